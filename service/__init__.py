@@ -1,0 +1,3 @@
+"""Heliograph: the web tier, and what both tiers share."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,174 @@
+"""The workers' side of the ledger: claim, intent, finish, release. Each is one script."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import redis.asyncio as aredis
+
+from service.jobs.model import Failure, Status
+from service.jobs.records import JobRecord
+from service.jobs.scripts import Scripts, Times, flat_to_dict
+
+IntentReply = Literal["ok", "lost", "canceled", "expired"]
+ReleaseReply = Literal["ok", "lost", "ended"]
+Parking = Literal[Status.QUEUED, Status.WAITING, Status.HELD, Status.SENDING]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job that is ours for as long as the lease is renewed.
+
+    Parameters:
+      job: The job as it was when claimed.
+      text: Its text.
+      owner: Who holds it, unique to this claim.
+      fence: Grows with each claim; the scripts refuse an older one.
+      look_first: A write of it may have happened: it must be looked for before anything is sent.
+    """
+
+    job: JobRecord
+    text: str = field(repr=False)
+    owner: str
+    fence: int
+    look_first: bool
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self.job.id
+
+
+@dataclass(frozen=True)
+class AccountEffect:
+    """What an error means for the whole account.
+
+    Parameters:
+      hold: A person is needed, and why.
+      cool: Nothing of `kind` is done for `cool_ms`, and why.
+      kind: `dm`, `comment` or `*` for everything.
+      cool_ms: How long.
+    """
+
+    hold: str | None = None
+    cool: str | None = None
+    kind: str = "*"
+    cool_ms: int = 0
+
+    def as_json(self) -> str:
+        """The effect as `release.lua` reads it."""
+        if self.hold is not None:
+            return json.dumps({"hold": self.hold})
+        if self.cool is not None:
+            return json.dumps({"cool": self.cool, "kind": self.kind, "ms": self.cool_ms})
+        return "{}"
+
+
+NO_EFFECT = AccountEffect()
+
+
+class Claims:
+    """Works on jobs.
+
+    Parameters:
+      client: The event loop's Redis client.
+      times: Leases and retention.
+    """
+
+    def __init__(self, client: aredis.Redis, times: Times) -> None:
+        self._scripts = Scripts(client, times)
+
+    async def claim(self, job_id: str, owner: str) -> Claim | None:
+        """Take a job and its account's turn.
+
+        Parameters:
+          job_id: The job.
+          owner: Unique to this claim.
+
+        Returns:
+          The claim, or None when there is nothing to do now: whatever must happen is arranged.
+        """
+        verdict, fence, text, flat = await self._scripts.run("claim", job_id, owner)
+        if verdict == b"none":
+            return None
+        job = JobRecord.of(job_id, flat_to_dict(flat))
+        looks = verdict == b"lookup" or job.intent_ms > 0
+        return Claim(job, text.decode(), owner, int(fence), look_first=looks)
+
+    async def intend(self, claim: Claim, *, pk: str, context: str) -> IntentReply:
+        """Record that the write is about to happen; only after `ok` may it be sent.
+
+        Parameters:
+          claim: The claim.
+          pk: The recipient's or the post's pk.
+          context: What the write can be recognised by later.
+        """
+        reply: IntentReply = (
+            await self._scripts.run("intent", claim.id, claim.owner, claim.fence, pk, context)
+        ).decode()
+        return reply
+
+    async def finish(
+        self,
+        claim: Claim,
+        status: Status,
+        *,
+        result: Mapping[str, Any] | None = None,
+        failure: Failure | None = None,
+        why: str = "",
+    ) -> bool:
+        """End the job, recording its delivery in the same step.
+
+        Returns:
+          Whether the claim still held; otherwise nothing was written.
+        """
+        reply = await self._scripts.run(
+            "finish",
+            claim.id,
+            claim.owner,
+            claim.fence,
+            str(status),
+            "" if result is None else json.dumps(dict(result)),
+            "" if failure is None else json.dumps(asdict(failure)),
+            why,
+        )
+        return bool(reply == b"ok")
+
+    async def release(
+        self,
+        claim: Claim,
+        to: Parking,
+        reason: str,
+        *,
+        after_ms: int = 0,
+        counts: bool = True,
+        effect: AccountEffect = NO_EFFECT,
+    ) -> ReleaseReply:
+        """Give the job back unfinished.
+
+        Parameters:
+          claim: The claim.
+          to: Where it goes. Out of `sending` only when the write is known not to have happened;
+            to `sending` when that is not known.
+          reason: A word for its wait and its timeline.
+          after_ms: From now until it is tried again.
+          counts: Whether this was an attempt of the job's own.
+          effect: What it means for the account.
+        """
+        reply: ReleaseReply = (
+            await self._scripts.run(
+                "release",
+                claim.id,
+                claim.owner,
+                claim.fence,
+                str(to),
+                reason,
+                after_ms,
+                "counts" if counts else "free",
+                effect.as_json(),
+            )
+        ).decode()
+        return reply

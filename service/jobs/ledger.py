@@ -1,0 +1,264 @@
+"""The ledger: the sole owner of the job and event keys, and the only way to change them.
+
+Every method is one script, so one atomic step and one round trip. This is the side of the door
+(accept, create, cancel, retry) and of the calendar (forget, sweep); `claims.py` is the side of the
+workers, `reading.py` reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal, Protocol
+
+import redis.asyncio as aredis
+
+from service.jobs.model import FINAL, JobDraft, Status, derived_id
+from service.jobs.scripts import Scripts, Times
+
+IDEMPOTENCY_MS: Final = 7 * 24 * 3600 * 1000
+_PAGE: Final = 500
+
+#: Where the sweep looks: every state that is not final.
+UNENDED_INDEXES: Final = (
+    *(f"hg:jobs:status:{status}" for status in Status if status not in FINAL),
+    "hg:dlvs:status:pending",
+    "hg:dlvs:status:delivering",
+)
+
+EventStatus = Literal["accepted", "ignored", "quarantined"]
+
+
+class Identified(Protocol):
+    """What the ledger needs to know of an event."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def livemode(self) -> bool | None: ...
+    @property
+    def fingerprint(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class UnusableEvent:
+    """An authentic body that is no event, kept under its hash so that a person can look at it."""
+
+    id: str
+    type: str
+    fingerprint: str
+    livemode: bool | None = None
+
+    @classmethod
+    def of(cls, body: bytes, reason: str) -> UnusableEvent:
+        """Name a body by its content.
+
+        Parameters:
+          body: The raw bytes.
+          reason: Why it is no event, in a word.
+        """
+        digest = hashlib.sha256(body).hexdigest()
+        return cls(id=f"quarantine_{digest[:32]}", type=reason, fingerprint=digest)
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What became of an event at the door.
+
+    Parameters:
+      outcome: `accepted`, `duplicate` (known), `conflict` (its id is known with other data).
+      event_id: The id it is kept under.
+      jobs: The ids of its jobs.
+    """
+
+    outcome: Literal["accepted", "duplicate", "conflict"]
+    event_id: str
+    jobs: list[str]
+
+
+@dataclass(frozen=True)
+class Creation:
+    """What became of a caller's request for a job.
+
+    Parameters:
+      outcome: `created`, `repeated` (same key, same request), `conflict` (same key, another one).
+      job_id: The job that the key names.
+    """
+
+    outcome: Literal["created", "repeated", "conflict"]
+    job_id: str
+
+
+class Ledger:
+    """Changes jobs and events.
+
+    Parameters:
+      client: The event loop's Redis client.
+      times: Leases and retention.
+    """
+
+    def __init__(self, client: aredis.Redis, times: Times) -> None:
+        self._scripts = Scripts(client, times)
+
+    async def accept(
+        self,
+        source: str,
+        event: Identified,
+        drafts: Sequence[JobDraft],
+        *,
+        body: bytes,
+        status: EventStatus = "accepted",
+        notes: Sequence[dict[str, Any]] = (),
+    ) -> Acceptance:
+        """Record an event with its jobs and their wake-ups, or find that it is known.
+
+        Parameters:
+          source: The source it came through.
+          event: Its identity.
+          drafts: What its rules ask for, at most one job a rule.
+          body: The raw bytes, kept compressed for a while.
+          status: `ignored` and `quarantined` events carry no jobs.
+          notes: What each rule made of it, for people.
+        """
+        envelope = {
+            "source": source,
+            "id": event.id,
+            "conflicting_id": f"{event.id}~{event.fingerprint[:12]}",
+            "type": event.type,
+            "fingerprint": event.fingerprint,
+            "livemode": json.dumps(event.livemode),
+            "status": status,
+            "notes": _dumps(list(notes)),
+            "jobs": [_event_entry(source, event.id, draft) for draft in drafts],
+        }
+        reply = await self._scripts.run("accept", _dumps(envelope), zlib.compress(body, 3))
+        return Acceptance(reply[0].decode(), reply[1].decode(), json.loads(reply[2]))
+
+    async def replay(
+        self,
+        source: str,
+        event_id: str,
+        drafts: Sequence[JobDraft],
+        notes: Sequence[dict[str, Any]],
+    ) -> list[str] | None:
+        """Add the jobs of rules that had none for this event.
+
+        Returns:
+          All its job ids; None when the event is no longer remembered.
+        """
+        entries = [_event_entry(source, event_id, draft) for draft in drafts]
+        reply = await self._scripts.run(
+            "replay", f"{source}:{event_id}", _dumps(entries), _dumps(list(notes))
+        )
+        return None if reply is None else list(json.loads(reply))
+
+    async def create(
+        self, draft: JobDraft, *, caller: str, idempotency_key: str | None, request: str
+    ) -> Creation:
+        """Create a job that a caller asked for.
+
+        Parameters:
+          draft: The job.
+          caller: Name of the API key; idempotency keys are per caller.
+          idempotency_key: The caller's key, None for none.
+          request: What two requests must share to be the same.
+        """
+        # The id is made here, so that a script whose reply was lost can be run again.
+        job_id = (
+            derived_id("job", "api", caller, idempotency_key, uuid.uuid4().hex)
+            if idempotency_key
+            else derived_id("job", "api", caller, uuid.uuid4().hex)
+        )
+        key = f"hg:idem:{derived_id('idem', caller, idempotency_key)}" if idempotency_key else ""
+        source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
+        reply = await self._scripts.run(
+            "create",
+            _dumps(_entry(job_id, draft, source)),
+            key,
+            hashlib.sha256(request.encode()).hexdigest(),
+            IDEMPOTENCY_MS,
+        )
+        return Creation(reply[0].decode(), reply[1].decode())
+
+    async def cancel(self, job_id: str, who: str) -> Literal["ok", "asked", "late", "none"]:
+        """Cancel a job that has written nothing; a running one stops before its write."""
+        reply: Literal["ok", "asked", "late", "none"]
+        reply = (await self._scripts.run("cancel", job_id, who)).decode()
+        return reply
+
+    async def retry(self, job_id: str, who: str) -> Literal["ok", "refused", "gone", "none"]:
+        """Open the next run of a failed or uncertain job."""
+        reply: Literal["ok", "refused", "gone", "none"]
+        reply = (await self._scripts.run("retry", job_id, who)).decode()
+        return reply
+
+    async def forget(self) -> int:
+        """Drop what has been remembered long enough.
+
+        Returns:
+          How many records were dropped.
+        """
+        dropped = 0
+        while True:
+            batch = int(await self._scripts.run("forget", _PAGE))
+            dropped += batch
+            if batch < _PAGE:
+                return dropped
+
+    async def sweep(self) -> int:
+        """Wake all unended work that no index leads to.
+
+        Returns:
+          How much of it there was; anything but 0 is a defect worth a look.
+        """
+        rescued = 0
+        for index in UNENDED_INDEXES:
+            cursor = b"0"
+            while cursor:
+                cursor, found = await self._scripts.run("sweep", index, cursor, _PAGE)
+                rescued += int(found)
+        return rescued
+
+
+def _event_entry(source: str, event_id: str, draft: JobDraft) -> dict[str, Any]:
+    rule = draft.rule or ""
+    return _entry(
+        derived_id("job", source, event_id, rule),
+        draft,
+        {"source": source, "event_id": event_id, "rule": draft.rule},
+    )
+
+
+def _entry(job_id: str, draft: JobDraft, source: dict[str, Any]) -> dict[str, Any]:
+    """A draft as `create_job` reads it; what is None is left out, for cjson's null is true."""
+    entry: dict[str, Any] = {
+        "id": job_id,
+        "kind": draft.kind,
+        "account": draft.account,
+        "to": draft.to or "",
+        "post": draft.post or "",
+        "text": draft.text,
+        "callback": draft.callback or "",
+        "priority": draft.priority,
+        "delay": draft.delay_ms,
+        "metadata": "" if draft.metadata is None else _dumps(draft.metadata),
+        "source": _dumps(source),
+        "run_at": draft.run_at_ms,
+        "expires": draft.expires_ms,
+        "expires_at": draft.expires_at_ms,
+        "error": None if draft.failure is None else _dumps(asdict(draft.failure)),
+        "once": None,
+    }
+    if draft.once_key is not None:
+        entry["once"] = f"hg:once:{derived_id('once', draft.rule or '', draft.once_key)}"
+    return {name: value for name, value in entry.items() if value is not None}
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

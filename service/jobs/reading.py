@@ -1,0 +1,191 @@
+"""Reading jobs and events: one round trip each, newest first, a page at a time."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import redis.asyncio as aredis
+
+from service.jobs.model import Status
+from service.jobs.records import EventRecord, JobRecord, rfc3339
+
+#: How many index entries one page may look at while it filters.
+MAX_SCANNED: Final = 2_000
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs to list; None means any."""
+
+    status: Status | None = None
+    account: str | None = None
+    kind: str | None = None
+
+    def index(self) -> str:
+        """The narrowest index that holds all of them."""
+        if self.status is not None:
+            return f"hg:jobs:status:{self.status}"
+        if self.account is not None:
+            return f"hg:jobs:account:{self.account}"
+        if self.kind is not None:
+            return f"hg:jobs:kind:{self.kind}"
+        return "hg:jobs"
+
+    def admits(self, job: JobRecord) -> bool:
+        """Whether a job is one of them."""
+        return (
+            (self.status is None or job.status is self.status)
+            and (self.account is None or job.account == self.account)
+            and (self.kind is None or job.kind == self.kind)
+        )
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a list.
+
+    Parameters:
+      items: What is on it.
+      next: The cursor of the next one; None at the end.
+    """
+
+    items: Sequence[Any]
+    next: int | None
+
+
+class Reader:
+    """Reads the ledger.
+
+    Parameters:
+      client: The event loop's Redis client.
+    """
+
+    def __init__(self, client: aredis.Redis) -> None:
+        self._client = client
+
+    async def job(self, job_id: str) -> dict[str, Any] | None:
+        """One job as the API shows it; None when it is not known (any more)."""
+        found = await self.records([job_id])
+        return (await self.shown(found))[0] if found else None
+
+    async def jobs(self, only: JobFilter, *, cursor: int | None, limit: int) -> Page:
+        """A page of jobs, newest first.
+
+        Parameters:
+          only: Which ones.
+          cursor: Where the last page ended; None for the newest.
+          limit: The most on the page. Fewer may stand on it though more follow.
+        """
+        items: list[JobRecord] = []
+        scanned, edge = 0, cursor
+        while scanned < MAX_SCANNED:
+            batch = await newest(self._client, only.index(), edge, limit)
+            for record in await self.records([job_id.decode() for job_id, _ in batch]):
+                if only.admits(record):
+                    items.append(record)
+                    if len(items) == limit:
+                        return Page(await self.shown(items), record.seq)
+            if len(batch) < limit:
+                return Page(await self.shown(items), None)
+            scanned += len(batch)
+            edge = batch[-1][1]
+        return Page(await self.shown(items), edge)
+
+    async def records(self, job_ids: Sequence[str]) -> list[JobRecord]:
+        """The records of those jobs that are known, in the order asked."""
+        async with self._pipeline() as pipe:
+            for job_id in job_ids:
+                pipe.hgetall(f"hg:job:{job_id}")
+            found = await pipe.execute()
+        return [
+            JobRecord.of(job_id, _text(fields))
+            for job_id, fields in zip(job_ids, found, strict=True)
+            if fields
+        ]
+
+    async def shown(self, records: Sequence[JobRecord]) -> list[dict[str, Any]]:
+        """Jobs as the API shows them, each with its place in the line."""
+        waiting = [record for record in records if record.status is Status.WAITING]
+        if not waiting:
+            return [record.public() for record in records]
+        async with self._pipeline() as pipe:
+            pipe.time()
+            for record in waiting:
+                pipe.zrank(f"hg:acct:{record.account}:line", record.id)
+            (seconds, micros), *ranks = await pipe.execute()
+        now_ms = seconds * 1000 + micros // 1000
+        place = {record.id: rank for record, rank in zip(waiting, ranks, strict=True)}
+        return [record.public(position=place.get(record.id), now_ms=now_ms) for record in records]
+
+    async def timeline(self, job_id: str) -> list[dict[str, Any]]:
+        """Every change of a job's state, oldest first (the last 200)."""
+        lines = await cast(
+            "Awaitable[list[bytes]]", self._client.lrange(f"hg:jobtl:{job_id}", 0, -1)
+        )
+        entries = (json.loads(line) for line in lines)
+        return [
+            {"at": rfc3339(int(at)), "status": status, "by": who, "why": why or None}
+            for at, status, who, why in entries
+        ]
+
+    async def events_named(self, event_id: str) -> list[EventRecord]:
+        """Every event of that id, whatever source it came through."""
+        sources = await cast("Awaitable[set[bytes]]", self._client.smembers("hg:sources"))
+        async with self._pipeline() as pipe:
+            for source in sorted(sources):
+                pipe.hgetall(f"hg:event:{source.decode()}:{event_id}")
+            found = await pipe.execute()
+        return [EventRecord.of(_text(fields)) for fields in found if fields]
+
+    async def event_body(self, source: str, event_id: str) -> bytes | None:
+        """The raw bytes of an event; None once they are no longer kept."""
+        packed = await self._client.get(f"hg:eventbody:{source}:{event_id}")
+        return None if packed is None else zlib.decompress(cast(bytes, packed))
+
+    async def events(self, *, cursor: int | None, limit: int) -> Page:
+        """A page of events, newest first."""
+        batch = await newest(self._client, "hg:events", cursor, limit)
+        async with self._pipeline() as pipe:
+            for member, _ in batch:
+                pipe.hgetall(b"hg:event:" + member)
+            found = [_text(fields) for fields in await pipe.execute() if fields]
+        edge = batch[-1][1] if len(batch) == limit else None
+        return Page([EventRecord.of(fields).public() for fields in found], edge)
+
+    @asynccontextmanager
+    async def _pipeline(self) -> AsyncIterator[Any]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            yield pipe
+
+
+async def newest(
+    client: aredis.Redis, index: str, before: int | None, limit: int
+) -> list[tuple[bytes, int]]:
+    """The newest members of an index, with their seq.
+
+    Parameters:
+      client: The event loop's Redis client.
+      index: A zset of seq -> member.
+      before: Only what is older than this seq; None for all.
+      limit: The most to return.
+    """
+    entries = await client.zrange(
+        index,
+        cast("int", "+inf" if before is None else f"({before}"),
+        cast("int", "-inf"),
+        desc=True,
+        byscore=True,
+        offset=0,
+        num=limit,
+        withscores=True,
+    )
+    return [(member, int(score)) for member, score in cast("list[tuple[bytes, float]]", entries)]
+
+
+def _text(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in fields.items()}

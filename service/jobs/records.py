@@ -1,0 +1,188 @@
+"""Jobs and events as they are read back, and as the API shows them. Pure data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from service.jobs.model import FINAL, Status
+
+#: A guess at one turn in an account's line, for the estimate a waiting job shows.
+TURN_ESTIMATE_MS: Final = 5_000
+
+
+def rfc3339(ms: int) -> str | None:
+    """Unix ms as RFC 3339 UTC; None for 0 (has not happened)."""
+    if not ms:
+        return None
+    moment = datetime.fromtimestamp(ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """One job as the ledger holds it. Times are unix ms; 0 where they have not happened."""
+
+    id: str
+    seq: int
+    kind: str
+    account: str
+    status: Status
+    priority: int
+    to: str
+    post: str
+    callback: str
+    created_ms: int
+    run_at_ms: int
+    expires_ms: int
+    started_ms: int
+    finished_ms: int
+    attempts: int
+    run: int
+    fence: int
+    wait_reason: str
+    wait_until_ms: int
+    cancel_asked: bool
+    intent_ms: int
+    misses: int
+    looks: int
+    pk: str
+    context: str
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+    source: dict[str, Any]
+    metadata: Any
+
+    @classmethod
+    def of(cls, job_id: str, fields: Mapping[str, str]) -> JobRecord:
+        """Read a job's hash.
+
+        Parameters:
+          job_id: Its id.
+          fields: The hash; fields that a newer version added are ignored.
+        """
+        return cls(
+            id=job_id,
+            seq=int(fields["seq"]),
+            kind=fields["kind"],
+            account=fields["account"],
+            status=Status(fields["status"]),
+            priority=int(fields["prio"]),
+            to=fields["to"],
+            post=fields["post"],
+            callback=fields["callback"],
+            created_ms=int(fields["created"]),
+            run_at_ms=int(fields["run_at"]),
+            expires_ms=int(fields["expires"]),
+            started_ms=int(fields["started"]),
+            finished_ms=int(fields["finished"]),
+            attempts=int(fields["attempts"]),
+            run=int(fields["run"]),
+            fence=int(fields["fence"]),
+            wait_reason=fields["wait_reason"],
+            wait_until_ms=int(fields["wait_until"]),
+            cancel_asked=bool(fields["cancel"]),
+            intent_ms=int(fields["intent_at"]),
+            misses=int(fields["misses"]),
+            looks=int(fields.get("looks", "0")),
+            pk=fields["pk"],
+            context=fields.get("context", ""),
+            result=_json_or_none(fields["result"]),
+            error=_json_or_none(fields["error"]),
+            source=json.loads(fields["source"]),
+            metadata=_json_or_none(fields["metadata"]),
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job is in a final state."""
+        return self.status in FINAL
+
+    def public(self, *, position: int | None = None, now_ms: int = 0) -> dict[str, Any]:
+        """The job as the API shows it.
+
+        Parameters:
+          position: Its place in the account's line, from 0; None when it stands in none.
+          now_ms: The present, for the estimate of a job in the line.
+        """
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "account": self.account,
+            "status": str(self.status),
+            "created_at": rfc3339(self.created_ms),
+            "run_at": rfc3339(self.run_at_ms),
+            "expires_at": rfc3339(self.expires_ms),
+            "started_at": rfc3339(self.started_ms),
+            "finished_at": rfc3339(self.finished_ms),
+            "attempts": self.attempts,
+            "run": self.run,
+            "priority": self.priority,
+            "cancel_requested": self.cancel_asked,
+            "wait": self._wait(position, now_ms),
+            "result": self.result,
+            "error": self.error,
+            "callback": self.callback or None,
+            "source": self.source,
+            "metadata": self.metadata,
+        }
+
+    def _wait(self, position: int | None, now_ms: int) -> dict[str, Any] | None:
+        if self.status not in (Status.WAITING, Status.HELD):
+            return None
+        until = self.wait_until_ms
+        if self.status is Status.WAITING and not until:
+            until = now_ms + ((position or 0) + 1) * TURN_ESTIMATE_MS
+        return {"reason": self.wait_reason, "until": rfc3339(until), "position": position}
+
+
+@dataclass(frozen=True)
+class EventRecord:
+    """One event as the ledger holds it."""
+
+    id: str
+    source: str
+    seq: int
+    type: str
+    status: str
+    received_ms: int
+    livemode: bool | None
+    fingerprint: str
+    jobs: tuple[str, ...]
+    notes: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, fields: Mapping[str, str]) -> EventRecord:
+        """Read an event's hash."""
+        return cls(
+            id=fields["id"],
+            source=fields["source"],
+            seq=int(fields["seq"]),
+            type=fields["type"],
+            status=fields["status"],
+            received_ms=int(fields["received"]),
+            livemode=json.loads(fields["livemode"]),
+            fingerprint=fields["fingerprint"],
+            jobs=tuple(json.loads(fields["jobs"])),
+            notes=json.loads(fields["notes"]),
+        )
+
+    def public(self) -> dict[str, Any]:
+        """The event as the API shows it, its body apart."""
+        return {
+            "id": self.id,
+            "source": self.source,
+            "type": self.type,
+            "status": self.status,
+            "received_at": rfc3339(self.received_ms),
+            "livemode": self.livemode,
+            "jobs": list(self.jobs),
+            "rules": self.notes,
+        }
+
+
+def _json_or_none(text: str) -> Any:
+    return json.loads(text) if text else None

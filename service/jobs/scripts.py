@@ -1,0 +1,129 @@
+"""The Lua scripts, each put together once: constants, transition table, library, body."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Final, cast
+
+import redis
+import redis.asyncio as aredis
+
+from service.jobs.model import TRANSITIONS
+from service.jobs.wakeups import ADDRESSES, NAMESPACE
+from service.settings import Settings
+
+_FOLDER: Final = resources.files("service.jobs") / "scripts"
+_DAY_MS: Final = 24 * 3600 * 1000
+
+#: How long a look-up is put off while its account may not be used.
+RECHECK_MS: Final = 60_000
+
+
+@dataclass(frozen=True)
+class Times:
+    """The times the scripts work with, in ms.
+
+    Parameters:
+      lease: How long a claim, a granted turn or an unanswered wake-up lives.
+      settle: From an intent to the first look-up of a write whose end is unknown.
+      keep: How long ended records are remembered.
+      keep_bodies: How long event bodies and the texts of ended jobs are kept.
+    """
+
+    lease: int
+    settle: int
+    keep: int
+    keep_bodies: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> Times:
+        """The times that the settings ask for."""
+        return cls(
+            lease=round(settings.lease_seconds * 1000),
+            settle=round(settings.settle_seconds * 1000),
+            keep=settings.retention_days * _DAY_MS,
+            keep_bodies=min(settings.body_retention_days, settings.retention_days) * _DAY_MS,
+        )
+
+
+def source_of(name: str, times: Times) -> str:
+    """The whole text of one script.
+
+    Parameters:
+      name: The file's name without `.lua`.
+      times: The times it works with.
+
+    Returns:
+      Lua for EVAL. It always has a shebang: such a script is refused as a whole when memory is
+      short, where one without would stop half way.
+    """
+    body = (_FOLDER / f"{name}.lua").read_text()
+    shebang, _, rest = body.partition("\n") if body.startswith("#!") else ("#!lua", "", body)
+    library = (_FOLDER / "lib.lua").read_text()
+    return "\n".join((shebang, _constants(times), library, rest))
+
+
+def _constants(times: Times) -> str:
+    actors = ", ".join(
+        f"{kind} = {{queue = '{address.queue}', name = '{address.actor}'}}"
+        for kind, address in ADDRESSES.items()
+    )
+    allowed = ", ".join(
+        f"{origin} = {{{', '.join(f'{to} = true' for to in sorted(targets))}}}"
+        for origin, targets in TRANSITIONS.items()
+    )
+    return (
+        f"local CONF = {{lease = {times.lease}, settle = {times.settle}, keep = {times.keep},"
+        f" keep_bodies = {times.keep_bodies}, recheck = {RECHECK_MS}, namespace = '{NAMESPACE}',"
+        f" actors = {{{actors}}}}}\n"
+        f"local ALLOWED = {{{allowed}}}"
+    )
+
+
+class Scripts:
+    """Runs the scripts by hash, loading one where the server does not know it yet.
+
+    Parameters:
+      client: The event loop's client.
+      times: The times the scripts work with.
+    """
+
+    def __init__(self, client: aredis.Redis, times: Times) -> None:
+        self._client = client
+        self._times = times
+        self._known: dict[str, Any] = {}
+
+    async def run(self, name: str, *args: str | bytes | float) -> Any:
+        """Run one script.
+
+        Parameters:
+          name: The file's name without `.lua`.
+          args: Its ARGV.
+
+        Returns:
+          The reply: bytes, ints and lists of them.
+        """
+        script = self._known.get(name)
+        if script is None:
+            script = self._client.register_script(source_of(name, self._times))
+            self._known[name] = script
+        return await cast("Awaitable[Any]", script(args=args))
+
+
+def sync_script(client: redis.Redis, name: str, times: Times) -> Any:
+    """One script for a thread's client (the pulse).
+
+    Parameters:
+      client: The thread's own client.
+      name: The file's name without `.lua`.
+      times: The times it works with.
+    """
+    return client.register_script(source_of(name, times))
+
+
+def flat_to_dict(flat: list[bytes]) -> Mapping[str, str]:
+    """A hash as scripts reply it (name, value, name, value ...) as a dict of text."""
+    pairs = zip(flat[::2], flat[1::2], strict=True)
+    return {name.decode(): value.decode() for name, value in pairs}

@@ -1,0 +1,28 @@
+#!lua flags=allow-oom
+-- Records how an attempt at a delivery ended, and what is next.
+-- ARGV   1 delivery id  2 owner  3 fence  4 to: delivered | failed | pending
+--        5 ms until the next attempt (pending)  6 'counts' or 'free'  7 the attempt (JSON)
+-- Reply  ok | lost
+-- Keeps  only the holder of the claim records; a delivery is pending with a due time, or ended.
+local id, now, to = ARGV[1], clock(), ARGV[4]
+local key = 'hg:dlv:' .. id
+local delivery = load_hash(key)
+if not delivery or delivery.owner ~= ARGV[2] or delivery.fence ~= ARGV[3] or
+    delivery.status ~= 'delivering' then
+  return 'lost'
+end
+local next_at = to == 'pending' and now + tonumber(ARGV[5]) or 0
+redis.call('ZREM', 'hg:leases', id)
+redis.call('ZREM', 'hg:dlvs:status:delivering', id)
+redis.call('ZADD', 'hg:dlvs:status:' .. to, delivery.seq, id)
+redis.call('HSET', key, 'status', to, 'owner', '', 'lease', 0, 'next_at', digits(next_at),
+  'ended', to == 'pending' and 0 or digits(now))
+if ARGV[6] == 'counts' then redis.call('HINCRBY', key, 'attempts', 1) end
+redis.call('RPUSH', 'hg:dlvlog:' .. id, ARGV[7])
+redis.call('LTRIM', 'hg:dlvlog:' .. id, -ATTEMPT_LOG_LIMIT, -1)
+if to == 'pending' then
+  redis.call('ZADD', 'hg:due', next_at, id)
+else
+  remember_until(id, now + CONF.keep)
+end
+return 'ok'

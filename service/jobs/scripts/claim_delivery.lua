@@ -1,0 +1,23 @@
+-- Takes a delivery that is due.
+-- ARGV   1 delivery id  2 owner (unique to this claim)
+-- Reply  {'run', fence, flat hash} or {'none', 0, {}}
+-- Keeps  one live claim per delivery.
+local id, owner, now = ARGV[1], ARGV[2], clock()
+local key = 'hg:dlv:' .. id
+local delivery = load_hash(key)
+local none = {'none', 0, {}}
+redis.call('ZREM', 'hg:wakes', id)
+if not delivery or delivery.status == 'delivered' or delivery.status == 'failed' then return none end
+if delivery.status == 'delivering' and tonumber(delivery.lease) > now and delivery.owner ~= owner then
+  return none
+end
+if delivery.status == 'pending' and tonumber(delivery.next_at) > now then return none end
+redis.call('ZREM', 'hg:due', id)
+if delivery.status == 'pending' then
+  redis.call('ZREM', 'hg:dlvs:status:pending', id)
+  redis.call('ZADD', 'hg:dlvs:status:delivering', delivery.seq, id)
+end
+redis.call('HSET', key, 'status', 'delivering', 'owner', owner, 'fence', delivery.fence + 1,
+  'lease', digits(now + CONF.lease))
+redis.call('ZADD', 'hg:leases', now + CONF.lease, id)
+return {'run', delivery.fence + 1, redis.call('HGETALL', key)}

@@ -1,0 +1,17 @@
+-- Creates one job that a caller asked for.
+-- ARGV   1 entry (JSON)  2 idempotency key or ''  3 hash of the request  4 how long to keep the key (ms)
+-- Reply  {outcome, job id}; outcome: created | repeated | conflict
+-- Keeps  one idempotency key names one job; the same key with another request changes nothing.
+local entry = cjson.decode(ARGV[1])
+if ARGV[2] ~= '' then
+  local earlier = load_hash(ARGV[2])
+  if earlier then
+    return {earlier.request == ARGV[3] and 'repeated' or 'conflict', earlier.job}
+  end
+end
+local id = create_job(entry, entry.source, clock())
+if ARGV[2] ~= '' then
+  redis.call('HSET', ARGV[2], 'request', ARGV[3], 'job', id)
+  redis.call('PEXPIRE', ARGV[2], ARGV[4])
+end
+return {'created', id}

@@ -1,0 +1,13 @@
+#!lua flags=allow-oom
+-- Ends a claimed job.
+-- ARGV   1 job id  2 owner  3 fence  4 final status  5 result (JSON or '')  6 error (JSON or '')  7 why
+-- Reply  ok | lost
+-- Keeps  only the holder of the claim ends a job; state, delivery, wake-up and the account's
+--        next turn are one step.
+local job = load_job(ARGV[1])
+if not job or job.owner ~= ARGV[2] or job.fence ~= ARGV[3] or not FINAL[ARGV[4]] or
+    not allowed(job, ARGV[4]) then
+  return 'lost'
+end
+finalize(job, ARGV[4], clock(), ARGV[2], ARGV[7], ARGV[5], ARGV[6])
+return 'ok'

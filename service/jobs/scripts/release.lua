@@ -1,0 +1,61 @@
+#!lua flags=allow-oom
+-- Gives a claimed job back unfinished.
+-- ARGV   1 job id  2 owner  3 fence  4 to: queued | waiting | held | sending  5 reason
+--        6 ms from now when to ring again (0: at once for queued, never for held)
+--        7 'counts' when this was an attempt (to sending: a look-up that found nothing), 'free'
+--        when it was not the job's doing
+--        8 effects on the account (JSON: {hold} or {cool, kind, ms})
+-- Reply  ok | lost | ended (it was canceled or expired meanwhile)
+-- Keeps  out of `sending` only when the write is known not to have happened (the caller's word);
+--        `sending` to `sending` leaves the intent for a later look-up.
+local job = load_job(ARGV[1])
+local now, to, reason, delay = clock(), ARGV[4], ARGV[5], tonumber(ARGV[6])
+if not job or job.owner ~= ARGV[2] or job.fence ~= ARGV[3] or
+    not (job.status == 'running' or job.status == 'sending') then
+  return 'lost'
+end
+
+local function affect_account()
+  local effects = cjson.decode(ARGV[8])
+  local key = account_key(job)
+  if effects.hold then redis.call('HSET', key, 'hold', effects.hold, 'hold_since', digits(now)) end
+  if effects.cool then
+    redis.call('HSET', key, 'cool:' .. effects.kind, digits(now + effects.ms),
+      'cool_why:' .. effects.kind, effects.cool)
+  end
+  redis.call('SADD', 'hg:accts', job.account)
+end
+
+local function park()
+  unlist(job)
+  set(job, {owner = '', lease = 0, looks = (job.looks or 0) + 1,
+    misses = job.misses + (ARGV[7] == 'counts' and 1 or 0)})
+  redis.call('ZADD', 'hg:due', now + delay, job.id)
+  note(job, now, 'sending', ARGV[2], reason)
+end
+
+affect_account()
+if ARGV[7] == 'free' and to ~= 'sending' then set(job, {attempts = math.max(0, job.attempts - 1)}) end
+if to == 'sending' then
+  park()
+  leave_turn(job, now)
+  return 'ok'
+end
+if job.status == 'sending' then set(job, {intent_at = 0}) end
+if job.cancel ~= '' and job.status == 'running' then
+  finalize(job, 'canceled', now, job.cancel, 'asked to')
+  return 'ended'
+end
+if expired(job, now) and job.status == 'running' then
+  expire(job, now, ARGV[2])
+  return 'ended'
+end
+if to == 'queued' then
+  requeue(job, now, ARGV[2], reason)
+elseif to == 'held' and delay == 0 then
+  hold(job, reason, now, ARGV[2])
+else
+  wait(job, to, reason, now + delay, now, ARGV[2])
+end
+leave_turn(job, now)
+return 'ok'

@@ -1,0 +1,93 @@
+#!lua flags=allow-oom
+-- The pulse: renews what this process holds, then does what is due for anybody.
+-- ARGV   1 the most of each kind to do in one call  then triples: id, owner, fence
+-- Reply  {ids that are no longer ours, how many of the rest were done}
+-- Keeps  every job and delivery that is not ended is reachable: a lapsed claim, a due time, a
+--        lost wake-up and an unclaimed turn each lead to a new wake-up here.
+local now, most = clock(), tonumber(ARGV[1])
+local lost, done = {}, 0
+
+local function is_delivery(id) return string.sub(id, 1, 4) == 'dlv_' end
+
+local function renew(id, owner, fence)
+  local key = (is_delivery(id) and 'hg:dlv:' or 'hg:job:') .. id
+  local held = redis.call('HMGET', key, 'owner', 'fence', 'lease', 'account')
+  if held[1] ~= owner or held[2] ~= fence or tonumber(held[3]) <= now then
+    lost[#lost + 1] = id
+    return
+  end
+  redis.call('HSET', key, 'lease', digits(now + CONF.lease))
+  redis.call('ZADD', 'hg:leases', now + CONF.lease, id)
+  if held[4] and redis.call('GET', 'hg:acct:' .. held[4] .. ':turn') == id then
+    redis.call('ZADD', 'hg:turns', now + CONF.lease, held[4])
+  end
+end
+
+local function each_due(index, act)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now, 'LIMIT', 0, most)) do
+    redis.call('ZREM', index, id)
+    act(id)
+    done = done + 1
+  end
+end
+
+local function ring_delivery(id)
+  local key = 'hg:dlv:' .. id
+  local status, seq = unpack(redis.call('HMGET', key, 'status', 'seq'))
+  if status == 'delivering' then
+    redis.call('HSET', key, 'status', 'pending', 'owner', '', 'lease', 0, 'next_at', digits(now))
+    redis.call('ZREM', 'hg:dlvs:status:delivering', id)
+    redis.call('ZADD', 'hg:dlvs:status:pending', seq, id)
+  end
+  if status == 'delivering' or status == 'pending' then ring(id, 'delivery', now) end
+end
+
+local function reclaim(id)
+  if is_delivery(id) then return ring_delivery(id) end
+  local job = load_job(id)
+  if not job then return end
+  if job.status == 'running' then
+    requeue(job, now, 'pulse', 'lease lapsed')
+  elseif job.status == 'sending' then
+    -- A server may still store a write after its sender was killed: settle, then look.
+    set(job, {owner = '', lease = 0})
+    note(job, now, 'sending', 'pulse', 'lease lapsed')
+    redis.call('ZADD', 'hg:due', math.max(now, job.intent_at + CONF.settle), id)
+  end
+end
+
+local function promote(id)
+  if is_delivery(id) then return ring_delivery(id) end
+  local job = load_job(id)
+  if not job then return end
+  if job.status == 'scheduled' or job.status == 'waiting' or job.status == 'held' then
+    requeue(job, now, 'pulse', 'due')
+  elseif job.status == 'sending' then
+    ring(id, job.kind, now)
+  end
+end
+
+local function expire_unstarted(id)
+  local job = load_job(id)
+  if job and allowed(job, 'expired') and job.status ~= 'running' then expire(job, now, 'pulse') end
+end
+
+-- Rings again, ever more slowly, so that a long backlog does not fill the broker with echoes.
+local function ring_again(id)
+  local delivery = is_delivery(id)
+  local key = (delivery and 'hg:dlv:' or 'hg:job:') .. id
+  local status, kind = unpack(redis.call('HMGET', key, 'status', 'kind'))
+  if status == 'queued' or status == 'pending' or status == 'sending' then
+    local echoes = redis.call('HINCRBY', key, 'echoes', 1)
+    ring(id, delivery and 'delivery' or kind, now)
+    redis.call('ZADD', 'hg:wakes', now + CONF.lease * math.min(2 ^ echoes, 32), id)
+  end
+end
+
+for i = 2, #ARGV, 3 do renew(ARGV[i], ARGV[i + 1], ARGV[i + 2]) end
+each_due('hg:leases', reclaim)
+each_due('hg:due', promote)
+each_due('hg:expiry', expire_unstarted)
+each_due('hg:wakes', ring_again)
+each_due('hg:turns', function(account) grant_next(account, now) end)
+return {lost, done}

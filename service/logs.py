@@ -1,0 +1,151 @@
+"""Logs: one JSON object a line on stdout, secrets masked before anything is written.
+
+Ids travel in context variables: whoever starts on a job binds `job_id` once and every line
+below it carries it. The mask is the second line of defence (the first is that secrets live in
+values whose repr hides them): it also catches what a library puts into a message or traceback.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+import structlog
+from structlog.types import EventDict, Processor, WrappedLogger
+
+MASK: Final = "[secret]"
+#: Shorter values ("shop", "1234") would mask ordinary words.
+MIN_MASKED_LENGTH: Final = 6
+#: How long a library's repeated complaint stays unsaid (an unreachable Redis, mostly).
+REPEAT_SECONDS: Final = 30.0
+
+_NOISY: Final = ("dramatiq", "redis", "periodiq")
+
+
+class Masker:
+    """A structlog processor that replaces known secret values wherever they stand."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        known = sorted({s for s in secrets if len(s) >= MIN_MASKED_LENGTH}, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        if self._pattern is None:
+            return event
+        return {key: self._masked(value) for key, value in event.items()}
+
+    def _masked(self, value: Any) -> Any:
+        if value is None or isinstance(value, int | float):
+            return value
+        if isinstance(value, dict):
+            return {self._text(key): self._masked(item) for key, item in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self._masked(item) for item in value]
+        return self._text(value)
+
+    def _text(self, value: Any) -> str:
+        # The renderer would write what is no text by its repr, after the mask.
+        text = value if isinstance(value, str) else repr(value)
+        return self._pattern.sub(MASK, text) if self._pattern else text
+
+
+class _Seldom(logging.Filter):
+    """Lets a library's repeated message through once every REPEAT_SECONDS."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith(_NOISY):
+            return True
+        key, now = (record.name.split(".")[0], str(record.msg)[:80]), time.monotonic()
+        if now - self._said.get(key, -REPEAT_SECONDS) < REPEAT_SECONDS:
+            return False
+        if len(self._said) > 1000:
+            self._said.clear()
+        self._said[key] = now
+        return True
+
+
+def configure_logging(log_format: str = "json", secrets: Iterable[str] = ()) -> None:
+    """Send everything, ours and the libraries', through one masked formatter to stdout.
+
+    Parameters:
+      log_format: `json` or `console`.
+      secrets: Values that must never be written.
+    """
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    # dramatiq points sys.stdout at a pipe of its own; logs belong on the real one.
+    stream = sys.__stdout__ or sys.stdout
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")  # a line is never lost to a locale
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_formatter(log_format, shared, Masker(secrets)))
+    handler.addFilter(_Seldom())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    _quieten_libraries()
+
+
+def _formatter(log_format: str, shared: list[Processor], masker: Masker) -> logging.Formatter:
+    # `event` is a word of ours: the sentence of a line is its `message`.
+    render: tuple[Processor, ...] = (
+        (structlog.dev.ConsoleRenderer(colors=False),)
+        if log_format == "console"
+        else (
+            structlog.processors.EventRenamer("message"),
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        )
+    )
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            masker,
+            *render,
+        ],
+    )
+
+
+def _quieten_libraries() -> None:
+    # These print requests and payloads at lower levels.
+    for name in (
+        "aiograpi",
+        "uvicorn.access",
+        "httpx",
+        "httpcore",
+        "hpack",
+        "h2",
+        "asyncio",
+        "curl_cffi",
+    ):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger whose lines carry the ids bound in the current context.
+
+    Parameters:
+      name: Usually `__name__`.
+    """
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
+    return logger

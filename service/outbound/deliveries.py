@@ -1,0 +1,158 @@
+"""Deliveries: the callbacks owed, what was tried, and how each ended.
+
+A delivery is opened by the script that ends its job; here it is claimed, attempted and read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+import redis.asyncio as aredis
+
+from service.jobs.reading import Page, newest
+from service.jobs.records import rfc3339
+from service.jobs.scripts import Scripts, Times, flat_to_dict
+
+DeliveryStatus = Literal["pending", "delivering", "delivered", "failed"]
+
+
+@dataclass(frozen=True)
+class DeliveryClaim:
+    """A delivery that is ours to attempt.
+
+    Parameters:
+      id: Its id, sent as `webhook-id` with every attempt.
+      endpoint: Name of the callback.
+      payload: The frozen bytes.
+      attempts: How many attempts were charged so far.
+      created_ms: When it was opened.
+      owner: Unique to this claim.
+      fence: Grows with each claim.
+    """
+
+    id: str
+    job_id: str
+    endpoint: str
+    payload: bytes = field(repr=False)
+    attempts: int
+    created_ms: int
+    owner: str
+    fence: int
+
+
+class Deliveries:
+    """Works on deliveries and reads them.
+
+    Parameters:
+      client: The event loop's Redis client.
+      times: Leases and retention.
+    """
+
+    def __init__(self, client: aredis.Redis, times: Times) -> None:
+        self._client = client
+        self._scripts = Scripts(client, times)
+
+    async def claim(self, delivery_id: str, owner: str) -> DeliveryClaim | None:
+        """Take a delivery that is due; None when there is nothing to do now."""
+        verdict, fence, flat = await self._scripts.run("claim_delivery", delivery_id, owner)
+        if verdict == b"none":
+            return None
+        fields = flat_to_dict(flat)
+        return DeliveryClaim(
+            id=delivery_id,
+            job_id=fields["job"],
+            endpoint=fields["endpoint"],
+            payload=fields["payload"].encode(),
+            attempts=int(fields["attempts"]),
+            created_ms=int(fields["created"]),
+            owner=owner,
+            fence=int(fence),
+        )
+
+    async def record(
+        self,
+        claim: DeliveryClaim,
+        to: Literal["delivered", "failed", "pending"],
+        attempt: Mapping[str, Any],
+        *,
+        after_ms: int = 0,
+        counts: bool = True,
+    ) -> bool:
+        """Record how an attempt ended.
+
+        Parameters:
+          claim: The claim.
+          to: `pending` when another attempt follows.
+          attempt: What to show of it.
+          after_ms: From now to the next attempt.
+          counts: Whether the attempt is charged.
+
+        Returns:
+          Whether the claim still held; otherwise nothing was written.
+        """
+        reply = await self._scripts.run(
+            "attempt",
+            claim.id,
+            claim.owner,
+            claim.fence,
+            to,
+            after_ms,
+            "counts" if counts else "free",
+            json.dumps(dict(attempt), ensure_ascii=False),
+        )
+        return bool(reply == b"ok")
+
+    async def read(self, delivery_id: str) -> dict[str, Any] | None:
+        """One delivery with its payload and attempts, as the API shows it."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.hgetall(f"hg:dlv:{delivery_id}")
+            pipe.lrange(f"hg:dlvlog:{delivery_id}", 0, -1)
+            fields, log = await pipe.execute()
+        if not fields:
+            return None
+        shown = _shown(delivery_id, fields)
+        shown["payload"] = json.loads(fields[b"payload"])
+        shown["attempt_log"] = [json.loads(line) for line in log]
+        return shown
+
+    async def of_job(self, job_id: str, runs: int) -> list[dict[str, Any]]:
+        """The deliveries of one job, a run each, oldest first."""
+        ids = [f"dlv_{job_id.removeprefix('job_')}_{run}" for run in range(1, runs + 1)]
+        return await self._many(ids)
+
+    async def page(self, status: DeliveryStatus | None, *, cursor: int | None, limit: int) -> Page:
+        """A page of deliveries, newest first."""
+        index = f"hg:dlvs:status:{status}" if status else "hg:dlvs"
+        batch = await newest(self._client, index, cursor, limit)
+        items = await self._many([member.decode() for member, _ in batch])
+        return Page(items, batch[-1][1] if len(batch) == limit else None)
+
+    async def _many(self, ids: list[str]) -> list[dict[str, Any]]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for delivery_id in ids:
+                pipe.hgetall(f"hg:dlv:{delivery_id}")
+            found = await cast("Awaitable[list[dict[bytes, bytes]]]", pipe.execute())
+        return [
+            _shown(delivery_id, fields)
+            for delivery_id, fields in zip(ids, found, strict=True)
+            if fields
+        ]
+
+
+def _shown(delivery_id: str, fields: Mapping[bytes, bytes]) -> dict[str, Any]:
+    text = {name.decode(): value.decode() for name, value in fields.items()}
+    return {
+        "id": delivery_id,
+        "job_id": text["job"],
+        "run": int(text["run"]),
+        "callback": text["endpoint"],
+        "type": text["type"],
+        "status": text["status"],
+        "attempts": int(text["attempts"]),
+        "created_at": rfc3339(int(text["created"])),
+        "next_attempt_at": rfc3339(int(text["next_at"])) if text["status"] == "pending" else None,
+        "ended_at": rfc3339(int(text.get("ended", "0"))),
+    }
