@@ -1,0 +1,179 @@
+"""Who and what a customer means: typed handles and pasted links, brought to one normal form.
+
+People type `@Some.Handle`, paste profile links, and copy invisible characters along. Whatever
+could mean two things is refused: a message to the wrong person cannot be taken back.
+No error repeats what was typed, because it is personal data.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+MAX_RAW_LENGTH: Final = 2_000
+
+_HOSTS: Final = frozenset({"instagram.com", "www.instagram.com", "m.instagram.com"})
+_POST_FOLDERS: Final = frozenset({"p", "reel", "reels", "tv"})
+_PROFILE_TABS: Final = frozenset({"reels", "tagged", "followers", "following", "channel", "feed"})
+_RESERVED: Final = _POST_FOLDERS | {
+    *("about", "accounts", "ads", "api", "archive", "challenge", "create", "developer", "direct"),
+    *("directory", "emails", "explore", "graphql", "legal", "locations", "login", "oauth"),
+    *("press", "privacy", "session", "share", "sharer", "static", "stories", "terms", "topics"),
+    *("s", "web", "your_activity"),
+}
+# What programs write for "nothing", and customers for "I have none".
+_PLACEHOLDERS: Final = frozenset({"none", "null", "undefined", "nan"})
+
+_SCHEME: Final = re.compile(r"(?:https?:)?//", re.IGNORECASE)
+_USERNAME: Final = re.compile(r"(?!\.)(?!.*\.\.)[a-z0-9._]{1,30}(?<!\.)")
+_USER_PK: Final = re.compile(r"[1-9][0-9]{0,19}")
+_MEDIA_ID: Final = re.compile(r"[1-9][0-9]{0,24}(?:_[1-9][0-9]{0,19})?")
+_ALL_DIGITS: Final = re.compile(r"[0-9]+(?:_[0-9]+)?")
+_SHORTCODE: Final = re.compile(r"[A-Za-z0-9_-]{5,64}")
+
+_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_PUBLIC_SHORTCODE_LENGTH: Final = 11
+
+_INVISIBLE: Final = (
+    0x00AD,
+    0x180E,
+    *range(0x200B, 0x2010),
+    *range(0x202A, 0x202F),
+    *range(0x2060, 0x2070),
+    0xFE0E,
+    0xFE0F,
+    0xFEFF,
+)
+# Full-width forms are ordinary ASCII from an East Asian keyboard. Other look-alikes stay as they
+# are, and are refused: guessing at them could name somebody else.
+_CLEANING: Final[dict[int, int | None]] = {
+    **dict.fromkeys(_INVISIBLE),
+    **{0xFF01 + offset: 0x21 + offset for offset in range(0x5E)},
+    0xFE6B: ord("@"),
+}
+
+
+class NotAHandle(ValueError):
+    """The text names no recipient or no post; the message says why, without the text."""
+
+
+def normalise_recipient(raw: str) -> str:
+    """Find the recipient in what somebody typed.
+
+    Parameters:
+      raw: A handle with or without `@`, a profile link, or a user pk.
+
+    Returns:
+      `some.handle`, `314159` for a user pk, or `@123` for a handle of digits only. Only a bare
+      number is a pk: a number behind `@` or in a link is a handle.
+
+    Raises:
+      NotAHandle: There is none, or it is not certain who is meant.
+    """
+    text = _clean(raw)
+    if _is_link(text):
+        return _username(_profile_segment(_segments(text)))
+    if text.isascii() and text.isdigit():
+        return _matching(_USER_PK, text, "not a user id: too long, or it starts with 0")
+    if "@" in text[1:]:
+        raise NotAHandle("looks like an e-mail address, not an Instagram handle")
+    return _username(text.removeprefix("@").strip().rstrip("/"))
+
+
+def normalise_post(raw: str) -> str:
+    """Find the post in what somebody typed or pasted.
+
+    Parameters:
+      raw: A link to a post or reel, a shortcode, a media pk or a media id.
+
+    Returns:
+      A shortcode (`CxyZ_-1`), or a media pk or id in digits (`123`, `123_456`). Text of digits
+      only is always a pk or an id; a link whose shortcode happens to look like one is decoded.
+
+    Raises:
+      NotAHandle: It names no post.
+    """
+    text = _clean(raw)
+    if _is_link(text):
+        code = _matching(_SHORTCODE, _post_segment(_segments(text)), "not a link to a post")
+        return str(_media_pk(code)) if _ALL_DIGITS.fullmatch(code) else code
+    if _ALL_DIGITS.fullmatch(text):
+        return _matching(_MEDIA_ID, text, "not a media id: too long, or it starts with 0")
+    return _matching(_SHORTCODE, text, "not a post link, a shortcode or a media id")
+
+
+def _clean(raw: str) -> str:
+    if len(raw) > MAX_RAW_LENGTH:
+        raise NotAHandle("much too long")
+    text = raw.translate(_CLEANING).strip()
+    if not text:
+        raise NotAHandle("empty")
+    return text
+
+
+def _matching(pattern: re.Pattern[str], text: str, message: str) -> str:
+    if not pattern.fullmatch(text):
+        raise NotAHandle(message)
+    return text
+
+
+def _username(text: str) -> str:
+    name = text.lower()
+    if name in _PLACEHOLDERS or name in _HOSTS:
+        raise NotAHandle("a placeholder, not a handle; address such an account by its user id")
+    _matching(
+        _USERNAME,
+        name,
+        "not an Instagram handle: those are 1 to 30 of a-z, 0-9, '.' and '_', "
+        "with no dot at either end and no two in a row",
+    )
+    return f"@{name}" if name.isdigit() else name
+
+
+def _is_link(text: str) -> bool:
+    host = re.split(r"[/?#]", text, maxsplit=1)[0].lower()
+    return bool(_SCHEME.match(text)) or host in _HOSTS
+
+
+def _segments(link: str) -> list[str]:
+    absolute = link if _SCHEME.match(link) else f"//{link}"
+    try:
+        parts = urlsplit(absolute)
+    except ValueError as error:
+        raise NotAHandle("not a valid link") from error
+    # The whole authority is compared: no user info, no port, no look-alike host.
+    if parts.netloc.lower() not in _HOSTS:
+        raise NotAHandle("not a link to instagram.com")
+    return [segment for segment in unquote(parts.path).split("/") if segment]
+
+
+def _profile_segment(segments: list[str]) -> str:
+    if segments[:1] == ["_u"]:  # the form that opens the app
+        segments = segments[1:]
+    if not segments:
+        raise NotAHandle("a link without a handle")
+    name, *tabs = segments
+    if name.lower() in _RESERVED or (tabs and tabs[0].lower() in _POST_FOLDERS - {"reels"}):
+        raise NotAHandle("a link to a post or page, not to a profile")
+    if len(tabs) > 1 or (tabs and tabs[0].lower() not in _PROFILE_TABS):
+        raise NotAHandle("a link to something below a profile; link to the profile itself")
+    return name.strip().removeprefix("@")
+
+
+def _post_segment(segments: list[str]) -> str:
+    if len(segments) == 3 and segments[0].lower() not in _RESERVED:
+        segments = segments[1:]
+    if segments[:1] == ["share"]:
+        raise NotAHandle("a share link hides the post; open it and copy the link it leads to")
+    if len(segments) != 2 or segments[0].lower() not in _POST_FOLDERS:
+        raise NotAHandle("not a link to a post")
+    return segments[1]
+
+
+def _media_pk(shortcode: str) -> int:
+    # A shortcode is the pk in base 64; private posts append a key (aiograpi's InstagramIdCodec).
+    pk = 0
+    for character in shortcode[:_PUBLIC_SHORTCODE_LENGTH]:
+        pk = pk * 64 + _ALPHABET.index(character)
+    return pk

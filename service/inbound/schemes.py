@@ -1,0 +1,216 @@
+"""How each provider signs: which headers to read, what is signed, and how the MAC is written.
+
+Scheme            | Headers                                               | Signed       | MAC
+------------------|-------------------------------------------------------|--------------|--------
+stripe            | `Stripe-Signature: t=,v1=[,v1=]`                      | `t.body`     | hex
+standard-webhooks | `webhook-id`, `-timestamp`, `-signature`, or `svix-*` | `id.ts.body` | base64
+github            | `X-Hub-Signature-256: sha256=`                        | body         | hex
+shopify           | `X-Shopify-Hmac-Sha256`                               | body         | base64
+paddle            | `Paddle-Signature: ts=;h1=[;h1=]`                     | `ts:body`    | hex
+slack             | `X-Slack-Signature: v0=`, `X-Slack-Request-Timestamp` | `v0:ts:body` | hex
+
+Every MAC is HMAC-SHA256. The key is the secret's text, but for Standard Webhooks, where it is
+what the secret decodes to.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Final, Literal
+
+#: Raw headers as ASGI hands them over: lower-case names, values in latin-1, duplicates kept.
+Headers = Sequence[tuple[bytes, bytes]]
+
+Refusal = Literal[
+    "missing", "duplicate_header", "malformed", "stale", "clock_skew", "mismatch", "too_long"
+]
+
+MAX_HEADER_BYTES: Final = 8 * 1024
+MAX_SIGNATURES: Final = 1000
+MAX_TIMESTAMP_DIGITS: Final = 20
+
+_WHSEC: Final = "whsec_"
+
+
+class SignatureRefused(Exception):
+    """A delivery that does not prove where it comes from; nothing of it may be stored.
+
+    Parameters:
+      reason: a word for logs and metrics; never part of the input, never for the caller.
+    """
+
+    def __init__(self, reason: Refusal) -> None:
+        super().__init__(reason)
+        self.reason: Refusal = reason
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the headers of one delivery claim.
+
+    Parameters:
+      signatures: MACs as written; one that matches is enough.
+      prefix: the bytes that are signed in front of the body.
+      sent_at: Unix seconds, or None where the scheme signs no time.
+    """
+
+    signatures: Sequence[bytes]
+    prefix: bytes = b""
+    sent_at: int | None = None
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """One provider's way to sign.
+
+    Parameters:
+      read: takes the claim out of the headers, or raises `SignatureRefused`.
+      key: turns a configured secret into the MAC's key, or raises ValueError.
+      encode: writes a digest the way this provider does.
+    """
+
+    read: Callable[[Headers], Claim]
+    key: Callable[[str], bytes]
+    encode: Callable[[bytes], bytes]
+
+
+def standard_webhooks_family(headers: Headers) -> bytes | None:
+    """Tell which names a Standard Webhooks sender uses; half of each is neither.
+
+    The event's id is read from the same family as its signature: the other one is not signed.
+
+    Returns: `webhook-` or `svix-`, or None where neither set is complete.
+    """
+    present = {name for name, value in headers if value}
+    for family in (b"webhook-", b"svix-"):
+        if present.issuperset(family + part for part in (b"id", b"timestamp", b"signature")):
+            return family
+    return None
+
+
+def _only(headers: Headers, name: bytes) -> bytes:
+    values = [value for key, value in headers if key == name]
+    if len(values) > 1:
+        raise SignatureRefused("duplicate_header")
+    if not values or not values[0]:
+        raise SignatureRefused("missing")
+    if len(values[0]) > MAX_HEADER_BYTES:
+        raise SignatureRefused("too_long")
+    return values[0]
+
+
+def _unix_seconds(digits: bytes) -> int:
+    # bytes.isdigit knows ASCII digits only: no sign, space, underscore or other script's digits.
+    if not digits.isdigit() or len(digits) > MAX_TIMESTAMP_DIGITS:
+        raise SignatureRefused("malformed")
+    return int(digits)
+
+
+def _counted(signatures: Sequence[bytes]) -> Sequence[bytes]:
+    if not signatures:
+        raise SignatureRefused("missing")
+    if len(signatures) > MAX_SIGNATURES:
+        raise SignatureRefused("too_long")
+    return signatures
+
+
+def _values(items: Sequence[Sequence[bytes]], name: bytes) -> list[bytes]:
+    found = [item for item in items if item[0] == name]
+    if any(len(item) == 1 for item in found):
+        raise SignatureRefused("malformed")
+    return [item[1] for item in found]
+
+
+def _read_list(header: bytes, separator: bytes, time: bytes, mac: bytes) -> tuple[int, list[bytes]]:
+    """Read `t=1,v1=a,v1=b` the way `stripe.WebhookSignature` does.
+
+    The first time counts, what follows a second `=` does not, spaces belong to the name or value
+    they touch, and unknown names are skipped.
+    """
+    items = [item.split(b"=") for item in header.split(separator)]
+    times = _values(items, time)
+    if not times:
+        raise SignatureRefused("malformed")
+    return _unix_seconds(times[0]), _values(items, mac)
+
+
+def _read_stripe(headers: Headers) -> Claim:
+    sent_at, signatures = _read_list(_only(headers, b"stripe-signature"), b",", b"t", b"v1")
+    # The official library raises at the first non-ASCII MAC; what matched before it, counts.
+    readable = list(takewhile(bytes.isascii, _counted(signatures)))
+    return Claim(readable, b"%d." % sent_at, sent_at)
+
+
+def _read_paddle(headers: Headers) -> Claim:
+    sent_at, signatures = _read_list(_only(headers, b"paddle-signature"), b";", b"ts", b"h1")
+    return Claim(_counted(signatures), b"%d:" % sent_at, sent_at)
+
+
+def _read_standard_webhooks(headers: Headers) -> Claim:
+    family = standard_webhooks_family(headers)
+    if family is None:
+        raise SignatureRefused("missing")
+    event_id = _only(headers, family + b"id")
+    sent_at = _unix_seconds(_only(headers, family + b"timestamp"))
+    tokens = [token.partition(b",") for token in _only(headers, family + b"signature").split(b" ")]
+    signatures = [mac for version, _, mac in tokens if version == b"v1"]
+    return Claim(_counted(signatures), b"%b.%d." % (event_id, sent_at), sent_at)
+
+
+def _after(prefix: bytes, value: bytes) -> bytes:
+    if not value.startswith(prefix):
+        raise SignatureRefused("malformed")
+    return value.removeprefix(prefix)
+
+
+def _read_github(headers: Headers) -> Claim:
+    return Claim([_after(b"sha256=", _only(headers, b"x-hub-signature-256"))])
+
+
+def _read_shopify(headers: Headers) -> Claim:
+    return Claim([_only(headers, b"x-shopify-hmac-sha256")])
+
+
+def _read_slack(headers: Headers) -> Claim:
+    mac = _after(b"v0=", _only(headers, b"x-slack-signature"))
+    sent_at = _unix_seconds(_only(headers, b"x-slack-request-timestamp"))
+    return Claim([mac], b"v0:%d:" % sent_at, sent_at)
+
+
+def _text_key(secret: str) -> bytes:
+    if not secret.strip():
+        raise ValueError("the secret is empty: set it to the one the provider shows")
+    try:
+        return secret.encode()
+    except UnicodeEncodeError:
+        message = "the secret is not valid UTF-8: copy it again from the provider"
+    raise ValueError(message)  # outside the handler: that error carries the secret
+
+
+def _decoded_key(secret: str) -> bytes:
+    _text_key(secret)
+    encoded = secret.removeprefix(_WHSEC).rstrip("=")
+    try:
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not key:
+        raise ValueError(
+            f"the secret is not base64 after its {_WHSEC} prefix: copy it again from the"
+            " provider; one that signs with the secret's plain text wants its base64 form here"
+        )
+    return key
+
+
+BY_NAME: Final[Mapping[str, Scheme]] = {
+    "stripe": Scheme(_read_stripe, _text_key, binascii.hexlify),
+    "standard-webhooks": Scheme(_read_standard_webhooks, _decoded_key, base64.b64encode),
+    "github": Scheme(_read_github, _text_key, binascii.hexlify),
+    "shopify": Scheme(_read_shopify, _text_key, base64.b64encode),
+    "paddle": Scheme(_read_paddle, _text_key, binascii.hexlify),
+    "slack": Scheme(_read_slack, _text_key, binascii.hexlify),
+}

@@ -1,0 +1,234 @@
+"""The filters a rule's template may use, and the operators that could grow a value.
+
+Only what is cheap on any data is here: each function looks at the size of its result before it
+makes it. JSON's `null` is never text: what prints `None` to a customer is a mistake.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from jinja2 import Environment, TemplateRuntimeError, Undefined, pass_environment
+from jinja2.filters import FILTERS as BUILTIN_FILTERS
+from jinja2.filters import make_attrgetter
+
+MAX_TEXT: Final = 100_000
+MAX_ITEMS: Final = 10_000
+MAX_INT_BITS: Final = 256
+MAX_DECIMALS: Final = 12
+
+_PLACEHOLDER: Final = re.compile(r"%(?:%|[+ 0]?[0-9]{0,2}(?:\.[0-9])?[sdf])")
+_FIELD_VALUES: Final = ("text", "dropdown", "numeric")
+
+
+class Refused(TemplateRuntimeError):
+    """The template asks for what it may not have; the message carries no data."""
+
+
+def text(value: object) -> str:
+    """The text of a plain value; `Refused` for null, lists and objects."""
+    if isinstance(value, str | int | float | Undefined):
+        return str(value)
+    raise Refused(f"{_kind(value)} cannot be used as text")
+
+
+def add(left: Any, right: Any) -> Any:
+    """`left + right`, unless the text or list becomes too long."""
+    if isinstance(left, str) and isinstance(right, str):
+        _check_size(len(left) + len(right), MAX_TEXT)
+    elif isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        _check_size(len(left) + len(right), MAX_ITEMS)
+    return left + right
+
+
+def multiply(left: Any, right: Any) -> Any:
+    """`left * right` of numbers; text and lists are not repeated."""
+    _check_numbers("*", left, right)
+    if isinstance(left, int) and isinstance(right, int):
+        _check_size(left.bit_length() + right.bit_length(), MAX_INT_BITS)
+    return left * right
+
+
+def power(left: Any, right: Any) -> Any:
+    """`left ** right` of numbers, unless the result becomes too large."""
+    _check_numbers("**", left, right)
+    if isinstance(left, int) and isinstance(right, int):
+        _check_size(left.bit_length() * abs(right), MAX_INT_BITS)
+    return left**right
+
+
+def modulo(left: Any, right: Any) -> Any:
+    """`left % right` of numbers, or text with printf placeholders of at most two digits."""
+    if isinstance(left, str):
+        return printf(left, *(right if isinstance(right, tuple) else (right,)))
+    _check_numbers("%", left, right)
+    return left % right
+
+
+OPERATORS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+    "+": add,
+    "*": multiply,
+    "**": power,
+    "%": modulo,
+}
+
+
+def printf(template: str, *values: object) -> str:
+    """Fill `%s`, `%d` and `%f` placeholders whose widths have at most two digits."""
+    if "%" in _PLACEHOLDER.sub("", template):
+        raise Refused("a format may hold %s, %d and %f with short widths, and %%")
+    for value in values:
+        text(value)
+    return template % values
+
+
+def replace(value: object, old: str, new: str, count: int = -1) -> str:
+    """Replace text, unless the result becomes too long."""
+    source, target = text(value), text(new)
+    found = source.count(old) if old else len(source) + 1
+    _check_size(len(source) + found * len(target), MAX_TEXT)
+    return source.replace(old, target, count)
+
+
+@pass_environment
+def join(
+    environment: Environment, values: Iterable[Any], separator: str = "", attribute: Any = None
+) -> str:
+    """Join plain values, unless the result becomes too long."""
+    parts: list[str] = []
+    size = 0
+    for value in _picked(environment, values, attribute):
+        parts.append(text(value))
+        size += len(parts[-1]) + len(separator)
+        _check_size(size, MAX_TEXT)
+    return separator.join(parts)
+
+
+@pass_environment
+def total(
+    environment: Environment, values: Iterable[Any], attribute: Any = None, start: Any = 0
+) -> Any:
+    """Add up numbers."""
+    for value in _picked(environment, values, attribute):
+        _check_numbers("sum", start, value)
+        start = start + value
+    return start
+
+
+def rounded(value: Any, precision: int = 0, method: str = "common") -> Any:
+    """Round a number to at most twelve decimals."""
+    if abs(precision) > MAX_DECIMALS:
+        raise Refused(f"round takes at most {MAX_DECIMALS} decimals")
+    return BUILTIN_FILTERS["round"](value, precision, method)
+
+
+def default(value: Any, fallback: Any = "", falsy: bool = False) -> Any:
+    """The fallback for what is missing or null (with `true`: or empty, zero, false)."""
+    if value is None or isinstance(value, Undefined) or (falsy and not value):
+        return fallback
+    return value
+
+
+@pass_environment
+def field(environment: Environment, container: Any, key: str) -> Any:
+    """What the customer filled in under `key`.
+
+    Parameters:
+      container: Stripe Checkout's `custom_fields`, a list of `{"key" or "name", "value"}`, or a
+        mapping such as `metadata`.
+      key: Name of the field.
+
+    Returns:
+      The value; undefined when the field is missing or left empty.
+    """
+    if isinstance(container, Undefined):
+        return container
+    if isinstance(container, Mapping):
+        values: Iterator[Any] = iter([container.get(key)])
+    else:
+        values = (_field_value(entry) for entry in container or () if _is_named(entry, key))
+    filled = (value for value in values if value is not None)
+    return next(filled, environment.undefined(f"the field {key!r} is missing or empty"))
+
+
+def _is_named(entry: Any, key: str) -> bool:
+    return isinstance(entry, Mapping) and key in (entry.get("key"), entry.get("name"))
+
+
+def _field_value(entry: Mapping[str, Any]) -> Any:
+    for kind in _FIELD_VALUES:
+        answer = entry.get(kind)
+        if isinstance(answer, Mapping):
+            return answer.get("value")
+    return entry.get("value")
+
+
+def _picked(environment: Environment, values: Iterable[Any], attribute: Any) -> Iterable[Any]:
+    if attribute is None:
+        return values
+    return map(make_attrgetter(environment, attribute), values)
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, Mapping):
+        return "an object"
+    return "a list" if isinstance(value, Sequence) else "such a value"
+
+
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise Refused("a value grows too large")
+
+
+def _check_numbers(symbol: str, *values: object) -> None:
+    for value in values:
+        if isinstance(value, Undefined):
+            str(value)  # raises what the undefined value has to say
+        if not isinstance(value, int | float):
+            raise Refused(f"{symbol} takes numbers, not {_kind(value)}")
+
+
+def _on_text(name: str) -> Callable[..., Any]:
+    """A builtin filter that turns away everything but plain values."""
+    builtin = BUILTIN_FILTERS[name]
+    position = 1 if hasattr(builtin, "jinja_pass_arg") else 0
+
+    @functools.wraps(builtin)
+    def filtered(*args: Any, **options: Any) -> Any:
+        before, value, after = args[:position], args[position], args[position + 1 :]
+        try:
+            plain = text(value)
+        except Refused as error:
+            raise Refused(f"{name}: {error.message}") from error
+        return builtin(*before, plain, *after, **options)
+
+    return filtered
+
+
+_TEXT_FILTERS: Final = ("capitalize", "lower", "title", "trim", "truncate", "upper", "urlencode")
+_CHEAP_FILTERS: Final = (
+    *("abs", "first", "float", "int", "items", "dictsort", "last", "length", "list", "map", "max"),
+    *("min", "reject", "rejectattr", "reverse", "select", "selectattr", "sort", "unique"),
+)
+
+FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    **{name: BUILTIN_FILTERS[name] for name in _CHEAP_FILTERS},
+    **{name: _on_text(name) for name in _TEXT_FILTERS},
+    "count": BUILTIN_FILTERS["length"],
+    "d": default,
+    "default": default,
+    "field": field,
+    "format": printf,
+    "join": join,
+    "replace": replace,
+    "round": rounded,
+    "string": text,
+    "sum": total,
+}

@@ -1,0 +1,137 @@
+"""The door: verify the raw bytes, run the rules, record everything in one step, answer.
+
+Nothing here waits on Instagram or on a customer's server. What is not authentic is refused and
+leaves no trace; what is authentic but useless is kept and answered 200, since a retry would send
+the same bytes; what is our fault is answered 503 (see `api/errors.py`), so that the sender retries.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Any, Final
+
+import structlog
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
+
+from service.api.errors import error_response
+from service.inbound import events
+from service.inbound.bodies import Unusable
+from service.inbound.intake import BodyRefused, read_body
+from service.inbound.rules import RuleNote
+from service.inbound.signatures import SignatureRefused, verify
+from service.inbound.sources import ReadySource
+from service.jobs.ledger import Acceptance, UnusableEvent
+from service.logs import get_logger
+from service.web import Web, web_of
+
+router = APIRouter(tags=["webhooks"])
+
+_log = get_logger(__name__)
+
+RETRY_AFTER_SECONDS: Final = 30
+
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "Known already, no rule matched, or kept for a person to look at"},
+    202: {"description": "Recorded, with its jobs"},
+    400: {"description": "The signature does not verify"},
+    404: {"description": "No such source"},
+    408: {"description": "The body came too slowly"},
+    413: {"description": "The body is too large"},
+    415: {"description": "The body is encoded"},
+    503: {"description": "Not recorded; send it again"},
+}
+
+
+@router.post("/webhooks/{source}", status_code=202, responses=_ANSWERS)
+@router.post("/webhooks/{source}/", include_in_schema=False)
+async def receive(source: str, request: Request, web: Annotated[Web, Depends(web_of)]) -> Response:
+    """Take an event from a sender: the raw body, signed by the source's scheme."""
+    known = web.sources.get(source)
+    if known is None:
+        return error_response(404, "unknown_source", "No such source is configured.")
+    if not known.secrets:
+        _log.error("webhook for a source without a secret", source=source)
+        return _closed("source_without_secret", "This source has no signing secret yet.")
+    try:
+        body = await read_body(request, web.settings.max_body_bytes, web.settings.body_seconds)
+    except BodyRefused as refused:
+        return error_response(
+            refused.status, refused.code, refused.message, headers={"Connection": "close"}
+        )
+    except ClientDisconnect:
+        return Response(status_code=400)
+    return await _take(web, known, request, body)
+
+
+async def _take(web: Web, source: ReadySource, request: Request, body: bytes) -> Response:
+    headers = request.headers.raw
+    try:
+        verify(source.scheme, body, headers, source.secrets, time.time())
+    except SignatureRefused as refused:
+        _log.warning("webhook refused", source=source.name, reason=refused.reason)
+        return error_response(400, "invalid_signature", "The signature does not verify.")
+    try:
+        event = events.parse(source.scheme, body, headers)
+    except Unusable as unusable:
+        return await _quarantine(web, source, body, unusable.reason)
+    challenge = events.slack_challenge(event.body) if source.scheme == "slack" else None
+    if challenge is not None:
+        return JSONResponse({"challenge": challenge})
+    return await _accept(web, source, event, body)
+
+
+async def _accept(
+    web: Web, source: ReadySource, event: events.ParsedEvent, body: bytes
+) -> Response:
+    structlog.contextvars.bind_contextvars(event_id=event.id, source=source.name)
+    if source.livemode is not None and event.livemode is not source.livemode:
+        accepted = await web.ledger.accept(source.name, event, [], body=body, status="ignored")
+        _log.warning("event ignored: livemode differs", type=event.type)
+        return _answer(accepted)
+    plan = web.rules.plan(source.name, event)
+    accepted = await web.ledger.accept(
+        source.name,
+        event,
+        plan.drafts,
+        body=body,
+        notes=[asdict(note) for note in plan.notes],
+    )
+    _report(event, accepted, plan.notes)
+    return _answer(accepted)
+
+
+async def _quarantine(web: Web, source: ReadySource, body: bytes, reason: str) -> Response:
+    kept = UnusableEvent.of(body, reason)
+    await web.ledger.accept(source.name, kept, [], body=body, status="quarantined")
+    _log.warning("event quarantined", source=source.name, reason=reason, kept_as=kept.id)
+    return JSONResponse({"event_id": None, "quarantined": True, "duplicate": False, "jobs": []})
+
+
+def _report(event: events.ParsedEvent, accepted: Acceptance, notes: Sequence[RuleNote]) -> None:
+    if accepted.outcome == "conflict":
+        _log.error("event id seen before with other data", kept_as=accepted.event_id)
+        return
+    for note in notes:
+        if note.outcome == "when_error":
+            _log.warning("a rule could not be evaluated", rule=note.rule, cause=note.message)
+    _log.info("event", type=event.type, outcome=accepted.outcome, job_ids=accepted.jobs)
+
+
+def _answer(accepted: Acceptance) -> Response:
+    fresh = accepted.outcome == "accepted" and bool(accepted.jobs)
+    content: dict[str, Any] = {
+        "event_id": accepted.event_id,
+        "duplicate": accepted.outcome == "duplicate",
+        "jobs": accepted.jobs,
+    }
+    if accepted.outcome == "conflict":
+        content["conflict"] = True
+    return JSONResponse(content, status_code=202 if fresh else 200)
+
+
+def _closed(code: str, message: str) -> Response:
+    return error_response(503, code, message, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
