@@ -1,0 +1,248 @@
+"""aiograpi's client, made fit for a service: nothing sent twice, nothing asked on a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final, cast
+from urllib.parse import urlencode
+
+import httpx
+from aiograpi import Client, httpx_ext
+from aiograpi.exceptions import (
+    ChallengeRequired,
+    ClientIncompleteReadError,
+    ClientRequestTimeout,
+)
+from curl_cffi import CurlOpt
+
+from actors.instagram.options import ClientOptions
+from actors.instagram.sessions import is_logged_in, portable
+from actors.instagram.tokens import client_context_for, creation_key_for, current_token
+
+# Whole replies and header sets, cookies included, go to these loggers, at ERROR too.
+_TALKATIVE: Final = ("aiograpi", "private_request", "public_request", "graphql_request")
+_CARRIERS: Final = ("httpx", "httpcore")
+
+# Replies that the library meets with a sleep and a second request.
+_RESENT: Final = (ClientRequestTimeout, ClientIncompleteReadError)
+
+_creation_keys: ContextVar[list[str] | None] = ContextVar("creation_keys", default=None)
+_password_sent: ContextVar[bool] = ContextVar("password_sent", default=False)
+
+
+async def build_client(
+    options: ClientOptions, settings: Mapping[str, Any] | None = None
+) -> PacedClient:
+    """Make a client off the loop: reading certificates takes a tenth of a second.
+
+    Parameters:
+      options: How it reaches Instagram.
+      settings: An account's saved settings, aiograpi's or instagrapi's; None mints a new device.
+
+    Returns:
+      A client that has sent nothing yet. It belongs to the loop of its first request.
+    """
+    _quieten()
+    return await asyncio.to_thread(PacedClient, options, settings)
+
+
+async def close_client(client: PacedClient) -> None:
+    """Close a client's connections; one that is only dropped never goes away."""
+    async with client.private, client.public, client.graphql:
+        pass
+
+
+class PacedClient(Client):  # type: ignore[misc]
+    """A client that sends each request once, by one way, at a human pace unless told otherwise.
+
+    Parameters:
+      options: How it reaches Instagram.
+      settings: Saved settings; what belongs to a process is left out.
+    """
+
+    challenge_code = ""
+    graphql: Any
+
+    def __init__(self, options: ClientOptions, settings: Mapping[str, Any] | None = None) -> None:
+        """Build the client; sends nothing."""
+        self._human_pace = options.human_pace
+        super().__init__(
+            settings=portable(settings or {}),
+            proxy=options.proxy,
+            tls_verify=options.ca_bundle or True,
+            request_timeout=Client.request_timeout if options.human_pace else 0,
+        )
+
+    @property
+    def portable_settings(self) -> dict[str, Any]:
+        """A copy of the settings that may travel."""
+        return portable(self.get_settings())
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether it holds a login, valid or not."""
+        return is_logged_in(self.get_settings())
+
+    # One way out
+
+    def set_proxy(self, dsn: str | None) -> bool:
+        """Send everything through a proxy, or, for None, everything directly."""
+        # The constructor comes through here before any session can open a connection.
+        if not isinstance(self.graphql, _DirectSession):
+            self.graphql = _DirectSession.like(self.graphql)
+        return cast(bool, super().set_proxy(dsn))
+
+    def _build_public_session(self, verify: bool | str | None = None) -> _DirectSession:
+        return _DirectSession(self.tls_verify if verify is None else verify)
+
+    def _private_session(self, _selected: str, verify: bool | str) -> _OnceSession:
+        return _OnceSession(verify)
+
+    # Its own pace
+
+    async def small_delay(self) -> None:
+        """Sleep between two quick requests, at a human pace."""
+        if self._human_pace:
+            await super().small_delay()
+
+    async def very_small_delay(self) -> None:
+        """Sleep a moment, at a human pace."""
+        if self._human_pace:
+            await super().very_small_delay()
+
+    # Once
+
+    async def private_request(self, *args: Any, **kwargs: Any) -> Any:
+        """Send one request to the private API; a lost reply is the caller's to judge."""
+        try:
+            return await super().private_request(*args, **kwargs)
+        except _NotResent as held:
+            raise held.error from held.error.__cause__
+
+    async def _send_private_request(self, endpoint: str, *args: Any, **kwargs: Any) -> Any:
+        # On a 500 the library asks again without the cursor, and page 2 becomes page 1: a query
+        # that is part of the endpoint is out of its reach.
+        params = kwargs.get("params") or {}
+        if "min_id" in params or "max_id" in params:
+            endpoint, kwargs["params"] = f"{endpoint}?{urlencode(params)}", None
+        try:
+            return await super()._send_private_request(endpoint, *args, **kwargs)
+        except _RESENT as error:
+            raise _NotResent(error) from None
+
+    async def bloks_caa_login_send_request(self, *args: Any, **kwargs: Any) -> Any:
+        """Send the password, on a connection of its own as a write."""
+        mark = _password_sent.set(True)
+        try:
+            return await super().bloks_caa_login_send_request(*args, **kwargs)
+        finally:
+            _password_sent.reset(mark)
+
+    async def _try_caa_login(self, *_args: Any, **_kwargs: Any) -> bool:
+        # The old flow, entered from the current one, would send a wrong password a third time.
+        return False
+
+    # Recognisable
+
+    def generate_mutation_token(self) -> str:
+        """Draw the token of a DM; inside `write_token`, always the same one."""
+        token = current_token()
+        return client_context_for(token) if token else cast(str, super().generate_mutation_token())
+
+    def generate_uuid(self, prefix: str = "", suffix: str = "") -> str:
+        """Draw a UUID; the first one of a comment inside `write_token` is always the same."""
+        keys = _creation_keys.get()
+        return keys.pop() if keys else cast(str, super().generate_uuid(prefix, suffix))
+
+    async def media_comment(self, *args: Any, **kwargs: Any) -> Any:
+        """Comment on a post."""
+        with _creation_key():
+            return await super().media_comment(*args, **kwargs)
+
+    # Never a terminal
+
+    async def challenge_code_handler(self, _username: str, _choice: Any = None, **_: Any) -> str:
+        """Give the code a person left; without one the login ends with `ChallengeRequired`."""
+        return self.challenge_code
+
+    async def change_password_handler(self, _username: str) -> str:
+        """End the login: a new password is for a person to choose."""
+        raise ChallengeRequired("Instagram wants a new password.")
+
+    async def bloks_caa_resolve_two_step_verification(
+        self, send_result: Any, verification_code: str = "", domain: str | None = None
+    ) -> Any:
+        """Answer the e-mail challenge of a login with a person's code only."""
+        # The library would spend `verification_code` here, which may be a TOTP.
+        del verification_code
+        return await super().bloks_caa_resolve_two_step_verification(
+            send_result, verification_code=self.challenge_code, domain=domain
+        )
+
+
+class _NotResent(Exception):
+    """Carries an error past the library's own second attempt."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(type(error).__name__)
+        self.error = error
+
+
+class _OnceSession(httpx_ext.CurlPrivateSession):  # type: ignore[misc]
+    """The private API: HTTP/2 over curl, no redirects, writes on connections of their own."""
+
+    def _set_client(self) -> None:
+        super()._set_client()
+        self._client.follow_redirects = False  # a 307 would repeat a POST
+
+    async def request(self, *args: Any, **kwargs: Any) -> Any:
+        # libcurl repeats a POST by itself when a reused connection was reset without a reply.
+        fresh = current_token() is not None or _password_sent.get()
+        self._client._transport._curl_options[CurlOpt.FRESH_CONNECT] = int(fresh)
+        return await super().request(*args, **kwargs)
+
+
+class _DirectSession(httpx_ext.Session):  # type: ignore[misc]
+    """The public pages: over httpx, which takes no proxy from the environment."""
+
+    @classmethod
+    def like(cls, other: Any) -> _DirectSession:
+        session = cls(other.verify)
+        session.headers.update(other.headers)
+        return session
+
+    def _set_client(self) -> None:
+        self._client = httpx.AsyncClient(
+            proxy=self._proxy, verify=_trust(self.verify), follow_redirects=True, trust_env=False
+        )
+
+
+@functools.lru_cache(maxsize=8)
+def _trust(verify: bool | str) -> ssl.SSLContext:
+    """Read the certificates once for all clients: a copy each would be over a MiB each."""
+    if isinstance(verify, str):
+        return ssl.create_default_context(cafile=verify)
+    return httpx.create_ssl_context(verify=verify, trust_env=False)
+
+
+@contextmanager
+def _creation_key() -> Iterator[None]:
+    token = current_token()
+    mark = _creation_keys.set([creation_key_for(token)] if token else None)
+    try:
+        yield
+    finally:
+        _creation_keys.reset(mark)
+
+
+def _quieten() -> None:
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in _CARRIERS:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,119 @@
+"""What an error of a call to Instagram means for the job and the account.
+
+No verdict carries anything of the exception: those hold URLs, cookies and whole replies.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import httpx
+from aiograpi import exceptions as ig
+from curl_cffi import CurlError
+
+from actors.instagram.options import UnknownAccount
+from actors.instagram.targets import InvalidTarget
+from actors.instagram.verdicts import (
+    COMMENT_REFUSED,
+    COMMENTS_DISABLED,
+    CONNECTION_FAILED,
+    LOGIN_REFUSED,
+    PREFLIGHT_FAILED,
+    PROXY_AUTH_REQUIRED,
+    PROXY_REFUSED,
+    REFUSED_UNCLEAR,
+    RULES,
+    SERVER_ERROR,
+    THEN,
+    Outcome,
+    Rule,
+    Scope,
+    Verdict,
+)
+
+__all__ = ["InvalidTarget", "Outcome", "Scope", "UnknownAccount", "Verdict", "classify"]
+
+# libcurl: could not resolve the proxy, resolve the host, connect; refused the certificate.
+_NEVER_SENT: Final = frozenset({5, 6, 7, 60})
+
+# A proxy that answers CONNECT with a refusal of its own, as libcurl and httpx word it. Its 5xx
+# are about the way to Instagram, which may be open again in a moment.
+_PROXY_SAID: Final = re.compile(r"(?:^|CONNECT tunnel failed, response )(4\d\d)\b")
+
+
+def classify(exc: BaseException, *, writing: bool) -> Verdict:
+    """Judge an error of a call to Instagram.
+
+    Parameters:
+      exc: What the call raised.
+      writing: Whether the call was to change something at Instagram.
+
+    Returns:
+      What happens next; nothing in it comes from the exception's text.
+    """
+    rule = _rule_for(exc)
+    ambiguous = writing and rule.doubtful and _curl_code(exc) not in _NEVER_SENT
+    outcome = Outcome.LOOK if ambiguous else rule.outcome
+    then = rule.then or THEN[outcome]
+    return Verdict(
+        outcome=outcome,
+        code=rule.code,
+        message=f"{rule.what} {then}",
+        ambiguous=ambiguous,
+        cooldown_seconds=rule.cooldown_seconds,
+        scope=rule.scope,
+    )
+
+
+def _rule_for(exc: BaseException) -> Rule:
+    if isinstance(exc, ig.FeedbackRequired):
+        return _feedback_rule(exc)
+    if isinstance(exc, (ig.ConnectProxyError, httpx.ProxyError)):
+        return _connect_rule(exc)
+    if type(exc) is ig.ClientError:
+        return _plain_rule(exc)
+    return next(RULES[kind] for kind in type(exc).__mro__ if kind in RULES)
+
+
+def _feedback_rule(exc: BaseException) -> Rule:
+    """Tell a refusal of this one comment from a block: the reply's fields are attributes."""
+    if getattr(exc, "comments_disabled", None):
+        return COMMENTS_DISABLED
+    if getattr(exc, "comment_error_key", None):
+        return COMMENT_REFUSED
+    return RULES[ig.FeedbackRequired]
+
+
+def _connect_rule(exc: BaseException) -> Rule:
+    said = [found[1] for link in _chain(exc) if (found := _PROXY_SAID.search(str(link)))]
+    if not said:
+        return CONNECTION_FAILED
+    return PROXY_AUTH_REQUIRED if "407" in said else PROXY_REFUSED
+
+
+def _plain_rule(exc: BaseException) -> Rule:
+    """Judge the bare `ClientError`: how a login ends without a session, or a key fetch fails."""
+    if getattr(exc, "logged_in", None) is False:
+        return LOGIN_REFUSED if getattr(exc, "result", None) else PREFLIGHT_FAILED
+    if (getattr(exc, "code", None) or 0) >= 500:
+        return SERVER_ERROR
+    return REFUSED_UNCLEAR
+
+
+def _curl_code(exc: BaseException) -> int | None:
+    codes = (int(link.code) for link in _chain(exc) if isinstance(link, CurlError))
+    return next(codes, None)
+
+
+def _chain(exc: BaseException) -> Iterator[BaseException]:
+    """Walk an exception, its causes and contexts; the library raises without `from`."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [exc]
+    while waiting:
+        link = waiting.pop()
+        if link is not None and id(link) not in seen:
+            seen.add(id(link))
+            yield link
+            waiting += [link.__context__, link.__cause__]

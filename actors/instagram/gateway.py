@@ -1,0 +1,280 @@
+"""The way to Instagram: one account, one call at a time, one session kept in the vault."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from aiograpi.exceptions import (
+    ClientUnauthorizedError,
+    LoginRequired,
+    PreLoginRequired,
+)
+
+from actors.instagram import reconcile
+from actors.instagram.client import PacedClient
+from actors.instagram.keeper import BeforeLogin, Keeper
+from actors.instagram.options import AccountOptions, UnknownAccount
+from actors.instagram.targets import InvalidTarget, Recipient, media_pk, user_pk, username_of
+from actors.instagram.tokens import client_context_for, write_token
+from service.accounts.vault import Vault
+
+CALL_SECONDS: Final = 90.0
+
+_T = TypeVar("_T")
+
+_Action = Callable[[PacedClient], Awaitable[_T]]
+
+
+@dataclass(frozen=True)
+class DmReceipt:
+    """A DM that Instagram has.
+
+    Parameters:
+      message_id: Instagram's id of the message.
+      thread_id: Instagram's id of its thread; None when the reply did not tell.
+      client_context: The token it was sent with.
+    """
+
+    message_id: str
+    thread_id: str | None
+    client_context: str
+
+
+@dataclass(frozen=True)
+class CommentReceipt:
+    """A comment that Instagram has.
+
+    Parameters:
+      comment_id: Instagram's id of the comment.
+    """
+
+    comment_id: str
+
+
+async def _any_login(_account: AccountOptions, _first: bool) -> str | None:
+    return None
+
+
+class Gateway:
+    """One account's client; calls wait for each other.
+
+    Errors of the client library come through unchanged: `errors.classify` judges them. Across
+    processes it is the account's line that keeps calls apart.
+    """
+
+    client_context_for = staticmethod(client_context_for)
+    media_pk = staticmethod(media_pk)
+
+    def __init__(
+        self,
+        account: AccountOptions,
+        vault: Vault,
+        *,
+        before_login: BeforeLogin = _any_login,
+        call_seconds: float = CALL_SECONDS,
+    ) -> None:
+        """Describe the gateway; nothing is built, read or sent.
+
+        Parameters:
+          account: The account it works for.
+          vault: Where its session lives.
+          before_login: Asked before every login.
+          call_seconds: The longest a call may take, its login included.
+        """
+        self._name = account.name
+        self._keeper = Keeper(account, vault, before_login)
+        self._call_seconds = call_seconds
+        self._lock = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        """Name the account, and nothing else of it."""
+        return f"Gateway({self._name!r})"
+
+    async def ready(self) -> None:
+        """Have a client with a login; a saved one is trusted without a request.
+
+        Call it before the intent of a write is recorded: then a login that fails is no doubt
+        about the write.
+        """
+
+        async def nothing(_client: PacedClient) -> None:
+            return None
+
+        await self._call(nothing)
+
+    async def resolve(self, to: str) -> Recipient:
+        """Find the user that a job names.
+
+        Parameters:
+          to: A username, `@digits` for a username made of digits, or a pk (which needs no call).
+        """
+        if pk := user_pk(to):
+            return Recipient(pk, None)
+        name = username_of(to)
+
+        async def look_up(client: PacedClient) -> Recipient:
+            user = await client.user_info_by_username_v1(name)
+            return Recipient(str(user.pk), str(user.username))
+
+        return await self._call(look_up)
+
+    async def send_dm(self, pk: str, text: str, token: str) -> DmReceipt:
+        """Send a DM to one person.
+
+        Parameters:
+          pk: The recipient.
+          text: What it says.
+          token: Names the write; the same one is recognised by `find_dm`.
+        """
+        if user_pk(pk) is None:
+            raise InvalidTarget("to: not a pk")
+
+        async def send(client: PacedClient) -> DmReceipt:
+            with write_token(token):
+                message = await client.direct_send(text, user_ids=[int(pk)])
+            thread_id = str(message.thread_id) if message.thread_id else None
+            return DmReceipt(str(message.id), thread_id, client_context_for(token))
+
+        return await self._call(send)
+
+    async def comment(self, media_pk: str, text: str, token: str) -> CommentReceipt:
+        """Comment on a post.
+
+        Parameters:
+          media_pk: The post, from `Gateway.media_pk`.
+          text: What it says.
+          token: Names the write.
+        """
+
+        async def send(client: PacedClient) -> CommentReceipt:
+            with write_token(token):
+                comment = await client.media_comment(media_pk, text)
+            return CommentReceipt(str(comment.pk))
+
+        return await self._call(send)
+
+    async def find_dm(
+        self, pk: str, token_or_context: str, text: str, since_ms: int
+    ) -> DmReceipt | None:
+        """Look whether a DM reached its thread.
+
+        Parameters:
+          pk: The recipient.
+          token_or_context: The token it was sent with, or the `client_context` made of it.
+          text: What it said.
+          since_ms: Unix time of its intent.
+
+        Returns:
+          Its receipt; None when it is certain that the thread does not show it (now).
+        """
+        context = client_context_for(token_or_context)
+
+        async def look(client: PacedClient) -> DmReceipt | None:
+            sought = reconcile.SoughtDm(context, str(client.user_id), text, since_ms)
+            found = await reconcile.find_dm(client, pk, sought)
+            if found is None:
+                return None
+            item, thread_id = found
+            return DmReceipt(str(item["item_id"]), thread_id, context)
+
+        return await self._call(look)
+
+    async def find_comment(self, media_pk: str, text: str, since_ms: int) -> CommentReceipt | None:
+        """Look whether a comment reached its post.
+
+        Parameters:
+          media_pk: The post.
+          text: What it said.
+          since_ms: Unix time of its intent.
+
+        Returns:
+          Its receipt; None when it is certain that the post does not show it (now).
+        """
+
+        async def look(client: PacedClient) -> CommentReceipt | None:
+            sought = reconcile.SoughtComment(str(client.user_id), text, since_ms)
+            found = await reconcile.find_comment(client, media_pk, sought)
+            return CommentReceipt(str(found["pk"])) if found else None
+
+        return await self._call(look)
+
+    async def close(self) -> None:
+        """Save the session and close the connections; the next call would open them again."""
+        async with self._lock:
+            await self._keeper.persist()
+            await self._keeper.drop()
+
+    async def _call(self, action: _Action[_T]) -> _T:
+        async with self._lock:
+            try:
+                async with asyncio.timeout(self._call_seconds):
+                    return await self._attempt(action)
+            finally:
+                await self._keeper.persist()
+
+    async def _attempt(self, action: _Action[_T]) -> _T:
+        client = await self._keeper.open()
+        try:
+            return await action(client)
+        except (LoginRequired, PreLoginRequired, ClientUnauthorizedError) as refusal:
+            if not await _is_over(client, refusal):
+                raise
+        # A definite refusal, of a write too: what was asked has not happened.
+        return await action(await self._keeper.renew())
+
+
+async def _is_over(client: PacedClient, refusal: Exception) -> bool:
+    """Tell whether the session is what was refused; a 401 may be about the call alone."""
+    if not isinstance(refusal, ClientUnauthorizedError):
+        return True
+    try:
+        await client.account_info()
+    except LoginRequired:
+        return True
+    return False
+
+
+class GatewayPool:
+    """The gateways of one process, one per account."""
+
+    def __init__(
+        self,
+        accounts: Mapping[str, AccountOptions],
+        vault: Vault,
+        *,
+        before_login: BeforeLogin = _any_login,
+    ) -> None:
+        """Describe the pool; nothing is built, read or sent.
+
+        Parameters:
+          accounts: The configured accounts by name.
+          vault: Where their sessions live.
+          before_login: As `Gateway`.
+        """
+        self._accounts = accounts
+        self._vault = vault
+        self._before_login = before_login
+        self._gateways: dict[str, Gateway] = {}
+
+    async def get(self, name: str) -> Gateway:
+        """Give an account's gateway, made at its first use.
+
+        Raises:
+          UnknownAccount: When this process has no such account.
+        """
+        if name not in self._gateways:
+            if name not in self._accounts:
+                raise UnknownAccount(f"account {name!r} is not in this process's configuration")
+            self._gateways[name] = Gateway(
+                self._accounts[name], self._vault, before_login=self._before_login
+            )
+        return self._gateways[name]
+
+    async def close_all(self) -> None:
+        """Save and close every gateway."""
+        gateways = list(self._gateways.values())
+        self._gateways.clear()
+        await asyncio.gather(*(gateway.close() for gateway in gateways))
