@@ -1,0 +1,255 @@
+"""One callback attempt: a single POST to a server that may do anything, bounded in every way.
+
+The status line decides. Whatever follows it (a dripping body, a bomb, a reset) is read for a
+second and 4 KiB at most, shown to the operator, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Final, Self
+
+import httpcore
+
+from actors.egress import EgressError, GuardedBackend
+from service.outbound.endpoints import InvalidUrl, ParsedUrl, parse_endpoint_url
+from service.outbound.results import (
+    MAX_BODY_BYTES,
+    AttemptResult,
+    classify_failure,
+    classify_status,
+    printable,
+)
+from service.outbound.schedule import parse_retry_after
+
+#: The headers of one attempt, or what makes them when its turn has come.
+Headers = Mapping[str, str] | Callable[[], Mapping[str, str]]
+
+#: Everything that a peer can do to a connection.
+_PEER_ERRORS: Final = (
+    OSError,
+    TimeoutError,
+    ssl.SSLError,  # httpcore does not map those of a read: a refused client certificate
+    httpcore.NetworkError,
+    httpcore.TimeoutException,
+    httpcore.RemoteProtocolError,
+)
+#: Few and short-lived: many servers close idle connections after 5 s (Node's default), and a
+#: request sent at that moment is lost.
+_KEEPALIVE_CONNECTIONS: Final = 20
+_KEEPALIVE_SECONDS: Final = 4.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one exchange may take.
+
+    Parameters:
+      connect_seconds: For the look-up and the connection; as much again for the TLS handshake.
+      total_seconds: For the whole exchange.
+      capture_seconds: For the body, within the total.
+      per_origin: How many exchanges may be under way with one origin.
+    """
+
+    connect_seconds: float = 3.0
+    total_seconds: float = 15.0
+    capture_seconds: float = 1.0
+    per_origin: int = 4
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+
+class Exchange:
+    """Sends callbacks; opened once per process, as an async context manager.
+
+    Parameters:
+      backend: Opens the connections.
+      version: Heliograph's own, for the `User-Agent`.
+      allow_http: Whether plain HTTP will do.
+      ca_bundle: Path of a PEM file to trust instead of the system's CAs.
+      limits: What one exchange may take.
+
+    Raises:
+      ValueError: If the CA bundle cannot be read.
+    """
+
+    def __init__(
+        self,
+        backend: GuardedBackend,
+        *,
+        version: str,
+        allow_http: bool = False,
+        ca_bundle: str | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self._allow_http = allow_http
+        self._user_agent = f"Heliograph/{version}"
+        self._limits = limits
+        self._lanes = Lanes(limits.per_origin)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=_ssl_context(ca_bundle),
+            max_connections=None,  # bounded by the lanes and the worker's concurrency
+            max_keepalive_connections=_KEEPALIVE_CONNECTIONS,
+            keepalive_expiry=_KEEPALIVE_SECONDS,
+            network_backend=backend,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.aclose()
+
+    async def post(self, url: str, headers: Headers, body: bytes) -> AttemptResult:
+        """Send one callback and wait for its status line.
+
+        Waits first while the origin is busy with other exchanges; that time is not counted.
+
+        Parameters:
+          url: Where to.
+          headers: The signature's; the others are set here. A function is called after the
+            wait, which could make an earlier timestamp stale.
+          body: The signed bytes.
+
+        Returns:
+          How the attempt ended; whatever the peer does is a result, never an exception.
+        """
+        try:
+            target = parse_endpoint_url(url, allow_http=self._allow_http)
+        except InvalidUrl:
+            return classify_failure("invalid_url")
+        async with self._lanes.turn(target.origin):
+            signed = headers if isinstance(headers, Mapping) else headers()
+            return await self._exchange(self._request(target, signed, body))
+
+    async def _exchange(self, request: httpcore.Request) -> AttemptResult:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        deadline = started + self._limits.total_seconds
+        try:
+            async with asyncio.timeout_at(deadline):
+                response = await self._pool.handle_async_request(request)
+        except _PEER_ERRORS as error:
+            return classify_failure(_failure_code(error), duration_ms=_ms(loop.time() - started))
+        duration_ms = _ms(loop.time() - started)
+        until = min(deadline, loop.time() + self._limits.capture_seconds)
+        return classify_status(
+            response.status,
+            _retry_after_ms(response),
+            body=printable(await _captured(response, until)),
+            duration_ms=duration_ms,
+        )
+
+    def _request(
+        self, target: ParsedUrl, headers: Mapping[str, str], body: bytes
+    ) -> httpcore.Request:
+        every: dict[bytes | str, bytes | str] = {
+            "host": target.authority,
+            "user-agent": self._user_agent,
+            "accept": "*/*",
+            "accept-encoding": "identity",
+            "content-type": "application/json",
+            **{name.lower(): value for name, value in headers.items()},
+            "content-length": str(len(body)),
+        }
+        return httpcore.Request(
+            "POST",
+            httpcore.URL(
+                scheme=target.scheme, host=target.host, port=target.port, target=target.target
+            ),
+            headers=every,
+            content=body,
+            extensions={"timeout": {"connect": self._limits.connect_seconds}},
+        )
+
+
+class Lanes:
+    """Lets a few exchanges at a time through to each origin.
+
+    Parameters:
+      width: How many.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._lanes: dict[str, _Lane] = {}
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    @asynccontextmanager
+    async def turn(self, origin: str) -> AsyncIterator[None]:
+        """Wait for a place, and hold it.
+
+        Parameters:
+          origin: Whose lane.
+        """
+        lane = self._lanes.setdefault(origin, _Lane(asyncio.Semaphore(self._width)))
+        lane.users += 1
+        try:
+            async with lane.places:
+                yield
+        finally:
+            lane.users -= 1
+            if not lane.users:
+                del self._lanes[origin]
+
+
+@dataclass
+class _Lane:
+    places: asyncio.Semaphore
+    users: int = 0
+
+
+def _ssl_context(ca_bundle: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_bundle)
+    except OSError:
+        raise ValueError(
+            f"the CA bundle {ca_bundle!r} for callbacks is no readable PEM file of certificates"
+        ) from None
+
+
+async def _captured(response: httpcore.Response, until: float) -> bytes:
+    captured = bytearray()
+    with suppress(*_PEER_ERRORS):
+        async with aclosing(response), asyncio.timeout_at(until):
+            async for chunk in response.aiter_stream():
+                captured += chunk
+                if len(captured) >= MAX_BODY_BYTES:
+                    break
+    return bytes(captured[:MAX_BODY_BYTES])
+
+
+def _retry_after_ms(response: httpcore.Response) -> int | None:
+    for name, value in response.headers:
+        if name.lower() == b"retry-after":
+            return parse_retry_after(value.decode("latin-1"), time.time())
+    return None
+
+
+def _failure_code(error: BaseException) -> str:
+    if isinstance(error, EgressError):
+        return error.code
+    if isinstance(error, TimeoutError | httpcore.TimeoutException):
+        return "timeout"
+    if isinstance(error, ssl.SSLError):
+        return "tls_failed"
+    if isinstance(error, httpcore.RemoteProtocolError) and not _hung_up(error):
+        return "protocol_error"
+    return "connection_reset"
+
+
+def _hung_up(error: httpcore.RemoteProtocolError) -> bool:
+    # httpcore wraps what the parser complains of; where it speaks itself, the peer just left.
+    return isinstance(error.args[0], str)
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
