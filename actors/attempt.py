@@ -1,0 +1,274 @@
+"""One attempt at a job: claim, look where a write is in doubt, intent, write, finish.
+
+Whatever goes wrong is judged once (`instagram/errors.py`) and becomes one step of the ledger.
+A write is sent only after its intent is recorded and while the claim is certainly ours; once it
+may have been sent, nothing but a look-up says that it was not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+import structlog
+from redis.exceptions import RedisError
+
+from actors.actions import ACTIONS
+from actors.instagram.errors import Outcome, UnknownAccount, Verdict, classify
+from actors.instagram.gateway import Gateway
+from actors.pulse import Hold
+from actors.runtime import Runtime
+from service.jobs.claims import NO_EFFECT, AccountEffect, Claim
+from service.jobs.model import Failure, Status
+from service.logs import get_logger
+
+#: Waits between attempts that failed for reasons of the moment; after the last, the job fails.
+BACKOFF_SECONDS: Final = (5, 30, 120, 600, 1800)
+#: Waits between look-ups that could not be made; after the last, the job is uncertain.
+LOOK_SECONDS: Final = (5, 15, 60, 180, 600, 1800)
+#: A look-up that finds nothing is made twice before the write is sent again.
+LOOKS_NEEDED: Final = 2
+LOOK_AGAIN_MS: Final = 3_000
+#: How long a job waits for a worker that knows its account (deploys overlap).
+UNKNOWN_ACCOUNT_MS: Final = 30_000
+JITTER: Final = 0.2
+
+T = TypeVar("T")
+
+_log = get_logger(__name__)
+
+
+async def perform(runtime: Runtime, job_id: str) -> None:
+    """Work on a job, if there is anything to do.
+
+    Parameters:
+      runtime: The process' resources.
+      job_id: From the wake-up.
+    """
+    owner, claimed_at = runtime.owner(), time.monotonic()
+    claim = await runtime.claims.claim(job_id, owner)
+    if claim is None:
+        return
+    structlog.contextvars.bind_contextvars(
+        job_id=job_id, account=claim.job.account, event_id=claim.job.source.get("event_id")
+    )
+    with runtime.pulse.keep(job_id, owner, claim.fence, claimed_at) as hold:
+        await Attempt(runtime, claim, hold).run()
+
+
+class Attempt:
+    """The work on one claim.
+
+    Parameters:
+      runtime: The process' resources.
+      claim: The claim.
+      hold: What the pulse knows of it.
+    """
+
+    def __init__(self, runtime: Runtime, claim: Claim, hold: Hold) -> None:
+        self._runtime = runtime
+        self._claim = claim
+        self._hold = hold
+        self._action = ACTIONS[claim.job.kind]
+        self._in_doubt = claim.job.status is Status.SENDING
+        self._writing = False
+        self._began = time.monotonic()
+
+    async def run(self) -> None:
+        """Do it; every end but a lost claim is recorded."""
+        try:
+            await self._work()
+        except asyncio.CancelledError:
+            # The process shuts down, or the claim is another's (then this changes nothing).
+            await asyncio.shield(self._hand_back())
+            raise
+        except RedisError:
+            # Nothing can be recorded: the claim lapses and the work goes on elsewhere.
+            raise
+        except Exception as error:  # noqa: BLE001 - every error has its verdict
+            await self._judge(error)
+
+    async def _work(self) -> None:
+        try:
+            gateway = await self._runtime.gateways.get(self._claim.job.account)
+        except UnknownAccount:
+            await self._wait_for_another_worker()
+            return
+        await gateway.ready()
+        pk = await self._action.target(self._claim, gateway, self._runtime.people)
+        if self._claim.look_first and await self._found(gateway, pk):
+            return
+        if self._in_doubt:
+            await self._not_found()
+        elif self._runtime.duties.settings.dry_run:
+            await self._finish(Status.SUCCEEDED, result={"dry_run": True}, why="dry run")
+        else:
+            await self._write(gateway, pk)
+
+    async def _write(self, gateway: Gateway, pk: str) -> None:
+        context = self._action.context(self._claim)
+        reply = await self._runtime.claims.intend(self._claim, pk=pk, context=context)
+        if reply != "ok":
+            self._report(reply)
+            return
+        self._in_doubt = True
+        if not self._hold.sure:
+            await self._release(Status.QUEUED, "claim not sure", counts=False)
+            return
+        self._writing = True
+        result = await self._action.write(self._claim, gateway, pk)
+        await self._finish(Status.SUCCEEDED, result=result)
+
+    async def _found(self, gateway: Gateway, pk: str) -> bool:
+        result = await self._action.find(self._claim, gateway, pk)
+        if result is None:
+            return False
+        await self._finish(Status.SUCCEEDED, result=result, why="found by look-up")
+        return True
+
+    async def _not_found(self) -> None:
+        if self._claim.job.misses + 1 < LOOKS_NEEDED:
+            await self._release(Status.SENDING, "not found", after_ms=LOOK_AGAIN_MS)
+        elif self._claim.job.attempts > len(BACKOFF_SECONDS):
+            await self._give_up_knowing()
+        else:
+            await self._release(Status.QUEUED, "not found: send again")
+
+    async def _judge(self, error: Exception) -> None:
+        verdict = classify(error, writing=self._writing)
+        if self._in_doubt and (verdict.ambiguous or not self._writing):
+            await self._stay_in_doubt(verdict)
+            return
+        match verdict.outcome:
+            case Outcome.BACK_OFF:
+                cooldown_ms = 1000 * (verdict.cooldown_seconds or 0)
+                await self._release(
+                    Status.WAITING,
+                    verdict.code,
+                    after_ms=cooldown_ms,
+                    counts=False,
+                    effect=self._effect(verdict),
+                )
+            case Outcome.PERSON | Outcome.FIX_PROXY | Outcome.RELOGIN:
+                effect = self._effect(verdict)
+                await self._release(Status.HELD, verdict.code, counts=False, effect=effect)
+            case Outcome.FINAL:
+                await self._finish(Status.FAILED, failure=Failure(verdict.code, verdict.message))
+            case _:
+                await self._try_later(verdict)
+
+    async def _try_later(self, verdict: Verdict) -> None:
+        attempts = self._claim.job.attempts
+        if attempts > len(BACKOFF_SECONDS):
+            failure = Failure(verdict.code, verdict.message, retryable=True)
+            await self._finish(Status.FAILED, failure=failure, why="attempts exhausted")
+            return
+        after_ms = _jittered_ms(BACKOFF_SECONDS[max(0, attempts - 1)])
+        await self._release(Status.WAITING, verdict.code, after_ms=after_ms)
+
+    async def _stay_in_doubt(self, verdict: Verdict) -> None:
+        """A write may have happened and this did not tell: look (again) later."""
+        looks = self._claim.job.looks if not self._writing else 0
+        if looks >= len(LOOK_SECONDS):
+            await self._give_up_knowing()
+            return
+        settle_ms = round(self._runtime.duties.settings.settle_seconds * 1000)
+        after_ms = settle_ms if self._writing else _jittered_ms(LOOK_SECONDS[looks])
+        effect = NO_EFFECT if self._writing else self._effect(verdict)
+        await self._release(
+            Status.SENDING, verdict.code, after_ms=after_ms, counts=False, effect=effect
+        )
+
+    async def _give_up_knowing(self) -> None:
+        message = (
+            "The write may have reached Instagram, and looking for it did not tell. Check the"
+            " account by hand; POST /jobs/{id}/retry looks once more and then sends."
+        )
+        failure = Failure("outcome_unknown", message, retryable=True)
+        await self._finish(Status.UNCERTAIN, failure=failure, why="cannot be known")
+
+    async def _wait_for_another_worker(self) -> None:
+        to = Status.SENDING if self._in_doubt else Status.HELD
+        await self._release(to, "unknown_account", after_ms=UNKNOWN_ACCOUNT_MS, counts=False)
+
+    async def _hand_back(self) -> None:
+        if self._in_doubt:
+            settle_ms = round(self._runtime.duties.settings.settle_seconds * 1000)
+            await self._release(Status.SENDING, "handed back", after_ms=settle_ms, counts=False)
+        else:
+            await self._release(Status.QUEUED, "handed back", counts=False)
+
+    def _effect(self, verdict: Verdict) -> AccountEffect:
+        if verdict.outcome in (Outcome.PERSON, Outcome.FIX_PROXY, Outcome.RELOGIN):
+            return AccountEffect(hold=verdict.code)
+        if verdict.outcome is Outcome.BACK_OFF and verdict.cooldown_seconds:
+            kind = self._claim.job.kind if verdict.scope == "kind" else "*"
+            return AccountEffect(
+                cool=verdict.code, kind=kind, cool_ms=1000 * verdict.cooldown_seconds
+            )
+        return NO_EFFECT
+
+    async def _finish(
+        self,
+        status: Status,
+        *,
+        result: dict[str, Any] | None = None,
+        failure: Failure | None = None,
+        why: str = "",
+    ) -> None:
+        async def step() -> bool:
+            return await self._runtime.claims.finish(
+                self._claim, status, result=result, failure=failure, why=why
+            )
+
+        await self._recorded(step)
+        self._report(status, failure.code if failure else None, why)
+
+    async def _release(
+        self,
+        to: Any,
+        reason: str,
+        *,
+        after_ms: int = 0,
+        counts: bool = True,
+        effect: AccountEffect = NO_EFFECT,
+    ) -> None:
+        async def step() -> str:
+            return await self._runtime.claims.release(
+                self._claim, to, reason, after_ms=after_ms, counts=counts, effect=effect
+            )
+
+        await self._recorded(step)
+        self._report(to, reason)
+
+    async def _recorded(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Repeat a step while Redis is away and the claim is sure; all of them may be repeated."""
+        pause = 0.1
+        while True:
+            try:
+                return await step()
+            except RedisError:
+                if not self._hold.sure:
+                    raise
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 1.0)
+
+    def _report(self, outcome: str, code: str | None = None, why: str | None = None) -> None:
+        """The one line that tells how the attempt ended."""
+        _log.info(
+            "attempt",
+            kind=self._claim.job.kind,
+            attempt=self._claim.job.attempts,
+            run=self._claim.job.run,
+            outcome=str(outcome),
+            code=code,
+            why=why or None,
+            duration_ms=round((time.monotonic() - self._began) * 1000),
+        )
+
+
+def _jittered_ms(seconds: float) -> int:
+    return round(1000 * seconds * (1 + JITTER * random.random()))

@@ -1,0 +1,43 @@
+"""The worker's event loop, in a thread of its own (uvloop's)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from uvloop import new_event_loop
+
+T = TypeVar("T")
+
+
+class LoopThread(threading.Thread):
+    """Runs the loop on which every message of the process is worked on."""
+
+    def __init__(self) -> None:
+        super().__init__(name="loop", daemon=True)
+        self.loop: asyncio.AbstractEventLoop = new_event_loop()
+
+    def run(self) -> None:
+        """Run until `stop`."""
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the loop and wait for it.
+
+        Parameters:
+          coroutine: Anything but a coroutine that calls this.
+
+        Returns:
+          Its result.
+        """
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
+
+    def stop(self) -> None:
+        """Stop the loop and wait for the thread."""
+        self.call(self.loop.shutdown_asyncgens())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.join()
+        self.loop.close()

@@ -1,0 +1,38 @@
+"""What is a calendar's business, run once however many schedulers there are."""
+
+from __future__ import annotations
+
+from dramatiq.middleware import CurrentMessage
+
+from actors.runtime import Runtime
+from service.logs import get_logger
+
+#: Longer than any two schedulers' clocks or queues are apart.
+LOCK_SECONDS = 3600
+
+_log = get_logger(__name__)
+
+
+async def retention(runtime: Runtime) -> None:
+    """Drop what has been remembered long enough."""
+    if await _first(runtime, "retention"):
+        _log.info("retention", dropped=await runtime.ledger.forget())
+
+
+async def sweep(runtime: Runtime) -> None:
+    """Wake work that nothing would ever wake; finding any is a defect worth a look."""
+    if not await _first(runtime, "sweep"):
+        return
+    rescued = await runtime.ledger.sweep()
+    if rescued:
+        _log.error("stranded work was woken", rescued=rescued)
+
+
+async def _first(runtime: Runtime, name: str) -> bool:
+    """Whether this is the first message for this tick; one sent by hand always is."""
+    message = CurrentMessage.get_current_message()
+    tick = message.options.get("scheduled_at") if message is not None else None
+    if tick is None:
+        return True
+    key = f"hg:tick:{name}:{tick}"
+    return bool(await runtime.client.set(key, "1", nx=True, ex=LOCK_SECONDS))

@@ -1,0 +1,158 @@
+"""The pulse: one round trip a second that renews what this process holds and wakes what is due.
+
+It is a thread with a connection of its own, so that a stalled loop does not let go of what is
+alive. A renewal that is late cancels the work instead: fencing protects Redis, not Instagram, so
+nothing may be sent on a lease that may be over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from service.jobs.scripts import Times, sync_script
+from service.logs import get_logger
+from service.store import Unavailable, sync_client
+
+INTERVAL_SECONDS: Final = 1.0
+#: Work goes on until this share of a lease has passed without a renewal.
+OVERDUE: Final = 0.6
+_MOST: Final = 100
+
+_log = get_logger(__name__)
+
+
+@dataclass
+class Hold:
+    """A claim that the pulse keeps alive.
+
+    Parameters:
+      id: The job or delivery.
+      owner: As it was claimed.
+      fence: As it was claimed.
+      task: Whose work it is; canceled when the claim is lost.
+      loop: Where the task runs.
+      renewed: Monotonic time at which the last renewal, or the claim, was asked for.
+      lease: Seconds.
+    """
+
+    id: str
+    owner: str
+    fence: int
+    task: asyncio.Task[Any]
+    loop: asyncio.AbstractEventLoop
+    renewed: float
+    lease: float
+
+    @property
+    def sure(self) -> bool:
+        """Whether the claim is certainly still ours."""
+        return time.monotonic() - self.renewed < self.lease * OVERDUE
+
+    def abandon(self) -> None:
+        """Cancel the work, from any thread."""
+        self.loop.call_soon_threadsafe(self.task.cancel)
+
+
+class Pulse(threading.Thread):
+    """Keeps claims alive and wakes what is due.
+
+    Parameters:
+      url: The store.
+      times: Leases and retention.
+    """
+
+    def __init__(self, url: str, times: Times) -> None:
+        super().__init__(name="pulse", daemon=True)
+        self._client = sync_client(url, max_connections=1)
+        self._script = sync_script(self._client, "tick", times)
+        self._lease = times.lease / 1000
+        self._interval = min(INTERVAL_SECONDS, self._lease / 4)
+        self._holds: dict[str, Hold] = {}
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+
+    @contextmanager
+    def keep(self, work_id: str, owner: str, fence: int, claimed_at: float) -> Iterator[Hold]:
+        """Keep a claim alive while the current task works on it.
+
+        Parameters:
+          work_id: The job or delivery.
+          owner: As it was claimed.
+          fence: As it was claimed.
+          claimed_at: Monotonic time from before the claim was asked for.
+        """
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - called from a task by contract
+        loop = asyncio.get_running_loop()
+        hold = Hold(work_id, owner, fence, task, loop, claimed_at, self._lease)
+        with self._lock:
+            self._holds[work_id] = hold
+        try:
+            yield hold
+        finally:
+            with self._lock:
+                if self._holds.get(work_id) is hold:
+                    del self._holds[work_id]
+
+    def run(self) -> None:
+        """Beat until stopped."""
+        while not self._stopped.wait(self._interval):
+            try:
+                while self._beat() and not self._stopped.is_set():
+                    pass
+            except Unavailable as error:
+                _log.warning("pulse: redis does not answer", cause=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - without a pulse nothing is alive
+                _log.error("pulse failed", exc_info=error)
+            self._abandon_overdue()
+
+    def stop(self) -> None:
+        """Stop beating and close the connection."""
+        self._stopped.set()
+        if self.is_alive():
+            self.join()
+        self._client.close()
+
+    def _beat(self) -> bool:
+        """Beat once; tell whether there is more to do at once."""
+        with self._lock:
+            holds = list(self._holds.values())
+        asked_at = time.monotonic()
+        arguments: list[Any] = [_MOST]
+        for hold in holds:
+            arguments += (hold.id, hold.owner, hold.fence)
+        lost, done = self._script(args=arguments)
+        gone = {work_id.decode() for work_id in lost}
+        for hold in holds:
+            if hold.id in gone:
+                self._abandon(hold, "the claim is another's")
+            else:
+                hold.renewed = asked_at
+        return int(done) >= _MOST
+
+    def _abandon_overdue(self) -> None:
+        with self._lock:
+            overdue = [hold for hold in self._holds.values() if not hold.sure]
+        for hold in overdue:
+            self._abandon(hold, "no renewal in time")
+
+    def _abandon(self, hold: Hold, why: str) -> None:
+        with self._lock:
+            if self._holds.get(hold.id) is not hold:
+                return  # it ended by itself meanwhile
+            del self._holds[hold.id]
+        _log.warning("work abandoned", id=hold.id, cause=why)
+        hold.abandon()
+
+
+def pulse_of(url: str, times: Times) -> Pulse:
+    """A pulse that beats already."""
+    pulse = Pulse(url, times)
+    pulse.start()
+    return pulse

@@ -1,0 +1,180 @@
+"""What the worker process holds: opened on its loop at boot, closed at shutdown."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import uuid
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Final
+
+import redis.asyncio as aredis
+from dramatiq import Broker, Worker
+from dramatiq.middleware import Middleware, MiddlewareError
+
+from actors.egress import GuardedBackend
+from actors.exchange import Exchange
+from actors.instagram.gateway import GatewayPool
+from actors.instagram.options import AccountOptions
+from actors.loop import LoopThread
+from actors.pulse import Pulse, pulse_of
+from service import VERSION
+from service.accounts.keys import derive_keys
+from service.accounts.people import People
+from service.accounts.vault import Vault
+from service.config import Config, Value
+from service.jobs.claims import Claims
+from service.jobs.ledger import Ledger
+from service.jobs.scripts import Times
+from service.outbound.addresses import Guard
+from service.outbound.deliveries import Deliveries
+from service.outbound.endpoints import Endpoint, Endpoints
+from service.settings import Settings
+from service.store import async_client
+
+#: The loop's own connections; consumers and the pulse have theirs.
+MAX_CONNECTIONS: Final = 4
+
+
+@dataclass(frozen=True)
+class Duties:
+    """What the worker needs of the configuration, its secrets resolved.
+
+    Parameters:
+      settings: From the environment.
+      accounts: By name.
+      endpoints: Callbacks by name.
+    """
+
+    settings: Settings
+    accounts: Mapping[str, AccountOptions]
+    endpoints: Mapping[str, Endpoint]
+
+    @classmethod
+    def of(cls, settings: Settings, config: Config, environ: Mapping[str, str]) -> Duties:
+        """Resolve every secret the worker needs.
+
+        Parameters:
+          settings: From the environment.
+          config: From heliograph.toml.
+          environ: Where the secrets are.
+
+        Raises:
+          ValueError: A variable is missing or unusable; the message names it.
+        """
+        endpoints = Endpoints(config.callbacks, allow_http=settings.callback_allow_http)
+        accounts = {
+            name: AccountOptions(
+                name=name,
+                username=account.username.reveal(environ),
+                password=account.password.reveal(environ),
+                totp_seed=_revealed(account.totp_seed, environ),
+                proxy=_revealed(account.proxy, environ),
+                ca_bundle=settings.instagram_ca_bundle,
+                human_pace=settings.human_pace,
+            )
+            for name, account in config.accounts.items()
+        }
+        return cls(settings, accounts, endpoints.resolve(environ))
+
+
+def _revealed(value: Value | None, environ: Mapping[str, str]) -> str | None:
+    return None if value is None else value.reveal(environ)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The open resources of one worker process."""
+
+    duties: Duties
+    client: aredis.Redis
+    ledger: Ledger
+    claims: Claims
+    deliveries: Deliveries
+    people: People
+    gateways: GatewayPool
+    exchange: Exchange
+    pulse: Pulse
+    process: str = field(
+        default_factory=lambda: f"{socket.gethostname()[:20]}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
+    )
+    _claims_made: itertools.count[int] = field(default_factory=itertools.count)
+
+    def owner(self) -> str:
+        """A name for one claim, never used before."""
+        return f"{self.process}:{next(self._claims_made)}"
+
+
+class Resources(Middleware):
+    """Opens the runtime when the worker boots and closes it when its tasks are done.
+
+    Stands after what starts the loop.
+
+    Parameters:
+      duties: What the worker is to do.
+      loop: Where the runtime lives.
+    """
+
+    def __init__(self, duties: Duties, loop: LoopThread) -> None:
+        self._duties = duties
+        self._loop = loop
+        self._runtime: Runtime | None = None
+        self._stack = AsyncExitStack()
+
+    @property
+    def runtime(self) -> Runtime:
+        """The open runtime.
+
+        Raises:
+          RuntimeError: The worker has not booted.
+        """
+        if self._runtime is None:
+            raise RuntimeError("The worker's resources are not open: has it booted?")
+        return self._runtime
+
+    def before_worker_boot(self, _broker: Broker, _worker: Worker) -> None:
+        """Open everything, or stop the worker."""
+        try:
+            self._runtime = self._loop.call(self._open())
+        except Exception as error:
+            raise MiddlewareError(f"the worker's resources cannot be opened: {error}") from error
+
+    def after_worker_shutdown(self, _broker: Broker, _worker: Worker) -> None:
+        """Save sessions, close connections."""
+        self._runtime = None
+        self._loop.call(self._stack.aclose())
+
+    async def _open(self) -> Runtime:
+        settings = self._duties.settings
+        times = Times.of(settings)
+        client = async_client(settings.redis_url, max_connections=MAX_CONNECTIONS)
+        self._stack.push_async_callback(client.aclose)
+        vault = Vault(client, derive_keys(",".join(settings.secret_keys)))
+        gateways = GatewayPool(self._duties.accounts, vault)
+        self._stack.push_async_callback(gateways.close_all)
+        exchange = await self._stack.enter_async_context(self._exchange())
+        pulse = pulse_of(settings.redis_url, times)
+        self._stack.callback(pulse.stop)
+        return Runtime(
+            duties=self._duties,
+            client=client,
+            ledger=Ledger(client, times),
+            claims=Claims(client, times),
+            deliveries=Deliveries(client, times),
+            people=People(client),
+            gateways=gateways,
+            exchange=exchange,
+            pulse=pulse,
+        )
+
+    def _exchange(self) -> Exchange:
+        settings = self._duties.settings
+        return Exchange(
+            GuardedBackend(Guard(settings.callback_allow)),
+            version=VERSION,
+            allow_http=settings.callback_allow_http,
+            ca_bundle=settings.callback_ca_bundle,
+        )

@@ -1,0 +1,65 @@
+"""The calendar's process: `python -m actors.scheduler` sends the periodic actors their messages.
+
+periodiq's own loop with what a platform needs around it: it waits for Redis, misses a tick rather
+than die when Redis is away, and ends with 0 when told to.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from types import FrameType
+from typing import Any
+
+import pendulum
+from periodiq import Scheduler
+
+from actors.broker import declare_actors, make_broker
+from actors.runtime import Runtime
+from service.logs import get_logger
+from service.store import Unavailable, wait_for_redis
+from service.web import boot
+
+_log = get_logger(__name__)
+
+
+class SteadyScheduler(Scheduler):  # type: ignore[misc]
+    """periodiq's scheduler, for which a Redis that is away is no reason to end."""
+
+    def send_actors(self, actors: list[Any], now: Any) -> None:
+        """Send the tick, or miss it: the next one does the same work."""
+        try:
+            super().send_actors(actors, now)
+        except Unavailable as error:
+            _log.warning("a tick was missed: redis does not answer", cause=type(error).__name__)
+
+
+def main() -> int:
+    """Send ticks until told to stop."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+    settings, _config = boot()
+    broker = make_broker(settings)
+    declare_actors(broker, _no_runtime)
+    wait_for_redis(broker.client)
+    periodic = [actor for actor in broker.actors.values() if "periodic" in actor.options]
+    _log.info("scheduler", actors=sorted(actor.actor_name for actor in periodic))
+    scheduler = SteadyScheduler(actors=periodic)
+    if pendulum.now().second > 55:  # as periodiq's main does: not on the edge of a minute
+        time.sleep(5)
+    scheduler.schedule()
+    scheduler.loop()
+    return 0
+
+
+def _end(_signum: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
+def _no_runtime() -> Runtime:
+    raise RuntimeError("The scheduler sends messages; it does not work on them.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

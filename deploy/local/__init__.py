@@ -1,0 +1,1 @@
+"""The whole stack on one machine, with a stand-in Instagram and a callback receiver."""

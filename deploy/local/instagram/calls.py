@@ -1,0 +1,62 @@
+"""The log of every request: an entry is made when a request begins and completed when it ends."""
+
+from __future__ import annotations
+
+import time
+
+from deploy.local.instagram.records import CallRecord
+from deploy.local.instagram.wire import Request
+
+
+class CallLog:
+    """Every request since the start or the last reset, in the order they began."""
+
+    def __init__(self) -> None:
+        self._calls: list[CallRecord] = []
+
+    def begin(
+        self, request: Request, path: str, http_version: str, connection: int | None
+    ) -> CallRecord:
+        """Note a request whose head has arrived.
+
+        Parameters:
+            path: the path with its query.
+            connection: the id of the proxy's tunnel it came through.
+        """
+        call: CallRecord = {
+            "seq": len(self._calls) + 1,
+            "call": "",
+            "account": None,
+            "user_id": None,
+            "method": request.method,
+            "host": request.host,
+            "path": path,
+            "http_version": http_version,
+            "connection": connection,
+            "fault": None,
+            "begun": time.monotonic(),
+            "begun_at": time.time(),
+            "gone": None,
+            "ended": None,
+            "ended_at": None,
+            "status": None,
+            "outcome": None,
+        }
+        self._calls.append(call)
+        return call
+
+    def since(self, seq: int = 0) -> list[CallRecord]:
+        """The requests after this sequence number."""
+        return self._calls[seq:]
+
+
+def end(call: CallRecord, status: int | None, outcome: str) -> None:
+    """Complete a request's entry.
+
+    Parameters:
+        status: the HTTP status that was sent, or None when none was.
+        outcome: `answered`, `dropped_before`, `dropped_after`, `hung`, `truncated`, `client_gone`
+            (nobody was left to answer), `malformed` or `crashed`.
+    """
+    call["status"], call["outcome"] = status, outcome
+    call["ended"], call["ended_at"] = time.monotonic(), time.time()

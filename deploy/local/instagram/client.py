@@ -1,0 +1,224 @@
+"""Starts a stand-in Instagram and talks to its control port."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deploy.local.child import Child, RunningChild, request_json
+from deploy.local.instagram.records import (
+    CallRecord,
+    CommentRecord,
+    DeviceRecord,
+    DmRecord,
+    LoginRecord,
+    overlaps,
+)
+from deploy.local.proxy import Connect, Fault
+
+
+class StandInControl:
+    """The control port of a stand-in that runs already.
+
+    Parameters:
+        control_url: as printed in its ready line.
+    """
+
+    def __init__(self, control_url: str) -> None:
+        self.control_url = control_url
+
+    def log(
+        self, call: str | None = None, account: str | None = None, since: int = 0
+    ) -> list[CallRecord]:
+        """The requests seen, oldest first.
+
+        Parameters:
+            call: only calls of this name (`login`, `broadcast_text`, `comment`, ...).
+            account: only this account's.
+            since: only those after this sequence number.
+        """
+        calls: list[CallRecord] = self._items(f"/log?since={since}")
+        return [
+            each
+            for each in calls
+            if call in (None, each["call"]) and account in (None, each["account"])
+        ]
+
+    def overlaps(self) -> list[tuple[CallRecord, CallRecord]]:
+        """Pairs of calls on one account that were under way at the same time."""
+        return overlaps(self.log())
+
+    def dms(self) -> list[DmRecord]:
+        """The stored direct messages, oldest first."""
+        dms: list[DmRecord] = self._items("/dms")
+        return dms
+
+    def comments(self) -> list[CommentRecord]:
+        """The stored comments, oldest first."""
+        comments: list[CommentRecord] = self._items("/comments")
+        return comments
+
+    def logins(self) -> list[LoginRecord]:
+        """Every answer to a password or a code."""
+        logins: list[LoginRecord] = self._items("/logins")
+        return logins
+
+    def devices(self) -> list[DeviceRecord]:
+        """Every distinct device of every account."""
+        devices: list[DeviceRecord] = self._items("/devices")
+        return devices
+
+    def connects(self) -> list[Connect]:
+        """Every CONNECT the proxy was asked for."""
+        connects: list[Connect] = request_json(self.control_url, "GET", "/proxy")["connects"]
+        return connects
+
+    def add_user(self, username: str, **profile: object) -> str:
+        """Add or change a user; returns the pk.
+
+        Parameters:
+            profile: `pk`, `full_name`, `is_private`, `is_verified`, `is_business`,
+                `takes_requests`, `followers`, `following`.
+        """
+        return str(self._post("/users", {"username": username, **profile})["pk"])
+
+    def add_account(
+        self,
+        username: str,
+        password: str,
+        totp_seed: str | None = None,
+        profile_code: str | None = None,
+    ) -> str:
+        """Add or change an account; returns its pk.
+
+        Parameters:
+            totp_seed: base32; a login then needs the code of the moment.
+            profile_code: one login then needs this code, as if it had come by e-mail.
+        """
+        body = {
+            "username": username,
+            "password": password,
+            "totp_seed": totp_seed,
+            "profile_code": profile_code,
+        }
+        return str(self._post("/accounts", body)["pk"])
+
+    def add_media(
+        self, owner: str, pk: int, *, caption: str = "", comments_disabled: bool = False
+    ) -> str:
+        """Add or change a post; returns its shortcode."""
+        body = {
+            "owner": owner,
+            "pk": pk,
+            "caption": caption,
+            "comments_disabled": comments_disabled,
+        }
+        return str(self._post("/media", body)["code"])
+
+    def fault(
+        self,
+        match: str,
+        effect: str | None = None,
+        *,
+        account: str | None = None,
+        times: int | None = 1,
+        skip: int = 0,
+        **effects: object,
+    ) -> int:
+        """Add a rule: `fault("broadcast_text", "drop_after")`, `fault("comment", error="spam")`.
+
+        Parameters:
+            match: a call's name or a path, globs allowed.
+            effect: a switch (`drop_before`, `drop_after`, `hang`, `empty_ok`, `truncate`,
+                `not_json`), or None to give `effects`.
+            times: for how many calls; None for every one.
+            skip: how many matching calls go by first.
+            effects: `error=`, `status=`, `body=`, `status_after_effect=`, `delay_seconds=`,
+                `delay_after_effect_seconds=`, and switches as `name=True`.
+
+        Returns:
+            The rule's id, which the log shows at the calls it applied to.
+        """
+        switch = {} if effect is None else {effect: True}
+        body: dict[str, object] = {"match": match, "effect": {**switch, **effects}, "skip": skip}
+        if account is not None:
+            body["account"] = account
+        if times is not None:
+            body["times"] = times
+        return int(self._post("/faults", body)["id"])
+
+    def clear_faults(self) -> None:
+        """Drop every rule, and let the proxy behave."""
+        request_json(self.control_url, "DELETE", "/faults")
+
+    def expire_session(self, username: str) -> int:
+        """End an account's sessions; returns how many were alive."""
+        return int(self._post("/sessions/expire", {"username": username})["expired"])
+
+    def proxy_fault(self, fault: Fault | None, times: int | None = None) -> None:
+        """Let the proxy misbehave on the next CONNECTs (open tunnels carry on)."""
+        self._post("/proxy", {"fault": fault, "times": times})
+
+    def proxy_credentials(self, credentials: str | None) -> None:
+        """Let the proxy ask for `user:password` from now on, or for nothing."""
+        self._post("/proxy", {"credentials": credentials})
+
+    def cut_connections(self) -> int:
+        """Cut every open tunnel; returns how many there were."""
+        return int(self._post("/proxy", {"cut_open": True})["cut"])
+
+    def reset(self) -> None:
+        """Start over with a freshly seeded world, an empty log and no faults."""
+        self._post("/reset", {})
+
+    def _items(self, path: str) -> Any:
+        return request_json(self.control_url, "GET", path)["items"]
+
+    def _post(self, path: str, body: Mapping[str, object]) -> Any:
+        return request_json(self.control_url, "POST", path, body)
+
+
+class StandIn(StandInControl, RunningChild):
+    """A stand-in Instagram in a process of its own, ended with the `with` block.
+
+    Parameters:
+        directory: where `ca.pem` goes; a temporary one if it is left out.
+        open_world: every valid username exists, but for those that start with `missing`.
+        dedupe: a repeated `client_context` or idempotence token is stored once.
+    """
+
+    def __init__(
+        self,
+        directory: Path | None = None,
+        *,
+        open_world: bool = False,
+        dedupe: bool = False,
+        proxy_credentials: str | None = None,
+    ) -> None:
+        self._temporary = tempfile.TemporaryDirectory() if directory is None else None
+        home = Path(self._temporary.name) if self._temporary else directory
+        arguments = ["--directory", str(home), "--end-with-parent"]
+        arguments += ["--open-world"] if open_world else []
+        arguments += ["--dedupe"] if dedupe else []
+        arguments += ["--proxy-credentials", proxy_credentials] if proxy_credentials else []
+        RunningChild.__init__(self, Child("deploy.local.instagram", arguments))
+        StandInControl.__init__(self, self.child.ready["control"])
+
+    @property
+    def proxy_url(self) -> str:
+        """The proxy to give the client."""
+        return self.child.ready["proxy"]
+
+    @property
+    def ca_path(self) -> Path:
+        """The authority to give the client."""
+        return Path(self.child.ready["ca"])
+
+    def close(self) -> int:
+        """End the process; returns its exit code."""
+        code = super().close()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+        return code

@@ -1,0 +1,116 @@
+"""Posts and the comments under them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from deploy.local.instagram.people import User
+from deploy.local.instagram.records import CommentRecord
+
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_FIRST_COMMENT_PK = 18_000_000_000_000_000
+
+
+@dataclass(eq=False)
+class Post:
+    """A photo on a profile."""
+
+    pk: int
+    owner: User
+    caption: str = ""
+    comments_disabled: bool = False
+    taken_at: int = 1_760_000_000
+
+    @property
+    def id(self) -> str:
+        """Instagram's full media id: the pk and its owner's."""
+        return f"{self.pk}_{self.owner.pk}"
+
+    @property
+    def code(self) -> str:
+        """The shortcode in the post's address."""
+        return shortcode(self.pk)
+
+
+@dataclass(frozen=True)
+class Comment:
+    """A stored comment."""
+
+    pk: int
+    post: Post
+    user: User
+    text: str
+    idempotence_token: str
+    stored_at: float
+
+
+class Posts:
+    """Every post and every comment.
+
+    Parameters:
+        dedupe: a second comment of one user with a known idempotence token is not stored.
+    """
+
+    def __init__(self, *, dedupe: bool) -> None:
+        self._dedupe = dedupe
+        self._posts: dict[int, Post] = {}
+        self._by_post: dict[int, list[Comment]] = {}
+        self._by_token: dict[tuple[int, str], Comment] = {}
+        self.comments: list[Comment] = []
+
+    def add(self, post: Post) -> Post:
+        """Add or replace a post."""
+        self._posts[post.pk] = post
+        return post
+
+    def find(self, media_id: str) -> Post | None:
+        """The post of this pk or full media id."""
+        pk = media_id.partition("_")[0]
+        return self._posts.get(int(pk)) if pk.isdigit() else None
+
+    def of(self, user: User) -> int:
+        """How many posts a user has."""
+        return sum(post.owner.pk == user.pk for post in self._posts.values())
+
+    def comment(self, user: User, post: Post, text: str, token: str) -> Comment:
+        """Store a comment; with dedupe on, give back the one already stored under its token."""
+        key = (user.pk, token)
+        if self._dedupe and key in self._by_token:
+            return self._by_token[key]
+        pk = _FIRST_COMMENT_PK + len(self.comments) + 1
+        comment = Comment(pk, post, user, text, token, time.time())
+        self._by_post.setdefault(post.pk, []).append(comment)
+        self.comments.append(comment)
+        self._by_token[key] = comment
+        return comment
+
+    def comments_under(self, post: Post) -> list[Comment]:
+        """A post's comments in the order they were stored."""
+        return self._by_post.get(post.pk, [])
+
+    def records(self) -> list[CommentRecord]:
+        """Every comment, as the control interface shows it."""
+        return [_record(comment) for comment in self.comments]
+
+
+def _record(comment: Comment) -> CommentRecord:
+    return {
+        "pk": str(comment.pk),
+        "media_id": comment.post.id,
+        "code": comment.post.code,
+        "username": comment.user.username,
+        "user_pk": str(comment.user.pk),
+        "text": comment.text,
+        "idempotence_token": comment.idempotence_token,
+        "stored_at": comment.stored_at,
+    }
+
+
+def shortcode(pk: int) -> str:
+    """A media pk in Instagram's base 64 alphabet, most significant digit first."""
+    digits = ""
+    while pk:
+        pk, digit = divmod(pk, 64)
+        digits = _ALPHABET[digit] + digits
+    return digits or _ALPHABET[0]

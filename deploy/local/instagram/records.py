@@ -1,0 +1,116 @@
+"""The rows of the control interface: what happened, as JSON for tests and people."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import TypedDict
+
+
+class CallRecord(TypedDict):
+    """One request the stand-in has seen; `ended` to `outcome` are null while it is under way.
+
+    `begun`, `ended` and `gone` are monotonic seconds of the stand-in's process, the `_at` ones Unix
+    time. `gone` is when the client hung up before it had its answer, if it did.
+    """
+
+    seq: int
+    call: str
+    account: str | None
+    user_id: str | None
+    method: str
+    host: str
+    path: str
+    http_version: str
+    connection: int | None
+    fault: int | None
+    begun: float
+    begun_at: float
+    gone: float | None
+    ended: float | None
+    ended_at: float | None
+    status: int | None
+    outcome: str | None
+
+
+class DmRecord(TypedDict):
+    """One stored direct message."""
+
+    item_id: str
+    thread_id: str
+    kind: str
+    sender: str
+    sender_pk: str
+    recipient_pks: list[str]
+    recipients: list[str]
+    text: str
+    client_context: str
+    attachment_id: str | None
+    stored_at: float
+
+
+class CommentRecord(TypedDict):
+    """One stored comment."""
+
+    pk: str
+    media_id: str
+    code: str
+    username: str
+    user_pk: str
+    text: str
+    idempotence_token: str
+    stored_at: float
+
+
+class LoginRecord(TypedDict):
+    """One answer to a password or a code.
+
+    `via` is `caa`, `legacy`, `totp` or `profile_code`; `outcome` is `ok`, `bad_password`,
+    `unknown_user`, `two_factor_required`, `challenge_required` or `wrong_code`.
+    """
+
+    account: str
+    via: str
+    outcome: str
+    device: str
+    at: float
+
+
+class DeviceRecord(TypedDict):
+    """One distinct device an account was seen on."""
+
+    account: str
+    android_device_id: str
+    phone_id: str
+    uuid: str
+    user_agent: str
+    first_seen_at: float
+    calls: int
+
+
+def overlaps(calls: Iterable[CallRecord]) -> list[tuple[CallRecord, CallRecord]]:
+    """Pairs of neighbouring calls on one account that were under way at the same time.
+
+    A call lasts until its answer is sent or its client hangs up; one under way lasts for ever.
+    """
+    by_account: dict[str, list[CallRecord]] = defaultdict(list)
+    for call in calls:
+        if call["account"] is not None:
+            by_account[call["account"]].append(call)
+    return [pair for own in by_account.values() for pair in _overlaps_of_one_account(own)]
+
+
+def _overlaps_of_one_account(calls: list[CallRecord]) -> list[tuple[CallRecord, CallRecord]]:
+    pairs: list[tuple[CallRecord, CallRecord]] = []
+    latest: CallRecord | None = None
+    for call in sorted(calls, key=lambda each: each["begun"]):
+        if latest is not None and call["begun"] < _end(latest):
+            pairs.append((latest, call))
+        if latest is None or _end(call) > _end(latest):
+            latest = call
+    return pairs
+
+
+def _end(call: CallRecord) -> float:
+    known = [each for each in (call["ended"], call["gone"]) if each is not None]
+    return min(known, default=float("inf"))

@@ -1,0 +1,157 @@
+"""Which handler answers which request, and what the call is named in the log."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from deploy.local.instagram import login, reads, writes
+from deploy.local.instagram.people import Account
+from deploy.local.instagram.replies import refuse
+from deploy.local.instagram.wire import Reply, Request
+from deploy.local.instagram.world import World
+
+Handler: TypeAlias = Callable[[World, Request], Reply]
+SignedInHandler: TypeAlias = Callable[[World, Account, Request], Reply]
+
+UNKNOWN_CALL = "unknown"
+
+
+@dataclass(frozen=True)
+class Route:
+    """One call of the API."""
+
+    call: str
+    method: str
+    pattern: re.Pattern[str]
+    handler: Handler
+
+    def params(self, request: Request) -> Mapping[str, str] | None:
+        """The values in the path, or None if this is another call."""
+        if request.method != self.method:
+            return None
+        found = self.pattern.fullmatch(request.path)
+        return found.groupdict() if found else None
+
+
+def find(request: Request) -> tuple[Route, Request]:
+    """The call a request makes, and the request with the values in its path."""
+    for route in ROUTES:
+        params = route.params(request)
+        if params is not None:
+            return route, replace(request, params=params)
+    return _UNKNOWN, request
+
+
+def signed_in(handler: SignedInHandler) -> Handler:
+    """A handler that needs a living session, and answers `login_required` without one."""
+
+    def guarded(world: World, request: Request) -> Reply:
+        account = world.sessions.account(request.session_id)
+        return refuse("login_required") if account is None else handler(world, account, request)
+
+    return guarded
+
+
+def _route(call: str, method: str, path: str, handler: Handler) -> Route:
+    """A route whose `{name}` placeholders take one path segment each."""
+    pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path))
+    return Route(call, method, re.compile(pattern), handler)
+
+
+def _api(call: str, method: str, path: str, handler: Handler) -> Route:
+    return _route(call, method, f"/api/v1/{path}", handler)
+
+
+def _get(call: str, path: str, handler: SignedInHandler) -> Route:
+    return _api(call, "GET", path, signed_in(handler))
+
+
+def _post(call: str, path: str, handler: SignedInHandler) -> Route:
+    return _api(call, "POST", path, signed_in(handler))
+
+
+def _before_login(call: str, path: str, handler: Handler) -> Route:
+    return _api(call, "POST", path, handler)
+
+
+def _bloks_action(call: str, action: str, handler: Handler) -> Route:
+    return _before_login(call, f"bloks/async_action/com.bloks.www.{action}/", handler)
+
+
+def _bloks_app(call: str, app: str, handler: Handler) -> Route:
+    return _before_login(call, f"bloks/apps/com.bloks.www.{app}/", handler)
+
+
+def _nothing_here(_world: World, _request: Request) -> Reply:
+    return refuse("not_found")
+
+
+_UNKNOWN = Route(UNKNOWN_CALL, "", re.compile("(?!)"), _nothing_here)
+
+_BEFORE_LOGIN = (
+    _route("usdid_register", "POST", "/graphql_www", login.register_usdid),
+    _bloks_action(
+        "process_client_data",
+        "bloks.caa.login.process_client_data_and_redirect",
+        login.process_client_data,
+    ),
+    _before_login("attestation", "attestation/create_android_keystore/", login.attest),
+    _bloks_action("oauth_token_fetch", "caa.login.oauth.token.fetch.async", login.fetch_token),
+    _api("password_key", "GET", "qe/sync/", login.password_key),
+    _bloks_action("login", "bloks.caa.login.async.send_login_request", login.log_in),
+    _before_login("launcher_sync", "launcher/sync/", login.sync_launcher),
+    _before_login("login_legacy", "accounts/login/", login.log_in_legacy),
+)
+
+_TWO_STEP = (
+    _bloks_app("totp_entrypoint", "two_step_verification.entrypoint", login.two_step_screen),
+    _bloks_app("totp_method_picker", "two_step_verification.method_picker", login.two_step_screen),
+    _bloks_action(
+        "totp_select_method",
+        "two_step_verification.method_picker.navigation.async",
+        login.two_step_screen,
+    ),
+    _bloks_action("totp_verify", "two_step_verification.verify_code.async", login.verify_totp),
+    _bloks_action(
+        "profile_code_entrypoint",
+        "ap.two_step_verification.entrypoint_async",
+        login.profile_code_entrypoint,
+    ),
+    _bloks_app(
+        "profile_code_entry", "ap.two_step_verification.code_entry", login.profile_code_entry
+    ),
+    _bloks_action(
+        "profile_code_verify",
+        "ap.two_step_verification.code_entry_async",
+        login.verify_profile_code,
+    ),
+)
+
+_READS = (
+    _get("current_user", "accounts/current_user/", reads.current_user),
+    _get("usernameinfo", "users/{username}/usernameinfo/", reads.user_by_name),
+    _get("user_info", "users/{pk}/info/", reads.user_by_pk),
+    _get("media_info", "media/{media_id}/info/", reads.media_info),
+    _get("comments", "media/{media_id}/comments/", reads.comments),
+    _get("followers", "friendships/{pk}/followers/", reads.followers),
+    _get("following", "friendships/{pk}/following/", reads.following),
+    _get("get_by_participants", "direct_v2/threads/get_by_participants/", reads.by_participants),
+    _get("thread", "direct_v2/threads/{thread_id}/", reads.thread),
+    _get("inbox", "direct_v2/inbox/", reads.inbox),
+    _post("reels_tray", "feed/reels_tray/", reads.reels_tray),
+    _post("timeline", "feed/timeline/", reads.timeline),
+)
+
+_WRITES = (
+    _post("broadcast_text", "direct_v2/threads/broadcast/text/", writes.send_text),
+    _post("broadcast_link", "direct_v2/threads/broadcast/link/", writes.send_link),
+    _route("rupload_photo", "POST", "/messenger_image/{name}", signed_in(writes.upload_photo)),
+    _post("broadcast_photo", "direct_v2/threads/broadcast/photo_attachment/", writes.send_photo),
+    _post("comment", "media/{media_id}/comment/", writes.comment),
+    _post("logout", "accounts/logout/", login.log_out),
+)
+
+ROUTES = (*_BEFORE_LOGIN, *_TWO_STEP, *_READS, *_WRITES)

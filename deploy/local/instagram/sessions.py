@@ -1,0 +1,112 @@
+"""Sessions, devices, and logins that are not finished yet."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+
+from deploy.local.instagram.people import Account
+from deploy.local.instagram.records import DeviceRecord, LoginRecord
+
+
+@dataclass(frozen=True)
+class Device:
+    """What the client's headers say it runs on."""
+
+    android_device_id: str
+    phone_id: str
+    uuid: str
+    user_agent: str
+
+
+@dataclass(eq=False)
+class _Session:
+    account: Account
+    alive: bool = True
+
+
+class Sessions:
+    """Who is logged in, from which devices, and who tried."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, _Session] = {}
+        self._unfinished: dict[str, Account] = {}
+        self._devices: dict[tuple[str, Device], DeviceRecord] = {}
+        self.logins: list[LoginRecord] = []
+
+    def open(self, account: Account) -> str:
+        """Start a session; returns its id, which starts with the user's pk as Instagram's do."""
+        session_id = f"{account.user.pk}%3A{secrets.token_urlsafe(24)}%3A{len(self._sessions)}"
+        self._sessions[session_id] = _Session(account)
+        return session_id
+
+    def account(self, session_id: str | None) -> Account | None:
+        """The account behind a living session."""
+        session = self._sessions.get(session_id or "")
+        return session.account if session and session.alive else None
+
+    def owner(self, session_id: str | None) -> Account | None:
+        """The account a session was opened for, living or expired."""
+        session = self._sessions.get(session_id or "")
+        return session.account if session else None
+
+    def expire(self, username: str) -> int:
+        """End every session of an account; returns how many were alive."""
+        alive = [
+            each for each in self._sessions.values() if each.alive and _owns(username, each.account)
+        ]
+        for session in alive:
+            session.alive = False
+        return len(alive)
+
+    def suspend_login(self, account: Account) -> str:
+        """Remember a login that still needs a code; returns the context to finish it with."""
+        context = secrets.token_hex(16)
+        self._unfinished[context] = account
+        return context
+
+    def unfinished(self, context: str) -> Account | None:
+        """The account whose login waits under this context."""
+        return self._unfinished.get(context)
+
+    def finish_login(self, context: str) -> None:
+        """Forget an unfinished login."""
+        self._unfinished.pop(context, None)
+
+    def record_login(self, username: str, via: str, outcome: str, device: Device | None) -> None:
+        """Note the answer to a password or a code."""
+        name = device.android_device_id if device else ""
+        self.logins.append(
+            {
+                "account": username,
+                "via": via,
+                "outcome": outcome,
+                "device": name,
+                "at": time.time(),
+            }
+        )
+
+    def record_device(self, username: str, device: Device) -> None:
+        """Note that an account was seen on a device."""
+        known = self._devices.get((username, device))
+        if known is not None:
+            known["calls"] += 1
+            return
+        self._devices[username, device] = {
+            "account": username,
+            "android_device_id": device.android_device_id,
+            "phone_id": device.phone_id,
+            "uuid": device.uuid,
+            "user_agent": device.user_agent,
+            "first_seen_at": time.time(),
+            "calls": 1,
+        }
+
+    def devices(self) -> list[DeviceRecord]:
+        """Every distinct device of every account."""
+        return list(self._devices.values())
+
+
+def _owns(username: str, account: Account) -> bool:
+    return account.username == username

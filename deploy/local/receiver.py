@@ -1,0 +1,202 @@
+"""A receiver of callbacks: verifies each with the official library, records it, and answers.
+
+`python -m deploy.local.receiver --port 0 --secret whsec_...`; every path but the control ones
+(`/healthz`, `/received`, `/answers`) takes callbacks. Without a scripted answer a verified callback
+gets 204, any other 401.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from deploy.local.child import Child, RunningChild, request_json
+from deploy.local.inbox import Answer, Inbox, Received
+
+_MODULE = "deploy.local.receiver"
+_SECRETS_VARIABLE = "RECEIVER_SECRETS"
+_DRIP_BYTES: Final = b"." * 20
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        path = urlsplit(self.path)
+        if path.path == "/healthz":
+            self._reply_json({"status": "ok"})
+        elif path.path == "/received":
+            _, _, since = path.query.partition("since=")
+            self._reply_json({"items": self.server.inbox.received(int(since or 0))})
+        else:
+            self._take_callback()
+
+    def do_DELETE(self) -> None:
+        if self.path == "/received":
+            self.server.inbox.clear_received()
+        elif self.path == "/answers":
+            self.server.inbox.clear_answers()
+        self._reply_json({})
+
+    def do_POST(self) -> None:
+        if self.path == "/answers":
+            self._script_answer()
+        else:
+            self._take_callback()
+
+    def do_PUT(self) -> None:
+        self._take_callback()
+
+    def _script_answer(self) -> None:
+        try:
+            self.server.inbox.script(json.loads(self._body()))
+        except (TypeError, ValueError) as exc:
+            self._reply_json({"error": str(exc)}, 400)
+        else:
+            self._reply_json({})
+
+    def _take_callback(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        received = self.server.inbox.record(self.command, self.path, headers, self._body())
+        answer = self.server.inbox.answer_for(received)
+        if answer.hang:
+            # Until the sender loses patience and hangs up.
+            self.rfile.read(1)
+            self.close_connection = True
+            return
+        if answer.delay_seconds:
+            time.sleep(answer.delay_seconds)
+        status = answer.status or (204 if received["verified"] else 401)
+        received["status"] = status
+        self._answer(status, answer)
+
+    def _answer(self, status: int, answer: Answer) -> None:
+        body = _DRIP_BYTES if answer.drip_seconds else answer.body.encode()
+        self.send_response(status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        if status != 204:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if status == 204:
+            return
+        if not answer.drip_seconds:
+            self.wfile.write(body)
+            return
+        for byte in body:
+            time.sleep(answer.drip_seconds / len(body))
+            self.wfile.write(bytes([byte]))
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def _reply_json(self, value: object, status: int = 200) -> None:
+        payload = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Say nothing: `GET /received` tells all there is."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 1024
+
+    def __init__(self, port: int, inbox: Inbox) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.inbox = inbox
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Senders that hang up are expected; anything else is shown."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
+class Receiver(RunningChild):
+    """A receiver in a process of its own, ended with the `with` block.
+
+    Parameters:
+        secrets: the endpoint's signing secret, exactly as configured; several while rotating.
+        port: a loopback port; 0 takes any free one.
+    """
+
+    def __init__(self, *secrets: str, port: int = 0) -> None:
+        arguments = ["--port", str(port), "--end-with-parent"]
+        super().__init__(Child(_MODULE, arguments, {_SECRETS_VARIABLE: " ".join(secrets)}))
+
+    @property
+    def url(self) -> str:
+        """Where callbacks go."""
+        return self.child.ready["url"]
+
+    def received(self, since: int = 0) -> list[Received]:
+        """The callbacks after this sequence number, oldest first."""
+        received: list[Received] = self._request("GET", f"/received?since={since}")["items"]
+        return received
+
+    def answer(self, **script: object) -> None:
+        """Script an answer; the parameters are those of `Answer`."""
+        self._request("POST", "/answers", script)
+
+    def clear_answers(self) -> None:
+        """Answer as usual again."""
+        self._request("DELETE", "/answers")
+
+    def reset(self) -> None:
+        """Answer as usual again, and forget what was received."""
+        self.clear_answers()
+        self._request("DELETE", "/received")
+
+    def _request(self, method: str, path: str, body: object | None = None) -> Any:
+        return request_json(self.child.ready["control"], method, path, body)
+
+
+def _end_with_parent(server: _Server) -> None:
+    while os.read(sys.stdin.fileno(), 1024):
+        continue
+    server.shutdown()
+
+
+def _in_background(target: Any, *arguments: object) -> None:
+    threading.Thread(target=target, args=arguments, daemon=True).start()
+
+
+def main() -> None:
+    """Receive callbacks until told to stop; prints one JSON line when it listens."""
+    parser = argparse.ArgumentParser(prog=f"python -m {_MODULE}", description=__doc__)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument(
+        "--secret",
+        action="append",
+        help=f"repeat it while rotating; without it, {_SECRETS_VARIABLE} (space-separated)",
+    )
+    parser.add_argument("--end-with-parent", action="store_true", help="stop when stdin ends")
+    arguments = parser.parse_args()
+    secrets = arguments.secret or os.environ.get(_SECRETS_VARIABLE, "").split()
+    with _Server(arguments.port, Inbox(secrets)) as server:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # shutdown() waits for serve_forever(), which this very thread runs.
+            signal.signal(number, lambda *_: _in_background(server.shutdown))
+        if arguments.end_with_parent:
+            _in_background(_end_with_parent, server)
+        url = f"http://127.0.0.1:{server.server_port}"
+        print(json.dumps({"url": f"{url}/callbacks", "control": url}), flush=True)
+        server.serve_forever(poll_interval=0.05)
+
+
+if __name__ == "__main__":
+    main()

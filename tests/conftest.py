@@ -1,0 +1,26 @@
+"""What every test may ask for: a real store, empty, and a loop-bound client to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from tests.support.store import running_store
+
+
+@pytest.fixture(scope="session")
+def store_url() -> Iterator[str]:
+    """URL of this test process' own database."""
+    with running_store() as url:
+        yield url
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[redis.Redis]:
+    """A client to the store, which is empty when the test begins."""
+    client = redis.Redis.from_url(store_url)
+    client.flushdb()
+    yield client
+    client.close()

