@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo run test lint lock clean
+.PHONY: demo run test bench lint lock clean
 
 demo: $(READY)  ## the main job, end to end, against the stand-in Instagram; then exits
 	@$(BIN)/python -m deploy.local demo
@@ -14,6 +14,9 @@ run: $(READY)   ## the same stack, kept up
 
 test: $(READY)
 	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(READY) ## figures side by side in one run; also in bench.json
+	@$(BIN)/python -m tests.bench
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -32,8 +32,8 @@ LOOK_SECONDS: Final = (5, 15, 60, 180, 600, 1800)
 #: A look-up that finds nothing is made twice before the write is sent again.
 LOOKS_NEEDED: Final = 2
 LOOK_AGAIN_MS: Final = 3_000
-#: How long a job waits for a worker that knows its account (deploys overlap).
-UNKNOWN_ACCOUNT_MS: Final = 30_000
+#: How long a job waits for a worker that knows its account and callback (deploys overlap).
+UNKNOWN_MS: Final = 30_000
 JITTER: Final = 0.2
 
 T = TypeVar("T")
@@ -92,10 +92,14 @@ class Attempt:
             await self._judge(error)
 
     async def _work(self) -> None:
+        job, endpoints = self._claim.job, self._runtime.duties.endpoints
         try:
-            gateway = await self._runtime.gateways.get(self._claim.job.account)
+            gateway = await self._runtime.gateways.get(job.account)
         except UnknownAccount:
-            await self._wait_for_another_worker()
+            await self._wait_for_another_worker("unknown_account")
+            return
+        if job.callback and job.callback not in endpoints:
+            await self._wait_for_another_worker("unknown_callback")
             return
         await gateway.ready()
         pk = await self._action.target(self._claim, gateway, self._runtime.people)
@@ -190,9 +194,9 @@ class Attempt:
         failure = Failure("outcome_unknown", message, retryable=True)
         await self._finish(Status.UNCERTAIN, failure=failure, why="cannot be known")
 
-    async def _wait_for_another_worker(self) -> None:
+    async def _wait_for_another_worker(self, why: str) -> None:
         to = Status.SENDING if self._in_doubt else Status.HELD
-        await self._release(to, "unknown_account", after_ms=UNKNOWN_ACCOUNT_MS, counts=False)
+        await self._release(to, why, after_ms=UNKNOWN_MS, counts=False)
 
     async def _hand_back(self) -> None:
         if self._in_doubt:

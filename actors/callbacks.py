@@ -84,7 +84,7 @@ def _next(claim: DeliveryClaim, result: AttemptResult, now_ms: int) -> tuple[Any
         return "delivered", 0
     if result.outcome in ("gone", "final"):
         return "failed", 0
-    if result.outcome == "uncharged":
+    if result.outcome == "uncharged" and not exhausted(claim.created_ms, now_ms):
         at_once = result.code == "handed_back"
         return "pending", 0 if at_once else UNCHARGED_MS
     delay = next_delay_ms(

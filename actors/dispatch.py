@@ -21,6 +21,7 @@ from dramatiq import Broker, Worker
 from dramatiq.broker import MessageProxy
 from dramatiq.middleware import Middleware, SkipMessage
 from dramatiq.worker import WorkerThread
+from redis.exceptions import RedisError
 
 from actors.loop import LoopThread
 from service.logs import get_logger
@@ -122,6 +123,11 @@ class Dispatcher(WorkerThread):
             self.broker.emit_after("skip_message", message)
         except asyncio.CancelledError as canceled:
             self.broker.emit_after("process_message", message, exception=canceled)
+        except RedisError as error:
+            _log.warning(
+                "redis does not answer; the work goes on later", cause=type(error).__name__
+            )
+            self.broker.emit_after("process_message", message, exception=error)
         except Exception as error:  # noqa: BLE001 - a task must not end the dispatcher
             _log.error("an actor failed; its work is rung for again", exc_info=error)
             self.broker.emit_after("process_message", message, exception=error)

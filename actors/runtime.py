@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import urlsplit
 
 import redis.asyncio as aredis
 from dramatiq import Broker, Worker
@@ -72,13 +73,27 @@ class Duties:
                 username=account.username.reveal(environ),
                 password=account.password.reveal(environ),
                 totp_seed=_revealed(account.totp_seed, environ),
-                proxy=_revealed(account.proxy, environ),
+                proxy=_proxy(account.proxy, environ),
                 ca_bundle=settings.instagram_ca_bundle,
                 human_pace=settings.human_pace,
             )
             for name, account in config.accounts.items()
         }
         return cls(settings, accounts, endpoints.resolve(environ))
+
+
+def _proxy(value: Value | None, environ: Mapping[str, str]) -> str | None:
+    """A proxy that both of the client's transports can use: httpx has no SOCKS here."""
+    proxy = _revealed(value, environ)
+    if value is None or proxy is None:
+        return None
+    try:
+        usable = urlsplit(proxy).scheme in ("http", "https") and bool(urlsplit(proxy).hostname)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError(f"{value.key}: must be an http:// or https:// proxy URL")
+    return proxy
 
 
 def _revealed(value: Value | None, environ: Mapping[str, str]) -> str | None:

@@ -1,0 +1,53 @@
+"""Counts the ledger's scripts as the server runs them, by name."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+
+import redis
+
+from service.jobs.scripts import Times, source_of
+
+
+@contextmanager
+def counted_scripts(url: str, times: Times) -> Iterator[Counter[str]]:
+    """Count until the block ends.
+
+    Parameters:
+      url: The server.
+      times: What the processes under test run with: it is part of the scripts, so of their hash.
+    """
+    names = _names(times)
+    counts: Counter[str] = Counter()
+    stopped = threading.Event()
+    with redis.Redis.from_url(url) as client, client.monitor() as monitor:
+
+        def follow() -> None:
+            while not stopped.is_set():
+                words = monitor.next_command()["command"].split()
+                if words[0].upper() == "EVALSHA" and words[1] in names:
+                    counts[names[words[1]]] += 1
+
+        thread = threading.Thread(target=follow, daemon=True)
+        thread.start()
+        yield counts
+        stopped.set()
+        client_of_its_own = redis.Redis.from_url(url)
+        client_of_its_own.ping()  # one more command, so that the follower looks up
+        client_of_its_own.close()
+        thread.join()
+
+
+def _names(times: Times) -> dict[str, str]:
+    folder = resources.files("service.jobs") / "scripts"
+    files = (entry.name.removesuffix(".lua") for entry in folder.iterdir())
+    return {
+        hashlib.sha1(source_of(name, times).encode(), usedforsecurity=False).hexdigest(): name
+        for name in files
+        if name != "lib"
+    }
