@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from actors.instagram.gateway import Gateway
-from actors.instagram.tokens import client_context_for
+from actors.instagram.tokens import SecondsLeft, client_context_for
 from service.accounts.people import People
 from service.jobs.claims import Claim
 
@@ -20,8 +20,10 @@ class Action(Protocol):
     def context(self, claim: Claim) -> str:
         """What the write can be recognised by; '' where text and time must do."""
 
-    async def write(self, claim: Claim, gateway: Gateway, pk: str) -> dict[str, Any]:
-        """Do it, and return the job's result."""
+    async def write(
+        self, claim: Claim, gateway: Gateway, pk: str, seconds_left: SecondsLeft
+    ) -> dict[str, Any]:
+        """Do it while there is time to begin, and return the job's result."""
 
     async def find(self, claim: Claim, gateway: Gateway, pk: str) -> dict[str, Any] | None:
         """The result of an earlier write of this job; None when Instagram shows none."""
@@ -52,9 +54,11 @@ class DirectMessage:
         """The client_context that the DM carries."""
         return client_context_for(token_of(claim))
 
-    async def write(self, claim: Claim, gateway: Gateway, pk: str) -> dict[str, Any]:
+    async def write(
+        self, claim: Claim, gateway: Gateway, pk: str, seconds_left: SecondsLeft
+    ) -> dict[str, Any]:
         """Send it."""
-        receipt = await gateway.send_dm(pk, claim.text, token_of(claim))
+        receipt = await gateway.send_dm(pk, claim.text, token_of(claim), seconds_left)
         return {
             "message_id": receipt.message_id,
             "thread_id": receipt.thread_id,
@@ -84,9 +88,11 @@ class Comment:
         """Comments do not show the token they were sent with."""
         return ""
 
-    async def write(self, claim: Claim, gateway: Gateway, pk: str) -> dict[str, Any]:
+    async def write(
+        self, claim: Claim, gateway: Gateway, pk: str, seconds_left: SecondsLeft
+    ) -> dict[str, Any]:
         """Post it."""
-        receipt = await gateway.comment(pk, claim.text, token_of(claim))
+        receipt = await gateway.comment(pk, claim.text, token_of(claim), seconds_left)
         return {"comment_id": receipt.comment_id}
 
     async def find(self, claim: Claim, gateway: Gateway, pk: str) -> dict[str, Any] | None:

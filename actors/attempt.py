@@ -119,11 +119,9 @@ class Attempt:
             self._report(reply)
             return
         self._in_doubt = True
-        if not self._hold.sure:
-            await self._release(Status.QUEUED, "claim not sure", counts=False)
-            return
         self._writing = True
-        result = await self._action.write(self._claim, gateway, pk)
+        left = self._hold.seconds_left
+        result = await self._action.write(self._claim, gateway, pk, left)
         await self._finish(Status.SUCCEEDED, result=result)
 
     async def _found(self, gateway: Gateway, pk: str) -> bool:

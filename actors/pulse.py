@@ -49,10 +49,14 @@ class Hold:
     renewed: float
     lease: float
 
+    def seconds_left(self) -> float:
+        """For how long the claim is certainly ours."""
+        return self.renewed + self.lease * OVERDUE - time.monotonic()
+
     @property
     def sure(self) -> bool:
         """Whether the claim is certainly still ours."""
-        return time.monotonic() - self.renewed < self.lease * OVERDUE
+        return self.seconds_left() > 0
 
     def abandon(self) -> None:
         """Cancel the work, from any thread."""
@@ -69,9 +73,10 @@ class Pulse(threading.Thread):
 
     def __init__(self, url: str, times: Times) -> None:
         super().__init__(name="pulse", daemon=True)
-        self._client = sync_client(url, max_connections=1)
-        self._script = sync_script(self._client, "tick", times)
         self._lease = times.lease / 1000
+        # A beat that hangs must leave time to let go of what it could not renew.
+        self._client = sync_client(url, max_connections=1, reply_seconds=self._lease * 0.3)
+        self._script = sync_script(self._client, "tick", times)
         self._interval = min(INTERVAL_SECONDS, self._lease / 4)
         self._holds: dict[str, Hold] = {}
         self._lock = threading.Lock()

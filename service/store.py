@@ -49,19 +49,23 @@ def async_client(url: str, *, max_connections: int) -> aredis.Redis:
     return aredis.Redis.from_pool(pool)
 
 
-def sync_client(url: str, *, max_connections: int) -> redis.Redis:
+def sync_client(
+    url: str, *, max_connections: int, reply_seconds: float = REPLY_SECONDS
+) -> redis.Redis:
     """A client for a thread (the broker's consumers, the pulse).
 
     Parameters:
       url: As for `async_client`.
       max_connections: The most sockets this process opens for it.
+      reply_seconds: How long to wait for a connection or a reply, at most REPLY_SECONDS.
     """
+    seconds = min(reply_seconds, REPLY_SECONDS)
     pool = redis.BlockingConnectionPool.from_url(
         url,
         max_connections=max_connections,
-        timeout=REPLY_SECONDS,
-        socket_connect_timeout=CONNECT_SECONDS,
-        socket_timeout=REPLY_SECONDS,
+        timeout=seconds,
+        socket_connect_timeout=min(CONNECT_SECONDS, seconds),
+        socket_timeout=seconds,
         health_check_interval=IDLE_CHECK_SECONDS,
         retry=Retry(NoBackoff(), 0),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import math
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +24,12 @@ from curl_cffi import CurlOpt
 
 from actors.instagram.options import ClientOptions
 from actors.instagram.sessions import is_logged_in, portable
-from actors.instagram.tokens import client_context_for, creation_key_for, current_token
+from actors.instagram.tokens import (
+    client_context_for,
+    creation_key_for,
+    current_token,
+    seconds_to_begin,
+)
 
 # Whole replies and header sets, cookies included, go to these loggers, at ERROR too.
 _TALKATIVE: Final = ("aiograpi", "private_request", "public_request", "graphql_request")
@@ -205,7 +211,11 @@ class _OnceSession(httpx_ext.CurlPrivateSession):  # type: ignore[misc]
         # libcurl repeats a POST by itself when a reused connection was reset without a reply.
         fresh = current_token() is not None or _password_sent.get()
         self._client._transport._curl_options[CurlOpt.FRESH_CONNECT] = int(fresh)
-        return await super().request(*args, **kwargs)
+        # A process that was frozen on its way here must not write on: libcurl looks at this limit
+        # before it goes from connecting to sending.
+        limit = httpx.Timeout(kwargs.get("timeout", httpx_ext.DEFAULT_TIMEOUT))
+        limit.connect = min(limit.connect or math.inf, seconds_to_begin())
+        return await super().request(*args, **{**kwargs, "timeout": limit})
 
 
 class _DirectSession(httpx_ext.Session):  # type: ignore[misc]

@@ -18,7 +18,12 @@ from actors.instagram.client import PacedClient
 from actors.instagram.keeper import BeforeLogin, Keeper
 from actors.instagram.options import AccountOptions, UnknownAccount
 from actors.instagram.targets import InvalidTarget, Recipient, media_pk, user_pk, username_of
-from actors.instagram.tokens import client_context_for, write_token
+from actors.instagram.tokens import (
+    SecondsLeft,
+    client_context_for,
+    write_token,
+    write_without_end,
+)
 from service.accounts.vault import Vault
 
 CALL_SECONDS: Final = 90.0
@@ -121,36 +126,42 @@ class Gateway:
 
         return await self._call(look_up)
 
-    async def send_dm(self, pk: str, text: str, token: str) -> DmReceipt:
+    async def send_dm(
+        self, pk: str, text: str, token: str, seconds_left: SecondsLeft = write_without_end
+    ) -> DmReceipt:
         """Send a DM to one person.
 
         Parameters:
           pk: The recipient.
           text: What it says.
           token: Names the write; the same one is recognised by `find_dm`.
+          seconds_left: For how long it may still begin.
         """
         if user_pk(pk) is None:
             raise InvalidTarget("to: not a pk")
 
         async def send(client: PacedClient) -> DmReceipt:
-            with write_token(token):
+            with write_token(token, seconds_left):
                 message = await client.direct_send(text, user_ids=[int(pk)])
             thread_id = str(message.thread_id) if message.thread_id else None
             return DmReceipt(str(message.id), thread_id, client_context_for(token))
 
         return await self._call(send)
 
-    async def comment(self, media_pk: str, text: str, token: str) -> CommentReceipt:
+    async def comment(
+        self, media_pk: str, text: str, token: str, seconds_left: SecondsLeft = write_without_end
+    ) -> CommentReceipt:
         """Comment on a post.
 
         Parameters:
           media_pk: The post, from `Gateway.media_pk`.
           text: What it says.
           token: Names the write.
+          seconds_left: For how long it may still begin.
         """
 
         async def send(client: PacedClient) -> CommentReceipt:
-            with write_token(token):
+            with write_token(token, seconds_left):
                 comment = await client.media_comment(media_pk, text)
             return CommentReceipt(str(comment.pk))
 

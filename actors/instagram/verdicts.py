@@ -16,6 +16,7 @@ from curl_cffi import CurlError
 from actors.instagram.options import UnknownAccount
 from actors.instagram.reconcile import SearchIncomplete
 from actors.instagram.targets import InvalidTarget
+from actors.instagram.tokens import WriteOverdueError
 from service.accounts.vault import DeviceChanged, SessionConflict, SessionUnreadable
 
 Scope = Literal["kind", "account"]
@@ -150,6 +151,9 @@ RULES: Final[dict[type[BaseException], Rule]] = {
     asyncio.CancelledError: _retry("interrupted", "The call was interrupted."),
     SearchIncomplete: _retry(
         "search_incomplete", "There is more at Instagram than a look-up reads."
+    ),
+    WriteOverdueError: Rule(
+        Outcome.RETRY, "write_overdue", "This worker was held up and may no longer write."
     ),
     SessionConflict: Rule(
         Outcome.RETRY, "session_replaced", "The account's session was replaced meanwhile."

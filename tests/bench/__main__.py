@@ -6,6 +6,7 @@ import json
 import sys
 import tempfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from deploy.local.sender import event
@@ -33,8 +34,6 @@ def main() -> int:
 def _answers_while_all_hangs(directory: Path) -> dict[str, float]:
     """Answers of the webhook door: with workers idle, and with every call of theirs hanging."""
     paid, unpaid = event("checkout.session.completed"), event("checkout.session.completed.unpaid")
-    idle: list[Timings] = []
-    hanging: list[Timings] = []
     with Stack(directory) as stack:
         hook = f"{stack.url}/webhooks/stripe"
 
@@ -46,13 +45,11 @@ def _answers_while_all_hangs(directory: Path) -> dict[str, float]:
         stack.standin.fault("*", delay_seconds=30, times=None)
         stack.receiver.answer(delay_seconds=30)
         load(unpaid)  # warm
-        for _ in range(ROUNDS):
-            idle.append(load(unpaid))
+        idle = [load(unpaid) for _ in range(ROUNDS)]
         load(paid, 50)  # these hang at Instagram, their callbacks at the receiver
         load({**paid, "data": {"object": {**paid["data"]["object"], "custom_fields": []}}}, 50)
-        until(lambda: stack.standin.log(), 20, "a call that hangs")
-        for _ in range(ROUNDS):
-            hanging.append(load(unpaid))
+        until(stack.standin.log, 20, "a call that hangs")
+        hanging = [load(unpaid) for _ in range(ROUNDS)]
         for process in stack.processes.values():
             process.kill()
     figures: dict[str, float] = {}
@@ -75,7 +72,7 @@ def _round_trips(directory: Path) -> dict[str, float]:
         with counted_scripts(stack.redis_url, Times(10_000, 5_000, DAYS_40, DAYS_7)) as counts:
             for number in range(1, jobs + 1):
                 post_webhooks(hook, stack.webhook_secret, document, count=1, connections=1)
-                until(lambda done=number: len(stack.receiver.received()) == done, 60)
+                until(partial(_received, stack, number), 60)
     figures = {
         "accept": counts["accept"] / jobs,
         "job (claim, intent, finish)": _each(counts, jobs, "claim", "intent", "finish", "release"),
@@ -85,6 +82,10 @@ def _round_trips(directory: Path) -> dict[str, float]:
     for name, figure in figures.items():
         print(f"{name:>28}{figure:>7.2f}")
     return {f"round_trips_{name.split()[0]}": round(each, 2) for name, each in figures.items()}
+
+
+def _received(stack: Stack, count: int) -> bool:
+    return len(stack.receiver.received()) == count
 
 
 def _each(counts: Counter[str], jobs: int, *names: str) -> float:
