@@ -121,7 +121,7 @@ _TERMS = _person(
 _CHALLENGE = _person(
     "challenge_required",
     "Instagram wants to know that it is really you.",
-    "Confirm the login in the app or give the code, then resume the account.",
+    "Confirm the login in the app, then resume the account.",
 )
 LOGIN_REFUSED = _person(
     "login_refused",
@@ -207,7 +207,7 @@ RULES: Final[dict[type[BaseException], Rule]] = {
     ig.TwoFactorRequired: _person(
         "two_factor_required",
         "Instagram wants a second factor and has none that it accepts.",
-        "Set or correct the TOTP seed, or give the code, then resume the account.",
+        "Set or correct the TOTP seed, then resume the account.",
     ),
     ig.ClientNeedsUpgradeError: _person(
         "client_outdated",
@@ -218,7 +218,7 @@ RULES: Final[dict[type[BaseException], Rule]] = {
     SessionUnreadable: _person(
         "session_unreadable",
         "The stored session cannot be decrypted or belongs to another username.",
-        "Put the right SECRET_KEY or username back or import a session, then resume the account.",
+        "Put the right SECRET_KEY or username back, then resume the account.",
     ),
     DeviceChanged: _person("device_changed", "The session is of another device than the account."),
     UnknownAccount: _person(
@@ -230,8 +230,9 @@ RULES: Final[dict[type[BaseException], Rule]] = {
     ig.LoginRequired: _SESSION_OVER,
     ig.PreLoginRequired: _SESSION_OVER,
     ig.ClientLoginRequired: _SESSION_OVER,
+    # The gateway has seen that the session still holds: it is this call that was refused.
     ig.ClientUnauthorizedError: Rule(
-        Outcome.RELOGIN, "unauthorized", "Instagram did not accept the session for this call."
+        Outcome.RETRY, "unauthorized", "Instagram did not accept the session for this call."
     ),
     # This job only
     ig.UserNotFound: _final("user_not_found", "There is no such user."),

@@ -9,7 +9,8 @@ from typing import Any
 
 from deploy.local.procfile import ROOT
 from deploy.local.sender import event, send
-from deploy.local.stack import Stack, until
+from deploy.local.stack import Stack
+from deploy.local.waiting import until
 
 
 def main() -> int:

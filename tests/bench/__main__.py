@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from deploy.local.sender import event
-from deploy.local.stack import Stack, until
+from deploy.local.stack import Stack
+from deploy.local.waiting import until
 from service.jobs.scripts import Times
 from tests.bench.load import Timings, post_webhooks
 from tests.bench.scripts import counted_scripts

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from deploy.local.stack import until
+from deploy.local.waiting import until
 from tests.support.journey import Journey
 
 

@@ -181,3 +181,20 @@ def test_a_normal_form_is_its_own_normal_form(raw: str) -> None:
         except NotAHandle:
             continue
         assert normalise(normal) == normal
+
+
+def test_a_user_id_can_be_named_as_such() -> None:
+    assert normalise_recipient("pk:314159") == "314159"
+    assert normalise_recipient(" PK: 314159", bare_numbers=False) == "314159"
+
+
+@pytest.mark.parametrize("raw", ["pk:", "pk:some.handle", "pk:-1", "pk:0123"])
+def test_what_is_named_as_a_user_id_must_be_one(raw: str) -> None:
+    with pytest.raises(NotAHandle, match="digits follow pk:"):
+        normalise_recipient(raw)
+
+
+def test_a_number_that_a_customer_typed_is_not_taken_for_a_user_id() -> None:
+    with pytest.raises(NotAHandle, match="phone number"):
+        normalise_recipient("612345678", bare_numbers=False)
+    assert normalise_recipient("@612345678", bare_numbers=False) == "@612345678"

@@ -257,3 +257,19 @@ def test_an_object_that_is_no_object_fails_the_job_and_not_the_request(data: Any
 def test_a_rule_without_a_target_is_refused_when_the_book_is_opened() -> None:
     with pytest.raises(ValueError, match="'thank-you' needs 'to'"):
         RuleBook([rule(to=None)])
+
+
+def test_a_phone_number_in_the_handle_s_field_fails_the_job_and_reaches_no_stranger() -> None:
+    typed = stripe_event(PAID, metadata={"instagram": "612345678"})
+
+    draft = only_draft(typed, to="{{ object.metadata.instagram }}")
+
+    assert draft.failure is not None
+    assert draft.failure.code == "invalid_recipient"
+    assert "612345678" not in draft.failure.message
+
+
+def test_a_rule_can_name_a_user_by_id() -> None:
+    known = stripe_event(PAID, metadata={"instagram_id": "314159"})
+
+    assert only_draft(known, to="pk:{{ object.metadata.instagram_id }}").to == "314159"

@@ -47,7 +47,7 @@ EXPECTED = {
     "bad_password": ("person", "person", "bad_password"),
     "proxy_blocked": ("fix_proxy", "fix_proxy", "proxy_address_blocked"),
     "login_required": ("relogin", "relogin", "login_required"),
-    "unauthorized": ("relogin", "relogin", "unauthorized"),
+    "unauthorized": ("retry", "retry", "unauthorized"),
     "user_not_found": ("final", "final", "user_not_found"),
     "user_unavailable": ("final", "final", "user_not_found"),
     "age_restricted": ("final", "final", "age_restricted"),

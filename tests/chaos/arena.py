@@ -1,0 +1,160 @@
+"""A stack whose processes may die at any moment, its supervisor, and what must hold afterwards."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import urllib.error
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from deploy.local.inbox import Received
+from deploy.local.sender import event, send
+from deploy.local.stack import Stack
+from deploy.local.waiting import until
+from tests.chaos.traps import VARIABLE
+
+#: Short leases, so that a run says within minutes what production would show within hours.
+TIMES: Final = {"LEASE_SECONDS": "2", "SETTLE_SECONDS": "1"}
+COMMANDS: Final = {
+    "web": "python -m tests.chaos.web",
+    "worker": "dramatiq tests.chaos.worker --processes 1 --skip-logging",
+}
+WORKERS: Final = ("worker-1", "worker-2")
+
+
+class Arena:
+    """Two workers, web and scheduler, restarted whenever they end.
+
+    Parameters:
+      directory: Where everything goes.
+      redis_url: A Redis to use instead of the embedded Valkey, which then cannot be killed.
+      times: LEASE_SECONDS and SETTLE_SECONDS of the processes.
+    """
+
+    def __init__(
+        self, directory: Path, redis_url: str | None = None, times: dict[str, str] | None = None
+    ) -> None:
+        self.traps = directory / "traps"
+        self.traps.mkdir(parents=True)
+        self.stack = Stack(
+            directory,
+            processes=("web", "scheduler"),
+            environ={**(times or TIMES), VARIABLE: str(self.traps)},
+            redis_url=redis_url,
+            commands=COMMANDS,
+        )
+        self._calm = threading.Event()
+
+    @contextmanager
+    def open(self) -> Iterator[Arena]:
+        """Start everything, and a supervisor that starts it again."""
+        with self.stack:
+            for label in WORKERS:
+                self.stack.start("worker", label)
+            supervisor = threading.Thread(target=self._supervise, daemon=True)
+            supervisor.start()
+            try:
+                yield self
+            finally:
+                self._calm.set()
+                supervisor.join()
+
+    def deliver(self, document: dict[str, Any], seconds: float = 60) -> dict[str, Any]:
+        """Send an event as Stripe does: again and again until it is acknowledged."""
+        deadline = time.monotonic() + seconds
+        hook = f"{self.stack.url}/webhooks/stripe"
+        while True:
+            try:
+                answer = send(hook, self.stack.webhook_secret, document)
+                if answer.status < 300:
+                    return answer.body
+            except (urllib.error.URLError, OSError, json.JSONDecodeError):
+                pass  # the door is closed just now
+            if time.monotonic() > deadline:
+                raise TimeoutError("the event was not acknowledged")
+            time.sleep(0.1)
+
+    def job(self, job_id: str) -> dict[str, Any] | None:
+        """The job, if the door is open just now."""
+        try:
+            answer = httpx.get(
+                f"{self.stack.url}/jobs/{job_id}",
+                headers={"Authorization": f"Bearer {self.stack.api_key}"},
+                timeout=5,
+            )
+            return dict(answer.json()) if answer.status_code == 200 else None
+        except httpx.TransportError:
+            return None
+
+    def settled(self, jobs: list[str], seconds: float) -> None:
+        """Wait until every job has ended and its end was called back."""
+        waiting = set(jobs)
+
+        def over() -> bool:
+            told = {each["event"]["data"]["job_id"] for each in self.stack.receiver.received()}
+            waiting.difference_update(told)
+            return not waiting
+
+        try:
+            until(over, seconds, "the end of every job and its callback")
+        except TimeoutError:
+            shown = [self.job(job_id) for job_id in sorted(waiting)[:3]]
+            raise AssertionError(f"{len(waiting)} jobs were lost: {shown}") from None
+
+    def promises_broken(self, paid: dict[str, str]) -> list[str]:
+        """What the stand-in's and the receiver's own logs say against us.
+
+        Parameters:
+          paid: By event, the name that its DM's text carries.
+
+        Returns:
+          A sentence for each broken promise.
+        """
+        standin, received = self.stack.standin, self.stack.receiver.received()
+        texts = Counter(dm["text"] for dm in standin.dms())
+        sent = {
+            name: sum(count for text, count in texts.items() if f" {name}!" in text)
+            for name in paid.values()
+        }
+        broken = [f"{name}: {count} DMs" for name, count in sent.items() if count != 1]
+        broken += [
+            f"unverified callback {each['reason']}" for each in received if not each["verified"]
+        ]
+        broken += _callbacks_per_job(received)
+        broken += [f"two calls at once: {pair}" for pair in standin.overlaps()]
+        if len(standin.devices()) != 1:
+            broken.append(f"{len(standin.devices())} devices")
+        return broken
+
+    def _supervise(self) -> None:
+        while not self._calm.wait(0.05):
+            for label, process in list(self.stack.processes.items()):
+                if process.returncode is not None and not self._calm.is_set():
+                    self.stack.start(label.partition("-")[0], label)
+
+
+def paid_event(name: str) -> dict[str, Any]:
+    """A paid checkout whose DM's text ends in ` {name}!` before the rest."""
+    document = event("checkout.session.completed", id=f"evt_{name}")
+    document["data"]["object"]["payment_intent"] = f"pi_{name}"
+    document["data"]["object"]["customer_details"]["name"] = name
+    return document
+
+
+def _callbacks_per_job(received: list[Received]) -> list[str]:
+    ids: defaultdict[str, set[str]] = defaultdict(set)
+    for each in received:
+        data = each["event"]["data"]
+        ids[data["job_id"]].add(f"{each['headers']['webhook-id']} {each['event']['type']}")
+    return [
+        f"{job}: different callbacks {sorted(found)}"
+        for job, found in ids.items()
+        if len(found) > 1
+    ]

@@ -1,0 +1,12 @@
+"""`python -m tests.chaos.web`: the web process with traps at its steps."""
+
+from __future__ import annotations
+
+import sys
+
+from service.web import main
+from tests.chaos.traps import WEB_STEPS, wrap_steps
+
+if __name__ == "__main__":
+    wrap_steps(WEB_STEPS)
+    sys.exit(main())
