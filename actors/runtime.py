@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit
 
 import redis.asyncio as aredis
 from dramatiq import Broker, Worker
@@ -25,6 +24,7 @@ from actors.pulse import Pulse, pulse_of
 from service import VERSION
 from service.accounts.keys import derive_keys
 from service.accounts.people import People
+from service.accounts.proxies import check_proxy
 from service.accounts.vault import Vault
 from service.config import Config, Value
 from service.jobs.claims import Claims
@@ -83,17 +83,13 @@ class Duties:
 
 
 def _proxy(value: Value | None, environ: Mapping[str, str]) -> str | None:
-    """A proxy that both of the client's transports can use: httpx has no SOCKS here."""
     proxy = _revealed(value, environ)
     if value is None or proxy is None:
         return None
     try:
-        usable = urlsplit(proxy).scheme in ("http", "https") and bool(urlsplit(proxy).hostname)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ValueError(f"{value.key}: must be an http:// or https:// proxy URL")
-    return proxy
+        return check_proxy(proxy)
+    except ValueError as error:
+        raise ValueError(f"{value.key}: {error}") from None
 
 
 def _revealed(value: Value | None, environ: Mapping[str, str]) -> str | None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from service.accounts.proxies import check_proxy
 from service.config import Config, ConfigError, MissingVariable, Source, load_config
 from service.durations import format_duration_ms
 from service.inbound.events import ParsedEvent, Unusable, parse
@@ -159,6 +160,7 @@ def _warnings(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
         except MissingVariable as error:
             yield str(error)
     yield from _unfit_secrets(config, environ)
+    yield from _unfit_ways(config, environ)
 
 
 def _unfit_secrets(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
@@ -172,13 +174,30 @@ def _unfit_secrets(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
                 continue
             except ValueError as error:
                 yield f"{secret.key}: {error}"
+
+
+def _unfit_ways(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
+    """Proxies and callback URLs with which the worker would not start."""
+    allow_http = environ.get("CALLBACK_ALLOW_HTTP", "").strip().lower() in (
+        "1",
+        "on",
+        "true",
+        "yes",
+    )
     for name, callback in config.callbacks.items():
         try:
-            Endpoints({name: callback}, allow_http=True).resolve(environ)
+            Endpoints({name: callback}, allow_http=allow_http).resolve(environ)
         except MissingVariable:
             continue
         except ValueError as error:
             yield str(error)
+    for proxy in filter(None, (account.proxy for account in config.accounts.values())):
+        try:
+            check_proxy(proxy.reveal(environ))
+        except MissingVariable:
+            continue
+        except ValueError as error:
+            yield f"{proxy.key}: {error}"
 
 
 def _report_problems(error: ConfigError, *, as_json: bool) -> int:

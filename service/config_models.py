@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from service.accounts.proxies import check_proxy
 from service.config_errors import suggestion
 from service.config_pacing import PaceKind, PaceOverride, StrictModel
 from service.config_values import Value
@@ -88,6 +89,13 @@ class Account(StrictModel):
     def may_read(self) -> bool:
         """Whether it may serve look-ups."""
         return self.role in ("read", "both")
+
+    @field_validator("proxy")
+    @classmethod
+    def _literal_proxy_works(cls, proxy: Value | None) -> Value | None:
+        if proxy is not None and proxy.literal is not None:
+            check_proxy(proxy.literal)
+        return proxy
 
     @field_validator("quiet_hours", mode="before")
     @classmethod

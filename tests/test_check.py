@@ -89,6 +89,22 @@ def test_a_resolved_secret_that_does_not_fit_is_warned_of(
     assert "hunter2" not in out
 
 
+def test_what_would_stop_the_worker_at_boot_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "heliograph.toml"
+    path.write_text(
+        '[accounts.shop]\nusername = "shop"\npassword = "env:PASSWORD"\nproxy = "env:PROXY"\n'
+        '[callbacks.crm]\nurl = "http://crm.example/"\n'
+        'secrets = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]\n'
+    )
+    monkeypatch.setenv("PROXY", "socks5://proxy.example:1080")
+    assert main(["check", "--config", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "accounts.shop.proxy: must be an http:// or https:// proxy URL" in said
+    assert "CALLBACK_ALLOW_HTTP" in said
+
+
 def test_every_error_is_a_line_and_the_status_is_one(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
