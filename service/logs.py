@@ -8,12 +8,14 @@ values whose repr hides them): it also catches what a library puts into a messag
 from __future__ import annotations
 
 import io
+import json
 import logging
 import re
 import sys
 import time
 from collections.abc import Iterable
 from typing import Any, Final
+from urllib.parse import quote
 
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
@@ -31,7 +33,8 @@ class Masker:
     """A structlog processor that replaces known secret values wherever they stand."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        known = sorted({s for s in secrets if len(s) >= MIN_MASKED_LENGTH}, key=len, reverse=True)
+        written = {form for s in secrets if len(s) >= MIN_MASKED_LENGTH for form in _forms(s)}
+        known = sorted(written, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, known))) if known else None
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -52,6 +55,11 @@ class Masker:
         # The renderer would write what is no text by its repr, after the mask.
         text = value if isinstance(value, str) else repr(value)
         return self._pattern.sub(MASK, text) if self._pattern else text
+
+
+def _forms(secret: str) -> set[str]:
+    """A secret as it stands in text, in a repr, in JSON and in a URL."""
+    return {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret, safe="")}
 
 
 class _Seldom(logging.Filter):

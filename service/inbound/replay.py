@@ -14,15 +14,13 @@ async def replay_event(web: Web, event: EventRecord, body: bytes) -> list[str]:
 
     Parameters:
       web: The process' parts.
-      event: The event as recorded.
+      event: The event as recorded; its source is configured.
       body: Its raw bytes.
 
     Returns:
       The ids of all its jobs, old and new.
     """
-    source = web.sources.get(event.source)
-    if source is None:
-        return list(event.jobs)
+    source = web.sources[event.source]
     made = {record.source.get("rule") for record in await web.reader.records(event.jobs)}
     again = reread(source.scheme, event.id, event.type, body)
     plan = web.rules.plan(event.source, again, skip=frozenset(rule for rule in made if rule))

@@ -47,22 +47,44 @@ def ready_sources(
     return {name: _ready(name, source, environ) for name, source in sources.items()}
 
 
+def check_sources(sources: Mapping[str, Source], environ: Mapping[str, str]) -> None:
+    """Refuse secrets that could never verify anything; what is not set is no mistake here.
+
+    Parameters:
+      sources: As configured.
+      environ: The environment.
+
+    Raises:
+      ValueError: A secret is unusable for its scheme; the message names source and place.
+    """
+    for name, source in sources.items():
+        for place, value in enumerate(source.secrets):
+            _revealed(name, place, source.scheme, value, environ)
+
+
 def _ready(name: str, source: Source, environ: Mapping[str, str]) -> ReadySource:
-    found = [_reveal(name, value, environ) for value in source.secrets]
-    secrets = tuple(secret for secret in found if secret)
-    for place, secret in enumerate(secrets):
-        try:
-            check_secret(source.scheme, secret)
-        except ValueError as error:
-            raise ValueError(f"sources.{name}.secrets[{place}]: {error}") from None
+    found = [
+        _revealed(name, place, source.scheme, value, environ)
+        for place, value in enumerate(source.secrets)
+    ]
+    for value, secret in zip(source.secrets, found, strict=True):
+        if secret is None:
+            _log.error("a source's secret is not set", source=name, variable=value.variable)
+    secrets = tuple(secret for secret in found if secret is not None)
     if not secrets:
         _log.error("source has no secret: its webhooks answer 503", source=name)
     return ReadySource(name, source.scheme, secrets, source.livemode)
 
 
-def _reveal(name: str, value: Value, environ: Mapping[str, str]) -> str | None:
+def _revealed(
+    name: str, place: int, scheme: str, value: Value, environ: Mapping[str, str]
+) -> str | None:
     try:
-        return value.reveal(environ)
-    except MissingVariable as error:
-        _log.error("a source's secret is not set", source=name, cause=str(error))
+        secret = value.reveal(environ)
+    except MissingVariable:
         return None
+    try:
+        check_secret(scheme, secret)
+    except ValueError as error:
+        raise ValueError(f"sources.{name}.secrets[{place}]: {error}") from None
+    return secret

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
-from service.api.errors import error_response
+from service.api.errors import Refusal, error_response
 from service.inbound import events
 from service.inbound.bodies import Unusable
 from service.inbound.intake import BodyRefused, read_body
@@ -50,18 +50,19 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 @router.post("/webhooks/{source}/", include_in_schema=False)
 async def receive(source: str, request: Request, web: Annotated[Web, Depends(web_of)]) -> Response:
     """Take an event from a sender: the raw body, signed by the source's scheme."""
-    known = web.sources.get(source)
+    known, seconds = web.sources.get(source), web.settings.body_seconds
     if known is None:
-        return error_response(404, "unknown_source", "No such source is configured.")
+        return Refusal(404, "unknown_source", "No such source is configured.", seconds)
     if not known.secrets:
         _log.error("webhook for a source without a secret", source=source)
-        return _closed("source_without_secret", "This source has no signing secret yet.")
-    try:
-        body = await read_body(request, web.settings.max_body_bytes, web.settings.body_seconds)
-    except BodyRefused as refused:
-        return error_response(
-            refused.status, refused.code, refused.message, headers={"Connection": "close"}
+        message, later = "This source has no signing secret yet.", str(RETRY_AFTER_SECONDS)
+        return Refusal(
+            503, "source_without_secret", message, seconds, headers={"Retry-After": later}
         )
+    try:
+        body = await read_body(request, web.settings.max_body_bytes, seconds)
+    except BodyRefused as refused:
+        return Refusal(refused.status, refused.code, refused.message, seconds)
     except ClientDisconnect:
         return Response(status_code=400)
     return await _take(web, known, request, body)
@@ -106,9 +107,10 @@ async def _accept(
 
 async def _quarantine(web: Web, source: ReadySource, body: bytes, reason: str) -> Response:
     kept = UnusableEvent.of(body, reason)
-    await web.ledger.accept(source.name, kept, [], body=body, status="quarantined")
+    accepted = await web.ledger.accept(source.name, kept, [], body=body, status="quarantined")
     _log.warning("event quarantined", source=source.name, reason=reason, kept_as=kept.id)
-    return JSONResponse({"event_id": None, "quarantined": True, "duplicate": False, "jobs": []})
+    known = accepted.outcome == "duplicate"
+    return JSONResponse({"event_id": None, "quarantined": True, "duplicate": known, "jobs": []})
 
 
 def _report(event: events.ParsedEvent, accepted: Acceptance, notes: Sequence[RuleNote]) -> None:
@@ -131,7 +133,3 @@ def _answer(accepted: Acceptance) -> Response:
     if accepted.outcome == "conflict":
         content["conflict"] = True
     return JSONResponse(content, status_code=202 if fresh else 200)
-
-
-def _closed(code: str, message: str) -> Response:
-    return error_response(503, code, message, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})

@@ -1,0 +1,55 @@
+"""Accounts: what stands in their way, and opening and closing them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from service.api.auth import Caller, WebParts
+from service.api.errors import ApiError
+from service.api.requests import Reason
+from service.web import Web
+
+router = APIRouter(tags=["accounts"])
+
+
+@router.get("/accounts")
+async def page(_caller: Caller, web: WebParts) -> dict[str, Any]:
+    """List the configured accounts."""
+    items = [await _shown(web, name) for name in web.config.accounts]
+    return {"items": items, "next": None}
+
+
+@router.get("/accounts/{name}")
+async def show(name: str, _caller: Caller, web: WebParts) -> dict[str, Any]:
+    """Show one account: whether it acts, why not, and what waits for it."""
+    return await _shown(web, name)
+
+
+@router.post("/accounts/{name}/pause")
+async def pause(
+    name: str, _caller: Caller, web: WebParts, why: Reason | None = None
+) -> dict[str, Any]:
+    """Stop an account: its jobs are held until it is resumed."""
+    _check(web, name)
+    await web.doors.pause(name, (why or Reason()).reason)
+    return await _shown(web, name)
+
+
+@router.post("/accounts/{name}/resume")
+async def resume(name: str, _caller: Caller, web: WebParts) -> dict[str, Any]:
+    """End every hold and cooldown of an account; its held jobs go on in order."""
+    _check(web, name)
+    await web.doors.resume(name)
+    return await _shown(web, name)
+
+
+async def _shown(web: Web, name: str) -> dict[str, Any]:
+    _check(web, name)
+    return {**await web.doors.show(name), "role": web.config.accounts[name].role}
+
+
+def _check(web: Web, name: str) -> None:
+    if name not in web.config.accounts:
+        raise ApiError(404, "unknown_account", "No such account is configured.")

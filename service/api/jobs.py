@@ -1,0 +1,180 @@
+"""Jobs: ask for one, look at one, list them, cancel, retry."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Query, Response
+
+from service.api.auth import Caller, WebParts
+from service.api.errors import ApiError
+from service.api.paging import Cursor, Limit, before, listed
+from service.api.requests import JobRequest, utc_now
+from service.jobs.live import LOOK_SECONDS
+from service.jobs.model import FINAL, Kind, Status
+from service.jobs.reading import JobFilter, Page
+from service.web import Web
+
+router = APIRouter(tags=["jobs"])
+
+#: Routers in front of us give up at 30 s.
+MAX_WAIT_SECONDS: Final = 25
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[\x21-\x7e]{1,255}$",
+        description="The same key and body name the same job for 7 days",
+    ),
+]
+
+
+@router.post("/jobs", status_code=202)
+async def create(
+    asked: JobRequest,
+    response: Response,
+    caller: Caller,
+    web: WebParts,
+    idempotency_key: IdempotencyKey = None,
+) -> dict[str, Any]:
+    """Ask for a DM or a comment."""
+    draft = asked.draft(web.config, utc_now())
+    made = await web.ledger.create(
+        draft,
+        caller=caller,
+        idempotency_key=idempotency_key,
+        request=json.dumps(asked.model_dump(mode="json"), sort_keys=True),
+    )
+    if made.outcome == "conflict":
+        raise ApiError(
+            409,
+            "idempotency_conflict",
+            "This Idempotency-Key was used with another body; nothing was created.",
+            job_id=made.job_id,
+        )
+    response.headers["Location"] = f"/jobs/{made.job_id}"
+    return await _existing(web, made.job_id)
+
+
+@router.get("/jobs")
+async def page(
+    _caller: Caller,
+    web: WebParts,
+    status: Status | None = None,
+    account: str | None = None,
+    kind: Kind | None = None,
+    event_id: str | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> dict[str, Any]:
+    """List jobs, newest first."""
+    only = JobFilter(status, account, kind)
+    if event_id is not None:
+        return listed(await _of_event(web, event_id, only, before(cursor), limit))
+    return listed(await web.reader.jobs(only, cursor=before(cursor), limit=limit))
+
+
+@router.get("/jobs/{job_id}")
+async def show(
+    job_id: str,
+    _caller: Caller,
+    web: WebParts,
+    wait: Annotated[
+        float,
+        Query(ge=0, allow_inf_nan=False, description="Seconds to wait for its end, at most 25"),
+    ] = 0,
+) -> dict[str, Any]:
+    """Show one job; with `wait`, when it has ended or the time is over."""
+    job = await _existing(web, job_id)
+    if not wait or job["status"] in FINAL:
+        return job
+    return await _ended(web, job_id, min(wait, MAX_WAIT_SECONDS))
+
+
+@router.get("/jobs/{job_id}/timeline")
+async def timeline(job_id: str, _caller: Caller, web: WebParts) -> dict[str, Any]:
+    """Every change of a job's state: when, who, why."""
+    job = await _existing(web, job_id)
+    deliveries = await web.deliveries.of_job(job_id, job["run"])
+    return {"items": await web.reader.timeline(job_id), "next": None, "deliveries": deliveries}
+
+
+@router.get("/jobs/{job_id}/result")
+async def result(job_id: str, _caller: Caller, web: WebParts) -> dict[str, Any]:
+    """What a job that succeeded left behind."""
+    job = await _existing(web, job_id)
+    if job["result"] is None:
+        raise ApiError(409, "no_result", f"The job is {job['status']}; it has no result.")
+    return {"result": job["result"]}
+
+
+@router.post("/jobs/{job_id}/cancel")
+async def cancel(job_id: str, caller: Caller, web: WebParts) -> dict[str, Any]:
+    """Cancel a job that has written nothing; a running one stops before its write."""
+    reply = await web.ledger.cancel(job_id, f"api:{caller}")
+    if reply == "none":
+        raise _unknown()
+    job = await _existing(web, job_id)
+    if reply == "late":
+        raise ApiError(409, "too_late", f"The job is {job['status']}; it cannot be canceled.")
+    return job
+
+
+@router.post("/jobs/{job_id}/retry", status_code=202)
+async def retry(job_id: str, caller: Caller, web: WebParts) -> dict[str, Any]:
+    """Open the next run of a failed or uncertain job."""
+    reply = await web.ledger.retry(job_id, f"api:{caller}")
+    if reply == "none":
+        raise _unknown()
+    job = await _existing(web, job_id)
+    if reply == "refused":
+        message = f"The job is {job['status']}; only failed and uncertain jobs can be retried."
+        raise ApiError(409, "not_retryable", message)
+    if reply == "gone":
+        raise ApiError(409, "text_gone", "The job's text is no longer kept; make a new job.")
+    return job
+
+
+async def _existing(web: Web, job_id: str) -> dict[str, Any]:
+    job = await web.reader.job(job_id)
+    if job is None:
+        raise _unknown()
+    return job
+
+
+async def _ended(web: Web, job_id: str, seconds: float) -> dict[str, Any]:
+    deadline = time.monotonic() + seconds
+    with web.live.watch(job_id) as changed:
+        while True:
+            job = await _existing(web, job_id)
+            left = deadline - time.monotonic()
+            if job["status"] in FINAL or left <= 0 or web.stopping.is_set():
+                return job
+            try:
+                await asyncio.wait_for(changed.wait(), min(left, LOOK_SECONDS))
+            except TimeoutError:
+                continue
+            changed.clear()
+
+
+async def _of_event(
+    web: Web, event_id: str, only: JobFilter, cursor: int | None, limit: int
+) -> Page:
+    """An event has a few jobs at most: they are read whole and paged here."""
+    ids = [job_id for event in await web.reader.events_named(event_id) for job_id in event.jobs]
+    records = await web.reader.records(ids)
+    fitting = [
+        record
+        for record in sorted(records, key=lambda record: -record.seq)
+        if only.admits(record) and (cursor is None or record.seq < cursor)
+    ]
+    more = fitting[limit - 1].seq if len(fitting) > limit else None
+    return Page(await web.reader.shown(fitting[:limit]), more)
+
+
+def _unknown() -> ApiError:
+    return ApiError(404, "unknown_job", "No such job is known (any more).")

@@ -1,0 +1,81 @@
+"""The web application."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service import VERSION
+from service.api import accounts, deliveries, errors, events, health, jobs
+from service.api.bounds import BodyBound
+from service.config import Config
+from service.inbound import webhooks
+from service.settings import Settings
+from service.stopping import told_to_stop
+from service.web import boot, open_web
+
+_DESCRIPTION = (
+    "Stripe-style webhooks in; Instagram DMs and comments done once and at a human pace; signed"
+    " completion callbacks out."
+)
+
+
+def create_app(
+    settings: Settings | None = None,
+    config: Config | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> FastAPI:
+    """Make the application.
+
+    Parameters:
+      settings: From the environment where not given.
+      config: From the file that the settings name where not given.
+      environ: Where the sources' secrets are.
+    """
+    if settings is None or config is None:
+        settings, config = boot(environ)
+    checked_settings, checked_config = settings, config
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        web = open_web(checked_settings, checked_config, environ)
+        app.state.web = web
+        with told_to_stop(web.stopping):
+            yield
+        await web.close()
+
+    app = FastAPI(
+        title="Heliograph",
+        version=VERSION,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        responses=errors.ANY_ERROR,
+    )
+    for room in (webhooks, jobs, events, deliveries, accounts, health):
+        app.include_router(room.router)
+    app.add_middleware(BodyBound, seconds=settings.body_seconds)
+    app.add_middleware(FreshContext)
+    errors.install(app)
+    return app
+
+
+class FreshContext:
+    """Starts every request without the ids that an earlier one bound to its log lines.
+
+    Parameters:
+      app: The application around which it stands.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Clear, then go on."""
+        structlog.contextvars.clear_contextvars()
+        await self._app(scope, receive, send)

@@ -1,0 +1,44 @@
+"""Hearing that the process is to end before the server tells the application."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+@contextmanager
+def told_to_stop(stopping: asyncio.Event) -> Iterator[None]:
+    """Set an event when the process is told to end.
+
+    uvicorn first waits for every request and ends the lifespan after that, so that whoever waits
+    on purpose would hold up the end, and be cut off by it.
+
+    Parameters:
+      stopping: Set on the running loop; whatever handled the signals before still does.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread only
+        return
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(stopping.set)
+        earlier = before[signal.Signals(number)]
+        if callable(earlier):
+            earlier(number, frame)
+
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

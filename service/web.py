@@ -1,0 +1,153 @@
+"""What the web process holds: opened by the lifespan, closed with it.
+
+    python -m service.web
+
+serves it: the settings and the file are checked once before any server process starts, so that a
+mistake is one line and not a crash loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+import redis.asyncio as aredis
+from fastapi import Request
+
+from service.accounts.doors import Doors
+from service.config import Config, ConfigError, load_config, redactions
+from service.inbound.rules import RuleBook
+from service.inbound.sources import ReadySource, check_sources, ready_sources
+from service.jobs.ledger import Ledger
+from service.jobs.live import Live
+from service.jobs.reading import Reader
+from service.jobs.scripts import Times
+from service.logs import configure_logging
+from service.outbound.deliveries import Deliveries
+from service.settings import Settings, SettingsError, load_settings
+from service.store import async_client
+from service.wire import BoundedHead
+
+#: One more is taken by the live subscription while somebody waits.
+MAX_CONNECTIONS: Final = 4
+
+#: How uvicorn serves, in production and in the tests.
+SERVING: Final[Mapping[str, Any]] = {
+    "loop": "uvloop",
+    "http": BoundedHead,
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    "timeout_graceful_shutdown": 20,
+    "timeout_keep_alive": 75,
+}
+
+
+@dataclass(frozen=True)
+class Web:
+    """The web tier's parts, made once per process."""
+
+    settings: Settings
+    config: Config
+    sources: Mapping[str, ReadySource] = field(repr=False)
+    rules: RuleBook
+    client: aredis.Redis
+    ledger: Ledger
+    reader: Reader
+    deliveries: Deliveries
+    doors: Doors
+    live: Live
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.live.close()
+        await self.client.aclose()
+
+
+def open_web(settings: Settings, config: Config, environ: Mapping[str, str]) -> Web:
+    """Make the parts; nothing is connected before it is used.
+
+    Parameters:
+      settings: From the environment.
+      config: From heliograph.toml.
+      environ: Where the sources' secrets are; nothing else is resolved from it here.
+
+    Raises:
+      ValueError: A source's secret is unusable.
+    """
+    times = Times.of(settings)
+    client = async_client(settings.redis_url, max_connections=MAX_CONNECTIONS)
+    return Web(
+        settings=settings,
+        config=config,
+        sources=ready_sources(config.sources, environ),
+        rules=RuleBook(config.rules),
+        client=client,
+        ledger=Ledger(client, times),
+        reader=Reader(client),
+        deliveries=Deliveries(client, times),
+        doors=Doors(client, times),
+        live=Live(settings.redis_url),
+    )
+
+
+def web_of(request: Request) -> Web:
+    """The process' parts, for `Depends`."""
+    web: Web = request.app.state.web
+    return web
+
+
+def boot(environ: Mapping[str, str] = os.environ) -> tuple[Settings, Config]:
+    """Read settings and configuration and set up logging, or stop with one line.
+
+    Parameters:
+      environ: The environment.
+
+    Raises:
+      SystemExit: Something is missing or unusable; the message names it.
+    """
+    try:
+        settings = load_settings(environ)
+        config = load_config(settings.config_path)
+    except SettingsError as error:
+        raise SystemExit(f"heliograph cannot start: {error}") from None
+    except ConfigError as error:
+        found = "; ".join(map(str, error.problems))
+        raise SystemExit(f"heliograph cannot start: {settings.config_path.name}: {found}") from None
+    configure_logging(settings.log_format, {*_own_secrets(settings), *redactions(config, environ)})
+    return settings, config
+
+
+def _own_secrets(settings: Settings) -> set[str]:
+    password = urlsplit(settings.redis_url).password or ""
+    return {*settings.secret_keys, *settings.api_keys.values(), password, unquote(password)}
+
+
+def main() -> int:
+    """Serve until told to stop."""
+    import uvicorn
+
+    settings, config = boot()
+    try:
+        check_sources(config.sources, os.environ)
+    except ValueError as error:
+        sys.exit(f"heliograph cannot start: {error}")
+    uvicorn.run(
+        "service.app:create_app",
+        factory=True,
+        host="0.0.0.0",
+        port=settings.port,
+        workers=settings.web_concurrency,
+        **SERVING,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

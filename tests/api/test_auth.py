@@ -1,0 +1,75 @@
+"""Who may ask: one of the API keys, as a bearer."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from tests.support.web import API_KEY, OTHER_KEY, Door
+
+JOB = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
+GUARDED = [
+    *(("GET", path) for path in ("/jobs", "/events", "/deliveries", "/accounts")),
+    *(("GET", path) for path in ("/jobs/x", "/events/x", "/deliveries/x", "/accounts/shop")),
+    *(("GET", path) for path in ("/jobs/x/timeline", "/jobs/x/result")),
+    *(("POST", path) for path in ("/jobs", "/jobs/x/cancel", "/jobs/x/retry", "/events/x/replay")),
+    *(("POST", path) for path in ("/accounts/shop/pause", "/accounts/shop/resume")),
+]
+WRONG = {
+    "nothing": {},
+    "empty": {"Authorization": ""},
+    "another scheme": {"Authorization": f"Basic {API_KEY}"},
+    "no scheme": {"Authorization": API_KEY},
+    "a prefix": {"Authorization": f"Bearer {API_KEY[:-1]}"},
+    "longer": {"Authorization": f"Bearer {API_KEY}x"},
+    "another case": {"Authorization": f"Bearer {API_KEY.upper()}"},
+    "the name": {"Authorization": "Bearer first"},
+    "name and key": {"Authorization": f"Bearer first:{API_KEY}"},
+    "both keys": {"Authorization": f"Bearer {API_KEY},{OTHER_KEY}"},
+    "huge": {"Authorization": f"Bearer {'x' * 20_000}"},
+    "in the query's place": {"X-Api-Key": API_KEY},
+}
+
+
+def refused(answer: httpx.Response) -> bool:
+    return (
+        answer.status_code == 401
+        and answer.headers["WWW-Authenticate"] == "Bearer"
+        and answer.json()["error"]["code"] == "unauthorized"
+        and API_KEY not in answer.text
+    )
+
+
+@pytest.mark.parametrize(("method", "path"), GUARDED)
+def test_every_path_of_the_api_wants_a_key(door: Door, method: str, path: str) -> None:
+    assert refused(door.http.request(method, path))
+
+
+@pytest.mark.parametrize("headers", WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_key_makes_nothing(door: Door, headers: dict[str, str]) -> None:
+    assert refused(door.http.post("/jobs", json=JOB, headers=headers))
+    assert refused(door.http.post("/accounts/shop/pause", headers=headers))
+    assert door.contents() == {}
+
+
+def test_a_key_in_the_query_is_not_read(door: Door) -> None:
+    assert refused(door.http.get("/jobs", params={"key": API_KEY, "token": API_KEY}))
+
+
+def test_an_invalid_body_without_a_key_tells_nothing_of_the_fields(door: Door) -> None:
+    answer = door.http.post("/jobs", json={"kind": "x"})
+    assert refused(answer)
+    assert "fields" not in answer.json()["error"]
+
+
+@pytest.mark.parametrize(("name", "key"), [("first", API_KEY), ("other", OTHER_KEY)])
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_each_key_is_known_by_its_name(door: Door, name: str, key: str, scheme: str) -> None:
+    made = door.http.post("/jobs", json=JOB, headers={"Authorization": f"{scheme} {key}"})
+    assert made.status_code == 202
+    assert made.json()["source"]["api_key"] == name
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/docs", "/openapi.json"])
+def test_health_and_documentation_want_none(door: Door, path: str) -> None:
+    assert door.http.get(path).status_code == 200

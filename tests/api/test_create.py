@@ -1,0 +1,215 @@
+"""Asking for a job: what is taken, and each way it is refused with its field and a remedy."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.web import Door
+
+DM: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
+COMMENT = {"kind": "comment", "account": "shop", "post": "CxyZabcDEfg", "text": "Hello"}
+SECRET = "a-secret-sent-by-mistake"
+
+
+def nested(levels: int) -> dict[str, Any]:
+    inner: dict[str, Any] = {}
+    for _ in range(levels):
+        inner = {"a": inner}
+    return inner
+
+
+def test_a_dm_is_made_and_can_be_found(door: Door) -> None:
+    # When
+    made = door.api.post(
+        "/jobs", json={**DM, "priority": 9, "callback": "crm", "metadata": {"order": 7, "é": None}}
+    )
+
+    # Then
+    assert made.status_code == 202
+    job = made.json()
+    assert made.headers["Location"] == f"/jobs/{job['id']}"
+    assert door.api.get(made.headers["Location"]).json() == job
+    expected = {"kind": "dm", "account": "shop", "status": "queued", "attempts": 0, "run": 1}
+    assert {name: job[name] for name in expected} == expected
+    assert (job["priority"], job["metadata"]) == (9, {"order": 7, "é": None})
+    nothing_yet = ("started_at", "finished_at", "wait", "result", "error")
+    assert {job[name] for name in nothing_yet} == {None}
+    assert job["source"]["event_id"] is None
+
+
+def test_a_comment_is_made_of_a_link(door: Door) -> None:
+    link = "https://www.instagram.com/p/CxyZabcDEfg/"
+    made = door.api.post("/jobs", json={**COMMENT, "post": link})
+    assert (made.status_code, made.json()["kind"]) == (202, "comment")
+    assert door.store.hget(f"hg:job:{made.json()['id']}", "post") == b"CxyZabcDEfg"
+
+
+def test_a_json_type_of_its_own_is_json(door: Door) -> None:
+    headers = {"Content-Type": "application/vnd.shop+json; charset=utf-8"}
+    assert door.api.post("/jobs", content=json.dumps(DM), headers=headers).status_code == 202
+
+
+INVALID: dict[str, tuple[dict[str, Any], str]] = {
+    "no kind": ({"kind": None}, "kind"),
+    "unknown kind": ({"kind": SECRET}, "kind"),
+    "lookup": ({"kind": "lookup"}, "kind"),
+    "no account": ({"account": None}, "account"),
+    "empty account": ({"account": ""}, "account"),
+    "unknown account": ({"account": SECRET}, "account"),
+    "long account": ({"account": "x" * 65}, "account"),
+    "account a number": ({"account": 7}, "account"),
+    "half a character in account": ({"account": "\ud800"}, "account"),
+    "read account": ({"account": "reader"}, "account"),
+    "no to": ({"to": None}, "to"),
+    "empty to": ({"to": ""}, "to"),
+    "to no handle": ({"to": "not a handle at all"}, "to"),
+    "to a number": ({"to": 314159}, "to"),
+    "to an address": ({"to": f"{SECRET}@example.com"}, "to"),
+    "long to": ({"to": "x" * 301}, "to"),
+    "half a character in to": ({"to": "\udc00"}, "to"),
+    "post for a dm": ({"post": "CxyZabcDEfg"}, "post"),
+    "no text": ({"text": None}, "text"),
+    "empty text": ({"text": ""}, "text"),
+    "spaces": ({"text": " \n\t "}, "text"),
+    "long text": ({"text": "x" * 1001}, "text"),
+    "very long text": ({"text": "x" * 2201}, "text"),
+    "text a list": ({"text": ["x"]}, "text"),
+    "half a character in text": ({"text": "x\ud83d"}, "text"),
+    "priority low": ({"priority": -1}, "priority"),
+    "priority high": ({"priority": 10}, "priority"),
+    "priority text": ({"priority": "5"}, "priority"),
+    "priority true": ({"priority": True}, "priority"),
+    "priority a fraction": ({"priority": 4.5}, "priority"),
+    "priority null": ({"priority": None}, "priority"),
+    "unknown callback": ({"callback": SECRET}, "callback"),
+    "empty callback": ({"callback": ""}, "callback"),
+    "metadata a list": ({"metadata": [1]}, "metadata"),
+    "metadata text": ({"metadata": SECRET}, "metadata"),
+    "metadata NaN": ({"metadata": {"a": float("nan")}}, "metadata"),
+    "metadata infinite": ({"metadata": {"a": [float("-inf")]}}, "metadata"),
+    "half a character in metadata": ({"metadata": {"a": "\ud800"}}, "metadata"),
+    "half a character in a key": ({"metadata": {"\ud800": 1}}, "metadata"),
+    "large metadata": ({"metadata": {"a": "x" * 8192}}, "metadata"),
+    "deep metadata": ({"metadata": nested(33)}, "metadata"),
+    "very deep metadata": ({"metadata": nested(300)}, "metadata"),
+    "unknown key": ({"recipient": SECRET}, "recipient"),
+    "misspelt key": ({"delay_second": 5}, "delay_second"),
+}
+
+
+@pytest.mark.parametrize(("changes", "field"), INVALID.values(), ids=INVALID.keys())
+def test_what_is_invalid_is_refused_with_the_name_of_its_field(
+    door: Door, changes: dict[str, Any], field: str
+) -> None:
+    # When
+    body = json.dumps({**DM, **changes})
+    refused = door.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
+
+    # Then
+    assert refused.status_code == 422
+    error = refused.json()["error"]
+    assert error["code"] == "invalid_request"
+    assert [problem["field"] for problem in error["fields"]] == [field]
+    assert error["message"].startswith(f"{field}: ")
+    assert len(error["message"]) > len(field) + 5
+    assert SECRET not in refused.text
+    assert door.contents() == {}
+
+
+@pytest.mark.parametrize("name", ["kind", "account", "text"])
+def test_what_is_missing_is_named(door: Door, name: str) -> None:
+    refused = door.api.post("/jobs", json={key: DM[key] for key in DM if key != name})
+    assert refused.status_code == 422
+    assert refused.json()["error"]["message"] == f"{name}: is missing"
+
+
+def test_a_comment_wants_a_post_and_no_recipient(door: Door) -> None:
+    for changes, field in (({"post": None}, "post"), ({"to": "some.handle"}, "to")):
+        refused = door.api.post("/jobs", json={**COMMENT, **changes})
+        assert refused.status_code == 422
+        assert [item["field"] for item in refused.json()["error"]["fields"]] == [field]
+    assert door.contents() == {}
+
+
+def test_a_comment_may_be_longer_than_a_dm(door: Door) -> None:
+    assert door.api.post("/jobs", json={**COMMENT, "text": "x" * 2200}).status_code == 202
+    assert door.api.post("/jobs", json={**COMMENT, "text": "x" * 2201}).status_code == 422
+
+
+def test_several_mistakes_are_named_at_once(door: Door) -> None:
+    refused = door.api.post("/jobs", json={"kind": "dm", "priority": 99, "text": ""})
+    fields = {item["field"] for item in refused.json()["error"]["fields"]}
+    assert fields == {"account", "priority", "text"}
+
+
+@pytest.mark.parametrize("name", ["\ud800", "sk_live_" + "x" * 60, "a b", "пароль", ""])
+def test_a_key_that_is_no_plain_name_is_not_repeated(door: Door, name: str) -> None:
+    body = json.dumps({**DM, name: 1})
+    refused = door.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
+    assert refused.status_code == 422
+    (problem,) = refused.json()["error"]["fields"]
+    assert problem["field"] in ("(a name not shown)", "body")
+    assert len(name) < 2 or name not in refused.text
+
+
+BROKEN = {
+    "cut": b'{"kind": "dm"',
+    "not utf-8": b'{"kind": "\xff"}',
+    "text": b"kind=dm",
+    "deep": b"[" * 100_000,
+    "deep object": b'{"a":' * 20_000,
+    "endless integer": b'{"priority": ' + b"9" * 10_000 + b"}",
+    "control": b'{"kind": "d\x00m"}',
+}
+
+
+@pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN.keys())
+def test_what_is_no_json_is_a_bad_request(door: Door, body: bytes) -> None:
+    refused = door.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["code"] == "invalid_json"
+    assert door.contents() == {}
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b"1", b'"dm"', b""])
+def test_json_that_is_no_object_is_refused(door: Door, body: bytes) -> None:
+    refused = door.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
+    assert refused.status_code == 422
+    assert refused.json()["error"]["fields"][0]["field"] == "body"
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+def test_json_under_another_name_is_refused_with_the_right_one(door: Door, kind: str) -> None:
+    headers = {"Content-Type": kind} if kind else {}
+    refused = door.api.post("/jobs", content=json.dumps(DM), headers=headers)
+    assert refused.status_code == 422
+    assert "Content-Type: application/json" in refused.json()["error"]["message"]
+
+
+def test_a_large_body_is_refused_whatever_it_says(door: Door) -> None:
+    refused = door.api.post("/jobs", json={**DM, "text": "x" * (300 * 1024)})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (413, "body_too_large")
+    assert door.contents() == {}
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        nested(31),
+        {"n": 10**3000},
+        {"n": 1e308, "m": -0.0},
+        {"x": "\x00\u2028😀"},
+        {"a": [[], {}, None, True]},
+        {"x": "y" * 8000},
+    ],
+    ids=["empty", "deep", "huge integer", "floats", "odd characters", "kinds", "large"],
+)
+def test_metadata_comes_back_as_it_went_in(door: Door, metadata: dict[str, Any]) -> None:
+    made = door.api.post("/jobs", json={**DM, "metadata": metadata})
+    assert made.status_code == 202
+    assert made.json()["metadata"] == metadata
+    assert door.api.get("/jobs").json()["items"][0]["metadata"] == metadata

@@ -1,0 +1,196 @@
+"""Events: looking at them, and running rules that came later over them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import redis
+
+from service.jobs.model import derived_id
+from tests.support.web import CONFIG, Door, opened, order, serving
+
+NEW_RULE = """
+[[rules]]
+name = "later"
+source = "{source}"
+event = "order.*"
+action = "comment"
+account = "shop"
+post = "CxyZabcDEfg"
+text = "Congratulations!"
+"""
+ODD_IDS = (
+    "a/b",
+    "a/b/replay",
+    "replay",
+    "/",
+    "a?b=c#d",
+    "ä 😀",
+    "a%2Fb",
+    "a:b",
+    "../x",
+    "a\\b",
+    "*",
+)
+
+
+@pytest.fixture
+def later(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[Door]:
+    """The same application after a deploy that added a rule for two sources."""
+    rules = NEW_RULE.format(source="stripe") + NEW_RULE.format(source="unset").replace(
+        "later", "never"
+    )
+    with serving(store_url, tmp_path, CONFIG + rules) as port, opened(port, store) as found:
+        yield found
+
+
+def test_events_are_listed_newest_first_a_page_at_a_time(door: Door) -> None:
+    for number in range(5):
+        door.deliver("stripe", order("stripe", f"evt_{number}"))
+    first = door.api.get("/events", params={"limit": 3}).json()
+    second = door.api.get("/events", params={"limit": 3, "cursor": first["next"]}).json()
+    ids = [event["id"] for event in first["items"] + second["items"]]
+    assert ids == [f"evt_{number}" for number in range(4, -1, -1)]
+    assert second["next"] is None
+
+
+def test_an_event_shows_its_body_its_jobs_and_what_each_rule_made_of_it(door: Door) -> None:
+    body = order("stripe", livemode=False)
+    jobs = door.deliver("stripe", body).json()["jobs"]
+    event = door.api.get("/events/evt_1").json()
+    assert event["body"] == body.decode()
+    assert event["jobs"] == jobs
+    assert event["livemode"] is False
+    assert event["rules"] == [{"rule": "stripe-order", "outcome": "matched", "message": None}]
+    assert event["received_at"].endswith("Z")
+
+
+@pytest.mark.parametrize("event_id", ODD_IDS, ids=range(len(ODD_IDS)))
+def test_an_id_of_odd_characters_is_found_when_it_is_encoded(door: Door, event_id: str) -> None:
+    jobs = door.deliver("stripe", order("stripe", event_id)).json()["jobs"]
+    path = f"/events/{quote(event_id, safe='')}"
+    assert door.api.get(path).json()["id"] == event_id
+    replayed = door.api.post(f"{path}/replay")
+    assert replayed.status_code == 202
+    assert replayed.json() == {"event_id": event_id, "jobs": jobs, "created": []}
+
+
+@pytest.mark.parametrize("event_id", ["nope", "%00", "evt_1%20", "", "x" * 3000, "%ED%A0%80"])
+def test_an_unknown_event_is_not_found(door: Door, event_id: str) -> None:
+    door.deliver("stripe", order("stripe"))
+    before = door.contents()
+    for answer in (
+        door.api.get(f"/events/{event_id}"),
+        door.api.post(f"/events/{event_id}/replay"),
+        door.api.get("/events/evt_1", params={"source": "github"}),
+    ):
+        assert answer.status_code == 404
+        assert set(answer.json()["error"]) == {"code", "message"}
+    assert door.contents() == before
+
+
+def test_an_id_that_two_sources_know_wants_the_source(door: Door) -> None:
+    # Given
+    door.deliver("stripe", order("stripe"))
+    door.deliver("stripe", order("stripe"), source="rotating")
+
+    # Then
+    for answer in (door.api.get("/events/evt_1"), door.api.post("/events/evt_1/replay")):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "ambiguous_event")
+        assert sorted(answer.json()["error"]["sources"]) == ["rotating", "stripe"]
+    named = door.api.get("/events/evt_1", params={"source": "rotating"}).json()
+    assert (named["source"], named["jobs"]) == ("rotating", [])
+    replayed = door.api.post("/events/evt_1/replay?source=stripe")
+    assert replayed.json()["created"] == []
+
+
+def test_a_replay_makes_only_the_job_that_was_missing(door: Door, later: Door) -> None:
+    # Given an event from before the rule
+    (old,) = door.deliver("stripe", order("stripe")).json()["jobs"]
+
+    # When
+    replayed = later.api.post("/events/evt_1/replay")
+
+    # Then
+    new = derived_id("job", "stripe", "evt_1", "later")
+    assert replayed.status_code == 202
+    assert replayed.json() == {"event_id": "evt_1", "jobs": [old, new], "created": [new]}
+    assert later.api.get(f"/jobs/{new}").json()["kind"] == "comment"
+    event = later.api.get("/events/evt_1").json()
+    assert event["jobs"] == [old, new]
+    assert [note["rule"] for note in event["rules"]] == ["stripe-order", "later"]
+
+
+def test_a_second_replay_makes_nothing_more(door: Door, later: Door) -> None:
+    door.deliver("stripe", order("stripe"))
+    first = later.api.post("/events/evt_1/replay").json()
+    before = later.contents()
+    again = later.api.post("/events/evt_1/replay").json()
+    assert again == {**first, "created": []}
+    assert later.contents() == before
+
+
+def test_a_duplicate_after_a_replay_names_all_jobs(door: Door, later: Door) -> None:
+    door.deliver("stripe", order("stripe"))
+    jobs = later.api.post("/events/evt_1/replay").json()["jobs"]
+    assert later.deliver("stripe", order("stripe")).json()["jobs"] == jobs
+
+
+def test_a_header_named_event_is_replayed_with_its_name(door: Door) -> None:
+    event_id = door.deliver("github", order("github")).json()["event_id"]
+    assert door.api.get(f"/events/{event_id}").json()["type"] == "order.paid"
+    replayed = door.api.post(f"/events/{event_id}/replay").json()
+    assert replayed["created"] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "body", "status"),
+    [
+        ("live", order("stripe", livemode=False), "ignored"),
+        ("stripe", b"[]", "quarantined"),
+        ("stripe", order("stripe", data={"n": 2}), "conflict"),
+    ],
+)
+def test_what_was_never_accepted_is_not_replayed(
+    door: Door, source: str, body: bytes, status: str
+) -> None:
+    # Given
+    door.deliver("stripe", order("stripe", "evt_1"))
+    door.deliver("stripe", body, source=source)
+    kept = next(e for e in door.api.get("/events").json()["items"] if e["status"] == status)
+    before = door.contents()
+
+    # Then
+    refused = door.api.post(f"/events/{kept['id']}/replay", params={"source": source})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "not_replayable")
+    assert status in refused.json()["error"]["message"]
+    assert door.contents() == before
+
+
+def test_an_event_whose_body_is_gone_is_shown_but_not_replayed(door: Door) -> None:
+    door.deliver("stripe", order("stripe"))
+    door.store.delete("hg:eventbody:stripe:evt_1")
+    assert door.api.get("/events/evt_1").json()["body"] is None
+    refused = door.api.post("/events/evt_1/replay")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "body_gone")
+
+
+def test_an_event_whose_source_is_gone_is_not_replayed(
+    door: Door, store: redis.Redis, store_url: str, tmp_path: Path
+) -> None:
+    door.deliver("github", order("github"))
+    (event,) = door.api.get("/events").json()["items"]
+    only_accounts = '[accounts.shop]\nusername = "shop"\npassword = "env:INSTAGRAM_PASSWORD"\n'
+    with serving(store_url, tmp_path, only_accounts) as port, opened(port, store) as bare:
+        refused = bare.api.post(f"/events/{event['id']}/replay")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "source_gone")
+
+
+def test_a_body_as_large_as_may_be_comes_back_whole(door: Door) -> None:
+    body = order("stripe", filler="é" * 10_000)
+    door.deliver("stripe", body)
+    assert json.loads(door.api.get("/events/evt_1").json()["body"]) == json.loads(body)

@@ -1,0 +1,219 @@
+"""Looking at jobs: one, many, a page at a time, and waiting for an end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from service.jobs.model import Status
+from tests.support.ledgers import RESULT, Books
+from tests.support.web import Door, order, until
+
+DM: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
+COMMENT = {"kind": "comment", "account": "shop", "post": "CxyZabcDEfg", "text": "Hello"}
+
+
+def make(door: Door, body: Mapping[str, Any] = DM, **changes: Any) -> str:
+    job_id: str = door.api.post("/jobs", json={**body, **changes}).json()["id"]
+    return job_id
+
+
+def ids(door: Door, **query: Any) -> list[str]:
+    answer = door.api.get("/jobs", params=query)
+    assert answer.status_code == 200
+    return [job["id"] for job in answer.json()["items"]]
+
+
+def test_jobs_are_listed_newest_first_a_page_at_a_time(door: Door) -> None:
+    # Given
+    made = [make(door) for _ in range(7)]
+
+    # When
+    seen: list[str] = []
+    cursor: dict[str, Any] = {}
+    while True:
+        page = door.api.get("/jobs", params={"limit": 3, **cursor}).json()
+        seen += [job["id"] for job in page["items"]]
+        if page["next"] is None:
+            break
+        assert len(page["items"]) == 3
+        cursor = {"cursor": page["next"]}
+
+    # Then
+    assert seen == made[::-1]
+
+
+def test_a_page_is_not_shifted_by_what_comes_in_between(door: Door) -> None:
+    made = [make(door) for _ in range(4)]
+    first = door.api.get("/jobs", params={"limit": 2}).json()
+    make(door)
+    second = ids(door, limit=2, cursor=first["next"])
+    assert second == made[1::-1]
+
+
+def test_jobs_are_filtered_by_status_account_kind_and_event(door: Door, books: Books) -> None:
+    # Given
+    dm, comment, ended = make(door), make(door, COMMENT), make(door)
+    later = make(door, delay_seconds=60)
+    books.finish(books.sending(ended))
+    (from_event,) = door.deliver("stripe", order("stripe", "evt/ä?#")).json()["jobs"]
+
+    # Then
+    assert ids(door, status="succeeded") == [ended]
+    assert ids(door, status="scheduled") == [later]
+    assert ids(door, kind="comment") == [comment]
+    assert ids(door, kind="dm", status="queued") == [from_event, dm]
+    assert ids(door, account="shop") == [from_event, later, ended, comment, dm]
+    assert ids(door, account="shop", kind="comment", status="succeeded") == []
+    assert ids(door, event_id="evt/ä?#") == [from_event]
+    assert ids(door, event_id="evt/ä?#", kind="comment") == []
+    assert ids(door, event_id="evt_unknown") == []
+    assert ids(door, account="nobody:*") == []
+
+
+BAD_QUERIES = {
+    "status": {"status": "done"},
+    "kind": {"kind": "lookup"},
+    "cursor text": {"cursor": "abc"},
+    "cursor negative": {"cursor": "-1"},
+    "cursor huge": {"cursor": "9" * 16},
+    "cursor empty": {"cursor": ""},
+    "cursor other digits": {"cursor": "\uff11\uff12"},
+    "limit 0": {"limit": "0"},
+    "limit 201": {"limit": "201"},
+    "limit text": {"limit": "many"},
+    "limit fraction": {"limit": "1.5"},
+}
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/events", "/deliveries"])
+@pytest.mark.parametrize("query", BAD_QUERIES.values(), ids=BAD_QUERIES.keys())
+def test_a_bad_query_is_refused_by_its_name(door: Door, path: str, query: dict[str, str]) -> None:
+    (name,) = query
+    if path == "/jobs" or name in ("cursor", "limit"):
+        refused = door.api.get(path, params=query)
+        assert refused.status_code == 422
+        assert [item["field"] for item in refused.json()["error"]["fields"]] == [name]
+
+
+UNKNOWN_IDS = ("x", "job_", "job_" + "a" * 26, "%00", "*", "a%2Fb", "%F0%9F%98%80", "y" * 5000)
+
+
+@pytest.mark.parametrize("job_id", UNKNOWN_IDS, ids=range(len(UNKNOWN_IDS)))
+@pytest.mark.parametrize(
+    ("method", "rest"),
+    [
+        *(("GET", rest) for rest in ("", "/timeline", "/result", "?wait=5")),
+        *(("POST", rest) for rest in ("/cancel", "/retry")),
+    ],
+)
+def test_an_unknown_job_is_not_found(door: Door, job_id: str, method: str, rest: str) -> None:
+    answer = door.api.request(method, f"/jobs/{job_id}{rest}")
+    assert answer.status_code == 404
+    assert set(answer.json()["error"]) == {"code", "message"}
+    assert door.contents() == {}
+
+
+def test_who_waits_is_answered_when_the_job_ends(door: Door, books: Books) -> None:
+    # Given somebody who waits
+    job_id = make(door)
+    with ThreadPoolExecutor(1) as pool:
+        started = time.monotonic()
+        waiting = pool.submit(door.api.get, f"/jobs/{job_id}", params={"wait": 15})
+        until(lambda: dict(door.store.pubsub_numsub("hg:live")).get(b"hg:live"))
+
+        # When
+        books.finish(books.sending(job_id))
+
+        # Then
+        answer = waiting.result(10)
+    assert answer.json()["status"] == "succeeded"
+    assert time.monotonic() - started < 5
+
+
+def test_many_wait_for_different_jobs_at_once(door: Door, books: Books) -> None:
+    made = [make(door) for _ in range(12)]
+    with ThreadPoolExecutor(12) as pool:
+        waiting = [pool.submit(door.api.get, f"/jobs/{job_id}?wait=15") for job_id in made]
+        until(lambda: dict(door.store.pubsub_numsub("hg:live")).get(b"hg:live"))
+        for job_id in made:
+            books.finish(books.sending(job_id))
+        answers = [answer.result(10).json() for answer in waiting]
+    assert [answer["id"] for answer in answers] == made
+    assert {answer["status"] for answer in answers} == {"succeeded"}
+
+
+def test_who_waits_too_long_sees_the_job_as_it_is(door: Door) -> None:
+    job_id = make(door)
+    started = time.monotonic()
+    answer = door.api.get(f"/jobs/{job_id}", params={"wait": 0.3})
+    assert (answer.status_code, answer.json()["status"]) == (200, "queued")
+    assert 0.3 <= time.monotonic() - started < 2
+
+
+def test_nobody_waits_for_a_job_that_has_ended(door: Door, books: Books) -> None:
+    job_id = make(door)
+    books.finish(books.sending(job_id))
+    started = time.monotonic()
+    assert door.api.get(f"/jobs/{job_id}?wait=20").json()["status"] == "succeeded"
+    assert time.monotonic() - started < 1
+
+
+def test_a_wait_is_capped(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.api.jobs.MAX_WAIT_SECONDS", 0.2)
+    job_id = make(door)
+    started = time.monotonic()
+    assert door.api.get(f"/jobs/{job_id}", params={"wait": 1e9}).status_code == 200
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("wait", ["nan", "inf", "-1", "soon", "-0.001"])
+def test_a_wait_that_is_no_time_is_refused(door: Door, wait: str) -> None:
+    refused = door.api.get(f"/jobs/{make(door)}", params={"wait": wait})
+    assert refused.status_code == 422
+    assert [item["field"] for item in refused.json()["error"]["fields"]] == ["wait"]
+
+
+def test_those_who_wait_do_not_hold_up_the_door(door: Door) -> None:
+    job_id = make(door)
+    with ThreadPoolExecutor(20) as pool:
+        waiting = [pool.submit(door.api.get, f"/jobs/{job_id}?wait=1.5") for _ in range(20)]
+        until(lambda: dict(door.store.pubsub_numsub("hg:live")).get(b"hg:live"))
+        assert door.deliver("stripe", order("stripe")).status_code == 202
+        assert not any(answer.done() for answer in waiting)
+
+
+def test_a_caller_who_stops_waiting_leaves_nothing_behind(door: Door) -> None:
+    job_id = make(door)
+    with door.connect() as connection:
+        head = f"GET /jobs/{job_id}?wait=1 HTTP/1.1\r\nHost: x\r\nAuthorization: "
+        connection.sendall(f"{head}{door.api.headers['Authorization']}\r\n\r\n".encode())
+        until(lambda: dict(door.store.pubsub_numsub("hg:live")).get(b"hg:live"))
+    until(lambda: not dict(door.store.pubsub_numsub("hg:live")).get(b"hg:live"), seconds=8)
+
+
+def test_the_timeline_tells_every_change_and_what_is_owed(door: Door, books: Books) -> None:
+    job_id = make(door, callback="crm")
+    books.finish(books.sending(job_id))
+    shown = door.api.get(f"/jobs/{job_id}/timeline").json()
+    assert [entry["status"] for entry in shown["items"]] == [
+        "queued",
+        "running",
+        "sending",
+        "succeeded",
+    ]
+    assert set(shown["items"][0]) == {"at", "status", "by", "why"}
+    (delivery,) = shown["deliveries"]
+    assert (delivery["job_id"], delivery["type"]) == (job_id, "job.succeeded")
+
+
+def test_a_result_is_there_when_the_job_has_succeeded(door: Door, books: Books) -> None:
+    job_id = make(door)
+    early = door.api.get(f"/jobs/{job_id}/result")
+    assert (early.status_code, early.json()["error"]["code"]) == (409, "no_result")
+    books.finish(books.sending(job_id), Status.SUCCEEDED)
+    assert door.api.get(f"/jobs/{job_id}/result").json() == {"result": RESULT}

@@ -1,0 +1,144 @@
+"""What every answer shares: the shape of errors, the documentation, health."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.support.senders import SECRETS
+from tests.support.web import API_KEY, SECRET_KEY, Door, opened, serving
+
+PATHS = {
+    "/webhooks/{source}": {"post"},
+    "/jobs": {"get", "post"},
+    "/jobs/{job_id}": {"get"},
+    "/jobs/{job_id}/timeline": {"get"},
+    "/jobs/{job_id}/result": {"get"},
+    "/jobs/{job_id}/cancel": {"post"},
+    "/jobs/{job_id}/retry": {"post"},
+    "/accounts": {"get"},
+    "/accounts/{name}": {"get"},
+    "/accounts/{name}/pause": {"post"},
+    "/accounts/{name}/resume": {"post"},
+    "/events": {"get"},
+    "/events/{event_id}": {"get"},
+    "/events/{event_id}/replay": {"post"},
+    "/deliveries": {"get"},
+    "/deliveries/{delivery_id}": {"get"},
+    "/healthz": {"get"},
+    "/readyz": {"get"},
+}
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/nope", "/jobs/", "/JOBS", "/jobs/x/y", "/%00", "/favicon.ico"]
+)
+def test_an_unknown_path_has_the_shape_of_an_error(door: Door, path: str) -> None:
+    answer = door.api.get(path)
+    assert answer.status_code == 404
+    assert set(answer.json()["error"]) == {"code", "message"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/jobs", {"GET", "POST"}),
+        ("PUT", "/jobs/x", {"GET"}),
+        ("GET", "/jobs/x/cancel", {"POST"}),
+        ("GET", "/accounts/shop/pause", {"POST"}),
+        ("POST", "/healthz", {"GET"}),
+        ("BREW", "/jobs", {"GET", "POST"}),
+    ],
+)
+def test_a_wrong_method_has_the_shape_of_an_error(
+    door: Door, method: str, path: str, allowed: set[str]
+) -> None:
+    answer = door.api.request(method, path)
+    if method == "BREW":
+        assert answer.status_code == 400  # the parser knows no such method
+        return
+    assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert {name.strip() for name in answer.headers["Allow"].split(",")} <= allowed
+
+
+def test_the_documentation_names_every_path(door: Door) -> None:
+    document = door.http.get("/openapi.json").json()
+    described = {path: set(methods) for path, methods in document["paths"].items()}
+    assert {path: described.get(path) for path in PATHS} == PATHS
+
+
+def test_the_documentation_describes_errors_as_they_are(door: Door) -> None:
+    text = door.http.get("/openapi.json").text
+    assert "HTTPValidationError" not in text
+    described = json.loads(text)["paths"]["/jobs"]["post"]["responses"]
+    schema = described["default"]["content"]["application/json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/ErrorAnswer"}
+
+
+def test_the_documentation_is_a_page_without_secrets(door: Door) -> None:
+    page = door.http.get("/docs")
+    assert page.headers["Content-Type"].startswith("text/html")
+    whole = page.text + door.http.get("/openapi.json").text
+    assert not [secret for secret in (API_KEY, SECRET_KEY, *SECRETS.values()) if secret in whole]
+
+
+def test_health_does_not_ask_the_store_and_readiness_does(tmp_path: Path) -> None:
+    nowhere = "redis://127.0.0.1:1/0"
+    with (
+        serving(nowhere, tmp_path) as port,
+        redis.Redis.from_url(nowhere) as store,
+        opened(port, store) as door,
+    ):
+        assert door.http.get("/healthz").json()["status"] == "ok"
+        assert door.http.get("/readyz").status_code == 503
+        assert door.http.get("/docs").status_code == 200
+
+
+def test_readiness_with_a_store(door: Door) -> None:
+    assert (door.http.get("/readyz").status_code, door.contents()) == (200, {})
+
+
+def test_answers_do_not_name_the_server(door: Door) -> None:
+    assert "Server" not in door.http.get("/healthz").headers
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/events", "/webhooks/stripe", "/live"])
+def test_a_websocket_that_nobody_serves_is_turned_away(door: Door, path: str) -> None:
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    answer = door.api.get(path, headers=upgrade)
+    assert 400 <= answer.status_code < 500 or answer.status_code == 200
+
+
+def test_what_nobody_expected_is_answered_and_logged_once(
+    capfd: pytest.CaptureFixture[str],
+    store_url: str,
+    tmp_path: Path,
+    store: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a defect
+    async def broken(*_args: object, **_kwargs: object) -> None:
+        raise ZeroDivisionError("the cause")
+
+    monkeypatch.setattr("service.jobs.reading.Reader.jobs", broken)
+    with serving(store_url, tmp_path) as port, opened(port, store) as door:
+        # When
+        answer = door.api.get("/jobs")
+        again = door.api.get("/healthz")
+
+    # Then
+    assert answer.status_code == 500
+    assert answer.json()["error"]["code"] == "internal_error"
+    assert "cause" not in answer.text
+    assert again.status_code == 200
+    written = "".join(capfd.readouterr())
+    assert written.count("unexpected error") == 1
+    assert "Exception in ASGI application" not in written

@@ -1,0 +1,98 @@
+"""The Procfile's processes, one at a time, with what they say on each stream."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended.
+
+    Parameters:
+      code: Its exit code, negative for a signal.
+      out: Its standard output.
+      err: Its standard error.
+      seconds: How long it took.
+    """
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+
+def command(name: str) -> str:
+    """The shell line of one of the Procfile's processes."""
+    lines = (line.partition(":") for line in (ROOT / "Procfile").read_text().splitlines())
+    return f"exec {next(line.strip() for process, _, line in lines if process == name)}"
+
+
+def whole(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment with nothing of ours in it but what is given."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return {"PATH": path, "PYTHONUNBUFFERED": "1", **environ}
+
+
+def ended(name: str, environ: Mapping[str, str], seconds: float = 30) -> Ended:
+    """Run a process that ends by itself.
+
+    Parameters:
+      name: Its name in the Procfile.
+      environ: Its variables.
+      seconds: How long it may take.
+    """
+    started = time.monotonic()
+    done = subprocess.run(
+        command(name),
+        shell=True,
+        cwd=ROOT,
+        env=whole(environ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
+
+
+@contextmanager
+def running(name: str, environ: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process until the end of the block; kill what is left of it then.
+
+    Parameters:
+      name: Its name in the Procfile.
+      environ: Its variables.
+      log: Where its output goes.
+    """
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            command(name),
+            shell=True,
+            cwd=ROOT,
+            env=whole(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()

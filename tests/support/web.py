@@ -1,0 +1,290 @@
+"""The real web application on a loopback port, and what the tests say to it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+import redis
+import uvicorn
+
+from service.app import create_app
+from service.config import parse_config
+from service.inbound.signatures import SCHEMES
+from service.settings import Settings, load_settings
+from service.web import SERVING
+from tests.support.senders import SECRETS, signed_headers
+
+T = TypeVar("T")
+
+SECRET_KEY = "a secret key for the tests of more than thirty-two characters"
+API_KEY, OTHER_KEY = "the-first-caller's-own-key", "the-other-caller's-own-key"
+MAX_BODY = 64 * 1024
+
+#: The variables that hold the sources' secrets.
+SOURCE_SECRETS = {
+    f"{scheme.replace('-', '_').upper()}_SECRET": SECRETS[scheme] for scheme in SCHEMES
+}
+
+_SOURCE = """
+[sources.{scheme}]
+scheme = "{scheme}"
+secrets = ["env:{variable}"]
+
+[[rules]]
+name = "{scheme}-order"
+source = "{scheme}"
+event = "order.paid"
+action = "dm"
+account = "shop"
+to = "some.handle"
+text = "Thank you!"
+callback = "crm"
+"""
+CONFIG = """
+[sources.rotating]
+scheme = "stripe"
+secrets = ["env:NEVER_SET", "env:STRIPE_SECRET"]
+
+[sources.unset]
+scheme = "stripe"
+secrets = ["env:NEVER_SET"]
+
+[sources.empty]
+scheme = "stripe"
+secrets = []
+
+[sources.live]
+scheme = "stripe"
+secrets = ["env:STRIPE_SECRET"]
+livemode = true
+
+[accounts.shop]
+username = "env:INSTAGRAM_USERNAME"
+password = "env:INSTAGRAM_PASSWORD"
+
+[accounts.reader]
+username = "reader"
+password = "env:INSTAGRAM_PASSWORD"
+role = "read"
+
+[callbacks.crm]
+url = "env:CALLBACK_URL"
+secrets = ["env:CALLBACK_SECRET"]
+
+[[rules]]
+name = "thank-you"
+source = "stripe"
+event = "checkout.session.completed"
+when = "object.payment_status == 'paid'"
+action = "dm"
+account = "shop"
+to = "{{ object.custom_fields | field('instagram') }}"
+text = "Thank you, {{ object.customer_details.name }}!"
+once_per = "{{ object.payment_intent }}"
+
+[[rules]]
+name = "live-order"
+source = "live"
+event = "*"
+action = "dm"
+account = "shop"
+to = "some.handle"
+text = "Thank you!"
+""" + "".join(
+    _SOURCE.format(scheme=scheme, variable=variable)
+    for scheme, variable in zip(SCHEMES, SOURCE_SECRETS, strict=True)
+)
+
+
+def settings_for(redis_url: str, config: Path, **changes: str) -> Settings:
+    """Settings as an environment would give them.
+
+    Parameters:
+      changes: Variables, by name.
+    """
+    return load_settings(
+        {
+            "REDIS_URL": redis_url,
+            "HELIOGRAPH_CONFIG": str(config),
+            "SECRET_KEY": SECRET_KEY,
+            "API_KEYS": f"first:{API_KEY},other:{OTHER_KEY}",
+            "MAX_BODY_BYTES": str(MAX_BODY),
+            "BODY_SECONDS": "0.4",
+            **changes,
+        }
+    )
+
+
+@contextmanager
+def serving(redis_url: str, directory: Path, config: str = CONFIG, **changes: str) -> Iterator[int]:
+    """Serve the application as production does, in a thread; yields its port.
+
+    Parameters:
+      config: The heliograph.toml.
+      changes: Variables, by name.
+    """
+    path = directory / "heliograph.toml"
+    path.write_text(config)
+    settings = settings_for(redis_url, path, **changes)
+    app = create_app(settings, parse_config(config), SOURCE_SECRETS)
+    options = {**SERVING, "timeout_graceful_shutdown": 3}
+    server = uvicorn.Server(uvicorn.Config(app, **options))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
+        until(lambda: server.started)
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
+def until(condition: Callable[[], T], seconds: float = 10) -> T:
+    """Wait for a condition and return what made it true."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.005)
+    return found
+
+
+def order(scheme: str, event_id: str = "evt_1", **more: Any) -> bytes:
+    """An event that each scheme's own rule makes a job of.
+
+    Parameters:
+      scheme: Whose sender made it.
+      event_id: Its id, where the body carries one.
+      more: What else the document says.
+    """
+    documents: Mapping[str, dict[str, Any]] = {
+        "stripe": {"id": event_id, "type": "order.paid", "data": {"object": {"n": 1}}},
+        "paddle": {"event_id": event_id, "event_type": "order.paid", "data": {"n": 1}},
+        "slack": {
+            "type": "event_callback",
+            "event_id": event_id,
+            "event": {"type": "order.paid"},
+        },
+        "standard-webhooks": {"type": "order.paid", "data": {"n": 1}},
+    }
+    return json.dumps({**documents.get(scheme, {"n": 1}), **more}).encode()
+
+
+@dataclass(frozen=True)
+class Door:
+    """The application, its store, and the ways to speak to it.
+
+    Parameters:
+      port: Where it listens.
+      store: Its store.
+      http: A client without credentials.
+      api: A client with the first caller's key.
+    """
+
+    port: int
+    store: redis.Redis
+    http: httpx.Client = field(repr=False)
+    api: httpx.Client = field(repr=False)
+
+    def deliver(
+        self,
+        scheme: str,
+        body: bytes,
+        *,
+        source: str | None = None,
+        event_id: str = "evt_1",
+        event_type: str = "order.paid",
+        timestamp: int | None = None,
+        headers: Mapping[str, str | bytes] | None = None,
+    ) -> httpx.Response:
+        """Sign a body as a scheme's sender does and send it.
+
+        Parameters:
+          source: Where to; the scheme's own source when None.
+          headers: More headers.
+        """
+        signed = signed_headers(
+            scheme,
+            body,
+            SECRETS[scheme],
+            timestamp=timestamp,
+            event_id=event_id,
+            event_type=event_type,
+        )
+        raw = {**signed, **(headers or {})}
+        pairs = [
+            (name.encode(), value.encode() if isinstance(value, str) else value)
+            for name, value in raw.items()
+        ]
+        return self.http.post(f"/webhooks/{source or scheme}", content=body, headers=pairs)
+
+    def contents(self) -> dict[bytes, bytes | None]:
+        """Everything in the store, to compare."""
+        return contents(self.store)
+
+    def connect(self) -> socket.socket:
+        """A raw connection to the server."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=5)
+
+
+def contents(store: redis.Redis) -> dict[bytes, bytes | None]:
+    """Every key of a store with its value, serialized."""
+    return {key: store.dump(key) for key in sorted(store.scan_iter())}
+
+
+@contextmanager
+def opened(port: int, store: redis.Redis) -> Iterator[Door]:
+    """Clients of a server."""
+    base = f"http://127.0.0.1:{port}"
+    bearer = {"Authorization": f"Bearer {API_KEY}"}
+    with (
+        httpx.Client(base_url=base, trust_env=False, timeout=15) as http_client,
+        httpx.Client(base_url=base, trust_env=False, timeout=15, headers=bearer) as api_client,
+    ):
+        yield Door(port, store, http_client, api_client)
+
+
+def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """Read one response: status, headers in lower case, body."""
+    # Not a byte more than this response: the next one may be there already.
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += _received(connection, 1)
+    status, *lines = head.decode("latin-1").strip().split("\r\n")
+    pairs = (line.partition(": ") for line in lines)
+    headers = {name.lower(): value for name, _, value in pairs}
+    body = _received(connection, int(headers["content-length"]))
+    return int(status.split(" ")[1]), headers, body
+
+
+def _received(connection: socket.socket, size: int) -> bytes:
+    found = b""
+    while len(found) < size:
+        part = connection.recv(size - len(found))
+        assert part, "the connection ended in the middle of an answer"
+        found += part
+    return found
+
+
+@pytest.fixture(scope="session")
+def served(store_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of one application for all tests of this process."""
+    with serving(store_url, tmp_path_factory.mktemp("web")) as port:
+        yield port
+
+
+@pytest.fixture
+def door(served: int, store: redis.Redis) -> Iterator[Door]:
+    """The application over an empty store."""
+    with opened(served, store) as found:
+        yield found
