@@ -15,6 +15,7 @@ import redis.asyncio as aredis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from service.logs import get_logger
@@ -23,6 +24,10 @@ CONNECT_SECONDS: Final = 3.0
 REPLY_SECONDS: Final = 5.0
 #: Idle connections older than this are pinged before use.
 IDLE_CHECK_SECONDS: Final = 15
+
+#: While redis-py listens for maintenance it takes a connection that the server has closed for a
+#: good one (8.1), so that the first command after a restart would fail.
+_PLAIN: Final = MaintNotificationsConfig(enabled=False)
 
 #: What a Redis that is gone, loading, read-only or full raises.
 Unavailable = (RedisError, OSError)
@@ -45,6 +50,7 @@ def async_client(url: str, *, max_connections: int) -> aredis.Redis:
         socket_timeout=REPLY_SECONDS,
         health_check_interval=IDLE_CHECK_SECONDS,
         retry=AsyncRetry(NoBackoff(), 0),
+        maint_notifications_config=_PLAIN,
     )
     return aredis.Redis.from_pool(pool)
 
@@ -68,6 +74,7 @@ def sync_client(
         socket_timeout=seconds,
         health_check_interval=IDLE_CHECK_SECONDS,
         retry=Retry(NoBackoff(), 0),
+        maint_notifications_config=_PLAIN,
     )
     return redis.Redis(connection_pool=pool)
 
