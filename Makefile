@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo run test bench lint lock clean
+.PHONY: demo run test bench chaos lint lock clean
 
 demo: $(READY)  ## the main job, end to end, against the stand-in Instagram; then exits
 	@$(BIN)/python -m deploy.local demo
@@ -17,6 +17,9 @@ test: $(READY)
 
 bench: $(READY) ## figures side by side in one run; also in bench.json
 	@$(BIN)/python -m tests.bench
+
+chaos: $(READY) ## kills at every step and a long storm; ARGS="--seed 7 --rounds 2" for less
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +25,7 @@ def test_a_kill_at_this_step_loses_nothing_and_doubles_nothing(arena: Arena, ste
         trap = set_trap(arena.traps, step)
         # When a paid event goes its way
         answer = arena.deliver(paid_event(name))
-        until(lambda trap=trap: not trap.exists(), 30, f"the death {step}")
+        until(partial(_sprung, trap), 30, f"the death {step}")
         # Then it makes one DM and one callback
         arena.settled(answer["jobs"], 40)
         assert arena.promises_broken({answer["event_id"]: name}) == []
@@ -37,7 +39,7 @@ def test_a_worker_frozen_at_this_step_does_nothing_its_successor_did(
     # Given a worker that freezes there for longer than its lease
     trap = set_trap(arena.traps, step, signal.SIGSTOP)
     answer = arena.deliver(paid_event(name))
-    until(lambda: not trap.exists(), 30, f"the frost {step}")
+    until(partial(_sprung, trap), 30, f"the frost {step}")
     # When another has ended the job, and the frozen one goes on
     arena.settled(answer["jobs"], 40)
     for process in arena.stack.processes.values():
@@ -47,3 +49,7 @@ def test_a_worker_frozen_at_this_step_does_nothing_its_successor_did(
         later = arena.deliver(paid_event(f"{name}-{number}"))
         arena.settled(later["jobs"], 40)
     assert arena.promises_broken({answer["event_id"]: name}) == []
+
+
+def _sprung(trap: Path) -> bool:
+    return not trap.exists()
