@@ -33,14 +33,13 @@ class Doors:
         """End every hold and cooldown of an account.
 
         Returns:
-          How many held jobs went on.
+          How many jobs that these kept went on.
         """
-        released = 0
-        while True:
-            batch = int(await self._scripts.run("account", account, "resume", "", _BATCH))
+        released = batch = int(await self._scripts.run("account", account, "resume", "", _BATCH))
+        while batch >= _BATCH:
+            batch = int(await self._scripts.run("account", account, "go_on", "", _BATCH))
             released += batch
-            if batch < _BATCH:
-                return released
+        return released
 
     async def show(self, account: str) -> dict[str, Any]:
         """What stands in an account's way, and how much waits for it."""
@@ -52,9 +51,9 @@ class Doors:
             pipe.zcard(f"{key}:held")
             pipe.get(f"{key}:turn")
             reply = await cast("Awaitable[list[Any]]", pipe.execute())
-        (seconds, _), raw, waiting, held, turn = reply
+        (seconds, micros), raw, waiting, held, turn = reply
         fields = {name.decode(): value.decode() for name, value in raw.items()}
-        cooldowns = _cooldowns(fields, seconds * 1000)
+        cooldowns = _cooldowns(fields, seconds * 1000 + micros // 1000)
         return {
             "name": account,
             "status": _status(fields, cooldowns),

@@ -59,16 +59,17 @@ class Live:
             await asyncio.gather(self._listener, return_exceptions=True)
 
     async def _listen(self) -> None:
-        client = async_client(self._url, max_connections=1)
-        try:
-            while self._waiting:
-                try:
-                    await self._follow(client)
-                except Unavailable as error:
-                    _log.warning("live feed interrupted", cause=type(error).__name__)
-                    await asyncio.sleep(1)
-        finally:
-            await client.aclose()
+        # Nothing is awaited between the last look and the task's end, so `watch` never takes a
+        # listener that is about to leave for one that stays.
+        while self._waiting:
+            client = async_client(self._url, max_connections=1)
+            try:
+                await self._follow(client)
+            except Unavailable as error:
+                _log.warning("live feed interrupted", cause=type(error).__name__)
+                await asyncio.sleep(1)
+            finally:
+                await client.aclose()
 
     async def _follow(self, client: Any) -> None:
         async with client.pubsub(ignore_subscribe_messages=True) as feed:

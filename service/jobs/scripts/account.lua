@@ -1,22 +1,34 @@
+#!lua flags=allow-oom
 -- Opens or closes an account for a person.
--- ARGV   1 account  2 'pause' or 'resume'  3 reason (pause)  4 the most held jobs to let go in one call
--- Reply  how many held jobs were let go
--- Keeps  a resumed account has neither hold nor cooldown, and its held jobs are queued in order.
+-- ARGV   1 account  2 'pause', 'resume', or 'go_on' with a resume  3 reason (pause)
+--        4 the most jobs of each kind of wait to let go in one call
+-- Reply  how many jobs were let go
+-- Keeps  a resumed account has neither hold nor cooldown, and what these kept is queued in order;
+--        a hold that comes while a resume goes on is not ended by it.
 local key, now = 'hg:acct:' .. ARGV[1], clock()
 redis.call('SADD', 'hg:accts', ARGV[1])
 if ARGV[2] == 'pause' then
   redis.call('HSET', key, 'hold', ARGV[3], 'hold_since', digits(now))
   return 0
 end
-for _, name in ipairs(redis.call('HKEYS', key)) do
-  if name == 'hold' or name == 'hold_since' or string.sub(name, 1, 4) == 'cool' then
-    redis.call('HDEL', key, name)
+if ARGV[2] == 'resume' then
+  for _, name in ipairs(redis.call('HKEYS', key)) do
+    if name == 'hold' or name == 'hold_since' or string.sub(name, 1, 4) == 'cool' then
+      redis.call('HDEL', key, name)
+    end
   end
+elseif redis.call('HEXISTS', key, 'hold') == 1 then
+  return 0
 end
-local held = redis.call('ZRANGE', key .. ':held', 0, tonumber(ARGV[4]) - 1)
-for _, id in ipairs(held) do
-  redis.call('ZREM', key .. ':held', id)
-  local job = load_job(id)
-  if job and job.status == 'held' then requeue(job, now, 'person', 'account resumed') end
+
+local function let_go(list, status)
+  local kept = redis.call('ZRANGE', key .. list, 0, tonumber(ARGV[4]) - 1)
+  for _, id in ipairs(kept) do
+    redis.call('ZREM', key .. list, id)
+    local job = load_job(id)
+    if job and job.status == status then requeue(job, now, 'person', 'account resumed') end
+  end
+  return #kept
 end
-return #held
+
+return let_go(':held', 'held') + let_go(':cooling', 'waiting')

@@ -39,7 +39,7 @@ end
 
 local function lease()
   unlist(job)
-  set(job, {owner = owner, lease = now + CONF.lease, fence = job.fence + 1})
+  set(job, {owner = owner, lease = now + CONF.lease, fence = job.fence + 1, echoes = 0})
   redis.call('ZADD', 'hg:leases', now + CONF.lease, id)
 end
 
@@ -54,20 +54,19 @@ local function closed_door()
   return why and 'waiting', why, at
 end
 
-if FINAL[job.status] then redis.call('ZREM', 'hg:wakes', id) return none end
 if job.status == 'running' or job.status == 'sending' then
   if tonumber(job.lease) > now then
     if job.owner ~= owner then return none end
     return grant(job.status == 'running' and 'run' or 'lookup')
   end
-  if job.status == 'running' then requeue(job, now, 'claim', 'lease lapsed') end
+  if tonumber(job.lease) > 0 then lapse(job, now, 'claim') end
 end
+if FINAL[job.status] then redis.call('ZREM', 'hg:wakes', id) return none end
 if job.status == 'sending' then
   if tonumber(redis.call('ZSCORE', 'hg:due', id) or 0) > now then return none end
   redis.call('ZREM', 'hg:wakes', id)
-  redis.call('ZREM', 'hg:leases', id)
-  local to = closed_door()
-  if to then
+  if closed_door() then
+    unlist(job)
     -- Nobody may read for this account now: the look-up comes when somebody may.
     redis.call('ZADD', 'hg:due', now + CONF.recheck, id)
     leave_turn(job, now)
@@ -91,7 +90,7 @@ if to == 'held' then
   return none
 end
 if to then
-  wait(job, to, why, at, now, 'claim')
+  cool_down(job, why, at, now, 'claim')
   leave_turn(job, now)
   return none
 end

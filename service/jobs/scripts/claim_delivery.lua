@@ -11,13 +11,16 @@ if not delivery or delivery.status == 'delivered' or delivery.status == 'failed'
 if delivery.status == 'delivering' and tonumber(delivery.lease) > now and delivery.owner ~= owner then
   return none
 end
-if delivery.status == 'pending' and tonumber(delivery.next_at) > now then return none end
+if delivery.status == 'pending' and tonumber(delivery.next_at) > now then
+  redis.call('ZADD', 'hg:due', delivery.next_at, id)
+  return none
+end
 redis.call('ZREM', 'hg:due', id)
 if delivery.status == 'pending' then
   redis.call('ZREM', 'hg:dlvs:status:pending', id)
   redis.call('ZADD', 'hg:dlvs:status:delivering', delivery.seq, id)
 end
 redis.call('HSET', key, 'status', 'delivering', 'owner', owner, 'fence', delivery.fence + 1,
-  'lease', digits(now + CONF.lease))
+  'lease', digits(now + CONF.lease), 'echoes', 0)
 redis.call('ZADD', 'hg:leases', now + CONF.lease, id)
 return {'run', delivery.fence + 1, redis.call('HGETALL', key)}

@@ -18,6 +18,7 @@ end
 
 local function forget_delivery(id)
   local status = redis.call('HGET', 'hg:dlv:' .. id, 'status')
+  if status == 'pending' or status == 'delivering' then return end
   redis.call('ZREM', 'hg:dlvs', id)
   if status then redis.call('ZREM', 'hg:dlvs:status:' .. status, id) end
   redis.call('DEL', 'hg:dlv:' .. id, 'hg:dlvlog:' .. id)

@@ -1,4 +1,4 @@
--- What every ledger script begins with. ledger.py puts `CONF` (times in ms, queue names) and
+-- What every ledger script begins with. scripts.py puts `CONF` (times in ms, queue names) and
 -- `ALLOWED` (the transition table of model.py) before it, and one script's body after it.
 --
 -- Keys
@@ -19,7 +19,10 @@
 --   hg:acct:{a}                  hash: hold, hold_since, cool:{kind}, cool_why:{kind}
 --   hg:acct:{a}:turn             the job whose turn it is; hg:turns zset ms -> account
 --   hg:acct:{a}:line             zset (priority, seq) -> job waiting for its turn
---   hg:acct:{a}:held             zset seq -> job
+--   hg:acct:{a}:held             zset seq -> job held until somebody resumes the account
+--   hg:acct:{a}:cooling          zset seq -> job that waits for a cooldown (and stands in hg:due)
+--   hg:accts                     set: every account that was ever held, cooled or resumed
+--   hg:idem:{hash}               hash of one idempotency key, expires by itself
 --   {namespace}:{queue}(.msgs)   Dramatiq's own layout (dramatiq/brokers/redis/dispatch.lua)
 -- Channel hg:live carries every transition once.
 
@@ -125,11 +128,12 @@ local function unlist(job)
   redis.call('ZREM', 'hg:leases', job.id)
   redis.call('ZREM', account_key(job) .. ':line', job.id)
   redis.call('ZREM', account_key(job) .. ':held', job.id)
+  redis.call('ZREM', account_key(job) .. ':cooling', job.id)
 end
 
 local function requeue(job, now, who, why)
   unlist(job)
-  set(job, {wait_reason = '', wait_until = 0, owner = '', lease = 0})
+  set(job, {wait_reason = '', wait_until = 0, owner = '', lease = 0, echoes = 0})
   move(job, 'queued', now, who, why)
   ring(job.id, job.kind, now)
 end
@@ -219,11 +223,35 @@ local function wait(job, to, reason, at, now, who)
   set(job, {wait_reason = reason, wait_until = at, owner = '', lease = 0})
   move(job, to, now, who, reason)
   if at > 0 then redis.call('ZADD', 'hg:due', at, job.id) end
+  -- The alarm of a job that was claimed when it rang is set again.
+  if tonumber(job.expires) > 0 then redis.call('ZADD', 'hg:expiry', job.expires, job.id) end
+end
+
+-- Sets the job aside for a cooldown, which a person may end sooner.
+local function cool_down(job, reason, at, now, who)
+  wait(job, 'waiting', reason, at, now, who)
+  redis.call('ZADD', account_key(job) .. ':cooling', job.seq, job.id)
 end
 
 local function hold(job, reason, now, who)
   wait(job, 'held', reason, 0, now, who)
   redis.call('ZADD', account_key(job) .. ':held', job.seq, job.id)
+end
+
+-- Takes the job from a claim whose lease is over. A server may still store a write after its
+-- sender was killed: the look-up comes when that has settled, counted from the last renewal.
+local function lapse(job, now, who)
+  if job.status == 'sending' then
+    local settled = math.max(job.intent_at, job.lease - CONF.lease) + CONF.settle
+    unlist(job)
+    set(job, {owner = '', lease = 0})
+    note(job, now, 'sending', who, 'lease lapsed')
+    redis.call('ZADD', 'hg:due', math.max(now, settled), job.id)
+  elseif job.cancel ~= '' then
+    finalize(job, 'canceled', now, job.cancel, 'asked to')
+  else
+    requeue(job, now, who, 'lease lapsed')
+  end
 end
 
 -- Inserts one job (see ledger.py, `_entry`). Returns its id: an earlier job's where a business

@@ -10,18 +10,29 @@
 --        `sending` to `sending` leaves the intent for a later look-up.
 local job = load_job(ARGV[1])
 local now, to, reason, delay = clock(), ARGV[4], ARGV[5], tonumber(ARGV[6])
-if not job or job.owner ~= ARGV[2] or job.fence ~= ARGV[3] or
-    not (job.status == 'running' or job.status == 'sending') then
-  return 'lost'
+
+local function ours()
+  return job and job.owner == ARGV[2] and job.fence == ARGV[3] and
+    (job.status == 'running' or job.status == 'sending')
 end
 
+-- Nothing ends here, and only intent.lua makes a job `sending`.
+local function may_go()
+  if to == 'sending' then return job.status == 'sending' end
+  return not FINAL[to] and allowed(job, to)
+end
+
+if not ours() or not may_go() then return 'lost' end
+local effects = cjson.decode(ARGV[8])
+
 local function affect_account()
-  local effects = cjson.decode(ARGV[8])
   local key = account_key(job)
   if effects.hold then redis.call('HSET', key, 'hold', effects.hold, 'hold_since', digits(now)) end
   if effects.cool then
-    redis.call('HSET', key, 'cool:' .. effects.kind, digits(now + effects.ms),
-      'cool_why:' .. effects.kind, effects.cool)
+    local field, till = 'cool:' .. effects.kind, now + effects.ms
+    if till > tonumber(redis.call('HGET', key, field) or 0) then
+      redis.call('HSET', key, field, digits(till), 'cool_why:' .. effects.kind, effects.cool)
+    end
   end
   redis.call('SADD', 'hg:accts', job.account)
 end
@@ -54,6 +65,8 @@ if to == 'queued' then
   requeue(job, now, ARGV[2], reason)
 elseif to == 'held' and delay == 0 then
   hold(job, reason, now, ARGV[2])
+elseif to == 'waiting' and effects.cool then
+  cool_down(job, reason, now + delay, now, ARGV[2])
 else
   wait(job, to, reason, now + delay, now, ARGV[2])
 end

@@ -10,7 +10,7 @@ local text = 'hg:jobtext:' .. job.id
 if redis.call('EXISTS', text) == 0 then return 'gone' end
 redis.call('PERSIST', text)
 redis.call('ZREM', 'hg:retention', job.id)
-set(job, {run = job.run + 1, attempts = 0, misses = 0, started = 0, finished = 0, result = '',
+set(job, {run = job.run + 1, attempts = 0, misses = 0, looks = 0, started = 0, finished = 0, result = '',
   error = '', cancel = '', expires = 0})
 requeue(job, now, ARGV[2], 'retry')
 return 'ok'

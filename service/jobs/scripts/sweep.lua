@@ -15,7 +15,7 @@ local function listed(id, account)
   local key = 'hg:acct:' .. account
   if redis.call('ZSCORE', key .. ':held', id) then return redis.call('HEXISTS', key, 'hold') == 1 end
   if not redis.call('ZSCORE', key .. ':line', id) then return false end
-  return redis.call('EXISTS', key .. ':turn') == 1
+  return redis.call('ZSCORE', 'hg:turns', account) ~= false
 end
 
 local function rescue(id)
@@ -25,11 +25,11 @@ local function rescue(id)
   else
     local job = load_job(id)
     if not job or FINAL[job.status] or listed(id, job.account) then return end
-    redis.call('ZADD', 'hg:due', now, id)
     note(job, now, job.status, 'sweep', 'nothing led to it')
     if job.status == 'queued' then
-      redis.call('ZREM', 'hg:due', id)
       ring(id, job.kind, now)
+    else
+      redis.call('ZADD', job.status == 'running' and 'hg:leases' or 'hg:due', now, id)
     end
   end
   rung = rung + 1

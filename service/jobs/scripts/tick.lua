@@ -46,13 +46,23 @@ local function reclaim(id)
   if is_delivery(id) then return ring_delivery(id) end
   local job = load_job(id)
   if not job then return end
-  if job.status == 'running' then
-    requeue(job, now, 'pulse', 'lease lapsed')
-  elseif job.status == 'sending' then
-    -- A server may still store a write after its sender was killed: settle, then look.
-    set(job, {owner = '', lease = 0})
-    note(job, now, 'sending', 'pulse', 'lease lapsed')
-    redis.call('ZADD', 'hg:due', math.max(now, job.intent_at + CONF.settle), id)
+  if job.status == 'running' or job.status == 'sending' then lapse(job, now, 'pulse') end
+end
+
+-- Whose time has come stands in the line again, so that it goes by priority and wakes nobody
+-- who could not go; `grant_free` then gives the turn where nobody has it.
+local lined = {}
+
+local function line_up(job)
+  unlist(job)
+  set(job, {wait_reason = 'turn', wait_until = 0})
+  redis.call('ZADD', account_key(job) .. ':line', line_score(job), job.id)
+  lined[job.account] = true
+end
+
+local function grant_free()
+  for account in pairs(lined) do
+    if redis.call('EXISTS', 'hg:acct:' .. account .. ':turn') == 0 then grant_next(account, now) end
   end
 end
 
@@ -60,7 +70,9 @@ local function promote(id)
   if is_delivery(id) then return ring_delivery(id) end
   local job = load_job(id)
   if not job then return end
-  if job.status == 'scheduled' or job.status == 'waiting' or job.status == 'held' then
+  if job.status == 'waiting' then
+    line_up(job)
+  elseif job.status == 'scheduled' or job.status == 'held' then
     requeue(job, now, 'pulse', 'due')
   elseif job.status == 'sending' then
     ring(id, job.kind, now)
@@ -87,6 +99,7 @@ end
 for i = 2, #ARGV, 3 do renew(ARGV[i], ARGV[i + 1], ARGV[i + 2]) end
 each_due('hg:leases', reclaim)
 each_due('hg:due', promote)
+grant_free()
 each_due('hg:expiry', expire_unstarted)
 each_due('hg:wakes', ring_again)
 each_due('hg:turns', function(account) grant_next(account, now) end)

@@ -1,0 +1,174 @@
+"""Doors: people pause and resume accounts, and see what stands in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+import redis
+
+from service.jobs.claims import AccountEffect
+from service.jobs.model import Status
+from tests.support.audit import audit
+from tests.support.ledgers import HOUR, Books, opened_books
+from tests.support.stages import job_in
+
+COOL_DM = AccountEffect(cool="slow_down", kind="dm", cool_ms=HOUR)
+
+
+@pytest.fixture
+def books(store: redis.Redis, store_url: str) -> Iterator[Books]:
+    assert store.dbsize() == 0
+    with opened_books(store_url) as books:
+        yield books
+
+
+def _pause(books: Books, account: str = "shop") -> None:
+    books.run(books.doors.pause(account))
+
+
+def _resume(books: Books, account: str = "shop") -> int:
+    return books.run(books.doors.resume(account))
+
+
+def test_an_account_nobody_used_is_active(books: Books) -> None:
+    assert books.run(books.doors.show("shop")) == {
+        "name": "shop",
+        "status": "active",
+        "hold": None,
+        "cooldowns": [],
+        "jobs": {"in_line": 0, "held": 0, "turn": None},
+    }
+
+
+def test_a_paused_account_keeps_its_jobs_until_it_is_resumed(books: Books) -> None:
+    _pause(books)
+    jobs = [books.job() for _ in range(3)]
+    for job_id in jobs:
+        assert books.try_claim(job_id) is None
+    books.wakeups()
+
+    shown = books.run(books.doors.show("shop"))
+    assert (shown["status"], shown["hold"]["reason"]) == ("paused", "paused")
+    since = datetime.fromisoformat(shown["hold"]["since"])
+    assert abs((datetime.now(UTC) - since).total_seconds()) < 60
+    assert shown["jobs"] == {"in_line": 0, "held": 3, "turn": None}
+
+    assert _resume(books) == 3
+    assert books.wakeups() == jobs, "in the order they came"
+    assert books.run(books.doors.show("shop"))["status"] == "active"
+    assert audit(books) == []
+
+
+def test_a_pause_lets_what_runs_go_on_and_stops_what_is_next(books: Books) -> None:
+    running, waiter = books.claim(books.job()), books.job()
+    assert books.try_claim(waiter) is None
+
+    _pause(books)
+    assert books.intend(running) == "ok"
+    assert books.finish(running)
+    assert books.try_claim(waiter) is None
+
+    assert books.status(waiter) is Status.HELD
+    assert audit(books) == []
+
+
+def test_a_pause_leaves_other_accounts_alone(books: Books) -> None:
+    _pause(books)
+
+    assert books.claim(books.job(account="studio"))
+
+
+def test_a_resume_ends_a_hold_that_an_error_brought(books: Books) -> None:
+    claim = books.claim(books.job())
+    books.release(claim, Status.HELD, counts=False, effect=AccountEffect(hold="challenge"))
+    shown = books.run(books.doors.show("shop"))
+    assert (shown["status"], shown["hold"]["reason"]) == ("held", "challenge")
+
+    assert _resume(books) == 1
+    assert books.claim(claim.id)
+
+
+def test_a_resume_ends_cooldowns_and_wakes_what_waited_for_them(books: Books) -> None:
+    claim, other = books.claim(books.job()), books.job()
+    books.release(claim, Status.WAITING, after_ms=HOUR, effect=COOL_DM)
+    assert books.try_claim(other) is None
+    books.wakeups()
+    shown = books.run(books.doors.show("shop"))
+    assert shown["status"] == "cooling_down"
+    [cooldown] = shown["cooldowns"]
+    assert (cooldown["kind"], cooldown["reason"]) == ("dm", "slow_down")
+
+    assert _resume(books) == 2
+    assert sorted(books.wakeups()) == sorted([claim.id, other])
+    assert books.run(books.doors.show("shop"))["status"] == "active"
+    assert books.claim(claim.id)
+    assert audit(books) == []
+
+
+def test_a_cooldown_that_is_over_is_not_shown(books: Books) -> None:
+    claim = books.claim(books.job())
+    books.release(claim, Status.WAITING, after_ms=HOUR, effect=COOL_DM)
+    books.pass_time(HOUR)
+
+    assert books.run(books.doors.show("shop"))["status"] == "active"
+
+
+def test_a_resume_lets_any_number_go(books: Books) -> None:
+    _pause(books)
+    jobs = books.many(230)
+    for job_id in jobs:
+        assert books.try_claim(job_id) is None
+    books.wakeups()
+
+    assert _resume(books) == 230
+    assert books.wakeups() == jobs
+    assert audit(books) == []
+
+
+def test_a_hold_that_comes_during_a_resume_stays(books: Books, store_url: str) -> None:
+    _pause(books)
+    for job_id in books.many(230):
+        assert books.try_claim(job_id) is None
+
+    with redis.Redis.from_url(store_url) as other:
+        calls = _hold_after_first_batch(books, other)
+
+    assert calls == 2
+    shown = books.run(books.doors.show("shop"))
+    assert (shown["status"], shown["jobs"]["held"]) == ("held", 130)
+    assert audit(books) == []
+
+
+def _hold_after_first_batch(books: Books, other: redis.Redis) -> int:
+    """Resume, while an error puts the account on hold after the first batch; the batches."""
+    scripts = books.doors._scripts  # stands between two of its round trips
+    calls = 0
+
+    async def between(name: str, *args: str | bytes | float) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            other.hset("hg:acct:shop", mapping={"hold": "challenge", "hold_since": "1"})
+        return await type(scripts).run(scripts, name, *args)
+
+    scripts.run = between  # type: ignore[method-assign]
+    _resume(books)
+    return calls
+
+
+def test_pausing_twice_and_resuming_twice_do_no_harm(books: Books) -> None:
+    job_id = job_in(books, Status.HELD)
+    _pause(books)
+
+    assert (_resume(books), _resume(books)) == (1, 0)
+    assert books.claim(job_id)
+
+
+def test_a_job_that_ended_while_held_is_not_let_go(books: Books) -> None:
+    job_id = job_in(books, Status.HELD)
+    books.run(books.ledger.cancel(job_id, "api:test"))
+
+    assert _resume(books) == 0
+    assert books.status(job_id) is Status.CANCELED

@@ -1,0 +1,176 @@
+"""Wake-ups are Dramatiq's own messages: the stock broker is the reference for what we write."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import dramatiq
+import pytest
+import redis
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.worker import Worker
+
+from service.jobs.model import Status
+from service.jobs.wakeups import ADDRESSES, NAMESPACE, Address
+from tests.support.ledgers import TIMES, Books
+from tests.support.stages import job_in
+
+DEADLINE_SECONDS = 20
+
+
+def _broker(client: redis.Redis, **options: Any) -> Any:
+    return RedisBroker(  # type: ignore[no-untyped-call]
+        client=client, namespace=NAMESPACE, middleware=[], **options
+    )
+
+
+@pytest.fixture
+def broker(store_url: str) -> Iterator[Any]:
+    with redis.Redis.from_url(store_url) as client:
+        yield _broker(client)
+
+
+def _wake(books: Books, kind: str) -> str:
+    """Have the ledger ring for one thing of a kind; the id it rings for."""
+    if kind != "delivery":
+        return books.job(kind=kind, post="Cx")
+    job_id = job_in(books, Status.CANCELED)
+    books.wakeups()
+    return str(books.owed(job_id)[0]["id"])
+
+
+def _layout(store: redis.Redis) -> dict[bytes, tuple[bytes, Any]]:
+    """Dramatiq's keys with their types and contents, its heartbeats apart."""
+    found: dict[bytes, tuple[bytes, Any]] = {}
+    for key in store.scan_iter(f"{NAMESPACE}:*"):
+        kind: Any = store.type(key)
+        if kind == b"hash":
+            found[key] = (kind, store.hgetall(key))
+        elif kind == b"list":
+            found[key] = (kind, store.lrange(key, 0, -1))
+        elif b"__heartbeats__" not in key:
+            found[key] = (kind, None)
+    return found
+
+
+def _shape(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _shape(inner) for name, inner in sorted(value.items())}
+    if isinstance(value, list):
+        return [_shape(inner) for inner in value]
+    return type(value).__name__
+
+
+@pytest.mark.parametrize("kind", ADDRESSES)
+def test_a_stock_consumer_reads_and_acks_what_our_scripts_write(
+    books: Books, broker: Any, kind: str
+) -> None:
+    address, work_id = ADDRESSES[kind], _wake(books, kind)
+
+    consumer = broker.consume(address.queue, prefetch=1, timeout=100)
+    message = next(consumer)
+    assert message is not None
+    assert (message.queue_name, message.actor_name) == (address.queue, address.actor)
+    assert (message.args, message.kwargs) == ((work_id,), {})
+    clock: Any = books.store.time()
+    assert abs(message.message_timestamp - clock[0] * 1000) < 60_000
+    consumer.ack(message)
+
+    assert _layout(books.store) == {}
+    consumer.close()
+
+
+@pytest.mark.parametrize("kind", ADDRESSES)
+def test_the_stock_broker_writes_the_same_keys_types_and_fields(
+    books: Books, broker: Any, kind: str
+) -> None:
+    address, work_id = ADDRESSES[kind], _wake(books, kind)
+    ours = _layout(books.store)
+    books.store.delete(*ours)
+
+    broker.declare_queue(address.queue)
+    broker.enqueue(_message(address, work_id))
+    theirs = _layout(books.store)
+
+    assert sorted(ours) == sorted(theirs)
+    assert {key: kind for key, (kind, _) in ours.items()} == {
+        key: kind for key, (kind, _) in theirs.items()
+    }
+    [our_id, our_message] = _single(ours, address)
+    [their_id, their_message] = _single(theirs, address)
+    assert _shape(our_message) == _shape(their_message)
+    assert our_message["options"] == {"redis_message_id": our_id}
+    assert their_message["options"] == {"redis_message_id": their_id}
+    for name in ("queue_name", "actor_name", "args", "kwargs"):
+        assert our_message[name] == their_message[name]
+
+
+def _message(address: Address, work_id: str) -> dramatiq.Message[Any]:
+    return dramatiq.Message(address.queue, address.actor, (work_id,), {}, {})
+
+
+def _single(layout: dict[bytes, tuple[bytes, Any]], address: Address) -> tuple[str, Any]:
+    queue = f"{NAMESPACE}:{address.queue}".encode()
+    [message_id] = layout[queue][1]
+    [(stored_id, message)] = layout[queue + b".msgs"][1].items()
+    assert message_id == stored_id
+    return message_id.decode(), json.loads(message)
+
+
+def test_a_stock_worker_with_a_plain_actor_processes_a_wake_up(books: Books, broker: Any) -> None:
+    seen: list[str] = []
+    came = threading.Event()
+
+    def send_dm(job_id: str) -> None:
+        seen.append(job_id)
+        came.set()
+
+    address = ADDRESSES["dm"]
+    actor: Any = dramatiq.actor(actor_name=address.actor, queue_name=address.queue, broker=broker)
+    actor(send_dm)
+    job_id = books.job()
+    worker: Any = Worker(broker, worker_threads=1, worker_timeout=50)
+    worker.start()
+    try:
+        assert came.wait(DEADLINE_SECONDS)
+        broker.join(address.queue, interval=5, timeout=DEADLINE_SECONDS * 1000)
+    finally:
+        worker.stop()
+
+    assert seen == [job_id]
+    assert _layout(books.store) == {}
+
+
+def test_every_ring_has_a_message_id_of_its_own(books: Books, broker: Any) -> None:
+    job_id = books.job()
+    books.pass_time(TIMES.lease)
+    books.tick()
+
+    consumer = broker.consume(ADDRESSES["dm"].queue, prefetch=5, timeout=100)
+    first, second = next(consumer), next(consumer)
+    assert first.args == second.args == (job_id,)
+    assert first.message_id != second.message_id
+    for message in (first, second):
+        consumer.ack(message)
+    assert _layout(books.store) == {}
+    consumer.close()
+
+
+def test_what_a_dead_consumer_had_taken_is_given_to_another(
+    books: Books, broker: Any, store_url: str
+) -> None:
+    job_id = books.job()
+    dead = broker.consume(ADDRESSES["dm"].queue, prefetch=1, timeout=100)
+    assert next(dead) is not None
+
+    with redis.Redis.from_url(store_url) as client:
+        client.zadd(f"{NAMESPACE}:__heartbeats__", {broker.broker_id: 1})
+        other = _broker(client, maintenance_chance=1_000_000)
+        consumer = other.consume(ADDRESSES["dm"].queue, prefetch=1, timeout=100)
+        message = next(consumer)
+        assert message.args == (job_id,)
+        consumer.ack(message)
+    assert _layout(books.store) == {}

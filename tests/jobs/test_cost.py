@@ -1,0 +1,156 @@
+"""What the ledger costs, counted in Redis commands and round trips and not in time."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import redis
+
+from service.jobs.model import Status
+from service.jobs.reading import JobFilter
+from tests.support.ledgers import Books, Event, draft
+
+SMALL, LARGE = 200, 20_000
+
+
+class Tape:
+    """The commands that a store has run, as MONITOR tells them.
+
+    Parameters:
+      monitor: The open monitor.
+      store: Another connection, for the mark that ends a stretch.
+    """
+
+    def __init__(self, monitor: Any, store: redis.Redis) -> None:
+        self._monitor = monitor
+        self._store = store
+        self._database = store.get_connection_kwargs().get("db", 0)
+
+    def rewind(self) -> None:
+        """Forget what was run so far."""
+        list(self._until_mark())
+
+    def trips(self) -> list[str]:
+        """The commands that clients sent since the last look."""
+        return [name for name, inside in self._until_mark() if not inside]
+
+    def commands(self) -> Counter[str]:
+        """How often each command was run since the last look, inside scripts too."""
+        return Counter(name for name, _ in self._until_mark())
+
+    def _until_mark(self) -> Iterator[tuple[str, bool]]:
+        mark = uuid.uuid4().hex
+        self._store.echo(mark)
+        while True:
+            seen = self._monitor.next_command()
+            if mark in seen["command"]:
+                return
+            if seen["db"] == self._database:
+                yield seen["command"].split()[0].upper(), seen["client_type"] == "lua"
+
+
+@pytest.fixture
+def tape(books: Books, store_url: str) -> Iterator[Tape]:
+    with _taped(store_url) as tape:
+        yield tape
+
+
+@contextmanager
+def _taped(url: str) -> Iterator[Tape]:
+    with redis.Redis.from_url(url) as store, store.monitor() as monitor:
+        yield Tape(monitor, store)
+
+
+def test_a_whole_job_is_three_round_trips(books: Books, tape: Tape) -> None:
+    books.finish(books.sending(books.job()))  # the scripts are known by now
+    job_id = books.job()
+    tape.rewind()
+
+    claim = books.claim(job_id)
+    books.intend(claim)
+    books.finish(claim)
+
+    assert tape.trips() == ["EVALSHA"] * 3
+
+
+def test_an_event_with_many_jobs_is_one_round_trip(books: Books, tape: Tape) -> None:
+    books.accept(Event("evt_before"))
+    tape.rewind()
+
+    books.accept(Event("evt_1"), *(draft(rule=f"rule-{number}") for number in range(20)))
+    books.accept(Event("evt_1"))
+
+    assert tape.trips() == ["EVALSHA"] * 2
+
+
+def test_a_beat_is_one_round_trip_whatever_is_held(books: Books, tape: Tape) -> None:
+    claims = [books.claim(books.job(account=f"account-{number}")) for number in range(30)]
+    books.tick()
+    tape.rewind()
+
+    books.tick(*claims)
+
+    assert tape.trips() == ["EVALSHA"]
+
+
+def test_a_page_of_jobs_is_two_round_trips_and_a_third_for_those_in_line(
+    books: Books, tape: Tape
+) -> None:
+    books.many(30, account="studio")
+    tape.rewind()
+    books.run(books.reader.jobs(JobFilter(account="studio"), cursor=None, limit=20))
+    assert tape.commands() == {"ZRANGE": 1, "HGETALL": 20}
+
+    holder, waiter = books.claim(books.job()), books.job()
+    assert books.try_claim(waiter) is None
+    tape.rewind()
+    books.run(books.reader.jobs(JobFilter(account="shop"), cursor=None, limit=20))
+    assert tape.commands() == {"ZRANGE": 1, "HGETALL": 2, "TIME": 1, "ZRANK": 1}
+    assert books.finish(holder)
+
+
+def _whole_life(books: Books, tape: Tape) -> dict[str, Counter[str]]:
+    """What each step of a job's life runs, with another job of the account in the line."""
+    spent: dict[str, Counter[str]] = {}
+
+    def count(name: str, step: Callable[[], Any]) -> Any:
+        tape.rewind()
+        result = step()
+        spent[name] = tape.commands()
+        return result
+
+    job_id = count("accept", lambda: books.job(account="measured"))
+    books.wakeups()
+    claim = count("claim", lambda: books.claim(job_id))
+    waiter = books.job(account="measured")
+    count("stand in line", lambda: books.try_claim(waiter))
+    count("intent", lambda: books.intend(claim))
+    count("beat", lambda: books.tick(claim))
+    count("finish", lambda: books.finish(claim))
+    count("release", lambda: books.release(books.claim(waiter), Status.WAITING, after_ms=1000))
+    count("cancel", lambda: books.run(books.ledger.cancel(waiter, "api:test")))
+    count("read", lambda: books.run(books.reader.job(job_id)))
+    count("list", lambda: books.run(books.reader.jobs(JobFilter(), cursor=None, limit=50)))
+    return spent
+
+
+def test_no_step_costs_more_among_twenty_thousand_jobs_than_among_two_hundred(
+    books: Books, store_url: str
+) -> None:
+    books.many(SMALL)
+    with _taped(store_url) as tape:
+        _whole_life(books, tape)  # loads the scripts
+        few = _whole_life(books, tape)
+    books.many(LARGE - SMALL)
+
+    with _taped(store_url) as tape:
+        many = _whole_life(books, tape)
+
+    assert books.store.zcard("hg:jobs") >= LARGE
+    assert many == few
+    assert max(total.total() for name, total in few.items() if name != "list") < 60

@@ -1,0 +1,241 @@
+"""Random histories: whatever happens in whatever order, the ledger stays sound and work ends."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, Final
+
+import pytest
+
+from service.jobs.claims import NO_EFFECT, AccountEffect, Claim
+from service.jobs.model import FINAL, TRANSITIONS, Failure, JobDraft, Status
+from service.outbound.deliveries import DeliveryClaim
+from tests.support.audit import audit, illegal_steps
+from tests.support.ledgers import SECOND, Books, Event, draft
+
+STEPS_A_HISTORY: Final = 150
+ACCOUNTS: Final = ("shop", "studio")
+PARKINGS: Final = (Status.QUEUED, Status.WAITING, Status.HELD, Status.SENDING)
+ENDS: Final = (Status.SUCCEEDED, *sorted(FINAL))
+EFFECTS: Final = (
+    *(NO_EFFECT,) * 9,
+    AccountEffect(hold="challenge"),
+    AccountEffect(cool="slow_down", kind="dm", cool_ms=20 * SECOND),
+    AccountEffect(cool="slow_down", kind="*", cool_ms=20 * SECOND),
+)
+#: Within a lease, past a lease, past every cooldown and recheck.
+SPANS: Final = (100, 2 * SECOND, 4 * SECOND, 4 * SECOND, 11 * SECOND, 70 * SECOND)
+#: How many claims that were lost are still tried.
+STALE: Final = 6
+#: How often each thing happens.
+WEIGHTS: Final = {
+    "accept": 4,
+    "wake_up": 8,
+    "lose_wake_ups": 1,
+    "wake_up_twice": 2,
+    "intend": 5,
+    "finish": 3,
+    "release": 5,
+    "cancel": 1,
+    "retry": 2,
+    "pause": 1,
+    "resume": 2,
+    "let_time_pass": 3,
+    "deliver": 2,
+}
+#: No history needs more beats than this to come to rest once everything works.
+ENOUGH_BEATS: Final = 100
+
+
+class History:
+    """Doors, workers, people and time at work on one store, as a seed has it.
+
+    What is expected of a step is worked out here from `TRANSITIONS` and from who holds what.
+
+    Parameters:
+      books: The ledger, empty.
+      seed: Decides everything.
+    """
+
+    def __init__(self, books: Books, seed: int) -> None:
+        self.books = books
+        self.dice = random.Random(seed)
+        self.jobs: list[str] = []
+        #: What workers believe they hold: some of it they have lost.
+        self.claims: list[Claim] = []
+        self.deliveries: list[DeliveryClaim] = []
+
+    def step(self) -> str:
+        """Let one thing happen; its name."""
+        [name] = self.dice.choices(list(WEIGHTS), list(WEIGHTS.values()))
+        getattr(self, name)()
+        return name
+
+    # -- the door
+
+    def accept(self) -> None:
+        asked, event = self._draft(), Event(f"evt_{len(self.jobs)}")
+        [job_id] = self.books.accept(event, asked).jobs
+        self.jobs.append(job_id)
+        assert self.books.accept(event, asked).jobs == [job_id]
+
+    def _draft(self) -> JobDraft:
+        pick = self.dice.choice
+        return draft(
+            account=pick(ACCOUNTS),
+            kind=pick(["dm", "comment"]),
+            priority=self.dice.randrange(10),
+            delay_ms=pick([0, 0, 0, 5 * SECOND]),
+            expires_ms=pick([None, None, 15 * SECOND]),
+            callback=pick(["crm", None]),
+            failure=pick([None] * 9 + [Failure("recipient_missing", "Nobody.")]),
+        )
+
+    # -- the broker and the workers
+
+    def wake_up(self) -> None:
+        for job_id in self.books.wakeups():
+            self._claim(job_id)
+
+    def lose_wake_ups(self) -> None:
+        self.books.wakeups()
+
+    def wake_up_twice(self) -> None:
+        if self.jobs:
+            self._claim(self.dice.choice(self.jobs))
+
+    def _claim(self, job_id: str) -> None:
+        before = self.books.record(job_id)
+        claim = self.books.try_claim(job_id, f"worker-{self.dice.random()}")
+        if claim is not None:
+            assert claim.fence == before.fence + 1
+            assert claim.look_first == (before.intent_ms > 0)
+            self.claims.append(claim)
+
+    def _take(self) -> Claim | None:
+        """A claim that a worker believes in; mostly one that is still its own."""
+        live = [claim for claim in self.claims if self._holds(claim)]
+        believed = live if live and self.dice.random() < 0.8 else self.claims[-STALE:]
+        return self.dice.choice(believed) if believed else None
+
+    def _holds(self, claim: Claim) -> bool:
+        known = self.books.store.hmget(f"hg:job:{claim.id}", "owner", "fence")
+        return known == [claim.owner.encode(), str(claim.fence).encode()]
+
+    def intend(self) -> None:
+        if (claim := self._take()) is None:
+            return
+        held, before = self._holds(claim), self.books.status(claim.id)
+        reply = self.books.intend(claim)
+        if reply == "ok":
+            assert (held, before) == (True, Status.RUNNING)
+            assert self.books.status(claim.id) is Status.SENDING
+        else:
+            ended = before if reply == "lost" else Status(reply)
+            assert self.books.status(claim.id) is ended
+
+    def finish(self) -> None:
+        if (claim := self._take()) is None:
+            return
+        held, before, to = self._holds(claim), self.books.status(claim.id), self.dice.choice(ENDS)
+        ended = self.books.finish(claim, to)
+        assert ended == (held and to in TRANSITIONS[before])
+        assert self.books.status(claim.id) is (to if ended else before)
+
+    def release(self) -> None:
+        if (claim := self._take()) is None:
+            return
+        held, before = self._holds(claim), self.books.status(claim.id)
+        to, effect = self.dice.choice(PARKINGS), self.dice.choice(EFFECTS)
+        delay = 0 if effect.hold else self.dice.choice(SPANS)
+        counts = self.dice.random() < 0.5
+        reply = self.books.release(claim, to, after_ms=delay, counts=counts, effect=effect)
+        if not held or (to is Status.SENDING and before is not Status.SENDING):
+            assert (reply, self.books.status(claim.id)) == ("lost", before)
+        elif reply == "ended":
+            assert self.books.status(claim.id) in (Status.CANCELED, Status.EXPIRED)
+        else:
+            assert (reply, self.books.status(claim.id)) == ("ok", to)
+
+    # -- people
+
+    def cancel(self) -> None:
+        if not self.jobs:
+            return
+        job_id = self.dice.choice(self.jobs)
+        before = self.books.status(job_id)
+        reply = self.books.run(self.books.ledger.cancel(job_id, "api:test"))
+        assert (reply == "asked") == (before is Status.RUNNING)
+        if reply == "ok":
+            assert self.books.status(job_id) is Status.CANCELED
+
+    def retry(self) -> None:
+        ended = [job_id for job_id in self.jobs if self.books.status(job_id) in FINAL]
+        if not ended:
+            return
+        before = self.books.record(self.dice.choice(ended))
+        reply = self.books.run(self.books.ledger.retry(before.id, "api:test"))
+        assert (reply == "ok") == (before.status in (Status.FAILED, Status.UNCERTAIN))
+        assert self.books.record(before.id).run == before.run + (reply == "ok")
+
+    def pause(self) -> None:
+        self.books.run(self.books.doors.pause(self.dice.choice(ACCOUNTS)))
+
+    def resume(self) -> None:
+        account = self.dice.choice(ACCOUNTS)
+        self.books.run(self.books.doors.resume(account))
+        shown = self.books.run(self.books.doors.show(account))
+        assert (shown["status"], shown["jobs"]["held"]) == ("active", 0)
+
+    # -- time
+
+    def let_time_pass(self) -> None:
+        self.books.pass_time(self.dice.choice(SPANS))
+        renewed = [claim for claim in self.claims if self.dice.random() < 0.6]
+        late = {claim.id for claim in renewed if not self._holds(claim)}
+        lost, _ = self.books.tick(*renewed, most=self.dice.choice([1, 100]))
+        assert late <= set(lost)
+
+    # -- callbacks
+
+    def deliver(self) -> None:
+        ends: list[Any] = ["delivered", "failed", "pending"]
+        for delivery_id in self.books.wakeups("callbacks"):
+            step = self.books.deliveries.claim(delivery_id, f"worker-{self.dice.random()}")
+            claim = self.books.run(step)
+            if claim is not None:
+                self.deliveries.append(claim)
+        for claim in self.deliveries[::2]:
+            after_ms, to = self.dice.choice(SPANS), self.dice.choice(ends)
+            self.books.run(self.books.deliveries.record(claim, to, {}, after_ms=after_ms))
+        del self.deliveries[::2]
+
+    # -- the end
+
+    def come_to_rest(self) -> None:
+        """Open every door and do all work that the broker brings."""
+        for account in ACCOUNTS:
+            self.books.run(self.books.doors.resume(account))
+        for _ in range(ENOUGH_BEATS):
+            self.books.pass_time(4 * SECOND)
+            self.books.tick()
+            for job_id in self.books.wakeups():
+                claim = self.books.try_claim(job_id, "the last worker")
+                if claim is not None:
+                    assert self.books.finish(claim)
+            if all(self.books.status(job_id) in FINAL for job_id in self.jobs):
+                return
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_history_breaks_the_books_or_strands_a_job(books: Books, seed: int) -> None:
+    history, happened = History(books, seed), []
+
+    for _ in range(STEPS_A_HISTORY):
+        happened.append(history.step())
+        assert audit(books) == [], happened
+    history.come_to_rest()
+
+    assert {job_id for job_id in history.jobs if books.status(job_id) not in FINAL} == set()
+    assert audit(books) == []
+    assert [illegal_steps(books, job_id) for job_id in history.jobs] == [[]] * len(history.jobs)

@@ -1,0 +1,254 @@
+"""The ledger over a real store, spoken to without `await`, with time that passes at will."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import redis
+
+from service.accounts.doors import Doors
+from service.jobs.claims import NO_EFFECT, AccountEffect, Claim, Claims, IntentReply, ReleaseReply
+from service.jobs.ledger import UNENDED_INDEXES, Acceptance, EventStatus, Identified, Ledger
+from service.jobs.model import Failure, JobDraft, Status
+from service.jobs.reading import Reader
+from service.jobs.records import JobRecord
+from service.jobs.scripts import Times, sync_script
+from service.jobs.wakeups import NAMESPACE
+from service.outbound.deliveries import Deliveries, DeliveryClaim
+from service.store import async_client
+from tests.support.clockwork import pass_time
+
+SECOND = 1_000
+HOUR = 3600 * SECOND
+DAY = 24 * HOUR
+
+TIMES = Times(lease=10 * SECOND, settle=5 * SECOND, keep=40 * DAY, keep_bodies=7 * DAY)
+RESULT = {"message_id": "m1"}
+FAILURE = Failure("refused", "Instagram refused it.")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event's identity, as the ledger asks for it."""
+
+    id: str
+    type: str = "checkout.session.completed"
+    livemode: bool | None = False
+    fingerprint: str = "f" * 64
+
+
+def draft(**changes: Any) -> JobDraft:
+    """A DM that a rule asks for.
+
+    Parameters:
+      changes: What is different about it.
+    """
+    usual: dict[str, Any] = {
+        "kind": "dm",
+        "account": "shop",
+        "to": "some.handle",
+        "post": None,
+        "text": "Thank you!",
+        "rule": "thank-you",
+        "callback": "crm",
+    }
+    return JobDraft(**usual | changes)
+
+
+class Books:
+    """The ledger with all its rooms, on one loop and one store.
+
+    Parameters:
+      url: The store.
+      runner: Runs one call at a time.
+      times: Leases and retention.
+    """
+
+    def __init__(self, url: str, runner: asyncio.Runner, times: Times = TIMES) -> None:
+        self._runner = runner
+        self._numbers = itertools.count(1)
+        self.times = times
+        self.store = redis.Redis.from_url(url)
+        self.client = async_client(url, max_connections=20)
+        self.ledger = Ledger(self.client, times)
+        self.claims = Claims(self.client, times)
+        self.deliveries = Deliveries(self.client, times)
+        self.reader = Reader(self.client)
+        self.doors = Doors(self.client, times)
+        self._tick = sync_script(self.store, "tick", times)
+        self._sweep = sync_script(self.store, "sweep", times)
+
+    def run(self, step: Coroutine[Any, Any, T]) -> T:
+        """Run one call on the loop."""
+        return self._runner.run(step)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.run(self.client.aclose())
+        self.store.close()
+
+    # -- the door
+
+    def accept(
+        self,
+        event: Identified,
+        *drafts: JobDraft,
+        source: str = "stripe",
+        body: bytes = b"{}",
+        status: EventStatus = "accepted",
+        notes: Sequence[dict[str, Any]] = (),
+    ) -> Acceptance:
+        """Accept one event with the jobs its rules ask for."""
+        step = self.ledger.accept(source, event, drafts, body=body, status=status, notes=notes)
+        return self.run(step)
+
+    def job(self, **changes: Any) -> str:
+        """Accept a new event with one job; its id."""
+        event = Event(f"evt_auto_{next(self._numbers)}")
+        return self.accept(event, draft(**changes)).jobs[0]
+
+    def many(self, count: int, **changes: Any) -> list[str]:
+        """Accept new events with one job each, many at a time; the jobs' ids, oldest first."""
+
+        async def one(number: int) -> str:
+            event = Event(f"evt_many_{number}")
+            accepted = await self.ledger.accept("stripe", event, [draft(**changes)], body=b"{}")
+            return accepted.jobs[0]
+
+        async def all_of_them() -> list[str]:
+            return list(await asyncio.gather(*(one(next(self._numbers)) for _ in range(count))))
+
+        made = self.run(all_of_them())
+        return sorted(made, key=lambda job_id: self.store.zscore("hg:jobs", job_id) or 0)
+
+    # -- the workers
+
+    def try_claim(self, job_id: str, owner: str = "worker") -> Claim | None:
+        """Claim a job; None when there is nothing to do."""
+        return self.run(self.claims.claim(job_id, owner))
+
+    def claim(self, job_id: str, owner: str = "worker") -> Claim:
+        """Claim a job that can be claimed."""
+        claim = self.try_claim(job_id, owner)
+        assert claim is not None
+        return claim
+
+    def intend(self, claim: Claim) -> IntentReply:
+        """Record the intent of a claim."""
+        return self.run(self.claims.intend(claim, pk="314159", context="token"))
+
+    def sending(self, job_id: str, owner: str = "worker") -> Claim:
+        """Claim a job and record its intent."""
+        claim = self.claim(job_id, owner)
+        assert self.intend(claim) == "ok"
+        return claim
+
+    def finish(self, claim: Claim, status: Status = Status.SUCCEEDED) -> bool:
+        """End a claimed job."""
+        result = RESULT if status is Status.SUCCEEDED else None
+        failure = None if status is Status.SUCCEEDED else FAILURE
+        return self.run(self.claims.finish(claim, status, result=result, failure=failure))
+
+    def release(
+        self,
+        claim: Claim,
+        to: Any,
+        *,
+        after_ms: int = 0,
+        counts: bool = True,
+        effect: AccountEffect = NO_EFFECT,
+    ) -> ReleaseReply:
+        """Give a claimed job back."""
+        step = self.claims.release(
+            claim, to, "reason", after_ms=after_ms, counts=counts, effect=effect
+        )
+        return self.run(step)
+
+    def tick(self, *held: Claim | DeliveryClaim, most: int = 100) -> tuple[list[str], int]:
+        """Beat once for a process that holds these claims; the lost ones and how much was done."""
+        flat = [part for claim in held for part in (claim.id, claim.owner, claim.fence)]
+        lost, done = self._tick(args=[most, *flat])
+        return [work_id.decode() for work_id in lost], int(done)
+
+    def sweep(self) -> int:
+        """Look at one page of all unended work, in one round trip; how much was stranded."""
+        with self.store.pipeline(transaction=False) as pipe:
+            for index in UNENDED_INDEXES:
+                self._sweep(args=[index, 0, 500], client=pipe)
+            return sum(int(found) for _, found in pipe.execute())
+
+    def pass_time(self, ms: int) -> None:
+        """Let time go by with every process asleep."""
+        pass_time(self.store, ms)
+
+    # -- what there is to see
+
+    def record(self, job_id: str) -> JobRecord:
+        """A job as the ledger holds it."""
+        return self.run(self.reader.records([job_id]))[0]
+
+    def status(self, job_id: str) -> Status:
+        """Where a job stands."""
+        return self.record(job_id).status
+
+    def path(self, job_id: str) -> list[str]:
+        """Every state a job was in, oldest first."""
+        return [entry["status"] for entry in self.run(self.reader.timeline(job_id))]
+
+    def turn(self, account: str = "shop") -> str | None:
+        """Whose turn it is."""
+        holder: Any = self.store.get(f"hg:acct:{account}:turn")
+        return None if holder is None else holder.decode()
+
+    def shown(self, job_id: str) -> dict[str, Any]:
+        """A job as the API shows it."""
+        found = self.run(self.reader.job(job_id))
+        assert found is not None
+        return found
+
+    def owed(self, job_id: str) -> list[dict[str, Any]]:
+        """The deliveries of a job, a run each, with their payloads."""
+        shown = self.run(self.deliveries.of_job(job_id, self.record(job_id).run))
+        return [self.delivery(delivery["id"]) for delivery in shown]
+
+    def delivery(self, delivery_id: str) -> dict[str, Any]:
+        """A delivery as the API shows it."""
+        found = self.run(self.deliveries.read(delivery_id))
+        assert found is not None
+        return found
+
+    def wakeups(self, queue: str = "actions") -> list[str]:
+        """Take every message off the broker; the ids they carry, oldest first."""
+        key = f"{NAMESPACE}:{queue}"
+        messages: Any = self.store.hgetall(f"{key}.msgs")
+        order: Any = self.store.lrange(key, 0, -1)
+        self.store.delete(key, f"{key}.msgs")
+        return [_argument(messages[message_id]) for message_id in order]
+
+
+def _argument(message: bytes) -> str:
+    _, _, rest = message.decode().partition('"args":["')
+    return rest.partition('"')[0]
+
+
+@contextmanager
+def opened_books(url: str, times: Times = TIMES) -> Iterator[Books]:
+    """Open the ledger over a store.
+
+    Parameters:
+      url: The store; it is used as it is found.
+      times: Leases and retention.
+    """
+    with asyncio.Runner() as runner:
+        books = Books(url, runner, times)
+        try:
+            yield books
+        finally:
+            books.close()
