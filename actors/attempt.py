@@ -21,7 +21,7 @@ from actors.instagram.errors import Outcome, UnknownAccount, Verdict, classify
 from actors.instagram.gateway import Gateway
 from actors.pulse import Hold
 from actors.runtime import Runtime
-from service.jobs.claims import NO_EFFECT, AccountEffect, Claim
+from service.jobs.claims import NO_EFFECT, AccountEffect, Charge, Claim
 from service.jobs.model import Failure, Status
 from service.logs import get_logger
 
@@ -31,6 +31,8 @@ BACKOFF_SECONDS: Final = (5, 30, 120, 600, 1800)
 LOOK_SECONDS: Final = (5, 15, 60, 180, 600, 1800)
 #: A look-up that finds nothing is made twice before the write is sent again.
 LOOKS_NEEDED: Final = 2
+#: How often a write that look-ups do not find is sent, before a person is asked.
+MOST_WRITES: Final = 6
 LOOK_AGAIN_MS: Final = 3_000
 #: How long a job waits for a worker that knows its account and callback (deploys overlap).
 UNKNOWN_MS: Final = 30_000
@@ -73,7 +75,7 @@ class Attempt:
         self._claim = claim
         self._hold = hold
         self._action = ACTIONS[claim.job.kind]
-        self._in_doubt = claim.job.status is Status.SENDING
+        self._in_doubt = claim.look_first
         self._writing = False
         self._began = time.monotonic()
 
@@ -103,10 +105,8 @@ class Attempt:
             return
         await gateway.ready()
         pk = await self._action.target(self._claim, gateway, self._runtime.people)
-        if self._claim.look_first and await self._found(gateway, pk):
-            return
         if self._in_doubt:
-            await self._not_found()
+            await self._look(gateway, pk)
         elif self._runtime.duties.settings.dry_run:
             await self._finish(Status.SUCCEEDED, result={"dry_run": True}, why="dry run")
         else:
@@ -124,17 +124,13 @@ class Attempt:
         result = await self._action.write(self._claim, gateway, pk, left)
         await self._finish(Status.SUCCEEDED, result=result)
 
-    async def _found(self, gateway: Gateway, pk: str) -> bool:
+    async def _look(self, gateway: Gateway, pk: str) -> None:
         result = await self._action.find(self._claim, gateway, pk)
-        if result is None:
-            return False
-        await self._finish(Status.SUCCEEDED, result=result, why="found by look-up")
-        return True
-
-    async def _not_found(self) -> None:
-        if self._claim.job.misses + 1 < LOOKS_NEEDED:
+        if result is not None:
+            await self._finish(Status.SUCCEEDED, result=result, why="found by look-up")
+        elif self._claim.job.misses + 1 < LOOKS_NEEDED:
             await self._release(Status.SENDING, "not found", after_ms=LOOK_AGAIN_MS)
-        elif self._claim.job.attempts > len(BACKOFF_SECONDS):
+        elif self._claim.job.attempts > MOST_WRITES:
             await self._give_up_knowing()
         else:
             await self._release(Status.QUEUED, "not found: send again")
@@ -151,38 +147,47 @@ class Attempt:
                     Status.WAITING,
                     verdict.code,
                     after_ms=cooldown_ms,
-                    counts=False,
+                    charge="free",
                     effect=self._effect(verdict),
                 )
             case Outcome.PERSON | Outcome.FIX_PROXY | Outcome.RELOGIN:
                 effect = self._effect(verdict)
-                await self._release(Status.HELD, verdict.code, counts=False, effect=effect)
+                await self._release(Status.HELD, verdict.code, charge="free", effect=effect)
             case Outcome.FINAL:
                 await self._finish(Status.FAILED, failure=Failure(verdict.code, verdict.message))
             case _:
                 await self._try_later(verdict)
 
     async def _try_later(self, verdict: Verdict) -> None:
-        attempts = self._claim.job.attempts
-        if attempts > len(BACKOFF_SECONDS):
+        strikes = self._claim.job.strikes
+        if strikes >= len(BACKOFF_SECONDS):
             failure = Failure(verdict.code, verdict.message, retryable=True)
             await self._finish(Status.FAILED, failure=failure, why="attempts exhausted")
             return
-        after_ms = _jittered_ms(BACKOFF_SECONDS[max(0, attempts - 1)])
+        after_ms = _jittered_ms(BACKOFF_SECONDS[strikes])
         await self._release(Status.WAITING, verdict.code, after_ms=after_ms)
 
     async def _stay_in_doubt(self, verdict: Verdict) -> None:
         """A write may have happened and this did not tell: look (again) later."""
-        looks = self._claim.job.looks if not self._writing else 0
-        if looks >= len(LOOK_SECONDS):
+        looks = self._claim.job.looks
+        if self._writing:
+            await self._settle(verdict.code)
+        elif looks >= len(LOOK_SECONDS):
             await self._give_up_knowing()
-            return
+        else:
+            effect = self._effect(verdict)
+            await self._release(
+                Status.SENDING,
+                verdict.code,
+                after_ms=_jittered_ms(LOOK_SECONDS[looks]),
+                charge="failed" if effect is NO_EFFECT else "free",
+                effect=effect,
+            )
+
+    async def _settle(self, why: str) -> None:
+        """Leave a write in doubt alone: a server may still store what it has received."""
         settle_ms = round(self._runtime.duties.settings.settle_seconds * 1000)
-        after_ms = settle_ms if self._writing else _jittered_ms(LOOK_SECONDS[looks])
-        effect = NO_EFFECT if self._writing else self._effect(verdict)
-        await self._release(
-            Status.SENDING, verdict.code, after_ms=after_ms, counts=False, effect=effect
-        )
+        await self._release(Status.SENDING, why, after_ms=settle_ms, charge="free")
 
     async def _give_up_knowing(self) -> None:
         message = (
@@ -194,14 +199,13 @@ class Attempt:
 
     async def _wait_for_another_worker(self, why: str) -> None:
         to = Status.SENDING if self._in_doubt else Status.HELD
-        await self._release(to, why, after_ms=UNKNOWN_MS, counts=False)
+        await self._release(to, why, after_ms=UNKNOWN_MS, charge="free")
 
     async def _hand_back(self) -> None:
         if self._in_doubt:
-            settle_ms = round(self._runtime.duties.settings.settle_seconds * 1000)
-            await self._release(Status.SENDING, "handed back", after_ms=settle_ms, counts=False)
+            await self._settle("handed back")
         else:
-            await self._release(Status.QUEUED, "handed back", counts=False)
+            await self._release(Status.QUEUED, "handed back", charge="free")
 
     def _effect(self, verdict: Verdict) -> AccountEffect:
         if verdict.outcome in (Outcome.PERSON, Outcome.FIX_PROXY, Outcome.RELOGIN):
@@ -235,12 +239,12 @@ class Attempt:
         reason: str,
         *,
         after_ms: int = 0,
-        counts: bool = True,
+        charge: Charge = "counts",
         effect: AccountEffect = NO_EFFECT,
     ) -> None:
         async def step() -> str:
             return await self._runtime.claims.release(
-                self._claim, to, reason, after_ms=after_ms, counts=counts, effect=effect
+                self._claim, to, reason, after_ms=after_ms, charge=charge, effect=effect
             )
 
         await self._recorded(step)

@@ -23,9 +23,10 @@ async def sweep(runtime: Runtime) -> None:
     """Wake work that nothing would ever wake; finding any is a defect worth a look."""
     if not await _first(runtime, "sweep"):
         return
-    rescued = await runtime.ledger.sweep()
-    if rescued:
-        _log.error("stranded work was woken", rescued=rescued)
+    found = await runtime.ledger.sweep()
+    if found:
+        shown = [f"{each.id}: {each.problem}" for each in found[:10]]
+        _log.error("stranded work was woken", count=len(found), first=shown)
 
 
 async def _first(runtime: Runtime, name: str) -> bool:

@@ -35,4 +35,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_arguments(checking)
     checking.set_defaults(run=check.run)
+    examining = commands.add_parser(
+        "doctor",
+        help="examine the store and the ledger, and mend what can be",
+        description="Examine the store and the ledger, and mend what can be.",
+    )
+    examining.add_argument("--repair", action="store_true", help="mend what is found")
+    examining.set_defaults(run=_doctor)
     return parser
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from service import doctor  # its imports are heavy, and `check` wants none of them
+
+    return doctor.run(repair=arguments.repair)

@@ -25,9 +25,14 @@ class Doors:
         self._client = client
         self._scripts = Scripts(client, times)
 
-    async def pause(self, account: str, reason: str = "paused") -> None:
-        """Stop an account: its jobs are held until somebody resumes it."""
-        await self._scripts.run("account", account, "pause", reason, 0)
+    async def pause(self, account: str, note: str = "") -> None:
+        """Stop an account: its jobs are held until somebody resumes it.
+
+        Parameters:
+          account: Its name.
+          note: Why, for people.
+        """
+        await self._scripts.run("account", account, "pause", note, 0)
 
     async def resume(self, account: str) -> int:
         """End every hold and cooldown of an account.
@@ -72,7 +77,11 @@ def _status(fields: Mapping[str, str], cooldowns: list[dict[str, Any]]) -> str:
 def _hold(fields: Mapping[str, str]) -> dict[str, Any] | None:
     if not fields.get("hold"):
         return None
-    return {"reason": fields["hold"], "since": rfc3339(int(fields.get("hold_since", "0")))}
+    return {
+        "reason": fields["hold"],
+        "note": fields.get("hold_note") or None,
+        "since": rfc3339(int(fields.get("hold_since", "0"))),
+    }
 
 
 def _cooldowns(fields: Mapping[str, str], now_ms: int) -> list[dict[str, Any]]:

@@ -134,6 +134,9 @@ async def retry(job_id: str, caller: Caller, web: WebParts) -> dict[str, Any]:
     if reply == "refused":
         message = f"The job is {job['status']}; only failed and uncertain jobs can be retried."
         raise ApiError(409, "not_retryable", message)
+    if reply == "empty":
+        message = "The job was born failed: there is nothing to send. Correct what made it."
+        raise ApiError(409, "not_retryable", message)
     if reply == "gone":
         raise ApiError(409, "text_gone", "The job's text is no longer kept; make a new job.")
     return job

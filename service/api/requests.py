@@ -195,11 +195,11 @@ class JobRequest(BaseModel):
 
 
 class Reason(BaseModel):
-    """An optional word on why."""
+    """An optional note on why, for people."""
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: Annotated[StrictStr, Field(pattern=r"^[a-z0-9_ -]{1,64}$")] = "paused"
+    reason: Annotated[StrictStr, Field(max_length=200)] = ""
 
 
 def _check_account(name: str, config: Config) -> None:

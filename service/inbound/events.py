@@ -11,7 +11,7 @@ from typing import Any, Final
 from service.inbound.bodies import Unusable, canonical, decode
 from service.inbound.schemes import Headers, standard_webhooks_family
 
-__all__ = ["ParsedEvent", "Unusable", "conflicting_id", "parse", "slack_challenge"]
+__all__ = ["ParsedEvent", "Unusable", "parse", "slack_challenge"]
 
 MAX_NAME_LENGTH: Final = 255
 
@@ -71,16 +71,6 @@ def slack_challenge(body: Mapping[str, Any]) -> str | None:
     if body.get("type") != "url_verification" or not isinstance(challenge, str):
         return None
     return challenge if 0 < len(challenge) <= MAX_NAME_LENGTH else None
-
-
-def conflicting_id(event_id: str, fingerprint: str) -> str:
-    """Name the event that came under an id already taken by other data.
-
-    Parameters:
-      event_id: the id both claim.
-      fingerprint: the later one's.
-    """
-    return f"{event_id}~{fingerprint[:12]}"
 
 
 def _name(value: object) -> str:

@@ -15,6 +15,7 @@ from service.jobs.scripts import Scripts, Times, flat_to_dict
 
 IntentReply = Literal["ok", "lost", "canceled", "expired"]
 ReleaseReply = Literal["ok", "lost", "ended"]
+Charge = Literal["counts", "failed", "free"]
 Parking = Literal[Status.QUEUED, Status.WAITING, Status.HELD, Status.SENDING]
 
 
@@ -27,19 +28,22 @@ class Claim:
       text: Its text.
       owner: Who holds it, unique to this claim.
       fence: Grows with each claim; the scripts refuse an older one.
-      look_first: A write of it may have happened: it must be looked for before anything is sent.
     """
 
     job: JobRecord
     text: str = field(repr=False)
     owner: str
     fence: int
-    look_first: bool
 
     @property
     def id(self) -> str:
         """The job's id."""
         return self.job.id
+
+    @property
+    def look_first(self) -> bool:
+        """Whether a write may have happened: it must be looked for before anything is sent."""
+        return self.job.status is Status.SENDING
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,7 @@ class Claims:
         if verdict == b"none":
             return None
         job = JobRecord.of(job_id, flat_to_dict(flat))
-        looks = verdict == b"lookup" or job.intent_ms > 0
-        return Claim(job, text.decode(), owner, int(fence), look_first=looks)
+        return Claim(job, text.decode(), owner, int(fence))
 
     async def intend(self, claim: Claim, *, pk: str, context: str) -> IntentReply:
         """Record that the write is about to happen; only after `ok` may it be sent.
@@ -144,7 +147,7 @@ class Claims:
         reason: str,
         *,
         after_ms: int = 0,
-        counts: bool = True,
+        charge: Charge = "counts",
         effect: AccountEffect = NO_EFFECT,
     ) -> ReleaseReply:
         """Give the job back unfinished.
@@ -155,7 +158,8 @@ class Claims:
             to `sending` when that is not known.
           reason: A word for its wait and its timeline.
           after_ms: From now until it is tried again.
-          counts: Whether this was an attempt of the job's own.
+          charge: `counts`: it was an attempt, or (to `sending`) a look-up that found nothing;
+            `failed`: a look-up that could not be made; `free`: it was not the job's doing.
           effect: What it means for the account.
         """
         reply: ReleaseReply = (
@@ -167,7 +171,7 @@ class Claims:
                 str(to),
                 reason,
                 after_ms,
-                "counts" if counts else "free",
+                charge,
                 effect.as_json(),
             )
         ).decode()

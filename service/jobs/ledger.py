@@ -24,12 +24,13 @@ IDEMPOTENCY_MS: Final = 7 * 24 * 3600 * 1000
 _PAGE: Final = 500
 
 #: Where the sweep looks: every state that is not final.
-UNENDED_INDEXES: Final = (
-    *(f"hg:jobs:status:{status}" for status in Status if status not in FINAL),
-    "hg:dlvs:status:pending",
-    "hg:dlvs:status:delivering",
+UNENDED: Final = (
+    *(("hg:jobs:status:", str(status)) for status in Status if status not in FINAL),
+    ("hg:dlvs:status:", "pending"),
+    ("hg:dlvs:status:", "delivering"),
 )
 
+RetryReply = Literal["ok", "refused", "empty", "gone", "none"]
 EventStatus = Literal["accepted", "ignored", "quarantined"]
 
 
@@ -95,6 +96,20 @@ class Creation:
     job_id: str
 
 
+@dataclass(frozen=True)
+class Finding:
+    """Something in the ledger that is not as it must be.
+
+    Parameters:
+      id: The job or delivery.
+      problem: `unreachable` (nothing would ever wake it), `no record`, `another status` (an index
+        tells what is not so).
+    """
+
+    id: str
+    problem: str
+
+
 class Ledger:
     """Changes jobs and events.
 
@@ -129,7 +144,7 @@ class Ledger:
         envelope = {
             "source": source,
             "id": event.id,
-            "conflicting_id": f"{event.id}~{event.fingerprint[:12]}",
+            "conflicting_id": conflicting_id(event.id, event.fingerprint),
             "type": event.type,
             "fingerprint": event.fingerprint,
             "livemode": json.dumps(event.livemode),
@@ -192,9 +207,9 @@ class Ledger:
         reply = (await self._scripts.run("cancel", job_id, who)).decode()
         return reply
 
-    async def retry(self, job_id: str, who: str) -> Literal["ok", "refused", "gone", "none"]:
+    async def retry(self, job_id: str, who: str) -> RetryReply:
         """Open the next run of a failed or uncertain job."""
-        reply: Literal["ok", "refused", "gone", "none"]
+        reply: RetryReply
         reply = (await self._scripts.run("retry", job_id, who)).decode()
         return reply
 
@@ -211,19 +226,35 @@ class Ledger:
             if batch < _PAGE:
                 return dropped
 
-    async def sweep(self) -> int:
-        """Wake all unended work that no index leads to.
+    async def sweep(self, *, repair: bool = True) -> list[Finding]:
+        """Find unended work that nothing would ever wake, and wake it.
+
+        Parameters:
+          repair: False only tells.
 
         Returns:
-          How much of it there was; anything but 0 is a defect worth a look.
+          What was found; anything at all is a defect worth a look.
         """
-        rescued = 0
-        for index in UNENDED_INDEXES:
+        found: list[Finding] = []
+        for kind, status in UNENDED:
             cursor = b"0"
             while cursor:
-                cursor, found = await self._scripts.run("sweep", index, cursor, _PAGE)
-                rescued += int(found)
-        return rescued
+                cursor, page = await self._scripts.run(
+                    "sweep", kind, status, cursor, _PAGE, "repair" if repair else "report"
+                )
+                words = [word.decode() for word in page]
+                found += map(Finding, words[::2], words[1::2])
+        return found
+
+
+def conflicting_id(event_id: str, fingerprint: str) -> str:
+    """Name the event that came under an id already taken by other data.
+
+    Parameters:
+      event_id: The id both claim.
+      fingerprint: The later one's.
+    """
+    return f"{event_id}~{fingerprint[:12]}"
 
 
 def _event_entry(source: str, event_id: str, draft: JobDraft) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class JobRecord:
     intent_ms: int
     misses: int
     looks: int
+    strikes: int
     pk: str
     context: str
     result: dict[str, Any] | None
@@ -88,6 +89,7 @@ class JobRecord:
             intent_ms=int(fields["intent_at"]),
             misses=int(fields["misses"]),
             looks=int(fields.get("looks", "0")),
+            strikes=int(fields.get("strikes", "0")),
             pk=fields["pk"],
             context=fields.get("context", ""),
             result=_json_or_none(fields["result"]),

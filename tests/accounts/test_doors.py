@@ -82,7 +82,7 @@ def test_a_pause_leaves_other_accounts_alone(books: Books) -> None:
 
 def test_a_resume_ends_a_hold_that_an_error_brought(books: Books) -> None:
     claim = books.claim(books.job())
-    books.release(claim, Status.HELD, counts=False, effect=AccountEffect(hold="challenge"))
+    books.release(claim, Status.HELD, charge="free", effect=AccountEffect(hold="challenge"))
     shown = books.run(books.doors.show("shop"))
     assert (shown["status"], shown["hold"]["reason"]) == ("held", "challenge")
 

@@ -81,7 +81,7 @@ def test_a_failed_or_uncertain_job_opens_its_next_run(
     assert again.status_code == 202
     job = again.json()
     assert (job["id"], job["status"], job["run"], job["error"]) == (job_id, "queued", 2, None)
-    books.finish(books.sending(job_id))
+    books.finish(books.claim(job_id))
     types = [item["type"] for item in door.api.get(f"/jobs/{job_id}/timeline").json()["deliveries"]]
     assert types == [f"job.{status}", "job.succeeded"]
 

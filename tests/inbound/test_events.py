@@ -7,8 +7,9 @@ import json
 
 import pytest
 
-from service.inbound.events import conflicting_id, parse, slack_challenge
+from service.inbound.events import parse, slack_challenge
 from service.inbound.signatures import SCHEMES
+from service.jobs.ledger import conflicting_id
 from tests.support.verdicts import (
     GOOD,
     SLACK_EVENT,

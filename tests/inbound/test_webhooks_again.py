@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 
-from service.inbound.events import conflicting_id
+from service.jobs.ledger import conflicting_id
 from service.jobs.wakeups import DM, NAMESPACE
 from tests.support.web import Door, order
 

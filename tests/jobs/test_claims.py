@@ -168,12 +168,12 @@ def test_a_look_up_waits_until_the_write_has_settled(store_url: str, books: Book
 def test_a_look_up_that_found_nothing_is_made_twice(books: Books) -> None:
     job_id = books.job()
     claim = books.sending(job_id)
-    assert books.release(claim, Status.SENDING, after_ms=5 * SECOND, counts=False) == "ok"
+    assert books.release(claim, Status.SENDING, after_ms=5 * SECOND, charge="free") == "ok"
     assert books.try_claim(job_id, "early") is None
 
     books.pass_time(5 * SECOND)
     first = books.claim(job_id, "first look")
-    assert (first.job.misses, first.job.looks) == (0, 1)
+    assert first.job.misses == 0
     assert books.release(first, Status.SENDING, after_ms=3 * SECOND) == "ok"
     books.pass_time(3 * SECOND)
     second = books.claim(job_id, "second look")
@@ -187,9 +187,35 @@ def test_a_look_up_that_found_nothing_is_made_twice(books: Books) -> None:
     assert (record.misses, record.looks) == (0, 0)
 
 
+def test_only_look_ups_that_could_not_be_made_use_them_up(books: Books) -> None:
+    job_id = books.job()
+    for charge, looks in (("free", 0), ("failed", 1), ("counts", 1), ("failed", 2)):
+        claim = books.claim(job_id) if looks or charge != "free" else books.sending(job_id)
+        books.release(claim, Status.SENDING, charge=charge)  # type: ignore[arg-type]
+        assert books.record(job_id).looks == looks
+        books.tick()
+
+
+def test_failures_of_the_moment_are_counted_apart_from_attempts(books: Books) -> None:
+    job_id = books.job()
+    books.release(books.claim(job_id), Status.QUEUED)
+    books.release(books.claim(job_id), Status.WAITING, after_ms=SECOND)
+    record = books.record(job_id)
+    assert (record.attempts, record.strikes) == (2, 1)
+
+
+def test_a_job_on_which_workers_die_does_not_go_round_for_ever(books: Books) -> None:
+    job_id = books.job(callback="crm")
+    books.store.hset(f"hg:job:{job_id}", "attempts", 50)
+    assert books.try_claim(job_id, "worker") is None
+    record = books.record(job_id)
+    assert (record.status, (record.error or {})["code"]) == (Status.FAILED, "attempts_exhausted")
+    assert len(books.owed(job_id)) == 1
+
+
 def test_an_attempt_that_was_not_the_jobs_doing_is_not_charged(books: Books) -> None:
     job_id = books.job()
-    books.release(books.claim(job_id), Status.QUEUED, counts=False)
+    books.release(books.claim(job_id), Status.QUEUED, charge="free")
     assert books.record(job_id).attempts == 0
     books.release(books.claim(job_id), Status.QUEUED)
     assert books.record(job_id).attempts == 1

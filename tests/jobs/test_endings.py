@@ -11,7 +11,7 @@ import pytest
 from service.jobs.claims import AccountEffect
 from service.jobs.model import FINAL, Failure, Status
 from tests.support.audit import audit
-from tests.support.ledgers import DAY, HOUR, SECOND, TIMES, Books, draft
+from tests.support.ledgers import DAY, HOUR, SECOND, TIMES, Books, Event, draft
 from tests.support.stages import job_in
 
 
@@ -147,9 +147,10 @@ def test_a_retry_opens_the_next_run_of_the_same_job(books: Books) -> None:
     assert (record.error, record.finished_ms) == (None, 0)
     assert books.wakeups() == [job_id]
 
+    assert books.run(books.ledger.cancel(job_id, "api:ann")) == "late", "it may have been sent"
     claim = books.claim(job_id)
     assert claim.look_first, "an uncertain write is looked for before anything is sent"
-    assert books.intend(claim) == "ok"
+    assert books.intend(claim) == "lost"
     books.finish(claim)
     first, second = books.owed(job_id)
     assert (first["type"], second["type"]) == ("job.uncertain", "job.succeeded")
@@ -166,6 +167,13 @@ def test_a_retried_job_is_not_forgotten_by_the_end_of_its_first_run(books: Books
     books.run(books.ledger.forget())
 
     assert books.claim(job_id).text == "Thank you!"
+
+
+def test_a_job_that_was_born_failed_has_nothing_to_retry(books: Books) -> None:
+    born = draft(to=None, text="", failure=Failure("invalid_recipient", "to: no handle"))
+    job_id = books.accept(Event("evt_1"), born).jobs[0]
+    assert books.run(books.ledger.retry(job_id, "api:ann")) == "empty"
+    assert books.record(job_id).status is Status.FAILED
 
 
 def test_a_retry_without_the_text_is_refused(books: Books) -> None:

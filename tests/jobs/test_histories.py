@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from service.jobs.claims import NO_EFFECT, AccountEffect, Claim
+from service.jobs.claims import NO_EFFECT, AccountEffect, Charge, Claim
 from service.jobs.model import FINAL, TRANSITIONS, Failure, JobDraft, Status
 from service.outbound.deliveries import DeliveryClaim
 from tests.support.audit import audit, illegal_steps
@@ -148,8 +148,8 @@ class History:
         held, before = self._holds(claim), self.books.status(claim.id)
         to, effect = self.dice.choice(PARKINGS), self.dice.choice(EFFECTS)
         delay = 0 if effect.hold else self.dice.choice(SPANS)
-        counts = self.dice.random() < 0.5
-        reply = self.books.release(claim, to, after_ms=delay, counts=counts, effect=effect)
+        charge: Charge = self.dice.choice(("counts", "failed", "free"))
+        reply = self.books.release(claim, to, after_ms=delay, charge=charge, effect=effect)
         if not held or (to is Status.SENDING and before is not Status.SENDING):
             assert (reply, self.books.status(claim.id)) == ("lost", before)
         elif reply == "ended":

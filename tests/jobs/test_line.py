@@ -104,7 +104,7 @@ def test_a_write_in_doubt_lets_others_go_first_and_lines_up_for_its_look_up(book
     doubtful = books.sending(books.job())
     waiter = books.job()
     assert books.try_claim(waiter) is None
-    books.release(doubtful, Status.SENDING, after_ms=5 * SECOND, counts=False)
+    books.release(doubtful, Status.SENDING, after_ms=5 * SECOND, charge="free")
     other = books.claim(waiter)
     books.wakeups()
 
@@ -176,7 +176,7 @@ def test_a_cooldown_of_one_kind_leaves_the_other_free(books: Books) -> None:
         assert books.try_claim(job_id) is None
     books.wakeups()
 
-    books.release(claim, Status.WAITING, after_ms=HOUR, counts=False, effect=COOL_DM)
+    books.release(claim, Status.WAITING, after_ms=HOUR, charge="free", effect=COOL_DM)
     assert _work_off(books) == [comment]
 
     waiting = books.record(other)
@@ -231,7 +231,7 @@ def test_a_hold_stops_the_whole_line_and_nothing_is_lost(books: Books) -> None:
     for job_id in jobs[1:]:
         assert books.try_claim(job_id) is None
 
-    books.release(claim, Status.HELD, counts=False, effect=HOLD)
+    books.release(claim, Status.HELD, charge="free", effect=HOLD)
     assert _work_off(books) == []
     later = books.job()
     assert _work_off(books) == []
@@ -244,7 +244,7 @@ def test_a_hold_stops_the_whole_line_and_nothing_is_lost(books: Books) -> None:
 
 def test_a_look_up_waits_while_nobody_may_use_the_account(books: Books) -> None:
     doubtful = books.sending(books.job())
-    books.release(doubtful, Status.SENDING, after_ms=SECOND, counts=False, effect=HOLD)
+    books.release(doubtful, Status.SENDING, after_ms=SECOND, charge="free", effect=HOLD)
     books.pass_time(SECOND)
 
     for _ in range(3):
@@ -260,7 +260,7 @@ def test_a_look_up_waits_while_nobody_may_use_the_account(books: Books) -> None:
 
 def test_a_look_up_behind_a_shut_door_does_not_keep_its_place_in_line(books: Books) -> None:
     doubtful = books.sending(books.job())
-    books.release(doubtful, Status.SENDING, counts=False)
+    books.release(doubtful, Status.SENDING, charge="free")
     comment = books.claim(books.job(kind="comment", post="Cx"))
     assert books.try_claim(doubtful.id) is None, "it stands in line"
     until = str(comment.job.created_ms + HOUR)

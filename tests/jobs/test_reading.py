@@ -136,7 +136,7 @@ def test_a_held_job_tells_who_is_waited_for(books: Books) -> None:
 def test_the_timeline_keeps_the_last_two_hundred_changes(books: Books) -> None:
     job_id = books.job()
     for _ in range(110):
-        books.release(books.claim(job_id), Status.QUEUED, counts=False)
+        books.release(books.claim(job_id), Status.QUEUED, charge="free")
 
     path = books.path(job_id)
     assert len(path) == 200

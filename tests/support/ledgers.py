@@ -12,8 +12,16 @@ from typing import Any, TypeVar
 import redis
 
 from service.accounts.doors import Doors
-from service.jobs.claims import NO_EFFECT, AccountEffect, Claim, Claims, IntentReply, ReleaseReply
-from service.jobs.ledger import UNENDED_INDEXES, Acceptance, EventStatus, Identified, Ledger
+from service.jobs.claims import (
+    NO_EFFECT,
+    AccountEffect,
+    Charge,
+    Claim,
+    Claims,
+    IntentReply,
+    ReleaseReply,
+)
+from service.jobs.ledger import UNENDED, Acceptance, EventStatus, Identified, Ledger
 from service.jobs.model import Failure, JobDraft, Status
 from service.jobs.reading import Reader
 from service.jobs.records import JobRecord
@@ -162,12 +170,12 @@ class Books:
         to: Any,
         *,
         after_ms: int = 0,
-        counts: bool = True,
+        charge: Charge = "counts",
         effect: AccountEffect = NO_EFFECT,
     ) -> ReleaseReply:
         """Give a claimed job back."""
         step = self.claims.release(
-            claim, to, "reason", after_ms=after_ms, counts=counts, effect=effect
+            claim, to, "reason", after_ms=after_ms, charge=charge, effect=effect
         )
         return self.run(step)
 
@@ -180,9 +188,9 @@ class Books:
     def sweep(self) -> int:
         """Look at one page of all unended work, in one round trip; how much was stranded."""
         with self.store.pipeline(transaction=False) as pipe:
-            for index in UNENDED_INDEXES:
-                self._sweep(args=[index, 0, 500], client=pipe)
-            return sum(int(found) for _, found in pipe.execute())
+            for kind, status in UNENDED:
+                self._sweep(args=[kind, status, 0, 500, "repair"], client=pipe)
+            return sum(len(found) // 2 for _, found in pipe.execute())
 
     def pass_time(self, ms: int) -> None:
         """Let time go by with every process asleep."""

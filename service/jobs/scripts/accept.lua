@@ -8,12 +8,12 @@ local now = clock()
 
 local function known(name) return load_hash('hg:event:' .. envelope.source .. ':' .. name) end
 
-local function store(name, status, jobs)
+local function store(name, status, jobs, notes)
   local member = envelope.source .. ':' .. name
   local key = 'hg:event:' .. member
   local seq = now_seq()
   redis.call('HSET', key, 'v', VERSION, 'id', name, 'source', envelope.source, 'seq', seq,
-    'type', envelope.type, 'status', status, 'received', digits(now), 'notes', envelope.notes,
+    'type', envelope.type, 'status', status, 'received', digits(now), 'notes', notes,
     'fingerprint', envelope.fingerprint, 'livemode', envelope.livemode, 'jobs', jobs)
   redis.call('SET', 'hg:eventbody:' .. member, ARGV[2], 'PX', CONF.keep_bodies)
   redis.call('ZADD', 'hg:events', seq, member)
@@ -32,7 +32,7 @@ end
 local earlier = known(envelope.id)
 if earlier and earlier.fingerprint ~= envelope.fingerprint then
   earlier = known(envelope.conflicting_id)
-  if not earlier then store(envelope.conflicting_id, 'conflict', '[]') end
+  if not earlier then store(envelope.conflicting_id, 'conflict', '[]', '[]') end
   return {'conflict', envelope.conflicting_id, '[]'}
 end
 if earlier then
@@ -42,5 +42,5 @@ end
 local ids = {}
 for i, entry in ipairs(envelope.jobs) do ids[i] = create_job(entry, entry.source, now) end
 local jobs = #ids > 0 and cjson.encode(ids) or '[]'
-store(envelope.id, envelope.status, jobs)
+store(envelope.id, envelope.status, jobs, envelope.notes)
 return {'accepted', envelope.id, jobs}

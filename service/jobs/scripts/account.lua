@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Opens or closes an account for a person.
--- ARGV   1 account  2 'pause', 'resume', or 'go_on' with a resume  3 reason (pause)
+-- ARGV   1 account  2 'pause', 'resume', or 'go_on' with a resume  3 a person's note (pause)
 --        4 the most jobs of each kind of wait to let go in one call
 -- Reply  how many jobs were let go
 -- Keeps  a resumed account has neither hold nor cooldown, and what these kept is queued in order;
@@ -8,12 +8,12 @@
 local key, now = 'hg:acct:' .. ARGV[1], clock()
 redis.call('SADD', 'hg:accts', ARGV[1])
 if ARGV[2] == 'pause' then
-  redis.call('HSET', key, 'hold', ARGV[3], 'hold_since', digits(now))
+  redis.call('HSET', key, 'hold', 'paused', 'hold_note', ARGV[3], 'hold_since', digits(now))
   return 0
 end
 if ARGV[2] == 'resume' then
   for _, name in ipairs(redis.call('HKEYS', key)) do
-    if name == 'hold' or name == 'hold_since' or string.sub(name, 1, 4) == 'cool' then
+    if string.sub(name, 1, 4) == 'hold' or string.sub(name, 1, 4) == 'cool' then
       redis.call('HDEL', key, name)
     end
   end

@@ -83,6 +83,12 @@ if job.status == 'scheduled' then
 end
 if job.status ~= 'queued' then redis.call('ZREM', 'hg:wakes', id) return none end
 if expired(job, now) then expire(job, now, 'claim') return none end
+if tonumber(job.attempts) >= MOST_ATTEMPTS then
+  finalize(job, 'failed', now, 'claim', 'begun too often', nil,
+    '{"code":"attempts_exhausted","message":"The job was begun ' .. MOST_ATTEMPTS ..
+    ' times without an end: look into the worker\'s log.","retryable":true}')
+  return none
+end
 local to, why, at = closed_door()
 if to == 'held' then
   hold(job, why, now, 'claim')
@@ -98,4 +104,7 @@ if not take_turn() then return none end
 lease()
 set(job, {started = tonumber(job.started) > 0 and job.started or now, attempts = job.attempts + 1})
 move(job, 'running', now, owner, '')
-return grant('run')
+if tonumber(job.intent_at) == 0 then return grant('run') end
+-- A write of an earlier run may have happened.
+move(job, 'sending', now, owner, 'look-up')
+return grant('lookup')

@@ -9,5 +9,7 @@ if not job or job.owner ~= ARGV[2] or job.fence ~= ARGV[3] or not FINAL[ARGV[4]]
     not allowed(job, ARGV[4]) then
   return 'lost'
 end
+-- A write that failed for certain leaves nothing to look for; one that is uncertain does.
+if job.status == 'sending' and ARGV[4] == 'failed' then set(job, {intent_at = 0}) end
 finalize(job, ARGV[4], clock(), ARGV[2], ARGV[7], ARGV[5], ARGV[6])
 return 'ok'

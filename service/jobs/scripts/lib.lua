@@ -16,7 +16,7 @@
 --   hg:leases                    zset ms -> id: when a claim lapses
 --   hg:expiry                    zset ms -> job id: when a job is no longer worth doing
 --   hg:retention                 zset ms -> id or source:id: when to forget it
---   hg:acct:{a}                  hash: hold, hold_since, cool:{kind}, cool_why:{kind}
+--   hg:acct:{a}                  hash: hold, hold_note, hold_since, cool:{kind}, cool_why:{kind}
 --   hg:acct:{a}:turn             the job whose turn it is; hg:turns zset ms -> account
 --   hg:acct:{a}:line             zset (priority, seq) -> job waiting for its turn
 --   hg:acct:{a}:held             zset seq -> job held until somebody resumes the account
@@ -30,6 +30,8 @@ local VERSION = '1'
 local TIMELINE_LIMIT = 200
 local ATTEMPT_LOG_LIMIT = 100
 local PAYLOAD_LIMIT = 20480
+-- A job on which workers die does not go round for ever.
+local MOST_ATTEMPTS = 50
 
 local FINAL = {succeeded = true, failed = true, canceled = true, expired = true, uncertain = true}
 
@@ -274,7 +276,7 @@ local function create_job(entry, source, now)
     source = source, prio = job.prio, to = entry.to, post = entry.post, created = now,
     run_at = run_at, expires = expires, started = 0, finished = 0, fence = 0, owner = '', lease = 0,
     wait_reason = '', wait_until = 0, result = '', error = '', cancel = '', intent_at = 0,
-    misses = 0, pk = ''})
+    misses = 0, looks = 0, strikes = 0, pk = ''})
   redis.call('SET', 'hg:jobtext:' .. job.id, entry.text)
   redis.call('ZADD', 'hg:jobs', job.seq, job.id)
   redis.call('ZADD', 'hg:jobs:status:' .. job.status, job.seq, job.id)

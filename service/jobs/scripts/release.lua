@@ -2,8 +2,8 @@
 -- Gives a claimed job back unfinished.
 -- ARGV   1 job id  2 owner  3 fence  4 to: queued | waiting | held | sending  5 reason
 --        6 ms from now when to ring again (0: at once for queued, never for held)
---        7 'counts' when this was an attempt (to sending: a look-up that found nothing), 'free'
---        when it was not the job's doing
+--        7 'counts' when this was an attempt (to sending: a look-up that found nothing), 'failed'
+--        when a look-up could not be made, 'free' when it was not the job's doing
 --        8 effects on the account (JSON: {hold} or {cool, kind, ms})
 -- Reply  ok | lost | ended (it was canceled or expired meanwhile)
 -- Keeps  out of `sending` only when the write is known not to have happened (the caller's word);
@@ -27,7 +27,8 @@ local effects = cjson.decode(ARGV[8])
 
 local function affect_account()
   local key = account_key(job)
-  if effects.hold then redis.call('HSET', key, 'hold', effects.hold, 'hold_since', digits(now)) end
+  if effects.hold then redis.call('HSET', key, 'hold', effects.hold, 'hold_note', '', 'hold_since',
+    digits(now)) end
   if effects.cool then
     local field, till = 'cool:' .. effects.kind, now + effects.ms
     if till > tonumber(redis.call('HGET', key, field) or 0) then
@@ -39,7 +40,7 @@ end
 
 local function park()
   unlist(job)
-  set(job, {owner = '', lease = 0, looks = (job.looks or 0) + 1,
+  set(job, {owner = '', lease = 0, looks = (job.looks or 0) + (ARGV[7] == 'failed' and 1 or 0),
     misses = job.misses + (ARGV[7] == 'counts' and 1 or 0)})
   redis.call('ZADD', 'hg:due', now + delay, job.id)
   note(job, now, 'sending', ARGV[2], reason)
@@ -53,6 +54,7 @@ if to == 'sending' then
   return 'ok'
 end
 if job.status == 'sending' then set(job, {intent_at = 0}) end
+if to == 'waiting' and ARGV[7] == 'counts' then set(job, {strikes = (job.strikes or 0) + 1}) end
 if job.cancel ~= '' and job.status == 'running' then
   finalize(job, 'canceled', now, job.cancel, 'asked to')
   return 'ended'

@@ -1,16 +1,18 @@
 -- Opens the next run of a failed or uncertain job.
 -- ARGV   1 job id  2 who asks
--- Reply  ok | refused (neither failed nor uncertain) | gone (its text is no longer kept) | none
+-- Reply  ok | refused (neither failed nor uncertain) | empty (born failed: it has no recipient)
+--        | gone (its text is no longer kept) | none
 -- Keeps  the same job and the same write token: an uncertain job is looked up before it writes.
 local job = load_job(ARGV[1])
 local now = clock()
 if not job then return 'none' end
 if not (job.status == 'failed' or job.status == 'uncertain') then return 'refused' end
+if job.to == '' and job.post == '' then return 'empty' end
 local text = 'hg:jobtext:' .. job.id
 if redis.call('EXISTS', text) == 0 then return 'gone' end
 redis.call('PERSIST', text)
 redis.call('ZREM', 'hg:retention', job.id)
-set(job, {run = job.run + 1, attempts = 0, misses = 0, looks = 0, started = 0, finished = 0, result = '',
+set(job, {run = job.run + 1, attempts = 0, misses = 0, looks = 0, strikes = 0, started = 0, finished = 0, result = '',
   error = '', cancel = '', expires = 0})
 requeue(job, now, ARGV[2], 'retry')
 return 'ok'

@@ -1,15 +1,19 @@
 #!lua flags=allow-oom
--- The stranded-work sweep: looks through one page of unended work for what no index leads to.
--- ARGV   1 index of unended work (hg:jobs:status:{s} or hg:dlvs:status:{s})  2 cursor (seq, exclusive)
---        3 page size
--- Reply  {next cursor or '', how many were rung again}
--- Keeps  what ends elsewhere is left alone: only work that neither a claim, a due time, a wake-up,
---        a line, a turn nor a held list would ever wake is rung.
-local now, rung, last = clock(), 0, ''
+-- Looks through one page of unended work for what is not as it must be, and mends it if asked to.
+-- ARGV   1 kind of index: hg:jobs:status: or hg:dlvs:status:  2 the status
+--        3 cursor (seq, exclusive)  4 page size  5 'repair' or 'report'
+-- Reply  {next cursor or '', {id, problem, id, problem ...}}; problem: unreachable | no record |
+--        another status
+-- Keeps  only work that neither a claim, a due time, a wake-up, a line, a turn nor a held list
+--        would ever wake is woken; what ends elsewhere is left alone.
+local now, repair = clock(), ARGV[5] == 'repair'
+local index = ARGV[1] .. ARGV[2]
+local deliveries = ARGV[1] == 'hg:dlvs:status:'
+local found, last = {}, ''
 
 local function listed(id, account)
-  for _, index in ipairs({'hg:due', 'hg:wakes', 'hg:leases'}) do
-    if redis.call('ZSCORE', index, id) then return true end
+  for _, alarm in ipairs({'hg:due', 'hg:wakes', 'hg:leases'}) do
+    if redis.call('ZSCORE', alarm, id) then return true end
   end
   if not account then return false end
   local key = 'hg:acct:' .. account
@@ -18,27 +22,38 @@ local function listed(id, account)
   return redis.call('ZSCORE', 'hg:turns', account) ~= false
 end
 
-local function rescue(id)
-  if string.sub(id, 1, 4) == 'dlv_' then
-    if listed(id) then return end
-    redis.call('ZADD', 'hg:due', now, id)
+local function wake(id)
+  local job = not deliveries and load_job(id)
+  if job then note(job, now, job.status, 'sweep', 'nothing led to it') end
+  if job and job.status == 'queued' then
+    ring(id, job.kind, now)
   else
-    local job = load_job(id)
-    if not job or FINAL[job.status] or listed(id, job.account) then return end
-    note(job, now, job.status, 'sweep', 'nothing led to it')
-    if job.status == 'queued' then
-      ring(id, job.kind, now)
-    else
-      redis.call('ZADD', job.status == 'running' and 'hg:leases' or 'hg:due', now, id)
-    end
+    redis.call('ZADD', ARGV[2] == 'running' and 'hg:leases' or 'hg:due', now, id)
   end
-  rung = rung + 1
 end
 
-local page = redis.call('ZRANGEBYSCORE', ARGV[1], '(' .. ARGV[2], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[3])
-for i = 1, #page, 2 do
-  rescue(page[i])
-  last = page[i + 1]
+local function look(id)
+  local key = (deliveries and 'hg:dlv:' or 'hg:job:') .. id
+  local status, account, seq = unpack(redis.call('HMGET', key, 'status', 'account', 'seq'))
+  if not status then return 'no record' end
+  if status ~= ARGV[2] then
+    if repair then redis.call('ZADD', ARGV[1] .. status, seq, id) end
+    return 'another status'
+  end
+  if listed(id, account) then return nil end
+  if repair then wake(id) end
+  return 'unreachable'
 end
-if #page < 2 * tonumber(ARGV[3]) then last = '' end
-return {last, rung}
+
+local page = redis.call('ZRANGEBYSCORE', index, '(' .. ARGV[3], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[4])
+for i = 1, #page, 2 do
+  local problem = look(page[i])
+  last = page[i + 1]
+  if problem then
+    found[#found + 1] = page[i]
+    found[#found + 1] = problem
+    if repair and problem ~= 'unreachable' then redis.call('ZREM', index, page[i]) end
+  end
+end
+if #page < 2 * tonumber(ARGV[4]) then last = '' end
+return {last, found}

@@ -1,0 +1,91 @@
+"""`heliograph doctor`: is the store set up for what is promised, and is every job on its way?
+
+    heliograph doctor [--repair]
+
+Reads the same environment as the processes and may run beside them. `--repair` wakes what nothing
+would ever wake and corrects indexes; it never changes how a job ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Iterator, Mapping
+from typing import Any, Final, cast
+
+import redis.asyncio as aredis
+
+from service.jobs.ledger import Ledger
+from service.jobs.scripts import Times
+from service.settings import SettingsError, load_settings
+from service.store import Unavailable, async_client
+
+OK, FOUND_PROBLEMS, USAGE = 0, 1, 2
+_MOST_SHOWN: Final = 20
+
+
+def run(*, repair: bool) -> int:
+    """Run the command.
+
+    Parameters:
+      repair: Mend what is found in the ledger.
+
+    Returns:
+      0 when all is well (or was mended), 1 when something is not, 2 for unusable settings.
+    """
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        print(f"cannot look: {error}", file=sys.stderr)
+        return USAGE
+    try:
+        return asyncio.run(_examine(settings.redis_url, Times.of(settings), repair))
+    except Unavailable as error:
+        print(f"Redis does not answer: {type(error).__name__}", file=sys.stderr)
+        return FOUND_PROBLEMS
+
+
+async def _examine(url: str, times: Times, repair: bool) -> int:
+    client = async_client(url, max_connections=2)
+    try:
+        complaints = list(_complaints(await _store_facts(client)))
+        findings = await Ledger(client, times).sweep(repair=repair)
+    finally:
+        await client.aclose()
+    for complaint in complaints:
+        print(f"store: {complaint}")
+    for finding in findings[:_MOST_SHOWN]:
+        print(f"ledger: {finding.id}: {finding.problem}{' (mended)' if repair else ''}")
+    if len(findings) > _MOST_SHOWN:
+        print(f"ledger: ... and {len(findings) - _MOST_SHOWN} more")
+    if not complaints and not findings:
+        print("ok: the store keeps what is promised, and every job is on its way")
+    return FOUND_PROBLEMS if complaints or (findings and not repair) else OK
+
+
+async def _store_facts(client: aredis.Redis) -> Mapping[str, str]:
+    """What INFO says, and what CONFIG says where the provider lets us ask."""
+    facts = {name: str(value) for name, value in (await client.info()).items()}
+    try:
+        reply = await cast("Awaitable[Any]", client.config_get("appendfsync"))
+        facts["appendfsync"] = str(reply.get("appendfsync", ""))
+    except aredis.ResponseError:
+        facts["appendfsync"] = "unknown"
+    return facts
+
+
+def _complaints(facts: Mapping[str, str]) -> Iterator[str]:
+    if int(facts.get("redis_version", "0").partition(".")[0]) < 7:
+        yield f"Redis {facts.get('redis_version')} is too old: 7.0 or Valkey is needed"
+    policy = facts.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        yield f"maxmemory-policy is {policy}: set noeviction, or jobs vanish when memory is short"
+    if facts.get("role") != "master":
+        yield "this is a replica: REDIS_URL must name the primary"
+    if facts.get("aof_enabled") != "1":
+        yield "appendonly is off: a crash of Redis loses what was acknowledged"
+    elif facts["appendfsync"] not in ("always", "unknown"):
+        yield (
+            f"appendfsync is {facts['appendfsync']}: a crash of Redis may lose the last second of"
+            " what was acknowledged (always keeps it)"
+        )
