@@ -19,6 +19,9 @@ from deploy.local.sender import event, send
 from deploy.local.stack import Stack
 from deploy.local.waiting import until
 from tests.chaos.traps import VARIABLE
+from tests.support.audit import audit
+from tests.support.ledgers import TIMES as TIMES_OF_BOOKS
+from tests.support.ledgers import opened_books
 
 #: Short leases, so that a run says within minutes what production would show within hours.
 TIMES: Final = {"LEASE_SECONDS": "2", "SETTLE_SECONDS": "1"}
@@ -131,7 +134,12 @@ class Arena:
         broken += [f"two calls at once: {pair}" for pair in standin.overlaps()]
         if len(standin.devices()) != 1:
             broken.append(f"{len(standin.devices())} devices")
-        return broken
+        return [*broken, *self._ledger_defects()]
+
+    def _ledger_defects(self) -> list[str]:
+        """What is not as it must be in the ledger, once nothing moves any more."""
+        with opened_books(self.stack.redis_url, TIMES_OF_BOOKS) as books:
+            return audit(books)
 
     def _supervise(self) -> None:
         while not self._calm.wait(0.05):
