@@ -211,6 +211,7 @@ def test_a_large_body_is_refused_whatever_it_says(door: Door) -> None:
 def test_metadata_comes_back_as_it_went_in(door: Door, metadata: dict[str, Any]) -> None:
     made = door.api.post("/jobs", json={**DM, "metadata": metadata})
     assert made.status_code == 202
-    # Not `.json()`: importing aiograpi anywhere in this process replaces it by one without big ints.
+    # Not `.json()`: importing aiograpi in this process replaces it by one without big integers.
     assert json.loads(made.content)["metadata"] == metadata
-    assert door.api.get("/jobs").json()["items"][0]["metadata"] == metadata
+    listed = door.api.get("/jobs")
+    assert json.loads(listed.content)["items"][0]["metadata"] == metadata
