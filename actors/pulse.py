@@ -81,6 +81,7 @@ class Pulse(threading.Thread):
         self._holds: dict[str, Hold] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
+        self._away = False
 
     @contextmanager
     def keep(self, work_id: str, owner: str, fence: int, claimed_at: float) -> Iterator[Hold]:
@@ -111,8 +112,9 @@ class Pulse(threading.Thread):
             try:
                 while self._beat() and not self._stopped.is_set():
                     pass
+                self._say_away(None)
             except Unavailable as error:
-                _log.warning("pulse: redis does not answer", cause=type(error).__name__)
+                self._say_away(error)
             except Exception as error:  # noqa: BLE001 - without a pulse nothing is alive
                 _log.error("pulse failed", exc_info=error)
             self._abandon_overdue()
@@ -123,6 +125,14 @@ class Pulse(threading.Thread):
         if self.is_alive():
             self.join()
         self._client.close()
+
+    def _say_away(self, error: Exception | None) -> None:
+        """Say once that Redis is gone, and once that it is back."""
+        if error is not None and not self._away:
+            _log.warning("pulse: redis does not answer", cause=type(error).__name__)
+        elif error is None and self._away:
+            _log.info("pulse: redis answers again")
+        self._away = error is not None
 
     def _beat(self) -> bool:
         """Beat once; tell whether there is more to do at once."""

@@ -5,34 +5,14 @@ from __future__ import annotations
 import os
 
 import dramatiq
-from dramatiq import Broker, Worker
-from dramatiq.brokers.redis import RedisBroker
-from dramatiq.middleware import Middleware
+from dramatiq import Broker
 
 from actors.broker import declare_actors, make_broker
 from actors.dispatch import CoroutineDispatch
 from actors.loop import LoopThread
 from actors.runtime import Duties, Resources
 from actors.stopping import StopOnce
-from service.store import wait_for_redis
 from service.web import boot
-
-
-class Patience(Middleware):
-    """Waits for Redis before the worker boots.
-
-    Parameters:
-      stop: Whether to give up, since the process is to end.
-    """
-
-    def __init__(self, stop: StopOnce) -> None:
-        self._stop = stop
-
-    def before_worker_boot(self, broker: Broker, _worker: Worker) -> None:
-        """Wait; end the process when it is told to stop meanwhile."""
-        assert isinstance(broker, RedisBroker)  # noqa: S101 - the one it is made for
-        if not wait_for_redis(broker.client, self._stop.stopping):
-            raise SystemExit(0)
 
 
 def make_worker_broker() -> Broker:
@@ -49,7 +29,7 @@ def make_worker_broker() -> Broker:
     loop, stop = LoopThread(), StopOnce()
     resources = Resources(duties, loop)
     dispatch = CoroutineDispatch(loop, settings.worker_concurrency)
-    worker_broker = make_broker(settings, [stop, Patience(stop), dispatch, resources])
+    worker_broker = make_broker(settings, [stop, dispatch, resources], stop.stopping)
     declare_actors(worker_broker, lambda: resources.runtime)
     return worker_broker
 

@@ -30,6 +30,8 @@ COMMANDS: Final = {
     "worker": "dramatiq tests.chaos.worker --processes 1 --skip-logging",
 }
 WORKERS: Final = ("worker-1", "worker-2")
+#: The first, and one more where a kill cut it short.
+MOST_LOGINS: Final = 2
 
 
 class Arena:
@@ -108,8 +110,8 @@ class Arena:
         try:
             until(over, seconds, "the end of every job and its callback")
         except TimeoutError:
-            shown = [self.job(job_id) for job_id in sorted(waiting)[:3]]
-            raise AssertionError(f"{len(waiting)} jobs were lost: {shown}") from None
+            shown = "\n".join(map(self._story, sorted(waiting)[:3]))
+            raise AssertionError(f"{len(waiting)} jobs did not end:\n{shown}") from None
 
     def promises_broken(self, paid: dict[str, str]) -> list[str]:
         """What the stand-in's and the receiver's own logs say against us.
@@ -134,7 +136,16 @@ class Arena:
         broken += [f"two calls at once: {pair}" for pair in standin.overlaps()]
         if len(standin.devices()) != 1:
             broken.append(f"{len(standin.devices())} devices")
+        logins = [each for each in standin.logins() if each["outcome"] == "ok"]
+        if len(logins) > MOST_LOGINS:
+            broken.append(f"{len(logins)} logins")
         return [*broken, *self._ledger_defects()]
+
+    def _story(self, job_id: str) -> str:
+        """A job and its timeline, for whoever has to find out."""
+        with opened_books(self.stack.redis_url, TIMES_OF_BOOKS) as books:
+            lines = books.run(books.reader.timeline(job_id))
+        return "\n".join([str(self.job(job_id)), *(f"  {line}" for line in lines)])
 
     def _ledger_defects(self) -> list[str]:
         """What is not as it must be in the ledger, once nothing moves any more."""

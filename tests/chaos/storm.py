@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+import redis
+
 from tests.chaos.arena import WORKERS, Arena, paid_event
 from tests.chaos.traps import WEB_STEPS, WORKER_STEPS, set_trap
 
@@ -75,7 +77,7 @@ class Storm:
             self._cut,
         ]
         if self.store:
-            kinds.append(self._kill_store)
+            kinds += [self._kill_store, self._cut_store]
         while not self._over.wait(self._dice.uniform(0.1, 0.9)):
             self.strikes.append(self._dice.choice(kinds)())
 
@@ -122,6 +124,11 @@ class Storm:
 
     def _cut(self) -> str:
         return f"cut {self.arena.stack.standin.cut_connections()} connections"
+
+    def _cut_store(self) -> str:
+        with redis.Redis.from_url(self.arena.stack.redis_url) as client:
+            cut = client.client_kill_filter(_type="normal", skipme=True)
+        return f"cut {cut} connections to the store"
 
     def _kill_store(self) -> str:
         seconds = self._dice.uniform(0, 1.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from datetime import datetime, timedelta
 
 import pytest
@@ -77,6 +78,25 @@ def test_a_worker_told_to_stop_many_times_finishes_its_work_first(journey: Journ
     # Then it ends well and in time, and the job with it
     assert worker.wait(25) == 0
     assert journey.job(job_id)["status"] == "succeeded"
+    assert len(journey.dms(journey.name)) == 1
+
+
+def test_a_write_that_hangs_while_its_worker_stops_is_handed_back_and_found(
+    journey: Journey,
+) -> None:
+    # Given a DM that is stored and whose answer hangs for longer than a stop may take
+    journey.stack.standin.fault("broadcast_*", delay_after_effect_seconds=40)
+    job_id = journey.order()
+    until(lambda: journey.dms(journey.name), 20, "the DM")
+    # When its worker is told to stop
+    worker = journey.stack.processes["worker"]
+    began = time.monotonic()
+    worker.signal(signal.SIGTERM)
+    # Then it ends in time, and another finds the DM
+    assert worker.wait(25) == 0
+    assert time.monotonic() - began < 25
+    journey.stack.start("worker")
+    assert journey.ended(job_id, 40)["status"] == "succeeded"
     assert len(journey.dms(journey.name)) == 1
 
 

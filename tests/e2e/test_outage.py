@@ -1,0 +1,107 @@
+"""Redis goes away and comes back: the processes stay, and go on by themselves."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.sender import event, send
+from deploy.local.stack import Stack
+from deploy.local.waiting import until
+
+#: What all processes together may say about an outage of some seconds.
+MOST_LINES = 40
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """A stack whose store is ours to kill."""
+    with Stack(tmp_path, environ={"LEASE_SECONDS": "2", "SETTLE_SECONDS": "1"}) as running:
+        yield running
+
+
+def test_processes_outlive_an_outage_and_what_was_acknowledged_is_done_after_it(
+    stack: Stack,
+) -> None:
+    hook = f"{stack.url}/webhooks/stripe"
+    # Given a DM under way, one that is due later, and a store that is killed
+    stack.standin.fault("broadcast_*", delay_seconds=2)
+    first = _paid("first")
+    assert send(hook, stack.webhook_secret, first).status == 202
+    until(lambda: stack.standin.log(call="broadcast_text"), 20, "the write")
+    pids = {name: process.pid for name, process in stack.processes.items()}
+    said = _lines(stack)
+    stack.store.kill()
+    # When it is away for longer than a lease, the door says so
+    refused = send(hook, stack.webhook_secret, _paid("second"))
+    assert refused.status == 503
+    assert refused.body["error"]["code"] == "store_unavailable"
+    until(lambda: len(stack.standin.dms()) == 1, 20, "the DM")
+    with urllib.request.urlopen(f"{stack.url}/healthz", timeout=5) as alive:
+        assert alive.status == 200
+    _outage_lasts(stack, beats=6)
+    stack.store.start()
+    # Then everything goes on: the same processes, one DM each, a callback each, few words
+    until(lambda: send(hook, stack.webhook_secret, _paid("second")).status < 300, 20)
+    until(lambda: len(_told(stack)) == 2, 40, "two callbacks")
+    assert {name: process.pid for name, process in stack.processes.items()} == pids
+    assert all(process.returncode is None for process in stack.processes.values())
+    assert len(stack.standin.dms()) == 2
+    assert _lines(stack) - said < MOST_LINES
+
+
+def test_processes_that_start_before_redis_wait_for_it_quietly(stack: Stack) -> None:
+    # Given everything but the store
+    for process in stack.processes.values():
+        assert process.stop() in (0, -15, 143)
+    stack.store.kill()
+    for name in ("web", "worker", "scheduler"):
+        stack.start(name)
+    until(lambda: "waiting for redis" in _log(stack, "worker"), 20, "the worker's word")
+    until(lambda: "waiting for redis" in _log(stack, "scheduler"), 20, "the scheduler's")
+    # When the store comes
+    stack.store.start()
+    # Then they work, having said so once
+    until(stack.ready)
+    hook = f"{stack.url}/webhooks/stripe"
+    assert send(hook, stack.webhook_secret, _paid("early")).status == 202
+    until(lambda: len(_told(stack)) == 1, 40, "the callback")
+    assert _log(stack, "worker").count("waiting for redis") == 1
+
+
+def test_a_worker_that_waits_for_redis_can_be_stopped(stack: Stack) -> None:
+    stack.processes["worker"].stop()
+    stack.store.kill()
+    worker = stack.start("worker", "worker-early")
+    until(lambda: "waiting for redis" in _log(stack, "worker-early"), 20)
+    assert worker.stop(20) == 0
+
+
+def _paid(name: str) -> dict[str, object]:
+    document = event("checkout.session.completed", id=f"evt_{name}")
+    document["data"]["object"]["payment_intent"] = f"pi_{name}"
+    return document
+
+
+def _told(stack: Stack) -> set[str]:
+    return {each["event"]["data"]["job_id"] for each in stack.receiver.received()}
+
+
+def _log(stack: Stack, label: str) -> str:
+    return (stack.directory / f"{label}.log").read_text()
+
+
+def _lines(stack: Stack) -> int:
+    return sum(len(log.read_text().splitlines()) for log in stack.directory.glob("*.log"))
+
+
+def _outage_lasts(stack: Stack, beats: int) -> None:
+    """Wait until the worker's pulse has missed some beats: longer than its lease."""
+    before = os.times().elapsed
+    until(lambda: os.times().elapsed - before > beats * 0.5, 30)
+    assert json.loads(_log(stack, "web").splitlines()[-1])

@@ -1,0 +1,82 @@
+"""Deploys overlap: processes with an older and a newer configuration share one store."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.local.sender import event, send
+from deploy.local.stack import CONFIG, Stack
+from deploy.local.waiting import free_port, until
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """The old version: web, and no worker yet."""
+    with Stack(tmp_path, processes=("web",)) as running:
+        yield running
+
+
+def test_a_renamed_rule_between_two_deliveries_of_one_event_makes_no_second_job(
+    stack: Stack, tmp_path: Path
+) -> None:
+    # Given a newer web process beside the old one, in whose file the rule has another name
+    port = _newer_web(stack, tmp_path, CONFIG.read_text().replace("thank-you", "thanks"))
+    document = event("checkout.session.completed")
+    # When the event comes to the old one and again to the new one
+    first = send(f"{stack.url}/webhooks/stripe", stack.webhook_secret, document)
+    newer = f"http://127.0.0.1:{port}/webhooks/stripe"
+    again = send(newer, stack.webhook_secret, document)
+    # Then it has the one job that it had
+    assert (first.status, again.status) == (202, 200)
+    assert again.body == {**first.body, "duplicate": True}
+
+
+def test_a_job_for_a_callback_that_this_worker_does_not_know_waits_for_one_that_does(
+    stack: Stack, tmp_path: Path
+) -> None:
+    # Given an old worker whose file does not name the callback yet
+    older = tmp_path / "older.toml"
+    older.write_text(_without_callback())
+    stack.start("worker", "worker-old", {"HELIOGRAPH_CONFIG": str(older)})
+    hook = f"{stack.url}/webhooks/stripe"
+    answer = send(hook, stack.webhook_secret, event("checkout.session.completed"))
+    job_id = answer.body["jobs"][0]
+    until(lambda: _job(stack, job_id)["status"] == "held", 20, "the hold")
+    assert _job(stack, job_id)["wait"]["reason"] == "unknown_callback"
+    assert stack.standin.dms() == []
+    # When the new worker takes its place
+    stack.processes["worker-old"].stop()
+    stack.start("worker")
+    # Then the job is done and called back
+    until(stack.receiver.received, 60, "the callback")
+    assert len(stack.standin.dms()) == 1
+
+
+def _newer_web(stack: Stack, tmp_path: Path, text: str) -> int:
+    config, port = tmp_path / "newer.toml", free_port()
+    config.write_text(text)
+    stack.start("web", "web-new", {"HELIOGRAPH_CONFIG": str(config), "PORT": str(port)})
+    log = stack.processes["web-new"].log
+    until(lambda: "startup complete" in log.read_text(), 20, "the newer web process")
+    return port
+
+
+def _without_callback() -> str:
+    lines = CONFIG.read_text().replace('callback = "crm"\n', "").splitlines()
+    start = lines.index("[callbacks.crm]")
+    return "\n".join(lines[:start] + lines[start + 3 :])
+
+
+def _job(stack: Stack, job_id: str) -> dict[str, Any]:
+    request = urllib.request.Request(
+        f"{stack.url}/jobs/{job_id}", headers={"Authorization": f"Bearer {stack.api_key}"}
+    )
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        job: dict[str, Any] = json.load(answer)
+        return job
