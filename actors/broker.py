@@ -20,7 +20,7 @@ from service.settings import Settings
 from service.store import sync_client, wait_for_redis
 
 #: Two consumers a queue and the acknowledgements share these; more wait for one.
-MAX_CONNECTIONS: Final = 6
+MAX_CONNECTIONS: Final = 5
 #: A tick that waited longer than this in the queue is dropped: another follows.
 TICK_SKIP_SECONDS: Final = 50
 

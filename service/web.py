@@ -34,7 +34,7 @@ from service.store import async_client
 from service.wire import BoundedHead
 
 #: One more is taken by the live subscription while somebody waits.
-MAX_CONNECTIONS: Final = 4
+MAX_CONNECTIONS: Final = 3
 
 #: How uvicorn serves, in production and in the tests.
 SERVING: Final[Mapping[str, Any]] = {

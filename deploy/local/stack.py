@@ -75,7 +75,7 @@ class Stack:
             if self._given_redis is None:
                 self.store = self._open.enter_context(Store(self.directory / "valkey"))
             self.redis_url = self._given_redis or self.store.url
-            self.standin = self._open.enter_context(StandIn(self.directory))
+            self.standin = self._open.enter_context(StandIn(self.directory, open_world=True))
             self.receiver = self._open.enter_context(Receiver(self.callback_secret))
             for name in self._names:
                 self.start(name)

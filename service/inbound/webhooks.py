@@ -7,10 +7,11 @@ the same bytes; what is our fault is answered 503 (see `api/errors.py`), so that
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, ParamSpec, TypeVar
 
 import structlog
 from fastapi import APIRouter, Depends, Request, Response
@@ -33,6 +34,12 @@ router = APIRouter(tags=["webhooks"])
 _log = get_logger(__name__)
 
 RETRY_AFTER_SECONDS: Final = 30
+
+#: Events are a few KB; more than this takes milliseconds to read.
+INLINE_BYTES: Final = 32 * 1024
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "Known already, no rule matched, or kept for a person to look at"},
@@ -76,7 +83,7 @@ async def _take(web: Web, source: ReadySource, request: Request, body: bytes) ->
         _log.warning("webhook refused", source=source.name, reason=refused.reason)
         return error_response(400, "invalid_signature", "The signature does not verify.")
     try:
-        event = events.parse(source.scheme, body, headers)
+        event = await _apart(body, events.parse, source.scheme, body, headers)
     except Unusable as unusable:
         return await _quarantine(web, source, body, unusable.reason)
     challenge = events.slack_challenge(event.body) if source.scheme == "slack" else None
@@ -93,7 +100,7 @@ async def _accept(
         accepted = await web.ledger.accept(source.name, event, [], body=body, status="ignored")
         _log.warning("event ignored: livemode differs", type=event.type)
         return _answer(accepted)
-    plan = web.rules.plan(source.name, event)
+    plan = await _apart(body, web.rules.plan, source.name, event)
     accepted = await web.ledger.accept(
         source.name,
         event,
@@ -103,6 +110,13 @@ async def _accept(
     )
     _report(event, accepted, plan.notes)
     return _answer(accepted)
+
+
+async def _apart(body: bytes, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Work on a large body in a thread: the loop must not wait for it."""
+    if len(body) <= INLINE_BYTES:
+        return work(*args, **kwargs)
+    return await asyncio.to_thread(work, *args, **kwargs)
 
 
 async def _quarantine(web: Web, source: ReadySource, body: bytes, reason: str) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
@@ -160,10 +161,12 @@ class Arena:
 
 
 def paid_event(name: str) -> dict[str, Any]:
-    """A paid checkout whose DM's text ends in ` {name}!` before the rest."""
+    """A paid checkout of a customer of its own, whose DM says ` {name}!`."""
     document = event("checkout.session.completed", id=f"evt_{name}")
     document["data"]["object"]["payment_intent"] = f"pi_{name}"
     document["data"]["object"]["customer_details"]["name"] = name
+    handle = f"c{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+    document["data"]["object"]["custom_fields"][0]["text"]["value"] = handle
     return document
 
 

@@ -114,8 +114,9 @@ class Storm:
         return f"write {fault}"
 
     def _fault_read(self) -> str:
-        self.arena.stack.standin.fault("*thread*", status=500)
-        return "read 500"
+        call = self._dice.choice(("*thread*", "usernameinfo"))
+        self.arena.stack.standin.fault(call, status=500)
+        return f"read 500 {call}"
 
     def _fault_receiver(self) -> str:
         status = self._dice.choice((500, 503, 302))
