@@ -21,7 +21,7 @@ from actors.instagram.errors import Outcome, UnknownAccount, Verdict, classify
 from actors.instagram.gateway import Gateway
 from actors.pulse import Hold
 from actors.runtime import Runtime
-from service.jobs.claims import NO_EFFECT, AccountEffect, Charge, Claim
+from service.jobs.claims import NO_EFFECT, AccountEffect, Charge, Claim, FinishReply
 from service.jobs.model import Failure, Status
 from service.logs import get_logger
 
@@ -225,7 +225,7 @@ class Attempt:
         failure: Failure | None = None,
         why: str = "",
     ) -> None:
-        async def step() -> bool:
+        async def step() -> FinishReply:
             return await self._runtime.claims.finish(
                 self._claim, status, result=result, failure=failure, why=why
             )

@@ -14,6 +14,7 @@ from service.jobs.records import JobRecord
 from service.jobs.scripts import Scripts, Times, flat_to_dict
 
 IntentReply = Literal["ok", "lost", "canceled", "expired"]
+FinishReply = Literal["ok", "lost", "taken"]
 ReleaseReply = Literal["ok", "lost", "ended"]
 Charge = Literal["counts", "failed", "free"]
 Parking = Literal[Status.QUEUED, Status.WAITING, Status.HELD, Status.SENDING]
@@ -28,12 +29,14 @@ class Claim:
       text: Its text.
       owner: Who holds it, unique to this claim.
       fence: Grows with each claim; the scripts refuse an older one.
+      claimed_ms: When it was claimed, by Redis' clock.
     """
 
     job: JobRecord
     text: str = field(repr=False)
     owner: str
     fence: int
+    claimed_ms: int
 
     @property
     def id(self) -> str:
@@ -95,11 +98,11 @@ class Claims:
         Returns:
           The claim, or None when there is nothing to do now: whatever must happen is arranged.
         """
-        verdict, fence, text, flat = await self._scripts.run("claim", job_id, owner)
+        verdict, fence, text, flat, now = await self._scripts.run("claim", job_id, owner)
         if verdict == b"none":
             return None
         job = JobRecord.of(job_id, flat_to_dict(flat))
-        return Claim(job, text.decode(), owner, int(fence))
+        return Claim(job, text.decode(), owner, int(fence), int(now))
 
     async def intend(self, claim: Claim, *, pk: str, context: str) -> IntentReply:
         """Record that the write is about to happen; only after `ok` may it be sent.
@@ -122,11 +125,22 @@ class Claims:
         result: Mapping[str, Any] | None = None,
         failure: Failure | None = None,
         why: str = "",
-    ) -> bool:
+        written: str = "",
+    ) -> FinishReply:
         """End the job, recording its delivery in the same step.
 
+        Parameters:
+          claim: The claim.
+          status: A final one.
+          result: What it left behind.
+          failure: Why it did not do what it was for.
+          why: A word for its timeline.
+          written: What its write is known by at Instagram, where another job's could be taken
+            for it (a comment's id); '' elsewhere.
+
         Returns:
-          Whether the claim still held; otherwise nothing was written.
+          `ok`; `lost` when the claim no longer held; `taken` when `written` is another job's.
+          Only `ok` changed anything.
         """
         reply = await self._scripts.run(
             "finish",
@@ -137,8 +151,10 @@ class Claims:
             "" if result is None else json.dumps(dict(result)),
             "" if failure is None else json.dumps(asdict(failure)),
             why,
+            written,
         )
-        return bool(reply == b"ok")
+        ended: FinishReply = reply.decode()
+        return ended
 
     async def release(
         self,

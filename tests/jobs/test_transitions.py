@@ -24,7 +24,7 @@ def _forced_claim(books: Books, job_id: str) -> Claim:
     """A claim that the ledger takes for its holder's, whatever the job's state."""
     record = books.record(job_id)
     books.store.hset(f"hg:job:{job_id}", "owner", "forced")
-    return Claim(record, "", "forced", record.fence)
+    return Claim(record, "", "forced", record.fence, 0)
 
 
 def test_the_scripts_hold_the_table_of_the_model(books: Books) -> None:

@@ -162,7 +162,8 @@ class Books:
         """End a claimed job."""
         result = RESULT if status is Status.SUCCEEDED else None
         failure = None if status is Status.SUCCEEDED else FAILURE
-        return self.run(self.claims.finish(claim, status, result=result, failure=failure))
+        step = self.claims.finish(claim, status, result=result, failure=failure)
+        return self.run(step) == "ok"
 
     def release(
         self,

@@ -1,6 +1,6 @@
 -- Takes a job and its account's turn, or says why not.
 -- ARGV   1 job id  2 owner (unique to this claim)
--- Reply  {verdict, fence, text or '', flat hash of the job}; verdict:
+-- Reply  {verdict, fence, text or '', flat hash of the job, now}; verdict:
 --        run      it is yours, nothing is written yet
 --        lookup   it is yours, a write may have happened: look first
 --        none     nothing to do (ended, another's, not due, waiting): the rest is empty
@@ -9,12 +9,12 @@
 local id, owner = ARGV[1], ARGV[2]
 local now = clock()
 local job = load_job(id)
-local none = {'none', 0, '', {}}
+local none = {'none', 0, '', {}, now}
 if not job then redis.call('ZREM', 'hg:wakes', id) return none end
 
 local function grant(verdict)
   return {verdict, tonumber(job.fence), redis.call('GET', 'hg:jobtext:' .. id) or '',
-    redis.call('HGETALL', 'hg:job:' .. id)}
+    redis.call('HGETALL', 'hg:job:' .. id), now}
 end
 
 -- The turn is free when its holder's time is over. Who finds it taken, or others before him,

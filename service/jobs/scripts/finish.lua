@@ -1,13 +1,19 @@
 #!lua flags=allow-oom
 -- Ends a claimed job.
 -- ARGV   1 job id  2 owner  3 fence  4 final status  5 result (JSON or '')  6 error (JSON or '')  7 why
--- Reply  ok | lost
+--        8 what its write is known by at Instagram ('' where nothing else could be taken for it)
+-- Reply  ok | lost | taken (what was found belongs to another job: nothing was written)
 -- Keeps  only the holder of the claim ends a job; state, delivery, wake-up and the account's
 --        next turn are one step.
 local job = load_job(ARGV[1])
 if not job or job.owner ~= ARGV[2] or job.fence ~= ARGV[3] or not FINAL[ARGV[4]] or
     not allowed(job, ARGV[4]) then
   return 'lost'
+end
+if ARGV[8] ~= '' then
+  local key = 'hg:written:' .. job.account .. ':' .. ARGV[8]
+  if (redis.call('GET', key) or job.id) ~= job.id then return 'taken' end
+  redis.call('SET', key, job.id, 'PX', CONF.keep)
 end
 -- A write that failed for certain leaves nothing to look for; one that is uncertain does.
 if job.status == 'sending' and ARGV[4] == 'failed' then set(job, {intent_at = 0}) end

@@ -22,6 +22,7 @@
 --   hg:acct:{a}:held             zset seq -> job held until somebody resumes the account
 --   hg:acct:{a}:cooling          zset seq -> job that waits for a cooldown (and stands in hg:due)
 --   hg:accts                     set: every account that was ever held, cooled or resumed
+--   hg:written:{a}:{what}        the job whose write something at Instagram is, expires by itself
 --   hg:idem:{hash}               hash of one idempotency key, expires by itself
 --   {namespace}:{queue}(.msgs)   Dramatiq's own layout (dramatiq/brokers/redis/dispatch.lua)
 -- Channel hg:live carries every transition once.
