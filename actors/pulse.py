@@ -23,6 +23,7 @@ INTERVAL_SECONDS: Final = 1.0
 #: Work goes on until this share of a lease has passed without a renewal.
 OVERDUE: Final = 0.6
 _MOST: Final = 100
+FORGET_SECONDS: Final = 60.0
 
 _log = get_logger(__name__)
 
@@ -77,6 +78,9 @@ class Pulse(threading.Thread):
         # A beat that hangs must leave time to let go of what it could not renew.
         self._client = sync_client(url, max_connections=1, reply_seconds=self._lease * 0.3)
         self._script = sync_script(self._client, "tick", times)
+        # Also the calendar's business; here it goes on when memory is too short for a calendar.
+        self._forget = sync_script(self._client, "forget", times)
+        self._forget_at = time.monotonic() + FORGET_SECONDS
         self._interval = min(INTERVAL_SECONDS, self._lease / 4)
         self._holds: dict[str, Hold] = {}
         self._lock = threading.Lock()
@@ -112,6 +116,7 @@ class Pulse(threading.Thread):
             try:
                 while self._beat() and not self._stopped.is_set():
                     pass
+                self._forget_some()
                 self._say_away(None)
             except Unavailable as error:
                 self._say_away(error)
@@ -133,6 +138,11 @@ class Pulse(threading.Thread):
         elif error is None and self._away:
             _log.info("pulse: redis answers again")
         self._away = error is not None
+
+    def _forget_some(self) -> None:
+        if time.monotonic() >= self._forget_at:
+            self._forget_at = time.monotonic() + FORGET_SECONDS
+            self._forget(args=[_MOST])
 
     def _beat(self) -> bool:
         """Beat once; tell whether there is more to do at once."""

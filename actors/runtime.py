@@ -18,6 +18,7 @@ from dramatiq.middleware import Middleware, MiddlewareError
 from actors.egress import GuardedBackend
 from actors.exchange import Exchange
 from actors.instagram.gateway import GatewayPool
+from actors.instagram.logins import LoginGate
 from actors.instagram.options import AccountOptions
 from actors.loop import LoopThread
 from actors.pulse import Pulse, pulse_of
@@ -25,6 +26,7 @@ from service import VERSION
 from service.accounts.keys import derive_keys
 from service.accounts.people import People
 from service.accounts.proxies import check_proxy
+from service.accounts.usernames import check_usernames
 from service.accounts.vault import Vault
 from service.config import Config, Value
 from service.jobs.claims import Claims
@@ -79,6 +81,7 @@ class Duties:
             )
             for name, account in config.accounts.items()
         }
+        check_usernames({name: each.username for name, each in accounts.items()})
         return cls(settings, accounts, endpoints.resolve(environ))
 
 
@@ -164,7 +167,7 @@ class Resources(Middleware):
         client = async_client(settings.redis_url, max_connections=MAX_CONNECTIONS)
         self._stack.push_async_callback(client.aclose)
         vault = Vault(client, derive_keys(",".join(settings.secret_keys)))
-        gateways = GatewayPool(self._duties.accounts, vault)
+        gateways = GatewayPool(self._duties.accounts, vault, before_login=LoginGate(client))
         self._stack.push_async_callback(gateways.close_all)
         exchange = await self._stack.enter_async_context(self._exchange())
         pulse = pulse_of(settings.redis_url, times)

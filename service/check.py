@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from service.accounts.proxies import check_proxy
+from service.accounts.usernames import check_usernames
 from service.config import Config, ConfigError, MissingVariable, Source, load_config
 from service.durations import format_duration_ms
 from service.inbound.events import ParsedEvent, Unusable, parse
@@ -177,7 +178,7 @@ def _unfit_secrets(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _unfit_ways(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
-    """Proxies and callback URLs with which the worker would not start."""
+    """Usernames, proxies and callback URLs with which the worker would not start."""
     allow_http = environ.get("CALLBACK_ALLOW_HTTP", "").strip().lower() in (
         "1",
         "on",
@@ -191,6 +192,16 @@ def _unfit_ways(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
             continue
         except ValueError as error:
             yield str(error)
+    try:
+        check_usernames(
+            {
+                name: account.username.reveal(environ)
+                for name, account in config.accounts.items()
+                if account.username.literal or environ.get(account.username.variable or "")
+            }
+        )
+    except ValueError as error:
+        yield str(error)
     for proxy in filter(None, (account.proxy for account in config.accounts.values())):
         try:
             check_proxy(proxy.reveal(environ))

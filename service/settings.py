@@ -46,6 +46,7 @@ class Settings:
       worker_concurrency: Messages in flight per queue in one worker process.
       lease_seconds: How long a claim lives without a renewal.
       settle_seconds: How long a write whose end is unknown is left alone before it is looked up.
+      stop_seconds: How long a worker that is told to stop lets its work end by itself.
       retention_days: How long ended jobs, deliveries and events are remembered.
       body_retention_days: How long event bodies and message texts are kept.
       max_body_bytes: The largest webhook body accepted.
@@ -61,6 +62,7 @@ class Settings:
     worker_concurrency: int = 1000
     lease_seconds: float = 10
     settle_seconds: float = 5
+    stop_seconds: float = 14
     instagram_ca_bundle: str | None = None
     human_pace: bool = True
     callback_allow: tuple[IPv4Network | IPv6Network, ...] = ()
@@ -94,6 +96,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         worker_concurrency=read("WORKER_CONCURRENCY", _whole(1, 20000), "1000"),
         lease_seconds=read("LEASE_SECONDS", _seconds(0.5, 300), "10"),
         settle_seconds=read("SETTLE_SECONDS", _seconds(0, 300), "5"),
+        stop_seconds=read("STOP_SECONDS", _seconds(0, 20), "14"),
         instagram_ca_bundle=read.optional("INSTAGRAM_CA_BUNDLE", _existing_path),
         human_pace=read("INSTAGRAM_HUMAN_PACE", _switch, "on"),
         callback_allow=read("CALLBACK_ALLOW_CIDRS", parse_cidrs, ","),

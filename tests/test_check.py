@@ -105,6 +105,18 @@ def test_what_would_stop_the_worker_at_boot_is_warned_of(
     assert "CALLBACK_ALLOW_HTTP" in said
 
 
+def test_two_tables_for_one_instagram_account_are_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "heliograph.toml"
+    path.write_text(
+        '[accounts.shop]\nusername = "the.shop"\npassword = "x"\n'
+        '[accounts.club]\nusername = "The.Shop"\npassword = "x"\n'
+    )
+    main(["check", "--config", str(path)])
+    assert "accounts.shop is the same Instagram account" in capsys.readouterr().out
+
+
 def test_every_error_is_a_line_and_the_status_is_one(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

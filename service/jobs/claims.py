@@ -13,7 +13,7 @@ from service.jobs.model import Failure, Status
 from service.jobs.records import JobRecord
 from service.jobs.scripts import Scripts, Times, flat_to_dict
 
-IntentReply = Literal["ok", "lost", "canceled", "expired"]
+IntentReply = Literal["ok", "lost", "canceled", "expired", "held", "waiting"]
 FinishReply = Literal["ok", "lost", "taken"]
 ReleaseReply = Literal["ok", "lost", "ended"]
 Charge = Literal["counts", "failed", "free"]

@@ -61,13 +61,12 @@ def test_a_paused_account_keeps_its_jobs_until_it_is_resumed(books: Books) -> No
     assert audit(books) == []
 
 
-def test_a_pause_lets_what_runs_go_on_and_stops_what_is_next(books: Books) -> None:
-    running, waiter = books.claim(books.job()), books.job()
+def test_a_pause_lets_a_write_that_began_go_on_and_stops_what_is_next(books: Books) -> None:
+    writing, waiter = books.sending(books.job()), books.job()
     assert books.try_claim(waiter) is None
 
     _pause(books)
-    assert books.intend(running) == "ok"
-    assert books.finish(running)
+    assert books.finish(writing)
     assert books.try_claim(waiter) is None
 
     assert books.status(waiter) is Status.HELD
@@ -172,3 +171,22 @@ def test_a_job_that_ended_while_held_is_not_let_go(books: Books) -> None:
 
     assert _resume(books) == 0
     assert books.status(job_id) is Status.CANCELED
+
+
+def test_a_look_up_that_waited_for_the_account_comes_with_the_resume(books: Books) -> None:
+    # Given a write in doubt whose look-up found the account paused
+    job_id = books.job()
+    books.release(books.sending(job_id), Status.SENDING, charge="free")
+    _pause(books)
+    assert books.try_claim(job_id) is None
+    # When somebody resumes it
+    books.run(books.doors.resume("shop"))
+    books.tick()
+    # Then it is looked up at once
+    assert books.claim(job_id).look_first
+
+
+def test_a_resume_allows_the_account_to_log_in_anew(books: Books) -> None:
+    books.store.hset("hg:logins:shop", "again", 1)
+    books.run(books.doors.resume("shop"))
+    assert not books.store.exists("hg:logins:shop")

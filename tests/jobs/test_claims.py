@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from service.jobs.model import Status
 from service.store import async_client
@@ -46,10 +47,33 @@ def test_a_claim_asked_for_twice_by_its_owner_is_given_twice(books: Books) -> No
     first = books.claim(job_id)
 
     # The first reply may have been lost on its way.
-    assert books.claim(job_id) == first
+    second = books.claim(job_id)
+    assert replace(second, claimed_ms=first.claimed_ms) == first
     assert books.intend(first) == "ok"
     again = books.claim(job_id)
     assert (again.fence, again.look_first) == (first.fence, True)
+
+
+def test_a_pause_that_comes_after_the_claim_still_stops_the_write(books: Books) -> None:
+    claim = books.claim(books.job())
+    books.run(books.doors.pause("shop"))
+
+    assert books.intend(claim) == "held"
+
+    record = books.record(claim.id)
+    assert (record.status, record.attempts, record.intent_ms) == (Status.HELD, 0, 0)
+    books.run(books.doors.resume("shop"))
+    assert books.intend(books.claim(claim.id)) == "ok"
+
+
+def test_a_cooldown_that_comes_after_the_claim_still_stops_the_write(books: Books) -> None:
+    claim = books.claim(books.job())
+    books.store.hset("hg:acct:shop", mapping={"cool:dm": 2**50, "cool_why:dm": "feedback_required"})
+
+    assert books.intend(claim) == "waiting"
+
+    record = books.record(claim.id)
+    assert (record.status, record.wait_reason) == (Status.WAITING, "feedback_required")
 
 
 def test_a_claim_of_an_unknown_job_is_nothing(books: Books) -> None:

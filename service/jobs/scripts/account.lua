@@ -12,6 +12,7 @@ if ARGV[2] == 'pause' then
   return 0
 end
 if ARGV[2] == 'resume' then
+  redis.call('DEL', 'hg:logins:' .. ARGV[1])
   for _, name in ipairs(redis.call('HKEYS', key)) do
     if string.sub(name, 1, 4) == 'hold' or string.sub(name, 1, 4) == 'cool' then
       redis.call('HDEL', key, name)
@@ -31,4 +32,8 @@ local function let_go(list, status)
   return #kept
 end
 
+for _, id in ipairs(redis.call('ZRANGE', key .. ':looking', 0, tonumber(ARGV[4]) - 1)) do
+  redis.call('ZREM', key .. ':looking', id)
+  redis.call('ZADD', 'hg:due', now, id)
+end
 return let_go(':held', 'held') + let_go(':cooling', 'waiting')

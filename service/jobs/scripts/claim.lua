@@ -43,17 +43,6 @@ local function lease()
   redis.call('ZADD', 'hg:leases', now + CONF.lease, id)
 end
 
-local function closed_door()
-  local account = load_hash(account_key(job)) or {}
-  if account.hold then return 'held', account.hold, 0 end
-  local why, at = nil, 0
-  for _, kind in ipairs({'*', job.kind}) do
-    local cool = tonumber(account['cool:' .. kind] or 0)
-    if cool > now and cool > at then why, at = account['cool_why:' .. kind], cool end
-  end
-  return why and 'waiting', why, at
-end
-
 if job.status == 'running' or job.status == 'sending' then
   if tonumber(job.lease) > now then
     if job.owner ~= owner then return none end
@@ -65,10 +54,11 @@ if FINAL[job.status] then redis.call('ZREM', 'hg:wakes', id) return none end
 if job.status == 'sending' then
   if tonumber(redis.call('ZSCORE', 'hg:due', id) or 0) > now then return none end
   redis.call('ZREM', 'hg:wakes', id)
-  if closed_door() then
+  if closed_door(job, now) then
     unlist(job)
     -- Nobody may read for this account now: the look-up comes when somebody may.
     redis.call('ZADD', 'hg:due', now + CONF.recheck, id)
+    redis.call('ZADD', account_key(job) .. ':looking', job.seq, id)
     leave_turn(job, now)
     return none
   end
@@ -89,7 +79,7 @@ if tonumber(job.attempts) >= MOST_ATTEMPTS then
     ' times without an end: look into the worker\'s log.","retryable":true}')
   return none
 end
-local to, why, at = closed_door()
+local to, why, at = closed_door(job, now)
 if to == 'held' then
   hold(job, why, now, 'claim')
   leave_turn(job, now)

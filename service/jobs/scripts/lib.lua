@@ -21,6 +21,7 @@
 --   hg:acct:{a}:line             zset (priority, seq) -> job waiting for its turn
 --   hg:acct:{a}:held             zset seq -> job held until somebody resumes the account
 --   hg:acct:{a}:cooling          zset seq -> job that waits for a cooldown (and stands in hg:due)
+--   hg:acct:{a}:looking          zset seq -> job whose look-up waits until the account may be used
 --   hg:accts                     set: every account that was ever held, cooled or resumed
 --   hg:written:{a}:{what}        the job whose write something at Instagram is, expires by itself
 --   hg:idem:{hash}               hash of one idempotency key, expires by itself
@@ -132,6 +133,7 @@ local function unlist(job)
   redis.call('ZREM', account_key(job) .. ':line', job.id)
   redis.call('ZREM', account_key(job) .. ':held', job.id)
   redis.call('ZREM', account_key(job) .. ':cooling', job.id)
+  redis.call('ZREM', account_key(job) .. ':looking', job.id)
 end
 
 local function requeue(job, now, who, why)
@@ -239,6 +241,18 @@ end
 local function hold(job, reason, now, who)
   wait(job, 'held', reason, 0, now, who)
   redis.call('ZADD', account_key(job) .. ':held', job.seq, job.id)
+end
+
+-- What stands in the way of the account's doing this kind of job: nil, or 'held'/'waiting', why, till.
+local function closed_door(job, now)
+  local account = load_hash(account_key(job)) or {}
+  if account.hold then return 'held', account.hold, 0 end
+  local why, at = nil, 0
+  for _, kind in ipairs({'*', job.kind}) do
+    local cool = tonumber(account['cool:' .. kind] or 0)
+    if cool > now and cool > at then why, at = account['cool_why:' .. kind], cool end
+  end
+  return why and 'waiting', why, at
 end
 
 -- Takes the job from a claim whose lease is over. A server may still store a write after its
