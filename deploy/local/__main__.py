@@ -7,9 +7,12 @@ import json
 import sys
 import uuid
 from pathlib import Path
+from typing import Any, Final
 
 from deploy.local import demo, run
-from deploy.local.sender import event, send
+from deploy.local.sender import EVENTS, event, send
+
+NAMES: Final = sorted(path.stem for path in EVENTS.glob("*.json"))
 
 
 def main() -> int:
@@ -32,12 +35,28 @@ def _send(arguments: argparse.Namespace) -> int:
         print("no stack runs; start one with `make run`", file=sys.stderr)
         return 1
     url, secret = target
-    path = Path(arguments.event)
-    # A named example is a new event each time; a file is sent as it is.
-    document = path if path.is_file() else event(arguments.event, id=f"evt_{uuid.uuid4().hex}")
-    answer = send(url, secret, document)
+    try:
+        answer = send(url, secret, _document(arguments.event))
+    except FileNotFoundError:
+        print(f"no such event: {arguments.event}; examples: {', '.join(NAMES)}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"the stack does not answer ({error}); is `make run` up?", file=sys.stderr)
+        return 1
     print(answer.status, json.dumps(answer.body))
     return 0 if answer.status < 300 else 1
+
+
+def _document(name: str) -> dict[str, Any] | Path:
+    """A file as it is; a named example as a new event about a new payment."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    mark = uuid.uuid4().hex
+    document = event(name, id=f"evt_{mark}")
+    if "payment_intent" in document["data"]["object"]:
+        document["data"]["object"]["payment_intent"] = f"pi_{mark}"
+    return document
 
 
 if __name__ == "__main__":

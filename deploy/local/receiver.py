@@ -143,6 +143,11 @@ class Receiver(RunningChild):
         """Where callbacks go."""
         return self.child.ready["url"]
 
+    @property
+    def control_url(self) -> str:
+        """Where `/received` and `/answers` are."""
+        return self.child.ready["control"]
+
     def received(self, since: int = 0) -> list[Received]:
         """The callbacks after this sequence number, oldest first."""
         received: list[Received] = self._request("GET", f"/received?since={since}")["items"]

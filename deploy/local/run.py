@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
@@ -30,8 +32,28 @@ Ctrl-C ends it.
 def main() -> int:
     """Keep the stack up until told to stop."""
     directory = ROOT / ".local" / "run"
-    shutil.rmtree(directory, ignore_errors=True)
     signal.signal(signal.SIGTERM, _end)
+    with ExitStack() as held:
+        if not _only_one(held):
+            print("a stack runs from this checkout already", file=sys.stderr)
+            return 1
+        shutil.rmtree(directory, ignore_errors=True)
+        return _keep_up(directory)
+
+
+def _only_one(held: ExitStack) -> bool:
+    """Take the checkout's lock; it goes with the process."""
+    lock = ROOT / ".local" / "run.lock"
+    lock.parent.mkdir(exist_ok=True)
+    file = held.enter_context(lock.open("w"))
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _keep_up(directory: Path) -> int:
     with Stack(directory) as stack:
         target = directory / "target"
         target.touch(mode=0o600)
@@ -42,7 +64,7 @@ def main() -> int:
                 key=stack.api_key,
                 url=stack.url,
                 control=stack.standin.control_url,
-                receiver=stack.receiver.url,
+                receiver=stack.receiver.control_url,
                 events=", ".join(sorted(path.stem for path in EVENTS.glob("*.json"))),
             ),
             flush=True,
@@ -51,6 +73,7 @@ def main() -> int:
             signal.pause()
         except KeyboardInterrupt:
             print("\nstopping ...")
+        target.unlink()
     return 0
 
 

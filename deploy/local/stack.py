@@ -1,6 +1,7 @@
 """The whole stack on one machine: embedded Valkey, stand-in Instagram, receiver, every process.
 
-Everything listens on loopback ports that the system chose. Nothing needs root or Docker.
+The store, the stand-in and the receiver listen on loopback; all ports are the system's choice.
+Nothing needs root or Docker.
 """
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ class Stack:
             "INSTAGRAM_PROXY": self.standin.proxy_url,
             "INSTAGRAM_CA_BUNDLE": str(self.standin.ca_path),
             "INSTAGRAM_HUMAN_PACE": "off",
-            "CALLBACK_URL": f"{self.receiver.url}/callbacks",
+            "CALLBACK_URL": self.receiver.url,
             "CALLBACK_SECRET": self.callback_secret,
             "CALLBACK_ALLOW_HTTP": "on",
             "CALLBACK_ALLOW_CIDRS": "127.0.0.0/8",

@@ -54,9 +54,10 @@ class Doors:
             pipe.hgetall(key)
             pipe.zcard(f"{key}:line")
             pipe.zcard(f"{key}:held")
+            pipe.zcard(f"{key}:cooling")
             pipe.get(f"{key}:turn")
             reply = await cast("Awaitable[list[Any]]", pipe.execute())
-        (seconds, micros), raw, waiting, held, turn = reply
+        (seconds, micros), raw, waiting, held, cooling, turn = reply
         fields = {name.decode(): value.decode() for name, value in raw.items()}
         cooldowns = _cooldowns(fields, seconds * 1000 + micros // 1000)
         return {
@@ -64,7 +65,12 @@ class Doors:
             "status": _status(fields, cooldowns),
             "hold": _hold(fields),
             "cooldowns": cooldowns,
-            "jobs": {"in_line": waiting, "held": held, "turn": turn.decode() if turn else None},
+            "jobs": {
+                "in_line": waiting,
+                "held": held,
+                "cooling_down": cooling,
+                "turn": turn.decode() if turn else None,
+            },
         }
 
 

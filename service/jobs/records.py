@@ -114,6 +114,8 @@ class JobRecord:
             "id": self.id,
             "kind": self.kind,
             "account": self.account,
+            "to": self.to or None,
+            "post": self.post or None,
             "status": str(self.status),
             "created_at": rfc3339(self.created_ms),
             "run_at": rfc3339(self.run_at_ms),

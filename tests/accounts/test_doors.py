@@ -38,7 +38,7 @@ def test_an_account_nobody_used_is_active(books: Books) -> None:
         "status": "active",
         "hold": None,
         "cooldowns": [],
-        "jobs": {"in_line": 0, "held": 0, "turn": None},
+        "jobs": {"in_line": 0, "held": 0, "cooling_down": 0, "turn": None},
     }
 
 
@@ -53,7 +53,7 @@ def test_a_paused_account_keeps_its_jobs_until_it_is_resumed(books: Books) -> No
     assert (shown["status"], shown["hold"]["reason"]) == ("paused", "paused")
     since = datetime.fromisoformat(shown["hold"]["since"])
     assert abs((datetime.now(UTC) - since).total_seconds()) < 60
-    assert shown["jobs"] == {"in_line": 0, "held": 3, "turn": None}
+    assert shown["jobs"] == {"in_line": 0, "held": 3, "cooling_down": 0, "turn": None}
 
     assert _resume(books) == 3
     assert books.wakeups() == jobs, "in the order they came"
@@ -190,3 +190,14 @@ def test_a_resume_allows_the_account_to_log_in_anew(books: Books) -> None:
     books.store.hset("hg:logins:shop", "again", 1)
     books.run(books.doors.resume("shop"))
     assert not books.store.exists("hg:logins:shop")
+
+
+def test_a_pause_does_not_hide_what_an_error_has_held(books: Books) -> None:
+    claim = books.claim(books.job())
+    books.release(claim, Status.HELD, effect=AccountEffect(hold="challenge_required"))
+    books.run(books.doors.pause("shop", "on holiday"))
+    books.run(books.doors.pause("shop"))
+
+    shown = books.run(books.doors.show("shop"))
+    assert shown["status"] == "held"
+    assert (shown["hold"]["reason"], shown["hold"]["note"]) == ("challenge_required", "on holiday")

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from deploy.local.instagram import calls, routes
 from deploy.local.instagram.calls import CallLog
+from deploy.local.instagram.clock import Clock
 from deploy.local.instagram.faults import NO_EFFECT, Effect, Faults
 from deploy.local.instagram.passwords import PasswordKey
 from deploy.local.instagram.people import Account
@@ -21,6 +22,7 @@ from deploy.local.instagram.replies import refuse
 from deploy.local.instagram.routes import Route
 from deploy.local.instagram.wire import (
     ClientGoneError,
+    Json,
     Receive,
     Reply,
     Request,
@@ -92,11 +94,21 @@ class InstagramApp:
         _identify(call, world, request)
         fault = faults.take(route.call, request.path, call["account"])
         call["fault"] = fault.id if fault else None
-        visit = _Visit(call, receive, send, lambda: self._tunnels.cut(port))
+        dated = _dated(send, world.clock)
+        visit = _Visit(call, receive, dated, lambda: self._tunnels.cut(port))
         try:
             await visit.serve(world, route, request, fault.effect if fault else NO_EFFECT)
         finally:
             await visit.close()
+
+
+def _dated(send: Send, clock: Clock) -> Send:
+    async def dated(message: Json) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], clock.date_header()]}
+        await send(message)
+
+    return dated
 
 
 def _identify(call: CallRecord, world: World, request: Request) -> None:

@@ -157,6 +157,10 @@ class StandInControl:
         """End an account's sessions; returns how many were alive."""
         return int(self._post("/sessions/expire", {"username": username})["expired"])
 
+    def shift_clock(self, offset_seconds: float) -> None:
+        """Put Instagram's clock ahead (or, negative, behind): `Date` and all times it tells."""
+        self._post("/clock", {"offset_seconds": offset_seconds})
+
     def proxy_fault(self, fault: Fault | None, times: int | None = None) -> None:
         """Let the proxy misbehave on the next CONNECTs (open tunnels carry on)."""
         self._post("/proxy", {"fault": fault, "times": times})

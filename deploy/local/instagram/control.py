@@ -130,6 +130,11 @@ def _expire_session(app: ControlApp, body: Json) -> Json:
     return {"expired": app.stage.world.sessions.expire(_text(body, "username"))}
 
 
+def _shift_clock(app: ControlApp, body: Json) -> Json:
+    app.stage.world.clock.offset_seconds = float(body["offset_seconds"])
+    return {}
+
+
 def _proxy(app: ControlApp, _body: Json) -> Json:
     return {"connects": app.proxy.connects, "open_tunnels": app.proxy.open_tunnels}
 
@@ -186,6 +191,7 @@ _ENDPOINTS: Final[dict[tuple[str, str], _Endpoint]] = {
     ("POST", "/faults"): _add_fault,
     ("DELETE", "/faults"): _clear_faults,
     ("POST", "/sessions/expire"): _expire_session,
+    ("POST", "/clock"): _shift_clock,
     ("GET", "/proxy"): _proxy,
     ("POST", "/proxy"): _script_proxy,
     ("POST", "/reset"): _reset,

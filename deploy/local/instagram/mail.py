@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from deploy.local.instagram.clock import Clock
 from deploy.local.instagram.people import User
 from deploy.local.instagram.records import DmRecord
 
@@ -32,13 +33,19 @@ class Draft:
 
 @dataclass(frozen=True)
 class Message:
-    """A stored message; `timestamp_us` is strictly increasing over the whole world."""
+    """A stored message; `true_us` is strictly increasing over the whole world."""
 
     item_id: int
     thread_id: int
     sender: User
     draft: Draft
-    timestamp_us: int
+    true_us: int
+    clock: Clock
+
+    @property
+    def timestamp_us(self) -> int:
+        """When it was stored, by Instagram's clock, in microseconds of Unix time."""
+        return self.true_us + round(self.clock.shown(0) * 1_000_000)
 
 
 @dataclass(eq=False)
@@ -69,10 +76,12 @@ class Mail:
     """Every thread and every message.
 
     Parameters:
+        clock: what messages are dated by.
         dedupe: a second message of one sender with a known `client_context` is not stored.
     """
 
-    def __init__(self, *, dedupe: bool) -> None:
+    def __init__(self, clock: Clock, *, dedupe: bool) -> None:
+        self._clock = clock
         self._dedupe = dedupe
         self._by_members: dict[tuple[int, ...], Thread] = {}
         self._by_id: dict[int, Thread] = {}
@@ -110,7 +119,7 @@ class Mail:
             return self._by_token[token]
         self._last_us = max(self._last_us + 1, time.time_ns() // 1000)
         item_id = _FIRST_ITEM_ID + len(self.messages) + 1
-        message = Message(item_id, thread.id, sender, draft, self._last_us)
+        message = Message(item_id, thread.id, sender, draft, self._last_us, self._clock)
         thread.messages.append(message)
         self.messages.append(message)
         self._by_token[token] = message

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from deploy.local.instagram.clock import Clock
 from deploy.local.instagram.people import User
 from deploy.local.instagram.records import CommentRecord
 
@@ -35,24 +36,32 @@ class Post:
 
 @dataclass(frozen=True)
 class Comment:
-    """A stored comment."""
+    """A stored comment; `true_at` is when, by this machine's clock."""
 
     pk: int
     post: Post
     user: User
     text: str
     idempotence_token: str
-    stored_at: float
+    true_at: float
+    clock: Clock
+
+    @property
+    def stored_at(self) -> float:
+        """When it was stored, by Instagram's clock."""
+        return self.clock.shown(self.true_at)
 
 
 class Posts:
     """Every post and every comment.
 
     Parameters:
+        clock: what comments are dated by.
         dedupe: a second comment of one user with a known idempotence token is not stored.
     """
 
-    def __init__(self, *, dedupe: bool) -> None:
+    def __init__(self, clock: Clock, *, dedupe: bool) -> None:
+        self._clock = clock
         self._dedupe = dedupe
         self._posts: dict[int, Post] = {}
         self._by_post: dict[int, list[Comment]] = {}
@@ -79,7 +88,7 @@ class Posts:
         if self._dedupe and key in self._by_token:
             return self._by_token[key]
         pk = _FIRST_COMMENT_PK + len(self.comments) + 1
-        comment = Comment(pk, post, user, text, token, time.time())
+        comment = Comment(pk, post, user, text, token, time.time(), self._clock)
         self._by_post.setdefault(post.pk, []).append(comment)
         self.comments.append(comment)
         self._by_token[key] = comment

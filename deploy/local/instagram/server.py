@@ -137,6 +137,7 @@ def _hypercorn(files: CertificateFiles, tls: socket.socket, control: socket.sock
     config.insecure_bind = [f"fd://{control.detach()}"]
     config.backlog = _BACKLOG
     config.loglevel = "WARNING"
+    config.include_date_header = False  # the stand-in's own clock tells
     config.keep_alive_timeout = 600
     config.keep_alive_max_requests = sys.maxsize
     config.h2_max_inbound_frame_size = 2**14

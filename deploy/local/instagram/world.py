@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from deploy.local.instagram.clock import Clock
 from deploy.local.instagram.mail import Mail
 from deploy.local.instagram.passwords import PasswordKey
 from deploy.local.instagram.people import Account, People, Profile
@@ -41,8 +42,9 @@ class World:
     def __init__(self, options: Options, password_key: PasswordKey) -> None:
         self.password_key = password_key
         self.people = People(open_world=options.open_world)
-        self.posts = Posts(dedupe=options.dedupe)
-        self.mail = Mail(dedupe=options.dedupe)
+        self.clock = Clock()
+        self.posts = Posts(self.clock, dedupe=options.dedupe)
+        self.mail = Mail(self.clock, dedupe=options.dedupe)
         self.sessions = Sessions()
         self._uploads = 0
         _seed(self)

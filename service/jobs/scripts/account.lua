@@ -8,7 +8,11 @@
 local key, now = 'hg:acct:' .. ARGV[1], clock()
 redis.call('SADD', 'hg:accts', ARGV[1])
 if ARGV[2] == 'pause' then
-  redis.call('HSET', key, 'hold', 'paused', 'hold_note', ARGV[3], 'hold_since', digits(now))
+  -- What an error has put on hold stays so, with its reason: the pause adds a note.
+  if redis.call('HSETNX', key, 'hold', 'paused') == 1 then
+    redis.call('HSET', key, 'hold_note', '', 'hold_since', digits(now))
+  end
+  if ARGV[3] ~= '' then redis.call('HSET', key, 'hold_note', ARGV[3]) end
   return 0
 end
 if ARGV[2] == 'resume' then
