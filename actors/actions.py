@@ -2,13 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from actors.instagram.gateway import Gateway
+from actors.instagram.receipts import CommentReceipt, DmReceipt
+from actors.instagram.reconcile import OwnedByOthers
 from actors.instagram.tokens import SecondsLeft, client_context_for
 from service.accounts.people import People
 from service.jobs.claims import Claim
+from service.jobs.written import Written
+
+
+@dataclass(frozen=True)
+class Done:
+    """A write that Instagram has.
+
+    Parameters:
+      result: The job's result.
+      written: What no other job may take for its own write; '' where the token tells them apart.
+    """
+
+    result: dict[str, Any]
+    written: str = ""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a look-up knows besides the job.
+
+    Parameters:
+      age_ms: How long ago the intent was recorded.
+      not_these: Which ids at Instagram belong to other jobs.
+    """
+
+    age_ms: int
+    not_these: OwnedByOthers
+
+
+def search_of(claim: Claim, claimed_at: float, written: Written) -> Search:
+    """Prepare the look-up of a job's write.
+
+    Parameters:
+      claim: The claim.
+      claimed_at: Monotonic time from before the claim was asked for.
+      written: Who owns what.
+    """
+    # Of clocks that do not agree only spans are used: first Redis', then this process's.
+    span_ms = max(claim.claimed_ms - claim.job.intent_ms, 0)
+    age_ms = span_ms + round((time.monotonic() - claimed_at) * 1000)
+
+    async def not_these(ids: Sequence[str]) -> set[str]:
+        return await written.owned_by_others(claim.job.account, ids, claim.id)
+
+    return Search(age_ms, not_these)
 
 
 class Action(Protocol):
@@ -22,11 +71,11 @@ class Action(Protocol):
 
     async def write(
         self, claim: Claim, gateway: Gateway, pk: str, seconds_left: SecondsLeft
-    ) -> dict[str, Any]:
-        """Do it while there is time to begin, and return the job's result."""
+    ) -> Done:
+        """Do it while there is time to begin."""
 
-    async def find(self, claim: Claim, gateway: Gateway, pk: str) -> dict[str, Any] | None:
-        """The result of an earlier write of this job; None when Instagram shows none."""
+    async def find(self, claim: Claim, gateway: Gateway, pk: str, search: Search) -> Done | None:
+        """An earlier write of this job; None when Instagram shows none."""
 
 
 def token_of(claim: Claim) -> str:
@@ -56,25 +105,26 @@ class DirectMessage:
 
     async def write(
         self, claim: Claim, gateway: Gateway, pk: str, seconds_left: SecondsLeft
-    ) -> dict[str, Any]:
+    ) -> Done:
         """Send it."""
         receipt = await gateway.send_dm(pk, claim.text, token_of(claim), seconds_left)
-        return {
-            "message_id": receipt.message_id,
-            "thread_id": receipt.thread_id,
-            "client_context": receipt.client_context,
-        }
+        return _dm_done(receipt)
 
-    async def find(self, claim: Claim, gateway: Gateway, pk: str) -> dict[str, Any] | None:
+    async def find(self, claim: Claim, gateway: Gateway, pk: str, search: Search) -> Done | None:
         """Read the thread."""
-        receipt = await gateway.find_dm(pk, token_of(claim), claim.text, claim.job.intent_ms)
-        if receipt is None:
-            return None
-        return {
-            "message_id": receipt.message_id,
-            "thread_id": receipt.thread_id,
-            "client_context": receipt.client_context,
-        }
+        receipt = await gateway.find_dm(
+            pk, token_of(claim), claim.text, search.age_ms, search.not_these
+        )
+        return None if receipt is None else _dm_done(receipt)
+
+
+def _dm_done(receipt: DmReceipt) -> Done:
+    result = {
+        "message_id": receipt.message_id,
+        "thread_id": receipt.thread_id,
+        "client_context": receipt.client_context,
+    }
+    return Done(result, "" if receipt.by_token else receipt.message_id)
 
 
 class Comment:
@@ -90,15 +140,19 @@ class Comment:
 
     async def write(
         self, claim: Claim, gateway: Gateway, pk: str, seconds_left: SecondsLeft
-    ) -> dict[str, Any]:
+    ) -> Done:
         """Post it."""
         receipt = await gateway.comment(pk, claim.text, token_of(claim), seconds_left)
-        return {"comment_id": receipt.comment_id}
+        return _comment_done(receipt)
 
-    async def find(self, claim: Claim, gateway: Gateway, pk: str) -> dict[str, Any] | None:
+    async def find(self, claim: Claim, gateway: Gateway, pk: str, search: Search) -> Done | None:
         """Read the newest comments."""
-        receipt = await gateway.find_comment(pk, claim.text, claim.job.intent_ms)
-        return None if receipt is None else {"comment_id": receipt.comment_id}
+        receipt = await gateway.find_comment(pk, claim.text, search.age_ms, search.not_these)
+        return None if receipt is None else _comment_done(receipt)
+
+
+def _comment_done(receipt: CommentReceipt) -> Done:
+    return Done({"comment_id": receipt.comment_id}, receipt.comment_id)
 
 
 ACTIONS: Final[Mapping[str, Action]] = {"dm": DirectMessage(), "comment": Comment()}

@@ -16,13 +16,14 @@ from typing import Any, Final, TypeVar
 import structlog
 from redis.exceptions import RedisError
 
-from actors.actions import ACTIONS
+from actors.actions import ACTIONS, Done, search_of
 from actors.instagram.errors import Outcome, UnknownAccount, Verdict, classify
 from actors.instagram.gateway import Gateway
 from actors.pulse import Hold
 from actors.runtime import Runtime
 from service.jobs.claims import NO_EFFECT, AccountEffect, Charge, Claim, FinishReply
 from service.jobs.model import Failure, Status
+from service.jobs.written import Written
 from service.logs import get_logger
 
 #: Waits between attempts that failed for reasons of the moment; after the last, the job fails.
@@ -58,7 +59,7 @@ async def perform(runtime: Runtime, job_id: str) -> None:
         job_id=job_id, account=claim.job.account, event_id=claim.job.source.get("event_id")
     )
     with runtime.pulse.keep(job_id, owner, claim.fence, claimed_at) as hold:
-        await Attempt(runtime, claim, hold).run()
+        await Attempt(runtime, claim, hold, claimed_at).run()
 
 
 class Attempt:
@@ -68,16 +69,17 @@ class Attempt:
       runtime: The process' resources.
       claim: The claim.
       hold: What the pulse knows of it.
+      began: Monotonic time from before the claim was asked for.
     """
 
-    def __init__(self, runtime: Runtime, claim: Claim, hold: Hold) -> None:
+    def __init__(self, runtime: Runtime, claim: Claim, hold: Hold, began: float) -> None:
         self._runtime = runtime
         self._claim = claim
         self._hold = hold
         self._action = ACTIONS[claim.job.kind]
         self._in_doubt = claim.look_first
         self._writing = False
-        self._began = time.monotonic()
+        self._began = began
 
     async def run(self) -> None:
         """Do it; every end but a lost claim is recorded."""
@@ -121,19 +123,29 @@ class Attempt:
         self._in_doubt = True
         self._writing = True
         left = self._hold.seconds_left
-        result = await self._action.write(self._claim, gateway, pk, left)
-        await self._finish(Status.SUCCEEDED, result=result)
+        done = await self._action.write(self._claim, gateway, pk, left)
+        if not await self._succeed(done):
+            # Another job's look-up was faster, while this worker stood still.
+            await self._settle("credited to another job")
 
     async def _look(self, gateway: Gateway, pk: str) -> None:
-        result = await self._action.find(self._claim, gateway, pk)
-        if result is not None:
-            await self._finish(Status.SUCCEEDED, result=result, why="found by look-up")
-        elif self._claim.job.misses + 1 < LOOKS_NEEDED:
+        search = search_of(self._claim, self._began, Written(self._runtime.client))
+        done = await self._action.find(self._claim, gateway, pk, search)
+        if done is not None and await self._succeed(done, why="found by look-up"):
+            return
+        if self._claim.job.misses + 1 < LOOKS_NEEDED:
             await self._release(Status.SENDING, "not found", after_ms=LOOK_AGAIN_MS)
         elif self._claim.job.attempts > MOST_WRITES:
             await self._give_up_knowing()
         else:
             await self._release(Status.QUEUED, "not found: send again")
+
+    async def _succeed(self, done: Done, why: str = "") -> bool:
+        """End the job well; False when what was written turned out to be another job's."""
+        reply = await self._finish(
+            Status.SUCCEEDED, result=done.result, why=why, written=done.written
+        )
+        return reply != "taken"
 
     async def _judge(self, error: Exception) -> None:
         verdict = classify(error, writing=self._writing)
@@ -224,14 +236,17 @@ class Attempt:
         result: dict[str, Any] | None = None,
         failure: Failure | None = None,
         why: str = "",
-    ) -> None:
+        written: str = "",
+    ) -> FinishReply:
         async def step() -> FinishReply:
             return await self._runtime.claims.finish(
-                self._claim, status, result=result, failure=failure, why=why
+                self._claim, status, result=result, failure=failure, why=why, written=written
             )
 
-        await self._recorded(step)
-        self._report(status, failure.code if failure else None, why)
+        reply = await self._recorded(step)
+        outcome = "taken" if reply == "taken" else status
+        self._report(outcome, failure.code if failure else None, why)
+        return reply
 
     async def _release(
         self,

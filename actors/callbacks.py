@@ -1,8 +1,13 @@
-"""One attempt at a callback: claim, sign, post, record."""
+"""One attempt at a callback: claim, sign, post, record.
+
+Where the origin has enough to do the delivery is put back instead, so that it does not wait in a
+place that the callbacks of other origins need.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from datetime import UTC, datetime
@@ -20,6 +25,9 @@ from service.outbound.schedule import exhausted, next_delay_ms
 
 #: How long a delivery waits for a worker that knows its callback (deploys overlap), or for us.
 UNCHARGED_MS: Final = 30_000
+#: How long it waits for its origin the first time; twice as long each time after that.
+FIRST_PUT_BACK_MS: Final = 1_000
+MAX_PUT_BACK_MS: Final = 60_000
 
 _log = get_logger(__name__)
 
@@ -36,20 +44,44 @@ async def deliver(runtime: Runtime, delivery_id: str) -> None:
     if claim is None:
         return
     structlog.contextvars.bind_contextvars(delivery_id=delivery_id, job_id=claim.job_id)
-    with runtime.pulse.keep(delivery_id, owner, claim.fence, claimed_at):
-        endpoint = runtime.duties.endpoints.get(claim.endpoint)
-        if endpoint is None:
-            await _record(runtime, claim, _unknown_endpoint())
-            return
-        try:
-            result = await _post(runtime, claim, endpoint)
-        except asyncio.CancelledError:
-            await asyncio.shield(_record(runtime, claim, AttemptResult("uncharged", "handed_back")))
-            raise
-        except Exception as error:  # noqa: BLE001 - our fault, so never the endpoint's charge
-            _log.error("a callback could not be attempted", exc_info=error)
-            result = AttemptResult("uncharged", "internal_error")
+    try:
+        # Only for the attempt: a beat that crosses the record would find the claim gone.
+        with runtime.pulse.keep(delivery_id, owner, claim.fence, claimed_at):
+            result = await _attempted(runtime, claim)
+    except asyncio.CancelledError:
+        await asyncio.shield(_record(runtime, claim, AttemptResult("uncharged", "handed_back")))
+        raise
+    if _to_be_put_back(claim, result):
+        await _put_back(runtime, claim)
+    else:
         await _record(runtime, claim, result)
+
+
+async def _attempted(runtime: Runtime, claim: DeliveryClaim) -> AttemptResult:
+    endpoint = runtime.duties.endpoints.get(claim.endpoint)
+    if endpoint is None:
+        return AttemptResult("uncharged", "unknown_callback")
+    try:
+        return await _post(runtime, claim, endpoint)
+    except Exception as error:  # noqa: BLE001 - our fault, so never the endpoint's charge
+        _log.error("a callback could not be attempted", exc_info=error)
+        return AttemptResult("uncharged", "internal_error")
+
+
+def put_back_ms(times: int, jitter: float) -> int:
+    """How long a delivery waits before it asks again for a place at its origin.
+
+    Parameters:
+      times: How often it was put back before.
+      jitter: A random number in [0, 1): from half to one and a half times the usual wait, so
+        that a crowd that was put back at once does not come back at once.
+
+    Returns:
+      Milliseconds from now.
+    """
+    doublings = min(times, math.ceil(math.log2(MAX_PUT_BACK_MS / FIRST_PUT_BACK_MS)))
+    usual_ms = min(FIRST_PUT_BACK_MS << doublings, MAX_PUT_BACK_MS)
+    return math.floor(usual_ms * (0.5 + jitter))
 
 
 async def _post(runtime: Runtime, claim: DeliveryClaim, endpoint: Endpoint) -> AttemptResult:
@@ -60,12 +92,20 @@ async def _post(runtime: Runtime, claim: DeliveryClaim, endpoint: Endpoint) -> A
     return await runtime.exchange.post(endpoint.url, signed, claim.payload)
 
 
-def _unknown_endpoint() -> AttemptResult:
-    return AttemptResult("uncharged", "unknown_callback")
+def _to_be_put_back(claim: DeliveryClaim, result: AttemptResult) -> bool:
+    # Past the hard stop it fails, and that is recorded.
+    return result.code == "origin_busy" and not exhausted(claim.created_ms, _now_ms())
+
+
+async def _put_back(runtime: Runtime, claim: DeliveryClaim) -> None:
+    after_ms = put_back_ms(claim.put_backs, random.random())
+    await runtime.deliveries.put_back(claim, after_ms=after_ms)
+    # Not at `info`: a dead origin would fill the log with it.
+    _log.debug("callback put back", callback=claim.endpoint, after_ms=after_ms)
 
 
 async def _record(runtime: Runtime, claim: DeliveryClaim, result: AttemptResult) -> None:
-    to, after_ms = _next(claim, result, round(time.time() * 1000))
+    to, after_ms = _next(claim, result, _now_ms())
     counts = result.outcome != "uncharged"
     attempt = _shown(claim, result, counts=counts, after_ms=after_ms)
     await runtime.deliveries.record(claim, to, attempt, after_ms=after_ms, counts=counts)
@@ -93,6 +133,10 @@ def _next(claim: DeliveryClaim, result: AttemptResult, now_ms: int) -> tuple[Any
     if delay is None or exhausted(claim.created_ms, now_ms + delay):
         return "failed", 0
     return "pending", delay
+
+
+def _now_ms() -> int:
+    return round(time.time() * 1000)
 
 
 def _shown(

@@ -54,12 +54,16 @@ class Limits:
       total_seconds: For the whole exchange.
       capture_seconds: For the body, within the total.
       per_origin: How many exchanges may be under way with one origin.
+      waiting: How many more may wait for an origin of which nothing is known yet.
+      wait_seconds: The longest that any may wait.
     """
 
     connect_seconds: float = 3.0
     total_seconds: float = 15.0
     capture_seconds: float = 1.0
     per_origin: int = 4
+    waiting: int = 28
+    wait_seconds: float = 1.0
 
 
 DEFAULT_LIMITS: Final = Limits()
@@ -91,7 +95,7 @@ class Exchange:
         self._allow_http = allow_http
         self._user_agent = f"Heliograph/{version}"
         self._limits = limits
-        self._lanes = Lanes(limits.per_origin)
+        self._lanes = Lanes(limits.per_origin, limits.waiting, limits.wait_seconds)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=_ssl_context(ca_bundle),
             max_connections=None,  # bounded by the lanes and the worker's concurrency
@@ -109,7 +113,7 @@ class Exchange:
     async def post(self, url: str, headers: Headers, body: bytes) -> AttemptResult:
         """Send one callback and wait for its status line.
 
-        Waits first while the origin is busy with other exchanges; that time is not counted.
+        Waits a moment while the origin is busy with other exchanges; that time is not counted.
 
         Parameters:
           url: Where to.
@@ -124,9 +128,12 @@ class Exchange:
             target = parse_endpoint_url(url, allow_http=self._allow_http)
         except InvalidUrl:
             return classify_failure("invalid_url")
-        async with self._lanes.turn(target.origin):
-            signed = headers if isinstance(headers, Mapping) else headers()
-            return await self._exchange(self._request(target, signed, body))
+        try:
+            async with self._lanes.turn(target.origin):
+                signed = headers if isinstance(headers, Mapping) else headers()
+                return await self._exchange(self._request(target, signed, body))
+        except OriginBusy:
+            return classify_failure("origin_busy")
 
     async def _exchange(self, request: httpcore.Request) -> AttemptResult:
         loop = asyncio.get_running_loop()
@@ -169,15 +176,27 @@ class Exchange:
         )
 
 
+class OriginBusy(Exception):
+    """So much is under way with the origin that waiting for a place would take too long."""
+
+
 class Lanes:
-    """Lets a few exchanges at a time through to each origin.
+    """Lets a few exchanges at a time through to each origin, and few others wait for it.
+
+    Whoever waits holds a place of the worker's that other origins need. So as many may wait as
+    have their turn in time at the pace of the last exchange (Little's law), and nobody once
+    somebody waited in vain, until an exchange ends: a dead origin keeps only its own places busy.
 
     Parameters:
-      width: How many.
+      width: How many at a time.
+      waiting: How many more may wait while the pace is unknown.
+      wait_seconds: The longest that any may wait.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, waiting: int, wait_seconds: float) -> None:
         self._width = width
+        self._waiting = waiting
+        self._wait_seconds = wait_seconds
         self._lanes: dict[str, _Lane] = {}
 
     def __len__(self) -> int:
@@ -189,21 +208,46 @@ class Lanes:
 
         Parameters:
           origin: Whose lane.
+
+        Raises:
+          OriginBusy: If too many wait already, or no place came free in time.
         """
-        lane = self._lanes.setdefault(origin, _Lane(asyncio.Semaphore(self._width)))
+        lane = self._lanes.get(origin) or _Lane(asyncio.Semaphore(self._width), self._waiting)
+        if lane.users >= self._width + lane.room:
+            raise OriginBusy
+        self._lanes[origin] = lane
         lane.users += 1
         try:
-            async with lane.places:
+            await self._enter(lane)
+            try:
+                started = time.monotonic()
                 yield
+                lane.room = self._room_at(time.monotonic() - started)
+            finally:
+                lane.places.release()
         finally:
             lane.users -= 1
             if not lane.users:
                 del self._lanes[origin]
 
+    async def _enter(self, lane: _Lane) -> None:
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await lane.places.acquire()
+        except TimeoutError:
+            lane.room = 0
+            raise OriginBusy from None
+
+    def _room_at(self, pace_seconds: float) -> int:
+        return int(self._width * self._wait_seconds / max(pace_seconds, 0.001))
+
 
 @dataclass
 class _Lane:
+    """One origin's places, how many may wait for them, and how many have or want one."""
+
     places: asyncio.Semaphore
+    room: int
     users: int = 0
 
 

@@ -35,17 +35,20 @@ Unavailable = (RedisError, OSError)
 _log = get_logger(__name__)
 
 
-def async_client(url: str, *, max_connections: int) -> aredis.Redis:
+def async_client(
+    url: str, *, max_connections: int, wait_seconds: float = REPLY_SECONDS
+) -> aredis.Redis:
     """A client for the event loop; callers beyond `max_connections` wait for one.
 
     Parameters:
       url: `redis://`, `rediss://` (with `?ssl_cert_reqs=none` for self-signed ones) or `unix://`.
       max_connections: The most sockets this process opens for it.
+      wait_seconds: How long a caller may wait for one of them.
     """
     pool = aredis.BlockingConnectionPool.from_url(
         url,
         max_connections=max_connections,
-        timeout=REPLY_SECONDS,
+        timeout=wait_seconds,
         socket_connect_timeout=CONNECT_SECONDS,
         socket_timeout=REPLY_SECONDS,
         health_check_interval=IDLE_CHECK_SECONDS,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from aiograpi.exceptions import (
@@ -17,6 +17,8 @@ from actors.instagram import reconcile
 from actors.instagram.client import PacedClient
 from actors.instagram.keeper import BeforeLogin, Keeper
 from actors.instagram.options import AccountOptions, UnknownAccount
+from actors.instagram.receipts import CommentReceipt, DmReceipt
+from actors.instagram.reconcile import OwnedByOthers, Sought, nobodys
 from actors.instagram.targets import InvalidTarget, Recipient, media_pk, user_pk, username_of
 from actors.instagram.tokens import (
     SecondsLeft,
@@ -31,32 +33,6 @@ CALL_SECONDS: Final = 90.0
 _T = TypeVar("_T")
 
 _Action = Callable[[PacedClient], Awaitable[_T]]
-
-
-@dataclass(frozen=True)
-class DmReceipt:
-    """A DM that Instagram has.
-
-    Parameters:
-      message_id: Instagram's id of the message.
-      thread_id: Instagram's id of its thread; None when the reply did not tell.
-      client_context: The token it was sent with.
-    """
-
-    message_id: str
-    thread_id: str | None
-    client_context: str
-
-
-@dataclass(frozen=True)
-class CommentReceipt:
-    """A comment that Instagram has.
-
-    Parameters:
-      comment_id: Instagram's id of the comment.
-    """
-
-    comment_id: str
 
 
 async def _any_login(_account: AccountOptions, _first: bool) -> str | None:
@@ -168,7 +144,12 @@ class Gateway:
         return await self._call(send)
 
     async def find_dm(
-        self, pk: str, token_or_context: str, text: str, since_ms: int
+        self,
+        pk: str,
+        token_or_context: str,
+        text: str,
+        age_ms: int,
+        not_these: OwnedByOthers = nobodys,
     ) -> DmReceipt | None:
         """Look whether a DM reached its thread.
 
@@ -176,37 +157,41 @@ class Gateway:
           pk: The recipient.
           token_or_context: The token it was sent with, or the `client_context` made of it.
           text: What it said.
-          since_ms: Unix time of its intent.
+          age_ms: How long ago its intent was recorded.
+          not_these: Which message ids belong to other jobs; asked where the token does not tell.
 
         Returns:
           Its receipt; None when it is certain that the thread does not show it (now).
         """
-        context = client_context_for(token_or_context)
+        context, intended_at = client_context_for(token_or_context), _ago(age_ms)
 
         async def look(client: PacedClient) -> DmReceipt | None:
-            sought = reconcile.SoughtDm(context, str(client.user_id), text, since_ms)
+            sought = Sought(str(client.user_id), text, intended_at, context, not_these)
             found = await reconcile.find_dm(client, pk, sought)
             if found is None:
                 return None
-            item, thread_id = found
-            return DmReceipt(str(item["item_id"]), thread_id, context)
+            return DmReceipt(str(found.item["item_id"]), found.thread_id, context, found.by_token)
 
         return await self._call(look)
 
-    async def find_comment(self, media_pk: str, text: str, since_ms: int) -> CommentReceipt | None:
+    async def find_comment(
+        self, media_pk: str, text: str, age_ms: int, not_these: OwnedByOthers = nobodys
+    ) -> CommentReceipt | None:
         """Look whether a comment reached its post.
 
         Parameters:
           media_pk: The post.
           text: What it said.
-          since_ms: Unix time of its intent.
+          age_ms: How long ago its intent was recorded.
+          not_these: Which comment ids belong to other jobs.
 
         Returns:
           Its receipt; None when it is certain that the post does not show it (now).
         """
+        intended_at = _ago(age_ms)
 
         async def look(client: PacedClient) -> CommentReceipt | None:
-            sought = reconcile.SoughtComment(str(client.user_id), text, since_ms)
+            sought = Sought(str(client.user_id), text, intended_at, not_these=not_these)
             found = await reconcile.find_comment(client, media_pk, sought)
             return CommentReceipt(str(found["pk"])) if found else None
 
@@ -235,6 +220,11 @@ class Gateway:
                 raise
         # A definite refusal, of a write too: what was asked has not happened.
         return await action(await self._keeper.renew())
+
+
+def _ago(age_ms: int) -> float:
+    """Turn an age into monotonic time, so that it grows while a look-up waits and reads."""
+    return time.monotonic() - age_ms / 1000
 
 
 async def _is_over(client: PacedClient, refusal: Exception) -> bool:

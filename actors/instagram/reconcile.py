@@ -6,19 +6,34 @@ do not know, and then a write that was done would look undone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, Protocol
 
 from actors.instagram.tokens import is_client_context
 
 Row = Mapping[str, Any]
 
+#: Tells which of some ids at Instagram belong to other jobs.
+OwnedByOthers = Callable[[Sequence[str]], Awaitable[Set[str]]]
+
 MAX_PAGES: Final = 5
 _PAGE: Final = 20
 
-# Instagram tells comments' times in seconds, by a clock of its own.
-_CLOCK_SLACK_MS: Final = 2_000
+# `Date` and comments' times are cut to whole seconds, and told by different machines of
+# Instagram's. Too early a moment is harmless where too late a one sends twice: what other jobs
+# wrote since is told apart by its id.
+_DATED_SLACK_MS: Final = 5_000
+# Without a `Date` there is only our own clock to go by, which may be minutes off.
+_UNDATED_SLACK_MS: Final = 300_000
+
+
+async def nobodys(_ids: Sequence[str]) -> Set[str]:
+    """Know of no other job's writes."""
+    return frozenset()
 
 
 class SearchIncomplete(Exception):
@@ -26,39 +41,49 @@ class SearchIncomplete(Exception):
 
 
 class PrivateApi(Protocol):
-    """The one method of the client that is used here."""
+    """What of the client is used here."""
+
+    last_response: Any
 
     async def private_request(self, endpoint: str, **kwargs: Any) -> Any:
         """Send one request; gives the decoded reply."""
 
 
 @dataclass(frozen=True)
-class SoughtDm:
-    """A DM to recognise.
+class Sought:
+    """A write to recognise.
 
     Parameters:
-      client_context: The one it was sent with.
-      own_pk: Who sent it.
-      text: What it said.
-      since_ms: Unix time from which on it may have been stored.
+      own_pk: Who made it.
+      text: What it says.
+      intended_at: When it was about to be made, in monotonic seconds of this process.
+      client_context: A DM's; comments show none.
+      not_these: Which ids belong to other jobs.
     """
 
-    client_context: str
     own_pk: str
     text: str
-    since_ms: int
+    intended_at: float
+    client_context: str = ""
+    not_these: OwnedByOthers = nobodys
 
 
 @dataclass(frozen=True)
-class SoughtComment:
-    """A comment to recognise; fields as in `SoughtDm`."""
+class FoundDm:
+    """A DM that was recognised.
 
-    own_pk: str
-    text: str
-    since_ms: int
+    Parameters:
+      item: The message as Instagram shows it.
+      thread_id: Its thread's id.
+      by_token: Whether its token told; otherwise it only reads like ours.
+    """
+
+    item: Row
+    thread_id: str
+    by_token: bool
 
 
-async def find_dm(api: PrivateApi, pk: str, sought: SoughtDm) -> tuple[Row, str] | None:
+async def find_dm(api: PrivateApi, pk: str, sought: Sought) -> FoundDm | None:
     """Look for a DM in the thread with its recipient.
 
     Parameters:
@@ -67,7 +92,7 @@ async def find_dm(api: PrivateApi, pk: str, sought: SoughtDm) -> tuple[Row, str]
       sought: What to look for.
 
     Returns:
-      The item as Instagram shows it and the thread's id, or None when it is not there.
+      The message, or None when it is not there.
 
     Raises:
       SearchIncomplete: When the thread has more newer messages than are read.
@@ -76,18 +101,23 @@ async def find_dm(api: PrivateApi, pk: str, sought: SoughtDm) -> tuple[Row, str]
     if thread_id is None:
         return None
     cursor: str | None = None
+    alike: list[Row] = []
     for _ in range(MAX_PAGES):
         page = await _thread_page(api, thread_id, cursor)
-        items = page.get("items") or []
-        if item := match_dm(items, sought):
-            return item, thread_id
+        items, since_ms = page.get("items") or [], earliest_ms(api.last_response, sought)
+        if item := with_token(items, sought):
+            return FoundDm(item, thread_id, by_token=True)
+        alike += dms_like(items, sought, since_ms)
         cursor = page.get("oldest_cursor")
-        if not cursor or any(_dm_ms(item) < sought.since_ms - _CLOCK_SLACK_MS for item in items):
-            return None
+        if not cursor or any(0 < _dm_ms(item) < since_ms for item in items):
+            item = await _oldest_free(alike, "item_id", _dm_ms, sought)
+            return FoundDm(item, thread_id, by_token=False) if item else None
+    if item := await _oldest_free(alike, "item_id", _dm_ms, sought):
+        return FoundDm(item, thread_id, by_token=False)
     raise SearchIncomplete("the thread has more newer messages than were read")
 
 
-async def find_comment(api: PrivateApi, media_pk: str, sought: SoughtComment) -> Row | None:
+async def find_comment(api: PrivateApi, media_pk: str, sought: Sought) -> Row | None:
     """Look for a comment under a post.
 
     Parameters:
@@ -102,56 +132,91 @@ async def find_comment(api: PrivateApi, media_pk: str, sought: SoughtComment) ->
       SearchIncomplete: When there are more comments than are read.
     """
     params = {"can_support_threading": "true", "permalink_enabled": "false"}
+    alike: list[Row] = []
     for _ in range(MAX_PAGES):
         page = await api.private_request(f"media/{media_pk}/comments/", params=params)
-        rows = page.get("comments") or []
-        if found := match_comment(rows, sought):
-            return found
+        rows, since_ms = page.get("comments") or [], earliest_ms(api.last_response, sought)
+        alike += comments_like(rows, sought, since_ms)
         cursors = {
             key: page[f"next_{key}"] for key in ("min_id", "max_id") if page.get(f"next_{key}")
         }
-        if not cursors or _all_older_follow(rows, sought.since_ms):
-            return None
+        if not cursors or _all_older_follow(rows, since_ms):
+            return await _oldest_free(alike, "pk", _comment_ms, sought)
         params = {"can_support_threading": "true", "permalink_enabled": "false"} | cursors
+    if found := await _oldest_free(alike, "pk", _comment_ms, sought):
+        return found
     raise SearchIncomplete("the post has more comments than were read")
 
 
-def match_dm(items: Iterable[Row], sought: SoughtDm) -> Row | None:
-    """Pick a DM out of a thread: by its token, else by own user, text and time.
+def earliest_ms(reply: Any, sought: Sought) -> int:
+    """Tell from when on a write may have been stored, by Instagram's clock.
+
+    Redis, this machine and Instagram need not agree about the time: only how long ago the intent
+    was is carried from one clock to another.
 
     Parameters:
-      items: Messages as Instagram shows them.
+      reply: The HTTP reply that has just come; None where there is none.
       sought: What to look for.
 
     Returns:
-      The message, or None.
+      Unix time in ms.
     """
-    rows = list(items)
-    by_token = (row for row in rows if _context(row) == sought.client_context)
-    by_text = (row for row in rows if _reads_like(row, sought))
-    return next(by_token, None) or next(by_text, None)
+    age_ms = round((time.monotonic() - sought.intended_at) * 1000)
+    told_ms = _date_ms(reply)
+    if told_ms is None:
+        return round(time.time() * 1000) - age_ms - _UNDATED_SLACK_MS
+    return told_ms - age_ms - _DATED_SLACK_MS
 
 
-def match_comment(rows: Iterable[Row], sought: SoughtComment) -> Row | None:
-    """Pick a comment by own user, text and time; comments show no token.
+def with_token(items: Iterable[Row], sought: Sought) -> Row | None:
+    """Pick the DM that carries the token it was sent with, whatever else it shows."""
+    return next((row for row in items if _context(row) == sought.client_context), None)
 
-    Parameters:
-      rows: Comments as Instagram shows them.
-      sought: What to look for.
 
-    Returns:
-      The comment, or None.
+def dms_like(items: Iterable[Row], sought: Sought, since_ms: int) -> list[Row]:
+    """Pick the DMs without a token of ours that may be it by sender, text and time.
+
+    One that carries another token of this client is another job's, whatever it says.
     """
-    return next(
-        (
-            row
-            for row in rows
-            if _author(row) == sought.own_pk
-            and _same_text(row.get("text"), sought.text)
-            and _comment_ms(row) >= sought.since_ms - _CLOCK_SLACK_MS
-        ),
-        None,
-    )
+    return [
+        row
+        for row in items
+        if (row.get("is_sent_by_viewer") is True or str(row.get("user_id")) == sought.own_pk)
+        and not is_client_context(_context(row))
+        and _same_text(_dm_text(row), sought.text)
+        and _dm_ms(row) >= since_ms
+    ]
+
+
+def comments_like(rows: Iterable[Row], sought: Sought, since_ms: int) -> list[Row]:
+    """Pick the comments that may be it by author, text and time; they show no token."""
+    return [
+        row
+        for row in rows
+        if _author(row) == sought.own_pk
+        and _same_text(row.get("text"), sought.text)
+        and _comment_ms(row) >= since_ms
+    ]
+
+
+async def _oldest_free(
+    newest_first: Sequence[Row], key: str, told_ms: Callable[[Row], int], sought: Sought
+) -> Row | None:
+    """Pick the oldest row that is no other job's.
+
+    Taking a newer one could leave a job that was meant later with none that is new enough.
+    """
+    others = await sought.not_these([str(row[key]) for row in newest_first])
+    free = [row for row in reversed(newest_first) if str(row[key]) not in others]
+    return min(free, key=told_ms, default=None)
+
+
+def _date_ms(reply: Any) -> int | None:
+    try:
+        moment = parsedate_to_datetime(reply.headers["date"])
+        return round(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        return None
 
 
 async def _thread_with(api: PrivateApi, pk: str) -> str | None:
@@ -174,20 +239,6 @@ async def _thread_page(api: PrivateApi, thread_id: str, cursor: str | None) -> R
     reply = await api.private_request(f"direct_v2/threads/{thread_id}/", params=params)
     thread: Row = reply["thread"]
     return thread
-
-
-def _reads_like(row: Row, sought: SoughtDm) -> bool:
-    """Tell whether a message without our token may still be ours.
-
-    One that carries another token of this client is another job's, whatever it says.
-    """
-    own = row.get("is_sent_by_viewer") is True or str(row.get("user_id")) == sought.own_pk
-    return (
-        own
-        and not is_client_context(_context(row))
-        and _same_text(_dm_text(row), sought.text)
-        and _dm_ms(row) >= sought.since_ms - _CLOCK_SLACK_MS
-    )
 
 
 def _context(row: Row) -> str:
@@ -221,4 +272,4 @@ def _all_older_follow(rows: list[Row], since_ms: int) -> bool:
     """
     times = [_comment_ms(row) for row in rows]
     in_order = times == sorted(times, reverse=True)
-    return bool(times) and in_order and times[-1] < since_ms - _CLOCK_SLACK_MS
+    return bool(times) and in_order and times[-1] < since_ms

@@ -28,6 +28,7 @@ class DeliveryClaim:
       endpoint: Name of the callback.
       payload: The frozen bytes.
       attempts: How many attempts were charged so far.
+      put_backs: How often it was put back since the last of them.
       created_ms: When it was opened.
       owner: Unique to this claim.
       fence: Grows with each claim.
@@ -41,6 +42,7 @@ class DeliveryClaim:
     created_ms: int
     owner: str
     fence: int
+    put_backs: int = 0
 
 
 class Deliveries:
@@ -70,6 +72,7 @@ class Deliveries:
             created_ms=int(fields["created"]),
             owner=owner,
             fence=int(fence),
+            put_backs=int(fields.get("put_backs", "0")),
         )
 
     async def record(
@@ -93,15 +96,31 @@ class Deliveries:
         Returns:
           Whether the claim still held; otherwise nothing was written.
         """
+        shown = json.dumps(dict(attempt), ensure_ascii=False)
+        return await self._end(claim, to, after_ms, "counts" if counts else "free", shown)
+
+    async def put_back(self, claim: DeliveryClaim, *, after_ms: int) -> bool:
+        """Give a delivery back for which no attempt was made; its attempt log does not tell.
+
+        Parameters:
+          claim: The claim.
+          after_ms: From now to when it is due again.
+
+        Returns:
+          Whether the claim still held; otherwise nothing was written.
+        """
+        return await self._end(claim, "pending", after_ms, "put_back", "")
+
+    async def _end(
+        self,
+        claim: DeliveryClaim,
+        to: str,
+        after_ms: int,
+        charge: Literal["counts", "free", "put_back"],
+        attempt: str,
+    ) -> bool:
         reply = await self._scripts.run(
-            "attempt",
-            claim.id,
-            claim.owner,
-            claim.fence,
-            to,
-            after_ms,
-            "counts" if counts else "free",
-            json.dumps(dict(attempt), ensure_ascii=False),
+            "attempt", claim.id, claim.owner, claim.fence, to, after_ms, charge, attempt
         )
         return bool(reply == b"ok")
 

@@ -19,7 +19,7 @@ import uvloop
 from standardwebhooks.webhooks import Webhook
 
 from actors.egress import GuardedBackend
-from actors.exchange import DEFAULT_LIMITS, Exchange, Lanes, Limits
+from actors.exchange import DEFAULT_LIMITS, Exchange, Lanes, Limits, OriginBusy
 from service.outbound import signing
 from service.outbound.addresses import Guard, parse_cidrs
 from service.outbound.results import MAX_BODY_BYTES, AttemptResult
@@ -360,7 +360,7 @@ def test_at_most_four_exchanges_go_on_with_one_origin(run: Run) -> None:
 
 def test_waiting_for_the_origin_is_not_counted_as_its_slowness(run: Run) -> None:
     async def scenario() -> list[AttemptResult]:
-        limits = Limits(total_seconds=1.0, per_origin=1)
+        limits = Limits(total_seconds=1.0, per_origin=1, wait_seconds=30)
         async with serve(answers_after(0.4)) as server, an_exchange(limits=limits) as exchange:
             return await asyncio.gather(*(exchange.post(server.url(), {}, BODY) for _ in range(3)))
 
@@ -403,9 +403,68 @@ def test_a_hanging_origin_does_not_hold_up_another(run: Run) -> None:
     assert run(scenario()).outcome == "delivered"
 
 
+def test_whoever_would_wait_too_long_for_an_origin_is_sent_away(run: Run) -> None:
+    async def scenario() -> tuple[list[AttemptResult], Hostile]:
+        limits = Limits(waiting=3, wait_seconds=0.1)
+        async with serve(hangs_before_headers) as server, an_exchange(limits=limits) as exchange:
+            posts = [asyncio.create_task(exchange.post(server.url(), {}, BODY)) for _ in range(9)]
+            # Two find no room, three wait in vain, four are under way.
+            done: list[AttemptResult] = []
+            for post in asyncio.as_completed(posts):
+                done.append(await post)
+                if len(done) == 5:
+                    break
+            for task in posts:
+                task.cancel()
+            await asyncio.gather(*posts, return_exceptions=True)
+            return done, server
+
+    done, server = run(scenario())
+    assert {(result.outcome, result.code) for result in done} == {("uncharged", "origin_busy")}
+    assert server.connections == 4
+
+
+def test_as_many_may_wait_as_an_origin_serves_in_time(run: Run) -> None:
+    async def scenario() -> None:
+        lanes = Lanes(2, waiting=1, wait_seconds=30)
+        async with lanes.turn("https://a.example"):
+            async with lanes.turn("https://a.example"):
+                assert await _refused(lanes, 5) == 4
+            # It was quick, so there is room for everybody.
+            assert await _refused(lanes, 50) == 0
+
+    run(scenario())
+
+
+def test_after_a_wait_in_vain_nobody_waits_until_an_exchange_ends(run: Run) -> None:
+    async def scenario() -> None:
+        lanes = Lanes(1, waiting=50, wait_seconds=0.02)
+        async with lanes.turn("https://a.example"):
+            with pytest.raises(OriginBusy):
+                async with lanes.turn("https://a.example"):
+                    pass
+            assert await _refused(lanes, 9) == 9
+        assert len(lanes) == 0
+
+    run(scenario())
+
+
+async def _refused(lanes: Lanes, count: int) -> int:
+    """How many of so many newcomers are sent away at once."""
+    newcomers = [
+        asyncio.create_task(lanes.turn("https://a.example").__aenter__()) for _ in range(count)
+    ]
+    await asyncio.sleep(0)
+    refused = sum(task.done() and isinstance(task.exception(), OriginBusy) for task in newcomers)
+    for task in newcomers:
+        task.cancel()
+    await asyncio.gather(*newcomers, return_exceptions=True)
+    return refused
+
+
 def test_lanes_are_forgotten_when_nobody_uses_them(run: Run) -> None:
     async def scenario() -> None:
-        lanes = Lanes(1)
+        lanes = Lanes(1, waiting=1, wait_seconds=30)
         async with lanes.turn("https://a.example"):
             waiting = asyncio.create_task(lanes.turn("https://a.example").__aenter__())
             await asyncio.sleep(0)

@@ -8,7 +8,7 @@ import threading
 import time
 import urllib.error
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from typing import Any, Final
 import httpx
 
 from deploy.local.inbox import Received
+from deploy.local.instagram.records import CommentRecord
 from deploy.local.sender import event, send
 from deploy.local.stack import Stack
 from deploy.local.waiting import until
@@ -114,11 +115,14 @@ class Arena:
             shown = "\n".join(map(self._story, sorted(waiting)[:3]))
             raise AssertionError(f"{len(waiting)} jobs did not end:\n{shown}") from None
 
-    def promises_broken(self, paid: dict[str, str]) -> list[str]:
+    def promises_broken(
+        self, paid: dict[str, str], renewed: Mapping[str, str] | None = None
+    ) -> list[str]:
         """What the stand-in's and the receiver's own logs say against us.
 
         Parameters:
           paid: By event, the name that its DM's text carries.
+          renewed: By comment job, its text; of several jobs it may be the same.
 
         Returns:
           A sentence for each broken promise.
@@ -134,6 +138,7 @@ class Arena:
             f"unverified callback {each['reason']}" for each in received if not each["verified"]
         ]
         broken += _callbacks_per_job(received)
+        broken += _comments_per_text(standin.comments(), received, renewed or {})
         broken += [f"two calls at once: {pair}" for pair in standin.overlaps()]
         if len(standin.devices()) != 1:
             broken.append(f"{len(standin.devices())} devices")
@@ -168,6 +173,32 @@ def paid_event(name: str) -> dict[str, Any]:
     handle = f"c{hashlib.sha256(name.encode()).hexdigest()[:12]}"
     document["data"]["object"]["custom_fields"][0]["text"]["value"] = handle
     return document
+
+
+def renewed_event(name: str, handle: str) -> dict[str, Any]:
+    """A paid renewal, whose comment says `Welcome back, @{handle}!`."""
+    document = event("invoice.paid", id=f"evt_{name}")
+    parent = {"subscription_details": {"metadata": {"instagram": handle}}}
+    document["data"]["object"]["parent"] = parent
+    return document
+
+
+def _comments_per_text(
+    stored: list[CommentRecord], received: list[Received], renewed: Mapping[str, str]
+) -> list[str]:
+    """Every job must be credited with one comment, and every comment to one job."""
+    credited: defaultdict[str, set[str]] = defaultdict(set)
+    for each in received:
+        data = each["event"]["data"]
+        if data["job_id"] in renewed:
+            comment_id = (data["result"] or {}).get("comment_id", data["status"])
+            credited[renewed[data["job_id"]]].add(comment_id)
+    broken = []
+    for text, jobs in Counter(renewed.values()).items():
+        there = {each["pk"] for each in stored if each["text"] == text}
+        if not len(there) == len(credited[text]) == jobs or there != credited[text]:
+            broken.append(f"{text}: {jobs} jobs, {sorted(there)}, told {sorted(credited[text])}")
+    return broken
 
 
 def _callbacks_per_job(received: list[Received]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Final
 
 import redis
 
-from tests.chaos.arena import WORKERS, Arena, paid_event
+from tests.chaos.arena import WORKERS, Arena, paid_event, renewed_event
 from tests.chaos.traps import WEB_STEPS, WORKER_STEPS, set_trap
 
 _VICTIMS: Final = ("web", *WORKERS, *WORKERS, "scheduler")
@@ -110,11 +110,12 @@ class Storm:
 
     def _fault_write(self) -> str:
         fault = self._dice.choice(_WRITE_FAULTS)
-        self.arena.stack.standin.fault("broadcast_*", **fault)  # type: ignore[arg-type]
-        return f"write {fault}"
+        call = self._dice.choice(("broadcast_*", "comment"))
+        self.arena.stack.standin.fault(call, **fault)  # type: ignore[arg-type]
+        return f"{call} {fault}"
 
     def _fault_read(self) -> str:
-        call = self._dice.choice(("*thread*", "usernameinfo"))
+        call = self._dice.choice(("*thread*", "usernameinfo", "comments"))
         self.arena.stack.standin.fault(call, status=500)
         return f"read 500 {call}"
 
@@ -142,25 +143,33 @@ class Storm:
 def weather(arena: Arena, seed: int, events: int, *, store: bool) -> tuple[list[str], Storm]:
     """Send events through a storm and tell which promises it broke.
 
+    Half of them make DMs; of the others, most make comments with one and the same text.
+
     Parameters:
       arena: The processes.
       seed: The storm's.
-      events: How many paid events to send.
+      events: How many events to send.
       store: Whether the store is killed too.
     """
     storm = Storm(arena, seed, store)
     storm.begin()
     paid: dict[str, str] = {}
+    renewed: dict[str, str] = {}
     jobs: list[str] = []
     dice = random.Random(seed + 1)
     try:
         for number in range(events):
             name = f"s{seed}-{number}"
-            answer = arena.deliver(paid_event(name))
-            paid[answer["event_id"]] = name
+            if number % 2 == 0:
+                answer = arena.deliver(paid_event(name))
+                paid[answer["event_id"]] = name
+            else:
+                handle = f"c{seed}.{number}" if number % 8 == 7 else f"c{seed}"
+                answer = arena.deliver(renewed_event(name, handle))
+                renewed |= dict.fromkeys(answer["jobs"], f"Welcome back, @{handle}!")
             jobs += answer["jobs"]
             time.sleep(dice.uniform(0, 0.05))
     finally:
         storm.end()
     arena.settled(jobs, 120 + events / 2)
-    return arena.promises_broken(paid), storm
+    return arena.promises_broken(paid, renewed), storm

@@ -16,22 +16,24 @@ from typing import Any, Final
 #: Directory in which a file named after a step is a set trap; its content is the signal's name.
 VARIABLE: Final = "CHAOS_TRAPS"
 
-#: By step: which method, and whether the trap is before or after it.
-WORKER_STEPS: Final = {
-    "before claim": ("service.jobs.claims", "Claims", "claim", "before"),
-    "after claim": ("service.jobs.claims", "Claims", "claim", "after"),
-    "before intent": ("service.jobs.claims", "Claims", "intend", "before"),
-    "after intent": ("service.jobs.claims", "Claims", "intend", "after"),
-    "after the write": ("actors.actions", "DirectMessage", "write", "after"),
-    "before finish": ("service.jobs.claims", "Claims", "finish", "before"),
-    "after finish": ("service.jobs.claims", "Claims", "finish", "after"),
-    "before callback": ("actors.exchange", "Exchange", "post", "before"),
-    "mid-callback": ("actors.exchange", "Exchange", "post", "after"),
-    "after callback": ("service.outbound.deliveries", "Deliveries", "record", "after"),
+#: Where traps are: module, classes, their method, and whether before or after it.
+Place = tuple[str, tuple[str, ...], str, str]
+
+WORKER_STEPS: Final[dict[str, Place]] = {
+    "before claim": ("service.jobs.claims", ("Claims",), "claim", "before"),
+    "after claim": ("service.jobs.claims", ("Claims",), "claim", "after"),
+    "before intent": ("service.jobs.claims", ("Claims",), "intend", "before"),
+    "after intent": ("service.jobs.claims", ("Claims",), "intend", "after"),
+    "after the write": ("actors.actions", ("DirectMessage", "Comment"), "write", "after"),
+    "before finish": ("service.jobs.claims", ("Claims",), "finish", "before"),
+    "after finish": ("service.jobs.claims", ("Claims",), "finish", "after"),
+    "before callback": ("actors.exchange", ("Exchange",), "post", "before"),
+    "mid-callback": ("actors.exchange", ("Exchange",), "post", "after"),
+    "after callback": ("service.outbound.deliveries", ("Deliveries",), "record", "after"),
 }
-WEB_STEPS: Final = {
-    "before accept": ("service.jobs.ledger", "Ledger", "accept", "before"),
-    "after accept": ("service.jobs.ledger", "Ledger", "accept", "after"),
+WEB_STEPS: Final[dict[str, Place]] = {
+    "before accept": ("service.jobs.ledger", ("Ledger",), "accept", "before"),
+    "after accept": ("service.jobs.ledger", ("Ledger",), "accept", "after"),
 }
 
 
@@ -51,12 +53,13 @@ def set_trap(directory: Path, step: str, number: signal.Signals = signal.SIGKILL
     return trap
 
 
-def wrap_steps(steps: dict[str, tuple[str, str, str, str]]) -> None:
+def wrap_steps(steps: dict[str, Place]) -> None:
     """Wrap the methods so that they look for traps."""
     directory = Path(os.environ[VARIABLE])
-    for step, (module, owner, method, when) in steps.items():
-        kind = getattr(__import__(module, fromlist=[owner]), owner)
-        setattr(kind, method, _wrapped(getattr(kind, method), directory / step, when))
+    for step, (module, owners, method, when) in steps.items():
+        for owner in owners:
+            kind = getattr(__import__(module, fromlist=[owner]), owner)
+            setattr(kind, method, _wrapped(getattr(kind, method), directory / step, when))
 
 
 def _wrapped(

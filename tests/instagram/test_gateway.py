@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -12,13 +12,9 @@ import redis
 from aiograpi import exceptions as ig
 
 from actors.instagram.errors import Outcome, classify
-from actors.instagram.gateway import (
-    CommentReceipt,
-    DmReceipt,
-    Gateway,
-    GatewayPool,
-)
+from actors.instagram.gateway import Gateway, GatewayPool
 from actors.instagram.options import UnknownAccount
+from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.sessions import is_logged_in
 from actors.instagram.targets import InvalidTarget
 from deploy.local.instagram.client import StandIn
@@ -35,10 +31,6 @@ TOTP_SEED = "JBSWY3DPEHPK3PXP"
 def town(standin: StandIn, store: redis.Redis, store_url: str) -> Town:
     assert store.dbsize() == 0
     return Town(standin, store_url)
-
-
-def now_ms() -> int:
-    return int(time.time() * 1000)
 
 
 async def ready(gateway: Gateway) -> None:
@@ -484,19 +476,18 @@ def test_a_dm_whose_reply_was_lost_is_found_by_its_token(town: Town) -> None:
 
     async def steps(gateway: Gateway) -> None:
         await gateway.ready()
-        since = now_ms()
-        assert await gateway.find_dm(pk, "job_x:1", "Hello", since) is None
+        assert await gateway.find_dm(pk, "job_x:1", "Hello", 0) is None
         town.standin.fault("broadcast_text", "drop_after")
         with pytest.raises(ig.ClientError) as raised:
             await gateway.send_dm(pk, "Hello", "job_x:1")
         verdict = classify(raised.value, writing=True)
         assert (verdict.outcome, verdict.ambiguous) == (Outcome.LOOK, True)
         (dm,) = town.standin.dms()
-        found = await gateway.find_dm(pk, "job_x:1", "Hello", since)
+        found = await gateway.find_dm(pk, "job_x:1", "Hello", 0)
         assert found == DmReceipt(dm["item_id"], dm["thread_id"], dm["client_context"])
         context = Gateway.client_context_for("job_x:1")
-        assert await gateway.find_dm(pk, context, "Hello", since) == found
-        assert await gateway.find_dm(pk, "job_y:1", "Hello", since) is None
+        assert await gateway.find_dm(pk, context, "Hello", 0) == found
+        assert await gateway.find_dm(pk, "job_y:1", "Hello", 0) is None
 
     town.visit(steps)
 
@@ -506,7 +497,7 @@ def test_a_dm_with_a_link_is_found_too(town: Town) -> None:
 
     async def steps(gateway: Gateway) -> None:
         sent = await gateway.send_dm(pk, "See https://example.com/a", "job_x:1")
-        assert await gateway.find_dm(pk, "job_x:1", "See https://example.com/a", now_ms()) == sent
+        assert await gateway.find_dm(pk, "job_x:1", "See https://example.com/a", 0) == sent
 
     town.visit(steps)
 
@@ -515,27 +506,63 @@ def test_a_dm_is_found_behind_newer_ones(town: Town) -> None:
     pk = town.standin.add_user("somebody")
 
     async def steps(gateway: Gateway) -> None:
-        since = now_ms()
         sent = await gateway.send_dm(pk, "first", "job_first:1")
         for n in range(22):
             await gateway.send_dm(pk, f"later {n}", f"job_{n}:1")
-        assert await gateway.find_dm(pk, "job_first:1", "first", since) == sent
+        assert await gateway.find_dm(pk, "job_first:1", "first", 0) == sent
 
     town.visit(steps)
 
 
 def test_a_comment_whose_reply_was_lost_is_found(town: Town) -> None:
     async def steps(gateway: Gateway) -> None:
-        since = now_ms()
-        assert await gateway.find_comment(POST, "Lovely!", since) is None
+        assert await gateway.find_comment(POST, "Lovely!", 0) is None
         town.standin.fault("comment", "drop_after")
         with pytest.raises(ig.ClientError):
             await gateway.comment(POST, "Lovely!", "job_c:1")
         for n in range(22):
             await gateway.comment(POST, f"later {n}", f"job_{n}:1")
         (first, *_) = town.standin.comments()
-        assert await gateway.find_comment(POST, "Lovely!", since) == CommentReceipt(first["pk"])
-        assert await gateway.find_comment(POST, "Lovely!", since + 3_600_000) is None
+        found = await gateway.find_comment(POST, "Lovely!", 60_000)
+        assert found == CommentReceipt(first["pk"])
+        assert await gateway.find_comment(POST, "Lovely!", -3_600_000) is None
+
+    town.visit(steps)
+
+
+@pytest.mark.parametrize("offset", [-300, -5, 5, 300])
+def test_what_instagram_dates_by_a_clock_of_its_own_is_found(town: Town, offset: int) -> None:
+    town.standin.shift_clock(offset)
+    pk = town.standin.add_user("somebody")
+
+    async def steps(gateway: Gateway) -> None:
+        # Given a DM behind newer ones, and a comment
+        dm = await gateway.send_dm(pk, "Hello", "job_x:1")
+        for n in range(22):
+            await gateway.send_dm(pk, f"later {n}", f"job_{n}:1")
+        comment = await gateway.comment(POST, "Lovely!", "job_c:1")
+        # Then they are found, and what is meant only later has not been written yet
+        assert await gateway.find_dm(pk, "job_x:1", "Hello", 2_000) == dm
+        assert await gateway.find_comment(POST, "Lovely!", 0) == comment
+        assert await gateway.find_comment(POST, "Lovely!", -20_000) is None
+
+    town.visit(steps)
+
+
+def test_what_belongs_to_another_job_is_not_found(town: Town) -> None:
+    asked: list[str] = []
+
+    async def steps(gateway: Gateway) -> None:
+        first = await gateway.comment(POST, "Lovely!", "job_a:1")
+        second = await gateway.comment(POST, "Lovely!", "job_b:1")
+
+        async def all_but_second(ids: Sequence[str]) -> set[str]:
+            asked.extend(ids)
+            return {each for each in ids if each != second.comment_id}
+
+        assert await gateway.find_comment(POST, "Lovely!", 9_000) == first
+        assert await gateway.find_comment(POST, "Lovely!", 9_000, all_but_second) == second
+        assert asked == [second.comment_id, first.comment_id]
 
     town.visit(steps)
 

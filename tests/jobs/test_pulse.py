@@ -126,6 +126,37 @@ def test_the_echoes_of_a_callback_begin_anew_with_each_attempt(books: Books) -> 
     assert rings == [0, 1, 3]
 
 
+@pytest.mark.parametrize("queue", ["actions", "callbacks"])
+def test_a_long_queue_gets_no_echoes_and_a_lost_message_rings_when_it_is_short(
+    books: Books, queue: str
+) -> None:
+    # Given more messages than are echoed, and one that was lost
+    lost = _rung_for(books, queue)
+    assert books.wakeups(queue) == [lost]
+    backlog = 501
+    books.store.rpush(f"hg-mq:{queue}", *range(backlog))
+    # When nobody answers for long
+    for _ in range(20):
+        books.pass_time(TIMES.lease)
+        books.tick()
+        assert audit(books) == []
+    # Then the queue has not grown; once it is shorter, the lost one rings within a lease
+    assert books.store.llen(f"hg-mq:{queue}") == backlog
+    books.store.delete(f"hg-mq:{queue}")
+    books.pass_time(TIMES.lease)
+    books.tick()
+    assert books.wakeups(queue) == [lost]
+
+
+def _rung_for(books: Books, queue: str) -> str:
+    """What the one message of a queue is about."""
+    job_id = books.job()
+    if queue == "actions":
+        return job_id
+    assert books.run(books.ledger.cancel(job_id, "api:test")) == "ok"
+    return str(books.owed(job_id)[0]["id"])
+
+
 def test_a_beat_does_a_bounded_amount_and_says_that_there_is_more(books: Books) -> None:
     jobs = [books.job(delay_ms=SECOND, account=f"account-{number}") for number in range(25)]
     books.pass_time(SECOND)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -285,3 +287,26 @@ def test_no_call_of_the_client_is_unknown_to_the_stand_in(standin: StandIn) -> N
 
     assert standin.log(UNKNOWN_CALL) == []
     assert standin.overlaps() == []
+
+
+def test_a_clock_set_wrong_dates_everything_alike_until_the_reset(standin: StandIn) -> None:
+    async def scenario(offset: float) -> None:
+        async with shop_client(standin) as client:
+            await client.media_comment(SHOP_POST_PK, "Lovely!")
+            jenny = await client.user_info_by_username_v1("jenny.rosen")
+            sent = await client.direct_send("Hello", [int(jenny.pk)])
+            page = await client.private_request(f"media/{SHOP_POST_PK}/comments/")
+            thread = await client.private_request(f"direct_v2/threads/{sent.thread_id}/")
+            (date,) = client.last_response.headers.get_list("date")
+        told = [
+            page["comments"][0]["created_at_utc"],
+            thread["thread"]["items"][0]["timestamp"] / 1_000_000,
+            parsedate_to_datetime(date).timestamp(),
+        ]
+        assert told == pytest.approx([time.time() + offset] * 3, abs=5)
+
+    for offset in (-300, 300):
+        standin.shift_clock(offset)
+        asyncio.run(scenario(offset))
+    standin.reset()
+    asyncio.run(scenario(0))

@@ -135,6 +135,43 @@ def test_an_attempt_that_was_not_made_is_not_charged(books: Books, delivery_id: 
     assert _claim(books, delivery_id).attempts == 0
 
 
+def _put_back(books: Books, claim: DeliveryClaim, after_ms: int = 0) -> bool:
+    return books.run(books.deliveries.put_back(claim, after_ms=after_ms))
+
+
+def test_a_delivery_that_is_put_back_is_due_again_and_nothing_is_told(
+    books: Books, delivery_id: str
+) -> None:
+    assert _put_back(books, _claim(books, delivery_id), after_ms=4 * SECOND)
+
+    shown = books.delivery(delivery_id)
+    assert (shown["status"], shown["attempts"], shown["attempt_log"]) == ("pending", 0, [])
+    assert audit(books) == []
+    books.pass_time(4 * SECOND)
+    books.tick()
+    assert books.wakeups("callbacks") == [delivery_id]
+
+
+def test_put_backs_are_counted_until_an_attempt_is_charged(books: Books, delivery_id: str) -> None:
+    for times in range(3):
+        claim = _claim(books, delivery_id)
+        assert claim.put_backs == times
+        _put_back(books, claim)
+    assert _record(books, _claim(books, delivery_id), "pending", counts=False)
+    assert _claim(books, delivery_id, "worker").put_backs == 3
+
+    assert _record(books, _claim(books, delivery_id), "pending")
+
+    assert _claim(books, delivery_id).put_backs == 0
+
+
+def test_a_stale_claim_puts_nothing_back(books: Books, delivery_id: str) -> None:
+    claim = _claim(books, delivery_id)
+
+    assert not _put_back(books, replace(claim, fence=claim.fence - 1))
+    assert books.delivery(delivery_id)["status"] == "delivering"
+
+
 def test_the_delivery_of_a_dead_worker_is_claimed_again(books: Books, delivery_id: str) -> None:
     stale = _claim(books, delivery_id, "dead")
     books.pass_time(TIMES.lease)

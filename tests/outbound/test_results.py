@@ -63,6 +63,7 @@ def test_a_status_decides_what_follows(
         ("handed_back", "uncharged"),
         ("internal_error", "uncharged"),
         ("unknown_callback", "uncharged"),
+        ("origin_busy", "uncharged"),
     ],
 )
 def test_a_failure_decides_what_follows(code: str, outcome: Outcome) -> None:

@@ -1,9 +1,12 @@
 #!lua flags=allow-oom
--- Records how an attempt at a delivery ended, and what is next.
+-- Records how an attempt at a delivery ended, or that none was made, and what is next.
 -- ARGV   1 delivery id  2 owner  3 fence  4 to: delivered | failed | pending
---        5 ms until the next attempt (pending)  6 'counts' or 'free'  7 the attempt (JSON)
+--        5 ms until the next attempt (pending)  6 'counts', 'free' or 'put_back'
+--        7 the attempt (JSON), '' for one that is put back
 -- Reply  ok | lost
 -- Keeps  only the holder of the claim records; a delivery is pending with a due time, or ended.
+--        Being put back leaves nothing in the attempt log: no attempt was made, and an origin that
+--        hangs for an hour would push the real ones out. `put_backs` counts since the last charge.
 local id, now, to = ARGV[1], clock(), ARGV[4]
 local key = 'hg:dlv:' .. id
 local delivery = load_hash(key)
@@ -17,9 +20,16 @@ redis.call('ZREM', 'hg:dlvs:status:delivering', id)
 redis.call('ZADD', 'hg:dlvs:status:' .. to, delivery.seq, id)
 redis.call('HSET', key, 'status', to, 'owner', '', 'lease', 0, 'next_at', digits(next_at),
   'ended', to == 'pending' and 0 or digits(now))
-if ARGV[6] == 'counts' then redis.call('HINCRBY', key, 'attempts', 1) end
-redis.call('RPUSH', 'hg:dlvlog:' .. id, ARGV[7])
-redis.call('LTRIM', 'hg:dlvlog:' .. id, -ATTEMPT_LOG_LIMIT, -1)
+if ARGV[6] == 'put_back' then
+  redis.call('HINCRBY', key, 'put_backs', 1)
+else
+  redis.call('RPUSH', 'hg:dlvlog:' .. id, ARGV[7])
+  redis.call('LTRIM', 'hg:dlvlog:' .. id, -ATTEMPT_LOG_LIMIT, -1)
+end
+if ARGV[6] == 'counts' then
+  redis.call('HINCRBY', key, 'attempts', 1)
+  redis.call('HDEL', key, 'put_backs')
+end
 if to == 'pending' then
   redis.call('ZADD', 'hg:due', next_at, id)
 else

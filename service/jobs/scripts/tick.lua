@@ -84,14 +84,28 @@ local function expire_unstarted(id)
   if job and allowed(job, 'expired') and job.status ~= 'running' then expire(job, now, 'pulse') end
 end
 
--- Rings again, ever more slowly, so that a long backlog does not fill the broker with echoes.
+-- A queue of more messages than this is worked off before anything is rung for again.
+local LONG_QUEUE = 500
+
+local function is_long(kind)
+  return redis.call('LLEN', CONF.namespace .. ':' .. CONF.actors[kind].queue) > LONG_QUEUE
+end
+
+-- Rings again, ever more slowly, so that a backlog does not fill the broker with echoes. While
+-- the queue is long the message is most likely in it: it is looked at again a lease later, so
+-- that one that was lost does ring once the queue is short.
 local function ring_again(id)
   local delivery = is_delivery(id)
   local key = (delivery and 'hg:dlv:' or 'hg:job:') .. id
   local status, kind = unpack(redis.call('HMGET', key, 'status', 'kind'))
+  if delivery then kind = 'delivery' end
   if status == 'queued' or status == 'pending' or status == 'sending' then
+    if is_long(kind) then
+      redis.call('ZADD', 'hg:wakes', now + CONF.lease, id)
+      return
+    end
     local echoes = redis.call('HINCRBY', key, 'echoes', 1)
-    ring(id, delivery and 'delivery' or kind, now)
+    ring(id, kind, now)
     redis.call('ZADD', 'hg:wakes', now + CONF.lease * math.min(2 ^ echoes, 32), id)
   end
 end
