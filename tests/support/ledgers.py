@@ -84,7 +84,7 @@ class Books:
         self._numbers = itertools.count(1)
         self.times = times
         self.store = redis.Redis.from_url(url)
-        self.client = async_client(url, max_connections=20)
+        self.client = async_client(url, max_connections=20, wait_seconds=60)
         self.ledger = Ledger(self.client, times)
         self.claims = Claims(self.client, times)
         self.deliveries = Deliveries(self.client, times)
