@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import dramatiq
-from dramatiq.broker import Consumer
-from dramatiq.brokers.redis import RedisBroker
-from dramatiq.errors import ConnectionClosed
+from dramatiq import Message
+from dramatiq.broker import Consumer, MessageProxy
+from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
+from dramatiq.common import compute_backoff
+from dramatiq.errors import ConnectionClosed, DecodeError
 from dramatiq.middleware import CurrentMessage, Middleware
 from periodiq import PeriodiqMiddleware, cron
 
 from actors import attempt, callbacks, periodic
 from actors.runtime import Runtime
 from service.jobs.wakeups import COMMENT, DELIVERY, DM, NAMESPACE, Address
+from service.logs import get_logger
 from service.settings import Settings
-from service.store import sync_client, wait_for_redis
+from service.store import Unavailable, sync_client, wait_for_redis
 
 #: Two consumers a queue and the acknowledgements share these; more wait for one.
 MAX_CONNECTIONS: Final = 5
 #: A tick that waited longer than this in the queue is dropped: another follows.
 TICK_SKIP_SECONDS: Final = 50
 
+#: How often a consumer looks for messages that were fetched and did not arrive.
+STRAYS_SECONDS: Final = 60.0
+
 CALENDAR: Final = "calendar"
+
+_log = get_logger(__name__)
 
 
 class PatientBroker(RedisBroker):
@@ -39,24 +49,157 @@ class PatientBroker(RedisBroker):
 
     def __init__(self, stopping: Callable[[], bool], **options: Any) -> None:
         super().__init__(**options)  # type: ignore[no-untyped-call]
-        self._stopping = stopping
+        self.stopping = stopping
+        #: By queue, the ids of messages that arrived and are not acknowledged yet.
+        self.arrived: defaultdict[str, set[bytes]] = defaultdict(set)
         self._gate = threading.Lock()
 
+    @property
+    def consumer_class(self) -> type[PatientConsumer]:
+        """What `consume` makes."""
+        return PatientConsumer
+
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
-        """Make a consumer as soon as Redis answers.
+        """Make a consumer as soon as Redis answers, or as soon as there is nothing to fetch for.
 
         Parameters:
           queue_name: The queue.
           prefetch: The most messages in flight.
           timeout: How long an idle consumer may sleep, in ms.
-
-        Raises:
-          dramatiq.errors.ConnectionClosed: The process is to end.
         """
         with self._gate:
-            if not wait_for_redis(self.client, self._stopping):
-                raise ConnectionClosed("stopping")  # type: ignore[no-untyped-call]
+            wait_for_redis(self.client, self.stopping)
         return super().consume(queue_name, prefetch, timeout)
+
+
+class PatientConsumer(_RedisConsumer):
+    """The stock consumer, but for messages that would take a place for ever.
+
+    What cannot be used is dropped, what was fetched but did not arrive is fetched again, and
+    nothing is delayed here: what is due later is in the ledger, which rings again for anything
+    that is lost. Nothing is fetched for a process that is to end.
+    """
+
+    def __init__(self, broker: PatientBroker, queue_name: str, prefetch: int, timeout: int) -> None:
+        super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
+        self._arrived = broker.arrived[queue_name]
+        # At once: a consumer before this one may have missed the reply to a fetch.
+        self._strays_at = time.monotonic()
+
+    @property
+    def outstanding_message_count(self) -> int:
+        """Messages that count against the prefetch."""
+        return len(self._arrived) + len(self.message_cache)
+
+    def ack(self, message: MessageProxy) -> None:
+        """Remove a message for good; may be repeated.
+
+        Raises:
+          dramatiq.errors.ConnectionClosed: Redis does not answer.
+        """
+        message_id = _id_of(message)
+        try:
+            self.broker.do_ack(self.queue_name, message_id)
+        except Unavailable as error:
+            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+        self._arrived.discard(message_id)
+
+    def nack(self, message: MessageProxy) -> None:
+        """As `ack`: there are no dead letters where the ledger rings again."""
+        self.ack(message)
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        """Hand back what was not begun, if Redis answers."""
+        unbegun = list(messages)
+        try:
+            super().requeue(unbegun)  # type: ignore[no-untyped-call]
+        except Unavailable as error:
+            _log.warning("messages were not handed back", cause=type(error).__name__)
+        self._arrived.difference_update(map(_id_of, unbegun))
+
+    def __next__(self) -> MessageProxy | None:
+        """The next message; None after a pause when there is none.
+
+        Raises:
+          dramatiq.errors.ConnectionClosed: Redis does not answer.
+        """
+        try:
+            if not self.message_cache and not self.broker.stopping():
+                self._fetch()
+        except Unavailable as error:
+            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+        if not self.message_cache:
+            self.misses, pause_ms = compute_backoff(self.misses, max_backoff=self.timeout)
+            time.sleep(pause_ms / 1000)
+            return None
+        self.misses = 0
+        return self._arrival(self.message_cache.pop(0))
+
+    def _fetch(self) -> None:
+        if time.monotonic() >= self._strays_at:
+            self._settle_strays()
+        room = self.prefetch - self.outstanding_message_count
+        if room > 0:
+            self.message_cache = self.broker.do_fetch(self.queue_name, room)
+
+    def _arrival(self, data: bytes | None) -> MessageProxy | None:
+        message = self._usable(data)
+        if message is None:
+            # Only its data came, not its id: that is found among the strays.
+            self._strays_at = time.monotonic()
+            return None
+        self._arrived.add(_id_of(message))
+        return MessageProxy(message)
+
+    def _usable(self, data: bytes | None) -> Message[Any] | None:
+        try:
+            message = Message.decode(data or b"")
+        except DecodeError:
+            return None
+        if not _sound(message) or message.actor_name not in self.broker.actors:
+            return None
+        message.options.pop("eta", None)
+        return message.copy(queue_name=self.queue_name)
+
+    def _settle_strays(self) -> None:
+        """Requeue what was fetched and did not arrive; drop what did and cannot be used."""
+        self._strays_at = time.monotonic() + STRAYS_SECONDS
+        base = f"{self.broker.namespace}:"
+        fetched = self.broker.client.smembers(
+            f"{base}__acks__.{self.broker.broker_id}.{self.queue_name}"
+        )
+        strays = [each for each in fetched if each not in self._arrived]
+        if not strays:
+            return
+        stored = self.broker.client.hmget(f"{base}{self.queue_name}.msgs", strays)
+        usable = {
+            stray
+            for stray, data in zip(strays, stored, strict=True)
+            if (message := self._usable(data)) and _id_of(message) == stray
+        }
+        if usable:
+            self.broker.do_requeue(self.queue_name, *usable)
+        for unusable in set(strays) - usable:
+            self.broker.do_ack(self.queue_name, unusable)
+        _log.warning(
+            "messages that did not arrive were requeued, unusable ones dropped",
+            queue=self.queue_name,
+            requeued=len(usable),
+            dropped=len(strays) - len(usable),
+        )
+
+
+def _sound(message: Message[Any]) -> bool:
+    """Whether a decoded message has the types that Dramatiq takes for granted."""
+    if not isinstance(message.options, dict) or not isinstance(message.kwargs, dict):
+        return False
+    texts = (message.options.get("redis_message_id"), message.actor_name, message.message_id)
+    return all(isinstance(text, str) and text.isascii() for text in texts)
+
+
+def _id_of(message: Message[Any] | MessageProxy) -> bytes:
+    message_id: str = message.options["redis_message_id"]
+    return message_id.encode()
 
 
 def make_broker(

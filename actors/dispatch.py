@@ -13,24 +13,29 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from concurrent.futures import ThreadPoolExecutor
-from queue import Empty
+import threading
+import time
+from collections.abc import Mapping
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from dramatiq import Broker, Worker
 from dramatiq.broker import MessageProxy
+from dramatiq.errors import BrokerConnectionError
 from dramatiq.middleware import Middleware, SkipMessage
-from dramatiq.worker import WorkerThread
+from dramatiq.worker import ConsumerThread, WorkerThread
 from redis.exceptions import RedisError
 
 from actors.loop import LoopThread
+from actors.stopping import StopOnce
 from service.logs import get_logger
 
-#: At shutdown: for tasks to end by themselves, then for canceled ones to hand back their work.
-FINISH_SECONDS: Final = 14.0
+#: At shutdown: for canceled tasks to hand back their work, then for what is not acknowledged.
 HAND_BACK_SECONDS: Final = 4.0
+ACK_SECONDS: Final = 1.0
 
 _ACK_THREADS: Final = 2
+_ACK_RETRY_SECONDS: Final = 1.0
 
 _log = get_logger(__name__)
 
@@ -43,11 +48,17 @@ class CoroutineDispatch(Middleware):
     Parameters:
       loop: The process' loop; started at boot, stopped when the worker has shut down.
       concurrency: The most messages in flight per queue.
+      stop: Knows when the process was told to stop.
+      stop_seconds: How long after that tasks may end by themselves.
     """
 
-    def __init__(self, loop: LoopThread, concurrency: int) -> None:
+    def __init__(
+        self, loop: LoopThread, concurrency: int, stop: StopOnce, stop_seconds: float
+    ) -> None:
         self._loop = loop
         self._concurrency = concurrency
+        self._stop = stop
+        self._stop_seconds = stop_seconds
 
     def before_worker_boot(self, _broker: Broker, worker: Worker) -> None:
         """Start the loop; ask for no threads and for enough messages."""
@@ -61,6 +72,8 @@ class CoroutineDispatch(Middleware):
         """Put the one thread that starts tasks where the worker's threads would be."""
         dispatcher = Dispatcher(
             self._loop,
+            self._stop,
+            self._stop_seconds,
             broker=broker,
             consumers=worker.consumers,
             work_queue=worker.work_queue,
@@ -74,24 +87,91 @@ class CoroutineDispatch(Middleware):
         self._loop.stop()
 
 
+class Acknowledgements:
+    """Acknowledges what has been worked on, on threads of its own: each may wait for Redis.
+
+    Parameters:
+      broker: Whose middleware is told.
+      consumers: By queue; an acknowledgement goes to the one that the message came from.
+    """
+
+    def __init__(self, broker: Broker, consumers: Mapping[str, ConsumerThread]) -> None:
+        self._broker = broker
+        self._consumers = consumers
+        self._done: SimpleQueue[MessageProxy | None] = SimpleQueue()
+        self._closing = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"ack-{number}", daemon=True)
+            for number in range(_ACK_THREADS)
+        ]
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def put(self, message: MessageProxy) -> None:
+        """Acknowledge a message as soon as Redis answers."""
+        self._done.put(message)
+
+    def close(self, seconds: float) -> None:
+        """Try everything once more and drop what fails: another worker finds nothing to do in it.
+
+        Parameters:
+          seconds: How long that may take.
+        """
+        deadline = time.monotonic() + seconds
+        self._closing.set()
+        for _ in self._threads:
+            self._done.put(None)
+        for thread in self._threads:
+            thread.join(max(0, deadline - time.monotonic()))
+
+    def _run(self) -> None:
+        while (message := self._done.get()) is not None:
+            while not self._acknowledged(message):
+                if self._closing.is_set():
+                    return
+                self._closing.wait(_ACK_RETRY_SECONDS)
+
+    def _acknowledged(self, message: MessageProxy) -> bool:
+        try:
+            self._broker.emit_before("ack", message)
+            consumer = self._consumers[message.queue_name].consumer
+            assert consumer is not None  # noqa: S101 - the message came from it
+            consumer.ack(message)
+            self._broker.emit_after("ack", message)
+        except BrokerConnectionError:
+            return False
+        except Exception as error:  # noqa: BLE001 - the next message is acknowledged all the same
+            _log.error("a message could not be acknowledged", exc_info=error)
+        return True
+
+
 class Dispatcher(WorkerThread):
     """Takes messages off the work queue and runs each as a task.
 
     Parameters:
       loop: Where the tasks run.
+      stop: Knows when the process was told to stop.
+      stop_seconds: How long after that tasks may end by themselves.
       options: What a WorkerThread takes.
     """
 
-    def __init__(self, loop: LoopThread, **options: Any) -> None:
+    def __init__(
+        self, loop: LoopThread, stop: StopOnce, stop_seconds: float, **options: Any
+    ) -> None:
         super().__init__(**options)
         self._loop = loop
+        self._stopping = stop
+        self._stop_seconds = stop_seconds
         self._tasks: set[asyncio.Task[None]] = set()
-        # An acknowledgement blocks for as long as Redis is away: never on the loop.
-        self._acks = ThreadPoolExecutor(_ACK_THREADS, thread_name_prefix="ack")
+        self._acks = Acknowledgements(self.broker, self.consumers)
 
     def run(self) -> None:
         """Start tasks until told to stop, then see the started ones through."""
         self.running = True
+        self._acks.start()
         self.broker.emit_after("worker_thread_boot", self)
         while self.running:
             try:
@@ -100,7 +180,7 @@ class Dispatcher(WorkerThread):
                 continue
             self._loop.loop.call_soon_threadsafe(self._begin, item.message)
         self._loop.call(self._drain())
-        self._acks.shutdown()
+        self._acks.close(ACK_SECONDS)
         self.broker.emit_before("worker_thread_shutdown", self)
 
     def _begin(self, message: MessageProxy) -> None:
@@ -112,7 +192,8 @@ class Dispatcher(WorkerThread):
         try:
             await self._act(message)
         finally:
-            await asyncio.shield(self._acknowledge(message))
+            self._acks.put(message)
+            self.work_queue.task_done()
 
     async def _act(self, message: MessageProxy) -> None:
         try:
@@ -134,19 +215,15 @@ class Dispatcher(WorkerThread):
         else:
             self.broker.emit_after("process_message", message, result=None)
 
-    async def _acknowledge(self, message: MessageProxy) -> None:
-        consumer = self.consumers[message.queue_name]
-        await asyncio.get_running_loop().run_in_executor(
-            self._acks, consumer.post_process_message, message
-        )
-        self.work_queue.task_done()
-
     async def _drain(self) -> None:
         # Tasks that are about to begin were scheduled before this.
         await asyncio.sleep(0)
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=FINISH_SECONDS)
+            await asyncio.wait(self._tasks, timeout=self._seconds_left())
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=HAND_BACK_SECONDS)
+
+    def _seconds_left(self) -> float:
+        return max(0, self._stop_seconds - self._stopping.seconds())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import socket
@@ -32,6 +33,7 @@ from service.config import Config, Value
 from service.jobs.claims import Claims
 from service.jobs.ledger import Ledger
 from service.jobs.scripts import Times
+from service.logs import get_logger
 from service.outbound.addresses import Guard
 from service.outbound.deliveries import Deliveries
 from service.outbound.endpoints import Endpoint, Endpoints
@@ -40,6 +42,12 @@ from service.store import async_client
 
 #: The loop's own connections; consumers and the pulse have theirs.
 MAX_CONNECTIONS: Final = 4
+#: A thousand tasks share them: the last one's turn may take a while to come.
+CONNECTION_WAIT_SECONDS: Final = 30.0
+#: For sessions to be saved and connections to be closed at shutdown.
+CLOSE_SECONDS: Final = 3.0
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -157,14 +165,26 @@ class Resources(Middleware):
             raise MiddlewareError(f"the worker's resources cannot be opened: {error}") from error
 
     def after_worker_shutdown(self, _broker: Broker, _worker: Worker) -> None:
-        """Save sessions, close connections."""
+        """Save sessions, close connections, and wait for nobody who does not answer."""
+
+        async def close() -> None:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._stack.aclose()
+
         self._runtime = None
-        self._loop.call(self._stack.aclose())
+        try:
+            self._loop.call(close())
+        except TimeoutError:
+            _log.warning("closing took too long; what was open is left as it is")
 
     async def _open(self) -> Runtime:
         settings = self._duties.settings
         times = Times.of(settings)
-        client = async_client(settings.redis_url, max_connections=MAX_CONNECTIONS)
+        client = async_client(
+            settings.redis_url,
+            max_connections=MAX_CONNECTIONS,
+            wait_seconds=CONNECTION_WAIT_SECONDS,
+        )
         self._stack.push_async_callback(client.aclose)
         vault = Vault(client, derive_keys(",".join(settings.secret_keys)))
         gateways = GatewayPool(self._duties.accounts, vault, before_login=LoginGate(client))

@@ -1,15 +1,33 @@
 """The calendar's process: `python -m actors.scheduler` sends the periodic actors their messages.
 
 periodiq's own loop with what a platform needs around it: it waits for Redis, misses a tick rather
-than die when Redis is away, and ends with 0 when told to.
+than die when Redis is away, and ends with 0 when told to, also while it boots and however often.
 """
+
+# ruff: noqa: E402 - what follows takes a second to import
 
 from __future__ import annotations
 
 import signal
 import sys
-import time
 from types import FrameType
+from typing import Final
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def _end(_signum: int, _frame: FrameType | None) -> None:
+    # Blocked, not ignored: Python gives signals back their default while it finalises.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    for _number in _SIGNALS:
+        signal.signal(_number, _end)
+
+import time
+from queue import SimpleQueue
 from typing import Any
 
 import pendulum
@@ -27,6 +45,11 @@ _log = get_logger(__name__)
 class SteadyScheduler(Scheduler):  # type: ignore[misc]
     """periodiq's scheduler, for which a Redis that is away is no reason to end."""
 
+    def __init__(self, actors: list[Any]) -> None:
+        super().__init__(actors)
+        # The alarm is put by a signal handler: this queue's `put` may interrupt its `get`.
+        self.alarm_q: SimpleQueue[bool] = SimpleQueue()
+
     def send_actors(self, actors: list[Any], now: Any) -> None:
         """Send the tick, or miss it: the next one does the same work."""
         try:
@@ -37,8 +60,6 @@ class SteadyScheduler(Scheduler):  # type: ignore[misc]
 
 def main() -> int:
     """Send ticks until told to stop."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end)
     settings, _config = boot()
     broker = make_broker(settings)
     declare_actors(broker, _no_runtime)
@@ -51,10 +72,6 @@ def main() -> int:
     scheduler.schedule()
     scheduler.loop()
     return 0
-
-
-def _end(_signum: int, _frame: FrameType | None) -> None:
-    sys.exit(0)
 
 
 def _no_runtime() -> Runtime:

@@ -7,32 +7,38 @@ import os
 import dramatiq
 from dramatiq import Broker
 
-from actors.broker import declare_actors, make_broker
-from actors.dispatch import CoroutineDispatch
-from actors.loop import LoopThread
-from actors.runtime import Duties, Resources
 from actors.stopping import StopOnce
-from service.web import boot
 
 
-def make_worker_broker() -> Broker:
+def make_worker_broker(stop: StopOnce) -> Broker:
     """The worker's broker, or one line about what is missing.
+
+    Parameters:
+      stop: Knows whether the process was told to stop, from before the long imports here.
 
     Raises:
       SystemExit: Settings or configuration cannot be used.
     """
+    from actors.broker import declare_actors, make_broker
+    from actors.dispatch import CoroutineDispatch
+    from actors.loop import LoopThread
+    from actors.runtime import Duties, Resources
+    from service.web import boot
+
     settings, config = boot()
     try:
         duties = Duties.of(settings, config, os.environ)
     except ValueError as error:
         raise SystemExit(f"heliograph cannot start: {error}") from None
-    loop, stop = LoopThread(), StopOnce()
+    loop = LoopThread()
     resources = Resources(duties, loop)
-    dispatch = CoroutineDispatch(loop, settings.worker_concurrency)
+    dispatch = CoroutineDispatch(loop, settings.worker_concurrency, stop, settings.stop_seconds)
     worker_broker = make_broker(settings, [stop, dispatch, resources], stop.stopping)
     declare_actors(worker_broker, lambda: resources.runtime)
     return worker_broker
 
 
-broker = make_worker_broker()
+_stop = StopOnce()
+_stop.listen()
+broker = make_worker_broker(_stop)
 dramatiq.set_broker(broker)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from deploy.local.sender import event, send
 from deploy.local.stack import Stack
@@ -80,6 +83,30 @@ def test_a_worker_that_waits_for_redis_can_be_stopped(stack: Stack) -> None:
     worker = stack.start("worker", "worker-early")
     until(lambda: "waiting for redis" in _log(stack, "worker-early"), 20)
     assert worker.stop(20) == 0
+
+
+@pytest.mark.parametrize("frozen", [False, True], ids=["killed", "frozen"])
+def test_a_worker_with_a_write_under_way_ends_in_time_without_redis(
+    stack: Stack, frozen: bool
+) -> None:
+    # Given a write that hangs, and a store that answers no more
+    stack.standin.fault("broadcast_*", delay_seconds=60)
+    send(f"{stack.url}/webhooks/stripe", stack.webhook_secret, _paid("hanging"))
+    until(lambda: stack.standin.log(call="broadcast_text"), 20, "the write")
+    with redis.Redis.from_url(stack.redis_url) as client:
+        store = int(client.info()["process_id"])
+    os.kill(store, signal.SIGSTOP if frozen else signal.SIGKILL)
+    # When the worker is told to stop
+    started = time.monotonic()
+    try:
+        code = stack.processes["worker"].stop(30)
+    finally:
+        if frozen:
+            os.kill(store, signal.SIGCONT)
+    # Then it ends by itself
+    assert code == 0
+    assert time.monotonic() - started < 25
+    assert "Traceback" not in _log(stack, "worker")
 
 
 def _paid(name: str) -> dict[str, object]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from deploy.local.procfile import Process
+from deploy.local.sender import event, send
 from deploy.local.stack import Stack
 from deploy.local.waiting import until
 
@@ -59,3 +61,77 @@ def test_each_process_ends_well_however_it_is_told(
     # uvicorn re-raises the signal after its clean shutdown
     assert code in ((0, -int(number), 128 + int(number)) if name == "web" else (0,))
     assert "Traceback" not in process.log.read_text()
+
+
+#: As the worker's boot goes on: what has been imported last, and what it says at its end.
+BOOT = [
+    "actors.stopping",
+    "service.settings",
+    "actors.broker",
+    "actors.runtime",
+    "ready for action",
+]
+
+
+@pytest.mark.parametrize("moment", BOOT)
+@pytest.mark.parametrize("group", [False, True], ids=["process", "group"])
+def test_a_worker_that_is_told_to_stop_while_it_boots_ends_well(
+    stack: Stack, moment: str, group: bool
+) -> None:
+    # Given a worker that says what it imports, as far as that
+    worker = stack.start("worker", environ={"PYTHONPROFILEIMPORTTIME": "1"})
+    until(lambda: moment in worker.log.read_text(), 30, moment)
+    # When it is told once, or as often as some platforms do
+    for _ in range(3 if group else 1):
+        worker.signal(signal.SIGTERM, group=group)
+    # Then it ends by itself
+    assert worker.wait(25) == 0, worker.log.read_text()[-2000:]
+    assert "Traceback" not in worker.log.read_text()
+
+
+@pytest.mark.parametrize("moment", ["pendulum", "actors.runtime", "retention"])
+def test_a_scheduler_ends_well_however_often_it_is_told(stack: Stack, moment: str) -> None:
+    scheduler = stack.start("scheduler", environ={"PYTHONPROFILEIMPORTTIME": "1"})
+    until(lambda: moment in scheduler.log.read_text(), 30, moment)
+    until(lambda: _told_again(scheduler), 25, "its end")
+    assert scheduler.returncode == 0, scheduler.log.read_text()[-2000:]
+    assert "Traceback" not in scheduler.log.read_text()
+
+
+def test_honcho_with_a_short_stop_hands_a_write_back_and_it_is_made_once(stack: Stack) -> None:
+    # Given the Procfile under honcho, which kills 5 s after the first process has ended
+    environ = {**stack.environ(), "STOP_SECONDS": "3", "LEASE_SECONDS": "2", "SETTLE_SECONDS": "1"}
+    stack.standin.fault("broadcast_*", delay_seconds=30)
+    with _honcho(stack, "first", environ) as honcho:
+        hook = f"{stack.url}/webhooks/stripe"
+        assert send(hook, stack.webhook_secret, event("checkout.session.completed")).status == 202
+        until(lambda: stack.standin.log(call="broadcast_text"), 30, "the write")
+        # When it stops with a write under way
+        honcho.signal(signal.SIGTERM)
+        honcho.wait(25)
+        # Then nobody was killed
+        said = honcho.log.read_text()
+        assert "SIGKILL" not in said, said[-3000:]
+        assert "handed back" in said
+    # And the write is made once after all
+    stack.standin.clear_faults()
+    with _honcho(stack, "second", environ):
+        until(stack.receiver.received, 60, "the callback")
+        assert len(stack.standin.dms()) == 1
+
+
+@contextmanager
+def _honcho(stack: Stack, name: str, environ: Mapping[str, str]) -> Iterator[Process]:
+    log = stack.directory / f"{name}.log"
+    honcho = Process(name, "honcho --no-colour start", environ, log)
+    try:
+        until(stack.ready, 30, "readiness")
+        yield honcho
+    finally:
+        # It has its processes in groups of their own: it has to end them itself.
+        honcho.stop()
+
+
+def _told_again(process: Process) -> bool:
+    process.signal(signal.SIGTERM)
+    return process.returncode is not None

@@ -1,0 +1,87 @@
+"""A real worker with one actor that notes what it is given, and messages for it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import dramatiq
+import redis
+from dramatiq import Worker
+
+from actors.broker import PatientBroker, make_broker
+from actors.dispatch import CoroutineDispatch
+from actors.loop import LoopThread
+from actors.stopping import StopOnce
+from service.jobs.wakeups import NAMESPACE
+from service.settings import Settings
+
+QUEUE: Final = "actions"
+#: So few that messages which keep their places are noticed.
+PREFETCH: Final = 2
+
+
+def settings_for(url: str) -> Settings:
+    """Settings of which only the store matters."""
+    return Settings(redis_url=url, config_path=Path(), secret_keys=(), api_keys={})
+
+
+def whole(**changes: Any) -> dict[str, Any]:
+    """A message as the scripts write it."""
+    return {
+        "queue_name": QUEUE,
+        "actor_name": "note",
+        "args": ["good"],
+        "kwargs": {},
+        "options": {},
+        "message_id": str(uuid.uuid4()),
+        "message_timestamp": 0,
+        **changes,
+    }
+
+
+def put(store: redis.Redis, data: bytes | dict[str, Any] | None, queue: str = QUEUE) -> str:
+    """Put a message on a queue, whatever it is."""
+    message_id = str(uuid.uuid4())
+    if isinstance(data, dict):
+        if isinstance(data["options"], dict):
+            data["options"] = {"redis_message_id": message_id, **data["options"]}
+        data = json.dumps(data).encode()
+    if data is not None:
+        store.hset(f"{NAMESPACE}:{queue}.msgs", message_id, data)
+    store.rpush(f"{NAMESPACE}:{queue}", message_id)
+    return message_id
+
+
+@contextmanager
+def working(
+    url: str, note: Callable[[Any], Awaitable[None]], stop_seconds: float = 5
+) -> Iterator[tuple[PatientBroker, Worker]]:
+    """A worker whose one actor is `note`, stopped when the block ends.
+
+    Parameters:
+      url: The store.
+      note: The actor.
+      stop_seconds: How long it may go on when the worker stops.
+    """
+    stop = StopOnce()
+    dispatch = CoroutineDispatch(LoopThread(), PREFETCH, stop, stop_seconds)
+    broker = make_broker(settings_for(url), [stop, dispatch], stop.stopping)
+    dramatiq.actor(broker=broker, actor_name="note", queue_name=QUEUE)(note)
+    worker = Worker(broker, worker_timeout=50)
+    worker.start()
+    try:
+        yield broker, worker
+    finally:
+        worker.stop()
+        broker.client.close()
+
+
+def nothing_stays(store: redis.Redis) -> bool:
+    """Whether no message is left on any queue, fetched or not."""
+    kept = (b":__heartbeats__",)
+    return [key for key in store.scan_iter(f"{NAMESPACE}:*") if not key.endswith(kept)] == []
