@@ -34,13 +34,13 @@ def sought(text: str, age_seconds: float = 0.0, **more: Any) -> Sought:
     return Sought("7", text, time.monotonic() - age_seconds, **more)
 
 
-def dm() -> Sought:
-    """A dm() whose intent was a moment ago, now: its age grows with the test run."""
+def our_dm() -> Sought:
+    """A DM whose intent was a moment ago; asked for in the test, for its age goes on growing."""
     return sought("Thank you!", client_context=OURS)
 
 
-def a_comment() -> Sought:
-    """A comment whose intent was a moment ago, now."""
+def our_comment() -> Sought:
+    """A comment whose intent was a moment ago."""
     return sought("Lovely!")
 
 
@@ -66,12 +66,12 @@ def comment(**changes: Any) -> dict[str, Any]:
 
 
 def matches(row: dict[str, Any]) -> bool:
-    return dms_like([row], dm(), SINCE) == [row]
+    return dms_like([row], our_dm(), SINCE) == [row]
 
 
 def test_a_dm_is_recognised_by_its_token_whatever_else_it_shows() -> None:
     strange = dm(user_id=None, text=None, timestamp=0)
-    assert with_token([dm(client_context="other"), strange], dm()) is strange
+    assert with_token([dm(client_context="other"), strange], our_dm()) is strange
 
 
 @pytest.mark.parametrize("context", ["", None, "30284719"])
@@ -89,8 +89,8 @@ def test_the_same_text_of_another_job_is_not_ours() -> None:
 
 def test_items_of_unknown_kinds_do_no_harm() -> None:
     odd: list[dict[str, Any]] = [{"item_type": "xma_new", "item_id": "9"}, {"link": None}, dm()]
-    assert with_token(odd, dm()) == dm()
-    assert dms_like(odd, dm(), SINCE) == []
+    assert with_token(odd, our_dm()) == dm()
+    assert dms_like(odd, our_dm(), SINCE) == []
 
 
 def test_a_comment_is_recognised_by_own_user_text_and_time() -> None:
@@ -100,7 +100,7 @@ def test_a_comment_is_recognised_by_own_user_text_and_time() -> None:
         comment(user={"pk": "8"}),
         comment(created_at_utc=SINCE // 1_000 - 60),
     ]
-    assert comments_like(rows, a_comment(), SINCE) == [comment()]
+    assert comments_like(rows, our_comment(), SINCE) == [comment()]
 
 
 # Instagram's clock
@@ -160,7 +160,7 @@ def owned(*ids: str) -> Any:
 
 def test_no_thread_means_no_dm() -> None:
     api = Pages({"status": "ok", "users": []})
-    assert asyncio.run(find_dm(api, "5", dm())) is None
+    assert asyncio.run(find_dm(api, "5", our_dm())) is None
     assert api.asked[0][1]["recipient_users"] == "[5]"
 
 
@@ -168,7 +168,7 @@ def test_a_thread_without_end_is_not_taken_for_not_found() -> None:
     thread = {"thread_id": "9", "items": [dm(client_context="x", text="other")]}
     api = Pages({"thread": thread | {"oldest_cursor": "more"}})
     with pytest.raises(SearchIncomplete):
-        asyncio.run(find_dm(api, "5", dm()))
+        asyncio.run(find_dm(api, "5", our_dm()))
     assert len(api.asked) == 1 + MAX_PAGES
     assert api.asked[-1][1]["cursor"] == "more"
 
@@ -177,7 +177,7 @@ def test_a_thread_is_read_no_further_than_the_intent() -> None:
     old = dm(client_context="x", text="other", timestamp=(SINCE - 60_000) * 1_000)
     thread = {"thread_id": "9", "items": [old], "oldest_cursor": "more"}
     api = Pages({"thread": thread})
-    assert asyncio.run(find_dm(api, "5", dm())) is None
+    assert asyncio.run(find_dm(api, "5", our_dm())) is None
     assert len(api.asked) == 2
 
 
@@ -185,22 +185,22 @@ def test_a_token_on_a_later_page_is_worth_more_than_a_text_on_the_first() -> Non
     first = {"items": [dm(item_id="2", client_context="")], "oldest_cursor": "more"}
     ids = {"thread_id": "9"}
     api = Pages({"thread": ids | first}, {"thread": ids | first}, {"thread": {"items": [dm()]}})
-    assert asyncio.run(find_dm(api, "5", dm())) == FoundDm(dm(), "9", by_token=True)
+    assert asyncio.run(find_dm(api, "5", our_dm())) == FoundDm(dm(), "9", by_token=True)
 
 
 def test_a_dm_without_a_token_that_another_job_owns_is_left_to_it() -> None:
     newer, older = dm(item_id="2", client_context=""), dm(item_id="1", client_context="")
     api = Pages({"thread": {"thread_id": "9", "items": [newer, older]}})
-    assert asyncio.run(find_dm(api, "5", dm())) == FoundDm(older, "9", by_token=False)
-    found = asyncio.run(find_dm(api, "5", replace(dm(), not_these=owned("1"))))
+    assert asyncio.run(find_dm(api, "5", our_dm())) == FoundDm(older, "9", by_token=False)
+    found = asyncio.run(find_dm(api, "5", replace(our_dm(), not_these=owned("1"))))
     assert found == FoundDm(newer, "9", by_token=False)
-    assert asyncio.run(find_dm(api, "5", replace(dm(), not_these=owned("1", "2")))) is None
+    assert asyncio.run(find_dm(api, "5", replace(our_dm(), not_these=owned("1", "2")))) is None
 
 
 def test_comments_in_order_are_read_no_further_than_the_intent() -> None:
     rows = [comment(text="other"), comment(created_at_utc=SINCE // 1_000 - 60)]
     api = Pages({"comments": rows, "next_min_id": "more"})
-    assert asyncio.run(find_comment(api, "1", a_comment())) is None
+    assert asyncio.run(find_comment(api, "1", our_comment())) is None
     assert len(api.asked) == 1
 
 
@@ -208,10 +208,10 @@ def test_comments_by_popularity_are_not_taken_for_all() -> None:
     rows = [comment(created_at_utc=SINCE // 1_000 - 60), comment(text="other")]
     api = Pages({"comments": rows, "next_min_id": "more"})
     with pytest.raises(SearchIncomplete):
-        asyncio.run(find_comment(api, "1", a_comment()))
+        asyncio.run(find_comment(api, "1", our_comment()))
     assert api.asked[-1][1]["min_id"] == "more"
     last = Pages({"comments": rows})
-    assert asyncio.run(find_comment(last, "1", a_comment())) is None
+    assert asyncio.run(find_comment(last, "1", our_comment())) is None
 
 
 def test_the_oldest_comment_that_is_no_other_jobs_is_taken() -> None:
@@ -220,11 +220,11 @@ def test_the_oldest_comment_that_is_no_other_jobs_is_taken() -> None:
     pages = ({"comments": rows[:2], "next_min_id": "more"}, {"comments": rows[2:]})
     # Then the oldest is ours, or the next one that nobody owns
     for others, expected in (((), "1"), (("1",), "2"), (("1", "2"), "3"), (("1", "2", "3"), None)):
-        mine = replace(a_comment(), not_these=owned(*others))
+        mine = replace(our_comment(), not_these=owned(*others))
         found = asyncio.run(find_comment(Pages(*pages), "1", mine))
         assert (found and found["pk"]) == expected
 
 
 def test_a_comment_is_found_on_a_post_with_more_comments_than_are_read() -> None:
     api = Pages({"comments": [comment(), comment(pk="2", text="other")], "next_min_id": "more"})
-    assert asyncio.run(find_comment(api, "1", a_comment())) == comment()
+    assert asyncio.run(find_comment(api, "1", our_comment())) == comment()
