@@ -1,5 +1,7 @@
 """The pulse: one round trip a second that renews what this process holds and wakes what is due.
 
+What is due between two beats gets a beat of its own, so that a time set a year ago is met.
+
 It is a thread with a connection of its own, so that a stalled loop does not let go of what is
 alive. A renewal that is late cancels the work instead: fencing protects Redis, not Instagram, so
 nothing may be sent on a lease that may be over.
@@ -22,6 +24,8 @@ from service.store import Unavailable, sync_client
 INTERVAL_SECONDS: Final = 1.0
 #: Work goes on until this share of a lease has passed without a renewal.
 OVERDUE: Final = 0.6
+#: However much is due, beats are at least this far apart.
+SHORTEST_SECONDS: Final = 0.01
 _MOST: Final = 100
 FORGET_SECONDS: Final = 60.0
 
@@ -112,10 +116,11 @@ class Pulse(threading.Thread):
 
     def run(self) -> None:
         """Beat until stopped."""
-        while not self._stopped.wait(self._interval):
+        pause = self._interval
+        while not self._stopped.wait(pause):
+            pause = self._interval
             try:
-                while self._beat() and not self._stopped.is_set():
-                    pass
+                pause = self._beat()
                 self._forget_some()
                 self._say_away(None)
             except Unavailable as error:
@@ -144,22 +149,24 @@ class Pulse(threading.Thread):
             self._forget_at = time.monotonic() + FORGET_SECONDS
             self._forget(args=[_MOST])
 
-    def _beat(self) -> bool:
-        """Beat once; tell whether there is more to do at once."""
+    def _beat(self) -> float:
+        """Beat once; tell in how many seconds the next beat is needed."""
         with self._lock:
             holds = list(self._holds.values())
         asked_at = time.monotonic()
         arguments: list[Any] = [_MOST]
         for hold in holds:
             arguments += (hold.id, hold.owner, hold.fence)
-        lost, done = self._script(args=arguments)
+        lost, done, next_ms = self._script(args=arguments)
         gone = {work_id.decode() for work_id in lost}
         for hold in holds:
             if hold.id in gone:
                 self._abandon(hold, "the claim is another's")
             else:
                 hold.renewed = asked_at
-        return int(done) >= _MOST
+        if int(done) >= _MOST or not next_ms:
+            return 0.0 if next_ms else self._interval
+        return min(max(int(next_ms) / 1000, SHORTEST_SECONDS), self._interval)
 
     def _abandon_overdue(self) -> None:
         with self._lock:

@@ -187,7 +187,7 @@ class Resources(Middleware):
         )
         self._stack.push_async_callback(client.aclose)
         vault = Vault(client, derive_keys(",".join(settings.secret_keys)))
-        gateways = GatewayPool(self._duties.accounts, vault, before_login=LoginGate(client))
+        gateways = GatewayPool(self._duties.accounts, vault, gate=LoginGate(client))
         self._stack.push_async_callback(gateways.close_all)
         exchange = await self._stack.enter_async_context(self._exchange())
         pulse = pulse_of(settings.redis_url, times)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 from aiograpi.exceptions import (
@@ -15,7 +16,7 @@ from aiograpi.exceptions import (
 
 from actors.instagram import reconcile
 from actors.instagram.client import PacedClient
-from actors.instagram.keeper import BeforeLogin, Keeper
+from actors.instagram.keeper import Gate, Keeper
 from actors.instagram.options import AccountOptions, UnknownAccount
 from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.reconcile import OwnedByOthers, Sought, nobodys
@@ -35,8 +36,9 @@ _T = TypeVar("_T")
 _Action = Callable[[PacedClient], Awaitable[_T]]
 
 
-async def _any_login(_account: AccountOptions, _first: bool) -> str | None:
-    return None
+@asynccontextmanager
+async def _any_login(_account: AccountOptions, _first: bool) -> AsyncIterator[str | None]:
+    yield None
 
 
 class Gateway:
@@ -54,7 +56,7 @@ class Gateway:
         account: AccountOptions,
         vault: Vault,
         *,
-        before_login: BeforeLogin = _any_login,
+        gate: Gate = _any_login,
         call_seconds: float = CALL_SECONDS,
     ) -> None:
         """Describe the gateway; nothing is built, read or sent.
@@ -62,11 +64,11 @@ class Gateway:
         Parameters:
           account: The account it works for.
           vault: Where its session lives.
-          before_login: Asked before every login.
+          gate: What every login goes through.
           call_seconds: The longest a call may take, its login included.
         """
         self._name = account.name
-        self._keeper = Keeper(account, vault, before_login)
+        self._keeper = Keeper(account, vault, gate)
         self._call_seconds = call_seconds
         self._lock = asyncio.Lock()
 
@@ -246,18 +248,18 @@ class GatewayPool:
         accounts: Mapping[str, AccountOptions],
         vault: Vault,
         *,
-        before_login: BeforeLogin = _any_login,
+        gate: Gate = _any_login,
     ) -> None:
         """Describe the pool; nothing is built, read or sent.
 
         Parameters:
           accounts: The configured accounts by name.
           vault: Where their sessions live.
-          before_login: As `Gateway`.
+          gate: As `Gateway`.
         """
         self._accounts = accounts
         self._vault = vault
-        self._before_login = before_login
+        self._gate = gate
         self._gateways: dict[str, Gateway] = {}
 
     async def get(self, name: str) -> Gateway:
@@ -269,9 +271,7 @@ class GatewayPool:
         if name not in self._gateways:
             if name not in self._accounts:
                 raise UnknownAccount(f"account {name!r} is not in this process's configuration")
-            self._gateways[name] = Gateway(
-                self._accounts[name], self._vault, before_login=self._before_login
-            )
+            self._gateways[name] = Gateway(self._accounts[name], self._vault, gate=self._gate)
         return self._gateways[name]
 
     async def close_all(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 from redis.exceptions import RedisError
 
@@ -13,25 +14,25 @@ from service.accounts.vault import StoredSession, Vault, VaultError
 
 _log = logging.getLogger(__name__)
 
-#: Asked before every login with a password: whether it is the account's first comes as the second
-#: argument. Raises to forbid the login; gives the code a person left for it, if any.
-BeforeLogin = Callable[[AccountOptions, bool], Awaitable[str | None]]
+#: What every login with a password goes through: whether it is the account's first comes as the
+#: second argument. Raises to forbid the login; gives the code a person left for it, if any.
+Gate = Callable[[AccountOptions, bool], AbstractAsyncContextManager[str | None]]
 
 
 class Keeper:
     """Keeps one account's client in step with the vault; its caller makes one call at a time."""
 
-    def __init__(self, account: AccountOptions, vault: Vault, before_login: BeforeLogin) -> None:
+    def __init__(self, account: AccountOptions, vault: Vault, gate: Gate) -> None:
         """Describe the keeper; nothing is built, read or sent.
 
         Parameters:
           account: The account.
           vault: Where its session lives.
-          before_login: Asked before every login.
+          gate: What every login goes through.
         """
         self._account = account
         self._vault = vault
-        self._before_login = before_login
+        self._gate = gate
         self._client: PacedClient | None = None
         self._stored = StoredSession({}, 0)
 
@@ -92,20 +93,20 @@ class Keeper:
 
     async def _login(self, client: PacedClient, *, renewal: bool = False) -> None:
         first = client.last_login is None and not renewal
-        code = await self._before_login(self._account, first)
-        client.usdid_generate()
-        await self._save(client)
-        client.challenge_code = code or ""
-        try:
-            await client.login(
-                self._account.username,
-                self._account.password,
-                relogin=renewal,
-                verification_code=self._second_factor(client, code),
-            )
-        finally:
-            # The session may be there although one of the calls after it failed.
-            await self.persist()
+        async with self._gate(self._account, first) as code:
+            client.usdid_generate()
+            await self._save(client)
+            client.challenge_code = code or ""
+            try:
+                await client.login(
+                    self._account.username,
+                    self._account.password,
+                    relogin=renewal,
+                    verification_code=self._second_factor(client, code),
+                )
+            finally:
+                # The session may be there although one of the calls after it failed.
+                await self.persist()
 
     def _second_factor(self, client: PacedClient, code: str | None) -> str:
         seed = self._account.totp_seed

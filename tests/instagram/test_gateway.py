@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -440,11 +441,12 @@ def test_a_code_left_by_a_person_answers_the_challenge(town: Town) -> None:
     account = town.account(name="new", username="new.shop", password="pw-of-new-shop")
     asked: list[tuple[str, bool]] = []
 
-    async def desk(asking: Any, first: bool) -> str | None:
+    @asynccontextmanager
+    async def desk(asking: Any, first: bool) -> AsyncIterator[str | None]:
         asked.append((asking.name, first))
-        return "123456"
+        yield "123456"
 
-    town.visit(ready, account, before_login=desk)
+    town.visit(ready, account, gate=desk)
     assert asked == [("new", True)]
     assert town.passwords() == ["challenge_required", "ok"]
 
@@ -453,10 +455,11 @@ def test_a_login_that_is_forbidden_is_not_made(town: Town) -> None:
     class TooOftenError(Exception):
         pass
 
-    async def desk(_asking: Any, first: bool) -> str | None:
+    @asynccontextmanager
+    async def desk(_asking: Any, first: bool) -> AsyncIterator[str | None]:
         if not first:
             raise TooOftenError
-        return None
+        yield None
 
     async def steps(gateway: Gateway) -> None:
         await gateway.ready()
@@ -464,7 +467,7 @@ def test_a_login_that_is_forbidden_is_not_made(town: Town) -> None:
         with pytest.raises(TooOftenError):
             await gateway.resolve("jenny.rosen")
 
-    town.visit(steps, before_login=desk)
+    town.visit(steps, gate=desk)
     assert town.passwords() == ["ok"]
 
 

@@ -9,8 +9,8 @@ _SHIFT = """#!lua flags=allow-oom
 local ms = tonumber(ARGV[1])
 local function digits(n) return string.format('%.0f', n) end
 local moments = {}
-for name in string.gmatch('created run_at expires started finished lease wait_until intent_at ' ..
-    'next_at ended received hold_since', '%S+') do moments[name] = true end
+for name in string.gmatch('created run_at expires started finished lease renewed wait_until ' ..
+    'intent_at next_at ended received hold_since', '%S+') do moments[name] = true end
 
 local function earlier(key, fields)
   for i = 1, #fields, 2 do

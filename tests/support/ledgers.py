@@ -183,7 +183,7 @@ class Books:
     def tick(self, *held: Claim | DeliveryClaim, most: int = 100) -> tuple[list[str], int]:
         """Beat once for a process that holds these claims; the lost ones and how much was done."""
         flat = [part for claim in held for part in (claim.id, claim.owner, claim.fence)]
-        lost, done = self._tick(args=[most, *flat])
+        lost, done, _ = self._tick(args=[most, *flat])
         return [work_id.decode() for work_id in lost], int(done)
 
     def sweep(self) -> int:

@@ -11,6 +11,7 @@ local now = clock()
 local job = load_job(id)
 local none = {'none', 0, '', {}, now}
 if not job then redis.call('ZREM', 'hg:wakes', id) return none end
+if is_newer(job) then return none end
 
 local function grant(verdict)
   return {verdict, tonumber(job.fence), redis.call('GET', 'hg:jobtext:' .. id) or '',
@@ -39,7 +40,7 @@ end
 
 local function lease()
   unlist(job)
-  set(job, {owner = owner, lease = now + CONF.lease, fence = job.fence + 1, echoes = 0})
+  set(job, {owner = owner, lease = now + CONF.lease, renewed = now, fence = job.fence + 1, echoes = 0})
   redis.call('ZADD', 'hg:leases', now + CONF.lease, id)
 end
 

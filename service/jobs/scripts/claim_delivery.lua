@@ -6,6 +6,7 @@ local id, owner, now = ARGV[1], ARGV[2], clock()
 local key = 'hg:dlv:' .. id
 local delivery = load_hash(key)
 local none = {'none', 0, {}}
+if delivery and is_newer(delivery) then return none end
 redis.call('ZREM', 'hg:wakes', id)
 if not delivery or delivery.status == 'delivered' or delivery.status == 'failed' then return none end
 if delivery.status == 'delivering' and tonumber(delivery.lease) > now and delivery.owner ~= owner then

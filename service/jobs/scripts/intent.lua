@@ -25,7 +25,7 @@ if to then
   leave_turn(job, now)
   return to
 end
-set(job, {lease = now + CONF.lease, intent_at = now, pk = ARGV[4], context = ARGV[5], misses = 0, looks = 0})
+set(job, {lease = now + CONF.lease, renewed = now, intent_at = now, pk = ARGV[4], context = ARGV[5], misses = 0, looks = 0})
 redis.call('ZADD', 'hg:leases', now + CONF.lease, job.id)
 redis.call('ZADD', 'hg:turns', now + CONF.lease, job.account)
 move(job, 'sending', now, ARGV[2], 'intent')

@@ -80,8 +80,11 @@ local function rfc3339(ms)
 end
 
 -- Puts one message for `id` on the broker, as `broker.enqueue` would, and notes when to ring again.
+-- For a kind of work that only a newer release knows, the note is all: that one rings.
 local function ring(id, kind, now)
+  redis.call('ZADD', 'hg:wakes', now + CONF.lease, id)
   local actor = CONF.actors[kind]
+  if not actor then return end
   local message_id = 'wake-' .. digits(redis.call('INCR', 'hg:wakeseq'))
   local queue = CONF.namespace .. ':' .. actor.queue
   redis.call('HSET', queue .. '.msgs', message_id,
@@ -89,7 +92,6 @@ local function ring(id, kind, now)
     '"],"kwargs":{},"options":{"redis_message_id":"' .. message_id .. '"},"message_id":"' ..
     message_id .. '","message_timestamp":' .. digits(now) .. '}')
   redis.call('RPUSH', queue, message_id)
-  redis.call('ZADD', 'hg:wakes', now + CONF.lease, id)
 end
 
 local function note(job, now, to, who, why)
@@ -108,6 +110,9 @@ local function set(job, fields)
   end
   redis.call('HSET', 'hg:job:' .. job.id, unpack(flat))
 end
+
+-- A record that a newer release has written is left to it: whatever leads to it goes on doing so.
+local function is_newer(record) return tonumber(record.v or VERSION) > tonumber(VERSION) end
 
 local function allowed(job, to) return ALLOWED[job.status][to] == true end
 
@@ -256,10 +261,12 @@ local function closed_door(job, now)
 end
 
 -- Takes the job from a claim whose lease is over. A server may still store a write after its
--- sender was killed: the look-up comes when that has settled, counted from the last renewal.
+-- sender was killed: the look-up comes when that has settled, counted from the last renewal
+-- (which the lease alone does not tell: its holder's may be of another length).
 local function lapse(job, now, who)
   if job.status == 'sending' then
-    local settled = math.max(job.intent_at, job.lease - CONF.lease) + CONF.settle
+    local renewed = tonumber(job.renewed or 0)
+    local settled = math.max(job.intent_at, renewed, job.lease - CONF.lease) + CONF.settle
     unlist(job)
     set(job, {owner = '', lease = 0})
     note(job, now, 'sending', who, 'lease lapsed')

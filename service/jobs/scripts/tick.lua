@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- The pulse: renews what this process holds, then does what is due for anybody.
 -- ARGV   1 the most of each kind to do in one call  then triples: id, owner, fence
--- Reply  {ids that are no longer ours, how many of the rest were done}
+-- Reply  {ids that are no longer ours, how many of the rest were done, ms until the next is due
+--        ('' where nothing waits)}
 -- Keeps  every job and delivery that is not ended is reachable: a lapsed claim, a due time, a
 --        lost wake-up and an unclaimed turn each lead to a new wake-up here.
 local now, most = clock(), tonumber(ARGV[1])
@@ -16,7 +17,7 @@ local function renew(id, owner, fence)
     lost[#lost + 1] = id
     return
   end
-  redis.call('HSET', key, 'lease', digits(now + CONF.lease))
+  redis.call('HSET', key, 'lease', digits(now + CONF.lease), 'renewed', digits(now))
   redis.call('ZADD', 'hg:leases', now + CONF.lease, id)
   if held[4] and redis.call('GET', 'hg:acct:' .. held[4] .. ':turn') == id then
     redis.call('ZADD', 'hg:turns', now + CONF.lease, held[4])
@@ -88,6 +89,7 @@ end
 local LONG_QUEUE = 500
 
 local function is_long(kind)
+  if not CONF.actors[kind] then return true end
   return redis.call('LLEN', CONF.namespace .. ':' .. CONF.actors[kind].queue) > LONG_QUEUE
 end
 
@@ -117,4 +119,11 @@ grant_free()
 each_due('hg:expiry', expire_unstarted)
 each_due('hg:wakes', ring_again)
 each_due('hg:turns', function(account) grant_next(account, now) end)
-return {lost, done}
+
+-- What is due between two beats gets a beat of its own.
+local next_at = math.huge
+for _, index in ipairs({'hg:leases', 'hg:due', 'hg:expiry', 'hg:wakes', 'hg:turns'}) do
+  local first = redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')[2]
+  next_at = math.min(next_at, tonumber(first) or math.huge)
+end
+return {lost, done, next_at < math.huge and digits(math.max(0, next_at - now)) or ''}

@@ -1,0 +1,60 @@
+"""The beating thread itself, over a real store and real time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import redis
+
+from actors.pulse import Pulse, pulse_of
+from deploy.local.waiting import until
+from service.jobs.model import Status
+from tests.support.ledgers import TIMES, Books, opened_books
+
+#: Due at no round second, and closer together than the pulse's own beats.
+DELAYS_MS = (150, 700, 850, 1300, 1350)
+
+
+class Pulses:
+    """Pulses that beat at the same time, as those of many workers do."""
+
+    def __init__(self, url: str, count: int) -> None:
+        self._pulses: list[Pulse] = [pulse_of(url, TIMES) for _ in range(count)]
+
+    def close(self) -> None:
+        """Stop them all."""
+        for pulse in self._pulses:
+            pulse.stop()
+
+
+@pytest.fixture
+def books(store: redis.Redis, store_url: str) -> Iterator[Books]:
+    """The ledger over an empty store."""
+    assert store.dbsize() == 0
+    with opened_books(store_url) as books:
+        yield books
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_job_is_queued_at_its_second_and_once(books: Books, store_url: str, workers: int) -> None:
+    with closing(Pulses(store_url, workers)):
+        jobs = [books.job(delay_ms=ms, account=f"account-{ms}") for ms in DELAYS_MS]
+        until(lambda: all(books.status(job) is Status.QUEUED for job in jobs), 10, "the queue")
+
+    for job_id in jobs:
+        [_, queued] = books.run(books.reader.timeline(job_id))
+        due = datetime.fromtimestamp(books.record(job_id).run_at_ms / 1000, UTC)
+        assert due <= datetime.fromisoformat(queued["at"]) < due + timedelta(seconds=1)
+    assert sorted(books.wakeups()) == sorted(jobs)
+
+
+def test_a_time_a_year_ahead_is_met_by_whoever_beats_then(books: Books, store_url: str) -> None:
+    year = 365 * 24 * 3600 * 1000
+    job_id = books.job(delay_ms=year)
+    books.pass_time(year - 400)
+    with closing(Pulses(store_url, 2)):
+        until(lambda: books.status(job_id) is Status.QUEUED, 10, "the queue")
+    assert books.wakeups() == [job_id]
