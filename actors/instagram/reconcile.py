@@ -20,7 +20,8 @@ Row = Mapping[str, Any]
 #: Tells which of some ids at Instagram belong to other jobs.
 OwnedByOthers = Callable[[Sequence[str]], Awaitable[Set[str]]]
 
-MAX_PAGES: Final = 5
+#: At a human pace a look-up of so many pages still ends within a call's time.
+MAX_PAGES: Final = 15
 _PAGE: Final = 20
 
 # `Date` and comments' times are cut to whole seconds, and told by different machines of

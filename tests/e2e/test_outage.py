@@ -58,6 +58,39 @@ def test_processes_outlive_an_outage_and_what_was_acknowledged_is_done_after_it(
     assert _lines(stack) - said < MOST_LINES
 
 
+@pytest.mark.parametrize(
+    ("fall", "recover"),
+    [
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+        (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")),
+    ],
+    ids=["read-only", "out-of-memory"],
+)
+def test_a_store_that_refuses_writes_stops_the_door_and_nothing_is_lost(
+    stack: Stack, fall: tuple[str, ...], recover: tuple[str, ...]
+) -> None:
+    hook = f"{stack.url}/webhooks/stripe"
+    # Given a DM whose write is under way while the store begins to refuse
+    stack.standin.fault("broadcast_*", delay_seconds=1)
+    assert send(hook, stack.webhook_secret, _paid("under-way")).status == 202
+    until(lambda: stack.standin.log(call="broadcast_text"), 20, "the write")
+    pids = {name: process.pid for name, process in stack.processes.items()}
+    said = _lines(stack)
+    with redis.Redis.from_url(stack.redis_url) as client:
+        client.execute_command(*fall)
+        # When another event comes, the door says so
+        refused = send(hook, stack.webhook_secret, _paid("refused"))
+        assert (refused.status, refused.body["error"]["code"]) == (503, "store_unavailable")
+        _outage_lasts(stack, beats=6)
+        client.execute_command(*recover)
+    # Then everything goes on by itself: one DM and one callback each
+    until(lambda: send(hook, stack.webhook_secret, _paid("refused")).status < 300, 20)
+    until(lambda: len(_told(stack)) == 2, 40, "two callbacks")
+    assert len(stack.standin.dms()) == 2
+    assert {name: process.pid for name, process in stack.processes.items()} == pids
+    assert _lines(stack) - said < MOST_LINES
+
+
 def test_processes_that_start_before_redis_wait_for_it_quietly(stack: Stack) -> None:
     # Given everything but the store
     for process in stack.processes.values():

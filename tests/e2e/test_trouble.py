@@ -5,11 +5,16 @@ from __future__ import annotations
 import signal
 import time
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
 from deploy.local.waiting import until
 from tests.support.journey import Journey
+
+#: Later than the second look-up without a settle, or the first with one, and earlier than the
+#: second with one. Look-ups are 3 s apart, and each may begin up to a second late.
+SETTLE_SECONDS, LATE_SECONDS = 3, 5.5
 
 
 def test_a_failure_of_the_moment_is_tried_again(journey: Journey) -> None:
@@ -49,6 +54,26 @@ def test_a_write_that_never_arrived_is_sent_after_two_looks(journey: Journey) ->
     assert len(journey.dms(journey.name)) == 1
     timeline = journey.api.get(f"/jobs/{job['id']}/timeline").json()["items"]
     assert sum(line["why"] == "look-up" for line in timeline) == 2
+
+
+def test_a_write_that_is_stored_long_after_its_connection_was_cut_is_not_sent_again(
+    journey: Journey,
+) -> None:
+    # Given a server that stores what it has received later than one settle, or two looks, take
+    journey.stack.processes["worker"].stop()
+    journey.stack.start("worker", environ={"SETTLE_SECONDS": str(SETTLE_SECONDS)})
+    journey.stack.standin.fault("broadcast_*", delay_seconds=LATE_SECONDS)
+    job_id = journey.order()
+    writes = partial(journey.stack.standin.log, call="broadcast_text")
+    until(writes, 20, "the write")
+    # When the connection is cut before it has
+    journey.stack.standin.cut_connections()
+    # Then settling and looking twice together wait for it
+    job = journey.ended(job_id, 40)
+    until(lambda: all(call["ended"] for call in writes()), 20, "the end of every write")
+    journey.stack.processes["worker"].stop()
+    assert job["status"] == "succeeded"
+    assert [dm["item_id"] for dm in journey.dms(journey.name)] == [job["result"]["message_id"]]
 
 
 def test_a_worker_killed_in_a_write_leaves_it_to_another(journey: Journey) -> None:

@@ -106,10 +106,28 @@ def test_each_write_has_a_new_connection_and_reads_do_not(standin: StandIn) -> N
         seen.add(each["connection"])
 
 
-def test_no_redirect_is_followed_by_the_private_api() -> None:
+@pytest.mark.parametrize("status", [307, 308, 408])
+def test_a_write_that_was_stored_is_not_repeated_whatever_the_answer_asks_for(
+    standin: StandIn, status: int
+) -> None:
+    pk = standin.add_user("somebody")
+    here = "https://i.instagram.com/api/v1/direct_v2/threads/broadcast/text/"
+    standin.fault("broadcast_text", status_after_effect=status, location=here)
+
+    async def steps() -> None:
+        async with a_client(to(standin)) as client:
+            await client.login("shop", PASSWORD)
+            with pytest.raises(ig.ClientError), write_token("job_a:1"):
+                async with asyncio.timeout(5):
+                    await client.direct_send("text", user_ids=[int(pk)])
+
+    asyncio.run(steps())
+    assert len(standin.dms()) == 1
+
+
+def test_redirects_are_off_whatever_a_session_brings_along() -> None:
     async def steps() -> None:
         async with a_client(ClientOptions(human_pace=False)) as client:
-            assert client.private._client.follow_redirects is False
             client.set_settings(client.portable_settings)
             assert client.private._client.follow_redirects is False
 

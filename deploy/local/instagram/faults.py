@@ -133,29 +133,29 @@ def parse_effect(script: Any) -> Effect:
 
     Known are `delay_seconds`, `delay_after_effect_seconds`, `drop_before`, `hang`, `drop_after`,
     `empty_ok`, `truncate`, `not_json`, `error` (a refusal's name), `status` and
-    `status_after_effect` (a number; `body` goes with either).
+    `status_after_effect` (a number; `body` and `location` go with either).
 
     Raises:
         ValueError: if it cannot be understood.
     """
     named: Json = {script: True} if isinstance(script, str) else dict(script or {})
-    body = named.pop("body", None)
+    told = {name: named.pop(name, None) for name in ("body", "location")}
     if not named:
         raise ValueError("effect: name at least one")
     values: dict[str, Any] = {}
     for name, value in named.items():
-        values.update(_parse_part(name, value, body))
+        values.update(_parse_part(name, value, told))
     return Effect(**values)
 
 
-def _parse_part(name: str, value: Any, body: Any) -> dict[str, Any]:
+def _parse_part(name: str, value: Any, told: Json) -> dict[str, Any]:
     if name in ("delay_seconds", "delay_after_effect_seconds"):
         return {name: _seconds(name, value)}
     if name == "error":
         return {"refusal": refuse(str(value))}
     if name in ("status", "status_after_effect"):
         key = "refusal" if name == "status" else "replacement"
-        return {key: _status_reply(name, value, body)}
+        return {key: _status_reply(name, value, told)}
     if value is not True:
         raise ValueError(f"effect {name}: {_hint(name)}")
     if name in ("drop_before", "hang"):
@@ -169,17 +169,19 @@ def _hint(name: str) -> str:
     switches = {"drop_before", "hang", *_ANSWERS}
     if name in switches:
         return "give true, or leave it out"
-    valued = {"error", "status", "status_after_effect", "body"}
+    valued = {"error", "status", "status_after_effect", "body", "location"}
     valued |= {each.name for each in fields(Effect) if each.name.endswith("_seconds")}
     return f"known are {', '.join(sorted(switches | valued))}"
 
 
-def _status_reply(name: str, value: Any, body: Any) -> Reply:
+def _status_reply(name: str, value: Any, told: Json) -> Reply:
     if not isinstance(value, int) or not 200 <= value <= 599:
         raise ValueError(f"effect {name}: give an HTTP status from 200 to 599")
+    body, location = told["body"], told["location"]
+    headers = (("location", str(location)),) if location else ()
     if isinstance(body, str):
-        return Reply(value, content=body.encode())
-    return Reply(value, {"status": "fail"} if body is None else body)
+        return Reply(value, headers=headers, content=body.encode())
+    return Reply(value, {"status": "fail"} if body is None else body, headers)
 
 
 def _seconds(name: str, value: Any) -> float:
