@@ -24,6 +24,7 @@ from actors.instagram.options import AccountOptions
 from actors.loop import LoopThread
 from actors.pulse import Pulse, pulse_of
 from service import VERSION
+from service.accounts.codes import Codes
 from service.accounts.keys import derive_keys
 from service.accounts.people import People
 from service.accounts.proxies import check_proxy
@@ -186,8 +187,9 @@ class Resources(Middleware):
             wait_seconds=CONNECTION_WAIT_SECONDS,
         )
         self._stack.push_async_callback(client.aclose)
-        vault = Vault(client, derive_keys(",".join(settings.secret_keys)))
-        gateways = GatewayPool(self._duties.accounts, vault, gate=LoginGate(client))
+        cipher = derive_keys(",".join(settings.secret_keys))
+        vault, gate = Vault(client, cipher), LoginGate(client, Codes(client, cipher))
+        gateways = GatewayPool(self._duties.accounts, vault, gate=gate)
         self._stack.push_async_callback(gateways.close_all)
         exchange = await self._stack.enter_async_context(self._exchange())
         pulse = pulse_of(settings.redis_url, times)

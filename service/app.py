@@ -11,7 +11,17 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import VERSION
-from service.api import accounts, deliveries, errors, events, health, jobs
+from service.api import (
+    accounts,
+    challenges,
+    deliveries,
+    errors,
+    events,
+    health,
+    jobs,
+    sessions,
+    suppressions,
+)
 from service.api.bounds import BodyBound
 from service.config import Config
 from service.inbound import webhooks
@@ -57,7 +67,17 @@ def create_app(
         redirect_slashes=False,
         responses=errors.ANY_ERROR,
     )
-    for room in (webhooks, jobs, events, deliveries, accounts, health):
+    for room in (
+        webhooks,
+        jobs,
+        events,
+        deliveries,
+        accounts,
+        challenges,
+        sessions,
+        suppressions,
+        health,
+    ):
         app.include_router(room.router)
     app.add_middleware(BodyBound, seconds=settings.body_seconds)
     app.add_middleware(FreshContext)

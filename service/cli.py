@@ -42,7 +42,38 @@ def _parser() -> argparse.ArgumentParser:
     )
     examining.add_argument("--repair", action="store_true", help="mend what is found")
     examining.set_defaults(run=_doctor)
+    _add_session(commands)
     return parser
+
+
+def _add_session(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    about = "show, import and export the Instagram session of an account"
+    session = commands.add_parser("session", help=about, description=f"{about.capitalize()}.")
+    session.set_defaults(run=_session)
+    actions = session.add_subparsers(required=True, dest="action", metavar="ACTION")
+    for action, task in (
+        ("show", "what is stored for an account, without its secrets"),
+        ("import", "store what dump_settings of aiograpi or instagrapi wrote"),
+        ("export", "write the stored session to a file: whoever has it is the account"),
+    ):
+        parser = actions.add_parser(action, help=task, description=f"{task.capitalize()}.")
+        parser.add_argument("name", metavar="NAME", help="the account in heliograph.toml")
+        if action != "show":
+            parser.add_argument("file", metavar="FILE", help="JSON; - for stdin or stdout")
+    actions.choices["import"].add_argument(
+        "--reset-device",
+        action="store_true",
+        help="replace even another device's or user's session, or one that cannot be read",
+    )
+    actions.choices["export"].add_argument(
+        "--force", action="store_true", help="replace the file if there is one"
+    )
+
+
+def _session(arguments: argparse.Namespace) -> int:
+    from service import session_command  # as below
+
+    return session_command.run(arguments)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

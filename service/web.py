@@ -19,7 +19,10 @@ from urllib.parse import unquote, urlsplit
 import redis.asyncio as aredis
 from fastapi import Request
 
+from service.accounts.codes import Codes
 from service.accounts.doors import Doors
+from service.accounts.keys import derive_keys
+from service.accounts.suppressions import Suppressions
 from service.config import Config, ConfigError, load_config, redactions
 from service.inbound.rules import RuleBook
 from service.inbound.sources import ReadySource, check_sources, ready_sources
@@ -61,6 +64,8 @@ class Web:
     reader: Reader
     deliveries: Deliveries
     doors: Doors
+    codes: Codes
+    suppressions: Suppressions
     live: Live
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -93,6 +98,8 @@ def open_web(settings: Settings, config: Config, environ: Mapping[str, str]) -> 
         reader=Reader(client),
         deliveries=Deliveries(client, times),
         doors=Doors(client, times),
+        codes=Codes(client, derive_keys(",".join(settings.secret_keys))),
+        suppressions=Suppressions(client),
         live=Live(settings.redis_url),
     )
 

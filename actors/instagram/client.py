@@ -23,13 +23,13 @@ from aiograpi.exceptions import (
 from curl_cffi import CurlOpt
 
 from actors.instagram.options import ClientOptions
-from actors.instagram.sessions import is_logged_in, portable
 from actors.instagram.tokens import (
     client_context_for,
     creation_key_for,
     current_token,
     seconds_to_begin,
 )
+from service.accounts.sessions import is_logged_in, portable
 
 # Whole replies and header sets, cookies included, go to these loggers, at ERROR too.
 _TALKATIVE: Final = ("aiograpi", "private_request", "public_request", "graphql_request")

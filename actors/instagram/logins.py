@@ -1,4 +1,4 @@
-"""How often an account may log in with its password before a person is asked.
+"""How often an account may log in with its password before a person is asked, and with what code.
 
 Key `hg:logins:{account}`, a hash that lives a day from its first login: `first` and `again` count
 logins begun, `cut` those that a crash cut short, `open` is there while one goes on.
@@ -15,7 +15,10 @@ from aiograpi.exceptions import ReloginAttemptExceeded
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from actors.instagram.errors import Outcome, classify
 from actors.instagram.options import AccountOptions
+from service.accounts.codes import Codes
+from service.accounts.vault import VaultError
 
 DAY_SECONDS: Final = 24 * 3600
 #: A first login that goes on failing is no login: a job tries it again a few times at most.
@@ -23,6 +26,15 @@ MOST_FIRST_LOGINS: Final = 5
 #: After the first, one automatic login a day, and one more where a crash cut that one short.
 MOST_RELOGINS: Final = 1
 MOST_CUTS: Final = 1
+
+#: Ends of a login at which Instagram did not judge the code that came with it.
+_ELSEWHERE: Final = frozenset({Outcome.FIX_PROXY, Outcome.BACK_OFF})
+_UNJUDGED: Final = frozenset(
+    {
+        *("connection_failed", "timed_out", "reply_incomplete", "server_error"),
+        *("login_preflight_failed", "interrupted"),
+    }
+)
 
 
 class LoginGate:
@@ -32,10 +44,12 @@ class LoginGate:
 
     Parameters:
       client: The event loop's Redis client.
+      codes: What people left for logins.
     """
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, codes: Codes) -> None:
         self._client = client
+        self._codes = codes
 
     @asynccontextmanager
     async def __call__(self, account: AccountOptions, first: bool) -> AsyncIterator[str | None]:
@@ -46,7 +60,7 @@ class LoginGate:
           first: Whether it has never logged in.
 
         Yields:
-          The code that a person left for this login; there is none yet.
+          The code that a person left for this login; None where there is none.
 
         Raises:
           aiograpi.exceptions.ReloginAttemptExceeded: A person must act first.
@@ -54,13 +68,30 @@ class LoginGate:
         key = f"hg:logins:{account.name}"
         await self._begin(key, first)
         try:
-            yield None
+            async with self._code(account.name) as code:
+                yield code
         except asyncio.CancelledError:
             raise  # cut short, as by a crash
         except BaseException:
             await self._end(key)
             raise
         await self._end(key)
+
+    @asynccontextmanager
+    async def _code(self, account: str) -> AsyncIterator[str | None]:
+        """Take the account's code out, and put it back where nobody looked at it.
+
+        It may have been on its way all the same: then the next login is refused for it, and the
+        account held, as it would have been without one.
+        """
+        taken = await self._codes.take(account)
+        try:
+            yield taken.code if taken else None
+        except BaseException as error:
+            if taken is not None and _unjudged(error):
+                with suppress(RedisError):  # how the login ended matters more
+                    await self._codes.put_back(account, taken)
+            raise
 
     async def _begin(self, key: str, first: bool) -> None:
         known = await cast("Awaitable[dict[bytes, bytes]]", self._client.hgetall(key))
@@ -79,3 +110,10 @@ class LoginGate:
         # Where this cannot be said, one login more is allowed: how this one ended matters more.
         with suppress(RedisError):
             await self._client.hdel(key, "open")
+
+
+def _unjudged(error: BaseException) -> bool:
+    if isinstance(error, (RedisError, VaultError)):
+        return True  # the session could not be saved, without which no password is sent
+    verdict = classify(error, writing=False)
+    return verdict.outcome in _ELSEWHERE or verdict.code in _UNJUDGED

@@ -17,14 +17,14 @@ router = APIRouter(tags=["accounts"])
 @router.get("/accounts")
 async def page(_caller: Caller, web: WebParts) -> dict[str, Any]:
     """List the configured accounts."""
-    items = [await _shown(web, name) for name in web.config.accounts]
+    items = [await shown(web, name) for name in web.config.accounts]
     return {"items": items, "next": None}
 
 
 @router.get("/accounts/{name}")
 async def show(name: str, _caller: Caller, web: WebParts) -> dict[str, Any]:
     """Show one account: whether it acts, why not, and what waits for it."""
-    return await _shown(web, name)
+    return await shown(web, name)
 
 
 @router.post("/accounts/{name}/pause")
@@ -32,24 +32,26 @@ async def pause(
     name: str, _caller: Caller, web: WebParts, why: Reason | None = None
 ) -> dict[str, Any]:
     """Stop an account: its jobs are held until it is resumed."""
-    _check(web, name)
+    check_known(web, name)
     await web.doors.pause(name, (why or Reason()).reason)
-    return await _shown(web, name)
+    return await shown(web, name)
 
 
 @router.post("/accounts/{name}/resume")
 async def resume(name: str, _caller: Caller, web: WebParts) -> dict[str, Any]:
     """End every hold and cooldown of an account; its held jobs go on in order."""
-    _check(web, name)
+    check_known(web, name)
     await web.doors.resume(name)
-    return await _shown(web, name)
+    return await shown(web, name)
 
 
-async def _shown(web: Web, name: str) -> dict[str, Any]:
-    _check(web, name)
+async def shown(web: Web, name: str) -> dict[str, Any]:
+    """An account as the API shows it."""
+    check_known(web, name)
     return {**await web.doors.show(name), "role": web.config.accounts[name].role}
 
 
-def _check(web: Web, name: str) -> None:
+def check_known(web: Web, name: str) -> None:
+    """Refuse the name of no account."""
     if name not in web.config.accounts:
         raise ApiError(404, "unknown_account", "No such account is configured.")

@@ -16,10 +16,10 @@ from actors.instagram.errors import Outcome, classify
 from actors.instagram.gateway import Gateway, GatewayPool
 from actors.instagram.options import UnknownAccount
 from actors.instagram.receipts import CommentReceipt, DmReceipt
-from actors.instagram.sessions import is_logged_in
 from actors.instagram.targets import InvalidTarget
 from deploy.local.instagram.client import StandIn
 from service.accounts.device import device_of
+from service.accounts.sessions import is_logged_in
 from service.accounts.vault import SessionUnreadable, StoredSession
 from tests.support.gateways import Town
 from tests.support.vaults import open_vault

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from actors.instagram.sessions import is_logged_in, portable
 from actors.instagram.targets import InvalidTarget, media_pk, user_pk, username_of
 from actors.instagram.tokens import (
     client_context_for,
@@ -16,6 +15,7 @@ from actors.instagram.tokens import (
     is_client_context,
     write_token,
 )
+from service.accounts.sessions import is_logged_in, portable
 
 
 def test_a_client_context_lies_in_the_range_of_the_library() -> None:

@@ -1,4 +1,4 @@
-"""Which part of the client's settings travels between processes."""
+"""What an Instagram session holds: the part that travels, whether it is a login, and whose."""
 
 from __future__ import annotations
 
@@ -28,6 +28,22 @@ _OF_THE_PROCESS: Final = frozenset(
     }
 )
 
+# The library writes none of these, but people keep them in the same file.
+_OF_THE_CONFIGURATION: Final = frozenset(
+    {
+        "challenge_code_handler",
+        "change_password_handler",
+        "handle_exception",
+        "handlers",
+        "password",
+        "totp_seed",
+        "username",
+        "verification_code",
+    }
+)
+
+_STAYS: Final = _OF_THE_PROCESS | _OF_THE_CONFIGURATION
+
 
 def portable(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Copy the part of a settings dict that is the account's own.
@@ -36,14 +52,27 @@ def portable(settings: Mapping[str, Any]) -> dict[str, Any]:
       settings: From aiograpi's or instagrapi's `get_settings()`, whose values are live references.
 
     Returns:
-      A deep copy without what belongs to a process: timeouts, transports, proxies, paths.
+      A deep copy without what belongs to a process (timeouts, transports, proxies, paths) or to
+      the configuration (username, password, handlers).
     """
-    return {
-        key: copy.deepcopy(value) for key, value in settings.items() if key not in _OF_THE_PROCESS
-    }
+    return {key: copy.deepcopy(value) for key, value in settings.items() if key not in _STAYS}
 
 
 def is_logged_in(settings: Mapping[str, Any]) -> bool:
     """Tell whether settings hold a login: an authorization, or the cookie of an older client."""
     cookies = settings.get("cookies") or {}
     return bool(settings.get("authorization_data") or cookies.get("sessionid"))
+
+
+def user_pks(settings: Mapping[str, Any]) -> set[str]:
+    """Tell whose login it is, as the client library finds out.
+
+    Parameters:
+      settings: Of the client library.
+
+    Returns:
+      The pk that the authorization names and the one that the cookies name: empty without
+      either, two where they contradict each other.
+    """
+    places = (settings.get("authorization_data") or {}, settings.get("cookies") or {})
+    return {str(place["ds_user_id"]) for place in places if place.get("ds_user_id")}

@@ -1,0 +1,39 @@
+"""The answer to Instagram's question whether it is really you."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
+
+from service.accounts.codes import ANSWERABLE, normalise_code
+from service.api.accounts import check_known, shown
+from service.api.auth import Caller, WebParts
+
+router = APIRouter(tags=["accounts"])
+
+
+class ChallengeAnswer(BaseModel):
+    """The code that Instagram sent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: Annotated[
+        StrictStr,
+        AfterValidator(normalise_code),
+        Field(max_length=64, repr=False, examples=["123456"]),
+    ]
+
+
+@router.post("/accounts/{name}/challenge")
+async def answer(
+    name: str, given: ChallengeAnswer, _caller: Caller, web: WebParts
+) -> dict[str, Any]:
+    """Leave a code for the account's next login; a hold that waits for one ends."""
+    check_known(web, name)
+    await web.codes.put(name, given.code)
+    hold = (await web.doors.show(name))["hold"]
+    if hold is not None and hold["reason"] in ANSWERABLE:
+        await web.doors.resume(name)
+    return await shown(web, name)

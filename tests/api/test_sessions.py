@@ -1,0 +1,214 @@
+"""PUT /accounts/{name}/session."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from service.accounts.vault import StoredSession
+from service.api.bounds import MAX_API_BODY
+from tests.support.sessions import CANARY, document, leaks, of_device, of_user
+from tests.support.vaults import open_vault
+from tests.support.web import API_KEY, SECRET_KEY, Door, until
+
+#: Its username is no variable.
+PATH = "/accounts/reader/session"
+
+
+def put(door: Door, settings: object, query: str = "") -> httpx.Response:
+    return door.api.put(PATH + query, json=settings)
+
+
+def stored(store_url: str, account: str = "reader") -> StoredSession | None:
+    async def load() -> StoredSession | None:
+        async with open_vault(store_url, SECRET_KEY) as (vault, _):
+            return await vault.load(account, account)
+
+    return asyncio.run(load())
+
+
+def error(answer: httpx.Response) -> dict[str, Any]:
+    found: dict[str, Any] = answer.json()["error"]
+    return found
+
+
+def test_a_session_is_stored_encrypted_and_not_echoed(door: Door, store_url: str) -> None:
+    answer = put(door, document())
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"account": "reader", "version": 1, "device_reset": False, "logged_in": True},
+    )
+    session = stored(store_url)
+    assert session is not None
+    assert session.settings["cookies"] == document()["cookies"]
+    assert "tls_verify" not in session.settings
+    assert CANARY.encode() not in b"".join(filter(None, door.contents().values()))
+
+
+def test_another_device_is_refused_until_it_is_asked_for(door: Door) -> None:
+    put(door, document())
+    before = door.contents()
+    refused = put(door, of_device("new"))
+    assert refused.status_code == 409
+    assert error(refused)["code"] == "device_changed"
+    assert error(refused)["traits"] == ["uuids.phone_id"]
+    assert "uuids.phone_id" in error(refused)["message"]
+    assert "reset_device=true" in error(refused)["message"]
+    assert put(door, of_device("new"), "?reset_device=false").status_code == 409
+    assert door.contents() == before
+    taken = put(door, of_device("new"), "?reset_device=true")
+    assert (taken.json()["version"], taken.json()["device_reset"]) == (2, True)
+
+
+def test_another_user_s_session_is_refused(door: Door) -> None:
+    put(door, document())
+    refused = put(door, of_user("77"))
+    assert (refused.status_code, error(refused)["code"]) == (409, "user_changed")
+    assert "reset_device=true" in error(refused)["message"]
+
+
+def test_a_session_that_cannot_be_read_is_replaced_only_when_asked_to(
+    door: Door, store_url: str
+) -> None:
+    async def save() -> None:
+        async with open_vault(store_url) as (vault, _):
+            await vault.save("reader", "reader", document(), version=0)
+
+    asyncio.run(save())
+    refused = put(door, document())
+    assert (refused.status_code, error(refused)["code"]) == (409, "session_unreadable")
+    assert put(door, document(), "?reset_device=true").json()["device_reset"] is True
+
+
+def held_up(door: Door) -> int:
+    return sum("b" in client["flags"] for client in door.store.client_list())
+
+
+def test_of_two_at_the_same_time_one_is_told_to_try_again(door: Door) -> None:
+    put(door, document())
+    assert held_up(door) == 0
+    with ThreadPoolExecutor(2) as pool:
+        # When two requests have read the same version and are about to save
+        door.store.client_pause(10_000, all=False)
+        try:
+            both = [pool.submit(put, door, document(mid=f"m-{n}")) for n in range(2)]
+            until(lambda: held_up(door) == 2)
+        finally:
+            door.store.client_unpause()
+        answers = [each.result() for each in both]
+
+    # Then
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    (conflict,) = (error(answer) for answer in answers if answer.status_code == 409)
+    assert conflict["code"] == "conflict"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"uuids": [CANARY]}, "uuids"),
+        ({"uuids": {"phone_id": CANARY}}, "uuids.uuid"),
+        ({"device_settings": {}}, "device_settings"),
+        ({"cookies": {CANARY: 7}}, "cookies"),
+        ({"authorization_data": None, "cookies": None}, "authorization_data"),
+        ({"username": CANARY}, "username"),
+        ({"more": [[[[[[[[[[[[[[[[[[[[CANARY]]]]]]]]]]]]]]]]]]]]}, "body"),
+    ],
+)
+def test_a_wrong_field_is_named(door: Door, changes: dict[str, Any], field: str) -> None:
+    refused = put(door, document(**changes))
+    assert (refused.status_code, error(refused)["code"]) == (422, "invalid_request")
+    (problem,) = error(refused)["fields"]
+    assert problem["field"] == field
+    assert error(refused)["message"] == f"{field}: {problem['message']}"
+    assert CANARY not in refused.text
+    assert door.contents() == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"", "application/json", 422),
+        (b"null", "application/json", 422),
+        (b"[]", "application/json", 422),
+        (b'"c4n4ry"', "application/json", 422),
+        (b'{"c4n4ry": NaN}', "application/json", 422),
+        (b'{"c4n4ry"', "application/json", 400),
+        (b"[" * 100_000, "application/json", 400),
+        (json.dumps(document()).encode(), "text/plain", 422),
+        (b"x" * (MAX_API_BODY + 1), "application/json", 413),
+    ],
+)
+def test_a_body_that_is_no_settings_is_refused(
+    door: Door, body: bytes, kind: str, status: int
+) -> None:
+    refused = door.api.put(PATH, content=body, headers={"Content-Type": kind})
+    assert (refused.status_code, set(refused.json())) == (status, {"error"})
+    assert CANARY not in refused.text
+    assert ("Content-Type" in refused.text) == (kind == "text/plain")
+    assert door.contents() == {}
+
+
+def test_a_query_that_is_no_switch_is_refused(door: Door) -> None:
+    refused = put(door, document(), "?reset_device=perhaps")
+    assert refused.status_code == 422
+    assert error(refused)["fields"][0]["field"] == "reset_device"
+    assert door.contents() == {}
+
+
+def test_an_unknown_account_is_not_found(door: Door) -> None:
+    answer = door.api.put("/accounts/nobody/session", json=document())
+    assert (answer.status_code, error(answer)["code"]) == (404, "unknown_account")
+
+
+@pytest.mark.parametrize("key", [None, "Bearer wrong", f"Basic {API_KEY}"])
+def test_without_a_key_nothing_is_stored(door: Door, key: str | None) -> None:
+    headers = {"Authorization": key} if key else {}
+    assert door.http.put(PATH, json=document(), headers=headers).status_code == 401
+    assert door.contents() == {}
+
+
+def test_the_username_s_variable_is_named_where_the_web_process_lacks_it(
+    door: Door, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "/accounts/shop/session"
+    monkeypatch.delenv("INSTAGRAM_USERNAME", raising=False)
+    refused = door.api.put(path, json=document())
+    assert (refused.status_code, error(refused)["code"]) == (503, "username_not_set")
+    assert "INSTAGRAM_USERNAME" in error(refused)["message"]
+    assert door.contents() == {}
+    monkeypatch.setenv("INSTAGRAM_USERNAME", "shop")
+    assert door.api.put(path, json=document()).status_code == 200
+    assert stored(store_url, "shop") is not None
+
+
+def test_nothing_of_a_session_is_in_an_answer_or_a_log(
+    door: Door, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    said = [
+        put(door, document()).text,
+        put(door, of_device("new")).text,
+        put(door, of_user("77")).text,
+        put(door, document(uuids=CANARY)).text,
+        put(door, document(cookies={CANARY: {}})).text,
+        put(door, of_device("new"), "?reset_device=true").text,
+        door.api.get("/accounts").text,
+        door.api.get("/accounts/reader").text,
+        caplog.text,
+        *capfd.readouterr(),
+    ]
+    assert leaks(*said) == []
+
+
+def test_the_documentation_describes_the_body_as_an_object(door: Door) -> None:
+    paths = door.http.get("/openapi.json").json()["paths"]
+    body = paths["/accounts/{name}/session"]["put"]["requestBody"]
+    assert body["required"] is True
+    assert body["content"]["application/json"]["schema"]["type"] == "object"

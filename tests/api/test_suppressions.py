@@ -1,0 +1,179 @@
+"""The list of who is not written to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.web import OTHER_KEY, Door
+
+LIST = "/suppressions"
+
+
+def entry(door: Door, path: str, **options: Any) -> dict[str, Any]:
+    answer = door.api.put(f"{LIST}/{path}", **options)
+    assert answer.status_code in (200, 201), answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"null"])
+def test_somebody_is_put_on_the_list_shown_and_taken_off(door: Door, body: bytes) -> None:
+    # When
+    headers = {"Content-Type": "application/json"} if body else {}
+    made = door.api.put(f"{LIST}/some.handle", content=body, headers=headers)
+
+    # Then
+    assert made.status_code == 201
+    assert made.json() | {"since": "..."} == {
+        "username": "some.handle",
+        "account": None,
+        "reason": None,
+        "since": "...",
+        "by": "first",
+    }
+    assert made.json()["since"].endswith("Z")
+    assert door.api.get(f"{LIST}/some.handle").json() == made.json()
+
+    # When taken off
+    gone = door.api.delete(f"{LIST}/some.handle")
+
+    # Then
+    assert (gone.status_code, gone.content) == (204, b"")
+    assert door.contents() == {}
+
+
+def test_a_second_put_corrects_the_reason_and_keeps_the_day(door: Door) -> None:
+    first = entry(door, "some.handle", json={"reason": "by phone"})
+    other = {"Authorization": f"Bearer {OTHER_KEY}"}
+    again = door.api.put(f"{LIST}/some.handle", json={"reason": "by mail"}, headers=other)
+    assert again.status_code == 200
+    assert again.json() == {**first, "reason": "by mail", "by": "other"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown", "field"),
+    [
+        ("Some.Handle", "some.handle", "*:some.handle"),
+        ("@some.handle", "some.handle", "*:some.handle"),
+        ("%40SOME.handle", "some.handle", "*:some.handle"),
+        ("pk:314159", "pk:314159", "*:pk:314159"),
+        ("PK:314159", "pk:314159", "*:pk:314159"),
+        ("@123", "@123", "*:123"),
+    ],
+)
+def test_every_way_to_write_somebody_is_one_entry(
+    door: Door, typed: str, shown: str, field: str
+) -> None:
+    assert entry(door, typed)["username"] == shown
+    assert door.store.hkeys("hg:suppressed") == [field.encode()]
+    assert door.api.get(f"{LIST}/{shown}").status_code == 200
+    assert door.api.delete(f"{LIST}/{typed}").status_code == 204
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "314159",
+        "pk:",
+        "pk:0",
+        "pk:abc",
+        "some..handle",
+        "a b",
+        "x" * 31,
+        "a@b.example",
+        "none",
+        "%00",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_who_cannot_be_meant_for_certain_is_refused(door: Door, method: str, typed: str) -> None:
+    refused = door.api.request(method, f"{LIST}/{typed}")
+    assert refused.status_code == 422
+    assert [each["field"] for each in refused.json()["error"]["fields"]] == ["username"]
+    assert door.contents() == {}
+
+
+def test_an_entry_for_one_account_stands_beside_the_one_for_all(door: Door) -> None:
+    params = {"account": "shop"}
+    assert door.api.put(f"{LIST}/a", params=params).json()["account"] == "shop"
+    assert door.api.get(f"{LIST}/a").status_code == 404
+    assert entry(door, "a")["account"] is None
+    assert door.api.get(f"{LIST}/a", params=params).json()["account"] == "shop"
+    assert door.api.delete(f"{LIST}/a", params=params).status_code == 204
+    assert door.api.get(f"{LIST}/a").status_code == 200
+
+
+@pytest.mark.parametrize("account", ["nobody", "*", "", "SHOP", "shop:x", "shop\n"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_an_unknown_account_is_named(door: Door, method: str, account: str) -> None:
+    refused = door.api.request(method, f"{LIST}/a", params={"account": account})
+    assert refused.status_code == 422
+    assert [each["field"] for each in refused.json()["error"]["fields"]] == ["account"]
+    assert door.contents() == {}
+
+
+def test_an_entry_outlives_the_account_that_it_was_for(door: Door) -> None:
+    door.store.hset("hg:suppressed", "gone:a", '{"reason": null, "since": 0, "by": "first"}')
+    door.store.zadd("hg:suppressions", {"gone:a": 0})
+    params = {"account": "gone"}
+    assert door.api.get(f"{LIST}/a", params=params).json()["account"] == "gone"
+    assert door.api.delete(f"{LIST}/a", params=params).status_code == 204
+    assert door.api.delete(f"{LIST}/a", params=params).status_code == 422
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_who_is_not_on_the_list_is_not_found(door: Door, method: str) -> None:
+    answer = door.api.request(method, f"{LIST}/a")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_suppressed")
+
+
+@pytest.mark.parametrize(
+    "body", [{"reason": "x" * 201}, {"reason": 7}, {"reason": None}, {"why": "x"}]
+)
+def test_a_reason_that_is_no_short_text_is_refused(door: Door, body: dict[str, Any]) -> None:
+    refused = door.api.put(f"{LIST}/a", json=body)
+    assert refused.status_code == 422
+    assert [each["field"] for each in refused.json()["error"]["fields"]] == list(body)
+    assert door.contents() == {}
+
+
+def test_the_list_goes_page_by_page(door: Door) -> None:
+    made = [entry(door, name) for name in ("a", "b", "c", "pk:1", "@9")]
+    made += [entry(door, "a", params={"account": "shop"})]
+    found: list[dict[str, Any]] = []
+    params: dict[str, Any] = {"limit": 2}
+    for _ in range(3):
+        answer = door.api.get(LIST, params=params).json()
+        found += answer["items"]
+        params["cursor"] = answer["next"]
+    assert params["cursor"] is None
+    assert [(each["account"], each["username"]) for each in found] == [
+        (None, "@9"),
+        (None, "a"),
+        (None, "b"),
+        (None, "c"),
+        (None, "pk:1"),
+        ("shop", "a"),
+    ]
+    assert all(each in found for each in made)
+
+
+def test_an_empty_list_has_its_shape_and_takes_any_cursor(door: Door) -> None:
+    for cursor in (None, "", "x", "(", "\x00", "é"):
+        params = {} if cursor is None else {"cursor": cursor}
+        assert door.api.get(LIST, params=params).json() == {"items": [], "next": None}
+
+
+@pytest.mark.parametrize("params", [{"limit": 0}, {"limit": 201}, {"cursor": "x" * 201}])
+def test_a_page_that_cannot_be_is_refused(door: Door, params: dict[str, Any]) -> None:
+    refused = door.api.get(LIST, params=params)
+    assert refused.status_code == 422
+    assert [each["field"] for each in refused.json()["error"]["fields"]] == list(params)
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", ""), ("GET", "/a"), ("PUT", "/a")])
+def test_the_list_is_for_callers_with_a_key(door: Door, method: str, path: str) -> None:
+    assert door.http.request(method, LIST + path).status_code == 401
+    assert door.contents() == {}
