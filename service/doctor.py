@@ -2,26 +2,34 @@
 
     heliograph doctor [--repair]
 
-Reads the same environment as the processes and may run beside them. `--repair` wakes what nothing
-would ever wake and corrects indexes; it never changes how a job ended.
+Reads the same environment as the processes and may run beside them. Every record and every index
+is looked at. `--repair` wakes what nothing would ever wake, corrects indexes and opens callbacks
+that are owed and missing; it never changes how a job ended.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Iterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
-from service.jobs.ledger import Ledger
+from service.jobs.defects import Defect, Outcome
+from service.jobs.examination import Examination
 from service.jobs.scripts import Times
 from service.settings import SettingsError, load_settings
 from service.store import Unavailable, async_client
 
 OK, FOUND_PROBLEMS, USAGE = 0, 1, 2
 _MOST_SHOWN: Final = 20
+_SUMS: Final[Mapping[Outcome, str]] = {
+    "mendable": "to mend with --repair",
+    "mended": "mended",
+    "lost": "that cannot be mended",
+}
 
 
 def run(*, repair: bool) -> int:
@@ -31,7 +39,8 @@ def run(*, repair: bool) -> int:
       repair: Mend what is found in the ledger.
 
     Returns:
-      0 when all is well (or was mended), 1 when something is not, 2 for unusable settings.
+      0 when all is well (or was mended), 1 when something is not, 2 for unusable
+      settings.
     """
     try:
         settings = load_settings()
@@ -48,19 +57,31 @@ def run(*, repair: bool) -> int:
 async def _examine(url: str, times: Times, repair: bool) -> int:
     client = async_client(url, max_connections=2)
     try:
-        complaints = list(_complaints(await _store_facts(client)))
-        findings = await Ledger(client, times).sweep(repair=repair)
+        facts = await _store_facts(client)
+        complaints = list(_complaints(facts))
+        for complaint in complaints:
+            print(f"store: {complaint}")
+        if not _is_primary(facts):
+            return FOUND_PROBLEMS  # what is read here may be old, and nothing can be mended
+        tally = await _report(Examination(client, times).defects(repair=repair))
     finally:
         await client.aclose()
-    for complaint in complaints:
-        print(f"store: {complaint}")
-    for finding in findings[:_MOST_SHOWN]:
-        print(f"ledger: {finding.id}: {finding.problem}{' (mended)' if repair else ''}")
-    if len(findings) > _MOST_SHOWN:
-        print(f"ledger: ... and {len(findings) - _MOST_SHOWN} more")
-    if not complaints and not findings:
+    if not complaints and not tally:
         print("ok: the store keeps what is promised, and every job is on its way")
-    return FOUND_PROBLEMS if complaints or (findings and not repair) else OK
+    return FOUND_PROBLEMS if complaints or tally.total() > tally["mended"] else OK
+
+
+async def _report(defects: AsyncIterator[Defect]) -> Counter[Outcome]:
+    """Print the first defects and how many more there are; how many there are of each outcome."""
+    tally: Counter[Outcome] = Counter()
+    async for defect in defects:
+        if tally.total() < _MOST_SHOWN:
+            print(f"ledger: {defect}")
+        tally[defect.outcome] += 1
+    if tally.total() > _MOST_SHOWN:
+        counts = ", ".join(f"{count} {_SUMS[outcome]}" for outcome, count in tally.items())
+        print(f"ledger: ... and {tally.total() - _MOST_SHOWN} more; in all {counts}")
+    return tally
 
 
 async def _store_facts(client: aredis.Redis) -> Mapping[str, str]:
@@ -74,13 +95,17 @@ async def _store_facts(client: aredis.Redis) -> Mapping[str, str]:
     return facts
 
 
+def _is_primary(facts: Mapping[str, str]) -> bool:
+    return facts.get("role") == "master"
+
+
 def _complaints(facts: Mapping[str, str]) -> Iterator[str]:
     if int(facts.get("redis_version", "0").partition(".")[0]) < 7:
         yield f"Redis {facts.get('redis_version')} is too old: 7.0 or Valkey is needed"
     policy = facts.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         yield f"maxmemory-policy is {policy}: set noeviction, or jobs vanish when memory is short"
-    if facts.get("role") != "master":
+    if not _is_primary(facts):
         yield "this is a replica: REDIS_URL must name the primary"
     if facts.get("aof_enabled") != "1":
         yield "appendonly is off: a crash of Redis loses what was acknowledged"

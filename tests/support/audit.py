@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Iterator
 from typing import Any, Final
 
+from service.jobs.defects import Defect
+from service.jobs.examination import Examination
 from service.jobs.model import FINAL, TRANSITIONS, Status
 from tests.support.ledgers import Books
 
@@ -24,8 +26,26 @@ def audit(books: Books) -> list[str]:
         *_callbacks(view),
         *_turns_and_lines(view),
     ]
+    told = [str(defect) for defect in diagnosis(books)]
+    if bool(findings) != bool(told):
+        findings.append(f"the doctor says {told}, which is not what the audit says")
     rescued = books.sweep()
-    return [*findings, f"the sweep rescued {rescued}"] if rescued else findings
+    return [*findings, *told, *([f"the sweep rescued {rescued}"] if rescued else [])]
+
+
+def diagnosis(books: Books, *, repair: bool = False) -> list[Defect]:
+    """Everything that the product's own doctor finds.
+
+    Parameters:
+      books: The ledger.
+      repair: Whether it mends what it can.
+    """
+
+    async def examine() -> list[Defect]:
+        defects = Examination(books.client, books.times).defects(repair=repair)
+        return [defect async for defect in defects]
+
+    return books.run(examine())
 
 
 def illegal_steps(books: Books, job_id: str) -> list[tuple[str, str]]:

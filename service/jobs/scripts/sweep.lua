@@ -27,8 +27,12 @@ local function wake(id)
   if job then note(job, now, job.status, 'sweep', 'nothing led to it') end
   if job and job.status == 'queued' then
     ring(id, job.kind, now)
+  elseif job and job.status == 'running' then
+    redis.call('ZADD', 'hg:leases', job.lease, id)
   else
-    redis.call('ZADD', ARGV[2] == 'running' and 'hg:leases' or 'hg:due', now, id)
+    -- What is meant for next week is not done today.
+    local at = job and math.max(job.status == 'scheduled' and job.run_at or 0, job.wait_until) or 0
+    redis.call('ZADD', 'hg:due', math.max(now, at), id)
   end
 end
 
