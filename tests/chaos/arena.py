@@ -1,30 +1,34 @@
-"""A stack whose processes may die at any moment, its supervisor, and what must hold afterwards."""
+"""A stack whose processes and store may die at any moment, and their supervisor."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import os
+import random
+import signal
 import threading
 import time
-import urllib.error
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final
-
-import httpx
+from typing import Any, Final, Literal, NoReturn
 
 from deploy.local.inbox import Received
-from deploy.local.instagram.records import CommentRecord
-from deploy.local.sender import event, send
-from deploy.local.stack import Stack
+from deploy.local.stack import CONFIG, Stack
 from deploy.local.waiting import until
-from tests.chaos.traps import VARIABLE
+from tests.chaos import logins
+from tests.chaos.door import Door, Unanswered, paid_event, renewed_event
+from tests.chaos.promises import Expected, complete, outside_findings
+from tests.chaos.relay import Relay
+from tests.chaos.story import told
+from tests.chaos.traps import VARIABLE, disarm, set_trap, visitor
 from tests.support.audit import audit
 from tests.support.ledgers import TIMES as TIMES_OF_BOOKS
 from tests.support.ledgers import opened_books
 
+#: Of every random choice (`make chaos` sets another).
+SEED: Final = int(os.environ.get("CHAOS_SEED", "7"))
+#: How often each step is tried (`make chaos` sets more).
+ROUNDS: Final = int(os.environ.get("CHAOS_ROUNDS", "1"))
 #: Short leases, so that a run says within minutes what production would show within hours.
 TIMES: Final = {"LEASE_SECONDS": "2", "SETTLE_SECONDS": "1"}
 COMMANDS: Final = {
@@ -32,39 +36,69 @@ COMMANDS: Final = {
     "worker": "dramatiq tests.chaos.worker --processes 1 --skip-logging",
 }
 WORKERS: Final = ("worker-1", "worker-2")
-#: The first, and one more where a kill cut it short.
-MOST_LOGINS: Final = 2
+
+Victim = Literal["process", "store"]
 
 
 class Arena:
-    """Two workers, web and scheduler, restarted whenever they end.
+    """Two workers, web and scheduler, restarted whenever they end, as is the store.
+
+    Each process reaches the store through a relay of its own; whoever judges them, directly.
 
     Parameters:
       directory: Where everything goes.
       redis_url: A Redis to use instead of the embedded Valkey, which then cannot be killed.
       times: LEASE_SECONDS and SETTLE_SECONDS of the processes.
+      more_accounts: How many accounts there are besides `shop`: `extra-0` and so on.
     """
 
     def __init__(
-        self, directory: Path, redis_url: str | None = None, times: dict[str, str] | None = None
+        self,
+        directory: Path,
+        redis_url: str | None = None,
+        times: Mapping[str, str] | None = None,
+        more_accounts: int = 0,
     ) -> None:
+        self.seed = SEED
+        self.strikes: list[str] = []
+        self.expected = Expected()
         self.traps = directory / "traps"
-        self.traps.mkdir(parents=True)
+        self._logins = directory / "logins"
+        for folder in (self.traps, self._logins):
+            folder.mkdir(parents=True)
+        self.config = directory / "heliograph.toml"
+        self.config.write_text(CONFIG.read_text() + _accounts(more_accounts))
+        self.relays: dict[str, Relay] = {}
+        self._relays_open = ExitStack()
         self.stack = Stack(
             directory,
-            processes=("web", "scheduler"),
-            environ={**(times or TIMES), VARIABLE: str(self.traps)},
+            processes=(),
+            config=self.config,
+            environ={
+                **(times or TIMES),
+                VARIABLE: str(self.traps),
+                logins.VARIABLE: str(self._logins),
+            },
             redis_url=redis_url,
             commands=COMMANDS,
         )
+        self._own_store = redis_url is None
+        self._store_lock = threading.Lock()
+        self._variables: dict[str, Mapping[str, str]] = {}
+        self._retired: set[str] = set()
         self._calm = threading.Event()
+        self._dice = random.Random(self.seed)
+        self._doomed = 0
+        self._received: list[Received] = []
+        self._began = time.monotonic()
 
     @contextmanager
     def open(self) -> Iterator[Arena]:
         """Start everything, and a supervisor that starts it again."""
-        with self.stack:
-            for label in WORKERS:
-                self.stack.start("worker", label)
+        with self._relays_open, self.stack:
+            for label in ("web", "scheduler", *WORKERS):
+                self.start(label)
+            until(self.stack.ready, what="the web process' readiness")
             supervisor = threading.Thread(target=self._supervise, daemon=True)
             supervisor.start()
             try:
@@ -73,141 +107,183 @@ class Arena:
                 self._calm.set()
                 supervisor.join()
 
-    def deliver(self, document: dict[str, Any], seconds: float = 60) -> dict[str, Any]:
-        """Send an event as Stripe does: again and again until it is acknowledged."""
-        deadline = time.monotonic() + seconds
-        hook = f"{self.stack.url}/webhooks/stripe"
-        while True:
-            try:
-                answer = send(hook, self.stack.webhook_secret, document)
-                if answer.status < 300:
-                    return answer.body
-            except (urllib.error.URLError, OSError, json.JSONDecodeError):
-                pass  # the door is closed just now
-            if time.monotonic() > deadline:
-                raise TimeoutError("the event was not acknowledged")
-            time.sleep(0.1)
+    # -- processes
 
-    def job(self, job_id: str) -> dict[str, Any] | None:
-        """The job, if the door is open just now."""
-        try:
-            answer = httpx.get(
-                f"{self.stack.url}/jobs/{job_id}",
-                headers={"Authorization": f"Bearer {self.stack.api_key}"},
-                timeout=5,
-            )
-            return dict(answer.json()) if answer.status_code == 200 else None
-        except httpx.TransportError:
-            return None
-
-    def settled(self, jobs: list[str], seconds: float) -> None:
-        """Wait until every job has ended and its end was called back."""
-        waiting = set(jobs)
-
-        def over() -> bool:
-            told = {each["event"]["data"]["job_id"] for each in self.stack.receiver.received()}
-            waiting.difference_update(told)
-            return not waiting
-
-        try:
-            until(over, seconds, "the end of every job and its callback")
-        except TimeoutError:
-            shown = "\n".join(map(self._story, sorted(waiting)[:3]))
-            raise AssertionError(f"{len(waiting)} jobs did not end:\n{shown}") from None
-
-    def promises_broken(
-        self, paid: dict[str, str], renewed: Mapping[str, str] | None = None
-    ) -> list[str]:
-        """What the stand-in's and the receiver's own logs say against us.
+    def start(self, label: str, variables: Mapping[str, str] | None = None) -> None:
+        """Start a process, and start it again whenever it ends.
 
         Parameters:
-          paid: By event, the name that its DM's text carries.
-          renewed: By comment job, its text; of several jobs it may be the same.
-
-        Returns:
-          A sentence for each broken promise.
+          label: `web`, `worker` or `scheduler`, and after a dash what tells it from the others.
+          variables: More for its environment.
         """
-        standin, received = self.stack.standin, self.stack.receiver.received()
-        texts = Counter(dm["text"] for dm in standin.dms())
-        sent = {
-            name: sum(count for text, count in texts.items() if f" {name}!" in text)
-            for name in paid.values()
-        }
-        broken = [f"{name}: {count} DMs" for name, count in sent.items() if count != 1]
-        broken += [
-            f"unverified callback {each['reason']}" for each in received if not each["verified"]
-        ]
-        broken += _callbacks_per_job(received)
-        broken += _comments_per_text(standin.comments(), received, renewed or {})
-        broken += [f"two calls at once: {pair}" for pair in standin.overlaps()]
-        if len(standin.devices()) != 1:
-            broken.append(f"{len(standin.devices())} devices")
-        logins = [each for each in standin.logins() if each["outcome"] == "ok"]
-        if len(logins) > MOST_LOGINS:
-            broken.append(f"{len(logins)} logins")
-        return [*broken, *self._ledger_defects()]
+        if label not in self.relays:
+            relay = Relay(lambda: self.stack.redis_url)
+            self.relays[label] = self._relays_open.enter_context(relay)
+        url = {"REDIS_URL": self.relays[label].url(self.stack.redis_url)}
+        self._variables[label] = {**url, **(variables or {})}
+        self.stack.start(label.partition("-")[0], label, self._variables[label])
 
-    def _story(self, job_id: str) -> str:
-        """A job and its timeline, for whoever has to find out."""
-        with opened_books(self.stack.redis_url, TIMES_OF_BOOKS) as books:
-            lines = books.run(books.reader.timeline(job_id))
-        return "\n".join([str(self.job(job_id)), *(f"  {line}" for line in lines)])
+    def retire(self, *labels: str) -> dict[str, int]:
+        """Stop processes for good, as a platform does; tells how each ended."""
+        self._retired.update(labels)
+        self.note(f"retire {', '.join(labels)}")
+        processes = {label: self.stack.processes[label] for label in labels}
+        for process in processes.values():
+            process.signal(signal.SIGTERM)
+        return {label: process.stop() for label, process in processes.items()}
 
-    def _ledger_defects(self) -> list[str]:
-        """What is not as it must be in the ledger, once nothing moves any more."""
+    def kill_store(self, seconds: float) -> None:
+        """Kill the store and start it again after so long."""
+        with self._store_lock:
+            self.stack.store.kill()
+            self._start_store(seconds)
+
+    def trap(
+        self, step: str, victim: Victim = "process", number: signal.Signals = signal.SIGKILL
+    ) -> Path:
+        """Set a trap at a step.
+
+        Parameters:
+          step: Its name.
+          victim: Who is struck: the process that comes by, or the store while it does.
+          number: With what.
+        """
+        self.note(f"trap {step}: {number.name} to the {victim}")
+        pid = self.stack.store.pid if victim == "store" else 0
+        self._doomed = pid if number is signal.SIGKILL else 0
+        return set_trap(self.traps, step, number, pid)
+
+    def sprung(self, trap: Path, seconds: float = 30) -> None:
+        """Wait until a process came by a trap; where it was for the store, until that is back."""
+
+        def over() -> bool:
+            return not (trap.exists() or (self._doomed and self.stack.store.pid == self._doomed))
+
+        try:
+            until(over, seconds)
+        except TimeoutError:
+            self.fail([f"nothing came of the trap {trap.name}, {list(self.expected.dms)[-1:]}"])
+
+    def who_came_by(self, trap: Path) -> str:
+        """The label of the process that a trap has sprung at."""
+        group = until(lambda: visitor(trap), 5, f"who came by the trap {trap.name}")
+        return next(label for label, each in self.stack.processes.items() if each.pid == group)
+
+    def thaw(self) -> None:
+        """Let every process go on that was stopped."""
+        for process in self.stack.processes.values():
+            process.signal(signal.SIGCONT, group=True)
+
+    def note(self, strike: str) -> None:
+        """Write down what is done to the processes."""
+        self.strikes.append(f"{time.monotonic() - self._began:7.2f} s  {strike}")
+
+    # -- work
+
+    def pay(self, name: str) -> str:
+        """Deliver a paid checkout that makes one DM; its job."""
+        job = self._one_job(paid_event(name))
+        self.expected.dms[name] = [job]
+        return job
+
+    def renew(self, name: str, handle: str) -> str:
+        """Deliver a paid renewal that makes one comment; its job."""
+        job = self._one_job(renewed_event(name, handle))
+        self.expected.comments[job] = f"Welcome back, @{handle}!"
+        return job
+
+    def order(self, name: str, account: str) -> str:
+        """Ask for a DM from one account; its job."""
+        try:
+            job = str(Door(self.stack).order(name, account)["id"])
+        except Unanswered as error:
+            self.fail([str(error)])
+        self.expected.dms[name] = [job]
+        return job
+
+    def expire_session(self, account: str) -> None:
+        """Let Instagram end an account's sessions."""
+        self.stack.standin.expire_session(account)
+        self.expected.expired[account] += 1
+        self.note(f"expire the session of {account}")
+
+    def backlog(self) -> int:
+        """How many jobs have not ended, or were not called back, yet."""
+        return len(self._untold())
+
+    def ended(self, seconds: float) -> None:
+        """Wait until every job has ended and its end was called back."""
+        try:
+            until(lambda: not self._untold() and self._store_is_up(), seconds)
+        except TimeoutError:
+            left = sorted(self._untold())
+            self.fail([f"{len(left)} jobs did not end within {seconds:g} s: {', '.join(left)}"])
+
+    def keeps_its_promises(self) -> None:
+        """Judge everything since the start.
+
+        Raises:
+          AssertionError: A promise is broken; the message tells all that is needed to find out why.
+        """
+        accounts = {each["account"] for each in self.stack.standin.logins()}
+        cut = {account: logins.cut_short(self._logins, account) for account in accounts}
+        self._untold()
+        findings = outside_findings(self.stack.standin, self._received, self.expected, cut)
         with opened_books(self.stack.redis_url, TIMES_OF_BOOKS) as books:
-            return audit(books)
+            findings += audit(books)
+        if findings:
+            self.fail(findings)
+
+    def fail(self, findings: Sequence[str]) -> NoReturn:
+        """Fail with a message that has the seed, the strikes and the jobs' timelines."""
+        latest = [jobs[-1] for jobs in self.expected.dms.values() if jobs][-1:]
+        latest += list(self.expected.comments)[-1:]
+        said = told(self.seed, self.strikes, findings, self.stack.redis_url, latest)
+        raise AssertionError(said) from None
+
+    def _one_job(self, document: dict[str, Any]) -> str:
+        try:
+            jobs: list[str] = Door(self.stack).deliver(document)["jobs"]
+        except Unanswered as error:
+            self.fail([str(error)])
+        if len(jobs) != 1:
+            self.fail([f"{document['id']} made the jobs {jobs}"])
+        return jobs[0]
+
+    def _untold(self) -> set[str]:
+        """Which jobs' ends were not called back yet."""
+        self._received += self.stack.receiver.received(len(self._received))
+        heard = {each["event"]["data"]["job_id"] for each in complete(self._received)}
+        return self.expected.jobs - heard
+
+    def _store_is_up(self) -> bool:
+        return not self._own_store or self.stack.store.listening
+
+    # -- the supervisor
 
     def _supervise(self) -> None:
         while not self._calm.wait(0.05):
+            if not self._store_is_up():
+                with self._store_lock:
+                    self._start_store(self._dice.uniform(0, 0.5))
             for label, process in list(self.stack.processes.items()):
-                if process.returncode is not None and not self._calm.is_set():
-                    self.stack.start(label.partition("-")[0], label)
+                if process.returncode is not None and label not in self._retired:
+                    self.start(label, self._variables[label])
+
+    def _start_store(self, seconds: float) -> None:
+        """Start it after so long, if it is down; a trap for the one that died is for nobody."""
+        self._calm.wait(seconds)
+        if not self.stack.store.listening:
+            self.stack.store.kill()
+            disarm(self.traps, self.stack.store.pid)
+            self.stack.store.start()
 
 
-def paid_event(name: str) -> dict[str, Any]:
-    """A paid checkout of a customer of its own, whose DM says ` {name}!`."""
-    document = event("checkout.session.completed", id=f"evt_{name}")
-    document["data"]["object"]["payment_intent"] = f"pi_{name}"
-    document["data"]["object"]["customer_details"]["name"] = name
-    handle = f"c{hashlib.sha256(name.encode()).hexdigest()[:12]}"
-    document["data"]["object"]["custom_fields"][0]["text"]["value"] = handle
-    return document
-
-
-def renewed_event(name: str, handle: str) -> dict[str, Any]:
-    """A paid renewal, whose comment says `Welcome back, @{handle}!`."""
-    document = event("invoice.paid", id=f"evt_{name}")
-    parent = {"subscription_details": {"metadata": {"instagram": handle}}}
-    document["data"]["object"]["parent"] = parent
-    return document
-
-
-def _comments_per_text(
-    stored: list[CommentRecord], received: list[Received], renewed: Mapping[str, str]
-) -> list[str]:
-    """Every job must be credited with one comment, and every comment to one job."""
-    credited: defaultdict[str, set[str]] = defaultdict(set)
-    for each in received:
-        data = each["event"]["data"]
-        if data["job_id"] in renewed:
-            comment_id = (data["result"] or {}).get("comment_id", data["status"])
-            credited[renewed[data["job_id"]]].add(comment_id)
-    broken = []
-    for text, jobs in Counter(renewed.values()).items():
-        there = {each["pk"] for each in stored if each["text"] == text}
-        if not len(there) == len(credited[text]) == jobs or there != credited[text]:
-            broken.append(f"{text}: {jobs} jobs, {sorted(there)}, told {sorted(credited[text])}")
-    return broken
-
-
-def _callbacks_per_job(received: list[Received]) -> list[str]:
-    ids: defaultdict[str, set[str]] = defaultdict(set)
-    for each in received:
-        data = each["event"]["data"]
-        ids[data["job_id"]].add(f"{each['headers']['webhook-id']} {each['event']['type']}")
-    return [
-        f"{job}: different callbacks {sorted(found)}"
-        for job, found in ids.items()
-        if len(found) > 1
-    ]
+def _accounts(count: int) -> str:
+    return "".join(
+        f"\n[accounts.extra-{number}]\n"
+        f'username = "extra.{number}"\n'
+        'password = "env:INSTAGRAM_PASSWORD"\n'
+        'proxy = "env:INSTAGRAM_PROXY"\n'
+        for number in range(count)
+    )

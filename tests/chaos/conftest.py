@@ -1,4 +1,4 @@
-"""One arena for the traps of a test process."""
+"""One arena for the traps of a test process, and an empty store for the tests with their own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.chaos.arena import Arena
+from tests.chaos.arena import ROUNDS, Arena
+from tests.chaos.traps import LOGIN_STEPS
 from tests.support.store import given_store
 
 
@@ -18,5 +19,21 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
     if url is not None:
         with redis.Redis.from_url(url) as client:
             client.flushdb()
-    with Arena(tmp_path_factory.mktemp("arena") / "stack", url).open() as opened:
+    directory = tmp_path_factory.mktemp("arena") / "stack"
+    # For each first login and each re-login that is cut short, an account of its own.
+    extra = 2 * len(LOGIN_STEPS) * ROUNDS
+    with Arena(directory, url, more_accounts=extra).open() as opened:
         yield opened
+
+
+@pytest.fixture
+def empty_store() -> Iterator[str | None]:
+    """A database of the given Redis, if one is given, that is left as empty as it is found."""
+    url = given_store(offset=14)
+    if url is None:
+        yield None
+        return
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+        yield url
+        client.flushdb()

@@ -1,4 +1,4 @@
-"""Traps: a process ends (or freezes) itself at a named step, once, when the test has set the trap.
+"""Traps: at a named step a process strikes itself or the store, once, when a test has set the trap.
 
 The processes under test are the real ones; only the module that starts them differs
 (`tests.chaos.worker`, `tests.chaos.web`), and only by what is wrapped here.
@@ -10,56 +10,109 @@ import functools
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
-#: Directory in which a file named after a step is a set trap; its content is the signal's name.
+#: Directory in which a file named after a step is a set trap: a signal's number, and whom it hits.
 VARIABLE: Final = "CHAOS_TRAPS"
+_ITSELF: Final = 0
 
-#: Where traps are: module, classes, their method, and whether before or after it.
-Place = tuple[str, tuple[str, ...], str, str]
+
+class Place(NamedTuple):
+    """Where a trap is.
+
+    Parameters:
+      module: Where the classes are.
+      owners: The classes.
+      method: Their coroutine method.
+      when: Before it, after it has returned, or after it has returned something (a claim may find
+        nothing to do).
+    """
+
+    module: str
+    owners: tuple[str, ...]
+    method: str
+    when: Literal["before", "after", "after success"]
+
+
+_CLAIMS: Final = ("service.jobs.claims", ("Claims",))
+_KEEPER: Final = ("actors.instagram.keeper", ("Keeper",))
+_CLIENT: Final = ("actors.instagram.client", ("PacedClient",))
 
 WORKER_STEPS: Final[dict[str, Place]] = {
-    "before claim": ("service.jobs.claims", ("Claims",), "claim", "before"),
-    "after claim": ("service.jobs.claims", ("Claims",), "claim", "after"),
-    "before intent": ("service.jobs.claims", ("Claims",), "intend", "before"),
-    "after intent": ("service.jobs.claims", ("Claims",), "intend", "after"),
-    "after the write": ("actors.actions", ("DirectMessage", "Comment"), "write", "after"),
-    "before finish": ("service.jobs.claims", ("Claims",), "finish", "before"),
-    "after finish": ("service.jobs.claims", ("Claims",), "finish", "after"),
-    "before callback": ("actors.exchange", ("Exchange",), "post", "before"),
-    "mid-callback": ("actors.exchange", ("Exchange",), "post", "after"),
-    "after callback": ("service.outbound.deliveries", ("Deliveries",), "record", "after"),
+    "before claim": Place(*_CLAIMS, "claim", "before"),
+    "after claim": Place(*_CLAIMS, "claim", "after success"),
+    "before intent": Place(*_CLAIMS, "intend", "before"),
+    "after intent": Place(*_CLAIMS, "intend", "after"),
+    "after the write": Place("actors.actions", ("DirectMessage", "Comment"), "write", "after"),
+    "before finish": Place(*_CLAIMS, "finish", "before"),
+    "after finish": Place(*_CLAIMS, "finish", "after"),
+    "before callback": Place("actors.exchange", ("Exchange",), "post", "before"),
+    "mid-callback": Place("actors.exchange", ("Exchange",), "post", "after"),
+    "after callback": Place("service.outbound.deliveries", ("Deliveries",), "record", "after"),
 }
 WEB_STEPS: Final[dict[str, Place]] = {
-    "before accept": ("service.jobs.ledger", ("Ledger",), "accept", "before"),
-    "after accept": ("service.jobs.ledger", ("Ledger",), "accept", "after"),
+    "before accept": Place("service.jobs.ledger", ("Ledger",), "accept", "before"),
+    "after accept": Place("service.jobs.ledger", ("Ledger",), "accept", "after"),
+}
+#: Steps of a login, which an account takes once: the password is what Instagram makes a session of.
+LOGIN_STEPS: Final[dict[str, Place]] = {
+    "before login": Place(*_KEEPER, "_login", "before"),
+    "before the password": Place(*_CLIENT, "bloks_caa_login_send_request", "before"),
+    "after the password": Place(*_CLIENT, "bloks_caa_login_send_request", "after"),
+    "before the session is saved": Place(*_CLIENT, "login", "after"),
+    "after login": Place(*_KEEPER, "_login", "after"),
 }
 
 
-def set_trap(directory: Path, step: str, number: signal.Signals = signal.SIGKILL) -> Path:
+def set_trap(
+    directory: Path, step: str, number: signal.Signals = signal.SIGKILL, victim: int = _ITSELF
+) -> Path:
     """Set a trap for whichever process comes by first.
 
     Parameters:
       directory: The processes' CHAOS_TRAPS.
       step: One of the steps above.
-      number: What the process does to itself.
+      number: The signal that the process sends there.
+      victim: To which process id; 0 is to itself.
 
     Returns:
       The trap; it is gone when it has sprung.
     """
     trap = directory / step
-    trap.write_text(str(int(number)))
+    _visit(trap).unlink(missing_ok=True)
+    trap.write_text(f"{int(number)} {victim}")
     return trap
+
+
+def visitor(trap: Path) -> int | None:
+    """The process group of who came by a trap; None as long as nobody did."""
+    visit = _visit(trap)
+    return int(visit.read_text() or 0) if visit.exists() else None
+
+
+def disarm(directory: Path, victim: int) -> None:
+    """Take the traps away that are for a process which is no more: its id may become another's.
+
+    Parameters:
+      directory: The processes' CHAOS_TRAPS.
+      victim: The process id.
+    """
+    for trap in directory.iterdir():
+        with suppress(FileNotFoundError):
+            if trap.read_text().endswith(f" {victim}"):
+                trap.unlink()
 
 
 def wrap_steps(steps: dict[str, Place]) -> None:
     """Wrap the methods so that they look for traps."""
     directory = Path(os.environ[VARIABLE])
-    for step, (module, owners, method, when) in steps.items():
-        for owner in owners:
-            kind = getattr(__import__(module, fromlist=[owner]), owner)
-            setattr(kind, method, _wrapped(getattr(kind, method), directory / step, when))
+    for step, place in steps.items():
+        for owner in place.owners:
+            kind = getattr(__import__(place.module, fromlist=[owner]), owner)
+            method = getattr(kind, place.method)
+            setattr(kind, place.method, _wrapped(method, directory / step, place.when))
 
 
 def _wrapped(
@@ -70,7 +123,7 @@ def _wrapped(
         if when == "before":
             _spring(trap)
         result = await inner(*args, **kwargs)
-        if when == "after" and result is not None:
+        if when == "after" or (when == "after success" and result is not None):
             _spring(trap)
         return result
 
@@ -79,8 +132,14 @@ def _wrapped(
 
 def _spring(trap: Path) -> None:
     try:
-        number = int(trap.read_text())
+        number, victim = map(int, trap.read_text().split())
         trap.unlink()
     except (FileNotFoundError, ValueError):
         return  # no trap, or another process was first
-    os.kill(os.getpid(), number)
+    _visit(trap).write_text(str(os.getpgrp()))
+    with suppress(ProcessLookupError):
+        os.kill(os.getpid() if victim == _ITSELF else victim, number)
+
+
+def _visit(trap: Path) -> Path:
+    return trap.with_suffix(".visit")

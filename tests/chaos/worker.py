@@ -1,10 +1,12 @@
-"""`dramatiq tests.chaos.worker`: the worker with traps at its steps."""
+"""`dramatiq tests.chaos.worker`: the worker with traps at its steps and marks at its logins."""
 
 from __future__ import annotations
 
 from actors.worker import broker
-from tests.chaos.traps import WORKER_STEPS, wrap_steps
+from tests.chaos.logins import mark_logins
+from tests.chaos.traps import LOGIN_STEPS, WORKER_STEPS, wrap_steps
 
 __all__ = ["broker"]
 
-wrap_steps(WORKER_STEPS)
+mark_logins()
+wrap_steps(WORKER_STEPS | LOGIN_STEPS)

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
+from actors.attempt import UNKNOWN_MS
 from deploy.local.sender import event, send
 from deploy.local.stack import CONFIG, Stack
 from deploy.local.waiting import free_port, until
+from tests.support.clockwork import pass_time
 
 
 @pytest.fixture
@@ -53,8 +56,10 @@ def test_a_job_for_a_callback_that_this_worker_does_not_know_waits_for_one_that_
     # When the new worker takes its place
     stack.processes["worker-old"].stop()
     stack.start("worker")
+    with redis.Redis.from_url(stack.redis_url) as store:
+        pass_time(store, UNKNOWN_MS)
     # Then the job is done and called back
-    until(stack.receiver.received, 60, "the callback")
+    until(stack.receiver.received, 20, "the callback")
     assert len(stack.standin.dms()) == 1
 
 

@@ -1,0 +1,112 @@
+"""Asking for work as senders do: again and again, until the door has acknowledged it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import urllib.error
+from collections.abc import Callable
+from typing import Any, Final
+
+import httpx
+
+from deploy.local.sender import Answer, event, send
+from deploy.local.stack import Stack
+
+_PAUSE_SECONDS: Final = 0.1
+#: What a door raises that is closed just now, or closes in the middle of an answer.
+_CLOSED: Final = (urllib.error.URLError, OSError, json.JSONDecodeError, httpx.TransportError)
+
+
+class Unanswered(Exception):
+    """The door did not acknowledge what was asked for; the message tells what it said last."""
+
+
+class Door:
+    """The web process of a stack, or another one beside it.
+
+    Parameters:
+      stack: The stack.
+      url: Where the web process listens, if it is not the stack's own.
+      seconds: How long to go on asking.
+    """
+
+    def __init__(self, stack: Stack, url: str | None = None, seconds: float = 60) -> None:
+        self._stack = stack
+        self._url = url or stack.url
+        self._seconds = seconds
+
+    def deliver(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Send an event as Stripe does.
+
+        Parameters:
+          document: The event.
+
+        Returns:
+          What the door answered.
+        """
+        hook = f"{self._url}/webhooks/stripe"
+        return self._acknowledged(
+            f"event {document['id']}", lambda: send(hook, self._stack.webhook_secret, document)
+        )
+
+    def order(self, name: str, account: str) -> dict[str, Any]:
+        """Ask for a DM that says ` {name}!`.
+
+        Parameters:
+          name: Makes the order's recipient and its idempotency key.
+          account: From which account.
+
+        Returns:
+          The job.
+        """
+        body = {
+            "kind": "dm",
+            "account": account,
+            "to": handle_of(name),
+            "text": f"Hello {name}!",
+            "callback": "crm",
+        }
+        headers = {"Authorization": f"Bearer {self._stack.api_key}", "Idempotency-Key": name}
+
+        def ask() -> Answer:
+            asked = httpx.post(f"{self._url}/jobs", json=body, headers=headers, timeout=15)
+            return Answer(asked.status_code, asked.json())
+
+        return self._acknowledged(f"order {name}", ask)
+
+    def _acknowledged(self, what: str, ask: Callable[[], Answer]) -> dict[str, Any]:
+        deadline, said = time.monotonic() + self._seconds, "nothing"
+        while time.monotonic() < deadline:
+            try:
+                answer = ask()
+                if answer.status < 300:
+                    return answer.body
+                said = f"{answer.status} {answer.body}"
+            except _CLOSED as closed:
+                said = repr(closed)
+            time.sleep(_PAUSE_SECONDS)
+        raise Unanswered(f"{what} was not acknowledged in {self._seconds:g} s; last: {said}")
+
+
+def handle_of(name: str) -> str:
+    """A customer of one's own."""
+    return f"c{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+
+
+def paid_event(name: str) -> dict[str, Any]:
+    """A paid checkout of a customer of its own, whose DM says ` {name}!`."""
+    document = event("checkout.session.completed", id=f"evt_{name}")
+    document["data"]["object"]["payment_intent"] = f"pi_{name}"
+    document["data"]["object"]["customer_details"]["name"] = name
+    document["data"]["object"]["custom_fields"][0]["text"]["value"] = handle_of(name)
+    return document
+
+
+def renewed_event(name: str, handle: str) -> dict[str, Any]:
+    """A paid renewal, whose comment says `Welcome back, @{handle}!`."""
+    document = event("invoice.paid", id=f"evt_{name}")
+    parent = {"subscription_details": {"metadata": {"instagram": handle}}}
+    document["data"]["object"]["parent"] = parent
+    return document

@@ -1,0 +1,126 @@
+"""What must hold when all is over, by what the stand-in, the receiver and the ledger tell.
+
+Every finding is a sentence that names the jobs concerned, where it is about jobs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from deploy.local.inbox import Received
+from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.records import CommentRecord, DeviceRecord, DmRecord, LoginRecord
+
+
+@dataclass
+class Expected:
+    """What was asked for since the start.
+
+    Parameters:
+      dms: By the name that a DM's text carries, its jobs.
+      comments: By job, its comment's text; of several jobs it may be the same.
+      expired: How often the stand-in ended the sessions of each account.
+    """
+
+    dms: dict[str, list[str]] = field(default_factory=dict)
+    comments: dict[str, str] = field(default_factory=dict)
+    expired: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def jobs(self) -> set[str]:
+        """All jobs."""
+        return {job for jobs in self.dms.values() for job in jobs} | set(self.comments)
+
+
+def complete(received: list[Received]) -> list[Received]:
+    """The callbacks whose body has arrived: a sender may die in the middle of one."""
+    return [each for each in received if each["event"] is not None]
+
+
+def outside_findings(
+    standin: StandIn, received: list[Received], expected: Expected, cut_logins: Mapping[str, int]
+) -> list[str]:
+    """What Instagram and the customer have seen that they must not.
+
+    Parameters:
+      standin: Instagram.
+      received: All callbacks.
+      expected: What was asked for.
+      cut_logins: By account, how many of its logins were cut short.
+    """
+    whole = complete(received)
+    return [
+        *_dms(standin.dms(), expected),
+        *_comments(standin.comments(), whole, expected),
+        *_callbacks(whole, expected),
+        *_torn(received, whole),
+        *(
+            f"two calls at once of {one['account']}: {one} and {other}"
+            for one, other in standin.overlaps()
+        ),
+        *_devices(standin.devices()),
+        *_logins(standin.logins(), expected, cut_logins),
+    ]
+
+
+def _dms(stored: list[DmRecord], expected: Expected) -> Iterable[str]:
+    counts = Counter(dm["text"] for dm in stored)
+    for name, jobs in expected.dms.items():
+        found = sum(count for text, count in counts.items() if f" {name}!" in text)
+        if found != len(jobs):
+            yield f"{name}: {found} DMs of {len(jobs)} jobs {jobs}"
+
+
+def _comments(
+    stored: list[CommentRecord], received: list[Received], expected: Expected
+) -> Iterable[str]:
+    """Every job must be credited with one comment, and every comment to one job."""
+    credited: defaultdict[str, set[str]] = defaultdict(set)
+    for each in received:
+        data = each["event"]["data"]
+        if text := expected.comments.get(data["job_id"]):
+            credited[text].add((data["result"] or {}).get("comment_id", data["status"]))
+    for text, jobs in Counter(expected.comments.values()).items():
+        there = {each["pk"] for each in stored if each["text"] == text}
+        if len(there) != jobs or there != credited[text]:
+            names = [job for job, asked in expected.comments.items() if asked == text]
+            yield f"{text}: {sorted(there)} were told as {sorted(credited[text])} to {names}"
+
+
+def _callbacks(received: list[Received], expected: Expected) -> Iterable[str]:
+    told: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    for each in received:
+        job = each["event"]["data"]["job_id"]
+        told[job].add((each["headers"]["webhook-id"], each["event"]["type"]))
+        if not each["verified"]:
+            yield f"unverified callback of {job}: {each['reason']}"
+    for job in sorted(expected.jobs):
+        if [kind for _, kind in told[job]] != ["job.succeeded"]:
+            yield f"{job} was called back {sorted(told[job])}"
+
+
+def _torn(received: list[Received], whole: list[Received]) -> Iterable[str]:
+    """A body that is no JSON must be the beginning of one that came again under the same id."""
+    bodies = {each["headers"].get("webhook-id"): each["body"] for each in whole}
+    for each in received:
+        name = each["headers"].get("webhook-id")
+        if each["event"] is None and not bodies.get(name, "").startswith(each["body"] or "{"):
+            yield f"a callback {name} has the body {each['body']!r}"
+
+
+def _devices(seen: list[DeviceRecord]) -> Iterable[str]:
+    counts = Counter(each["account"] for each in seen)
+    return (f"{account}: {count} devices" for account, count in counts.items() if count != 1)
+
+
+def _logins(logins: list[LoginRecord], expected: Expected, cut: Mapping[str, int]) -> Iterable[str]:
+    counts = Counter(each["account"] for each in logins if each["outcome"] == "ok")
+    for account, count in counts.items():
+        most = 1 + expected.expired[account] + cut.get(account, 0)
+        if count > most:
+            yield (
+                f"{account}: {count} logins; its sessions were ended {expected.expired[account]}"
+                f" times and {cut.get(account, 0)} of its logins were cut short"
+            )

@@ -1,0 +1,136 @@
+"""A deploy: old and new processes with different rules and leases overlap, and some die."""
+
+from __future__ import annotations
+
+import json
+import random
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from deploy.local.waiting import free_port, until
+from tests.chaos.arena import WORKERS, Arena
+from tests.chaos.door import Door, Unanswered, handle_of, paid_event
+from tests.chaos.traps import VARIABLE, set_trap
+
+_OLD: Final = ("web", "scheduler", *WORKERS)
+_NEW_TIMES: Final = {"LEASE_SECONDS": "3", "SETTLE_SECONDS": "2"}
+_REFUND: Final = Path(__file__).parents[1] / "fixtures" / "stripe" / "charge.refunded.json"
+_ADDED_RULE: Final = """
+[[rules]]
+name = "refunded"
+source = "stripe"
+event = "charge.refunded"
+action = "dm"
+account = "shop"
+to = "{{ object.metadata.instagram }}"
+text = "Your money is on its way, {{ object.metadata.name }}!"
+callback = "crm"
+"""
+
+
+class Deploy:
+    """A newer generation beside the arena's own, and events that reach both.
+
+    Parameters:
+      arena: The older one.
+      directory: Where the newer file and traps go.
+    """
+
+    def __init__(self, arena: Arena, directory: Path) -> None:
+        self._arena = arena
+        self._dice = random.Random(arena.seed)
+        self._port = free_port()
+        self._url = f"http://127.0.0.1:{self._port}"
+        self.traps = directory / "newer-traps"
+        self.traps.mkdir()
+        self._config = directory / "newer.toml"
+        self._config.write_text(_newer(arena.config.read_text()))
+
+    def begin(self) -> None:
+        """Start the new generation and wait for its door."""
+        variables = {
+            **_NEW_TIMES,
+            "HELIOGRAPH_CONFIG": str(self._config),
+            "PORT": str(self._port),
+            VARIABLE: str(self.traps),
+        }
+        for label in ("web-new", "scheduler-new", "worker-new"):
+            self._arena.start(label, variables)
+        log = self._arena.stack.processes["web-new"].log
+        until(lambda: "startup complete" in log.read_text(), 30, "the newer web process")
+
+    def deliver(self, document: dict[str, Any], name: str) -> None:
+        """Let an event reach both doors, in either order or at once: they agree on its jobs."""
+        doors = [Door(self._arena.stack), Door(self._arena.stack, self._url)]
+        self._dice.shuffle(doors)
+        with ThreadPoolExecutor(self._dice.choice((1, 2))) as pool:
+            one, other = pool.map(lambda door: self._answer(door, document), doors)
+        if one["jobs"] != other["jobs"]:
+            self._arena.fail([f"{document['id']} made {one['jobs']} and {other['jobs']}"])
+        self._arena.expected.dms[name] = one["jobs"]
+
+    def deliver_to_new(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Let an event reach the newer door only."""
+        return self._answer(Door(self._arena.stack, self._url), document)
+
+    def kill_at(self, step: str, traps: Path, name: str) -> None:
+        """Deliver paid events until a worker of one generation has died at a step."""
+        trap = set_trap(traps, step)
+        self._arena.note(f"trap {step} in {traps.name}")
+        for number in range(60):
+            self.deliver(paid_event(f"{name}-{number}"), f"{name}-{number}")
+            self._arena.ended(60)
+            if not trap.exists():
+                return
+        self._arena.fail([f"no worker came to {step} in {traps.name}"])
+
+    def _answer(self, door: Door, document: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return door.deliver(document)
+        except Unanswered as error:
+            self._arena.fail([str(error)])
+
+
+def test_events_that_reach_old_and_new_processes_make_one_dm_and_one_callback_each(
+    tmp_path: Path, empty_store: str | None
+) -> None:
+    with Arena(tmp_path / "stack", empty_store).open() as arena:
+        # Given a newer generation with other rules, texts and leases beside the old one
+        deploy = Deploy(arena, tmp_path)
+        deploy.begin()
+        # When events reach both, and workers of either generation die in the midst of a write
+        for number in range(6):
+            deploy.deliver(paid_event(f"both-{number}"), f"both-{number}")
+            deploy.deliver(_refunded(f"refund-{number}"), f"refund-{number}")
+        deploy.kill_at("after the write", arena.traps, "old-dies")
+        deploy.kill_at("after intent", deploy.traps, "new-dies")
+        # And the old one goes while events still come
+        for number in range(4):
+            deploy.deliver(paid_event(f"last-{number}"), f"last-{number}")
+        ended = arena.retire(*_OLD)
+        # Then every one of them has made one DM and one callback
+        assert set(ended.values()) <= {0, -15}, ended
+        arena.ended(60)
+        arena.keeps_its_promises()
+        # And what the old one accepted makes nothing more at the new one
+        again = deploy.deliver_to_new(paid_event("both-0"))
+        assert again["duplicate"]
+        assert again["jobs"] == arena.expected.dms["both-0"]
+        arena.keeps_its_promises()
+
+
+def _newer(text: str) -> str:
+    renamed = text.replace('name = "thank-you"', 'name = "thanks"')
+    reworded = renamed.replace("Thank you, {{", "Many thanks, {{")
+    assert renamed != text
+    assert reworded != renamed
+    return reworded + _ADDED_RULE
+
+
+def _refunded(name: str) -> dict[str, Any]:
+    """A refund, of which only the newer file knows what to do."""
+    document: dict[str, Any] = json.loads(_REFUND.read_text())
+    document["id"] = f"evt_{name}"
+    document["data"]["object"]["metadata"] = {"instagram": handle_of(name), "name": name}
+    return document
