@@ -61,15 +61,19 @@ class _View:
     """All keys of the ledger at one moment."""
 
     def __init__(self, books: Books) -> None:
-        names = sorted(key.decode() for key in books.store.scan_iter("hg:*", count=1000))
-        with books.store.pipeline() as pipe:
-            pipe.time()
-            for name in names:
-                pipe.type(name)
-            (seconds, micros), *types = pipe.execute()
-            for name, kind in zip(names, types, strict=True):
-                _ask(pipe, name, kind)
-            values = [_plain(value) for value in pipe.execute()]
+        names = _names(books)
+        while True:
+            with books.store.pipeline() as pipe:
+                pipe.time()
+                for name in names:
+                    pipe.type(name)
+                (seconds, micros), *types = pipe.execute()
+                for name, kind in zip(names, types, strict=True):
+                    _ask(pipe, name, kind)
+                values = [_plain(value) for value in pipe.execute()]
+            before, names = names, _names(books)
+            if before == names:
+                break  # nothing came or went meanwhile
         self.now: int = seconds * 1000 + micros // 1000
         self._values: dict[str, Any] = dict(zip(names, values, strict=True))
         self.jobs = self._hashes("hg:job:")
@@ -86,6 +90,10 @@ class _View:
             for name, value in self._values.items()
             if name.startswith(prefix)
         }
+
+
+def _names(books: Books) -> list[str]:
+    return sorted(key.decode() for key in set(books.store.scan_iter("hg:*", count=1000)))
 
 
 def _ask(pipe: Any, name: str, kind: bytes) -> None:
