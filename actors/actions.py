@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from actors.instagram.gateway import Gateway
 from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.reconcile import OwnedByOthers
-from actors.instagram.tokens import SecondsLeft, client_context_for
+from actors.instagram.tokens import client_context_for
 from service.accounts.people import People
 from service.jobs.claims import Claim
 from service.jobs.written import Written
@@ -69,10 +69,8 @@ class Action(Protocol):
     def context(self, claim: Claim) -> str:
         """What the write can be recognised by; '' where text and time must do."""
 
-    async def write(
-        self, claim: Claim, gateway: Gateway, pk: str, seconds_left: SecondsLeft
-    ) -> Done:
-        """Do it while there is time to begin."""
+    async def write(self, claim: Claim, gateway: Gateway, pk: str) -> Done:
+        """Do it."""
 
     async def find(self, claim: Claim, gateway: Gateway, pk: str, search: Search) -> Done | None:
         """An earlier write of this job; None when Instagram shows none."""
@@ -103,11 +101,9 @@ class DirectMessage:
         """The client_context that the DM carries."""
         return client_context_for(token_of(claim))
 
-    async def write(
-        self, claim: Claim, gateway: Gateway, pk: str, seconds_left: SecondsLeft
-    ) -> Done:
+    async def write(self, claim: Claim, gateway: Gateway, pk: str) -> Done:
         """Send it."""
-        receipt = await gateway.send_dm(pk, claim.text, token_of(claim), seconds_left)
+        receipt = await gateway.send_dm(pk, claim.text, token_of(claim))
         return _dm_done(receipt)
 
     async def find(self, claim: Claim, gateway: Gateway, pk: str, search: Search) -> Done | None:
@@ -138,11 +134,9 @@ class Comment:
         """Comments do not show the token they were sent with."""
         return ""
 
-    async def write(
-        self, claim: Claim, gateway: Gateway, pk: str, seconds_left: SecondsLeft
-    ) -> Done:
+    async def write(self, claim: Claim, gateway: Gateway, pk: str) -> Done:
         """Post it."""
-        receipt = await gateway.comment(pk, claim.text, token_of(claim), seconds_left)
+        receipt = await gateway.comment(pk, claim.text, token_of(claim))
         return _comment_done(receipt)
 
     async def find(self, claim: Claim, gateway: Gateway, pk: str, search: Search) -> Done | None:

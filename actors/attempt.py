@@ -17,6 +17,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from actors.actions import ACTIONS, Done, search_of
+from actors.instagram.claimed import while_claimed
 from actors.instagram.errors import Outcome, UnknownAccount, Verdict, classify
 from actors.instagram.gateway import Gateway
 from actors.pulse import Hold
@@ -58,7 +59,10 @@ async def perform(runtime: Runtime, job_id: str) -> None:
     structlog.contextvars.bind_contextvars(
         job_id=job_id, account=claim.job.account, event_id=claim.job.source.get("event_id")
     )
-    with runtime.pulse.keep(job_id, owner, claim.fence, claimed_at) as hold:
+    with (
+        runtime.pulse.keep(job_id, owner, claim.fence, claimed_at) as hold,
+        while_claimed(hold.seconds_left),
+    ):
         await Attempt(runtime, claim, hold, claimed_at).run()
 
 
@@ -122,8 +126,7 @@ class Attempt:
             return
         self._in_doubt = True
         self._writing = True
-        left = self._hold.seconds_left
-        done = await self._action.write(self._claim, gateway, pk, left)
+        done = await self._action.write(self._claim, gateway, pk)
         if not await self._succeed(done):
             # Another job's look-up was faster, while this worker stood still.
             await self._settle("credited to another job")

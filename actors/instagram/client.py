@@ -22,12 +22,12 @@ from aiograpi.exceptions import (
 )
 from curl_cffi import CurlOpt
 
+from actors.instagram.claimed import seconds_to_begin
 from actors.instagram.options import ClientOptions
 from actors.instagram.tokens import (
     client_context_for,
     creation_key_for,
     current_token,
-    seconds_to_begin,
 )
 from service.accounts.sessions import is_logged_in, portable
 
@@ -211,7 +211,7 @@ class _OnceSession(httpx_ext.CurlPrivateSession):  # type: ignore[misc]
         # libcurl repeats a POST by itself when a reused connection was reset without a reply.
         fresh = current_token() is not None or _password_sent.get()
         self._client._transport._curl_options[CurlOpt.FRESH_CONNECT] = int(fresh)
-        # A process that was frozen on its way here must not write on: libcurl looks at this limit
+        # A process that was frozen on its way here must not go on: libcurl looks at this limit
         # before it goes from connecting to sending.
         limit = httpx.Timeout(kwargs.get("timeout", httpx_ext.DEFAULT_TIMEOUT))
         limit.connect = min(limit.connect or math.inf, seconds_to_begin())
@@ -220,6 +220,10 @@ class _OnceSession(httpx_ext.CurlPrivateSession):  # type: ignore[misc]
 
 class _DirectSession(httpx_ext.Session):  # type: ignore[misc]
     """The public pages: over httpx, which takes no proxy from the environment."""
+
+    async def request(self, *args: Any, **kwargs: Any) -> Any:
+        seconds_to_begin()
+        return await super().request(*args, **kwargs)
 
     @classmethod
     def like(cls, other: Any) -> _DirectSession:

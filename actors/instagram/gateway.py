@@ -22,10 +22,8 @@ from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.reconcile import OwnedByOthers, Sought, nobodys
 from actors.instagram.targets import InvalidTarget, Recipient, media_pk, user_pk, username_of
 from actors.instagram.tokens import (
-    SecondsLeft,
     client_context_for,
     write_token,
-    write_without_end,
 )
 from service.accounts.vault import Vault
 
@@ -104,42 +102,36 @@ class Gateway:
 
         return await self._call(look_up)
 
-    async def send_dm(
-        self, pk: str, text: str, token: str, seconds_left: SecondsLeft = write_without_end
-    ) -> DmReceipt:
+    async def send_dm(self, pk: str, text: str, token: str) -> DmReceipt:
         """Send a DM to one person.
 
         Parameters:
           pk: The recipient.
           text: What it says.
           token: Names the write; the same one is recognised by `find_dm`.
-          seconds_left: For how long it may still begin.
         """
         if user_pk(pk) is None:
             raise InvalidTarget("to: not a pk")
 
         async def send(client: PacedClient) -> DmReceipt:
-            with write_token(token, seconds_left):
+            with write_token(token):
                 message = await client.direct_send(text, user_ids=[int(pk)])
             thread_id = str(message.thread_id) if message.thread_id else None
             return DmReceipt(str(message.id), thread_id, client_context_for(token))
 
         return await self._call(send)
 
-    async def comment(
-        self, media_pk: str, text: str, token: str, seconds_left: SecondsLeft = write_without_end
-    ) -> CommentReceipt:
+    async def comment(self, media_pk: str, text: str, token: str) -> CommentReceipt:
         """Comment on a post.
 
         Parameters:
           media_pk: The post, from `Gateway.media_pk`.
           text: What it says.
           token: Names the write.
-          seconds_left: For how long it may still begin.
         """
 
         async def send(client: PacedClient) -> CommentReceipt:
-            with write_token(token, seconds_left):
+            with write_token(token):
                 comment = await client.media_comment(media_pk, text)
             return CommentReceipt(str(comment.pk))
 

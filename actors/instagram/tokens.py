@@ -6,13 +6,11 @@ Instagram is not known to refuse a repeated token; it is what a look-up matches 
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Final
 
 # The range aiograpi draws its own from (`Client.generate_mutation_token`).
@@ -22,37 +20,17 @@ _CONTEXT: Final = re.compile(r"68000\d{14}")
 
 _CREATION: Final = uuid.uuid5(uuid.NAMESPACE_URL, "heliograph:comment")
 
-#: Tells for how many more seconds a write may begin.
-SecondsLeft = Callable[[], float]
-
-
-class WriteOverdueError(Exception):
-    """The time in which the write might begin is over; it was not sent."""
-
-
-@dataclass(frozen=True)
-class _Write:
-    token: str
-    seconds_left: SecondsLeft
-
-
-_current: ContextVar[_Write | None] = ContextVar("write", default=None)
-
-
-def write_without_end() -> float:
-    """Let a write begin at any time."""
-    return math.inf
+_current: ContextVar[str | None] = ContextVar("write", default=None)
 
 
 @contextmanager
-def write_token(token: str, seconds_left: SecondsLeft = write_without_end) -> Iterator[None]:
+def write_token(token: str) -> Iterator[None]:
     """Make the block one write: its tokens derive from `token`, its connection is fresh.
 
     Parameters:
       token: Names the write (`job_x:1`). Seen by this task only, however many run at once.
-      seconds_left: For how long the write may still begin, asked when it is about to.
     """
-    mark = _current.set(_Write(token, seconds_left))
+    mark = _current.set(token)
     try:
         yield
     finally:
@@ -61,21 +39,7 @@ def write_token(token: str, seconds_left: SecondsLeft = write_without_end) -> It
 
 def current_token() -> str | None:
     """Tell which write this task is in; None outside of one."""
-    write = _current.get()
-    return write.token if write else None
-
-
-def seconds_to_begin() -> float:
-    """Tell for how long this task's write may still begin.
-
-    Raises:
-      WriteOverdueError: No longer.
-    """
-    write = _current.get()
-    left = write.seconds_left() if write else math.inf
-    if left <= 0:
-        raise WriteOverdueError
-    return left
+    return _current.get()
 
 
 def client_context_for(token: str) -> str:

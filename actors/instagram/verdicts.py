@@ -13,10 +13,10 @@ import pydantic
 from aiograpi import exceptions as ig
 from curl_cffi import CurlError
 
+from actors.instagram.claimed import CallOverdueError
 from actors.instagram.options import UnknownAccount
 from actors.instagram.reconcile import SearchIncomplete
 from actors.instagram.targets import InvalidTarget
-from actors.instagram.tokens import WriteOverdueError
 from service.accounts.vault import DeviceChanged, SessionConflict, SessionUnreadable
 
 Scope = Literal["kind", "account"]
@@ -152,8 +152,8 @@ RULES: Final[dict[type[BaseException], Rule]] = {
     SearchIncomplete: _retry(
         "search_incomplete", "There is more at Instagram than a look-up reads."
     ),
-    WriteOverdueError: Rule(
-        Outcome.RETRY, "write_overdue", "This worker was held up and may no longer write."
+    CallOverdueError: Rule(
+        Outcome.RETRY, "call_overdue", "This worker was held up; another may be at work."
     ),
     SessionConflict: Rule(
         Outcome.RETRY, "session_replaced", "The account's session was replaced meanwhile."

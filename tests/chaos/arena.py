@@ -201,6 +201,11 @@ class Arena:
         self.expected.dms[name] = [job]
         return job
 
+    def attempts(self, job: str) -> int:
+        """How often a job was begun."""
+        with opened_books(self.stack.redis_url, TIMES_OF_BOOKS) as books:
+            return books.record(job).attempts
+
     def expire_session(self, account: str) -> None:
         """Let Instagram end an account's sessions."""
         self.stack.standin.expire_session(account)

@@ -21,7 +21,7 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
             client.flushdb()
     directory = tmp_path_factory.mktemp("arena") / "stack"
     # For each first login and each re-login that is cut short, an account of its own.
-    extra = 2 * len(LOGIN_STEPS) * ROUNDS
+    extra = 2 * len(LOGIN_STEPS) * (ROUNDS + 1)
     with Arena(directory, url, more_accounts=extra).open() as opened:
         yield opened
 

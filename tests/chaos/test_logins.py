@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import signal
 
 import pytest
 
+from deploy.local.waiting import until
 from tests.chaos.arena import ROUNDS, Arena
 from tests.chaos.traps import LOGIN_STEPS
+
+#: Where a login stands still between two of its requests.
+FROZEN_STEPS = ("before the password", "after the password")
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +52,25 @@ def test_after_a_kill_in_a_relogin_the_next_worker_logs_in_without_a_person(
         # Then another one logs in and does the job
         arena.ended(40)
         arena.keeps_its_promises()
+
+
+@pytest.mark.parametrize("step", FROZEN_STEPS)
+def test_a_worker_frozen_in_a_login_makes_no_call_beside_its_successor(
+    arena: Arena, unused: itertools.count[int], step: str
+) -> None:
+    account = _account(arena, next(unused))
+    # Given a worker that freezes in the account's first login
+    trap = arena.trap(step, number=signal.SIGSTOP)
+    job = arena.order(f"frozen-{account}", account)
+    arena.sprung(trap)
+    # When it goes on while its successor logs in, slowly
+    arena.stack.standin.fault("*", account=account.replace("-", "."), delay_seconds=0.3, times=20)
+    until(lambda: arena.attempts(job) > 1, 30, "the successor")
+    arena.thaw()
+    # Then it leaves the account alone
+    arena.ended(40)
+    arena.stack.standin.clear_faults()
+    arena.keeps_its_promises()
 
 
 def _account(arena: Arena, number: int) -> str:

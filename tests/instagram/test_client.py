@@ -12,6 +12,7 @@ import httpx
 import pytest
 from aiograpi import exceptions as ig
 
+from actors.instagram.claimed import CallOverdueError, while_claimed
 from actors.instagram.client import PacedClient, build_client, close_client
 from actors.instagram.options import ClientOptions
 from actors.instagram.tokens import client_context_for, creation_key_for, write_token
@@ -104,6 +105,22 @@ def test_each_write_has_a_new_connection_and_reads_do_not(standin: StandIn) -> N
         if each["call"] == "usernameinfo":
             assert each["connection"] in seen
         seen.add(each["connection"])
+
+
+def test_no_request_begins_once_the_claim_is_in_doubt(standin: StandIn) -> None:
+    left = [5.0]
+
+    async def steps() -> None:
+        async with a_client(to(standin)) as client:
+            with while_claimed(lambda: left[0]):
+                await client.login("shop", PASSWORD)
+                left[0] = 0.0
+                for call in (client.account_info(), client.password_publickeys()):
+                    with pytest.raises(CallOverdueError):
+                        await call
+
+    asyncio.run(steps())
+    assert {each["call"] for each in standin.log()} & {"current_user"} == set()
 
 
 @pytest.mark.parametrize("status", [307, 308, 408])
