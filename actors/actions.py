@@ -12,7 +12,7 @@ from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.reconcile import OwnedByOthers
 from actors.instagram.tokens import client_context_for
 from service.accounts.people import People
-from service.jobs.claims import Claim
+from service.jobs.claims import Claim, Thread
 from service.jobs.written import Written
 
 
@@ -69,6 +69,9 @@ class Action(Protocol):
     def context(self, claim: Claim) -> str:
         """What the write can be recognised by; '' where text and time must do."""
 
+    async def thread(self, gateway: Gateway, pk: str) -> Thread:
+        """Whether the write goes into a thread that exists; '' where there are no threads."""
+
     async def write(self, claim: Claim, gateway: Gateway, pk: str) -> Done:
         """Do it."""
 
@@ -101,6 +104,10 @@ class DirectMessage:
         """The client_context that the DM carries."""
         return client_context_for(token_of(claim))
 
+    async def thread(self, gateway: Gateway, pk: str) -> Thread:
+        """Look the thread up."""
+        return "old" if await gateway.has_thread(pk) else "new"
+
     async def write(self, claim: Claim, gateway: Gateway, pk: str) -> Done:
         """Send it."""
         receipt = await gateway.send_dm(pk, claim.text, token_of(claim))
@@ -132,6 +139,10 @@ class Comment:
 
     def context(self, _claim: Claim) -> str:
         """Comments do not show the token they were sent with."""
+        return ""
+
+    async def thread(self, _gateway: Gateway, _pk: str) -> Thread:
+        """Comments have none."""
         return ""
 
     async def write(self, claim: Claim, gateway: Gateway, pk: str) -> Done:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import structlog
 from redis.exceptions import RedisError
@@ -22,7 +21,15 @@ from actors.instagram.errors import Outcome, UnknownAccount, Verdict, classify
 from actors.instagram.gateway import Gateway
 from actors.pulse import Hold
 from actors.runtime import Runtime
-from service.jobs.claims import NO_EFFECT, AccountEffect, Charge, Claim, FinishReply
+from actors.steps import Steps
+from service.jobs.claims import (
+    NO_EFFECT,
+    AccountEffect,
+    Claim,
+    IntentReply,
+    Parking,
+    Thread,
+)
 from service.jobs.model import Failure, Status
 from service.jobs.written import Written
 from service.logs import get_logger
@@ -39,6 +46,10 @@ LOOK_AGAIN_MS: Final = 3_000
 #: How long a job waits for a worker that knows its account and callback (deploys overlap).
 UNKNOWN_MS: Final = 30_000
 JITTER: Final = 0.2
+#: Verdicts on a write, not ambiguous ones, by which it never left this machine.
+NEVER_LEFT: Final = frozenset({"connection_failed", "call_overdue", "session_replaced"})
+#: Verdicts by which a recipient does not take messages.
+FORBIDS: Final = frozenset({"message_requests_disabled"})
 
 T = TypeVar("T")
 
@@ -84,6 +95,8 @@ class Attempt:
         self._in_doubt = claim.look_first
         self._writing = False
         self._began = began
+        self._steps = Steps(runtime.claims, claim, hold, began)
+        self._pk = ""
 
     async def run(self) -> None:
         """Do it; every end but a lost claim is recorded."""
@@ -109,20 +122,22 @@ class Attempt:
         if job.callback and job.callback not in endpoints:
             await self._wait_for_another_worker("unknown_callback")
             return
+        self._steps.gateway = gateway
         await gateway.ready()
-        pk = await self._action.target(self._claim, gateway, self._runtime.people)
+        pk = self._pk = await self._action.target(self._claim, gateway, self._runtime.people)
         if self._in_doubt:
             await self._look(gateway, pk)
-        elif self._runtime.duties.settings.dry_run:
-            await self._finish(Status.SUCCEEDED, result={"dry_run": True}, why="dry run")
+        elif self._runtime.duties.settings.dry_run or job.dry_run:
+            await self._steps.finish(Status.SUCCEEDED, result={"dry_run": True}, why="dry run")
         else:
             await self._write(gateway, pk)
 
     async def _write(self, gateway: Gateway, pk: str) -> None:
-        context = self._action.context(self._claim)
-        reply = await self._runtime.claims.intend(self._claim, pk=pk, context=context)
+        reply = await self._intend(gateway, pk)
+        if reply == "ask":
+            reply = await self._intend(gateway, pk, await self._action.thread(gateway, pk))
         if reply != "ok":
-            self._report(reply)
+            self._steps.report(reply)
             return
         self._in_doubt = True
         self._writing = True
@@ -131,21 +146,30 @@ class Attempt:
             # Another job's look-up was faster, while this worker stood still.
             await self._settle("credited to another job")
 
+    async def _intend(self, gateway: Gateway, pk: str, thread: Thread = "") -> IntentReply:
+        return await self._runtime.claims.intend(
+            self._claim,
+            pk=pk,
+            context=self._action.context(self._claim),
+            thread=thread,
+            reads=gateway.take_reads(),
+        )
+
     async def _look(self, gateway: Gateway, pk: str) -> None:
         search = search_of(self._claim, self._began, Written(self._runtime.client))
         done = await self._action.find(self._claim, gateway, pk, search)
         if done is not None and await self._succeed(done, why="found by look-up"):
             return
         if self._claim.job.misses + 1 < LOOKS_NEEDED:
-            await self._release(Status.SENDING, "not found", after_ms=LOOK_AGAIN_MS)
+            await self._steps.release(Status.SENDING, "not found", after_ms=LOOK_AGAIN_MS)
         elif self._claim.job.attempts > MOST_WRITES:
             await self._give_up_knowing()
         else:
-            await self._release(Status.QUEUED, "not found: send again")
+            await self._steps.release(Status.QUEUED, "not found: send again")
 
     async def _succeed(self, done: Done, why: str = "") -> bool:
         """End the job well; False when what was written turned out to be another job's."""
-        reply = await self._finish(
+        reply = await self._steps.finish(
             Status.SUCCEEDED, result=done.result, why=why, written=done.written
         )
         return reply != "taken"
@@ -158,7 +182,7 @@ class Attempt:
         match verdict.outcome:
             case Outcome.BACK_OFF:
                 cooldown_ms = 1000 * (verdict.cooldown_seconds or 0)
-                await self._release(
+                await self._steps.release(
                     Status.WAITING,
                     verdict.code,
                     after_ms=cooldown_ms,
@@ -166,21 +190,38 @@ class Attempt:
                     effect=self._effect(verdict),
                 )
             case Outcome.PERSON | Outcome.FIX_PROXY | Outcome.RELOGIN:
-                effect = self._effect(verdict)
-                await self._release(Status.HELD, verdict.code, charge="free", effect=effect)
+                await self._steps.release(
+                    Status.HELD,
+                    verdict.code,
+                    charge="free",
+                    effect=self._effect(verdict),
+                    sent=verdict.outcome is not Outcome.FIX_PROXY,
+                )
             case Outcome.FINAL:
-                await self._finish(Status.FAILED, failure=Failure(verdict.code, verdict.message))
+                await self._respect(verdict)
+                await self._steps.finish(
+                    Status.FAILED, failure=Failure(verdict.code, verdict.message)
+                )
             case _:
                 await self._try_later(verdict)
+
+    async def _respect(self, verdict: Verdict) -> None:
+        """Leave alone from now on who does not take this account's messages."""
+        job = self._claim.job
+        if verdict.code not in FORBIDS or not self._pk:
+            return
+        name = None if job.to.isdigit() else job.to
+        await self._runtime.suppressions.forbidden_by(self._pk, name, job.account, verdict.code)
 
     async def _try_later(self, verdict: Verdict) -> None:
         strikes = self._claim.job.strikes
         if strikes >= len(BACKOFF_SECONDS):
             failure = Failure(verdict.code, verdict.message, retryable=True)
-            await self._finish(Status.FAILED, failure=failure, why="attempts exhausted")
+            await self._steps.finish(Status.FAILED, failure=failure, why="attempts exhausted")
             return
         after_ms = _jittered_ms(BACKOFF_SECONDS[strikes])
-        await self._release(Status.WAITING, verdict.code, after_ms=after_ms)
+        sent = verdict.code not in NEVER_LEFT
+        await self._steps.release(Status.WAITING, verdict.code, after_ms=after_ms, sent=sent)
 
     async def _stay_in_doubt(self, verdict: Verdict) -> None:
         """A write may have happened and this did not tell: look (again) later."""
@@ -191,7 +232,7 @@ class Attempt:
             await self._give_up_knowing()
         else:
             effect = self._effect(verdict)
-            await self._release(
+            await self._steps.release(
                 Status.SENDING,
                 verdict.code,
                 after_ms=_jittered_ms(LOOK_SECONDS[looks]),
@@ -202,7 +243,7 @@ class Attempt:
     async def _settle(self, why: str) -> None:
         """Leave a write in doubt alone: a server may still store what it has received."""
         settle_ms = round(self._runtime.duties.settings.settle_seconds * 1000)
-        await self._release(Status.SENDING, why, after_ms=settle_ms, charge="free")
+        await self._steps.release(Status.SENDING, why, after_ms=settle_ms, charge="free")
 
     async def _give_up_knowing(self) -> None:
         message = (
@@ -210,17 +251,17 @@ class Attempt:
             " account by hand; POST /jobs/{id}/retry looks once more and then sends."
         )
         failure = Failure("outcome_unknown", message, retryable=True)
-        await self._finish(Status.UNCERTAIN, failure=failure, why="cannot be known")
+        await self._steps.finish(Status.UNCERTAIN, failure=failure, why="cannot be known")
 
     async def _wait_for_another_worker(self, why: str) -> None:
-        to = Status.SENDING if self._in_doubt else Status.HELD
-        await self._release(to, why, after_ms=UNKNOWN_MS, charge="free")
+        to: Parking = Status.SENDING if self._in_doubt else Status.HELD
+        await self._steps.release(to, why, after_ms=UNKNOWN_MS, charge="free")
 
     async def _hand_back(self) -> None:
         if self._in_doubt:
             await self._settle("handed back")
         else:
-            await self._release(Status.QUEUED, "handed back", charge="free")
+            await self._steps.release(Status.QUEUED, "handed back", charge="free")
 
     def _effect(self, verdict: Verdict) -> AccountEffect:
         if verdict.outcome in (Outcome.PERSON, Outcome.FIX_PROXY, Outcome.RELOGIN):
@@ -228,70 +269,12 @@ class Attempt:
         if verdict.outcome is Outcome.BACK_OFF and verdict.cooldown_seconds:
             kind = self._claim.job.kind if verdict.scope == "kind" else "*"
             return AccountEffect(
-                cool=verdict.code, kind=kind, cool_ms=1000 * verdict.cooldown_seconds
+                cool=verdict.code,
+                kind=kind,
+                cool_ms=1000 * verdict.cooldown_seconds,
+                again=verdict.again,
             )
         return NO_EFFECT
-
-    async def _finish(
-        self,
-        status: Status,
-        *,
-        result: dict[str, Any] | None = None,
-        failure: Failure | None = None,
-        why: str = "",
-        written: str = "",
-    ) -> FinishReply:
-        async def step() -> FinishReply:
-            return await self._runtime.claims.finish(
-                self._claim, status, result=result, failure=failure, why=why, written=written
-            )
-
-        reply = await self._recorded(step)
-        outcome = "taken" if reply == "taken" else status
-        self._report(outcome, failure.code if failure else None, why)
-        return reply
-
-    async def _release(
-        self,
-        to: Any,
-        reason: str,
-        *,
-        after_ms: int = 0,
-        charge: Charge = "counts",
-        effect: AccountEffect = NO_EFFECT,
-    ) -> None:
-        async def step() -> str:
-            return await self._runtime.claims.release(
-                self._claim, to, reason, after_ms=after_ms, charge=charge, effect=effect
-            )
-
-        await self._recorded(step)
-        self._report(to, reason)
-
-    async def _recorded(self, step: Callable[[], Awaitable[T]]) -> T:
-        """Repeat a step while Redis is away and the claim is sure; all of them may be repeated."""
-        pause = 0.1
-        while True:
-            try:
-                return await step()
-            except RedisError:
-                if not self._hold.sure:
-                    raise
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 1.0)
-
-    def _report(self, outcome: str, code: str | None = None, why: str | None = None) -> None:
-        """The one line that tells how the attempt ended."""
-        _log.info(
-            "attempt",
-            kind=self._claim.job.kind,
-            attempt=self._claim.job.attempts,
-            run=self._claim.job.run,
-            outcome=str(outcome),
-            code=code,
-            why=why or None,
-            duration_ms=round((time.monotonic() - self._began) * 1000),
-        )
 
 
 def _jittered_ms(seconds: float) -> int:

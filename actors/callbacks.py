@@ -16,7 +16,7 @@ from typing import Any, Final
 import structlog
 
 from actors.runtime import Runtime
-from service.logs import get_logger
+from service.logs import Masker, get_logger
 from service.outbound import signing
 from service.outbound.deliveries import DeliveryClaim
 from service.outbound.endpoints import Endpoint
@@ -108,6 +108,7 @@ async def _record(runtime: Runtime, claim: DeliveryClaim, result: AttemptResult)
     to, after_ms = _next(claim, result, _now_ms())
     counts = result.outcome != "uncharged"
     attempt = _shown(claim, result, counts=counts, after_ms=after_ms)
+    attempt["body"] = _masked(runtime.duties.endpoints.get(claim.endpoint), attempt["body"])
     await runtime.deliveries.record(claim, to, attempt, after_ms=after_ms, counts=counts)
     _log.info(
         "callback",
@@ -117,6 +118,13 @@ async def _record(runtime: Runtime, claim: DeliveryClaim, result: AttemptResult)
         code=result.code,
         duration_ms=result.duration_ms,
     )
+
+
+def _masked(endpoint: Endpoint | None, body: str) -> str:
+    """What was answered, without the secrets that an error page repeats."""
+    if endpoint is None:
+        return body
+    return Masker((*endpoint.secrets, endpoint.url)).text(body)
 
 
 def _next(claim: DeliveryClaim, result: AttemptResult, now_ms: int) -> tuple[Any, int]:

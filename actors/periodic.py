@@ -23,6 +23,7 @@ async def sweep(runtime: Runtime) -> None:
     """Wake work that nothing would ever wake; finding any is a defect worth a look."""
     if not await _first(runtime, "sweep"):
         return
+    await runtime.doors.look_again("sweep")
     found = await runtime.ledger.sweep()
     if found:
         shown = [f"{each.id}: {each.problem}" for each in found[:10]]

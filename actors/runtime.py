@@ -25,9 +25,11 @@ from actors.loop import LoopThread
 from actors.pulse import Pulse, pulse_of
 from service import VERSION
 from service.accounts.codes import Codes
+from service.accounts.doors import Doors
 from service.accounts.keys import derive_keys
 from service.accounts.people import People
 from service.accounts.proxies import check_proxy
+from service.accounts.suppressions import Suppressions
 from service.accounts.usernames import check_usernames
 from service.accounts.vault import Vault
 from service.config import Config, Value
@@ -39,7 +41,7 @@ from service.outbound.addresses import Guard
 from service.outbound.deliveries import Deliveries
 from service.outbound.endpoints import Endpoint, Endpoints
 from service.settings import Settings
-from service.store import async_client
+from service.store import Unavailable, async_client
 
 #: The loop's own connections; consumers and the pulse have theirs.
 MAX_CONNECTIONS: Final = 4
@@ -59,11 +61,13 @@ class Duties:
       settings: From the environment.
       accounts: By name.
       endpoints: Callbacks by name.
+      times: Leases, retention and limits.
     """
 
     settings: Settings
     accounts: Mapping[str, AccountOptions]
     endpoints: Mapping[str, Endpoint]
+    times: Times
 
     @classmethod
     def of(cls, settings: Settings, config: Config, environ: Mapping[str, str]) -> Duties:
@@ -91,7 +95,7 @@ class Duties:
             for name, account in config.accounts.items()
         }
         check_usernames({name: each.username for name, each in accounts.items()})
-        return cls(settings, accounts, endpoints.resolve(environ))
+        return cls(settings, accounts, endpoints.resolve(environ), Times.of(settings, config))
 
 
 def _proxy(value: Value | None, environ: Mapping[str, str]) -> str | None:
@@ -117,8 +121,10 @@ class Runtime:
     ledger: Ledger
     claims: Claims
     deliveries: Deliveries
+    doors: Doors
     people: People
     gateways: GatewayPool
+    suppressions: Suppressions
     exchange: Exchange
     pulse: Pulse
     process: str = field(
@@ -180,7 +186,7 @@ class Resources(Middleware):
 
     async def _open(self) -> Runtime:
         settings = self._duties.settings
-        times = Times.of(settings)
+        times = self._duties.times
         client = async_client(
             settings.redis_url,
             max_connections=MAX_CONNECTIONS,
@@ -192,6 +198,8 @@ class Resources(Middleware):
         gateways = GatewayPool(self._duties.accounts, vault, gate=gate)
         self._stack.push_async_callback(gateways.close_all)
         exchange = await self._stack.enter_async_context(self._exchange())
+        doors = Doors(client, times)
+        await self._look_again(doors)
         pulse = pulse_of(settings.redis_url, times)
         self._stack.callback(pulse.stop)
         return Runtime(
@@ -200,11 +208,20 @@ class Resources(Middleware):
             ledger=Ledger(client, times),
             claims=Claims(client, times),
             deliveries=Deliveries(client, times),
+            doors=doors,
             people=People(client),
             gateways=gateways,
+            suppressions=Suppressions(client),
             exchange=exchange,
             pulse=pulse,
         )
+
+    async def _look_again(self, doors: Doors) -> None:
+        """Let those go who may by a configuration that is new; otherwise a minute's sweep does."""
+        try:
+            await doors.look_again()
+        except Unavailable as error:
+            _log.warning("accounts are looked at later", cause=type(error).__name__)
 
     def _exchange(self) -> Exchange:
         settings = self._duties.settings

@@ -68,6 +68,7 @@ class Account(StrictModel):
       quiet_hours: First and last minute (`HH:MM`) in which nothing is sent; may span midnight.
       timezone: IANA name of the zone the quiet hours are in.
       pacing: What it has of its own, by kind.
+      callback: Name of the callback that is told when it is put on hold and when it goes on.
     """
 
     username: Value
@@ -79,6 +80,7 @@ class Account(StrictModel):
     quiet_hours: tuple[str, str] | None = None
     timezone: str = "UTC"
     pacing: dict[PaceKind, PaceOverride] = Field(default_factory=dict)
+    callback: str | None = None
 
     @property
     def may_write(self) -> bool:
@@ -169,6 +171,7 @@ class Rule(StrictModel):
       delay: Template of the time from acceptance to the first moment the job may run.
       expires: Template of the time from acceptance to when it is no longer worth doing.
       callback: Name of the callback to tell.
+      dry_run: Its jobs do everything but the write.
     """
 
     name: Name
@@ -184,6 +187,7 @@ class Rule(StrictModel):
     delay: _Text | None = None
     expires: _Text | None = None
     callback: str | None = None
+    dry_run: _Flag = False
 
     @field_validator("when")
     @classmethod

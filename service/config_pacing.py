@@ -75,6 +75,14 @@ DEFAULTS: Final[dict[PaceKind, Pace]] = {
     "lookup": _pace(3, 6, per_hour=60, per_day=1_440),  # the hours alone bound the day
 }
 
+#: What an account is held to in its first 14 days (`since`), where its own pace is not slower.
+NEW_ACCOUNT: Final[dict[PaceKind, Pace]] = {
+    "dm": _pace(45, 120, per_hour=3, per_day=8),
+    "dm_new_thread": _pace(120, 300, per_hour=1, per_day=3),
+    "comment": _pace(60, 180, per_hour=2, per_day=8),
+    "lookup": _pace(3, 6, per_hour=20, per_day=480),
+}
+
 #: The shortest gap and the largest budgets without `i_accept_the_risk`; longest gaps are free.
 CEILINGS: Final[dict[PaceKind, Pace]] = {
     "dm": _pace(20, 86_400, per_hour=25, per_day=100),

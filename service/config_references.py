@@ -36,6 +36,9 @@ def find_conflicts(document: _Table) -> Iterator[Finding]:
         for check in _RULE_CHECKS:
             for key, message in check(document, rule):
                 yield ("rules", position, key), message
+    for name, account in _table(document, "accounts").items():
+        for key, message in _unknown_callback(document, account):
+            yield ("accounts", name, key), message
     yield from _over_ceilings(document)
 
 
@@ -68,6 +71,12 @@ def _unknown_references(document: _Table, rule: _Table) -> Iterator[tuple[str, s
         name, known = rule.get(key), _table(document, table)
         if isinstance(name, str) and name not in known:
             yield key, f"there is no [{table}.{name}]; {suggestion(name, known)}"
+
+
+def _unknown_callback(document: _Table, account: Any) -> Iterator[tuple[str, str]]:
+    callback = _table(account).get("callback")
+    if callback is not None:
+        yield from _unknown_references(document, {"callback": callback})
 
 
 def _silent_account(document: _Table, rule: _Table) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
+from service.config import load_config
 from service.jobs.defects import Defect, Outcome
 from service.jobs.examination import Examination
 from service.jobs.scripts import Times
@@ -48,7 +49,11 @@ def run(*, repair: bool) -> int:
         print(f"cannot look: {error}", file=sys.stderr)
         return USAGE
     try:
-        return asyncio.run(_examine(settings.redis_url, Times.of(settings), repair))
+        return asyncio.run(
+            _examine(
+                settings.redis_url, Times.of(settings, load_config(settings.config_path)), repair
+            )
+        )
     except Unavailable as error:
         print(f"Redis does not answer: {type(error).__name__}", file=sys.stderr)
         return FOUND_PROBLEMS

@@ -51,10 +51,13 @@ class Masker:
             return [self._masked(item) for item in value]
         return self._text(value)
 
+    def text(self, text: str) -> str:
+        """A text with every known secret replaced."""
+        return self._pattern.sub(MASK, text) if self._pattern else text
+
     def _text(self, value: Any) -> str:
         # The renderer would write what is no text by its repr, after the mask.
-        text = value if isinstance(value, str) else repr(value)
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        return self.text(value if isinstance(value, str) else repr(value))
 
 
 def _forms(secret: str) -> set[str]:

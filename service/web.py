@@ -22,10 +22,12 @@ from fastapi import Request
 from service.accounts.codes import Codes
 from service.accounts.doors import Doors
 from service.accounts.keys import derive_keys
+from service.accounts.people import People
 from service.accounts.suppressions import Suppressions
 from service.config import Config, ConfigError, load_config, redactions
 from service.inbound.rules import RuleBook
 from service.inbound.sources import ReadySource, check_sources, ready_sources
+from service.jobs.audit import Audit
 from service.jobs.ledger import Ledger
 from service.jobs.live import Live
 from service.jobs.reading import Reader
@@ -64,6 +66,8 @@ class Web:
     reader: Reader
     deliveries: Deliveries
     doors: Doors
+    people: People
+    audit: Audit
     codes: Codes
     suppressions: Suppressions
     live: Live
@@ -86,7 +90,7 @@ def open_web(settings: Settings, config: Config, environ: Mapping[str, str]) -> 
     Raises:
       ValueError: A source's secret is unusable.
     """
-    times = Times.of(settings)
+    times = Times.of(settings, config)
     client = async_client(settings.redis_url, max_connections=MAX_CONNECTIONS)
     return Web(
         settings=settings,
@@ -95,9 +99,11 @@ def open_web(settings: Settings, config: Config, environ: Mapping[str, str]) -> 
         rules=RuleBook(config.rules),
         client=client,
         ledger=Ledger(client, times),
-        reader=Reader(client),
+        reader=Reader(client, times),
         deliveries=Deliveries(client, times),
         doors=Doors(client, times),
+        people=People(client),
+        audit=Audit(client),
         codes=Codes(client, derive_keys(",".join(settings.secret_keys))),
         suppressions=Suppressions(client),
         live=Live(settings.redis_url),

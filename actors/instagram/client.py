@@ -74,6 +74,7 @@ class PacedClient(Client):  # type: ignore[misc]
 
     challenge_code = ""
     graphql: Any
+    _reads = 0
 
     def __init__(self, options: ClientOptions, settings: Mapping[str, Any] | None = None) -> None:
         """Build the client; sends nothing."""
@@ -94,6 +95,11 @@ class PacedClient(Client):  # type: ignore[misc]
     def logged_in(self) -> bool:
         """Whether it holds a login, valid or not."""
         return is_logged_in(self.get_settings())
+
+    def take_reads(self) -> int:
+        """How many requests have asked for something since this was last asked."""
+        reads, self._reads = self._reads, 0
+        return reads
 
     # One way out
 
@@ -126,6 +132,8 @@ class PacedClient(Client):  # type: ignore[misc]
 
     async def private_request(self, *args: Any, **kwargs: Any) -> Any:
         """Send one request to the private API; a lost reply is the caller's to judge."""
+        if not (kwargs.get("login") or kwargs.get("data") or args[1:2]):
+            self._reads += 1
         try:
             return await super().private_request(*args, **kwargs)
         except _NotResent as held:

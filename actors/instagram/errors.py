@@ -64,13 +64,14 @@ def classify(exc: BaseException, *, writing: bool) -> Verdict:
         ambiguous=ambiguous,
         cooldown_seconds=rule.cooldown_seconds,
         scope=rule.scope,
+        again=rule.again,
     )
 
 
 def _rule_for(exc: BaseException) -> Rule:
     if isinstance(exc, ig.FeedbackRequired):
         return _feedback_rule(exc)
-    if isinstance(exc, (ig.ConnectProxyError, httpx.ProxyError)):
+    if isinstance(exc, (ig.ConnectProxyError, ig.ClientConnectionError, httpx.ProxyError)):
         return _connect_rule(exc)
     if type(exc) is ig.ClientError:
         return _plain_rule(exc)

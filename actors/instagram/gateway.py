@@ -69,6 +69,7 @@ class Gateway:
         self._keeper = Keeper(account, vault, gate)
         self._call_seconds = call_seconds
         self._lock = asyncio.Lock()
+        self._reads = 0
 
     def __repr__(self) -> str:
         """Name the account, and nothing else of it."""
@@ -101,6 +102,23 @@ class Gateway:
             return Recipient(str(user.pk), str(user.username))
 
         return await self._call(look_up)
+
+    async def has_thread(self, pk: str) -> bool:
+        """Look whether a DM to somebody would go into a thread that exists.
+
+        Parameters:
+          pk: The recipient.
+        """
+
+        async def look(client: PacedClient) -> bool:
+            return await reconcile.thread_with(client, pk) is not None
+
+        return await self._call(look)
+
+    def take_reads(self) -> int:
+        """How many reads Instagram has answered or not since this was last asked."""
+        reads, self._reads = self._reads, 0
+        return reads
 
     async def send_dm(self, pk: str, text: str, token: str) -> DmReceipt:
         """Send a DM to one person.
@@ -208,12 +226,18 @@ class Gateway:
     async def _attempt(self, action: _Action[_T]) -> _T:
         client = await self._keeper.open()
         try:
-            return await action(client)
+            return await self._counted(client, action)
         except (LoginRequired, PreLoginRequired, ClientUnauthorizedError) as refusal:
             if not await _is_over(client, refusal):
                 raise
         # A definite refusal, of a write too: what was asked has not happened.
-        return await action(await self._keeper.renew())
+        return await self._counted(await self._keeper.renew(), action)
+
+    async def _counted(self, client: PacedClient, action: _Action[_T]) -> _T:
+        try:
+            return await action(client)
+        finally:
+            self._reads += client.take_reads()
 
 
 def _ago(age_ms: int) -> float:

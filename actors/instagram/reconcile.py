@@ -98,7 +98,7 @@ async def find_dm(api: PrivateApi, pk: str, sought: Sought) -> FoundDm | None:
     Raises:
       SearchIncomplete: When the thread has more newer messages than are read.
     """
-    thread_id = await _thread_with(api, pk)
+    thread_id = await thread_with(api, pk)
     if thread_id is None:
         return None
     cursor: str | None = None
@@ -220,7 +220,8 @@ def _date_ms(reply: Any) -> int | None:
         return None
 
 
-async def _thread_with(api: PrivateApi, pk: str) -> str | None:
+async def thread_with(api: PrivateApi, pk: str) -> str | None:
+    """Tell the id of the account's thread with one person; None when there is none."""
     reply = await api.private_request(
         "direct_v2/threads/get_by_participants/",
         params={"recipient_users": f"[{pk}]", "seq_id": 2580572, "limit": _PAGE},

@@ -18,6 +18,7 @@ from actors.instagram.options import UnknownAccount
 from actors.instagram.reconcile import SearchIncomplete
 from actors.instagram.targets import InvalidTarget
 from service.accounts.vault import DeviceChanged, SessionConflict, SessionUnreadable
+from service.jobs.claims import Again
 
 Scope = Literal["kind", "account"]
 
@@ -48,6 +49,7 @@ class Verdict:
       ambiguous: The write may have reached Instagram: look before anything is sent again.
       cooldown_seconds: How long to rest; None where no rest is called for.
       scope: What rests: this kind of action, or the whole account.
+      again: What becomes of a rest that follows the last one closely.
     """
 
     outcome: Outcome
@@ -56,6 +58,7 @@ class Verdict:
     ambiguous: bool
     cooldown_seconds: int | None
     scope: Scope
+    again: Again | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class Rule:
     cooldown_seconds: int | None = None
     scope: Scope = "account"
     then: str | None = None
+    again: Again | None = None
 
 
 THEN: Final = {
@@ -94,8 +98,14 @@ def _person(code: str, what: str, then: str | None = None) -> Rule:
     return Rule(Outcome.PERSON, code, what, then=then)
 
 
-def _rest(code: str, what: str, seconds: int, scope: Scope = "account") -> Rule:
-    return Rule(Outcome.BACK_OFF, code, what, cooldown_seconds=seconds, scope=scope)
+def _rest(
+    code: str,
+    what: str,
+    seconds: int,
+    scope: Scope = "account",
+    again: Again | None = None,
+) -> Rule:
+    return Rule(Outcome.BACK_OFF, code, what, cooldown_seconds=seconds, scope=scope, again=again)
 
 
 def _proxy(code: str, what: str) -> Rule:
@@ -167,11 +177,15 @@ RULES: Final[dict[type[BaseException], Rule]] = {
     ),
     # A rest
     ig.ClientThrottledError: _rest("rate_limited", "Too many requests.", 15 * _MINUTE),
-    ig.PleaseWaitFewMinutes: _rest("please_wait", "Instagram asks to wait.", _HOUR),
+    ig.PleaseWaitFewMinutes: _rest("please_wait", "Instagram asks to wait.", _HOUR, again="double"),
     ig.RateLimitError: _rest("rate_limit_error", "Instagram limits this account.", _HOUR),
     ig.SentryBlock: _rest("sentry_block", "Instagram blocks this account for now.", 24 * _HOUR),
     ig.FeedbackRequired: _rest(
-        "feedback_required", "Instagram blocks this kind of action for now.", 24 * _HOUR, "kind"
+        "feedback_required",
+        "Instagram blocks this kind of action for now.",
+        24 * _HOUR,
+        "kind",
+        again="widen",
     ),
     # A person
     ig.ChallengeError: _CHALLENGE,

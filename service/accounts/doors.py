@@ -1,8 +1,9 @@
-"""Whether an account may act: its holds and cooldowns, and the people who open and close it."""
+"""Whether an account may act: holds, cooldowns, budgets, and the people who open and close it."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+import json
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, Final, cast
 
 import redis.asyncio as aredis
@@ -18,65 +19,131 @@ class Doors:
 
     Parameters:
       client: The event loop's Redis client.
-      times: Leases and retention.
+      times: Leases, retention and limits.
     """
 
     def __init__(self, client: aredis.Redis, times: Times) -> None:
         self._client = client
         self._scripts = Scripts(client, times)
 
-    async def pause(self, account: str, note: str = "") -> None:
+    async def pause(
+        self, account: str, note: str = "", *, kind: str | None = None, who: str = "person"
+    ) -> None:
         """Stop an account: its jobs are held until somebody resumes it.
 
         Parameters:
           account: Its name.
           note: Why, for people.
+          kind: Stop this kind of action only.
+          who: Who asks.
         """
-        await self._scripts.run("account", account, "pause", note, 0)
+        await self._scripts.run("account", account, "pause", note, 0, who, kind or "")
+        await self._go_on(account, who)
 
-    async def resume(self, account: str) -> int:
+    async def resume(self, account: str, *, kind: str | None = None, who: str = "person") -> int:
         """End every hold and cooldown of an account.
+
+        Parameters:
+          account: Its name.
+          kind: End only what concerns this kind of action.
+          who: Who asks.
 
         Returns:
           How many jobs that these kept went on.
         """
-        released = batch = int(await self._scripts.run("account", account, "resume", "", _BATCH))
-        while batch >= _BATCH:
-            batch = int(await self._scripts.run("account", account, "go_on", "", _BATCH))
+        steps = ("account", account, "resume", "", _BATCH, who, kind or "")
+        return int(await self._scripts.run(*steps)) + await self._go_on(account, who)
+
+    async def answer(self, account: str, reasons: Iterable[str], *, who: str = "person") -> int:
+        """End an account's hold if it is one of those that a person's answer is for.
+
+        Parameters:
+          account: Its name.
+          reasons: The holds that end; a pause besides them stays.
+          who: Who answers.
+
+        Returns:
+          How many jobs went on.
+        """
+        steps = ("account", account, "answer", f" {' '.join(sorted(reasons))} ", _BATCH, who, "")
+        return int(await self._scripts.run(*steps)) + await self._go_on(account, who)
+
+    async def pause_everything(self, note: str = "", who: str = "person") -> None:
+        """Stop every account, whatever its own state.
+
+        Parameters:
+          note: Why, for people.
+          who: Who asks.
+        """
+        await self._scripts.run("everything", "pause", note, who)
+        await self.look_again(who)
+
+    async def resume_everything(self, who: str = "person") -> int:
+        """End the stop of every account; holds of their own stay.
+
+        Returns:
+          How many jobs went on.
+        """
+        await self._scripts.run("everything", "resume", "", who)
+        return await self.look_again(who)
+
+    async def look_again(self, who: str = "boot") -> int:
+        """See for every account whether somebody may go who could not before.
+
+        Returns:
+          How many held jobs went on.
+        """
+        accounts = await cast("Awaitable[set[bytes]]", self._client.smembers("hg:accts"))
+        return sum([await self._go_on(name.decode(), who) for name in sorted(accounts)])
+
+    async def _go_on(self, account: str, who: str) -> int:
+        released = 0
+        while batch := int(
+            await self._scripts.run("account", account, "go_on", "", _BATCH, who, "")
+        ):
             released += batch
         return released
 
-    async def show(self, account: str) -> dict[str, Any]:
-        """What stands in an account's way, and how much waits for it."""
-        key = f"hg:acct:{account}"
-        async with self._client.pipeline(transaction=False) as pipe:
-            pipe.time()
-            pipe.hgetall(key)
-            pipe.zcard(f"{key}:line")
-            pipe.zcard(f"{key}:held")
-            pipe.zcard(f"{key}:cooling")
-            pipe.get(f"{key}:turn")
-            reply = await cast("Awaitable[list[Any]]", pipe.execute())
-        (seconds, micros), raw, waiting, held, cooling, turn = reply
+    async def everything(self) -> dict[str, Any]:
+        """The switch for every account."""
+        raw = await cast("Awaitable[dict[bytes, bytes]]", self._client.hgetall("hg:paused"))
         fields = {name.decode(): value.decode() for name, value in raw.items()}
-        cooldowns = _cooldowns(fields, seconds * 1000 + micros // 1000)
+        return {
+            "status": "paused" if fields else "active",
+            "since": rfc3339(int(fields.get("since", "0"))),
+            "note": fields.get("note") or None,
+        }
+
+    async def show(self, account: str) -> dict[str, Any]:
+        """What stands in an account's way, what waits for it and what it has spent."""
+        seen = json.loads(await self._scripts.run("show_account", account))
+        fields: dict[str, str] = seen["fields"] or {}
+        cooldowns = _cooldowns(fields, seen["now"])
+        lines, held = seen["lines"] or {}, seen["held"] or {}
         return {
             "name": account,
-            "status": _status(fields, cooldowns),
+            "status": _status(seen, fields, cooldowns),
             "hold": _hold(fields),
+            "paused_everywhere": seen.get("paused") is not None,
+            "paused_kinds": sorted(
+                name.removeprefix("pause:") for name in fields if name.startswith("pause:")
+            ),
             "cooldowns": cooldowns,
+            "quiet_until": rfc3339(int(seen.get("quiet_until") or 0)),
+            "budgets": {pace: _budget(row) for pace, row in (seen["budgets"] or {}).items()},
             "jobs": {
-                "in_line": waiting,
-                "held": held,
-                "cooling_down": cooling,
-                "turn": turn.decode() if turn else None,
+                "in_line": sum(lines.values()),
+                "held": sum(held.values()),
+                "turn": seen.get("turn"),
             },
         }
 
 
-def _status(fields: Mapping[str, str], cooldowns: list[dict[str, Any]]) -> str:
+def _status(seen: Mapping[str, Any], fields: Mapping[str, str], cooldowns: list[Any]) -> str:
+    if seen.get("paused") or fields.get("hold") == "paused":
+        return "paused"
     if fields.get("hold"):
-        return "paused" if fields["hold"] == "paused" else "held"
+        return "held"
     return "cooling_down" if cooldowns else "active"
 
 
@@ -100,3 +167,13 @@ def _cooldowns(fields: Mapping[str, str], now_ms: int) -> list[dict[str, Any]]:
         for name, until in sorted(fields.items())
         if name.startswith("cool:") and int(until) > now_ms
     ]
+
+
+def _budget(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "per_hour": row["per_hour"],
+        "per_day": row["per_day"],
+        "gap_seconds": [ms / 1000 for ms in row["gap"]],
+        "limited_by": row.get("why"),
+        "next_slot": rfc3339(int(row["at"])),
+    }

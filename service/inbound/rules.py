@@ -182,6 +182,7 @@ class _CompiledRule:
             text="",
             rule=rule.name,
             callback=rule.callback,
+            dry_run=rule.dry_run,
         )
         try:
             return self._filled(empty, variables)

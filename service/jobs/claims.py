@@ -13,10 +13,12 @@ from service.jobs.model import Failure, Status
 from service.jobs.records import JobRecord
 from service.jobs.scripts import Scripts, Times, flat_to_dict
 
-IntentReply = Literal["ok", "lost", "canceled", "expired", "held", "waiting"]
+IntentReply = Literal["ok", "ask", "lost", "canceled", "expired", "held", "waiting", "refused"]
 FinishReply = Literal["ok", "lost", "taken"]
 ReleaseReply = Literal["ok", "lost", "ended"]
 Charge = Literal["counts", "failed", "free"]
+Thread = Literal["old", "new", ""]
+Again = Literal["double", "widen"]
 Parking = Literal[Status.QUEUED, Status.WAITING, Status.HELD, Status.SENDING]
 
 
@@ -58,19 +60,23 @@ class AccountEffect:
       cool: Nothing of `kind` is done for `cool_ms`, and why.
       kind: `dm`, `comment` or `*` for everything.
       cool_ms: How long.
+      again: What becomes of it when the last one was lately: `double` is twice as long, up to a
+        day; `widen` is for every kind and three days.
     """
 
     hold: str | None = None
     cool: str | None = None
     kind: str = "*"
     cool_ms: int = 0
+    again: Again | None = None
 
     def as_json(self) -> str:
         """The effect as `release.lua` reads it."""
         if self.hold is not None:
             return json.dumps({"hold": self.hold})
         if self.cool is not None:
-            return json.dumps({"cool": self.cool, "kind": self.kind, "ms": self.cool_ms})
+            effect = {"cool": self.cool, "kind": self.kind, "ms": self.cool_ms}
+            return json.dumps(effect | ({"again": self.again} if self.again else {}))
         return "{}"
 
 
@@ -104,16 +110,35 @@ class Claims:
         job = JobRecord.of(job_id, flat_to_dict(flat))
         return Claim(job, text.decode(), owner, int(fence), int(now))
 
-    async def intend(self, claim: Claim, *, pk: str, context: str) -> IntentReply:
-        """Record that the write is about to happen; only after `ok` may it be sent.
+    async def intend(
+        self,
+        claim: Claim,
+        *,
+        pk: str,
+        context: str,
+        thread: Thread = "",
+        username: str = "",
+        reads: int = 0,
+    ) -> IntentReply:
+        """Charge the write and record that it is about to happen; only after `ok` may it be sent.
 
         Parameters:
           claim: The claim.
           pk: The recipient's or the post's pk.
           context: What the write can be recognised by later.
+          thread: Whether a DM goes into a thread that exists; '' where that was not looked up.
+          username: The recipient's, where it is known.
+          reads: How many calls found that out.
+
+        Returns:
+          `ok`; `ask` when it must be looked up whether the thread exists; otherwise what has
+          become of the job instead.
         """
+        found = json.dumps({"thread": thread, "username": username, "reads": reads})
         reply: IntentReply = (
-            await self._scripts.run("intent", claim.id, claim.owner, claim.fence, pk, context)
+            await self._scripts.run(
+                "intent", claim.id, claim.owner, claim.fence, pk, context, found
+            )
         ).decode()
         return reply
 
@@ -126,6 +151,7 @@ class Claims:
         failure: Failure | None = None,
         why: str = "",
         written: str = "",
+        reads: int = 0,
     ) -> FinishReply:
         """End the job, recording its delivery in the same step.
 
@@ -137,6 +163,7 @@ class Claims:
           why: A word for its timeline.
           written: What its write is known by at Instagram, where another job's could be taken
             for it (a comment's id); '' elsewhere.
+          reads: How many calls served the job since its last step.
 
         Returns:
           `ok`; `lost` when the claim no longer held; `taken` when `written` is another job's.
@@ -152,6 +179,7 @@ class Claims:
             "" if failure is None else json.dumps(asdict(failure)),
             why,
             written,
+            reads,
         )
         ended: FinishReply = reply.decode()
         return ended
@@ -165,6 +193,8 @@ class Claims:
         after_ms: int = 0,
         charge: Charge = "counts",
         effect: AccountEffect = NO_EFFECT,
+        reads: int = 0,
+        sent: bool = True,
     ) -> ReleaseReply:
         """Give the job back unfinished.
 
@@ -177,6 +207,8 @@ class Claims:
           charge: `counts`: it was an attempt, or (to `sending`) a look-up that found nothing;
             `failed`: a look-up that could not be made; `free`: it was not the job's doing.
           effect: What it means for the account.
+          reads: How many calls served the job since its last step.
+          sent: False when its write certainly never left: its budget is given back.
         """
         reply: ReleaseReply = (
             await self._scripts.run(
@@ -189,6 +221,8 @@ class Claims:
                 after_ms,
                 charge,
                 effect.as_json(),
+                reads,
+                "sent" if sent else "unsent",
             )
         ).decode()
         return reply

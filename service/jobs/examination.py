@@ -32,7 +32,7 @@ _INDEXES: Final = (
     "hg:leases",
     "hg:expiry",
 )
-_LISTS: Final = ("line", "held", "cooling", "looking")
+_LISTS: Final = (b"line", b"held")
 
 #: What to look at (see `examine.lua`) and its id.
 _Item = tuple[bytes, bytes]
@@ -76,7 +76,7 @@ class Examination:
         async for indexes in _paged(self._indexes(accounts), _ABREAST):
             async for item in self._members(indexes):
                 yield item
-        async for _, account in self._members([b"hg:turns"]):
+        async for _, account in self._members([b"hg:turns", b"hg:alarms"]):
             accounts.add(account)
         for account in sorted(accounts):
             yield b"account", account
@@ -94,9 +94,9 @@ class Examination:
             async for index in self._keys(prefix):
                 yield index
         async for key in self._keys("hg:acct:"):
-            account, _, part = key.removeprefix(b"hg:acct:").rpartition(b":")
-            accounts.add(account or part)
-            if account and part.decode() in _LISTS:
+            account, *parts = key.removeprefix(b"hg:acct:").split(b":")
+            accounts.add(account)
+            if parts and parts[0] in _LISTS:
                 yield key
 
     async def _members(self, indexes: Sequence[bytes]) -> AsyncIterator[_Item]:

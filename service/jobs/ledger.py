@@ -97,6 +97,23 @@ class Creation:
 
 
 @dataclass(frozen=True)
+class Preview:
+    """What would become of a job now.
+
+    Parameters:
+      decision: `send`, `wait` or `refuse`.
+      reason: What decided it; None for `send`.
+      earliest_ms: When it may be sent, or (refused) when it would no longer be; 0 for unknown.
+      person: Whether only a person can change it.
+    """
+
+    decision: str
+    reason: str | None
+    earliest_ms: int
+    person: bool
+
+
+@dataclass(frozen=True)
 class Finding:
     """Something in the ledger that is not as it must be.
 
@@ -201,6 +218,19 @@ class Ledger:
         )
         return Creation(reply[0].decode(), reply[1].decode())
 
+    async def preview(self, draft: JobDraft, *, caller: str, pk: str = "") -> Preview:
+        """Tell what would become of a job, without making it.
+
+        Parameters:
+          draft: The job.
+          caller: Name of the API key.
+          pk: The recipient's, where it is known.
+        """
+        source = {"source": None, "event_id": None, "rule": draft.rule, "api_key": caller}
+        entry = _dumps(_entry("job_preview", draft, source))
+        decision, reason, earliest, person = await self._scripts.run("preview", entry, pk)
+        return Preview(decision.decode(), reason.decode() or None, int(earliest), bool(person))
+
     async def cancel(self, job_id: str, who: str) -> Literal["ok", "asked", "late", "none"]:
         """Cancel a job that has written nothing; a running one stops before its write."""
         reply: Literal["ok", "asked", "late", "none"]
@@ -285,6 +315,7 @@ def _entry(job_id: str, draft: JobDraft, source: dict[str, Any]) -> dict[str, An
         "expires_at": draft.expires_at_ms,
         "error": None if draft.failure is None else _dumps(asdict(draft.failure)),
         "once": None,
+        "dry": "1" if draft.dry_run else None,
     }
     if draft.once_key is not None:
         entry["once"] = f"hg:once:{derived_id('once', draft.rule or '', draft.once_key)}"

@@ -94,6 +94,7 @@ class JobDraft:
       priority: 0 to 9, higher goes first.
       metadata: The caller's own; comes back in the callback.
       failure: Set when the job is born failed (no usable recipient, a template that failed).
+      dry_run: Do everything but the write.
     """
 
     kind: Kind
@@ -111,6 +112,7 @@ class JobDraft:
     priority: int = DEFAULT_PRIORITY
     metadata: dict[str, Any] | None = None
     failure: Failure | None = None
+    dry_run: bool = False
 
 
 def derived_id(prefix: str, *parts: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -12,7 +12,8 @@ from typing import Any, Final, cast
 import redis.asyncio as aredis
 
 from service.jobs.model import Status
-from service.jobs.records import EventRecord, JobRecord, rfc3339
+from service.jobs.records import EventRecord, JobRecord, Place, rfc3339
+from service.jobs.scripts import Scripts, Times
 
 #: How many index entries one page may look at while it filters.
 MAX_SCANNED: Final = 2_000
@@ -63,10 +64,12 @@ class Reader:
 
     Parameters:
       client: The event loop's Redis client.
+      times: With the limits that tell what jobs wait for.
     """
 
-    def __init__(self, client: aredis.Redis) -> None:
+    def __init__(self, client: aredis.Redis, times: Times) -> None:
         self._client = client
+        self._scripts = Scripts(client, times)
 
     async def job(self, job_id: str) -> dict[str, Any] | None:
         """One job as the API shows it; None when it is not known (any more)."""
@@ -109,18 +112,16 @@ class Reader:
         ]
 
     async def shown(self, records: Sequence[JobRecord]) -> list[dict[str, Any]]:
-        """Jobs as the API shows them, each with its place in the line."""
-        waiting = [record for record in records if record.status is Status.WAITING]
+        """Jobs as the API shows them; those in line with what they wait for, and their place."""
+        waiting = [record.id for record in records if record.status is Status.WAITING]
         if not waiting:
             return [record.public() for record in records]
-        async with self._pipeline() as pipe:
-            pipe.time()
-            for record in waiting:
-                pipe.zrank(f"hg:acct:{record.account}:line", record.id)
-            (seconds, micros), *ranks = await pipe.execute()
-        now_ms = seconds * 1000 + micros // 1000
-        place = {record.id: rank for record, rank in zip(waiting, ranks, strict=True)}
-        return [record.public(position=place.get(record.id), now_ms=now_ms) for record in records]
+        places = await self._scripts.run("place", *waiting)
+        found = {
+            job_id: Place(reason.decode(), int(until), int(position))
+            for job_id, (reason, until, position) in _known(waiting, places)
+        }
+        return [record.public(found.get(record.id)) for record in records]
 
     async def timeline(self, job_id: str) -> list[dict[str, Any]]:
         """Every change of a job's state, oldest first (the last 200)."""
@@ -185,6 +186,10 @@ async def newest(
         withscores=True,
     )
     return [(member, int(score)) for member, score in cast("list[tuple[bytes, float]]", entries)]
+
+
+def _known(ids: Sequence[str], places: Sequence[list[Any]]) -> Iterator[tuple[str, list[Any]]]:
+    return ((job_id, place) for job_id, place in zip(ids, places, strict=True) if place)
 
 
 def _text(fields: Mapping[bytes, bytes]) -> dict[str, str]:

@@ -6,12 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from service.jobs.model import FINAL, Status
-
-#: A guess at one turn in an account's line, for the estimate a waiting job shows.
-TURN_ESTIMATE_MS: Final = 5_000
 
 
 def rfc3339(ms: int) -> str | None:
@@ -20,6 +17,21 @@ def rfc3339(ms: int) -> str | None:
         return None
     moment = datetime.fromtimestamp(ms / 1000, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a job stands in its account's line.
+
+    Parameters:
+      reason: What it waits for.
+      until_ms: Until when, as far as can be told; unix ms.
+      position: How many stand before it in its lane.
+    """
+
+    reason: str
+    until_ms: int
+    position: int
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,8 @@ class JobRecord:
     strikes: int
     pk: str
     context: str
+    thread: str
+    dry_run: bool
     result: dict[str, Any] | None
     error: dict[str, Any] | None
     source: dict[str, Any]
@@ -92,6 +106,8 @@ class JobRecord:
             strikes=int(fields.get("strikes", "0")),
             pk=fields["pk"],
             context=fields.get("context", ""),
+            thread=fields.get("thread", ""),
+            dry_run=bool(fields.get("dry", "")),
             result=_json_or_none(fields["result"]),
             error=_json_or_none(fields["error"]),
             source=json.loads(fields["source"]),
@@ -103,12 +119,11 @@ class JobRecord:
         """Whether the job is in a final state."""
         return self.status in FINAL
 
-    def public(self, *, position: int | None = None, now_ms: int = 0) -> dict[str, Any]:
+    def public(self, place: Place | None = None) -> dict[str, Any]:
         """The job as the API shows it.
 
         Parameters:
-          position: Its place in the account's line, from 0; None when it stands in none.
-          now_ms: The present, for the estimate of a job in the line.
+          place: Where it stands in the account's line; None when it stands in none.
         """
         return {
             "id": self.id,
@@ -126,7 +141,8 @@ class JobRecord:
             "run": self.run,
             "priority": self.priority,
             "cancel_requested": self.cancel_asked,
-            "wait": self._wait(position, now_ms),
+            "dry_run": self.dry_run,
+            "wait": self._wait(place),
             "result": self.result,
             "error": self.error,
             "callback": self.callback or None,
@@ -134,13 +150,14 @@ class JobRecord:
             "metadata": self.metadata,
         }
 
-    def _wait(self, position: int | None, now_ms: int) -> dict[str, Any] | None:
+    def _wait(self, place: Place | None) -> dict[str, Any] | None:
         if self.status not in (Status.WAITING, Status.HELD):
             return None
-        until = self.wait_until_ms
-        if self.status is Status.WAITING and not until:
-            until = now_ms + ((position or 0) + 1) * TURN_ESTIMATE_MS
-        return {"reason": self.wait_reason, "until": rfc3339(until), "position": position}
+        if place is None:
+            until = rfc3339(self.wait_until_ms)
+            return {"reason": self.wait_reason, "until": until, "position": None}
+        until = rfc3339(place.until_ms)
+        return {"reason": place.reason, "until": until, "position": place.position}
 
 
 @dataclass(frozen=True)

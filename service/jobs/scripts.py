@@ -10,6 +10,8 @@ from typing import Any, Final, cast
 import redis
 import redis.asyncio as aredis
 
+from service.accounts.limits import UNLIMITED, Limits
+from service.config import Config
 from service.jobs.model import TRANSITIONS
 from service.jobs.wakeups import ADDRESSES, NAMESPACE
 from service.settings import Settings
@@ -17,34 +19,40 @@ from service.settings import Settings
 _FOLDER: Final = resources.files("service.jobs") / "scripts"
 _DAY_MS: Final = 24 * 3600 * 1000
 
-#: How long a look-up is put off while its account may not be used.
+#: What comes before every script's body; each part needs those before it.
+_LIBRARY: Final = ("ledger", "doors", "line", "ends", "recipients", "births")
+
+#: The estimate for a job that waits for a person.
 RECHECK_MS: Final = 60_000
 
 
 @dataclass(frozen=True)
 class Times:
-    """The times the scripts work with, in ms.
+    """The times the scripts work with, in ms, and what bounds each account.
 
     Parameters:
       lease: How long a claim, a granted turn or an unanswered wake-up lives.
       settle: From an intent to the first look-up of a write whose end is unknown.
       keep: How long ended records are remembered.
       keep_bodies: How long event bodies and the texts of ended jobs are kept.
+      limits: Budgets, quiet hours, and whom to tell of an account's holds.
     """
 
     lease: int
     settle: int
     keep: int
     keep_bodies: int
+    limits: Limits = UNLIMITED
 
     @classmethod
-    def of(cls, settings: Settings) -> Times:
-        """The times that the settings ask for."""
+    def of(cls, settings: Settings, config: Config) -> Times:
+        """What the settings and the configuration ask for."""
         return cls(
             lease=round(settings.lease_seconds * 1000),
             settle=round(settings.settle_seconds * 1000),
             keep=settings.retention_days * _DAY_MS,
             keep_bodies=min(settings.body_retention_days, settings.retention_days) * _DAY_MS,
+            limits=Limits.of(config),
         )
 
 
@@ -61,8 +69,8 @@ def source_of(name: str, times: Times) -> str:
     """
     body = (_FOLDER / f"{name}.lua").read_text()
     shebang, _, rest = body.partition("\n") if body.startswith("#!") else ("#!lua", "", body)
-    library = (_FOLDER / "lib.lua").read_text()
-    return "\n".join((shebang, _constants(times), library, rest))
+    library = [(_FOLDER / "lib" / f"{part}.lua").read_text() for part in _LIBRARY]
+    return "\n".join((shebang, _constants(times), times.limits.as_lua(), *library, rest))
 
 
 def _constants(times: Times) -> str:
@@ -76,7 +84,8 @@ def _constants(times: Times) -> str:
     )
     return (
         f"local CONF = {{lease = {times.lease}, settle = {times.settle}, keep = {times.keep},"
-        f" keep_bodies = {times.keep_bodies}, recheck = {RECHECK_MS}, namespace = '{NAMESPACE}',"
+        f" keep_bodies = {times.keep_bodies}, recheck = {RECHECK_MS},"
+        f" repeats = {times.limits.repeat_ms}, namespace = '{NAMESPACE}',"
         f" actors = {{{actors}}}}}\n"
         f"local ALLOWED = {{{allowed}}}"
     )

@@ -165,7 +165,7 @@ def _shown(delivery_id: str, fields: Mapping[bytes, bytes]) -> dict[str, Any]:
     text = {name.decode(): value.decode() for name, value in fields.items()}
     return {
         "id": delivery_id,
-        "job_id": text["job"],
+        "job_id": text["job"] or None,
         "run": int(text["run"]),
         "callback": text["endpoint"],
         "type": text["type"],

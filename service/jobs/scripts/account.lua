@@ -1,43 +1,73 @@
 #!lua flags=allow-oom
 -- Opens or closes an account for a person.
--- ARGV   1 account  2 'pause', 'resume', or 'go_on' with a resume  3 a person's note (pause)
---        4 the most jobs of each kind of wait to let go in one call
+-- ARGV   1 account  2 'pause', 'resume', 'answer' (end the hold if it is one of those in 3), or
+--        'go_on' with any of these  3 a person's note (pause), or reasons between spaces (answer)
+--        4 the most jobs of each kind to let go in one call  5 who asks  6 a kind, or '' for all
 -- Reply  how many jobs were let go
--- Keeps  a resumed account has neither hold nor cooldown, and what these kept is queued in order;
---        a hold that comes while a resume goes on is not ended by it.
-local key, now = 'hg:acct:' .. ARGV[1], clock()
-redis.call('SADD', 'hg:accts', ARGV[1])
-if ARGV[2] == 'pause' then
-  -- What an error has put on hold stays so, with its reason: the pause adds a note.
-  if redis.call('HSETNX', key, 'hold', 'paused') == 1 then
-    redis.call('HSET', key, 'hold_note', '', 'hold_since', digits(now))
+-- Keeps  a resumed account has neither hold nor cooldown, and what these kept stands in line in
+--        order; a hold that comes while a resume goes on is not ended by it.
+local name, action, kind = ARGV[1], ARGV[2], ARGV[6]
+local key, now = 'hg:acct:' .. name, clock()
+redis.call('SADD', 'hg:accts', name)
+
+if action == 'pause' then
+  if kind == '' then
+    put_on_hold(name, 'paused', ARGV[3], ARGV[5], now)
+  elseif redis.call('HSETNX', key, 'pause:' .. kind, digits(now)) == 1 then
+    audit(now, 'hold', 'paused:' .. kind, ARGV[5], name)
   end
-  if ARGV[3] ~= '' then redis.call('HSET', key, 'hold_note', ARGV[3]) end
+  grant_if_free(name, now)
   return 0
 end
-if ARGV[2] == 'resume' then
-  redis.call('DEL', 'hg:logins:' .. ARGV[1])
-  for _, name in ipairs(redis.call('HKEYS', key)) do
-    if string.sub(name, 1, 4) == 'hold' or string.sub(name, 1, 4) == 'cool' then
-      redis.call('HDEL', key, name)
+
+-- What ends: everything, or what concerns one kind of action.
+local function ends(field)
+  if kind ~= '' then
+    return field == 'pause:' .. kind or field == 'cool:' .. kind or field == 'cool_why:' .. kind
+  end
+  return string.find(field, '^hold') or string.find(field, '^cool') or string.find(field, '^pause')
+end
+
+local function open_doors()
+  local held = redis.call('HGET', key, 'hold')
+  if kind == '' then redis.call('DEL', 'hg:logins:' .. name) end
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    if ends(field) then redis.call('HDEL', key, field) end
+  end
+  audit(now, 'resume', kind ~= '' and 'paused:' .. kind or held or '', ARGV[5], name)
+  if held and kind == '' then tell_of(name, 'resumed', held, now) end
+end
+
+-- Ends only what the answer is for; what a person has paused besides stays so.
+local function answer()
+  local held, paused = unpack(redis.call('HMGET', key, 'hold', 'paused'))
+  if not held or not string.find(ARGV[3], ' ' .. held .. ' ', 1, true) then return end
+  redis.call('DEL', 'hg:logins:' .. name)
+  redis.call('HDEL', key, 'hold', 'hold_note', 'hold_since')
+  audit(now, 'resume', held, ARGV[5], name)
+  if paused then
+    redis.call('HSET', key, 'hold', 'paused', 'hold_since', paused, 'hold_note', '')
+  else
+    tell_of(name, 'resumed', held, now)
+  end
+end
+
+if action == 'resume' then open_doors() end
+if action == 'answer' then answer() end
+local account, let_go = account_of(name), 0
+for each in pairs(CONF.actors) do
+  local list = key .. ':held:' .. each
+  local kept = stopped(account, each) and {} or redis.call('ZRANGE', list, 0, tonumber(ARGV[4]) - 1)
+  for _, id in ipairs(kept) do
+    redis.call('ZREM', list, id)
+    local job = load_job(id)
+    if job and job.status == 'held' then
+      -- First all of them stand in line: their order is not that of the lists they were held in.
+      move(job, 'queued', now, ARGV[5], 'account resumed')
+      stand(job, now, 'line', 'turn')
     end
   end
-elseif redis.call('HEXISTS', key, 'hold') == 1 then
-  return 0
+  let_go = let_go + #kept
 end
-
-local function let_go(list, status)
-  local kept = redis.call('ZRANGE', key .. list, 0, tonumber(ARGV[4]) - 1)
-  for _, id in ipairs(kept) do
-    redis.call('ZREM', key .. list, id)
-    local job = load_job(id)
-    if job and job.status == status then requeue(job, now, 'person', 'account resumed') end
-  end
-  return #kept
-end
-
-for _, id in ipairs(redis.call('ZRANGE', key .. ':looking', 0, tonumber(ARGV[4]) - 1)) do
-  redis.call('ZREM', key .. ':looking', id)
-  redis.call('ZADD', 'hg:due', now, id)
-end
-return let_go(':held', 'held') + let_go(':cooling', 'waiting')
+grant_if_free(name, now)
+return let_go

@@ -18,29 +18,33 @@ local function grant(verdict)
     redis.call('HGETALL', 'hg:job:' .. id), now}
 end
 
--- The turn is free when its holder's time is over. Who finds it taken, or others before him,
--- waits in the line, which costs nothing: the line rings when the turn comes.
+-- Who may not go now waits in the line, or with a person, and has had his turn.
+local function set_aside(why, till)
+  local mine = has_turn(job)
+  if till == 0 and job.status == 'queued' then hold(job, why, now, 'claim') else stand(job, now, 'claim', why) end
+  if mine then grant_next(job.account, now) else grant_if_free(job.account, now) end
+  return false
+end
+
 local function take_turn()
-  local key = account_key(job)
-  local holder = redis.call('GET', key .. ':turn')
-  if holder ~= id then
-    local taken = holder and tonumber(redis.call('ZSCORE', 'hg:turns', job.account) or 0) > now
-    local first = redis.call('ZRANGE', key .. ':line', 0, 0)[1]
-    if taken or (first and first ~= id) then
-      if job.status == 'queued' then wait(job, 'waiting', 'turn', 0, now, 'line') end
-      redis.call('ZADD', key .. ':line', line_score(job), id)
-      if not taken then grant_next(job.account, now) end
-      return false
-    end
-    redis.call('SET', key .. ':turn', id)
+  local why, till = door(job.account, account_of(job.account), lane_of(job), now)
+  if why then return set_aside(why, till) end
+  if has_turn(job) then
+    redis.call('ZADD', 'hg:turns', now + CONF.lease, job.account)
+    return true
   end
-  redis.call('ZADD', 'hg:turns', now + CONF.lease, job.account)
-  return true
+  if not is_taken(job.account, now) then
+    line_up(job, 'turn')
+    if grant_next(job.account, now, id) == id then return true end
+  end
+  stand(job, now, 'line', 'turn')
+  return false
 end
 
 local function lease()
   unlist(job)
-  set(job, {owner = owner, lease = now + CONF.lease, renewed = now, fence = job.fence + 1, echoes = 0})
+  set(job, {owner = owner, lease = now + CONF.lease, renewed = now, fence = job.fence + 1, echoes = 0,
+    lane = '', wait_reason = ''})
   redis.call('ZADD', 'hg:leases', now + CONF.lease, id)
 end
 
@@ -55,14 +59,6 @@ if FINAL[job.status] then redis.call('ZREM', 'hg:wakes', id) return none end
 if job.status == 'sending' then
   if tonumber(redis.call('ZSCORE', 'hg:due', id) or 0) > now then return none end
   redis.call('ZREM', 'hg:wakes', id)
-  if closed_door(job, now) then
-    unlist(job)
-    -- Nobody may read for this account now: the look-up comes when somebody may.
-    redis.call('ZADD', 'hg:due', now + CONF.recheck, id)
-    redis.call('ZADD', account_key(job) .. ':looking', job.seq, id)
-    leave_turn(job, now)
-    return none
-  end
   if not take_turn() then return none end
   lease()
   note(job, now, 'sending', owner, 'look-up')
@@ -78,17 +74,6 @@ if tonumber(job.attempts) >= MOST_ATTEMPTS then
   finalize(job, 'failed', now, 'claim', 'begun too often', nil,
     '{"code":"attempts_exhausted","message":"The job was begun ' .. MOST_ATTEMPTS ..
     ' times without an end: look into the worker\'s log.","retryable":true}')
-  return none
-end
-local to, why, at = closed_door(job, now)
-if to == 'held' then
-  hold(job, why, now, 'claim')
-  leave_turn(job, now)
-  return none
-end
-if to then
-  cool_down(job, why, at, now, 'claim')
-  leave_turn(job, now)
   return none
 end
 if not take_turn() then return none end

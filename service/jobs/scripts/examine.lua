@@ -73,32 +73,8 @@ end
 
 -- What leads to work
 
--- By status, the alarms on which tick.lua does something for it.
-local ALARMS = {
-  scheduled = {'hg:due'}, queued = {'hg:wakes'}, waiting = {'hg:due'}, held = {'hg:due'},
-  running = {'hg:leases'}, sending = {'hg:leases', 'hg:due', 'hg:wakes'},
-  pending = {'hg:due', 'hg:wakes'}, delivering = {'hg:leases', 'hg:due'},
-}
--- By list of an account, the jobs that may stand in it.
-local STANDING = {
-  line = {waiting = true, sending = true}, held = {held = true},
-  cooling = {waiting = true}, looking = {sending = true},
-}
-
-local function stands(job, list)
-  return STANDING[list][job.status] and redis.call('ZSCORE', account_key(job) .. ':' .. list, job.id)
-end
-
-local function on_hold(job) return redis.call('HEXISTS', account_key(job), 'hold') == 1 end
-
--- A line leads on because `examine_account` finds its account in order.
-local function led_to(record)
-  for _, alarm in ipairs(ALARMS[record.status]) do
-    if redis.call('ZSCORE', alarm, record.id) then return true end
-  end
-  if not record.account then return false end
-  return stands(record, 'line') or (stands(record, 'held') and on_hold(record))
-end
+-- By kind of list, the jobs that may stand in it.
+local STANDING = {line = {waiting = true, sending = true}, held = {held = true}}
 
 -- Never sooner than it would have been: a job of next week is not done today.
 local function set_alarm(job)
@@ -108,8 +84,8 @@ local function set_alarm(job)
     ring(job.id, job.kind, now)
   elseif job.status == 'sending' then
     redis.call('ZADD', 'hg:due', now + CONF.settle, job.id)
-  elseif job.status == 'held' and tonumber(job.wait_until) == 0 and on_hold(job) then
-    redis.call('ZADD', account_key(job) .. ':held', job.seq, job.id)
+  elseif job.status == 'held' and stopped(account_of(job.account), job.kind) then
+    redis.call('ZADD', held_key(job), line_score(job), job.id)
   else
     local at = job.status == 'scheduled' and job.run_at or job.wait_until
     redis.call('ZADD', 'hg:due', at, job.id)
@@ -159,7 +135,7 @@ local function examine_unended(job)
   if needs_expiry(job) then must_list(job, 'hg:expiry', job.expires, 'never expires') end
   if is_claimed(job) then
     examine_claim(job)
-  elseif not led_to(job) then
+  elseif not is_led_to(job) then
     tell(job.id, 'unreachable', job.status, function() set_alarm(job) end)
   end
 end
@@ -189,12 +165,12 @@ end
 -- Deliveries
 
 local function examine_owed(delivery)
-  if is_remembered(delivery.created) and redis.call('EXISTS', 'hg:job:' .. delivery.job) == 0 then
+  if delivery.job ~= '' and is_remembered(delivery.created) and redis.call('EXISTS', 'hg:job:' .. delivery.job) == 0 then
     tell(delivery.id, 'no job', delivery.job)
   end
   if delivery.status == 'delivering' and delivery.owner ~= '' then
     must_list(delivery, 'hg:leases', delivery.lease, 'never lapses')
-  elseif not led_to(delivery) then
+  elseif not is_led_to(delivery) then
     tell(delivery.id, 'unreachable', delivery.status, function()
       redis.call('ZADD', 'hg:due', delivery.next_at, delivery.id)
     end)
@@ -221,7 +197,7 @@ local function examine_account(account)
   local function grant() grant_next(account, now) end
   if not holder then
     if ends then return tell(account, 'turn of nobody', 'hg:turns', grant) end
-    if redis.call('ZCARD', key .. ':line') > 0 then tell(account, 'stuck line', key .. ':line', grant) end
+    if is_stuck(account, now) then tell(account, 'stuck line', key .. ':line', grant) end
     return
   end
   local is_hash, job = pcall(load_job, holder)
@@ -240,8 +216,11 @@ end
 
 -- Whether a job or delivery that has its record belongs into the index.
 local function belongs(record, index)
-  local account, list = string.match(index, '^hg:acct:(.+):(%a+)$')
-  if list then return record.account == account and STANDING[list][record.status] end
+  local account, list, place = string.match(index, '^hg:acct:([^:]+):(%a+):([%w_]+)$')
+  if list then
+    local own = list == 'line' and record.lane or record.kind
+    return record.account == account and place == own and STANDING[list][record.status]
+  end
   local field, value = string.match(index, '^hg:%a+:(%a+):(.+)$')
   if field then return record[field] == value end
   return index == 'hg:jobs' or index == 'hg:dlvs' or ALARMS[record.status]

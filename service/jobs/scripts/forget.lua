@@ -36,4 +36,5 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'hg:retention', '-inf', now, 'LI
   end
   dropped = dropped + 1
 end
+redis.call('XTRIM', 'hg:audit', 'MINID', digits(now - CONF.keep))
 return dropped

@@ -1,15 +1,20 @@
--- Records that the write is about to happen.
+-- Records that the write is about to happen, and charges it.
 -- ARGV   1 job id  2 owner  3 fence  4 the recipient's or post's pk  5 what of the job's write
 --        can be recognised by later (client_context or '')
--- Reply  ok | lost | canceled | expired | held | waiting; only `ok` may be followed by the write
--- Keeps  no write without a live claim and a recorded intent, nor on an account that was paused or
---        put to rest since the claim; the lease begins anew.
+--        6 what was found out (JSON): {thread: 'old' | 'new' | '', username or '', reads made}
+-- Reply  ok | ask (whether the recipient's thread exists must be found out first) | lost |
+--        canceled | expired | held | waiting | refused (it has failed); only `ok` may be followed
+--        by the write
+-- Keeps  no write without a live claim and a recorded intent, nor past a closed door, nor to
+--        somebody who is not to be written to; the budget is charged first; the lease begins anew.
 local job = load_job(ARGV[1])
 local now = clock()
 if not job or job.owner ~= ARGV[2] or job.fence ~= ARGV[3] or job.status ~= 'running' or
     tonumber(job.lease) <= now then
   return 'lost'
 end
+local found = cjson.decode(ARGV[6])
+charge_reads(job, found.reads, now)
 if job.cancel ~= '' then
   finalize(job, 'canceled', now, job.cancel, 'asked to')
   return 'canceled'
@@ -18,15 +23,49 @@ if expired(job, now) then
   expire(job, now, ARGV[2])
   return 'expired'
 end
-local to, why, at = closed_door(job, now)
-if to then
-  set(job, {attempts = math.max(0, job.attempts - 1)})
-  if to == 'held' then hold(job, why, now, ARGV[2]) else cool_down(job, why, at, now, ARGV[2]) end
-  leave_turn(job, now)
-  return to
+
+local function refuse(code, failure)
+  set(job, {pk = ARGV[4]})
+  audit(now, 'refuse', code, ARGV[2], job.account, job)
+  finalize(job, 'failed', now, ARGV[2], code, nil, failure)
+  return 'refused'
 end
-set(job, {lease = now + CONF.lease, renewed = now, intent_at = now, pk = ARGV[4], context = ARGV[5], misses = 0, looks = 0})
+
+if job.kind == 'dm' then
+  local names = {listed_as(job.to), 'pk:' .. ARGV[4], found.username ~= '' and found.username or nil}
+  if is_suppressed(job.account, names) then return refuse('recipient_suppressed', SUPPRESSED) end
+  local earlier = repeated(job, ARGV[4])
+  if earlier then
+    return refuse('recipient_repeated', '{"code":"recipient_repeated","message":"The recipient has' ..
+      ' had this within pacing.repeat_days, from ' .. earlier .. '.","retryable":false}')
+  end
+end
+
+-- A DM that opens a thread has a budget of its own.
+local function knows_thread()
+  if job.kind ~= 'dm' then return true end
+  local known = found.thread
+  if known == '' and redis.call('EXISTS', thread_key(job.account, ARGV[4])) == 1 then known = 'old' end
+  if known == '' then known = job.thread or '' end
+  if known ~= '' then set(job, {thread = known}) end
+  return known ~= ''
+end
+
+if not knows_thread() then return 'ask' end
+local why, till = door(job.account, account_of(job.account), lane_of(job), now)
+if why then
+  set(job, {attempts = math.max(0, job.attempts - 1)})
+  audit(now, till == 0 and 'hold' or 'wait', why, ARGV[2], job.account, job)
+  if till == 0 then hold(job, why, now, ARGV[2]) else stand(job, now, ARGV[2], why) end
+  leave_turn(job, now)
+  return till == 0 and 'held' or 'waiting'
+end
+begin_write(job, now)
+set(job, {lease = now + CONF.lease, renewed = now, intent_at = now, pk = ARGV[4], context = ARGV[5],
+  misses = 0, looks = 0, writing = job.writing, charged = job.fence})
+remember_recipient(job, ARGV[4])
 redis.call('ZADD', 'hg:leases', now + CONF.lease, job.id)
 redis.call('ZADD', 'hg:turns', now + CONF.lease, job.account)
+audit(now, 'send', '', ARGV[2], job.account, job)
 move(job, 'sending', now, ARGV[2], 'intent')
 return 'ok'

@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
 -- Gives a claimed job back unfinished.
 -- ARGV   1 job id  2 owner  3 fence  4 to: queued | waiting | held | sending  5 reason
---        6 ms from now when to ring again (0: at once for queued, never for held)
+--        6 ms from now when to ring again (for held: 0 is never; queued is at once)
 --        7 'counts' when this was an attempt (to sending: a look-up that found nothing), 'failed'
 --        when a look-up could not be made, 'free' when it was not the job's doing
---        8 effects on the account (JSON: {hold} or {cool, kind, ms})
+--        8 effects on the account (JSON: {hold} or {cool, kind, ms, again: 'double' | 'widen' | nil})
+--        9 how many reads served it since the last step  10 'unsent' when its write never left
 -- Reply  ok | lost | ended (it was canceled or expired meanwhile)
 -- Keeps  out of `sending` only when the write is known not to have happened (the caller's word);
 --        `sending` to `sending` leaves the intent for a later look-up.
@@ -25,14 +26,28 @@ end
 if not ours() or not may_go() then return 'lost' end
 local effects = cjson.decode(ARGV[8])
 
+-- A rest that follows the last one closely is longer: `double` up to a day; `widen` is for the
+-- whole account and three days.
+local function lengthened()
+  local key, field = account_key(job), 'cools:' .. effects.cool
+  local times, last = string.match(redis.call('HGET', key, field) or '0 0', '(%d+) (%d+)')
+  local within = effects.again == 'widen' and 7 * DAY or DAY
+  times = now - tonumber(last) < within and tonumber(times) or 0
+  if effects.again == 'widen' and times > 0 then effects.kind, effects.ms = '*', 3 * DAY end
+  if effects.again == 'double' then effects.ms = math.min(effects.ms * 2 ^ times, DAY) end
+  -- Counted from its end: that is when the account begins to be trusted again.
+  redis.call('HSET', key, field, times + 1 .. ' ' .. digits(now + effects.ms))
+end
+
 local function affect_account()
   local key = account_key(job)
-  if effects.hold then redis.call('HSET', key, 'hold', effects.hold, 'hold_note', '', 'hold_since',
-    digits(now)) end
+  if effects.hold then put_on_hold(job.account, effects.hold, '', ARGV[2], now) end
   if effects.cool then
+    if effects.again then lengthened() end
     local field, till = 'cool:' .. effects.kind, now + effects.ms
     if till > tonumber(redis.call('HGET', key, field) or 0) then
       redis.call('HSET', key, field, digits(till), 'cool_why:' .. effects.kind, effects.cool)
+      audit(now, 'cool', effects.cool, ARGV[2], job.account, job)
     end
   end
   redis.call('SADD', 'hg:accts', job.account)
@@ -46,14 +61,19 @@ local function park()
   note(job, now, 'sending', ARGV[2], reason)
 end
 
+charge_reads(job, ARGV[9], now)
 affect_account()
+end_write(job, now, ARGV[10] ~= 'unsent')
 if ARGV[7] == 'free' and to ~= 'sending' then set(job, {attempts = math.max(0, job.attempts - 1)}) end
 if to == 'sending' then
   park()
   leave_turn(job, now)
   return 'ok'
 end
-if job.status == 'sending' then set(job, {intent_at = 0}) end
+if job.status == 'sending' then
+  forget_recipient(job)
+  set(job, {intent_at = 0})
+end
 if to == 'waiting' and ARGV[7] == 'counts' then set(job, {strikes = (job.strikes or 0) + 1}) end
 if job.cancel ~= '' and job.status == 'running' then
   finalize(job, 'canceled', now, job.cancel, 'asked to')
@@ -63,12 +83,16 @@ if expired(job, now) and job.status == 'running' then
   expire(job, now, ARGV[2])
   return 'ended'
 end
+-- Stands in line by its own order, and may have its turn at once.
 if to == 'queued' then
-  requeue(job, now, ARGV[2], reason)
-elseif to == 'held' and delay == 0 then
+  enter(job, now, ARGV[2], reason)
+  return 'ok'
+end
+if to == 'held' and delay == 0 then
   hold(job, reason, now, ARGV[2])
 elseif to == 'waiting' and effects.cool then
-  cool_down(job, reason, now + delay, now, ARGV[2])
+  wait(job, 'waiting', reason, 0, now, ARGV[2])
+  line_up(job, reason)
 else
   wait(job, to, reason, now + delay, now, ARGV[2])
 end

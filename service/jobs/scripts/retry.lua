@@ -14,5 +14,5 @@ redis.call('PERSIST', text)
 redis.call('ZREM', 'hg:retention', job.id)
 set(job, {run = job.run + 1, attempts = 0, misses = 0, looks = 0, strikes = 0, started = 0, finished = 0, result = '',
   error = '', cancel = '', expires = 0})
-requeue(job, now, ARGV[2], 'retry')
+enter(job, now, ARGV[2], 'retry')
 return 'ok'

@@ -11,41 +11,34 @@ local index = ARGV[1] .. ARGV[2]
 local deliveries = ARGV[1] == 'hg:dlvs:status:'
 local found, last = {}, ''
 
-local function listed(id, account)
-  for _, alarm in ipairs({'hg:due', 'hg:wakes', 'hg:leases'}) do
-    if redis.call('ZSCORE', alarm, id) then return true end
-  end
-  if not account then return false end
-  local key = 'hg:acct:' .. account
-  if redis.call('ZSCORE', key .. ':held', id) then return redis.call('HEXISTS', key, 'hold') == 1 end
-  if not redis.call('ZSCORE', key .. ':line', id) then return false end
-  return redis.call('ZSCORE', 'hg:turns', account) ~= false
+local function load(id)
+  local record = load_hash((deliveries and 'hg:dlv:' or 'hg:job:') .. id)
+  if record then record.id = id end
+  return record
 end
 
-local function wake(id)
-  local job = not deliveries and load_job(id)
-  if job then note(job, now, job.status, 'sweep', 'nothing led to it') end
-  if job and job.status == 'queued' then
-    ring(id, job.kind, now)
-  elseif job and job.status == 'running' then
-    redis.call('ZADD', 'hg:leases', job.lease, id)
+local function wake(record)
+  if not deliveries then note(record, now, record.status, 'sweep', 'nothing led to it') end
+  if record.status == 'queued' then
+    ring(record.id, record.kind, now)
+  elseif record.status == 'running' then
+    redis.call('ZADD', 'hg:leases', record.lease, record.id)
   else
     -- What is meant for next week is not done today.
-    local at = job and math.max(job.status == 'scheduled' and job.run_at or 0, job.wait_until) or 0
-    redis.call('ZADD', 'hg:due', math.max(now, at), id)
+    local at = math.max(record.status == 'scheduled' and record.run_at or 0, record.wait_until or 0)
+    redis.call('ZADD', 'hg:due', math.max(now, at), record.id)
   end
 end
 
 local function look(id)
-  local key = (deliveries and 'hg:dlv:' or 'hg:job:') .. id
-  local status, account, seq = unpack(redis.call('HMGET', key, 'status', 'account', 'seq'))
-  if not status then return 'no record' end
-  if status ~= ARGV[2] then
-    if repair then redis.call('ZADD', ARGV[1] .. status, seq, id) end
+  local record = load(id)
+  if not record then return 'no record' end
+  if record.status ~= ARGV[2] then
+    if repair then redis.call('ZADD', ARGV[1] .. record.status, record.seq, id) end
     return 'another status'
   end
-  if listed(id, account) then return nil end
-  if repair then wake(id) end
+  if is_led_to(record) then return nil end
+  if repair then wake(record) end
   return 'unreachable'
 end
 

@@ -4,7 +4,7 @@
 -- Reply  {ids that are no longer ours, how many of the rest were done, ms until the next is due
 --        ('' where nothing waits)}
 -- Keeps  every job and delivery that is not ended is reachable: a lapsed claim, a due time, a
---        lost wake-up and an unclaimed turn each lead to a new wake-up here.
+--        lost wake-up, an unclaimed turn and a door that opens each lead to a new wake-up here.
 local now, most = clock(), tonumber(ARGV[1])
 local lost, done = {}, 0
 
@@ -51,20 +51,12 @@ local function reclaim(id)
 end
 
 -- Whose time has come stands in the line again, so that it goes by priority and wakes nobody
--- who could not go; `grant_free` then gives the turn where nobody has it.
+-- who could not go; the turn is then given where nobody has it.
 local lined = {}
 
-local function line_up(job)
-  unlist(job)
-  set(job, {wait_reason = 'turn', wait_until = 0})
-  redis.call('ZADD', account_key(job) .. ':line', line_score(job), job.id)
+local function line_up_again(job)
+  stand(job, now, 'pulse', 'turn')
   lined[job.account] = true
-end
-
-local function grant_free()
-  for account in pairs(lined) do
-    if redis.call('EXISTS', 'hg:acct:' .. account .. ':turn') == 0 then grant_next(account, now) end
-  end
 end
 
 local function promote(id)
@@ -72,9 +64,9 @@ local function promote(id)
   local job = load_job(id)
   if not job then return end
   if job.status == 'waiting' then
-    line_up(job)
+    line_up_again(job)
   elseif job.status == 'scheduled' or job.status == 'held' then
-    requeue(job, now, 'pulse', 'due')
+    enter(job, now, 'pulse', 'due')
   elseif job.status == 'sending' then
     ring(id, job.kind, now)
   end
@@ -112,17 +104,28 @@ local function ring_again(id)
   end
 end
 
+-- A turn whose holder has died goes to the next.
+local function pass_on(account)
+  local holder = redis.call('GET', 'hg:acct:' .. account .. ':turn')
+  if holder and is_called(holder) then
+    redis.call('ZADD', 'hg:turns', now + CONF.lease, account)
+  else
+    grant_next(account, now)
+  end
+end
+
 for i = 2, #ARGV, 3 do renew(ARGV[i], ARGV[i + 1], ARGV[i + 2]) end
 each_due('hg:leases', reclaim)
 each_due('hg:due', promote)
-grant_free()
+for account in pairs(lined) do grant_if_free(account, now) end
 each_due('hg:expiry', expire_unstarted)
 each_due('hg:wakes', ring_again)
-each_due('hg:turns', function(account) grant_next(account, now) end)
+each_due('hg:turns', pass_on)
+each_due('hg:alarms', function(account) grant_if_free(account, now) end)
 
 -- What is due between two beats gets a beat of its own.
 local next_at = math.huge
-for _, index in ipairs({'hg:leases', 'hg:due', 'hg:expiry', 'hg:wakes', 'hg:turns'}) do
+for _, index in ipairs({'hg:leases', 'hg:due', 'hg:expiry', 'hg:wakes', 'hg:turns', 'hg:alarms'}) do
   local first = redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')[2]
   next_at = math.min(next_at, tonumber(first) or math.huge)
 end

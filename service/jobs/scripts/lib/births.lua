@@ -1,0 +1,48 @@
+-- Inserts one job (see ledger.py, `_entry`). Returns its id: an earlier job's where a business
+-- key already has one.
+local function create_job(entry, source, now)
+  if redis.call('EXISTS', 'hg:job:' .. entry.id) == 1 then return entry.id end
+  if entry.once then
+    local earlier = redis.call('GET', entry.once)
+    if earlier then return earlier end
+  end
+  local run_at = entry.run_at or now + entry.delay
+  local expires = entry.expires_at or (entry.expires and now + entry.expires) or 0
+  local job = {id = entry.id, status = run_at > now and 'scheduled' or 'queued', kind = entry.kind,
+    account = entry.account, run = '1', attempts = '0', callback = entry.callback,
+    metadata = entry.metadata, source = source}
+  job.seq = digits(now_seq())
+  job.prio = digits(entry.priority)
+  set(job, {v = VERSION, seq = job.seq, status = job.status, kind = job.kind,
+    account = job.account, run = 1, attempts = 0, callback = job.callback, metadata = job.metadata,
+    source = source, prio = job.prio, to = entry.to, post = entry.post, created = now,
+    run_at = run_at, expires = expires, started = 0, finished = 0, fence = 0, owner = '', lease = 0,
+    wait_reason = '', wait_until = 0, result = '', error = '', cancel = '', intent_at = 0,
+    misses = 0, looks = 0, strikes = 0, pk = '', lane = '', thread = '', writing = '',
+    dry = entry.dry or '', text_hash = string.sub(redis.sha1hex(entry.text), 1, 16)})
+  redis.call('SET', 'hg:jobtext:' .. job.id, entry.text)
+  redis.call('ZADD', 'hg:jobs', job.seq, job.id)
+  redis.call('ZADD', 'hg:jobs:status:' .. job.status, job.seq, job.id)
+  redis.call('ZADD', 'hg:jobs:account:' .. job.account, job.seq, job.id)
+  redis.call('ZADD', 'hg:jobs:kind:' .. job.kind, job.seq, job.id)
+  if entry.once then
+    redis.call('SET', entry.once, job.id, 'PX', digits(math.max(run_at, now) - now + CONF.keep))
+  end
+  note(job, now, job.status, 'accept', '')
+  local failure = entry.error
+  if not failure and entry.to ~= '' and is_suppressed(job.account, {listed_as(entry.to)}) then
+    failure = SUPPRESSED
+    audit(now, 'refuse', 'recipient_suppressed', 'accept', job.account, job)
+  end
+  if failure then
+    finalize(job, 'failed', now, 'accept', 'born failed', nil, failure)
+  else
+    if expires > 0 then redis.call('ZADD', 'hg:expiry', expires, job.id) end
+    if job.status == 'scheduled' then
+      redis.call('ZADD', 'hg:due', run_at, job.id)
+    else
+      enter(job, now, 'accept', '')
+    end
+  end
+  return job.id
+end

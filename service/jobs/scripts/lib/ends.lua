@@ -1,0 +1,119 @@
+-- How things end, and who is told: a final state and its callback are one step, and so are an
+-- account's hold and its callback. What was decided about a job is kept without its text.
+
+local function fragment(value) return (value and value ~= '') and value or 'null' end
+
+-- The frozen bytes of a callback. Strings spliced in are ids and words of ours; what callers
+-- sent is JSON already.
+local function payload(job, kind, now)
+  local function body(result, extra)
+    return '{"type":"' .. kind .. '","timestamp":"' .. rfc3339(now) .. '","data":{"job_id":"' ..
+      job.id .. '","kind":"' .. job.kind .. '","status":"' .. job.status .. '","attempts":' ..
+      job.attempts .. ',"result":' .. result .. extra .. ',"error":' .. fragment(job.error) ..
+      ',"metadata":' .. fragment(job.metadata) .. ',"source":' .. job.source .. '}}'
+  end
+  local whole = body(fragment(job.result), '')
+  if #whole <= PAYLOAD_LIMIT then return whole end
+  return body('null', ',"result_url":"/jobs/' .. job.id .. '/result"')
+end
+
+local function post(id, seq, fields, now)
+  local flat = {'v', VERSION, 'seq', seq, 'status', 'pending', 'attempts', 0, 'created', digits(now),
+    'next_at', digits(now), 'fence', 0, 'owner', '', 'lease', 0}
+  for name, value in pairs(fields) do
+    flat[#flat + 1] = name
+    flat[#flat + 1] = value
+  end
+  redis.call('HSET', 'hg:dlv:' .. id, unpack(flat))
+  redis.call('ZADD', 'hg:dlvs', seq, id)
+  redis.call('ZADD', 'hg:dlvs:status:pending', seq, id)
+  ring(id, 'delivery', now)
+end
+
+local function open_delivery(job, now)
+  local kind = 'job.' .. job.status
+  post('dlv_' .. string.sub(job.id, 5) .. '_' .. job.run, now_seq(), {job = job.id, run = job.run,
+    endpoint = job.callback, type = kind, payload = payload(job, kind, now)}, now)
+end
+
+-- Tells the account's callback, if it has one, that it was put on hold or goes on.
+local function tell_of(name, kind, reason, now)
+  local callback = limits_of(name).callback
+  if not callback then return end
+  local seq = now_seq()
+  post('dlv_account_' .. seq, seq, {job = '', run = 1, endpoint = callback, type = 'account.' .. kind,
+    payload = '{"type":"account.' .. kind .. '","timestamp":"' .. rfc3339(now) .. '","data":' ..
+      cjson.encode({account = name, reason = reason}) .. '}'}, now)
+end
+
+-- Keeps a decision: what, why, about which job or account, by whom; never what a job says.
+local function audit(now, decision, why, who, account, job)
+  local flat = {'decision', decision, 'why', why or '', 'by', who or '', 'account', account}
+  if job then
+    local more = {job = job.id, kind = job.kind, to = job.to, post = job.post, pk = job.pk,
+      source = job.source, text_hash = job.text_hash}
+    for name, value in pairs(more) do
+      flat[#flat + 1] = name
+      flat[#flat + 1] = value
+    end
+  end
+  redis.call('XADD', 'hg:audit', 'MINID', '~', digits(now - CONF.keep), '*', unpack(flat))
+end
+
+local function put_on_hold(name, reason, remark, who, now)
+  local key = 'hg:acct:' .. name
+  redis.call('SADD', 'hg:accts', name)
+  -- What an error has put on hold stays so, with its reason: a pause adds a note.
+  if redis.call('HSETNX', key, 'hold', reason) == 1 then
+    redis.call('HSET', key, 'hold_note', '', 'hold_since', digits(now))
+    audit(now, 'hold', reason, who, name)
+    tell_of(name, 'held', reason, now)
+  elseif reason ~= 'paused' then
+    redis.call('HSET', key, 'hold', reason)
+  end
+  -- A code that ends the error's hold later leaves what a person has paused.
+  if reason == 'paused' then redis.call('HSET', key, 'paused', digits(now)) end
+  if remark ~= '' then redis.call('HSET', key, 'hold_note', remark) end
+end
+
+local function remember_until(id, at) redis.call('ZADD', 'hg:retention', at, id) end
+
+-- A final state and its callback are one step: nothing ends without coming through here.
+local function finalize(job, to, now, who, why, result, failure)
+  end_write(job, now, true)
+  unlist(job)
+  redis.call('ZREM', 'hg:expiry', job.id)
+  set(job, {finished = now, result = result or '', error = failure or '', owner = '', lease = 0,
+    wait_reason = '', wait_until = 0, cancel = '', lane = ''})
+  move(job, to, now, who, why)
+  redis.call('PEXPIRE', 'hg:jobtext:' .. job.id, CONF.keep_bodies)
+  remember_until(job.id, now + CONF.keep)
+  if job.callback ~= '' then open_delivery(job, now) end
+  leave_turn(job, now)
+end
+
+local function expired(job, now) return tonumber(job.expires) > 0 and now >= tonumber(job.expires) end
+
+local function expire(job, now, who)
+  finalize(job, 'expired', now, who, 'past expires_at', nil,
+    '{"code":"expired","message":"The job was not done before its expires_at.","retryable":false}')
+end
+
+-- Takes the job from a claim whose lease is over. A server may still store a write after its
+-- sender was killed: the look-up comes when that has settled, counted from the last renewal
+-- (which the lease alone does not tell: its holder's may be of another length).
+local function lapse(job, now, who)
+  end_write(job, now, true)
+  if job.status == 'sending' then
+    local renewed = tonumber(job.renewed or 0)
+    local settled = math.max(job.intent_at, renewed, job.lease - CONF.lease) + CONF.settle
+    unlist(job)
+    set(job, {owner = '', lease = 0})
+    note(job, now, 'sending', who, 'lease lapsed')
+    redis.call('ZADD', 'hg:due', math.max(now, settled), job.id)
+  elseif job.cancel ~= '' then
+    finalize(job, 'canceled', now, job.cancel, 'asked to')
+  else
+    enter(job, now, who, 'lease lapsed')
+  end
+end

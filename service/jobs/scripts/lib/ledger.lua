@@ -1,0 +1,139 @@
+-- What every ledger script begins with. scripts.py puts `CONF` (times in ms, queue names) and
+-- `ALLOWED` (the transition table of model.py) before it; the other files of this folder and one
+-- script's body follow.
+--
+-- Keys
+--   hg:seq                       counter: the order of everything
+--   hg:event:{source}:{id}       hash, a tombstone that outlives its body
+--   hg:eventbody:{source}:{id}   zlib of the raw body, expires by itself
+--   hg:events                    zset seq -> source:id; hg:sources the sources it names
+--   hg:job:{id}                  hash; hg:jobtext:{id} its text; hg:jobtl:{id} its timeline
+--   hg:jobs, hg:jobs:status:{s}, hg:jobs:account:{a}, hg:jobs:kind:{k}    zsets seq -> job id
+--   hg:once:{rule}:{hash}        job id made under a business key
+--   hg:dlv:{id}                  hash; hg:dlvlog:{id} its attempts
+--   hg:dlvs, hg:dlvs:status:{s}  zsets seq -> delivery id
+--   hg:bell:{queue}              stream of one entry: somebody rang (actors/doorbell.py)
+--   hg:due                       zset ms -> id: when to ring for a job or delivery that waits
+--   hg:wakes                     zset ms -> id: when to ring again for one nobody claimed
+--   hg:leases                    zset ms -> id: when a claim lapses
+--   hg:expiry                    zset ms -> job id: when a job is no longer worth doing
+--   hg:retention                 zset ms -> id or source:id: when to forget it
+--   hg:paused                    hash: why, note, since; while it is there nobody writes or reads
+--   hg:acct:{a}                  hash: hold, hold_note, hold_since, paused, pause:{kind}, cool:{kind|*},
+--                                cool_why:{kind|*}, cools:{code} (how often, for ever longer ones),
+--                                gap:{pace} (ms: when one more may begin)
+--   hg:acct:{a}:turn             the job whose turn it is; hg:turns zset ms -> account
+--   hg:acct:{a}:line:{lane}      zset (priority, seq) -> job waiting for its turn
+--   hg:acct:{a}:lanes            set: the lanes that may have somebody in them
+--   hg:alarms                    zset ms -> account: when a door opens for who waits in its line
+--   hg:acct:{a}:held:{kind}      zset (priority, seq) -> job held until a person opens the account
+--   hg:acct:{a}:spent:{pace}     zset ms -> what was charged to that budget in the last day
+--   hg:accts                     set: every account that ever had something waiting or held
+--   hg:suppressed                hash: whom not to write to (service/accounts/suppressions.py)
+--   hg:repeat:{hash}             the job that wrote this to this recipient, expires by itself
+--   hg:thread:{a}:{pk}           there when the account has a thread with them, expires by itself
+--   hg:audit                     stream: what was decided about jobs and accounts
+--   hg:written:{a}:{what}        the job whose write something at Instagram is, expires by itself
+--   hg:idem:{hash}               hash of one idempotency key, expires by itself
+--   {namespace}:{queue}(.msgs)   Dramatiq's own layout (dramatiq/brokers/redis/dispatch.lua)
+-- Channel hg:live carries every transition once.
+
+local VERSION = '1'
+local TIMELINE_LIMIT = 200
+local ATTEMPT_LOG_LIMIT = 100
+local PAYLOAD_LIMIT = 20480
+-- A job on which workers die does not go round for ever.
+local MOST_ATTEMPTS = 50
+
+local FINAL = {succeeded = true, failed = true, canceled = true, expired = true, uncertain = true}
+
+local function clock()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- Lua prints large numbers as 1.7e+12; Redis and JSON want digits.
+local function digits(n) return string.format('%.0f', n) end
+
+local function now_seq() return redis.call('INCR', 'hg:seq') end
+
+local function load_hash(key)
+  local flat = redis.call('HGETALL', key)
+  if #flat == 0 then return nil end
+  local hash = {}
+  for i = 1, #flat, 2 do hash[flat[i]] = flat[i + 1] end
+  return hash
+end
+
+local function load_job(id)
+  local job = load_hash('hg:job:' .. id)
+  if job then job.id = id end
+  return job
+end
+
+-- Unix ms as RFC 3339 UTC (days to civil date: Howard Hinnant's algorithm).
+local function rfc3339(ms)
+  local seconds = math.floor(ms / 1000)
+  local days = math.floor(seconds / 86400)
+  local rest = seconds - days * 86400
+  local z = days + 719468
+  local era = math.floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local mp = math.floor((5 * doy + 2) / 153)
+  local day = doy - math.floor((153 * mp + 2) / 5) + 1
+  local month = mp < 10 and mp + 3 or mp - 9
+  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month, day,
+    math.floor(rest / 3600), math.floor(rest / 60) % 60, rest % 60, ms % 1000)
+end
+
+-- Puts one message for `id` on the broker, as `broker.enqueue` would, and notes when to ring again.
+-- For a kind of work that only a newer release knows, the note is all: that one rings.
+local function ring(id, kind, now)
+  redis.call('ZADD', 'hg:wakes', now + CONF.lease, id)
+  local actor = CONF.actors[kind]
+  if not actor then return end
+  local message_id = 'wake-' .. digits(redis.call('INCR', 'hg:wakeseq'))
+  local queue = CONF.namespace .. ':' .. actor.queue
+  redis.call('HSET', queue .. '.msgs', message_id,
+    '{"queue_name":"' .. actor.queue .. '","actor_name":"' .. actor.name .. '","args":["' .. id ..
+    '"],"kwargs":{},"options":{"redis_message_id":"' .. message_id .. '"},"message_id":"' ..
+    message_id .. '","message_timestamp":' .. digits(now) .. '}')
+  redis.call('RPUSH', queue, message_id)
+  redis.call('XADD', 'hg:bell:' .. actor.queue, 'MAXLEN', 1, '*', 'r', '1')
+end
+
+local function note(job, now, to, who, why)
+  local key = 'hg:jobtl:' .. job.id
+  redis.call('RPUSH', key, cjson.encode({digits(now), to, who, why or ''}))
+  redis.call('LTRIM', key, -TIMELINE_LIMIT, -1)
+end
+
+local function set(job, fields)
+  local flat = {}
+  for name, value in pairs(fields) do
+    if type(value) == 'number' then value = digits(value) end
+    job[name] = value
+    flat[#flat + 1] = name
+    flat[#flat + 1] = value
+  end
+  redis.call('HSET', 'hg:job:' .. job.id, unpack(flat))
+end
+
+-- A record that a newer release has written is left to it: whatever leads to it goes on doing so.
+local function is_newer(record) return tonumber(record.v or VERSION) > tonumber(VERSION) end
+
+local function allowed(job, to) return ALLOWED[job.status][to] == true end
+
+-- The only place where a job's state changes. Callers ask `allowed` before their first write.
+local function move(job, to, now, who, why)
+  if not allowed(job, to) then error('illegal transition ' .. job.status .. ' -> ' .. to) end
+  redis.call('ZREM', 'hg:jobs:status:' .. job.status, job.id)
+  redis.call('ZADD', 'hg:jobs:status:' .. to, job.seq, job.id)
+  set(job, {status = to})
+  note(job, now, to, who, why)
+  redis.call('PUBLISH', 'hg:live', cjson.encode({id = job.id, status = to, at = digits(now)}))
+end
+

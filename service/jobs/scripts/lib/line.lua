@@ -1,0 +1,216 @@
+-- Whose turn it is: each account does one thing at a time, the first that may go by priority and
+-- then by order. Waiting costs nothing: a turn that ends gives the next, and where everybody waits
+-- for a door to open the account has an alarm.
+
+local LONGEST_BATCH = 100
+
+local function account_key(job) return 'hg:acct:' .. job.account end
+
+local function line_score(job) return (9 - job.prio) * 4398046511104 + job.seq end
+
+local function line_key(account, lane) return 'hg:acct:' .. account .. ':line:' .. lane end
+
+local function held_key(job) return account_key(job) .. ':held:' .. job.kind end
+
+-- A job that nobody works on any more leaves every index of work.
+local function unlist(job)
+  redis.call('ZREM', 'hg:due', job.id)
+  redis.call('ZREM', 'hg:wakes', job.id)
+  redis.call('ZREM', 'hg:leases', job.id)
+  if (job.lane or '') ~= '' then redis.call('ZREM', line_key(job.account, job.lane), job.id) end
+  redis.call('ZREM', held_key(job), job.id)
+end
+
+local function requeue(job, now, who, why)
+  unlist(job)
+  set(job, {wait_reason = '', wait_until = 0, owner = '', lease = 0, lane = '', echoes = 0})
+  move(job, 'queued', now, who, why)
+  ring(job.id, job.kind, now)
+end
+
+-- The alarm of a job that was claimed when it rang is set again.
+local function arm_expiry(job)
+  if tonumber(job.expires) > 0 then redis.call('ZADD', 'hg:expiry', job.expires, job.id) end
+end
+
+-- Sets the job aside until `at`; the pulse brings it back then.
+local function wait(job, to, reason, at, now, who)
+  unlist(job)
+  set(job, {wait_reason = reason, wait_until = at, owner = '', lease = 0, lane = ''})
+  move(job, to, now, who, reason)
+  if at > 0 then redis.call('ZADD', 'hg:due', at, job.id) end
+  arm_expiry(job)
+end
+
+local function hold(job, reason, now, who)
+  wait(job, 'held', reason, 0, now, who)
+  redis.call('SADD', 'hg:accts', job.account)
+  redis.call('ZADD', held_key(job), line_score(job), job.id)
+end
+
+local function line_up(job, why)
+  local lane = lane_of(job)
+  set(job, {wait_reason = why, wait_until = 0, owner = '', lease = 0, lane = lane})
+  redis.call('ZADD', line_key(job.account, lane), line_score(job), job.id)
+  redis.call('SADD', account_key(job) .. ':lanes', lane)
+  redis.call('SADD', 'hg:accts', job.account)
+end
+
+-- Puts the job where it waits for its turn. A write in doubt stays what it is there.
+local function stand(job, now, who, why)
+  unlist(job)
+  if job.status ~= 'sending' and job.status ~= 'waiting' then move(job, 'waiting', now, who, why) end
+  line_up(job, why)
+  arm_expiry(job)
+end
+
+-- Jobs whose lane a person must open are held, some at a time; tells whether there are more.
+local function hold_some(account, lane, reason, now)
+  local key = line_key(account, lane)
+  for _, id in ipairs(redis.call('ZRANGE', key, 0, LONGEST_BATCH - 1)) do
+    redis.call('ZREM', key, id)
+    local job = load_job(id)
+    if job and job.status == 'waiting' then hold(job, reason, now, 'line') end
+  end
+  return redis.call('ZCARD', key) > 0
+end
+
+-- The first in line that may go, by all lanes; or when the next of them opens, if ever.
+local function first_eligible(name, now)
+  local account = account_of(name)
+  local best, best_lane, best_score, alarm
+  local function ring_at(ms) alarm = math.min(alarm or ms, ms) end
+  for _, lane in ipairs(redis.call('SMEMBERS', 'hg:acct:' .. name .. ':lanes')) do
+    local head = redis.call('ZRANGE', line_key(name, lane), 0, 0, 'WITHSCORES')
+    if not head[1] then
+      redis.call('SREM', 'hg:acct:' .. name .. ':lanes', lane)
+    else
+      local why, till = door(name, account, lane, now)
+      local score = tonumber(head[2])
+      if not why then
+        if not best or score < best_score then best, best_lane, best_score = head[1], lane, score end
+      elseif till > 0 then
+        ring_at(till)
+      elseif KIND_OF[lane] and hold_some(name, lane, why, now) then
+        ring_at(now)
+      end
+    end
+  end
+  return best, best_lane, alarm
+end
+
+-- Gives the account's turn to the first in its line, or to nobody. `asker`, who stands in the line
+-- too, claims already: it is told and not rung for.
+local function grant_next(name, now, asker)
+  local key = 'hg:acct:' .. name
+  while true do
+    local best, lane, alarm = first_eligible(name, now)
+    if not best then
+      redis.call('DEL', key .. ':turn')
+      redis.call('ZREM', 'hg:turns', name)
+      if alarm then redis.call('ZADD', 'hg:alarms', alarm, name) else redis.call('ZREM', 'hg:alarms', name) end
+      return nil
+    end
+    redis.call('ZREM', line_key(name, lane), best)
+    local job = load_job(best)
+    if job and (best == asker or job.status == 'waiting' or job.status == 'sending') then
+      redis.call('SET', key .. ':turn', best)
+      redis.call('ZADD', 'hg:turns', now + CONF.lease, name)
+      redis.call('ZREM', 'hg:alarms', name)
+      if best == asker then return best end
+      if job.status == 'waiting' then
+        requeue(job, now, 'line', 'its turn')
+      else
+        set(job, {lane = ''})
+        ring(job.id, job.kind, now)
+      end
+      return best
+    end
+  end
+end
+
+local function has_turn(job) return redis.call('GET', account_key(job) .. ':turn') == job.id end
+
+-- Whether a turn was granted and not claimed yet: its holder's wake-up rings again by itself.
+local function is_called(holder)
+  return redis.call('HGET', 'hg:job:' .. holder, 'status') == 'queued' and
+    redis.call('ZSCORE', 'hg:wakes', holder) ~= false
+end
+
+-- Whether somebody has the account's turn; it is free when its holder's time is over, but for one
+-- who was called and has not come yet: nobody overtakes him.
+local function is_taken(name, now)
+  local holder = redis.call('GET', 'hg:acct:' .. name .. ':turn')
+  if not holder then return false end
+  return tonumber(redis.call('ZSCORE', 'hg:turns', name) or 0) > now or is_called(holder)
+end
+
+local function leave_turn(job, now)
+  if has_turn(job) then grant_next(job.account, now) end
+end
+
+-- Looks whether somebody in line may go, where nobody has the turn.
+local function grant_if_free(name, now)
+  if redis.call('EXISTS', 'hg:acct:' .. name .. ':turn') == 0 then grant_next(name, now) end
+end
+
+-- Takes a job that may be begun now into the line, and rings for it where its turn has come: so the
+-- order is that of the line, whoever hears of what first.
+local function enter(job, now, who, why)
+  unlist(job)
+  set(job, {wait_reason = '', wait_until = 0, owner = '', lease = 0, lane = '', echoes = 0})
+  if job.status ~= 'queued' then move(job, 'queued', now, who, why) end
+  local mine = has_turn(job)
+  local halt = stopped(account_of(job.account), job.kind)
+  if halt and lane_of(job) ~= 'look' then
+    hold(job, halt, now, who)
+    if mine then grant_next(job.account, now) end
+    return
+  end
+  line_up(job, 'turn')
+  if (mine or not is_taken(job.account, now)) and grant_next(job.account, now, job.id) == job.id then
+    set(job, {lane = '', wait_reason = ''})
+    ring(job.id, job.kind, now)
+  else
+    stand(job, now, 'line', 'turn')
+  end
+end
+
+-- By status of a job or delivery, the alarms on which tick.lua does something for it.
+local ALARMS = {
+  scheduled = {'hg:due'}, queued = {'hg:wakes'}, waiting = {'hg:due'}, held = {'hg:due'},
+  running = {'hg:leases'}, sending = {'hg:leases', 'hg:due', 'hg:wakes'},
+  pending = {'hg:due', 'hg:wakes'}, delivering = {'hg:leases', 'hg:due'},
+}
+
+local function stands_in_line(job)
+  local lane = job.lane or ''
+  return (job.status == 'waiting' or job.status == 'sending') and lane ~= '' and
+    redis.call('ZSCORE', line_key(job.account, lane), job.id) and
+    redis.call('SISMEMBER', account_key(job) .. ':lanes', lane) == 1
+end
+
+local function stands_held(job)
+  return job.status == 'held' and redis.call('ZSCORE', held_key(job), job.id) and
+    stopped(account_of(job.account), job.kind) ~= nil
+end
+
+-- Whether something will bring an unended job or delivery back: an alarm, the line, or a person.
+local function is_led_to(record)
+  for _, alarm in ipairs(ALARMS[record.status]) do
+    if redis.call('ZSCORE', alarm, record.id) then return true end
+  end
+  return record.account ~= nil and (stands_in_line(record) or stands_held(record)) or false
+end
+
+-- Whether somebody waits for an account that nothing would ever give its turn to.
+local function is_stuck(name, now)
+  if redis.call('EXISTS', 'hg:acct:' .. name .. ':turn') == 1 then return false end
+  if redis.call('ZSCORE', 'hg:alarms', name) then return false end
+  local account = account_of(name)
+  for _, lane in ipairs(redis.call('SMEMBERS', 'hg:acct:' .. name .. ':lanes')) do
+    local _, till = door(name, account, lane, now)
+    if till ~= 0 and redis.call('ZCARD', line_key(name, lane)) > 0 then return true end
+  end
+  return false
+end

@@ -1,0 +1,36 @@
+-- Tells what jobs in line wait for.
+-- ARGV   job ids
+-- Reply  {reason, until (ms, an estimate), place in its lane from 0} for each; {} for one that is
+--        not in a line
+-- Keeps  reads only.
+local now = clock()
+-- A guess at one turn.
+local TURN = 5000
+
+local function spacing(name, lane, place)
+  local slot = TURN
+  for _, pace in ipairs(CHARGED[lane] or {}) do
+    local own = limits_of(name).paces[pace]
+    local per_hour, per_day = most_of(name, pace, now)
+    if own then
+      slot = math.max(slot, (own.gap[1] + own.gap[2]) / 2,
+        place >= per_hour and HOUR / per_hour or 0, place >= per_day and DAY / per_day or 0)
+    end
+  end
+  return slot
+end
+
+local function place_of(id)
+  local name, lane = unpack(redis.call('HMGET', 'hg:job:' .. id, 'account', 'lane'))
+  if not lane or lane == '' then return {} end
+  local place = redis.call('ZRANK', line_key(name, lane), id)
+  if not place then return {} end
+  local why, till = door(name, account_of(name), lane, now)
+  local from = why and math.max(now, till) or now + TURN
+  if till == 0 then from = now + CONF.recheck end
+  return {why or 'turn', digits(from + place * spacing(name, lane, place)), place}
+end
+
+local places = {}
+for i, id in ipairs(ARGV) do places[i] = place_of(id) end
+return places
