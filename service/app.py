@@ -19,6 +19,7 @@ from service.api import (
     events,
     health,
     jobs,
+    previews,
     sessions,
     suppressions,
 )
@@ -70,6 +71,7 @@ def create_app(
     for room in (
         webhooks,
         jobs,
+        previews,
         events,
         deliveries,
         accounts,

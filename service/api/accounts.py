@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from service.api.auth import Caller, WebParts
 from service.api.errors import ApiError
-from service.api.requests import Reason
+from service.api.requests import Reason, Which
 from service.web import Web
 
 router = APIRouter(tags=["accounts"])
@@ -29,20 +29,41 @@ async def show(name: str, _caller: Caller, web: WebParts) -> dict[str, Any]:
 
 @router.post("/accounts/{name}/pause")
 async def pause(
-    name: str, _caller: Caller, web: WebParts, why: Reason | None = None
+    name: str, caller: Caller, web: WebParts, asked: Which | None = None
 ) -> dict[str, Any]:
-    """Stop an account: its jobs are held until it is resumed."""
+    """Stop an account, or one kind of its actions: jobs are held until it is resumed."""
     check_known(web, name)
-    await web.doors.pause(name, (why or Reason()).reason)
+    asked = asked or Which()
+    await web.doors.pause(name, asked.reason, kind=asked.kind, who=f"api:{caller}")
     return await shown(web, name)
 
 
 @router.post("/accounts/{name}/resume")
-async def resume(name: str, _caller: Caller, web: WebParts) -> dict[str, Any]:
-    """End every hold and cooldown of an account; its held jobs go on in order."""
+async def resume(
+    name: str, caller: Caller, web: WebParts, asked: Which | None = None
+) -> dict[str, Any]:
+    """End every hold and cooldown of an account (or of one kind); held jobs go on in order."""
     check_known(web, name)
-    await web.doors.resume(name)
+    await web.doors.resume(name, kind=(asked or Which()).kind, who=f"api:{caller}")
     return await shown(web, name)
+
+
+@router.post("/pause")
+async def pause_everything(
+    caller: Caller, web: WebParts, why: Reason | None = None
+) -> dict[str, Any]:
+    """Stop every account at once, whatever its own state."""
+    await web.doors.pause_everything((why or Reason()).reason, f"api:{caller}")
+    return await web.doors.everything()
+
+
+@router.post("/resume")
+async def resume_everything(
+    caller: Caller, web: WebParts, _why: Reason | None = None
+) -> dict[str, Any]:
+    """End the stop of every account; holds of their own stay."""
+    await web.doors.resume_everything(f"api:{caller}")
+    return await web.doors.everything()
 
 
 async def shown(web: Web, name: str) -> dict[str, Any]:

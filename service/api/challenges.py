@@ -28,12 +28,10 @@ class ChallengeAnswer(BaseModel):
 
 @router.post("/accounts/{name}/challenge")
 async def answer(
-    name: str, given: ChallengeAnswer, _caller: Caller, web: WebParts
+    name: str, given: ChallengeAnswer, caller: Caller, web: WebParts
 ) -> dict[str, Any]:
     """Leave a code for the account's next login; a hold that waits for one ends."""
     check_known(web, name)
     await web.codes.put(name, given.code)
-    hold = (await web.doors.show(name))["hold"]
-    if hold is not None and hold["reason"] in ANSWERABLE:
-        await web.doors.resume(name)
+    await web.doors.answer(name, ANSWERABLE, who=f"api:{caller}")
     return await shown(web, name)

@@ -128,6 +128,7 @@ class JobRequest(BaseModel):
     priority: Annotated[int, Field(ge=0, le=9, strict=True)] = DEFAULT_PRIORITY
     callback: Name | None = None
     metadata: Metadata | None = None
+    dry_run: Annotated[bool, Field(strict=True)] = False
 
     def draft(self, config: Config, now: datetime) -> JobDraft:
         """The job that is asked for.
@@ -160,6 +161,7 @@ class JobRequest(BaseModel):
             expires_at_ms=None if self.expires_at is None else _ms(self.expires_at),
             priority=self.priority,
             metadata=self.metadata,
+            dry_run=self.dry_run,
         )
 
     def _target(self) -> tuple[str | None, str | None]:
@@ -200,6 +202,12 @@ class Reason(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     reason: Annotated[StrictStr, Field(max_length=200)] = ""
+
+
+class Which(Reason):
+    """What to stop or let go on, and why; without a kind, everything of the account."""
+
+    kind: Kind | None = None
 
 
 def _check_account(name: str, config: Config) -> None:
