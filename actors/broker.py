@@ -18,14 +18,19 @@ from dramatiq.middleware import CurrentMessage, Middleware
 from periodiq import PeriodiqMiddleware, cron
 
 from actors import attempt, callbacks, periodic
+from actors.doorbell import Doorbell
 from actors.runtime import Runtime
 from service.jobs.wakeups import COMMENT, DELIVERY, DM, NAMESPACE, Address
 from service.logs import get_logger
 from service.settings import Settings
 from service.store import Unavailable, sync_client, wait_for_redis
 
-#: Two consumers a queue and the acknowledgements share these; more wait for one.
+#: Two consumers a queue, the acknowledgements and the doorbell share these; more wait for one.
 MAX_CONNECTIONS: Final = 5
+#: How often an idle consumer looks although nobody rang: for what others than us enqueue, and,
+#: where we delay nothing, for as good as nothing.
+UNRUNG_SECONDS: Final = 10.0
+UNRUNG_DELAYED_SECONDS: Final = 30.0
 #: A tick that waited longer than this in the queue is dropped: another follows.
 TICK_SKIP_SECONDS: Final = 50
 
@@ -52,7 +57,13 @@ class PatientBroker(RedisBroker):
         self.stopping = stopping
         #: By queue, the ids of messages that arrived and are not acknowledged yet.
         self.arrived: defaultdict[str, set[bytes]] = defaultdict(set)
+        self.doorbell = Doorbell(self.client)
         self._gate = threading.Lock()
+
+    def close(self) -> None:
+        """Stop listening, and close every connection."""
+        self.doorbell.stop()
+        super().close()
 
     @property
     def consumer_class(self) -> type[PatientConsumer]:
@@ -69,6 +80,8 @@ class PatientBroker(RedisBroker):
         """
         with self._gate:
             wait_for_redis(self.client, self.stopping)
+            if not self.doorbell.ident:
+                self.doorbell.start()
         return super().consume(queue_name, prefetch, timeout)
 
 
@@ -77,12 +90,16 @@ class PatientConsumer(_RedisConsumer):
 
     What cannot be used is dropped, what was fetched but did not arrive is fetched again, and
     nothing is delayed here: what is due later is in the ledger, which rings again for anything
-    that is lost. Nothing is fetched for a process that is to end.
+    that is lost. Nothing is fetched for a process that is to end. While nobody rings and nothing is
+    acknowledged, nothing is asked for.
     """
 
     def __init__(self, broker: PatientBroker, queue_name: str, prefetch: int, timeout: int) -> None:
         super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
         self._arrived = broker.arrived[queue_name]
+        self._doorbell = broker.doorbell
+        self._rung = broker.doorbell.at(queue_name)
+        self._look_at = 0.0
         # At once: a consumer before this one may have missed the reply to a fetch.
         self._strays_at = time.monotonic()
 
@@ -103,6 +120,7 @@ class PatientConsumer(_RedisConsumer):
         except Unavailable as error:
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
         self._arrived.discard(message_id)
+        self._rung.set()  # there is room for another
 
     def nack(self, message: MessageProxy) -> None:
         """As `ack`: there are no dead letters where the ledger rings again."""
@@ -118,35 +136,58 @@ class PatientConsumer(_RedisConsumer):
         self._arrived.difference_update(map(_id_of, unbegun))
 
     def __next__(self) -> MessageProxy | None:
-        """The next message; None after a pause when there is none.
+        """The next message; None when there was none for a moment.
 
         Raises:
           dramatiq.errors.ConnectionClosed: Redis does not answer.
         """
         try:
-            if not self.message_cache and not self.broker.stopping():
+            if not self.message_cache and self._is_time():
                 self._fetch()
         except Unavailable as error:
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
         if not self.message_cache:
-            self.misses, pause_ms = compute_backoff(self.misses, max_backoff=self.timeout)
-            time.sleep(pause_ms / 1000)
+            self._rung.wait(self._pause_seconds())
             return None
-        self.misses = 0
         return self._arrival(self.message_cache.pop(0))
 
+    def _is_time(self) -> bool:
+        return not self.broker.stopping() and (
+            self._rung.is_set() or time.monotonic() >= self._look_at
+        )
+
+    def _pause_seconds(self) -> float:
+        """How long to wait for a ring before the thread sees whether it is to end."""
+        longest: float = self.timeout / 1000
+        return min(max(self._look_at - time.monotonic(), 0.001), longest)
+
     def _fetch(self) -> None:
+        # Cleared first: a ring that comes while this looks is for the next look.
+        self._rung.clear()
         if time.monotonic() >= self._strays_at:
             self._settle_strays()
         room = self.prefetch - self.outstanding_message_count
         if room > 0:
             self.message_cache = self.broker.do_fetch(self.queue_name, room)
+        self._look_at = self._next_look()
+
+    def _next_look(self) -> float:
+        if self.message_cache:
+            self.misses = 0
+            return 0.0  # there may be more
+        if self._doorbell.listening:
+            delayed = self.queue_name.endswith(".DQ")
+            return time.monotonic() + (UNRUNG_DELAYED_SECONDS if delayed else UNRUNG_SECONDS)
+        self.misses, pause_ms = compute_backoff(self.misses, max_backoff=self.timeout)
+        pause_seconds: float = pause_ms / 1000
+        return time.monotonic() + pause_seconds
 
     def _arrival(self, data: bytes | None) -> MessageProxy | None:
         message = self._usable(data)
         if message is None:
             # Only its data came, not its id: that is found among the strays.
             self._strays_at = time.monotonic()
+            self._look_at = 0.0
             return None
         self._arrived.add(_id_of(message))
         return MessageProxy(message)

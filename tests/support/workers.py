@@ -15,6 +15,7 @@ from dramatiq import Worker
 
 from actors.broker import PatientBroker, make_broker
 from actors.dispatch import CoroutineDispatch
+from actors.doorbell import BELL
 from actors.loop import LoopThread
 from actors.stopping import StopOnce
 from service.jobs.wakeups import NAMESPACE
@@ -44,8 +45,14 @@ def whole(**changes: Any) -> dict[str, Any]:
     }
 
 
-def put(store: redis.Redis, data: bytes | dict[str, Any] | None, queue: str = QUEUE) -> str:
-    """Put a message on a queue, whatever it is."""
+def put(
+    store: redis.Redis,
+    data: bytes | dict[str, Any] | None,
+    queue: str = QUEUE,
+    *,
+    ring: bool = True,
+) -> str:
+    """Put a message on a queue, whatever it is, and ring the bell."""
     message_id = str(uuid.uuid4())
     if isinstance(data, dict):
         if isinstance(data["options"], dict):
@@ -54,6 +61,8 @@ def put(store: redis.Redis, data: bytes | dict[str, Any] | None, queue: str = QU
     if data is not None:
         store.hset(f"{NAMESPACE}:{queue}.msgs", message_id, data)
     store.rpush(f"{NAMESPACE}:{queue}", message_id)
+    if ring:
+        store.xadd(f"{BELL}:{queue}", {"r": "1"}, maxlen=1, approximate=False)
     return message_id
 
 
