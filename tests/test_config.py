@@ -89,6 +89,16 @@ def test_the_whole_file_is_read() -> None:
     assert [rule.name for rule in config.rules] == ["thank-you"]
 
 
+def test_an_account_may_have_a_callback_and_a_rule_may_be_a_dry_run() -> None:
+    plain = parse_config(FULL)
+    assert (plain.accounts["shop"].callback, plain.rules[0].dry_run) == (None, False)
+
+    text = changed('role = "both"', 'callback = "crm"').replace('expires = "2d"', "dry_run = true")
+
+    config = parse_config(text)
+    assert (config.accounts["shop"].callback, config.rules[0].dry_run) == ("crm", True)
+
+
 def test_an_empty_file_is_a_configuration() -> None:
     config = parse_config("")
 
@@ -140,6 +150,8 @@ def test_quiet_hours_may_be_written_as_toml_times() -> None:
         ('username = "env:INSTAGRAM_USERNAME"\n', "", "line 6: accounts.shop.username: is missing"),
         ('"env:INSTAGRAM_PASSWORD"', "12345", "line 8: accounts.shop.password: must be text"),
         ('role = "both"', 'role = "writer"', "line 11: accounts.shop.role: must be 'write', 'read"),
+        ('role = "both"', 'callback = "cm"', "line 11: accounts.shop.callback: there is no [callb"),
+        ('role = "both"', "callback = ['crm']", "line 11: accounts.shop.callback: must be text"),
         ("since = 2026-01-01", "since = '2026-01-01'", "line 12: accounts.shop.since: must be a"),
         ('["22:00", "08:00"]', '["22:00", "24:00"]', "line 13: accounts.shop.quiet_hours: must be"),
         ('["22:00", "08:00"]', '["08:00", "08:00"]', "line 13: accounts.shop.quiet_hours: begins"),
@@ -162,6 +174,7 @@ def test_quiet_hours_may_be_written_as_toml_times() -> None:
         ('account = "shop"', 'account = "shp"', "line 34: rules[0].account: there is no [accounts"),
         ('role = "both"', 'role = "read"', "line 34: rules[0].account: accounts.shop has role 're"),
         ('callback = "crm"', 'callback = "cm"', "line 40: rules[0].callback: there is no [callbac"),
+        ('expires = "2d"', 'dry_run = "yes"', "line 39: rules[0].dry_run: must be true or false"),
         ("to = ", "post = ", "line 28: rules[0].to: is missing; the action 'dm' needs it"),
         ("to = ", "post = ", "line 35: rules[0].post: is not for the action 'dm'; remove it"),
         ('action = "dm"', 'action = "comment"', "line 28: rules[0].post: is missing; the action"),

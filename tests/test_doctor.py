@@ -111,7 +111,7 @@ def test_what_cannot_be_mended_stays_named(
 def test_many_findings_are_shown_in_part_and_counted(
     durable: Books, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    jobs = durable.many(23)
+    jobs = durable.many(23, apart=True)
     durable.store.delete("hg:wakes", f"hg:jobtext:{jobs[0]}")
     assert main(["doctor", "--repair"]) == 1
     lines = capsys.readouterr().out.splitlines()

@@ -21,6 +21,7 @@ from actors.pulse import pulse_of
 from actors.runtime import Duties, Runtime
 from service.accounts.keys import derive_keys
 from service.accounts.people import People
+from service.accounts.suppressions import Suppressions
 from service.accounts.vault import Vault
 from service.outbound.addresses import Guard, parse_cidrs
 from service.outbound.endpoints import Endpoint
@@ -89,12 +90,14 @@ def a_runtime(books: Books, exchange: Exchange, servers: Servers) -> Runtime:
     }
     vault = Vault(books.client, derive_keys("k" * 32))
     return Runtime(
-        duties=Duties(Settings(url, Path(), ("k" * 32,), {}), {}, endpoints),
+        duties=Duties(Settings(url, Path(), ("k" * 32,), {}), {}, endpoints, TIMES),
         client=books.client,
         ledger=books.ledger,
         claims=books.claims,
         deliveries=books.deliveries,
+        doors=books.doors,
         people=People(books.client),
+        suppressions=Suppressions(books.client),
         gateways=GatewayPool({}, vault),
         exchange=exchange,
         pulse=pulse_of(url, TIMES),

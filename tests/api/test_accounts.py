@@ -36,7 +36,7 @@ def test_an_account_is_shown_with_what_waits_for_it(door: Door, books: Books) ->
     books.claim(first)
     assert books.try_claim(second) is None
     shown = door.api.get("/accounts/shop").json()
-    assert shown["jobs"] == {"in_line": 1, "held": 0, "cooling_down": 0, "turn": first}
+    assert shown["jobs"] == {"in_line": 1, "held": 0, "turn": first}
     wait = door.api.get(f"/jobs/{second}").json()["wait"]
     assert (wait["reason"], wait["position"]) == ("turn", 0)
     assert wait["until"].endswith("Z")
@@ -59,7 +59,7 @@ def test_a_pause_holds_jobs_and_a_resume_lets_them_go_on(
     assert door.api.get(f"/jobs/{job_id}").json()["status"] == "held"
 
     # When it is resumed
-    resumed = door.api.post("/accounts/shop/resume", content=body)
+    resumed = door.api.post("/accounts/shop/resume", content=body, headers=headers)
 
     # Then
     assert (resumed.status_code, resumed.json()["status"]) == (200, "active")

@@ -87,12 +87,14 @@ def test_a_failed_or_uncertain_job_opens_its_next_run(
 
 
 def test_only_failed_and_uncertain_jobs_are_retried(door: Door, books: Books) -> None:
-    queued, canceled, running, done = (make(door) for _ in range(4))
+    canceled = make(door)
     door.api.post(f"/jobs/{canceled}/cancel")
+    done = make(door)
     books.finish(books.sending(done))
+    running, waiting = make(door), make(door)
     books.claim(running)
     before = door.contents()
-    for job_id in (queued, canceled, running, done):
+    for job_id in (waiting, canceled, running, done):
         refused = door.api.post(f"/jobs/{job_id}/retry")
         assert (refused.status_code, refused.json()["error"]["code"]) == (409, "not_retryable")
     assert door.contents() == before

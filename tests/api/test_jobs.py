@@ -57,17 +57,18 @@ def test_a_page_is_not_shifted_by_what_comes_in_between(door: Door) -> None:
 
 def test_jobs_are_filtered_by_status_account_kind_and_event(door: Door, books: Books) -> None:
     # Given
-    dm, comment, ended = make(door), make(door, COMMENT), make(door)
-    later = make(door, delay_seconds=60)
+    ended = make(door)
     books.finish(books.sending(ended))
+    dm, comment, later = make(door), make(door, COMMENT), make(door, delay_seconds=60)
     (from_event,) = door.deliver("stripe", order("stripe", "evt/ä?#")).json()["jobs"]
 
     # Then
     assert ids(door, status="succeeded") == [ended]
     assert ids(door, status="scheduled") == [later]
     assert ids(door, kind="comment") == [comment]
-    assert ids(door, kind="dm", status="queued") == [from_event, dm]
-    assert ids(door, account="shop") == [from_event, later, ended, comment, dm]
+    assert ids(door, kind="dm", status="queued") == [dm]
+    assert ids(door, kind="dm", status="waiting") == [from_event]
+    assert ids(door, account="shop") == [from_event, later, comment, dm, ended]
     assert ids(door, account="shop", kind="comment", status="succeeded") == []
     assert ids(door, event_id="evt/ä?#") == [from_event]
     assert ids(door, event_id="evt/ä?#", kind="comment") == []

@@ -1,6 +1,7 @@
 """`make chaos`: every trap many times, long storms, and how long a death holds work up.
 
     python -m tests.chaos [--seed N] [--rounds N] [--events N] [--deaths N]
+                          [--dms N] [--restarts N]
 
 The same seed strikes in the same order. Bounded: half an hour with the defaults, loopback only.
 """
@@ -28,6 +29,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--events", type=int, default=1000)
     parser.add_argument("--deaths", type=int, default=10)
+    parser.add_argument("--dms", type=int, default=500)
+    parser.add_argument("--restarts", type=int, default=100)
     asked = parser.parse_args()
     print(f"seed {asked.seed}", flush=True)
     late = _late(asked.deaths)
@@ -35,6 +38,8 @@ def main() -> int:
         "CHAOS_SEED": str(asked.seed),
         "CHAOS_ROUNDS": str(asked.rounds),
         "CHAOS_EVENTS": str(asked.events),
+        "CHAOS_DMS": str(asked.dms),
+        "CHAOS_RESTARTS": str(asked.restarts),
     }
     command = [sys.executable, "-m", "pytest", str(HERE), "-n", str(STACKS), "--timeout", "1800"]
     failed = subprocess.run([*command, "--maxfail", "1", "-v"], check=False).returncode

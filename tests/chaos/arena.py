@@ -50,6 +50,7 @@ class Arena:
       redis_url: A Redis to use instead of the embedded Valkey, which then cannot be killed.
       times: LEASE_SECONDS and SETTLE_SECONDS of the processes.
       more_accounts: How many accounts there are besides `shop`: `extra-0` and so on.
+      more_config: More of heliograph.toml, after those accounts.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Arena:
         redis_url: str | None = None,
         times: Mapping[str, str] | None = None,
         more_accounts: int = 0,
+        more_config: str = "",
     ) -> None:
         self.seed = SEED
         self.strikes: list[str] = []
@@ -67,7 +69,7 @@ class Arena:
         for folder in (self.traps, self._logins):
             folder.mkdir(parents=True)
         self.config = directory / "heliograph.toml"
-        self.config.write_text(CONFIG.read_text() + _accounts(more_accounts))
+        self.config.write_text(CONFIG.read_text() + _accounts(more_accounts) + more_config)
         self.relays: dict[str, Relay] = {}
         self._relays_open = ExitStack()
         self.stack = Stack(

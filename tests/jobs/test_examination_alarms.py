@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from service.jobs.claims import AccountEffect
 from service.jobs.model import FINAL, Status
 from tests.support.audit import audit, diagnosis
 from tests.support.damage import forget_alarms
@@ -108,29 +109,85 @@ def test_a_job_that_would_never_expire_does(books: Books, status: Status) -> Non
 
 @pytest.fixture
 def line(books: Books) -> list[str]:
-    """A job that works, and two that wait for their turn in the order of their ids."""
+    """A job that works, and two that wait for their turn, in order."""
     jobs = [books.job() for _ in range(3)]
     books.claim(jobs[0])
-    assert [books.try_claim(job_id) for job_id in jobs[1:]] == [None, None]
     books.wakeups()
     return jobs
 
 
-def test_a_line_without_a_turn_moves_again(books: Books, line: list[str]) -> None:
-    worker = line[0]
-    books.store.hset(f"hg:job:{worker}", mapping={"owner": "", "lease": 0})
+def _lose_turn(books: Books) -> None:
     books.store.zrem("hg:turns", "shop")
     books.store.delete("hg:acct:shop:turn")
+
+
+def test_a_line_without_a_turn_moves_again(books: Books, line: list[str]) -> None:
+    # Given a turn that was lost when it came to a job that ended before it was begun
+    books.finish(books.claim(line[0]))
+    _lose_turn(books)
+    assert books.run(books.ledger.cancel(line[1], "api:test")) == "ok"
+    books.wakeups()
+
+    mended(books, ("shop", "stuck line", "hg:acct:shop:line"))
+
+    assert (books.wakeups(), books.turn()) == ([line[2]], line[2])
+    assert work_off(books, line[2])
+
+
+def test_a_line_that_waits_for_a_door_without_an_alarm_moves_again(
+    books: Books, line: list[str]
+) -> None:
+    cooling = AccountEffect(cool="slow_down", kind="dm", cool_ms=HOUR)
+    books.release(books.claim(line[0]), Status.WAITING, effect=cooling)
+    books.store.delete("hg:alarms")
+
+    mended(books, ("shop", "stuck line", "hg:acct:shop:line"))
+
+    assert (books.wakeups(), books.turn()) == ([], None)
+    books.pass_time(HOUR)
+    books.tick()
+    assert books.wakeups() == [line[0]]
+
+
+def test_a_line_whose_worker_is_lost_with_its_turn_moves_again(
+    books: Books, line: list[str]
+) -> None:
+    worker = line[0]
+    books.store.hset(f"hg:job:{worker}", mapping={"owner": "", "lease": 0})
     books.store.zrem("hg:leases", worker)
+    _lose_turn(books)
+    assert {(each.id, each.problem) for each in diagnosis(books)} == {
+        ("shop", "stuck line"),
+        (worker, "unreachable"),
+    }
 
-    mended(
-        books,
-        ("shop", "stuck line", "hg:acct:shop:line"),
-        (worker, "unreachable", "running"),
-    )
+    # Who is taken up again stands in the line, and that moves it.
+    assert [each.problem for each in diagnosis(books, repair=True)] == ["unreachable"]
 
-    assert set(books.wakeups()) == {worker, line[1]}
+    assert (diagnosis(books), audit(books)) == ([], [])
+    assert (books.wakeups(), books.turn()) == ([worker], worker)
     assert all(work_off(books, job_id) for job_id in line)
+
+
+@pytest.mark.parametrize("harm", ["lane", "place"])
+def test_who_stands_where_nobody_looks_is_woken(books: Books, line: list[str], harm: str) -> None:
+    if harm == "lane":
+        books.store.delete("hg:acct:shop:lanes")
+    else:
+        books.store.zrem("hg:acct:shop:line:dm_unknown", *line[1:])
+    mended(books, *((job_id, "unreachable", "waiting") for job_id in line[1:]))
+    assert all(work_off(books, job_id) for job_id in line)
+
+
+def test_a_record_that_cannot_be_read_does_not_keep_the_turn(books: Books) -> None:
+    broken, waiter = books.job(), books.job()
+    books.store.hdel(f"hg:job:{broken}", "status")
+    assert {(each.id, each.problem) for each in diagnosis(books, repair=True)} == {
+        (broken, "broken record"),
+        ("shop", "idle turn"),
+    }
+    lost(books, (broken, "broken record", "status"))
+    assert books.turn() == waiter
 
 
 def test_a_turn_that_would_never_end_ends(books: Books, line: list[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from service.jobs.claims import NO_EFFECT, AccountEffect, Charge, Claim
+from service.jobs.claims import NO_EFFECT, AccountEffect, Charge, Claim, Thread
 from service.jobs.model import FINAL, TRANSITIONS, Failure, JobDraft, Status
 from service.outbound.deliveries import DeliveryClaim
 from tests.support.audit import audit, illegal_steps
@@ -23,6 +23,8 @@ EFFECTS: Final = (
     AccountEffect(cool="slow_down", kind="dm", cool_ms=20 * SECOND),
     AccountEffect(cool="slow_down", kind="*", cool_ms=20 * SECOND),
 )
+#: What is looked at for the order of a line; where a person or time decides, others do.
+TURNS_PASS_IN: Final = ("accept", "intend", "finish", "release", "cancel", "retry")
 #: Within a lease, past a lease, past every cooldown and recheck.
 SPANS: Final = (100, 2 * SECOND, 4 * SECOND, 4 * SECOND, 11 * SECOND, 70 * SECOND)
 #: How many claims that were lost are still tried.
@@ -50,7 +52,8 @@ ENOUGH_BEATS: Final = 100
 class History:
     """Doors, workers, people and time at work on one store, as a seed has it.
 
-    What is expected of a step is worked out here from `TRANSITIONS` and from who holds what.
+    What is expected of a step is worked out here from `TRANSITIONS`, from who holds what, and from
+    the doors and the turn of the account.
 
     Parameters:
       books: The ledger, empty.
@@ -68,8 +71,45 @@ class History:
     def step(self) -> str:
         """Let one thing happen; its name."""
         [name] = self.dice.choices(list(WEIGHTS), list(WEIGHTS.values()))
+        before = [self.books.turn(account) for account in ACCOUNTS]
         getattr(self, name)()
+        after = [self.books.turn(account) for account in ACCOUNTS]
+        for holder in {*after} - {*before, None} if name in TURNS_PASS_IN else ():
+            assert self._overtaken_by(str(holder)) == [], name
         return name
+
+    # -- the line
+
+    def _place(self, job_id: str) -> Status:
+        """Where a job that may be begun now must stand: with a person, in turn, or in the line."""
+        job = self.books.record(job_id)
+        shown = self.books.run(self.books.doors.show(job.account))
+        if shown["hold"] and not job.intent_ms:
+            return Status.HELD
+        if shown["jobs"]["turn"] == job_id:
+            return Status.QUEUED
+        assert shown["jobs"]["turn"] or shown["hold"] or self._cooled(job.account) & {"*", job.kind}
+        return Status.WAITING
+
+    def _cooled(self, account: str) -> set[str]:
+        return {
+            each["kind"] for each in self.books.run(self.books.doors.show(account))["cooldowns"]
+        }
+
+    def _overtaken_by(self, job_id: str) -> list[str]:
+        """Who stands before a job in its account's line, and could go."""
+        job, store = self.books.record(job_id), self.books.store
+        cooled = self._cooled(job.account)
+        if "*" in cooled:
+            return []
+        names: Any = store.keys(f"hg:acct:{job.account}:line:*")
+        heads: Any = [store.zrange(name, 0, 0) for name in sorted(names)]
+        return [
+            first.id
+            for first in (self.books.record(head.decode()) for [head] in heads)
+            if (first.kind not in cooled or first.intent_ms > 0)
+            and (-first.priority, first.seq) < (-job.priority, job.seq)
+        ]
 
     # -- the door
 
@@ -77,6 +117,11 @@ class History:
         asked, event = self._draft(), Event(f"evt_{len(self.jobs)}")
         [job_id] = self.books.accept(event, asked).jobs
         self.jobs.append(job_id)
+        if asked.failure is not None:
+            assert self.books.status(job_id) is Status.FAILED
+        else:
+            begins = Status.SCHEDULED if asked.delay_ms else self._place(job_id)
+            assert self.books.status(job_id) is begins
         assert self.books.accept(event, asked).jobs == [job_id]
 
     def _draft(self) -> JobDraft:
@@ -126,8 +171,12 @@ class History:
         if (claim := self._take()) is None:
             return
         held, before = self._holds(claim), self.books.status(claim.id)
-        reply = self.books.intend(claim)
-        if reply == "ok":
+        thread: Thread = self.dice.choice(("old", "new", ""))
+        reply = self.books.intend(claim, thread=thread)
+        if reply == "ask":
+            assert (held, before, claim.job.kind, thread) == (True, Status.RUNNING, "dm", "")
+            assert (self._holds(claim), self.books.status(claim.id)) == (True, before)
+        elif reply == "ok":
             assert (held, before) == (True, Status.RUNNING)
             assert self.books.status(claim.id) is Status.SENDING
         else:
@@ -149,13 +198,18 @@ class History:
         to, effect = self.dice.choice(PARKINGS), self.dice.choice(EFFECTS)
         delay = 0 if effect.hold else self.dice.choice(SPANS)
         charge: Charge = self.dice.choice(("counts", "failed", "free"))
+        in_turn = self.books.turn(claim.job.account) == claim.id
         reply = self.books.release(claim, to, after_ms=delay, charge=charge, effect=effect)
         if not held or (to is Status.SENDING and before is not Status.SENDING):
             assert (reply, self.books.status(claim.id)) == ("lost", before)
         elif reply == "ended":
             assert self.books.status(claim.id) in (Status.CANCELED, Status.EXPIRED)
         else:
-            assert (reply, self.books.status(claim.id)) == ("ok", to)
+            # What may be begun now stands in line; so does what waits for a cooldown to end, and
+            # where it had the turn it is seen at once who goes next.
+            lines_up = to is Status.QUEUED or (to is Status.WAITING and effect.cool and in_turn)
+            stands = self._place(claim.id) if lines_up else to
+            assert (reply, self.books.status(claim.id)) == ("ok", stands)
 
     # -- people
 
@@ -177,6 +231,8 @@ class History:
         reply = self.books.run(self.books.ledger.retry(before.id, "api:test"))
         assert (reply == "ok") == (before.status in (Status.FAILED, Status.UNCERTAIN))
         assert self.books.record(before.id).run == before.run + (reply == "ok")
+        if reply == "ok":
+            assert self.books.status(before.id) is self._place(before.id)
 
     def pause(self) -> None:
         self.books.run(self.books.doors.pause(self.dice.choice(ACCOUNTS)))

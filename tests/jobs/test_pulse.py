@@ -86,10 +86,13 @@ def test_the_echoes_of_an_earlier_wait_do_not_slow_the_next_one(books: Books) ->
 def test_a_turn_that_comes_after_many_echoes_rings_as_soon_as_any(books: Books) -> None:
     waiter = books.job()
     _rings(books, 20)
-    holder = books.claim(books.job())
+    until = str(books.record(waiter).created_ms + HOUR)
+    books.store.hset("hg:acct:shop", mapping={"cool:dm": until, "cool_why:dm": "slow_down"})
     assert books.try_claim(waiter) is None
+    assert books.status(waiter) is Status.WAITING
     books.wakeups()
-    books.finish(holder)
+    books.pass_time(HOUR)
+    books.tick()
 
     assert _rings(books, 8) == [0, 1, 3, 7]
 
@@ -229,7 +232,7 @@ def test_the_sweep_leaves_alone_what_is_led_to(books: Books) -> None:
 
 
 def test_the_sweep_looks_at_every_page(books: Books) -> None:
-    jobs = books.many(700)
+    jobs = books.many(700, apart=True)
     books.store.delete("hg:wakes")
     books.wakeups()
 

@@ -86,9 +86,9 @@ def test_filters_can_be_combined(books: Books) -> None:
 
 
 def test_a_rare_match_is_found_behind_thousands_of_others(books: Books) -> None:
-    rare = books.job(kind="comment", account="studio")
-    books.many(2_100)
-    only = JobFilter(Status.QUEUED, "studio", "comment")
+    rare = books.job(kind="comment", account="studio", delay_ms=HOUR)
+    books.many(2_100, delay_ms=HOUR)
+    only = JobFilter(Status.SCHEDULED, "studio", "comment")
 
     first = books.run(books.reader.jobs(only, cursor=None, limit=50))
     assert (list(first.items), first.next is None) == ([], False), "one page looks only so far"
@@ -106,8 +106,6 @@ def test_unknown_jobs_are_none_and_left_out_of_lists(books: Books) -> None:
 def test_a_waiting_job_tells_its_place_and_always_an_estimate(books: Books) -> None:
     books.claim(books.job())
     waiting = [books.job(priority=number) for number in (5, 9, 1)]
-    for job_id in waiting:
-        assert books.try_claim(job_id) is None
 
     shown = [books.shown(job_id) for job_id in waiting]
     assert [job["wait"]["position"] for job in shown] == [1, 0, 2]

@@ -59,24 +59,43 @@ def test_a_callback_of_a_newer_release_is_left_to_it_and_goes_on_ringing(books: 
     assert books.wakeups("callbacks") == [delivery_id]
 
 
+def _as_newer_kind(books: Books, job_id: str) -> None:
+    """Make a job one of a kind, and in a lane, that only a newer release knows."""
+    job, key = books.record(job_id), f"hg:job:{job_id}"
+    books.store.hset(key, "kind", "portrait")
+    books.store.zrem("hg:jobs:kind:dm", job_id)
+    books.store.zadd("hg:jobs:kind:portrait", {job_id: job.seq})
+    if job.status is Status.WAITING:
+        line = f"hg:acct:{job.account}:line"
+        books.store.hset(key, "lane", "portrait")
+        books.store.zadd(f"{line}:portrait", {job_id: 0})
+        books.store.zrem(f"{line}:dm_unknown", job_id)
+        books.store.sadd(f"hg:acct:{job.account}:lanes", "portrait")
+
+
 def test_work_of_a_kind_that_only_a_newer_release_knows_is_kept_for_it(books: Books) -> None:
-    # Given a job of such a kind that is due, and one in the account's line
-    later = books.job(delay_ms=SECOND, account="other")
-    holder = books.claim(books.job())
-    waiter = books.job()
-    assert books.try_claim(waiter) is None
+    # Given jobs of such a kind: one that is due, one whose turn it is, one in the account's line
+    due = books.job(delay_ms=SECOND, account="other")
+    granted = books.job(account="third")
+    holder, waiter, behind = books.claim(books.job()), books.job(), books.job()
+    for job_id in (due, granted, waiter):
+        _as_newer_kind(books, job_id)
     books.wakeups()
-    for job_id in (later, waiter):
-        books.store.hset(f"hg:job:{job_id}", "kind", "portrait")
-    # When this release's beat comes by, and the turn falls to it
+    # When this release's beats come by, and the turn falls to the one in line
     books.pass_time(SECOND)
     books.tick()
-    books.finish(holder)
-    books.pass_time(TIMES.lease)
-    books.tick()
-    # Then nothing is rung for, and both are still led to
-    assert books.wakeups() == []
-    assert {job_id for job_id in (later, waiter) if books.store.zscore("hg:wakes", job_id)} == {
-        later,
-        waiter,
-    }
+    assert books.finish(holder)
+    # Then who stands behind it goes, and nothing else is rung for
+    assert books.work_off() == [behind]
+    for _ in range(3):
+        books.pass_time(TIMES.lease)
+        books.tick()
+        assert (books.wakeups(), audit(books)) == ([], [])
+    # And they are where a newer release looks again and again
+    assert [books.status(each) for each in (due, granted, waiter)] == [
+        Status.WAITING,
+        Status.QUEUED,
+        Status.WAITING,
+    ]
+    assert {*books.store.zrange("hg:alarms", 0, -1)} == {b"other", b"shop"}
+    assert books.store.zscore("hg:wakes", granted)

@@ -84,6 +84,30 @@ class _View:
         """The value of a key; empty where there is none."""
         return self._values.get(key, {})
 
+    def named(self, prefix: str) -> list[str]:
+        """The keys that begin so."""
+        return [name for name in self._values if name.startswith(prefix)]
+
+    def line(self, job: dict[str, str]) -> Any:
+        """The lane that a job says it stands in, where anybody looks at it."""
+        account, lane = f"hg:acct:{job['account']}", job.get("lane", "")
+        return self.get(f"{account}:line:{lane}") if lane in self.get(f"{account}:lanes") else {}
+
+    def lines(self, account: str) -> set[str]:
+        """Everybody who waits for an account's turn."""
+        names = self.named(f"hg:acct:{account}:line:")
+        return {job_id for name in names for job_id in self.get(name)}
+
+    def is_stopped(self, job: dict[str, str]) -> bool:
+        """Whether a person must open a door for a job."""
+        account = self.get(f"hg:acct:{job['account']}")
+        return bool(self.get("hg:paused") or {"hold", f"pause:{job['kind']}"} & set(account))
+
+    def is_awake(self, account: str) -> bool:
+        """Whether a turn or an alarm leads on, or nobody may go before a person says so."""
+        stopped = self.get("hg:paused") or "hold" in self.get(f"hg:acct:{account}")
+        return bool(stopped or any(account in self.get(i) for i in ("hg:turns", "hg:alarms")))
+
     def _hashes(self, prefix: str) -> dict[str, dict[str, str]]:
         return {
             name.removeprefix(prefix): value
@@ -103,6 +127,8 @@ def _ask(pipe: Any, name: str, kind: bytes) -> None:
         pipe.zrange(name, 0, -1, withscores=True)
     elif kind == b"string":
         pipe.get(name)
+    elif kind == b"set":
+        pipe.smembers(name)
     else:
         pipe.type(name)
 
@@ -112,6 +138,8 @@ def _plain(value: Any) -> Any:
         return value.decode("utf-8", "replace")
     if isinstance(value, list):
         return {member.decode(): score for member, score in value}
+    if isinstance(value, set):
+        return {member.decode() for member in value}
     return {name.decode(): text.decode() for name, text in value.items()}
 
 
@@ -123,8 +151,8 @@ def _reachable(view: _View) -> Iterator[str]:
     for job_id, job in view.jobs.items():
         account = f"hg:acct:{job['account']}"
         leads = any(job_id in view.get(index) for index in ("hg:due", "hg:wakes", "hg:leases"))
-        in_line = job_id in view.get(f"{account}:line") and job["account"] in view.get("hg:turns")
-        held = job_id in view.get(f"{account}:held") and "hold" in view.get(account)
+        in_line = job_id in view.line(job) and view.is_awake(job["account"])
+        held = job_id in view.get(f"{account}:held:{job['kind']}") and view.is_stopped(job)
         if not _ended(job) and not (leads or in_line or held):
             yield f"nothing leads to {job['status']} {job_id}"
         if _ended(job):
@@ -184,13 +212,21 @@ def _callbacks(view: _View) -> Iterator[str]:
 def _turns_and_lines(view: _View) -> Iterator[str]:
     for account in view.accounts:
         holder = view.get(f"hg:acct:{account}:turn")
-        line = view.get(f"hg:acct:{account}:line")
+        line = view.lines(account)
         if bool(holder) != (account in view.get("hg:turns")):
             yield f"the turn of {account} is {holder!r} and has no end, or the other way round"
         if holder and (holder not in view.jobs or _ended(view.jobs[holder])):
             yield f"{account}'s turn is held by {holder}, which has ended"
-        if line and not holder:
-            yield f"{account} has waiters and nobody has the turn"
-        for job_id in line:
-            if view.jobs[job_id]["status"] not in ("waiting", "sending"):
-                yield f"{view.jobs[job_id]['status']} {job_id} stands in the line"
+        if line and not holder and not view.is_awake(account):
+            yield f"{account} has waiters, and neither a turn nor an alarm"
+        yield from _misplaced(view, account)
+
+
+def _misplaced(view: _View, account: str) -> Iterator[str]:
+    """Who stands in a lane that is not its own."""
+    prefix = f"hg:acct:{account}:line:"
+    for lane in (name.removeprefix(prefix) for name in view.named(prefix)):
+        for job_id in view.get(prefix + lane):
+            job = view.jobs[job_id]
+            if job["status"] not in ("waiting", "sending") or job["lane"] != lane:
+                yield f"{job['status']} {job_id} of lane {job['lane']!r} stands in {lane}"

@@ -10,20 +10,32 @@ local ms = tonumber(ARGV[1])
 local function digits(n) return string.format('%.0f', n) end
 local moments = {}
 for name in string.gmatch('created run_at expires started finished lease renewed wait_until ' ..
-    'intent_at next_at ended received hold_since', '%S+') do moments[name] = true end
+    'intent_at next_at ended received hold_since paused', '%S+') do moments[name] = true end
+
+local function is_moment(name)
+  return moments[name] or string.find(name, '^cool:') or string.find(name, '^gap:') or
+    string.find(name, '^pause:')
+end
 
 local function earlier(key, fields)
   for i = 1, #fields, 2 do
     local name, value = fields[i], tonumber(fields[i + 1])
-    if (moments[name] or string.sub(name, 1, 5) == 'cool:') and value and value > 0 then
+    if is_moment(name) and value and value > 0 then
       redis.call('HSET', key, name, digits(value - ms))
+    elseif string.find(name, '^cools:') then
+      local times, last = string.match(fields[i + 1], '(%d+) (%d+)')
+      redis.call('HSET', key, name, times .. ' ' .. digits(last - ms))
     end
   end
 end
 
-for name in string.gmatch('due wakes leases expiry retention turns', '%S+') do
-  for _, member in ipairs(redis.call('ZRANGE', 'hg:' .. name, 0, -1)) do
-    redis.call('ZINCRBY', 'hg:' .. name, -ms, member)
+local indexes = redis.call('KEYS', 'hg:acct:*:spent:*')
+for name in string.gmatch('due wakes leases expiry retention turns alarms', '%S+') do
+  indexes[#indexes + 1] = 'hg:' .. name
+end
+for _, index in ipairs(indexes) do
+  for _, member in ipairs(redis.call('ZRANGE', index, 0, -1)) do
+    redis.call('ZINCRBY', index, -ms, member)
   end
 end
 for _, key in ipairs(redis.call('KEYS', 'hg:*')) do

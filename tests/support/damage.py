@@ -7,14 +7,14 @@ from tests.support.ledgers import Books
 
 
 def forget_alarms(books: Books, job_id: str) -> None:
-    """Lose whatever leads to a job, its wake-up on the broker too."""
-    for index in (*ALARMS, "hg:acct:shop:held"):
+    """Lose whatever leads to a job, its place in a line and its wake-up on the broker too."""
+    for index in (*ALARMS, *books.store.scan_iter("hg:acct:*", _type="zset")):
         books.store.zrem(index, job_id)
     books.wakeups()
 
 
 def drop_job(books: Books, job_id: str) -> None:
-    """Lose a job and every index entry of it."""
+    """Lose a job, every index entry of it and its wake-up; a turn that it has stays its own."""
     books.store.delete(f"hg:job:{job_id}", f"hg:jobtext:{job_id}")
     _drop_entries(books, job_id)
     books.wakeups()

@@ -20,6 +20,7 @@ from service.jobs.claims import (
     Claims,
     IntentReply,
     ReleaseReply,
+    Thread,
 )
 from service.jobs.ledger import UNENDED, Acceptance, EventStatus, Identified, Ledger
 from service.jobs.model import Failure, JobDraft, Status
@@ -88,7 +89,7 @@ class Books:
         self.ledger = Ledger(self.client, times)
         self.claims = Claims(self.client, times)
         self.deliveries = Deliveries(self.client, times)
-        self.reader = Reader(self.client)
+        self.reader = Reader(self.client, times)
         self.doors = Doors(self.client, times)
         self._tick = sync_script(self.store, "tick", times)
         self._sweep = sync_script(self.store, "sweep", times)
@@ -122,13 +123,20 @@ class Books:
         event = Event(f"evt_auto_{next(self._numbers)}")
         return self.accept(event, draft(**changes)).jobs[0]
 
-    def many(self, count: int, **changes: Any) -> list[str]:
-        """Accept new events with one job each, many at a time; the jobs' ids, oldest first."""
+    def many(self, count: int, *, apart: bool = False, **changes: Any) -> list[str]:
+        """Accept new events with one job each, many at a time; the jobs' ids, oldest first.
+
+        Parameters:
+          count: How many.
+          apart: Each on an account of its own, so that none waits for another's turn.
+          changes: What is different about them.
+        """
 
         async def one(number: int) -> str:
+            own = {"account": f"account-{number}"} if apart else {}
+            asked = draft(**changes | own)
             event = Event(f"evt_many_{number}")
-            accepted = await self.ledger.accept("stripe", event, [draft(**changes)], body=b"{}")
-            return accepted.jobs[0]
+            return (await self.ledger.accept("stripe", event, [asked], body=b"{}")).jobs[0]
 
         async def all_of_them() -> list[str]:
             return list(await asyncio.gather(*(one(next(self._numbers)) for _ in range(count))))
@@ -148,9 +156,12 @@ class Books:
         assert claim is not None
         return claim
 
-    def intend(self, claim: Claim) -> IntentReply:
+    def intend(
+        self, claim: Claim, *, pk: str = "314159", thread: Thread = "old", reads: int = 0
+    ) -> IntentReply:
         """Record the intent of a claim."""
-        return self.run(self.claims.intend(claim, pk="314159", context="token"))
+        step = self.claims.intend(claim, pk=pk, context="token", thread=thread, reads=reads)
+        return self.run(step)
 
     def sending(self, job_id: str, owner: str = "worker") -> Claim:
         """Claim a job and record its intent."""
@@ -192,6 +203,17 @@ class Books:
             for kind, status in UNENDED:
                 self._sweep(args=[kind, status, 0, 500, "repair"], client=pipe)
             return sum(len(found) // 2 for _, found in pipe.execute())
+
+    def work_off(self) -> list[str]:
+        """Do all the work the broker brings; the jobs in the order they were done."""
+        done = []
+        while woken := self.wakeups():
+            for job_id in woken:
+                claim = self.try_claim(job_id)
+                if claim is not None:
+                    self.finish(claim)
+                    done.append(job_id)
+        return done
 
     def pass_time(self, ms: int) -> None:
         """Let time go by with every process asleep."""

@@ -1,0 +1,150 @@
+"""Budgets over several accounts and workers that die: no gap, hour or turn is ever exceeded."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from deploy.local.instagram.records import CallRecord
+from deploy.local.instagram.world import SHOP_PASSWORD
+from deploy.local.waiting import until
+from tests.chaos.arena import SEED, WORKERS, Arena
+
+#: How many DMs are asked for (`make chaos` asks for 500).
+DMS: Final = int(os.environ.get("CHAOS_DMS", "40"))
+ACCOUNTS: Final = ("extra-0", "extra-1")
+#: More than an hour's budget: these wait for the next.
+OVER: Final = 3
+GAP_SECONDS: Final = 0.05
+_PER_HOUR: Final = DMS // len(ACCOUNTS) - OVER
+_PACE: Final = "".join(
+    f"""
+[accounts.{account}.pacing.dm]
+gap_seconds = [{GAP_SECONDS}, 0.15]
+per_hour = {_PER_HOUR}
+"""
+    for account in ACCOUNTS
+)
+
+
+@pytest.mark.timeout(240 + 2 * DMS)
+def test_budgets_hold_over_workers_that_die(tmp_path: Path, empty_store: str | None) -> None:
+    arena = Arena(tmp_path / "stack", empty_store, more_accounts=2, more_config=_PACE)
+    with arena.open():
+        # Given three workers, and more DMs of each account than an hour allows
+        arena.start("worker-3")
+        for account in ACCOUNTS:
+            arena.stack.standin.add_account(_username(account), SHOP_PASSWORD)
+        orders = {
+            account: [arena.order(f"{account}-{n}", account) for n in range(DMS // len(ACCOUNTS))]
+            for account in ACCOUNTS
+        }
+        # When workers are killed while they send
+        dice = random.Random(SEED)
+        while not _is_over(arena, orders):
+            _kill_one(arena, orders, dice)
+        # Then no account sends more, or sooner, or in another order; the rest waits for its hour
+        findings = [
+            each for account, jobs in orders.items() for each in _broken(arena, account, jobs)
+        ]
+        if findings:
+            arena.fail(findings)
+        _cancel_the_rest(arena, orders)
+        arena.ended(60)
+        arena.keeps_its_promises()
+
+
+def _kill_one(arena: Arena, orders: dict[str, list[str]], dice: random.Random) -> None:
+    """Kill a worker when some more DMs are there; at the end there are no more."""
+    sent = len(arena.stack.standin.dms())
+    more = dice.randint(1, max(2, DMS // 20))
+    until(
+        lambda: len(arena.stack.standin.dms()) >= sent + more or _is_over(arena, orders),
+        60,
+        f"more than {sent} DMs",
+    )
+    label = dice.choice((*WORKERS, "worker-3"))
+    arena.note(f"kill {label}")
+    arena.stack.processes[label].kill()
+
+
+def _is_over(arena: Arena, orders: dict[str, list[str]]) -> bool:
+    return not any(_unfinished(arena, jobs) for jobs in orders.values())
+
+
+def _unfinished(arena: Arena, jobs: list[str]) -> list[dict[str, Any]]:
+    """The jobs that have neither ended nor wait for the next hour."""
+    return [
+        job
+        for job in map(_shown(arena), jobs)
+        if job["status"] != "succeeded"
+        and not (job["status"] == "waiting" and job["wait"]["reason"] == "dm_per_hour")
+    ]
+
+
+def _broken(arena: Arena, account: str, jobs: list[str]) -> Iterator[str]:
+    username = _username(account)
+    writes = [
+        call
+        for call in arena.stack.standin.log(call="broadcast_text")
+        if call["account"] == username
+    ]
+    writes.sort(key=lambda call: call["begun"])
+    if len(writes) > _PER_HOUR:
+        yield f"{account}: {len(writes)} writes, {_PER_HOUR} an hour are allowed"
+    for before, after in itertools.pairwise(writes):
+        if after["begun"] - _end(before) < GAP_SECONDS:
+            yield f"{account}: {after['begun'] - _end(before):.3f} s between {before} and {after}"
+    yield from _disorder(arena, account, jobs)
+
+
+def _username(account: str) -> str:
+    return account.replace("-", ".")
+
+
+def _end(call: CallRecord) -> float:
+    """When a write was over for who made it."""
+    ends = [each for each in (call["gone"], call["ended"]) if each is not None]
+    return min(ends)
+
+
+def _disorder(arena: Arena, account: str, jobs: list[str]) -> Iterator[str]:
+    """Jobs of one priority go in order, but for those whose write had to be looked for."""
+    order = {job: place for place, job in enumerate(jobs)}
+    sent = [str(dm["text"]) for dm in arena.stack.standin.dms()]
+    places = {f"Hello {account}-{order[job]}!": job for job in jobs}
+    undoubted = [job for text in sent if (job := places.get(text)) and not _looked_for(arena, job)]
+    for before, after in itertools.pairwise(undoubted):
+        if order[before] > order[after]:
+            yield f"{account}: {before} was sent before {after}"
+
+
+def _looked_for(arena: Arena, job: str) -> bool:
+    lines = _ask(arena, "GET", f"/jobs/{job}/timeline")["items"]
+    return any(line["why"] == "look-up" for line in lines)
+
+
+def _cancel_the_rest(arena: Arena, orders: dict[str, list[str]]) -> None:
+    shown = _shown(arena)
+    names = {jobs[0]: name for name, jobs in arena.expected.dms.items()}
+    for job in itertools.chain(*orders.values()):
+        if shown(job)["status"] == "waiting":
+            _ask(arena, "POST", f"/jobs/{job}/cancel")
+            del arena.expected.dms[names[job]]
+
+
+def _shown(arena: Arena) -> Callable[[str], Any]:
+    return lambda job: _ask(arena, "GET", f"/jobs/{job}")
+
+
+def _ask(arena: Arena, method: str, path: str) -> Any:
+    headers = {"Authorization": f"Bearer {arena.stack.api_key}"}
+    answer = httpx.request(method, arena.stack.url + path, headers=headers, timeout=15)
+    return answer.raise_for_status().json()

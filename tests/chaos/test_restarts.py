@@ -1,0 +1,40 @@
+"""Deploys all day: however often workers are replaced, an account keeps its device and session."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from deploy.local.waiting import until
+from tests.chaos.arena import SEED, WORKERS, Arena
+
+#: How many workers are replaced (`make chaos` replaces 100).
+RESTARTS: Final = int(os.environ.get("CHAOS_RESTARTS", "4"))
+
+
+@pytest.mark.timeout(180 + 5 * RESTARTS)
+def test_workers_that_come_and_go_share_one_device_and_one_login(
+    tmp_path: Path, empty_store: str | None
+) -> None:
+    with Arena(tmp_path / "stack", empty_store).open() as arena:
+        # Given three workers with work
+        arena.start("worker-3")
+        dice = random.Random(SEED)
+        # When they are stopped or killed one after another, and started again
+        for number in range(RESTARTS):
+            arena.pay(f"restart-{number}-before")
+            label = dice.choice((*WORKERS, "worker-3"))
+            strike = dice.choice((signal.SIGTERM, signal.SIGKILL))
+            before = arena.stack.processes[label]
+            arena.note(f"{strike.name} to {label}")
+            before.signal(strike, group=True)
+            arena.pay(f"restart-{number}-after")
+            until(lambda: arena.stack.processes[label] is not before, 40, f"a new {label}")  # noqa: B023
+        arena.ended(60 + RESTARTS)
+        # Then there is one device and one login, and every job was done once
+        arena.keeps_its_promises()

@@ -1,0 +1,444 @@
+"""Secrets stay where they belong, whatever goes well or wrong: planted, and looked for after it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import httpx
+import pytest
+
+from actors.instagram.gateway import Gateway
+from actors.runtime import Duties
+from deploy.local.inbox import Received
+from deploy.local.instagram.world import SHOP_PASSWORD
+from deploy.local.procfile import ROOT
+from deploy.local.sender import EVENTS, event, send
+from deploy.local.stack import Stack
+from deploy.local.waiting import until
+from service.accounts.keys import derive_keys
+from service.accounts.vault import Vault
+from service.config import load_config
+from service.settings import SettingsError, load_settings
+from service.store import async_client
+from service.web import open_web
+from tests.support.canaries import Canary, drawn, everything_in, leaks
+from tests.support.fleet import act, fleet, kept, order, own_journey
+from tests.support.journey import Journey
+from tests.support.sessions import CANARY as FOREIGN_SESSION
+from tests.support.sessions import document
+
+TOTP_SEED = "JBSWY3DPEHPK3PXPKRUGKICD"
+#: Variables that hold a secret of one account, and the rest of its table.
+ACCOUNTS: dict[str, dict[str, str]] = {
+    "plain": {"password": "env:PLAIN_PASSWORD"},
+    "factors": {"password": "env:FACTORS_PASSWORD", "totp_seed": "env:FACTORS_SEED"},
+    "wrong": {"password": "env:WRONG_PASSWORD"},
+    "locked": {"password": "env:LOCKED_PASSWORD"},
+    "astray": {"password": "env:ASTRAY_PASSWORD", "proxy": "env:ASTRAY_PROXY"},
+    "imported": {"password": "env:IMPORTED_PASSWORD"},
+}
+
+
+class Scene:
+    """A stack that is full of canaries, and everything that it says.
+
+    Parameters:
+      stack: A stack without processes.
+    """
+
+    def __init__(self, stack: Stack, journey: Journey) -> None:
+        self.stack, self.journey = stack, journey
+        self.secrets = {
+            **{name: drawn() for name in ("proxy_user", "proxy_password", "astray_password")},
+            **{name: drawn() for name in ("api_key_of_another", "what_was_sent_by_mistake")},
+            "code": drawn(12),
+        }
+        self.variables = self._variables()
+        self.heard: list[str] = []
+        self.told: list[Received] = []
+        journey.api.event_hooks["response"].append(self._hear)
+
+    def start(self) -> None:
+        """Make the accounts and the processes."""
+        standin = self.stack.standin
+        standin.proxy_credentials(self._of("proxy_user", "proxy_password"))
+        for name in ACCOUNTS:
+            standin.add_account(name, self.variables[f"{name.upper()}_PASSWORD"])
+        standin.add_account("wrong", "another password")
+        standin.add_account("factors", self.variables["FACTORS_PASSWORD"], totp_seed=TOTP_SEED)
+        code = self.secrets["code"]
+        standin.add_account("locked", self.variables["LOCKED_PASSWORD"], profile_code=code)
+        for name in ("web", "worker", "scheduler"):
+            self.stack.start(name, environ=self.variables)
+        until(self.stack.ready)
+
+    def canaries(self) -> list[Canary]:
+        """All that nobody may see."""
+        environ = self.stack.environ()
+        named = {
+            **self.secrets,
+            **{name: value for name, value in self.variables.items() if "PROXY" not in name},
+            "SECRET_KEY": environ["SECRET_KEY"],
+            "api_key": self.stack.api_key,
+            "webhook_secret": self.stack.webhook_secret.removeprefix("whsec_"),
+            "callback_secret": self.stack.callback_secret.removeprefix("whsec_"),
+            "session_of_another": FOREIGN_SESSION,
+        }
+        return [Canary(name, value) for name, value in named.items()]
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the `heliograph` command as a person would."""
+        return subprocess.run(
+            [sys.executable, "-m", "service", *arguments],
+            cwd=ROOT,
+            env={**self.stack.environ(), **self.variables},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def _variables(self) -> dict[str, str]:
+        port = self.stack.standin.proxy_url.rpartition(":")[2]
+        way, astray = (
+            f"http://{self._of('proxy_user', which)}@127.0.0.1:{port}"
+            for which in ("proxy_password", "astray_password")
+        )
+        passwords = {f"{name.upper()}_PASSWORD": drawn() for name in ACCOUNTS}
+        proxies = {"INSTAGRAM_PROXY": way, "ASTRAY_PROXY": astray}
+        return {**passwords, **proxies, "FACTORS_SEED": TOTP_SEED}
+
+    def _of(self, user: str, password: str) -> str:
+        return f"{self.secrets[user]}:{self.secrets[password]}"
+
+    def _hear(self, response: httpx.Response) -> None:
+        response.read()
+        self.heard.append(f"{response.headers} {response.text}")
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    """Everything, running, with nothing done yet."""
+    with (
+        fleet(tmp_path, ACCOUNTS, processes=()) as stack,
+        own_journey(stack, "canaries") as journey,
+    ):
+        made = Scene(stack, journey)
+        made.start()
+        yield made
+
+
+def test_no_secret_is_said_anywhere_whatever_goes_well_or_wrong(
+    scene: Scene, tmp_path: Path
+) -> None:
+    # Given what goes well, and then everything that goes wrong
+    _goes_well(scene)
+    sessions = _sessions(scene)
+    _accounts_in_trouble(scene)
+    _instagram_repeats_what_it_was_sent(scene, [each.value for each in sessions])
+    _callbacks_that_fail(scene)
+    _callers_who_err(scene)
+    said = {
+        "commands": _commands(scene, tmp_path),
+        "reprs": _reprs(scene),
+        "GET": _every_get(scene),
+        "answers": "\n".join(scene.heard),
+        "callbacks": json.dumps(scene.told + scene.stack.receiver.received()),
+        "store": everything_in(scene.stack.redis_url),
+        **{log.name: log.read_text() for log in scene.stack.directory.glob("*.log")},
+    }
+    # Then all of them have said something
+    assert {"web.log", "worker.log", "scheduler.log"} <= said.keys()
+    assert all(len(text) > 100 for text in said.values()), {k: len(v) for k, v in said.items()}
+    for place, words in _expected_words().items():
+        assert words in said[place], place
+    # And none of them a secret
+    assert leaks(said, [*scene.canaries(), *sessions]) == []
+
+
+def _expected_words() -> dict[str, str]:
+    """What shows that the search was made where something could have been found."""
+    return {
+        "GET": "job_",
+        "answers": "invalid_request",
+        "callbacks": "job.succeeded",
+        "commands": "ok",
+        "reprs": "Settings(",
+        "store": "hg:session:plain",
+        "worker.log": "ready for action",
+    }
+
+
+def _goes_well(scene: Scene) -> None:
+    journey = scene.journey
+    jobs = [
+        order(journey, name, kind) for name in ("plain", "factors") for kind in ("dm", "comment")
+    ]
+    answer = journey.send("checkout.session.completed")
+    assert {journey.ended(job_id)["status"] for job_id in jobs} == {"succeeded"}
+    assert journey.ended(answer.body["jobs"][0])["status"] == "succeeded"
+    again = journey.send("checkout.session.completed")
+    assert again.body["duplicate"] is True
+
+
+def _sessions(scene: Scene) -> list[Canary]:
+    """What makes the accounts' sessions, as a person may export them."""
+    found = []
+    for name in ("plain", "factors"):
+        exported = json.loads(scene.command("session", "export", name, "-").stdout)
+        session_id = exported["authorization_data"]["sessionid"]
+        found.append(Canary(f"session of {name}", session_id.split("%3A")[1]))
+        key = exported["usdid"]["private_key"].splitlines()[1]
+        found.append(Canary(f"device key of {name}", key))
+    return found
+
+
+def _accounts_in_trouble(scene: Scene) -> None:
+    journey, code = scene.journey, scene.secrets["code"]
+    kept(journey, order(journey, "wrong"), "held", "bad_password")
+    locked = order(journey, "locked")
+    kept(journey, locked, "held", "challenge_required")
+    for answer in ({"code": f"{code}!?"}, {"code": [code]}, {"code": code, "codes": code}, code):
+        refused = journey.api.post("/accounts/locked/challenge", json=answer)
+        assert refused.status_code == 422
+    act(journey, "/accounts/locked/challenge", {"code": code})
+    assert journey.ended(locked)["status"] == "succeeded"
+    astray = order(journey, "astray")
+    until(lambda: journey.job(astray)["wait"], 30, "the refusal of the proxy")
+    # A session that Instagram does not know is put in the place of one that it would
+    _accepted(journey.api.put("/accounts/imported/session", json=document()))
+    assert journey.ended(order(journey, "imported"))["status"] == "succeeded"
+
+
+def _accepted(response: httpx.Response) -> None:
+    assert response.status_code == 200, response.text
+
+
+def _instagram_repeats_what_it_was_sent(scene: Scene, sessions: list[str]) -> None:
+    """Errors whose bodies are full of secrets, which exceptions and logs like to show."""
+    journey, standin = scene.journey, scene.stack.standin
+    echo = " ".join([*sessions, *scene.variables.values(), *scene.secrets.values()])
+    bodies: list[Any] = [f"<html>{echo}</html>", {"message": echo, "status": "fail"}]
+    for status, body in product((500, 400, 403, 200), bodies):
+        standin.fault("usernameinfo", account="plain", status=status, body=body)
+        job_id = order(journey, "plain", to=f"nobody.{status}.{len(str(body))}")
+        until(partial(_is_over, journey, job_id), 20, f"what becomes of {status}")
+    standin.fault("comment", account="plain", status_after_effect=502, body=bodies[0])
+    assert journey.ended(order(journey, "plain", "comment"), 40)["status"] == "succeeded"
+
+
+def _is_over(journey: Journey, job_id: str) -> bool:
+    job = journey.job(job_id)
+    reason = (job["wait"] or {}).get("reason")
+    return job["status"] in ("failed", "succeeded", "held") or reason not in (None, "turn")
+
+
+def _callbacks_that_fail(scene: Scene) -> None:
+    journey, receiver = scene.journey, scene.stack.receiver
+    scene.told = receiver.received()
+    for status in (500, 302, 410):
+        receiver.answer(status=status, times=1, body="no", headers={"Location": "/elsewhere"})
+        _told_about_a_job(journey)
+    receiver.clear_answers()
+
+
+def _told_about_a_job(journey: Journey) -> Received:
+    """Have a callback made; returns it as it was received."""
+    job_id = order(journey, "plain", delay_seconds=600)
+    act(journey, f"/jobs/{job_id}/cancel")
+    return journey.called_back(job_id)[0]
+
+
+def _callers_who_err(scene: Scene) -> None:
+    """Requests that carry secrets where they do not belong."""
+    for secret in (scene.secrets["what_was_sent_by_mistake"], scene.stack.api_key):
+        for response in _mistaken_requests(scene.journey.api, secret):
+            assert response.status_code >= 400, response.request.url
+    _mistaken_keys(scene)
+    _mistaken_signatures(scene)
+    _mistaken_sessions(scene)
+
+
+def _mistaken_requests(api: httpx.Client, secret: str) -> Iterator[httpx.Response]:
+    job = {"kind": "dm", "account": "plain", "to": "some.handle", "text": "hello"}
+    for field in ("account", "callback", "kind", "to", "run_at", "priority"):
+        yield api.post("/jobs", json={**job, field: f"{secret} !"})
+    yield api.post("/jobs", content=f'{{"text": "{secret}"')
+    yield api.post("/jobs", content=secret, headers={"Content-Type": "text/plain"})
+    yield api.get("/jobs", params={"status": secret})
+    yield api.get("/jobs", params={"cursor": secret})
+    yield api.put("/suppressions/some.handle", params={"account": secret})
+    for path in ("jobs", "events", "deliveries", "accounts", "suppressions", "webhooks"):
+        yield api.get(f"/{path}/{quote(secret, safe='')}!")
+
+
+def _mistaken_keys(scene: Scene) -> None:
+    other = scene.secrets["api_key_of_another"]
+    headers: list[dict[str, str]] = [
+        {"Authorization": f"Bearer {other}"},
+        {"Authorization": f"Bearer {scene.stack.api_key}x"},
+        {"Authorization": f"Basic {base64.b64encode(scene.stack.api_key.encode()).decode()}"},
+        {"Authorization": scene.stack.api_key},
+        {"Authorization": "", "X-Api-Key": scene.stack.api_key},
+    ]
+    for each in headers:
+        query = urlencode({"api_key": scene.stack.api_key})
+        assert scene.journey.api.get(f"/jobs?{query}", headers=each).status_code == 401
+
+
+def _mistaken_signatures(scene: Scene) -> None:
+    hook, secret = f"{scene.stack.url}/webhooks/stripe", scene.stack.webhook_secret
+    refused = send(hook, f"whsec_{drawn()}", event("checkout.session.completed"))
+    assert refused.status >= 400
+    scene.heard.append(json.dumps(refused.body))
+    for signature in (secret, f"t=1,v1={secret}", f"t={secret},v1=00"):
+        headers = {"Stripe-Signature": signature, "Content-Type": "application/json"}
+        body = json.dumps({"id": secret, "type": scene.stack.api_key})
+        answer = scene.journey.api.post(hook, content=body, headers=headers)
+        assert answer.status_code >= 400
+
+
+def _mistaken_sessions(scene: Scene) -> None:
+    api = scene.journey.api
+    for bad in (
+        document(uuids={}),
+        document(authorization_data=FOREIGN_SESSION, cookies=FOREIGN_SESSION),
+        {FOREIGN_SESSION: document()},
+        [document()],
+        json.dumps(document()),
+    ):
+        assert api.put("/accounts/plain/session", json=bad).status_code == 422
+    # Another device's, which the device's own traits are shown of
+    assert api.put("/accounts/plain/session", json=document()).status_code == 409
+    half = f'{{"cookies": "{FOREIGN_SESSION}"'
+    headers = {"Content-Type": "application/json"}
+    assert api.put("/accounts/plain/session", content=half, headers=headers).status_code == 400
+    assert api.put("/accounts/plain/session", content=half).status_code == 422
+
+
+def _commands(scene: Scene, directory: Path) -> str:
+    """What the commands print, of good input and of bad."""
+    bad, good = directory / "bad.json", directory / "good.json"
+    bad.write_text(f'{{"sessionid": "{FOREIGN_SESSION}", "password": "{SHOP_PASSWORD}"')
+    good.write_text(json.dumps(document()))
+    calls = [
+        ("check",),
+        ("check", "--json"),
+        ("check", "--event", str(EVENTS / "checkout.session.completed.json")),
+        ("doctor",),
+        ("doctor", "--repair"),
+        ("session", "show", "plain"),
+        ("session", "show", "wrong"),
+        ("session", "import", "plain", str(bad)),
+        ("session", "import", "plain", str(good)),
+        ("session", "import", "plain", str(good), "--reset-device"),
+    ]
+    printed = [scene.command(*call) for call in calls]
+    return "\n".join(f"{each.args} {each.stdout} {each.stderr}" for each in printed)
+
+
+def _reprs(scene: Scene) -> str:
+    """What a debugger, a log line or an error would show of the parts in memory."""
+    environ = {**scene.stack.environ(), **scene.variables}
+    hidden = scene.secrets["what_was_sent_by_mistake"]
+    environ["REDIS_URL"] = f"redis://user:{hidden}@127.0.0.1:1/0"
+    settings, config = load_settings(environ), load_config(Path(environ["HELIOGRAPH_CONFIG"]))
+    duties = Duties.of(settings, config, environ)
+
+    async def parts() -> list[str]:
+        web = open_web(settings, config, environ)
+        client = async_client(settings.redis_url, max_connections=1)
+        vault = Vault(client, derive_keys(settings.secret_keys[0]))
+        gateways = [Gateway(account, vault) for account in duties.accounts.values()]
+        shown = [repr(part) for part in (web, client, vault, *gateways)]
+        await client.aclose()
+        await web.close()
+        return shown
+
+    spoilt = [{**environ, name: hidden[:10]} for name in ("SECRET_KEY", "API_KEYS", "REDIS_URL")]
+    shown = [repr(settings), repr(config), repr(duties), *map(repr, duties.accounts.values())]
+    return "\n".join([*shown, *asyncio.run(parts()), *map(_refusal, spoilt)])
+
+
+def _refusal(environ: Mapping[str, str]) -> str:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(environ)
+    return repr(refused.value)
+
+
+def _every_get(scene: Scene) -> str:
+    """What every GET route answers about everything that there is."""
+    api = scene.journey.api
+    api.put("/suppressions/left.alone").raise_for_status()
+    jobs = _ids(api, "/jobs")
+    known = {
+        "job_id": jobs,
+        "event_id": _ids(api, "/events"),
+        "delivery_id": _ids(api, "/deliveries"),
+        "name": list(ACCOUNTS),
+        "username": ["left.alone"],
+    }
+    assert all(known.values())
+    paths = api.get("/openapi.json").raise_for_status().json()["paths"]
+    routes = [path for path, methods in paths.items() if "get" in methods]
+    answers = [api.get(each) for route in routes for each in _addresses(route, known)]
+    # 409: a job that has not ended has no result yet
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    pages = [api.get(page) for page in ("/docs", "/openapi.json", "/redoc")]
+    return "\n".join(f"{each.headers} {each.text}" for each in (*answers, *pages))
+
+
+def _addresses(route: str, known: Mapping[str, list[str]]) -> list[str]:
+    """A route with everything known in the place of its parameter."""
+    head, opened, rest = route.partition("{")
+    if not opened:
+        return [route]
+    parameter, _, tail = rest.partition("}")
+    return [f"{head}{quote(value, safe='')}{tail}" for value in known[parameter]]
+
+
+def _ids(api: httpx.Client, path: str) -> list[str]:
+    answer = api.get(path, params={"limit": 100}).raise_for_status()
+    return [str(item["id"]) for item in answer.json()["items"]]
+
+
+def test_an_answer_to_a_callback_that_repeats_the_signing_secret_is_not_kept_with_it(
+    scene: Scene,
+) -> None:
+    # Given a receiver in debug mode, whose error page shows its environment
+    secret, stack = scene.stack.callback_secret, scene.stack
+    stack.receiver.answer(status=500, body=f"<h1>Oops</h1> CRM_SECRET={secret}")
+    received = _told_about_a_job(scene.journey)
+    # When the attempt has been recorded
+    path = f"/deliveries/{received['headers']['webhook-id']}"
+    shown = until(lambda: scene.journey.api.get(path).json()["attempt_log"], 20, "the attempt")
+    # Then neither the API nor the store shows the secret
+    said = {"GET": json.dumps(shown), "store": everything_in(stack.redis_url)}
+    assert leaks(said, [Canary("callback_secret", secret.removeprefix("whsec_"))]) == []
+
+
+@pytest.mark.parametrize("offset", range(3))
+def test_a_canary_is_found_however_it_is_written(offset: int) -> None:
+    canary = Canary("it", drawn())
+    hidden = "?" * offset + canary.value
+    written = {
+        "plain": hidden,
+        "in capitals": hidden.upper(),
+        "in an address": quote(f"{hidden} &", safe=""),
+        "in base64": base64.b64encode(f"{hidden}??".encode()).decode(),
+        "in base64 for addresses": base64.urlsafe_b64encode(f"{hidden}?".encode()).decode(),
+        "in hexadecimal": hidden.encode().hex(),
+    }
+    for place, text in written.items():
+        assert leaks({place: text}, [canary]), place
+    assert leaks({"nowhere": drawn(10_000)}, [canary]) == []

@@ -1,0 +1,357 @@
+"""What each kind of trouble with Instagram does to its account, and that it does no more."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from deploy.local.stack import Stack
+from deploy.local.waiting import free_port
+from tests.support.fleet import (
+    PASSWORD,
+    WRITES,
+    account_of,
+    act,
+    calls_of,
+    fleet,
+    kept,
+    order,
+    own_journey,
+    seconds_between,
+    written,
+)
+from tests.support.journey import Journey
+
+HOUR = 3600
+
+#: The stand-in's name of an error, the kind of job that meets it, its code and the rest's length.
+RESTS = [
+    ("please_wait", "dm", "please_wait", HOUR),
+    ("please_wait", "comment", "please_wait", HOUR),
+    ("throttled", "dm", "rate_limited", HOUR / 4),
+    ("throttled", "comment", "rate_limited", HOUR / 4),
+    ("rate_limit", "dm", "rate_limit_error", HOUR),
+    ("sentry_block", "dm", "sentry_block", 24 * HOUR),
+]
+#: As Instagram leads to its terms: there is no reply of their own in the private API.
+TERMS = {
+    "status": 400,
+    "body": {
+        "message": "challenge_required",
+        "challenge": {"url": "https://i.instagram.com/terms/unblock/", "lock": True},
+        "status": "fail",
+    },
+}
+#: What the stand-in is to answer, the kind of job that meets it, and why the account is held.
+HOLDS: list[tuple[dict[str, Any], str, str]] = [
+    ({"error": "challenge_required"}, "dm", "challenge_required"),
+    ({"error": "challenge_required"}, "comment", "challenge_required"),
+    ({"error": "checkpoint_required"}, "dm", "checkpoint_required"),
+    ({"error": "consent_required"}, "dm", "consent_required"),
+    ({"error": "geoblock_required"}, "comment", "geoblock_required"),
+    ({"error": "account_suspended"}, "dm", "account_suspended"),
+    ({"error": "account_suspended"}, "comment", "account_suspended"),
+    (TERMS, "dm", "challenge_required"),
+]
+BYSTANDER = "bystander"
+ACCOUNTS = [
+    BYSTANDER,
+    *(f"rest{number}" for number in range(len(RESTS))),
+    *(f"hold{number}" for number in range(len(HOLDS))),
+    *("blocked_dm", "blocked_comment", "over_dm", "over_comment"),
+    *("wrong_password", "sealed", "new_credentials", "polite", "other_polite"),
+]
+
+
+class Doorman(ThreadingHTTPServer):
+    """A proxy that lets nobody through.
+
+    Parameters:
+      status: What it answers.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, status: int) -> None:
+        super().__init__(("127.0.0.1", 0), _NoEntry)
+        self.status = status
+        self.asked: list[str] = []
+
+    @property
+    def url(self) -> str:
+        """The proxy to configure."""
+        return f"http://user:{secrets.token_hex(4)}@127.0.0.1:{self.server_port}"
+
+
+class _NoEntry(BaseHTTPRequestHandler):
+    server: Doorman
+
+    def do_CONNECT(self) -> None:
+        self.server.asked.append(self.path)
+        self.send_response(self.server.status)
+        self.send_header("Proxy-Authenticate", 'Basic realm="door"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Say nothing: `asked` tells."""
+
+
+@contextmanager
+def doorman(status: int) -> Iterator[Doorman]:
+    """A running one."""
+    with Doorman(status) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def doormen() -> Iterator[dict[str, Doorman]]:
+    """Proxies by the account that has to go through them."""
+    with doorman(407) as stranger, doorman(403) as unwanted:
+        yield {"stranger": stranger, "unwanted": unwanted}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, doormen: dict[str, Doorman]) -> Iterator[Stack]:
+    """An account for every trouble, and one that has none."""
+    accounts: dict[str, dict[str, Any]] = {name: {} for name in ACCOUNTS}
+    accounts |= {name: {"proxy": proxy.url} for name, proxy in doormen.items()}
+    accounts["lonely"] = {"proxy": f"http://127.0.0.1:{free_port()}"}
+    with fleet(tmp_path_factory.mktemp("errors"), accounts) as running:
+        yield running
+
+
+@pytest.fixture
+def journey(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Journey]:
+    """One test's way through it."""
+    with own_journey(stack, request.node.name) as made:
+        yield made
+
+
+def others_go_on(journey: Journey, kind: str = "dm") -> None:
+    """Have an account without trouble do something, which also shows that the worker works."""
+    ended = journey.ended(order(journey, BYSTANDER, kind, text=f"{journey.name} bystander"))
+    assert ended["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("number", range(len(RESTS)), ids=lambda at: "-".join(RESTS[at][:2]))
+def test_a_rest_holds_up_all_the_account_does_with_a_reason_and_a_time(
+    journey: Journey, number: int
+) -> None:
+    error, kind, code, seconds = RESTS[number]
+    account = f"rest{number}"
+    # Given an account that Instagram asks to slow down
+    journey.stack.standin.fault(WRITES[kind], error=error, account=account)
+    first = kept(journey, order(journey, account, kind), "waiting", code)
+    seen = calls_of(journey, account)
+    # When more is asked of it
+    more = [order(journey, account, each) for each in WRITES]
+    jobs = [first, *(kept(journey, job_id, "waiting", code) for job_id in more)]
+    others_go_on(journey, kind)
+    # Then all of it waits for the same moment, and Instagram hears nothing
+    for job in jobs:
+        ahead = seconds_between(first["created_at"], job["wait"]["until"])
+        assert abs(ahead - seconds) < 30, job
+    assert (calls_of(journey, account), written(journey, account)) == (seen, [])
+    shown = account_of(journey, account)
+    assert shown["status"] == "cooling_down"
+    (cooldown,) = shown["cooldowns"]
+    assert (cooldown["kind"], cooldown["reason"]) == ("*", code)
+
+
+@pytest.mark.parametrize(("kind", "other"), [("dm", "comment"), ("comment", "dm")])
+def test_a_block_of_one_kind_of_action_leaves_the_other_kind_alone(
+    journey: Journey, kind: str, other: str
+) -> None:
+    account = f"blocked_{kind}"
+    journey.stack.standin.fault(WRITES[kind], error="feedback_required", account=account)
+    # Given one job that met the block and one of its kind after it
+    first = kept(journey, order(journey, account, kind), "waiting", "feedback_required")
+    second = kept(journey, order(journey, account, kind), "waiting", "feedback_required")
+    # When the other kind is asked for
+    ended = journey.ended(order(journey, account, other, text=f"{journey.name} other"))
+    # Then it is done, and another account's of the same kind is, too
+    assert ended["status"] == "succeeded"
+    assert written(journey, account) == [f"{journey.name} other"]
+    others_go_on(journey, kind)
+    for job in (first, second):
+        assert journey.job(job["id"])["status"] == "waiting"
+        ahead = seconds_between(first["created_at"], job["wait"]["until"])
+        assert abs(ahead - 24 * HOUR) < 30, job
+    (cooldown,) = account_of(journey, account)["cooldowns"]
+    assert (cooldown["kind"], cooldown["reason"]) == (kind, "feedback_required")
+
+
+@pytest.mark.parametrize(
+    "number", range(len(HOLDS)), ids=lambda at: f"{HOLDS[at][0].get('error', 'terms')}-{at}"
+)
+def test_what_a_person_must_settle_silences_the_account_until_it_is_resumed(
+    journey: Journey, number: int
+) -> None:
+    refusal, kind, code = HOLDS[number]
+    account = f"hold{number}"
+    texts = [f"{journey.name} {which}" for which in range(4)]
+    # Given a job that met the refusal
+    journey.stack.standin.fault(WRITES[kind], account=account, **refusal)
+    first = order(journey, account, kind, text=texts[0])
+    kept(journey, first, "held", code)
+    seen = calls_of(journey, account)
+    # When more is asked for
+    kinds = ("dm", "comment", "dm")
+    more = [
+        order(journey, account, each, text=text)
+        for each, text in zip(kinds, texts[1:], strict=True)
+    ]
+    for job_id in more:
+        kept(journey, job_id, "held", code)
+    others_go_on(journey)
+    # Then Instagram hears nothing of the account
+    shown = account_of(journey, account)
+    assert (shown["status"], shown["hold"]["reason"]) == ("held", code)
+    assert calls_of(journey, account) == seen
+    # When a person resumes it, then all goes on in order
+    act(journey, f"/accounts/{account}/resume")
+    assert {journey.ended(job_id)["status"] for job_id in [first, *more]} == {"succeeded"}
+    assert written(journey, account) == texts
+    assert journey.job(first)["attempts"] == 1
+
+
+def test_a_wrong_password_is_sent_once_and_then_a_person_is_asked(journey: Journey) -> None:
+    account, standin = "wrong_password", journey.stack.standin
+    standin.add_account(account, "another password")
+    # Given several jobs of an account whose password is wrong
+    jobs = [order(journey, account, text=f"{journey.name} {which}") for which in range(3)]
+    for job_id in jobs:
+        kept(journey, job_id, "held", "bad_password")
+    others_go_on(journey)
+    # Then there was one login: the current flow, and the old one that names the reason
+    logins = [each for each in standin.logins() if each["account"] == account]
+    assert [each["via"] for each in logins] == ["caa", "legacy"]
+    assert {each["outcome"] for each in logins} == {"bad_password"}
+    # When it is put right, then the jobs go on in order from the same device
+    standin.add_account(account, PASSWORD)
+    act(journey, f"/accounts/{account}/resume")
+    assert {journey.ended(job_id)["status"] for job_id in jobs} == {"succeeded"}
+    assert written(journey, account) == [f"{journey.name} {which}" for which in range(3)]
+    assert len([each for each in standin.devices() if each["account"] == account]) == 1
+
+
+@pytest.mark.parametrize(
+    ("account", "code"), [("stranger", "proxy_auth_required"), ("unwanted", "proxy_refused")]
+)
+def test_a_proxy_that_lets_nobody_through_holds_the_account_and_nothing_goes_around_it(
+    journey: Journey, doormen: dict[str, Doorman], account: str, code: str
+) -> None:
+    # Given an account that has never logged in, behind such a proxy
+    jobs = [order(journey, account, kind) for kind in WRITES]
+    # Then it is held, and the reason is the proxy's answer
+    for job_id in jobs:
+        kept(journey, job_id, "held", code)
+    assert account_of(journey, account)["hold"]["reason"] == code
+    # And it asked the proxy once; Instagram has heard of it by no other way
+    assert len(doormen[account].asked) == 1
+    assert calls_of(journey, account) == 0
+
+
+def test_a_proxy_that_wants_other_credentials_holds_an_account_that_is_logged_in(
+    journey: Journey,
+) -> None:
+    account, standin = "new_credentials", journey.stack.standin
+    assert journey.ended(order(journey, account))["status"] == "succeeded"
+    # When the proxy's credentials have changed
+    standin.proxy_credentials("user:changed")
+    try:
+        job_id = order(journey, account, text=f"{journey.name} later")
+        kept(journey, job_id, "held", "proxy_auth_required")
+        assert standin.connects()[-1]["outcome"] == "407"
+    finally:
+        standin.proxy_credentials(None)
+    # And been set right, then the job goes on; it was sent once
+    act(journey, f"/accounts/{account}/resume")
+    assert journey.ended(job_id)["status"] == "succeeded"
+    assert len(journey.dms(f"{journey.name} later")) == 1
+
+
+def test_a_proxy_that_is_not_there_is_waited_for_and_nothing_goes_around_it(
+    journey: Journey,
+) -> None:
+    job = kept(journey, order(journey, "lonely"), "waiting", "connection_failed")
+    assert job["wait"]["until"] > job["created_at"]
+    assert calls_of(journey, "lonely") == 0
+
+
+@pytest.mark.parametrize("kind", list(WRITES))
+def test_a_session_that_is_over_is_renewed_once_and_then_a_person_is_asked(
+    journey: Journey, kind: str
+) -> None:
+    account, standin = f"over_{kind}", journey.stack.standin
+
+    def logins() -> list[str]:
+        return [each["outcome"] for each in standin.logins() if each["account"] == account]
+
+    assert journey.ended(order(journey, account, kind))["status"] == "succeeded"
+    # When Instagram no longer takes the session, the job goes on with a new one
+    standin.fault(WRITES[kind], error="login_required", account=account)
+    second = journey.ended(order(journey, account, kind, text=f"{journey.name} second"))
+    assert (second["status"], second["attempts"]) == ("succeeded", 1)
+    assert logins() == ["ok", "ok"]
+    # When it does so again on the same day, nobody logs in
+    standin.fault(WRITES[kind], error="login_required", account=account)
+    kept(journey, order(journey, account, kind), "held", "relogin_exceeded")
+    assert logins() == ["ok", "ok"]
+    assert written(journey, account).count(f"{journey.name} second") == 1
+    assert len([each for each in standin.devices() if each["account"] == account]) == 1
+
+
+def test_a_session_that_cannot_be_decrypted_holds_the_account_and_mints_no_device(
+    journey: Journey,
+) -> None:
+    account, stack = "sealed", journey.stack
+    assert journey.ended(order(journey, account))["status"] == "succeeded"
+    seen = calls_of(journey, account), stack.standin.devices(), stack.standin.logins()
+    # When a worker comes with another SECRET_KEY
+    assert stack.processes["worker"].stop() == 0
+    stack.start("worker", environ={"SECRET_KEY": secrets.token_hex(32)})
+    jobs = [order(journey, account, kind, text=f"{journey.name} {kind}") for kind in WRITES]
+    for job_id in jobs:
+        kept(journey, job_id, "held", "session_unreadable")
+    # Then Instagram hears nothing of it: no call, no device, no login
+    assert (calls_of(journey, account), stack.standin.devices(), stack.standin.logins()) == seen
+    # When the key is back and a person has resumed the account, the old session goes on
+    assert stack.processes["worker"].stop() == 0
+    stack.start("worker")
+    act(journey, f"/accounts/{account}/resume")
+    assert {journey.ended(job_id)["status"] for job_id in jobs} == {"succeeded"}
+    assert stack.standin.logins() == seen[2]
+
+
+def test_who_does_not_take_message_requests_is_left_alone_from_then_on(journey: Journey) -> None:
+    account, standin = "polite", journey.stack.standin
+    pk = standin.add_user("closed.door", takes_requests=False)
+    # Given a job to somebody who takes no messages of strangers
+    job = journey.ended(order(journey, account, to="closed.door"))
+    assert (job["status"], job["error"]["code"]) == ("failed", "message_requests_disabled")
+    params = {"account": account}
+    entry = journey.api.get("/suppressions/closed.door", params=params).raise_for_status().json()
+    assert entry["reason"] == "message_requests_disabled"
+    seen = calls_of(journey, account)
+    # When the next one is asked for, by name or by id, then it is born failed
+    for to in ("closed.door", "@Closed.Door", pk):
+        again = journey.job(order(journey, account, to=to))
+        assert (again["status"], again["error"]["code"]) == ("failed", "recipient_suppressed")
+        assert journey.called_back(again["id"])[0]["verified"]
+    assert calls_of(journey, account) == seen
+    # And that is between the two: others are written to, and another account may try
+    assert journey.ended(order(journey, account))["status"] == "succeeded"
+    other = journey.ended(order(journey, "other_polite", to="closed.door"))
+    assert other["error"]["code"] == "message_requests_disabled"

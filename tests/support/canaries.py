@@ -1,0 +1,83 @@
+"""Secrets that are planted to be looked for wherever they must not be."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import quote
+
+import redis
+
+from tests.support.values import plain_values
+
+#: What no way of writing changes, but for base64 and the like.
+_LETTERS: Final = "abcdefghijkmnpqrstuvwxyz"
+
+
+@dataclass(frozen=True)
+class Canary:
+    """One secret.
+
+    Parameters:
+      name: Which one it is.
+      value: The part that nothing else has in it.
+    """
+
+    name: str
+    value: str = field(repr=False)
+
+    def forms(self) -> Iterator[str]:
+        """The secret as it may be written."""
+        raw = self.value.encode()
+        yield from (self.value, self.value.lower(), self.value.upper())
+        yield quote(self.value, safe="")
+        yield raw.hex()
+        for offset in range(3):
+            yield from _inside_base64(raw, offset)
+
+
+def drawn(length: int = 24) -> str:
+    """A new secret that any place takes: letters only."""
+    return "".join(secrets.choice(_LETTERS) for _ in range(length))
+
+
+def leaks(texts: Mapping[str, str], canaries: list[Canary]) -> list[str]:
+    """Which canaries are in which text; empty for none.
+
+    Parameters:
+      texts: By where each is from.
+      canaries: What to look for.
+    """
+    return [
+        f"{canary.name} in {place}: ...{_around(text, form)}..."
+        for place, text in texts.items()
+        for canary in canaries
+        for form in sorted(set(canary.forms()))
+        if form in text
+    ]
+
+
+def everything_in(redis_url: str) -> str:
+    """Every key of a store and all that it holds, as text."""
+    with redis.Redis.from_url(redis_url) as store:
+        streams = [
+            f"{key!r} {store.xrange(key)!r}" for key in store.scan_iter(_type="stream", count=1000)
+        ]
+        return "\n".join((plain_values(store), *streams))
+
+
+def _inside_base64(raw: bytes, offset: int) -> Iterator[str]:
+    """What base64 makes of a secret that stands so many bytes behind a multiple of three."""
+    padded = bytes(offset) + raw
+    # Only what the secret's own bits decide; its neighbours decide the ends.
+    own = slice(-(-offset * 8 // 6), len(padded) * 8 // 6)
+    yield base64.b64encode(padded).decode()[own]
+    yield base64.urlsafe_b64encode(padded).decode()[own]
+
+
+def _around(text: str, form: str) -> str:
+    place = text.find(form)
+    return text[max(0, place - 60) : place].replace("\n", " ") + "HERE"

@@ -1,0 +1,154 @@
+"""Stacks with several accounts: what happens to one of them must not happen to the others."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from deploy.local.stack import CONFIG, Stack
+from deploy.local.waiting import until
+from tests.support.journey import Journey
+
+PASSWORD: Final = "fleet-password"
+POST: Final = "3700000000000000001"
+#: The stand-in's name of each kind's write.
+WRITES: Final[Mapping[str, str]] = {"dm": "broadcast_text", "comment": "comment"}
+NO_LIMIT: Final[Mapping[str, Any]] = {
+    "gap_seconds": [0, 0],
+    "per_hour": 1_000_000,
+    "per_day": 1_000_000,
+}
+NO_LIMITS: Final[Mapping[str, Any]] = {
+    "i_accept_the_risk": True,
+    "repeat_days": 0,
+    **dict.fromkeys(("dm", "dm_new_thread", "comment", "lookup"), NO_LIMIT),
+}
+#: Short, so that what a kill leaves behind goes on within seconds.
+SHORT: Final[Mapping[str, str]] = {"LEASE_SECONDS": "2", "SETTLE_SECONDS": "1"}
+
+
+@contextmanager
+def fleet(
+    directory: Path,
+    accounts: Mapping[str, Mapping[str, Any]],
+    *,
+    pacing: Mapping[str, Any] = NO_LIMITS,
+    processes: Sequence[str] = ("web", "worker"),
+    environ: Mapping[str, str] | None = None,
+) -> Iterator[Stack]:
+    """Run a stack with accounts of its own beside `shop`; the stand-in knows each by its name.
+
+    Parameters:
+      directory: For everything that is written.
+      accounts: What each one's table says besides its username, password and proxy.
+      pacing: The `[pacing]` table.
+      processes: Which of the Procfile's processes to start.
+      environ: More variables for them.
+    """
+    config = directory / "heliograph.toml"
+    config.write_text(_document(accounts, pacing))
+    variables = {**SHORT, **(environ or {})}
+    with Stack(directory / "stack", config=config, processes=processes, environ=variables) as stack:
+        for name in accounts:
+            stack.standin.add_account(name, PASSWORD)
+        if "worker" in processes:
+            until(lambda: _works(stack), 30, "the worker")
+        yield stack
+
+
+def _works(stack: Stack) -> bool:
+    worker = stack.processes["worker"]
+    said = worker.log.read_text()
+    if worker.returncode is not None:
+        raise RuntimeError(f"the worker ended: {said[-2000:]}")
+    return "ready for action" in said
+
+
+@contextmanager
+def own_journey(stack: Stack, name: str) -> Iterator[Journey]:
+    """A test's way through such a stack, which has no faults when it ends."""
+    journey = Journey(stack, f"{name}-{os.urandom(4).hex()}")
+    try:
+        yield journey
+    finally:
+        stack.standin.clear_faults()
+        stack.receiver.clear_answers()
+        journey.api.close()
+
+
+def order(journey: Journey, account: str, kind: str = "dm", **wanted: Any) -> str:
+    """Ask for a DM or a comment by an account; returns the job's id."""
+    target = {"to": "some.handle"} if kind == "dm" else {"to": None, "post": POST}
+    return journey.order(account=account, kind=kind, **{**target, **wanted})
+
+
+def kept(journey: Journey, job_id: str, status: str, reason: str) -> dict[str, Any]:
+    """The job once it is kept for that reason."""
+
+    def there() -> dict[str, Any] | None:
+        job = journey.job(job_id)
+        wait = job["wait"] or {}
+        return job if (job["status"], wait.get("reason")) == (status, reason) else None
+
+    return until(there, 30, f"{status} for {reason} of {job_id}")
+
+
+def account_of(journey: Journey, name: str) -> dict[str, Any]:
+    """The account as the API shows it."""
+    shown: dict[str, Any] = journey.api.get(f"/accounts/{name}").raise_for_status().json()
+    return shown
+
+
+def act(journey: Journey, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Post to the API; returns what it answers."""
+    answer: dict[str, Any] = journey.api.post(path, json=body).raise_for_status().json()
+    return answer
+
+
+def calls_of(journey: Journey, account: str) -> int:
+    """How many requests of an account the stand-in has seen."""
+    return len(journey.stack.standin.log(account=account))
+
+
+def written(journey: Journey, account: str) -> list[str]:
+    """The texts that an account has got to the stand-in, in the order of its writes."""
+    standin = journey.stack.standin
+    texts = {
+        WRITES["dm"]: iter([dm["text"] for dm in standin.dms() if dm["sender"] == account]),
+        WRITES["comment"]: iter(
+            [each["text"] for each in standin.comments() if each["username"] == account]
+        ),
+    }
+    # Comments are dated to the second: it is the log that tells what came after what.
+    calls = standin.log(account=account)
+    stored = (each for each in calls if not each["fault"] or each["outcome"] == "dropped_after")
+    return [next(texts[call["call"]]) for call in stored if call["call"] in texts]
+
+
+def seconds_between(earlier: str, later: str) -> float:
+    """From one moment of the API to another."""
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
+
+
+def _document(accounts: Mapping[str, Mapping[str, Any]], pacing: Mapping[str, Any]) -> str:
+    before, _, rest = CONFIG.read_text().partition("[pacing]")
+    _, marker, after = rest.partition("[callbacks.crm]")
+    tables = [_table("pacing", pacing)]
+    for name, more in accounts.items():
+        own = {"username": name, "password": PASSWORD, "proxy": "env:INSTAGRAM_PROXY", **more}
+        tables.append(_table(f"accounts.{name}", own))
+    return "\n".join([before, *tables, marker + after])
+
+
+def _table(path: str, table: Mapping[str, Any]) -> str:
+    """A table in TOML; JSON's texts, numbers, lists and flags are TOML's, too."""
+    inner = {key: value for key, value in table.items() if isinstance(value, Mapping)}
+    own = [f"{key} = {json.dumps(value)}" for key, value in table.items() if key not in inner]
+    return "\n".join(
+        [f"[{path}]", *own, *(_table(f"{path}.{key}", value) for key, value in inner.items())]
+    )
