@@ -17,8 +17,9 @@ from typing import Any, Final, Literal, Protocol
 
 import redis.asyncio as aredis
 
+from service.jobs.commit import GroupCommit
 from service.jobs.model import FINAL, JobDraft, Status, derived_id
-from service.jobs.scripts import Scripts, Times
+from service.jobs.scripts import Scripts, Times, source_of
 
 IDEMPOTENCY_MS: Final = 7 * 24 * 3600 * 1000
 _PAGE: Final = 500
@@ -137,6 +138,7 @@ class Ledger:
 
     def __init__(self, client: aredis.Redis, times: Times) -> None:
         self._scripts = Scripts(client, times)
+        self._accepting = GroupCommit(client, source_of("accept", times))
 
     async def accept(
         self,
@@ -169,7 +171,7 @@ class Ledger:
             "notes": _dumps(list(notes)),
             "jobs": [_event_entry(source, event.id, draft) for draft in drafts],
         }
-        reply = await self._scripts.run("accept", _dumps(envelope), zlib.compress(body, 3))
+        reply = await self._accepting.run(_dumps(envelope), zlib.compress(body, 3))
         return Acceptance(reply[0].decode(), reply[1].decode(), json.loads(reply[2]))
 
     async def replay(

@@ -1,0 +1,107 @@
+"""Group commit: what is recorded in one turn of the loop shares one round trip.
+
+A storm of webhooks costs a round trip a batch instead of one each, and no caller waits for more
+than the batch before its own. Errors stay apart: what one call gets does not touch another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import redis.asyncio as aredis
+from redis.exceptions import NoScriptError, RedisError
+
+#: The most calls that wait, and the most bytes they hold, before the door is closed.
+MOST_WAITING: Final = 2_000
+MOST_BYTES: Final = 32 * 1024 * 1024
+#: The most calls of one round trip: one batch must not hold up the store.
+MOST_AT_ONCE: Final = 100
+
+
+class Overloaded(RedisError):
+    """More waits to be recorded than the store takes; the sender must come again."""
+
+
+@dataclass(frozen=True)
+class _Call:
+    args: tuple[str | bytes, ...]
+    size: int
+    reply: asyncio.Future[Any]
+
+    def answer(self, reply: Any) -> None:
+        if self.reply.done():
+            return  # whoever asked has gone
+        if isinstance(reply, Exception):
+            self.reply.set_exception(reply)
+        else:
+            self.reply.set_result(reply)
+
+
+class GroupCommit:
+    """Runs one script for many callers at a time.
+
+    Parameters:
+      client: The event loop's Redis client.
+      source: The script.
+    """
+
+    def __init__(self, client: aredis.Redis, source: str) -> None:
+        self._client = client
+        self._script = client.register_script(source)
+        self._waiting: list[_Call] = []
+        self._bytes = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def run(self, *args: str | bytes) -> Any:
+        """Run the script with the next batch.
+
+        Parameters:
+          args: Its ARGV.
+
+        Returns:
+          Its reply.
+
+        Raises:
+          Overloaded: Too much waits already; nothing was recorded.
+          redis.exceptions.RedisError: The store did not answer, or refused this call.
+        """
+        size = sum(map(len, args))
+        if len(self._waiting) >= MOST_WAITING or self._bytes + size > MOST_BYTES:
+            raise Overloaded("more waits to be recorded than the store takes")
+        call = _Call(args, size, asyncio.get_running_loop().create_future())
+        self._waiting.append(call)
+        self._bytes += size
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._work_off())
+        return await call.reply
+
+    async def _work_off(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(0)  # for whoever else asks in this turn
+            batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
+            self._bytes -= sum(call.size for call in batch)
+            try:
+                replies = await self._send(batch)
+            except Exception as error:  # noqa: BLE001 - each caller gets it
+                replies = [error] * len(batch)
+            for call, reply in zip(batch, replies, strict=True):
+                call.answer(reply)
+
+    async def _send(self, batch: Sequence[_Call]) -> list[Any]:
+        replies = await self._ask(batch)
+        unknown = [n for n, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if unknown:
+            await self._client.script_load(self._script.script)
+            again = await self._ask([batch[n] for n in unknown])
+            for n, reply in zip(unknown, again, strict=True):
+                replies[n] = reply
+        return replies
+
+    async def _ask(self, batch: Sequence[_Call]) -> list[Any]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for call in batch:
+                pipe.evalsha(self._script.sha, 0, *cast(Any, call.args))
+            return await cast("Awaitable[list[Any]]", pipe.execute(raise_on_error=False))

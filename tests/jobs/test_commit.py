@@ -1,0 +1,103 @@
+"""Group commit: callers of one turn share a round trip, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import redis
+import redis.asyncio as aredis
+from redis.exceptions import ResponseError
+
+from service.jobs.commit import MOST_BYTES, MOST_WAITING, GroupCommit, Overloaded
+from service.store import async_client
+
+#: Counts its calls; refuses `bad`.
+SCRIPT = """#!lua
+if ARGV[1] == 'bad' then return redis.error_reply('refused') end
+return {redis.call('INCR', 'count'), ARGV[1]}
+"""
+
+
+def _with(url: str, steps: Callable[[GroupCommit, aredis.Redis], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
+        client = async_client(url, max_connections=1)
+        try:
+            return await steps(GroupCommit(client, SCRIPT), client)
+        finally:
+            await client.aclose()
+
+    return asyncio.run(run())
+
+
+def test_callers_of_one_turn_are_answered_each_with_his_own(
+    store: redis.Redis, store_url: str
+) -> None:
+    async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
+        return await asyncio.gather(*(commit.run(f"caller {n}") for n in range(250)))
+
+    replies = _with(store_url, steps)
+    assert [reply[1].decode() for reply in replies] == [f"caller {n}" for n in range(250)]
+    assert store.get("count") == b"250"
+
+
+def test_a_call_that_is_refused_does_not_touch_another(store_url: str, store: redis.Redis) -> None:
+    async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
+        calls = [commit.run(word) for word in ("good", "bad", "good")]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    first, second, third = _with(store_url, steps)
+    assert (first[0], third[0]) == (1, 2)
+    assert isinstance(second, ResponseError)
+
+
+def test_a_script_that_the_store_has_forgotten_is_loaded_again(
+    store: redis.Redis, store_url: str
+) -> None:
+    async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
+        await commit.run("before")
+        store.script_flush()
+        return await asyncio.gather(*(commit.run("after") for _ in range(3)))
+
+    assert [reply[0] for reply in _with(store_url, steps)] == [2, 3, 4]
+
+
+def test_a_caller_who_leaves_holds_up_nobody(store: redis.Redis, store_url: str) -> None:
+    async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
+        leaving = asyncio.ensure_future(commit.run("leaving"))
+        staying = asyncio.ensure_future(commit.run("staying"))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        return await staying
+
+    assert _with(store_url, steps)[1] == b"staying"
+
+
+def test_a_store_that_is_gone_is_said_to_everybody(store_url: str) -> None:
+    async def steps(commit: GroupCommit, client: aredis.Redis) -> Any:
+        client.connection_pool.connection_kwargs["port"] = 1
+        calls = [commit.run("word") for _ in range(3)]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    assert all(isinstance(reply, redis.ConnectionError) for reply in _with(store_url, steps))
+
+
+@pytest.mark.parametrize(
+    ("count", "word"),
+    [(MOST_WAITING, "x"), (8, "x" * (MOST_BYTES // 8 - 1))],
+    ids=["too many", "too large"],
+)
+def test_more_than_the_store_takes_is_sent_away(
+    store: redis.Redis, store_url: str, count: int, word: str
+) -> None:
+    async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
+        waiting = [asyncio.ensure_future(commit.run(word)) for _ in range(count)]
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await commit.run(word * 2)
+        await asyncio.gather(*waiting)
+        return await commit.run("room again")
+
+    assert _with(store_url, steps)[0] == count + 1
