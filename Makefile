@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 # Tests that fill a given Redis' memory cannot share it with others at the same time.
-ARGS   ?= $(if $(TEST_REDIS_URL),-n 0,-n auto)
+ARGS   ?= $(if $(TEST_REDIS_URL),-n 0,-n 4 --dist worksteal)
 
 .PHONY: demo run test bench chaos lint lock clean
 

@@ -198,10 +198,9 @@ class Attempt:
                     sent=verdict.outcome is not Outcome.FIX_PROXY,
                 )
             case Outcome.FINAL:
+                failure = Failure(verdict.code, verdict.message)
                 await self._respect(verdict)
-                await self._steps.finish(
-                    Status.FAILED, failure=Failure(verdict.code, verdict.message)
-                )
+                await self._steps.finish(Status.FAILED, failure=failure)
             case _:
                 await self._try_later(verdict)
 
@@ -211,7 +210,11 @@ class Attempt:
         if verdict.code not in FORBIDS or not self._pk:
             return
         name = None if job.to.isdigit() else job.to
-        await self._runtime.suppressions.forbidden_by(self._pk, name, job.account, verdict.code)
+        try:
+            await self._runtime.suppressions.forbidden_by(self._pk, name, job.account, verdict.code)
+        except RedisError as error:
+            # The end of the job matters more; Instagram refuses the next one as well.
+            _log.warning("a recipient was not suppressed", cause=type(error).__name__)
 
     async def _try_later(self, verdict: Verdict) -> None:
         strikes = self._claim.job.strikes

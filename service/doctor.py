@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
-from service.config import load_config
+from service.config import ConfigError, load_config
 from service.jobs.defects import Defect, Outcome
 from service.jobs.examination import Examination
 from service.jobs.scripts import Times
@@ -45,15 +45,12 @@ def run(*, repair: bool) -> int:
     """
     try:
         settings = load_settings()
-    except SettingsError as error:
+        times = Times.of(settings, load_config(settings.config_path))
+    except (SettingsError, ConfigError) as error:
         print(f"cannot look: {error}", file=sys.stderr)
         return USAGE
     try:
-        return asyncio.run(
-            _examine(
-                settings.redis_url, Times.of(settings, load_config(settings.config_path)), repair
-            )
-        )
+        return asyncio.run(_examine(settings.redis_url, times, repair))
     except Unavailable as error:
         print(f"Redis does not answer: {type(error).__name__}", file=sys.stderr)
         return FOUND_PROBLEMS

@@ -140,3 +140,14 @@ def test_unusable_settings_are_one_line(
     monkeypatch.delenv("REDIS_URL", raising=False)
     assert main(["doctor"]) == 2
     assert capsys.readouterr().err == "cannot look: REDIS_URL is not set\n"
+
+
+@pytest.mark.usefixtures("books")
+def test_an_unusable_file_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.toml"
+    broken.write_text("not a table\n")
+    monkeypatch.setenv("HELIOGRAPH_CONFIG", str(broken))
+    assert main(["doctor"]) == 2
+    assert capsys.readouterr().err.startswith("cannot look: line 1")

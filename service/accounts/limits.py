@@ -20,7 +20,7 @@ from service.config_pacing import NEW_ACCOUNT, PACE_KINDS, Pace, PaceKind, Pacin
 
 _DAY_MS: Final = 24 * 3600 * 1000
 #: Clock changes are rendered for as long as no process lives.
-_ZONE_YEARS: Final = 3
+_ZONE_YEARS: Final = 4
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,10 @@ def _clock(zone: str) -> str:
 
 @lru_cache(maxsize=64)
 def clock_changes(zone: str) -> tuple[tuple[int, int], ...]:
-    """When a zone's clocks change, from yesterday on.
+    """When a zone's clocks change, from the beginning of last year on.
+
+    It is part of the scripts' text, which Redis keeps for good: the same for every process of a
+    year.
 
     Parameters:
       zone: An IANA name.
@@ -160,8 +163,10 @@ def clock_changes(zone: str) -> tuple[tuple[int, int], ...]:
     Returns:
       Pairs of unix ms and the offset from UTC (ms) that holds from then on, in order.
     """
-    start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
-    days = [start + datetime.timedelta(days=day) for day in range(365 * _ZONE_YEARS)]
+    start = datetime.datetime(
+        datetime.datetime.now(datetime.UTC).year - 1, 1, 1, tzinfo=datetime.UTC
+    )
+    days = [start + datetime.timedelta(days=day) for day in range(366 * _ZONE_YEARS)]
     return tuple(_changes(ZoneInfo(zone), days))
 
 

@@ -196,3 +196,18 @@ def test_a_pause_does_not_hide_what_an_error_has_held(books: Books) -> None:
     shown = books.run(books.doors.show("shop"))
     assert shown["status"] == "held"
     assert (shown["hold"]["reason"], shown["hold"]["note"]) == ("challenge_required", "on holiday")
+
+
+def test_an_errors_hold_on_a_paused_account_is_shown_and_gives_the_pause_back(
+    books: Books,
+) -> None:
+    claim = books.claim(books.job())
+    books.run(books.doors.pause("shop", "lunch"))
+    # When the job under way meets a challenge
+    books.release(claim, Status.HELD, effect=AccountEffect(hold="challenge_required"))
+    # Then that is what is shown, until a code has answered it
+    held = books.run(books.doors.show("shop"))["hold"]
+    assert (held["reason"], held["note"]) == ("challenge_required", None)
+    books.run(books.doors.answer("shop", {"challenge_required"}))
+    paused = books.run(books.doors.show("shop"))["hold"]
+    assert (paused["reason"], paused["note"]) == ("paused", "lunch")

@@ -10,8 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from deploy.local.sender import event
-from deploy.local.stack import Stack
+from deploy.local.stack import CONFIG, Stack
 from deploy.local.waiting import until
+from service.accounts.limits import Limits
+from service.config import load_config
 from service.jobs.scripts import Times
 from tests.bench.load import Timings, post_webhooks
 from tests.bench.scripts import counted_scripts
@@ -70,7 +72,8 @@ def _round_trips(directory: Path) -> dict[str, float]:
     with Stack(directory, processes=("web", "worker")) as stack:
         document = event("checkout.session.completed")
         hook = f"{stack.url}/webhooks/stripe"
-        with counted_scripts(stack.redis_url, Times(10_000, 5_000, DAYS_40, DAYS_7)) as counts:
+        times = Times(10_000, 5_000, DAYS_40, DAYS_7, Limits.of(load_config(CONFIG)))
+        with counted_scripts(stack.redis_url, times) as counts:
             for number in range(1, jobs + 1):
                 post_webhooks(hook, stack.webhook_secret, document, count=1, connections=1)
                 until(partial(_received, stack, number), 60)

@@ -115,3 +115,12 @@ def test_callbacks_are_recorded_and_old_records_are_dropped(books: Books) -> Non
         books.pass_time(TIMES.keep + SECOND)
         assert books.run(books.ledger.forget()) == 3
         assert len(books.run(books.ledger.sweep())) == 0
+
+
+def test_jobs_accounts_and_previews_are_still_shown(books: Books) -> None:
+    books.job()
+    waiter = books.job()
+    with _short_memory(books.store):
+        assert books.shown(waiter)["wait"]["reason"] == "turn"
+        assert books.run(books.doors.show("shop"))["jobs"]["in_line"] == 1
+        assert books.run(books.ledger.preview(draft(), caller="shop")).decision == "wait"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from service.accounts.limits import Limits
 from service.jobs.model import Status
 from tests.support.audit import audit
-from tests.support.ledgers import SECOND, TIMES, Books, opened_books
+from tests.support.ledgers import HOUR, SECOND, TIMES, Books, opened_books
 from tests.support.stages import job_in
 
 
@@ -99,3 +102,45 @@ def test_work_of_a_kind_that_only_a_newer_release_knows_is_kept_for_it(books: Bo
     ]
     assert {*books.store.zrange("hg:alarms", 0, -1)} == {b"other", b"shop"}
     assert books.store.zscore("hg:wakes", granted)
+
+
+def test_a_job_that_the_release_before_accepted_is_done(store_url: str, books: Books) -> None:
+    # Given a record without what this release has added
+    with opened_books(store_url, replace(TIMES, limits=Limits(repeat_ms=HOUR))) as repeating:
+        job_id = repeating.job(rule=None)
+        added = ("text_hash", "lane", "thread", "writing", "dry", "renewed")
+        repeating.store.hdel(f"hg:job:{job_id}", *added)
+        # Then it is written as any other
+        assert repeating.finish(repeating.sending(job_id))
+
+
+def test_a_line_that_an_older_release_has_left_without_a_turn_goes_on(books: Books) -> None:
+    holder, waiter = books.claim(books.job()), books.job()
+    assert books.status(waiter) is Status.WAITING
+    # Given that the older release's end of a job gives the turn to nobody
+    books.finish(holder)
+    books.wakeups()
+    books.store.delete("hg:acct:shop:turn")
+    books.store.zrem("hg:turns", "shop")
+    books.store.zrem("hg:wakes", waiter)
+    books.store.zadd("hg:acct:shop:line:dm_unknown", {waiter: 1})
+    books.store.hset(f"hg:job:{waiter}", mapping={"status": "waiting", "lane": "dm_unknown"})
+    # When the next beat comes by
+    books.tick()
+    # Then it is given on
+    assert books.wakeups() == [waiter]
+
+
+@pytest.mark.parametrize(("field", "value"), [("v", "2"), ("kind", "portrait")])
+def test_what_only_a_newer_release_can_claim_keeps_nobody_else_waiting(
+    books: Books, field: str, value: str
+) -> None:
+    called, waiter = books.job(), books.job()
+    books.store.hset(f"hg:job:{called}", field, value)
+    books.wakeups()
+
+    books.pass_time(TIMES.lease)
+    books.tick()
+
+    assert books.wakeups()[-1] == waiter
+    assert books.claim(waiter)

@@ -159,7 +159,8 @@ def evaluate(store: redis.Redis, terms_of: Times, expression: str, *args: str | 
       args: Its ARGV.
     """
     script = resources.files("service.jobs") / "scripts" / "place.lua"
-    library = source_of("place", terms_of).removesuffix(script.read_text())
+    _, _, body = script.read_text().partition("\n")  # its shebang stands before the library
+    library = source_of("place", terms_of).removesuffix(body)
     return store.eval(f"{library}\nreturn {expression}", 0, *args)
 
 

@@ -87,6 +87,7 @@ def working(
         yield broker, worker
     finally:
         worker.stop()
+        broker.close()
         broker.client.close()
 
 

@@ -40,13 +40,13 @@ end
 
 -- Ends only what the answer is for; what a person has paused besides stays so.
 local function answer()
-  local held, paused = unpack(redis.call('HMGET', key, 'hold', 'paused'))
+  local held, paused, remark = unpack(redis.call('HMGET', key, 'hold', 'paused', 'paused_note'))
   if not held or not string.find(ARGV[3], ' ' .. held .. ' ', 1, true) then return end
   redis.call('DEL', 'hg:logins:' .. name)
   redis.call('HDEL', key, 'hold', 'hold_note', 'hold_since')
   audit(now, 'resume', held, ARGV[5], name)
   if paused then
-    redis.call('HSET', key, 'hold', 'paused', 'hold_since', paused, 'hold_note', '')
+    redis.call('HSET', key, 'hold', 'paused', 'hold_since', paused, 'hold_note', remark or '')
   else
     tell_of(name, 'resumed', held, now)
   end

@@ -1,3 +1,4 @@
+#!lua flags=no-writes
 -- Tells what jobs in line wait for.
 -- ARGV   job ids
 -- Reply  {reason, until (ms, an estimate), place in its lane from 0} for each; {} for one that is

@@ -1,3 +1,4 @@
+#!lua flags=no-writes
 -- Tells what would become of a job, without making it.
 -- ARGV   1 entry (JSON, as for create)  2 the recipient's pk, '' where it is not known
 -- Reply  {decision, reason, earliest (ms), whether only a person can change it}; decision:

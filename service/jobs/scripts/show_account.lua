@@ -1,3 +1,4 @@
+#!lua flags=no-writes
 -- Shows an account: what stands in its way, what waits for it, and what it has spent.
 -- ARGV   1 account
 -- Reply  JSON: {now, fields (its hash), paused, turn, lines {lane: count}, held {kind: count},

@@ -122,6 +122,10 @@ each_due('hg:expiry', expire_unstarted)
 each_due('hg:wakes', ring_again)
 each_due('hg:turns', pass_on)
 each_due('hg:alarms', function(account) grant_if_free(account, now) end)
+-- An older release beside this one knows no lanes, and leaves no alarm: one account a beat is
+-- looked at although nothing rang.
+local any = redis.call('SRANDMEMBER', 'hg:accts')
+if any and not redis.call('ZSCORE', 'hg:alarms', any) then grant_if_free(any, now) end
 
 -- What is due between two beats gets a beat of its own.
 local next_at = math.huge

@@ -63,16 +63,15 @@ end
 local function put_on_hold(name, reason, remark, who, now)
   local key = 'hg:acct:' .. name
   redis.call('SADD', 'hg:accts', name)
-  -- What an error has put on hold stays so, with its reason: a pause adds a note.
-  if redis.call('HSETNX', key, 'hold', reason) == 1 then
-    redis.call('HSET', key, 'hold_note', '', 'hold_since', digits(now))
+  local held = redis.call('HGET', key, 'hold')
+  -- What an error has put on hold stays so, with its reason; it takes the place of a pause, which
+  -- comes back when a code has ended it.
+  if not held or (reason ~= 'paused' and held ~= reason) then
+    redis.call('HSET', key, 'hold', reason, 'hold_note', '', 'hold_since', digits(now))
     audit(now, 'hold', reason, who, name)
     tell_of(name, 'held', reason, now)
-  elseif reason ~= 'paused' then
-    redis.call('HSET', key, 'hold', reason)
   end
-  -- A code that ends the error's hold later leaves what a person has paused.
-  if reason == 'paused' then redis.call('HSET', key, 'paused', digits(now)) end
+  if reason == 'paused' then redis.call('HSET', key, 'paused', digits(now), 'paused_note', remark) end
   if remark ~= '' then redis.call('HSET', key, 'hold_note', remark) end
 end
 

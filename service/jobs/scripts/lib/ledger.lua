@@ -19,7 +19,7 @@
 --   hg:expiry                    zset ms -> job id: when a job is no longer worth doing
 --   hg:retention                 zset ms -> id or source:id: when to forget it
 --   hg:paused                    hash: why, note, since; while it is there nobody writes or reads
---   hg:acct:{a}                  hash: hold, hold_note, hold_since, paused, pause:{kind}, cool:{kind|*},
+--   hg:acct:{a}                  hash: hold, hold_note, hold_since, paused, paused_note, pause:{kind}, cool:{kind|*},
 --                                cool_why:{kind|*}, cools:{code} (how often, for ever longer ones),
 --                                gap:{pace} (ms: when one more may begin)
 --   hg:acct:{a}:turn             the job whose turn it is; hg:turns zset ms -> account

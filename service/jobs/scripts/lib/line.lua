@@ -131,9 +131,11 @@ end
 
 local function has_turn(job) return redis.call('GET', account_key(job) .. ':turn') == job.id end
 
--- Whether a turn was granted and not claimed yet: its holder's wake-up rings again by itself.
+-- Whether a turn was granted and not claimed yet: its holder's wake-up rings again by itself. What
+-- only a newer release can claim does not keep the others waiting.
 local function is_called(holder)
-  return redis.call('HGET', 'hg:job:' .. holder, 'status') == 'queued' and
+  local status, kind, v = unpack(redis.call('HMGET', 'hg:job:' .. holder, 'status', 'kind', 'v'))
+  return status == 'queued' and CONF.actors[kind] ~= nil and not is_newer({v = v}) and
     redis.call('ZSCORE', 'hg:wakes', holder) ~= false
 end
 

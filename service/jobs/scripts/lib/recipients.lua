@@ -18,11 +18,17 @@ end
 local SUPPRESSED = '{"code":"recipient_suppressed","message":"The recipient is on the list of' ..
   ' people who are not to be written to.","retryable":false}'
 
+-- A record of the release before has none.
+local function text_hash(job)
+  local text = redis.call('GET', 'hg:jobtext:' .. job.id) or ''
+  return job.text_hash or string.sub(redis.sha1hex(text), 1, 16)
+end
+
 -- What is at most once in CONF.repeats: the same recipient and rule, or text where there is none.
 local function repeat_key(job, pk)
   if CONF.repeats == 0 or job.kind ~= 'dm' then return nil end
   local rule = cjson.decode(job.source).rule
-  local template = type(rule) == 'string' and 'rule:' .. rule or 'text:' .. job.text_hash
+  local template = type(rule) == 'string' and 'rule:' .. rule or 'text:' .. text_hash(job)
   return 'hg:repeat:' .. redis.sha1hex(pk .. '\n' .. template)
 end
 
