@@ -12,12 +12,17 @@ from typing import Any, Final, cast
 
 import redis
 
+from service.logs import get_logger
 from service.store import REPLY_SECONDS, Unavailable
 
 #: Below the time after which a connection is given up.
 BLOCK_MS: Final = round(1000 * REPLY_SECONDS * 0.8)
 _RETRY_SECONDS: Final = 1.0
+#: One may come just before the bell is asked again.
+_MOST_CUTS: Final = 20
 BELL: Final = "hg:bell"
+
+_log = get_logger(__name__)
 
 
 class Doorbell(threading.Thread):
@@ -45,13 +50,21 @@ class Doorbell(threading.Thread):
         while not self._stopped.is_set():
             try:
                 self._listen(heard)
-            except Unavailable:
+            except Exception as error:  # noqa: BLE001 - consumers poll meanwhile
                 self.listening = False
+                # A connection that `stop` has cut ends in any kind of error.
+                if not (self._stopped.is_set() or isinstance(error, Unavailable)):
+                    _log.error("doorbell failed", exc_info=error)
                 self._stopped.wait(_RETRY_SECONDS)
 
     def stop(self) -> None:
-        """Stop listening, at the latest when the bell would have been asked again."""
+        """Stop listening; whatever hangs on the connection is cut off."""
         self._stopped.set()
+        for _ in range(_MOST_CUTS):
+            if not self.is_alive():
+                return
+            self._client.connection_pool.disconnect()
+            self.join(0.05)
 
     def _listen(self, heard: dict[str, Any]) -> None:
         queues = {f"{BELL}:{queue}": queue for queue in list(self._rung)}

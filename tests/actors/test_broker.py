@@ -114,5 +114,6 @@ def test_a_process_that_is_to_end_fetches_nothing(store: redis.Redis, store_url:
     broker = make_broker(settings_for(store_url), stopping=lambda: True)
     put(store, whole())
     assert next(broker.consume(QUEUE, PREFETCH, 1)) is None
+    broker.close()
     assert store.llen(WAITING) == 1
     broker.client.close()

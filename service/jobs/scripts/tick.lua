@@ -114,6 +114,42 @@ local function pass_on(account)
   end
 end
 
+-- A replica that was promoted may lack the last moments: a claim, an intent, an end. What may have
+-- been at work in them is looked for at Instagram before anything of it is written.
+local LOST = 60000
+
+local function doubt(id)
+  local job = load_job(id)
+  if job and not is_newer(job) and tonumber(job.intent_at) == 0 then
+    set(job, {intent_at = now - LOST})
+    note(job, now, job.status, 'pulse', 'the store failed over')
+  end
+end
+
+local function doubt_what_was_next()
+  for _, status in ipairs({'queued', 'running'}) do
+    for _, id in ipairs(redis.call('ZRANGE', 'hg:jobs:status:' .. status, 0, -1)) do doubt(id) end
+  end
+  for _, account in ipairs(redis.call('SMEMBERS', 'hg:accts')) do
+    for _, lane in ipairs(redis.call('SMEMBERS', 'hg:acct:' .. account .. ':lanes')) do
+      local first = redis.call('ZRANGE', line_key(account, lane), 0, 0)[1]
+      if first then doubt(first) end
+    end
+  end
+end
+
+-- A store that is merely started again has a new id, and no memory of the one before.
+local function notice_failover()
+  local info = redis.pcall('INFO', 'replication')
+  if type(info) ~= 'string' then return end
+  local id, before = string.match(info, 'master_replid:(%x+)'), string.match(info, 'master_replid2:(%x+)')
+  local known = redis.call('GET', 'hg:replid')
+  if not id or known == id then return end
+  redis.call('SET', 'hg:replid', id)
+  if known and known == before then doubt_what_was_next() end
+end
+
+notice_failover()
 for i = 2, #ARGV, 3 do renew(ARGV[i], ARGV[i + 1], ARGV[i + 2]) end
 each_due('hg:leases', reclaim)
 each_due('hg:due', promote)

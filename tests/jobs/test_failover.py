@@ -1,0 +1,83 @@
+"""A replica is promoted: what it may not know of is looked for before it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from deploy.local.store import Store
+from deploy.local.waiting import until
+from service.jobs.model import Status
+from tests.support.audit import audit
+from tests.support.ledgers import TIMES, opened_books
+
+
+class Pair:
+    """A primary, and a replica that follows it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.primary, self.replica = (Store(directory / name) for name in ("one", "two"))
+
+    def follow(self) -> None:
+        """Let the replica catch up with the primary."""
+        with redis.Redis.from_url(self.replica.url) as store:
+            host, port = self.primary.url.removeprefix("redis://").removesuffix("/0").split(":")
+            store.execute_command("REPLICAOF", host, port)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Wait until the replica has all that the primary has."""
+        with redis.Redis.from_url(self.primary.url) as store:
+            store.set("mark", "1")
+            until(lambda: store.execute_command("WAIT", 1, 100) == 1, 20, "the replica")
+
+    def promote(self) -> None:
+        """Let the replica go on by itself."""
+        with redis.Redis.from_url(self.replica.url) as store:
+            store.execute_command("REPLICAOF", "NO", "ONE")
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    """Both, running."""
+    pair = Pair(tmp_path)
+    with pair.primary, pair.replica:
+        pair.follow()
+        yield pair
+
+
+def test_a_write_that_a_promoted_replica_knows_nothing_of_is_looked_for(pair: Pair) -> None:
+    # Given a job that a replica has, and a second one that waits behind it
+    with opened_books(pair.primary.url) as before:
+        job_id, waiter, other = before.job(), before.job(), before.job(delay_ms=1)
+        before.tick()
+        pair.catch_up()
+        # When the replica is promoted, and the primary's last words are lost: two writes
+        pair.promote()
+        before.finish(before.sending(job_id))
+        assert before.intend(before.claim(waiter)) == "ok"
+    # Then whoever goes on with it looks before anything is written
+    with opened_books(pair.replica.url) as after:
+        after.pass_time(TIMES.lease)
+        after.tick()
+        look = after.claim(job_id)
+        assert look.look_first
+        assert after.finish(look)
+        assert after.claim(waiter).look_first
+        assert after.record(other).intent_ms == 0, "it was not near its turn"
+        assert audit(after) == []
+
+
+def test_a_store_that_is_merely_started_again_raises_no_doubt(pair: Pair) -> None:
+    with opened_books(pair.primary.url) as before:
+        job_id = before.job()
+        before.tick()
+    pair.primary.kill()
+    pair.primary.start()
+    with opened_books(pair.primary.url) as after:
+        after.tick()
+        assert not after.claim(job_id).look_first
+        assert after.status(job_id) is Status.RUNNING
