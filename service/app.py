@@ -58,7 +58,7 @@ def create_app(
         app.state.web = web
         with told_to_stop(web.stopping):
             yield
-        await web.close()
+            await web.close()
 
     app = FastAPI(
         title="Heliograph",
