@@ -20,7 +20,7 @@ from periodiq import PeriodiqMiddleware, cron
 from actors import attempt, callbacks, periodic
 from actors.doorbell import Doorbell
 from actors.runtime import Runtime
-from service.jobs.wakeups import COMMENT, DELIVERY, DM, NAMESPACE, Address
+from service.jobs.wakeups import CALENDAR, COMMENT, DELIVERY, DM, NAMESPACE, Address
 from service.logs import get_logger
 from service.settings import Settings
 from service.store import Unavailable, sync_client, wait_for_redis
@@ -36,8 +36,6 @@ TICK_SKIP_SECONDS: Final = 50
 
 #: How often a consumer looks for messages that were fetched and did not arrive.
 STRAYS_SECONDS: Final = 60.0
-
-CALENDAR: Final = "calendar"
 
 _log = get_logger(__name__)
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
-import socket
-import uuid
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -40,6 +37,7 @@ from service.logs import get_logger
 from service.outbound.addresses import Guard
 from service.outbound.deliveries import Deliveries
 from service.outbound.endpoints import Endpoint, Endpoints
+from service.reports import Reporter, process_name
 from service.settings import Settings
 from service.store import Unavailable, async_client
 
@@ -127,9 +125,7 @@ class Runtime:
     suppressions: Suppressions
     exchange: Exchange
     pulse: Pulse
-    process: str = field(
-        default_factory=lambda: f"{socket.gethostname()[:20]}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
-    )
+    process: str = field(default_factory=process_name)
     _claims_made: itertools.count[int] = field(default_factory=itertools.count)
 
     def owner(self) -> str:
@@ -202,6 +198,8 @@ class Resources(Middleware):
         await self._look_again(doors)
         pulse = pulse_of(settings.redis_url, times)
         self._stack.callback(pulse.stop)
+        reporter = Reporter(client, times, "worker", settings.metrics_seconds)
+        await self._stack.enter_async_context(reporter.reporting())
         return Runtime(
             duties=self._duties,
             client=client,

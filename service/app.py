@@ -19,6 +19,7 @@ from service.api import (
     events,
     health,
     jobs,
+    metrics,
     previews,
     sessions,
     suppressions,
@@ -57,7 +58,8 @@ def create_app(
         web = open_web(checked_settings, checked_config, environ)
         app.state.web = web
         with told_to_stop(web.stopping):
-            yield
+            async with web.reporter.reporting():
+                yield
             await web.close()
 
     app = FastAPI(
@@ -79,6 +81,7 @@ def create_app(
         sessions,
         suppressions,
         health,
+        metrics,
     ):
         app.include_router(room.router)
     app.add_middleware(BodyBound, seconds=settings.body_seconds)

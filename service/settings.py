@@ -51,6 +51,7 @@ class Settings:
       body_retention_days: How long event bodies and message texts are kept.
       max_body_bytes: The largest webhook body accepted.
       body_seconds: How long a sender may take over a request's body.
+      metrics_seconds: How often a process reports what it measures of itself.
     """
 
     redis_url: str = field(repr=False)
@@ -74,6 +75,7 @@ class Settings:
     body_retention_days: int = 7
     max_body_bytes: int = 1024 * 1024
     body_seconds: float = 10
+    metrics_seconds: float = 5
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -108,6 +110,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         body_retention_days=read("BODY_RETENTION_DAYS", _whole(1, 3650), "7"),
         max_body_bytes=read("MAX_BODY_BYTES", _whole(1024, 64 * 1024 * 1024), str(1024 * 1024)),
         body_seconds=read("BODY_SECONDS", _seconds(0.05, 300), "10"),
+        metrics_seconds=read("METRICS_SECONDS", _seconds(0.05, 3600), "5"),
     )
 
 

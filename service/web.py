@@ -33,7 +33,9 @@ from service.jobs.live import Live
 from service.jobs.reading import Reader
 from service.jobs.scripts import Times
 from service.logs import configure_logging
+from service.metrics import Metrics
 from service.outbound.deliveries import Deliveries
+from service.reports import Reporter
 from service.settings import Settings, SettingsError, load_settings
 from service.store import async_client
 from service.wire import BoundedHead
@@ -71,6 +73,8 @@ class Web:
     codes: Codes
     suppressions: Suppressions
     live: Live
+    metrics: Metrics
+    reporter: Reporter
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def close(self) -> None:
@@ -107,6 +111,8 @@ def open_web(settings: Settings, config: Config, environ: Mapping[str, str]) -> 
         codes=Codes(client, derive_keys(",".join(settings.secret_keys))),
         suppressions=Suppressions(client),
         live=Live(settings.redis_url),
+        metrics=Metrics(client, times, config.accounts),
+        reporter=Reporter(client, times, "web", settings.metrics_seconds),
     )
 
 

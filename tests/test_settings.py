@@ -76,6 +76,7 @@ def test_everything_is_read(environ: dict[str, str], tmp_path: Path) -> None:
             "RETENTION_DAYS": "35",
             "MAX_BODY_BYTES": "2048",
             "BODY_SECONDS": "3",
+            "METRICS_SECONDS": "0.5",
         }
     )
     assert settings.secret_keys == (SECRET, f"{SECRET}2")
@@ -90,6 +91,7 @@ def test_everything_is_read(environ: dict[str, str], tmp_path: Path) -> None:
         True,
     )
     assert (settings.max_body_bytes, settings.body_seconds) == (2048, 3)
+    assert settings.metrics_seconds == 0.5
 
 
 @pytest.mark.parametrize("value", [None, "", "   "])
@@ -129,6 +131,7 @@ UNUSABLE = [
     ("BODY_RETENTION_DAYS", "0"),
     *(("MAX_BODY_BYTES", value) for value in ("10", "1MB")),
     *(("BODY_SECONDS", value) for value in ("0", "1000")),
+    *(("METRICS_SECONDS", value) for value in ("0", "5s", "100000")),
 ]
 
 

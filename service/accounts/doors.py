@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Iterable, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 import redis.asyncio as aredis
 
 from service.jobs.records import rfc3339
 from service.jobs.scripts import Scripts, Times
+
+AccountStatus = Literal["active", "cooling_down", "held", "paused"]
 
 _BATCH: Final = 100
 
@@ -122,7 +124,7 @@ class Doors:
         lines, held = seen["lines"] or {}, seen["held"] or {}
         return {
             "name": account,
-            "status": _status(seen, fields, cooldowns),
+            "status": status_of(fields, everything=bool(seen.get("paused")), now_ms=seen["now"]),
             "hold": _hold(fields),
             "paused_everywhere": seen.get("paused") is not None,
             "paused_kinds": sorted(
@@ -139,12 +141,19 @@ class Doors:
         }
 
 
-def _status(seen: Mapping[str, Any], fields: Mapping[str, str], cooldowns: list[Any]) -> str:
-    if seen.get("paused") or fields.get("hold") == "paused":
+def status_of(fields: Mapping[str, str], *, everything: bool, now_ms: int) -> AccountStatus:
+    """What an account is, in a word.
+
+    Parameters:
+      fields: Its hash.
+      everything: Whether every account is paused.
+      now_ms: By Redis' clock.
+    """
+    if everything or fields.get("hold") == "paused":
         return "paused"
     if fields.get("hold"):
         return "held"
-    return "cooling_down" if cooldowns else "active"
+    return "cooling_down" if _cooldowns(fields, now_ms) else "active"
 
 
 def _hold(fields: Mapping[str, str]) -> dict[str, Any] | None:

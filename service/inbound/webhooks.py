@@ -80,6 +80,7 @@ async def _take(web: Web, source: ReadySource, request: Request, body: bytes) ->
     try:
         verify(source.scheme, body, headers, source.secrets, time.time())
     except SignatureRefused as refused:
+        web.reporter.count("event", source.name, "refused")
         _log.warning("webhook refused", source=source.name, reason=refused.reason)
         return error_response(400, "invalid_signature", "The signature does not verify.")
     try:

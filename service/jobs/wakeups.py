@@ -31,5 +31,10 @@ DM: Final = Address("actions", "send_dm")
 COMMENT: Final = Address("actions", "post_comment")
 DELIVERY: Final = Address("callbacks", "deliver_callback")
 
+#: What comes by the clock.
+CALENDAR: Final = "calendar"
+#: Every queue there is.
+QUEUES: Final = (DM.queue, DELIVERY.queue, CALENDAR)
+
 #: By job kind; `delivery` is the one that is not a job.
 ADDRESSES: Final[Mapping[str, Address]] = {"dm": DM, "comment": COMMENT, "delivery": DELIVERY}

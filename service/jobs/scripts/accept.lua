@@ -33,14 +33,17 @@ local earlier = known(envelope.id)
 if earlier and earlier.fingerprint ~= envelope.fingerprint then
   earlier = known(envelope.conflicting_id)
   if not earlier then store(envelope.conflicting_id, 'conflict', '[]', '[]') end
+  count('event', envelope.source, 'conflict')
   return {'conflict', envelope.conflicting_id, '[]'}
 end
 if earlier then
   ring_overdue(earlier.jobs)
+  count('event', envelope.source, 'duplicate')
   return {'duplicate', envelope.id, earlier.jobs}
 end
 local ids = {}
 for i, entry in ipairs(envelope.jobs) do ids[i] = create_job(entry, entry.source, now) end
 local jobs = #ids > 0 and cjson.encode(ids) or '[]'
 store(envelope.id, envelope.status, jobs, envelope.notes)
+count('event', envelope.source, envelope.status)
 return {'accepted', envelope.id, jobs}

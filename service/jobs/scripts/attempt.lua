@@ -14,6 +14,8 @@ if not delivery or delivery.owner ~= ARGV[2] or delivery.fence ~= ARGV[3] or
     delivery.status ~= 'delivering' then
   return 'lost'
 end
+local OUTCOMES = {counts = 'again', free = 'uncharged', put_back = 'put_back'}
+count('attempt', 'delivery', to == 'pending' and OUTCOMES[ARGV[6]] or to)
 local next_at = to == 'pending' and now + tonumber(ARGV[5]) or 0
 redis.call('ZREM', 'hg:leases', id)
 redis.call('ZREM', 'hg:dlvs:status:delivering', id)

@@ -9,11 +9,17 @@
 local id, owner = ARGV[1], ARGV[2]
 local now = clock()
 local job = load_job(id)
-local none = {'none', 0, '', {}, now}
-if not job then redis.call('ZREM', 'hg:wakes', id) return none end
-if is_newer(job) then return none end
+
+local function nothing()
+  count('claim', 'job', 'none')
+  return {'none', 0, '', {}, now}
+end
+
+if not job then redis.call('ZREM', 'hg:wakes', id) return nothing() end
+if is_newer(job) then return nothing() end
 
 local function grant(verdict)
+  count('claim', 'job', verdict)
   return {verdict, tonumber(job.fence), redis.call('GET', 'hg:jobtext:' .. id) or '',
     redis.call('HGETALL', 'hg:job:' .. id), now}
 end
@@ -50,33 +56,33 @@ end
 
 if job.status == 'running' or job.status == 'sending' then
   if tonumber(job.lease) > now then
-    if job.owner ~= owner then return none end
+    if job.owner ~= owner then return nothing() end
     return grant(job.status == 'running' and 'run' or 'lookup')
   end
   if tonumber(job.lease) > 0 then lapse(job, now, 'claim') end
 end
-if FINAL[job.status] then redis.call('ZREM', 'hg:wakes', id) return none end
+if FINAL[job.status] then redis.call('ZREM', 'hg:wakes', id) return nothing() end
 if job.status == 'sending' then
-  if tonumber(redis.call('ZSCORE', 'hg:due', id) or 0) > now then return none end
+  if tonumber(redis.call('ZSCORE', 'hg:due', id) or 0) > now then return nothing() end
   redis.call('ZREM', 'hg:wakes', id)
-  if not take_turn() then return none end
+  if not take_turn() then return nothing() end
   lease()
   note(job, now, 'sending', owner, 'look-up')
   return grant('lookup')
 end
 if job.status == 'scheduled' then
-  if tonumber(job.run_at) > now then return none end
+  if tonumber(job.run_at) > now then return nothing() end
   requeue(job, now, 'claim', 'due')
 end
-if job.status ~= 'queued' then redis.call('ZREM', 'hg:wakes', id) return none end
-if expired(job, now) then expire(job, now, 'claim') return none end
+if job.status ~= 'queued' then redis.call('ZREM', 'hg:wakes', id) return nothing() end
+if expired(job, now) then expire(job, now, 'claim') return nothing() end
 if tonumber(job.attempts) >= MOST_ATTEMPTS then
   finalize(job, 'failed', now, 'claim', 'begun too often', nil,
     '{"code":"attempts_exhausted","message":"The job was begun ' .. MOST_ATTEMPTS ..
     ' times without an end: look into the worker\'s log.","retryable":true}')
-  return none
+  return nothing()
 end
-if not take_turn() then return none end
+if not take_turn() then return nothing() end
 lease()
 set(job, {started = tonumber(job.started) > 0 and job.started or now, attempts = job.attempts + 1})
 move(job, 'running', now, owner, '')

@@ -5,16 +5,21 @@
 local id, owner, now = ARGV[1], ARGV[2], clock()
 local key = 'hg:dlv:' .. id
 local delivery = load_hash(key)
-local none = {'none', 0, {}}
-if delivery and is_newer(delivery) then return none end
+
+local function nothing()
+  count('claim', 'delivery', 'none')
+  return {'none', 0, {}}
+end
+
+if delivery and is_newer(delivery) then return nothing() end
 redis.call('ZREM', 'hg:wakes', id)
-if not delivery or delivery.status == 'delivered' or delivery.status == 'failed' then return none end
+if not delivery or delivery.status == 'delivered' or delivery.status == 'failed' then return nothing() end
 if delivery.status == 'delivering' and tonumber(delivery.lease) > now and delivery.owner ~= owner then
-  return none
+  return nothing()
 end
 if delivery.status == 'pending' and tonumber(delivery.next_at) > now then
   redis.call('ZADD', 'hg:due', delivery.next_at, id)
-  return none
+  return nothing()
 end
 redis.call('ZREM', 'hg:due', id)
 if delivery.status == 'pending' then
@@ -24,4 +29,5 @@ end
 redis.call('HSET', key, 'status', 'delivering', 'owner', owner, 'fence', delivery.fence + 1,
   'lease', digits(now + CONF.lease), 'echoes', 0)
 redis.call('ZADD', 'hg:leases', now + CONF.lease, id)
+count('claim', 'delivery', 'run')
 return {'run', delivery.fence + 1, redis.call('HGETALL', key)}

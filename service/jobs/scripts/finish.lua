@@ -26,5 +26,6 @@ if job.status == 'sending' and ARGV[4] == 'failed' then
   set(job, {intent_at = 0})
   forget_recipient(job)
 end
+count('attempt', job.kind, ARGV[4])
 finalize(job, ARGV[4], now, ARGV[2], ARGV[7], ARGV[5], ARGV[6])
 return 'ok'

@@ -15,19 +15,26 @@ if not job or job.owner ~= ARGV[2] or job.fence ~= ARGV[3] or job.status ~= 'run
 end
 local found = cjson.decode(ARGV[6])
 charge_reads(job, found.reads, now)
+
+local function ends(outcome)
+  count('attempt', job.kind, outcome)
+  return outcome
+end
+
 if job.cancel ~= '' then
   finalize(job, 'canceled', now, job.cancel, 'asked to')
-  return 'canceled'
+  return ends('canceled')
 end
 if expired(job, now) then
   expire(job, now, ARGV[2])
-  return 'expired'
+  return ends('expired')
 end
 
 local function refuse(code, failure)
   set(job, {pk = ARGV[4]})
   audit(now, 'refuse', code, ARGV[2], job.account, job)
   finalize(job, 'failed', now, ARGV[2], code, nil, failure)
+  ends('failed')
   return 'refused'
 end
 
@@ -58,7 +65,7 @@ if why then
   audit(now, till == 0 and 'hold' or 'wait', why, ARGV[2], job.account, job)
   if till == 0 then hold(job, why, now, ARGV[2]) else stand(job, now, ARGV[2], why) end
   leave_turn(job, now)
-  return till == 0 and 'held' or 'waiting'
+  return ends(till == 0 and 'held' or 'waiting')
 end
 begin_write(job, now)
 set(job, {lease = now + CONF.lease, renewed = now, intent_at = now, pk = ARGV[4], context = ARGV[5],

@@ -61,12 +61,15 @@ local function park()
   note(job, now, 'sending', ARGV[2], reason)
 end
 
+local function ends(outcome) count('attempt', job.kind, outcome) end
+
 charge_reads(job, ARGV[9], now)
 affect_account()
 end_write(job, now, ARGV[10] ~= 'unsent')
 if ARGV[7] == 'free' and to ~= 'sending' then set(job, {attempts = math.max(0, job.attempts - 1)}) end
 if to == 'sending' then
   park()
+  ends('sending')
   leave_turn(job, now)
   return 'ok'
 end
@@ -77,12 +80,15 @@ end
 if to == 'waiting' and ARGV[7] == 'counts' then set(job, {strikes = (job.strikes or 0) + 1}) end
 if job.cancel ~= '' and job.status == 'running' then
   finalize(job, 'canceled', now, job.cancel, 'asked to')
+  ends('canceled')
   return 'ended'
 end
 if expired(job, now) and job.status == 'running' then
   expire(job, now, ARGV[2])
+  ends('expired')
   return 'ended'
 end
+ends(to)
 -- Stands in line by its own order, and may have its turn at once.
 if to == 'queued' then
   enter(job, now, ARGV[2], reason)

@@ -85,6 +85,7 @@ local function finalize(job, to, now, who, why, result, failure)
   set(job, {finished = now, result = result or '', error = failure or '', owner = '', lease = 0,
     wait_reason = '', wait_until = 0, cancel = '', lane = ''})
   move(job, to, now, who, why)
+  count('end', job.kind, to)
   redis.call('PEXPIRE', 'hg:jobtext:' .. job.id, CONF.keep_bodies)
   remember_until(job.id, now + CONF.keep)
   if job.callback ~= '' then open_delivery(job, now) end
@@ -102,6 +103,7 @@ end
 -- sender was killed: the look-up comes when that has settled, counted from the last renewal
 -- (which the lease alone does not tell: its holder's may be of another length).
 local function lapse(job, now, who)
+  count('attempt', job.kind, 'lapsed')
   end_write(job, now, true)
   if job.status == 'sending' then
     local renewed = tonumber(job.renewed or 0)

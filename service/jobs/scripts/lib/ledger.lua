@@ -35,6 +35,10 @@
 --   hg:thread:{a}:{pk}           there when the account has a thread with them, expires by itself
 --   hg:audit                     stream: what was decided about jobs and accounts
 --   hg:written:{a}:{what}        the job whose write something at Instagram is, expires by itself
+--   hg:counters                  hash: how often each thing has happened (docs/metrics.md), as
+--                                what:label:label, and how late the loops were
+--   hg:processes                 zset ms -> process: when it reported last
+--   hg:metrics:{process}         hash: what it reported (report.lua), expires by itself
 --   hg:idem:{hash}               hash of one idempotency key, expires by itself
 --   {namespace}:{queue}(.msgs)   Dramatiq's own layout (dramatiq/brokers/redis/dispatch.lua)
 -- Channel hg:live carries every transition once.
@@ -55,6 +59,9 @@ end
 
 -- Lua prints large numbers as 1.7e+12; Redis and JSON want digits.
 local function digits(n) return string.format('%.0f', n) end
+
+-- Counted in the step that does it, so that no count is lost. The parts are few words of ours.
+local function count(...) redis.call('HINCRBY', 'hg:counters', table.concat({...}, ':'), 1) end
 
 local function now_seq() return redis.call('INCR', 'hg:seq') end
 

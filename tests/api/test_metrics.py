@@ -1,0 +1,478 @@
+"""What monitoring reads: every number moves when it should, and none tells a secret."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+from dramatiq import Broker, Worker
+from dramatiq.brokers.stub import StubBroker
+from prometheus_client.parser import text_string_to_metric_families
+
+from actors.loop import LoopThread
+from actors.runtime import Duties, Resources, Runtime
+from service.config import parse_config
+from service.jobs.claims import AccountEffect
+from service.jobs.model import Status
+from service.outbound.deliveries import Deliveries
+from tests.support.canaries import Canary, leaks
+from tests.support.ledgers import DAY, HOUR, Books, opened_books
+from tests.support.senders import SECRETS
+from tests.support.web import (
+    API_KEY,
+    OTHER_KEY,
+    SECRET_KEY,
+    SOURCE_SECRETS,
+    Door,
+    opened,
+    order,
+    serving,
+    settings_for,
+    until,
+)
+
+CONFIG = """
+[sources.stripe]
+scheme = "stripe"
+secrets = ["env:STRIPE_SECRET"]
+
+[accounts.shop]
+username = "env:INSTAGRAM_USERNAME"
+password = "env:INSTAGRAM_PASSWORD"
+
+[accounts.second]
+username = "second"
+password = "env:INSTAGRAM_PASSWORD"
+
+[callbacks.crm]
+url = "env:CALLBACK_URL"
+secrets = ["env:CALLBACK_SECRET"]
+
+[[rules]]
+name = "thank-you"
+source = "stripe"
+event = "order.paid"
+action = "dm"
+account = "shop"
+to = "secretive.recipient"
+text = "A text that is nobody else's business"
+callback = "crm"
+"""
+#: What only the worker knows.
+ENVIRON = {
+    "INSTAGRAM_USERNAME": "the.account.s.name",
+    "INSTAGRAM_PASSWORD": "an-instagram-password",
+    "CALLBACK_URL": "https://crm.example.com/hooks/of-the-crm",
+    "CALLBACK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+}
+OFTEN = {"METRICS_SECONDS": "0.05"}
+
+#: name and labels -> value
+Numbers = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+class Scrape:
+    """The numbers of one moment.
+
+    Parameters:
+      text: As the server told them.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.families = {family.name: family for family in text_string_to_metric_families(text)}
+        self._numbers: Numbers = {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in self.families.values()
+            for sample in family.samples
+        }
+
+    def __call__(self, name: str, **labels: str) -> float:
+        """One number; 0 where it is not told."""
+        return self._numbers.get((f"heliograph_{name}", frozenset(labels.items())), 0.0)
+
+    def labels(self) -> set[str]:
+        """Every value of every label."""
+        return {value for _, labels in self._numbers for _, value in labels}
+
+
+def scrape(door: Door) -> Scrape:
+    """Ask for the numbers, as monitoring does: without a key."""
+    answer = door.http.get("/metrics")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return Scrape(answer.text)
+
+
+@pytest.fixture
+def door(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[Door]:
+    """A web process of the test's own, that reports at once."""
+    with serving(store_url, tmp_path, CONFIG, **OFTEN) as port, opened(port, store) as door:
+        yield door
+
+
+@pytest.fixture
+def books(door: Door, store_url: str, tmp_path: Path) -> Iterator[Books]:
+    """The ledger under it, with the same limits."""
+    settings = settings_for(store_url, tmp_path / "heliograph.toml")
+    times = Duties.of(settings, parse_config(CONFIG), ENVIRON).times
+    with opened_books(store_url, times) as books:
+        yield books
+
+
+@contextmanager
+def worker(store_url: str, tmp_path: Path) -> Iterator[tuple[Runtime, LoopThread]]:
+    """A worker's own resources on its own loop, as they are opened at boot."""
+    settings = settings_for(store_url, tmp_path / "heliograph.toml", **OFTEN)
+    loop = LoopThread()
+    resources = Resources(Duties.of(settings, parse_config(CONFIG), ENVIRON), loop)
+    broker: Broker = StubBroker(middleware=[])
+    process = Worker(broker)
+    loop.start()
+    resources.before_worker_boot(broker, process)
+    try:
+        yield resources.runtime, loop
+    finally:
+        resources.after_worker_shutdown(broker, process)
+        loop.stop()
+
+
+def test_events_are_counted_by_what_became_of_them(door: Door) -> None:
+    # When one event comes twice, one comes with other data, one is no event and one is forged
+    door.deliver("stripe", order("stripe"))
+    door.deliver("stripe", order("stripe"))
+    door.deliver("stripe", order("stripe", data={"object": {"n": 2}}))
+    door.deliver("stripe", b"[]")
+    forged = door.deliver("stripe", order("stripe"), headers={"Stripe-Signature": "t=1,v1=0"})
+    assert forged.status_code == 400
+
+    def events() -> dict[str, float]:
+        seen = scrape(door)
+        outcomes = ("accepted", "duplicate", "conflict", "quarantined", "refused")
+        return {it: seen("events_total", source="stripe", outcome=it) for it in outcomes}
+
+    until(lambda: all(events().values()))
+    assert set(events().values()) == {1}
+
+
+def test_what_a_process_counts_is_reported_once(door: Door) -> None:
+    door.deliver("stripe", order("stripe"), headers={"Stripe-Signature": "t=1,v1=0"})
+    reports: set[float] = set()
+
+    def several_reports() -> bool:
+        reports.add(scrape(door)("loop_lag_seconds_count", tier="web"))
+        return len(reports) > 4
+
+    until(several_reports)
+    assert scrape(door)("events_total", source="stripe", outcome="refused") == 1
+
+
+def test_jobs_and_their_ends_are_told(door: Door, books: Books) -> None:
+    for account in ("shop", "second"):
+        books.job(account=account)
+    seen = scrape(door)
+    assert seen("jobs", status="queued") == 2
+    assert seen("jobs_by_kind", kind="dm") == 2
+    assert seen("jobs", status="succeeded") == seen("deliveries", status="pending") == 0
+
+    [first, second] = books.wakeups()
+    assert books.finish(books.sending(first))
+    assert books.finish(books.claim(second), Status.FAILED)
+    seen = scrape(door)
+    assert seen("jobs", status="queued") == 0
+    assert seen("jobs", status="succeeded") == seen("jobs", status="failed") == 1
+    assert seen("jobs_ended_total", kind="dm", status="succeeded") == 1
+    assert seen("jobs_ended_total", kind="dm", status="failed") == 1
+    assert seen("jobs_ended_total", kind="dm", status="expired") == 0
+    assert seen("deliveries", status="pending") == 2
+
+
+def test_ends_stay_counted_when_their_jobs_are_forgotten(door: Door, books: Books) -> None:
+    books.finish(books.sending(books.job()))
+    books.pass_time(books.times.keep + DAY)
+    assert books.run(books.ledger.forget()) > 0
+    seen = scrape(door)
+    assert seen("jobs", status="succeeded") == 0
+    assert seen("jobs_ended_total", kind="dm", status="succeeded") == 1
+
+
+def test_claims_and_attempts_are_counted_by_outcome(door: Door, books: Books) -> None:
+    job_id = books.job()
+    books.release(books.claim(job_id), Status.QUEUED)
+    claim = books.claim(job_id, "another")
+    assert books.try_claim(job_id, "a third") is None
+    assert books.intend(claim) == "ok"
+    books.release(claim, Status.SENDING)
+    books.pass_time(HOUR)
+    books.tick()
+    assert books.finish(books.claim(job_id, "a fourth"))
+
+    seen = scrape(door)
+    given = ("run", "lookup", "none")
+    assert [seen("claims_total", work="job", outcome=it) for it in given] == [2, 1, 1]
+    outcomes = ("queued", "sending", "succeeded", "lapsed")
+    assert [seen("attempts_total", kind="dm", outcome=it) for it in outcomes] == [1, 1, 1, 0]
+
+
+def test_an_attempt_whose_worker_died_is_counted_as_lapsed(door: Door, books: Books) -> None:
+    books.claim(books.job())
+    books.pass_time(books.times.lease + 1)
+    books.tick()
+    assert scrape(door)("attempts_total", kind="dm", outcome="lapsed") == 1
+
+
+@pytest.mark.parametrize("outcome", ["canceled", "expired", "held", "waiting"])
+def test_an_attempt_that_may_not_write_is_counted(door: Door, books: Books, outcome: str) -> None:
+    claim = books.claim(books.job(expires_ms=HOUR))
+    closes: dict[str, Callable[[], object]] = {
+        "canceled": lambda: books.run(books.ledger.cancel(claim.id, "a person")),
+        "expired": lambda: books.store.hset(f"hg:job:{claim.id}", "expires", "1"),
+        "held": lambda: books.run(books.doors.pause("shop")),
+        "waiting": lambda: books.store.hset("hg:acct:shop", "gap:dm", "9999999999999"),
+    }
+    closes[outcome]()
+    assert books.intend(claim) == outcome
+    assert scrape(door)("attempts_total", kind="dm", outcome=outcome) == 1
+
+
+def test_an_attempt_that_is_refused_is_counted_as_failed(door: Door, books: Books) -> None:
+    books.finish(books.sending(books.job()))
+    books.pass_time(HOUR)
+    assert books.intend(books.claim(books.job())) == "refused"  # to the same recipient again
+    assert scrape(door)("attempts_total", kind="dm", outcome="failed") == 1
+
+
+def test_attempts_at_callbacks_are_counted(door: Door, books: Books) -> None:
+    job_id = books.job()
+    books.finish(books.sending(job_id))
+    [delivery] = books.owed(job_id)
+    deliveries: Deliveries = books.deliveries
+
+    def attempt(to: str, *, counts: bool) -> None:
+        books.pass_time(HOUR)
+        claim = books.run(deliveries.claim(delivery["id"], to))
+        assert claim is not None
+        assert books.run(deliveries.claim(delivery["id"], "another")) is None
+        if to == "put_back":
+            assert books.run(deliveries.put_back(claim, after_ms=1))
+        else:
+            assert books.run(deliveries.record(claim, to, {}, counts=counts))  # type: ignore[arg-type]
+
+    attempt("pending", counts=True)
+    attempt("pending", counts=False)
+    attempt("put_back", counts=False)
+    attempt("delivered", counts=True)
+    seen = scrape(door)
+    outcomes = ("again", "uncharged", "put_back", "delivered")
+    assert [seen("attempts_total", kind="delivery", outcome=it) for it in outcomes] == [1] * 4
+    assert seen("claims_total", work="delivery", outcome="run") == 4
+    assert seen("claims_total", work="delivery", outcome="none") == 4
+    assert (seen("deliveries", status="pending"), seen("deliveries", status="delivered")) == (0, 1)
+
+
+def test_what_jobs_wait_for_is_told_by_account_lane_and_reason(door: Door, books: Books) -> None:
+    holder = books.claim(books.job())
+    for _ in range(2):
+        books.job()
+    line = {"account": "shop", "lane": "dm_unknown"}
+    assert scrape(door)("jobs_in_line", **line, reason="turn") == 2
+
+    assert books.intend(holder) == "ok"
+    assert books.finish(holder)
+    seen = scrape(door)
+    assert seen("jobs_in_line", **line, reason="turn") == 0
+    assert seen("jobs_in_line", **line, reason="dm_gap") == 2
+
+    books.run(books.doors.pause("shop", "a note that is nobody else's business"))
+    seen = scrape(door)
+    assert seen("jobs_in_line", **line, reason="dm_gap") == 0
+    assert seen("jobs_held", account="shop", kind="dm", reason="paused") == 2
+
+
+def test_the_state_of_an_account_is_told(door: Door, books: Books) -> None:
+    def states(account: str = "shop") -> dict[str, float]:
+        seen = scrape(door)
+        names = ("active", "cooling_down", "held", "paused")
+        return {it: seen("account_status", account=account, status=it) for it in names}
+
+    def only(status: str) -> dict[str, float]:
+        return {**dict.fromkeys(("active", "cooling_down", "held", "paused"), 0.0), status: 1.0}
+
+    assert states() == states("second") == only("active")
+    claim = books.claim(books.job())
+    books.release(
+        claim, Status.WAITING, after_ms=1, effect=AccountEffect(cool="slow_down", cool_ms=HOUR)
+    )
+    assert states() == only("cooling_down")
+    books.run(books.doors.pause("shop"))
+    assert states() == only("paused")
+    assert states("second") == only("active")
+    books.run(books.doors.pause_everything())
+    assert states("second") == only("paused")
+
+
+def test_an_account_that_waits_for_a_person_is_held(door: Door, books: Books) -> None:
+    books.release(
+        books.claim(books.job()), Status.HELD, effect=AccountEffect(hold="challenge_required")
+    )
+    seen = scrape(door)
+    assert seen("account_status", account="shop", status="held") == 1
+    assert seen("jobs_held", account="shop", kind="dm", reason="challenge_required") == 1
+
+
+def test_budgets_are_told(door: Door, books: Books) -> None:
+    def used(pace: str, window: str) -> float:
+        return scrape(door)("budget_used", account="shop", pace=pace, window=window)
+
+    assert [used("dm", "hour"), used("dm", "day")] == [0, 0]
+    claim = books.claim(books.job())
+    assert books.intend(claim, thread="new") == "ok"
+    assert [used("dm", "hour"), used("dm", "day"), used("dm_new_thread", "day")] == [1, 1, 1]
+    assert used("comment", "day") == 0
+    books.finish(claim)
+    books.pass_time(2 * HOUR)
+    assert [used("dm", "hour"), used("dm", "day")] == [0, 1]
+    seen = scrape(door)
+    assert seen("budget_limit", account="shop", pace="dm", window="hour") == 10
+    assert seen("budget_limit", account="shop", pace="dm", window="day") == 40
+
+
+def test_a_queue_tells_its_depth_and_the_age_of_its_first_message(
+    door: Door, books: Books, store: redis.Redis
+) -> None:
+    assert scrape(door)("queue_messages", queue="actions") == 0
+    books.job()
+    books.job(account="second")
+    until(lambda: scrape(door)("queue_oldest_seconds", queue="actions") > 0.05)
+    assert scrape(door)("queue_messages", queue="actions") == 2
+    assert scrape(door)("queue_messages", queue="callbacks") == 0
+    books.wakeups()
+    # And what is no message of ours does not stop the scrape
+    store.rpush("hg-mq:actions", "no such message")
+    store.rpush("hg-mq:calendar", "not json")
+    store.hset("hg-mq:calendar.msgs", "not json", "[")
+    seen = scrape(door)
+    assert (seen("queue_messages", queue="actions"), seen("queue_messages", queue="calendar")) == (
+        1,
+        1,
+    )
+    assert seen("queue_oldest_seconds", queue="actions") == 0
+
+
+@pytest.mark.parametrize("index", ["due", "wakes", "leases", "expiry", "turns", "alarms"])
+def test_work_that_is_due_and_not_done_is_told(door: Door, store: redis.Redis, index: str) -> None:
+    now_ms = time.time() * 1000
+    store.zadd(f"hg:{index}", {"later": now_ms + HOUR})
+    assert scrape(door)("due_lag_seconds", index=index) == 0
+    store.zadd(f"hg:{index}", {"overdue": now_ms - 90_000})
+    assert 90 <= scrape(door)("due_lag_seconds", index=index) < 120
+
+
+def test_a_workers_numbers_are_in_the_webs_scrape(
+    door: Door, store_url: str, tmp_path: Path
+) -> None:
+    def answers(tier: str) -> float:
+        return scrape(door)("loop_lag_seconds_count", tier=tier)
+
+    def late(tier: str) -> float:
+        seen = scrape(door)
+        within = seen("loop_lag_seconds_bucket", tier=tier, le="0.1")
+        return seen("loop_lag_seconds_count", tier=tier) - within
+
+    until(lambda: scrape(door)("processes", tier="web") == 1 and answers("web") > 0)
+    assert scrape(door)("processes", tier="worker") == answers("worker") == 0
+    with worker(store_url, tmp_path) as (runtime, loop):
+        until(lambda: scrape(door)("processes", tier="worker") == 1 and answers("worker") > 0)
+        # When it claims something, and something blocks its loop
+        assert loop.call(runtime.claims.claim("job_unknown", runtime.owner())) is None
+        assert scrape(door)("claims_total", work="job", outcome="none") == 1
+        before = late("worker")
+        loop.loop.call_soon_threadsafe(time.sleep, 0.6)
+        until(lambda: late("worker") > before)
+        assert scrape(door)("loop_lag_peak_seconds", tier="worker") > 0.1
+        assert scrape(door)("loop_lag_seconds_sum", tier="worker") > 0.1
+    # Then what it counted outlives it, and it itself is gone
+    seen = scrape(door)
+    assert seen("processes", tier="worker") == seen("loop_lag_peak_seconds", tier="worker") == 0
+    assert late("worker") > before
+    assert seen("claims_total", work="job", outcome="none") == 1
+
+
+def test_a_process_that_was_killed_is_no_longer_counted(door: Door, store: redis.Redis) -> None:
+    until(lambda: scrape(door)("processes", tier="web") == 1)
+    store.zadd("hg:processes", {"killed": 0, "just killed": time.time() * 1000})
+    store.hset("hg:metrics:just killed", mapping={"tier": "worker", "peak_us": "2000000"})
+    seen = scrape(door)
+    assert (seen("processes", tier="web"), seen("processes", tier="worker")) == (1, 1)
+    assert seen("loop_lag_peak_seconds", tier="worker") == 2
+    store.delete("hg:metrics:just killed")  # as it does by itself
+    until(lambda: store.zscore("hg:processes", "killed") is None)
+    assert scrape(door)("processes", tier="worker") == 0
+
+
+def test_counts_of_another_release_do_not_stop_the_scrape(door: Door, store: redis.Redis) -> None:
+    for name in (
+        "end:dm:failed",
+        "event:stripe:accepted:more",
+        "unheard_of:x",
+        "lag:moon:1",
+        "end",
+    ):
+        store.hset("hg:counters", name, 2)
+    store.hset("hg:metrics:other", "tier", "moon")
+    store.zadd("hg:processes", {"other": time.time() * 1000})
+    assert scrape(door)("jobs_ended_total", kind="dm", status="failed") == 2
+
+
+def test_numbers_are_told_also_when_memory_is_short(door: Door, store: redis.Redis) -> None:
+    door.deliver("stripe", order("stripe"))
+    limit = str(store.config_get("maxmemory")["maxmemory"])
+    store.config_set("maxmemory", 1)
+    try:
+        answers = scrape(door)("loop_lag_seconds_count", tier="web")
+        until(lambda: scrape(door)("loop_lag_seconds_count", tier="web") > answers)
+        assert scrape(door)("events_total", source="stripe", outcome="accepted") == 1
+    finally:
+        store.config_set("maxmemory", limit)
+
+
+def test_no_secret_and_nobody_is_named(
+    door: Door, books: Books, store_url: str, tmp_path: Path
+) -> None:
+    event = door.deliver("stripe", order("stripe", "evt_of_a_customer")).json()
+    [job_id] = event["jobs"]
+    with worker(store_url, tmp_path):
+        until(lambda: scrape(door)("processes", tier="worker") == 1)
+        assert books.finish(books.sending(job_id))
+        books.job(to="another.recipient", text="Another text")
+        books.run(books.doors.pause("shop", "a note that is nobody else's business"))
+        text = door.http.get("/metrics").text
+    private = {
+        **ENVIRON,
+        **SOURCE_SECRETS,
+        **{f"secret of {scheme}": secret for scheme, secret in SECRETS.items()},
+        "SECRET_KEY": SECRET_KEY,
+        "API_KEY": API_KEY,
+        "OTHER_KEY": OTHER_KEY,
+        "recipient": "recipient",
+        "text": "nobody else's business",
+        "job": job_id.removeprefix("job_"),
+        "event": "evt_of_a_customer",
+        "process": f":{os.getpid()}:",
+    }
+    canaries = [Canary(name, value.removeprefix("whsec_")) for name, value in private.items()]
+    assert leaks({"the scrape": text}, canaries) == []
+    assert {"shop", "second", "stripe"} <= Scrape(text).labels()
+
+
+def test_without_redis_there_are_no_numbers(tmp_path: Path, store: redis.Redis) -> None:
+    with (
+        serving("redis://127.0.0.1:1/0", tmp_path, CONFIG) as port,
+        opened(port, store) as door,
+    ):
+        answer = door.http.get("/metrics")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_unavailable")
