@@ -8,9 +8,15 @@ from tests.support.ledgers import DAY, SECOND, TIMES, Books, Event, draft
 from tests.support.stages import job_in
 
 #: What stays for ever: counters and the names of sources and accounts.
-FOR_EVER = {"hg:seq", "hg:wakeseq", "hg:sources", "hg:accts", "hg:audit", "hg:replid", "hg:counters"} | {
-    f"hg:bell:{queue}" for queue in ("actions", "callbacks")
-}
+FOR_EVER = {
+    "hg:seq",
+    "hg:wakeseq",
+    "hg:sources",
+    "hg:accts",
+    "hg:audit",
+    "hg:replid",
+    "hg:counters",
+} | {f"hg:bell:{queue}" for queue in ("actions", "callbacks")}
 
 
 def _forget(books: Books) -> int:
