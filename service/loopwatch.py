@@ -93,6 +93,8 @@ class LoopWatch(threading.Thread):
         super().__init__(name="loopwatch", daemon=True)
         self._loop = loop
         self._pause_seconds = pause_seconds
+        # Its own: other threads may count on the module's not moving under them.
+        self._dice = random.Random()
         self._stopped = threading.Event()
         self._question = _Question(self)
         self._lock = threading.Lock()
@@ -105,7 +107,7 @@ class LoopWatch(threading.Thread):
 
     def run(self) -> None:
         """Ask until stopped, or until the loop is closed."""
-        while not self._stopped.wait(random.uniform(*self._pause_seconds)):
+        while not self._stopped.wait(self._dice.uniform(*self._pause_seconds)):
             self._question = _Question(self)
             try:
                 self._loop.call_soon_threadsafe(self._question.answer)
