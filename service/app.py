@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Final
 
 import structlog
 from fastapi import FastAPI
@@ -34,6 +35,21 @@ from service.web import boot, open_web
 _DESCRIPTION = (
     "Stripe-style webhooks in; Instagram DMs and comments done once and at a human pace; signed"
     " completion callbacks out."
+)
+
+#: Whose routes there are.
+_ROOMS: Final = (
+    webhooks,
+    jobs,
+    previews,
+    events,
+    deliveries,
+    accounts,
+    challenges,
+    sessions,
+    suppressions,
+    health,
+    metrics,
 )
 
 
@@ -70,19 +86,7 @@ def create_app(
         redirect_slashes=False,
         responses=errors.ANY_ERROR,
     )
-    for room in (
-        webhooks,
-        jobs,
-        previews,
-        events,
-        deliveries,
-        accounts,
-        challenges,
-        sessions,
-        suppressions,
-        health,
-        metrics,
-    ):
+    for room in _ROOMS:
         app.include_router(room.router)
     app.add_middleware(BodyBound, seconds=settings.body_seconds)
     app.add_middleware(FreshContext)
