@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
+from service.connections import CANCELABLE
 from service.logs import get_logger
 
 CONNECT_SECONDS: Final = 3.0
@@ -55,6 +56,7 @@ def async_client(
         retry=AsyncRetry(NoBackoff(), 0),
         maint_notifications_config=_PLAIN,
     )
+    pool.connection_class = CANCELABLE[pool.connection_class]
     return aredis.Redis.from_pool(pool)
 
 

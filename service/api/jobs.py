@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from typing import Annotated, Any, Final
@@ -157,10 +158,9 @@ async def _ended(web: Web, job_id: str, seconds: float) -> dict[str, Any]:
             left = deadline - time.monotonic()
             if job["status"] in FINAL or left <= 0 or web.stopping.is_set():
                 return job
-            try:
-                await asyncio.wait_for(changed.wait(), min(left, LOOK_SECONDS))
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left, LOOK_SECONDS)):
+                    await changed.wait()
             changed.clear()
 
 
