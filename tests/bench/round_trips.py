@@ -1,0 +1,49 @@
+"""The ledger's round trips for one DM, counted at the server while jobs go through."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from deploy.local.sender import event
+from deploy.local.stack import CONFIG, Stack
+from deploy.local.waiting import until
+from service.accounts.limits import Limits
+from service.config import load_config
+from service.jobs.scripts import Times
+from tests.bench.load import post_webhooks
+from tests.bench.scripts import counted_scripts
+from tests.bench.table import Row
+
+DAYS_7 = 7 * 24 * 3600 * 1000
+DAYS_40 = 40 * 24 * 3600 * 1000
+JOBS = 40
+
+
+def measure(directory: Path) -> Sequence[Row]:
+    """Count the scripts of a few DMs, one after the other."""
+    with Stack(directory, processes=("web", "worker")) as stack:
+        document = event("checkout.session.completed")
+        hook = f"{stack.url}/webhooks/stripe"
+        times = Times(10_000, 5_000, DAYS_40, DAYS_7, Limits.of(load_config(CONFIG)))
+        with counted_scripts(stack.redis_url, times) as counts:
+            for number in range(1, JOBS + 1):
+                post_webhooks(hook, stack.webhook_secret, document, count=1, connections=1)
+                until(partial(_received, stack, number), 60)
+    figures = {
+        "accept": counts["accept"] / JOBS,
+        "job: claim, intent, finish": _each(counts, "claim", "intent", "finish", "release"),
+        "callback: claim, attempt": _each(counts, "claim_delivery", "attempt"),
+    }
+    how = f"scripts run at the server for {JOBS} paid events, one after the other, mean"
+    return [Row("Ledger round trips per DM", how, figures, "")]
+
+
+def _received(stack: Stack, count: int) -> bool:
+    return len(stack.receiver.received()) == count
+
+
+def _each(counts: Counter[str], *names: str) -> float:
+    return sum(counts[name] for name in names) / JOBS
