@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import structlog
 from redis.exceptions import RedisError
 
-from actors.actions import ACTIONS, Done, search_of
+from actors.actions import ACTIONS, Action, Done, search_of
 from actors.instagram.claimed import while_claimed
 from actors.instagram.errors import Outcome, UnknownAccount, Verdict, classify
 from actors.instagram.gateway import Gateway
@@ -30,7 +31,7 @@ from service.jobs.claims import (
     Parking,
     Thread,
 )
-from service.jobs.model import Failure, Status
+from service.jobs.model import Failure, Status, pace_of
 from service.jobs.written import Written
 from service.logs import get_logger
 
@@ -56,12 +57,13 @@ T = TypeVar("T")
 _log = get_logger(__name__)
 
 
-async def perform(runtime: Runtime, job_id: str) -> None:
+async def perform(runtime: Runtime, job_id: str, work: type[Attempt] | None = None) -> None:
     """Work on a job, if there is anything to do.
 
     Parameters:
       runtime: The process' resources.
       job_id: From the wake-up.
+      work: How; None for what writes.
     """
     owner, claimed_at = runtime.owner(), time.monotonic()
     claim = await runtime.claims.claim(job_id, owner)
@@ -74,7 +76,7 @@ async def perform(runtime: Runtime, job_id: str) -> None:
         runtime.pulse.keep(job_id, owner, claim.fence, claimed_at) as hold,
         while_claimed(hold.seconds_left),
     ):
-        await Attempt(runtime, claim, hold, claimed_at).run()
+        await (work or Attempt)(runtime, claim, hold, claimed_at).run()
 
 
 class Attempt:
@@ -87,16 +89,22 @@ class Attempt:
       began: Monotonic time from before the claim was asked for.
     """
 
+    #: Waits between attempts that failed for reasons of the moment, in seconds.
+    backoff: Sequence[float] = BACKOFF_SECONDS
+
     def __init__(self, runtime: Runtime, claim: Claim, hold: Hold, began: float) -> None:
         self._runtime = runtime
         self._claim = claim
         self._hold = hold
-        self._action = ACTIONS[claim.job.kind]
         self._in_doubt = claim.look_first
         self._writing = False
         self._began = began
         self._steps = Steps(runtime.claims, claim, hold, began)
         self._pk = ""
+
+    @property
+    def _action(self) -> Action:
+        return ACTIONS[self._claim.job.kind]
 
     async def run(self) -> None:
         """Do it; every end but a lost claim is recorded."""
@@ -124,6 +132,10 @@ class Attempt:
             return
         self._steps.gateway = gateway
         await gateway.ready()
+        await self._act(gateway)
+
+    async def _act(self, gateway: Gateway) -> None:
+        job = self._claim.job
         pk = self._pk = await self._action.target(self._claim, gateway, self._runtime.people)
         if self._in_doubt:
             await self._look(gateway, pk)
@@ -218,11 +230,11 @@ class Attempt:
 
     async def _try_later(self, verdict: Verdict) -> None:
         strikes = self._claim.job.strikes
-        if strikes >= len(BACKOFF_SECONDS):
+        if strikes >= len(self.backoff):
             failure = Failure(verdict.code, verdict.message, retryable=True)
             await self._steps.finish(Status.FAILED, failure=failure, why="attempts exhausted")
             return
-        after_ms = _jittered_ms(BACKOFF_SECONDS[strikes])
+        after_ms = _jittered_ms(self.backoff[strikes])
         sent = verdict.code not in NEVER_LEFT
         await self._steps.release(Status.WAITING, verdict.code, after_ms=after_ms, sent=sent)
 
@@ -270,7 +282,7 @@ class Attempt:
         if verdict.outcome in (Outcome.PERSON, Outcome.FIX_PROXY, Outcome.RELOGIN):
             return AccountEffect(hold=verdict.code)
         if verdict.outcome is Outcome.BACK_OFF and verdict.cooldown_seconds:
-            kind = self._claim.job.kind if verdict.scope == "kind" else "*"
+            kind = pace_of(self._claim.job.kind) if verdict.scope == "kind" else "*"
             return AccountEffect(
                 cool=verdict.code,
                 kind=kind,

@@ -43,6 +43,8 @@ class Steps:
 
     #: Whose reads are counted with each step; None until the account's client is there.
     gateway: Gateway | None = None
+    #: How many reads were charged before they were made.
+    prepaid_reads: int = 0
 
     def __init__(self, claims: Claims, claim: Claim, hold: Hold, began: float) -> None:
         self._claims = claims
@@ -107,7 +109,10 @@ class Steps:
         self.report(to, reason)
 
     def _take_reads(self) -> int:
-        return 0 if self.gateway is None else self.gateway.take_reads()
+        reads = 0 if self.gateway is None else self.gateway.take_reads()
+        paid = min(reads, self.prepaid_reads)
+        self.prepaid_reads -= paid
+        return reads - paid
 
     async def _recorded(self, step: Callable[[], Awaitable[T]]) -> T:
         """Repeat a step while Redis is away and the claim is sure; all of them may be repeated."""

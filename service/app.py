@@ -20,6 +20,7 @@ from service.api import (
     events,
     health,
     jobs,
+    lookups,
     metrics,
     previews,
     sessions,
@@ -33,8 +34,8 @@ from service.stopping import told_to_stop
 from service.web import boot, open_web
 
 _DESCRIPTION = (
-    "Stripe-style webhooks in; Instagram DMs and comments done once and at a human pace; signed"
-    " completion callbacks out."
+    "Stripe-style webhooks in; Instagram DMs, comments and look-ups done once and at a human pace;"
+    " signed completion callbacks out."
 )
 
 #: Whose routes there are.
@@ -42,6 +43,7 @@ _ROOMS: Final = (
     webhooks,
     jobs,
     previews,
+    lookups,
     events,
     deliveries,
     accounts,

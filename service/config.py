@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from service.config_errors import ConfigError, Problem, dotted, located, problems_of
 from service.config_lines import Lines
-from service.config_models import Account, Callback, Name, Rule, Source
+from service.config_models import Account, Callback, Lookups, Name, Rule, Source
 from service.config_pacing import Pacing, StrictModel
 from service.config_references import find_conflicts
 from service.config_values import MissingVariable, Value
@@ -46,6 +46,7 @@ class Config(StrictModel):
       sources: By name.
       accounts: By name.
       pacing: What holds for all accounts.
+      lookups: For how long what was looked up is fresh.
       callbacks: By name.
       rules: In the order of the file.
     """
@@ -53,6 +54,7 @@ class Config(StrictModel):
     sources: dict[Name, Source] = Field(default_factory=dict)
     accounts: dict[Name, Account] = Field(default_factory=dict)
     pacing: Pacing = Pacing()
+    lookups: Lookups = Lookups()
     callbacks: dict[Name, Callback] = Field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
 
@@ -69,6 +71,11 @@ class Config(StrictModel):
           account: Name of a configured account.
         """
         return self.pacing.with_overrides(self.accounts[account].pacing)
+
+    def readers(self) -> tuple[str, ...]:
+        """The accounts that look up: those that only read, where there are any."""
+        only = tuple(name for name, each in self.accounts.items() if each.role == "read")
+        return only or tuple(name for name, each in self.accounts.items() if each.may_read)
 
     def references(self) -> Iterator[tuple[str, Value]]:
         """Every value that may live in the environment, under its dotted key."""

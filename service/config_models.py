@@ -127,6 +127,18 @@ class Account(StrictModel):
         return name
 
 
+class Lookups(StrictModel):
+    """How old an answer to a look-up may be before it is looked up anew.
+
+    Parameters:
+      user_seconds: A profile's.
+      post_seconds: A post's.
+    """
+
+    user_seconds: Annotated[int, Field(strict=True, ge=1, le=86_400)] = 300
+    post_seconds: Annotated[int, Field(strict=True, ge=1, le=86_400)] = 60
+
+
 class Callback(StrictModel):
     """Where ends of jobs are told.
 

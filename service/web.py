@@ -33,6 +33,8 @@ from service.jobs.live import Live
 from service.jobs.reading import Reader
 from service.jobs.scripts import Times
 from service.logs import configure_logging
+from service.lookups.asking import Asking
+from service.lookups.sights import Sights
 from service.metrics import Metrics
 from service.outbound.deliveries import Deliveries
 from service.reports import Reporter
@@ -73,12 +75,14 @@ class Web:
     codes: Codes
     suppressions: Suppressions
     live: Live
+    asking: Asking
     metrics: Metrics
     reporter: Reporter
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def close(self) -> None:
         """Close every connection."""
+        await self.asking.close()
         await self.live.close()
         await self.client.aclose()
 
@@ -96,6 +100,7 @@ def open_web(settings: Settings, config: Config, environ: Mapping[str, str]) -> 
     """
     times = Times.of(settings, config)
     client = async_client(settings.redis_url, max_connections=MAX_CONNECTIONS)
+    reader, live = Reader(client, times), Live(settings.redis_url)
     return Web(
         settings=settings,
         config=config,
@@ -103,14 +108,15 @@ def open_web(settings: Settings, config: Config, environ: Mapping[str, str]) -> 
         rules=RuleBook(config.rules),
         client=client,
         ledger=Ledger(client, times),
-        reader=Reader(client, times),
+        reader=reader,
         deliveries=Deliveries(client, times),
         doors=Doors(client, times),
         people=People(client),
         audit=Audit(client),
         codes=Codes(client, derive_keys(",".join(settings.secret_keys))),
         suppressions=Suppressions(client),
-        live=Live(settings.redis_url),
+        live=live,
+        asking=Asking(Sights(client, times, config.readers()), reader, live, config.lookups),
         metrics=Metrics(client, times, config.accounts),
         reporter=Reporter(client, times, "web", settings.metrics_seconds),
     )

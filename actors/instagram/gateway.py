@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from aiograpi.exceptions import (
     ClientUnauthorizedError,
@@ -18,6 +18,7 @@ from actors.instagram import reconcile
 from actors.instagram.client import PacedClient
 from actors.instagram.keeper import Gate, Keeper
 from actors.instagram.options import AccountOptions, UnknownAccount
+from actors.instagram.projections import post_view, user_view
 from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.reconcile import OwnedByOthers, Sought, nobodys
 from actors.instagram.targets import InvalidTarget, Recipient, media_pk, user_pk, username_of
@@ -112,6 +113,36 @@ class Gateway:
 
         async def look(client: PacedClient) -> bool:
             return await reconcile.thread_with(client, pk) is not None
+
+        return await self._call(look)
+
+    async def profile(self, name: str) -> dict[str, Any]:
+        """Read a profile.
+
+        Parameters:
+          name: The username.
+
+        Returns:
+          As `projections.user_view`.
+        """
+
+        async def look(client: PacedClient) -> dict[str, Any]:
+            return user_view(await client.user_info_by_username_v1(name))
+
+        return await self._call(look)
+
+    async def post(self, pk: str) -> dict[str, Any]:
+        """Read a post.
+
+        Parameters:
+          pk: From `Gateway.media_pk`.
+
+        Returns:
+          As `projections.post_view`.
+        """
+
+        async def look(client: PacedClient) -> dict[str, Any]:
+            return post_view(await client.media_info_v1(pk))
 
         return await self._call(look)
 

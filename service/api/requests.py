@@ -21,7 +21,7 @@ from pydantic import (
 from service.api.errors import ApiError
 from service.config import Config
 from service.inbound.handles import NotAHandle, normalise_post, normalise_recipient
-from service.jobs.model import DEFAULT_PRIORITY, MAX_DELAY_MS, JobDraft, Kind
+from service.jobs.model import DEFAULT_PRIORITY, MAX_DELAY_MS, JobDraft, Pausable, Write
 
 MAX_TEXT: Final = {"dm": 1000, "comment": 2200}
 MAX_METADATA_BYTES: Final = 8 * 1024
@@ -117,7 +117,7 @@ class JobRequest(BaseModel):
         },
     )
 
-    kind: Kind
+    kind: Write
     account: Name
     to: Target | None = None
     post: Target | None = None
@@ -142,9 +142,9 @@ class JobRequest(BaseModel):
         """
         _check_account(self.account, config)
         if self.callback is not None and self.callback not in config.callbacks:
-            raise _invalid("callback", "no such callback is configured: name a [callbacks.*] table")
+            raise invalid("callback", "no such callback is configured: name a [callbacks.*] table")
         if not self.text.strip() or len(self.text) > MAX_TEXT[self.kind]:
-            raise _invalid("text", f"must be 1 to {MAX_TEXT[self.kind]} characters, not all spaces")
+            raise invalid("text", f"must be 1 to {MAX_TEXT[self.kind]} characters, not all spaces")
         to, post = self._target()
         start = self._start(now)
         self._check_expiry(start, now)
@@ -168,32 +168,32 @@ class JobRequest(BaseModel):
         wanted, other = ("to", "post") if self.kind == "dm" else ("post", "to")
         given = self.to if self.kind == "dm" else self.post
         if given is None:
-            raise _invalid(wanted, f"is missing: a {self.kind} needs it")
+            raise invalid(wanted, f"is missing: a {self.kind} needs it")
         if getattr(self, other) is not None:
-            raise _invalid(other, f"is not for a {self.kind}: give {wanted!r} instead")
+            raise invalid(other, f"is not for a {self.kind}: give {wanted!r} instead")
         try:
             if self.kind == "dm":
                 return normalise_recipient(given), None
             return None, normalise_post(given)
         except NotAHandle as error:
-            raise _invalid(wanted, str(error)) from None
+            raise invalid(wanted, str(error)) from None
 
     def _start(self, now: datetime) -> datetime:
         if self.run_at is None:
             return now + timedelta(seconds=self.delay_seconds or 0)
         if self.delay_seconds is not None:
-            raise _invalid("run_at", "give run_at or delay_seconds, not both")
+            raise invalid("run_at", "give run_at or delay_seconds, not both")
         if self.run_at - now > timedelta(milliseconds=MAX_DELAY_MS):
-            raise _invalid("run_at", "must be at most 365 days ahead")
+            raise invalid("run_at", "must be at most 365 days ahead")
         return max(self.run_at, now)
 
     def _check_expiry(self, start: datetime, now: datetime) -> None:
         if self.expires_at is None:
             return
         if self.expires_at <= start:
-            raise _invalid("expires_at", "must be later than now and than the job's start")
+            raise invalid("expires_at", "must be later than now and than the job's start")
         if self.expires_at - now > MAX_EXPIRY:
-            raise _invalid("expires_at", "must be within ten years: leave it out for never")
+            raise invalid("expires_at", "must be within ten years: leave it out for never")
 
 
 class Reason(BaseModel):
@@ -207,18 +207,24 @@ class Reason(BaseModel):
 class Which(Reason):
     """What to stop or let go on, and why; without a kind, everything of the account."""
 
-    kind: Kind | None = None
+    kind: Pausable | None = None
 
 
 def _check_account(name: str, config: Config) -> None:
     account = config.accounts.get(name)
     if account is None:
-        raise _invalid("account", "no such account is configured: GET /accounts lists them")
+        raise invalid("account", "no such account is configured: GET /accounts lists them")
     if not account.may_write:
-        raise _invalid("account", "has the role 'read': name one that may write")
+        raise invalid("account", "has the role 'read': name one that may write")
 
 
-def _invalid(field: str, message: str) -> ApiError:
+def invalid(field: str, message: str) -> ApiError:
+    """The error for one field that cannot be used.
+
+    Parameters:
+      field: Its name.
+      message: What it must be.
+    """
     return ApiError(
         422,
         "invalid_request",

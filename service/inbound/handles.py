@@ -106,7 +106,7 @@ def normalise_post(raw: str) -> str:
     text = _clean(raw)
     if _is_link(text):
         code = _matching(_SHORTCODE, _post_segment(_segments(text)), "not a link to a post")
-        return str(_media_pk(code)) if _ALL_DIGITS.fullmatch(code) else code
+        return media_pk(code, is_code=True) if _ALL_DIGITS.fullmatch(code) else code
     if _ALL_DIGITS.fullmatch(text):
         return _matching(_MEDIA_ID, text, "not a media id: too long, or it starts with 0")
     return _matching(_SHORTCODE, text, "not a post link, a shortcode or a media id")
@@ -180,9 +180,21 @@ def _post_segment(segments: list[str]) -> str:
     return segments[1]
 
 
-def _media_pk(shortcode: str) -> int:
-    # A shortcode is the pk in base 64; private posts append a key (aiograpi's InstagramIdCodec).
+def media_pk(post: str, *, is_code: bool = False) -> str:
+    """Work a post's pk out.
+
+    A shortcode is the pk in base 64; private posts append a key (aiograpi's InstagramIdCodec).
+
+    Parameters:
+      post: In the form that `normalise_post` gives.
+      is_code: Digits are a shortcode too.
+
+    Returns:
+      The pk in digits.
+    """
+    if not is_code and _MEDIA_ID.fullmatch(post):
+        return post.partition("_")[0]
     pk = 0
-    for character in shortcode[:_PUBLIC_SHORTCODE_LENGTH]:
+    for character in post[:_PUBLIC_SHORTCODE_LENGTH]:
         pk = pk * 64 + _ALPHABET.index(character)
-    return pk
+    return str(pk)

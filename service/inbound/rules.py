@@ -18,12 +18,12 @@ from service.inbound.templates import (
     TemplateFailed,
     is_constant,
 )
-from service.jobs.model import Failure, JobDraft, Kind
+from service.jobs.model import Failure, JobDraft, Write
 
 Outcome = Literal["matched", "when_false", "when_error"]
 
 #: Longest text of each action, in characters (what Instagram's own apps accept).
-MAX_TEXT: Final[Mapping[Kind, int]] = {"dm": 1_000, "comment": 2_200}
+MAX_TEXT: Final[Mapping[Write, int]] = {"dm": 1_000, "comment": 2_200}
 MAX_ONCE_KEY: Final = 500
 
 T = TypeVar("T")

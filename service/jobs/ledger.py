@@ -213,7 +213,7 @@ class Ledger:
         source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
         reply = await self._scripts.run(
             "create",
-            _dumps(_entry(job_id, draft, source)),
+            _dumps(entry_of(job_id, draft, source)),
             key,
             hashlib.sha256(request.encode()).hexdigest(),
             IDEMPOTENCY_MS,
@@ -229,7 +229,7 @@ class Ledger:
           pk: The recipient's, where it is known.
         """
         source = {"source": None, "event_id": None, "rule": draft.rule, "api_key": caller}
-        entry = _dumps(_entry("job_preview", draft, source))
+        entry = _dumps(entry_of("job_preview", draft, source))
         decision, reason, earliest, person = await self._scripts.run("preview", entry, pk)
         return Preview(decision.decode(), reason.decode() or None, int(earliest), bool(person))
 
@@ -291,14 +291,14 @@ def conflicting_id(event_id: str, fingerprint: str) -> str:
 
 def _event_entry(source: str, event_id: str, draft: JobDraft) -> dict[str, Any]:
     rule = draft.rule or ""
-    return _entry(
+    return entry_of(
         derived_id("job", source, event_id, rule),
         draft,
         {"source": source, "event_id": event_id, "rule": draft.rule},
     )
 
 
-def _entry(job_id: str, draft: JobDraft, source: dict[str, Any]) -> dict[str, Any]:
+def entry_of(job_id: str, draft: JobDraft, source: dict[str, Any]) -> dict[str, Any]:
     """A draft as `create_job` reads it; what is None is left out, for cjson's null is true."""
     entry: dict[str, Any] = {
         "id": job_id,

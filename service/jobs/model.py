@@ -13,11 +13,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Literal
 
-Kind = Literal["dm", "comment"]
+Kind = Literal["dm", "comment", "lookup", "followers", "following"]
+#: What rules and callers may ask to be written.
+Write = Literal["dm", "comment"]
+#: What a person may stop by itself.
+Pausable = Literal["dm", "comment", "lookup"]
+Walk = Literal["followers", "following"]
 
-KINDS: Final[tuple[Kind, ...]] = ("dm", "comment")
+KINDS: Final[tuple[Kind, ...]] = ("dm", "comment", "lookup", "followers", "following")
 DEFAULT_PRIORITY: Final = 5
 MAX_DELAY_MS: Final = 365 * 24 * 3600 * 1000
+
+
+def pace_of(kind: str) -> str:
+    """What kind of action a job is, for pauses and rests: everything that only reads is one."""
+    return kind if kind in ("dm", "comment") else "lookup"
 
 
 class Status(StrEnum):

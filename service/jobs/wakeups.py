@@ -29,6 +29,7 @@ class Address:
 
 DM: Final = Address("actions", "send_dm")
 COMMENT: Final = Address("actions", "post_comment")
+LOOKUP: Final = Address("actions", "look_up")
 DELIVERY: Final = Address("callbacks", "deliver_callback")
 
 #: What comes by the clock.
@@ -37,4 +38,9 @@ CALENDAR: Final = "calendar"
 QUEUES: Final = (DM.queue, DELIVERY.queue, CALENDAR)
 
 #: By job kind; `delivery` is the one that is not a job.
-ADDRESSES: Final[Mapping[str, Address]] = {"dm": DM, "comment": COMMENT, "delivery": DELIVERY}
+ADDRESSES: Final[Mapping[str, Address]] = {
+    "dm": DM,
+    "comment": COMMENT,
+    "lookup": LOOKUP,
+    "delivery": DELIVERY,
+}

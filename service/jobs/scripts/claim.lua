@@ -5,7 +5,8 @@
 --        lookup   it is yours, a write may have happened: look first
 --        none     nothing to do (ended, another's, not due, waiting): the rest is empty
 -- Keeps  one live claim per job and one per account; a claim asked for twice by one owner is
---        given twice (the first reply may have been lost).
+--        given twice (the first reply may have been lost). What reads is charged here, before its
+--        call; a write in intent.lua.
 local id, owner = ARGV[1], ARGV[2]
 local now = clock()
 local job = load_job(id)
@@ -85,6 +86,10 @@ end
 if not take_turn() then return nothing() end
 lease()
 set(job, {started = tonumber(job.started) > 0 and job.started or now, attempts = job.attempts + 1})
+if READS[job.kind] then
+  begin_write(job, now)
+  set(job, {writing = job.writing, charged = job.fence})
+end
 move(job, 'running', now, owner, '')
 if tonumber(job.intent_at) == 0 then return grant('run') end
 -- A write of an earlier run may have happened.

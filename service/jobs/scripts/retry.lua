@@ -9,7 +9,7 @@ if not job then return 'none' end
 if not (job.status == 'failed' or job.status == 'uncertain') then return 'refused' end
 if job.to == '' and job.post == '' then return 'empty' end
 local text = 'hg:jobtext:' .. job.id
-if redis.call('EXISTS', text) == 0 then return 'gone' end
+if not READS[job.kind] and redis.call('EXISTS', text) == 0 then return 'gone' end
 redis.call('PERSIST', text)
 redis.call('ZREM', 'hg:retention', job.id)
 set(job, {run = job.run + 1, attempts = 0, misses = 0, looks = 0, strikes = 0, started = 0, finished = 0, result = '',

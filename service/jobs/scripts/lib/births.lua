@@ -1,4 +1,4 @@
--- Inserts one job (see ledger.py, `_entry`). Returns its id: an earlier job's where a business
+-- Inserts one job (see ledger.py, `entry_of`). Returns its id: an earlier job's where a business
 -- key already has one.
 local function create_job(entry, source, now)
   if redis.call('EXISTS', 'hg:job:' .. entry.id) == 1 then return entry.id end
@@ -20,7 +20,8 @@ local function create_job(entry, source, now)
     wait_reason = '', wait_until = 0, result = '', error = '', cancel = '', intent_at = 0,
     misses = 0, looks = 0, strikes = 0, pk = '', lane = '', thread = '', writing = '',
     dry = entry.dry or '', text_hash = string.sub(redis.sha1hex(entry.text), 1, 16)})
-  redis.call('SET', 'hg:jobtext:' .. job.id, entry.text)
+  if entry.target then set(job, {target = entry.target}) end
+  if not READS[job.kind] then redis.call('SET', 'hg:jobtext:' .. job.id, entry.text) end
   redis.call('ZADD', 'hg:jobs', job.seq, job.id)
   redis.call('ZADD', 'hg:jobs:status:' .. job.status, job.seq, job.id)
   redis.call('ZADD', 'hg:jobs:account:' .. job.account, job.seq, job.id)
@@ -30,7 +31,7 @@ local function create_job(entry, source, now)
   end
   note(job, now, job.status, 'accept', '')
   local failure = entry.error
-  if not failure and entry.to ~= '' and is_suppressed(job.account, {listed_as(entry.to)}) then
+  if not failure and job.kind == 'dm' and is_suppressed(job.account, {listed_as(entry.to)}) then
     failure = SUPPRESSED
     audit(now, 'refuse', 'recipient_suppressed', 'accept', job.account, job)
   end

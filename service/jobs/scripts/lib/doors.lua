@@ -6,15 +6,20 @@ local HOUR, DAY = 3600000, 86400000
 -- How long a new account is held to less.
 local RAMP = 14 * DAY
 
--- What one job of a lane is charged to, and what kind of action it is. A look-up is neither.
+-- What one job of a lane is charged to, and what kind of action it is. Looking for a write in
+-- doubt (`look`) is neither.
 local CHARGED = {look = {}, dm = {'dm'}, dm_new_thread = {'dm', 'dm_new_thread'},
-  dm_unknown = {'dm'}, comment = {'comment'}}
-local KIND_OF = {dm = 'dm', dm_new_thread = 'dm', dm_unknown = 'dm', comment = 'comment'}
+  dm_unknown = {'dm'}, comment = {'comment'}, lookup = {'lookup'}, walk = {'lookup'}}
+local KIND_OF = {dm = 'dm', dm_new_thread = 'dm', dm_unknown = 'dm', comment = 'comment',
+  lookup = 'lookup', walk = 'lookup'}
+-- Jobs that read and write nothing, by the lane they stand in.
+local READS = {lookup = 'lookup', followers = 'walk', following = 'walk'}
 local THREADS = {old = 'dm', new = 'dm_new_thread'}
 
 -- Where a write may have happened, the job looks before it does anything else.
 local function lane_of(job)
   if job.status == 'sending' or tonumber(job.intent_at or 0) > 0 then return 'look' end
+  if READS[job.kind] then return READS[job.kind] end
   if job.kind ~= 'dm' then return job.kind end
   return THREADS[job.thread] or 'dm_unknown'
 end
@@ -94,7 +99,7 @@ local function stopped(account, kind)
   local everything = redis.call('HGET', 'hg:paused', 'why')
   if everything then return everything end
   if account.hold then return account.hold end
-  if kind and account['pause:' .. kind] then return 'paused' end
+  if kind and account['pause:' .. (READS[kind] and 'lookup' or kind)] then return 'paused' end
   return nil
 end
 
@@ -122,7 +127,8 @@ local function door(name, account, lane, now)
   for _, each in ipairs({'*', kind}) do
     later(account['cool_why:' .. each], tonumber(account['cool:' .. each] or 0))
   end
-  if kind then later('quiet_hours', quiet_until(name, now)) end
+  -- In quiet hours nothing is sent; reading disturbs nobody.
+  if kind and kind ~= 'lookup' then later('quiet_hours', quiet_until(name, now)) end
   for _, pace in ipairs(CHARGED[lane]) do later(full(name, account, pace, now)) end
   if lane == 'dm_unknown' then later(probe_at(name, account, now)) end
   return why, till
@@ -154,7 +160,7 @@ local function charge_reads(job, reads, now)
   end
 end
 
--- Before a write: its budgets are charged, whatever becomes of it.
+-- Before a write, or what a read is for: its budgets are charged, whatever becomes of it.
 local function begin_write(job, now)
   job.writing = lane_of(job)
   for _, pace in ipairs(CHARGED[job.writing]) do

@@ -77,6 +77,9 @@ end
 
 local function remember_until(id, at) redis.call('ZADD', 'hg:retention', at, id) end
 
+-- Look-ups are many, and what they found is kept apart.
+local function remembered_for(job) return job.kind == 'lookup' and math.min(DAY, CONF.keep) or CONF.keep end
+
 -- A final state and its callback are one step: nothing ends without coming through here.
 local function finalize(job, to, now, who, why, result, failure)
   end_write(job, now, true)
@@ -87,7 +90,8 @@ local function finalize(job, to, now, who, why, result, failure)
   move(job, to, now, who, why)
   count('end', job.kind, to)
   redis.call('PEXPIRE', 'hg:jobtext:' .. job.id, CONF.keep_bodies)
-  remember_until(job.id, now + CONF.keep)
+  remember_until(job.id, now + remembered_for(job))
+  if job.kind == 'lookup' then land(job, now) end
   if job.callback ~= '' then open_delivery(job, now) end
   leave_turn(job, now)
 end

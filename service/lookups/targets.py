@@ -1,0 +1,56 @@
+"""What can be looked up, in the one form under which everybody's copies and look-ups meet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from service.inbound.handles import media_pk, normalise_post, normalise_recipient
+
+Sort = Literal["user", "post"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A profile or a post.
+
+    Parameters:
+      sort: Which of them.
+      name: A username, or a post's pk in digits.
+    """
+
+    sort: Sort
+    name: str
+
+    def __str__(self) -> str:
+        """The name of its keys in the store."""
+        return f"{self.sort}:{self.name}"
+
+
+def user_target(given: str) -> Target:
+    """Find the profile that somebody asks for.
+
+    Parameters:
+      given: A username with or without `@`, or a profile link; digits are a username of digits.
+
+    Raises:
+      NotAHandle: There is none; the message says why.
+    """
+    text = given.strip()
+    name = normalise_recipient(f"@{text}" if text.isascii() and text.isdigit() else text)
+    if name.isdigit():
+        # `pk:314159` names nobody here: profiles are asked for by name.
+        name = normalise_recipient(f"@{given}")
+    return Target("user", name.removeprefix("@"))
+
+
+def post_target(given: str) -> Target:
+    """Find the post that somebody asks for.
+
+    Parameters:
+      given: A shortcode, a link, a media pk or a media id.
+
+    Raises:
+      NotAHandle: It names no post; the message says why.
+    """
+    return Target("post", media_pk(normalise_post(given)))
