@@ -17,10 +17,10 @@ from dramatiq.errors import ConnectionClosed, DecodeError
 from dramatiq.middleware import CurrentMessage, Middleware
 from periodiq import PeriodiqMiddleware, cron
 
-from actors import attempt, callbacks, lookups, periodic
+from actors import attempt, callbacks, lookups, periodic, walks
 from actors.doorbell import Doorbell
 from actors.runtime import Runtime
-from service.jobs.wakeups import CALENDAR, COMMENT, DELIVERY, DM, LOOKUP, NAMESPACE, Address
+from service.jobs.wakeups import CALENDAR, COMMENT, DELIVERY, DM, LOOKUP, NAMESPACE, WALK, Address
 from service.logs import get_logger
 from service.settings import Settings
 from service.store import Unavailable, sync_client, wait_for_redis
@@ -278,6 +278,9 @@ def declare_actors(broker: dramatiq.Broker, runtime: Callable[[], Runtime]) -> N
     async def look_up(job_id: str) -> None:
         await lookups.look_up(runtime(), job_id)
 
+    async def walk_on(job_id: str) -> None:
+        await walks.walk_on(runtime(), job_id)
+
     async def deliver_callback(delivery_id: str) -> None:
         await callbacks.deliver(runtime(), delivery_id)
 
@@ -290,6 +293,7 @@ def declare_actors(broker: dramatiq.Broker, runtime: Callable[[], Runtime]) -> N
     _declare(broker, send_dm, DM)
     _declare(broker, post_comment, COMMENT)
     _declare(broker, look_up, LOOKUP)
+    _declare(broker, walk_on, WALK)
     _declare(broker, deliver_callback, DELIVERY)
     _declare(broker, retention, Address(CALENDAR, "retention"), periodic=cron("*/10 * * * *"))
     _declare(broker, sweep, Address(CALENDAR, "sweep"), periodic=cron("* * * * *"))

@@ -21,6 +21,7 @@ from service.jobs.claims import (
     Claim,
     Claims,
     FinishReply,
+    PageReply,
     Parking,
 )
 from service.jobs.model import Failure, Status
@@ -107,6 +108,15 @@ class Steps:
 
         await self._recorded(step)
         self.report(to, reason)
+
+    async def page(self, **found: Any) -> None:
+        """Take a page of a walk in; parameters as `Claims.page`."""
+        reads = self._take_reads()
+
+        async def step() -> PageReply:
+            return await self._claims.page(self._claim, reads=reads, **found)
+
+        self.report(await self._recorded(step))
 
     def _take_reads(self) -> int:
         reads = 0 if self.gateway is None else self.gateway.take_reads()

@@ -25,6 +25,7 @@ from service.api import (
     previews,
     sessions,
     suppressions,
+    walks,
 )
 from service.api.bounds import BodyBound
 from service.config import Config
@@ -44,6 +45,7 @@ _ROOMS: Final = (
     jobs,
     previews,
     lookups,
+    walks,
     events,
     deliveries,
     accounts,

@@ -40,6 +40,7 @@ from service.outbound.deliveries import Deliveries
 from service.reports import Reporter
 from service.settings import Settings, SettingsError, load_settings
 from service.store import async_client
+from service.walks.pages import Pages
 from service.wire import BoundedHead
 
 #: One more is taken by the live subscription while somebody waits.
@@ -76,6 +77,7 @@ class Web:
     suppressions: Suppressions
     live: Live
     asking: Asking
+    pages: Pages
     metrics: Metrics
     reporter: Reporter
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -117,6 +119,7 @@ def open_web(settings: Settings, config: Config, environ: Mapping[str, str]) -> 
         suppressions=Suppressions(client),
         live=live,
         asking=Asking(Sights(client, times, config.readers()), reader, live, config.lookups),
+        pages=Pages(client),
         metrics=Metrics(client, times, config.accounts),
         reporter=Reporter(client, times, "web", settings.metrics_seconds),
     )

@@ -12,10 +12,12 @@ from fastapi import APIRouter, Header, Query, Response
 
 from service.api.auth import Caller, WebParts
 from service.api.errors import ApiError
+from service.api.idempotency import IdempotencyKey, created
 from service.api.paging import Cursor, Limit, before, listed
 from service.api.requests import JobRequest, utc_now
+from service.api.walks import rows_of
 from service.jobs.live import LOOK_SECONDS
-from service.jobs.model import FINAL, Kind, Status
+from service.jobs.model import FINAL, WALKS, Kind, Status
 from service.jobs.reading import JobFilter, Page
 from service.web import Web
 
@@ -23,15 +25,6 @@ router = APIRouter(tags=["jobs"])
 
 #: Routers in front of us give up at 30 s.
 MAX_WAIT_SECONDS: Final = 25
-
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        pattern=r"^[\x21-\x7e]{1,255}$",
-        description="The same key and body name the same job for 7 days",
-    ),
-]
 
 
 @router.post("/jobs", status_code=202)
@@ -44,21 +37,8 @@ async def create(
 ) -> dict[str, Any]:
     """Ask for a DM or a comment."""
     draft = asked.draft(web.config, utc_now())
-    made = await web.ledger.create(
-        draft,
-        caller=caller,
-        idempotency_key=idempotency_key,
-        request=json.dumps(asked.model_dump(mode="json"), sort_keys=True),
-    )
-    if made.outcome == "conflict":
-        raise ApiError(
-            409,
-            "idempotency_conflict",
-            "This Idempotency-Key was used with another body; nothing was created.",
-            job_id=made.job_id,
-        )
-    response.headers["Location"] = f"/jobs/{made.job_id}"
-    return await _existing(web, made.job_id)
+    request = json.dumps(asked.model_dump(mode="json"), sort_keys=True)
+    return await created(web, draft, response, caller, idempotency_key, request)
 
 
 @router.get("/jobs")
@@ -104,10 +84,19 @@ async def timeline(job_id: str, _caller: Caller, web: WebParts) -> dict[str, Any
     return {"items": await web.reader.timeline(job_id), "next": None, "deliveries": deliveries}
 
 
-@router.get("/jobs/{job_id}/result")
-async def result(job_id: str, _caller: Caller, web: WebParts) -> dict[str, Any]:
-    """What a job that succeeded left behind."""
+@router.get("/jobs/{job_id}/result", response_model=None)
+async def result(
+    job_id: str,
+    _caller: Caller,
+    web: WebParts,
+    accept: Annotated[str, Header()] = "*/*",
+    cursor: Cursor = None,
+    limit: Annotated[int | None, Query(ge=1, description="The most rows of a walk")] = None,
+) -> Response | dict[str, Any]:
+    """What a job left behind; of a walk the rows so far, as NDJSON, CSV or a page of JSON."""
     job = await _existing(web, job_id)
+    if job["kind"] in WALKS:
+        return await rows_of(web, job, accept, int(cursor or 0), limit)
     if job["result"] is None:
         raise ApiError(409, "no_result", f"The job is {job['status']}; it has no result.")
     return {"result": job["result"]}

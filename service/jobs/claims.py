@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from service.jobs.scripts import Scripts, Times, flat_to_dict
 
 IntentReply = Literal["ok", "ask", "lost", "canceled", "expired", "held", "waiting", "refused"]
 FinishReply = Literal["ok", "lost", "taken"]
+PageReply = Literal["more", "succeeded", "canceled", "expired", "lost"]
 ReleaseReply = Literal["ok", "lost", "ended"]
 Charge = Literal["counts", "failed", "free"]
 Thread = Literal["old", "new", ""]
@@ -223,6 +224,51 @@ class Claims:
                 effect.as_json(),
                 reads,
                 "sent" if sent else "unsent",
+            )
+        ).decode()
+        return reply
+
+    async def page(
+        self,
+        claim: Claim,
+        *,
+        pk: str,
+        expected: int,
+        packed: bytes = b"",
+        pks: Sequence[str] = (),
+        cursor: str = "",
+        last: bool = False,
+        reads: int = 0,
+    ) -> PageReply:
+        """Take a page of a walk in; the walk goes on behind it, or ends.
+
+        Parameters:
+          claim: The claim.
+          pk: Whose crowd it is.
+          expected: How many rows there may be in all.
+          packed: The rows that are new; empty when there are none.
+          pks: Theirs, in the same order.
+          cursor: Where the next page begins.
+          last: Whether nothing follows.
+          reads: How many calls served the job besides the one charged with the claim.
+
+        Returns:
+          `more`; what the walk has become instead; `lost` when the claim no longer held: then
+          nothing changed.
+        """
+        reply: PageReply = (
+            await self._scripts.run(
+                "page",
+                claim.id,
+                claim.owner,
+                claim.fence,
+                reads,
+                pk,
+                expected,
+                packed,
+                cursor,
+                "last" if last else "more",
+                *pks,
             )
         ).decode()
         return reply

@@ -318,6 +318,8 @@ def entry_of(job_id: str, draft: JobDraft, source: dict[str, Any]) -> dict[str, 
         "error": None if draft.failure is None else _dumps(asdict(draft.failure)),
         "once": None,
         "dry": "1" if draft.dry_run else None,
+        "most": draft.most,
+        "readers": list(draft.readers) or None,
     }
     if draft.once_key is not None:
         entry["once"] = f"hg:once:{derived_id('once', draft.rule or '', draft.once_key)}"

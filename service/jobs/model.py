@@ -21,6 +21,7 @@ Pausable = Literal["dm", "comment", "lookup"]
 Walk = Literal["followers", "following"]
 
 KINDS: Final[tuple[Kind, ...]] = ("dm", "comment", "lookup", "followers", "following")
+WALKS: Final[frozenset[Walk]] = frozenset({"followers", "following"})
 DEFAULT_PRIORITY: Final = 5
 MAX_DELAY_MS: Final = 365 * 24 * 3600 * 1000
 
@@ -105,6 +106,8 @@ class JobDraft:
       metadata: The caller's own; comes back in the callback.
       failure: Set when the job is born failed (no usable recipient, a template that failed).
       dry_run: Do everything but the write.
+      most: The most rows of a walk; None for all.
+      readers: Accounts of which one is chosen when the job is made; `account` is '' then.
     """
 
     kind: Kind
@@ -123,6 +126,8 @@ class JobDraft:
     metadata: dict[str, Any] | None = None
     failure: Failure | None = None
     dry_run: bool = False
+    most: int | None = None
+    readers: tuple[str, ...] = ()
 
 
 def derived_id(prefix: str, *parts: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from service.jobs.model import FINAL, Status
+from service.jobs.model import FINAL, WALKS, Status
 
 
 def rfc3339(ms: int) -> str | None:
@@ -66,6 +66,12 @@ class JobRecord:
     context: str
     thread: str
     dry_run: bool
+    cursor: str
+    pages: int
+    users: int
+    expected: int
+    most: int
+    eta_ms: int
     result: dict[str, Any] | None
     error: dict[str, Any] | None
     source: dict[str, Any]
@@ -108,6 +114,12 @@ class JobRecord:
             context=fields.get("context", ""),
             thread=fields.get("thread", ""),
             dry_run=bool(fields.get("dry", "")),
+            cursor=fields.get("cursor", ""),
+            pages=int(fields.get("pages", "0")),
+            users=int(fields.get("users", "0")),
+            expected=int(fields.get("expected", "0")),
+            most=int(fields.get("most", "0")),
+            eta_ms=int(float(fields.get("eta", "0"))),
             result=_json_or_none(fields["result"]),
             error=_json_or_none(fields["error"]),
             source=json.loads(fields["source"]),
@@ -143,11 +155,21 @@ class JobRecord:
             "cancel_requested": self.cancel_asked,
             "dry_run": self.dry_run,
             "wait": self._wait(place),
+            **({"progress": self._progress()} if self.kind in WALKS else {}),
             "result": self.result,
             "error": self.error,
             "callback": self.callback or None,
             "source": self.source,
             "metadata": self.metadata,
+        }
+
+    def _progress(self) -> dict[str, Any]:
+        return {
+            "pages": self.pages,
+            "users": self.users,
+            "expected": self.expected if self.pk else None,
+            "limit": self.most or None,
+            "eta": rfc3339(self.eta_ms),
         }
 
     def _wait(self, place: Place | None) -> dict[str, Any] | None:

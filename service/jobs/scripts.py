@@ -20,7 +20,7 @@ _FOLDER: Final = resources.files("service.jobs") / "scripts"
 _DAY_MS: Final = 24 * 3600 * 1000
 
 #: What comes before every script's body; each part needs those before it.
-_LIBRARY: Final = ("ledger", "doors", "line", "found", "ends", "recipients", "births")
+_LIBRARY: Final = ("ledger", "doors", "line", "found", "walks", "ends", "recipients", "births")
 
 #: The estimate for a job that waits for a person.
 RECHECK_MS: Final = 60_000

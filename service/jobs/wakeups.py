@@ -30,6 +30,7 @@ class Address:
 DM: Final = Address("actions", "send_dm")
 COMMENT: Final = Address("actions", "post_comment")
 LOOKUP: Final = Address("actions", "look_up")
+WALK: Final = Address("actions", "walk_on")
 DELIVERY: Final = Address("callbacks", "deliver_callback")
 
 #: What comes by the clock.
@@ -42,5 +43,7 @@ ADDRESSES: Final[Mapping[str, Address]] = {
     "dm": DM,
     "comment": COMMENT,
     "lookup": LOOKUP,
+    "followers": WALK,
+    "following": WALK,
     "delivery": DELIVERY,
 }

@@ -145,20 +145,25 @@ def test_the_beginning_of_a_dripping_body_is_captured_and_the_server_left(run: R
 
 
 def test_a_gzip_bomb_is_neither_inflated_nor_read_on(run: Run) -> None:
-    async def scenario() -> tuple[AttemptResult, Hostile, int]:
+    async def scenario() -> tuple[AttemptResult, int, int]:
         async with serve(gzip_bomb()) as server, an_exchange() as exchange:
+            # What the first exchange of a process imports is not the bomb's.
+            await exchange.post(server.url(), {}, BODY)
+            await asyncio.wait_for(server.hung_up.wait(), 5)
+            server.hung_up.clear()
+            before = server.bytes_sent
             tracemalloc.start()
             result = await exchange.post(server.url(), {}, BODY)
             _, peak = tracemalloc.get_traced_memory()
             tracemalloc.stop()
             await asyncio.wait_for(server.hung_up.wait(), 5)
-            return result, server, peak
+            return result, server.bytes_sent - before, peak
 
-    result, server, peak = run(scenario())
+    result, sent, peak = run(scenario())
     assert result.outcome == "delivered"
     assert len(result.body.encode()) <= MAX_BODY_BYTES
     assert peak < 1024 * 1024
-    assert server.bytes_sent < 160 * 1024
+    assert sent < 160 * 1024
 
 
 def test_a_body_is_captured_to_four_kibibytes(run: Run) -> None:

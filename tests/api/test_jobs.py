@@ -78,7 +78,7 @@ def test_jobs_are_filtered_by_status_account_kind_and_event(door: Door, books: B
 
 BAD_QUERIES = {
     "status": {"status": "done"},
-    "kind": {"kind": "lookup"},
+    "kind": {"kind": "like"},
     "cursor text": {"cursor": "abc"},
     "cursor negative": {"cursor": "-1"},
     "cursor huge": {"cursor": "9" * 16},

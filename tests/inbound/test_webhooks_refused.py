@@ -75,7 +75,7 @@ def test_a_mac_that_is_not_ascii_is_refused_and_does_no_harm(door: Door, value: 
 
 TIMES = {
     "stale": str(NOW - 301),
-    "ahead": str(NOW + 400),
+    "ahead": str(NOW + 86_400),
     "negative": "-1",
     "signed": f"+{NOW}",
     "spaced": f" {NOW}",

@@ -9,7 +9,10 @@ if ARGV[2] ~= '' then
     return {earlier.request == ARGV[3] and 'repeated' or 'conflict', earlier.job}
   end
 end
-local id = create_job(entry, entry.source, clock())
+local now = clock()
+-- Who reads is chosen here: whoever has most of its budget left, or the first where all are shut.
+if entry.readers then entry.account = reader_of(entry.readers, now, math.huge) or entry.readers[1] end
+local id = create_job(entry, entry.source, now)
 if ARGV[2] ~= '' then
   redis.call('HSET', ARGV[2], 'request', ARGV[3], 'job', id)
   redis.call('PEXPIRE', ARGV[2], ARGV[4])

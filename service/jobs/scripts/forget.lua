@@ -14,6 +14,7 @@ local function forget_job(id)
     redis.call('ZREM', index, id)
   end
   redis.call('DEL', 'hg:job:' .. id, 'hg:jobtext:' .. id, 'hg:jobtl:' .. id)
+  if is_walk(job) then redis.call('UNLINK', rows_key(id), walked_key(id)) end
 end
 
 local function forget_delivery(id)

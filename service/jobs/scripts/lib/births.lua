@@ -21,6 +21,9 @@ local function create_job(entry, source, now)
     misses = 0, looks = 0, strikes = 0, pk = '', lane = '', thread = '', writing = '',
     dry = entry.dry or '', text_hash = string.sub(redis.sha1hex(entry.text), 1, 16)})
   if entry.target then set(job, {target = entry.target}) end
+  if is_walk(job) then
+    set(job, {cursor = '', pages = 0, users = 0, expected = 0, most = entry.most or 0, eta = 0})
+  end
   if not READS[job.kind] then redis.call('SET', 'hg:jobtext:' .. job.id, entry.text) end
   redis.call('ZADD', 'hg:jobs', job.seq, job.id)
   redis.call('ZADD', 'hg:jobs:status:' .. job.status, job.seq, job.id)

@@ -12,8 +12,6 @@ local CHARGED = {look = {}, dm = {'dm'}, dm_new_thread = {'dm', 'dm_new_thread'}
   dm_unknown = {'dm'}, comment = {'comment'}, lookup = {'lookup'}, walk = {'lookup'}}
 local KIND_OF = {dm = 'dm', dm_new_thread = 'dm', dm_unknown = 'dm', comment = 'comment',
   lookup = 'lookup', walk = 'lookup'}
--- Jobs that read and write nothing, by the lane they stand in.
-local READS = {lookup = 'lookup', followers = 'walk', following = 'walk'}
 local THREADS = {old = 'dm', new = 'dm_new_thread'}
 
 -- Where a write may have happened, the job looks before it does anything else.

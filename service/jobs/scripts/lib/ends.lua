@@ -92,6 +92,7 @@ local function finalize(job, to, now, who, why, result, failure)
   redis.call('PEXPIRE', 'hg:jobtext:' .. job.id, CONF.keep_bodies)
   remember_until(job.id, now + remembered_for(job))
   if job.kind == 'lookup' then land(job, now) end
+  if is_walk(job) then close_walk(job) end
   if job.callback ~= '' then open_delivery(job, now) end
   leave_turn(job, now)
 end

@@ -19,6 +19,7 @@ local function found_key(target) return 'hg:found:' .. target end
 
 -- The end of a look-up: what it found is for everybody, and the next one may begin.
 local function land(job, now)
+  if not job.target then return end
   if redis.call('GET', flight_key(job.target)) == job.id then redis.call('DEL', flight_key(job.target)) end
   local key = found_key(job.target)
   if job.status == 'succeeded' then

@@ -39,6 +39,8 @@
 --                                what:label:label, and how late the loops were
 --   hg:processes                 zset ms -> process: when it reported last
 --   hg:metrics:{process}         hash: what it reported (report.lua), expires by itself
+--   hg:found:{target}, hg:flight:{target}    what look-ups found, and which one flies (found.lua)
+--   hg:rows:{id}, hg:walked:{id} what a walk has found, and whom (walks.lua)
 --   hg:idem:{hash}               hash of one idempotency key, expires by itself
 --   {namespace}:{queue}(.msgs)   Dramatiq's own layout (dramatiq/brokers/redis/dispatch.lua)
 -- Channel hg:live carries every transition once.
@@ -113,7 +115,19 @@ local function ring(id, kind, now)
   redis.call('XADD', 'hg:bell:' .. actor.queue, 'MAXLEN', 1, '*', 'r', '1')
 end
 
+-- Jobs that read and write nothing, by the lane they stand in.
+local READS = {lookup = 'lookup', followers = 'walk', following = 'walk'}
+
+-- Between its pages a walk goes round through the line: that is no news.
+local ROUND = {queued = true, waiting = true, running = true}
+local TURNING = {[''] = true, page = true, turn = true, ['its turn'] = true}
+
+local function only_turns(job, to, why)
+  return ROUND[to] and TURNING[why or ''] and tonumber(job.pages or 0) > 0
+end
+
 local function note(job, now, to, who, why)
+  if only_turns(job, to, why) then return end
   local key = 'hg:jobtl:' .. job.id
   redis.call('RPUSH', key, cjson.encode({digits(now), to, who, why or ''}))
   redis.call('LTRIM', key, -TIMELINE_LIMIT, -1)
