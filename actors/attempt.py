@@ -123,16 +123,17 @@ class Attempt:
     async def _work(self) -> None:
         job, endpoints = self._claim.job, self._runtime.duties.endpoints
         try:
-            gateway = await self._runtime.gateways.get(job.account)
+            lent = self._runtime.gateways.lend(job.account)
         except UnknownAccount:
             await self._wait_for_another_worker("unknown_account")
             return
         if job.callback and job.callback not in endpoints:
             await self._wait_for_another_worker("unknown_callback")
             return
-        self._steps.gateway = gateway
-        await gateway.ready()
-        await self._act(gateway)
+        with lent as gateway:
+            self._steps.gateway = gateway
+            await gateway.ready()
+            await self._act(gateway)
 
     async def _act(self, gateway: Gateway) -> None:
         job = self._claim.job

@@ -15,9 +15,9 @@ from dramatiq.middleware import Middleware, MiddlewareError
 
 from actors.egress import GuardedBackend
 from actors.exchange import Exchange
-from actors.instagram.gateway import GatewayPool
 from actors.instagram.logins import LoginGate
 from actors.instagram.options import AccountOptions
+from actors.instagram.pool import GatewayPool
 from actors.loop import LoopThread
 from actors.pulse import Pulse, pulse_of
 from service import VERSION
@@ -192,7 +192,7 @@ class Resources(Middleware):
         cipher = derive_keys(",".join(settings.secret_keys))
         vault, gate = Vault(client, cipher), LoginGate(client, Codes(client, cipher))
         gateways = GatewayPool(self._duties.accounts, vault, gate=gate)
-        self._stack.push_async_callback(gateways.close_all)
+        await self._stack.enter_async_context(gateways.tidied())
         exchange = await self._stack.enter_async_context(self._exchange())
         doors = Doors(client, times)
         await self._look_again(doors)

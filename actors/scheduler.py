@@ -35,9 +35,9 @@ from periodiq import Scheduler
 
 from actors.broker import declare_actors, make_broker
 from actors.runtime import Runtime
+from service.boot import boot
 from service.logs import get_logger
 from service.store import Unavailable, wait_for_redis
-from service.web import boot
 
 _log = get_logger(__name__)
 

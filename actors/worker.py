@@ -23,7 +23,7 @@ def make_worker_broker(stop: StopOnce) -> Broker:
     from actors.dispatch import CoroutineDispatch
     from actors.loop import LoopThread
     from actors.runtime import Duties, Resources
-    from service.web import boot
+    from service.boot import boot
 
     settings, config = boot()
     try:

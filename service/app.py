@@ -28,11 +28,12 @@ from service.api import (
     walks,
 )
 from service.api.bounds import BodyBound
+from service.boot import boot
 from service.config import Config
 from service.inbound import webhooks
 from service.settings import Settings
 from service.stopping import told_to_stop
-from service.web import boot, open_web
+from service.web import open_web
 
 _DESCRIPTION = (
     "Stripe-style webhooks in; Instagram DMs, comments and look-ups done once and at a human pace;"

@@ -14,7 +14,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 import redis.asyncio as aredis
 from fastapi import Request
@@ -24,7 +23,8 @@ from service.accounts.doors import Doors
 from service.accounts.keys import derive_keys
 from service.accounts.people import People
 from service.accounts.suppressions import Suppressions
-from service.config import Config, ConfigError, load_config, redactions
+from service.boot import boot
+from service.config import Config
 from service.inbound.rules import RuleBook
 from service.inbound.sources import ReadySource, check_sources, ready_sources
 from service.jobs.audit import Audit
@@ -32,13 +32,12 @@ from service.jobs.ledger import Ledger
 from service.jobs.live import Live
 from service.jobs.reading import Reader
 from service.jobs.scripts import Times
-from service.logs import configure_logging
 from service.lookups.asking import Asking
 from service.lookups.sights import Sights
 from service.metrics import Metrics
 from service.outbound.deliveries import Deliveries
 from service.reports import Reporter
-from service.settings import Settings, SettingsError, load_settings
+from service.settings import Settings
 from service.store import async_client
 from service.walks.pages import Pages
 from service.wire import BoundedHead
@@ -129,32 +128,6 @@ def web_of(request: Request) -> Web:
     """The process' parts, for `Depends`."""
     web: Web = request.app.state.web
     return web
-
-
-def boot(environ: Mapping[str, str] = os.environ) -> tuple[Settings, Config]:
-    """Read settings and configuration and set up logging, or stop with one line.
-
-    Parameters:
-      environ: The environment.
-
-    Raises:
-      SystemExit: Something is missing or unusable; the message names it.
-    """
-    try:
-        settings = load_settings(environ)
-        config = load_config(settings.config_path)
-    except SettingsError as error:
-        raise SystemExit(f"heliograph cannot start: {error}") from None
-    except ConfigError as error:
-        found = "; ".join(map(str, error.problems))
-        raise SystemExit(f"heliograph cannot start: {settings.config_path.name}: {found}") from None
-    configure_logging(settings.log_format, {*_own_secrets(settings), *redactions(config, environ)})
-    return settings, config
-
-
-def _own_secrets(settings: Settings) -> set[str]:
-    password = urlsplit(settings.redis_url).password or ""
-    return {*settings.secret_keys, *settings.api_keys.values(), password, unquote(password)}
 
 
 def main() -> int:

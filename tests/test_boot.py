@@ -273,15 +273,26 @@ def test_a_caller_who_waits_is_answered_when_the_web_ends(
     assert "Traceback" not in log.read_text()
 
 
-def test_the_web_tier_imports_nothing_of_the_worker(environ: dict[str, str]) -> None:
-    code = """
+def imported(code: str, environ: dict[str, str], names: set[str]) -> str:
+    """Which of these packages a new process has imported after some code."""
+    told = f"""
 import sys
-from service.app import create_app
-create_app()
-roots = {name.split(".")[0] for name in sys.modules}
-print(sorted(roots & {"aiograpi", "actors", "dramatiq", "curl_cffi", "deploy", "tests"}))
+{code}
+print(sorted({{name.split(".")[0] for name in sys.modules}} & {names}))
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, check=True
+        [sys.executable, "-c", told], cwd=ROOT, env=environ, capture_output=True, check=True
     )
-    assert done.stdout.decode().splitlines()[-1] == "[]"
+    return done.stdout.decode().splitlines()[-1]
+
+
+def test_the_web_tier_imports_nothing_of_the_worker(environ: dict[str, str]) -> None:
+    code = "from service.app import create_app; create_app()"
+    worker = {"aiograpi", "actors", "dramatiq", "periodiq", "curl_cffi", "deploy", "tests"}
+    assert imported(code, environ, worker) == "[]"
+
+
+@pytest.mark.parametrize("module", ["actors.worker", "actors.scheduler"])
+def test_the_worker_tier_imports_nothing_of_the_web(environ: dict[str, str], module: str) -> None:
+    web = {"fastapi", "starlette", "uvicorn", "httptools", "deploy", "tests"}
+    assert imported(f"import {module}", environ | WORKER_ONLY, web) == "[]"

@@ -8,6 +8,7 @@ import logging
 import math
 import ssl
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, cast
@@ -22,7 +23,7 @@ from aiograpi.exceptions import (
 )
 from aiograpi.extractors import extract_user_short
 from aiograpi.types import UserShort
-from curl_cffi import CurlOpt
+from curl_cffi import AsyncCurl, CurlMOpt, CurlOpt, ffi, lib
 
 from actors.instagram.claimed import seconds_to_begin
 from actors.instagram.options import ClientOptions
@@ -60,7 +61,14 @@ async def build_client(
       A client that has sent nothing yet. It belongs to the loop of its first request.
     """
     _quieten()
-    return await asyncio.to_thread(PacedClient, options, settings)
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_builder(), PacedClient, options, settings)
+
+
+@functools.cache
+def _builder() -> Executor:
+    """One thread: building is work and no waiting, and each more would keep the loop waiting."""
+    return ThreadPoolExecutor(1, "client-builder")
 
 
 async def close_client(client: PacedClient) -> None:
@@ -245,14 +253,28 @@ class _OnceSession(httpx_ext.CurlPrivateSession):  # type: ignore[misc]
         self._client.follow_redirects = False  # a 307 would repeat a POST
 
     async def request(self, *args: Any, **kwargs: Any) -> Any:
+        transport = self._client._transport
+        if transport._client is None:
+            _keep_to_one_connection(transport.client.acurl)
         # libcurl repeats a POST by itself when a reused connection was reset without a reply.
         fresh = current_token() is not None or _password_sent.get()
-        self._client._transport._curl_options[CurlOpt.FRESH_CONNECT] = int(fresh)
+        transport._curl_options[CurlOpt.FRESH_CONNECT] = int(fresh)
         # A process that was frozen on its way here must not go on: libcurl looks at this limit
         # before it goes from connecting to sending.
         limit = httpx.Timeout(kwargs.get("timeout", httpx_ext.DEFAULT_TIMEOUT))
         limit.connect = min(limit.connect or math.inf, seconds_to_begin())
         return await super().request(*args, **{**kwargs, "timeout": limit})
+
+
+def _keep_to_one_connection(multi: AsyncCurl) -> None:
+    """Close an account's idle connection before another one opens: each holds its certificates.
+
+    That is most of a MiB with the usual bundle, which this libcurl (BoringSSL) does not share
+    between connections. `AsyncCurl.setopt` (curl_cffi 0.16) hands over an address for the number.
+    """
+    one = ffi.cast("void *", 1)
+    refused = lib.curl_multi_setopt(multi._curlm, CurlMOpt.MAX_TOTAL_CONNECTIONS, one)
+    assert not refused  # noqa: S101 - known since libcurl 7.30
 
 
 class _DirectSession(httpx_ext.Session):  # type: ignore[misc]

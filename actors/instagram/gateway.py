@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
@@ -17,7 +17,7 @@ from aiograpi.exceptions import (
 from actors.instagram import reconcile
 from actors.instagram.client import PacedClient
 from actors.instagram.keeper import Gate, Keeper
-from actors.instagram.options import AccountOptions, UnknownAccount
+from actors.instagram.options import AccountOptions
 from actors.instagram.projections import post_view, row_view, user_view
 from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.reconcile import OwnedByOthers, Sought, nobodys
@@ -36,7 +36,8 @@ _Action = Callable[[PacedClient], Awaitable[_T]]
 
 
 @asynccontextmanager
-async def _any_login(_account: AccountOptions, _first: bool) -> AsyncIterator[str | None]:
+async def any_login(_account: AccountOptions, _first: bool) -> AsyncIterator[str | None]:
+    """A gate that forbids nothing."""
     yield None
 
 
@@ -55,7 +56,7 @@ class Gateway:
         account: AccountOptions,
         vault: Vault,
         *,
-        gate: Gate = _any_login,
+        gate: Gate = any_login,
         call_seconds: float = CALL_SECONDS,
     ) -> None:
         """Describe the gateway; nothing is built, read or sent.
@@ -258,8 +259,20 @@ class Gateway:
 
         return await self._call(look)
 
+    async def rest(self) -> bool:
+        """Save the session and close the client; the next call builds it again.
+
+        Returns:
+          Whether that was done; not where the session cannot be saved now.
+        """
+        async with self._lock:
+            saved = await self._keeper.persist()
+            if saved:
+                await self._keeper.drop()
+            return saved
+
     async def close(self) -> None:
-        """Save the session and close the connections; the next call would open them again."""
+        """Save the session and close the connections, whether or not it can be saved."""
         async with self._lock:
             await self._keeper.persist()
             await self._keeper.drop()
@@ -303,44 +316,3 @@ async def _is_over(client: PacedClient, refusal: Exception) -> bool:
     except LoginRequired:
         return True
     return False
-
-
-class GatewayPool:
-    """The gateways of one process, one per account."""
-
-    def __init__(
-        self,
-        accounts: Mapping[str, AccountOptions],
-        vault: Vault,
-        *,
-        gate: Gate = _any_login,
-    ) -> None:
-        """Describe the pool; nothing is built, read or sent.
-
-        Parameters:
-          accounts: The configured accounts by name.
-          vault: Where their sessions live.
-          gate: As `Gateway`.
-        """
-        self._accounts = accounts
-        self._vault = vault
-        self._gate = gate
-        self._gateways: dict[str, Gateway] = {}
-
-    async def get(self, name: str) -> Gateway:
-        """Give an account's gateway, made at its first use.
-
-        Raises:
-          UnknownAccount: When this process has no such account.
-        """
-        if name not in self._gateways:
-            if name not in self._accounts:
-                raise UnknownAccount(f"account {name!r} is not in this process's configuration")
-            self._gateways[name] = Gateway(self._accounts[name], self._vault, gate=self._gate)
-        return self._gateways[name]
-
-    async def close_all(self) -> None:
-        """Save and close every gateway."""
-        gateways = list(self._gateways.values())
-        self._gateways.clear()
-        await asyncio.gather(*(gateway.close() for gateway in gateways))

@@ -56,10 +56,14 @@ class Keeper:
         await self._login(client, renewal=True)
         return client
 
-    async def persist(self) -> None:
-        """Save what a call has changed, without a say in how the call ended."""
+    async def persist(self) -> bool:
+        """Save what a call has changed, without a say in how the call ended.
+
+        Returns:
+          Whether nothing is left to be saved.
+        """
         if self._client is None:
-            return
+            return True
         try:
             await self._save(self._client)
         except VaultError as error:
@@ -72,6 +76,8 @@ class Keeper:
                 self._account.name,
                 type(error).__name__,
             )
+            return False
+        return True
 
     async def drop(self) -> None:
         """Close the client without saving."""

@@ -16,7 +16,7 @@ import redis
 from actors.callbacks import deliver, put_back_ms
 from actors.egress import GuardedBackend
 from actors.exchange import Exchange, Limits
-from actors.instagram.gateway import GatewayPool
+from actors.instagram.pool import GatewayPool
 from actors.pulse import pulse_of
 from actors.runtime import Duties, Runtime
 from service.accounts.keys import derive_keys

@@ -13,8 +13,7 @@ import redis
 from aiograpi import exceptions as ig
 
 from actors.instagram.errors import Outcome, classify
-from actors.instagram.gateway import Gateway, GatewayPool
-from actors.instagram.options import UnknownAccount
+from actors.instagram.gateway import Gateway
 from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.targets import InvalidTarget
 from deploy.local.instagram.client import StandIn
@@ -647,23 +646,6 @@ def test_a_proxy_that_refuses_the_credentials_is_named(town: Town) -> None:
 
 
 # The pool
-
-
-def test_the_pool_makes_one_gateway_per_account(town: Town) -> None:
-    async def steps() -> None:
-        async with open_vault(town.store_url) as (vault, _):
-            pool = GatewayPool({"shop": town.account()}, vault)
-            one, two = await asyncio.gather(pool.get("shop"), pool.get("shop"))
-            assert one is two
-            with pytest.raises(UnknownAccount, match="nobody"):
-                await pool.get("nobody")
-            await one.ready()
-            await pool.close_all()
-            await pool.close_all()
-            await one.close()
-
-    asyncio.run(steps())
-    assert town.passwords() == ["ok"]
 
 
 def test_nothing_secret_is_printed(town: Town) -> None:
