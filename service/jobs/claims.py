@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 import redis.asyncio as aredis
 
+from service.jobs.layout import fields_of
 from service.jobs.model import Failure, Status
 from service.jobs.records import JobRecord
-from service.jobs.scripts import Scripts, Times, flat_to_dict
+from service.jobs.scripts import Scripts, Times
 
 IntentReply = Literal["ok", "ask", "lost", "canceled", "expired", "held", "waiting", "refused"]
 FinishReply = Literal["ok", "lost", "taken"]
@@ -108,7 +109,8 @@ class Claims:
         verdict, fence, text, flat, now = await self._scripts.run("claim", job_id, owner)
         if verdict == b"none":
             return None
-        job = JobRecord.of(job_id, flat_to_dict(flat))
+        fields = fields_of(dict(zip(flat[::2], flat[1::2], strict=True)))
+        job = JobRecord.of(job_id, fields)
         return Claim(job, text.decode(), owner, int(fence), int(now))
 
     async def intend(
@@ -176,8 +178,8 @@ class Claims:
             claim.owner,
             claim.fence,
             str(status),
-            "" if result is None else json.dumps(dict(result)),
-            "" if failure is None else json.dumps(asdict(failure)),
+            "" if result is None else _dumps(dict(result)),
+            "" if failure is None else _dumps(asdict(failure)),
             why,
             written,
             reads,
@@ -272,3 +274,7 @@ class Claims:
             )
         ).decode()
         return reply
+
+
+def _dumps(value: dict[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -22,6 +22,8 @@ from service.jobs.model import FINAL, JobDraft, Status, derived_id
 from service.jobs.scripts import Scripts, Times, source_of
 
 IDEMPOTENCY_MS: Final = 7 * 24 * 3600 * 1000
+#: Records that one script call may drop: it holds up everybody else meanwhile.
+FORGOTTEN_AT_ONCE: Final = 100
 _PAGE: Final = 500
 
 #: Where the sweep looks: every state that is not final.
@@ -253,9 +255,9 @@ class Ledger:
         """
         dropped = 0
         while True:
-            batch = int(await self._scripts.run("forget", _PAGE))
-            dropped += batch
-            if batch < _PAGE:
+            looked, batch = await self._scripts.run("forget", FORGOTTEN_AT_ONCE)
+            dropped += int(batch)
+            if int(looked) < FORGOTTEN_AT_ONCE:
                 return dropped
 
     async def sweep(self, *, repair: bool = True) -> list[Finding]:

@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
+from service.jobs.layout import fields_of
 from service.jobs.model import Status
 from service.jobs.records import EventRecord, JobRecord, Place, rfc3339
 from service.jobs.scripts import Scripts, Times
@@ -106,7 +107,7 @@ class Reader:
                 pipe.hgetall(f"hg:job:{job_id}")
             found = await pipe.execute()
         return [
-            JobRecord.of(job_id, _text(fields))
+            JobRecord.of(job_id, fields_of(fields))
             for job_id, fields in zip(job_ids, found, strict=True)
             if fields
         ]
@@ -128,10 +129,9 @@ class Reader:
         lines = await cast(
             "Awaitable[list[bytes]]", self._client.lrange(f"hg:jobtl:{job_id}", 0, -1)
         )
-        entries = (json.loads(line) for line in lines)
         return [
             {"at": rfc3339(int(at)), "status": status, "by": who, "why": why or None}
-            for at, status, who, why in entries
+            for at, status, who, why in map(_entry, lines)
         ]
 
     async def events_named(self, event_id: str) -> list[EventRecord]:
@@ -190,6 +190,13 @@ async def newest(
 
 def _known(ids: Sequence[str], places: Sequence[list[Any]]) -> Iterator[tuple[str, list[Any]]]:
     return ((job_id, place) for job_id, place in zip(ids, places, strict=True) if place)
+
+
+def _entry(line: bytes) -> list[str]:
+    # A release before this one wrote JSON.
+    if line.startswith(b"["):
+        return cast("list[str]", json.loads(line))
+    return line.decode().split("\t", 3)
 
 
 def _text(fields: Mapping[bytes, bytes]) -> dict[str, str]:

@@ -83,7 +83,7 @@ class JobRecord:
 
         Parameters:
           job_id: Its id.
-          fields: The hash; fields that a newer version added are ignored.
+          fields: As `layout.fields_of` gives them; those that a newer release added are ignored.
         """
         return cls(
             id=job_id,
@@ -108,12 +108,12 @@ class JobRecord:
             cancel_asked=bool(fields["cancel"]),
             intent_ms=int(fields["intent_at"]),
             misses=int(fields["misses"]),
-            looks=int(fields.get("looks", "0")),
-            strikes=int(fields.get("strikes", "0")),
+            looks=int(fields["looks"]),
+            strikes=int(fields["strikes"]),
             pk=fields["pk"],
-            context=fields.get("context", ""),
-            thread=fields.get("thread", ""),
-            dry_run=bool(fields.get("dry", "")),
+            context=fields["context"],
+            thread=fields["thread"],
+            dry_run=bool(fields["dry"]),
             cursor=fields.get("cursor", ""),
             pages=int(fields.get("pages", "0")),
             users=int(fields.get("users", "0")),

@@ -12,6 +12,7 @@ import redis.asyncio as aredis
 
 from service.accounts.limits import UNLIMITED, Limits
 from service.config import Config
+from service.jobs.layout import BLANK, FOLDED, MOST_PIECES, PIECE
 from service.jobs.model import TRANSITIONS
 from service.jobs.wakeups import ADDRESSES, NAMESPACE
 from service.settings import Settings
@@ -87,7 +88,18 @@ def _constants(times: Times) -> str:
         f" keep_bodies = {times.keep_bodies}, recheck = {RECHECK_MS},"
         f" repeats = {times.limits.repeat_ms}, namespace = '{NAMESPACE}',"
         f" actors = {{{actors}}}}}\n"
-        f"local ALLOWED = {{{allowed}}}"
+        f"local ALLOWED = {{{allowed}}}\n{_layout()}"
+    )
+
+
+def _layout() -> str:
+    blank = ", ".join(f"['{name}'] = '{value}'" for name, value in BLANK.items())
+    names = ", ".join(f"'{name}'" for name in FOLDED)
+    folded = ", ".join(f"{name} = true" for name in FOLDED)
+    return (
+        f"local BLANK = {{{blank}}}\n"
+        f"local FOLDED, IS_FOLDED = {{{names}}}, {{{folded}}}\n"
+        f"local PIECE, MOST_PIECES = {PIECE}, {MOST_PIECES}"
     )
 
 

@@ -8,13 +8,18 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 import redis.asyncio as aredis
 
 from service.jobs.reading import Page, newest
 from service.jobs.records import rfc3339
 from service.jobs.scripts import Scripts, Times, flat_to_dict
+
+#: What an attempt may have nothing to say of.
+_NO_ATTEMPT: Final[Mapping[str, Any]] = dict.fromkeys(
+    ("number", "code", "message", "status", "next_in_ms")
+)
 
 DeliveryStatus = Literal["pending", "delivering", "delivered", "failed"]
 
@@ -59,7 +64,9 @@ class Deliveries:
 
     async def claim(self, delivery_id: str, owner: str) -> DeliveryClaim | None:
         """Take a delivery that is due; None when there is nothing to do now."""
-        verdict, fence, flat = await self._scripts.run("claim_delivery", delivery_id, owner)
+        verdict, fence, flat, payload = await self._scripts.run(
+            "claim_delivery", delivery_id, owner
+        )
         if verdict == b"none":
             return None
         fields = flat_to_dict(flat)
@@ -67,7 +74,7 @@ class Deliveries:
             id=delivery_id,
             job_id=fields["job"],
             endpoint=fields["endpoint"],
-            payload=fields["payload"].encode(),
+            payload=payload,
             attempts=int(fields["attempts"]),
             created_ms=int(fields["created"]),
             owner=owner,
@@ -96,7 +103,8 @@ class Deliveries:
         Returns:
           Whether the claim still held; otherwise nothing was written.
         """
-        shown = json.dumps(dict(attempt), ensure_ascii=False)
+        told = {name: value for name, value in attempt.items() if value is not None}
+        shown = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
         return await self._end(claim, to, after_ms, "counts" if counts else "free", shown)
 
     async def put_back(self, claim: DeliveryClaim, *, after_ms: int) -> bool:
@@ -129,13 +137,22 @@ class Deliveries:
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.hgetall(f"hg:dlv:{delivery_id}")
             pipe.lrange(f"hg:dlvlog:{delivery_id}", 0, -1)
-            fields, log = await pipe.execute()
+            pipe.get(f"hg:payload:{delivery_id}")
+            fields, log, payload = await pipe.execute()
         if not fields:
             return None
+        # A release before this one kept it in the record.
+        payload = payload or fields.get(b"payload") or await self._payload_of(fields)
         shown = _shown(delivery_id, fields)
-        shown["payload"] = json.loads(fields[b"payload"])
-        shown["attempt_log"] = [json.loads(line) for line in log]
+        shown["payload"] = json.loads(payload) if payload else None
+        shown["attempt_log"] = [_NO_ATTEMPT | json.loads(line) for line in log]
         return shown
+
+    async def _payload_of(self, fields: Mapping[bytes, bytes]) -> bytes | None:
+        """What was delivered, as its job tells it."""
+        told: bytes | None
+        told = await self._scripts.run("payload", fields[b"job"], fields[b"run"])
+        return told
 
     async def of_job(self, job_id: str, runs: int) -> list[dict[str, Any]]:
         """The deliveries of one job, a run each, oldest first."""

@@ -107,7 +107,7 @@ def test_a_text_that_is_gone_cannot_be_mended_and_one_that_fades_is_kept(
     lost(books, (job_id, "no text", f"hg:jobtext:{job_id}"))
 
 
-@pytest.mark.parametrize("field", ["seq", "status", "account", "lease"])
+@pytest.mark.parametrize("field", ["seq", "status", "account", "run_at"])
 def test_a_record_that_cannot_be_read_is_named_and_left_alone(books: Books, field: str) -> None:
     job_id = job_in(books, Status.SCHEDULED)
     books.store.hdel(f"hg:job:{job_id}", field)
@@ -126,7 +126,7 @@ def test_a_key_of_another_type_is_named_and_the_rest_examined(books: Books) -> N
 
 def test_what_a_newer_release_has_written_is_left_to_it(books: Books) -> None:
     job_id = job_in(books, Status.SUCCEEDED)
-    books.store.hset(f"hg:job:{job_id}", mapping={"v": 2, "status": "pondering"})
+    books.store.hset(f"hg:job:{job_id}", mapping={"v": 3, "status": "pondering"})
     assert diagnosis(books, repair=True) == []
 
 

@@ -38,7 +38,7 @@ def test_a_write_settles_from_its_last_sign_of_life_whoever_takes_it_over(
 def test_a_job_of_a_newer_release_is_left_to_it_and_goes_on_ringing(books: Books) -> None:
     job_id = books.job()
     books.wakeups()
-    books.store.hset(f"hg:job:{job_id}", "v", 2)
+    books.store.hset(f"hg:job:{job_id}", "v", 3)
     before = books.store.hgetall(f"hg:job:{job_id}")
 
     assert books.try_claim(job_id) is None
@@ -53,7 +53,7 @@ def test_a_job_of_a_newer_release_is_left_to_it_and_goes_on_ringing(books: Books
 def test_a_callback_of_a_newer_release_is_left_to_it_and_goes_on_ringing(books: Books) -> None:
     job_in(books, Status.CANCELED)
     [delivery_id] = books.wakeups("callbacks")
-    books.store.hset(f"hg:dlv:{delivery_id}", "v", 2)
+    books.store.hset(f"hg:dlv:{delivery_id}", "v", 3)
 
     assert books.run(books.deliveries.claim(delivery_id, "worker")) is None
 
@@ -131,7 +131,7 @@ def test_a_line_that_an_older_release_has_left_without_a_turn_goes_on(books: Boo
     assert books.wakeups() == [waiter]
 
 
-@pytest.mark.parametrize(("field", "value"), [("v", "2"), ("kind", "portrait")])
+@pytest.mark.parametrize(("field", "value"), [("v", "3"), ("kind", "portrait")])
 def test_what_only_a_newer_release_can_claim_keeps_nobody_else_waiting(
     books: Books, field: str, value: str
 ) -> None:

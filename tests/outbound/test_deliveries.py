@@ -16,7 +16,13 @@ from tests.support.audit import audit
 from tests.support.ledgers import DAY, SECOND, TIMES, Books, opened_books
 from tests.support.stages import job_in
 
-ATTEMPT = {"number": 1, "status": 500, "code": "server_error", "message": 'said "no" \\ é 🎉'}
+ATTEMPT = {
+    "number": 1,
+    "status": 500,
+    "code": "server_error",
+    "message": 'said "no" \\ é 🎉',
+    "next_in_ms": None,
+}
 
 
 @pytest.fixture

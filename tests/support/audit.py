@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from service.jobs.defects import Defect
 from service.jobs.examination import Examination
+from service.jobs.layout import BLANK
 from service.jobs.model import FINAL, TRANSITIONS, Status
 from tests.support.ledgers import Books
 
@@ -76,7 +77,8 @@ class _View:
                 break  # nothing came or went meanwhile
         self.now: int = seconds * 1000 + micros // 1000
         self._values: dict[str, Any] = dict(zip(names, values, strict=True))
-        self.jobs = self._hashes("hg:job:")
+        jobs = self._hashes("hg:job:")
+        self.jobs = {job_id: {**BLANK, **fields} for job_id, fields in jobs.items()}
         self.deliveries = self._hashes("hg:dlv:")
         self.accounts = sorted({job["account"] for job in self.jobs.values()})
 

@@ -4,7 +4,8 @@
 --        5 ms until the next attempt (pending)  6 'counts', 'free' or 'put_back'
 --        7 the attempt (JSON), '' for one that is put back
 -- Reply  ok | lost
--- Keeps  only the holder of the claim records; a delivery is pending with a due time, or ended.
+-- Keeps  only the holder of the claim records; a delivery is pending with a due time, or ended; one
+--        that ended goes when its job goes.
 --        Being put back leaves nothing in the attempt log: no attempt was made, and an origin that
 --        hangs for an hour would push the real ones out. `put_backs` counts since the last charge.
 local id, now, to = ARGV[1], clock(), ARGV[4]
@@ -34,7 +35,13 @@ if ARGV[6] == 'counts' then
 end
 if to == 'pending' then
   redis.call('ZADD', 'hg:due', next_at, id)
-else
-  remember_until(id, now + CONF.keep)
+  return 'ok'
+end
+local job = redis.call('HMGET', 'hg:job:' .. delivery.job, 'run', 'finished')
+if not job[1] then remember_until(id, now + CONF.keep) end
+-- What was delivered is told by the job, while it has not begun another run.
+if to == 'delivered' and job[1] == delivery.run and job[2] then
+  redis.call('DEL', payload_key(id))
+  redis.call('HDEL', key, 'payload', 'echoes', 'put_backs')
 end
 return 'ok'

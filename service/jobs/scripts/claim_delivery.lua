@@ -1,6 +1,6 @@
 -- Takes a delivery that is due.
 -- ARGV   1 delivery id  2 owner (unique to this claim)
--- Reply  {'run', fence, flat hash} or {'none', 0, {}}
+-- Reply  {'run', fence, flat hash, payload} or {'none', 0, {}, ''}
 -- Keeps  one live claim per delivery.
 local id, owner, now = ARGV[1], ARGV[2], clock()
 local key = 'hg:dlv:' .. id
@@ -8,7 +8,7 @@ local delivery = load_hash(key)
 
 local function nothing()
   count('claim', 'delivery', 'none')
-  return {'none', 0, {}}
+  return {'none', 0, {}, ''}
 end
 
 if delivery and is_newer(delivery) then return nothing() end
@@ -30,4 +30,6 @@ redis.call('HSET', key, 'status', 'delivering', 'owner', owner, 'fence', deliver
   'lease', digits(now + CONF.lease), 'echoes', 0)
 redis.call('ZADD', 'hg:leases', now + CONF.lease, id)
 count('claim', 'delivery', 'run')
-return {'run', delivery.fence + 1, redis.call('HGETALL', key)}
+-- A record of the release before has its payload in itself.
+local body = redis.call('GET', payload_key(id)) or delivery.payload
+return {'run', delivery.fence + 1, redis.call('HGETALL', key), body}

@@ -50,6 +50,7 @@ local function of_newer_release(record) return tonumber(record.v or VERSION) and
 local function read(id, shape)
   local is_hash, record = pcall(load_hash, shape.prefix .. id)
   if not is_hash then return tell(id, 'broken record', 'type') end
+  if record and shape == JOB then read_job(id, record) end
   if not record or of_newer_release(record) then return nil end
   local field = broken_field(record, shape)
   if field then return tell(id, 'broken record', field) end
@@ -64,6 +65,8 @@ local function must_list(record, index, score, problem)
 end
 
 local function must_be_forgotten(record, ended)
+  -- A job's deliveries go with it.
+  if redis.call('EXISTS', 'hg:job:' .. (record.job or '')) == 1 then return end
   if redis.call('ZSCORE', 'hg:retention', record.id) then return end
   local from = tonumber(ended or 0) > 0 and ended or now
   tell(record.id, 'never forgotten', 'hg:retention', function()
@@ -230,6 +233,7 @@ local function examine_member(index, id)
   if not redis.call('ZSCORE', index, id) then return end
   local shape = string.sub(id, 1, 4) == 'dlv_' and DELIVERY or JOB
   local is_hash, record = pcall(load_hash, shape.prefix .. id)
+  if is_hash and record and shape == JOB then read_job(id, record) end
   if not is_hash or (record and (of_newer_release(record) or broken_field(record, shape))) then return end
   if record and belongs(record, index) then return end
   tell(id, record and 'wrong index' or 'no record', index, function() redis.call('ZREM', index, id) end)

@@ -11,6 +11,7 @@ if job.to == '' and job.post == '' then return 'empty' end
 local text = 'hg:jobtext:' .. job.id
 if not READS[job.kind] and redis.call('EXISTS', text) == 0 then return 'gone' end
 if is_walk(job) and not reopen_walk(job) then return 'gone' end
+keep_payload(job)
 redis.call('PERSIST', text)
 redis.call('ZREM', 'hg:retention', job.id)
 set(job, {run = job.run + 1, attempts = 0, misses = 0, looks = 0, strikes = 0, started = 0, finished = 0, result = '',

@@ -12,7 +12,8 @@ local deliveries = ARGV[1] == 'hg:dlvs:status:'
 local found, last = {}, ''
 
 local function load(id)
-  local record = load_hash((deliveries and 'hg:dlv:' or 'hg:job:') .. id)
+  if not deliveries then return load_job(id) end
+  local record = load_hash('hg:dlv:' .. id)
   if record then record.id = id end
   return record
 end

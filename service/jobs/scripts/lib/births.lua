@@ -8,18 +8,13 @@ local function create_job(entry, source, now)
   end
   local run_at = entry.run_at or now + entry.delay
   local expires = entry.expires_at or (entry.expires and now + entry.expires) or 0
-  local job = {id = entry.id, status = run_at > now and 'scheduled' or 'queued', kind = entry.kind,
-    account = entry.account, run = '1', attempts = '0', callback = entry.callback,
-    metadata = entry.metadata, source = source}
+  local job = read_job(entry.id, {})
   job.seq = digits(now_seq())
-  job.prio = digits(entry.priority)
-  set(job, {v = VERSION, seq = job.seq, status = job.status, kind = job.kind,
-    account = job.account, run = 1, attempts = 0, callback = job.callback, metadata = job.metadata,
-    source = source, prio = job.prio, to = entry.to, post = entry.post, created = now,
-    run_at = run_at, expires = expires, started = 0, finished = 0, fence = 0, owner = '', lease = 0,
-    wait_reason = '', wait_until = 0, result = '', error = '', cancel = '', intent_at = 0,
-    misses = 0, looks = 0, strikes = 0, pk = '', lane = '', thread = '', writing = '',
-    dry = entry.dry or '', text_hash = string.sub(redis.sha1hex(entry.text), 1, 16)})
+  set(job, {v = VERSION, seq = job.seq, status = run_at > now and 'scheduled' or 'queued',
+    kind = entry.kind, account = entry.account, run = 1, callback = entry.callback,
+    metadata = entry.metadata, source = source, prio = entry.priority, to = entry.to,
+    post = entry.post, created = now, run_at = run_at, expires = expires, dry = entry.dry or '',
+    text_hash = string.sub(redis.sha1hex(entry.text), 1, 16)})
   if entry.target then set(job, {target = entry.target}) end
   if is_walk(job) then
     set(job, {cursor = '', pages = 0, users = 0, expected = 0, most = entry.most or 0, eta = 0})

@@ -17,7 +17,9 @@ local function payload(job, kind, now)
   return body('null', ',"result_url":"/jobs/' .. job.id .. '/result"')
 end
 
-local function post(id, seq, fields, now)
+local function payload_key(id) return 'hg:payload:' .. id end
+
+local function post(id, seq, fields, body, now)
   local flat = {'v', VERSION, 'seq', seq, 'status', 'pending', 'attempts', 0, 'created', digits(now),
     'next_at', digits(now), 'fence', 0, 'owner', '', 'lease', 0}
   for name, value in pairs(fields) do
@@ -25,15 +27,27 @@ local function post(id, seq, fields, now)
     flat[#flat + 1] = value
   end
   redis.call('HSET', 'hg:dlv:' .. id, unpack(flat))
+  redis.call('SET', payload_key(id), body)
   redis.call('ZADD', 'hg:dlvs', seq, id)
   redis.call('ZADD', 'hg:dlvs:status:pending', seq, id)
   ring(id, 'delivery', now)
 end
 
+local function delivery_of(job, run) return 'dlv_' .. string.sub(job.id, 5) .. '_' .. run end
+
+-- What the callback of an ended run says; the same bytes whenever it is asked.
+local function payload_of(job) return payload(job, 'job.' .. job.status, tonumber(job.finished)) end
+
 local function open_delivery(job, now)
-  local kind = 'job.' .. job.status
-  post('dlv_' .. string.sub(job.id, 5) .. '_' .. job.run, now_seq(), {job = job.id, run = job.run,
-    endpoint = job.callback, type = kind, payload = payload(job, kind, now)}, now)
+  post(delivery_of(job, job.run), now_seq(), {job = job.id, run = job.run, endpoint = job.callback,
+    type = 'job.' .. job.status}, payload_of(job), now)
+end
+
+-- Before a job runs again: what was delivered of its last run can then no longer be told by it.
+local function keep_payload(job)
+  local id = delivery_of(job, job.run)
+  local stored = redis.call('HMGET', 'hg:dlv:' .. id, 'v', 'payload')
+  if stored[1] and not stored[2] then redis.call('SET', payload_key(id), payload_of(job), 'NX') end
 end
 
 -- Tells the account's callback, if it has one, that it was put on hold or goes on.
@@ -41,9 +55,9 @@ local function tell_of(name, kind, reason, now)
   local callback = limits_of(name).callback
   if not callback then return end
   local seq = now_seq()
-  post('dlv_account_' .. seq, seq, {job = '', run = 1, endpoint = callback, type = 'account.' .. kind,
-    payload = '{"type":"account.' .. kind .. '","timestamp":"' .. rfc3339(now) .. '","data":' ..
-      cjson.encode({account = name, reason = reason}) .. '}'}, now)
+  post('dlv_account_' .. seq, seq, {job = '', run = 1, endpoint = callback, type = 'account.' .. kind},
+    '{"type":"account.' .. kind .. '","timestamp":"' .. rfc3339(now) .. '","data":' ..
+      cjson.encode({account = name, reason = reason}) .. '}', now)
 end
 
 -- Keeps a decision: what, why, about which job or account, by whom; never what a job says.
@@ -80,16 +94,24 @@ local function remember_until(id, at) redis.call('ZADD', 'hg:retention', at, id)
 -- Look-ups are many, and what they found is kept apart.
 local function remembered_for(job) return job.kind == 'lookup' and math.min(DAY, CONF.keep) or CONF.keep end
 
+-- Only what may be sent again needs its text.
+local AGAIN = {failed = true, uncertain = true}
+
 -- A final state and its callback are one step: nothing ends without coming through here.
 local function finalize(job, to, now, who, why, result, failure)
   end_write(job, now, true)
   unlist(job)
   redis.call('ZREM', 'hg:expiry', job.id)
   set(job, {finished = now, result = result or '', error = failure or '', owner = '', lease = 0,
-    wait_reason = '', wait_until = 0, cancel = '', lane = ''})
+    wait_reason = '', wait_until = 0, cancel = '', lane = '', renewed = 0, charged = '', misses = 0,
+    looks = 0, strikes = 0, echoes = 0, text_hash = ''})
   move(job, to, now, who, why)
   count('end', job.kind, to)
-  redis.call('PEXPIRE', 'hg:jobtext:' .. job.id, CONF.keep_bodies)
+  if AGAIN[to] then
+    redis.call('PEXPIRE', 'hg:jobtext:' .. job.id, CONF.keep_bodies)
+  else
+    redis.call('DEL', 'hg:jobtext:' .. job.id)
+  end
   remember_until(job.id, now + remembered_for(job))
   if job.kind == 'lookup' then land(job, now) end
   if is_walk(job) then close_walk(job) end

@@ -1,6 +1,6 @@
--- What every ledger script begins with. scripts.py puts `CONF` (times in ms, queue names) and
--- `ALLOWED` (the transition table of model.py) before it; the other files of this folder and one
--- script's body follow.
+-- What every ledger script begins with. scripts.py puts `CONF` (times in ms, queue names),
+-- `ALLOWED` (the transition table of model.py) and how a job's hash is laid out (layout.py) before
+-- it; the other files of this folder and one script's body follow.
 --
 -- Keys
 --   hg:seq                       counter: the order of everything
@@ -10,7 +10,8 @@
 --   hg:job:{id}                  hash; hg:jobtext:{id} its text; hg:jobtl:{id} its timeline
 --   hg:jobs, hg:jobs:status:{s}, hg:jobs:account:{a}, hg:jobs:kind:{k}    zsets seq -> job id
 --   hg:once:{rule}:{hash}        job id made under a business key
---   hg:dlv:{id}                  hash; hg:dlvlog:{id} its attempts
+--   hg:dlv:{id}                  hash; hg:dlvlog:{id} its attempts; hg:payload:{id} its frozen bytes,
+--                                until they are delivered (then its job tells them)
 --   hg:dlvs, hg:dlvs:status:{s}  zsets seq -> delivery id
 --   hg:bell:{queue}              stream of one entry: somebody rang (actors/doorbell.py)
 --   hg:due                       zset ms -> id: when to ring for a job or delivery that waits
@@ -45,7 +46,7 @@
 --   {namespace}:{queue}(.msgs)   Dramatiq's own layout (dramatiq/brokers/redis/dispatch.lua)
 -- Channel hg:live carries every transition once.
 
-local VERSION = '1'
+local VERSION = '2'
 local TIMELINE_LIMIT = 200
 local ATTEMPT_LOG_LIMIT = 100
 local PAYLOAD_LIMIT = 20480
@@ -75,10 +76,25 @@ local function load_hash(key)
   return hash
 end
 
+local FILLED = {__index = BLANK}
+
+-- A job's hash as its fields were set: pieces put together, blanks filled in.
+local function read_job(id, hash)
+  for _, name in ipairs(FOLDED) do
+    local piece, n = hash[name], 1
+    while piece and #piece == PIECE do
+      n = n + 1
+      piece = hash[name .. ':' .. n] or ''
+      hash[name] = hash[name] .. piece
+    end
+  end
+  hash.id = id
+  return setmetatable(hash, FILLED)
+end
+
 local function load_job(id)
-  local job = load_hash('hg:job:' .. id)
-  if job then job.id = id end
-  return job
+  local hash = load_hash('hg:job:' .. id)
+  return hash and read_job(id, hash)
 end
 
 -- Unix ms as RFC 3339 UTC (days to civil date: Howard Hinnant's algorithm).
@@ -126,22 +142,47 @@ local function only_turns(job, to, why)
   return ROUND[to] and TURNING[why or ''] and tonumber(job.pages or 0) > 0
 end
 
+-- A line of the timeline: ms, status, who and why between tabs.
 local function note(job, now, to, who, why)
   if only_turns(job, to, why) then return end
   local key = 'hg:jobtl:' .. job.id
-  redis.call('RPUSH', key, cjson.encode({digits(now), to, who, why or ''}))
-  redis.call('LTRIM', key, -TIMELINE_LIMIT, -1)
+  local words = {digits(now), to, (string.gsub(who, '\t', ' ')), why or ''}
+  local lines = redis.call('RPUSH', key, table.concat(words, '\t'))
+  if lines > TIMELINE_LIMIT then redis.call('LTRIM', key, -TIMELINE_LIMIT, -1) end
+end
+
+-- In how many pieces a value is stored. One that ends with a whole piece has an empty one after
+-- it, so that nothing of a longer value before it is taken for more.
+local function pieces_of(name, value)
+  local pieces = math.floor(#value / PIECE) + 1
+  return IS_FOLDED[name] and pieces <= MOST_PIECES and pieces or 1
+end
+
+local function piece_name(name, n) return n == 1 and name or name .. ':' .. n end
+
+local function put(flat, name, value)
+  local pieces = pieces_of(name, value)
+  for n = 1, pieces do
+    flat[#flat + 1] = piece_name(name, n)
+    flat[#flat + 1] = pieces == 1 and value or string.sub(value, (n - 1) * PIECE + 1, n * PIECE)
+  end
 end
 
 local function set(job, fields)
-  local flat = {}
+  local flat, gone = {}, {}
   for name, value in pairs(fields) do
     if type(value) == 'number' then value = digits(value) end
-    job[name] = value
-    flat[#flat + 1] = name
-    flat[#flat + 1] = value
+    local before = rawget(job, name)
+    if value ~= BLANK[name] then
+      job[name] = value
+      put(flat, name, value)
+    elseif before then
+      job[name] = nil
+      for n = 1, pieces_of(name, before) do gone[#gone + 1] = piece_name(name, n) end
+    end
   end
-  redis.call('HSET', 'hg:job:' .. job.id, unpack(flat))
+  if #flat > 0 then redis.call('HSET', 'hg:job:' .. job.id, unpack(flat)) end
+  if #gone > 0 then redis.call('HDEL', 'hg:job:' .. job.id, unpack(gone)) end
 end
 
 -- A record that a newer release has written is left to it: whatever leads to it goes on doing so.

@@ -18,10 +18,11 @@ end
 local SUPPRESSED = '{"code":"recipient_suppressed","message":"The recipient is on the list of' ..
   ' people who are not to be written to.","retryable":false}'
 
--- A record of the release before has none.
+-- Neither what has ended nor a record of an early release has one.
 local function text_hash(job)
+  if (job.text_hash or '') ~= '' then return job.text_hash end
   local text = redis.call('GET', 'hg:jobtext:' .. job.id) or ''
-  return job.text_hash or string.sub(redis.sha1hex(text), 1, 16)
+  return string.sub(redis.sha1hex(text), 1, 16)
 end
 
 -- What is at most once in CONF.repeats: the same recipient and rule, or text where there is none.
