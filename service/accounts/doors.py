@@ -13,7 +13,8 @@ from service.jobs.scripts import Scripts, Times
 
 AccountStatus = Literal["active", "cooling_down", "held", "paused"]
 
-_BATCH: Final = 100
+#: One script call keeps everybody else waiting meanwhile.
+_BATCH: Final = 50
 
 
 class Doors:

@@ -24,13 +24,16 @@ from service.jobs.scripts import Scripts, Times, source_of
 IDEMPOTENCY_MS: Final = 7 * 24 * 3600 * 1000
 #: Records that one script call may drop: it holds up everybody else meanwhile.
 FORGOTTEN_AT_ONCE: Final = 100
-_PAGE: Final = 500
+#: The same for what one call of the sweep looks at, and all calls of one run.
+SWEPT_AT_ONCE: Final = 200
+SWEPT_A_RUN: Final = 10_000
 
-#: Where the sweep looks: every state that is not final.
+#: Where the sweep looks: every state that is not final, the one that has time last.
 UNENDED: Final = (
-    *(("hg:jobs:status:", str(status)) for status in Status if status not in FINAL),
-    ("hg:dlvs:status:", "pending"),
-    ("hg:dlvs:status:", "delivering"),
+    *(f"hg:jobs:status:{status}" for status in Status if status not in {*FINAL, Status.SCHEDULED}),
+    "hg:dlvs:status:pending",
+    "hg:dlvs:status:delivering",
+    f"hg:jobs:status:{Status.SCHEDULED}",
 )
 
 RetryReply = Literal["ok", "refused", "empty", "gone", "none"]
@@ -260,24 +263,26 @@ class Ledger:
             if int(looked) < FORGOTTEN_AT_ONCE:
                 return dropped
 
-    async def sweep(self, *, repair: bool = True) -> list[Finding]:
+    async def sweep(self, most: int = SWEPT_A_RUN) -> list[Finding]:
         """Find unended work that nothing would ever wake, and wake it.
 
+        A run goes on where the last one stopped, and ends at the end of the round or when it has
+        looked at enough.
+
         Parameters:
-          repair: False only tells.
+          most: The most to look at.
 
         Returns:
           What was found; anything at all is a defect worth a look.
         """
         found: list[Finding] = []
-        for kind, status in UNENDED:
-            cursor = b"0"
-            while cursor:
-                cursor, page = await self._scripts.run(
-                    "sweep", kind, status, cursor, _PAGE, "repair" if repair else "report"
-                )
-                words = [word.decode() for word in page]
-                found += map(Finding, words[::2], words[1::2])
+        left, over = most, 0
+        while left > 0 and not over:
+            page = min(left, SWEPT_AT_ONCE)
+            looked, over, rows = await self._scripts.run("sweep", page, *UNENDED)
+            left -= int(looked)
+            words = [word.decode() for word in rows]
+            found += map(Finding, words[::2], words[1::2])
         return found
 
 

@@ -241,6 +241,44 @@ def test_the_sweep_looks_at_every_page(books: Books) -> None:
 
     assert len(books.run(books.ledger.sweep())) == len(jobs)
     assert sorted(books.wakeups()) == sorted(jobs)
+    assert not books.store.exists("hg:sweep")
+
+
+def test_a_sweep_looks_at_so_much_and_the_next_goes_on_from_there(books: Books) -> None:
+    queued = books.many(30, apart=True)
+    scheduled = books.many(30, delay_ms=HOUR)
+    books.store.delete("hg:wakes", "hg:due")
+
+    found = [books.run(books.ledger.sweep(25)) for _ in range(3)]
+
+    assert [len(page) for page in found] == [25, 25, 10]
+    assert [each.id for page in found for each in page] == [*queued, *scheduled]
+    assert books.run(books.ledger.sweep()) == []
+
+
+def test_what_comes_and_goes_while_a_round_is_under_way_does_not_disturb_it(books: Books) -> None:
+    # Given a round that has stopped among jobs that end meanwhile
+    first, last = books.many(30, apart=True), books.many(30, delay_ms=HOUR)
+    assert books.run(books.ledger.sweep(20)) == []
+    for job_id in first[10:]:
+        books.run(books.ledger.cancel(job_id, "api:test"))
+    books.many(30, apart=True, account="late")
+    # When something of its rest is stranded, and something that it is past
+    books.store.zrem("hg:due", last[-1])
+    books.store.zrem("hg:wakes", first[0])
+    # Then this round finds the one, and the next the other
+    assert [each.id for each in books.run(books.ledger.sweep())] == [last[-1]]
+    assert [each.id for each in books.run(books.ledger.sweep())] == [first[0]]
+
+
+def test_a_sweep_that_another_release_stopped_in_a_place_of_its_own_begins_anew(
+    books: Books,
+) -> None:
+    job_id = books.job()
+    books.store.delete("hg:wakes")
+    books.store.set("hg:sweep", "hg:jobs:status:pondering 17")
+
+    assert [each.id for each in books.run(books.ledger.sweep())] == [job_id]
 
 
 def _strand(store: redis.Redis) -> None:

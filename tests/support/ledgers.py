@@ -202,11 +202,10 @@ class Books:
         return [work_id.decode() for work_id in lost], int(done)
 
     def sweep(self) -> int:
-        """Look at one page of all unended work, in one round trip; how much was stranded."""
-        with self.store.pipeline(transaction=False) as pipe:
-            for kind, status in UNENDED:
-                self._sweep(args=[kind, status, 0, 500, "repair"], client=pipe)
-            return sum(len(found) // 2 for _, found in pipe.execute())
+        """Look at all unended work, in one round trip; how much was stranded."""
+        _, over, found = self._sweep(args=[10_000, *UNENDED])
+        assert over
+        return len(found) // 2
 
     def work_off(self) -> list[str]:
         """Do all the work the broker brings; the jobs in the order they were done."""

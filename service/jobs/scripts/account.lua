@@ -2,7 +2,7 @@
 -- Opens or closes an account for a person.
 -- ARGV   1 account  2 'pause', 'resume', 'answer' (end the hold if it is one of those in 3), or
 --        'go_on' with any of these  3 a person's note (pause), or reasons between spaces (answer)
---        4 the most jobs of each kind to let go in one call  5 who asks  6 a kind, or '' for all
+--        4 the most jobs to let go in one call  5 who asks  6 a kind, or '' for all
 -- Reply  how many jobs were let go
 -- Keeps  a resumed account has neither hold nor cooldown, and what these kept stands in line in
 --        order; a hold that comes while a resume goes on is not ended by it.
@@ -54,10 +54,11 @@ end
 
 if action == 'resume' then open_doors() end
 if action == 'answer' then answer() end
-local account, let_go = account_of(name), 0
+local account, let_go, most = account_of(name), 0, tonumber(ARGV[4])
 for each in pairs(CONF.actors) do
   local list = key .. ':held:' .. each
-  local kept = stopped(account, each) and {} or redis.call('ZRANGE', list, 0, tonumber(ARGV[4]) - 1)
+  local open = let_go < most and not stopped(account, each)
+  local kept = open and redis.call('ZRANGE', list, 0, most - let_go - 1) or {}
   for _, id in ipairs(kept) do
     redis.call('ZREM', list, id)
     local job = load_job(id)

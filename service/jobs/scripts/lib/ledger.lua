@@ -18,6 +18,7 @@
 --   hg:wakes                     zset ms -> id: when to ring again for one nobody claimed
 --   hg:leases                    zset ms -> id: when a claim lapses
 --   hg:expiry                    zset ms -> job id: when a job is no longer worth doing
+--   hg:sweep                     where the sweep stopped, while it is half way
 --   hg:replid                    whose history of writes this store goes on with
 --   hg:retention                 zset ms -> id or source:id: when to forget it
 --   hg:paused                    hash: why, note, since; while it is there nobody writes or reads
