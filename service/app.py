@@ -20,6 +20,7 @@ from service.api import (
     events,
     health,
     jobs,
+    live,
     lookups,
     metrics,
     previews,
@@ -44,6 +45,7 @@ _DESCRIPTION = (
 _ROOMS: Final = (
     webhooks,
     jobs,
+    live,
     previews,
     lookups,
     walks,

@@ -142,6 +142,7 @@ def _quieten_libraries() -> None:
     for name in (
         "aiograpi",
         "uvicorn.access",
+        "uvicorn.sockets",
         "httpx",
         "httpcore",
         "hpack",

@@ -12,7 +12,7 @@ import os
 import socket
 import uuid
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final, Literal
 
@@ -46,14 +46,22 @@ class Reporter:
       times: What the scripts work with.
       tier: Which kind of process this is.
       every_seconds: How often.
+      listeners: How many listen to it live.
     """
 
     def __init__(
-        self, client: aredis.Redis, times: Times, tier: Tier, every_seconds: float
+        self,
+        client: aredis.Redis,
+        times: Times,
+        tier: Tier,
+        every_seconds: float,
+        *,
+        listeners: Callable[[], int] = lambda: 0,
     ) -> None:
         self._scripts = Scripts(client, times)
         self._tier = tier
         self._every = every_seconds
+        self._listeners = listeners
         # A process that reports more seldom is not gone between two reports.
         self._holds = max(HOLDS_SECONDS, 3 * every_seconds)
         self._process = process_name()
@@ -103,8 +111,9 @@ class Reporter:
         flat = [part for name, by in grown.items() for part in (name, by)]
         peak_us = round(max(self._peaks) * 1_000_000)
         holds_ms = round(holds_seconds * 1000)
+        measured = (peak_us, self._listeners())
         try:
-            await self._scripts.run("report", self._process, self._tier, holds_ms, peak_us, *flat)
+            await self._scripts.run("report", self._process, self._tier, holds_ms, *measured, *flat)
         except Unavailable as error:
             # At `debug`: whoever has work to do says it already.
             _log.debug("a report was not made", cause=type(error).__name__)

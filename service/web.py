@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import redis.asyncio as aredis
-from fastapi import Request
+from starlette.requests import HTTPConnection
 
 from service.accounts.codes import Codes
 from service.accounts.doors import Doors
@@ -28,10 +28,12 @@ from service.config import Config
 from service.inbound.rules import RuleBook
 from service.inbound.sources import ReadySource, check_sources, ready_sources
 from service.jobs.audit import Audit
+from service.jobs.feed import Feed
 from service.jobs.ledger import Ledger
 from service.jobs.live import Live
 from service.jobs.reading import Reader
 from service.jobs.scripts import Times
+from service.jobs.tales import HEARTBEAT_SECONDS
 from service.lookups.asking import Asking
 from service.lookups.sights import Sights
 from service.metrics import Metrics
@@ -40,15 +42,21 @@ from service.reports import Reporter
 from service.settings import Settings
 from service.store import async_client
 from service.walks.pages import Pages
-from service.wire import BoundedHead
+from service.wire import BoundedHead, QuietSocket
 
-#: One more is taken by the live subscription while somebody waits.
+#: One more is taken by the reader of the live feed while somebody listens.
 MAX_CONNECTIONS: Final = 3
 
 #: How uvicorn serves, in production and in the tests.
 SERVING: Final[Mapping[str, Any]] = {
     "loop": "uvloop",
     "http": BoundedHead,
+    "ws": QuietSocket,
+    # Listeners have nothing to say; and what compresses each of them would cost more than he does.
+    "ws_max_size": 4096,
+    "ws_per_message_deflate": False,
+    "ws_ping_interval": HEARTBEAT_SECONDS,
+    "ws_ping_timeout": HEARTBEAT_SECONDS,
     "log_config": None,
     "access_log": False,
     "server_header": False,
@@ -74,12 +82,13 @@ class Web:
     audit: Audit
     codes: Codes
     suppressions: Suppressions
+    feed: Feed
     live: Live
     asking: Asking
     pages: Pages
     metrics: Metrics
     reporter: Reporter
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: asyncio.Event
 
     async def close(self) -> None:
         """Close every connection."""
@@ -101,7 +110,9 @@ def open_web(settings: Settings, config: Config, environ: Mapping[str, str]) -> 
     """
     times = Times.of(settings, config)
     client = async_client(settings.redis_url, max_connections=MAX_CONNECTIONS)
-    reader, live = Reader(client, times), Live(settings.redis_url)
+    stopping = asyncio.Event()
+    live = Live(settings.redis_url, stopping)
+    reader = Reader(client, times)
     return Web(
         settings=settings,
         config=config,
@@ -116,17 +127,21 @@ def open_web(settings: Settings, config: Config, environ: Mapping[str, str]) -> 
         audit=Audit(client),
         codes=Codes(client, derive_keys(",".join(settings.secret_keys))),
         suppressions=Suppressions(client),
+        feed=Feed(client),
         live=live,
         asking=Asking(Sights(client, times, config.readers()), reader, live, config.lookups),
         pages=Pages(client),
         metrics=Metrics(client, times, config.accounts),
-        reporter=Reporter(client, times, "web", settings.metrics_seconds),
+        reporter=Reporter(
+            client, times, "web", settings.metrics_seconds, listeners=lambda: live.count
+        ),
+        stopping=stopping,
     )
 
 
-def web_of(request: Request) -> Web:
+def web_of(connection: HTTPConnection) -> Web:
     """The process' parts, for `Depends`."""
-    web: Web = request.app.state.web
+    web: Web = connection.app.state.web
     return web
 
 

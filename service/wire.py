@@ -1,15 +1,34 @@
-"""The HTTP protocol under the application: uvicorn's, with an end to a request's head."""
+"""The protocols under the application: uvicorn's, with an end to a request's head.
+
+Both let the application cut a connection: closing one waits for what its reader does not take.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
 #: More than any router or provider sends; a signature header alone is refused over 8 KB.
 MAX_HEAD_BYTES: Final = 64 * 1024
+
+_CUT: Final = "heliograph.cut"
+
+
+def cutter(scope: Scope) -> Callable[[], None]:
+    """What cuts the connection of a request at once; nothing where the server has no such thing.
+
+    Parameters:
+      scope: The request's.
+    """
+    extension: dict[str, Callable[[], None]] = (scope.get("extensions") or {}).get(_CUT, {})
+    return extension.get("cut", lambda: None)
 
 
 class BoundedHead(HttpToolsProtocol):
@@ -26,6 +45,7 @@ class BoundedHead(HttpToolsProtocol):
         """A request begins."""
         self._in_head = True
         super().on_message_begin()
+        self.scope["extensions"] = {_CUT: {"cut": self.transport.abort}}
 
     def on_headers_complete(self) -> None:
         """Its head is whole."""
@@ -53,3 +73,17 @@ class BoundedHead(HttpToolsProtocol):
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
+
+
+class QuietSocket(WSProtocol):
+    """Says nothing in the log of who comes and goes, as for any other request."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.logger = logging.getLogger("uvicorn.sockets")
+
+    async def run_asgi(self) -> None:
+        """Serve, with a way to cut the connection."""
+        extensions: dict[str, Any] = {**(self.scope["extensions"] or {})}
+        self.scope["extensions"] = {**extensions, _CUT: {"cut": self.transport.abort}}
+        await super().run_asgi()

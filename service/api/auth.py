@@ -6,8 +6,9 @@ import hashlib
 import hmac
 from typing import Annotated
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Request, Security, WebSocket
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
 from starlette.exceptions import HTTPException
 
 from service.web import Web, web_of
@@ -28,9 +29,25 @@ async def caller(
     Raises:
       HTTPException: 401, no key or an unknown one.
     """
-    keys = web_of(request).settings.api_keys
-    given = _digest(credentials.credentials if credentials else "")
-    names = [name for name, key in keys.items() if hmac.compare_digest(_digest(key), given)]
+    return _named(web_of(request), credentials.credentials if credentials else "")
+
+
+async def socket_caller(socket: WebSocket) -> str:
+    """The same for a WebSocket's opening request, which is refused as any request is.
+
+    Parameters:
+      socket: Not accepted yet.
+
+    Raises:
+      HTTPException: 401, no key or an unknown one.
+    """
+    scheme, key = get_authorization_scheme_param(socket.headers.get("Authorization"))
+    return _named(web_of(socket), key if scheme.lower() == "bearer" else "")
+
+
+def _named(web: Web, key: str) -> str:
+    given, keys = _digest(key), web.settings.api_keys
+    names = [name for name, known in keys.items() if hmac.compare_digest(_digest(known), given)]
     if not names:
         raise HTTPException(
             401,
@@ -46,4 +63,5 @@ def _digest(key: str) -> bytes:
 
 
 Caller = Annotated[str, Depends(caller)]
+SocketCaller = Annotated[str, Depends(socket_caller)]
 WebParts = Annotated[Web, Depends(web_of)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import time
 from typing import Annotated, Any, Final
@@ -107,7 +105,7 @@ async def cancel(job_id: str, caller: Caller, web: WebParts) -> dict[str, Any]:
     """Cancel a job that has written nothing; a running one stops before its write."""
     reply = await web.ledger.cancel(job_id, f"api:{caller}")
     if reply == "none":
-        raise _unknown()
+        raise unknown_job()
     job = await _existing(web, job_id)
     if reply == "late":
         raise ApiError(409, "too_late", f"The job is {job['status']}; it cannot be canceled.")
@@ -119,7 +117,7 @@ async def retry(job_id: str, caller: Caller, web: WebParts) -> dict[str, Any]:
     """Open the next run of a failed or uncertain job."""
     reply = await web.ledger.retry(job_id, f"api:{caller}")
     if reply == "none":
-        raise _unknown()
+        raise unknown_job()
     job = await _existing(web, job_id)
     if reply == "refused":
         message = f"The job is {job['status']}; only failed and uncertain jobs can be retried."
@@ -135,22 +133,20 @@ async def retry(job_id: str, caller: Caller, web: WebParts) -> dict[str, Any]:
 async def _existing(web: Web, job_id: str) -> dict[str, Any]:
     job = await web.reader.job(job_id)
     if job is None:
-        raise _unknown()
+        raise unknown_job()
     return job
 
 
 async def _ended(web: Web, job_id: str, seconds: float) -> dict[str, Any]:
     deadline = time.monotonic() + seconds
-    with web.live.watch(job_id) as changed:
+    with web.live.listen(job_id) as listener:
         while True:
+            listener.take()
             job = await _existing(web, job_id)
             left = deadline - time.monotonic()
-            if job["status"] in FINAL or left <= 0 or web.stopping.is_set():
+            if job["status"] in FINAL or left <= 0 or listener.over:
                 return job
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(left, LOOK_SECONDS)):
-                    await changed.wait()
-            changed.clear()
+            await listener.wait(min(left, LOOK_SECONDS))
 
 
 async def _of_event(
@@ -168,5 +164,6 @@ async def _of_event(
     return Page(await web.reader.shown(fitting[:limit]), more)
 
 
-def _unknown() -> ApiError:
+def unknown_job() -> ApiError:
+    """There is no such job."""
     return ApiError(404, "unknown_job", "No such job is known (any more).")

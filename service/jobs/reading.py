@@ -12,8 +12,9 @@ from typing import Any, Final, cast
 import redis.asyncio as aredis
 
 from service.jobs.layout import fields_of
+from service.jobs.messages import History, told
 from service.jobs.model import Status
-from service.jobs.records import EventRecord, JobRecord, Place, rfc3339
+from service.jobs.records import EventRecord, JobRecord, Place
 from service.jobs.scripts import Scripts, Times
 
 #: How many index entries one page may look at while it filters.
@@ -129,10 +130,17 @@ class Reader:
         lines = await cast(
             "Awaitable[list[bytes]]", self._client.lrange(f"hg:jobtl:{job_id}", 0, -1)
         )
-        return [
-            {"at": rfc3339(int(at)), "status": status, "by": who, "why": why or None}
-            for at, status, who, why in map(_entry, lines)
-        ]
+        return [_told(line) for line in lines]
+
+    async def history(self, job_id: str) -> History | None:
+        """A job with its timeline, both of one moment; None when it is not known (any more)."""
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.hgetall(f"hg:job:{job_id}")
+            pipe.lrange(f"hg:jobtl:{job_id}", 0, -1)
+            fields, lines = await pipe.execute()
+        if not fields:
+            return None
+        return History(JobRecord.of(job_id, fields_of(fields)), [_told(line) for line in lines])
 
     async def events_named(self, event_id: str) -> list[EventRecord]:
         """Every event of that id, whatever source it came through."""
@@ -192,11 +200,11 @@ def _known(ids: Sequence[str], places: Sequence[list[Any]]) -> Iterator[tuple[st
     return ((job_id, place) for job_id, place in zip(ids, places, strict=True) if place)
 
 
-def _entry(line: bytes) -> list[str]:
+def _told(line: bytes) -> dict[str, Any]:
     # A release before this one wrote JSON.
-    if line.startswith(b"["):
-        return cast("list[str]", json.loads(line))
-    return line.decode().split("\t", 3)
+    words = json.loads(line) if line.startswith(b"[") else line.decode().split("\t", 3)
+    at, status, who, why = words
+    return told(int(at), status, who, why)
 
 
 def _text(fields: Mapping[bytes, bytes]) -> dict[str, str]:

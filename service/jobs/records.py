@@ -76,6 +76,7 @@ class JobRecord:
     error: dict[str, Any] | None
     source: dict[str, Any]
     metadata: Any
+    trimmed: int
 
     @classmethod
     def of(cls, job_id: str, fields: Mapping[str, str]) -> JobRecord:
@@ -124,6 +125,7 @@ class JobRecord:
             error=_json_or_none(fields["error"]),
             source=json.loads(fields["source"]),
             metadata=_json_or_none(fields["metadata"]),
+            trimmed=int(fields.get("trimmed", "0")),
         )
 
     @property

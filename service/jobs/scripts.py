@@ -68,7 +68,16 @@ def source_of(name: str, times: Times) -> str:
       Lua for EVAL. It always has a shebang: such a script is refused as a whole when memory is
       short, where one without would stop half way.
     """
-    body = (_FOLDER / f"{name}.lua").read_text()
+    return assembled((_FOLDER / f"{name}.lua").read_text(), times)
+
+
+def assembled(body: str, times: Times) -> str:
+    """A script's body with everything that comes before it.
+
+    Parameters:
+      body: Its own text, which may begin with a shebang.
+      times: The times it works with.
+    """
     shebang, _, rest = body.partition("\n") if body.startswith("#!") else ("#!lua", "", body)
     library = [(_FOLDER / "lib" / f"{part}.lua").read_text() for part in _LIBRARY]
     return "\n".join((shebang, _constants(times), times.limits.as_lua(), *library, rest))

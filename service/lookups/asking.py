@@ -7,7 +7,6 @@ worker has looked.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -168,8 +167,9 @@ class Asking:
     async def _landed(self, target: Target, job_id: str) -> Answer:
         """Wait for the job; it is followed a little longer than anybody waits."""
         deadline = time.monotonic() + MAX_WAIT_SECONDS
-        with self._live.watch(job_id) as changed:
+        with self._live.listen(job_id) as listener:
             while True:
+                listener.take()
                 job = await self._reader.job(job_id)
                 if job is None or job["status"] in FINAL:
                     return await self._outcome(target, job)
@@ -177,12 +177,9 @@ class Asking:
                 if shut is not None:
                     return shut
                 left = deadline - time.monotonic()
-                if left <= 0:
+                if left <= 0 or listener.over:
                     return Pending(job_id)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(min(left, LOOK_SECONDS)):
-                        await changed.wait()
-                changed.clear()
+                await listener.wait(min(left, LOOK_SECONDS))
 
     async def _outcome(self, target: Target, job: Mapping[str, Any] | None) -> Answer:
         answer = self._answer(target, await self._sights.known(target))

@@ -50,5 +50,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'hg:retention', '-inf', now, 'LI
   end
   looked = looked + 1
 end
-redis.call('XTRIM', 'hg:audit', 'MINID', digits(now - CONF.keep))
+for _, stream in ipairs({'hg:audit', 'hg:feed'}) do
+  redis.call('XTRIM', stream, 'MINID', digits(now - CONF.keep))
+end
 return {looked, dropped}

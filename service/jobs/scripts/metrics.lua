@@ -3,7 +3,7 @@
 -- ARGV   1 Dramatiq's queues between spaces  then the accounts to tell of
 -- Reply  JSON: {now, paused, counters {name: count}, jobs {status: n}, kinds {kind: n},
 --        deliveries {status: n}, queues {queue: {depth, oldest (ms)}}, lags {index: ms},
---        processes {process: {tier, peak_us}}, accounts {account: {fields, lines {lane: {n, why}},
+--        processes {process: {tier, peak_us, listeners}}, accounts {account: {fields, lines {lane: {n, why}},
 --        held {kind: {n, why}}, budgets {pace: {hour {used, limit}, day {used, limit}}}}}}
 -- Keeps  reads only; its cost grows with the accounts and not with the jobs.
 local now = clock()

@@ -53,6 +53,6 @@ if expired(job, now) then
   expire(job, now, ARGV[2])
   return 'expired'
 end
-redis.call('PUBLISH', 'hg:live', cjson.encode({id = job.id, status = job.status, at = digits(now)}))
+progress(job, {pages = pages, users = users, expected = expected, eta = tonumber(job.eta)}, now)
 enter(job, now, ARGV[2], 'page')
 return 'more'

@@ -45,10 +45,14 @@
 --   hg:rows:{id}, hg:walked:{id} what a walk has found, and whom (walks.lua)
 --   hg:idem:{hash}               hash of one idempotency key, expires by itself
 --   {namespace}:{queue}(.msgs)   Dramatiq's own layout (dramatiq/brokers/redis/dispatch.lua)
--- Channel hg:live carries every transition once.
+--   hg:feed                      stream: every entry of every timeline, and how far long jobs have
+--                                come; the latest few thousand, for live listeners (jobs/feed.py)
 
 local VERSION = '2'
 local TIMELINE_LIMIT = 200
+-- Entries are some hundred bytes: half a megabyte in all, and two for the longest results.
+local FEED_LIMIT = 5000
+local FEED_OUTCOME_LIMIT = 2048
 local ATTEMPT_LOG_LIMIT = 100
 local PAYLOAD_LIMIT = 20480
 -- A job on which workers die does not go round for ever.
@@ -143,13 +147,33 @@ local function only_turns(job, to, why)
   return ROUND[to] and TURNING[why or ''] and tonumber(job.pages or 0) > 0
 end
 
--- A line of the timeline: ms, status, who and why between tabs.
+-- For live listeners: what is written here with a change is all they need to hear of it.
+local function publish(job, now, ...)
+  redis.call('XADD', 'hg:feed', 'MAXLEN', '~', FEED_LIMIT, '*', 'job', job.id, 'at', digits(now), ...)
+end
+
+-- How far a long job has come; no change of state, and kept nowhere else. Flat fields; numbers are
+-- whole and below 10^14.
+local function progress(job, fields, now) publish(job, now, 'progress', cjson.encode(fields)) end
+
+-- Entries are numbered from 1 by their place in the timeline: `trimmed` counts those that it no
+-- longer holds. So the number of an entry is the same for whoever reads it, whenever.
+-- A line is ms, status, who and why between tabs.
 local function note(job, now, to, who, why)
   if only_turns(job, to, why) then return end
   local key = 'hg:jobtl:' .. job.id
   local words = {digits(now), to, (string.gsub(who, '\t', ' ')), why or ''}
-  local lines = redis.call('RPUSH', key, table.concat(words, '\t'))
-  if lines > TIMELINE_LIMIT then redis.call('LTRIM', key, -TIMELINE_LIMIT, -1) end
+  local length = redis.call('RPUSH', key, table.concat(words, '\t'))
+  local number = digits(length + tonumber(job.trimmed or 0))
+  if length > TIMELINE_LIMIT then
+    redis.call('LTRIM', key, -TIMELINE_LIMIT, -1)
+    job.trimmed = redis.call('HINCRBY', 'hg:job:' .. job.id, 'trimmed', length - TIMELINE_LIMIT)
+  end
+  local outcome = {}
+  if FINAL[to] and #job.result + #job.error <= FEED_OUTCOME_LIMIT then
+    outcome = {'result', job.result, 'error', job.error}
+  end
+  publish(job, now, 'n', number, 'to', to, 'by', who, 'why', why or '', unpack(outcome))
 end
 
 -- In how many pieces a value is stored. One that ends with a whole piece has an empty one after
@@ -198,6 +222,5 @@ local function move(job, to, now, who, why)
   redis.call('ZADD', 'hg:jobs:status:' .. to, job.seq, job.id)
   set(job, {status = to})
   note(job, now, to, who, why)
-  redis.call('PUBLISH', 'hg:live', cjson.encode({id = job.id, status = to, at = digits(now)}))
 end
 

@@ -1,0 +1,131 @@
+"""Following jobs live: server-sent events, and the same over a WebSocket."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Header, Query, Response, WebSocket
+
+from service.api.auth import Caller, SocketCaller, WebParts
+from service.api.errors import ApiError
+from service.api.jobs import unknown_job
+from service.api.streams import EventStream, tell_socket
+from service.jobs.messages import History, Message, dumps, told
+from service.jobs.tales import FeedTale, JobTale
+from service.web import Web
+
+router = APIRouter(tags=["live"])
+
+#: More would take the place of webhooks: connections are files, and each has its buffers.
+MOST_LISTENERS: Final = 4000
+
+_NUMBER: Final = r"^[0-9]{0,9}$"
+_POSITION: Final = r"^([0-9]{1,15}-[0-9]{1,15})?$"
+_RESUME: Final = "The id of the last event received: what came after it is sent"
+_AFTER: Final = "The same for those who cannot set the header; the header goes first"
+
+_JOB: Final = "job_jegxacjdmuhgbwsjcg2fxbjjo5"
+_BORN: Final = {"id": _JOB, **told(1795170408509, "queued", "accept", "")}
+_DONE: Final = {"id": _JOB, **told(1795170410441, "succeeded", "vm:13632:84a436:3", "")}
+_OUTCOME: Final = {"result": {"message_id": "31000000000000000000000000000000001"}, "error": None}
+
+
+def _example(*messages: Message) -> str:
+    return "retry: 1000\n\n" + b"".join(message.as_event for message in messages).decode()
+
+
+_JOB_EXAMPLE: Final = _example(
+    Message("change", "1", dumps(_BORN)), Message("end", "4", dumps(_DONE | _OUTCOME))
+)
+_ALL_EXAMPLE: Final = _example(
+    Message("ready", "1795170408101-0", dumps({})),
+    Message("change", "1795170408509-0", dumps(_BORN)),
+)
+
+
+def _stream_of(text: str, example: str) -> dict[str, Any]:
+    content = {"text/event-stream": {"schema": {"type": "string"}, "example": example}}
+    return {"content": content, "description": text}
+
+
+_JOB_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: _stream_of("Its changes so far, then as they come; over with `end`", _JOB_EXAMPLE),
+    204: {"description": "It has ended, and Last-Event-ID is its end: do not come again"},
+    404: {"description": "No such job"},
+    503: {"description": "Too many listen here already"},
+}
+_ALL_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: _stream_of("Every job's changes, from now or from Last-Event-ID on", _ALL_EXAMPLE),
+    503: {"description": "Too many listen here already"},
+}
+
+
+def _number(
+    last_event_id: Annotated[
+        str | None, Header(alias="Last-Event-ID", pattern=_NUMBER, description=_RESUME)
+    ] = None,
+    after: Annotated[str | None, Query(pattern=_NUMBER, description=_AFTER)] = None,
+) -> int | None:
+    given = last_event_id or after
+    return int(given) if given else None
+
+
+def _position(
+    last_event_id: Annotated[
+        str | None, Header(alias="Last-Event-ID", pattern=_POSITION, description=_RESUME)
+    ] = None,
+    after: Annotated[str | None, Query(pattern=_POSITION, description=_AFTER)] = None,
+) -> str | None:
+    return last_event_id or after or None
+
+
+Number = Annotated[int | None, Depends(_number)]
+Position = Annotated[str | None, Depends(_position)]
+
+
+@router.get("/jobs/{job_id}/live", response_class=EventStream, responses=_JOB_ANSWERS)
+async def job(job_id: str, _caller: Caller, web: WebParts, after: Number) -> Response:
+    """Follow one job to its end. A WebSocket on this path is told the same, a JSON object each."""
+    history = await _admitted(web, job_id)
+    if history.record.ended and after == history.last:
+        return Response(status_code=204)
+    return EventStream(web.live, job_id, JobTale(web.reader, job_id, after))
+
+
+@router.get("/live", response_class=EventStream, responses=_ALL_ANSWERS)
+async def everything(_caller: Caller, web: WebParts, after: Position) -> Response:
+    """Follow all jobs. A WebSocket on this path is told the same, a JSON object each."""
+    _make_room(web)
+    return EventStream(web.live, None, FeedTale(web.feed, after))
+
+
+@router.websocket("/jobs/{job_id}/live")
+async def job_socket(
+    socket: WebSocket, job_id: str, _caller: SocketCaller, web: WebParts, after: Number
+) -> None:
+    """Follow one job to its end."""
+    await _admitted(web, job_id)
+    await tell_socket(socket, web.live, job_id, JobTale(web.reader, job_id, after))
+
+
+@router.websocket("/live")
+async def everything_socket(
+    socket: WebSocket, _caller: SocketCaller, web: WebParts, after: Position
+) -> None:
+    """Follow all jobs."""
+    _make_room(web)
+    await tell_socket(socket, web.live, None, FeedTale(web.feed, after))
+
+
+async def _admitted(web: Web, job_id: str) -> History:
+    _make_room(web)
+    history = await web.reader.history(job_id)
+    if history is None:
+        raise unknown_job()
+    return history
+
+
+def _make_room(web: Web) -> None:
+    if web.live.count >= MOST_LISTENERS:
+        message = f"{MOST_LISTENERS} listen to this process already. Try again in a while."
+        raise ApiError(503, "too_many_listeners", message)
