@@ -32,7 +32,7 @@ from actors.instagram.tokens import (
     creation_key_for,
     current_token,
 )
-from service.accounts.sessions import is_logged_in, portable
+from service.accounts.sessions import is_kept, is_logged_in, portable
 
 # Whole replies and header sets, cookies included, go to these loggers, at ERROR too.
 _TALKATIVE: Final = ("aiograpi", "private_request", "public_request", "graphql_request")
@@ -103,6 +103,10 @@ class PacedClient(Client):  # type: ignore[misc]
     def portable_settings(self) -> dict[str, Any]:
         """A copy of the settings that may travel."""
         return portable(self.get_settings())
+
+    def is_kept(self, settings: Mapping[str, Any]) -> bool:
+        """Whether its portable settings are these."""
+        return is_kept(self.get_settings(), settings)
 
     @property
     def logged_in(self) -> bool:
@@ -314,7 +318,9 @@ def _creation_key() -> Iterator[None]:
         _creation_keys.reset(mark)
 
 
+@functools.cache
 def _quieten() -> None:
+    # Once: it makes every logger of the process think anew.
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     for name in _CARRIERS:

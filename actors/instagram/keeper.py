@@ -121,9 +121,9 @@ class Keeper:
         return str(client.totp_generate_code(seed.replace(" ", "").replace("-", "")))
 
     async def _save(self, client: PacedClient) -> None:
-        settings = client.portable_settings
-        if settings == self._stored.settings:
+        if client.is_kept(self._stored.settings):
             return
+        settings = client.portable_settings
         version = await self._vault.save(
             self._account.name, self._account.username, settings, version=self._stored.version
         )

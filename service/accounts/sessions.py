@@ -58,6 +58,16 @@ def portable(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {key: copy.deepcopy(value) for key, value in settings.items() if key not in _STAYS}
 
 
+def is_kept(settings: Mapping[str, Any], kept: Mapping[str, Any]) -> bool:
+    """Tell, without a copy, whether the portable part of settings is what was kept before.
+
+    Parameters:
+      settings: As `portable`.
+      kept: What `portable` gave.
+    """
+    return {key: value for key, value in settings.items() if key not in _STAYS} == kept
+
+
 def is_logged_in(settings: Mapping[str, Any]) -> bool:
     """Tell whether settings hold a login: an authorization, or the cookie of an older client."""
     cookies = settings.get("cookies") or {}

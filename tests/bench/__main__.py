@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.bench import round_trips
+from tests.bench import round_trips, worker
 from tests.bench.table import Measurement, Row, show, write
 
 MEASUREMENTS: Final[Mapping[str, Measurement]] = {
     "round_trips": round_trips.measure,
+    "worker": worker.measure,
 }
 
 

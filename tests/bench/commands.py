@@ -1,0 +1,40 @@
+"""Counts what processes ask of a store, as its server sees it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+
+import redis
+
+
+def commands_a_second(url: str, seconds: float) -> Mapping[str, float]:
+    """Follow a store for a while.
+
+    Parameters:
+      url: The store; nobody but who is measured is connected to it.
+      seconds: For how long.
+
+    Returns:
+      By command, how often it came in a second; what scripts do inside the server is no round trip.
+    """
+    counts: Counter[str] = Counter()
+    with redis.Redis.from_url(url) as client, client.monitor() as monitor:
+        began = time.monotonic()
+        alarm = threading.Timer(seconds, _wake, [url])
+        alarm.start()
+        while time.monotonic() - began < seconds:
+            told = monitor.next_command()
+            if told["client_type"] != "lua":
+                counts[told["command"].split()[0].upper()] += 1
+        alarm.join()
+    counts.subtract(["ECHO"])
+    return {name: count / seconds for name, count in sorted(counts.items()) if count > 0}
+
+
+def _wake(url: str) -> None:
+    """One command more, so that whoever follows sees the time."""
+    with redis.Redis.from_url(url) as client:
+        client.echo("over")
