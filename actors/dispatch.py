@@ -13,19 +13,23 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import resource
 import threading
 import time
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from dramatiq import Broker, Worker
+from dramatiq import Actor, Broker, Worker
 from dramatiq.broker import MessageProxy
 from dramatiq.errors import BrokerConnectionError
 from dramatiq.middleware import Middleware, SkipMessage
 from dramatiq.worker import ConsumerThread, WorkerThread
 from redis.exceptions import RedisError
 
+from actors.consumer import PatientConsumer
 from actors.loop import LoopThread
 from actors.stopping import StopOnce
 from service.logs import get_logger
@@ -34,10 +38,29 @@ from service.logs import get_logger
 HAND_BACK_SECONDS: Final = 4.0
 ACK_SECONDS: Final = 1.0
 
+#: For actors that name none: longer than all calls of an attempt together may take.
+TIME_LIMIT_MS: Final = 600_000
+
+_MOST_FILES: Final = 65_536
 _ACK_THREADS: Final = 2
+#: In one round trip: one batch must not hold up the store.
+_MOST_AT_ONCE: Final = 100
 _ACK_RETRY_SECONDS: Final = 1.0
 
 _log = get_logger(__name__)
+
+
+class OverdueError(Exception):
+    """An actor did not end within its time limit."""
+
+
+class TimeLimits(Middleware):
+    """Lets actors say how long their messages may take; it is the dispatch that sees to it."""
+
+    @property
+    def actor_options(self) -> set[str]:
+        """`time_limit` in ms, as Dramatiq's own."""
+        return {"time_limit"}
 
 
 class CoroutineDispatch(Middleware):
@@ -61,7 +84,8 @@ class CoroutineDispatch(Middleware):
         self._stop_seconds = stop_seconds
 
     def before_worker_boot(self, _broker: Broker, worker: Worker) -> None:
-        """Start the loop; ask for no threads and for enough messages."""
+        """Start the loop; ask for no threads, and for enough messages and files."""
+        _open_many_files()
         self._loop.start()
         worker.worker_threads = 0
         worker.queue_prefetch = self._concurrency
@@ -87,8 +111,19 @@ class CoroutineDispatch(Middleware):
         self._loop.stop()
 
 
+def _open_many_files() -> None:
+    """Ask for as many open files as the system gives: many give a thousand to begin with."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if most > soft:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 class Acknowledgements:
     """Acknowledges what has been worked on, on threads of its own: each may wait for Redis.
+
+    What ends while one batch is on its way is the next one.
 
     Parameters:
       broker: Whose middleware is told.
@@ -128,23 +163,39 @@ class Acknowledgements:
             thread.join(max(0, deadline - time.monotonic()))
 
     def _run(self) -> None:
-        while (message := self._done.get()) is not None:
-            while not self._acknowledged(message):
-                if self._closing.is_set():
-                    return
-                self._closing.wait(_ACK_RETRY_SECONDS)
+        going_on = True
+        while going_on:
+            batch, going_on = self._next_batch()
+            for queue, messages in batch.items():
+                while not self._acknowledged(queue, messages):
+                    if self._closing.is_set():
+                        return
+                    self._closing.wait(_ACK_RETRY_SECONDS)
 
-    def _acknowledged(self, message: MessageProxy) -> bool:
+    def _next_batch(self) -> tuple[Mapping[str, list[MessageProxy]], bool]:
+        """What is done by now, by queue; and whether there will be more."""
+        batch: defaultdict[str, list[MessageProxy]] = defaultdict(list)
+        with suppress(Empty):
+            message = self._done.get()
+            for _ in range(_MOST_AT_ONCE):
+                if message is None:
+                    return batch, False
+                batch[message.queue_name].append(message)
+                message = self._done.get_nowait()
+            self._done.put(message)
+        return batch, True
+
+    def _acknowledged(self, queue: str, messages: Sequence[MessageProxy]) -> bool:
         try:
-            self._broker.emit_before("ack", message)
-            consumer = self._consumers[message.queue_name].consumer
-            assert consumer is not None  # noqa: S101 - the message came from it
-            consumer.ack(message)
-            self._broker.emit_after("ack", message)
+            for message in messages:
+                self._broker.emit_before("ack", message)
+            cast(PatientConsumer, self._consumers[queue].consumer).ack_all(messages)
+            for message in messages:
+                self._broker.emit_after("ack", message)
         except BrokerConnectionError:
             return False
-        except Exception as error:  # noqa: BLE001 - the next message is acknowledged all the same
-            _log.error("a message could not be acknowledged", exc_info=error)
+        except Exception as error:  # noqa: BLE001 - the next are acknowledged all the same
+            _log.error("messages could not be acknowledged", exc_info=error)
         return True
 
 
@@ -199,11 +250,13 @@ class Dispatcher(WorkerThread):
         try:
             self.broker.emit_before("process_message", message)
             actor = self.broker.get_actor(message.actor_name)
-            await inspect.unwrap(actor.fn)(*message.args, **message.kwargs)
+            await self._in_time(actor, message)
         except SkipMessage:
             self.broker.emit_after("skip_message", message)
         except asyncio.CancelledError as canceled:
             self.broker.emit_after("process_message", message, exception=canceled)
+        except OverdueError as error:
+            self.broker.emit_after("process_message", message, exception=error)
         except RedisError as error:
             _log.warning(
                 "redis does not answer; the work goes on later", cause=type(error).__name__
@@ -214,6 +267,19 @@ class Dispatcher(WorkerThread):
             self.broker.emit_after("process_message", message, exception=error)
         else:
             self.broker.emit_after("process_message", message, result=None)
+
+    async def _in_time(self, actor: Actor[..., Any], message: MessageProxy) -> None:
+        """Run an actor; what takes too long is canceled, and hands its work back like any other."""
+        seconds = actor.options.get("time_limit", TIME_LIMIT_MS) / 1000
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                await inspect.unwrap(actor.fn)(*message.args, **message.kwargs)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            told = {"actor": message.actor_name, "args": message.args, "seconds": seconds}
+            _log.error("an actor took too long and was canceled", **told)
+            raise OverdueError from None
 
     async def _drain(self) -> None:
         # Tasks that are about to begin were scheduled before this.

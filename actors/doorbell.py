@@ -51,7 +51,7 @@ class Doorbell(threading.Thread):
             try:
                 self._listen(heard)
             except Exception as error:  # noqa: BLE001 - consumers poll meanwhile
-                self.listening = False
+                self._be_lost()
                 # A connection that `stop` has cut ends in any kind of error.
                 if not (self._stopped.is_set() or isinstance(error, Unavailable)):
                     _log.error("doorbell failed", exc_info=error)
@@ -65,6 +65,12 @@ class Doorbell(threading.Thread):
                 return
             self._client.connection_pool.disconnect()
             self.join(0.05)
+
+    def _be_lost(self) -> None:
+        """Send everybody to look for themselves, from now on."""
+        self.listening = False
+        for rung in list(self._rung.values()):
+            rung.set()
 
     def _listen(self, heard: dict[str, Any]) -> None:
         queues = {f"{BELL}:{queue}": queue for queue in list(self._rung)}

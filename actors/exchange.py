@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Final, Self
 
 import httpcore
 
 from actors.egress import EgressError, GuardedBackend
+from actors.lanes import Lanes, OriginBusy
 from service.outbound.endpoints import InvalidUrl, ParsedUrl, parse_endpoint_url
 from service.outbound.results import (
     MAX_BODY_BYTES,
@@ -56,6 +57,7 @@ class Limits:
       per_origin: How many exchanges may be under way with one origin.
       waiting: How many more may wait for an origin of which nothing is known yet.
       wait_seconds: The longest that any may wait.
+      in_flight: How many may be under way or wait in all; beyond that each origin may have one.
     """
 
     connect_seconds: float = 3.0
@@ -64,6 +66,7 @@ class Limits:
     per_origin: int = 4
     waiting: int = 28
     wait_seconds: float = 1.0
+    in_flight: int = 1000
 
 
 DEFAULT_LIMITS: Final = Limits()
@@ -95,7 +98,9 @@ class Exchange:
         self._allow_http = allow_http
         self._user_agent = f"Heliograph/{version}"
         self._limits = limits
-        self._lanes = Lanes(limits.per_origin, limits.waiting, limits.wait_seconds)
+        self._lanes = Lanes(
+            limits.per_origin, limits.waiting, limits.wait_seconds, limits.in_flight
+        )
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=_ssl_context(ca_bundle),
             max_connections=None,  # bounded by the lanes and the worker's concurrency
@@ -174,81 +179,6 @@ class Exchange:
             content=body,
             extensions={"timeout": {"connect": self._limits.connect_seconds}},
         )
-
-
-class OriginBusy(Exception):
-    """So much is under way with the origin that waiting for a place would take too long."""
-
-
-class Lanes:
-    """Lets a few exchanges at a time through to each origin, and few others wait for it.
-
-    Whoever waits holds a place of the worker's that other origins need. So as many may wait as
-    have their turn in time at the pace of the last exchange (Little's law), and nobody once
-    somebody waited in vain, until an exchange ends: a dead origin keeps only its own places busy.
-
-    Parameters:
-      width: How many at a time.
-      waiting: How many more may wait while the pace is unknown.
-      wait_seconds: The longest that any may wait.
-    """
-
-    def __init__(self, width: int, waiting: int, wait_seconds: float) -> None:
-        self._width = width
-        self._waiting = waiting
-        self._wait_seconds = wait_seconds
-        self._lanes: dict[str, _Lane] = {}
-
-    def __len__(self) -> int:
-        return len(self._lanes)
-
-    @asynccontextmanager
-    async def turn(self, origin: str) -> AsyncIterator[None]:
-        """Wait for a place, and hold it.
-
-        Parameters:
-          origin: Whose lane.
-
-        Raises:
-          OriginBusy: If too many wait already, or no place came free in time.
-        """
-        lane = self._lanes.get(origin) or _Lane(asyncio.Semaphore(self._width), self._waiting)
-        if lane.users >= self._width + lane.room:
-            raise OriginBusy
-        self._lanes[origin] = lane
-        lane.users += 1
-        try:
-            await self._enter(lane)
-            try:
-                started = time.monotonic()
-                yield
-                lane.room = self._room_at(time.monotonic() - started)
-            finally:
-                lane.places.release()
-        finally:
-            lane.users -= 1
-            if not lane.users:
-                del self._lanes[origin]
-
-    async def _enter(self, lane: _Lane) -> None:
-        try:
-            async with asyncio.timeout(self._wait_seconds):
-                await lane.places.acquire()
-        except TimeoutError:
-            lane.room = 0
-            raise OriginBusy from None
-
-    def _room_at(self, pace_seconds: float) -> int:
-        return int(self._width * self._wait_seconds / max(pace_seconds, 0.001))
-
-
-@dataclass
-class _Lane:
-    """One origin's places, how many may wait for them, and how many have or want one."""
-
-    places: asyncio.Semaphore
-    room: int
-    users: int = 0
 
 
 def _ssl_context(ca_bundle: str | None) -> ssl.SSLContext:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
 
 from uvloop import new_event_loop
+
+#: For what blocks: names that are looked up, mostly.
+OFF_LOOP_THREADS: Final = 8
 
 T = TypeVar("T")
 
@@ -18,6 +22,8 @@ class LoopThread(threading.Thread):
     def __init__(self) -> None:
         super().__init__(name="loop", daemon=True)
         self.loop: asyncio.AbstractEventLoop = new_event_loop()
+        # Asyncio's own would have more, the more processors there are.
+        self.loop.set_default_executor(ThreadPoolExecutor(OFF_LOOP_THREADS, "off-loop"))
 
     def run(self) -> None:
         """Run until `stop`."""

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import redis.asyncio as aredis
@@ -14,7 +14,7 @@ from dramatiq import Broker, Worker
 from dramatiq.middleware import Middleware, MiddlewareError
 
 from actors.egress import GuardedBackend
-from actors.exchange import Exchange
+from actors.exchange import DEFAULT_LIMITS, Exchange
 from actors.instagram.logins import LoginGate
 from actors.instagram.options import AccountOptions
 from actors.instagram.pool import GatewayPool
@@ -228,4 +228,5 @@ class Resources(Middleware):
             version=VERSION,
             allow_http=settings.callback_allow_http,
             ca_bundle=settings.callback_ca_bundle,
+            limits=replace(DEFAULT_LIMITS, in_flight=settings.worker_concurrency),
         )

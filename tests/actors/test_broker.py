@@ -52,7 +52,7 @@ POISON = {
 def test_what_cannot_be_used_is_dropped_and_keeps_no_place(
     store: redis.Redis, store_url: str, poison: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.broker.STRAYS_SECONDS", 0.2)
+    monkeypatch.setattr("actors.consumer.STRAYS_SECONDS", 0.2)
     noted: list[Any] = []
     # Given more poison than there are places, and a good message behind it
     for _ in range(PREFETCH * 2):
@@ -95,7 +95,7 @@ def test_dropped_messages_are_reported_without_what_they_say(
 def test_messages_whose_fetch_was_never_answered_are_fetched_again(
     store: redis.Redis, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.broker.STRAYS_SECONDS", 0.2)
+    monkeypatch.setattr("actors.consumer.STRAYS_SECONDS", 0.2)
     noted: list[Any] = []
     with working(store_url, noting(noted)) as (broker, _):
         # Given a message that the store has handed to this process, whose reply was lost

@@ -62,7 +62,7 @@ def test_an_idle_worker_asks_for_next_to_nothing(store: redis.Redis, store_url: 
 def test_work_that_nobody_rings_for_is_found_all_the_same(
     store: redis.Redis, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.broker.UNRUNG_SECONDS", 0.5)
+    monkeypatch.setattr("actors.consumer.UNRUNG_SECONDS", 0.5)
     begun: list[str] = []
 
     async def note(word: str) -> None:

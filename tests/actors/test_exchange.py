@@ -19,7 +19,8 @@ import uvloop
 from standardwebhooks.webhooks import Webhook
 
 from actors.egress import GuardedBackend
-from actors.exchange import DEFAULT_LIMITS, Exchange, Lanes, Limits, OriginBusy
+from actors.exchange import DEFAULT_LIMITS, Exchange, Limits
+from actors.lanes import Lanes, OriginBusy
 from service.outbound import signing
 from service.outbound.addresses import Guard, parse_cidrs
 from service.outbound.results import MAX_BODY_BYTES, AttemptResult
@@ -431,7 +432,7 @@ def test_whoever_would_wait_too_long_for_an_origin_is_sent_away(run: Run) -> Non
 
 def test_as_many_may_wait_as_an_origin_serves_in_time(run: Run) -> None:
     async def scenario() -> None:
-        lanes = Lanes(2, waiting=1, wait_seconds=30)
+        lanes = Lanes(2, waiting=1, wait_seconds=30, most=100)
         async with lanes.turn("https://a.example"):
             async with lanes.turn("https://a.example"):
                 assert await _refused(lanes, 5) == 4
@@ -443,7 +444,7 @@ def test_as_many_may_wait_as_an_origin_serves_in_time(run: Run) -> None:
 
 def test_after_a_wait_in_vain_nobody_waits_until_an_exchange_ends(run: Run) -> None:
     async def scenario() -> None:
-        lanes = Lanes(1, waiting=50, wait_seconds=0.02)
+        lanes = Lanes(1, waiting=50, wait_seconds=0.02, most=100)
         async with lanes.turn("https://a.example"):
             with pytest.raises(OriginBusy):
                 async with lanes.turn("https://a.example"):
@@ -469,7 +470,7 @@ async def _refused(lanes: Lanes, count: int) -> int:
 
 def test_lanes_are_forgotten_when_nobody_uses_them(run: Run) -> None:
     async def scenario() -> None:
-        lanes = Lanes(1, waiting=1, wait_seconds=30)
+        lanes = Lanes(1, waiting=1, wait_seconds=30, most=100)
         async with lanes.turn("https://a.example"):
             waiting = asyncio.create_task(lanes.turn("https://a.example").__aenter__())
             await asyncio.sleep(0)
