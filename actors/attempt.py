@@ -271,7 +271,7 @@ class Attempt:
 
     async def _wait_for_another_worker(self, why: str) -> None:
         to: Parking = Status.SENDING if self._in_doubt else Status.HELD
-        await self._steps.release(to, why, after_ms=UNKNOWN_MS, charge="free")
+        await self._steps.release(to, why, after_ms=UNKNOWN_MS, charge="free", sent=False)
 
     async def _hand_back(self) -> None:
         if self._in_doubt:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from actors.instagram.gateway import Gateway
 from actors.pulse import Hold
@@ -21,6 +21,7 @@ from service.jobs.claims import (
     Claim,
     Claims,
     FinishReply,
+    Found,
     PageReply,
     Parking,
 )
@@ -109,12 +110,12 @@ class Steps:
         await self._recorded(step)
         self.report(to, reason)
 
-    async def page(self, **found: Any) -> None:
-        """Take a page of a walk in; parameters as `Claims.page`."""
+    async def page(self, found: Found) -> None:
+        """Take a page of a walk in; parameters and errors as `Claims.page`."""
         reads = self._take_reads()
 
         async def step() -> PageReply:
-            return await self._claims.page(self._claim, reads=reads, **found)
+            return await self._claims.page(self._claim, found, reads=reads)
 
         self.report(await self._recorded(step))
 
@@ -130,6 +131,8 @@ class Steps:
         while True:
             try:
                 return await step()
+            except OutOfMemoryError:
+                raise  # it answers, and will not have it for a while
             except RedisError:
                 if not self._hold.sure:
                     raise

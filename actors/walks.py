@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Final
+
+from redis.exceptions import OutOfMemoryError
 
 from actors.attempt import Attempt, perform
 from actors.instagram.gateway import Gateway
 from actors.runtime import Runtime
-from service.walks.pages import Pages, pack
+from service.jobs.claims import Found
+from service.jobs.model import Status
+from service.walks.pages import MOST_ROWS, Pages, parcels
+
+#: From a page that the store had no room for until it is read again.
+FULL_MS: Final = 60_000
 
 
 async def walk_on(runtime: Runtime, job_id: str) -> None:
     """Read the next page of a walk, if its turn has come; parameters as `perform`."""
     await perform(runtime, job_id, WalkOn)
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a claim of a walk has read.
-
-    Parameters:
-      pk: Whose crowd it is.
-      expected: How many rows there may be in all.
-      rows: Those that are new.
-      cursor: Where the next page begins; '' at the end.
-      last: Whether nothing follows.
-    """
-
-    pk: str
-    expected: int
-    rows: Sequence[Any] = ()
-    cursor: str = ""
-    last: bool = False
 
 
 class WalkOn(Attempt):
@@ -42,14 +28,11 @@ class WalkOn(Attempt):
     async def _act(self, gateway: Gateway) -> None:
         self._steps.prepaid_reads = 1
         found = await (self._page(gateway) if self._claim.job.pk else self._begin(gateway))
-        await self._steps.page(
-            pk=found.pk,
-            expected=found.expected,
-            packed=pack(found.rows) if found.rows else b"",
-            pks=[row["pk"] for row in found.rows],
-            cursor=found.cursor,
-            last=found.last,
-        )
+        try:
+            await self._steps.page(found)
+        except OutOfMemoryError:
+            # Others need the account's turn meanwhile.
+            await self._steps.release(Status.WAITING, "store_full", after_ms=FULL_MS, charge="free")
 
     async def _begin(self, gateway: Gateway) -> Found:
         profile = await gateway.profile(self._claim.job.to)
@@ -58,14 +41,11 @@ class WalkOn(Attempt):
 
     async def _page(self, gateway: Gateway) -> Found:
         job = self._claim.job
-        rows, cursor = await gateway.crowd(job.pk, job.kind, job.cursor)
-        new = await Pages(self._runtime.client).unseen(job.id, rows)
-        if job.most:
-            new = new[: job.most - job.users]
-        full = bool(job.most) and job.users + len(new) >= job.most
-        # A cursor that leads back to its own page would go on for ever.
-        last = full or cursor in ("", job.cursor)
-        return Found(job.pk, job.expected, new, "" if last else cursor, last)
+        page = await gateway.crowd(job.pk, job.kind, job.cursor)
+        left = (job.most or MOST_ROWS) - job.users
+        new = (await Pages(self._runtime.client).unseen(job.id, page.rows))[:left]
+        last = not page.cursor or len(new) == left
+        return Found(job.pk, job.expected, parcels(new), "" if last else page.cursor, last)
 
 
 def _counted(kind: str) -> str:

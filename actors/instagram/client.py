@@ -21,8 +21,6 @@ from aiograpi.exceptions import (
     ClientIncompleteReadError,
     ClientRequestTimeout,
 )
-from aiograpi.extractors import extract_user_short
-from aiograpi.types import UserShort
 from curl_cffi import AsyncCurl, CurlMOpt, CurlOpt, ffi, lib
 
 from actors.instagram.claimed import seconds_to_begin
@@ -37,9 +35,6 @@ from service.accounts.sessions import is_kept, is_logged_in, portable
 # Whole replies and header sets, cookies included, go to these loggers, at ERROR too.
 _TALKATIVE: Final = ("aiograpi", "private_request", "public_request", "graphql_request")
 _CARRIERS: Final = ("httpx", "httpcore")
-
-#: The most users that Instagram gives at a time (the library's own number).
-PAGE_USERS: Final = 200
 
 # Replies that the library meets with a sleep and a second request.
 _RESENT: Final = (ClientRequestTimeout, ClientIncompleteReadError)
@@ -132,30 +127,6 @@ class PacedClient(Client):  # type: ignore[misc]
 
     def _private_session(self, _selected: str, verify: bool | str) -> _OnceSession:
         return _OnceSession(verify)
-
-    async def crowd_page(self, pk: str, crowd: str, cursor: str) -> tuple[list[UserShort], str]:
-        """Read one page of a user's followers, or of those the user follows.
-
-        The library's own way reads on until it has as many as were asked for.
-
-        Parameters:
-          pk: The user.
-          crowd: `followers` or `following`.
-          cursor: From the page before; '' for the first.
-
-        Returns:
-          The page, and the cursor of the next; '' at the end.
-        """
-        params = {
-            "count": PAGE_USERS,
-            "rank_token": self.rank_token,
-            "search_surface": "follow_list_page",
-            "query": "",
-            "enable_groups": "true",
-            **({"max_id": cursor} if cursor else {}),
-        }
-        page = await self.private_request(f"friendships/{pk}/{crowd}/", params=params)
-        return [extract_user_short(user) for user in page["users"]], page.get("next_max_id") or ""
 
     # Its own pace
 

@@ -14,11 +14,12 @@ from aiograpi.exceptions import (
     PreLoginRequired,
 )
 
-from actors.instagram import reconcile
+from actors.instagram import crowds, reconcile
 from actors.instagram.client import PacedClient
+from actors.instagram.crowds import CrowdPage
 from actors.instagram.keeper import Gate, Keeper
 from actors.instagram.options import AccountOptions
-from actors.instagram.projections import post_view, row_view, user_view
+from actors.instagram.projections import post_view, user_view
 from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.reconcile import OwnedByOthers, Sought, nobodys
 from actors.instagram.targets import InvalidTarget, Recipient, media_pk, user_pk, username_of
@@ -147,21 +148,17 @@ class Gateway:
 
         return await self._call(look)
 
-    async def crowd(self, pk: str, crowd: str, cursor: str) -> tuple[list[dict[str, Any]], str]:
+    async def crowd(self, pk: str, crowd: str, cursor: str) -> CrowdPage:
         """Read one page of a user's followers, or of those the user follows.
 
         Parameters:
           pk: The user.
           crowd: `followers` or `following`.
           cursor: From the page before; '' for the first.
-
-        Returns:
-          The page as `projections.row_view` each, and the cursor of the next; '' at the end.
         """
 
-        async def look(client: PacedClient) -> tuple[list[dict[str, Any]], str]:
-            users, following = await client.crowd_page(pk, crowd, cursor)
-            return [row_view(user) for user in users], str(following)
+        async def look(client: PacedClient) -> CrowdPage:
+            return await crowds.read_page(client, pk, crowd, cursor)
 
         return await self._call(look)
 

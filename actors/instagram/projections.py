@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Any, Final
 
@@ -51,19 +52,27 @@ def post_view(media: Media) -> dict[str, Any]:
     }
 
 
-def row_view(user: UserShort) -> dict[str, Any]:
+def row_view(user: Mapping[str, Any]) -> dict[str, Any]:
     """A follower as a walk's result tells it.
 
     Parameters:
-      user: The client library's.
+      user: As Instagram gives it: a page must not fail for a field that nobody asked for.
+
+    Raises:
+      LookupError: It is nobody's.
     """
     return {
-        "pk": str(user.pk),
-        "username": user.username,
-        "full_name": user.full_name or "",
-        "is_private": bool(user.is_private),
-        "is_verified": bool(getattr(user, "is_verified", False)),
+        "pk": str(user.get("pk") or user["id"]),
+        "username": _whole(user.get("username")),
+        "full_name": _whole(user.get("full_name")),
+        "is_private": bool(user.get("is_private")),
+        "is_verified": bool(user.get("is_verified")),
     }
+
+
+def _whole(text: Any) -> str:
+    """A name as UTF-8 can hold it: half a surrogate pair becomes a question mark."""
+    return str(text or "").encode(errors="replace").decode()
 
 
 def _kind(media: Media) -> str:

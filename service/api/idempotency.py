@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import Header, Response
@@ -28,7 +26,7 @@ async def created(
     response: Response,
     caller: str,
     idempotency_key: str | None,
-    request: str | None = None,
+    request: str,
 ) -> dict[str, Any]:
     """Make a job, or find the one that the key names.
 
@@ -38,7 +36,7 @@ async def created(
       response: Gets its Location.
       caller: Name of the API key.
       idempotency_key: The caller's, None for none.
-      request: What two requests must share to be the same; None for the draft itself.
+      request: What two requests must share to be the same.
 
     Returns:
       The job as the API shows it.
@@ -46,8 +44,6 @@ async def created(
     Raises:
       ApiError: 409, the key was used with another request.
     """
-    if request is None:
-        request = json.dumps(asdict(draft), sort_keys=True)
     made = await web.ledger.create(
         draft, caller=caller, idempotency_key=idempotency_key, request=request
     )

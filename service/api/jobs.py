@@ -13,7 +13,7 @@ from service.api.errors import ApiError
 from service.api.idempotency import IdempotencyKey, created
 from service.api.paging import Cursor, Limit, before, listed
 from service.api.requests import JobRequest, utc_now
-from service.api.walks import rows_of
+from service.api.results import ROWS_ANSWERS, form_of, rows_of, rows_to_come
 from service.jobs.live import LOOK_SECONDS
 from service.jobs.model import FINAL, WALKS, Kind, Status
 from service.jobs.reading import JobFilter, Page
@@ -82,19 +82,27 @@ async def timeline(job_id: str, _caller: Caller, web: WebParts) -> dict[str, Any
     return {"items": await web.reader.timeline(job_id), "next": None, "deliveries": deliveries}
 
 
-@router.get("/jobs/{job_id}/result", response_model=None)
+@router.get("/jobs/{job_id}/result", response_model=None, responses=ROWS_ANSWERS)
 async def result(
     job_id: str,
     _caller: Caller,
     web: WebParts,
-    accept: Annotated[str, Header()] = "*/*",
-    cursor: Cursor = None,
-    limit: Annotated[int | None, Query(ge=1, description="The most rows of a walk")] = None,
+    accept: Annotated[list[str] | None, Header(description="Which form")] = None,
+    cursor: Annotated[
+        str | None, Query(pattern=r"^[0-9]{1,15}$", description="How many rows to leave out")
+    ] = None,
+    limit: Annotated[
+        int | None, Query(ge=1, description="The most rows; of JSON 1,000 at most")
+    ] = None,
+    follow: Annotated[bool, Query(description="Go on until the walk ends (NDJSON)")] = False,
 ) -> Response | dict[str, Any]:
     """What a job left behind; of a walk the rows so far, as NDJSON, CSV or a page of JSON."""
     job = await _existing(web, job_id)
     if job["kind"] in WALKS:
-        return await rows_of(web, job, accept, int(cursor or 0), limit)
+        form = form_of(", ".join(accept or ()), follow=follow)
+        if follow:
+            return await rows_to_come(web, job, int(cursor or 0), limit)
+        return await rows_of(web, job, form, int(cursor or 0), limit)
     if job["result"] is None:
         raise ApiError(409, "no_result", f"The job is {job['status']}; it has no result.")
     return {"result": job["result"]}
@@ -126,7 +134,7 @@ async def retry(job_id: str, caller: Caller, web: WebParts) -> dict[str, Any]:
         message = "The job was born failed: there is nothing to send. Correct what made it."
         raise ApiError(409, "not_retryable", message)
     if reply == "gone":
-        raise ApiError(409, "text_gone", "The job's text is no longer kept; make a new job.")
+        raise _no_longer_kept(job)
     return job
 
 
@@ -162,6 +170,13 @@ async def _of_event(
     ]
     more = fitting[limit - 1].seq if len(fitting) > limit else None
     return Page(await web.reader.shown(fitting[:limit]), more)
+
+
+def _no_longer_kept(job: dict[str, Any]) -> ApiError:
+    if job["kind"] in WALKS:
+        message = "What the walk had found is no longer kept; make a new one."
+        return ApiError(409, "result_gone", message)
+    return ApiError(409, "text_gone", "The job's text is no longer kept; make a new job.")
 
 
 def unknown_job() -> ApiError:

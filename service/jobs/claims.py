@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -13,10 +13,11 @@ from service.jobs.layout import fields_of
 from service.jobs.model import Failure, Status
 from service.jobs.records import JobRecord
 from service.jobs.scripts import Scripts, Times
+from service.walks.pages import Parcel
 
 IntentReply = Literal["ok", "ask", "lost", "canceled", "expired", "held", "waiting", "refused"]
 FinishReply = Literal["ok", "lost", "taken"]
-PageReply = Literal["more", "succeeded", "canceled", "expired", "lost"]
+PageReply = Literal["more", "succeeded", "canceled", "expired", "failed", "lost"]
 ReleaseReply = Literal["ok", "lost", "ended"]
 Charge = Literal["counts", "failed", "free"]
 Thread = Literal["old", "new", ""]
@@ -83,6 +84,25 @@ class AccountEffect:
 
 
 NO_EFFECT = AccountEffect()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a claim of a walk has read.
+
+    Parameters:
+      pk: Whose crowd it is.
+      expected: How many rows there may be in all.
+      parcels: The rows that are new to the walk.
+      cursor: Where the next page begins; '' at the end.
+      last: Whether nothing follows.
+    """
+
+    pk: str
+    expected: int
+    parcels: Sequence[Parcel] = ()
+    cursor: str = ""
+    last: bool = False
 
 
 class Claims:
@@ -230,33 +250,20 @@ class Claims:
         ).decode()
         return reply
 
-    async def page(
-        self,
-        claim: Claim,
-        *,
-        pk: str,
-        expected: int,
-        packed: bytes = b"",
-        pks: Sequence[str] = (),
-        cursor: str = "",
-        last: bool = False,
-        reads: int = 0,
-    ) -> PageReply:
+    async def page(self, claim: Claim, found: Found, *, reads: int = 0) -> PageReply:
         """Take a page of a walk in; the walk goes on behind it, or ends.
 
         Parameters:
           claim: The claim.
-          pk: Whose crowd it is.
-          expected: How many rows there may be in all.
-          packed: The rows that are new; empty when there are none.
-          pks: Theirs, in the same order.
-          cursor: Where the next page begins.
-          last: Whether nothing follows.
+          found: What was read.
           reads: How many calls served the job besides the one charged with the claim.
 
         Returns:
           `more`; what the walk has become instead; `lost` when the claim no longer held: then
-          nothing changed.
+          nothing changed. A page that is given again is told the same and not taken in twice.
+
+        Raises:
+          OutOfMemoryError: The store is full; nothing changed.
         """
         reply: PageReply = (
             await self._scripts.run(
@@ -265,12 +272,12 @@ class Claims:
                 claim.owner,
                 claim.fence,
                 reads,
-                pk,
-                expected,
-                packed,
-                cursor,
-                "last" if last else "more",
-                *pks,
+                found.pk,
+                found.expected,
+                found.cursor,
+                "last" if found.last else "more",
+                len(found.parcels),
+                *_flat(found.parcels),
             )
         ).decode()
         return reply
@@ -278,3 +285,10 @@ class Claims:
 
 def _dumps(value: dict[str, Any]) -> str:
     return json.dumps(value, separators=(",", ":"))
+
+
+def _flat(parcels: Sequence[Parcel]) -> Iterator[str | bytes | int]:
+    for parcel in parcels:
+        yield len(parcel.pks)
+        yield parcel.packed
+        yield from parcel.pks

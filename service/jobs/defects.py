@@ -46,6 +46,11 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     ),
     "no text": Problem("has nothing to send: {where} is gone", advice="cancel it and make it anew"),
     "fading text": Problem("{where} is to vanish before the job ends", "kept"),
+    "rows lost": Problem(
+        "{where} is not all that it had found, so it cannot go on",
+        advice="cancel it and make it anew",
+    ),
+    "kept for ever": Problem("ended, and {where} stays", "forgotten in time"),
     "no callback": Problem("ended and nobody is told: {where} is missing", "opened"),
     "no job": Problem(
         "owed for {where}, which has no record", advice="it is delivered all the same"

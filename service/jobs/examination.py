@@ -33,6 +33,12 @@ _INDEXES: Final = (
     "hg:expiry",
 )
 _LISTS: Final = (b"line", b"held")
+_RECORDS: Final = (
+    (b"job", "hg:job:"),
+    (b"delivery", "hg:dlv:"),
+    (b"walk", "hg:rows:"),
+    (b"walk", "hg:walked:"),
+)
 
 #: What to look at (see `examine.lua`) and its id.
 _Item = tuple[bytes, bytes]
@@ -69,7 +75,7 @@ class Examination:
 
     async def _items(self) -> AsyncIterator[_Item]:
         """Everything to look at; turns come last, when those who work have theirs again."""
-        for what, prefix in ((b"job", "hg:job:"), (b"delivery", "hg:dlv:")):
+        for what, prefix in _RECORDS:
             async for key in self._keys(prefix):
                 yield what, key.removeprefix(prefix.encode())
         accounts: set[bytes] = set()

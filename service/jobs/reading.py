@@ -120,8 +120,8 @@ class Reader:
             return [record.public() for record in records]
         places = await self._scripts.run("place", *waiting)
         found = {
-            job_id: Place(reason.decode(), int(until), int(position))
-            for job_id, (reason, until, position) in _known(waiting, places)
+            job_id: Place(reason.decode(), int(until), int(position), int(eta))
+            for job_id, (reason, until, position, eta) in _known(waiting, places)
         }
         return [record.public(found.get(record.id)) for record in records]
 

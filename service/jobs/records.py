@@ -27,11 +27,13 @@ class Place:
       reason: What it waits for.
       until_ms: Until when, as far as can be told; unix ms.
       position: How many stand before it in its lane.
+      eta_ms: When a walk may have ended, as far as can be told; unix ms, 0 for unknown.
     """
 
     reason: str
     until_ms: int
     position: int
+    eta_ms: int = 0
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ class JobRecord:
             "cancel_requested": self.cancel_asked,
             "dry_run": self.dry_run,
             "wait": self._wait(place),
-            **({"progress": self._progress()} if self.kind in WALKS else {}),
+            **({"progress": self._progress(place)} if self.kind in WALKS else {}),
             "result": self.result,
             "error": self.error,
             "callback": self.callback or None,
@@ -165,14 +167,21 @@ class JobRecord:
             "metadata": self.metadata,
         }
 
-    def _progress(self) -> dict[str, Any]:
+    def _progress(self, place: Place | None) -> dict[str, Any]:
         return {
             "pages": self.pages,
             "users": self.users,
             "expected": self.expected if self.pk else None,
             "limit": self.most or None,
-            "eta": rfc3339(self.eta_ms),
+            "eta": rfc3339(self._eta_ms(place)),
         }
+
+    def _eta_ms(self, place: Place | None) -> int:
+        if self.ended or self.status is Status.HELD:
+            return 0
+        if place is not None and place.eta_ms:
+            return place.eta_ms
+        return max(self.eta_ms, self.wait_until_ms) if self.eta_ms else 0
 
     def _wait(self, place: Place | None) -> dict[str, Any] | None:
         if self.status not in (Status.WAITING, Status.HELD):

@@ -1,32 +1,61 @@
-"""The rows of a walk: packed a page at a time, read from any row on while the walk still runs."""
+"""The rows of a walk: packed some at a time, read from any row on while the walk still runs."""
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
-#: How many pages are in memory at a time, here and on their way to who reads slowly.
+#: The most rows of one walk: its pks are a set in the store while it runs.
+MOST_ROWS: Final = 10_000_000
+#: The most rows in a parcel: as many as Instagram puts on a page. What reads and what writes
+#: handles a parcel at a time, however long a page is.
+PARCEL_ROWS: Final = 200
+#: How many parcels are in memory at a time, here and on their way to who reads slowly.
 AT_A_TIME: Final = 4
 
 Row = Mapping[str, Any]
 
 
-def pack(rows: Sequence[Row]) -> bytes:
-    """Make a page small.
+@dataclass(frozen=True)
+class Parcel:
+    """Some rows of a walk, as they are kept.
 
     Parameters:
-      rows: In order.
+      pks: Whose they are, in order.
+      packed: The rows.
     """
-    lines = (json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows)
+
+    pks: tuple[str, ...]
+    packed: bytes
+
+
+class RowsGone(Exception):
+    """Rows that a walk had found are no longer kept."""
+
+
+def parcels(rows: Sequence[Row]) -> list[Parcel]:
+    """Pack the rows of a page.
+
+    Parameters:
+      rows: In order; each with a `pk`.
+    """
+    parts = (rows[at : at + PARCEL_ROWS] for at in range(0, len(rows), PARCEL_ROWS))
+    return [Parcel(tuple(row["pk"] for row in part), _pack(part)) for part in parts]
+
+
+def _pack(rows: Sequence[Row]) -> bytes:
+    # Plain ASCII: a name may hold what some readers take for the end of a line (U+2028, U+0085).
+    lines = (json.dumps(row, separators=(",", ":")) for row in rows)
     return zlib.compress("\n".join(lines).encode(), 6)
 
 
 def unpack(packed: bytes) -> list[bytes]:
-    """The rows of a page, each as a line of JSON without its end."""
+    """The rows of a parcel, each as a line of JSON without its end."""
     return zlib.decompress(packed).split(b"\n")
 
 
@@ -43,60 +72,77 @@ class Pages:
     async def unseen(self, job_id: str, rows: Sequence[Row]) -> list[Row]:
         """Those of a page that the walk has not found yet, each once, in order.
 
+        Nothing is added to what it has found before the page is taken in, and that needs a claim
+        later than every other: so what is new now is new then.
+
         Parameters:
           job_id: The walk.
           rows: The page.
         """
-        first = {row["pk"]: row for row in reversed(rows)}
-        wanted = [row for row in rows if first.get(row["pk"]) is row]
+        first: dict[str, Row] = {}
+        for row in rows:
+            first.setdefault(row["pk"], row)
+        wanted = list(first.values())
         if not wanted:
             return []
         pks = [row["pk"] for row in wanted]
-        known = await cast(
-            "Awaitable[list[int]]", self._client.smismember(f"hg:walked:{job_id}", pks)
-        )
+        known = await cast("Awaitable[list[int]]", self._client.smismember(_walked(job_id), pks))
         return [row for row, seen in zip(wanted, known, strict=True) if not seen]
 
-    async def rows(self, job_id: str, cursor: int, limit: int | None) -> AsyncIterator[list[bytes]]:
-        """The rows there are now, some at a time.
+    async def are_kept(self, job_id: str) -> bool:
+        """Whether what a walk has found is there."""
+        return bool(await self._client.exists(_rows(job_id)))
+
+    async def rows(self, job_id: str, start: int, end: int) -> AsyncGenerator[list[bytes], None]:
+        """Rows that the walk has found, some at a time.
 
         Parameters:
           job_id: The walk.
-          cursor: How many rows to leave out.
-          limit: The most to give; None for all.
-        """
-        key, left = f"hg:rows:{job_id}", limit
-        at: int = await self._page_of(key, cursor)
-        while left is None or left > 0:
-            entries = await self._client.zrange(
-                key,
-                at,
-                cast("int", "+inf"),
-                byscore=True,
-                offset=0,
-                num=AT_A_TIME,
-                withscores=True,
-            )
-            for member, score in cast("list[tuple[bytes, float]]", entries):
-                lines = unpack(member.partition(b":")[2])
-                at = int(score) + len(lines)
-                given = lines[max(0, cursor - int(score)) :][:left]
-                if given:
-                    yield given
-                    left = None if left is None else left - len(given)
-            if not entries:
-                return
+          start: How many rows to leave out.
+          end: The row to end before; there must be as many.
 
-    async def _page_of(self, key: str, row: int) -> int:
-        """Where the page begins that a row is on."""
-        found = await self._client.zrange(
-            key,
-            row,
-            cast("int", "-inf"),
-            desc=True,
+        Raises:
+          RowsGone: They are no longer all there.
+        """
+        at, parcel = start, await self._parcel_of(job_id, start)
+        while at < end:
+            found = await self._range(job_id, parcel, "+inf", AT_A_TIME)
+            for begins, packed in found:
+                given = unpack(packed)[max(0, at - begins) : end - begins]
+                if begins > at or not given:
+                    raise RowsGone(job_id)
+                yield given
+                at = parcel = at + len(given)
+                if at >= end:
+                    return
+            if not found:
+                raise RowsGone(job_id)
+
+    async def _parcel_of(self, job_id: str, row: int) -> int:
+        """Where the parcel begins that holds a row."""
+        found = await self._range(job_id, row, "-inf", 1, desc=True)
+        return found[0][0] if found else row
+
+    async def _range(
+        self, job_id: str, first: int, last: str, count: int, *, desc: bool = False
+    ) -> list[tuple[int, bytes]]:
+        entries = await self._client.zrange(
+            _rows(job_id),
+            first,
+            cast("int", last),
+            desc=desc,
             byscore=True,
             offset=0,
-            num=1,
+            num=count,
             withscores=True,
         )
-        return int(found[0][1]) if found else 0
+        members = cast("list[tuple[bytes, float]]", entries)
+        return [(int(score), member.partition(b":")[2]) for member, score in members]
+
+
+def _rows(job_id: str) -> str:
+    return f"hg:rows:{job_id}"
+
+
+def _walked(job_id: str) -> str:
+    return f"hg:walked:{job_id}"

@@ -9,7 +9,7 @@ from typing import Any, Final
 from service.jobs.defects import Defect
 from service.jobs.examination import Examination
 from service.jobs.layout import BLANK
-from service.jobs.model import FINAL, TRANSITIONS, Status
+from service.jobs.model import FINAL, TRANSITIONS, WALKS, Status, pace_of
 from tests.support.ledgers import Books
 
 #: The alarms of jobs that are not ended.
@@ -26,6 +26,7 @@ def audit(books: Books) -> list[str]:
         *_one_claim_an_account(view),
         *_callbacks(view),
         *_turns_and_lines(view),
+        *_rows(view),
     ]
     told = [str(defect) for defect in diagnosis(books)]
     if bool(findings) != bool(told):
@@ -103,7 +104,8 @@ class _View:
     def is_stopped(self, job: dict[str, str]) -> bool:
         """Whether a person must open a door for a job."""
         account = self.get(f"hg:acct:{job['account']}")
-        return bool(self.get("hg:paused") or {"hold", f"pause:{job['kind']}"} & set(account))
+        shut = {"hold", f"pause:{pace_of(job['kind'])}"}
+        return bool(self.get("hg:paused") or shut & set(account))
 
     def is_awake(self, account: str) -> bool:
         """Whether a turn or an alarm leads on, or nobody may go before a person says so."""
@@ -139,7 +141,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, list):
-        return {member.decode(): score for member, score in value}
+        return {member.decode("utf-8", "replace"): score for member, score in value}
     if isinstance(value, set):
         return {member.decode() for member in value}
     return {name.decode(): text.decode() for name, text in value.items()}
@@ -232,3 +234,15 @@ def _misplaced(view: _View, account: str) -> Iterator[str]:
             job = view.jobs[job_id]
             if job["status"] not in ("waiting", "sending") or job["lane"] != lane:
                 yield f"{job['status']} {job_id} of lane {job['lane']!r} stands in {lane}"
+
+
+def _rows(view: _View) -> Iterator[str]:
+    """What walks have found: each row once, and as many as they say."""
+    walks = {job_id: job for job_id, job in view.jobs.items() if job["kind"] in WALKS}
+    for name in (*view.named("hg:rows:"), *view.named("hg:walked:")):
+        if name.rpartition(":")[2] not in walks:
+            yield f"{name} is nobody's"
+    for job_id, job in walks.items():
+        walked = len(view.get(f"hg:walked:{job_id}"))
+        if not _ended(job) and walked != int(job["users"]):
+            yield f"{job_id} has found {job['users']} and remembers {walked}"

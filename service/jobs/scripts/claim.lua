@@ -91,7 +91,7 @@ if READS[job.kind] then
   set(job, {writing = job.writing, charged = job.fence})
 end
 move(job, 'running', now, owner, '')
-if tonumber(job.intent_at) == 0 then return grant('run') end
+if READS[job.kind] or tonumber(job.intent_at) == 0 then return grant('run') end
 -- A write of an earlier run may have happened.
 move(job, 'sending', now, owner, 'look-up')
 return grant('lookup')

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Examines work, and what the indexes say of it, and mends it if asked to.
--- ARGV   1 'repair' or 'report'  then pairs: what, id. What: job | delivery | account, or the name
---        of an index of which the id was a member
+-- ARGV   1 'repair' or 'report'  then pairs: what, id. What: job | delivery | walk (it has rows) |
+--        account, or the name of an index of which the id was a member
 -- Reply  a list of {id, problem, where, outcome}; problem: a word of defects.py; outcome:
 --        mendable | mended | lost (nothing here can mend it)
 -- Keeps  each thing is looked at whole, in one step, so that a sound ledger has no findings while
@@ -117,13 +117,24 @@ local function examine_claim(job)
   end)
 end
 
+local function must_stay(job, key)
+  if redis.call('PTTL', key) < 0 then return end
+  tell(job.id, 'fading text', key, function() redis.call('PERSIST', key) end)
+end
+
 local function examine_text(job)
   local key = 'hg:jobtext:' .. job.id
-  local left = redis.call('PTTL', key)
-  if left == -2 then tell(job.id, 'no text', key) end
-  if left >= 0 then
-    tell(job.id, 'fading text', key, function() redis.call('PERSIST', key) end)
-  end
+  if redis.call('EXISTS', key) == 0 then tell(job.id, 'no text', key) end
+  must_stay(job, key)
+end
+
+-- What there is to do: a text to write, or what a walk has found, to go on behind it.
+local function examine_matter(job)
+  if not READS[job.kind] then return examine_text(job) end
+  if not is_walk(job) then return end
+  if not is_whole(job) then tell(job.id, 'rows lost', rows_key(job.id)) end
+  must_stay(job, rows_key(job.id))
+  must_stay(job, walked_key(job.id))
 end
 
 -- The alarm of a claimed job may have rung for nothing; the claim of a queued one looks itself.
@@ -134,7 +145,7 @@ local function needs_expiry(job)
 end
 
 local function examine_unended(job)
-  examine_text(job)
+  examine_matter(job)
   if needs_expiry(job) then must_list(job, 'hg:expiry', job.expires, 'never expires') end
   if is_claimed(job) then
     examine_claim(job)
@@ -163,6 +174,21 @@ local function examine_job(id)
     must_list(job, index, job.seq, 'unlisted')
   end
   if FINAL[job.status] then examine_ended(job) else examine_unended(job) end
+end
+
+-- What walks have found
+
+local function examine_walk(id)
+  local is_hash, job = pcall(load_job, id)
+  if not is_hash or (job and (of_newer_release(job) or broken_field(job, JOB))) then return end
+  for _, key in ipairs({rows_key(id), walked_key(id)}) do
+    local left = redis.call('PTTL', key)
+    if not job and left ~= -2 then
+      tell(id, 'no record', key, function() redis.call('UNLINK', key) end)
+    elseif job and FINAL[job.status] and left == -1 then
+      tell(id, 'kept for ever', key, function() redis.call('PEXPIRE', key, CONF.keep_bodies) end)
+    end
+  end
 end
 
 -- Deliveries
@@ -239,7 +265,8 @@ local function examine_member(index, id)
   tell(id, record and 'wrong index' or 'no record', index, function() redis.call('ZREM', index, id) end)
 end
 
-local EXAMINE = {job = examine_job, delivery = examine_delivery, account = examine_account}
+local EXAMINE = {job = examine_job, delivery = examine_delivery, account = examine_account,
+  walk = examine_walk}
 
 for i = 2, #ARGV, 2 do
   local what, id = ARGV[i], ARGV[i + 1]

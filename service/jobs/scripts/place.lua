@@ -1,8 +1,8 @@
 #!lua flags=no-writes
 -- Tells what jobs in line wait for.
 -- ARGV   job ids
--- Reply  {reason, until (ms, an estimate), place in its lane from 0} for each; {} for one that is
---        not in a line
+-- Reply  {reason, until (ms, an estimate), place in its lane from 0, when a walk may have ended (ms,
+--        an estimate; 0 where that cannot be told)} for each; {} for one that is not in a line
 -- Keeps  reads only.
 local now = clock()
 -- A guess at one turn.
@@ -29,7 +29,9 @@ local function place_of(id)
   local why, till = door(name, account_of(name), lane, now)
   local from = why and math.max(now, till) or now + TURN
   if till == 0 then from = now + CONF.recheck end
-  return {why or 'turn', digits(from + place * spacing(name, lane, place)), place}
+  local comes = from + place * spacing(name, lane, place)
+  local job = load_job(id)
+  return {why or 'turn', digits(comes), place, digits(is_walk(job) and walk_until(job, comes, now) or 0)}
 end
 
 local places = {}

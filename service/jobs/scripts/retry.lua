@@ -1,8 +1,9 @@
 -- Opens the next run of a failed or uncertain job.
 -- ARGV   1 job id  2 who asks
 -- Reply  ok | refused (neither failed nor uncertain) | empty (born failed: it has no recipient)
---        | gone (its text is no longer kept) | none
--- Keeps  the same job and the same write token: an uncertain job is looked up before it writes.
+--        | gone (its text, or what a walk had found, is no longer kept) | none
+-- Keeps  the same job and the same write token: an uncertain job is looked up before it writes; a
+--        walk goes on behind its last page.
 local job = load_job(ARGV[1])
 local now = clock()
 if not job then return 'none' end

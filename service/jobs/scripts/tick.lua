@@ -115,12 +115,13 @@ local function pass_on(account)
 end
 
 -- A replica that was promoted may lack the last moments: a claim, an intent, an end. What may have
--- been at work in them is looked for at Instagram before anything of it is written.
+-- been at work in them is looked for at Instagram before anything of it is written. What only reads
+-- is read again.
 local LOST = 60000
 
 local function doubt(id)
   local job = load_job(id)
-  if job and not is_newer(job) and tonumber(job.intent_at) == 0 then
+  if job and not is_newer(job) and not READS[job.kind] and tonumber(job.intent_at) == 0 then
     set(job, {intent_at = now - LOST})
     note(job, now, job.status, 'pulse', 'the store failed over')
   end

@@ -7,17 +7,18 @@ local HOUR, DAY = 3600000, 86400000
 local RAMP = 14 * DAY
 
 -- What one job of a lane is charged to, and what kind of action it is. Looking for a write in
--- doubt (`look`) is neither.
+-- doubt (`look`) is neither. A release that does not know walks puts them in lanes of their kinds.
 local CHARGED = {look = {}, dm = {'dm'}, dm_new_thread = {'dm', 'dm_new_thread'},
-  dm_unknown = {'dm'}, comment = {'comment'}, lookup = {'lookup'}, walk = {'lookup'}}
+  dm_unknown = {'dm'}, comment = {'comment'}, lookup = {'lookup'}, walk = {'lookup'},
+  followers = {'lookup'}, following = {'lookup'}}
 local KIND_OF = {dm = 'dm', dm_new_thread = 'dm', dm_unknown = 'dm', comment = 'comment',
-  lookup = 'lookup', walk = 'lookup'}
+  lookup = 'lookup', walk = 'lookup', followers = 'lookup', following = 'lookup'}
 local THREADS = {old = 'dm', new = 'dm_new_thread'}
 
 -- Where a write may have happened, the job looks before it does anything else.
 local function lane_of(job)
-  if job.status == 'sending' or tonumber(job.intent_at or 0) > 0 then return 'look' end
   if READS[job.kind] then return READS[job.kind] end
+  if job.status == 'sending' or tonumber(job.intent_at or 0) > 0 then return 'look' end
   if job.kind ~= 'dm' then return job.kind end
   return THREADS[job.thread] or 'dm_unknown'
 end

@@ -139,12 +139,15 @@ end
 -- Jobs that read and write nothing, by the lane they stand in.
 local READS = {lookup = 'lookup', followers = 'walk', following = 'walk'}
 
--- Between its pages a walk goes round through the line: that is no news.
+-- Between its pages a walk goes round through the line: while its timeline says that it runs, that
+-- is no news.
 local ROUND = {queued = true, waiting = true, running = true}
 local TURNING = {[''] = true, page = true, turn = true, ['its turn'] = true}
 
-local function only_turns(job, to, why)
-  return ROUND[to] and TURNING[why or ''] and tonumber(job.pages or 0) > 0
+local function only_turns(job, key, to, why)
+  if READS[job.kind] ~= 'walk' or not (ROUND[to] and TURNING[why or '']) then return false end
+  local last = redis.call('LINDEX', key, -1)
+  return last and string.match(last, '^%d+\t(%a+)') == 'running'
 end
 
 -- For live listeners: what is written here with a change is all they need to hear of it.
@@ -160,8 +163,8 @@ local function progress(job, fields, now) publish(job, now, 'progress', cjson.en
 -- longer holds. So the number of an entry is the same for whoever reads it, whenever.
 -- A line is ms, status, who and why between tabs.
 local function note(job, now, to, who, why)
-  if only_turns(job, to, why) then return end
   local key = 'hg:jobtl:' .. job.id
+  if only_turns(job, key, to, why) then return end
   local words = {digits(now), to, (string.gsub(who, '\t', ' ')), why or ''}
   local length = redis.call('RPUSH', key, table.concat(words, '\t'))
   local number = digits(length + tonumber(job.trimmed or 0))
