@@ -20,8 +20,9 @@ FORMS: Final[tuple[Form, ...]] = (NDJSON, CSV, JSON)
 Pages = AsyncGenerator[list[bytes], None]
 
 COLUMNS: Final = ("pk", "username", "full_name", "is_private", "is_verified")
-#: What spreadsheets take for the beginning of a formula (OWASP, "CSV Injection").
-_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+#: What spreadsheets take for the beginning of a formula (OWASP, "CSV Injection"); the last four
+#: are the first ones in full width.
+_FORMULAS: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 async def as_ndjson(pages: Pages) -> AsyncGenerator[bytes, None]:

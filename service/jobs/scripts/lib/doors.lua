@@ -155,7 +155,7 @@ end
 -- Reads that served a job, counted as look-ups for which it did not wait.
 local function charge_reads(job, reads, now)
   for _ = 1, tonumber(reads) do
-    charge(job.account, 'lookup', job.id .. ':' .. digits(now_seq()), now)
+    charge(job.account, 'lookup', job.id .. ':read:' .. digits(now_seq()), now)
   end
 end
 
