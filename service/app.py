@@ -28,6 +28,7 @@ from service.api import (
     suppressions,
     walks,
 )
+from service.api.at_hand import AtHand
 from service.api.bounds import BodyBound
 from service.boot import boot
 from service.config import Config
@@ -97,6 +98,7 @@ def create_app(
         app.include_router(room.router)
     app.add_middleware(BodyBound, seconds=settings.body_seconds)
     app.add_middleware(FreshContext)
+    app.add_middleware(AtHand)
     errors.install(app)
     return app
 

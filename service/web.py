@@ -24,6 +24,7 @@ from service.accounts.keys import derive_keys
 from service.accounts.people import People
 from service.accounts.suppressions import Suppressions
 from service.boot import boot
+from service.callers import Callers
 from service.config import Config
 from service.inbound.rules import RuleBook
 from service.inbound.sources import ReadySource, check_sources, ready_sources
@@ -34,7 +35,7 @@ from service.jobs.live import Live
 from service.jobs.reading import Reader
 from service.jobs.scripts import Times
 from service.jobs.tales import HEARTBEAT_SECONDS
-from service.lookups.asking import Asking
+from service.lookups.asking import MAX_WAIT_SECONDS, Asking
 from service.lookups.sights import Sights
 from service.metrics import Metrics
 from service.outbound.deliveries import Deliveries
@@ -73,6 +74,7 @@ class Web:
     config: Config
     sources: Mapping[str, ReadySource] = field(repr=False)
     rules: RuleBook
+    callers: Callers = field(repr=False)
     client: aredis.Redis
     ledger: Ledger
     reader: Reader
@@ -112,15 +114,17 @@ def open_web(settings: Settings, config: Config, environ: Mapping[str, str]) -> 
     client = async_client(settings.redis_url, max_connections=MAX_CONNECTIONS)
     stopping = asyncio.Event()
     live = Live(settings.redis_url, stopping)
-    reader = Reader(client, times)
+    patience_ms = round(1000 * MAX_WAIT_SECONDS)
+    sights = Sights(client, times, config.readers(), patience_ms)
     return Web(
         settings=settings,
         config=config,
         sources=ready_sources(config.sources, environ),
         rules=RuleBook(config.rules),
+        callers=Callers(settings.api_keys),
         client=client,
         ledger=Ledger(client, times),
-        reader=reader,
+        reader=Reader(client, times),
         deliveries=Deliveries(client, times),
         doors=Doors(client, times),
         people=People(client),
@@ -129,7 +133,7 @@ def open_web(settings: Settings, config: Config, environ: Mapping[str, str]) -> 
         suppressions=Suppressions(client),
         feed=Feed(client),
         live=live,
-        asking=Asking(Sights(client, times, config.readers()), reader, live, config.lookups),
+        asking=Asking(sights, live, config.lookups),
         pages=Pages(client),
         metrics=Metrics(client, times, config.accounts),
         reporter=Reporter(

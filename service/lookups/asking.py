@@ -10,19 +10,19 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final
 
 from service.config_models import Lookups
 from service.jobs.live import LOOK_SECONDS, Live
-from service.jobs.model import FINAL, Status
-from service.jobs.reading import Reader
 from service.lookups.copies import Copies
 from service.lookups.sights import Copy, Shut, Sight, Sights
 from service.lookups.targets import Target
 
 #: Routers in front of us give up at 30 s.
 MAX_WAIT_SECONDS: Final = 25.0
+
+#: A look-up that was canceled, or expired before its turn came.
+ENDED: Final[Mapping[str, Any]] = {"code": "lookup_ended", "message": ""}
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,11 @@ class Unseen:
 
     Parameters:
       problem: `code` and `message`.
+      again_seconds: For how long it is not looked for again.
     """
 
     problem: Mapping[str, Any]
+    again_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,11 @@ class Pending:
 
     Parameters:
       job_id: Which.
+      again_seconds: When it may have looked, as far as can be told; 0 for soon.
     """
 
     job_id: str
+    again_seconds: float = 0.0
 
 
 Answer = Seen | Unseen | Shut | Pending
@@ -67,10 +71,17 @@ Answer = Seen | Unseen | Shut | Pending
 
 @dataclass
 class _Flight:
-    """One look-up of this process: all who ask meanwhile wait for its task."""
+    """One look-up of this process: all who ask meanwhile wait for its task.
 
+    Parameters:
+      caller: Name of the API key that asked first.
+    """
+
+    caller: str
     begun: asyncio.Event = field(default_factory=asyncio.Event)
-    job_id: str = ""
+    pending: Pending | None = None
+    #: Monotonic time until which somebody waits.
+    until: float = 0.0
     task: asyncio.Task[Answer] = field(init=False)
 
 
@@ -79,21 +90,23 @@ class Asking:
 
     Parameters:
       sights: The ledger's side.
-      reader: Tells what has become of a job.
-      live: Wakes when it changes.
+      live: Wakes when a job changes.
       fresh: How old answers may be.
     """
 
-    def __init__(self, sights: Sights, reader: Reader, live: Live, fresh: Lookups) -> None:
+    def __init__(self, sights: Sights, live: Live, fresh: Lookups) -> None:
         self._sights = sights
-        self._reader = reader
         self._live = live
         self._fresh_ms = {"user": fresh.user_seconds * 1000, "post": fresh.post_seconds * 1000}
         self._copies = Copies()
         self._flights: dict[Target, _Flight] = {}
 
     def at_hand(self, target: Target) -> Seen | None:
-        """The answer, if this process has a fresh copy of it."""
+        """The answer, if this process has a fresh copy of it.
+
+        Parameters:
+          target: What is asked for.
+        """
         fresh_ms = self._fresh_ms[target.sort]
         copy = self._copies.fresh(target, fresh_ms)
         return None if copy is None else Seen(copy, (fresh_ms - copy.age_ms) / 1000)
@@ -108,95 +121,85 @@ class Asking:
 
         Returns:
           What there is by then.
+
+        Raises:
+          redis.exceptions.RedisError: The store does not answer.
         """
         found = self.at_hand(target)
         if found is not None:
             return found
+        seconds = min(seconds, MAX_WAIT_SECONDS)
         flight = self._flights.get(target) or self._begin(target, caller)
+        flight.until = max(flight.until, time.monotonic() + seconds)
         await flight.begun.wait()
-        # Without a job it has its answer.
-        patience = min(seconds, MAX_WAIT_SECONDS) if flight.job_id else None
-        await asyncio.wait({flight.task}, timeout=patience)
-        return flight.task.result() if flight.task.done() else Pending(flight.job_id)
+        # Without a job it has its answer, or is about to.
+        await asyncio.wait({flight.task}, timeout=seconds if flight.pending else None)
+        if flight.pending is not None and not flight.task.done():
+            return flight.pending
+        return flight.task.result()
 
     async def close(self) -> None:
         """Wait for nobody any more."""
-        tasks = [flight.task for flight in self._flights.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.task.cancel()
+        await asyncio.gather(*(flight.task for flight in flights), return_exceptions=True)
+        for flight in flights:
+            flight.begun.set()
 
     def _begin(self, target: Target, caller: str) -> _Flight:
-        flight = self._flights[target] = _Flight()
+        flight = self._flights[target] = _Flight(caller)
 
         async def fly() -> Answer:
             try:
-                return await self._look(target, caller, flight)
+                return await self._look(target, flight)
             finally:
                 del self._flights[target]
                 flight.begun.set()
 
         flight.task = asyncio.create_task(fly())
+        # Whoever asked may have gone: then nobody else would take its error.
+        flight.task.add_done_callback(lambda task: task.cancelled() or task.exception())
         return flight
 
-    async def _look(self, target: Target, caller: str, flight: _Flight) -> Answer:
-        patience_ms = round(MAX_WAIT_SECONDS * 1000)
-        fresh_ms = self._fresh_ms[target.sort]
-        sight = await self._sights.look(target, fresh_ms, patience_ms, caller)
-        answer = self._answer(target, sight)
-        if answer is not None:
-            return answer
-        assert sight.job_id is not None  # noqa: S101 - what look.lua replies else
-        flight.job_id = sight.job_id
-        flight.begun.set()
-        return await self._landed(target, sight.job_id)
+    async def _look(self, target: Target, flight: _Flight) -> Answer:
+        sight = await self._sights.look(target, self._fresh_ms[target.sort], flight.caller)
+        while (answer := self._answer(target, sight)) is None:
+            if sight.job_id is None:
+                return Unseen(ENDED)
+            flight.pending = Pending(sight.job_id, sight.again_seconds)
+            flight.begun.set()
+            with self._live.listen(sight.job_id) as listener:
+                # What has changed before somebody listened is seen here.
+                sight = await self._seen(target, flight.caller)
+                if sight.job_id != flight.pending.job_id or self._answer(target, sight):
+                    continue
+                left = flight.until - time.monotonic()
+                if left <= 0 or listener.over:
+                    return Pending(sight.job_id, sight.again_seconds)
+                await listener.wait(min(left, LOOK_SECONDS))
+        return answer
+
+    async def _seen(self, target: Target, caller: str) -> Sight:
+        sight = await self._sights.see(target)
+        if sight.shut is None:
+            return sight
+        # Its account was shut meanwhile; another one may be open.
+        return await self._sights.look(target, self._fresh_ms[target.sort], caller)
 
     def _answer(self, target: Target, sight: Sight) -> Answer | None:
-        """What can be said at once; None when it must be waited for."""
+        """What can be said at once; None when it must be waited for, or nothing is known."""
         if sight.copy is not None:
-            self._copies.keep(target, sight.copy)
-            left = (self._fresh_ms[target.sort] - sight.copy.age_ms) / 1000
-            failing = sight.problem["code"] if sight.problem else None
-            if sight.shut is not None:
-                failing = sight.shut.reason
-            return Seen(sight.copy, left, failing)
+            return self._kept(target, sight.copy, sight)
+        if sight.shut is not None:
+            return sight.shut
         if sight.problem is not None and sight.job_id is None:
-            return Unseen(sight.problem)
-        return sight.shut
-
-    async def _landed(self, target: Target, job_id: str) -> Answer:
-        """Wait for the job; it is followed a little longer than anybody waits."""
-        deadline = time.monotonic() + MAX_WAIT_SECONDS
-        with self._live.listen(job_id) as listener:
-            while True:
-                listener.take()
-                job = await self._reader.job(job_id)
-                if job is None or job["status"] in FINAL:
-                    return await self._outcome(target, job)
-                shut = _shut_out(job)
-                if shut is not None:
-                    return shut
-                left = deadline - time.monotonic()
-                if left <= 0 or listener.over:
-                    return Pending(job_id)
-                await listener.wait(min(left, LOOK_SECONDS))
-
-    async def _outcome(self, target: Target, job: Mapping[str, Any] | None) -> Answer:
-        answer = self._answer(target, await self._sights.known(target))
-        if answer is not None:
-            return answer
-        ended = "gone" if job is None else job["status"]
-        message = f"The look-up ended without an answer ({ended}): ask again."
-        return Unseen({"code": "lookup_ended", "message": message})
-
-
-def _shut_out(job: Mapping[str, Any]) -> Shut | None:
-    """Why a job's account looks for nobody who asks now."""
-    wait = job["wait"]
-    if job["status"] == Status.HELD:
-        return Shut(wait["reason"], None)
-    if wait is None or wait["until"] is None:
+            return Unseen(sight.problem, sight.again_seconds)
         return None
-    until_ms = round(datetime.fromisoformat(wait["until"]).timestamp() * 1000)
-    seconds = until_ms / 1000 - time.time()
-    return Shut(wait["reason"], seconds, until_ms=until_ms) if seconds > MAX_WAIT_SECONDS else None
+
+    def _kept(self, target: Target, copy: Copy, sight: Sight) -> Seen:
+        left = (self._fresh_ms[target.sort] - copy.age_ms) / 1000
+        if left > 0:
+            self._copies.keep(target, copy)
+        failing = sight.problem["code"] if sight.problem else None
+        return Seen(copy, left, sight.shut.reason if sight.shut else failing)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import redis.asyncio as aredis
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
+from service.jobs.commit import GroupCommit
 from service.jobs.ledger import entry_of
 from service.jobs.model import JobDraft, derived_id
-from service.jobs.scripts import Scripts, Times
+from service.jobs.scripts import Times, source_of
 from service.lookups.targets import Target
 
 #: Whoever asked is gone by then.
@@ -43,7 +45,7 @@ class Shut:
     Parameters:
       reason: What stands in the way.
       seconds: Until it does no longer; None when a person is needed.
-      since_ms: Since when, in unix ms; 0 where that is not told.
+      since_ms: Since when a person has been, in unix ms; 0 where none is.
       until_ms: Until when; 0 when a person is needed.
     """
 
@@ -62,56 +64,70 @@ class Sight:
       problem: Why there is no newer one: `code`, `message`.
       job_id: The job that looks; None when none does.
       shut: Why none can.
+      again_seconds: When it is worth asking again; 0 where that is not told.
     """
 
     copy: Copy | None
     problem: Mapping[str, Any] | None
     job_id: str | None = None
     shut: Shut | None = None
+    again_seconds: float = 0.0
+
+
+#: A store that takes no writes still tells what it has.
+FULL: Final[Mapping[str, Any]] = {"code": "store_unavailable", "message": ""}
 
 
 class Sights:
-    """The ledger's side of look-ups.
+    """The ledger's side of look-ups. What is asked in one turn of the loop is one round trip.
 
     Parameters:
       client: The event loop's Redis client.
       times: With the limits that tell who may look.
       readers: Names of the accounts that look up.
+      patience_ms: An account that may look only later than this is as good as none.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times, readers: Sequence[str]) -> None:
-        self._client = client
-        self._scripts = Scripts(client, times)
+    def __init__(
+        self, client: aredis.Redis, times: Times, readers: Sequence[str], patience_ms: int
+    ) -> None:
+        self._look = GroupCommit(client, source_of("look", times))
+        self._see = GroupCommit(client, source_of("sight", times))
         self._readers = " ".join(readers)
+        self._patience = str(patience_ms)
 
-    async def look(self, target: Target, fresh_ms: int, patience_ms: int, caller: str) -> Sight:
+    async def look(self, target: Target, fresh_ms: int, caller: str) -> Sight:
         """Tell what is known; where it is not fresh, see to it that one job looks.
 
         Parameters:
           target: What to look up.
           fresh_ms: How old an answer may be.
-          patience_ms: An account that may look only later than this is as good as none.
           caller: Name of the API key.
+
+        Raises:
+          redis.exceptions.RedisError: The store does not answer, or knows nothing and is full.
         """
         source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
         job_id = derived_id("job", "lookup", str(target), uuid.uuid4().hex)
-        reply = await self._scripts.run(
-            "look",
-            str(target),
-            fresh_ms,
-            json.dumps(entry_of(job_id, _draft(target), source)),
-            self._readers,
-            patience_ms,
-        )
+        entry = json.dumps(entry_of(job_id, _draft(target), source))
+        try:
+            reply = await self._look.run(
+                str(target), str(fresh_ms), entry, self._readers, self._patience
+            )
+        except (OutOfMemoryError, ReadOnlyError):
+            seen = await self.see(target)
+            if seen.copy is None:
+                raise
+            return replace(seen, problem=FULL)
         return _sight(reply)
 
-    async def known(self, target: Target) -> Sight:
-        """Tell what is known, and do nothing about it."""
-        pipe: Any = self._client.pipeline(transaction=False)
-        pipe.hgetall(f"hg:found:{target}")
-        pipe.time()
-        found, (seconds, micros) = await cast("Awaitable[list[Any]]", pipe.execute())
-        return _seen(found, seconds * 1000 + micros // 1000)
+    async def see(self, target: Target) -> Sight:
+        """Tell what is known and which job looks, and do nothing about it.
+
+        Parameters:
+          target: What is asked for.
+        """
+        return _sight(await self._see.run(str(target), self._patience))
 
 
 def _draft(target: Target) -> JobDraft:
@@ -119,7 +135,7 @@ def _draft(target: Target) -> JobDraft:
     return JobDraft(
         kind="lookup",
         account="",
-        to=target.name if user else None,
+        to=target.recipient if user else None,
         post=None if user else target.name,
         text="",
         priority=PRIORITY,
@@ -128,19 +144,25 @@ def _draft(target: Target) -> JobDraft:
 
 
 def _sight(reply: list[Any]) -> Sight:
-    flat, job_id, why, until, since, now = reply
-    seen = _seen(dict(zip(flat[::2], flat[1::2], strict=True)), int(now))
-    shut = None
-    if why:
-        left = (int(until) - int(now)) / 1000 if int(until) else None
-        shut = Shut(why.decode(), left, int(since), int(until))
-    return Sight(seen.copy, seen.problem, job_id.decode() or None, shut)
+    flat, job_id, why, until, since, again, now = reply
+    fields: Mapping[bytes, bytes] = dict(zip(flat[::2], flat[1::2], strict=True))
+    return Sight(
+        copy=_copy(fields, int(now)),
+        problem=json.loads(fields[b"problem"]) if b"problem" in fields else None,
+        job_id=job_id.decode() or None,
+        shut=_shut(why.decode(), int(until), int(since), int(now)) if why else None,
+        again_seconds=int(again) / 1000,
+    )
 
 
-def _seen(fields: Mapping[bytes, bytes], now_ms: int) -> Sight:
-    copy = None
-    if b"body" in fields:
-        age_ms = max(0, now_ms - int(fields[b"at"]))
-        copy = Copy(fields[b"body"], fields[b"etag"].decode(), age_ms)
-    problem = json.loads(fields[b"problem"]) if b"problem" in fields else None
-    return Sight(copy, problem)
+def _copy(fields: Mapping[bytes, bytes], now_ms: int) -> Copy | None:
+    if b"body" not in fields:
+        return None
+    # Clocks may be set back; nothing is younger than new.
+    age_ms = max(0, now_ms - int(fields[b"at"]))
+    return Copy(fields[b"body"], fields[b"etag"].decode(), age_ms)
+
+
+def _shut(why: str, until_ms: int, since_ms: int, now_ms: int) -> Shut:
+    seconds = (until_ms - now_ms) / 1000 if until_ms else None
+    return Shut(why, seconds, since_ms, until_ms)

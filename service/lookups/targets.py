@@ -26,6 +26,11 @@ class Target:
         """The name of its keys in the store."""
         return f"{self.sort}:{self.name}"
 
+    @property
+    def recipient(self) -> str:
+        """A profile as jobs name it, where digits without `@` are a user's number."""
+        return f"@{self.name}" if self.name.isdigit() else self.name
+
 
 def user_target(given: str) -> Target:
     """Find the profile that somebody asks for.

@@ -60,6 +60,6 @@ def test_a_walk_that_cannot_go_on_is_told_of(books: Books) -> None:
 
 def test_a_walk_of_a_newer_release_is_left_to_it(books: Books) -> None:
     job_id = begun(books, 1)
-    books.store.hset(f"hg:job:{job_id}", "v", 2)
+    books.store.hset(f"hg:job:{job_id}", "v", 3)
     books.store.delete(f"hg:walked:{job_id}")
     assert diagnosis(books, repair=True) == []

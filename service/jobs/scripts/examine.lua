@@ -64,13 +64,13 @@ local function must_list(record, index, score, problem)
   tell(record.id, problem, index, function() redis.call('ZADD', index, score, record.id) end)
 end
 
-local function must_be_forgotten(record, ended)
+local function must_be_forgotten(record, ended, keep)
   -- A job's deliveries go with it.
   if redis.call('EXISTS', 'hg:job:' .. (record.job or '')) == 1 then return end
   if redis.call('ZSCORE', 'hg:retention', record.id) then return end
   local from = tonumber(ended or 0) > 0 and ended or now
   tell(record.id, 'never forgotten', 'hg:retention', function()
-    remember_until(record.id, from + CONF.keep)
+    remember_until(record.id, from + (keep or CONF.keep))
   end)
 end
 
@@ -123,6 +123,7 @@ local function must_stay(job, key)
 end
 
 local function examine_text(job)
+  if READS[job.kind] then return end
   local key = 'hg:jobtext:' .. job.id
   if redis.call('EXISTS', key) == 0 then tell(job.id, 'no text', key) end
   must_stay(job, key)
@@ -158,7 +159,7 @@ end
 local function is_remembered(since) return tonumber(since) + CONF.keep > now end
 
 local function examine_ended(job)
-  must_be_forgotten(job, job.finished)
+  must_be_forgotten(job, job.finished, remembered_for(job))
   local delivery = 'dlv_' .. string.sub(job.id, 5) .. '_' .. job.run
   if job.callback == '' or not is_remembered(job.finished) then return end
   if redis.call('EXISTS', 'hg:dlv:' .. delivery) == 0 then
