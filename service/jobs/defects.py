@@ -45,6 +45,9 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         "two work at once: look again when one has ended",
     ),
     "no text": Problem("has nothing to send: {where} is gone", advice="cancel it and make it anew"),
+    "no photo": Problem(
+        "has no photo to send: {where} is gone", advice="cancel it and make it anew"
+    ),
     "fading text": Problem("{where} is to vanish before the job ends", "kept"),
     "rows lost": Problem(
         "{where} is not all that it had found, so it cannot go on",

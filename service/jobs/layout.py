@@ -27,7 +27,7 @@ BLANK: Final[Mapping[str, str]] = {
 }
 
 #: Fields whose value may be in pieces: `result`, `result:2`, `result:3` ...
-FOLDED: Final = ("source", "metadata", "result", "error")
+FOLDED: Final = ("source", "metadata", "result", "error", "photo")
 #: As long as every piece is but the last, in bytes.
 PIECE: Final = 64
 #: A value of more than this many pieces is kept whole.

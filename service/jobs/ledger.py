@@ -20,6 +20,7 @@ import redis.asyncio as aredis
 from service.jobs.commit import GroupCommit
 from service.jobs.model import FINAL, JobDraft, Status, derived_id
 from service.jobs.scripts import Scripts, Times, source_of
+from service.photos.photo import Photo
 
 IDEMPOTENCY_MS: Final = 7 * 24 * 3600 * 1000
 #: Records that one script call may drop: it holds up everybody else meanwhile.
@@ -36,7 +37,7 @@ UNENDED: Final = (
     f"hg:jobs:status:{Status.SCHEDULED}",
 )
 
-RetryReply = Literal["ok", "refused", "empty", "gone", "none"]
+RetryReply = Literal["ok", "refused", "empty", "gone", "photo_gone", "none"]
 EventStatus = Literal["accepted", "ignored", "quarantined"]
 
 
@@ -222,6 +223,7 @@ class Ledger:
             key,
             hashlib.sha256(request.encode()).hexdigest(),
             IDEMPOTENCY_MS,
+            draft.photo.jpeg if isinstance(draft.photo, Photo) else b"",
         )
         return Creation(reply[0].decode(), reply[1].decode())
 
@@ -330,6 +332,8 @@ def entry_of(job_id: str, draft: JobDraft, source: dict[str, Any]) -> dict[str, 
     }
     if draft.once_key is not None:
         entry["once"] = f"hg:once:{derived_id('once', draft.rule or '', draft.once_key)}"
+    if draft.photo is not None:
+        entry |= draft.photo.entry()
     return {name: value for name, value in entry.items() if value is not None}
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Literal
 
+from service.photos.photo import Photo, PhotoUrl
+
 Kind = Literal["dm", "comment", "lookup", "followers", "following"]
 #: What rules and callers may ask to be written.
 Write = Literal["dm", "comment"]
@@ -94,7 +96,7 @@ class JobDraft:
       account: Name of the account that does it.
       to: Recipient of a DM: `some.handle`, a pk in digits, or `@123` for an all-digit handle.
       post: What to comment on: a shortcode, a media pk or a media id.
-      text: The rendered text.
+      text: The rendered text; empty for a photo.
       rule: Name of the rule that made it; None for a direct job.
       callback: Name of the callback to tell; None for nobody.
       delay_ms: From acceptance to the first moment it may run.
@@ -108,6 +110,7 @@ class JobDraft:
       dry_run: Do everything but the write.
       most: The most rows of a walk; None for all.
       readers: Accounts of which one is chosen when the job is made; `account` is '' then.
+      photo: What a DM sends instead of a text.
     """
 
     kind: Kind
@@ -128,6 +131,7 @@ class JobDraft:
     dry_run: bool = False
     most: int | None = None
     readers: tuple[str, ...] = ()
+    photo: Photo | PhotoUrl | None = None
 
 
 def derived_id(prefix: str, *parts: str) -> str:

@@ -74,6 +74,7 @@ class JobRecord:
     expected: int
     most: int
     eta_ms: int
+    photo: dict[str, Any] | None
     result: dict[str, Any] | None
     error: dict[str, Any] | None
     source: dict[str, Any]
@@ -123,6 +124,7 @@ class JobRecord:
             expected=int(fields.get("expected", "0")),
             most=int(fields.get("most", "0")),
             eta_ms=int(float(fields.get("eta", "0"))),
+            photo=_json_or_none(fields.get("photo", "")),
             result=_json_or_none(fields["result"]),
             error=_json_or_none(fields["error"]),
             source=json.loads(fields["source"]),
@@ -158,6 +160,7 @@ class JobRecord:
             "priority": self.priority,
             "cancel_requested": self.cancel_asked,
             "dry_run": self.dry_run,
+            "photo": self.photo,
             "wait": self._wait(place),
             **({"progress": self._progress(place)} if self.kind in WALKS else {}),
             "result": self.result,

@@ -138,6 +138,13 @@ local function examine_matter(job)
   must_stay(job, walked_key(job.id))
 end
 
+-- One that is to be fetched is there when it was.
+local function examine_photo(job)
+  local key = 'hg:jobphoto:' .. job.id
+  local uploaded = job.photo and cjson.decode(job.photo).from == 'upload'
+  if uploaded and redis.call('EXISTS', key) == 0 then tell(job.id, 'no photo', key) end
+end
+
 -- The alarm of a claimed job may have rung for nothing; the claim of a queued one looks itself.
 local function needs_expiry(job)
   local expires = tonumber(job.expires)
@@ -147,6 +154,7 @@ end
 
 local function examine_unended(job)
   examine_matter(job)
+  examine_photo(job)
   if needs_expiry(job) then must_list(job, 'hg:expiry', job.expires, 'never expires') end
   if is_claimed(job) then
     examine_claim(job)

@@ -21,7 +21,7 @@ local function forget_job(id)
       'hg:jobs:account:' .. job.account, 'hg:jobs:kind:' .. job.kind}) do
     redis.call('ZREM', index, id)
   end
-  redis.call('DEL', 'hg:job:' .. id, 'hg:jobtext:' .. id, 'hg:jobtl:' .. id)
+  redis.call('DEL', 'hg:job:' .. id, 'hg:jobtext:' .. id, 'hg:jobphoto:' .. id, 'hg:jobtl:' .. id)
   if is_walk(job) then redis.call('UNLINK', rows_key(id), walked_key(id)) end
   dropped = dropped + 1
   if job.callback == '' then return end

@@ -6,11 +6,11 @@
 -- Keeps  reads only; what it says holds for this moment.
 local entry, now = cjson.decode(ARGV[1]), clock()
 local job = {id = '', kind = entry.kind, account = entry.account, status = 'queued', thread = '',
-  source = entry.source, text_hash = string.sub(redis.sha1hex(entry.text), 1, 16)}
+  source = entry.source, text_hash = hash_of(entry.says or entry.text)}
 if job.kind == 'dm' then
   local known = ARGV[2] ~= '' and redis.call('EXISTS', thread_key(job.account, ARGV[2])) == 1
-  -- Whoever was not written to before has no thread, as a rule.
-  job.thread = known and 'old' or 'new'
+  -- Whoever was not written to before has no thread, as a rule; a photo never opens one.
+  job.thread = (known or entry.photo) and 'old' or 'new'
 end
 local begins = math.max(now, entry.run_at or now + entry.delay)
 

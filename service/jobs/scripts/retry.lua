@@ -1,7 +1,8 @@
 -- Opens the next run of a failed or uncertain job.
 -- ARGV   1 job id  2 who asks
 -- Reply  ok | refused (neither failed nor uncertain) | empty (born failed: it has no recipient)
---        | gone (its text, or what a walk had found, is no longer kept) | none
+--        | gone (its text, or what a walk had found, is no longer kept) | photo_gone (its photo
+--        was uploaded and is no longer kept) | none
 -- Keeps  the same job and the same write token: an uncertain job is looked up before it writes; a
 --        walk goes on behind its last page.
 local job = load_job(ARGV[1])
@@ -12,6 +13,8 @@ if job.to == '' and job.post == '' then return 'empty' end
 local text = 'hg:jobtext:' .. job.id
 if not READS[job.kind] and redis.call('EXISTS', text) == 0 then return 'gone' end
 if is_walk(job) and not reopen_walk(job) then return 'gone' end
+-- One that came by URL is fetched again.
+if job.photo and redis.call('STRLEN', text) == 0 then return 'photo_gone' end
 keep_payload(job)
 redis.call('PERSIST', text)
 redis.call('ZREM', 'hg:retention', job.id)

@@ -14,11 +14,12 @@ local function create_job(entry, source, now)
     kind = entry.kind, account = entry.account, run = 1, callback = entry.callback,
     metadata = entry.metadata, source = source, prio = entry.priority, to = entry.to,
     post = entry.post, created = now, run_at = run_at, expires = expires, dry = entry.dry or '',
-    text_hash = string.sub(redis.sha1hex(entry.text), 1, 16)})
+    text_hash = hash_of(entry.says or entry.text)})
   if entry.target then set(job, {target = entry.target}) end
   if is_walk(job) then
     set(job, {cursor = '', pages = 0, users = 0, expected = 0, most = entry.most or 0, eta = 0})
   end
+  if entry.photo then set(job, {photo = entry.photo, thread = 'old'}) end
   if not READS[job.kind] then redis.call('SET', 'hg:jobtext:' .. job.id, entry.text) end
   redis.call('ZADD', 'hg:jobs', job.seq, job.id)
   redis.call('ZADD', 'hg:jobs:status:' .. job.status, job.seq, job.id)

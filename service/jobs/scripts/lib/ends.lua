@@ -89,6 +89,11 @@ local function put_on_hold(name, reason, remark, who, now)
   if remark ~= '' then redis.call('HSET', key, 'hold_note', remark) end
 end
 
+-- Kept for as long as the job may wait, as far as that can be told.
+local function keep_photo(id, jpeg, from, now)
+  redis.call('SET', 'hg:jobphoto:' .. id, jpeg, 'PX', digits(math.max(from, now) - now + CONF.keep))
+end
+
 local function remember_until(id, at) redis.call('ZADD', 'hg:retention', at, id) end
 
 -- Look-ups are many, and what they found is kept apart.
@@ -112,6 +117,7 @@ local function finalize(job, to, now, who, why, result, failure)
   else
     redis.call('DEL', 'hg:jobtext:' .. job.id)
   end
+  if job.photo then redis.call('DEL', 'hg:jobphoto:' .. job.id) end
   remember_until(job.id, now + remembered_for(job))
   if job.kind == 'lookup' then land(job, now) end
   if is_walk(job) then close_walk(job) end

@@ -7,7 +7,9 @@
 --   hg:event:{source}:{id}       hash, a tombstone that outlives its body
 --   hg:eventbody:{source}:{id}   zlib of the raw body, expires by itself
 --   hg:events                    zset seq -> source:id; hg:sources the sources it names
---   hg:job:{id}                  hash; hg:jobtext:{id} its text; hg:jobtl:{id} its timeline
+--   hg:job:{id}                  hash; hg:jobtext:{id} its text (or the URL of its photo);
+--                                hg:jobtl:{id} its timeline
+--   hg:jobphoto:{id}             the JPEG it sends, until it ends; expires by itself at the latest
 --   hg:jobs, hg:jobs:status:{s}, hg:jobs:account:{a}, hg:jobs:kind:{k}    zsets seq -> job id
 --   hg:once:{rule}:{hash}        job id made under a business key
 --   hg:dlv:{id}                  hash; hg:dlvlog:{id} its attempts; hg:payload:{id} its frozen bytes,

@@ -18,11 +18,14 @@ end
 local SUPPRESSED = '{"code":"recipient_suppressed","message":"The recipient is on the list of' ..
   ' people who are not to be written to.","retryable":false}'
 
+-- What tells one message from another, where no rule does; never what it says.
+local function hash_of(says) return string.sub(redis.sha1hex(says), 1, 16) end
+
 -- Neither what has ended nor a record of an early release has one.
 local function text_hash(job)
   if (job.text_hash or '') ~= '' then return job.text_hash end
   local text = redis.call('GET', 'hg:jobtext:' .. job.id) or ''
-  return string.sub(redis.sha1hex(text), 1, 16)
+  return hash_of(text)
 end
 
 -- What is at most once in CONF.repeats: the same recipient and rule, or text where there is none.

@@ -1,0 +1,1 @@
+"""Photos of DMs: taken in, checked and converted without ever being decoded in this process."""
