@@ -23,6 +23,7 @@ from service.api import (
     live,
     lookups,
     metrics,
+    photos,
     previews,
     sessions,
     suppressions,
@@ -45,6 +46,7 @@ _DESCRIPTION = (
 #: Whose routes there are.
 _ROOMS: Final = (
     webhooks,
+    photos,  # before jobs: it takes the forms of the same path
     jobs,
     live,
     previews,

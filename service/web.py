@@ -39,6 +39,7 @@ from service.lookups.asking import MAX_WAIT_SECONDS, Asking
 from service.lookups.sights import Sights
 from service.metrics import Metrics
 from service.outbound.deliveries import Deliveries
+from service.photos.darkroom import Darkroom
 from service.reports import Reporter
 from service.settings import Settings
 from service.store import async_client
@@ -91,6 +92,7 @@ class Web:
     metrics: Metrics
     reporter: Reporter
     stopping: asyncio.Event
+    darkroom: Darkroom = field(default_factory=Darkroom)
 
     async def close(self) -> None:
         """Close every connection."""

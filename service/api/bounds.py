@@ -1,4 +1,7 @@
-"""A bound on the bodies of API requests. Webhooks read their own (`inbound/webhooks.py`)."""
+"""A bound on the bodies of API requests.
+
+Webhooks (`inbound/webhooks.py`) and photos (`photos.py`) read their own.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +49,15 @@ def _has_bound_body(scope: Scope) -> bool:
         scope["type"] == "http"
         and scope["method"] not in ("GET", "HEAD")
         and not scope["path"].startswith("/webhooks/")
+        and not (scope["path"] == "/jobs" and is_form(scope))
+    )
+
+
+def is_form(scope: Scope) -> bool:
+    """Whether a request carries multipart/form-data."""
+    return any(
+        name == b"content-type" and value.lower().startswith(b"multipart/form-data")
+        for name, value in scope["headers"]
     )
 
 

@@ -12,11 +12,14 @@ from service.api.auth import Caller, WebParts
 from service.api.errors import ApiError
 from service.api.idempotency import IdempotencyKey, created
 from service.api.paging import Cursor, Limit, before, listed
-from service.api.requests import JobRequest, utc_now
+from service.api.requests import JobRequest, invalid, utc_now
 from service.api.results import ROWS_ANSWERS, form_of, rows_of, rows_to_come
+from service.api.uploads import UPLOAD_SCHEMA
 from service.jobs.live import LOOK_SECONDS
-from service.jobs.model import FINAL, WALKS, Kind, Status
+from service.jobs.model import FINAL, WALKS, JobDraft, Kind, Status
 from service.jobs.reading import JobFilter, Page
+from service.outbound.addresses import Guard
+from service.photos.urls import check_photo_url
 from service.web import Web
 
 router = APIRouter(tags=["jobs"])
@@ -25,7 +28,7 @@ router = APIRouter(tags=["jobs"])
 MAX_WAIT_SECONDS: Final = 25
 
 
-@router.post("/jobs", status_code=202)
+@router.post("/jobs", status_code=202, openapi_extra=UPLOAD_SCHEMA)
 async def create(
     asked: JobRequest,
     response: Response,
@@ -34,9 +37,28 @@ async def create(
     idempotency_key: IdempotencyKey = None,
 ) -> dict[str, Any]:
     """Ask for a DM or a comment."""
-    draft = asked.draft(web.config, utc_now())
     request = json.dumps(asked.model_dump(mode="json"), sort_keys=True)
+    draft = drafted(asked, web)
     return await created(web, draft, response, caller, idempotency_key, request)
+
+
+def drafted(asked: JobRequest, web: Web) -> JobDraft:
+    """The job that a JSON body asks for.
+
+    Parameters:
+      asked: The body.
+      web: What there is to ask for.
+
+    Raises:
+      ApiError: 422; the message names the field.
+    """
+    if asked.photo is not None:
+        guard, allow_http = Guard(web.settings.callback_allow), web.settings.callback_allow_http
+        try:
+            check_photo_url(asked.photo, guard, allow_http=allow_http)
+        except ValueError as error:
+            raise invalid("photo", str(error)) from None
+    return asked.draft(web.config, utc_now())
 
 
 @router.get("/jobs")
@@ -135,6 +157,9 @@ async def retry(job_id: str, caller: Caller, web: WebParts) -> dict[str, Any]:
         raise ApiError(409, "not_retryable", message)
     if reply == "gone":
         raise _no_longer_kept(job)
+    if reply == "photo_gone":
+        message = "The job's photo was dropped when the job ended; make a new job with it."
+        raise ApiError(409, "photo_gone", message)
     return job
 
 

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query
 
 from service.api.auth import Caller, WebParts
+from service.api.jobs import drafted
 from service.api.paging import Limit
-from service.api.requests import JobRequest, utc_now
+from service.api.requests import JobRequest
 from service.jobs.ledger import Preview
 from service.jobs.records import rfc3339
 from service.web import Web
@@ -25,7 +26,7 @@ _MESSAGES: Final = {
 @router.post("/jobs:preview")
 async def preview(asked: JobRequest, caller: Caller, web: WebParts) -> dict[str, Any]:
     """Tell what would become of a job now, without making it: send, wait or refuse, and why."""
-    draft = asked.draft(web.config, utc_now())
+    draft = drafted(asked, web)
     pk = await _known_pk(web, draft.to) if draft.to else None
     preview = await web.ledger.preview(draft, caller=caller, pk=pk or "")
     return _shown(preview, draft.dry_run or web.settings.dry_run)

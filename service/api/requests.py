@@ -22,6 +22,8 @@ from service.api.errors import ApiError
 from service.config import Config
 from service.inbound.handles import NotAHandle, normalise_post, normalise_recipient
 from service.jobs.model import DEFAULT_PRIORITY, MAX_DELAY_MS, JobDraft, Pausable, Write
+from service.outbound.endpoints import MAX_URL_CHARACTERS
+from service.photos.photo import PhotoUrl
 
 MAX_TEXT: Final = {"dm": 1000, "comment": 2200}
 MAX_METADATA_BYTES: Final = 8 * 1024
@@ -90,6 +92,9 @@ Text = Annotated[
     Field(min_length=1, max_length=max(MAX_TEXT.values())),
     AfterValidator(_whole_characters),
 ]
+PhotoLink = Annotated[
+    StrictStr, Field(min_length=1, max_length=MAX_URL_CHARACTERS), AfterValidator(_whole_characters)
+]
 Moment = Annotated[
     AwareDatetime,
     BeforeValidator(_only_rfc3339),
@@ -113,6 +118,12 @@ class JobRequest(BaseModel):
                     "text": "Congratulations!",
                     "delay_seconds": 600,
                 },
+                {
+                    "kind": "dm",
+                    "account": "shop",
+                    "to": "some.handle",
+                    "photo": "https://example.com/receipts/7.png",
+                },
             ]
         },
     )
@@ -121,7 +132,11 @@ class JobRequest(BaseModel):
     account: Name
     to: Target | None = None
     post: Target | None = None
-    text: Text
+    text: Text | None = None
+    photo: Annotated[
+        PhotoLink | None,
+        Field(description="Of a DM, instead of a text: an https URL that a worker fetches"),
+    ] = None
     run_at: Moment | None = None
     delay_seconds: Annotated[float, Field(strict=True, ge=0, le=MAX_DELAY_MS / 1000)] | None = None
     expires_at: Moment | None = None
@@ -130,12 +145,13 @@ class JobRequest(BaseModel):
     metadata: Metadata | None = None
     dry_run: Annotated[bool, Field(strict=True)] = False
 
-    def draft(self, config: Config, now: datetime) -> JobDraft:
+    def draft(self, config: Config, now: datetime, *, uploaded: bool = False) -> JobDraft:
         """The job that is asked for.
 
         Parameters:
           config: Which accounts and callbacks there are.
           now: The present.
+          uploaded: Whether a photo comes with the request, to be put into the draft.
 
         Raises:
           ApiError: 422; the message names the field.
@@ -143,8 +159,7 @@ class JobRequest(BaseModel):
         _check_account(self.account, config)
         if self.callback is not None and self.callback not in config.callbacks:
             raise invalid("callback", "no such callback is configured: name a [callbacks.*] table")
-        if not self.text.strip() or len(self.text) > MAX_TEXT[self.kind]:
-            raise invalid("text", f"must be 1 to {MAX_TEXT[self.kind]} characters, not all spaces")
+        self._check_content(uploaded)
         to, post = self._target()
         start = self._start(now)
         self._check_expiry(start, now)
@@ -153,7 +168,8 @@ class JobRequest(BaseModel):
             account=self.account,
             to=to,
             post=post,
-            text=self.text,
+            text=self.text or "",
+            photo=None if self.photo is None else PhotoUrl(self.photo),
             callback=self.callback,
             delay_ms=round((self.delay_seconds or 0) * 1000),
             # A time that is over means now, by the store's clock.
@@ -163,6 +179,23 @@ class JobRequest(BaseModel):
             metadata=self.metadata,
             dry_run=self.dry_run,
         )
+
+    def _check_content(self, uploaded: bool) -> None:
+        if self.photo is not None or uploaded:
+            self._check_photo(uploaded)
+        elif self.text is None:
+            raise invalid("text", "is missing")
+        elif not self.text.strip() or len(self.text) > MAX_TEXT[self.kind]:
+            raise invalid("text", f"must be 1 to {MAX_TEXT[self.kind]} characters, not all spaces")
+
+    def _check_photo(self, uploaded: bool) -> None:
+        if self.kind != "dm":
+            raise invalid("photo", f"is not for a {self.kind}: only a DM can carry one")
+        if uploaded and self.photo is not None:
+            raise invalid("photo", "give a file or a URL, not both")
+        if self.text is not None:
+            # Instagram sends them as two messages, and a job is one write.
+            raise invalid("text", "must be left out with a photo: send it as a job of its own")
 
     def _target(self) -> tuple[str | None, str | None]:
         wanted, other = ("to", "post") if self.kind == "dm" else ("post", "to")
@@ -219,11 +252,11 @@ def _check_account(name: str, config: Config) -> None:
 
 
 def invalid(field: str, message: str) -> ApiError:
-    """The error for one field that cannot be used.
+    """A 422 about one field.
 
     Parameters:
       field: Its name.
-      message: What it must be.
+      message: What to do, in words that may follow the name.
     """
     return ApiError(
         422,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from starlette.requests import Request
 
@@ -38,15 +40,43 @@ async def read_body(request: Request, limit: int, seconds: float) -> bytes:
       BodyRefused: It is too large, too slow or encoded.
       starlette.requests.ClientDisconnect: The sender went away.
     """
+    check_encoding(request)
+    if declares_more(request, limit):
+        raise _too_large(limit)
+    async with in_time(seconds):
+        return await _collect(request, limit)
+
+
+def check_encoding(request: Request) -> None:
+    """Refuse a body that would have to be unpacked.
+
+    Raises:
+      BodyRefused: It is encoded.
+    """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise BodyRefused(415, "unsupported_encoding", "Send the body without a Content-Encoding.")
+
+
+def declares_more(request: Request, limit: int) -> bool:
+    """Whether the request says of itself that its body is larger than that."""
     declared = request.headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and int(declared[:20]) > limit:
-        raise _too_large(limit)
+    return declared.isascii() and declared.isdigit() and int(declared[:20]) > limit
+
+
+@asynccontextmanager
+async def in_time(seconds: float) -> AsyncIterator[None]:
+    """Bound the reading of a body.
+
+    Parameters:
+      seconds: How long the sender may take.
+
+    Raises:
+      BodyRefused: The time is over.
+    """
     try:
         async with asyncio.timeout(seconds):
-            return await _collect(request, limit)
+            yield
     except TimeoutError:
         message = f"The body did not arrive within {seconds:g} seconds."
         raise BodyRefused(408, "slow_body", message) from None

@@ -109,7 +109,7 @@ def _picture(image: Image.Image, side: int) -> Image.Image:
 
     # JPEG's own scaling decodes a half, a quarter or an eighth of it; the others take no notice.
     scale = max(1, max(image.size) // (2 * side))
-    image.draft(None, (image.width // scale, image.height // scale))
+    image.draft(None, (max(1, image.width // scale), max(1, image.height // scale)))
     if image.mode not in _PLAIN:
         image = image.convert("L" if image.mode.startswith("I") else "RGBA")
     # First smaller, then the rest: each step after it works on a few megapixels.

@@ -12,8 +12,8 @@ import os
 import sys
 import tempfile
 from asyncio.subprocess import DEVNULL
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -35,9 +35,10 @@ LIMITS: Final[Mapping[str, int]] = {
     "seconds": 15,
 }
 #: The child ends itself by then; this is for one that cannot.
-_GRACE_SECONDS: Final = 5
+_GRACE_SECONDS: Final = 2
 
-_CHILD: Final = str(Path(__file__).with_name("child.py"))
+#: What runs in the processes.
+PROGRAM: Final = str(Path(__file__).with_name("child.py"))
 #: What a child may know of our environment: where a platform keeps the libraries, no secret.
 _KNOWN: Final = ("LD_LIBRARY_PATH",)
 
@@ -56,18 +57,24 @@ class Darkroom:
     Parameters:
       processes: How many at a time.
       room: How many photos may be under way, waiting ones included.
-      limits: As LIMITS, other ones for tests.
+      limits: As LIMITS.
+      program: What runs in the processes: the path of a Python file.
     """
 
     def __init__(
-        self, processes: int = 1, room: int = 16, limits: Mapping[str, int] = LIMITS
+        self,
+        processes: int = 1,
+        room: int = 16,
+        limits: Mapping[str, int] = LIMITS,
+        program: str = PROGRAM,
     ) -> None:
         self._processes = asyncio.Semaphore(processes)
         self._room = room
         self._limits = dict(limits)
+        self._program = program
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
+    @contextmanager
+    def place(self) -> Iterator[None]:
         """Be one of the photos under way, from before its first byte is read.
 
         Raises:
@@ -108,7 +115,7 @@ class Darkroom:
         """Let a child develop one file; its exit code, negative where it was ended."""
         try:
             child = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", _CHILD, json.dumps(self._limits)),
+                *(sys.executable, "-I", self._program, json.dumps(self._limits)),
                 stdin=source,
                 stdout=result,
                 stderr=DEVNULL,

@@ -60,12 +60,6 @@ class Incoming:
             await asyncio.to_thread(self.file.write, batch)
 
     async def finish(self) -> None:
-        """Write down the rest; the file is at its beginning then.
-
-        Raises:
-          PhotoRefused: Nothing has come.
-        """
-        if not self.size:
-            raise PhotoRefused("photo_not_an_image")
+        """Write down the rest; the file is at its beginning then."""
         await self.settle(0)
         await asyncio.to_thread(self.file.seek, 0)
