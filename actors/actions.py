@@ -72,6 +72,12 @@ class Action(Protocol):
     async def thread(self, gateway: Gateway, pk: str) -> Thread:
         """Whether the write goes into a thread that exists; '' where there are no threads."""
 
+    async def prepare(self, claim: Claim, gateway: Gateway, pk: str) -> None:
+        """Have what the write needs, before anything of it is recorded."""
+
+    async def upload(self, gateway: Gateway) -> None:
+        """Do what comes before the write and that nobody sees, after its intent."""
+
     async def write(self, claim: Claim, gateway: Gateway, pk: str) -> Done:
         """Do it."""
 
@@ -84,7 +90,17 @@ def token_of(claim: Claim) -> str:
     return f"{claim.id}:1"
 
 
-class DirectMessage:
+class Plain:
+    """A write that is one request."""
+
+    async def prepare(self, _claim: Claim, _gateway: Gateway, _pk: str) -> None:
+        """There is nothing to prepare."""
+
+    async def upload(self, _gateway: Gateway) -> None:
+        """There is nothing to upload."""
+
+
+class DirectMessage(Plain):
     """A DM to one recipient."""
 
     async def target(self, claim: Claim, gateway: Gateway, people: People) -> str:
@@ -111,17 +127,18 @@ class DirectMessage:
     async def write(self, claim: Claim, gateway: Gateway, pk: str) -> Done:
         """Send it."""
         receipt = await gateway.send_dm(pk, claim.text, token_of(claim))
-        return _dm_done(receipt)
+        return dm_done(receipt)
 
     async def find(self, claim: Claim, gateway: Gateway, pk: str, search: Search) -> Done | None:
         """Read the thread."""
         receipt = await gateway.find_dm(
             pk, token_of(claim), claim.text, search.age_ms, search.not_these
         )
-        return None if receipt is None else _dm_done(receipt)
+        return None if receipt is None else dm_done(receipt)
 
 
-def _dm_done(receipt: DmReceipt) -> Done:
+def dm_done(receipt: DmReceipt) -> Done:
+    """A DM that Instagram has, as a job's end."""
     result = {
         "message_id": receipt.message_id,
         "thread_id": receipt.thread_id,
@@ -130,7 +147,7 @@ def _dm_done(receipt: DmReceipt) -> Done:
     return Done(result, "" if receipt.by_token else receipt.message_id)
 
 
-class Comment:
+class Comment(Plain):
     """A comment on one post."""
 
     async def target(self, claim: Claim, _gateway: Gateway, _people: People) -> str:

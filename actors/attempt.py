@@ -11,15 +11,17 @@ import asyncio
 import random
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Final, TypeVar
 
 import structlog
 from redis.exceptions import RedisError
 
-from actors.actions import ACTIONS, Action, Done, search_of
+from actors.actions import Action, Done, search_of
 from actors.instagram.claimed import while_claimed
 from actors.instagram.errors import Outcome, UnknownAccount, Verdict, classify
 from actors.instagram.gateway import Gateway
+from actors.photos import action_for
 from actors.pulse import Hold
 from actors.runtime import Runtime
 from actors.steps import Steps
@@ -98,13 +100,15 @@ class Attempt:
         self._hold = hold
         self._in_doubt = claim.look_first
         self._writing = False
+        # What was charged for the write may have left this machine.
+        self._left = True
         self._began = began
         self._steps = Steps(runtime.claims, claim, hold, began)
         self._pk = ""
 
-    @property
+    @cached_property
     def _action(self) -> Action:
-        return ACTIONS[self._claim.job.kind]
+        return action_for(self._claim, self._runtime.lab)
 
     async def run(self) -> None:
         """Do it; every end but a lost claim is recorded."""
@@ -140,7 +144,9 @@ class Attempt:
         pk = self._pk = await self._action.target(self._claim, gateway, self._runtime.people)
         if self._in_doubt:
             await self._look(gateway, pk)
-        elif self._runtime.duties.settings.dry_run or job.dry_run:
+            return
+        await self._action.prepare(self._claim, gateway, pk)
+        if self._runtime.duties.settings.dry_run or job.dry_run:
             await self._steps.finish(Status.SUCCEEDED, result={"dry_run": True}, why="dry run")
         else:
             await self._write(gateway, pk)
@@ -152,8 +158,9 @@ class Attempt:
         if reply != "ok":
             self._steps.report(reply)
             return
-        self._in_doubt = True
-        self._writing = True
+        self._left = False
+        await self._action.upload(gateway)
+        self._left = self._in_doubt = self._writing = True
         done = await self._action.write(self._claim, gateway, pk)
         if not await self._succeed(done):
             # Another job's look-up was faster, while this worker stood still.
@@ -201,6 +208,7 @@ class Attempt:
                     after_ms=cooldown_ms,
                     charge="free",
                     effect=self._effect(verdict),
+                    sent=self._left,
                 )
             case Outcome.PERSON | Outcome.FIX_PROXY | Outcome.RELOGIN:
                 await self._steps.release(
@@ -208,7 +216,7 @@ class Attempt:
                     verdict.code,
                     charge="free",
                     effect=self._effect(verdict),
-                    sent=verdict.outcome is not Outcome.FIX_PROXY,
+                    sent=self._left and verdict.outcome is not Outcome.FIX_PROXY,
                 )
             case Outcome.FINAL:
                 failure = Failure(verdict.code, verdict.message)
@@ -236,7 +244,7 @@ class Attempt:
             await self._steps.finish(Status.FAILED, failure=failure, why="attempts exhausted")
             return
         after_ms = _jittered_ms(self.backoff[strikes])
-        sent = verdict.code not in NEVER_LEFT
+        sent = self._left and verdict.code not in NEVER_LEFT
         await self._steps.release(Status.WAITING, verdict.code, after_ms=after_ms, sent=sent)
 
     async def _stay_in_doubt(self, verdict: Verdict) -> None:
@@ -277,7 +285,7 @@ class Attempt:
         if self._in_doubt:
             await self._settle("handed back")
         else:
-            await self._steps.release(Status.QUEUED, "handed back", charge="free")
+            await self._steps.release(Status.QUEUED, "handed back", charge="free", sent=self._left)
 
     def _effect(self, verdict: Verdict) -> AccountEffect:
         if verdict.outcome in (Outcome.PERSON, Outcome.FIX_PROXY, Outcome.RELOGIN):

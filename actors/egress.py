@@ -69,11 +69,22 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     Parameters:
       guard: Decides which addresses may be reached.
       resolver: Where the addresses come from.
+      answer_bytes: The most that one answer may have, its head included.
+      options: For every opened socket.
     """
 
-    def __init__(self, guard: Guard, resolver: Resolver = resolve) -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        resolver: Resolver = resolve,
+        *,
+        answer_bytes: int = MAX_ANSWER_BYTES,
+        options: Sequence[SocketOption] = (RECEIVE_BUFFER,),
+    ) -> None:
         self._guard = guard
         self._lookups = SharedLookups(resolver)
+        self._answer_bytes = answer_bytes
+        self._options = options
         self._tcp = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -91,7 +102,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
           port: The port to reach.
           timeout: Seconds for the look-up and the dialling together.
           local_address: The own address to dial from.
-          socket_options: For the opened socket, beside the small receive buffer.
+          socket_options: For the opened socket, beside those for every one.
 
         Returns:
           The open stream.
@@ -108,11 +119,12 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         try:
             async with asyncio.timeout(seconds) as deadline:
                 addresses = await self._permitted(host, port)
-                stream = GuardedStream(await _first_to_answer(addresses, dial, deadline))
+                tcp = await _first_to_answer(addresses, dial, deadline)
+                stream = GuardedStream(tcp, self._answer_bytes)
         except TimeoutError:
             raise httpcore.ConnectTimeout from None
         await self._check_peer(stream)
-        stream.set_options([RECEIVE_BUFFER, *(socket_options or ())])
+        stream.set_options([*self._options, *(socket_options or ())])
         return stream
 
     async def sleep(self, seconds: float) -> None:
@@ -149,10 +161,14 @@ class GuardedStream(httpcore.AsyncNetworkStream):
 
     Parameters:
       stream: The open connection.
+      most_bytes: The most that one answer may have.
     """
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+    def __init__(
+        self, stream: httpcore.AsyncNetworkStream, most_bytes: int = MAX_ANSWER_BYTES
+    ) -> None:
         self._stream = stream
+        self._most_bytes = most_bytes
         self._answer_bytes = 0
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -163,7 +179,7 @@ class GuardedStream(httpcore.AsyncNetworkStream):
         """
         data = await self._stream.read(min(max_bytes, READ_BYTES), timeout)
         self._answer_bytes += len(data)
-        if self._answer_bytes > MAX_ANSWER_BYTES:
+        if self._answer_bytes > self._most_bytes:
             raise EgressError("protocol_error")
         return data
 
@@ -204,7 +220,7 @@ class GuardedStream(httpcore.AsyncNetworkStream):
             # httpcore closes after errors only; a cancelled handshake would leak the socket.
             await self._stream.aclose()
             raise
-        return GuardedStream(stream)
+        return GuardedStream(stream, self._most_bytes)
 
     def set_options(self, options: Iterable[SocketOption]) -> None:
         """Set options of the socket; a connection that was reset takes none."""

@@ -7,7 +7,6 @@ second and 4 KiB at most, shown to the operator, and changes nothing.
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
@@ -16,8 +15,9 @@ from typing import Final, Self
 
 import httpcore
 
-from actors.egress import EgressError, GuardedBackend
+from actors.egress import GuardedBackend
 from actors.lanes import Lanes, OriginBusy
+from actors.peers import PEER_ERRORS, failure_code, ssl_context
 from service.outbound.endpoints import InvalidUrl, ParsedUrl, parse_endpoint_url
 from service.outbound.results import (
     MAX_BODY_BYTES,
@@ -31,15 +31,6 @@ from service.outbound.schedule import parse_retry_after
 #: The headers of one attempt, or what makes them when its turn has come.
 Headers = Mapping[str, str] | Callable[[], Mapping[str, str]]
 
-#: Everything that a peer can do to a connection.
-_PEER_ERRORS: Final = (
-    OSError,
-    TimeoutError,
-    ssl.SSLError,  # httpcore does not map those of a read: a refused client certificate
-    httpcore.NetworkError,
-    httpcore.TimeoutException,
-    httpcore.RemoteProtocolError,
-)
 #: Few and short-lived: many servers close idle connections after 5 s (Node's default), and a
 #: request sent at that moment is lost.
 _KEEPALIVE_CONNECTIONS: Final = 20
@@ -102,7 +93,7 @@ class Exchange:
             limits.per_origin, limits.waiting, limits.wait_seconds, limits.in_flight
         )
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=_ssl_context(ca_bundle),
+            ssl_context=ssl_context(ca_bundle),
             max_connections=None,  # bounded by the lanes and the worker's concurrency
             max_keepalive_connections=_KEEPALIVE_CONNECTIONS,
             keepalive_expiry=_KEEPALIVE_SECONDS,
@@ -147,8 +138,8 @@ class Exchange:
         try:
             async with asyncio.timeout_at(deadline):
                 response = await self._pool.handle_async_request(request)
-        except _PEER_ERRORS as error:
-            return classify_failure(_failure_code(error), duration_ms=_ms(loop.time() - started))
+        except PEER_ERRORS as error:
+            return classify_failure(failure_code(error), duration_ms=_ms(loop.time() - started))
         duration_ms = _ms(loop.time() - started)
         until = min(deadline, loop.time() + self._limits.capture_seconds)
         return classify_status(
@@ -181,18 +172,9 @@ class Exchange:
         )
 
 
-def _ssl_context(ca_bundle: str | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_bundle)
-    except OSError:
-        raise ValueError(
-            f"the CA bundle {ca_bundle!r} for callbacks is no readable PEM file of certificates"
-        ) from None
-
-
 async def _captured(response: httpcore.Response, until: float) -> bytes:
     captured = bytearray()
-    with suppress(*_PEER_ERRORS):
+    with suppress(*PEER_ERRORS):
         async with aclosing(response), asyncio.timeout_at(until):
             async for chunk in response.aiter_stream():
                 captured += chunk
@@ -206,23 +188,6 @@ def _retry_after_ms(response: httpcore.Response) -> int | None:
         if name.lower() == b"retry-after":
             return parse_retry_after(value.decode("latin-1"), time.time())
     return None
-
-
-def _failure_code(error: BaseException) -> str:
-    if isinstance(error, EgressError):
-        return error.code
-    if isinstance(error, TimeoutError | httpcore.TimeoutException):
-        return "timeout"
-    if isinstance(error, ssl.SSLError):
-        return "tls_failed"
-    if isinstance(error, httpcore.RemoteProtocolError) and not _hung_up(error):
-        return "protocol_error"
-    return "connection_reset"
-
-
-def _hung_up(error: httpcore.RemoteProtocolError) -> bool:
-    # httpcore wraps what the parser complains of; where it speaks itself, the peer just left.
-    return isinstance(error.args[0], str)
 
 
 def _ms(seconds: float) -> int:

@@ -15,10 +15,12 @@ from dramatiq.middleware import Middleware, MiddlewareError
 
 from actors.egress import GuardedBackend
 from actors.exchange import DEFAULT_LIMITS, Exchange
+from actors.fetch import Fetcher
 from actors.instagram.logins import LoginGate
 from actors.instagram.options import AccountOptions
 from actors.instagram.pool import GatewayPool
 from actors.loop import LoopThread
+from actors.photos import Lab
 from actors.pulse import Pulse, pulse_of
 from service import VERSION
 from service.accounts.codes import Codes
@@ -32,11 +34,13 @@ from service.accounts.vault import Vault
 from service.config import Config, Value
 from service.jobs.claims import Claims
 from service.jobs.ledger import Ledger
+from service.jobs.photos import Photos
 from service.jobs.scripts import Times
 from service.logs import get_logger
 from service.outbound.addresses import Guard
 from service.outbound.deliveries import Deliveries
 from service.outbound.endpoints import Endpoint, Endpoints
+from service.photos.darkroom import Darkroom
 from service.reports import Reporter, process_name
 from service.settings import Settings
 from service.store import Unavailable, async_client
@@ -124,6 +128,7 @@ class Runtime:
     gateways: GatewayPool
     suppressions: Suppressions
     exchange: Exchange
+    lab: Lab
     pulse: Pulse
     process: str = field(default_factory=process_name)
     _claims_made: itertools.count[int] = field(default_factory=itertools.count)
@@ -211,6 +216,7 @@ class Resources(Middleware):
             gateways=gateways,
             suppressions=Suppressions(client),
             exchange=exchange,
+            lab=Lab(Photos(client, times), self._fetcher(), Darkroom()),
             pulse=pulse,
         )
 
@@ -220,6 +226,15 @@ class Resources(Middleware):
             await doors.look_again()
         except Unavailable as error:
             _log.warning("accounts are looked at later", cause=type(error).__name__)
+
+    def _fetcher(self) -> Fetcher:
+        settings = self._duties.settings
+        return Fetcher(
+            Guard(settings.callback_allow),
+            version=VERSION,
+            allow_http=settings.callback_allow_http,
+            ca_bundle=settings.callback_ca_bundle,
+        )
 
     def _exchange(self) -> Exchange:
         settings = self._duties.settings

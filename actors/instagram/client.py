@@ -271,6 +271,22 @@ class _DirectSession(httpx_ext.Session):  # type: ignore[misc]
         )
 
 
+def plain_client(client: PacedClient, timeout: httpx.Timeout) -> httpx.AsyncClient:
+    """A connection of its own to another host of Instagram's, by the account's one way out.
+
+    Parameters:
+      client: The account's client.
+      timeout: As httpx has it.
+    """
+    return httpx.AsyncClient(
+        proxy=client.private.proxy,
+        verify=_trust(client.tls_verify),
+        follow_redirects=False,  # the login travels with every request
+        trust_env=False,
+        timeout=timeout,
+    )
+
+
 @functools.lru_cache(maxsize=8)
 def _trust(verify: bool | str) -> ssl.SSLContext:
     """Read the certificates once for all clients: a copy each would be over a MiB each."""

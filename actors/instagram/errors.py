@@ -33,7 +33,7 @@ from actors.instagram.verdicts import (
     Verdict,
 )
 
-__all__ = ["InvalidTarget", "Outcome", "Scope", "UnknownAccount", "Verdict", "classify"]
+__all__ = ["InvalidTarget", "Judged", "Outcome", "Scope", "UnknownAccount", "Verdict", "classify"]
 
 # libcurl: could not resolve the proxy, resolve the host, connect; refused the certificate.
 _NEVER_SENT: Final = frozenset({5, 6, 7, 60})
@@ -41,6 +41,18 @@ _NEVER_SENT: Final = frozenset({5, 6, 7, 60})
 # A proxy that answers CONNECT with a refusal of its own, as libcurl and httpx word it. Its 5xx
 # are about the way to Instagram, which may be open again in a moment.
 _PROXY_SAID: Final = re.compile(r"(?:^|CONNECT tunnel failed, response )(4\d\d)\b")
+
+
+class Judged(Exception):
+    """An error that knows what it means.
+
+    Parameters:
+      rule: Its row of the table.
+    """
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__(rule.code)
+        self.rule = rule
 
 
 def classify(exc: BaseException, *, writing: bool) -> Verdict:
@@ -69,6 +81,8 @@ def classify(exc: BaseException, *, writing: bool) -> Verdict:
 
 
 def _rule_for(exc: BaseException) -> Rule:
+    if isinstance(exc, Judged):
+        return exc.rule
     if isinstance(exc, ig.FeedbackRequired):
         return _feedback_rule(exc)
     if isinstance(exc, (ig.ConnectProxyError, ig.ClientConnectionError, httpx.ProxyError)):

@@ -8,11 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
-from aiograpi.exceptions import (
-    ClientUnauthorizedError,
-    LoginRequired,
-    PreLoginRequired,
-)
+from aiograpi.exceptions import ClientUnauthorizedError, LoginRequired, PreLoginRequired
 
 from actors.instagram import crowds, reconcile
 from actors.instagram.client import PacedClient
@@ -23,10 +19,7 @@ from actors.instagram.projections import post_view, user_view
 from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.reconcile import OwnedByOthers, Sought, nobodys
 from actors.instagram.targets import InvalidTarget, Recipient, media_pk, user_pk, username_of
-from actors.instagram.tokens import (
-    client_context_for,
-    write_token,
-)
+from actors.instagram.tokens import client_context_for, write_token
 from service.accounts.vault import Vault
 
 CALL_SECONDS: Final = 90.0
@@ -206,7 +199,7 @@ class Gateway:
         self,
         pk: str,
         token_or_context: str,
-        text: str,
+        text: str | None,
         age_ms: int,
         not_these: OwnedByOthers = nobodys,
     ) -> DmReceipt | None:
@@ -215,7 +208,7 @@ class Gateway:
         Parameters:
           pk: The recipient.
           token_or_context: The token it was sent with, or the `client_context` made of it.
-          text: What it said.
+          text: What it said; None for a photo.
           age_ms: How long ago its intent was recorded.
           not_these: Which message ids belong to other jobs; asked where the token does not tell.
 
@@ -232,6 +225,10 @@ class Gateway:
             return DmReceipt(str(found.item["item_id"]), found.thread_id, context, found.by_token)
 
         return await self._call(look)
+
+    async def call(self, action: _Action[_T]) -> _T:
+        """Make a call that is described elsewhere (`photos.py`); it must send one write at most."""
+        return await self._call(action)
 
     async def find_comment(
         self, media_pk: str, text: str, age_ms: int, not_these: OwnedByOthers = nobodys

@@ -56,14 +56,14 @@ class Sought:
 
     Parameters:
       own_pk: Who made it.
-      text: What it says.
+      text: What it says; None for a photo.
       intended_at: When it was about to be made, in monotonic seconds of this process.
       client_context: A DM's; comments show none.
       not_these: Which ids belong to other jobs.
     """
 
     own_pk: str
-    text: str
+    text: str | None
     intended_at: float
     client_context: str = ""
     not_these: OwnedByOthers = nobodys
@@ -175,16 +175,17 @@ def with_token(items: Iterable[Row], sought: Sought) -> Row | None:
 
 
 def dms_like(items: Iterable[Row], sought: Sought, since_ms: int) -> list[Row]:
-    """Pick the DMs without a token of ours that may be it by sender, text and time.
+    """Pick the DMs without a token of ours that may be it by sender, content and time.
 
-    One that carries another token of this client is another job's, whatever it says.
+    One that carries another token of this client is another job's, whatever it says. Photos are
+    all alike: only one without any token may be ours.
     """
     return [
         row
         for row in items
         if (row.get("is_sent_by_viewer") is True or str(row.get("user_id")) == sought.own_pk)
         and not is_client_context(_context(row))
-        and _same_text(_dm_text(row), sought.text)
+        and _same_content(row, sought)
         and _dm_ms(row) >= since_ms
     ]
 
@@ -195,7 +196,7 @@ def comments_like(rows: Iterable[Row], sought: Sought, since_ms: int) -> list[Ro
         row
         for row in rows
         if _author(row) == sought.own_pk
-        and _same_text(row.get("text"), sought.text)
+        and _same_text(row.get("text"), sought.text or "")
         and _comment_ms(row) >= since_ms
     ]
 
@@ -222,13 +223,19 @@ def _date_ms(reply: Any) -> int | None:
 
 async def thread_with(api: PrivateApi, pk: str) -> str | None:
     """Tell the id of the account's thread with one person; None when there is none."""
+    thread = await shown_thread(api, pk)
+    thread_id = thread.get("thread_id") or thread.get("thread_v2_id")
+    return str(thread_id) if thread_id else None
+
+
+async def shown_thread(api: PrivateApi, pk: str) -> Row:
+    """Read the account's thread with one person, as Instagram shows it; {} when there is none."""
     reply = await api.private_request(
         "direct_v2/threads/get_by_participants/",
         params={"recipient_users": f"[{pk}]", "seq_id": 2580572, "limit": _PAGE},
     )
-    thread = reply.get("thread") or reply
-    thread_id = thread.get("thread_id") or thread.get("thread_v2_id")
-    return str(thread_id) if thread_id else None
+    thread: Row = reply.get("thread") or reply
+    return thread
 
 
 async def _thread_page(api: PrivateApi, thread_id: str, cursor: str | None) -> Row:
@@ -249,6 +256,12 @@ def _context(row: Row) -> str:
 
 def _dm_text(row: Row) -> object:
     return row.get("text") or (row.get("link") or {}).get("text")
+
+
+def _same_content(row: Row, sought: Sought) -> bool:
+    if sought.text is None:
+        return row.get("item_type") == "media" and not _context(row)
+    return _same_text(_dm_text(row), sought.text)
 
 
 def _same_text(shown: object, sent: str) -> bool:

@@ -16,16 +16,20 @@ import redis
 from actors.callbacks import deliver, put_back_ms
 from actors.egress import GuardedBackend
 from actors.exchange import Exchange, Limits
+from actors.fetch import Fetcher
 from actors.instagram.pool import GatewayPool
+from actors.photos import Lab
 from actors.pulse import pulse_of
 from actors.runtime import Duties, Runtime
 from service.accounts.keys import derive_keys
 from service.accounts.people import People
 from service.accounts.suppressions import Suppressions
 from service.accounts.vault import Vault
+from service.jobs.photos import Photos
 from service.outbound.addresses import Guard, parse_cidrs
 from service.outbound.endpoints import Endpoint
 from service.outbound.schedule import HARD_STOP_MS
+from service.photos.darkroom import Darkroom
 from service.settings import Settings
 from tests.support.audit import audit
 from tests.support.hostile import (
@@ -100,6 +104,7 @@ def a_runtime(books: Books, exchange: Exchange, servers: Servers) -> Runtime:
         suppressions=Suppressions(books.client),
         gateways=GatewayPool({}, vault),
         exchange=exchange,
+        lab=Lab(Photos(books.client, TIMES), Fetcher(Guard(), version="1.2.3"), Darkroom()),
         pulse=pulse_of(url, TIMES),
     )
 

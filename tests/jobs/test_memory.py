@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from service.jobs.model import Status
+from service.photos.photo import Photo
 from service.store import Unavailable
 from tests.support.audit import audit
 from tests.support.ledgers import SECOND, TIMES, Books, Event, draft
@@ -40,6 +41,9 @@ def test_a_direct_job_and_a_retry_are_refused_whole(books: Books) -> None:
             books.run(books.ledger.create(draft(), caller="shop", idempotency_key="k", request="r"))
         with pytest.raises(redis.RedisError):
             books.run(books.ledger.retry(failed.id, "api:test"))
+        photo = draft(text="", photo=Photo(b"a photo", 1, 1, "ab" * 32))
+        with pytest.raises(redis.RedisError):
+            books.run(books.ledger.create(photo, caller="shop", idempotency_key=None, request="r"))
 
     assert _contents(books.store) == before
 

@@ -14,6 +14,7 @@ from deploy.local.instagram.records import (
     DeviceRecord,
     DmRecord,
     LoginRecord,
+    UploadRecord,
     overlaps,
 )
 from deploy.local.proxy import Connect, Fault
@@ -54,6 +55,11 @@ class StandInControl:
         """The stored direct messages, oldest first."""
         dms: list[DmRecord] = self._items("/dms")
         return dms
+
+    def uploads(self) -> list[UploadRecord]:
+        """The uploaded attachments, oldest first."""
+        uploads: list[UploadRecord] = self._items("/uploads")
+        return uploads
 
     def comments(self) -> list[CommentRecord]:
         """The stored comments, oldest first."""

@@ -71,6 +71,10 @@ def _dms(app: ControlApp, _body: Json) -> object:
     return app.stage.world.mail.records()
 
 
+def _uploads(app: ControlApp, _body: Json) -> object:
+    return app.stage.world.uploads.records()
+
+
 def _comments(app: ControlApp, _body: Json) -> object:
     return app.stage.world.posts.records()
 
@@ -181,6 +185,7 @@ _ENDPOINTS: Final[dict[tuple[str, str], _Endpoint]] = {
     ("GET", "/healthz"): _healthz,
     ("GET", "/log"): _log,
     ("GET", "/dms"): _dms,
+    ("GET", "/uploads"): _uploads,
     ("GET", "/comments"): _comments,
     ("GET", "/logins"): _logins,
     ("GET", "/devices"): _devices,

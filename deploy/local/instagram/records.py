@@ -49,6 +49,14 @@ class DmRecord(TypedDict):
     stored_at: float
 
 
+class UploadRecord(TypedDict):
+    """One uploaded attachment; `content` is in base64."""
+
+    media_id: str
+    owner: str
+    content: str
+
+
 class CommentRecord(TypedDict):
     """One stored comment."""
 

@@ -14,6 +14,7 @@ from deploy.local.instagram.passwords import PasswordKey
 from deploy.local.instagram.people import Account, People, Profile
 from deploy.local.instagram.posts import Post, Posts
 from deploy.local.instagram.sessions import Sessions
+from deploy.local.instagram.uploads import Uploads
 
 SHOP_PASSWORD = "shop-password"
 SHOP_POST_PK = 3_700_000_000_000_000_001
@@ -46,13 +47,8 @@ class World:
         self.posts = Posts(self.clock, dedupe=options.dedupe)
         self.mail = Mail(self.clock, dedupe=options.dedupe)
         self.sessions = Sessions()
-        self._uploads = 0
+        self.uploads = Uploads()
         _seed(self)
-
-    def next_upload_id(self) -> int:
-        """A number for an uploaded attachment."""
-        self._uploads += 1
-        return 1_000_000_000_000_000 + self._uploads
 
     def account(self, username: str) -> Account | None:
         """The account that logs in under this name."""

@@ -11,6 +11,9 @@ from deploy.local.instagram.replies import ok, refuse
 from deploy.local.instagram.wire import Json, Reply, Request
 from deploy.local.instagram.world import World
 
+#: How every JPEG begins.
+_JPEG = b"\xff\xd8\xff"
+
 
 def send_text(world: World, account: Account, request: Request) -> Reply:
     """Send a text."""
@@ -23,15 +26,19 @@ def send_link(world: World, account: Account, request: Request) -> Reply:
 
 
 def send_photo(world: World, account: Account, request: Request) -> Reply:
-    """Send an uploaded photo."""
+    """Send an uploaded photo, into a thread that exists."""
+    number = str(request.form["attachment_fbid"])
+    if "thread_ids" not in request.form or not world.uploads.has(account.user, number):
+        return refuse("bad_request")
     return _send(world, account, request, _draft("photo", request.form, "text"))
 
 
-def upload_photo(world: World, _account: Account, request: Request) -> Reply:
+def upload_photo(world: World, account: Account, request: Request) -> Reply:
     """Take a photo's bytes and give them a number."""
-    if not request.body:
+    whole = request.headers.get("x-entity-length") == str(len(request.body))
+    if not whole or not request.body.startswith(_JPEG):
         return refuse("bad_request")
-    return Reply(200, {"media_id": world.next_upload_id()})
+    return Reply(200, {"media_id": world.uploads.store(account.user, request.body).id})
 
 
 def comment(world: World, account: Account, request: Request) -> Reply:

@@ -1,0 +1,48 @@
+"""Attachments: uploaded first, and sent by their number later."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+from deploy.local.instagram.people import User
+from deploy.local.instagram.records import UploadRecord
+
+_FIRST_ID = 1_000_000_000_000_001
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One attachment, as it came."""
+
+    id: int
+    owner: User
+    content: bytes
+
+
+class Uploads:
+    """Every attachment."""
+
+    def __init__(self) -> None:
+        self._uploads: list[Upload] = []
+
+    def store(self, owner: User, content: bytes) -> Upload:
+        """Take in an attachment and give it a number."""
+        upload = Upload(_FIRST_ID + len(self._uploads), owner, content)
+        self._uploads.append(upload)
+        return upload
+
+    def has(self, owner: User, number: str) -> bool:
+        """Whether somebody has uploaded an attachment of this number."""
+        return any(str(each.id) == number and each.owner is owner for each in self._uploads)
+
+    def records(self) -> list[UploadRecord]:
+        """Every attachment, as the control interface shows it."""
+        return [
+            {
+                "media_id": str(each.id),
+                "owner": each.owner.username,
+                "content": base64.b64encode(each.content).decode(),
+            }
+            for each in self._uploads
+        ]
