@@ -170,20 +170,17 @@ def _processes(seen: Seen) -> Iterator[Metric]:
     for name, text, of in (
         ("processes", "Processes that reported within a minute", len),
         ("loop_lag_peak_seconds", "The longest a loop was late in a minute", _peak),
-        ("live_listeners", "Who listens to jobs live, or waits for one", _listeners),
     ):
         found = {tier: [row for row in reports if row["tier"] == tier] for tier in get_args(Tier)}
         rows = (((tier,), of(rows)) for tier, rows in found.items())
         yield _gauge(name, text, ("tier",), rows)
+    listeners = sum(int(row.get("listeners", "0")) for row in reports)
+    yield _gauge("live_listeners", "Who listens live, or waits for a job", (), [((), listeners)])
     yield _loop_lag(seen)
 
 
 def _peak(rows: list[Mapping[str, str]]) -> float:
     return max((int(row["peak_us"]) / 1_000_000 for row in rows), default=0.0)
-
-
-def _listeners(rows: list[Mapping[str, str]]) -> int:
-    return sum(int(row.get("listeners", "0")) for row in rows)
 
 
 def _loop_lag(seen: Seen) -> Metric:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -48,6 +49,9 @@ from service.wire import BoundedHead, QuietSocket
 
 #: One more is taken by the reader of the live feed while somebody listens.
 MAX_CONNECTIONS: Final = 3
+
+#: Many platforms begin with 1,024.
+MOST_FILES: Final = 16_384
 
 #: How uvicorn serves, in production and in the tests.
 SERVING: Final[Mapping[str, Any]] = {
@@ -151,10 +155,19 @@ def web_of(connection: HTTPConnection) -> Web:
     return web
 
 
+def allow_connections() -> None:
+    """Raise the limit of open files as far as the platform lets us: listeners stay connected."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def main() -> int:
     """Serve until told to stop."""
     import uvicorn
 
+    allow_connections()
     settings, config = boot()
     try:
         check_sources(config.sources, os.environ)

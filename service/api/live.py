@@ -83,8 +83,8 @@ Number = Annotated[int | None, Depends(_number)]
 Position = Annotated[str | None, Depends(_position)]
 
 
-@router.get("/jobs/{job_id}/live", response_class=EventStream, responses=_JOB_ANSWERS)
-async def job(job_id: str, _caller: Caller, web: WebParts, after: Number) -> Response:
+@router.get("/jobs/{job_id}/live", response_class=Response, responses=_JOB_ANSWERS)
+async def follow_job(job_id: str, _caller: Caller, web: WebParts, after: Number) -> Response:
     """Follow one job to its end. A WebSocket on this path is told the same, a JSON object each."""
     history = await _admitted(web, job_id)
     if history.record.ended and after == history.last:
@@ -92,8 +92,8 @@ async def job(job_id: str, _caller: Caller, web: WebParts, after: Number) -> Res
     return EventStream(web.live, job_id, JobTale(web.reader, job_id, after))
 
 
-@router.get("/live", response_class=EventStream, responses=_ALL_ANSWERS)
-async def everything(_caller: Caller, web: WebParts, after: Position) -> Response:
+@router.get("/live", response_class=Response, responses=_ALL_ANSWERS)
+async def follow_all(_caller: Caller, web: WebParts, after: Position) -> Response:
     """Follow all jobs. A WebSocket on this path is told the same, a JSON object each."""
     _make_room(web)
     return EventStream(web.live, None, FeedTale(web.feed, after))
@@ -109,7 +109,7 @@ async def job_socket(
 
 
 @router.websocket("/live")
-async def everything_socket(
+async def all_socket(
     socket: WebSocket, _caller: SocketCaller, web: WebParts, after: Position
 ) -> None:
     """Follow all jobs."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -23,6 +23,8 @@ LOOK_SECONDS: Final = 2.0
 MOST_WAITING: Final = 1024
 #: How many are read at once: the loop has others to serve in between.
 BATCH: Final = 64
+#: How many listeners are told at once, for the same reason.
+AT_ONCE: Final = 50
 BLOCK_MS: Final = 2000
 #: How long listeners may take to hear that the process ends.
 GRACE_SECONDS: Final = 1.0
@@ -77,19 +79,19 @@ class Listener:
         self._waiting.clear()
         return taken
 
-    def tell(self, entry: Entry) -> None:
-        """Leave an entry for him; one for whom too many wait is dropped.
+    def tell(self, entries: Sequence[Entry]) -> None:
+        """Leave entries for him; one for whom too many wait is dropped.
 
         Parameters:
-          entry: What there is to tell.
+          entries: What there is to tell.
         """
         if self.gone:
             return
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) + len(entries) > MOST_WAITING:
             _log.info("a listener was dropped", cause="it does not keep up")
             self.drop()
             return
-        self._waiting.append(entry)
+        self._waiting += entries
         self._woken.set()
 
     def refresh(self) -> None:
@@ -184,14 +186,18 @@ class Live:
         while self._listeners:
             found = await feed.next(position, BATCH, BLOCK_MS)
             position = found[-1][0] if found else position
-            for _, entry in found:
-                if entry is not None:
-                    self._tell(entry)
+            await self._tell([entry for _, entry in found if entry is not None])
 
-    def _tell(self, entry: Entry) -> None:
-        for key in (entry.job_id, None):
-            for listener in self._listeners.get(key, ()):
-                listener.tell(entry)
+    async def _tell(self, entries: Sequence[Entry]) -> None:
+        told: defaultdict[str | None, list[Entry]] = defaultdict(list)
+        for entry in entries:
+            told[entry.job_id].append(entry)
+            told[None].append(entry)
+        whose = [(each, told[key]) for key in told for each in self._listeners.get(key, ())]
+        for number, (listener, news) in enumerate(whose, 1):
+            listener.tell(news)
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     def _everybody(self) -> list[Listener]:
         return [listener for some in self._listeners.values() for listener in some]

@@ -9,9 +9,9 @@ from tests.support.web import API_KEY, OTHER_KEY, Door
 
 JOB = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
 GUARDED = [
-    *(("GET", path) for path in ("/jobs", "/events", "/deliveries", "/accounts")),
+    *(("GET", path) for path in ("/jobs", "/events", "/deliveries", "/accounts", "/live")),
     *(("GET", path) for path in ("/jobs/x", "/events/x", "/deliveries/x", "/accounts/shop")),
-    *(("GET", path) for path in ("/jobs/x/timeline", "/jobs/x/result")),
+    *(("GET", path) for path in ("/jobs/x/timeline", "/jobs/x/result", "/jobs/x/live")),
     *(("POST", path) for path in ("/jobs", "/jobs/x/cancel", "/jobs/x/retry", "/events/x/replay")),
     *(("POST", path) for path in ("/accounts/shop/pause", "/accounts/shop/resume")),
 ]

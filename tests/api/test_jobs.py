@@ -11,6 +11,7 @@ import pytest
 
 from service.jobs.model import Status
 from tests.support.ledgers import RESULT, Books
+from tests.support.listening import listening
 from tests.support.web import Door, order, until
 
 DM: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
@@ -125,7 +126,7 @@ def test_who_waits_is_answered_when_the_job_ends(door: Door, books: Books) -> No
     with ThreadPoolExecutor(1) as pool:
         started = time.monotonic()
         waiting = pool.submit(door.api.get, f"/jobs/{job_id}", params={"wait": 15})
-        until(lambda: dict(door.store.pubsub_numsub("hg:live")).get(b"hg:live"))
+        until(lambda: listening(door.store))
 
         # When
         books.finish(books.sending(job_id))
@@ -140,7 +141,7 @@ def test_many_wait_for_different_jobs_at_once(door: Door, books: Books) -> None:
     made = [make(door) for _ in range(12)]
     with ThreadPoolExecutor(12) as pool:
         waiting = [pool.submit(door.api.get, f"/jobs/{job_id}?wait=15") for job_id in made]
-        until(lambda: dict(door.store.pubsub_numsub("hg:live")).get(b"hg:live"))
+        until(lambda: listening(door.store))
         for job_id in made:
             books.finish(books.sending(job_id))
         answers = [answer.result(10).json() for answer in waiting]
@@ -183,7 +184,7 @@ def test_those_who_wait_do_not_hold_up_the_door(door: Door) -> None:
     job_id = make(door)
     with ThreadPoolExecutor(20) as pool:
         waiting = [pool.submit(door.api.get, f"/jobs/{job_id}?wait=1.5") for _ in range(20)]
-        until(lambda: dict(door.store.pubsub_numsub("hg:live")).get(b"hg:live"))
+        until(lambda: listening(door.store))
         assert door.deliver("stripe", order("stripe")).status_code == 202
         assert not any(answer.done() for answer in waiting)
 
@@ -193,8 +194,8 @@ def test_a_caller_who_stops_waiting_leaves_nothing_behind(door: Door) -> None:
     with door.connect() as connection:
         head = f"GET /jobs/{job_id}?wait=1 HTTP/1.1\r\nHost: x\r\nAuthorization: "
         connection.sendall(f"{head}{door.api.headers['Authorization']}\r\n\r\n".encode())
-        until(lambda: dict(door.store.pubsub_numsub("hg:live")).get(b"hg:live"))
-    until(lambda: not dict(door.store.pubsub_numsub("hg:live")).get(b"hg:live"), seconds=8)
+        until(lambda: listening(door.store))
+    until(lambda: not listening(door.store), seconds=8)
 
 
 def test_the_timeline_tells_every_change_and_what_is_owed(door: Door, books: Books) -> None:

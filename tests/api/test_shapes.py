@@ -17,6 +17,8 @@ PATHS = {
     "/jobs/{job_id}": {"get"},
     "/jobs/{job_id}/timeline": {"get"},
     "/jobs/{job_id}/result": {"get"},
+    "/jobs/{job_id}/live": {"get"},
+    "/live": {"get"},
     "/jobs/{job_id}/cancel": {"post"},
     "/jobs/{job_id}/retry": {"post"},
     "/accounts": {"get"},
@@ -105,7 +107,7 @@ def test_answers_do_not_name_the_server(door: Door) -> None:
     assert "Server" not in door.http.get("/healthz").headers
 
 
-@pytest.mark.parametrize("path", ["/jobs", "/events", "/webhooks/stripe", "/live"])
+@pytest.mark.parametrize("path", ["/jobs", "/events", "/webhooks/stripe", "/nope"])
 def test_a_websocket_that_nobody_serves_is_turned_away(door: Door, path: str) -> None:
     upgrade = {
         "Connection": "Upgrade",

@@ -14,6 +14,7 @@ FOR_EVER = {
     "hg:sources",
     "hg:accts",
     "hg:audit",
+    "hg:feed",
     "hg:replid",
     "hg:counters",
 } | {f"hg:bell:{queue}" for queue in ("actions", "callbacks")}

@@ -1,0 +1,365 @@
+"""Following jobs as server-sent events: every change once, in order, from wherever one left off."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from service.jobs.feed import FEED
+from service.jobs.model import Status
+from service.jobs.scripts import assembled
+from tests.support.ledgers import FAILURE, RESULT, TIMES, Books
+from tests.support.listening import Told, events, listening
+from tests.support.web import Door, opened, serving, until
+
+JOB: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
+STEPS = ["queued", "running", "sending", "succeeded"]
+
+
+def make(door: Door, **changes: Any) -> str:
+    job_id: str = door.api.post("/jobs", json={**JOB, **changes}).json()["id"]
+    return job_id
+
+
+def following(door: Door, job_id: str, last_id: str | None = None) -> Any:
+    return events(door.api, f"/jobs/{job_id}/live", last_id)
+
+
+def statuses(told: list[Told]) -> list[str]:
+    return [each.data["status"] for each in told]
+
+
+def test_a_job_is_followed_from_its_birth_to_its_end(door: Door, books: Books) -> None:
+    job_id = make(door)
+    with following(door, job_id) as stream:
+        told = stream.take(1)
+        books.finish(books.sending(job_id))
+        told += list(stream)
+
+    assert statuses(told) == STEPS
+    assert [each.id for each in told] == ["1", "2", "3", "4"]
+    assert [each.event for each in told] == ["change", "change", "change", "end"]
+    timeline = door.api.get(f"/jobs/{job_id}/timeline").json()["items"]
+    shown = door.api.get(f"/jobs/{job_id}").json()
+    assert [each.data for each in told[:-1]] == [{"id": job_id, **line} for line in timeline[:-1]]
+    outcome = {name: shown[name] for name in ("result", "error")}
+    assert told[-1].data == {"id": job_id, **timeline[-1], **outcome}
+    assert outcome["result"] == RESULT
+    assert stream.retries[0] == 1000
+
+
+def test_who_comes_late_is_told_the_same(door: Door, books: Books) -> None:
+    job_id = make(door)
+    with following(door, job_id) as stream:
+        books.finish(books.sending(job_id), Status.FAILED)
+        told = list(stream)
+    with following(door, job_id) as stream:
+        assert list(stream) == told
+    assert told[-1].data["error"]["code"] == FAILURE.code
+
+
+@pytest.mark.parametrize("heard", range(4))
+def test_a_cut_stream_goes_on_after_the_last_event(door: Door, books: Books, heard: int) -> None:
+    job_id = make(door)
+    steps: list[Callable[[], object]] = [
+        lambda: books.claim(job_id),
+        lambda: books.intend(books.claim(job_id)),
+        lambda: books.finish(books.claim(job_id)),
+    ]
+    told: list[Told] = []
+    with following(door, job_id) as stream:
+        for number in range(heard):
+            told += stream.take(1)
+            steps[number]()
+    for step in steps[heard:]:
+        step()
+
+    last_id = told[-1].id if told else None
+    with following(door, job_id, last_id) as stream:
+        told += list(stream)
+
+    assert [each.id for each in told] == ["1", "2", "3", "4"]
+    assert statuses(told) == STEPS
+
+
+def test_the_query_says_the_same_as_the_header_which_goes_first(door: Door, books: Books) -> None:
+    job_id = make(door)
+    books.finish(books.sending(job_id))
+    with events(door.api, f"/jobs/{job_id}/live?after=2") as stream:
+        assert [each.id for each in stream] == ["3", "4"]
+    with events(door.api, f"/jobs/{job_id}/live?after=1", "3") as stream:
+        assert [each.id for each in stream] == ["4"]
+    with events(door.api, f"/jobs/{job_id}/live", "") as stream:
+        assert len(list(stream)) == 4
+
+
+def test_who_has_heard_the_end_is_told_not_to_come_again(door: Door, books: Books) -> None:
+    job_id = make(door)
+    books.finish(books.sending(job_id))
+    answer = door.api.get(f"/jobs/{job_id}/live", headers={"Last-Event-ID": "4"})
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+def test_a_job_that_is_opened_again_goes_on(door: Door, books: Books) -> None:
+    job_id = make(door)
+    books.finish(books.sending(job_id), Status.FAILED)
+    with following(door, job_id) as stream:
+        last = list(stream)[-1]
+    door.api.post(f"/jobs/{job_id}/retry").raise_for_status()
+    with following(door, job_id, last.id) as stream:
+        told = stream.take(1)
+        books.finish(books.claim(job_id))
+        told += list(stream)
+    with following(door, job_id) as stream:
+        whole = list(stream)
+
+    assert statuses(told)[0] == "queued"
+    assert told[-1].event == "end"
+    # For who comes late the first end was none
+    assert [each.event for each in whole].count("end") == 1
+    assert statuses(whole)[:4] == [*STEPS[:3], "failed"]
+    assert [each.id for each in whole] == [str(number + 1) for number in range(len(whole))]
+
+
+def test_one_who_knows_more_than_there_was_is_told_so_and_everything(
+    door: Door, books: Books
+) -> None:
+    job_id = make(door)
+    books.finish(books.sending(job_id))
+    with following(door, job_id, "9") as stream:
+        gap, *told = list(stream)
+    assert (gap.event, gap.id, gap.data) == ("gap", None, {"id": job_id, "after": "9"})
+    assert statuses(told) == STEPS
+
+
+def test_one_whose_next_entry_is_no_longer_kept_is_told_so(door: Door, books: Books) -> None:
+    job_id = make(door)
+    door.store.ltrim(f"hg:jobtl:{job_id}", 1, -1)
+    door.store.hset(f"hg:job:{job_id}", "trimmed", 7)
+    books.finish(books.sending(job_id))
+    with following(door, job_id, "3") as stream:
+        gap, *told = list(stream)
+    assert gap.event == "gap"
+    assert [each.id for each in told] == ["8", "9", "10"]
+    with following(door, job_id) as stream:
+        assert list(stream) == told  # nobody who begins has missed anything
+
+
+def test_an_outcome_too_long_for_the_feed_is_told_whole(door: Door, books: Books) -> None:
+    job_id, long = make(door), {"message_id": "m" * 4_000}
+    claim = books.sending(job_id)
+    with following(door, job_id) as stream:
+        told = stream.take(3)
+        until(lambda: listening(door.store))
+        books.run(books.claims.finish(claim, Status.SUCCEEDED, result=long, failure=None))
+        told += list(stream)
+    assert statuses(told) == STEPS
+    assert told[-1].data["result"] == long
+
+
+def test_progress_reaches_listeners_between_the_changes(door: Door, books: Books) -> None:
+    job_id, news = make(door), {"pages": 3, "users": 150}
+    script = assembled("progress(load_job(ARGV[1]), cjson.decode(ARGV[2]), clock())", TIMES)
+    claim = books.sending(job_id)
+    with following(door, job_id) as stream, events(door.api, "/live") as everything:
+        told = stream.take(3)
+        everything.take(1)
+        until(lambda: listening(door.store))
+        door.store.eval(script, 0, job_id, json.dumps(news))
+        told += stream.take(1)
+        books.finish(claim)
+        told += list(stream)
+        of_all = everything.take(2)
+
+    assert [each.event for each in told] == ["change"] * 3 + ["progress", "end"]
+    assert (told[3].id, told[3].data["progress"]) == (None, news)
+    assert stream.last_id == "4"
+    assert [each.event for each in of_all] == ["progress", "end"]
+    assert of_all[0].id is not None
+
+
+def test_everything_is_followed_from_now_on(door: Door, books: Books) -> None:
+    make(door, account="shop")
+    with events(door.api, "/live") as stream:
+        (ready,) = stream.take(1)
+        first, second = make(door), make(door, to="@another")
+        books.finish(books.sending(door.store.get("hg:acct:shop:turn").decode()))  # type: ignore[union-attr]
+        told = stream.take(6)
+    assert ready.event == "ready"
+    assert {first, second} < {each.data["id"] for each in told}
+    assert len({each.id for each in told}) == len(told)
+    assert [each.id for each in told] == sorted(str(each.id) for each in told)
+
+
+def test_everything_goes_on_where_it_was_cut_even_before_the_first_event(
+    door: Door, books: Books
+) -> None:
+    with events(door.api, "/live") as stream:
+        (ready,) = stream.take(1)
+    job_id = make(door)
+    books.claim(job_id)
+    with events(door.api, "/live", ready.id) as stream:
+        first = stream.take(1)
+    claim = books.sending(job_id)
+    with events(door.api, "/live", first[0].id) as stream:
+        told = stream.take(2)
+        books.finish(claim)
+        told += stream.take(1)
+    assert statuses(first + told) == STEPS
+    assert told[-1].data["result"] == RESULT
+
+
+def test_a_long_absence_is_made_up_page_by_page(door: Door) -> None:
+    with events(door.api, "/live") as stream:
+        (ready,) = stream.take(1)
+    made = [make(door, delay_seconds=60) for _ in range(450)]
+    with events(door.api, "/live", ready.id) as stream:
+        told = stream.take(450)
+        made.append(make(door, delay_seconds=60))
+        told += stream.take(1)
+    assert [each.data["id"] for each in told] == made
+
+
+def test_what_is_no_longer_in_the_feed_is_not_skipped_in_silence(door: Door) -> None:
+    make(door)
+    with events(door.api, "/live") as stream:
+        (ready,) = stream.take(1)
+    lost, kept = make(door, delay_seconds=60), make(door, delay_seconds=60)
+    door.store.xtrim(FEED, maxlen=1, approximate=False)
+    with events(door.api, "/live", ready.id) as stream:
+        gap, told = stream.take(2)
+    assert (gap.event, gap.data) == ("gap", {"after": ready.id})
+    assert (told.data["id"], told.event) == (kept, "change")
+    assert lost != kept
+
+
+@pytest.mark.parametrize("path", ["/jobs/{}/live", "/live"])
+@pytest.mark.parametrize("last_id", ["x", "-1", "1.5", "\uff11", "1" * 20, "1-", "1-2-3", "*"])
+def test_an_id_that_was_never_given_is_refused(door: Door, path: str, last_id: str) -> None:
+    refused = door.api.get(path.format(make(door)), params={"after": last_id})
+    assert refused.status_code == 422
+    assert [item["field"] for item in refused.json()["error"]["fields"]] == ["after"]
+
+
+def test_too_many_listeners_are_turned_away(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.api.live.MOST_LISTENERS", 2)
+    with events(door.api, "/live") as one, events(door.api, f"/jobs/{make(door)}/live") as other:
+        one.take(1)
+        other.take(1)
+        for path in ("/live", f"/jobs/{make(door)}/live"):
+            refused = door.api.get(path)
+            assert refused.status_code == 503
+            assert refused.json()["error"]["code"] == "too_many_listeners"
+
+
+def test_silence_is_broken_by_signs_of_life(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.jobs.tales.HEARTBEAT_SECONDS", 0.02)
+    job_id = make(door)
+    for path in (f"/jobs/{job_id}/live", "/live"):
+        with door.api.stream("GET", path) as answer:
+            silent = (line == ":" for line in answer.iter_lines())
+            assert sum(itertools.islice(filter(None, silent), 5)) == 5
+
+
+def test_a_change_that_is_not_in_the_feed_is_found_by_a_look(
+    door: Door, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a listener, and an older release that tells the feed nothing
+    monkeypatch.setattr("service.jobs.tales.HEARTBEAT_SECONDS", 0.05)
+    job_id = make(door)
+    with following(door, job_id) as stream:
+        told = stream.take(1)
+        door.store.rpush(f"hg:jobtl:{job_id}", json.dumps(["1795170408509", "queued", "older", ""]))
+        told += stream.take(1)
+        # When a newer one ends the job, the numbers go on
+        door.api.post(f"/jobs/{job_id}/cancel").raise_for_status()
+        told += list(stream)
+    assert [each.id for each in told] == ["1", "2", "3"]
+    assert told[1].data["by"] == "older"
+
+
+def test_answers_are_neither_kept_nor_buffered_on_their_way(door: Door) -> None:
+    with door.api.stream("GET", "/live") as answer:
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["X-Accel-Buffering"] == "no"
+        assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+
+
+def test_listeners_share_one_connection_to_the_store(door: Door) -> None:
+    with events(door.api, "/live") as one, events(door.api, f"/jobs/{make(door)}/live") as other:
+        one.take(1)
+        other.take(1)
+        until(lambda: listening(door.store))
+        assert listening(door.store) == 1
+    until(lambda: not listening(door.store))
+
+
+def test_a_store_that_is_away_for_a_moment_costs_no_event(door: Door, books: Books) -> None:
+    job_id = make(door)
+    with following(door, job_id) as stream, events(door.api, "/live") as everything:
+        told, heard = stream.take(1), everything.take(1)
+        until(lambda: listening(door.store))
+        (reader,) = (each for each in door.store.client_list() if each["cmd"] == "xread")
+        door.store.client_kill_filter(_id=reader["id"])
+        books.finish(books.sending(job_id))
+        told += list(stream)
+        heard += everything.take(3)
+    assert statuses(told) == STEPS
+    assert statuses(heard[1:]) == STEPS[1:]
+
+
+@pytest.fixture
+def own_door(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[Door]:
+    """A server of the test's own."""
+    with serving(store_url, tmp_path) as port, opened(port, store) as door:
+        yield door
+
+
+def test_a_reader_who_takes_nothing_is_dropped_and_others_are_not(
+    own_door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given one who reads and one who does not
+    monkeypatch.setattr("service.jobs.live.MOST_WAITING", 256)
+    door = own_door
+    with door.connect() as deaf, events(door.api, "/live") as stream:
+        head = "GET /live HTTP/1.1\r\nHost: x\r\nAuthorization: "
+        deaf.sendall(f"{head}{door.api.headers['Authorization']}\r\n\r\n".encode())
+        assert deaf.recv(100).startswith(b"HTTP/1.1 200")
+        stream.take(1)
+        until(lambda: listening(door.store))
+
+        # When more happens than the one without ears has room for
+        told: list[Told] = []
+        for number in range(40):
+            _flood(door.store, 100 * number, 100)
+            told += stream.take(100)
+
+        # Then he is cut off, the other has heard all of it, and the door is open
+        until(lambda: _is_cut(deaf), 20)
+        assert door.http.get("/healthz").status_code == 200
+    assert [each.data["id"] for each in told] == [f"job_{number}" for number in range(4_000)]
+
+
+def _flood(store: redis.Redis, first: int, count: int) -> None:
+    """Entries of jobs that never were, too many for a socket's buffers."""
+    fields: Any = {"at": "1795170408509", "n": "1", "to": "queued", "by": "x" * 4_000, "why": ""}
+    for number in range(first, first + count):
+        store.xadd(FEED, {"job": f"job_{number}", **fields})
+
+
+def _is_cut(connection: socket.socket) -> bool:
+    """Whether the other end has given up; reads what is left."""
+    connection.settimeout(0.05)
+    try:
+        return connection.recv(1 << 20) == b""
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True

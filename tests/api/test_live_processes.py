@@ -1,0 +1,189 @@
+"""Listeners to real web processes: which one is all the same, and what happens when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from deploy.local.waiting import free_port
+from service.jobs.feed import FEED
+from tests.support.crowd import gather, hear, leave, request, resident
+from tests.support.ledgers import Books, opened_books
+from tests.support.listening import Socket, Told, events
+from tests.support.processes import running
+from tests.support.web import API_KEY, CONFIG, SECRET_KEY, until
+
+JOB: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
+BEARER = {"Authorization": f"Bearer {API_KEY}"}
+LISTENERS = 300
+#: Each; a thousand may have 60 MB.
+MOST_BYTES = 60_000
+
+
+class Webs:
+    """Web processes over one store.
+
+    Parameters:
+      url: The store.
+      directory: Where the configuration and the logs go.
+      stack: Ends them.
+    """
+
+    def __init__(self, url: str, directory: Path, stack: ExitStack) -> None:
+        self._url = url
+        self._directory = directory
+        self._stack = stack
+        (directory / "heliograph.toml").write_text(CONFIG)
+
+    def start(self) -> tuple[Any, int, httpx.Client]:
+        """Start one more: the process, its port and a client of it."""
+        port = free_port()
+        log = self._directory / f"web-{port}.log"
+        process = self._stack.enter_context(running("web", self._environ(port), log))
+        api = httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=BEARER, trust_env=False)
+        self._stack.enter_context(api)
+        until(lambda: _answers(api), 30)
+        return process, port, api
+
+    def logs(self) -> str:
+        """What all of them have said."""
+        return "".join(log.read_text() for log in self._directory.glob("*.log"))
+
+    def _environ(self, port: int) -> dict[str, str]:
+        return {
+            "REDIS_URL": self._url,
+            "HELIOGRAPH_CONFIG": str(self._directory / "heliograph.toml"),
+            "SECRET_KEY": SECRET_KEY,
+            "API_KEYS": f"first:{API_KEY}",
+            "PORT": str(port),
+        }
+
+
+def _answers(api: httpx.Client) -> bool:
+    try:
+        return api.get("/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture
+def webs(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[Webs]:
+    """Web processes over an empty store."""
+    with ExitStack() as stack:
+        yield Webs(store_url, tmp_path, stack)
+
+
+@pytest.fixture
+def books(webs: Webs, store_url: str) -> Iterator[Books]:
+    """The ledger of their store."""
+    with opened_books(store_url) as books:
+        yield books
+
+
+def make(api: httpx.Client) -> str:
+    job_id: str = api.post("/jobs", json=JOB).raise_for_status().json()["id"]
+    return job_id
+
+
+def test_a_listener_goes_from_one_process_to_the_other(webs: Webs, books: Books) -> None:
+    # Given two processes
+    first, _, one = webs.start()
+    _, port, other = webs.start()
+    job_id = make(one)
+    path = f"/jobs/{job_id}/live"
+
+    # When a listener is cut off by the death of the first
+    with events(one, path) as stream:
+        told = stream.take(1)
+        claim = books.claim(job_id)
+        told += stream.take(1)
+        first.kill()
+        books.intend(claim)
+        with pytest.raises(httpx.TransportError):
+            list(stream)
+
+    # Then the second tells the rest, as events and over a socket
+    with (
+        events(other, path, told[-1].id) as stream,
+        Socket(port, f"{path}?after={told[-1].id}", BEARER) as wire,
+    ):
+        books.finish(claim)
+        rest: list[Told] = list(stream)
+        assert list(wire) == rest
+    assert [each.id for each in told + rest] == ["1", "2", "3", "4"]
+
+
+def _fill(store: redis.Redis) -> None:
+    """More than the buffers of a connection hold, and not enough to be dropped for."""
+    fields: Any = {"at": "1", "n": "1", "to": "queued", "by": "x" * 65_536, "why": ""}
+    for number in range(300):
+        store.xadd(FEED, {"job": f"job_{number}", **fields})
+
+
+def test_listeners_are_sent_away_when_the_process_ends(webs: Webs, books: Books) -> None:
+    # Given listeners of every kind, and one who takes nothing
+    process, port, api = webs.start()
+    job_id = make(api)
+    with (
+        events(api, f"/jobs/{job_id}/live") as one,
+        events(api, "/live") as everything,
+        Socket(port, f"/jobs/{job_id}/live", BEARER) as wire,
+        socket.create_connection(("127.0.0.1", port)) as deaf,
+    ):
+        deaf.sendall(request("/live", API_KEY))
+        for listener in (one, everything, wire):
+            listener.take(1)
+        _fill(books.store)
+        everything.take(300)
+
+        # When it is told to end
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+
+        # Then they are told to come again, not all at once, and it ends soon
+        assert (list(one), list(everything), list(wire)) == ([], [], [])
+        assert all(1000 <= each.retries[-1] <= 5000 for each in (one, everything))
+        assert len(one.retries) == 2
+        assert wire.code == 1012
+        assert process.wait(5) in (0, -signal.SIGTERM, 143)
+        assert time.monotonic() - began < 5
+    assert "Traceback" not in webs.logs()
+
+
+def test_no_line_of_the_log_tells_who_listens(webs: Webs, books: Books) -> None:
+    process, port, api = webs.start()
+    job_id = make(api)
+    with Socket(port, f"/jobs/{job_id}/live?key={API_KEY}", BEARER) as wire:
+        wire.take(1)
+    process.send_signal(signal.SIGTERM)
+    process.wait(10)
+    assert job_id not in webs.logs()
+    assert "/live" not in webs.logs()
+
+
+@pytest.mark.parametrize("upgraded", [False, True], ids=["events", "sockets"])
+def test_many_listeners_are_light(webs: Webs, books: Books, upgraded: bool) -> None:
+    process, port, api = webs.start()
+    head = request("/live", API_KEY, upgraded=upgraded)
+
+    async def scene() -> float:
+        crowd = await gather(port, head, 20)
+        before = resident(process.pid)
+        crowd += await gather(port, head, LISTENERS)
+        job_id = await asyncio.to_thread(make, api)
+        await hear(crowd, job_id.encode())
+        after = resident(process.pid)
+        await leave(crowd)
+        return (after - before) / LISTENERS
+
+    assert asyncio.run(scene()) < MOST_BYTES

@@ -1,0 +1,91 @@
+"""What a thousand live listeners cost a web process, and how soon all of them hear of a change."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from deploy.local.stack import Stack
+from deploy.local.waiting import until
+from tests.bench.table import Goal, Row, median
+from tests.support.crowd import gather, hear, leave, request, resident
+
+LISTENERS = 1_000
+CHANGES = 10
+MOST_MB = 60
+JOB = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello", "delay_seconds": 3600}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What listeners cost.
+
+    Parameters:
+      megabytes: What the process grew by.
+      seconds: From a change to the moment when all have heard of it, each.
+    """
+
+    megabytes: float
+    seconds: Sequence[float]
+
+
+def measure(directory: Path) -> Sequence[Row]:
+    """Listen a thousand times to one fresh web process after the other."""
+    with Stack(directory, processes=("web",)) as stack:
+        costs = {
+            "events of all jobs": _cost(stack, "/live"),
+            "WebSockets of all jobs": _cost(stack, "/live", upgraded=True),
+            "events of one job": _cost(stack, None),
+        }
+    memory = {name: cost.megabytes for name, cost in costs.items()}
+    latency = {name: 1000 * median(cost.seconds) for name, cost in costs.items()}
+    how = f"resident memory of one web process with {LISTENERS:,} listeners, less that with 20"
+    goal = Goal("the most", max(memory.values()), "<", MOST_MB, "MB")
+    told = f"from the request that changes a job until {LISTENERS:,} have heard of it, median"
+    return [
+        Row("Live listeners: memory", how, memory, "MB", [goal]),
+        Row("Live listeners: one change", told, latency, "ms"),
+    ]
+
+
+def _cost(stack: Stack, path: str | None, *, upgraded: bool = False) -> Cost:
+    stack.processes["web"].stop()
+    stack.start("web")
+    until(stack.ready)
+    bearer = {"Authorization": f"Bearer {stack.api_key}"}
+    with httpx.Client(base_url=stack.url, headers=bearer, trust_env=False) as api:
+        return asyncio.run(_listen(stack, api, path, upgraded))
+
+
+async def _listen(stack: Stack, api: httpx.Client, path: str | None, upgraded: bool) -> Cost:
+    async def ask(method: str, path: str, body: object = None) -> str:
+        return await asyncio.to_thread(_ask, api, method, path, body)
+
+    watched = await ask("POST", "/jobs", JOB)
+    path = path or f"/jobs/{watched}/live"
+    head = request(path, stack.api_key, upgraded=upgraded)
+    crowd = await gather(stack.port, head, 20)
+    before = resident(stack.processes["web"].pid)
+    crowd += await gather(stack.port, head, LISTENERS - len(crowd))
+    seconds = []
+    for _ in range(CHANGES):
+        job_id = watched if "jobs" in path else await ask("POST", "/jobs", JOB)
+        began = time.perf_counter()
+        await ask("POST", f"/jobs/{job_id}/cancel")
+        await hear(crowd, b"canceled")
+        seconds.append(time.perf_counter() - began)
+        if "jobs" in path:
+            break
+    after = resident(stack.processes["web"].pid)
+    await leave(crowd)
+    return Cost((after - before) / 1e6, seconds)
+
+
+def _ask(api: httpx.Client, method: str, path: str, body: object = None) -> str:
+    answer = api.request(method, path, json=body).raise_for_status()
+    return str(answer.json()["id"])

@@ -1,0 +1,195 @@
+"""Listeners to jobs: server-sent events and WebSockets, as strangers would write them."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import httpx
+import redis
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import (
+    AcceptConnection,
+    CloseConnection,
+    Event,
+    Ping,
+    RejectConnection,
+    RejectData,
+    Request,
+    TextMessage,
+)
+
+#: Longer than any listener of a test waits for what must come.
+PATIENCE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Told:
+    """One thing that a listener was told.
+
+    Parameters:
+      event: Its name.
+      id: Its id; None where it has none.
+      data: What it says.
+    """
+
+    event: str
+    id: str | None
+    data: dict[str, Any]
+
+
+@dataclass
+class Events:
+    """Reads server-sent events line by line, as the standard says.
+
+    Parameters:
+      lines: The stream's lines.
+    """
+
+    lines: Iterator[str]
+    retries: list[int] = field(default_factory=list)
+    comments: int = 0
+    last_id: str | None = None
+
+    def __iter__(self) -> Iterator[Told]:
+        """Every event to the end of the stream."""
+        fields: dict[str, str] = {}
+        for line in self.lines:
+            name, _, value = line.partition(":")
+            if line == "":
+                if "data" in fields:
+                    yield Told(fields["event"], fields.get("id"), json.loads(fields["data"]))
+                fields = {}
+            elif name == "":
+                self.comments += 1
+            elif name == "retry":
+                self.retries.append(int(value))
+            else:
+                fields[name] = value.removeprefix(" ")
+                self.last_id = fields.get("id", self.last_id)
+
+    def take(self, count: int) -> list[Told]:
+        """The next few events."""
+        told = iter(self)
+        return [next(told) for _ in range(count)]
+
+
+@contextmanager
+def events(api: httpx.Client, path: str, last_id: str | None = None) -> Iterator[Events]:
+    """Listen to a path until the end of the block.
+
+    Parameters:
+      api: With a key.
+      path: What to listen to.
+      last_id: The id of the last event that was heard.
+    """
+    headers = {} if last_id is None else {"Last-Event-ID": last_id}
+    with api.stream("GET", path, headers=headers, timeout=PATIENCE_SECONDS) as answer:
+        assert answer.status_code == 200, answer.read()
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        yield Events(answer.iter_lines())
+
+
+class Refused(Exception):
+    """A WebSocket was not opened.
+
+    Parameters:
+      status: The HTTP status.
+      body: What came with it.
+    """
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__(f"{status}: {body!r}")
+        self.status = status
+        self.body = body
+
+
+class Socket:
+    """A WebSocket.
+
+    Parameters:
+      port: Where the server listens.
+      path: What to listen to.
+      headers: Of the opening request.
+    """
+
+    def __init__(self, port: int, path: str, headers: Mapping[str, str]) -> None:
+        #: How the server closed it.
+        self.code: int | None = None
+        self._wire = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
+        self._ws = WSConnection(ConnectionType.CLIENT)
+        self._come: list[Event] = []
+        extra = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        self._send(Request(host="localhost", target=path, extra_headers=extra))
+        try:
+            self._open()
+        except BaseException:
+            self._wire.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Hang up."""
+        self._wire.close()
+
+    def __iter__(self) -> Iterator[Told]:
+        """Every message to the end."""
+        text = ""
+        while True:
+            event = self._next()
+            if isinstance(event, TextMessage):
+                text += event.data
+                if event.message_finished:
+                    yield Told(**json.loads(text))
+                    text = ""
+            elif isinstance(event, Ping):
+                self._send(event.response())
+            elif isinstance(event, CloseConnection):
+                self.code = int(event.code)
+                self._send(event.response())
+                return
+
+    def take(self, count: int) -> list[Told]:
+        """The next few messages."""
+        told = iter(self)
+        return [next(told) for _ in range(count)]
+
+    def say(self, text: str) -> None:
+        """Send a message."""
+        self._send(TextMessage(data=text))
+
+    def _open(self) -> None:
+        event, body = self._next(), b""
+        if isinstance(event, AcceptConnection):
+            return
+        assert isinstance(event, RejectConnection), event
+        done = not event.has_body
+        while not done:
+            part = self._next()
+            assert isinstance(part, RejectData)
+            body, done = body + bytes(part.data), part.body_finished
+        raise Refused(event.status_code, body)
+
+    def _send(self, event: Event) -> None:
+        self._wire.sendall(self._ws.send(event))
+
+    def _next(self) -> Event:
+        while not self._come:
+            data = self._wire.recv(65536)
+            self._ws.receive_data(data or None)
+            self._come += self._ws.events()
+        return self._come.pop(0)
+
+
+def listening(store: redis.Redis) -> int:
+    """How many processes wait for the feed."""
+    database = str(store.get_connection_kwargs().get("db", 0))
+    clients: Iterable[Mapping[str, str]] = store.client_list()
+    return sum(each["cmd"] == "xread" and each["db"] == database for each in clients)
