@@ -22,6 +22,7 @@ from service.jobs.model import Status
 from service.outbound.deliveries import Deliveries
 from tests.support.canaries import Canary, leaks
 from tests.support.ledgers import DAY, HOUR, Books, opened_books
+from tests.support.listening import events
 from tests.support.senders import SECRETS
 from tests.support.web import (
     API_KEY,
@@ -189,6 +190,14 @@ def test_jobs_and_their_ends_are_told(door: Door, books: Books) -> None:
     assert seen("jobs_ended_total", kind="dm", status="failed") == 1
     assert seen("jobs_ended_total", kind="dm", status="expired") == 0
     assert seen("deliveries", status="pending") == 2
+
+
+def test_who_listens_is_told(door: Door) -> None:
+    with events(door.api, "/live") as one, events(door.api, "/live") as other:
+        one.take(1)
+        other.take(1)
+        until(lambda: scrape(door)("live_listeners") == 2)
+    until(lambda: scrape(door)("live_listeners") == 0)
 
 
 def test_ends_stay_counted_when_their_jobs_are_forgotten(door: Door, books: Books) -> None:
