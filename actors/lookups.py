@@ -1,4 +1,4 @@
-"""Attempts that read and write nothing: a profile or a post, told in few fields."""
+"""Look-ups: a profile or a post, read once for all who ask, told in few fields."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from redis.exceptions import RedisError
 
-from actors.attempt import Attempt, perform
+from actors.attempt import perform
 from actors.instagram.gateway import Gateway
+from actors.reading import Reading
 from actors.runtime import Runtime
 from service.jobs.model import Status
 from service.logs import get_logger
@@ -23,13 +24,12 @@ async def look_up(runtime: Runtime, job_id: str) -> None:
     await perform(runtime, job_id, LookUp)
 
 
-class LookUp(Attempt):
-    """The work on one claim of a look-up; its call was charged with the claim."""
+class LookUp(Reading):
+    """The work on one claim of a look-up."""
 
     backoff = BACKOFF_SECONDS
 
-    async def _act(self, gateway: Gateway) -> None:
-        self._steps.prepaid_reads = 1
+    async def _read(self, gateway: Gateway) -> None:
         post = self._claim.job.post
         found = await (gateway.post(post) if post else self._profile(gateway))
         await self._steps.finish(Status.SUCCEEDED, result=found)

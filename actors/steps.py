@@ -47,6 +47,8 @@ class Steps:
     gateway: Gateway | None = None
     #: How many reads were charged before they were made.
     prepaid_reads: int = 0
+    #: Whether what was charged with the claim has certainly not been asked for yet.
+    unasked: bool = False
 
     def __init__(self, claims: Claims, claim: Claim, hold: Hold, began: float) -> None:
         self._claims = claims
@@ -104,7 +106,7 @@ class Steps:
                 charge=charge,
                 effect=effect,
                 reads=reads,
-                sent=sent,
+                sent=sent and not self.unasked,
             )
 
         await self._recorded(step)

@@ -6,8 +6,9 @@ from typing import Final
 
 from redis.exceptions import OutOfMemoryError
 
-from actors.attempt import Attempt, perform
+from actors.attempt import perform
 from actors.instagram.gateway import Gateway
+from actors.reading import Reading
 from actors.runtime import Runtime
 from service.jobs.claims import Found
 from service.jobs.model import Status
@@ -22,11 +23,10 @@ async def walk_on(runtime: Runtime, job_id: str) -> None:
     await perform(runtime, job_id, WalkOn)
 
 
-class WalkOn(Attempt):
+class WalkOn(Reading):
     """The work on one claim of a walk: at first whose it is, then a page; charged at the claim."""
 
-    async def _act(self, gateway: Gateway) -> None:
-        self._steps.prepaid_reads = 1
+    async def _read(self, gateway: Gateway) -> None:
         found = await (self._page(gateway) if self._claim.job.pk else self._begin(gateway))
         try:
             await self._steps.page(found)
@@ -36,8 +36,8 @@ class WalkOn(Attempt):
 
     async def _begin(self, gateway: Gateway) -> Found:
         profile = await gateway.profile(self._claim.job.to)
-        expected = int(profile[f"{_counted(self._claim.job.kind)}_count"])
-        return Found(profile["pk"], expected, last=expected == 0)
+        expected: int | None = profile[f"{_counted(self._claim.job.kind)}_count"]
+        return Found(profile["pk"], expected or 0, last=expected == 0)
 
     async def _page(self, gateway: Gateway) -> Found:
         job = self._claim.job

@@ -16,6 +16,7 @@ from actors.instagram.crowds import CrowdPage
 from actors.instagram.keeper import Gate, Keeper
 from actors.instagram.options import AccountOptions
 from actors.instagram.projections import post_view, user_view
+from actors.instagram.reads import read_post, read_profile
 from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.reconcile import OwnedByOthers, Sought, nobodys
 from actors.instagram.targets import InvalidTarget, Recipient, media_pk, user_pk, username_of
@@ -115,14 +116,15 @@ class Gateway:
         """Read a profile.
 
         Parameters:
-          name: The username.
+          name: The username, with or without its `@`.
 
         Returns:
           As `projections.user_view`.
         """
+        username = username_of(name)
 
         async def look(client: PacedClient) -> dict[str, Any]:
-            return user_view(await client.user_info_by_username_v1(name))
+            return user_view(await read_profile(client, username))
 
         return await self._call(look)
 
@@ -137,7 +139,7 @@ class Gateway:
         """
 
         async def look(client: PacedClient) -> dict[str, Any]:
-            return post_view(await client.media_info_v1(pk))
+            return post_view(await read_post(client, pk))
 
         return await self._call(look)
 

@@ -1,54 +1,65 @@
-"""What of Instagram's answers is told on: few fields, stable, whatever the client library adds."""
+"""What of Instagram's replies is told on: few fields, stable, whatever else they hold or lack.
+
+`service/lookups/views.py` describes them for callers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from aiograpi.types import Media, User, UserShort
+from aiograpi.utils.ids import InstagramIdCodec
 
+Reply = Mapping[str, Any]
+
+#: By Instagram's `media_type`.
 _KINDS: Final = {1: "photo", 2: "video", 8: "album"}
 
 
-def user_view(user: User) -> dict[str, Any]:
+def user_view(user: Reply) -> dict[str, Any]:
     """A profile as the API tells it.
 
     Parameters:
-      user: The client library's.
+      user: As Instagram tells it.
     """
     return {
-        "pk": str(user.pk),
-        "username": user.username,
-        "full_name": user.full_name,
-        "biography": user.biography or "",
-        "is_private": user.is_private,
-        "is_verified": user.is_verified,
-        "follower_count": user.follower_count,
-        "following_count": user.following_count,
-        "media_count": user.media_count,
-        "profile_pic_url": _text(user.profile_pic_url_hd or user.profile_pic_url),
+        "pk": str(user["pk"]),
+        "username": str(user["username"]),
+        "full_name": _whole(user.get("full_name")),
+        "biography": _whole(user.get("biography")),
+        "is_private": bool(user.get("is_private")),
+        "is_verified": bool(user.get("is_verified")),
+        "follower_count": _count(user.get("follower_count")),
+        "following_count": _count(user.get("following_count")),
+        "media_count": _count(user.get("media_count")),
+        "profile_pic_url": _picture(user),
     }
 
 
-def post_view(media: Media) -> dict[str, Any]:
+def post_view(media: Reply) -> dict[str, Any]:
     """A post as the API tells it.
 
     Parameters:
-      media: The client library's.
+      media: As Instagram tells it.
     """
+    pk, owner = str(media["pk"]), _owner(media.get("user") or {})
+    # The numbers that come with hidden counts are made up.
+    counts: Reply = {} if media.get("like_and_view_counts_disabled") else media
     return {
-        "pk": str(media.pk),
-        "id": str(media.id),
-        "code": media.code,
+        "pk": pk,
+        "id": str(media.get("id") or f"{pk}_{owner['pk']}"),
+        "code": media.get("code") or InstagramIdCodec.encode(int(pk)),
         "kind": _kind(media),
-        "taken_at": media.taken_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-        "caption": media.caption_text or "",
-        "like_count": media.like_count or 0,
-        "comment_count": media.comment_count or 0,
-        "view_count": media.play_count or media.view_count or None,
-        "owner": _owner(media.user),
-        "thumbnail_url": _text(_thumbnail(media)),
+        "taken_at": _moment(media.get("taken_at")),
+        "caption": _whole((media.get("caption") or {}).get("text")),
+        "like_count": _count(counts.get("like_count")),
+        "comment_count": _count(media.get("comment_count")),
+        "view_count": _count(
+            counts.get("play_count") or counts.get("ig_play_count") or counts.get("view_count")
+        ),
+        "owner": owner,
+        "thumbnail_url": _thumbnail(media),
     }
 
 
@@ -75,21 +86,38 @@ def _whole(text: Any) -> str:
     return str(text or "").encode(errors="replace").decode()
 
 
-def _kind(media: Media) -> str:
-    if media.media_type == 2 and media.product_type == "clips":
+def _count(value: Any) -> int | None:
+    return int(value) if isinstance(value, int | float) and value >= 0 else None
+
+
+def _picture(user: Reply) -> str | None:
+    versions = user.get("hd_profile_pic_versions") or []
+    best = versions[-1] if versions else user.get("hd_profile_pic_url_info") or {}
+    return best.get("url") or user.get("profile_pic_url") or None
+
+
+def _kind(media: Reply) -> str:
+    if media.get("media_type") == 2 and media.get("product_type") == "clips":
         return "reel"
-    return _KINDS.get(media.media_type, "other")
+    return _KINDS.get(media.get("media_type") or 0, "other")
 
 
-def _owner(user: UserShort) -> dict[str, str | None]:
-    return {"pk": str(user.pk), "username": user.username}
+def _moment(taken_at: Any) -> str | None:
+    if not isinstance(taken_at, int | float):
+        return None
+    return datetime.fromtimestamp(taken_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _thumbnail(media: Media) -> Any:
-    if media.thumbnail_url is None and media.resources:
-        return media.resources[0].thumbnail_url
-    return media.thumbnail_url
+def _owner(user: Reply) -> dict[str, Any]:
+    return {"pk": str(user.get("pk") or user["id"]), "username": user.get("username")}
 
 
-def _text(url: Any) -> str | None:
-    return None if url is None else str(url)
+def _thumbnail(media: Reply) -> str | None:
+    """The largest picture; an album's is that of its first part."""
+    parts = (media, *(media.get("carousel_media") or []))
+    for part in parts:
+        found = (part.get("image_versions2") or {}).get("candidates") or []
+        if found:
+            largest = max(found, key=lambda each: each.get("width", 0) * each.get("height", 0))
+            return largest.get("url") or None
+    return None

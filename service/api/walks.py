@@ -161,6 +161,6 @@ async def _begun(
 
 def _name(given: str) -> str:
     try:
-        return user_target(given).name
+        return user_target(given).recipient
     except NotAHandle as error:
         raise invalid("username", str(error)) from None

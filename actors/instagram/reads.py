@@ -1,0 +1,77 @@
+"""Single reads whose replies are taken as they come.
+
+The client library's own methods build whole models of them: a field that is missing or of another
+type, in a part that nobody here asks for, would fail them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiograpi.exceptions import (
+    ClientError,
+    ClientNotFoundError,
+    ClientStatusFail,
+    IsRegulatedC18Error,
+    MediaNotFound,
+    UserNotFound,
+)
+
+from actors.instagram.reconcile import PrivateApi
+
+Reply = Mapping[str, Any]
+
+
+async def read_profile(api: PrivateApi, name: str) -> Reply:
+    """Read a profile.
+
+    Parameters:
+      api: The account's client.
+      name: The username.
+
+    Raises:
+      UserNotFound: There is none of that name.
+      IsRegulatedC18Error: It is not shown to everybody.
+    """
+    try:
+        reply = await api.private_request(f"users/{name}/usernameinfo/")
+    except ClientStatusFail as error:
+        # "This account is restricted by age.", with status 200.
+        if "restricted" in str(error):
+            raise IsRegulatedC18Error(str(error)) from error
+        raise
+    except ClientError as error:
+        if _is_missing(error, "User not found"):
+            raise UserNotFound(str(error)) from error
+        raise
+    user: Reply | None = reply.get("user")
+    if not user:
+        raise UserNotFound("a reply without a user")
+    return user
+
+
+async def read_post(api: PrivateApi, pk: str) -> Reply:
+    """Read a post.
+
+    Parameters:
+      api: The account's client.
+      pk: The post.
+
+    Raises:
+      MediaNotFound: There is none of that number.
+    """
+    try:
+        reply = await api.private_request(f"media/{pk}/info/")
+    except ClientError as error:
+        if _is_missing(error, "Media not found"):
+            raise MediaNotFound(str(error)) from error
+        raise
+    items: list[Reply] = reply.get("items") or []
+    if not items:
+        raise MediaNotFound("a reply without a post")
+    return items[0]
+
+
+def _is_missing(error: ClientError, words: str) -> bool:
+    return isinstance(error, ClientNotFoundError) or words in str(error)
