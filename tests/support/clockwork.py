@@ -10,7 +10,9 @@ local ms = tonumber(ARGV[1])
 local function digits(n) return string.format('%.0f', n) end
 local moments = {}
 for name in string.gmatch('created run_at expires started finished lease renewed wait_until ' ..
-    'intent_at next_at ended received hold_since paused eta', '%S+') do moments[name] = true end
+    'intent_at next_at ended received hold_since paused eta since at problem_at', '%S+') do
+  moments[name] = true
+end
 
 local function is_moment(name)
   return moments[name] or string.find(name, '^cool:') or string.find(name, '^gap:') or
