@@ -44,7 +44,7 @@ _WALK_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
                         "pages": 3,
                         "users": 600,
                         "expected": 2450,
-                        "limit": None,
+                        "limit": 5000,
                         "eta": "2026-11-20T10:27:58.000Z",
                     },
                 }
