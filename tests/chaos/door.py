@@ -76,6 +76,27 @@ class Door:
 
         return self._acknowledged(f"order {name}", ask)
 
+    def show(self, name: str, photo: bytes) -> dict[str, Any]:
+        """Ask for a photo to be sent to the customer of an earlier order or payment.
+
+        Parameters:
+          name: The order's.
+          photo: The file.
+
+        Returns:
+          The job.
+        """
+        job = {"kind": "dm", "account": "shop", "to": handle_of(name), "callback": "crm"}
+        bearer = f"Bearer {self._stack.api_key}"
+        headers = {"Authorization": bearer, "Idempotency-Key": f"photo-{name}"}
+
+        def ask() -> Answer:
+            form: dict[str, Any] = {"data": {"job": json.dumps(job)}, "files": {"photo": photo}}
+            asked = httpx.post(f"{self._url}/jobs", headers=headers, timeout=15, **form)
+            return Answer(asked.status_code, asked.json())
+
+        return self._acknowledged(f"photo {name}", ask)
+
     def _acknowledged(self, what: str, ask: Callable[[], Answer]) -> dict[str, Any]:
         deadline, said = time.monotonic() + self._seconds, "nothing"
         while time.monotonic() < deadline:

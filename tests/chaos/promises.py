@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from actors.instagram.tokens import client_context_for
 from deploy.local.inbox import Received
 from deploy.local.instagram.client import StandIn
 from deploy.local.instagram.records import CommentRecord, DeviceRecord, DmRecord, LoginRecord
@@ -21,17 +22,20 @@ class Expected:
     Parameters:
       dms: By the name that a DM's text carries, its jobs.
       comments: By job, its comment's text; of several jobs it may be the same.
+      photos: Jobs that are a photo each.
       expired: How often the stand-in ended the sessions of each account.
     """
 
     dms: dict[str, list[str]] = field(default_factory=dict)
     comments: dict[str, str] = field(default_factory=dict)
+    photos: list[str] = field(default_factory=list)
     expired: Counter[str] = field(default_factory=Counter)
 
     @property
     def jobs(self) -> set[str]:
         """All jobs."""
-        return {job for jobs in self.dms.values() for job in jobs} | set(self.comments)
+        dms = {job for jobs in self.dms.values() for job in jobs}
+        return dms | set(self.comments) | set(self.photos)
 
 
 def complete(received: list[Received]) -> list[Received]:
@@ -53,6 +57,7 @@ def outside_findings(
     whole = complete(received)
     return [
         *_dms(standin.dms(), expected),
+        *_photos(standin.dms(), expected),
         *_comments(standin.comments(), whole, expected),
         *_callbacks(whole, expected),
         *_torn(received, whole),
@@ -71,6 +76,14 @@ def _dms(stored: list[DmRecord], expected: Expected) -> Iterable[str]:
         found = sum(count for text, count in counts.items() if f" {name}!" in text)
         if found != len(jobs):
             yield f"{name}: {found} DMs of {len(jobs)} jobs {jobs}"
+
+
+def _photos(stored: list[DmRecord], expected: Expected) -> Iterable[str]:
+    """Every job must have left one photo, by the token that only its own can carry."""
+    counts = Counter(dm["client_context"] for dm in stored if dm["kind"] == "photo")
+    for job in expected.photos:
+        if (found := counts[client_context_for(f"{job}:1")]) != 1:
+            yield f"{job}: {found} photos"
 
 
 def _comments(

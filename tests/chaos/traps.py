@@ -52,6 +52,12 @@ WORKER_STEPS: Final[dict[str, Place]] = {
     "mid-callback": Place("actors.exchange", ("Exchange",), "post", "after"),
     "after callback": Place("service.outbound.deliveries", ("Deliveries",), "record", "after"),
 }
+#: Steps that only a photo takes: its upload is seen by nobody, its write is.
+PHOTO_STEPS: Final[dict[str, Place]] = {
+    "before the upload": Place("actors.photos", ("PhotoMessage",), "upload", "before"),
+    "after the upload": Place("actors.photos", ("PhotoMessage",), "upload", "after"),
+    "after the photo": Place("actors.photos", ("PhotoMessage",), "write", "after"),
+}
 WEB_STEPS: Final[dict[str, Place]] = {
     "before accept": Place("service.jobs.ledger", ("Ledger",), "accept", "before"),
     "after accept": Place("service.jobs.ledger", ("Ledger",), "accept", "after"),

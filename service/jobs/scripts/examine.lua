@@ -141,7 +141,7 @@ end
 -- One that is to be fetched is there when it was.
 local function examine_photo(job)
   local key = 'hg:jobphoto:' .. job.id
-  local uploaded = job.photo and cjson.decode(job.photo).from == 'upload'
+  local uploaded = job.photo and string.find(job.photo, '"from":"upload"', 1, true)
   if uploaded and redis.call('EXISTS', key) == 0 then tell(job.id, 'no photo', key) end
 end
 

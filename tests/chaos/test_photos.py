@@ -1,0 +1,65 @@
+"""A death at each step of a photo: it arrives, and arrives once."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from tests.chaos.arena import ROUNDS, Arena, Victim
+from tests.chaos.door import Door
+from tests.chaos.test_traps import VICTIMS
+from tests.chaos.traps import PHOTO_STEPS
+from tests.support.photos import telling_jpeg
+
+#: Where the write is begun and nothing of it has left, and where it may have.
+STEPS = ("after intent", *PHOTO_STEPS, "before finish", "after finish")
+
+
+def show(arena: Arena, name: str) -> None:
+    """Ask for a photo to somebody whom the account has a conversation with."""
+    job = Door(arena.stack).show(name, telling_jpeg())
+    arena.expected.photos.append(str(job["id"]))
+
+
+def friend(arena: Arena, step: str) -> str:
+    """Somebody with whom there is a conversation."""
+    name = f"photo-{step.replace(' ', '-')}-{os.urandom(4).hex()}"
+    arena.pay(name)
+    arena.ended(40)
+    return name
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize("step", STEPS)
+def test_a_kill_at_this_step_of_a_photo_neither_loses_nor_doubles_it(
+    arena: Arena, step: str, victim: Victim
+) -> None:
+    for _ in range(ROUNDS):
+        # Given a worker that dies, or whose store does, when it comes to this step
+        name = friend(arena, step)
+        trap = arena.trap(step, victim)
+        # When a photo goes its way
+        show(arena, name)
+        arena.sprung(trap)
+        # Then it arrives once, and its end is told once
+        arena.ended(40)
+        arena.keeps_its_promises()
+
+
+@pytest.mark.parametrize("step", ["before the upload", "after the upload"])
+def test_a_worker_frozen_in_a_photo_does_nothing_its_successor_did(arena: Arena, step: str) -> None:
+    # Given a worker that freezes there for longer than its lease
+    name = friend(arena, step)
+    trap = arena.trap(step, number=signal.SIGSTOP)
+    show(arena, name)
+    arena.sprung(trap)
+    # When another has ended the job, and the frozen one goes on
+    arena.ended(40)
+    arena.thaw()
+    # Then nothing is done twice, by any of them: the next photos go through both
+    for number in range(4):
+        show(arena, friend(arena, f"{step}-{number}"))
+    arena.ended(40)
+    arena.keeps_its_promises()
