@@ -1,0 +1,97 @@
+"""What one finished DM takes of Redis' memory: all that it leaves behind, part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+import redis
+
+from service.accounts.limits import Limits
+from tests.bench.table import Goal, Row
+from tests.bench.typical import TEXT, TIMES, Shop, opened_shop
+
+JOBS: Final = 2_000
+MOST_BYTES: Final = 2_560
+#: The jobs of an account wait in its line for each other, as they usually do.
+_ACCOUNTS: Final = 20
+
+#: No account has to wait for its next DM.
+NO_PACE: Final = replace(TIMES, limits=Limits(repeat_ms=TIMES.limits.repeat_ms))
+
+#: By what its name begins with, whose a key is. What is not named here is not of jobs.
+_PARTS: Final[Mapping[str, str]] = {
+    "hg:job:": "job: its record",
+    "hg:jobtl:": "job: its timeline",
+    "hg:jobtext:": "job: its text, while it may be sent",
+    "hg:dlv:": "job: its callback's record",
+    "hg:dlvlog:": "job: its callback's attempts",
+    "hg:payload:": "job: its callback's payload, until it is delivered",
+    "hg:jobs": "job: in the indexes",
+    "hg:dlvs": "job: in the indexes",
+    "hg:retention": "job: in the indexes",
+    "hg:audit": "besides: its entry in the audit",
+    "hg:once:": "besides: its once_per key",
+    "hg:repeat:": "besides: who has had what, 7 days",
+    "hg:thread:": "besides: that there is a thread, 40 days",
+    "hg:acct:": "besides: charged to budgets, 1 day",
+    "hg:eventbody:": "event: its body of 2 KB, 7 days",
+    "hg:event": "event: its record, 40 days",
+}
+
+
+def memory_row(url: str) -> Row:
+    """Bring jobs from their event to their delivered callback, and weigh what they leave.
+
+    Parameters:
+      url: An empty store.
+    """
+    with opened_shop(url, NO_PACE) as (shop, runner):
+        job_id = runner.run(_whole_lives(shop))
+    with redis.Redis.from_url(url) as store:
+        entries = store.llen(f"hg:jobtl:{job_id}")
+        parts = _weighed(store)
+    own = sum(size for part, size in parts.items() if part.startswith("job:"))
+    how = (
+        f"{JOBS:,} DMs through the ledger's own scripts, a text of {len(TEXT)} characters, an event"
+        f" each, {entries} entries in the timeline, one callback delivered. MEMORY USAGE of every"
+        " key, indexes included, by jobs"
+    )
+    goal = Goal("a finished job with timeline and callback", own, "<=", MOST_BYTES, "bytes")
+    return Row("Memory of a finished job", how, {**parts, "job: all of it": own}, "bytes", [goal])
+
+
+async def _whole_lives(shop: Shop) -> str:
+    """The last job."""
+    jobs = [
+        (number, await shop.accept(number, account=f"account-{number % _ACCOUNTS}"))
+        for number in range(JOBS)
+    ]
+    for number, job_id in jobs:
+        claim = await shop.claim(job_id, number)
+        await shop.intend(claim, number)
+        await shop.finish(claim, number)
+        await shop.deliver(job_id, number)
+    return job_id
+
+
+def _weighed(store: redis.Redis) -> Mapping[str, float]:
+    keys = list(store.scan_iter("hg:*", count=1_000))
+    with store.pipeline(transaction=False) as pipe:
+        for key in keys:
+            pipe.memory_usage(key, samples=0)
+        sizes = pipe.execute()
+    sums = dict.fromkeys(_PARTS.values(), 0.0)
+    for key, size in zip(keys, sizes, strict=True):
+        for part in _parts(key.decode()):
+            sums[part] += size / JOBS
+    # Job and event have an entry each in the index of what is to be forgotten.
+    half = (store.memory_usage("hg:retention", samples=0) or 0) / JOBS / 2
+    sums["event: its record, 40 days"] += half
+    sums["job: in the indexes"] -= half
+    return {part: round(size, 1) for part, size in sums.items()}
+
+
+def _parts(key: str) -> list[str]:
+    return [part for start, part in _PARTS.items() if key.startswith(start)][:1]
