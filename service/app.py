@@ -34,6 +34,7 @@ from service.api.bounds import BodyBound
 from service.boot import boot
 from service.config import Config
 from service.inbound import webhooks
+from service.inbound.door import Door
 from service.settings import Settings
 from service.stopping import told_to_stop
 from service.web import open_web
@@ -67,7 +68,7 @@ def create_app(
     settings: Settings | None = None,
     config: Config | None = None,
     environ: Mapping[str, str] = os.environ,
-) -> FastAPI:
+) -> ASGIApp:
     """Make the application.
 
     Parameters:
@@ -102,7 +103,7 @@ def create_app(
     app.add_middleware(FreshContext)
     app.add_middleware(AtHand)
     errors.install(app)
-    return app
+    return Door(app)
 
 
 class FreshContext:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 MAX_DURATION_MS: Final = 365 * 24 * 3600 * 1000
@@ -14,6 +15,7 @@ _SHAPE: Final = re.compile(
 )
 
 
+@lru_cache(maxsize=256)  # a rule's is nearly always the same
 def parse_duration_ms(text: str) -> int:
     """Read a span of time.
 

@@ -14,17 +14,22 @@ import re
 import sys
 import time
 from collections.abc import Iterable
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TextIO
 from urllib.parse import quote
 
+import orjson
 import structlog
-from structlog.types import EventDict, Processor, WrappedLogger
+from structlog.types import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 MASK: Final = "[secret]"
 #: Shorter values ("shop", "1234") would mask ordinary words.
 MIN_MASKED_LENGTH: Final = 6
 #: How long a library's repeated complaint stays unsaid (an unreachable Redis, mostly).
 REPEAT_SECONDS: Final = 30.0
+
+#: For what orjson refuses.
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, default=repr)
 
 _NOISY: Final = ("dramatiq", "redis", "periodiq")
 
@@ -43,7 +48,9 @@ class Masker:
         return {key: self._masked(value) for key, value in event.items()}
 
     def _masked(self, value: Any) -> Any:
-        if value is None or isinstance(value, int | float):
+        if type(value) is str:  # nearly all of them
+            return self.text(value)
+        if value is None or isinstance(value, (int, float)):
             return value
         if isinstance(value, dict):
             return {self._text(key): self._masked(item) for key, item in value.items()}
@@ -97,44 +104,74 @@ def configure_logging(log_format: str = "json", secrets: Iterable[str] = ()) -> 
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
-    )
+    rendering: list[Processor] = [
+        structlog.processors.format_exc_info,
+        Masker(secrets),
+        *_renderers(log_format),
+    ]
     # dramatiq points sys.stdout at a pipe of its own; logs belong on the real one.
     stream = sys.__stdout__ or sys.stdout
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")  # a line is never lost to a locale
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(_formatter(log_format, shared, Masker(secrets)))
+    remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared, processors=[remove, *rendering]
+        )
+    )
     handler.addFilter(_Seldom())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     _quieten_libraries()
+    # Ours go past the standard library, which takes longer over a line than the door over an event.
+    structlog.configure(
+        processors=[*shared, *rendering],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=partial(_Lines, handler),
+        cache_logger_on_first_use=True,
+    )
 
 
-def _formatter(log_format: str, shared: list[Processor], masker: Masker) -> logging.Formatter:
+class _Lines:
+    """Writes whole lines where a handler writes, and never between two of its own.
+
+    Parameters:
+      handler: The handler.
+      name: The logger's name, as `add_logger_name` wants it.
+    """
+
+    def __init__(self, handler: logging.StreamHandler[TextIO], name: str = "") -> None:
+        self.name = name
+        self._handler = handler
+
+    def msg(self, line: str) -> None:
+        """Write a line."""
+        self._handler.acquire()
+        try:
+            self._handler.stream.write(f"{line}\n")
+            self._handler.stream.flush()
+        except (OSError, ValueError):
+            return  # whoever read it has gone: there is nobody left to tell
+        finally:
+            self._handler.release()
+
+    debug = info = warning = error = critical = exception = msg
+
+
+def _renderers(log_format: str) -> tuple[Processor, ...]:
+    if log_format == "console":
+        return (structlog.dev.ConsoleRenderer(colors=False),)
     # `event` is a word of ours: the sentence of a line is its `message`.
-    render: tuple[Processor, ...] = (
-        (structlog.dev.ConsoleRenderer(colors=False),)
-        if log_format == "console"
-        else (
-            structlog.processors.EventRenamer("message"),
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        )
-    )
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
-            masker,
-            *render,
-        ],
-    )
+    return structlog.processors.EventRenamer("message"), _as_json
+
+
+def _as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    try:
+        return orjson.dumps(event, default=repr).decode()
+    except TypeError:  # half a surrogate, a number without end, an odd key
+        return _JSON.encode(event)
 
 
 def _quieten_libraries() -> None:
@@ -153,11 +190,11 @@ def _quieten_libraries() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+def get_logger(name: str) -> FilteringBoundLogger:
     """A logger whose lines carry the ids bound in the current context.
 
     Parameters:
       name: Usually `__name__`.
     """
-    logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
+    logger: FilteringBoundLogger = structlog.get_logger(name)
     return logger

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request, Security, WebSocket
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from service.web import Web, web_of
 
@@ -52,6 +53,11 @@ def _known(name: str | None) -> str:
     return name
 
 
+async def _parts(connection: HTTPConnection) -> Web:
+    # A coroutine: FastAPI runs plain functions in a thread, which costs more than most requests.
+    return web_of(connection)
+
+
 Caller = Annotated[str, Depends(caller)]
 SocketCaller = Annotated[str, Depends(socket_caller)]
-WebParts = Annotated[Web, Depends(web_of)]
+WebParts = Annotated[Web, Depends(_parts)]

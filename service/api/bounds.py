@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.errors import Refusal
@@ -34,7 +34,7 @@ class BodyBound:
             await self._app(scope, receive, send)
             return
         try:
-            body = await read_body(Request(scope, receive), MAX_API_BODY, self._seconds)
+            body = await read_body(scope, receive, MAX_API_BODY, self._seconds)
         except BodyRefused as refused:
             answer = Refusal(refused.status, refused.code, refused.message, self._seconds)
             await answer(scope, receive, send)

@@ -150,8 +150,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(WebSocketRequestValidationError, _invalid)
-    app.add_exception_handler(RedisError, _store_unavailable)
-    app.add_exception_handler(OSError, _store_unavailable)
+    app.add_exception_handler(RedisError, store_unavailable)
+    app.add_exception_handler(OSError, store_unavailable)
     app.add_middleware(LastResort)
 
 
@@ -196,7 +196,12 @@ def _remedy(problem: Mapping[str, Any]) -> str:
     return _MESSAGES.get(kind) or str(problem["msg"]).replace("Input should", "must")
 
 
-async def _store_unavailable(_request: Request, error: Exception) -> JSONResponse:
+async def store_unavailable(_request: Request, error: Exception) -> JSONResponse:
+    """503, and when to come again.
+
+    Parameters:
+      error: What the store's client raised.
+    """
     _log.error("store unavailable", cause=type(error).__name__, detail=str(error)[:200])
     return error_response(
         503,
@@ -206,6 +211,17 @@ async def _store_unavailable(_request: Request, error: Exception) -> JSONRespons
         " (POST /jobs with its Idempotency-Key).",
         headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
     )
+
+
+def unexpected(error: Exception) -> JSONResponse:
+    """500 for what nothing else answers, and the log line about it.
+
+    Parameters:
+      error: What was raised.
+    """
+    _log.error("unexpected error", exc_info=error)
+    message = "Something failed here; it has been logged."
+    return error_response(500, "internal_error", message)
 
 
 class LastResort:
@@ -234,6 +250,4 @@ class LastResort:
         except Exception as error:
             if begun or scope["type"] != "http":
                 raise  # the server logs it and cuts the connection
-            _log.error("unexpected error", exc_info=error)
-            message = "Something failed here; it has been logged."
-            await error_response(500, "internal_error", message)(scope, receive, send)
+            await unexpected(error)(scope, receive, send)

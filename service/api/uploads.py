@@ -74,9 +74,9 @@ class Form:
           BodyRefused: It is too large, too slow, or no form of ours.
           starlette.requests.ClientDisconnect: The sender went away.
         """
-        check_encoding(request)
+        check_encoding(request.scope)
         try:
-            if declares_more(request, _MAX_FORM_BYTES):
+            if declares_more(request.scope, _MAX_FORM_BYTES):
                 raise PhotoRefused("photo_too_large")
             async with in_time(seconds):
                 await self._parse(request)

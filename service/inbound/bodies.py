@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any, Final, Literal, NoReturn
+
+import orjson
 
 MAX_DEPTH: Final = 100
 MAX_INTEGER_DIGITS: Final = 100
@@ -53,7 +56,9 @@ def decode(body: bytes) -> dict[str, Any]:
     """
     text = _text(body)
     _check_depth(body)
-    document = _parse(text)
+    document = _parse_plain(text) if "\\u" not in text else None
+    if document is None:
+        document = _parse(text)
     if not isinstance(document, dict):
         raise Unusable("not_object")
     if "\\ud" in text or "\\uD" in text:
@@ -62,8 +67,11 @@ def decode(body: bytes) -> dict[str, Any]:
 
 
 def canonical(value: object) -> bytes:
-    """Write a decoded value in the one way that depends on neither key order nor spacing."""
-    return _ENCODER.encode(value).encode()
+    """Write what `decode` gave in the one way that depends on neither key order nor spacing."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # numbers that it would write otherwise, or not at all
+        return _ENCODER.encode(value).encode()
 
 
 def _text(body: bytes) -> str:
@@ -81,6 +89,20 @@ def _check_depth(body: bytes) -> None:
     steps = _STRING.sub(b"", unescaped).translate(_STEPS, _NOT_BRACKETS)
     if max(accumulate(memoryview(steps).cast("b")), default=0) > MAX_DEPTH:
         raise Unusable("too_deep")
+
+
+def _parse_plain(text: str) -> Any:
+    r"""Parse what can be seen at a glance to be unambiguous; None for everything else.
+
+    A key that is there twice leaves one colon less in what was understood. A colon can be written
+    in one other way only, as an escape that begins with `\u`: whoever calls has looked.
+    """
+    try:
+        document = _PLAIN_DECODER.decode(text)
+        written = orjson.dumps(document, default=float.__repr__)
+    except (ValueError, TypeError, Unusable):
+        return None
+    return document if written.count(b":") == text.count(":") else None
 
 
 def _parse(text: str) -> Any:
@@ -111,8 +133,12 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
+class _Float(float):
+    """A float that orjson leaves to us: it writes some otherwise than fingerprints have them."""
+
+
 def _finite(digits: str) -> float:
-    number = float(digits)
+    number = _Float(digits)
     if math.isinf(number):
         raise Unusable("not_finite")
     return number
@@ -122,12 +148,13 @@ def _refuse_constant(_name: str) -> NoReturn:
     raise Unusable("not_finite")
 
 
-_DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_members,
-    parse_int=_integer,
-    parse_float=_finite,
-    parse_constant=_refuse_constant,
-)
+_NUMBERS: Final[Mapping[str, Any]] = {
+    "parse_int": _integer,
+    "parse_float": _finite,
+    "parse_constant": _refuse_constant,
+}
+_PLAIN_DECODER: Final = json.JSONDecoder(**_NUMBERS)
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_members, **_NUMBERS)
 _ENCODER: Final = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":")
 )

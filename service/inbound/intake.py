@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
 
 
 class BodyRefused(Exception):
@@ -25,11 +26,12 @@ class BodyRefused(Exception):
         self.message = message
 
 
-async def read_body(request: Request, limit: int, seconds: float) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limit: int, seconds: float) -> bytes:
     """Read the body, counting while it streams.
 
     Parameters:
-      request: The request; nothing of its body was read yet.
+      scope: The request's; nothing of its body was read yet.
+      receive: Where it comes from.
       limit: The most bytes to take.
       seconds: How long the sender may take.
 
@@ -40,28 +42,36 @@ async def read_body(request: Request, limit: int, seconds: float) -> bytes:
       BodyRefused: It is too large, too slow or encoded.
       starlette.requests.ClientDisconnect: The sender went away.
     """
-    check_encoding(request)
-    if declares_more(request, limit):
+    check_encoding(scope)
+    if declares_more(scope, limit):
         raise _too_large(limit)
     async with in_time(seconds):
-        return await _collect(request, limit)
+        return await _collect(receive, limit)
 
 
-def check_encoding(request: Request) -> None:
+def check_encoding(scope: Scope) -> None:
     """Refuse a body that would have to be unpacked.
+
+    Parameters:
+      scope: The request's.
 
     Raises:
       BodyRefused: It is encoded.
     """
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("", "identity"):
+    encoding = _header(scope, b"content-encoding").strip().lower()
+    if encoding not in (b"", b"identity"):
         raise BodyRefused(415, "unsupported_encoding", "Send the body without a Content-Encoding.")
 
 
-def declares_more(request: Request, limit: int) -> bool:
-    """Whether the request says of itself that its body is larger than that."""
-    declared = request.headers.get("content-length", "")
-    return declared.isascii() and declared.isdigit() and int(declared[:20]) > limit
+def declares_more(scope: Scope, limit: int) -> bool:
+    """Whether the request says of itself that its body is larger than that.
+
+    Parameters:
+      scope: The request's.
+      limit: In bytes.
+    """
+    declared = _header(scope, b"content-length")
+    return declared.isdigit() and int(declared[:20]) > limit
 
 
 @asynccontextmanager
@@ -82,14 +92,25 @@ async def in_time(seconds: float) -> AsyncIterator[None]:
         raise BodyRefused(408, "slow_body", message) from None
 
 
-async def _collect(request: Request, limit: int) -> bytes:
+async def _collect(receive: Receive, limit: int) -> bytes:
     # One buffer: a list would cost a sender of single bytes nothing and us dozens of times as much.
     body = bytearray()
-    async for chunk in request.stream():
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
         if len(body) + len(chunk) > limit:
             raise _too_large(limit)
         body += chunk
-    return bytes(body)
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _header(scope: Scope, wanted: bytes) -> bytes:
+    """The first header of that name; empty where there is none."""
+    found: bytes = next((value for name, value in scope["headers"] if name == wanted), b"")
+    return found
 
 
 def _too_large(limit: int) -> BodyRefused:

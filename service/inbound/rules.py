@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, Final, Literal, Protocol, TypeVar
 
@@ -59,6 +60,10 @@ class RuleNote:
     outcome: Outcome
     message: str | None = None
 
+    def as_dict(self) -> dict[str, str | None]:
+        """The note as it is kept with the event."""
+        return {"rule": self.rule, "outcome": self.outcome, "message": self.message}
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -109,7 +114,7 @@ class RuleBook:
         notes: list[RuleNote] = []
         for compiled in self._rules:
             rule = compiled.rule
-            if rule.name in skip or mismatch(rule, source, event.type):
+            if rule.name in skip or not compiled.listens(source, event.type):
                 continue
             notes.append(compiled.judge(variables))
             if notes[-1].outcome == "matched":
@@ -130,7 +135,7 @@ def mismatch(rule: Rule, source: str, event_type: str) -> str | None:
     """
     if rule.source != source:
         return f"it listens to the source {rule.source!r}"
-    if not fnmatchcase(event_type, rule.event):
+    if not fnmatch.fnmatchcase(event_type, rule.event):
         return f"it listens to {rule.event!r}"
     return None
 
@@ -150,6 +155,7 @@ class _CompiledRule:
             field = "to" if rule.action == "dm" else "post"
             raise ValueError(f"rule {rule.name!r} needs {field!r} for its action")
         self.rule = rule
+        self._fits = re.compile(fnmatch.translate(rule.event)).match
         self._limit = MAX_TEXT[rule.action]
         self._when = Condition(rule.when) if rule.when is not None else None
         self._target = Template(target)
@@ -159,6 +165,20 @@ class _CompiledRule:
         self._once_per = _optional(rule.once_per)
         self._delay = _optional(rule.delay)
         self._expires = _optional(rule.expires)
+        self._empty = JobDraft(
+            kind=rule.action,
+            account=rule.account,
+            to=None,
+            post=None,
+            text="",
+            rule=rule.name,
+            callback=rule.callback,
+            dry_run=rule.dry_run,
+        )
+
+    def listens(self, source: str, event_type: str) -> bool:
+        """Whether it is about such an event (`mismatch` says why not)."""
+        return self.rule.source == source and self._fits(event_type) is not None
 
     def judge(self, variables: Mapping[str, Any]) -> RuleNote:
         """Whether `when` holds."""
@@ -173,38 +193,32 @@ class _CompiledRule:
 
         The key stays free so that a later event about the same fact can still make the job.
         """
-        rule = self.rule
-        empty = JobDraft(
-            kind=rule.action,
-            account=rule.account,
-            to=None,
-            post=None,
-            text="",
-            rule=rule.name,
-            callback=rule.callback,
-            dry_run=rule.dry_run,
-        )
         try:
-            return self._filled(empty, variables)
+            return self._filled(variables)
         except _Unresolvable as error:
-            return replace(empty, failure=error.failure)
+            return replace(self._empty, failure=error.failure)
 
-    def _filled(self, empty: JobDraft, variables: Mapping[str, Any]) -> JobDraft:
+    def _filled(self, variables: Mapping[str, Any]) -> JobDraft:
+        rule = self.rule
         to, post = self._resolve_target(variables)
         text = self._resolve_text(variables)
         once_key = self._resolve_once_key(variables)
-        delay_ms = _duration("delay", self._delay, variables)
+        delay_ms = _duration("delay", self._delay, variables) or 0
         expires_ms = _duration("expires", self._expires, variables)
-        if expires_ms is not None and expires_ms <= (delay_ms or 0):
+        if expires_ms is not None and expires_ms <= delay_ms:
             raise _Unresolvable("expires_before_run", "expires: over before the job may run")
-        return replace(
-            empty,
+        return JobDraft(
+            kind=rule.action,
+            account=rule.account,
             to=to,
             post=post,
             text=text,
-            once_key=once_key,
-            delay_ms=delay_ms or 0,
+            rule=rule.name,
+            callback=rule.callback,
+            delay_ms=delay_ms,
             expires_ms=expires_ms,
+            once_key=once_key,
+            dry_run=rule.dry_run,
         )
 
     def _resolve_target(self, variables: Mapping[str, Any]) -> tuple[str | None, str | None]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import jinja2
 from jinja2 import nodes
 from jinja2.parser import Parser
+from jinja2.runtime import Context
 
 from service.inbound.sandbox import MAX_STEPS, STEPS, BadTemplate, Checker, MissingName, Sandbox
 from service.inbound.template_filters import Refused
@@ -58,6 +59,7 @@ class Template:
     def __init__(self, source: str, max_output: int = MAX_OUTPUT) -> None:
         with _compiling():
             self._program = _Program(_sandbox().parse(source), max_output)
+        self._always = self._plain() if is_constant(source) else None
 
     def render(self, variables: Mapping[str, Any]) -> str:
         """Fill in the template.
@@ -72,7 +74,14 @@ class Template:
           OutputTooLong: The result would be longer than that.
           TemplateFailed: Something is missing or null, or an operation makes no sense on this data.
         """
-        return self._program.run(variables)
+        return self._program.run(variables) if self._always is None else self._always
+
+    def _plain(self) -> str | None:
+        """What plain text comes to for every event; None where that is an error."""
+        try:
+            return self._program.run({})
+        except TemplateFailed:
+            return None
 
 
 class Condition:
@@ -111,12 +120,13 @@ class _Program:
         sandbox = _sandbox()
         checker = Checker(sandbox)
         self._compiled = sandbox.from_string(checker.check(tree))
+        self._globals = dict(sandbox.globals)
         self._paths = checker.paths
         self._max_output = max_output
 
     def run(self, variables: Mapping[str, Any]) -> str:
         try:
-            return self._collect({**variables, STEPS: iter(range(MAX_STEPS))})
+            return self._collect({**self._globals, **variables, STEPS: iter(range(MAX_STEPS))})
         except MissingName as error:
             raise TemplateFailed(f"{self._path(str(error.message))} is missing") from error
         except (Refused, jinja2.UndefinedError) as error:
@@ -128,16 +138,19 @@ class _Program:
             # Without its cause: Python's own messages quote values.
             raise TemplateFailed(f"an operation does not fit the data ({kind})") from None
 
-    def _collect(self, variables: Mapping[str, Any]) -> str:
+    def _collect(self, variables: dict[str, Any]) -> str:
         chunks: list[str] = []
         size = 0
-        for chunk in self._compiled.generate(variables):
+        # `Template.generate` puts together what is global anew each time: half of what it takes.
+        program = self._compiled
+        context = Context(program.environment, variables, None, program.blocks)
+        for chunk in program.root_render_func(context):
             size += len(chunk)
             if size > self._max_output:
                 raise OutputTooLong(f"the result is longer than {self._max_output} characters")
             chunks.append(chunk)
         rendered = "".join(chunks)
-        if not _is_unicode(rendered):
+        if not rendered.isascii() and not _is_unicode(rendered):
             raise Refused("the result holds half a character (a lone surrogate)")
         return rendered
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import redis.asyncio as aredis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import RedisError
 
 #: The most calls that wait, and the most bytes they hold, before the door is closed.
 MOST_WAITING: Final = 2_000
@@ -45,7 +45,8 @@ class GroupCommit:
 
     Parameters:
       client: The event loop's Redis client.
-      source: The script.
+      source: The script. Its ARGV are those of all calls one after the other, its reply one for
+        each call; an error among them is that call's alone.
     """
 
     def __init__(self, client: aredis.Redis, source: str) -> None:
@@ -59,10 +60,10 @@ class GroupCommit:
         """Run the script with the next batch.
 
         Parameters:
-          args: Its ARGV.
+          args: Its ARGV for this call.
 
         Returns:
-          Its reply.
+          Its reply to this call.
 
         Raises:
           Overloaded: Too much waits already; nothing was recorded.
@@ -91,17 +92,5 @@ class GroupCommit:
                 call.answer(reply)
 
     async def _send(self, batch: Sequence[_Call]) -> list[Any]:
-        replies = await self._ask(batch)
-        unknown = [n for n, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        if unknown:
-            await self._client.script_load(self._script.script)
-            again = await self._ask([batch[n] for n in unknown])
-            for n, reply in zip(unknown, again, strict=True):
-                replies[n] = reply
-        return replies
-
-    async def _ask(self, batch: Sequence[_Call]) -> list[Any]:
-        async with self._client.pipeline(transaction=False) as pipe:
-            for call in batch:
-                pipe.evalsha(self._script.sha, 0, *cast(Any, call.args))
-            return await cast("Awaitable[list[Any]]", pipe.execute(raise_on_error=False))
+        args = [arg for call in batch for arg in call.args]
+        return await cast("Awaitable[list[Any]]", self._script(args=args))

@@ -10,15 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, Protocol
 
+import orjson
 import redis.asyncio as aredis
 
 from service.jobs.commit import GroupCommit
 from service.jobs.model import FINAL, JobDraft, Status, derived_id
+from service.jobs.packing import Packer
 from service.jobs.scripts import Scripts, Times, source_of
 from service.photos.photo import Photo
 
@@ -36,6 +37,8 @@ UNENDED: Final = (
     "hg:dlvs:status:delivering",
     f"hg:jobs:status:{Status.SCHEDULED}",
 )
+
+_LIVEMODES: Final = {True: "true", False: "false", None: "null"}
 
 RetryReply = Literal["ok", "refused", "empty", "gone", "photo_gone", "none"]
 EventStatus = Literal["accepted", "ignored", "quarantined"]
@@ -145,6 +148,7 @@ class Ledger:
     def __init__(self, client: aredis.Redis, times: Times) -> None:
         self._scripts = Scripts(client, times)
         self._accepting = GroupCommit(client, source_of("accept", times))
+        self._packer = Packer()
 
     async def accept(
         self,
@@ -172,12 +176,12 @@ class Ledger:
             "conflicting_id": conflicting_id(event.id, event.fingerprint),
             "type": event.type,
             "fingerprint": event.fingerprint,
-            "livemode": json.dumps(event.livemode),
+            "livemode": _LIVEMODES[event.livemode],
             "status": status,
-            "notes": _dumps(list(notes)),
+            "notes": orjson.dumps(notes).decode(),
             "jobs": [_event_entry(source, event.id, draft) for draft in drafts],
         }
-        reply = await self._accepting.run(_dumps(envelope), zlib.compress(body, 3))
+        reply = await self._accepting.run(orjson.dumps(envelope), self._packer.pack(body))
         return Acceptance(reply[0].decode(), reply[1].decode(), json.loads(reply[2]))
 
     async def replay(
@@ -320,22 +324,26 @@ def entry_of(job_id: str, draft: JobDraft, source: dict[str, Any]) -> dict[str, 
         "priority": draft.priority,
         "delay": draft.delay_ms,
         "metadata": "" if draft.metadata is None else _dumps(draft.metadata),
-        "source": _dumps(source),
+        "source": orjson.dumps(source).decode(),
+    }
+    times = {
         "run_at": draft.run_at_ms,
         "expires": draft.expires_ms,
         "expires_at": draft.expires_at_ms,
-        "error": None if draft.failure is None else _dumps(asdict(draft.failure)),
-        "once": None,
-        "dry": "1" if draft.dry_run else None,
         "most": draft.most,
         "readers": list(draft.readers) or None,
     }
+    entry.update({name: at for name, at in times.items() if at is not None})
+    if draft.failure is not None:
+        entry["error"] = _dumps(asdict(draft.failure))
+    if draft.dry_run:
+        entry["dry"] = "1"
     if draft.once_key is not None:
         entry["once"] = f"hg:once:{derived_id('once', draft.rule or '', draft.once_key)}"
     if draft.photo is not None:
         entry |= draft.photo.entry()
-    return {name: value for name, value in entry.items() if value is not None}
+    return entry
 
 
-def _dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+#: Made once: `json.dumps` would make one for every text.
+_dumps: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -6,8 +6,8 @@ scripts, which refuse every other change of state.
 
 from __future__ import annotations
 
-import base64
 import hashlib
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -134,6 +134,10 @@ class JobDraft:
     photo: Photo | PhotoUrl | None = None
 
 
+#: Two characters of base32 at a time: `base64.b32encode` takes thrice as long.
+_PAIRS: Final = tuple(map("".join, itertools.product("abcdefghijklmnopqrstuvwxyz234567", repeat=2)))
+
+
 def derived_id(prefix: str, *parts: str) -> str:
     """An id that the same parts always give.
 
@@ -144,8 +148,18 @@ def derived_id(prefix: str, *parts: str) -> str:
     Returns:
       `prefix_` and 26 characters of base32 (130 bits of SHA-256).
     """
-    digest = hashlib.sha256()
-    for part in parts:
-        raw = part.encode()
-        digest.update(len(raw).to_bytes(8, "big") + raw)
-    return f"{prefix}_{base64.b32encode(digest.digest()).decode().lower()[:26]}"
+    raws = [part.encode() for part in parts]
+    told = b"".join([len(raw).to_bytes(8, "big") + raw for raw in raws])
+    digest = hashlib.sha256(told).digest()
+    fives = (digest[:5], digest[5:10], digest[10:15], digest[15:20])
+    return f"{prefix}_{''.join([_base32(int.from_bytes(five)) for five in fives])[:26]}"
+
+
+def _base32(bits: int) -> str:
+    """Forty bits as eight characters."""
+    return (
+        _PAIRS[bits >> 30]
+        + _PAIRS[bits >> 20 & 1023]
+        + _PAIRS[bits >> 10 & 1023]
+        + _PAIRS[bits & 1023]
+    )

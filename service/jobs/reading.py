@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import redis.asyncio as aredis
 from service.jobs.layout import fields_of
 from service.jobs.messages import History, told
 from service.jobs.model import Status
+from service.jobs.packing import unpack
 from service.jobs.records import EventRecord, JobRecord, Place
 from service.jobs.scripts import Scripts, Times
 
@@ -154,7 +154,7 @@ class Reader:
     async def event_body(self, source: str, event_id: str) -> bytes | None:
         """The raw bytes of an event; None once they are no longer kept."""
         packed = await self._client.get(f"hg:eventbody:{source}:{event_id}")
-        return None if packed is None else zlib.decompress(cast(bytes, packed))
+        return None if packed is None else unpack(cast(bytes, packed))
 
     async def events(self, *, cursor: int | None, limit: int) -> Page:
         """A page of events, newest first."""

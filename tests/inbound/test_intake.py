@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Iterable, Mapping
 
 import pytest
-from starlette.requests import ClientDisconnect, Request
-from starlette.types import Message
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope
 
 from service.inbound.intake import BodyRefused, read_body
 
 
-def request(chunks: Iterable[bytes | None], headers: Mapping[str, str] | None = None) -> Request:
+def request(
+    chunks: Iterable[bytes | None], headers: Mapping[str, str] | None = None
+) -> tuple[Scope, Receive]:
     """A request whose body comes in chunks; None is a sender who goes away.
 
     After the last chunk nothing more comes, and no end either.
@@ -28,13 +30,13 @@ def request(chunks: Iterable[bytes | None], headers: Mapping[str, str] | None = 
         return {"type": "http.request", "body": chunk, "more_body": chunk != b""}
 
     raw = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
-    return Request({"type": "http", "method": "POST", "path": "/", "headers": raw}, receive)
+    return {"type": "http", "method": "POST", "path": "/", "headers": raw}, receive
 
 
 def read(
     chunks: Iterable[bytes | None], *, limit: int = 10, headers: Mapping[str, str] | None = None
 ) -> bytes:
-    return asyncio.run(read_body(request(chunks, headers), limit, 0.05))
+    return asyncio.run(read_body(*request(chunks, headers), limit, 0.05))
 
 
 def test_the_chunks_of_a_body_are_put_together() -> None:

@@ -14,10 +14,14 @@ from redis.exceptions import ResponseError
 from service.jobs.commit import MOST_BYTES, MOST_WAITING, GroupCommit, Overloaded
 from service.store import async_client
 
-#: Counts its calls; refuses `bad`.
+#: Counts its calls, and how often it was run for them; refuses `bad`.
 SCRIPT = """#!lua
-if ARGV[1] == 'bad' then return redis.error_reply('refused') end
-return {redis.call('INCR', 'count'), ARGV[1]}
+redis.call('INCR', 'runs')
+local replies = {}
+for i, word in ipairs(ARGV) do
+  replies[i] = word == 'bad' and redis.error_reply('refused') or {redis.call('INCR', 'count'), word}
+end
+return replies
 """
 
 
@@ -41,6 +45,7 @@ def test_callers_of_one_turn_are_answered_each_with_his_own(
     replies = _with(store_url, steps)
     assert [reply[1].decode() for reply in replies] == [f"caller {n}" for n in range(250)]
     assert store.get("count") == b"250"
+    assert store.get("runs") == b"3"
 
 
 def test_a_call_that_is_refused_does_not_touch_another(store_url: str, store: redis.Redis) -> None:

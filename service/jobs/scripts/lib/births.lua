@@ -8,18 +8,27 @@ local function create_job(entry, source, now)
   end
   local run_at = entry.run_at or now + entry.delay
   local expires = entry.expires_at or (entry.expires and now + entry.expires) or 0
+  local suppressed = not entry.error and entry.kind == 'dm' and
+    is_suppressed(entry.account, {listed_as(entry.to)})
+  local failure = entry.error or (suppressed and SUPPRESSED)
   local job = read_job(entry.id, {})
+  job.kind, job.account, job.thread = entry.kind, entry.account, entry.photo and 'old' or nil
+  -- In a storm most jobs have to wait: those are written down so at once, not moved there.
+  local born = run_at > now and 'scheduled' or 'queued'
+  local waits = born == 'queued' and not failure and
+    not stopped(account_of(job.account), job.kind) and is_taken(job.account, now)
   job.seq = digits(now_seq())
-  set(job, {v = VERSION, seq = job.seq, status = run_at > now and 'scheduled' or 'queued',
-    kind = entry.kind, account = entry.account, run = 1, callback = entry.callback,
-    metadata = entry.metadata, source = source, prio = entry.priority, to = entry.to,
-    post = entry.post, created = now, run_at = run_at, expires = expires, dry = entry.dry or '',
+  set(job, {v = VERSION, seq = job.seq, status = waits and 'waiting' or born, kind = job.kind,
+    account = job.account, run = 1, callback = entry.callback, metadata = entry.metadata,
+    source = source, prio = entry.priority, to = entry.to, post = entry.post, created = now,
+    run_at = run_at, expires = expires, wait_reason = waits and 'turn' or '',
+    lane = waits and lane_of(job) or '', thread = job.thread, dry = entry.dry or '',
     text_hash = hash_of(entry.says or entry.text)})
   if entry.target then set(job, {target = entry.target}) end
   if is_walk(job) then
     set(job, {cursor = '', pages = 0, users = 0, expected = 0, most = entry.most or 0, eta = 0})
   end
-  if entry.photo then set(job, {photo = entry.photo, thread = 'old'}) end
+  if entry.photo then set(job, {photo = entry.photo}) end
   if not READS[job.kind] then redis.call('SET', 'hg:jobtext:' .. job.id, entry.text) end
   redis.call('ZADD', 'hg:jobs', job.seq, job.id)
   redis.call('ZADD', 'hg:jobs:status:' .. job.status, job.seq, job.id)
@@ -28,21 +37,23 @@ local function create_job(entry, source, now)
   if entry.once then
     redis.call('SET', entry.once, job.id, 'PX', digits(math.max(run_at, now) - now + CONF.keep))
   end
-  note(job, now, job.status, 'accept', '')
-  local failure = entry.error
-  if not failure and job.kind == 'dm' and is_suppressed(job.account, {listed_as(entry.to)}) then
-    failure = SUPPRESSED
+  if suppressed then
     audit(now, 'refuse', 'recipient_suppressed', 'accept', job.account, job)
   end
+  if not failure then arm_expiry(job) end
+  if waits then
+    note(job, now, born, 'accept', '')
+    note(job, now, 'waiting', 'line', 'turn')
+    join_line(job)
+    return job.id
+  end
+  note(job, now, born, 'accept', '')
   if failure then
     finalize(job, 'failed', now, 'accept', 'born failed', nil, failure)
+  elseif born == 'scheduled' then
+    redis.call('ZADD', 'hg:due', run_at, job.id)
   else
-    if expires > 0 then redis.call('ZADD', 'hg:expiry', expires, job.id) end
-    if job.status == 'scheduled' then
-      redis.call('ZADD', 'hg:due', run_at, job.id)
-    else
-      enter(job, now, 'accept', '')
-    end
+    place(job, now, 'accept')
   end
   return job.id
 end

@@ -49,12 +49,16 @@ local function hold(job, reason, now, who)
   redis.call('ZADD', held_key(job), line_score(job), job.id)
 end
 
-local function line_up(job, why)
-  local lane = lane_of(job)
-  set(job, {wait_reason = why, wait_until = 0, owner = '', lease = 0, lane = lane})
-  redis.call('ZADD', line_key(job.account, lane), line_score(job), job.id)
-  redis.call('SADD', account_key(job) .. ':lanes', lane)
+-- Adds the job, whose lane is known, to those who wait.
+local function join_line(job)
+  redis.call('ZADD', line_key(job.account, job.lane), line_score(job), job.id)
+  redis.call('SADD', account_key(job) .. ':lanes', job.lane)
   redis.call('SADD', 'hg:accts', job.account)
+end
+
+local function line_up(job, why)
+  set(job, {wait_reason = why, wait_until = 0, owner = '', lease = 0, lane = lane_of(job)})
+  join_line(job)
 end
 
 -- Puts the job where it waits for its turn. A write in doubt stays what it is there.
@@ -158,12 +162,8 @@ local function grant_if_free(name, now)
   if redis.call('EXISTS', 'hg:acct:' .. name .. ':turn') == 0 then grant_next(name, now) end
 end
 
--- Takes a job that may be begun now into the line, and rings for it where its turn has come: so the
--- order is that of the line, whoever hears of what first.
-local function enter(job, now, who, why)
-  unlist(job)
-  set(job, {wait_reason = '', wait_until = 0, owner = '', lease = 0, lane = '', echoes = 0})
-  if job.status ~= 'queued' then move(job, 'queued', now, who, why) end
+-- Gives a queued job, which is in no index of work, its turn, its place in the line, or to a person.
+local function place(job, now, who)
   local mine = has_turn(job)
   local halt = stopped(account_of(job.account), job.kind)
   if halt and lane_of(job) ~= 'look' then
@@ -171,13 +171,23 @@ local function enter(job, now, who, why)
     if mine then grant_next(job.account, now) end
     return
   end
+  if not mine and is_taken(job.account, now) then return stand(job, now, 'line', 'turn') end
   line_up(job, 'turn')
-  if (mine or not is_taken(job.account, now)) and grant_next(job.account, now, job.id) == job.id then
+  if grant_next(job.account, now, job.id) == job.id then
     set(job, {lane = '', wait_reason = ''})
     ring(job.id, job.kind, now)
   else
     stand(job, now, 'line', 'turn')
   end
+end
+
+-- Takes a job that may be begun now into the line, and rings for it where its turn has come: so the
+-- order is that of the line, whoever hears of what first.
+local function enter(job, now, who, why)
+  unlist(job)
+  set(job, {wait_reason = '', wait_until = 0, owner = '', lease = 0, lane = '', echoes = 0})
+  if job.status ~= 'queued' then move(job, 'queued', now, who, why) end
+  place(job, now, who)
 end
 
 -- By status of a job or delivery, the alarms on which tick.lua does something for it.

@@ -1,0 +1,1 @@
+"""What Heliograph is compared with: small, honest applications as people write them."""

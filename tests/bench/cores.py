@@ -1,0 +1,30 @@
+"""Which core runs what: a server and what it is compared with share one, all else is on another."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+_CORES: Final = sorted(os.sched_getaffinity(0))
+#: Where the server under test runs.
+SERVER: Final = _CORES[0]
+#: Where the load, the store and whatever else is needed run; the same where there is but one.
+LOAD: Final = _CORES[-1]
+#: For `how`.
+PLACES: Final = (
+    f"server on core {SERVER}; load and store on core {LOAD}"
+    if SERVER != LOAD
+    else "all on the only core there is, so that load and server slow each other down"
+)
+
+
+def pin(pid: int, core: int) -> None:
+    """Keep a process, with all its threads, on one core.
+
+    Parameters:
+      pid: The process.
+      core: The core's number.
+    """
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {core})
