@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from service.jobs.model import Failure, Status
-from tests.support.ledgers import Books
+from service.lookups.sights import Sight, Sights
+from service.lookups.targets import Target
+from tests.support.ledgers import SECOND, Books
 from tests.support.web import Door, until
 
 PROFILE: Final[Mapping[str, Any]] = {
@@ -61,3 +63,40 @@ def known(door: Door, books: Books, name: str, **changes: Any) -> dict[str, Any]
     assert door.api.get(f"/users/{name}", params={"wait": 0}).status_code == 202
     [job_id] = flying(door)
     return land(books, job_id, **changes)
+
+
+class Eyes:
+    """The ledger's side of look-ups over a ledger of the tests.
+
+    Parameters:
+      books: The ledger.
+      readers: The accounts that look.
+      fresh_ms: How old an answer may be.
+      patience_ms: How long one who waits may be kept waiting.
+    """
+
+    def __init__(
+        self,
+        books: Books,
+        *readers: str,
+        fresh_ms: int = 300 * SECOND,
+        patience_ms: int = 25 * SECOND,
+    ) -> None:
+        self.books = books
+        self._fresh_ms = fresh_ms
+        self._sights = Sights(books.client, books.times, readers, patience_ms)
+
+    def look(self, name: str) -> Sight:
+        """Ask for a profile."""
+        target = Target("user", name)
+        return self.books.run(self._sights.look(target, self._fresh_ms, "test"))
+
+    def see(self, name: str) -> Sight:
+        """Look at what is known of a profile."""
+        return self.books.run(self._sights.see(Target("user", name)))
+
+    def begun(self, name: str) -> str:
+        """Ask for a profile that is looked up for it; the job's id."""
+        job_id = self.look(name).job_id
+        assert job_id is not None
+        return job_id

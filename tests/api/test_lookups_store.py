@@ -1,0 +1,96 @@
+"""Look-ups while Redis is away, full or slow, and listeners who leave."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from deploy.local.store import Store
+from service.api.lookups import Lines
+from tests.support.ledgers import SECOND, Books, opened_books
+from tests.support.lookups import known, new_name
+from tests.support.web import Door, opened, serving
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[tuple[Store, Door, Books]]:
+    """An application over a store of its own, which may be killed."""
+    with Store(tmp_path / "valkey") as own, redis.Redis.from_url(own.url) as client:
+        with serving(own.url, tmp_path) as port, opened(port, client) as door:
+            with opened_books(own.url) as books:
+                yield own, door, books
+
+
+def test_fresh_copies_are_told_while_the_store_is_away(house: tuple[Store, Door, Books]) -> None:
+    store, door, books = house
+    here, other = new_name(), new_name()
+    found = known(door, books, here)
+    assert door.api.get(f"/users/{here}").status_code == 200
+    # When the store is gone
+    store.kill()
+    # Then what this process has is told, and the rest is not certain
+    assert door.api.get(f"/users/{here}").json() == found
+    answer = door.api.get(f"/users/{other}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_unavailable")
+    assert answer.headers["Retry-After"] == "5"
+    items = door.api.get("/users", params={"username": [here, other]}).json()["items"]
+    assert items[0]["user"] == found
+    assert items[1]["error"]["code"] == "store_unavailable"
+    assert door.api.get("/users", params={"username": [other]}).status_code == 503
+    lines = door.api.get(
+        "/users", params={"username": [other]}, headers={"Accept": "application/x-ndjson"}
+    )
+    assert json.loads(lines.text)["error"]["code"] == "store_unavailable"
+    # And once it is back, look-ups go on
+    store.start()
+    assert door.api.get(f"/users/{other}", params={"wait": 0}).status_code == 202
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("CONFIG", "SET", "maxmemory", "1"), ("REPLICAOF", "127.0.0.1", "1")],
+    ids=["full", "read-only"],
+)
+def test_a_store_that_takes_no_writes_tells_what_it_has(
+    house: tuple[Store, Door, Books], command: tuple[str, ...]
+) -> None:
+    _, door, books = house
+    name = new_name()
+    found = known(door, books, name)
+    books.pass_time(301 * SECOND)
+    door.store.execute_command(*command)
+    answer = door.api.get(f"/users/{name}")
+    assert (answer.status_code, answer.json()) == (200, found)
+    assert answer.headers["Warning"] == '111 - "Revalidation Failed: store_unavailable"'
+    assert door.api.get(f"/users/{new_name()}").status_code == 503
+
+
+def test_items_that_nobody_waits_for_any_more_are_let_go() -> None:
+    async def listener_leaves() -> list[asyncio.Task[bytes]]:
+        async def never() -> bytes:
+            await asyncio.Event().wait()
+            return b""
+
+        items = [asyncio.create_task(never()) for _ in range(5)]
+        begun = asyncio.Event()
+
+        async def receive() -> dict[str, Any]:
+            await begun.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                begun.set()
+
+        scope = {"type": "http", "method": "GET", "headers": []}
+        await Lines(items)(scope, receive, send)
+        await asyncio.wait(items, timeout=5)
+        return items
+
+    assert all(item.cancelled() for item in asyncio.run(listener_leaves()))

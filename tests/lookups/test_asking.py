@@ -1,0 +1,84 @@
+"""Asking: flights that nobody waits for any more, and processes that end."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import redis
+from redis.exceptions import RedisError
+
+from service.config_models import Lookups
+from service.jobs.live import Live
+from service.lookups.asking import Asking, Pending
+from service.lookups.sights import Sights
+from service.lookups.targets import Target
+from service.store import async_client
+from tests.support.paces import terms, times
+
+TARGET = Target("user", "some.handle")
+#: Nothing listens there.
+NOWHERE = "redis://127.0.0.1:1/0"
+
+
+@asynccontextmanager
+async def asking(url: str, stopping: asyncio.Event) -> AsyncIterator[Asking]:
+    """One process' way to ask."""
+    client = async_client(url, max_connections=3)
+    live = Live(url, stopping)
+    sights = Sights(client, times(eyes=terms()), ("eyes",), 25_000)
+    made = Asking(sights, live, Lookups())
+    try:
+        yield made
+    finally:
+        await made.close()
+        await live.close()
+        await client.aclose()
+
+
+def test_who_waits_is_told_at_once_that_the_process_ends(
+    store: redis.Redis, store_url: str
+) -> None:
+    async def story() -> tuple[list[Any], float]:
+        stopping = asyncio.Event()
+        async with asking(store_url, stopping) as made:
+            waiting = [asyncio.create_task(made.ask(TARGET, 25, "test")) for _ in range(3)]
+            deadline = time.monotonic() + 20
+            while not store.exists(f"hg:flight:{TARGET}"):
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.005)
+            stopping.set()
+            began = time.monotonic()
+            return await asyncio.gather(*waiting), time.monotonic() - began
+
+    told, seconds = asyncio.run(story())
+    assert {type(each) for each in told} == {Pending}
+    assert seconds < 1.5
+
+
+def test_who_goes_away_leaves_nothing_behind(store_url: str, store: redis.Redis) -> None:
+    assert store.dbsize() == 0
+    unheard: list[Any] = []
+
+    async def story() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
+        for url in (NOWHERE, store_url):
+            async with asking(url, asyncio.Event()) as made:
+                waiting = [asyncio.create_task(made.ask(TARGET, 25, "test")) for _ in range(3)]
+                await asyncio.sleep(0)
+                for each in waiting:
+                    each.cancel()
+                await asyncio.wait(waiting)
+                # Whoever asks next is not held up by it
+                outcome = await asyncio.gather(made.ask(TARGET, 0, "test"), return_exceptions=True)
+                kind = RedisError if url == NOWHERE else Pending
+                assert isinstance(outcome[0], kind)
+        gc.collect()
+        await asyncio.sleep(0)
+
+    asyncio.run(story())
+    assert unheard == []
