@@ -599,7 +599,7 @@ def house(door: Door, store_url: str, tmp_path: Path) -> Iterator[Callable[..., 
 
 def test_a_budget_counts_those_who_stand_in_line(house: Callable[..., Door]) -> None:
     web = house(("eyes", "read"), budget=3)
-    params = {"username": [new_name() for _ in range(5)], "wait": 0}
+    params: dict[str, Any] = {"username": [new_name() for _ in range(5)], "wait": 0}
     errors = [each["error"] for each in web.api.get("/users", params=params).json()["items"]]
     # One has its turn already; those behind it fill the hour
     assert [error["code"] for error in errors] == ["pending"] * 4 + ["rate_limited"]
@@ -609,7 +609,7 @@ def test_a_budget_counts_those_who_stand_in_line(house: Callable[..., Door]) -> 
 
 def test_look_ups_go_to_the_reader_with_most_of_its_budget_left(house: Callable[..., Door]) -> None:
     web = house(("shop", "both"), ("writer", "write"), ("eyes", "read"), ("ears", "read"))
-    params = {"username": [new_name() for _ in range(6)], "wait": 0}
+    params: dict[str, Any] = {"username": [new_name() for _ in range(6)], "wait": 0}
     web.api.get("/users", params=params)
     accounts = sorted(job["account"] for job in jobs(web, kind="lookup"))
     assert accounts == ["ears"] * 3 + ["eyes"] * 3

@@ -21,10 +21,14 @@ from tests.support.web import Door, opened, serving
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[tuple[Store, Door, Books]]:
     """An application over a store of its own, which may be killed."""
-    with Store(tmp_path / "valkey") as own, redis.Redis.from_url(own.url) as client:
-        with serving(own.url, tmp_path) as port, opened(port, client) as door:
-            with opened_books(own.url) as books:
-                yield own, door, books
+    with (
+        Store(tmp_path / "valkey") as own,
+        redis.Redis.from_url(own.url) as client,
+        serving(own.url, tmp_path) as port,
+        opened(port, client) as door,
+        opened_books(own.url) as books,
+    ):
+        yield own, door, books
 
 
 def test_fresh_copies_are_told_while_the_store_is_away(house: tuple[Store, Door, Books]) -> None:
@@ -64,7 +68,8 @@ def test_a_store_that_takes_no_writes_tells_what_it_has(
     name = new_name()
     found = known(door, books, name)
     books.pass_time(301 * SECOND)
-    door.store.execute_command(*command)
+    store: Any = door.store
+    store.execute_command(*command)
     answer = door.api.get(f"/users/{name}")
     assert (answer.status_code, answer.json()) == (200, found)
     assert answer.headers["Warning"] == '111 - "Revalidation Failed: store_unavailable"'

@@ -1,0 +1,340 @@
+"""Profiles and posts through real processes: two of the web, workers that die, a slow Instagram."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from deploy.local.sender import event, send
+from deploy.local.stack import Stack
+from deploy.local.waiting import free_port, until
+from tests.support.fleet import account_of, act, fleet, order, own_journey
+from tests.support.journey import Journey
+from tests.support.lookups import new_name
+
+#: In quiet hours all day long, which is no matter to look-ups.
+ALWAYS_QUIET = {"quiet_hours": ["00:00", "23:59"], "timezone": "UTC"}
+ACCOUNTS: dict[str, dict[str, Any]] = {
+    "eyes": {"role": "read", **ALWAYS_QUIET},
+    "writer": {"role": "write"},
+}
+#: What a dashboard may take for granted while Instagram hangs.
+AT_ONCE_SECONDS = 2.0
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Two web processes, a worker, an account that reads and one that writes."""
+    with fleet(tmp_path_factory.mktemp("lookups"), ACCOUNTS) as running:
+        running.start("web", "web-2", {"PORT": str(free_port())})
+        until(lambda: _answers(second_of(running)), 20, "the second web process")
+        yield running
+
+
+@pytest.fixture
+def journey(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Journey]:
+    """One test's way through it."""
+    with own_journey(stack, request.node.name) as made:
+        yield made
+        made.api.post("/accounts/eyes/resume")
+
+
+@pytest.fixture
+def asking() -> Iterator[ThreadPoolExecutor]:
+    """Who asks while the test goes on."""
+    with ThreadPoolExecutor(20) as pool:
+        yield pool
+
+
+def second_of(stack: Stack) -> str:
+    """Where the second web process listens."""
+    log = (stack.directory / "web-2.log").read_text()
+    ports = [line.partition("0.0.0.0:")[2].partition(" ")[0] for line in log.splitlines()]
+    return f"http://127.0.0.1:{next(filter(None, ports), 0)}"
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def calls(stack: Stack, call: str, name: str) -> int:
+    """How often the stand-in was asked for a profile or a post."""
+    return sum(name in each["path"] for each in stack.standin.log(call=call))
+
+
+def ask(
+    pool: ThreadPoolExecutor, journey: Journey, path: str, **params: Any
+) -> Future[httpx.Response]:
+    """Ask while the test goes on."""
+    return pool.submit(journey.api.get, path, params=params)
+
+
+def lookups(journey: Journey, name: str) -> list[dict[str, Any]]:
+    """The jobs that look or looked for a profile, newest first."""
+    found = journey.api.get("/jobs", params={"kind": "lookup", "limit": 200}).json()["items"]
+    return [job for job in found if job["to"] == name]
+
+
+def used(journey: Journey, account: str) -> int:
+    """How many look-ups an account has been charged in this hour."""
+    count: int = account_of(journey, account)["budgets"]["lookup"]["per_hour"]["used"]
+    return count
+
+
+def test_two_hundred_who_ask_two_processes_for_one_name_cost_one_call(
+    stack: Stack, journey: Journey
+) -> None:
+    name, before = new_name(), used(journey, "eyes")
+    stack.standin.fault("usernameinfo", delay_seconds=1)
+
+    async def all_at_once() -> list[httpx.Response]:
+        limits = httpx.Limits(max_connections=200)
+        headers = {"Authorization": f"Bearer {stack.api_key}"}
+        async with httpx.AsyncClient(headers=headers, timeout=30, limits=limits) as client:
+            urls = [stack.url, second_of(stack)] * 100
+            return await asyncio.gather(*(client.get(f"{url}/users/{name}") for url in urls))
+
+    answers = asyncio.run(all_at_once())
+    assert {(each.status_code, each.text) for each in answers} == {(200, answers[0].text)}
+    assert answers[0].json()["username"] == name
+    assert calls(stack, "usernameinfo", name) == 1
+    assert len(lookups(journey, name)) == 1
+    assert used(journey, "eyes") == before + 1
+
+
+def test_a_profile_and_a_post_are_told_as_documented(stack: Stack, journey: Journey) -> None:
+    pk = stack.standin.add_user("glazes", full_name="Glazes", followers=2450, following=3)
+    user = journey.api.get("/users/Glazes")
+    assert {key: user.json()[key] for key in ("pk", "username", "full_name", "follower_count")} == {
+        "pk": pk,
+        "username": "glazes",
+        "full_name": "Glazes",
+        "follower_count": 2450,
+    }
+    code = stack.standin.add_media("glazes", 3_700_000_000_000_000_777, caption="New!")
+    post = journey.api.get(f"/posts/{code}").json()
+    assert (post["pk"], post["code"], post["kind"]) == ("3700000000000000777", code, "photo")
+    assert (post["caption"], post["owner"]["username"]) == ("New!", "glazes")
+    # Known content is not told again, by either process
+    headers = {
+        "If-None-Match": user.headers["ETag"],
+        "Authorization": f"Bearer {stack.api_key}",
+    }
+    for url in (stack.url, second_of(stack)):
+        assert httpx.get(f"{url}/users/glazes", headers=headers).status_code == 304
+
+
+def test_whoever_was_looked_up_is_written_to_without_another_look(
+    stack: Stack, journey: Journey
+) -> None:
+    name = new_name()
+    assert journey.api.get(f"/users/{name}").status_code == 200
+    journey.ended(order(journey, "writer", to=name))
+    assert calls(stack, "usernameinfo", name) == 1
+    # The account that writes has looked for nobody
+    assert not [each for each in stack.standin.log(account="writer") if name in each["path"]]
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code", "reason"),
+    [
+        ("user_not_found", 404, "not_found", "user_not_found"),
+        ("user_unavailable", 404, "not_found", "user_not_found"),
+        ("age_restricted", 403, "private", "age_restricted"),
+        ("private_account", 403, "private", "private_account"),
+        ("please_wait", 429, "rate_limited", "please_wait"),
+        ("throttled", 429, "rate_limited", "rate_limited"),
+        ("challenge_required", 503, "account_held", "challenge_required"),
+        ("checkpoint_required", 503, "account_held", "checkpoint_required"),
+    ],
+)
+def test_what_instagram_says_is_told_to_who_waits(
+    stack: Stack, journey: Journey, fault: str, status: int, code: str, reason: str
+) -> None:
+    name = new_name()
+    stack.standin.fault("usernameinfo", error=fault)
+    began = time.monotonic()
+    answer = journey.api.get(f"/users/{name}", params={"wait": 20})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["reason"]) == (status, code, reason)
+    assert time.monotonic() - began < 15
+    if status == 429:
+        assert int(answer.headers["Retry-After"]) > 600
+        assert error["until"] is not None
+    if status == 503:
+        assert error["since"] is not None
+    assert calls(stack, "usernameinfo", name) == 1
+
+
+def test_a_moments_trouble_is_tried_again_while_they_wait(stack: Stack, journey: Journey) -> None:
+    name = new_name()
+    stack.standin.fault("usernameinfo", error="server_error")
+    assert journey.api.get(f"/users/{name}", params={"wait": 20}).status_code == 200
+    assert calls(stack, "usernameinfo", name) == 2
+
+
+def test_a_login_that_fails_costs_no_look_up(stack: Stack, journey: Journey) -> None:
+    assert journey.api.get(f"/users/{new_name()}").status_code == 200
+    before = used(journey, "eyes")
+    stack.standin.expire_session("eyes")
+    stack.standin.fault("login", error="bad_password", times=None)
+    # The session is found to be over by the call itself: that one was made
+    assert journey.api.get(f"/users/{new_name()}").status_code == 503
+    after = used(journey, "eyes")
+    assert before < after
+    # From here on there is no session, and nothing is asked for
+    for _ in range(2):
+        act(journey, "/accounts/eyes/resume")
+        assert journey.api.get(f"/users/{new_name()}").status_code == 503
+    assert used(journey, "eyes") == after
+    stack.standin.clear_faults()
+    act(journey, "/accounts/eyes/resume")
+    assert journey.api.get(f"/users/{new_name()}", params={"wait": 20}).status_code == 200
+
+
+def test_a_worker_killed_in_the_middle_of_a_look_up_costs_a_lease(
+    stack: Stack, journey: Journey, asking: ThreadPoolExecutor
+) -> None:
+    name = new_name()
+    stack.standin.fault("usernameinfo", delay_seconds=30)
+    asked = ask(asking, journey, f"/users/{name}", wait=25)
+    until(lambda: calls(stack, "usernameinfo", name), 20, "the call")
+    stack.processes["worker"].kill()
+    stack.start("worker")
+    assert asked.result(30).status_code == 200
+    assert calls(stack, "usernameinfo", name) == 2
+    assert len(lookups(journey, name)) == 1
+
+
+def test_while_instagram_hangs_everything_else_answers(
+    stack: Stack, journey: Journey, asking: ThreadPoolExecutor
+) -> None:
+    # Given a copy, and look-ups that hang
+    known = new_name()
+    assert journey.api.get(f"/users/{known}").status_code == 200
+    stack.standin.fault("usernameinfo", delay_seconds=30)
+    names = [new_name() for _ in range(10)]
+    hanging = [ask(asking, journey, f"/users/{name}", wait=25) for name in names]
+    until(lambda: any(calls(stack, "usernameinfo", name) for name in names), 20, "the call")
+    # When others come meanwhile
+    hook, slowest = f"{stack.url}/webhooks/stripe", 0.0
+    for number in range(20):
+        began = time.monotonic()
+        assert journey.api.get(f"/users/{known}").status_code == 200
+        assert journey.api.get("/healthz").status_code == 200
+        document = event("checkout.session.completed", id=f"evt_{journey.name}_{number}")
+        document["data"]["object"]["payment_intent"] = f"pi_{journey.name}_{number}"
+        assert send(hook, stack.webhook_secret, document).status == 202
+        slowest = max(slowest, time.monotonic() - began)
+    # Then they are answered at once, and nobody who waits has been let go yet
+    assert slowest < AT_ONCE_SECONDS
+    assert not any(each.done() for each in hanging)
+    # And who does not wait is told where it goes on
+    answer = journey.api.get(f"/users/{names[0]}", params={"wait": 0})
+    assert answer.status_code == 202
+    hang_no_more(stack)
+    assert {each.result(40).status_code for each in hanging} <= {200, 202}
+
+
+def test_a_web_process_that_ends_lets_go_of_who_waits(
+    stack: Stack, journey: Journey, asking: ThreadPoolExecutor
+) -> None:
+    # Given who waits for one, for several, and for lines at the second web process
+    stack.standin.fault("usernameinfo", delay_seconds=20, times=3)
+    headers = {"Authorization": f"Bearer {stack.api_key}"}
+    lines = {**headers, "Accept": "application/x-ndjson"}
+    names = [new_name() for _ in range(3)]
+    with _a_web_process(stack) as (process, url):
+
+        def at(path: str, sent: dict[str, str], **params: Any) -> Future[httpx.Response]:
+            return asking.submit(httpx.get, f"{url}{path}", params=params, headers=sent, timeout=40)
+
+        one = at(f"/users/{names[0]}", headers, wait=25)
+        several = at("/users", headers, username=names, wait=25)
+        told = at("/users", lines, username=names, wait=25)
+        until(lambda: all(lookups(journey, name) for name in names), 20, "the look-ups")
+        # When it is told to end
+        began = time.monotonic()
+        process.signal(signal.SIGTERM)
+        # Then they are told at once where it goes on
+        assert one.result(30).status_code == 202
+        assert {each["error"]["code"] for each in several.result(30).json()["items"]} == {"pending"}
+        assert len(told.result(30).text.splitlines()) == 3
+        assert process.stop(20) in (0, -15, 143)
+        assert time.monotonic() - began < 8
+        assert "Traceback" not in process.log.read_text()
+    hang_no_more(stack)
+
+
+def test_a_listener_who_leaves_in_the_middle_of_lines_leaves_nothing(
+    stack: Stack, journey: Journey
+) -> None:
+    known, cold = new_name(), [new_name() for _ in range(5)]
+    assert journey.api.get(f"/users/{known}").status_code == 200
+    stack.standin.fault("usernameinfo", delay_seconds=3)
+    params = {"username": [known, *cold], "wait": 20}
+    headers = {"Accept": "application/x-ndjson"}
+    with journey.api.stream("GET", "/users", params=params, headers=headers) as answer:  # type: ignore[arg-type]
+        assert json.loads(next(answer.iter_lines()))["username"] == known
+    # The look-ups go on for whoever comes next, and the log says nothing
+    for name in cold:
+        assert journey.api.get(f"/users/{name}", params={"wait": 20}).status_code == 200
+    log = (stack.directory / "web.log").read_text()
+    assert "never awaited" not in log
+    assert "Traceback" not in log
+    assert "exception was never retrieved" not in log
+
+
+def test_the_ledger_is_sound_after_all_of_this(stack: Stack, journey: Journey) -> None:
+    text = journey.api.get("/metrics").text
+    assert 'heliograph_jobs_ended_total{kind="lookup",status="succeeded"}' in text
+    assert 'heliograph_attempts_total{kind="lookup",outcome="failed"}' in text
+    assert 'heliograph_jobs_by_kind{kind="lookup"}' in text
+    now = datetime.now().astimezone()
+    audited = journey.api.get("/audit", params={"account": "eyes"}).json()["items"]
+    assert all(datetime.fromisoformat(each["at"]) > now - timedelta(hours=1) for each in audited)
+    assert doctor(stack) == 0
+
+
+def hang_no_more(stack: Stack) -> None:
+    """End the calls that hang with the worker that makes them."""
+    stack.standin.clear_faults()
+    stack.processes["worker"].kill()
+    stack.start("worker")
+
+
+def doctor(stack: Stack) -> int:
+    """The exit code of the doctor, beside the running processes."""
+    command = [sys.executable, "-m", "service", "doctor"]
+    done = subprocess.run(
+        command, env=stack.environ(), capture_output=True, timeout=60, check=False
+    )
+    return done.returncode
+
+
+@contextmanager
+def _a_web_process(stack: Stack) -> Iterator[tuple[Any, str]]:
+    port = free_port()
+    process = stack.start("web", f"web-{os.urandom(2).hex()}", {"PORT": str(port)})
+    url = f"http://127.0.0.1:{port}"
+    until(lambda: _answers(url), 20, "the web process")
+    try:
+        yield process, url
+    finally:
+        process.stop()
