@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.bench import live, round_trips, worker
+from tests.bench import live, reads, round_trips, worker
 from tests.bench.table import Measurement, Row, show, write
 
 MEASUREMENTS: Final[Mapping[str, Measurement]] = {
     "round_trips": round_trips.measure,
     "worker": worker.measure,
     "live": live.measure,
+    "reads": reads.measure,
 }
 
 

@@ -43,7 +43,7 @@ class Answers:
         return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def get_of(url: str, headers: Mapping[str, str]) -> bytes:
+def get_of(url: str, headers: Mapping[str, str] | None = None) -> bytes:
     """A whole GET as it goes over the wire.
 
     Parameters:
@@ -51,8 +51,9 @@ def get_of(url: str, headers: Mapping[str, str]) -> bytes:
       headers: Besides `Host`.
     """
     parts = urlsplit(url)
-    lines = [f"GET {parts.path} HTTP/1.1", f"host: {parts.netloc}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
+    query = f"?{parts.query}" if parts.query else ""
+    lines = [f"GET {parts.path}{query} HTTP/1.1", f"host: {parts.netloc}"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 

@@ -102,13 +102,13 @@ local function comes_in(job)
   return own and place and (place + 1) * (own.gap[1] + own.gap[2]) / 2 or 0
 end
 
--- What look.lua and sight.lua reply: {flat hash of what is known, job that looks or '', why nobody
+-- What look.lua and sight.lua reply of a target: {flat hash of what is known, job that looks or '', why nobody
 -- does or '', until when (0: a person is needed), since when a person is (0: none is), when it is
 -- worth asking again (ms from now, 0: not told), now}
 local function sight_of(target, job, why, till, since, now)
   local again = 0
   if why then
-    again = till > 0 and till - now or 0
+    again = (till or 0) > 0 and till - now or 0
   elseif job then
     again = comes_in(job)
   else
