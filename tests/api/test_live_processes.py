@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import socket
 import time
@@ -17,6 +18,7 @@ import redis
 
 from deploy.local.waiting import free_port
 from service.jobs.feed import FEED
+from service.web import MOST_FILES, allow_connections
 from tests.support.crowd import gather, hear, leave, request, resident
 from tests.support.ledgers import Books, opened_books
 from tests.support.listening import Socket, Told, events
@@ -187,3 +189,15 @@ def test_many_listeners_are_light(webs: Webs, books: Books, upgraded: bool) -> N
         return (after - before) / LISTENERS
 
     assert asyncio.run(scene()) < MOST_BYTES
+
+
+def test_a_web_process_takes_all_the_files_it_may_open() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+        allow_connections()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert hard == before[1]
+    assert soft == (MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES))
