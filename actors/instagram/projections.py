@@ -75,7 +75,7 @@ def row_view(user: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "pk": str(user.get("pk") or user["id"]),
         "username": str(user.get("username") or ""),
-        "full_name": str(user.get("full_name") or ""),
+        "full_name": _whole(user.get("full_name")),
         "is_private": bool(user.get("is_private")),
         "is_verified": bool(user.get("is_verified")),
     }

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -26,7 +28,7 @@ from tests.support.photos import (
     telling_jpeg,
     text_bomb,
 )
-from tests.support.web import API_KEY, Door, answer
+from tests.support.web import API_KEY, Door, answer, until
 
 DM: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle"}
 URL = "https://example.com/receipt.png?signature=a-secret"
@@ -355,6 +357,41 @@ def test_many_photos_at_once_are_taken_a_few_at_a_time(door: Door) -> None:
         answers = list(pool.map(lambda photo: upload(door, photo), photos))
     assert {each.status_code for each in answers} == {202}
     assert sorted(each.json()["photo"]["width"] for each in answers) == [*range(200, 212)]
+
+
+def test_more_uploads_than_there_is_room_for_are_to_come_again(door: Door) -> None:
+    # Given senders that have begun and not ended
+    head = (
+        b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 8000\r\n"
+        b"Content-Type: multipart/form-data; boundary=b\r\n"
+        b"Authorization: Bearer " + API_KEY.encode() + b"\r\n\r\n--b\r\n"
+    )
+    answers: list[httpx.Response] = []
+
+    def status() -> int:
+        answers.append(upload(door, telling_jpeg()))
+        return answers[-1].status_code
+
+    with ExitStack() as stack:
+        for _ in range(24):
+            stack.enter_context(door.connect()).sendall(head)
+        # Then one more has to wait outside
+        until(lambda: status() == 503)
+    assert answers[-1].json()["error"]["code"] == "photos_busy"
+    assert answers[-1].headers["Retry-After"] == "5"
+    # And comes in when they have gone
+    until(lambda: status() == 202)
+
+
+def test_a_photo_there_is_no_room_for_on_disk_is_to_come_again(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as without_disk:
+        without_disk.setattr(tempfile, "tempdir", "/nonexistent")
+        response = upload(door, telling_jpeg())
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "photo_not_taken")
+    assert door.contents() == {}
+    assert upload(door, telling_jpeg()).status_code == 202
 
 
 def test_the_documentation_shows_both_ways_to_ask(door: Door) -> None:

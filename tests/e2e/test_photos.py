@@ -187,6 +187,15 @@ def test_a_photo_that_is_not_there_yet_is_fetched_again(journey: Journey) -> Non
     assert (job["status"], job["attempts"], len(photos_to(journey, to))) == ("succeeded", 2, 1)
 
 
+def test_a_photo_that_is_no_longer_kept_ends_its_job_with_a_word_about_it(journey: Journey) -> None:
+    job_id = uploaded(journey, "some.handle", delay_seconds=2)
+    with redis.Redis.from_url(journey.stack.redis_url) as client:
+        client.delete(f"hg:jobphoto:{job_id}")
+    job = journey.ended(job_id)
+    assert (job["status"], job["error"]["code"]) == ("failed", "photo_gone")
+    assert journey.api.post(f"/jobs/{job_id}/retry").json()["error"]["code"] == "photo_gone"
+
+
 def test_a_dry_run_does_all_but_the_write(journey: Journey) -> None:
     to = friend(journey)
     before = len(journey.stack.standin.uploads())
