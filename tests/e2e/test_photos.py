@@ -115,6 +115,9 @@ def test_a_photo_by_url_is_fetched_by_the_worker_and_arrives(journey: Journey) -
     (dm,) = photos_to(journey, to)
     assert opened(content_of(journey, dm)).size == (1440, 720)
     assert (job["photo"]["from"], job["photo"]["width"]) == ("url", 1440)
+    # And where it came from, which may be a secret, is told nowhere
+    logs = "".join(log.read_text() for log in journey.stack.directory.glob("*.log"))
+    assert "signature=s" not in logs + json.dumps(job) + json.dumps(journey.called_back(job["id"]))
     assert job["photo"]["sha256"] == hashlib.sha256(photo).hexdigest()
     assert not is_kept(journey, job["id"])
 
