@@ -7,6 +7,7 @@ place that the callbacks of other origins need.
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
 import random
 import time
@@ -122,9 +123,14 @@ async def _record(runtime: Runtime, claim: DeliveryClaim, result: AttemptResult)
 
 def _masked(endpoint: Endpoint | None, body: str) -> str:
     """What was answered, without the secrets that an error page repeats."""
-    if endpoint is None:
+    if endpoint is None or not body:
         return body
-    return Masker((*endpoint.secrets, endpoint.url)).text(body)
+    return _masker((*endpoint.secrets, endpoint.url)).text(body)
+
+
+@functools.lru_cache(maxsize=256)
+def _masker(secrets: tuple[str, ...]) -> Masker:
+    return Masker(secrets)
 
 
 def _next(claim: DeliveryClaim, result: AttemptResult, now_ms: int) -> tuple[Any, int]:

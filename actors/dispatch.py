@@ -16,7 +16,7 @@ import inspect
 import resource
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -217,6 +217,9 @@ class Dispatcher(WorkerThread):
         self._stopping = stop
         self._stop_seconds = stop_seconds
         self._tasks: set[asyncio.Task[None]] = set()
+        #: By queue, what has not begun yet; the loop's alone.
+        self._arrived: defaultdict[str, deque[Any]] = defaultdict(deque)
+        self._beginning = False
         self._acks = Acknowledgements(self.broker, self.consumers)
 
     def run(self) -> None:
@@ -229,10 +232,29 @@ class Dispatcher(WorkerThread):
                 item = self.work_queue.get(timeout=self.timeout)
             except Empty:
                 continue
-            self._loop.loop.call_soon_threadsafe(self._begin, item.message)
+            self._loop.loop.call_soon_threadsafe(self._arrive, item)
         self._loop.call(self._drain())
         self._acks.close(ACK_SECONDS)
         self.broker.emit_before("worker_thread_shutdown", self)
+
+    def _arrive(self, item: Any) -> None:
+        self._arrived[item.message.queue_name].append(item)
+        if not self._beginning:
+            self._beginning = True
+            self._loop.loop.call_soon(self._begin_some)
+
+    def _begin_some(self) -> None:
+        """Begin one message of each queue; the next ones in the next turn of the loop.
+
+        A turn takes as long as what is ready in it. If a flood began at once, whatever else goes on
+        would wait for all of it at each of its steps.
+        """
+        for items in self._arrived.values():
+            if items:
+                self._begin(items.popleft().message)
+        self._beginning = any(self._arrived.values())
+        if self._beginning:
+            self._loop.loop.call_soon(self._begin_some)
 
     def _begin(self, message: MessageProxy) -> None:
         task = asyncio.create_task(self._process(message))
@@ -282,14 +304,22 @@ class Dispatcher(WorkerThread):
             raise OverdueError from None
 
     async def _drain(self) -> None:
-        # Tasks that are about to begin were scheduled before this.
+        # What is about to arrive was scheduled before this.
         await asyncio.sleep(0)
+        self._put_back()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._seconds_left())
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=HAND_BACK_SECONDS)
+
+    def _put_back(self) -> None:
+        """Leave what has not begun to the worker, which hands it back."""
+        for items in self._arrived.values():
+            while items:
+                self.work_queue.put(items.popleft())
+                self.work_queue.task_done()
 
     def _seconds_left(self) -> float:
         return max(0, self._stop_seconds - self._stopping.seconds())

@@ -18,6 +18,7 @@ import httpcore
 from actors.egress import GuardedBackend
 from actors.lanes import Lanes, OriginBusy
 from actors.peers import PEER_ERRORS, failure_code, ssl_context
+from actors.pools import OriginPools
 from service.outbound.endpoints import InvalidUrl, ParsedUrl, parse_endpoint_url
 from service.outbound.results import (
     MAX_BODY_BYTES,
@@ -33,7 +34,7 @@ Headers = Mapping[str, str] | Callable[[], Mapping[str, str]]
 
 #: Few and short-lived: many servers close idle connections after 5 s (Node's default), and a
 #: request sent at that moment is lost.
-_KEEPALIVE_CONNECTIONS: Final = 20
+_KEPT_ORIGINS: Final = 20
 _KEEPALIVE_SECONDS: Final = 4.0
 
 
@@ -92,19 +93,23 @@ class Exchange:
         self._lanes = Lanes(
             limits.per_origin, limits.waiting, limits.wait_seconds, limits.in_flight
         )
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl_context(ca_bundle),
-            max_connections=None,  # bounded by the lanes and the worker's concurrency
-            max_keepalive_connections=_KEEPALIVE_CONNECTIONS,
-            keepalive_expiry=_KEEPALIVE_SECONDS,
-            network_backend=backend,
-        )
+        trusted = ssl_context(ca_bundle)
+
+        def pool() -> httpcore.AsyncConnectionPool:
+            return httpcore.AsyncConnectionPool(
+                ssl_context=trusted,
+                max_connections=None,  # bounded by the lanes
+                keepalive_expiry=_KEEPALIVE_SECONDS,
+                network_backend=backend,
+            )
+
+        self._pools = OriginPools(pool, _KEPT_ORIGINS, _KEEPALIVE_SECONDS)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._pool.aclose()
+        await self._pools.aclose()
 
     async def post(self, url: str, headers: Headers, body: bytes) -> AttemptResult:
         """Send one callback and wait for its status line.
@@ -125,19 +130,21 @@ class Exchange:
         except InvalidUrl:
             return classify_failure("invalid_url")
         try:
-            async with self._lanes.turn(target.origin):
+            async with self._lanes.turn(target.origin), self._pools.of(target.origin) as pool:
                 signed = headers if isinstance(headers, Mapping) else headers()
-                return await self._exchange(self._request(target, signed, body))
+                return await self._exchange(pool, self._request(target, signed, body))
         except OriginBusy:
             return classify_failure("origin_busy")
 
-    async def _exchange(self, request: httpcore.Request) -> AttemptResult:
+    async def _exchange(
+        self, pool: httpcore.AsyncConnectionPool, request: httpcore.Request
+    ) -> AttemptResult:
         loop = asyncio.get_running_loop()
         started = loop.time()
         deadline = started + self._limits.total_seconds
         try:
             async with asyncio.timeout_at(deadline):
-                response = await self._pool.handle_async_request(request)
+                response = await pool.handle_async_request(request)
         except PEER_ERRORS as error:
             return classify_failure(failure_code(error), duration_ms=_ms(loop.time() - started))
         duration_ms = _ms(loop.time() - started)

@@ -22,6 +22,7 @@ from actors.instagram.pool import GatewayPool
 from actors.loop import LoopThread
 from actors.photos import Lab
 from actors.pulse import Pulse, pulse_of
+from actors.trips import SharedScripts
 from service import VERSION
 from service.accounts.codes import Codes
 from service.accounts.doors import Doors
@@ -45,8 +46,10 @@ from service.reports import Reporter, process_name
 from service.settings import Settings
 from service.store import Unavailable, async_client
 
-#: The loop's own connections; consumers and the pulse have theirs.
-MAX_CONNECTIONS: Final = 4
+#: The loop's own connections: of everything else, of jobs' steps and of deliveries' steps.
+#: Consumers and the pulse have theirs.
+MAX_CONNECTIONS: Final = 2
+TRIP_CONNECTIONS: Final = 1
 #: A thousand tasks share them: the last one's turn may take a while to come.
 CONNECTION_WAIT_SECONDS: Final = 30.0
 #: For sessions to be saved and connections to be closed at shutdown.
@@ -188,12 +191,7 @@ class Resources(Middleware):
     async def _open(self) -> Runtime:
         settings = self._duties.settings
         times = self._duties.times
-        client = async_client(
-            settings.redis_url,
-            max_connections=MAX_CONNECTIONS,
-            wait_seconds=CONNECTION_WAIT_SECONDS,
-        )
-        self._stack.push_async_callback(client.aclose)
+        client = self._client(MAX_CONNECTIONS)
         cipher = derive_keys(",".join(settings.secret_keys))
         vault, gate = Vault(client, cipher), LoginGate(client, Codes(client, cipher))
         gateways = GatewayPool(self._duties.accounts, vault, gate=gate)
@@ -209,8 +207,10 @@ class Resources(Middleware):
             duties=self._duties,
             client=client,
             ledger=Ledger(client, times),
-            claims=Claims(client, times),
-            deliveries=Deliveries(client, times),
+            claims=Claims(client, times, SharedScripts(self._client(TRIP_CONNECTIONS), times)),
+            deliveries=Deliveries(
+                client, times, SharedScripts(self._client(TRIP_CONNECTIONS), times)
+            ),
             doors=doors,
             people=People(client),
             gateways=gateways,
@@ -219,6 +219,15 @@ class Resources(Middleware):
             lab=Lab(Photos(client, times), self._fetcher(), Darkroom()),
             pulse=pulse,
         )
+
+    def _client(self, connections: int) -> aredis.Redis:
+        client = async_client(
+            self._duties.settings.redis_url,
+            max_connections=connections,
+            wait_seconds=CONNECTION_WAIT_SECONDS,
+        )
+        self._stack.push_async_callback(client.aclose)
+        return client
 
     async def _look_again(self, doors: Doors) -> None:
         """Let those go who may by a configuration that is new; otherwise a minute's sweep does."""

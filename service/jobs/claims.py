@@ -111,10 +111,11 @@ class Claims:
     Parameters:
       client: The event loop's Redis client.
       times: Leases and retention.
+      scripts: What runs the scripts, where that is not the client alone.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times) -> None:
-        self._scripts = Scripts(client, times)
+    def __init__(self, client: aredis.Redis, times: Times, scripts: Scripts | None = None) -> None:
+        self._scripts = scripts or Scripts(client, times)
 
     async def claim(self, job_id: str, owner: str) -> Claim | None:
         """Take a job and its account's turn.

@@ -135,11 +135,19 @@ class Scripts:
         Returns:
           The reply: bytes, ints and lists of them.
         """
+        return await cast("Awaitable[Any]", self.script(name)(args=args))
+
+    def script(self, name: str) -> Any:
+        """One script, put together at its first use.
+
+        Parameters:
+          name: The file's name without `.lua`.
+        """
         script = self._known.get(name)
         if script is None:
             script = self._client.register_script(source_of(name, self._times))
             self._known[name] = script
-        return await cast("Awaitable[Any]", script(args=args))
+        return script
 
 
 def sync_script(client: redis.Redis, name: str, times: Times) -> Any:

@@ -56,11 +56,12 @@ class Deliveries:
     Parameters:
       client: The event loop's Redis client.
       times: Leases and retention.
+      scripts: What runs the scripts, where that is not the client alone.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times) -> None:
+    def __init__(self, client: aredis.Redis, times: Times, scripts: Scripts | None = None) -> None:
         self._client = client
-        self._scripts = Scripts(client, times)
+        self._scripts = scripts or Scripts(client, times)
 
     async def claim(self, delivery_id: str, owner: str) -> DeliveryClaim | None:
         """Take a delivery that is due; None when there is nothing to do now."""

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import redis
+from dramatiq.middleware import CurrentMessage
+from structlog.testing import capture_logs
 
 from deploy.local.store import Store
 from deploy.local.waiting import until
@@ -101,3 +103,73 @@ def test_a_message_that_came_too_late_goes_back_to_its_queue(
     # Then it waits for another worker
     assert store.lrange(f"{NAMESPACE}:{QUEUE}", 0, -1) == [late.encode()]
     assert gate.begun == ["good"]
+
+
+def test_what_takes_too_long_is_canceled_and_keeps_no_place(
+    store: redis.Redis, store_url: str
+) -> None:
+    gate = Gate()
+    with (
+        capture_logs() as lines,
+        working(store_url, gate.work, time_limit=200),
+    ):
+        # Given as much work as there are places, which would never end
+        for number in range(PREFETCH):
+            put(store, whole(args=[number]))
+        until(lambda: gate.begun == [0, 1], 10, "the work")
+        # Then it ends all the same, and there is a place for the next
+        until(lambda: nothing_stays(store), 10, "the end of all messages")
+        put(store, whole())
+        until(lambda: "good" in gate.begun, 10, "the next message")
+        gate.release()
+        until(lambda: nothing_stays(store), 10, "its end")
+    assert gate.canceled
+    late = [line for line in lines if "too long" in line["event"]]
+    assert [(line["actor"], line["args"]) for line in late] == [("note", (0,)), ("note", (1,))]
+
+
+def test_an_error_of_its_own_about_time_is_no_overdue_actor(
+    store: redis.Redis, store_url: str
+) -> None:
+    async def gives_up(_word: str) -> None:
+        raise TimeoutError
+
+    with capture_logs() as lines, working(store_url, gives_up):
+        put(store, whole())
+        until(lambda: nothing_stays(store), 10, "the end of the message")
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == [
+        "an actor failed; its work is rung for again"
+    ]
+
+
+def test_thousands_of_ends_at_once_are_acknowledged_in_few_round_trips(
+    store: redis.Redis, store_url: str
+) -> None:
+    gate, count = Gate(), 1000
+    with working(store_url, gate.work, prefetch=count):
+        for number in range(count):
+            put(store, whole(args=[number]), ring=False)
+        put(store, whole())
+        until(lambda: len(gate.begun) >= count, 30, "the work")
+        before = store.info("stats")["total_reads_processed"]
+        gate.release()
+        until(lambda: nothing_stays(store), 30, "the acknowledgements")
+        # This test's own looks are among them
+        assert store.info("stats")["total_reads_processed"] - before < count / 2
+
+
+def test_each_message_knows_itself_while_many_are_under_way(
+    store: redis.Redis, store_url: str
+) -> None:
+    seen: dict[int, Any] = {}
+
+    async def note(number: int) -> None:
+        await asyncio.sleep(0.01)
+        message = CurrentMessage.get_current_message()
+        seen[number] = message and message.args[0]
+
+    with working(store_url, note, prefetch=100):
+        for number in range(100):
+            put(store, whole(args=[number]))
+        until(lambda: nothing_stays(store), 20, "the end of all messages")
+    assert seen == {number: number for number in range(100)}

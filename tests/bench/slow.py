@@ -63,13 +63,15 @@ class SlowOrigins:
         await asyncio.gather(*others, return_exceptions=True)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
         self.waiting += 1
         try:
+            await reader.readuntil(b"\r\n\r\n")
             await asyncio.sleep(self._seconds)
             writer.write(_ANSWER)
             await writer.drain()
             self.answered += 1
+        except (OSError, EOFError):
+            pass  # the caller has gone
         finally:
             self.waiting -= 1
             writer.close()

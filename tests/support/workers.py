@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -68,7 +68,13 @@ def put(
 
 @contextmanager
 def working(
-    url: str, note: Callable[[Any], Awaitable[None]], stop_seconds: float = 5
+    url: str,
+    note: Callable[[Any], Awaitable[None]],
+    stop_seconds: float = 5,
+    *,
+    prefetch: int = PREFETCH,
+    queues: Sequence[str] = (QUEUE,),
+    **options: Any,
 ) -> Iterator[tuple[PatientBroker, Worker]]:
     """A worker whose one actor is `note`, stopped when the block ends.
 
@@ -76,11 +82,16 @@ def working(
       url: The store.
       note: The actor.
       stop_seconds: How long it may go on when the worker stops.
+      prefetch: Its places, for each queue.
+      queues: Where it takes messages from; all are for the one actor.
+      options: The actor's.
     """
     stop = StopOnce()
-    dispatch = CoroutineDispatch(LoopThread(), PREFETCH, stop, stop_seconds)
+    dispatch = CoroutineDispatch(LoopThread(), prefetch, stop, stop_seconds)
     broker = make_broker(settings_for(url), [stop, dispatch], stop.stopping)
-    dramatiq.actor(broker=broker, actor_name="note", queue_name=QUEUE)(note)
+    dramatiq.actor(broker=broker, actor_name="note", queue_name=queues[0], **options)(note)
+    for queue in queues:
+        broker.declare_queue(queue)
     worker = Worker(broker, worker_timeout=50)
     worker.start()
     try:
