@@ -24,8 +24,8 @@ from service.jobs.wakeups import CALENDAR, COMMENT, DELIVERY, DM, LOOKUP, NAMESP
 from service.settings import Settings
 from service.store import sync_client, wait_for_redis
 
-#: Two consumers a queue, the acknowledgements and the doorbell share these; more wait for one.
-MAX_CONNECTIONS: Final = 5
+#: One is the doorbell's; two consumers a queue and the acknowledgements share the others.
+MAX_CONNECTIONS: Final = 4
 #: Callbacks take so much more than the worker's share: places for origins that have none yet.
 SPARE: Final = 0.25
 #: An exchange ends within a quarter of this by itself.

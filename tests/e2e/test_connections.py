@@ -1,0 +1,106 @@
+"""The smallest plans give twenty connections: the Procfile's processes need fewer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+
+from deploy.local.procfile import ROOT
+from deploy.local.stack import Stack
+from deploy.local.waiting import until
+from tests.support.journey import Journey
+
+PLAN = 20
+#: The counter's own.
+OURS = 1
+JOBS = 40
+
+
+class Count:
+    """The most connections at a time that were not the counter's own."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._stopped = threading.Event()
+        self.most = 0
+        self.by_command: Counter[str] = Counter()
+
+    def run(self) -> None:
+        """Count until stopped."""
+        while not self._stopped.wait(0.01):
+            others = [each for each in self._client.client_list() if each["cmd"] != "client|list"]
+            if len(others) > self.most:
+                self.most = len(others)
+                self.by_command = Counter(each["cmd"] for each in others)
+
+    def stop(self) -> None:
+        """Count no more."""
+        self._stopped.set()
+
+
+@contextmanager
+def counted(url: str) -> Iterator[Count]:
+    """Count while the block lasts."""
+    with redis.Redis.from_url(url, max_connections=1) as client:
+        count = Count(client)
+        thread = threading.Thread(target=count.run)
+        thread.start()
+        try:
+            yield count
+        finally:
+            count.stop()
+            thread.join()
+
+
+@pytest.mark.parametrize("web_concurrency", ["1", "2"])
+def test_the_default_procfile_fits_the_smallest_plan_under_load(
+    tmp_path: Path, web_concurrency: str
+) -> None:
+    # Heroku sets the variable to 2 by itself
+    with Stack(tmp_path, environ={"WEB_CONCURRENCY": web_concurrency}) as stack:
+        with redis.Redis.from_url(stack.redis_url) as client:
+            client.config_set("maxclients", PLAN)
+        journey = Journey(stack, "connections")
+        with (
+            counted(stack.redis_url) as count,
+            ThreadPoolExecutor(JOBS) as many,
+            journey.api.stream("GET", "/live") as live,
+        ):
+            # When everything is used at a time: events, jobs, waits, pages, the command line
+            live.raise_for_status()
+            shown = many.submit(_doctor, stack)
+            answers = [
+                many.submit(journey.send, "checkout.session.completed", str(n)) for n in range(JOBS)
+            ]
+            jobs = [answer.result().body["jobs"][0] for answer in answers]
+            waits = [many.submit(journey.api.get, f"/jobs/{job}?wait=20") for job in jobs]
+            pages = [many.submit(journey.api.get, path) for path in ("/metrics", "/events") * 10]
+            for asked in (*waits, *pages):
+                asked.result().raise_for_status()
+            for job in jobs:
+                assert journey.ended(job)["status"] == "succeeded"
+            until(lambda: len(stack.receiver.received()) >= JOBS, 30, "the callbacks")
+        journey.api.close()
+        said = "".join(process.log.read_text() for process in stack.processes.values())
+    # Then it fits, with `heliograph doctor` beside it
+    assert shown.result() == 0
+    assert count.most + OURS <= PLAN, count.by_command
+    assert "max number of clients" not in said
+
+
+def _doctor(stack: Stack) -> int:
+    environ = {**os.environ, **stack.environ()}
+    command = [sys.executable, "-m", "service", "doctor"]
+    return subprocess.run(
+        command, cwd=ROOT, env=environ, capture_output=True, check=False
+    ).returncode

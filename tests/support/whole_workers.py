@@ -1,0 +1,42 @@
+"""A worker of this process over a stack, with everything that the Procfile's own has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dramatiq import Worker
+
+from actors.broker import declare_actors, make_broker
+from actors.dispatch import CoroutineDispatch
+from actors.loop import LoopThread
+from actors.runtime import Duties, Resources
+from actors.stopping import StopOnce
+from deploy.local.stack import Stack
+from service.config import load_config
+from service.settings import load_settings
+
+
+@contextmanager
+def whole_worker(stack: Stack) -> Iterator[None]:
+    """Work until the block ends.
+
+    Parameters:
+      stack: Whose store, stand-in and receiver it works with.
+    """
+    environ = stack.environ()
+    settings = load_settings(environ)
+    duties = Duties.of(settings, load_config(settings.config_path), environ)
+    loop, stop = LoopThread(), StopOnce()
+    resources = Resources(duties, loop)
+    dispatch = CoroutineDispatch(loop, settings.worker_concurrency, stop, settings.stop_seconds)
+    broker = make_broker(settings, [stop, dispatch, resources], stop.stopping)
+    declare_actors(broker, lambda: resources.runtime)
+    worker = Worker(broker, worker_timeout=50)
+    worker.start()
+    try:
+        yield
+    finally:
+        worker.stop()
+        broker.close()
+        broker.client.close()
