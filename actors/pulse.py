@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from service.jobs.ledger import FORGOTTEN_AT_ONCE
 from service.jobs.scripts import Times, sync_script
 from service.logs import get_logger
 from service.store import Unavailable, sync_client
@@ -26,7 +27,8 @@ INTERVAL_SECONDS: Final = 1.0
 OVERDUE: Final = 0.6
 #: However much is due, beats are at least this far apart.
 SHORTEST_SECONDS: Final = 0.01
-_MOST: Final = 100
+#: The most of each kind that one beat does: everybody else waits meanwhile. More follow at once.
+MOST: Final = 20
 FORGET_SECONDS: Final = 60.0
 
 _log = get_logger(__name__)
@@ -147,14 +149,14 @@ class Pulse(threading.Thread):
     def _forget_some(self) -> None:
         if time.monotonic() >= self._forget_at:
             self._forget_at = time.monotonic() + FORGET_SECONDS
-            self._forget(args=[_MOST])
+            self._forget(args=[FORGOTTEN_AT_ONCE])
 
     def _beat(self) -> float:
         """Beat once; tell in how many seconds the next beat is needed."""
         with self._lock:
             holds = list(self._holds.values())
         asked_at = time.monotonic()
-        arguments: list[Any] = [_MOST]
+        arguments: list[Any] = [MOST]
         for hold in holds:
             arguments += (hold.id, hold.owner, hold.fence)
         lost, done, next_ms = self._script(args=arguments)
@@ -164,7 +166,7 @@ class Pulse(threading.Thread):
                 self._abandon(hold, "the claim is another's")
             else:
                 hold.renewed = asked_at
-        if int(done) >= _MOST or not next_ms:
+        if int(done) >= MOST or not next_ms:
             return 0.0 if next_ms else self._interval
         return min(max(int(next_ms) / 1000, SHORTEST_SECONDS), self._interval)
 

@@ -134,7 +134,7 @@ def open_web(settings: Settings, config: Config, environ: Mapping[str, str]) -> 
         deliveries=Deliveries(client, times),
         doors=Doors(client, times),
         people=People(client),
-        audit=Audit(client),
+        audit=Audit(client, times),
         codes=Codes(client, derive_keys(",".join(settings.secret_keys))),
         suppressions=Suppressions(client),
         feed=Feed(client),

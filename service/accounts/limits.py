@@ -79,14 +79,19 @@ class Limits:
         )
 
     def as_lua(self) -> str:
-        """The limits as the scripts read them: `ACCOUNTS`, `OTHERS` and `ZONES`."""
+        """The limits as the scripts read them: the functions `own_limits` and `changes_of`.
+
+        Functions, because a table of all accounts would be made anew in every call of a script,
+        most of which ask for one account's.
+        """
         zones = {each.quiet.zone for each in self.accounts.values() if each.quiet}
-        rows = ", ".join(f"['{name}'] = {_row(each)}" for name, each in self.accounts.items())
-        clocks = ", ".join(f"['{zone}'] = {_clock(zone)}" for zone in sorted(zones))
-        return (
-            f"local ACCOUNTS = {{{rows}}}\n"
-            f"local OTHERS = {_row(self.others)}\n"
-            f"local ZONES = {{{clocks}}}"
+        rows = {name: _row(each) for name, each in self.accounts.items()}
+        clocks = {zone: _clock(zone) for zone in sorted(zones)}
+        return "\n".join(
+            (
+                _function("own_limits", rows, otherwise=_row(self.others)),
+                _function("changes_of", clocks, otherwise="{}"),
+            )
         )
 
 
@@ -121,6 +126,11 @@ def _quiet(account: Account) -> QuietHours | None:
 def _minutes(clock: str) -> int:
     hours, _, minutes = clock.partition(":")
     return int(hours) * 60 + int(minutes)
+
+
+def _function(name: str, rows: Mapping[str, str], otherwise: str) -> str:
+    cases = (f"  if name == '{key}' then return {row} end\n" for key, row in rows.items())
+    return f"local function {name}(name)\n{''.join(cases)}  return {otherwise}\nend"
 
 
 def _row(limits: AccountLimits) -> str:

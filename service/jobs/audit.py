@@ -12,10 +12,13 @@ from typing import Any, Final, cast
 import redis.asyncio as aredis
 
 from service.jobs.records import rfc3339
+from service.jobs.scripts import Scripts, Times, flat_to_dict
 
 _KEY: Final = "hg:audit"
 #: How many entries one page may look at while it filters.
 _MOST_SCANNED: Final = 2_000
+#: How many of them one script call looks at: everybody else waits meanwhile.
+_STRIDE: Final = 500
 
 
 class Audit:
@@ -23,10 +26,12 @@ class Audit:
 
     Parameters:
       client: The event loop's Redis client.
+      times: What the scripts work with.
     """
 
-    def __init__(self, client: aredis.Redis) -> None:
+    def __init__(self, client: aredis.Redis, times: Times) -> None:
         self._client = client
+        self._scripts = Scripts(client, times)
 
     async def page(
         self, *, account: str | None, cursor: str | None, limit: int
@@ -41,22 +46,30 @@ class Audit:
         Returns:
           The entries, and the cursor of the next page (None at the end).
         """
+        if account is not None:
+            return await self._page_of(account, cursor, limit)
         edge = f"({cursor}" if cursor else "+"
-        count = limit if account is None else _MOST_SCANNED
         rows = await cast(
             "Awaitable[list[tuple[bytes, dict[bytes, bytes]]]]",
-            self._client.xrevrange(_KEY, max=edge, min="-", count=count),
+            self._client.xrevrange(_KEY, max=edge, min="-", count=limit),
         )
+        items = [_shown(name.decode(), _text(raw)) for name, raw in rows]
+        return items, rows[-1][0].decode() if len(rows) == limit else None
+
+    async def _page_of(
+        self, account: str, cursor: str | None, limit: int
+    ) -> tuple[list[dict[str, Any]], str | None]:
         items: list[dict[str, Any]] = []
-        last: str | None = None
-        for name, raw in rows:
-            last = name.decode()
-            fields = {key.decode(): value.decode() for key, value in raw.items()}
-            if account is None or fields["account"] == account:
-                items.append(_shown(last, fields))
-            if len(items) == limit:
-                return items, last
-        return items, last if len(rows) == count else None
+        for _ in range(_MOST_SCANNED // _STRIDE):
+            edge = f"({cursor}" if cursor else "+"
+            over, last, rows = await self._scripts.run(
+                "audit", account, edge, _STRIDE, limit - len(items)
+            )
+            items += [_shown(name.decode(), flat_to_dict(flat)) for name, flat in rows]
+            cursor = last.decode()
+            if over or len(items) == limit:
+                return items, None if over else cursor
+        return items, cursor
 
 
 def _shown(name: str, fields: Mapping[str, str]) -> dict[str, Any]:
@@ -76,3 +89,7 @@ def _shown(name: str, fields: Mapping[str, str]) -> dict[str, Any]:
         "rule": source.get("rule"),
         "text_hash": fields.get("text_hash"),
     }
+
+
+def _text(raw: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in raw.items()}

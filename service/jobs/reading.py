@@ -19,6 +19,8 @@ from service.jobs.scripts import Scripts, Times
 
 #: How many index entries one page may look at while it filters.
 MAX_SCANNED: Final = 2_000
+#: How many of them are looked at in one round trip.
+_STRIDE: Final = 100
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,17 @@ class JobFilter:
 
     def admits(self, job: JobRecord) -> bool:
         """Whether a job is one of them."""
-        return (
-            (self.status is None or job.status is self.status)
-            and (self.account is None or job.account == self.account)
-            and (self.kind is None or job.kind == self.kind)
-        )
+        return self.admits_labels(str(job.status), job.account, job.kind)
+
+    def admits_labels(self, *labels: str) -> bool:
+        """Whether a job of this status, account and kind is one of them."""
+        wishes = (self.status, self.account, self.kind)
+        return all(wish in (None, label) for wish, label in zip(wishes, labels, strict=True))
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether its index holds others, too."""
+        return sum(wish is not None for wish in (self.status, self.account, self.kind)) > 1
 
 
 @dataclass(frozen=True)
@@ -87,19 +95,34 @@ class Reader:
           limit: The most on the page. Fewer may stand on it though more follow.
         """
         items: list[JobRecord] = []
-        scanned, edge = 0, cursor
+        scanned, edge, stride = 0, cursor, max(limit, _STRIDE) if only.is_narrow else limit
         while scanned < MAX_SCANNED:
-            batch = await newest(self._client, only.index(), edge, limit)
-            for record in await self.records([job_id.decode() for job_id, _ in batch]):
+            batch = await newest(self._client, only.index(), edge, stride)
+            ids = [job_id.decode() for job_id, _ in batch]
+            for record in await self.records(await self._labelled(only, ids)):
                 if only.admits(record):
                     items.append(record)
                     if len(items) == limit:
                         return Page(await self.shown(items), record.seq)
-            if len(batch) < limit:
+            if len(batch) < stride:
                 return Page(await self.shown(items), None)
             scanned += len(batch)
             edge = batch[-1][1]
         return Page(await self.shown(items), edge)
+
+    async def _labelled(self, only: JobFilter, ids: Sequence[str]) -> list[str]:
+        """Those that are asked for; looked up where their index does not tell."""
+        if not only.is_narrow:
+            return list(ids)
+        async with self._pipeline() as pipe:
+            for job_id in ids:
+                pipe.hmget(f"hg:job:{job_id}", "status", "account", "kind")
+            found = await pipe.execute()
+        return [
+            job_id
+            for job_id, labels in zip(ids, found, strict=True)
+            if only.admits_labels(*((label or b"").decode() for label in labels))
+        ]
 
     async def records(self, job_ids: Sequence[str]) -> list[JobRecord]:
         """The records of those jobs that are known, in the order asked."""

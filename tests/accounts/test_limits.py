@@ -91,18 +91,18 @@ def test_the_scripts_read_what_the_configuration_asks_for(store: redis.Redis) ->
     def read(expression: str) -> object:
         return evaluate(store, terms_of, f"({expression}) or 'nothing'")
 
-    assert read("ACCOUNTS.shop.since") == asked.accounts["shop"].since_ms
-    assert read("ACCOUNTS.shop.callback") == b"crm"
-    assert read("ACCOUNTS.studio.callback or ACCOUNTS.studio.since or ACCOUNTS.studio.quiet") == (
-        b"nothing"
-    )
-    quiet = "ACCOUNTS.shop.quiet"
+    assert read("limits_of('shop').since") == asked.accounts["shop"].since_ms
+    assert read("limits_of('shop').callback") == b"crm"
+    assert read(
+        "limits_of('studio').callback or limits_of('studio').since or limits_of('studio').quiet"
+    ) == (b"nothing")
+    quiet = "limits_of('shop').quiet"
     assert read(f"{{{quiet}.from, {quiet}.to, {quiet}.zone}}") == [1320, 510, b"Europe/Paris"]
     assert read("CONF.repeats") == 3 * DAY
-    comment = "ACCOUNTS.shop.paces.comment"
+    comment = "limits_of('shop').paces.comment"
     assert read(f"{{{comment}.gap[1], {comment}.gap[2], {comment}.per_hour, {comment}.per_day}}")
     assert read(f"{{{comment}.gap[1], {comment}.gap[2]}}") == [60_500, 90_000]
-    assert read("ACCOUNTS.shop.paces.dm.per_day") == 20
+    assert read("limits_of('shop').paces.dm.per_day") == 20
 
 
 @pytest.mark.parametrize("zone", ["Europe/Paris", "America/St_Johns", "Australia/Lord_Howe"])

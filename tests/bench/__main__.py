@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.bench import live, reads, round_trips, worker
+from tests.bench import live, reads, round_trips, store, worker
 from tests.bench.table import Measurement, Row, show, write
 
 MEASUREMENTS: Final[Mapping[str, Measurement]] = {
@@ -21,6 +21,7 @@ MEASUREMENTS: Final[Mapping[str, Measurement]] = {
     "worker": worker.measure,
     "live": live.measure,
     "reads": reads.measure,
+    "store": store.measure,
 }
 
 

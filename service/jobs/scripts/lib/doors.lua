@@ -1,5 +1,5 @@
 -- Whether an account may do a kind of work now: pauses, holds, cooldowns, quiet hours, budgets.
--- scripts.py puts `ACCOUNTS`, `OTHERS` and `ZONES` (limits.py) before it. A lane is work that
+-- scripts.py puts `own_limits` and `changes_of` (limits.py) before it. A lane is work that
 -- passes the same doors; the line has one queue for each.
 
 local HOUR, DAY = 3600000, 86400000
@@ -25,7 +25,12 @@ end
 
 local function account_of(name) return load_hash('hg:acct:' .. name) or {} end
 
-local function limits_of(name) return ACCOUNTS[name] or OTHERS end
+local known_limits = {}
+
+local function limits_of(name)
+  known_limits[name] = known_limits[name] or own_limits(name)
+  return known_limits[name]
+end
 
 local function spent_key(name, pace) return 'hg:acct:' .. name .. ':spent:' .. pace end
 
@@ -66,7 +71,7 @@ end
 
 local function offset_at(zone, ms)
   local offset = 0
-  for _, change in ipairs(ZONES[zone]) do
+  for _, change in ipairs(changes_of(zone)) do
     if change[1] > ms then break end
     offset = change[2]
   end
@@ -87,7 +92,7 @@ local function quiet_until(name, now)
   if ends <= here then ends = ends + DAY end
   -- The clocks may change meanwhile, and skip the minute itself: then the change is the end.
   local till = ends - offset_at(quiet.zone, now)
-  for _, change in ipairs(ZONES[quiet.zone]) do
+  for _, change in ipairs(changes_of(quiet.zone)) do
     if change[1] > now and change[1] <= till then till = math.max(change[1], ends - change[2]) end
   end
   return till

