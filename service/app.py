@@ -37,7 +37,7 @@ from service.inbound import webhooks
 from service.inbound.door import Door
 from service.settings import Settings
 from service.stopping import told_to_stop
-from service.web import open_web
+from service.web import open_web, settle
 
 _DESCRIPTION = (
     "Stripe-style webhooks in; Instagram DMs, comments and look-ups done once and at a human pace;"
@@ -76,6 +76,7 @@ def create_app(
       config: From the file that the settings name where not given.
       environ: Where the sources' secrets are.
     """
+    own_process = settings is None or config is None
     if settings is None or config is None:
         settings, config = boot(environ)
     checked_settings, checked_config = settings, config
@@ -84,6 +85,8 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         web = open_web(checked_settings, checked_config, environ)
         app.state.web = web
+        if own_process:
+            settle()
         with told_to_stop(web.stopping):
             async with web.reporter.reporting():
                 yield

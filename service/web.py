@@ -9,6 +9,7 @@ mistake is one line and not a crash loop.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import sys
@@ -161,6 +162,15 @@ def allow_connections() -> None:
     wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def settle() -> None:
+    """At the end of boot: what is alive now stays so, and the garbage collector need not look.
+
+    It would otherwise walk through every module each time it looks for what a storm left behind.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def main() -> int:

@@ -52,8 +52,7 @@ def parse(scheme: str, body: bytes, headers: Headers) -> ParsedEvent:
       Unusable: the body is no JSON we trust, or carries no usable event identity.
     """
     document = decode(body)
-    digest = hashlib.sha256(body).hexdigest()
-    event_id, event_type = _IDENTITIES[scheme](document, headers, digest)
+    event_id, event_type = _IDENTITIES[scheme](document, headers, body)
     livemode = document.get("livemode")
     return ParsedEvent(
         id=_name(event_id),
@@ -61,7 +60,7 @@ def parse(scheme: str, body: bytes, headers: Headers) -> ParsedEvent:
         body=document,
         object=_object(scheme, document),
         livemode=livemode if isinstance(livemode, bool) else None,
-        fingerprint=_fingerprint(scheme, document, digest),
+        fingerprint=_fingerprint(scheme, document, body),
     )
 
 
@@ -89,48 +88,52 @@ def _header(headers: Headers, name: bytes) -> str | None:
     return values[0].decode() if len(values) == 1 and values[0].isascii() else None
 
 
-def _with_body(delivery: str | None, digest: str) -> str | None:
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def _with_body(delivery: str | None, body: bytes) -> str | None:
     # The id header is not signed: alone, it would let a captured id swallow another event.
-    return f"{delivery}.{digest[:16]}" if delivery and delivery.strip() else None
+    return f"{delivery}.{_digest(body)[:16]}" if delivery and delivery.strip() else None
 
 
 _Identity = tuple[object, object]
 
 
-def _stripe_identity(document: _Document, _headers: Headers, _digest: str) -> _Identity:
+def _stripe_identity(document: _Document, _headers: Headers, _body: bytes) -> _Identity:
     return document.get("id"), document.get("type")
 
 
-def _paddle_identity(document: _Document, _headers: Headers, _digest: str) -> _Identity:
+def _paddle_identity(document: _Document, _headers: Headers, _body: bytes) -> _Identity:
     return document.get("event_id"), document.get("event_type")
 
 
-def _standard_identity(document: _Document, headers: Headers, _digest: str) -> _Identity:
+def _standard_identity(document: _Document, headers: Headers, _body: bytes) -> _Identity:
     family = standard_webhooks_family(headers)
     return family and _header(headers, family + b"id"), document.get("type")
 
 
-def _github_identity(_document: _Document, headers: Headers, digest: str) -> _Identity:
+def _github_identity(_document: _Document, headers: Headers, body: bytes) -> _Identity:
     delivery = _header(headers, b"x-github-delivery")
-    return _with_body(delivery, digest), _header(headers, b"x-github-event")
+    return _with_body(delivery, body), _header(headers, b"x-github-event")
 
 
-def _shopify_identity(_document: _Document, headers: Headers, digest: str) -> _Identity:
+def _shopify_identity(_document: _Document, headers: Headers, body: bytes) -> _Identity:
     delivery = _header(headers, b"x-shopify-webhook-id") or _header(headers, b"x-shopify-event-id")
-    return _with_body(delivery, digest), _header(headers, b"x-shopify-topic")
+    return _with_body(delivery, body), _header(headers, b"x-shopify-topic")
 
 
-def _slack_identity(document: _Document, _headers: Headers, digest: str) -> _Identity:
+def _slack_identity(document: _Document, _headers: Headers, body: bytes) -> _Identity:
     kind = document.get("type")
     if slack_challenge(document) is not None:  # it carries no id, but is answered all the same
-        return _with_body("url_verification", digest), kind
+        return _with_body("url_verification", body), kind
     event = document.get("event")
     if kind == "event_callback":
         kind = event.get("type") if isinstance(event, dict) else None
     return document.get("event_id"), kind
 
 
-_IDENTITIES: Final[Mapping[str, Callable[[_Document, Headers, str], _Identity]]] = {
+_IDENTITIES: Final[Mapping[str, Callable[[_Document, Headers, bytes], _Identity]]] = {
     "stripe": _stripe_identity,
     "standard-webhooks": _standard_identity,
     "github": _github_identity,
@@ -147,13 +150,13 @@ def _object(scheme: str, document: _Document) -> Any:
     return document if data is None else data
 
 
-def _fingerprint(scheme: str, document: _Document, digest: str) -> str:
+def _fingerprint(scheme: str, document: _Document, body: bytes) -> str:
     # Only `data` where there is one: Stripe's retries differ in `pending_webhooks`. Where the body
     # is part of the identity, the body is what may not change.
     data = document.get("data")
     if data is None or scheme in ("github", "shopify"):
-        return digest
-    return hashlib.sha256(canonical(data)).hexdigest()
+        return _digest(body)
+    return _digest(canonical(data))
 
 
 def reread(scheme: str, event_id: str, event_type: str, body: bytes) -> ParsedEvent:
@@ -173,5 +176,5 @@ def reread(scheme: str, event_id: str, event_type: str, body: bytes) -> ParsedEv
         body=document,
         object=_object(scheme, document),
         livemode=livemode if isinstance(livemode, bool) else None,
-        fingerprint=_fingerprint(scheme, document, hashlib.sha256(body).hexdigest()),
+        fingerprint=_fingerprint(scheme, document, body),
     )

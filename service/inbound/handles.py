@@ -26,6 +26,7 @@ _RESERVED: Final = _POST_FOLDERS | {
 _PLACEHOLDERS: Final = frozenset({"none", "null", "undefined", "nan"})
 
 _SCHEME: Final = re.compile(r"(?:https?:)?//", re.IGNORECASE)
+_AFTER_HOST: Final = re.compile(r"[/?#]")
 _USERNAME: Final = re.compile(r"(?!\.)(?!.*\.\.)[a-z0-9._]{1,30}(?<!\.)")
 _USER_PK: Final = re.compile(r"[1-9][0-9]{0,19}")
 _MEDIA_ID: Final = re.compile(r"[1-9][0-9]{0,24}(?:_[1-9][0-9]{0,19})?")
@@ -46,7 +47,7 @@ _INVISIBLE: Final = (
     0xFEFF,
 )
 # Full-width forms are ordinary ASCII from an East Asian keyboard. Other look-alikes stay as they
-# are, and are refused: guessing at them could name somebody else.
+# are, and are refused: guessing at them could name somebody else. No key is ASCII.
 _CLEANING: Final[dict[int, int | None]] = {
     **dict.fromkeys(_INVISIBLE),
     **{0xFF01 + offset: 0x21 + offset for offset in range(0x5E)},
@@ -115,7 +116,7 @@ def normalise_post(raw: str) -> str:
 def _clean(raw: str) -> str:
     if len(raw) > MAX_RAW_LENGTH:
         raise NotAHandle("much too long")
-    text = raw.translate(_CLEANING).strip()
+    text = (raw if raw.isascii() else raw.translate(_CLEANING)).strip()
     if not text:
         raise NotAHandle("empty")
     return text
@@ -141,7 +142,7 @@ def _username(text: str) -> str:
 
 
 def _is_link(text: str) -> bool:
-    host = re.split(r"[/?#]", text, maxsplit=1)[0].lower()
+    host = _AFTER_HOST.split(text, maxsplit=1)[0].lower()
     return bool(_SCHEME.match(text)) or host in _HOSTS
 
 

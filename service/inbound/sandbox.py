@@ -30,6 +30,7 @@ VARIABLES: Final = frozenset({"event", "object"})
 STEPS: Final = "steps left"
 _PRINT, _CONCAT, _LOOP = "checked print", "checked concat", "checked loop"
 
+_JINJAS_OWN: Final = (LoopContext, Undefined)
 _TEXT_METHODS: Final = frozenset(
     {
         *("capitalize", "casefold", "count", "endswith", "find", "isalnum", "isalpha", "isdigit"),
@@ -97,9 +98,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
         }
 
     def getattr(self, obj: Any, attribute: str) -> Any:
+        if type(obj) is dict:  # nearly always
+            return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
         if isinstance(obj, str) and attribute in _TEXT_METHODS:
             return getattr(obj, attribute)
-        if isinstance(obj, LoopContext | Undefined):
+        if isinstance(obj, _JINJAS_OWN):
             return super().getattr(obj, attribute)
         return self.getitem(obj, attribute)
 

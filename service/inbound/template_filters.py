@@ -21,6 +21,7 @@ MAX_INT_BITS: Final = 256
 MAX_DECIMALS: Final = 12
 
 _PLACEHOLDER: Final = re.compile(r"%(?:%|[+ 0]?[0-9]{0,2}(?:\.[0-9])?[sdf])")
+_PLAIN: Final = (str, int, float, Undefined)
 _FIELD_VALUES: Final = ("text", "dropdown", "numeric")
 
 
@@ -30,7 +31,7 @@ class Refused(TemplateRuntimeError):
 
 def text(value: object) -> str:
     """The text of a plain value; `Refused` for null, lists and objects."""
-    if isinstance(value, str | int | float | Undefined):
+    if isinstance(value, _PLAIN):
         return str(value)
     raise Refused(f"{_kind(value)} cannot be used as text")
 

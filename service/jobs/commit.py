@@ -1,7 +1,7 @@
 """Group commit: what is recorded in one turn of the loop shares one round trip.
 
 A storm of webhooks costs a round trip a batch instead of one each, and no caller waits for more
-than the batch before its own. Errors stay apart: what one call gets does not touch another.
+than the batches before its own. Errors stay apart: what one call gets does not touch another.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ MOST_WAITING: Final = 2_000
 MOST_BYTES: Final = 32 * 1024 * 1024
 #: The most calls of one round trip: one batch must not hold up the store.
 MOST_AT_ONCE: Final = 100
+#: The most round trips under way: while the store works on one batch, this process can put together
+#: the next, and neither waits for the other.
+MOST_UNDER_WAY: Final = 2
 
 
 class Overloaded(RedisError):
@@ -54,7 +57,8 @@ class GroupCommit:
         self._script = client.register_script(source)
         self._waiting: list[_Call] = []
         self._bytes = 0
-        self._task: asyncio.Task[None] | None = None
+        self._gathers = False
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, *args: str | bytes) -> Any:
         """Run the script with the next batch.
@@ -75,13 +79,17 @@ class GroupCommit:
         call = _Call(args, size, asyncio.get_running_loop().create_future())
         self._waiting.append(call)
         self._bytes += size
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._work_off())
+        if not self._gathers and len(self._tasks) < MOST_UNDER_WAY:
+            self._gathers = True
+            task = asyncio.create_task(self._work_off())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return await call.reply
 
     async def _work_off(self) -> None:
+        await asyncio.sleep(0)  # for whoever else asks in this turn
+        self._gathers = False
         while self._waiting:
-            await asyncio.sleep(0)  # for whoever else asks in this turn
             batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
             self._bytes -= sum(call.size for call in batch)
             try:
