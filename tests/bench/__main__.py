@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.bench import live, reads, round_trips, store, worker
+from tests.bench import door, live, reads, round_trips, store, worker
 from tests.bench.table import Measurement, Row, show, write
 
 MEASUREMENTS: Final[Mapping[str, Measurement]] = {
+    "door": door.measure,
     "round_trips": round_trips.measure,
     "worker": worker.measure,
     "live": live.measure,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,14 +15,25 @@ SERVER: Final = _CORES[0]
 LOAD: Final = _CORES[-1]
 #: For `how`.
 PLACES: Final = (
-    f"server on core {SERVER}; load and store on core {LOAD}"
+    f"server on core {SERVER}, all else on core {LOAD}"
     if SERVER != LOAD
     else "all on the only core there is, so that load and server slow each other down"
 )
 
 
-def pin(pid: int, core: int) -> None:
-    """Keep a process, with all its threads, on one core.
+@contextmanager
+def beside_the_server() -> Iterator[None]:
+    """Keep this process, and whatever it starts meanwhile, on the load's core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {LOAD})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def pin(pid: int, core: int = SERVER) -> None:
+    """Keep a process, with the threads that it has, on one core.
 
     Parameters:
       pid: The process.

@@ -1,17 +1,60 @@
-"""A load of signed webhooks over a few keep-alive connections, timed one by one."""
+"""A load from a process of its own, so lean that the server is what is measured.
+
+Requests are put together before the clock starts; then one thread writes and reads plain sockets,
+without an event loop or a client library. `busy` tells how much of its core the generator took:
+where that nears 1, it is the generator that was measured.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
+import itertools
 import json
+import os
+import selectors
+import socket
+import subprocess
+import sys
 import time
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 from urllib.parse import urlsplit
+
+from deploy.local.procfile import ROOT
+
+#: How long the last answers are waited for.
+PATIENCE_SECONDS: Final = 2.0
+_SECRET: Final = "LOAD_SECRET"
+
+
+@dataclass(frozen=True)
+class Load:
+    """Signed webhooks, or GETs where there are no events.
+
+    Parameters:
+      url: Where to.
+      events: The webhooks, one after the other and round again; each gets an id and a payment of
+        its own.
+      secret: Signs them.
+      count: The most requests.
+      seconds: When to stop asking.
+      connections: How many keep-alive connections, each with one request at a time.
+      per_second: How many requests are due in a second, whether or not earlier ones were answered:
+        one that finds no connection free waits, and its waiting counts. None for the next request
+        as soon as one is answered.
+    """
+
+    url: str
+    events: Sequence[Mapping[str, Any]] = ()
+    secret: str = ""
+    count: int = 1000
+    seconds: float = 30.0
+    connections: int = 32
+    per_second: float | None = None
 
 
 @dataclass(frozen=True)
@@ -19,14 +62,23 @@ class Timings:
     """What a load measured.
 
     Parameters:
-      seconds: How long each answer took.
-      statuses: The HTTP statuses seen.
+      seconds: How long each answer took; what had none in the end, how long it had waited by then.
+      statuses: How often each HTTP status was seen.
+      unanswered: How many requests had none.
       elapsed: From the first request to the last answer.
+      busy: The share of that time in which the generator itself used its core.
     """
 
-    seconds: Sequence[float]
-    statuses: frozenset[int]
+    seconds: list[float]
+    statuses: dict[str, int]
+    unanswered: int
     elapsed: float
+    busy: float
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return (len(self.seconds) - self.unanswered) / self.elapsed
 
     def percentile(self, share: float) -> float:
         """The time within which this share of the answers came, in ms."""
@@ -34,10 +86,38 @@ class Timings:
         return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
+def launch(load: Load) -> subprocess.Popen[bytes]:
+    """Start a load in a process of its own."""
+    told = {name: value for name, value in asdict(load).items() if name != "secret"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.load"],
+        cwd=ROOT,
+        env={**os.environ, _SECRET: load.secret},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(told).encode())
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def landed(process: subprocess.Popen[bytes]) -> Timings:
+    """What a load that was launched has measured, once it is over."""
+    said, _ = process.communicate()
+    return Timings(**json.loads(said))
+
+
+def fire(load: Load) -> Timings:
+    """Run a load in a process of its own."""
+    return landed(launch(load))
+
+
 def post_webhooks(
-    url: str, secret: str, document: dict[str, Any], *, count: int, connections: int
+    url: str, secret: str, document: Mapping[str, Any], *, count: int, connections: int
 ) -> Timings:
-    """Post events that differ in their id and payment.
+    """Post events that differ in their id and payment, from this process.
 
     Parameters:
       url: The source's address.
@@ -46,47 +126,149 @@ def post_webhooks(
       count: How many.
       connections: Over how many connections at a time.
     """
-    return asyncio.run(_post_all(url, secret, document, count, connections))
+    return run(Load(url, [document], secret, count=count, connections=connections))
 
 
-async def _post_all(
-    url: str, secret: str, document: dict[str, Any], count: int, connections: int
-) -> Timings:
-    requests = iter([_request(url, secret, document) for _ in range(count)])
-    seconds: list[float] = []
-    statuses: set[int] = set()
-    parts = urlsplit(url)
-
-    async def connection() -> None:
-        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-        for request in requests:
-            began = time.perf_counter()
-            writer.write(request)
-            statuses.add(await _status(reader))
-            seconds.append(time.perf_counter() - began)
-        writer.close()
-
-    began = time.perf_counter()
-    await asyncio.gather(*(connection() for _ in range(connections)))
-    return Timings(seconds, frozenset(statuses), time.perf_counter() - began)
+def run(load: Load) -> Timings:
+    """Run a load in this process."""
+    requests = deque(_requests(load))
+    parts = urlsplit(load.url)
+    with selectors.DefaultSelector() as selector:
+        free = deque(
+            _Connection(str(parts.hostname), parts.port or 80, selector)
+            for _ in range(load.connections)
+        )
+        try:
+            return _Course(load, requests, free, selector).play()
+        finally:
+            for key in [*selector.get_map().values()]:
+                key.data.socket.close()
 
 
-def _request(url: str, secret: str, document: dict[str, Any]) -> bytes:
+class _Connection:
+    """One keep-alive connection with at most one request under way."""
+
+    def __init__(self, host: str, port: int, selector: selectors.BaseSelector) -> None:
+        self.socket = socket.create_connection((host, port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        selector.register(self.socket, selectors.EVENT_READ, self)
+        self.began = 0.0
+        self._answer = b""
+
+    def ask(self, request: bytes, began: float) -> None:
+        """Write a request that counts from `began` on."""
+        self.began, self._answer = began, b""
+        self.socket.sendall(request)
+
+    def status(self) -> str | None:
+        """Read; the status once the answer is whole."""
+        part = self.socket.recv(65536)
+        if not part:
+            raise ConnectionError("the server hung up")
+        self._answer += part
+        head, end, body = self._answer.partition(b"\r\n\r\n")
+        return head[9:12].decode() if end and len(body) >= _length(head) else None
+
+
+class _Course:
+    """One load under way."""
+
+    def __init__(
+        self,
+        load: Load,
+        requests: deque[bytes],
+        free: deque[_Connection],
+        selector: selectors.BaseSelector,
+    ) -> None:
+        self._requests = requests
+        self._free = free
+        self._connections = len(free)
+        self._selector = selector
+        self._pause = 1 / load.per_second if load.per_second else 0.0
+        self._began = self._due = time.perf_counter()
+        self._last = self._began + load.seconds
+        self._seconds: list[float] = []
+        self._statuses: Counter[str] = Counter()
+
+    def play(self) -> Timings:
+        """Ask until there is no request or no time left, and hear the last answers."""
+        worked, now = time.process_time(), self._began
+        while now < self._last + PATIENCE_SECONDS and (self._asks_on(now) or self._under_way()):
+            self._ask(now)
+            for key, _ in self._selector.select(self._nap(now)):
+                self._hear(key.data)
+            now = time.perf_counter()
+        elapsed, worked = now - self._began, time.process_time() - worked
+        late = [*self._left(now)]
+        said = dict(self._statuses)
+        return Timings([*self._seconds, *late], said, len(late), elapsed, worked / elapsed)
+
+    def _asks_on(self, now: float) -> bool:
+        return bool(self._requests) and (self._due if self._pause else now) < self._last
+
+    def _under_way(self) -> bool:
+        return len(self._free) < self._connections
+
+    def _ask(self, now: float) -> None:
+        while self._free and self._asks_on(now) and (not self._pause or self._due <= now):
+            self._free.popleft().ask(self._requests.popleft(), self._due if self._pause else now)
+            self._due += self._pause
+
+    def _nap(self, now: float) -> float:
+        until_due = self._due - now if self._pause and self._free and self._asks_on(now) else 1.0
+        return max(0.0, min(until_due, self._last + PATIENCE_SECONDS - now))
+
+    def _hear(self, connection: _Connection) -> None:
+        status = connection.status()
+        if status is not None:
+            self._statuses[status] += 1
+            self._seconds.append(time.perf_counter() - connection.began)
+            self._free.append(connection)
+
+    def _left(self, now: float) -> Iterator[float]:
+        """How long each has waited that was due and has no answer."""
+        idle = set(map(id, self._free))
+        for key in self._selector.get_map().values():
+            if id(key.data) not in idle:
+                yield now - key.data.began
+        while self._pause and self._asks_on(now):
+            yield now - self._due
+            self._due += self._pause
+            self._requests.popleft()
+
+
+def _length(head: bytes) -> int:
+    after = head.lower().partition(b"content-length: ")[2]
+    return int(after.partition(b"\r\n")[0])
+
+
+def _requests(load: Load) -> Iterator[bytes]:
+    parts = urlsplit(load.url)
+    if not load.events:
+        get = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode()
+        return itertools.repeat(get, load.count)
+    events = itertools.islice(itertools.cycle(load.events), load.count)
+    return (_webhook(parts.path, parts.netloc, event, load.secret) for event in events)
+
+
+def _webhook(path: str, host: str, event: Mapping[str, Any], secret: str) -> bytes:
     mark = uuid.uuid4().hex
-    thing = {**document["data"]["object"], "payment_intent": f"pi_{mark}"}
-    body = json.dumps({**document, "id": f"evt_{mark}", "data": {"object": thing}}).encode()
+    thing = {**event["data"]["object"], "payment_intent": f"pi_{mark}"}
+    body = json.dumps({**event, "id": f"evt_{mark}", "data": {"object": thing}}).encode()
     now = str(int(time.time())).encode()
     mac = hmac.new(secret.encode(), now + b"." + body, hashlib.sha256).hexdigest()
-    parts = urlsplit(url)
     head = (
-        f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
         f"Stripe-Signature: t={now.decode()},v1={mac}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
 
-async def _status(reader: asyncio.StreamReader) -> int:
-    head = await reader.readuntil(b"\r\n\r\n")
-    fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if b": " in line)
-    await reader.readexactly(int(fields[b"content-length"]))
-    return int(head.split(b" ", 2)[1])
+def main() -> None:
+    """Run the load that standard input describes, and tell its timings."""
+    told = json.load(sys.stdin)
+    sys.stdout.write(json.dumps(asdict(run(Load(**told, secret=os.environ[_SECRET])))))
+
+
+if __name__ == "__main__":
+    main()

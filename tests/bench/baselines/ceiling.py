@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.responses import JSONResponse
 
-from tests.bench.baselines.serving import checked, serve
+from tests.bench.baselines.serving import accepted, application, checked, serve
 
-app = FastAPI()
-
-
-@app.get("/healthz")
-async def health() -> dict[str, str]:
-    """Alive."""
-    return {"status": "ok"}
+app = application()
 
 
 @app.post("/webhooks/{source}")
 async def receive(source: str, request: Request) -> JSONResponse:
     """Take an event and forget it."""
-    event = await checked(request)
-    return JSONResponse({"event_id": event["id"], "duplicate": False, "jobs": []}, 202)
+    return accepted(checked(request, await request.body()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the baselines share: how they are served, and the checks of an honest receiver."""
+"""What the baselines share: an application, the checks of an honest receiver, how it is served."""
 
 from __future__ import annotations
 
@@ -9,22 +9,46 @@ from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse
 
 from service.inbound.signatures import SignatureRefused, verify
 from service.web import SERVING
 
+#: Names of the environment's variables.
 SECRET: Final = "STRIPE_WEBHOOK_SECRET"
+REDIS: Final = "REDIS_URL"
+OUTSIDE: Final = "OUTSIDE_URL"
 
 
-async def checked(request: Request) -> dict[str, Any]:
+def application() -> FastAPI:
+    """A FastAPI application that answers `/healthz` as ours does."""
+    app = FastAPI()
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    return app
+
+
+def checked(request: Request, body: bytes) -> dict[str, Any]:
     """The event of a request whose signature verifies."""
-    body = await request.body()
     try:
         verify("stripe", body, request.headers.raw, (os.environ[SECRET],), time.time())
     except SignatureRefused:
         raise HTTPException(400) from None
     event: dict[str, Any] = json.loads(body)
     return event
+
+
+def is_paid(event: dict[str, Any]) -> bool:
+    """What our rules ask, too."""
+    return bool(event["data"]["object"]["payment_status"] == "paid")
+
+
+def accepted(event: dict[str, Any], *jobs: str) -> JSONResponse:
+    """An answer of the shape of ours."""
+    return JSONResponse({"event_id": event["id"], "duplicate": False, "jobs": jobs}, 202)
 
 
 def serve(app: FastAPI) -> None:

@@ -1,0 +1,247 @@
+"""What answers take while calls to the outside are under way, beside those who make them at once.
+
+One and the same load for all: events that ask for nothing and `/healthz`, both measured, and
+beside them events that ask for a call each. Ours makes that call from a worker, as a callback.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from deploy.local.sender import event
+from deploy.local.stack import CONFIG, Stack
+from deploy.local.waiting import until
+from tests.bench.baselines.serving import OUTSIDE, SECRET
+from tests.bench.cores import PLACES, pin
+from tests.bench.dawdler import Slow, slow_server
+from tests.bench.events import paid_event, unpaid_event
+from tests.bench.load import Load, Timings, landed, launch, post_webhooks
+from tests.bench.servers import Server, baseline
+from tests.bench.table import Goal, Row, median, ratio
+
+CALL_SECONDS: Final = 2.0
+#: Each begins a call, so that twice as many are under way.
+CALLS_A_SECOND: Final = 100.0
+#: Ours makes a few calls at a time to any one origin.
+ORIGINS: Final = 80
+#: Of each of the two that are measured.
+ASKED_A_SECOND: Final = 100.0
+SECONDS: Final = 2.0
+RAMP_SECONDS: Final = CALL_SECONDS + 1
+HANGING_COUNT: Final = 600
+ROUNDS: Final = 3
+SHARES: Final[Mapping[str, float]] = {"p50": 0.5, "p99": 0.99}
+BUSY: Final = "calls under way"
+BOUND: Final = 1.5
+
+OURS: Final = "Heliograph"
+#: By module.
+BASELINES: Final[Mapping[str, str]] = {
+    "blocking": "sync client, async handler",
+    "threads": "thread pool",
+    "background": "BackgroundTasks",
+}
+
+#: A job that is born failed, so that all there is to do is to tell of it.
+_TABLES: Final = """
+[callbacks.outside-{number}]
+url = "http://127.0.0.{number}:{port}/"
+secrets = ["env:CALLBACK_SECRET"]
+
+[[rules]]
+name = "call-{number}"
+source = "stripe"
+event = "call.{number}"
+action = "dm"
+account = "shop"
+to = "{{{{ object.nobody }}}}"
+text = "-"
+callback = "outside-{number}"
+"""
+
+#: What was measured, in ms: `accepts p99 idle` and the like; and how many calls were under way.
+Figures = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A server under load, and what stands outside.
+
+    Parameters:
+      server: The server.
+      secret: Signs its webhooks.
+      slow: What it calls.
+      calls: The events that ask for a call.
+    """
+
+    server: Server
+    secret: str
+    slow: Slow
+    calls: Sequence[Mapping[str, Any]]
+
+
+def measure(directory: Path) -> Sequence[Row]:
+    """Answers while 200 calls are under way, and while all of the outside hangs."""
+    directory.mkdir(parents=True)
+    figures: dict[str, Figures] = {}
+    with slow_server(directory) as slow:
+        with _ours(directory, slow) as (place, stack):
+            figures[OURS] = _medians([turn(place) for _ in range(ROUNDS)])
+            hanging = _while_all_hangs(stack)
+        for module, name in BASELINES.items():
+            with _baseline(module, directory, slow) as place:
+                figures[name] = turn(place)
+    return [_row("/healthz", "healthz", figures), _row("accepts", "accepts", figures), hanging]
+
+
+def turn(place: Place, seconds: float = SECONDS) -> Figures:
+    """Measure idle, then with calls under way.
+
+    Parameters:
+      place: The server.
+      seconds: For how long each.
+    """
+    place.slow.take(CALL_SECONDS)
+    idle = _answers(place, seconds)
+    feed = launch(
+        Load(
+            place.server.hook,
+            place.calls,
+            place.secret,
+            count=round(CALLS_A_SECOND * (RAMP_SECONDS + seconds + CALL_SECONDS)),
+            connections=256,
+            per_second=CALLS_A_SECOND,
+        )
+    )
+    try:
+        time.sleep(RAMP_SECONDS)  # from then on as many calls end as begin
+        busy = _answers(place, seconds)
+    finally:
+        feed.kill()
+        feed.communicate()
+    return {**_named(idle, "idle"), **_named(busy, BUSY), "calls": place.slow.most()}
+
+
+def _answers(place: Place, seconds: float) -> Mapping[str, Timings]:
+    """Ask for `/healthz` and with events that ask for nothing, both at once."""
+    webhooks = Load(
+        place.server.hook,
+        [unpaid_event()],
+        place.secret,
+        count=round(ASKED_A_SECOND * seconds),
+        seconds=seconds,
+        per_second=ASKED_A_SECOND,
+    )
+    gets = replace(webhooks, url=f"{place.server.url}/healthz", events=())
+    launched = {"accepts": launch(webhooks), "healthz": launch(gets)}
+    return {name: landed(process) for name, process in launched.items()}
+
+
+def _named(answers: Mapping[str, Timings], when: str) -> Figures:
+    return {
+        f"{what} {name} {when}": timings.percentile(share)
+        for what, timings in answers.items()
+        for name, share in SHARES.items()
+    }
+
+
+def _medians(turns: Sequence[Figures]) -> Figures:
+    return {name: median([turn[name] for turn in turns]) for name in turns[0]}
+
+
+def _row(title: str, what: str, figures: Mapping[str, Figures]) -> Row:
+    how = (
+        f"{ASKED_A_SECOND:g} events that ask for nothing and as many GET /healthz a second, idle"
+        f" and beside {CALLS_A_SECOND:g} events a second that ask for a call of {CALL_SECONDS:g} s"
+        f" each; {PLACES}; medians of {ROUNDS} turns (the others: one). Under way at once at most: "
+        + ", ".join(f"{name} {each['calls']:g}" for name, each in figures.items())
+    )
+    shown = {
+        f"{name}: {share} {when}": each[f"{what} {share} {when}"]
+        for name, each in figures.items()
+        for share in SHARES
+        for when in ("idle", BUSY)
+    }
+    goals = [
+        Goal(
+            f"p99 of {title} with calls under way / idle",
+            ratio(figures[OURS][f"{what} p99 {BUSY}"], figures[OURS][f"{what} p99 idle"]),
+            "<=",
+            BOUND,
+        )
+    ]
+    if what == "accepts":
+        goals.append(Goal("calls under way in the workers", figures[OURS]["calls"], ">=", 190))
+    return Row(f"Answers while calls are under way: {title}", how, shown, "ms", goals)
+
+
+def _while_all_hangs(stack: Stack) -> Row:
+    """Answers of the door with workers idle, and with every call of theirs hanging."""
+    paid, unpaid = event("checkout.session.completed"), event("checkout.session.completed.unpaid")
+    hook = f"{stack.url}/webhooks/stripe"
+
+    def load(document: Mapping[str, Any], count: int = HANGING_COUNT) -> Timings:
+        return post_webhooks(hook, stack.webhook_secret, document, count=count, connections=8)
+
+    stack.standin.fault("*", delay_seconds=30, times=None)
+    stack.receiver.answer(delay_seconds=30)
+    load(unpaid)  # warm
+    idle = [load(unpaid) for _ in range(ROUNDS)]
+    load(paid, 50)  # these hang at Instagram, their callbacks at the receiver
+    load({**paid, "data": {"object": {**paid["data"]["object"], "custom_fields": []}}}, 50)
+    until(stack.standin.log, 20, "a call that hangs")
+    hanging = [load(unpaid) for _ in range(ROUNDS)]
+    figures = {
+        f"{name} {when}": median([timings.percentile(share) for timings in turns])
+        for name, share in SHARES.items()
+        for when, turns in (("idle", idle), ("hanging", hanging))
+    }
+    how = (
+        f"{HANGING_COUNT} events over 8 connections, as fast as they are answered; {PLACES};"
+        f" medians of {ROUNDS}; Instagram and the receiver take 30 s over everything"
+    )
+    goals = [
+        Goal(
+            f"{name} hanging / idle",
+            ratio(figures[f"{name} hanging"], figures[f"{name} idle"]),
+            "<=",
+            BOUND,
+        )
+        for name in SHARES
+    ]
+    return Row("Webhook answers while everything outside hangs", how, figures, "ms", goals)
+
+
+@contextmanager
+def _ours(directory: Path, slow: Slow) -> Iterator[tuple[Place, Stack]]:
+    """Run web and worker, with a callback at every origin of the slow server."""
+    config = directory / "heliograph.toml"
+    tables = [_TABLES.format(number=number, port=slow.port) for number in range(1, ORIGINS + 1)]
+    config.write_text(CONFIG.read_text() + "".join(tables))
+    calls = [paid_event(type=f"call.{number}") for number in range(1, ORIGINS + 1)]
+    with Stack(directory / "stack", processes=("web", "worker"), config=config) as stack:
+        pin(stack.processes["web"].pid)
+        worker = stack.processes["worker"]
+        until(lambda: "ready for action" in worker.log.read_text(), 30, "the worker")
+        yield Place(Server(stack.url), stack.webhook_secret, slow, calls), stack
+        for process in stack.processes.values():
+            process.kill()  # they would see their calls out
+
+
+@contextmanager
+def _baseline(module: str, directory: Path, slow: Slow) -> Iterator[Place]:
+    secret = f"whsec_{secrets.token_hex(24)}"
+    environ = {
+        **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
+        SECRET: secret,
+        OUTSIDE: f"http://127.0.0.1:{slow.port}/",
+    }
+    with baseline(module, environ, directory) as server:
+        yield Place(server, secret, slow, [paid_event()])
