@@ -57,7 +57,7 @@ return load_job('j').result
 
 
 def test_nothing_of_a_longer_value_shows_through_a_shorter_one(store: redis.Redis) -> None:
-    library = source_of("create", TIMES).partition("local entry = ")[0]
+    library = source_of("create", TIMES).partition("local entry, now = ")[0]
     for before, after in product(LENGTHS, (0, *LENGTHS)):
         store.flushdb()
         told = store.eval(library + _SET_TWICE, 0, "a" * before, "b" * after)
