@@ -106,9 +106,10 @@ class Workplace:
         # The same clock: the stand-in runs on this machine.
         return sent["begun"] - answered
 
-    def pay(self) -> None:
-        """Post the event of a paid order, which is a DM by `shop`."""
-        self._post(self._paid)
+    def pay(self) -> str:
+        """Post the event of a paid order, which is a DM by `shop`; returns the job's id."""
+        [job] = self._post(self._paid)
+        return job
 
     def flood(self) -> None:
         """Post an event that is one callback to every origin."""
@@ -141,7 +142,7 @@ class Workplace:
         states = ("pending", "delivering")
         return sum(self.store.zcard(f"hg:dlvs:status:{state}") for state in states)
 
-    def _post(self, document: dict[str, Any]) -> None:
+    def _post(self, document: dict[str, Any]) -> list[str]:
         mark = uuid.uuid4().hex
         document = {**document, "id": f"evt_{mark}"}
         thing = {**document["data"]["object"], "payment_intent": f"pi_{mark}"}
@@ -149,6 +150,7 @@ class Workplace:
         answer = send(hook, secret, {**document, "data": {"object": thing}})
         if answer.status != 202:
             raise RuntimeError(f"the webhook was answered {answer.status}: {answer.body}")
+        return list(answer.body["jobs"])
 
     def _write_since(self, seq: int) -> CallRecord | None:
         return next(iter(self.standin.log(WRITE, since=seq)), None)
