@@ -112,6 +112,7 @@ def make_broker(
         stopping,
         client=sync_client(settings.redis_url, max_connections=MAX_CONNECTIONS),
         namespace=NAMESPACE,
+        maintenance_chance=0,  # see heirs.py
         middleware=[
             *middleware,
             TimeLimits(),

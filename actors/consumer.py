@@ -12,6 +12,7 @@ from dramatiq.brokers.redis import _RedisConsumer
 from dramatiq.common import compute_backoff
 from dramatiq.errors import ConnectionClosed, DecodeError
 
+from actors.heirs import inherit
 from service.logs import get_logger
 from service.store import Unavailable
 
@@ -162,9 +163,17 @@ class PatientConsumer(_RedisConsumer):
         message.options.pop("eta", None)
         return message.copy(queue_name=self.queue_name)
 
+    def _inherit(self) -> None:
+        """Requeue what processes had fetched that died since."""
+        queues = {*self.broker.get_declared_queues(), *self.broker.get_declared_delay_queues()}
+        dead_since_ms = round(time.time() * 1000) - self.broker.heartbeat_timeout
+        broker = self.broker
+        inherit(broker.client, broker.broker_id, self.queue_name, queues, dead_since_ms)
+
     def _settle_strays(self) -> None:
         """Requeue what was fetched and did not arrive; drop what did and cannot be used."""
         self._strays_at = time.monotonic() + STRAYS_SECONDS
+        self._inherit()
         base = f"{self.broker.namespace}:"
         fetched = self.broker.client.smembers(
             f"{base}__acks__.{self.broker.broker_id}.{self.queue_name}"

@@ -19,6 +19,7 @@ from tests.support.workers import PREFETCH, QUEUE, nothing_stays, put, settings_
 
 WAITING = f"{NAMESPACE}:{QUEUE}"
 STORED = f"{WAITING}.msgs"
+BEATS = f"{NAMESPACE}:__heartbeats__"
 
 
 def noting(noted: list[Any]) -> Callable[[Any], Awaitable[None]]:
@@ -108,6 +109,28 @@ def test_messages_whose_fetch_was_never_answered_are_fetched_again(
         until(lambda: noted, 10, "the message")
         until(lambda: nothing_stays(store), 10, "the end of the message")
     assert noted == ["good"]
+
+
+def test_what_dead_processes_had_fetched_is_worked_on_once_and_they_are_forgotten(
+    store: redis.Redis, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.broker.STRAYS_SECONDS", 0.2)
+    # Given a dead process that had fetched more than one look takes, and one that had nothing
+    ids = [str(uuid.uuid4()) for _ in range(250)]
+    for message_id in ids:
+        message = whole(args=[message_id], options={"redis_message_id": message_id})
+        store.hset(STORED, message_id, json.dumps(message))
+    store.sadd(f"{NAMESPACE}:__acks__.dead.{QUEUE}", *ids, "one without a message")
+    store.zadd(BEATS, {"dead": 1, "idle": 2})
+    store.config_resetstat()
+    noted: list[Any] = []
+    # When another one works
+    with working(store_url, noting(noted)) as (broker, _):
+        until(lambda: nothing_stays(store), 20, "the end of the messages")
+        until(lambda: store.zrange(BEATS, 0, -1) == [broker.broker_id.encode()], 10, "the living")
+    # Then nobody has walked all the keys for it
+    assert sorted(noted) == sorted(ids)
+    assert "cmdstat_keys" not in store.info("commandstats")
 
 
 def test_a_process_that_is_to_end_fetches_nothing(store: redis.Redis, store_url: str) -> None:

@@ -155,7 +155,7 @@ def _all_commands(
     """A part of each sort at a time, so that the sorts are mixed in the order of time."""
     seconds, _ = store.time()
     begin_ms, jobs = seconds * 1000 - _SPAN_MS, sum(counts.values())
-    chunks = max(1, jobs // _CHUNK)
+    chunks = max(LEAST, jobs // _CHUNK)
     apart_ms, made = _SPAN_MS // jobs, 0
     for chunk in range(chunks):
         for name, count in counts.items():

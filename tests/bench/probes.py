@@ -13,7 +13,6 @@ from typing import Any, Final, cast
 import redis
 
 from actors.pulse import MOST
-from service.jobs.audit import Audit
 from service.jobs.examination import PAGE
 from service.jobs.ledger import FORGOTTEN_AT_ONCE, SWEPT_AT_ONCE, UNENDED
 from service.jobs.model import Status
@@ -26,8 +25,8 @@ from tests.bench.typical import TIMES, Shop, draft
 
 Step = Callable[[], Awaitable[Any]]
 
-_SCRIPTS: Final = ("evalsha",)
-_READING: Final = ("zrange", "hgetall", "evalsha")
+#: What the ledger sends to the server.
+_COMMANDS: Final = frozenset({b"evalsha", b"zrange", b"hgetall", b"hmget"})
 
 #: Each sort of page that `GET /jobs` can be asked for.
 LISTS: Final[Mapping[str, JobFilter]] = {
@@ -61,6 +60,8 @@ class Probe:
         self._runner = runner
         self._scripts = Scripts(shop.client, TIMES)
         self._numbers = count(5_000_000)
+        store.config_set("slowlog-log-slower-than", 0)
+        store.config_set("slowlog-max-len", 10_000)
         #: Microseconds of the server's time for one step, by its name: one figure a round.
         self.server: dict[str, list[float]] = {}
         #: The same as whoever asked saw it.
@@ -84,32 +85,25 @@ class Probe:
                 partial(reader.jobs, only, cursor=cursor, limit=PAGE_OF_JOBS)
                 for cursor in (None, FIRST_SEQ + half)
             ]
-            self._measure(name, steps * (pages // 2), _READING)
+            self._measure(name, steps * (pages // 2))
 
     def others(self, times: int) -> None:
         """Measure what else the processes ask for, each at its most."""
         run, shop = self._scripts.run, self._shop
         names = [f"account-{number:03}" for number in range(_ACCOUNTS)]
-        steps: Mapping[str, tuple[Step, Sequence[str]]] = {
-            "metrics, 100 accounts": (partial(run, "metrics", " ".join(QUEUES), *names), _SCRIPTS),
-            "account": (partial(shop.doors.show, BUSY), _SCRIPTS),
-            "preview": (
-                partial(shop.ledger.preview, draft(1, account=BUSY), caller="bench"),
-                _SCRIPTS,
-            ),
-            "audit, one account": (
-                partial(
-                    Audit(shop.client, TIMES).page, account=BUSY, cursor=None, limit=PAGE_OF_JOBS
-                ),
-                _SCRIPTS,
-            ),
-            "events": (partial(shop.reader.events, cursor=None, limit=PAGE_OF_JOBS), _READING),
-            "beat, nothing due": (partial(run, "tick", MOST), _SCRIPTS),
-            "sweep, 200": (partial(run, "sweep", SWEPT_AT_ONCE, *UNENDED), _SCRIPTS),
-            "doctor, 100 jobs": (partial(run, "examine", "report", *self._examined()), _SCRIPTS),
+        asked = draft(1, account=BUSY)
+        steps: Mapping[str, Step] = {
+            "metrics, 100 accounts": partial(run, "metrics", " ".join(QUEUES), *names),
+            "account": partial(shop.doors.show, BUSY),
+            "preview": partial(shop.ledger.preview, asked, caller="bench"),
+            "audit, 500": partial(run, "audit", "nobody", "+", 500, PAGE_OF_JOBS),
+            "events": partial(shop.reader.events, cursor=None, limit=PAGE_OF_JOBS),
+            "beat, nothing due": partial(run, "tick", MOST),
+            f"sweep, {SWEPT_AT_ONCE}": partial(run, "sweep", SWEPT_AT_ONCE, *UNENDED),
+            f"doctor, {PAGE} jobs": partial(run, "examine", "report", *self._examined()),
         }
-        for name, (step, commands) in steps.items():
-            self._measure(name, [step] * times, commands)
+        for name, step in steps.items():
+            self._measure(name, [step] * times)
 
     def crowds(self) -> None:
         """Measure what one call does for many jobs at once; they are gone afterwards."""
@@ -141,16 +135,23 @@ class Probe:
         jobs: Any = self._store.zrange("hg:jobs", 0, PAGE - 1)
         return [part for job_id in jobs for part in ("job", job_id.decode())]
 
-    def _measure(
-        self, name: str, steps: Sequence[Step], commands: Sequence[str] = _SCRIPTS
-    ) -> list[Any]:
-        self._store.config_resetstat()
+    def _measure(self, name: str, steps: Sequence[Step]) -> list[Any]:
+        self._store.slowlog_reset()
         given, seconds = self._runner.run(_timed(steps))
-        told = self._store.info("commandstats")
-        spent = sum(told.get(f"cmdstat_{each}", {"usec": 0})["usec"] for each in commands)
-        self.server.setdefault(name, []).append(spent / len(steps))
+        self.server.setdefault(name, []).append(statistics.median(self._spent(len(steps))))
         self.wall.setdefault(name, []).append(1e6 * statistics.median(seconds))
         return given
+
+    def _spent(self, steps: int) -> list[float]:
+        """What the server spent on each step, in microseconds; every step has as many commands."""
+        told: Any = self._store.slowlog_get(-1)
+        spent = [
+            entry["duration"]
+            for entry in reversed(told)
+            if entry["command"].partition(b" ")[0].lower() in _COMMANDS
+        ]
+        each = len(spent) // steps
+        return [sum(spent[start : start + each]) for start in range(0, each * steps, each)]
 
 
 async def _timed(steps: Sequence[Step]) -> tuple[list[Any], list[float]]:

@@ -21,12 +21,21 @@ local function spacing(name, lane, place)
   return slot
 end
 
+-- A page may be full of jobs of one lane.
+local seen = {}
+
+local function door_of(name, lane)
+  local key = name .. ':' .. lane
+  seen[key] = seen[key] or {door(name, account_of(name), lane, now)}
+  return unpack(seen[key], 1, 2)
+end
+
 local function place_of(id)
   local name, lane = unpack(redis.call('HMGET', 'hg:job:' .. id, 'account', 'lane'))
   if not lane or lane == '' then return {} end
   local place = redis.call('ZRANK', line_key(name, lane), id)
   if not place then return {} end
-  local why, till = door(name, account_of(name), lane, now)
+  local why, till = door_of(name, lane)
   local from = why and math.max(now, till) or now + TURN
   if till == 0 then from = now + CONF.recheck end
   local comes = from + place * spacing(name, lane, place)
