@@ -14,7 +14,7 @@ from service.jobs.scripts import Scripts, Times
 AccountStatus = Literal["active", "cooling_down", "held", "paused"]
 
 #: One script call keeps everybody else waiting meanwhile.
-_BATCH: Final = 50
+_BATCH: Final = 25
 
 
 class Doors:

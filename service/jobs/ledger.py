@@ -25,9 +25,9 @@ from service.photos.photo import Photo
 
 IDEMPOTENCY_MS: Final = 7 * 24 * 3600 * 1000
 #: Records that one script call may drop: it holds up everybody else meanwhile.
-FORGOTTEN_AT_ONCE: Final = 100
+FORGOTTEN_AT_ONCE: Final = 50
 #: The same for what one call of the sweep looks at, and all calls of one run.
-SWEPT_AT_ONCE: Final = 200
+SWEPT_AT_ONCE: Final = 100
 SWEPT_A_RUN: Final = 10_000
 
 #: Where the sweep looks: every state that is not final, the one that has time last.

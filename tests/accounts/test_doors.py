@@ -131,7 +131,7 @@ def test_a_hold_that_comes_during_a_resume_stays(books: Books, store_url: str) -
 
     assert calls == 2
     shown = books.run(books.doors.show("shop"))
-    assert (shown["status"], shown["jobs"]["held"]) == ("held", 180)
+    assert (shown["status"], shown["jobs"]["held"]) == ("held", 205)
     assert audit(books) == []
 
 

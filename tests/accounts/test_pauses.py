@@ -228,7 +228,7 @@ def test_hundreds_in_line_are_held_and_go_on_in_their_order(books: Books) -> Non
     jobs = books.many(250)
     pause(books)
     assert books.finish(holder)
-    for _ in range(5):
+    for _ in range(10):
         books.tick()
     assert books.run(books.doors.show("shop"))["jobs"]["held"] == 250
 

@@ -41,7 +41,7 @@ LISTS: Final[Mapping[str, JobFilter]] = {
 }
 PAGE_OF_JOBS: Final = 20
 #: What one call holds or lets go at the most.
-_BATCH: Final = 50
+_BATCH: Final = 25
 _ACCOUNTS: Final = 100
 
 

@@ -3,7 +3,7 @@
 -- for a door to open the account has an alarm.
 
 -- The most that one script holds: it keeps everybody else waiting meanwhile.
-local may_hold = 50
+local may_hold = 25
 
 local function account_key(job) return 'hg:acct:' .. job.account end
 
