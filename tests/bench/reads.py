@@ -23,11 +23,11 @@ from tests.bench.gets import fetch, get_of
 from tests.bench.table import Goal, Row, median, ratio
 
 NAME: Final = "some.handle"
-ROUNDS, ROUND_SECONDS, CONNECTIONS = 5, 0.5, 16
+ROUNDS, ROUND_SECONDS, CONNECTIONS = 7, 0.3, 16
 #: Far below what the process can do: what is measured then is waiting, not a queue.
-CALM_ROUNDS, CALM_SECONDS, CALM_CONNECTIONS, CALM_PAUSE_SECONDS = 3, 0.7, 8, 0.005
+CALM_ROUNDS, CALM_SECONDS, CALM_CONNECTIONS, CALM_PAUSE_SECONDS = 7, 0.3, 8, 0.005
 #: Who waits while Instagram hangs, and for how long; two calm rounds fit in.
-WAITING, WAIT_SECONDS = 40, 2.5
+WAITING, WAIT_SECONDS = 40, 1.2
 
 
 @dataclass
