@@ -99,8 +99,8 @@ def item_of(name: str, answer: Answer) -> bytes:
     if not isinstance(answer, Seen):
         return refused_item(name, refusal_of(answer).error)
     told = {"age_seconds": answer.copy.age_ms // 1000, "warning": warning_of(answer)}
-    rest = json.dumps({"error": None, **told}).encode()
-    return b'{"username": %b, "user": %b, %b' % (_quoted(name), answer.copy.body, rest[1:])
+    rest = _json({"error": None, **told})
+    return b'{"username":%b,"user":%b,%b' % (_json(name), answer.copy.body, rest[1:])
 
 
 def refused_item(name: str, error: Mapping[str, Any]) -> bytes:
@@ -111,11 +111,11 @@ def refused_item(name: str, error: Mapping[str, Any]) -> bytes:
       error: Why.
     """
     told = {"user": None, "error": error, "age_seconds": None, "warning": None}
-    return b'{"username": %b, %b' % (_quoted(name), json.dumps(told).encode()[1:])
+    return b'{"username":%b,%b' % (_json(name), _json(told)[1:])
 
 
-def _quoted(name: str) -> bytes:
-    return json.dumps(name).encode()
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _pending(answer: Pending) -> Refusal:

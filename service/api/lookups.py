@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from service.api import lookup_docs
@@ -97,9 +96,9 @@ async def users(
     found = await asyncio.gather(
         *(_item(web, name, seconds, caller) for name in names), return_exceptions=True
     )
-    body = b", ".join(_settled(names, found))
+    body = b",".join(_settled(names, found))
     headers = {"Cache-Control": "private, no-cache"}
-    return Response(b'{"items": [%b]}' % body, headers=headers, media_type="application/json")
+    return Response(b'{"items":[%b]}' % body, headers=headers, media_type="application/json")
 
 
 class Lines(StreamingResponse):
@@ -159,7 +158,7 @@ async def _answer(
         return error_response(refusal.status, headers=headers, **refusal.error)
     body = {"status": refusal.error["code"], **refusal.error}
     del body["code"]
-    return Response(json.dumps(body), refusal.status, headers, media_type="application/json")
+    return JSONResponse(body, refusal.status, headers)
 
 
 async def _item(web: Web, name: str, seconds: float, caller: str) -> bytes:
