@@ -58,6 +58,14 @@ PHOTO_STEPS: Final[dict[str, Place]] = {
     "after the upload": Place("actors.photos", ("PhotoMessage",), "upload", "after"),
     "after the photo": Place("actors.photos", ("PhotoMessage",), "write", "after"),
 }
+#: Steps of one page of a walk.
+WALK_STEPS: Final[dict[str, Place]] = {
+    "before a page is read": Place("actors.instagram.gateway", ("Gateway",), "crowd", "before"),
+    "after a page is read": Place("actors.instagram.gateway", ("Gateway",), "crowd", "after"),
+    "after what is new is known": Place("service.walks.pages", ("Pages",), "unseen", "after"),
+    "before a page is kept": Place(*_CLAIMS, "page", "before"),
+    "after a page is kept": Place(*_CLAIMS, "page", "after"),
+}
 WEB_STEPS: Final[dict[str, Place]] = {
     "before accept": Place("service.jobs.ledger", ("Ledger",), "accept", "before"),
     "after accept": Place("service.jobs.ledger", ("Ledger",), "accept", "after"),
