@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.bench import door, live, reads, round_trips, store, worker
+from tests.bench import door, live, reads, round_trips, store, walks, worker
 from tests.bench.table import Measurement, Row, show, write
 
 MEASUREMENTS: Final[Mapping[str, Measurement]] = {
@@ -23,6 +23,7 @@ MEASUREMENTS: Final[Mapping[str, Measurement]] = {
     "live": live.measure,
     "reads": reads.measure,
     "store": store.measure,
+    "walks": walks.measure,
 }
 
 

@@ -18,6 +18,7 @@ from deploy.local.waiting import until
 from tests.support.clockwork import pass_time
 from tests.support.fleet import act, fleet, order, own_journey
 from tests.support.journey import Journey
+from tests.support.store import short_memory
 from tests.support.wanderers import (
     crowd,
     found,
@@ -32,7 +33,7 @@ from tests.support.wanderers import (
 MANY = 2_450
 KILLS = 10
 #: Longer than any wait between two tries of these tests.
-A_WHILE_MS = 40_000
+A_WHILE_MS = 80_000
 
 
 @pytest.fixture(scope="module")
@@ -279,6 +280,18 @@ def test_a_page_that_does_not_come_is_asked_for_again(
 
     until(over, 20)
     assert pks(journey, job_id) == crowd(0, 900)
+
+
+def test_a_store_without_room_lets_the_walk_wait_and_go_on(journey: Journey) -> None:
+    journey.stack.standin.fault("followers", times=None, delay_seconds=0.5)
+    job_id = walk(journey, popular(journey, 700))
+    walked_on(journey, job_id, 200)
+    with redis.Redis.from_url(journey.stack.redis_url) as store, short_memory(store):
+        job = until(lambda: (j := journey.job(job_id))["wait"] and j)
+        assert (job["status"], job["wait"]["reason"]) == ("waiting", "store_full")
+    later(journey)
+    assert journey.ended(job_id)["status"] == "succeeded"
+    assert pks(journey, job_id) == crowd(0, 700)
 
 
 # -- pages that are not as one would like them

@@ -104,3 +104,23 @@ def walked(books: Books, job_id: str, start: int = 0, end: int | None = None) ->
 def unseen(books: Books, job_id: str, page: Sequence[Row]) -> list[Row]:
     """What of a page is new to a walk."""
     return books.run(Pages(books.client).unseen(job_id, page))
+
+
+def grown(books: Books, users: int, **changes: Any) -> str:
+    """A walk that has found so many, its rows put where the scripts put them; its id.
+
+    The pks are left out: they are the walk's business and not that of who reads its rows.
+    """
+    job_id = walk(books, **changes)
+    key, piece = f"hg:rows:{job_id}", 20_000
+    for start in range(0, users, piece):
+        packed = parcels(rows(start, min(users, start + piece)))
+        books.store.zadd(
+            key,
+            {
+                b"%d:%b" % (start + PAGE * number, parcel.packed): start + PAGE * number
+                for number, parcel in enumerate(packed)
+            },
+        )
+    books.store.hset(f"hg:job:{job_id}", mapping={"users": users, "pk": PK})
+    return job_id

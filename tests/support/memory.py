@@ -1,0 +1,71 @@
+"""How much memory processes take, as the system counts it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+_BETWEEN_SECONDS: Final = 0.02
+
+
+@dataclass
+class Resident:
+    """The most memory that was resident, in MiB."""
+
+    most: float = 0.0
+
+
+def resident_mib(session: int) -> float:
+    """What a process and all that it has started keep in memory, in MiB.
+
+    Parameters:
+      session: The id of the process, which leads a session of its own.
+    """
+    pages = 0
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and _session_of(entry) == session:
+            pages += _resident_pages(entry)
+    return pages * _PAGE_BYTES / 1024**2
+
+
+@contextmanager
+def watched(session: int) -> Iterator[Resident]:
+    """Measure until the end of the block.
+
+    Parameters:
+      session: As for `resident_mib`.
+    """
+    resident, over = Resident(resident_mib(session)), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_BETWEEN_SECONDS):
+            resident.most = max(resident.most, resident_mib(session))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield resident
+    finally:
+        over.set()
+        thread.join()
+
+
+def _session_of(process: Path) -> int:
+    try:
+        stat = (process / "stat").read_text()
+    except OSError:
+        return 0  # it has ended
+    return int(stat.rpartition(")")[2].split()[3])
+
+
+def _resident_pages(process: Path) -> int:
+    try:
+        return int((process / "statm").read_text().split()[1])
+    except OSError:
+        return 0
