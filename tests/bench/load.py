@@ -251,10 +251,19 @@ def _requests(load: Load) -> Iterator[bytes]:
     return (_webhook(parts.path, parts.netloc, event, load.secret) for event in events)
 
 
-def _webhook(path: str, host: str, event: Mapping[str, Any], secret: str) -> bytes:
+def encoded(event: Mapping[str, Any]) -> bytes:
+    """An event as it is sent, with an id and a payment that no other has.
+
+    Parameters:
+      event: What it has in common with others.
+    """
     mark = uuid.uuid4().hex
     thing = {**event["data"]["object"], "payment_intent": f"pi_{mark}"}
-    body = json.dumps({**event, "id": f"evt_{mark}", "data": {"object": thing}}).encode()
+    return json.dumps({**event, "id": f"evt_{mark}", "data": {"object": thing}}).encode()
+
+
+def _webhook(path: str, host: str, event: Mapping[str, Any], secret: str) -> bytes:
+    body = encoded(event)
     now = str(int(time.time())).encode()
     mac = hmac.new(secret.encode(), now + b"." + body, hashlib.sha256).hexdigest()
     head = (

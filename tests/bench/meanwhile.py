@@ -223,8 +223,7 @@ def _while_all_hangs(stack: Stack) -> Row:
 def _ours(directory: Path, slow: Slow) -> Iterator[tuple[Place, Stack]]:
     """Run web and worker, with a callback at every origin of the slow server."""
     config = directory / "heliograph.toml"
-    tables = [_TABLES.format(number=number, port=slow.port) for number in range(1, ORIGINS + 1)]
-    config.write_text(CONFIG.read_text() + "".join(tables))
+    config.write_text(config_with_origins(slow.port))
     calls = [paid_event(type=f"call.{number}") for number in range(1, ORIGINS + 1)]
     with Stack(directory / "stack", processes=("web", "worker"), config=config) as stack:
         pin(stack.processes["web"].pid)
@@ -233,6 +232,16 @@ def _ours(directory: Path, slow: Slow) -> Iterator[tuple[Place, Stack]]:
         yield Place(Server(stack.url), stack.webhook_secret, slow, calls), stack
         for process in stack.processes.values():
             process.kill()  # they would see their calls out
+
+
+def config_with_origins(port: int) -> str:
+    """The local stack's heliograph.toml, with a rule and a callback for every origin.
+
+    Parameters:
+      port: Where the slow server listens.
+    """
+    tables = [_TABLES.format(number=number, port=port) for number in range(1, ORIGINS + 1)]
+    return CONFIG.read_text() + "".join(tables)
 
 
 @contextmanager

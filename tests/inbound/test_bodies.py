@@ -185,6 +185,59 @@ def test_near_json_is_refused_or_read_as_the_standard_library_reads_it(body: byt
             json.loads(body)
 
 
+def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) != len(pairs):
+        raise KeyError
+    return dict(pairs)
+
+
+def names_a_key_twice(body: bytes) -> bool:
+    """As a parser sees it that is shown every member."""
+    try:
+        json.loads(body, object_pairs_hook=members)
+    except KeyError:
+        return True
+    return False
+
+
+keys = st.sampled_from(
+    ["a", "b", "a:", ":", "\\u003a", "\\u0061", "a\\\\u003a", '\\":', "\\/a", "/a"]
+)
+colons = st.sampled_from([":", " : ", "\n:"])
+literals = st.sampled_from(["1", "1.5", "null", '":"', '"\\u003A:"', '"a\\":"', "[]", "{}"])
+
+
+def written(items: list[tuple[str, str, str]]) -> str:
+    return "{" + ",".join(f'"{key}"{colon}{value}' for key, colon, value in items) + "}"
+
+
+objects = st.recursive(
+    literals,
+    lambda inner: st.lists(st.tuples(keys, colons, inner), max_size=4).map(written),
+    max_leaves=12,
+).filter(lambda text: text.startswith("{"))
+
+
+@settings(deadline=None, max_examples=500)
+@given(objects.map(str.encode))
+@example(b'{"a":1,"a":2,"b":"\\u003a"}')
+@example(b'{"a":1,"\\u0061":2}')
+@example(b'{"a":{"b":1,"b":1},"c":"::"}')
+@example(b'{"a":2.5,"a":2.5}')
+def test_a_key_that_is_there_twice_is_never_overlooked(body: bytes) -> None:
+    assert (defect(body) == "duplicate_key") is names_a_key_twice(body)
+
+
+@settings(deadline=None)
+@given(document=st.dictionaries(st.text(), values, max_size=5))
+@example({"large": 1e16, "small": 1e-7, "whole": 1.0, "minus": -0.0})
+@example({"id": 2**64, "other": -(2**63) - 1, "text": '\x7f\u2028\x1f</"\\'})
+def test_the_canonical_form_is_what_the_standard_library_writes(document: dict[str, Any]) -> None:
+    # Fingerprints of a release are compared with those of every release after it.
+    written = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    assert canonical(decode(json.dumps(document).encode())) == written.encode()
+
+
 @settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_make_it_crash(body: bytes) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import json
 import zlib
 from typing import Any
@@ -138,6 +140,17 @@ def test_a_delayed_job_is_scheduled_and_rung_for_when_due(
     books.tick()
 
     assert (books.status(job_id), books.wakeups()) == (Status.QUEUED, [job_id])
+
+
+@pytest.mark.parametrize(
+    "parts", [(), ("",), ("stripe", "evt_1", "thank-you"), ("\u2603", "x" * 500)]
+)
+def test_an_id_is_base32_of_the_hash_of_its_parts(parts: tuple[str, ...]) -> None:
+    # Jobs are found again by it: it must stay what it was.
+    raws = [part.encode() for part in parts]
+    told = b"".join(len(raw).to_bytes(8, "big") + raw for raw in raws)
+    text = base64.b32encode(hashlib.sha256(told).digest()).decode().lower()
+    assert derived_id("job", *parts) == f"job_{text[:26]}"
 
 
 def test_an_absolute_start_in_the_past_is_now(books: Books) -> None:

@@ -11,8 +11,15 @@ import redis
 import redis.asyncio as aredis
 from redis.exceptions import ResponseError
 
-from service.jobs.commit import MOST_BYTES, MOST_WAITING, GroupCommit, Overloaded
+from service.jobs.commit import (
+    MOST_BYTES,
+    MOST_UNDER_WAY,
+    MOST_WAITING,
+    GroupCommit,
+    Overloaded,
+)
 from service.store import async_client
+from tests.support.web import until
 
 #: Counts its calls, and how often it was run for them; refuses `bad`.
 SCRIPT = """#!lua
@@ -25,9 +32,13 @@ return replies
 """
 
 
-def _with(url: str, steps: Callable[[GroupCommit, aredis.Redis], Awaitable[Any]]) -> Any:
+def _with(
+    url: str,
+    steps: Callable[[GroupCommit, aredis.Redis], Awaitable[Any]],
+    connections: int = 1,
+) -> Any:
     async def run() -> Any:
-        client = async_client(url, max_connections=1)
+        client = async_client(url, max_connections=connections)
         try:
             return await steps(GroupCommit(client, SCRIPT), client)
         finally:
@@ -67,6 +78,31 @@ def test_a_script_that_the_store_has_forgotten_is_loaded_again(
         return await asyncio.gather(*(commit.run("after") for _ in range(3)))
 
     assert [reply[0] for reply in _with(store_url, steps)] == [2, 3, 4]
+
+
+def test_the_next_batch_does_not_wait_for_the_answer_to_the_one_before(
+    store: redis.Redis, store_url: str
+) -> None:
+    def under_way() -> int:
+        return sum(client["cmd"] == "evalsha" for client in store.client_list())
+
+    async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
+        await commit.run("known by now")
+        # Given a store that answers nobody who writes
+        store.client_pause(20_000, all=False)
+        calls = []
+        for number in range(1, 5):
+            calls.append(asyncio.ensure_future(commit.run(f"caller {number}")))
+            await asyncio.sleep(0)
+            expected = min(number, MOST_UNDER_WAY)
+            await asyncio.to_thread(until, lambda: under_way() >= expected)  # noqa: B023 - at once
+        # Then two batches are under way, and the others wait
+        assert under_way() == MOST_UNDER_WAY
+        store.client_unpause()
+        return await asyncio.gather(*calls)
+
+    replies = _with(store_url, steps, connections=MOST_UNDER_WAY + 1)
+    assert [reply[1].decode() for reply in replies] == [f"caller {n}" for n in range(1, 5)]
 
 
 def test_a_caller_who_leaves_holds_up_nobody(store: redis.Redis, store_url: str) -> None:

@@ -1,0 +1,95 @@
+"""The baselines answer as they should, under a load of a moment, so that the bench stays honest."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.bench.baselines.serving import OUTSIDE, REDIS, SECRET
+from tests.bench.events import paid_event, unpaid_event
+from tests.bench.load import Load, run
+from tests.bench.servers import Server, baseline
+from tests.bench.slow import Slow, slow_server
+
+WEBHOOK_SECRET = f"whsec_{secrets.token_hex(24)}"
+COUNT = 6
+
+Run = Callable[[str], Server]
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slow]:
+    with slow_server(tmp_path_factory.mktemp("slow")) as server:
+        yield server
+
+
+@pytest.fixture
+def environ(store_url: str, slow: Slow) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        SECRET: WEBHOOK_SECRET,
+        REDIS: store_url,
+        OUTSIDE: f"http://127.0.0.1:{slow.port}/",
+    }
+
+
+def load(server: Server) -> Load:
+    events = [paid_event(), unpaid_event()]
+    return Load(server.hook, events, WEBHOOK_SECRET, count=COUNT, connections=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "queued"),
+    [
+        ("ceiling", {}),
+        ("send", {"dramatiq:default": COUNT}),
+        ("delay", {"celery": COUNT}),
+    ],
+)
+def test_a_baseline_of_the_door_takes_what_is_signed_and_queues_it(
+    name: str,
+    queued: dict[str, int],
+    environ: dict[str, str],
+    store: redis.Redis,
+    tmp_path: Path,
+) -> None:
+    with baseline(name, environ, tmp_path) as server:
+        assert run(load(server)).statuses == {"202": COUNT}
+        assert run(replace(load(server), secret="another")).statuses == {"400": COUNT}
+    lists = store.scan_iter(_type="list")
+    assert {key.decode(): store.llen(key) for key in lists} == queued
+
+
+@pytest.mark.parametrize("name", ["blocking", "threads", "background"])
+def test_a_baseline_without_a_queue_makes_a_call_for_each_payment(
+    name: str, environ: dict[str, str], slow: Slow, tmp_path: Path
+) -> None:
+    slow.take(0)
+    with baseline(name, environ, tmp_path) as server:
+        taken = run(load(server))
+        alive = run(replace(load(server), url=f"{server.url}/healthz", events=()))
+        assert (taken.statuses, alive.statuses) == ({"202": COUNT}, {"200": COUNT})
+        assert slow.most() >= 1
+
+
+def test_a_load_says_what_was_not_answered(environ: dict[str, str], slow: Slow) -> None:
+    # Given a server that answers nobody for long
+    slow.take(30)
+    # When three requests are due and there is one connection
+    asked = Load(
+        f"http://127.0.0.1:{slow.port}/",
+        count=3,
+        seconds=0.2,
+        connections=1,
+        per_second=20,
+    )
+    timings = run(asked)
+    # Then each has waited from when it was due
+    assert (timings.unanswered, timings.statuses, len(timings.seconds)) == (3, {}, 3)
+    assert timings.percentile(0) < timings.percentile(0.99)

@@ -1,0 +1,71 @@
+"""The short way in takes what the route would take, and answers as the rest of the house does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.support.senders import SECRETS, signed_headers
+from tests.support.web import Door, opened, order, serving
+
+BODY = order("stripe")
+
+
+@pytest.mark.parametrize("path", ["/webhooks/stripe", "/webhooks/stripe/", "/webhooks/str%69pe"])
+def test_a_webhook_is_taken_with_or_without_a_slash(door: Door, path: str) -> None:
+    headers = signed_headers("stripe", BODY, SECRETS["stripe"])
+    assert door.http.post(path, content=BODY, headers=headers).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/webhooks/nope", "unknown_source"),
+        ("/webhooks/nope/", "unknown_source"),
+        ("/webhooks", "not_found"),
+        ("/webhooks/", "not_found"),
+        ("/webhooks//", "not_found"),
+        ("/webhooks/stripe//", "not_found"),
+        ("/webhooks/stripe/more", "not_found"),
+        ("/webhooks/stripe%2Fmore", "not_found"),
+        ("/hooks/stripe", "not_found"),
+    ],
+)
+def test_what_is_no_webhook_is_not_found(door: Door, path: str, code: str) -> None:
+    refused = door.http.post(path, content=BODY)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (404, code)
+
+
+def test_the_documentation_tells_of_it(door: Door) -> None:
+    paths = door.http.get("/openapi.json").json()["paths"]
+    told = paths["/webhooks/{source}"]["post"]["responses"]
+    assert {"200", "202", "400", "404", "408", "413", "415", "503"} <= set(told)
+
+
+def test_a_defect_is_answered_and_logged_once(
+    capfd: pytest.CaptureFixture[str],
+    store_url: str,
+    tmp_path: Path,
+    store: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given
+    async def broken(*_args: object, **_kwargs: object) -> None:
+        raise ZeroDivisionError("the cause")
+
+    monkeypatch.setattr("service.jobs.ledger.Ledger.accept", broken)
+    with serving(store_url, tmp_path) as port, opened(port, store) as door:
+        # When
+        refused = door.deliver("stripe", BODY)
+        monkeypatch.undo()
+        again = door.deliver("stripe", BODY)
+
+    # Then the sender is told to come again, and what he sends then is taken
+    assert refused.status_code == 500
+    assert json.loads(refused.text)["error"]["code"] == "internal_error"
+    assert "cause" not in refused.text
+    assert again.status_code == 202
+    assert capfd.readouterr().out.count("unexpected error") == 1
