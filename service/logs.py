@@ -98,17 +98,14 @@ def configure_logging(log_format: str = "json", secrets: Iterable[str] = ()) -> 
       log_format: `json` or `console`.
       secrets: Values that must never be written.
     """
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+    described: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    rendering: list[Processor] = [
-        structlog.processors.format_exc_info,
-        Masker(secrets),
-        *_renderers(log_format),
-    ]
+    bound = structlog.contextvars.merge_contextvars
+    masked: list[Processor] = [structlog.processors.format_exc_info, Masker(secrets)]
+    rendered = _renderers(log_format)
     # dramatiq points sys.stdout at a pipe of its own; logs belong on the real one.
     stream = sys.__stdout__ or sys.stdout
     if isinstance(stream, io.TextIOWrapper):
@@ -117,7 +114,7 @@ def configure_logging(log_format: str = "json", secrets: Iterable[str] = ()) -> 
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared, processors=[remove, *rendering]
+            foreign_pre_chain=[bound, *described], processors=[remove, *masked, *rendered]
         )
     )
     handler.addFilter(_Seldom())
@@ -127,7 +124,7 @@ def configure_logging(log_format: str = "json", secrets: Iterable[str] = ()) -> 
     _quieten_libraries()
     # Ours go past the standard library, which takes longer over a line than the door over an event.
     structlog.configure(
-        processors=[*shared, *rendering],
+        processors=[bound, *masked, *described, *rendered],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=partial(_Lines, handler),
         cache_logger_on_first_use=True,
