@@ -114,7 +114,7 @@ def test_messages_whose_fetch_was_never_answered_are_fetched_again(
 def test_what_dead_processes_had_fetched_is_worked_on_once_and_they_are_forgotten(
     store: redis.Redis, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.broker.STRAYS_SECONDS", 0.2)
+    monkeypatch.setattr("actors.consumer.STRAYS_SECONDS", 0.2)
     # Given a dead process that had fetched more than one look takes, and one that had nothing
     ids = [str(uuid.uuid4()) for _ in range(250)]
     for message_id in ids:

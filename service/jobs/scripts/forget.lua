@@ -50,7 +50,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'hg:retention', '-inf', now, 'LI
   end
   looked = looked + 1
 end
-redis.call('XTRIM', 'hg:feed', 'MINID', '~', digits(now - CONF.keep), 'LIMIT', 5000)
+redis.call('XTRIM', 'hg:feed', 'MINID', digits(now - CONF.keep))
 -- After a long rest there may be a million: so many a call, and then to the last one.
 local since = digits(now - CONF.keep)
 if redis.call('XTRIM', 'hg:audit', 'MINID', '~', since, 'LIMIT', 5000) == 0 then
