@@ -59,6 +59,22 @@ def asking() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
+@pytest.fixture
+def known(journey: Journey) -> str:
+    """A profile of which the first web process has a copy."""
+    name = new_name()
+    assert journey.api.get(f"/users/{name}", params={"wait": 25}).status_code == 200
+    return name
+
+
+@pytest.fixture
+def hanging(stack: Stack) -> Iterator[None]:
+    """Look-ups hang at Instagram, until the test has ended."""
+    stack.standin.fault("usernameinfo", delay_seconds=30, times=None)
+    yield
+    hang_no_more(stack)
+
+
 def second_of(stack: Stack) -> str:
     """Where the second web process listens."""
     log = (stack.directory / "web-2.log").read_text()
@@ -89,6 +105,12 @@ def lookups(journey: Journey, name: str) -> list[dict[str, Any]]:
     """The jobs that look or looked for a profile, newest first."""
     found = journey.api.get("/jobs", params={"kind": "lookup", "limit": 200}).json()["items"]
     return [job for job in found if job["to"] == name]
+
+
+def waiting(journey: Journey) -> list[str]:
+    """The look-ups that have not ended."""
+    found = journey.api.get("/jobs", params={"kind": "lookup", "limit": 200}).json()["items"]
+    return [job["id"] for job in found if job["finished_at"] is None]
 
 
 def used(journey: Journey, account: str) -> int:
@@ -223,14 +245,11 @@ def test_a_worker_killed_in_the_middle_of_a_look_up_costs_a_lease(
 
 
 def test_while_instagram_hangs_everything_else_answers(
-    stack: Stack, journey: Journey, asking: ThreadPoolExecutor
+    stack: Stack, journey: Journey, asking: ThreadPoolExecutor, known: str, hanging: None
 ) -> None:
     # Given a copy, and look-ups that hang
-    known = new_name()
-    assert journey.api.get(f"/users/{known}").status_code == 200
-    stack.standin.fault("usernameinfo", delay_seconds=30)
     names = [new_name() for _ in range(10)]
-    hanging = [ask(asking, journey, f"/users/{name}", wait=25) for name in names]
+    asked = [ask(asking, journey, f"/users/{name}", wait=25) for name in names]
     until(lambda: any(calls(stack, "usernameinfo", name) for name in names), 20, "the call")
     # When others come meanwhile
     hook, slowest = f"{stack.url}/webhooks/stripe", 0.0
@@ -244,49 +263,47 @@ def test_while_instagram_hangs_everything_else_answers(
         slowest = max(slowest, time.monotonic() - began)
     # Then they are answered at once, and nobody who waits has been let go yet
     assert slowest < AT_ONCE_SECONDS
-    assert not any(each.done() for each in hanging)
+    assert not any(each.done() for each in asked)
     # And who does not wait is told where it goes on
     answer = journey.api.get(f"/users/{names[0]}", params={"wait": 0})
     assert answer.status_code == 202
     hang_no_more(stack)
-    assert {each.result(40).status_code for each in hanging} <= {200, 202}
+    assert {each.result(40).status_code for each in asked} <= {200, 202}
 
 
 def test_a_web_process_that_ends_lets_go_of_who_waits(
-    stack: Stack, journey: Journey, asking: ThreadPoolExecutor
+    stack: Stack, journey: Journey, asking: ThreadPoolExecutor, hanging: None
 ) -> None:
-    # Given who waits for one, for several, and for lines at the second web process
-    stack.standin.fault("usernameinfo", delay_seconds=20, times=3)
+    # Given who waits for one, for several, and for lines at a web process of their own
     headers = {"Authorization": f"Bearer {stack.api_key}"}
-    lines = {**headers, "Accept": "application/x-ndjson"}
     names = [new_name() for _ in range(3)]
-    with _a_web_process(stack) as (process, url):
-
-        def at(path: str, sent: dict[str, str], **params: Any) -> Future[httpx.Response]:
-            return asking.submit(httpx.get, f"{url}{path}", params=params, headers=sent, timeout=40)
-
-        one = at(f"/users/{names[0]}", headers, wait=25)
-        several = at("/users", headers, username=names, wait=25)
-        told = at("/users", lines, username=names, wait=25)
-        until(lambda: all(lookups(journey, name) for name in names), 20, "the look-ups")
-        # When it is told to end
-        began = time.monotonic()
-        process.signal(signal.SIGTERM)
-        # Then they are told at once where it goes on
+    several = {"username": names, "wait": "25"}
+    with (
+        _a_web_process(stack) as (process, url),
+        httpx.Client(base_url=url, headers=headers, timeout=40) as client,
+    ):
+        one = asking.submit(client.get, f"/users/{new_name()}", params={"wait": 25})
+        all_of_them = asking.submit(client.get, "/users", params=several)
+        until(lambda: len(waiting(journey)) == len(names) + 1, 20, "the look-ups")
+        lines = {"Accept": "application/x-ndjson"}
+        with client.stream("GET", "/users", params=several, headers=lines) as told:
+            # When it is told to end
+            began = time.monotonic()
+            process.signal(signal.SIGTERM)
+            # Then they are told at once where it goes on
+            assert len(list(told.iter_lines())) == len(names)
         assert one.result(30).status_code == 202
-        assert {each["error"]["code"] for each in several.result(30).json()["items"]} == {"pending"}
-        assert len(told.result(30).text.splitlines()) == 3
+        items = all_of_them.result(30).json()["items"]
+        assert {each["error"]["code"] for each in items} == {"pending"}
         assert process.stop(20) in (0, -15, 143)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 10
         assert "Traceback" not in process.log.read_text()
-    hang_no_more(stack)
 
 
 def test_a_listener_who_leaves_in_the_middle_of_lines_leaves_nothing(
-    stack: Stack, journey: Journey
+    stack: Stack, journey: Journey, known: str
 ) -> None:
-    known, cold = new_name(), [new_name() for _ in range(5)]
-    assert journey.api.get(f"/users/{known}").status_code == 200
+    cold = [new_name() for _ in range(5)]
     stack.standin.fault("usernameinfo", delay_seconds=3)
     params = {"username": [known, *cold], "wait": 20}
     headers = {"Accept": "application/x-ndjson"}
