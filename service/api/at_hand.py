@@ -21,6 +21,8 @@ from service.lookups.targets import Target, post_target, user_target
 from service.web import Web
 
 _PLACES: Final = (("/users/", user_target), ("/posts/", post_target))
+#: Paths are remembered with what they ask for, before it is known who asks.
+LONGEST_PATH: Final = 200
 #: Queries of which the routes would find nothing to say.
 _PLAIN_QUERY: Final = re.compile(rb"(?:wait=[0-9]{1,6}(?:\.[0-9]{1,6})?)?")
 _JSON: Final = (b"content-type", b"application/json")
@@ -69,15 +71,13 @@ async def tell(
 def _seen(scope: Scope) -> Seen | None:
     if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
         return None
-    target = target_at(scope["path"])
+    path: str = scope["path"]
+    target = target_at(path) if len(path) <= LONGEST_PATH else None
     if target is None or not _PLAIN_QUERY.fullmatch(scope["query_string"]):
         return None
     web: Web = scope["app"].state.web
-    seen = web.asking.at_hand(target)
-    if seen is None:
-        return None
     given = next(iter(_values(scope, b"authorization")), "")
-    return None if web.callers.bearing(given) is None else seen
+    return None if web.callers.bearing(given) is None else web.asking.at_hand(target)
 
 
 @lru_cache(maxsize=4096)
