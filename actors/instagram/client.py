@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import math
-import ssl
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,21 +13,20 @@ from typing import Any, Final, cast
 from urllib.parse import urlencode
 
 import httpx
-from aiograpi import Client, httpx_ext
+from aiograpi import Client
 from aiograpi.exceptions import (
     ChallengeRequired,
     ClientIncompleteReadError,
     ClientRequestTimeout,
 )
-from curl_cffi import AsyncCurl, CurlMOpt, CurlOpt, ffi, lib
 
-from actors.instagram.claimed import seconds_to_begin
 from actors.instagram.options import ClientOptions
 from actors.instagram.tokens import (
     client_context_for,
     creation_key_for,
     current_token,
 )
+from actors.instagram.transport import DirectSession, OnceSession, password_sent, trusted
 from service.accounts.sessions import is_kept, is_logged_in, portable
 
 # Whole replies and header sets, cookies included, go to these loggers, at ERROR too.
@@ -40,7 +37,6 @@ _CARRIERS: Final = ("httpx", "httpcore")
 _RESENT: Final = (ClientRequestTimeout, ClientIncompleteReadError)
 
 _creation_keys: ContextVar[list[str] | None] = ContextVar("creation_keys", default=None)
-_password_sent: ContextVar[bool] = ContextVar("password_sent", default=False)
 
 
 async def build_client(
@@ -118,15 +114,15 @@ class PacedClient(Client):  # type: ignore[misc]
     def set_proxy(self, dsn: str | None) -> bool:
         """Send everything through a proxy, or, for None, everything directly."""
         # The constructor comes through here before any session can open a connection.
-        if not isinstance(self.graphql, _DirectSession):
-            self.graphql = _DirectSession.like(self.graphql)
+        if not isinstance(self.graphql, DirectSession):
+            self.graphql = DirectSession.like(self.graphql)
         return cast(bool, super().set_proxy(dsn))
 
-    def _build_public_session(self, verify: bool | str | None = None) -> _DirectSession:
-        return _DirectSession(self.tls_verify if verify is None else verify)
+    def _build_public_session(self, verify: bool | str | None = None) -> DirectSession:
+        return DirectSession(self.tls_verify if verify is None else verify)
 
-    def _private_session(self, _selected: str, verify: bool | str) -> _OnceSession:
-        return _OnceSession(verify)
+    def _private_session(self, _selected: str, verify: bool | str) -> OnceSession:
+        return OnceSession(verify)
 
     # Its own pace
 
@@ -164,11 +160,11 @@ class PacedClient(Client):  # type: ignore[misc]
 
     async def bloks_caa_login_send_request(self, *args: Any, **kwargs: Any) -> Any:
         """Send the password, on a connection of its own as a write."""
-        mark = _password_sent.set(True)
+        mark = password_sent.set(True)
         try:
             return await super().bloks_caa_login_send_request(*args, **kwargs)
         finally:
-            _password_sent.reset(mark)
+            password_sent.reset(mark)
 
     async def _try_caa_login(self, *_args: Any, **_kwargs: Any) -> bool:
         # The old flow, entered from the current one, would send a wrong password a third time.
@@ -220,57 +216,6 @@ class _NotResent(Exception):
         self.error = error
 
 
-class _OnceSession(httpx_ext.CurlPrivateSession):  # type: ignore[misc]
-    """The private API: HTTP/2 over curl, no redirects, writes on connections of their own."""
-
-    def _set_client(self) -> None:
-        super()._set_client()
-        self._client.follow_redirects = False  # a 307 would repeat a POST
-
-    async def request(self, *args: Any, **kwargs: Any) -> Any:
-        transport = self._client._transport
-        if transport._client is None:
-            _keep_to_one_connection(transport.client.acurl)
-        # libcurl repeats a POST by itself when a reused connection was reset without a reply.
-        fresh = current_token() is not None or _password_sent.get()
-        transport._curl_options[CurlOpt.FRESH_CONNECT] = int(fresh)
-        # A process that was frozen on its way here must not go on: libcurl looks at this limit
-        # before it goes from connecting to sending.
-        limit = httpx.Timeout(kwargs.get("timeout", httpx_ext.DEFAULT_TIMEOUT))
-        limit.connect = min(limit.connect or math.inf, seconds_to_begin())
-        return await super().request(*args, **{**kwargs, "timeout": limit})
-
-
-def _keep_to_one_connection(multi: AsyncCurl) -> None:
-    """Close an account's idle connection before another one opens: each holds its certificates.
-
-    That is most of a MiB with the usual bundle, which this libcurl (BoringSSL) does not share
-    between connections. `AsyncCurl.setopt` (curl_cffi 0.16) hands over an address for the number.
-    """
-    one = ffi.cast("void *", 1)
-    refused = lib.curl_multi_setopt(multi._curlm, CurlMOpt.MAX_TOTAL_CONNECTIONS, one)
-    assert not refused  # noqa: S101 - known since libcurl 7.30
-
-
-class _DirectSession(httpx_ext.Session):  # type: ignore[misc]
-    """The public pages: over httpx, which takes no proxy from the environment."""
-
-    async def request(self, *args: Any, **kwargs: Any) -> Any:
-        seconds_to_begin()
-        return await super().request(*args, **kwargs)
-
-    @classmethod
-    def like(cls, other: Any) -> _DirectSession:
-        session = cls(other.verify)
-        session.headers.update(other.headers)
-        return session
-
-    def _set_client(self) -> None:
-        self._client = httpx.AsyncClient(
-            proxy=self._proxy, verify=_trust(self.verify), follow_redirects=True, trust_env=False
-        )
-
-
 def plain_client(client: PacedClient, timeout: httpx.Timeout) -> httpx.AsyncClient:
     """A connection of its own to another host of Instagram's, by the account's one way out.
 
@@ -280,19 +225,11 @@ def plain_client(client: PacedClient, timeout: httpx.Timeout) -> httpx.AsyncClie
     """
     return httpx.AsyncClient(
         proxy=client.private.proxy,
-        verify=_trust(client.tls_verify),
+        verify=trusted(client.tls_verify),
         follow_redirects=False,  # the login travels with every request
         trust_env=False,
         timeout=timeout,
     )
-
-
-@functools.lru_cache(maxsize=8)
-def _trust(verify: bool | str) -> ssl.SSLContext:
-    """Read the certificates once for all clients: a copy each would be over a MiB each."""
-    if isinstance(verify, str):
-        return ssl.create_default_context(cafile=verify)
-    return httpx.create_ssl_context(verify=verify, trust_env=False)
 
 
 @contextmanager

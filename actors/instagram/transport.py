@@ -1,0 +1,93 @@
+"""How an account's client speaks to Instagram: one way, one connection, each request once."""
+
+from __future__ import annotations
+
+import functools
+import math
+import ssl
+from contextvars import ContextVar
+from typing import Any, Final
+
+import httpx
+from aiograpi import httpx_ext
+from curl_cffi import AsyncCurl, CurlMOpt, CurlOpt, ffi, lib
+
+from actors.instagram.authorities import authorities
+from actors.instagram.claimed import seconds_to_begin
+from actors.instagram.tokens import current_token
+
+#: Whether the request that is sent now carries a password.
+password_sent: Final[ContextVar[bool]] = ContextVar("password_sent", default=False)
+
+
+class OnceSession(httpx_ext.CurlPrivateSession):  # type: ignore[misc]
+    """The private API: HTTP/2 over curl, no redirects, writes on connections of their own."""
+
+    def _set_client(self) -> None:
+        super()._set_client()
+        self._client.follow_redirects = False  # a 307 would repeat a POST
+        if self.verify:
+            _read_what_is_needed(self._client._transport, self.verify)
+
+    async def request(self, *args: Any, **kwargs: Any) -> Any:
+        """Send one request, as long as it may begin."""
+        transport = self._client._transport
+        if transport._client is None:
+            _keep_to_one_connection(transport.client.acurl)
+        # libcurl repeats a POST by itself when a reused connection was reset without a reply.
+        fresh = current_token() is not None or password_sent.get()
+        transport._curl_options[CurlOpt.FRESH_CONNECT] = int(fresh)
+        # A process that was frozen on its way here must not go on: libcurl looks at this limit
+        # before it goes from connecting to sending.
+        limit = httpx.Timeout(kwargs.get("timeout", httpx_ext.DEFAULT_TIMEOUT))
+        limit.connect = min(limit.connect or math.inf, seconds_to_begin())
+        return await super().request(*args, **{**kwargs, "timeout": limit})
+
+
+def _read_what_is_needed(transport: Any, verify: bool | str) -> None:
+    """Trust the same authorities, but look them up; `PROXY_`: a proxy may speak TLS, too."""
+    directory = authorities(verify if isinstance(verify, str) else None)
+    if directory is not None:
+        # One of them as the file: without any, libcurl reads the system's.
+        transport._verify = str(min(directory.iterdir()))
+        for option in (CurlOpt.CAPATH, CurlOpt.PROXY_CAPATH):
+            transport._curl_options[option] = str(directory)
+
+
+def _keep_to_one_connection(multi: AsyncCurl) -> None:
+    """Close an account's idle connection before another one opens; each holds memory.
+
+    `AsyncCurl.setopt` (curl_cffi 0.16) hands over an address for the number.
+    """
+    one = ffi.cast("void *", 1)
+    refused = lib.curl_multi_setopt(multi._curlm, CurlMOpt.MAX_TOTAL_CONNECTIONS, one)
+    assert not refused  # noqa: S101 - known since libcurl 7.30
+
+
+class DirectSession(httpx_ext.Session):  # type: ignore[misc]
+    """The public pages: over httpx, which takes no proxy from the environment."""
+
+    async def request(self, *args: Any, **kwargs: Any) -> Any:
+        """Send one request, as long as it may begin."""
+        seconds_to_begin()
+        return await super().request(*args, **kwargs)
+
+    @classmethod
+    def like(cls, other: Any) -> DirectSession:
+        """One with the headers and the trust of another session."""
+        session = cls(other.verify)
+        session.headers.update(other.headers)
+        return session
+
+    def _set_client(self) -> None:
+        self._client = httpx.AsyncClient(
+            proxy=self._proxy, verify=trusted(self.verify), follow_redirects=True, trust_env=False
+        )
+
+
+@functools.lru_cache(maxsize=8)
+def trusted(verify: bool | str) -> ssl.SSLContext:
+    """Read the certificates once for all clients: a copy each would be over a MiB each."""
+    if isinstance(verify, str):
+        return ssl.create_default_context(cafile=verify)
+    return httpx.create_ssl_context(verify=verify, trust_env=False)
