@@ -28,6 +28,7 @@ from service.accounts.suppressions import Suppressions
 from service.boot import boot
 from service.callers import Callers
 from service.config import Config
+from service.inbound.patience import Patience
 from service.inbound.rules import RuleBook
 from service.inbound.sources import ReadySource, check_sources, ready_sources
 from service.jobs.audit import Audit
@@ -81,6 +82,7 @@ class Web:
     sources: Mapping[str, ReadySource] = field(repr=False)
     rules: RuleBook
     callers: Callers = field(repr=False)
+    patience: Patience
     client: aredis.Redis
     ledger: Ledger
     reader: Reader
@@ -129,6 +131,7 @@ def open_web(settings: Settings, config: Config, environ: Mapping[str, str]) -> 
         sources=ready_sources(config.sources, environ),
         rules=RuleBook(config.rules),
         callers=Callers(settings.api_keys),
+        patience=Patience(settings.body_seconds),
         client=client,
         ledger=Ledger(client, times),
         reader=Reader(client, times),

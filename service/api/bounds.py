@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.errors import Refusal
 from service.inbound.intake import BodyRefused, read_body
+from service.inbound.patience import Patience
 
 MAX_API_BODY: Final = 256 * 1024
 
@@ -26,7 +27,7 @@ class BodyBound:
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
         self._app = app
-        self._seconds = seconds
+        self._patience = Patience(seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body whole, then go on with it."""
@@ -34,9 +35,9 @@ class BodyBound:
             await self._app(scope, receive, send)
             return
         try:
-            body = await read_body(scope, receive, MAX_API_BODY, self._seconds)
+            body = await read_body(scope, receive, MAX_API_BODY, self._patience)
         except BodyRefused as refused:
-            answer = Refusal(refused.status, refused.code, refused.message, self._seconds)
+            answer = Refusal(refused.status, refused.code, refused.message, self._patience.seconds)
             await answer(scope, receive, send)
         except ClientDisconnect:
             return  # half a request is none

@@ -56,12 +56,13 @@ def decode(body: bytes) -> dict[str, Any]:
     """
     text = _text(body)
     _check_depth(body)
-    document = _parse_plain(text) if "\\u" not in text else None
+    escaped = "\\" in text and "\\u" in text
+    document = None if escaped else _parse_plain(text)
     if document is None:
         document = _parse(text)
     if not isinstance(document, dict):
         raise Unusable("not_object")
-    if "\\ud" in text or "\\uD" in text:
+    if escaped and ("\\ud" in text or "\\uD" in text):
         _check_surrogates(document)
     return document
 

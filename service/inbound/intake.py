@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
+from service.inbound.patience import Patience
+
 
 class BodyRefused(Exception):
     """The body is not read.
@@ -26,14 +28,14 @@ class BodyRefused(Exception):
         self.message = message
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int, seconds: float) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limit: int, patience: Patience) -> bytes:
     """Read the body, counting while it streams.
 
     Parameters:
       scope: The request's; nothing of its body was read yet.
       receive: Where it comes from.
       limit: The most bytes to take.
-      seconds: How long the sender may take.
+      patience: How long the sender may take.
 
     Returns:
       The raw bytes, as the sender signed them.
@@ -45,8 +47,10 @@ async def read_body(scope: Scope, receive: Receive, limit: int, seconds: float) 
     check_encoding(scope)
     if declares_more(scope, limit):
         raise _too_large(limit)
-    async with in_time(seconds):
-        return await _collect(receive, limit)
+    try:
+        return await patience.bound(_collect(receive, limit))
+    except TimeoutError:
+        raise _slow(patience.seconds) from None
 
 
 def check_encoding(scope: Scope) -> None:
@@ -88,8 +92,7 @@ async def in_time(seconds: float) -> AsyncIterator[None]:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError:
-        message = f"The body did not arrive within {seconds:g} seconds."
-        raise BodyRefused(408, "slow_body", message) from None
+        raise _slow(seconds) from None
 
 
 async def _collect(receive: Receive, limit: int) -> bytes:
@@ -111,6 +114,10 @@ def _header(scope: Scope, wanted: bytes) -> bytes:
     """The first header of that name; empty where there is none."""
     found: bytes = next((value for name, value in scope["headers"] if name == wanted), b"")
     return found
+
+
+def _slow(seconds: float) -> BodyRefused:
+    return BodyRefused(408, "slow_body", f"The body did not arrive within {seconds:g} seconds.")
 
 
 def _too_large(limit: int) -> BodyRefused:

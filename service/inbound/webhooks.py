@@ -79,7 +79,7 @@ async def answer(web: Web, source: str, scope: Scope, receive: Receive) -> Respo
             503, "source_without_secret", message, seconds, headers={"Retry-After": later}
         )
     try:
-        body = await read_body(scope, receive, web.settings.max_body_bytes, seconds)
+        body = await read_body(scope, receive, web.settings.max_body_bytes, web.patience)
     except BodyRefused as refused:
         return Refusal(refused.status, refused.code, refused.message, seconds)
     except ClientDisconnect:

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
 from service.inbound.intake import BodyRefused, read_body
+from service.inbound.patience import Patience
 
 
 def request(
@@ -36,7 +37,7 @@ def request(
 def read(
     chunks: Iterable[bytes | None], *, limit: int = 10, headers: Mapping[str, str] | None = None
 ) -> bytes:
-    return asyncio.run(read_body(*request(chunks, headers), limit, 0.05))
+    return asyncio.run(read_body(*request(chunks, headers), limit, Patience(0.05)))
 
 
 def test_the_chunks_of_a_body_are_put_together() -> None:
@@ -86,3 +87,40 @@ def test_no_encoding_is_fine(encoding: str) -> None:
 def test_a_sender_who_goes_away_is_told_apart() -> None:
     with pytest.raises(ClientDisconnect):
         read([b"ab", None])
+
+
+def test_whoever_cancels_the_request_is_not_told_that_it_was_slow() -> None:
+    async def steps() -> None:
+        reading = asyncio.ensure_future(read_body(*request([b"a"]), 10, Patience(3600)))
+        await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+
+    asyncio.run(steps())
+
+
+def test_those_who_come_at_different_times_are_late_at_different_times() -> None:
+    async def steps() -> list[float]:
+        loop, patience, late = asyncio.get_running_loop(), Patience(0.2), []
+
+        async def read(*chunks: bytes) -> bytes:
+            began = loop.time()
+            try:
+                return await read_body(*request(chunks), 10, patience)
+            except BodyRefused:
+                late.append(loop.time() - began)
+                # The task goes on as if nothing had been.
+                await asyncio.sleep(0)
+                return b"late"
+
+        first = asyncio.ensure_future(read(b"a"))
+        await asyncio.sleep(0.1)
+        others = [asyncio.ensure_future(read(*chunks)) for chunks in ((b"a",), (b"a", b""))]
+        assert await asyncio.gather(first, *others) == [b"late", b"late", b"a"]
+        assert await asyncio.ensure_future(read(b"a")) == b"late"
+        return late
+
+    late = asyncio.run(steps())
+    assert len(late) == 3
+    assert all(seconds >= 0.19 for seconds in late)
