@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from redis.exceptions import OutOfMemoryError
 
@@ -98,9 +100,15 @@ def test_a_worker_that_stood_still_adds_nothing_once_another_has_gone_on(books: 
     before = books.record(job_id)
     # When it wakes up with what was new to it
     assert give(books, frozen, new, "1") == "lost"
-    # Then it changes nothing
+    # Then it changes nothing, and nothing while the other reads on
     assert books.record(job_id) == before
+    other = books.claim(job_id, "other")
+    assert give(books, frozen, new, "1") == "lost"
+    assert give(books, replace(frozen, fence=other.fence), new, "1") == "lost"
+    assert give(books, replace(frozen, owner="other"), new, "1") == "lost"
     assert walked(books, job_id) == rows(0, 400)
+    assert give(books, other, rows(400, 410)) == "succeeded"
+    assert walked(books, job_id) == rows(0, 410)
     assert audit(books) == []
 
 
