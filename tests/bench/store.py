@@ -27,9 +27,7 @@ LONGEST_MS: Final = 10
 #: The embedded Valkey has glibc's allocator. As glibc comes, what a script needs for a moment lies
 #: wherever the store has left a hole: the more memory, the slower every script, whatever it does.
 #: jemalloc, with which Redis and Valkey are built elsewhere, keeps it together; so does this.
-_TUNABLES: Final = ":".join(
-    ("glibc.malloc.tcache_count=2000", "glibc.malloc.tcache_max=1032", "glibc.malloc.mxfast=160")
-)
+_TUNABLES: Final = ":".join(("glibc.malloc.tcache_count=65535", "glibc.malloc.tcache_max=1032"))
 STEPS: Final = ("accept", "claim", "intent", "finish")
 
 
