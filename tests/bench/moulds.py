@@ -91,8 +91,8 @@ class Mould:
         self._names = names
         [event] = [each.value for key, each in found.items() if key.startswith("hg:event:")]
         self._born = int(event[b"received"])
-        #: By hole, how long after that, and whether it is so far ahead that it stays so.
-        self._moments: dict[str, tuple[int, bool]] = {}
+        #: The hole for what is so long after that, and whether it is so far ahead that it stays so.
+        self._moments: dict[tuple[int, bool], str] = {}
         self._texts = {recent: _Text("".join(self._records(recent))) for recent in (True, False)}
         self._entries = list(self._all_entries())
 
@@ -164,12 +164,8 @@ class Mould:
     def _moment(self, value: str) -> str:
         """What is far ahead stays so, and is a second later for each clone."""
         ahead = int(value) > self._born + 1_000_000
-        hole = f"m{len(self._moments)}"
-        for known, (span, later) in self._moments.items():
-            if (span, later) == (int(value) - self._born, ahead):
-                hole = known
-        self._moments[hole] = (int(value) - self._born, ahead)
-        return str(_Hole(hole, 13))
+        name = self._moments.setdefault((int(value) - self._born, ahead), f"m{len(self._moments)}")
+        return str(_Hole(name, 13))
 
     def _values(self, clone: Clone) -> dict[str, str]:
         values = {
@@ -182,7 +178,7 @@ class Mould:
             "seq 2": str(clone.seq + 2),
             "seq 3": str(clone.seq + 3),
         }
-        for hole, (span, ahead) in self._moments.items():
+        for (span, ahead), hole in self._moments.items():
             at = self._born + clone.number * 1_000 if ahead else clone.at_ms
             values[hole] = str(at + span)
         return values
