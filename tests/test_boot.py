@@ -296,3 +296,26 @@ def test_the_web_tier_imports_nothing_of_the_worker(environ: dict[str, str]) -> 
 def test_the_worker_tier_imports_nothing_of_the_web(environ: dict[str, str], module: str) -> None:
     web = {"fastapi", "starlette", "uvicorn", "httptools", "deploy", "tests"}
     assert imported(f"import {module}", environ | WORKER_ONLY, web) == "[]"
+
+
+def test_the_garbage_collector_leaves_alone_what_boot_has_made(environ: dict[str, str]) -> None:
+    code = """
+import asyncio, gc
+from service.app import create_app
+
+async def lifespan():
+    said = [{"type": "lifespan.startup"}]
+    async def receive():
+        return said.pop() if said else await asyncio.sleep(3600)
+    async def send(message):
+        print(message["type"], gc.get_freeze_count() > 10_000)
+        serving.cancel()
+    serving = asyncio.ensure_future(create_app()({"type": "lifespan", "state": {}}, receive, send))
+    await asyncio.gather(serving, return_exceptions=True)
+
+asyncio.run(lifespan())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, check=True
+    )
+    assert "lifespan.startup.complete True" in done.stdout.decode().splitlines()
