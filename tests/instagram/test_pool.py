@@ -104,8 +104,11 @@ def test_of_idle_clients_the_longest_unused_go_first(town: Town) -> None:
 def test_a_client_in_use_stays_however_many_there_are_and_however_long(town: Town) -> None:
     async def steps() -> None:
         async with a_pool(town, idle_seconds=0.0, most_idle=0) as pool:
+            await use(pool, "one")
             with pool.lend("one") as gateway:
-                await use(pool, "one", "two")
+                await use(pool, "two")
+                await pool.tidy()
+                await use(pool, "one")
                 await pool.tidy()
                 assert built(pool) == {"one"}
                 client = gateway._keeper._client
