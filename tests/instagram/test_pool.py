@@ -104,16 +104,16 @@ def test_of_idle_clients_the_longest_unused_go_first(town: Town) -> None:
 def test_a_client_in_use_stays_however_many_there_are_and_however_long(town: Town) -> None:
     async def steps() -> None:
         async with a_pool(town, idle_seconds=0.0, most_idle=0) as pool:
+            # Given one that was idle before, and is used by two
             await use(pool, "one")
             with pool.lend("one") as gateway:
-                await use(pool, "two")
-                await pool.tidy()
-                await use(pool, "one")
+                client = gateway._keeper._client
+                await use(pool, "one", "two")
                 await pool.tidy()
                 assert built(pool) == {"one"}
-                client = gateway._keeper._client
-                await gateway.resolve("jenny.rosen")
                 assert gateway._keeper._client is client
+            await pool.tidy()
+            assert built(pool) == set()
 
     asyncio.run(steps())
 
