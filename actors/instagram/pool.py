@@ -88,7 +88,7 @@ class GatewayPool:
         for name in self._overdue():
             # Whoever wants it meanwhile waits for the end of this, and has it built again.
             since = self._idle.pop(name, None)
-            if since is not None and not await self._gateways[name].rest():
+            if since is not None and not await self._rests(name):
                 self._put_back(name, since)
 
     async def close_all(self) -> None:
@@ -116,6 +116,14 @@ class GatewayPool:
         idle = enumerate(self._idle.items())
         return [name for place, (name, at) in idle if place < too_many or at <= since]
 
+    async def _rests(self, name: str) -> bool:
+        """Close one client; the trouble of one is not that of the others."""
+        try:
+            return await self._gateways[name].rest()
+        except Exception as error:  # noqa: BLE001 - there is a next time
+            _log.error("an idle client was not closed", account=name, exc_info=error)
+            return False
+
     def _put_back(self, name: str, since: float) -> None:
         if not self._users[name] and name not in self._idle:
             self._idle = {name: since, **self._idle}
@@ -123,7 +131,4 @@ class GatewayPool:
     async def _tidy_on(self) -> None:
         while True:
             await asyncio.sleep(TIDY_SECONDS)
-            try:
-                await self.tidy()
-            except Exception as error:  # noqa: BLE001 - there is a next time
-                _log.error("idle clients were not closed", exc_info=error)
+            await self.tidy()

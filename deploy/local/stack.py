@@ -127,10 +127,11 @@ class Stack:
 
     def environ(self) -> dict[str, str]:
         """The environment of every process, nothing of ours but what a platform would set."""
-        kept = ("PATH", "HOME", "LANG", "TMPDIR")
+        kept = ("PATH", "HOME", "LANG")
         return {
             **{name: os.environ[name] for name in kept if name in os.environ},
             "PYTHONUNBUFFERED": "1",
+            "TMPDIR": str(self.directory),
             "REDIS_URL": self.redis_url,
             "HELIOGRAPH_CONFIG": str(self._config),
             "SECRET_KEY": self._secret_key,

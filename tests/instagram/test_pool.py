@@ -148,7 +148,7 @@ def test_idle_clients_are_closed_by_themselves(town: Town, monkeypatch: pytest.M
     async def steps() -> None:
         async with a_pool(town, idle_seconds=0.1) as pool, pool.tidied():
             await use(pool, "one", "two")
-            await asyncio.to_thread(until, lambda: not built(pool), 10, "the end of the clients")
+            await asyncio.to_thread(until, lambda: not built(pool), 30, "the end of the clients")
 
     asyncio.run(steps())
 
