@@ -17,8 +17,10 @@ from redis.exceptions import RedisError
 #: The most calls that wait, and the most bytes they hold, before the door is closed.
 MOST_WAITING: Final = 2_000
 MOST_BYTES: Final = 32 * 1024 * 1024
-#: The most calls of one round trip: one batch must not hold up the store.
+#: The most calls of one round trip, and the most bytes of more than one: the store does nothing
+#: else while it works on a batch.
 MOST_AT_ONCE: Final = 100
+MOST_BYTES_AT_ONCE: Final = 512 * 1024
 #: The most round trips under way: while the store works on one batch, this process can put together
 #: the next, and neither waits for the other.
 MOST_UNDER_WAY: Final = 2
@@ -58,7 +60,8 @@ class GroupCommit:
         self._waiting: list[_Call] = []
         self._bytes = 0
         self._gathers = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._workers = 0
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds no task
 
     async def run(self, *args: str | bytes) -> Any:
         """Run the script with the next batch.
@@ -79,8 +82,9 @@ class GroupCommit:
         call = _Call(args, size, asyncio.get_running_loop().create_future())
         self._waiting.append(call)
         self._bytes += size
-        if not self._gathers and len(self._tasks) < MOST_UNDER_WAY:
+        if not self._gathers and self._workers < MOST_UNDER_WAY:
             self._gathers = True
+            self._workers += 1
             task = asyncio.create_task(self._work_off())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -90,14 +94,25 @@ class GroupCommit:
         await asyncio.sleep(0)  # for whoever else asks in this turn
         self._gathers = False
         while self._waiting:
-            batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
-            self._bytes -= sum(call.size for call in batch)
+            batch = self._next_batch()
             try:
                 replies = await self._send(batch)
             except Exception as error:  # noqa: BLE001 - each caller gets it
                 replies = [error] * len(batch)
             for call, reply in zip(batch, replies, strict=True):
                 call.answer(reply)
+        # In the same turn as the last look: who asks after it finds a place.
+        self._workers -= 1
+
+    def _next_batch(self) -> Sequence[_Call]:
+        taken, size = 0, 0
+        for call in self._waiting[:MOST_AT_ONCE]:
+            if taken and size + call.size > MOST_BYTES_AT_ONCE:
+                break
+            taken, size = taken + 1, size + call.size
+        batch, self._waiting = self._waiting[:taken], self._waiting[taken:]
+        self._bytes -= size
+        return batch
 
     async def _send(self, batch: Sequence[_Call]) -> list[Any]:
         args = [arg for call in batch for arg in call.args]

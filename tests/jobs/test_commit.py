@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError
 
 from service.jobs.commit import (
     MOST_BYTES,
+    MOST_BYTES_AT_ONCE,
     MOST_UNDER_WAY,
     MOST_WAITING,
     GroupCommit,
@@ -57,6 +58,29 @@ def test_callers_of_one_turn_are_answered_each_with_his_own(
     assert [reply[1].decode() for reply in replies] == [f"caller {n}" for n in range(250)]
     assert store.get("count") == b"250"
     assert store.get("runs") == b"3"
+
+
+def test_large_calls_share_a_round_trip_with_few(store: redis.Redis, store_url: str) -> None:
+    word = "x" * (MOST_BYTES_AT_ONCE // 2)
+
+    async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
+        return await asyncio.gather(*(commit.run(word) for _ in range(4)), commit.run(word * 4))
+
+    assert [reply[0] for reply in _with(store_url, steps)] == [1, 2, 3, 4, 5]
+    assert store.get("runs") == b"3"
+
+
+def test_nobody_who_asks_again_at_once_is_forgotten(store: redis.Redis, store_url: str) -> None:
+    async def steps(commit: GroupCommit, _client: aredis.Redis) -> None:
+        async def caller() -> None:
+            for _ in range(300):
+                await commit.run("again")
+
+        async with asyncio.timeout(30):
+            await asyncio.gather(*(caller() for _ in range(3)))
+
+    _with(store_url, steps, connections=MOST_UNDER_WAY + 1)
+    assert store.get("count") == b"900"
 
 
 def test_a_call_that_is_refused_does_not_touch_another(store_url: str, store: redis.Redis) -> None:
