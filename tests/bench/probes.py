@@ -40,6 +40,8 @@ LISTS: Final[Mapping[str, JobFilter]] = {
     "list account, status=succeeded": JobFilter(status=Status.SUCCEEDED, account=BUSY),
 }
 PAGE_OF_JOBS: Final = 20
+#: How many ask at a time: as many as have a connection.
+_AT_ONCE: Final = 8
 #: What one call holds or lets go at the most.
 _BATCH: Final = 25
 _ACCOUNTS: Final = 100
@@ -85,7 +87,7 @@ class Probe:
                 partial(reader.jobs, only, cursor=cursor, limit=PAGE_OF_JOBS)
                 for cursor in (None, FIRST_SEQ + half)
             ]
-            self._measure(name, steps * (pages // 2))
+            self._measure(name, steps * (pages // 2), at_once=1)
 
     def others(self, times: int) -> None:
         """Measure what else the processes ask for, each at its most."""
@@ -103,7 +105,7 @@ class Probe:
             f"doctor, {PAGE} jobs": partial(run, "examine", "report", *self._examined()),
         }
         for name, step in steps.items():
-            self._measure(name, [step] * times)
+            self._measure(name, [step] * times, at_once=1)
 
     def crowds(self) -> None:
         """Measure what one call does for many jobs at once; they are gone afterwards."""
@@ -135,9 +137,9 @@ class Probe:
         jobs: Any = self._store.zrange("hg:jobs", 0, PAGE - 1)
         return [part for job_id in jobs for part in ("job", job_id.decode())]
 
-    def _measure(self, name: str, steps: Sequence[Step]) -> list[Any]:
+    def _measure(self, name: str, steps: Sequence[Step], at_once: int = _AT_ONCE) -> list[Any]:
         self._store.slowlog_reset()
-        given, seconds = self._runner.run(_timed(steps))
+        given, seconds = self._runner.run(_timed(steps, at_once))
         self.server.setdefault(name, []).append(statistics.median(self._spent(len(steps))))
         self.wall.setdefault(name, []).append(1e6 * statistics.median(seconds))
         return given
@@ -154,10 +156,13 @@ class Probe:
         return [sum(spent[start : start + each]) for start in range(0, each * steps, each)]
 
 
-async def _timed(steps: Sequence[Step]) -> tuple[list[Any], list[float]]:
-    given, seconds = [], []
-    for step in steps:
+async def _timed(steps: Sequence[Step], at_once: int) -> tuple[list[Any], list[float]]:
+    """Some at a time, so that the server is at work and not asleep between two of them."""
+    given: list[Any] = []
+    seconds: list[float] = []
+    for start in range(0, len(steps), at_once):
+        some = steps[start : start + at_once]
         began = time.perf_counter()
-        given.append(await step())
-        seconds.append(time.perf_counter() - began)
+        given += await asyncio.gather(*(step() for step in some))
+        seconds += [(time.perf_counter() - began) / len(some)] * len(some)
     return given, seconds
