@@ -204,9 +204,11 @@ local function stands_in_line(job)
     redis.call('SISMEMBER', account_key(job) .. ':lanes', lane) == 1
 end
 
+-- Where the account is open, somebody lets them go just now, some at a time; or else the minute's
+-- look at every account does.
 local function stands_held(job)
   return job.status == 'held' and redis.call('ZSCORE', held_key(job), job.id) and
-    stopped(account_of(job.account), job.kind) ~= nil
+    redis.call('SISMEMBER', 'hg:accts', job.account) == 1
 end
 
 -- Whether something will bring an unended job or delivery back: an alarm, the line, or a person.
