@@ -24,7 +24,7 @@
 --   hg:replid                    whose history of writes this store goes on with
 --   hg:retention                 zset ms -> id or source:id: when to forget it
 --   hg:paused                    hash: why, note, since; while it is there nobody writes or reads
---   hg:acct:{a}                  hash: hold, hold_note, hold_since, paused, paused_note, pause:{kind}, cool:{kind|*},
+--   hg:acct:{a}                  hash: hold, hold_note, hold_since, resuming, paused, paused_note, pause:{kind}, cool:{kind|*},
 --                                cool_why:{kind|*}, cools:{code} (how often, for ever longer ones),
 --                                gap:{pace} (ms: when one more may begin)
 --   hg:acct:{a}:turn             the job whose turn it is; hg:turns zset ms -> account

@@ -204,11 +204,11 @@ local function stands_in_line(job)
     redis.call('SISMEMBER', account_key(job) .. ':lanes', lane) == 1
 end
 
--- Where the account is open, somebody lets them go just now, some at a time; or else the minute's
--- look at every account does.
+-- `resuming`: the account is open, and somebody lets them go just now, some at a time.
 local function stands_held(job)
-  return job.status == 'held' and redis.call('ZSCORE', held_key(job), job.id) and
-    redis.call('SISMEMBER', 'hg:accts', job.account) == 1
+  if job.status ~= 'held' or not redis.call('ZSCORE', held_key(job), job.id) then return false end
+  local account = account_of(job.account)
+  return stopped(account, job.kind) ~= nil or account.resuming ~= nil
 end
 
 -- Whether something will bring an unended job or delivery back: an alarm, the line, or a person.
