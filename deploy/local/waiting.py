@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 T = TypeVar("T")
+
+_BELOW_EPHEMERAL: Final = (12_000, 32_000)
 
 
 def until(condition: Callable[[], T | None], seconds: float = 30, what: str = "") -> T:
@@ -35,8 +38,16 @@ def until(condition: Callable[[], T | None], seconds: float = 30, what: str = ""
 
 
 def free_port() -> int:
-    """A loopback port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody uses now, and that no connection is given before it is listened on.
+
+    Linux gives outgoing connections ports from 32,768 on (`ip_local_port_range`): of those, one
+    that was free a moment ago may be somebody's when a process has started.
+    """
+    while True:
+        port = random.SystemRandom().randrange(*_BELOW_EPHEMERAL)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("0.0.0.0", port))
+            except OSError:
+                continue  # taken: another one
+            return port

@@ -29,11 +29,17 @@ def begin(arena: Arena) -> str:
     """Ask for a walk over a user of its own; its id."""
     name = f"star.{uuid.uuid4().hex[:8]}"
     arena.stack.standin.add_user(name, followers=MANY)
+    once = {"Idempotency-Key": name}
     with api(arena) as client:
-        # The other accounts have no login there yet.
-        asked = {"account": "shop"}
-        answer = client.post(f"/users/{name}/followers", json=asked).raise_for_status()
-    return str(answer.json()["id"])
+
+        def begun() -> httpx.Response | None:
+            # The other accounts have no login there yet.
+            asked = {"account": "shop"}
+            answer = client.post(f"/users/{name}/followers", json=asked, headers=once)
+            # The store may be dead before it has told what it made.
+            return None if answer.status_code == 503 else answer.raise_for_status()
+
+        return str(until(begun, 30, f"a walk over {name}").json()["id"])
 
 
 def ends(arena: Arena, job_id: str, seconds: float = 60) -> None:
