@@ -20,6 +20,7 @@ MOST_BYTES: Final = 32 * 1024 * 1024
 #: The most calls of one round trip, and the most bytes of more than one: the store does nothing
 #: else while it works on a batch.
 MOST_AT_ONCE: Final = 100
+FEW_AT_ONCE: Final = 16
 MOST_BYTES_AT_ONCE: Final = 512 * 1024
 #: The most round trips under way: while the store works on one batch, this process can put together
 #: the next, and neither waits for the other.
@@ -105,8 +106,11 @@ class GroupCommit:
         self._workers -= 1
 
     def _next_batch(self) -> Sequence[_Call]:
+        # Where many wait, half of them: while the store works on those this process answers others
+        # and puts the next together. All at once, each would stand still while the other works.
+        most = min(MOST_AT_ONCE, max(FEW_AT_ONCE, len(self._waiting) // 2))
         taken, size = 0, 0
-        for call in self._waiting[:MOST_AT_ONCE]:
+        for call in self._waiting[:most]:
             if taken and size + call.size > MOST_BYTES_AT_ONCE:
                 break
             taken, size = taken + 1, size + call.size
