@@ -12,7 +12,8 @@ from deploy.local.stack import Stack
 from tests.bench import meanwhile
 from tests.bench.cores import PLACES, beside_the_server, pin
 from tests.bench.events import paid_event
-from tests.bench.load import Load, fire
+from tests.bench.generator import fire
+from tests.bench.load import Load
 from tests.bench.servers import Server, baseline
 from tests.bench.table import Goal, Row, median, ratio
 

@@ -1,4 +1,4 @@
-"""A load from a process of its own, so lean that the server is what is measured.
+"""A load so lean that the server is what is measured.
 
 Requests are put together before the clock starts; then one thread writes and reads plain sockets,
 without an event loop or a client library. `busy` tells how much of its core the generator took:
@@ -11,24 +11,18 @@ import hashlib
 import hmac
 import itertools
 import json
-import os
 import selectors
 import socket
-import subprocess
-import sys
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from deploy.local.procfile import ROOT
-
 #: How long the last answers are waited for.
 PATIENCE_SECONDS: Final = 2.0
-_SECRET: Final = "LOAD_SECRET"
 
 
 @dataclass(frozen=True)
@@ -86,34 +80,6 @@ class Timings:
         return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def launch(load: Load) -> subprocess.Popen[bytes]:
-    """Start a load in a process of its own."""
-    told = {name: value for name, value in asdict(load).items() if name != "secret"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.load"],
-        cwd=ROOT,
-        env={**os.environ, _SECRET: load.secret},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdin is not None
-    process.stdin.write(json.dumps(told).encode())
-    process.stdin.close()
-    process.stdin = None
-    return process
-
-
-def landed(process: subprocess.Popen[bytes]) -> Timings:
-    """What a load that was launched has measured, once it is over."""
-    said, _ = process.communicate()
-    return Timings(**json.loads(said))
-
-
-def fire(load: Load) -> Timings:
-    """Run a load in a process of its own."""
-    return landed(launch(load))
-
-
 def post_webhooks(
     url: str, secret: str, document: Mapping[str, Any], *, count: int, connections: int
 ) -> Timings:
@@ -129,8 +95,13 @@ def post_webhooks(
     return run(Load(url, [document], secret, count=count, connections=connections))
 
 
-def run(load: Load) -> Timings:
-    """Run a load in this process."""
+def run(load: Load, wait: Callable[[], None] = lambda: None) -> Timings:
+    """Run a load in this process.
+
+    Parameters:
+      load: The load.
+      wait: Called when it is put together and connected; it begins when that returns.
+    """
     requests = deque(_requests(load))
     parts = urlsplit(load.url)
     with selectors.DefaultSelector() as selector:
@@ -139,6 +110,7 @@ def run(load: Load) -> Timings:
             for _ in range(load.connections)
         )
         try:
+            wait()
             return _Course(load, requests, free, selector).play()
         finally:
             for key in [*selector.get_map().values()]:
@@ -271,13 +243,3 @@ def _webhook(path: str, host: str, event: Mapping[str, Any], secret: str) -> byt
         f"Stripe-Signature: t={now.decode()},v1={mac}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
-
-
-def main() -> None:
-    """Run the load that standard input describes, and tell its timings."""
-    told = json.load(sys.stdin)
-    sys.stdout.write(json.dumps(asdict(run(Load(**told, secret=os.environ[_SECRET])))))
-
-
-if __name__ == "__main__":
-    main()

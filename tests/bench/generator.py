@@ -1,0 +1,89 @@
+"""A load in a process of its own, which may be kept on another core than whoever asks for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from typing import Final
+
+from deploy.local.procfile import ROOT
+from tests.bench.cores import pin
+from tests.bench.load import Load, Timings, run
+
+_SECRET: Final = "LOAD_SECRET"
+_READY: Final = b"ready\n"
+
+
+class Prepared:
+    """A load in a process of its own, put together and waiting for its beginning.
+
+    Parameters:
+      load: The load.
+      core: Where its process runs; beside this one where none is given.
+    """
+
+    def __init__(self, load: Load, core: int | None = None) -> None:
+        told = {name: value for name, value in asdict(load).items() if name != "secret"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.generator"],
+            cwd=ROOT,
+            env={**os.environ, _SECRET: load.secret},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        if core is not None:
+            pin(self._process.pid, core)
+        self._tell(json.dumps(told))
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != _READY:
+            raise RuntimeError("the load could not be prepared")
+
+    def begin(self) -> None:
+        """Ask the first of it."""
+        self._tell("begin")
+
+    def timings(self) -> Timings:
+        """What it has measured, once it is over."""
+        said, _ = self._process.communicate()
+        return Timings(**json.loads(said))
+
+    def drop(self) -> None:
+        """End it, whatever is under way."""
+        self._process.kill()
+        self._process.communicate()
+
+    def _tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n".encode())
+        self._process.stdin.flush()
+
+
+def fire(load: Load, core: int | None = None) -> Timings:
+    """Run a load in a process of its own.
+
+    Parameters:
+      load: The load.
+      core: Where its process runs; beside this one where none is given.
+    """
+    prepared = Prepared(load, core)
+    prepared.begin()
+    return prepared.timings()
+
+
+def main() -> None:
+    """Prepare the load of the first line of input, run it at the second, tell its timings."""
+    load = Load(**json.loads(sys.stdin.readline()), secret=os.environ[_SECRET])
+
+    def wait() -> None:
+        sys.stdout.write(_READY.decode())
+        sys.stdout.flush()
+        sys.stdin.readline()
+
+    sys.stdout.write(json.dumps(asdict(run(load, wait))))
+
+
+if __name__ == "__main__":
+    main()
