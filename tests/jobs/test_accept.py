@@ -10,6 +10,7 @@ import zlib
 from typing import Any
 
 import pytest
+import redis
 
 from service.jobs.ledger import Acceptance, Ledger, UnusableEvent
 from service.jobs.model import Failure, Status, derived_id
@@ -233,3 +234,26 @@ def test_what_a_caller_says_comes_back_as_it_was_said(books: Books) -> None:
 
 def _named(books: Books, event_id: str) -> list[Any]:
     return books.run(books.reader.events_named(event_id))
+
+
+def test_the_error_of_one_event_does_not_touch_another_of_its_batch(books: Books) -> None:
+    # Given an event whose record is damaged
+    books.store.set("hg:event:stripe:evt_bad", "not a hash")
+
+    async def deliver_at_once() -> list[Acceptance | BaseException]:
+        names = ("evt_1", "evt_bad", "evt_2")
+        calls = [
+            books.ledger.accept("stripe", Event(name), [draft()], body=b"{}") for name in names
+        ]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    # When
+    first, bad, second = books.run(deliver_at_once())
+
+    # Then
+    assert isinstance(bad, redis.ResponseError)
+    assert "WRONGTYPE" in str(bad)
+    for accepted in (first, second):
+        assert isinstance(accepted, Acceptance)
+        assert (accepted.outcome, len(accepted.jobs)) == ("accepted", 1)
+    assert books.store.zcard("hg:jobs") == 2
