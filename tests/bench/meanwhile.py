@@ -115,11 +115,21 @@ def turn(place: Place, seconds: float = SECONDS) -> Figures:
       seconds: For how long each.
     """
     place.slow.take(CALL_SECONDS)
-    idle = _answers(place, seconds)
+    with _fed(place, [unpaid_event()], seconds):
+        idle = _answers(place, seconds)
+    with _fed(place, place.calls, seconds):
+        time.sleep(RAMP_SECONDS)  # from then on as many calls end as begin
+        busy = _answers(place, seconds)
+    return {**_named(idle, "idle"), **_named(busy, BUSY), "calls": place.slow.most()}
+
+
+@contextmanager
+def _fed(place: Place, events: Sequence[Mapping[str, Any]], seconds: float) -> Iterator[None]:
+    """Send some more events meanwhile."""
     feed = Prepared(
         Load(
             place.server.hook,
-            place.calls,
+            events,
             place.secret,
             count=round(CALLS_A_SECOND * (RAMP_SECONDS + 2 * seconds + CALL_SECONDS)),
             connections=256,
@@ -128,11 +138,9 @@ def turn(place: Place, seconds: float = SECONDS) -> Figures:
     )
     try:
         feed.begin()
-        time.sleep(RAMP_SECONDS)  # from then on as many calls end as begin
-        busy = _answers(place, seconds)
+        yield
     finally:
         feed.drop()
-    return {**_named(idle, "idle"), **_named(busy, BUSY), "calls": place.slow.most()}
 
 
 def _answers(place: Place, seconds: float) -> Mapping[str, Timings]:
@@ -166,9 +174,10 @@ def _medians(turns: Sequence[Figures]) -> Figures:
 
 def _row(title: str, what: str, figures: Mapping[str, Figures]) -> Row:
     how = (
-        f"{ASKED_A_SECOND:g} events that ask for nothing and as many GET /healthz a second, idle"
-        f" and beside {CALLS_A_SECOND:g} events a second that ask for a call of {CALL_SECONDS:g} s"
-        f" each; {_PLACES}; medians of {ROUNDS} turns (the others: one); under way at once at most:"
+        f"{ASKED_A_SECOND:g} events and as many GET /healthz a second, measured beside"
+        f" {CALLS_A_SECOND:g} more events a second, which ask for nothing (idle) or for a call of"
+        f" {CALL_SECONDS:g} s each; {_PLACES}; medians of {ROUNDS} turns (the others: one);"
+        " under way at once at most:"
         " " + ", ".join(f"{name} {each['calls']:g}" for name, each in figures.items())
     )
     shown = {
