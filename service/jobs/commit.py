@@ -1,18 +1,18 @@
 """Group commit: what is recorded in one turn of the loop shares one round trip.
 
 A storm of webhooks costs a round trip a batch instead of one each, and no caller waits for more
-than the batches before its own. Errors stay apart: what one call gets does not touch another.
+than the batches before its own.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 from redis.exceptions import RedisError
+
+from service.jobs.batches import Batches, Call
 
 #: The most calls that wait, and the most bytes they hold, before the door is closed.
 MOST_WAITING: Final = 2_000
@@ -31,22 +31,7 @@ class Overloaded(RedisError):
     """More waits to be recorded than the store takes; the sender must come again."""
 
 
-@dataclass(frozen=True)
-class _Call:
-    args: tuple[str | bytes, ...]
-    size: int
-    reply: asyncio.Future[Any]
-
-    def answer(self, reply: Any) -> None:
-        if self.reply.done():
-            return  # whoever asked has gone
-        if isinstance(reply, Exception):
-            self.reply.set_exception(reply)
-        else:
-            self.reply.set_result(reply)
-
-
-class GroupCommit:
+class GroupCommit(Batches):
     """Runs one script for many callers at a time.
 
     Parameters:
@@ -56,13 +41,9 @@ class GroupCommit:
     """
 
     def __init__(self, client: aredis.Redis, source: str) -> None:
-        self._client = client
+        super().__init__(MOST_UNDER_WAY)
         self._script = client.register_script(source)
-        self._waiting: list[_Call] = []
         self._bytes = 0
-        self._gathers = False
-        self._workers = 0
-        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds no task
 
     async def run(self, *args: str | bytes) -> Any:
         """Run the script with the next batch.
@@ -80,32 +61,10 @@ class GroupCommit:
         size = sum(map(len, args))
         if len(self._waiting) >= MOST_WAITING or self._bytes + size > MOST_BYTES:
             raise Overloaded("more waits to be recorded than the store takes")
-        call = _Call(args, size, asyncio.get_running_loop().create_future())
-        self._waiting.append(call)
         self._bytes += size
-        if not self._gathers and self._workers < MOST_UNDER_WAY:
-            self._gathers = True
-            self._workers += 1
-            task = asyncio.create_task(self._work_off())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        return await call.reply
+        return await self._ask(args, size)
 
-    async def _work_off(self) -> None:
-        await asyncio.sleep(0)  # for whoever else asks in this turn
-        self._gathers = False
-        while self._waiting:
-            batch = self._next_batch()
-            try:
-                replies = await self._send(batch)
-            except Exception as error:  # noqa: BLE001 - each caller gets it
-                replies = [error] * len(batch)
-            for call, reply in zip(batch, replies, strict=True):
-                call.answer(reply)
-        # In the same turn as the last look: who asks after it finds a place.
-        self._workers -= 1
-
-    def _next_batch(self) -> Sequence[_Call]:
+    def _next_batch(self) -> Sequence[Call]:
         # Where many wait, half of them: while the store works on those this process answers others
         # and puts the next together. All at once, each would stand still while the other works.
         most = min(MOST_AT_ONCE, max(FEW_AT_ONCE, len(self._waiting) // 2))
@@ -114,10 +73,9 @@ class GroupCommit:
             if taken and size + call.size > MOST_BYTES_AT_ONCE:
                 break
             taken, size = taken + 1, size + call.size
-        batch, self._waiting = self._waiting[:taken], self._waiting[taken:]
         self._bytes -= size
-        return batch
+        return self._taken(taken)
 
-    async def _send(self, batch: Sequence[_Call]) -> list[Any]:
+    async def _send(self, batch: Sequence[Call]) -> list[Any]:
         args = [arg for call in batch for arg in call.args]
         return await cast("Awaitable[list[Any]]", self._script(args=args))

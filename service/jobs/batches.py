@@ -1,0 +1,94 @@
+"""Calls that share round trips: what is asked in one turn of the loop goes to Redis at once.
+
+Errors stay apart: what one call gets does not touch another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Call:
+    """One of a batch.
+
+    Parameters:
+      args: The ARGV of its script.
+      size: What its args take, in bytes, where that is bounded.
+      script: Which one, where a batch may have several.
+      reply: Where its reply goes.
+    """
+
+    args: Sequence[str | bytes | float]
+    size: int
+    script: Any
+    reply: asyncio.Future[Any]
+
+    def answer(self, reply: Any) -> None:
+        """Give the reply, or raise the error, where the call was made."""
+        if self.reply.done():
+            return  # whoever asked has gone
+        if isinstance(reply, Exception):
+            self.reply.set_exception(reply)
+        else:
+            self.reply.set_result(reply)
+
+
+class Batches(ABC):
+    """Puts calls together and sends them, one batch after the other.
+
+    Parameters:
+      under_way: How many batches may be under way at a time.
+    """
+
+    def __init__(self, under_way: int = 1) -> None:
+        self._under_way = under_way
+        self._waiting: list[Call] = []
+        self._gathers = False
+        self._workers = 0
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds no task
+
+    @abstractmethod
+    def _next_batch(self) -> Sequence[Call]:
+        """Take the next batch from those who wait; at least one."""
+
+    @abstractmethod
+    async def _send(self, batch: Sequence[Call]) -> list[Any]:
+        """Make a round trip; one reply, or error, for each call."""
+
+    async def _ask(
+        self, args: Sequence[str | bytes | float], size: int = 0, script: Any = None
+    ) -> Any:
+        """Make a call with the next batch; parameters as those of `Call`, returns its reply."""
+        call = Call(args, size, script, asyncio.get_running_loop().create_future())
+        self._waiting.append(call)
+        if not self._gathers and self._workers < self._under_way:
+            self._gathers = True
+            self._workers += 1
+            task = asyncio.create_task(self._work_off())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await call.reply
+
+    def _taken(self, count: int) -> Sequence[Call]:
+        """Take that many of those who wait."""
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        return batch
+
+    async def _work_off(self) -> None:
+        await asyncio.sleep(0)  # for whoever else asks in this turn
+        self._gathers = False
+        while self._waiting:
+            batch = self._next_batch()
+            try:
+                replies = await self._send(batch)
+            except Exception as error:  # noqa: BLE001 - each caller gets it
+                replies = [error] * len(batch)
+            for call, reply in zip(batch, replies, strict=True):
+                call.answer(reply)
+        # In the same turn as the last look: who asks after it finds a place.
+        self._workers -= 1
