@@ -18,6 +18,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from actors.actions import Action, Done, search_of
+from actors.effects import effect_of
 from actors.instagram.claimed import while_claimed
 from actors.instagram.errors import Outcome, UnknownAccount, Verdict, classify
 from actors.instagram.gateway import Gateway
@@ -27,13 +28,12 @@ from actors.runtime import Runtime
 from actors.steps import Steps
 from service.jobs.claims import (
     NO_EFFECT,
-    AccountEffect,
     Claim,
     IntentReply,
     Parking,
     Thread,
 )
-from service.jobs.model import Failure, Status, pace_of
+from service.jobs.model import Failure, Status
 from service.jobs.written import Written
 from service.logs import get_logger
 
@@ -207,7 +207,7 @@ class Attempt:
                     verdict.code,
                     after_ms=cooldown_ms,
                     charge="free",
-                    effect=self._effect(verdict),
+                    effect=effect_of(verdict, self._claim.job.kind),
                     sent=self._left,
                 )
             case Outcome.PERSON | Outcome.FIX_PROXY | Outcome.RELOGIN:
@@ -215,7 +215,7 @@ class Attempt:
                     Status.HELD,
                     verdict.code,
                     charge="free",
-                    effect=self._effect(verdict),
+                    effect=effect_of(verdict, self._claim.job.kind),
                     sent=self._left and verdict.outcome is not Outcome.FIX_PROXY,
                 )
             case Outcome.FINAL:
@@ -255,7 +255,7 @@ class Attempt:
         elif looks >= len(LOOK_SECONDS):
             await self._give_up_knowing()
         else:
-            effect = self._effect(verdict)
+            effect = effect_of(verdict, self._claim.job.kind)
             await self._steps.release(
                 Status.SENDING,
                 verdict.code,
@@ -286,19 +286,6 @@ class Attempt:
             await self._settle("handed back")
         else:
             await self._steps.release(Status.QUEUED, "handed back", charge="free", sent=self._left)
-
-    def _effect(self, verdict: Verdict) -> AccountEffect:
-        if verdict.outcome in (Outcome.PERSON, Outcome.FIX_PROXY, Outcome.RELOGIN):
-            return AccountEffect(hold=verdict.code)
-        if verdict.outcome is Outcome.BACK_OFF and verdict.cooldown_seconds:
-            kind = pace_of(self._claim.job.kind) if verdict.scope == "kind" else "*"
-            return AccountEffect(
-                cool=verdict.code,
-                kind=kind,
-                cool_ms=1000 * verdict.cooldown_seconds,
-                again=verdict.again,
-            )
-        return NO_EFFECT
 
 
 def _jittered_ms(seconds: float) -> int:

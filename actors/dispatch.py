@@ -13,25 +13,20 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import resource
-import threading
-import time
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from queue import Empty, SimpleQueue
-from typing import Any, Final, cast
+from queue import Empty
+from typing import Any, Final
 
 from dramatiq import Actor, Broker, Worker
 from dramatiq.broker import MessageProxy
-from dramatiq.errors import BrokerConnectionError
 from dramatiq.middleware import Middleware, SkipMessage
-from dramatiq.worker import ConsumerThread, WorkerThread
+from dramatiq.worker import WorkerThread
 from redis.exceptions import RedisError
 
-from actors.consumer import PatientConsumer
+from actors.acks import Acknowledgements
 from actors.loop import LoopThread
 from actors.stopping import StopOnce
+from service.files import open_many_files
 from service.logs import get_logger
 
 #: At shutdown: for canceled tasks to hand back their work, then for what is not acknowledged.
@@ -41,11 +36,6 @@ ACK_SECONDS: Final = 1.0
 #: For actors that name none: longer than all calls of an attempt together may take.
 TIME_LIMIT_MS: Final = 600_000
 
-_MOST_FILES: Final = 65_536
-_ACK_THREADS: Final = 2
-#: In one round trip: one batch must not hold up the store.
-_MOST_AT_ONCE: Final = 100
-_ACK_RETRY_SECONDS: Final = 1.0
 
 _log = get_logger(__name__)
 
@@ -85,7 +75,7 @@ class CoroutineDispatch(Middleware):
 
     def before_worker_boot(self, _broker: Broker, worker: Worker) -> None:
         """Start the loop; ask for no threads, and for enough messages and files."""
-        _open_many_files()
+        open_many_files()
         self._loop.start()
         worker.worker_threads = 0
         worker.queue_prefetch = self._concurrency
@@ -109,94 +99,6 @@ class CoroutineDispatch(Middleware):
     def after_worker_shutdown(self, _broker: Broker, _worker: Worker) -> None:
         """Stop the loop."""
         self._loop.stop()
-
-
-def _open_many_files() -> None:
-    """Ask for as many open files as the system gives: many give a thousand to begin with."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
-    if most > soft:
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-class Acknowledgements:
-    """Acknowledges what has been worked on, on threads of its own: each may wait for Redis.
-
-    What ends while one batch is on its way is the next one.
-
-    Parameters:
-      broker: Whose middleware is told.
-      consumers: By queue; an acknowledgement goes to the one that the message came from.
-    """
-
-    def __init__(self, broker: Broker, consumers: Mapping[str, ConsumerThread]) -> None:
-        self._broker = broker
-        self._consumers = consumers
-        self._done: SimpleQueue[MessageProxy | None] = SimpleQueue()
-        self._closing = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._run, name=f"ack-{number}", daemon=True)
-            for number in range(_ACK_THREADS)
-        ]
-
-    def start(self) -> None:
-        """Start the threads."""
-        for thread in self._threads:
-            thread.start()
-
-    def put(self, message: MessageProxy) -> None:
-        """Acknowledge a message as soon as Redis answers."""
-        self._done.put(message)
-
-    def close(self, seconds: float) -> None:
-        """Try everything once more and drop what fails: another worker finds nothing to do in it.
-
-        Parameters:
-          seconds: How long that may take.
-        """
-        deadline = time.monotonic() + seconds
-        self._closing.set()
-        for _ in self._threads:
-            self._done.put(None)
-        for thread in self._threads:
-            thread.join(max(0, deadline - time.monotonic()))
-
-    def _run(self) -> None:
-        going_on = True
-        while going_on:
-            batch, going_on = self._next_batch()
-            for queue, messages in batch.items():
-                while not self._acknowledged(queue, messages):
-                    if self._closing.is_set():
-                        return
-                    self._closing.wait(_ACK_RETRY_SECONDS)
-
-    def _next_batch(self) -> tuple[Mapping[str, list[MessageProxy]], bool]:
-        """What is done by now, by queue; and whether there will be more."""
-        batch: defaultdict[str, list[MessageProxy]] = defaultdict(list)
-        with suppress(Empty):
-            message = self._done.get()
-            for _ in range(_MOST_AT_ONCE):
-                if message is None:
-                    return batch, False
-                batch[message.queue_name].append(message)
-                message = self._done.get_nowait()
-            self._done.put(message)
-        return batch, True
-
-    def _acknowledged(self, queue: str, messages: Sequence[MessageProxy]) -> bool:
-        try:
-            for message in messages:
-                self._broker.emit_before("ack", message)
-            cast(PatientConsumer, self._consumers[queue].consumer).ack_all(messages)
-            for message in messages:
-                self._broker.emit_after("ack", message)
-        except BrokerConnectionError:
-            return False
-        except Exception as error:  # noqa: BLE001 - the next are acknowledged all the same
-            _log.error("messages could not be acknowledged", exc_info=error)
-        return True
 
 
 class Dispatcher(WorkerThread):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import resource
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from service.accounts.suppressions import Suppressions
 from service.boot import boot
 from service.callers import Callers
 from service.config import Config
+from service.files import open_many_files
 from service.inbound.patience import Patience
 from service.inbound.rules import RuleBook
 from service.inbound.sources import ReadySource, check_sources, ready_sources
@@ -52,8 +52,6 @@ from service.wire import BoundedHead, QuietSocket
 #: One more is taken by the reader of the live feed while somebody listens.
 MAX_CONNECTIONS: Final = 3
 
-#: Many platforms begin with 1,024.
-MOST_FILES: Final = 16_384
 #: How many objects may be made, and not be let go, before the collector looks: a few MB.
 YOUNG_OBJECTS: Final = 10_000
 
@@ -161,14 +159,6 @@ def web_of(connection: HTTPConnection) -> Web:
     return web
 
 
-def allow_connections() -> None:
-    """Raise the limit of open files as far as the platform lets us: listeners stay connected."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
 def settle() -> None:
     """Tell the garbage collector, at the end of boot, that what is alive now stays alive.
 
@@ -184,7 +174,7 @@ def main() -> int:
     """Serve until told to stop."""
     import uvicorn
 
-    allow_connections()
+    open_many_files()
     settings, config = boot()
     try:
         check_sources(config.sources, os.environ)

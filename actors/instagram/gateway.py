@@ -1,88 +1,27 @@
-"""The way to Instagram: one account, one call at a time, one session kept in the vault."""
+"""The way to Instagram: what an account can be asked for, in the words of jobs."""
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
-
-from aiograpi.exceptions import ClientUnauthorizedError, LoginRequired, PreLoginRequired
+from typing import Any
 
 from actors.instagram import crowds, reconcile
+from actors.instagram.calls import Calls
 from actors.instagram.client import PacedClient
 from actors.instagram.crowds import CrowdPage
-from actors.instagram.keeper import Gate, Keeper
-from actors.instagram.options import AccountOptions
 from actors.instagram.projections import post_view, user_view
 from actors.instagram.reads import read_post, read_profile
 from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.reconcile import OwnedByOthers, Sought, nobodys
 from actors.instagram.targets import InvalidTarget, Recipient, media_pk, user_pk, username_of
 from actors.instagram.tokens import client_context_for, write_token
-from service.accounts.vault import Vault
-
-CALL_SECONDS: Final = 90.0
-
-_T = TypeVar("_T")
-
-_Action = Callable[[PacedClient], Awaitable[_T]]
 
 
-@asynccontextmanager
-async def any_login(_account: AccountOptions, _first: bool) -> AsyncIterator[str | None]:
-    """A gate that forbids nothing."""
-    yield None
-
-
-class Gateway:
-    """One account's client; calls wait for each other.
-
-    Errors of the client library come through unchanged: `errors.classify` judges them. Across
-    processes it is the account's line that keeps calls apart.
-    """
+class Gateway(Calls):
+    """What one account can be asked to do; each is one call, described as it is in `Calls`."""
 
     client_context_for = staticmethod(client_context_for)
     media_pk = staticmethod(media_pk)
-
-    def __init__(
-        self,
-        account: AccountOptions,
-        vault: Vault,
-        *,
-        gate: Gate = any_login,
-        call_seconds: float = CALL_SECONDS,
-    ) -> None:
-        """Describe the gateway; nothing is built, read or sent.
-
-        Parameters:
-          account: The account it works for.
-          vault: Where its session lives.
-          gate: What every login goes through.
-          call_seconds: The longest a call may take, its login included.
-        """
-        self._name = account.name
-        self._keeper = Keeper(account, vault, gate)
-        self._call_seconds = call_seconds
-        self._lock = asyncio.Lock()
-        self._reads = 0
-
-    def __repr__(self) -> str:
-        """Name the account, and nothing else of it."""
-        return f"Gateway({self._name!r})"
-
-    async def ready(self) -> None:
-        """Have a client with a login; a saved one is trusted without a request.
-
-        Call it before the intent of a write is recorded: then a login that fails is no doubt
-        about the write.
-        """
-
-        async def nothing(_client: PacedClient) -> None:
-            return None
-
-        await self._call(nothing)
 
     async def resolve(self, to: str) -> Recipient:
         """Find the user that a job names.
@@ -98,7 +37,7 @@ class Gateway:
             user = await client.user_info_by_username_v1(name)
             return Recipient(str(user.pk), str(user.username))
 
-        return await self._call(look_up)
+        return await self.call(look_up)
 
     async def has_thread(self, pk: str) -> bool:
         """Look whether a DM to somebody would go into a thread that exists.
@@ -110,7 +49,7 @@ class Gateway:
         async def look(client: PacedClient) -> bool:
             return await reconcile.thread_with(client, pk) is not None
 
-        return await self._call(look)
+        return await self.call(look)
 
     async def profile(self, name: str) -> dict[str, Any]:
         """Read a profile.
@@ -126,7 +65,7 @@ class Gateway:
         async def look(client: PacedClient) -> dict[str, Any]:
             return user_view(await read_profile(client, username))
 
-        return await self._call(look)
+        return await self.call(look)
 
     async def post(self, pk: str) -> dict[str, Any]:
         """Read a post.
@@ -141,7 +80,7 @@ class Gateway:
         async def look(client: PacedClient) -> dict[str, Any]:
             return post_view(await read_post(client, pk))
 
-        return await self._call(look)
+        return await self.call(look)
 
     async def crowd(self, pk: str, crowd: str, cursor: str) -> CrowdPage:
         """Read one page of a user's followers, or of those the user follows.
@@ -155,12 +94,7 @@ class Gateway:
         async def look(client: PacedClient) -> CrowdPage:
             return await crowds.read_page(client, pk, crowd, cursor)
 
-        return await self._call(look)
-
-    def take_reads(self) -> int:
-        """How many reads Instagram has answered or not since this was last asked."""
-        reads, self._reads = self._reads, 0
-        return reads
+        return await self.call(look)
 
     async def send_dm(self, pk: str, text: str, token: str) -> DmReceipt:
         """Send a DM to one person.
@@ -179,7 +113,7 @@ class Gateway:
             thread_id = str(message.thread_id) if message.thread_id else None
             return DmReceipt(str(message.id), thread_id, client_context_for(token))
 
-        return await self._call(send)
+        return await self.call(send)
 
     async def comment(self, media_pk: str, text: str, token: str) -> CommentReceipt:
         """Comment on a post.
@@ -195,7 +129,7 @@ class Gateway:
                 comment = await client.media_comment(media_pk, text)
             return CommentReceipt(str(comment.pk))
 
-        return await self._call(send)
+        return await self.call(send)
 
     async def find_dm(
         self,
@@ -226,11 +160,7 @@ class Gateway:
                 return None
             return DmReceipt(str(found.item["item_id"]), found.thread_id, context, found.by_token)
 
-        return await self._call(look)
-
-    async def call(self, action: _Action[_T]) -> _T:
-        """Make a call that is described elsewhere (`photos.py`); it must send one write at most."""
-        return await self._call(action)
+        return await self.call(look)
 
     async def find_comment(
         self, media_pk: str, text: str, age_ms: int, not_these: OwnedByOthers = nobodys
@@ -253,62 +183,9 @@ class Gateway:
             found = await reconcile.find_comment(client, media_pk, sought)
             return CommentReceipt(str(found["pk"])) if found else None
 
-        return await self._call(look)
-
-    async def rest(self) -> bool:
-        """Save the session and close the client; the next call builds it again.
-
-        Returns:
-          Whether that was done; not where the session cannot be saved now.
-        """
-        async with self._lock:
-            saved = await self._keeper.persist()
-            if saved:
-                await self._keeper.drop()
-            return saved
-
-    async def close(self) -> None:
-        """Save the session and close the connections, whether or not it can be saved."""
-        async with self._lock:
-            await self._keeper.persist()
-            await self._keeper.drop()
-
-    async def _call(self, action: _Action[_T]) -> _T:
-        async with self._lock:
-            try:
-                async with asyncio.timeout(self._call_seconds):
-                    return await self._attempt(action)
-            finally:
-                await self._keeper.persist()
-
-    async def _attempt(self, action: _Action[_T]) -> _T:
-        client = await self._keeper.open()
-        try:
-            return await self._counted(client, action)
-        except (LoginRequired, PreLoginRequired, ClientUnauthorizedError) as refusal:
-            if not await _is_over(client, refusal):
-                raise
-        # A definite refusal, of a write too: what was asked has not happened.
-        return await self._counted(await self._keeper.renew(), action)
-
-    async def _counted(self, client: PacedClient, action: _Action[_T]) -> _T:
-        try:
-            return await action(client)
-        finally:
-            self._reads += client.take_reads()
+        return await self.call(look)
 
 
 def _ago(age_ms: int) -> float:
     """Turn an age into monotonic time, so that it grows while a look-up waits and reads."""
     return time.monotonic() - age_ms / 1000
-
-
-async def _is_over(client: PacedClient, refusal: Exception) -> bool:
-    """Tell whether the session is what was refused; a 401 may be about the call alone."""
-    if not isinstance(refusal, ClientUnauthorizedError):
-        return True
-    try:
-        await client.account_info()
-    except LoginRequired:
-        return True
-    return False

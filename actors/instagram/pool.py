@@ -14,7 +14,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import Final
 
-from actors.instagram.gateway import Gateway, any_login
+from actors.instagram.calls import any_login
+from actors.instagram.gateway import Gateway
 from actors.instagram.keeper import Gate
 from actors.instagram.options import AccountOptions, UnknownAccount
 from service.accounts.vault import Vault

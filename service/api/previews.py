@@ -10,7 +10,7 @@ from service.api.auth import Caller, WebParts
 from service.api.jobs import drafted
 from service.api.paging import Limit
 from service.api.requests import JobRequest
-from service.jobs.ledger import Preview
+from service.jobs.outcomes import Preview
 from service.jobs.records import rfc3339
 from service.web import Web
 

@@ -25,7 +25,8 @@ from service.inbound.intake import BodyRefused, read_body
 from service.inbound.rules import RuleNote
 from service.inbound.signatures import Headers, SignatureRefused, verify
 from service.inbound.sources import ReadySource
-from service.jobs.ledger import Acceptance, UnusableEvent
+from service.jobs.ledger import UnusableEvent
+from service.jobs.outcomes import Acceptance
 from service.logs import get_logger
 from service.web import Web, web_of
 

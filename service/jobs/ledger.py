@@ -11,14 +11,16 @@ import hashlib
 import json
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
 import orjson
 import redis.asyncio as aredis
 
 from service.jobs.commit import GroupCommit
+from service.jobs.entries import dumps, entry_of, event_entry_of
 from service.jobs.model import FINAL, JobDraft, Status, derived_id
+from service.jobs.outcomes import Acceptance, Creation, Finding, Preview, RetryReply
 from service.jobs.packing import Packer
 from service.jobs.scripts import Scripts, Times, source_of
 from service.photos.photo import Photo
@@ -40,7 +42,6 @@ UNENDED: Final = (
 
 _LIVEMODES: Final = {True: "true", False: "false", None: "null"}
 
-RetryReply = Literal["ok", "refused", "empty", "gone", "photo_gone", "none"]
 EventStatus = Literal["accepted", "ignored", "quarantined"]
 
 
@@ -76,65 +77,6 @@ class UnusableEvent:
         """
         digest = hashlib.sha256(body).hexdigest()
         return cls(id=f"quarantine_{digest[:32]}", type=reason, fingerprint=digest)
-
-
-@dataclass(frozen=True)
-class Acceptance:
-    """What became of an event at the door.
-
-    Parameters:
-      outcome: `accepted`, `duplicate` (known), `conflict` (its id is known with other data).
-      event_id: The id it is kept under.
-      jobs: The ids of its jobs.
-    """
-
-    outcome: Literal["accepted", "duplicate", "conflict"]
-    event_id: str
-    jobs: list[str]
-
-
-@dataclass(frozen=True)
-class Creation:
-    """What became of a caller's request for a job.
-
-    Parameters:
-      outcome: `created`, `repeated` (same key, same request), `conflict` (same key, another one).
-      job_id: The job that the key names.
-    """
-
-    outcome: Literal["created", "repeated", "conflict"]
-    job_id: str
-
-
-@dataclass(frozen=True)
-class Preview:
-    """What would become of a job now.
-
-    Parameters:
-      decision: `send`, `wait` or `refuse`.
-      reason: What decided it; None for `send`.
-      earliest_ms: When it may be sent, or (refused) when it would no longer be; 0 for unknown.
-      person: Whether only a person can change it.
-    """
-
-    decision: str
-    reason: str | None
-    earliest_ms: int
-    person: bool
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something in the ledger that is not as it must be.
-
-    Parameters:
-      id: The job or delivery.
-      problem: `unreachable` (nothing would ever wake it), `no record`, `another status` (an index
-        tells what is not so).
-    """
-
-    id: str
-    problem: str
 
 
 class Ledger:
@@ -179,7 +121,7 @@ class Ledger:
             "livemode": _LIVEMODES[event.livemode],
             "status": status,
             "notes": orjson.dumps(notes).decode(),
-            "jobs": [_event_entry(source, event.id, draft) for draft in drafts],
+            "jobs": [event_entry_of(source, event.id, draft) for draft in drafts],
         }
         reply = await self._accepting.run(orjson.dumps(envelope), self._packer.pack(body))
         return Acceptance(reply[0].decode(), reply[1].decode(), json.loads(reply[2]))
@@ -196,9 +138,9 @@ class Ledger:
         Returns:
           All its job ids; None when the event is no longer remembered.
         """
-        entries = [_event_entry(source, event_id, draft) for draft in drafts]
+        entries = [event_entry_of(source, event_id, draft) for draft in drafts]
         reply = await self._scripts.run(
-            "replay", f"{source}:{event_id}", _dumps(entries), _dumps(list(notes))
+            "replay", f"{source}:{event_id}", dumps(entries), dumps(list(notes))
         )
         return None if reply is None else list(json.loads(reply))
 
@@ -223,7 +165,7 @@ class Ledger:
         source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
         reply = await self._scripts.run(
             "create",
-            _dumps(entry_of(job_id, draft, source)),
+            dumps(entry_of(job_id, draft, source)),
             key,
             hashlib.sha256(request.encode()).hexdigest(),
             IDEMPOTENCY_MS,
@@ -240,7 +182,7 @@ class Ledger:
           pk: The recipient's, where it is known.
         """
         source = {"source": None, "event_id": None, "rule": draft.rule, "api_key": caller}
-        entry = _dumps(entry_of("job_preview", draft, source))
+        entry = dumps(entry_of("job_preview", draft, source))
         decision, reason, earliest, person = await self._scripts.run("preview", entry, pk)
         return Preview(decision.decode(), reason.decode() or None, int(earliest), bool(person))
 
@@ -300,50 +242,3 @@ def conflicting_id(event_id: str, fingerprint: str) -> str:
       fingerprint: The later one's.
     """
     return f"{event_id}~{fingerprint[:12]}"
-
-
-def _event_entry(source: str, event_id: str, draft: JobDraft) -> dict[str, Any]:
-    rule = draft.rule or ""
-    return entry_of(
-        derived_id("job", source, event_id, rule),
-        draft,
-        {"source": source, "event_id": event_id, "rule": draft.rule},
-    )
-
-
-def entry_of(job_id: str, draft: JobDraft, source: dict[str, Any]) -> dict[str, Any]:
-    """A draft as `create_job` reads it; what is None is left out, for cjson's null is true."""
-    entry: dict[str, Any] = {
-        "id": job_id,
-        "kind": draft.kind,
-        "account": draft.account,
-        "to": draft.to or "",
-        "post": draft.post or "",
-        "text": draft.text,
-        "callback": draft.callback or "",
-        "priority": draft.priority,
-        "delay": draft.delay_ms,
-        "metadata": "" if draft.metadata is None else _dumps(draft.metadata),
-        "source": orjson.dumps(source).decode(),
-    }
-    times = {
-        "run_at": draft.run_at_ms,
-        "expires": draft.expires_ms,
-        "expires_at": draft.expires_at_ms,
-        "most": draft.most,
-        "readers": list(draft.readers) or None,
-    }
-    entry.update({name: at for name, at in times.items() if at is not None})
-    if draft.failure is not None:
-        entry["error"] = _dumps(asdict(draft.failure))
-    if draft.dry_run:
-        entry["dry"] = "1"
-    if draft.once_key is not None:
-        entry["once"] = f"hg:once:{derived_id('once', draft.rule or '', draft.once_key)}"
-    if draft.photo is not None:
-        entry |= draft.photo.entry()
-    return entry
-
-
-#: Made once: `json.dumps` would make one for every text.
-_dumps: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

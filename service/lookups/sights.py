@@ -12,7 +12,7 @@ import redis.asyncio as aredis
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from service.jobs.commit import GroupCommit
-from service.jobs.ledger import entry_of
+from service.jobs.entries import entry_of
 from service.jobs.model import JobDraft, derived_id
 from service.jobs.scripts import Times, source_of
 from service.lookups.targets import Target

@@ -12,8 +12,8 @@ import redis
 from service.accounts.limits import QuietHours
 from service.accounts.suppressions import Suppressions
 from service.jobs.claims import AccountEffect
-from service.jobs.ledger import Preview
 from service.jobs.model import Status
+from service.jobs.outcomes import Preview
 from tests.support.ledgers import DAY, HOUR, SECOND, Books, draft
 from tests.support.paces import (
     SLACK,

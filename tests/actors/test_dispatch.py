@@ -54,7 +54,7 @@ class Gate:
 def test_what_ended_while_the_store_was_away_is_acknowledged_when_it_is_back(
     mortal: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.dispatch._ACK_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("actors.acks._RETRY_SECONDS", 0.05)
     monkeypatch.setattr("dramatiq.worker.CONSUMER_RESTART_DELAY_SECS", 0.05)
     gate = Gate()
     with redis.Redis.from_url(mortal.url) as store, working(mortal.url, gate.work):

@@ -17,8 +17,8 @@ import pytest
 import redis
 
 from deploy.local.waiting import free_port
+from service.files import MOST_FILES, open_many_files
 from service.jobs.feed import FEED
-from service.web import MOST_FILES, allow_connections
 from tests.support.crowd import gather, hear, leave, request, resident
 from tests.support.ledgers import Books, opened_books
 from tests.support.listening import Socket, Told, events
@@ -195,7 +195,7 @@ def test_a_web_process_takes_all_the_files_it_may_open() -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
-        allow_connections()
+        open_many_files()
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -284,8 +284,10 @@ def test_a_page_that_does_not_come_is_asked_for_again(
 
 def test_a_store_without_room_lets_the_walk_wait_and_go_on(journey: Journey) -> None:
     journey.stack.standin.fault("followers", times=None, delay_seconds=0.5)
+    before = seen(journey)
     job_id = walk(journey, popular(journey, 700))
-    walked_on(journey, job_id, 200)
+    # Given that it fills up while a page is read: without room no turn begins
+    until(lambda: page_calls(journey, before) > 1)
     with redis.Redis.from_url(journey.stack.redis_url) as store, short_memory(store):
         job = until(lambda: (j := journey.job(job_id))["wait"] and j)
         assert (job["status"], job["wait"]["reason"]) == ("waiting", "store_full")

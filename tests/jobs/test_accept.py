@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import redis
 
-from service.jobs.ledger import Acceptance, Ledger, UnusableEvent
+from service.jobs.ledger import Ledger, UnusableEvent
 from service.jobs.model import Failure, Status, derived_id
+from service.jobs.outcomes import Acceptance
 from service.jobs.packing import unpack
 from service.store import async_client
 from tests.support.ledgers import DAY, HOUR, SECOND, TIMES, Books, Event, draft

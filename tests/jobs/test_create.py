@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from service.jobs.ledger import IDEMPOTENCY_MS, Creation
+from service.jobs.ledger import IDEMPOTENCY_MS
 from service.jobs.model import JobDraft, Status
+from service.jobs.outcomes import Creation
 from tests.support.ledgers import SECOND, Books, Event, draft
 
 EVENT = Event("evt_1")

@@ -22,8 +22,9 @@ from service.jobs.claims import (
     ReleaseReply,
     Thread,
 )
-from service.jobs.ledger import UNENDED, Acceptance, EventStatus, Identified, Ledger
+from service.jobs.ledger import UNENDED, EventStatus, Identified, Ledger
 from service.jobs.model import Failure, JobDraft, Status
+from service.jobs.outcomes import Acceptance
 from service.jobs.reading import Reader
 from service.jobs.records import JobRecord
 from service.jobs.scripts import Times, sync_script

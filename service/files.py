@@ -1,0 +1,19 @@
+"""How many files and connections a process may have open."""
+
+from __future__ import annotations
+
+import resource
+from contextlib import suppress
+from typing import Final
+
+#: A thousand live listeners, or callbacks under way, and as many again.
+MOST_FILES: Final = 16_384
+
+
+def open_many_files() -> None:
+    """Ask for as many open files as the system gives: many give a thousand to begin with."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -1,0 +1,58 @@
+"""Drafts of jobs as the scripts read them (`create_job` in lib/births.lua)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any, Final
+
+import orjson
+
+from service.jobs.model import JobDraft, derived_id
+
+
+def event_entry_of(source: str, event_id: str, draft: JobDraft) -> dict[str, Any]:
+    rule = draft.rule or ""
+    return entry_of(
+        derived_id("job", source, event_id, rule),
+        draft,
+        {"source": source, "event_id": event_id, "rule": draft.rule},
+    )
+
+
+def entry_of(job_id: str, draft: JobDraft, source: dict[str, Any]) -> dict[str, Any]:
+    """A draft as `create_job` reads it; what is None is left out, for cjson's null is true."""
+    entry: dict[str, Any] = {
+        "id": job_id,
+        "kind": draft.kind,
+        "account": draft.account,
+        "to": draft.to or "",
+        "post": draft.post or "",
+        "text": draft.text,
+        "callback": draft.callback or "",
+        "priority": draft.priority,
+        "delay": draft.delay_ms,
+        "metadata": "" if draft.metadata is None else dumps(draft.metadata),
+        "source": orjson.dumps(source).decode(),
+    }
+    times = {
+        "run_at": draft.run_at_ms,
+        "expires": draft.expires_ms,
+        "expires_at": draft.expires_at_ms,
+        "most": draft.most,
+        "readers": list(draft.readers) or None,
+    }
+    entry.update({name: at for name, at in times.items() if at is not None})
+    if draft.failure is not None:
+        entry["error"] = dumps(asdict(draft.failure))
+    if draft.dry_run:
+        entry["dry"] = "1"
+    if draft.once_key is not None:
+        entry["once"] = f"hg:once:{derived_id('once', draft.rule or '', draft.once_key)}"
+    if draft.photo is not None:
+        entry |= draft.photo.entry()
+    return entry
+
+
+#: Made once: `json.dumps` would make one for every text.
+dumps: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
