@@ -138,6 +138,8 @@ def _ask(pipe: Any, name: str, kind: bytes) -> None:
 
 
 def _plain(value: Any) -> Any:
+    if value is None:
+        return None  # gone since its type was asked: they are all read again
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, list):
