@@ -26,6 +26,7 @@ Defect = Literal[
     "no_identity",
 ]
 
+_SPACES: Final = b" \t\r\n"
 _STRING: Final = re.compile(rb'"[^"]*"?')
 _STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # +1 and -1 as signed bytes
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[{]}"))
@@ -54,16 +55,12 @@ def decode(body: bytes) -> dict[str, Any]:
         than `MAX_DEPTH`, a key twice in one object, an integer of more than `MAX_INTEGER_DIGITS`,
         a number that is not finite, or half a surrogate pair.
     """
-    text = _text(body)
     _check_depth(body)
-    escaped = "\\" in text and "\\u" in text
-    document = None if escaped else _parse_plain(text)
+    document = _parse_plain(body)
     if document is None:
-        document = _parse(text)
+        document = _parse(_text(body))
     if not isinstance(document, dict):
         raise Unusable("not_object")
-    if escaped and ("\\ud" in text or "\\uD" in text):
-        _check_surrogates(document)
     return document
 
 
@@ -71,7 +68,7 @@ def canonical(value: object) -> bytes:
     """Write what `decode` gave in the one way that depends on neither key order nor spacing."""
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # numbers that it would write otherwise, or not at all
+    except TypeError:  # integers of more than 64 bits
         return _ENCODER.encode(value).encode()
 
 
@@ -92,28 +89,32 @@ def _check_depth(body: bytes) -> None:
         raise Unusable("too_deep")
 
 
-def _parse_plain(text: str) -> Any:
-    r"""Parse what can be seen at a glance to be unambiguous; None for everything else.
+def _parse_plain(body: bytes) -> Any:
+    """Parse what orjson understands as it stands; None for everything else.
 
-    A key that is there twice leaves one colon less in what was understood. A colon can be written
-    in one other way only, as an escape that begins with `\u`: whoever calls has looked.
+    It overlooks a key that is there twice, rounds what is too long, and reads half a pair. But what
+    it writes then is something else than what it has read, spaces apart.
     """
     try:
-        document = _PLAIN_DECODER.decode(text)
-        written = orjson.dumps(document, default=float.__repr__)
-    except (ValueError, TypeError, Unusable):
+        document = orjson.loads(body)
+        written = orjson.dumps(document)
+    except ValueError:
         return None
-    return document if written.count(b":") == text.count(":") else None
+    plain = body.translate(None, _SPACES) == written.translate(None, _SPACES)
+    return document if plain else None
 
 
 def _parse(text: str) -> Any:
     try:
-        return _DECODER.decode(text)
+        document = _DECODER.decode(text)
     except ValueError:
         raise Unusable("not_json") from None
+    if "\\ud" in text or "\\uD" in text:
+        _check_surrogates(document)
+    return document
 
 
-def _check_surrogates(document: dict[str, Any]) -> None:
+def _check_surrogates(document: object) -> None:
     # UTF-8 holds no surrogates, so they can only come from escapes; pairs have been joined by now.
     try:
         canonical(document)
@@ -134,12 +135,8 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-class _Float(float):
-    """A float that orjson leaves to us: it writes some otherwise than fingerprints have them."""
-
-
 def _finite(digits: str) -> float:
-    number = _Float(digits)
+    number = float(digits)
     if math.isinf(number):
         raise Unusable("not_finite")
     return number
@@ -154,7 +151,6 @@ _NUMBERS: Final[Mapping[str, Any]] = {
     "parse_float": _finite,
     "parse_constant": _refuse_constant,
 }
-_PLAIN_DECODER: Final = json.JSONDecoder(**_NUMBERS)
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_members, **_NUMBERS)
 _ENCODER: Final = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":")

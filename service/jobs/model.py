@@ -136,6 +136,8 @@ class JobDraft:
 
 #: Two characters of base32 at a time: `base64.b32encode` takes thrice as long.
 _PAIRS: Final = tuple(map("".join, itertools.product("abcdefghijklmnopqrstuvwxyz234567", repeat=2)))
+#: Where in 130 bits each of them begins.
+_SHIFTS: Final = range(120, -1, -10)
 
 
 def derived_id(prefix: str, *parts: str) -> str:
@@ -148,18 +150,6 @@ def derived_id(prefix: str, *parts: str) -> str:
     Returns:
       `prefix_` and 26 characters of base32 (130 bits of SHA-256).
     """
-    raws = [part.encode() for part in parts]
-    told = b"".join([len(raw).to_bytes(8, "big") + raw for raw in raws])
-    digest = hashlib.sha256(told).digest()
-    fives = (digest[:5], digest[5:10], digest[10:15], digest[15:20])
-    return f"{prefix}_{''.join([_base32(int.from_bytes(five)) for five in fives])[:26]}"
-
-
-def _base32(bits: int) -> str:
-    """Forty bits as eight characters."""
-    return (
-        _PAIRS[bits >> 30]
-        + _PAIRS[bits >> 20 & 1023]
-        + _PAIRS[bits >> 10 & 1023]
-        + _PAIRS[bits & 1023]
-    )
+    told = b"".join([len(raw).to_bytes(8, "big") + raw for raw in map(str.encode, parts)])
+    bits = int.from_bytes(hashlib.sha256(told).digest()[:17]) >> 6
+    return f"{prefix}_{''.join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])}"

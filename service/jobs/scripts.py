@@ -1,9 +1,10 @@
-"""The Lua scripts, each put together once: constants, transition table, library, body."""
+"""The Lua scripts, each put together once: what it needs of the library, and its body."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from typing import Any, Final, cast
 
@@ -13,6 +14,7 @@ import redis.asyncio as aredis
 from service.accounts.limits import UNLIMITED, Limits
 from service.config import Config
 from service.jobs.layout import BLANK, FOLDED, MOST_PIECES, PIECE
+from service.jobs.library import Part, needed, parts_of
 from service.jobs.model import TRANSITIONS
 from service.jobs.wakeups import ADDRESSES, NAMESPACE
 from service.settings import Settings
@@ -72,15 +74,21 @@ def source_of(name: str, times: Times) -> str:
 
 
 def assembled(body: str, times: Times) -> str:
-    """A script's body with everything that comes before it.
+    """A script's body with what it needs before it.
 
     Parameters:
       body: Its own text, which may begin with a shebang.
       times: The times it works with.
     """
     shebang, _, rest = body.partition("\n") if body.startswith("#!") else ("#!lua", "", body)
-    library = [(_FOLDER / "lib" / f"{part}.lua").read_text() for part in _LIBRARY]
-    return "\n".join((shebang, _constants(times), times.limits.as_lua(), *library, rest))
+    terms = parts_of(f"{_constants(times)}\n{times.limits.as_lua()}")
+    return "\n".join((shebang, *needed([*terms, *_library()], rest), rest))
+
+
+@cache
+def _library() -> list[Part]:
+    files = [(_FOLDER / "lib" / f"{name}.lua").read_text() for name in _LIBRARY]
+    return parts_of("\n".join(files))
 
 
 def _constants(times: Times) -> str:

@@ -10,19 +10,17 @@ import pytest
 import redis
 
 from service.jobs.records import rfc3339
-from service.jobs.scripts import source_of
+from service.jobs.scripts import assembled
 from tests.support.ledgers import TIMES
 
-_BODY = "local job = load_job(ARGV[1])"
 _DAYS = [(1970, 1, 1), (1999, 12, 31), (2000, 2, 29), (2024, 2, 29), (2026, 3, 1), (2100, 2, 28)]
 
 
 def _rendered(store: redis.Redis, moments: list[int]) -> list[str]:
-    library = source_of("cancel", TIMES).partition(_BODY)[0].replace(" flags=allow-oom", "")
     body = (
         "local out = {} for i, ms in ipairs(ARGV) do out[i] = rfc3339(tonumber(ms)) end return out"
     )
-    shown: Any = store.eval(f"{library}\n{body}", 0, *moments)
+    shown: Any = store.eval(assembled(body, TIMES), 0, *moments)
     return [text.decode() for text in shown]
 
 

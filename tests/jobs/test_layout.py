@@ -11,7 +11,7 @@ import redis
 
 from service.jobs.layout import BLANK, MOST_PIECES, PIECE, fields_of
 from service.jobs.model import Status
-from service.jobs.scripts import source_of
+from service.jobs.scripts import assembled
 from tests.support.audit import audit
 from tests.support.ledgers import SECOND, TIMES, Books
 from tests.support.paces import evaluate
@@ -57,10 +57,10 @@ return load_job('j').result
 
 
 def test_nothing_of_a_longer_value_shows_through_a_shorter_one(store: redis.Redis) -> None:
-    library = source_of("create", TIMES).partition("local entry, now = ")[0]
+    script = assembled(_SET_TWICE, TIMES)
     for before, after in product(LENGTHS, (0, *LENGTHS)):
         store.flushdb()
-        told = store.eval(library + _SET_TWICE, 0, "a" * before, "b" * after)
+        told = store.eval(script, 0, "a" * before, "b" * after)
         raw: Any = store.hgetall("hg:job:j")
         assert told == fields_of(raw)["result"].encode() == b"b" * after
         assert after or raw == {b"v": b"2"}

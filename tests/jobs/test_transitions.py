@@ -11,7 +11,7 @@ import pytest
 
 from service.jobs.claims import Claim
 from service.jobs.model import FINAL, TRANSITIONS, Status
-from service.jobs.scripts import source_of
+from service.jobs.scripts import assembled
 from tests.support.audit import audit, illegal_steps
 from tests.support.ledgers import FAILURE, HOUR, TIMES, Books
 from tests.support.stages import job_in
@@ -28,12 +28,7 @@ def _forced_claim(books: Books, job_id: str) -> Claim:
 
 
 def test_the_scripts_hold_the_table_of_the_model(books: Books) -> None:
-    [table] = [
-        line
-        for line in source_of("cancel", TIMES).splitlines()
-        if line.startswith("local ALLOWED = ")
-    ]
-    ask = f"{table}\nreturn ALLOWED[ARGV[1]][ARGV[2]] == true"
+    ask = assembled("return ALLOWED[ARGV[1]][ARGV[2]] == true", TIMES)
 
     for origin, target in PAIRS:
         said = bool(books.store.eval(ask, 0, str(origin), str(target)))

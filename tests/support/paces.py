@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
-from importlib import resources
 from typing import Any, Final
 
 import redis
@@ -15,7 +14,7 @@ from service.accounts.limits import AccountLimits, Limits, QuietHours
 from service.config_pacing import PACE_KINDS, Pace
 from service.jobs.claims import Claim, Thread
 from service.jobs.model import Status
-from service.jobs.scripts import Times, source_of
+from service.jobs.scripts import Times, assembled
 from tests.support.ledgers import TIMES, Books, opened_books
 
 MANY: Final = 1_000_000
@@ -158,10 +157,7 @@ def evaluate(store: redis.Redis, terms_of: Times, expression: str, *args: str | 
       expression: In Lua; `ARGV` holds the rest.
       args: Its ARGV.
     """
-    script = resources.files("service.jobs") / "scripts" / "place.lua"
-    _, _, body = script.read_text().partition("\n")  # its shebang stands before the library
-    library = source_of("place", terms_of).removesuffix(body)
-    return store.eval(f"{library}\nreturn {expression}", 0, *args)
+    return store.eval(assembled(f"return {expression}", terms_of), 0, *args)
 
 
 def contents(store: redis.Redis) -> dict[bytes, bytes]:
