@@ -16,9 +16,9 @@ local function store(envelope, body, name, status, jobs, notes)
     'type', envelope.type, 'status', status, 'received', digits(now), 'notes', notes,
     'fingerprint', envelope.fingerprint, 'livemode', envelope.livemode, 'jobs', jobs)
   redis.call('SET', 'hg:eventbody:' .. member, body, 'PX', CONF.keep_bodies)
-  redis.call('ZADD', 'hg:events', seq, member)
+  index('hg:events', seq, member)
   remember_until(member, now + CONF.keep)
-  redis.call('SADD', 'hg:sources', envelope.source)
+  enroll('hg:sources', envelope.source)
 end
 
 -- A wake-up that was lost rings again when the sender repeats itself.
@@ -51,10 +51,12 @@ local function accept(text, body)
   return {'accepted', envelope.id, jobs}
 end
 
+gather(#ARGV)  -- of each event's two arguments: one place for it, one for the job it mostly makes
 local replies = {}
 for i = 1, #ARGV, 2 do
   local done, reply = pcall(accept, ARGV[i], ARGV[i + 1])
   if not done and type(reply) ~= 'table' then reply = redis.error_reply(reply) end
   replies[#replies + 1] = reply
 end
+write_gathered()
 return replies

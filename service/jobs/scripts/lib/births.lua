@@ -1,3 +1,14 @@
+-- Accounts that do something already: while a script runs nobody gives a turn back.
+local busy = {}
+
+local function must_wait(job, now)
+  local name = job.account .. '\n' .. job.kind
+  if not busy[name] then
+    busy[name] = not stopped(account_of(job.account), job.kind) and is_taken(job.account, now)
+  end
+  return busy[name]
+end
+
 -- Inserts one job (see ledger.py, `entry_of`). Returns its id: an earlier job's where a business
 -- key already has one.
 local function create_job(entry, source, now)
@@ -15,8 +26,7 @@ local function create_job(entry, source, now)
   job.kind, job.account, job.thread = entry.kind, entry.account, entry.photo and 'old' or nil
   -- In a storm most jobs have to wait: those are written down so at once, not moved there.
   local born = run_at > now and 'scheduled' or 'queued'
-  local waits = born == 'queued' and not failure and
-    not stopped(account_of(job.account), job.kind) and is_taken(job.account, now)
+  local waits = born == 'queued' and not failure and must_wait(job, now)
   job.seq = digits(now_seq())
   set(job, {v = VERSION, seq = job.seq, status = waits and 'waiting' or born, kind = job.kind,
     account = job.account, run = 1, callback = entry.callback, metadata = entry.metadata,
@@ -30,10 +40,9 @@ local function create_job(entry, source, now)
   end
   if entry.photo then set(job, {photo = entry.photo}) end
   if not READS[job.kind] then redis.call('SET', 'hg:jobtext:' .. job.id, entry.text) end
-  redis.call('ZADD', 'hg:jobs', job.seq, job.id)
-  redis.call('ZADD', 'hg:jobs:status:' .. job.status, job.seq, job.id)
-  redis.call('ZADD', 'hg:jobs:account:' .. job.account, job.seq, job.id)
-  redis.call('ZADD', 'hg:jobs:kind:' .. job.kind, job.seq, job.id)
+  index('hg:jobs', job.seq, job.id)
+  index('hg:jobs:account:' .. job.account, job.seq, job.id)
+  index('hg:jobs:kind:' .. job.kind, job.seq, job.id)
   if entry.once then
     redis.call('SET', entry.once, job.id, 'PX', digits(math.max(run_at, now) - now + CONF.keep))
   end
@@ -42,11 +51,13 @@ local function create_job(entry, source, now)
   end
   if not failure then arm_expiry(job) end
   if waits then
+    index('hg:jobs:status:waiting', job.seq, job.id)
     note(job, now, born, 'accept', '')
     note(job, now, 'waiting', 'line', 'turn')
     join_line(job)
     return job.id
   end
+  redis.call('ZADD', 'hg:jobs:status:' .. born, job.seq, job.id)
   note(job, now, born, 'accept', '')
   if failure then
     finalize(job, 'failed', now, 'accept', 'born failed', nil, failure)

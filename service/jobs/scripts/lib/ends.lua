@@ -94,7 +94,7 @@ local function keep_photo(id, jpeg, from, now)
   redis.call('SET', 'hg:jobphoto:' .. id, jpeg, 'PX', digits(math.max(from, now) - now + CONF.keep))
 end
 
-local function remember_until(id, at) redis.call('ZADD', 'hg:retention', at, id) end
+local function remember_until(id, at) index('hg:retention', at, id) end
 
 -- Look-ups are many, and what they found is kept apart.
 local function remembered_for(job) return job.kind == 'lookup' and math.min(DAY, CONF.keep) or CONF.keep end

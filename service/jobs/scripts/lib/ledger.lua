@@ -70,10 +70,63 @@ end
 -- Lua prints large numbers as 1.7e+12; Redis and JSON want digits.
 local function digits(n) return string.format('%.0f', n) end
 
--- Counted in the step that does it, so that no count is lost. The parts are few words of ours.
-local function count(...) redis.call('HINCRBY', 'hg:counters', table.concat({...}, ':'), 1) end
+-- A script that does the same for many gathers what they add to indexes and counters: each gets it
+-- in one command at the end. Only what nobody reads or takes away before that may wait so long.
+local gathered, gathered_counts, seen
+local places, next_place, last_place = 1, 1, 0
 
-local function now_seq() return redis.call('INCR', 'hg:seq') end
+-- `expected`: how many places in the order they take. Those that are not needed stay empty.
+local function gather(expected)
+  gathered, gathered_counts, seen, places = {}, {}, {}, expected
+end
+
+local function write_gathered()
+  local failure
+  for key, rows in pairs(gathered) do
+    for i = 1, #rows, 1000 do
+      local reply = redis.pcall('ZADD', key, unpack(rows, i, math.min(i + 999, #rows)))
+      failure = failure or type(reply) == 'table' and reply.err
+    end
+  end
+  for name, times in pairs(gathered_counts) do redis.call('HINCRBY', 'hg:counters', name, times) end
+  if failure then error(failure) end
+end
+
+local function index(key, score, member)
+  local rows = gathered and (gathered[key] or {})
+  if not rows then return redis.call('ZADD', key, score, member) end
+  rows[#rows + 1], gathered[key] = score, rows
+  rows[#rows + 1] = member
+end
+
+-- Adds to a set that nearly always has it already.
+local function enroll(key, member)
+  local name = key .. '\n' .. member
+  if seen and seen[name] then return end
+  redis.call('SADD', key, member)
+  if seen then seen[name] = true end
+end
+
+local function strike(key, member)
+  redis.call('SREM', key, member)
+  if seen then seen[key .. '\n' .. member] = nil end
+end
+
+-- Counted in the step that does it, so that no count is lost. The parts are few words of ours.
+local function count(...)
+  local name = table.concat({...}, ':')
+  if not gathered then return redis.call('HINCRBY', 'hg:counters', name, 1) end
+  gathered_counts[name] = (gathered_counts[name] or 0) + 1
+end
+
+local function now_seq()
+  if next_place > last_place then
+    last_place = redis.call('INCRBY', 'hg:seq', places)
+    next_place, places = last_place - places + 1, 1
+  end
+  next_place = next_place + 1
+  return next_place - 1
+end
 
 local function load_hash(key)
   local flat = redis.call('HGETALL', key)

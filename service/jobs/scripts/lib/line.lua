@@ -31,7 +31,7 @@ end
 
 -- The alarm of a job that was claimed when it rang is set again.
 local function arm_expiry(job)
-  if tonumber(job.expires) > 0 then redis.call('ZADD', 'hg:expiry', job.expires, job.id) end
+  if tonumber(job.expires) > 0 then index('hg:expiry', job.expires, job.id) end
 end
 
 -- Sets the job aside until `at`; the pulse brings it back then.
@@ -52,8 +52,8 @@ end
 -- Adds the job, whose lane is known, to those who wait.
 local function join_line(job)
   redis.call('ZADD', line_key(job.account, job.lane), line_score(job), job.id)
-  redis.call('SADD', account_key(job) .. ':lanes', job.lane)
-  redis.call('SADD', 'hg:accts', job.account)
+  enroll(account_key(job) .. ':lanes', job.lane)
+  enroll('hg:accts', job.account)
 end
 
 local function line_up(job, why)
@@ -89,7 +89,7 @@ local function first_eligible(name, now)
   for _, lane in ipairs(redis.call('SMEMBERS', 'hg:acct:' .. name .. ':lanes')) do
     local head = redis.call('ZRANGE', line_key(name, lane), 0, 0, 'WITHSCORES')
     if not head[1] then
-      redis.call('SREM', 'hg:acct:' .. name .. ':lanes', lane)
+      strike('hg:acct:' .. name .. ':lanes', lane)
     else
       local why, till = door(name, account, lane, now)
       local score = tonumber(head[2])

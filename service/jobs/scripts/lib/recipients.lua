@@ -9,8 +9,8 @@ end
 
 local function is_suppressed(account, names)
   for _, name in ipairs(names) do
-    if redis.call('HEXISTS', 'hg:suppressed', '*:' .. name) == 1 then return true end
-    if redis.call('HEXISTS', 'hg:suppressed', account .. ':' .. name) == 1 then return true end
+    local all, own = unpack(redis.call('HMGET', 'hg:suppressed', '*:' .. name, account .. ':' .. name))
+    if all or own then return true end
   end
   return false
 end
