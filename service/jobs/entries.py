@@ -35,14 +35,16 @@ def entry_of(job_id: str, draft: JobDraft, source: dict[str, Any]) -> dict[str, 
         "metadata": "" if draft.metadata is None else dumps(draft.metadata),
         "source": orjson.dumps(source).decode(),
     }
-    times = {
-        "run_at": draft.run_at_ms,
-        "expires": draft.expires_ms,
-        "expires_at": draft.expires_at_ms,
-        "most": draft.most,
-        "readers": list(draft.readers) or None,
-    }
-    entry.update({name: at for name, at in times.items() if at is not None})
+    if draft.run_at_ms is not None:
+        entry["run_at"] = draft.run_at_ms
+    if draft.expires_ms is not None:
+        entry["expires"] = draft.expires_ms
+    if draft.expires_at_ms is not None:
+        entry["expires_at"] = draft.expires_at_ms
+    if draft.most is not None:
+        entry["most"] = draft.most
+    if draft.readers:
+        entry["readers"] = draft.readers
     if draft.failure is not None:
         entry["error"] = dumps(asdict(draft.failure))
     if draft.dry_run:

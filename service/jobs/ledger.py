@@ -124,7 +124,7 @@ class Ledger:
             "jobs": [event_entry_of(source, event.id, draft) for draft in drafts],
         }
         reply = await self._accepting.run(orjson.dumps(envelope), self._packer.pack(body))
-        return Acceptance(reply[0].decode(), reply[1].decode(), json.loads(reply[2]))
+        return Acceptance(reply[0].decode(), reply[1].decode(), orjson.loads(reply[2]))
 
     async def replay(
         self,
