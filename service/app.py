@@ -51,8 +51,8 @@ _ROOMS: Final = (
     jobs,
     live,
     previews,
+    walks,  # before look-ups: those take whatever comes after `/users/`
     lookups,
-    walks,
     events,
     deliveries,
     accounts,

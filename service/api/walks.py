@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.auth import Caller, WebParts
-from service.api.errors import ApiError
+from service.api.errors import ApiError, error_response
 from service.api.idempotency import IdempotencyKey, created
 from service.api.requests import Metadata, Name, invalid
 from service.inbound.handles import NotAHandle
@@ -126,6 +126,14 @@ async def followers(
     return await _begun(
         web, asked or WalkRequest(), "followers", username, response, caller, idempotency_key
     )
+
+
+@router.get("/users/{username}/followers", include_in_schema=False)
+@router.get("/users/{username}/following", include_in_schema=False)
+async def nothing_to_get() -> Response:
+    """Say how a walk is begun: without this it would be looked up as the name of a user."""
+    message = "Begin a walk with POST; GET /jobs/{id}/result tells what it has found."
+    return error_response(405, "method_not_allowed", message, headers={"Allow": "POST"})
 
 
 @router.post("/users/{username}/following", status_code=202, responses=_WALK_ANSWER)

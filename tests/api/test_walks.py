@@ -37,6 +37,13 @@ def test_a_walk_is_a_job_of_the_account_that_reads(door: Door, crowd: str) -> No
     assert [each["id"] for each in listed] == [job["id"]]
 
 
+@pytest.mark.parametrize("crowd", ["followers", "following"])
+def test_to_get_a_walk_says_how_one_is_begun(door: Door, crowd: str) -> None:
+    answer = door.api.get(f"/users/some.handle/{crowd}")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert "POST" in answer.json()["error"]["message"]
+
+
 def test_a_walk_takes_a_limit_an_account_a_callback_and_metadata(door: Door) -> None:
     asked = {"limit": 10, "account": "shop", "callback": "crm", "metadata": {"order": 7}}
     job = ask(door, asked).json()

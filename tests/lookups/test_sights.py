@@ -16,6 +16,7 @@ from tests.support.audit import audit
 from tests.support.ledgers import DAY, HOUR, SECOND
 from tests.support.lookups import Eyes, fail, land
 from tests.support.paces import Opener, gap_ends, pace, spent, terms
+from tests.support.walks import walk
 
 MINUTE = 60 * SECOND
 
@@ -161,6 +162,20 @@ def test_the_reader_with_most_left_looks_and_those_in_line_count(opened: Opener)
     assert (accounts.count("few"), accounts.count("many")) == (4, 6)
     assert [each.shut.reason for each in looked if each.shut] == ["lookup_per_hour"] * 10
     assert audit(eyes.books) == []
+
+
+@pytest.mark.parametrize("limits", [{}, {"lookup": slow(9)}], ids=["unlimited", "limited"])
+def test_walks_in_a_row_are_shared_among_the_readers(opened: Opener, limits: Any) -> None:
+    books = opened(**{name: terms(**limits) for name in ("a", "b", "c")})
+
+    walks = [walk(books, to=f"user{number}", readers=("a", "b", "c")) for number in range(6)]
+
+    # Whoever has a turn, or a walk in line, comes after who has none
+    accounts = [books.record(job_id).account for job_id in walks]
+    assert sorted(accounts[:3]) == ["a", "b", "c"]
+    if limits:
+        assert sorted(accounts[3:]) == ["a", "b", "c"]
+    assert audit(books) == []
 
 
 def test_where_all_have_done_enough_it_is_told_when_there_is_room(opened: Opener) -> None:

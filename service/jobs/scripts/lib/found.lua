@@ -53,7 +53,8 @@ local function room_of(name, now)
   local per_hour, per_day = most_of(name, 'lookup', now)
   if not per_hour then return math.huge end
   local left, why, till = math.huge, nil, now
-  local key, ahead = spent_key(name, 'lookup'), redis.call('ZCARD', line_key(name, 'lookup'))
+  local key, ahead = spent_key(name, 'lookup'), 0
+  for _, lane in ipairs({'lookup', 'walk'}) do ahead = ahead + redis.call('ZCARD', line_key(name, lane)) end
   local function fits(limit, most, span)
     local free = most - ahead
     left = math.min(left, free - redis.call('ZCOUNT', key, '(' .. digits(now - span), '+inf'))
@@ -75,9 +76,9 @@ local function barred(name, now, patience)
 end
 
 -- The account that looks: of those that may now (or within `patience`, ms) the one with most of
--- its budget left. Nil, why, until (0: a person is needed) and since when where there is none.
+-- its budget left; one that does something has one less, and comes after its equals. Nil, why, until (0: a person is needed) and since when where there is none.
 local function reader_of(names, now, patience)
-  local best, most, why, till, since
+  local best, most, best_taken, why, till, since
   local function note_shut(reason, opens, stopped)
     if why and not (opens > 0 and (till == 0 or opens < till)) then return end
     why, till, since = reason, opens, stopped
@@ -88,8 +89,12 @@ local function reader_of(names, now, patience)
     if not reason and full_of and room > now + patience then reason, opens, stopped = full_of, room, 0 end
     if reason then
       note_shut(reason, opens, stopped)
-    elseif not best or left > most then
-      best, most = name, left
+    else
+      local taken = redis.call('EXISTS', 'hg:acct:' .. name .. ':turn')
+      left = left - taken
+      if not best or left > most or (left == most and taken < best_taken) then
+        best, most, best_taken = name, left, taken
+      end
     end
   end
   return best, why, till, since
