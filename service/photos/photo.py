@@ -14,8 +14,8 @@ MAX_PIXELS: Final = 25_000_000
 #: Why a photo is not taken, by code: what follows "The photo".
 REFUSALS: Final[Mapping[str, str]] = {
     "photo_too_large": f"must be at most {MAX_PHOTO_BYTES} bytes (8 MiB)",
-    "photo_not_an_image": "must be a JPEG, PNG or WebP image: its content is none, whatever its"
-    " name says",
+    "photo_not_an_image": "must be a JPEG, PNG or WebP image: its content is something else,"
+    " whatever its name says",
     "photo_broken": "could not be decoded: it is damaged, breaks off or is far too large",
     "photo_too_many_pixels": f"must have at most {MAX_PIXELS} pixels (25 megapixels)",
     "photo_animated": "must be a still image, not an animation",

@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
+import httpx
+
 from service.jobs.model import Failure, Status
 from service.lookups.sights import Sight, Sights
 from service.lookups.targets import Target
@@ -100,3 +102,20 @@ class Eyes:
         job_id = self.look(name).job_id
         assert job_id is not None
         return job_id
+
+
+def error_of(answer: httpx.Response) -> dict[str, Any]:
+    """The error that an answer tells."""
+    error: dict[str, Any] = answer.json()["error"]
+    return error
+
+
+def jobs(door: Door, **query: Any) -> list[dict[str, Any]]:
+    """The jobs that are listed.
+
+    Parameters:
+      door: Where to ask.
+      query: Which ones.
+    """
+    items: list[dict[str, Any]] = door.api.get("/jobs", params=query).json()["items"]
+    return items
