@@ -15,15 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from service.accounts.proxies import check_proxy
-from service.accounts.usernames import check_usernames
-from service.config import Config, ConfigError, MissingVariable, Source, load_config
+from service.check_warnings import warnings_of
+from service.config import Config, ConfigError, Source, load_config
 from service.durations import format_duration_ms
 from service.inbound.events import ParsedEvent, Unusable, parse
 from service.inbound.rules import Plan, RuleBook, RuleNote, mismatch
-from service.inbound.signatures import check_secret
 from service.jobs.model import JobDraft
-from service.outbound.endpoints import Endpoints
 
 OK, FOUND_PROBLEMS, USAGE = 0, 1, 2
 DEFAULT_CONFIG: Final = "heliograph.toml"
@@ -96,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
     except Unusable as error:
         sys.stderr.write(f"heliograph check: the event would be quarantined: {error}\n")
         return FOUND_PROBLEMS
-    warnings = list(_warnings(config, os.environ))
+    warnings = list(warnings_of(config, os.environ))
     if arguments.json:
         _write_json(_as_document(config, warnings, rehearsal))
     else:
@@ -152,63 +149,6 @@ def _headers(scheme: str, event_type: str | None) -> list[tuple[bytes, bytes]]:
     if event_type is None:
         raise UsageError(f"{scheme} tells the type of an event in a header: --type TYPE")
     return [*headers, (type_header, event_type.encode())]
-
-
-def _warnings(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
-    for _, value in config.references():
-        try:
-            value.reveal(environ)
-        except MissingVariable as error:
-            yield str(error)
-    yield from _unfit_secrets(config, environ)
-    yield from _unfit_ways(config, environ)
-
-
-def _unfit_secrets(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
-    for name, source in config.sources.items():
-        if not source.secrets:
-            yield f"sources.{name}.secrets: is empty; until one is set, the source answers 503"
-        for secret in source.secrets:
-            try:
-                check_secret(source.scheme, secret.reveal(environ))
-            except MissingVariable:
-                continue
-            except ValueError as error:
-                yield f"{secret.key}: {error}"
-
-
-def _unfit_ways(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
-    """Usernames, proxies and callback URLs with which the worker would not start."""
-    allow_http = environ.get("CALLBACK_ALLOW_HTTP", "").strip().lower() in (
-        "1",
-        "on",
-        "true",
-        "yes",
-    )
-    for name, callback in config.callbacks.items():
-        try:
-            Endpoints({name: callback}, allow_http=allow_http).resolve(environ)
-        except MissingVariable:
-            continue
-        except ValueError as error:
-            yield str(error)
-    try:
-        check_usernames(
-            {
-                name: account.username.reveal(environ)
-                for name, account in config.accounts.items()
-                if account.username.literal or environ.get(account.username.variable or "")
-            }
-        )
-    except ValueError as error:
-        yield str(error)
-    for proxy in filter(None, (account.proxy for account in config.accounts.values())):
-        try:
-            check_proxy(proxy.reveal(environ))
-        except MissingVariable:
-            continue
-        except ValueError as error:
-            yield f"{proxy.key}: {error}"
 
 
 def _report_problems(error: ConfigError, *, as_json: bool) -> int:
