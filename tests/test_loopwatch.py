@@ -15,8 +15,8 @@ import pytest
 import uvloop
 from structlog.testing import capture_logs
 
+from deploy.local.waiting import until
 from service.loopwatch import BLOCKED_SECONDS, BOUNDS, LoopWatch, Reading
-from tests.support.web import until
 
 #: So often that a short block is not missed.
 OFTEN = (0.002, 0.004)

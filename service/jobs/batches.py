@@ -83,10 +83,10 @@ class Batches(ABC):
         while self._waiting:
             batch = self._next_batch()
             try:
-                replies = await self._send(batch)
+                answers = list(zip(batch, await self._send(batch), strict=True))
             except Exception as error:  # noqa: BLE001 - each caller gets it
-                replies = [error] * len(batch)
-            for call, reply in zip(batch, replies, strict=True):
+                answers = [(call, error) for call in batch]
+            for call, reply in answers:
                 call.answer(reply)
         # In the same turn as the last look: who asks after it finds a place.
         self._workers -= 1

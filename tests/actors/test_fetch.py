@@ -150,9 +150,11 @@ REFUSED = {
 @pytest.mark.parametrize(("behaviour", "code"), REFUSED.values(), ids=REFUSED.keys())
 def test_whatever_a_server_does_is_bounded_and_named(behaviour: Behaviour, code: str) -> None:
     began = time.monotonic()
-    found, _ = fetched(behaviour, total_seconds=1.5)
+    # What is bounded in time takes it all; what is bounded in bytes needs some for them
+    most = 20 if code == "photo_too_large" else 1.5
+    found, _ = fetched(behaviour, total_seconds=most)
     assert found == code
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < most + 2.5
 
 
 def test_only_what_may_pass_is_tried_again() -> None:

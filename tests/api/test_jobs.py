@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from deploy.local.waiting import until
 from service.jobs.model import Status
 from tests.support.ledgers import RESULT, Books
 from tests.support.listening import listening
-from tests.support.web import Door, order, until
+from tests.support.web import Door, order
 
 DM: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
 COMMENT = {"kind": "comment", "account": "shop", "post": "CxyZabcDEfg", "text": "Hello"}

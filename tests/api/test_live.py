@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from deploy.local.waiting import until
 from service.jobs.model import Status
 from service.jobs.scripts import assembled
 from tests.support.ledgers import FAILURE, RESULT, TIMES, Books
 from tests.support.listening import Told, events, listening
-from tests.support.web import Door, until
+from tests.support.web import Door
 
 JOB: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
 STEPS = ["queued", "running", "sending", "succeeded"]

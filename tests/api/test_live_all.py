@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import redis
 
+from deploy.local.waiting import until
 from service.jobs.feed import FEED
 from tests.support.ledgers import RESULT, Books
 from tests.support.listening import Told, events, listening
-from tests.support.web import Door, opened, serving, until
+from tests.support.web import Door, opened, serving
 
 JOB: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
 STEPS = ["queued", "running", "sending", "succeeded"]

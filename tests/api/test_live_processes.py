@@ -16,14 +16,14 @@ import httpx
 import pytest
 import redis
 
-from deploy.local.waiting import free_port
+from deploy.local.waiting import free_port, until
 from service.files import MOST_FILES, open_many_files
 from service.jobs.feed import FEED
 from tests.support.crowd import gather, hear, leave, request, resident
 from tests.support.ledgers import Books, opened_books
 from tests.support.listening import Socket, Told, events
 from tests.support.processes import running
-from tests.support.web import API_KEY, CONFIG, SECRET_KEY, until
+from tests.support.web import API_KEY, CONFIG, SECRET_KEY
 
 JOB: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
 BEARER = {"Authorization": f"Bearer {API_KEY}"}

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from deploy.local.waiting import until
 from tests.support.ledgers import RESULT, Books
 from tests.support.listening import Refused, Socket, events, listening
-from tests.support.web import API_KEY, OTHER_KEY, Door, until
+from tests.support.web import API_KEY, OTHER_KEY, Door
 
 JOB: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
 BEARER = {"Authorization": f"Bearer {API_KEY}"}

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from deploy.local.waiting import until
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
 from tests.support.ledgers import HOUR, SECOND, Books
 from tests.support.lookups import error_of, flying, jobs, known, land, new_name
-from tests.support.web import Door, opened, serving, until
+from tests.support.web import Door, opened, serving
 
 BUDGET = "pacing.lookup = {{ gap_seconds = [1, 1], per_hour = {}, per_day = 1000 }}"
 

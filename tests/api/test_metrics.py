@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from actors.loop import LoopThread
 from actors.runtime import Duties, Resources, Runtime
+from deploy.local.waiting import until
 from service.config import parse_config
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
@@ -34,7 +35,6 @@ from tests.support.web import (
     order,
     serving,
     settings_for,
-    until,
 )
 
 CONFIG = """

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from deploy.local.waiting import until
 from service.jobs.model import Status
 from service.photos.photo import MAX_PHOTO_BYTES
 from tests.support.ledgers import Books
@@ -28,7 +29,7 @@ from tests.support.photos import (
     telling_jpeg,
     text_bomb,
 )
-from tests.support.web import API_KEY, Door, answer, until
+from tests.support.web import API_KEY, Door, answer
 
 DM: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle"}
 URL = "https://example.com/receipt.png?signature=a-secret"

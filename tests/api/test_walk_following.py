@@ -14,13 +14,14 @@ import httpx
 import pytest
 import redis
 
+from deploy.local.waiting import until
 from service.api.results import as_they_come
 from service.config import parse_config
 from service.jobs.model import Status
 from service.web import Web, open_web
 from tests.support.ledgers import Books
 from tests.support.walks import PAGE, begun, rows, step
-from tests.support.web import API_KEY, CONFIG, SOURCE_SECRETS, Door, settings_for, until
+from tests.support.web import API_KEY, CONFIG, SOURCE_SECRETS, Door, settings_for
 
 
 def following(door: Door, job_id: str, **query: Any) -> Any:

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from deploy.local.waiting import until
 from tests.support.senders import SECRETS, signed_headers
-from tests.support.web import MAX_BODY, Door, answer, order, until
+from tests.support.web import MAX_BODY, Door, answer, order
 
 HEAD = "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 CHUNK = b"1000\r\n" + b"x" * 0x1000 + b"\r\n"

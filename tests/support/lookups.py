@@ -8,11 +8,12 @@ from typing import Any, Final
 
 import httpx
 
+from deploy.local.waiting import until
 from service.jobs.model import Failure, Status
 from service.lookups.sights import Sight, Sights
 from service.lookups.targets import Target
 from tests.support.ledgers import SECOND, Books
-from tests.support.web import Door, until
+from tests.support.web import Door
 
 PROFILE: Final[Mapping[str, Any]] = {
     "pk": "40000000314",

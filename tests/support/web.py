@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 import redis
 import uvicorn
 
+from deploy.local.waiting import until
 from service.app import create_app
 from service.config import parse_config
 from service.inbound.signatures import SCHEMES
@@ -150,15 +150,6 @@ def serving(redis_url: str, directory: Path, config: str = CONFIG, **changes: st
         finally:
             server.should_exit = True
             thread.join(10)
-
-
-def until(condition: Callable[[], T], seconds: float = 10) -> T:
-    """Wait for a condition and return what made it true."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.005)
-    return found
 
 
 def order(scheme: str, event_id: str = "evt_1", **more: Any) -> bytes:
