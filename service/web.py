@@ -105,6 +105,7 @@ class Web:
         """Close every connection."""
         await self.asking.close()
         await self.live.close()
+        await self.ledger.close()
         await self.client.aclose()
 
 

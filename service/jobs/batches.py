@@ -8,7 +8,10 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+#: How long batches that are under way may take once nobody asks any more.
+CLOSE_SECONDS: Final = 1.0
 
 
 class Call(NamedTuple):
@@ -50,6 +53,15 @@ class Batches(ABC):
         self._workers = 0
         self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds no task
 
+    async def close(self) -> None:
+        """Let what is under way end, whoever asked; its connections may be closed then."""
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
     @abstractmethod
     def _next_batch(self) -> Sequence[Call]:
         """Take the next batch from those who wait; at least one."""
@@ -84,6 +96,10 @@ class Batches(ABC):
             batch = self._next_batch()
             try:
                 answers = list(zip(batch, await self._send(batch), strict=True))
+            except asyncio.CancelledError:
+                for call in batch:
+                    call.reply.cancel()
+                raise
             except Exception as error:  # noqa: BLE001 - each caller gets it
                 answers = [(call, error) for call in batch]
             for call, reply in answers:

@@ -92,6 +92,10 @@ class Ledger:
         self._accepting = GroupCommit(client, source_of("accept", times))
         self._packer = Packer()
 
+    async def close(self) -> None:
+        """Let events end that are under way."""
+        await self._accepting.close()
+
     async def accept(
         self,
         source: str,

@@ -146,6 +146,7 @@ class Asking:
         await asyncio.gather(*(flight.task for flight in flights), return_exceptions=True)
         for flight in flights:
             flight.begun.set()
+        await self._sights.close()
 
     def _begin(self, target: Target, caller: str) -> _Flight:
         flight = self._flights[target] = _Flight(caller)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from collections.abc import Mapping, Sequence
@@ -95,6 +96,10 @@ class Sights:
         self._see = GroupCommit(client, source_of("sight", times))
         self._readers = " ".join(readers)
         self._patience = str(patience_ms)
+
+    async def close(self) -> None:
+        """Let what is under way end."""
+        await asyncio.gather(self._look.close(), self._see.close())
 
     async def look(self, target: Target, fresh_ms: int, caller: str) -> Sight:
         """Tell what is known; where it is not fresh, see to it that one job looks.

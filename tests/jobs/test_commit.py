@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -152,6 +154,38 @@ def test_replies_that_are_not_as_many_as_calls_are_an_error_of_each(store_url: s
         return await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 10)
 
     assert [type(reply) for reply in _with(store_url, steps)] == [ValueError] * 3
+
+
+def test_what_is_under_way_ends_before_it_is_closed(store: redis.Redis, store_url: str) -> None:
+    async def steps(commit: GroupCommit, _client: aredis.Redis) -> None:
+        gone = asyncio.create_task(commit.run("caller"))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        await commit.close()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    _with(store_url, steps)
+    assert store.get("count") == b"1"
+
+
+def test_a_store_that_does_not_answer_is_closed_all_the_same(
+    store: redis.Redis, store_url: str
+) -> None:
+    async def steps(commit: GroupCommit, client: aredis.Redis) -> float:
+        await client.ping()
+        store.client_pause(3_000, all=False)
+        began = time.monotonic()
+        asked = asyncio.create_task(commit.run("caller"))
+        await asyncio.sleep(0)
+        await commit.close()
+        took = time.monotonic() - began
+        store.client_unpause()
+        # Whoever still waits is told
+        assert isinstance(*await asyncio.gather(asked, return_exceptions=True), CancelledError)
+        return took
+
+    assert _with(store_url, steps) < 2.5
 
 
 def test_a_store_that_is_gone_is_said_to_everybody(store_url: str) -> None:
