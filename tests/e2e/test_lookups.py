@@ -49,7 +49,9 @@ def journey(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Journey]:
     """One test's way through it."""
     with own_journey(stack, request.node.name) as made:
         yield made
+        stack.standin.clear_faults()
         made.api.post("/accounts/eyes/resume")
+        until(lambda: _nobody_looks(made), what="the end of all look-ups")
 
 
 @pytest.fixture
@@ -73,6 +75,15 @@ def hanging(stack: Stack) -> Iterator[None]:
     stack.standin.fault("usernameinfo", delay_seconds=30, times=None)
     yield
     hang_no_more(stack)
+
+
+def _nobody_looks(journey: Journey) -> bool:
+    """End what goes on: the next test's faults are for its own look-ups."""
+    found = journey.api.get("/jobs", params={"kind": "lookup", "limit": 200}).json()["items"]
+    going_on = [each["id"] for each in found if each["finished_at"] is None]
+    for job_id in going_on:
+        journey.api.post(f"/jobs/{job_id}/cancel")
+    return not going_on
 
 
 def second_of(stack: Stack) -> str:
