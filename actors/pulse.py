@@ -46,6 +46,8 @@ class Hold:
       loop: Where the task runs.
       renewed: Monotonic time at which the last renewal, or the claim, was asked for.
       lease: Seconds.
+      ending: Whether its end is being recorded. It is gone as soon as the store has that, and the
+        reply to it says whether it was ours.
     """
 
     id: str
@@ -55,6 +57,7 @@ class Hold:
     loop: asyncio.AbstractEventLoop
     renewed: float
     lease: float
+    ending: bool = False
 
     def seconds_left(self) -> float:
         """For how long the claim is certainly ours."""
@@ -162,10 +165,10 @@ class Pulse(threading.Thread):
         lost, done, next_ms = self._script(args=arguments)
         gone = {work_id.decode() for work_id in lost}
         for hold in holds:
-            if hold.id in gone:
-                self._abandon(hold, "the claim is another's")
-            else:
+            if hold.id not in gone:
                 hold.renewed = asked_at
+            elif not hold.ending:
+                self._abandon(hold, "the claim is another's")
         if int(done) >= MOST or not next_ms:
             return 0.0 if next_ms else self._interval
         return min(max(int(next_ms) / 1000, SHORTEST_SECONDS), self._interval)

@@ -129,6 +129,7 @@ class Steps:
 
     async def _recorded(self, step: Callable[[], Awaitable[T]]) -> T:
         """Repeat a step while Redis is away and the claim is sure; all of them may be repeated."""
+        self._hold.ending = True
         pause = 0.1
         while True:
             try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -58,3 +60,34 @@ def test_a_time_a_year_ahead_is_met_by_whoever_beats_then(books: Books, store_ur
     with closing(Pulses(store_url, 2)):
         until(lambda: books.status(job_id) is Status.QUEUED, 10, "the queue")
     assert books.wakeups() == [job_id]
+
+
+@pytest.mark.parametrize(("ending", "becomes"), [(True, "goes on"), (False, "abandoned")])
+def test_work_whose_end_is_being_recorded_is_not_taken_for_lost(
+    books: Books, store_url: str, ending: bool, becomes: str
+) -> None:
+    ends, other = books.claim(books.job()), books.claim(books.job(account="other"))
+
+    async def work() -> str:
+        pulse = pulse_of(store_url, books.times)
+        keeping = [
+            pulse.keep(each.job.id, each.owner, each.fence, time.monotonic())
+            for each in (ends, other)
+        ]
+        try:
+            with keeping[0] as hold, keeping[1] as beat:
+                # Given that the store has its end, and the reply to that is still on its way
+                hold.ending = ending
+                await asyncio.to_thread(books.finish, ends)
+                # When the pulse has beaten since, whatever was under way
+                for _ in range(2):
+                    since = beat.renewed
+                    while beat.renewed == since:
+                        await asyncio.sleep(0.01)
+                return "goes on"
+        except asyncio.CancelledError:
+            return "abandoned"
+        finally:
+            await asyncio.to_thread(pulse.stop)
+
+    assert asyncio.run(asyncio.wait_for(work(), 20)) == becomes
