@@ -6,8 +6,8 @@ import resource
 from contextlib import suppress
 from typing import Final
 
-#: A thousand live listeners, or callbacks under way, and as many again.
-MOST_FILES: Final = 16_384
+#: For callbacks under way and live listeners, however many a process is told to have.
+MOST_FILES: Final = 65_536
 
 
 def open_many_files() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -22,6 +21,7 @@ from deploy.local.instagram.client import StandIn
 from deploy.local.instagram.records import CallRecord
 from deploy.local.instagram.replies import REFUSALS
 from deploy.local.instagram.world import SHOP_PASSWORD, SHOP_POST_PK
+from deploy.local.waiting import until
 from tests.support.unmodified_client import client_for, shop_client
 
 Call = Callable[[Any], Awaitable[Any]]
@@ -49,13 +49,12 @@ def use_fresh_connections(client: Any) -> None:
 
 def wait_until_ended(standin: StandIn, call: str) -> CallRecord:
     """The call's log entry, once it is complete."""
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
+
+    def ended() -> CallRecord | None:
         entries = standin.log(call)
-        if entries and entries[-1]["ended"] is not None:
-            return entries[-1]
-        time.sleep(0.01)
-    raise AssertionError(f"{call} did not end: {standin.log(call)}")
+        return entries[-1] if entries and entries[-1]["ended"] is not None else None
+
+    return until(ended, what=f"the end of {call}")
 
 
 @pytest.mark.parametrize("name", sorted(REFUSALS))
