@@ -11,9 +11,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 
-from actors.pulse import Pulse, pulse_of
+from actors.pulse import Hold, Pulse, pulse_of
+from actors.steps import Steps
 from deploy.local.waiting import until
+from service.jobs.claims import Claims
 from service.jobs.model import Status
+from service.store import async_client
 from tests.support.ledgers import TIMES, Books, opened_books
 
 #: Due at no round second, and closer together than the pulse's own beats.
@@ -91,3 +94,25 @@ def test_work_whose_end_is_being_recorded_is_not_taken_for_lost(
             await asyncio.to_thread(pulse.stop)
 
     assert asyncio.run(asyncio.wait_for(work(), 20)) == becomes
+
+
+def test_a_step_that_ends_a_job_says_so_before_it_asks_the_store(
+    books: Books, store_url: str
+) -> None:
+    claim = books.claim(books.job())
+
+    async def story() -> bool:
+        client = async_client(store_url, max_connections=1)
+        task = asyncio.current_task()
+        assert task is not None
+        loop, now = asyncio.get_running_loop(), time.monotonic()
+        hold = Hold(claim.job.id, claim.owner, claim.fence, task, loop, now, 10.0)
+        steps = Steps(Claims(client, TIMES), claim, hold, now)
+        ending = asyncio.create_task(steps.finish(Status.SUCCEEDED, result={}))
+        await asyncio.sleep(0)  # it asks, and nothing can have been answered
+        said = hold.ending
+        await ending
+        await client.aclose()
+        return said
+
+    assert asyncio.run(story())
