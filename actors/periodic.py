@@ -5,6 +5,7 @@ from __future__ import annotations
 from dramatiq.middleware import CurrentMessage
 
 from actors.runtime import Runtime
+from service.jobs.functions import drop_unused
 from service.logs import get_logger
 
 #: Longer than any two schedulers' clocks or queues are apart.
@@ -15,8 +16,10 @@ _log = get_logger(__name__)
 
 async def retention(runtime: Runtime) -> None:
     """Drop what has been remembered long enough."""
-    if await _first(runtime, "retention"):
-        _log.info("retention", dropped=await runtime.ledger.forget())
+    if not await _first(runtime, "retention"):
+        return
+    dropped = await runtime.ledger.forget()
+    _log.info("retention", dropped=dropped, libraries=await drop_unused(runtime.client))
 
 
 async def sweep(runtime: Runtime) -> None:

@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from service.jobs.functions import SyncScript
 from service.jobs.ledger import FORGOTTEN_AT_ONCE
-from service.jobs.scripts import Times, sync_script
+from service.jobs.scripts import Times
 from service.logs import get_logger
 from service.store import Unavailable, sync_client
 
@@ -86,9 +87,9 @@ class Pulse(threading.Thread):
         self._lease = times.lease / 1000
         # A beat that hangs must leave time to let go of what it could not renew.
         self._client = sync_client(url, max_connections=1, reply_seconds=self._lease * 0.3)
-        self._script = sync_script(self._client, "tick", times)
+        self._script = SyncScript(self._client, "tick", times)
         # Also the calendar's business; here it goes on when memory is too short for a calendar.
-        self._forget = sync_script(self._client, "forget", times)
+        self._forget = SyncScript(self._client, "forget", times)
         self._forget_at = time.monotonic() + FORGET_SECONDS
         self._interval = min(INTERVAL_SECONDS, self._lease / 4)
         self._holds: dict[str, Hold] = {}

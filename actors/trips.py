@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Sequence
 from typing import Any, Final, cast
 
 import redis.asyncio as aredis
-from redis.exceptions import NoScriptError
+from redis.exceptions import ResponseError
 
 from service.jobs.batches import Batches, Call
-from service.jobs.scripts import Scripts, Times
+from service.jobs.functions import Scripts, is_unknown
+from service.jobs.scripts import Times
 
 #: The most calls of one round trip: all who asked go on in one turn of the loop.
 MOST_AT_ONCE: Final = 50
@@ -39,18 +40,17 @@ class SharedScripts(Batches, Scripts):
         return self._taken(MOST_AT_ONCE)
 
     async def _send(self, batch: Sequence[Call]) -> list[Any]:
-        replies = await self._trip(batch)
-        unknown = [n for n, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        if unknown:
-            for source in {batch[n].script.script for n in unknown}:
-                await self._client.script_load(source)
-            again = await self._trip([batch[n] for n in unknown])
-            for n, reply in zip(unknown, again, strict=True):
-                replies[n] = reply
-        return replies
-
-    async def _trip(self, batch: Sequence[Call]) -> list[Any]:
         async with self._client.pipeline(transaction=False) as pipe:
             for call in batch:
-                pipe.evalsha(call.script.sha, 0, *cast(Any, call.args))
-            return await cast("Awaitable[list[Any]]", pipe.execute(raise_on_error=False))
+                pipe.execute_command(*self.form.command(call.script, call.args))
+            replies = await cast("Awaitable[list[Any]]", pipe.execute(raise_on_error=False))
+        return [
+            await self._made_known(call) if is_unknown(reply) else reply
+            for call, reply in zip(batch, replies, strict=True)
+        ]
+
+    async def _made_known(self, call: Call) -> Any:
+        try:
+            return await self.call(call.script, call.args)
+        except ResponseError as error:
+            return error

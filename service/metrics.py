@@ -23,7 +23,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from service.accounts.doors import AccountStatus, status_of
-from service.jobs.scripts import Scripts, Times
+from service.jobs.functions import Scripts
+from service.jobs.scripts import Times
 from service.jobs.wakeups import QUEUES
 from service.loopwatch import BOUNDS
 from service.reports import Tier

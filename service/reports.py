@@ -18,7 +18,8 @@ from typing import Final, Literal
 
 import redis.asyncio as aredis
 
-from service.jobs.scripts import Scripts, Times
+from service.jobs.functions import Scripts
+from service.jobs.scripts import Times
 from service.logs import get_logger
 from service.loopwatch import BOUNDS, LoopWatch, Reading
 from service.store import Unavailable

@@ -8,8 +8,9 @@ from typing import Any, Final, Literal, cast
 
 import redis.asyncio as aredis
 
+from service.jobs.functions import Scripts
 from service.jobs.records import rfc3339
-from service.jobs.scripts import Scripts, Times
+from service.jobs.scripts import Times
 
 AccountStatus = Literal["active", "cooling_down", "held", "paused"]
 

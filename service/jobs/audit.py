@@ -11,8 +11,9 @@ from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
+from service.jobs.functions import Scripts
 from service.jobs.records import rfc3339
-from service.jobs.scripts import Scripts, Times, flat_to_dict
+from service.jobs.scripts import Times, flat_to_dict
 
 _KEY: Final = "hg:audit"
 #: How many entries one page may look at while it filters.

@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 import redis.asyncio as aredis
 
+from service.jobs.functions import Scripts
 from service.jobs.layout import fields_of
 from service.jobs.model import Failure, Status
 from service.jobs.records import JobRecord
-from service.jobs.scripts import Scripts, Times
+from service.jobs.scripts import Times
 from service.walks.pages import Parcel
 
 IntentReply = Literal["ok", "ask", "lost", "canceled", "expired", "held", "waiting", "refused"]

@@ -6,13 +6,14 @@ than the batches before its own.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
-import redis.asyncio as aredis
 from redis.exceptions import RedisError
 
 from service.jobs.batches import Batches, Call
+from service.jobs.functions import Scripts
+from service.jobs.scripts import Script
 
 #: The most calls that wait, and the most bytes they hold, before the door is closed.
 MOST_WAITING: Final = 2_000
@@ -35,14 +36,15 @@ class GroupCommit(Batches):
     """Runs one script for many callers at a time.
 
     Parameters:
-      client: The event loop's Redis client.
-      source: The script. Its ARGV are those of all calls one after the other, its reply one for
+      scripts: What runs it.
+      script: The script. Its ARGV are those of all calls one after the other, its reply one for
         each call; an error among them is that call's alone.
     """
 
-    def __init__(self, client: aredis.Redis, source: str) -> None:
+    def __init__(self, scripts: Scripts, script: Script) -> None:
         super().__init__(MOST_UNDER_WAY)
-        self._script = client.register_script(source)
+        self._scripts = scripts
+        self._script = script
         self._bytes = 0
 
     async def run(self, *args: str | bytes) -> Any:
@@ -78,4 +80,4 @@ class GroupCommit(Batches):
 
     async def _send(self, batch: Sequence[Call]) -> list[Any]:
         args = [arg for call in batch for arg in call.args]
-        return await cast("Awaitable[list[Any]]", self._script(args=args))
+        return cast("list[Any]", await self._scripts.call(self._script, args))

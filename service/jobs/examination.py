@@ -14,8 +14,9 @@ from typing import Any, Final, TypeVar, cast
 import redis.asyncio as aredis
 
 from service.jobs.defects import Defect
+from service.jobs.functions import Scripts
 from service.jobs.model import derived_id
-from service.jobs.scripts import Scripts, Times
+from service.jobs.scripts import Times
 
 #: The most that one script call looks at.
 PAGE: Final = 100

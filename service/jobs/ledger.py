@@ -19,10 +19,11 @@ import redis.asyncio as aredis
 
 from service.jobs.commit import GroupCommit
 from service.jobs.entries import dumps, entry_of, event_entry_of
+from service.jobs.functions import Scripts
 from service.jobs.model import FINAL, JobDraft, Status, derived_id
 from service.jobs.outcomes import Acceptance, Creation, Finding, Preview, RetryReply
 from service.jobs.packing import Packer
-from service.jobs.scripts import Scripts, Times, source_of
+from service.jobs.scripts import Times
 from service.photos.photo import Photo
 
 IDEMPOTENCY_MS: Final = 7 * 24 * 3600 * 1000
@@ -89,7 +90,7 @@ class Ledger:
 
     def __init__(self, client: aredis.Redis, times: Times) -> None:
         self._scripts = Scripts(client, times)
-        self._accepting = GroupCommit(client, source_of("accept", times))
+        self._accepting = GroupCommit(self._scripts, self._scripts.script("accept"))
         self._packer = Packer()
 
     async def close(self) -> None:

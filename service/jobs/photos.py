@@ -7,7 +7,8 @@ from typing import cast
 import redis.asyncio as aredis
 
 from service.jobs.claims import Claim
-from service.jobs.scripts import Scripts, Times
+from service.jobs.functions import Scripts
+from service.jobs.scripts import Times
 from service.photos.photo import Photo
 
 

@@ -10,12 +10,13 @@ from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
+from service.jobs.functions import Scripts
 from service.jobs.layout import fields_of
 from service.jobs.messages import History, told
 from service.jobs.model import Status
 from service.jobs.packing import unpack
 from service.jobs.records import EventRecord, JobRecord, Place
-from service.jobs.scripts import Scripts, Times
+from service.jobs.scripts import Times
 
 #: How many index entries one page may look at while it filters.
 MAX_SCANNED: Final = 2_000

@@ -1,15 +1,14 @@
-"""The Lua scripts, each put together once: what it needs of the library, and its body."""
+"""The Lua scripts, put together: what each needs of the library, and its body."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+import hashlib
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
-from typing import Any, Final, cast
-
-import redis
-import redis.asyncio as aredis
+from typing import Final
 
 from service.accounts.limits import UNLIMITED, Limits
 from service.config import Config
@@ -24,6 +23,13 @@ _DAY_MS: Final = 24 * 3600 * 1000
 
 #: What comes before every script's body; each part needs those before it.
 _LIBRARY: Final = ("ledger", "doors", "line", "found", "walks", "ends", "recipients", "births")
+
+#: What the names of all libraries begin with.
+LIBRARY_PREFIX: Final = "hg_"
+#: zset ms -> release whose processes reported then (report.lua).
+RELEASES: Final = "hg:releases"
+
+_FLAG: Final = re.compile(r"(?:flags=|,)([a-z-]+)")
 
 #: The estimate for a job that waits for a person.
 RECHECK_MS: Final = 60_000
@@ -59,36 +65,92 @@ class Times:
         )
 
 
-def source_of(name: str, times: Times) -> str:
-    """The whole text of one script.
+@dataclass(frozen=True)
+class Script:
+    """One script, in both forms that a store can run.
+
+    Parameters:
+      function: Its name as a function, and its library's.
+      library: Lua for FUNCTION LOAD.
+      text: Lua for EVAL. It always has a shebang: such a script is refused as a whole when memory
+        is short, where one without would stop half way. So are functions.
+    """
+
+    function: str
+    library: str
+    text: str
+
+    @cached_property
+    def sha(self) -> str:
+        """What EVALSHA calls it by."""
+        return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+def release_of(times: Times) -> str:
+    """What tells the scripts of one release and configuration from those of others.
+
+    Processes of several may run at once: each calls functions of its own.
+
+    Parameters:
+      times: What the scripts work with.
+
+    Returns:
+      Twelve hex digits.
+    """
+    terms = f"{_constants(times)}\n{times.limits.as_lua()}"
+    texts = "\0".join((terms, *_files()))
+    return hashlib.sha1(texts.encode(), usedforsecurity=False).hexdigest()[:12]
+
+
+def script_of(name: str, times: Times, release: str) -> Script:
+    """Put one script together.
 
     Parameters:
       name: The file's name without `.lua`.
       times: The times it works with.
-
-    Returns:
-      Lua for EVAL. It always has a shebang: such a script is refused as a whole when memory is
-      short, where one without would stop half way.
+      release: As `release_of` tells it.
     """
-    return assembled((_FOLDER / f"{name}.lua").read_text(), times)
+    return assembled((_FOLDER / f"{name}.lua").read_text(), times, name=name, release=release)
 
 
-def assembled(body: str, times: Times) -> str:
-    """A script's body with what it needs before it.
+def assembled(body: str, times: Times, *, name: str = "body", release: str = "none") -> Script:
+    """A script of a body and what it needs before it.
 
     Parameters:
       body: Its own text, which may begin with a shebang.
       times: The times it works with.
+      name: What to call it.
+      release: As `release_of` tells it.
     """
     shebang, _, rest = body.partition("\n") if body.startswith("#!") else ("#!lua", "", body)
-    terms = parts_of(f"{_constants(times)}\n{times.limits.as_lua()}")
-    return "\n".join((shebang, *needed([*terms, *_library()], rest), rest))
+    terms = parts_of(f"{_constants(times)}\nlocal RELEASE = '{release}'\n{times.limits.as_lua()}")
+    before = "\n".join((*needed([*terms, *_library()], rest), ""))
+    function = f"{LIBRARY_PREFIX}{release}_{name}"
+    flags = ", ".join(f"'{flag}'" for flag in _FLAG.findall(shebang))
+    return Script(
+        function=function,
+        # What a run keeps for itself is made anew in each; the rest is made once and never changed.
+        library=(
+            f"#!lua name={function}\nlocal run\n{before}"
+            f"redis.register_function{{function_name = '{function}', flags = {{{flags}}},"
+            f" callback = function(KEYS, ARGV)\nrun = {{}}\n{rest}\nend}}"
+        ),
+        text=f"{shebang}\nlocal run = {{}}\n{before}{rest}",
+    )
 
 
 @cache
 def _library() -> list[Part]:
     files = [(_FOLDER / "lib" / f"{name}.lua").read_text() for name in _LIBRARY]
     return parts_of("\n".join(files))
+
+
+@cache
+def _files() -> tuple[str, ...]:
+    """The texts of all scripts and of the library."""
+    folders = (_FOLDER, _FOLDER / "lib")
+    found = {entry.name: entry for folder in folders for entry in folder.iterdir()}
+    return tuple(found[name].read_text() for name in sorted(found) if name.endswith(".lua"))
 
 
 def _constants(times: Times) -> str:
@@ -118,55 +180,6 @@ def _layout() -> str:
         f"local FOLDED, IS_FOLDED = {{{names}}}, {{{folded}}}\n"
         f"local PIECE, MOST_PIECES = {PIECE}, {MOST_PIECES}"
     )
-
-
-class Scripts:
-    """Runs the scripts by hash, loading one where the server does not know it yet.
-
-    Parameters:
-      client: The event loop's client.
-      times: The times the scripts work with.
-    """
-
-    def __init__(self, client: aredis.Redis, times: Times) -> None:
-        self._client = client
-        self._times = times
-        self._known: dict[str, Any] = {}
-
-    async def run(self, name: str, *args: str | bytes | float) -> Any:
-        """Run one script.
-
-        Parameters:
-          name: The file's name without `.lua`.
-          args: Its ARGV.
-
-        Returns:
-          The reply: bytes, ints and lists of them.
-        """
-        return await cast("Awaitable[Any]", self.script(name)(args=args))
-
-    def script(self, name: str) -> Any:
-        """One script, put together at its first use.
-
-        Parameters:
-          name: The file's name without `.lua`.
-        """
-        script = self._known.get(name)
-        if script is None:
-            script = self._client.register_script(source_of(name, self._times))
-            self._known[name] = script
-        return script
-
-
-def sync_script(client: redis.Redis, name: str, times: Times) -> Any:
-    """One script for a thread's client (the pulse).
-
-    Parameters:
-      client: The thread's own client.
-      name: The file's name without `.lua`.
-      times: The times it works with.
-    """
-    return client.register_script(source_of(name, times))
 
 
 def flat_to_dict(flat: list[bytes]) -> Mapping[str, str]:

@@ -14,8 +14,9 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from service.jobs.commit import GroupCommit
 from service.jobs.entries import entry_of
+from service.jobs.functions import Scripts
 from service.jobs.model import JobDraft, derived_id
-from service.jobs.scripts import Times, source_of
+from service.jobs.scripts import Times
 from service.lookups.targets import Target
 
 #: Whoever asked is gone by then.
@@ -92,8 +93,9 @@ class Sights:
     def __init__(
         self, client: aredis.Redis, times: Times, readers: Sequence[str], patience_ms: int
     ) -> None:
-        self._look = GroupCommit(client, source_of("look", times))
-        self._see = GroupCommit(client, source_of("sight", times))
+        scripts = Scripts(client, times)
+        self._look = GroupCommit(scripts, scripts.script("look"))
+        self._see = GroupCommit(scripts, scripts.script("sight"))
         self._readers = " ".join(readers)
         self._patience = str(patience_ms)
 

@@ -12,9 +12,10 @@ from typing import Any, Final, Literal, cast
 
 import redis.asyncio as aredis
 
+from service.jobs.functions import Scripts
 from service.jobs.reading import Page, newest
 from service.jobs.records import rfc3339
-from service.jobs.scripts import Scripts, Times, flat_to_dict
+from service.jobs.scripts import Times, flat_to_dict
 
 #: What an attempt may have nothing to say of.
 _NO_ATTEMPT: Final[Mapping[str, Any]] = dict.fromkeys(

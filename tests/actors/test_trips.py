@@ -69,7 +69,7 @@ def test_a_store_that_forgot_the_scripts_is_told_them_again(
 ) -> None:
     async def steps(scripts: SharedScripts) -> list[Any]:
         await claim(scripts, 0)
-        store.script_flush()
+        store.function_flush()
         return list(await asyncio.gather(claim(scripts, 1), claim(scripts, 2)))
 
     assert with_scripts(store_url, steps) == [NOTHING, NOTHING]

@@ -163,7 +163,7 @@ def test_an_outcome_too_long_for_the_feed_is_told_whole(door: Door, books: Books
 
 def test_progress_reaches_listeners_between_the_changes(door: Door, books: Books) -> None:
     job_id, news = make(door), {"pages": 3, "users": 150}
-    script = assembled("progress(load_job(ARGV[1]), cjson.decode(ARGV[2]), clock())", TIMES)
+    script = assembled("progress(load_job(ARGV[1]), cjson.decode(ARGV[2]), clock())", TIMES).text
     claim = books.sending(job_id)
     with following(door, job_id) as stream, events(door.api, "/live") as everything:
         told = stream.take(3)

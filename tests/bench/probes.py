@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -14,10 +15,10 @@ import redis
 
 from actors.pulse import MOST
 from service.jobs.examination import PAGE
+from service.jobs.functions import Scripts
 from service.jobs.ledger import FORGOTTEN_AT_ONCE, SWEPT_AT_ONCE, UNENDED
 from service.jobs.model import Status
 from service.jobs.reading import JobFilter
-from service.jobs.scripts import Scripts
 from service.jobs.wakeups import QUEUES
 from tests.bench.filling import BUSY
 from tests.bench.moulds import FIRST_SEQ
@@ -26,7 +27,8 @@ from tests.bench.typical import TIMES, Shop, draft
 Step = Callable[[], Awaitable[Any]]
 
 #: What the ledger sends to the server.
-_COMMANDS: Final = frozenset({b"evalsha", b"zrange", b"hgetall", b"hmget"})
+_SCRIPTS: Final = ("fcall", "evalsha")
+_COMMANDS: Final = ("zrange", "hgetall", "hmget")
 
 #: Each sort of page that `GET /jobs` can be asked for.
 LISTS: Final[Mapping[str, JobFilter]] = {
@@ -62,8 +64,6 @@ class Probe:
         self._runner = runner
         self._scripts = Scripts(shop.client, TIMES)
         self._numbers = count(5_000_000)
-        store.config_set("slowlog-log-slower-than", 0)
-        store.config_set("slowlog-max-len", 10_000)
         #: Microseconds of the server's time for one step, by its name: one figure a round.
         self.server: dict[str, list[float]] = {}
         #: The same as whoever asked saw it.
@@ -138,41 +138,32 @@ class Probe:
         return [part for job_id in jobs for part in ("job", job_id.decode())]
 
     def _measure(self, name: str, steps: Sequence[Step], at_once: int = _AT_ONCE) -> list[Any]:
-        self._store.slowlog_reset()
-        given, seconds = self._runner.run(_timed(steps, at_once))
-        self.server.setdefault(name, []).append(statistics.median(self._spent(len(steps))))
+        """Some at a time, so that the server is at work and not asleep between two of them."""
+        given: list[Any] = []
+        spent: list[float] = []
+        seconds: list[float] = []
+        for start in range(0, len(steps), at_once):
+            some = steps[start : start + at_once]
+            before = self._spent()
+            began = time.perf_counter()
+            given += self._runner.run(_together(some))
+            seconds.append((time.perf_counter() - began) / len(some))
+            scripts, commands = map(operator.sub, self._spent(), before)
+            # Where there are scripts, what they call is in theirs already.
+            spent.append((scripts or commands) / len(some))
+        self.server.setdefault(name, []).append(statistics.median(spent))
         self.wall.setdefault(name, []).append(1e6 * statistics.median(seconds))
         return given
 
-    def _spent(self, steps: int) -> list[float]:
-        """What the server spent on each step, in microseconds.
-
-        Every step has as many commands, but for those that share one: they have it in equal parts.
-        """
-        spent = self._commands()
-        each = len(spent) // steps
-        if each == 0:
-            return [sum(spent) / steps]
-        return [sum(spent[start : start + each]) for start in range(0, each * steps, each)]
-
-    def _commands(self) -> list[float]:
-        """What each command took; where there are scripts, what they call is in theirs already."""
-        told: Any = self._store.slowlog_get(-1)
-        named = [
-            (entry["command"].partition(b" ")[0].lower(), entry["duration"])
-            for entry in reversed(told)
-        ]
-        wanted = {b"evalsha"} if any(name == b"evalsha" for name, _ in named) else _COMMANDS
-        return [duration for name, duration in named if name in wanted]
+    def _spent(self) -> tuple[int, int]:
+        """Microseconds that the server has spent on scripts, and on the other commands."""
+        told = self._store.info("commandstats")
+        return _microseconds(told, _SCRIPTS), _microseconds(told, _COMMANDS)
 
 
-async def _timed(steps: Sequence[Step], at_once: int) -> tuple[list[Any], list[float]]:
-    """Some at a time, so that the server is at work and not asleep between two of them."""
-    given: list[Any] = []
-    seconds: list[float] = []
-    for start in range(0, len(steps), at_once):
-        some = steps[start : start + at_once]
-        began = time.perf_counter()
-        given += await asyncio.gather(*(step() for step in some))
-        seconds += [(time.perf_counter() - began) / len(some)] * len(some)
-    return given, seconds
+def _microseconds(told: Mapping[str, Any], names: Sequence[str]) -> int:
+    return sum(told[f"cmdstat_{name}"]["usec"] for name in names if f"cmdstat_{name}" in told)
+
+
+async def _together(steps: Sequence[Step]) -> list[Any]:
+    return await asyncio.gather(*(step() for step in steps))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 
 import redis
 
-from service.jobs.scripts import Times, source_of
+from service.jobs.scripts import Times, release_of
 
 
 @contextmanager
@@ -20,9 +18,9 @@ def counted_scripts(url: str, times: Times) -> Iterator[Counter[str]]:
 
     Parameters:
       url: The server.
-      times: What the processes under test run with: it is part of the scripts, so of their hash.
+      times: What the processes under test run with: it is part of the scripts, so of their names.
     """
-    names = _names(times)
+    release = release_of(times)
     counts: Counter[str] = Counter()
     stopped = threading.Event()
     with redis.Redis.from_url(url) as client, client.monitor() as monitor:
@@ -30,8 +28,9 @@ def counted_scripts(url: str, times: Times) -> Iterator[Counter[str]]:
         def follow() -> None:
             while not stopped.is_set():
                 words = monitor.next_command()["command"].split()
-                if words[0].upper() == "EVALSHA" and words[1] in names:
-                    counts[names[words[1]]] += 1
+                if words[0].upper() == "FCALL":
+                    _, owner, name = words[1].split("_", 2)
+                    counts[name] += owner == release
 
         thread = threading.Thread(target=follow, daemon=True)
         thread.start()
@@ -41,13 +40,3 @@ def counted_scripts(url: str, times: Times) -> Iterator[Counter[str]]:
         client_of_its_own.ping()  # one more command, so that the follower looks up
         client_of_its_own.close()
         thread.join()
-
-
-def _names(times: Times) -> dict[str, str]:
-    folder = resources.files("service.jobs") / "scripts"
-    files = (entry.name.removesuffix(".lua") for entry in folder.iterdir())
-    return {
-        hashlib.sha1(source_of(name, times).encode(), usedforsecurity=False).hexdigest(): name
-        for name in files
-        if name != "lib"
-    }

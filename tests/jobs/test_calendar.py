@@ -20,7 +20,7 @@ def _rendered(store: redis.Redis, moments: list[int]) -> list[str]:
     body = (
         "local out = {} for i, ms in ipairs(ARGV) do out[i] = rfc3339(tonumber(ms)) end return out"
     )
-    shown: Any = store.eval(assembled(body, TIMES), 0, *moments)
+    shown: Any = store.eval(assembled(body, TIMES).text, 0, *moments)
     return [text.decode() for text in shown]
 
 

@@ -265,7 +265,7 @@ def test_two_processes_with_connections_of_their_own_see_one_claim(
 
 def test_scripts_are_loaded_again_by_a_server_that_forgot_them(books: Books) -> None:
     books.job()
-    books.store.script_flush()
+    books.store.function_flush()
 
     assert books.claim(books.job(account="studio")).fence == 1
 

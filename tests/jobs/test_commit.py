@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import zlib
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -22,7 +23,10 @@ from service.jobs.commit import (
     GroupCommit,
     Overloaded,
 )
+from service.jobs.functions import Scripts
+from service.jobs.scripts import assembled
 from service.store import async_client
+from tests.support.ledgers import TIMES
 
 #: Counts its calls, and how often it was run for them; refuses `bad`.
 SCRIPT = """#!lua
@@ -35,6 +39,13 @@ return replies
 """
 
 
+def committing(client: aredis.Redis, body: str) -> GroupCommit:
+    """A group commit over any script."""
+    return GroupCommit(
+        Scripts(client, TIMES), assembled(body, TIMES, name=f"test_{zlib.crc32(body.encode())}")
+    )
+
+
 def _with(
     url: str,
     steps: Callable[[GroupCommit, aredis.Redis], Awaitable[Any]],
@@ -43,7 +54,7 @@ def _with(
     async def run() -> Any:
         client = async_client(url, max_connections=connections)
         try:
-            return await steps(GroupCommit(client, SCRIPT), client)
+            return await steps(committing(client, SCRIPT), client)
         finally:
             await client.aclose()
 
@@ -100,7 +111,7 @@ def test_a_script_that_the_store_has_forgotten_is_loaded_again(
 ) -> None:
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
         await commit.run("before")
-        store.script_flush()
+        store.function_flush()
         return await asyncio.gather(*(commit.run("after") for _ in range(3)))
 
     assert [reply[0] for reply in _with(store_url, steps)] == [2, 3, 4]
@@ -112,7 +123,7 @@ def test_the_next_batch_does_not_wait_for_the_answer_to_the_one_before(
     def under_way() -> int:
         # Whom the pause keeps waiting is told as blocked; an idle one shows its last command, too.
         clients = store.client_list()
-        return sum("b" in each["flags"] and each["cmd"] == "evalsha" for each in clients)
+        return sum("b" in each["flags"] and each["cmd"] == "fcall" for each in clients)
 
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
         await commit.run("known by now")
@@ -149,7 +160,7 @@ def test_a_caller_who_leaves_holds_up_nobody(store: redis.Redis, store_url: str)
 
 def test_replies_that_are_not_as_many_as_calls_are_an_error_of_each(store_url: str) -> None:
     async def steps(_commit: GroupCommit, client: aredis.Redis) -> list[Any]:
-        commit = GroupCommit(client, "return {1}")
+        commit = committing(client, "return {1}")
         asked = (commit.run("a") for _ in range(3))
         return await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 10)
 

@@ -79,7 +79,7 @@ def test_a_whole_job_is_three_round_trips(books: Books, tape: Tape) -> None:
     books.intend(claim)
     books.finish(claim)
 
-    assert tape.trips() == ["EVALSHA"] * 3
+    assert tape.trips() == ["FCALL"] * 3
 
 
 def test_an_event_with_many_jobs_is_one_round_trip(books: Books, tape: Tape) -> None:
@@ -89,7 +89,7 @@ def test_an_event_with_many_jobs_is_one_round_trip(books: Books, tape: Tape) -> 
     books.accept(Event("evt_1"), *(draft(rule=f"rule-{number}") for number in range(20)))
     books.accept(Event("evt_1"))
 
-    assert tape.trips() == ["EVALSHA"] * 2
+    assert tape.trips() == ["FCALL"] * 2
 
 
 def test_a_beat_is_one_round_trip_whatever_is_held(books: Books, tape: Tape) -> None:
@@ -99,7 +99,7 @@ def test_a_beat_is_one_round_trip_whatever_is_held(books: Books, tape: Tape) -> 
 
     books.tick(*claims)
 
-    assert tape.trips() == ["EVALSHA"]
+    assert tape.trips() == ["FCALL"]
 
 
 def test_a_page_of_jobs_is_two_round_trips_and_a_third_for_those_in_line(
@@ -115,7 +115,7 @@ def test_a_page_of_jobs_is_two_round_trips_and_a_third_for_those_in_line(
     books.shown(waiter)  # the script is known by now
     tape.rewind()
     books.run(books.reader.jobs(JobFilter(account="shop"), cursor=None, limit=20))
-    assert tape.trips() == ["ZRANGE", "HGETALL", "HGETALL", "EVALSHA"]
+    assert tape.trips() == ["ZRANGE", "HGETALL", "HGETALL", "FCALL"]
     assert books.finish(holder)
 
 
@@ -139,7 +139,7 @@ def test_a_scrape_is_one_round_trip_whatever_there_is(books: Books, tape: Tape) 
     assert scraped() == few
     tape.rewind()
     books.run(metrics.text())
-    assert tape.trips() == ["EVALSHA"]
+    assert tape.trips() == ["FCALL"]
 
 
 def _fill(books: Books, count: int) -> None:

@@ -11,9 +11,9 @@ from typing import Any, Final
 from service.jobs.claims import AccountEffect, Claim
 from service.jobs.defects import Defect
 from service.jobs.examination import Examination
+from service.jobs.functions import Scripts
 from service.jobs.model import FINAL, Status
 from service.jobs.reading import JobFilter
-from service.jobs.scripts import Scripts
 from tests.support.audit import audit
 from tests.support.ledgers import FAILURE, RESULT, Books, Event, draft
 

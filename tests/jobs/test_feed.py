@@ -114,7 +114,7 @@ def test_progress_is_told_and_changes_nothing(books: Books) -> None:
     position = entries(books)[-1].position
 
     news = {"pages": 3, "users": 150, "expected": 2450}
-    books.store.eval(assembled(PROGRESS, TIMES), 0, job_id, json.dumps(news))
+    books.store.eval(assembled(PROGRESS, TIMES).text, 0, job_id, json.dumps(news))
 
     (entry,) = entries(books, position)
     assert (entry.event, entry.number, entry.job_id) == ("progress", 0, job_id)

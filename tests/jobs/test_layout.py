@@ -57,7 +57,7 @@ return load_job('j').result
 
 
 def test_nothing_of_a_longer_value_shows_through_a_shorter_one(store: redis.Redis) -> None:
-    script = assembled(_SET_TWICE, TIMES)
+    script = assembled(_SET_TWICE, TIMES).text
     for before, after in product(LENGTHS, (0, *LENGTHS)):
         store.flushdb()
         told = store.eval(script, 0, "a" * before, "b" * after)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
 from service.jobs.library import Part, needed, parts_of
-from service.jobs.scripts import source_of
+from service.jobs.scripts import release_of, script_of
 from tests.support.ledgers import TIMES
 
 LIBRARY = """-- A comment, which nobody runs.
@@ -26,11 +27,10 @@ end
 local function third() return TWO end
 """
 
-SCRIPTS = sorted(
-    entry.name.removesuffix(".lua")
-    for entry in (resources.files("service.jobs") / "scripts").iterdir()
-    if entry.name.endswith(".lua")
-)
+FOLDER = Path(str(resources.files("service.jobs") / "scripts"))
+SCRIPT_FILES = sorted(FOLDER.glob("*.lua"))
+LIBRARY_FILES = sorted(FOLDER.glob("lib/*.lua"))
+SCRIPTS = [path.stem for path in SCRIPT_FILES]
 _CALLED = re.compile(r"(?<![\w.:])([a-z_]\w*)\(")
 _MADE = re.compile(r"local function (\w+)\(([^)]*)\)|function\(([^)]*)\)|local ([\w, ]+)")
 #: Of Lua and Redis; `function` and `and` may stand before a bracket, too.
@@ -77,14 +77,18 @@ def test_a_statement_that_makes_no_local_is_refused() -> None:
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_every_function_that_a_script_calls_is_there(script: str) -> None:
-    text = re.sub(r"--[^\n]*", "", source_of(script, TIMES))
+    text = re.sub(r"--[^\n]*", "", text_of(script))
     made = {name for found in _MADE.findall(text) for name in re.findall(r"\w+", " ".join(found))}
     assert set(_CALLED.findall(text)) - made <= _GIVEN
 
 
 def test_a_script_comes_without_what_it_does_not_need() -> None:
-    assert "create_job" not in source_of("finish", TIMES)
-    assert len(source_of("attempt", TIMES)) < len(source_of("finish", TIMES)) / 2
+    assert "create_job" not in text_of("finish")
+    assert len(text_of("attempt")) < len(text_of("finish")) / 2
+
+
+def text_of(script: str) -> str:
+    return script_of(script, TIMES, release_of(TIMES)).text
 
 
 def names(texts: list[str]) -> list[str]:

@@ -28,7 +28,7 @@ def _forced_claim(books: Books, job_id: str) -> Claim:
 
 
 def test_the_scripts_hold_the_table_of_the_model(books: Books) -> None:
-    ask = assembled("return ALLOWED[ARGV[1]][ARGV[2]] == true", TIMES)
+    ask = assembled("return ALLOWED[ARGV[1]][ARGV[2]] == true", TIMES).text
 
     for origin, target in PAIRS:
         said = bool(books.store.eval(ask, 0, str(origin), str(target)))

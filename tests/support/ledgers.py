@@ -22,12 +22,13 @@ from service.jobs.claims import (
     ReleaseReply,
     Thread,
 )
+from service.jobs.functions import SyncScript
 from service.jobs.ledger import UNENDED, EventStatus, Identified, Ledger
 from service.jobs.model import Failure, JobDraft, Status
 from service.jobs.outcomes import Acceptance
 from service.jobs.reading import Reader
 from service.jobs.records import JobRecord
-from service.jobs.scripts import Times, sync_script
+from service.jobs.scripts import Times
 from service.jobs.wakeups import NAMESPACE
 from service.outbound.deliveries import Deliveries, DeliveryClaim
 from service.store import async_client
@@ -92,8 +93,8 @@ class Books:
         self.deliveries = Deliveries(self.client, times)
         self.reader = Reader(self.client, times)
         self.doors = Doors(self.client, times)
-        self._tick = sync_script(self.store, "tick", times)
-        self._sweep = sync_script(self.store, "sweep", times)
+        self._tick = SyncScript(self.store, "tick", times)
+        self._sweep = SyncScript(self.store, "sweep", times)
 
     def run(self, step: Coroutine[Any, Any, T]) -> T:
         """Run one call on the loop."""

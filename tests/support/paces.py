@@ -157,7 +157,7 @@ def evaluate(store: redis.Redis, terms_of: Times, expression: str, *args: str | 
       expression: In Lua; `ARGV` holds the rest.
       args: Its ARGV.
     """
-    return store.eval(assembled(f"return {expression}", terms_of), 0, *args)
+    return store.eval(assembled(f"return {expression}", terms_of).text, 0, *args)
 
 
 def contents(store: redis.Redis) -> dict[bytes, bytes]:

@@ -16,4 +16,6 @@ end
 redis.call('HSET', key, 'tier', tier, 'peak_us', ARGV[4], 'listeners', ARGV[5])
 redis.call('PEXPIRE', key, keep)
 redis.call('ZADD', 'hg:processes', now, process)
+redis.call('ZADD', 'hg:releases', now, RELEASE)
+redis.call('ZREMRANGEBYSCORE', 'hg:releases', '-inf', digits(now - DAY))
 redis.call('ZREMRANGEBYSCORE', 'hg:processes', '-inf', digits(now - keep))

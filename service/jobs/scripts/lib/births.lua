@@ -1,12 +1,11 @@
--- Accounts that do something already: while a script runs nobody gives a turn back.
-local busy = {}
-
+-- An account that does something already still does: while a script runs nobody gives a turn back.
 local function must_wait(job, now)
+  run.busy = run.busy or {}
   local name = job.account .. '\n' .. job.kind
-  if not busy[name] then
-    busy[name] = not stopped(account_of(job.account), job.kind) and is_taken(job.account, now)
+  if not run.busy[name] then
+    run.busy[name] = not stopped(account_of(job.account), job.kind) and is_taken(job.account, now)
   end
-  return busy[name]
+  return run.busy[name]
 end
 
 -- Inserts one job (see ledger.py, `entry_of`). Returns its id: an earlier job's where a business

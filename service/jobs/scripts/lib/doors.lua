@@ -25,11 +25,10 @@ end
 
 local function account_of(name) return load_hash('hg:acct:' .. name) or {} end
 
-local known_limits = {}
-
 local function limits_of(name)
-  known_limits[name] = known_limits[name] or own_limits(name)
-  return known_limits[name]
+  run.limits = run.limits or {}
+  run.limits[name] = run.limits[name] or own_limits(name)
+  return run.limits[name]
 end
 
 local function spent_key(name, pace) return 'hg:acct:' .. name .. ':spent:' .. pace end

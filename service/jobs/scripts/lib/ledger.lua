@@ -1,6 +1,9 @@
 -- What every ledger script begins with. scripts.py puts `CONF` (times in ms, queue names),
--- `ALLOWED` (the transition table of model.py) and how a job's hash is laid out (layout.py) before
--- it; the other files of this folder and one script's body follow.
+-- `ALLOWED` (the transition table of model.py), `RELEASE` and how a job's hash is laid out
+-- (layout.py) before it; the other files of this folder and one script's body follow.
+--
+-- Where scripts are functions of the store, all of this is made once and serves every run. So
+-- nothing here may change: what a run keeps for itself stands in `run`, which is empty at its begin.
 --
 -- Keys
 --   hg:seq                       counter: the order of everything
@@ -43,6 +46,7 @@
 --                                what:label:label, and how late the loops were
 --   hg:processes                 zset ms -> process: when it reported last
 --   hg:metrics:{process}         hash: what it reported (report.lua), expires by itself
+--   hg:releases                  zset ms -> release whose processes reported then (functions.py)
 --   hg:found:{target}, hg:flight:{target}    what look-ups found, and which one flies (found.lua)
 --   hg:rows:{id}, hg:walked:{id} what a walk has found, and whom (walks.lua)
 --   hg:idem:{hash}               hash of one idempotency key, expires by itself
@@ -72,60 +76,58 @@ local function digits(n) return string.format('%.0f', n) end
 
 -- A script that does the same for many gathers what they add to indexes and counters: each gets it
 -- in one command at the end. Only what nobody reads or takes away before that may wait so long.
-local gathered, gathered_counts, seen
-local places, next_place, last_place = 1, 1, 0
-
 -- `expected`: how many places in the order they take. Those that are not needed stay empty.
 local function gather(expected)
-  gathered, gathered_counts, seen, places = {}, {}, {}, expected
+  run.gathered, run.counts, run.seen, run.places = {}, {}, {}, expected
 end
 
 local function write_gathered()
   local failure
-  for key, rows in pairs(gathered) do
+  for key, rows in pairs(run.gathered) do
     for i = 1, #rows, 1000 do
       local reply = redis.pcall('ZADD', key, unpack(rows, i, math.min(i + 999, #rows)))
       failure = failure or type(reply) == 'table' and reply.err
     end
   end
-  for name, times in pairs(gathered_counts) do redis.call('HINCRBY', 'hg:counters', name, times) end
+  for name, times in pairs(run.counts) do redis.call('HINCRBY', 'hg:counters', name, times) end
   if failure then error(failure) end
 end
 
 local function index(key, score, member)
-  local rows = gathered and (gathered[key] or {})
+  local rows = run.gathered and (run.gathered[key] or {})
   if not rows then return redis.call('ZADD', key, score, member) end
-  rows[#rows + 1], gathered[key] = score, rows
+  rows[#rows + 1], run.gathered[key] = score, rows
   rows[#rows + 1] = member
 end
 
 -- Adds to a set that nearly always has it already.
 local function enroll(key, member)
   local name = key .. '\n' .. member
-  if seen and seen[name] then return end
+  if run.seen and run.seen[name] then return end
   redis.call('SADD', key, member)
-  if seen then seen[name] = true end
+  if run.seen then run.seen[name] = true end
 end
 
 local function strike(key, member)
   redis.call('SREM', key, member)
-  if seen then seen[key .. '\n' .. member] = nil end
+  if run.seen then run.seen[key .. '\n' .. member] = nil end
 end
 
 -- Counted in the step that does it, so that no count is lost. The parts are few words of ours.
 local function count(...)
   local name = table.concat({...}, ':')
-  if not gathered then return redis.call('HINCRBY', 'hg:counters', name, 1) end
-  gathered_counts[name] = (gathered_counts[name] or 0) + 1
+  if not run.gathered then return redis.call('HINCRBY', 'hg:counters', name, 1) end
+  run.counts[name] = (run.counts[name] or 0) + 1
 end
 
 local function now_seq()
-  if next_place > last_place then
-    last_place = redis.call('INCRBY', 'hg:seq', places)
-    next_place, places = last_place - places + 1, 1
+  local place = (run.place or 0) + 1
+  if place > (run.last_place or 0) then
+    run.last_place = redis.call('INCRBY', 'hg:seq', run.places or 1)
+    place, run.places = run.last_place - (run.places or 1) + 1, 1
   end
-  next_place = next_place + 1
-  return next_place - 1
+  run.place = place
+  return place
 end
 
 local function load_hash(key)

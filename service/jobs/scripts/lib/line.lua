@@ -2,8 +2,8 @@
 -- then by order. Waiting costs nothing: a turn that ends gives the next, and where everybody waits
 -- for a door to open the account has an alarm.
 
--- The most that one script holds: it keeps everybody else waiting meanwhile.
-local may_hold = 25
+-- The most that one run of a script holds: it keeps everybody else waiting meanwhile.
+local MAY_HOLD = 25
 
 local function account_key(job) return 'hg:acct:' .. job.account end
 
@@ -72,9 +72,10 @@ end
 -- Jobs whose lane a person must open are held, some at a time; tells whether there are more.
 local function hold_some(account, lane, reason, now)
   local key = line_key(account, lane)
-  for _, id in ipairs(may_hold > 0 and redis.call('ZRANGE', key, 0, may_hold - 1) or {}) do
+  run.may_hold = run.may_hold or MAY_HOLD
+  for _, id in ipairs(run.may_hold > 0 and redis.call('ZRANGE', key, 0, run.may_hold - 1) or {}) do
     redis.call('ZREM', key, id)
-    may_hold = may_hold - 1
+    run.may_hold = run.may_hold - 1
     local job = load_job(id)
     if job and job.status == 'waiting' then hold(job, reason, now, 'line') end
   end
