@@ -87,7 +87,7 @@ class Probe:
                 partial(reader.jobs, only, cursor=cursor, limit=PAGE_OF_JOBS)
                 for cursor in (None, FIRST_SEQ + half)
             ]
-            self._measure(name, steps * (pages // 2), at_once=1)
+            self._measure(name, steps * (pages // 2))
 
     def others(self, times: int) -> None:
         """Measure what else the processes ask for, each at its most."""
