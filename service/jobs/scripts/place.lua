@@ -31,7 +31,7 @@ local function door_of(name, lane)
 end
 
 local function place_of(id)
-  local name, lane = unpack(redis.call('HMGET', 'hg:job:' .. id, 'account', 'lane'))
+  local name, lane, kind = unpack(redis.call('HMGET', 'hg:job:' .. id, 'account', 'lane', 'kind'))
   if not lane or lane == '' then return {} end
   local place = redis.call('ZRANK', line_key(name, lane), id)
   if not place then return {} end
@@ -39,8 +39,8 @@ local function place_of(id)
   local from = why and math.max(now, till) or now + TURN
   if till == 0 then from = now + CONF.recheck end
   local comes = from + place * spacing(name, lane, place)
-  local job = load_job(id)
-  return {why or 'turn', digits(comes), place, digits(is_walk(job) and walk_until(job, comes, now) or 0)}
+  local ends = READS[kind] == 'walk' and walk_until(load_job(id), comes, now) or 0
+  return {why or 'turn', digits(comes), place, digits(ends)}
 end
 
 local places = {}
