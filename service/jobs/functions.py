@@ -21,6 +21,8 @@ from service.jobs.scripts import LIBRARY_PREFIX, RELEASES, Script, Times, releas
 #: For how long a store that refused us functions is not asked for them again: some allow none,
 #: one that is out of memory takes no new ones.
 PLAIN_SECONDS: Final = 60.0
+#: A release that no process has reported for so long is gone.
+UNUSED_SECONDS: Final = 24 * 3600
 #: What can be wrong with one call, one after the other: the library is not there and may not be
 #: loaded, the text is not there either.
 _MOST_MENDED: Final = 2
@@ -179,8 +181,8 @@ class SyncScript:
 async def drop_unused(client: aredis.Redis) -> int:
     """Drop the libraries of releases and configurations that no process runs any more.
 
-    One that is dropped too early (its process had not reported for a day) is loaded again at its
-    next call.
+    Those that nobody here ever reported are left alone: the server may have other databases. One
+    that is dropped too early (its process was frozen for a day) is loaded again at its next call.
 
     Parameters:
       client: The event loop's client.
@@ -188,17 +190,25 @@ async def drop_unused(client: aredis.Redis) -> int:
     Returns:
       How many were dropped.
     """
-    reported = cast("list[bytes]", await client.zrange(RELEASES, 0, -1))
-    used = {release.decode() for release in reported}
+    seconds, _ = await client.time()
+    long_ago = (seconds - UNUSED_SECONDS) * 1000
+    gone = cast("list[bytes]", await client.zrange(RELEASES, 0, long_ago, byscore=True))
+    dropped = 0
+    for release in gone:
+        dropped += await _drop(client, release.decode())
+    await client.zremrangebyscore(RELEASES, 0, long_ago)
+    return dropped
+
+
+async def _drop(client: aredis.Redis, release: str) -> int:
     try:
-        listed = await cast("Awaitable[Any]", client.function_list(f"{LIBRARY_PREFIX}*"))
-        names = [_library_name(entry) for entry in listed]
-        stale = [name for name in names if name.split("_")[1] not in used]
-        for name in stale if used else ():
-            await cast("Awaitable[Any]", client.function_delete(name))
+        pattern = f"{LIBRARY_PREFIX}{release}_*"
+        listed = await cast("Awaitable[Any]", client.function_list(pattern))
+        for entry in listed:
+            await cast("Awaitable[Any]", client.function_delete(_library_name(entry)))
     except ResponseError:
-        return 0  # a store without functions, or dropped by another process meanwhile
-    return len(stale) if used else 0
+        return 0  # a store without functions, or another process does the same
+    return len(listed)
 
 
 def _library_name(entry: Any) -> str:

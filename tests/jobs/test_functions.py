@@ -23,6 +23,7 @@ from tests.jobs.test_library import LIBRARY_FILES, SCRIPT_FILES
 from tests.support.ledgers import DAY, TIMES, Books, opened_books
 from tests.support.store import short_memory
 
+MINUTE = 60_000
 RELEASE = release_of(TIMES)
 #: What stands before `=` in a statement, and the names there that are given another value.
 _ASSIGNED = re.compile(r"(?:^|\)|\b(?:then|do|else))[ \t]*([^=\n(]+?)[ \t]*=(?!=)", re.MULTILINE)
@@ -151,28 +152,39 @@ def test_another_configuration_has_functions_of_its_own() -> None:
 
 
 def test_libraries_that_no_process_uses_any_more_are_dropped(books: Books) -> None:
+    # Given a release that is gone, one that runs, and what others have on the server
     whole_job(books)
-    books.store.function_load(_library("hg_000000000000_finish"), replace=True)
-    books.store.function_load(_library("others"), replace=True)
-
-    # Before any process has told which it uses, nothing is dropped
-    assert books.run(drop_unused(books.client)) == 0
-    _report(books)
-    assert books.run(drop_unused(books.client)) == 1
-
-    assert f"hg_{RELEASE}_finish" in functions(books.store)
-    assert "hg_000000000000_finish" not in functions(books.store)
-    assert books.store.function_list("others")
-    books.store.function_delete("others")
-
-
-def test_a_release_that_was_not_heard_of_for_a_day_is_not_used(books: Books) -> None:
+    for name in ("hg_000000000000_finish", "hg_111111111111_finish", "others"):
+        books.store.function_load(_library(name), replace=True)
     books.store.zadd("hg:releases", {"000000000000": 1})
     _report(books)
+
+    assert books.run(drop_unused(books.client)) == 1
+
+    kept = functions(books.store)
+    assert {f"hg_{RELEASE}_finish", "hg_111111111111_finish"} <= kept
+    assert "hg_000000000000_finish" not in kept
+    assert books.store.function_list("others")
     assert books.store.zrange("hg:releases", 0, -1) == [RELEASE.encode()]
-    books.pass_time(DAY // 2)
+    for name in ("hg_111111111111_finish", "others"):
+        books.store.function_delete(name)
+
+
+def test_a_release_is_gone_when_no_process_has_reported_it_for_a_day(books: Books) -> None:
+    whole_job(books)
     _report(books)
-    assert books.store.zcard("hg:releases") == 1
+    books.store.zincrby("hg:releases", -(DAY - MINUTE), RELEASE)
+    assert books.run(drop_unused(books.client)) == 0
+    books.store.zincrby("hg:releases", -2 * MINUTE, RELEASE)
+    assert books.run(drop_unused(books.client)) > 3
+    # and if it was not, it goes on all the same
+    assert whole_job(books) is Status.SUCCEEDED
+
+
+def test_a_store_without_functions_has_none_to_drop(store: redis.Redis, store_url: str) -> None:
+    store.zadd("hg:releases", {"000000000000": 1})
+    with user_without(store, store_url, "function") as url, opened_books(url) as books:
+        assert books.run(drop_unused(books.client)) == 0
 
 
 def _report(books: Books) -> None:
