@@ -239,17 +239,22 @@ end
 -- In how many pieces a value is stored. One that ends with a whole piece has an empty one after
 -- it, so that nothing of a longer value before it is taken for more.
 local function pieces_of(name, value)
+  if #value < PIECE or not IS_FOLDED[name] then return 1 end
   local pieces = math.floor(#value / PIECE) + 1
-  return IS_FOLDED[name] and pieces <= MOST_PIECES and pieces or 1
+  return pieces <= MOST_PIECES and pieces or 1
 end
 
 local function piece_name(name, n) return n == 1 and name or name .. ':' .. n end
 
 local function put(flat, name, value)
-  local pieces = pieces_of(name, value)
+  local pieces, last = pieces_of(name, value), #flat
+  if pieces == 1 then
+    flat[last + 1], flat[last + 2] = name, value
+    return
+  end
   for n = 1, pieces do
-    flat[#flat + 1] = piece_name(name, n)
-    flat[#flat + 1] = pieces == 1 and value or string.sub(value, (n - 1) * PIECE + 1, n * PIECE)
+    flat[last + 2 * n - 1] = piece_name(name, n)
+    flat[last + 2 * n] = string.sub(value, (n - 1) * PIECE + 1, n * PIECE)
   end
 end
 
