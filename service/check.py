@@ -189,7 +189,7 @@ def _as_document(
             "source": rehearsal.source,
             "ignored": rehearsal.ignored,
         }
-        document["jobs"] = [dataclasses.asdict(draft) for draft in rehearsal.plan.drafts]
+        document["jobs"] = list(map(_job_document, rehearsal.plan.drafts))
         document["rules"] = [
             *(dataclasses.asdict(note) for note in rehearsal.plan.notes),
             *(
@@ -198,6 +198,11 @@ def _as_document(
             ),
         ]
     return document
+
+
+def _job_document(draft: JobDraft) -> dict[str, Any]:
+    failure = None if draft.failure is None else dataclasses.asdict(draft.failure)
+    return {**draft._asdict(), "failure": failure}
 
 
 def _as_lines(

@@ -15,12 +15,14 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, Final, TextIO
+from typing import Any, Final
 from urllib.parse import quote
 
 import orjson
 import structlog
 from structlog.types import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from service.log_lines import LineHandler, Lines
 
 MASK: Final = "[secret]"
 #: Shorter values ("shop", "1234") would mask ordinary words.
@@ -119,7 +121,7 @@ def configure_logging(log_format: str = "json", secrets: Iterable[str] = ()) -> 
     stream = sys.__stdout__ or sys.stdout
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")  # a line is never lost to a locale
-    handler = logging.StreamHandler(stream)
+    handler = LineHandler(stream)
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -135,7 +137,7 @@ def configure_logging(log_format: str = "json", secrets: Iterable[str] = ()) -> 
     structlog.configure(
         processors=[bound, told, *described, _Rendered(masker, rendered)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=partial(_Lines, handler),
+        logger_factory=partial(Lines, handler),
         cache_logger_on_first_use=True,
     )
 
@@ -179,32 +181,6 @@ class _Rendered:
         for renderer in self._renderers:
             event = renderer(logger, method, event)
         return str(event)
-
-
-class _Lines:
-    """Writes whole lines where a handler writes, and never between two of its own.
-
-    Parameters:
-      handler: The handler.
-      name: The logger's name, as `add_logger_name` wants it.
-    """
-
-    def __init__(self, handler: logging.StreamHandler[TextIO], name: str = "") -> None:
-        self.name = name
-        self._handler = handler
-
-    def msg(self, line: str) -> None:
-        """Write a line."""
-        self._handler.acquire()
-        try:
-            self._handler.stream.write(f"{line}\n")
-            self._handler.stream.flush()
-        except (OSError, ValueError):
-            return  # whoever read it has gone: there is nobody left to tell
-        finally:
-            self._handler.release()
-
-    debug = info = warning = error = critical = exception = msg
 
 
 def _renderers(log_format: str) -> tuple[Processor, ...]:

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
-from service.connections import CANCELABLE
+from service.connections import CANCELABLE, Pool
 from service.logs import get_logger
 
 CONNECT_SECONDS: Final = 3.0
@@ -46,7 +46,7 @@ def async_client(
       max_connections: The most sockets this process opens for it.
       wait_seconds: How long a caller may wait for one of them.
     """
-    pool = aredis.BlockingConnectionPool.from_url(
+    pool = Pool.from_url(
         url,
         max_connections=max_connections,
         timeout=wait_seconds,

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import DataError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.connections import CANCELABLE
@@ -93,6 +95,109 @@ def test_a_connection_still_writes_after_it_was_canceled(
                 await client.blpop(["nothing"], timeout=3)
         await client.set("key", b"value")
         assert store.get("key") == b"value"
+        await client.aclose()
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_for_a_connection_is_not_overtaken(store_url: str) -> None:
+    async def scenario() -> None:
+        pool: Any = async_client(store_url, max_connections=1).connection_pool
+        order: list[str] = []
+
+        async def use(name: str) -> None:
+            connection = await pool.get_connection()
+            order.append(name)
+            await pool.release(connection)
+
+        held = await pool.get_connection()
+        early = asyncio.create_task(use("early"))
+        await asyncio.sleep(0)
+        await pool.release(held)
+        # When
+        await use("late")
+        await early
+        # Then
+        assert order == ["early", "late"]
+        await pool.aclose()
+
+    asyncio.run(scenario())
+
+
+def test_many_callers_share_few_connections(store_url: str, store: redis.Redis) -> None:
+    async def scenario() -> None:
+        client = async_client(store_url, max_connections=3)
+        used = await asyncio.gather(*(client.client_id() for _ in range(200)))
+        assert len(set(used)) == 3
+        await client.aclose()
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_no_more_leaves_the_connection_to_the_next(store_url: str) -> None:
+    async def scenario(turns: int) -> None:
+        client = async_client(store_url, max_connections=1)
+        pool: Any = client.connection_pool
+        held = await pool.get_connection()
+        canceled = asyncio.create_task(pool.get_connection())
+        await asyncio.sleep(0)
+        giving_back = asyncio.create_task(pool.release(held))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        canceled.cancel()
+        await asyncio.wait([canceled, giving_back])
+        if not canceled.cancelled():  # the cancel came when it had one already
+            await pool.release(canceled.result())
+        assert await client.ping()
+        await client.aclose()
+
+    for turns in range(5):
+        asyncio.run(scenario(turns))
+
+
+def test_a_caller_for_whom_there_is_none_is_told_in_time(store_url: str) -> None:
+    async def scenario() -> None:
+        client = async_client(store_url, max_connections=1, wait_seconds=0.05)
+        pool: Any = client.connection_pool
+        held = await pool.get_connection()
+        with pytest.raises(RedisConnectionError, match="No connection available"):
+            await client.ping()
+        await pool.release(held)
+        assert await client.ping()
+        await client.aclose()
+
+    asyncio.run(scenario())
+
+
+def test_a_connection_that_was_cut_while_nobody_used_it_is_made_anew(
+    store_url: str, store: redis.Redis
+) -> None:
+    async def scenario() -> None:
+        client = async_client(store_url, max_connections=1)
+        pool: Any = client.connection_pool
+        number = await client.client_id()
+        connection = await pool.get_connection()
+        await pool.release(connection)
+        store.client_kill_filter(_id=str(number))
+        async with asyncio.timeout(5):
+            while not await connection.can_read():  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0)
+        assert await client.client_id() != number
+        await client.aclose()
+
+    asyncio.run(scenario())
+
+
+def test_no_value_is_written_as_something_else(store_url: str) -> None:
+    async def scenario() -> None:
+        client = async_client(store_url, max_connections=1)
+        for refused in (None, True, ["a"]):
+            with pytest.raises(DataError):
+                await client.set("key", refused)  # type: ignore[arg-type]
+        with pytest.raises(UnicodeEncodeError):
+            await client.set("key", "\ud800")
+        await client.set("key", "Grüße \x00\r\n")
+        assert await client.get("key") == "Grüße \x00\r\n".encode()
         await client.aclose()
 
     asyncio.run(scenario())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -88,4 +87,4 @@ async def _received(
         message = f"photo: {refused.message}"
         raise ApiError(422, refused.code, message, fields=[field]) from None
     same = asked.model_dump(mode="json") | {"photo": photo.sha256}
-    return replace(draft, photo=photo), json.dumps(same, sort_keys=True)
+    return draft._replace(photo=photo), json.dumps(same, sort_keys=True)

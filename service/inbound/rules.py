@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Literal, Protocol, TypeVar
 
@@ -165,6 +165,8 @@ class _CompiledRule:
         self._once_per = _optional(rule.once_per)
         self._delay = _optional(rule.delay)
         self._expires = _optional(rule.expires)
+        self._matched = RuleNote(rule.name, "matched")
+        self._when_false = RuleNote(rule.name, "when_false")
         self._empty = JobDraft(
             kind=rule.action,
             account=rule.account,
@@ -186,7 +188,7 @@ class _CompiledRule:
             holds = self._when is None or self._when.holds(variables)
         except TemplateFailed as error:
             return RuleNote(self.rule.name, "when_error", f"when: {error}")
-        return RuleNote(self.rule.name, "matched" if holds else "when_false")
+        return self._matched if holds else self._when_false
 
     def draft(self, variables: Mapping[str, Any]) -> JobDraft:
         """The job; born failed when a field came to nothing, and then without a business key.
@@ -196,7 +198,7 @@ class _CompiledRule:
         try:
             return self._filled(variables)
         except _Unresolvable as error:
-            return replace(self._empty, failure=error.failure)
+            return self._empty._replace(failure=error.failure)
 
     def _filled(self, variables: Mapping[str, Any]) -> JobDraft:
         rule = self.rule

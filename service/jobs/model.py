@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from service.photos.photo import Photo, PhotoUrl
 
@@ -87,8 +87,7 @@ class Failure:
     retryable: bool = False
 
 
-@dataclass(frozen=True)
-class JobDraft:
+class JobDraft(NamedTuple):
     """A job as a rule or a caller asks for it, before the ledger gives it an id.
 
     Parameters:
@@ -136,8 +135,7 @@ class JobDraft:
 
 #: Two characters of base32 at a time: `base64.b32encode` takes thrice as long.
 _PAIRS: Final = tuple(map("".join, itertools.product("abcdefghijklmnopqrstuvwxyz234567", repeat=2)))
-#: Where in 130 bits each of them begins.
-_SHIFTS: Final = range(120, -1, -10)
+_SIXTY: Final = (1 << 60) - 1
 
 
 def derived_id(prefix: str, *parts: str) -> str:
@@ -152,4 +150,14 @@ def derived_id(prefix: str, *parts: str) -> str:
     """
     told = b"".join([len(raw).to_bytes(8, "big") + raw for raw in map(str.encode, parts)])
     bits = int.from_bytes(hashlib.sha256(told).digest()[:17]) >> 6
-    return f"{prefix}_{''.join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])}"
+    first, middle, last = bits >> 120, bits >> 60 & _SIXTY, bits & _SIXTY
+    return f"{prefix}_{_PAIRS[first]}{_twelve(middle)}{_twelve(last)}"
+
+
+def _twelve(bits: int) -> str:
+    """60 bits as base32; a door makes two ids of each event, and a loop would double that."""
+    two = _PAIRS
+    return (
+        f"{two[bits >> 50]}{two[bits >> 40 & 1023]}{two[bits >> 30 & 1023]}"
+        f"{two[bits >> 20 & 1023]}{two[bits >> 10 & 1023]}{two[bits & 1023]}"
+    )
