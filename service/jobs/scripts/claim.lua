@@ -21,8 +21,11 @@ if is_newer(job) then return nothing() end
 
 local function grant(verdict)
   count('claim', 'job', verdict)
-  return {verdict, tonumber(job.fence), redis.call('GET', 'hg:jobtext:' .. id) or '',
-    redis.call('HGETALL', 'hg:job:' .. id), now}
+  local flat = {}
+  for name, value in pairs(job) do
+    flat[#flat + 1], flat[#flat + 2] = name, value
+  end
+  return {verdict, tonumber(job.fence), redis.call('GET', 'hg:jobtext:' .. id) or '', flat, now}
 end
 
 -- Who may not go now waits in the line, or with a person, and has had his turn.
@@ -48,11 +51,12 @@ local function take_turn()
   return false
 end
 
+-- The fields of a claim that begins.
 local function lease()
   unlist(job)
-  set(job, {owner = owner, lease = now + CONF.lease, renewed = now, fence = job.fence + 1, echoes = 0,
-    lane = '', wait_reason = ''})
   redis.call('ZADD', 'hg:leases', now + CONF.lease, id)
+  return {owner = owner, lease = now + CONF.lease, renewed = now, fence = job.fence + 1, echoes = 0,
+    lane = '', wait_reason = ''}
 end
 
 if job.status == 'running' or job.status == 'sending' then
@@ -67,7 +71,7 @@ if job.status == 'sending' then
   if tonumber(redis.call('ZSCORE', 'hg:due', id) or 0) > now then return nothing() end
   redis.call('ZREM', 'hg:wakes', id)
   if not take_turn() then return nothing() end
-  lease()
+  set(job, lease())
   note(job, now, 'sending', owner, 'look-up')
   return grant('lookup')
 end
@@ -84,13 +88,15 @@ if tonumber(job.attempts) >= MOST_ATTEMPTS then
   return nothing()
 end
 if not take_turn() then return nothing() end
-lease()
-set(job, {started = tonumber(job.started) > 0 and job.started or now, attempts = job.attempts + 1})
+local claimed = lease()
+claimed.started = tonumber(job.started) > 0 and job.started or now
+claimed.attempts = job.attempts + 1
 if READS[job.kind] then
+  job.fence = digits(claimed.fence)
   begin_write(job, now)
-  set(job, {writing = job.writing, charged = job.fence})
+  claimed.writing, claimed.charged = job.writing, job.fence
 end
-move(job, 'running', now, owner, '')
+move(job, 'running', now, owner, '', claimed)
 if READS[job.kind] or tonumber(job.intent_at) == 0 then return grant('run') end
 -- A write of an earlier run may have happened.
 move(job, 'sending', now, owner, 'look-up')

@@ -54,25 +54,25 @@ local function knows_thread()
   local known = found.thread
   if known == '' and redis.call('EXISTS', thread_key(job.account, ARGV[4])) == 1 then known = 'old' end
   if known == '' then known = job.thread or '' end
-  if known ~= '' then set(job, {thread = known}) end
+  if known ~= '' then job.thread = known end  -- written with the intent
   return known ~= ''
 end
 
 if not knows_thread() then return 'ask' end
 local why, till = door(job.account, account_of(job.account), lane_of(job), now)
 if why then
-  set(job, {attempts = math.max(0, job.attempts - 1)})
+  set(job, {attempts = math.max(0, job.attempts - 1), thread = job.thread})
   audit(now, till == 0 and 'hold' or 'wait', why, ARGV[2], job.account, job)
   if till == 0 then hold(job, why, now, ARGV[2]) else stand(job, now, ARGV[2], why) end
   leave_turn(job, now)
   return ends(till == 0 and 'held' or 'waiting')
 end
 begin_write(job, now)
-set(job, {lease = now + CONF.lease, renewed = now, intent_at = now, pk = ARGV[4], context = ARGV[5],
-  misses = 0, looks = 0, writing = job.writing, charged = job.fence})
 remember_recipient(job, ARGV[4])
 redis.call('ZADD', 'hg:leases', now + CONF.lease, job.id)
 redis.call('ZADD', 'hg:turns', now + CONF.lease, job.account)
+move(job, 'sending', now, ARGV[2], 'intent', {lease = now + CONF.lease, renewed = now, intent_at = now,
+  pk = ARGV[4], context = ARGV[5], misses = 0, looks = 0, writing = job.writing, charged = job.fence,
+  thread = job.thread})
 audit(now, 'send', '', ARGV[2], job.account, job)
-move(job, 'sending', now, ARGV[2], 'intent')
 return 'ok'

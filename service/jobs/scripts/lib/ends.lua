@@ -107,10 +107,9 @@ local function finalize(job, to, now, who, why, result, failure)
   end_write(job, now, true)
   unlist(job)
   redis.call('ZREM', 'hg:expiry', job.id)
-  set(job, {finished = now, result = result or '', error = failure or '', owner = '', lease = 0,
-    wait_reason = '', wait_until = 0, cancel = '', lane = '', renewed = 0, charged = '', misses = 0,
-    looks = 0, strikes = 0, echoes = 0, text_hash = ''})
-  move(job, to, now, who, why)
+  move(job, to, now, who, why, {finished = now, result = result or '', error = failure or '',
+    owner = '', lease = 0, wait_reason = '', wait_until = 0, cancel = '', lane = '', renewed = 0,
+    charged = '', misses = 0, looks = 0, strikes = 0, echoes = 0, text_hash = ''})
   count('end', job.kind, to)
   if AGAIN[to] then
     redis.call('PEXPIRE', 'hg:jobtext:' .. job.id, CONF.keep_bodies)

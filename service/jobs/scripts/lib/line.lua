@@ -13,19 +13,20 @@ local function line_key(account, lane) return 'hg:acct:' .. account .. ':line:' 
 
 local function held_key(job) return account_key(job) .. ':held:' .. job.kind end
 
--- A job that nobody works on any more leaves every index of work.
+-- A job that nobody works on any more leaves every index of work. Only who runs has a lease, and
+-- only who is held stands with those.
 local function unlist(job)
   redis.call('ZREM', 'hg:due', job.id)
   redis.call('ZREM', 'hg:wakes', job.id)
-  redis.call('ZREM', 'hg:leases', job.id)
+  if job.status == 'running' or job.status == 'sending' then redis.call('ZREM', 'hg:leases', job.id) end
   if (job.lane or '') ~= '' then redis.call('ZREM', line_key(job.account, job.lane), job.id) end
-  redis.call('ZREM', held_key(job), job.id)
+  if job.status == 'held' then redis.call('ZREM', held_key(job), job.id) end
 end
 
 local function requeue(job, now, who, why)
   unlist(job)
-  set(job, {wait_reason = '', wait_until = 0, owner = '', lease = 0, lane = '', echoes = 0})
-  move(job, 'queued', now, who, why)
+  move(job, 'queued', now, who, why,
+    {wait_reason = '', wait_until = 0, owner = '', lease = 0, lane = '', echoes = 0})
   ring(job.id, job.kind, now)
 end
 
@@ -37,8 +38,8 @@ end
 -- Sets the job aside until `at`; the pulse brings it back then.
 local function wait(job, to, reason, at, now, who)
   unlist(job)
-  set(job, {wait_reason = reason, wait_until = at, owner = '', lease = 0, lane = ''})
-  move(job, to, now, who, reason)
+  move(job, to, now, who, reason,
+    {wait_reason = reason, wait_until = at, owner = '', lease = 0, lane = ''})
   if at > 0 then redis.call('ZADD', 'hg:due', at, job.id) end
   arm_expiry(job)
 end
@@ -56,16 +57,24 @@ local function join_line(job)
   enroll('hg:accts', job.account)
 end
 
+local function lined_up(job, why)
+  return {wait_reason = why, wait_until = 0, owner = '', lease = 0, lane = lane_of(job)}
+end
+
 local function line_up(job, why)
-  set(job, {wait_reason = why, wait_until = 0, owner = '', lease = 0, lane = lane_of(job)})
+  set(job, lined_up(job, why))
   join_line(job)
 end
 
 -- Puts the job where it waits for its turn. A write in doubt stays what it is there.
 local function stand(job, now, who, why)
   unlist(job)
-  if job.status ~= 'sending' and job.status ~= 'waiting' then move(job, 'waiting', now, who, why) end
-  line_up(job, why)
+  if job.status == 'sending' or job.status == 'waiting' then
+    set(job, lined_up(job, why))
+  else
+    move(job, 'waiting', now, who, why, lined_up(job, why))
+  end
+  join_line(job)
   arm_expiry(job)
 end
 
@@ -186,8 +195,8 @@ end
 -- order is that of the line, whoever hears of what first.
 local function enter(job, now, who, why)
   unlist(job)
-  set(job, {wait_reason = '', wait_until = 0, owner = '', lease = 0, lane = '', echoes = 0})
-  if job.status ~= 'queued' then move(job, 'queued', now, who, why) end
+  local fields = {wait_reason = '', wait_until = 0, owner = '', lease = 0, lane = '', echoes = 0}
+  if job.status == 'queued' then set(job, fields) else move(job, 'queued', now, who, why, fields) end
   place(job, now, who)
 end
 
