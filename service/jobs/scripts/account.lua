@@ -64,6 +64,7 @@ for each in pairs(CONF.actors) do
     local job = load_job(id)
     if job and job.status == 'held' then
       -- First all of them stand in line: their order is not that of the lists they were held in.
+      unlist(job)
       move(job, 'queued', now, ARGV[5], 'account resumed')
       stand(job, now, 'line', 'turn')
     end

@@ -39,8 +39,10 @@ local function refuse(code, failure)
 end
 
 if job.kind == 'dm' then
-  local names = {listed_as(job.to), 'pk:' .. ARGV[4], found.username ~= '' and found.username or nil}
-  if is_suppressed(job.account, names) then return refuse('recipient_suppressed', SUPPRESSED) end
+  local username = found.username ~= '' and found.username or nil
+  if is_suppressed(job.account, job.to, 'pk:' .. ARGV[4], username) then
+    return refuse('recipient_suppressed', SUPPRESSED)
+  end
   local earlier = repeated(job, ARGV[4])
   if earlier then
     return refuse('recipient_repeated', '{"code":"recipient_repeated","message":"The recipient has' ..

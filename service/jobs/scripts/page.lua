@@ -50,9 +50,10 @@ local barren = (first or users > before) and 0 or (job.barren or 0) + 1
 local expected = tonumber(ARGV[6])
 if tonumber(job.most) > 0 then expected = math.min(expected, tonumber(job.most)) end
 last = last or (barren >= MOST_BARREN and users >= expected)
-set(job, {pk = ARGV[5], cursor = ARGV[7], pages = job.pages + (first and 0 or 1), users = users,
-  expected = expected, barren = barren, paged = job.fence})
-end_write(job, now, true)
+local read = {pk = ARGV[5], cursor = ARGV[7], pages = job.pages + (first and 0 or 1), users = users,
+  expected = expected, barren = barren, paged = job.fence}
+end_write(job, now, true, read)
+set(job, read)
 
 if last then
   return ends('succeeded', ARGV[2], '', cjson.encode({users = users, pages = tonumber(job.pages),

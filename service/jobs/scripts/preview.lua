@@ -15,8 +15,7 @@ end
 local begins = math.max(now, entry.run_at or now + entry.delay)
 
 if job.kind == 'dm' then
-  local names = {listed_as(entry.to), ARGV[2] ~= '' and 'pk:' .. ARGV[2] or nil}
-  if is_suppressed(job.account, names) then return {'refuse', 'recipient_suppressed', 0, 1} end
+  if is_suppressed(job.account, entry.to, ARGV[2] ~= '' and 'pk:' .. ARGV[2] or nil) then return {'refuse', 'recipient_suppressed', 0, 1} end
   if ARGV[2] ~= '' and repeated(job, ARGV[2]) then
     local left = redis.call('PTTL', repeat_key(job, ARGV[2]))
     if begins < now + left then return {'refuse', 'recipient_repeated', digits(now + left), 0} end

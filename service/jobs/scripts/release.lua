@@ -53,10 +53,12 @@ local function affect_account()
   redis.call('SADD', 'hg:accts', job.account)
 end
 
-local function park()
+local function park(fields)
   unlist(job)
-  set(job, {owner = '', lease = 0, looks = (job.looks or 0) + (ARGV[7] == 'failed' and 1 or 0),
-    misses = job.misses + (ARGV[7] == 'counts' and 1 or 0)})
+  fields.owner, fields.lease = '', 0
+  fields.looks = (job.looks or 0) + (ARGV[7] == 'failed' and 1 or 0)
+  fields.misses = job.misses + (ARGV[7] == 'counts' and 1 or 0)
+  set(job, fields)
   redis.call('ZADD', 'hg:due', now + delay, job.id)
   note(job, now, 'sending', ARGV[2], reason)
 end
@@ -65,19 +67,21 @@ local function ends(outcome) count('attempt', job.kind, outcome) end
 
 charge_reads(job, ARGV[9], now)
 affect_account()
-end_write(job, now, ARGV[10] ~= 'unsent')
-if ARGV[7] == 'free' and to ~= 'sending' then set(job, {attempts = math.max(0, job.attempts - 1)}) end
+local fields = {}
+end_write(job, now, ARGV[10] ~= 'unsent', fields)
+if ARGV[7] == 'free' and to ~= 'sending' then fields.attempts = math.max(0, job.attempts - 1) end
+if to == 'waiting' and ARGV[7] == 'counts' then fields.strikes = (job.strikes or 0) + 1 end
 if to == 'sending' then
-  park()
+  park(fields)
   ends('sending')
   leave_turn(job, now)
   return 'ok'
 end
 if job.status == 'sending' then
   forget_recipient(job)
-  set(job, {intent_at = 0})
+  fields.intent_at = 0
 end
-if to == 'waiting' and ARGV[7] == 'counts' then set(job, {strikes = (job.strikes or 0) + 1}) end
+set(job, fields)
 if job.cancel ~= '' and job.status == 'running' then
   finalize(job, 'canceled', now, job.cancel, 'asked to')
   ends('canceled')

@@ -19,7 +19,7 @@ local function create_job(entry, source, now)
   local run_at = entry.run_at or now + entry.delay
   local expires = entry.expires_at or (entry.expires and now + entry.expires) or 0
   local suppressed = not entry.error and entry.kind == 'dm' and
-    is_suppressed(entry.account, {listed_as(entry.to)})
+    is_suppressed(entry.account, entry.to)
   local failure = entry.error or (suppressed and SUPPRESSED)
   local job = read_job(entry.id, {})
   job.kind, job.account, job.thread = entry.kind, entry.account, entry.photo and 'old' or nil

@@ -60,8 +60,11 @@ local function full(name, account, pace, now)
     if at and at > till then why, till = pace .. '_' .. limit, at end
   end
   later('gap', tonumber(account['gap:' .. pace] or 0))
-  later('per_hour', room_at(spent_key(name, pace), per_hour, HOUR, now))
-  later('per_day', room_at(spent_key(name, pace), per_day, DAY, now))
+  -- Mostly there is room for all that has been done in a day and a little longer.
+  local key = spent_key(name, pace)
+  local done = redis.call('ZCARD', key)
+  if done >= per_hour then later('per_hour', room_at(key, per_hour, HOUR, now)) end
+  if done >= per_day then later('per_day', room_at(key, per_day, DAY, now)) end
   -- At the end of its first days an account is allowed more.
   local ramp_ends = (limits_of(name).since or now) + RAMP
   if why and why ~= pace .. '_gap' and now < ramp_ends then till = math.min(till, ramp_ends) end
@@ -99,8 +102,8 @@ end
 
 -- What a person has stopped: why, or nil.
 local function stopped(account, kind)
-  local everything = redis.call('HGET', 'hg:paused', 'why')
-  if everything then return everything end
+  if run.paused == nil then run.paused = redis.call('HGET', 'hg:paused', 'why') end
+  if run.paused then return run.paused end
   if account.hold then return account.hold end
   if kind and account['pause:' .. (READS[kind] and 'lookup' or kind)] then return 'paused' end
   return nil
@@ -143,9 +146,17 @@ local function jittered(gap, seed)
   return math.floor(gap[1] + (gap[2] - gap[1]) * share)
 end
 
-local function begin_gap(name, pace, now, seed)
+-- Adds to the fields of an account when it may do the like again.
+local function begin_gap(fields, name, pace, now, seed)
   local own = limits_of(name).paces[pace]
-  if own then redis.call('HSET', 'hg:acct:' .. name, 'gap:' .. pace, digits(now + jittered(own.gap, seed))) end
+  if own then
+    local n = #fields
+    fields[n + 1], fields[n + 2] = 'gap:' .. pace, digits(now + jittered(own.gap, seed))
+  end
+end
+
+local function begin_gaps(name, fields)
+  if fields[1] then redis.call('HSET', 'hg:acct:' .. name, unpack(fields)) end
 end
 
 local function charge(name, pace, member, now)
@@ -153,38 +164,46 @@ local function charge(name, pace, member, now)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', digits(now - DAY))
   redis.call('ZADD', key, now, member)
   redis.call('PEXPIRE', key, DAY)
-  begin_gap(name, pace, now, member)
 end
 
 -- Reads that served a job, counted as look-ups for which it did not wait.
 local function charge_reads(job, reads, now)
+  local gaps
   for _ = 1, tonumber(reads) do
-    charge(job.account, 'lookup', job.id .. ':read:' .. digits(now_seq()), now)
+    local member = job.id .. ':read:' .. digits(now_seq())
+    charge(job.account, 'lookup', member, now)
+    gaps = {}
+    begin_gap(gaps, job.account, 'lookup', now, member)
   end
+  if gaps then begin_gaps(job.account, gaps) end
 end
 
 -- Before a write, or what a read is for: its budgets are charged, whatever becomes of it.
 local function begin_write(job, now)
+  local gaps, member = {}, job.id .. ':' .. job.fence
   job.writing = lane_of(job)
   for _, pace in ipairs(CHARGED[job.writing]) do
-    charge(job.account, pace, job.id .. ':' .. job.fence, now)
+    charge(job.account, pace, member, now)
+    begin_gap(gaps, job.account, pace, now, member)
   end
+  begin_gaps(job.account, gaps)
 end
 
 -- After it, or when it may have ended at the latest: gap and windows run from here. One that was
--- never sent is given back.
-local function end_write(job, now, sent)
+-- never sent is given back. That it is over stands in the fields that the caller writes next.
+local function end_write(job, now, sent, fields)
   if (job.writing or '') == '' then return end
+  local gaps, member = {}, job.id .. ':' .. job.charged
   for _, pace in ipairs(CHARGED[job.writing] or {}) do
-    local member = job.id .. ':' .. job.charged
     if sent then
       redis.call('ZADD', spent_key(job.account, pace), 'XX', now, member)
       redis.call('PEXPIRE', spent_key(job.account, pace), DAY)
-      begin_gap(job.account, pace, now, member)
+      begin_gap(gaps, job.account, pace, now, member)
     else
       redis.call('ZREM', spent_key(job.account, pace), member)
       redis.call('HDEL', 'hg:acct:' .. job.account, 'gap:' .. pace)
     end
   end
-  set(job, {writing = ''})
+  begin_gaps(job.account, gaps)
+  fields.writing = ''
 end

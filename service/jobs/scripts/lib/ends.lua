@@ -104,12 +104,13 @@ local AGAIN = {failed = true, uncertain = true}
 
 -- A final state and its callback are one step: nothing ends without coming through here.
 local function finalize(job, to, now, who, why, result, failure)
-  end_write(job, now, true)
+  local fields = {finished = now, result = result or '', error = failure or '', owner = '', lease = 0,
+    wait_reason = '', wait_until = 0, cancel = '', lane = '', renewed = 0, charged = '', misses = 0,
+    looks = 0, strikes = 0, echoes = 0, text_hash = ''}
+  end_write(job, now, true, fields)
   unlist(job)
-  redis.call('ZREM', 'hg:expiry', job.id)
-  move(job, to, now, who, why, {finished = now, result = result or '', error = failure or '',
-    owner = '', lease = 0, wait_reason = '', wait_until = 0, cancel = '', lane = '', renewed = 0,
-    charged = '', misses = 0, looks = 0, strikes = 0, echoes = 0, text_hash = ''})
+  if tonumber(job.expires) > 0 then redis.call('ZREM', 'hg:expiry', job.id) end
+  move(job, to, now, who, why, fields)
   count('end', job.kind, to)
   if AGAIN[to] then
     redis.call('PEXPIRE', 'hg:jobtext:' .. job.id, CONF.keep_bodies)
@@ -135,16 +136,20 @@ end
 -- sender was killed: the look-up comes when that has settled, counted from the last renewal
 -- (which the lease alone does not tell: its holder's may be of another length).
 local function lapse(job, now, who)
+  local fields = {owner = '', lease = 0}
   count('attempt', job.kind, 'lapsed')
-  end_write(job, now, true)
+  end_write(job, now, true, fields)
   if job.status == 'sending' then
     local renewed = tonumber(job.renewed or 0)
     local settled = math.max(job.intent_at, renewed, job.lease - CONF.lease) + CONF.settle
     unlist(job)
-    set(job, {owner = '', lease = 0})
+    set(job, fields)
     note(job, now, 'sending', who, 'lease lapsed')
     redis.call('ZADD', 'hg:due', math.max(now, settled), job.id)
-  elseif job.cancel ~= '' then
+    return
+  end
+  set(job, fields)
+  if job.cancel ~= '' then
     finalize(job, 'canceled', now, job.cancel, 'asked to')
   else
     enter(job, now, who, 'lease lapsed')

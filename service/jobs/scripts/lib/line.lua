@@ -13,12 +13,16 @@ local function line_key(account, lane) return 'hg:acct:' .. account .. ':line:' 
 
 local function held_key(job) return account_key(job) .. ':held:' .. job.kind end
 
--- A job that nobody works on any more leaves every index of work. Only who runs has a lease, and
--- only who is held stands with those.
+-- By status of a job or delivery, the alarms on which tick.lua does something for it.
+local ALARMS = {
+  scheduled = {'hg:due'}, queued = {'hg:wakes'}, waiting = {'hg:due'}, held = {'hg:due'},
+  running = {'hg:leases'}, sending = {'hg:leases', 'hg:due', 'hg:wakes'},
+  pending = {'hg:due', 'hg:wakes'}, delivering = {'hg:leases', 'hg:due'},
+}
+
+-- A job that nobody works on any more leaves every index of work that it can be in.
 local function unlist(job)
-  redis.call('ZREM', 'hg:due', job.id)
-  redis.call('ZREM', 'hg:wakes', job.id)
-  if job.status == 'running' or job.status == 'sending' then redis.call('ZREM', 'hg:leases', job.id) end
+  for _, alarm in ipairs(ALARMS[job.status] or {}) do redis.call('ZREM', alarm, job.id) end
   if (job.lane or '') ~= '' then redis.call('ZREM', line_key(job.account, job.lane), job.id) end
   if job.status == 'held' then redis.call('ZREM', held_key(job), job.id) end
 end
@@ -93,10 +97,12 @@ end
 
 -- The first in line that may go, by all lanes; or when the next of them opens, if ever.
 local function first_eligible(name, now)
+  local lanes = redis.call('SMEMBERS', 'hg:acct:' .. name .. ':lanes')
+  if not lanes[1] then return nil end
   local account = account_of(name)
   local best, best_lane, best_score, alarm
   local function ring_at(ms) alarm = math.min(alarm or ms, ms) end
-  for _, lane in ipairs(redis.call('SMEMBERS', 'hg:acct:' .. name .. ':lanes')) do
+  for _, lane in ipairs(lanes) do
     local head = redis.call('ZRANGE', line_key(name, lane), 0, 0, 'WITHSCORES')
     if not head[1] then
       strike('hg:acct:' .. name .. ':lanes', lane)
@@ -115,6 +121,14 @@ local function first_eligible(name, now)
   return best, best_lane, alarm
 end
 
+local function turn_of(name) return redis.call('GET', 'hg:acct:' .. name .. ':turn') end
+
+local function give_turn(name, id, now)
+  redis.call('SET', 'hg:acct:' .. name .. ':turn', id)
+  redis.call('ZADD', 'hg:turns', now + CONF.lease, name)
+  redis.call('ZREM', 'hg:alarms', name)
+end
+
 -- Gives the account's turn to the first in its line, or to nobody. `asker`, who stands in the line
 -- too, claims already: it is told and not rung for.
 local function grant_next(name, now, asker)
@@ -130,9 +144,7 @@ local function grant_next(name, now, asker)
     redis.call('ZREM', line_key(name, lane), best)
     local job = load_job(best)
     if job and (best == asker or job.status == 'waiting' or job.status == 'sending') then
-      redis.call('SET', key .. ':turn', best)
-      redis.call('ZADD', 'hg:turns', now + CONF.lease, name)
-      redis.call('ZREM', 'hg:alarms', name)
+      give_turn(name, best, now)
       if best == asker then return best end
       if job.status == 'waiting' then
         requeue(job, now, 'line', 'its turn')
@@ -145,7 +157,7 @@ local function grant_next(name, now, asker)
   end
 end
 
-local function has_turn(job) return redis.call('GET', account_key(job) .. ':turn') == job.id end
+local function has_turn(job) return turn_of(job.account) == job.id end
 
 -- Whether a turn was granted and not claimed yet: its holder's wake-up rings again by itself. What
 -- only a newer release can claim does not keep the others waiting.
@@ -155,13 +167,15 @@ local function is_called(holder)
     redis.call('ZSCORE', 'hg:wakes', holder) ~= false
 end
 
--- Whether somebody has the account's turn; it is free when its holder's time is over, but for one
--- who was called and has not come yet: nobody overtakes him.
-local function is_taken(name, now)
-  local holder = redis.call('GET', 'hg:acct:' .. name .. ':turn')
+-- Whether an account's turn is its holder's (nil or false for nobody) still; it is free when his time
+-- is over, but for one who was called and has not come yet: nobody overtakes him.
+local function keeps_turn(holder, name, now)
   if not holder then return false end
   return tonumber(redis.call('ZSCORE', 'hg:turns', name) or 0) > now or is_called(holder)
 end
+
+-- Whether somebody has the account's turn.
+local function is_taken(name, now) return keeps_turn(turn_of(name), name, now) end
 
 local function leave_turn(job, now)
   if has_turn(job) then grant_next(job.account, now) end
@@ -174,16 +188,23 @@ end
 
 -- Gives a queued job, which is in no index of work, its turn, its place in the line, or to a person.
 local function place(job, now, who)
-  local mine = has_turn(job)
-  local halt = stopped(account_of(job.account), job.kind)
-  if halt and lane_of(job) ~= 'look' then
+  local name, lane, holder = job.account, lane_of(job), turn_of(job.account)
+  local account = account_of(name)
+  local halt = stopped(account, job.kind)
+  if halt and lane ~= 'look' then
     hold(job, halt, now, who)
-    if mine then grant_next(job.account, now) end
+    if holder == job.id then grant_next(name, now) end
     return
   end
-  if not mine and is_taken(job.account, now) then return stand(job, now, 'line', 'turn') end
+  if holder ~= job.id and keeps_turn(holder, name, now) then return stand(job, now, 'line', 'turn') end
+  -- Most accounts have nobody in line: then there is nobody to look through.
+  if not holder and redis.call('EXISTS', 'hg:acct:' .. name .. ':lanes') == 0 and
+      not door(name, account, lane, now) then
+    give_turn(name, job.id, now)
+    return ring(job.id, job.kind, now)
+  end
   line_up(job, 'turn')
-  if grant_next(job.account, now, job.id) == job.id then
+  if grant_next(name, now, job.id) == job.id then
     set(job, {lane = '', wait_reason = ''})
     ring(job.id, job.kind, now)
   else
@@ -199,13 +220,6 @@ local function enter(job, now, who, why)
   if job.status == 'queued' then set(job, fields) else move(job, 'queued', now, who, why, fields) end
   place(job, now, who)
 end
-
--- By status of a job or delivery, the alarms on which tick.lua does something for it.
-local ALARMS = {
-  scheduled = {'hg:due'}, queued = {'hg:wakes'}, waiting = {'hg:due'}, held = {'hg:due'},
-  running = {'hg:leases'}, sending = {'hg:leases', 'hg:due', 'hg:wakes'},
-  pending = {'hg:due', 'hg:wakes'}, delivering = {'hg:leases', 'hg:due'},
-}
 
 local function stands_in_line(job)
   local lane = job.lane or ''

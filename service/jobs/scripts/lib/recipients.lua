@@ -7,10 +7,17 @@ local function listed_as(to)
   return string.lower((string.gsub(to, '^@', '')))
 end
 
-local function is_suppressed(account, names)
-  for _, name in ipairs(names) do
-    local all, own = unpack(redis.call('HMGET', 'hg:suppressed', '*:' .. name, account .. ':' .. name))
-    if all or own then return true end
+-- `to`: as a job has it; further names may follow.
+local function is_suppressed(account, to, ...)
+  if run.any_suppressed == nil then run.any_suppressed = redis.call('EXISTS', 'hg:suppressed') == 1 end
+  if not run.any_suppressed then return false end
+  local fields = {}
+  for _, name in ipairs({listed_as(to), ...}) do
+    fields[#fields + 1] = '*:' .. name
+    fields[#fields + 1] = account .. ':' .. name
+  end
+  for _, since in ipairs(redis.call('HMGET', 'hg:suppressed', unpack(fields))) do
+    if since then return true end
   end
   return false
 end
