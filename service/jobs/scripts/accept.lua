@@ -13,11 +13,11 @@ local function store(envelope, body, name, status, jobs, notes)
   local key = 'hg:event:' .. member
   local seq = now_seq()
   redis.call('HSET', key, 'v', VERSION, 'id', name, 'source', envelope.source, 'seq', seq,
-    'type', envelope.type, 'status', status, 'received', digits(now), 'notes', notes,
+    'type', envelope.type, 'status', status, 'received', moment(now), 'notes', notes,
     'fingerprint', envelope.fingerprint, 'livemode', envelope.livemode, 'jobs', jobs)
-  redis.call('SET', 'hg:eventbody:' .. member, body, 'PX', CONF.keep_bodies)
+  redis.call('SET', 'hg:eventbody:' .. member, body, 'PX', digits(CONF.keep_bodies))
   index('hg:events', seq, member)
-  remember_until(member, now + CONF.keep)
+  remember_until(member, digits(now + CONF.keep))
   enroll('hg:sources', envelope.source)
 end
 
@@ -45,7 +45,7 @@ local function accept(text, body)
   end
   local ids = {}
   for i, entry in ipairs(envelope.jobs) do ids[i] = create_job(entry, entry.source, now) end
-  local jobs = #ids > 0 and cjson.encode(ids) or '[]'
+  local jobs = ids[1] and '["' .. table.concat(ids, '","') .. '"]' or '[]'
   store(envelope, body, envelope.id, envelope.status, jobs, envelope.notes)
   count('event', envelope.source, envelope.status)
   return {'accepted', envelope.id, jobs}

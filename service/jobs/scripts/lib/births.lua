@@ -8,6 +8,45 @@ local function must_wait(job, now)
   return run.busy[name]
 end
 
+-- Writes all that a new job has, in one command; what is blank is not.
+local function insert(job)
+  local flat, n = {}, 0
+  for name, value in pairs(job) do
+    if value == BLANK[name] then
+      job[name] = nil
+    elseif IS_FOLDED[name] then
+      n = put_folded(flat, n, name, value)
+    elseif name ~= 'id' then
+      flat[n + 1], flat[n + 2], n = name, value, n + 2
+    end
+  end
+  redis.call('HSET', 'hg:job:' .. job.id, unpack(flat))
+end
+
+-- Notes that a job was made and that it waits.
+local function note_waiting(job, now, born)
+  redis.call('RPUSH', 'hg:jobtl:' .. job.id, line_of(now, born, 'accept', ''),
+    line_of(now, 'waiting', 'line', 'turn'))
+  publish(job, now, 'n', '1', 'to', born, 'by', 'accept', 'why', '')
+  publish(job, now, 'n', '2', 'to', 'waiting', 'by', 'line', 'why', 'turn')
+end
+
+-- The job that an entry asks for, as it will be stored: everything is text.
+local function job_of(entry, source, now, run_at)
+  local job = read_job(entry.id, {v = VERSION, seq = digits(now_seq()), status = '', kind = entry.kind,
+    account = entry.account, run = '1', callback = entry.callback, metadata = entry.metadata,
+    source = source, prio = digits(entry.priority), to = entry.to, post = entry.post,
+    created = moment(now), run_at = digits(run_at), wait_reason = '', lane = '',
+    expires = digits(entry.expires_at or (entry.expires and now + entry.expires) or 0),
+    thread = entry.photo and 'old' or '', dry = entry.dry or '', target = entry.target,
+    photo = entry.photo, text_hash = hash_of(entry.says or entry.text)})
+  if is_walk(job) then
+    job.cursor, job.pages, job.users, job.expected, job.eta = '', '0', '0', '0', '0'
+    job.most = digits(entry.most or 0)
+  end
+  return job
+end
+
 -- Inserts one job (see ledger.py, `entry_of`). Returns its id: an earlier job's where a business
 -- key already has one.
 local function create_job(entry, source, now)
@@ -17,27 +56,15 @@ local function create_job(entry, source, now)
     if earlier then return earlier end
   end
   local run_at = entry.run_at or now + entry.delay
-  local expires = entry.expires_at or (entry.expires and now + entry.expires) or 0
-  local suppressed = not entry.error and entry.kind == 'dm' and
-    is_suppressed(entry.account, entry.to)
+  local suppressed = not entry.error and entry.kind == 'dm' and is_suppressed(entry.account, entry.to)
   local failure = entry.error or (suppressed and SUPPRESSED)
-  local job = read_job(entry.id, {})
-  job.kind, job.account, job.thread = entry.kind, entry.account, entry.photo and 'old' or nil
+  local job = job_of(entry, source, now, run_at)
   -- In a storm most jobs have to wait: those are written down so at once, not moved there.
   local born = run_at > now and 'scheduled' or 'queued'
   local waits = born == 'queued' and not failure and must_wait(job, now)
-  job.seq = digits(now_seq())
-  set(job, {v = VERSION, seq = job.seq, status = waits and 'waiting' or born, kind = job.kind,
-    account = job.account, run = 1, callback = entry.callback, metadata = entry.metadata,
-    source = source, prio = entry.priority, to = entry.to, post = entry.post, created = now,
-    run_at = run_at, expires = expires, wait_reason = waits and 'turn' or '',
-    lane = waits and lane_of(job) or '', thread = job.thread, dry = entry.dry or '',
-    text_hash = hash_of(entry.says or entry.text)})
-  if entry.target then set(job, {target = entry.target}) end
-  if is_walk(job) then
-    set(job, {cursor = '', pages = 0, users = 0, expected = 0, most = entry.most or 0, eta = 0})
-  end
-  if entry.photo then set(job, {photo = entry.photo}) end
+  job.status = born
+  if waits then job.status, job.wait_reason, job.lane = 'waiting', 'turn', lane_of(job) end
+  insert(job)
   if not READS[job.kind] then redis.call('SET', 'hg:jobtext:' .. job.id, entry.text) end
   index('hg:jobs', job.seq, job.id)
   index('hg:jobs:account:' .. job.account, job.seq, job.id)
@@ -51,8 +78,7 @@ local function create_job(entry, source, now)
   if not failure then arm_expiry(job) end
   if waits then
     index('hg:jobs:status:waiting', job.seq, job.id)
-    note(job, now, born, 'accept', '')
-    note(job, now, 'waiting', 'line', 'turn')
+    note_waiting(job, now, born)
     join_line(job)
     return job.id
   end
@@ -61,7 +87,7 @@ local function create_job(entry, source, now)
   if failure then
     finalize(job, 'failed', now, 'accept', 'born failed', nil, failure)
   elseif born == 'scheduled' then
-    redis.call('ZADD', 'hg:due', run_at, job.id)
+    redis.call('ZADD', 'hg:due', digits(run_at), job.id)
   else
     place(job, now, 'accept')
   end
