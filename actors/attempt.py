@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Final, TypeVar
 
-import structlog
 from redis.exceptions import RedisError
 
 from actors.actions import Action, Done, search_of
@@ -35,6 +34,7 @@ from service.jobs.claims import (
 )
 from service.jobs.model import Failure, Status
 from service.jobs.written import Written
+from service.log_ids import bind_ids
 from service.logs import get_logger
 
 #: Waits between attempts that failed for reasons of the moment; after the last, the job fails.
@@ -71,9 +71,7 @@ async def perform(runtime: Runtime, job_id: str, work: type[Attempt] | None = No
     claim = await runtime.claims.claim(job_id, owner)
     if claim is None:
         return
-    structlog.contextvars.bind_contextvars(
-        job_id=job_id, account=claim.job.account, event_id=claim.job.source.get("event_id")
-    )
+    bind_ids(job_id=job_id, account=claim.job.account, event_id=claim.job.source.get("event_id"))
     with (
         runtime.pulse.keep(job_id, owner, claim.fence, claimed_at) as hold,
         while_claimed(hold.seconds_left),

@@ -14,9 +14,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import structlog
-
 from actors.runtime import Runtime
+from service.log_ids import bind_ids
 from service.logs import Masker, get_logger
 from service.outbound import signing
 from service.outbound.deliveries import DeliveryClaim
@@ -44,7 +43,7 @@ async def deliver(runtime: Runtime, delivery_id: str) -> None:
     claim = await runtime.deliveries.claim(delivery_id, owner)
     if claim is None:
         return
-    structlog.contextvars.bind_contextvars(delivery_id=delivery_id, job_id=claim.job_id)
+    bind_ids(delivery_id=delivery_id, job_id=claim.job_id)
     try:
         # Only for the attempt: a beat that crosses the record would find the claim gone.
         with runtime.pulse.keep(delivery_id, owner, claim.fence, claimed_at):

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
-import structlog
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -35,6 +34,7 @@ from service.boot import boot
 from service.config import Config
 from service.inbound import webhooks
 from service.inbound.door import Door
+from service.log_ids import clear_ids
 from service.settings import Settings
 from service.stopping import told_to_stop
 from service.web import open_web, settle
@@ -121,5 +121,5 @@ class FreshContext:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Clear, then go on."""
-        structlog.contextvars.clear_contextvars()
+        clear_ids()
         await self._app(scope, receive, send)

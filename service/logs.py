@@ -22,6 +22,7 @@ import orjson
 import structlog
 from structlog.types import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
+from service.log_ids import with_ids
 from service.log_lines import LineHandler, Lines
 
 MASK: Final = "[secret]"
@@ -42,7 +43,7 @@ class Masker:
     def __init__(self, secrets: Iterable[str]) -> None:
         forms = {form for s in secrets if len(s) >= MIN_MASKED_LENGTH for form in _forms(s)}
         self._pattern = _any_of(forms)
-        self._in_a_line = _any_of(forms | {_JSON.encode(form)[1:-1] for form in forms})
+        self._in_a_line = sorted(forms | {_JSON.encode(form)[1:-1] for form in forms})
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         if self._pattern is None:
@@ -51,7 +52,11 @@ class Masker:
 
     def spares(self, line: str) -> bool:
         """Whether a rendered line has no secret, however it may be written there."""
-        return self._in_a_line is None or self._in_a_line.search(line) is None
+        # One after the other: a pattern of all takes twice as long, a generator half as long again.
+        for form in self._in_a_line:  # noqa: SIM110
+            if form in line:
+                return False
+        return True
 
     def _masked(self, value: Any) -> Any:
         if type(value) is str:  # nearly all of them
@@ -114,7 +119,6 @@ def configure_logging(log_format: str = "json", secrets: Iterable[str] = ()) -> 
         structlog.stdlib.add_logger_name,
         Stamper(),
     ]
-    bound = structlog.contextvars.merge_contextvars
     told, masker = structlog.processors.format_exc_info, Masker(secrets)
     rendered = _renderers(log_format)
     # dramatiq points sys.stdout at a pipe of its own; logs belong on the real one.
@@ -125,7 +129,7 @@ def configure_logging(log_format: str = "json", secrets: Iterable[str] = ()) -> 
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[bound, *described], processors=[remove, told, masker, *rendered]
+            foreign_pre_chain=[with_ids, *described], processors=[remove, told, masker, *rendered]
         )
     )
     handler.addFilter(_Seldom())
@@ -135,7 +139,7 @@ def configure_logging(log_format: str = "json", secrets: Iterable[str] = ()) -> 
     _quieten_libraries()
     # Ours go past the standard library, which takes longer over a line than the door over an event.
     structlog.configure(
-        processors=[bound, told, *described, _Rendered(masker, rendered)],
+        processors=[with_ids, told, *described, _Rendered(masker, rendered)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=partial(Lines, handler),
         cache_logger_on_first_use=True,

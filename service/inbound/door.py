@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
-import structlog
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from service.api.errors import store_unavailable, unexpected
 from service.inbound import webhooks
+from service.log_ids import clear_ids
 from service.store import Unavailable
 
 _PREFIX: Final = "/webhooks/"
@@ -36,7 +36,7 @@ class Door:
         if source is None:
             await self._app(scope, receive, send)
             return
-        structlog.contextvars.clear_contextvars()  # an earlier request's ids
+        clear_ids()  # an earlier request's ids
         try:
             response = await webhooks.answer(self._app.state.web, source, scope, receive)
         except Unavailable as error:

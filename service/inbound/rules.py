@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
 
 from service.config_models import Rule
 from service.durations import parse_duration_ms
@@ -65,8 +65,7 @@ class RuleNote:
         return {"rule": self.rule, "outcome": self.outcome, "message": self.message}
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """What one event makes.
 
     Parameters:

@@ -147,16 +147,18 @@ def field(environment: Environment, container: Any, key: str) -> Any:
     """
     if isinstance(container, Undefined):
         return container
-    if isinstance(container, Mapping):
+    if isinstance(container, dict):
         values: Iterator[Any] = iter([container.get(key)])
     else:
         values = (_field_value(entry) for entry in container or () if _is_named(entry, key))
-    filled = (value for value in values if value is not None)
-    return next(filled, environment.undefined(f"the field {key!r} is missing or empty"))
+    filled = next((value for value in values if value is not None), None)
+    if filled is None:
+        return environment.undefined(f"the field {key!r} is missing or empty")
+    return filled
 
 
 def _is_named(entry: Any, key: str) -> bool:
-    return isinstance(entry, Mapping) and key in (entry.get("key"), entry.get("name"))
+    return isinstance(entry, dict) and key in (entry.get("key"), entry.get("name"))
 
 
 def _field_value(entry: Mapping[str, Any]) -> Any:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, ParamSpec, TypeVar
 
 import orjson
-import structlog
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
@@ -27,6 +26,7 @@ from service.inbound.signatures import Headers, SignatureRefused, verify
 from service.inbound.sources import ReadySource
 from service.jobs.ledger import UnusableEvent
 from service.jobs.outcomes import Acceptance
+from service.log_ids import bind_ids
 from service.logs import get_logger
 from service.web import Web, web_of
 
@@ -108,7 +108,7 @@ async def _take(web: Web, source: ReadySource, headers: Headers, body: bytes) ->
 async def _accept(
     web: Web, source: ReadySource, event: events.ParsedEvent, body: bytes
 ) -> Response:
-    structlog.contextvars.bind_contextvars(event_id=event.id, source=source.name)
+    bind_ids(event_id=event.id, source=source.name)
     if source.livemode is not None and event.livemode is not source.livemode:
         accepted = await web.ledger.accept(source.name, event, [], body=body, status="ignored")
         _log.warning("event ignored: livemode differs", type=event.type)

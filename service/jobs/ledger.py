@@ -120,7 +120,6 @@ class Ledger:
         envelope = {
             "source": source,
             "id": event.id,
-            "conflicting_id": conflicting_id(event.id, event.fingerprint),
             "type": event.type,
             "fingerprint": event.fingerprint,
             "livemode": _LIVEMODES[event.livemode],
@@ -237,13 +236,3 @@ class Ledger:
             words = [word.decode() for word in rows]
             found += map(Finding, words[::2], words[1::2])
         return found
-
-
-def conflicting_id(event_id: str, fingerprint: str) -> str:
-    """Name the event that came under an id already taken by other data.
-
-    Parameters:
-      event_id: The id both claim.
-      fingerprint: The later one's.
-    """
-    return f"{event_id}~{fingerprint[:12]}"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 RetryReply = Literal["ok", "refused", "empty", "gone", "photo_gone", "none"]
 
 
-@dataclass(frozen=True)
-class Acceptance:
+class Acceptance(NamedTuple):
     """What became of an event at the door.
 
     Parameters:

@@ -9,7 +9,6 @@ import pytest
 
 from service.inbound.events import parse, slack_challenge
 from service.inbound.signatures import SCHEMES
-from service.jobs.ledger import conflicting_id
 from tests.support.verdicts import (
     GOOD,
     SLACK_EVENT,
@@ -76,10 +75,6 @@ def test_other_data_under_the_same_id_has_another_fingerprint() -> None:
     first, second = read("stripe", STRIPE_EVENT), read("stripe", other)
     assert first.id == second.id
     assert first.fingerprint != second.fingerprint
-
-
-def test_a_conflict_gets_a_name_of_its_own() -> None:
-    assert conflicting_id("evt_1", "0123456789abcdef") == "evt_1~0123456789ab"
 
 
 # The other schemes

@@ -33,10 +33,11 @@ local function accept(text, body)
   local envelope = cjson.decode(text)
   local earlier = known(envelope.source, envelope.id)
   if earlier and earlier.fingerprint ~= envelope.fingerprint then
-    earlier = known(envelope.source, envelope.conflicting_id)
-    if not earlier then store(envelope, body, envelope.conflicting_id, 'conflict', '[]', '[]') end
+    local name = envelope.id .. '~' .. string.sub(envelope.fingerprint, 1, 12)
+    earlier = known(envelope.source, name)
+    if not earlier then store(envelope, body, name, 'conflict', '[]', '[]') end
     count('event', envelope.source, 'conflict')
-    return {'conflict', envelope.conflicting_id, '[]'}
+    return {'conflict', name, '[]'}
   end
   if earlier then
     ring_overdue(earlier.jobs)
