@@ -139,13 +139,14 @@ class Reader:
 
     async def shown(self, records: Sequence[JobRecord]) -> list[dict[str, Any]]:
         """Jobs as the API shows them; those in line with what they wait for, and their place."""
-        waiting = [record.id for record in records if record.status is Status.WAITING]
+        waiting = [record for record in records if record.status is Status.WAITING]
         if not waiting:
             return [record.public() for record in records]
-        places = await self._scripts.run("place", *waiting)
+        asked = [arg for each in waiting for arg in (each.id, each.account, each.lane, each.kind)]
+        places = await self._scripts.run("place", *asked)
         found = {
-            job_id: Place(reason.decode(), int(until), int(position), int(eta))
-            for job_id, (reason, until, position, eta) in _known(waiting, places)
+            record.id: Place(reason.decode(), int(until), int(position), int(eta))
+            for record, (reason, until, position, eta) in _known(waiting, places)
         }
         return [record.public(found.get(record.id)) for record in records]
 
@@ -220,8 +221,10 @@ async def newest(
     return [(member, int(score)) for member, score in cast("list[tuple[bytes, float]]", entries)]
 
 
-def _known(ids: Sequence[str], places: Sequence[list[Any]]) -> Iterator[tuple[str, list[Any]]]:
-    return ((job_id, place) for job_id, place in zip(ids, places, strict=True) if place)
+def _known(
+    records: Sequence[JobRecord], places: Sequence[list[Any]]
+) -> Iterator[tuple[JobRecord, list[Any]]]:
+    return ((record, place) for record, place in zip(records, places, strict=True) if place)
 
 
 def _told(line: bytes) -> dict[str, Any]:

@@ -67,6 +67,7 @@ class JobRecord:
     pk: str
     context: str
     thread: str
+    lane: str
     dry_run: bool
     cursor: str
     pages: int
@@ -117,6 +118,7 @@ class JobRecord:
             pk=fields["pk"],
             context=fields["context"],
             thread=fields["thread"],
+            lane=fields["lane"],
             dry_run=bool(fields["dry"]),
             cursor=fields.get("cursor", ""),
             pages=int(fields.get("pages", "0")),

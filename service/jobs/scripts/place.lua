@@ -1,6 +1,6 @@
 #!lua flags=no-writes
 -- Tells what jobs in line wait for.
--- ARGV   job ids
+-- ARGV   of each job: id, account, lane ('' for none), kind
 -- Reply  {reason, until (ms, an estimate), place in its lane from 0, when a walk may have ended (ms,
 --        an estimate; 0 where that cannot be told)} for each; {} for one that is not in a line
 -- Keeps  reads only.
@@ -30,9 +30,8 @@ local function door_of(name, lane)
   return unpack(seen[key], 1, 2)
 end
 
-local function place_of(id)
-  local name, lane, kind = unpack(redis.call('HMGET', 'hg:job:' .. id, 'account', 'lane', 'kind'))
-  if not lane or lane == '' then return {} end
+local function place_of(id, name, lane, kind)
+  if lane == '' then return {} end
   local place = redis.call('ZRANK', line_key(name, lane), id)
   if not place then return {} end
   local why, till = door_of(name, lane)
@@ -44,5 +43,5 @@ local function place_of(id)
 end
 
 local places = {}
-for i, id in ipairs(ARGV) do places[i] = place_of(id) end
+for i = 1, #ARGV, 4 do places[#places + 1] = place_of(unpack(ARGV, i, i + 3)) end
 return places
