@@ -21,7 +21,7 @@ from tests.bench.servers import Server, baseline
 from tests.bench.table import Goal, Row, median, ratio
 
 #: Many short ones in turns: what disturbs the machine meanwhile falls on all that are compared.
-ROUNDS: Final = 15
+ROUNDS: Final = 11
 SECONDS: Final = 0.35
 #: So many that every server always has one to work on: of ours some wait for the store meanwhile.
 CONNECTIONS: Final = 64

@@ -38,6 +38,7 @@ SECONDS: Final = 2.5
 RAMP_SECONDS: Final = CALL_SECONDS + 1
 HANGING_COUNT: Final = 600
 ROUNDS: Final = 3
+TURNS: Final = 5
 SHARES: Final[Mapping[str, float]] = {"p50": 0.5, "p99": 0.99}
 BUSY: Final = "calls under way"
 BOUND: Final = 1.5
@@ -99,12 +100,14 @@ def measure(directory: Path) -> Sequence[Row]:
     figures: dict[str, Figures] = {}
     with slow_server(directory) as slow:
         with _ours(directory, slow) as (place, stack):
-            figures[OURS] = _medians([turn(place) for _ in range(ROUNDS)])
+            turns = [turn(place) for _ in range(TURNS)]
+            figures[OURS] = _medians(turns)
             hanging = _while_all_hangs(stack)
         for module, name in BASELINES.items():
             with _baseline(module, directory, slow) as place:
                 figures[name] = turn(place)
-    return [_row("/healthz", "healthz", figures), _row("accepts", "accepts", figures), hanging]
+    rows = [("/healthz", "healthz"), ("accepts", "accepts")]
+    return [*(_row(title, what, figures, turns) for title, what in rows), hanging]
 
 
 def turn(place: Place, seconds: float = SECONDS) -> Figures:
@@ -172,11 +175,11 @@ def _medians(turns: Sequence[Figures]) -> Figures:
     return {name: median([turn[name] for turn in turns]) for name in turns[0]}
 
 
-def _row(title: str, what: str, figures: Mapping[str, Figures]) -> Row:
+def _row(title: str, what: str, figures: Mapping[str, Figures], turns: Sequence[Figures]) -> Row:
     how = (
         f"{ASKED_A_SECOND:g} events and as many GET /healthz a second, measured beside"
         f" {CALLS_A_SECOND:g} more events a second, which ask for nothing (idle) or for a call of"
-        f" {CALL_SECONDS:g} s each; {_PLACES}; medians of {ROUNDS} turns (the others: one);"
+        f" {CALL_SECONDS:g} s each; {_PLACES}; medians of {TURNS} turns (the others: one);"
         " under way at once at most:"
         " " + ", ".join(f"{name} {each['calls']:g}" for name, each in figures.items())
     )
@@ -186,14 +189,9 @@ def _row(title: str, what: str, figures: Mapping[str, Figures]) -> Row:
         for share in SHARES
         for when in ("idle", BUSY)
     }
-    goals = [
-        Goal(
-            f"p99 of {title} with calls under way / idle",
-            ratio(figures[OURS][f"{what} p99 {BUSY}"], figures[OURS][f"{what} p99 idle"]),
-            "<=",
-            BOUND,
-        )
-    ]
+    # Of the two sides of each turn, so that what disturbs one disturbs both.
+    ratios = [ratio(each[f"{what} p99 {BUSY}"], each[f"{what} p99 idle"]) for each in turns]
+    goals = [Goal(f"p99 of {title} with calls under way / idle", median(ratios), "<=", BOUND)]
     if what == "accepts":
         goals.append(Goal("calls under way in the workers", figures[OURS]["calls"], ">=", 190))
     return Row(f"Answers while calls are under way: {title}", how, shown, "ms", goals)

@@ -7,6 +7,7 @@ import operator
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import count, repeat
 from typing import Any, Final, cast
@@ -14,6 +15,8 @@ from typing import Any, Final, cast
 import redis
 
 from actors.pulse import MOST
+from service.accounts.limits import AccountLimits
+from service.config_pacing import PACE_KINDS, Pacing
 from service.jobs.examination import PAGE
 from service.jobs.functions import Scripts
 from service.jobs.ledger import FORGOTTEN_AT_ONCE, SWEPT_AT_ONCE, UNENDED
@@ -48,6 +51,14 @@ _AT_ONCE: Final = 8
 _BATCH: Final = 25
 _ACCOUNTS: Final = 100
 
+#: The same few accounts work round after round, as they do anywhere: so nobody has to rest, and
+#: all else bounds them as by default.
+_PACES: Final = {
+    kind: Pacing().pace(kind).model_copy(update={"gap_seconds": (0, 0), "per_hour": 500})
+    for kind in PACE_KINDS
+}
+RESTLESS: Final = replace(TIMES, limits=replace(TIMES.limits, others=AccountLimits(_PACES)))
+
 
 class Probe:
     """Measures one store.
@@ -62,7 +73,7 @@ class Probe:
         self._shop = shop
         self._store = store
         self._runner = runner
-        self._scripts = Scripts(shop.client, TIMES)
+        self._scripts = Scripts(shop.client, shop.times)
         self._numbers = count(5_000_000)
         #: Microseconds of the server's time for one step, by its name: one figure a round.
         self.server: dict[str, list[float]] = {}
@@ -70,10 +81,14 @@ class Probe:
         self.wall: dict[str, list[float]] = {}
 
     def life(self, jobs: int) -> None:
-        """Measure each step of the life of some jobs, each on an account of its own."""
+        """Measure each step of the life of some jobs, each of another account."""
         shop, numbers = self._shop, [next(self._numbers) for _ in range(jobs)]
-        made = self._measure("accept", [partial(shop.accept, n) for n in numbers])
-        self._measure("accept, known", [partial(shop.accept, n) for n in numbers])
+        accepts = [
+            partial(shop.accept, n, account=f"regular-{place:03}")
+            for place, n in enumerate(numbers)
+        ]
+        made = self._measure("accept", accepts)
+        self._measure("accept, known", accepts)
         claims = self._measure("claim", list(map(partial, repeat(shop.claim), made, numbers)))
         self._measure("intent", list(map(partial, repeat(shop.intend), claims, numbers)))
         self._measure("finish", list(map(partial, repeat(shop.finish), claims, numbers)))

@@ -14,7 +14,7 @@ from deploy.local.store import short_ways_to_memory
 from deploy.local.waiting import free_port
 from tests.bench.filling import SORTS, fill
 from tests.bench.memory import memory_row
-from tests.bench.probes import LISTS, Probe
+from tests.bench.probes import LISTS, RESTLESS, Probe
 from tests.bench.table import Goal, Row, median, ratio
 from tests.bench.typical import opened_shop
 
@@ -103,7 +103,7 @@ def _ratio(few: Probe, many: Probe, name: str) -> float:
 def _filled(jobs: int) -> Iterator[Probe]:
     with _server() as url:
         fill(url, jobs)
-        with opened_shop(url) as (shop, runner), redis.Redis.from_url(url) as store:
+        with opened_shop(url, RESTLESS) as (shop, runner), redis.Redis.from_url(url) as store:
             yield Probe(shop, store, runner)
 
 
