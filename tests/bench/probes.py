@@ -87,7 +87,7 @@ class Probe:
             partial(shop.accept, n, account=f"regular-{place:03}")
             for place, n in enumerate(numbers)
         ]
-        made = self._measure("accept", accepts)
+        made = self._measure("accept", accepts, at_once=jobs)  # as in a storm
         self._measure("accept, known", accepts)
         claims = self._measure("claim", list(map(partial, repeat(shop.claim), made, numbers)))
         self._measure("intent", list(map(partial, repeat(shop.intend), claims, numbers)))
