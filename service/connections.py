@@ -115,7 +115,7 @@ class Pool(ConnectionPool):
         """Make sure that nothing is wrong with one; what redis-py does for it takes longer."""
         try:
             fresh = connection.is_connected and not await connection.can_read()
-        except OSError:
+        except (RedisConnectionError, OSError):
             fresh = False
         if not fresh:
             await super().ensure_connection(connection)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TextIO
 
 
@@ -30,15 +31,23 @@ class LineHandler(logging.StreamHandler[TextIO]):
         super().emit(record)
 
     def flush(self) -> None:
-        """Write what waits; the standard library asks for it once more when the process ends."""
+        """Write what waits; the standard library asks for it once more when the process ends.
+
+        What cannot be written is lost, as nobody is left to tell of it. A stream that is in the
+        middle of a write refuses what a signal's handler says just then: that waits for the next.
+        """
         self.acquire()
+        said, self._waiting, self._written_by = self._waiting, [], None
         try:
-            said, self._waiting, self._written_by = self._waiting, [], None
             if said:
                 self.stream.write("".join(said))
-            super().flush()
+        except RuntimeError:
+            self._waiting[:0] = said
         except (OSError, ValueError):
-            return  # whoever read it has gone: there is nobody left to tell
+            return
+        else:
+            with suppress(OSError, ValueError, RuntimeError):
+                super().flush()
         finally:
             self.release()
 

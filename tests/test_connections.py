@@ -188,6 +188,19 @@ def test_a_connection_that_was_cut_while_nobody_used_it_is_made_anew(
     asyncio.run(scenario())
 
 
+def test_a_connection_that_is_half_closed_is_made_anew(store_url: str) -> None:
+    async def scenario() -> None:
+        client = async_client(store_url, max_connections=1)
+        pool: Any = client.connection_pool
+        connection = await pool.get_connection()
+        await pool.release(connection)
+        connection._parser.on_disconnect()  # as far as redis-py comes first when it closes one
+        assert await client.ping()
+        await client.aclose()
+
+    asyncio.run(scenario())
+
+
 def test_no_value_is_written_as_something_else(store_url: str) -> None:
     async def scenario() -> None:
         client = async_client(store_url, max_connections=1)

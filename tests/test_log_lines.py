@@ -22,6 +22,17 @@ class Writes(io.StringIO):
         return len(text)
 
 
+class Refusing(Writes):
+    """As a buffered stream that is in the middle of a write."""
+
+    refuses = True
+
+    def write(self, text: str) -> int:
+        if self.refuses:
+            raise RuntimeError("reentrant call")
+        return super().write(text)
+
+
 def logging_to(stream: io.StringIO) -> tuple[Lines, logging.Handler]:
     handler = LineHandler(stream)
     return Lines(handler, "a.place"), handler
@@ -99,6 +110,19 @@ loop.call_soon(loop.stop)
 loop.run_forever()
 """)
     assert line["message"] == "bye"
+
+
+def test_what_a_signals_handler_says_while_the_stream_is_written_waits() -> None:
+    # Given a stream as it is while a signal interrupts a write to it
+    stream = Refusing()
+    log, handler = logging_to(stream)
+    log.info("one")
+    handler.flush()
+    # When
+    stream.refuses = False
+    log.info("two")
+    # Then
+    assert stream.all == ["one\ntwo\n"]
 
 
 def test_a_stream_whose_reader_has_gone_stops_nobody() -> None:

@@ -38,7 +38,8 @@ local function place_of(id, name, lane, kind)
   local from = why and math.max(now, till) or now + TURN
   if till == 0 then from = now + CONF.recheck end
   local comes = from + place * spacing(name, lane, place)
-  local ends = READS[kind] == 'walk' and walk_until(load_job(id), comes, now) or 0
+  local walk = READS[kind] == 'walk' and load_job(id)
+  local ends = walk and walk_until(walk, comes, now) or 0
   return {why or 'turn', digits(comes), place, digits(ends)}
 end
 
