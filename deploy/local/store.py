@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,17 +22,22 @@ from deploy.local.waiting import free_port
 _TUNABLES: Final = "glibc.malloc.tcache_count=65535:glibc.malloc.tcache_max=1032"
 
 
+#: A server is told by the environment of the process that starts it, of which there is one.
+_one_at_a_time: Final = threading.Lock()
+
+
 @contextmanager
 def short_ways_to_memory() -> Iterator[None]:
     """Let an embedded Valkey that starts meanwhile find memory as fast as one with jemalloc."""
-    before = os.environ.get("GLIBC_TUNABLES")
-    os.environ["GLIBC_TUNABLES"] = _TUNABLES
-    try:
-        yield
-    finally:
-        os.environ.pop("GLIBC_TUNABLES")
-        if before is not None:
-            os.environ["GLIBC_TUNABLES"] = before
+    with _one_at_a_time:
+        before = os.environ.get("GLIBC_TUNABLES")
+        os.environ["GLIBC_TUNABLES"] = _TUNABLES
+        try:
+            yield
+        finally:
+            os.environ.pop("GLIBC_TUNABLES")
+            if before is not None:
+                os.environ["GLIBC_TUNABLES"] = before
 
 
 class Store:

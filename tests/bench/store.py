@@ -113,8 +113,10 @@ def _filled(jobs: int) -> Iterator[Probe]:
 
 @contextmanager
 def _server() -> Iterator[str]:
-    with (
-        short_ways_to_memory(),
-        ValkeyServer(port=free_port(), config={"save": "", "appendonly": "no"}) as server,
-    ):
+    server = ValkeyServer(port=free_port(), config={"save": "", "appendonly": "no"})
+    with short_ways_to_memory():
+        server.start()
+    try:
         yield f"redis://127.0.0.1:{server.port}/0"
+    finally:
+        server.stop()
