@@ -13,38 +13,38 @@ import redis.asyncio as aredis
 from dramatiq import Broker, Worker
 from dramatiq.middleware import Middleware, MiddlewareError
 
-from actors.egress import GuardedBackend
-from actors.exchange import DEFAULT_LIMITS, Exchange
-from actors.fetch import Fetcher
-from actors.instagram.logins import LoginGate
+from actors.batched_scripts import SharedScripts
+from actors.deliveries.http_client import DEFAULT_LIMITS, Exchange
+from actors.dramatiq_async.event_loop import LoopThread
+from actors.egress.guarded_connections import GuardedBackend
+from actors.egress.photo_download import Fetcher
+from actors.instagram.client_pool import GatewayPool
+from actors.instagram.login_limiter import LoginGate
 from actors.instagram.options import AccountOptions
-from actors.instagram.pool import GatewayPool
-from actors.loop import LoopThread
-from actors.photos import Lab
-from actors.pulse import Pulse, pulse_of
-from actors.trips import SharedScripts
+from actors.jobs.photo_dm import Lab
+from actors.lease_heartbeat import Pulse, pulse_of
 from service import VERSION
-from service.accounts.codes import Codes
-from service.accounts.doors import Doors
-from service.accounts.keys import derive_keys
-from service.accounts.people import People
-from service.accounts.proxies import check_proxy
+from service.accounts.controls import Doors
+from service.accounts.encryption import derive_keys
+from service.accounts.session_store import Vault
 from service.accounts.suppressions import Suppressions
-from service.accounts.usernames import check_usernames
-from service.accounts.vault import Vault
-from service.config import Config, Value
+from service.accounts.user_id_cache import People
+from service.accounts.verification_codes import Codes
+from service.config.config import Config, Value
+from service.config.proxy_url import check_proxy
+from service.config.settings import Settings
+from service.config.unique_usernames import check_usernames
+from service.deliveries.endpoints import Endpoint, Endpoints
+from service.deliveries.store import Deliveries
 from service.jobs.claims import Claims
 from service.jobs.ledger import Ledger
-from service.jobs.photos import Photos
-from service.jobs.scripts import Times
-from service.logs import get_logger
-from service.outbound.addresses import Guard
-from service.outbound.deliveries import Deliveries
-from service.outbound.endpoints import Endpoint, Endpoints
-from service.photos.darkroom import Darkroom
-from service.reports import Reporter, process_name
-from service.settings import Settings
-from service.store import Unavailable, async_client
+from service.jobs.lua.builder import Times
+from service.jobs.photo_store import Photos
+from service.logging.setup import get_logger
+from service.metrics.process_reports import Reporter, process_name
+from service.network.ip_filter import Guard
+from service.photos.converter import Darkroom
+from service.redis.client import Unavailable, async_client
 
 #: The loop's own connections: of everything else, of jobs' steps and of deliveries' steps.
 #: Consumers and the pulse have theirs.

@@ -33,11 +33,11 @@ from typing import Any
 import pendulum
 from periodiq import Scheduler
 
-from actors.broker import declare_actors, make_broker
+from actors.dramatiq_async.broker import declare_actors, make_broker
 from actors.runtime import Runtime
-from service.boot import boot
-from service.logs import get_logger
-from service.store import Unavailable, wait_for_redis
+from service.config.bootstrap import boot
+from service.logging.setup import get_logger
+from service.redis.client import Unavailable, wait_for_redis
 
 _log = get_logger(__name__)
 

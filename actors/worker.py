@@ -7,7 +7,7 @@ import os
 import dramatiq
 from dramatiq import Broker
 
-from actors.stopping import StopOnce
+from actors.dramatiq_async.shutdown import StopOnce
 
 
 def make_worker_broker(stop: StopOnce) -> Broker:
@@ -19,11 +19,11 @@ def make_worker_broker(stop: StopOnce) -> Broker:
     Raises:
       SystemExit: Settings or configuration cannot be used.
     """
-    from actors.broker import declare_actors, make_broker
-    from actors.dispatch import CoroutineDispatch
-    from actors.loop import LoopThread
+    from actors.dramatiq_async.broker import declare_actors, make_broker
+    from actors.dramatiq_async.dispatcher import CoroutineDispatch
+    from actors.dramatiq_async.event_loop import LoopThread
     from actors.runtime import Duties, Resources
-    from service.boot import boot
+    from service.config.bootstrap import boot
 
     settings, config = boot()
     try:

@@ -15,28 +15,28 @@ from service.api import (
     accounts,
     challenges,
     deliveries,
-    errors,
     events,
+    followers,
     health,
     jobs,
     live,
     lookups,
     metrics,
-    photos,
+    photo_uploads,
     previews,
     sessions,
     suppressions,
-    walks,
+    webhooks,
 )
-from service.api.at_hand import AtHand
-from service.api.bounds import BodyBound
-from service.boot import boot
-from service.config import Config
-from service.inbound import webhooks
-from service.inbound.door import Door
-from service.log_ids import clear_ids
-from service.settings import Settings
-from service.stopping import told_to_stop
+from service.api.lookup_fast_path import AtHand
+from service.api.webhook_fast_path import Door
+from service.config.bootstrap import boot
+from service.config.config import Config
+from service.config.settings import Settings
+from service.http import errors
+from service.http.body_limit import BodyBound
+from service.logging.context import clear_ids
+from service.process.shutdown_signals import told_to_stop
 from service.web import open_web, settle
 
 _DESCRIPTION = (
@@ -47,11 +47,11 @@ _DESCRIPTION = (
 #: Whose routes there are.
 _ROOMS: Final = (
     webhooks,
-    photos,  # before jobs: it takes the forms of the same path
+    photo_uploads,  # before jobs: it takes the forms of the same path
     jobs,
     live,
     previews,
-    walks,  # before look-ups: those take whatever comes after `/users/`
+    followers,  # before look-ups: those take whatever comes after `/users/`
     lookups,
     events,
     deliveries,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from service import check
+from service.commands import check
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,12 +71,12 @@ def _add_session(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _session(arguments: argparse.Namespace) -> int:
-    from service import session_command  # as below
+    from service.commands import session
 
-    return session_command.run(arguments)
+    return session.run(arguments)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from service import doctor  # its imports are heavy, and `check` wants none of them
+    from service.commands import doctor
 
     return doctor.run(repair=arguments.repair)

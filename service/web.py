@@ -19,35 +19,35 @@ from typing import Any, Final
 import redis.asyncio as aredis
 from starlette.requests import HTTPConnection
 
-from service.accounts.codes import Codes
-from service.accounts.doors import Doors
-from service.accounts.keys import derive_keys
-from service.accounts.people import People
+from service.accounts.controls import Doors
+from service.accounts.encryption import derive_keys
 from service.accounts.suppressions import Suppressions
-from service.boot import boot
-from service.callers import Callers
-from service.config import Config
-from service.files import open_many_files
-from service.inbound.patience import Patience
-from service.inbound.rules import RuleBook
-from service.inbound.sources import ReadySource, check_sources, ready_sources
-from service.jobs.audit import Audit
-from service.jobs.feed import Feed
+from service.accounts.user_id_cache import People
+from service.accounts.verification_codes import Codes
+from service.config.bootstrap import boot
+from service.config.config import Config
+from service.config.settings import Settings
+from service.deliveries.store import Deliveries
+from service.events.rules import RuleBook
+from service.events.sources import ReadySource, check_sources, ready_sources
+from service.followers.rows import Pages
+from service.http.api_keys import Callers
+from service.http.shared_timeout import Patience
+from service.http.uvicorn_protocols import BoundedHead, QuietSocket
+from service.jobs.audit_log import Audit
 from service.jobs.ledger import Ledger
-from service.jobs.live import Live
-from service.jobs.reading import Reader
-from service.jobs.scripts import Times
-from service.jobs.tales import HEARTBEAT_SECONDS
-from service.lookups.asking import MAX_WAIT_SECONDS, Asking
-from service.lookups.sights import Sights
-from service.metrics import Metrics
-from service.outbound.deliveries import Deliveries
-from service.photos.darkroom import Darkroom
-from service.reports import Reporter
-from service.settings import Settings
-from service.store import async_client
-from service.walks.pages import Pages
-from service.wire import BoundedHead, QuietSocket
+from service.jobs.lua.builder import Times
+from service.jobs.queries import Reader
+from service.live.broadcaster import Live
+from service.live.event_stream import Feed
+from service.live.subscriptions import HEARTBEAT_SECONDS
+from service.lookups.service import MAX_WAIT_SECONDS, Asking
+from service.lookups.shared_cache import Sights
+from service.metrics.process_reports import Reporter
+from service.metrics.prometheus import Metrics
+from service.photos.converter import Darkroom
+from service.process.file_limits import open_many_files
+from service.redis.client import async_client
 
 #: One more is taken by the reader of the live feed while somebody listens.
 MAX_CONNECTIONS: Final = 3

@@ -20,14 +20,14 @@ from aiograpi.exceptions import (
     ClientRequestTimeout,
 )
 
-from actors.instagram.options import ClientOptions
-from actors.instagram.tokens import (
+from actors.instagram.idempotency_tokens import (
     client_context_for,
     creation_key_for,
     current_token,
 )
+from actors.instagram.options import ClientOptions
 from actors.instagram.transport import DirectSession, OnceSession, password_sent, trusted
-from service.accounts.sessions import is_kept, is_logged_in, portable
+from service.accounts.session_settings import is_kept, is_logged_in, portable
 
 # Whole replies and header sets, cookies included, go to these loggers, at ERROR too.
 _TALKATIVE: Final = ("aiograpi", "private_request", "public_request", "graphql_request")

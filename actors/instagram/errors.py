@@ -13,9 +13,7 @@ import httpx
 from aiograpi import exceptions as ig
 from curl_cffi import CurlError
 
-from actors.instagram.options import UnknownAccount
-from actors.instagram.targets import InvalidTarget
-from actors.instagram.verdicts import (
+from actors.instagram.error_policies import (
     COMMENT_REFUSED,
     COMMENTS_DISABLED,
     CONNECTION_FAILED,
@@ -32,6 +30,8 @@ from actors.instagram.verdicts import (
     Scope,
     Verdict,
 )
+from actors.instagram.ids import InvalidTarget
+from actors.instagram.options import UnknownAccount
 
 __all__ = ["InvalidTarget", "Judged", "Outcome", "Scope", "UnknownAccount", "Verdict", "classify"]
 

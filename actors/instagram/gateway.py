@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from actors.instagram import crowds, reconcile
-from actors.instagram.calls import Calls
+from actors.instagram import follower_pages, reconcile
+from actors.instagram.account_client import Calls
 from actors.instagram.client import PacedClient
-from actors.instagram.crowds import CrowdPage
-from actors.instagram.projections import post_view, user_view
-from actors.instagram.reads import read_post, read_profile
+from actors.instagram.follower_pages import CrowdPage
+from actors.instagram.idempotency_tokens import client_context_for, write_token
+from actors.instagram.ids import InvalidTarget, Recipient, media_pk, user_pk, username_of
+from actors.instagram.profiles_and_posts import read_post, read_profile
 from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.reconcile import OwnedByOthers, Sought, nobodys
-from actors.instagram.targets import InvalidTarget, Recipient, media_pk, user_pk, username_of
-from actors.instagram.tokens import client_context_for, write_token
+from actors.instagram.serializers import post_view, user_view
 
 
 class Gateway(Calls):
@@ -92,7 +92,7 @@ class Gateway(Calls):
         """
 
         async def look(client: PacedClient) -> CrowdPage:
-            return await crowds.read_page(client, pk, crowd, cursor)
+            return await follower_pages.read_page(client, pk, crowd, cursor)
 
         return await self.call(look)
 

@@ -22,11 +22,11 @@ from aiograpi.exceptions import (
     LoginRequired,
 )
 
-from actors.instagram.claimed import seconds_to_begin
 from actors.instagram.client import PacedClient, plain_client
+from actors.instagram.idempotency_tokens import client_context_for, write_token
 from actors.instagram.receipts import DmReceipt
 from actors.instagram.reconcile import shown_thread
-from actors.instagram.tokens import client_context_for, write_token
+from actors.instagram.write_deadline import seconds_to_begin
 
 _UPLOADS: Final = "https://rupload.facebook.com/messenger_image"
 #: For a read or a write to move on, not for the whole upload.

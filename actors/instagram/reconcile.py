@@ -13,7 +13,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Protocol
 
-from actors.instagram.tokens import is_client_context
+from actors.instagram.idempotency_tokens import is_client_context
 
 Row = Mapping[str, Any]
 

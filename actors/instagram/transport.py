@@ -12,9 +12,9 @@ import httpx
 from aiograpi import httpx_ext
 from curl_cffi import AsyncCurl, CurlMOpt, CurlOpt, ffi, lib
 
-from actors.instagram.authorities import authorities
-from actors.instagram.claimed import seconds_to_begin
-from actors.instagram.tokens import current_token
+from actors.instagram.ca_directory import authorities
+from actors.instagram.idempotency_tokens import current_token
+from actors.instagram.write_deadline import seconds_to_begin
 
 #: Whether the request that is sent now carries a password.
 password_sent: Final[ContextVar[bool]] = ContextVar("password_sent", default=False)

@@ -10,7 +10,7 @@ from typing import Any
 from deploy.local.procfile import ROOT
 from deploy.local.sender import event, send
 from deploy.local.stack import Stack
-from deploy.local.waiting import until
+from deploy.local.wait import until
 
 
 def main() -> int:

@@ -18,8 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from deploy.local.child import Child, RunningChild, request_json
-from deploy.local.inbox import Answer, Inbox, Received
+from deploy.local.child_process import Child, RunningChild, request_json
+from deploy.local.received_callbacks import Answer, Inbox, Received
 
 _MODULE = "deploy.local.receiver"
 _SECRETS_VARIABLE = "RECEIVER_SECRETS"

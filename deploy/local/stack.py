@@ -19,11 +19,11 @@ from types import TracebackType
 from typing import Final, Self
 
 from deploy.local.instagram.client import StandIn
-from deploy.local.instagram.world import SHOP_PASSWORD
+from deploy.local.instagram.state import SHOP_PASSWORD
 from deploy.local.procfile import ROOT, Process, procfile_commands
 from deploy.local.receiver import Receiver
-from deploy.local.store import Store
-from deploy.local.waiting import free_port, until
+from deploy.local.valkey import Store
+from deploy.local.wait import free_port, until
 
 PROCESSES: Final = ("web", "worker", "scheduler")
 CONFIG: Final = ROOT / "deploy" / "local" / "heliograph.toml"

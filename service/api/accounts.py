@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import APIRouter
 
 from service.api.auth import Caller, WebParts
-from service.api.errors import ApiError
-from service.api.requests import Reason, Which
+from service.api.schemas import Reason, Which
+from service.http.errors import ApiError
 from service.web import Web
 
 router = APIRouter(tags=["accounts"])

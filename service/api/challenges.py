@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
-from service.accounts.codes import ANSWERABLE, normalise_code
+from service.accounts.verification_codes import ANSWERABLE, normalise_code
 from service.api.accounts import check_known, shown
 from service.api.auth import Caller, WebParts
 

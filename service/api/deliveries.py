@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import APIRouter
 
 from service.api.auth import Caller, WebParts
-from service.api.errors import ApiError
-from service.api.paging import Cursor, Limit, before, listed
-from service.outbound.deliveries import DeliveryStatus
+from service.api.pagination import Cursor, Limit, before, listed
+from service.deliveries.store import DeliveryStatus
+from service.http.errors import ApiError
 
 router = APIRouter(tags=["deliveries"])
 

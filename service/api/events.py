@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from service.api.auth import Caller, WebParts
-from service.api.errors import ApiError
-from service.api.paging import Cursor, Limit, before, listed
-from service.inbound.replay import replay_event
+from service.api.event_replay import replay_event
+from service.api.pagination import Cursor, Limit, before, listed
+from service.http.errors import ApiError
 from service.jobs.records import EventRecord
 from service.web import Web
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Header, Response
 
-from service.api.errors import ApiError
+from service.http.errors import ApiError
 from service.jobs.model import JobDraft
 from service.web import Web
 

@@ -9,16 +9,16 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Query, Response
 
 from service.api.auth import Caller, WebParts
-from service.api.errors import ApiError
+from service.api.follower_results import ROWS_ANSWERS, form_of, rows_of, rows_to_come
 from service.api.idempotency import IdempotencyKey, created
-from service.api.paging import Cursor, Limit, before, listed
-from service.api.requests import JobRequest, invalid, utc_now
-from service.api.results import ROWS_ANSWERS, form_of, rows_of, rows_to_come
-from service.api.uploads import UPLOAD_SCHEMA
-from service.jobs.live import LOOK_SECONDS
+from service.api.multipart import UPLOAD_SCHEMA
+from service.api.pagination import Cursor, Limit, before, listed
+from service.api.schemas import JobRequest, invalid, utc_now
+from service.http.errors import ApiError
 from service.jobs.model import FINAL, WALKS, JobDraft, Kind, Status
-from service.jobs.reading import JobFilter, Page
-from service.outbound.addresses import Guard
+from service.jobs.queries import JobFilter, Page
+from service.live.broadcaster import LOOK_SECONDS
+from service.network.ip_filter import Guard
 from service.photos.urls import check_photo_url
 from service.web import Web
 

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Header, Query, Response, WebSocket
 
 from service.api.auth import Caller, SocketCaller, WebParts
-from service.api.errors import ApiError
+from service.api.event_streams import EventStream, tell_socket
 from service.api.jobs import unknown_job
-from service.api.streams import EventStream, tell_socket
-from service.jobs.messages import History, Message, dumps, told
-from service.jobs.tales import FeedTale, JobTale
+from service.http.errors import ApiError
+from service.jobs.timeline import History, Message, dumps, told
+from service.live.subscriptions import FeedTale, JobTale
 from service.web import Web
 
 router = APIRouter(tags=["live"])

@@ -11,16 +11,16 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from service.api import lookup_docs
-from service.api.answers import item_of, refusal_of, refused_item
-from service.api.at_hand import tell
+from service.api import lookup_openapi
 from service.api.auth import Caller, WebParts
-from service.api.errors import error_response
-from service.api.requests import invalid
-from service.inbound.handles import NotAHandle
-from service.lookups.asking import MAX_WAIT_SECONDS, Pending, Seen
+from service.api.lookup_fast_path import tell
+from service.api.lookup_responses import item_of, refusal_of, refused_item
+from service.api.schemas import invalid
+from service.http.errors import error_response
+from service.instagram.ids import NotAHandle
+from service.lookups.service import MAX_WAIT_SECONDS, Pending, Seen
 from service.lookups.targets import Target, post_target, user_target
-from service.store import Unavailable
+from service.redis.client import Unavailable
 from service.web import Web
 
 router = APIRouter(tags=["look-ups"])
@@ -48,7 +48,7 @@ IfNoneMatch = Annotated[
 
 
 @router.head("/users/{username:path}", include_in_schema=False)
-@router.get("/users/{username:path}", response_class=Response, responses=lookup_docs.USER)
+@router.get("/users/{username:path}", response_class=Response, responses=lookup_openapi.USER)
 async def user(
     username: str,
     caller: Caller,
@@ -63,7 +63,7 @@ async def user(
 
 
 @router.head("/posts/{shortcode:path}", include_in_schema=False)
-@router.get("/posts/{shortcode:path}", response_class=Response, responses=lookup_docs.POST)
+@router.get("/posts/{shortcode:path}", response_class=Response, responses=lookup_openapi.POST)
 async def post(
     shortcode: str,
     caller: Caller,
@@ -77,7 +77,7 @@ async def post(
     return await _answer(web, target, caller, wait, prefer)
 
 
-@router.get("/users", response_class=Response, responses=lookup_docs.USERS)
+@router.get("/users", response_class=Response, responses=lookup_openapi.USERS)
 async def users(
     request: Request,
     caller: Caller,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from service.api.auth import WebParts
-from service.metrics import CONTENT_TYPE
+from service.metrics.prometheus import CONTENT_TYPE
 
 router = APIRouter(tags=["health"])
 

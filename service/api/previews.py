@@ -8,10 +8,10 @@ from fastapi import APIRouter, Query
 
 from service.api.auth import Caller, WebParts
 from service.api.jobs import drafted
-from service.api.paging import Limit
-from service.api.requests import JobRequest
-from service.jobs.outcomes import Preview
+from service.api.pagination import Limit
+from service.api.schemas import JobRequest
 from service.jobs.records import rfc3339
+from service.jobs.replies import Preview
 from service.web import Web
 
 router = APIRouter(tags=["jobs"])

@@ -7,14 +7,14 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body
 
-from service.accounts.keys import derive_keys
-from service.accounts.session_documents import DocumentRefused
-from service.accounts.session_imports import Imported, OtherDevice, OtherUser, import_session
-from service.accounts.vault import SessionUnreadable, Vault, VaultError
+from service.accounts.encryption import derive_keys
+from service.accounts.session_import import Imported, OtherDevice, OtherUser, import_session
+from service.accounts.session_store import SessionUnreadable, Vault, VaultError
+from service.accounts.session_validation import DocumentRefused
 from service.api.accounts import check_known
 from service.api.auth import Caller, WebParts
-from service.api.errors import ApiError
-from service.config import MissingVariable
+from service.config.config import MissingVariable
+from service.http.errors import ApiError
 from service.web import Web
 
 router = APIRouter(tags=["accounts"])

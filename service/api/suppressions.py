@@ -9,10 +9,10 @@ from pydantic import AfterValidator
 
 from service.accounts.suppressions import who_is
 from service.api.auth import Caller, WebParts
-from service.api.errors import ApiError
-from service.api.paging import Limit
-from service.api.requests import Reason
-from service.inbound.handles import NotAHandle, normalise_recipient
+from service.api.pagination import Limit
+from service.api.schemas import Reason
+from service.http.errors import ApiError
+from service.instagram.ids import NotAHandle, normalise_recipient
 from service.web import Web
 
 router = APIRouter(tags=["suppressions"])

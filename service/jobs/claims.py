@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 import redis.asyncio as aredis
 
-from service.jobs.functions import Scripts
-from service.jobs.layout import fields_of
+from service.followers.rows import Parcel
+from service.jobs.lua.builder import Times
+from service.jobs.lua.hash_encoding import fields_of
+from service.jobs.lua.runner import Scripts
 from service.jobs.model import Failure, Status
 from service.jobs.records import JobRecord
-from service.jobs.scripts import Times
-from service.walks.pages import Parcel
 
 IntentReply = Literal["ok", "ask", "lost", "canceled", "expired", "held", "waiting", "refused"]
 FinishReply = Literal["ok", "lost", "taken"]
@@ -128,7 +128,7 @@ class Claims:
         Returns:
           The claim, or None when there is nothing to do now: whatever must happen is arranged.
         """
-        verdict, fence, text, flat, now = await self._scripts.run("claim", job_id, owner)
+        verdict, fence, text, flat, now = await self._scripts.run("claim_job", job_id, owner)
         if verdict == b"none":
             return None
         fields = fields_of(dict(zip(flat[::2], flat[1::2], strict=True)))
@@ -162,7 +162,7 @@ class Claims:
         found = json.dumps({"thread": thread, "username": username, "reads": reads})
         reply: IntentReply = (
             await self._scripts.run(
-                "intent", claim.id, claim.owner, claim.fence, pk, context, found
+                "record_intent", claim.id, claim.owner, claim.fence, pk, context, found
             )
         ).decode()
         return reply
@@ -195,7 +195,7 @@ class Claims:
           Only `ok` changed anything.
         """
         reply = await self._scripts.run(
-            "finish",
+            "finish_job",
             claim.id,
             claim.owner,
             claim.fence,
@@ -237,7 +237,7 @@ class Claims:
         """
         reply: ReleaseReply = (
             await self._scripts.run(
-                "release",
+                "release_job",
                 claim.id,
                 claim.owner,
                 claim.fence,
@@ -269,7 +269,7 @@ class Claims:
         """
         reply: PageReply = (
             await self._scripts.run(
-                "page",
+                "append_follower_page",
                 claim.id,
                 claim.owner,
                 claim.fence,

@@ -17,13 +17,13 @@ from typing import Any, Final, Literal, Protocol
 import orjson
 import redis.asyncio as aredis
 
-from service.jobs.commit import GroupCommit
-from service.jobs.entries import dumps, entry_of, event_entry_of
-from service.jobs.functions import Scripts
+from service.jobs.body_compression import Packer
+from service.jobs.draft_encoding import dumps, entry_of, event_entry_of
+from service.jobs.lua.builder import Times
+from service.jobs.lua.group_commit import GroupCommit
+from service.jobs.lua.runner import Scripts
 from service.jobs.model import FINAL, JobDraft, Status, derived_id
-from service.jobs.outcomes import Acceptance, Creation, Finding, Preview, RetryReply
-from service.jobs.packing import Packer
-from service.jobs.scripts import Times
+from service.jobs.replies import Acceptance, Creation, Finding, Preview, RetryReply
 from service.photos.photo import Photo
 
 IDEMPOTENCY_MS: Final = 7 * 24 * 3600 * 1000
@@ -90,7 +90,7 @@ class Ledger:
 
     def __init__(self, client: aredis.Redis, times: Times) -> None:
         self._scripts = Scripts(client, times)
-        self._accepting = GroupCommit(self._scripts, self._scripts.script("accept"))
+        self._accepting = GroupCommit(self._scripts, self._scripts.script("accept_events"))
         self._packer = Packer()
 
     async def close(self) -> None:
@@ -144,7 +144,7 @@ class Ledger:
         """
         entries = [event_entry_of(source, event_id, draft) for draft in drafts]
         reply = await self._scripts.run(
-            "replay", f"{source}:{event_id}", dumps(entries), dumps(list(notes))
+            "add_event_jobs", f"{source}:{event_id}", dumps(entries), dumps(list(notes))
         )
         return None if reply is None else list(json.loads(reply))
 
@@ -168,7 +168,7 @@ class Ledger:
         key = f"hg:idem:{derived_id('idem', caller, idempotency_key)}" if idempotency_key else ""
         source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
         reply = await self._scripts.run(
-            "create",
+            "create_job",
             dumps(entry_of(job_id, draft, source)),
             key,
             hashlib.sha256(request.encode()).hexdigest(),
@@ -187,19 +187,19 @@ class Ledger:
         """
         source = {"source": None, "event_id": None, "rule": draft.rule, "api_key": caller}
         entry = dumps(entry_of("job_preview", draft, source))
-        decision, reason, earliest, person = await self._scripts.run("preview", entry, pk)
+        decision, reason, earliest, person = await self._scripts.run("preview_job", entry, pk)
         return Preview(decision.decode(), reason.decode() or None, int(earliest), bool(person))
 
     async def cancel(self, job_id: str, who: str) -> Literal["ok", "asked", "late", "none"]:
         """Cancel a job that has written nothing; a running one stops before its write."""
         reply: Literal["ok", "asked", "late", "none"]
-        reply = (await self._scripts.run("cancel", job_id, who)).decode()
+        reply = (await self._scripts.run("cancel_job", job_id, who)).decode()
         return reply
 
     async def retry(self, job_id: str, who: str) -> RetryReply:
         """Open the next run of a failed or uncertain job."""
         reply: RetryReply
-        reply = (await self._scripts.run("retry", job_id, who)).decode()
+        reply = (await self._scripts.run("retry_job", job_id, who)).decode()
         return reply
 
     async def forget(self) -> int:
@@ -210,7 +210,7 @@ class Ledger:
         """
         dropped = 0
         while True:
-            looked, batch = await self._scripts.run("forget", FORGOTTEN_AT_ONCE)
+            looked, batch = await self._scripts.run("prune", FORGOTTEN_AT_ONCE)
             dropped += int(batch)
             if int(looked) < FORGOTTEN_AT_ONCE:
                 return dropped
@@ -231,7 +231,7 @@ class Ledger:
         left, over = most, 0
         while left > 0 and not over:
             page = min(left, SWEPT_AT_ONCE)
-            looked, over, rows = await self._scripts.run("sweep", page, *UNENDED)
+            looked, over, rows = await self._scripts.run("rescue_stranded", page, *UNENDED)
             left -= int(looked)
             words = [word.decode() for word in rows]
             found += map(Finding, words[::2], words[1::2])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from service.inbound.handles import media_pk, normalise_post, normalise_recipient
+from service.instagram.ids import media_pk, normalise_post, normalise_recipient
 
 Sort = Literal["user", "post"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from service.outbound.addresses import Guard
-from service.outbound.endpoints import InvalidUrl, parse_endpoint_url
+from service.deliveries.endpoints import InvalidUrl, parse_endpoint_url
+from service.network.ip_filter import Guard
 
 
 def check_photo_url(url: str, guard: Guard, *, allow_http: bool) -> None:

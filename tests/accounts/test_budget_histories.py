@@ -10,13 +10,13 @@ from typing import Any, Final
 import pytest
 import redis
 
-from service.accounts.limits import AccountLimits
-from service.config_pacing import Pace, PaceKind
+from service.config.pacing import Pace, PaceKind
 from service.jobs.claims import Claim
+from service.jobs.lua.limits import AccountLimits
 from service.jobs.model import Status
-from tests.support.audit import audit
+from tests.support.invariants import audit
 from tests.support.ledgers import DAY, HOUR, SECOND, Books
-from tests.support.paces import Opener, alarm, ledgers, now_ms, pace, terms
+from tests.support.pacing import Opener, alarm, ledgers, now_ms, pace, terms
 
 STEPS_A_HISTORY: Final = 150
 ACCOUNTS: Final[dict[str, AccountLimits]] = {

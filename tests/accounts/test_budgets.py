@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from service.accounts.limits import AccountLimits
-from service.config_pacing import Pace, PaceKind
+from service.config.pacing import Pace, PaceKind
 from service.jobs.claims import Claim
+from service.jobs.lua.limits import AccountLimits
 from service.jobs.model import Status
-from tests.support.audit import audit
+from tests.support.invariants import audit
 from tests.support.ledgers import DAY, HOUR, SECOND, TIMES, Books
-from tests.support.paces import (
+from tests.support.pacing import (
     SLACK,
     Opener,
     alarm,

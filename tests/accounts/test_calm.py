@@ -8,12 +8,22 @@ from typing import Any, Final
 import pytest
 import redis
 
-from service.accounts.limits import AccountLimits
 from service.jobs.claims import AccountEffect
+from service.jobs.lua.limits import AccountLimits
 from service.jobs.model import Status
-from tests.support.audit import audit
+from tests.support.invariants import audit
 from tests.support.ledgers import HOUR, Books
-from tests.support.paces import SLACK, Opener, alarm, ledgers, pace, pass_until, terms, woken, write
+from tests.support.pacing import (
+    SLACK,
+    Opener,
+    alarm,
+    ledgers,
+    pace,
+    pass_until,
+    terms,
+    woken,
+    write,
+)
 
 FEW: Final = 10
 CROWD: Final = 1_000

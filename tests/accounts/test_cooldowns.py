@@ -10,9 +10,9 @@ import redis
 
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
-from tests.support.audit import audit
+from tests.support.invariants import audit
 from tests.support.ledgers import DAY, HOUR, Books
-from tests.support.paces import (
+from tests.support.pacing import (
     SLACK,
     alarm,
     ledgers,

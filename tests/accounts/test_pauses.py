@@ -9,9 +9,9 @@ import pytest
 import redis
 
 from service.jobs.model import Status
-from tests.support.audit import audit
+from tests.support.invariants import audit
 from tests.support.ledgers import HOUR, Books
-from tests.support.paces import Opener, gap_ends, ledgers, pace, spent, terms, woken, write
+from tests.support.pacing import Opener, gap_ends, ledgers, pace, spent, terms, woken, write
 
 COMMENT: Final[dict[str, Any]] = {"kind": "comment", "to": None, "post": "Cx"}
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import redis
 
-from service.accounts.limits import QuietHours
 from service.accounts.suppressions import Suppressions
 from service.jobs.claims import AccountEffect
+from service.jobs.lua.limits import QuietHours
 from service.jobs.model import Status
-from service.jobs.outcomes import Preview
+from service.jobs.replies import Preview
 from tests.support.ledgers import DAY, HOUR, SECOND, Books, draft
-from tests.support.paces import (
+from tests.support.pacing import (
     SLACK,
     Opener,
     contents,

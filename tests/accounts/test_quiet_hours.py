@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 import pytest
 import redis
 
-from service.accounts.limits import QuietHours, clock_changes
+from service.jobs.lua.limits import QuietHours, clock_changes
 from service.jobs.model import Status
-from tests.support.audit import audit
+from tests.support.invariants import audit
 from tests.support.ledgers import DAY, SECOND
-from tests.support.paces import (
+from tests.support.pacing import (
     SLACK,
     Opener,
     alarm,

@@ -10,9 +10,9 @@ import redis
 
 from service.accounts.suppressions import Suppressions
 from service.jobs.model import Status
-from tests.support.audit import audit
+from tests.support.invariants import audit
 from tests.support.ledgers import DAY, HOUR, Books
-from tests.support.paces import (
+from tests.support.pacing import (
     Opener,
     gap_ends,
     ledgers,

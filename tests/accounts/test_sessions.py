@@ -17,29 +17,29 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from service.accounts.session_documents import (
-    MAX_DEPTH,
-    MAX_DOCUMENT_BYTES,
-    DocumentRefused,
-    check_document,
-    parse_document,
-)
-from service.accounts.session_imports import (
+from service.accounts.session_import import (
     Imported,
     OtherDevice,
     OtherUser,
     import_session,
 )
-from service.accounts.sessions import portable, user_pks
-from service.accounts.vault import (
+from service.accounts.session_settings import portable, user_pks
+from service.accounts.session_store import (
     DeviceChanged,
     SessionConflict,
     SessionUnreadable,
     StoredSession,
     Vault,
 )
+from service.accounts.session_validation import (
+    MAX_DEPTH,
+    MAX_DOCUMENT_BYTES,
+    DocumentRefused,
+    check_document,
+    parse_document,
+)
+from tests.support.session_stores import open_vault
 from tests.support.sessions import CANARY, PK, document, leaks, of_device, of_user
-from tests.support.vaults import open_vault
 
 OTHER_SECRET = "another secret key of forty characters.."
 

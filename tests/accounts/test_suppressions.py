@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from service.accounts.suppressions import RECIPIENT, Suppressions, who_is
-from service.store import async_client
+from service.redis.client import async_client
 
 
 @pytest.fixture

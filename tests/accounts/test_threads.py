@@ -9,9 +9,9 @@ import redis
 
 from service.jobs.claims import Claim
 from service.jobs.model import Status
-from tests.support.audit import audit
+from tests.support.invariants import audit
 from tests.support.ledgers import DAY, HOUR, SECOND, Books
-from tests.support.paces import (
+from tests.support.pacing import (
     Opener,
     alarm,
     gap_ends,

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import redis
 
-from service.accounts.codes import ANSWERABLE, Codes
-from service.accounts.keys import derive_keys
+from service.accounts.encryption import derive_keys
+from service.accounts.verification_codes import ANSWERABLE, Codes
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
 from tests.support.ledgers import Books

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from deploy.local.waiting import until
+from deploy.local.wait import until
 from service.jobs.model import Status
+from tests.support.event_streams import listening
 from tests.support.ledgers import RESULT, Books
-from tests.support.listening import listening
 from tests.support.web import Door, order
 
 DM: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from deploy.local.waiting import until
+from deploy.local.wait import until
+from service.jobs.lua.builder import assembled
 from service.jobs.model import Status
-from service.jobs.scripts import assembled
+from tests.support.event_streams import Told, events, listening
 from tests.support.ledgers import FAILURE, RESULT, TIMES, Books
-from tests.support.listening import Told, events, listening
 from tests.support.web import Door
 
 JOB: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
@@ -202,7 +202,7 @@ def test_too_many_listeners_are_turned_away(door: Door, monkeypatch: pytest.Monk
 
 
 def test_silence_is_broken_by_signs_of_life(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.jobs.tales.HEARTBEAT_SECONDS", 0.02)
+    monkeypatch.setattr("service.live.subscriptions.HEARTBEAT_SECONDS", 0.02)
     job_id = make(door)
     for path in (f"/jobs/{job_id}/live", "/live"):
         with door.api.stream("GET", path) as answer:
@@ -214,7 +214,7 @@ def test_a_change_that_is_not_in_the_feed_is_found_by_a_look(
     door: Door, books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a listener, and an older release that tells the feed nothing
-    monkeypatch.setattr("service.jobs.tales.HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr("service.live.subscriptions.HEARTBEAT_SECONDS", 0.05)
     job_id = make(door)
     with following(door, job_id) as stream:
         told = stream.take(1)

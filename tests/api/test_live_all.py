@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import redis
 
-from deploy.local.waiting import until
-from service.jobs.feed import FEED
+from deploy.local.wait import until
+from service.live.event_stream import FEED
+from tests.support.event_streams import Told, events, listening
 from tests.support.ledgers import RESULT, Books
-from tests.support.listening import Told, events, listening
 from tests.support.web import Door, opened, serving
 
 JOB: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
@@ -104,7 +104,7 @@ def test_a_reader_who_takes_nothing_is_dropped_and_others_are_not(
     own_door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given one who reads and one who does not
-    monkeypatch.setattr("service.jobs.live.MOST_WAITING", 256)
+    monkeypatch.setattr("service.live.broadcaster.MOST_WAITING", 256)
     door = own_door
     with _deaf(door) as deaf, events(door.api, "/live") as stream:
         stream.take(1)
@@ -162,7 +162,7 @@ def _deaf(door: Door) -> socket.socket:
 def test_a_reader_who_is_stuck_is_dropped_though_little_waits_for_him(
     own_door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.api.streams.PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr("service.api.event_streams.PATIENCE_SECONDS", 0.3)
     with _deaf(own_door) as deaf, events(own_door.api, "/live") as stream:
         stream.take(1)
         until(lambda: listening(own_door.store))

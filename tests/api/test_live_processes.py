@@ -16,12 +16,12 @@ import httpx
 import pytest
 import redis
 
-from deploy.local.waiting import free_port, until
-from service.files import MOST_FILES, open_many_files
-from service.jobs.feed import FEED
-from tests.support.crowd import gather, hear, leave, request, resident
+from deploy.local.wait import free_port, until
+from service.live.event_stream import FEED
+from service.process.file_limits import MOST_FILES, open_many_files
+from tests.support.event_streams import Socket, Told, events
 from tests.support.ledgers import Books, opened_books
-from tests.support.listening import Socket, Told, events
+from tests.support.many_listeners import gather, hear, leave, request, resident
 from tests.support.processes import running
 from tests.support.web import API_KEY, CONFIG, SECRET_KEY
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from deploy.local.waiting import until
+from deploy.local.wait import until
+from tests.support.event_streams import Refused, Socket, events, listening
 from tests.support.ledgers import RESULT, Books
-from tests.support.listening import Refused, Socket, events, listening
 from tests.support.web import API_KEY, OTHER_KEY, Door
 
 JOB: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local.waiting import until
+from deploy.local.wait import until
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
 from tests.support.ledgers import HOUR, SECOND, Books

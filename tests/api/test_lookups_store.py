@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from deploy.local.store import Store
+from deploy.local.valkey import Store
 from service.api.lookups import Lines
 from tests.support.ledgers import SECOND, Books, opened_books
 from tests.support.lookups import known, new_name

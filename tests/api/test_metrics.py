@@ -14,16 +14,16 @@ from dramatiq import Broker, Worker
 from dramatiq.brokers.stub import StubBroker
 from prometheus_client.parser import text_string_to_metric_families
 
-from actors.loop import LoopThread
+from actors.dramatiq_async.event_loop import LoopThread
 from actors.runtime import Duties, Resources, Runtime
-from deploy.local.waiting import until
-from service.config import parse_config
+from deploy.local.wait import until
+from service.config.config import parse_config
+from service.deliveries.store import Deliveries
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
-from service.outbound.deliveries import Deliveries
 from tests.support.canaries import Canary, leaks
+from tests.support.event_streams import events
 from tests.support.ledgers import DAY, HOUR, Books, opened_books
-from tests.support.listening import events
 from tests.support.senders import SECRETS
 from tests.support.web import (
     API_KEY,

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.local.waiting import until
+from deploy.local.wait import until
 from service.jobs.model import Status
 from service.photos.photo import MAX_PHOTO_BYTES
 from tests.support.ledgers import Books

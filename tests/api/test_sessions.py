@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.local.waiting import until
-from service.accounts.vault import StoredSession
-from service.api.bounds import MAX_API_BODY
+from deploy.local.wait import until
+from service.accounts.session_store import StoredSession
+from service.http.body_limit import MAX_API_BODY
+from tests.support.session_stores import open_vault
 from tests.support.sessions import CANARY, document, leaks, of_device, of_user
-from tests.support.vaults import open_vault
 from tests.support.web import API_KEY, SECRET_KEY, Door
 
 #: Its username is no variable.

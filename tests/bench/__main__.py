@@ -13,17 +13,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.bench import door, live, reads, round_trips, store, walks, worker
+from tests.bench import followers, live, reads, round_trips, store, webhooks, worker
 from tests.bench.table import Measurement, Row, show, write
 
 MEASUREMENTS: Final[Mapping[str, Measurement]] = {
-    "door": door.measure,
+    "door": webhooks.measure,
     "round_trips": round_trips.measure,
     "worker": worker.measure,
     "live": live.measure,
     "reads": reads.measure,
     "store": store.measure,
-    "walks": walks.measure,
+    "walks": followers.measure,
 }
 
 

@@ -16,8 +16,8 @@ import redis
 
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
-from tests.bench.moulds import FIRST_SEQ, Clone, Mould, encoded
-from tests.bench.typical import TIMES, Shop, event_id, opened_shop, pk_of
+from tests.bench.record_templates import FIRST_SEQ, Clone, Mould, encoded
+from tests.bench.typical_dm import TIMES, Shop, event_id, opened_shop, pk_of
 from tests.support.ledgers import DAY
 
 #: How many accounts the jobs are of; one of them has a tenth of the jobs.

@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 
 from deploy.local.stack import Stack
-from deploy.local.waiting import until
+from deploy.local.wait import until
 from tests.bench.table import Goal, Row, median
-from tests.support.crowd import gather, hear, leave, request, resident
+from tests.support.many_listeners import gather, hear, leave, request, resident
 
 LISTENERS = 1_000
 CHANGES = 10

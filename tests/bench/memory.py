@@ -8,9 +8,9 @@ from typing import Final
 
 import redis
 
-from service.accounts.limits import Limits
+from service.jobs.lua.limits import Limits
 from tests.bench.table import Goal, Row
-from tests.bench.typical import TEXT, TIMES, Shop, opened_shop
+from tests.bench.typical_dm import TEXT, TIMES, Shop, opened_shop
 
 JOBS: Final = 2_000
 MOST_BYTES: Final = 2_560

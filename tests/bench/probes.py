@@ -14,18 +14,18 @@ from typing import Any, Final, cast
 
 import redis
 
-from actors.pulse import MOST
-from service.accounts.limits import AccountLimits
-from service.config_pacing import PACE_KINDS, Pacing
-from service.jobs.examination import PAGE
-from service.jobs.functions import Scripts
+from actors.lease_heartbeat import MOST
+from service.config.pacing import PACE_KINDS, Pacing
+from service.jobs.actor_routes import QUEUES
+from service.jobs.consistency_check import PAGE
 from service.jobs.ledger import FORGOTTEN_AT_ONCE, SWEPT_AT_ONCE, UNENDED
+from service.jobs.lua.limits import AccountLimits
+from service.jobs.lua.runner import Scripts
 from service.jobs.model import Status
-from service.jobs.reading import JobFilter
-from service.jobs.wakeups import QUEUES
+from service.jobs.queries import JobFilter
 from tests.bench.filling import BUSY
-from tests.bench.moulds import FIRST_SEQ
-from tests.bench.typical import TIMES, Shop, draft
+from tests.bench.record_templates import FIRST_SEQ
+from tests.bench.typical_dm import TIMES, Shop, draft
 
 Step = Callable[[], Awaitable[Any]]
 
@@ -115,9 +115,9 @@ class Probe:
             "preview": partial(shop.ledger.preview, asked, caller="bench"),
             "audit, 500": partial(run, "audit", "nobody", "+", 500, PAGE_OF_JOBS),
             "events": partial(shop.reader.events, cursor=None, limit=PAGE_OF_JOBS),
-            "beat, nothing due": partial(run, "tick", MOST),
-            f"sweep, {SWEPT_AT_ONCE}": partial(run, "sweep", SWEPT_AT_ONCE, *UNENDED),
-            f"doctor, {PAGE} jobs": partial(run, "examine", "report", *self._examined()),
+            "beat, nothing due": partial(run, "heartbeat", MOST),
+            f"sweep, {SWEPT_AT_ONCE}": partial(run, "rescue_stranded", SWEPT_AT_ONCE, *UNENDED),
+            f"doctor, {PAGE} jobs": partial(run, "check_consistency", "report", *self._examined()),
         }
         for name, step in steps.items():
             self._measure(name, [step] * times, at_once=1)
@@ -125,7 +125,7 @@ class Probe:
     def crowds(self) -> None:
         """Measure what one call does for many jobs at once; they are gone afterwards."""
         due = self._accepted(MOST, delay_ms=1)
-        self._measure(f"beat, {MOST} due", [partial(self._scripts.run, "tick", MOST)])
+        self._measure(f"beat, {MOST} due", [partial(self._scripts.run, "heartbeat", MOST)])
         account = f"crowd-{next(self._numbers)}"
         crowd = self._accepted(_BATCH + 1, account=account)
         holder = self._run(partial(self._shop.claim, crowd[0], 0))
@@ -138,7 +138,7 @@ class Probe:
             self._run(partial(self._shop.ledger.cancel, job_id, "bench"))
         oldest: Any = self._store.zrange("hg:retention", 0, FORGOTTEN_AT_ONCE - 1)
         self._store.zadd("hg:retention", dict.fromkeys(oldest, 1))
-        forget = partial(self._scripts.run, "forget", FORGOTTEN_AT_ONCE)
+        forget = partial(self._scripts.run, "prune", FORGOTTEN_AT_ONCE)
         self._measure(f"forget, {FORGOTTEN_AT_ONCE}", [forget])
 
     def _accepted(self, jobs: int, **changes: Any) -> list[str]:

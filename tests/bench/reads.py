@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from deploy.local.procfile import ROOT
 from deploy.local.stack import Stack
-from deploy.local.waiting import free_port, until
+from deploy.local.wait import free_port, until
 from tests.bench.cores import LOAD, PLACES, SERVER, pin
 from tests.bench.gets import fetch, get_of
 from tests.bench.table import Goal, Row, median, ratio

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from deploy.local.sender import event
 from deploy.local.stack import CONFIG, Stack
-from deploy.local.waiting import until
-from service.accounts.limits import Limits
-from service.config import load_config
-from service.jobs.scripts import Times
+from deploy.local.wait import until
+from service.config.config import load_config
+from service.jobs.lua.builder import Times
+from service.jobs.lua.limits import Limits
 from tests.bench.load import post_webhooks
 from tests.bench.scripts import counted_scripts
 from tests.bench.table import Row
@@ -33,9 +33,11 @@ def measure(directory: Path) -> Sequence[Row]:
                 post_webhooks(hook, stack.webhook_secret, document, count=1, connections=1)
                 until(partial(_received, stack, number), 60)
     figures = {
-        "accept": counts["accept"] / JOBS,
-        "job: claim, intent, finish": _each(counts, "claim", "intent", "finish", "release"),
-        "callback: claim, attempt": _each(counts, "claim_delivery", "attempt"),
+        "accept": counts["accept_events"] / JOBS,
+        "job: claim, intent, finish": _each(
+            counts, "claim_job", "record_intent", "finish_job", "release_job"
+        ),
+        "callback: claim, attempt": _each(counts, "claim_delivery", "record_delivery_attempt"),
     }
     how = f"scripts run at the server for {JOBS} paid events, one after the other, mean"
     return [Row("Ledger round trips per DM", how, figures, "")]

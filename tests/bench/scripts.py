@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import redis
 
-from service.jobs.scripts import Times, release_of
+from service.jobs.lua.builder import Times, release_of
 
 
 @contextmanager

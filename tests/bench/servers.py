@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.procfile import Process
-from deploy.local.waiting import free_port, until
+from deploy.local.wait import free_port, until
 from tests.bench.cores import pin
 
 

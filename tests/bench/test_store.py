@@ -9,13 +9,13 @@ from typing import Any, cast
 import pytest
 import redis
 
-from service.jobs.examination import Examination
+from service.jobs.consistency_check import Examination
 from service.jobs.model import Status
-from service.jobs.reading import JobFilter
+from service.jobs.queries import JobFilter
 from tests.bench import memory
 from tests.bench.filling import LEAST, SORTS, fill
 from tests.bench.probes import Probe
-from tests.bench.typical import Shop, opened_shop
+from tests.bench.typical_dm import Shop, opened_shop
 
 JOBS = 1_000
 _LAST = ("failed", "waiting")

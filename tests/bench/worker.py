@@ -13,14 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from deploy.local.inbox import Received
-from deploy.local.waiting import until
+from deploy.local.received_callbacks import Received
+from deploy.local.wait import until
 from tests.bench.commands import commands_a_second
 from tests.bench.proc import Watched
-from tests.bench.slow import SlowOrigins
+from tests.bench.slow_origins import SlowOrigins
 from tests.bench.stock_worker import NAPS, OURS, QUEUES, THREADS, StockWorker
 from tests.bench.table import Goal, Row
-from tests.bench.workplace import WRITE, Workplace
+from tests.bench.worker_stack import WRITE, Workplace
 
 ACCOUNTS: Final = 200
 COLD: Final = 10

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.chaos.arena import ROUNDS, Arena
-from tests.chaos.traps import LOGIN_STEPS
+from tests.chaos.cluster import ROUNDS, Arena
+from tests.chaos.failpoints import LOGIN_STEPS
 from tests.support.store import given_store
 
 

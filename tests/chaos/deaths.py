@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from tests.chaos.arena import Arena
+from tests.chaos.cluster import Arena
 
 #: Where a job's worker dies, and within how many seconds the job must be done by another.
 LIMITS: Final[Mapping[str, float]] = {

@@ -29,7 +29,7 @@ def cut_short(directory: Path, username: str) -> int:
 def mark_logins() -> None:
     """Wrap the client and its keeper so that logins leave marks."""
     from actors.instagram.client import PacedClient
-    from actors.instagram.keeper import Keeper
+    from actors.instagram.session_manager import Keeper
 
     directory = Path(os.environ[VARIABLE])
     send, save, log_in = PacedClient.bloks_caa_login_send_request, Keeper._save, Keeper._login

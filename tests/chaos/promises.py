@@ -9,10 +9,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from actors.instagram.tokens import client_context_for
-from deploy.local.inbox import Received
+from actors.instagram.idempotency_tokens import client_context_for
 from deploy.local.instagram.client import StandIn
 from deploy.local.instagram.records import CommentRecord, DeviceRecord, DmRecord, LoginRecord
+from deploy.local.received_callbacks import Received
 
 
 @dataclass

@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from deploy.local.instagram.records import CallRecord
-from deploy.local.instagram.world import SHOP_PASSWORD
-from deploy.local.waiting import until
-from tests.chaos.arena import SEED, WORKERS, Arena
+from deploy.local.instagram.state import SHOP_PASSWORD
+from deploy.local.wait import until
+from tests.chaos.cluster import SEED, WORKERS, Arena
 
 #: How many DMs are asked for (`make chaos` asks for 500).
 DMS: Final = int(os.environ.get("CHAOS_DMS", "40"))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.waiting import until
-from tests.chaos.arena import SEED, Arena
-from tests.chaos.storm import Storm
+from deploy.local.wait import until
+from tests.chaos.cluster import SEED, Arena
+from tests.chaos.random_faults import Storm
 
 MANY = 20
 

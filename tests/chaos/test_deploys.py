@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.local.waiting import free_port, until
-from tests.chaos.arena import WORKERS, Arena
-from tests.chaos.door import Door, Unanswered, handle_of, paid_event
-from tests.chaos.traps import VARIABLE, set_trap
+from deploy.local.wait import free_port, until
+from tests.chaos.cluster import WORKERS, Arena
+from tests.chaos.failpoints import VARIABLE, set_trap
+from tests.chaos.sender import Door, Unanswered, handle_of, paid_event
 
 _OLD: Final = ("web", "scheduler", *WORKERS)
 _NEW_TIMES: Final = {"LEASE_SECONDS": "3", "SETTLE_SECONDS": "2"}

@@ -7,9 +7,9 @@ import signal
 
 import pytest
 
-from deploy.local.waiting import until
-from tests.chaos.arena import ROUNDS, Arena
-from tests.chaos.traps import LOGIN_STEPS
+from deploy.local.wait import until
+from tests.chaos.cluster import ROUNDS, Arena
+from tests.chaos.failpoints import LOGIN_STEPS
 
 #: Where a login stands still between two of its requests.
 FROZEN_STEPS = ("before the password", "after the password")

@@ -7,10 +7,10 @@ import signal
 
 import pytest
 
-from tests.chaos.arena import ROUNDS, Arena, Victim
-from tests.chaos.door import Door
-from tests.chaos.test_traps import VICTIMS
-from tests.chaos.traps import PHOTO_STEPS
+from tests.chaos.cluster import ROUNDS, Arena, Victim
+from tests.chaos.failpoints import PHOTO_STEPS
+from tests.chaos.sender import Door
+from tests.chaos.test_failpoints import VICTIMS
 from tests.support.photos import telling_jpeg
 
 #: Where the write is begun and nothing of it has left, and where it may have.

@@ -10,8 +10,8 @@ from typing import Final
 
 import pytest
 
-from deploy.local.waiting import until
-from tests.chaos.arena import SEED, WORKERS, Arena
+from deploy.local.wait import until
+from tests.chaos.cluster import SEED, WORKERS, Arena
 
 #: How many workers are replaced (`make chaos` replaces 100).
 RESTARTS: Final = int(os.environ.get("CHAOS_RESTARTS", "4"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from service.web import main
-from tests.chaos.traps import WEB_STEPS, wrap_steps
+from tests.chaos.failpoints import WEB_STEPS, wrap_steps
 
 if __name__ == "__main__":
     wrap_steps(WEB_STEPS)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from actors.worker import broker
+from tests.chaos.failpoints import LOGIN_STEPS, PHOTO_STEPS, WALK_STEPS, WORKER_STEPS, wrap_steps
 from tests.chaos.logins import mark_logins
-from tests.chaos.traps import LOGIN_STEPS, PHOTO_STEPS, WALK_STEPS, WORKER_STEPS, wrap_steps
 
 __all__ = ["broker"]
 

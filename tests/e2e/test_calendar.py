@@ -8,8 +8,8 @@ import redis
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 
-from deploy.local.waiting import until
-from service.jobs.wakeups import CALENDAR, NAMESPACE
+from deploy.local.wait import until
+from service.jobs.actor_routes import CALENDAR, NAMESPACE
 from tests.support.journey import Journey
 
 GONE = "000000000000"

@@ -20,17 +20,17 @@ import pytest
 
 from actors.instagram.gateway import Gateway
 from actors.runtime import Duties
-from deploy.local.inbox import Received
-from deploy.local.instagram.world import SHOP_PASSWORD
+from deploy.local.instagram.state import SHOP_PASSWORD
 from deploy.local.procfile import ROOT
+from deploy.local.received_callbacks import Received
 from deploy.local.sender import EVENTS, event, send
 from deploy.local.stack import Stack
-from deploy.local.waiting import until
-from service.accounts.keys import derive_keys
-from service.accounts.vault import Vault
-from service.config import load_config
-from service.settings import SettingsError, load_settings
-from service.store import async_client
+from deploy.local.wait import until
+from service.accounts.encryption import derive_keys
+from service.accounts.session_store import Vault
+from service.config.config import load_config
+from service.config.settings import SettingsError, load_settings
+from service.redis.client import async_client
 from service.web import open_web
 from tests.support.canaries import Canary, drawn, everything_in, leaks
 from tests.support.fleet import act, fleet, kept, order, own_journey

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from deploy.local.instagram.world import SHOP_PASSWORD
+from deploy.local.instagram.state import SHOP_PASSWORD
 from tests.support.journey import Journey
 from tests.support.values import plain_values
 

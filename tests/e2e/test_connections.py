@@ -17,7 +17,7 @@ import redis
 
 from deploy.local.procfile import ROOT
 from deploy.local.stack import Stack
-from deploy.local.waiting import until
+from deploy.local.wait import until
 from tests.support.journey import Journey
 
 PLAN = 20

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from deploy.local.stack import Stack
-from deploy.local.waiting import free_port
+from deploy.local.wait import free_port
 from tests.support.fleet import (
     PASSWORD,
     WRITES,

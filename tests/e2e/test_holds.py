@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from deploy.local.inbox import Received
+from deploy.local.received_callbacks import Received
 from deploy.local.stack import Stack
-from deploy.local.waiting import until
+from deploy.local.wait import until
 from tests.support.fleet import (
     WRITES,
     account_of,

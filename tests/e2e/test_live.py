@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from deploy.local.waiting import until
+from deploy.local.wait import until
+from tests.support.event_streams import Socket, Told, events
 from tests.support.journey import Journey
-from tests.support.listening import Socket, Told, events
 
 
 def test_a_job_is_followed_through_the_death_of_the_web_process(journey: Journey) -> None:

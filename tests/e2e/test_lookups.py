@@ -20,7 +20,7 @@ import pytest
 
 from deploy.local.sender import event, send
 from deploy.local.stack import Stack
-from deploy.local.waiting import free_port, until
+from deploy.local.wait import free_port, until
 from tests.support.fleet import account_of, act, fleet, order, own_journey
 from tests.support.journey import Journey
 from tests.support.lookups import new_name

@@ -15,7 +15,7 @@ import redis
 
 from deploy.local.sender import event, send
 from deploy.local.stack import Stack
-from deploy.local.waiting import until
+from deploy.local.wait import until
 
 #: What all processes together may say about an outage of some seconds.
 MOST_LINES = 40

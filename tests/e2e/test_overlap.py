@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import redis
 
-from actors.attempt import UNKNOWN_MS
+from actors.jobs.attempt import UNKNOWN_MS
 from deploy.local.sender import event, send
 from deploy.local.stack import CONFIG, Stack
-from deploy.local.waiting import free_port, until
-from tests.support.clockwork import pass_time
+from deploy.local.wait import free_port, until
+from tests.support.time_travel import pass_time
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from deploy.local.stack import Stack
-from deploy.local.waiting import until
+from deploy.local.wait import until
 from tests.support.fleet import (
     NO_LIMIT,
     WRITES,

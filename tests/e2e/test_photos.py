@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from deploy.local.instagram.records import DmRecord
-from deploy.local.waiting import until
+from deploy.local.wait import until
 from tests.support.hosts import Answer, photo_host
 from tests.support.journey import Journey
 from tests.support.photos import (

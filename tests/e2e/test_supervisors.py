@@ -12,7 +12,7 @@ import pytest
 from deploy.local.procfile import Process
 from deploy.local.sender import event, send
 from deploy.local.stack import Stack
-from deploy.local.waiting import until
+from deploy.local.wait import until
 
 
 @pytest.fixture
@@ -65,9 +65,9 @@ def test_each_process_ends_well_however_it_is_told(
 
 #: As the worker's boot goes on: what has been imported last, and what it says at its end.
 BOOT = [
-    "actors.stopping",
-    "service.settings",
-    "actors.broker",
+    "actors.dramatiq_async.shutdown",
+    "service.config.settings",
+    "actors.dramatiq_async.broker",
     "actors.runtime",
     "ready for action",
 ]

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from deploy.local.waiting import until
+from deploy.local.wait import until
 from tests.support.journey import Journey
 
 #: Later than the second look-up without a settle, or the first with one, and earlier than the

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 
-from service.jobs.functions import SyncScript
 from service.jobs.ledger import FORGOTTEN_AT_ONCE, SWEPT_AT_ONCE, UNENDED
+from service.jobs.lua.runner import SyncScript
 from service.jobs.model import Status
-from tests.support.audit import audit
+from tests.support.invariants import audit
 from tests.support.ledgers import HOUR, SECOND, TIMES, Books
 
 #: More than any one call takes.
@@ -62,7 +62,7 @@ def _all_held(books: Books) -> int:
 def test_a_resume_lets_some_go_in_one_call_and_all_in_several(books: Books) -> None:
     books.run(books.doors.pause("shop"))
     books.many(CROWD)
-    resume = SyncScript(books.store, "account", books.times)
+    resume = SyncScript(books.store, "control_account", books.times)
 
     assert resume(args=["shop", "resume", "", HELD_AT_ONCE, "test", ""]) == HELD_AT_ONCE
     assert _held(books) == CROWD - HELD_AT_ONCE
@@ -72,7 +72,7 @@ def test_a_resume_lets_some_go_in_one_call_and_all_in_several(books: Books) -> N
 
 def test_a_sweep_looks_at_so_many_in_one_call(books: Books) -> None:
     books.many(CROWD, delay_ms=HOUR)
-    sweep = SyncScript(books.store, "sweep", books.times)
+    sweep = SyncScript(books.store, "rescue_stranded", books.times)
 
     looked = [sweep(args=[SWEPT_AT_ONCE, *UNENDED])[:2] for _ in range(2)]
 
@@ -84,7 +84,7 @@ def test_retention_drops_so_many_in_one_call_and_says_whether_there_are_more(boo
         books.run(books.ledger.cancel(job_id, "api:test"))
     books.store.zremrangebyrank("hg:dlvs:status:pending", 0, -1)
     books.pass_time(TIMES.keep + SECOND)
-    forget = SyncScript(books.store, "forget", books.times)
+    forget = SyncScript(books.store, "prune", books.times)
 
     looked = [int(forget(args=[FORGOTTEN_AT_ONCE])[0]) for _ in range(4)]
 
@@ -96,7 +96,7 @@ def test_an_audit_of_months_is_trimmed_in_steps_and_to_the_last_entry(books: Boo
         for number in range(12_000):
             pipe.xadd("hg:audit", {"n": number}, id=f"{number + 1}-0")
         pipe.execute()
-    forget = SyncScript(books.store, "forget", books.times)
+    forget = SyncScript(books.store, "prune", books.times)
 
     lengths: list[int] = []
     while not lengths or lengths[-1]:

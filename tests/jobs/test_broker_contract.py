@@ -13,10 +13,10 @@ import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.worker import Worker
 
+from service.jobs.actor_routes import ADDRESSES, NAMESPACE, Address
 from service.jobs.model import Status
-from service.jobs.wakeups import ADDRESSES, NAMESPACE, Address
+from tests.support.job_stages import job_in
 from tests.support.ledgers import TIMES, Books
-from tests.support.stages import job_in
 
 DEADLINE_SECONDS = 20
 

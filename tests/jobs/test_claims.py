@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import replace
 
 from service.jobs.model import Status
-from service.store import async_client
-from tests.support.audit import audit
+from service.redis.client import async_client
+from tests.support.invariants import audit
 from tests.support.ledgers import SECOND, TIMES, Books, opened_books
 
 

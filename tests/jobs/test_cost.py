@@ -14,8 +14,8 @@ import redis
 
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
-from service.jobs.reading import JobFilter
-from service.metrics import Metrics
+from service.jobs.queries import JobFilter
+from service.metrics.prometheus import Metrics
 from tests.support.ledgers import DAY, HOUR, TIMES, Books, Event, draft, opened_books
 
 SMALL, LARGE = 100, 5_000

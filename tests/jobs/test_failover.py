@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from deploy.local.store import Store
-from deploy.local.waiting import until
+from deploy.local.valkey import Store
+from deploy.local.wait import until
 from service.jobs.model import Status
-from tests.support.audit import audit
+from tests.support.invariants import audit
 from tests.support.ledgers import TIMES, opened_books
 
 

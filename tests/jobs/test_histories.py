@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import pytest
 
+from service.deliveries.store import DeliveryClaim
 from service.jobs.claims import NO_EFFECT, AccountEffect, Charge, Claim, Thread
 from service.jobs.model import FINAL, TRANSITIONS, Failure, JobDraft, Status
-from service.outbound.deliveries import DeliveryClaim
-from tests.support.audit import audit, illegal_steps
+from tests.support.invariants import audit, illegal_steps
 from tests.support.ledgers import SECOND, Books, Event, draft
 
 STEPS_A_HISTORY: Final = 150

@@ -9,8 +9,8 @@ import redis
 
 from service.jobs.model import Status
 from service.photos.photo import Photo
-from service.store import Unavailable
-from tests.support.audit import audit
+from service.redis.client import Unavailable
+from tests.support.invariants import audit
 from tests.support.ledgers import SECOND, TIMES, Books, Event, draft
 from tests.support.store import short_memory
 

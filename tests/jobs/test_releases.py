@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from service.accounts.limits import Limits
+from service.jobs.lua.limits import Limits
 from service.jobs.model import Status
-from tests.support.audit import audit
+from tests.support.invariants import audit
+from tests.support.job_stages import job_in
 from tests.support.ledgers import HOUR, SECOND, TIMES, Books, opened_books
-from tests.support.stages import job_in
 
 
 def test_a_write_settles_from_its_last_sign_of_life_whoever_takes_it_over(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from service.jobs.model import FINAL, Status
-from tests.support.audit import audit
+from tests.support.invariants import audit
+from tests.support.job_stages import job_in
 from tests.support.ledgers import DAY, SECOND, TIMES, Books, Event, draft
-from tests.support.stages import job_in
 
 #: What stays for ever: counters and the names of sources and accounts.
 FOR_EVER = {

@@ -10,11 +10,11 @@ from typing import Any, Final
 import pytest
 
 from service.jobs.claims import Claim
+from service.jobs.lua.builder import assembled
 from service.jobs.model import FINAL, TRANSITIONS, Status
-from service.jobs.scripts import assembled
-from tests.support.audit import audit, illegal_steps
+from tests.support.invariants import audit, illegal_steps
+from tests.support.job_stages import job_in
 from tests.support.ledgers import FAILURE, HOUR, TIMES, Books
-from tests.support.stages import job_in
 
 UNENDED: Final = [status for status in Status if status not in FINAL]
 PAIRS: Final = list(itertools.product(Status, Status))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.support.paces import Opener, ledgers
+from tests.support.pacing import Opener, ledgers
 
 
 @pytest.fixture

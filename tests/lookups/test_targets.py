@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.inbound.handles import NotAHandle
+from service.instagram.ids import NotAHandle
 from service.lookups.targets import Target, post_target, user_target
 
 

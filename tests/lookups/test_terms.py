@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.config import Config, ConfigError, parse_config
+from service.config.config import Config, ConfigError, parse_config
 
 
 def configured(**roles: str) -> Config:

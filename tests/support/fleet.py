@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from deploy.local.stack import CONFIG, Stack
-from deploy.local.waiting import until
+from deploy.local.wait import until
 from tests.support.journey import Journey
 
 PASSWORD: Final = "fleet-password"

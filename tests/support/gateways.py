@@ -11,8 +11,8 @@ from typing import Any
 from actors.instagram.gateway import Gateway
 from actors.instagram.options import AccountOptions
 from deploy.local.instagram.client import StandIn
-from service.accounts.vault import StoredSession
-from tests.support.vaults import open_vault
+from service.accounts.session_store import StoredSession
+from tests.support.session_stores import open_vault
 
 PASSWORD = "shop-password"
 

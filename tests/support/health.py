@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from service.jobs.model import FINAL
-from tests.support.audit import audit, diagnosis
+from tests.support.invariants import audit, diagnosis
 from tests.support.ledgers import SECOND, Books
 
 #: No ledger of a test needs more beats than this to come to rest.

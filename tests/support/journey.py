@@ -6,11 +6,11 @@ from typing import Any
 
 import httpx
 
-from deploy.local.inbox import Received
 from deploy.local.instagram.records import CommentRecord, DmRecord
+from deploy.local.received_callbacks import Received
 from deploy.local.sender import Answer, event, send
 from deploy.local.stack import Stack
-from deploy.local.waiting import until
+from deploy.local.wait import until
 
 FINAL = {"succeeded", "failed", "canceled", "expired", "uncertain"}
 

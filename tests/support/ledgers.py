@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 
 import redis
 
-from service.accounts.doors import Doors
+from service.accounts.controls import Doors
+from service.deliveries.store import Deliveries, DeliveryClaim
+from service.jobs.actor_routes import NAMESPACE
 from service.jobs.claims import (
     NO_EFFECT,
     AccountEffect,
@@ -22,17 +24,15 @@ from service.jobs.claims import (
     ReleaseReply,
     Thread,
 )
-from service.jobs.functions import SyncScript
 from service.jobs.ledger import UNENDED, EventStatus, Identified, Ledger
+from service.jobs.lua.builder import Times
+from service.jobs.lua.runner import SyncScript
 from service.jobs.model import Failure, JobDraft, Status
-from service.jobs.outcomes import Acceptance
-from service.jobs.reading import Reader
+from service.jobs.queries import Reader
 from service.jobs.records import JobRecord
-from service.jobs.scripts import Times
-from service.jobs.wakeups import NAMESPACE
-from service.outbound.deliveries import Deliveries, DeliveryClaim
-from service.store import async_client
-from tests.support.clockwork import pass_time
+from service.jobs.replies import Acceptance
+from service.redis.client import async_client
+from tests.support.time_travel import pass_time
 
 SECOND = 1_000
 HOUR = 3600 * SECOND
@@ -93,8 +93,8 @@ class Books:
         self.deliveries = Deliveries(self.client, times)
         self.reader = Reader(self.client, times)
         self.doors = Doors(self.client, times)
-        self._tick = SyncScript(self.store, "tick", times)
-        self._sweep = SyncScript(self.store, "sweep", times)
+        self._tick = SyncScript(self.store, "heartbeat", times)
+        self._sweep = SyncScript(self.store, "rescue_stranded", times)
 
     def run(self, step: Coroutine[Any, Any, T]) -> T:
         """Run one call on the loop."""

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import httpx
 
-from deploy.local.waiting import until
+from deploy.local.wait import until
 from service.jobs.model import Failure, Status
-from service.lookups.sights import Sight, Sights
+from service.lookups.shared_cache import Sight, Sights
 from service.lookups.targets import Target
 from tests.support.ledgers import SECOND, Books
 from tests.support.web import Door

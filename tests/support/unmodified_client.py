@@ -13,7 +13,7 @@ from typing import Any
 from aiograpi import Client
 
 from deploy.local.instagram.client import StandIn
-from deploy.local.instagram.world import SHOP_PASSWORD
+from deploy.local.instagram.state import SHOP_PASSWORD
 
 
 class HurriedClient(Client):  # type: ignore[misc, unused-ignore]

@@ -16,11 +16,11 @@ import pytest
 import redis
 import uvicorn
 
-from deploy.local.waiting import until
+from deploy.local.wait import until
 from service.app import create_app
-from service.config import parse_config
-from service.inbound.signatures import SCHEMES
-from service.settings import Settings, load_settings
+from service.config.config import parse_config
+from service.config.settings import Settings, load_settings
+from service.signatures.verify import SCHEMES
 from service.web import SERVING
 from tests.support.senders import SECRETS, signed_headers
 

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 
 from dramatiq import Worker
 
-from actors.broker import declare_actors, make_broker
-from actors.dispatch import CoroutineDispatch
-from actors.loop import LoopThread
+from actors.dramatiq_async.broker import declare_actors, make_broker
+from actors.dramatiq_async.dispatcher import CoroutineDispatch
+from actors.dramatiq_async.event_loop import LoopThread
+from actors.dramatiq_async.shutdown import StopOnce
 from actors.runtime import Duties, Resources
-from actors.stopping import StopOnce
 from deploy.local.stack import Stack
-from service.config import load_config
-from service.settings import load_settings
+from service.config.config import load_config
+from service.config.settings import load_settings
 
 
 @contextmanager

@@ -13,13 +13,13 @@ import dramatiq
 import redis
 from dramatiq import Worker
 
-from actors.broker import PatientBroker, make_broker
-from actors.dispatch import CoroutineDispatch
-from actors.doorbell import BELL
-from actors.loop import LoopThread
-from actors.stopping import StopOnce
-from service.jobs.wakeups import NAMESPACE
-from service.settings import Settings
+from actors.dramatiq_async.broker import PatientBroker, make_broker
+from actors.dramatiq_async.dispatcher import CoroutineDispatch
+from actors.dramatiq_async.event_loop import LoopThread
+from actors.dramatiq_async.queue_notifier import BELL
+from actors.dramatiq_async.shutdown import StopOnce
+from service.config.settings import Settings
+from service.jobs.actor_routes import NAMESPACE
 
 QUEUE: Final = "actions"
 #: So few that messages which keep their places are noticed.

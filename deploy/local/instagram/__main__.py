@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from deploy.local.instagram.server import Settings, run
-from deploy.local.instagram.world import Options
+from deploy.local.instagram.state import Options
 
 
 def main() -> None:

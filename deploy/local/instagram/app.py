@@ -15,12 +15,7 @@ from deploy.local.instagram import calls, routes
 from deploy.local.instagram.calls import CallLog
 from deploy.local.instagram.clock import Clock
 from deploy.local.instagram.faults import NO_EFFECT, Effect, Faults
-from deploy.local.instagram.passwords import PasswordKey
-from deploy.local.instagram.people import Account
-from deploy.local.instagram.records import CallRecord
-from deploy.local.instagram.replies import refuse
-from deploy.local.instagram.routes import Route
-from deploy.local.instagram.wire import (
+from deploy.local.instagram.http import (
     ClientGoneError,
     Json,
     Receive,
@@ -32,7 +27,12 @@ from deploy.local.instagram.wire import (
     request_head,
     send_reply,
 )
-from deploy.local.instagram.world import Options, World
+from deploy.local.instagram.passwords import PasswordKey
+from deploy.local.instagram.records import CallRecord
+from deploy.local.instagram.replies import refuse
+from deploy.local.instagram.routes import Route
+from deploy.local.instagram.state import Options, World
+from deploy.local.instagram.users import Account
 
 # How long the other end of a cut tunnel gets to notice.
 _NOTICE_SECONDS = 2.0

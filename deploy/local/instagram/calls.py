@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
+from deploy.local.instagram.http import Request
 from deploy.local.instagram.records import CallRecord
-from deploy.local.instagram.wire import Request
 
 
 class CallLog:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deploy.local.child import Child, RunningChild, request_json
+from deploy.local.child_process import Child, RunningChild, request_json
 from deploy.local.instagram.records import (
     CallRecord,
     CommentRecord,

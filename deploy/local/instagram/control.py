@@ -8,9 +8,7 @@ from dataclasses import fields
 from typing import Any, Final, TypeAlias
 
 from deploy.local.instagram.app import Stage
-from deploy.local.instagram.people import Profile, User
-from deploy.local.instagram.posts import Post
-from deploy.local.instagram.wire import (
+from deploy.local.instagram.http import (
     Json,
     Receive,
     Reply,
@@ -21,6 +19,8 @@ from deploy.local.instagram.wire import (
     request_head,
     send_reply,
 )
+from deploy.local.instagram.posts import Post
+from deploy.local.instagram.users import Profile, User
 from deploy.local.proxy import FAULTS, ConnectProxy
 
 _Endpoint: TypeAlias = Callable[["ControlApp", Json], Any]

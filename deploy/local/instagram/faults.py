@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 
+from deploy.local.instagram.http import Json, Reply
 from deploy.local.instagram.replies import refuse
-from deploy.local.instagram.wire import Json, Reply
 
 Answer = Literal["normal", "drop", "empty", "truncate", "not_json"]
 

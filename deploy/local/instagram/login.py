@@ -11,11 +11,11 @@ import json
 import secrets
 
 from deploy.local.instagram import views
+from deploy.local.instagram.http import Json, Reply, Request
 from deploy.local.instagram.passwords import totp_matches
-from deploy.local.instagram.people import Account
 from deploy.local.instagram.replies import ok, refuse
-from deploy.local.instagram.wire import Json, Reply, Request
-from deploy.local.instagram.world import World
+from deploy.local.instagram.state import World
+from deploy.local.instagram.users import Account
 
 _AP = "com.bloks.www.ap.two_step_verification"
 

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 
 from deploy.local.instagram.clock import Clock
-from deploy.local.instagram.people import User
 from deploy.local.instagram.records import CommentRecord
+from deploy.local.instagram.users import User
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _FIRST_COMMENT_PK = 18_000_000_000_000_000

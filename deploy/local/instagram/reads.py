@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from deploy.local.instagram import views
-from deploy.local.instagram.mail import Message, Thread
-from deploy.local.instagram.people import Account, User, crowd
+from deploy.local.instagram.http import Json, Reply, Request
+from deploy.local.instagram.messages import Message, Thread
 from deploy.local.instagram.posts import Comment
 from deploy.local.instagram.replies import ok, refuse
-from deploy.local.instagram.wire import Json, Reply, Request
-from deploy.local.instagram.world import World
+from deploy.local.instagram.state import World
+from deploy.local.instagram.users import Account, User, crowd
 
 _PAGE = 20
 _LARGEST_FOLLOWERS_PAGE = 200

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from deploy.local.instagram.wire import Reply
+from deploy.local.instagram.http import Reply
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from deploy.local.instagram import login, reads, writes
-from deploy.local.instagram.people import Account
+from deploy.local.instagram.http import Reply, Request
 from deploy.local.instagram.replies import refuse
-from deploy.local.instagram.wire import Reply, Request
-from deploy.local.instagram.world import World
+from deploy.local.instagram.state import World
+from deploy.local.instagram.users import Account
 
 Handler: TypeAlias = Callable[[World, Request], Reply]
 SignedInHandler: TypeAlias = Callable[[World, Account, Request], Reply]

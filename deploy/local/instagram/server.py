@@ -20,8 +20,8 @@ from hypercorn.config import Config
 from deploy.local.certificates import CertificateFiles, issue
 from deploy.local.instagram.app import InstagramApp, Stage
 from deploy.local.instagram.control import ControlApp
-from deploy.local.instagram.wire import Receive, Scope, Send
-from deploy.local.instagram.world import Options
+from deploy.local.instagram.http import Receive, Scope, Send
+from deploy.local.instagram.state import Options
 from deploy.local.proxy import Address, ConnectProxy
 
 _DOMAINS = ("instagram.com", "facebook.com")

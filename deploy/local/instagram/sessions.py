@@ -6,8 +6,8 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from deploy.local.instagram.people import Account
 from deploy.local.instagram.records import DeviceRecord, LoginRecord
+from deploy.local.instagram.users import Account
 
 
 @dataclass(frozen=True)

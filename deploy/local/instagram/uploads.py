@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
-from deploy.local.instagram.people import User
 from deploy.local.instagram.records import UploadRecord
+from deploy.local.instagram.users import User
 
 _FIRST_ID = 1_000_000_000_000_001
 

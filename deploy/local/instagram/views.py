@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from deploy.local.instagram.mail import Message, Thread, last_activity_us
-from deploy.local.instagram.people import User
+from deploy.local.instagram.http import Json
+from deploy.local.instagram.messages import Message, Thread, last_activity_us
 from deploy.local.instagram.posts import Comment, Post
-from deploy.local.instagram.wire import Json
+from deploy.local.instagram.users import User
 
 _PICTURE = "https://scontent.cdninstagram.com/v/t51/{pk}.jpg"
 

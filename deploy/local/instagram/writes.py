@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 from deploy.local.instagram import views
-from deploy.local.instagram.mail import Draft, Thread
-from deploy.local.instagram.people import Account, User
+from deploy.local.instagram.http import Json, Reply, Request
+from deploy.local.instagram.messages import Draft, Thread
 from deploy.local.instagram.replies import ok, refuse
-from deploy.local.instagram.wire import Json, Reply, Request
-from deploy.local.instagram.world import World
+from deploy.local.instagram.state import World
+from deploy.local.instagram.users import Account, User
 
 #: How every JPEG begins.
 _JPEG = b"\xff\xd8\xff"

@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 
-from service.inbound.signatures import SignatureRefused, verify
+from service.signatures.verify import SignatureRefused, verify
 from service.web import SERVING
 
 #: Names of the environment's variables.

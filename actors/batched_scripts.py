@@ -1,0 +1,56 @@
+"""Round trips that tasks share: what they ask of Redis in one turn of the loop goes at once.
+
+A thousand tasks that wait for a connection each would hold each other up at every step. Each kind
+of work has its own trips, so that a flood of one kind does not hold up the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Any, Final, cast
+
+import redis.asyncio as aredis
+from redis.exceptions import ResponseError
+
+from service.jobs.lua.builder import Times
+from service.jobs.lua.runner import Scripts, is_unknown
+from service.redis.batching import Batches, Call
+
+#: The most calls of one round trip: all who asked go on in one turn of the loop.
+MOST_AT_ONCE: Final = 50
+
+
+class SharedScripts(Batches, Scripts):
+    """Runs the scripts of many tasks over one connection.
+
+    Parameters:
+      client: The event loop's client; one connection of it is used at a time.
+      times: The times the scripts work with.
+    """
+
+    def __init__(self, client: aredis.Redis, times: Times) -> None:
+        Batches.__init__(self)
+        Scripts.__init__(self, client, times)
+
+    async def run(self, name: str, *args: str | bytes | float) -> Any:
+        """Run one script with the next batch; parameters and reply as those of `Scripts.run`."""
+        return await self._ask(args, script=self.script(name))
+
+    def _next_batch(self) -> Sequence[Call]:
+        return self._taken(MOST_AT_ONCE)
+
+    async def _send(self, batch: Sequence[Call]) -> list[Any]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for call in batch:
+                pipe.execute_command(*self.form.command(call.script, call.args))
+            replies = await cast("Awaitable[list[Any]]", pipe.execute(raise_on_error=False))
+        return [
+            await self._made_known(call) if is_unknown(reply) else reply
+            for call, reply in zip(batch, replies, strict=True)
+        ]
+
+    async def _made_known(self, call: Call) -> Any:
+        try:
+            return await self.call(call.script, call.args)
+        except ResponseError as error:
+            return error

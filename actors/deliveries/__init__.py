@@ -1,0 +1,1 @@
+"""Sends callbacks: claim, sign, post, record."""

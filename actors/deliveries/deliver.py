@@ -1,0 +1,168 @@
+"""One attempt at a callback: claim, sign, post, record.
+
+Where the origin has enough to do the delivery is put back instead, so that it does not wait in a
+place that the callbacks of other origins need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import math
+import random
+import time
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from actors.runtime import Runtime
+from service.deliveries.attempt_results import AttemptResult
+from service.deliveries.endpoints import Endpoint
+from service.deliveries.retry_schedule import exhausted, next_delay_ms
+from service.deliveries.store import DeliveryClaim
+from service.logging.context import bind_ids
+from service.logging.setup import Masker, get_logger
+from service.signatures import sign
+
+#: How long a delivery waits for a worker that knows its callback (deploys overlap), or for us.
+UNCHARGED_MS: Final = 30_000
+#: How long it waits for its origin the first time; twice as long each time after that.
+FIRST_PUT_BACK_MS: Final = 1_000
+MAX_PUT_BACK_MS: Final = 60_000
+
+_log = get_logger(__name__)
+
+
+async def deliver(runtime: Runtime, delivery_id: str) -> None:
+    """Attempt a delivery, if it is due.
+
+    Parameters:
+      runtime: The process' resources.
+      delivery_id: From the wake-up.
+    """
+    owner, claimed_at = runtime.owner(), time.monotonic()
+    claim = await runtime.deliveries.claim(delivery_id, owner)
+    if claim is None:
+        return
+    bind_ids(delivery_id=delivery_id, job_id=claim.job_id)
+    try:
+        # Only for the attempt: a beat that crosses the record would find the claim gone.
+        with runtime.pulse.keep(delivery_id, owner, claim.fence, claimed_at):
+            result = await _attempted(runtime, claim)
+    except asyncio.CancelledError:
+        await asyncio.shield(_record(runtime, claim, AttemptResult("uncharged", "handed_back")))
+        raise
+    if _to_be_put_back(claim, result):
+        await _put_back(runtime, claim)
+    else:
+        await _record(runtime, claim, result)
+
+
+async def _attempted(runtime: Runtime, claim: DeliveryClaim) -> AttemptResult:
+    endpoint = runtime.duties.endpoints.get(claim.endpoint)
+    if endpoint is None:
+        return AttemptResult("uncharged", "unknown_callback")
+    try:
+        return await _post(runtime, claim, endpoint)
+    except Exception as error:  # noqa: BLE001 - our fault, so never the endpoint's charge
+        _log.error("a callback could not be attempted", exc_info=error)
+        return AttemptResult("uncharged", "internal_error")
+
+
+def put_back_ms(times: int, jitter: float) -> int:
+    """How long a delivery waits before it asks again for a place at its origin.
+
+    Parameters:
+      times: How often it was put back before.
+      jitter: A random number in [0, 1): from half to one and a half times the usual wait, so
+        that a crowd that was put back at once does not come back at once.
+
+    Returns:
+      Milliseconds from now.
+    """
+    doublings = min(times, math.ceil(math.log2(MAX_PUT_BACK_MS / FIRST_PUT_BACK_MS)))
+    usual_ms = min(FIRST_PUT_BACK_MS << doublings, MAX_PUT_BACK_MS)
+    return math.floor(usual_ms * (0.5 + jitter))
+
+
+async def _post(runtime: Runtime, claim: DeliveryClaim, endpoint: Endpoint) -> AttemptResult:
+    def signed() -> dict[str, str]:
+        now = int(time.time())
+        return sign.headers(endpoint.secrets, claim.id, now, claim.payload)
+
+    return await runtime.exchange.post(endpoint.url, signed, claim.payload)
+
+
+def _to_be_put_back(claim: DeliveryClaim, result: AttemptResult) -> bool:
+    # Past the hard stop it fails, and that is recorded.
+    return result.code == "origin_busy" and not exhausted(claim.created_ms, _now_ms())
+
+
+async def _put_back(runtime: Runtime, claim: DeliveryClaim) -> None:
+    after_ms = put_back_ms(claim.put_backs, random.random())
+    await runtime.deliveries.put_back(claim, after_ms=after_ms)
+    # Not at `info`: a dead origin would fill the log with it.
+    _log.debug("callback put back", callback=claim.endpoint, after_ms=after_ms)
+
+
+async def _record(runtime: Runtime, claim: DeliveryClaim, result: AttemptResult) -> None:
+    to, after_ms = _next(claim, result, _now_ms())
+    counts = result.outcome != "uncharged"
+    attempt = _shown(claim, result, counts=counts, after_ms=after_ms)
+    attempt["body"] = _masked(runtime.duties.endpoints.get(claim.endpoint), attempt["body"])
+    await runtime.deliveries.record(claim, to, attempt, after_ms=after_ms, counts=counts)
+    _log.info(
+        "callback",
+        callback=claim.endpoint,
+        attempt=claim.attempts + counts,
+        outcome=to,
+        code=result.code,
+        duration_ms=result.duration_ms,
+    )
+
+
+def _masked(endpoint: Endpoint | None, body: str) -> str:
+    """What was answered, without the secrets that an error page repeats."""
+    if endpoint is None or not body:
+        return body
+    return _masker((*endpoint.secrets, endpoint.url)).text(body)
+
+
+@functools.lru_cache(maxsize=256)
+def _masker(secrets: tuple[str, ...]) -> Masker:
+    return Masker(secrets)
+
+
+def _next(claim: DeliveryClaim, result: AttemptResult, now_ms: int) -> tuple[Any, int]:
+    if result.outcome == "delivered":
+        return "delivered", 0
+    if result.outcome in ("gone", "final"):
+        return "failed", 0
+    if result.outcome == "uncharged" and not exhausted(claim.created_ms, now_ms):
+        at_once = result.code == "handed_back"
+        return "pending", 0 if at_once else UNCHARGED_MS
+    delay = next_delay_ms(
+        claim.attempts + 1, retry_after_ms=result.retry_after_ms, jitter=random.random()
+    )
+    if delay is None or exhausted(claim.created_ms, now_ms + delay):
+        return "failed", 0
+    return "pending", delay
+
+
+def _now_ms() -> int:
+    return round(time.time() * 1000)
+
+
+def _shown(
+    claim: DeliveryClaim, result: AttemptResult, *, counts: bool, after_ms: int
+) -> dict[str, Any]:
+    return {
+        "number": claim.attempts + 1 if counts else None,
+        "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "outcome": result.outcome,
+        "code": result.code,
+        "message": result.message,
+        "status": result.status,
+        "duration_ms": result.duration_ms,
+        "body": result.body,
+        "next_in_ms": after_ms or None,
+    }

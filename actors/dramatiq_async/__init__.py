@@ -1,0 +1,1 @@
+"""Runs actors as coroutines under the stock `dramatiq` command line."""

@@ -1,0 +1,105 @@
+"""Acknowledging messages in batches, beside the loop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Final, cast
+
+from dramatiq import Broker
+from dramatiq.broker import MessageProxy
+from dramatiq.errors import BrokerConnectionError
+from dramatiq.worker import ConsumerThread
+
+from actors.dramatiq_async.consumer import PatientConsumer
+from service.logging.setup import get_logger
+
+_THREADS: Final = 2
+#: In one round trip: one batch must not hold up the store.
+_MOST_AT_ONCE: Final = 100
+_RETRY_SECONDS: Final = 1.0
+
+_log = get_logger(__name__)
+
+
+class Acknowledgements:
+    """Acknowledges what has been worked on, on threads of its own: each may wait for Redis.
+
+    What ends while one batch is on its way is the next one.
+
+    Parameters:
+      broker: Whose middleware is told.
+      consumers: By queue; an acknowledgement goes to the one that the message came from.
+    """
+
+    def __init__(self, broker: Broker, consumers: Mapping[str, ConsumerThread]) -> None:
+        self._broker = broker
+        self._consumers = consumers
+        self._done: SimpleQueue[MessageProxy | None] = SimpleQueue()
+        self._closing = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"ack-{number}", daemon=True)
+            for number in range(_THREADS)
+        ]
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def put(self, message: MessageProxy) -> None:
+        """Acknowledge a message as soon as Redis answers."""
+        self._done.put(message)
+
+    def close(self, seconds: float) -> None:
+        """Try everything once more and drop what fails: another worker finds nothing to do in it.
+
+        Parameters:
+          seconds: How long that may take.
+        """
+        deadline = time.monotonic() + seconds
+        self._closing.set()
+        for _ in self._threads:
+            self._done.put(None)
+        for thread in self._threads:
+            thread.join(max(0, deadline - time.monotonic()))
+
+    def _run(self) -> None:
+        going_on = True
+        while going_on:
+            batch, going_on = self._next_batch()
+            for queue, messages in batch.items():
+                while not self._acknowledged(queue, messages):
+                    if self._closing.is_set():
+                        return
+                    self._closing.wait(_RETRY_SECONDS)
+
+    def _next_batch(self) -> tuple[Mapping[str, list[MessageProxy]], bool]:
+        """What is done by now, by queue; and whether there will be more."""
+        batch: defaultdict[str, list[MessageProxy]] = defaultdict(list)
+        with suppress(Empty):
+            message = self._done.get()
+            for _ in range(_MOST_AT_ONCE):
+                if message is None:
+                    return batch, False
+                batch[message.queue_name].append(message)
+                message = self._done.get_nowait()
+            self._done.put(message)
+        return batch, True
+
+    def _acknowledged(self, queue: str, messages: Sequence[MessageProxy]) -> bool:
+        try:
+            for message in messages:
+                self._broker.emit_before("ack", message)
+            cast(PatientConsumer, self._consumers[queue].consumer).ack_all(messages)
+            for message in messages:
+                self._broker.emit_after("ack", message)
+        except BrokerConnectionError:
+            return False
+        except Exception as error:  # noqa: BLE001 - the next are acknowledged all the same
+            _log.error("messages could not be acknowledged", exc_info=error)
+        return True

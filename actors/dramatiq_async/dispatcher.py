@@ -1,0 +1,227 @@
+"""Messages as coroutines: a thousand waiting calls are a thousand tasks and no threads.
+
+Dramatiq's worker gives every message a thread. Here its work queue is emptied by one thread that
+starts a task per message on the process' loop and acknowledges it when the task has ended; the
+rest of Dramatiq (consumers, heartbeats, the command line) is the stock one. Written against the
+`Worker` and `WorkerThread` of dramatiq 2.2.
+
+Every message is acknowledged however its task ends: the ledger holds the truth, and what is not
+done is rung for again. Dramatiq's own retries and dead letters have no part in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import defaultdict, deque
+from queue import Empty
+from typing import Any, Final
+
+from dramatiq import Actor, Broker, Worker
+from dramatiq.broker import MessageProxy
+from dramatiq.middleware import Middleware, SkipMessage
+from dramatiq.worker import WorkerThread
+from redis.exceptions import RedisError
+
+from actors.dramatiq_async.ack_batcher import Acknowledgements
+from actors.dramatiq_async.event_loop import LoopThread
+from actors.dramatiq_async.shutdown import StopOnce
+from service.logging.setup import get_logger
+from service.process.file_limits import open_many_files
+
+#: At shutdown: for canceled tasks to hand back their work, then for what is not acknowledged.
+HAND_BACK_SECONDS: Final = 4.0
+ACK_SECONDS: Final = 1.0
+
+#: For actors that name none: longer than all calls of an attempt together may take.
+TIME_LIMIT_MS: Final = 600_000
+
+
+_log = get_logger(__name__)
+
+
+class OverdueError(Exception):
+    """An actor did not end within its time limit."""
+
+
+class TimeLimits(Middleware):
+    """Lets actors say how long their messages may take; it is the dispatch that sees to it."""
+
+    @property
+    def actor_options(self) -> set[str]:
+        """`time_limit` in ms, as Dramatiq's own."""
+        return {"time_limit"}
+
+
+class CoroutineDispatch(Middleware):
+    """Makes a Dramatiq worker run its messages on the loop.
+
+    Must stand first: what else opens resources on the loop comes after it.
+
+    Parameters:
+      loop: The process' loop; started at boot, stopped when the worker has shut down.
+      concurrency: The most messages in flight per queue.
+      stop: Knows when the process was told to stop.
+      stop_seconds: How long after that tasks may end by themselves.
+    """
+
+    def __init__(
+        self, loop: LoopThread, concurrency: int, stop: StopOnce, stop_seconds: float
+    ) -> None:
+        self._loop = loop
+        self._concurrency = concurrency
+        self._stop = stop
+        self._stop_seconds = stop_seconds
+
+    def before_worker_boot(self, _broker: Broker, worker: Worker) -> None:
+        """Start the loop; ask for no threads, and for enough messages and files."""
+        open_many_files()
+        self._loop.start()
+        worker.worker_threads = 0
+        worker.queue_prefetch = self._concurrency
+        # We delay nothing on the broker: what is due later is in the ledger.
+        worker.delay_prefetch = 1
+
+    def after_worker_boot(self, broker: Broker, worker: Worker) -> None:
+        """Put the one thread that starts tasks where the worker's threads would be."""
+        dispatcher = Dispatcher(
+            self._loop,
+            self._stop,
+            self._stop_seconds,
+            broker=broker,
+            consumers=worker.consumers,
+            work_queue=worker.work_queue,
+            worker_timeout=worker.worker_timeout,
+        )
+        dispatcher.start()
+        worker.workers.append(dispatcher)
+
+    def after_worker_shutdown(self, _broker: Broker, _worker: Worker) -> None:
+        """Stop the loop."""
+        self._loop.stop()
+
+
+class Dispatcher(WorkerThread):
+    """Takes messages off the work queue and runs each as a task.
+
+    Parameters:
+      loop: Where the tasks run.
+      stop: Knows when the process was told to stop.
+      stop_seconds: How long after that tasks may end by themselves.
+      options: What a WorkerThread takes.
+    """
+
+    def __init__(
+        self, loop: LoopThread, stop: StopOnce, stop_seconds: float, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self._loop = loop
+        self._stopping = stop
+        self._stop_seconds = stop_seconds
+        self._tasks: set[asyncio.Task[None]] = set()
+        #: By queue, what has not begun yet; the loop's alone.
+        self._arrived: defaultdict[str, deque[Any]] = defaultdict(deque)
+        self._beginning = False
+        self._acks = Acknowledgements(self.broker, self.consumers)
+
+    def run(self) -> None:
+        """Start tasks until told to stop, then see the started ones through."""
+        self.running = True
+        self._acks.start()
+        self.broker.emit_after("worker_thread_boot", self)
+        while self.running:
+            try:
+                item = self.work_queue.get(timeout=self.timeout)
+            except Empty:
+                continue
+            self._loop.loop.call_soon_threadsafe(self._arrive, item)
+        self._loop.call(self._drain())
+        self._acks.close(ACK_SECONDS)
+        self.broker.emit_before("worker_thread_shutdown", self)
+
+    def _arrive(self, item: Any) -> None:
+        self._arrived[item.message.queue_name].append(item)
+        if not self._beginning:
+            self._beginning = True
+            self._loop.loop.call_soon(self._begin_some)
+
+    def _begin_some(self) -> None:
+        """Begin one message of each queue; the next ones in the next turn of the loop.
+
+        A turn takes as long as what is ready in it. If a flood began at once, whatever else goes on
+        would wait for all of it at each of its steps.
+        """
+        for items in self._arrived.values():
+            if items:
+                self._begin(items.popleft().message)
+        self._beginning = any(self._arrived.values())
+        if self._beginning:
+            self._loop.loop.call_soon(self._begin_some)
+
+    def _begin(self, message: MessageProxy) -> None:
+        task = asyncio.create_task(self._process(message))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _process(self, message: MessageProxy) -> None:
+        try:
+            await self._act(message)
+        finally:
+            self._acks.put(message)
+            self.work_queue.task_done()
+
+    async def _act(self, message: MessageProxy) -> None:
+        try:
+            self.broker.emit_before("process_message", message)
+            actor = self.broker.get_actor(message.actor_name)
+            await self._in_time(actor, message)
+        except SkipMessage:
+            self.broker.emit_after("skip_message", message)
+        except asyncio.CancelledError as canceled:
+            self.broker.emit_after("process_message", message, exception=canceled)
+        except OverdueError as error:
+            self.broker.emit_after("process_message", message, exception=error)
+        except RedisError as error:
+            _log.warning(
+                "redis does not answer; the work goes on later", cause=type(error).__name__
+            )
+            self.broker.emit_after("process_message", message, exception=error)
+        except Exception as error:  # noqa: BLE001 - a task must not end the dispatcher
+            _log.error("an actor failed; its work is rung for again", exc_info=error)
+            self.broker.emit_after("process_message", message, exception=error)
+        else:
+            self.broker.emit_after("process_message", message, result=None)
+
+    async def _in_time(self, actor: Actor[..., Any], message: MessageProxy) -> None:
+        """Run an actor; what takes too long is canceled, and hands its work back like any other."""
+        seconds = actor.options.get("time_limit", TIME_LIMIT_MS) / 1000
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                await inspect.unwrap(actor.fn)(*message.args, **message.kwargs)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            told = {"actor": message.actor_name, "args": message.args, "seconds": seconds}
+            _log.error("an actor took too long and was canceled", **told)
+            raise OverdueError from None
+
+    async def _drain(self) -> None:
+        # What is about to arrive was scheduled before this.
+        await asyncio.sleep(0)
+        self._put_back()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._seconds_left())
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=HAND_BACK_SECONDS)
+
+    def _put_back(self) -> None:
+        """Leave what has not begun to the worker, which hands it back."""
+        for items in self._arrived.values():
+            while items:
+                self.work_queue.put(items.popleft())
+                self.work_queue.task_done()
+
+    def _seconds_left(self) -> float:
+        return max(0, self._stop_seconds - self._stopping.seconds())

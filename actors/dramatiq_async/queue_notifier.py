@@ -1,0 +1,91 @@
+"""The doorbell: whoever rings for work wakes the consumers at once, so that nobody has to poll.
+
+The ledger's scripts write one entry to `hg:bell:{queue}` with each message
+(`scripts/lib/ledger.lua`, `ring`); a thread with a connection of its own waits for it. Where the
+bell is lost, consumers poll as Dramatiq's own do, and what others enqueue is found by a slow poll.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Final, cast
+
+import redis
+
+from service.logging.setup import get_logger
+from service.redis.client import REPLY_SECONDS, Unavailable
+
+#: Below the time after which a connection is given up.
+BLOCK_MS: Final = round(1000 * REPLY_SECONDS * 0.8)
+_RETRY_SECONDS: Final = 1.0
+#: One may come just before the bell is asked again.
+_MOST_CUTS: Final = 20
+BELL: Final = "hg:bell"
+
+_log = get_logger(__name__)
+
+
+class Doorbell(threading.Thread):
+    """Waits for rings at several queues and wakes who consumes them.
+
+    Parameters:
+      client: Has one connection to spare for as long as this runs.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        super().__init__(name="doorbell", daemon=True)
+        self._client = client
+        self._rung: dict[str, threading.Event] = {}
+        self._stopped = threading.Event()
+        #: Whether a ring is certain to be heard.
+        self.listening = False
+
+    def at(self, queue: str) -> threading.Event:
+        """What is set when somebody rings at a queue; whoever waits for it clears it."""
+        return self._rung.setdefault(queue, threading.Event())
+
+    def run(self) -> None:
+        """Listen until stopped."""
+        heard: dict[str, Any] = {}
+        while not self._stopped.is_set():
+            try:
+                self._listen(heard)
+            except Exception as error:  # noqa: BLE001 - consumers poll meanwhile
+                self._be_lost()
+                # A connection that `stop` has cut ends in any kind of error.
+                if not (self._stopped.is_set() or isinstance(error, Unavailable)):
+                    _log.error("doorbell failed", exc_info=error)
+                self._stopped.wait(_RETRY_SECONDS)
+
+    def stop(self) -> None:
+        """Stop listening; whatever hangs on the connection is cut off."""
+        self._stopped.set()
+        for _ in range(_MOST_CUTS):
+            if not self.is_alive():
+                return
+            self._client.connection_pool.disconnect()
+            self.join(0.05)
+
+    def _be_lost(self) -> None:
+        """Send everybody to look for themselves, from now on."""
+        self.listening = False
+        for rung in list(self._rung.values()):
+            rung.set()
+
+    def _listen(self, heard: dict[str, Any]) -> None:
+        queues = {f"{BELL}:{queue}": queue for queue in list(self._rung)}
+        if not queues:
+            self._stopped.wait(_RETRY_SECONDS)
+            return
+        # From the beginning, the first time: a ring before it may not have been heard.
+        streams = {key: heard.get(key, "0") for key in queues}
+        # A queue that is new is asked for within a moment.
+        block_ms = BLOCK_MS if len(heard) >= len(queues) else 100
+        reply = cast("list[Any]", self._client.xread(cast(Any, streams), block=block_ms))
+        self.listening = True
+        for key in queues:
+            heard.setdefault(key, "0")
+        for name, entries in reply:
+            key = name.decode()
+            heard[key] = entries[-1][0]
+            self._rung[queues[key]].set()

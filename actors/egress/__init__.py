@@ -1,0 +1,1 @@
+"""The only way out to a customer's server: checked addresses, bounded answers."""

@@ -1,0 +1,270 @@
+"""The only way out to a customer's server: dials checked addresses, never names.
+
+A URL that is checked and then fetched is resolved twice, and the second answer may differ (DNS
+rebinding). Here a name is resolved once, every answer is checked, and one of the checked
+addresses is dialled as a literal. TLS keeps the host name for SNI and for the certificate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import httpcore
+
+from actors.egress.dns import Resolver, SharedLookups, resolve
+from service.network.ip_filter import Guard
+
+SocketOption = (
+    tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
+)
+
+CONNECT_SECONDS: Final = 3.0
+
+#: Small reads: a flood of tiny events (1xx answers, header lines) is parsed without a pause, so
+#: its size is how long the loop stands still.
+READ_BYTES: Final = 4096
+#: More than the headers (h11 stops at 100 KiB) and the captured body ever take. Without it an
+#: endless row of 1xx answers keeps one core busy until the exchange times out.
+MAX_ANSWER_BYTES: Final = 128 * 1024
+#: Else the kernel takes in megabytes of a body that nobody wants.
+RECEIVE_BUFFER: Final = (socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
+
+#: How many more addresses the rest of the time is shared between.
+_SHARES: Final = 3
+
+_ERRNO_CODES: Final = {
+    errno.ECONNREFUSED: "connection_refused",
+    errno.ECONNRESET: "connection_reset",
+    errno.ECONNABORTED: "connection_reset",
+    errno.ETIMEDOUT: "timeout",
+    errno.EADDRNOTAVAIL: "local_resources",
+    errno.EMFILE: "local_resources",
+    errno.ENFILE: "local_resources",
+    errno.ENOBUFS: "local_resources",
+    errno.ENOMEM: "local_resources",
+}
+
+
+class EgressError(httpcore.ConnectError):
+    """The connection could not be made, or had to be given up.
+
+    Parameters:
+      code: Why, in the words of `service.deliveries.attempt_results`.
+    """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class GuardedBackend(httpcore.AsyncNetworkBackend):
+    """Opens connections for httpcore to addresses that the guard permits.
+
+    Parameters:
+      guard: Decides which addresses may be reached.
+      resolver: Where the addresses come from.
+      answer_bytes: The most that one answer may have, its head included.
+      options: For every opened socket.
+    """
+
+    def __init__(
+        self,
+        guard: Guard,
+        resolver: Resolver = resolve,
+        *,
+        answer_bytes: int = MAX_ANSWER_BYTES,
+        options: Sequence[SocketOption] = (RECEIVE_BUFFER,),
+    ) -> None:
+        self._guard = guard
+        self._lookups = SharedLookups(resolver)
+        self._answer_bytes = answer_bytes
+        self._options = options
+        self._tcp = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SocketOption] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Resolve once, check every answer, dial one of them, check the peer.
+
+        Parameters:
+          host: The name to reach.
+          port: The port to reach.
+          timeout: Seconds for the look-up and the dialling together.
+          local_address: The own address to dial from.
+          socket_options: For the opened socket, beside those for every one.
+
+        Returns:
+          The open stream.
+
+        Raises:
+          EgressError: If there is no connection; its `code` says why.
+          httpcore.ConnectTimeout: If the time is over.
+        """
+        seconds = CONNECT_SECONDS if timeout is None else timeout
+
+        async def dial(address: str, share: float) -> httpcore.AsyncNetworkStream:
+            return await self._tcp.connect_tcp(address, port, share, local_address)
+
+        try:
+            async with asyncio.timeout(seconds) as deadline:
+                addresses = await self._permitted(host, port)
+                tcp = await _first_to_answer(addresses, dial, deadline)
+                stream = GuardedStream(tcp, self._answer_bytes)
+        except TimeoutError:
+            raise httpcore.ConnectTimeout from None
+        await self._check_peer(stream)
+        stream.set_options([*self._options, *(socket_options or ())])
+        return stream
+
+    async def sleep(self, seconds: float) -> None:
+        """Pause between the retries that httpcore would make.
+
+        Parameters:
+          seconds: How long.
+        """
+        await asyncio.sleep(seconds)
+
+    async def _permitted(self, host: str, port: int) -> Sequence[str]:
+        try:
+            addresses = await self._lookups.addresses(host, port)
+        except (OSError, UnicodeError):
+            raise EgressError("dns_failed") from None
+        if not addresses:
+            raise EgressError("dns_failed")
+        if not all(map(self._guard.permits, addresses)):
+            raise EgressError("blocked_address")
+        return addresses
+
+    async def _check_peer(self, stream: GuardedStream) -> None:
+        # The kernel may reach another address than the one that was dialled (0.0.0.0 does).
+        peer = stream.get_extra_info("server_addr")
+        if peer is not None and self._guard.permits(peer[0]):
+            return
+        await stream.aclose()
+        # A connection that was reset at once has no peer any more.
+        raise EgressError("connection_reset" if peer is None else "blocked_address")
+
+
+class GuardedStream(httpcore.AsyncNetworkStream):
+    """A connection that reads little, and tells failures of TLS from others.
+
+    Parameters:
+      stream: The open connection.
+      most_bytes: The most that one answer may have.
+    """
+
+    def __init__(
+        self, stream: httpcore.AsyncNetworkStream, most_bytes: int = MAX_ANSWER_BYTES
+    ) -> None:
+        self._stream = stream
+        self._most_bytes = most_bytes
+        self._answer_bytes = 0
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Up to 4 KiB, `b""` at the end.
+
+        Raises:
+          EgressError: If one answer is longer than anybody needs.
+        """
+        data = await self._stream.read(min(max_bytes, READ_BYTES), timeout)
+        self._answer_bytes += len(data)
+        if self._answer_bytes > self._most_bytes:
+            raise EgressError("protocol_error")
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send all of it; what is read afterwards is another answer."""
+        self._answer_bytes = 0
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Close at once, without waiting for the peer."""
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Wrap the connection in TLS.
+
+        Parameters:
+          ssl_context: What to trust.
+          server_hostname: Whose certificate is expected.
+          timeout: Seconds.
+
+        Returns:
+          The wrapped stream.
+
+        Raises:
+          EgressError: If the handshake or the check of the certificate fails.
+          httpcore.ConnectTimeout: If the time is over.
+        """
+        try:
+            stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        except httpcore.ConnectError as error:
+            raise EgressError("tls_failed") from error
+        except asyncio.CancelledError:
+            # httpcore closes after errors only; a cancelled handshake would leak the socket.
+            await self._stream.aclose()
+            raise
+        return GuardedStream(stream, self._most_bytes)
+
+    def set_options(self, options: Iterable[SocketOption]) -> None:
+        """Set options of the socket; a connection that was reset takes none."""
+        sock = self.get_extra_info("socket")
+        with suppress(OSError):
+            for option in options if sock is not None else ():
+                sock.setsockopt(*option)
+
+    def get_extra_info(self, info: str) -> Any:
+        """What httpcore asks of a stream (`ssl_object`, `is_readable`)."""
+        try:
+            return self._stream.get_extra_info(info)
+        except AttributeError:
+            # When the peer resets, uvloop takes the socket away and anyio asks None for its
+            # address. A lost connection counts as readable: it is not used again.
+            return True if info == "is_readable" else None
+
+
+async def _first_to_answer(
+    addresses: Sequence[str],
+    dial: Callable[[str, float], Awaitable[httpcore.AsyncNetworkStream]],
+    deadline: asyncio.Timeout,
+) -> httpcore.AsyncNetworkStream:
+    failure: httpcore.NetworkError | httpcore.TimeoutException = EgressError("unreachable")
+    for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+        try:
+            return await dial(address, _remaining(deadline) / min(left, _SHARES))
+        except httpcore.ConnectTimeout as error:
+            failure = error
+        except httpcore.ConnectError as error:
+            failure = EgressError(_connect_code(error))
+    raise failure
+
+
+def _remaining(deadline: asyncio.Timeout) -> float:
+    when = deadline.when()
+    return 0.0 if when is None else when - asyncio.get_running_loop().time()
+
+
+def _connect_code(error: BaseException) -> str:
+    """Find the system's own error under those that the libraries wrapped around it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return _ERRNO_CODES.get(cause.errno, "unreachable")
+        cause = cause.__cause__
+    return "unreachable"

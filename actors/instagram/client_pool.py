@@ -1,0 +1,135 @@
+"""The gateways of one process: one per account, whose client is there only while it is of use.
+
+An open client costs about a MiB (its connection holds a copy of the certificates) and a timer that
+fires ten times a second, a closed one next to nothing; to build it again takes a millisecond and
+no login.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from typing import Final
+
+from actors.instagram.account_client import any_login
+from actors.instagram.gateway import Gateway
+from actors.instagram.options import AccountOptions, UnknownAccount
+from actors.instagram.session_manager import Gate
+from service.accounts.session_store import Vault
+from service.logging.setup import get_logger
+
+#: A client that nobody has used for so long is closed.
+IDLE_SECONDS: Final = 60.0
+#: Of clients that nobody uses, more than this are closed sooner, the longest unused first.
+MOST_IDLE: Final = 50
+TIDY_SECONDS: Final = 5.0
+
+_log = get_logger(__name__)
+
+
+class GatewayPool:
+    """Lends gateways, and closes the clients of those that nobody uses.
+
+    Parameters:
+      accounts: The configured accounts by name.
+      vault: Where their sessions live.
+      gate: As `Gateway`.
+      idle_seconds: For how long a client may be unused.
+      most_idle: How many may be.
+    """
+
+    def __init__(
+        self,
+        accounts: Mapping[str, AccountOptions],
+        vault: Vault,
+        *,
+        gate: Gate = any_login,
+        idle_seconds: float = IDLE_SECONDS,
+        most_idle: int = MOST_IDLE,
+    ) -> None:
+        self._accounts = accounts
+        self._vault = vault
+        self._gate = gate
+        self._idle_seconds = idle_seconds
+        self._most_idle = most_idle
+        self._gateways: dict[str, Gateway] = {}
+        self._users: Counter[str] = Counter()
+        #: Since when nobody uses it, the longest unused first.
+        self._idle: dict[str, float] = {}
+
+    def lend(self, name: str) -> AbstractContextManager[Gateway]:
+        """Give an account's gateway, whose client stays until the block ends.
+
+        Parameters:
+          name: The account's.
+
+        Raises:
+          UnknownAccount: When this process has no such account.
+        """
+        if name not in self._accounts:
+            raise UnknownAccount(f"account {name!r} is not in this process's configuration")
+        return self._lent(name)
+
+    @asynccontextmanager
+    async def tidied(self) -> AsyncIterator[None]:
+        """Tidy up now and then until the block ends, then save and close everything."""
+        task = asyncio.create_task(self._tidy_on())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await self.close_all()
+
+    async def tidy(self) -> None:
+        """Close the clients that nobody has used for too long, and those that are too many."""
+        for name in self._overdue():
+            # Whoever wants it meanwhile waits for the end of this, and has it built again.
+            since = self._idle.pop(name, None)
+            if since is not None and not await self._rests(name):
+                self._put_back(name, since)
+
+    async def close_all(self) -> None:
+        """Save and close every gateway."""
+        gateways = list(self._gateways.values())
+        self._gateways.clear()
+        self._idle.clear()
+        await asyncio.gather(*(gateway.close() for gateway in gateways))
+
+    @contextmanager
+    def _lent(self, name: str) -> Iterator[Gateway]:
+        if name not in self._gateways:
+            self._gateways[name] = Gateway(self._accounts[name], self._vault, gate=self._gate)
+        self._users[name] += 1
+        self._idle.pop(name, None)
+        try:
+            yield self._gateways[name]
+        finally:
+            self._users[name] -= 1
+            if not self._users[name]:
+                self._idle[name] = time.monotonic()
+
+    def _overdue(self) -> list[str]:
+        since, too_many = time.monotonic() - self._idle_seconds, len(self._idle) - self._most_idle
+        idle = enumerate(self._idle.items())
+        return [name for place, (name, at) in idle if place < too_many or at <= since]
+
+    async def _rests(self, name: str) -> bool:
+        """Close one client; the trouble of one is not that of the others."""
+        try:
+            return await self._gateways[name].rest()
+        except Exception as error:  # noqa: BLE001 - there is a next time
+            _log.error("an idle client was not closed", account=name, exc_info=error)
+            return False
+
+    def _put_back(self, name: str, since: float) -> None:
+        if not self._users[name] and name not in self._idle:
+            self._idle = {name: since, **self._idle}
+
+    async def _tidy_on(self) -> None:
+        while True:
+            await asyncio.sleep(TIDY_SECONDS)
+            await self.tidy()

@@ -1,0 +1,130 @@
+"""One account's client and its session: opened once, logged in when it must be, saved after use."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from redis.exceptions import RedisError
+
+from actors.instagram.client import PacedClient, build_client, close_client
+from actors.instagram.options import AccountOptions
+from service.accounts.session_store import StoredSession, Vault, VaultError
+
+_log = logging.getLogger(__name__)
+
+#: What every login with a password goes through: whether it is the account's first comes as the
+#: second argument. Raises to forbid the login; gives the code a person left for it, if any.
+Gate = Callable[[AccountOptions, bool], AbstractAsyncContextManager[str | None]]
+
+
+class Keeper:
+    """Keeps one account's client in step with the vault; its caller makes one call at a time."""
+
+    def __init__(self, account: AccountOptions, vault: Vault, gate: Gate) -> None:
+        """Describe the keeper; nothing is built, read or sent.
+
+        Parameters:
+          account: The account.
+          vault: Where its session lives.
+          gate: What every login goes through.
+        """
+        self._account = account
+        self._vault = vault
+        self._gate = gate
+        self._client: PacedClient | None = None
+        self._stored = StoredSession({}, 0)
+
+    async def open(self) -> PacedClient:
+        """Give a client with a login; a saved one is trusted without a request.
+
+        What another process has saved since is taken over first.
+        """
+        client = self._client
+        if client is None or await self._replaced():
+            client = await self._load()
+        if not client.logged_in:
+            await self._login(client)
+        return client
+
+    async def renew(self) -> PacedClient:
+        """Give a client with a login other than the one Instagram has just refused."""
+        client = self._client
+        if client is None or await self._replaced():
+            return await self.open()
+        await self._login(client, renewal=True)
+        return client
+
+    async def persist(self) -> bool:
+        """Save what a call has changed, without a say in how the call ended.
+
+        Returns:
+          Whether nothing is left to be saved.
+        """
+        if self._client is None:
+            return True
+        try:
+            await self._save(self._client)
+        except VaultError as error:
+            # The stored session wins: the next call begins with it.
+            _log.warning("account %s: %s", self._account.name, error)
+            await self.drop()
+        except RedisError as error:
+            _log.warning(
+                "account %s: session not saved (%s), trying again after the next call",
+                self._account.name,
+                type(error).__name__,
+            )
+            return False
+        return True
+
+    async def drop(self) -> None:
+        """Close the client without saving."""
+        client, self._client = self._client, None
+        if client is not None:
+            await close_client(client)
+
+    async def _replaced(self) -> bool:
+        return await self._vault.version(self._account.name) != self._stored.version
+
+    async def _load(self) -> PacedClient:
+        stored = await self._vault.load(self._account.name, self._account.username)
+        await self.drop()
+        client = await build_client(self._account.client, stored.settings if stored else None)
+        self._client, self._stored = client, stored or StoredSession({}, 0)
+        # A new device, or ids that an older session lacked: kept before anything is sent.
+        await self._save(client)
+        return client
+
+    async def _login(self, client: PacedClient, *, renewal: bool = False) -> None:
+        first = client.last_login is None and not renewal
+        async with self._gate(self._account, first) as code:
+            client.usdid_generate()
+            await self._save(client)
+            client.challenge_code = code or ""
+            try:
+                await client.login(
+                    self._account.username,
+                    self._account.password,
+                    relogin=renewal,
+                    verification_code=self._second_factor(client, code),
+                )
+            finally:
+                # The session may be there although one of the calls after it failed.
+                await self.persist()
+
+    def _second_factor(self, client: PacedClient, code: str | None) -> str:
+        seed = self._account.totp_seed
+        if not seed:
+            return code or ""
+        return str(client.totp_generate_code(seed.replace(" ", "").replace("-", "")))
+
+    async def _save(self, client: PacedClient) -> None:
+        if client.is_kept(self._stored.settings):
+            return
+        settings = client.portable_settings
+        version = await self._vault.save(
+            self._account.name, self._account.username, settings, version=self._stored.version
+        )
+        self._stored = StoredSession(settings, version)

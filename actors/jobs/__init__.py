@@ -1,0 +1,1 @@
+"""Attempts at jobs: claim, intent, write or read, finish."""

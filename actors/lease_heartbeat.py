@@ -1,0 +1,196 @@
+"""The pulse: one round trip a second that renews what this process holds and wakes what is due.
+
+What is due between two beats gets a beat of its own, so that a time set a year ago is met.
+
+It is a thread with a connection of its own, so that a stalled loop does not let go of what is
+alive. A renewal that is late cancels the work instead: fencing protects Redis, not Instagram, so
+nothing may be sent on a lease that may be over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from service.jobs.ledger import FORGOTTEN_AT_ONCE
+from service.jobs.lua.builder import Times
+from service.jobs.lua.runner import SyncScript
+from service.logging.setup import get_logger
+from service.redis.client import Unavailable, sync_client
+
+INTERVAL_SECONDS: Final = 1.0
+#: Work goes on until this share of a lease has passed without a renewal.
+OVERDUE: Final = 0.6
+#: However much is due, beats are at least this far apart.
+SHORTEST_SECONDS: Final = 0.01
+#: The most of each kind that one beat does: everybody else waits meanwhile. More follow at once.
+MOST: Final = 20
+FORGET_SECONDS: Final = 60.0
+
+_log = get_logger(__name__)
+
+
+@dataclass
+class Hold:
+    """A claim that the pulse keeps alive.
+
+    Parameters:
+      id: The job or delivery.
+      owner: As it was claimed.
+      fence: As it was claimed.
+      task: Whose work it is; canceled when the claim is lost.
+      loop: Where the task runs.
+      renewed: Monotonic time at which the last renewal, or the claim, was asked for.
+      lease: Seconds.
+      ending: Whether its end is being recorded. It is gone as soon as the store has that, and the
+        reply to it says whether it was ours.
+    """
+
+    id: str
+    owner: str
+    fence: int
+    task: asyncio.Task[Any]
+    loop: asyncio.AbstractEventLoop
+    renewed: float
+    lease: float
+    ending: bool = False
+
+    def seconds_left(self) -> float:
+        """For how long the claim is certainly ours."""
+        return self.renewed + self.lease * OVERDUE - time.monotonic()
+
+    @property
+    def sure(self) -> bool:
+        """Whether the claim is certainly still ours."""
+        return self.seconds_left() > 0
+
+    def abandon(self) -> None:
+        """Cancel the work, from any thread."""
+        self.loop.call_soon_threadsafe(self.task.cancel)
+
+
+class Pulse(threading.Thread):
+    """Keeps claims alive and wakes what is due.
+
+    Parameters:
+      url: The store.
+      times: Leases and retention.
+    """
+
+    def __init__(self, url: str, times: Times) -> None:
+        super().__init__(name="pulse", daemon=True)
+        self._lease = times.lease / 1000
+        # A beat that hangs must leave time to let go of what it could not renew.
+        self._client = sync_client(url, max_connections=1, reply_seconds=self._lease * 0.3)
+        self._script = SyncScript(self._client, "heartbeat", times)
+        # Also the calendar's business; here it goes on when memory is too short for a calendar.
+        self._forget = SyncScript(self._client, "prune", times)
+        self._forget_at = time.monotonic() + FORGET_SECONDS
+        self._interval = min(INTERVAL_SECONDS, self._lease / 4)
+        self._holds: dict[str, Hold] = {}
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._away = False
+
+    @contextmanager
+    def keep(self, work_id: str, owner: str, fence: int, claimed_at: float) -> Iterator[Hold]:
+        """Keep a claim alive while the current task works on it.
+
+        Parameters:
+          work_id: The job or delivery.
+          owner: As it was claimed.
+          fence: As it was claimed.
+          claimed_at: Monotonic time from before the claim was asked for.
+        """
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - called from a task by contract
+        loop = asyncio.get_running_loop()
+        hold = Hold(work_id, owner, fence, task, loop, claimed_at, self._lease)
+        with self._lock:
+            self._holds[work_id] = hold
+        try:
+            yield hold
+        finally:
+            with self._lock:
+                if self._holds.get(work_id) is hold:
+                    del self._holds[work_id]
+
+    def run(self) -> None:
+        """Beat until stopped."""
+        pause = self._interval
+        while not self._stopped.wait(pause):
+            pause = self._interval
+            try:
+                pause = self._beat()
+                self._forget_some()
+                self._say_away(None)
+            except Unavailable as error:
+                self._say_away(error)
+            except Exception as error:  # noqa: BLE001 - without a pulse nothing is alive
+                _log.error("pulse failed", exc_info=error)
+            self._abandon_overdue()
+
+    def stop(self) -> None:
+        """Stop beating and close the connection."""
+        self._stopped.set()
+        if self.is_alive():
+            self.join()
+        self._client.close()
+
+    def _say_away(self, error: Exception | None) -> None:
+        """Say once that Redis is gone, and once that it is back."""
+        if error is not None and not self._away:
+            _log.warning("pulse: redis does not answer", cause=type(error).__name__)
+        elif error is None and self._away:
+            _log.info("pulse: redis answers again")
+        self._away = error is not None
+
+    def _forget_some(self) -> None:
+        if time.monotonic() >= self._forget_at:
+            self._forget_at = time.monotonic() + FORGET_SECONDS
+            self._forget(args=[FORGOTTEN_AT_ONCE])
+
+    def _beat(self) -> float:
+        """Beat once; tell in how many seconds the next beat is needed."""
+        with self._lock:
+            holds = list(self._holds.values())
+        asked_at = time.monotonic()
+        arguments: list[Any] = [MOST]
+        for hold in holds:
+            arguments += (hold.id, hold.owner, hold.fence)
+        lost, done, next_ms = self._script(args=arguments)
+        gone = {work_id.decode() for work_id in lost}
+        for hold in holds:
+            if hold.id not in gone:
+                hold.renewed = asked_at
+            elif not hold.ending:
+                self._abandon(hold, "the claim is another's")
+        if int(done) >= MOST or not next_ms:
+            return 0.0 if next_ms else self._interval
+        return min(max(int(next_ms) / 1000, SHORTEST_SECONDS), self._interval)
+
+    def _abandon_overdue(self) -> None:
+        with self._lock:
+            overdue = [hold for hold in self._holds.values() if not hold.sure]
+        for hold in overdue:
+            self._abandon(hold, "no renewal in time")
+
+    def _abandon(self, hold: Hold, why: str) -> None:
+        with self._lock:
+            if self._holds.get(hold.id) is not hold:
+                return  # it ended by itself meanwhile
+            del self._holds[hold.id]
+        _log.warning("work abandoned", id=hold.id, cause=why)
+        hold.abandon()
+
+
+def pulse_of(url: str, times: Times) -> Pulse:
+    """A pulse that beats already."""
+    pulse = Pulse(url, times)
+    pulse.start()
+    return pulse

@@ -1,0 +1,155 @@
+"""Direct threads and their messages."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from deploy.local.instagram.clock import Clock
+from deploy.local.instagram.records import DmRecord
+from deploy.local.instagram.users import User
+
+# Both numbers have the length of Instagram's own, which outgrow 64 bits.
+_FIRST_THREAD_ID = 340282366841710300949128000000000000000
+_FIRST_THREAD_V2_ID = 17900000000000000
+_FIRST_ITEM_ID = 31000000000000000000000000000000000
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A message as its sender wrote it.
+
+    Parameters:
+        kind: `text`, `link` or `photo`.
+        client_context: the sender's own token, given back with the message.
+    """
+
+    kind: str
+    text: str
+    client_context: str
+    links: tuple[str, ...] = ()
+    attachment_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Message:
+    """A stored message; `true_us` is strictly increasing over the whole world."""
+
+    item_id: int
+    thread_id: int
+    sender: User
+    draft: Draft
+    true_us: int
+    clock: Clock
+
+    @property
+    def timestamp_us(self) -> int:
+        """When it was stored, by Instagram's clock, in microseconds of Unix time."""
+        return self.true_us + round(self.clock.shown(0) * 1_000_000)
+
+
+@dataclass(eq=False)
+class Thread:
+    """A conversation; its messages are in the order they were stored."""
+
+    number: int
+    members: tuple[User, ...]
+    inviter: User
+    messages: list[Message] = field(default_factory=list)
+
+    @property
+    def id(self) -> int:
+        """Instagram's `thread_id`."""
+        return _FIRST_THREAD_ID + self.number
+
+    @property
+    def v2_id(self) -> int:
+        """Instagram's `thread_v2_id`, which finds the thread as well."""
+        return _FIRST_THREAD_V2_ID + self.number
+
+    def others(self, viewer: User) -> list[User]:
+        """The members but the viewer."""
+        return [user for user in self.members if user.pk != viewer.pk]
+
+
+class Mail:
+    """Every thread and every message.
+
+    Parameters:
+        clock: what messages are dated by.
+        dedupe: a second message of one sender with a known `client_context` is not stored.
+    """
+
+    def __init__(self, clock: Clock, *, dedupe: bool) -> None:
+        self._clock = clock
+        self._dedupe = dedupe
+        self._by_members: dict[tuple[int, ...], Thread] = {}
+        self._by_id: dict[int, Thread] = {}
+        self._by_token: dict[tuple[int, str], Message] = {}
+        self._last_us = 0
+        self.messages: list[Message] = []
+
+    def thread(self, thread_id: int) -> Thread | None:
+        """The thread of this id, in either of its forms."""
+        return self._by_id.get(thread_id)
+
+    def between(self, members: list[User]) -> Thread | None:
+        """The one thread of exactly these people."""
+        return self._by_members.get(_key(members))
+
+    def open_between(self, inviter: User, others: list[User]) -> Thread:
+        """The thread of these people, made if there is none."""
+        members = [inviter, *others]
+        thread = self.between(members)
+        if thread is None:
+            thread = Thread(len(self._by_members) + 1, tuple(members), inviter)
+            self._by_members[_key(members)] = thread
+            self._by_id[thread.id] = self._by_id[thread.v2_id] = thread
+        return thread
+
+    def threads_of(self, viewer: User) -> list[Thread]:
+        """The viewer's threads, the latest active first."""
+        own = [thread for thread in self._by_members.values() if viewer in thread.members]
+        return sorted(own, key=last_activity_us, reverse=True)
+
+    def store(self, sender: User, thread: Thread, draft: Draft) -> Message:
+        """Store a message; with dedupe on, give back the one already stored under its token."""
+        token = (sender.pk, draft.client_context)
+        if self._dedupe and token in self._by_token:
+            return self._by_token[token]
+        self._last_us = max(self._last_us + 1, time.time_ns() // 1000)
+        item_id = _FIRST_ITEM_ID + len(self.messages) + 1
+        message = Message(item_id, thread.id, sender, draft, self._last_us, self._clock)
+        thread.messages.append(message)
+        self.messages.append(message)
+        self._by_token[token] = message
+        return message
+
+    def records(self) -> list[DmRecord]:
+        """Every message, as the control interface shows it."""
+        return [self._record(message) for message in self.messages]
+
+    def _record(self, message: Message) -> DmRecord:
+        recipients = self._by_id[message.thread_id].others(message.sender)
+        return {
+            "item_id": str(message.item_id),
+            "thread_id": str(message.thread_id),
+            "kind": message.draft.kind,
+            "sender": message.sender.username,
+            "sender_pk": str(message.sender.pk),
+            "recipient_pks": [str(user.pk) for user in recipients],
+            "recipients": [user.username for user in recipients],
+            "text": message.draft.text,
+            "client_context": message.draft.client_context,
+            "attachment_id": message.draft.attachment_id,
+            "stored_at": message.timestamp_us / 1_000_000,
+        }
+
+
+def last_activity_us(thread: Thread) -> int:
+    """When the thread's last message was stored, in microseconds of Unix time."""
+    return thread.messages[-1].timestamp_us if thread.messages else 0
+
+
+def _key(members: list[User]) -> tuple[int, ...]:
+    return tuple(sorted({user.pk for user in members}))

@@ -1,0 +1,226 @@
+"""Session files, as `dump_settings` of aiograpi and instagrapi writes them: checked before use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from service.accounts.session_settings import is_logged_in, portable, user_pks
+
+MAX_DOCUMENT_BYTES: Final = 1024 * 1024
+#: Real ones have three levels; copying one level takes several of Python's frames.
+MAX_DEPTH: Final = 16
+
+#: What makes the others: without them the library would draw new ones, another device's.
+_NEEDED_UUIDS: Final = ("phone_id", "uuid")
+_DUMP_AGAIN: Final = "log in with aiograpi or instagrapi and use what dump_settings() writes"
+
+
+class DocumentRefused(ValueError):
+    """It cannot be an account's session.
+
+    Parameters:
+      field: The dotted key that is wrong; empty for the whole. Never a key of the sender's own.
+      problem: What to do about it; never a value.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field or 'the document'}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+def parse_document(raw: bytes) -> object:
+    """Read a session file's content.
+
+    Parameters:
+      raw: At most MAX_DOCUMENT_BYTES of JSON.
+
+    Raises:
+      DocumentRefused: It is too large, or no JSON.
+    """
+    if len(raw) > MAX_DOCUMENT_BYTES:
+        raise DocumentRefused("", f"must be at most {MAX_DOCUMENT_BYTES} bytes")
+    try:
+        document: object = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise DocumentRefused("", f"must be a JSON object: {_DUMP_AGAIN}") from None
+    return document
+
+
+def check_document(document: object, username: str) -> dict[str, Any]:
+    """Find a usable session in a document.
+
+    Parameters:
+      document: From JSON.
+      username: Whose session it should be; compared where the document says.
+
+    Returns:
+      A copy of the settings that travel (`portable`), without those that are null.
+
+    Raises:
+      DocumentRefused: It is not settings, or it lacks the login or the device.
+    """
+    if not isinstance(document, dict):
+        raise DocumentRefused("", f"must be a JSON object: {_DUMP_AGAIN}")
+    _check_plain(document)
+    _check_username(document.get("username"), username)
+    # The library has a default for what is absent, and none for null.
+    settings = {key: value for key, value in portable(document).items() if value is not None}
+    _check_types(settings)
+    _check_device(settings)
+    _check_signing_key(settings.get("usdid", {}).get("private_key"))
+    _check_login(settings)
+    return settings
+
+
+def _check_plain(document: Mapping[str, Any]) -> None:
+    if _depth(document) > MAX_DEPTH:
+        raise DocumentRefused("", f"must be nested at most {MAX_DEPTH} levels deep")
+    try:
+        json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        plain = False
+    else:
+        plain = True
+    if not plain:  # outside the handler: that error carries the whole document
+        raise DocumentRefused("", "must be plain JSON (no NaN, no half surrogate pairs)")
+
+
+def _depth(document: object) -> int:
+    level, depth = [document], 0
+    while level and depth <= MAX_DEPTH:
+        level = [inner for outer in level for inner in _inside(outer)]
+        depth += 1
+    return depth
+
+
+def _inside(value: object) -> Iterator[object]:
+    if isinstance(value, dict):
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value
+
+
+def _check_username(given: object, username: str) -> None:
+    # One may log in with an address or a number instead: those say nothing about the username.
+    name = given.strip().removeprefix("@").casefold() if isinstance(given, str) else ""
+    if name and "@" not in name and not name.startswith("+") and name != username.casefold():
+        raise DocumentRefused(
+            "username", "is another account's: import it there, or remove the key if it is wrong"
+        )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_line(value: object) -> bool:
+    # They become headers: a line break in one would begin another.
+    return isinstance(value, str) and value.isascii() and value.isprintable()
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and _is_line(value) and bool(value.strip())
+
+
+def _is_line_or_number(value: object) -> bool:
+    return _is_line(value) or _is_number(value)
+
+
+def _is_scalar(value: object) -> bool:
+    return value is None or isinstance(value, str | int | float)
+
+
+def _is_authorization(value: object) -> bool:
+    return _is_line(value) or isinstance(value, int | float)
+
+
+_Check = Callable[[object], bool]
+
+_LINES: Final = (
+    "country",
+    "ig_u_rur",
+    "ig_www_claim",
+    "locale",
+    "mid",
+    "public_graphql_user_agent",
+    "public_user_agent",
+    "timezone_name",
+    "user_agent",
+)
+_PLAIN: Final[Mapping[str, tuple[_Check, str]]] = {
+    **dict.fromkeys(_LINES, (_is_line, "must be one line of ASCII text")),
+    **dict.fromkeys(
+        ("country_code", "last_login", "timezone_offset"), (_is_number, "must be a number")
+    ),
+}
+_NESTED: Final[Mapping[str, tuple[_Check, str]]] = {
+    "authorization_data": (_is_authorization, "an object of ASCII texts, numbers and booleans"),
+    "cookies": (_is_line, "an object of ASCII texts"),
+    "device_settings": (_is_line_or_number, "an object of ASCII texts and numbers"),
+    "usdid": (_is_scalar, "an object of texts and booleans"),
+    "uuids": (_is_id, "an object of ASCII texts that are not empty"),
+}
+
+
+def _check_types(settings: Mapping[str, Any]) -> None:
+    for name, (is_right, problem) in _PLAIN.items():
+        if name in settings and not is_right(settings[name]):
+            raise DocumentRefused(name, problem)
+    for name, (is_right, words) in _NESTED.items():
+        value = settings.get(name, {})
+        if not (isinstance(value, dict) and _all_right(value, is_right)):
+            raise DocumentRefused(name, f"must be {words}")
+
+
+def _all_right(values: Mapping[str, object], is_right: _Check) -> bool:
+    return all(_is_line(key) and is_right(value) for key, value in values.items())
+
+
+def _check_device(settings: Mapping[str, Any]) -> None:
+    missing = [name for name in _NEEDED_UUIDS if name not in settings.get("uuids", {})]
+    if missing:
+        field = f"uuids.{missing[0]}"
+    elif not settings.get("device_settings"):
+        field = "device_settings"
+    else:
+        return
+    raise DocumentRefused(
+        field, f"is missing: Instagram would see the login move to another device; {_DUMP_AGAIN}"
+    )
+
+
+def _check_signing_key(key: object) -> None:
+    # Every header set is signed with it: with one that cannot sign no client would open.
+    if key and not (isinstance(key, str) and _is_signing_key(key)):
+        raise DocumentRefused("usdid.private_key", f"must be an EC key in PEM; {_DUMP_AGAIN}")
+
+
+def _is_signing_key(key: str) -> bool:
+    try:
+        return isinstance(load_pem_private_key(key.encode(), None), EllipticCurvePrivateKey)
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        return False
+
+
+def _check_login(settings: Mapping[str, Any]) -> None:
+    if not is_logged_in(settings):
+        raise DocumentRefused("authorization_data", f"has no login in it; {_DUMP_AGAIN}")
+    authorization = settings.get("authorization_data") or settings["cookies"]
+    if not _is_id(authorization.get("sessionid")):
+        raise DocumentRefused("authorization_data.sessionid", f"is missing; {_DUMP_AGAIN}")
+    pks = user_pks(settings)
+    if len(pks) > 1:
+        raise DocumentRefused(
+            "authorization_data.ds_user_id", f"is another user's than the cookies'; {_DUMP_AGAIN}"
+        )
+    if not all(pk.isascii() and pk.isdigit() for pk in pks) or not pks:
+        raise DocumentRefused(
+            "authorization_data.ds_user_id", f"must be the user's pk, in digits; {_DUMP_AGAIN}"
+        )

@@ -1,0 +1,74 @@
+"""What `heliograph check` warns of: what the environment would make useless, here or elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from service.config.config import Config, MissingVariable
+from service.config.proxy_url import check_proxy
+from service.config.unique_usernames import check_usernames
+from service.deliveries.endpoints import Endpoints
+from service.signatures.verify import check_secret
+
+
+def warnings_of(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
+    """What is worth a warning, a sentence each.
+
+    Parameters:
+      config: The configuration, which is right as such.
+      environ: What stands in for the processes' own environment.
+    """
+    for _, value in config.references():
+        try:
+            value.reveal(environ)
+        except MissingVariable as error:
+            yield str(error)
+    yield from _unfit_secrets(config, environ)
+    yield from _unfit_ways(config, environ)
+
+
+def _unfit_secrets(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
+    for name, source in config.sources.items():
+        if not source.secrets:
+            yield f"sources.{name}.secrets: is empty; until one is set, the source answers 503"
+        for secret in source.secrets:
+            try:
+                check_secret(source.scheme, secret.reveal(environ))
+            except MissingVariable:
+                continue
+            except ValueError as error:
+                yield f"{secret.key}: {error}"
+
+
+def _unfit_ways(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
+    """Usernames, proxies and callback URLs with which the worker would not start."""
+    allow_http = environ.get("CALLBACK_ALLOW_HTTP", "").strip().lower() in (
+        "1",
+        "on",
+        "true",
+        "yes",
+    )
+    for name, callback in config.callbacks.items():
+        try:
+            Endpoints({name: callback}, allow_http=allow_http).resolve(environ)
+        except MissingVariable:
+            continue
+        except ValueError as error:
+            yield str(error)
+    try:
+        check_usernames(
+            {
+                name: account.username.reveal(environ)
+                for name, account in config.accounts.items()
+                if account.username.literal or environ.get(account.username.variable or "")
+            }
+        )
+    except ValueError as error:
+        yield str(error)
+    for proxy in filter(None, (account.proxy for account in config.accounts.values())):
+        try:
+            check_proxy(proxy.reveal(environ))
+        except MissingVariable:
+            continue
+        except ValueError as error:
+            yield f"{proxy.key}: {error}"

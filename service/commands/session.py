@@ -1,0 +1,199 @@
+"""`heliograph session`: an account's Instagram session, to and from files.
+
+    heliograph session show NAME
+    heliograph session import NAME FILE [--reset-device]
+    heliograph session export NAME FILE [--force]
+
+Needs REDIS_URL, SECRET_KEY, HELIOGRAPH_CONFIG and the account's username of a process'
+environment, and may run beside the processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+from service.accounts.device_identity import device_of
+from service.accounts.encryption import derive_keys
+from service.accounts.session_import import OtherDevice, OtherUser, import_session
+from service.accounts.session_settings import is_logged_in, portable
+from service.accounts.session_store import SessionUnreadable, StoredSession, Vault, VaultError
+from service.accounts.session_validation import (
+    MAX_DOCUMENT_BYTES,
+    DocumentRefused,
+    parse_document,
+)
+from service.commands.session_files import FileExists, FileUnusable, read_file, write_secret
+from service.config.config import Config, ConfigError, MissingVariable, load_config
+from service.config.settings import Settings, SettingsError, load_settings
+from service.redis.client import Unavailable, async_client
+
+OK, REFUSED, USAGE = 0, 1, 2
+
+_NEEDED: Final = ("REDIS_URL", "SECRET_KEY", "HELIOGRAPH_CONFIG")
+#: No caller is let in here, so whoever runs this need not know the callers' keys.
+_NO_CALLERS: Final = {"API_KEYS": "nobody:----------------"}
+
+T = TypeVar("T")
+
+
+class UsageError(Exception):
+    """The command was given what it cannot work with; the message says what it needs."""
+
+
+class NoSession(Exception):
+    """Nothing is stored for the account."""
+
+
+@dataclass(frozen=True)
+class Safe:
+    """Where one account's session is kept.
+
+    Parameters:
+      account: The account's name in the configuration.
+      username: What it logs in as.
+      settings: From the environment.
+    """
+
+    account: str
+    username: str
+    settings: Settings = field(repr=False)
+
+    def open(self, steps: Callable[[Vault], Awaitable[T]]) -> T:
+        """Connect, take some steps with the vault, and disconnect; gives their result."""
+
+        async def opened() -> T:
+            client = async_client(self.settings.redis_url, max_connections=1)
+            try:
+                cipher = derive_keys(",".join(self.settings.secret_keys))
+                return await steps(Vault(client, cipher))
+            finally:
+                await client.aclose()
+
+        return asyncio.run(opened())
+
+    def stored(self) -> StoredSession:
+        """The session that is stored.
+
+        Raises:
+          NoSession: None is.
+        """
+        session = self.open(lambda vault: vault.load(self.account, self.username))
+        if session is None:
+            raise NoSession(f"account {self.account!r}: no session is stored yet")
+        return session
+
+
+def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> int:
+    """Run the command.
+
+    Parameters:
+      arguments: `action`, `name`, and what the action takes.
+      environ: The environment.
+
+    Returns:
+      0 when it was done, 1 when it was refused, 2 for a wrong call or unusable settings.
+    """
+    try:
+        _ACTIONS[arguments.action](_safe(arguments.name, environ), arguments)
+    except (UsageError, SettingsError, MissingVariable, FileUnusable) as error:
+        return _complain(USAGE, str(error))
+    except ConfigError as error:
+        return _complain(USAGE, f"HELIOGRAPH_CONFIG: {'; '.join(map(str, error.problems))}")
+    except (DocumentRefused, FileExists, NoSession) as error:
+        return _complain(REFUSED, str(error))
+    except VaultError as error:
+        return _complain(REFUSED, f"{error}{_remedy(error, arguments.action)}")
+    except Unavailable as error:
+        return _complain(REFUSED, f"Redis does not answer: {type(error).__name__}")
+    return OK
+
+
+def _safe(name: str, environ: Mapping[str, str]) -> Safe:
+    needed = {key: environ[key] for key in _NEEDED if key in environ}
+    settings = load_settings({**_NO_CALLERS, **needed})
+    config = load_config(settings.config_path)
+    if name not in config.accounts:
+        raise UsageError(f"there is no account {name!r} (configured: {_names(config)})")
+    return Safe(name, config.accounts[name].username.reveal(environ), settings)
+
+
+def _names(config: Config) -> str:
+    return ", ".join(config.accounts) or "none"
+
+
+def _complain(status: int, message: str) -> int:
+    sys.stderr.write(f"heliograph session: {message}\n")
+    return status
+
+
+def _remedy(error: VaultError, action: str) -> str:
+    if action == "import" and isinstance(error, OtherDevice | OtherUser | SessionUnreadable):
+        return "; to replace the stored session all the same, add --reset-device"
+    return ""
+
+
+def _import(safe: Safe, arguments: argparse.Namespace) -> None:
+    document = parse_document(read_file(arguments.file, MAX_DOCUMENT_BYTES))
+    imported = safe.open(
+        lambda vault: import_session(
+            vault, safe.account, safe.username, document, reset_device=arguments.reset_device
+        )
+    )
+    reset = "; the account has another device now" if imported.device_reset else ""
+    sys.stdout.write(f"account {safe.account!r}: imported as version {imported.version}{reset}\n")
+
+
+def _export(safe: Safe, arguments: argparse.Namespace) -> None:
+    settings = portable(safe.stored().settings)
+    text = json.dumps(settings, indent=4) + "\n"
+    write_secret(arguments.file, text, force=arguments.force)
+    sys.stderr.write(
+        "heliograph session: what was written is a secret: whoever has it is the account."
+        " Delete it when it has done its work.\n"
+    )
+    if not is_logged_in(settings):
+        sys.stderr.write("heliograph session: it holds a device and no login\n")
+
+
+def _show(safe: Safe, _arguments: argparse.Namespace) -> None:
+    session = safe.stored()
+    lines = {
+        "account": safe.account,
+        "username": safe.username,
+        "version": session.version,
+        "logged in": "yes" if is_logged_in(session.settings) else "no",
+        "last login": _moment(session.settings.get("last_login")),
+        "device": _fingerprint(session.settings),
+    }
+    sys.stdout.writelines(f"{name + ':':<12}{value}\n" for name, value in lines.items())
+
+
+def _moment(seconds: object) -> str:
+    if not isinstance(seconds, int | float):
+        return "unknown"
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (OverflowError, OSError, ValueError):
+        return "unknown"
+
+
+def _fingerprint(settings: Mapping[str, Any]) -> str:
+    """The same for as long as the device is."""
+    traits = sorted((".".join(path), value) for path, value in device_of(settings).items())
+    return hashlib.sha256(json.dumps(traits).encode()).hexdigest()[:12]
+
+
+_ACTIONS: Final[Mapping[str, Callable[[Safe, argparse.Namespace], None]]] = {
+    "show": _show,
+    "import": _import,
+    "export": _export,
+}

@@ -1,0 +1,1 @@
+"""The environment and heliograph.toml, read and checked once at boot."""

@@ -1,0 +1,37 @@
+"""What every process does first; of a size that each of them can carry."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
+
+from service.config.config import Config, ConfigError, load_config, redactions
+from service.config.settings import Settings, SettingsError, load_settings
+from service.logging.setup import configure_logging
+
+
+def boot(environ: Mapping[str, str] = os.environ) -> tuple[Settings, Config]:
+    """Read settings and configuration and set up logging, or stop with one line.
+
+    Parameters:
+      environ: The environment.
+
+    Raises:
+      SystemExit: Something is missing or unusable; the message names it.
+    """
+    try:
+        settings = load_settings(environ)
+        config = load_config(settings.config_path)
+    except SettingsError as error:
+        raise SystemExit(f"heliograph cannot start: {error}") from None
+    except ConfigError as error:
+        found = "; ".join(map(str, error.problems))
+        raise SystemExit(f"heliograph cannot start: {settings.config_path.name}: {found}") from None
+    configure_logging(settings.log_format, {*_own_secrets(settings), *redactions(config, environ)})
+    return settings, config
+
+
+def _own_secrets(settings: Settings) -> set[str]:
+    password = urlsplit(settings.redis_url).password or ""
+    return {*settings.secret_keys, *settings.api_keys.values(), password, unquote(password)}

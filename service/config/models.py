@@ -1,0 +1,241 @@
+"""The tables of heliograph.toml: what one source, account, callback or rule may say."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Final, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from service.config.errors import suggestion
+from service.config.pacing import PaceKind, PaceOverride, StrictModel
+from service.config.proxy_url import check_proxy
+from service.config.secret_refs import Value
+from service.deliveries.endpoints import parse_endpoint_url
+from service.instagram.ids import normalise_post, normalise_recipient
+from service.signatures.sign import decode_secret
+from service.signatures.verify import SCHEMES, check_secret
+from service.templates.templates import Condition, Template, is_constant
+from service.time_formats.durations import parse_duration_ms
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+_Text = Annotated[str, StringConstraints(min_length=1)]
+_Flag = Annotated[bool, Field(strict=True)]
+_Date = Annotated[datetime.date, Field(strict=True)]
+_CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+
+
+class Source(StrictModel):
+    """Who may send webhooks to `/webhooks/{name}`.
+
+    Parameters:
+      scheme: How the sender signs; one of `service.signatures.verify.SCHEMES`.
+      secrets: One, or several while rotating; without any the source answers 503.
+      livemode: The only livemode whose events count; None for both.
+    """
+
+    scheme: str
+    secrets: tuple[Value, ...] = ()
+    livemode: _Flag | None = None
+
+    @field_validator("scheme")
+    @classmethod
+    def _is_known(cls, scheme: str) -> str:
+        if scheme not in SCHEMES:
+            raise ValueError(f"there is no scheme {scheme!r}; {suggestion(scheme, SCHEMES)}")
+        return scheme
+
+    @model_validator(mode="after")
+    def _literal_secrets_work(self) -> Self:
+        for literal in _literals(self.secrets):
+            check_secret(self.scheme, literal)
+        return self
+
+
+class Account(StrictModel):
+    """An Instagram account that jobs run as.
+
+    Parameters:
+      username: As at login; a stored session belongs to it.
+      password: Only the worker reveals it.
+      totp_seed: Seed of its two-factor codes.
+      proxy: When set, everything goes through it or nothing goes.
+      role: Whether it may write, read, or both.
+      since: When it began to be used this way; None for an account without a ramp.
+      quiet_hours: First and last minute (`HH:MM`) in which nothing is sent; may span midnight.
+      timezone: IANA name of the zone the quiet hours are in.
+      pacing: What it has of its own, by kind.
+      callback: Name of the callback that is told when it is put on hold and when it goes on.
+    """
+
+    username: Value
+    password: Value
+    totp_seed: Value | None = None
+    proxy: Value | None = None
+    role: Literal["write", "read", "both"] = "both"
+    since: _Date | None = None
+    quiet_hours: tuple[str, str] | None = None
+    timezone: str = "UTC"
+    pacing: dict[PaceKind, PaceOverride] = Field(default_factory=dict)
+    callback: str | None = None
+
+    @property
+    def may_write(self) -> bool:
+        """Whether it may send DMs and comments."""
+        return self.role in ("write", "both")
+
+    @property
+    def may_read(self) -> bool:
+        """Whether it may serve look-ups."""
+        return self.role in ("read", "both")
+
+    @field_validator("proxy")
+    @classmethod
+    def _literal_proxy_works(cls, proxy: Value | None) -> Value | None:
+        if proxy is not None and proxy.literal is not None:
+            check_proxy(proxy.literal)
+        return proxy
+
+    @field_validator("quiet_hours", mode="before")
+    @classmethod
+    def _from_local_times(cls, given: Any) -> Any:
+        if not isinstance(given, list):
+            return given
+        return [f"{hour:%H:%M}" if isinstance(hour, datetime.time) else hour for hour in given]
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def _are_hours(cls, hours: tuple[str, str] | None) -> tuple[str, str] | None:
+        if hours is None:
+            return None
+        if not all(_CLOCK.fullmatch(hour) for hour in hours):
+            raise ValueError('must be two times of the day, such as ["22:00", "08:00"]')
+        if hours[0] == hours[1]:
+            raise ValueError("begins and ends at the same time; pause an account to silence it")
+        return hours
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ValueError, LookupError, OSError) as error:
+            raise ValueError("is not a time zone; write it like Europe/Paris") from error
+        return name
+
+
+class Lookups(StrictModel):
+    """How old an answer to a look-up may be before it is looked up anew.
+
+    Parameters:
+      user_seconds: A profile's.
+      post_seconds: A post's.
+    """
+
+    user_seconds: Annotated[int, Field(strict=True, ge=1, le=86_400)] = 300
+    post_seconds: Annotated[int, Field(strict=True, ge=1, le=86_400)] = 60
+
+
+class Callback(StrictModel):
+    """Where ends of jobs are told.
+
+    Parameters:
+      url: An http or https URL.
+      secrets: Signing secrets (`whsec_...`): one, or several while rotating.
+    """
+
+    url: Value
+    secrets: Annotated[tuple[Value, ...], Field(min_length=1)]
+
+    @field_validator("url")
+    @classmethod
+    def _literal_url_works(cls, url: Value) -> Value:
+        if url.literal is not None:
+            # Whether plain HTTP will do is the environment's say, at boot.
+            parse_endpoint_url(url.literal, allow_http=True)
+        return url
+
+    @field_validator("secrets")
+    @classmethod
+    def _literal_secrets_work(cls, secrets: tuple[Value, ...]) -> tuple[Value, ...]:
+        for literal in _literals(secrets):
+            decode_secret(literal)
+        return secrets
+
+
+class Rule(StrictModel):
+    """Which events make which job.
+
+    Parameters:
+      name: Unique; part of the identity of its jobs.
+      source: Name of the source.
+      event: Event type, exact or a glob (`*`, `?`, `[...]`); upper and lower case differ.
+      when: Expression that must be true.
+      action: What to do.
+      account: Name of the account that does it.
+      to: Template of a DM's recipient.
+      post: Template of what to comment on.
+      text: Template of the text.
+      once_per: Template of a business key that makes at most one job under this rule.
+      delay: Template of the time from acceptance to the first moment the job may run.
+      expires: Template of the time from acceptance to when it is no longer worth doing.
+      callback: Name of the callback to tell.
+      dry_run: Its jobs do everything but the write.
+    """
+
+    name: Name
+    source: str
+    event: _Text
+    when: str | None = None
+    action: Literal["dm", "comment"]
+    account: str
+    to: _Text | None = None
+    post: _Text | None = None
+    text: _Text
+    once_per: _Text | None = None
+    delay: _Text | None = None
+    expires: _Text | None = None
+    callback: str | None = None
+    dry_run: _Flag = False
+
+    @field_validator("when")
+    @classmethod
+    def _is_expression(cls, when: str | None) -> str | None:
+        if when is not None:
+            Condition(when)
+        return when
+
+    @field_validator("to", "post", "text", "once_per", "delay", "expires")
+    @classmethod
+    def _is_template(cls, template: str | None) -> str | None:
+        if template is not None:
+            Template(template)
+        return template
+
+    @field_validator("to")
+    @classmethod
+    def _constant_recipient(cls, to: str | None) -> str | None:
+        return _constant(to, normalise_recipient)
+
+    @field_validator("post")
+    @classmethod
+    def _constant_post(cls, post: str | None) -> str | None:
+        return _constant(post, normalise_post)
+
+    @field_validator("delay", "expires")
+    @classmethod
+    def _constant_duration(cls, duration: str | None) -> str | None:
+        return _constant(duration, parse_duration_ms)
+
+
+def _literals(values: tuple[Value, ...]) -> Iterator[str]:
+    return (value.literal for value in values if value.literal is not None)
+
+
+def _constant(written: str | None, check: Callable[[str], object]) -> str | None:
+    if written is not None and is_constant(written):
+        check(written)
+    return written

@@ -1,0 +1,1 @@
+"""Events: parsed from a verified body, and turned into jobs by rules."""

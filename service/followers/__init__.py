@@ -1,0 +1,1 @@
+"""Follower exports: the stored rows and the formats they are downloaded in."""

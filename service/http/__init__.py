@@ -1,0 +1,1 @@
+"""HTTP below the routes: protocols, limits, errors, negotiation, API keys."""

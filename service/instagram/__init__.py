@@ -1,0 +1,1 @@
+"""What Instagram calls users and posts: usernames, ids, shortcodes."""

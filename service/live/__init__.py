@@ -1,0 +1,1 @@
+"""Live updates of jobs: one reader of the event stream, many subscribers."""

@@ -1,0 +1,1 @@
+"""Log setup, context and output; secrets are redacted on the way."""

@@ -1,0 +1,206 @@
+"""Asking for a profile or a post: from a copy, or by one look-up however many ask.
+
+No request waits on Instagram: it waits, for as long as it wants to, for the ledger to say that a
+worker has looked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from service.config.models import Lookups
+from service.live.broadcaster import LOOK_SECONDS, Live
+from service.lookups.local_cache import Copies
+from service.lookups.shared_cache import Copy, Shut, Sight, Sights
+from service.lookups.targets import Target
+
+#: Routers in front of us give up at 30 s.
+MAX_WAIT_SECONDS: Final = 25.0
+
+#: A look-up that was canceled, or expired before its turn came.
+ENDED: Final[Mapping[str, Any]] = {"code": "lookup_ended", "message": ""}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """There is an answer.
+
+    Parameters:
+      copy: It.
+      fresh_seconds: For how long it still is fresh; not above 0 for a stale one.
+      failing: Why there is no newer one, where looking for it failed.
+    """
+
+    copy: Copy
+    fresh_seconds: float
+    failing: str | None = None
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """There is none, for a reason of the target's or of Instagram's.
+
+    Parameters:
+      problem: `code` and `message`.
+      again_seconds: For how long it is not looked for again.
+    """
+
+    problem: Mapping[str, Any]
+    again_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A job looks.
+
+    Parameters:
+      job_id: Which.
+      again_seconds: When it may have looked, as far as can be told; 0 for soon.
+    """
+
+    job_id: str
+    again_seconds: float = 0.0
+
+
+Answer = Seen | Unseen | Shut | Pending
+
+
+@dataclass
+class _Flight:
+    """One look-up of this process: all who ask meanwhile wait for its task.
+
+    Parameters:
+      caller: Name of the API key that asked first.
+    """
+
+    caller: str
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    pending: Pending | None = None
+    #: Monotonic time until which somebody waits.
+    until: float = 0.0
+    task: asyncio.Task[Answer] = field(init=False)
+
+
+class Asking:
+    """Answers who asks.
+
+    Parameters:
+      sights: The ledger's side.
+      live: Wakes when a job changes.
+      fresh: How old answers may be.
+    """
+
+    def __init__(self, sights: Sights, live: Live, fresh: Lookups) -> None:
+        self._sights = sights
+        self._live = live
+        self._fresh_ms = {"user": fresh.user_seconds * 1000, "post": fresh.post_seconds * 1000}
+        self._copies = Copies()
+        self._flights: dict[Target, _Flight] = {}
+
+    def at_hand(self, target: Target) -> Seen | None:
+        """The answer, if this process has a fresh copy of it.
+
+        Parameters:
+          target: What is asked for.
+        """
+        fresh_ms = self._fresh_ms[target.sort]
+        copy = self._copies.fresh(target, fresh_ms)
+        return None if copy is None else Seen(copy, (fresh_ms - copy.age_ms) / 1000)
+
+    async def ask(self, target: Target, seconds: float, caller: str) -> Answer:
+        """Find an answer.
+
+        Parameters:
+          target: What is asked for.
+          seconds: How long to wait for a look-up.
+          caller: Name of the API key.
+
+        Returns:
+          What there is by then.
+
+        Raises:
+          redis.exceptions.RedisError: The store does not answer.
+        """
+        found = self.at_hand(target)
+        if found is not None:
+            return found
+        seconds = min(seconds, MAX_WAIT_SECONDS)
+        flight = self._flights.get(target) or self._begin(target, caller)
+        flight.until = max(flight.until, time.monotonic() + seconds)
+        await flight.begun.wait()
+        # Without a job it has its answer, or is about to.
+        await asyncio.wait({flight.task}, timeout=seconds if flight.pending else None)
+        if flight.pending is not None and not flight.task.done():
+            return flight.pending
+        return flight.task.result()
+
+    async def close(self) -> None:
+        """Wait for nobody any more."""
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.task.cancel()
+        await asyncio.gather(*(flight.task for flight in flights), return_exceptions=True)
+        for flight in flights:
+            flight.begun.set()
+        await self._sights.close()
+
+    def _begin(self, target: Target, caller: str) -> _Flight:
+        flight = self._flights[target] = _Flight(caller)
+
+        async def fly() -> Answer:
+            try:
+                return await self._look(target, flight)
+            finally:
+                del self._flights[target]
+                flight.begun.set()
+
+        flight.task = asyncio.create_task(fly())
+        # Whoever asked may have gone: then nobody else would take its error.
+        flight.task.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return flight
+
+    async def _look(self, target: Target, flight: _Flight) -> Answer:
+        sight = await self._sights.look(target, self._fresh_ms[target.sort], flight.caller)
+        while (answer := self._answer(target, sight)) is None:
+            if sight.job_id is None:
+                return Unseen(ENDED)
+            flight.pending = Pending(sight.job_id, sight.again_seconds)
+            flight.begun.set()
+            with self._live.listen(sight.job_id) as listener:
+                # What has changed before somebody listened is seen here.
+                sight = await self._seen(target, flight.caller)
+                if sight.job_id != flight.pending.job_id or self._answer(target, sight):
+                    continue
+                left = flight.until - time.monotonic()
+                if left <= 0 or listener.over:
+                    return Pending(sight.job_id, sight.again_seconds)
+                await listener.wait(min(left, LOOK_SECONDS))
+        return answer
+
+    async def _seen(self, target: Target, caller: str) -> Sight:
+        sight = await self._sights.see(target)
+        if sight.shut is None:
+            return sight
+        # Its account was shut meanwhile; another one may be open.
+        return await self._sights.look(target, self._fresh_ms[target.sort], caller)
+
+    def _answer(self, target: Target, sight: Sight) -> Answer | None:
+        """What can be said at once; None when it must be waited for, or nothing is known."""
+        if sight.copy is not None:
+            return self._kept(target, sight.copy, sight)
+        if sight.shut is not None:
+            return sight.shut
+        if sight.problem is not None and sight.job_id is None:
+            return Unseen(sight.problem, sight.again_seconds)
+        return None
+
+    def _kept(self, target: Target, copy: Copy, sight: Sight) -> Seen:
+        left = (self._fresh_ms[target.sort] - copy.age_ms) / 1000
+        if left > 0:
+            self._copies.keep(target, copy)
+        failing = sight.problem["code"] if sight.problem else None
+        return Seen(copy, left, sight.shut.reason if sight.shut else failing)

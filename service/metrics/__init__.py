@@ -1,0 +1,1 @@
+"""What is measured: event loop lag, process reports, the Prometheus page."""

@@ -1,0 +1,1 @@
+"""URLs and IP addresses that may be dialled."""

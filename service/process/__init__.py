@@ -1,0 +1,1 @@
+"""The operating system's side of a process: signals and file limits."""

@@ -1,0 +1,1 @@
+"""Webhook signatures: verified on the way in, made on the way out."""

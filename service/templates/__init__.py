@@ -1,0 +1,1 @@
+"""The sandboxed templates and conditions of rules."""

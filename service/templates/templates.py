@@ -1,0 +1,194 @@
+"""Templates and conditions of rules: compiled once, rendered on data nobody here has checked."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import jinja2
+from jinja2 import nodes
+from jinja2.parser import Parser
+from jinja2.runtime import Context
+
+from service.templates.filters import Refused
+from service.templates.sandbox import MAX_STEPS, STEPS, BadTemplate, Checker, MissingName, Sandbox
+
+__all__ = [
+    "MAX_OUTPUT",
+    "BadTemplate",
+    "Condition",
+    "OutputTooLong",
+    "Template",
+    "TemplateFailed",
+    "is_constant",
+]
+
+MAX_OUTPUT: Final = 2_000
+
+_HOLDS: Final = "true"
+# What Python itself raises when a template does to a value what it does not support.
+_OPERATION_ERRORS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+class TemplateFailed(Exception):
+    """A template came to nothing on this data; the message names paths, never values."""
+
+
+class OutputTooLong(TemplateFailed):
+    """The result is longer than the template was given room for."""
+
+
+def is_constant(source: str) -> bool:
+    """Whether a template is plain text, the same for every event."""
+    return not any(mark in source for mark in ("{{", "{%", "{#"))
+
+
+class Template:
+    """A template over `event` and `object`.
+
+    Parameters:
+      source: Jinja, with `{{ }}`, `{% if %}`, `{% for %}` and `{% set %}`.
+      max_output: Characters after which rendering is given up.
+
+    Raises:
+      BadTemplate: It cannot be compiled, or uses what is not available.
+    """
+
+    def __init__(self, source: str, max_output: int = MAX_OUTPUT) -> None:
+        with _compiling():
+            self._program = _Program(_sandbox().parse(source), max_output)
+        self._always = self._plain() if is_constant(source) else None
+
+    def render(self, variables: Mapping[str, Any]) -> str:
+        """Fill in the template.
+
+        Parameters:
+          variables: Values of `event` and `object`, as parsed from JSON.
+
+        Returns:
+          At most `max_output` characters of valid Unicode.
+
+        Raises:
+          OutputTooLong: The result would be longer than that.
+          TemplateFailed: Something is missing or null, or an operation makes no sense on this data.
+        """
+        return self._program.run(variables) if self._always is None else self._always
+
+    def _plain(self) -> str | None:
+        """What plain text comes to for every event; None where that is an error."""
+        try:
+            return self._program.run({})
+        except TemplateFailed:
+            return None
+
+
+class Condition:
+    """An expression over `event` and `object` that holds or does not.
+
+    Parameters:
+      source: A Jinja expression without braces, such as `object.payment_status == 'paid'`.
+
+    Raises:
+      BadTemplate: It cannot be compiled, or uses what is not available.
+    """
+
+    def __init__(self, source: str) -> None:
+        with _compiling():
+            self._program = _Program(_condition(source), MAX_OUTPUT)
+
+    def holds(self, variables: Mapping[str, Any]) -> bool:
+        """Whether the expression is true of these variables.
+
+        Parameters:
+          variables: Values of `event` and `object`, as parsed from JSON.
+
+        Returns:
+          The truth of the result, as Jinja's `if` sees it.
+
+        Raises:
+          TemplateFailed: It cannot be told, because something it needs is missing.
+        """
+        return self._program.run(variables) == _HOLDS
+
+
+class _Program:
+    """A checked syntax tree, compiled."""
+
+    def __init__(self, tree: nodes.Template, max_output: int) -> None:
+        sandbox = _sandbox()
+        checker = Checker(sandbox)
+        self._compiled = sandbox.from_string(checker.check(tree))
+        self._globals = dict(sandbox.globals)
+        self._paths = checker.paths
+        self._max_output = max_output
+
+    def run(self, variables: Mapping[str, Any]) -> str:
+        try:
+            return self._collect({**self._globals, **variables, STEPS: iter(range(MAX_STEPS))})
+        except MissingName as error:
+            raise TemplateFailed(f"{self._path(str(error.message))} is missing") from error
+        except (Refused, jinja2.UndefinedError) as error:
+            raise TemplateFailed(str(error.message)) from error
+        except (jinja2.TemplateError, RecursionError) as error:
+            raise TemplateFailed("the template asks for what it may not do") from error
+        except _OPERATION_ERRORS as error:
+            kind = type(error).__name__
+            # Without its cause: Python's own messages quote values.
+            raise TemplateFailed(f"an operation does not fit the data ({kind})") from None
+
+    def _collect(self, variables: dict[str, Any]) -> str:
+        chunks: list[str] = []
+        size = 0
+        # `Template.generate` puts together what is global anew each time: half of what it takes.
+        program = self._compiled
+        context = Context(program.environment, variables, None, program.blocks)
+        for chunk in program.root_render_func(context):
+            size += len(chunk)
+            if size > self._max_output:
+                raise OutputTooLong(f"the result is longer than {self._max_output} characters")
+            chunks.append(chunk)
+        rendered = "".join(chunks)
+        if not rendered.isascii() and not _is_unicode(rendered):
+            raise Refused("the result holds half a character (a lone surrogate)")
+        return rendered
+
+    def _path(self, name: str) -> str:
+        # Only names the template spells out: any other could be a value of the event.
+        return " or ".join(sorted(self._paths.get(name, ()))) or "a value"
+
+
+@functools.cache
+def _sandbox() -> Sandbox:
+    return Sandbox()
+
+
+@contextmanager
+def _compiling() -> Iterator[None]:
+    try:
+        yield
+    except jinja2.TemplateSyntaxError as error:
+        raise BadTemplate(error.message or "a syntax error", error.lineno) from error
+    except RecursionError as error:
+        raise BadTemplate("nested too deeply", 1) from error
+
+
+def _condition(source: str) -> nodes.Template:
+    # As `Environment.compile_expression` parses it; printed through `if`, so that a condition
+    # passes the same checks as a template.
+    parser = Parser(_sandbox(), source, state="variable")
+    expression = parser.parse_expression()
+    if not parser.stream.eos:
+        raise BadTemplate("one expression is expected", parser.stream.current.lineno)
+    holds = nodes.Output([nodes.TemplateData(_HOLDS)])
+    body: list[nodes.Node] = [nodes.If(expression, [holds], [], [])]
+    return nodes.Template(body, lineno=1).set_lineno(1)  # type: ignore[return-value]
+
+
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

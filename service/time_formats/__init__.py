@@ -1,0 +1,1 @@
+"""Durations and timestamps as people and APIs write them."""

@@ -1,0 +1,214 @@
+"""Callbacks from a real store to real servers: one that hangs is nobody else's trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from actors.deliveries.deliver import deliver, put_back_ms
+from actors.deliveries.http_client import Exchange, Limits
+from actors.egress.guarded_connections import GuardedBackend
+from actors.egress.photo_download import Fetcher
+from actors.instagram.client_pool import GatewayPool
+from actors.jobs.photo_dm import Lab
+from actors.lease_heartbeat import pulse_of
+from actors.runtime import Duties, Runtime
+from service.accounts.encryption import derive_keys
+from service.accounts.session_store import Vault
+from service.accounts.suppressions import Suppressions
+from service.accounts.user_id_cache import People
+from service.config.settings import Settings
+from service.deliveries.endpoints import Endpoint
+from service.deliveries.retry_schedule import HARD_STOP_MS
+from service.jobs.photo_store import Photos
+from service.network.ip_filter import Guard, parse_cidrs
+from service.photos.converter import Darkroom
+from tests.support.invariants import audit
+from tests.support.ledgers import TIMES, Books, opened_books
+from tests.support.misbehaving_servers import (
+    Behaviour,
+    Conversation,
+    Hostile,
+    answers,
+    hangs_before_headers,
+    serve,
+)
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+#: As many callbacks under way as a small worker takes.
+PLACES = 50
+
+Servers = Mapping[str, Hostile]
+Scenario = Callable[[Runtime, Servers], Coroutine[Any, Any, Any]]
+
+
+@pytest.fixture
+def books(store: redis.Redis, store_url: str) -> Iterator[Books]:
+    with opened_books(store_url) as books:
+        yield books
+
+
+def owed(books: Books, callback: str, count: int) -> list[str]:
+    """Deliveries that are due, to one endpoint."""
+    for job_id in books.many(count, callback=callback):
+        assert books.run(books.ledger.cancel(job_id, "api:test")) == "ok"
+    books.wakeups()
+    return books.wakeups("callbacks")
+
+
+def with_servers(
+    books: Books, behaviours: Mapping[str, Behaviour], scenario: Scenario, **limits: Any
+) -> Any:
+    """Run a scenario in a worker's runtime whose callbacks are these servers."""
+
+    async def run() -> Any:
+        async with AsyncExitStack() as stack:
+            servers = {
+                name: await stack.enter_async_context(serve(behaviour))
+                for name, behaviour in behaviours.items()
+            }
+            backend = GuardedBackend(Guard(parse_cidrs("127.0.0.0/8")))
+            exchange = await stack.enter_async_context(
+                Exchange(backend, version="1.2.3", allow_http=True, limits=Limits(**limits))
+            )
+            runtime = a_runtime(books, exchange, servers)
+            stack.callback(runtime.pulse.stop)
+            return await scenario(runtime, servers)
+
+    return books.run(run())
+
+
+def a_runtime(books: Books, exchange: Exchange, servers: Servers) -> Runtime:
+    url = "redis://{host}:{port}/{db}".format(**books.store.connection_pool.connection_kwargs)
+    endpoints = {
+        name: Endpoint(name, server.url(), f"http://127.0.0.1:{server.port}", (SECRET,))
+        for name, server in servers.items()
+    }
+    vault = Vault(books.client, derive_keys("k" * 32))
+    return Runtime(
+        duties=Duties(Settings(url, Path(), ("k" * 32,), {}), {}, endpoints, TIMES),
+        client=books.client,
+        ledger=books.ledger,
+        claims=books.claims,
+        deliveries=books.deliveries,
+        doors=books.doors,
+        people=People(books.client),
+        suppressions=Suppressions(books.client),
+        gateways=GatewayPool({}, vault),
+        exchange=exchange,
+        lab=Lab(Photos(books.client, TIMES), Fetcher(Guard(), version="1.2.3"), Darkroom()),
+        pulse=pulse_of(url, TIMES),
+    )
+
+
+async def work_off(runtime: Runtime, ids: list[str], places: int = PLACES) -> None:
+    """Deliver in order, so many at a time, as a worker does."""
+    queue = iter(ids)
+
+    async def place() -> None:
+        for delivery_id in queue:
+            await deliver(runtime, delivery_id)
+
+    await asyncio.gather(*(place() for _ in range(places)))
+
+
+async def ended(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def takes(seconds: float) -> Behaviour:
+    async def behaviour(conversation: Conversation) -> None:
+        while True:
+            await conversation.read_request()
+            await asyncio.sleep(seconds)
+            await conversation.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    return behaviour
+
+
+def test_a_hanging_endpoint_does_not_hold_up_another(books: Books) -> None:
+    # Given far more deliveries to a dead endpoint than there are places, and one to another
+    ids = owed(books, "dead", 200) + owed(books, "crm", 1)
+
+    async def scenario(runtime: Runtime, servers: Servers) -> int:
+        worker = asyncio.create_task(work_off(runtime, ids))
+        await asyncio.wait_for(servers["crm"].asked.wait(), 10)
+        await ended(worker)
+        return servers["dead"].connections
+
+    behaviours = {"dead": hangs_before_headers, "crm": answers(204)}
+    # Then the other is called while the dead one still has its first four
+    assert with_servers(books, behaviours, scenario) == 4
+    assert audit(books) == []
+
+
+@pytest.mark.parametrize("places", [6, PLACES])
+def test_what_a_hanging_endpoint_keeps_waiting_is_put_back_untold(
+    books: Books, places: int
+) -> None:
+    ids = owed(books, "dead", 60)
+
+    async def scenario(runtime: Runtime, servers: Servers) -> None:
+        await work_off(runtime, ids, places)
+
+    with_servers(
+        books, {"dead": hangs_before_headers}, scenario, total_seconds=1.0, wait_seconds=0.1
+    )
+
+    shown = [books.delivery(delivery_id) for delivery_id in ids]
+    assert {delivery["status"] for delivery in shown} == {"pending"}
+    told = Counter(line["code"] for delivery in shown for line in delivery["attempt_log"])
+    assert set(told) == {"timeout"}
+    assert sum(delivery["attempts"] for delivery in shown) == told["timeout"] <= 8
+    assert audit(books) == []
+
+
+def test_a_burst_to_a_healthy_endpoint_drains_fast(books: Books) -> None:
+    ids = owed(books, "crm", 200)
+
+    async def scenario(runtime: Runtime, servers: Servers) -> None:
+        # When its deliveries come again as often as they were put back and are due
+        while len(servers["crm"].requests) < len(ids):
+            await work_off(runtime, ids)
+            books.tick()
+
+    started = time.monotonic()
+    with_servers(books, {"crm": takes(0.02)}, scenario)
+
+    assert time.monotonic() - started < 10
+    assert {books.delivery(each)["status"] for each in ids} == {"delivered"}
+    assert {books.delivery(each)["attempts"] for each in ids} == {1}
+
+
+def test_a_delivery_that_is_busy_past_the_hard_stop_fails_and_says_why(books: Books) -> None:
+    first, late = owed(books, "dead", 2)
+    created = int(books.store.hget(f"hg:dlv:{late}", "created") or 0)
+    books.store.hset(f"hg:dlv:{late}", "created", created - HARD_STOP_MS)
+
+    async def scenario(runtime: Runtime, servers: Servers) -> None:
+        holder = asyncio.create_task(deliver(runtime, first))
+        await asyncio.wait_for(servers["dead"].asked.wait(), 5)
+        await deliver(runtime, late)
+        await ended(holder)
+
+    with_servers(books, {"dead": hangs_before_headers}, scenario, per_origin=1, waiting=0)
+
+    shown = books.delivery(late)
+    assert (shown["status"], shown["attempts"]) == ("failed", 0)
+    assert [line["code"] for line in shown["attempt_log"]] == ["origin_busy"]
+
+
+def test_a_delivery_comes_back_ever_more_slowly_and_never_with_the_crowd() -> None:
+    usual = [put_back_ms(times, 0.5) for times in (*range(8), 10_000)]
+
+    assert usual == [1e3, 2e3, 4e3, 8e3, 16e3, 32e3, 60e3, 60e3, 60e3]
+    assert [put_back_ms(0, jitter) for jitter in (0.0, 0.999)] == [500, 1499]

@@ -1,0 +1,111 @@
+"""The doorbell: work is picked up when somebody rings, and nothing is asked for meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from deploy.local.valkey import Store
+from deploy.local.wait import until
+from tests.support.workers import put, whole, working
+
+#: Well below the pause of a consumer that polls.
+AT_ONCE_SECONDS = 0.15
+
+
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[Store]:
+    """A store to kill."""
+    with Store(tmp_path) as store:
+        yield store
+
+
+def _idle(store: redis.Redis) -> bool:
+    """Whether a worker listens at the doorbell and nothing else is under way."""
+    return any(client["cmd"] == "xread" for client in store.client_list())
+
+
+def test_a_ring_is_heard_at_once_however_long_it_was_quiet(
+    store: redis.Redis, store_url: str
+) -> None:
+    begun: list[float] = []
+
+    async def note(_word: str) -> None:
+        begun.append(time.monotonic())
+
+    with working(store_url, note, 1.0):
+        until(lambda: _idle(store), 10, "the doorbell")
+        waits = []
+        for number in range(10):
+            rung = time.monotonic()
+            put(store, whole())
+            until(lambda: len(begun) > number, 5, "the work")  # noqa: B023
+            waits.append(begun[-1] - rung)
+    assert sorted(waits)[len(waits) // 2] < AT_ONCE_SECONDS
+
+
+def test_an_idle_worker_asks_for_next_to_nothing(store: redis.Redis, store_url: str) -> None:
+    async def note(_word: str) -> None: ...
+
+    with working(store_url, note, 1.0):
+        until(lambda: _is_quiet(store), 20, "quiet")
+        asked = _commands(store)
+        until(_seconds_of(3))
+        spent = _commands(store) - asked
+    assert spent <= 6
+
+
+def test_work_that_nobody_rings_for_is_found_all_the_same(
+    store: redis.Redis, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.dramatiq_async.consumer.UNRUNG_SECONDS", 0.5)
+    begun: list[str] = []
+
+    async def note(word: str) -> None:
+        begun.append(word)
+
+    with working(store_url, note, 1.0):
+        until(lambda: _idle(store), 10, "the doorbell")
+        put(store, whole(), ring=False)
+        until(lambda: begun, 10, "the work")
+
+
+def test_consumers_poll_while_the_doorbell_is_lost_and_listen_again(mortal: Store) -> None:
+    begun: list[str] = []
+
+    async def note(word: str) -> None:
+        begun.append(word)
+
+    with working(mortal.url, note, 1.0) as (broker, _), redis.Redis.from_url(mortal.url) as store:
+        until(lambda: broker.doorbell.listening, 10, "the doorbell")
+        mortal.kill()
+        until(lambda: not broker.doorbell.listening, 10, "the loss")
+        mortal.start()
+        put(store, whole(args=["unrung"]), ring=False)
+        until(lambda: begun == ["unrung"], 15, "the work that was found")
+        until(lambda: broker.doorbell.listening, 10, "the doorbell")
+        put(store, whole(args=["rung"]))
+        until(lambda: begun == ["unrung", "rung"], 10, "the work that was rung for")
+
+
+def _commands(store: redis.Redis) -> int:
+    """Commands run so far, apart from those that ask this."""
+    stats = store.info("commandstats")
+    asking = ("cmdstat_info", "cmdstat_client|list")
+    return sum(each["calls"] for name, each in stats.items() if name not in asking)
+
+
+def _is_quiet(store: redis.Redis) -> bool:
+    """Whether nothing was asked for during half a second."""
+    before = _commands(store)
+    until(_seconds_of(0.5))
+    return _commands(store) == before
+
+
+def _seconds_of(seconds: float) -> Callable[[], bool]:
+    began = time.monotonic()
+    return lambda: time.monotonic() - began >= seconds

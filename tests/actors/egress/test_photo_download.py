@@ -1,0 +1,169 @@
+"""Photos by URL from servers that do what they like: bounded, guarded, and told apart."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.egress.photo_download import Fetcher
+from actors.instagram.errors import Judged, Outcome, classify
+from service.network.ip_filter import Guard, parse_cidrs
+from service.photos.photo import PhotoRefused
+from service.photos.spooled_file import Incoming
+from tests.support.certificate_authority import Authority
+from tests.support.misbehaving_servers import (
+    OK,
+    Behaviour,
+    Hostile,
+    answers,
+    gzip_bomb,
+    hangs_before_headers,
+    hangs_in_the_body,
+    repeats,
+    resets,
+    resets_after_headers,
+    sends,
+    serve,
+)
+
+LOOPBACK = Guard(parse_cidrs("127.0.0.0/8"))
+
+
+class Names:
+    """A resolver whose answers change from one look-up to the next."""
+
+    def __init__(self, *found: Sequence[str]) -> None:
+        self._found = list(found)
+        self.asked = 0
+
+    async def __call__(self, _host: str, _port: int) -> Sequence[str]:
+        self.asked += 1
+        return self._found.pop(0) if len(self._found) > 1 else self._found[0]
+
+
+def told(judged: Judged) -> str:
+    """The code of what was judged, which never says where it came from."""
+    assert "a-secret" not in f"{judged!r} {classify(judged, writing=False)}"
+    return judged.rule.code
+
+
+def fetched(
+    behaviour: Behaviour, host: str = "127.0.0.1", guard: Guard = LOOPBACK, **options: Any
+) -> tuple[bytes | str, Hostile]:
+    """What comes of fetching from such a server: the bytes, or the code of a refusal."""
+
+    async def scenario() -> tuple[bytes | str, Hostile]:
+        fetcher = Fetcher(guard, version="1.2.3", allow_http=True, **options)
+        async with serve(behaviour) as server:
+            with Incoming() as incoming:
+                try:
+                    await fetcher.fetch(server.url(host, "/photo?signature=a-secret"), incoming)
+                except PhotoRefused as refused:
+                    return refused.code, server
+                except Judged as judged:
+                    return told(judged), server
+                return incoming.file.read(), server
+
+    return asyncio.run(scenario())
+
+
+def test_a_photo_comes_whole() -> None:
+    body = bytes(range(256)) * 4096
+    found, server = fetched(answers(200, body))
+    assert found == body
+    (request,) = server.requests
+    head = request.decode().lower().split("\r\n")
+    assert head[0] == "get /photo?signature=a-secret http/1.1"
+    assert "user-agent: heliograph/1.2.3" in head
+    assert "accept-encoding: identity" in head
+
+
+def test_a_photo_comes_over_tls_that_is_checked(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+
+    async def scenario(ca_bundle: str | None) -> bytes | str:
+        fetcher = Fetcher(LOOPBACK, version="1", ca_bundle=ca_bundle)
+        tls = authority.server_context("127.0.0.1")
+        async with serve(answers(200, b"a photo"), tls=tls) as server:
+            with Incoming() as incoming:
+                try:
+                    await fetcher.fetch(server.url(), incoming)
+                except Judged as judged:
+                    return judged.rule.what
+                return incoming.file.read()
+
+    assert asyncio.run(scenario(str(authority.bundle))) == b"a photo"
+    assert asyncio.run(scenario(None)) == "The photo could not be fetched (tls_failed)."
+
+
+def test_plain_http_has_to_be_permitted() -> None:
+    fetcher = Fetcher(LOOPBACK, version="1")
+    with Incoming() as incoming, pytest.raises(Judged) as judged:
+        asyncio.run(fetcher.fetch("http://127.0.0.1/a", incoming))
+    assert classify(judged.value, writing=False).outcome is Outcome.FINAL
+
+
+@pytest.mark.parametrize("addresses", [["10.0.0.1"], ["127.0.0.1", "169.254.169.254"], ["::1"]])
+def test_a_name_that_leads_inside_is_not_dialled(addresses: list[str]) -> None:
+    found, server = fetched(answers(200, b"x"), "photos.example", resolver=Names(addresses))
+    assert (found, server.connections) == ("photo_url_blocked", 0)
+
+
+def test_a_name_whose_answer_changes_is_resolved_once() -> None:
+    names = Names(["127.0.0.1"], ["169.254.169.254"])
+    found, _ = fetched(answers(200, b"a photo"), "photos.example", resolver=names)
+    assert (found, names.asked) == (b"a photo", 1)
+
+
+def test_our_own_network_is_out_of_reach_by_default() -> None:
+    found, server = fetched(answers(200, b"x"), guard=Guard())
+    assert (found, server.connections) == ("photo_url_blocked", 0)
+
+
+REFUSED = {
+    "not found": (answers(404), "photo_url_refused"),
+    "forbidden": (answers(403), "photo_url_refused"),
+    "no content": (sends(b"HTTP/1.1 204 No Content\r\n\r\n"), "photo_url_refused"),
+    "a part": (answers(206, b"x"), "photo_url_refused"),
+    "a way on": (answers(302, location="http://127.0.0.1/"), "photo_url_refused"),
+    "gzip": (gzip_bomb(), "photo_url_refused"),
+    "an endless body": (repeats(OK + b"\r\n", bytes(65536)), "photo_too_large"),
+    "too many": (answers(429), "photo_url_failed"),
+    "broken": (answers(500), "photo_url_failed"),
+    "no http": (sends(b"what?\r\n\r\n"), "photo_url_failed"),
+    "silence": (hangs_before_headers, "photo_url_failed"),
+    "silence in the body": (hangs_in_the_body, "photo_url_failed"),
+    "a drip": (repeats(OK + b"\r\n", b"x", pause_seconds=0.01), "photo_url_failed"),
+    "a reset": (resets, "photo_url_failed"),
+    "a reset in the body": (resets_after_headers, "photo_url_failed"),
+    "a cut body": (sends(OK + b"content-length: 9\r\n\r\nx"), "photo_url_failed"),
+    "endless headers": (repeats(OK, b"x: y\r\n"), "photo_url_failed"),
+    "endless hints": (repeats(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"), "photo_url_failed"),
+}
+
+
+@pytest.mark.parametrize(("behaviour", "code"), REFUSED.values(), ids=REFUSED.keys())
+def test_whatever_a_server_does_is_bounded_and_named(behaviour: Behaviour, code: str) -> None:
+    began = time.monotonic()
+    # What is bounded in time takes it all; what is bounded in bytes needs some for them
+    most = 20 if code == "photo_too_large" else 1.5
+    found, _ = fetched(behaviour, total_seconds=most)
+    assert found == code
+    assert time.monotonic() - began < most + 2.5
+
+
+def test_only_what_may_pass_is_tried_again() -> None:
+    async def outcome(behaviour: Behaviour) -> Outcome:
+        fetcher = Fetcher(LOOPBACK, version="1", allow_http=True)
+        async with serve(behaviour) as server:
+            with Incoming() as incoming, pytest.raises(Judged) as judged:
+                await fetcher.fetch(server.url(), incoming)
+        return classify(judged.value, writing=False).outcome
+
+    found = [asyncio.run(outcome(answers(status))) for status in (404, 302, 503, 429)]
+    assert found == [Outcome.FINAL, Outcome.FINAL, Outcome.RETRY, Outcome.RETRY]

@@ -1,0 +1,184 @@
+"""Authorities one by one: found by the names that OpenSSL gives them, and nobody else's."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import ssl
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import certifi
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.name import _ASN1Type as Text
+from cryptography.x509.oid import NameOID
+
+from actors.instagram import ca_directory as module
+from actors.instagram.ca_directory import authorities, subject_hash
+from actors.instagram.client import build_client, close_client
+from actors.instagram.options import ClientOptions
+from deploy.local.certificates import CertificateFiles, issue
+from deploy.local.proxy import ConnectProxy
+
+#: As `openssl x509 -subject_hash` says.
+WELL_KNOWN = {
+    "DigiCert Global Root G2": "607986c7",
+    "ISRG Root X1": "4042bcee",
+}
+ODD = {
+    "Ünïcode  and   SPACES": (Text.UTF8String, "a48f36bb"),
+    " Of Wide Letters ": (Text.BMPString, "d8b15b80"),
+    "printable": (Text.PrintableString, "6a818728"),
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty place for temporary files."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    module._copy.cache_clear()
+    yield tmp_path / "tmp"
+    module._copy.cache_clear()
+
+
+def certificate(rdns: Sequence[Sequence[x509.NameAttribute[str]]]) -> str:
+    """An authority of this name, in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.RelativeDistinguishedName(each) for each in rdns])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def attribute(value: str, kind: Text = Text.UTF8String) -> x509.NameAttribute[str]:
+    return x509.NameAttribute(NameOID.COMMON_NAME, value, _type=kind)
+
+
+def test_the_usual_authorities_have_the_names_that_openssl_gives_them(place: Path) -> None:
+    directory = authorities()
+    assert directory is not None
+    usual = Path(certifi.where()).read_text().count("BEGIN CERTIFICATE")
+    assert len(list(directory.iterdir())) == usual
+    for name, hashed in WELL_KNOWN.items():
+        [found] = x509.load_pem_x509_certificates((directory / f"{hashed}.0").read_bytes())
+        assert name in found.subject.rfc4514_string()
+
+
+@pytest.mark.parametrize(("value", "kind", "hashed"), [(k, *v) for k, v in ODD.items()])
+def test_odd_names_are_read_as_openssl_reads_them(value: str, kind: Text, hashed: str) -> None:
+    assert subject_hash(certificate([[attribute(value, kind)]])) == hashed
+
+
+def test_a_name_of_several_parts_in_one_is_sorted() -> None:
+    unit = x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "Unit")
+    long = attribute("L" * 60 + " " + "o" * 3)
+    assert subject_hash(certificate([[unit, long], [attribute("Second")]])) == "374cfadc"
+
+
+def test_the_directory_is_private_and_made_once(place: Path) -> None:
+    first = authorities()
+    assert first is not None
+    assert first.stat().st_mode & 0o777 == 0o700
+    made = first.stat().st_ino
+    assert authorities() == first
+    assert first.stat().st_ino == made
+    assert list(place.iterdir()) == [first]
+
+
+def test_what_was_cleaned_away_is_there_again(place: Path) -> None:
+    directory = authorities()
+    assert directory is not None
+    one = min(directory.iterdir())
+    before = one.read_bytes()
+    one.unlink()
+    assert authorities() == directory
+    assert one.read_bytes() == before
+    assert list(place.iterdir()) == [directory]
+
+
+def test_what_others_could_have_written_to_is_not_used(place: Path) -> None:
+    directory = authorities()
+    assert directory is not None
+    directory.chmod(0o770)
+    assert authorities() is None
+    directory.rename(place / "elsewhere")
+    (place / "elsewhere").chmod(0o700)
+    directory.symlink_to(place / "elsewhere")
+    assert authorities() is None
+
+
+def test_processes_that_make_it_at_the_same_time_all_have_it(place: Path) -> None:
+    directory, files = module._copy(certifi.where())
+    with ThreadPoolExecutor(8) as many:
+        for made in [many.submit(module._make, directory, files) for _ in range(8)]:
+            made.result()
+    assert module._is_whole(directory, files)
+    assert list(place.iterdir()) == [directory]
+
+
+@pytest.mark.parametrize("more", ["-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", ""])
+def test_a_bundle_that_is_not_understood_serves_as_it_is(
+    place: Path, tmp_path: Path, more: str
+) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text((certificate([[attribute("One")]]) if more else "no certificate") + more)
+    assert authorities(str(bundle)) is None
+    assert authorities(str(tmp_path)) is None
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_only_a_server_whose_authority_is_known_is_spoken_to(
+    place: Path, tmp_path: Path, known: bool
+) -> None:
+    files = issue(tmp_path / "server", ["*.instagram.com"])
+    other = issue(tmp_path / "other", ["*.instagram.com"])
+    bundle = tmp_path / "bundle.pem"
+    trusted = (other, files) if known else (other,)
+    bundle.write_text(Path(certifi.where()).read_text() + "".join(_pem(each) for each in trusted))
+    heard: list[bytes] = []
+
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):  # who does not trust this resets the connection
+            heard.append(await reader.read(24))
+        writer.close()
+
+    async def steps() -> None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(files.leaf, files.key)
+        context.set_alpn_protocols(["h2"])
+        server = await asyncio.start_server(hear, "127.0.0.1", 0, ssl=context)
+        address = server.sockets[0].getsockname()
+        proxy = ConnectProxy(lambda _host, _port: address)
+        await proxy.start()
+        client = await build_client(ClientOptions(f"http://127.0.0.1:{proxy.port}", str(bundle)))
+        with pytest.raises(httpx.TransportError):
+            await client.private.get("https://i.instagram.com/")
+        await close_client(client)
+        await proxy.close()
+        server.close()
+
+    asyncio.run(steps())
+    assert heard == ([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] if known else [])
+    assert len(list(place.iterdir())) == 1
+
+
+def _pem(files: CertificateFiles) -> str:
+    return files.ca.read_text()

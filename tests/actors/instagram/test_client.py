@@ -1,0 +1,292 @@
+"""What is different from the client of the library: one way out, once, recognisable, quiet."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from aiograpi import exceptions as ig
+
+from actors.instagram.client import PacedClient, build_client, close_client
+from actors.instagram.idempotency_tokens import client_context_for, creation_key_for, write_token
+from actors.instagram.options import ClientOptions
+from actors.instagram.write_deadline import CallOverdueError, while_claimed
+from deploy.local.instagram.client import StandIn
+
+POST = "3700000000000000001"
+PASSWORD = "shop-password"
+
+
+@asynccontextmanager
+async def a_client(
+    options: ClientOptions, settings: dict[str, Any] | None = None
+) -> AsyncIterator[PacedClient]:
+    client = await build_client(options, settings)
+    try:
+        yield client
+    finally:
+        await close_client(client)
+
+
+def to(standin: StandIn) -> ClientOptions:
+    return ClientOptions(standin.proxy_url, str(standin.ca_path), human_pace=False)
+
+
+@asynccontextmanager
+async def a_trap() -> AsyncIterator[tuple[int, list[bytes]]]:
+    """Listen on a port; gives it and the first line of whatever connects."""
+    caught: list[bytes] = []
+
+    async def catch(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        caught.append(await reader.read(64))
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(catch, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1], caught
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+@pytest.mark.parametrize("session", ["public", "graphql", "private"])
+def test_a_proxy_of_the_environment_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, session: str
+) -> None:
+    async def steps() -> None:
+        async with a_trap() as (proxy, proxied), a_trap() as (target, direct):
+            for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY"):
+                monkeypatch.setenv(name, f"http://127.0.0.1:{proxy}")
+            async with a_client(ClientOptions(human_pace=False)) as client:
+                with pytest.raises(httpx.TransportError):
+                    await getattr(client, session).get(f"https://127.0.0.1:{target}/")
+            assert proxied == []
+            assert len(direct) == 1
+
+    asyncio.run(steps())
+
+
+def test_with_a_proxy_everything_goes_through_it(
+    monkeypatch: pytest.MonkeyPatch, standin: StandIn
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+
+    async def steps() -> None:
+        async with a_client(to(standin)) as client:
+            await client.login("shop", PASSWORD)
+
+    asyncio.run(steps())
+    assert {each["host"] for each in standin.log()} == {"i.instagram.com", "b.i.instagram.com"}
+    assert len(standin.log()) == 8
+
+
+def test_each_write_has_a_new_connection_and_reads_do_not(standin: StandIn) -> None:
+    pk = standin.add_user("somebody")
+
+    async def steps() -> None:
+        async with a_client(to(standin)) as client:
+            await client.login("shop", PASSWORD)
+            for n in range(3):
+                await client.user_info_by_username_v1("somebody")
+                with write_token(f"job_{n}:1"):
+                    await client.direct_send("text", user_ids=[int(pk)])
+
+    asyncio.run(steps())
+    seen: set[int | None] = set()
+    for each in standin.log():
+        if each["call"] == "broadcast_text":
+            assert each["connection"] not in seen
+        if each["call"] == "usernameinfo":
+            assert each["connection"] in seen
+        seen.add(each["connection"])
+
+
+def test_no_request_begins_once_the_claim_is_in_doubt(standin: StandIn) -> None:
+    left = [5.0]
+
+    async def steps() -> None:
+        async with a_client(to(standin)) as client:
+            with while_claimed(lambda: left[0]):
+                await client.login("shop", PASSWORD)
+                left[0] = 0.0
+                for call in (client.account_info(), client.password_publickeys()):
+                    with pytest.raises(CallOverdueError):
+                        await call
+
+    asyncio.run(steps())
+    assert {each["call"] for each in standin.log()} & {"current_user"} == set()
+
+
+@pytest.mark.parametrize("status", [307, 308, 408])
+def test_a_write_that_was_stored_is_not_repeated_whatever_the_answer_asks_for(
+    standin: StandIn, status: int
+) -> None:
+    pk = standin.add_user("somebody")
+    here = "https://i.instagram.com/api/v1/direct_v2/threads/broadcast/text/"
+    standin.fault("broadcast_text", status_after_effect=status, location=here)
+
+    async def steps() -> None:
+        async with a_client(to(standin)) as client:
+            await client.login("shop", PASSWORD)
+            with pytest.raises(ig.ClientError), write_token("job_a:1"):
+                async with asyncio.timeout(5):
+                    await client.direct_send("text", user_ids=[int(pk)])
+
+    asyncio.run(steps())
+    assert len(standin.dms()) == 1
+
+
+def test_redirects_are_off_whatever_a_session_brings_along() -> None:
+    async def steps() -> None:
+        async with a_client(ClientOptions(human_pace=False)) as client:
+            client.set_settings(client.portable_settings)
+            assert client.private._client.follow_redirects is False
+
+    asyncio.run(steps())
+
+
+def test_a_page_that_fails_is_not_asked_for_without_its_cursor(standin: StandIn) -> None:
+    async def steps() -> None:
+        async with a_client(to(standin)) as client:
+            await client.login("shop", PASSWORD)
+            pk = str(client.user_id)
+            _, second = await client.user_followers_v1_chunk(pk, max_amount=200)
+            page, _ = await client.user_followers_v1_chunk(pk, max_amount=200, max_id=second)
+            assert page
+            before = len(standin.log("followers"))
+            standin.fault("followers", error="server_error")
+            with pytest.raises(ig.ClientUnknownError):
+                await client.user_followers_v1_chunk(pk, max_amount=200, max_id=second)
+            assert len(standin.log("followers")) == before + 1
+
+    asyncio.run(steps())
+
+
+def test_a_408_is_neither_slept_on_nor_resent(standin: StandIn) -> None:
+    async def steps() -> None:
+        async with a_client(to(standin)) as client:
+            await client.login("shop", PASSWORD)
+            standin.fault("usernameinfo", status=408)
+            async with asyncio.timeout(5):
+                with pytest.raises(ig.ClientRequestTimeout):
+                    await client.user_info_by_username_v1("jenny.rosen")
+
+    asyncio.run(steps())
+    assert len(standin.log("usernameinfo")) == 1
+
+
+def test_tokens_are_the_same_for_one_write_and_apart_for_concurrent_ones(
+    standin: StandIn,
+) -> None:
+    pk = standin.add_user("somebody")
+    barrier = asyncio.Barrier(3)
+
+    async def write(client: PacedClient, token: str) -> tuple[str, str]:
+        with write_token(token):
+            await barrier.wait()
+            mutation = client.generate_mutation_token()
+            await client.direct_send(token, user_ids=[int(pk)])
+            await client.media_comment(POST, token)
+            return mutation, client.generate_uuid()
+
+    async def steps() -> list[tuple[str, str]]:
+        async with a_client(to(standin)) as one:
+            await one.login("shop", PASSWORD)
+            settings = one.portable_settings
+            async with (
+                a_client(to(standin), settings) as two,
+                a_client(to(standin), settings) as three,
+            ):
+                tokens = ["job_x:1", "job_y:1", "job_x:1"]
+                writes = zip((one, two, three), tokens, strict=True)
+                return await asyncio.gather(*(write(*each) for each in writes))
+
+    (x, fresh_x), (y, _), (again, fresh_again) = asyncio.run(steps())
+    assert x == again == client_context_for("job_x:1") != y
+    assert fresh_x != fresh_again
+    for dm in standin.dms():
+        assert dm["client_context"] == client_context_for(dm["text"])
+    for comment in standin.comments():
+        assert comment["idempotence_token"] == creation_key_for(comment["text"])
+
+
+def test_outside_of_a_write_tokens_are_drawn_as_ever() -> None:
+    async def steps() -> None:
+        async with a_client(ClientOptions(human_pace=False)) as client:
+            assert client.generate_mutation_token() != client.generate_mutation_token()
+            assert client.generate_uuid() != client.generate_uuid()
+            assert client.generate_uuid("a-", "-z").startswith("a-")
+
+    asyncio.run(steps())
+
+
+def test_what_belongs_to_a_process_comes_from_its_options_only(standin: StandIn) -> None:
+    foreign = {
+        "request_timeout": 9,
+        "tls_verify": "/nowhere/ca.pem",
+        "private_transport": "requests",
+        "public_transport": "curl",
+    }
+
+    async def steps() -> None:
+        async with a_client(to(standin), foreign) as client:
+            assert client.request_timeout == 0
+            assert client.tls_verify == str(standin.ca_path)
+            assert client.private_transport == "curl"
+            assert set(foreign).isdisjoint(client.portable_settings)
+        async with a_client(ClientOptions(), foreign) as client:
+            assert client.request_timeout == 1
+            assert client.tls_verify is True
+
+    asyncio.run(steps())
+
+
+def test_a_password_change_is_not_asked_for_on_a_terminal() -> None:
+    async def steps() -> None:
+        async with a_client(ClientOptions(human_pace=False)) as client:
+            with pytest.raises(ig.ChallengeRequired):
+                await client.change_password_handler("shop")
+            assert await client.challenge_code_handler("shop", "email", challenge_url="x") == ""
+
+    asyncio.run(steps())
+
+
+def test_the_library_logs_no_reply_header_or_body(
+    standin: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    async def steps() -> str:
+        async with a_client(to(standin)) as client:
+            await client.login("shop", PASSWORD)
+            standin.fault("usernameinfo", error="not_json")
+            with pytest.raises(ig.ClientJSONDecodeError):
+                await client.user_info_by_username_v1("jenny.rosen")
+            return str(client.sessionid)
+
+    sessionid = asyncio.run(steps())
+    assert "doctype" not in caplog.text
+    for secret in (PASSWORD, sessionid, "Bearer", "PWD_INSTAGRAM"):
+        assert secret not in caplog.text
+
+
+def test_building_a_client_leaves_the_loop_free() -> None:
+    async def steps() -> float:
+        loop = asyncio.get_running_loop()
+        longest = 0.0
+        building = asyncio.ensure_future(build_client(ClientOptions()))
+        while not building.done():
+            before = loop.time()
+            await asyncio.sleep(0)
+            longest = max(longest, loop.time() - before)
+        await close_client(await building)
+        return longest
+
+    asyncio.run(steps())  # imports and certificates are read once for all
+    assert asyncio.run(steps()) < 0.05

@@ -1,0 +1,271 @@
+"""Clients are there while they are of use: built off the loop, closed when idle, never mixed."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+from structlog.testing import capture_logs
+
+from actors.instagram.client import PacedClient, build_client, close_client
+from actors.instagram.client_pool import GatewayPool
+from actors.instagram.idempotency_tokens import write_token
+from actors.instagram.options import ClientOptions, UnknownAccount
+from deploy.local.certificates import issue
+from deploy.local.instagram.client import StandIn
+from deploy.local.proxy import ConnectProxy
+from deploy.local.wait import until
+from service.metrics.event_loop_watchdog import LoopWatch
+from tests.support.gateways import PASSWORD, Town
+from tests.support.session_stores import open_vault
+
+NAMES = ["one", "two", "three", "four"]
+FOR_EVER = 3600.0
+
+
+@pytest.fixture
+def town(standin: StandIn, store: redis.Redis, store_url: str) -> Town:
+    assert store.dbsize() == 0
+    for name in NAMES:
+        standin.add_account(name, PASSWORD)
+    return Town(standin, store_url)
+
+
+@asynccontextmanager
+async def a_pool(town: Town, **options: Any) -> AsyncIterator[GatewayPool]:
+    accounts = {name: town.account(name=name, username=name) for name in NAMES}
+    async with open_vault(town.store_url) as (vault, _):
+        pool = GatewayPool(accounts, vault, **options)
+        try:
+            yield pool
+        finally:
+            await pool.close_all()
+
+
+async def use(pool: GatewayPool, *names: str) -> None:
+    """Have each look somebody up, one after the other."""
+    for name in names:
+        with pool.lend(name) as gateway:
+            await gateway.resolve("jenny.rosen")
+
+
+def built(pool: GatewayPool) -> set[str]:
+    """Whose clients are there."""
+    return {name for name, each in pool._gateways.items() if each._keeper._client is not None}
+
+
+def test_the_pool_makes_one_gateway_per_account(town: Town) -> None:
+    async def steps() -> None:
+        async with a_pool(town) as pool:
+            with pool.lend("one") as one, pool.lend("one") as again:
+                assert one is again
+                await one.ready()
+            with pytest.raises(UnknownAccount, match="nobody"):
+                pool.lend("nobody")
+            await pool.close_all()
+
+    asyncio.run(steps())
+    assert town.passwords() == ["ok"]
+
+
+def test_an_idle_client_is_closed_and_comes_back_without_a_login_and_as_the_same_device(
+    town: Town,
+) -> None:
+    async def steps() -> None:
+        async with a_pool(town, idle_seconds=0.0) as pool:
+            for _ in range(3):
+                await use(pool, "one")
+                assert built(pool) == {"one"}
+                await pool.tidy()
+                assert built(pool) == set()
+
+    asyncio.run(steps())
+    assert town.passwords() == ["ok"]
+    assert len([each for each in town.standin.devices() if each["account"] == "one"]) == 1
+
+
+def test_of_idle_clients_the_longest_unused_go_first(town: Town) -> None:
+    async def steps() -> None:
+        async with a_pool(town, idle_seconds=FOR_EVER, most_idle=2) as pool:
+            await use(pool, "one", "two", "three", "four", "one")
+            await pool.tidy()
+            assert built(pool) == {"four", "one"}
+
+    asyncio.run(steps())
+
+
+def test_a_client_in_use_stays_however_many_there_are_and_however_long(town: Town) -> None:
+    async def steps() -> None:
+        async with a_pool(town, idle_seconds=0.0, most_idle=0) as pool:
+            # Given one that was idle before, and is used by two
+            await use(pool, "one")
+            with pool.lend("one") as gateway:
+                client = gateway._keeper._client
+                await use(pool, "one", "two")
+                await pool.tidy()
+                assert built(pool) == {"one"}
+                assert gateway._keeper._client is client
+            await pool.tidy()
+            assert built(pool) == set()
+
+    asyncio.run(steps())
+
+
+def test_a_client_whose_session_cannot_be_saved_stays_until_it_can(
+    town: Town, store: redis.Redis
+) -> None:
+    async def steps() -> None:
+        async with a_pool(town, idle_seconds=0.0) as pool:
+            await use(pool, "one")
+            # Given a new login that the store did not take
+            store.delete("hg:session:one:earlier")
+            store.set("hg:session:one:earlier", "not a list: the save fails")
+            town.standin.expire_session("one")
+            await use(pool, "one")
+            await pool.tidy()
+            assert built(pool) == {"one"}
+            # When it takes it again
+            store.delete("hg:session:one:earlier")
+            await pool.tidy()
+            assert built(pool) == set()
+            await use(pool, "one")
+
+    asyncio.run(steps())
+    # Then the login was not lost with the client
+    assert town.passwords() == ["ok", "ok"]
+
+
+def test_idle_clients_are_closed_by_themselves(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.instagram.client_pool.TIDY_SECONDS", 0.01)
+
+    async def steps() -> None:
+        async with a_pool(town, idle_seconds=0.1) as pool, pool.tidied():
+            await use(pool, "one", "two")
+            await asyncio.to_thread(until, lambda: not built(pool), 30, "the end of the clients")
+
+    asyncio.run(steps())
+
+
+def test_building_many_clients_does_not_block_the_loop() -> None:
+    async def steps() -> None:
+        watch = LoopWatch(asyncio.get_running_loop(), (0.001, 0.005))
+        watch.start()
+        # With the usual certificates, as a deployment does
+        clients = await asyncio.gather(*(build_client(ClientOptions()) for _ in range(200)))
+        watch.stop()
+        for client in clients:
+            await close_client(client)
+
+    with capture_logs() as lines:
+        asyncio.run(steps())
+    assert [line for line in lines if "blocked" in line["event"]] == []
+
+
+def test_an_account_has_one_connection_at_a_time(standin: StandIn) -> None:
+    options = ClientOptions(standin.proxy_url, str(standin.ca_path), human_pace=False)
+    pk = standin.add_user("somebody")
+
+    async def steps() -> None:
+        client = await build_client(options)
+        await client.login("shop", PASSWORD)
+        for n in range(3):
+            await client.user_info_by_username_v1("somebody")
+            with write_token(f"job_{n}:1"):
+                await client.direct_send("text", user_ids=[int(pk)])
+            private = {each["id"] for each in standin.connects() if each["outcome"] == "open"}
+            used = {each["connection"] for each in standin.log() if each["http_version"] == "2"}
+            assert len(private & used) == 1
+        await close_client(client)
+
+    asyncio.run(steps())
+
+
+def test_a_call_that_was_given_up_leaves_the_way_free_for_the_next(standin: StandIn) -> None:
+    options = ClientOptions(standin.proxy_url, str(standin.ca_path), human_pace=False)
+    pk = standin.add_user("somebody")
+
+    async def steps() -> None:
+        client = await build_client(options)
+        await client.login("shop", PASSWORD)
+        standin.fault("broadcast_text", "hang", times=None)
+        standin.fault("usernameinfo", "hang")
+        for _ in range(3):
+            with pytest.raises(TimeoutError), write_token("job_a:1"):
+                async with asyncio.timeout(0.5):
+                    await client.direct_send("text", user_ids=[int(pk)])
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await client.user_info_by_username_v1("somebody")
+        async with asyncio.timeout(5):
+            assert (await client.user_info_by_username_v1("somebody")).pk == pk
+        await close_client(client)
+
+    asyncio.run(steps())
+
+
+# What would tell Instagram that accounts belong together
+
+
+@asynccontextmanager
+async def a_noting_server(directory: Path) -> AsyncIterator[tuple[ClientOptions, list[bool]]]:
+    """Take any connection; gives the way there, and whether each resumed an earlier session."""
+    files = issue(directory, ["*.instagram.com"])
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(files.leaf, files.key)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    resumed: list[bool] = []
+
+    async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        resumed.append(writer.get_extra_info("ssl_object").session_reused)
+        await reader.read(64)
+        writer.close()
+
+    server = await asyncio.start_server(note, "127.0.0.1", 0, ssl=context)
+    address = server.sockets[0].getsockname()
+    proxy = ConnectProxy(lambda _host, _port: address)
+    await proxy.start()
+    try:
+        url = f"http://127.0.0.1:{proxy.port}"
+        yield ClientOptions(url, str(files.ca), human_pace=False), resumed
+    finally:
+        await proxy.close()
+        server.close()
+
+
+async def shake_hands(client: PacedClient, session: str) -> None:
+    """Connect; the server has nothing to say."""
+    with pytest.raises(httpx.TransportError):
+        await getattr(client, session).get("https://i.instagram.com/")
+
+
+@pytest.mark.parametrize("session", ["private", "public", "graphql"])
+def test_no_tls_session_of_one_account_is_resumed_by_another(tmp_path: Path, session: str) -> None:
+    async def steps() -> None:
+        async with a_noting_server(tmp_path) as (options, resumed):
+            clients = [await build_client(options) for _ in range(3)]
+            for client in clients:
+                await shake_hands(client, session)
+            assert resumed == [False] * 3
+            for client in clients:
+                await close_client(client)
+
+    asyncio.run(steps())
+
+
+def test_an_account_resumes_its_own_tls_session(tmp_path: Path) -> None:
+    async def steps() -> None:
+        async with a_noting_server(tmp_path) as (options, resumed):
+            client = await build_client(options)
+            await shake_hands(client, "private")
+            await shake_hands(client, "private")
+            assert resumed == [False, True]
+            await close_client(client)
+
+    asyncio.run(steps())

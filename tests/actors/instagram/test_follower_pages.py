@@ -1,0 +1,119 @@
+"""Pages of followers: one request each, and what is no page is an error that names itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import redis
+from aiograpi import exceptions as ig
+
+from actors.instagram.errors import classify
+from actors.instagram.follower_pages import ASKED, MOST, CrowdPage
+from actors.instagram.gateway import Gateway
+from deploy.local.instagram.client import StandIn
+from tests.support.follower_jobs import crowd, page
+from tests.support.gateways import Town
+
+
+@pytest.fixture
+def town(standin: StandIn, store: redis.Redis, store_url: str) -> Town:
+    assert store.dbsize() == 0
+    return Town(standin, store_url)
+
+
+def read(town: Town, pk: str, kind: str = "followers", cursor: str = "") -> tuple[CrowdPage, int]:
+    """A page, and how many calls were counted for it."""
+
+    async def steps(gateway: Gateway) -> tuple[CrowdPage, int]:
+        await gateway.ready()
+        gateway.take_reads()
+        found = await gateway.crowd(pk, kind, cursor)
+        return found, gateway.take_reads()
+
+    visited: tuple[CrowdPage, int] = town.visit(steps)
+    return visited
+
+
+def asked(town: Town, kind: str = "followers") -> list[str]:
+    return [each["path"] for each in town.standin.log(call=kind)]
+
+
+@pytest.mark.parametrize("kind", ["followers", "following"])
+def test_a_page_is_one_request_that_says_where_the_next_begins(town: Town, kind: str) -> None:
+    pk = town.standin.add_user("star", followers=450, following=450)
+    first, reads = read(town, pk, kind)
+    assert ([row["pk"] for row in first.rows], first.cursor, reads) == (crowd(0, 200), "200", 1)
+    last, _ = read(town, pk, kind, "400")
+    assert ([row["pk"] for row in last.rows], last.cursor) == (crowd(400, 450), "")
+    [path, more] = asked(town, kind)
+    assert f"count={ASKED}" in path
+    assert ("max_id" in path, "max_id=400" in more) == (False, True)
+
+
+def test_a_row_has_what_the_result_tells_and_no_more(town: Town) -> None:
+    pk = town.standin.add_user("star", followers=1)
+    found, _ = read(town, pk)
+    assert found.rows == [
+        {
+            "pk": "70000000000",
+            "username": "follower.0000000",
+            "full_name": "Follower 0",
+            "is_private": True,
+            "is_verified": True,
+        }
+    ]
+
+
+REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
+    "gone": ({"error": "user_not_found"}, ig.UserNotFound, "user_not_found"),
+    "no such path": ({"error": "not_found"}, ig.UserNotFound, "user_not_found"),
+    "private": ({"error": "private_account"}, ig.PrivateAccount, "private_account"),
+    "a masked challenge": (
+        {"error": "masked_challenge"},
+        ig.ChallengeRequired,
+        "challenge_required",
+    ),
+    "no users": ({"status": 200, "body": {"status": "ok"}}, LookupError, "reply_unexpected"),
+    "users of null": (
+        {"status": 200, "body": {"status": "ok", "users": None}},
+        TypeError,
+        "reply_unexpected",
+    ),
+    "a user without a number": (
+        {"status": 200, "body": page([1], None, [{"username": "x"}])},
+        LookupError,
+        "reply_unexpected",
+    ),
+    "far too many": (
+        {"status": 200, "body": page(range(MOST + 1), None)},
+        LookupError,
+        "reply_unexpected",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_page_is_an_error_with_a_verdict(town: Town, name: str) -> None:
+    effect, kind, code = REFUSED[name]
+    pk = town.standin.add_user("star", followers=450)
+    town.standin.fault("followers", **effect)
+    with pytest.raises(kind) as raised:
+        read(town, pk)
+    assert classify(raised.value, writing=False).code == code
+    assert len(asked(town)) == 1
+
+
+def test_a_cursor_of_numbers_is_one_of_text(town: Town) -> None:
+    pk = town.standin.add_user("star", followers=450)
+    body = {**page([1], None), "next_max_id": 200}
+    town.standin.fault("followers", status=200, body=body)
+    assert read(town, pk)[0].cursor == "200"
+
+
+def test_an_error_of_the_server_does_not_lead_back_to_the_first_page(town: Town) -> None:
+    pk = town.standin.add_user("star", followers=450)
+    town.standin.fault("followers", error="server_error")
+    with pytest.raises(ig.ClientUnknownError):
+        read(town, pk, cursor="200")
+    assert len(asked(town)) == 1

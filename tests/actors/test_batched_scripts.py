@@ -1,0 +1,104 @@
+"""Round trips that many share, without sharing what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import redis
+from redis.exceptions import RedisError, ResponseError
+
+from actors.batched_scripts import MOST_AT_ONCE, SharedScripts
+from service.redis.client import async_client
+from tests.support.ledgers import TIMES
+
+NOTHING = [b"none", 0, b"", []]
+
+
+def with_scripts(url: str, steps: Callable[[SharedScripts], Awaitable[Any]]) -> Any:
+    """Run steps over one connection."""
+
+    async def run() -> Any:
+        client = async_client(url, max_connections=1)
+        try:
+            return await steps(SharedScripts(client, TIMES))
+        finally:
+            await client.aclose()
+
+    return asyncio.run(run())
+
+
+async def claim(scripts: SharedScripts, number: int) -> Any:
+    """Claim a job that is not there."""
+    return (await scripts.run("claim_job", f"job_{number}", "owner"))[:4]
+
+
+def reads(store: redis.Redis) -> int:
+    """How often the server has read from a socket; asking is one of them."""
+    read: int = store.info("stats")["total_reads_processed"]
+    return read
+
+
+def test_who_asks_in_one_turn_shares_a_round_trip(store: redis.Redis, store_url: str) -> None:
+    async def steps(scripts: SharedScripts) -> tuple[int, list[Any]]:
+        await claim(scripts, 0)
+        before = reads(store)
+        replies = await asyncio.gather(*(claim(scripts, n) for n in range(MOST_AT_ONCE)))
+        return reads(store) - before, replies
+
+    trips, replies = with_scripts(store_url, steps)
+    assert replies == [NOTHING] * MOST_AT_ONCE
+    # A long command may be read in two pieces
+    assert trips <= 4
+
+
+def test_an_error_is_only_whose_it_is(store: redis.Redis, store_url: str) -> None:
+    async def steps(scripts: SharedScripts) -> list[Any]:
+        calls = [claim(scripts, 1), scripts.run("claim_job"), claim(scripts, 2)]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    one, wrong, two = with_scripts(store_url, steps)
+    assert one == two == NOTHING
+    assert isinstance(wrong, ResponseError)
+
+
+def test_a_store_that_forgot_the_scripts_is_told_them_again(
+    store: redis.Redis, store_url: str
+) -> None:
+    async def steps(scripts: SharedScripts) -> list[Any]:
+        await claim(scripts, 0)
+        store.function_flush()
+        return list(await asyncio.gather(claim(scripts, 1), claim(scripts, 2)))
+
+    assert with_scripts(store_url, steps) == [NOTHING, NOTHING]
+
+
+def test_who_gives_up_leaves_the_others_their_replies(store: redis.Redis, store_url: str) -> None:
+    async def steps(scripts: SharedScripts) -> list[Any]:
+        calls = [asyncio.ensure_future(claim(scripts, n)) for n in range(3)]
+        await asyncio.sleep(0)
+        calls[1].cancel()
+        return list(await asyncio.gather(calls[0], calls[2]))
+
+    assert with_scripts(store_url, steps) == [NOTHING, NOTHING]
+
+
+def test_everybody_hears_that_the_store_is_away() -> None:
+    async def steps(scripts: SharedScripts) -> None:
+        for _ in range(2):
+            calls = [claim(scripts, n) for n in range(3)]
+            replies = await asyncio.gather(*calls, return_exceptions=True)
+            assert all(isinstance(reply, RedisError) for reply in replies)
+
+    with_scripts("redis://127.0.0.1:1/0", steps)
+
+
+@pytest.mark.parametrize("count", [1, MOST_AT_ONCE + 1])
+def test_nobody_is_left_waiting(store: redis.Redis, store_url: str, count: int) -> None:
+    async def steps(scripts: SharedScripts) -> int:
+        async with asyncio.timeout(10):
+            return len(await asyncio.gather(*(claim(scripts, n) for n in range(count))))
+
+    assert with_scripts(store_url, steps) == count

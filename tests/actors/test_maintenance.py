@@ -1,0 +1,41 @@
+"""Moments as the scripts write them: the callback's timestamp against the standard library's."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import redis
+
+from service.jobs.lua.builder import assembled
+from service.jobs.records import rfc3339
+from tests.support.ledgers import TIMES
+
+_DAYS = [(1970, 1, 1), (1999, 12, 31), (2000, 2, 29), (2024, 2, 29), (2026, 3, 1), (2100, 2, 28)]
+
+
+def _rendered(store: redis.Redis, moments: list[int]) -> list[str]:
+    body = (
+        "local out = {} for i, ms in ipairs(ARGV) do out[i] = rfc3339(tonumber(ms)) end return out"
+    )
+    shown: Any = store.eval(assembled(body, TIMES).text, 0, *moments)
+    return [text.decode() for text in shown]
+
+
+@pytest.mark.parametrize("day", _DAYS)
+def test_days_on_the_edges_of_the_calendar_are_right(
+    store: redis.Redis, day: tuple[int, int, int]
+) -> None:
+    moment = datetime(*day, 23, 59, 59, 999000, tzinfo=UTC)
+    ms = round(moment.timestamp() * 1000)
+
+    assert _rendered(store, [ms]) == [rfc3339(ms)]
+
+
+def test_any_moment_is_what_the_standard_library_says(store: redis.Redis) -> None:
+    dice = random.Random(7)
+    moments = [dice.randrange(1, 4_102_444_800_000) for _ in range(500)]
+
+    assert _rendered(store, moments) == [rfc3339(ms) for ms in moments]

@@ -1,0 +1,170 @@
+"""Walks asked for over HTTP: what may be asked, who walks, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from tests.support.followers import rows, step
+from tests.support.ledgers import Books
+from tests.support.web import OTHER_KEY, Door, opened, serving
+
+ONE_ACCOUNT = """
+[accounts.shop]
+username = "shop"
+password = "env:INSTAGRAM_PASSWORD"
+role = "{role}"
+"""
+
+
+def ask(door: Door, body: Any = None, *, crowd: str = "followers", **headers: str) -> Any:
+    return door.api.post(f"/users/some.handle/{crowd}", json=body, headers=headers)
+
+
+@pytest.mark.parametrize("crowd", ["followers", "following"])
+def test_a_walk_is_a_job_of_the_account_that_reads(door: Door, crowd: str) -> None:
+    answer = ask(door, crowd=crowd)
+    job = answer.json()
+    assert (answer.status_code, answer.headers["Location"]) == (202, f"/jobs/{job['id']}")
+    assert (job["kind"], job["account"], job["to"]) == (crowd, "reader", "some.handle")
+    nothing = {"pages": 0, "users": 0, "expected": None, "limit": None, "eta": None}
+    assert job["progress"] == nothing
+    assert door.api.get(answer.headers["Location"]).json() == job
+    listed = door.api.get("/jobs", params={"kind": crowd}).json()["items"]
+    assert [each["id"] for each in listed] == [job["id"]]
+
+
+@pytest.mark.parametrize("crowd", ["followers", "following"])
+def test_to_get_a_walk_says_how_one_is_begun(door: Door, crowd: str) -> None:
+    answer = door.api.get(f"/users/some.handle/{crowd}")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert "POST" in answer.json()["error"]["message"]
+
+
+def test_a_walk_takes_a_limit_an_account_a_callback_and_metadata(door: Door) -> None:
+    asked = {"limit": 10, "account": "shop", "callback": "crm", "metadata": {"order": 7}}
+    job = ask(door, asked).json()
+    assert (job["account"], job["callback"], job["metadata"]) == ("shop", "crm", {"order": 7})
+    assert job["progress"]["limit"] == 10
+
+
+@pytest.mark.parametrize("name", ["some.handle", "@Some.Handle", " some.handle "])
+def test_a_user_is_named_in_any_of_the_usual_ways(door: Door, name: str) -> None:
+    answer = door.api.post(f"/users/{name}/followers")
+    assert (answer.status_code, answer.json().get("to")) == (202, "some.handle")
+
+
+BODIES: dict[str, Any] = {
+    "limit zero": {"limit": 0},
+    "limit negative": {"limit": -1},
+    "limit huge": {"limit": 10_000_001},
+    "limit without end": {"limit": 10**40},
+    "limit bool": {"limit": True},
+    "limit text": {"limit": "10"},
+    "limit broken": {"limit": 1.5},
+    "account unknown": {"account": "nobody"},
+    "account empty": {"account": ""},
+    "callback unknown": {"callback": "nobody"},
+    "metadata no object": {"metadata": []},
+    "unknown field": {"amount": 10},
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_what_cannot_be_used_is_refused_by_its_name_and_changes_nothing(
+    door: Door, name: str
+) -> None:
+    before = door.contents()
+    answer = ask(door, BODIES[name])
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_request")
+    assert answer.json()["error"]["message"].startswith(f"{next(iter(BODIES[name]))}: ")
+    assert door.contents() == before
+
+
+@pytest.mark.parametrize("name", ["not a name", "a" * 31, "%00", "..", "pk:17", "%F0%9F%A6%8A"])
+def test_a_name_that_is_none_is_refused(door: Door, name: str) -> None:
+    before = door.contents()
+    answer = door.api.post(f"/users/{name}/followers")
+    assert (answer.status_code, answer.json()["error"]["code"]) in (
+        (422, "invalid_request"),
+        (404, "not_found"),  # the client itself takes `..` for a way up
+    )
+    assert door.contents() == before
+
+
+def test_without_a_key_nobody_walks(door: Door) -> None:
+    assert door.http.post("/users/some.handle/followers").status_code == 401
+
+
+def test_the_same_key_and_request_name_the_same_walk(door: Door) -> None:
+    first = ask(door, {"limit": 10}, **{"Idempotency-Key": "k"})
+    again = door.api.post(
+        "/users/@SOME.handle/followers", json={"limit": 10}, headers={"Idempotency-Key": "k"}
+    )
+    assert again.json() == first.json()
+    for other in (
+        ask(door, {"limit": 11}, **{"Idempotency-Key": "k"}),
+        ask(door, {"limit": 10}, crowd="following", **{"Idempotency-Key": "k"}),
+    ):
+        assert (other.status_code, other.json()["error"]["code"]) == (409, "idempotency_conflict")
+    stranger = {"Idempotency-Key": "k", "Authorization": f"Bearer {OTHER_KEY}"}
+    assert ask(door, {"limit": 10}, **stranger).json()["id"] != first.json()["id"]
+
+
+@pytest.mark.parametrize(
+    ("role", "body", "status", "code"),
+    [
+        ("write", {}, 503, "no_account"),
+        ("write", {"account": "shop"}, 422, "invalid_request"),
+        ("both", {}, 202, None),
+        ("read", {"account": "shop"}, 202, None),
+    ],
+)
+def test_only_who_may_read_walks(
+    store: redis.Redis,
+    store_url: str,
+    tmp_path: Path,
+    role: str,
+    body: dict[str, Any],
+    status: int,
+    code: str | None,
+) -> None:
+    with (
+        serving(store_url, tmp_path, ONE_ACCOUNT.format(role=role)) as port,
+        opened(port, store) as door,
+    ):
+        answer = ask(door, body)
+    assert answer.status_code == status
+    assert (answer.json()["error"] or {}).get("code") == code
+
+
+def test_progress_shows_while_it_walks_and_when_it_waits(door: Door, books: Books) -> None:
+    job_id = ask(door).json()["id"]
+    step(books, job_id, (), "0", expected=2_450)
+    step(books, job_id, rows(0, 200), "1", expected=2_450)
+    waiting = door.api.get(f"/jobs/{job_id}").json()
+    assert waiting["progress"]["eta"] is not None
+    assert waiting["progress"] | {"eta": None} == {
+        "pages": 1,
+        "users": 200,
+        "expected": 2_450,
+        "limit": None,
+        "eta": None,
+    }
+
+
+def test_the_documentation_shows_a_walk_and_what_it_finds(door: Door) -> None:
+    paths = door.http.get("/openapi.json").json()["paths"]
+    for crowd in ("followers", "following"):
+        answers = paths[f"/users/{{username}}/{crowd}"]["post"]["responses"]
+        example = answers["202"]["content"]["application/json"]["example"]
+        assert set(example["progress"]) == {"pages", "users", "expected", "limit", "eta"}
+        assert {"422", "503"} <= set(answers)
+    answers = paths["/jobs/{job_id}/result"]["get"]["responses"]
+    assert {"application/x-ndjson", "text/csv", "application/json"} <= set(
+        answers["200"]["content"]
+    )
+    assert {"406", "409", "410"} <= set(answers)

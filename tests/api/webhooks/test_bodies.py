@@ -1,0 +1,157 @@
+"""Bodies that are too large, too slow, or that end early."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.local.wait import until
+from tests.support.senders import SECRETS, signed_headers
+from tests.support.web import MAX_BODY, Door, answer, order
+
+HEAD = "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+CHUNK = b"1000\r\n" + b"x" * 0x1000 + b"\r\n"
+
+
+@pytest.fixture(autouse=True)
+def unchanged(door: Door) -> Iterator[None]:
+    """Nothing in this file leaves anything in the store."""
+    yield
+    assert door.contents() == {}
+
+
+def begin(door: Door, *lines: str, path: str = "/webhooks/stripe") -> socket.socket:
+    connection = door.connect()
+    head = HEAD.format(path=path) + "".join(f"{line}\r\n" for line in lines)
+    connection.sendall(f"{head}\r\n".encode())
+    return connection
+
+
+def assert_ended(connection: socket.socket) -> None:
+    """The server has closed its side: what follows cannot be taken for a request."""
+    try:
+        assert connection.recv(1) == b""
+    except ConnectionResetError:
+        return
+
+
+@pytest.mark.parametrize("path", ["/webhooks/stripe", "/jobs"])
+def test_a_declared_body_over_the_bound_is_refused_before_it_is_sent(door: Door, path: str) -> None:
+    with begin(door, f"Content-Length: {10**9}", path=path) as connection:
+        status, headers, body = answer(connection)
+        assert status == 413
+        assert headers["connection"] == "close"
+        assert b'"code":"body_too_large"' in body
+        assert_ended(connection)
+
+
+@pytest.mark.parametrize(("path", "bound"), [("/webhooks/stripe", MAX_BODY), ("/jobs", 256 * 1024)])
+def test_a_chunked_body_over_the_bound_is_refused_while_it_streams(
+    door: Door, path: str, bound: int
+) -> None:
+    # When more than the bound was sent, but never the end of it
+    with begin(door, "Transfer-Encoding: chunked", path=path) as connection:
+        for _ in range(bound // 0x1000 + 1):
+            connection.sendall(CHUNK)
+        status, headers, body = answer(connection)
+
+        # Then
+        assert status == 413
+        assert headers["connection"] == "close"
+        assert b'"code":"body_too_large"' in body
+        assert_ended(connection)
+
+
+def test_a_body_of_exactly_the_bound_is_read(door: Door) -> None:
+    refused = door.http.post("/webhooks/stripe", content=b"x" * MAX_BODY)
+    assert refused.status_code == 400
+    assert door.http.post("/webhooks/stripe", content=b"x" * (MAX_BODY + 1)).status_code == 413
+
+
+@pytest.mark.parametrize(("source", "status"), [("stripe", 413), ("nope", 404), ("unset", 503)])
+def test_a_sender_who_sends_everything_before_he_reads_gets_the_refusal(
+    door: Door, source: str, status: int
+) -> None:
+    # Closing on unread bytes would reset the connection under him: urllib shows it every time.
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{door.port}/webhooks/{source}", data=b"x" * (8 * 1024 * 1024)
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=5)
+    with refused.value as response:
+        assert response.code == status
+
+
+def test_a_sender_who_streams_on_after_the_refusal_still_reads_it(door: Door) -> None:
+    for _ in range(20):
+        refused = door.http.post("/webhooks/stripe", content=iter([b"x" * 65536] * 64))
+        assert refused.status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/webhooks/stripe", "/jobs"])
+@pytest.mark.parametrize("lines", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+def test_a_slow_body_is_refused_when_its_time_is_over(door: Door, path: str, lines: str) -> None:
+    started = time.monotonic()
+    with begin(door, lines, path=path) as connection:
+        connection.sendall(b"1\r\n")
+        status, headers, body = answer(connection)
+        assert status == 408
+        assert headers["connection"] == "close"
+        assert b'"code":"slow_body"' in body
+        assert_ended(connection)
+    assert 0.3 < time.monotonic() - started < 3
+
+
+def test_a_trickle_does_not_prolong_the_time(door: Door) -> None:
+    with begin(door, "Content-Length: 100") as connection:
+        connection.settimeout(0.05)
+        for _ in range(60):
+            try:
+                connection.sendall(b"x")
+                connection.recv(1, socket.MSG_PEEK)
+                break
+            except TimeoutError:
+                continue
+        connection.settimeout(5)
+        assert answer(connection)[0] == 408
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_sender_who_goes_away_in_the_middle_leaves_no_trace(door: Door, reset: bool) -> None:
+    # Given a well signed body of which the end is missing
+    body = order("stripe")
+    signed = signed_headers("stripe", body, SECRETS["stripe"])
+    lines = [f"{name}: {value}" for name, value in signed.items()]
+    connection = begin(door, *lines, f"Content-Length: {len(body)}")
+    connection.sendall(body[:-1])
+
+    # When
+    if reset:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+    # Then
+    until(lambda: door.http.get("/healthz").status_code == 200)
+
+
+def test_a_caller_who_goes_away_in_the_middle_of_a_request_has_asked_nothing(door: Door) -> None:
+    # Given an action that takes no body
+    connection = begin(
+        door,
+        "Authorization: Bearer the-first-caller's-own-key",
+        "Content-Length: 10",
+        path="/accounts/shop/pause",
+    )
+
+    # When
+    connection.sendall(b"{")
+    connection.close()
+
+    # Then
+    assert door.api.get("/accounts/shop").json()["status"] == "active"

@@ -1,0 +1,164 @@
+"""The wire itself: connections that live on after a refusal, odd bytes, ambiguous framing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from service.http.uvicorn_protocols import MAX_HEAD_BYTES
+from tests.support.senders import SECRETS, signed_headers
+from tests.support.web import MAX_BODY, Door, answer, order
+
+BODY = order("stripe")
+
+
+def request(path: str, body: bytes, *lines: str, close: bool = False) -> bytes:
+    head = [f"POST {path} HTTP/1.1", "Host: x", *lines, f"Content-Length: {len(body)}"]
+    if close:
+        head.append("Connection: close")
+    return "\r\n".join([*head, "", ""]).encode() + body
+
+
+def signed(body: bytes = BODY) -> list[str]:
+    headers = signed_headers("stripe", body, SECRETS["stripe"])
+    return [f"{name}: {value}" for name, value in headers.items()]
+
+
+SMUGGLED = request("/webhooks/stripe", BODY, *signed())
+
+
+def test_a_connection_lives_on_after_a_wrong_signature(door: Door) -> None:
+    with door.connect() as connection:
+        connection.sendall(request("/webhooks/stripe", BODY))
+        assert answer(connection)[0] == 400
+        connection.sendall(request("/webhooks/stripe", BODY, *signed()))
+        assert answer(connection)[0] == 202
+
+
+def test_two_requests_sent_at_once_get_their_two_answers_in_order(door: Door) -> None:
+    with door.connect() as connection:
+        connection.sendall(
+            request("/webhooks/stripe", BODY) + request("/webhooks/stripe", BODY, *signed())
+        )
+        assert answer(connection)[0] == 400
+        assert answer(connection)[0] == 202
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/webhooks/nope", 404), ("/webhooks/unset", 503), ("/webhooks/stripe", 413), ("/jobs", 413)],
+)
+def test_what_is_inside_a_refused_body_is_never_a_request(
+    door: Door, path: str, status: int
+) -> None:
+    # Given a body that is refused unread and holds a well signed request
+    filler = b"x" * (5 * MAX_BODY)
+    with door.connect() as connection:
+        connection.sendall(request(path, filler + SMUGGLED))
+        assert answer(connection)[0] == status
+        assert connection.recv(1) == b""
+    assert door.store.zcard("hg:events") == 0
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_what_is_inside_the_body_of_a_wrong_method_is_never_a_request(
+    door: Door, method: str
+) -> None:
+    with door.connect() as connection:
+        wrong = request("/webhooks/stripe", SMUGGLED).replace(b"POST", method.encode(), 1)
+        connection.sendall(wrong + request("/webhooks/stripe", BODY))
+        assert answer(connection)[0] == 405
+        assert answer(connection)[0] == 400
+    assert door.store.zcard("hg:events") == 0
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        "Content-Length: 5\r\nTransfer-Encoding: chunked",
+        "Content-Length: 5\r\nContent-Length: 6",
+        "Content-Length: +5",
+        "Content-Length: -5",
+        "Content-Length: 0x10",
+        "Content-Length: \xb2",
+        "Transfer-Encoding: chunked, identity",
+        "Content-Length: " + "9" * 40,
+    ],
+)
+@pytest.mark.parametrize("path", ["/webhooks/stripe", "/jobs"])
+def test_ambiguous_framing_is_refused_and_ends_the_connection(
+    door: Door, path: str, framing: str
+) -> None:
+    with door.connect() as connection:
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n"
+        connection.sendall(head.encode("latin-1") + b"hello" + SMUGGLED)
+        status, headers, body = answer(connection)
+        assert (status, headers["connection"]) == (400, "close")
+        assert json.loads(body)["error"]["code"] == "bad_request"
+    assert door.store.zcard("hg:events") == 0
+
+
+@pytest.mark.parametrize("piece", [b"y" * 1000, b"y: z\r\n" * 100, b"\r\ny:" + b"\t" * 500])
+def test_a_head_that_does_not_end_is_refused(door: Door, piece: bytes) -> None:
+    with door.connect() as connection:
+        connection.sendall(b"POST /webhooks/stripe HTTP/1.1\r\nHost: x\r\nX-A: ")
+        with pytest.raises(ConnectionError):
+            connection.sendall(piece * 40_000)
+
+
+def test_a_head_that_is_too_long_is_told_so(door: Door) -> None:
+    with door.connect() as connection:
+        # Given a head that the server has begun to read
+        whole = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+        connection.sendall(whole + whole[:-2] + b"X-A: ")
+        assert answer(connection)[0] == 200
+
+        # When
+        connection.sendall(b"y" * (MAX_HEAD_BYTES + 1))
+
+        # Then
+        status, headers, body = answer(connection)
+        assert (status, headers["connection"]) == (431, "close")
+        assert json.loads(body)["error"]["code"] == "head_too_large"
+
+
+def test_large_bodies_one_after_another_are_no_head(door: Door) -> None:
+    whole = request("/webhooks/stripe", b"x" * MAX_BODY)
+    with door.connect() as connection:
+        for _ in range(5):
+            connection.sendall(whole + whole[:100])
+            assert answer(connection)[0] == 400
+            connection.sendall(whole[100:])
+            assert answer(connection)[0] == 400
+
+
+def test_headers_that_are_no_utf8_do_no_harm(door: Door) -> None:
+    with door.connect() as connection:
+        raw = request("/webhooks/stripe", BODY, *signed(), "X-Odd: \xff\xfe", "User-Agent: \xc3(")
+        connection.sendall(raw.decode().encode("latin-1"))
+        assert answer(connection)[0] == 202
+
+
+@pytest.mark.parametrize("value", ["\xff", "Bearer \xff\xfe", "Bearer", "Bearer  ", "Basic x"])
+def test_credentials_that_are_no_key_are_refused(door: Door, value: str) -> None:
+    with door.connect() as connection:
+        raw = request("/jobs", b"{}", f"Authorization: {value}").decode()
+        connection.sendall(raw.encode("latin-1"))
+        assert answer(connection)[0] == 401
+
+
+def test_a_sender_who_asks_first_is_told_to_go_on_only_where_the_body_is_wanted(
+    door: Door,
+) -> None:
+    expecting = "Expect: 100-continue"
+    with door.connect() as connection:
+        whole = request("/webhooks/stripe", BODY, *signed(), expecting)
+        connection.sendall(whole.removesuffix(BODY))
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(BODY)
+        assert answer(connection)[0] == 202
+    with door.connect() as connection:
+        head = f"POST /webhooks/stripe HTTP/1.1\r\nHost: x\r\n{expecting}\r\n"
+        connection.sendall(f"{head}Content-Length: 999999\r\n\r\n".encode())
+        assert answer(connection)[0] == 413

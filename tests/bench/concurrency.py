@@ -1,0 +1,273 @@
+"""What answers take while calls to the outside are under way, beside those who make them at once.
+
+One and the same load for all: events that ask for nothing and `/healthz`, both measured, and
+beside them events that ask for a call each. Ours makes that call from a worker, as a callback.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from deploy.local.sender import event
+from deploy.local.stack import CONFIG, Stack
+from deploy.local.wait import until
+from tests.bench.baselines.serving import OUTSIDE, SECRET
+from tests.bench.cores import LOAD, SERVER, pin
+from tests.bench.events import paid_event, unpaid_event
+from tests.bench.generator import Prepared, fire
+from tests.bench.load import Load, Timings
+from tests.bench.servers import Server, baseline
+from tests.bench.slow_server import Slow, slow_server
+from tests.bench.table import Goal, Row, median, ratio
+
+CALL_SECONDS: Final = 2.0
+#: Each begins a call, so that twice as many are under way.
+CALLS_A_SECOND: Final = 100.0
+#: Ours makes a few calls at a time to any one origin.
+ORIGINS: Final = 80
+#: Of each of the two that are measured.
+ASKED_A_SECOND: Final = 200.0
+SECONDS: Final = 2.5
+RAMP_SECONDS: Final = CALL_SECONDS + 1
+HANGING_COUNT: Final = 600
+ROUNDS: Final = 3
+TURNS: Final = 5
+SHARES: Final[Mapping[str, float]] = {"p50": 0.5, "p99": 0.99}
+BUSY: Final = "calls under way"
+BOUND: Final = 1.5
+
+OURS: Final = "Heliograph"
+#: By module.
+BASELINES: Final[Mapping[str, str]] = {
+    "blocking": "sync client, async handler",
+    "threads": "thread pool",
+    "background": "BackgroundTasks",
+}
+
+#: Who waits outside needs a core, too, and must not be what slows the others down.
+_PLACES: Final = (
+    f"server, store and what is measured on core {SERVER}, workers and all they call on core {LOAD}"
+)
+
+#: A job that is born failed, so that all there is to do is to tell of it.
+_TABLES: Final = """
+[callbacks.outside-{number}]
+url = "http://127.0.0.{number}:{port}/"
+secrets = ["env:CALLBACK_SECRET"]
+
+[[rules]]
+name = "call-{number}"
+source = "stripe"
+event = "call.{number}"
+action = "dm"
+account = "shop"
+to = "{{{{ object.nobody }}}}"
+text = "-"
+callback = "outside-{number}"
+"""
+
+#: What was measured, in ms: `accepts p99 idle` and the like; and how many calls were under way.
+Figures = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A server under load, and what stands outside.
+
+    Parameters:
+      server: The server.
+      secret: Signs its webhooks.
+      slow: What it calls.
+      calls: The events that ask for a call.
+    """
+
+    server: Server
+    secret: str
+    slow: Slow
+    calls: Sequence[Mapping[str, Any]]
+
+
+def measure(directory: Path) -> Sequence[Row]:
+    """Answers while 200 calls are under way, and while all of the outside hangs."""
+    directory.mkdir(parents=True)
+    figures: dict[str, Figures] = {}
+    with slow_server(directory) as slow:
+        with _ours(directory, slow) as (place, stack):
+            turns = [turn(place) for _ in range(TURNS)]
+            figures[OURS] = _medians(turns)
+            hanging = _while_all_hangs(stack)
+        for module, name in BASELINES.items():
+            with _baseline(module, directory, slow) as place:
+                figures[name] = turn(place)
+    rows = [("/healthz", "healthz"), ("accepts", "accepts")]
+    return [*(_row(title, what, figures, turns) for title, what in rows), hanging]
+
+
+def turn(place: Place, seconds: float = SECONDS) -> Figures:
+    """Measure idle, then with calls under way.
+
+    Parameters:
+      place: The server.
+      seconds: For how long each.
+    """
+    place.slow.take(CALL_SECONDS)
+    with _fed(place, [unpaid_event()], seconds):
+        idle = _answers(place, seconds)
+    with _fed(place, place.calls, seconds):
+        time.sleep(RAMP_SECONDS)  # from then on as many calls end as begin
+        busy = _answers(place, seconds)
+    return {**_named(idle, "idle"), **_named(busy, BUSY), "calls": place.slow.most()}
+
+
+@contextmanager
+def _fed(place: Place, events: Sequence[Mapping[str, Any]], seconds: float) -> Iterator[None]:
+    """Send some more events meanwhile."""
+    feed = Prepared(
+        Load(
+            place.server.hook,
+            events,
+            place.secret,
+            count=round(CALLS_A_SECOND * (RAMP_SECONDS + 2 * seconds + CALL_SECONDS)),
+            connections=256,
+            per_second=CALLS_A_SECOND,
+        )
+    )
+    try:
+        feed.begin()
+        yield
+    finally:
+        feed.drop()
+
+
+def _answers(place: Place, seconds: float) -> Mapping[str, Timings]:
+    """Ask for `/healthz` and with events that ask for nothing, both at once."""
+    webhooks = Load(
+        place.server.hook,
+        [unpaid_event()],
+        place.secret,
+        count=round(ASKED_A_SECOND * seconds),
+        seconds=seconds,
+        per_second=ASKED_A_SECOND,
+    )
+    gets = replace(webhooks, url=f"{place.server.url}/healthz", events=())
+    loads = {"accepts": Prepared(webhooks, SERVER), "healthz": Prepared(gets, SERVER)}
+    for load in loads.values():
+        load.begin()
+    return {name: load.timings() for name, load in loads.items()}
+
+
+def _named(answers: Mapping[str, Timings], when: str) -> Figures:
+    return {
+        f"{what} {name} {when}": timings.percentile(share)
+        for what, timings in answers.items()
+        for name, share in SHARES.items()
+    }
+
+
+def _medians(turns: Sequence[Figures]) -> Figures:
+    return {name: median([turn[name] for turn in turns]) for name in turns[0]}
+
+
+def _row(title: str, what: str, figures: Mapping[str, Figures], turns: Sequence[Figures]) -> Row:
+    how = (
+        f"{ASKED_A_SECOND:g} events and as many GET /healthz a second, measured beside"
+        f" {CALLS_A_SECOND:g} more events a second, which ask for nothing (idle) or for a call of"
+        f" {CALL_SECONDS:g} s each; {_PLACES}; medians of {TURNS} turns (the others: one);"
+        " under way at once at most:"
+        " " + ", ".join(f"{name} {each['calls']:g}" for name, each in figures.items())
+    )
+    shown = {
+        f"{name}: {share} {when}": each[f"{what} {share} {when}"]
+        for name, each in figures.items()
+        for share in SHARES
+        for when in ("idle", BUSY)
+    }
+    # Of the two sides of each turn, so that what disturbs one disturbs both.
+    ratios = [ratio(each[f"{what} p99 {BUSY}"], each[f"{what} p99 idle"]) for each in turns]
+    goals = [Goal(f"p99 of {title} with calls under way / idle", median(ratios), "<=", BOUND)]
+    if what == "accepts":
+        goals.append(Goal("calls under way in the workers", figures[OURS]["calls"], ">=", 190))
+    return Row(f"Answers while calls are under way: {title}", how, shown, "ms", goals)
+
+
+def _while_all_hangs(stack: Stack) -> Row:
+    """Answers of the door with workers idle, and with every call of theirs hanging."""
+    paid, unpaid = event("checkout.session.completed"), event("checkout.session.completed.unpaid")
+    hook = f"{stack.url}/webhooks/stripe"
+
+    def load(document: Mapping[str, Any], count: int = HANGING_COUNT) -> Timings:
+        asked = Load(hook, [document], stack.webhook_secret, count=count, connections=8)
+        return fire(asked, SERVER)
+
+    stack.standin.fault("*", delay_seconds=30, times=None)
+    stack.receiver.answer(delay_seconds=30)
+    load(unpaid)  # warm
+    idle = [load(unpaid) for _ in range(ROUNDS)]
+    load(paid, 50)  # these hang at Instagram, their callbacks at the receiver
+    load({**paid, "data": {"object": {**paid["data"]["object"], "custom_fields": []}}}, 50)
+    until(stack.standin.log, 20, "a call that hangs")
+    hanging = [load(unpaid) for _ in range(ROUNDS)]
+    figures = {
+        f"{name} {when}": median([timings.percentile(share) for timings in turns])
+        for name, share in SHARES.items()
+        for when, turns in (("idle", idle), ("hanging", hanging))
+    }
+    how = (
+        f"{HANGING_COUNT} events over 8 connections, as fast as they are answered; {_PLACES};"
+        f" medians of {ROUNDS}; Instagram and the receiver take 30 s over everything"
+    )
+    goals = [
+        Goal(
+            f"{name} hanging / idle",
+            ratio(figures[f"{name} hanging"], figures[f"{name} idle"]),
+            "<=",
+            BOUND,
+        )
+        for name in SHARES
+    ]
+    return Row("Webhook answers while everything outside hangs", how, figures, "ms", goals)
+
+
+@contextmanager
+def _ours(directory: Path, slow: Slow) -> Iterator[tuple[Place, Stack]]:
+    """Run web and worker, with a callback at every origin of the slow server."""
+    config = directory / "heliograph.toml"
+    config.write_text(config_with_origins(slow.port))
+    calls = [paid_event(type=f"call.{number}") for number in range(1, ORIGINS + 1)]
+    with Stack(directory / "stack", processes=("web", "worker"), config=config) as stack:
+        pin(stack.processes["web"].pid)
+        pin(stack.store.pid)
+        worker = stack.processes["worker"]
+        until(lambda: "ready for action" in worker.log.read_text(), 30, "the worker")
+        yield Place(Server(stack.url), stack.webhook_secret, slow, calls), stack
+        for process in stack.processes.values():
+            process.kill()  # they would see their calls out
+
+
+def config_with_origins(port: int) -> str:
+    """The local stack's heliograph.toml, with a rule and a callback for every origin.
+
+    Parameters:
+      port: Where the slow server listens.
+    """
+    tables = [_TABLES.format(number=number, port=port) for number in range(1, ORIGINS + 1)]
+    return CONFIG.read_text() + "".join(tables)
+
+
+@contextmanager
+def _baseline(module: str, directory: Path, slow: Slow) -> Iterator[Place]:
+    secret = f"whsec_{secrets.token_hex(24)}"
+    environ = {
+        **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
+        SECRET: secret,
+        OUTSIDE: f"http://127.0.0.1:{slow.port}/",
+    }
+    with baseline(module, environ, directory) as server:
+        yield Place(server, secret, slow, [paid_event()])

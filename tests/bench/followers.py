@@ -1,0 +1,96 @@
+"""What walks cost: memory on both sides as they grow, and how fast their rows are told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from deploy.local.stack import Stack
+from deploy.local.wait import until
+from tests.bench.table import Goal, Row
+from tests.support.follower_jobs import walk, walked_on
+from tests.support.followers import grown
+from tests.support.journey import Journey
+from tests.support.ledgers import opened_books
+from tests.support.memory import resident_mib, watched
+
+FEW, MANY = 10_000, 1_000_000
+#: What the worker walks over: a page is a call to the stand-in.
+WALKED: Final = 60_000
+#: What the allocator may keep although nothing grows.
+SLACK_MIB: Final = 8.0
+
+
+def measure(directory: Path) -> Sequence[Row]:
+    """Tell a few rows and many, walk over a few users and many."""
+    with Stack(directory, processes=("web", "worker")) as stack:
+        return [*_web(stack), _worker(stack)]
+
+
+def _web(stack: Stack) -> Sequence[Row]:
+    pid = stack.processes["web"].pid
+    with opened_books(stack.redis_url) as books:
+        # On accounts that no process knows, so that nobody walks on.
+        few = grown(books, FEW, account="few")
+        many = grown(books, MANY, account="many")
+        kept = int(books.store.memory_usage(f"hg:rows:{many}", samples=0) or 0)
+    _told(stack, few)  # what a process takes for its first answers is not the rows'
+    with watched(pid) as with_few:
+        _told(stack, few)
+    with watched(pid) as with_many:
+        began = time.perf_counter()
+        told = _told(stack, many)
+        elapsed = time.perf_counter() - began
+    assert told == MANY
+    more = round(with_many.most - with_few.most, 2)
+    memory = Row(
+        "Memory of a web process while it tells a walk's rows",
+        f"NDJSON over one connection, {FEW:,} rows and then {MANY:,}; the most resident meanwhile",
+        {f"{FEW:,} rows": with_few.most, f"{MANY:,} rows": with_many.most},
+        "MiB",
+        [Goal(f"{MANY:,} rows - {FEW:,}", more, "<=", SLACK_MIB, "MiB")],
+    )
+    speed = Row(
+        "Rows told by one web process",
+        f"{MANY:,} rows as NDJSON to a reader on the same machine; what they take in the store",
+        {"thousand rows a second": MANY / elapsed / 1000, "MiB in the store": kept / 1024**2},
+        "",
+    )
+    return [memory, speed]
+
+
+def _told(stack: Stack, job_id: str) -> int:
+    """Read all rows of a walk; how many."""
+    url = f"{stack.url}/jobs/{job_id}/result"
+    headers = {"Authorization": f"Bearer {stack.api_key}"}
+    with httpx.stream("GET", url, headers=headers, timeout=60) as answer:
+        return sum(chunk.count(b"\n") for chunk in answer.iter_bytes())
+
+
+def _worker(stack: Stack) -> Row:
+    worker, journey = stack.processes["worker"], Journey(stack, "walks")
+    until(lambda: "ready for action" in worker.log.read_text(), 30, "the worker")
+    stack.standin.add_user("warm.up", followers=2_000)
+    stack.standin.add_user("many.followers", followers=WALKED)
+    journey.ended(walk(journey, "warm.up"))
+    began = time.perf_counter()
+    job_id = walk(journey, "many.followers")
+    walked_on(journey, job_id, FEW, 60)
+    early = resident_mib(worker.pid)
+    with watched(worker.pid) as late:
+        job = journey.ended(job_id, 120)
+    elapsed = time.perf_counter() - began
+    journey.api.close()
+    assert job["progress"]["users"] == WALKED
+    more = round(late.most - early, 2)
+    return Row(
+        "Memory of a worker during a walk",
+        f"{WALKED:,} users against the stand-in, without gaps, {WALKED / elapsed:,.0f} a second",
+        {f"at {FEW:,} users": early, f"up to {WALKED:,}": late.most},
+        "MiB",
+        [Goal(f"{WALKED:,} users - {FEW:,}", more, "<=", SLACK_MIB, "MiB")],
+    )

@@ -1,0 +1,179 @@
+"""A typical DM: what is asked for, and its way through the ledger, with the ledger's own calls."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import redis.asyncio as aredis
+
+from service.accounts.controls import Doors
+from service.config.pacing import PACE_KINDS, Pacing
+from service.deliveries.store import Deliveries
+from service.jobs.claims import Claim, Claims
+from service.jobs.ledger import Ledger
+from service.jobs.lua.builder import Times
+from service.jobs.lua.limits import AccountLimits, Limits
+from service.jobs.model import JobDraft, Status
+from service.jobs.queries import Reader
+from service.redis.client import async_client
+from tests.support.ledgers import DAY, SECOND, Event
+
+#: What an installation that changes no setting works with.
+TIMES: Final = Times(
+    lease=10 * SECOND,
+    settle=5 * SECOND,
+    keep=40 * DAY,
+    keep_bodies=7 * DAY,
+    limits=Limits(
+        others=AccountLimits({kind: Pacing().pace(kind) for kind in PACE_KINDS}), repeat_ms=7 * DAY
+    ),
+)
+#: 120 characters.
+TEXT: Final = (
+    "Hi! Thank you for your order, it is on its way to you today. Write to us here if there is"
+    " anything we can help you with."
+)[:120]
+SOURCE: Final = "stripe"
+RULE: Final = "thank-you"
+#: As workers name themselves, the claim's number apart.
+WORKER: Final = "heliograph-worker-1:4242:84a436"
+
+
+class Shop:
+    """The ledger and what typically goes through it.
+
+    Parameters:
+      client: The loop's client to the store.
+      times: Leases, retention and limits.
+    """
+
+    def __init__(self, client: aredis.Redis, times: Times) -> None:
+        self.client = client
+        self.times = times
+        self.ledger = Ledger(client, times)
+        self.claims = Claims(client, times)
+        self.deliveries = Deliveries(client, times)
+        self.reader = Reader(client, times)
+        self.doors = Doors(client, times)
+
+    async def accept(self, number: int, **changes: Any) -> str:
+        """Accept an event that asks for one job; its id.
+
+        Parameters:
+          number: Names the event, the recipient and, if nothing is said, an account of its own.
+          changes: What is different about the job.
+        """
+        event = Event(event_id(number), fingerprint=_digest(number, 64))
+        notes = [{"rule": RULE, "outcome": "job"}]
+        body = _body(event.id)
+        asked = draft(number, **changes)
+        accepted = await self.ledger.accept(SOURCE, event, [asked], body=body, notes=notes)
+        return accepted.jobs[0]
+
+    async def claim(self, job_id: str, number: int) -> Claim:
+        """Claim a job whose turn has come."""
+        claim = await self.claims.claim(job_id, f"{WORKER}:{number}")
+        assert claim is not None
+        return claim
+
+    async def intend(self, claim: Claim, number: int) -> None:
+        """Charge the write, to somebody who was never written to."""
+        context = str(6_800_049_142_823_403_224 + number)
+        thread: Any = "new" if claim.job.kind == "dm" else ""
+        pk = str(pk_of(number))
+        reply = await self.claims.intend(claim, pk=pk, context=context, thread=thread, reads=1)
+        assert reply == "ok"
+
+    async def finish(self, claim: Claim, number: int, status: Status = Status.SUCCEEDED) -> None:
+        """End it as Instagram's answer does."""
+        result = {
+            "message_id": str(31_000_000_000_000_000_000_000_000_000_000_000 + number),
+            "thread_id": str(340_282_366_841_710_300_949_128_000_000_000_000_000 + number),
+            "client_context": str(6_800_049_142_823_403_224 + number),
+        }
+        sent = result if status is Status.SUCCEEDED else None
+        assert await self.claims.finish(claim, status, result=sent) == "ok"
+
+    async def deliver(self, job_id: str, number: int, to: Any = "delivered") -> None:
+        """Attempt the callback of an ended job."""
+        claim = await self.deliveries.claim(f"dlv_{job_id[4:]}_1", f"{WORKER}:{number}")
+        assert claim is not None
+        after_ms = 20 * DAY if to == "pending" else 0
+        attempt = _attempt(204 if to == "delivered" else 503, after_ms)
+        assert await self.deliveries.record(claim, to, attempt, after_ms=after_ms)
+
+
+@contextmanager
+def opened_shop(url: str, times: Times = TIMES) -> Iterator[tuple[Shop, asyncio.Runner]]:
+    """Open the ledger over a store, with the loop that it lives on.
+
+    Parameters:
+      url: The store.
+      times: Leases, retention and limits.
+    """
+    with asyncio.Runner() as runner:
+        client = async_client(url, max_connections=8, wait_seconds=60)
+        try:
+            yield Shop(client, times), runner
+        finally:
+            runner.run(client.aclose())
+
+
+def draft(number: int, **changes: Any) -> JobDraft:
+    """What the rule asks for.
+
+    Parameters:
+      number: Names the recipient and the account.
+      changes: What is different.
+    """
+    usual: dict[str, Any] = {
+        "kind": "dm",
+        "account": f"account-{number}",
+        "to": f"customer.{number:08}",
+        "post": None,
+        "text": TEXT,
+        "rule": RULE,
+        "callback": "crm",
+        "metadata": {"order": number},
+        "once_key": f"order-{number}",
+    }
+    return JobDraft(**usual | changes)
+
+
+def event_id(number: int) -> str:
+    """24 characters, as Stripe's."""
+    return f"evt_{_digest(number, 20)}"
+
+
+def pk_of(number: int) -> int:
+    """Eleven digits."""
+    return 30_000_000_000 + number
+
+
+def _digest(number: int, length: int) -> str:
+    return hashlib.sha256(str(number).encode()).hexdigest()[:length]
+
+
+def _body(name: str) -> bytes:
+    """2 KB of JSON that compresses as usual."""
+    lines = {f"field_{n}": _digest(n, 16) for n in range(60)}
+    return json.dumps({"id": name, "data": {"object": lines}}).encode()
+
+
+def _attempt(status: int, after_ms: int) -> dict[str, Any]:
+    return {
+        "number": 1,
+        "at": "2026-11-20T10:26:48.509Z",
+        "outcome": "delivered" if status == 204 else "again",
+        "code": None if status == 204 else f"http_{status}",
+        "message": None,
+        "status": status,
+        "duration_ms": 37,
+        "body": "",
+        "next_in_ms": after_ms or None,
+    }

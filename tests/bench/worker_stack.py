@@ -1,0 +1,177 @@
+"""The stack on which the worker tier is measured: many accounts and origins, no budgets."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, cast
+
+import certifi
+import httpx
+import redis
+
+from deploy.local.instagram.records import CallRecord
+from deploy.local.sender import event, send
+from deploy.local.stack import CONFIG, Stack
+from deploy.local.wait import until
+
+_PASSWORD: Final = "bench-password"
+WRITE: Final = "broadcast_text"
+FLOOD: Final = "bench.flood"
+
+
+class Workplace:
+    """A stack whose worker is started, and started again, by who measures.
+
+    Parameters:
+      directory: For everything that is written.
+      accounts: Names of accounts beside `shop`.
+      origins: URLs of callbacks; an event of type FLOOD is a callback to each.
+    """
+
+    def __init__(self, directory: Path, accounts: Sequence[str], origins: Sequence[str]) -> None:
+        config = directory / "heliograph.toml"
+        config.write_text(_document(accounts, origins))
+        self._directory = directory
+        self._accounts = accounts
+        self._stack = Stack(directory / "stack", processes=(), config=config)
+        self._open = ExitStack()
+        self._paid = event("checkout.session.completed")
+
+    def __enter__(self) -> Self:
+        """Start the store, the stand-in and the receiver."""
+        self._stack.__enter__()
+        self.standin = self._stack.standin
+        self.receiver = self._stack.receiver
+        self.redis_url = self._stack.redis_url
+        self.store = self._open.enter_context(redis.Redis.from_url(self.redis_url))
+        headers = {"Authorization": f"Bearer {self._stack.api_key}"}
+        client = httpx.Client(base_url=self._stack.url, headers=headers, timeout=30)
+        self.api = self._open.enter_context(client)
+        # With the certificates that a deployment trusts: a client with one alone is too light.
+        self._ca = self._directory / "ca.pem"
+        self._ca.write_text(Path(certifi.where()).read_text() + self.standin.ca_path.read_text())
+        for name in self._accounts:
+            self.standin.add_account(name, _PASSWORD)
+        self.regular = self.standin.add_user("a.regular")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop everything."""
+        self._open.close()
+        self._stack.close()
+
+    def start_web(self) -> None:
+        """Start the web process and wait until it is ready."""
+        self._stack.start("web")
+        until(self._stack.ready, what="the web process")
+
+    def start_worker(self) -> int:
+        """Start a worker process, instead of the one before; gives its master's pid."""
+        before = self._stack.processes.get("worker")
+        if before is not None:
+            before.stop()
+            before.log.unlink()
+        worker = self._stack.start("worker", environ={"INSTAGRAM_CA_BUNDLE": str(self._ca)})
+        until(lambda: "ready for action" in worker.log.read_text(), what="the worker")
+        return worker.pid
+
+    def order(self, account: str, **wanted: Any) -> str:
+        """Ask for a DM to the regular; returns the job's id."""
+        body = {"kind": "dm", "account": account, "to": self.regular, "text": "Hello!", **wanted}
+        answer = self.api.post("/jobs", json=body).raise_for_status()
+        return str(answer.json()["id"])
+
+    def seconds_to_the_wire(self, ask: Callable[[], object]) -> float:
+        """From the answer to a request that leads to one DM to the DM's own request.
+
+        Parameters:
+          ask: Makes the request, and returns once it is answered.
+        """
+        seen = len(self.standin.log())
+        ask()
+        answered = time.monotonic()
+        sent: CallRecord = until(partial(self._write_since, seen), 30, "the DM")
+        # The same clock: the stand-in runs on this machine.
+        return sent["begun"] - answered
+
+    def pay(self) -> str:
+        """Post the event of a paid order, which is a DM by `shop`; returns the job's id."""
+        [job] = self._post(self._paid)
+        return job
+
+    def flood(self) -> None:
+        """Post an event that is one callback to every origin."""
+        self._post({**self._paid, "type": FLOOD})
+
+    def lateness_when_all_ended(self, jobs: Sequence[str], due: float, seconds: float) -> float:
+        """From a moment to the end of the last job, both by the store's clock.
+
+        Parameters:
+          jobs: Which; nothing else is under way.
+          due: The moment, in Unix seconds.
+          seconds: How long to wait for their end.
+        """
+        until(lambda: not self._unended(), seconds, "the end of all jobs")
+        return max(map(self.ended_at, jobs)) - due
+
+    def ended_at(self, job: str) -> float:
+        """When a job ended, by the store's clock, in Unix seconds; 0 while it goes on."""
+        return int(cast(bytes, self.store.hget(f"hg:job:{job}", "finished"))) / 1000
+
+    def when_idle(self) -> None:
+        """Wait until nothing is under way."""
+        until(lambda: not (self._unended() or self._undelivered()), 90, "an idle stack")
+
+    def _unended(self) -> int:
+        states = ("scheduled", "queued", "waiting", "held", "running", "sending")
+        return sum(self.store.zcard(f"hg:jobs:status:{state}") for state in states)
+
+    def _undelivered(self) -> int:
+        states = ("pending", "delivering")
+        return sum(self.store.zcard(f"hg:dlvs:status:{state}") for state in states)
+
+    def _post(self, document: dict[str, Any]) -> list[str]:
+        mark = uuid.uuid4().hex
+        document = {**document, "id": f"evt_{mark}"}
+        thing = {**document["data"]["object"], "payment_intent": f"pi_{mark}"}
+        hook, secret = f"{self._stack.url}/webhooks/stripe", self._stack.webhook_secret
+        answer = send(hook, secret, {**document, "data": {"object": thing}})
+        if answer.status != 202:
+            raise RuntimeError(f"the webhook was answered {answer.status}: {answer.body}")
+        return list(answer.body["jobs"])
+
+    def _write_since(self, seq: int) -> CallRecord | None:
+        return next(iter(self.standin.log(WRITE, since=seq)), None)
+
+
+def _document(accounts: Sequence[str], origins: Sequence[str]) -> str:
+    """The local stack's file, and the accounts and origins."""
+    tables = [CONFIG.read_text()]
+    for name in accounts:
+        proxy = "env:INSTAGRAM_PROXY"
+        tables.append(_table(f"[accounts.{name}]", username=name, password=_PASSWORD, proxy=proxy))
+    for number, url in enumerate(origins):
+        name = f"origin-{number}"
+        tables.append(_table(f"[callbacks.{name}]", url=url, secrets=["env:CALLBACK_SECRET"]))
+        # Without a recipient the job is born failed, and its callback is due at once.
+        job = {"source": "stripe", "event": FLOOD, "action": "dm", "account": "shop"}
+        nobody = {"to": "{{ object.nobody | default('') }}", "text": "-"}
+        tables.append(_table("[[rules]]", name=name, callback=name, **job, **nobody))
+    return "\n".join(tables)
+
+
+def _table(head: str, **values: Any) -> str:
+    """A table in TOML, whose texts and lists are JSON's."""
+    return "\n".join([head, *(f"{key} = {json.dumps(value)}" for key, value in values.items())])

@@ -1,0 +1,296 @@
+"""A stack whose processes and store may die at any moment, and their supervisor."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final, Literal, NoReturn
+
+from deploy.local.received_callbacks import Received
+from deploy.local.stack import CONFIG, Stack
+from deploy.local.wait import until
+from tests.chaos import logins
+from tests.chaos.failpoints import VARIABLE, disarm, set_trap, visitor
+from tests.chaos.failure_report import told
+from tests.chaos.promises import Expected, complete, outside_findings
+from tests.chaos.relay import Relay
+from tests.chaos.sender import Door, Unanswered, paid_event, renewed_event
+from tests.support.invariants import audit
+from tests.support.ledgers import TIMES as TIMES_OF_BOOKS
+from tests.support.ledgers import opened_books
+
+#: Of every random choice (`make chaos` sets another).
+SEED: Final = int(os.environ.get("CHAOS_SEED", "7"))
+#: How often each step is tried (`make chaos` sets more).
+ROUNDS: Final = int(os.environ.get("CHAOS_ROUNDS", "1"))
+#: Short leases, so that a run says within minutes what production would show within hours.
+TIMES: Final = {"LEASE_SECONDS": "2", "SETTLE_SECONDS": "1"}
+COMMANDS: Final = {
+    "web": "python -m tests.chaos.web",
+    "worker": "dramatiq tests.chaos.worker --processes 1 --skip-logging",
+}
+WORKERS: Final = ("worker-1", "worker-2")
+
+Victim = Literal["process", "store"]
+
+
+class Arena:
+    """Two workers, web and scheduler, restarted whenever they end, as is the store.
+
+    Each process reaches the store through a relay of its own; whoever judges them, directly.
+
+    Parameters:
+      directory: Where everything goes.
+      redis_url: A Redis to use instead of the embedded Valkey, which then cannot be killed.
+      times: LEASE_SECONDS and SETTLE_SECONDS of the processes.
+      more_accounts: How many accounts there are besides `shop`: `extra-0` and so on.
+      more_config: More of heliograph.toml, after those accounts.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        redis_url: str | None = None,
+        times: Mapping[str, str] | None = None,
+        more_accounts: int = 0,
+        more_config: str = "",
+    ) -> None:
+        self.seed = SEED
+        self.strikes: list[str] = []
+        self.expected = Expected()
+        self.traps = directory / "traps"
+        self._logins = directory / "logins"
+        for folder in (self.traps, self._logins):
+            folder.mkdir(parents=True)
+        self.config = directory / "heliograph.toml"
+        self.config.write_text(CONFIG.read_text() + _accounts(more_accounts) + more_config)
+        self.relays: dict[str, Relay] = {}
+        self._relays_open = ExitStack()
+        self.stack = Stack(
+            directory,
+            processes=(),
+            config=self.config,
+            environ={
+                **(times or TIMES),
+                VARIABLE: str(self.traps),
+                logins.VARIABLE: str(self._logins),
+            },
+            redis_url=redis_url,
+            commands=COMMANDS,
+        )
+        self._own_store = redis_url is None
+        self._store_lock = threading.Lock()
+        self._variables: dict[str, Mapping[str, str]] = {}
+        self._retired: set[str] = set()
+        self._calm = threading.Event()
+        self._dice = random.Random(self.seed)
+        self._doomed = 0
+        self._received: list[Received] = []
+        self._began = time.monotonic()
+
+    @contextmanager
+    def open(self) -> Iterator[Arena]:
+        """Start everything, and a supervisor that starts it again."""
+        with self._relays_open, self.stack:
+            for label in ("web", "scheduler", *WORKERS):
+                self.start(label)
+            until(self.stack.ready, what="the web process' readiness")
+            supervisor = threading.Thread(target=self._supervise, daemon=True)
+            supervisor.start()
+            try:
+                yield self
+            finally:
+                self._calm.set()
+                supervisor.join()
+
+    # -- processes
+
+    def start(self, label: str, variables: Mapping[str, str] | None = None) -> None:
+        """Start a process, and start it again whenever it ends.
+
+        Parameters:
+          label: `web`, `worker` or `scheduler`, and after a dash what tells it from the others.
+          variables: More for its environment.
+        """
+        if label not in self.relays:
+            relay = Relay(lambda: self.stack.redis_url)
+            self.relays[label] = self._relays_open.enter_context(relay)
+        url = {"REDIS_URL": self.relays[label].url(self.stack.redis_url)}
+        self._variables[label] = {**url, **(variables or {})}
+        self.stack.start(label.partition("-")[0], label, self._variables[label])
+
+    def retire(self, *labels: str) -> dict[str, int]:
+        """Stop processes for good, as a platform does; tells how each ended."""
+        self._retired.update(labels)
+        self.note(f"retire {', '.join(labels)}")
+        processes = {label: self.stack.processes[label] for label in labels}
+        for process in processes.values():
+            process.signal(signal.SIGTERM)
+        return {label: process.stop() for label, process in processes.items()}
+
+    def kill_store(self, seconds: float) -> None:
+        """Kill the store and start it again after so long."""
+        with self._store_lock:
+            self.stack.store.kill()
+            self._start_store(seconds)
+
+    def trap(
+        self, step: str, victim: Victim = "process", number: signal.Signals = signal.SIGKILL
+    ) -> Path:
+        """Set a trap at a step.
+
+        Parameters:
+          step: Its name.
+          victim: Who is struck: the process that comes by, or the store while it does.
+          number: With what.
+        """
+        self.note(f"trap {step}: {number.name} to the {victim}")
+        pid = self.stack.store.pid if victim == "store" else 0
+        self._doomed = pid if number is signal.SIGKILL else 0
+        return set_trap(self.traps, step, number, pid)
+
+    def sprung(self, trap: Path, seconds: float = 30) -> None:
+        """Wait until a process came by a trap; where it was for the store, until that is back."""
+
+        def over() -> bool:
+            return not (trap.exists() or (self._doomed and self.stack.store.pid == self._doomed))
+
+        try:
+            until(over, seconds)
+        except TimeoutError:
+            self.fail([f"nothing came of the trap {trap.name}, {list(self.expected.dms)[-1:]}"])
+
+    def who_came_by(self, trap: Path) -> str:
+        """The label of the process that a trap has sprung at."""
+        group = until(lambda: visitor(trap), 5, f"who came by the trap {trap.name}")
+        return next(label for label, each in self.stack.processes.items() if each.pid == group)
+
+    def thaw(self) -> None:
+        """Let every process go on that was stopped."""
+        for process in self.stack.processes.values():
+            process.signal(signal.SIGCONT, group=True)
+
+    def note(self, strike: str) -> None:
+        """Write down what is done to the processes."""
+        self.strikes.append(f"{time.monotonic() - self._began:7.2f} s  {strike}")
+
+    # -- work
+
+    def pay(self, name: str) -> str:
+        """Deliver a paid checkout that makes one DM; its job."""
+        job = self._one_job(paid_event(name))
+        self.expected.dms[name] = [job]
+        return job
+
+    def renew(self, name: str, handle: str) -> str:
+        """Deliver a paid renewal that makes one comment; its job."""
+        job = self._one_job(renewed_event(name, handle))
+        self.expected.comments[job] = f"Welcome back, @{handle}!"
+        return job
+
+    def order(self, name: str, account: str) -> str:
+        """Ask for a DM from one account; its job."""
+        try:
+            job = str(Door(self.stack).order(name, account)["id"])
+        except Unanswered as error:
+            self.fail([str(error)])
+        self.expected.dms[name] = [job]
+        return job
+
+    def attempts(self, job: str) -> int:
+        """How often a job was begun."""
+        with opened_books(self.stack.redis_url, TIMES_OF_BOOKS) as books:
+            return books.record(job).attempts
+
+    def expire_session(self, account: str) -> None:
+        """Let Instagram end an account's sessions."""
+        self.stack.standin.expire_session(account)
+        self.expected.expired[account] += 1
+        self.note(f"expire the session of {account}")
+
+    def backlog(self) -> int:
+        """How many jobs have not ended, or were not called back, yet."""
+        return len(self._untold())
+
+    def ended(self, seconds: float) -> None:
+        """Wait until every job has ended and its end was called back."""
+        try:
+            until(lambda: not self._untold() and self._store_is_up(), seconds)
+        except TimeoutError:
+            left = sorted(self._untold())
+            self.fail([f"{len(left)} jobs did not end within {seconds:g} s: {', '.join(left)}"])
+
+    def keeps_its_promises(self) -> None:
+        """Judge everything since the start.
+
+        Raises:
+          AssertionError: A promise is broken; the message tells all that is needed to find out why.
+        """
+        accounts = {each["account"] for each in self.stack.standin.logins()}
+        cut = {account: logins.cut_short(self._logins, account) for account in accounts}
+        self._untold()
+        findings = outside_findings(self.stack.standin, self._received, self.expected, cut)
+        with opened_books(self.stack.redis_url, TIMES_OF_BOOKS) as books:
+            findings += audit(books)
+        if findings:
+            self.fail(findings)
+
+    def fail(self, findings: Sequence[str]) -> NoReturn:
+        """Fail with a message that has the seed, the strikes and the jobs' timelines."""
+        latest = [jobs[-1] for jobs in self.expected.dms.values() if jobs][-1:]
+        latest += list(self.expected.comments)[-1:]
+        said = told(self.seed, self.strikes, findings, self.stack.redis_url, latest)
+        raise AssertionError(said) from None
+
+    def _one_job(self, document: dict[str, Any]) -> str:
+        try:
+            jobs: list[str] = Door(self.stack).deliver(document)["jobs"]
+        except Unanswered as error:
+            self.fail([str(error)])
+        if len(jobs) != 1:
+            self.fail([f"{document['id']} made the jobs {jobs}"])
+        return jobs[0]
+
+    def _untold(self) -> set[str]:
+        """Which jobs' ends were not called back yet."""
+        self._received += self.stack.receiver.received(len(self._received))
+        heard = {each["event"]["data"]["job_id"] for each in complete(self._received)}
+        return self.expected.jobs - heard
+
+    def _store_is_up(self) -> bool:
+        return not self._own_store or self.stack.store.listening
+
+    # -- the supervisor
+
+    def _supervise(self) -> None:
+        while not self._calm.wait(0.05):
+            if not self._store_is_up():
+                with self._store_lock:
+                    self._start_store(self._dice.uniform(0, 0.5))
+            for label, process in list(self.stack.processes.items()):
+                if process.returncode is not None and label not in self._retired:
+                    self.start(label, self._variables[label])
+
+    def _start_store(self, seconds: float) -> None:
+        """Start it after so long, if it is down; a trap for the one that died is for nobody."""
+        self._calm.wait(seconds)
+        if not self.stack.store.listening:
+            self.stack.store.kill()
+            disarm(self.traps, self.stack.store.pid)
+            self.stack.store.start()
+
+
+def _accounts(count: int) -> str:
+    return "".join(
+        f"\n[accounts.extra-{number}]\n"
+        f'username = "extra.{number}"\n'
+        'password = "env:INSTAGRAM_PASSWORD"\n'
+        'proxy = "env:INSTAGRAM_PROXY"\n'
+        for number in range(count)
+    )

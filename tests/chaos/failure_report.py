@@ -1,0 +1,60 @@
+"""What a failure says: the seed, what was struck, and the jobs concerned with their timelines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from service.redis.client import Unavailable
+from tests.support.ledgers import TIMES, Books, opened_books
+
+_MOST_JOBS: Final = 3
+_NAMES: Final = re.compile(r"\b(?:job|evt)_[\w.-]+")
+
+
+def told(
+    seed: int, strikes: Sequence[str], findings: Sequence[str], url: str, latest: Sequence[str]
+) -> str:
+    """Tell what went wrong so that it can be found out why, and done again.
+
+    Parameters:
+      seed: Of every random choice.
+      strikes: What was done to the processes, oldest first.
+      findings: What is wrong; the jobs and events that they name are looked up.
+      url: The store.
+      latest: The jobs to look up where the findings name none (two devices, a login too many).
+    """
+    names = list(dict.fromkeys(_NAMES.findall("\n".join(findings)))) or list(latest)
+    return "\n".join(
+        [
+            *findings,
+            f"seed: CHAOS_SEED={seed}",
+            f"strikes: {len(strikes)}",
+            *(f"  {strike}" for strike in strikes),
+            *_stories(names, url),
+        ]
+    )
+
+
+def _stories(names: list[str], url: str) -> list[str]:
+    try:
+        with opened_books(url, TIMES) as books:
+            jobs = [job for name in names for job in _jobs(books, name)]
+            return [_story(books, job) for job in list(dict.fromkeys(jobs))[:_MOST_JOBS]]
+    except Unavailable as error:
+        return [f"the store does not tell more: {error!r}"]
+
+
+def _jobs(books: Books, name: str) -> Sequence[str]:
+    """The jobs of an event; a job is its own."""
+    if name.startswith("job_"):
+        return [name]
+    return [job for each in books.run(books.reader.events_named(name)) for job in each.jobs]
+
+
+def _story(books: Books, job: str) -> str:
+    lines = books.run(books.reader.timeline(job))
+    return "\n".join(
+        [f"{job}: {books.run(books.reader.job(job))}", *(f"  {line}" for line in lines)]
+    )

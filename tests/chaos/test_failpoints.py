@@ -1,0 +1,76 @@
+"""A death at each named step: what was acknowledged is done, and done once."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from tests.chaos.cluster import ROUNDS, Arena, Victim
+from tests.chaos.failpoints import WEB_STEPS, WORKER_STEPS
+from tests.support.store import given_store
+
+#: A store that is given is not ours to kill.
+VICTIMS: tuple[Victim, ...] = ("process", "store") if given_store() is None else ("process",)
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize("step", [*WEB_STEPS, *WORKER_STEPS])
+def test_a_kill_at_this_step_loses_nothing_and_doubles_nothing(
+    arena: Arena, step: str, victim: Victim
+) -> None:
+    for _ in range(ROUNDS):
+        # Given a process that dies, or whose store does, when it comes to this step
+        trap = arena.trap(step, victim)
+        # When a paid event goes its way
+        arena.pay(_named(step))
+        arena.sprung(trap)
+        # Then it makes one DM and one callback
+        arena.ended(40)
+        arena.keeps_its_promises()
+
+
+@pytest.mark.parametrize("step", ["after claim", "after intent", "before finish"])
+def test_a_worker_frozen_at_this_step_does_nothing_its_successor_did(
+    arena: Arena, step: str
+) -> None:
+    # Given a worker that freezes there for longer than its lease
+    name = _named(step)
+    trap = arena.trap(step, number=signal.SIGSTOP)
+    arena.pay(name)
+    arena.sprung(trap)
+    # When another has ended the job, and the frozen one goes on
+    arena.ended(40)
+    arena.thaw()
+    # Then nothing is done twice, by any of them: the next jobs go through both
+    for number in range(6):
+        arena.pay(f"{name}-{number}")
+    arena.ended(40)
+    arena.keeps_its_promises()
+
+
+@pytest.mark.parametrize("step", ["after claim", "after intent", "before finish"])
+def test_a_worker_cut_off_from_the_store_at_this_step_does_nothing_its_successor_did(
+    arena: Arena, step: str
+) -> None:
+    # Given a worker that cannot reach the store from there on, only Instagram
+    trap = arena.trap(step, number=signal.SIGSTOP)
+    arena.pay(_named(step))
+    arena.sprung(trap)
+    label = arena.who_came_by(trap)
+    arena.relays[label].stall(60)
+    arena.note(f"stall {label}'s way to the store")
+    arena.thaw()
+    # When another has ended the job, and it can again
+    arena.ended(40)
+    arena.relays[label].calm()
+    # Then nothing is done twice, by any of them
+    for _ in range(3):
+        arena.pay(_named(step))
+    arena.ended(40)
+    arena.keeps_its_promises()
+
+
+def _named(step: str) -> str:
+    return f"{step.replace(' ', '-')}-{os.urandom(4).hex()}"

@@ -1,0 +1,92 @@
+"""A death at each step of a page: the walk goes on behind it, and finds everybody once."""
+
+from __future__ import annotations
+
+import json
+import signal
+import uuid
+
+import httpx
+import pytest
+
+from deploy.local.wait import until
+from tests.chaos.cluster import ROUNDS, Arena, Victim
+from tests.chaos.failpoints import WALK_STEPS
+from tests.support.follower_jobs import crowd
+from tests.support.store import given_store
+
+MANY = 1_250
+#: A store that is given is not ours to kill.
+VICTIMS: tuple[Victim, ...] = ("process", "store") if given_store() is None else ("process",)
+
+
+def api(arena: Arena) -> httpx.Client:
+    headers = {"Authorization": f"Bearer {arena.stack.api_key}"}
+    return httpx.Client(base_url=arena.stack.url, headers=headers, timeout=30)
+
+
+def begin(arena: Arena) -> str:
+    """Ask for a walk over a user of its own; its id."""
+    name = f"star.{uuid.uuid4().hex[:8]}"
+    arena.stack.standin.add_user(name, followers=MANY)
+    once = {"Idempotency-Key": name}
+    with api(arena) as client:
+
+        def begun() -> httpx.Response | None:
+            # The other accounts have no login there yet.
+            asked = {"account": "shop"}
+            answer = client.post(f"/users/{name}/followers", json=asked, headers=once)
+            # The store may be dead before it has told what it made.
+            return None if answer.status_code == 503 else answer.raise_for_status()
+
+        return str(until(begun, 30, f"a walk over {name}").json()["id"])
+
+
+def ends(arena: Arena, job_id: str, seconds: float = 60) -> None:
+    """Wait for the walk's end, and see that it found everybody once and in order."""
+
+    def ended() -> bool:
+        try:
+            job = client.get(f"/jobs/{job_id}").json()
+        except httpx.TransportError:
+            return False  # the web process is on its way back
+        return "finished_at" in job and job["finished_at"] is not None
+
+    with api(arena) as client:
+        until(ended, seconds, f"the end of {job_id}")
+        job = client.get(f"/jobs/{job_id}").json()
+        assert (job["status"], job["result"]["users"]) == ("succeeded", MANY), job
+        told = client.get(f"/jobs/{job_id}/result").raise_for_status().text
+    assert [json.loads(line)["pk"] for line in told.splitlines()] == crowd(0, MANY)
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize("step", WALK_STEPS)
+def test_a_kill_at_this_step_costs_a_page_and_doubles_nobody(
+    arena: Arena, step: str, victim: Victim
+) -> None:
+    for _ in range(ROUNDS):
+        # Given a walk whose worker, or store, dies when it comes to this step
+        trap = arena.trap(step, victim)
+        job_id = begin(arena)
+        arena.sprung(trap)
+        # Then it finds everybody once
+        ends(arena, job_id)
+        arena.keeps_its_promises()
+
+
+@pytest.mark.parametrize("step", WALK_STEPS)
+def test_a_worker_frozen_at_this_step_adds_nothing_to_what_its_successor_found(
+    arena: Arena, step: str
+) -> None:
+    # Given a worker that freezes there for longer than its lease
+    trap = arena.trap(step, number=signal.SIGSTOP)
+    job_id = begin(arena)
+    arena.sprung(trap)
+    # When another has walked on, and the frozen one wakes up
+    ends(arena, job_id)
+    arena.thaw()
+    # Then the next walk, through both, finds everybody once, and so does the first still
+    ends(arena, begin(arena))
+    ends(arena, job_id)
+    arena.keeps_its_promises()

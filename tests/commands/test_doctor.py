@@ -1,0 +1,153 @@
+"""`heliograph doctor` on a real store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from deploy.local.valkey import Store
+from deploy.local.wait import free_port
+from service.cli import main
+from service.jobs.model import Status
+from tests.support.corruption import forget_alarms
+from tests.support.job_stages import job_in
+from tests.support.ledgers import TIMES, Books, opened_books
+
+
+@pytest.fixture
+def books(
+    store_url: str, store: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Books]:
+    """A ledger, and the environment of a process that uses it."""
+    config = tmp_path / "heliograph.toml"
+    config.touch()
+    monkeypatch.setenv("REDIS_URL", store_url)
+    monkeypatch.setenv("HELIOGRAPH_CONFIG", str(config))
+    monkeypatch.setenv("SECRET_KEY", "x" * 32)
+    monkeypatch.setenv("API_KEYS", "ann:" + "k" * 32)
+    with opened_books(store_url, TIMES) as opened:
+        yield opened
+
+
+@pytest.fixture
+def durable(books: Books, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Books]:
+    """A ledger in a store as production should have it, and the environment that names it."""
+    with Store(tmp_path / "durable") as store:
+        monkeypatch.setenv("REDIS_URL", store.url)
+        with opened_books(store.url, TIMES) as opened:
+            yield opened
+
+
+def test_a_store_as_production_should_have_it_is_praised(
+    books: Books,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with Store(tmp_path / "valkey") as durable:
+        monkeypatch.setenv("REDIS_URL", durable.url)
+        assert main(["doctor"]) == 0
+    assert capsys.readouterr().out.startswith("ok:")
+
+
+def test_settings_that_lose_what_was_acknowledged_are_named(
+    books: Books,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with Store(tmp_path / "valkey") as durable:
+        monkeypatch.setenv("REDIS_URL", durable.url)
+        with redis.Redis.from_url(durable.url) as client:
+            client.config_set("appendfsync", "everysec")
+            client.config_set("maxmemory-policy", "allkeys-lru")
+        assert main(["doctor"]) == 1
+    said = capsys.readouterr().out
+    assert "appendfsync is everysec" in said
+    assert "set noeviction" in said
+
+
+def test_what_is_found_is_told_and_left_alone_until_a_repair_is_asked_for(
+    durable: Books, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given a job that nothing leads to, in no list
+    job_id = job_in(durable, Status.QUEUED)
+    forget_alarms(durable, job_id)
+    durable.store.zrem("hg:jobs", job_id)
+    # When the doctor looks, it tells what that means, and does nothing
+    for _ in range(2):
+        assert main(["doctor"]) == 1
+        assert capsys.readouterr().out.splitlines() == [
+            f"ledger: {job_id}: unlisted: not in its place in hg:jobs, so lists do not show it"
+            " (--repair mends it)",
+            f"ledger: {job_id}: unreachable: queued, and nothing would ever wake it"
+            " (--repair mends it)",
+        ]
+    # And when asked to, it mends both, and the next look finds nothing
+    assert main(["doctor", "--repair"]) == 0
+    assert [line.rpartition(" (")[2] for line in capsys.readouterr().out.splitlines()] == [
+        "mended: entered there)",
+        "mended: its alarm is set)",
+    ]
+    assert main(["doctor"]) == 0
+    assert capsys.readouterr().out.startswith("ok:")
+
+
+def test_what_cannot_be_mended_stays_named(
+    durable: Books, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job_id = job_in(durable, Status.QUEUED)
+    durable.store.delete(f"hg:jobtext:{job_id}")
+    for arguments in (["doctor", "--repair"], ["doctor"]):
+        assert main(arguments) == 1
+        said = capsys.readouterr().out
+        assert said.startswith(f"ledger: {job_id}: no text")
+        assert "cannot be mended: cancel it and make it anew" in said
+
+
+def test_many_findings_are_shown_in_part_and_counted(
+    durable: Books, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = durable.many(23, apart=True)
+    durable.store.delete("hg:wakes", f"hg:jobtext:{jobs[0]}")
+    assert main(["doctor", "--repair"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 21
+    assert lines[-1].startswith("ledger: ... and 4 more; in all ")
+    assert {"23 mended", "1 that cannot be mended"} == {
+        part.strip() for part in lines[-1].partition("in all ")[2].split(",")
+    }
+
+
+def test_a_replica_is_named_and_left_alone(
+    durable: Books, capsys: pytest.CaptureFixture[str]
+) -> None:
+    durable.store.zadd("hg:jobs", {"job_gone": 1})
+    durable.store.replicaof("127.0.0.1", str(free_port()))
+    assert main(["doctor", "--repair"]) == 1
+    said = capsys.readouterr()
+    assert said.out == "store: this is a replica: REDIS_URL must name the primary\n"
+    assert said.err == ""
+    durable.store.replicaof("NO", "ONE")
+
+
+def test_unusable_settings_are_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    assert main(["doctor"]) == 2
+    assert capsys.readouterr().err == "cannot look: REDIS_URL is not set\n"
+
+
+@pytest.mark.usefixtures("books")
+def test_an_unusable_file_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.toml"
+    broken.write_text("not a table\n")
+    monkeypatch.setenv("HELIOGRAPH_CONFIG", str(broken))
+    assert main(["doctor"]) == 2
+    assert capsys.readouterr().err.startswith("cannot look: line 1")

@@ -1,0 +1,152 @@
+"""The environment: what is missing or unusable is named in one line, and no secret is shown."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from service.config.settings import Settings, SettingsError, load_settings
+
+SECRET = "a-very-secret-value-of-thirty-two-characters"
+
+
+@pytest.fixture
+def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The least that works."""
+    config = tmp_path / "heliograph.toml"
+    config.write_text("")
+    monkeypatch.chdir(tmp_path)
+    return {
+        "REDIS_URL": f"redis://:{SECRET}@localhost:6379/0",
+        "SECRET_KEY": SECRET,
+        "API_KEYS": f"first:{SECRET}",
+    }
+
+
+def complaint(environ: dict[str, str]) -> str:
+    with pytest.raises(SettingsError) as error:
+        load_settings(environ)
+    return str(error.value)
+
+
+def test_the_least_that_works_has_the_documented_defaults(environ: dict[str, str]) -> None:
+    settings = load_settings(environ)
+    assert settings == Settings(
+        redis_url=environ["REDIS_URL"],
+        config_path=Path("heliograph.toml"),
+        secret_keys=(SECRET,),
+        api_keys={"first": SECRET},
+    )
+    assert (settings.port, settings.web_concurrency, settings.worker_concurrency) == (8000, 1, 1000)
+    assert (settings.lease_seconds, settings.settle_seconds) == (10, 5)
+    assert (settings.human_pace, settings.dry_run, settings.callback_allow_http) == (
+        True,
+        False,
+        False,
+    )
+    assert (settings.log_format, settings.retention_days, settings.callback_allow) == (
+        "json",
+        40,
+        (),
+    )
+
+
+def test_everything_is_read(environ: dict[str, str], tmp_path: Path) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text("")
+    settings = load_settings(
+        environ
+        | {
+            "REDIS_URL": "rediss://host:6380/1?ssl_cert_reqs=none",
+            "SECRET_KEY": f"{SECRET}, {SECRET}2",
+            "API_KEYS": f"first:{SECRET}, second:{SECRET}:2",
+            "PORT": "0",
+            "WEB_CONCURRENCY": "2",
+            "WORKER_CONCURRENCY": "7",
+            "LEASE_SECONDS": "2.5",
+            "SETTLE_SECONDS": "0",
+            "INSTAGRAM_CA_BUNDLE": str(bundle),
+            "INSTAGRAM_HUMAN_PACE": "off",
+            "CALLBACK_ALLOW_CIDRS": "10.0.0.0/8, fd00::/8",
+            "CALLBACK_ALLOW_HTTP": "TRUE",
+            "DRY_RUN": "yes",
+            "LOG_FORMAT": "console",
+            "RETENTION_DAYS": "35",
+            "MAX_BODY_BYTES": "2048",
+            "BODY_SECONDS": "3",
+            "METRICS_SECONDS": "0.5",
+        }
+    )
+    assert settings.secret_keys == (SECRET, f"{SECRET}2")
+    assert settings.api_keys == {"first": SECRET, "second": f"{SECRET}:2"}
+    assert (settings.port, settings.web_concurrency, settings.worker_concurrency) == (0, 2, 7)
+    assert (settings.lease_seconds, settings.settle_seconds) == (2.5, 0)
+    assert settings.instagram_ca_bundle == str(bundle)
+    assert settings.callback_allow == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+    assert (settings.human_pace, settings.callback_allow_http, settings.dry_run) == (
+        False,
+        True,
+        True,
+    )
+    assert (settings.max_body_bytes, settings.body_seconds) == (2048, 3)
+    assert settings.metrics_seconds == 0.5
+
+
+@pytest.mark.parametrize("value", [None, "", "   "])
+@pytest.mark.parametrize("name", ["REDIS_URL", "SECRET_KEY", "API_KEYS"])
+def test_what_is_missing_or_empty_is_named(
+    environ: dict[str, str], name: str, value: str | None
+) -> None:
+    missing = {key: item for key, item in environ.items() if key != name}
+    if value is not None:
+        missing[name] = value
+    assert complaint(missing) == f"{name} is not set"
+
+
+UNUSABLE = [
+    *(("REDIS_URL", value) for value in ("localhost:6379", "http://x", "redis://", "redis://x:y")),
+    *(("REDIS_URL", f"redis://x/0?{option}") for option in ("nonsense=1", "db=z")),
+    *(("REDIS_URL", value) for value in ("rediss://x?ssl_cert_reqs=maybe", "redis://x:0", SECRET)),
+    ("HELIOGRAPH_CONFIG", "/nowhere/heliograph.toml"),
+    ("HELIOGRAPH_CONFIG", "/"),
+    *(("SECRET_KEY", value) for value in ("short", f"{SECRET},", f"{SECRET},short", ",")),
+    *(("API_KEYS", value) for value in (SECRET, f":{SECRET}", "first:", "first:short", ",")),
+    *(("API_KEYS", value) for value in (f"a:{SECRET},", f"a:{SECRET},a:{SECRET}x")),
+    *(("API_KEYS", value) for value in (f"a:{SECRET} with spaces", f"a:{SECRET}é")),
+    *(("PORT", value) for value in ("-1", "65536", "http", "80.0", "\uff18\uff10", "9" * 5000)),
+    *(("WEB_CONCURRENCY", value) for value in ("0", "65", "auto")),
+    *(("WORKER_CONCURRENCY", value) for value in ("0", "many")),
+    *(("LEASE_SECONDS", value) for value in ("0", "nan", "inf", "301", "ten")),
+    *(("SETTLE_SECONDS", value) for value in ("-1", "nan", "soon")),
+    ("INSTAGRAM_CA_BUNDLE", "/nowhere/ca.pem"),
+    ("CALLBACK_CA_BUNDLE", "/nowhere/ca.pem"),
+    *(("INSTAGRAM_HUMAN_PACE", value) for value in ("maybe", "2")),
+    ("CALLBACK_ALLOW_CIDRS", "10.0.0.0/99"),
+    ("CALLBACK_ALLOW_HTTP", "sure"),
+    ("DRY_RUN", "perhaps"),
+    ("LOG_FORMAT", "xml"),
+    *(("RETENTION_DAYS", value) for value in ("34", "forever")),
+    ("BODY_RETENTION_DAYS", "0"),
+    *(("MAX_BODY_BYTES", value) for value in ("10", "1MB")),
+    *(("BODY_SECONDS", value) for value in ("0", "1000")),
+    *(("METRICS_SECONDS", value) for value in ("0", "5s", "100000")),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), UNUSABLE, ids=range(len(UNUSABLE)))
+def test_what_is_unusable_is_named_in_one_line_without_a_secret(
+    environ: dict[str, str], name: str, value: str
+) -> None:
+    said = complaint(environ | {name: value})
+    assert said.startswith(f"{name} ")
+    assert "\n" not in said
+    assert SECRET not in said
+    assert len(said) < 250
+
+
+def test_a_representation_shows_no_secret(environ: dict[str, str]) -> None:
+    shown = repr(load_settings(environ))
+    assert SECRET not in shown
+    assert "heliograph.toml" in shown

@@ -1,0 +1,312 @@
+"""Reading from and writing to the stand-in with the unmodified client."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiograpi.exceptions import (
+    CommentsDisabled,
+    DirectMessageRequestsDisabled,
+    DirectThreadNotFound,
+    InvalidTargetUser,
+    MediaNotFound,
+    MediaUnavailable,
+    PrivateAccount,
+    UserNotFound,
+)
+from PIL import Image
+
+from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.routes import UNKNOWN_CALL
+from deploy.local.instagram.state import SHOP_POST_PK
+from tests.support.unmodified_client import shop_client
+
+
+def test_a_profile_is_read_by_name_and_by_pk(standin: StandIn) -> None:
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            user = await client.user_info_by_username_v1("jenny.rosen")
+            assert user.follower_count == 450
+            assert (await client.user_info_v1(user.pk)).username == "jenny.rosen"
+
+    asyncio.run(scenario())
+
+
+def test_a_missing_user_is_not_found(standin: StandIn) -> None:
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            with pytest.raises(UserNotFound):
+                await client.user_info_by_username_v1("nobody.here")
+            with pytest.raises(UserNotFound):
+                await client.user_info_v1("999")
+
+    asyncio.run(scenario())
+
+
+def test_in_an_open_world_everybody_exists_but_the_missing(tmp_path: Path) -> None:
+    async def scenario(standin: StandIn) -> None:
+        async with shop_client(standin) as client:
+            first = await client.user_info_by_username_v1("anybody.at.all")
+            again = await client.user_info_v1(first.pk)
+            assert again.username == "anybody.at.all"
+            assert (await client.user_info_v1("314159")).pk == "314159"
+            with pytest.raises(UserNotFound):
+                await client.user_info_by_username_v1("missing.person")
+
+    with StandIn(tmp_path, open_world=True) as standin:
+        asyncio.run(scenario(standin))
+
+
+def test_a_post_is_read_by_the_pk_in_its_shortcode(standin: StandIn) -> None:
+    code = standin.add_media("jenny.rosen", 3_600_000_000_000_000_123, caption="Hello")
+
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            post = await client.media_info_v1(client.media_pk_from_code(code))
+            assert (post.code, post.caption_text) == (code, "Hello")
+            assert post.user.username == "jenny.rosen"
+            with pytest.raises(MediaNotFound):
+                await client.media_info_v1("1")
+
+    asyncio.run(scenario())
+
+
+def test_followers_come_in_pages(standin: StandIn) -> None:
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            jenny = await client.user_info_by_username_v1("jenny.rosen")
+            pages: list[list[Any]] = []
+            cursor = ""
+            while not pages or cursor:
+                page, cursor = await client.user_followers_v1_chunk(jenny.pk, 200, cursor)
+                pages.append(page)
+            assert [len(page) for page in pages] == [200, 200, 50]
+            assert len({user.pk for page in pages for user in page}) == 450
+            following, end = await client.user_following_v1_chunk(jenny.pk, 200)
+            assert (len(following), end) == (30, None)
+
+    asyncio.run(scenario())
+
+
+def test_a_million_followers_can_be_entered_anywhere(standin: StandIn) -> None:
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            popular = await client.user_info_by_username_v1("popular")
+            page, cursor = await client.user_followers_v1_chunk(popular.pk, 200, "999900")
+            assert (len(page), cursor) == (100, None)
+            last = await client.user_info_by_username_v1(page[-1].username)
+            assert last.pk == page[-1].pk
+
+    asyncio.run(scenario())
+
+
+def test_a_private_accounts_followers_are_its_own_business(standin: StandIn) -> None:
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            user = await client.user_info_by_username_v1("private.person")
+            with pytest.raises(PrivateAccount):
+                await client.user_followers_v1_chunk(user.pk, 200)
+
+    asyncio.run(scenario())
+
+
+def test_a_dm_is_stored_with_its_token_and_found_in_its_thread(standin: StandIn) -> None:
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            jenny = await client.user_info_by_username_v1("jenny.rosen")
+            sent = await client.direct_send("Thank you, Jenny! 🌞", [int(jenny.pk)])
+            (stored,) = standin.dms()
+            assert stored["item_id"] == sent.id
+            assert stored["thread_id"] == str(sent.thread_id)
+            assert stored["client_context"] == sent.client_context
+            assert (stored["sender"], stored["recipients"]) == ("shop", ["jenny.rosen"])
+            assert stored["text"] == "Thank you, Jenny! 🌞"
+            (shown,) = await client.direct_messages(sent.thread_id)
+            assert (shown.text, shown.client_context) == (stored["text"], sent.client_context)
+            assert shown.is_sent_by_viewer
+
+    asyncio.run(scenario())
+
+
+def test_one_pair_of_people_has_one_thread(standin: StandIn) -> None:
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            jenny = await client.user_info_by_username_v1("jenny.rosen")
+            first = await client.direct_send("one", [int(jenny.pk)])
+            second = await client.direct_send("see https://example.com/2", [int(jenny.pk)])
+            third = await client.direct_answer(first.thread_id, "three")
+            assert first.thread_id == second.thread_id == third.thread_id
+            await client.direct_thread_by_participants([int(jenny.pk)])
+            assert client.last_json["thread"]["thread_id"] == str(first.thread_id)
+            (thread,) = await client.direct_threads()
+            assert [message.client_context for message in thread.messages] == [
+                third.client_context,
+                second.client_context,
+                first.client_context,
+            ]
+
+    asyncio.run(scenario())
+
+    assert [each["kind"] for each in standin.dms()] == ["text", "link", "text"]
+
+
+def test_a_long_thread_is_read_page_by_page(standin: StandIn) -> None:
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            jenny = await client.user_info_by_username_v1("jenny.rosen")
+            for number in range(45):
+                sent = await client.direct_send(f"number {number}", [int(jenny.pk)])
+            shown = await client.direct_messages(sent.thread_id, amount=0)
+            assert [each.text for each in shown] == [f"number {n}" for n in reversed(range(45))]
+
+    asyncio.run(scenario())
+
+
+def test_there_is_no_thread_before_the_first_message(standin: StandIn) -> None:
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            jenny = await client.user_info_by_username_v1("jenny.rosen")
+            found = await client.direct_thread_by_participants([int(jenny.pk)])
+            assert "thread" not in found
+            with pytest.raises(DirectThreadNotFound):
+                await client.direct_messages(340282366841710300949128000000000000099)
+
+    asyncio.run(scenario())
+
+
+def test_a_photo_goes_into_an_existing_thread(standin: StandIn, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.jpg"
+    Image.new("RGB", (320, 320), "orange").save(photo)
+
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            jenny = await client.user_info_by_username_v1("jenny.rosen")
+            with pytest.raises(DirectThreadNotFound):
+                await client.direct_send_photo(photo, [int(jenny.pk)])
+            await client.direct_send("a photo follows", [int(jenny.pk)])
+            sent = await client.direct_send_photo(photo, [int(jenny.pk)])
+            stored = standin.dms()[-1]
+            assert (stored["kind"], stored["item_id"]) == ("photo", sent.id)
+            assert stored["attachment_id"]
+            assert len(await client.direct_messages(sent.thread_id)) == 2
+
+    asyncio.run(scenario())
+
+    (upload,) = standin.log("rupload_photo")
+    assert (upload["host"], upload["account"]) == ("rupload.facebook.com", "shop")
+
+
+def test_who_takes_no_requests_gets_no_dm(standin: StandIn) -> None:
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            user = await client.user_info_by_username_v1("no.requests")
+            with pytest.raises(DirectMessageRequestsDisabled):
+                await client.direct_send("hello", [int(user.pk)])
+            with pytest.raises(InvalidTargetUser):
+                await client.direct_send("hello", [999])
+
+    asyncio.run(scenario())
+
+    assert standin.dms() == []
+
+
+def test_a_comment_is_stored_with_its_token_and_read_back(standin: StandIn) -> None:
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            post = await client.media_info_v1(SHOP_POST_PK)
+            made = await client.media_comment(post.id, "Lovely")
+            (stored,) = standin.comments()
+            assert (stored["pk"], stored["text"]) == (made.pk, "Lovely")
+            assert (stored["username"], stored["media_id"]) == ("shop", post.id)
+            assert len(stored["idempotence_token"]) == 36
+            shown, _, _ = await client.media_comments_v1_chunk(post.id)
+            assert [(each.pk, each.user.username) for each in shown] == [(made.pk, "shop")]
+
+    asyncio.run(scenario())
+
+
+def test_many_comments_come_in_pages(standin: StandIn) -> None:
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            post = await client.media_info_v1(SHOP_POST_PK)
+            for number in range(25):
+                await client.media_comment(post.id, f"number {number}")
+            first, cursor, _ = await client.media_comments_v1_chunk(post.id)
+            second, end, _ = await client.media_comments_v1_chunk(post.id, min_id=cursor)
+            texts = [each.text for each in first + second]
+            assert texts == [f"number {number}" for number in reversed(range(25))]
+            assert end == ""
+
+    asyncio.run(scenario())
+
+
+def test_a_post_can_refuse_comments(standin: StandIn) -> None:
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            post = await client.media_info_v1(SHOP_POST_PK + 1)
+            with pytest.raises(CommentsDisabled):
+                await client.media_comment(post.id, "hello")
+            with pytest.raises(MediaUnavailable):
+                await client.media_comment("1_2", "hello")
+
+    asyncio.run(scenario())
+
+    assert standin.comments() == []
+
+
+def test_with_dedupe_a_repeated_token_is_stored_once(tmp_path: Path) -> None:
+    async def scenario(standin: StandIn) -> None:
+        async with shop_client(standin) as client:
+            client.generate_mutation_token = lambda: "6800011111111111112"
+            client.generate_uuid = lambda: "00000000-0000-4000-8000-000000000001"
+            jenny = await client.user_info_by_username_v1("jenny.rosen")
+            sent = [await client.direct_send("once", [int(jenny.pk)]) for _ in range(2)]
+            assert sent[0].id == sent[1].id
+            post = await client.media_info_v1(SHOP_POST_PK)
+            made = [await client.media_comment(post.id, "once") for _ in range(2)]
+            assert made[0].pk == made[1].pk
+
+    with StandIn(tmp_path, dedupe=True) as standin:
+        asyncio.run(scenario(standin))
+        assert (len(standin.dms()), len(standin.comments())) == (1, 1)
+
+
+def test_no_call_of_the_client_is_unknown_to_the_stand_in(standin: StandIn) -> None:
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            jenny = await client.user_info_by_username_v1("jenny.rosen")
+            await client.direct_send("hello", [int(jenny.pk)])
+            await client.logout()
+
+    asyncio.run(scenario())
+
+    assert standin.log(UNKNOWN_CALL) == []
+    assert standin.overlaps() == []
+
+
+def test_a_clock_set_wrong_dates_everything_alike_until_the_reset(standin: StandIn) -> None:
+    async def scenario(offset: float) -> None:
+        async with shop_client(standin) as client:
+            await client.media_comment(SHOP_POST_PK, "Lovely!")
+            jenny = await client.user_info_by_username_v1("jenny.rosen")
+            sent = await client.direct_send("Hello", [int(jenny.pk)])
+            page = await client.private_request(f"media/{SHOP_POST_PK}/comments/")
+            thread = await client.private_request(f"direct_v2/threads/{sent.thread_id}/")
+            (date,) = client.last_response.headers.get_list("date")
+        told = [
+            page["comments"][0]["created_at_utc"],
+            thread["thread"]["items"][0]["timestamp"] / 1_000_000,
+            parsedate_to_datetime(date).timestamp(),
+        ]
+        assert told == pytest.approx([time.time() + offset] * 3, abs=5)
+
+    for offset in (-300, 300):
+        standin.shift_clock(offset)
+        asyncio.run(scenario(offset))
+    standin.reset()
+    asyncio.run(scenario(0))

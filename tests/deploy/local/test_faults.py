@@ -1,0 +1,277 @@
+"""The stand-in's scripted misbehaviour, as the unmodified client sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiograpi.exceptions
+import pytest
+from aiograpi.exceptions import (
+    ClientJSONDecodeError,
+    ClientUnknownError,
+    ConnectProxyError,
+    FeedbackRequired,
+    PleaseWaitFewMinutes,
+)
+from curl_cffi import CurlOpt
+
+from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.records import CallRecord
+from deploy.local.instagram.replies import REFUSALS
+from deploy.local.instagram.state import SHOP_PASSWORD, SHOP_POST_PK
+from deploy.local.wait import until
+from tests.support.unmodified_client import client_for, shop_client
+
+Call = Callable[[Any], Awaitable[Any]]
+
+JENNY = 1000001
+POST_ID = f"{SHOP_POST_PK}_1000000"
+
+CALLS: dict[str, Call] = {
+    "login": lambda client: client.login("shop", SHOP_PASSWORD),
+    "broadcast_text": lambda client: client.direct_send("hello", [JENNY]),
+    "comment": lambda client: client.media_comment(POST_ID, "hello"),
+    "comments": lambda client: client.media_comments_v1_chunk(POST_ID),
+    "usernameinfo": lambda client: client.user_info_by_username_v1("jenny.rosen"),
+    "user_info": lambda client: client.user_info_v1(JENNY),
+    "media_info": lambda client: client.media_info_v1(SHOP_POST_PK),
+    "followers": lambda client: client.user_followers_v1_chunk(JENNY, 10),
+    "thread": lambda client: client.direct_messages(340282366841710300949128000000000000001),
+}
+
+
+def use_fresh_connections(client: Any) -> None:
+    """Keep libcurl from sending a POST again when a reused connection was cut."""
+    client.private._client._transport._curl_options[CurlOpt.FRESH_CONNECT] = 1
+
+
+def wait_until_ended(standin: StandIn, call: str) -> CallRecord:
+    """The call's log entry, once it is complete."""
+
+    def ended() -> CallRecord | None:
+        entries = standin.log(call)
+        return entries[-1] if entries and entries[-1]["ended"] is not None else None
+
+    return until(ended, what=f"the end of {call}")
+
+
+@pytest.mark.parametrize("name", sorted(REFUSALS))
+def test_a_named_error_raises_the_class_in_the_table(standin: StandIn, name: str) -> None:
+    refusal = REFUSALS[name]
+    expected = getattr(aiograpi.exceptions, refusal.raises)
+    standin.fault(refusal.call, error=name)
+
+    async def scenario() -> None:
+        async with client_for(standin) as client:
+            if refusal.call != "login":
+                await client.login("shop", SHOP_PASSWORD)
+            with pytest.raises(expected) as caught:
+                await CALLS[refusal.call](client)
+            assert type(caught.value) is expected
+
+    asyncio.run(scenario())
+
+    assert standin.dms() == []
+    assert standin.comments() == []
+
+
+def test_a_rule_skips_counts_and_minds_the_account(standin: StandIn) -> None:
+    standin.fault("broadcast_*", error="please_wait", account="shop", skip=1, times=1)
+    standin.fault("broadcast_text", error="spam", account="somebody.else")
+
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            await client.direct_send("one", [JENNY])
+            with pytest.raises(PleaseWaitFewMinutes):
+                await client.direct_send("two", [JENNY])
+            await client.direct_send("three", [JENNY])
+
+    asyncio.run(scenario())
+
+    assert [each["text"] for each in standin.dms()] == ["one", "three"]
+    assert [each["fault"] for each in standin.log("broadcast_text")] == [None, 1, None]
+
+
+def test_the_first_rule_that_applies_wins_and_a_path_matches_too(standin: StandIn) -> None:
+    standin.fault("/api/v1/direct_v2/threads/broadcast/*", error="spam", times=None)
+    standin.fault("broadcast_text", error="please_wait")
+
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            for _ in range(2):
+                with pytest.raises(FeedbackRequired):
+                    await client.direct_send("hello", [JENNY])
+            standin.clear_faults()
+            await client.direct_send("hello", [JENNY])
+
+    asyncio.run(scenario())
+
+
+def test_a_status_comes_with_its_body(standin: StandIn) -> None:
+    standin.fault("usernameinfo", status=418, body={"message": "teapot"})
+
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            with pytest.raises(ClientUnknownError):
+                await client.user_info_by_username_v1("jenny.rosen")
+            assert client.last_json == {"message": "teapot"}
+
+    asyncio.run(scenario())
+
+    assert standin.log("usernameinfo")[0]["status"] == 418
+
+
+def test_drop_before_stores_nothing(standin: StandIn) -> None:
+    standin.fault("broadcast_text", "drop_before")
+
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            use_fresh_connections(client)
+            with pytest.raises(ConnectProxyError):
+                await client.direct_send("hello", [JENNY])
+
+    asyncio.run(scenario())
+
+    assert standin.dms() == []
+    assert standin.log("broadcast_text")[0]["outcome"] == "dropped_before"
+
+
+def test_drop_after_stores_the_dm_and_the_sender_cannot_tell(standin: StandIn) -> None:
+    standin.fault("broadcast_text", "drop_after")
+
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            use_fresh_connections(client)
+            with pytest.raises(ConnectProxyError):
+                await client.direct_send("hello", [JENNY])
+
+    asyncio.run(scenario())
+
+    assert [each["text"] for each in standin.dms()] == ["hello"]
+    assert standin.log("broadcast_text")[0]["outcome"] == "dropped_after"
+
+
+def test_a_reused_connection_that_is_cut_makes_libcurl_send_twice(standin: StandIn) -> None:
+    standin.fault("broadcast_text", "drop_after")
+
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            await client.direct_send("hello", [JENNY])
+
+    asyncio.run(scenario())
+
+    first, second = standin.dms()
+    assert first["client_context"] == second["client_context"]
+
+
+def test_a_late_answer_follows_a_stored_dm(standin: StandIn) -> None:
+    standin.fault("broadcast_text", delay_after_effect_seconds=0.3)
+
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            sending = asyncio.create_task(client.direct_send("hello", [JENNY]))
+            while not await asyncio.to_thread(standin.dms):
+                assert not sending.done()
+            await sending
+
+    asyncio.run(scenario())
+
+    (call,) = standin.log("broadcast_text")
+    assert call["ended"] is not None
+    assert call["ended"] - call["begun"] >= 0.3
+
+
+def test_a_dm_is_stored_though_its_sender_was_gone_before(standin: StandIn) -> None:
+    standin.fault("broadcast_text", delay_seconds=0.5)
+
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            sending = asyncio.create_task(client.direct_send("hello", [JENNY]))
+            while not await asyncio.to_thread(standin.log, "broadcast_text"):
+                assert not sending.done()
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+            assert standin.dms() == []
+
+    asyncio.run(scenario())
+
+    call = wait_until_ended(standin, "broadcast_text")
+    assert call["outcome"] == "client_gone"
+    assert call["gone"] is not None
+    assert [each["text"] for each in standin.dms()] == ["hello"]
+
+
+@pytest.mark.parametrize(
+    ("effects", "raises"),
+    [
+        ({"empty_ok": True}, KeyError),
+        ({"not_json": True}, ClientJSONDecodeError),
+        ({"truncate": True}, ConnectProxyError),
+        ({"status_after_effect": 502}, ClientUnknownError),
+    ],
+)
+def test_a_spoilt_answer_follows_a_stored_dm(
+    standin: StandIn, effects: dict[str, object], raises: type[Exception]
+) -> None:
+    standin.fault("broadcast_text", **effects)  # type: ignore[arg-type]
+
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            with pytest.raises(raises):
+                await client.direct_send("hello", [JENNY])
+
+    asyncio.run(scenario())
+
+    assert [each["text"] for each in standin.dms()] == ["hello"]
+
+
+def test_a_hung_call_ends_when_its_client_goes(standin: StandIn) -> None:
+    standin.fault("broadcast_text", "hang")
+
+    async def scenario() -> None:
+        async with shop_client(standin) as client:
+            client.read_timeout = 0.1
+            with pytest.raises(ConnectProxyError):
+                await client.direct_send("hello", [JENNY])
+
+    asyncio.run(scenario())
+
+    assert wait_until_ended(standin, "broadcast_text")["outcome"] == "hung"
+    assert standin.dms() == []
+
+
+def test_two_calls_at_once_on_one_account_are_seen(standin: StandIn) -> None:
+    standin.fault("usernameinfo", delay_seconds=0.2, times=2)
+
+    async def scenario() -> None:
+        async with shop_client(standin) as client, client_for(standin) as other:
+            other.set_settings(client.get_settings())
+            await asyncio.gather(
+                *(each.user_info_by_username_v1("jenny.rosen") for each in (client, other))
+            )
+
+    asyncio.run(scenario())
+
+    ((first, second),) = standin.overlaps()
+    assert {first["call"], second["call"]} == {"usernameinfo"}
+
+
+@pytest.mark.parametrize(
+    ("effects", "complaint"),
+    [
+        ({"error": "no_such_error"}, "known ones are"),
+        ({"explode": True}, "known are"),
+        ({"drop_after": 1}, "give true"),
+        ({"status": 42}, "200 to 599"),
+        ({"delay_seconds": -1}, "seconds"),
+        ({}, "name at least one"),
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_refused(
+    standin: StandIn, effects: dict[str, object], complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        standin.fault("comment", **effects)  # type: ignore[arg-type]

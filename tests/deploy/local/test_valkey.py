@@ -1,0 +1,27 @@
+"""The embedded store, as the stack and the suites start it."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import redis
+
+from deploy.local.valkey import Store
+
+AT_ONCE = 4
+
+
+def test_stores_that_start_at_once_leave_the_environment_as_it_was(tmp_path: Path) -> None:
+    def start(number: int) -> bool:
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        with Store(directory) as store, redis.Redis.from_url(store.url) as client:
+            tunables = Path(f"/proc/{store.pid}/environ").read_bytes()
+            return bool(client.ping()) and b"GLIBC_TUNABLES=glibc.malloc" in tunables
+
+    before = dict(os.environ)
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        assert all(threads.map(start, range(2 * AT_ONCE)))
+    assert dict(os.environ) == before

@@ -1,0 +1,187 @@
+"""What a verified delivery says: identity, object and fingerprint, scheme by scheme."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from service.events.parsing import parse, slack_challenge
+from service.signatures.verify import SCHEMES
+from tests.support.decisions import (
+    GOOD,
+    SLACK_EVENT,
+    STRIPE_EVENT,
+    THIN_EVENT,
+    defect,
+    delivery_headers,
+    dump,
+    read,
+)
+
+
+def sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+# Stripe
+
+
+def test_a_stripe_event_is_read_from_its_body() -> None:
+    event = read("stripe", STRIPE_EVENT)
+    assert (event.id, event.type) == ("evt_1NG8Du2eZvKYlo2CUI79vXWy", "checkout.session.completed")
+    assert event.object == STRIPE_EVENT["data"]["object"]
+    assert event.body == STRIPE_EVENT
+    assert event.livemode is False
+
+
+def test_a_thin_event_has_no_data_and_is_its_own_object() -> None:
+    event = read("stripe", THIN_EVENT)
+    assert event.id == THIN_EVENT["id"]
+    assert event.object == event.body == THIN_EVENT
+    assert event.livemode is True
+    assert event.fingerprint == sha256(dump(THIN_EVENT))
+
+
+@pytest.mark.parametrize("data", [None, {}, [], "x", 1, {"object": None}])
+def test_odd_stripe_data_leaves_the_body_as_object(data: object) -> None:
+    document = {**STRIPE_EVENT, "data": data}
+    assert read("stripe", document).object == document
+
+
+@pytest.mark.parametrize("livemode", [None, 1, "true", "absent"])
+def test_a_livemode_that_is_no_boolean_says_nothing(livemode: object) -> None:
+    document = {**STRIPE_EVENT, "livemode": livemode}
+    if livemode == "absent":
+        del document["livemode"]
+    assert read("stripe", document).livemode is None
+
+
+def test_a_stripe_retry_with_fewer_pending_webhooks_is_the_same_event() -> None:
+    retry = {**STRIPE_EVENT, "pending_webhooks": 0, "request": None}
+    assert read("stripe", retry).fingerprint == read("stripe", STRIPE_EVENT).fingerprint
+
+
+def test_key_order_and_spacing_of_the_data_do_not_change_the_fingerprint() -> None:
+    inner = STRIPE_EVENT["data"]["object"]
+    turned = {**STRIPE_EVENT, "data": {"object": dict(reversed(list(inner.items())))}}
+    indented = parse("stripe", json.dumps(turned, indent=3, ensure_ascii=True).encode(), [])
+    assert indented.fingerprint == read("stripe", STRIPE_EVENT).fingerprint
+
+
+def test_other_data_under_the_same_id_has_another_fingerprint() -> None:
+    other = {**STRIPE_EVENT, "data": {"object": {"id": "cs_test_2"}}}
+    first, second = read("stripe", STRIPE_EVENT), read("stripe", other)
+    assert first.id == second.id
+    assert first.fingerprint != second.fingerprint
+
+
+# The other schemes
+
+
+def test_a_paddle_event_is_read_from_its_body() -> None:
+    event = read("paddle", GOOD["paddle"])
+    assert (event.id, event.type) == ("evt_01", "transaction.completed")
+    assert event.object == {"id": "t"}
+    assert event.livemode is None
+
+
+@pytest.mark.parametrize("family", ["webhook", "svix"])
+def test_a_standard_webhook_has_its_id_in_the_signed_header(family: str) -> None:
+    body = dump(GOOD["standard-webhooks"])
+    headers = [
+        (name.replace(b"webhook", family.encode()), value)
+        for name, value in delivery_headers("standard-webhooks", body, "msg_1")
+    ]
+    event = parse("standard-webhooks", body, headers)
+    assert (event.id, event.type, event.object) == ("msg_1", "user.created", {"id": "user_1"})
+
+
+def test_the_id_comes_from_the_name_family_that_was_verified() -> None:
+    body = dump(GOOD["standard-webhooks"])
+    signed = delivery_headers("standard-webhooks", body, "msg_1")
+    stray = [(b"svix-id", b"msg_unsigned")]
+    assert parse("standard-webhooks", body, [*stray, *signed]).id == "msg_1"
+    signed_by_svix = [(name.replace(b"webhook", b"svix"), value) for name, value in signed]
+    stray = [(b"webhook-id", b"msg_unsigned")]
+    assert parse("standard-webhooks", body, [*stray, *signed_by_svix]).id == "msg_1"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "id_name", "type_name", "event_type"),
+    [
+        ("github", b"x-github-delivery", b"x-github-event", "ping"),
+        ("shopify", b"x-shopify-webhook-id", b"x-shopify-topic", "orders/paid"),
+        ("shopify", b"x-shopify-event-id", b"x-shopify-topic", "orders/paid"),
+    ],
+)
+def test_where_the_id_header_is_not_signed_the_body_s_hash_is_part_of_the_identity(
+    scheme: str, id_name: bytes, type_name: bytes, event_type: str
+) -> None:
+    body = dump(GOOD[scheme])
+    event = parse(scheme, body, [(id_name, b"dlv-1"), (type_name, event_type.encode())])
+    assert event.id == f"dlv-1.{sha256(body)[:16]}"
+    assert event.type == event_type
+    assert event.object == GOOD[scheme]
+    assert event.fingerprint == sha256(body)
+
+
+@pytest.mark.parametrize("scheme", ["github", "shopify"])
+def test_a_captured_delivery_id_does_not_swallow_another_event(scheme: str) -> None:
+    first, second = read(scheme, {"n": 1}), read(scheme, {"n": 2})
+    assert first.id != second.id
+
+
+@pytest.mark.parametrize("scheme", ["github", "shopify"])
+def test_a_replayed_body_under_a_new_delivery_id_shows_in_its_fingerprint(scheme: str) -> None:
+    body = dump(GOOD[scheme])
+    events = [parse(scheme, body, delivery_headers(scheme, body, id_)) for id_ in ("a", "b")]
+    assert events[0].id != events[1].id
+    assert events[0].fingerprint == events[1].fingerprint
+
+
+@pytest.mark.parametrize("scheme", ["github", "shopify"])
+def test_where_the_body_is_the_identity_a_data_member_is_only_the_object(scheme: str) -> None:
+    document = {"data": {"n": 1}, "sent": 1}
+    event = read(scheme, document)
+    assert event.object == {"n": 1}
+    assert event.fingerprint == sha256(dump(document))
+
+
+def test_a_slack_event_is_named_after_the_event_inside() -> None:
+    event = read("slack", SLACK_EVENT)
+    assert (event.id, event.type) == ("Ev08MFMKH6", "app_mention")
+    assert event.object == SLACK_EVENT
+    assert slack_challenge(event.body) is None
+
+
+def test_a_slack_body_of_another_type_is_named_after_that() -> None:
+    document = {"type": "app_rate_limited", "event_id": "Ev1", "event": {"type": "ignored"}}
+    assert read("slack", document).type == "app_rate_limited"
+
+
+def test_slack_s_url_check_is_read_and_answered() -> None:
+    event = read("slack", {"type": "url_verification", "challenge": "3eZbrw1aBm2rZgRNFdxV"})
+    assert event.type == "url_verification"
+    assert slack_challenge(event.body) == "3eZbrw1aBm2rZgRNFdxV"
+
+
+@pytest.mark.parametrize("challenge", [None, "", 7, ["x"], "x" * 256])
+def test_an_unanswerable_url_check_is_unusable(challenge: object) -> None:
+    document = {"type": "url_verification", "challenge": challenge}
+    assert slack_challenge(document) is None
+    assert defect("slack", document) == "no_identity"
+
+
+def test_a_challenge_in_any_other_body_is_not_answered() -> None:
+    assert slack_challenge({**SLACK_EVENT, "challenge": "x"}) is None
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_same_delivery_always_reads_the_same(scheme: str) -> None:
+    assert read(scheme, GOOD[scheme]) == read(scheme, GOOD[scheme])
+
+
+def test_a_parsed_event_does_not_show_the_customer_s_data_in_a_log_line() -> None:
+    assert "cs_test_1" not in repr(read("stripe", STRIPE_EVENT))

@@ -1,0 +1,51 @@
+"""Which form an answer takes, by the Accept header."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.http.content_negotiation import best
+
+NDJSON, CSV, JSON = OFFERS = ("application/x-ndjson", "text/csv", "application/json")
+
+LIKED = {
+    "": NDJSON,
+    "*/*": NDJSON,
+    "*": NDJSON,
+    "application/x-ndjson": NDJSON,
+    "text/csv": CSV,
+    "TEXT/CSV; charset=utf-8": CSV,
+    "application/json": JSON,
+    "application/*": NDJSON,
+    "text/*": CSV,
+    # What is named comes before what is only admitted
+    "application/json, text/plain, */*": JSON,
+    "text/*, application/json": JSON,
+    "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8": NDJSON,
+    # Weights
+    "text/csv;q=0.5, application/json;q=0.9": JSON,
+    "text/csv; q=1.0, application/json; q=0.999": CSV,
+    "application/json;q=0.5, */*": NDJSON,
+    "*/*;q=0.1, text/csv;q=0.2": CSV,
+    "application/x-ndjson;q=0, */*": CSV,
+    "application/*;q=0, */*;q=0.1": CSV,
+    "text/csv;version=1;q=0.2, application/json;q=0.1": CSV,
+    # Of several of one kind, what was liked best
+    "text/csv;q=0, text/csv": CSV,
+    # What cannot be read is left alone
+    "text/csv;q=nan, application/json;q=0.9": CSV,
+    ",, ;q=1, text/csv": CSV,
+}
+
+
+@pytest.mark.parametrize("accept", LIKED)
+def test_the_form_that_is_liked_best_is_given(accept: str) -> None:
+    assert best(accept, OFFERS) == LIKED[accept]
+
+
+@pytest.mark.parametrize(
+    "accept",
+    ["text/html", "application/xml, image/*", "text/csv;q=0", "*/*;q=0", "text", "application/"],
+)
+def test_where_no_form_will_do_there_is_none(accept: str) -> None:
+    assert best(accept, OFFERS) is None

@@ -1,0 +1,126 @@
+"""Reading a body within bounds of size and time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+import pytest
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope
+
+from service.http.request_body import BodyRefused, read_body
+from service.http.shared_timeout import Patience
+
+
+def request(
+    chunks: Iterable[bytes | None], headers: Mapping[str, str] | None = None
+) -> tuple[Scope, Receive]:
+    """A request whose body comes in chunks; None is a sender who goes away.
+
+    After the last chunk nothing more comes, and no end either.
+    """
+    waiting = iter(chunks)
+
+    async def receive() -> Message:
+        chunk = next(waiting, b"never")
+        if chunk == b"never":
+            await asyncio.sleep(3600)
+        if chunk is None:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": chunk, "more_body": chunk != b""}
+
+    raw = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
+    return {"type": "http", "method": "POST", "path": "/", "headers": raw}, receive
+
+
+def read(
+    chunks: Iterable[bytes | None], *, limit: int = 10, headers: Mapping[str, str] | None = None
+) -> bytes:
+    return asyncio.run(read_body(*request(chunks, headers), limit, Patience(0.05)))
+
+
+def test_the_chunks_of_a_body_are_put_together() -> None:
+    assert read([b"ab", b"cd", b""]) == b"abcd"
+
+
+def test_a_body_of_exactly_the_limit_is_taken() -> None:
+    assert read([b"12345", b"67890", b""]) == b"1234567890"
+
+
+def test_a_body_one_byte_over_the_limit_is_refused_without_its_end() -> None:
+    with pytest.raises(BodyRefused) as refused:
+        read([b"12345", b"67890", b"1"])
+    assert (refused.value.status, refused.value.code) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("declared", ["11", "99999999999999999999999999999999", "9" * 5000])
+def test_a_declared_length_over_the_limit_is_refused_unread(declared: str) -> None:
+    with pytest.raises(BodyRefused) as refused:
+        read([], headers={"content-length": declared})
+    assert refused.value.status == 413
+
+
+@pytest.mark.parametrize("declared", ["", "x", "-1", "10"])
+def test_a_declared_length_that_says_nothing_is_not_believed(declared: str) -> None:
+    assert read([b"ab", b""], headers={"content-length": declared}) == b"ab"
+
+
+def test_a_body_that_does_not_end_in_time_is_refused() -> None:
+    with pytest.raises(BodyRefused) as refused:
+        read([b"ab"])
+    assert (refused.value.status, refused.value.code) == (408, "slow_body")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity, gzip", "GZIP", "br"])
+def test_an_encoded_body_is_refused(encoding: str) -> None:
+    with pytest.raises(BodyRefused) as refused:
+        read([b"ab", b""], headers={"content-encoding": encoding})
+    assert refused.value.status == 415
+
+
+@pytest.mark.parametrize("encoding", ["", "identity", " Identity "])
+def test_no_encoding_is_fine(encoding: str) -> None:
+    assert read([b"ab", b""], headers={"content-encoding": encoding}) == b"ab"
+
+
+def test_a_sender_who_goes_away_is_told_apart() -> None:
+    with pytest.raises(ClientDisconnect):
+        read([b"ab", None])
+
+
+def test_whoever_cancels_the_request_is_not_told_that_it_was_slow() -> None:
+    async def steps() -> None:
+        reading = asyncio.ensure_future(read_body(*request([b"a"]), 10, Patience(3600)))
+        await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+
+    asyncio.run(steps())
+
+
+def test_those_who_come_at_different_times_are_late_at_different_times() -> None:
+    async def steps() -> list[float]:
+        loop, patience, late = asyncio.get_running_loop(), Patience(0.2), []
+
+        async def read(*chunks: bytes) -> bytes:
+            began = loop.time()
+            try:
+                return await read_body(*request(chunks), 10, patience)
+            except BodyRefused:
+                late.append(loop.time() - began)
+                # The task goes on as if nothing had been.
+                await asyncio.sleep(0)
+                return b"late"
+
+        first = asyncio.ensure_future(read(b"a"))
+        await asyncio.sleep(0.1)
+        others = [asyncio.ensure_future(read(*chunks)) for chunks in ((b"a",), (b"a", b""))]
+        assert await asyncio.gather(first, *others) == [b"late", b"late", b"a"]
+        assert await asyncio.ensure_future(read(b"a")) == b"late"
+        return late
+
+    late = asyncio.run(steps())
+    assert len(late) == 3
+    assert all(seconds >= 0.19 for seconds in late)

@@ -1,5 +1,0 @@
-"""The stand-in Instagram for every test of this room."""
-
-from tests.support.standin import standin, standin_process
-
-__all__ = ["standin", "standin_process"]

@@ -1,0 +1,200 @@
+"""From what customers type and paste to one recipient or post."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.instagram.ids import NotAHandle, normalise_post, normalise_recipient
+
+#: As an East Asian keyboard types ASCII.
+FULL_WIDTH = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "some.handle",
+        "@Some.Handle",
+        "  @some.handle \n",
+        "@ some.handle",
+        "some.handle/",
+        "\u200b@some\u200d.handle\ufeff",
+        "\u00a0some.handle\u3000",
+        "\u202asome.handle\u202c",
+        "some.handle".translate(FULL_WIDTH),
+        "@some.handle".translate(FULL_WIDTH),
+        "\ufe6bsome.handle",
+        "https://www.instagram.com/Some.Handle/?hl=en",
+        "HTTPS://Instagram.com/some.handle#about",
+        "http://m.instagram.com/some.handle",
+        "//instagram.com/some.handle",
+        "instagram.com/some.handle",
+        "www.instagram.com/some.handle?igsh=abc",
+        "https://www.instagram.com/@some.handle",
+        "https://www.instagram.com/%40some.handle",
+        "https://www.instagram.com/_u/some.handle",
+        "https://www.instagram.com/some.handle/tagged/",
+        "https://www.instagram.com/some.handle/reels/",
+    ],
+)
+def test_every_way_to_write_a_handle_is_the_same_handle(raw: str) -> None:
+    assert normalise_recipient(raw) == "some.handle"
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("314159", "314159"),
+        (" 314159 ", "314159"),
+        ("@314159", "@314159"),
+        ("https://www.instagram.com/314159/", "@314159"),
+        ("314159".translate(FULL_WIDTH), "314159"),
+    ],
+)
+def test_only_a_bare_number_is_a_user_id(raw: str, expected: str) -> None:
+    assert normalise_recipient(raw) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        ("", "empty"),
+        (" \u200b ", "empty"),
+        ("@", "not an Instagram handle"),
+        (".some", "not an Instagram handle"),
+        ("some.", "not an Instagram handle"),
+        ("so..me", "not an Instagram handle"),
+        ("a" * 31, "not an Instagram handle"),
+        ("Jenny Rosen", "not an Instagram handle"),
+        ("jenny-rosen", "not an Instagram handle"),
+        ("j\u0435nny", "not an Instagram handle"),  # a Cyrillic letter
+        ("\u00b2", "not an Instagram handle"),
+        ("@@some", "not an Instagram handle"),
+        ("some/handle", "not an Instagram handle"),
+        ("jenny@example.com", "e-mail"),
+        ("123456789012345678901", "not a user id"),
+        ("0123", "not a user id"),
+        ("None", "placeholder"),
+        ("@null", "placeholder"),
+        ("instagram.com", "without a handle"),
+        ("@instagram.com", "placeholder"),
+        ("https://www.instagram.com/", "without a handle"),
+        ("https://www.instagram.com/p/CxyZ_-1/", "to a post or page"),
+        ("https://www.instagram.com/some.handle/p/CxyZ_-1/", "to a post or page"),
+        ("https://www.instagram.com/explore/", "to a post or page"),
+        ("https://www.instagram.com/stories/some.handle/1/", "to a post or page"),
+        ("https://www.instagram.com/direct/t/1/", "to a post or page"),
+        ("https://www.instagram.com/some.handle/saved/all/", "below a profile"),
+        ("https://evil-instagram.com/some.handle", "instagram.com"),
+        ("https://instagram.com.evil.example/some.handle", "instagram.com"),
+        ("https://instagram.com@evil.example/some.handle", "instagram.com"),
+        ("https://user@instagram.com/some.handle", "instagram.com"),
+        ("https://instagram.com:8443/some.handle", "instagram.com"),
+        ("https://[::1/some.handle", "not a valid link"),
+        ("javascript://instagram.com/some.handle", "not an Instagram handle"),
+        ("x" * 3000, "too long"),
+    ],
+)
+def test_what_names_no_recipient_for_certain_is_refused(raw: str, reason: str) -> None:
+    with pytest.raises(NotAHandle, match=reason):
+        normalise_recipient(raw)
+
+
+@pytest.mark.parametrize("raw", ["jenny@secret.example", "Jenny Secret", "https://secret.example/"])
+def test_a_refusal_does_not_repeat_what_was_typed(raw: str) -> None:
+    with pytest.raises(NotAHandle) as refusal:
+        normalise_recipient(raw)
+
+    assert "secret" not in str(refusal.value).lower()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "CxyZ_-1",
+        " CxyZ_-1 ",
+        "https://www.instagram.com/p/CxyZ_-1/",
+        "https://www.instagram.com/p/CxyZ_-1/?igsh=abc&img_index=2",
+        "https://www.instagram.com/reel/CxyZ_-1",
+        "instagram.com/reels/CxyZ_-1",
+        "https://m.instagram.com/tv/CxyZ_-1/",
+        "https://www.instagram.com/some.handle/p/CxyZ_-1/",
+        "https://www.instagram.com/some.handle/reel/CxyZ_-1/",
+    ],
+)
+def test_every_way_to_point_at_a_post_is_its_shortcode(raw: str) -> None:
+    assert normalise_post(raw) == "CxyZ_-1"
+
+
+@pytest.mark.parametrize("raw", ["2278584739065882267", "2278584739065882267_314159", "12345"])
+def test_digits_are_a_media_id(raw: str) -> None:
+    assert normalise_post(raw) == raw
+
+
+def test_a_linked_shortcode_of_digits_is_decoded_because_digits_are_a_media_id() -> None:
+    # The expected pk is aiograpi's InstagramIdCodec.decode("12345678901").
+    assert normalise_post("https://www.instagram.com/p/12345678901/") == "62093348658291662133"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "",
+        "abc",
+        "x" * 65,
+        "Cxy Z",
+        "0123",
+        "1" * 26,
+        "1_0",
+        "https://www.instagram.com/some.handle/",
+        "https://www.instagram.com/p/",
+        "https://www.instagram.com/p/CxyZ_-1/comments/",
+        "https://www.instagram.com/stories/p/CxyZ_-1/",
+        "https://www.instagram.com/share/p/CxyZ_-1/",
+        "https://www.instagram.com/share/CxyZ_-1/",
+        "https://evil-instagram.com/p/CxyZ_-1/",
+        "https://instagram.com:443/p/CxyZ_-1/",
+    ],
+)
+def test_what_names_no_post_is_refused(raw: str) -> None:
+    with pytest.raises(NotAHandle):
+        normalise_post(raw)
+
+
+_TYPED = st.text(alphabet=string.ascii_letters + string.digits + "._-@/ \u200b\uff20", max_size=40)
+_LINKS = st.builds(
+    "https://www.instagram.com/{}".format,
+    st.text(alphabet=string.ascii_letters + string.digits + "._-/@?", max_size=40)
+    | st.from_regex(r"(p|reel|tv)/[0-9]{5,64}/", fullmatch=True),
+)
+
+
+@given(_TYPED | _LINKS | st.text(max_size=40))
+def test_a_normal_form_is_its_own_normal_form(raw: str) -> None:
+    for normalise in (normalise_recipient, normalise_post):
+        try:
+            normal = normalise(raw)
+        except NotAHandle:
+            continue
+        assert normalise(normal) == normal
+
+
+def test_a_user_id_can_be_named_as_such() -> None:
+    assert normalise_recipient("pk:314159") == "314159"
+    assert normalise_recipient(" PK: 314159", bare_numbers=False) == "314159"
+
+
+@pytest.mark.parametrize("raw", ["pk:", "pk:some.handle", "pk:-1", "pk:0123"])
+def test_what_is_named_as_a_user_id_must_be_one(raw: str) -> None:
+    with pytest.raises(NotAHandle, match="digits follow pk:"):
+        normalise_recipient(raw)
+
+
+def test_a_number_that_a_customer_typed_is_not_taken_for_a_user_id() -> None:
+    with pytest.raises(NotAHandle, match="phone number"):
+        normalise_recipient("612345678", bare_numbers=False)
+    assert normalise_recipient("@612345678", bare_numbers=False) == "@612345678"

@@ -1,0 +1,210 @@
+"""How records are laid out: nothing blank, long values in pieces, and what older releases wrote."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+from typing import Any
+
+import pytest
+import redis
+
+from service.jobs.lua.builder import assembled
+from service.jobs.lua.hash_encoding import BLANK, MOST_PIECES, PIECE, fields_of
+from service.jobs.model import Status
+from tests.support.invariants import audit
+from tests.support.job_stages import job_in
+from tests.support.ledgers import SECOND, TIMES, Books
+from tests.support.pacing import evaluate
+
+LENGTHS = (
+    *(1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 5),
+    *(MOST_PIECES * PIECE - 1, MOST_PIECES * PIECE, 40 * PIECE),
+)
+
+
+def _hash(books: Books, job_id: str) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = books.store.hgetall(f"hg:job:{job_id}")  # type: ignore[assignment]
+    return found
+
+
+def _metadata(length: int) -> dict[str, str]:
+    """Metadata that is so many bytes long as JSON, of letters of two bytes."""
+    room = length - len('{"":""}')
+    return {"": "é" * (room // 2) + "x" * (room % 2)}
+
+
+@pytest.mark.parametrize("length", [length for length in LENGTHS if length > len('{"":""}')])
+def test_a_value_of_any_length_is_read_as_it_was_written(books: Books, length: int) -> None:
+    metadata = _metadata(length)
+    job_id = books.job(metadata=metadata)
+
+    assert len(fields_of(_hash(books, job_id))["metadata"].encode()) == length
+    assert books.record(job_id).metadata == metadata
+    assert books.finish(books.sending(job_id))
+    assert books.owed(job_id)[0]["payload"]["data"]["metadata"] == metadata
+    stored = _hash(books, job_id)
+    longest = max(len(value) for value in stored.values())
+    assert (longest <= PIECE) == (length < MOST_PIECES * PIECE)
+
+
+_SET_TWICE = """
+for _, value in ipairs({ARGV[1], ARGV[2]}) do
+  set(load_job('j') or read_job('j', {}), {v = '2', result = value})
+end
+return load_job('j').result
+"""
+
+
+def test_nothing_of_a_longer_value_shows_through_a_shorter_one(store: redis.Redis) -> None:
+    script = assembled(_SET_TWICE, TIMES).text
+    for before, after in product(LENGTHS, (0, *LENGTHS)):
+        store.flushdb()
+        told = store.eval(script, 0, "a" * before, "b" * after)
+        raw: Any = store.hgetall("hg:job:j")
+        assert told == fields_of(raw)["result"].encode() == b"b" * after
+        assert after or raw == {b"v": b"2"}
+
+
+@pytest.mark.parametrize("status", Status)
+def test_what_is_blank_is_not_stored(books: Books, status: Status) -> None:
+    stored = _hash(books, job_in(books, status))
+
+    assert [
+        name for name, value in stored.items() if BLANK.get(name.decode()) == value.decode()
+    ] == []
+
+
+def test_an_ended_job_fits_into_one_block(books: Books) -> None:
+    job_id = job_in(books, Status.SUCCEEDED, metadata={"note": "n" * 200})
+
+    for key in (f"hg:job:{job_id}", f"hg:dlv:{books.owed(job_id)[0]['id']}"):
+        assert books.store.object("encoding", key) == b"listpack"
+
+
+# -- what the release before has written
+
+
+def _as_written_before(books: Books, job_id: str) -> None:
+    """Make a job, its timeline and its deliveries what the release before made of them."""
+    store, key = books.store, f"hg:job:{job_id}"
+    fields = {**fields_of(_hash(books, job_id)), "v": "1"}
+    deliveries = books.run(books.deliveries.of_job(job_id, int(fields["run"])))
+    whole = [books.delivery(shown["id"]) for shown in deliveries]
+    store.delete(key)
+    for name, value in fields.items():
+        store.hset(key, name, value)
+    _as_json(store, f"hg:jobtl:{job_id}")
+    for shown in whole:
+        store.hset(f"hg:dlv:{shown['id']}", "v", "1")
+        store.hset(f"hg:dlv:{shown['id']}", "payload", json.dumps(shown["payload"]))
+        store.delete(f"hg:payload:{shown['id']}")
+        if shown["ended_at"]:
+            until: Any = store.zscore("hg:retention", job_id)
+            store.zadd("hg:retention", {shown["id"]: until})
+
+
+def _as_json(store: redis.Redis, key: str) -> None:
+    lines: Any = store.lrange(key, 0, -1)
+    for place, line in enumerate(lines):
+        if not line.startswith(b"["):
+            store.lset(key, place, json.dumps(line.decode().split("\t", 3)))
+
+
+@pytest.mark.parametrize("status", Status)
+def test_a_record_of_the_release_before_is_read_as_it_was(books: Books, status: Status) -> None:
+    job_id = job_in(books, status, metadata={"note": "n" * 200})
+    shown, path, owed = books.shown(job_id), books.path(job_id), books.owed(job_id)
+
+    _as_written_before(books, job_id)
+
+    assert books.shown(job_id) | {"wait": None} == shown | {"wait": None}
+    assert (books.path(job_id), books.owed(job_id)) == (path, owed)
+    assert audit(books) == []
+
+
+def test_a_job_of_the_release_before_goes_on_to_its_end_and_is_forgotten(books: Books) -> None:
+    # Given a job and a callback that are under way while the release changes
+    job_id = job_in(books, Status.RUNNING)
+    _as_written_before(books, job_id)
+    claim = books.claim(job_id)
+    assert books.intend(claim) == "ok"
+    _as_written_before(books, job_id)
+    assert books.finish(claim, Status.FAILED)
+    _as_written_before(books, job_id)
+    # When they go on
+    _deliver(books)
+    _as_written_before(books, job_id)
+    assert books.run(books.ledger.retry(job_id, "api:test")) == "ok"
+    assert books.finish(books.sending(job_id))
+    _deliver(books)
+    # Then both callbacks are told as they were, and all of it is forgotten in its time
+    assert [owed["payload"]["type"] for owed in books.owed(job_id)] == [
+        "job.failed",
+        "job.succeeded",
+    ]
+    assert (audit(books), books.path(job_id)[-1]) == ([], "succeeded")
+    books.pass_time(TIMES.keep + SECOND)
+    books.run(books.ledger.forget())
+    left = [key for key in books.store.scan_iter() if job_id[4:].encode() in key]
+    assert (left, books.store.zcard("hg:retention")) == ([], 0)
+
+
+def _deliver(books: Books) -> None:
+    for delivery_id in books.wakeups("callbacks"):
+        claim = books.run(books.deliveries.claim(delivery_id, "worker"))
+        assert claim is not None
+        assert json.loads(claim.payload)["type"].startswith("job.")
+        assert books.run(books.deliveries.record(claim, "delivered", {"status": 204}))
+
+
+# -- what ended needs less
+
+
+def test_a_delivered_payload_is_told_by_its_job_also_after_another_run(books: Books) -> None:
+    job_id = job_in(books, Status.FAILED)
+    [sent] = books.owed(job_id)
+    _deliver(books)
+
+    assert books.store.exists(f"hg:payload:{sent['id']}") == 0
+    assert books.owed(job_id)[0]["payload"] == sent["payload"]
+    assert books.run(books.ledger.retry(job_id, "api:test")) == "ok"
+    assert books.owed(job_id)[0]["payload"] == sent["payload"]
+    assert books.finish(books.sending(job_id))
+    _deliver(books)
+    first, second = books.owed(job_id)
+    assert first["payload"] == sent["payload"]
+    assert second["payload"]["data"]["status"] == "succeeded"
+
+
+def test_the_bytes_that_are_told_are_those_that_were_sent(books: Books) -> None:
+    job_id = job_in(books, Status.UNCERTAIN, metadata={"order": "é / \\"})
+    [delivery_id] = books.wakeups("callbacks")
+    claim = books.run(books.deliveries.claim(delivery_id, "worker"))
+    assert claim is not None
+
+    assert evaluate(books.store, TIMES, "payload_of(load_job(ARGV[1]))", job_id) == claim.payload
+
+
+def test_a_delivery_outlives_its_job_only_while_it_is_not_ended(books: Books) -> None:
+    job_id = job_in(books, Status.SUCCEEDED)
+    [delivery_id] = books.wakeups("callbacks")
+    books.pass_time(TIMES.keep + SECOND)
+    books.run(books.ledger.forget())
+    claim = books.run(books.deliveries.claim(delivery_id, "worker"))
+    assert claim is not None
+    assert books.run(books.deliveries.record(claim, "delivered", {"status": 204}))
+
+    assert books.run(books.reader.job(job_id)) is None
+    assert books.delivery(delivery_id)["payload"]["data"]["job_id"] == job_id
+    books.pass_time(TIMES.keep + SECOND)
+    books.run(books.ledger.forget())
+    assert list(books.store.scan_iter("hg:*dlv*:*", count=1000)) == []
+
+
+@pytest.mark.parametrize("status", Status)
+def test_a_text_is_kept_while_it_may_be_sent(books: Books, status: Status) -> None:
+    job_id = job_in(books, status)
+
+    spent = status in (Status.SUCCEEDED, Status.CANCELED, Status.EXPIRED)
+    assert books.store.exists(f"hg:jobtext:{job_id}") == (not spent)

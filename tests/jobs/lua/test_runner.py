@@ -1,0 +1,216 @@
+"""Scripts are functions of the store; where it has none for us, they run by EVAL all the same."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import redis
+from redis.exceptions import ResponseError
+
+from actors.batched_scripts import SharedScripts
+from service.jobs.lua.builder import Script, release_of, script_of
+from service.jobs.lua.runner import Form, Scripts, drop_unused
+from service.jobs.lua.tree_shaking import parts_of
+from service.jobs.model import Status
+from service.redis.client import async_client
+from tests.jobs.lua.test_builder import LIBRARY_FILES, SCRIPT_FILES
+from tests.support.ledgers import DAY, TIMES, Books, opened_books
+from tests.support.store import short_memory
+
+MINUTE = 60_000
+RELEASE = release_of(TIMES)
+#: What stands before `=` in a statement, and the names there that are given another value.
+_ASSIGNED = re.compile(r"(?:^|\)|\b(?:then|do|else))[ \t]*([^=\n(]+?)[ \t]*=(?!=)", re.MULTILINE)
+_TARGET = re.compile(r"(?:^|, *)(\w+)")
+SCRIPT = script_of("finish_job", TIMES, RELEASE)
+
+
+def functions(store: redis.Redis) -> set[str]:
+    listed: Any = store.function_list("hg_*")
+    return {entry[1].decode() for entry in listed}
+
+
+def used(store: redis.Redis) -> set[str]:
+    told: Any = store.info("commandstats")
+    return {name for name in ("fcall", "evalsha") if f"cmdstat_{name}" in told}
+
+
+def whole_job(books: Books) -> Status:
+    job_id = books.job()
+    books.finish(books.sending(job_id))
+    return books.status(job_id)
+
+
+@contextmanager
+def user_without(store: redis.Redis, url: str, *commands: str) -> Iterator[str]:
+    """The store's URL as a user who may do everything but that."""
+    store.acl_setuser(
+        "plain",
+        enabled=True,
+        reset=True,
+        passwords=["+pw"],
+        keys=["*"],
+        channels=["*"],
+        categories=["+@all"],
+        commands=[f"-{command}" for command in commands],
+    )
+    try:
+        yield url.replace("redis://", "redis://plain:pw@")
+    finally:
+        store.acl_deluser("plain")
+
+
+def test_a_job_runs_by_functions_of_its_release(books: Books) -> None:
+    books.store.config_resetstat()
+
+    assert whole_job(books) is Status.SUCCEEDED
+
+    assert used(books.store) == {"fcall"}
+    steps = ("accept_events", "claim_job", "record_intent", "finish_job")
+    assert {f"hg_{RELEASE}_{name}" for name in steps} <= functions(books.store)
+
+
+@pytest.mark.parametrize("denied", [("fcall",), ("function|load",), ("fcall", "function|load")])
+def test_a_user_who_may_not_have_functions_does_without(
+    store: redis.Redis, store_url: str, denied: tuple[str, ...]
+) -> None:
+    store.function_flush()
+    with user_without(store, store_url, *denied) as url, opened_books(url) as books:
+        assert whole_job(books) is Status.SUCCEEDED
+        store.config_resetstat()
+        assert whole_job(books) is Status.SUCCEEDED
+    # and does not ask for them again at every step
+    assert used(store) == {"evalsha"}
+
+
+def test_a_store_that_is_full_runs_scripts_that_it_does_not_know_yet(books: Books) -> None:
+    claim = books.sending(books.job())
+    books.store.function_flush()
+    books.store.script_flush()
+
+    with short_memory(books.store):
+        assert books.finish(claim)
+
+    assert books.status(claim.id) is Status.SUCCEEDED
+
+
+def test_functions_that_the_store_has_lost_are_loaded_in_the_middle_of_a_job(books: Books) -> None:
+    claim = books.claim(books.job())
+    books.store.function_flush()
+    assert books.intend(claim) == "ok"
+    books.store.function_flush()
+    assert books.finish(claim)
+
+
+def test_a_batch_goes_on_by_eval_where_functions_are_forbidden(
+    books: Books, store_url: str
+) -> None:
+    jobs = [books.job(account=f"account-{number}") for number in range(3)]
+    with user_without(books.store, store_url, "fcall") as url:
+        verdicts = books.run(_claimed_at_once(url, jobs))
+    assert verdicts == [b"run", b"run", b"run"]
+
+
+async def _claimed_at_once(url: str, jobs: list[str]) -> list[bytes]:
+    client = async_client(url, max_connections=2)
+    scripts = SharedScripts(client, TIMES)
+    try:
+        asked = (scripts.run("claim_job", job_id, "worker") for job_id in jobs)
+        return [reply[0] for reply in await asyncio.gather(*asked)]
+    finally:
+        await scripts.close()
+        await client.aclose()
+
+
+def test_a_refusal_of_the_script_itself_is_no_reason_to_run_it_again() -> None:
+    steps = Form().steps(SCRIPT, ("job_1",))
+    assert next(steps)[:3] == ("FCALL", SCRIPT.function, 0)
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        steps.send(ResponseError("WRONGTYPE of a key"))
+
+
+def test_what_cannot_be_made_known_is_told_as_it_is() -> None:
+    form = Form()
+    steps = form.steps(SCRIPT, ())
+    next(steps)
+    assert steps.send(ResponseError("Function not found"))[0] == "FUNCTION LOAD"
+    assert steps.send(ResponseError("OOM"))[0] == "EVALSHA"
+    with pytest.raises(ResponseError, match="BUSY"):
+        steps.send(ResponseError("BUSY"))
+    assert form.command(SCRIPT, ())[0] == "EVALSHA"
+
+
+def test_another_configuration_has_functions_of_its_own() -> None:
+    other = release_of(replace(TIMES, lease=TIMES.lease + 1))
+    assert other != RELEASE == release_of(replace(TIMES))
+
+
+def test_libraries_that_no_process_uses_any_more_are_dropped(books: Books) -> None:
+    # Given a release that is gone, one that runs, and what others have on the server
+    whole_job(books)
+    for name in ("hg_000000000000_finish", "hg_111111111111_finish", "others"):
+        books.store.function_load(_library(name), replace=True)
+    books.store.zadd("hg:releases", {"000000000000": 1})
+    _report(books)
+
+    assert books.run(drop_unused(books.client)) == 1
+
+    kept = functions(books.store)
+    assert {f"hg_{RELEASE}_finish", "hg_111111111111_finish"} <= kept
+    assert "hg_000000000000_finish" not in kept
+    assert books.store.function_list("others")
+    assert books.store.zrange("hg:releases", 0, -1) == [RELEASE.encode()]
+    for name in ("hg_111111111111_finish", "others"):
+        books.store.function_delete(name)
+
+
+def test_a_release_is_gone_when_no_process_has_reported_it_for_a_day(books: Books) -> None:
+    whole_job(books)
+    _report(books)
+    books.store.zincrby("hg:releases", -(DAY - MINUTE), RELEASE)
+    assert books.run(drop_unused(books.client)) == 0
+    books.store.zincrby("hg:releases", -2 * MINUTE, RELEASE)
+    assert books.run(drop_unused(books.client)) > 3
+    # and if it was not, it goes on all the same
+    assert whole_job(books) is Status.SUCCEEDED
+
+
+def test_a_store_without_functions_has_none_to_drop(store: redis.Redis, store_url: str) -> None:
+    store.zadd("hg:releases", {"000000000000": 1})
+    with user_without(store, store_url, "function") as url, opened_books(url) as books:
+        assert books.run(drop_unused(books.client)) == 0
+
+
+def _report(books: Books) -> None:
+    books.run(Scripts(books.client, TIMES).run("report_process", "p", "web", 60_000, 0, 0))
+
+
+def _library(name: str) -> str:
+    return f"#!lua name={name}\nredis.register_function('{name}', function() return 1 end)"
+
+
+@pytest.mark.parametrize("path", [*LIBRARY_FILES, *SCRIPT_FILES], ids=lambda path: path.stem)
+def test_what_is_made_once_is_never_changed(path: Any) -> None:
+    constants = {
+        name
+        for file in LIBRARY_FILES
+        for part in parts_of(file.read_text())
+        if not part.text.startswith("local function")
+        for name in part.defines
+    }
+    text = re.sub(r"--[^\n]*|^local [\w, ]+(?==)", "", path.read_text(), flags=re.MULTILINE)
+    changed = {name for targets in _ASSIGNED.findall(text) for name in _TARGET.findall(targets)}
+    assert not changed & constants
+
+
+def test_both_forms_of_a_script_keep_its_flags() -> None:
+    preview: Script = script_of("preview_job", TIMES, RELEASE)
+    assert preview.text.startswith("#!lua flags=no-writes\n")
+    assert "flags = {'no-writes'}" in preview.library
+    assert "flags = {'allow-oom'}" in SCRIPT.library

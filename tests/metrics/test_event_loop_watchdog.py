@@ -1,0 +1,194 @@
+"""The watch over a real loop, asyncio's own and uvloop's: what it measures, says and leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import uvloop
+from structlog.testing import capture_logs
+
+from deploy.local.wait import until
+from service.metrics.event_loop_watchdog import BLOCKED_SECONDS, BOUNDS, LoopWatch, Reading
+
+#: So often that a short block is not missed.
+OFTEN = (0.002, 0.004)
+SECRET = "a value of the caller's that stands in a local variable"
+
+
+@contextmanager
+def running(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> Iterator[Any]:
+    """A loop in a thread of its own, as the worker's is."""
+    loop = new_loop()
+    thread = threading.Thread(target=loop.run_forever, name="the loop", daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+@contextmanager
+def watching(loop: Any) -> Iterator[LoopWatch]:
+    """A watch that has had its first answers."""
+    watch = LoopWatch(loop, OFTEN)
+    watch.start()
+    try:
+        until(lambda: sum(watch.reading().buckets) > 3)
+        yield watch
+    finally:
+        watch.stop()
+
+
+@pytest.fixture(params=[uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
+def loop(request: pytest.FixtureRequest) -> Iterator[Any]:
+    with running(request.param) as loop:
+        yield loop
+
+
+def blocks_the_loop(seconds: float, password: str = SECRET) -> str:
+    """Hold whoever calls up, with a secret in a local variable."""
+    time.sleep(seconds)
+    return password
+
+
+def block(loop: Any, seconds: float) -> None:
+    """Block the loop and wait until it goes on."""
+    done = threading.Event()
+    loop.call_soon_threadsafe(blocks_the_loop, seconds)
+    loop.call_soon_threadsafe(done.set)
+    assert done.wait(10)
+
+
+def blocks(logs: list[Any]) -> list[Any]:
+    """The lines about this file's own blocks."""
+    return [line for line in logs if "blocks_the_loop" in line.get("place", "")]
+
+
+def late(reading: Reading) -> int:
+    """How many answers came later than a loop may be."""
+    return sum(reading.buckets[BOUNDS.index(BLOCKED_SECONDS) + 1 :])
+
+
+def test_a_blocked_loop_is_measured_and_its_stack_is_told_once(loop: Any) -> None:
+    with capture_logs() as logs, watching(loop) as watch:
+        before = watch.reading()
+        block(loop, 0.08)
+        until(lambda: late(watch.reading()) > late(before) and blocks(logs))
+        block(loop, 0.08)
+        twice = late(before) + 1
+        until(lambda: late(watch.reading()) > twice)
+    # Then one line names the place, and how long it was held up
+    [line] = blocks(logs)
+    assert "/tests/metrics/test_event_loop_watchdog.py:" in line["place"]
+    assert line["place"].endswith(" blocks_the_loop")
+    assert line["frames"][-1] == line["place"]
+    assert BLOCKED_SECONDS * 1000 < line["duration_ms"] < 2000
+    assert line["log_level"] == "warning"
+    # And nothing but places
+    assert SECRET not in json.dumps(logs, default=repr)
+
+
+def test_the_delay_of_a_block_is_the_peak_until_it_was_read(loop: Any) -> None:
+    peaks = []
+
+    def peak() -> bool:
+        peaks.append(watch.reading().peak_seconds)
+        return peaks[-1] > 0.2
+
+    with watching(loop) as watch:
+        total = watch.reading().total_us
+        threading.Thread(target=block, args=(loop, 0.3)).start()
+        until(peak)
+        assert 0.2 < max(peaks) < 5
+        assert watch.reading().peak_seconds < max(peaks)
+        assert watch.reading().total_us > total + 200_000
+
+
+def test_a_quiet_loop_says_nothing(loop: Any) -> None:
+    with capture_logs() as logs, watching(loop) as watch:
+        until(lambda: sum(watch.reading().buckets) > 50)
+        assert watch.reading().buckets[0] > 0
+    assert logs == []
+
+
+def _late(base: Any) -> Any:
+    """A loop that answers late while it has nothing to do, as on a machine without time."""
+
+    class Late(base):  # type: ignore[misc]
+        def call_soon_threadsafe(self, callback: Any, *args: Any) -> Any:
+            seconds = 1.5 * BLOCKED_SECONDS
+            return super().call_soon_threadsafe(self.call_later, seconds, callback, *args)
+
+    return Late
+
+
+@pytest.mark.parametrize("base", [uvloop.Loop, asyncio.SelectorEventLoop])
+def test_a_loop_that_waits_for_the_machine_is_measured_and_blames_nobody(base: Any) -> None:
+    with capture_logs() as logs, running(_late(base)) as loop, watching(loop) as watch:
+        until(lambda: late(watch.reading()) > 3)
+    assert logs == []
+
+
+def test_a_long_block_is_told_of_while_it_lasts(loop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.metrics.event_loop_watchdog.PATIENCE_SECONDS", 0.1)
+    free = threading.Event()
+
+    def blocks_the_loop_for_long() -> None:
+        free.wait(10)
+
+    with capture_logs() as logs, watching(loop):
+        loop.call_soon_threadsafe(blocks_the_loop_for_long)
+        told = until(lambda: [line for line in logs if line["event"].endswith("is blocked")])
+        assert "wait" in told[0]["place"]
+        assert any("blocks_the_loop_for_long" in line for line in told[0]["frames"])
+        free.set()
+        ended = until(lambda: [line for line in logs if line["event"].endswith("was blocked")])
+        assert ended[0]["duration_ms"] >= told[0]["duration_ms"] > 100
+
+
+def test_stopping_ends_the_thread_also_while_the_loop_is_blocked(loop: Any) -> None:
+    free = threading.Event()
+    with watching(loop) as watch:
+        loop.call_soon_threadsafe(free.wait, 10)
+        started = time.monotonic()
+        until(lambda: time.monotonic() > started + 2 * BLOCKED_SECONDS)
+        watch.stop()
+        assert not watch.is_alive()
+        assert time.monotonic() - started < 1
+    free.set()
+
+
+def test_a_loop_may_stop_its_own_watch(loop: Any) -> None:
+    with watching(loop) as watch:
+
+        async def stop() -> float:
+            started = time.monotonic()
+            watch.stop()
+            return time.monotonic() - started
+
+        assert asyncio.run_coroutine_threadsafe(stop(), loop).result(10) < 0.5
+        assert not watch.is_alive()
+
+
+def test_a_watch_ends_with_its_loop() -> None:
+    with running(uvloop.new_event_loop) as loop:
+        watch = LoopWatch(loop, OFTEN)
+    watch.start()
+    watch.join(5)
+    assert not watch.is_alive()
+
+
+def test_every_delay_has_a_bucket() -> None:
+    assert math.isinf(BOUNDS[-1])
+    assert list(BOUNDS) == sorted(set(BOUNDS))
+    assert BLOCKED_SECONDS in BOUNDS

@@ -1,0 +1,165 @@
+"""The address guard: every range that leads inside, in every spelling."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.network.ip_filter import BLOCKED_V4, Guard, parse_cidrs
+
+BLOCKED = [
+    "0.0.0.0",
+    "0.255.255.255",
+    "10.0.0.0",
+    "10.255.255.255",
+    "100.64.0.0",
+    "100.127.255.255",
+    "127.0.0.1",
+    "127.255.255.254",
+    "169.254.169.254",
+    "172.16.0.0",
+    "172.31.255.255",
+    "192.0.0.170",
+    "192.0.2.1",
+    "192.88.99.1",
+    "192.168.0.1",
+    "198.18.0.1",
+    "198.19.255.255",
+    "198.51.100.1",
+    "203.0.113.1",
+    "224.0.0.1",
+    "239.255.255.255",
+    "240.0.0.1",
+    "255.255.255.255",
+    "168.63.129.16",
+    "::",
+    "::1",
+    "::127.0.0.1",
+    "64:ff9b::a9fe:a9fe",
+    "64:ff9b:1::1",
+    "100::1",
+    "2001::1",
+    "2001:1ff:ffff::1",
+    "2001:db8::1",
+    "2002:a9fe:a9fe::",
+    "3fff::1",
+    "3fff:fff:ffff::1",
+    "5f00::1",
+    "fc00::1",
+    "fd12:3456::1",
+    "fe80::1",
+    "fe80::1%eth0",
+    "fec0::1",
+    "ff02::1",
+]
+PUBLIC = [
+    "1.1.1.1",
+    "9.255.255.255",
+    "11.0.0.0",
+    "100.63.255.255",
+    "100.128.0.0",
+    "126.255.255.255",
+    "128.0.0.0",
+    "168.63.129.15",
+    "168.63.129.17",
+    "169.253.255.255",
+    "172.15.255.255",
+    "172.32.0.0",
+    "192.0.1.0",
+    "198.17.255.255",
+    "198.20.0.0",
+    "223.255.255.255",
+    "2000::1",
+    "2001:200::1",
+    "2003::1",
+    "2606:4700:4700::1111",
+    "3fff:1000::1",
+]
+
+
+@pytest.mark.parametrize("address", BLOCKED)
+def test_an_inner_address_is_blocked(address: str) -> None:
+    assert not Guard().permits(address)
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_a_public_address_is_permitted(address: str) -> None:
+    assert Guard().permits(address)
+
+
+@pytest.mark.parametrize("address", [a for a in BLOCKED + PUBLIC if ":" not in a])
+def test_an_address_mapped_into_ipv6_is_judged_as_what_it_reaches(address: str) -> None:
+    mapped = f"::ffff:{address}"
+
+    assert Guard().permits(mapped) == Guard().permits(address)
+
+
+@given(st.ip_addresses(v=4))
+def test_the_block_list_decides_about_every_ipv4_address(address: ipaddress.IPv4Address) -> None:
+    blocked = any(address in network for network in BLOCKED_V4)
+
+    assert Guard().permits(address) is not blocked
+
+
+@given(st.integers(0, 2**128 - 1).map(ipaddress.IPv6Address))
+def test_outside_2000_3_no_ipv6_address_is_permitted(address: ipaddress.IPv6Address) -> None:
+    if int(address) >> 125 != 1 and address.ipv4_mapped is None:
+        assert not Guard().permits(address)
+
+
+@pytest.mark.parametrize("spelling", ["2130706433", "0x7f.1", "0x7f000001", "127.1", "0", "0177.1"])
+def test_a_spelling_that_only_resolvers_know_is_caught_once_it_is_resolved(spelling: str) -> None:
+    # Given a host that is no address to `ipaddress`
+    assert not Guard().permits(spelling)
+
+    # When the system resolves it
+    resolved = {str(found[4][0]) for found in socket.getaddrinfo(spelling, 80)}
+
+    # Then what it leads to is blocked
+    assert resolved
+    assert not any(Guard().permits(address) for address in resolved)
+
+
+@pytest.mark.parametrize("text", ["", "localhost", "10.0.0.1/8", "1.1.1.1 ", "[::1]"])
+def test_what_is_no_address_is_not_permitted(text: str) -> None:
+    assert not Guard(parse_cidrs("0.0.0.0/0, ::/0")).permits(text)
+
+
+def test_the_allow_list_wins() -> None:
+    guard = Guard(parse_cidrs("10.0.0.0/8, 127.0.0.0/8,fd00::/8"))
+
+    assert guard.permits("10.1.2.3")
+    assert guard.permits("::ffff:10.1.2.3")
+    assert guard.permits("fd00::1")
+    assert guard.permits("1.1.1.1")
+    assert not guard.permits("192.168.0.1")
+
+
+def test_a_list_of_networks_is_read_in_order() -> None:
+    networks = parse_cidrs(" 10.0.0.0/8 ,,192.168.1.7, fd00::/8,")
+
+    assert [str(network) for network in networks] == ["10.0.0.0/8", "192.168.1.7/32", "fd00::/8"]
+
+
+def test_no_text_means_no_network() -> None:
+    assert parse_cidrs("") == ()
+
+
+@pytest.mark.parametrize(
+    ("entry", "advice"),
+    [
+        ("10.0.0.0/33", "10.0.0.0/8"),
+        ("intranet", "10.0.0.0/8"),
+        ("10.1.0.0/8", "did you mean 10.0.0.0/8"),
+        ("::ffff:10.0.0.0/104", "IPv4 network"),
+    ],
+)
+def test_an_entry_that_is_no_network_is_named(entry: str, advice: str) -> None:
+    with pytest.raises(ValueError, match=advice) as refusal:
+        parse_cidrs(f"127.0.0.0/8,{entry}")
+
+    assert repr(entry) in str(refusal.value)

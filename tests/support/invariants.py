@@ -1,0 +1,250 @@
+"""What must be true of the ledger between any two steps, read straight from its keys."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any, Final
+
+from service.jobs.consistency_check import Examination
+from service.jobs.consistency_problems import Defect
+from service.jobs.lua.hash_encoding import BLANK
+from service.jobs.model import FINAL, TRANSITIONS, WALKS, Status, pace_of
+from tests.support.ledgers import Books
+
+#: The alarms of jobs that are not ended.
+ALARMS: Final = ("hg:due", "hg:wakes", "hg:leases", "hg:expiry")
+_CLAIMED: Final = ("running", "sending")
+
+
+def audit(books: Books) -> list[str]:
+    """Every broken invariant, as a sentence each; an empty list when the ledger is sound."""
+    view = _View(books)
+    findings = [
+        *_reachable(view),
+        *_indexed(view),
+        *_one_claim_an_account(view),
+        *_callbacks(view),
+        *_turns_and_lines(view),
+        *_rows(view),
+    ]
+    told = [str(defect) for defect in diagnosis(books)]
+    if bool(findings) != bool(told):
+        findings.append(f"the doctor says {told}, which is not what the audit says")
+    rescued = books.sweep()
+    return [*findings, *told, *([f"the sweep rescued {rescued}"] if rescued else [])]
+
+
+def diagnosis(books: Books, *, repair: bool = False) -> list[Defect]:
+    """Everything that the product's own doctor finds.
+
+    Parameters:
+      books: The ledger.
+      repair: Whether it mends what it can.
+    """
+
+    async def examine() -> list[Defect]:
+        defects = Examination(books.client, books.times).defects(repair=repair)
+        return [defect async for defect in defects]
+
+    return books.run(examine())
+
+
+def illegal_steps(books: Books, job_id: str) -> list[tuple[str, str]]:
+    """The changes in a job's timeline that the table of states does not know."""
+    return [
+        (before, after)
+        for before, after in itertools.pairwise(books.path(job_id))
+        if before != after and Status(after) not in TRANSITIONS[Status(before)]
+    ]
+
+
+class _View:
+    """All keys of the ledger at one moment."""
+
+    def __init__(self, books: Books) -> None:
+        names = _names(books)
+        while True:
+            with books.store.pipeline() as pipe:
+                pipe.time()
+                for name in names:
+                    pipe.type(name)
+                (seconds, micros), *types = pipe.execute()
+                for name, kind in zip(names, types, strict=True):
+                    _ask(pipe, name, kind)
+                values = [_plain(value) for value in pipe.execute()]
+            before, names = names, _names(books)
+            if before == names:
+                break  # nothing came or went meanwhile
+        self.now: int = seconds * 1000 + micros // 1000
+        self._values: dict[str, Any] = dict(zip(names, values, strict=True))
+        jobs = self._hashes("hg:job:")
+        self.jobs = {job_id: {**BLANK, **fields} for job_id, fields in jobs.items()}
+        self.deliveries = self._hashes("hg:dlv:")
+        self.accounts = sorted({job["account"] for job in self.jobs.values()})
+
+    def get(self, key: str) -> Any:
+        """The value of a key; empty where there is none."""
+        return self._values.get(key, {})
+
+    def named(self, prefix: str) -> list[str]:
+        """The keys that begin so."""
+        return [name for name in self._values if name.startswith(prefix)]
+
+    def line(self, job: dict[str, str]) -> Any:
+        """The lane that a job says it stands in, where anybody looks at it."""
+        account, lane = f"hg:acct:{job['account']}", job.get("lane", "")
+        return self.get(f"{account}:line:{lane}") if lane in self.get(f"{account}:lanes") else {}
+
+    def lines(self, account: str) -> set[str]:
+        """Everybody who waits for an account's turn."""
+        names = self.named(f"hg:acct:{account}:line:")
+        return {job_id for name in names for job_id in self.get(name)}
+
+    def is_stopped(self, job: dict[str, str]) -> bool:
+        """Whether a person must open a door for a job."""
+        account = self.get(f"hg:acct:{job['account']}")
+        shut = {"hold", f"pause:{pace_of(job['kind'])}"}
+        return bool(self.get("hg:paused") or shut & set(account))
+
+    def is_awake(self, account: str) -> bool:
+        """Whether a turn or an alarm leads on, or nobody may go before a person says so."""
+        stopped = self.get("hg:paused") or "hold" in self.get(f"hg:acct:{account}")
+        return bool(stopped or any(account in self.get(i) for i in ("hg:turns", "hg:alarms")))
+
+    def _hashes(self, prefix: str) -> dict[str, dict[str, str]]:
+        return {
+            name.removeprefix(prefix): value
+            for name, value in self._values.items()
+            if name.startswith(prefix)
+        }
+
+
+def _names(books: Books) -> list[str]:
+    return sorted(key.decode() for key in set(books.store.scan_iter("hg:*", count=1000)))
+
+
+def _ask(pipe: Any, name: str, kind: bytes) -> None:
+    if kind == b"hash":
+        pipe.hgetall(name)
+    elif kind == b"zset":
+        pipe.zrange(name, 0, -1, withscores=True)
+    elif kind == b"string":
+        pipe.get(name)
+    elif kind == b"set":
+        pipe.smembers(name)
+    else:
+        pipe.type(name)
+
+
+def _plain(value: Any) -> Any:
+    if value is None:
+        return None  # gone since its type was asked: they are all read again
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, list):
+        return {member.decode("utf-8", "replace"): score for member, score in value}
+    if isinstance(value, set):
+        return {member.decode() for member in value}
+    return {name.decode(): text.decode() for name, text in value.items()}
+
+
+def _ended(job: dict[str, str]) -> bool:
+    return Status(job["status"]) in FINAL
+
+
+def _reachable(view: _View) -> Iterator[str]:
+    for job_id, job in view.jobs.items():
+        account = f"hg:acct:{job['account']}"
+        leads = any(job_id in view.get(index) for index in ("hg:due", "hg:wakes", "hg:leases"))
+        in_line = job_id in view.line(job) and view.is_awake(job["account"])
+        held = job_id in view.get(f"{account}:held:{job['kind']}") and view.is_stopped(job)
+        if not _ended(job) and not (leads or in_line or held):
+            yield f"nothing leads to {job['status']} {job_id}"
+        if _ended(job):
+            yield from (f"{job_id} ended and is in {i}" for i in ALARMS if job_id in view.get(i))
+    for delivery_id, delivery in view.deliveries.items():
+        leads = any(delivery_id in view.get(index) for index in ("hg:due", "hg:wakes", "hg:leases"))
+        if leads != (delivery["status"] in ("pending", "delivering")):
+            yield f"{delivery['status']} {delivery_id} is reachable: {leads}"
+
+
+def _indexed(view: _View) -> Iterator[str]:
+    for job_id, job in view.jobs.items():
+        for status in Status:
+            listed = view.get(f"hg:jobs:status:{status}").get(job_id)
+            if listed != (float(job["seq"]) if status == job["status"] else None):
+                yield f"{job_id} is {job['status']} and the index of {status} says {listed}"
+        for index in (
+            "hg:jobs",
+            f"hg:jobs:account:{job['account']}",
+            f"hg:jobs:kind:{job['kind']}",
+        ):
+            if job_id not in view.get(index):
+                yield f"{job_id} is not in {index}"
+        leased = job_id in view.get("hg:leases")
+        if leased != (job["status"] in _CLAIMED and job["owner"] != ""):
+            yield f"{job['status']} {job_id} of {job['owner']!r} has a lease: {leased}"
+    for delivery_id, delivery in view.deliveries.items():
+        for each in ("pending", "delivering", "delivered", "failed"):
+            if (delivery_id in view.get(f"hg:dlvs:status:{each}")) != (each == delivery["status"]):
+                yield f"{delivery_id} is {delivery['status']} and wrong in the index of {each}"
+
+
+def _one_claim_an_account(view: _View) -> Iterator[str]:
+    for account in view.accounts:
+        live = [
+            job_id
+            for job_id, job in view.jobs.items()
+            if job["account"] == account
+            and job["status"] in _CLAIMED
+            and int(job["lease"]) > view.now
+        ]
+        if len(live) > 1:
+            yield f"{account} has several live claims: {live}"
+        if live and view.get(f"hg:acct:{account}:turn") != live[0]:
+            yield f"{live[0]} works without the turn of {account}"
+
+
+def _callbacks(view: _View) -> Iterator[str]:
+    for job_id, job in view.jobs.items():
+        runs = int(job["run"]) if _ended(job) else int(job["run"]) - 1
+        expected = list(range(1, runs + 1)) if job["callback"] else []
+        opened = sorted(int(dlv["run"]) for dlv in view.deliveries.values() if dlv["job"] == job_id)
+        if opened != expected:
+            yield f"{job['status']} {job_id} of run {job['run']} has deliveries for runs {opened}"
+
+
+def _turns_and_lines(view: _View) -> Iterator[str]:
+    for account in view.accounts:
+        holder = view.get(f"hg:acct:{account}:turn")
+        line = view.lines(account)
+        if bool(holder) != (account in view.get("hg:turns")):
+            yield f"the turn of {account} is {holder!r} and has no end, or the other way round"
+        if holder and (holder not in view.jobs or _ended(view.jobs[holder])):
+            yield f"{account}'s turn is held by {holder}, which has ended"
+        if line and not holder and not view.is_awake(account):
+            yield f"{account} has waiters, and neither a turn nor an alarm"
+        yield from _misplaced(view, account)
+
+
+def _misplaced(view: _View, account: str) -> Iterator[str]:
+    """Who stands in a lane that is not its own."""
+    prefix = f"hg:acct:{account}:line:"
+    for lane in (name.removeprefix(prefix) for name in view.named(prefix)):
+        for job_id in view.get(prefix + lane):
+            job = view.jobs[job_id]
+            if job["status"] not in ("waiting", "sending") or job["lane"] != lane:
+                yield f"{job['status']} {job_id} of lane {job['lane']!r} stands in {lane}"
+
+
+def _rows(view: _View) -> Iterator[str]:
+    """What walks have found: each row once, and as many as they say."""
+    walks = {job_id: job for job_id, job in view.jobs.items() if job["kind"] in WALKS}
+    for name in (*view.named("hg:rows:"), *view.named("hg:walked:")):
+        if name.rpartition(":")[2] not in walks:
+            yield f"{name} is nobody's"
+    for job_id, job in walks.items():
+        walked = len(view.get(f"hg:walked:{job_id}"))
+        if not _ended(job) and walked != int(job["users"]):
+            yield f"{job_id} has found {job['users']} and remembers {walked}"

@@ -1,0 +1,21 @@
+"""Vaults over a real store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from redis.asyncio import Redis
+
+from service.accounts.encryption import derive_keys
+from service.accounts.session_store import Vault
+
+SECRET = "a secret key of thirty-two characters or more"
+
+
+@asynccontextmanager
+async def open_vault(url: str, secret: str = SECRET) -> AsyncIterator[tuple[Vault, Any]]:
+    """Open a vault; gives it and the client under it."""
+    async with Redis.from_url(url) as redis:
+        yield Vault(redis, derive_keys(secret)), redis
