@@ -55,7 +55,7 @@ class Doors:
         Returns:
           How many jobs that these kept went on.
         """
-        steps = ("account", account, "resume", "", _BATCH, who, kind or "")
+        steps = ("control_account", account, "resume", "", _BATCH, who, kind or "")
         return int(await self._scripts.run(*steps)) + await self._go_on(account, who)
 
     async def answer(self, account: str, reasons: Iterable[str], *, who: str = "person") -> int:
@@ -69,7 +69,15 @@ class Doors:
         Returns:
           How many jobs went on.
         """
-        steps = ("account", account, "answer", f" {' '.join(sorted(reasons))} ", _BATCH, who, "")
+        steps = (
+            "control_account",
+            account,
+            "answer",
+            f" {' '.join(sorted(reasons))} ",
+            _BATCH,
+            who,
+            "",
+        )
         return int(await self._scripts.run(*steps)) + await self._go_on(account, who)
 
     async def pause_everything(self, note: str = "", who: str = "person") -> None:

@@ -110,7 +110,7 @@ class Probe:
         names = [f"account-{number:03}" for number in range(_ACCOUNTS)]
         asked = draft(1, account=BUSY)
         steps: Mapping[str, Step] = {
-            "metrics, 100 accounts": partial(run, "metrics", " ".join(QUEUES), *names),
+            "metrics, 100 accounts": partial(run, "collect_metrics", " ".join(QUEUES), *names),
             "account": partial(shop.doors.show, BUSY),
             "preview": partial(shop.ledger.preview, asked, caller="bench"),
             "audit, 500": partial(run, "audit", "nobody", "+", 500, PAGE_OF_JOBS),
@@ -129,7 +129,7 @@ class Probe:
         account = f"crowd-{next(self._numbers)}"
         crowd = self._accepted(_BATCH + 1, account=account)
         holder = self._run(partial(self._shop.claim, crowd[0], 0))
-        door = partial(self._scripts.run, "account", account)
+        door = partial(self._scripts.run, "control_account", account)
         self._run(partial(door, "pause", "", 0, "bench", ""))
         back = partial(self._shop.claims.release, holder, Status.QUEUED, "bench")
         self._measure(f"a turn ends, {_BATCH} to hold", [back])
