@@ -19,7 +19,9 @@ from typing import Any, Final
 
 from service.jobs.ledger import FORGOTTEN_AT_ONCE
 from service.jobs.lua.builder import Times
-from service.jobs.lua.runner import SyncScript
+from service.jobs.lua.heartbeat import heartbeat
+from service.jobs.lua.prune import prune
+from service.jobs.lua.runner import SyncScripts
 from service.logging.setup import get_logger
 from service.redis.client import Unavailable, sync_client
 
@@ -87,9 +89,7 @@ class Pulse(threading.Thread):
         self._lease = times.lease / 1000
         # A beat that hangs must leave time to let go of what it could not renew.
         self._client = sync_client(url, max_connections=1, reply_seconds=self._lease * 0.3)
-        self._script = SyncScript(self._client, "heartbeat", times)
-        # Also the calendar's business; here it goes on when memory is too short for a calendar.
-        self._forget = SyncScript(self._client, "prune", times)
+        self._scripts = SyncScripts(self._client, times)
         self._forget_at = time.monotonic() + FORGET_SECONDS
         self._interval = min(INTERVAL_SECONDS, self._lease / 4)
         self._holds: dict[str, Hold] = {}
@@ -153,26 +153,26 @@ class Pulse(threading.Thread):
     def _forget_some(self) -> None:
         if time.monotonic() >= self._forget_at:
             self._forget_at = time.monotonic() + FORGET_SECONDS
-            self._forget(args=[FORGOTTEN_AT_ONCE])
+            # Also the calendar's business; here it goes on when memory is too short for a calendar.
+            self._scripts.run(prune(FORGOTTEN_AT_ONCE))
 
     def _beat(self) -> float:
         """Beat once; tell in how many seconds the next beat is needed."""
         with self._lock:
             holds = list(self._holds.values())
         asked_at = time.monotonic()
-        arguments: list[Any] = [MOST]
+        claims = ((hold.id, hold.owner, hold.fence) for hold in holds)
+        reply = self._scripts.run(heartbeat(MOST, *claims))
         for hold in holds:
-            arguments += (hold.id, hold.owner, hold.fence)
-        lost, done, next_ms = self._script(args=arguments)
-        gone = {work_id.decode() for work_id in lost}
-        for hold in holds:
-            if hold.id not in gone:
+            if hold.id not in reply.lost:
                 hold.renewed = asked_at
             elif not hold.ending:
                 self._abandon(hold, "the claim is another's")
-        if int(done) >= MOST or not next_ms:
-            return 0.0 if next_ms else self._interval
-        return min(max(int(next_ms) / 1000, SHORTEST_SECONDS), self._interval)
+        if reply.next_ms is None:
+            return self._interval
+        if reply.done >= MOST:
+            return 0.0
+        return min(max(reply.next_ms / 1000, SHORTEST_SECONDS), self._interval)
 
     def _abandon_overdue(self) -> None:
         with self._lock:

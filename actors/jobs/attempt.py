@@ -28,10 +28,10 @@ from actors.runtime import Runtime
 from service.jobs.claims import (
     NO_EFFECT,
     Claim,
-    IntentReply,
     Parking,
     Thread,
 )
+from service.jobs.lua.record_intent import IntentReply
 from service.jobs.model import Failure, Status
 from service.jobs.write_ownership import Written
 from service.logging.context import bind_ids

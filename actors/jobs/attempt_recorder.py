@@ -17,14 +17,14 @@ from actors.lease_heartbeat import Hold
 from service.jobs.claims import (
     NO_EFFECT,
     AccountEffect,
-    Charge,
     Claim,
     Claims,
-    FinishReply,
     Found,
-    PageReply,
     Parking,
 )
+from service.jobs.lua.append_follower_page import PageReply
+from service.jobs.lua.finish_job import FinishReply
+from service.jobs.lua.release_job import Charge
 from service.jobs.model import Failure, Status
 from service.logging.setup import get_logger
 

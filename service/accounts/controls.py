@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, Final, Literal, cast
 
 import redis.asyncio as aredis
 
 from service.jobs.lua.builder import Times
+from service.jobs.lua.control_account import control_account
+from service.jobs.lua.control_all_accounts import control_all_accounts
+from service.jobs.lua.get_account import get_account
 from service.jobs.lua.runner import Scripts
 from service.jobs.records import rfc3339
 
@@ -41,7 +43,7 @@ class Doors:
           kind: Stop this kind of action only.
           who: Who asks.
         """
-        await self._scripts.run("control_account", account, "pause", note, 0, who, kind or "")
+        await self._scripts.run(control_account(account, "pause", note, 0, who, kind or ""))
         await self._go_on(account, who)
 
     async def resume(self, account: str, *, kind: str | None = None, who: str = "person") -> int:
@@ -55,8 +57,8 @@ class Doors:
         Returns:
           How many jobs that these kept went on.
         """
-        steps = ("control_account", account, "resume", "", _BATCH, who, kind or "")
-        return int(await self._scripts.run(*steps)) + await self._go_on(account, who)
+        call = control_account(account, "resume", "", _BATCH, who, kind or "")
+        return await self._scripts.run(call) + await self._go_on(account, who)
 
     async def answer(self, account: str, reasons: Iterable[str], *, who: str = "person") -> int:
         """End an account's hold if it is one of those that a person's answer is for.
@@ -69,16 +71,9 @@ class Doors:
         Returns:
           How many jobs went on.
         """
-        steps = (
-            "control_account",
-            account,
-            "answer",
-            f" {' '.join(sorted(reasons))} ",
-            _BATCH,
-            who,
-            "",
-        )
-        return int(await self._scripts.run(*steps)) + await self._go_on(account, who)
+        ended = f" {' '.join(sorted(reasons))} "
+        call = control_account(account, "answer", ended, _BATCH, who, "")
+        return await self._scripts.run(call) + await self._go_on(account, who)
 
     async def pause_everything(self, note: str = "", who: str = "person") -> None:
         """Stop every account, whatever its own state.
@@ -87,7 +82,7 @@ class Doors:
           note: Why, for people.
           who: Who asks.
         """
-        await self._scripts.run("control_all_accounts", "pause", note, who)
+        await self._scripts.run(control_all_accounts("pause", note, who))
         await self.look_again(who)
 
     async def resume_everything(self, who: str = "person") -> int:
@@ -96,7 +91,7 @@ class Doors:
         Returns:
           How many jobs went on.
         """
-        await self._scripts.run("control_all_accounts", "resume", "", who)
+        await self._scripts.run(control_all_accounts("resume", "", who))
         return await self.look_again(who)
 
     async def look_again(self, who: str = "boot") -> int:
@@ -110,8 +105,8 @@ class Doors:
 
     async def _go_on(self, account: str, who: str) -> int:
         released = 0
-        while batch := int(
-            await self._scripts.run("control_account", account, "go_on", "", _BATCH, who, "")
+        while batch := await self._scripts.run(
+            control_account(account, "go_on", "", _BATCH, who, "")
         ):
             released += batch
         return released
@@ -128,10 +123,10 @@ class Doors:
 
     async def show(self, account: str) -> dict[str, Any]:
         """What stands in an account's way, what waits for it and what it has spent."""
-        seen = json.loads(await self._scripts.run("get_account", account))
+        seen = await self._scripts.run(get_account(account))
         fields: dict[str, str] = seen["fields"] or {}
         cooldowns = _cooldowns(fields, seen["now"])
-        lines, held = seen["lines"] or {}, seen["held"] or {}
+        sub_queues, held = seen["sub_queues"] or {}, seen["held"] or {}
         return {
             "name": account,
             "status": status_of(fields, everything=bool(seen.get("paused")), now_ms=seen["now"]),
@@ -144,7 +139,7 @@ class Doors:
             "quiet_until": rfc3339(int(seen.get("quiet_until") or 0)),
             "budgets": {pace: _budget(row) for pace, row in (seen["budgets"] or {}).items()},
             "jobs": {
-                "in_line": sum(lines.values()),
+                "in_line": sum(sub_queues.values()),
                 "held": sum(held.values()),
                 "turn": seen.get("turn"),
             },

@@ -9,6 +9,7 @@ import redis.asyncio as aredis
 from service.jobs.claims import Claim
 from service.jobs.lua.builder import Times
 from service.jobs.lua.runner import Scripts
+from service.jobs.lua.store_photo import store_photo
 from service.photos.photo import Photo
 
 
@@ -39,7 +40,5 @@ class Photos:
           Whether the claim still held; only then was anything changed.
         """
         facts = photo.facts("url")
-        reply = await self._scripts.run(
-            "store_photo", claim.id, claim.owner, claim.fence, photo.jpeg, facts, photo.sha256
-        )
-        return bool(reply == b"ok")
+        call = store_photo(claim.id, claim.owner, claim.fence, photo.jpeg, facts, photo.sha256)
+        return await self._scripts.run(call) == "ok"

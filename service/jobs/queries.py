@@ -13,6 +13,7 @@ import redis.asyncio as aredis
 from service.jobs.body_compression import unpack
 from service.jobs.lua.builder import Times
 from service.jobs.lua.hash_encoding import fields_of
+from service.jobs.lua.queue_positions import PositionReply, queue_positions
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import Status
 from service.jobs.records import EventRecord, JobRecord, Place
@@ -142,12 +143,9 @@ class Reader:
         waiting = [record for record in records if record.status is Status.WAITING]
         if not waiting:
             return [record.public() for record in records]
-        asked = [arg for each in waiting for arg in (each.id, each.account, each.lane, each.kind)]
-        places = await self._scripts.run("queue_positions", *asked)
-        found = {
-            record.id: Place(reason.decode(), int(until), int(position), int(eta))
-            for record, (reason, until, position, eta) in _known(waiting, places)
-        }
+        asked = ((each.id, each.account, each.lane, each.kind) for each in waiting)
+        positions = await self._scripts.run(queue_positions(*asked))
+        found = dict(_known(waiting, positions))
         return [record.public(found.get(record.id)) for record in records]
 
     async def timeline(self, job_id: str) -> list[dict[str, Any]]:
@@ -222,9 +220,14 @@ async def newest(
 
 
 def _known(
-    records: Sequence[JobRecord], places: Sequence[list[Any]]
-) -> Iterator[tuple[JobRecord, list[Any]]]:
-    return ((record, place) for record, place in zip(records, places, strict=True) if place)
+    records: Sequence[JobRecord], positions: Sequence[PositionReply | None]
+) -> Iterator[tuple[str, Place]]:
+    for record, reply in zip(records, positions, strict=True):
+        if reply is not None:
+            yield (
+                record.id,
+                Place(reply.reason, reply.until_ms, reply.place, reply.export_ends_ms),
+            )
 
 
 def _told(line: bytes) -> dict[str, Any]:

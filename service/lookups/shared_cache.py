@@ -14,6 +14,8 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from service.jobs.draft_encoding import entry_of
 from service.jobs.lua.builder import Times
+from service.jobs.lua.get_lookup import LookupReply, get_lookup
+from service.jobs.lua.get_or_start_lookup import get_or_start_lookup
 from service.jobs.lua.group_commit import GroupCommit
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import JobDraft, derived_id
@@ -94,10 +96,10 @@ class Sights:
         self, client: aredis.Redis, times: Times, readers: Sequence[str], patience_ms: int
     ) -> None:
         scripts = Scripts(client, times)
-        self._look = GroupCommit(scripts, scripts.script("get_or_start_lookup"))
-        self._see = GroupCommit(scripts, scripts.script("get_lookup"))
+        self._look = GroupCommit(scripts)
+        self._see = GroupCommit(scripts)
         self._readers = " ".join(readers)
-        self._patience = str(patience_ms)
+        self._patience = patience_ms
 
     async def close(self) -> None:
         """Let what is under way end."""
@@ -118,9 +120,8 @@ class Sights:
         job_id = derived_id("job", "lookup", str(target), uuid.uuid4().hex)
         entry = json.dumps(entry_of(job_id, _draft(target), source))
         try:
-            reply = await self._look.run(
-                str(target), str(fresh_ms), entry, self._readers, self._patience
-            )
+            call = get_or_start_lookup(str(target), fresh_ms, entry, self._readers, self._patience)
+            reply = await self._look.run(call)
         except (OutOfMemoryError, ReadOnlyError):
             seen = await self.see(target)
             if seen.copy is None:
@@ -134,7 +135,7 @@ class Sights:
         Parameters:
           target: What is asked for.
         """
-        return _sight(await self._see.run(str(target), self._patience))
+        return _sight(await self._see.run(get_lookup(str(target), self._patience)))
 
 
 def _draft(target: Target) -> JobDraft:
@@ -150,15 +151,14 @@ def _draft(target: Target) -> JobDraft:
     )
 
 
-def _sight(reply: list[Any]) -> Sight:
-    flat, job_id, why, until, since, again, now = reply
-    fields: Mapping[bytes, bytes] = dict(zip(flat[::2], flat[1::2], strict=True))
+def _sight(reply: LookupReply) -> Sight:
+    found = reply.found
     return Sight(
-        copy=_copy(fields, int(now)),
-        problem=json.loads(fields[b"problem"]) if b"problem" in fields else None,
-        job_id=job_id.decode() or None,
-        shut=_shut(why.decode(), int(until), int(since), int(now)) if why else None,
-        again_seconds=int(again) / 1000,
+        copy=_copy(found, reply.now_ms),
+        problem=json.loads(found[b"problem"]) if b"problem" in found else None,
+        job_id=reply.job_id or None,
+        shut=_shut(reply) if reply.blocked_by else None,
+        again_seconds=reply.ask_again_ms / 1000,
     )
 
 
@@ -170,6 +170,6 @@ def _copy(fields: Mapping[bytes, bytes], now_ms: int) -> Copy | None:
     return Copy(fields[b"body"], fields[b"etag"].decode(), age_ms)
 
 
-def _shut(why: str, until_ms: int, since_ms: int, now_ms: int) -> Shut:
-    seconds = (until_ms - now_ms) / 1000 if until_ms else None
-    return Shut(why, seconds, since_ms, until_ms)
+def _shut(reply: LookupReply) -> Shut:
+    seconds = (reply.until_ms - reply.now_ms) / 1000 if reply.until_ms else None
+    return Shut(reply.blocked_by, seconds, reply.since_ms, reply.until_ms)

@@ -19,6 +19,7 @@ from typing import Final, Literal
 import redis.asyncio as aredis
 
 from service.jobs.lua.builder import Times
+from service.jobs.lua.report_process import report_process
 from service.jobs.lua.runner import Scripts
 from service.logging.setup import get_logger
 from service.metrics.event_loop_watchdog import BOUNDS, LoopWatch, Reading
@@ -109,14 +110,13 @@ class Reporter:
         self._peaks.append(reading.peak_seconds)
         seen = self._counted + _lag_counts(reading, self._tier)
         grown = seen - self._reported
-        flat = [part for name, by in grown.items() for part in (name, by)]
         peak_us = round(max(self._peaks) * 1_000_000)
         holds_ms = round(holds_seconds * 1000)
-        measured = (peak_us, self._listeners())
+        call = report_process(
+            self._process, self._tier, holds_ms, peak_us, self._listeners(), *grown.items()
+        )
         try:
-            await self._scripts.run(
-                "report_process", self._process, self._tier, holds_ms, *measured, *flat
-            )
+            await self._scripts.run(call)
         except Unavailable as error:
             # At `debug`: whoever has work to do says it already.
             _log.debug("a report was not made", cause=type(error).__name__)

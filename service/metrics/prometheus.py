@@ -25,6 +25,7 @@ from prometheus_client.registry import Collector
 from service.accounts.controls import AccountStatus, status_of
 from service.jobs.actor_routes import QUEUES
 from service.jobs.lua.builder import Times
+from service.jobs.lua.collect_metrics import collect_metrics
 from service.jobs.lua.runner import Scripts
 from service.metrics.event_loop_watchdog import BOUNDS
 from service.metrics.process_reports import Tier
@@ -62,7 +63,7 @@ class Metrics:
         Raises:
           redis.RedisError: Redis does not answer.
         """
-        told = await self._scripts.run("collect_metrics", " ".join(QUEUES), *self._accounts)
+        told = await self._scripts.run(collect_metrics(" ".join(QUEUES), *self._accounts))
         # In a thread: a hundred accounts are thousands of lines, and the loop has others to serve.
         return await asyncio.to_thread(_rendered, told)
 
@@ -136,7 +137,7 @@ def _accounts(seen: Seen) -> Iterator[Metric]:
     accounts = seen["accounts"].items()
     text = "1 for what the account is now"
     yield _gauge("account_status", text, ("account", "status"), _statuses(seen))
-    lines = _waiting(accounts, "lines")
+    lines = _waiting(accounts, "sub_queues")
     yield _gauge("jobs_in_line", "Jobs in an account's line", ("account", "lane", "reason"), lines)
     held = _waiting(accounts, "held")
     text = "Jobs that wait for a person"

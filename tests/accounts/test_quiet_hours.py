@@ -14,11 +14,11 @@ from service.jobs.lua.limits import QuietHours, clock_changes
 from service.jobs.model import Status
 from tests.support.invariants import audit
 from tests.support.ledgers import DAY, SECOND
+from tests.support.lua import evaluate
 from tests.support.pacing import (
     SLACK,
     Opener,
     alarm,
-    evaluate,
     ledgers,
     ms_of,
     now_ms,
@@ -221,7 +221,7 @@ def expected_end(quiet: QuietHours, moment_ms: int) -> int:
 
 
 def check(store: redis.Redis, quiet: QuietHours, moments: list[int]) -> None:
-    found = evaluate(store, times(shop=terms(quiet=quiet)), ENDS, *moments)
+    found = evaluate(store, ENDS, *moments, config=times(shop=terms(quiet=quiet)))
     told = ((moment, int(end)) for moment, end in zip(moments, found, strict=True))
     right = {moment: expected_end(quiet, moment) for moment in moments}
     assert [(moment, end, right[moment]) for moment, end in told if end != right[moment]] == []

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from deploy.local.wait import until
-from service.jobs.lua.builder import assembled
 from service.jobs.model import Status
 from tests.support.event_streams import Told, events, listening
-from tests.support.ledgers import FAILURE, RESULT, TIMES, Books
+from tests.support.ledgers import FAILURE, RESULT, Books
+from tests.support.lua import run_lua
 from tests.support.web import Door
 
 JOB: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
@@ -163,13 +163,13 @@ def test_an_outcome_too_long_for_the_feed_is_told_whole(door: Door, books: Books
 
 def test_progress_reaches_listeners_between_the_changes(door: Door, books: Books) -> None:
     job_id, news = make(door), {"pages": 3, "users": 150}
-    script = assembled("progress(load_job(ARGV[1]), cjson.decode(ARGV[2]), clock())", TIMES).text
+    script = "publish_progress(load_job(ARGV[1]), cjson.decode(ARGV[2]), now_ms())"
     claim = books.sending(job_id)
     with following(door, job_id) as stream, events(door.api, "/live") as everything:
         told = stream.take(3)
         everything.take(1)
         until(lambda: listening(door.store))
-        door.store.eval(script, 0, job_id, json.dumps(news))
+        run_lua(door.store, script, job_id, json.dumps(news))
         told += stream.take(1)
         books.finish(claim)
         told += list(stream)

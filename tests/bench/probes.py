@@ -18,8 +18,14 @@ from actors.lease_heartbeat import MOST
 from service.config.pacing import PACE_KINDS, Pacing
 from service.jobs.actor_routes import QUEUES
 from service.jobs.consistency_check import PAGE
-from service.jobs.ledger import FORGOTTEN_AT_ONCE, SWEPT_AT_ONCE, UNENDED
+from service.jobs.ledger import FORGOTTEN_AT_ONCE, SWEPT_AT_ONCE, UNENDED_INDEXES
+from service.jobs.lua.check_consistency import check_consistency
+from service.jobs.lua.collect_metrics import collect_metrics
+from service.jobs.lua.control_account import control_account
+from service.jobs.lua.heartbeat import heartbeat
 from service.jobs.lua.limits import AccountLimits
+from service.jobs.lua.prune import prune
+from service.jobs.lua.read_audit_log import read_audit_log
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import Status
 from service.jobs.queries import JobFilter
@@ -109,15 +115,17 @@ class Probe:
         run, shop = self._scripts.run, self._shop
         names = [f"account-{number:03}" for number in range(_ACCOUNTS)]
         asked = draft(1, account=BUSY)
+        sweep = check_consistency("rescue", SWEPT_AT_ONCE, *UNENDED_INDEXES)
+        doctor = check_consistency("report", PAGE, *self._examined())
         steps: Mapping[str, Step] = {
-            "metrics, 100 accounts": partial(run, "collect_metrics", " ".join(QUEUES), *names),
+            "metrics, 100 accounts": partial(run, collect_metrics(" ".join(QUEUES), *names)),
             "account": partial(shop.doors.show, BUSY),
             "preview": partial(shop.ledger.preview, asked, caller="bench"),
-            "audit, 500": partial(run, "audit", "nobody", "+", 500, PAGE_OF_JOBS),
+            "audit, 500": partial(run, read_audit_log("nobody", "+", 500, PAGE_OF_JOBS)),
             "events": partial(shop.reader.events, cursor=None, limit=PAGE_OF_JOBS),
-            "beat, nothing due": partial(run, "heartbeat", MOST),
-            f"sweep, {SWEPT_AT_ONCE}": partial(run, "rescue_stranded", SWEPT_AT_ONCE, *UNENDED),
-            f"doctor, {PAGE} jobs": partial(run, "check_consistency", "report", *self._examined()),
+            "beat, nothing due": partial(run, heartbeat(MOST)),
+            f"sweep, {SWEPT_AT_ONCE}": partial(run, sweep),
+            f"doctor, {PAGE} jobs": partial(run, doctor),
         }
         for name, step in steps.items():
             self._measure(name, [step] * times, at_once=1)
@@ -125,20 +133,21 @@ class Probe:
     def crowds(self) -> None:
         """Measure what one call does for many jobs at once; they are gone afterwards."""
         due = self._accepted(MOST, delay_ms=1)
-        self._measure(f"beat, {MOST} due", [partial(self._scripts.run, "heartbeat", MOST)])
+        self._measure(f"beat, {MOST} due", [partial(self._scripts.run, heartbeat(MOST))])
         account = f"crowd-{next(self._numbers)}"
         crowd = self._accepted(_BATCH + 1, account=account)
         holder = self._run(partial(self._shop.claim, crowd[0], 0))
-        door = partial(self._scripts.run, "control_account", account)
-        self._run(partial(door, "pause", "", 0, "bench", ""))
+        pause = control_account(account, "pause", "", 0, "bench", "")
+        self._run(partial(self._scripts.run, pause))
         back = partial(self._shop.claims.release, holder, Status.QUEUED, "bench")
         self._measure(f"a turn ends, {_BATCH} to hold", [back])
-        self._measure(f"resume, {_BATCH} held", [partial(door, "resume", "", _BATCH, "bench", "")])
+        resume = control_account(account, "resume", "", _BATCH, "bench", "")
+        self._measure(f"resume, {_BATCH} held", [partial(self._scripts.run, resume)])
         for job_id in (*due, *crowd):
             self._run(partial(self._shop.ledger.cancel, job_id, "bench"))
         oldest: Any = self._store.zrange("hg:retention", 0, FORGOTTEN_AT_ONCE - 1)
         self._store.zadd("hg:retention", dict.fromkeys(oldest, 1))
-        forget = partial(self._scripts.run, "prune", FORGOTTEN_AT_ONCE)
+        forget = partial(self._scripts.run, prune(FORGOTTEN_AT_ONCE))
         self._measure(f"forget, {FORGOTTEN_AT_ONCE}", [forget])
 
     def _accepted(self, jobs: int, **changes: Any) -> list[str]:
@@ -148,9 +157,9 @@ class Probe:
     def _run(self, step: Step) -> Any:
         return self._runner.run(cast("Any", step()))
 
-    def _examined(self) -> list[str]:
+    def _examined(self) -> list[tuple[str, str]]:
         jobs: Any = self._store.zrange("hg:jobs", 0, PAGE - 1)
-        return [part for job_id in jobs for part in ("job", job_id.decode())]
+        return [("job", job_id.decode()) for job_id in jobs]
 
     def _measure(self, name: str, steps: Sequence[Step], at_once: int = _AT_ONCE) -> list[Any]:
         """Some at a time, so that the server is at work and not asleep between two of them."""

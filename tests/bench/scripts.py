@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import redis
 
-from service.jobs.lua.builder import Times, release_of
+from service.jobs.lua.builder import Times, script_library
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def counted_scripts(url: str, times: Times) -> Iterator[Counter[str]]:
       url: The server.
       times: What the processes under test run with: it is part of the scripts, so of their names.
     """
-    release = release_of(times)
+    release = script_library(times).release
     counts: Counter[str] = Counter()
     stopped = threading.Event()
     with redis.Redis.from_url(url) as client, client.monitor() as monitor:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 
-from service.jobs.ledger import FORGOTTEN_AT_ONCE, SWEPT_AT_ONCE, UNENDED
-from service.jobs.lua.runner import SyncScript
+from service.jobs.ledger import FORGOTTEN_AT_ONCE, SWEPT_AT_ONCE, UNENDED_INDEXES
+from service.jobs.lua.check_consistency import check_consistency
+from service.jobs.lua.control_account import control_account
+from service.jobs.lua.prune import prune
 from service.jobs.model import Status
 from tests.support.invariants import audit
 from tests.support.ledgers import HOUR, SECOND, TIMES, Books
@@ -62,9 +64,9 @@ def _all_held(books: Books) -> int:
 def test_a_resume_lets_some_go_in_one_call_and_all_in_several(books: Books) -> None:
     books.run(books.doors.pause("shop"))
     books.many(CROWD)
-    resume = SyncScript(books.store, "control_account", books.times)
 
-    assert resume(args=["shop", "resume", "", HELD_AT_ONCE, "test", ""]) == HELD_AT_ONCE
+    resume = control_account("shop", "resume", "", HELD_AT_ONCE, "test", "")
+    assert books.scripts.run(resume) == HELD_AT_ONCE
     assert _held(books) == CROWD - HELD_AT_ONCE
     assert books.run(books.doors.resume("shop")) == CROWD - HELD_AT_ONCE
     assert audit(books) == []
@@ -72,11 +74,19 @@ def test_a_resume_lets_some_go_in_one_call_and_all_in_several(books: Books) -> N
 
 def test_a_sweep_looks_at_so_many_in_one_call(books: Books) -> None:
     books.many(CROWD, delay_ms=HOUR)
-    sweep = SyncScript(books.store, "rescue_stranded", books.times)
+    sweep = check_consistency("rescue", SWEPT_AT_ONCE, *UNENDED_INDEXES)
 
-    looked = [sweep(args=[SWEPT_AT_ONCE, *UNENDED])[:2] for _ in range(2)]
+    looked = [books.scripts.run(sweep)[:2] for _ in range(2)]
 
-    assert looked == [[SWEPT_AT_ONCE, 0], [CROWD - SWEPT_AT_ONCE, 1]]
+    assert looked == [(SWEPT_AT_ONCE, False), (CROWD - SWEPT_AT_ONCE, True)]
+
+
+def test_an_examination_looks_at_so_much_in_one_call(books: Books) -> None:
+    entries = [("job", job_id) for job_id in books.many(CROWD, delay_ms=HOUR)]
+
+    reply = books.scripts.run(check_consistency("report", SWEPT_AT_ONCE, *entries))
+
+    assert reply == (SWEPT_AT_ONCE, False, [])
 
 
 def test_retention_drops_so_many_in_one_call_and_says_whether_there_are_more(books: Books) -> None:
@@ -84,9 +94,8 @@ def test_retention_drops_so_many_in_one_call_and_says_whether_there_are_more(boo
         books.run(books.ledger.cancel(job_id, "api:test"))
     books.store.zremrangebyrank("hg:dlvs:status:pending", 0, -1)
     books.pass_time(TIMES.keep + SECOND)
-    forget = SyncScript(books.store, "prune", books.times)
 
-    looked = [int(forget(args=[FORGOTTEN_AT_ONCE])[0]) for _ in range(4)]
+    looked = [books.scripts.run(prune(FORGOTTEN_AT_ONCE)).looked for _ in range(4)]
 
     assert looked == [FORGOTTEN_AT_ONCE, FORGOTTEN_AT_ONCE, CROWD - 2 * FORGOTTEN_AT_ONCE, 0]
 
@@ -96,11 +105,10 @@ def test_an_audit_of_months_is_trimmed_in_steps_and_to_the_last_entry(books: Boo
         for number in range(12_000):
             pipe.xadd("hg:audit", {"n": number}, id=f"{number + 1}-0")
         pipe.execute()
-    forget = SyncScript(books.store, "prune", books.times)
 
     lengths: list[int] = []
     while not lengths or lengths[-1]:
-        forget(args=[1])
+        books.scripts.run(prune(1))
         lengths.append(int(books.store.xlen("hg:audit")))
         assert len(lengths) < 10
 

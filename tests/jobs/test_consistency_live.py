@@ -11,6 +11,7 @@ from typing import Any, Final
 from service.jobs.claims import AccountEffect, Claim
 from service.jobs.consistency_check import Examination
 from service.jobs.consistency_problems import Defect
+from service.jobs.lua.heartbeat import heartbeat
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import FINAL, Status
 from service.jobs.queries import JobFilter
@@ -121,7 +122,7 @@ class Bustle:
                 await self._books.deliveries.record(claim, to, {}, after_ms=10)
 
     async def _beat(self) -> None:
-        await self._scripts.run("heartbeat", 100)
+        await self._scripts.run(heartbeat(100))
 
 
 async def _look_meanwhile(books: Books, bustle: Bustle) -> list[list[Defect]]:

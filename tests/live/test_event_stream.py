@@ -6,16 +6,14 @@ import json
 import time
 from typing import Any
 
-from service.jobs.lua.builder import assembled
 from service.jobs.model import FINAL, Status
 from service.live.event_stream import FEED, START, Entry, Feed
 from tests.support.job_stages import job_in
 from tests.support.ledgers import DAY, FAILURE, RESULT, SECOND, TIMES, Books
+from tests.support.lua import run_lua
 
 #: What a script of another piece does: no state changes, and listeners hear how far the job is.
-PROGRESS = """#!lua
-progress(load_job(ARGV[1]), cjson.decode(ARGV[2]), clock())
-"""
+PROGRESS = "publish_progress(load_job(ARGV[1]), cjson.decode(ARGV[2]), now_ms())"
 
 
 def entries(books: Books, after: str = START) -> list[Entry]:
@@ -114,7 +112,7 @@ def test_progress_is_told_and_changes_nothing(books: Books) -> None:
     position = entries(books)[-1].position
 
     news = {"pages": 3, "users": 150, "expected": 2450}
-    books.store.eval(assembled(PROGRESS, TIMES).text, 0, job_id, json.dumps(news))
+    run_lua(books.store, PROGRESS, job_id, json.dumps(news))
 
     (entry,) = entries(books, position)
     assert (entry.event, entry.number, entry.job_id) == ("progress", 0, job_id)

@@ -8,7 +8,8 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from service.followers.rows import Pages, Row, parcels
-from service.jobs.claims import Claim, Found, PageReply
+from service.jobs.claims import Claim, Found
+from service.jobs.lua.append_follower_page import PageReply
 from service.jobs.model import JobDraft
 from tests.support.ledgers import Books
 

@@ -14,19 +14,14 @@ import redis
 from service.accounts.controls import Doors
 from service.deliveries.store import Deliveries, DeliveryClaim
 from service.jobs.actor_routes import NAMESPACE
-from service.jobs.claims import (
-    NO_EFFECT,
-    AccountEffect,
-    Charge,
-    Claim,
-    Claims,
-    IntentReply,
-    ReleaseReply,
-    Thread,
-)
-from service.jobs.ledger import UNENDED, EventStatus, Identified, Ledger
+from service.jobs.claims import NO_EFFECT, AccountEffect, Claim, Claims, Thread
+from service.jobs.ledger import UNENDED_INDEXES, EventStatus, Identified, Ledger
 from service.jobs.lua.builder import Times
-from service.jobs.lua.runner import SyncScript
+from service.jobs.lua.check_consistency import check_consistency
+from service.jobs.lua.heartbeat import heartbeat
+from service.jobs.lua.record_intent import IntentReply
+from service.jobs.lua.release_job import Charge, ReleaseReply
+from service.jobs.lua.runner import SyncScripts
 from service.jobs.model import Failure, JobDraft, Status
 from service.jobs.queries import Reader
 from service.jobs.records import JobRecord
@@ -93,8 +88,7 @@ class Books:
         self.deliveries = Deliveries(self.client, times)
         self.reader = Reader(self.client, times)
         self.doors = Doors(self.client, times)
-        self._tick = SyncScript(self.store, "heartbeat", times)
-        self._sweep = SyncScript(self.store, "rescue_stranded", times)
+        self.scripts = SyncScripts(self.store, times)
 
     def run(self, step: Coroutine[Any, Any, T]) -> T:
         """Run one call on the loop."""
@@ -199,15 +193,15 @@ class Books:
 
     def tick(self, *held: Claim | DeliveryClaim, most: int = 100) -> tuple[list[str], int]:
         """Beat once for a process that holds these claims; the lost ones and how much was done."""
-        flat = [part for claim in held for part in (claim.id, claim.owner, claim.fence)]
-        lost, done, _ = self._tick(args=[most, *flat])
-        return [work_id.decode() for work_id in lost], int(done)
+        claims = ((claim.id, claim.owner, claim.fence) for claim in held)
+        reply = self.scripts.run(heartbeat(most, *claims))
+        return sorted(reply.lost), reply.done
 
     def sweep(self) -> int:
         """Look at all unended work, in one round trip; how much was stranded."""
-        _, over, found = self._sweep(args=[10_000, *UNENDED])
-        assert over
-        return len(found) // 2
+        reply = self.scripts.run(check_consistency("rescue", 10_000, *UNENDED_INDEXES))
+        assert reply.done
+        return len(reply.problems)
 
     def work_off(self) -> list[str]:
         """Do all the work the broker brings; the jobs in the order they were done."""

@@ -12,7 +12,7 @@ import redis
 
 from service.config.pacing import PACE_KINDS, Pace
 from service.jobs.claims import Claim, Thread
-from service.jobs.lua.builder import Times, assembled
+from service.jobs.lua.builder import Times
 from service.jobs.lua.limits import AccountLimits, Limits, QuietHours
 from service.jobs.model import Status
 from tests.support.ledgers import TIMES, Books, opened_books
@@ -146,18 +146,6 @@ def woken(books: Books) -> list[str]:
     books.wakeups()
     books.tick()
     return books.wakeups()
-
-
-def evaluate(store: redis.Redis, terms_of: Times, expression: str, *args: str | int) -> Any:
-    """What an expression over the scripts' library comes to.
-
-    Parameters:
-      store: Where it is evaluated.
-      terms_of: With the limits that are rendered before the library.
-      expression: In Lua; `ARGV` holds the rest.
-      args: Its ARGV.
-    """
-    return store.eval(assembled(f"return {expression}", terms_of).text, 0, *args)
 
 
 def contents(store: redis.Redis) -> dict[bytes, bytes]:

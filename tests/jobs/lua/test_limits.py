@@ -13,11 +13,11 @@ from service.config.config import parse_config
 from service.config.pacing import DEFAULTS, NEW_ACCOUNT, Pace, PaceKind
 from service.jobs.lua.limits import AccountLimits, Limits, QuietHours, clock_changes
 from tests.support.ledgers import DAY, HOUR, Books
+from tests.support.lua import evaluate
 from tests.support.pacing import (
     SLACK,
     Opener,
     alarm,
-    evaluate,
     ledgers,
     ms_of,
     now_ms,
@@ -89,20 +89,20 @@ def test_the_scripts_read_what_the_configuration_asks_for(store: redis.Redis) ->
     terms_of = times(asked.repeat_ms, **asked.accounts)
 
     def read(expression: str) -> object:
-        return evaluate(store, terms_of, f"({expression}) or 'nothing'")
+        return evaluate(store, f"({expression}) or 'nothing'", config=terms_of)
 
-    assert read("limits_of('shop').since") == asked.accounts["shop"].since_ms
-    assert read("limits_of('shop').callback") == b"crm"
+    assert read("config_of('shop').since") == asked.accounts["shop"].since_ms
+    assert read("config_of('shop').callback") == b"crm"
     assert read(
-        "limits_of('studio').callback or limits_of('studio').since or limits_of('studio').quiet"
+        "config_of('studio').callback or config_of('studio').since or config_of('studio').quiet"
     ) == (b"nothing")
-    quiet = "limits_of('shop').quiet"
+    quiet = "config_of('shop').quiet"
     assert read(f"{{{quiet}.from, {quiet}.to, {quiet}.zone}}") == [1320, 510, b"Europe/Paris"]
     assert read("CONF.repeats") == 3 * DAY
-    comment = "limits_of('shop').paces.comment"
+    comment = "config_of('shop').limits.comment"
     assert read(f"{{{comment}.gap[1], {comment}.gap[2], {comment}.per_hour, {comment}.per_day}}")
     assert read(f"{{{comment}.gap[1], {comment}.gap[2]}}") == [60_500, 90_000]
-    assert read("limits_of('shop').paces.dm.per_day") == 20
+    assert read("config_of('shop').limits.dm.per_day") == 20
 
 
 @pytest.mark.parametrize("zone", ["Europe/Paris", "America/St_Johns", "Australia/Lord_Howe"])
@@ -136,7 +136,7 @@ def test_the_scripts_know_a_zone_s_offset_at_any_moment(store: redis.Redis, zone
 
     for moment in moments:
         expected = [offset for ms, offset in listed if ms <= moment][-1]
-        found = evaluate(store, terms_of, f"offset_at('{zone}', tonumber(ARGV[1]))", moment)
+        found = evaluate(store, f"utc_offset('{zone}', tonumber(ARGV[1]))", moment, config=terms_of)
         assert found == expected
 
 
