@@ -27,6 +27,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.lint.lua
 
 lock: $(READY)  ## requirements*.txt from pyproject.toml, for every platform and Python it names
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" $(LOCKFLAGS) -o requirements.txt pyproject.toml

@@ -13,6 +13,7 @@
 --        written is left to it. Slices go on where the last call stopped (hg:sweep), so that
 --        every entry has its turn and no call takes long.
 --- @include "arguments"
+--- @include "record_shapes"
 --- @include "finalize"
 local action, limit = ARGV[1], tonumber(ARGV[2])
 local FIRST_PAIR = 3
@@ -30,51 +31,8 @@ end
 
 -- Records
 
-local JOB = {
-  prefix = 'hg:job:',
-  numbers = {'seq', 'prio', 'run', 'run_at', 'expires', 'finished', 'lease', 'wait_until'},
-  words = {'status', 'kind', 'account', 'owner', 'callback', 'source', 'attempts'},
-  statuses = ALLOWED,
-}
-local DELIVERY = {
-  prefix = 'hg:dlv:',
-  numbers = {'seq', 'created', 'next_at', 'lease'},
-  words = {'status', 'job', 'owner'},
-  statuses = {pending = true, delivering = true, delivered = true, failed = true},
-}
-
-local function shape_of(id) return string.sub(id, 1, 4) == 'dlv_' and DELIVERY or JOB end
-
-local function broken_field(record, shape)
-  for _, name in ipairs(shape.numbers) do
-    if not tonumber(record[name]) then return name end
-  end
-  for _, name in ipairs(shape.words) do
-    if not record[name] then return name end
-  end
-  return not shape.statuses[record.status] and 'status' or nil
-end
-
-local function is_of_newer_release(record)
-  return tonumber(record.v or VERSION) and is_newer(record)
-end
-
--- Returns the record (nil for none), or nil and what is broken: 'newer' stands for a record that
--- is not ours to judge.
-local function read(id, shape)
-  local is_hash, record = pcall(load_hash, shape.prefix .. id)
-  if not is_hash then return nil, 'type' end
-  if not record then return nil end
-  if shape == JOB then read_job(id, record) end
-  if is_of_newer_release(record) then return nil, 'newer' end
-  local field = broken_field(record, shape)
-  if field then return nil, field end
-  record.id = id
-  return record
-end
-
 local function read_and_report(id, shape)
-  local record, broken = read(id, shape)
+  local record, broken = read_sound(id, shape)
   if broken and broken ~= 'newer' then report(id, 'broken record', broken) end
   return record
 end
@@ -96,9 +54,6 @@ local function must_be_pruned(record, ended, keep)
 end
 
 -- What leads to unended work
-
--- By kind of list, the jobs that may be in it.
-local LISTED_STATUSES = {line = {waiting = true, sending = true}, held = {held = true}}
 
 -- Never sooner than it would have been: a job of next week is not done today.
 local function wake_job(job)
@@ -203,7 +158,7 @@ local function check_ended(job)
 end
 
 local function check_job(id)
-  local job = read_and_report(id, JOB)
+  local job = read_and_report(id, JOB_SHAPE)
   if not job then return end
   for _, index in ipairs({'hg:jobs', 'hg:jobs:status:' .. job.status,
       'hg:jobs:account:' .. job.account, 'hg:jobs:kind:' .. job.kind}) do
@@ -215,7 +170,7 @@ end
 -- Rows of follower exports
 
 local function check_export(id)
-  local job, broken = read(id, JOB)
+  local job, broken = read_sound(id, JOB_SHAPE)
   if broken then return end
   for _, key in ipairs({rows_key(id), seen_key(id)}) do
     local left = redis.call('PTTL', key)
@@ -240,7 +195,7 @@ local function check_owed(delivery)
 end
 
 local function check_delivery(id)
-  local delivery = read_and_report(id, DELIVERY)
+  local delivery = read_and_report(id, DELIVERY_SHAPE)
   if not delivery then return end
   must_be_listed(delivery, 'hg:dlvs', delivery.seq, 'unlisted')
   must_be_listed(delivery, 'hg:dlvs:status:' .. delivery.status, delivery.seq, 'unlisted')
@@ -276,22 +231,10 @@ end
 
 -- Members of indexes
 
--- Whether a job or delivery belongs in an index that has it.
-local function belongs(record, index)
-  local account, list, place = string.match(index, '^hg:acct:([^:]+):(%a+):([%w_]+)$')
-  if list then
-    local own = list == 'line' and record.lane or record.kind
-    return record.account == account and place == own and LISTED_STATUSES[list][record.status]
-  end
-  local field, value = string.match(index, '^hg:%a+:(%a+):(.+)$')
-  if field then return record[field] == value end
-  return index == 'hg:jobs' or index == 'hg:dlvs' or WORK_INDEXES[record.status]
-end
-
 -- Checks that a member belongs in its index; then returns its record.
 local function check_member(index, id)
   if not redis.call('ZSCORE', index, id) then return nil end
-  local record, broken = read(id, shape_of(id))
+  local record, broken = read_sound(id, shape_of(id))
   if broken then return nil end
   if record and belongs(record, index) then return record end
   report(id, record and 'wrong index' or 'no record', index, function()

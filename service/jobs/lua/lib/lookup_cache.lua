@@ -126,7 +126,8 @@ end
 -- person is needed); since when a person does (0 for nobody); in how many ms it is worth asking
 -- again (0 for unknown); now}
 local function lookup_state(target, job, why, till, since, now)
-  local key, ask_again = found_key(target)
+  local key = found_key(target)
+  local ask_again
   if why then
     ask_again = (till or 0) > 0 and till - now or 0
   elseif job then
