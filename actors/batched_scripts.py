@@ -14,13 +14,13 @@ from redis.exceptions import ResponseError
 
 from service.jobs.lua.builder import Times
 from service.jobs.lua.runner import Scripts, is_unknown
-from service.redis.batching import Batches, Call
+from service.redis.batching import Batcher, PendingCall
 
 #: The most calls of one round trip: all who asked go on in one turn of the loop.
 MOST_AT_ONCE: Final = 50
 
 
-class SharedScripts(Batches, Scripts):
+class BatchedScripts(Batcher, Scripts):
     """Runs the scripts of many tasks over one connection.
 
     Parameters:
@@ -29,17 +29,17 @@ class SharedScripts(Batches, Scripts):
     """
 
     def __init__(self, client: aredis.Redis, times: Times) -> None:
-        Batches.__init__(self)
+        Batcher.__init__(self)
         Scripts.__init__(self, client, times)
 
     async def run(self, name: str, *args: str | bytes | float) -> Any:
         """Run one script with the next batch; parameters and reply as those of `Scripts.run`."""
-        return await self._ask(args, script=self.script(name))
+        return await self._submit(args, script=self.script(name))
 
-    def _next_batch(self) -> Sequence[Call]:
-        return self._taken(MOST_AT_ONCE)
+    def _next_batch(self) -> Sequence[PendingCall]:
+        return self._take(MOST_AT_ONCE)
 
-    async def _send(self, batch: Sequence[Call]) -> list[Any]:
+    async def _send(self, batch: Sequence[PendingCall]) -> list[Any]:
         async with self._client.pipeline(transaction=False) as pipe:
             for call in batch:
                 pipe.execute_command(*self.form.command(call.script, call.args))
@@ -49,7 +49,7 @@ class SharedScripts(Batches, Scripts):
             for call, reply in zip(batch, replies, strict=True)
         ]
 
-    async def _made_known(self, call: Call) -> Any:
+    async def _made_known(self, call: PendingCall) -> Any:
         try:
             return await self.call(call.script, call.args)
         except ResponseError as error:

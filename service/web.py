@@ -19,34 +19,34 @@ from typing import Any, Final
 import redis.asyncio as aredis
 from starlette.requests import HTTPConnection
 
-from service.accounts.controls import Doors
+from service.accounts.controls import AccountControls
 from service.accounts.encryption import derive_keys
 from service.accounts.suppressions import Suppressions
-from service.accounts.user_id_cache import People
-from service.accounts.verification_codes import Codes
+from service.accounts.user_id_cache import UserIdCache
+from service.accounts.verification_codes import VerificationCodes
 from service.config.bootstrap import boot
 from service.config.config import Config
 from service.config.settings import Settings
 from service.deliveries.store import Deliveries
-from service.events.rules import RuleBook
-from service.events.sources import ReadySource, check_sources, ready_sources
-from service.followers.rows import Pages
-from service.http.api_keys import Callers
-from service.http.shared_timeout import Patience
-from service.http.uvicorn_protocols import BoundedHead, QuietSocket
-from service.jobs.audit_log import Audit
+from service.events.rules import RuleSet
+from service.events.sources import ResolvedSource, check_sources, resolve_sources
+from service.followers.rows import FollowerRows
+from service.http.api_keys import ApiKeys
+from service.http.shared_timeout import SharedTimeout
+from service.http.uvicorn_protocols import HeaderLimitProtocol, QuietWebSocketProtocol
+from service.jobs.audit_log import AuditLog
 from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import Times
-from service.jobs.queries import Reader
-from service.live.broadcaster import Live
-from service.live.event_stream import Feed
+from service.jobs.queries import JobQueries
+from service.live.broadcaster import Broadcaster
+from service.live.event_stream import JobEventStream
 from service.live.subscriptions import HEARTBEAT_SECONDS
-from service.lookups.service import MAX_WAIT_SECONDS, Asking
-from service.lookups.shared_cache import Sights
+from service.lookups.service import MAX_WAIT_SECONDS, LookupService
+from service.lookups.shared_cache import LookupCache
 from service.metrics.process_reports import Reporter
 from service.metrics.prometheus import Metrics
-from service.photos.converter import Darkroom
-from service.process.file_limits import open_many_files
+from service.photos.converter import PhotoConverter
+from service.process.file_limits import raise_file_limit
 from service.redis.client import async_client
 
 #: One more is taken by the reader of the live feed while somebody listens.
@@ -58,8 +58,8 @@ YOUNG_OBJECTS: Final = 10_000
 #: How uvicorn serves, in production and in the tests.
 SERVING: Final[Mapping[str, Any]] = {
     "loop": "uvloop",
-    "http": BoundedHead,
-    "ws": QuietSocket,
+    "http": HeaderLimitProtocol,
+    "ws": QuietWebSocketProtocol,
     # Listeners have nothing to say; and what compresses each of them would cost more than he does.
     "ws_max_size": 4096,
     "ws_per_message_deflate": False,
@@ -74,42 +74,42 @@ SERVING: Final[Mapping[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Web:
+class AppServices:
     """The web tier's parts, made once per process."""
 
     settings: Settings
     config: Config
-    sources: Mapping[str, ReadySource] = field(repr=False)
-    rules: RuleBook
-    callers: Callers = field(repr=False)
-    patience: Patience
+    sources: Mapping[str, ResolvedSource] = field(repr=False)
+    rules: RuleSet
+    api_keys: ApiKeys = field(repr=False)
+    body_timeout: SharedTimeout
     client: aredis.Redis
     ledger: Ledger
-    reader: Reader
+    jobs: JobQueries
     deliveries: Deliveries
-    doors: Doors
-    people: People
-    audit: Audit
-    codes: Codes
+    accounts: AccountControls
+    user_ids: UserIdCache
+    audit_log: AuditLog
+    verification_codes: VerificationCodes
     suppressions: Suppressions
-    feed: Feed
-    live: Live
-    asking: Asking
-    pages: Pages
+    event_stream: JobEventStream
+    broadcaster: Broadcaster
+    lookups: LookupService
+    follower_rows: FollowerRows
     metrics: Metrics
     reporter: Reporter
     stopping: asyncio.Event
-    darkroom: Darkroom = field(default_factory=Darkroom)
+    photo_converter: PhotoConverter = field(default_factory=PhotoConverter)
 
     async def close(self) -> None:
         """Close every connection."""
-        await self.asking.close()
-        await self.live.close()
+        await self.lookups.close()
+        await self.broadcaster.close()
         await self.ledger.close()
         await self.client.aclose()
 
 
-def open_web(settings: Settings, config: Config, environ: Mapping[str, str]) -> Web:
+def create_services(settings: Settings, config: Config, environ: Mapping[str, str]) -> AppServices:
     """Make the parts; nothing is connected before it is used.
 
     Parameters:
@@ -123,29 +123,29 @@ def open_web(settings: Settings, config: Config, environ: Mapping[str, str]) -> 
     times = Times.of(settings, config)
     client = async_client(settings.redis_url, max_connections=MAX_CONNECTIONS)
     stopping = asyncio.Event()
-    live = Live(settings.redis_url, stopping)
+    live = Broadcaster(settings.redis_url, stopping)
     patience_ms = round(1000 * MAX_WAIT_SECONDS)
-    sights = Sights(client, times, config.readers(), patience_ms)
-    return Web(
+    sights = LookupCache(client, times, config.readers(), patience_ms)
+    return AppServices(
         settings=settings,
         config=config,
-        sources=ready_sources(config.sources, environ),
-        rules=RuleBook(config.rules),
-        callers=Callers(settings.api_keys),
-        patience=Patience(settings.body_seconds),
+        sources=resolve_sources(config.sources, environ),
+        rules=RuleSet(config.rules),
+        api_keys=ApiKeys(settings.api_keys),
+        body_timeout=SharedTimeout(settings.body_seconds),
         client=client,
         ledger=Ledger(client, times),
-        reader=Reader(client, times),
+        jobs=JobQueries(client, times),
         deliveries=Deliveries(client, times),
-        doors=Doors(client, times),
-        people=People(client),
-        audit=Audit(client, times),
-        codes=Codes(client, derive_keys(",".join(settings.secret_keys))),
+        accounts=AccountControls(client, times),
+        user_ids=UserIdCache(client),
+        audit_log=AuditLog(client, times),
+        verification_codes=VerificationCodes(client, derive_keys(",".join(settings.secret_keys))),
         suppressions=Suppressions(client),
-        feed=Feed(client),
-        live=live,
-        asking=Asking(sights, live, config.lookups),
-        pages=Pages(client),
+        event_stream=JobEventStream(client),
+        broadcaster=live,
+        lookups=LookupService(sights, live, config.lookups),
+        follower_rows=FollowerRows(client),
         metrics=Metrics(client, times, config.accounts),
         reporter=Reporter(
             client, times, "web", settings.metrics_seconds, listeners=lambda: live.count
@@ -154,13 +154,13 @@ def open_web(settings: Settings, config: Config, environ: Mapping[str, str]) -> 
     )
 
 
-def web_of(connection: HTTPConnection) -> Web:
+def get_services(connection: HTTPConnection) -> AppServices:
     """The process' parts, for `Depends`."""
-    web: Web = connection.app.state.web
+    web: AppServices = connection.app.state.web
     return web
 
 
-def settle() -> None:
+def freeze_gc() -> None:
     """Tell the garbage collector, at the end of boot, that what is alive now stays alive.
 
     It would otherwise walk through every module when it looks for what a storm left behind; and as
@@ -175,7 +175,7 @@ def main() -> int:
     """Serve until told to stop."""
     import uvicorn
 
-    open_many_files()
+    raise_file_limit()
     settings, config = boot()
     try:
         check_sources(config.sources, os.environ)

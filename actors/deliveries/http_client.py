@@ -16,7 +16,7 @@ from typing import Final, Self
 import httpcore
 
 from actors.deliveries.connection_pools import OriginPools
-from actors.deliveries.origin_limiter import Lanes, OriginBusy
+from actors.deliveries.origin_limiter import OriginBusy, OriginLimiter
 from actors.egress.guarded_connections import GuardedBackend
 from actors.egress.tls import PEER_ERRORS, failure_code, ssl_context
 from service.deliveries.attempt_results import (
@@ -39,7 +39,7 @@ _KEEPALIVE_SECONDS: Final = 4.0
 
 
 @dataclass(frozen=True)
-class Limits:
+class CallbackLimits:
     """What one exchange may take.
 
     Parameters:
@@ -61,10 +61,10 @@ class Limits:
     in_flight: int = 1000
 
 
-DEFAULT_LIMITS: Final = Limits()
+DEFAULT_LIMITS: Final = CallbackLimits()
 
 
-class Exchange:
+class CallbackClient:
     """Sends callbacks; opened once per process, as an async context manager.
 
     Parameters:
@@ -85,12 +85,12 @@ class Exchange:
         version: str,
         allow_http: bool = False,
         ca_bundle: str | None = None,
-        limits: Limits = DEFAULT_LIMITS,
+        limits: CallbackLimits = DEFAULT_LIMITS,
     ) -> None:
         self._allow_http = allow_http
         self._user_agent = f"Heliograph/{version}"
         self._limits = limits
-        self._lanes = Lanes(
+        self._lanes = OriginLimiter(
             limits.per_origin, limits.waiting, limits.wait_seconds, limits.in_flight
         )
         trusted = ssl_context(ca_bundle)
@@ -130,7 +130,7 @@ class Exchange:
         except InvalidUrl:
             return classify_failure("invalid_url")
         try:
-            async with self._lanes.turn(target.origin), self._pools.of(target.origin) as pool:
+            async with self._lanes.slot(target.origin), self._pools.of(target.origin) as pool:
                 signed = headers if isinstance(headers, Mapping) else headers()
                 return await self._exchange(pool, self._request(target, signed, body))
         except OriginBusy:

@@ -13,7 +13,7 @@ class OriginBusy(Exception):
     """So much is under way with the origin that waiting for a place would take too long."""
 
 
-class Lanes:
+class OriginLimiter:
     """Lets a few exchanges at a time through to each origin, and few others wait for it.
 
     Whoever waits holds a place of the worker's that other origins need. So as many may wait as
@@ -35,13 +35,13 @@ class Lanes:
         self._wait_seconds = wait_seconds
         self._most = most
         self._users = 0
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, _Origin] = {}
 
     def __len__(self) -> int:
         return len(self._lanes)
 
     @asynccontextmanager
-    async def turn(self, origin: str) -> AsyncIterator[None]:
+    async def slot(self, origin: str) -> AsyncIterator[None]:
         """Wait for a place, and hold it.
 
         Parameters:
@@ -50,7 +50,7 @@ class Lanes:
         Raises:
           OriginBusy: If too many wait already, or no place came free in time.
         """
-        lane = self._lanes.get(origin) or _Lane(asyncio.Semaphore(self._width), self._waiting)
+        lane = self._lanes.get(origin) or _Origin(asyncio.Semaphore(self._width), self._waiting)
         if lane.users >= self._width + lane.room or (lane.users and self._users >= self._most):
             raise OriginBusy
         self._lanes[origin] = lane
@@ -70,7 +70,7 @@ class Lanes:
             if not lane.users:
                 del self._lanes[origin]
 
-    async def _enter(self, lane: _Lane) -> None:
+    async def _enter(self, lane: _Origin) -> None:
         try:
             async with asyncio.timeout(self._wait_seconds):
                 await lane.places.acquire()
@@ -83,7 +83,7 @@ class Lanes:
 
 
 @dataclass
-class _Lane:
+class _Origin:
     """One origin's places, how many may wait for them, and how many have or want one."""
 
     places: asyncio.Semaphore

@@ -17,21 +17,21 @@ from periodiq import PeriodiqMiddleware, cron
 
 from actors import maintenance
 from actors.deliveries import deliver
-from actors.dramatiq_async.consumer import ACK_ALL, PatientConsumer
+from actors.dramatiq_async.consumer import ACK_ALL, NotifiedConsumer
 from actors.dramatiq_async.dispatcher import TimeLimits
-from actors.dramatiq_async.queue_notifier import BELL, Doorbell
+from actors.dramatiq_async.queue_notifier import NOTIFY, QueueNotifier
 from actors.jobs import attempt, followers, lookups
 from actors.runtime import Runtime
 from service.config.settings import Settings
 from service.jobs.actor_routes import (
-    CALENDAR,
     COMMENT,
     DELIVERY,
     DM,
+    FOLLOWERS,
     LOOKUP,
     NAMESPACE,
-    WALK,
-    Address,
+    PERIODIC,
+    Route,
 )
 from service.redis.client import sync_client, wait_for_redis
 
@@ -45,7 +45,7 @@ DELIVERY_LIMIT_MS: Final = 120_000
 TICK_SKIP_SECONDS: Final = 50
 
 
-class PatientBroker(RedisBroker):
+class WaitingRedisBroker(RedisBroker):
     """A RedisBroker whose consumers wait for Redis: one of them asks, the others wait for it.
 
     The stock one tries again every second, in every consumer, and says so each time.
@@ -60,24 +60,24 @@ class PatientBroker(RedisBroker):
         self.stopping = stopping
         #: By queue, the ids of messages that arrived and are not acknowledged yet.
         self.arrived: defaultdict[str, set[bytes]] = defaultdict(set)
-        self.doorbell = Doorbell(self.client)
+        self.notifier = QueueNotifier(self.client)
         self._ack_all = self.client.register_script(ACK_ALL)
         self._gate = threading.Lock()
 
     def close(self) -> None:
         """Stop listening, and close every connection."""
-        self.doorbell.stop()
+        self.notifier.stop()
         super().close()
 
     @property
-    def consumer_class(self) -> type[PatientConsumer]:
+    def consumer_class(self) -> type[NotifiedConsumer]:
         """What `consume` makes."""
-        return PatientConsumer
+        return NotifiedConsumer
 
     def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
         """Put a message on its queue, and ring for it."""
         enqueued: Message[Any] = super().enqueue(message, delay=delay)
-        self.client.xadd(f"{BELL}:{message.queue_name}", {"r": "1"}, maxlen=1, approximate=False)
+        self.client.xadd(f"{NOTIFY}:{message.queue_name}", {"r": "1"}, maxlen=1, approximate=False)
         return enqueued
 
     def ack_all(self, queue_name: str, message_ids: Sequence[bytes]) -> None:
@@ -101,8 +101,8 @@ class PatientBroker(RedisBroker):
         """
         with self._gate:
             wait_for_redis(self.client, self.stopping)
-            if not self.doorbell.ident:
-                self.doorbell.start()
+            if not self.notifier.ident:
+                self.notifier.start()
         spare = math.ceil(prefetch * SPARE) if queue_name == DELIVERY.queue else 0
         return super().consume(queue_name, prefetch + spare, timeout)
 
@@ -111,7 +111,7 @@ def make_broker(
     settings: Settings,
     middleware: Sequence[Middleware] = (),
     stopping: Callable[[], bool] = lambda: False,
-) -> PatientBroker:
+) -> WaitingRedisBroker:
     """A broker over the ledger's Redis, in a key space of its own.
 
     Parameters:
@@ -119,7 +119,7 @@ def make_broker(
       middleware: What the process needs besides, in order: what starts the loop comes first.
       stopping: Whether the process is to end.
     """
-    return PatientBroker(
+    return WaitingRedisBroker(
         stopping,
         client=sync_client(settings.redis_url, max_connections=MAX_CONNECTIONS),
         namespace=NAMESPACE,
@@ -148,10 +148,10 @@ def declare_actors(broker: dramatiq.Broker, runtime: Callable[[], Runtime]) -> N
         await attempt.perform(runtime(), job_id)
 
     async def look_up(job_id: str) -> None:
-        await lookups.look_up(runtime(), job_id)
+        await lookups.run_lookup(runtime(), job_id)
 
     async def walk_on(job_id: str) -> None:
-        await followers.walk_on(runtime(), job_id)
+        await followers.read_follower_page(runtime(), job_id)
 
     async def deliver_callback(delivery_id: str) -> None:
         await deliver.deliver(runtime(), delivery_id)
@@ -160,18 +160,18 @@ def declare_actors(broker: dramatiq.Broker, runtime: Callable[[], Runtime]) -> N
         await maintenance.retention(runtime())
 
     async def sweep() -> None:
-        await maintenance.sweep(runtime())
+        await maintenance.rescue(runtime())
 
     _declare(broker, send_dm, DM)
     _declare(broker, post_comment, COMMENT)
     _declare(broker, look_up, LOOKUP)
-    _declare(broker, walk_on, WALK)
+    _declare(broker, walk_on, FOLLOWERS)
     _declare(broker, deliver_callback, DELIVERY, time_limit=DELIVERY_LIMIT_MS)
-    _declare(broker, retention, Address(CALENDAR, "retention"), periodic=cron("*/10 * * * *"))
-    _declare(broker, sweep, Address(CALENDAR, "sweep"), periodic=cron("* * * * *"))
+    _declare(broker, retention, Route(PERIODIC, "retention"), periodic=cron("*/10 * * * *"))
+    _declare(broker, sweep, Route(PERIODIC, "sweep"), periodic=cron("* * * * *"))
 
 
-def _declare(broker: dramatiq.Broker, fn: Any, address: Address, **options: Any) -> None:
+def _declare(broker: dramatiq.Broker, fn: Any, address: Route, **options: Any) -> None:
     declare = dramatiq.actor(
         broker=broker, actor_name=address.actor, queue_name=address.queue, **options
     )

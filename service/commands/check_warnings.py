@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from service.config.config import Config, MissingVariable
 from service.config.proxy_url import check_proxy
 from service.config.unique_usernames import check_usernames
-from service.deliveries.endpoints import Endpoints
+from service.deliveries.endpoints import CallbackEndpoints
 from service.signatures.verify import check_secret
 
 
@@ -50,7 +50,7 @@ def _unfit_ways(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
     )
     for name, callback in config.callbacks.items():
         try:
-            Endpoints({name: callback}, allow_http=allow_http).resolve(environ)
+            CallbackEndpoints({name: callback}, allow_http=allow_http).resolve(environ)
         except MissingVariable:
             continue
         except ValueError as error:

@@ -81,7 +81,7 @@ def parse_endpoint_url(url: str, *, allow_http: bool) -> ParsedUrl:
     )
 
 
-class Reference(Protocol):
+class SecretReference(Protocol):
     """A configured value that may live in the environment (`env:NAME`)."""
 
     def reveal(self, environ: Mapping[str, str]) -> str:
@@ -92,16 +92,16 @@ class CallbackLike(Protocol):
     """What the configuration knows of one callback."""
 
     @property
-    def url(self) -> Reference:
+    def url(self) -> SecretReference:
         """Where to send."""
 
     @property
-    def secrets(self) -> Sequence[Reference]:
+    def secrets(self) -> Sequence[SecretReference]:
         """What to sign with: one, or several while rotating."""
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class CallbackEndpoint:
     """A callback that can be sent to.
 
     Parameters:
@@ -117,7 +117,7 @@ class Endpoint:
     secrets: tuple[str, ...] = field(repr=False)
 
 
-class Endpoints:
+class CallbackEndpoints:
     """The callbacks of the configuration, before their secrets are read.
 
     Parameters:
@@ -134,7 +134,7 @@ class Endpoints:
         """The configured names; needs no secret, so the web tier may ask."""
         return frozenset(self._callbacks)
 
-    def resolve(self, environ: Mapping[str, str]) -> dict[str, Endpoint]:
+    def resolve(self, environ: Mapping[str, str]) -> dict[str, CallbackEndpoint]:
         """Read every endpoint's URL and secrets, and check them.
 
         Parameters:
@@ -151,18 +151,20 @@ class Endpoints:
             for name, callback in self._callbacks.items()
         }
 
-    def _endpoint(self, name: str, callback: CallbackLike, environ: Mapping[str, str]) -> Endpoint:
+    def _endpoint(
+        self, name: str, callback: CallbackLike, environ: Mapping[str, str]
+    ) -> CallbackEndpoint:
         url = callback.url.reveal(environ)
         try:
             parsed = parse_endpoint_url(url, allow_http=self._allow_http)
         except InvalidUrl as error:
             raise ValueError(f"callbacks.{name}.url {error}") from None
         secrets = _revealed_secrets(name, callback.secrets, environ)
-        return Endpoint(name=name, url=url, origin=parsed.origin, secrets=secrets)
+        return CallbackEndpoint(name=name, url=url, origin=parsed.origin, secrets=secrets)
 
 
 def _revealed_secrets(
-    name: str, references: Sequence[Reference], environ: Mapping[str, str]
+    name: str, references: Sequence[SecretReference], environ: Mapping[str, str]
 ) -> tuple[str, ...]:
     if not references:
         raise ValueError(f"callbacks.{name}.secrets is empty: give at least one")

@@ -14,7 +14,7 @@ import redis.asyncio as aredis
 
 from service.jobs.lua.builder import Times, flat_to_dict
 from service.jobs.lua.runner import Scripts
-from service.jobs.queries import Page, newest
+from service.jobs.queries import Page, newest_members
 from service.jobs.records import rfc3339
 
 #: What an attempt may have nothing to say of.
@@ -48,7 +48,7 @@ class DeliveryClaim:
     created_ms: int
     owner: str
     fence: int
-    put_backs: int = 0
+    deferrals: int = 0
 
 
 class Deliveries:
@@ -81,7 +81,7 @@ class Deliveries:
             created_ms=int(fields["created"]),
             owner=owner,
             fence=int(fence),
-            put_backs=int(fields.get("put_backs", "0")),
+            deferrals=int(fields.get("put_backs", "0")),
         )
 
     async def record(
@@ -109,7 +109,7 @@ class Deliveries:
         shown = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
         return await self._end(claim, to, after_ms, "counts" if counts else "free", shown)
 
-    async def put_back(self, claim: DeliveryClaim, *, after_ms: int) -> bool:
+    async def defer(self, claim: DeliveryClaim, *, after_ms: int) -> bool:
         """Give a delivery back for which no attempt was made; its attempt log does not tell.
 
         Parameters:
@@ -171,7 +171,7 @@ class Deliveries:
     async def page(self, status: DeliveryStatus | None, *, cursor: int | None, limit: int) -> Page:
         """A page of deliveries, newest first."""
         index = f"hg:dlvs:status:{status}" if status else "hg:dlvs"
-        batch = await newest(self._client, index, cursor, limit)
+        batch = await newest_members(self._client, index, cursor, limit)
         items = await self._many([member.decode() for member, _ in batch])
         return Page(items, batch[-1][1] if len(batch) == limit else None)
 

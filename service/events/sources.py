@@ -13,7 +13,7 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class ReadySource:
+class ResolvedSource:
     """A source that can be verified, or one without secrets, which answers 503.
 
     Parameters:
@@ -29,9 +29,9 @@ class ReadySource:
     livemode: bool | None
 
 
-def ready_sources(
+def resolve_sources(
     sources: Mapping[str, Source], environ: Mapping[str, str]
-) -> dict[str, ReadySource]:
+) -> dict[str, ResolvedSource]:
     """Resolve the secrets of every source.
 
     A source whose variable is not set stays closed (503, so that its sender tries again) and is
@@ -44,7 +44,7 @@ def ready_sources(
     Raises:
       ValueError: A secret is unusable for its scheme; the message names source and place.
     """
-    return {name: _ready(name, source, environ) for name, source in sources.items()}
+    return {name: _resolve(name, source, environ) for name, source in sources.items()}
 
 
 def check_sources(sources: Mapping[str, Source], environ: Mapping[str, str]) -> None:
@@ -62,7 +62,7 @@ def check_sources(sources: Mapping[str, Source], environ: Mapping[str, str]) -> 
             _revealed(name, place, source.scheme, value, environ)
 
 
-def _ready(name: str, source: Source, environ: Mapping[str, str]) -> ReadySource:
+def _resolve(name: str, source: Source, environ: Mapping[str, str]) -> ResolvedSource:
     found = [
         _revealed(name, place, source.scheme, value, environ)
         for place, value in enumerate(source.secrets)
@@ -73,7 +73,7 @@ def _ready(name: str, source: Source, environ: Mapping[str, str]) -> ReadySource
     secrets = tuple(secret for secret in found if secret is not None)
     if not secrets:
         _log.error("source has no secret: its webhooks answer 503", source=name)
-    return ReadySource(name, source.scheme, secrets, source.livemode)
+    return ResolvedSource(name, source.scheme, secrets, source.livemode)
 
 
 def _revealed(

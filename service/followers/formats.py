@@ -12,12 +12,12 @@ from typing import Any, Final, Literal
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
 JSON: Final = "application/json"
-Form = Literal["application/x-ndjson", "text/csv", "application/json"]
+Format = Literal["application/x-ndjson", "text/csv", "application/json"]
 #: The first that fits is told.
-FORMS: Final[tuple[Form, ...]] = (NDJSON, CSV, JSON)
+FORMATS: Final[tuple[Format, ...]] = (NDJSON, CSV, JSON)
 
 #: Rows as JSON, some at a time.
-Pages = AsyncGenerator[list[bytes], None]
+RowPages = AsyncGenerator[list[bytes], None]
 
 COLUMNS: Final = ("pk", "username", "full_name", "is_private", "is_verified")
 #: What spreadsheets take for the beginning of a formula (OWASP, "CSV Injection"); the last four
@@ -25,7 +25,7 @@ COLUMNS: Final = ("pk", "username", "full_name", "is_private", "is_verified")
 _FORMULAS: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
-async def as_ndjson(pages: Pages) -> AsyncGenerator[bytes, None]:
+async def as_ndjson(pages: RowPages) -> AsyncGenerator[bytes, None]:
     """Lines of JSON, a row each; an empty line for no rows, as a sign of life.
 
     Parameters:
@@ -36,7 +36,7 @@ async def as_ndjson(pages: Pages) -> AsyncGenerator[bytes, None]:
             yield b"\n".join(rows) + b"\n"
 
 
-async def as_csv(pages: Pages, *, heading: bool) -> AsyncGenerator[bytes, None]:
+async def as_csv(pages: RowPages, *, heading: bool) -> AsyncGenerator[bytes, None]:
     """A sheet (RFC 4180).
 
     Parameters:

@@ -11,10 +11,10 @@ from typing import Any, Final, cast
 import redis.asyncio as aredis
 
 #: The most rows of one walk: its pks are a set in the store while it runs.
-MOST_ROWS: Final = 10_000_000
+MAX_ROWS: Final = 10_000_000
 #: The most rows in a parcel: as many as Instagram puts on a page. What reads and what writes
 #: handles a parcel at a time, however long a page is.
-PARCEL_ROWS: Final = 200
+BATCH_ROWS: Final = 200
 #: How many parcels are in memory at a time, here and on their way to who reads slowly.
 AT_A_TIME: Final = 4
 
@@ -22,7 +22,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Parcel:
+class RowBatch:
     """Some rows of a walk, as they are kept.
 
     Parameters:
@@ -34,18 +34,18 @@ class Parcel:
     packed: bytes
 
 
-class RowsGone(Exception):
+class RowsExpired(Exception):
     """Rows that a walk had found are no longer kept."""
 
 
-def parcels(rows: Sequence[Row]) -> list[Parcel]:
+def row_batches(rows: Sequence[Row]) -> list[RowBatch]:
     """Pack the rows of a page.
 
     Parameters:
       rows: In order; each with a `pk`.
     """
-    parts = (rows[at : at + PARCEL_ROWS] for at in range(0, len(rows), PARCEL_ROWS))
-    return [Parcel(tuple(row["pk"] for row in part), _pack(part)) for part in parts]
+    parts = (rows[at : at + BATCH_ROWS] for at in range(0, len(rows), BATCH_ROWS))
+    return [RowBatch(tuple(row["pk"] for row in part), _pack(part)) for part in parts]
 
 
 def _pack(rows: Sequence[Row]) -> bytes:
@@ -59,7 +59,7 @@ def unpack(packed: bytes) -> list[bytes]:
     return zlib.decompress(packed).split(b"\n")
 
 
-class Pages:
+class FollowerRows:
     """Reads what walks have found, and says what is new to them.
 
     Parameters:
@@ -69,7 +69,7 @@ class Pages:
     def __init__(self, client: aredis.Redis) -> None:
         self._client = client
 
-    async def unseen(self, job_id: str, rows: Sequence[Row]) -> list[Row]:
+    async def deduplicate(self, job_id: str, rows: Sequence[Row]) -> list[Row]:
         """Those of a page that the walk has not found yet, each once, in order.
 
         Nothing is added to what it has found before the page is taken in, and that needs a claim
@@ -110,13 +110,13 @@ class Pages:
             for begins, packed in found:
                 given = unpack(packed)[max(0, at - begins) : end - begins]
                 if begins > at or not given:
-                    raise RowsGone(job_id)
+                    raise RowsExpired(job_id)
                 yield given
                 at = parcel = at + len(given)
                 if at >= end:
                     return
             if not found:
-                raise RowsGone(job_id)
+                raise RowsExpired(job_id)
 
     async def _parcel_of(self, job_id: str, row: int) -> int:
         """Where the parcel begins that holds a row."""

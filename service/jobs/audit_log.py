@@ -22,7 +22,7 @@ _MOST_SCANNED: Final = 2_000
 _STRIDE: Final = 500
 
 
-class Audit:
+class AuditLog:
     """Reads the trail.
 
     Parameters:

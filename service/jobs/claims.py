@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import redis.asyncio as aredis
 
-from service.followers.rows import Parcel
+from service.followers.rows import RowBatch
 from service.jobs.lua.builder import Times
 from service.jobs.lua.hash_encoding import fields_of
 from service.jobs.lua.runner import Scripts
@@ -18,12 +18,12 @@ from service.jobs.records import JobRecord
 
 IntentReply = Literal["ok", "ask", "lost", "canceled", "expired", "held", "waiting", "refused"]
 FinishReply = Literal["ok", "lost", "taken"]
-PageReply = Literal["more", "succeeded", "canceled", "expired", "failed", "lost"]
+FollowerPageReply = Literal["more", "succeeded", "canceled", "expired", "failed", "lost"]
 ReleaseReply = Literal["ok", "lost", "ended"]
 Charge = Literal["counts", "failed", "free"]
 Thread = Literal["old", "new", ""]
-Again = Literal["double", "widen"]
-Parking = Literal[Status.QUEUED, Status.WAITING, Status.HELD, Status.SENDING]
+Escalation = Literal["double", "widen"]
+ReleaseStatus = Literal[Status.QUEUED, Status.WAITING, Status.HELD, Status.SENDING]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Claim:
         return self.job.id
 
     @property
-    def look_first(self) -> bool:
+    def verify_first(self) -> bool:
         """Whether a write may have happened: it must be looked for before anything is sent."""
         return self.job.status is Status.SENDING
 
@@ -69,18 +69,18 @@ class AccountEffect:
     """
 
     hold: str | None = None
-    cool: str | None = None
+    cooldown: str | None = None
     kind: str = "*"
-    cool_ms: int = 0
-    again: Again | None = None
+    cooldown_ms: int = 0
+    escalation: Escalation | None = None
 
     def as_json(self) -> str:
         """The effect as `release.lua` reads it."""
         if self.hold is not None:
             return json.dumps({"hold": self.hold})
-        if self.cool is not None:
-            effect = {"cool": self.cool, "kind": self.kind, "ms": self.cool_ms}
-            return json.dumps(effect | ({"again": self.again} if self.again else {}))
+        if self.cooldown is not None:
+            effect = {"cool": self.cooldown, "kind": self.kind, "ms": self.cooldown_ms}
+            return json.dumps(effect | ({"again": self.escalation} if self.escalation else {}))
         return "{}"
 
 
@@ -88,7 +88,7 @@ NO_EFFECT = AccountEffect()
 
 
 @dataclass(frozen=True)
-class Found:
+class FollowerPage:
     """What a claim of a walk has read.
 
     Parameters:
@@ -101,7 +101,7 @@ class Found:
 
     pk: str
     expected: int
-    parcels: Sequence[Parcel] = ()
+    batches: Sequence[RowBatch] = ()
     cursor: str = ""
     last: bool = False
 
@@ -135,7 +135,7 @@ class Claims:
         job = JobRecord.of(job_id, fields)
         return Claim(job, text.decode(), owner, int(fence), int(now))
 
-    async def intend(
+    async def record_intent(
         self,
         claim: Claim,
         *,
@@ -212,7 +212,7 @@ class Claims:
     async def release(
         self,
         claim: Claim,
-        to: Parking,
+        to: ReleaseStatus,
         reason: str,
         *,
         after_ms: int = 0,
@@ -252,7 +252,9 @@ class Claims:
         ).decode()
         return reply
 
-    async def page(self, claim: Claim, found: Found, *, reads: int = 0) -> PageReply:
+    async def append_follower_page(
+        self, claim: Claim, found: FollowerPage, *, reads: int = 0
+    ) -> FollowerPageReply:
         """Take a page of a walk in; the walk goes on behind it, or ends.
 
         Parameters:
@@ -267,7 +269,7 @@ class Claims:
         Raises:
           OutOfMemoryError: The store is full; nothing changed.
         """
-        reply: PageReply = (
+        reply: FollowerPageReply = (
             await self._scripts.run(
                 "append_follower_page",
                 claim.id,
@@ -278,8 +280,8 @@ class Claims:
                 found.expected,
                 found.cursor,
                 "last" if found.last else "more",
-                len(found.parcels),
-                *_flat(found.parcels),
+                len(found.batches),
+                *_flat(found.batches),
             )
         ).decode()
         return reply
@@ -289,7 +291,7 @@ def _dumps(value: dict[str, Any]) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _flat(parcels: Sequence[Parcel]) -> Iterator[str | bytes | int]:
+def _flat(parcels: Sequence[RowBatch]) -> Iterator[str | bytes | int]:
     for parcel in parcels:
         yield len(parcel.pks)
         yield parcel.packed

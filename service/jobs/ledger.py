@@ -17,8 +17,8 @@ from typing import Any, Final, Literal, Protocol
 import orjson
 import redis.asyncio as aredis
 
-from service.jobs.body_compression import Packer
-from service.jobs.draft_encoding import dumps, entry_of, event_entry_of
+from service.jobs.body_compression import BodyCompressor
+from service.jobs.draft_encoding import dumps, encode_draft, encode_event_draft
 from service.jobs.lua.builder import Times
 from service.jobs.lua.group_commit import GroupCommit
 from service.jobs.lua.runner import Scripts
@@ -28,10 +28,10 @@ from service.photos.photo import Photo
 
 IDEMPOTENCY_MS: Final = 7 * 24 * 3600 * 1000
 #: Records that one script call may drop: it holds up everybody else meanwhile.
-FORGOTTEN_AT_ONCE: Final = 50
+PRUNE_BATCH: Final = 50
 #: The same for what one call of the sweep looks at, and all calls of one run.
-SWEPT_AT_ONCE: Final = 100
-SWEPT_A_RUN: Final = 10_000
+RESCUE_BATCH: Final = 100
+RESCUE_LIMIT: Final = 10_000
 
 #: Where the sweep looks: every state that is not final, the one that has time last.
 UNENDED: Final = (
@@ -60,7 +60,7 @@ class Identified(Protocol):
 
 
 @dataclass(frozen=True)
-class UnusableEvent:
+class QuarantinedEvent:
     """An authentic body that is no event, kept under its hash so that a person can look at it."""
 
     id: str
@@ -69,7 +69,7 @@ class UnusableEvent:
     livemode: bool | None = None
 
     @classmethod
-    def of(cls, body: bytes, reason: str) -> UnusableEvent:
+    def of(cls, body: bytes, reason: str) -> QuarantinedEvent:
         """Name a body by its content.
 
         Parameters:
@@ -91,7 +91,7 @@ class Ledger:
     def __init__(self, client: aredis.Redis, times: Times) -> None:
         self._scripts = Scripts(client, times)
         self._accepting = GroupCommit(self._scripts, self._scripts.script("accept_events"))
-        self._packer = Packer()
+        self._packer = BodyCompressor()
 
     async def close(self) -> None:
         """Let events end that are under way."""
@@ -125,9 +125,9 @@ class Ledger:
             "livemode": _LIVEMODES[event.livemode],
             "status": status,
             "notes": orjson.dumps(notes).decode(),
-            "jobs": [event_entry_of(source, event.id, draft) for draft in drafts],
+            "jobs": [encode_event_draft(source, event.id, draft) for draft in drafts],
         }
-        reply = await self._accepting.run(orjson.dumps(envelope), self._packer.pack(body))
+        reply = await self._accepting.run(orjson.dumps(envelope), self._packer.compress(body))
         return Acceptance(reply[0].decode(), reply[1].decode(), orjson.loads(reply[2]))
 
     async def replay(
@@ -142,7 +142,7 @@ class Ledger:
         Returns:
           All its job ids; None when the event is no longer remembered.
         """
-        entries = [event_entry_of(source, event_id, draft) for draft in drafts]
+        entries = [encode_event_draft(source, event_id, draft) for draft in drafts]
         reply = await self._scripts.run(
             "add_event_jobs", f"{source}:{event_id}", dumps(entries), dumps(list(notes))
         )
@@ -169,7 +169,7 @@ class Ledger:
         source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
         reply = await self._scripts.run(
             "create_job",
-            dumps(entry_of(job_id, draft, source)),
+            dumps(encode_draft(job_id, draft, source)),
             key,
             hashlib.sha256(request.encode()).hexdigest(),
             IDEMPOTENCY_MS,
@@ -186,7 +186,7 @@ class Ledger:
           pk: The recipient's, where it is known.
         """
         source = {"source": None, "event_id": None, "rule": draft.rule, "api_key": caller}
-        entry = dumps(entry_of("job_preview", draft, source))
+        entry = dumps(encode_draft("job_preview", draft, source))
         decision, reason, earliest, person = await self._scripts.run("preview_job", entry, pk)
         return Preview(decision.decode(), reason.decode() or None, int(earliest), bool(person))
 
@@ -202,7 +202,7 @@ class Ledger:
         reply = (await self._scripts.run("retry_job", job_id, who)).decode()
         return reply
 
-    async def forget(self) -> int:
+    async def prune(self) -> int:
         """Drop what has been remembered long enough.
 
         Returns:
@@ -210,12 +210,12 @@ class Ledger:
         """
         dropped = 0
         while True:
-            looked, batch = await self._scripts.run("prune", FORGOTTEN_AT_ONCE)
+            looked, batch = await self._scripts.run("prune", PRUNE_BATCH)
             dropped += int(batch)
-            if int(looked) < FORGOTTEN_AT_ONCE:
+            if int(looked) < PRUNE_BATCH:
                 return dropped
 
-    async def sweep(self, most: int = SWEPT_A_RUN) -> list[Finding]:
+    async def rescue_stranded(self, most: int = RESCUE_LIMIT) -> list[Finding]:
         """Find unended work that nothing would ever wake, and wake it.
 
         A run goes on where the last one stopped, and ends at the end of the round or when it has
@@ -230,7 +230,7 @@ class Ledger:
         found: list[Finding] = []
         left, over = most, 0
         while left > 0 and not over:
-            page = min(left, SWEPT_AT_ONCE)
+            page = min(left, RESCUE_BATCH)
             looked, over, rows = await self._scripts.run("rescue_stranded", page, *UNENDED)
             left -= int(looked)
             words = [word.decode() for word in rows]

@@ -16,7 +16,7 @@ EventName = Literal["change", "end", "progress", "gap", "ready"]
 
 
 @dataclass(frozen=True)
-class Message:
+class LiveUpdate:
     """Something to tell a listener.
 
     Parameters:
@@ -41,7 +41,7 @@ class Message:
         return f'{{"event":"{self.event}","id":{json.dumps(self.id)},"data":{self.data}}}'
 
 
-def gap(after: str, job_id: str | None = None) -> Message:
+def gap(after: str, job_id: str | None = None) -> LiveUpdate:
     """What to say where what came after an entry cannot be told any more.
 
     Parameters:
@@ -49,11 +49,11 @@ def gap(after: str, job_id: str | None = None) -> Message:
       job_id: Whose; None for the feed of all.
     """
     whose = {"id": job_id} if job_id is not None else {}
-    return Message("gap", None, dumps({**whose, "after": after}))
+    return LiveUpdate("gap", None, dumps({**whose, "after": after}))
 
 
 @dataclass(frozen=True)
-class History:
+class JobHistory:
     """A job and its timeline at one moment.
 
     Parameters:
@@ -74,24 +74,24 @@ class History:
         """The number of the newest entry."""
         return self.record.trimmed + len(self.lines)
 
-    def after(self, number: int) -> list[Message]:
+    def after(self, number: int) -> list[LiveUpdate]:
         """What came after an entry.
 
         Parameters:
           number: The entry's; 0 for everything.
         """
         numbered = enumerate(self.lines, self.first)
-        return [self._message(each, line) for each, line in numbered if each > number]
+        return [self._update(each, line) for each, line in numbered if each > number]
 
-    def _message(self, number: int, line: Mapping[str, Any]) -> Message:
+    def _update(self, number: int, line: Mapping[str, Any]) -> LiveUpdate:
         # One that was opened again after it had ended has not ended with that entry.
         ended = number == self.last and self.record.ended
         outcome = {"result": self.record.result, "error": self.record.error} if ended else {}
         data = dumps({"id": self.record.id, **line, **outcome})
-        return Message("end" if ended else "change", str(number), data)
+        return LiveUpdate("end" if ended else "change", str(number), data)
 
 
-def told(at_ms: int, status: str, by: str, why: str) -> dict[str, Any]:
+def timeline_entry(at_ms: int, status: str, by: str, why: str) -> dict[str, Any]:
     """An entry of a timeline as the API shows it.
 
     Parameters:

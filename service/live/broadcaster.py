@@ -13,18 +13,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from service.live.event_stream import Entry, Feed
+from service.live.event_stream import JobEventStream, StreamEntry
 from service.logging.setup import get_logger
-from service.redis.client import Unavailable, async_client
+from service.redis.client import REDIS_ERRORS, async_client
 
 #: How often whoever waits looks by itself: an older release's changes are not in the feed.
-LOOK_SECONDS: Final = 2.0
+POLL_SECONDS: Final = 2.0
 #: How many entries may wait for one listener.
-MOST_WAITING: Final = 1024
+MAX_PENDING: Final = 1024
 #: How many are read at once: the loop has others to serve in between.
-BATCH: Final = 64
+READ_BATCH: Final = 64
 #: How many listeners are told at once, for the same reason.
-AT_ONCE: Final = 50
+PUSH_BATCH: Final = 50
 BLOCK_MS: Final = 2000
 #: How long listeners may take to hear that the process ends.
 GRACE_SECONDS: Final = 1.0
@@ -36,7 +36,7 @@ def _nothing() -> None:
     pass
 
 
-class Listener:
+class Subscriber:
     """What one listener is still to be told.
 
     Parameters:
@@ -46,18 +46,18 @@ class Listener:
 
     def __init__(self, stopping: asyncio.Event, drop: Callable[[], None]) -> None:
         self._stopping = stopping
-        self._drop = drop
-        self._waiting: deque[Entry] = deque()
+        self._abort = drop
+        self._waiting: deque[StreamEntry] = deque()
         self._woken = asyncio.Event()
         #: Whether what he knows may lack something, so that it is to be read again.
-        self.stale = True
+        self.needs_refresh = True
         #: Whether there is nobody to tell any more.
-        self.gone = False
+        self.disconnected = False
 
     @property
-    def over(self) -> bool:
+    def closed(self) -> bool:
         """Whether nothing more is to be told."""
-        return self.gone or self._stopping.is_set()
+        return self.disconnected or self._stopping.is_set()
 
     async def wait(self, seconds: float) -> bool:
         """Wait until there is something to do; whether there is.
@@ -73,49 +73,49 @@ class Listener:
         self._woken.clear()
         return True
 
-    def take(self) -> list[Entry]:
+    def take(self) -> list[StreamEntry]:
         """What has come since the last time."""
         taken = list(self._waiting)
         self._waiting.clear()
         return taken
 
-    def tell(self, entries: Sequence[Entry]) -> None:
+    def push(self, entries: Sequence[StreamEntry]) -> None:
         """Leave entries for him; one for whom too many wait is dropped.
 
         Parameters:
           entries: What there is to tell.
         """
-        if self.gone:
+        if self.disconnected:
             return
-        if len(self._waiting) + len(entries) > MOST_WAITING:
+        if len(self._waiting) + len(entries) > MAX_PENDING:
             _log.info("a listener was dropped", cause="it does not keep up")
-            self.drop()
+            self.disconnect()
             return
         self._waiting += entries
         self._woken.set()
 
     def refresh(self) -> None:
         """Have him read again."""
-        self.stale = True
+        self.needs_refresh = True
         self._woken.set()
 
     def wake(self) -> None:
         """Have him look whether it is over."""
         self._woken.set()
 
-    def leave(self) -> None:
+    def unsubscribe(self) -> None:
         """There is nobody to tell any more."""
-        self.gone = True
+        self.disconnected = True
         self._waiting.clear()
         self._woken.set()
 
-    def drop(self) -> None:
+    def disconnect(self) -> None:
         """Cut his connection."""
-        self.leave()
-        self._drop()
+        self.unsubscribe()
+        self._abort()
 
 
-class Live:
+class Broadcaster:
     """Tells listeners of one job, or of all, what the feed says.
 
     Parameters:
@@ -126,14 +126,16 @@ class Live:
     def __init__(self, url: str, stopping: asyncio.Event) -> None:
         self._url = url
         self._stopping = stopping
-        self._listeners: defaultdict[str | None, set[Listener]] = defaultdict(set)
+        self._subscribers: defaultdict[str | None, set[Subscriber]] = defaultdict(set)
         self._reader: asyncio.Task[None] | None = None
         self._end: asyncio.Task[None] | None = None
         #: How many listen.
         self.count = 0
 
     @contextmanager
-    def listen(self, job_id: str | None, drop: Callable[[], None] = _nothing) -> Iterator[Listener]:
+    def subscribe(
+        self, job_id: str | None, drop: Callable[[], None] = _nothing
+    ) -> Iterator[Subscriber]:
         """Yield a listener; he begins stale.
 
         Parameters:
@@ -141,16 +143,16 @@ class Live:
           drop: Cuts his connection.
         """
         self._start()
-        listener = Listener(self._stopping, drop)
-        self._listeners[job_id].add(listener)
+        listener = Subscriber(self._stopping, drop)
+        self._subscribers[job_id].add(listener)
         self.count += 1
         try:
             yield listener
         finally:
             self.count -= 1
-            self._listeners[job_id].discard(listener)
-            if not self._listeners[job_id]:
-                del self._listeners[job_id]
+            self._subscribers[job_id].discard(listener)
+            if not self._subscribers[job_id]:
+                del self._subscribers[job_id]
 
     async def close(self) -> None:
         """End the reader."""
@@ -163,49 +165,49 @@ class Live:
         if self._reader is None or self._reader.done():
             self._reader = asyncio.create_task(self._read())
         if self._end is None:
-            self._end = asyncio.create_task(self._tell_of_the_end())
+            self._end = asyncio.create_task(self._close_on_shutdown())
 
     async def _read(self) -> None:
         # Nothing is awaited between the last look and the task's end, so `listen` never takes a
         # reader that is about to leave for one that stays.
-        while self._listeners:
+        while self._subscribers:
             client = async_client(self._url, max_connections=1)
             try:
-                await self._follow(Feed(client))
-            except Unavailable as error:
+                await self._follow(JobEventStream(client))
+            except REDIS_ERRORS as error:
                 _log.warning("live feed interrupted", cause=type(error).__name__)
                 await asyncio.sleep(1)
             finally:
                 await client.aclose()
 
-    async def _follow(self, feed: Feed) -> None:
-        position = await feed.position()
+    async def _follow(self, feed: JobEventStream) -> None:
+        position = await feed.last_position()
         # What they have read may be older than this position, and all after it will be told.
-        for listener in self._everybody():
+        for listener in self._all_subscribers():
             listener.refresh()
-        while self._listeners:
-            found = await feed.next(position, BATCH, BLOCK_MS)
+        while self._subscribers:
+            found = await feed.wait_after(position, READ_BATCH, BLOCK_MS)
             position = found[-1][0] if found else position
-            await self._tell([entry for _, entry in found if entry is not None])
+            await self._push([entry for _, entry in found if entry is not None])
 
-    async def _tell(self, entries: Sequence[Entry]) -> None:
-        told: defaultdict[str | None, list[Entry]] = defaultdict(list)
+    async def _push(self, entries: Sequence[StreamEntry]) -> None:
+        told: defaultdict[str | None, list[StreamEntry]] = defaultdict(list)
         for entry in entries:
             told[entry.job_id].append(entry)
             told[None].append(entry)
-        whose = [(each, told[key]) for key in told for each in self._listeners.get(key, ())]
+        whose = [(each, told[key]) for key in told for each in self._subscribers.get(key, ())]
         for number, (listener, news) in enumerate(whose, 1):
-            listener.tell(news)
-            if number % AT_ONCE == 0:
+            listener.push(news)
+            if number % PUSH_BATCH == 0:
                 await asyncio.sleep(0)
 
-    def _everybody(self) -> list[Listener]:
-        return [listener for some in self._listeners.values() for listener in some]
+    def _all_subscribers(self) -> list[Subscriber]:
+        return [listener for some in self._subscribers.values() for listener in some]
 
-    async def _tell_of_the_end(self) -> None:
+    async def _close_on_shutdown(self) -> None:
         await self._stopping.wait()
-        for listener in self._everybody():
+        for listener in self._all_subscribers():
             listener.wake()
         await asyncio.sleep(GRACE_SECONDS)
-        for listener in self._everybody():
-            listener.drop()
+        for listener in self._all_subscribers():
+            listener.disconnect()

@@ -17,15 +17,15 @@ from redis.exceptions import ResponseError
 
 from service.jobs.model import FINAL
 from service.jobs.records import rfc3339
-from service.jobs.timeline import EventName, Message, dumps, told
+from service.jobs.timeline import EventName, LiveUpdate, dumps, timeline_entry
 
-FEED: Final = "hg:feed"
+STREAM_KEY: Final = "hg:feed"
 #: Before everything.
 START: Final = "0-0"
 
 
 @dataclass(frozen=True)
-class Entry:
+class StreamEntry:
     """An entry of the feed.
 
     Parameters:
@@ -42,10 +42,10 @@ class Entry:
     number: int
     event: EventName
     data: str
-    whole: bool = True
+    is_complete: bool = True
 
     @classmethod
-    def of(cls, position: str, fields: Mapping[str, str]) -> Entry | None:
+    def of(cls, position: str, fields: Mapping[str, str]) -> StreamEntry | None:
         """Read an entry; None for what only a newer release understands.
 
         Parameters:
@@ -53,14 +53,16 @@ class Entry:
           fields: As the scripts wrote them.
         """
         try:
-            return cls._change(position, fields) if "n" in fields else cls._news(position, fields)
+            return (
+                cls._change(position, fields) if "n" in fields else cls._progress(position, fields)
+            )
         except (KeyError, ValueError):
             return None
 
     @classmethod
-    def _change(cls, position: str, fields: Mapping[str, str]) -> Entry:
+    def _change(cls, position: str, fields: Mapping[str, str]) -> StreamEntry:
         job_id, ended = fields["job"], fields["to"] in FINAL
-        line = told(int(fields["at"]), fields["to"], fields["by"], fields["why"])
+        line = timeline_entry(int(fields["at"]), fields["to"], fields["by"], fields["why"])
         if ended:
             line |= _outcome(job_id, fields)
         number, whole = int(fields["n"]), not ended or "result" in fields
@@ -68,7 +70,7 @@ class Entry:
         return cls(position, job_id, number, event, dumps({"id": job_id, **line}), whole)
 
     @classmethod
-    def _news(cls, position: str, fields: Mapping[str, str]) -> Entry:
+    def _progress(cls, position: str, fields: Mapping[str, str]) -> StreamEntry:
         job_id = fields["job"]
         news = {"at": rfc3339(int(fields["at"])), "progress": json.loads(fields["progress"])}
         return cls(position, job_id, 0, "progress", dumps({"id": job_id, **news}))
@@ -76,20 +78,20 @@ class Entry:
     @cached_property
     def order(self) -> tuple[int, int]:
         """Its position, to compare."""
-        return order_of(self.position)
+        return sort_key(self.position)
 
     @cached_property
-    def for_all(self) -> Message:
+    def as_feed_update(self) -> LiveUpdate:
         """As those hear it who listen to everything."""
-        return Message(self.event, self.position, self.data)
+        return LiveUpdate(self.event, self.position, self.data)
 
     @cached_property
-    def for_job(self) -> Message:
+    def as_job_update(self) -> LiveUpdate:
         """As those hear it who listen to its job."""
-        return Message(self.event, str(self.number) if self.number else None, self.data)
+        return LiveUpdate(self.event, str(self.number) if self.number else None, self.data)
 
 
-def order_of(position: str) -> tuple[int, int]:
+def sort_key(position: str) -> tuple[int, int]:
     """A position of the feed, to compare.
 
     Parameters:
@@ -99,7 +101,7 @@ def order_of(position: str) -> tuple[int, int]:
     return int(ms), int(number)
 
 
-class Feed:
+class JobEventStream:
     """Reads the feed.
 
     Parameters:
@@ -109,21 +111,23 @@ class Feed:
     def __init__(self, client: aredis.Redis) -> None:
         self._client: Any = client
 
-    async def position(self) -> str:
+    async def last_position(self) -> str:
         """Where it ends now."""
-        newest = await self._client.xrevrange(FEED, count=1)
+        newest = await self._client.xrevrange(STREAM_KEY, count=1)
         return newest[0][0].decode() if newest else START
 
-    async def after(self, position: str, count: int) -> list[tuple[str, Entry | None]]:
+    async def read_after(self, position: str, count: int) -> list[tuple[str, StreamEntry | None]]:
         """What came after a position, oldest first, by position.
 
         Parameters:
           position: Where to begin, itself left out.
           count: The most to return.
         """
-        return _read(await self._client.xrange(FEED, min=f"({position}", count=count))
+        return _read(await self._client.xrange(STREAM_KEY, min=f"({position}", count=count))
 
-    async def next(self, position: str, count: int, ms: int) -> list[tuple[str, Entry | None]]:
+    async def wait_after(
+        self, position: str, count: int, ms: int
+    ) -> list[tuple[str, StreamEntry | None]]:
         """The same; where there is nothing yet, wait for it.
 
         Parameters:
@@ -131,29 +135,31 @@ class Feed:
           count: The most to return.
           ms: How long to wait.
         """
-        found = await self._client.xread({FEED: position}, count=count, block=ms)
+        found = await self._client.xread({STREAM_KEY: position}, count=count, block=ms)
         return _read(found[0][1]) if found else []
 
-    async def is_whole_after(self, position: str) -> bool:
+    async def is_complete_after(self, position: str) -> bool:
         """Whether everything that came after a position is still there.
 
         Parameters:
           position: As told by this feed; one that it has not reached is another feed's.
         """
         try:
-            state = await self._client.xinfo_stream(FEED)
+            state = await self._client.xinfo_stream(STREAM_KEY)
         except ResponseError:  # there is none yet
             return position == START
         newest, oldest = state["last-generated-id"], START
         if state["entries-added"] != state["length"]:
             first = state["first-entry"]
             oldest = (first[0] if first else newest).decode()
-        return order_of(oldest) <= order_of(position) <= order_of(newest.decode())
+        return sort_key(oldest) <= sort_key(position) <= sort_key(newest.decode())
 
 
-def _read(found: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> list[tuple[str, Entry | None]]:
+def _read(
+    found: Sequence[tuple[bytes, Mapping[bytes, bytes]]],
+) -> list[tuple[str, StreamEntry | None]]:
     read = ((position.decode(), _text(fields)) for position, fields in found)
-    return [(position, Entry.of(position, fields)) for position, fields in read]
+    return [(position, StreamEntry.of(position, fields)) for position, fields in read]
 
 
 def _text(fields: Mapping[bytes, bytes]) -> dict[str, str]:

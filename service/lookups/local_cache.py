@@ -7,14 +7,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from service.lookups.shared_cache import Copy
-from service.lookups.targets import Target
+from service.lookups.shared_cache import CachedValue
+from service.lookups.targets import LookupTarget
 
 #: A profile is a few hundred bytes; captions have up to 2,200 characters.
-MOST: Final = 2_000
+MAX_ENTRIES: Final = 2_000
 
 
-class Copies:
+class LocalCache:
     """The copies asked for last.
 
     Parameters:
@@ -22,19 +22,21 @@ class Copies:
       clock: Seconds that only grow.
     """
 
-    def __init__(self, most: int = MOST, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, most: int = MAX_ENTRIES, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._most = most
         self._clock = clock
-        self._kept: OrderedDict[Target, tuple[float, Copy]] = OrderedDict()
+        self._kept: OrderedDict[LookupTarget, tuple[float, CachedValue]] = OrderedDict()
 
-    def keep(self, target: Target, copy: Copy) -> None:
+    def keep(self, target: LookupTarget, copy: CachedValue) -> None:
         """Keep a copy, and let the one go that was not asked for the longest."""
         self._kept[target] = (self._clock() - copy.age_ms / 1000, copy)
         self._kept.move_to_end(target)
         if len(self._kept) > self._most:
             self._kept.popitem(last=False)
 
-    def fresh(self, target: Target, fresh_ms: int) -> Copy | None:
+    def fresh(self, target: LookupTarget, fresh_ms: int) -> CachedValue | None:
         """The copy of a target, if it is not older than this."""
         kept = self._kept.get(target)
         if kept is None:
@@ -45,4 +47,4 @@ class Copies:
             del self._kept[target]
             return None
         self._kept.move_to_end(target)
-        return Copy(copy.body, copy.etag, age_ms)
+        return CachedValue(copy.body, copy.etag, age_ms)

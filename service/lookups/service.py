@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from service.config.models import Lookups
-from service.live.broadcaster import LOOK_SECONDS, Live
-from service.lookups.local_cache import Copies
-from service.lookups.shared_cache import Copy, Shut, Sight, Sights
-from service.lookups.targets import Target
+from service.live.broadcaster import POLL_SECONDS, Broadcaster
+from service.lookups.local_cache import LocalCache
+from service.lookups.shared_cache import CachedValue, LookupCache, LookupState, Unavailable
+from service.lookups.targets import LookupTarget
 
 #: Routers in front of us give up at 30 s.
 MAX_WAIT_SECONDS: Final = 25.0
@@ -26,7 +26,7 @@ ENDED: Final[Mapping[str, Any]] = {"code": "lookup_ended", "message": ""}
 
 
 @dataclass(frozen=True)
-class Seen:
+class Found:
     """There is an answer.
 
     Parameters:
@@ -35,13 +35,13 @@ class Seen:
       failing: Why there is no newer one, where looking for it failed.
     """
 
-    copy: Copy
+    value: CachedValue
     fresh_seconds: float
-    failing: str | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
-class Unseen:
+class NotFound:
     """There is none, for a reason of the target's or of Instagram's.
 
     Parameters:
@@ -50,7 +50,7 @@ class Unseen:
     """
 
     problem: Mapping[str, Any]
-    again_seconds: float = 0.0
+    retry_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ class Pending:
     """
 
     job_id: str
-    again_seconds: float = 0.0
+    retry_seconds: float = 0.0
 
 
-Answer = Seen | Unseen | Shut | Pending
+LookupAnswer = Found | NotFound | Unavailable | Pending
 
 
 @dataclass
-class _Flight:
+class _InFlight:
     """One look-up of this process: all who ask meanwhile wait for its task.
 
     Parameters:
@@ -82,10 +82,10 @@ class _Flight:
     pending: Pending | None = None
     #: Monotonic time until which somebody waits.
     until: float = 0.0
-    task: asyncio.Task[Answer] = field(init=False)
+    task: asyncio.Task[LookupAnswer] = field(init=False)
 
 
-class Asking:
+class LookupService:
     """Answers who asks.
 
     Parameters:
@@ -94,24 +94,24 @@ class Asking:
       fresh: How old answers may be.
     """
 
-    def __init__(self, sights: Sights, live: Live, fresh: Lookups) -> None:
-        self._sights = sights
+    def __init__(self, sights: LookupCache, live: Broadcaster, fresh: Lookups) -> None:
+        self._shared = sights
         self._live = live
         self._fresh_ms = {"user": fresh.user_seconds * 1000, "post": fresh.post_seconds * 1000}
-        self._copies = Copies()
-        self._flights: dict[Target, _Flight] = {}
+        self._local = LocalCache()
+        self._in_flight: dict[LookupTarget, _InFlight] = {}
 
-    def at_hand(self, target: Target) -> Seen | None:
+    def cached(self, target: LookupTarget) -> Found | None:
         """The answer, if this process has a fresh copy of it.
 
         Parameters:
           target: What is asked for.
         """
-        fresh_ms = self._fresh_ms[target.sort]
-        copy = self._copies.fresh(target, fresh_ms)
-        return None if copy is None else Seen(copy, (fresh_ms - copy.age_ms) / 1000)
+        fresh_ms = self._fresh_ms[target.kind]
+        copy = self._local.fresh(target, fresh_ms)
+        return None if copy is None else Found(copy, (fresh_ms - copy.age_ms) / 1000)
 
-    async def ask(self, target: Target, seconds: float, caller: str) -> Answer:
+    async def get(self, target: LookupTarget, seconds: float, caller: str) -> LookupAnswer:
         """Find an answer.
 
         Parameters:
@@ -125,11 +125,11 @@ class Asking:
         Raises:
           redis.exceptions.RedisError: The store does not answer.
         """
-        found = self.at_hand(target)
+        found = self.cached(target)
         if found is not None:
             return found
         seconds = min(seconds, MAX_WAIT_SECONDS)
-        flight = self._flights.get(target) or self._begin(target, caller)
+        flight = self._in_flight.get(target) or self._begin(target, caller)
         flight.until = max(flight.until, time.monotonic() + seconds)
         await flight.begun.wait()
         # Without a job it has its answer, or is about to.
@@ -140,22 +140,22 @@ class Asking:
 
     async def close(self) -> None:
         """Wait for nobody any more."""
-        flights = list(self._flights.values())
+        flights = list(self._in_flight.values())
         for flight in flights:
             flight.task.cancel()
         await asyncio.gather(*(flight.task for flight in flights), return_exceptions=True)
         for flight in flights:
             flight.begun.set()
-        await self._sights.close()
+        await self._shared.close()
 
-    def _begin(self, target: Target, caller: str) -> _Flight:
-        flight = self._flights[target] = _Flight(caller)
+    def _begin(self, target: LookupTarget, caller: str) -> _InFlight:
+        flight = self._in_flight[target] = _InFlight(caller)
 
-        async def fly() -> Answer:
+        async def fly() -> LookupAnswer:
             try:
-                return await self._look(target, flight)
+                return await self._run(target, flight)
             finally:
-                del self._flights[target]
+                del self._in_flight[target]
                 flight.begun.set()
 
         flight.task = asyncio.create_task(fly())
@@ -163,44 +163,44 @@ class Asking:
         flight.task.add_done_callback(lambda task: task.cancelled() or task.exception())
         return flight
 
-    async def _look(self, target: Target, flight: _Flight) -> Answer:
-        sight = await self._sights.look(target, self._fresh_ms[target.sort], flight.caller)
+    async def _run(self, target: LookupTarget, flight: _InFlight) -> LookupAnswer:
+        sight = await self._shared.get_or_start(target, self._fresh_ms[target.kind], flight.caller)
         while (answer := self._answer(target, sight)) is None:
             if sight.job_id is None:
-                return Unseen(ENDED)
-            flight.pending = Pending(sight.job_id, sight.again_seconds)
+                return NotFound(ENDED)
+            flight.pending = Pending(sight.job_id, sight.retry_seconds)
             flight.begun.set()
-            with self._live.listen(sight.job_id) as listener:
+            with self._live.subscribe(sight.job_id) as listener:
                 # What has changed before somebody listened is seen here.
-                sight = await self._seen(target, flight.caller)
+                sight = await self._current_state(target, flight.caller)
                 if sight.job_id != flight.pending.job_id or self._answer(target, sight):
                     continue
                 left = flight.until - time.monotonic()
-                if left <= 0 or listener.over:
-                    return Pending(sight.job_id, sight.again_seconds)
-                await listener.wait(min(left, LOOK_SECONDS))
+                if left <= 0 or listener.closed:
+                    return Pending(sight.job_id, sight.retry_seconds)
+                await listener.wait(min(left, POLL_SECONDS))
         return answer
 
-    async def _seen(self, target: Target, caller: str) -> Sight:
-        sight = await self._sights.see(target)
-        if sight.shut is None:
+    async def _current_state(self, target: LookupTarget, caller: str) -> LookupState:
+        sight = await self._shared.get(target)
+        if sight.unavailable is None:
             return sight
         # Its account was shut meanwhile; another one may be open.
-        return await self._sights.look(target, self._fresh_ms[target.sort], caller)
+        return await self._shared.get_or_start(target, self._fresh_ms[target.kind], caller)
 
-    def _answer(self, target: Target, sight: Sight) -> Answer | None:
+    def _answer(self, target: LookupTarget, sight: LookupState) -> LookupAnswer | None:
         """What can be said at once; None when it must be waited for, or nothing is known."""
-        if sight.copy is not None:
-            return self._kept(target, sight.copy, sight)
-        if sight.shut is not None:
-            return sight.shut
+        if sight.value is not None:
+            return self._found(target, sight.value, sight)
+        if sight.unavailable is not None:
+            return sight.unavailable
         if sight.problem is not None and sight.job_id is None:
-            return Unseen(sight.problem, sight.again_seconds)
+            return NotFound(sight.problem, sight.retry_seconds)
         return None
 
-    def _kept(self, target: Target, copy: Copy, sight: Sight) -> Seen:
-        left = (self._fresh_ms[target.sort] - copy.age_ms) / 1000
+    def _found(self, target: LookupTarget, copy: CachedValue, sight: LookupState) -> Found:
+        left = (self._fresh_ms[target.kind] - copy.age_ms) / 1000
         if left > 0:
-            self._copies.keep(target, copy)
+            self._local.keep(target, copy)
         failing = sight.problem["code"] if sight.problem else None
-        return Seen(copy, left, sight.shut.reason if sight.shut else failing)
+        return Found(copy, left, sight.unavailable.reason if sight.unavailable else failing)

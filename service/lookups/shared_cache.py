@@ -12,12 +12,12 @@ from typing import Any, Final
 import redis.asyncio as aredis
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
-from service.jobs.draft_encoding import entry_of
+from service.jobs.draft_encoding import encode_draft
 from service.jobs.lua.builder import Times
 from service.jobs.lua.group_commit import GroupCommit
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import JobDraft, derived_id
-from service.lookups.targets import Target
+from service.lookups.targets import LookupTarget
 
 #: Whoever asked is gone by then.
 EXPIRES_MS: Final = 5 * 60 * 1000
@@ -26,7 +26,7 @@ PRIORITY: Final = 9
 
 
 @dataclass(frozen=True)
-class Copy:
+class CachedValue:
     """An answer of Instagram's.
 
     Parameters:
@@ -41,7 +41,7 @@ class Copy:
 
 
 @dataclass(frozen=True)
-class Shut:
+class Unavailable:
     """Why no account can look.
 
     Parameters:
@@ -58,7 +58,7 @@ class Shut:
 
 
 @dataclass(frozen=True)
-class Sight:
+class LookupState:
     """What is known of a target at a moment.
 
     Parameters:
@@ -69,18 +69,18 @@ class Sight:
       again_seconds: When it is worth asking again; 0 where that is not told.
     """
 
-    copy: Copy | None
+    value: CachedValue | None
     problem: Mapping[str, Any] | None
     job_id: str | None = None
-    shut: Shut | None = None
-    again_seconds: float = 0.0
+    unavailable: Unavailable | None = None
+    retry_seconds: float = 0.0
 
 
 #: A store that takes no writes still tells what it has.
-FULL: Final[Mapping[str, Any]] = {"code": "store_unavailable", "message": ""}
+STORE_FULL: Final[Mapping[str, Any]] = {"code": "store_unavailable", "message": ""}
 
 
-class Sights:
+class LookupCache:
     """The ledger's side of look-ups. What is asked in one turn of the loop is one round trip.
 
     Parameters:
@@ -103,7 +103,7 @@ class Sights:
         """Let what is under way end."""
         await asyncio.gather(self._look.close(), self._see.close())
 
-    async def look(self, target: Target, fresh_ms: int, caller: str) -> Sight:
+    async def get_or_start(self, target: LookupTarget, fresh_ms: int, caller: str) -> LookupState:
         """Tell what is known; where it is not fresh, see to it that one job looks.
 
         Parameters:
@@ -116,29 +116,29 @@ class Sights:
         """
         source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
         job_id = derived_id("job", "lookup", str(target), uuid.uuid4().hex)
-        entry = json.dumps(entry_of(job_id, _draft(target), source))
+        entry = json.dumps(encode_draft(job_id, _draft(target), source))
         try:
             reply = await self._look.run(
                 str(target), str(fresh_ms), entry, self._readers, self._patience
             )
         except (OutOfMemoryError, ReadOnlyError):
-            seen = await self.see(target)
-            if seen.copy is None:
+            seen = await self.get(target)
+            if seen.value is None:
                 raise
-            return replace(seen, problem=FULL)
-        return _sight(reply)
+            return replace(seen, problem=STORE_FULL)
+        return _state(reply)
 
-    async def see(self, target: Target) -> Sight:
+    async def get(self, target: LookupTarget) -> LookupState:
         """Tell what is known and which job looks, and do nothing about it.
 
         Parameters:
           target: What is asked for.
         """
-        return _sight(await self._see.run(str(target), self._patience))
+        return _state(await self._see.run(str(target), self._patience))
 
 
-def _draft(target: Target) -> JobDraft:
-    user = target.sort == "user"
+def _draft(target: LookupTarget) -> JobDraft:
+    user = target.kind == "user"
     return JobDraft(
         kind="lookup",
         account="",
@@ -150,26 +150,26 @@ def _draft(target: Target) -> JobDraft:
     )
 
 
-def _sight(reply: list[Any]) -> Sight:
+def _state(reply: list[Any]) -> LookupState:
     flat, job_id, why, until, since, again, now = reply
     fields: Mapping[bytes, bytes] = dict(zip(flat[::2], flat[1::2], strict=True))
-    return Sight(
-        copy=_copy(fields, int(now)),
+    return LookupState(
+        value=_cached_value(fields, int(now)),
         problem=json.loads(fields[b"problem"]) if b"problem" in fields else None,
         job_id=job_id.decode() or None,
-        shut=_shut(why.decode(), int(until), int(since), int(now)) if why else None,
-        again_seconds=int(again) / 1000,
+        unavailable=_unavailable(why.decode(), int(until), int(since), int(now)) if why else None,
+        retry_seconds=int(again) / 1000,
     )
 
 
-def _copy(fields: Mapping[bytes, bytes], now_ms: int) -> Copy | None:
+def _cached_value(fields: Mapping[bytes, bytes], now_ms: int) -> CachedValue | None:
     if b"body" not in fields:
         return None
     # Clocks may be set back; nothing is younger than new.
     age_ms = max(0, now_ms - int(fields[b"at"]))
-    return Copy(fields[b"body"], fields[b"etag"].decode(), age_ms)
+    return CachedValue(fields[b"body"], fields[b"etag"].decode(), age_ms)
 
 
-def _shut(why: str, until_ms: int, since_ms: int, now_ms: int) -> Shut:
+def _unavailable(why: str, until_ms: int, since_ms: int, now_ms: int) -> Unavailable:
     seconds = (until_ms - now_ms) / 1000 if until_ms else None
-    return Shut(why, seconds, since_ms, until_ms)
+    return Unavailable(why, seconds, since_ms, until_ms)

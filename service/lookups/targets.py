@@ -7,11 +7,11 @@ from typing import Literal
 
 from service.instagram.ids import media_pk, normalise_post, normalise_recipient
 
-Sort = Literal["user", "post"]
+TargetKind = Literal["user", "post"]
 
 
 @dataclass(frozen=True)
-class Target:
+class LookupTarget:
     """A profile or a post.
 
     Parameters:
@@ -19,12 +19,12 @@ class Target:
       name: A username, or a post's pk in digits.
     """
 
-    sort: Sort
+    kind: TargetKind
     name: str
 
     def __str__(self) -> str:
         """The name of its keys in the store."""
-        return f"{self.sort}:{self.name}"
+        return f"{self.kind}:{self.name}"
 
     @property
     def recipient(self) -> str:
@@ -32,7 +32,7 @@ class Target:
         return f"@{self.name}" if self.name.isdigit() else self.name
 
 
-def user_target(given: str) -> Target:
+def user_target(given: str) -> LookupTarget:
     """Find the profile that somebody asks for.
 
     Parameters:
@@ -46,10 +46,10 @@ def user_target(given: str) -> Target:
     if name.isdigit():
         # `pk:314159` names nobody here: profiles are asked for by name.
         name = normalise_recipient(f"@{given}")
-    return Target("user", name.removeprefix("@"))
+    return LookupTarget("user", name.removeprefix("@"))
 
 
-def post_target(given: str) -> Target:
+def post_target(given: str) -> LookupTarget:
     """Find the post that somebody asks for.
 
     Parameters:
@@ -58,4 +58,4 @@ def post_target(given: str) -> Target:
     Raises:
       NotAHandle: It names no post; the message says why.
     """
-    return Target("post", media_pk(normalise_post(given)))
+    return LookupTarget("post", media_pk(normalise_post(given)))

@@ -22,7 +22,7 @@ from service.jobs.lua.builder import Times
 from service.jobs.lua.runner import Scripts
 from service.logging.setup import get_logger
 from service.metrics.event_loop_watchdog import BOUNDS, LoopWatch, Reading
-from service.redis.client import Unavailable
+from service.redis.client import REDIS_ERRORS
 
 #: For how long what a process said holds, and the span of its peak.
 HOLDS_SECONDS: Final = 60.0
@@ -117,7 +117,7 @@ class Reporter:
             await self._scripts.run(
                 "report_process", self._process, self._tier, holds_ms, *measured, *flat
             )
-        except Unavailable as error:
+        except REDIS_ERRORS as error:
             # At `debug`: whoever has work to do says it already.
             _log.debug("a report was not made", cause=type(error).__name__)
         else:

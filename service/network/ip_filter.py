@@ -59,7 +59,7 @@ BLOCKED_V6: Final = tuple(
 )
 
 
-class Guard:
+class IpFilter:
     """Decides about resolved addresses, never about names.
 
     Parameters:
@@ -69,7 +69,7 @@ class Guard:
     def __init__(self, allow: Sequence[Network] = ()) -> None:
         self._allow = tuple(allow)
 
-    def permits(self, address: str | Address) -> bool:
+    def allows(self, address: str | Address) -> bool:
         """Whether a callback may be sent to this address.
 
         Parameters:

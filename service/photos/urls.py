@@ -5,10 +5,10 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from service.deliveries.endpoints import InvalidUrl, parse_endpoint_url
-from service.network.ip_filter import Guard
+from service.network.ip_filter import IpFilter
 
 
-def check_photo_url(url: str, guard: Guard, *, allow_http: bool) -> None:
+def check_photo_url(url: str, guard: IpFilter, *, allow_http: bool) -> None:
     """Check what can be told of a photo's URL before its name is resolved.
 
     Parameters:
@@ -23,7 +23,7 @@ def check_photo_url(url: str, guard: Guard, *, allow_http: bool) -> None:
         host = parse_endpoint_url(url, allow_http=allow_http).host
     except InvalidUrl as error:
         raise ValueError(f"the URL {error}") from None
-    if _is_address(host) and not guard.permits(host):
+    if _is_address(host) and not guard.allows(host):
         raise ValueError("the URL leads to an address that may not be reached from here")
 
 

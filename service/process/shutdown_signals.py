@@ -14,7 +14,7 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
-def told_to_stop(stopping: asyncio.Event) -> Iterator[None]:
+def on_shutdown_signal(stopping: asyncio.Event) -> Iterator[None]:
     """Set an event when the process is told to end; being told again changes nothing.
 
     A second SIGINT would make uvicorn drop what it is waiting for; platforms and terminals send

@@ -96,7 +96,7 @@ class History:
             claim = self.books.try_claim(job_id, f"worker-{self.dice.random()}")
             if claim is None or self.dice.random() < 0.1:
                 continue  # whoever has claimed and forgets it dies here
-            if claim.look_first:
+            if claim.verify_first:
                 self._look(claim)
             else:
                 self._write(claim)

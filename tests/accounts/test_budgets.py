@@ -161,7 +161,7 @@ def test_a_budget_that_was_lowered_waits_until_it_has_room_again(opened: Opener)
     job_id = before.job()
     # When the service begins anew with less
     books = opened(shop=terms(dm=pace(per_hour=2)))
-    books.run(books.doors.look_again())
+    books.run(books.doors.recheck_all())
     # Then it waits for all but one of them to be an hour ago
     assert books.try_claim(job_id) is None
     assert alarm(books) == spent(books)[2] + HOUR
@@ -209,7 +209,7 @@ def test_a_write_whose_end_is_unknown_stays_charged_when_look_ups_do_not_find_it
     assert books.release(first, Status.SENDING, charge="free") == "ok"
     books.tick()
     look = books.claim(first.id)
-    assert look.look_first
+    assert look.verify_first
     # When it is to be sent again
     assert books.release(look, Status.QUEUED) == "ok"
     # Then it counts, and its second sending is one more

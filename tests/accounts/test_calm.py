@@ -27,7 +27,7 @@ from tests.support.pacing import (
 
 FEW: Final = 10
 CROWD: Final = 1_000
-REST: Final = AccountEffect(cool="please_wait", kind="*", cool_ms=HOUR)
+REST: Final = AccountEffect(cooldown="please_wait", kind="*", cooldown_ms=HOUR)
 
 
 @pytest.fixture

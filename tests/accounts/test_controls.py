@@ -14,7 +14,7 @@ from tests.support.invariants import audit
 from tests.support.job_stages import job_in
 from tests.support.ledgers import HOUR, Books, opened_books
 
-COOL_DM = AccountEffect(cool="slow_down", kind="dm", cool_ms=HOUR)
+COOL_DM = AccountEffect(cooldown="slow_down", kind="dm", cooldown_ms=HOUR)
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_a_look_up_that_waited_for_the_account_comes_with_the_resume(books: Book
     books.run(books.doors.resume("shop"))
     books.tick()
     # Then it is looked up at once
-    assert books.claim(job_id).look_first
+    assert books.claim(job_id).verify_first
 
 
 def test_a_resume_allows_the_account_to_log_in_anew(books: Books) -> None:
@@ -208,6 +208,6 @@ def test_an_errors_hold_on_a_paused_account_is_shown_and_gives_the_pause_back(
     # Then that is what is shown, until a code has answered it
     held = books.run(books.doors.show("shop"))["hold"]
     assert (held["reason"], held["note"]) == ("challenge_required", None)
-    books.run(books.doors.answer("shop", {"challenge_required"}))
+    books.run(books.doors.clear_verification_hold("shop", {"challenge_required"}))
     paused = books.run(books.doors.show("shop"))["hold"]
     assert (paused["reason"], paused["note"]) == ("paused", "lunch")

@@ -24,11 +24,13 @@ from tests.support.pacing import (
     write,
 )
 
-PLEASE_WAIT: Final = AccountEffect(cool="please_wait", kind="*", cool_ms=HOUR, again="double")
-FEEDBACK: Final = AccountEffect(
-    cool="feedback_required", kind="dm", cool_ms=24 * HOUR, again="widen"
+PLEASE_WAIT: Final = AccountEffect(
+    cooldown="please_wait", kind="*", cooldown_ms=HOUR, escalation="double"
 )
-RATE_LIMITED: Final = AccountEffect(cool="rate_limited", kind="*", cool_ms=HOUR // 4)
+FEEDBACK: Final = AccountEffect(
+    cooldown="feedback_required", kind="dm", cooldown_ms=24 * HOUR, escalation="widen"
+)
+RATE_LIMITED: Final = AccountEffect(cooldown="rate_limited", kind="*", cooldown_ms=HOUR // 4)
 COMMENT: Final[dict[str, Any]] = {"kind": "comment", "to": None, "post": "Cx"}
 
 
@@ -134,7 +136,7 @@ def test_a_rest_of_the_account_keeps_look_ups_too(books: Books) -> None:
 
     books.pass_time(HOUR)
     books.tick()
-    assert books.claim(doubtful.id).look_first
+    assert books.claim(doubtful.id).verify_first
     assert audit(books) == []
 
 
@@ -150,7 +152,7 @@ def test_feedback_stops_its_kind_for_a_day(books: Books) -> None:
     write(books, books.job(account="studio"))
     books.tick()
     look = books.claim(doubtful.id)
-    assert look.look_first, "look-ups are no DMs"
+    assert look.verify_first, "look-ups are no DMs"
     assert books.finish(look)
     assert audit(books) == []
 
@@ -181,7 +183,7 @@ def test_a_rest_of_one_kind_waits_for_the_whole_account_s_where_that_is_longer(
 ) -> None:
     dm, comment = books.job(), books.job(**COMMENT)
     claim = books.claim(dm)
-    first = AccountEffect(cool="slow_down", kind="dm", cool_ms=HOUR // 2)
+    first = AccountEffect(cooldown="slow_down", kind="dm", cooldown_ms=HOUR // 2)
     assert books.release(claim, Status.WAITING, effect=first) == "ok"
     assert books.release(books.claim(comment), Status.WAITING, effect=PLEASE_WAIT) == "ok"
 

@@ -37,11 +37,11 @@ def resume(books: Books, *, kind: str | None = None) -> int:
 
 
 def pause_everything(books: Books) -> None:
-    books.run(books.doors.pause_everything())
+    books.run(books.doors.pause_all())
 
 
 def resume_everything(books: Books) -> int:
-    return books.run(books.doors.resume_everything())
+    return books.run(books.doors.resume_all())
 
 
 def are_stopped(books: Books, *jobs: str) -> bool:
@@ -74,7 +74,7 @@ def test_a_pause_of_one_kind_lets_look_ups_of_that_kind_go(books: Books) -> None
 
     books.tick()
 
-    assert books.claim(doubtful.id).look_first
+    assert books.claim(doubtful.id).verify_first
 
 
 @pytest.mark.parametrize("stop", [pause, pause_everything])
@@ -100,7 +100,7 @@ def test_a_pause_of_everything_stops_every_account(books: Books) -> None:
 
     assert are_stopped(books, ours, theirs, new)
 
-    assert books.run(books.doors.everything())["status"] == "paused"
+    assert books.run(books.doors.global_pause())["status"] == "paused"
     assert books.run(books.doors.show("studio"))["paused_everywhere"]
     assert resume_everything(books) == 3
     assert set(books.work_off()) == {ours, theirs, new}
@@ -173,7 +173,7 @@ def test_an_end_of_one_pause_does_not_end_another(books: Books) -> None:
     pause_everything(books)
     assert resume(books) == 0
     assert are_stopped(books, job_id)
-    assert books.run(books.doors.everything())["status"] == "paused"
+    assert books.run(books.doors.global_pause())["status"] == "paused"
     # Then it goes on at the last
     assert resume_everything(books) == 1
     assert books.claim(job_id)

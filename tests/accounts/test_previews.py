@@ -110,7 +110,7 @@ def test_a_job_would_wait_for_the_end_of_quiet_hours(opened: Opener) -> None:
 
 def test_a_job_would_wait_for_the_end_of_a_cooldown(opened: Opener) -> None:
     books = opened(shop=terms())
-    effect = AccountEffect(cool="please_wait", kind="*", cool_ms=HOUR)
+    effect = AccountEffect(cooldown="please_wait", kind="*", cooldown_ms=HOUR)
     assert books.release(books.claim(books.job()), Status.WAITING, effect=effect) == "ok"
 
     found = foretold(books, kind="comment", to=None, post="Cx")
@@ -144,7 +144,7 @@ def test_a_scheduled_job_would_wait_for_its_time_or_for_what_is_longer(opened: O
 def test_a_job_would_wait_for_a_person(opened: Opener, kind: str | None) -> None:
     books = opened(shop=terms())
     doors = books.doors
-    books.run(doors.pause_everything() if kind == "everything" else doors.pause("shop", kind=kind))
+    books.run(doors.pause_all() if kind == "everything" else doors.pause("shop", kind=kind))
 
     assert foretold(books) == Preview("wait", "paused", 0, person=True)
     comment = foretold(books, kind="comment", to=None, post="Cx")

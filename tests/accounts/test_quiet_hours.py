@@ -154,7 +154,7 @@ def test_a_write_in_doubt_is_looked_for_in_quiet_hours(opened: Opener) -> None:
     books.tick()
     # Then it is looked for, and not sent again
     look = books.claim(claim.id)
-    assert look.look_first
+    assert look.verify_first
     assert books.release(look, Status.QUEUED) == "ok"
     assert wait_of(books, claim.id)[0] == "quiet_hours"
     assert audit(books) == []

@@ -94,7 +94,7 @@ def test_somebody_put_on_the_list_before_the_write_is_not_written_to(
     # When its recipient asks to be left alone
     suppress(books, who, account)
     # Then it ends before its write, and counts nowhere
-    step = books.claims.intend(
+    step = books.claims.record_intent(
         claim, pk="314159", context="token", thread="new", username="their.name"
     )
     assert books.run(step) == "refused"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 
-from service.accounts.suppressions import RECIPIENT, Suppressions, who_is
+from service.accounts.suppressions import RECIPIENT, Suppressions, suppression_key
 from service.redis.client import async_client
 
 
@@ -39,7 +39,7 @@ def stored(store: redis.Redis) -> dict[str, Any]:
     ("recipient", "who"), [("some.handle", "some.handle"), ("314159", "pk:314159"), ("@123", "123")]
 )
 def test_a_job_s_recipient_has_one_form_on_the_list(recipient: str, who: str) -> None:
-    assert who_is(recipient) == who
+    assert suppression_key(recipient) == who
 
 
 def test_an_entry_is_for_every_account_or_for_one(
@@ -90,7 +90,7 @@ def test_a_recipient_s_refusal_is_noted_by_name_and_id_for_that_account(
     username: str | None,
     names: list[str],
 ) -> None:
-    runner.run(people.forbidden_by("314", username, "shop", "message_requests_disabled"))
+    runner.run(people.suppress_for_account("314", username, "shop", "message_requests_disabled"))
     found = stored(store)
     assert set(found) == {"shop:pk:314", *(f"shop:{name}" for name in names)}
     assert {(each["reason"], each["by"]) for each in found.values()} == {
@@ -102,7 +102,9 @@ def test_a_recipient_s_refusal_leaves_a_person_s_entry_as_it_is(
     store: redis.Redis, people: Suppressions, runner: asyncio.Runner
 ) -> None:
     runner.run(people.put("some.handle", account="shop", reason="by phone", by="crm"))
-    runner.run(people.forbidden_by("314", "some.handle", "shop", "message_requests_disabled"))
+    runner.run(
+        people.suppress_for_account("314", "some.handle", "shop", "message_requests_disabled")
+    )
     found = stored(store)
     assert found["shop:some.handle"]["reason"] == "by phone"
     assert "shop:pk:314" in found

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 
-from actors.jobs.attempt_recorder import Steps
-from actors.lease_heartbeat import Hold, Pulse, pulse_of
+from actors.jobs.attempt_recorder import AttemptRecorder
+from actors.lease_heartbeat import Lease, LeaseHeartbeat, start_heartbeat
 from deploy.local.wait import until
 from service.jobs.claims import Claims
 from service.jobs.model import Status
@@ -27,7 +27,7 @@ class Pulses:
     """Pulses that beat at the same time, as those of many workers do."""
 
     def __init__(self, url: str, count: int) -> None:
-        self._pulses: list[Pulse] = [pulse_of(url, TIMES) for _ in range(count)]
+        self._pulses: list[LeaseHeartbeat] = [start_heartbeat(url, TIMES) for _ in range(count)]
 
     def close(self) -> None:
         """Stop them all."""
@@ -72,9 +72,9 @@ def test_work_whose_end_is_being_recorded_is_not_taken_for_lost(
     ends, other = books.claim(books.job()), books.claim(books.job(account="other"))
 
     async def work() -> str:
-        pulse = pulse_of(store_url, books.times)
+        pulse = start_heartbeat(store_url, books.times)
         keeping = [
-            pulse.keep(each.job.id, each.owner, each.fence, time.monotonic())
+            pulse.maintain(each.job.id, each.owner, each.fence, time.monotonic())
             for each in (ends, other)
         ]
         try:
@@ -106,8 +106,8 @@ def test_a_step_that_ends_a_job_says_so_before_it_asks_the_store(
         task = asyncio.current_task()
         assert task is not None
         loop, now = asyncio.get_running_loop(), time.monotonic()
-        hold = Hold(claim.job.id, claim.owner, claim.fence, task, loop, now, 10.0)
-        steps = Steps(Claims(client, TIMES), claim, hold, now)
+        hold = Lease(claim.job.id, claim.owner, claim.fence, task, loop, now, 10.0)
+        steps = AttemptRecorder(Claims(client, TIMES), claim, hold, now)
         ending = asyncio.create_task(steps.finish(Status.SUCCEEDED, result={}))
         await asyncio.sleep(0)  # it asks, and nothing can have been answered
         said = hold.ending

@@ -69,7 +69,7 @@ def test_a_pause_holds_jobs_and_a_resume_lets_them_go_on(
 
 def test_a_cooldown_is_shown_and_ended_by_a_resume(door: Door, books: Books) -> None:
     claim = books.claim(make(door))
-    effect = AccountEffect(cool="rate_limited", kind="dm", cool_ms=60_000)
+    effect = AccountEffect(cooldown="rate_limited", kind="dm", cooldown_ms=60_000)
     books.release(claim, Status.WAITING, after_ms=60_000, effect=effect)
     shown = door.api.get("/accounts/shop").json()
     assert shown["status"] == "cooling_down"

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from service.accounts.encryption import derive_keys
-from service.accounts.verification_codes import ANSWERABLE, Codes
+from service.accounts.verification_codes import ANSWERABLE, VerificationCodes
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
 from tests.support.ledgers import Books
@@ -29,7 +29,7 @@ def job_held(books: Books, reason: str) -> str:
 
 def kept(books: Books, account: str = "shop") -> str | None:
     """The code that the next login would be given, with the application's SECRET_KEY."""
-    taken = books.run(Codes(books.client, derive_keys(SECRET_KEY)).take(account))
+    taken = books.run(VerificationCodes(books.client, derive_keys(SECRET_KEY)).take(account))
     return None if taken is None else taken.code
 
 

@@ -15,10 +15,10 @@ import pytest
 import redis
 
 from deploy.local.wait import until
-from service.api.follower_results import as_they_come
+from service.api.follower_results import iter_new_rows
 from service.config.config import parse_config
 from service.jobs.model import Status
-from service.web import Web, open_web
+from service.web import AppServices, create_services
 from tests.support.followers import PAGE, begun, rows, step
 from tests.support.ledgers import Books
 from tests.support.web import API_KEY, CONFIG, SOURCE_SECRETS, Door, settings_for
@@ -201,7 +201,7 @@ def with_web(url: str, directory: Path, steps: Any) -> Any:
         path = directory / "heliograph.toml"
         path.write_text(CONFIG)
         settings = settings_for(url, path)
-        web = open_web(settings, parse_config(CONFIG), SOURCE_SECRETS)
+        web = create_services(settings, parse_config(CONFIG), SOURCE_SECRETS)
         try:
             return await steps(web)
         finally:
@@ -219,8 +219,8 @@ async def soon(step: Coroutine[Any, Any, Any]) -> Any:
 def test_a_silent_walk_gives_signs_of_life(books: Books, store_url: str, tmp_path: Path) -> None:
     job_id = begun(books, 1)
 
-    async def steps(web: Web) -> list[int]:
-        pages = as_they_come(web, job_id, 0, 10**6, heartbeat=0.05)
+    async def steps(web: AppServices) -> list[int]:
+        pages = iter_new_rows(web, job_id, 0, 10**6, heartbeat=0.05)
         found = [len(await soon(anext(pages))) for _ in range(4)]
         await pages.aclose()
         return found
@@ -233,8 +233,8 @@ def test_a_process_that_is_to_stop_ends_its_streams(
 ) -> None:
     job_id = begun(books, 1)
 
-    async def steps(web: Web) -> list[int]:
-        pages = as_they_come(web, job_id, 0, 10**6)
+    async def steps(web: AppServices) -> list[int]:
+        pages = iter_new_rows(web, job_id, 0, 10**6)
         found = [len(await soon(anext(pages)))]
         asyncio.get_running_loop().call_later(0.1, web.stopping.set)
         found += [len(some) async for some in pages]
@@ -248,8 +248,8 @@ def test_a_walk_that_is_forgotten_under_way_ends_the_stream(
 ) -> None:
     job_id = begun(books, 1)
 
-    async def steps(web: Web) -> list[int]:
-        pages = as_they_come(web, job_id, 0, 10**6)
+    async def steps(web: AppServices) -> list[int]:
+        pages = iter_new_rows(web, job_id, 0, 10**6)
         found = [len(await soon(anext(pages)))]
         books.store.delete(f"hg:job:{job_id}")
         return found + [len(some) async for some in pages]

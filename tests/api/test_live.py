@@ -191,7 +191,7 @@ def test_an_id_that_was_never_given_is_refused(door: Door, path: str, last_id: s
 
 
 def test_too_many_listeners_are_turned_away(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.api.live.MOST_LISTENERS", 2)
+    monkeypatch.setattr("service.api.live.MAX_SUBSCRIBERS", 2)
     with events(door.api, "/live") as one, events(door.api, f"/jobs/{make(door)}/live") as other:
         one.take(1)
         other.take(1)

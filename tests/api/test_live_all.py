@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from deploy.local.wait import until
-from service.live.event_stream import FEED
+from service.live.event_stream import STREAM_KEY
 from tests.support.event_streams import Told, events, listening
 from tests.support.ledgers import RESULT, Books
 from tests.support.web import Door, opened, serving
@@ -76,7 +76,7 @@ def test_what_is_no_longer_in_the_feed_is_not_skipped_in_silence(door: Door) -> 
     with events(door.api, "/live") as stream:
         (ready,) = stream.take(1)
     lost, kept = make(door, delay_seconds=60), make(door, delay_seconds=60)
-    door.store.xtrim(FEED, maxlen=1, approximate=False)
+    door.store.xtrim(STREAM_KEY, maxlen=1, approximate=False)
     with events(door.api, "/live", ready.id) as stream:
         gap, told = stream.take(2)
     assert (gap.event, gap.data) == ("gap", {"after": ready.id})
@@ -104,7 +104,7 @@ def test_a_reader_who_takes_nothing_is_dropped_and_others_are_not(
     own_door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given one who reads and one who does not
-    monkeypatch.setattr("service.live.broadcaster.MOST_WAITING", 256)
+    monkeypatch.setattr("service.live.broadcaster.MAX_PENDING", 256)
     door = own_door
     with _deaf(door) as deaf, events(door.api, "/live") as stream:
         stream.take(1)
@@ -127,7 +127,7 @@ def _flood(store: redis.Redis, first: int, count: int, size: int = 4_000) -> Non
     """Entries of jobs that never were, too many for a socket's buffers."""
     fields: Any = {"at": "1795170408509", "n": "1", "to": "queued", "by": "x" * size, "why": ""}
     for number in range(first, first + count):
-        store.xadd(FEED, {"job": f"job_{number}", **fields})
+        store.xadd(STREAM_KEY, {"job": f"job_{number}", **fields})
 
 
 def _listeners(door: Door) -> int:
@@ -162,7 +162,7 @@ def _deaf(door: Door) -> socket.socket:
 def test_a_reader_who_is_stuck_is_dropped_though_little_waits_for_him(
     own_door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.api.event_streams.PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr("service.api.event_streams.SEND_TIMEOUT_SECONDS", 0.3)
     with _deaf(own_door) as deaf, events(own_door.api, "/live") as stream:
         stream.take(1)
         until(lambda: listening(own_door.store))

@@ -17,8 +17,8 @@ import pytest
 import redis
 
 from deploy.local.wait import free_port, until
-from service.live.event_stream import FEED
-from service.process.file_limits import MOST_FILES, open_many_files
+from service.live.event_stream import STREAM_KEY
+from service.process.file_limits import MAX_FILES, raise_file_limit
 from tests.support.event_streams import Socket, Told, events
 from tests.support.ledgers import Books, opened_books
 from tests.support.many_listeners import gather, hear, leave, request, resident
@@ -129,7 +129,7 @@ def _fill(store: redis.Redis) -> None:
     """More than the buffers of a connection hold, and not enough to be dropped for."""
     fields: Any = {"at": "1", "n": "1", "to": "queued", "by": "x" * 65_536, "why": ""}
     for number in range(300):
-        store.xadd(FEED, {"job": f"job_{number}", **fields})
+        store.xadd(STREAM_KEY, {"job": f"job_{number}", **fields})
 
 
 def test_listeners_are_sent_away_when_the_process_ends(webs: Webs, books: Books) -> None:
@@ -195,9 +195,9 @@ def test_a_web_process_takes_all_the_files_it_may_open() -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
-        open_many_files()
+        raise_file_limit()
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert hard == before[1]
-    assert soft == (MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES))
+    assert soft == (MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES))

@@ -121,7 +121,7 @@ def test_an_id_that_was_never_given_is_refused(door: Door) -> None:
 
 
 def test_too_many_sockets_are_turned_away(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.api.live.MOST_LISTENERS", 0)
+    monkeypatch.setattr("service.api.live.MAX_SUBSCRIBERS", 0)
     status, error = refusal(door, "/live", BEARER)
     assert (status, error["code"]) == (503, "too_many_listeners")
 

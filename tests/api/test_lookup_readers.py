@@ -95,7 +95,7 @@ def test_a_rest_that_instagram_asks_for_is_told_with_its_end(
 ) -> None:
     # Given one who waits when Instagram asks for a rest
     asked = asking.submit(door.api.get, f"/users/{name}")
-    effect = AccountEffect(cool="please_wait", cool_ms=HOUR)
+    effect = AccountEffect(cooldown="please_wait", cooldown_ms=HOUR)
     books.release(books.claim(flying(door)[0]), Status.WAITING, effect=effect)
     # Then he is told at once, and so is who comes after
     for answer in (asked.result(), door.api.get(f"/users/{name}"), door.api.get("/users/other")):
@@ -110,7 +110,7 @@ def test_a_rest_that_is_over_soon_is_waited_for(
     door: Door, books: Books, name: str, asking: ThreadPoolExecutor
 ) -> None:
     asked = asking.submit(door.api.get, f"/users/{name}", params={"wait": 20})
-    effect = AccountEffect(cool="please_wait", cool_ms=10 * SECOND)
+    effect = AccountEffect(cooldown="please_wait", cooldown_ms=10 * SECOND)
     [job_id] = flying(door)
     books.release(books.claim(job_id), Status.WAITING, effect=effect)
     until(lambda: books.status(job_id) is Status.WAITING)

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from deploy.local.valkey import Store
-from service.api.lookups import Lines
+from service.api.lookups import NdjsonResponse
 from tests.support.ledgers import SECOND, Books, opened_books
 from tests.support.lookups import known, new_name
 from tests.support.web import Door, opened, serving
@@ -94,7 +94,7 @@ def test_items_that_nobody_waits_for_any_more_are_let_go() -> None:
                 begun.set()
 
         scope = {"type": "http", "method": "GET", "headers": []}
-        await Lines(items)(scope, receive, send)
+        await NdjsonResponse(items)(scope, receive, send)
         await asyncio.wait(items, timeout=5)
         return items
 

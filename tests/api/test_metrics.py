@@ -15,7 +15,7 @@ from dramatiq.brokers.stub import StubBroker
 from prometheus_client.parser import text_string_to_metric_families
 
 from actors.dramatiq_async.event_loop import LoopThread
-from actors.runtime import Duties, Resources, Runtime
+from actors.runtime import Runtime, RuntimeMiddleware, WorkerConfig
 from deploy.local.wait import until
 from service.config.config import parse_config
 from service.deliveries.store import Deliveries
@@ -120,7 +120,7 @@ def door(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[Door]:
 def books(door: Door, store_url: str, tmp_path: Path) -> Iterator[Books]:
     """The ledger under it, with the same limits."""
     settings = settings_for(store_url, tmp_path / "heliograph.toml")
-    times = Duties.of(settings, parse_config(CONFIG), ENVIRON).times
+    times = WorkerConfig.of(settings, parse_config(CONFIG), ENVIRON).times
     with opened_books(store_url, times) as books:
         yield books
 
@@ -130,7 +130,7 @@ def worker(store_url: str, tmp_path: Path) -> Iterator[tuple[Runtime, LoopThread
     """A worker's own resources on its own loop, as they are opened at boot."""
     settings = settings_for(store_url, tmp_path / "heliograph.toml", **OFTEN)
     loop = LoopThread()
-    resources = Resources(Duties.of(settings, parse_config(CONFIG), ENVIRON), loop)
+    resources = RuntimeMiddleware(WorkerConfig.of(settings, parse_config(CONFIG), ENVIRON), loop)
     broker: Broker = StubBroker(middleware=[])
     process = Worker(broker)
     loop.start()
@@ -203,7 +203,7 @@ def test_who_listens_is_told(door: Door) -> None:
 def test_ends_stay_counted_when_their_jobs_are_forgotten(door: Door, books: Books) -> None:
     books.finish(books.sending(books.job()))
     books.pass_time(books.times.keep + DAY)
-    assert books.run(books.ledger.forget()) > 0
+    assert books.run(books.ledger.prune()) > 0
     seen = scrape(door)
     assert seen("jobs", status="succeeded") == 0
     assert seen("jobs_ended_total", kind="dm", status="succeeded") == 1
@@ -267,7 +267,7 @@ def test_attempts_at_callbacks_are_counted(door: Door, books: Books) -> None:
         assert claim is not None
         assert books.run(deliveries.claim(delivery["id"], "another")) is None
         if to == "put_back":
-            assert books.run(deliveries.put_back(claim, after_ms=1))
+            assert books.run(deliveries.defer(claim, after_ms=1))
         else:
             assert books.run(deliveries.record(claim, to, {}, counts=counts))  # type: ignore[arg-type]
 
@@ -314,13 +314,16 @@ def test_the_state_of_an_account_is_told(door: Door, books: Books) -> None:
     assert states() == states("second") == only("active")
     claim = books.claim(books.job())
     books.release(
-        claim, Status.WAITING, after_ms=1, effect=AccountEffect(cool="slow_down", cool_ms=HOUR)
+        claim,
+        Status.WAITING,
+        after_ms=1,
+        effect=AccountEffect(cooldown="slow_down", cooldown_ms=HOUR),
     )
     assert states() == only("cooling_down")
     books.run(books.doors.pause("shop"))
     assert states() == only("paused")
     assert states("second") == only("active")
-    books.run(books.doors.pause_everything())
+    books.run(books.doors.pause_all())
     assert states("second") == only("paused")
 
 

@@ -130,7 +130,7 @@ def test_what_nobody_expected_is_answered_and_logged_once(
     async def broken(*_args: object, **_kwargs: object) -> None:
         raise ZeroDivisionError("the cause")
 
-    monkeypatch.setattr("service.jobs.queries.Reader.jobs", broken)
+    monkeypatch.setattr("service.jobs.queries.JobQueries.jobs", broken)
     with serving(store_url, tmp_path) as port, opened(port, store) as door:
         # When
         answer = door.api.get("/jobs")

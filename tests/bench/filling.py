@@ -75,7 +75,7 @@ async def _scheduled(shop: Shop, account: str) -> str:
 
 async def _waiting(shop: Shop, account: str) -> str:
     job_id = await shop.accept(0, account=account)
-    rest = AccountEffect(cool="please_wait", cool_ms=30 * DAY)
+    rest = AccountEffect(cooldown="please_wait", cooldown_ms=30 * DAY)
     await shop.claims.release(await shop.claim(job_id, 0), Status.WAITING, "wait", effect=rest)
     return job_id
 

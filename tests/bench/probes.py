@@ -14,11 +14,11 @@ from typing import Any, Final, cast
 
 import redis
 
-from actors.lease_heartbeat import MOST
+from actors.lease_heartbeat import BEAT_BATCH
 from service.config.pacing import PACE_KINDS, Pacing
 from service.jobs.actor_routes import QUEUES
 from service.jobs.consistency_check import PAGE
-from service.jobs.ledger import FORGOTTEN_AT_ONCE, SWEPT_AT_ONCE, UNENDED
+from service.jobs.ledger import PRUNE_BATCH, RESCUE_BATCH, UNENDED
 from service.jobs.lua.limits import AccountLimits
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import Status
@@ -115,8 +115,8 @@ class Probe:
             "preview": partial(shop.ledger.preview, asked, caller="bench"),
             "audit, 500": partial(run, "audit", "nobody", "+", 500, PAGE_OF_JOBS),
             "events": partial(shop.reader.events, cursor=None, limit=PAGE_OF_JOBS),
-            "beat, nothing due": partial(run, "heartbeat", MOST),
-            f"sweep, {SWEPT_AT_ONCE}": partial(run, "rescue_stranded", SWEPT_AT_ONCE, *UNENDED),
+            "beat, nothing due": partial(run, "heartbeat", BEAT_BATCH),
+            f"sweep, {RESCUE_BATCH}": partial(run, "rescue_stranded", RESCUE_BATCH, *UNENDED),
             f"doctor, {PAGE} jobs": partial(run, "check_consistency", "report", *self._examined()),
         }
         for name, step in steps.items():
@@ -124,8 +124,10 @@ class Probe:
 
     def crowds(self) -> None:
         """Measure what one call does for many jobs at once; they are gone afterwards."""
-        due = self._accepted(MOST, delay_ms=1)
-        self._measure(f"beat, {MOST} due", [partial(self._scripts.run, "heartbeat", MOST)])
+        due = self._accepted(BEAT_BATCH, delay_ms=1)
+        self._measure(
+            f"beat, {BEAT_BATCH} due", [partial(self._scripts.run, "heartbeat", BEAT_BATCH)]
+        )
         account = f"crowd-{next(self._numbers)}"
         crowd = self._accepted(_BATCH + 1, account=account)
         holder = self._run(partial(self._shop.claim, crowd[0], 0))
@@ -136,10 +138,10 @@ class Probe:
         self._measure(f"resume, {_BATCH} held", [partial(door, "resume", "", _BATCH, "bench", "")])
         for job_id in (*due, *crowd):
             self._run(partial(self._shop.ledger.cancel, job_id, "bench"))
-        oldest: Any = self._store.zrange("hg:retention", 0, FORGOTTEN_AT_ONCE - 1)
+        oldest: Any = self._store.zrange("hg:retention", 0, PRUNE_BATCH - 1)
         self._store.zadd("hg:retention", dict.fromkeys(oldest, 1))
-        forget = partial(self._scripts.run, "prune", FORGOTTEN_AT_ONCE)
-        self._measure(f"forget, {FORGOTTEN_AT_ONCE}", [forget])
+        forget = partial(self._scripts.run, "prune", PRUNE_BATCH)
+        self._measure(f"forget, {PRUNE_BATCH}", [forget])
 
     def _accepted(self, jobs: int, **changes: Any) -> list[str]:
         numbers = [next(self._numbers) for _ in range(jobs)]

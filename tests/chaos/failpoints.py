@@ -37,19 +37,19 @@ class Place(NamedTuple):
 
 
 _CLAIMS: Final = ("service.jobs.claims", ("Claims",))
-_KEEPER: Final = ("actors.instagram.session_manager", ("Keeper",))
-_CLIENT: Final = ("actors.instagram.client", ("PacedClient",))
+_KEEPER: Final = ("actors.instagram.session_manager", ("SessionManager",))
+_CLIENT: Final = ("actors.instagram.client", ("InstagramClient",))
 
 WORKER_STEPS: Final[dict[str, Place]] = {
     "before claim": Place(*_CLAIMS, "claim", "before"),
     "after claim": Place(*_CLAIMS, "claim", "after success"),
-    "before intent": Place(*_CLAIMS, "intend", "before"),
-    "after intent": Place(*_CLAIMS, "intend", "after"),
+    "before intent": Place(*_CLAIMS, "record_intent", "before"),
+    "after intent": Place(*_CLAIMS, "record_intent", "after"),
     "after the write": Place("actors.jobs.writes", ("DirectMessage", "Comment"), "write", "after"),
     "before finish": Place(*_CLAIMS, "finish", "before"),
     "after finish": Place(*_CLAIMS, "finish", "after"),
-    "before callback": Place("actors.deliveries.http_client", ("Exchange",), "post", "before"),
-    "mid-callback": Place("actors.deliveries.http_client", ("Exchange",), "post", "after"),
+    "before callback": Place("actors.deliveries.http_client", ("CallbackClient",), "post", "before"),
+    "mid-callback": Place("actors.deliveries.http_client", ("CallbackClient",), "post", "after"),
     "after callback": Place("service.deliveries.store", ("Deliveries",), "record", "after"),
 }
 #: Steps that only a photo takes: its upload is seen by nobody, its write is.
@@ -60,11 +60,11 @@ PHOTO_STEPS: Final[dict[str, Place]] = {
 }
 #: Steps of one page of a walk.
 WALK_STEPS: Final[dict[str, Place]] = {
-    "before a page is read": Place("actors.instagram.gateway", ("Gateway",), "crowd", "before"),
-    "after a page is read": Place("actors.instagram.gateway", ("Gateway",), "crowd", "after"),
-    "after what is new is known": Place("service.followers.rows", ("Pages",), "unseen", "after"),
-    "before a page is kept": Place(*_CLAIMS, "page", "before"),
-    "after a page is kept": Place(*_CLAIMS, "page", "after"),
+    "before a page is read": Place("actors.instagram.gateway", ("Gateway",), "follower_page", "before"),
+    "after a page is read": Place("actors.instagram.gateway", ("Gateway",), "follower_page", "after"),
+    "after what is new is known": Place("service.followers.rows", ("FollowerRows",), "deduplicate", "after"),
+    "before a page is kept": Place(*_CLAIMS, "append_follower_page", "before"),
+    "after a page is kept": Place(*_CLAIMS, "append_follower_page", "after"),
 }
 WEB_STEPS: Final[dict[str, Place]] = {
     "before accept": Place("service.jobs.ledger", ("Ledger",), "accept", "before"),

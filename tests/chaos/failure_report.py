@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from service.redis.client import Unavailable
+from service.redis.client import REDIS_ERRORS
 from tests.support.ledgers import TIMES, Books, opened_books
 
 _MOST_JOBS: Final = 3
@@ -42,7 +42,7 @@ def _stories(names: list[str], url: str) -> list[str]:
         with opened_books(url, TIMES) as books:
             jobs = [job for name in names for job in _jobs(books, name)]
             return [_story(books, job) for job in list(dict.fromkeys(jobs))[:_MOST_JOBS]]
-    except Unavailable as error:
+    except REDIS_ERRORS as error:
         return [f"the store does not tell more: {error!r}"]
 
 

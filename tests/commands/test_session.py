@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import redis
 
-from service.accounts.session_settings import portable
+from service.accounts.session_settings import exportable
 from service.cli import main
 from tests.support.processes import ROOT
 from tests.support.session_stores import SECRET, open_vault
@@ -58,7 +58,7 @@ def imported(settings: object, *options: str, name: str = "shop") -> int:
 
 
 def expected() -> dict[str, Any]:
-    return {key: value for key, value in portable(document()).items() if value is not None}
+    return {key: value for key, value in exportable(document()).items() if value is not None}
 
 
 def test_a_session_is_imported_and_exported_for_its_owner_only(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.deliveries.endpoints import Endpoints, InvalidUrl, parse_endpoint_url
+from service.deliveries.endpoints import CallbackEndpoints, InvalidUrl, parse_endpoint_url
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -144,7 +144,7 @@ def test_a_parsed_url_does_not_show_its_path() -> None:
 def test_endpoints_are_resolved_from_the_environment() -> None:
     environ = {"CALLBACK_URL": "https://crm.example/hook?k=v", "CALLBACK_SECRET": SECRET}
 
-    endpoint = Endpoints({"crm": CRM}).resolve(environ)["crm"]
+    endpoint = CallbackEndpoints({"crm": CRM}).resolve(environ)["crm"]
 
     assert endpoint.name == "crm"
     assert endpoint.url == "https://crm.example/hook?k=v"
@@ -153,13 +153,13 @@ def test_endpoints_are_resolved_from_the_environment() -> None:
 
 
 def test_the_names_are_known_without_the_environment() -> None:
-    assert Endpoints({"crm": CRM}).names == {"crm"}
+    assert CallbackEndpoints({"crm": CRM}).names == {"crm"}
 
 
 def test_an_endpoint_shows_neither_its_secrets_nor_its_path() -> None:
     environ = {"CALLBACK_URL": "https://crm.example/T0KEN?k=v", "CALLBACK_SECRET": SECRET}
 
-    shown = repr(Endpoints({"crm": CRM}).resolve(environ))
+    shown = repr(CallbackEndpoints({"crm": CRM}).resolve(environ))
 
     assert "crm.example" in shown
     assert "T0KEN" not in shown
@@ -178,7 +178,7 @@ def test_an_unusable_value_is_named_by_its_field_and_not_repeated(
     url: str, secret: str, field: str
 ) -> None:
     with pytest.raises(ValueError, match=field) as refusal:
-        Endpoints({"crm": CRM}).resolve({"CALLBACK_URL": url, "CALLBACK_SECRET": secret})
+        CallbackEndpoints({"crm": CRM}).resolve({"CALLBACK_URL": url, "CALLBACK_SECRET": secret})
 
     assert "T0KEN" not in str(refusal.value)
 
@@ -187,12 +187,12 @@ def test_a_callback_without_secrets_is_refused() -> None:
     unsigned = Callback(url=CRM.url, secrets=[])
 
     with pytest.raises(ValueError, match=r"callbacks\.crm\.secrets"):
-        Endpoints({"crm": unsigned}).resolve({"CALLBACK_URL": "https://crm.example"})
+        CallbackEndpoints({"crm": unsigned}).resolve({"CALLBACK_URL": "https://crm.example"})
 
 
 def test_plain_http_endpoints_are_taken_where_they_are_allowed() -> None:
     environ = {"CALLBACK_URL": "http://crm.internal/hook", "CALLBACK_SECRET": SECRET}
 
-    endpoints = Endpoints({"crm": CRM}, allow_http=True).resolve(environ)
+    endpoints = CallbackEndpoints({"crm": CRM}, allow_http=True).resolve(environ)
 
     assert endpoints["crm"].origin == "http://crm.internal"

@@ -142,7 +142,7 @@ def test_an_attempt_that_was_not_made_is_not_charged(books: Books, delivery_id: 
 
 
 def _put_back(books: Books, claim: DeliveryClaim, after_ms: int = 0) -> bool:
-    return books.run(books.deliveries.put_back(claim, after_ms=after_ms))
+    return books.run(books.deliveries.defer(claim, after_ms=after_ms))
 
 
 def test_a_delivery_that_is_put_back_is_due_again_and_nothing_is_told(
@@ -161,14 +161,14 @@ def test_a_delivery_that_is_put_back_is_due_again_and_nothing_is_told(
 def test_put_backs_are_counted_until_an_attempt_is_charged(books: Books, delivery_id: str) -> None:
     for times in range(3):
         claim = _claim(books, delivery_id)
-        assert claim.put_backs == times
+        assert claim.deferrals == times
         _put_back(books, claim)
     assert _record(books, _claim(books, delivery_id), "pending", counts=False)
-    assert _claim(books, delivery_id, "worker").put_backs == 3
+    assert _claim(books, delivery_id, "worker").deferrals == 3
 
     assert _record(books, _claim(books, delivery_id), "pending")
 
-    assert _claim(books, delivery_id).put_backs == 0
+    assert _claim(books, delivery_id).deferrals == 0
 
 
 def test_a_stale_claim_puts_nothing_back(books: Books, delivery_id: str) -> None:

@@ -9,7 +9,7 @@ from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 
 from deploy.local.wait import until
-from service.jobs.actor_routes import CALENDAR, NAMESPACE
+from service.jobs.actor_routes import NAMESPACE, PERIODIC
 from tests.support.journey import Journey
 
 GONE = "000000000000"
@@ -36,7 +36,7 @@ def test_retention_drops_what_is_over_and_the_functions_of_releases_that_are_gon
 def _ask_for(actor: str, url: str) -> None:
     """By hand, as no scheduler does for minutes."""
     broker: Any = RedisBroker(url=url, namespace=NAMESPACE)  # type: ignore[no-untyped-call]
-    broker.declare_queue(CALENDAR)
-    broker.enqueue(Message(CALENDAR, actor, (), {}, {}))
-    broker.client.xadd(f"hg:bell:{CALENDAR}", {"r": "1"}, maxlen=1)
+    broker.declare_queue(PERIODIC)
+    broker.enqueue(Message(PERIODIC, actor, (), {}, {}))
+    broker.client.xadd(f"hg:bell:{PERIODIC}", {"r": "1"}, maxlen=1)
     broker.close()

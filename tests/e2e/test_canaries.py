@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from actors.instagram.gateway import Gateway
-from actors.runtime import Duties
+from actors.runtime import WorkerConfig
 from deploy.local.instagram.state import SHOP_PASSWORD
 from deploy.local.procfile import ROOT
 from deploy.local.received_callbacks import Received
@@ -27,11 +27,11 @@ from deploy.local.sender import EVENTS, event, send
 from deploy.local.stack import Stack
 from deploy.local.wait import until
 from service.accounts.encryption import derive_keys
-from service.accounts.session_store import Vault
+from service.accounts.session_store import SessionStore
 from service.config.config import load_config
 from service.config.settings import SettingsError, load_settings
 from service.redis.client import async_client
-from service.web import open_web
+from service.web import create_services
 from tests.support.canaries import Canary, drawn, everything_in, leaks
 from tests.support.fleet import act, fleet, kept, order, own_journey
 from tests.support.journey import Journey
@@ -354,12 +354,12 @@ def _reprs(scene: Scene) -> str:
     hidden = scene.secrets["what_was_sent_by_mistake"]
     environ["REDIS_URL"] = f"redis://user:{hidden}@127.0.0.1:1/0"
     settings, config = load_settings(environ), load_config(Path(environ["HELIOGRAPH_CONFIG"]))
-    duties = Duties.of(settings, config, environ)
+    duties = WorkerConfig.of(settings, config, environ)
 
     async def parts() -> list[str]:
-        web = open_web(settings, config, environ)
+        web = create_services(settings, config, environ)
         client = async_client(settings.redis_url, max_connections=1)
-        vault = Vault(client, derive_keys(settings.secret_keys[0]))
+        vault = SessionStore(client, derive_keys(settings.secret_keys[0]))
         gateways = [Gateway(account, vault) for account in duties.accounts.values()]
         shown = [repr(part) for part in (web, client, vault, *gateways)]
         await client.aclose()

@@ -7,7 +7,14 @@ import random
 
 import pytest
 
-from service.followers.rows import AT_A_TIME, PARCEL_ROWS, Pages, RowsGone, parcels, unpack
+from service.followers.rows import (
+    AT_A_TIME,
+    BATCH_ROWS,
+    FollowerRows,
+    RowsExpired,
+    row_batches,
+    unpack,
+)
 from tests.support.followers import begun, row, rows, step, walked
 from tests.support.ledgers import Books
 
@@ -29,22 +36,22 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES)
 def test_a_row_comes_back_as_it_was_and_is_one_line_to_every_reader(name: str) -> None:
     given = [row(1, full_name=name), row(2)]
-    [parcel] = parcels(given)
+    [parcel] = row_batches(given)
     lines = unpack(parcel.packed)
     assert [json.loads(line) for line in lines] == given
     assert b"\n".join(lines).decode().splitlines() == [line.decode() for line in lines]
 
 
-@pytest.mark.parametrize("count", [0, 1, PARCEL_ROWS, PARCEL_ROWS + 1, 1_000])
+@pytest.mark.parametrize("count", [0, 1, BATCH_ROWS, BATCH_ROWS + 1, 1_000])
 def test_a_page_is_packed_a_parcel_at_a_time(count: int) -> None:
-    packed = parcels(rows(0, count))
+    packed = row_batches(rows(0, count))
     assert [pk for parcel in packed for pk in parcel.pks] == [each["pk"] for each in rows(0, count)]
-    assert all(1 <= len(parcel.pks) <= PARCEL_ROWS for parcel in packed)
+    assert all(1 <= len(parcel.pks) <= BATCH_ROWS for parcel in packed)
 
 
 def test_a_row_takes_few_bytes_once_it_is_packed() -> None:
-    [parcel] = parcels(rows(0, PARCEL_ROWS))
-    assert len(parcel.packed) < 20 * PARCEL_ROWS
+    [parcel] = row_batches(rows(0, BATCH_ROWS))
+    assert len(parcel.packed) < 20 * BATCH_ROWS
 
 
 # -- reading
@@ -55,7 +62,7 @@ def uneven(books: Books, seed: int) -> tuple[str, int]:
     dice, users = random.Random(seed), 0
     job_id = begun(books)
     for number in range(30):
-        count = dice.choice([0, 1, 3, 17, PARCEL_ROWS, PARCEL_ROWS + 1, 3 * PARCEL_ROWS])
+        count = dice.choice([0, 1, 3, 17, BATCH_ROWS, BATCH_ROWS + 1, 3 * BATCH_ROWS])
         assert step(books, job_id, rows(users, users + count), f"{number}", expected=9**9) == "more"
         users += count
     return job_id, users
@@ -82,12 +89,12 @@ def test_few_rows_are_in_memory_at_a_time(books: Books) -> None:
     before = books.store.info("commandstats")["cmdstat_zrange"]["calls"]
 
     async def read_some() -> int:
-        pages = Pages(books.client).rows(job_id, 0, 10_000)
+        pages = FollowerRows(books.client).rows(job_id, 0, 10_000)
         given = [len(await anext(pages)) for _ in range(AT_A_TIME)]
         await pages.aclose()
         return max(given)
 
-    assert books.run(read_some()) <= PARCEL_ROWS
+    assert books.run(read_some()) <= BATCH_ROWS
     # One look for the parcel to begin with, and one round trip for the first of them
     assert books.store.info("commandstats")["cmdstat_zrange"]["calls"] - before == 2
 
@@ -101,7 +108,7 @@ def test_rows_that_are_gone_are_never_left_out_in_silence(books: Books, harm: st
     else:
         at = {"first": 0, "middle": 5, "last": -1}[harm]
         books.store.zremrangebyrank(key, at, at)
-    with pytest.raises(RowsGone):
+    with pytest.raises(RowsExpired):
         walked(books, job_id)
 
 
@@ -109,12 +116,12 @@ def test_rows_that_vanish_while_they_are_read_are_noticed(books: Books) -> None:
     job_id = begun(books, 10)
 
     async def read() -> list[bytes]:
-        pages = Pages(books.client).rows(job_id, 0, 2_000)
+        pages = FollowerRows(books.client).rows(job_id, 0, 2_000)
         found = await anext(pages)
         books.store.delete(f"hg:rows:{job_id}")
         return found + [line async for some in pages for line in some]
 
-    with pytest.raises(RowsGone):
+    with pytest.raises(RowsExpired):
         books.run(read())
 
 
@@ -122,7 +129,9 @@ def test_rows_are_read_while_the_walk_goes_on(books: Books) -> None:
     job_id = begun(books, 2)
 
     async def first() -> list[bytes]:
-        return [line async for some in Pages(books.client).rows(job_id, 0, 400) for line in some]
+        return [
+            line async for some in FollowerRows(books.client).rows(job_id, 0, 400) for line in some
+        ]
 
     before = books.run(first())
     step(books, job_id, rows(400, 600), "3")

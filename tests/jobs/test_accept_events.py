@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import redis
 
-from service.jobs.body_compression import unpack
-from service.jobs.ledger import Ledger, UnusableEvent
+from service.jobs.body_compression import decompress
+from service.jobs.ledger import Ledger, QuarantinedEvent
 from service.jobs.model import Failure, Status, derived_id
 from service.jobs.replies import Acceptance
 from service.redis.client import async_client
@@ -167,7 +167,7 @@ def test_the_body_is_kept_compressed_and_for_a_while(books: Books) -> None:
     packed: Any = books.store.get(key)
     ttl: Any = books.store.pttl(key)
     assert len(packed) < len(body) / 10
-    assert unpack(packed) == body
+    assert decompress(packed) == body
     assert TIMES.keep_bodies - 60 * SECOND < ttl <= TIMES.keep_bodies
     assert books.run(books.reader.event_body("stripe", "evt_1")) == body
     # Releases before used zlib.
@@ -186,7 +186,7 @@ def test_an_ignored_event_is_known_and_has_no_jobs(books: Books) -> None:
 
 
 def test_an_unusable_body_is_quarantined_under_its_hash(books: Books) -> None:
-    event = UnusableEvent.of(b"not json", "not_json")
+    event = QuarantinedEvent.of(b"not json", "not_json")
     assert books.accept(event, body=b"not json", status="quarantined").outcome == "accepted"
     assert books.accept(event, body=b"not json", status="quarantined").outcome == "duplicate"
 

@@ -9,8 +9,8 @@ from service.jobs.model import Status
 from tests.support.invariants import audit
 from tests.support.ledgers import HOUR, SECOND, TIMES, Books
 
-COOL_DM = AccountEffect(cool="slow_down", kind="dm", cool_ms=HOUR)
-COOL_ALL = AccountEffect(cool="slow_down", kind="*", cool_ms=HOUR)
+COOL_DM = AccountEffect(cooldown="slow_down", kind="dm", cooldown_ms=HOUR)
+COOL_ALL = AccountEffect(cooldown="slow_down", kind="*", cooldown_ms=HOUR)
 HOLD = AccountEffect(hold="challenge")
 
 
@@ -147,7 +147,7 @@ def test_a_write_in_doubt_lets_others_go_first_and_lines_up_for_its_look_up(book
     books.finish(other)
 
     assert books.wakeups() == [doubtful.id]
-    assert books.claim(doubtful.id).look_first
+    assert books.claim(doubtful.id).verify_first
     assert audit(books) == []
 
 
@@ -246,7 +246,7 @@ def test_a_shorter_cooldown_does_not_cut_a_longer_one_short(books: Books) -> Non
     current = books.claim(books.job(), "current")
     books.release(current, Status.WAITING, after_ms=HOUR, effect=COOL_ALL)
 
-    brief = AccountEffect(cool="brief", kind="*", cool_ms=SECOND)
+    brief = AccountEffect(cooldown="brief", kind="*", cooldown_ms=SECOND)
     assert books.release(late, Status.WAITING, after_ms=SECOND, effect=brief) == "ok"
 
     [cooldown] = books.run(books.doors.show("shop"))["cooldowns"]
@@ -281,7 +281,7 @@ def test_a_look_up_waits_while_nobody_may_use_the_account(books: Books) -> None:
         books.pass_time(60 * SECOND)
 
     books.run(books.doors.resume("shop"))
-    assert books.claim(doubtful.id).look_first
+    assert books.claim(doubtful.id).verify_first
 
 
 def test_a_look_up_behind_a_shut_door_does_not_keep_its_place_in_line(books: Books) -> None:

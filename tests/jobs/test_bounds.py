@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from service.jobs.ledger import FORGOTTEN_AT_ONCE, SWEPT_AT_ONCE, UNENDED
+from service.jobs.ledger import PRUNE_BATCH, RESCUE_BATCH, UNENDED
 from service.jobs.lua.runner import SyncScript
 from service.jobs.model import Status
 from tests.support.invariants import audit
@@ -74,9 +74,9 @@ def test_a_sweep_looks_at_so_many_in_one_call(books: Books) -> None:
     books.many(CROWD, delay_ms=HOUR)
     sweep = SyncScript(books.store, "rescue_stranded", books.times)
 
-    looked = [sweep(args=[SWEPT_AT_ONCE, *UNENDED])[:2] for _ in range(2)]
+    looked = [sweep(args=[RESCUE_BATCH, *UNENDED])[:2] for _ in range(2)]
 
-    assert looked == [[SWEPT_AT_ONCE, 0], [CROWD - SWEPT_AT_ONCE, 1]]
+    assert looked == [[RESCUE_BATCH, 0], [CROWD - RESCUE_BATCH, 1]]
 
 
 def test_retention_drops_so_many_in_one_call_and_says_whether_there_are_more(books: Books) -> None:
@@ -86,9 +86,9 @@ def test_retention_drops_so_many_in_one_call_and_says_whether_there_are_more(boo
     books.pass_time(TIMES.keep + SECOND)
     forget = SyncScript(books.store, "prune", books.times)
 
-    looked = [int(forget(args=[FORGOTTEN_AT_ONCE])[0]) for _ in range(4)]
+    looked = [int(forget(args=[PRUNE_BATCH])[0]) for _ in range(4)]
 
-    assert looked == [FORGOTTEN_AT_ONCE, FORGOTTEN_AT_ONCE, CROWD - 2 * FORGOTTEN_AT_ONCE, 0]
+    assert looked == [PRUNE_BATCH, PRUNE_BATCH, CROWD - 2 * PRUNE_BATCH, 0]
 
 
 def test_an_audit_of_months_is_trimmed_in_steps_and_to_the_last_entry(books: Books) -> None:

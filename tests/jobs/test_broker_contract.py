@@ -13,7 +13,7 @@ import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.worker import Worker
 
-from service.jobs.actor_routes import ADDRESSES, NAMESPACE, Address
+from service.jobs.actor_routes import NAMESPACE, ROUTES, Route
 from service.jobs.model import Status
 from tests.support.job_stages import job_in
 from tests.support.ledgers import TIMES, Books
@@ -64,11 +64,11 @@ def _shape(value: Any) -> Any:
     return type(value).__name__
 
 
-@pytest.mark.parametrize("kind", ADDRESSES)
+@pytest.mark.parametrize("kind", ROUTES)
 def test_a_stock_consumer_reads_and_acks_what_our_scripts_write(
     books: Books, broker: Any, kind: str
 ) -> None:
-    address, work_id = ADDRESSES[kind], _wake(books, kind)
+    address, work_id = ROUTES[kind], _wake(books, kind)
 
     consumer = broker.consume(address.queue, prefetch=1, timeout=100)
     message = next(consumer)
@@ -83,11 +83,11 @@ def test_a_stock_consumer_reads_and_acks_what_our_scripts_write(
     consumer.close()
 
 
-@pytest.mark.parametrize("kind", ADDRESSES)
+@pytest.mark.parametrize("kind", ROUTES)
 def test_the_stock_broker_writes_the_same_keys_types_and_fields(
     books: Books, broker: Any, kind: str
 ) -> None:
-    address, work_id = ADDRESSES[kind], _wake(books, kind)
+    address, work_id = ROUTES[kind], _wake(books, kind)
     ours = _layout(books.store)
     books.store.delete(*ours)
 
@@ -108,11 +108,11 @@ def test_the_stock_broker_writes_the_same_keys_types_and_fields(
         assert our_message[name] == their_message[name]
 
 
-def _message(address: Address, work_id: str) -> dramatiq.Message[Any]:
+def _message(address: Route, work_id: str) -> dramatiq.Message[Any]:
     return dramatiq.Message(address.queue, address.actor, (work_id,), {}, {})
 
 
-def _single(layout: dict[bytes, tuple[bytes, Any]], address: Address) -> tuple[str, Any]:
+def _single(layout: dict[bytes, tuple[bytes, Any]], address: Route) -> tuple[str, Any]:
     queue = f"{NAMESPACE}:{address.queue}".encode()
     [message_id] = layout[queue][1]
     [(stored_id, message)] = layout[queue + b".msgs"][1].items()
@@ -128,7 +128,7 @@ def test_a_stock_worker_with_a_plain_actor_processes_a_wake_up(books: Books, bro
         seen.append(job_id)
         came.set()
 
-    address = ADDRESSES["dm"]
+    address = ROUTES["dm"]
     actor: Any = dramatiq.actor(actor_name=address.actor, queue_name=address.queue, broker=broker)
     actor(send_dm)
     job_id = books.job()
@@ -149,7 +149,7 @@ def test_every_ring_has_a_message_id_of_its_own(books: Books, broker: Any) -> No
     books.pass_time(TIMES.lease)
     books.tick()
 
-    consumer = broker.consume(ADDRESSES["dm"].queue, prefetch=5, timeout=100)
+    consumer = broker.consume(ROUTES["dm"].queue, prefetch=5, timeout=100)
     first, second = next(consumer), next(consumer)
     assert first.args == second.args == (job_id,)
     assert first.message_id != second.message_id
@@ -163,13 +163,13 @@ def test_what_a_dead_consumer_had_taken_is_given_to_another(
     books: Books, broker: Any, store_url: str
 ) -> None:
     job_id = books.job()
-    dead = broker.consume(ADDRESSES["dm"].queue, prefetch=1, timeout=100)
+    dead = broker.consume(ROUTES["dm"].queue, prefetch=1, timeout=100)
     assert next(dead) is not None
 
     with redis.Redis.from_url(store_url) as client:
         client.zadd(f"{NAMESPACE}:__heartbeats__", {broker.broker_id: 1})
         other = _broker(client, maintenance_chance=1_000_000)
-        consumer = other.consume(ADDRESSES["dm"].queue, prefetch=1, timeout=100)
+        consumer = other.consume(ROUTES["dm"].queue, prefetch=1, timeout=100)
         message = next(consumer)
         assert message.args == (job_id,)
         consumer.ack(message)

@@ -17,7 +17,7 @@ def test_a_claim_gives_the_text_and_moves_the_job(books: Books) -> None:
     claim = books.claim(job_id)
 
     assert (claim.text, claim.job.to, claim.fence) == ("Thank you, Zoë!", "some.handle", 1)
-    assert (claim.job.status, claim.look_first) == (Status.RUNNING, False)
+    assert (claim.job.status, claim.verify_first) == (Status.RUNNING, False)
     record = books.record(job_id)
     assert (record.status, record.attempts) == (Status.RUNNING, 1)
     assert record.started_ms >= record.created_ms
@@ -51,7 +51,7 @@ def test_a_claim_asked_for_twice_by_its_owner_is_given_twice(books: Books) -> No
     assert replace(second, claimed_ms=first.claimed_ms) == first
     assert books.intend(first) == "ok"
     again = books.claim(job_id)
-    assert (again.fence, again.look_first) == (first.fence, True)
+    assert (again.fence, again.verify_first) == (first.fence, True)
 
 
 def test_a_pause_that_comes_after_the_claim_still_stops_the_write(books: Books) -> None:
@@ -163,7 +163,7 @@ def test_a_write_whose_worker_died_is_looked_up_and_not_sent_again(books: Books)
 
     assert books.wakeups() == [job_id]
     look = books.claim(job_id, "two")
-    assert (look.look_first, look.job.status, look.job.pk) == (True, Status.SENDING, "314159")
+    assert (look.verify_first, look.job.status, look.job.pk) == (True, Status.SENDING, "314159")
     assert books.intend(look) == "lost", "a look-up never leads to a write by itself"
     assert books.path(job_id).count("sending") == 3
 
@@ -186,7 +186,7 @@ def test_a_look_up_waits_until_the_write_has_settled(store_url: str, books: Book
 
         hasty.pass_time(2 * SECOND)
         hasty.tick()
-        assert hasty.claim(job_id, "in time").look_first
+        assert hasty.claim(job_id, "in time").verify_first
 
 
 def test_a_look_up_that_found_nothing_is_made_twice(books: Books) -> None:
@@ -197,18 +197,18 @@ def test_a_look_up_that_found_nothing_is_made_twice(books: Books) -> None:
 
     books.pass_time(5 * SECOND)
     first = books.claim(job_id, "first look")
-    assert first.job.misses == 0
+    assert first.job.not_found_count == 0
     assert books.release(first, Status.SENDING, after_ms=3 * SECOND) == "ok"
     books.pass_time(3 * SECOND)
     second = books.claim(job_id, "second look")
-    assert second.job.misses == 1
+    assert second.job.not_found_count == 1
     assert books.release(second, Status.QUEUED) == "ok"
 
     again = books.claim(job_id, "sends again")
-    assert (again.job.status, again.look_first) == (Status.RUNNING, False)
+    assert (again.job.status, again.verify_first) == (Status.RUNNING, False)
     assert books.intend(again) == "ok"
     record = books.record(job_id)
-    assert (record.misses, record.looks) == (0, 0)
+    assert (record.not_found_count, record.verification_failures) == (0, 0)
 
 
 def test_only_look_ups_that_could_not_be_made_use_them_up(books: Books) -> None:
@@ -216,7 +216,7 @@ def test_only_look_ups_that_could_not_be_made_use_them_up(books: Books) -> None:
     for charge, looks in (("free", 0), ("failed", 1), ("counts", 1), ("failed", 2)):
         claim = books.claim(job_id) if looks or charge != "free" else books.sending(job_id)
         books.release(claim, Status.SENDING, charge=charge)  # type: ignore[arg-type]
-        assert books.record(job_id).looks == looks
+        assert books.record(job_id).verification_failures == looks
         books.tick()
 
 
@@ -225,7 +225,7 @@ def test_failures_of_the_moment_are_counted_apart_from_attempts(books: Books) ->
     books.release(books.claim(job_id), Status.QUEUED)
     books.release(books.claim(job_id), Status.WAITING, after_ms=SECOND)
     record = books.record(job_id)
-    assert (record.attempts, record.strikes) == (2, 1)
+    assert (record.attempts, record.failed_attempts) == (2, 1)
 
 
 def test_a_job_on_which_workers_die_does_not_go_round_for_ever(books: Books) -> None:

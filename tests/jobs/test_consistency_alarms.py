@@ -137,7 +137,7 @@ def test_a_line_without_a_turn_moves_again(books: Books, line: list[str]) -> Non
 def test_a_line_that_waits_for_a_door_without_an_alarm_moves_again(
     books: Books, line: list[str]
 ) -> None:
-    cooling = AccountEffect(cool="slow_down", kind="dm", cool_ms=HOUR)
+    cooling = AccountEffect(cooldown="slow_down", kind="dm", cooldown_ms=HOUR)
     books.release(books.claim(line[0]), Status.WAITING, effect=cooling)
     books.store.delete("hg:alarms")
 

@@ -137,7 +137,7 @@ def test_what_would_never_be_forgotten_is(books: Books, status: Status) -> None:
     books.pass_time(DAY)
     mended(books, (job_id, "never forgotten", "hg:retention"))
     books.pass_time(TIMES.keep - DAY + SECOND)
-    books.run(books.ledger.forget())
+    books.run(books.ledger.prune())
     assert not books.store.exists(f"hg:job:{job_id}")
 
 

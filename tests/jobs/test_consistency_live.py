@@ -25,7 +25,7 @@ ENDS: Final = (
     *sorted(FINAL),
     *(Status.SENDING, Status.WAITING, Status.QUEUED, Status.HELD),
 )
-COOLING: Final = AccountEffect(cool="slow_down", kind="dm", cool_ms=30)
+COOLING: Final = AccountEffect(cooldown="slow_down", kind="dm", cooldown_ms=30)
 
 
 class Bustle:
@@ -73,7 +73,7 @@ class Bustle:
         claim = await self._books.claims.claim(await self._rung_for(), owner)
         if claim is None:
             return
-        if claim.look_first or await self._intend(claim):
+        if claim.verify_first or await self._intend(claim):
             await self._end(claim)
 
     async def _rung_for(self) -> str:
@@ -86,7 +86,7 @@ class Bustle:
         return self._dice.choice(rung or self.jobs)
 
     async def _intend(self, claim: Claim) -> bool:
-        intend = self._books.claims.intend
+        intend = self._books.claims.record_intent
         reply = await intend(claim, pk="1", context="token")
         if reply == "ask":
             reply = await intend(claim, pk="1", context="token", thread="new")

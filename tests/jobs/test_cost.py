@@ -19,7 +19,7 @@ from service.metrics.prometheus import Metrics
 from tests.support.ledgers import DAY, HOUR, TIMES, Books, Event, draft, opened_books
 
 SMALL, LARGE = 100, 5_000
-COOL_COMMENTS = AccountEffect(cool="slow_down", kind="comment", cool_ms=DAY)
+COOL_COMMENTS = AccountEffect(cooldown="slow_down", kind="comment", cooldown_ms=DAY)
 
 
 class Tape:

@@ -64,9 +64,9 @@ def test_a_write_that_a_promoted_replica_knows_nothing_of_is_looked_for(pair: Pa
         after.pass_time(TIMES.lease)
         after.tick()
         look = after.claim(job_id)
-        assert look.look_first
+        assert look.verify_first
         assert after.finish(look)
-        assert after.claim(waiter).look_first
+        assert after.claim(waiter).verify_first
         assert after.record(other).intent_ms == 0, "it was not near its turn"
         assert audit(after) == []
 
@@ -79,5 +79,5 @@ def test_a_store_that_is_merely_started_again_raises_no_doubt(pair: Pair) -> Non
     pair.primary.start()
     with opened_books(pair.primary.url) as after:
         after.tick()
-        assert not after.claim(job_id).look_first
+        assert not after.claim(job_id).verify_first
         assert after.status(job_id) is Status.RUNNING

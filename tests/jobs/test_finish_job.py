@@ -149,7 +149,7 @@ def test_a_retry_opens_the_next_run_of_the_same_job(books: Books) -> None:
 
     assert books.run(books.ledger.cancel(job_id, "api:ann")) == "late", "it may have been sent"
     claim = books.claim(job_id)
-    assert claim.look_first, "an uncertain write is looked for before anything is sent"
+    assert claim.verify_first, "an uncertain write is looked for before anything is sent"
     assert books.intend(claim) == "lost"
     books.finish(claim)
     first, second = books.owed(job_id)
@@ -164,7 +164,7 @@ def test_a_retried_job_is_not_forgotten_by_the_end_of_its_first_run(books: Books
     assert books.run(books.ledger.retry(job_id, "api:ann")) == "ok"
 
     books.pass_time(TIMES.keep)
-    books.run(books.ledger.forget())
+    books.run(books.ledger.prune())
 
     assert books.claim(job_id).text == "Thank you!"
 

@@ -140,7 +140,7 @@ def test_a_rest_is_in_the_end_and_a_hold_has_none(opened: Opener) -> None:
     books = opened(shop=terms(lookup=pace((4, 4))))
     job_id = begun_slowly(books, 10)
     assert eta_in(books, job_id) < MINUTE
-    rest = AccountEffect(cool="please_wait", cool_ms=HOUR)
+    rest = AccountEffect(cooldown="please_wait", cooldown_ms=HOUR)
     claim, _ = next_claim(books, job_id)
     books.release(claim, Status.WAITING, charge="free", effect=rest)
     assert HOUR < eta_in(books, job_id) < HOUR + MINUTE
@@ -249,4 +249,4 @@ def test_what_only_reads_is_in_no_doubt_after_a_failover(books: Books, kind: str
     books.pass_time(TIMES.lease + SECOND)
     books.tick()
     books.store.hset(f"hg:job:{job_id}", "intent_at", 1)
-    assert books.claim(job_id, "other").look_first is False
+    assert books.claim(job_id, "other").verify_first is False

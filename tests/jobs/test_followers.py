@@ -186,11 +186,11 @@ def test_a_page_that_comes_makes_earlier_deaths_and_errors_good(books: Books) ->
     assert books.release(books.claim(job_id), Status.WAITING, after_ms=SECOND) == "ok"
     books.pass_time(2 * SECOND)
     books.tick()
-    assert (books.record(job_id).attempts, books.record(job_id).strikes) == (46, 1)
+    assert (books.record(job_id).attempts, books.record(job_id).failed_attempts) == (46, 1)
 
     assert step(books, job_id, rows(0, 200), "1") == "more"
 
-    assert (books.record(job_id).attempts, books.record(job_id).strikes) == (0, 0)
+    assert (books.record(job_id).attempts, books.record(job_id).failed_attempts) == (0, 0)
 
 
 def test_a_walk_that_goes_round_in_circles_ends_with_an_error_and_its_rows_stay(
@@ -327,7 +327,7 @@ def test_a_pause_of_looking_up_holds_walks(books: Books, kind: str) -> None:
 
 def test_a_walk_goes_on_behind_its_last_page_after_a_rest(books: Books) -> None:
     job_id = begun(books, 1)
-    rest = AccountEffect(cool="please_wait", cool_ms=HOUR, again="double")
+    rest = AccountEffect(cooldown="please_wait", cooldown_ms=HOUR, escalation="double")
     claim = books.claim(job_id)
     assert books.release(claim, Status.WAITING, charge="free", effect=rest) == "ok"
     wait = books.shown(job_id)["wait"]
@@ -346,7 +346,7 @@ def test_a_walk_goes_on_behind_its_last_page_after_a_rest(books: Books) -> None:
 def test_the_timeline_tells_of_rests_and_deaths_but_not_of_every_page(books: Books) -> None:
     job_id = begun(books, 100)
     assert books.path(job_id) == ["queued", "running"]
-    rest = AccountEffect(cool="please_wait", cool_ms=HOUR)
+    rest = AccountEffect(cooldown="please_wait", cooldown_ms=HOUR)
     books.release(books.claim(job_id), Status.WAITING, charge="free", effect=rest)
     books.pass_time(HOUR + SECOND)
     books.tick()
@@ -424,7 +424,7 @@ def test_what_is_forgotten_leaves_no_row_behind(books: Books) -> None:
     # Given rows that, for once, are kept for ever
     books.store.persist(f"hg:rows:{job_id}")
     books.pass_time(TIMES.keep + SECOND)
-    books.run(books.ledger.forget())
+    books.run(books.ledger.prune())
     assert list(books.store.scan_iter(f"hg:*{job_id}*")) == []
 
 

@@ -204,13 +204,13 @@ def test_the_sweep_wakes_whatever_nothing_leads_to(books: Books, stage: Status) 
     books.pass_time(2 * HOUR)
     _strand(books.store)
 
-    assert len(books.run(books.ledger.sweep())) == 1
+    assert len(books.run(books.ledger.rescue_stranded())) == 1
     for _ in range(2):
         books.tick()
 
     assert books.wakeups() == [job_id]
-    assert books.claim(job_id).look_first == (stage is Status.SENDING)
-    assert len(books.run(books.ledger.sweep())) == 0
+    assert books.claim(job_id).verify_first == (stage is Status.SENDING)
+    assert len(books.run(books.ledger.rescue_stranded())) == 0
 
 
 def test_the_sweep_wakes_a_stranded_callback(books: Books) -> None:
@@ -219,7 +219,7 @@ def test_the_sweep_wakes_a_stranded_callback(books: Books) -> None:
     books.wakeups("callbacks")
     _strand(books.store)
 
-    assert len(books.run(books.ledger.sweep())) == 1
+    assert len(books.run(books.ledger.rescue_stranded())) == 1
     books.tick()
 
     assert books.wakeups("callbacks") == [delivery["id"]]
@@ -231,7 +231,7 @@ def test_the_sweep_leaves_alone_what_is_led_to(books: Books) -> None:
     books.claim(books.job(account="busy"))
     assert books.try_claim(books.job(account="busy")) is None
 
-    assert len(books.run(books.ledger.sweep())) == 0
+    assert len(books.run(books.ledger.rescue_stranded())) == 0
 
 
 def test_the_sweep_looks_at_every_page(books: Books) -> None:
@@ -239,7 +239,7 @@ def test_the_sweep_looks_at_every_page(books: Books) -> None:
     books.store.delete("hg:wakes")
     books.wakeups()
 
-    assert len(books.run(books.ledger.sweep())) == len(jobs)
+    assert len(books.run(books.ledger.rescue_stranded())) == len(jobs)
     assert sorted(books.wakeups()) == sorted(jobs)
     assert not books.store.exists("hg:sweep")
 
@@ -249,17 +249,17 @@ def test_a_sweep_looks_at_so_much_and_the_next_goes_on_from_there(books: Books) 
     scheduled = books.many(30, delay_ms=HOUR)
     books.store.delete("hg:wakes", "hg:due")
 
-    found = [books.run(books.ledger.sweep(25)) for _ in range(3)]
+    found = [books.run(books.ledger.rescue_stranded(25)) for _ in range(3)]
 
     assert [len(page) for page in found] == [25, 25, 10]
     assert [each.id for page in found for each in page] == [*queued, *scheduled]
-    assert books.run(books.ledger.sweep()) == []
+    assert books.run(books.ledger.rescue_stranded()) == []
 
 
 def test_what_comes_and_goes_while_a_round_is_under_way_does_not_disturb_it(books: Books) -> None:
     # Given a round that has stopped among jobs that end meanwhile
     first, last = books.many(30, apart=True), books.many(30, delay_ms=HOUR)
-    assert books.run(books.ledger.sweep(20)) == []
+    assert books.run(books.ledger.rescue_stranded(20)) == []
     for job_id in first[10:]:
         books.run(books.ledger.cancel(job_id, "api:test"))
     books.many(30, apart=True, account="late")
@@ -267,8 +267,8 @@ def test_what_comes_and_goes_while_a_round_is_under_way_does_not_disturb_it(book
     books.store.zrem("hg:due", last[-1])
     books.store.zrem("hg:wakes", first[0])
     # Then this round finds the one, and the next the other
-    assert [each.id for each in books.run(books.ledger.sweep())] == [last[-1]]
-    assert [each.id for each in books.run(books.ledger.sweep())] == [first[0]]
+    assert [each.id for each in books.run(books.ledger.rescue_stranded())] == [last[-1]]
+    assert [each.id for each in books.run(books.ledger.rescue_stranded())] == [first[0]]
 
 
 def test_a_sweep_that_another_release_stopped_in_a_place_of_its_own_begins_anew(
@@ -278,7 +278,7 @@ def test_a_sweep_that_another_release_stopped_in_a_place_of_its_own_begins_anew(
     books.store.delete("hg:wakes")
     books.store.set("hg:sweep", "hg:jobs:status:pondering 17")
 
-    assert [each.id for each in books.run(books.ledger.sweep())] == [job_id]
+    assert [each.id for each in books.run(books.ledger.rescue_stranded())] == [job_id]
 
 
 def _strand(store: redis.Redis) -> None:

@@ -20,8 +20,8 @@ ENDS: Final = (Status.SUCCEEDED, *sorted(FINAL))
 EFFECTS: Final = (
     *(NO_EFFECT,) * 9,
     AccountEffect(hold="challenge"),
-    AccountEffect(cool="slow_down", kind="dm", cool_ms=20 * SECOND),
-    AccountEffect(cool="slow_down", kind="*", cool_ms=20 * SECOND),
+    AccountEffect(cooldown="slow_down", kind="dm", cooldown_ms=20 * SECOND),
+    AccountEffect(cooldown="slow_down", kind="*", cooldown_ms=20 * SECOND),
 )
 #: What is looked at for the order of a line; where a person or time decides, others do.
 TURNS_PASS_IN: Final = ("accept", "intend", "finish", "release", "cancel", "retry")
@@ -154,7 +154,7 @@ class History:
         claim = self.books.try_claim(job_id, f"worker-{self.dice.random()}")
         if claim is not None:
             assert claim.fence == before.fence + 1
-            assert claim.look_first == (before.intent_ms > 0)
+            assert claim.verify_first == (before.intent_ms > 0)
             self.claims.append(claim)
 
     def _take(self) -> Claim | None:
@@ -207,7 +207,7 @@ class History:
         else:
             # What may be begun now stands in line; so does what waits for a cooldown to end, and
             # where it had the turn it is seen at once who goes next.
-            lines_up = to is Status.QUEUED or (to is Status.WAITING and effect.cool and in_turn)
+            lines_up = to is Status.QUEUED or (to is Status.WAITING and effect.cooldown and in_turn)
             stands = self._place(claim.id) if lines_up else to
             assert (reply, self.books.status(claim.id)) == ("ok", stands)
 

@@ -9,7 +9,7 @@ import redis
 
 from service.jobs.model import Status
 from service.photos.photo import Photo
-from service.redis.client import Unavailable
+from service.redis.client import REDIS_ERRORS
 from tests.support.invariants import audit
 from tests.support.ledgers import SECOND, TIMES, Books, Event, draft
 from tests.support.store import short_memory
@@ -26,7 +26,7 @@ def test_an_event_is_refused_and_nothing_of_it_is_written(books: Books) -> None:
     with short_memory(books.store), pytest.raises(redis.RedisError) as refused:
         books.accept(Event("evt_1"), draft(once_key="k"), draft(rule="other"))
 
-    assert isinstance(refused.value, Unavailable)
+    assert isinstance(refused.value, REDIS_ERRORS)
     assert _contents(books.store) == before
     assert books.accept(Event("evt_1"), draft()).outcome == "accepted"
 
@@ -103,8 +103,8 @@ def test_callbacks_are_recorded_and_old_records_are_dropped(books: Books) -> Non
     with short_memory(books.store):
         assert books.run(books.deliveries.record(claim, "delivered", {"status": 200}))
         books.pass_time(TIMES.keep + SECOND)
-        assert books.run(books.ledger.forget()) == 3
-        assert len(books.run(books.ledger.sweep())) == 0
+        assert books.run(books.ledger.prune()) == 3
+        assert len(books.run(books.ledger.rescue_stranded())) == 0
 
 
 def test_jobs_accounts_and_previews_are_still_shown(books: Books) -> None:

@@ -11,7 +11,7 @@ import pytest
 from service.accounts.suppressions import Suppressions
 from service.jobs.claims import AccountEffect
 from service.jobs.model import JobDraft, Status
-from service.jobs.photo_store import Photos
+from service.jobs.photo_store import PhotoStore
 from service.photos.photo import Photo, PhotoUrl
 from tests.support.invariants import audit, diagnosis
 from tests.support.ledgers import DAY, HOUR, SECOND, TIMES, Books, draft
@@ -36,14 +36,14 @@ def kept(books: Books, job_id: str) -> Any:
     return books.store.get(f"hg:jobphoto:{job_id}")
 
 
-def photos(books: Books) -> Photos:
-    return Photos(books.client, books.times)
+def photos(books: Books) -> PhotoStore:
+    return PhotoStore(books.client, books.times)
 
 
 def test_a_photo_is_kept_beside_its_job(books: Books) -> None:
     job_id = make(books)
     claim = books.claim(job_id)
-    assert books.run(photos(books).kept(claim)) == PHOTO.jpeg
+    assert books.run(photos(books).load(claim)) == PHOTO.jpeg
     assert claim.job.photo == {
         "from": "upload",
         "bytes": len(PHOTO.jpeg),
@@ -124,20 +124,20 @@ def test_what_is_forgotten_leaves_no_photo(books: Books) -> None:
     books.finish(books.sending(job_id))
     books.store.set(f"hg:jobphoto:{job_id}", b"left by an older release")
     books.pass_time(TIMES.keep + SECOND)
-    books.run(books.ledger.forget())
+    books.run(books.ledger.prune())
     assert not [key for key in books.store.scan_iter() if job_id in key.decode()]
 
 
 def test_a_photo_that_a_worker_fetched_is_kept_for_the_next_attempt(books: Books) -> None:
     # Given a job whose photo is to be fetched
     claim = books.claim(make(books, BY_URL))
-    assert (claim.text, books.run(photos(books).kept(claim))) == (BY_URL.url, None)
+    assert (claim.text, books.run(photos(books).load(claim))) == (BY_URL.url, None)
     # When its worker has fetched it
-    assert books.run(photos(books).keep(claim, PHOTO))
+    assert books.run(photos(books).save(claim, PHOTO))
     # Then the next one finds it, and the job tells of it
     assert books.release(claim, Status.QUEUED, charge="free") == "ok"
     again = books.claim(claim.id, "another")
-    assert books.run(photos(books).kept(again)) == PHOTO.jpeg
+    assert books.run(photos(books).load(again)) == PHOTO.jpeg
     assert again.job.photo == {
         **(claim.job.photo or {}),
         "bytes": len(PHOTO.jpeg),
@@ -153,9 +153,9 @@ def test_a_photo_that_a_worker_fetched_is_kept_for_the_next_attempt(books: Books
 def test_only_the_holder_of_a_claim_leaves_a_photo(books: Books) -> None:
     claim = books.claim(make(books, BY_URL))
     stale = replace(claim, fence=claim.fence - 1)
-    assert not books.run(photos(books).keep(stale, PHOTO))
+    assert not books.run(photos(books).save(stale, PHOTO))
     assert books.intend(claim) == "ok"
-    assert not books.run(photos(books).keep(claim, PHOTO))
+    assert not books.run(photos(books).save(claim, PHOTO))
     assert kept(books, claim.id) is None
 
 
@@ -190,7 +190,7 @@ def test_the_doctor_misses_a_photo_that_is_gone(books: Books) -> None:
 
 def test_a_rest_of_the_account_keeps_the_photo(books: Books) -> None:
     job_id = make(books)
-    effect = AccountEffect(cool="please_wait", cool_ms=HOUR)
+    effect = AccountEffect(cooldown="please_wait", cooldown_ms=HOUR)
     assert books.release(books.claim(job_id), Status.WAITING, effect=effect) == "ok"
     assert kept(books, job_id) == PHOTO.jpeg
 
@@ -204,7 +204,7 @@ def test_the_same_photo_is_not_sent_to_somebody_twice_but_another_is(
         # When the same one comes again, uploaded or fetched
         again, fetched = make(books, account="studio"), make(books, BY_URL, account="depot")
         by_url = books.claim(fetched)
-        books.run(photos(books).keep(by_url, PHOTO))
+        books.run(photos(books).save(by_url, PHOTO))
         # Then it is refused, and another is not
         assert books.intend(books.claim(again)) == books.intend(by_url) == "refused"
         assert books.intend(books.claim(make(books, replace(PHOTO, sha256="cd" * 32)))) == "ok"

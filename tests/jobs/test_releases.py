@@ -32,7 +32,7 @@ def test_a_write_settles_from_its_last_sign_of_life_whoever_takes_it_over(
         heir.pass_time(2 * SECOND)
         assert heir.try_claim(job_id, "too early") is None
         heir.pass_time(SECOND)
-        assert heir.claim(job_id, "in time").look_first
+        assert heir.claim(job_id, "in time").verify_first
 
 
 def test_a_job_of_a_newer_release_is_left_to_it_and_goes_on_ringing(books: Books) -> None:

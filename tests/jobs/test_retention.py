@@ -21,7 +21,7 @@ FOR_EVER = {
 
 
 def _forget(books: Books) -> int:
-    return books.run(books.ledger.forget())
+    return books.run(books.ledger.prune())
 
 
 def _settle_callbacks(books: Books, status: str = "delivered") -> None:

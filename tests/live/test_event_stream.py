@@ -8,7 +8,7 @@ from typing import Any
 
 from service.jobs.lua.builder import assembled
 from service.jobs.model import FINAL, Status
-from service.live.event_stream import FEED, START, Entry, Feed
+from service.live.event_stream import START, STREAM_KEY, JobEventStream, StreamEntry
 from tests.support.job_stages import job_in
 from tests.support.ledgers import DAY, FAILURE, RESULT, SECOND, TIMES, Books
 
@@ -18,19 +18,19 @@ progress(load_job(ARGV[1]), cjson.decode(ARGV[2]), clock())
 """
 
 
-def entries(books: Books, after: str = START) -> list[Entry]:
+def entries(books: Books, after: str = START) -> list[StreamEntry]:
     """Everything that the feed tells."""
-    found = books.run(Feed(books.client).after(after, 10_000))
+    found = books.run(JobEventStream(books.client).read_after(after, 10_000))
     return [entry for _, entry in found if entry is not None]
 
 
-def data(entry: Entry) -> dict[str, Any]:
+def data(entry: StreamEntry) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(entry.data)
     return told
 
 
 def is_whole_after(books: Books, position: str) -> bool:
-    return books.run(Feed(books.client).is_whole_after(position))
+    return books.run(JobEventStream(books.client).is_complete_after(position))
 
 
 def test_every_entry_of_a_timeline_is_told_once_with_its_number(books: Books) -> None:
@@ -70,7 +70,7 @@ def test_an_outcome_too_long_for_the_feed_is_named_and_not_carried(books: Books)
     long = {"message_id": "m" * 4_000}
     books.run(books.claims.finish(claim, Status.SUCCEEDED, result=long, failure=None))
     end = entries(books)[-1]
-    assert (end.event, end.whole) == ("end", False)
+    assert (end.event, end.is_complete) == ("end", False)
     assert (data(end)["result"], data(end)["job_url"]) == (None, f"/jobs/{claim.id}")
     assert len(end.data) < 400
 
@@ -119,32 +119,32 @@ def test_progress_is_told_and_changes_nothing(books: Books) -> None:
     (entry,) = entries(books, position)
     assert (entry.event, entry.number, entry.job_id) == ("progress", 0, job_id)
     assert data(entry)["progress"] == news
-    assert (entry.for_job.id, entry.for_all.id) == (None, entry.position)
+    assert (entry.as_job_update.id, entry.as_feed_update.id) == (None, entry.position)
     assert (books.shown(job_id), books.path(job_id)) == (before, path)
 
 
 def test_what_only_a_newer_release_understands_is_passed_over(books: Books) -> None:
-    books.store.xadd(FEED, {"job": "job_x", "mood": "good"}, id="5-0")
+    books.store.xadd(STREAM_KEY, {"job": "job_x", "mood": "good"}, id="5-0")
     assert entries(books) == []
-    assert books.run(Feed(books.client).after(START, 10)) == [("5-0", None)]
+    assert books.run(JobEventStream(books.client).read_after(START, 10)) == [("5-0", None)]
 
 
 def test_the_feed_keeps_the_latest_few_thousand(books: Books) -> None:
     with books.store.pipeline(transaction=False) as pipe:
         for _ in range(6_000):
-            pipe.xadd(FEED, {"job": "job_x", "at": "1", "n": "1"})
+            pipe.xadd(STREAM_KEY, {"job": "job_x", "at": "1", "n": "1"})
         pipe.execute()
     books.job()
-    assert 5_000 <= books.store.xlen(FEED) < 5_300
+    assert 5_000 <= books.store.xlen(STREAM_KEY) < 5_300
 
 
 def test_the_feed_forgets_with_the_jobs(books: Books) -> None:
     long_ago = int(time.time() * 1000) - TIMES.keep - DAY
-    books.store.xadd(FEED, {"job": "job_x"}, id=f"{long_ago}-0")
+    books.store.xadd(STREAM_KEY, {"job": "job_x"}, id=f"{long_ago}-0")
     books.job()
-    books.run(books.ledger.forget())
+    books.run(books.ledger.prune())
     assert [entry.number for entry in entries(books)] == [1]
-    assert books.store.xlen(FEED) == 1
+    assert books.store.xlen(STREAM_KEY) == 1
 
 
 def test_a_gap_is_known_where_entries_are_gone_and_nowhere_else(books: Books) -> None:
@@ -160,11 +160,11 @@ def test_a_gap_is_known_where_entries_are_gone_and_nowhere_else(books: Books) ->
     assert is_whole_after(books, last)
     assert not is_whole_after(books, "9999999999999-0")
 
-    books.store.xtrim(FEED, maxlen=1, approximate=False)
+    books.store.xtrim(STREAM_KEY, maxlen=1, approximate=False)
     assert not is_whole_after(books, START)
     assert not is_whole_after(books, first)
     assert is_whole_after(books, last)
 
-    books.store.xtrim(FEED, maxlen=0, approximate=False)
+    books.store.xtrim(STREAM_KEY, maxlen=0, approximate=False)
     assert not is_whole_after(books, first)
     assert is_whole_after(books, last)

@@ -33,7 +33,7 @@ def found_of(store: redis.Redis, name: str) -> dict[bytes, bytes]:
 def test_all_who_ask_are_told_of_one_job(opened: Opener) -> None:
     eyes = Eyes(opened(eyes=terms()), "eyes")
     first = eyes.look("a")
-    assert (first.copy, first.problem, first.shut) == (None, None, None)
+    assert (first.value, first.problem, first.unavailable) == (None, None, None)
     assert {eyes.look("a").job_id for _ in range(3)} == {first.job_id}
     assert eyes.look("b").job_id != first.job_id
     assert eyes.see("a").job_id == first.job_id
@@ -46,13 +46,13 @@ def test_what_a_look_up_finds_is_everybodys_until_it_is_stale(opened: Opener) ->
     job_id = eyes.begun("a")
     found = land(eyes.books, job_id)
     seen = eyes.look("a")
-    assert seen.copy is not None
-    assert (json.loads(seen.copy.body), seen.job_id) == (found, None)
+    assert seen.value is not None
+    assert (json.loads(seen.value.body), seen.job_id) == (found, None)
     eyes.books.pass_time(300 * SECOND)
     again = eyes.look("a")
-    assert again.copy is not None
-    assert again.copy.body == seen.copy.body
-    assert again.copy.age_ms >= 300 * SECOND
+    assert again.value is not None
+    assert again.value.body == seen.value.body
+    assert again.value.age_ms >= 300 * SECOND
     assert again.job_id not in (None, job_id)
     assert audit(eyes.books) == []
 
@@ -63,11 +63,11 @@ def test_a_copy_and_its_look_up_are_forgotten_in_time(opened: Opener, store: red
     land(eyes.books, job_id)
     # The job goes after a day, the copy after a week without another
     eyes.books.pass_time(DAY - SECOND)
-    assert eyes.books.run(eyes.books.ledger.forget()) == 0
+    assert eyes.books.run(eyes.books.ledger.prune()) == 0
     eyes.books.pass_time(2 * SECOND)
-    assert eyes.books.run(eyes.books.ledger.forget()) == 1
+    assert eyes.books.run(eyes.books.ledger.prune()) == 1
     assert eyes.books.run(eyes.books.reader.job(job_id)) is None
-    assert eyes.see("a").copy is not None
+    assert eyes.see("a").value is not None
     eyes.books.pass_time(6 * DAY)
     assert found_of(store, "a") == {}
     assert audit(eyes.books) == []
@@ -82,9 +82,9 @@ def test_a_failure_is_kept_for_a_minute_and_only_the_targets_own_takes_the_copy(
     eyes.books.pass_time(301 * SECOND)
     fail(eyes.books, eyes.begun("a"), "user_not_found" if gone else "timed_out")
     seen = eyes.look("a")
-    assert (seen.copy is None, seen.job_id) == (gone, None)
+    assert (seen.value is None, seen.job_id) == (gone, None)
     assert seen.problem is not None
-    assert 55 < seen.again_seconds <= 60
+    assert 55 < seen.retry_seconds <= 60
     eyes.books.pass_time(MINUTE)
     assert eyes.look("a").job_id is not None
 
@@ -128,7 +128,7 @@ def test_a_worker_that_dies_leaves_the_look_up_to_another(opened: Opener) -> Non
     eyes.books.pass_time(10 * SECOND)
     eyes.books.tick()
     land(eyes.books, job_id)
-    assert eyes.see("a").copy is not None
+    assert eyes.see("a").value is not None
     # Both calls may have been made
     assert len(spent(eyes.books, "lookup", "eyes")) == 2
     assert audit(eyes.books) == []
@@ -160,7 +160,9 @@ def test_the_reader_with_most_left_looks_and_those_in_line_count(opened: Opener)
     assert accounts[:2] == ["many", "many"]
     # One of each has its turn, and stands in no line
     assert (accounts.count("few"), accounts.count("many")) == (4, 6)
-    assert [each.shut.reason for each in looked if each.shut] == ["lookup_per_hour"] * 10
+    assert [each.unavailable.reason for each in looked if each.unavailable] == [
+        "lookup_per_hour"
+    ] * 10
     assert audit(eyes.books) == []
 
 
@@ -184,7 +186,7 @@ def test_where_all_have_done_enough_it_is_told_when_there_is_room(opened: Opener
         land(eyes.books, eyes.begun(name))
         eyes.books.pass_time(10 * MINUTE)
         eyes.books.tick()
-    shut = eyes.look("c").shut
+    shut = eyes.look("c").unavailable
     assert shut is not None
     assert (shut.reason, shut.since_ms) == ("lookup_per_hour", 0)
     # Room comes with the first of them
@@ -198,17 +200,17 @@ def test_of_those_that_are_shut_the_first_to_open_is_told(opened: Opener) -> Non
     eyes = Eyes(books, "held", "late", "soon")
     rests = {"late": 2 * HOUR, "soon": HOUR}
     for name, ms in rests.items():
-        effect = AccountEffect(cool="please_wait", cool_ms=ms)
+        effect = AccountEffect(cooldown="please_wait", cooldown_ms=ms)
         books.release(books.claim(books.job(account=name)), Status.WAITING, effect=effect)
     books.run(books.doors.pause("held"))
-    shut = eyes.look("a").shut
+    shut = eyes.look("a").unavailable
     assert shut is not None
     assert shut.reason == "please_wait"
     assert shut.seconds == pytest.approx(3600, abs=5)
     # When only a person can open one of them
     for name in rests:
         books.run(books.doors.pause(name))
-    shut = eyes.look("a").shut
+    shut = eyes.look("a").unavailable
     assert shut is not None
     assert (shut.reason, shut.seconds, shut.since_ms > 0) == ("paused", None, True)
 
@@ -243,7 +245,7 @@ def test_a_look_up_before_a_shut_account_goes_to_one_that_is_open(opened: Opener
     before = eyes.begun(waiting)
     books.run(books.doors.pause(account))
     seen = eyes.see(waiting)
-    assert (seen.job_id, seen.shut is None) == (before, False)
+    assert (seen.job_id, seen.unavailable is None) == (before, False)
     after = eyes.begun(waiting)
     assert books.record(after).account != account
     assert books.status(before) is Status.CANCELED
@@ -256,7 +258,7 @@ def test_a_look_up_that_runs_is_waited_for_though_its_account_was_shut(opened: O
     job_id = eyes.begun("a")
     claim = books.claim(job_id)
     books.run(books.doors.pause(claim.job.account))
-    assert (eyes.look("a").job_id, eyes.look("a").shut) == (job_id, None)
+    assert (eyes.look("a").job_id, eyes.look("a").unavailable) == (job_id, None)
 
 
 def test_a_repeated_look_up_tells_everybody_what_it_finds(opened: Opener) -> None:
@@ -266,5 +268,5 @@ def test_a_repeated_look_up_tells_everybody_what_it_finds(opened: Opener) -> Non
     assert eyes.books.run(eyes.books.ledger.retry(job_id, "test")) == "ok"
     found = land(eyes.books, job_id)
     seen = eyes.see("a")
-    assert seen.copy is not None
-    assert (json.loads(seen.copy.body), seen.problem) == (found, None)
+    assert seen.value is not None
+    assert (json.loads(seen.value.body), seen.problem) == (found, None)

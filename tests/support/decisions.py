@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from service.events.parsing import ParsedEvent, Unusable, parse
-from service.signatures.verify import Headers, SignatureRefused, verify
+from service.events.parsing import InvalidEvent, ParsedEvent, parse
+from service.signatures.verify import Headers, SignatureRejected, verify
 from tests.support.senders import SECRETS, raw_headers, signed_headers
 
 NOW: Final = 1_700_000_000
@@ -60,7 +60,7 @@ def refusal(
     """Why the signature is refused; None when it is accepted."""
     try:
         verify(scheme, body, headers, [SECRETS[scheme]] if secrets is None else secrets, now)
-    except SignatureRefused as refused:
+    except SignatureRejected as refused:
         return refused.reason
     return None
 
@@ -88,6 +88,6 @@ def defect(scheme: str, document: object, headers: Headers | None = None) -> str
     """Why the document is unusable; None when it is an event."""
     try:
         read(scheme, document, headers)
-    except Unusable as unusable:
+    except InvalidEvent as unusable:
         return unusable.reason
     return None

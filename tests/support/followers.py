@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
-from service.followers.rows import Pages, Row, parcels
-from service.jobs.claims import Claim, Found, PageReply
+from service.followers.rows import FollowerRows, Row, row_batches
+from service.jobs.claims import Claim, FollowerPage, FollowerPageReply
 from service.jobs.model import JobDraft
 from tests.support.ledgers import Books
 
@@ -61,7 +61,7 @@ def give(
     *,
     expected: int = 1_000,
     reads: int = 0,
-) -> PageReply:
+) -> FollowerPageReply:
     """Give a walk what a claim of it has read; without a cursor it is the last of it.
 
     Parameters:
@@ -71,11 +71,13 @@ def give(
       expected: How many rows there may be.
       reads: How many calls were made besides the one charged.
     """
-    found = Found(PK, expected, parcels(page), cursor, last=not cursor)
-    return books.run(books.claims.page(claim, found, reads=reads))
+    found = FollowerPage(PK, expected, row_batches(page), cursor, last=not cursor)
+    return books.run(books.claims.append_follower_page(claim, found, reads=reads))
 
 
-def step(books: Books, job_id: str, *page: Any, owner: str = "worker", **more: Any) -> PageReply:
+def step(
+    books: Books, job_id: str, *page: Any, owner: str = "worker", **more: Any
+) -> FollowerPageReply:
     """Claim a walk and give it a page; parameters as `give`."""
     return give(books, books.claim(job_id, owner), *page, **more)
 
@@ -95,7 +97,7 @@ def walked(books: Books, job_id: str, start: int = 0, end: int | None = None) ->
     upto = books.record(job_id).users if end is None else end
 
     async def read() -> list[Any]:
-        async with aclosing(Pages(books.client).rows(job_id, start, upto)) as pages:
+        async with aclosing(FollowerRows(books.client).rows(job_id, start, upto)) as pages:
             return [json.loads(line) async for some in pages for line in some]
 
     return books.run(read())
@@ -103,7 +105,7 @@ def walked(books: Books, job_id: str, start: int = 0, end: int | None = None) ->
 
 def unseen(books: Books, job_id: str, page: Sequence[Row]) -> list[Row]:
     """What of a page is new to a walk."""
-    return books.run(Pages(books.client).unseen(job_id, page))
+    return books.run(FollowerRows(books.client).deduplicate(job_id, page))
 
 
 def grown(books: Books, users: int, **changes: Any) -> str:
@@ -114,7 +116,7 @@ def grown(books: Books, users: int, **changes: Any) -> str:
     job_id = walk(books, **changes)
     key, piece = f"hg:rows:{job_id}", 20_000
     for start in range(0, users, piece):
-        packed = parcels(rows(start, min(users, start + piece)))
+        packed = row_batches(rows(start, min(users, start + piece)))
         books.store.zadd(
             key,
             {

@@ -9,7 +9,7 @@ from typing import Any, Final
 from service.jobs.consistency_check import Examination
 from service.jobs.consistency_problems import Defect
 from service.jobs.lua.hash_encoding import BLANK
-from service.jobs.model import FINAL, TRANSITIONS, WALKS, Status, pace_of
+from service.jobs.model import FINAL, FOLLOWER_KINDS, TRANSITIONS, Status, rate_limit_kind
 from tests.support.ledgers import Books
 
 #: The alarms of jobs that are not ended.
@@ -104,7 +104,7 @@ class _View:
     def is_stopped(self, job: dict[str, str]) -> bool:
         """Whether a person must open a door for a job."""
         account = self.get(f"hg:acct:{job['account']}")
-        shut = {"hold", f"pause:{pace_of(job['kind'])}"}
+        shut = {"hold", f"pause:{rate_limit_kind(job['kind'])}"}
         return bool(self.get("hg:paused") or shut & set(account))
 
     def is_awake(self, account: str) -> bool:
@@ -240,7 +240,7 @@ def _misplaced(view: _View, account: str) -> Iterator[str]:
 
 def _rows(view: _View) -> Iterator[str]:
     """What walks have found: each row once, and as many as they say."""
-    walks = {job_id: job for job_id, job in view.jobs.items() if job["kind"] in WALKS}
+    walks = {job_id: job for job_id, job in view.jobs.items() if job["kind"] in FOLLOWER_KINDS}
     for name in (*view.named("hg:rows:"), *view.named("hg:walked:")):
         if name.rpartition(":")[2] not in walks:
             yield f"{name} is nobody's"

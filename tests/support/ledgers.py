@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import redis
 
-from service.accounts.controls import Doors
+from service.accounts.controls import AccountControls
 from service.deliveries.store import Deliveries, DeliveryClaim
 from service.jobs.actor_routes import NAMESPACE
 from service.jobs.claims import (
@@ -28,7 +28,7 @@ from service.jobs.ledger import UNENDED, EventStatus, Identified, Ledger
 from service.jobs.lua.builder import Times
 from service.jobs.lua.runner import SyncScript
 from service.jobs.model import Failure, JobDraft, Status
-from service.jobs.queries import Reader
+from service.jobs.queries import JobQueries
 from service.jobs.records import JobRecord
 from service.jobs.replies import Acceptance
 from service.redis.client import async_client
@@ -91,8 +91,8 @@ class Books:
         self.ledger = Ledger(self.client, times)
         self.claims = Claims(self.client, times)
         self.deliveries = Deliveries(self.client, times)
-        self.reader = Reader(self.client, times)
-        self.doors = Doors(self.client, times)
+        self.reader = JobQueries(self.client, times)
+        self.doors = AccountControls(self.client, times)
         self._tick = SyncScript(self.store, "heartbeat", times)
         self._sweep = SyncScript(self.store, "rescue_stranded", times)
 
@@ -166,7 +166,7 @@ class Books:
         self, claim: Claim, *, pk: str = "314159", thread: Thread = "old", reads: int = 0
     ) -> IntentReply:
         """Record the intent of a claim."""
-        step = self.claims.intend(claim, pk=pk, context="token", thread=thread, reads=reads)
+        step = self.claims.record_intent(claim, pk=pk, context="token", thread=thread, reads=reads)
         return self.run(step)
 
     def sending(self, job_id: str, owner: str = "worker") -> Claim:

@@ -10,8 +10,8 @@ import httpx
 
 from deploy.local.wait import until
 from service.jobs.model import Failure, Status
-from service.lookups.shared_cache import Sight, Sights
-from service.lookups.targets import Target
+from service.lookups.shared_cache import LookupCache, LookupState
+from service.lookups.targets import LookupTarget
 from tests.support.ledgers import SECOND, Books
 from tests.support.web import Door
 
@@ -87,16 +87,16 @@ class Eyes:
     ) -> None:
         self.books = books
         self._fresh_ms = fresh_ms
-        self._sights = Sights(books.client, books.times, readers, patience_ms)
+        self._sights = LookupCache(books.client, books.times, readers, patience_ms)
 
-    def look(self, name: str) -> Sight:
+    def look(self, name: str) -> LookupState:
         """Ask for a profile."""
-        target = Target("user", name)
-        return self.books.run(self._sights.look(target, self._fresh_ms, "test"))
+        target = LookupTarget("user", name)
+        return self.books.run(self._sights.get_or_start(target, self._fresh_ms, "test"))
 
-    def see(self, name: str) -> Sight:
+    def see(self, name: str) -> LookupState:
         """Look at what is known of a profile."""
-        return self.books.run(self._sights.see(Target("user", name)))
+        return self.books.run(self._sights.get(LookupTarget("user", name)))
 
     def begun(self, name: str) -> str:
         """Ask for a profile that is looked up for it; the job's id."""

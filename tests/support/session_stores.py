@@ -9,13 +9,13 @@ from typing import Any
 from redis.asyncio import Redis
 
 from service.accounts.encryption import derive_keys
-from service.accounts.session_store import Vault
+from service.accounts.session_store import SessionStore
 
 SECRET = "a secret key of thirty-two characters or more"
 
 
 @asynccontextmanager
-async def open_vault(url: str, secret: str = SECRET) -> AsyncIterator[tuple[Vault, Any]]:
+async def open_vault(url: str, secret: str = SECRET) -> AsyncIterator[tuple[SessionStore, Any]]:
     """Open a vault; gives it and the client under it."""
     async with Redis.from_url(url) as redis:
-        yield Vault(redis, derive_keys(secret)), redis
+        yield SessionStore(redis, derive_keys(secret)), redis

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dramatiq import Worker
 
 from actors.dramatiq_async.broker import declare_actors, make_broker
-from actors.dramatiq_async.dispatcher import CoroutineDispatch
+from actors.dramatiq_async.dispatcher import AsyncDispatchMiddleware
 from actors.dramatiq_async.event_loop import LoopThread
-from actors.dramatiq_async.shutdown import StopOnce
-from actors.runtime import Duties, Resources
+from actors.dramatiq_async.shutdown import ShutdownMiddleware
+from actors.runtime import RuntimeMiddleware, WorkerConfig
 from deploy.local.stack import Stack
 from service.config.config import load_config
 from service.config.settings import load_settings
@@ -26,10 +26,12 @@ def whole_worker(stack: Stack) -> Iterator[None]:
     """
     environ = stack.environ()
     settings = load_settings(environ)
-    duties = Duties.of(settings, load_config(settings.config_path), environ)
-    loop, stop = LoopThread(), StopOnce()
-    resources = Resources(duties, loop)
-    dispatch = CoroutineDispatch(loop, settings.worker_concurrency, stop, settings.stop_seconds)
+    duties = WorkerConfig.of(settings, load_config(settings.config_path), environ)
+    loop, stop = LoopThread(), ShutdownMiddleware()
+    resources = RuntimeMiddleware(duties, loop)
+    dispatch = AsyncDispatchMiddleware(
+        loop, settings.worker_concurrency, stop, settings.stop_seconds
+    )
     broker = make_broker(settings, [stop, dispatch, resources], stop.stopping)
     declare_actors(broker, lambda: resources.runtime)
     worker = Worker(broker, worker_timeout=50)

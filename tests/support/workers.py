@@ -13,11 +13,11 @@ import dramatiq
 import redis
 from dramatiq import Worker
 
-from actors.dramatiq_async.broker import PatientBroker, make_broker
-from actors.dramatiq_async.dispatcher import CoroutineDispatch
+from actors.dramatiq_async.broker import WaitingRedisBroker, make_broker
+from actors.dramatiq_async.dispatcher import AsyncDispatchMiddleware
 from actors.dramatiq_async.event_loop import LoopThread
-from actors.dramatiq_async.queue_notifier import BELL
-from actors.dramatiq_async.shutdown import StopOnce
+from actors.dramatiq_async.queue_notifier import NOTIFY
+from actors.dramatiq_async.shutdown import ShutdownMiddleware
 from service.config.settings import Settings
 from service.jobs.actor_routes import NAMESPACE
 
@@ -62,7 +62,7 @@ def put(
         store.hset(f"{NAMESPACE}:{queue}.msgs", message_id, data)
     store.rpush(f"{NAMESPACE}:{queue}", message_id)
     if ring:
-        store.xadd(f"{BELL}:{queue}", {"r": "1"}, maxlen=1, approximate=False)
+        store.xadd(f"{NOTIFY}:{queue}", {"r": "1"}, maxlen=1, approximate=False)
     return message_id
 
 
@@ -75,7 +75,7 @@ def working(
     prefetch: int = PREFETCH,
     queues: Sequence[str] = (QUEUE,),
     **options: Any,
-) -> Iterator[tuple[PatientBroker, Worker]]:
+) -> Iterator[tuple[WaitingRedisBroker, Worker]]:
     """A worker whose one actor is `note`, stopped when the block ends.
 
     Parameters:
@@ -86,8 +86,8 @@ def working(
       queues: Where it takes messages from; all are for the one actor.
       options: The actor's.
     """
-    stop = StopOnce()
-    dispatch = CoroutineDispatch(LoopThread(), prefetch, stop, stop_seconds)
+    stop = ShutdownMiddleware()
+    dispatch = AsyncDispatchMiddleware(LoopThread(), prefetch, stop, stop_seconds)
     broker = make_broker(settings_for(url), [stop, dispatch], stop.stopping)
     dramatiq.actor(broker=broker, actor_name="note", queue_name=queues[0], **options)(note)
     for queue in queues:

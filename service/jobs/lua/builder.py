@@ -12,7 +12,7 @@ from typing import Final
 
 from service.config.config import Config
 from service.config.settings import Settings
-from service.jobs.actor_routes import ADDRESSES, NAMESPACE
+from service.jobs.actor_routes import NAMESPACE, ROUTES
 from service.jobs.lua.hash_encoding import BLANK, FOLDED, MOST_PIECES, PIECE
 from service.jobs.lua.limits import UNLIMITED, Limits
 from service.jobs.lua.tree_shaking import Part, needed, parts_of
@@ -159,7 +159,7 @@ def _files() -> tuple[str, ...]:
 def _constants(times: Times) -> str:
     actors = ", ".join(
         f"{kind} = {{queue = '{address.queue}', name = '{address.actor}'}}"
-        for kind, address in ADDRESSES.items()
+        for kind, address in ROUTES.items()
     )
     allowed = ", ".join(
         f"{origin} = {{{', '.join(f'{to} = true' for to in sorted(targets))}}}"

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from service.jobs.lua.builder import Script
 from service.jobs.lua.runner import Scripts
-from service.redis.batching import Batches, Call
+from service.redis.batching import Batcher, PendingCall
 
 #: The most calls that wait, and the most bytes they hold, before the door is closed.
 MOST_WAITING: Final = 2_000
@@ -32,7 +32,7 @@ class Overloaded(RedisError):
     """More waits to be recorded than the store takes; the sender must come again."""
 
 
-class GroupCommit(Batches):
+class GroupCommit(Batcher):
     """Runs one script for many callers at a time.
 
     Parameters:
@@ -64,9 +64,9 @@ class GroupCommit(Batches):
         if len(self._waiting) >= MOST_WAITING or self._bytes + size > MOST_BYTES:
             raise Overloaded("more waits to be recorded than the store takes")
         self._bytes += size
-        return await self._ask(args, size)
+        return await self._submit(args, size)
 
-    def _next_batch(self) -> Sequence[Call]:
+    def _next_batch(self) -> Sequence[PendingCall]:
         # Where many wait, half of them: while the store works on those this process answers others
         # and puts the next together. All at once, each would stand still while the other works.
         most = min(MOST_AT_ONCE, max(FEW_AT_ONCE, len(self._waiting) // 2))
@@ -76,8 +76,8 @@ class GroupCommit(Batches):
                 break
             taken, size = taken + 1, size + call.size
         self._bytes -= size
-        return self._taken(taken)
+        return self._take(taken)
 
-    async def _send(self, batch: Sequence[Call]) -> list[Any]:
+    async def _send(self, batch: Sequence[PendingCall]) -> list[Any]:
         args = [arg for call in batch for arg in call.args]
         return cast("list[Any]", await self._scripts.call(self._script, args))

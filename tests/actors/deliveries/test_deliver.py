@@ -14,23 +14,23 @@ import pytest
 import redis
 
 from actors.deliveries.deliver import deliver, put_back_ms
-from actors.deliveries.http_client import Exchange, Limits
+from actors.deliveries.http_client import CallbackClient, CallbackLimits
 from actors.egress.guarded_connections import GuardedBackend
-from actors.egress.photo_download import Fetcher
+from actors.egress.photo_download import PhotoDownloader
 from actors.instagram.client_pool import GatewayPool
-from actors.jobs.photo_dm import Lab
-from actors.lease_heartbeat import pulse_of
-from actors.runtime import Duties, Runtime
+from actors.jobs.photo_dm import PhotoLoader
+from actors.lease_heartbeat import start_heartbeat
+from actors.runtime import Runtime, WorkerConfig
 from service.accounts.encryption import derive_keys
-from service.accounts.session_store import Vault
+from service.accounts.session_store import SessionStore
 from service.accounts.suppressions import Suppressions
-from service.accounts.user_id_cache import People
+from service.accounts.user_id_cache import UserIdCache
 from service.config.settings import Settings
-from service.deliveries.endpoints import Endpoint
+from service.deliveries.endpoints import CallbackEndpoint
 from service.deliveries.retry_schedule import HARD_STOP_MS
-from service.jobs.photo_store import Photos
-from service.network.ip_filter import Guard, parse_cidrs
-from service.photos.converter import Darkroom
+from service.jobs.photo_store import PhotoStore
+from service.network.ip_filter import IpFilter, parse_cidrs
+from service.photos.converter import PhotoConverter
 from tests.support.invariants import audit
 from tests.support.ledgers import TIMES, Books, opened_books
 from tests.support.misbehaving_servers import (
@@ -75,37 +75,43 @@ def with_servers(
                 name: await stack.enter_async_context(serve(behaviour))
                 for name, behaviour in behaviours.items()
             }
-            backend = GuardedBackend(Guard(parse_cidrs("127.0.0.0/8")))
+            backend = GuardedBackend(IpFilter(parse_cidrs("127.0.0.0/8")))
             exchange = await stack.enter_async_context(
-                Exchange(backend, version="1.2.3", allow_http=True, limits=Limits(**limits))
+                CallbackClient(
+                    backend, version="1.2.3", allow_http=True, limits=CallbackLimits(**limits)
+                )
             )
             runtime = a_runtime(books, exchange, servers)
-            stack.callback(runtime.pulse.stop)
+            stack.callback(runtime.heartbeat.stop)
             return await scenario(runtime, servers)
 
     return books.run(run())
 
 
-def a_runtime(books: Books, exchange: Exchange, servers: Servers) -> Runtime:
+def a_runtime(books: Books, exchange: CallbackClient, servers: Servers) -> Runtime:
     url = "redis://{host}:{port}/{db}".format(**books.store.connection_pool.connection_kwargs)
     endpoints = {
-        name: Endpoint(name, server.url(), f"http://127.0.0.1:{server.port}", (SECRET,))
+        name: CallbackEndpoint(name, server.url(), f"http://127.0.0.1:{server.port}", (SECRET,))
         for name, server in servers.items()
     }
-    vault = Vault(books.client, derive_keys("k" * 32))
+    vault = SessionStore(books.client, derive_keys("k" * 32))
     return Runtime(
-        duties=Duties(Settings(url, Path(), ("k" * 32,), {}), {}, endpoints, TIMES),
+        config=WorkerConfig(Settings(url, Path(), ("k" * 32,), {}), {}, endpoints, TIMES),
         client=books.client,
         ledger=books.ledger,
         claims=books.claims,
         deliveries=books.deliveries,
-        doors=books.doors,
-        people=People(books.client),
+        accounts=books.doors,
+        user_ids=UserIdCache(books.client),
         suppressions=Suppressions(books.client),
         gateways=GatewayPool({}, vault),
-        exchange=exchange,
-        lab=Lab(Photos(books.client, TIMES), Fetcher(Guard(), version="1.2.3"), Darkroom()),
-        pulse=pulse_of(url, TIMES),
+        callback_client=exchange,
+        photo_loader=PhotoLoader(
+            PhotoStore(books.client, TIMES),
+            PhotoDownloader(IpFilter(), version="1.2.3"),
+            PhotoConverter(),
+        ),
+        heartbeat=start_heartbeat(url, TIMES),
     )
 
 

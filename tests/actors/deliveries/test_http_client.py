@@ -18,11 +18,11 @@ import pytest
 import uvloop
 from standardwebhooks.webhooks import Webhook
 
-from actors.deliveries.http_client import DEFAULT_LIMITS, Exchange, Limits
-from actors.deliveries.origin_limiter import Lanes, OriginBusy
+from actors.deliveries.http_client import DEFAULT_LIMITS, CallbackClient, CallbackLimits
+from actors.deliveries.origin_limiter import OriginBusy, OriginLimiter
 from actors.egress.guarded_connections import GuardedBackend
 from service.deliveries.attempt_results import MAX_BODY_BYTES, AttemptResult
-from service.network.ip_filter import Guard, parse_cidrs
+from service.network.ip_filter import IpFilter, parse_cidrs
 from service.signatures import sign
 from tests.support.certificate_authority import Authority
 from tests.support.misbehaving_servers import (
@@ -48,8 +48,8 @@ Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 BODY = b'{"type":"job.succeeded"}'
-LOOPBACK = Guard(parse_cidrs("127.0.0.0/8"))
-HASTY = Limits(connect_seconds=1.0, total_seconds=0.4, capture_seconds=0.2)
+LOOPBACK = IpFilter(parse_cidrs("127.0.0.0/8"))
+HASTY = CallbackLimits(connect_seconds=1.0, total_seconds=0.4, capture_seconds=0.2)
 
 
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
@@ -63,12 +63,14 @@ def run(request: pytest.FixtureRequest) -> Run:
     return run_on_the_loop
 
 
-def an_exchange(guard: Guard = LOOPBACK, limits: Limits = DEFAULT_LIMITS) -> Exchange:
-    return Exchange(GuardedBackend(guard), version="1.2.3", allow_http=True, limits=limits)
+def an_exchange(
+    guard: IpFilter = LOOPBACK, limits: CallbackLimits = DEFAULT_LIMITS
+) -> CallbackClient:
+    return CallbackClient(GuardedBackend(guard), version="1.2.3", allow_http=True, limits=limits)
 
 
 async def attempt(
-    behaviour: Behaviour, limits: Limits = DEFAULT_LIMITS
+    behaviour: Behaviour, limits: CallbackLimits = DEFAULT_LIMITS
 ) -> tuple[AttemptResult, Hostile]:
     async with serve(behaviour) as server, an_exchange(limits=limits) as exchange:
         return await exchange.post(server.url(), {}, BODY), server
@@ -126,7 +128,7 @@ def test_the_request_asks_for_nothing_compressed_and_says_who_it_is(run: Run) ->
 def test_a_2xx_is_a_delivery_whatever_happens_to_its_body(run: Run, behaviour: Behaviour) -> None:
     started = time.monotonic()
 
-    result, _ = run(attempt(behaviour, Limits(capture_seconds=0.2)))
+    result, _ = run(attempt(behaviour, CallbackLimits(capture_seconds=0.2)))
 
     assert result.outcome == "delivered"
     assert time.monotonic() - started < 3
@@ -298,7 +300,7 @@ def test_both_forms_of_retry_after_are_heard(run: Run) -> None:
 )
 def test_the_own_machine_is_never_called(run: Run, host: str) -> None:
     async def scenario() -> tuple[AttemptResult, Hostile]:
-        async with serve(answers(200)) as server, an_exchange(Guard()) as exchange:
+        async with serve(answers(200)) as server, an_exchange(IpFilter()) as exchange:
             return await exchange.post(server.url(host), {}, BODY), server
 
     result, server = run(scenario())
@@ -311,7 +313,7 @@ def test_the_own_machine_is_never_called(run: Run, host: str) -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", "https://u:p@127.0.0.1/", "gopher://a/", ""])
 def test_an_unusable_url_is_final(run: Run, url: str) -> None:
     async def scenario() -> AttemptResult:
-        async with Exchange(GuardedBackend(LOOPBACK), version="1") as exchange:
+        async with CallbackClient(GuardedBackend(LOOPBACK), version="1") as exchange:
             return await exchange.post(url, {}, BODY)
 
     result = run(scenario())
@@ -333,7 +335,7 @@ def test_running_out_of_files_is_our_own_fault(run: Run) -> None:
 
     async def scenario() -> AttemptResult:
         backend = GuardedBackend(LOOPBACK, literal)
-        async with Exchange(backend, version="1", allow_http=True) as exchange:
+        async with CallbackClient(backend, version="1", allow_http=True) as exchange:
             with no_more_files():
                 return await exchange.post("http://callbacks.example/", {}, BODY)
 
@@ -366,7 +368,7 @@ def test_at_most_four_exchanges_go_on_with_one_origin(run: Run) -> None:
 
 def test_waiting_for_the_origin_is_not_counted_as_its_slowness(run: Run) -> None:
     async def scenario() -> list[AttemptResult]:
-        limits = Limits(total_seconds=1.0, per_origin=1, wait_seconds=30)
+        limits = CallbackLimits(total_seconds=1.0, per_origin=1, wait_seconds=30)
         async with serve(answers_after(0.4)) as server, an_exchange(limits=limits) as exchange:
             return await asyncio.gather(*(exchange.post(server.url(), {}, BODY) for _ in range(3)))
 
@@ -383,7 +385,7 @@ def test_an_attempt_is_signed_when_its_turn_has_come(run: Run) -> None:
             answered.append(len(server.requests))
             return {}
 
-        limits = Limits(per_origin=1)
+        limits = CallbackLimits(per_origin=1)
         async with serve(answers(200)) as server, an_exchange(limits=limits) as exchange:
             await asyncio.gather(*(exchange.post(server.url(), counts, BODY) for _ in range(3)))
         return answered
@@ -411,7 +413,7 @@ def test_a_hanging_origin_does_not_hold_up_another(run: Run) -> None:
 
 def test_whoever_would_wait_too_long_for_an_origin_is_sent_away(run: Run) -> None:
     async def scenario() -> tuple[list[AttemptResult], Hostile]:
-        limits = Limits(waiting=3, wait_seconds=0.1)
+        limits = CallbackLimits(waiting=3, wait_seconds=0.1)
         async with serve(hangs_before_headers) as server, an_exchange(limits=limits) as exchange:
             posts = [asyncio.create_task(exchange.post(server.url(), {}, BODY)) for _ in range(9)]
             # Two find no room, three wait in vain, four are under way.
@@ -432,9 +434,9 @@ def test_whoever_would_wait_too_long_for_an_origin_is_sent_away(run: Run) -> Non
 
 def test_as_many_may_wait_as_an_origin_serves_in_time(run: Run) -> None:
     async def scenario() -> None:
-        lanes = Lanes(2, waiting=1, wait_seconds=30, most=100)
-        async with lanes.turn("https://a.example"):
-            async with lanes.turn("https://a.example"):
+        lanes = OriginLimiter(2, waiting=1, wait_seconds=30, most=100)
+        async with lanes.slot("https://a.example"):
+            async with lanes.slot("https://a.example"):
                 assert await _refused(lanes, 5) == 4
             # It was quick, so there is room for everybody.
             assert await _refused(lanes, 50) == 0
@@ -444,10 +446,10 @@ def test_as_many_may_wait_as_an_origin_serves_in_time(run: Run) -> None:
 
 def test_after_a_wait_in_vain_nobody_waits_until_an_exchange_ends(run: Run) -> None:
     async def scenario() -> None:
-        lanes = Lanes(1, waiting=50, wait_seconds=0.02, most=100)
-        async with lanes.turn("https://a.example"):
+        lanes = OriginLimiter(1, waiting=50, wait_seconds=0.02, most=100)
+        async with lanes.slot("https://a.example"):
             with pytest.raises(OriginBusy):
-                async with lanes.turn("https://a.example"):
+                async with lanes.slot("https://a.example"):
                     pass
             assert await _refused(lanes, 9) == 9
         assert len(lanes) == 0
@@ -455,10 +457,10 @@ def test_after_a_wait_in_vain_nobody_waits_until_an_exchange_ends(run: Run) -> N
     run(scenario())
 
 
-async def _refused(lanes: Lanes, count: int) -> int:
+async def _refused(lanes: OriginLimiter, count: int) -> int:
     """How many of so many newcomers are sent away at once."""
     newcomers = [
-        asyncio.create_task(lanes.turn("https://a.example").__aenter__()) for _ in range(count)
+        asyncio.create_task(lanes.slot("https://a.example").__aenter__()) for _ in range(count)
     ]
     await asyncio.sleep(0)
     refused = sum(task.done() and isinstance(task.exception(), OriginBusy) for task in newcomers)
@@ -470,14 +472,14 @@ async def _refused(lanes: Lanes, count: int) -> int:
 
 def test_lanes_are_forgotten_when_nobody_uses_them(run: Run) -> None:
     async def scenario() -> None:
-        lanes = Lanes(1, waiting=1, wait_seconds=30, most=100)
-        async with lanes.turn("https://a.example"):
-            waiting = asyncio.create_task(lanes.turn("https://a.example").__aenter__())
+        lanes = OriginLimiter(1, waiting=1, wait_seconds=30, most=100)
+        async with lanes.slot("https://a.example"):
+            waiting = asyncio.create_task(lanes.slot("https://a.example").__aenter__())
             await asyncio.sleep(0)
             assert len(lanes) == 1
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
-            async with lanes.turn("https://b.example"):
+            async with lanes.slot("https://b.example"):
                 assert len(lanes) == 2
         assert len(lanes) == 0
 
@@ -525,7 +527,7 @@ def test_a_cancelled_attempt_closes_its_connection_and_frees_its_place(run: Run)
             await conversation.read_request()
             await (conversation.send(OK + b"\r\n") if second else conversation.wait_for_hang_up())
 
-        limits = Limits(per_origin=1)
+        limits = CallbackLimits(per_origin=1)
         async with serve(answers_the_second) as server, an_exchange(limits=limits) as exchange:
             task = asyncio.create_task(exchange.post(server.url(), {}, BODY))
             await asyncio.wait_for(server.asked.wait(), 5)
@@ -551,7 +553,7 @@ async def attempt_tls(
     bundle = str(trusted) if trusted else None
     async with (
         serve(behaviour or answers(200), tls=tls) as server,
-        Exchange(backend, version="1", ca_bundle=bundle) as exchange,
+        CallbackClient(backend, version="1", ca_bundle=bundle) as exchange,
     ):
         return await exchange.post(server.url("callbacks.example"), {}, BODY), server
 
@@ -607,7 +609,9 @@ def test_a_server_that_wants_a_client_certificate_is_a_tls_failure(
     async def scenario(listener: socket.socket) -> AttemptResult:
         refusing = asyncio.create_task(asyncio.to_thread(refuse_handshake, listener, context))
         backend = GuardedBackend(LOOPBACK)
-        async with Exchange(backend, version="1", ca_bundle=str(authority.bundle)) as exchange:
+        async with CallbackClient(
+            backend, version="1", ca_bundle=str(authority.bundle)
+        ) as exchange:
             port = listener.getsockname()[1]
             result = await exchange.post(f"https://127.0.0.1:{port}/", {}, BODY)
         await refusing
@@ -631,10 +635,10 @@ def test_a_server_that_speaks_no_tls_is_no_delivery(
 ) -> None:
     async def scenario() -> AttemptResult:
         backend = GuardedBackend(LOOPBACK)
-        limits = Limits(connect_seconds=0.5)
+        limits = CallbackLimits(connect_seconds=0.5)
         async with (
             serve(behaviour) as server,
-            Exchange(backend, version="1", limits=limits) as exchange,
+            CallbackClient(backend, version="1", limits=limits) as exchange,
         ):
             return await exchange.post(f"https://127.0.0.1:{server.port}/", {}, BODY)
 
@@ -644,7 +648,7 @@ def test_a_server_that_speaks_no_tls_is_no_delivery(
 def test_an_attempt_cancelled_in_the_handshake_closes_its_connection(run: Run) -> None:
     async def scenario() -> None:
         backend = GuardedBackend(LOOPBACK)
-        async with serve(hangs_at_once) as server, Exchange(backend, version="1") as exchange:
+        async with serve(hangs_at_once) as server, CallbackClient(backend, version="1") as exchange:
             url = f"https://127.0.0.1:{server.port}/"
             task = asyncio.create_task(exchange.post(url, {}, BODY))
             await asyncio.wait_for(server.accepted.wait(), 5)
@@ -672,7 +676,7 @@ def test_an_unreadable_ca_bundle_is_refused_at_boot(tmp_path: Path, content: str
         path.write_text(content)
 
     with pytest.raises(ValueError, match="CA bundle"):
-        Exchange(GuardedBackend(LOOPBACK), version="1", ca_bundle=str(path))
+        CallbackClient(GuardedBackend(LOOPBACK), version="1", ca_bundle=str(path))
 
 
 def reset_connections(listener: socket.socket, count: int) -> None:

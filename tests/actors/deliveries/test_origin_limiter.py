@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from actors.deliveries.origin_limiter import Lanes, OriginBusy
+from actors.deliveries.origin_limiter import OriginBusy, OriginLimiter
 
 
 def origin(number: int) -> str:
@@ -16,31 +16,31 @@ def origin(number: int) -> str:
 
 def test_when_all_is_full_an_origin_that_has_nothing_under_way_still_gets_a_place() -> None:
     async def steps() -> None:
-        lanes = Lanes(4, waiting=28, wait_seconds=30, most=8)
+        lanes = OriginLimiter(4, waiting=28, wait_seconds=30, most=8)
         async with AsyncExitStack() as places:
             # Given two origins that have all places
             for number in (0, 1) * 4:
-                await places.enter_async_context(lanes.turn(origin(number)))
+                await places.enter_async_context(lanes.slot(origin(number)))
             # Then nobody waits for them
             for number in (0, 1):
                 with pytest.raises(OriginBusy):
-                    await places.enter_async_context(lanes.turn(origin(number)))
+                    await places.enter_async_context(lanes.slot(origin(number)))
             # And others get one each
             for number in range(2, 12):
-                await places.enter_async_context(lanes.turn(origin(number)))
+                await places.enter_async_context(lanes.slot(origin(number)))
                 with pytest.raises(OriginBusy):
-                    await places.enter_async_context(lanes.turn(origin(number)))
+                    await places.enter_async_context(lanes.slot(origin(number)))
 
     asyncio.run(steps())
 
 
 def test_places_that_came_free_are_given_again() -> None:
     async def steps() -> None:
-        lanes = Lanes(4, waiting=28, wait_seconds=30, most=2)
+        lanes = OriginLimiter(4, waiting=28, wait_seconds=30, most=2)
         for _ in range(3):
-            async with lanes.turn(origin(0)), lanes.turn(origin(0)):
+            async with lanes.slot(origin(0)), lanes.slot(origin(0)):
                 with pytest.raises(OriginBusy):
-                    async with lanes.turn(origin(0)):
+                    async with lanes.slot(origin(0)):
                         pass
         assert len(lanes) == 0
 

@@ -62,7 +62,7 @@ def test_an_idle_worker_asks_for_next_to_nothing(store: redis.Redis, store_url: 
 def test_work_that_nobody_rings_for_is_found_all_the_same(
     store: redis.Redis, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.dramatiq_async.consumer.UNRUNG_SECONDS", 0.5)
+    monkeypatch.setattr("actors.dramatiq_async.consumer.IDLE_FETCH_SECONDS", 0.5)
     begun: list[str] = []
 
     async def note(word: str) -> None:
@@ -81,13 +81,13 @@ def test_consumers_poll_while_the_doorbell_is_lost_and_listen_again(mortal: Stor
         begun.append(word)
 
     with working(mortal.url, note, 1.0) as (broker, _), redis.Redis.from_url(mortal.url) as store:
-        until(lambda: broker.doorbell.listening, 10, "the doorbell")
+        until(lambda: broker.notifier.listening, 10, "the doorbell")
         mortal.kill()
-        until(lambda: not broker.doorbell.listening, 10, "the loss")
+        until(lambda: not broker.notifier.listening, 10, "the loss")
         mortal.start()
         put(store, whole(args=["unrung"]), ring=False)
         until(lambda: begun == ["unrung"], 15, "the work that was found")
-        until(lambda: broker.doorbell.listening, 10, "the doorbell")
+        until(lambda: broker.notifier.listening, 10, "the doorbell")
         put(store, whole(args=["rung"]))
         until(lambda: begun == ["unrung", "rung"], 10, "the work that was rung for")
 

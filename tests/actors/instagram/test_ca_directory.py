@@ -21,7 +21,7 @@ from cryptography.x509.name import _ASN1Type as Text
 from cryptography.x509.oid import NameOID
 
 from actors.instagram import ca_directory as module
-from actors.instagram.ca_directory import authorities, subject_hash
+from actors.instagram.ca_directory import ca_directory, subject_hash
 from actors.instagram.client import build_client, close_client
 from actors.instagram.options import ClientOptions
 from deploy.local.certificates import CertificateFiles, issue
@@ -72,7 +72,7 @@ def attribute(value: str, kind: Text = Text.UTF8String) -> x509.NameAttribute[st
 
 
 def test_the_usual_authorities_have_the_names_that_openssl_gives_them(place: Path) -> None:
-    directory = authorities()
+    directory = ca_directory()
     assert directory is not None
     usual = Path(certifi.where()).read_text().count("BEGIN CERTIFICATE")
     assert len(list(directory.iterdir())) == usual
@@ -93,35 +93,35 @@ def test_a_name_of_several_parts_in_one_is_sorted() -> None:
 
 
 def test_the_directory_is_private_and_made_once(place: Path) -> None:
-    first = authorities()
+    first = ca_directory()
     assert first is not None
     assert first.stat().st_mode & 0o777 == 0o700
     made = first.stat().st_ino
-    assert authorities() == first
+    assert ca_directory() == first
     assert first.stat().st_ino == made
     assert list(place.iterdir()) == [first]
 
 
 def test_what_was_cleaned_away_is_there_again(place: Path) -> None:
-    directory = authorities()
+    directory = ca_directory()
     assert directory is not None
     one = min(directory.iterdir())
     before = one.read_bytes()
     one.unlink()
-    assert authorities() == directory
+    assert ca_directory() == directory
     assert one.read_bytes() == before
     assert list(place.iterdir()) == [directory]
 
 
 def test_what_others_could_have_written_to_is_not_used(place: Path) -> None:
-    directory = authorities()
+    directory = ca_directory()
     assert directory is not None
     directory.chmod(0o770)
-    assert authorities() is None
+    assert ca_directory() is None
     directory.rename(place / "elsewhere")
     (place / "elsewhere").chmod(0o700)
     directory.symlink_to(place / "elsewhere")
-    assert authorities() is None
+    assert ca_directory() is None
 
 
 def test_processes_that_make_it_at_the_same_time_all_have_it(place: Path) -> None:
@@ -139,8 +139,8 @@ def test_a_bundle_that_is_not_understood_serves_as_it_is(
 ) -> None:
     bundle = tmp_path / "bundle.pem"
     bundle.write_text((certificate([[attribute("One")]]) if more else "no certificate") + more)
-    assert authorities(str(bundle)) is None
-    assert authorities(str(tmp_path)) is None
+    assert ca_directory(str(bundle)) is None
+    assert ca_directory(str(tmp_path)) is None
     assert list(place.iterdir()) == []
 
 

@@ -12,10 +12,10 @@ import httpx
 import pytest
 from aiograpi import exceptions as ig
 
-from actors.instagram.client import PacedClient, build_client, close_client
+from actors.instagram.client import InstagramClient, build_client, close_client
 from actors.instagram.idempotency_tokens import client_context_for, creation_key_for, write_token
 from actors.instagram.options import ClientOptions
-from actors.instagram.write_deadline import CallOverdueError, while_claimed
+from actors.instagram.write_deadline import CallOverdueError, request_deadline
 from deploy.local.instagram.client import StandIn
 
 POST = "3700000000000000001"
@@ -25,7 +25,7 @@ PASSWORD = "shop-password"
 @asynccontextmanager
 async def a_client(
     options: ClientOptions, settings: dict[str, Any] | None = None
-) -> AsyncIterator[PacedClient]:
+) -> AsyncIterator[InstagramClient]:
     client = await build_client(options, settings)
     try:
         yield client
@@ -112,7 +112,7 @@ def test_no_request_begins_once_the_claim_is_in_doubt(standin: StandIn) -> None:
 
     async def steps() -> None:
         async with a_client(to(standin)) as client:
-            with while_claimed(lambda: left[0]):
+            with request_deadline(lambda: left[0]):
                 await client.login("shop", PASSWORD)
                 left[0] = 0.0
                 for call in (client.account_info(), client.password_publickeys()):
@@ -145,7 +145,7 @@ def test_a_write_that_was_stored_is_not_repeated_whatever_the_answer_asks_for(
 def test_redirects_are_off_whatever_a_session_brings_along() -> None:
     async def steps() -> None:
         async with a_client(ClientOptions(human_pace=False)) as client:
-            client.set_settings(client.portable_settings)
+            client.set_settings(client.exportable_settings)
             assert client.private._client.follow_redirects is False
 
     asyncio.run(steps())
@@ -187,7 +187,7 @@ def test_tokens_are_the_same_for_one_write_and_apart_for_concurrent_ones(
     pk = standin.add_user("somebody")
     barrier = asyncio.Barrier(3)
 
-    async def write(client: PacedClient, token: str) -> tuple[str, str]:
+    async def write(client: InstagramClient, token: str) -> tuple[str, str]:
         with write_token(token):
             await barrier.wait()
             mutation = client.generate_mutation_token()
@@ -198,7 +198,7 @@ def test_tokens_are_the_same_for_one_write_and_apart_for_concurrent_ones(
     async def steps() -> list[tuple[str, str]]:
         async with a_client(to(standin)) as one:
             await one.login("shop", PASSWORD)
-            settings = one.portable_settings
+            settings = one.exportable_settings
             async with (
                 a_client(to(standin), settings) as two,
                 a_client(to(standin), settings) as three,
@@ -239,7 +239,7 @@ def test_what_belongs_to_a_process_comes_from_its_options_only(standin: StandIn)
             assert client.request_timeout == 0
             assert client.tls_verify == str(standin.ca_path)
             assert client.private_transport == "curl"
-            assert set(foreign).isdisjoint(client.portable_settings)
+            assert set(foreign).isdisjoint(client.exportable_settings)
         async with a_client(ClientOptions(), foreign) as client:
             assert client.request_timeout == 1
             assert client.tls_verify is True

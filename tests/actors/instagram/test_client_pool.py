@@ -14,7 +14,7 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from actors.instagram.client import PacedClient, build_client, close_client
+from actors.instagram.client import InstagramClient, build_client, close_client
 from actors.instagram.client_pool import GatewayPool
 from actors.instagram.idempotency_tokens import write_token
 from actors.instagram.options import ClientOptions, UnknownAccount
@@ -52,23 +52,23 @@ async def a_pool(town: Town, **options: Any) -> AsyncIterator[GatewayPool]:
 async def use(pool: GatewayPool, *names: str) -> None:
     """Have each look somebody up, one after the other."""
     for name in names:
-        with pool.lend(name) as gateway:
+        with pool.acquire(name) as gateway:
             await gateway.resolve("jenny.rosen")
 
 
 def built(pool: GatewayPool) -> set[str]:
     """Whose clients are there."""
-    return {name for name, each in pool._gateways.items() if each._keeper._client is not None}
+    return {name for name, each in pool._gateways.items() if each._session._client is not None}
 
 
 def test_the_pool_makes_one_gateway_per_account(town: Town) -> None:
     async def steps() -> None:
         async with a_pool(town) as pool:
-            with pool.lend("one") as one, pool.lend("one") as again:
+            with pool.acquire("one") as one, pool.acquire("one") as again:
                 assert one is again
-                await one.ready()
+                await one.ensure_login()
             with pytest.raises(UnknownAccount, match="nobody"):
-                pool.lend("nobody")
+                pool.acquire("nobody")
             await pool.close_all()
 
     asyncio.run(steps())
@@ -83,7 +83,7 @@ def test_an_idle_client_is_closed_and_comes_back_without_a_login_and_as_the_same
             for _ in range(3):
                 await use(pool, "one")
                 assert built(pool) == {"one"}
-                await pool.tidy()
+                await pool.close_idle()
                 assert built(pool) == set()
 
     asyncio.run(steps())
@@ -95,7 +95,7 @@ def test_of_idle_clients_the_longest_unused_go_first(town: Town) -> None:
     async def steps() -> None:
         async with a_pool(town, idle_seconds=FOR_EVER, most_idle=2) as pool:
             await use(pool, "one", "two", "three", "four", "one")
-            await pool.tidy()
+            await pool.close_idle()
             assert built(pool) == {"four", "one"}
 
     asyncio.run(steps())
@@ -106,13 +106,13 @@ def test_a_client_in_use_stays_however_many_there_are_and_however_long(town: Tow
         async with a_pool(town, idle_seconds=0.0, most_idle=0) as pool:
             # Given one that was idle before, and is used by two
             await use(pool, "one")
-            with pool.lend("one") as gateway:
-                client = gateway._keeper._client
+            with pool.acquire("one") as gateway:
+                client = gateway._session._client
                 await use(pool, "one", "two")
-                await pool.tidy()
+                await pool.close_idle()
                 assert built(pool) == {"one"}
-                assert gateway._keeper._client is client
-            await pool.tidy()
+                assert gateway._session._client is client
+            await pool.close_idle()
             assert built(pool) == set()
 
     asyncio.run(steps())
@@ -129,11 +129,11 @@ def test_a_client_whose_session_cannot_be_saved_stays_until_it_can(
             store.set("hg:session:one:earlier", "not a list: the save fails")
             town.standin.expire_session("one")
             await use(pool, "one")
-            await pool.tidy()
+            await pool.close_idle()
             assert built(pool) == {"one"}
             # When it takes it again
             store.delete("hg:session:one:earlier")
-            await pool.tidy()
+            await pool.close_idle()
             assert built(pool) == set()
             await use(pool, "one")
 
@@ -143,10 +143,10 @@ def test_a_client_whose_session_cannot_be_saved_stays_until_it_can(
 
 
 def test_idle_clients_are_closed_by_themselves(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.instagram.client_pool.TIDY_SECONDS", 0.01)
+    monkeypatch.setattr("actors.instagram.client_pool.CLOSE_IDLE_SECONDS", 0.01)
 
     async def steps() -> None:
-        async with a_pool(town, idle_seconds=0.1) as pool, pool.tidied():
+        async with a_pool(town, idle_seconds=0.1) as pool, pool.closing_idle():
             await use(pool, "one", "two")
             await asyncio.to_thread(until, lambda: not built(pool), 30, "the end of the clients")
 
@@ -239,7 +239,7 @@ async def a_noting_server(directory: Path) -> AsyncIterator[tuple[ClientOptions,
         server.close()
 
 
-async def shake_hands(client: PacedClient, session: str) -> None:
+async def shake_hands(client: InstagramClient, session: str) -> None:
     """Connect; the server has nothing to say."""
     with pytest.raises(httpx.TransportError):
         await getattr(client, session).get("https://i.instagram.com/")

@@ -16,8 +16,14 @@ from aiograpi import exceptions as ig
 from curl_cffi import CurlECode
 from curl_cffi.requests.exceptions import RequestException
 
-from actors.instagram.client import PacedClient, build_client, close_client
-from actors.instagram.errors import InvalidTarget, Outcome, UnknownAccount, Verdict, classify
+from actors.instagram.client import InstagramClient, build_client, close_client
+from actors.instagram.errors import (
+    ErrorDecision,
+    InvalidInstagramId,
+    Outcome,
+    UnknownAccount,
+    classify,
+)
 from actors.instagram.options import ClientOptions
 from actors.instagram.reconcile import SearchIncomplete
 from deploy.local.instagram.client import StandIn
@@ -72,7 +78,7 @@ EXPECTED = {
     "not_json": ("retry", "look", "reply_unreadable"),
 }
 
-CALLS: dict[str, Callable[[PacedClient], Awaitable[Any]]] = {
+CALLS: dict[str, Callable[[InstagramClient], Awaitable[Any]]] = {
     "broadcast_text": lambda client: client.direct_send("text", user_ids=[1]),
     "comment": lambda client: client.media_comment(POST, "text"),
     "comments": lambda client: client.media_comments_v1_chunk(POST),
@@ -104,7 +110,7 @@ def test_every_refusal_of_the_stand_in_gets_its_verdict(standin: StandIn) -> Non
         options = ClientOptions(standin.proxy_url, str(standin.ca_path), human_pace=False)
         client = await build_client(options)
         await client.login("shop", "shop-password")
-        settings = client.portable_settings
+        settings = client.exportable_settings
         await close_client(client)
         return {name: _row(await raised_by(name, settings)) for name in REFUSALS}
 
@@ -187,7 +193,7 @@ def server_error() -> BaseException:
             made("FeedbackRequired", comment_error_key="comment_text_limit"),
             ("final", "final", "comment_refused"),
         ),
-        (InvalidTarget(SECRET), ("final", "final", "invalid_target")),
+        (InvalidInstagramId(SECRET), ("final", "final", "invalid_target")),
         (ValueError(SECRET), ("final", "look", "invalid_request")),
         (KeyError("payload"), ("retry", "look", "reply_unexpected")),
         (AssertionError(SECRET), ("retry", "look", "reply_unexpected")),
@@ -255,7 +261,7 @@ def test_a_rest_has_its_length_and_scope(kind: str, seconds: int, scope: str) ->
     )
 
 
-def every_verdict() -> list[Verdict]:
+def every_verdict() -> list[ErrorDecision]:
     kinds = [kind for _, kind in inspect.getmembers(ig, inspect.isclass)]
     made_by_text = [kind for kind in kinds if not issubclass(kind, ig.UnsupportedError)]
     errors = [kind(SECRET) for kind in made_by_text if issubclass(kind, Exception)]

@@ -9,7 +9,7 @@ import redis
 from aiograpi import exceptions as ig
 
 from actors.instagram.errors import classify
-from actors.instagram.follower_pages import ASKED, MOST, CrowdPage
+from actors.instagram.follower_pages import MAX_ROWS, REQUESTED_ROWS, FollowersPage
 from actors.instagram.gateway import Gateway
 from deploy.local.instagram.client import StandIn
 from tests.support.follower_jobs import crowd, page
@@ -22,16 +22,18 @@ def town(standin: StandIn, store: redis.Redis, store_url: str) -> Town:
     return Town(standin, store_url)
 
 
-def read(town: Town, pk: str, kind: str = "followers", cursor: str = "") -> tuple[CrowdPage, int]:
+def read(
+    town: Town, pk: str, kind: str = "followers", cursor: str = ""
+) -> tuple[FollowersPage, int]:
     """A page, and how many calls were counted for it."""
 
-    async def steps(gateway: Gateway) -> tuple[CrowdPage, int]:
-        await gateway.ready()
+    async def steps(gateway: Gateway) -> tuple[FollowersPage, int]:
+        await gateway.ensure_login()
         gateway.take_reads()
-        found = await gateway.crowd(pk, kind, cursor)
+        found = await gateway.follower_page(pk, kind, cursor)
         return found, gateway.take_reads()
 
-    visited: tuple[CrowdPage, int] = town.visit(steps)
+    visited: tuple[FollowersPage, int] = town.visit(steps)
     return visited
 
 
@@ -47,7 +49,7 @@ def test_a_page_is_one_request_that_says_where_the_next_begins(town: Town, kind:
     last, _ = read(town, pk, kind, "400")
     assert ([row["pk"] for row in last.rows], last.cursor) == (crowd(400, 450), "")
     [path, more] = asked(town, kind)
-    assert f"count={ASKED}" in path
+    assert f"count={REQUESTED_ROWS}" in path
     assert ("max_id" in path, "max_id=400" in more) == (False, True)
 
 
@@ -86,7 +88,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         "reply_unexpected",
     ),
     "far too many": (
-        {"status": 200, "body": page(range(MOST + 1), None)},
+        {"status": 200, "body": page(range(MAX_ROWS + 1), None)},
         LookupError,
         "reply_unexpected",
     ),

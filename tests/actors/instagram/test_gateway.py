@@ -14,7 +14,7 @@ from aiograpi import exceptions as ig
 
 from actors.instagram.errors import Outcome, classify
 from actors.instagram.gateway import Gateway
-from actors.instagram.ids import InvalidTarget
+from actors.instagram.ids import InvalidInstagramId
 from actors.instagram.receipts import CommentReceipt, DmReceipt
 from deploy.local.instagram.client import StandIn
 from deploy.local.wait import until
@@ -35,7 +35,7 @@ def town(standin: StandIn, store: redis.Redis, store_url: str) -> Town:
 
 
 async def ready(gateway: Gateway) -> None:
-    await gateway.ready()
+    await gateway.ensure_login()
 
 
 def calls(town: Town) -> list[str]:
@@ -91,9 +91,9 @@ def test_a_pk_needs_no_call_and_a_name_of_digits_is_looked_up(town: Town) -> Non
 
 def test_a_recipient_that_cannot_be_is_refused_without_a_call(town: Town) -> None:
     async def steps(gateway: Gateway) -> None:
-        with pytest.raises(InvalidTarget):
+        with pytest.raises(InvalidInstagramId):
             await gateway.resolve("no such name!")
-        with pytest.raises(InvalidTarget):
+        with pytest.raises(InvalidInstagramId):
             await gateway.send_dm("12,13", "hello", "job_x:1")
 
     town.visit(steps)
@@ -138,8 +138,8 @@ def test_a_saved_session_is_used_without_a_request(town: Town) -> None:
 def test_two_processes_that_take_turns_see_each_others_sessions(town: Town) -> None:
     async def turns() -> None:
         async with town.gateway() as one, town.gateway() as two:
-            await one.ready()
-            await two.ready()
+            await one.ensure_login()
+            await two.ensure_login()
             town.standin.expire_session("shop")
             await one.resolve("jenny.rosen")
             await two.resolve("jenny.rosen")
@@ -155,7 +155,7 @@ def test_the_device_is_saved_before_the_first_login_and_outlives_its_failure(tow
 
     async def failing(gateway: Gateway) -> None:
         with pytest.raises(ig.ClientError):
-            await gateway.ready()
+            await gateway.ensure_login()
 
     town.visit(failing)
     device = device_of(town.stored().settings)
@@ -239,7 +239,7 @@ def test_a_session_that_could_not_be_saved_is_saved_after_the_next_call(
     town: Town, store: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def steps(gateway: Gateway) -> None:
-        await gateway.ready()
+        await gateway.ensure_login()
         before = int(store.hget("hg:session:shop", "version") or 0)
         store.delete("hg:session:shop:earlier")
         store.set("hg:session:shop:earlier", "not a list: the save fails")
@@ -260,7 +260,7 @@ def test_without_a_saved_device_nothing_is_sent(town: Town) -> None:
         async with open_vault("redis://127.0.0.1:1") as (vault, _):
             gateway = Gateway(town.account(), vault)
             with pytest.raises(redis.exceptions.ConnectionError):
-                await gateway.ready()
+                await gateway.ensure_login()
             await gateway.close()
 
     asyncio.run(closed_store())
@@ -272,7 +272,7 @@ def test_a_login_whose_last_call_fails_still_leaves_a_session(town: Town) -> Non
 
     async def failing(gateway: Gateway) -> None:
         with pytest.raises(ig.ClientUnknownError):
-            await gateway.ready()
+            await gateway.ensure_login()
 
     town.visit(failing)
     town.visit(ready)
@@ -284,7 +284,7 @@ def test_an_expired_session_is_renewed_once_and_the_call_repeated(town: Town, ca
     pk = town.standin.add_user("somebody")
 
     async def steps(gateway: Gateway) -> None:
-        await gateway.ready()
+        await gateway.ensure_login()
         town.standin.expire_session("shop")
         if call == "usernameinfo":
             await gateway.resolve("somebody")
@@ -335,7 +335,7 @@ def test_a_session_of_another_username_mints_no_device(town: Town) -> None:
 
     async def steps(gateway: Gateway) -> None:
         with pytest.raises(SessionUnreadable) as raised:
-            await gateway.ready()
+            await gateway.ensure_login()
         assert classify(raised.value, writing=False).outcome is Outcome.PERSON
 
     town.visit(steps, town.account(username="other.shop"))
@@ -389,7 +389,7 @@ def test_a_totp_account_without_a_seed_needs_a_person(town: Town) -> None:
 
     async def steps(gateway: Gateway) -> None:
         with pytest.raises(ig.TwoFactorRequired) as raised:
-            await gateway.ready()
+            await gateway.ensure_login()
         verdict = classify(raised.value, writing=False)
         assert (verdict.outcome, verdict.code) == (Outcome.PERSON, "two_factor_required")
 
@@ -399,7 +399,7 @@ def test_a_totp_account_without_a_seed_needs_a_person(town: Town) -> None:
 def test_a_wrong_password_needs_a_person_and_is_not_sent_over_and_over(town: Town) -> None:
     async def steps(gateway: Gateway) -> None:
         with pytest.raises(ig.BadPassword) as raised:
-            await gateway.ready()
+            await gateway.ensure_login()
         verdict = classify(raised.value, writing=False)
         assert (verdict.outcome, verdict.code) == (Outcome.PERSON, "bad_password")
         assert "wrong-one" not in verdict.message
@@ -424,7 +424,7 @@ def test_a_challenge_needs_a_person_and_leaves_stdin_alone(
 
     async def steps(gateway: Gateway) -> None:
         with pytest.raises(ig.ChallengeRequired) as raised:
-            await gateway.ready()
+            await gateway.ensure_login()
         verdict = classify(raised.value, writing=False)
         assert (verdict.outcome, verdict.code) == (Outcome.PERSON, "challenge_required")
 
@@ -459,7 +459,7 @@ def test_a_login_that_is_forbidden_is_not_made(town: Town) -> None:
         yield None
 
     async def steps(gateway: Gateway) -> None:
-        await gateway.ready()
+        await gateway.ensure_login()
         town.standin.expire_session("shop")
         with pytest.raises(TooOftenError):
             await gateway.resolve("jenny.rosen")
@@ -475,7 +475,7 @@ def test_a_dm_whose_reply_was_lost_is_found_by_its_token(town: Town) -> None:
     pk = town.standin.add_user("somebody")
 
     async def steps(gateway: Gateway) -> None:
-        await gateway.ready()
+        await gateway.ensure_login()
         assert await gateway.find_dm(pk, "job_x:1", "Hello", 0) is None
         town.standin.fault("broadcast_text", "drop_after")
         with pytest.raises(ig.ClientError) as raised:
@@ -601,7 +601,7 @@ def test_an_unclear_reply_to_a_write_is_ambiguous_and_the_write_not_repeated(
     town.standin.fault("broadcast_text", **effects)
 
     async def steps(gateway: Gateway) -> None:
-        await gateway.ready()
+        await gateway.ensure_login()
         begun = time.monotonic()
         with pytest.raises(Exception) as raised:
             await gateway.send_dm(pk, "once", "job_x:1")
@@ -618,7 +618,7 @@ def test_a_call_that_hangs_ends_in_its_own_time(town: Town) -> None:
     pk = town.standin.add_user("somebody")
 
     async def steps(gateway: Gateway) -> None:
-        await gateway.ready()
+        await gateway.ensure_login()
         town.standin.fault("broadcast_text", "hang")
         with pytest.raises(TimeoutError) as raised:
             await gateway.send_dm(pk, "stuck", "job_x:1")
@@ -631,7 +631,7 @@ def test_a_call_that_hangs_ends_in_its_own_time(town: Town) -> None:
 
 def test_a_proxy_that_refuses_the_credentials_is_named(town: Town) -> None:
     async def steps(gateway: Gateway) -> None:
-        await gateway.ready()
+        await gateway.ensure_login()
         town.standin.proxy_credentials("user:proxy-secret")
         with pytest.raises(ig.ConnectProxyError) as raised:
             await gateway.send_dm("1", "not sent", "job_x:1")

@@ -16,7 +16,7 @@ from actors.instagram.options import ClientOptions
 from deploy.local.instagram.client import StandIn
 from service.accounts.device_identity import device_of
 from service.accounts.session_settings import user_pks
-from service.accounts.session_validation import DocumentRefused, check_document
+from service.accounts.session_validation import InvalidSession, check_document
 from service.cli import main
 from tests.support.gateways import PASSWORD, Town
 from tests.support.session_stores import SECRET
@@ -123,7 +123,7 @@ def test_whatever_is_accepted_opens_a_client_of_that_user(key: str) -> None:
     for value in VALUES:
         try:
             settings = check_document(document(**{key: value}), "shop")
-        except DocumentRefused:
+        except InvalidSession:
             continue
         accepted += 1
         user_id, headers = asyncio.run(opened(settings))

@@ -11,15 +11,15 @@ import pytest
 import redis
 from aiograpi import exceptions as ig
 
-from actors.instagram.client import PacedClient
+from actors.instagram.client import InstagramClient
 from actors.instagram.errors import classify
 from actors.instagram.gateway import Gateway
-from actors.instagram.login_limiter import MOST_FIRST_LOGINS, LoginGate
+from actors.instagram.login_limiter import MAX_FIRST_LOGINS, LoginLimiter
 from actors.instagram.options import AccountOptions
 from deploy.local.instagram.client import StandIn
 from service.accounts.encryption import derive_keys
 from service.accounts.session_store import SessionConflict
-from service.accounts.verification_codes import Codes
+from service.accounts.verification_codes import VerificationCodes
 from service.redis.client import async_client
 from tests.support.gateways import Town
 from tests.support.session_stores import SECRET
@@ -41,14 +41,14 @@ ENDS: dict[End, BaseException | None] = {
 }
 
 
-def at_gate(url: str, steps: Callable[[LoginGate, Codes], Awaitable[Any]]) -> Any:
+def at_gate(url: str, steps: Callable[[LoginLimiter, VerificationCodes], Awaitable[Any]]) -> Any:
     """Run steps with a gate as a worker of its own would have; gives their result."""
 
     async def opened() -> Any:
         client = async_client(url, max_connections=2)
-        codes = Codes(client, derive_keys(SECRET))
+        codes = VerificationCodes(client, derive_keys(SECRET))
         try:
-            return await steps(LoginGate(client, codes), codes)
+            return await steps(LoginLimiter(client, codes), codes)
         finally:
             await client.aclose()
 
@@ -63,7 +63,7 @@ def log_in(url: str, first: bool, error: BaseException | None = None) -> str | N
     """Log in from a worker of its own, to an end; gives the code that the login was given."""
     given: list[str | None] = []
 
-    async def steps(gate: LoginGate, _codes: Codes) -> None:
+    async def steps(gate: LoginLimiter, _codes: VerificationCodes) -> None:
         async with gate(SHOP, first) as code:
             given.append(code)
             if error is not None:
@@ -106,7 +106,7 @@ def test_a_login_that_was_cut_short_is_made_up_for_once(
 def test_a_first_login_that_goes_on_failing_is_not_tried_for_ever(
     store: redis.Redis, store_url: str
 ) -> None:
-    assert _allowed(store_url, *[FIRST_IN_VAIN] * 9) == MOST_FIRST_LOGINS
+    assert _allowed(store_url, *[FIRST_IN_VAIN] * 9) == MAX_FIRST_LOGINS
 
 
 def test_the_day_begins_with_the_first_login_and_is_not_prolonged(
@@ -195,7 +195,7 @@ def challenged(town: Town, code: str = CODE) -> AccountOptions:
 def arrive(town: Town, account: AccountOptions) -> str | None:
     """Open the account's gateway in a process of its own; the verdict's code where it fails."""
 
-    async def steps(gate: LoginGate, _codes: Codes) -> str | None:
+    async def steps(gate: LoginLimiter, _codes: VerificationCodes) -> str | None:
         async with town.gateway(account, gate=gate) as gateway:
             return await _verdict(gateway)
 
@@ -205,7 +205,7 @@ def arrive(town: Town, account: AccountOptions) -> str | None:
 
 async def _verdict(gateway: Gateway) -> str | None:
     try:
-        await gateway.ready()
+        await gateway.ensure_login()
     except ig.ClientError as error:
         return classify(error, writing=False).code
     return None
@@ -240,7 +240,7 @@ def test_a_code_of_the_moment_from_a_person_is_the_second_factor(
     town.standin.add_account("safe.shop", "pw-of-safe-shop", totp_seed=TOTP_SEED)
     account = town.account(username="safe.shop", password="pw-of-safe-shop")
     assert arrive(town, account) == "two_factor_required"
-    leave(town.store_url, str(PacedClient.totp_generate_code(TOTP_SEED)))
+    leave(town.store_url, str(InstagramClient.totp_generate_code(TOTP_SEED)))
     assert arrive(town, account) is None
     assert town.passwords()[-1] == "ok"
 

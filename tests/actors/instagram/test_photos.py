@@ -15,8 +15,8 @@ from actors.instagram import photos
 from actors.instagram.errors import Outcome, classify
 from actors.instagram.gateway import Gateway
 from actors.instagram.receipts import DmReceipt
-from actors.instagram.reconcile import Sought, dms_like
-from actors.instagram.write_deadline import CallOverdueError, while_claimed
+from actors.instagram.reconcile import WriteQuery, dms_like
+from actors.instagram.write_deadline import CallOverdueError, request_deadline
 from deploy.local.instagram.client import StandIn
 from tests.support.gateways import Town
 from tests.support.photos import encoded, picture
@@ -107,8 +107,8 @@ def test_no_request_of_a_photo_begins_once_the_claim_is_in_doubt(town: Town, ste
     }
 
     async def steps(gateway: Gateway) -> None:
-        await gateway.ready()
-        with while_claimed(lambda: 0.0):
+        await gateway.ensure_login()
+        with request_deadline(lambda: 0.0):
             await gateway.call(actions[step])
 
     with pytest.raises(CallOverdueError):
@@ -146,7 +146,7 @@ def test_a_refused_upload_is_judged_as_what_it_is(
 
 def test_a_session_that_ends_before_the_upload_is_renewed(town: Town) -> None:
     async def steps(gateway: Gateway) -> str:
-        await gateway.ready()
+        await gateway.ensure_login()
         town.standin.expire_session("shop")
         return await gateway.call(partial(photos.upload, jpeg=JPEG))
 
@@ -156,7 +156,7 @@ def test_a_session_that_ends_before_the_upload_is_renewed(town: Town) -> None:
 
 def test_an_upload_that_the_proxy_refuses_is_the_proxy_s_fault(town: Town) -> None:
     async def steps(gateway: Gateway) -> None:
-        await gateway.ready()
+        await gateway.ensure_login()
         town.standin.proxy_fault("407")
         await gateway.call(partial(photos.upload, jpeg=JPEG))
 
@@ -177,6 +177,6 @@ def test_a_photo_without_any_token_may_be_ours_and_one_with_another_s_is_not() -
         {**own, "item_id": "of another", "user_id": "8"},
         {**own, "item_id": "old", "timestamp": now_us - 3_600_000_000},
     ]
-    sought = Sought("7", None, time.monotonic(), "6800011111111111112")
+    sought = WriteQuery("7", None, time.monotonic(), "6800011111111111112")
     found = dms_like(rows, sought, now_us // 1000 - 10_000)
     assert [each["item_id"] for each in found] == ["bare"]

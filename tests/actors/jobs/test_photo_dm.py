@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import redis
 
-from actors.egress.photo_download import Fetcher
-from actors.instagram.errors import Judged, Outcome
-from actors.jobs.photo_dm import Lab
+from actors.egress.photo_download import PhotoDownloader
+from actors.instagram.errors import ClassifiedError, Outcome
+from actors.jobs.photo_dm import PhotoLoader
 from service.jobs.claims import Claim
-from service.jobs.photo_store import Photos
-from service.network.ip_filter import Guard, parse_cidrs
-from service.photos.converter import Darkroom
+from service.jobs.photo_store import PhotoStore
+from service.network.ip_filter import IpFilter, parse_cidrs
+from service.photos.converter import PhotoConverter
 from service.photos.photo import PhotoUrl
 from tests.support.ledgers import TIMES, Books, draft, opened_books
 from tests.support.misbehaving_servers import Behaviour, Hostile, answers, serve
@@ -28,10 +28,10 @@ def books(store: redis.Redis, store_url: str) -> Iterator[Books]:
         yield books
 
 
-def lab(books: Books, darkroom: Darkroom) -> Lab:
-    guard = Guard(parse_cidrs("127.0.0.0/8"))
-    fetcher = Fetcher(guard, version="1", allow_http=True)
-    return Lab(Photos(books.client, TIMES), fetcher, darkroom)
+def lab(books: Books, darkroom: PhotoConverter) -> PhotoLoader:
+    guard = IpFilter(parse_cidrs("127.0.0.0/8"))
+    fetcher = PhotoDownloader(guard, version="1", allow_http=True)
+    return PhotoLoader(PhotoStore(books.client, TIMES), fetcher, darkroom)
 
 
 def claim_of(books: Books, url: str) -> Claim:
@@ -44,13 +44,13 @@ async def asked_for(
     books: Books, behaviour: Behaviour, times: int = 1, program: str | None = None
 ) -> tuple[list[bytes], Hostile]:
     """Ask for one job's photo so many times."""
-    darkroom = Darkroom() if program is None else Darkroom(program=program)
+    darkroom = PhotoConverter() if program is None else PhotoConverter(program=program)
     async with serve(behaviour) as server:
         wanted = draft(rule=None, text="", photo=PhotoUrl(server.url()))
         made = await books.ledger.create(wanted, caller="test", idempotency_key=None, request="r")
         claim = await books.claims.claim(made.job_id, "worker")
         assert claim is not None
-        photos = [await lab(books, darkroom).photo_of(claim) for _ in range(times)]
+        photos = [await lab(books, darkroom).load(claim) for _ in range(times)]
         return photos, server
 
 
@@ -65,7 +65,7 @@ def test_a_photo_is_fetched_once_for_all_attempts(books: Books) -> None:
     ("body", "code"), [(b"a text", "photo_not_an_image"), (telling_jpeg()[:900], "photo_broken")]
 )
 def test_what_is_no_photo_ends_the_job(books: Books, body: bytes, code: str) -> None:
-    with pytest.raises(Judged) as judged:
+    with pytest.raises(ClassifiedError) as judged:
         books.run(asked_for(books, answers(200, body)))
     assert (judged.value.rule.outcome, judged.value.rule.code) == (Outcome.FINAL, code)
 
@@ -75,7 +75,7 @@ def test_a_worker_that_cannot_look_at_photos_tries_again_later(
 ) -> None:
     program = tmp_path / "program.py"
     program.write_text("raise SystemExit(3)")
-    with pytest.raises(Judged) as judged:
+    with pytest.raises(ClassifiedError) as judged:
         books.run(asked_for(books, answers(200, telling_jpeg()), program=str(program)))
     rule = judged.value.rule
     assert (rule.outcome, rule.code) == (Outcome.RETRY, "photo_not_taken")
@@ -83,6 +83,6 @@ def test_a_worker_that_cannot_look_at_photos_tries_again_later(
 
 def test_an_uploaded_photo_that_is_gone_ends_the_job(books: Books) -> None:
     claim = claim_of(books, "")
-    with pytest.raises(Judged) as judged:
-        books.run(lab(books, Darkroom()).photo_of(claim))
+    with pytest.raises(ClassifiedError) as judged:
+        books.run(lab(books, PhotoConverter()).load(claim))
     assert (judged.value.rule.outcome, judged.value.rule.code) == (Outcome.FINAL, "photo_gone")

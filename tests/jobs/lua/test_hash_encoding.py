@@ -145,7 +145,7 @@ def test_a_job_of_the_release_before_goes_on_to_its_end_and_is_forgotten(books: 
     ]
     assert (audit(books), books.path(job_id)[-1]) == ([], "succeeded")
     books.pass_time(TIMES.keep + SECOND)
-    books.run(books.ledger.forget())
+    books.run(books.ledger.prune())
     left = [key for key in books.store.scan_iter() if job_id[4:].encode() in key]
     assert (left, books.store.zcard("hg:retention")) == ([], 0)
 
@@ -190,7 +190,7 @@ def test_a_delivery_outlives_its_job_only_while_it_is_not_ended(books: Books) ->
     job_id = job_in(books, Status.SUCCEEDED)
     [delivery_id] = books.wakeups("callbacks")
     books.pass_time(TIMES.keep + SECOND)
-    books.run(books.ledger.forget())
+    books.run(books.ledger.prune())
     claim = books.run(books.deliveries.claim(delivery_id, "worker"))
     assert claim is not None
     assert books.run(books.deliveries.record(claim, "delivered", {"status": 204}))
@@ -198,7 +198,7 @@ def test_a_delivery_outlives_its_job_only_while_it_is_not_ended(books: Books) ->
     assert books.run(books.reader.job(job_id)) is None
     assert books.delivery(delivery_id)["payload"]["data"]["job_id"] == job_id
     books.pass_time(TIMES.keep + SECOND)
-    books.run(books.ledger.forget())
+    books.run(books.ledger.prune())
     assert list(books.store.scan_iter("hg:*dlv*:*", count=1000)) == []
 
 

@@ -13,7 +13,7 @@ import pytest
 import redis
 from redis.exceptions import ResponseError
 
-from actors.batched_scripts import SharedScripts
+from actors.batched_scripts import BatchedScripts
 from service.jobs.lua.builder import Script, release_of, script_of
 from service.jobs.lua.runner import Form, Scripts, drop_unused
 from service.jobs.lua.tree_shaking import parts_of
@@ -119,7 +119,7 @@ def test_a_batch_goes_on_by_eval_where_functions_are_forbidden(
 
 async def _claimed_at_once(url: str, jobs: list[str]) -> list[bytes]:
     client = async_client(url, max_connections=2)
-    scripts = SharedScripts(client, TIMES)
+    scripts = BatchedScripts(client, TIMES)
     try:
         asked = (scripts.run("claim_job", job_id, "worker") for job_id in jobs)
         return [reply[0] for reply in await asyncio.gather(*asked)]
