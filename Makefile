@@ -8,7 +8,7 @@ ARGS   ?= $(if $(TEST_REDIS_URL),-n 0,-n 4 --dist worksteal)
 
 .PHONY: demo run test bench chaos lint lock clean
 
-demo: $(READY)  ## the main job, end to end, against the stand-in Instagram; then exits
+demo: $(READY)  ## the main job, end to end, against the fake Instagram; then exits
 	@$(BIN)/python -m deploy.local demo
 
 run: $(READY)   ## the same stack, kept up

@@ -34,12 +34,12 @@ from actors.instagram.ids import InvalidInstagramId
 from actors.instagram.options import UnknownAccount
 
 __all__ = [
-    "InvalidInstagramId",
     "ClassifiedError",
+    "ErrorDecision",
+    "InvalidInstagramId",
     "Outcome",
     "Scope",
     "UnknownAccount",
-    "ErrorDecision",
     "classify",
 ]
 

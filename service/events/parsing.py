@@ -11,7 +11,7 @@ from typing import Any, Final
 from service.events.strict_json import InvalidEvent, canonical, decode
 from service.signatures.schemes import Headers, standard_webhooks_family
 
-__all__ = ["ParsedEvent", "InvalidEvent", "parse", "slack_challenge"]
+__all__ = ["InvalidEvent", "ParsedEvent", "parse", "slack_challenge"]
 
 MAX_NAME_LENGTH: Final = 255
 

@@ -88,7 +88,8 @@ class JobRecord:
 
         Parameters:
           job_id: Its id.
-          fields: As `hash_encoding.fields_of` gives them; those that a newer release added are ignored.
+          fields: As `hash_encoding.fields_of` gives them; those that a newer release added are
+            ignored.
         """
         return cls(
             id=job_id,

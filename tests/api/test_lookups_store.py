@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from deploy.local.valkey import Store
+from deploy.local.valkey import Valkey
 from service.api.lookups import NdjsonResponse
 from tests.support.ledgers import SECOND, Books, opened_books
 from tests.support.lookups import known, new_name
@@ -19,10 +19,10 @@ from tests.support.web import Door, opened, serving
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[tuple[Store, Door, Books]]:
+def house(tmp_path: Path) -> Iterator[tuple[Valkey, Door, Books]]:
     """An application over a store of its own, which may be killed."""
     with (
-        Store(tmp_path / "valkey") as own,
+        Valkey(tmp_path / "valkey") as own,
         redis.Redis.from_url(own.url) as client,
         serving(own.url, tmp_path) as port,
         opened(port, client) as door,
@@ -31,7 +31,7 @@ def house(tmp_path: Path) -> Iterator[tuple[Store, Door, Books]]:
         yield own, door, books
 
 
-def test_fresh_copies_are_told_while_the_store_is_away(house: tuple[Store, Door, Books]) -> None:
+def test_fresh_copies_are_told_while_the_store_is_away(house: tuple[Valkey, Door, Books]) -> None:
     store, door, books = house
     here, other = new_name(), new_name()
     found = known(door, books, here)
@@ -62,7 +62,7 @@ def test_fresh_copies_are_told_while_the_store_is_away(house: tuple[Store, Door,
     ids=["full", "read-only"],
 )
 def test_a_store_that_takes_no_writes_tells_what_it_has(
-    house: tuple[Store, Door, Books], command: tuple[str, ...]
+    house: tuple[Valkey, Door, Books], command: tuple[str, ...]
 ) -> None:
     _, door, books = house
     name = new_name()

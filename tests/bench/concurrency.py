@@ -206,13 +206,13 @@ def _while_all_hangs(stack: Stack) -> Row:
         asked = Load(hook, [document], stack.webhook_secret, count=count, connections=8)
         return fire(asked, SERVER)
 
-    stack.standin.fault("*", delay_seconds=30, times=None)
+    stack.fake_instagram.fault("*", delay_seconds=30, times=None)
     stack.receiver.answer(delay_seconds=30)
     load(unpaid)  # warm
     idle = [load(unpaid) for _ in range(ROUNDS)]
     load(paid, 50)  # these hang at Instagram, their callbacks at the receiver
     load({**paid, "data": {"object": {**paid["data"]["object"], "custom_fields": []}}}, 50)
-    until(stack.standin.log, 20, "a call that hangs")
+    until(stack.fake_instagram.log, 20, "a call that hangs")
     hanging = [load(unpaid) for _ in range(ROUNDS)]
     figures = {
         f"{name} {when}": median([timings.percentile(share) for timings in turns])

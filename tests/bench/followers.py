@@ -19,7 +19,7 @@ from tests.support.ledgers import opened_books
 from tests.support.memory import resident_mib, watched
 
 FEW, MANY = 10_000, 1_000_000
-#: What the worker walks over: a page is a call to the stand-in.
+#: What the worker walks over: a page is a call to fake Instagram.
 WALKED: Final = 60_000
 #: What the allocator may keep although nothing grows.
 SLACK_MIB: Final = 8.0
@@ -74,8 +74,8 @@ def _told(stack: Stack, job_id: str) -> int:
 def _worker(stack: Stack) -> Row:
     worker, journey = stack.processes["worker"], Journey(stack, "walks")
     until(lambda: "ready for action" in worker.log.read_text(), 30, "the worker")
-    stack.standin.add_user("warm.up", followers=2_000)
-    stack.standin.add_user("many.followers", followers=WALKED)
+    stack.fake_instagram.add_user("warm.up", followers=2_000)
+    stack.fake_instagram.add_user("many.followers", followers=WALKED)
     journey.ended(walk(journey, "warm.up"))
     began = time.perf_counter()
     job_id = walk(journey, "many.followers")
@@ -89,7 +89,7 @@ def _worker(stack: Stack) -> Row:
     more = round(late.most - early, 2)
     return Row(
         "Memory of a worker during a walk",
-        f"{WALKED:,} users against the stand-in, without gaps, {WALKED / elapsed:,.0f} a second",
+        f"{WALKED:,} users against fake Instagram, without gaps, {WALKED / elapsed:,.0f} a second",
         {f"at {FEW:,} users": early, f"up to {WALKED:,}": late.most},
         "MiB",
         [Goal(f"{WALKED:,} users - {FEW:,}", more, "<=", SLACK_MIB, "MiB")],

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from deploy.local.received_callbacks import Received
+from deploy.local.received_callbacks import ReceivedCallback
 from deploy.local.wait import until
 from tests.bench.commands import commands_a_second
 from tests.bench.proc import Watched
@@ -85,11 +85,11 @@ def _burst(place: Workplace, accounts: Sequence[str], stock: StockWorker) -> Row
     at = datetime.fromtimestamp(due, UTC).isoformat()
     jobs = [place.order(account, run_at=at) for account in accounts]
     fault = {"delay_seconds": CALL_SECONDS, "times": None}
-    place.standin.fault(WRITE, **fault)  # type: ignore[arg-type]
+    place.fake_instagram.fault(WRITE, **fault)  # type: ignore[arg-type]
     with Watched(master) as worker:
         eight = stock.naps_seconds(NAP_COUNT, CALL_SECONDS) * len(accounts) / NAP_COUNT
         done = place.lateness_when_all_ended(jobs, due, 60)
-    place.standin.clear_faults()
+    place.fake_instagram.clear_faults()
     how = (
         f"{len(accounts)} accounts, one DM each due at one moment, the DM's request answered after"
         f" {CALL_SECONDS:g} s; recipients by pk with a thread, so one call each; a worker just"
@@ -125,7 +125,7 @@ def _reaction(place: Workplace, cold: Sequence[str], stock: StockWorker) -> Row:
     how = (
         f"{SAMPLES} paid events, one at a time, pauses of {PAUSE_SECONDS[0]:g} to"
         f" {PAUSE_SECONDS[1]:g} s; from the answer to the complete head of the DM's request at the"
-        " stand-in, on a connection of its own through the proxy. Stock: `.send` to the"
+        " fake Instagram, on a connection of its own through the proxy. Stock: `.send` to the"
         f" beginning of its actor, each of {len(QUEUES)} queues idle for seconds. Cold:"
         f" {len(cold)} accounts whose client is built for it, after POST /jobs"
     )
@@ -188,6 +188,6 @@ def _seconds_of_a_fresh_one(place: Workplace) -> float:
     return until(arrived, 30, "the callback") - place.ended_at(job)
 
 
-def _job_of(callback: Received) -> str:
+def _job_of(callback: ReceivedCallback) -> str:
     job: str = callback["event"]["data"]["job_id"]
     return job

@@ -12,12 +12,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
-from deploy.local.received_callbacks import Received
+from deploy.local.received_callbacks import ReceivedCallback
 from deploy.local.stack import CONFIG, Stack
 from deploy.local.wait import until
 from tests.chaos import logins
-from tests.chaos.failpoints import VARIABLE, disarm, set_trap, visitor
-from tests.chaos.failure_report import told
+from tests.chaos.failpoints import VARIABLE, arm, disarm, visitor
+from tests.chaos.failure_report import failure_report
 from tests.chaos.promises import Expected, complete, outside_findings
 from tests.chaos.relay import Relay
 from tests.chaos.sender import Door, Unanswered, paid_event, renewed_event
@@ -40,7 +40,7 @@ WORKERS: Final = ("worker-1", "worker-2")
 Victim = Literal["process", "store"]
 
 
-class Arena:
+class Cluster:
     """Two workers, web and scheduler, restarted whenever they end, as is the store.
 
     Each process reaches the store through a relay of its own; whoever judges them, directly.
@@ -91,11 +91,11 @@ class Arena:
         self._calm = threading.Event()
         self._dice = random.Random(self.seed)
         self._doomed = 0
-        self._received: list[Received] = []
+        self._received: list[ReceivedCallback] = []
         self._began = time.monotonic()
 
     @contextmanager
-    def open(self) -> Iterator[Arena]:
+    def open(self) -> Iterator[Cluster]:
         """Start everything, and a supervisor that starts it again."""
         with self._relays_open, self.stack:
             for label in ("web", "scheduler", *WORKERS):
@@ -140,7 +140,7 @@ class Arena:
             self.stack.store.kill()
             self._start_store(seconds)
 
-    def trap(
+    def arm_failpoint(
         self, step: str, victim: Victim = "process", number: signal.Signals = signal.SIGKILL
     ) -> Path:
         """Set a trap at a step.
@@ -153,9 +153,9 @@ class Arena:
         self.note(f"trap {step}: {number.name} to the {victim}")
         pid = self.stack.store.pid if victim == "store" else 0
         self._doomed = pid if number is signal.SIGKILL else 0
-        return set_trap(self.traps, step, number, pid)
+        return arm(self.traps, step, number, pid)
 
-    def sprung(self, trap: Path, seconds: float = 30) -> None:
+    def wait_triggered(self, trap: Path, seconds: float = 30) -> None:
         """Wait until a process came by a trap; where it was for the store, until that is back."""
 
         def over() -> bool:
@@ -210,7 +210,7 @@ class Arena:
 
     def expire_session(self, account: str) -> None:
         """Let Instagram end an account's sessions."""
-        self.stack.standin.expire_session(account)
+        self.stack.fake_instagram.expire_session(account)
         self.expected.expired[account] += 1
         self.note(f"expire the session of {account}")
 
@@ -232,10 +232,10 @@ class Arena:
         Raises:
           AssertionError: A promise is broken; the message tells all that is needed to find out why.
         """
-        accounts = {each["account"] for each in self.stack.standin.logins()}
+        accounts = {each["account"] for each in self.stack.fake_instagram.logins()}
         cut = {account: logins.cut_short(self._logins, account) for account in accounts}
         self._untold()
-        findings = outside_findings(self.stack.standin, self._received, self.expected, cut)
+        findings = outside_findings(self.stack.fake_instagram, self._received, self.expected, cut)
         with opened_books(self.stack.redis_url, TIMES_OF_BOOKS) as books:
             findings += audit(books)
         if findings:
@@ -245,7 +245,7 @@ class Arena:
         """Fail with a message that has the seed, the strikes and the jobs' timelines."""
         latest = [jobs[-1] for jobs in self.expected.dms.values() if jobs][-1:]
         latest += list(self.expected.comments)[-1:]
-        said = told(self.seed, self.strikes, findings, self.stack.redis_url, latest)
+        said = failure_report(self.seed, self.strikes, findings, self.stack.redis_url, latest)
         raise AssertionError(said) from None
 
     def _one_job(self, document: dict[str, Any]) -> str:

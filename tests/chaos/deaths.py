@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from tests.chaos.cluster import Arena
+from tests.chaos.cluster import Cluster
 
 #: Where a job's worker dies, and within how many seconds the job must be done by another.
 LIMITS: Final[Mapping[str, float]] = {
@@ -50,7 +50,7 @@ def described(step: str, seconds: list[float]) -> str:
 def _deaths(step: str, count: int) -> list[float]:
     with (
         tempfile.TemporaryDirectory() as directory,
-        Arena(Path(directory) / "stack", times=_TIMES).open() as arena,
+        Cluster(Path(directory) / "stack", times=_TIMES).open() as arena,
     ):
         # The account's login is not part of what is measured.
         arena.pay("login")
@@ -60,10 +60,10 @@ def _deaths(step: str, count: int) -> list[float]:
     return seconds
 
 
-def _death(arena: Arena, step: str, number: int) -> float:
-    trap = arena.trap(step)
+def _death(arena: Cluster, step: str, number: int) -> float:
+    trap = arena.arm_failpoint(step)
     arena.pay(f"death-{number}")
-    arena.sprung(trap)
+    arena.wait_triggered(trap)
     died = time.monotonic()
     arena.ended(_MOST_SECONDS)
     return time.monotonic() - died

@@ -19,7 +19,7 @@ VARIABLE: Final = "CHAOS_TRAPS"
 _ITSELF: Final = 0
 
 
-class Place(NamedTuple):
+class Failpoint(NamedTuple):
     """Where a trap is.
 
     Parameters:
@@ -40,47 +40,59 @@ _CLAIMS: Final = ("service.jobs.claims", ("Claims",))
 _KEEPER: Final = ("actors.instagram.session_manager", ("SessionManager",))
 _CLIENT: Final = ("actors.instagram.client", ("InstagramClient",))
 
-WORKER_STEPS: Final[dict[str, Place]] = {
-    "before claim": Place(*_CLAIMS, "claim", "before"),
-    "after claim": Place(*_CLAIMS, "claim", "after success"),
-    "before intent": Place(*_CLAIMS, "record_intent", "before"),
-    "after intent": Place(*_CLAIMS, "record_intent", "after"),
-    "after the write": Place("actors.jobs.writes", ("DirectMessage", "Comment"), "write", "after"),
-    "before finish": Place(*_CLAIMS, "finish", "before"),
-    "after finish": Place(*_CLAIMS, "finish", "after"),
-    "before callback": Place("actors.deliveries.http_client", ("CallbackClient",), "post", "before"),
-    "mid-callback": Place("actors.deliveries.http_client", ("CallbackClient",), "post", "after"),
-    "after callback": Place("service.deliveries.store", ("Deliveries",), "record", "after"),
+WORKER_STEPS: Final[dict[str, Failpoint]] = {
+    "before claim": Failpoint(*_CLAIMS, "claim", "before"),
+    "after claim": Failpoint(*_CLAIMS, "claim", "after success"),
+    "before intent": Failpoint(*_CLAIMS, "record_intent", "before"),
+    "after intent": Failpoint(*_CLAIMS, "record_intent", "after"),
+    "after the write": Failpoint(
+        "actors.jobs.writes", ("DirectMessage", "Comment"), "write", "after"
+    ),
+    "before finish": Failpoint(*_CLAIMS, "finish", "before"),
+    "after finish": Failpoint(*_CLAIMS, "finish", "after"),
+    "before callback": Failpoint(
+        "actors.deliveries.http_client", ("CallbackClient",), "post", "before"
+    ),
+    "mid-callback": Failpoint(
+        "actors.deliveries.http_client", ("CallbackClient",), "post", "after"
+    ),
+    "after callback": Failpoint("service.deliveries.store", ("Deliveries",), "record", "after"),
 }
 #: Steps that only a photo takes: its upload is seen by nobody, its write is.
-PHOTO_STEPS: Final[dict[str, Place]] = {
-    "before the upload": Place("actors.jobs.photo_dm", ("PhotoMessage",), "upload", "before"),
-    "after the upload": Place("actors.jobs.photo_dm", ("PhotoMessage",), "upload", "after"),
-    "after the photo": Place("actors.jobs.photo_dm", ("PhotoMessage",), "write", "after"),
+PHOTO_STEPS: Final[dict[str, Failpoint]] = {
+    "before the upload": Failpoint("actors.jobs.photo_dm", ("PhotoMessage",), "upload", "before"),
+    "after the upload": Failpoint("actors.jobs.photo_dm", ("PhotoMessage",), "upload", "after"),
+    "after the photo": Failpoint("actors.jobs.photo_dm", ("PhotoMessage",), "write", "after"),
 }
 #: Steps of one page of a walk.
-WALK_STEPS: Final[dict[str, Place]] = {
-    "before a page is read": Place("actors.instagram.gateway", ("Gateway",), "follower_page", "before"),
-    "after a page is read": Place("actors.instagram.gateway", ("Gateway",), "follower_page", "after"),
-    "after what is new is known": Place("service.followers.rows", ("FollowerRows",), "deduplicate", "after"),
-    "before a page is kept": Place(*_CLAIMS, "append_follower_page", "before"),
-    "after a page is kept": Place(*_CLAIMS, "append_follower_page", "after"),
+WALK_STEPS: Final[dict[str, Failpoint]] = {
+    "before a page is read": Failpoint(
+        "actors.instagram.gateway", ("Gateway",), "follower_page", "before"
+    ),
+    "after a page is read": Failpoint(
+        "actors.instagram.gateway", ("Gateway",), "follower_page", "after"
+    ),
+    "after what is new is known": Failpoint(
+        "service.followers.rows", ("FollowerRows",), "deduplicate", "after"
+    ),
+    "before a page is kept": Failpoint(*_CLAIMS, "append_follower_page", "before"),
+    "after a page is kept": Failpoint(*_CLAIMS, "append_follower_page", "after"),
 }
-WEB_STEPS: Final[dict[str, Place]] = {
-    "before accept": Place("service.jobs.ledger", ("Ledger",), "accept", "before"),
-    "after accept": Place("service.jobs.ledger", ("Ledger",), "accept", "after"),
+WEB_STEPS: Final[dict[str, Failpoint]] = {
+    "before accept": Failpoint("service.jobs.ledger", ("Ledger",), "accept", "before"),
+    "after accept": Failpoint("service.jobs.ledger", ("Ledger",), "accept", "after"),
 }
 #: Steps of a login, which an account takes once: the password is what Instagram makes a session of.
-LOGIN_STEPS: Final[dict[str, Place]] = {
-    "before login": Place(*_KEEPER, "_login", "before"),
-    "before the password": Place(*_CLIENT, "bloks_caa_login_send_request", "before"),
-    "after the password": Place(*_CLIENT, "bloks_caa_login_send_request", "after"),
-    "before the session is saved": Place(*_CLIENT, "login", "after"),
-    "after login": Place(*_KEEPER, "_login", "after"),
+LOGIN_STEPS: Final[dict[str, Failpoint]] = {
+    "before login": Failpoint(*_KEEPER, "_login", "before"),
+    "before the password": Failpoint(*_CLIENT, "bloks_caa_login_send_request", "before"),
+    "after the password": Failpoint(*_CLIENT, "bloks_caa_login_send_request", "after"),
+    "before the session is saved": Failpoint(*_CLIENT, "login", "after"),
+    "after login": Failpoint(*_KEEPER, "_login", "after"),
 }
 
 
-def set_trap(
+def arm(
     directory: Path, step: str, number: signal.Signals = signal.SIGKILL, victim: int = _ITSELF
 ) -> Path:
     """Set a trap for whichever process comes by first.
@@ -119,7 +131,7 @@ def disarm(directory: Path, victim: int) -> None:
                 trap.unlink()
 
 
-def wrap_steps(steps: dict[str, Place]) -> None:
+def wrap_steps(steps: dict[str, Failpoint]) -> None:
     """Wrap the methods so that they look for traps."""
     directory = Path(os.environ[VARIABLE])
     for step, place in steps.items():
@@ -135,16 +147,16 @@ def _wrapped(
     @functools.wraps(inner)
     async def stepped(*args: Any, **kwargs: Any) -> Any:
         if when == "before":
-            _spring(trap)
+            _trigger(trap)
         result = await inner(*args, **kwargs)
         if when == "after" or (when == "after success" and result is not None):
-            _spring(trap)
+            _trigger(trap)
         return result
 
     return stepped
 
 
-def _spring(trap: Path) -> None:
+def _trigger(trap: Path) -> None:
     try:
         number, victim = map(int, trap.read_text().split())
         trap.unlink()

@@ -13,7 +13,7 @@ _MOST_JOBS: Final = 3
 _NAMES: Final = re.compile(r"\b(?:job|evt)_[\w.-]+")
 
 
-def told(
+def failure_report(
     seed: int, strikes: Sequence[str], findings: Sequence[str], url: str, latest: Sequence[str]
 ) -> str:
     """Tell what went wrong so that it can be found out why, and done again.

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from tests.chaos.cluster import WORKERS, Arena
-from tests.chaos.failpoints import WEB_STEPS, WORKER_STEPS, set_trap
+from tests.chaos.cluster import WORKERS, Cluster
+from tests.chaos.failpoints import WEB_STEPS, WORKER_STEPS, arm
 from tests.chaos.relay import Relay
 
 _VICTIMS: Final = ("web", *WORKERS, *WORKERS, "scheduler")
@@ -34,7 +34,7 @@ _WRITE_FAULTS: Final[tuple[dict[str, object], ...]] = (
 )
 
 
-class Storm:
+class RandomFaults:
     """Strikes at random until told to stop; the same seed strikes the same way.
 
     Parameters:
@@ -44,7 +44,9 @@ class Storm:
       seconds: After how long it strikes no more.
     """
 
-    def __init__(self, arena: Arena, seed: int, *, store: bool, seconds: float = math.inf) -> None:
+    def __init__(
+        self, arena: Cluster, seed: int, *, store: bool, seconds: float = math.inf
+    ) -> None:
         self.strikes = 0
         self._arena = arena
         self._dice = random.Random(seed)
@@ -81,7 +83,7 @@ class Storm:
         stack = self._arena.stack
         for relay in self._arena.relays.values():
             relay.calm()
-        stack.standin.clear_faults()
+        stack.fake_instagram.clear_faults()
         stack.receiver.clear_answers()
         for trap in self._arena.traps.iterdir():
             trap.unlink(missing_ok=True)
@@ -125,7 +127,7 @@ class Storm:
 
     def _trap(self) -> str:
         step = self._dice.choice(_STEPS)
-        set_trap(self._arena.traps, step)
+        arm(self._arena.traps, step)
         return f"trap {step}"
 
     # -- Instagram and the customer
@@ -133,22 +135,22 @@ class Storm:
     def _fault_write(self) -> str:
         fault = self._dice.choice(_WRITE_FAULTS)
         call = self._dice.choice(("broadcast_*", "comment"))
-        self._arena.stack.standin.fault(call, **fault)  # type: ignore[arg-type]
+        self._arena.stack.fake_instagram.fault(call, **fault)  # type: ignore[arg-type]
         return f"{call} {fault}"
 
     def _fault_read(self) -> str:
         call = self._dice.choice(("*thread*", "usernameinfo", "comments"))
-        self._arena.stack.standin.fault(call, status=500)
+        self._arena.stack.fake_instagram.fault(call, status=500)
         return f"read 500 {call}"
 
     def _delay_instagram(self) -> str:
         seconds, times = self._dice.uniform(0.05, 1.5), self._dice.randint(1, 6)
         effect = self._dice.choice(("delay_seconds", "delay_after_effect_seconds"))
-        self._arena.stack.standin.fault("*", times=times, **{effect: seconds})  # type: ignore[arg-type]
+        self._arena.stack.fake_instagram.fault("*", times=times, **{effect: seconds})  # type: ignore[arg-type]
         return f"{effect} {seconds:.2f} s for {times} calls to Instagram"
 
     def _cut_instagram(self) -> str:
-        return f"cut {self._arena.stack.standin.cut_connections()} connections to Instagram"
+        return f"cut {self._arena.stack.fake_instagram.cut_connections()} connections to Instagram"
 
     def _fault_receiver(self) -> str:
         status = self._dice.choice((500, 503, 302))
@@ -199,11 +201,11 @@ class Storm:
 
     def _trap_store(self) -> str:
         step = self._dice.choice(_STEPS)
-        set_trap(self._arena.traps, step, victim=self._arena.stack.store.pid)
+        arm(self._arena.traps, step, victim=self._arena.stack.store.pid)
         return f"trap {step}, for the store"
 
 
-def weather(arena: Arena, seed: int, events: int, *, store: bool) -> None:
+def random_faults(arena: Cluster, seed: int, events: int, *, store: bool) -> None:
     """Send events through a storm and judge what came of it.
 
     Half of them make DMs; of the others, most make comments with one and the same text.
@@ -214,7 +216,7 @@ def weather(arena: Arena, seed: int, events: int, *, store: bool) -> None:
       events: How many events to send.
       store: Whether the store is killed too.
     """
-    storm = Storm(arena, seed, store=store, seconds=events * _SECONDS_PER_EVENT)
+    storm = RandomFaults(arena, seed, store=store, seconds=events * _SECONDS_PER_EVENT)
     storm.begin()
     dice = random.Random(seed + 1)
     try:

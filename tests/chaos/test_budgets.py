@@ -15,7 +15,7 @@ import pytest
 from deploy.local.instagram.records import CallRecord
 from deploy.local.instagram.state import SHOP_PASSWORD
 from deploy.local.wait import until
-from tests.chaos.cluster import SEED, WORKERS, Arena
+from tests.chaos.cluster import SEED, WORKERS, Cluster
 
 #: How many DMs are asked for (`make chaos` asks for 500).
 DMS: Final = int(os.environ.get("CHAOS_DMS", "40"))
@@ -36,12 +36,12 @@ per_hour = {_PER_HOUR}
 
 @pytest.mark.timeout(240 + 2 * DMS)
 def test_budgets_hold_over_workers_that_die(tmp_path: Path, empty_store: str | None) -> None:
-    arena = Arena(tmp_path / "stack", empty_store, more_accounts=2, more_config=_PACE)
+    arena = Cluster(tmp_path / "stack", empty_store, more_accounts=2, more_config=_PACE)
     with arena.open():
         # Given three workers, and more DMs of each account than an hour allows
         arena.start("worker-3")
         for account in ACCOUNTS:
-            arena.stack.standin.add_account(_username(account), SHOP_PASSWORD)
+            arena.stack.fake_instagram.add_account(_username(account), SHOP_PASSWORD)
         orders = {
             account: [arena.order(f"{account}-{n}", account) for n in range(DMS // len(ACCOUNTS))]
             for account in ACCOUNTS
@@ -61,12 +61,12 @@ def test_budgets_hold_over_workers_that_die(tmp_path: Path, empty_store: str | N
         arena.keeps_its_promises()
 
 
-def _kill_one(arena: Arena, orders: dict[str, list[str]], dice: random.Random) -> None:
+def _kill_one(arena: Cluster, orders: dict[str, list[str]], dice: random.Random) -> None:
     """Kill a worker when some more DMs are there; at the end there are no more."""
-    sent = len(arena.stack.standin.dms())
+    sent = len(arena.stack.fake_instagram.dms())
     more = dice.randint(1, max(2, DMS // 20))
     until(
-        lambda: len(arena.stack.standin.dms()) >= sent + more or _is_over(arena, orders),
+        lambda: len(arena.stack.fake_instagram.dms()) >= sent + more or _is_over(arena, orders),
         60,
         f"more than {sent} DMs",
     )
@@ -75,11 +75,11 @@ def _kill_one(arena: Arena, orders: dict[str, list[str]], dice: random.Random) -
     arena.stack.processes[label].kill()
 
 
-def _is_over(arena: Arena, orders: dict[str, list[str]]) -> bool:
+def _is_over(arena: Cluster, orders: dict[str, list[str]]) -> bool:
     return not any(_unfinished(arena, jobs) for jobs in orders.values())
 
 
-def _unfinished(arena: Arena, jobs: list[str]) -> list[dict[str, Any]]:
+def _unfinished(arena: Cluster, jobs: list[str]) -> list[dict[str, Any]]:
     """The jobs that have neither ended nor wait for the next hour."""
     return [
         job
@@ -89,11 +89,11 @@ def _unfinished(arena: Arena, jobs: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _broken(arena: Arena, account: str, jobs: list[str]) -> Iterator[str]:
+def _broken(arena: Cluster, account: str, jobs: list[str]) -> Iterator[str]:
     username = _username(account)
     writes = [
         call
-        for call in arena.stack.standin.log(call="broadcast_text")
+        for call in arena.stack.fake_instagram.log(call="broadcast_text")
         if call["account"] == username
     ]
     writes.sort(key=lambda call: call["begun"])
@@ -115,10 +115,10 @@ def _end(call: CallRecord) -> float:
     return min(ends)
 
 
-def _disorder(arena: Arena, account: str, jobs: list[str]) -> Iterator[str]:
+def _disorder(arena: Cluster, account: str, jobs: list[str]) -> Iterator[str]:
     """Jobs of one priority go in order, but for those whose write had to be looked for."""
     order = {job: place for place, job in enumerate(jobs)}
-    sent = [str(dm["text"]) for dm in arena.stack.standin.dms()]
+    sent = [str(dm["text"]) for dm in arena.stack.fake_instagram.dms()]
     places = {f"Hello {account}-{order[job]}!": job for job in jobs}
     undoubted = [job for text in sent if (job := places.get(text)) and not _looked_for(arena, job)]
     for before, after in itertools.pairwise(undoubted):
@@ -126,12 +126,12 @@ def _disorder(arena: Arena, account: str, jobs: list[str]) -> Iterator[str]:
             yield f"{account}: {before} was sent before {after}"
 
 
-def _looked_for(arena: Arena, job: str) -> bool:
+def _looked_for(arena: Cluster, job: str) -> bool:
     lines = _ask(arena, "GET", f"/jobs/{job}/timeline")["items"]
     return any(line["why"] == "look-up" for line in lines)
 
 
-def _cancel_the_rest(arena: Arena, orders: dict[str, list[str]]) -> None:
+def _cancel_the_rest(arena: Cluster, orders: dict[str, list[str]]) -> None:
     shown = _shown(arena)
     names = {jobs[0]: name for name, jobs in arena.expected.dms.items()}
     for job in itertools.chain(*orders.values()):
@@ -140,11 +140,11 @@ def _cancel_the_rest(arena: Arena, orders: dict[str, list[str]]) -> None:
             del arena.expected.dms[names[job]]
 
 
-def _shown(arena: Arena) -> Callable[[str], Any]:
+def _shown(arena: Cluster) -> Callable[[str], Any]:
     return lambda job: _ask(arena, "GET", f"/jobs/{job}")
 
 
-def _ask(arena: Arena, method: str, path: str) -> Any:
+def _ask(arena: Cluster, method: str, path: str) -> Any:
     headers = {"Authorization": f"Bearer {arena.stack.api_key}"}
     answer = httpx.request(method, arena.stack.url + path, headers=headers, timeout=15)
     return answer.raise_for_status().json()

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from deploy.local.wait import free_port, until
-from tests.chaos.cluster import WORKERS, Arena
-from tests.chaos.failpoints import VARIABLE, set_trap
+from tests.chaos.cluster import WORKERS, Cluster
+from tests.chaos.failpoints import VARIABLE, arm
 from tests.chaos.sender import Door, Unanswered, handle_of, paid_event
 
 _OLD: Final = ("web", "scheduler", *WORKERS)
@@ -37,7 +37,7 @@ class Deploy:
       directory: Where the newer file and traps go.
     """
 
-    def __init__(self, arena: Arena, directory: Path) -> None:
+    def __init__(self, arena: Cluster, directory: Path) -> None:
         self._arena = arena
         self._dice = random.Random(arena.seed)
         self._port = free_port()
@@ -76,7 +76,7 @@ class Deploy:
 
     def kill_at(self, step: str, traps: Path, name: str) -> None:
         """Deliver paid events until a worker of one generation has died at a step."""
-        trap = set_trap(traps, step)
+        trap = arm(traps, step)
         self._arena.note(f"trap {step} in {traps.name}")
         for number in range(60):
             self.deliver(paid_event(f"{name}-{number}"), f"{name}-{number}")
@@ -95,7 +95,7 @@ class Deploy:
 def test_events_that_reach_old_and_new_processes_make_one_dm_and_one_callback_each(
     tmp_path: Path, empty_store: str | None
 ) -> None:
-    with Arena(tmp_path / "stack", empty_store).open() as arena:
+    with Cluster(tmp_path / "stack", empty_store).open() as arena:
         # Given a newer generation with other rules, texts and leases beside the old one
         deploy = Deploy(arena, tmp_path)
         deploy.begin()

@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from tests.chaos.cluster import Arena
+from tests.chaos.cluster import Cluster
 
 
 def test_a_broken_promise_is_told_with_the_seed_the_strikes_and_the_timeline(
-    arena: Arena,
+    arena: Cluster,
 ) -> None:
     # Given a job whose worker died, and that is done
     name = f"told-{os.urandom(4).hex()}"
-    trap = arena.trap("after claim")
+    trap = arena.arm_failpoint("after claim")
     job = arena.pay(name)
-    arena.sprung(trap)
+    arena.wait_triggered(trap)
     arena.ended(40)
     kept = arena.expected
     # When its DM is claimed to be one that nobody has sent

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from deploy.local.wait import until
-from tests.chaos.cluster import ROUNDS, Arena, Victim
+from tests.chaos.cluster import ROUNDS, Cluster, Victim
 from tests.chaos.failpoints import WALK_STEPS
 from tests.support.follower_jobs import crowd
 from tests.support.store import given_store
@@ -20,15 +20,15 @@ MANY = 1_250
 VICTIMS: tuple[Victim, ...] = ("process", "store") if given_store() is None else ("process",)
 
 
-def api(arena: Arena) -> httpx.Client:
+def api(arena: Cluster) -> httpx.Client:
     headers = {"Authorization": f"Bearer {arena.stack.api_key}"}
     return httpx.Client(base_url=arena.stack.url, headers=headers, timeout=30)
 
 
-def begin(arena: Arena) -> str:
+def begin(arena: Cluster) -> str:
     """Ask for a walk over a user of its own; its id."""
     name = f"star.{uuid.uuid4().hex[:8]}"
-    arena.stack.standin.add_user(name, followers=MANY)
+    arena.stack.fake_instagram.add_user(name, followers=MANY)
     once = {"Idempotency-Key": name}
     with api(arena) as client:
 
@@ -42,7 +42,7 @@ def begin(arena: Arena) -> str:
         return str(until(begun, 30, f"a walk over {name}").json()["id"])
 
 
-def ends(arena: Arena, job_id: str, seconds: float = 60) -> None:
+def ends(arena: Cluster, job_id: str, seconds: float = 60) -> None:
     """Wait for the walk's end, and see that it found everybody once and in order."""
 
     def ended() -> bool:
@@ -63,13 +63,13 @@ def ends(arena: Arena, job_id: str, seconds: float = 60) -> None:
 @pytest.mark.parametrize("victim", VICTIMS)
 @pytest.mark.parametrize("step", WALK_STEPS)
 def test_a_kill_at_this_step_costs_a_page_and_doubles_nobody(
-    arena: Arena, step: str, victim: Victim
+    arena: Cluster, step: str, victim: Victim
 ) -> None:
     for _ in range(ROUNDS):
         # Given a walk whose worker, or store, dies when it comes to this step
-        trap = arena.trap(step, victim)
+        trap = arena.arm_failpoint(step, victim)
         job_id = begin(arena)
-        arena.sprung(trap)
+        arena.wait_triggered(trap)
         # Then it finds everybody once
         ends(arena, job_id)
         arena.keeps_its_promises()
@@ -77,12 +77,12 @@ def test_a_kill_at_this_step_costs_a_page_and_doubles_nobody(
 
 @pytest.mark.parametrize("step", WALK_STEPS)
 def test_a_worker_frozen_at_this_step_adds_nothing_to_what_its_successor_found(
-    arena: Arena, step: str
+    arena: Cluster, step: str
 ) -> None:
     # Given a worker that freezes there for longer than its lease
-    trap = arena.trap(step, number=signal.SIGSTOP)
+    trap = arena.arm_failpoint(step, number=signal.SIGSTOP)
     job_id = begin(arena)
-    arena.sprung(trap)
+    arena.wait_triggered(trap)
     # When another has walked on, and the frozen one wakes up
     ends(arena, job_id)
     arena.thaw()

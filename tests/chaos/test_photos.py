@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.chaos.cluster import ROUNDS, Arena, Victim
+from tests.chaos.cluster import ROUNDS, Cluster, Victim
 from tests.chaos.failpoints import PHOTO_STEPS
 from tests.chaos.sender import Door
 from tests.chaos.test_failpoints import VICTIMS
@@ -17,13 +17,13 @@ from tests.support.photos import telling_jpeg
 STEPS = ("after intent", *PHOTO_STEPS, "before finish", "after finish")
 
 
-def show(arena: Arena, name: str) -> None:
+def show(arena: Cluster, name: str) -> None:
     """Ask for a photo to somebody whom the account has a conversation with."""
     job = Door(arena.stack).show(name, telling_jpeg())
     arena.expected.photos.append(str(job["id"]))
 
 
-def friend(arena: Arena, step: str) -> str:
+def friend(arena: Cluster, step: str) -> str:
     """Somebody with whom there is a conversation."""
     name = f"photo-{step.replace(' ', '-')}-{os.urandom(4).hex()}"
     arena.pay(name)
@@ -34,27 +34,29 @@ def friend(arena: Arena, step: str) -> str:
 @pytest.mark.parametrize("victim", VICTIMS)
 @pytest.mark.parametrize("step", STEPS)
 def test_a_kill_at_this_step_of_a_photo_neither_loses_nor_doubles_it(
-    arena: Arena, step: str, victim: Victim
+    arena: Cluster, step: str, victim: Victim
 ) -> None:
     for _ in range(ROUNDS):
         # Given a worker that dies, or whose store does, when it comes to this step
         name = friend(arena, step)
-        trap = arena.trap(step, victim)
+        trap = arena.arm_failpoint(step, victim)
         # When a photo goes its way
         show(arena, name)
-        arena.sprung(trap)
+        arena.wait_triggered(trap)
         # Then it arrives once, and its end is told once
         arena.ended(40)
         arena.keeps_its_promises()
 
 
 @pytest.mark.parametrize("step", ["before the upload", "after the upload"])
-def test_a_worker_frozen_in_a_photo_does_nothing_its_successor_did(arena: Arena, step: str) -> None:
+def test_a_worker_frozen_in_a_photo_does_nothing_its_successor_did(
+    arena: Cluster, step: str
+) -> None:
     # Given a worker that freezes there for longer than its lease
     name = friend(arena, step)
-    trap = arena.trap(step, number=signal.SIGSTOP)
+    trap = arena.arm_failpoint(step, number=signal.SIGSTOP)
     show(arena, name)
-    arena.sprung(trap)
+    arena.wait_triggered(trap)
     # When another has ended the job, and the frozen one goes on
     arena.ended(40)
     arena.thaw()

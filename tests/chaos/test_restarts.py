@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from deploy.local.wait import until
-from tests.chaos.cluster import SEED, WORKERS, Arena
+from tests.chaos.cluster import SEED, WORKERS, Cluster
 
 #: How many workers are replaced (`make chaos` replaces 100).
 RESTARTS: Final = int(os.environ.get("CHAOS_RESTARTS", "4"))
@@ -21,7 +21,7 @@ RESTARTS: Final = int(os.environ.get("CHAOS_RESTARTS", "4"))
 def test_workers_that_come_and_go_share_one_device_and_one_login(
     tmp_path: Path, empty_store: str | None
 ) -> None:
-    with Arena(tmp_path / "stack", empty_store).open() as arena:
+    with Cluster(tmp_path / "stack", empty_store).open() as arena:
         # Given three workers with work
         arena.start("worker-3")
         dice = random.Random(SEED)

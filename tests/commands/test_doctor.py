@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from deploy.local.valkey import Store
+from deploy.local.valkey import Valkey
 from deploy.local.wait import free_port
 from service.cli import main
 from service.jobs.model import Status
@@ -35,7 +35,7 @@ def books(
 @pytest.fixture
 def durable(books: Books, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Books]:
     """A ledger in a store as production should have it, and the environment that names it."""
-    with Store(tmp_path / "durable") as store:
+    with Valkey(tmp_path / "durable") as store:
         monkeypatch.setenv("REDIS_URL", store.url)
         with opened_books(store.url, TIMES) as opened:
             yield opened
@@ -47,7 +47,7 @@ def test_a_store_as_production_should_have_it_is_praised(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with Store(tmp_path / "valkey") as durable:
+    with Valkey(tmp_path / "valkey") as durable:
         monkeypatch.setenv("REDIS_URL", durable.url)
         assert main(["doctor"]) == 0
     assert capsys.readouterr().out.startswith("ok:")
@@ -59,7 +59,7 @@ def test_settings_that_lose_what_was_acknowledged_are_named(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with Store(tmp_path / "valkey") as durable:
+    with Valkey(tmp_path / "valkey") as durable:
         monkeypatch.setenv("REDIS_URL", durable.url)
         with redis.Redis.from_url(durable.url) as client:
             client.config_set("appendfsync", "everysec")

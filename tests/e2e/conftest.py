@@ -19,7 +19,7 @@ SHORT = {"LEASE_SECONDS": "2", "SETTLE_SECONDS": "1"}
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Web, worker and scheduler over a real store, the stand-in and a receiver."""
+    """Web, worker and scheduler over a real store, the fake Instagram and a receiver."""
     directory: Path = tmp_path_factory.mktemp("stack")
     url = given_store(offset=8)
     if url is not None:

@@ -22,7 +22,7 @@ from actors.instagram.gateway import Gateway
 from actors.runtime import WorkerConfig
 from deploy.local.instagram.state import SHOP_PASSWORD
 from deploy.local.procfile import ROOT
-from deploy.local.received_callbacks import Received
+from deploy.local.received_callbacks import ReceivedCallback
 from deploy.local.sender import EVENTS, event, send
 from deploy.local.stack import Stack
 from deploy.local.wait import until
@@ -66,19 +66,21 @@ class Scene:
         }
         self.variables = self._variables()
         self.heard: list[str] = []
-        self.told: list[Received] = []
+        self.told: list[ReceivedCallback] = []
         journey.api.event_hooks["response"].append(self._hear)
 
     def start(self) -> None:
         """Make the accounts and the processes."""
-        standin = self.stack.standin
-        standin.proxy_credentials(self._of("proxy_user", "proxy_password"))
+        fake_instagram = self.stack.fake_instagram
+        fake_instagram.proxy_credentials(self._of("proxy_user", "proxy_password"))
         for name in ACCOUNTS:
-            standin.add_account(name, self.variables[f"{name.upper()}_PASSWORD"])
-        standin.add_account("wrong", "another password")
-        standin.add_account("factors", self.variables["FACTORS_PASSWORD"], totp_seed=TOTP_SEED)
+            fake_instagram.add_account(name, self.variables[f"{name.upper()}_PASSWORD"])
+        fake_instagram.add_account("wrong", "another password")
+        fake_instagram.add_account(
+            "factors", self.variables["FACTORS_PASSWORD"], totp_seed=TOTP_SEED
+        )
         code = self.secrets["code"]
-        standin.add_account("locked", self.variables["LOCKED_PASSWORD"], profile_code=code)
+        fake_instagram.add_account("locked", self.variables["LOCKED_PASSWORD"], profile_code=code)
         for name in ("web", "worker", "scheduler"):
             self.stack.start(name, environ=self.variables)
         until(self.stack.ready)
@@ -110,7 +112,7 @@ class Scene:
         )
 
     def _variables(self) -> dict[str, str]:
-        port = self.stack.standin.proxy_url.rpartition(":")[2]
+        port = self.stack.fake_instagram.proxy_url.rpartition(":")[2]
         way, astray = (
             f"http://{self._of('proxy_user', which)}@127.0.0.1:{port}"
             for which in ("proxy_password", "astray_password")
@@ -227,14 +229,14 @@ def _accepted(response: httpx.Response) -> None:
 
 def _instagram_repeats_what_it_was_sent(scene: Scene, sessions: list[str]) -> None:
     """Errors whose bodies are full of secrets, which exceptions and logs like to show."""
-    journey, standin = scene.journey, scene.stack.standin
+    journey, fake_instagram = scene.journey, scene.stack.fake_instagram
     echo = " ".join([*sessions, *scene.variables.values(), *scene.secrets.values()])
     bodies: list[Any] = [f"<html>{echo}</html>", {"message": echo, "status": "fail"}]
     for status, body in product((500, 400, 403, 200), bodies):
-        standin.fault("usernameinfo", account="plain", status=status, body=body)
+        fake_instagram.fault("usernameinfo", account="plain", status=status, body=body)
         job_id = order(journey, "plain", to=f"nobody.{status}.{len(str(body))}")
         until(partial(_is_over, journey, job_id), 20, f"what becomes of {status}")
-    standin.fault("comment", account="plain", status_after_effect=502, body=bodies[0])
+    fake_instagram.fault("comment", account="plain", status_after_effect=502, body=bodies[0])
     assert journey.ended(order(journey, "plain", "comment"), 40)["status"] == "succeeded"
 
 
@@ -253,7 +255,7 @@ def _callbacks_that_fail(scene: Scene) -> None:
     receiver.clear_answers()
 
 
-def _told_about_a_job(journey: Journey) -> Received:
+def _told_about_a_job(journey: Journey) -> ReceivedCallback:
     """Have a callback made; returns it as it was received."""
     job_id = order(journey, "plain", delay_seconds=600)
     act(journey, f"/jobs/{job_id}/cancel")

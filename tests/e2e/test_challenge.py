@@ -18,33 +18,35 @@ CODE = "719364"
 def challenged(journey: Journey) -> Iterator[Journey]:
     """The account's session is over, and its next login needs the code."""
     journey.ended(journey.order(text="before"))
-    standin = journey.stack.standin
-    standin.add_account("shop", SHOP_PASSWORD, profile_code=CODE)
-    standin.expire_session("shop")
+    fake_instagram = journey.stack.fake_instagram
+    fake_instagram.add_account("shop", SHOP_PASSWORD, profile_code=CODE)
+    fake_instagram.expire_session("shop")
     yield journey
-    standin.add_account("shop", SHOP_PASSWORD)
+    fake_instagram.add_account("shop", SHOP_PASSWORD)
 
 
 def test_an_account_is_silent_until_the_code_comes_and_its_jobs_go_on_in_order(
     challenged: Journey,
 ) -> None:
     journey, stack = challenged, challenged.stack
-    logins = len(stack.standin.logins())
+    logins = len(stack.fake_instagram.logins())
     # Given a job that met the challenge, and a second one
     first = journey.order(text=f"{journey.name} first")
     journey.becomes(first, "held")
     assert journey.api.get("/accounts/shop").json()["hold"]["reason"] == "challenge_required"
     second = journey.order(text=f"{journey.name} second")
     journey.becomes(second, "held")
-    calls = len(stack.standin.log())
+    calls = len(stack.fake_instagram.log())
     # When the worker is replaced, and a third one comes
     assert stack.processes["worker"].stop() == 0
     stack.start("worker")
     third = journey.order(text=f"{journey.name} third")
     journey.becomes(third, "held")
     # Then Instagram has heard nothing since
-    assert len(stack.standin.log()) == calls
-    assert [each["outcome"] for each in stack.standin.logins()[logins:]] == ["challenge_required"]
+    assert len(stack.fake_instagram.log()) == calls
+    assert [each["outcome"] for each in stack.fake_instagram.logins()[logins:]] == [
+        "challenge_required"
+    ]
 
     # When the code comes
     answer = journey.api.post("/accounts/shop/challenge", json={"code": CODE})
@@ -56,9 +58,9 @@ def test_an_account_is_silent_until_the_code_comes_and_its_jobs_go_on_in_order(
     assert {job["status"] for job in ended} == {"succeeded"}
     texts = [dm["text"] for dm in journey.dms(journey.name)]
     assert texts == [f"{journey.name} {which}" for which in ("first", "second", "third")]
-    outcomes = [each["outcome"] for each in stack.standin.logins()[logins:]]
+    outcomes = [each["outcome"] for each in stack.fake_instagram.logins()[logins:]]
     assert outcomes == ["challenge_required", "challenge_required", "ok"]
-    assert len(stack.standin.devices()) == 1
+    assert len(stack.fake_instagram.devices()) == 1
     assert CODE not in said + _said(journey) + answer.text
 
 

@@ -15,9 +15,9 @@ POST = "3700000000000000001"
 @pytest.fixture
 def offset(journey: Journey, request: pytest.FixtureRequest) -> Iterator[int]:
     """Seconds that Instagram's clock is ahead, for one test."""
-    journey.stack.standin.shift_clock(request.param)
+    journey.stack.fake_instagram.shift_clock(request.param)
     yield request.param
-    journey.stack.standin.shift_clock(0)
+    journey.stack.fake_instagram.shift_clock(0)
 
 
 def order(journey: Journey, **wanted: Any) -> str:
@@ -31,7 +31,7 @@ def test_a_comment_whose_answer_was_lost_is_found_by_any_clock(
     journey: Journey, offset: int, effect: dict[str, object]
 ) -> None:
     # Given the comment is stored, and the answer is lost
-    journey.stack.standin.fault("comment", **effect)  # type: ignore[arg-type]
+    journey.stack.fake_instagram.fault("comment", **effect)  # type: ignore[arg-type]
     # When the job has ended
     job = journey.ended(order(journey), 40)
     # Then it was found, not written again
@@ -42,7 +42,7 @@ def test_a_comment_whose_answer_was_lost_is_found_by_any_clock(
 
 @pytest.mark.parametrize("offset", [-300, 300], indirect=True)
 def test_a_dm_whose_answer_was_lost_is_found_by_any_clock(journey: Journey, offset: int) -> None:
-    journey.stack.standin.fault("broadcast_*", "drop_after")
+    journey.stack.fake_instagram.fault("broadcast_*", "drop_after")
     job = journey.ended(journey.order(), 40)
     assert job["status"] == "succeeded", offset
     assert [dm["item_id"] for dm in journey.dms(journey.name)] == [job["result"]["message_id"]]
@@ -51,7 +51,7 @@ def test_a_dm_whose_answer_was_lost_is_found_by_any_clock(journey: Journey, offs
 def test_another_jobs_comment_is_no_proof_of_ones_own(journey: Journey) -> None:
     # Given one comment, and another job with the same text whose write never arrives
     first = journey.ended(order(journey))
-    journey.stack.standin.fault("comment", "drop_before")
+    journey.stack.fake_instagram.fault("comment", "drop_before")
     second = journey.ended(order(journey), 40)
     # Then it was really written, too
     assert first["status"] == second["status"] == "succeeded"
@@ -62,7 +62,7 @@ def test_another_jobs_comment_is_no_proof_of_ones_own(journey: Journey) -> None:
 
 def test_two_lost_answers_to_one_text_are_told_apart(journey: Journey) -> None:
     # Given two jobs with the same text: both are stored, both answers are lost
-    journey.stack.standin.fault("comment", "drop_after", times=2)
+    journey.stack.fake_instagram.fault("comment", "drop_after", times=2)
     jobs = [journey.ended(job_id, 40) for job_id in [order(journey), order(journey)]]
     # Then each is credited with a comment of its own, and nothing is written again
     assert {job["status"] for job in jobs} == {"succeeded"}

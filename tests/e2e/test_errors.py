@@ -30,7 +30,8 @@ from tests.support.journey import Journey
 
 HOUR = 3600
 
-#: The stand-in's name of an error, the kind of job that meets it, its code and the rest's length.
+#: The fake Instagram's name of an error, the kind of job that meets it, its code and the rest's
+#: length.
 RESTS = [
     ("please_wait", "dm", "please_wait", HOUR),
     ("please_wait", "comment", "please_wait", HOUR),
@@ -48,7 +49,7 @@ TERMS = {
         "status": "fail",
     },
 }
-#: What the stand-in is to answer, the kind of job that meets it, and why the account is held.
+#: What the fake Instagram is to answer, the kind of job that meets it, and why the account is held.
 HOLDS: list[tuple[dict[str, Any], str, str]] = [
     ({"error": "challenge_required"}, "dm", "challenge_required"),
     ({"error": "challenge_required"}, "comment", "challenge_required"),
@@ -151,7 +152,7 @@ def test_a_rest_holds_up_all_the_account_does_with_a_reason_and_a_time(
     error, kind, code, seconds = RESTS[number]
     account = f"rest{number}"
     # Given an account that Instagram asks to slow down
-    journey.stack.standin.fault(WRITES[kind], error=error, account=account)
+    journey.stack.fake_instagram.fault(WRITES[kind], error=error, account=account)
     first = kept(journey, order(journey, account, kind), "waiting", code)
     seen = calls_of(journey, account)
     # When more is asked of it
@@ -174,7 +175,7 @@ def test_a_block_of_one_kind_of_action_leaves_the_other_kind_alone(
     journey: Journey, kind: str, other: str
 ) -> None:
     account = f"blocked_{kind}"
-    journey.stack.standin.fault(WRITES[kind], error="feedback_required", account=account)
+    journey.stack.fake_instagram.fault(WRITES[kind], error="feedback_required", account=account)
     # Given one job that met the block and one of its kind after it
     first = kept(journey, order(journey, account, kind), "waiting", "feedback_required")
     second = kept(journey, order(journey, account, kind), "waiting", "feedback_required")
@@ -202,7 +203,7 @@ def test_what_a_person_must_settle_silences_the_account_until_it_is_resumed(
     account = f"hold{number}"
     texts = [f"{journey.name} {which}" for which in range(4)]
     # Given a job that met the refusal
-    journey.stack.standin.fault(WRITES[kind], account=account, **refusal)
+    journey.stack.fake_instagram.fault(WRITES[kind], account=account, **refusal)
     first = order(journey, account, kind, text=texts[0])
     kept(journey, first, "held", code)
     seen = calls_of(journey, account)
@@ -227,23 +228,23 @@ def test_what_a_person_must_settle_silences_the_account_until_it_is_resumed(
 
 
 def test_a_wrong_password_is_sent_once_and_then_a_person_is_asked(journey: Journey) -> None:
-    account, standin = "wrong_password", journey.stack.standin
-    standin.add_account(account, "another password")
+    account, fake_instagram = "wrong_password", journey.stack.fake_instagram
+    fake_instagram.add_account(account, "another password")
     # Given several jobs of an account whose password is wrong
     jobs = [order(journey, account, text=f"{journey.name} {which}") for which in range(3)]
     for job_id in jobs:
         kept(journey, job_id, "held", "bad_password")
     others_go_on(journey)
     # Then there was one login: the current flow, and the old one that names the reason
-    logins = [each for each in standin.logins() if each["account"] == account]
+    logins = [each for each in fake_instagram.logins() if each["account"] == account]
     assert [each["via"] for each in logins] == ["caa", "legacy"]
     assert {each["outcome"] for each in logins} == {"bad_password"}
     # When it is put right, then the jobs go on in order from the same device
-    standin.add_account(account, PASSWORD)
+    fake_instagram.add_account(account, PASSWORD)
     act(journey, f"/accounts/{account}/resume")
     assert {journey.ended(job_id)["status"] for job_id in jobs} == {"succeeded"}
     assert written(journey, account) == [f"{journey.name} {which}" for which in range(3)]
-    assert len([each for each in standin.devices() if each["account"] == account]) == 1
+    assert len([each for each in fake_instagram.devices() if each["account"] == account]) == 1
 
 
 @pytest.mark.parametrize(
@@ -266,16 +267,16 @@ def test_a_proxy_that_lets_nobody_through_holds_the_account_and_nothing_goes_aro
 def test_a_proxy_that_wants_other_credentials_holds_an_account_that_is_logged_in(
     journey: Journey,
 ) -> None:
-    account, standin = "new_credentials", journey.stack.standin
+    account, fake_instagram = "new_credentials", journey.stack.fake_instagram
     assert journey.ended(order(journey, account))["status"] == "succeeded"
     # When the proxy's credentials have changed
-    standin.proxy_credentials("user:changed")
+    fake_instagram.proxy_credentials("user:changed")
     try:
         job_id = order(journey, account, text=f"{journey.name} later")
         kept(journey, job_id, "held", "proxy_auth_required")
-        assert standin.connects()[-1]["outcome"] == "407"
+        assert fake_instagram.connects()[-1]["outcome"] == "407"
     finally:
-        standin.proxy_credentials(None)
+        fake_instagram.proxy_credentials(None)
     # And been set right, then the job goes on; it was sent once
     act(journey, f"/accounts/{account}/resume")
     assert journey.ended(job_id)["status"] == "succeeded"
@@ -294,23 +295,23 @@ def test_a_proxy_that_is_not_there_is_waited_for_and_nothing_goes_around_it(
 def test_a_session_that_is_over_is_renewed_once_and_then_a_person_is_asked(
     journey: Journey, kind: str
 ) -> None:
-    account, standin = f"over_{kind}", journey.stack.standin
+    account, fake_instagram = f"over_{kind}", journey.stack.fake_instagram
 
     def logins() -> list[str]:
-        return [each["outcome"] for each in standin.logins() if each["account"] == account]
+        return [each["outcome"] for each in fake_instagram.logins() if each["account"] == account]
 
     assert journey.ended(order(journey, account, kind))["status"] == "succeeded"
     # When Instagram no longer takes the session, the job goes on with a new one
-    standin.fault(WRITES[kind], error="login_required", account=account)
+    fake_instagram.fault(WRITES[kind], error="login_required", account=account)
     second = journey.ended(order(journey, account, kind, text=f"{journey.name} second"))
     assert (second["status"], second["attempts"]) == ("succeeded", 1)
     assert logins() == ["ok", "ok"]
     # When it does so again on the same day, nobody logs in
-    standin.fault(WRITES[kind], error="login_required", account=account)
+    fake_instagram.fault(WRITES[kind], error="login_required", account=account)
     kept(journey, order(journey, account, kind), "held", "relogin_exceeded")
     assert logins() == ["ok", "ok"]
     assert written(journey, account).count(f"{journey.name} second") == 1
-    assert len([each for each in standin.devices() if each["account"] == account]) == 1
+    assert len([each for each in fake_instagram.devices() if each["account"] == account]) == 1
 
 
 def test_a_session_that_cannot_be_decrypted_holds_the_account_and_mints_no_device(
@@ -318,7 +319,7 @@ def test_a_session_that_cannot_be_decrypted_holds_the_account_and_mints_no_devic
 ) -> None:
     account, stack = "sealed", journey.stack
     assert journey.ended(order(journey, account))["status"] == "succeeded"
-    seen = calls_of(journey, account), stack.standin.devices(), stack.standin.logins()
+    seen = calls_of(journey, account), stack.fake_instagram.devices(), stack.fake_instagram.logins()
     # When a worker comes with another SECRET_KEY
     assert stack.processes["worker"].stop() == 0
     stack.start("worker", environ={"SECRET_KEY": secrets.token_hex(32)})
@@ -326,18 +327,22 @@ def test_a_session_that_cannot_be_decrypted_holds_the_account_and_mints_no_devic
     for job_id in jobs:
         kept(journey, job_id, "held", "session_unreadable")
     # Then Instagram hears nothing of it: no call, no device, no login
-    assert (calls_of(journey, account), stack.standin.devices(), stack.standin.logins()) == seen
+    assert (
+        calls_of(journey, account),
+        stack.fake_instagram.devices(),
+        stack.fake_instagram.logins(),
+    ) == seen
     # When the key is back and a person has resumed the account, the old session goes on
     assert stack.processes["worker"].stop() == 0
     stack.start("worker")
     act(journey, f"/accounts/{account}/resume")
     assert {journey.ended(job_id)["status"] for job_id in jobs} == {"succeeded"}
-    assert stack.standin.logins() == seen[2]
+    assert stack.fake_instagram.logins() == seen[2]
 
 
 def test_who_does_not_take_message_requests_is_left_alone_from_then_on(journey: Journey) -> None:
-    account, standin = "polite", journey.stack.standin
-    pk = standin.add_user("closed.door", takes_requests=False)
+    account, fake_instagram = "polite", journey.stack.fake_instagram
+    pk = fake_instagram.add_user("closed.door", takes_requests=False)
     # Given a job to somebody who takes no messages of strangers
     job = journey.ended(order(journey, account, to="closed.door"))
     assert (job["status"], job["error"]["code"]) == ("failed", "message_requests_disabled")

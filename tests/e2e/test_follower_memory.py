@@ -14,7 +14,7 @@ from tests.support.ledgers import opened_books
 from tests.support.memory import resident_mib, watched
 
 FEW, MANY = 10_000, 60_000
-#: A page is a call to the stand-in.
+#: A page is a call to the fake Instagram.
 WALKED_FEW, WALKED = 5_000, 30_000
 #: 50,000 rows of JSON are 5 MiB, as objects 25.
 SLACK_MIB = 4.0
@@ -64,7 +64,7 @@ def test_a_worker_walks_over_many_in_the_memory_of_few(journey: Journey) -> None
     stack = journey.stack
     worker = stack.start("worker")
     for name, followers in (("warm.up", 2_000), ("many.followers", WALKED)):
-        stack.standin.add_user(name, followers=followers)
+        stack.fake_instagram.add_user(name, followers=followers)
     journey.ended(walk(journey, "warm.up"), 60)
     job_id = walk(journey, "many.followers")
     walked_on(journey, job_id, WALKED_FEW, 60)

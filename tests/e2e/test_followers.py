@@ -55,7 +55,7 @@ def journey(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Journey]:
 def popular(journey: Journey, followers: int, **profile: Any) -> str:
     """A user of this test's own with so many followers."""
     name = f"star.{random.randrange(16**8):08x}"
-    journey.stack.standin.add_user(name, followers=followers, **profile)
+    journey.stack.fake_instagram.add_user(name, followers=followers, **profile)
     return name
 
 
@@ -80,7 +80,7 @@ def failed(journey: Journey, job_id: str) -> str:
 def test_ten_kills_of_the_worker_leave_every_follower_once_and_in_order(journey: Journey) -> None:
     dice, stack = random.Random(7), journey.stack
     name, before = popular(journey, MANY), seen(journey)
-    stack.standin.fault("followers", times=None, delay_seconds=0.3)
+    stack.fake_instagram.fault("followers", times=None, delay_seconds=0.3)
     job_id = walk(journey, name, callback="crm")
     # Given ten kills, each at a random moment of a worker that reads a page or is behind it
     for _ in range(KILLS):
@@ -146,7 +146,7 @@ def test_a_user_without_followers_is_walked_over_at_once(journey: Journey) -> No
 
 
 def test_a_dm_of_another_account_does_not_wait_for_a_walk(journey: Journey) -> None:
-    journey.stack.standin.fault("followers", times=None, delay_seconds=0.2)
+    journey.stack.fake_instagram.fault("followers", times=None, delay_seconds=0.2)
     job_id = walk(journey, popular(journey, MANY))
     walked_on(journey, job_id, 200)
     assert journey.ended(order(journey, "shop"), 5)["status"] == "succeeded"
@@ -159,7 +159,7 @@ def test_a_dm_of_another_account_does_not_wait_for_a_walk(journey: Journey) -> N
 
 
 def test_a_cancel_ends_the_walk_within_a_page(journey: Journey) -> None:
-    journey.stack.standin.fault("followers", times=None, delay_seconds=0.3)
+    journey.stack.fake_instagram.fault("followers", times=None, delay_seconds=0.3)
     job_id = walk(journey, popular(journey, MANY))
     walked_on(journey, job_id, 600)
     before = seen(journey)
@@ -172,7 +172,7 @@ def test_a_cancel_ends_the_walk_within_a_page(journey: Journey) -> None:
 
 def test_a_worker_that_is_told_to_stop_hands_the_walk_back_whole(journey: Journey) -> None:
     stack = journey.stack
-    stack.standin.fault("followers", times=None, delay_seconds=0.1)
+    stack.fake_instagram.fault("followers", times=None, delay_seconds=0.1)
     job_id = walk(journey, popular(journey, MANY))
     for users in (400, 1_000):
         walked_on(journey, job_id, users)
@@ -184,7 +184,7 @@ def test_a_worker_that_is_told_to_stop_hands_the_walk_back_whole(journey: Journe
 
 def test_a_web_process_that_is_told_to_stop_ends_its_streams_first(journey: Journey) -> None:
     stack = journey.stack
-    stack.standin.fault("followers", times=None, delay_seconds=0.3)
+    stack.fake_instagram.fault("followers", times=None, delay_seconds=0.3)
     job_id = walk(journey, popular(journey, MANY))
     path = f"/jobs/{job_id}/result"
     with journey.api.stream("GET", path, params={"follow": "true"}) as answer:
@@ -228,12 +228,12 @@ def test_who_hides_in_the_middle_of_a_walk_leaves_what_was_found(
     journey: Journey, error: str, code: str
 ) -> None:
     name = popular(journey, MANY)
-    journey.stack.standin.fault("followers", skip=4, times=None, error=error)
+    journey.stack.fake_instagram.fault("followers", skip=4, times=None, error=error)
     job_id = walk(journey, name)
     assert failed(journey, job_id) == code
     assert pks(journey, job_id) == crowd(0, 800)
     # And a retry goes on behind it once the user is back
-    journey.stack.standin.clear_faults()
+    journey.stack.fake_instagram.clear_faults()
     act(journey, f"/jobs/{job_id}/retry")
     assert journey.ended(job_id)["status"] == "succeeded"
     assert pks(journey, job_id) == crowd(0, MANY)
@@ -242,7 +242,7 @@ def test_who_hides_in_the_middle_of_a_walk_leaves_what_was_found(
 def test_a_rest_in_the_middle_goes_on_behind_the_last_page(journey: Journey) -> None:
     before = seen(journey)
     name = popular(journey, MANY)
-    journey.stack.standin.fault("followers", skip=5, error="please_wait")
+    journey.stack.fake_instagram.fault("followers", skip=5, error="please_wait")
     job_id = walk(journey, name)
     job = journey.becomes(job_id, "waiting")
     assert (job["wait"]["reason"], job["progress"]["users"]) == ("please_wait", 1_000)
@@ -268,7 +268,7 @@ def test_a_rest_in_the_middle_goes_on_behind_the_last_page(journey: Journey) -> 
 def test_a_page_that_does_not_come_is_asked_for_again(
     journey: Journey, effect: dict[str, Any]
 ) -> None:
-    journey.stack.standin.fault("followers", skip=2, **effect)
+    journey.stack.fake_instagram.fault("followers", skip=2, **effect)
     job_id = walk(journey, popular(journey, 900))
 
     def over() -> bool:
@@ -283,7 +283,7 @@ def test_a_page_that_does_not_come_is_asked_for_again(
 
 
 def test_a_store_without_room_lets_the_walk_wait_and_go_on(journey: Journey) -> None:
-    journey.stack.standin.fault("followers", times=None, delay_seconds=0.5)
+    journey.stack.fake_instagram.fault("followers", times=None, delay_seconds=0.5)
     before = seen(journey)
     job_id = walk(journey, popular(journey, 700))
     # Given that it fills up while a page is read: without room no turn begins
@@ -302,7 +302,7 @@ def test_a_store_without_room_lets_the_walk_wait_and_go_on(journey: Journey) -> 
 def scripted(journey: Journey, *pages: dict[str, Any], expected: int = 1_000) -> str:
     """Walk over pages of the test's own making; the walk's id."""
     for each in pages:
-        journey.stack.standin.fault("followers", status=200, body=each)
+        journey.stack.fake_instagram.fault("followers", status=200, body=each)
     return walk(journey, popular(journey, expected))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local.received_callbacks import Received
+from deploy.local.received_callbacks import ReceivedCallback
 from deploy.local.stack import Stack
 from deploy.local.wait import until
 from tests.support.fleet import (
@@ -44,10 +44,10 @@ def journey(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Journey]:
         yield made
 
 
-def told(journey: Journey, account: str, count: int) -> list[Received]:
+def told(journey: Journey, account: str, count: int) -> list[ReceivedCallback]:
     """What the receiver was told of an account, once it is so much."""
 
-    def enough() -> list[Received]:
+    def enough() -> list[ReceivedCallback]:
         received = journey.stack.receiver.received()
         found = [each for each in received if each["event"]["data"].get("account") == account]
         return found if len(found) >= count else []
@@ -63,7 +63,7 @@ def owed(journey: Journey, account: str) -> list[str]:
     return [each["type"] for each in payloads if each["data"]["account"] == account]
 
 
-def said(callbacks: list[Received]) -> list[tuple[bool, str, dict[str, Any]]]:
+def said(callbacks: list[ReceivedCallback]) -> list[tuple[bool, str, dict[str, Any]]]:
     """What callbacks say, and whether the official library takes them for ours."""
     return [(each["verified"], each["event"]["type"], each["event"]["data"]) for each in callbacks]
 
@@ -72,7 +72,7 @@ def test_a_hold_by_an_error_and_its_end_are_told_once_each(journey: Journey) -> 
     about = {"account": "in_trouble", "reason": "checkpoint_required"}
     held, resumed = (True, "account.held", about), (True, "account.resumed", about)
     # Given an account that an error puts on hold
-    journey.stack.standin.fault("comment", error="checkpoint_required", account="in_trouble")
+    journey.stack.fake_instagram.fault("comment", error="checkpoint_required", account="in_trouble")
     first = order(journey, "in_trouble", "comment")
     kept(journey, first, "held", "checkpoint_required")
     assert said(told(journey, "in_trouble", 1)) == [held]
@@ -111,7 +111,7 @@ def test_a_stop_of_everything_holds_over_a_restart_and_ends_in_order(journey: Jo
     stack, texts = journey.stack, [f"{journey.name} {which}" for which in range(4)]
     # Given a write in doubt that is to be looked up
     effect = {"delay_after_effect_seconds": 2, "drop_after": True}
-    stack.standin.fault("broadcast_*", account="in_doubt", **effect)  # type: ignore[arg-type]
+    stack.fake_instagram.fault("broadcast_*", account="in_doubt", **effect)  # type: ignore[arg-type]
     doubtful = order(journey, "in_doubt", text=texts[0])
     until(lambda: journey.dms(texts[0]), 20, "the DM")
     # When everything is stopped, and more is asked for
@@ -179,7 +179,7 @@ def test_a_pause_of_one_kind_of_action_leaves_the_other_alone(
     # When it is let go on, then it is done
     assert act(journey, "/accounts/no_dms/resume", {"kind": kind})["paused_kinds"] == []
     assert journey.ended(stopped)["status"] == "succeeded"
-    calls = [each["call"] for each in journey.stack.standin.log(account="no_dms")]
+    calls = [each["call"] for each in journey.stack.fake_instagram.log(account="no_dms")]
     writes = [call for call in calls if call in WRITES.values()]
     assert writes[-2:] == [WRITES[other], WRITES[kind]]
 
@@ -197,7 +197,7 @@ def test_who_is_put_on_the_list_while_a_job_waits_is_not_written_to(
     journey: Journey, by: str
 ) -> None:
     name = f"changed.mind.{by}"
-    pk = journey.stack.standin.add_user(name)
+    pk = journey.stack.fake_instagram.add_user(name)
     # Given a job that waits
     act(journey, "/accounts/polite/pause")
     job_id = order(journey, "polite", to=name)
@@ -210,10 +210,10 @@ def test_who_is_put_on_the_list_while_a_job_waits_is_not_written_to(
 
 def test_who_is_put_on_the_list_in_the_last_moment_is_not_written_to(journey: Journey) -> None:
     # Given a job whose recipient is looked up at this moment
-    standin = journey.stack.standin
-    standin.fault("usernameinfo", account="polite", delay_seconds=2)
+    fake_instagram = journey.stack.fake_instagram
+    fake_instagram.fault("usernameinfo", account="polite", delay_seconds=2)
     job_id = order(journey, "polite", to="last.moment")
-    look_ups: Callable[[], Any] = partial(standin.log, call="usernameinfo", account="polite")
+    look_ups: Callable[[], Any] = partial(fake_instagram.log, call="usernameinfo", account="polite")
     until(lambda: look_ups() and look_ups()[-1]["ended"] is None, 20, "the look-up")
     # When he is put on the list
     journey.api.put("/suppressions/last.moment").raise_for_status()

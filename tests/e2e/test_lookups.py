@@ -49,7 +49,7 @@ def journey(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Journey]:
     """One test's way through it."""
     with own_journey(stack, request.node.name) as made:
         yield made
-        stack.standin.clear_faults()
+        stack.fake_instagram.clear_faults()
         made.api.post("/accounts/eyes/resume")
         until(lambda: _nobody_looks(made), what="the end of all look-ups")
 
@@ -72,7 +72,7 @@ def known(journey: Journey) -> str:
 @pytest.fixture
 def hanging(stack: Stack) -> Iterator[None]:
     """Look-ups hang at Instagram, until the test has ended."""
-    stack.standin.fault("usernameinfo", delay_seconds=30, times=None)
+    stack.fake_instagram.fault("usernameinfo", delay_seconds=30, times=None)
     yield
     hang_no_more(stack)
 
@@ -101,8 +101,8 @@ def _answers(url: str) -> bool:
 
 
 def calls(stack: Stack, call: str, name: str) -> int:
-    """How often the stand-in was asked for a profile or a post."""
-    return sum(name in each["path"] for each in stack.standin.log(call=call))
+    """How often the fake Instagram was asked for a profile or a post."""
+    return sum(name in each["path"] for each in stack.fake_instagram.log(call=call))
 
 
 def ask(
@@ -134,7 +134,7 @@ def test_two_hundred_who_ask_two_processes_for_one_name_cost_one_call(
     stack: Stack, journey: Journey
 ) -> None:
     name, before = new_name(), used(journey, "eyes")
-    stack.standin.fault("usernameinfo", delay_seconds=1)
+    stack.fake_instagram.fault("usernameinfo", delay_seconds=1)
 
     async def all_at_once() -> list[httpx.Response]:
         limits = httpx.Limits(max_connections=200)
@@ -152,7 +152,7 @@ def test_two_hundred_who_ask_two_processes_for_one_name_cost_one_call(
 
 
 def test_a_profile_and_a_post_are_told_as_documented(stack: Stack, journey: Journey) -> None:
-    pk = stack.standin.add_user("glazes", full_name="Glazes", followers=2450, following=3)
+    pk = stack.fake_instagram.add_user("glazes", full_name="Glazes", followers=2450, following=3)
     user = journey.api.get("/users/Glazes")
     assert {key: user.json()[key] for key in ("pk", "username", "full_name", "follower_count")} == {
         "pk": pk,
@@ -160,7 +160,7 @@ def test_a_profile_and_a_post_are_told_as_documented(stack: Stack, journey: Jour
         "full_name": "Glazes",
         "follower_count": 2450,
     }
-    code = stack.standin.add_media("glazes", 3_700_000_000_000_000_777, caption="New!")
+    code = stack.fake_instagram.add_media("glazes", 3_700_000_000_000_000_777, caption="New!")
     post = journey.api.get(f"/posts/{code}").json()
     assert (post["pk"], post["code"], post["kind"]) == ("3700000000000000777", code, "photo")
     assert (post["caption"], post["owner"]["username"]) == ("New!", "glazes")
@@ -181,7 +181,7 @@ def test_whoever_was_looked_up_is_written_to_without_another_look(
     journey.ended(order(journey, "writer", to=name))
     assert calls(stack, "usernameinfo", name) == 1
     # The account that writes has looked for nobody
-    assert not [each for each in stack.standin.log(account="writer") if name in each["path"]]
+    assert not [each for each in stack.fake_instagram.log(account="writer") if name in each["path"]]
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_what_instagram_says_is_told_to_who_waits(
     stack: Stack, journey: Journey, fault: str, status: int, code: str, reason: str
 ) -> None:
     name = new_name()
-    stack.standin.fault("usernameinfo", error=fault)
+    stack.fake_instagram.fault("usernameinfo", error=fault)
     began = time.monotonic()
     answer = journey.api.get(f"/users/{name}", params={"wait": 20})
     error = answer.json()["error"]
@@ -217,7 +217,7 @@ def test_what_instagram_says_is_told_to_who_waits(
 
 def test_a_moments_trouble_is_tried_again_while_they_wait(stack: Stack, journey: Journey) -> None:
     name = new_name()
-    stack.standin.fault("usernameinfo", error="server_error")
+    stack.fake_instagram.fault("usernameinfo", error="server_error")
     assert journey.api.get(f"/users/{name}", params={"wait": 20}).status_code == 200
     assert calls(stack, "usernameinfo", name) == 2
 
@@ -225,8 +225,8 @@ def test_a_moments_trouble_is_tried_again_while_they_wait(stack: Stack, journey:
 def test_a_login_that_fails_costs_no_look_up(stack: Stack, journey: Journey) -> None:
     assert journey.api.get(f"/users/{new_name()}").status_code == 200
     before = used(journey, "eyes")
-    stack.standin.expire_session("eyes")
-    stack.standin.fault("login", error="bad_password", times=None)
+    stack.fake_instagram.expire_session("eyes")
+    stack.fake_instagram.fault("login", error="bad_password", times=None)
     # The session is found to be over by the call itself: that one was made
     assert journey.api.get(f"/users/{new_name()}").status_code == 503
     after = used(journey, "eyes")
@@ -236,7 +236,7 @@ def test_a_login_that_fails_costs_no_look_up(stack: Stack, journey: Journey) -> 
         act(journey, "/accounts/eyes/resume")
         assert journey.api.get(f"/users/{new_name()}").status_code == 503
     assert used(journey, "eyes") == after
-    stack.standin.clear_faults()
+    stack.fake_instagram.clear_faults()
     act(journey, "/accounts/eyes/resume")
     assert journey.api.get(f"/users/{new_name()}", params={"wait": 20}).status_code == 200
 
@@ -245,7 +245,7 @@ def test_a_worker_killed_in_the_middle_of_a_look_up_costs_a_lease(
     stack: Stack, journey: Journey, asking: ThreadPoolExecutor
 ) -> None:
     name = new_name()
-    stack.standin.fault("usernameinfo", delay_seconds=30)
+    stack.fake_instagram.fault("usernameinfo", delay_seconds=30)
     asked = ask(asking, journey, f"/users/{name}", wait=25)
     until(lambda: calls(stack, "usernameinfo", name), 20, "the call")
     stack.processes["worker"].kill()
@@ -315,7 +315,7 @@ def test_a_listener_who_leaves_in_the_middle_of_lines_leaves_nothing(
     stack: Stack, journey: Journey, known: str
 ) -> None:
     cold = [new_name() for _ in range(5)]
-    stack.standin.fault("usernameinfo", delay_seconds=3)
+    stack.fake_instagram.fault("usernameinfo", delay_seconds=3)
     params = {"username": [known, *cold], "wait": 20}
     headers = {"Accept": "application/x-ndjson"}
     with journey.api.stream("GET", "/users", params=params, headers=headers) as answer:  # type: ignore[arg-type]
@@ -342,7 +342,7 @@ def test_the_ledger_is_sound_after_all_of_this(stack: Stack, journey: Journey) -
 
 def hang_no_more(stack: Stack) -> None:
     """End the calls that hang with the worker that makes them."""
-    stack.standin.clear_faults()
+    stack.fake_instagram.clear_faults()
     stack.processes["worker"].kill()
     stack.start("worker")
 

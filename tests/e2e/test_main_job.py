@@ -67,8 +67,8 @@ def test_an_event_type_never_seen_before_passes_through(journey: Journey) -> Non
 def test_many_jobs_share_one_login_and_never_overlap(journey: Journey) -> None:
     # Given an account that has logged in, and some jobs at once
     journey.ended(journey.order())
-    standin = journey.stack.standin
-    logins = len(standin.logins())
+    fake_instagram = journey.stack.fake_instagram
+    logins = len(fake_instagram.logins())
     ids = [journey.order(text=f"{journey.name} {number}") for number in range(12)]
     # When all have ended
     ended = [journey.ended(job_id, 60) for job_id in ids]
@@ -76,10 +76,10 @@ def test_many_jobs_share_one_login_and_never_overlap(journey: Journey) -> None:
     assert {job["status"] for job in ended} == {"succeeded"}
     texts = [dm["text"] for dm in journey.dms(f"{journey.name} ")]
     assert texts == [f"{journey.name} {number}" for number in range(12)]
-    assert len(standin.logins()) == logins
-    assert len(standin.devices()) == 1
-    assert {call["http_version"] for call in standin.log(call="broadcast_text")} == {"2"}
-    assert standin.overlaps() == []
+    assert len(fake_instagram.logins()) == logins
+    assert len(fake_instagram.devices()) == 1
+    assert {call["http_version"] for call in fake_instagram.log(call="broadcast_text")} == {"2"}
+    assert fake_instagram.overlaps() == []
 
 
 def test_a_missing_recipient_fails_the_job_and_says_so(journey: Journey) -> None:
@@ -117,7 +117,7 @@ def test_a_job_can_be_waited_for(journey: Journey) -> None:
 
 def test_the_answer_waits_neither_for_instagram_nor_for_the_receiver(journey: Journey) -> None:
     # Given both of them hang
-    journey.stack.standin.fault("usernameinfo", delay_seconds=8, times=None)
+    journey.stack.fake_instagram.fault("usernameinfo", delay_seconds=8, times=None)
     journey.stack.receiver.answer(delay_seconds=8)
     # When events arrive
     answers = [

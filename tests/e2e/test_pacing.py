@@ -115,7 +115,10 @@ def state(journey: Journey, account: str) -> dict[str, Any]:
 
 
 def test_two_workers_together_keep_the_gap_and_the_hour(journey: Journey) -> None:
-    standin, texts = journey.stack.standin, [f"{journey.name} {n}" for n in range(PER_HOUR + 1)]
+    fake_instagram, texts = (
+        journey.stack.fake_instagram,
+        [f"{journey.name} {n}" for n in range(PER_HOUR + 1)],
+    )
     # Given one DM more than an hour may have
     jobs = [order(journey, "steady", text=text) for text in texts]
     ended = [journey.ended(job_id) for job_id in jobs[:PER_HOUR]]
@@ -123,11 +126,11 @@ def test_two_workers_together_keep_the_gap_and_the_hour(journey: Journey) -> Non
     # Then those of the hour were sent in order, each a gap after the end of the one before
     assert {job["status"] for job in ended} == {"succeeded"}
     assert written(journey, "steady") == texts[:-1]
-    writes = standin.log(call=WRITES["dm"], account="steady")
+    writes = fake_instagram.log(call=WRITES["dm"], account="steady")
     for earlier, later in itertools.pairwise(writes):
         assert earlier["ended"] is not None
         assert later["begun"] - earlier["ended"] >= SHORTEST
-    assert not [pair for pair in standin.overlaps() if pair[0]["account"] == "steady"]
+    assert not [pair for pair in fake_instagram.overlaps() if pair[0]["account"] == "steady"]
     # And the last one waits until the first is an hour ago, as its account shows
     assert abs(seconds_between(ended[0]["finished_at"], last["wait"]["until"]) - HOUR) < 1
     budget = account_of(journey, "steady")["budgets"]["dm"]
@@ -153,7 +156,7 @@ def test_a_comment_does_not_wait_for_the_gap_between_dms(journey: Journey) -> No
 def test_a_worker_killed_in_a_write_leaves_it_charged(journey: Journey) -> None:
     stack = journey.stack
     # Given a write that is stored and not answered when its worker is killed
-    stack.standin.fault("broadcast_*", account="struck", delay_after_effect_seconds=30)
+    stack.fake_instagram.fault("broadcast_*", account="struck", delay_after_effect_seconds=30)
     job_id = order(journey, "struck")
     until(lambda: journey.dms(journey.name), 20, "the DM")
     for name in WORKERS:

@@ -31,7 +31,7 @@ from tests.support.photos import (
 def friend(journey: Journey) -> str:
     """Somebody whom the account has a conversation with."""
     name = f"f{os.urandom(6).hex()}"
-    journey.stack.standin.add_user(name)
+    journey.stack.fake_instagram.add_user(name)
     assert journey.ended(journey.order(to=name))["status"] == "succeeded"
     return name
 
@@ -56,13 +56,13 @@ def by_url(journey: Journey, to: str, url: str, **wanted: Any) -> str:
 
 def photos_to(journey: Journey, to: str) -> list[DmRecord]:
     """The photos that somebody has got."""
-    dms = journey.stack.standin.dms()
+    dms = journey.stack.fake_instagram.dms()
     return [dm for dm in dms if dm["kind"] == "photo" and dm["recipients"] == [to]]
 
 
 def content_of(journey: Journey, dm: DmRecord) -> bytes:
     """What a photo is made of, as Instagram has it."""
-    uploads = journey.stack.standin.uploads()
+    uploads = journey.stack.fake_instagram.uploads()
     (found,) = [each for each in uploads if each["media_id"] == dm["attachment_id"]]
     return base64.b64decode(found["content"])
 
@@ -100,7 +100,7 @@ def test_an_uploaded_photo_arrives_once_and_clean(journey: Journey) -> None:
     }
     # And it is no longer here, everything went through the proxy, and its end was told
     assert not is_kept(journey, job["id"])
-    (call,) = journey.stack.standin.log("rupload_photo")[-1:]
+    (call,) = journey.stack.fake_instagram.log("rupload_photo")[-1:]
     assert (call["host"], call["account"]) == ("rupload.facebook.com", "shop")
     assert call["connection"] is not None
     (told,) = journey.called_back(job["id"])
@@ -201,12 +201,12 @@ def test_a_photo_that_is_no_longer_kept_ends_its_job_with_a_word_about_it(journe
 
 def test_a_dry_run_does_all_but_the_write(journey: Journey) -> None:
     to = friend(journey)
-    before = len(journey.stack.standin.uploads())
+    before = len(journey.stack.fake_instagram.uploads())
     job = journey.ended(uploaded(journey, to, dry_run=True))
     assert (job["status"], job["result"]) == ("succeeded", {"dry_run": True})
     stranger = journey.ended(uploaded(journey, f"s{os.urandom(6).hex()}", dry_run=True))
     assert stranger["error"]["code"] == "thread_required"
-    assert len(journey.stack.standin.uploads()) == before
+    assert len(journey.stack.fake_instagram.uploads()) == before
     assert not is_kept(journey, job["id"])
 
 
@@ -225,7 +225,7 @@ def test_an_upload_that_fails_is_known_not_to_be_sent(
     journey: Journey, effect: dict[str, Any]
 ) -> None:
     to = friend(journey)
-    journey.stack.standin.fault("rupload_photo", **effect)
+    journey.stack.fake_instagram.fault("rupload_photo", **effect)
     job = journey.ended(uploaded(journey, to), 40)
     # It is just tried again, without a look-up
     assert (job["status"], job["attempts"], len(photos_to(journey, to))) == ("succeeded", 2, 1)
@@ -238,7 +238,7 @@ def test_an_upload_that_fails_is_known_not_to_be_sent(
 
 def test_a_refusal_at_the_upload_that_is_about_the_account_holds_it(journey: Journey) -> None:
     to = friend(journey)
-    journey.stack.standin.fault("rupload_photo", error="challenge_required")
+    journey.stack.fake_instagram.fault("rupload_photo", error="challenge_required")
     job_id = uploaded(journey, to)
     journey.becomes(job_id, "held")
     assert journey.api.get("/accounts/shop").json()["hold"]["reason"] == "challenge_required"
@@ -261,7 +261,7 @@ def test_a_photo_whose_answer_was_lost_is_found_and_not_repeated(
     journey: Journey, effect: dict[str, Any]
 ) -> None:
     to = friend(journey)
-    journey.stack.standin.fault("broadcast_photo", **effect)
+    journey.stack.fake_instagram.fault("broadcast_photo", **effect)
     job = journey.ended(uploaded(journey, to), 40)
     assert job["status"] == "succeeded"
     assert [dm["item_id"] for dm in photos_to(journey, to)] == [job["result"]["message_id"]]
@@ -269,7 +269,7 @@ def test_a_photo_whose_answer_was_lost_is_found_and_not_repeated(
 
 def test_a_photo_that_never_arrived_is_sent_after_two_looks(journey: Journey) -> None:
     to = friend(journey)
-    journey.stack.standin.fault("broadcast_photo", "drop_before")
+    journey.stack.fake_instagram.fault("broadcast_photo", "drop_before")
     job = journey.ended(uploaded(journey, to), 40)
     assert (job["status"], len(photos_to(journey, to))) == ("succeeded", 1)
     timeline = journey.api.get(f"/jobs/{job['id']}/timeline").json()["items"]
@@ -290,10 +290,12 @@ def test_a_worker_killed_in_this_request_leaves_the_photo_to_another(
 ) -> None:
     # Given a worker that is killed while it waits for an answer
     to = friend(journey)
-    fault = journey.stack.standin.fault(call, **effect)
+    fault = journey.stack.fake_instagram.fault(call, **effect)
     job_id = uploaded(journey, to)
     # A call is in the log before its body is there, and only then meets the fault.
-    until(lambda: [each for each in journey.stack.standin.log(call) if each["fault"] == fault])
+    until(
+        lambda: [each for each in journey.stack.fake_instagram.log(call) if each["fault"] == fault]
+    )
     if call == "broadcast_photo":
         until(lambda: photos_to(journey, to), 20, "the photo")
     journey.stack.processes["worker"].kill()
@@ -309,7 +311,7 @@ def test_a_worker_killed_in_this_request_leaves_the_photo_to_another(
 def test_a_worker_told_to_stop_in_an_upload_hands_the_job_back(journey: Journey) -> None:
     # Given an upload that hangs for longer than a stop may take
     to = friend(journey)
-    journey.stack.standin.fault("rupload_photo", delay_seconds=60)
+    journey.stack.fake_instagram.fault("rupload_photo", delay_seconds=60)
     job_id = uploaded(journey, to)
     journey.becomes(job_id, "sending")
     worker = journey.stack.processes["worker"]

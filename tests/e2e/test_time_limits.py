@@ -27,7 +27,7 @@ def test_a_job_whose_attempt_hangs_is_taken_up_again_and_written_once(
     trip: Journey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("actors.dramatiq_async.dispatcher.TIME_LIMIT_MS", 3_000)
-    trip.stack.standin.fault("broadcast_text", "hang")
+    trip.stack.fake_instagram.fault("broadcast_text", "hang")
     with whole_worker(trip.stack):
         job = trip.ended(trip.order(), 60)
     # It was canceled in the middle of its write: looked for, not found, and sent again

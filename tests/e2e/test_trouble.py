@@ -18,9 +18,9 @@ SETTLE_SECONDS, LATE_SECONDS = 3, 5.5
 
 
 def test_a_failure_of_the_moment_is_tried_again(journey: Journey) -> None:
-    journey.stack.standin.fault("usernameinfo", status=503)
+    journey.stack.fake_instagram.fault("usernameinfo", status=503)
     recipient = f"u{abs(hash(journey.name)) % 10**9}x"
-    journey.stack.standin.add_user(recipient)
+    journey.stack.fake_instagram.add_user(recipient)
     job = journey.ended(journey.order(to=recipient), 40)
     assert (job["status"], job["attempts"]) == ("succeeded", 2)
 
@@ -39,7 +39,7 @@ def test_a_write_whose_answer_was_lost_is_found_and_not_repeated(
     journey: Journey, effect: dict[str, object]
 ) -> None:
     # Given the DM is stored and the answer goes wrong
-    journey.stack.standin.fault("broadcast_*", **effect)  # type: ignore[arg-type]
+    journey.stack.fake_instagram.fault("broadcast_*", **effect)  # type: ignore[arg-type]
     # When the job has ended
     job = journey.ended(journey.order(), 40)
     # Then it was found, not sent again
@@ -48,7 +48,7 @@ def test_a_write_whose_answer_was_lost_is_found_and_not_repeated(
 
 
 def test_a_write_that_never_arrived_is_sent_after_two_looks(journey: Journey) -> None:
-    journey.stack.standin.fault("broadcast_*", "drop_before")
+    journey.stack.fake_instagram.fault("broadcast_*", "drop_before")
     job = journey.ended(journey.order(), 40)
     assert job["status"] == "succeeded"
     assert len(journey.dms(journey.name)) == 1
@@ -62,12 +62,12 @@ def test_a_write_that_is_stored_long_after_its_connection_was_cut_is_not_sent_ag
     # Given a server that stores what it has received later than one settle, or two looks, take
     journey.stack.processes["worker"].stop()
     journey.stack.start("worker", environ={"SETTLE_SECONDS": str(SETTLE_SECONDS)})
-    journey.stack.standin.fault("broadcast_*", delay_seconds=LATE_SECONDS)
+    journey.stack.fake_instagram.fault("broadcast_*", delay_seconds=LATE_SECONDS)
     job_id = journey.order()
-    writes = partial(journey.stack.standin.log, call="broadcast_text")
+    writes = partial(journey.stack.fake_instagram.log, call="broadcast_text")
     until(writes, 20, "the write")
     # When the connection is cut before it has
-    journey.stack.standin.cut_connections()
+    journey.stack.fake_instagram.cut_connections()
     # Then settling and looking twice together wait for it
     job = journey.ended(job_id, 40)
     until(lambda: all(call["ended"] for call in writes()), 20, "the end of every write")
@@ -78,7 +78,7 @@ def test_a_write_that_is_stored_long_after_its_connection_was_cut_is_not_sent_ag
 
 def test_a_worker_killed_in_a_write_leaves_it_to_another(journey: Journey) -> None:
     # Given a worker that is killed while its DM is stored but not answered
-    journey.stack.standin.fault("broadcast_*", delay_after_effect_seconds=5)
+    journey.stack.fake_instagram.fault("broadcast_*", delay_after_effect_seconds=5)
     job_id = journey.order()
     until(lambda: journey.dms(journey.name), 20, "the DM")
     journey.stack.processes["worker"].kill()
@@ -93,7 +93,7 @@ def test_a_worker_killed_in_a_write_leaves_it_to_another(journey: Journey) -> No
 
 def test_a_worker_told_to_stop_many_times_finishes_its_work_first(journey: Journey) -> None:
     # Given a DM under way
-    journey.stack.standin.fault("broadcast_*", delay_seconds=3)
+    journey.stack.fake_instagram.fault("broadcast_*", delay_seconds=3)
     job_id = journey.order()
     journey.becomes(job_id, "sending")
     # When the whole group is told to stop, several times
@@ -110,7 +110,7 @@ def test_a_write_that_hangs_while_its_worker_stops_is_handed_back_and_found(
     journey: Journey,
 ) -> None:
     # Given a DM that is stored and whose answer hangs for longer than a stop may take
-    journey.stack.standin.fault("broadcast_*", delay_after_effect_seconds=40)
+    journey.stack.fake_instagram.fault("broadcast_*", delay_after_effect_seconds=40)
     job_id = journey.order()
     until(lambda: journey.dms(journey.name), 20, "the DM")
     # When its worker is told to stop
@@ -127,17 +127,17 @@ def test_a_write_that_hangs_while_its_worker_stops_is_handed_back_and_found(
 
 def test_a_restarted_worker_uses_the_saved_session(journey: Journey) -> None:
     journey.ended(journey.order())
-    before = len(journey.stack.standin.logins())
+    before = len(journey.stack.fake_instagram.logins())
     assert journey.stack.processes["worker"].stop() == 0
     journey.stack.start("worker")
     job = journey.ended(journey.order())
     assert job["status"] == "succeeded"
-    assert len(journey.stack.standin.logins()) == before
-    assert len(journey.stack.standin.devices()) == 1
+    assert len(journey.stack.fake_instagram.logins()) == before
+    assert len(journey.stack.fake_instagram.devices()) == 1
 
 
 def test_a_challenge_holds_the_account_until_somebody_resumes_it(journey: Journey) -> None:
-    journey.stack.standin.fault("broadcast_*", error="challenge_required")
+    journey.stack.fake_instagram.fault("broadcast_*", error="challenge_required")
     first = journey.order(text=f"{journey.name} first")
     journey.becomes(first, "held")
     second = journey.order(text=f"{journey.name} second")
@@ -152,7 +152,7 @@ def test_a_challenge_holds_the_account_until_somebody_resumes_it(journey: Journe
 
 
 def test_please_wait_puts_the_account_to_rest_with_a_time(journey: Journey) -> None:
-    journey.stack.standin.fault("broadcast_*", error="please_wait")
+    journey.stack.fake_instagram.fault("broadcast_*", error="please_wait")
     job = journey.becomes(journey.order(), "waiting")
     assert job["wait"]["reason"] == "please_wait"
     assert job["wait"]["until"] > job["created_at"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from deploy.local.valkey import Store
+from deploy.local.valkey import Valkey
 from deploy.local.wait import until
 from service.jobs.model import Status
 from tests.support.invariants import audit
@@ -19,7 +19,7 @@ class Pair:
     """A primary, and a replica that follows it."""
 
     def __init__(self, directory: Path) -> None:
-        self.primary, self.replica = (Store(directory / name) for name in ("one", "two"))
+        self.primary, self.replica = (Valkey(directory / name) for name in ("one", "two"))
 
     def follow(self) -> None:
         """Let the replica catch up with the primary."""

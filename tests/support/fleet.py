@@ -16,7 +16,7 @@ from tests.support.journey import Journey
 
 PASSWORD: Final = "fleet-password"
 POST: Final = "3700000000000000001"
-#: The stand-in's name of each kind's write.
+#: The fake Instagram's name of each kind's write.
 WRITES: Final[Mapping[str, str]] = {"dm": "broadcast_text", "comment": "comment"}
 NO_LIMIT: Final[Mapping[str, Any]] = {
     "gap_seconds": [0, 0],
@@ -41,7 +41,7 @@ def fleet(
     processes: Sequence[str] = ("web", "worker"),
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[Stack]:
-    """Run a stack with accounts of its own beside `shop`; the stand-in knows each by its name.
+    """Run a stack with further accounts beside `shop`, each known to the fake Instagram by its name.
 
     Parameters:
       directory: For everything that is written.
@@ -55,7 +55,7 @@ def fleet(
     variables = {**SHORT, **(environ or {})}
     with Stack(directory / "stack", config=config, processes=processes, environ=variables) as stack:
         for name in accounts:
-            stack.standin.add_account(name, PASSWORD)
+            stack.fake_instagram.add_account(name, PASSWORD)
         if "worker" in processes:
             until(lambda: _works(stack), 30, "the worker")
         yield stack
@@ -76,7 +76,7 @@ def own_journey(stack: Stack, name: str) -> Iterator[Journey]:
     try:
         yield journey
     finally:
-        stack.standin.clear_faults()
+        stack.fake_instagram.clear_faults()
         stack.receiver.clear_answers()
         journey.api.close()
 
@@ -111,21 +111,21 @@ def act(journey: Journey, path: str, body: Mapping[str, Any] | None = None) -> d
 
 
 def calls_of(journey: Journey, account: str) -> int:
-    """How many requests of an account the stand-in has seen."""
-    return len(journey.stack.standin.log(account=account))
+    """How many requests of an account the fake Instagram has seen."""
+    return len(journey.stack.fake_instagram.log(account=account))
 
 
 def written(journey: Journey, account: str) -> list[str]:
-    """The texts that an account has got to the stand-in, in the order of its writes."""
-    standin = journey.stack.standin
+    """The texts that an account has got to the fake Instagram, in the order of its writes."""
+    fake_instagram = journey.stack.fake_instagram
     texts = {
-        WRITES["dm"]: iter([dm["text"] for dm in standin.dms() if dm["sender"] == account]),
+        WRITES["dm"]: iter([dm["text"] for dm in fake_instagram.dms() if dm["sender"] == account]),
         WRITES["comment"]: iter(
-            [each["text"] for each in standin.comments() if each["username"] == account]
+            [each["text"] for each in fake_instagram.comments() if each["username"] == account]
         ),
     }
     # Comments are dated to the second: it is the log that tells what came after what.
-    calls = standin.log(account=account)
+    calls = fake_instagram.log(account=account)
     stored = (each for each in calls if not each["fault"] or each["outcome"] == "dropped_after")
     return [next(texts[call["call"]]) for call in stored if call["call"] in texts]
 

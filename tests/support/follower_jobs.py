@@ -14,7 +14,7 @@ FIRST_PK: Final = 70_000_000_000
 
 
 def crowd(start: int, stop: int) -> list[str]:
-    """The pks of the stand-in's followers from `start` up to `stop`, in their order."""
+    """The pks of the fake Instagram's followers from `start` up to `stop`, in their order."""
     return [str(FIRST_PK + number) for number in range(start, stop)]
 
 
@@ -48,20 +48,20 @@ def walked_on(journey: Journey, job_id: str, users: int, seconds: float = 30) ->
 
 
 def page_calls(journey: Journey, since: int = 0) -> int:
-    """How many pages the stand-in was asked for."""
-    return len(journey.stack.standin.log(call="followers", since=since))
+    """How many pages the fake Instagram was asked for."""
+    return len(journey.stack.fake_instagram.log(call="followers", since=since))
 
 
 def seen(journey: Journey) -> int:
-    """The number of the last call that the stand-in has seen."""
-    calls = journey.stack.standin.log()
+    """The number of the last call that the fake Instagram has seen."""
+    calls = journey.stack.fake_instagram.log()
     return calls[-1]["seq"] if calls else 0
 
 
 def page(
     numbers: Sequence[int], cursor: str | None, extra: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, Any]:
-    """A page as Instagram gives it, of some of the stand-in's crowd.
+    """A page as Instagram gives it, of some of the fake Instagram's crowd.
 
     Parameters:
       numbers: Who is on it.

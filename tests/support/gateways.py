@@ -1,4 +1,4 @@
-"""Gateways to the stand-in Instagram."""
+"""Gateways to the fake Instagram."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from actors.instagram.gateway import Gateway
 from actors.instagram.options import AccountOptions
-from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.client import FakeInstagram
 from service.accounts.session_store import StoredSession
 from tests.support.session_stores import open_vault
 
@@ -19,9 +19,9 @@ PASSWORD = "shop-password"
 
 @dataclass(frozen=True)
 class Town:
-    """A stand-in and a store, and the gateways between them."""
+    """A fake Instagram and a store, and the gateways between them."""
 
-    standin: StandIn
+    fake_instagram: FakeInstagram
     store_url: str
 
     def account(self, **changes: Any) -> AccountOptions:
@@ -30,8 +30,8 @@ class Town:
             "name": "shop",
             "username": "shop",
             "password": PASSWORD,
-            "proxy": self.standin.proxy_url,
-            "ca_bundle": str(self.standin.ca_path),
+            "proxy": self.fake_instagram.proxy_url,
+            "ca_bundle": str(self.fake_instagram.ca_path),
             "human_pace": False,
         }
         return AccountOptions(**(options | changes))
@@ -75,4 +75,4 @@ class Town:
 
     def passwords(self) -> list[str]:
         """How each password was answered, oldest first."""
-        return [each["outcome"] for each in self.standin.logins()]
+        return [each["outcome"] for each in self.fake_instagram.logins()]

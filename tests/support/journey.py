@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 
 from deploy.local.instagram.records import CommentRecord, DmRecord
-from deploy.local.received_callbacks import Received
-from deploy.local.sender import Answer, event, send
+from deploy.local.received_callbacks import ReceivedCallback
+from deploy.local.sender import Response, event, send
 from deploy.local.stack import Stack
 from deploy.local.wait import until
 
@@ -33,23 +33,23 @@ class Journey:
         )
 
     def begin(self) -> None:
-        """Make the stack whole and the stand-in and the receiver forget what went before."""
+        """Make the stack whole and the fake Instagram and the receiver forget what went before."""
         for name in ("web", "worker"):
             process = self.stack.processes.get(name)
             if process is None or process.returncode is not None:
                 self.stack.start(name)
         until(self.stack.ready)
-        self.stack.standin.clear_faults()
+        self.stack.fake_instagram.clear_faults()
         self.stack.receiver.reset()
         self.api.post("/accounts/shop/resume").raise_for_status()
 
     def end(self) -> None:
         """Leave nothing in the way of the next test."""
-        self.stack.standin.clear_faults()
+        self.stack.fake_instagram.clear_faults()
         self.stack.receiver.clear_answers()
         self.api.close()
 
-    def send(self, kind: str, suffix: str = "", **changes: Any) -> Answer:
+    def send(self, kind: str, suffix: str = "", **changes: Any) -> Response:
         """Send a Stripe event of this test's own.
 
         Parameters:
@@ -94,14 +94,14 @@ class Journey:
         return until(there, seconds, f"{status} of {self.job(job_id)}")
 
     def dms(self, text: str | None = None) -> list[DmRecord]:
-        """DMs with a text, at the stand-in."""
-        return [dm for dm in self.stack.standin.dms() if text is None or text in dm["text"]]
+        """DMs with a text, at the fake Instagram."""
+        return [dm for dm in self.stack.fake_instagram.dms() if text is None or text in dm["text"]]
 
     def comments(self, text: str) -> list[CommentRecord]:
-        """Comments with a text, at the stand-in."""
-        return [each for each in self.stack.standin.comments() if text in each["text"]]
+        """Comments with a text, at the fake Instagram."""
+        return [each for each in self.stack.fake_instagram.comments() if text in each["text"]]
 
-    def callbacks(self, job_id: str) -> list[Received]:
+    def callbacks(self, job_id: str) -> list[ReceivedCallback]:
         """Callbacks about a job, at the receiver."""
         return [
             each
@@ -109,10 +109,12 @@ class Journey:
             if each["event"]["data"]["job_id"] == job_id
         ]
 
-    def called_back(self, job_id: str, count: int = 1, seconds: float = 30) -> list[Received]:
+    def called_back(
+        self, job_id: str, count: int = 1, seconds: float = 30
+    ) -> list[ReceivedCallback]:
         """The callbacks about a job once there are so many."""
 
-        def enough() -> list[Received]:
+        def enough() -> list[ReceivedCallback]:
             found = self.callbacks(job_id)
             return found if len(found) >= count else []
 

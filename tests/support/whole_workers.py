@@ -22,7 +22,7 @@ def whole_worker(stack: Stack) -> Iterator[None]:
     """Work until the block ends.
 
     Parameters:
-      stack: Whose store, stand-in and receiver it works with.
+      stack: Whose store, fake Instagram and receiver it works with.
     """
     environ = stack.environ()
     settings = load_settings(environ)

@@ -13,16 +13,16 @@ import redis
 from dramatiq.middleware import CurrentMessage
 from structlog.testing import capture_logs
 
-from deploy.local.valkey import Store
+from deploy.local.valkey import Valkey
 from deploy.local.wait import until
 from service.jobs.actor_routes import NAMESPACE
 from tests.support.workers import PREFETCH, QUEUE, nothing_stays, put, whole, working
 
 
 @pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[Store]:
+def mortal(tmp_path: Path) -> Iterator[Valkey]:
     """A store to kill."""
-    with Store(tmp_path) as store:
+    with Valkey(tmp_path) as store:
         yield store
 
 
@@ -52,7 +52,7 @@ class Gate:
 
 
 def test_what_ended_while_the_store_was_away_is_acknowledged_when_it_is_back(
-    mortal: Store, monkeypatch: pytest.MonkeyPatch
+    mortal: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("actors.dramatiq_async.ack_batcher._RETRY_SECONDS", 0.05)
     monkeypatch.setattr("dramatiq.worker.CONSUMER_RESTART_DELAY_SECS", 0.05)
@@ -74,7 +74,7 @@ def test_what_ended_while_the_store_was_away_is_acknowledged_when_it_is_back(
     assert len(gate.begun) == PREFETCH + 1
 
 
-def test_a_worker_ends_in_time_with_work_under_way_and_no_store(mortal: Store) -> None:
+def test_a_worker_ends_in_time_with_work_under_way_and_no_store(mortal: Valkey) -> None:
     gate = Gate()
     with redis.Redis.from_url(mortal.url) as store, working(mortal.url, gate.work, 0.5):
         put(store, whole())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from deploy.local.valkey import Store
+from deploy.local.valkey import Valkey
 from deploy.local.wait import until
 from tests.support.workers import put, whole, working
 
@@ -18,9 +18,9 @@ AT_ONCE_SECONDS = 0.15
 
 
 @pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[Store]:
+def mortal(tmp_path: Path) -> Iterator[Valkey]:
     """A store to kill."""
-    with Store(tmp_path) as store:
+    with Valkey(tmp_path) as store:
         yield store
 
 
@@ -74,7 +74,7 @@ def test_work_that_nobody_rings_for_is_found_all_the_same(
         until(lambda: begun, 10, "the work")
 
 
-def test_consumers_poll_while_the_doorbell_is_lost_and_listen_again(mortal: Store) -> None:
+def test_consumers_poll_while_the_doorbell_is_lost_and_listen_again(mortal: Valkey) -> None:
     begun: list[str] = []
 
     async def note(word: str) -> None:

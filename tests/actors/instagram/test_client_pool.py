@@ -19,7 +19,7 @@ from actors.instagram.client_pool import GatewayPool
 from actors.instagram.idempotency_tokens import write_token
 from actors.instagram.options import ClientOptions, UnknownAccount
 from deploy.local.certificates import issue
-from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.client import FakeInstagram
 from deploy.local.proxy import ConnectProxy
 from deploy.local.wait import until
 from service.metrics.event_loop_watchdog import LoopWatch
@@ -31,11 +31,11 @@ FOR_EVER = 3600.0
 
 
 @pytest.fixture
-def town(standin: StandIn, store: redis.Redis, store_url: str) -> Town:
+def town(fake_instagram: FakeInstagram, store: redis.Redis, store_url: str) -> Town:
     assert store.dbsize() == 0
     for name in NAMES:
-        standin.add_account(name, PASSWORD)
-    return Town(standin, store_url)
+        fake_instagram.add_account(name, PASSWORD)
+    return Town(fake_instagram, store_url)
 
 
 @asynccontextmanager
@@ -88,7 +88,7 @@ def test_an_idle_client_is_closed_and_comes_back_without_a_login_and_as_the_same
 
     asyncio.run(steps())
     assert town.passwords() == ["ok"]
-    assert len([each for each in town.standin.devices() if each["account"] == "one"]) == 1
+    assert len([each for each in town.fake_instagram.devices() if each["account"] == "one"]) == 1
 
 
 def test_of_idle_clients_the_longest_unused_go_first(town: Town) -> None:
@@ -127,7 +127,7 @@ def test_a_client_whose_session_cannot_be_saved_stays_until_it_can(
             # Given a new login that the store did not take
             store.delete("hg:session:one:earlier")
             store.set("hg:session:one:earlier", "not a list: the save fails")
-            town.standin.expire_session("one")
+            town.fake_instagram.expire_session("one")
             await use(pool, "one")
             await pool.close_idle()
             assert built(pool) == {"one"}
@@ -168,9 +168,9 @@ def test_building_many_clients_does_not_block_the_loop() -> None:
     assert [line for line in lines if "blocked" in line["event"]] == []
 
 
-def test_an_account_has_one_connection_at_a_time(standin: StandIn) -> None:
-    options = ClientOptions(standin.proxy_url, str(standin.ca_path), human_pace=False)
-    pk = standin.add_user("somebody")
+def test_an_account_has_one_connection_at_a_time(fake_instagram: FakeInstagram) -> None:
+    options = ClientOptions(fake_instagram.proxy_url, str(fake_instagram.ca_path), human_pace=False)
+    pk = fake_instagram.add_user("somebody")
 
     async def steps() -> None:
         client = await build_client(options)
@@ -179,23 +179,29 @@ def test_an_account_has_one_connection_at_a_time(standin: StandIn) -> None:
             await client.user_info_by_username_v1("somebody")
             with write_token(f"job_{n}:1"):
                 await client.direct_send("text", user_ids=[int(pk)])
-            private = {each["id"] for each in standin.connects() if each["outcome"] == "open"}
-            used = {each["connection"] for each in standin.log() if each["http_version"] == "2"}
+            private = {
+                each["id"] for each in fake_instagram.connects() if each["outcome"] == "open"
+            }
+            used = {
+                each["connection"] for each in fake_instagram.log() if each["http_version"] == "2"
+            }
             assert len(private & used) == 1
         await close_client(client)
 
     asyncio.run(steps())
 
 
-def test_a_call_that_was_given_up_leaves_the_way_free_for_the_next(standin: StandIn) -> None:
-    options = ClientOptions(standin.proxy_url, str(standin.ca_path), human_pace=False)
-    pk = standin.add_user("somebody")
+def test_a_call_that_was_given_up_leaves_the_way_free_for_the_next(
+    fake_instagram: FakeInstagram,
+) -> None:
+    options = ClientOptions(fake_instagram.proxy_url, str(fake_instagram.ca_path), human_pace=False)
+    pk = fake_instagram.add_user("somebody")
 
     async def steps() -> None:
         client = await build_client(options)
         await client.login("shop", PASSWORD)
-        standin.fault("broadcast_text", "hang", times=None)
-        standin.fault("usernameinfo", "hang")
+        fake_instagram.fault("broadcast_text", "hang", times=None)
+        fake_instagram.fault("usernameinfo", "hang")
         for _ in range(3):
             with pytest.raises(TimeoutError), write_token("job_a:1"):
                 async with asyncio.timeout(0.5):

@@ -26,7 +26,7 @@ from actors.instagram.errors import (
 )
 from actors.instagram.options import ClientOptions
 from actors.instagram.reconcile import SearchIncomplete
-from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.client import FakeInstagram
 from deploy.local.instagram.replies import REFUSALS
 from service.accounts.session_store import DeviceChanged, SessionConflict, SessionUnreadable
 
@@ -34,7 +34,7 @@ SECRET = "sessionid=very-secret"
 POST = "3700000000000000001"
 READ, WRITE = False, True
 
-# By the stand-in's name of a refusal: outcome of a read, outcome of a write, code.
+# By the fake Instagram's name of a refusal: outcome of a read, outcome of a write, code.
 EXPECTED = {
     "please_wait": ("back_off", "back_off", "please_wait"),
     "throttled": ("back_off", "back_off", "rate_limited"),
@@ -91,11 +91,15 @@ CALLS: dict[str, Callable[[InstagramClient], Awaitable[Any]]] = {
 }
 
 
-def test_every_refusal_of_the_stand_in_gets_its_verdict(standin: StandIn) -> None:
+def test_every_refusal_of_the_fake_instagram_gets_its_verdict(
+    fake_instagram: FakeInstagram,
+) -> None:
     async def raised_by(name: str, settings: dict[str, Any]) -> Exception:
         call = REFUSALS[name].call
-        standin.fault(call, error=name)
-        options = ClientOptions(standin.proxy_url, str(standin.ca_path), human_pace=False)
+        fake_instagram.fault(call, error=name)
+        options = ClientOptions(
+            fake_instagram.proxy_url, str(fake_instagram.ca_path), human_pace=False
+        )
         client = await build_client(options, {} if call == "login" else settings)
         try:
             await CALLS[call](client)
@@ -103,11 +107,13 @@ def test_every_refusal_of_the_stand_in_gets_its_verdict(standin: StandIn) -> Non
             return error
         finally:
             await close_client(client)
-            standin.clear_faults()
+            fake_instagram.clear_faults()
         pytest.fail(f"{name}: nothing was raised")
 
     async def all_of_them() -> dict[str, tuple[str, str, str]]:
-        options = ClientOptions(standin.proxy_url, str(standin.ca_path), human_pace=False)
+        options = ClientOptions(
+            fake_instagram.proxy_url, str(fake_instagram.ca_path), human_pace=False
+        )
         client = await build_client(options)
         await client.login("shop", "shop-password")
         settings = client.exportable_settings

@@ -11,15 +11,15 @@ from aiograpi import exceptions as ig
 from actors.instagram.errors import classify
 from actors.instagram.follower_pages import MAX_ROWS, REQUESTED_ROWS, FollowersPage
 from actors.instagram.gateway import Gateway
-from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.client import FakeInstagram
 from tests.support.follower_jobs import crowd, page
 from tests.support.gateways import Town
 
 
 @pytest.fixture
-def town(standin: StandIn, store: redis.Redis, store_url: str) -> Town:
+def town(fake_instagram: FakeInstagram, store: redis.Redis, store_url: str) -> Town:
     assert store.dbsize() == 0
-    return Town(standin, store_url)
+    return Town(fake_instagram, store_url)
 
 
 def read(
@@ -38,12 +38,12 @@ def read(
 
 
 def asked(town: Town, kind: str = "followers") -> list[str]:
-    return [each["path"] for each in town.standin.log(call=kind)]
+    return [each["path"] for each in town.fake_instagram.log(call=kind)]
 
 
 @pytest.mark.parametrize("kind", ["followers", "following"])
 def test_a_page_is_one_request_that_says_where_the_next_begins(town: Town, kind: str) -> None:
-    pk = town.standin.add_user("star", followers=450, following=450)
+    pk = town.fake_instagram.add_user("star", followers=450, following=450)
     first, reads = read(town, pk, kind)
     assert ([row["pk"] for row in first.rows], first.cursor, reads) == (crowd(0, 200), "200", 1)
     last, _ = read(town, pk, kind, "400")
@@ -54,7 +54,7 @@ def test_a_page_is_one_request_that_says_where_the_next_begins(town: Town, kind:
 
 
 def test_a_row_has_what_the_result_tells_and_no_more(town: Town) -> None:
-    pk = town.standin.add_user("star", followers=1)
+    pk = town.fake_instagram.add_user("star", followers=1)
     found, _ = read(town, pk)
     assert found.rows == [
         {
@@ -98,8 +98,8 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_no_page_is_an_error_with_a_verdict(town: Town, name: str) -> None:
     effect, kind, code = REFUSED[name]
-    pk = town.standin.add_user("star", followers=450)
-    town.standin.fault("followers", **effect)
+    pk = town.fake_instagram.add_user("star", followers=450)
+    town.fake_instagram.fault("followers", **effect)
     with pytest.raises(kind) as raised:
         read(town, pk)
     assert classify(raised.value, writing=False).code == code
@@ -107,15 +107,15 @@ def test_what_is_no_page_is_an_error_with_a_verdict(town: Town, name: str) -> No
 
 
 def test_a_cursor_of_numbers_is_one_of_text(town: Town) -> None:
-    pk = town.standin.add_user("star", followers=450)
+    pk = town.fake_instagram.add_user("star", followers=450)
     body = {**page([1], None), "next_max_id": 200}
-    town.standin.fault("followers", status=200, body=body)
+    town.fake_instagram.fault("followers", status=200, body=body)
     assert read(town, pk)[0].cursor == "200"
 
 
 def test_an_error_of_the_server_does_not_lead_back_to_the_first_page(town: Town) -> None:
-    pk = town.standin.add_user("star", followers=450)
-    town.standin.fault("followers", error="server_error")
+    pk = town.fake_instagram.add_user("star", followers=450)
+    town.fake_instagram.fault("followers", error="server_error")
     with pytest.raises(ig.ClientUnknownError):
         read(town, pk, cursor="200")
     assert len(asked(town)) == 1

@@ -1,4 +1,4 @@
-"""One account against the stand-in Instagram, with the unmodified transport of the library."""
+"""One account against the fake Instagram, with the unmodified transport of the library."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from actors.instagram.errors import Outcome, classify
 from actors.instagram.gateway import Gateway
 from actors.instagram.ids import InvalidInstagramId
 from actors.instagram.receipts import CommentReceipt, DmReceipt
-from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.client import FakeInstagram
 from deploy.local.wait import until
 from service.accounts.device_identity import device_of
 from service.accounts.session_settings import is_logged_in
@@ -29,9 +29,9 @@ TOTP_SEED = "JBSWY3DPEHPK3PXP"
 
 
 @pytest.fixture
-def town(standin: StandIn, store: redis.Redis, store_url: str) -> Town:
+def town(fake_instagram: FakeInstagram, store: redis.Redis, store_url: str) -> Town:
     assert store.dbsize() == 0
-    return Town(standin, store_url)
+    return Town(fake_instagram, store_url)
 
 
 async def ready(gateway: Gateway) -> None:
@@ -39,7 +39,7 @@ async def ready(gateway: Gateway) -> None:
 
 
 def calls(town: Town) -> list[str]:
-    return [each["call"] for each in town.standin.log()]
+    return [each["call"] for each in town.fake_instagram.log()]
 
 
 def password_logins(town: Town) -> int:
@@ -57,7 +57,7 @@ def test_a_dm_to_a_username_arrives_with_its_token(town: Town) -> None:
 
     pk, receipt = town.visit(steps)
 
-    (dm,) = town.standin.dms()
+    (dm,) = town.fake_instagram.dms()
     assert (dm["recipient_pks"], dm["text"], dm["sender"]) == ([pk], "Thank you!", "shop")
     assert receipt == DmReceipt(
         dm["item_id"], dm["thread_id"], Gateway.client_context_for("job_x:1")
@@ -72,14 +72,14 @@ def test_a_comment_arrives_with_its_token(town: Town) -> None:
     receipt = town.visit(steps)
     again = town.visit(steps)
 
-    first, second = town.standin.comments()
+    first, second = town.fake_instagram.comments()
     assert (first["pk"], second["pk"]) == (receipt.comment_id, again.comment_id)
     assert first["text"] == "Lovely!"
     assert first["idempotence_token"] == second["idempotence_token"]
 
 
 def test_a_pk_needs_no_call_and_a_name_of_digits_is_looked_up(town: Town) -> None:
-    pk = town.standin.add_user("123456")
+    pk = town.fake_instagram.add_user("123456")
 
     async def steps(gateway: Gateway) -> None:
         assert (await gateway.resolve("314159")).pk == "314159"
@@ -102,7 +102,7 @@ def test_a_recipient_that_cannot_be_is_refused_without_a_call(town: Town) -> Non
 
 def test_the_private_api_is_spoken_over_http_2(town: Town) -> None:
     town.visit(ready)
-    versions = {each["call"]: each["http_version"] for each in town.standin.log()}
+    versions = {each["call"]: each["http_version"] for each in town.fake_instagram.log()}
     assert versions.pop("password_key") == "1.1"
     assert set(versions.values()) == {"2"}
 
@@ -114,7 +114,7 @@ def test_many_jobs_of_many_processes_share_one_login(town: Town) -> None:
     async def work(gateway: Gateway) -> None:
         await asyncio.gather(*(gateway.send_dm("314159", str(n), f"job_{n}:1") for n in range(3)))
 
-    pk = town.standin.add_user("somebody", pk=314159)
+    pk = town.fake_instagram.add_user("somebody", pk=314159)
     assert pk == "314159"
     town.visit(work)
     before = len(calls(town))
@@ -122,8 +122,8 @@ def test_many_jobs_of_many_processes_share_one_login(town: Town) -> None:
 
     assert town.passwords() == ["ok"]
     assert calls(town)[before:] == ["broadcast_text"] * 3
-    assert town.standin.overlaps() == []
-    assert len(town.standin.devices()) == 1
+    assert town.fake_instagram.overlaps() == []
+    assert len(town.fake_instagram.devices()) == 1
 
 
 def test_a_saved_session_is_used_without_a_request(town: Town) -> None:
@@ -140,18 +140,18 @@ def test_two_processes_that_take_turns_see_each_others_sessions(town: Town) -> N
         async with town.gateway() as one, town.gateway() as two:
             await one.ensure_login()
             await two.ensure_login()
-            town.standin.expire_session("shop")
+            town.fake_instagram.expire_session("shop")
             await one.resolve("jenny.rosen")
             await two.resolve("jenny.rosen")
             await one.resolve("jenny.rosen")
 
     asyncio.run(turns())
     assert town.passwords() == ["ok", "ok"]
-    assert len(town.standin.devices()) == 1
+    assert len(town.fake_instagram.devices()) == 1
 
 
 def test_the_device_is_saved_before_the_first_login_and_outlives_its_failure(town: Town) -> None:
-    town.standin.fault("login", "drop_before")
+    town.fake_instagram.fault("login", "drop_before")
 
     async def failing(gateway: Gateway) -> None:
         with pytest.raises(ig.ClientError):
@@ -163,17 +163,17 @@ def test_the_device_is_saved_before_the_first_login_and_outlives_its_failure(tow
     town.visit(ready)
 
     assert device_of(town.stored().settings) == device
-    (seen,) = town.standin.devices()
+    (seen,) = town.fake_instagram.devices()
     assert seen["phone_id"] == device["uuids", "phone_id"]
 
 
 def await_call(town: Town, call: str) -> None:
-    until(lambda: bool(town.standin.log(call)), 10, call)
+    until(lambda: bool(town.fake_instagram.log(call)), 10, call)
 
 
 def stored_during(town: Town, call: str, steps: Callable[[Gateway], Awaitable[Any]]) -> Any:
     """Look into the vault while a call is under way, as a crash would leave it."""
-    town.standin.fault(call, "hang")
+    town.fake_instagram.fault(call, "hang")
 
     async def interrupted() -> StoredSession | None:
         async with town.gateway() as gateway, open_vault(town.store_url) as (vault, _):
@@ -186,7 +186,7 @@ def stored_during(town: Town, call: str, steps: Callable[[Gateway], Awaitable[An
 
     stored = asyncio.run(interrupted())
     assert stored is not None
-    town.standin.clear_faults()
+    town.fake_instagram.clear_faults()
     return stored.settings
 
 
@@ -225,7 +225,7 @@ def test_what_an_older_session_lacks_is_in_the_vault_before_it_is_shown(
 
     asyncio.run(replace())
     if call == "usdid_register":
-        town.standin.reset()  # nobody is logged in any more
+        town.fake_instagram.reset()  # nobody is logged in any more
 
     async def look_up(gateway: Gateway) -> None:
         await gateway.resolve("jenny.rosen")
@@ -243,7 +243,7 @@ def test_a_session_that_could_not_be_saved_is_saved_after_the_next_call(
         before = int(store.hget("hg:session:shop", "version") or 0)
         store.delete("hg:session:shop:earlier")
         store.set("hg:session:shop:earlier", "not a list: the save fails")
-        town.standin.expire_session("shop")
+        town.fake_instagram.expire_session("shop")
         assert await gateway.resolve("jenny.rosen")
         assert int(store.hget("hg:session:shop", "version") or 0) == before
         store.delete("hg:session:shop:earlier")
@@ -268,7 +268,7 @@ def test_without_a_saved_device_nothing_is_sent(town: Town) -> None:
 
 
 def test_a_login_whose_last_call_fails_still_leaves_a_session(town: Town) -> None:
-    town.standin.fault("timeline", error="server_error")
+    town.fake_instagram.fault("timeline", error="server_error")
 
     async def failing(gateway: Gateway) -> None:
         with pytest.raises(ig.ClientUnknownError):
@@ -281,11 +281,11 @@ def test_a_login_whose_last_call_fails_still_leaves_a_session(town: Town) -> Non
 
 @pytest.mark.parametrize("call", ["usernameinfo", "broadcast_text"])
 def test_an_expired_session_is_renewed_once_and_the_call_repeated(town: Town, call: str) -> None:
-    pk = town.standin.add_user("somebody")
+    pk = town.fake_instagram.add_user("somebody")
 
     async def steps(gateway: Gateway) -> None:
         await gateway.ensure_login()
-        town.standin.expire_session("shop")
+        town.fake_instagram.expire_session("shop")
         if call == "usernameinfo":
             await gateway.resolve("somebody")
         else:
@@ -294,12 +294,12 @@ def test_an_expired_session_is_renewed_once_and_the_call_repeated(town: Town, ca
     town.visit(steps)
     assert town.passwords() == ["ok", "ok"]
     assert calls(town).count(call) == 2
-    assert len(town.standin.dms()) == (call == "broadcast_text")
-    assert len(town.standin.devices()) == 1
+    assert len(town.fake_instagram.dms()) == (call == "broadcast_text")
+    assert len(town.fake_instagram.devices()) == 1
 
 
 def test_a_session_refused_again_after_its_renewal_is_not_renewed_again(town: Town) -> None:
-    town.standin.fault("usernameinfo", error="login_required", times=None)
+    town.fake_instagram.fault("usernameinfo", error="login_required", times=None)
 
     async def steps(gateway: Gateway) -> None:
         with pytest.raises(ig.LoginRequired):
@@ -310,7 +310,7 @@ def test_a_session_refused_again_after_its_renewal_is_not_renewed_again(town: To
 
 
 def test_a_401_renews_only_a_session_that_is_really_over(town: Town) -> None:
-    town.standin.fault("usernameinfo", error="unauthorized")
+    town.fake_instagram.fault("usernameinfo", error="unauthorized")
 
     async def alive(gateway: Gateway) -> None:
         with pytest.raises(ig.ClientUnauthorizedError):
@@ -319,8 +319,8 @@ def test_a_401_renews_only_a_session_that_is_really_over(town: Town) -> None:
     town.visit(alive)
     assert town.passwords() == ["ok"]
 
-    town.standin.fault("usernameinfo", error="unauthorized")
-    town.standin.fault("current_user", error="login_required")
+    town.fake_instagram.fault("usernameinfo", error="unauthorized")
+    town.fake_instagram.fault("current_user", error="login_required")
 
     async def over(gateway: Gateway) -> None:
         await gateway.resolve("jenny.rosen")
@@ -372,7 +372,7 @@ def test_an_instagrapi_session_is_taken_over_and_completed(town: Town) -> None:
 
 
 def test_a_totp_account_logs_in_by_itself(town: Town) -> None:
-    town.standin.add_account("safe.shop", "pw-of-safe-shop", totp_seed=TOTP_SEED)
+    town.fake_instagram.add_account("safe.shop", "pw-of-safe-shop", totp_seed=TOTP_SEED)
     account = town.account(
         name="safe",
         username="safe.shop",
@@ -384,7 +384,7 @@ def test_a_totp_account_logs_in_by_itself(town: Town) -> None:
 
 
 def test_a_totp_account_without_a_seed_needs_a_person(town: Town) -> None:
-    town.standin.add_account("safe.shop", "pw-of-safe-shop", totp_seed=TOTP_SEED)
+    town.fake_instagram.add_account("safe.shop", "pw-of-safe-shop", totp_seed=TOTP_SEED)
     account = town.account(name="safe", username="safe.shop", password="pw-of-safe-shop")
 
     async def steps(gateway: Gateway) -> None:
@@ -406,7 +406,7 @@ def test_a_wrong_password_needs_a_person_and_is_not_sent_over_and_over(town: Tow
 
     town.visit(steps, town.account(password="wrong-one"))
     # The current flow refers to the old one, which names the reason.
-    assert [(each["via"], each["outcome"]) for each in town.standin.logins()] == [
+    assert [(each["via"], each["outcome"]) for each in town.fake_instagram.logins()] == [
         ("caa", "bad_password"),
         ("legacy", "bad_password"),
     ]
@@ -417,7 +417,7 @@ def test_a_challenge_needs_a_person_and_leaves_stdin_alone(
     town: Town, monkeypatch: pytest.MonkeyPatch, seed: str | None
 ) -> None:
     monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("stdin was read"))
-    town.standin.add_account("new.shop", "pw-of-new-shop", profile_code="123456")
+    town.fake_instagram.add_account("new.shop", "pw-of-new-shop", profile_code="123456")
     account = town.account(
         name="new", username="new.shop", password="pw-of-new-shop", totp_seed=seed
     )
@@ -434,7 +434,7 @@ def test_a_challenge_needs_a_person_and_leaves_stdin_alone(
 
 
 def test_a_code_left_by_a_person_answers_the_challenge(town: Town) -> None:
-    town.standin.add_account("new.shop", "pw-of-new-shop", profile_code="123456")
+    town.fake_instagram.add_account("new.shop", "pw-of-new-shop", profile_code="123456")
     account = town.account(name="new", username="new.shop", password="pw-of-new-shop")
     asked: list[tuple[str, bool]] = []
 
@@ -460,7 +460,7 @@ def test_a_login_that_is_forbidden_is_not_made(town: Town) -> None:
 
     async def steps(gateway: Gateway) -> None:
         await gateway.ensure_login()
-        town.standin.expire_session("shop")
+        town.fake_instagram.expire_session("shop")
         with pytest.raises(TooOftenError):
             await gateway.resolve("jenny.rosen")
 
@@ -472,17 +472,17 @@ def test_a_login_that_is_forbidden_is_not_made(town: Town) -> None:
 
 
 def test_a_dm_whose_reply_was_lost_is_found_by_its_token(town: Town) -> None:
-    pk = town.standin.add_user("somebody")
+    pk = town.fake_instagram.add_user("somebody")
 
     async def steps(gateway: Gateway) -> None:
         await gateway.ensure_login()
         assert await gateway.find_dm(pk, "job_x:1", "Hello", 0) is None
-        town.standin.fault("broadcast_text", "drop_after")
+        town.fake_instagram.fault("broadcast_text", "drop_after")
         with pytest.raises(ig.ClientError) as raised:
             await gateway.send_dm(pk, "Hello", "job_x:1")
         verdict = classify(raised.value, writing=True)
         assert (verdict.outcome, verdict.ambiguous) == (Outcome.LOOK, True)
-        (dm,) = town.standin.dms()
+        (dm,) = town.fake_instagram.dms()
         found = await gateway.find_dm(pk, "job_x:1", "Hello", 0)
         assert found == DmReceipt(dm["item_id"], dm["thread_id"], dm["client_context"])
         context = Gateway.client_context_for("job_x:1")
@@ -493,7 +493,7 @@ def test_a_dm_whose_reply_was_lost_is_found_by_its_token(town: Town) -> None:
 
 
 def test_a_dm_with_a_link_is_found_too(town: Town) -> None:
-    pk = town.standin.add_user("somebody")
+    pk = town.fake_instagram.add_user("somebody")
 
     async def steps(gateway: Gateway) -> None:
         sent = await gateway.send_dm(pk, "See https://example.com/a", "job_x:1")
@@ -503,7 +503,7 @@ def test_a_dm_with_a_link_is_found_too(town: Town) -> None:
 
 
 def test_a_dm_is_found_behind_newer_ones(town: Town) -> None:
-    pk = town.standin.add_user("somebody")
+    pk = town.fake_instagram.add_user("somebody")
 
     async def steps(gateway: Gateway) -> None:
         sent = await gateway.send_dm(pk, "first", "job_first:1")
@@ -517,12 +517,12 @@ def test_a_dm_is_found_behind_newer_ones(town: Town) -> None:
 def test_a_comment_whose_reply_was_lost_is_found(town: Town) -> None:
     async def steps(gateway: Gateway) -> None:
         assert await gateway.find_comment(POST, "Lovely!", 0) is None
-        town.standin.fault("comment", "drop_after")
+        town.fake_instagram.fault("comment", "drop_after")
         with pytest.raises(ig.ClientError):
             await gateway.comment(POST, "Lovely!", "job_c:1")
         for n in range(22):
             await gateway.comment(POST, f"later {n}", f"job_{n}:1")
-        (first, *_) = town.standin.comments()
+        (first, *_) = town.fake_instagram.comments()
         found = await gateway.find_comment(POST, "Lovely!", 60_000)
         assert found == CommentReceipt(first["pk"])
         assert await gateway.find_comment(POST, "Lovely!", -3_600_000) is None
@@ -532,8 +532,8 @@ def test_a_comment_whose_reply_was_lost_is_found(town: Town) -> None:
 
 @pytest.mark.parametrize("offset", [-300, -5, 5, 300])
 def test_what_instagram_dates_by_a_clock_of_its_own_is_found(town: Town, offset: int) -> None:
-    town.standin.shift_clock(offset)
-    pk = town.standin.add_user("somebody")
+    town.fake_instagram.shift_clock(offset)
+    pk = town.fake_instagram.add_user("somebody")
 
     async def steps(gateway: Gateway) -> None:
         # Given a DM behind newer ones, and a comment
@@ -571,17 +571,17 @@ def test_what_belongs_to_another_job_is_not_found(town: Town) -> None:
 
 
 def test_a_write_after_a_cut_connection_is_stored_once(town: Town) -> None:
-    pk = town.standin.add_user("somebody")
+    pk = town.fake_instagram.add_user("somebody")
 
     async def steps(gateway: Gateway) -> None:
         await gateway.send_dm(pk, "warm", "job_warm:1")
-        town.standin.fault("broadcast_text", "drop_after")
+        town.fake_instagram.fault("broadcast_text", "drop_after")
         with pytest.raises(ig.ClientError) as raised:
             await gateway.send_dm(pk, "once", "job_x:1")
         assert classify(raised.value, writing=True).ambiguous
 
     town.visit(steps)
-    assert [dm["text"] for dm in town.standin.dms()] == ["warm", "once"]
+    assert [dm["text"] for dm in town.fake_instagram.dms()] == ["warm", "once"]
 
 
 @pytest.mark.parametrize(
@@ -597,8 +597,8 @@ def test_a_write_after_a_cut_connection_is_stored_once(town: Town) -> None:
 def test_an_unclear_reply_to_a_write_is_ambiguous_and_the_write_not_repeated(
     town: Town, effects: dict[str, Any]
 ) -> None:
-    pk = town.standin.add_user("somebody")
-    town.standin.fault("broadcast_text", **effects)
+    pk = town.fake_instagram.add_user("somebody")
+    town.fake_instagram.fault("broadcast_text", **effects)
 
     async def steps(gateway: Gateway) -> None:
         await gateway.ensure_login()
@@ -610,16 +610,16 @@ def test_an_unclear_reply_to_a_write_is_ambiguous_and_the_write_not_repeated(
         assert (verdict.outcome, verdict.ambiguous) == (Outcome.LOOK, True)
 
     town.visit(steps)
-    assert len(town.standin.dms()) == 1
+    assert len(town.fake_instagram.dms()) == 1
     assert calls(town).count("broadcast_text") == 1
 
 
 def test_a_call_that_hangs_ends_in_its_own_time(town: Town) -> None:
-    pk = town.standin.add_user("somebody")
+    pk = town.fake_instagram.add_user("somebody")
 
     async def steps(gateway: Gateway) -> None:
         await gateway.ensure_login()
-        town.standin.fault("broadcast_text", "hang")
+        town.fake_instagram.fault("broadcast_text", "hang")
         with pytest.raises(TimeoutError) as raised:
             await gateway.send_dm(pk, "stuck", "job_x:1")
         verdict = classify(raised.value, writing=True)
@@ -632,13 +632,13 @@ def test_a_call_that_hangs_ends_in_its_own_time(town: Town) -> None:
 def test_a_proxy_that_refuses_the_credentials_is_named(town: Town) -> None:
     async def steps(gateway: Gateway) -> None:
         await gateway.ensure_login()
-        town.standin.proxy_credentials("user:proxy-secret")
+        town.fake_instagram.proxy_credentials("user:proxy-secret")
         with pytest.raises(ig.ConnectProxyError) as raised:
             await gateway.send_dm("1", "not sent", "job_x:1")
         verdict = classify(raised.value, writing=True)
         assert (verdict.outcome, verdict.code) == (Outcome.FIX_PROXY, "proxy_auth_required")
         assert not verdict.ambiguous
-        town.standin.proxy_credentials(None)
+        town.fake_instagram.proxy_credentials(None)
 
     town.visit(steps)
 

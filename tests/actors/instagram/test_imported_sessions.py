@@ -13,7 +13,7 @@ import redis
 from actors.instagram.client import build_client, close_client
 from actors.instagram.gateway import Gateway
 from actors.instagram.options import ClientOptions
-from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.client import FakeInstagram
 from service.accounts.device_identity import device_of
 from service.accounts.session_settings import user_pks
 from service.accounts.session_validation import InvalidSession, check_document
@@ -25,7 +25,7 @@ from tests.support.sessions import document
 
 @pytest.fixture
 def town(
-    standin: StandIn,
+    fake_instagram: FakeInstagram,
     store: redis.Redis,
     store_url: str,
     tmp_path: Path,
@@ -38,7 +38,7 @@ def town(
     monkeypatch.setenv("REDIS_URL", store_url)
     monkeypatch.setenv("SECRET_KEY", SECRET)
     assert store.dbsize() == 0
-    return Town(standin, store_url)
+    return Town(fake_instagram, store_url)
 
 
 async def dumped(town: Town, settings: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def test_a_session_made_elsewhere_spares_the_login(town: Town, tmp_path: Path) -
     assert imported(settings, tmp_path) == 0
     town.visit(look_up)
     assert town.passwords() == ["ok"]
-    assert len(town.standin.devices()) == 1
+    assert len(town.fake_instagram.devices()) == 1
 
 
 def test_an_instagrapi_file_is_completed_by_the_worker_once(town: Town, tmp_path: Path) -> None:
@@ -88,21 +88,21 @@ def test_a_worker_takes_an_imported_session_over_at_its_next_call(
     async def steps(gateway: Gateway) -> None:
         # Given an open client whose session is over, and a newer login of its device
         await look_up(gateway)
-        town.standin.expire_session("shop")
+        town.fake_instagram.expire_session("shop")
         device = (await asyncio.to_thread(town.stored)).settings
         newer = await dumped(town, {**device, "authorization_data": {}, "cookies": {}})
-        seen = len(town.standin.log())
+        seen = len(town.fake_instagram.log())
 
         # When that is imported
         assert await asyncio.to_thread(imported, newer, tmp_path) == 0
         await look_up(gateway)
 
         # Then the very next call is made with it
-        assert [each["call"] for each in town.standin.log()[seen:]] == ["usernameinfo"]
+        assert [each["call"] for each in town.fake_instagram.log()[seen:]] == ["usernameinfo"]
 
     town.visit(steps)
     assert town.passwords() == ["ok", "ok"]
-    assert len(town.standin.devices()) == 1
+    assert len(town.fake_instagram.devices()) == 1
 
 
 async def opened(settings: dict[str, Any]) -> tuple[Any, Any]:

@@ -16,7 +16,7 @@ from actors.instagram.errors import classify
 from actors.instagram.gateway import Gateway
 from actors.instagram.login_limiter import MAX_FIRST_LOGINS, LoginLimiter
 from actors.instagram.options import AccountOptions
-from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.client import FakeInstagram
 from service.accounts.encryption import derive_keys
 from service.accounts.session_store import SessionConflict
 from service.accounts.verification_codes import VerificationCodes
@@ -181,14 +181,14 @@ def test_a_code_that_was_judged_is_not_tried_again(
 
 
 @pytest.fixture
-def town(standin: StandIn, store: redis.Redis, store_url: str) -> Town:
+def town(fake_instagram: FakeInstagram, store: redis.Redis, store_url: str) -> Town:
     assert store.dbsize() == 0
-    return Town(standin, store_url)
+    return Town(fake_instagram, store_url)
 
 
 def challenged(town: Town, code: str = CODE) -> AccountOptions:
     """An account whose next login needs a code."""
-    town.standin.add_account("new.shop", "pw-of-new-shop", profile_code=code)
+    town.fake_instagram.add_account("new.shop", "pw-of-new-shop", profile_code=code)
     return town.account(username="new.shop", password="pw-of-new-shop")
 
 
@@ -220,9 +220,9 @@ def test_a_code_left_after_the_challenge_answers_it_in_another_process_with_one_
     leave(town.store_url)
     assert arrive(town, account) is None
     assert town.passwords() == ["challenge_required", "challenge_required", "ok"]
-    assert [each["call"] for each in town.standin.log()].count("login") == 2
+    assert [each["call"] for each in town.fake_instagram.log()].count("login") == 2
     assert not store.exists(KEY)
-    assert len(town.standin.devices()) == 1
+    assert len(town.fake_instagram.devices()) == 1
 
 
 def test_a_wrong_code_is_used_up_and_the_next_one_answers(town: Town, store: redis.Redis) -> None:
@@ -237,7 +237,7 @@ def test_a_wrong_code_is_used_up_and_the_next_one_answers(town: Town, store: red
 def test_a_code_of_the_moment_from_a_person_is_the_second_factor(
     town: Town, store: redis.Redis
 ) -> None:
-    town.standin.add_account("safe.shop", "pw-of-safe-shop", totp_seed=TOTP_SEED)
+    town.fake_instagram.add_account("safe.shop", "pw-of-safe-shop", totp_seed=TOTP_SEED)
     account = town.account(username="safe.shop", password="pw-of-safe-shop")
     assert arrive(town, account) == "two_factor_required"
     leave(town.store_url, str(InstagramClient.totp_generate_code(TOTP_SEED)))
@@ -250,7 +250,7 @@ def test_a_login_cut_off_before_the_code_keeps_it_for_the_next(
 ) -> None:
     account = challenged(town)
     leave(town.store_url)
-    town.standin.fault("login", "drop_before")
+    town.fake_instagram.fault("login", "drop_before")
     assert arrive(town, account) == "connection_failed"
     assert arrive(town, account) is None
     assert town.passwords() == ["challenge_required", "ok"]

@@ -1,4 +1,4 @@
-"""Photos against the stand-in Instagram: the upload, the write, and the look for it."""
+"""Photos against the fake Instagram: the upload, the write, and the look for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from actors.instagram.gateway import Gateway
 from actors.instagram.receipts import DmReceipt
 from actors.instagram.reconcile import WriteQuery, dms_like
 from actors.instagram.write_deadline import CallOverdueError, request_deadline
-from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.client import FakeInstagram
 from tests.support.gateways import Town
 from tests.support.photos import encoded, picture
 
@@ -25,9 +25,9 @@ JPEG = encoded(picture())
 
 
 @pytest.fixture
-def town(standin: StandIn, store: redis.Redis, store_url: str) -> Town:
+def town(fake_instagram: FakeInstagram, store: redis.Redis, store_url: str) -> Town:
     assert store.dbsize() == 0
-    return Town(standin, store_url)
+    return Town(fake_instagram, store_url)
 
 
 async def jenny(gateway: Gateway) -> str:
@@ -54,9 +54,9 @@ def test_a_photo_arrives_byte_for_byte_and_is_found_by_its_token(town: Town) -> 
 
     receipt, found = town.visit(steps)
     assert receipt == found
-    _, dm = town.standin.dms()
+    _, dm = town.fake_instagram.dms()
     assert (dm["kind"], dm["client_context"]) == ("photo", receipt.client_context)
-    (upload,) = town.standin.uploads()
+    (upload,) = town.fake_instagram.uploads()
     assert base64.b64decode(upload["content"]) == JPEG
 
 
@@ -92,10 +92,10 @@ def test_the_upload_and_the_write_have_connections_of_their_own_through_the_prox
 
     town.visit(steps)
     of = ("rupload_photo", "broadcast_photo")
-    calls = [each for each in town.standin.log() if each["call"] in of]
+    calls = [each for each in town.fake_instagram.log() if each["call"] in of]
     assert len({each["connection"] for each in calls}) == len(calls) == 4
     assert None not in {each["connection"] for each in calls}
-    hosts = [each["host"] for each in town.standin.connects()]
+    hosts = [each["host"] for each in town.fake_instagram.connects()]
     assert hosts.count("rupload.facebook.com") == 2
 
 
@@ -113,7 +113,7 @@ def test_no_request_of_a_photo_begins_once_the_claim_is_in_doubt(town: Town, ste
 
     with pytest.raises(CallOverdueError):
         town.visit(steps)
-    calls = {each["call"] for each in town.standin.log()}
+    calls = {each["call"] for each in town.fake_instagram.log()}
     assert not calls & {"rupload_photo", "broadcast_photo"}
 
 
@@ -133,7 +133,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], type[Exception], Outcome]] = {
 def test_a_refused_upload_is_judged_as_what_it_is(
     town: Town, effect: dict[str, Any], kind: type[Exception], outcome: Outcome
 ) -> None:
-    town.standin.fault("rupload_photo", **effect)
+    town.fake_instagram.fault("rupload_photo", **effect)
 
     async def steps(gateway: Gateway) -> None:
         await gateway.call(partial(photos.upload, jpeg=JPEG))
@@ -141,13 +141,13 @@ def test_a_refused_upload_is_judged_as_what_it_is(
     with pytest.raises(kind) as refused:
         town.visit(steps)
     assert classify(refused.value, writing=False).outcome is outcome
-    assert len(town.standin.log("rupload_photo")) == 1
+    assert len(town.fake_instagram.log("rupload_photo")) == 1
 
 
 def test_a_session_that_ends_before_the_upload_is_renewed(town: Town) -> None:
     async def steps(gateway: Gateway) -> str:
         await gateway.ensure_login()
-        town.standin.expire_session("shop")
+        town.fake_instagram.expire_session("shop")
         return await gateway.call(partial(photos.upload, jpeg=JPEG))
 
     assert town.visit(steps)
@@ -157,7 +157,7 @@ def test_a_session_that_ends_before_the_upload_is_renewed(town: Town) -> None:
 def test_an_upload_that_the_proxy_refuses_is_the_proxy_s_fault(town: Town) -> None:
     async def steps(gateway: Gateway) -> None:
         await gateway.ensure_login()
-        town.standin.proxy_fault("407")
+        town.fake_instagram.proxy_fault("407")
         await gateway.call(partial(photos.upload, jpeg=JPEG))
 
     with pytest.raises(Exception) as refused:

@@ -194,7 +194,9 @@ def test_a_dm_without_a_token_that_another_job_owns_is_left_to_it() -> None:
     assert asyncio.run(find_dm(api, "5", our_dm())) == FoundDm(older, "9", by_token=False)
     found = asyncio.run(find_dm(api, "5", replace(our_dm(), owned_by_others=owned("1"))))
     assert found == FoundDm(newer, "9", by_token=False)
-    assert asyncio.run(find_dm(api, "5", replace(our_dm(), owned_by_others=owned("1", "2")))) is None
+    assert (
+        asyncio.run(find_dm(api, "5", replace(our_dm(), owned_by_others=owned("1", "2")))) is None
+    )
 
 
 def test_comments_in_order_are_read_no_further_than_the_intent() -> None:
