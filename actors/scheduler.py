@@ -33,7 +33,7 @@ from typing import Any
 import pendulum
 from periodiq import Scheduler
 
-from actors.dramatiq_async.broker import declare_actors, make_broker
+from actors.registry import declare_actors, make_broker
 from actors.runtime import Runtime
 from service.config.bootstrap import boot
 from service.logging.setup import get_logger

@@ -19,9 +19,9 @@ def make_worker_broker(stop: ShutdownMiddleware) -> Broker:
     Raises:
       SystemExit: Settings or configuration cannot be used.
     """
-    from actors.dramatiq_async.broker import declare_actors, make_broker
     from actors.dramatiq_async.dispatcher import AsyncDispatchMiddleware
     from actors.dramatiq_async.event_loop import LoopThread
+    from actors.registry import declare_actors, make_broker
     from actors.runtime import RuntimeMiddleware, WorkerConfig
     from service.config.bootstrap import boot
 

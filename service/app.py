@@ -33,11 +33,12 @@ from service.api.webhook_fast_path import WebhookFastPath
 from service.config.bootstrap import boot
 from service.config.config import Config
 from service.config.settings import Settings
+from service.dependencies import create_services
 from service.http import errors
 from service.http.body_limit import BodyLimitMiddleware
 from service.logging.context import clear_ids
+from service.process.garbage_collection import freeze_gc
 from service.process.shutdown_signals import on_shutdown_signal
-from service.web import create_services, freeze_gc
 
 _DESCRIPTION = (
     "Stripe-style webhooks in; Instagram DMs, comments and look-ups done once and at a human pace;"

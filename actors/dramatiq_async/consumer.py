@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from dramatiq import Message
 from dramatiq.broker import MessageProxy
@@ -13,11 +13,9 @@ from dramatiq.common import compute_backoff
 from dramatiq.errors import ConnectionClosed, DecodeError
 
 from actors.dramatiq_async.orphan_recovery import requeue_orphaned
+from actors.dramatiq_async.queue_notifier import QueueNotifier
 from service.logging.setup import get_logger
 from service.redis.client import REDIS_ERRORS
-
-if TYPE_CHECKING:
-    from actors.dramatiq_async.broker import WaitingRedisBroker
 
 #: How often an idle consumer looks although nobody rang: for what a dead worker had fetched, and,
 #: where we delay nothing, for as good as nothing.
@@ -27,19 +25,14 @@ IDLE_FETCH_DELAYED_SECONDS: Final = 50.0
 #: How often a consumer looks for messages that were fetched and did not arrive.
 UNACKED_CHECK_SECONDS: Final = 60.0
 
-#: What Dramatiq's own `ack` does (dramatiq/brokers/redis/dispatch.lua), for many.
-ACK_ALL: Final = """#!lua flags=allow-oom
--- Removes messages for good.
--- KEYS   1 the set of ids that this worker has fetched from the queue  2 the queue's messages
--- ARGV   the messages' ids
--- Reply  none
--- Keeps  a message that was taken from this worker, which was thought dead, is left to the other.
-for _, id in ipairs(ARGV) do
-  if redis.call('SREM', KEYS[1], id) > 0 then redis.call('HDEL', KEYS[2], id) end
-end
-"""
-
 _log = get_logger(__name__)
+
+
+class NotifyingBroker(Protocol):
+    """What a consumer needs of its broker besides what the stock consumer uses."""
+
+    notifier: QueueNotifier
+    arrived: Mapping[str, set[bytes]]
 
 
 class NotifiedConsumer(_RedisConsumer):
@@ -52,7 +45,7 @@ class NotifiedConsumer(_RedisConsumer):
     """
 
     def __init__(
-        self, broker: WaitingRedisBroker, queue_name: str, prefetch: int, timeout: int
+        self, broker: NotifyingBroker, queue_name: str, prefetch: int, timeout: int
     ) -> None:
         super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
         self._arrived = broker.arrived[queue_name]

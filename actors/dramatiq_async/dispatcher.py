@@ -26,6 +26,7 @@ from redis.exceptions import RedisError
 from actors.dramatiq_async.ack_batcher import AckBatcher
 from actors.dramatiq_async.event_loop import LoopThread
 from actors.dramatiq_async.shutdown import ShutdownMiddleware
+from actors.dramatiq_async.time_limit import OverdueError, time_limit_seconds
 from service.logging.setup import get_logger
 from service.process.file_limits import raise_file_limit
 
@@ -33,24 +34,8 @@ from service.process.file_limits import raise_file_limit
 HAND_BACK_SECONDS: Final = 4.0
 ACK_SECONDS: Final = 1.0
 
-#: For actors that name none: longer than all calls of an attempt together may take.
-TIME_LIMIT_MS: Final = 600_000
-
 
 _log = get_logger(__name__)
-
-
-class OverdueError(Exception):
-    """An actor did not end within its time limit."""
-
-
-class TimeLimits(Middleware):
-    """Lets actors say how long their messages may take; it is the dispatch that sees to it."""
-
-    @property
-    def actor_options(self) -> set[str]:
-        """`time_limit` in ms, as Dramatiq's own."""
-        return {"time_limit"}
 
 
 class AsyncDispatchMiddleware(Middleware):
@@ -194,7 +179,7 @@ class Dispatcher(WorkerThread):
 
     async def _in_time(self, actor: Actor[..., Any], message: MessageProxy) -> None:
         """Run an actor; what takes too long is canceled, and hands its work back like any other."""
-        seconds = actor.options.get("time_limit", TIME_LIMIT_MS) / 1000
+        seconds = time_limit_seconds(actor)
         try:
             async with asyncio.timeout(seconds) as limit:
                 await inspect.unwrap(actor.fn)(*message.args, **message.kwargs)

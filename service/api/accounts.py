@@ -8,8 +8,8 @@ from fastapi import APIRouter
 
 from service.api.auth import Caller, WebParts
 from service.api.schemas import NoteRequest, PauseRequest
+from service.dependencies import AppServices
 from service.http.errors import ApiError
-from service.web import AppServices
 
 router = APIRouter(tags=["accounts"])
 

@@ -9,7 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
-from service.web import AppServices, get_services
+from service.dependencies import AppServices, get_services
 
 _bearer = HTTPBearer(auto_error=False, description="One of API_KEYS")
 

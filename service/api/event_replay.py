@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from service.dependencies import AppServices
 from service.events.parsing import parse_stored
 from service.jobs.records import EventRecord
-from service.web import AppServices
 
 
 async def replay_event(web: AppServices, event: EventRecord, body: bytes) -> list[str]:

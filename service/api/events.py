@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query
 from service.api.auth import Caller, WebParts
 from service.api.event_replay import replay_event
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
+from service.dependencies import AppServices
 from service.http.errors import ApiError
 from service.jobs.records import EventRecord
-from service.web import AppServices
 
 router = APIRouter(tags=["events"])
 

@@ -11,12 +11,12 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Send
 
+from service.dependencies import AppServices
 from service.followers.formats import CSV, FORMATS, JSON, NDJSON, Format, as_csv, as_ndjson, as_page
 from service.followers.rows import MAX_ROWS, RowsExpired
 from service.http.content_negotiation import best_match
 from service.http.errors import ApiError
 from service.live.broadcaster import POLL_SECONDS
-from service.web import AppServices
 
 MAX_PAGE_ROWS: Final = 1_000
 #: Routers cut a connection that is silent for half a minute.

@@ -11,12 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.api.auth import Caller, WebParts
 from service.api.idempotency import IdempotencyKey, create_job_once
 from service.api.schemas import Metadata, Name, invalid
+from service.dependencies import AppServices
 from service.followers.rows import MAX_ROWS
 from service.http.errors import ApiError, error_response
 from service.instagram.ids import InvalidIdentifier
 from service.jobs.model import FollowerKind, JobDraft
 from service.lookups.targets import user_target
-from service.web import AppServices
 
 router = APIRouter(tags=["look-ups"])
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import Header, Response
 
+from service.dependencies import AppServices
 from service.http.errors import ApiError
 from service.jobs.model import JobDraft
-from service.web import AppServices
 
 IdempotencyKey = Annotated[
     str | None,

@@ -14,13 +14,13 @@ from service.api.idempotency import IdempotencyKey, create_job_once
 from service.api.multipart import UPLOAD_SCHEMA
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
 from service.api.schemas import JobRequest, invalid, utc_now
+from service.dependencies import AppServices
 from service.http.errors import ApiError
 from service.jobs.model import FINAL, FOLLOWER_KINDS, JobDraft, Kind, Status
 from service.jobs.queries import JobFilter, Page
 from service.live.broadcaster import POLL_SECONDS
 from service.network.ip_filter import IpFilter
 from service.photos.urls import check_photo_url
-from service.web import AppServices
 
 router = APIRouter(tags=["jobs"])
 

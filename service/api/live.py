@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, Header, Query, Response, WebSocket
 from service.api.auth import Caller, SocketCaller, WebParts
 from service.api.event_streams import EventStreamResponse, stream_to_websocket
 from service.api.jobs import unknown_job
+from service.dependencies import AppServices
 from service.http.errors import ApiError
 from service.jobs.timeline import JobHistory, LiveUpdate, dumps, timeline_entry
 from service.live.subscriptions import FeedSubscription, JobSubscription
-from service.web import AppServices
 
 router = APIRouter(tags=["live"])
 

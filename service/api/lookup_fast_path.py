@@ -15,10 +15,10 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.lookup_responses import etag_matches, freshness_headers
+from service.dependencies import AppServices
 from service.instagram.ids import InvalidIdentifier
 from service.lookups.service import Found
 from service.lookups.targets import LookupTarget, post_target, user_target
-from service.web import AppServices
 
 _PLACES: Final = (("/users/", user_target), ("/posts/", post_target))
 #: Paths are remembered with what they ask for, before it is known who asks.

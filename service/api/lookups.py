@@ -16,12 +16,12 @@ from service.api.auth import Caller, WebParts
 from service.api.lookup_fast_path import send_cached
 from service.api.lookup_responses import batch_item, failed_item, failure_of
 from service.api.schemas import invalid
+from service.dependencies import AppServices
 from service.http.errors import error_response
 from service.instagram.ids import InvalidIdentifier
 from service.lookups.service import MAX_WAIT_SECONDS, Found, Pending
 from service.lookups.targets import LookupTarget, post_target, user_target
 from service.redis.client import REDIS_ERRORS
-from service.web import AppServices
 
 router = APIRouter(tags=["look-ups"])
 

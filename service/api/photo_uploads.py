@@ -15,6 +15,7 @@ from service.api.auth import Caller, WebParts
 from service.api.idempotency import IdempotencyKey, create_job_once
 from service.api.multipart import JobUpload
 from service.api.schemas import utc_now
+from service.dependencies import AppServices
 from service.http.body_limit import is_form
 from service.http.errors import RETRY_AFTER_SECONDS, ApiError, EarlyErrorResponse
 from service.http.request_body import BodyRejected
@@ -23,7 +24,6 @@ from service.logging.setup import get_logger
 from service.photos.converter import ConversionFailed, ConverterBusy
 from service.photos.photo import PhotoRefused
 from service.photos.spooled_file import SpooledFile
-from service.web import AppServices
 
 #: A photo may take so many times longer to arrive than another body.
 UPLOAD_TIME_FACTOR: Final = 6

@@ -10,9 +10,9 @@ from service.api.auth import Caller, WebParts
 from service.api.jobs import build_draft
 from service.api.pagination import Limit
 from service.api.schemas import JobRequest
+from service.dependencies import AppServices
 from service.jobs.records import rfc3339
 from service.jobs.replies import Preview
-from service.web import AppServices
 
 router = APIRouter(tags=["jobs"])
 

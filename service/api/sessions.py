@@ -14,8 +14,8 @@ from service.accounts.session_validation import InvalidSession
 from service.api.accounts import check_known
 from service.api.auth import Caller, WebParts
 from service.config.config import MissingVariable
+from service.dependencies import AppServices
 from service.http.errors import ApiError
-from service.web import AppServices
 
 router = APIRouter(tags=["accounts"])
 

@@ -11,9 +11,9 @@ from service.accounts.suppressions import suppression_key
 from service.api.auth import Caller, WebParts
 from service.api.pagination import Limit
 from service.api.schemas import NoteRequest
+from service.dependencies import AppServices
 from service.http.errors import ApiError
 from service.instagram.ids import InvalidIdentifier, normalise_recipient
-from service.web import AppServices
 
 router = APIRouter(tags=["suppressions"])
 

@@ -17,6 +17,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
+from service.dependencies import AppServices, get_services
 from service.events import parsing
 from service.events.rules import RuleResult
 from service.events.sources import ResolvedSource
@@ -28,7 +29,6 @@ from service.jobs.replies import Acceptance
 from service.logging.context import bind_ids
 from service.logging.setup import get_logger
 from service.signatures.verify import Headers, SignatureRejected, verify
-from service.web import AppServices, get_services
 
 router = APIRouter(tags=["webhooks"])
 

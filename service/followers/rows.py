@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import redis.asyncio as aredis
+
+from service.jobs.claims import RowBatch
 
 #: The most rows of one walk: its pks are a set in the store while it runs.
 MAX_ROWS: Final = 10_000_000
@@ -19,19 +20,6 @@ BATCH_ROWS: Final = 200
 AT_A_TIME: Final = 4
 
 Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class RowBatch:
-    """Some rows of a walk, as they are kept.
-
-    Parameters:
-      pks: Whose they are, in order.
-      packed: The rows.
-    """
-
-    pks: tuple[str, ...]
-    packed: bytes
 
 
 class RowsExpired(Exception):

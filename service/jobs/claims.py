@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import redis.asyncio as aredis
 
-from service.followers.rows import RowBatch
 from service.jobs.lua.builder import Times
 from service.jobs.lua.hash_encoding import fields_of
 from service.jobs.lua.runner import Scripts
@@ -85,6 +84,19 @@ class AccountEffect:
 
 
 NO_EFFECT = AccountEffect()
+
+
+@dataclass(frozen=True)
+class RowBatch:
+    """Some rows of a walk, as they are kept.
+
+    Parameters:
+      pks: Whose they are, in order.
+      packed: The rows.
+    """
+
+    pks: tuple[str, ...]
+    packed: bytes
 
 
 @dataclass(frozen=True)

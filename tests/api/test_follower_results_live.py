@@ -17,8 +17,8 @@ import redis
 from deploy.local.wait import until
 from service.api.follower_results import iter_new_rows
 from service.config.config import parse_config
+from service.dependencies import AppServices, create_services
 from service.jobs.model import Status
-from service.web import AppServices, create_services
 from tests.support.followers import PAGE, begun, rows, step
 from tests.support.ledgers import Books
 from tests.support.web import API_KEY, CONFIG, SOURCE_SECRETS, Door, settings_for

@@ -30,8 +30,8 @@ from service.accounts.encryption import derive_keys
 from service.accounts.session_store import SessionStore
 from service.config.config import load_config
 from service.config.settings import SettingsError, load_settings
+from service.dependencies import create_services
 from service.redis.client import async_client
-from service.web import create_services
 from tests.support.canaries import Canary, drawn, everything_in, leaks
 from tests.support.fleet import act, fleet, kept, order, own_journey
 from tests.support.journey import Journey

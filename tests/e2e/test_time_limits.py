@@ -26,7 +26,7 @@ def trip(tmp_path: Path) -> Iterator[Journey]:
 def test_a_job_whose_attempt_hangs_is_taken_up_again_and_written_once(
     trip: Journey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.dramatiq_async.dispatcher.TIME_LIMIT_MS", 3_000)
+    monkeypatch.setattr("actors.dramatiq_async.time_limit.TIME_LIMIT_MS", 3_000)
     trip.stack.fake_instagram.fault("broadcast_text", "hang")
     with whole_worker(trip.stack):
         job = trip.ended(trip.order(), 60)
@@ -40,7 +40,7 @@ def test_a_job_whose_attempt_hangs_is_taken_up_again_and_written_once(
 def test_a_callback_whose_attempt_hangs_is_taken_up_again(
     trip: Journey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.dramatiq_async.broker.DELIVERY_LIMIT_MS", 1_000)
+    monkeypatch.setattr("actors.registry.DELIVERY_LIMIT_MS", 1_000)
     trip.stack.receiver.answer(hang=True, times=1)
     with whole_worker(trip.stack):
         job = trip.ended(trip.order(), 60)

@@ -41,7 +41,7 @@ def fleet(
     processes: Sequence[str] = ("web", "worker"),
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[Stack]:
-    """Run a stack with further accounts beside `shop`, each known to the fake Instagram by its name.
+    """Run a stack with accounts beside `shop`, which the fake Instagram knows by their names.
 
     Parameters:
       directory: For everything that is written.

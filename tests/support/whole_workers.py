@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 from dramatiq import Worker
 
-from actors.dramatiq_async.broker import declare_actors, make_broker
 from actors.dramatiq_async.dispatcher import AsyncDispatchMiddleware
 from actors.dramatiq_async.event_loop import LoopThread
 from actors.dramatiq_async.shutdown import ShutdownMiddleware
+from actors.registry import declare_actors, make_broker
 from actors.runtime import RuntimeMiddleware, WorkerConfig
 from deploy.local.stack import Stack
 from service.config.config import load_config

@@ -13,11 +13,12 @@ import dramatiq
 import redis
 from dramatiq import Worker
 
-from actors.dramatiq_async.broker import WaitingRedisBroker, make_broker
+from actors.dramatiq_async.broker import WaitingRedisBroker
 from actors.dramatiq_async.dispatcher import AsyncDispatchMiddleware
 from actors.dramatiq_async.event_loop import LoopThread
 from actors.dramatiq_async.queue_notifier import NOTIFY
 from actors.dramatiq_async.shutdown import ShutdownMiddleware
+from actors.registry import make_broker
 from service.config.settings import Settings
 from service.jobs.actor_routes import NAMESPACE
 

@@ -12,7 +12,7 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from actors.dramatiq_async.broker import make_broker
+from actors.registry import make_broker
 from deploy.local.wait import until
 from service.jobs.actor_routes import NAMESPACE
 from tests.support.workers import PREFETCH, QUEUE, nothing_stays, put, settings_for, whole, working
