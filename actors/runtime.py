@@ -14,14 +14,14 @@ from dramatiq import Broker, Worker
 from dramatiq.middleware import Middleware, MiddlewareError
 
 from actors.batched_scripts import BatchedScripts
-from actors.deliveries.http_client import DEFAULT_LIMITS, CallbackClient
 from actors.dramatiq_async.event_loop import LoopThread
+from actors.egress.callback_client import DEFAULT_LIMITS, CallbackClient
 from actors.egress.guarded_connections import GuardedBackend
 from actors.egress.photo_download import PhotoDownloader
+from actors.egress.photo_loader import PhotoLoader
 from actors.instagram.client_pool import GatewayPool
 from actors.instagram.login_limiter import LoginLimiter
 from actors.instagram.options import AccountOptions
-from actors.jobs.photo_dm import PhotoLoader
 from actors.lease_heartbeat import LeaseHeartbeat, start_heartbeat
 from service import VERSION
 from service.accounts.controls import AccountControls

@@ -51,10 +51,10 @@ WORKER_STEPS: Final[dict[str, Failpoint]] = {
     "before finish": Failpoint(*_CLAIMS, "finish", "before"),
     "after finish": Failpoint(*_CLAIMS, "finish", "after"),
     "before callback": Failpoint(
-        "actors.deliveries.http_client", ("CallbackClient",), "post", "before"
+        "actors.egress.callback_client", ("CallbackClient",), "post", "before"
     ),
     "mid-callback": Failpoint(
-        "actors.deliveries.http_client", ("CallbackClient",), "post", "after"
+        "actors.egress.callback_client", ("CallbackClient",), "post", "after"
     ),
     "after callback": Failpoint("service.deliveries.store", ("Deliveries",), "record", "after"),
 }

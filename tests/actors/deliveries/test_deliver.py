@@ -14,11 +14,11 @@ import pytest
 import redis
 
 from actors.deliveries.deliver import deliver, put_back_ms
-from actors.deliveries.http_client import CallbackClient, CallbackLimits
+from actors.egress.callback_client import CallbackClient, CallbackLimits
 from actors.egress.guarded_connections import GuardedBackend
 from actors.egress.photo_download import PhotoDownloader
+from actors.egress.photo_loader import PhotoLoader
 from actors.instagram.client_pool import GatewayPool
-from actors.jobs.photo_dm import PhotoLoader
 from actors.lease_heartbeat import start_heartbeat
 from actors.runtime import Runtime, WorkerConfig
 from service.accounts.encryption import derive_keys

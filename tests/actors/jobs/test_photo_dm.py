@@ -9,8 +9,8 @@ import pytest
 import redis
 
 from actors.egress.photo_download import PhotoDownloader
+from actors.egress.photo_loader import PhotoLoader
 from actors.instagram.errors import ClassifiedError, Outcome
-from actors.jobs.photo_dm import PhotoLoader
 from service.jobs.claims import Claim
 from service.jobs.photo_store import PhotoStore
 from service.network.ip_filter import IpFilter, parse_cidrs

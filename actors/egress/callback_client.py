@@ -15,9 +15,9 @@ from typing import Final, Self
 
 import httpcore
 
-from actors.deliveries.connection_pools import OriginPools
-from actors.deliveries.origin_limiter import OriginBusy, OriginLimiter
+from actors.egress.connection_pools import OriginPools
 from actors.egress.guarded_connections import GuardedBackend
+from actors.egress.origin_limiter import OriginBusy, OriginLimiter
 from actors.egress.tls import PEER_ERRORS, failure_code, ssl_context
 from service.deliveries.attempt_results import (
     MAX_BODY_BYTES,

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from actors.deliveries.origin_limiter import OriginBusy, OriginLimiter
+from actors.egress.origin_limiter import OriginBusy, OriginLimiter
 
 
 def origin(number: int) -> str:

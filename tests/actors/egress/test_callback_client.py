@@ -18,9 +18,9 @@ import pytest
 import uvloop
 from standardwebhooks.webhooks import Webhook
 
-from actors.deliveries.http_client import DEFAULT_LIMITS, CallbackClient, CallbackLimits
-from actors.deliveries.origin_limiter import OriginBusy, OriginLimiter
+from actors.egress.callback_client import DEFAULT_LIMITS, CallbackClient, CallbackLimits
 from actors.egress.guarded_connections import GuardedBackend
+from actors.egress.origin_limiter import OriginBusy, OriginLimiter
 from service.deliveries.attempt_results import MAX_BODY_BYTES, AttemptResult
 from service.network.ip_filter import IpFilter, parse_cidrs
 from service.signatures import sign
