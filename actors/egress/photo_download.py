@@ -1,4 +1,4 @@
-"""Photos by URL: one GET to a server that may do anything, under the guard of the callbacks.
+"""Photos by URL: one GET to a server that may do anything, under the IP filter of the callbacks.
 
 As with callbacks, a name is resolved once, every address is checked, and redirects are not
 followed. What comes is counted while it comes, and goes to disk.
@@ -17,8 +17,8 @@ from actors.egress.guarded_connections import MAX_ANSWER_BYTES, GuardedBackend
 from actors.egress.tls import PEER_ERRORS, failure_code, ssl_context
 from actors.instagram.error_policies import ErrorPolicy, Outcome
 from actors.instagram.errors import ClassifiedError
-from service.deliveries.endpoints import InvalidUrl, ParsedUrl, parse_endpoint_url
 from service.network.ip_filter import IpFilter
+from service.network.urls import InvalidUrl, ParsedUrl, parse_endpoint_url
 from service.photos.photo import MAX_PHOTO_BYTES
 from service.photos.spooled_file import SpooledFile
 
@@ -43,7 +43,7 @@ class PhotoDownloader:
     """Fetches photos; nothing is opened before the first one.
 
     Parameters:
-      guard: Decides which addresses may be reached.
+      ip_filter: Decides which addresses may be reached.
       version: Heliograph's own, for the `User-Agent`.
       allow_http: Whether plain HTTP will do.
       ca_bundle: Path of a PEM file to trust instead of the system's CAs.
@@ -53,7 +53,7 @@ class PhotoDownloader:
 
     def __init__(
         self,
-        guard: IpFilter,
+        ip_filter: IpFilter,
         *,
         version: str,
         allow_http: bool = False,
@@ -63,7 +63,7 @@ class PhotoDownloader:
     ) -> None:
         # Without the callbacks' small receive buffer, which would make megabytes slow.
         most = MAX_PHOTO_BYTES + MAX_ANSWER_BYTES
-        self._backend = GuardedBackend(guard, resolver, answer_bytes=most, options=())
+        self._backend = GuardedBackend(ip_filter, resolver, answer_bytes=most, options=())
         self._user_agent = f"Heliograph/{version}"
         self._allow_http = allow_http
         self._ca_bundle = ca_bundle

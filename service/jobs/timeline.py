@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from service.jobs.records import JobRecord, rfc3339
+from service.jobs.records import JobRecord
+from service.time_formats.timestamps import rfc3339
 
 #: `change`: a timeline entry; `end`: the entry that ends the job; `progress`: the progress of a
 #: long job; `gap`: entries in between are no longer stored; `ready`: where a new client starts.

@@ -16,8 +16,8 @@ import redis.asyncio as aredis
 from redis.exceptions import ResponseError
 
 from service.jobs.model import FINAL
-from service.jobs.records import rfc3339
 from service.jobs.timeline import EventName, LiveUpdate, dumps, timeline_entry
+from service.time_formats.timestamps import rfc3339
 
 STREAM_KEY: Final = "hg:feed"
 #: The position before the first entry.
