@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from actors.instagram.error_policies import POLICIES
+from service.config.config import load_config
 from service.config.settings import SettingsError, load_settings
 
 ROOT: Final = Path(__file__).parents[2]
@@ -90,6 +91,13 @@ def test_make_targets_exist(page: Path) -> None:
 def test_every_target_says_what_it_does() -> None:
     lines = re.findall(r"^[a-z]+:.*$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert [line for line in lines if "## " not in line] == []
+
+
+def test_the_configuration_of_the_readme_is_valid(tmp_path: Path) -> None:
+    example = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(example) == 1
+    (tmp_path / "heliograph.toml").write_text(example[0])
+    assert load_config(tmp_path / "heliograph.toml").rules
 
 
 def _variables() -> list[str]:
