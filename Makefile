@@ -38,6 +38,7 @@ lint: $(READY)  ## check formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 lock: $(READY)  ## rewrite requirements*.txt from pyproject.toml
 	$(LOCK) $(LOCKFLAGS) -o requirements.txt pyproject.toml
