@@ -165,7 +165,7 @@ def test_a_walk_that_was_tried_in_vain_does_not_end_before_it_is_tried_again(
 
 
 def test_progress_tells_pages_users_what_is_expected_and_the_limit(ledger: LedgerHarness) -> None:
-    job_id = add_export(ledger, most=250)
+    job_id = add_export(ledger, max_rows=250)
     nothing = {"pages": 0, "users": 0, "expected": None, "limit": 250, "eta": None}
     assert ledger.api_job(job_id)["progress"] == nothing
     claim_and_append(ledger, job_id, (), "0", expected=1_000)

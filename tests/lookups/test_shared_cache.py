@@ -188,7 +188,7 @@ def test_walks_in_a_row_are_shared_among_the_readers(
     # Whoever has a turn, or a walk in line, comes after who has none
     accounts = [ledger.record(job_id).account for job_id in walks]
     assert sorted(accounts[:3]) == ["a", "b", "c"]
-    if limits:
+    if paces:
         assert sorted(accounts[3:]) == ["a", "b", "c"]
     assert audit(ledger) == []
 

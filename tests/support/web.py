@@ -278,7 +278,7 @@ def web_port(store_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture
-def web(served: int, store: redis.Redis) -> Iterator[WebHarness]:
+def web(web_port: int, store: redis.Redis) -> Iterator[WebHarness]:
     """The application over an empty store."""
-    with connect(served, store) as found:
+    with connect(web_port, store) as found:
         yield found
