@@ -210,9 +210,9 @@ def test_a_job_that_would_not_be_done_in_time_would_be_refused(ledger_with: Ledg
     ("stage", "status"),
     [
         (lambda _ledger: None, Status.QUEUED),
-        (lambda ledger: send(ledger, ledger.job()), Status.WAITING),
-        (lambda ledger: ledger.claim(ledger.job()), Status.WAITING),
-        (lambda ledger: ledger.run(ledger.doors.pause("shop")), Status.HELD),
+        (lambda ledger: send(ledger, ledger.add_job()), Status.WAITING),
+        (lambda ledger: ledger.claim(ledger.add_job()), Status.WAITING),
+        (lambda ledger: ledger.run(ledger.controls.pause("shop")), Status.HELD),
     ],
     ids=["nothing", "a gap", "a turn", "a pause"],
 )

@@ -42,7 +42,7 @@ ODD_IDS = (
 def updated_web(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[WebHarness]:
     """The same application after a deploy that added a rule for two sources."""
     rules = NEW_RULE.format(source="stripe") + NEW_RULE.format(source="unset").replace(
-        "updated_web", "never"
+        "later", "never"
     )
     with run_web(store_url, tmp_path, CONFIG + rules) as port, connect(port, store) as found:
         yield found
@@ -120,13 +120,13 @@ def test_a_replay_makes_only_the_job_that_was_missing(
     replayed = updated_web.api.post("/events/evt_1/replay")
 
     # Then
-    new = derived_id("job", "stripe", "evt_1", "updated_web")
+    new = derived_id("job", "stripe", "evt_1", "later")
     assert replayed.status_code == 202
     assert replayed.json() == {"event_id": "evt_1", "jobs": [old, new], "created": [new]}
     assert updated_web.api.get(f"/jobs/{new}").json()["kind"] == "comment"
     event = updated_web.api.get("/events/evt_1").json()
     assert event["jobs"] == [old, new]
-    assert [note["rule"] for note in event["rules"]] == ["stripe-order", "updated_web"]
+    assert [note["rule"] for note in event["rules"]] == ["stripe-order", "later"]
 
 
 def test_a_second_replay_makes_nothing_more(web: WebHarness, updated_web: WebHarness) -> None:

@@ -214,7 +214,7 @@ def test_ends_stay_counted_when_their_jobs_are_forgotten(
 def test_claims_and_attempts_are_counted_by_outcome(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = ledger.add_job()
     ledger.release(ledger.claim(job_id), Status.QUEUED)
-    claim = ledger.claim(job_id, "second_web")
+    claim = ledger.claim(job_id, "another")
     assert ledger.try_claim(job_id, "a third") is None
     assert ledger.record_intent(claim) == "ok"
     ledger.release(claim, Status.SENDING)
@@ -275,7 +275,7 @@ def test_attempts_at_callbacks_are_counted(web: WebHarness, ledger: LedgerHarnes
         ledger.pass_time(HOUR)
         claim = ledger.run(deliveries.claim(delivery["id"], to))
         assert claim is not None
-        assert ledger.run(deliveries.claim(delivery["id"], "second_web")) is None
+        assert ledger.run(deliveries.claim(delivery["id"], "another")) is None
         if to == "put_back":
             assert ledger.run(deliveries.defer(claim, after_ms=1))
         else:

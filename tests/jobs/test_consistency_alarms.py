@@ -223,14 +223,14 @@ def test_an_alarm_of_a_turn_that_nobody_has_is_cleared(ledger: LedgerHarness) ->
     assert ledger.store.zcard("hg:turns") == 0
 
 
-@pytest.mark.parametrize("holder", [None, "job_gone", "queued_jobs"])
+@pytest.mark.parametrize("holder", [None, "job_gone", "line"])
 def test_who_works_without_the_turn_gets_it_back(
     ledger: LedgerHarness, queued_jobs: list[str], holder: str | None
 ) -> None:
     if holder is None:
         ledger.store.delete("hg:acct:shop:turn")
     else:
-        ledger.store.set("hg:acct:shop:turn", queued_jobs[1] if holder == "queued_jobs" else holder)
+        ledger.store.set("hg:acct:shop:turn", queued_jobs[1] if holder == "line" else holder)
     found = {(each.id, each.problem) for each in diagnosis(ledger, repair=True)}
     assert (queued_jobs[0], "out of turn") in found
     assert (ledger.turn(), diagnosis(ledger), audit(ledger)) == (queued_jobs[0], [], [])

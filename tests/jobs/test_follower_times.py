@@ -195,21 +195,26 @@ def readers(left: dict[str, int]) -> dict[str, AccountLimits]:
 
 def test_the_account_with_most_of_its_budget_left_walks(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(**readers({"a": 5, "b": 9, "c": 7}))
-    job_id = add_export(ledger, account="", readers=("a", "b", "c"))
+    job_id = add_export(ledger, account="", candidate_accounts=("a", "b", "c"))
     assert ledger.record(job_id).account == "b"
     # Given that it has read five times
     for number in range(5):
         page = rows(number * PAGE, (number + 1) * PAGE) if number else ()
         claim_and_append(ledger, job_id, page, f"{number}")
-    assert ledger.record(add_export(ledger, account="", readers=("a", "b", "c"))).account == "c"
+    assert (
+        ledger.record(add_export(ledger, account="", candidate_accounts=("a", "b", "c"))).account
+        == "c"
+    )
 
 
 def test_a_held_account_walks_only_where_there_is_no_other(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(**readers({"a": 5, "b": 9}))
     ledger.run(ledger.controls.pause("b"))
-    assert ledger.record(add_export(ledger, account="", readers=("a", "b"))).account == "a"
+    assert (
+        ledger.record(add_export(ledger, account="", candidate_accounts=("a", "b"))).account == "a"
+    )
     ledger.run(ledger.controls.pause("a"))
-    waiting = add_export(ledger, account="", readers=("a", "b"))
+    waiting = add_export(ledger, account="", candidate_accounts=("a", "b"))
     assert ledger.record(waiting).account == "a"
     assert ledger.status(waiting) is Status.HELD
 

@@ -183,7 +183,10 @@ def test_walks_in_a_row_are_shared_among_the_readers(
 ) -> None:
     ledger = ledger_with(**{name: limits(**paces) for name in ("a", "b", "c")})
 
-    walks = [add_export(ledger, to=f"user{number}", readers=("a", "b", "c")) for number in range(6)]
+    walks = [
+        add_export(ledger, to=f"user{number}", candidate_accounts=("a", "b", "c"))
+        for number in range(6)
+    ]
 
     # Whoever has a turn, or a walk in line, comes after who has none
     accounts = [ledger.record(job_id).account for job_id in walks]

@@ -164,7 +164,7 @@ def test_libraries_that_no_process_uses_any_more_are_dropped(ledger: LedgerHarne
     assert ledger.run(drop_unused(ledger.client)) == 1
 
     kept = functions(ledger.store)
-    assert {f"hg_{RELEASE}_finish", "hg_111111111111_finish"} <= kept
+    assert {f"hg_{RELEASE}_finish_job", "hg_111111111111_finish"} <= kept
     assert "hg_000000000000_finish" not in kept
     assert ledger.store.function_list("others")
     assert ledger.store.zrange("hg:releases", 0, -1) == [RELEASE.encode()]
