@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 from service.jobs.lua.builder import Times
 from service.jobs.lua.call import ScriptCall
 from service.jobs.lua.runner import Scripts, is_unknown
-from service.redis.batching import Batches, Call
+from service.redis.batching import Batcher, PendingCall
 
 #: The most calls of one round trip: all who asked go on in one turn of the loop.
 MOST_AT_ONCE: Final = 50
@@ -23,7 +23,7 @@ MOST_AT_ONCE: Final = 50
 T = TypeVar("T")
 
 
-class SharedScripts(Batches, Scripts):
+class BatchedScripts(Batcher, Scripts):
     """Runs the scripts of many tasks over one connection.
 
     Parameters:
@@ -32,17 +32,17 @@ class SharedScripts(Batches, Scripts):
     """
 
     def __init__(self, client: aredis.Redis, times: Times) -> None:
-        Batches.__init__(self)
+        Batcher.__init__(self)
         Scripts.__init__(self, client, times)
 
     async def run(self, call: ScriptCall[T]) -> T:
         """Make a call with the next batch; raises as `Scripts.run` does."""
-        return call.parse(await self._ask(call.args, script=self.script(call.name)))
+        return call.parse(await self._submit(call.args, script=self.script(call.name)))
 
-    def _next_batch(self) -> Sequence[Call]:
-        return self._taken(MOST_AT_ONCE)
+    def _next_batch(self) -> Sequence[PendingCall]:
+        return self._take(MOST_AT_ONCE)
 
-    async def _send(self, batch: Sequence[Call]) -> list[Any]:
+    async def _send(self, batch: Sequence[PendingCall]) -> list[Any]:
         async with self._client.pipeline(transaction=False) as pipe:
             for call in batch:
                 pipe.execute_command(*self.protocol.command(call.script, call.args))
@@ -52,7 +52,7 @@ class SharedScripts(Batches, Scripts):
             for call, reply in zip(batch, replies, strict=True)
         ]
 
-    async def _made_known(self, call: Call) -> Any:
+    async def _made_known(self, call: PendingCall) -> Any:
         try:
             return await self.send(call.script, call.args)
         except ResponseError as error:

@@ -17,28 +17,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from service.jobs.ledger import FORGOTTEN_AT_ONCE
+from service.jobs.ledger import PRUNE_BATCH
 from service.jobs.lua.builder import Times
 from service.jobs.lua.heartbeat import heartbeat
 from service.jobs.lua.prune import prune
 from service.jobs.lua.runner import SyncScripts
 from service.logging.setup import get_logger
-from service.redis.client import Unavailable, sync_client
+from service.redis.client import REDIS_ERRORS, sync_client
 
 INTERVAL_SECONDS: Final = 1.0
 #: Work goes on until this share of a lease has passed without a renewal.
-OVERDUE: Final = 0.6
+OVERDUE_SHARE: Final = 0.6
 #: However much is due, beats are at least this far apart.
 SHORTEST_SECONDS: Final = 0.01
 #: The most of each kind that one beat does: everybody else waits meanwhile. More follow at once.
-MOST: Final = 20
-FORGET_SECONDS: Final = 60.0
+BEAT_BATCH: Final = 20
+PRUNE_SECONDS: Final = 60.0
 
 _log = get_logger(__name__)
 
 
 @dataclass
-class Hold:
+class Lease:
     """A claim that the pulse keeps alive.
 
     Parameters:
@@ -64,10 +64,10 @@ class Hold:
 
     def seconds_left(self) -> float:
         """For how long the claim is certainly ours."""
-        return self.renewed + self.lease * OVERDUE - time.monotonic()
+        return self.renewed + self.lease * OVERDUE_SHARE - time.monotonic()
 
     @property
-    def sure(self) -> bool:
+    def is_valid(self) -> bool:
         """Whether the claim is certainly still ours."""
         return self.seconds_left() > 0
 
@@ -76,7 +76,7 @@ class Hold:
         self.loop.call_soon_threadsafe(self.task.cancel)
 
 
-class Pulse(threading.Thread):
+class LeaseHeartbeat(threading.Thread):
     """Keeps claims alive and wakes what is due.
 
     Parameters:
@@ -90,15 +90,15 @@ class Pulse(threading.Thread):
         # A beat that hangs must leave time to let go of what it could not renew.
         self._client = sync_client(url, max_connections=1, reply_seconds=self._lease * 0.3)
         self._scripts = SyncScripts(self._client, times)
-        self._forget_at = time.monotonic() + FORGET_SECONDS
+        self._forget_at = time.monotonic() + PRUNE_SECONDS
         self._interval = min(INTERVAL_SECONDS, self._lease / 4)
-        self._holds: dict[str, Hold] = {}
+        self._leases: dict[str, Lease] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        self._away = False
+        self._redis_lost = False
 
     @contextmanager
-    def keep(self, work_id: str, owner: str, fence: int, claimed_at: float) -> Iterator[Hold]:
+    def maintain(self, work_id: str, owner: str, fence: int, claimed_at: float) -> Iterator[Lease]:
         """Keep a claim alive while the current task works on it.
 
         Parameters:
@@ -110,15 +110,15 @@ class Pulse(threading.Thread):
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - called from a task by contract
         loop = asyncio.get_running_loop()
-        hold = Hold(work_id, owner, fence, task, loop, claimed_at, self._lease)
+        hold = Lease(work_id, owner, fence, task, loop, claimed_at, self._lease)
         with self._lock:
-            self._holds[work_id] = hold
+            self._leases[work_id] = hold
         try:
             yield hold
         finally:
             with self._lock:
-                if self._holds.get(work_id) is hold:
-                    del self._holds[work_id]
+                if self._leases.get(work_id) is hold:
+                    del self._leases[work_id]
 
     def run(self) -> None:
         """Beat until stopped."""
@@ -127,10 +127,10 @@ class Pulse(threading.Thread):
             pause = self._interval
             try:
                 pause = self._beat()
-                self._forget_some()
-                self._say_away(None)
-            except Unavailable as error:
-                self._say_away(error)
+                self._prune()
+                self._log_redis_state(None)
+            except REDIS_ERRORS as error:
+                self._log_redis_state(error)
             except Exception as error:  # noqa: BLE001 - without a pulse nothing is alive
                 _log.error("pulse failed", exc_info=error)
             self._abandon_overdue()
@@ -142,27 +142,27 @@ class Pulse(threading.Thread):
             self.join()
         self._client.close()
 
-    def _say_away(self, error: Exception | None) -> None:
+    def _log_redis_state(self, error: Exception | None) -> None:
         """Say once that Redis is gone, and once that it is back."""
-        if error is not None and not self._away:
+        if error is not None and not self._redis_lost:
             _log.warning("pulse: redis does not answer", cause=type(error).__name__)
-        elif error is None and self._away:
+        elif error is None and self._redis_lost:
             _log.info("pulse: redis answers again")
-        self._away = error is not None
+        self._redis_lost = error is not None
 
-    def _forget_some(self) -> None:
+    def _prune(self) -> None:
         if time.monotonic() >= self._forget_at:
-            self._forget_at = time.monotonic() + FORGET_SECONDS
+            self._forget_at = time.monotonic() + PRUNE_SECONDS
             # Also the calendar's business; here it goes on when memory is too short for a calendar.
-            self._scripts.run(prune(FORGOTTEN_AT_ONCE))
+            self._scripts.run(prune(PRUNE_BATCH))
 
     def _beat(self) -> float:
         """Beat once; tell in how many seconds the next beat is needed."""
         with self._lock:
-            holds = list(self._holds.values())
+            holds = list(self._leases.values())
         asked_at = time.monotonic()
         claims = ((hold.id, hold.owner, hold.fence) for hold in holds)
-        reply = self._scripts.run(heartbeat(MOST, *claims))
+        reply = self._scripts.run(heartbeat(BEAT_BATCH, *claims))
         for hold in holds:
             if hold.id not in reply.lost:
                 hold.renewed = asked_at
@@ -170,27 +170,27 @@ class Pulse(threading.Thread):
                 self._abandon(hold, "the claim is another's")
         if reply.next_ms is None:
             return self._interval
-        if reply.done >= MOST:
+        if reply.done >= BEAT_BATCH:
             return 0.0
         return min(max(reply.next_ms / 1000, SHORTEST_SECONDS), self._interval)
 
     def _abandon_overdue(self) -> None:
         with self._lock:
-            overdue = [hold for hold in self._holds.values() if not hold.sure]
+            overdue = [hold for hold in self._leases.values() if not hold.is_valid]
         for hold in overdue:
             self._abandon(hold, "no renewal in time")
 
-    def _abandon(self, hold: Hold, why: str) -> None:
+    def _abandon(self, hold: Lease, why: str) -> None:
         with self._lock:
-            if self._holds.get(hold.id) is not hold:
+            if self._leases.get(hold.id) is not hold:
                 return  # it ended by itself meanwhile
-            del self._holds[hold.id]
+            del self._leases[hold.id]
         _log.warning("work abandoned", id=hold.id, cause=why)
         hold.abandon()
 
 
-def pulse_of(url: str, times: Times) -> Pulse:
+def start_heartbeat(url: str, times: Times) -> LeaseHeartbeat:
     """A pulse that beats already."""
-    pulse = Pulse(url, times)
+    pulse = LeaseHeartbeat(url, times)
     pulse.start()
     return pulse

@@ -18,16 +18,16 @@ async def retention(runtime: Runtime) -> None:
     """Drop what has been remembered long enough."""
     if not await _first(runtime, "retention"):
         return
-    dropped = await runtime.ledger.forget()
+    dropped = await runtime.ledger.prune()
     _log.info("retention", dropped=dropped, libraries=await drop_unused(runtime.client))
 
 
-async def sweep(runtime: Runtime) -> None:
+async def rescue(runtime: Runtime) -> None:
     """Wake work that nothing would ever wake; finding any is a defect worth a look."""
     if not await _first(runtime, "sweep"):
         return
-    await runtime.doors.look_again("sweep")
-    found = await runtime.ledger.sweep()
+    await runtime.accounts.recheck_all("sweep")
+    found = await runtime.ledger.rescue_stranded()
     if found:
         shown = [f"{each.id}: {each.problem}" for each in found[:10]]
         _log.error("stranded work was woken", count=len(found), first=shown)

@@ -13,43 +13,43 @@ import redis.asyncio as aredis
 from dramatiq import Broker, Worker
 from dramatiq.middleware import Middleware, MiddlewareError
 
-from actors.batched_scripts import SharedScripts
-from actors.deliveries.http_client import DEFAULT_LIMITS, Exchange
+from actors.batched_scripts import BatchedScripts
 from actors.dramatiq_async.event_loop import LoopThread
+from actors.egress.callback_client import DEFAULT_LIMITS, CallbackClient
 from actors.egress.guarded_connections import GuardedBackend
-from actors.egress.photo_download import Fetcher
+from actors.egress.photo_download import PhotoDownloader
+from actors.egress.photo_loader import PhotoLoader
 from actors.instagram.client_pool import GatewayPool
-from actors.instagram.login_limiter import LoginGate
+from actors.instagram.login_limiter import LoginLimiter
 from actors.instagram.options import AccountOptions
-from actors.jobs.photo_dm import Lab
-from actors.lease_heartbeat import Pulse, pulse_of
+from actors.lease_heartbeat import LeaseHeartbeat, start_heartbeat
 from service import VERSION
-from service.accounts.controls import Doors
+from service.accounts.controls import AccountControls
 from service.accounts.encryption import derive_keys
-from service.accounts.session_store import Vault
+from service.accounts.session_store import SessionStore
 from service.accounts.suppressions import Suppressions
-from service.accounts.user_id_cache import People
-from service.accounts.verification_codes import Codes
-from service.config.config import Config, Value
+from service.accounts.user_id_cache import UserIdCache
+from service.accounts.verification_codes import VerificationCodes
+from service.config.config import Config, SecretRef
 from service.config.proxy_url import check_proxy
 from service.config.settings import Settings
 from service.config.unique_usernames import check_usernames
-from service.deliveries.endpoints import Endpoint, Endpoints
+from service.deliveries.endpoints import CallbackEndpoint, CallbackEndpoints
 from service.deliveries.store import Deliveries
 from service.jobs.claims import Claims
 from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import Times
-from service.jobs.photo_store import Photos
+from service.jobs.photo_store import PhotoStore
 from service.logging.setup import get_logger
 from service.metrics.process_reports import Reporter, process_name
-from service.network.ip_filter import Guard
-from service.photos.converter import Darkroom
-from service.redis.client import Unavailable, async_client
+from service.network.ip_filter import IpFilter
+from service.photos.converter import PhotoConverter
+from service.redis.client import REDIS_ERRORS, async_client
 
 #: The loop's own connections: of everything else, of jobs' steps and of deliveries' steps.
 #: Consumers and the pulse have theirs.
 MAX_CONNECTIONS: Final = 2
-TRIP_CONNECTIONS: Final = 1
+BATCH_CONNECTIONS: Final = 1
 #: A thousand tasks share them: the last one's turn may take a while to come.
 CONNECTION_WAIT_SECONDS: Final = 30.0
 #: For sessions to be saved and connections to be closed at shutdown.
@@ -59,7 +59,7 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Duties:
+class WorkerConfig:
     """What the worker needs of the configuration, its secrets resolved.
 
     Parameters:
@@ -71,11 +71,11 @@ class Duties:
 
     settings: Settings
     accounts: Mapping[str, AccountOptions]
-    endpoints: Mapping[str, Endpoint]
+    endpoints: Mapping[str, CallbackEndpoint]
     times: Times
 
     @classmethod
-    def of(cls, settings: Settings, config: Config, environ: Mapping[str, str]) -> Duties:
+    def of(cls, settings: Settings, config: Config, environ: Mapping[str, str]) -> WorkerConfig:
         """Resolve every secret the worker needs.
 
         Parameters:
@@ -86,13 +86,13 @@ class Duties:
         Raises:
           ValueError: A variable is missing or unusable; the message names it.
         """
-        endpoints = Endpoints(config.callbacks, allow_http=settings.callback_allow_http)
+        endpoints = CallbackEndpoints(config.callbacks, allow_http=settings.callback_allow_http)
         accounts = {
             name: AccountOptions(
                 name=name,
-                username=account.username.reveal(environ),
-                password=account.password.reveal(environ),
-                totp_seed=_revealed(account.totp_seed, environ),
+                username=account.username.resolve(environ),
+                password=account.password.resolve(environ),
+                totp_seed=_resolved(account.totp_seed, environ),
                 proxy=_proxy(account.proxy, environ),
                 ca_bundle=settings.instagram_ca_bundle,
                 human_pace=settings.human_pace,
@@ -103,8 +103,8 @@ class Duties:
         return cls(settings, accounts, endpoints.resolve(environ), Times.of(settings, config))
 
 
-def _proxy(value: Value | None, environ: Mapping[str, str]) -> str | None:
-    proxy = _revealed(value, environ)
+def _proxy(value: SecretRef | None, environ: Mapping[str, str]) -> str | None:
+    proxy = _resolved(value, environ)
     if value is None or proxy is None:
         return None
     try:
@@ -113,26 +113,26 @@ def _proxy(value: Value | None, environ: Mapping[str, str]) -> str | None:
         raise ValueError(f"{value.key}: {error}") from None
 
 
-def _revealed(value: Value | None, environ: Mapping[str, str]) -> str | None:
-    return None if value is None else value.reveal(environ)
+def _resolved(value: SecretRef | None, environ: Mapping[str, str]) -> str | None:
+    return None if value is None else value.resolve(environ)
 
 
 @dataclass(frozen=True)
 class Runtime:
     """The open resources of one worker process."""
 
-    duties: Duties
+    config: WorkerConfig
     client: aredis.Redis
     ledger: Ledger
     claims: Claims
     deliveries: Deliveries
-    doors: Doors
-    people: People
+    accounts: AccountControls
+    user_ids: UserIdCache
     gateways: GatewayPool
     suppressions: Suppressions
-    exchange: Exchange
-    lab: Lab
-    pulse: Pulse
+    callback_client: CallbackClient
+    photo_loader: PhotoLoader
+    heartbeat: LeaseHeartbeat
     process: str = field(default_factory=process_name)
     _claims_made: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -141,7 +141,7 @@ class Runtime:
         return f"{self.process}:{next(self._claims_made)}"
 
 
-class Resources(Middleware):
+class RuntimeMiddleware(Middleware):
     """Opens the runtime when the worker boots and closes it when its tasks are done.
 
     Stands after what starts the loop.
@@ -151,7 +151,7 @@ class Resources(Middleware):
       loop: Where the runtime lives.
     """
 
-    def __init__(self, duties: Duties, loop: LoopThread) -> None:
+    def __init__(self, duties: WorkerConfig, loop: LoopThread) -> None:
         self._duties = duties
         self._loop = loop
         self._runtime: Runtime | None = None
@@ -193,31 +193,34 @@ class Resources(Middleware):
         times = self._duties.times
         client = self._client(MAX_CONNECTIONS)
         cipher = derive_keys(",".join(settings.secret_keys))
-        vault, gate = Vault(client, cipher), LoginGate(client, Codes(client, cipher))
+        vault, gate = (
+            SessionStore(client, cipher),
+            LoginLimiter(client, VerificationCodes(client, cipher)),
+        )
         gateways = GatewayPool(self._duties.accounts, vault, gate=gate)
-        await self._stack.enter_async_context(gateways.tidied())
+        await self._stack.enter_async_context(gateways.closing_idle())
         exchange = await self._stack.enter_async_context(self._exchange())
-        doors = Doors(client, times)
-        await self._look_again(doors)
-        pulse = pulse_of(settings.redis_url, times)
+        doors = AccountControls(client, times)
+        await self._recheck_accounts(doors)
+        pulse = start_heartbeat(settings.redis_url, times)
         self._stack.callback(pulse.stop)
         reporter = Reporter(client, times, "worker", settings.metrics_seconds)
         await self._stack.enter_async_context(reporter.reporting())
         return Runtime(
-            duties=self._duties,
+            config=self._duties,
             client=client,
             ledger=Ledger(client, times),
-            claims=Claims(client, times, SharedScripts(self._client(TRIP_CONNECTIONS), times)),
+            claims=Claims(client, times, BatchedScripts(self._client(BATCH_CONNECTIONS), times)),
             deliveries=Deliveries(
-                client, times, SharedScripts(self._client(TRIP_CONNECTIONS), times)
+                client, times, BatchedScripts(self._client(BATCH_CONNECTIONS), times)
             ),
-            doors=doors,
-            people=People(client),
+            accounts=doors,
+            user_ids=UserIdCache(client),
             gateways=gateways,
             suppressions=Suppressions(client),
-            exchange=exchange,
-            lab=Lab(Photos(client, times), self._fetcher(), Darkroom()),
-            pulse=pulse,
+            callback_client=exchange,
+            photo_loader=PhotoLoader(PhotoStore(client, times), self._fetcher(), PhotoConverter()),
+            heartbeat=pulse,
         )
 
     def _client(self, connections: int) -> aredis.Redis:
@@ -229,26 +232,26 @@ class Resources(Middleware):
         self._stack.push_async_callback(client.aclose)
         return client
 
-    async def _look_again(self, doors: Doors) -> None:
+    async def _recheck_accounts(self, doors: AccountControls) -> None:
         """Let those go who may by a configuration that is new; otherwise a minute's sweep does."""
         try:
-            await doors.look_again()
-        except Unavailable as error:
+            await doors.recheck_all()
+        except REDIS_ERRORS as error:
             _log.warning("accounts are looked at later", cause=type(error).__name__)
 
-    def _fetcher(self) -> Fetcher:
+    def _fetcher(self) -> PhotoDownloader:
         settings = self._duties.settings
-        return Fetcher(
-            Guard(settings.callback_allow),
+        return PhotoDownloader(
+            IpFilter(settings.callback_allow),
             version=VERSION,
             allow_http=settings.callback_allow_http,
             ca_bundle=settings.callback_ca_bundle,
         )
 
-    def _exchange(self) -> Exchange:
+    def _exchange(self) -> CallbackClient:
         settings = self._duties.settings
-        return Exchange(
-            GuardedBackend(Guard(settings.callback_allow)),
+        return CallbackClient(
+            GuardedBackend(IpFilter(settings.callback_allow)),
             version=VERSION,
             allow_http=settings.callback_allow_http,
             ca_bundle=settings.callback_ca_bundle,

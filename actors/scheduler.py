@@ -33,11 +33,11 @@ from typing import Any
 import pendulum
 from periodiq import Scheduler
 
-from actors.dramatiq_async.broker import declare_actors, make_broker
+from actors.registry import declare_actors, make_broker
 from actors.runtime import Runtime
 from service.config.bootstrap import boot
 from service.logging.setup import get_logger
-from service.redis.client import Unavailable, wait_for_redis
+from service.redis.client import REDIS_ERRORS, wait_for_redis
 
 _log = get_logger(__name__)
 
@@ -54,7 +54,7 @@ class SteadyScheduler(Scheduler):  # type: ignore[misc]
         """Send the tick, or miss it: the next one does the same work."""
         try:
             super().send_actors(actors, now)
-        except Unavailable as error:
+        except REDIS_ERRORS as error:
             _log.warning("a tick was missed: redis does not answer", cause=type(error).__name__)
 
 

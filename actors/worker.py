@@ -7,10 +7,10 @@ import os
 import dramatiq
 from dramatiq import Broker
 
-from actors.dramatiq_async.shutdown import StopOnce
+from actors.dramatiq_async.shutdown import ShutdownMiddleware
 
 
-def make_worker_broker(stop: StopOnce) -> Broker:
+def make_worker_broker(stop: ShutdownMiddleware) -> Broker:
     """The worker's broker, or one line about what is missing.
 
     Parameters:
@@ -19,26 +19,28 @@ def make_worker_broker(stop: StopOnce) -> Broker:
     Raises:
       SystemExit: Settings or configuration cannot be used.
     """
-    from actors.dramatiq_async.broker import declare_actors, make_broker
-    from actors.dramatiq_async.dispatcher import CoroutineDispatch
+    from actors.dramatiq_async.dispatcher import AsyncDispatchMiddleware
     from actors.dramatiq_async.event_loop import LoopThread
-    from actors.runtime import Duties, Resources
+    from actors.registry import declare_actors, make_broker
+    from actors.runtime import RuntimeMiddleware, WorkerConfig
     from service.config.bootstrap import boot
 
     settings, config = boot()
     try:
-        duties = Duties.of(settings, config, os.environ)
+        duties = WorkerConfig.of(settings, config, os.environ)
     except ValueError as error:
         raise SystemExit(f"heliograph cannot start: {error}") from None
     loop = LoopThread()
-    resources = Resources(duties, loop)
-    dispatch = CoroutineDispatch(loop, settings.worker_concurrency, stop, settings.stop_seconds)
+    resources = RuntimeMiddleware(duties, loop)
+    dispatch = AsyncDispatchMiddleware(
+        loop, settings.worker_concurrency, stop, settings.stop_seconds
+    )
     worker_broker = make_broker(settings, [stop, dispatch, resources], stop.stopping)
     declare_actors(worker_broker, lambda: resources.runtime)
     return worker_broker
 
 
-_stop = StopOnce()
+_stop = ShutdownMiddleware()
 _stop.listen()
 broker = make_worker_broker(_stop)
 dramatiq.set_broker(broker)

@@ -28,16 +28,17 @@ from service.api import (
     suppressions,
     webhooks,
 )
-from service.api.lookup_fast_path import AtHand
-from service.api.webhook_fast_path import Door
+from service.api.lookup_fast_path import CachedLookupMiddleware
+from service.api.webhook_fast_path import WebhookFastPath
 from service.config.bootstrap import boot
 from service.config.config import Config
 from service.config.settings import Settings
+from service.dependencies import create_services
 from service.http import errors
-from service.http.body_limit import BodyBound
+from service.http.body_limit import BodyLimitMiddleware
 from service.logging.context import clear_ids
-from service.process.shutdown_signals import told_to_stop
-from service.web import open_web, settle
+from service.process.garbage_collection import freeze_gc
+from service.process.shutdown_signals import on_shutdown_signal
 
 _DESCRIPTION = (
     "Stripe-style webhooks in; Instagram DMs, comments and look-ups done once and at a human pace;"
@@ -45,7 +46,7 @@ _DESCRIPTION = (
 )
 
 #: Whose routes there are.
-_ROOMS: Final = (
+_ROUTERS: Final = (
     webhooks,
     photo_uploads,  # before jobs: it takes the forms of the same path
     jobs,
@@ -83,11 +84,11 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        web = open_web(checked_settings, checked_config, environ)
+        web = create_services(checked_settings, checked_config, environ)
         app.state.web = web
         if own_process:
-            settle()
-        with told_to_stop(web.stopping):
+            freeze_gc()
+        with on_shutdown_signal(web.stopping):
             async with web.reporter.reporting():
                 yield
             await web.close()
@@ -100,16 +101,16 @@ def create_app(
         redirect_slashes=False,
         responses=errors.ANY_ERROR,
     )
-    for room in _ROOMS:
+    for room in _ROUTERS:
         app.include_router(room.router)
-    app.add_middleware(BodyBound, seconds=settings.body_seconds)
-    app.add_middleware(FreshContext)
-    app.add_middleware(AtHand)
-    errors.install(app)
-    return Door(app)
+    app.add_middleware(BodyLimitMiddleware, seconds=settings.body_seconds)
+    app.add_middleware(LogContextMiddleware)
+    app.add_middleware(CachedLookupMiddleware)
+    errors.register_error_handlers(app)
+    return WebhookFastPath(app)
 
 
-class FreshContext:
+class LogContextMiddleware:
     """Starts every request without the ids that an earlier one bound to its log lines.
 
     Parameters:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from actors.runtime import Runtime
 from service.deliveries.attempt_results import AttemptResult
-from service.deliveries.endpoints import Endpoint
+from service.deliveries.endpoints import CallbackEndpoint
 from service.deliveries.retry_schedule import exhausted, next_delay_ms
 from service.deliveries.store import DeliveryClaim
 from service.logging.context import bind_ids
@@ -46,7 +46,7 @@ async def deliver(runtime: Runtime, delivery_id: str) -> None:
     bind_ids(delivery_id=delivery_id, job_id=claim.job_id)
     try:
         # Only for the attempt: a beat that crosses the record would find the claim gone.
-        with runtime.pulse.keep(delivery_id, owner, claim.fence, claimed_at):
+        with runtime.heartbeat.maintain(delivery_id, owner, claim.fence, claimed_at):
             result = await _attempted(runtime, claim)
     except asyncio.CancelledError:
         await asyncio.shield(_record(runtime, claim, AttemptResult("uncharged", "handed_back")))
@@ -58,7 +58,7 @@ async def deliver(runtime: Runtime, delivery_id: str) -> None:
 
 
 async def _attempted(runtime: Runtime, claim: DeliveryClaim) -> AttemptResult:
-    endpoint = runtime.duties.endpoints.get(claim.endpoint)
+    endpoint = runtime.config.endpoints.get(claim.endpoint)
     if endpoint is None:
         return AttemptResult("uncharged", "unknown_callback")
     try:
@@ -84,12 +84,14 @@ def put_back_ms(times: int, jitter: float) -> int:
     return math.floor(usual_ms * (0.5 + jitter))
 
 
-async def _post(runtime: Runtime, claim: DeliveryClaim, endpoint: Endpoint) -> AttemptResult:
+async def _post(
+    runtime: Runtime, claim: DeliveryClaim, endpoint: CallbackEndpoint
+) -> AttemptResult:
     def signed() -> dict[str, str]:
         now = int(time.time())
         return sign.headers(endpoint.secrets, claim.id, now, claim.payload)
 
-    return await runtime.exchange.post(endpoint.url, signed, claim.payload)
+    return await runtime.callback_client.post(endpoint.url, signed, claim.payload)
 
 
 def _to_be_put_back(claim: DeliveryClaim, result: AttemptResult) -> bool:
@@ -98,8 +100,8 @@ def _to_be_put_back(claim: DeliveryClaim, result: AttemptResult) -> bool:
 
 
 async def _put_back(runtime: Runtime, claim: DeliveryClaim) -> None:
-    after_ms = put_back_ms(claim.put_backs, random.random())
-    await runtime.deliveries.put_back(claim, after_ms=after_ms)
+    after_ms = put_back_ms(claim.deferrals, random.random())
+    await runtime.deliveries.defer(claim, after_ms=after_ms)
     # Not at `info`: a dead origin would fill the log with it.
     _log.debug("callback put back", callback=claim.endpoint, after_ms=after_ms)
 
@@ -108,7 +110,7 @@ async def _record(runtime: Runtime, claim: DeliveryClaim, result: AttemptResult)
     to, after_ms = _next(claim, result, _now_ms())
     counts = result.outcome != "uncharged"
     attempt = _shown(claim, result, counts=counts, after_ms=after_ms)
-    attempt["body"] = _masked(runtime.duties.endpoints.get(claim.endpoint), attempt["body"])
+    attempt["body"] = _masked(runtime.config.endpoints.get(claim.endpoint), attempt["body"])
     await runtime.deliveries.record(claim, to, attempt, after_ms=after_ms, counts=counts)
     _log.info(
         "callback",
@@ -120,7 +122,7 @@ async def _record(runtime: Runtime, claim: DeliveryClaim, result: AttemptResult)
     )
 
 
-def _masked(endpoint: Endpoint | None, body: str) -> str:
+def _masked(endpoint: CallbackEndpoint | None, body: str) -> str:
     """What was answered, without the secrets that an error page repeats."""
     if endpoint is None or not body:
         return body

@@ -15,7 +15,7 @@ from dramatiq.broker import MessageProxy
 from dramatiq.errors import BrokerConnectionError
 from dramatiq.worker import ConsumerThread
 
-from actors.dramatiq_async.consumer import PatientConsumer
+from actors.dramatiq_async.consumer import NotifiedConsumer
 from service.logging.setup import get_logger
 
 _THREADS: Final = 2
@@ -26,7 +26,7 @@ _RETRY_SECONDS: Final = 1.0
 _log = get_logger(__name__)
 
 
-class Acknowledgements:
+class AckBatcher:
     """Acknowledges what has been worked on, on threads of its own: each may wait for Redis.
 
     What ends while one batch is on its way is the next one.
@@ -95,7 +95,7 @@ class Acknowledgements:
         try:
             for message in messages:
                 self._broker.emit_before("ack", message)
-            cast(PatientConsumer, self._consumers[queue].consumer).ack_all(messages)
+            cast(NotifiedConsumer, self._consumers[queue].consumer).ack_all(messages)
             for message in messages:
                 self._broker.emit_after("ack", message)
         except BrokerConnectionError:

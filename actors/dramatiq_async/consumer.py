@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from dramatiq import Message
 from dramatiq.broker import MessageProxy
@@ -12,37 +12,30 @@ from dramatiq.brokers.redis import _RedisConsumer
 from dramatiq.common import compute_backoff
 from dramatiq.errors import ConnectionClosed, DecodeError
 
-from actors.dramatiq_async.orphan_recovery import inherit
+from actors.dramatiq_async.orphan_recovery import requeue_orphaned
+from actors.dramatiq_async.queue_notifier import QueueNotifier
 from service.logging.setup import get_logger
-from service.redis.client import Unavailable
-
-if TYPE_CHECKING:
-    from actors.dramatiq_async.broker import PatientBroker
+from service.redis.client import REDIS_ERRORS
 
 #: How often an idle consumer looks although nobody rang: for what a dead worker had fetched, and,
 #: where we delay nothing, for as good as nothing.
-UNRUNG_SECONDS: Final = 20.0
-UNRUNG_DELAYED_SECONDS: Final = 50.0
+IDLE_FETCH_SECONDS: Final = 20.0
+IDLE_FETCH_DELAYED_SECONDS: Final = 50.0
 
 #: How often a consumer looks for messages that were fetched and did not arrive.
-STRAYS_SECONDS: Final = 60.0
-
-#: What Dramatiq's own `ack` does (dramatiq/brokers/redis/dispatch.lua), for many.
-ACK_ALL: Final = """#!lua flags=allow-oom
--- Removes messages for good.
--- KEYS   1 the set of ids that this worker has fetched from the queue  2 the queue's messages
--- ARGV   the messages' ids
--- Reply  none
--- Keeps  a message that was taken from this worker, which was thought dead, is left to the other.
-for _, id in ipairs(ARGV) do
-  if redis.call('SREM', KEYS[1], id) > 0 then redis.call('HDEL', KEYS[2], id) end
-end
-"""
+UNACKED_CHECK_SECONDS: Final = 60.0
 
 _log = get_logger(__name__)
 
 
-class PatientConsumer(_RedisConsumer):
+class NotifyingBroker(Protocol):
+    """What a consumer needs of its broker besides what the stock consumer uses."""
+
+    notifier: QueueNotifier
+    arrived: Mapping[str, set[bytes]]
+
+
+class NotifiedConsumer(_RedisConsumer):
     """The stock consumer, but for messages that would take a place for ever.
 
     What cannot be used is dropped, what was fetched but did not arrive is fetched again, and
@@ -51,14 +44,16 @@ class PatientConsumer(_RedisConsumer):
     acknowledged, nothing is asked for.
     """
 
-    def __init__(self, broker: PatientBroker, queue_name: str, prefetch: int, timeout: int) -> None:
+    def __init__(
+        self, broker: NotifyingBroker, queue_name: str, prefetch: int, timeout: int
+    ) -> None:
         super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
         self._arrived = broker.arrived[queue_name]
-        self._doorbell = broker.doorbell
-        self._rung = broker.doorbell.at(queue_name)
-        self._look_at = 0.0
+        self._notifier = broker.notifier
+        self._notified = broker.notifier.event_for(queue_name)
+        self._fetch_at = 0.0
         # At once: a consumer before this one may have missed the reply to a fetch.
-        self._strays_at = time.monotonic()
+        self._check_unacked_at = time.monotonic()
 
     @property
     def outstanding_message_count(self) -> int:
@@ -78,10 +73,10 @@ class PatientConsumer(_RedisConsumer):
         message_ids = [_id_of(message) for message in messages]
         try:
             self.broker.ack_all(self.queue_name, message_ids)
-        except Unavailable as error:
+        except REDIS_ERRORS as error:
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
         self._arrived.difference_update(message_ids)
-        self._rung.set()  # there is room for others
+        self._notified.set()  # there is room for others
 
     def nack(self, message: MessageProxy) -> None:
         """As `ack`: there are no dead letters where the ledger rings again."""
@@ -92,7 +87,7 @@ class PatientConsumer(_RedisConsumer):
         unbegun = list(messages)
         try:
             super().requeue(unbegun)  # type: ignore[no-untyped-call]
-        except Unavailable as error:
+        except REDIS_ERRORS as error:
             _log.warning("messages were not handed back", cause=type(error).__name__)
         self._arrived.difference_update(map(_id_of, unbegun))
 
@@ -105,75 +100,77 @@ class PatientConsumer(_RedisConsumer):
         try:
             if not self.message_cache and self._is_time():
                 self._fetch()
-        except Unavailable as error:
+        except REDIS_ERRORS as error:
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
         if not self.message_cache:
-            self._rung.wait(self._pause_seconds())
+            self._notified.wait(self._pause_seconds())
             return None
-        return self._arrival(self.message_cache.pop(0))
+        return self._accept(self.message_cache.pop(0))
 
     def _is_time(self) -> bool:
         return not self.broker.stopping() and (
-            self._rung.is_set() or time.monotonic() >= self._look_at
+            self._notified.is_set() or time.monotonic() >= self._fetch_at
         )
 
     def _pause_seconds(self) -> float:
         """How long to wait for a ring before the thread sees whether it is to end."""
         longest: float = self.timeout / 1000
-        return min(max(self._look_at - time.monotonic(), 0.001), longest)
+        return min(max(self._fetch_at - time.monotonic(), 0.001), longest)
 
     def _fetch(self) -> None:
         # Cleared first: a ring that comes while this looks is for the next look.
-        self._rung.clear()
-        if time.monotonic() >= self._strays_at:
-            self._settle_strays()
+        self._notified.clear()
+        if time.monotonic() >= self._check_unacked_at:
+            self._recover_unacked()
         room = self.prefetch - self.outstanding_message_count
         if room > 0:
             self.message_cache = self.broker.do_fetch(self.queue_name, room)
-        self._look_at = self._next_look()
+        self._fetch_at = self._next_fetch()
 
-    def _next_look(self) -> float:
+    def _next_fetch(self) -> float:
         if self.message_cache:
             self.misses = 0
             return 0.0  # there may be more
-        if self._doorbell.listening:
+        if self._notifier.listening:
             delayed = self.queue_name.endswith(".DQ")
-            return time.monotonic() + (UNRUNG_DELAYED_SECONDS if delayed else UNRUNG_SECONDS)
+            return time.monotonic() + (
+                IDLE_FETCH_DELAYED_SECONDS if delayed else IDLE_FETCH_SECONDS
+            )
         self.misses, pause_ms = compute_backoff(self.misses, max_backoff=self.timeout)
         pause_seconds: float = pause_ms / 1000
         return time.monotonic() + pause_seconds
 
-    def _arrival(self, data: bytes | None) -> MessageProxy | None:
-        message = self._usable(data)
+    def _accept(self, data: bytes | None) -> MessageProxy | None:
+        message = self._decode(data)
         if message is None:
             # Only its data came, not its id: that is found among the strays.
-            self._strays_at = time.monotonic()
-            self._look_at = 0.0
+            self._check_unacked_at = time.monotonic()
+            self._fetch_at = 0.0
             return None
         self._arrived.add(_id_of(message))
         return MessageProxy(message)
 
-    def _usable(self, data: bytes | None) -> Message[Any] | None:
+    def _decode(self, data: bytes | None) -> Message[Any] | None:
         try:
             message = Message.decode(data or b"")
         except DecodeError:
             return None
-        if not _sound(message) or message.actor_name not in self.broker.actors:
+        if not _is_well_formed(message) or message.actor_name not in self.broker.actors:
             return None
         message.options.pop("eta", None)
         return message.copy(queue_name=self.queue_name)
 
-    def _inherit(self) -> None:
+    def _requeue_orphaned(self) -> None:
         """Requeue what processes had fetched that died since."""
         queues = {*self.broker.get_declared_queues(), *self.broker.get_declared_delay_queues()}
         dead_since_ms = round(time.time() * 1000) - self.broker.heartbeat_timeout
         broker = self.broker
-        inherit(broker.client, broker.broker_id, self.queue_name, queues, dead_since_ms)
+        requeue_orphaned(broker.client, broker.broker_id, self.queue_name, queues, dead_since_ms)
 
-    def _settle_strays(self) -> None:
+    def _recover_unacked(self) -> None:
         """Requeue what was fetched and did not arrive; drop what did and cannot be used."""
-        self._strays_at = time.monotonic() + STRAYS_SECONDS
-        self._inherit()
+        self._check_unacked_at = time.monotonic() + UNACKED_CHECK_SECONDS
+        self._requeue_orphaned()
         base = f"{self.broker.namespace}:"
         fetched = self.broker.client.smembers(
             f"{base}__acks__.{self.broker.broker_id}.{self.queue_name}"
@@ -185,7 +182,7 @@ class PatientConsumer(_RedisConsumer):
         usable = {
             stray
             for stray, data in zip(strays, stored, strict=True)
-            if (message := self._usable(data)) and _id_of(message) == stray
+            if (message := self._decode(data)) and _id_of(message) == stray
         }
         if usable:
             self.broker.do_requeue(self.queue_name, *usable)
@@ -199,7 +196,7 @@ class PatientConsumer(_RedisConsumer):
         )
 
 
-def _sound(message: Message[Any]) -> bool:
+def _is_well_formed(message: Message[Any]) -> bool:
     """Whether a decoded message has the types that Dramatiq takes for granted."""
     if not isinstance(message.options, dict) or not isinstance(message.kwargs, dict):
         return False

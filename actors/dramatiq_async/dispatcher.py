@@ -23,37 +23,22 @@ from dramatiq.middleware import Middleware, SkipMessage
 from dramatiq.worker import WorkerThread
 from redis.exceptions import RedisError
 
-from actors.dramatiq_async.ack_batcher import Acknowledgements
+from actors.dramatiq_async.ack_batcher import AckBatcher
 from actors.dramatiq_async.event_loop import LoopThread
-from actors.dramatiq_async.shutdown import StopOnce
+from actors.dramatiq_async.shutdown import ShutdownMiddleware
+from actors.dramatiq_async.time_limit import OverdueError, time_limit_seconds
 from service.logging.setup import get_logger
-from service.process.file_limits import open_many_files
+from service.process.file_limits import raise_file_limit
 
 #: At shutdown: for canceled tasks to hand back their work, then for what is not acknowledged.
 HAND_BACK_SECONDS: Final = 4.0
 ACK_SECONDS: Final = 1.0
 
-#: For actors that name none: longer than all calls of an attempt together may take.
-TIME_LIMIT_MS: Final = 600_000
-
 
 _log = get_logger(__name__)
 
 
-class OverdueError(Exception):
-    """An actor did not end within its time limit."""
-
-
-class TimeLimits(Middleware):
-    """Lets actors say how long their messages may take; it is the dispatch that sees to it."""
-
-    @property
-    def actor_options(self) -> set[str]:
-        """`time_limit` in ms, as Dramatiq's own."""
-        return {"time_limit"}
-
-
-class CoroutineDispatch(Middleware):
+class AsyncDispatchMiddleware(Middleware):
     """Makes a Dramatiq worker run its messages on the loop.
 
     Must stand first: what else opens resources on the loop comes after it.
@@ -66,7 +51,7 @@ class CoroutineDispatch(Middleware):
     """
 
     def __init__(
-        self, loop: LoopThread, concurrency: int, stop: StopOnce, stop_seconds: float
+        self, loop: LoopThread, concurrency: int, stop: ShutdownMiddleware, stop_seconds: float
     ) -> None:
         self._loop = loop
         self._concurrency = concurrency
@@ -75,7 +60,7 @@ class CoroutineDispatch(Middleware):
 
     def before_worker_boot(self, _broker: Broker, worker: Worker) -> None:
         """Start the loop; ask for no threads, and for enough messages and files."""
-        open_many_files()
+        raise_file_limit()
         self._loop.start()
         worker.worker_threads = 0
         worker.queue_prefetch = self._concurrency
@@ -112,7 +97,7 @@ class Dispatcher(WorkerThread):
     """
 
     def __init__(
-        self, loop: LoopThread, stop: StopOnce, stop_seconds: float, **options: Any
+        self, loop: LoopThread, stop: ShutdownMiddleware, stop_seconds: float, **options: Any
     ) -> None:
         super().__init__(**options)
         self._loop = loop
@@ -122,7 +107,7 @@ class Dispatcher(WorkerThread):
         #: By queue, what has not begun yet; the loop's alone.
         self._arrived: defaultdict[str, deque[Any]] = defaultdict(deque)
         self._beginning = False
-        self._acks = Acknowledgements(self.broker, self.consumers)
+        self._acks = AckBatcher(self.broker, self.consumers)
 
     def run(self) -> None:
         """Start tasks until told to stop, then see the started ones through."""
@@ -194,7 +179,7 @@ class Dispatcher(WorkerThread):
 
     async def _in_time(self, actor: Actor[..., Any], message: MessageProxy) -> None:
         """Run an actor; what takes too long is canceled, and hands its work back like any other."""
-        seconds = actor.options.get("time_limit", TIME_LIMIT_MS) / 1000
+        seconds = time_limit_seconds(actor)
         try:
             async with asyncio.timeout(seconds) as limit:
                 await inspect.unwrap(actor.fn)(*message.args, **message.kwargs)

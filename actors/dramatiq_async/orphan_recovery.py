@@ -45,7 +45,7 @@ return back
 """
 
 
-def inherit(
+def requeue_orphaned(
     client: redis.Redis, heir: str, queue: str, queues: Iterable[str], dead_since_ms: int
 ) -> int:
     """Give back to a queue what dead processes had fetched from it.

@@ -1,7 +1,7 @@
 """The doorbell: whoever rings for work wakes the consumers at once, so that nobody has to poll.
 
 The ledger's scripts write one entry to `hg:bell:{queue}` with each message
-(`scripts/lib/ledger.lua`, `ring`); a thread with a connection of its own waits for it. Where the
+(`notify_worker` in `lib/notify.lua`); a thread with a connection of its own waits for it. Where the
 bell is lost, consumers poll as Dramatiq's own do, and what others enqueue is found by a slow poll.
 """
 
@@ -13,19 +13,19 @@ from typing import Any, Final, cast
 import redis
 
 from service.logging.setup import get_logger
-from service.redis.client import REPLY_SECONDS, Unavailable
+from service.redis.client import REDIS_ERRORS, REPLY_SECONDS
 
 #: Below the time after which a connection is given up.
 BLOCK_MS: Final = round(1000 * REPLY_SECONDS * 0.8)
 _RETRY_SECONDS: Final = 1.0
 #: One may come just before the bell is asked again.
 _MOST_CUTS: Final = 20
-BELL: Final = "hg:bell"
+NOTIFY: Final = "hg:bell"
 
 _log = get_logger(__name__)
 
 
-class Doorbell(threading.Thread):
+class QueueNotifier(threading.Thread):
     """Waits for rings at several queues and wakes who consumes them.
 
     Parameters:
@@ -35,14 +35,14 @@ class Doorbell(threading.Thread):
     def __init__(self, client: redis.Redis) -> None:
         super().__init__(name="doorbell", daemon=True)
         self._client = client
-        self._rung: dict[str, threading.Event] = {}
+        self._notified: dict[str, threading.Event] = {}
         self._stopped = threading.Event()
         #: Whether a ring is certain to be heard.
         self.listening = False
 
-    def at(self, queue: str) -> threading.Event:
+    def event_for(self, queue: str) -> threading.Event:
         """What is set when somebody rings at a queue; whoever waits for it clears it."""
-        return self._rung.setdefault(queue, threading.Event())
+        return self._notified.setdefault(queue, threading.Event())
 
     def run(self) -> None:
         """Listen until stopped."""
@@ -51,9 +51,9 @@ class Doorbell(threading.Thread):
             try:
                 self._listen(heard)
             except Exception as error:  # noqa: BLE001 - consumers poll meanwhile
-                self._be_lost()
+                self._wake_all()
                 # A connection that `stop` has cut ends in any kind of error.
-                if not (self._stopped.is_set() or isinstance(error, Unavailable)):
+                if not (self._stopped.is_set() or isinstance(error, REDIS_ERRORS)):
                     _log.error("doorbell failed", exc_info=error)
                 self._stopped.wait(_RETRY_SECONDS)
 
@@ -66,14 +66,14 @@ class Doorbell(threading.Thread):
             self._client.connection_pool.disconnect()
             self.join(0.05)
 
-    def _be_lost(self) -> None:
+    def _wake_all(self) -> None:
         """Send everybody to look for themselves, from now on."""
         self.listening = False
-        for rung in list(self._rung.values()):
+        for rung in list(self._notified.values()):
             rung.set()
 
     def _listen(self, heard: dict[str, Any]) -> None:
-        queues = {f"{BELL}:{queue}": queue for queue in list(self._rung)}
+        queues = {f"{NOTIFY}:{queue}": queue for queue in list(self._notified)}
         if not queues:
             self._stopped.wait(_RETRY_SECONDS)
             return
@@ -88,4 +88,4 @@ class Doorbell(threading.Thread):
         for name, entries in reply:
             key = name.decode()
             heard[key] = entries[-1][0]
-            self._rung[queues[key]].set()
+            self._notified[queues[key]].set()

@@ -28,7 +28,7 @@ from dramatiq.middleware import Middleware
 LAST_RESORT_SECONDS: Final = 23.5
 
 
-class StopOnce(Middleware):
+class ShutdownMiddleware(Middleware):
     """Hands the first SIGTERM (or SIGHUP) to Dramatiq's handler and drops the others."""
 
     def __init__(self) -> None:

@@ -28,7 +28,7 @@ async def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
-class SharedLookups:
+class CoalescingResolver:
     """One look-up at a time for a name, however many ask for it.
 
     A look-up holds a thread that cannot be interrupted. Without sharing, the retries of a single

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 import httpcore
 
-from actors.egress.dns import Resolver, SharedLookups, resolve
-from service.network.ip_filter import Guard
+from actors.egress.dns import CoalescingResolver, Resolver, resolve
+from service.network.ip_filter import IpFilter
 
 SocketOption = (
     tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
@@ -64,10 +64,10 @@ class EgressError(httpcore.ConnectError):
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Opens connections for httpcore to addresses that the guard permits.
+    """Opens connections for httpcore to addresses that the IP filter allows.
 
     Parameters:
-      guard: Decides which addresses may be reached.
+      ip_filter: Decides which addresses may be reached.
       resolver: Where the addresses come from.
       answer_bytes: The most that one answer may have, its head included.
       options: For every opened socket.
@@ -75,14 +75,14 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 
     def __init__(
         self,
-        guard: Guard,
+        ip_filter: IpFilter,
         resolver: Resolver = resolve,
         *,
         answer_bytes: int = MAX_ANSWER_BYTES,
         options: Sequence[SocketOption] = (RECEIVE_BUFFER,),
     ) -> None:
-        self._guard = guard
-        self._lookups = SharedLookups(resolver)
+        self._ip_filter = ip_filter
+        self._lookups = CoalescingResolver(resolver)
         self._answer_bytes = answer_bytes
         self._options = options
         self._tcp = httpcore.AnyIOBackend()
@@ -142,14 +142,14 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             raise EgressError("dns_failed") from None
         if not addresses:
             raise EgressError("dns_failed")
-        if not all(map(self._guard.permits, addresses)):
+        if not all(map(self._ip_filter.allows, addresses)):
             raise EgressError("blocked_address")
         return addresses
 
     async def _check_peer(self, stream: GuardedStream) -> None:
         # The kernel may reach another address than the one that was dialled (0.0.0.0 does).
         peer = stream.get_extra_info("server_addr")
-        if peer is not None and self._guard.permits(peer[0]):
+        if peer is not None and self._ip_filter.allows(peer[0]):
             return
         await stream.aclose()
         # A connection that was reset at once has no peer any more.

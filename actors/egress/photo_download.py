@@ -1,4 +1,4 @@
-"""Photos by URL: one GET to a server that may do anything, under the guard of the callbacks.
+"""Photos by URL: one GET to a server that may do anything, under the IP filter of the callbacks.
 
 As with callbacks, a name is resolved once, every address is checked, and redirects are not
 followed. What comes is counted while it comes, and goes to disk.
@@ -15,12 +15,12 @@ import httpcore
 from actors.egress.dns import Resolver, resolve
 from actors.egress.guarded_connections import MAX_ANSWER_BYTES, GuardedBackend
 from actors.egress.tls import PEER_ERRORS, failure_code, ssl_context
-from actors.instagram.error_policies import Outcome, Rule
-from actors.instagram.errors import Judged
-from service.deliveries.endpoints import InvalidUrl, ParsedUrl, parse_endpoint_url
-from service.network.ip_filter import Guard
+from actors.instagram.error_policies import ErrorPolicy, Outcome
+from actors.instagram.errors import ClassifiedError
+from service.network.ip_filter import IpFilter
+from service.network.urls import InvalidUrl, ParsedUrl, parse_endpoint_url
 from service.photos.photo import MAX_PHOTO_BYTES
-from service.photos.spooled_file import Incoming
+from service.photos.spooled_file import SpooledFile
 
 TOTAL_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 3.0
@@ -29,19 +29,21 @@ _AT_ONCE: Final = 8
 #: Answers that may be better in a moment.
 _BUSY: Final = frozenset({408, 425, 429})
 
-_BLOCKED: Final = Rule(
+_BLOCKED: Final = ErrorPolicy(
     Outcome.FINAL,
     "photo_url_blocked",
     "The photo's URL leads to an address that may not be reached from here.",
 )
-_UNUSABLE: Final = Rule(Outcome.FINAL, "photo_url_refused", "The photo's URL cannot be used.")
+_UNUSABLE: Final = ErrorPolicy(
+    Outcome.FINAL, "photo_url_refused", "The photo's URL cannot be used."
+)
 
 
-class Fetcher:
+class PhotoDownloader:
     """Fetches photos; nothing is opened before the first one.
 
     Parameters:
-      guard: Decides which addresses may be reached.
+      ip_filter: Decides which addresses may be reached.
       version: Heliograph's own, for the `User-Agent`.
       allow_http: Whether plain HTTP will do.
       ca_bundle: Path of a PEM file to trust instead of the system's CAs.
@@ -51,7 +53,7 @@ class Fetcher:
 
     def __init__(
         self,
-        guard: Guard,
+        ip_filter: IpFilter,
         *,
         version: str,
         allow_http: bool = False,
@@ -61,14 +63,14 @@ class Fetcher:
     ) -> None:
         # Without the callbacks' small receive buffer, which would make megabytes slow.
         most = MAX_PHOTO_BYTES + MAX_ANSWER_BYTES
-        self._backend = GuardedBackend(guard, resolver, answer_bytes=most, options=())
+        self._backend = GuardedBackend(ip_filter, resolver, answer_bytes=most, options=())
         self._user_agent = f"Heliograph/{version}"
         self._allow_http = allow_http
         self._ca_bundle = ca_bundle
         self._total_seconds = total_seconds
         self._places = asyncio.Semaphore(_AT_ONCE)
 
-    async def fetch(self, url: str, incoming: Incoming) -> None:
+    async def download(self, url: str, incoming: SpooledFile) -> None:
         """Fetch one photo.
 
         Parameters:
@@ -82,15 +84,15 @@ class Fetcher:
         try:
             target = parse_endpoint_url(url, allow_http=self._allow_http)
         except InvalidUrl:
-            raise Judged(_UNUSABLE) from None
+            raise ClassifiedError(_UNUSABLE) from None
         async with self._places:
             try:
                 async with asyncio.timeout(self._total_seconds):
                     await self._exchange(target, incoming)
             except PEER_ERRORS as error:
-                raise Judged(_of_failure(failure_code(error))) from None
+                raise ClassifiedError(_of_failure(failure_code(error))) from None
 
-    async def _exchange(self, target: ParsedUrl, incoming: Incoming) -> None:
+    async def _exchange(self, target: ParsedUrl, incoming: SpooledFile) -> None:
         # Certificates are read off the loop. A connection is not used twice: photos are rare.
         trust = await asyncio.to_thread(ssl_context, self._ca_bundle)
         async with httpcore.AsyncConnectionPool(
@@ -100,8 +102,8 @@ class Fetcher:
             async with aclosing(response):
                 _check_head(response)
                 async for chunk in response.aiter_stream():
-                    incoming.take(chunk)
-                    await incoming.settle()
+                    incoming.write(chunk)
+                    await incoming.flush()
         await incoming.finish()
 
     def _request(self, target: ParsedUrl) -> httpcore.Request:
@@ -124,22 +126,26 @@ class Fetcher:
 def _check_head(response: httpcore.Response) -> None:
     status = response.status
     if status >= 500 or status in _BUSY:
-        raise Judged(_of_failure(f"http_{status}"))
+        raise ClassifiedError(_of_failure(f"http_{status}"))
     if 300 <= status < 400:
-        raise Judged(_refused("its URL leads on to another, which is not followed"))
+        raise ClassifiedError(_refused("its URL leads on to another, which is not followed"))
     if status != 200:
-        raise Judged(_refused(f"its server answers with status {status}"))
+        raise ClassifiedError(_refused(f"its server answers with status {status}"))
     names = {name.lower(): value for name, value in response.headers}
     if names.get(b"content-encoding", b"identity").strip().lower() != b"identity":
-        raise Judged(_refused("its server sends it compressed although it was asked not to"))
+        raise ClassifiedError(
+            _refused("its server sends it compressed although it was asked not to")
+        )
 
 
-def _of_failure(code: str) -> Rule:
+def _of_failure(code: str) -> ErrorPolicy:
     if code == "blocked_address":
         return _BLOCKED
     what = f"The photo could not be fetched ({code})."
-    return Rule(Outcome.RETRY, "photo_url_failed", what)
+    return ErrorPolicy(Outcome.RETRY, "photo_url_failed", what)
 
 
-def _refused(why: str) -> Rule:
-    return Rule(Outcome.FINAL, "photo_url_refused", f"The photo could not be fetched: {why}.")
+def _refused(why: str) -> ErrorPolicy:
+    return ErrorPolicy(
+        Outcome.FINAL, "photo_url_refused", f"The photo could not be fetched: {why}."
+    )

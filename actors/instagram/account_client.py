@@ -9,25 +9,25 @@ from typing import Final, TypeVar
 
 from aiograpi.exceptions import ClientUnauthorizedError, LoginRequired, PreLoginRequired
 
-from actors.instagram.client import PacedClient
+from actors.instagram.client import InstagramClient
 from actors.instagram.options import AccountOptions
-from actors.instagram.session_manager import Gate, Keeper
-from service.accounts.session_store import Vault
+from actors.instagram.session_manager import LoginGuard, SessionManager
+from service.accounts.session_store import SessionStore
 
 CALL_SECONDS: Final = 90.0
 
 T = TypeVar("T")
 
-Action = Callable[[PacedClient], Awaitable[T]]
+Action = Callable[[InstagramClient], Awaitable[T]]
 
 
 @asynccontextmanager
-async def any_login(_account: AccountOptions, _first: bool) -> AsyncIterator[str | None]:
+async def no_login_limit(_account: AccountOptions, _first: bool) -> AsyncIterator[str | None]:
     """A gate that forbids nothing."""
     yield None
 
 
-class Calls:
+class AccountClient:
     """One account's client; calls wait for each other.
 
     Errors of the client library come through unchanged: `errors.classify` judges them. Across
@@ -37,9 +37,9 @@ class Calls:
     def __init__(
         self,
         account: AccountOptions,
-        vault: Vault,
+        vault: SessionStore,
         *,
-        gate: Gate = any_login,
+        gate: LoginGuard = no_login_limit,
         call_seconds: float = CALL_SECONDS,
     ) -> None:
         """Describe the gateway; nothing is built, read or sent.
@@ -51,7 +51,7 @@ class Calls:
           call_seconds: The longest a call may take, its login included.
         """
         self._name = account.name
-        self._keeper = Keeper(account, vault, gate)
+        self._session = SessionManager(account, vault, gate)
         self._call_seconds = call_seconds
         self._lock = asyncio.Lock()
         self._reads = 0
@@ -60,14 +60,14 @@ class Calls:
         """Name the account, and nothing else of it."""
         return f"Gateway({self._name!r})"
 
-    async def ready(self) -> None:
+    async def ensure_login(self) -> None:
         """Have a client with a login; a saved one is trusted without a request.
 
         Call it before the intent of a write is recorded: then a login that fails is no doubt
         about the write.
         """
 
-        async def nothing(_client: PacedClient) -> None:
+        async def nothing(_client: InstagramClient) -> None:
             return None
 
         await self.call(nothing)
@@ -77,23 +77,23 @@ class Calls:
         reads, self._reads = self._reads, 0
         return reads
 
-    async def rest(self) -> bool:
+    async def suspend(self) -> bool:
         """Save the session and close the client; the next call builds it again.
 
         Returns:
           Whether that was done; not where the session cannot be saved now.
         """
         async with self._lock:
-            saved = await self._keeper.persist()
+            saved = await self._session.persist()
             if saved:
-                await self._keeper.drop()
+                await self._session.drop()
             return saved
 
     async def close(self) -> None:
         """Save the session and close the connections, whether or not it can be saved."""
         async with self._lock:
-            await self._keeper.persist()
-            await self._keeper.drop()
+            await self._session.persist()
+            await self._session.drop()
 
     async def call(self, action: Action[T]) -> T:
         """Make a call when those before it have ended.
@@ -106,26 +106,26 @@ class Calls:
                 async with asyncio.timeout(self._call_seconds):
                     return await self._attempt(action)
             finally:
-                await self._keeper.persist()
+                await self._session.persist()
 
     async def _attempt(self, action: Action[T]) -> T:
-        client = await self._keeper.open()
+        client = await self._session.open()
         try:
             return await self._counted(client, action)
         except (LoginRequired, PreLoginRequired, ClientUnauthorizedError) as refusal:
             if not await _is_over(client, refusal):
                 raise
         # A definite refusal, of a write too: what was asked has not happened.
-        return await self._counted(await self._keeper.renew(), action)
+        return await self._counted(await self._session.renew(), action)
 
-    async def _counted(self, client: PacedClient, action: Action[T]) -> T:
+    async def _counted(self, client: InstagramClient, action: Action[T]) -> T:
         try:
             return await action(client)
         finally:
             self._reads += client.take_reads()
 
 
-async def _is_over(client: PacedClient, refusal: Exception) -> bool:
+async def _is_over(client: InstagramClient, refusal: Exception) -> bool:
     """Tell whether the session is what was refused; a 401 may be about the call alone."""
     if not isinstance(refusal, ClientUnauthorizedError):
         return True

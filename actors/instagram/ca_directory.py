@@ -45,7 +45,7 @@ _CERTIFICATE: Final = re.compile(
 _log = get_logger(__name__)
 
 
-def authorities(bundle: str | None = None) -> Path | None:
+def ca_directory(bundle: str | None = None) -> Path | None:
     """A directory with every certificate of a bundle.
 
     Parameters:

@@ -26,8 +26,8 @@ from actors.instagram.idempotency_tokens import (
     current_token,
 )
 from actors.instagram.options import ClientOptions
-from actors.instagram.transport import DirectSession, OnceSession, password_sent, trusted
-from service.accounts.session_settings import is_kept, is_logged_in, portable
+from actors.instagram.transport import DirectSession, NoRetrySession, password_sent, trusted
+from service.accounts.session_settings import exportable, is_logged_in, unchanged
 
 # Whole replies and header sets, cookies included, go to these loggers, at ERROR too.
 _TALKATIVE: Final = ("aiograpi", "private_request", "public_request", "graphql_request")
@@ -41,7 +41,7 @@ _creation_keys: ContextVar[list[str] | None] = ContextVar("creation_keys", defau
 
 async def build_client(
     options: ClientOptions, settings: Mapping[str, Any] | None = None
-) -> PacedClient:
+) -> InstagramClient:
     """Make a client off the loop: reading certificates takes a tenth of a second.
 
     Parameters:
@@ -53,7 +53,7 @@ async def build_client(
     """
     _quieten()
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_builder(), PacedClient, options, settings)
+    return await loop.run_in_executor(_builder(), InstagramClient, options, settings)
 
 
 @functools.cache
@@ -62,13 +62,13 @@ def _builder() -> Executor:
     return ThreadPoolExecutor(1, "client-builder")
 
 
-async def close_client(client: PacedClient) -> None:
+async def close_client(client: InstagramClient) -> None:
     """Close a client's connections; one that is only dropped never goes away."""
     async with client.private, client.public, client.graphql:
         pass
 
 
-class PacedClient(Client):  # type: ignore[misc]
+class InstagramClient(Client):  # type: ignore[misc]
     """A client that sends each request once, by one way, at a human pace unless told otherwise.
 
     Parameters:
@@ -84,20 +84,20 @@ class PacedClient(Client):  # type: ignore[misc]
         """Build the client; sends nothing."""
         self._human_pace = options.human_pace
         super().__init__(
-            settings=portable(settings or {}),
+            settings=exportable(settings or {}),
             proxy=options.proxy,
             tls_verify=options.ca_bundle or True,
             request_timeout=Client.request_timeout if options.human_pace else 0,
         )
 
     @property
-    def portable_settings(self) -> dict[str, Any]:
+    def exportable_settings(self) -> dict[str, Any]:
         """A copy of the settings that may travel."""
-        return portable(self.get_settings())
+        return exportable(self.get_settings())
 
-    def is_kept(self, settings: Mapping[str, Any]) -> bool:
+    def settings_unchanged(self, settings: Mapping[str, Any]) -> bool:
         """Whether its portable settings are these."""
-        return is_kept(self.get_settings(), settings)
+        return unchanged(self.get_settings(), settings)
 
     @property
     def logged_in(self) -> bool:
@@ -121,8 +121,8 @@ class PacedClient(Client):  # type: ignore[misc]
     def _build_public_session(self, verify: bool | str | None = None) -> DirectSession:
         return DirectSession(self.tls_verify if verify is None else verify)
 
-    def _private_session(self, _selected: str, verify: bool | str) -> OnceSession:
-        return OnceSession(verify)
+    def _private_session(self, _selected: str, verify: bool | str) -> NoRetrySession:
+        return NoRetrySession(verify)
 
     # Its own pace
 
@@ -216,7 +216,7 @@ class _NotResent(Exception):
         self.error = error
 
 
-def plain_client(client: PacedClient, timeout: httpx.Timeout) -> httpx.AsyncClient:
+def plain_client(client: InstagramClient, timeout: httpx.Timeout) -> httpx.AsyncClient:
     """A connection of its own to another host of Instagram's, by the account's one way out.
 
     Parameters:

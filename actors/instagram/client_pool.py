@@ -14,18 +14,18 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import Final
 
-from actors.instagram.account_client import any_login
+from actors.instagram.account_client import no_login_limit
 from actors.instagram.gateway import Gateway
 from actors.instagram.options import AccountOptions, UnknownAccount
-from actors.instagram.session_manager import Gate
-from service.accounts.session_store import Vault
+from actors.instagram.session_manager import LoginGuard
+from service.accounts.session_store import SessionStore
 from service.logging.setup import get_logger
 
 #: A client that nobody has used for so long is closed.
 IDLE_SECONDS: Final = 60.0
 #: Of clients that nobody uses, more than this are closed sooner, the longest unused first.
-MOST_IDLE: Final = 50
-TIDY_SECONDS: Final = 5.0
+MAX_IDLE: Final = 50
+CLOSE_IDLE_SECONDS: Final = 5.0
 
 _log = get_logger(__name__)
 
@@ -44,11 +44,11 @@ class GatewayPool:
     def __init__(
         self,
         accounts: Mapping[str, AccountOptions],
-        vault: Vault,
+        vault: SessionStore,
         *,
-        gate: Gate = any_login,
+        gate: LoginGuard = no_login_limit,
         idle_seconds: float = IDLE_SECONDS,
-        most_idle: int = MOST_IDLE,
+        most_idle: int = MAX_IDLE,
     ) -> None:
         self._accounts = accounts
         self._vault = vault
@@ -60,7 +60,7 @@ class GatewayPool:
         #: Since when nobody uses it, the longest unused first.
         self._idle: dict[str, float] = {}
 
-    def lend(self, name: str) -> AbstractContextManager[Gateway]:
+    def acquire(self, name: str) -> AbstractContextManager[Gateway]:
         """Give an account's gateway, whose client stays until the block ends.
 
         Parameters:
@@ -74,9 +74,9 @@ class GatewayPool:
         return self._lent(name)
 
     @asynccontextmanager
-    async def tidied(self) -> AsyncIterator[None]:
+    async def closing_idle(self) -> AsyncIterator[None]:
         """Tidy up now and then until the block ends, then save and close everything."""
-        task = asyncio.create_task(self._tidy_on())
+        task = asyncio.create_task(self._close_idle_forever())
         try:
             yield
         finally:
@@ -84,7 +84,7 @@ class GatewayPool:
             await asyncio.gather(task, return_exceptions=True)
             await self.close_all()
 
-    async def tidy(self) -> None:
+    async def close_idle(self) -> None:
         """Close the clients that nobody has used for too long, and those that are too many."""
         for name in self._overdue():
             # Whoever wants it meanwhile waits for the end of this, and has it built again.
@@ -120,7 +120,7 @@ class GatewayPool:
     async def _rests(self, name: str) -> bool:
         """Close one client; the trouble of one is not that of the others."""
         try:
-            return await self._gateways[name].rest()
+            return await self._gateways[name].suspend()
         except Exception as error:  # noqa: BLE001 - there is a next time
             _log.error("an idle client was not closed", account=name, exc_info=error)
             return False
@@ -129,7 +129,7 @@ class GatewayPool:
         if not self._users[name] and name not in self._idle:
             self._idle = {name: since, **self._idle}
 
-    async def _tidy_on(self) -> None:
+    async def _close_idle_forever(self) -> None:
         while True:
-            await asyncio.sleep(TIDY_SECONDS)
-            await self.tidy()
+            await asyncio.sleep(CLOSE_IDLE_SECONDS)
+            await self.close_idle()

@@ -13,12 +13,12 @@ import pydantic
 from aiograpi import exceptions as ig
 from curl_cffi import CurlError
 
-from actors.instagram.ids import InvalidTarget
+from actors.instagram.ids import InvalidInstagramId
 from actors.instagram.options import UnknownAccount
 from actors.instagram.reconcile import SearchIncomplete
 from actors.instagram.write_deadline import CallOverdueError
 from service.accounts.session_store import DeviceChanged, SessionConflict, SessionUnreadable
-from service.jobs.claims import Again
+from service.jobs.claims import Escalation
 
 Scope = Literal["kind", "account"]
 
@@ -39,7 +39,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ErrorDecision:
     """An error, judged.
 
     Parameters:
@@ -58,24 +58,24 @@ class Verdict:
     ambiguous: bool
     cooldown_seconds: int | None
     scope: Scope
-    again: Again | None = None
+    escalation: Escalation | None = None
 
 
 @dataclass(frozen=True)
-class Rule:
+class ErrorPolicy:
     """One row of the table; `doubtful` means that a write that ended so may have been done."""
 
     outcome: Outcome
     code: str
-    what: str
-    doubtful: bool = False
+    message: str
+    ambiguous: bool = False
     cooldown_seconds: int | None = None
     scope: Scope = "account"
-    then: str | None = None
-    again: Again | None = None
+    remedy: str | None = None
+    escalation: Escalation | None = None
 
 
-THEN: Final = {
+REMEDIES: Final = {
     Outcome.RETRY: "It is tried again soon.",
     Outcome.FIX_PROXY: "Correct the account's proxy, then resume the account.",
     Outcome.BACK_OFF: "The account rests before it goes on.",
@@ -86,30 +86,32 @@ THEN: Final = {
 }
 
 
-def _retry(code: str, what: str) -> Rule:
-    return Rule(Outcome.RETRY, code, what, doubtful=True)
+def _retry(code: str, what: str) -> ErrorPolicy:
+    return ErrorPolicy(Outcome.RETRY, code, what, ambiguous=True)
 
 
-def _final(code: str, what: str) -> Rule:
-    return Rule(Outcome.FINAL, code, what)
+def _final(code: str, what: str) -> ErrorPolicy:
+    return ErrorPolicy(Outcome.FINAL, code, what)
 
 
-def _person(code: str, what: str, then: str | None = None) -> Rule:
-    return Rule(Outcome.PERSON, code, what, then=then)
+def _person(code: str, what: str, then: str | None = None) -> ErrorPolicy:
+    return ErrorPolicy(Outcome.PERSON, code, what, remedy=then)
 
 
-def _rest(
+def _back_off(
     code: str,
     what: str,
     seconds: int,
     scope: Scope = "account",
-    again: Again | None = None,
-) -> Rule:
-    return Rule(Outcome.BACK_OFF, code, what, cooldown_seconds=seconds, scope=scope, again=again)
+    again: Escalation | None = None,
+) -> ErrorPolicy:
+    return ErrorPolicy(
+        Outcome.BACK_OFF, code, what, cooldown_seconds=seconds, scope=scope, escalation=again
+    )
 
 
-def _proxy(code: str, what: str) -> Rule:
-    return Rule(Outcome.FIX_PROXY, code, what)
+def _proxy(code: str, what: str) -> ErrorPolicy:
+    return ErrorPolicy(Outcome.FIX_PROXY, code, what)
 
 
 CONNECTION_FAILED = _retry("connection_failed", "The connection to Instagram failed.")
@@ -122,7 +124,7 @@ PROXY_AUTH_REQUIRED = _proxy(
     "proxy_auth_required", "The proxy did not accept its user name and password."
 )
 PROXY_REFUSED = _proxy("proxy_refused", "The proxy is unreachable or refused the connection.")
-_SESSION_OVER = Rule(Outcome.RELOGIN, "login_required", "The session is no longer valid.")
+_SESSION_OVER = ErrorPolicy(Outcome.RELOGIN, "login_required", "The session is no longer valid.")
 _TERMS = _person(
     "terms_required",
     "Instagram wants its terms accepted.",
@@ -143,7 +145,7 @@ COMMENTS_DISABLED = _final("comments_disabled", "The post does not take comments
 COMMENT_REFUSED = _final("comment_refused", "Instagram refused this comment.")
 
 #: Looked up by the exception's classes, the nearest first.
-RULES: Final[dict[type[BaseException], Rule]] = {
+POLICIES: Final[dict[type[BaseException], ErrorPolicy]] = {
     # Soon again
     ig.ConnectProxyError: CONNECTION_FAILED,
     ig.ClientConnectionError: CONNECTION_FAILED,
@@ -162,10 +164,10 @@ RULES: Final[dict[type[BaseException], Rule]] = {
     SearchIncomplete: _retry(
         "search_incomplete", "There is more at Instagram than a look-up reads."
     ),
-    CallOverdueError: Rule(
+    CallOverdueError: ErrorPolicy(
         Outcome.RETRY, "call_overdue", "This worker was held up; another may be at work."
     ),
-    SessionConflict: Rule(
+    SessionConflict: ErrorPolicy(
         Outcome.RETRY, "session_replaced", "The account's session was replaced meanwhile."
     ),
     # The proxy
@@ -176,11 +178,13 @@ RULES: Final[dict[type[BaseException], Rule]] = {
         "proxy_address_blocked", "Instagram blocks the address the account comes from."
     ),
     # A rest
-    ig.ClientThrottledError: _rest("rate_limited", "Too many requests.", 15 * _MINUTE),
-    ig.PleaseWaitFewMinutes: _rest("please_wait", "Instagram asks to wait.", _HOUR, again="double"),
-    ig.RateLimitError: _rest("rate_limit_error", "Instagram limits this account.", _HOUR),
-    ig.SentryBlock: _rest("sentry_block", "Instagram blocks this account for now.", 24 * _HOUR),
-    ig.FeedbackRequired: _rest(
+    ig.ClientThrottledError: _back_off("rate_limited", "Too many requests.", 15 * _MINUTE),
+    ig.PleaseWaitFewMinutes: _back_off(
+        "please_wait", "Instagram asks to wait.", _HOUR, again="double"
+    ),
+    ig.RateLimitError: _back_off("rate_limit_error", "Instagram limits this account.", _HOUR),
+    ig.SentryBlock: _back_off("sentry_block", "Instagram blocks this account for now.", 24 * _HOUR),
+    ig.FeedbackRequired: _back_off(
         "feedback_required",
         "Instagram blocks this kind of action for now.",
         24 * _HOUR,
@@ -245,7 +249,7 @@ RULES: Final[dict[type[BaseException], Rule]] = {
     ig.PreLoginRequired: _SESSION_OVER,
     ig.ClientLoginRequired: _SESSION_OVER,
     # The gateway has seen that the session still holds: it is this call that was refused.
-    ig.ClientUnauthorizedError: Rule(
+    ig.ClientUnauthorizedError: ErrorPolicy(
         Outcome.RETRY, "unauthorized", "Instagram did not accept the session for this call."
     ),
     # This job only
@@ -263,9 +267,11 @@ RULES: Final[dict[type[BaseException], Rule]] = {
     ),
     ig.DirectThreadNotFound: _final("thread_not_found", "There is no such thread."),
     ig.IsRegulatedC18Error: _final("age_restricted", "Instagram shows this user to adults only."),
-    InvalidTarget: _final("invalid_target", "This is neither a recipient nor a post."),
+    InvalidInstagramId: _final("invalid_target", "This is neither a recipient nor a post."),
     # A ValueError of the library itself: before the request as a rule, but not for certain.
-    ValueError: Rule(Outcome.FINAL, "invalid_request", "The request is not valid.", doubtful=True),
+    ValueError: ErrorPolicy(
+        Outcome.FINAL, "invalid_request", "The request is not valid.", ambiguous=True
+    ),
     # Unclear
     ig.UnknownError: REFUSED_UNCLEAR,
     ig.ClientStatusFail: REFUSED_UNCLEAR,

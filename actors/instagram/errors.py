@@ -18,22 +18,30 @@ from actors.instagram.error_policies import (
     COMMENTS_DISABLED,
     CONNECTION_FAILED,
     LOGIN_REFUSED,
+    POLICIES,
     PREFLIGHT_FAILED,
     PROXY_AUTH_REQUIRED,
     PROXY_REFUSED,
     REFUSED_UNCLEAR,
-    RULES,
+    REMEDIES,
     SERVER_ERROR,
-    THEN,
+    ErrorDecision,
+    ErrorPolicy,
     Outcome,
-    Rule,
     Scope,
-    Verdict,
 )
-from actors.instagram.ids import InvalidTarget
+from actors.instagram.ids import InvalidInstagramId
 from actors.instagram.options import UnknownAccount
 
-__all__ = ["InvalidTarget", "Judged", "Outcome", "Scope", "UnknownAccount", "Verdict", "classify"]
+__all__ = [
+    "ClassifiedError",
+    "ErrorDecision",
+    "InvalidInstagramId",
+    "Outcome",
+    "Scope",
+    "UnknownAccount",
+    "classify",
+]
 
 # libcurl: could not resolve the proxy, resolve the host, connect; refused the certificate.
 _NEVER_SENT: Final = frozenset({5, 6, 7, 60})
@@ -43,19 +51,19 @@ _NEVER_SENT: Final = frozenset({5, 6, 7, 60})
 _PROXY_SAID: Final = re.compile(r"(?:^|CONNECT tunnel failed, response )(4\d\d)\b")
 
 
-class Judged(Exception):
+class ClassifiedError(Exception):
     """An error that knows what it means.
 
     Parameters:
       rule: Its row of the table.
     """
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: ErrorPolicy) -> None:
         super().__init__(rule.code)
         self.rule = rule
 
 
-def classify(exc: BaseException, *, writing: bool) -> Verdict:
+def classify(exc: BaseException, *, writing: bool) -> ErrorDecision:
     """Judge an error of a call to Instagram.
 
     Parameters:
@@ -65,50 +73,50 @@ def classify(exc: BaseException, *, writing: bool) -> Verdict:
     Returns:
       What happens next; nothing in it comes from the exception's text.
     """
-    rule = _rule_for(exc)
-    ambiguous = writing and rule.doubtful and _curl_code(exc) not in _NEVER_SENT
+    rule = _policy_for(exc)
+    ambiguous = writing and rule.ambiguous and _curl_code(exc) not in _NEVER_SENT
     outcome = Outcome.LOOK if ambiguous else rule.outcome
-    then = rule.then or THEN[outcome]
-    return Verdict(
+    then = rule.remedy or REMEDIES[outcome]
+    return ErrorDecision(
         outcome=outcome,
         code=rule.code,
-        message=f"{rule.what} {then}",
+        message=f"{rule.message} {then}",
         ambiguous=ambiguous,
         cooldown_seconds=rule.cooldown_seconds,
         scope=rule.scope,
-        again=rule.again,
+        escalation=rule.escalation,
     )
 
 
-def _rule_for(exc: BaseException) -> Rule:
-    if isinstance(exc, Judged):
+def _policy_for(exc: BaseException) -> ErrorPolicy:
+    if isinstance(exc, ClassifiedError):
         return exc.rule
     if isinstance(exc, ig.FeedbackRequired):
-        return _feedback_rule(exc)
+        return _feedback_policy(exc)
     if isinstance(exc, (ig.ConnectProxyError, ig.ClientConnectionError, httpx.ProxyError)):
-        return _connect_rule(exc)
+        return _connect_policy(exc)
     if type(exc) is ig.ClientError:
-        return _plain_rule(exc)
-    return next(RULES[kind] for kind in type(exc).__mro__ if kind in RULES)
+        return _plain_policy(exc)
+    return next(POLICIES[kind] for kind in type(exc).__mro__ if kind in POLICIES)
 
 
-def _feedback_rule(exc: BaseException) -> Rule:
+def _feedback_policy(exc: BaseException) -> ErrorPolicy:
     """Tell a refusal of this one comment from a block: the reply's fields are attributes."""
     if getattr(exc, "comments_disabled", None):
         return COMMENTS_DISABLED
     if getattr(exc, "comment_error_key", None):
         return COMMENT_REFUSED
-    return RULES[ig.FeedbackRequired]
+    return POLICIES[ig.FeedbackRequired]
 
 
-def _connect_rule(exc: BaseException) -> Rule:
+def _connect_policy(exc: BaseException) -> ErrorPolicy:
     said = [found[1] for link in _chain(exc) if (found := _PROXY_SAID.search(str(link)))]
     if not said:
         return CONNECTION_FAILED
     return PROXY_AUTH_REQUIRED if "407" in said else PROXY_REFUSED
 
 
-def _plain_rule(exc: BaseException) -> Rule:
+def _plain_policy(exc: BaseException) -> ErrorPolicy:
     """Judge the bare `ClientError`: how a login ends without a session, or a key fetch fails."""
     if getattr(exc, "logged_in", None) is False:
         return LOGIN_REFUSED if getattr(exc, "result", None) else PREFLIGHT_FAILED

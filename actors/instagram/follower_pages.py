@@ -7,17 +7,17 @@ from typing import Any, Final
 
 from aiograpi.exceptions import ClientNotFoundError, UserNotFound
 
-from actors.instagram.client import PacedClient
+from actors.instagram.client import InstagramClient
 from actors.instagram.serializers import row_view
 
 #: The most users that Instagram gives at a time (the library's own number).
-ASKED: Final = 200
+REQUESTED_ROWS: Final = 200
 #: More than this is no page.
-MOST: Final = 10_000
+MAX_ROWS: Final = 10_000
 
 
 @dataclass(frozen=True)
-class CrowdPage:
+class FollowersPage:
     """A page.
 
     Parameters:
@@ -29,7 +29,7 @@ class CrowdPage:
     cursor: str
 
 
-async def read_page(client: PacedClient, pk: str, crowd: str, cursor: str) -> CrowdPage:
+async def read_page(client: InstagramClient, pk: str, crowd: str, cursor: str) -> FollowersPage:
     """Read one page, and no more: the library's own way reads on for as long as there is more.
 
     Parameters:
@@ -43,7 +43,7 @@ async def read_page(client: PacedClient, pk: str, crowd: str, cursor: str) -> Cr
       LookupError: The reply is no page.
     """
     params = {
-        "count": ASKED,
+        "count": REQUESTED_ROWS,
         "rank_token": client.rank_token,
         "search_surface": "follow_list_page",
         "query": "",
@@ -54,6 +54,8 @@ async def read_page(client: PacedClient, pk: str, crowd: str, cursor: str) -> Cr
         page = await client.private_request(f"friendships/{pk}/{crowd}/", params=params)
     except ClientNotFoundError as error:
         raise UserNotFound(error, user_id=pk) from error
-    if len(page["users"]) > MOST:
+    if len(page["users"]) > MAX_ROWS:
         raise LookupError(f"a page of {len(page['users'])} users")
-    return CrowdPage([row_view(user) for user in page["users"]], str(page.get("next_max_id") or ""))
+    return FollowersPage(
+        [row_view(user) for user in page["users"]], str(page.get("next_max_id") or "")
+    )

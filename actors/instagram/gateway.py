@@ -6,36 +6,36 @@ import time
 from typing import Any
 
 from actors.instagram import follower_pages, reconcile
-from actors.instagram.account_client import Calls
-from actors.instagram.client import PacedClient
-from actors.instagram.follower_pages import CrowdPage
+from actors.instagram.account_client import AccountClient
+from actors.instagram.client import InstagramClient
+from actors.instagram.follower_pages import FollowersPage
 from actors.instagram.idempotency_tokens import client_context_for, write_token
-from actors.instagram.ids import InvalidTarget, Recipient, media_pk, user_pk, username_of
+from actors.instagram.ids import InvalidInstagramId, RecipientId, media_pk, user_pk, username_of
 from actors.instagram.profiles_and_posts import read_post, read_profile
 from actors.instagram.receipts import CommentReceipt, DmReceipt
-from actors.instagram.reconcile import OwnedByOthers, Sought, nobodys
+from actors.instagram.reconcile import OwnedByOthers, WriteQuery, no_owner
 from actors.instagram.serializers import post_view, user_view
 
 
-class Gateway(Calls):
+class Gateway(AccountClient):
     """What one account can be asked to do; each is one call, described as it is in `Calls`."""
 
     client_context_for = staticmethod(client_context_for)
     media_pk = staticmethod(media_pk)
 
-    async def resolve(self, to: str) -> Recipient:
+    async def resolve(self, to: str) -> RecipientId:
         """Find the user that a job names.
 
         Parameters:
           to: A username, `@digits` for a username made of digits, or a pk (which needs no call).
         """
         if pk := user_pk(to):
-            return Recipient(pk, None)
+            return RecipientId(pk, None)
         name = username_of(to)
 
-        async def look_up(client: PacedClient) -> Recipient:
+        async def look_up(client: InstagramClient) -> RecipientId:
             user = await client.user_info_by_username_v1(name)
-            return Recipient(str(user.pk), str(user.username))
+            return RecipientId(str(user.pk), str(user.username))
 
         return await self.call(look_up)
 
@@ -46,7 +46,7 @@ class Gateway(Calls):
           pk: The recipient.
         """
 
-        async def look(client: PacedClient) -> bool:
+        async def look(client: InstagramClient) -> bool:
             return await reconcile.thread_with(client, pk) is not None
 
         return await self.call(look)
@@ -62,7 +62,7 @@ class Gateway(Calls):
         """
         username = username_of(name)
 
-        async def look(client: PacedClient) -> dict[str, Any]:
+        async def look(client: InstagramClient) -> dict[str, Any]:
             return user_view(await read_profile(client, username))
 
         return await self.call(look)
@@ -77,12 +77,12 @@ class Gateway(Calls):
           As `projections.post_view`.
         """
 
-        async def look(client: PacedClient) -> dict[str, Any]:
+        async def look(client: InstagramClient) -> dict[str, Any]:
             return post_view(await read_post(client, pk))
 
         return await self.call(look)
 
-    async def crowd(self, pk: str, crowd: str, cursor: str) -> CrowdPage:
+    async def follower_page(self, pk: str, crowd: str, cursor: str) -> FollowersPage:
         """Read one page of a user's followers, or of those the user follows.
 
         Parameters:
@@ -91,7 +91,7 @@ class Gateway(Calls):
           cursor: From the page before; '' for the first.
         """
 
-        async def look(client: PacedClient) -> CrowdPage:
+        async def look(client: InstagramClient) -> FollowersPage:
             return await follower_pages.read_page(client, pk, crowd, cursor)
 
         return await self.call(look)
@@ -105,9 +105,9 @@ class Gateway(Calls):
           token: Names the write; the same one is recognised by `find_dm`.
         """
         if user_pk(pk) is None:
-            raise InvalidTarget("to: not a pk")
+            raise InvalidInstagramId("to: not a pk")
 
-        async def send(client: PacedClient) -> DmReceipt:
+        async def send(client: InstagramClient) -> DmReceipt:
             with write_token(token):
                 message = await client.direct_send(text, user_ids=[int(pk)])
             thread_id = str(message.thread_id) if message.thread_id else None
@@ -124,7 +124,7 @@ class Gateway(Calls):
           token: Names the write.
         """
 
-        async def send(client: PacedClient) -> CommentReceipt:
+        async def send(client: InstagramClient) -> CommentReceipt:
             with write_token(token):
                 comment = await client.media_comment(media_pk, text)
             return CommentReceipt(str(comment.pk))
@@ -137,7 +137,7 @@ class Gateway(Calls):
         token_or_context: str,
         text: str | None,
         age_ms: int,
-        not_these: OwnedByOthers = nobodys,
+        not_these: OwnedByOthers = no_owner,
     ) -> DmReceipt | None:
         """Look whether a DM reached its thread.
 
@@ -153,8 +153,8 @@ class Gateway(Calls):
         """
         context, intended_at = client_context_for(token_or_context), _ago(age_ms)
 
-        async def look(client: PacedClient) -> DmReceipt | None:
-            sought = Sought(str(client.user_id), text, intended_at, context, not_these)
+        async def look(client: InstagramClient) -> DmReceipt | None:
+            sought = WriteQuery(str(client.user_id), text, intended_at, context, not_these)
             found = await reconcile.find_dm(client, pk, sought)
             if found is None:
                 return None
@@ -163,7 +163,7 @@ class Gateway(Calls):
         return await self.call(look)
 
     async def find_comment(
-        self, media_pk: str, text: str, age_ms: int, not_these: OwnedByOthers = nobodys
+        self, media_pk: str, text: str, age_ms: int, not_these: OwnedByOthers = no_owner
     ) -> CommentReceipt | None:
         """Look whether a comment reached its post.
 
@@ -178,8 +178,8 @@ class Gateway(Calls):
         """
         intended_at = _ago(age_ms)
 
-        async def look(client: PacedClient) -> CommentReceipt | None:
-            sought = Sought(str(client.user_id), text, intended_at, not_these=not_these)
+        async def look(client: InstagramClient) -> CommentReceipt | None:
+            sought = WriteQuery(str(client.user_id), text, intended_at, owned_by_others=not_these)
             found = await reconcile.find_comment(client, media_pk, sought)
             return CommentReceipt(str(found["pk"])) if found else None
 

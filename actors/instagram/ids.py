@@ -17,12 +17,12 @@ _USERNAME: Final = re.compile(r"[a-z0-9._]{1,30}")
 _CODE_LENGTH: Final = 11
 
 
-class InvalidTarget(ValueError):
+class InvalidInstagramId(ValueError):
     """A recipient or post of which no request can be made; nothing was sent."""
 
 
 @dataclass(frozen=True)
-class Recipient:
+class RecipientId:
     """A user, found.
 
     Parameters:
@@ -57,7 +57,7 @@ def username_of(to: str) -> str:
     """
     name = to.removeprefix("@").casefold()
     if not _USERNAME.fullmatch(name):
-        raise InvalidTarget("to: neither a username nor a pk")
+        raise InvalidInstagramId("to: neither a username nor a pk")
     return name
 
 
@@ -76,5 +76,5 @@ def media_pk(post: str) -> str:
     if found := _MEDIA_ID.fullmatch(post):
         return found[1]
     if not _SHORTCODE.fullmatch(post):
-        raise InvalidTarget("post: neither a shortcode nor a media id")
+        raise InvalidInstagramId("post: neither a shortcode nor a media id")
     return str(InstagramIdCodec.decode(post[:_CODE_LENGTH]))

@@ -17,15 +17,15 @@ from redis.exceptions import RedisError
 
 from actors.instagram.errors import Outcome, classify
 from actors.instagram.options import AccountOptions
-from service.accounts.session_store import VaultError
-from service.accounts.verification_codes import Codes
+from service.accounts.session_store import SessionStoreError
+from service.accounts.verification_codes import VerificationCodes
 
 DAY_SECONDS: Final = 24 * 3600
 #: A first login that goes on failing is no login: a job tries it again a few times at most.
-MOST_FIRST_LOGINS: Final = 5
+MAX_FIRST_LOGINS: Final = 5
 #: After the first, one automatic login a day, and one more where a crash cut that one short.
-MOST_RELOGINS: Final = 1
-MOST_CUTS: Final = 1
+MAX_RELOGINS: Final = 1
+MAX_INTERRUPTED: Final = 1
 
 #: Ends of a login at which Instagram did not judge the code that came with it.
 _ELSEWHERE: Final = frozenset({Outcome.FIX_PROXY, Outcome.BACK_OFF})
@@ -37,7 +37,7 @@ _UNJUDGED: Final = frozenset(
 )
 
 
-class LoginGate:
+class LoginLimiter:
     """Counts password logins per account over all workers; a resume by a person begins anew.
 
     Only who holds the account's turn logs in, so that nobody counts at the same time.
@@ -47,7 +47,7 @@ class LoginGate:
       codes: What people left for logins.
     """
 
-    def __init__(self, client: Redis, codes: Codes) -> None:
+    def __init__(self, client: Redis, codes: VerificationCodes) -> None:
         self._client = client
         self._codes = codes
 
@@ -95,9 +95,9 @@ class LoginGate:
 
     async def _begin(self, key: str, first: bool) -> None:
         known = await cast("Awaitable[dict[bytes, bytes]]", self._client.hgetall(key))
-        cuts = min(int(known.get(b"cut", 0)) + (b"open" in known), MOST_CUTS)
+        cuts = min(int(known.get(b"cut", 0)) + (b"open" in known), MAX_INTERRUPTED)
         field = "first" if first else "again"
-        most = MOST_FIRST_LOGINS if first else MOST_RELOGINS + cuts
+        most = MAX_FIRST_LOGINS if first else MAX_RELOGINS + cuts
         if int(known.get(field.encode(), 0)) >= most:
             raise ReloginAttemptExceeded("this account logged in too often today")
         async with self._client.pipeline(transaction=True) as pipe:
@@ -113,7 +113,7 @@ class LoginGate:
 
 
 def _unjudged(error: BaseException) -> bool:
-    if isinstance(error, (RedisError, VaultError)):
+    if isinstance(error, (RedisError, SessionStoreError)):
         return True  # the session could not be saved, without which no password is sent
     verdict = classify(error, writing=False)
     return verdict.outcome in _ELSEWHERE or verdict.code in _UNJUDGED

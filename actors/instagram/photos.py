@@ -22,11 +22,11 @@ from aiograpi.exceptions import (
     LoginRequired,
 )
 
-from actors.instagram.client import PacedClient, plain_client
+from actors.instagram.client import InstagramClient, plain_client
 from actors.instagram.idempotency_tokens import client_context_for, write_token
 from actors.instagram.receipts import DmReceipt
 from actors.instagram.reconcile import shown_thread
-from actors.instagram.write_deadline import seconds_to_begin
+from actors.instagram.write_deadline import seconds_until_deadline
 
 _UPLOADS: Final = "https://rupload.facebook.com/messenger_image"
 #: For a read or a write to move on, not for the whole upload.
@@ -41,14 +41,14 @@ _REFUSALS: Final[dict[str, type[ClientError]]] = {
 }
 
 
-async def thread_with(client: PacedClient, pk: str) -> str | None:
+async def thread_with(client: InstagramClient, pk: str) -> str | None:
     """Tell by which id a photo goes to somebody; None when there is no thread with them."""
     thread = await shown_thread(client, pk)
     thread_id = thread.get("thread_v2_id") or thread.get("thread_id")
     return str(thread_id) if thread_id else None
 
 
-async def upload(client: PacedClient, jpeg: bytes) -> str:
+async def upload(client: InstagramClient, jpeg: bytes) -> str:
     """Give a photo to Instagram, which shows it to nobody yet.
 
     Parameters:
@@ -69,7 +69,7 @@ async def upload(client: PacedClient, jpeg: bytes) -> str:
             "x-entity-type": "image/jpeg",
         }
     )
-    connect = min(_STEP_SECONDS, seconds_to_begin())
+    connect = min(_STEP_SECONDS, seconds_until_deadline())
     async with plain_client(client, httpx.Timeout(_STEP_SECONDS, connect=connect)) as carrier:
         reply = await carrier.post(f"{_UPLOADS}/{name}", content=jpeg, headers=headers)
     document = _document(reply)
@@ -78,7 +78,7 @@ async def upload(client: PacedClient, jpeg: bytes) -> str:
     raise _refusal(reply.status_code, document)
 
 
-async def send(client: PacedClient, thread_id: str, media_id: str, token: str) -> DmReceipt:
+async def send(client: InstagramClient, thread_id: str, media_id: str, token: str) -> DmReceipt:
     """Send an uploaded photo.
 
     Parameters:

@@ -32,7 +32,7 @@ _DATED_SLACK_MS: Final = 5_000
 _UNDATED_SLACK_MS: Final = 300_000
 
 
-async def nobodys(_ids: Sequence[str]) -> Set[str]:
+async def no_owner(_ids: Sequence[str]) -> Set[str]:
     """Know of no other job's writes."""
     return frozenset()
 
@@ -51,7 +51,7 @@ class PrivateApi(Protocol):
 
 
 @dataclass(frozen=True)
-class Sought:
+class WriteQuery:
     """A write to recognise.
 
     Parameters:
@@ -66,7 +66,7 @@ class Sought:
     text: str | None
     intended_at: float
     client_context: str = ""
-    not_these: OwnedByOthers = nobodys
+    owned_by_others: OwnedByOthers = no_owner
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class FoundDm:
     by_token: bool
 
 
-async def find_dm(api: PrivateApi, pk: str, sought: Sought) -> FoundDm | None:
+async def find_dm(api: PrivateApi, pk: str, sought: WriteQuery) -> FoundDm | None:
     """Look for a DM in the thread with its recipient.
 
     Parameters:
@@ -111,14 +111,14 @@ async def find_dm(api: PrivateApi, pk: str, sought: Sought) -> FoundDm | None:
         alike += dms_like(items, sought, since_ms)
         cursor = page.get("oldest_cursor")
         if not cursor or any(0 < _dm_ms(item) < since_ms for item in items):
-            item = await _oldest_free(alike, "item_id", _dm_ms, sought)
+            item = await _oldest_unowned(alike, "item_id", _dm_ms, sought)
             return FoundDm(item, thread_id, by_token=False) if item else None
-    if item := await _oldest_free(alike, "item_id", _dm_ms, sought):
+    if item := await _oldest_unowned(alike, "item_id", _dm_ms, sought):
         return FoundDm(item, thread_id, by_token=False)
     raise SearchIncomplete("the thread has more newer messages than were read")
 
 
-async def find_comment(api: PrivateApi, media_pk: str, sought: Sought) -> Row | None:
+async def find_comment(api: PrivateApi, media_pk: str, sought: WriteQuery) -> Row | None:
     """Look for a comment under a post.
 
     Parameters:
@@ -142,14 +142,14 @@ async def find_comment(api: PrivateApi, media_pk: str, sought: Sought) -> Row | 
             key: page[f"next_{key}"] for key in ("min_id", "max_id") if page.get(f"next_{key}")
         }
         if not cursors or _all_older_follow(rows, since_ms):
-            return await _oldest_free(alike, "pk", _comment_ms, sought)
+            return await _oldest_unowned(alike, "pk", _comment_ms, sought)
         params = {"can_support_threading": "true", "permalink_enabled": "false"} | cursors
-    if found := await _oldest_free(alike, "pk", _comment_ms, sought):
+    if found := await _oldest_unowned(alike, "pk", _comment_ms, sought):
         return found
     raise SearchIncomplete("the post has more comments than were read")
 
 
-def earliest_ms(reply: Any, sought: Sought) -> int:
+def earliest_ms(reply: Any, sought: WriteQuery) -> int:
     """Tell from when on a write may have been stored, by Instagram's clock.
 
     Redis, this machine and Instagram need not agree about the time: only how long ago the intent
@@ -169,12 +169,12 @@ def earliest_ms(reply: Any, sought: Sought) -> int:
     return told_ms - age_ms - _DATED_SLACK_MS
 
 
-def with_token(items: Iterable[Row], sought: Sought) -> Row | None:
+def with_token(items: Iterable[Row], sought: WriteQuery) -> Row | None:
     """Pick the DM that carries the token it was sent with, whatever else it shows."""
     return next((row for row in items if _context(row) == sought.client_context), None)
 
 
-def dms_like(items: Iterable[Row], sought: Sought, since_ms: int) -> list[Row]:
+def dms_like(items: Iterable[Row], sought: WriteQuery, since_ms: int) -> list[Row]:
     """Pick the DMs without a token of ours that may be it by sender, content and time.
 
     One that carries another token of this client is another job's, whatever it says. Photos are
@@ -190,7 +190,7 @@ def dms_like(items: Iterable[Row], sought: Sought, since_ms: int) -> list[Row]:
     ]
 
 
-def comments_like(rows: Iterable[Row], sought: Sought, since_ms: int) -> list[Row]:
+def comments_like(rows: Iterable[Row], sought: WriteQuery, since_ms: int) -> list[Row]:
     """Pick the comments that may be it by author, text and time; they show no token."""
     return [
         row
@@ -201,14 +201,14 @@ def comments_like(rows: Iterable[Row], sought: Sought, since_ms: int) -> list[Ro
     ]
 
 
-async def _oldest_free(
-    newest_first: Sequence[Row], key: str, told_ms: Callable[[Row], int], sought: Sought
+async def _oldest_unowned(
+    newest_first: Sequence[Row], key: str, told_ms: Callable[[Row], int], sought: WriteQuery
 ) -> Row | None:
     """Pick the oldest row that is no other job's.
 
     Taking a newer one could leave a job that was meant later with none that is new enough.
     """
-    others = await sought.not_these([str(row[key]) for row in newest_first])
+    others = await sought.owned_by_others([str(row[key]) for row in newest_first])
     free = [row for row in reversed(newest_first) if str(row[key]) not in others]
     return min(free, key=told_ms, default=None)
 
@@ -258,7 +258,7 @@ def _dm_text(row: Row) -> object:
     return row.get("text") or (row.get("link") or {}).get("text")
 
 
-def _same_content(row: Row, sought: Sought) -> bool:
+def _same_content(row: Row, sought: WriteQuery) -> bool:
     if sought.text is None:
         return row.get("item_type") == "media" and not _context(row)
     return _same_text(_dm_text(row), sought.text)

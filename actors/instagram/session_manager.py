@@ -8,21 +8,21 @@ from contextlib import AbstractAsyncContextManager
 
 from redis.exceptions import RedisError
 
-from actors.instagram.client import PacedClient, build_client, close_client
+from actors.instagram.client import InstagramClient, build_client, close_client
 from actors.instagram.options import AccountOptions
-from service.accounts.session_store import StoredSession, Vault, VaultError
+from service.accounts.session_store import SessionStore, SessionStoreError, StoredSession
 
 _log = logging.getLogger(__name__)
 
 #: What every login with a password goes through: whether it is the account's first comes as the
 #: second argument. Raises to forbid the login; gives the code a person left for it, if any.
-Gate = Callable[[AccountOptions, bool], AbstractAsyncContextManager[str | None]]
+LoginGuard = Callable[[AccountOptions, bool], AbstractAsyncContextManager[str | None]]
 
 
-class Keeper:
+class SessionManager:
     """Keeps one account's client in step with the vault; its caller makes one call at a time."""
 
-    def __init__(self, account: AccountOptions, vault: Vault, gate: Gate) -> None:
+    def __init__(self, account: AccountOptions, vault: SessionStore, gate: LoginGuard) -> None:
         """Describe the keeper; nothing is built, read or sent.
 
         Parameters:
@@ -31,12 +31,12 @@ class Keeper:
           gate: What every login goes through.
         """
         self._account = account
-        self._vault = vault
-        self._gate = gate
-        self._client: PacedClient | None = None
+        self._store = vault
+        self._login_guard = gate
+        self._client: InstagramClient | None = None
         self._stored = StoredSession({}, 0)
 
-    async def open(self) -> PacedClient:
+    async def open(self) -> InstagramClient:
         """Give a client with a login; a saved one is trusted without a request.
 
         What another process has saved since is taken over first.
@@ -48,7 +48,7 @@ class Keeper:
             await self._login(client)
         return client
 
-    async def renew(self) -> PacedClient:
+    async def renew(self) -> InstagramClient:
         """Give a client with a login other than the one Instagram has just refused."""
         client = self._client
         if client is None or await self._replaced():
@@ -66,7 +66,7 @@ class Keeper:
             return True
         try:
             await self._save(self._client)
-        except VaultError as error:
+        except SessionStoreError as error:
             # The stored session wins: the next call begins with it.
             _log.warning("account %s: %s", self._account.name, error)
             await self.drop()
@@ -86,10 +86,10 @@ class Keeper:
             await close_client(client)
 
     async def _replaced(self) -> bool:
-        return await self._vault.version(self._account.name) != self._stored.version
+        return await self._store.version(self._account.name) != self._stored.version
 
-    async def _load(self) -> PacedClient:
-        stored = await self._vault.load(self._account.name, self._account.username)
+    async def _load(self) -> InstagramClient:
+        stored = await self._store.load(self._account.name, self._account.username)
         await self.drop()
         client = await build_client(self._account.client, stored.settings if stored else None)
         self._client, self._stored = client, stored or StoredSession({}, 0)
@@ -97,9 +97,9 @@ class Keeper:
         await self._save(client)
         return client
 
-    async def _login(self, client: PacedClient, *, renewal: bool = False) -> None:
+    async def _login(self, client: InstagramClient, *, renewal: bool = False) -> None:
         first = client.last_login is None and not renewal
-        async with self._gate(self._account, first) as code:
+        async with self._login_guard(self._account, first) as code:
             client.usdid_generate()
             await self._save(client)
             client.challenge_code = code or ""
@@ -114,17 +114,17 @@ class Keeper:
                 # The session may be there although one of the calls after it failed.
                 await self.persist()
 
-    def _second_factor(self, client: PacedClient, code: str | None) -> str:
+    def _second_factor(self, client: InstagramClient, code: str | None) -> str:
         seed = self._account.totp_seed
         if not seed:
             return code or ""
         return str(client.totp_generate_code(seed.replace(" ", "").replace("-", "")))
 
-    async def _save(self, client: PacedClient) -> None:
-        if client.is_kept(self._stored.settings):
+    async def _save(self, client: InstagramClient) -> None:
+        if client.settings_unchanged(self._stored.settings):
             return
-        settings = client.portable_settings
-        version = await self._vault.save(
+        settings = client.exportable_settings
+        version = await self._store.save(
             self._account.name, self._account.username, settings, version=self._stored.version
         )
         self._stored = StoredSession(settings, version)

@@ -12,15 +12,15 @@ import httpx
 from aiograpi import httpx_ext
 from curl_cffi import AsyncCurl, CurlMOpt, CurlOpt, ffi, lib
 
-from actors.instagram.ca_directory import authorities
+from actors.instagram.ca_directory import ca_directory
 from actors.instagram.idempotency_tokens import current_token
-from actors.instagram.write_deadline import seconds_to_begin
+from actors.instagram.write_deadline import seconds_until_deadline
 
 #: Whether the request that is sent now carries a password.
 password_sent: Final[ContextVar[bool]] = ContextVar("password_sent", default=False)
 
 
-class OnceSession(httpx_ext.CurlPrivateSession):  # type: ignore[misc]
+class NoRetrySession(httpx_ext.CurlPrivateSession):  # type: ignore[misc]
     """The private API: HTTP/2 over curl, no redirects, writes on connections of their own."""
 
     def _set_client(self) -> None:
@@ -40,13 +40,13 @@ class OnceSession(httpx_ext.CurlPrivateSession):  # type: ignore[misc]
         # A process that was frozen on its way here must not go on: libcurl looks at this limit
         # before it goes from connecting to sending.
         limit = httpx.Timeout(kwargs.get("timeout", httpx_ext.DEFAULT_TIMEOUT))
-        limit.connect = min(limit.connect or math.inf, seconds_to_begin())
+        limit.connect = min(limit.connect or math.inf, seconds_until_deadline())
         return await super().request(*args, **{**kwargs, "timeout": limit})
 
 
 def _read_what_is_needed(transport: Any, verify: bool | str) -> None:
     """Trust the same authorities, but look them up; `PROXY_`: a proxy may speak TLS, too."""
-    directory = authorities(verify if isinstance(verify, str) else None)
+    directory = ca_directory(verify if isinstance(verify, str) else None)
     if directory is not None:
         # One of them as the file: without any, libcurl reads the system's.
         transport._verify = str(min(directory.iterdir()))
@@ -69,7 +69,7 @@ class DirectSession(httpx_ext.Session):  # type: ignore[misc]
 
     async def request(self, *args: Any, **kwargs: Any) -> Any:
         """Send one request, as long as it may begin."""
-        seconds_to_begin()
+        seconds_until_deadline()
         return await super().request(*args, **kwargs)
 
     @classmethod

@@ -15,11 +15,11 @@ from contextvars import ContextVar
 SecondsLeft = Callable[[], float]
 
 
-def _without_end() -> float:
+def _no_deadline() -> float:
     return math.inf
 
 
-_left: ContextVar[SecondsLeft] = ContextVar("claimed", default=_without_end)
+_seconds_left: ContextVar[SecondsLeft] = ContextVar("claimed", default=_no_deadline)
 
 
 class CallOverdueError(Exception):
@@ -27,26 +27,26 @@ class CallOverdueError(Exception):
 
 
 @contextmanager
-def while_claimed(seconds_left: SecondsLeft) -> Iterator[None]:
+def request_deadline(seconds_left: SecondsLeft) -> Iterator[None]:
     """Let this task's requests begin only while there is time.
 
     Parameters:
       seconds_left: Asked before each request.
     """
-    mark = _left.set(seconds_left)
+    mark = _seconds_left.set(seconds_left)
     try:
         yield
     finally:
-        _left.reset(mark)
+        _seconds_left.reset(mark)
 
 
-def seconds_to_begin() -> float:
+def seconds_until_deadline() -> float:
     """Tell for how long this task's next request may still begin.
 
     Raises:
       CallOverdueError: No longer.
     """
-    left = _left.get()()
+    left = _seconds_left.get()()
     if left <= 0:
         raise CallOverdueError
     return left

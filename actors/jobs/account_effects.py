@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from actors.instagram.errors import Outcome, Verdict
+from actors.instagram.errors import ErrorDecision, Outcome
 from service.jobs.claims import NO_EFFECT, AccountEffect
-from service.jobs.model import pace_of
+from service.jobs.model import rate_limit_kind
 
 
-def effect_of(verdict: Verdict, kind: str) -> AccountEffect:
+def effect_of(verdict: ErrorDecision, kind: str) -> AccountEffect:
     """Whether the account is held or rests, and what of it.
 
     Parameters:
@@ -18,9 +18,9 @@ def effect_of(verdict: Verdict, kind: str) -> AccountEffect:
         return AccountEffect(hold=verdict.code)
     if verdict.outcome is Outcome.BACK_OFF and verdict.cooldown_seconds:
         return AccountEffect(
-            cool=verdict.code,
-            kind=pace_of(kind) if verdict.scope == "kind" else "*",
-            cool_ms=1000 * verdict.cooldown_seconds,
-            again=verdict.again,
+            cooldown=verdict.code,
+            kind=rate_limit_kind(kind) if verdict.scope == "kind" else "*",
+            cooldown_ms=1000 * verdict.cooldown_seconds,
+            escalation=verdict.escalation,
         )
     return NO_EFFECT

@@ -13,16 +13,16 @@ from typing import Any, TypeVar
 from redis.exceptions import OutOfMemoryError, RedisError
 
 from actors.instagram.gateway import Gateway
-from actors.lease_heartbeat import Hold
+from actors.lease_heartbeat import Lease
 from service.jobs.claims import (
     NO_EFFECT,
     AccountEffect,
     Claim,
     Claims,
-    Found,
-    Parking,
+    FollowerPage,
+    ReleaseStatus,
 )
-from service.jobs.lua.append_follower_page import PageReply
+from service.jobs.lua.append_follower_page import FollowerPageReply
 from service.jobs.lua.finish_job import FinishReply
 from service.jobs.lua.release_job import Charge
 from service.jobs.model import Failure, Status
@@ -33,7 +33,7 @@ T = TypeVar("T")
 _log = get_logger(__name__)
 
 
-class Steps:
+class AttemptRecorder:
     """Records what becomes of one claim.
 
     Parameters:
@@ -48,12 +48,12 @@ class Steps:
     #: How many reads were charged before they were made.
     prepaid_reads: int = 0
     #: Whether what was charged with the claim has certainly not been asked for yet.
-    unasked: bool = False
+    request_not_sent: bool = False
 
-    def __init__(self, claims: Claims, claim: Claim, hold: Hold, began: float) -> None:
+    def __init__(self, claims: Claims, claim: Claim, hold: Lease, began: float) -> None:
         self._claims = claims
         self._claim = claim
-        self._hold = hold
+        self._lease = hold
         self._began = began
 
     async def finish(
@@ -79,14 +79,14 @@ class Steps:
                 reads=reads,
             )
 
-        reply = await self._recorded(step)
+        reply = await self._until_recorded(step)
         outcome = "taken" if reply == "taken" else status
         self.report(outcome, failure.code if failure else None, why)
         return reply
 
     async def release(
         self,
-        to: Parking,
+        to: ReleaseStatus,
         reason: str,
         *,
         after_ms: int = 0,
@@ -106,20 +106,20 @@ class Steps:
                 charge=charge,
                 effect=effect,
                 reads=reads,
-                sent=sent and not self.unasked,
+                sent=sent and not self.request_not_sent,
             )
 
-        await self._recorded(step)
+        await self._until_recorded(step)
         self.report(to, reason)
 
-    async def page(self, found: Found) -> None:
+    async def append_follower_page(self, found: FollowerPage) -> None:
         """Take a page of a walk in; parameters and errors as `Claims.page`."""
         reads = self._take_reads()
 
-        async def step() -> PageReply:
-            return await self._claims.page(self._claim, found, reads=reads)
+        async def step() -> FollowerPageReply:
+            return await self._claims.append_follower_page(self._claim, found, reads=reads)
 
-        self.report(await self._recorded(step))
+        self.report(await self._until_recorded(step))
 
     def _take_reads(self) -> int:
         reads = 0 if self.gateway is None else self.gateway.take_reads()
@@ -127,9 +127,9 @@ class Steps:
         self.prepaid_reads -= paid
         return reads - paid
 
-    async def _recorded(self, step: Callable[[], Awaitable[T]]) -> T:
+    async def _until_recorded(self, step: Callable[[], Awaitable[T]]) -> T:
         """Repeat a step while Redis is away and the claim is sure; all of them may be repeated."""
-        self._hold.ending = True
+        self._lease.ending = True
         pause = 0.1
         while True:
             try:
@@ -137,7 +137,7 @@ class Steps:
             except OutOfMemoryError:
                 raise  # it answers, and will not have it for a while
             except RedisError:
-                if not self._hold.sure:
+                if not self._lease.is_valid:
                     raise
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 1.0)

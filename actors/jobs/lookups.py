@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from actors.instagram.gateway import Gateway
 from actors.jobs.attempt import perform
-from actors.jobs.read_attempt import Reading
+from actors.jobs.read_attempt import ReadAttempt
 from actors.runtime import Runtime
 from service.jobs.model import Status
 from service.logging.setup import get_logger
@@ -19,12 +19,12 @@ BACKOFF_SECONDS: Final = (2, 10)
 _log = get_logger(__name__)
 
 
-async def look_up(runtime: Runtime, job_id: str) -> None:
+async def run_lookup(runtime: Runtime, job_id: str) -> None:
     """Work on a look-up, if there is anything to do; parameters as `perform`."""
-    await perform(runtime, job_id, LookUp)
+    await perform(runtime, job_id, LookupAttempt)
 
 
-class LookUp(Reading):
+class LookupAttempt(ReadAttempt):
     """The work on one claim of a look-up."""
 
     backoff = BACKOFF_SECONDS
@@ -32,13 +32,13 @@ class LookUp(Reading):
     async def _read(self, gateway: Gateway) -> None:
         post = self._claim.job.post
         found = await (gateway.post(post) if post else self._profile(gateway))
-        await self._steps.finish(Status.SUCCEEDED, result=found)
+        await self._recorder.finish(Status.SUCCEEDED, result=found)
 
     async def _profile(self, gateway: Gateway) -> dict[str, Any]:
         name = self._claim.job.to
         found = await gateway.profile(name)
         try:
-            await self._runtime.people.remember(name, found["pk"])
+            await self._runtime.user_ids.remember(name, found["pk"])
         except RedisError as error:
             # A DM to this person looks the number up itself.
             _log.warning("a user's number was not kept", cause=type(error).__name__)

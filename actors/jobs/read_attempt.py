@@ -9,17 +9,17 @@ from actors.instagram.gateway import Gateway
 from actors.jobs.attempt import Attempt
 
 
-class Reading(Attempt, ABC):
+class ReadAttempt(Attempt, ABC):
     """The work on one claim of a job that only reads; parameters as `Attempt`."""
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
-        self._steps.unasked = True
+        self._recorder.request_not_sent = True
 
     async def _act(self, gateway: Gateway) -> None:
         # A login that failed before this has asked for nothing: what was charged is given back.
-        self._steps.unasked = False
-        self._steps.prepaid_reads = 1
+        self._recorder.request_not_sent = False
+        self._recorder.prepaid_reads = 1
         await self._read(gateway)
 
     @abstractmethod

@@ -11,13 +11,13 @@ from actors.instagram.gateway import Gateway
 from actors.instagram.idempotency_tokens import client_context_for
 from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.reconcile import OwnedByOthers
-from service.accounts.user_id_cache import People
+from service.accounts.user_id_cache import UserIdCache
 from service.jobs.claims import Claim, Thread
-from service.jobs.write_ownership import Written
+from service.jobs.write_ownership import WriteOwnership
 
 
 @dataclass(frozen=True)
-class Done:
+class WriteResult:
     """A write that Instagram has.
 
     Parameters:
@@ -30,7 +30,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchContext:
     """What a look-up knows besides the job.
 
     Parameters:
@@ -42,7 +42,7 @@ class Search:
     not_these: OwnedByOthers
 
 
-def search_of(claim: Claim, claimed_at: float, written: Written) -> Search:
+def search_context(claim: Claim, claimed_at: float, written: WriteOwnership) -> SearchContext:
     """Prepare the look-up of a job's write.
 
     Parameters:
@@ -57,13 +57,13 @@ def search_of(claim: Claim, claimed_at: float, written: Written) -> Search:
     async def not_these(ids: Sequence[str]) -> set[str]:
         return await written.owned_by_others(claim.job.account, ids, claim.id)
 
-    return Search(age_ms, not_these)
+    return SearchContext(age_ms, not_these)
 
 
-class Action(Protocol):
+class JobWrite(Protocol):
     """One kind of job."""
 
-    async def target(self, claim: Claim, gateway: Gateway, people: People) -> str:
+    async def target(self, claim: Claim, gateway: Gateway, people: UserIdCache) -> str:
         """The pk of whom or what the write is for."""
 
     def context(self, claim: Claim) -> str:
@@ -78,19 +78,21 @@ class Action(Protocol):
     async def upload(self, gateway: Gateway) -> None:
         """Do what comes before the write and that nobody sees, after its intent."""
 
-    async def write(self, claim: Claim, gateway: Gateway, pk: str) -> Done:
+    async def write(self, claim: Claim, gateway: Gateway, pk: str) -> WriteResult:
         """Do it."""
 
-    async def find(self, claim: Claim, gateway: Gateway, pk: str, search: Search) -> Done | None:
+    async def find(
+        self, claim: Claim, gateway: Gateway, pk: str, search: SearchContext
+    ) -> WriteResult | None:
         """An earlier write of this job; None when Instagram shows none."""
 
 
-def token_of(claim: Claim) -> str:
+def write_id(claim: Claim) -> str:
     """Names the job's one write, the same in every attempt and run."""
     return f"{claim.id}:1"
 
 
-class Plain:
+class SingleRequestWrite:
     """A write that is one request."""
 
     async def prepare(self, _claim: Claim, _gateway: Gateway, _pk: str) -> None:
@@ -100,10 +102,10 @@ class Plain:
         """There is nothing to upload."""
 
 
-class DirectMessage(Plain):
+class DirectMessage(SingleRequestWrite):
     """A DM to one recipient."""
 
-    async def target(self, claim: Claim, gateway: Gateway, people: People) -> str:
+    async def target(self, claim: Claim, gateway: Gateway, people: UserIdCache) -> str:
         """The recipient's pk: given, known from before, or looked up."""
         name = claim.job.to
         if claim.job.pk:
@@ -118,39 +120,41 @@ class DirectMessage(Plain):
 
     def context(self, claim: Claim) -> str:
         """The client_context that the DM carries."""
-        return client_context_for(token_of(claim))
+        return client_context_for(write_id(claim))
 
     async def thread(self, gateway: Gateway, pk: str) -> Thread:
         """Look the thread up."""
         return "old" if await gateway.has_thread(pk) else "new"
 
-    async def write(self, claim: Claim, gateway: Gateway, pk: str) -> Done:
+    async def write(self, claim: Claim, gateway: Gateway, pk: str) -> WriteResult:
         """Send it."""
-        receipt = await gateway.send_dm(pk, claim.text, token_of(claim))
-        return dm_done(receipt)
+        receipt = await gateway.send_dm(pk, claim.text, write_id(claim))
+        return dm_result(receipt)
 
-    async def find(self, claim: Claim, gateway: Gateway, pk: str, search: Search) -> Done | None:
+    async def find(
+        self, claim: Claim, gateway: Gateway, pk: str, search: SearchContext
+    ) -> WriteResult | None:
         """Read the thread."""
         receipt = await gateway.find_dm(
-            pk, token_of(claim), claim.text, search.age_ms, search.not_these
+            pk, write_id(claim), claim.text, search.age_ms, search.not_these
         )
-        return None if receipt is None else dm_done(receipt)
+        return None if receipt is None else dm_result(receipt)
 
 
-def dm_done(receipt: DmReceipt) -> Done:
+def dm_result(receipt: DmReceipt) -> WriteResult:
     """A DM that Instagram has, as a job's end."""
     result = {
         "message_id": receipt.message_id,
         "thread_id": receipt.thread_id,
         "client_context": receipt.client_context,
     }
-    return Done(result, "" if receipt.by_token else receipt.message_id)
+    return WriteResult(result, "" if receipt.by_token else receipt.message_id)
 
 
-class Comment(Plain):
+class Comment(SingleRequestWrite):
     """A comment on one post."""
 
-    async def target(self, claim: Claim, _gateway: Gateway, _people: People) -> str:
+    async def target(self, claim: Claim, _gateway: Gateway, _people: UserIdCache) -> str:
         """The post's pk, worked out from its shortcode or id."""
         return Gateway.media_pk(claim.job.post)
 
@@ -162,19 +166,21 @@ class Comment(Plain):
         """Comments have none."""
         return ""
 
-    async def write(self, claim: Claim, gateway: Gateway, pk: str) -> Done:
+    async def write(self, claim: Claim, gateway: Gateway, pk: str) -> WriteResult:
         """Post it."""
-        receipt = await gateway.comment(pk, claim.text, token_of(claim))
-        return _comment_done(receipt)
+        receipt = await gateway.comment(pk, claim.text, write_id(claim))
+        return _comment_result(receipt)
 
-    async def find(self, claim: Claim, gateway: Gateway, pk: str, search: Search) -> Done | None:
+    async def find(
+        self, claim: Claim, gateway: Gateway, pk: str, search: SearchContext
+    ) -> WriteResult | None:
         """Read the newest comments."""
         receipt = await gateway.find_comment(pk, claim.text, search.age_ms, search.not_these)
-        return None if receipt is None else _comment_done(receipt)
+        return None if receipt is None else _comment_result(receipt)
 
 
-def _comment_done(receipt: CommentReceipt) -> Done:
-    return Done({"comment_id": receipt.comment_id}, receipt.comment_id)
+def _comment_result(receipt: CommentReceipt) -> WriteResult:
+    return WriteResult({"comment_id": receipt.comment_id}, receipt.comment_id)
 
 
-ACTIONS: Final[Mapping[str, Action]] = {"dm": DirectMessage(), "comment": Comment()}
+WRITES: Final[Mapping[str, JobWrite]] = {"dm": DirectMessage(), "comment": Comment()}

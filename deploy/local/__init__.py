@@ -1,1 +1,1 @@
-"""The whole stack on one machine, with a stand-in Instagram and a callback receiver."""
+"""The whole stack on one machine, with a fake Instagram and a callback receiver."""

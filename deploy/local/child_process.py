@@ -22,7 +22,7 @@ _STOP_SECONDS = 10.0
 _REQUEST_SECONDS = 30.0
 
 
-class Child:
+class ChildProcess:
     """A `python -m` process, from its ready line to its end.
 
     It gets a pipe for standard input, whose end tells it that its parent is gone.
@@ -98,10 +98,10 @@ class Child:
         return ready
 
 
-class RunningChild:
+class RunningChildProcess:
     """A child process that ends with its `with` block."""
 
-    def __init__(self, child: Child) -> None:
+    def __init__(self, child: ChildProcess) -> None:
         self.child = child
 
     def close(self) -> int:

@@ -21,7 +21,7 @@ def main() -> int:
     """
     directory = ROOT / ".local" / "demo"
     shutil.rmtree(directory, ignore_errors=True)
-    print("starting: valkey, stand-in Instagram, callback receiver, web, worker, scheduler ...")
+    print("starting: valkey, fake Instagram, callback receiver, web, worker, scheduler ...")
     began = time.monotonic()
     with Stack(directory) as stack:
         print(f"ready after {time.monotonic() - began:.1f} s; logs in {directory}\n")
@@ -41,8 +41,8 @@ def _show(stack: Stack) -> None:
     paid = event("checkout.session.completed")
     answer = send(hook, stack.webhook_secret, paid)
     _print("1  a paid checkout.session.completed, signed as Stripe does, was answered", answer.body)
-    dm = until(stack.standin.dms, 60, "the DM")[0]
-    _print("2  the stand-in Instagram received", dict(dm))
+    dm = until(stack.fake_instagram.dms, 60, "the DM")[0]
+    _print("2  the fake Instagram received", dict(dm))
     callback = until(stack.receiver.received, 30, "the callback")[0]
     verified = "and the official Standard Webhooks library verified it"
     if not callback["verified"]:
@@ -54,12 +54,12 @@ def _show(stack: Stack) -> None:
         hook, stack.webhook_secret, event("checkout.session.completed.unpaid", id="evt_unpaid")
     )
     _print("5  an unpaid one", unpaid.body)
-    if len(stack.standin.dms()) != 1 or unpaid.body["jobs"] or not again.body["duplicate"]:
+    if len(stack.fake_instagram.dms()) != 1 or unpaid.body["jobs"] or not again.body["duplicate"]:
         raise TimeoutError("exactly one DM")
-    calls = stack.standin.log()
+    calls = stack.fake_instagram.log()
     versions = sorted({call["http_version"] for call in calls})
     print(
-        f"   Instagram saw {len(calls)} calls, {len(stack.standin.logins())} login,"
+        f"   Instagram saw {len(calls)} calls, {len(stack.fake_instagram.logins())} login,"
         f" over HTTP/{' and HTTP/'.join(versions)}\n"
     )
 

@@ -1,7 +1,7 @@
 """A CONNECT proxy that leads chosen host names to one local server, and can misbehave on request.
 
-It is also the stand-in's knife: a tunnel is cut here, so that a client sees what it would see of a
-real proxy or a real network, whatever protocol runs inside.
+It is also the fake Instagram's knife: a tunnel is cut here, so that a client sees what it would see
+of a real proxy or a real network, whatever protocol runs inside.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ class ConnectProxy:
 
     async def _ask_for_credentials(self, connect: Connect, writer: asyncio.StreamWriter) -> None:
         connect["outcome"] = "407"
-        challenge = 'Proxy-Authenticate: Basic realm="stand-in"\r\n'
+        challenge = 'Proxy-Authenticate: Basic realm="fake Instagram"\r\n'
         await _answer(writer, 407, "Proxy Authentication Required", challenge)
 
     async def _open(

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 _KEPT_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature", "content-type")
 
 
-class Received(TypedDict):
+class ReceivedCallback(TypedDict):
     """One callback.
 
     `event` is the parsed body, or null when it is not JSON; `reason` says why it is not verified;
@@ -35,7 +35,7 @@ class Received(TypedDict):
 
 
 @dataclass
-class Answer:
+class ScriptedResponse:
     """A scripted answer.
 
     Parameters:
@@ -72,7 +72,7 @@ class Answer:
         return True
 
 
-class Inbox:
+class ReceivedCallbacks:
     """What was received, and what is answered next; safe for many threads.
 
     Parameters:
@@ -82,8 +82,8 @@ class Inbox:
     def __init__(self, secrets: Sequence[str]) -> None:
         self._verifiers = [Webhook(secret) for secret in secrets]
         self._lock = threading.Lock()
-        self._answers: list[Answer] = []
-        self._received: list[Received] = []
+        self._answers: list[ScriptedResponse] = []
+        self._received: list[ReceivedCallback] = []
 
     def verify(self, headers: Mapping[str, str], body: bytes) -> str | None:
         """Why a callback is not to be trusted, or None if it is."""
@@ -97,12 +97,14 @@ class Inbox:
                 return None
         return reason
 
-    def record(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Received:
+    def record(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> ReceivedCallback:
         """Verify and keep one callback."""
         reason = self.verify(headers, body)
         kept = {name: value for name, value in headers.items() if name in _KEPT_HEADERS}
         with self._lock:
-            received: Received = {
+            received: ReceivedCallback = {
                 "seq": len(self._received) + 1,
                 "at": time.time(),
                 "method": method,
@@ -117,13 +119,13 @@ class Inbox:
             self._received.append(received)
         return received
 
-    def answer_for(self, received: Received) -> Answer:
+    def answer_for(self, received: ReceivedCallback) -> ScriptedResponse:
         """The scripted answer for a callback, or the usual one."""
         with self._lock:
             for answer in self._answers:
                 if answer.take(received["path"]):
                     return answer
-        return Answer()
+        return ScriptedResponse()
 
     def script(self, script: Mapping[str, Any]) -> None:
         """Add an answer from JSON.
@@ -131,7 +133,7 @@ class Inbox:
         Raises:
             TypeError: if it has an unknown field.
         """
-        answer = Answer(**script)
+        answer = ScriptedResponse(**script)
         with self._lock:
             self._answers.append(answer)
 
@@ -145,7 +147,7 @@ class Inbox:
         with self._lock:
             self._received = []
 
-    def received(self, since: int = 0) -> list[Received]:
+    def received(self, since: int = 0) -> list[ReceivedCallback]:
         """The callbacks after this sequence number, oldest first."""
         with self._lock:
             return self._received[since:]

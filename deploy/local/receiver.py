@@ -18,8 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from deploy.local.child_process import Child, RunningChild, request_json
-from deploy.local.received_callbacks import Answer, Inbox, Received
+from deploy.local.child_process import ChildProcess, RunningChildProcess, request_json
+from deploy.local.received_callbacks import ReceivedCallback, ReceivedCallbacks, ScriptedResponse
 
 _MODULE = "deploy.local.receiver"
 _SECRETS_VARIABLE = "RECEIVER_SECRETS"
@@ -80,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
         received["status"] = status
         self._answer(status, answer)
 
-    def _answer(self, status: int, answer: Answer) -> None:
+    def _answer(self, status: int, answer: ScriptedResponse) -> None:
         body = _DRIP_BYTES if answer.drip_seconds else answer.body.encode()
         self.send_response(status)
         for name, value in answer.headers.items():
@@ -116,7 +116,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self, port: int, inbox: Inbox) -> None:
+    def __init__(self, port: int, inbox: ReceivedCallbacks) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.inbox = inbox
 
@@ -126,7 +126,7 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class Receiver(RunningChild):
+class Receiver(RunningChildProcess):
     """A receiver in a process of its own, ended with the `with` block.
 
     Parameters:
@@ -136,7 +136,7 @@ class Receiver(RunningChild):
 
     def __init__(self, *secrets: str, port: int = 0) -> None:
         arguments = ["--port", str(port), "--end-with-parent"]
-        super().__init__(Child(_MODULE, arguments, {_SECRETS_VARIABLE: " ".join(secrets)}))
+        super().__init__(ChildProcess(_MODULE, arguments, {_SECRETS_VARIABLE: " ".join(secrets)}))
 
     @property
     def url(self) -> str:
@@ -148,9 +148,9 @@ class Receiver(RunningChild):
         """Where `/received` and `/answers` are."""
         return self.child.ready["control"]
 
-    def received(self, since: int = 0) -> list[Received]:
+    def received(self, since: int = 0) -> list[ReceivedCallback]:
         """The callbacks after this sequence number, oldest first."""
-        received: list[Received] = self._request("GET", f"/received?since={since}")["items"]
+        received: list[ReceivedCallback] = self._request("GET", f"/received?since={since}")["items"]
         return received
 
     def answer(self, **script: object) -> None:
@@ -192,7 +192,7 @@ def main() -> None:
     parser.add_argument("--end-with-parent", action="store_true", help="stop when stdin ends")
     arguments = parser.parse_args()
     secrets = arguments.secret or os.environ.get(_SECRETS_VARIABLE, "").split()
-    with _Server(arguments.port, Inbox(secrets)) as server:
+    with _Server(arguments.port, ReceivedCallbacks(secrets)) as server:
         for number in (signal.SIGTERM, signal.SIGINT):
             # shutdown() waits for serve_forever(), which this very thread runs.
             signal.signal(number, lambda *_: _in_background(server.shutdown))

@@ -63,7 +63,7 @@ def _keep_up(directory: Path) -> int:
                 directory=directory,
                 key=stack.api_key,
                 url=stack.url,
-                control=stack.standin.control_url,
+                control=stack.fake_instagram.control_url,
                 receiver=stack.receiver.control_url,
                 events=", ".join(sorted(path.stem for path in EVENTS.glob("*.json"))),
             ),

@@ -18,7 +18,7 @@ EVENTS: Final = ROOT / "deploy" / "local" / "events"
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What the door answered.
 
     Parameters:
@@ -41,7 +41,7 @@ def event(name: str, **changes: Any) -> dict[str, Any]:
     return {**document, **changes}
 
 
-def send(url: str, secret: str, document: dict[str, Any] | Path) -> Answer:
+def send(url: str, secret: str, document: dict[str, Any] | Path) -> Response:
     """Sign an event and post it.
 
     Parameters:
@@ -58,7 +58,7 @@ def send(url: str, secret: str, document: dict[str, Any] | Path) -> Answer:
     )
     try:
         with urllib.request.urlopen(request, timeout=15) as answer:
-            return Answer(answer.status, json.load(answer))
+            return Response(answer.status, json.load(answer))
     except urllib.error.HTTPError as refused:
         with refused:
-            return Answer(refused.code, json.load(refused))
+            return Response(refused.code, json.load(refused))

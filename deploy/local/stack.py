@@ -1,7 +1,7 @@
-"""The whole stack on one machine: embedded Valkey, stand-in Instagram, receiver, every process.
+"""The whole stack on one machine: embedded Valkey, fake Instagram, receiver, every process.
 
-The store, the stand-in and the receiver listen on loopback; all ports are the system's choice.
-Nothing needs root or Docker.
+The store, the fake Instagram and the receiver listen on loopback; all ports are the system's
+choice. Nothing needs root or Docker.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.client import FakeInstagram
 from deploy.local.instagram.state import SHOP_PASSWORD
 from deploy.local.procfile import ROOT, Process, procfile_commands
 from deploy.local.receiver import Receiver
-from deploy.local.valkey import Store
+from deploy.local.valkey import Valkey
 from deploy.local.wait import free_port, until
 
 PROCESSES: Final = ("web", "worker", "scheduler")
@@ -33,7 +33,7 @@ class Stack:
     """Everything that a deployment consists of, as a context manager.
 
     Parameters:
-      directory: Where logs, the store's files and the stand-in's authority go.
+      directory: Where logs, the store's files and the fake Instagram's authority go.
       processes: Which of the Procfile's processes to start.
       config: The heliograph.toml.
       environ: More variables for the processes.
@@ -75,9 +75,11 @@ class Stack:
         self.directory.mkdir(parents=True, exist_ok=True)
         try:
             if self._given_redis is None:
-                self.store = self._open.enter_context(Store(self.directory / "valkey"))
+                self.store = self._open.enter_context(Valkey(self.directory / "valkey"))
             self.redis_url = self._given_redis or self.store.url
-            self.standin = self._open.enter_context(StandIn(self.directory, open_world=True))
+            self.fake_instagram = self._open.enter_context(
+                FakeInstagram(self.directory, open_world=True)
+            )
             self.receiver = self._open.enter_context(Receiver(self.callback_secret))
             for name in self._names:
                 self.start(name)
@@ -140,8 +142,8 @@ class Stack:
             "STRIPE_WEBHOOK_SECRET": self.webhook_secret,
             "INSTAGRAM_USERNAME": "shop",
             "INSTAGRAM_PASSWORD": SHOP_PASSWORD,
-            "INSTAGRAM_PROXY": self.standin.proxy_url,
-            "INSTAGRAM_CA_BUNDLE": str(self.standin.ca_path),
+            "INSTAGRAM_PROXY": self.fake_instagram.proxy_url,
+            "INSTAGRAM_CA_BUNDLE": str(self.fake_instagram.ca_path),
             "INSTAGRAM_HUMAN_PACE": "off",
             "CALLBACK_URL": self.receiver.url,
             "CALLBACK_SECRET": self.callback_secret,

@@ -40,7 +40,7 @@ def short_ways_to_memory() -> Iterator[None]:
                 os.environ["GLIBC_TUNABLES"] = before
 
 
-class Store:
+class Valkey:
     """A Valkey on one port and one directory, however often it is killed and started again.
 
     Parameters:

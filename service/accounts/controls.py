@@ -12,7 +12,7 @@ from service.jobs.lua.control_account import control_account
 from service.jobs.lua.control_all_accounts import control_all_accounts
 from service.jobs.lua.get_account import get_account
 from service.jobs.lua.runner import Scripts
-from service.jobs.records import rfc3339
+from service.time_formats.timestamps import rfc3339
 
 AccountStatus = Literal["active", "cooling_down", "held", "paused"]
 
@@ -20,7 +20,7 @@ AccountStatus = Literal["active", "cooling_down", "held", "paused"]
 _BATCH: Final = 25
 
 
-class Doors:
+class AccountControls:
     """Opens, closes and shows accounts.
 
     Parameters:
@@ -44,7 +44,7 @@ class Doors:
           who: Who asks.
         """
         await self._scripts.run(control_account(account, "pause", note, 0, who, kind or ""))
-        await self._go_on(account, who)
+        await self._release_held(account, who)
 
     async def resume(self, account: str, *, kind: str | None = None, who: str = "person") -> int:
         """End every hold and cooldown of an account.
@@ -58,9 +58,11 @@ class Doors:
           How many jobs that these kept went on.
         """
         call = control_account(account, "resume", "", _BATCH, who, kind or "")
-        return await self._scripts.run(call) + await self._go_on(account, who)
+        return await self._scripts.run(call) + await self._release_held(account, who)
 
-    async def answer(self, account: str, reasons: Iterable[str], *, who: str = "person") -> int:
+    async def clear_verification_hold(
+        self, account: str, reasons: Iterable[str], *, who: str = "person"
+    ) -> int:
         """End an account's hold if it is one of those that a person's answer is for.
 
         Parameters:
@@ -73,9 +75,9 @@ class Doors:
         """
         ended = f" {' '.join(sorted(reasons))} "
         call = control_account(account, "answer", ended, _BATCH, who, "")
-        return await self._scripts.run(call) + await self._go_on(account, who)
+        return await self._scripts.run(call) + await self._release_held(account, who)
 
-    async def pause_everything(self, note: str = "", who: str = "person") -> None:
+    async def pause_all(self, note: str = "", who: str = "person") -> None:
         """Stop every account, whatever its own state.
 
         Parameters:
@@ -83,27 +85,27 @@ class Doors:
           who: Who asks.
         """
         await self._scripts.run(control_all_accounts("pause", note, who))
-        await self.look_again(who)
+        await self.recheck_all(who)
 
-    async def resume_everything(self, who: str = "person") -> int:
+    async def resume_all(self, who: str = "person") -> int:
         """End the stop of every account; holds of their own stay.
 
         Returns:
           How many jobs went on.
         """
         await self._scripts.run(control_all_accounts("resume", "", who))
-        return await self.look_again(who)
+        return await self.recheck_all(who)
 
-    async def look_again(self, who: str = "boot") -> int:
+    async def recheck_all(self, who: str = "boot") -> int:
         """See for every account whether somebody may go who could not before.
 
         Returns:
           How many held jobs went on.
         """
         accounts = await cast("Awaitable[set[bytes]]", self._client.smembers("hg:accts"))
-        return sum([await self._go_on(name.decode(), who) for name in sorted(accounts)])
+        return sum([await self._release_held(name.decode(), who) for name in sorted(accounts)])
 
-    async def _go_on(self, account: str, who: str) -> int:
+    async def _release_held(self, account: str, who: str) -> int:
         released = 0
         while batch := await self._scripts.run(
             control_account(account, "go_on", "", _BATCH, who, "")
@@ -111,7 +113,7 @@ class Doors:
             released += batch
         return released
 
-    async def everything(self) -> dict[str, Any]:
+    async def global_pause(self) -> dict[str, Any]:
         """The switch for every account."""
         raw = await cast("Awaitable[dict[bytes, bytes]]", self._client.hgetall("hg:paused"))
         fields = {name.decode(): value.decode() for name, value in raw.items()}

@@ -9,17 +9,17 @@ from service.accounts.device_identity import changed_traits
 from service.accounts.session_settings import user_pks
 from service.accounts.session_store import (
     DeviceChanged,
+    SessionStore,
+    SessionStoreError,
     SessionUnreadable,
     StoredSession,
-    Vault,
-    VaultError,
 )
 from service.accounts.session_validation import check_document
 
 _NOTHING: Final = StoredSession({}, 0)
 
 
-class OtherUser(VaultError):
+class OtherUser(SessionStoreError):
     """The session is another Instagram user's than the stored one."""
 
 
@@ -54,7 +54,12 @@ class Imported:
 
 
 async def import_session(
-    vault: Vault, account: str, username: str, document: object, *, reset_device: bool = False
+    vault: SessionStore,
+    account: str,
+    username: str,
+    document: object,
+    *,
+    reset_device: bool = False,
 ) -> Imported:
     """Store a session for an account; a worker that acts as it goes on with it at its next call.
 

@@ -45,7 +45,7 @@ _OF_THE_CONFIGURATION: Final = frozenset(
 _STAYS: Final = _OF_THE_PROCESS | _OF_THE_CONFIGURATION
 
 
-def portable(settings: Mapping[str, Any]) -> dict[str, Any]:
+def exportable(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Copy the part of a settings dict that is the account's own.
 
     Parameters:
@@ -58,7 +58,7 @@ def portable(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {key: copy.deepcopy(value) for key, value in settings.items() if key not in _STAYS}
 
 
-def is_kept(settings: Mapping[str, Any], kept: Mapping[str, Any]) -> bool:
+def unchanged(settings: Mapping[str, Any], kept: Mapping[str, Any]) -> bool:
     """Tell, without a copy, whether the portable part of settings is what was kept before.
 
     Parameters:

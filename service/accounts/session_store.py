@@ -23,19 +23,19 @@ KEEP_EARLIER: Final = 3
 _SAVE: Final = files(__package__).joinpath("save_session.lua").read_text()
 
 
-class VaultError(Exception):
+class SessionStoreError(Exception):
     """The vault refused; the message says what to do next and carries no secret."""
 
 
-class SessionUnreadable(VaultError):
+class SessionUnreadable(SessionStoreError):
     """A session is stored but cannot be used: another key wrote it, or it is another user's."""
 
 
-class SessionConflict(VaultError):
+class SessionConflict(SessionStoreError):
     """Someone saved a newer version since this one was loaded; load again."""
 
 
-class DeviceChanged(VaultError):
+class DeviceChanged(SessionStoreError):
     """The save would give the account another device."""
 
 
@@ -52,7 +52,7 @@ class StoredSession:
     version: int
 
 
-class Vault:
+class SessionStore:
     """Loads and saves the sessions of all accounts."""
 
     def __init__(self, redis: Redis, cipher: MultiFernet, prefix: str = "hg:") -> None:

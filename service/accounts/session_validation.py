@@ -10,7 +10,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from service.accounts.session_settings import is_logged_in, portable, user_pks
+from service.accounts.session_settings import exportable, is_logged_in, user_pks
 
 MAX_DOCUMENT_BYTES: Final = 1024 * 1024
 #: Real ones have three levels; copying one level takes several of Python's frames.
@@ -21,7 +21,7 @@ _NEEDED_UUIDS: Final = ("phone_id", "uuid")
 _DUMP_AGAIN: Final = "log in with aiograpi or instagrapi and use what dump_settings() writes"
 
 
-class DocumentRefused(ValueError):
+class InvalidSession(ValueError):
     """It cannot be an account's session.
 
     Parameters:
@@ -45,11 +45,11 @@ def parse_document(raw: bytes) -> object:
       DocumentRefused: It is too large, or no JSON.
     """
     if len(raw) > MAX_DOCUMENT_BYTES:
-        raise DocumentRefused("", f"must be at most {MAX_DOCUMENT_BYTES} bytes")
+        raise InvalidSession("", f"must be at most {MAX_DOCUMENT_BYTES} bytes")
     try:
         document: object = json.loads(raw)
     except (ValueError, RecursionError):
-        raise DocumentRefused("", f"must be a JSON object: {_DUMP_AGAIN}") from None
+        raise InvalidSession("", f"must be a JSON object: {_DUMP_AGAIN}") from None
     return document
 
 
@@ -67,11 +67,11 @@ def check_document(document: object, username: str) -> dict[str, Any]:
       DocumentRefused: It is not settings, or it lacks the login or the device.
     """
     if not isinstance(document, dict):
-        raise DocumentRefused("", f"must be a JSON object: {_DUMP_AGAIN}")
+        raise InvalidSession("", f"must be a JSON object: {_DUMP_AGAIN}")
     _check_plain(document)
     _check_username(document.get("username"), username)
     # The library has a default for what is absent, and none for null.
-    settings = {key: value for key, value in portable(document).items() if value is not None}
+    settings = {key: value for key, value in exportable(document).items() if value is not None}
     _check_types(settings)
     _check_device(settings)
     _check_signing_key(settings.get("usdid", {}).get("private_key"))
@@ -81,7 +81,7 @@ def check_document(document: object, username: str) -> dict[str, Any]:
 
 def _check_plain(document: Mapping[str, Any]) -> None:
     if _depth(document) > MAX_DEPTH:
-        raise DocumentRefused("", f"must be nested at most {MAX_DEPTH} levels deep")
+        raise InvalidSession("", f"must be nested at most {MAX_DEPTH} levels deep")
     try:
         json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
     except ValueError:
@@ -89,7 +89,7 @@ def _check_plain(document: Mapping[str, Any]) -> None:
     else:
         plain = True
     if not plain:  # outside the handler: that error carries the whole document
-        raise DocumentRefused("", "must be plain JSON (no NaN, no half surrogate pairs)")
+        raise InvalidSession("", "must be plain JSON (no NaN, no half surrogate pairs)")
 
 
 def _depth(document: object) -> int:
@@ -111,7 +111,7 @@ def _check_username(given: object, username: str) -> None:
     # One may log in with an address or a number instead: those say nothing about the username.
     name = given.strip().removeprefix("@").casefold() if isinstance(given, str) else ""
     if name and "@" not in name and not name.startswith("+") and name != username.casefold():
-        raise DocumentRefused(
+        raise InvalidSession(
             "username", "is another account's: import it there, or remove the key if it is wrong"
         )
 
@@ -172,11 +172,11 @@ _NESTED: Final[Mapping[str, tuple[_Check, str]]] = {
 def _check_types(settings: Mapping[str, Any]) -> None:
     for name, (is_right, problem) in _PLAIN.items():
         if name in settings and not is_right(settings[name]):
-            raise DocumentRefused(name, problem)
+            raise InvalidSession(name, problem)
     for name, (is_right, words) in _NESTED.items():
         value = settings.get(name, {})
         if not (isinstance(value, dict) and _all_right(value, is_right)):
-            raise DocumentRefused(name, f"must be {words}")
+            raise InvalidSession(name, f"must be {words}")
 
 
 def _all_right(values: Mapping[str, object], is_right: _Check) -> bool:
@@ -191,7 +191,7 @@ def _check_device(settings: Mapping[str, Any]) -> None:
         field = "device_settings"
     else:
         return
-    raise DocumentRefused(
+    raise InvalidSession(
         field, f"is missing: Instagram would see the login move to another device; {_DUMP_AGAIN}"
     )
 
@@ -199,7 +199,7 @@ def _check_device(settings: Mapping[str, Any]) -> None:
 def _check_signing_key(key: object) -> None:
     # Every header set is signed with it: with one that cannot sign no client would open.
     if key and not (isinstance(key, str) and _is_signing_key(key)):
-        raise DocumentRefused("usdid.private_key", f"must be an EC key in PEM; {_DUMP_AGAIN}")
+        raise InvalidSession("usdid.private_key", f"must be an EC key in PEM; {_DUMP_AGAIN}")
 
 
 def _is_signing_key(key: str) -> bool:
@@ -211,16 +211,16 @@ def _is_signing_key(key: str) -> bool:
 
 def _check_login(settings: Mapping[str, Any]) -> None:
     if not is_logged_in(settings):
-        raise DocumentRefused("authorization_data", f"has no login in it; {_DUMP_AGAIN}")
+        raise InvalidSession("authorization_data", f"has no login in it; {_DUMP_AGAIN}")
     authorization = settings.get("authorization_data") or settings["cookies"]
     if not _is_id(authorization.get("sessionid")):
-        raise DocumentRefused("authorization_data.sessionid", f"is missing; {_DUMP_AGAIN}")
+        raise InvalidSession("authorization_data.sessionid", f"is missing; {_DUMP_AGAIN}")
     pks = user_pks(settings)
     if len(pks) > 1:
-        raise DocumentRefused(
+        raise InvalidSession(
             "authorization_data.ds_user_id", f"is another user's than the cookies'; {_DUMP_AGAIN}"
         )
     if not all(pk.isascii() and pk.isdigit() for pk in pks) or not pks:
-        raise DocumentRefused(
+        raise InvalidSession(
             "authorization_data.ds_user_id", f"must be the user's pk, in digits; {_DUMP_AGAIN}"
         )

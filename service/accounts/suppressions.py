@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
-from service.jobs.records import rfc3339
+from service.time_formats.timestamps import rfc3339
 
 _ENTRIES: Final = "hg:suppressed"
 _ORDER: Final = "hg:suppressions"
@@ -25,7 +25,7 @@ _EVERY_ACCOUNT: Final = "*"
 RECIPIENT: Final = "recipient"
 
 
-def who_is(recipient: str) -> str:
+def suppression_key(recipient: str) -> str:
     """The list's form of a job's recipient.
 
     Parameters:
@@ -113,7 +113,9 @@ class Suppressions:
             added, _ = await cast("Awaitable[list[int]]", pipe.execute())
         return entry, bool(added)
 
-    async def forbidden_by(self, pk: str, username: str | None, account: str, reason: str) -> None:
+    async def suppress_for_account(
+        self, pk: str, username: str | None, account: str, reason: str
+    ) -> None:
         """Add a recipient who does not take an account's messages; what is there already stays.
 
         Parameters:
@@ -123,7 +125,7 @@ class Suppressions:
           reason: A verdict's code.
         """
         since_ms = await self._now_ms()
-        people = [f"pk:{pk}"] if username is None else [f"pk:{pk}", who_is(username)]
+        people = [f"pk:{pk}"] if username is None else [f"pk:{pk}", suppression_key(username)]
         async with self._client.pipeline(transaction=True) as pipe:
             for who in people:
                 entry = Suppression(who, account, reason, since_ms, RECIPIENT)

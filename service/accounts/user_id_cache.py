@@ -10,7 +10,7 @@ import redis.asyncio as aredis
 KNOWN_SECONDS: Final = 24 * 3600
 
 
-class People:
+class UserIdCache:
     """Remembers pks by username.
 
     Parameters:

@@ -55,7 +55,7 @@ class TakenCode:
     left_ms: int
 
 
-class Codes:
+class VerificationCodes:
     """Keeps at most one code per account.
 
     Parameters:

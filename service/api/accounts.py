@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import APIRouter
 
 from service.api.auth import Caller, WebParts
-from service.api.schemas import Reason, Which
+from service.api.schemas import NoteRequest, PauseRequest
+from service.dependencies import AppServices
 from service.http.errors import ApiError
-from service.web import Web
 
 router = APIRouter(tags=["accounts"])
 
@@ -29,50 +29,50 @@ async def show(name: str, _caller: Caller, web: WebParts) -> dict[str, Any]:
 
 @router.post("/accounts/{name}/pause")
 async def pause(
-    name: str, caller: Caller, web: WebParts, asked: Which | None = None
+    name: str, caller: Caller, web: WebParts, asked: PauseRequest | None = None
 ) -> dict[str, Any]:
     """Stop an account, or one kind of its actions: jobs are held until it is resumed."""
     check_known(web, name)
-    asked = asked or Which()
-    await web.doors.pause(name, asked.reason, kind=asked.kind, who=f"api:{caller}")
+    asked = asked or PauseRequest()
+    await web.accounts.pause(name, asked.reason, kind=asked.kind, who=f"api:{caller}")
     return await shown(web, name)
 
 
 @router.post("/accounts/{name}/resume")
 async def resume(
-    name: str, caller: Caller, web: WebParts, asked: Which | None = None
+    name: str, caller: Caller, web: WebParts, asked: PauseRequest | None = None
 ) -> dict[str, Any]:
     """End every hold and cooldown of an account (or of one kind); held jobs go on in order."""
     check_known(web, name)
-    await web.doors.resume(name, kind=(asked or Which()).kind, who=f"api:{caller}")
+    await web.accounts.resume(name, kind=(asked or PauseRequest()).kind, who=f"api:{caller}")
     return await shown(web, name)
 
 
 @router.post("/pause")
 async def pause_everything(
-    caller: Caller, web: WebParts, why: Reason | None = None
+    caller: Caller, web: WebParts, why: NoteRequest | None = None
 ) -> dict[str, Any]:
     """Stop every account at once, whatever its own state."""
-    await web.doors.pause_everything((why or Reason()).reason, f"api:{caller}")
-    return await web.doors.everything()
+    await web.accounts.pause_all((why or NoteRequest()).reason, f"api:{caller}")
+    return await web.accounts.global_pause()
 
 
 @router.post("/resume")
 async def resume_everything(
-    caller: Caller, web: WebParts, _why: Reason | None = None
+    caller: Caller, web: WebParts, _why: NoteRequest | None = None
 ) -> dict[str, Any]:
     """End the stop of every account; holds of their own stay."""
-    await web.doors.resume_everything(f"api:{caller}")
-    return await web.doors.everything()
+    await web.accounts.resume_all(f"api:{caller}")
+    return await web.accounts.global_pause()
 
 
-async def shown(web: Web, name: str) -> dict[str, Any]:
+async def shown(web: AppServices, name: str) -> dict[str, Any]:
     """An account as the API shows it."""
     check_known(web, name)
-    return {**await web.doors.show(name), "role": web.config.accounts[name].role}
+    return {**await web.accounts.show(name), "role": web.config.accounts[name].role}
 
 
-def check_known(web: Web, name: str) -> None:
+def check_known(web: AppServices, name: str) -> None:
     """Refuse the name of no account."""
     if name not in web.config.accounts:
         raise ApiError(404, "unknown_account", "No such account is configured.")

@@ -9,7 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
-from service.web import Web, web_of
+from service.dependencies import AppServices, get_services
 
 _bearer = HTTPBearer(auto_error=False, description="One of API_KEYS")
 
@@ -28,7 +28,7 @@ async def caller(
       HTTPException: 401, no key or an unknown one.
     """
     key = credentials.credentials if credentials else ""
-    return _known(web_of(request).callers.named(key))
+    return _known(get_services(request).api_keys.verify(key))
 
 
 async def socket_caller(socket: WebSocket) -> str:
@@ -40,7 +40,9 @@ async def socket_caller(socket: WebSocket) -> str:
     Raises:
       HTTPException: 401, no key or an unknown one.
     """
-    return _known(web_of(socket).callers.bearing(socket.headers.get("Authorization", "")))
+    return _known(
+        get_services(socket).api_keys.verify_header(socket.headers.get("Authorization", ""))
+    )
 
 
 def _known(name: str | None) -> str:
@@ -53,11 +55,11 @@ def _known(name: str | None) -> str:
     return name
 
 
-async def _parts(connection: HTTPConnection) -> Web:
+async def _parts(connection: HTTPConnection) -> AppServices:
     # A coroutine: FastAPI runs plain functions in a thread, which costs more than most requests.
-    return web_of(connection)
+    return get_services(connection)
 
 
 Caller = Annotated[str, Depends(caller)]
 SocketCaller = Annotated[str, Depends(socket_caller)]
-WebParts = Annotated[Web, Depends(_parts)]
+WebParts = Annotated[AppServices, Depends(_parts)]

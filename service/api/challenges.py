@@ -32,6 +32,6 @@ async def answer(
 ) -> dict[str, Any]:
     """Leave a code for the account's next login; a hold that waits for one ends."""
     check_known(web, name)
-    await web.codes.put(name, given.code)
-    await web.doors.answer(name, ANSWERABLE, who=f"api:{caller}")
+    await web.verification_codes.put(name, given.code)
+    await web.accounts.clear_verification_hold(name, ANSWERABLE, who=f"api:{caller}")
     return await shown(web, name)

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from service.api.auth import Caller, WebParts
-from service.api.pagination import Cursor, Limit, before, listed
+from service.api.pagination import Cursor, Limit, page_response, parse_cursor
 from service.deliveries.store import DeliveryStatus
 from service.http.errors import ApiError
 
@@ -23,7 +23,9 @@ async def page(
     limit: Limit = 50,
 ) -> dict[str, Any]:
     """List deliveries, newest first."""
-    return listed(await web.deliveries.page(status, cursor=before(cursor), limit=limit))
+    return page_response(
+        await web.deliveries.page(status, cursor=parse_cursor(cursor), limit=limit)
+    )
 
 
 @router.get("/deliveries/{delivery_id}")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from service.events.parsing import reread
+from service.dependencies import AppServices
+from service.events.parsing import parse_stored
 from service.jobs.records import EventRecord
-from service.web import Web
 
 
-async def replay_event(web: Web, event: EventRecord, body: bytes) -> list[str]:
+async def replay_event(web: AppServices, event: EventRecord, body: bytes) -> list[str]:
     """Make the jobs that newer rules ask for.
 
     Parameters:
@@ -21,8 +21,8 @@ async def replay_event(web: Web, event: EventRecord, body: bytes) -> list[str]:
       The ids of all its jobs, old and new.
     """
     source = web.sources[event.source]
-    made = {record.source.get("rule") for record in await web.reader.records(event.jobs)}
-    again = reread(source.scheme, event.id, event.type, body)
+    made = {record.source.get("rule") for record in await web.jobs.records(event.jobs)}
+    again = parse_stored(source.scheme, event.id, event.type, body)
     plan = web.rules.plan(event.source, again, skip=frozenset(rule for rule in made if rule))
     notes = [*event.notes, *(asdict(note) for note in plan.notes)]
     jobs = await web.ledger.replay(event.source, event.id, plan.drafts, notes[-100:])

@@ -15,13 +15,13 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from service.http.uvicorn_protocols import cutter
-from service.live.broadcaster import Listener, Live
-from service.live.subscriptions import Tale
+from service.http.uvicorn_protocols import abort_callback
+from service.live.broadcaster import Broadcaster, Subscriber
+from service.live.subscriptions import Subscription
 from service.logging.setup import get_logger
 
 #: For how long one may take nothing of what he is sent.
-PATIENCE_SECONDS: Final = 20.0
+SEND_TIMEOUT_SECONDS: Final = 20.0
 #: When to come again after a connection was lost, and after this process has ended.
 RETRY_MS: Final = 1000
 RETRY_LATER_MS: Final = (1000, 5000)
@@ -30,12 +30,12 @@ RETRY_LATER_MS: Final = (1000, 5000)
 DONE, RESTART = 1000, 1012
 
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-_SIGN_OF_LIFE: Final = b":\n\n"
+_KEEPALIVE: Final = b":\n\n"
 
 _log = get_logger(__name__)
 
 
-class EventStream(Response):
+class EventStreamResponse(Response):
     """Server-sent events.
 
     Parameters:
@@ -46,7 +46,7 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, live: Live, job_id: str | None, tale: Tale) -> None:
+    def __init__(self, live: Broadcaster, job_id: str | None, tale: Subscription) -> None:
         self.status_code = 200
         self.background = None
         self.init_headers(_HEADERS)
@@ -56,30 +56,32 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell until the tale or the connection is over."""
-        with self._live.listen(self._job_id, cutter(scope)) as listener:
-            watch = asyncio.create_task(_leave_when_gone(receive, listener))
+        with self._live.subscribe(self._job_id, abort_callback(scope)) as listener:
+            watch = asyncio.create_task(_unsubscribe_on_disconnect(receive, listener))
             try:
                 start = {"type": "http.response.start", "status": self.status_code}
                 await send({**start, "headers": self.raw_headers})
-                await self._tell(listener, send)
+                await self._stream(listener, send)
             finally:
                 watch.cancel()
 
-    async def _tell(self, listener: Listener, send: Send) -> None:
+    async def _stream(self, listener: Subscriber, send: Send) -> None:
         async def write(body: bytes, more: bool = True) -> None:
             event = {"type": "http.response.body", "body": body, "more_body": more}
-            await _patiently(send(event), listener)
+            await _send_with_timeout(send(event), listener)
 
         await write(b"retry: %d\n\n" % RETRY_MS)
-        async with aclosing(self._tale.told_to(listener)) as batches:
+        async with aclosing(self._tale.stream(listener)) as batches:
             async for batch in batches:
-                await write(b"".join(message.as_event for message in batch) or _SIGN_OF_LIFE)
-        if listener.over:
+                await write(b"".join(message.as_event for message in batch) or _KEEPALIVE)
+        if listener.closed:
             await write(b"retry: %d\n\n" % random.randint(*RETRY_LATER_MS))
         await write(b"", more=False)
 
 
-async def tell_socket(socket: WebSocket, live: Live, job_id: str | None, tale: Tale) -> None:
+async def stream_to_websocket(
+    socket: WebSocket, live: Broadcaster, job_id: str | None, tale: Subscription
+) -> None:
     """Tell over a WebSocket until the tale or the connection is over.
 
     Parameters:
@@ -89,39 +91,41 @@ async def tell_socket(socket: WebSocket, live: Live, job_id: str | None, tale: T
       tale: What to tell.
     """
     await socket.accept()
-    with live.listen(job_id, cutter(socket.scope)) as listener:
-        watch = asyncio.create_task(_leave_when_gone(socket.receive, listener))
+    with live.subscribe(job_id, abort_callback(socket.scope)) as listener:
+        watch = asyncio.create_task(_unsubscribe_on_disconnect(socket.receive, listener))
         try:
-            await _tell(socket, listener, tale)
+            await _stream(socket, listener, tale)
         except WebSocketDisconnect:
-            listener.leave()
+            listener.unsubscribe()
         finally:
             watch.cancel()
 
 
-async def _tell(socket: WebSocket, listener: Listener, tale: Tale) -> None:
-    async with aclosing(tale.told_to(listener)) as batches:
+async def _stream(socket: WebSocket, listener: Subscriber, tale: Subscription) -> None:
+    async with aclosing(tale.stream(listener)) as batches:
         async for batch in batches:
             for message in batch:
-                await _patiently(socket.send_text(message.as_frame), listener)
-                if listener.gone:
+                await _send_with_timeout(socket.send_text(message.as_frame), listener)
+                if listener.disconnected:
                     return
-    if not listener.gone:
-        await _patiently(socket.close(RESTART if listener.over else DONE), listener)
+    if not listener.disconnected:
+        await _send_with_timeout(socket.close(RESTART if listener.closed else DONE), listener)
 
 
-async def _patiently(sending: Awaitable[None], listener: Listener) -> None:
+async def _send_with_timeout(sending: Awaitable[None], listener: Subscriber) -> None:
     """Send; cut off one who takes nothing for too long."""
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
             await sending
     except TimeoutError:
         _log.info("a listener was dropped", cause="it takes nothing")
-        listener.drop()
+        listener.disconnect()
 
 
-async def _leave_when_gone(receive: Callable[[], Awaitable[Any]], listener: Listener) -> None:
+async def _unsubscribe_on_disconnect(
+    receive: Callable[[], Awaitable[Any]], listener: Subscriber
+) -> None:
     """Notice the end of a connection; what its other end says is read and dropped."""
     while not (await receive())["type"].endswith(".disconnect"):
         pass
-    listener.leave()
+    listener.unsubscribe()

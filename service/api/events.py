@@ -8,10 +8,10 @@ from fastapi import APIRouter, Query
 
 from service.api.auth import Caller, WebParts
 from service.api.event_replay import replay_event
-from service.api.pagination import Cursor, Limit, before, listed
+from service.api.pagination import Cursor, Limit, page_response, parse_cursor
+from service.dependencies import AppServices
 from service.http.errors import ApiError
 from service.jobs.records import EventRecord
-from service.web import Web
 
 router = APIRouter(tags=["events"])
 
@@ -25,7 +25,7 @@ async def page(
     _caller: Caller, web: WebParts, cursor: Cursor = None, limit: Limit = 50
 ) -> dict[str, Any]:
     """List events, newest first."""
-    return listed(await web.reader.events(cursor=before(cursor), limit=limit))
+    return page_response(await web.jobs.events(cursor=parse_cursor(cursor), limit=limit))
 
 
 @router.post("/events/{event_id:path}/replay", status_code=202)
@@ -40,7 +40,7 @@ async def replay(
     if event.source not in web.sources:
         message = "The event's source is no longer configured, so no rule listens to it."
         raise ApiError(409, "source_gone", message)
-    body = await web.reader.event_body(event.source, event.id)
+    body = await web.jobs.event_body(event.source, event.id)
     if body is None:
         raise ApiError(409, "body_gone", "The event's body is no longer kept.")
     jobs = await replay_event(web, event, body)
@@ -53,13 +53,13 @@ async def show(
 ) -> dict[str, Any]:
     """Show one event, with its body while that is kept."""
     event = await _one(web, event_id, source)
-    body = await web.reader.event_body(event.source, event.id)
+    body = await web.jobs.event_body(event.source, event.id)
     text = None if body is None else body.decode("utf-8", "backslashreplace")
     return {**event.public(), "body": text}
 
 
-async def _one(web: Web, event_id: str, source: str | None) -> EventRecord:
-    named = await web.reader.events_named(event_id)
+async def _one(web: AppServices, event_id: str, source: str | None) -> EventRecord:
+    named = await web.jobs.events_named(event_id)
     found = [event for event in named if source is None or event.source == source]
     if not found:
         raise ApiError(404, "unknown_event", "No such event is known (any more).")

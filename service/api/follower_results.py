@@ -11,19 +11,19 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Send
 
-from service.followers.formats import CSV, FORMS, JSON, NDJSON, Form, as_csv, as_ndjson, as_page
-from service.followers.rows import MOST_ROWS, RowsGone
-from service.http.content_negotiation import best
+from service.dependencies import AppServices
+from service.followers.formats import CSV, FORMATS, JSON, NDJSON, Format, as_csv, as_ndjson, as_page
+from service.followers.rows import MAX_ROWS, RowsExpired
+from service.http.content_negotiation import best_match
 from service.http.errors import ApiError
-from service.live.broadcaster import LOOK_SECONDS
-from service.web import Web
+from service.live.broadcaster import POLL_SECONDS
 
-MOST_ON_A_PAGE: Final = 1_000
+MAX_PAGE_ROWS: Final = 1_000
 #: Routers cut a connection that is silent for half a minute.
 HEARTBEAT_SECONDS: Final = 15.0
 
 #: For the documentation.
-ROWS_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+ROWS_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": 'Of a walk its rows; of another job `{"result": ...}`',
         "headers": {
@@ -71,7 +71,7 @@ ROWS_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def form_of(accept: str, *, follow: bool) -> Form:
+def negotiate_format(accept: str, *, follow: bool) -> Format:
     """The form that a caller gets.
 
     Parameters:
@@ -81,17 +81,17 @@ def form_of(accept: str, *, follow: bool) -> Form:
     Raises:
       ApiError: 406, none of the forms will do.
     """
-    form = best(accept, (NDJSON,) if follow else FORMS)
+    form = best_match(accept, (NDJSON,) if follow else FORMATS)
     if form is not None:
         return form
     if follow:
         raise ApiError(406, "not_acceptable", f"follow=true is told as {NDJSON}: accept that.")
-    message = f"Rows are told as {', '.join(FORMS)}: name one of them in Accept."
+    message = f"Rows are told as {', '.join(FORMATS)}: name one of them in Accept."
     raise ApiError(406, "not_acceptable", message)
 
 
-async def rows_of(
-    web: Web, job: dict[str, Any], form: Form, start: int, limit: int | None
+async def stored_rows(
+    web: AppServices, job: dict[str, Any], form: Format, start: int, limit: int | None
 ) -> Response:
     """What a walk has found so far.
 
@@ -106,24 +106,28 @@ async def rows_of(
       ApiError: 410, it is no longer kept.
     """
     there = await _kept(web, job)
-    most = MOST_ROWS if limit is None else limit
-    end = max(start, min(there, start + (min(most, MOST_ON_A_PAGE) if form == JSON else most)))
+    most = MAX_ROWS if limit is None else limit
+    end = max(start, min(there, start + (min(most, MAX_PAGE_ROWS) if form == JSON else most)))
     complete = job["finished_at"] is not None and end >= there
     headers = {**_headers(job, complete), "Heliograph-Next-Cursor": str(end)}
-    pages = web.pages.rows(job["id"], start, end)
+    pages = web.follower_rows.rows(job["id"], start, end)
     if form == NDJSON:
-        return Told(as_ndjson(pages), headers=headers, media_type=NDJSON)
+        return ClosingStreamingResponse(as_ndjson(pages), headers=headers, media_type=NDJSON)
     if form == CSV:
         headers["Content-Disposition"] = f'attachment; filename="{job["id"]}.csv"'
-        return Told(as_csv(pages, heading=start == 0), headers=headers, media_type=CSV)
+        return ClosingStreamingResponse(
+            as_csv(pages, heading=start == 0), headers=headers, media_type=CSV
+        )
     try:
         rows = [row async for some in pages for row in some]
-    except RowsGone:
-        raise _gone() from None
+    except RowsExpired:
+        raise _rows_expired() from None
     return Response(as_page(rows, None if complete else str(end)), 200, headers, JSON)
 
 
-async def rows_to_come(web: Web, job: dict[str, Any], start: int, limit: int | None) -> Response:
+async def follow_rows(
+    web: AppServices, job: dict[str, Any], start: int, limit: int | None
+) -> Response:
     """What a walk has found and finds, until it has ended.
 
     Parameters:
@@ -136,14 +140,14 @@ async def rows_to_come(web: Web, job: dict[str, Any], start: int, limit: int | N
       ApiError: 410, what it has found is no longer kept.
     """
     await _kept(web, job)
-    end = MOST_ROWS if limit is None else start + limit
+    end = MAX_ROWS if limit is None else start + limit
     # Without the last one nginx keeps the rows back until it has a buffer full of them.
     headers = {**_headers(job, complete=False), "X-Accel-Buffering": "no"}
-    pages = as_they_come(web, job["id"], start, end)
-    return Told(as_ndjson(pages), headers=headers, media_type=NDJSON)
+    pages = iter_new_rows(web, job["id"], start, end)
+    return ClosingStreamingResponse(as_ndjson(pages), headers=headers, media_type=NDJSON)
 
 
-class Told(StreamingResponse):
+class ClosingStreamingResponse(StreamingResponse):
     """A stream whose source is closed with it, however it ends."""
 
     async def stream_response(self, send: Send) -> None:
@@ -152,8 +156,8 @@ class Told(StreamingResponse):
             await super().stream_response(send)
 
 
-async def as_they_come(
-    web: Web, job_id: str, start: int, end: int, *, heartbeat: float = HEARTBEAT_SECONDS
+async def iter_new_rows(
+    web: AppServices, job_id: str, start: int, end: int, *, heartbeat: float = HEARTBEAT_SECONDS
 ) -> AsyncGenerator[list[bytes], None]:
     """The rows of a walk until it has ended, this process is to stop, or there are enough.
 
@@ -165,34 +169,34 @@ async def as_they_come(
       heartbeat: After so many seconds without a row comes an empty list.
     """
     at, told = start, time.monotonic()
-    with web.live.listen(job_id) as listener:
+    with web.broadcaster.subscribe(job_id) as listener:
         while True:
             listener.take()
-            there, ended = await _so_far(web, job_id)
+            there, ended = await _progress(web, job_id)
             if at < min(there, end):
-                async with aclosing(web.pages.rows(job_id, at, min(there, end))) as pages:
+                async with aclosing(web.follower_rows.rows(job_id, at, min(there, end))) as pages:
                     async for rows in pages:
                         yield rows
                 at, told = min(there, end), time.monotonic()
-            if ended or at >= end or listener.over:
+            if ended or at >= end or listener.closed:
                 return
             if time.monotonic() - told >= heartbeat:
                 yield []
                 told = time.monotonic()
             left = told + heartbeat - time.monotonic()
-            await listener.wait(min(max(0, left), LOOK_SECONDS))
+            await listener.wait(min(max(0, left), POLL_SECONDS))
 
 
-async def _so_far(web: Web, job_id: str) -> tuple[int, bool]:
-    found = await web.reader.records([job_id])
+async def _progress(web: AppServices, job_id: str) -> tuple[int, bool]:
+    found = await web.jobs.records([job_id])
     return (found[0].users, found[0].ended) if found else (0, True)
 
 
-async def _kept(web: Web, job: dict[str, Any]) -> int:
+async def _kept(web: AppServices, job: dict[str, Any]) -> int:
     """How many rows there are."""
     there: int = job["progress"]["users"]
-    if there and not await web.pages.are_kept(job["id"]):
-        raise _gone()
+    if there and not await web.follower_rows.are_stored(job["id"]):
+        raise _rows_expired()
     return there
 
 
@@ -204,7 +208,7 @@ def _headers(job: dict[str, Any], complete: bool) -> dict[str, str]:
     }
 
 
-def _gone() -> ApiError:
+def _rows_expired() -> ApiError:
     message = (
         "What this walk found is no longer kept (BODY_RETENTION_DAYS from its end): make a new one."
     )

@@ -9,14 +9,14 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.auth import Caller, WebParts
-from service.api.idempotency import IdempotencyKey, created
+from service.api.idempotency import IdempotencyKey, create_job_once
 from service.api.schemas import Metadata, Name, invalid
-from service.followers.rows import MOST_ROWS
+from service.dependencies import AppServices
+from service.followers.rows import MAX_ROWS
 from service.http.errors import ApiError, error_response
-from service.instagram.ids import NotAHandle
-from service.jobs.model import JobDraft, Walk
+from service.instagram.ids import InvalidIdentifier
+from service.jobs.model import FollowerKind, JobDraft
 from service.lookups.targets import user_target
-from service.web import Web
 
 router = APIRouter(tags=["look-ups"])
 
@@ -24,7 +24,7 @@ router = APIRouter(tags=["look-ups"])
 PRIORITY: Final = 1
 
 #: For the documentation: a walk on its way.
-_WALK_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
+_EXPORT_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     202: {
         "description": "The walk",
         "content": {
@@ -56,17 +56,17 @@ _WALK_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-class WalkRequest(BaseModel):
+class FollowerExportRequest(BaseModel):
     """How far to walk, and whom to tell."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"limit": 1000}]})
 
-    limit: Annotated[int, Field(strict=True, ge=1, le=MOST_ROWS)] | None = None
+    limit: Annotated[int, Field(strict=True, ge=1, le=MAX_ROWS)] | None = None
     account: Name | None = None
     callback: Name | None = None
     metadata: Metadata | None = None
 
-    def draft(self, kind: Walk, username: str, web: Web) -> JobDraft:
+    def draft(self, kind: FollowerKind, username: str, web: AppServices) -> JobDraft:
         """The walk that is asked for.
 
         Parameters:
@@ -81,17 +81,17 @@ class WalkRequest(BaseModel):
         return JobDraft(
             kind=kind,
             account=self.account or "",
-            readers=() if self.account else _readers(web),
+            candidate_accounts=() if self.account else _candidate_accounts(web),
             to=_name(username),
             post=None,
             text="",
             callback=self.callback,
             priority=PRIORITY,
             metadata=self.metadata,
-            most=self.limit,
+            max_rows=self.limit,
         )
 
-    def _check_names(self, web: Web) -> None:
+    def _check_names(self, web: AppServices) -> None:
         if self.callback is not None and self.callback not in web.config.callbacks:
             message = "no such callback is configured: name a [callbacks.*] table"
             raise invalid("callback", message)
@@ -105,26 +105,32 @@ class WalkRequest(BaseModel):
             raise invalid("account", message)
 
 
-def _readers(web: Web) -> tuple[str, ...]:
-    readers = web.config.readers()
+def _candidate_accounts(web: AppServices) -> tuple[str, ...]:
+    readers = web.config.lookup_accounts()
     if not readers:
         message = "No account may look things up: give one the role 'read' or 'both'."
         raise ApiError(503, "no_account", message)
     return readers
 
 
-@router.post("/users/{username}/followers", status_code=202, responses=_WALK_ANSWER)
+@router.post("/users/{username}/followers", status_code=202, responses=_EXPORT_RESPONSES)
 async def followers(
     username: str,
     response: Response,
     caller: Caller,
     web: WebParts,
-    asked: WalkRequest | None = None,
+    asked: FollowerExportRequest | None = None,
     idempotency_key: IdempotencyKey = None,
 ) -> dict[str, Any]:
     """Walk over a user's followers."""
-    return await _begun(
-        web, asked or WalkRequest(), "followers", username, response, caller, idempotency_key
+    return await _start_export(
+        web,
+        asked or FollowerExportRequest(),
+        "followers",
+        username,
+        response,
+        caller,
+        idempotency_key,
     )
 
 
@@ -136,25 +142,31 @@ async def nothing_to_get() -> Response:
     return error_response(405, "method_not_allowed", message, headers={"Allow": "POST"})
 
 
-@router.post("/users/{username}/following", status_code=202, responses=_WALK_ANSWER)
+@router.post("/users/{username}/following", status_code=202, responses=_EXPORT_RESPONSES)
 async def following(
     username: str,
     response: Response,
     caller: Caller,
     web: WebParts,
-    asked: WalkRequest | None = None,
+    asked: FollowerExportRequest | None = None,
     idempotency_key: IdempotencyKey = None,
 ) -> dict[str, Any]:
     """Walk over those a user follows."""
-    return await _begun(
-        web, asked or WalkRequest(), "following", username, response, caller, idempotency_key
+    return await _start_export(
+        web,
+        asked or FollowerExportRequest(),
+        "following",
+        username,
+        response,
+        caller,
+        idempotency_key,
     )
 
 
-async def _begun(
-    web: Web,
-    asked: WalkRequest,
-    kind: Walk,
+async def _start_export(
+    web: AppServices,
+    asked: FollowerExportRequest,
+    kind: FollowerKind,
     username: str,
     response: Response,
     caller: str,
@@ -164,11 +176,11 @@ async def _begun(
     # Of what the caller has said, not of what a configuration makes of it.
     said = {**asked.model_dump(mode="json"), "kind": kind, "username": draft.to}
     request = json.dumps(said, sort_keys=True)
-    return await created(web, draft, response, caller, idempotency_key, request)
+    return await create_job_once(web, draft, response, caller, idempotency_key, request)
 
 
 def _name(given: str) -> str:
     try:
         return user_target(given).recipient
-    except NotAHandle as error:
+    except InvalidIdentifier as error:
         raise invalid("username", str(error)) from None

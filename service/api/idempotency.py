@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import Header, Response
 
+from service.dependencies import AppServices
 from service.http.errors import ApiError
 from service.jobs.model import JobDraft
-from service.web import Web
 
 IdempotencyKey = Annotated[
     str | None,
@@ -20,8 +20,8 @@ IdempotencyKey = Annotated[
 ]
 
 
-async def created(
-    web: Web,
+async def create_job_once(
+    web: AppServices,
     draft: JobDraft,
     response: Response,
     caller: str,
@@ -55,6 +55,6 @@ async def created(
             job_id=made.job_id,
         )
     response.headers["Location"] = f"/jobs/{made.job_id}"
-    job = await web.reader.job(made.job_id)
+    job = await web.jobs.job(made.job_id)
     assert job is not None  # noqa: S101 - it was there a moment ago
     return job

@@ -9,18 +9,18 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Query, Response
 
 from service.api.auth import Caller, WebParts
-from service.api.follower_results import ROWS_ANSWERS, form_of, rows_of, rows_to_come
-from service.api.idempotency import IdempotencyKey, created
+from service.api.follower_results import ROWS_RESPONSES, follow_rows, negotiate_format, stored_rows
+from service.api.idempotency import IdempotencyKey, create_job_once
 from service.api.multipart import UPLOAD_SCHEMA
-from service.api.pagination import Cursor, Limit, before, listed
+from service.api.pagination import Cursor, Limit, page_response, parse_cursor
 from service.api.schemas import JobRequest, invalid, utc_now
+from service.dependencies import AppServices
 from service.http.errors import ApiError
-from service.jobs.model import FINAL, WALKS, JobDraft, Kind, Status
+from service.jobs.model import FINAL, FOLLOWER_KINDS, JobDraft, Kind, Status
 from service.jobs.queries import JobFilter, Page
-from service.live.broadcaster import LOOK_SECONDS
-from service.network.ip_filter import Guard
-from service.photos.urls import check_photo_url
-from service.web import Web
+from service.live.broadcaster import POLL_SECONDS
+from service.network.ip_filter import IpFilter
+from service.photos.photo_url import check_photo_url
 
 router = APIRouter(tags=["jobs"])
 
@@ -38,11 +38,11 @@ async def create(
 ) -> dict[str, Any]:
     """Ask for a DM or a comment."""
     request = json.dumps(asked.model_dump(mode="json"), sort_keys=True)
-    draft = drafted(asked, web)
-    return await created(web, draft, response, caller, idempotency_key, request)
+    draft = build_draft(asked, web)
+    return await create_job_once(web, draft, response, caller, idempotency_key, request)
 
 
-def drafted(asked: JobRequest, web: Web) -> JobDraft:
+def build_draft(asked: JobRequest, web: AppServices) -> JobDraft:
     """The job that a JSON body asks for.
 
     Parameters:
@@ -53,9 +53,12 @@ def drafted(asked: JobRequest, web: Web) -> JobDraft:
       ApiError: 422; the message names the field.
     """
     if asked.photo is not None:
-        guard, allow_http = Guard(web.settings.callback_allow), web.settings.callback_allow_http
+        ip_filter, allow_http = (
+            IpFilter(web.settings.callback_allow),
+            web.settings.callback_allow_http,
+        )
         try:
-            check_photo_url(asked.photo, guard, allow_http=allow_http)
+            check_photo_url(asked.photo, ip_filter, allow_http=allow_http)
         except ValueError as error:
             raise invalid("photo", str(error)) from None
     return asked.draft(web.config, utc_now())
@@ -75,8 +78,8 @@ async def page(
     """List jobs, newest first."""
     only = JobFilter(status, account, kind)
     if event_id is not None:
-        return listed(await _of_event(web, event_id, only, before(cursor), limit))
-    return listed(await web.reader.jobs(only, cursor=before(cursor), limit=limit))
+        return page_response(await _of_event(web, event_id, only, parse_cursor(cursor), limit))
+    return page_response(await web.jobs.jobs(only, cursor=parse_cursor(cursor), limit=limit))
 
 
 @router.get("/jobs/{job_id}")
@@ -101,10 +104,10 @@ async def timeline(job_id: str, _caller: Caller, web: WebParts) -> dict[str, Any
     """Every change of a job's state: when, who, why."""
     job = await _existing(web, job_id)
     deliveries = await web.deliveries.of_job(job_id, job["run"])
-    return {"items": await web.reader.timeline(job_id), "next": None, "deliveries": deliveries}
+    return {"items": await web.jobs.timeline(job_id), "next": None, "deliveries": deliveries}
 
 
-@router.get("/jobs/{job_id}/result", response_model=None, responses=ROWS_ANSWERS)
+@router.get("/jobs/{job_id}/result", response_model=None, responses=ROWS_RESPONSES)
 async def result(
     job_id: str,
     _caller: Caller,
@@ -120,11 +123,11 @@ async def result(
 ) -> Response | dict[str, Any]:
     """What a job left behind; of a walk the rows so far, as NDJSON, CSV or a page of JSON."""
     job = await _existing(web, job_id)
-    if job["kind"] in WALKS:
-        form = form_of(", ".join(accept or ()), follow=follow)
+    if job["kind"] in FOLLOWER_KINDS:
+        form = negotiate_format(", ".join(accept or ()), follow=follow)
         if follow:
-            return await rows_to_come(web, job, int(cursor or 0), limit)
-        return await rows_of(web, job, form, int(cursor or 0), limit)
+            return await follow_rows(web, job, int(cursor or 0), limit)
+        return await stored_rows(web, job, form, int(cursor or 0), limit)
     if job["result"] is None:
         raise ApiError(409, "no_result", f"The job is {job['status']}; it has no result.")
     return {"result": job["result"]}
@@ -163,42 +166,42 @@ async def retry(job_id: str, caller: Caller, web: WebParts) -> dict[str, Any]:
     return job
 
 
-async def _existing(web: Web, job_id: str) -> dict[str, Any]:
-    job = await web.reader.job(job_id)
+async def _existing(web: AppServices, job_id: str) -> dict[str, Any]:
+    job = await web.jobs.job(job_id)
     if job is None:
         raise unknown_job()
     return job
 
 
-async def _ended(web: Web, job_id: str, seconds: float) -> dict[str, Any]:
+async def _ended(web: AppServices, job_id: str, seconds: float) -> dict[str, Any]:
     deadline = time.monotonic() + seconds
-    with web.live.listen(job_id) as listener:
+    with web.broadcaster.subscribe(job_id) as listener:
         while True:
             listener.take()
             job = await _existing(web, job_id)
             left = deadline - time.monotonic()
-            if job["status"] in FINAL or left <= 0 or listener.over:
+            if job["status"] in FINAL or left <= 0 or listener.closed:
                 return job
-            await listener.wait(min(left, LOOK_SECONDS))
+            await listener.wait(min(left, POLL_SECONDS))
 
 
 async def _of_event(
-    web: Web, event_id: str, only: JobFilter, cursor: int | None, limit: int
+    web: AppServices, event_id: str, only: JobFilter, cursor: int | None, limit: int
 ) -> Page:
     """An event has a few jobs at most: they are read whole and paged here."""
-    ids = [job_id for event in await web.reader.events_named(event_id) for job_id in event.jobs]
-    records = await web.reader.records(ids)
+    ids = [job_id for event in await web.jobs.events_named(event_id) for job_id in event.jobs]
+    records = await web.jobs.records(ids)
     fitting = [
         record
         for record in sorted(records, key=lambda record: -record.seq)
-        if only.admits(record) and (cursor is None or record.seq < cursor)
+        if only.matches(record) and (cursor is None or record.seq < cursor)
     ]
     more = fitting[limit - 1].seq if len(fitting) > limit else None
-    return Page(await web.reader.shown(fitting[:limit]), more)
+    return Page(await web.jobs.to_public(fitting[:limit]), more)
 
 
 def _no_longer_kept(job: dict[str, Any]) -> ApiError:
-    if job["kind"] in WALKS:
+    if job["kind"] in FOLLOWER_KINDS:
         message = "What the walk had found is no longer kept; make a new one."
         return ApiError(409, "result_gone", message)
     return ApiError(409, "text_gone", "The job's text is no longer kept; make a new job.")

@@ -7,17 +7,17 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Header, Query, Response, WebSocket
 
 from service.api.auth import Caller, SocketCaller, WebParts
-from service.api.event_streams import EventStream, tell_socket
+from service.api.event_streams import EventStreamResponse, stream_to_websocket
 from service.api.jobs import unknown_job
+from service.dependencies import AppServices
 from service.http.errors import ApiError
-from service.jobs.timeline import History, Message, dumps, told
-from service.live.subscriptions import FeedTale, JobTale
-from service.web import Web
+from service.jobs.timeline import JobHistory, LiveUpdate, dumps, timeline_entry
+from service.live.subscriptions import FeedSubscription, JobSubscription
 
 router = APIRouter(tags=["live"])
 
 #: More would take the place of webhooks: connections are files, and each has its buffers.
-MOST_LISTENERS: Final = 4000
+MAX_SUBSCRIBERS: Final = 4000
 
 _NUMBER: Final = r"^[0-9]{0,9}$"
 _POSITION: Final = r"^([0-9]{1,15}-[0-9]{1,15})?$"
@@ -25,21 +25,21 @@ _RESUME: Final = "The id of the last event received: what came after it is sent"
 _AFTER: Final = "The same for those who cannot set the header; the header goes first"
 
 _JOB: Final = "job_jegxacjdmuhgbwsjcg2fxbjjo5"
-_BORN: Final = {"id": _JOB, **told(1795170408509, "queued", "accept", "")}
-_DONE: Final = {"id": _JOB, **told(1795170410441, "succeeded", "vm:13632:84a436:3", "")}
+_BORN: Final = {"id": _JOB, **timeline_entry(1795170408509, "queued", "accept", "")}
+_DONE: Final = {"id": _JOB, **timeline_entry(1795170410441, "succeeded", "vm:13632:84a436:3", "")}
 _OUTCOME: Final = {"result": {"message_id": "31000000000000000000000000000000001"}, "error": None}
 
 
-def _example(*messages: Message) -> str:
+def _example(*messages: LiveUpdate) -> str:
     return "retry: 1000\n\n" + b"".join(message.as_event for message in messages).decode()
 
 
 _JOB_EXAMPLE: Final = _example(
-    Message("change", "1", dumps(_BORN)), Message("end", "4", dumps(_DONE | _OUTCOME))
+    LiveUpdate("change", "1", dumps(_BORN)), LiveUpdate("end", "4", dumps(_DONE | _OUTCOME))
 )
 _ALL_EXAMPLE: Final = _example(
-    Message("ready", "1795170408101-0", dumps({})),
-    Message("change", "1795170408509-0", dumps(_BORN)),
+    LiveUpdate("ready", "1795170408101-0", dumps({})),
+    LiveUpdate("change", "1795170408509-0", dumps(_BORN)),
 )
 
 
@@ -48,13 +48,13 @@ def _stream_of(text: str, example: str) -> dict[str, Any]:
     return {"content": content, "description": text}
 
 
-_JOB_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+_JOB_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: _stream_of("Its changes so far, then as they come; over with `end`", _JOB_EXAMPLE),
     204: {"description": "It has ended, and Last-Event-ID is its end: do not come again"},
     404: {"description": "No such job"},
     503: {"description": "Too many listen here already"},
 }
-_ALL_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+_ALL_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: _stream_of("Every job's changes, from now or from Last-Event-ID on", _ALL_EXAMPLE),
     503: {"description": "Too many listen here already"},
 }
@@ -83,20 +83,20 @@ Number = Annotated[int | None, Depends(_number)]
 Position = Annotated[str | None, Depends(_position)]
 
 
-@router.get("/jobs/{job_id}/live", response_class=Response, responses=_JOB_ANSWERS)
+@router.get("/jobs/{job_id}/live", response_class=Response, responses=_JOB_RESPONSES)
 async def follow_job(job_id: str, _caller: Caller, web: WebParts, after: Number) -> Response:
     """Follow one job to its end. A WebSocket on this path is told the same, a JSON object each."""
-    history = await _admitted(web, job_id)
+    history = await _check_job(web, job_id)
     if history.record.ended and after == history.last:
         return Response(status_code=204)
-    return EventStream(web.live, job_id, JobTale(web.reader, job_id, after))
+    return EventStreamResponse(web.broadcaster, job_id, JobSubscription(web.jobs, job_id, after))
 
 
-@router.get("/live", response_class=Response, responses=_ALL_ANSWERS)
+@router.get("/live", response_class=Response, responses=_ALL_RESPONSES)
 async def follow_all(_caller: Caller, web: WebParts, after: Position) -> Response:
     """Follow all jobs. A WebSocket on this path is told the same, a JSON object each."""
-    _make_room(web)
-    return EventStream(web.live, None, FeedTale(web.feed, after))
+    _check_capacity(web)
+    return EventStreamResponse(web.broadcaster, None, FeedSubscription(web.event_stream, after))
 
 
 @router.websocket("/jobs/{job_id}/live")
@@ -104,8 +104,10 @@ async def job_socket(
     socket: WebSocket, job_id: str, _caller: SocketCaller, web: WebParts, after: Number
 ) -> None:
     """Follow one job to its end."""
-    await _admitted(web, job_id)
-    await tell_socket(socket, web.live, job_id, JobTale(web.reader, job_id, after))
+    await _check_job(web, job_id)
+    await stream_to_websocket(
+        socket, web.broadcaster, job_id, JobSubscription(web.jobs, job_id, after)
+    )
 
 
 @router.websocket("/live")
@@ -113,19 +115,21 @@ async def all_socket(
     socket: WebSocket, _caller: SocketCaller, web: WebParts, after: Position
 ) -> None:
     """Follow all jobs."""
-    _make_room(web)
-    await tell_socket(socket, web.live, None, FeedTale(web.feed, after))
+    _check_capacity(web)
+    await stream_to_websocket(
+        socket, web.broadcaster, None, FeedSubscription(web.event_stream, after)
+    )
 
 
-async def _admitted(web: Web, job_id: str) -> History:
-    _make_room(web)
-    history = await web.reader.history(job_id)
+async def _check_job(web: AppServices, job_id: str) -> JobHistory:
+    _check_capacity(web)
+    history = await web.jobs.history(job_id)
     if history is None:
         raise unknown_job()
     return history
 
 
-def _make_room(web: Web) -> None:
-    if web.live.count >= MOST_LISTENERS:
-        message = f"{MOST_LISTENERS} listen to this process already. Try again in a while."
+def _check_capacity(web: AppServices) -> None:
+    if web.broadcaster.count >= MAX_SUBSCRIBERS:
+        message = f"{MAX_SUBSCRIBERS} listen to this process already. Try again in a while."
         raise ApiError(503, "too_many_listeners", message)

@@ -14,11 +14,11 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api.lookup_responses import headers_of, is_known
-from service.instagram.ids import NotAHandle
-from service.lookups.service import Seen
-from service.lookups.targets import Target, post_target, user_target
-from service.web import Web
+from service.api.lookup_responses import etag_matches, freshness_headers
+from service.dependencies import AppServices
+from service.instagram.ids import InvalidIdentifier
+from service.lookups.service import Found
+from service.lookups.targets import LookupTarget, post_target, user_target
 
 _PLACES: Final = (("/users/", user_target), ("/posts/", post_target))
 #: Paths are remembered with what they ask for, before it is known who asks.
@@ -28,7 +28,7 @@ _PLAIN_QUERY: Final = re.compile(rb"(?:wait=[0-9]{1,6}(?:\.[0-9]{1,6})?)?")
 _JSON: Final = (b"content-type", b"application/json")
 
 
-class AtHand:
+class CachedLookupMiddleware:
     """Answers what there is a fresh copy of.
 
     Parameters:
@@ -40,15 +40,15 @@ class AtHand:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or go on."""
-        seen = _seen(scope)
+        seen = _cached(scope)
         if seen is None:
             await self._app(scope, receive, send)
         else:
-            await tell(seen, scope, send)
+            await send_cached(seen, scope, send)
 
 
-async def tell(
-    seen: Seen, scope: Scope, send: Send, more: Iterable[tuple[bytes, bytes]] = ()
+async def send_cached(
+    seen: Found, scope: Scope, send: Send, more: Iterable[tuple[bytes, bytes]] = ()
 ) -> None:
     """Answer with a copy, or that who asks has it already.
 
@@ -58,8 +58,8 @@ async def tell(
       send: Where to.
       more: More headers.
     """
-    headers, body = [*headers_of(seen), *more], seen.copy.body
-    if is_known(seen.copy.etag, _values(scope, b"if-none-match")):
+    headers, body = [*freshness_headers(seen), *more], seen.value.body
+    if etag_matches(seen.value.etag, _values(scope, b"if-none-match")):
         status, body = 304, b""
     else:
         status = 200
@@ -68,20 +68,20 @@ async def tell(
     await send({"type": "http.response.body", "body": body})
 
 
-def _seen(scope: Scope) -> Seen | None:
+def _cached(scope: Scope) -> Found | None:
     if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
         return None
     path: str = scope["path"]
-    target = target_at(path) if len(path) <= LONGEST_PATH else None
+    target = target_of_path(path) if len(path) <= LONGEST_PATH else None
     if target is None or not _PLAIN_QUERY.fullmatch(scope["query_string"]):
         return None
-    web: Web = scope["app"].state.web
+    web: AppServices = scope["app"].state.web
     given = next(iter(_values(scope, b"authorization")), "")
-    return None if web.callers.bearing(given) is None else web.asking.at_hand(target)
+    return None if web.api_keys.verify_header(given) is None else web.lookups.cached(target)
 
 
 @lru_cache(maxsize=4096)
-def target_at(path: str) -> Target | None:
+def target_of_path(path: str) -> LookupTarget | None:
     """What a path asks for; None where it is no look-up, or a bad one.
 
     Parameters:
@@ -93,10 +93,10 @@ def target_at(path: str) -> Target | None:
     return None
 
 
-def _read(read: Callable[[str], Target], given: str) -> Target | None:
+def _read(read: Callable[[str], LookupTarget], given: str) -> LookupTarget | None:
     try:
         return read(given)
-    except NotAHandle:
+    except InvalidIdentifier:
         return None
 
 

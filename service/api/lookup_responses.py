@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from service.jobs.records import rfc3339
-from service.lookups.service import ENDED, Answer, Pending, Seen, Unseen
-from service.lookups.shared_cache import Shut
+from service.lookups.service import ENDED, Found, LookupAnswer, NotFound, Pending
+from service.lookups.shared_cache import Unavailable
+from service.time_formats.timestamps import rfc3339
 
 #: When a look-up that goes on may have ended, and a held account been seen to.
 RETRY_PENDING_SECONDS, RETRY_HELD_SECONDS = 2, 60
@@ -27,7 +27,7 @@ _TARGETS: Final[Mapping[str, tuple[int, str, str]]] = {
 
 
 @dataclass(frozen=True)
-class Refusal:
+class LookupFailure:
     """An answer without a copy.
 
     Parameters:
@@ -41,7 +41,7 @@ class Refusal:
     error: Mapping[str, Any]
 
 
-def headers_of(seen: Seen) -> list[tuple[bytes, bytes]]:
+def freshness_headers(seen: Found) -> list[tuple[bytes, bytes]]:
     """What is told with a copy.
 
     Parameters:
@@ -49,25 +49,25 @@ def headers_of(seen: Seen) -> list[tuple[bytes, bytes]]:
     """
     left = max(0, math.floor(seen.fresh_seconds))
     headers = [
-        (b"etag", b'"%b"' % seen.copy.etag.encode()),
-        (b"age", b"%d" % (seen.copy.age_ms // 1000)),
+        (b"etag", b'"%b"' % seen.value.etag.encode()),
+        (b"age", b"%d" % (seen.value.age_ms // 1000)),
         (b"cache-control", b"private, max-age=%d" % left),
     ]
-    if warning := warning_of(seen):
+    if warning := warning_text(seen):
         text = "Response is Stale" if warning == "stale" else f"Revalidation Failed: {warning}"
         number = 110 if warning == "stale" else 111
         headers.append((b"warning", f'{number} - "{text}"'.encode()))
     return headers
 
 
-def warning_of(seen: Seen) -> str | None:
+def warning_text(seen: Found) -> str | None:
     """What is wrong with a copy: `stale`, why there is no newer one, or None."""
-    if seen.failing is not None:
-        return seen.failing
+    if seen.problem is not None:
+        return seen.problem
     return "stale" if seen.fresh_seconds <= 0 else None
 
 
-def is_known(etag: str, if_none_match: Iterable[str]) -> bool:
+def etag_matches(etag: str, if_none_match: Iterable[str]) -> bool:
     """Whether who asks has this content already.
 
     Parameters:
@@ -78,7 +78,7 @@ def is_known(etag: str, if_none_match: Iterable[str]) -> bool:
     return any(tag == "*" or tag.removeprefix("W/") == f'"{etag}"' for tag in given)
 
 
-def refusal_of(answer: Unseen | Shut | Pending) -> Refusal:
+def failure_of(answer: NotFound | Unavailable | Pending) -> LookupFailure:
     """What is told instead of a copy.
 
     Parameters:
@@ -86,24 +86,24 @@ def refusal_of(answer: Unseen | Shut | Pending) -> Refusal:
     """
     if isinstance(answer, Pending):
         return _pending(answer)
-    return _shut(answer) if isinstance(answer, Shut) else _unseen(answer)
+    return _unavailable(answer) if isinstance(answer, Unavailable) else _not_found(answer)
 
 
-def item_of(name: str, answer: Answer) -> bytes:
+def batch_item(name: str, answer: LookupAnswer) -> bytes:
     """One of several, as JSON; what was found is not read, only put in its place.
 
     Parameters:
       name: As it was asked for.
       answer: What came of it.
     """
-    if not isinstance(answer, Seen):
-        return refused_item(name, refusal_of(answer).error)
-    told = {"age_seconds": answer.copy.age_ms // 1000, "warning": warning_of(answer)}
+    if not isinstance(answer, Found):
+        return failed_item(name, failure_of(answer).error)
+    told = {"age_seconds": answer.value.age_ms // 1000, "warning": warning_text(answer)}
     rest = _json({"error": None, **told})
-    return b'{"username":%b,"user":%b,%b' % (_json(name), answer.copy.body, rest[1:])
+    return b'{"username":%b,"user":%b,%b' % (_json(name), answer.value.body, rest[1:])
 
 
-def refused_item(name: str, error: Mapping[str, Any]) -> bytes:
+def failed_item(name: str, error: Mapping[str, Any]) -> bytes:
     """One of several for which there is none, as JSON.
 
     Parameters:
@@ -118,34 +118,34 @@ def _json(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _pending(answer: Pending) -> Refusal:
-    seconds = max(RETRY_PENDING_SECONDS, math.ceil(answer.again_seconds))
+def _pending(answer: Pending) -> LookupFailure:
+    seconds = max(RETRY_PENDING_SECONDS, math.ceil(answer.retry_seconds))
     message = "It is being looked up: ask again, or follow the job."
     headers = {"Location": f"/jobs/{answer.job_id}", "Retry-After": str(seconds)}
     error = {"code": "pending", "message": message, "job_id": answer.job_id}
-    return Refusal(202, headers, {**error, "retry_after_seconds": seconds})
+    return LookupFailure(202, headers, {**error, "retry_after_seconds": seconds})
 
 
-def _unseen(answer: Unseen) -> Refusal:
-    code, seconds = answer.problem["code"], max(1, math.ceil(answer.again_seconds))
+def _not_found(answer: NotFound) -> LookupFailure:
+    code, seconds = answer.problem["code"], max(1, math.ceil(answer.retry_seconds))
     if code in _TARGETS:
         status, shown, message = _TARGETS[code]
         headers = {"Cache-Control": f"private, max-age={seconds}"}
-        return Refusal(status, headers, {"code": shown, "message": message, "reason": code})
+        return LookupFailure(status, headers, {"code": shown, "message": message, "reason": code})
     if answer.problem is ENDED:
         message = "The look-up was canceled, or its turn did not come in time: ask again."
-        return _later(503, seconds, code=code, message=message)
+        return _retry_later(503, seconds, code=code, message=message)
     message = "Instagram could not be read, and there is no copy: ask again later."
-    return _later(502, seconds, code="upstream_error", message=message, reason=code)
+    return _retry_later(502, seconds, code="upstream_error", message=message, reason=code)
 
 
-def _shut(shut: Shut) -> Refusal:
+def _unavailable(shut: Unavailable) -> LookupFailure:
     if shut.reason == "no_account":
         message = "No account may look things up: give one the role 'read' or 'both'."
-        return Refusal(503, {}, {"code": "no_account", "message": message})
+        return LookupFailure(503, {}, {"code": "no_account", "message": message})
     if shut.seconds is None:
         message = "Every account that looks things up is stopped: see GET /accounts, resume one."
-        return _later(
+        return _retry_later(
             503,
             RETRY_HELD_SECONDS,
             code="account_held",
@@ -154,7 +154,7 @@ def _shut(shut: Shut) -> Refusal:
             since=rfc3339(shut.since_ms),
         )
     message = "Every account that looks things up has done enough, or rests, until `until`."
-    return _later(
+    return _retry_later(
         429,
         max(1, math.ceil(shut.seconds)),
         code="rate_limited",
@@ -164,6 +164,6 @@ def _shut(shut: Shut) -> Refusal:
     )
 
 
-def _later(status: int, seconds: int, **error: Any) -> Refusal:
+def _retry_later(status: int, seconds: int, **error: Any) -> LookupFailure:
     headers = {"Retry-After": str(seconds)}
-    return Refusal(status, headers, {**error, "retry_after_seconds": seconds})
+    return LookupFailure(status, headers, {**error, "retry_after_seconds": seconds})

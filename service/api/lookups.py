@@ -13,20 +13,20 @@ from starlette.types import Receive, Scope, Send
 
 from service.api import lookup_openapi
 from service.api.auth import Caller, WebParts
-from service.api.lookup_fast_path import tell
-from service.api.lookup_responses import item_of, refusal_of, refused_item
+from service.api.lookup_fast_path import send_cached
+from service.api.lookup_responses import batch_item, failed_item, failure_of
 from service.api.schemas import invalid
+from service.dependencies import AppServices
 from service.http.errors import error_response
-from service.instagram.ids import NotAHandle
-from service.lookups.service import MAX_WAIT_SECONDS, Pending, Seen
-from service.lookups.targets import Target, post_target, user_target
-from service.redis.client import Unavailable
-from service.web import Web
+from service.instagram.ids import InvalidIdentifier
+from service.lookups.service import MAX_WAIT_SECONDS, Found, Pending
+from service.lookups.targets import LookupTarget, post_target, user_target
+from service.redis.client import REDIS_ERRORS
 
 router = APIRouter(tags=["look-ups"])
 
 DEFAULT_WAIT_SECONDS: Final = 10.0
-MOST_USERNAMES: Final = 50
+MAX_USERNAMES: Final = 50
 NDJSON: Final = "application/x-ndjson"
 
 #: A preference among others (RFC 7240).
@@ -88,20 +88,22 @@ async def users(
 ) -> Response:
     """Look several profiles up at once; what fails for one leaves the others as they are."""
     names = username or []
-    if not 1 <= len(names) <= MOST_USERNAMES:
-        raise invalid("username", f"give 1 to {MOST_USERNAMES} of them, each as username=NAME")
-    seconds, _ = _patience(wait, prefer)
+    if not 1 <= len(names) <= MAX_USERNAMES:
+        raise invalid("username", f"give 1 to {MAX_USERNAMES} of them, each as username=NAME")
+    seconds, _ = _wait_seconds(wait, prefer)
     if NDJSON in request.headers.get("accept", ""):
-        return Lines([asyncio.create_task(_line(web, name, seconds, caller)) for name in names])
+        return NdjsonResponse(
+            [asyncio.create_task(_line(web, name, seconds, caller)) for name in names]
+        )
     found = await asyncio.gather(
         *(_item(web, name, seconds, caller) for name in names), return_exceptions=True
     )
-    body = b",".join(_settled(names, found))
+    body = b",".join(_finished(names, found))
     headers = {"Cache-Control": "private, no-cache"}
     return Response(b'{"items":[%b]}' % body, headers=headers, media_type="application/json")
 
 
-class Lines(StreamingResponse):
+class NdjsonResponse(StreamingResponse):
     """Each item on a line, as they come.
 
     Parameters:
@@ -126,7 +128,7 @@ class Lines(StreamingResponse):
             yield await item + b"\n"
 
 
-class _Told(Response):
+class CachedResponse(Response):
     """A copy, as `AtHand` tells it.
 
     Parameters:
@@ -134,7 +136,7 @@ class _Told(Response):
       headers: More headers.
     """
 
-    def __init__(self, seen: Seen, headers: Mapping[str, str]) -> None:
+    def __init__(self, seen: Found, headers: Mapping[str, str]) -> None:
         self.status_code = 200
         self.background = None
         self.init_headers(headers)
@@ -142,17 +144,17 @@ class _Told(Response):
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Tell it, or that who asks has it already."""
-        await tell(self._seen, scope, send, self.raw_headers)
+        await send_cached(self._seen, scope, send, self.raw_headers)
 
 
 async def _answer(
-    web: Web, target: Target, caller: str, wait: float | None, prefer: str | None
+    web: AppServices, target: LookupTarget, caller: str, wait: float | None, prefer: str | None
 ) -> Response:
-    seconds, applied = _patience(wait, prefer)
-    answer = await web.asking.ask(target, seconds, caller)
-    if isinstance(answer, Seen):
-        return _Told(answer, applied)
-    refusal = refusal_of(answer)
+    seconds, applied = _wait_seconds(wait, prefer)
+    answer = await web.lookups.get(target, seconds, caller)
+    if isinstance(answer, Found):
+        return CachedResponse(answer, applied)
+    refusal = failure_of(answer)
     headers = {**refusal.headers, **applied}
     if not isinstance(answer, Pending):
         return error_response(refusal.status, headers=headers, **refusal.error)
@@ -161,42 +163,42 @@ async def _answer(
     return JSONResponse(body, refusal.status, headers)
 
 
-async def _item(web: Web, name: str, seconds: float, caller: str) -> bytes:
+async def _item(web: AppServices, name: str, seconds: float, caller: str) -> bytes:
     try:
         target = user_target(name)
-    except NotAHandle as error:
-        return refused_item(name, {"code": "invalid_request", "message": f"username: {error}"})
-    return item_of(name, await web.asking.ask(target, seconds, caller))
+    except InvalidIdentifier as error:
+        return failed_item(name, {"code": "invalid_request", "message": f"username: {error}"})
+    return batch_item(name, await web.lookups.get(target, seconds, caller))
 
 
-async def _line(web: Web, name: str, seconds: float, caller: str) -> bytes:
+async def _line(web: AppServices, name: str, seconds: float, caller: str) -> bytes:
     try:
         return await _item(web, name, seconds, caller)
-    except Unavailable:
-        return refused_item(name, _NO_STORE)
+    except REDIS_ERRORS:
+        return failed_item(name, _NO_STORE)
 
 
-def _settled(names: Sequence[str], found: Sequence[bytes | BaseException]) -> Iterator[bytes]:
+def _finished(names: Sequence[str], found: Sequence[bytes | BaseException]) -> Iterator[bytes]:
     """What was found for each; an error only where it is everybody's.
 
     Raises:
       BaseException: The first of them.
     """
     failed = [each for each in found if isinstance(each, BaseException)]
-    if failed and (len(failed) == len(found) or not isinstance(failed[0], Unavailable)):
+    if failed and (len(failed) == len(found) or not isinstance(failed[0], REDIS_ERRORS)):
         raise failed[0]
     for name, each in zip(names, found, strict=True):
-        yield each if isinstance(each, bytes) else refused_item(name, _NO_STORE)
+        yield each if isinstance(each, bytes) else failed_item(name, _NO_STORE)
 
 
-def _target(field: str, read: Callable[[str], Target], given: str) -> Target:
+def _target(field: str, read: Callable[[str], LookupTarget], given: str) -> LookupTarget:
     try:
         return read(given)
-    except NotAHandle as error:
+    except InvalidIdentifier as error:
         raise invalid(field, str(error)) from None
 
 
-def _patience(wait: float | None, prefer: str | None) -> tuple[float, dict[str, str]]:
+def _wait_seconds(wait: float | None, prefer: str | None) -> tuple[float, dict[str, str]]:
     """How long to wait, and what is told of it where that was a preference."""
     if wait is not None:
         return min(wait, MAX_WAIT_SECONDS), {}

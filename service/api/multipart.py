@@ -18,9 +18,9 @@ from starlette.requests import Request
 from service.api.schemas import JobRequest, invalid
 from service.http.body_limit import MAX_API_BODY
 from service.http.errors import ApiError
-from service.http.request_body import BodyRefused, check_encoding, declares_more, in_time
+from service.http.request_body import BodyRejected, check_encoding, declares_more, in_time
 from service.photos.photo import MAX_PHOTO_BYTES, PhotoRefused
-from service.photos.spooled_file import Incoming
+from service.photos.spooled_file import SpooledFile
 
 _PARTS: Final = ("job", "photo")
 #: The photo, the job, and what the form itself takes.
@@ -49,14 +49,14 @@ UPLOAD_SCHEMA: Final[dict[str, Any]] = {
 }
 
 
-class Form:
+class JobUpload:
     """A job and its photo, while they come in.
 
     Parameters:
       incoming: Where the photo goes.
     """
 
-    def __init__(self, incoming: Incoming) -> None:
+    def __init__(self, incoming: SpooledFile) -> None:
         self._incoming = incoming
         self._job = bytearray()
         self._parts: list[str] = []
@@ -81,7 +81,7 @@ class Form:
             async with in_time(seconds):
                 await self._parse(request)
         except PhotoRefused as refused:
-            raise BodyRefused(413, refused.code, f"photo: {refused.message}.") from None
+            raise BodyRejected(413, refused.code, f"photo: {refused.message}.") from None
         except FormParserError:
             raise _no_form("The body is not the multipart/form-data it says it is.") from None
 
@@ -110,7 +110,7 @@ class Form:
         parser = self._parser(request.headers["content-type"])
         async for chunk in request.stream():
             parser.write(chunk)
-            await self._incoming.settle()
+            await self._incoming.flush()
         if not self._whole:
             raise _no_form("The form breaks off: its last boundary is missing.")
         await self._incoming.finish()
@@ -146,22 +146,22 @@ class Form:
         name = options.get(b"name", b"").decode("latin-1")
         if name not in _PARTS or name in self._parts:
             message = "The form must have one part `job` (JSON), one part `photo`, and no other."
-            raise BodyRefused(422, "invalid_request", message)
+            raise BodyRejected(422, "invalid_request", message)
         self._parts.append(name)
         self._disposition = b""
 
     def _take(self, data: bytes, start: int, end: int) -> None:
         if self._parts[-1] == "photo":
-            self._incoming.take(data[start:end])
+            self._incoming.write(data[start:end])
             return
         self._job += data[start:end]
         if len(self._job) > MAX_API_BODY:
             message = f"job: must be at most {MAX_API_BODY} bytes."
-            raise BodyRefused(413, "body_too_large", message)
+            raise BodyRejected(413, "body_too_large", message)
 
     def _end(self) -> None:
         self._whole = True
 
 
-def _no_form(message: str) -> BodyRefused:
-    return BodyRefused(400, "invalid_form", message)
+def _no_form(message: str) -> BodyRejected:
+    return BodyRejected(400, "invalid_form", message)

@@ -15,12 +15,12 @@ Cursor = Annotated[
 Limit = Annotated[int, Query(ge=1, le=200, description="The most items on a page")]
 
 
-def before(cursor: str | None) -> int | None:
+def parse_cursor(cursor: str | None) -> int | None:
     """The position that a cursor stands for."""
     return None if cursor is None else int(cursor)
 
 
-def listed(page: Page) -> dict[str, Any]:
+def page_response(page: Page) -> dict[str, Any]:
     """A page as the API shows it."""
     cursor = None if page.next is None else str(page.next)
     return {"items": list(page.items), "next": cursor}

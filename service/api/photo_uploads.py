@@ -12,27 +12,27 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from service.api.auth import Caller, WebParts
-from service.api.idempotency import IdempotencyKey, created
-from service.api.multipart import Form
+from service.api.idempotency import IdempotencyKey, create_job_once
+from service.api.multipart import JobUpload
 from service.api.schemas import utc_now
+from service.dependencies import AppServices
 from service.http.body_limit import is_form
-from service.http.errors import RETRY_AFTER_SECONDS, ApiError, Refusal
-from service.http.request_body import BodyRefused
+from service.http.errors import RETRY_AFTER_SECONDS, ApiError, EarlyErrorResponse
+from service.http.request_body import BodyRejected
 from service.jobs.model import JobDraft
 from service.logging.setup import get_logger
-from service.photos.converter import DarkroomFailed, DarkroomFull
+from service.photos.converter import ConversionFailed, ConverterBusy
 from service.photos.photo import PhotoRefused
-from service.photos.spooled_file import Incoming
-from service.web import Web
+from service.photos.spooled_file import SpooledFile
 
 #: A photo may take so many times longer to arrive than another body.
-SLOWER: Final = 6
-_LATER: Final = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+UPLOAD_TIME_FACTOR: Final = 6
+_TOO_MANY_UPLOADS: Final = {"Retry-After": str(RETRY_AFTER_SECONDS)}
 
 _log = get_logger(__name__)
 
 
-class FormRoute(APIRoute):
+class MultipartRoute(APIRoute):
     """Takes what the route of the same path for JSON does not: forms."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -42,7 +42,7 @@ class FormRoute(APIRoute):
         return super().matches(scope)
 
 
-router = APIRouter(tags=["jobs"], route_class=FormRoute)
+router = APIRouter(tags=["jobs"], route_class=MultipartRoute)
 
 
 @router.post("/jobs", status_code=202, include_in_schema=False, response_model=None)
@@ -54,34 +54,34 @@ async def create_with_photo(
     idempotency_key: IdempotencyKey = None,
 ) -> dict[str, Any] | Response:
     """Ask for a DM that is a photo; see the route for JSON."""
-    seconds = SLOWER * web.settings.body_seconds
+    seconds = UPLOAD_TIME_FACTOR * web.settings.body_seconds
     try:
-        with web.darkroom.place(), Incoming() as incoming:
-            draft, identity = await _received(request, web, incoming, seconds)
-    except BodyRefused as refused:
-        return Refusal(refused.status, refused.code, refused.message, seconds)
-    except DarkroomFull:
+        with web.photo_converter.reserve(), SpooledFile() as incoming:
+            draft, identity = await _receive_upload(request, web, incoming, seconds)
+    except BodyRejected as refused:
+        return EarlyErrorResponse(refused.status, refused.code, refused.message, seconds)
+    except ConverterBusy:
         message = "As many photos are under way as may be at a time. Send it again."
-        return Refusal(503, "photos_busy", message, seconds, _LATER)
-    except (DarkroomFailed, OSError) as error:
+        return EarlyErrorResponse(503, "photos_busy", message, seconds, _TOO_MANY_UPLOADS)
+    except (ConversionFailed, OSError) as error:
         _log.error("photo not taken", cause=type(error).__name__, detail=str(error)[:200])
         message = "The photo could not be looked at here: see the log. Nothing was created."
-        return Refusal(503, "photo_not_taken", message, seconds, _LATER)
+        return EarlyErrorResponse(503, "photo_not_taken", message, seconds, _TOO_MANY_UPLOADS)
     except ClientDisconnect:
         return Response(status_code=400)  # half a request is none, and nobody is left to read it
-    return await created(web, draft, response, caller, idempotency_key, identity)
+    return await create_job_once(web, draft, response, caller, idempotency_key, identity)
 
 
-async def _received(
-    request: Request, web: Web, incoming: Incoming, seconds: float
+async def _receive_upload(
+    request: Request, web: AppServices, incoming: SpooledFile, seconds: float
 ) -> tuple[JobDraft, str]:
     """Read a form; the draft with its photo, and what two requests must share to be the same."""
-    form = Form(incoming)
+    form = JobUpload(incoming)
     await form.read(request, seconds)
     asked = form.job()
     draft = asked.draft(web.config, utc_now(), uploaded=True)
     try:
-        photo = await web.darkroom.develop(incoming)
+        photo = await web.photo_converter.convert(incoming)
     except PhotoRefused as refused:
         field = {"field": "photo", "message": refused.message}
         message = f"photo: {refused.message}"

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query
 
 from service.api.auth import Caller, WebParts
-from service.api.jobs import drafted
+from service.api.jobs import build_draft
 from service.api.pagination import Limit
 from service.api.schemas import JobRequest
-from service.jobs.records import rfc3339
+from service.dependencies import AppServices
 from service.jobs.replies import Preview
-from service.web import Web
+from service.time_formats.timestamps import rfc3339
 
 router = APIRouter(tags=["jobs"])
 
@@ -26,14 +26,14 @@ _MESSAGES: Final = {
 @router.post("/jobs:preview")
 async def preview(asked: JobRequest, caller: Caller, web: WebParts) -> dict[str, Any]:
     """Tell what would become of a job now, without making it: send, wait or refuse, and why."""
-    draft = drafted(asked, web)
+    draft = build_draft(asked, web)
     pk = await _known_pk(web, draft.to) if draft.to else None
     preview = await web.ledger.preview(draft, caller=caller, pk=pk or "")
     return _shown(preview, draft.dry_run or web.settings.dry_run)
 
 
-async def _known_pk(web: Web, to: str) -> str | None:
-    return to if to.isdigit() else await web.people.pk(to)
+async def _known_pk(web: AppServices, to: str) -> str | None:
+    return to if to.isdigit() else await web.user_ids.pk(to)
 
 
 def _shown(preview: Preview, dry_run: bool) -> dict[str, Any]:
@@ -59,5 +59,5 @@ async def audit(
     limit: Limit = 50,
 ) -> dict[str, Any]:
     """List what was decided about jobs and accounts, newest first; never what jobs say."""
-    items, following = await web.audit.page(account=account, cursor=cursor, limit=limit)
+    items, following = await web.audit_log.page(account=account, cursor=cursor, limit=limit)
     return {"items": items, "next": following}

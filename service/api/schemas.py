@@ -19,10 +19,10 @@ from pydantic import (
 )
 
 from service.config.config import Config
-from service.deliveries.endpoints import MAX_URL_CHARACTERS
 from service.http.errors import ApiError
-from service.instagram.ids import NotAHandle, normalise_post, normalise_recipient
+from service.instagram.ids import InvalidIdentifier, normalise_post, normalise_recipient
 from service.jobs.model import DEFAULT_PRIORITY, MAX_DELAY_MS, JobDraft, Pausable, Write
+from service.network.urls import MAX_URL_CHARACTERS
 from service.photos.photo import PhotoUrl
 
 MAX_TEXT: Final = {"dm": 1000, "comment": 2200}
@@ -208,7 +208,7 @@ class JobRequest(BaseModel):
             if self.kind == "dm":
                 return normalise_recipient(given), None
             return None, normalise_post(given)
-        except NotAHandle as error:
+        except InvalidIdentifier as error:
             raise invalid(wanted, str(error)) from None
 
     def _start(self, now: datetime) -> datetime:
@@ -229,7 +229,7 @@ class JobRequest(BaseModel):
             raise invalid("expires_at", "must be within ten years: leave it out for never")
 
 
-class Reason(BaseModel):
+class NoteRequest(BaseModel):
     """An optional note on why, for people."""
 
     model_config = ConfigDict(extra="forbid")
@@ -237,7 +237,7 @@ class Reason(BaseModel):
     reason: Annotated[StrictStr, Field(max_length=200)] = ""
 
 
-class Which(Reason):
+class PauseRequest(NoteRequest):
     """What to stop or let go on, and why; without a kind, everything of the account."""
 
     kind: Pausable | None = None

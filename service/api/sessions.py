@@ -9,13 +9,13 @@ from fastapi import APIRouter, Body
 
 from service.accounts.encryption import derive_keys
 from service.accounts.session_import import Imported, OtherDevice, OtherUser, import_session
-from service.accounts.session_store import SessionUnreadable, Vault, VaultError
-from service.accounts.session_validation import DocumentRefused
+from service.accounts.session_store import SessionStore, SessionStoreError, SessionUnreadable
+from service.accounts.session_validation import InvalidSession
 from service.api.accounts import check_known
 from service.api.auth import Caller, WebParts
 from service.config.config import MissingVariable
+from service.dependencies import AppServices
 from service.http.errors import ApiError
-from service.web import Web
 
 router = APIRouter(tags=["accounts"])
 
@@ -42,28 +42,28 @@ async def replace(
 ) -> dict[str, Any]:
     """Give an account a session; a worker that acts as it goes on with it at its next call."""
     username = _username(web, name)
-    vault = Vault(web.client, derive_keys(",".join(web.settings.secret_keys)))
+    vault = SessionStore(web.client, derive_keys(",".join(web.settings.secret_keys)))
     try:
         if isinstance(settings, bytes):
-            raise DocumentRefused("", "must be sent as Content-Type: application/json")
+            raise InvalidSession("", "must be sent as Content-Type: application/json")
         imported = await import_session(vault, name, username, settings, reset_device=reset_device)
-    except DocumentRefused as refused:
+    except InvalidSession as refused:
         raise _invalid(refused) from None
-    except VaultError as error:
+    except SessionStoreError as error:
         raise _conflict(error) from None
     return _shown(name, imported)
 
 
-def _username(web: Web, name: str) -> str:
+def _username(web: AppServices, name: str) -> str:
     check_known(web, name)
     try:
-        return web.config.accounts[name].username.reveal(os.environ)
+        return web.config.accounts[name].username.resolve(os.environ)
     except MissingVariable as error:
         message = f"{error}: a session belongs to a username, so set it for the web process too"
         raise ApiError(503, "username_not_set", message) from None
 
 
-def _invalid(refused: DocumentRefused) -> ApiError:
+def _invalid(refused: InvalidSession) -> ApiError:
     field = refused.field or "body"
     return ApiError(
         422,
@@ -73,7 +73,7 @@ def _invalid(refused: DocumentRefused) -> ApiError:
     )
 
 
-def _conflict(error: VaultError) -> ApiError:
+def _conflict(error: SessionStoreError) -> ApiError:
     if isinstance(error, OtherDevice):
         return ApiError(409, "device_changed", f"{error}; {_ALL_THE_SAME}", traits=error.traits)
     if isinstance(error, OtherUser):

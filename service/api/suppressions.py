@@ -7,13 +7,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import AfterValidator
 
-from service.accounts.suppressions import who_is
+from service.accounts.suppressions import suppression_key
 from service.api.auth import Caller, WebParts
 from service.api.pagination import Limit
-from service.api.schemas import Reason
+from service.api.schemas import NoteRequest
+from service.dependencies import AppServices
 from service.http.errors import ApiError
-from service.instagram.ids import NotAHandle, normalise_recipient
-from service.web import Web
+from service.instagram.ids import InvalidIdentifier, normalise_recipient
 
 router = APIRouter(tags=["suppressions"])
 
@@ -21,8 +21,10 @@ router = APIRouter(tags=["suppressions"])
 def _who(raw: str) -> str:
     """Find out who is meant: a number on its own is a handle to one reader, an id to the next."""
     if raw.strip().isdigit():
-        raise NotAHandle("may be two people: write @ before a handle of digits, pk: before an id")
-    return who_is(normalise_recipient(raw, bare_numbers=False))
+        raise InvalidIdentifier(
+            "may be two people: write @ before a handle of digits, pk: before an id"
+        )
+    return suppression_key(normalise_recipient(raw, bare_numbers=False))
 
 
 Who = Annotated[
@@ -68,11 +70,11 @@ async def put(
     web: WebParts,
     response: Response,
     account: Account = None,
-    why: Reason | None = None,
+    why: NoteRequest | None = None,
 ) -> dict[str, Any]:
     """Write to somebody no more: DMs to them end `failed` from now on."""
     _check_account(web, account)
-    reason = (why or Reason()).reason or None
+    reason = (why or NoteRequest()).reason or None
     entry, new = await web.suppressions.put(who, account=account, reason=reason, by=caller)
     response.status_code = 201 if new else 200
     return entry.public()
@@ -85,14 +87,14 @@ async def remove(who: Who, _caller: Caller, web: WebParts, account: Account = No
         raise _unknown(web, account)
 
 
-def _unknown(web: Web, account: str | None) -> ApiError:
+def _unknown(web: AppServices, account: str | None) -> ApiError:
     # Entries outlive the account's table: only what is not there is measured by it.
     _check_account(web, account)
     message = "Not on the list: `account` names the entry of one account, without it of all."
     return ApiError(404, "not_suppressed", message)
 
 
-def _check_account(web: Web, account: str | None) -> None:
+def _check_account(web: AppServices, account: str | None) -> None:
     if account is None or account in web.config.accounts:
         return
     message = "no such account is configured: GET /accounts lists them"

@@ -13,14 +13,14 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from service.api import webhooks
-from service.http.errors import store_unavailable, unexpected
+from service.http.errors import internal_error_response, redis_unavailable_response
 from service.logging.context import clear_ids
-from service.redis.client import Unavailable
+from service.redis.client import REDIS_ERRORS
 
 _PREFIX: Final = "/webhooks/"
 
 
-class Door:
+class WebhookFastPath:
     """Answers `POST /webhooks/{source}` itself and passes everything else on.
 
     Parameters:
@@ -38,11 +38,11 @@ class Door:
             return
         clear_ids()  # an earlier request's ids
         try:
-            response = await webhooks.answer(self._app.state.web, source, scope, receive)
-        except Unavailable as error:
-            response = await store_unavailable(Request(scope), error)
+            response = await webhooks.handle(self._app.state.web, source, scope, receive)
+        except REDIS_ERRORS as error:
+            response = await redis_unavailable_response(Request(scope), error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the sender comes again
-            response = unexpected(error)
+            response = internal_error_response(error)
         await response(scope, receive, send)
 
 

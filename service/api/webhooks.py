@@ -17,18 +17,18 @@ from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
+from service.dependencies import AppServices, get_services
 from service.events import parsing
-from service.events.rules import RuleNote
-from service.events.sources import ReadySource
-from service.events.strict_json import Unusable
-from service.http.errors import Refusal, error_response
-from service.http.request_body import BodyRefused, read_body
-from service.jobs.ledger import UnusableEvent
+from service.events.rules import RuleResult
+from service.events.sources import ResolvedSource
+from service.events.strict_json import InvalidEvent
+from service.http.errors import EarlyErrorResponse, error_response
+from service.http.request_body import BodyRejected, read_body
+from service.jobs.ledger import QuarantinedEvent
 from service.jobs.replies import Acceptance
 from service.logging.context import bind_ids
 from service.logging.setup import get_logger
-from service.signatures.verify import Headers, SignatureRefused, verify
-from service.web import Web, web_of
+from service.signatures.verify import Headers, SignatureRejected, verify
 
 router = APIRouter(tags=["webhooks"])
 
@@ -42,7 +42,7 @@ INLINE_BYTES: Final = 32 * 1024
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "Known already, no rule matched, or kept for a person to look at"},
     202: {"description": "Recorded, with its jobs"},
     400: {"description": "The signature does not verify"},
@@ -54,14 +54,14 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-@router.post("/webhooks/{source}", status_code=202, responses=_ANSWERS)
+@router.post("/webhooks/{source}", status_code=202, responses=_RESPONSES)
 @router.post("/webhooks/{source}/", include_in_schema=False)
 async def receive(source: str, request: Request) -> Response:
     """Take an event from a sender: the raw body, signed by the source's scheme."""
-    return await answer(web_of(request), source, request.scope, request.receive)
+    return await handle(get_services(request), source, request.scope, request.receive)
 
 
-async def answer(web: Web, source: str, scope: Scope, receive: Receive) -> Response:
+async def handle(web: AppServices, source: str, scope: Scope, receive: Receive) -> Response:
     """Take an event, whichever way the request came (`door.py`).
 
     Parameters:
@@ -72,48 +72,50 @@ async def answer(web: Web, source: str, scope: Scope, receive: Receive) -> Respo
     """
     known, seconds = web.sources.get(source), web.settings.body_seconds
     if known is None:
-        return Refusal(404, "unknown_source", "No such source is configured.", seconds)
+        return EarlyErrorResponse(404, "unknown_source", "No such source is configured.", seconds)
     if not known.secrets:
         _log.error("webhook for a source without a secret", source=source)
         message, later = "This source has no signing secret yet.", str(RETRY_AFTER_SECONDS)
-        return Refusal(
+        return EarlyErrorResponse(
             503, "source_without_secret", message, seconds, headers={"Retry-After": later}
         )
     try:
-        body = await read_body(scope, receive, web.settings.max_body_bytes, web.patience)
-    except BodyRefused as refused:
-        return Refusal(refused.status, refused.code, refused.message, seconds)
+        body = await read_body(scope, receive, web.settings.max_body_bytes, web.body_timeout)
+    except BodyRejected as refused:
+        return EarlyErrorResponse(refused.status, refused.code, refused.message, seconds)
     except ClientDisconnect:
         return Response(status_code=400)
-    return await _take(web, known, scope["headers"], body)
+    return await _process(web, known, scope["headers"], body)
 
 
-async def _take(web: Web, source: ReadySource, headers: Headers, body: bytes) -> Response:
+async def _process(
+    web: AppServices, source: ResolvedSource, headers: Headers, body: bytes
+) -> Response:
     try:
         verify(source.scheme, body, headers, source.secrets, time.time())
-    except SignatureRefused as refused:
+    except SignatureRejected as refused:
         web.reporter.count("event", source.name, "refused")
         _log.warning("webhook refused", source=source.name, reason=refused.reason)
         return error_response(400, "invalid_signature", "The signature does not verify.")
     try:
-        event = await _apart(body, parsing.parse, source.scheme, body, headers)
-    except Unusable as unusable:
+        event = await _run_off_loop(body, parsing.parse, source.scheme, body, headers)
+    except InvalidEvent as unusable:
         return await _quarantine(web, source, body, unusable.reason)
     challenge = parsing.slack_challenge(event.body) if source.scheme == "slack" else None
     if challenge is not None:
-        return _Answer({"challenge": challenge}, 200)
+        return _WebhookResponse({"challenge": challenge}, 200)
     return await _accept(web, source, event, body)
 
 
 async def _accept(
-    web: Web, source: ReadySource, event: parsing.ParsedEvent, body: bytes
+    web: AppServices, source: ResolvedSource, event: parsing.ParsedEvent, body: bytes
 ) -> Response:
     bind_ids(event_id=event.id, source=source.name)
     if source.livemode is not None and event.livemode is not source.livemode:
         accepted = await web.ledger.accept(source.name, event, [], body=body, status="ignored")
         _log.warning("event ignored: livemode differs", type=event.type)
-        return _answer(accepted)
-    plan = await _apart(body, web.rules.plan, source.name, event)
+        return _response(accepted)
+    plan = await _run_off_loop(body, web.rules.plan, source.name, event)
     accepted = await web.ledger.accept(
         source.name,
         event,
@@ -122,18 +124,20 @@ async def _accept(
         notes=[note.as_dict() for note in plan.notes],
     )
     _report(event, accepted, plan.notes)
-    return _answer(accepted)
+    return _response(accepted)
 
 
-async def _apart(body: bytes, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def _run_off_loop(body: bytes, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Work on a large body in a thread: the loop must not wait for it."""
     if len(body) <= INLINE_BYTES:
         return work(*args, **kwargs)
     return await asyncio.to_thread(work, *args, **kwargs)
 
 
-async def _quarantine(web: Web, source: ReadySource, body: bytes, reason: str) -> Response:
-    kept = UnusableEvent.of(body, reason)
+async def _quarantine(
+    web: AppServices, source: ResolvedSource, body: bytes, reason: str
+) -> Response:
+    kept = QuarantinedEvent.of(body, reason)
     accepted = await web.ledger.accept(source.name, kept, [], body=body, status="quarantined")
     _log.warning("event quarantined", source=source.name, reason=reason, kept_as=kept.id)
     known = accepted.outcome == "duplicate"
@@ -143,10 +147,10 @@ async def _quarantine(web: Web, source: ReadySource, body: bytes, reason: str) -
         "duplicate": known,
         "jobs": [],
     }
-    return _Answer(content, 200)
+    return _WebhookResponse(content, 200)
 
 
-def _report(event: parsing.ParsedEvent, accepted: Acceptance, notes: Sequence[RuleNote]) -> None:
+def _report(event: parsing.ParsedEvent, accepted: Acceptance, notes: Sequence[RuleResult]) -> None:
     if accepted.outcome == "conflict":
         _log.error("event id seen before with other data", kept_as=accepted.event_id)
         return
@@ -156,7 +160,7 @@ def _report(event: parsing.ParsedEvent, accepted: Acceptance, notes: Sequence[Ru
     _log.info("event", type=event.type, outcome=accepted.outcome, job_ids=accepted.jobs)
 
 
-def _answer(accepted: Acceptance) -> Response:
+def _response(accepted: Acceptance) -> Response:
     fresh = accepted.outcome == "accepted" and bool(accepted.jobs)
     content: dict[str, Any] = {
         "event_id": accepted.event_id,
@@ -165,10 +169,10 @@ def _answer(accepted: Acceptance) -> Response:
     }
     if accepted.outcome == "conflict":
         content["conflict"] = True
-    return _Answer(content, 202 if fresh else 200)
+    return _WebhookResponse(content, 202 if fresh else 200)
 
 
-class _Answer(Response):
+class _WebhookResponse(Response):
     """A JSON answer with the headers it needs, made without asking which."""
 
     def __init__(self, content: Mapping[str, Any], status: int) -> None:

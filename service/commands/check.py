@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from service.commands.check_warnings import warnings_of
 from service.config.config import Config, ConfigError, Source, load_config
-from service.events.parsing import ParsedEvent, Unusable, parse
-from service.events.rules import Plan, RuleBook, RuleNote, mismatch
+from service.events.parsing import InvalidEvent, ParsedEvent, parse
+from service.events.rules import EventPlan, RuleResult, RuleSet, mismatch
 from service.jobs.model import JobDraft
 from service.time_formats.durations import format_duration_ms
 
@@ -40,7 +40,7 @@ class UsageError(Exception):
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class RuleDryRun:
     """What the rules would make of one event.
 
     Parameters:
@@ -53,7 +53,7 @@ class Rehearsal:
 
     source: str
     event: ParsedEvent
-    plan: Plan
+    plan: EventPlan
     silent: Mapping[str, str]
     ignored: str | None = None
 
@@ -84,13 +84,13 @@ def run(arguments: argparse.Namespace) -> int:
     """
     try:
         config = load_config(arguments.config)
-        rehearsal = _rehearse(config, arguments) if arguments.event else None
+        rehearsal = _dry_run(config, arguments) if arguments.event else None
     except ConfigError as error:
         return _report_problems(error, as_json=arguments.json)
     except UsageError as error:
         sys.stderr.write(f"heliograph check: {error}\n")
         return USAGE
-    except Unusable as error:
+    except InvalidEvent as error:
         sys.stderr.write(f"heliograph check: the event would be quarantined: {error}\n")
         return FOUND_PROBLEMS
     warnings = list(warnings_of(config, os.environ))
@@ -101,18 +101,18 @@ def run(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _rehearse(config: Config, arguments: argparse.Namespace) -> Rehearsal:
+def _dry_run(config: Config, arguments: argparse.Namespace) -> RuleDryRun:
     name = _source_name(config, arguments.source)
     scheme = config.sources[name].scheme
     event = parse(scheme, _read_event(arguments.event), _headers(scheme, arguments.type))
     ignored = _mode_conflict(config.sources[name], event)
     if ignored:
-        return Rehearsal(name, event, Plan((), ()), {}, ignored)
+        return RuleDryRun(name, event, EventPlan((), ()), {}, ignored)
     silent = {rule.name: mismatch(rule, name, event.type) for rule in config.rules}
-    return Rehearsal(
+    return RuleDryRun(
         source=name,
         event=event,
-        plan=RuleBook(config.rules).plan(name, event),
+        plan=RuleSet(config.rules).plan(name, event),
         silent={rule: reason for rule, reason in silent.items() if reason},
     )
 
@@ -174,7 +174,7 @@ def _counts(config: Config) -> dict[str, int]:
 
 
 def _as_document(
-    config: Config, warnings: Sequence[str], rehearsal: Rehearsal | None
+    config: Config, warnings: Sequence[str], rehearsal: RuleDryRun | None
 ) -> dict[str, Any]:
     document: dict[str, Any] = {
         "ok": True,
@@ -206,7 +206,7 @@ def _job_document(draft: JobDraft) -> dict[str, Any]:
 
 
 def _as_lines(
-    config: Config, warnings: Sequence[str], rehearsal: Rehearsal | None
+    config: Config, warnings: Sequence[str], rehearsal: RuleDryRun | None
 ) -> Iterator[str]:
     counted = (
         f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in _counts(config).items()
@@ -245,7 +245,7 @@ def _when(delay_ms: int) -> str:
     return f"in {format_duration_ms(delay_ms)}" if delay_ms else "at once, at the account's pace"
 
 
-def _note_lines(note: RuleNote) -> Iterator[str]:
+def _note_lines(note: RuleResult) -> Iterator[str]:
     if note.outcome == "when_false":
         yield f"  rule {note.rule}: no job: `when` is false"
     elif note.outcome == "when_error":

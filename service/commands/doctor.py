@@ -22,7 +22,7 @@ from service.config.settings import SettingsError, load_settings
 from service.jobs.consistency_check import Examination
 from service.jobs.consistency_problems import Defect, Outcome
 from service.jobs.lua.builder import Times
-from service.redis.client import Unavailable, async_client
+from service.redis.client import REDIS_ERRORS, async_client
 
 OK, FOUND_PROBLEMS, USAGE = 0, 1, 2
 _MOST_SHOWN: Final = 20
@@ -47,11 +47,12 @@ def run(*, repair: bool) -> int:
         settings = load_settings()
         times = Times.of(settings, load_config(settings.config_path))
     except (SettingsError, ConfigError) as error:
-        print(f"cannot look: {error}", file=sys.stderr)
+        for problem in error.problems:
+            print(f"cannot look: {problem}", file=sys.stderr)
         return USAGE
     try:
         return asyncio.run(_examine(settings.redis_url, times, repair))
-    except Unavailable as error:
+    except REDIS_ERRORS as error:
         print(f"Redis does not answer: {type(error).__name__}", file=sys.stderr)
         return FOUND_PROBLEMS
 

@@ -24,23 +24,28 @@ from typing import Any, Final, TypeVar
 from service.accounts.device_identity import device_of
 from service.accounts.encryption import derive_keys
 from service.accounts.session_import import OtherDevice, OtherUser, import_session
-from service.accounts.session_settings import is_logged_in, portable
-from service.accounts.session_store import SessionUnreadable, StoredSession, Vault, VaultError
+from service.accounts.session_settings import exportable, is_logged_in
+from service.accounts.session_store import (
+    SessionStore,
+    SessionStoreError,
+    SessionUnreadable,
+    StoredSession,
+)
 from service.accounts.session_validation import (
     MAX_DOCUMENT_BYTES,
-    DocumentRefused,
+    InvalidSession,
     parse_document,
 )
 from service.commands.session_files import FileExists, FileUnusable, read_file, write_secret
 from service.config.config import Config, ConfigError, MissingVariable, load_config
 from service.config.settings import Settings, SettingsError, load_settings
-from service.redis.client import Unavailable, async_client
+from service.redis.client import REDIS_ERRORS, async_client
 
 OK, REFUSED, USAGE = 0, 1, 2
 
 _NEEDED: Final = ("REDIS_URL", "SECRET_KEY", "HELIOGRAPH_CONFIG")
 #: No caller is let in here, so whoever runs this need not know the callers' keys.
-_NO_CALLERS: Final = {"API_KEYS": "nobody:----------------"}
+_NO_API_KEYS: Final = {"API_KEYS": "nobody:----------------"}
 
 T = TypeVar("T")
 
@@ -54,7 +59,7 @@ class NoSession(Exception):
 
 
 @dataclass(frozen=True)
-class Safe:
+class SessionAccess:
     """Where one account's session is kept.
 
     Parameters:
@@ -67,14 +72,14 @@ class Safe:
     username: str
     settings: Settings = field(repr=False)
 
-    def open(self, steps: Callable[[Vault], Awaitable[T]]) -> T:
+    def open(self, steps: Callable[[SessionStore], Awaitable[T]]) -> T:
         """Connect, take some steps with the vault, and disconnect; gives their result."""
 
         async def opened() -> T:
             client = async_client(self.settings.redis_url, max_connections=1)
             try:
                 cipher = derive_keys(",".join(self.settings.secret_keys))
-                return await steps(Vault(client, cipher))
+                return await steps(SessionStore(client, cipher))
             finally:
                 await client.aclose()
 
@@ -103,45 +108,45 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) 
       0 when it was done, 1 when it was refused, 2 for a wrong call or unusable settings.
     """
     try:
-        _ACTIONS[arguments.action](_safe(arguments.name, environ), arguments)
+        _ACTIONS[arguments.action](_session_access(arguments.name, environ), arguments)
     except (UsageError, SettingsError, MissingVariable, FileUnusable) as error:
-        return _complain(USAGE, str(error))
+        return _print_error(USAGE, str(error))
     except ConfigError as error:
-        return _complain(USAGE, f"HELIOGRAPH_CONFIG: {'; '.join(map(str, error.problems))}")
-    except (DocumentRefused, FileExists, NoSession) as error:
-        return _complain(REFUSED, str(error))
-    except VaultError as error:
-        return _complain(REFUSED, f"{error}{_remedy(error, arguments.action)}")
-    except Unavailable as error:
-        return _complain(REFUSED, f"Redis does not answer: {type(error).__name__}")
+        return _print_error(USAGE, f"HELIOGRAPH_CONFIG: {'; '.join(map(str, error.problems))}")
+    except (InvalidSession, FileExists, NoSession) as error:
+        return _print_error(REFUSED, str(error))
+    except SessionStoreError as error:
+        return _print_error(REFUSED, f"{error}{_remedy(error, arguments.action)}")
+    except REDIS_ERRORS as error:
+        return _print_error(REFUSED, f"Redis does not answer: {type(error).__name__}")
     return OK
 
 
-def _safe(name: str, environ: Mapping[str, str]) -> Safe:
+def _session_access(name: str, environ: Mapping[str, str]) -> SessionAccess:
     needed = {key: environ[key] for key in _NEEDED if key in environ}
-    settings = load_settings({**_NO_CALLERS, **needed})
+    settings = load_settings({**_NO_API_KEYS, **needed})
     config = load_config(settings.config_path)
     if name not in config.accounts:
         raise UsageError(f"there is no account {name!r} (configured: {_names(config)})")
-    return Safe(name, config.accounts[name].username.reveal(environ), settings)
+    return SessionAccess(name, config.accounts[name].username.resolve(environ), settings)
 
 
 def _names(config: Config) -> str:
     return ", ".join(config.accounts) or "none"
 
 
-def _complain(status: int, message: str) -> int:
+def _print_error(status: int, message: str) -> int:
     sys.stderr.write(f"heliograph session: {message}\n")
     return status
 
 
-def _remedy(error: VaultError, action: str) -> str:
+def _remedy(error: SessionStoreError, action: str) -> str:
     if action == "import" and isinstance(error, OtherDevice | OtherUser | SessionUnreadable):
         return "; to replace the stored session all the same, add --reset-device"
     return ""
 
 
-def _import(safe: Safe, arguments: argparse.Namespace) -> None:
+def _import(safe: SessionAccess, arguments: argparse.Namespace) -> None:
     document = parse_document(read_file(arguments.file, MAX_DOCUMENT_BYTES))
     imported = safe.open(
         lambda vault: import_session(
@@ -152,8 +157,8 @@ def _import(safe: Safe, arguments: argparse.Namespace) -> None:
     sys.stdout.write(f"account {safe.account!r}: imported as version {imported.version}{reset}\n")
 
 
-def _export(safe: Safe, arguments: argparse.Namespace) -> None:
-    settings = portable(safe.stored().settings)
+def _export(safe: SessionAccess, arguments: argparse.Namespace) -> None:
+    settings = exportable(safe.stored().settings)
     text = json.dumps(settings, indent=4) + "\n"
     write_secret(arguments.file, text, force=arguments.force)
     sys.stderr.write(
@@ -164,7 +169,7 @@ def _export(safe: Safe, arguments: argparse.Namespace) -> None:
         sys.stderr.write("heliograph session: it holds a device and no login\n")
 
 
-def _show(safe: Safe, _arguments: argparse.Namespace) -> None:
+def _show(safe: SessionAccess, _arguments: argparse.Namespace) -> None:
     session = safe.stored()
     lines = {
         "account": safe.account,
@@ -192,7 +197,7 @@ def _fingerprint(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(traits).encode()).hexdigest()[:12]
 
 
-_ACTIONS: Final[Mapping[str, Callable[[Safe, argparse.Namespace], None]]] = {
+_ACTIONS: Final[Mapping[str, Callable[[SessionAccess, argparse.Namespace], None]]] = {
     "show": _show,
     "import": _import,
     "export": _export,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Literal
 
-Outcome = Literal["delivered", "retry", "gone", "final", "uncharged"]
+AttemptOutcome = Literal["delivered", "retry", "gone", "final", "uncharged"]
 
 MAX_BODY_BYTES: Final = 4096
 
@@ -19,7 +19,7 @@ MAX_BODY_BYTES: Final = 4096
 HOLD_BACK_STATUSES: Final = frozenset({429, 502, 503, 504})
 
 #: What follows from an attempt that got no answer. An uncharged one is made again: our own fault.
-_OUTCOMES: Final[Mapping[str, Outcome]] = {
+_OUTCOMES: Final[Mapping[str, AttemptOutcome]] = {
     "blocked_address": "final",
     "connection_refused": "retry",
     "connection_reset": "retry",
@@ -70,7 +70,7 @@ class AttemptResult:
       duration_ms: From the start of the exchange to its status line or its failure.
     """
 
-    outcome: Outcome
+    outcome: AttemptOutcome
     code: str
     status: int | None = None
     retry_after_ms: int | None = None
@@ -141,7 +141,7 @@ def printable(raw: bytes) -> str:
     return safe.encode()[:MAX_BODY_BYTES].decode("utf-8", "ignore")
 
 
-def _outcome_of(status: int) -> Outcome:
+def _outcome_of(status: int) -> AttemptOutcome:
     if 200 <= status < 300:
         return "delivered"
     return "gone" if status == HTTPStatus.GONE else "retry"

@@ -17,8 +17,8 @@ from service.jobs.lua.claim_delivery import claim_delivery
 from service.jobs.lua.get_delivery_payload import get_delivery_payload
 from service.jobs.lua.record_delivery_attempt import record_delivery_attempt
 from service.jobs.lua.runner import Scripts
-from service.jobs.queries import Page, newest
-from service.jobs.records import rfc3339
+from service.jobs.queries import Page, newest_members
+from service.time_formats.timestamps import rfc3339
 
 #: What an attempt may have nothing to say of.
 _NO_ATTEMPT: Final[Mapping[str, Any]] = dict.fromkeys(
@@ -51,7 +51,7 @@ class DeliveryClaim:
     created_ms: int
     owner: str
     fence: int
-    put_backs: int = 0
+    deferrals: int = 0
 
 
 class Deliveries:
@@ -82,7 +82,7 @@ class Deliveries:
             created_ms=int(fields["created"]),
             owner=owner,
             fence=claimed.fence,
-            put_backs=int(fields.get("put_backs", "0")),
+            deferrals=int(fields.get("put_backs", "0")),
         )
 
     async def record(
@@ -110,7 +110,7 @@ class Deliveries:
         shown = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
         return await self._end(claim, to, after_ms, "counts" if counts else "free", shown)
 
-    async def put_back(self, claim: DeliveryClaim, *, after_ms: int) -> bool:
+    async def defer(self, claim: DeliveryClaim, *, after_ms: int) -> bool:
         """Give a delivery back for which no attempt was made; its attempt log does not tell.
 
         Parameters:
@@ -163,7 +163,7 @@ class Deliveries:
     async def page(self, status: DeliveryStatus | None, *, cursor: int | None, limit: int) -> Page:
         """A page of deliveries, newest first."""
         index = f"hg:dlvs:status:{status}" if status else "hg:dlvs"
-        batch = await newest(self._client, index, cursor, limit)
+        batch = await newest_members(self._client, index, cursor, limit)
         items = await self._many([member.decode() for member, _ in batch])
         return Page(items, batch[-1][1] if len(batch) == limit else None)
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from service.events.strict_json import Unusable, canonical, decode
+from service.events.strict_json import InvalidEvent, canonical, decode
 from service.signatures.schemes import Headers, standard_webhooks_family
 
-__all__ = ["ParsedEvent", "Unusable", "parse", "slack_challenge"]
+__all__ = ["InvalidEvent", "ParsedEvent", "parse", "slack_challenge"]
 
 MAX_NAME_LENGTH: Final = 255
 
@@ -79,7 +79,7 @@ def _name(value: object) -> str:
         or len(value) > MAX_NAME_LENGTH
         or _CONTROL.search(value)
     ):
-        raise Unusable("no_identity")
+        raise InvalidEvent("no_identity")
     return value
 
 
@@ -159,7 +159,7 @@ def _fingerprint(scheme: str, document: _Document, body: bytes) -> str:
     return _digest(canonical(data))
 
 
-def reread(scheme: str, event_id: str, event_type: str, body: bytes) -> ParsedEvent:
+def parse_stored(scheme: str, event_id: str, event_type: str, body: bytes) -> ParsedEvent:
     """Read the kept body of an event whose identity is known.
 
     Parameters:

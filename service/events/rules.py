@@ -21,7 +21,7 @@ from service.templates.templates import (
 )
 from service.time_formats.durations import parse_duration_ms
 
-Outcome = Literal["matched", "when_false", "when_error"]
+RuleOutcome = Literal["matched", "when_false", "when_error"]
 
 #: Longest text of each action, in characters (what Instagram's own apps accept).
 MAX_TEXT: Final[Mapping[Write, int]] = {"dm": 1_000, "comment": 2_200}
@@ -47,7 +47,7 @@ class Event(Protocol):
 
 
 @dataclass(frozen=True)
-class RuleNote:
+class RuleResult:
     """What became of one rule whose source and event type fit.
 
     Parameters:
@@ -57,7 +57,7 @@ class RuleNote:
     """
 
     rule: str
-    outcome: Outcome
+    outcome: RuleOutcome
     message: str | None = None
 
     def as_dict(self) -> dict[str, str | None]:
@@ -65,7 +65,7 @@ class RuleNote:
         return {"rule": self.rule, "outcome": self.outcome, "message": self.message}
 
 
-class Plan(NamedTuple):
+class EventPlan(NamedTuple):
     """What one event makes.
 
     Parameters:
@@ -74,10 +74,10 @@ class Plan(NamedTuple):
     """
 
     drafts: tuple[JobDraft, ...]
-    notes: tuple[RuleNote, ...]
+    notes: tuple[RuleResult, ...]
 
 
-class RuleBook:
+class RuleSet:
     """The rules of a configuration, compiled once.
 
     Parameters:
@@ -96,7 +96,7 @@ class RuleBook:
         """Names of all rules, in their order."""
         return tuple(compiled.rule.name for compiled in self._rules)
 
-    def plan(self, source: str, event: Event, skip: frozenset[str] = frozenset()) -> Plan:
+    def plan(self, source: str, event: Event, skip: frozenset[str] = frozenset()) -> EventPlan:
         """Decide which jobs an event makes.
 
         Parameters:
@@ -110,15 +110,15 @@ class RuleBook:
         """
         variables = {"event": event.body, "object": event.object}
         drafts: list[JobDraft] = []
-        notes: list[RuleNote] = []
+        notes: list[RuleResult] = []
         for compiled in self._rules:
             rule = compiled.rule
-            if rule.name in skip or not compiled.listens(source, event.type):
+            if rule.name in skip or not compiled.matches(source, event.type):
                 continue
-            notes.append(compiled.judge(variables))
+            notes.append(compiled.evaluate(variables))
             if notes[-1].outcome == "matched":
                 drafts.append(compiled.draft(variables))
-        return Plan(tuple(drafts), tuple(notes))
+        return EventPlan(tuple(drafts), tuple(notes))
 
 
 def mismatch(rule: Rule, source: str, event_type: str) -> str | None:
@@ -164,8 +164,8 @@ class _CompiledRule:
         self._once_per = _optional(rule.once_per)
         self._delay = _optional(rule.delay)
         self._expires = _optional(rule.expires)
-        self._matched = RuleNote(rule.name, "matched")
-        self._when_false = RuleNote(rule.name, "when_false")
+        self._matched = RuleResult(rule.name, "matched")
+        self._when_false = RuleResult(rule.name, "when_false")
         self._empty = JobDraft(
             kind=rule.action,
             account=rule.account,
@@ -177,16 +177,16 @@ class _CompiledRule:
             dry_run=rule.dry_run,
         )
 
-    def listens(self, source: str, event_type: str) -> bool:
+    def matches(self, source: str, event_type: str) -> bool:
         """Whether it is about such an event (`mismatch` says why not)."""
         return self.rule.source == source and self._fits(event_type) is not None
 
-    def judge(self, variables: Mapping[str, Any]) -> RuleNote:
+    def evaluate(self, variables: Mapping[str, Any]) -> RuleResult:
         """Whether `when` holds."""
         try:
             holds = self._when is None or self._when.holds(variables)
         except TemplateFailed as error:
-            return RuleNote(self.rule.name, "when_error", f"when: {error}")
+            return RuleResult(self.rule.name, "when_error", f"when: {error}")
         return self._matched if holds else self._when_false
 
     def draft(self, variables: Mapping[str, Any]) -> JobDraft:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from service.config.config import MissingVariable, Source, Value
+from service.config.config import MissingVariable, SecretRef, Source
 from service.logging.setup import get_logger
 from service.signatures.verify import check_secret
 
@@ -13,7 +13,7 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class ReadySource:
+class ResolvedSource:
     """A source that can be verified, or one without secrets, which answers 503.
 
     Parameters:
@@ -29,9 +29,9 @@ class ReadySource:
     livemode: bool | None
 
 
-def ready_sources(
+def resolve_sources(
     sources: Mapping[str, Source], environ: Mapping[str, str]
-) -> dict[str, ReadySource]:
+) -> dict[str, ResolvedSource]:
     """Resolve the secrets of every source.
 
     A source whose variable is not set stays closed (503, so that its sender tries again) and is
@@ -44,7 +44,7 @@ def ready_sources(
     Raises:
       ValueError: A secret is unusable for its scheme; the message names source and place.
     """
-    return {name: _ready(name, source, environ) for name, source in sources.items()}
+    return {name: _resolve(name, source, environ) for name, source in sources.items()}
 
 
 def check_sources(sources: Mapping[str, Source], environ: Mapping[str, str]) -> None:
@@ -59,12 +59,12 @@ def check_sources(sources: Mapping[str, Source], environ: Mapping[str, str]) -> 
     """
     for name, source in sources.items():
         for place, value in enumerate(source.secrets):
-            _revealed(name, place, source.scheme, value, environ)
+            _resolved(name, place, source.scheme, value, environ)
 
 
-def _ready(name: str, source: Source, environ: Mapping[str, str]) -> ReadySource:
+def _resolve(name: str, source: Source, environ: Mapping[str, str]) -> ResolvedSource:
     found = [
-        _revealed(name, place, source.scheme, value, environ)
+        _resolved(name, place, source.scheme, value, environ)
         for place, value in enumerate(source.secrets)
     ]
     for value, secret in zip(source.secrets, found, strict=True):
@@ -73,14 +73,14 @@ def _ready(name: str, source: Source, environ: Mapping[str, str]) -> ReadySource
     secrets = tuple(secret for secret in found if secret is not None)
     if not secrets:
         _log.error("source has no secret: its webhooks answer 503", source=name)
-    return ReadySource(name, source.scheme, secrets, source.livemode)
+    return ResolvedSource(name, source.scheme, secrets, source.livemode)
 
 
-def _revealed(
-    name: str, place: int, scheme: str, value: Value, environ: Mapping[str, str]
+def _resolved(
+    name: str, place: int, scheme: str, value: SecretRef, environ: Mapping[str, str]
 ) -> str | None:
     try:
-        secret = value.reveal(environ)
+        secret = value.resolve(environ)
     except MissingVariable:
         return None
     try:

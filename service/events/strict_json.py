@@ -32,7 +32,7 @@ _STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # +1 and -1 as si
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[{]}"))
 
 
-class Unusable(Exception):
+class InvalidEvent(Exception):
     """An authentic delivery that says nothing we can act on: it is kept aside for the operator.
 
     Parameters:
@@ -60,7 +60,7 @@ def decode(body: bytes) -> dict[str, Any]:
     if document is None:
         document = _parse(_text(body))
     if not isinstance(document, dict):
-        raise Unusable("not_object")
+        raise InvalidEvent("not_object")
     return document
 
 
@@ -76,7 +76,7 @@ def _text(body: bytes) -> str:
     try:
         return body.decode()
     except UnicodeDecodeError:
-        raise Unusable("not_utf8") from None
+        raise InvalidEvent("not_utf8") from None
 
 
 def _check_depth(body: bytes) -> None:
@@ -86,7 +86,7 @@ def _check_depth(body: bytes) -> None:
     unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     steps = _STRING.sub(b"", unescaped).translate(_STEPS, _NOT_BRACKETS)
     if max(accumulate(memoryview(steps).cast("b")), default=0) > MAX_DEPTH:
-        raise Unusable("too_deep")
+        raise InvalidEvent("too_deep")
 
 
 def _parse_plain(body: bytes) -> Any:
@@ -108,7 +108,7 @@ def _parse(text: str) -> Any:
     try:
         document = _DECODER.decode(text)
     except ValueError:
-        raise Unusable("not_json") from None
+        raise InvalidEvent("not_json") from None
     if "\\ud" in text or "\\uD" in text:
         _check_surrogates(document)
     return document
@@ -119,31 +119,31 @@ def _check_surrogates(document: object) -> None:
     try:
         canonical(document)
     except UnicodeEncodeError:
-        raise Unusable("lone_surrogate") from None
+        raise InvalidEvent("lone_surrogate") from None
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise Unusable("duplicate_key")
+        raise InvalidEvent("duplicate_key")
     return members
 
 
 def _integer(digits: str) -> int:
     if len(digits) > MAX_INTEGER_DIGITS:
-        raise Unusable("huge_number")
+        raise InvalidEvent("huge_number")
     return int(digits)
 
 
 def _finite(digits: str) -> float:
     number = float(digits)
     if math.isinf(number):
-        raise Unusable("not_finite")
+        raise InvalidEvent("not_finite")
     return number
 
 
 def _refuse_constant(_name: str) -> NoReturn:
-    raise Unusable("not_finite")
+    raise InvalidEvent("not_finite")
 
 
 _NUMBERS: Final[Mapping[str, Any]] = {

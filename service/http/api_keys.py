@@ -7,7 +7,7 @@ import hmac
 from collections.abc import Mapping
 
 
-class Callers:
+class ApiKeys:
     """The keys that open the API.
 
     Parameters:
@@ -17,7 +17,7 @@ class Callers:
     def __init__(self, keys: Mapping[str, str]) -> None:
         self._digests = {name: _digest(key) for name, key in keys.items()}
 
-    def named(self, key: str) -> str | None:
+    def verify(self, key: str) -> str | None:
         """Whose key this is; None for nobody's.
 
         Parameters:
@@ -28,14 +28,14 @@ class Callers:
         names = [name for name, known in self._digests.items() if hmac.compare_digest(known, given)]
         return names[0] if names else None
 
-    def bearing(self, authorization: str) -> str | None:
+    def verify_header(self, authorization: str) -> str | None:
         """Whose key an Authorization header carries; None for nobody's.
 
         Parameters:
           authorization: The header's value; empty where there is none.
         """
         scheme, _, key = authorization.partition(" ")
-        return self.named(key.strip() if scheme.lower() == "bearer" else "")
+        return self.verify(key.strip() if scheme.lower() == "bearer" else "")
 
 
 def _digest(key: str) -> bytes:

@@ -10,14 +10,14 @@ from typing import Final
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.http.errors import Refusal
-from service.http.request_body import BodyRefused, read_body
-from service.http.shared_timeout import Patience
+from service.http.errors import EarlyErrorResponse
+from service.http.request_body import BodyRejected, read_body
+from service.http.shared_timeout import SharedTimeout
 
 MAX_API_BODY: Final = 256 * 1024
 
 
-class BodyBound:
+class BodyLimitMiddleware:
     """Refuses an API body that is too large, too slow or encoded, before anything is done.
 
     Parameters:
@@ -27,17 +27,19 @@ class BodyBound:
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
         self._app = app
-        self._patience = Patience(seconds)
+        self._patience = SharedTimeout(seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body whole, then go on with it."""
-        if not _has_bound_body(scope):
+        if not _is_limited(scope):
             await self._app(scope, receive, send)
             return
         try:
             body = await read_body(scope, receive, MAX_API_BODY, self._patience)
-        except BodyRefused as refused:
-            answer = Refusal(refused.status, refused.code, refused.message, self._patience.seconds)
+        except BodyRejected as refused:
+            answer = EarlyErrorResponse(
+                refused.status, refused.code, refused.message, self._patience.seconds
+            )
             await answer(scope, receive, send)
         except ClientDisconnect:
             return  # half a request is none
@@ -45,7 +47,7 @@ class BodyBound:
             await self._app(scope, _replayed(body, receive), send)
 
 
-def _has_bound_body(scope: Scope) -> bool:
+def _is_limited(scope: Scope) -> bool:
     return (
         scope["type"] == "http"
         and scope["method"] not in ("GET", "HEAD")

@@ -11,7 +11,7 @@ T = TypeVar("T", bound=str)
 _WEIGHT: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
-def best(accept: str, offers: Sequence[T]) -> T | None:
+def best_match(accept: str, offers: Sequence[T]) -> T | None:
     """The form that a caller likes best.
 
     Parameters:

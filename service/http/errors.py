@@ -106,7 +106,7 @@ def error_response(
     return JSONResponse(content, status_code=status, headers=dict(headers or {}))
 
 
-class Refusal(JSONResponse):
+class EarlyErrorResponse(JSONResponse):
     """An error for a request whose body was not read: the connection ends with it.
 
     It is sent at once. Then what is still on its way is taken and dropped for a moment: closing
@@ -144,15 +144,15 @@ class Refusal(JSONResponse):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def install(app: FastAPI) -> None:
+def register_error_handlers(app: FastAPI) -> None:
     """Give every failure of the app that shape."""
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(WebSocketRequestValidationError, _invalid)
-    app.add_exception_handler(RedisError, store_unavailable)
-    app.add_exception_handler(OSError, store_unavailable)
-    app.add_middleware(LastResort)
+    app.add_exception_handler(RedisError, redis_unavailable_response)
+    app.add_exception_handler(OSError, redis_unavailable_response)
+    app.add_middleware(CatchAllMiddleware)
 
 
 async def _api_error(_request: Request, error: Exception) -> JSONResponse:
@@ -196,7 +196,7 @@ def _remedy(problem: Mapping[str, Any]) -> str:
     return _MESSAGES.get(kind) or str(problem["msg"]).replace("Input should", "must")
 
 
-async def store_unavailable(_request: Request, error: Exception) -> JSONResponse:
+async def redis_unavailable_response(_request: Request, error: Exception) -> JSONResponse:
     """503, and when to come again.
 
     Parameters:
@@ -213,7 +213,7 @@ async def store_unavailable(_request: Request, error: Exception) -> JSONResponse
     )
 
 
-def unexpected(error: Exception) -> JSONResponse:
+def internal_error_response(error: Exception) -> JSONResponse:
     """500 for what nothing else answers, and the log line about it.
 
     Parameters:
@@ -224,7 +224,7 @@ def unexpected(error: Exception) -> JSONResponse:
     return error_response(500, "internal_error", message)
 
 
-class LastResort:
+class CatchAllMiddleware:
     """Answers 500 where nothing else answered, and writes the one log line about it.
 
     Starlette's own handler raises again after answering, so that the server writes a second one.
@@ -250,4 +250,4 @@ class LastResort:
         except Exception as error:
             if begun or scope["type"] != "http":
                 raise  # the server logs it and cuts the connection
-            await unexpected(error)(scope, receive, send)
+            await internal_error_response(error)(scope, receive, send)

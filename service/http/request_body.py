@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
-from service.http.shared_timeout import Patience
+from service.http.shared_timeout import SharedTimeout
 
 
-class BodyRefused(Exception):
+class BodyRejected(Exception):
     """The body is not read.
 
     Parameters:
@@ -28,7 +28,7 @@ class BodyRefused(Exception):
         self.message = message
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int, patience: Patience) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limit: int, patience: SharedTimeout) -> bytes:
     """Read the body, counting while it streams.
 
     Parameters:
@@ -46,11 +46,11 @@ async def read_body(scope: Scope, receive: Receive, limit: int, patience: Patien
     """
     check_encoding(scope)
     if declares_more(scope, limit):
-        raise _too_large(limit)
+        raise _body_too_large(limit)
     try:
-        return await patience.bound(_collect(receive, limit))
+        return await patience.run(_collect(receive, limit))
     except TimeoutError:
-        raise _slow(patience.seconds) from None
+        raise _body_timeout(patience.seconds) from None
 
 
 def check_encoding(scope: Scope) -> None:
@@ -64,7 +64,7 @@ def check_encoding(scope: Scope) -> None:
     """
     encoding = _header(scope, b"content-encoding").strip().lower()
     if encoding not in (b"", b"identity"):
-        raise BodyRefused(415, "unsupported_encoding", "Send the body without a Content-Encoding.")
+        raise BodyRejected(415, "unsupported_encoding", "Send the body without a Content-Encoding.")
 
 
 def declares_more(scope: Scope, limit: int) -> bool:
@@ -92,7 +92,7 @@ async def in_time(seconds: float) -> AsyncIterator[None]:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError:
-        raise _slow(seconds) from None
+        raise _body_timeout(seconds) from None
 
 
 async def _collect(receive: Receive, limit: int) -> bytes:
@@ -104,7 +104,7 @@ async def _collect(receive: Receive, limit: int) -> bytes:
             raise ClientDisconnect
         chunk = message.get("body", b"")
         if len(body) + len(chunk) > limit:
-            raise _too_large(limit)
+            raise _body_too_large(limit)
         body += chunk
         if not message.get("more_body", False):
             return bytes(body)
@@ -116,9 +116,9 @@ def _header(scope: Scope, wanted: bytes) -> bytes:
     return found
 
 
-def _slow(seconds: float) -> BodyRefused:
-    return BodyRefused(408, "slow_body", f"The body did not arrive within {seconds:g} seconds.")
+def _body_timeout(seconds: float) -> BodyRejected:
+    return BodyRejected(408, "slow_body", f"The body did not arrive within {seconds:g} seconds.")
 
 
-def _too_large(limit: int) -> BodyRefused:
-    return BodyRefused(413, "body_too_large", f"The body is larger than {limit} bytes.")
+def _body_too_large(limit: int) -> BodyRejected:
+    return BodyRejected(413, "body_too_large", f"The body is larger than {limit} bytes.")

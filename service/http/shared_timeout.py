@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Patience:
+class SharedTimeout:
     """Ends what takes longer than so many seconds.
 
     Parameters:
@@ -26,7 +26,7 @@ class Patience:
         self._late: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def bound(self, work: Coroutine[Any, Any, T]) -> T:
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something that this task does not wait for longer than that.
 
         Parameters:

@@ -18,20 +18,20 @@ from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 #: More than any router or provider sends; a signature header alone is refused over 8 KB.
 MAX_HEAD_BYTES: Final = 64 * 1024
 
-_CUT: Final = "heliograph.cut"
+_ABORT: Final = "heliograph.cut"
 
 
-def cutter(scope: Scope) -> Callable[[], None]:
+def abort_callback(scope: Scope) -> Callable[[], None]:
     """What cuts the connection of a request at once; nothing where the server has no such thing.
 
     Parameters:
       scope: The request's.
     """
-    extension: dict[str, Callable[[], None]] = (scope.get("extensions") or {}).get(_CUT, {})
+    extension: dict[str, Callable[[], None]] = (scope.get("extensions") or {}).get(_ABORT, {})
     return extension.get("cut", lambda: None)
 
 
-class BoundedHead(HttpToolsProtocol):
+class HeaderLimitProtocol(HttpToolsProtocol):
     """Refuses a head that does not end.
 
     uvicorn and its parser keep all of it, so that a sender without any credentials could fill the
@@ -45,7 +45,7 @@ class BoundedHead(HttpToolsProtocol):
         """A request begins."""
         self._in_head = True
         super().on_message_begin()
-        self.scope["extensions"] = {_CUT: {"cut": self.transport.abort}}
+        self.scope["extensions"] = {_ABORT: {"cut": self.transport.abort}}
 
     def on_headers_complete(self) -> None:
         """Its head is whole."""
@@ -75,7 +75,7 @@ class BoundedHead(HttpToolsProtocol):
         self.transport.close()
 
 
-class QuietSocket(WSProtocol):
+class QuietWebSocketProtocol(WSProtocol):
     """Says nothing in the log of who comes and goes, as for any other request."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -85,5 +85,5 @@ class QuietSocket(WSProtocol):
     async def run_asgi(self) -> None:
         """Serve, with a way to cut the connection."""
         extensions: dict[str, Any] = {**(self.scope["extensions"] or {})}
-        self.scope["extensions"] = {**extensions, _CUT: {"cut": self.transport.abort}}
+        self.scope["extensions"] = {**extensions, _ABORT: {"cut": self.transport.abort}}
         await super().run_asgi()

@@ -55,7 +55,7 @@ _CLEANING: Final[dict[int, int | None]] = {
 }
 
 
-class NotAHandle(ValueError):
+class InvalidIdentifier(ValueError):
     """The text names no recipient or no post; the message says why, without the text."""
 
 
@@ -81,13 +81,13 @@ def normalise_recipient(raw: str, *, bare_numbers: bool = True) -> str:
         return _matching(_USER_PK, text[3:].strip(), "not a user id: digits follow pk:")
     if text.isascii() and text.isdigit():
         if not bare_numbers:
-            raise NotAHandle(
+            raise InvalidIdentifier(
                 "a number on its own may be a phone number: write pk:{{ ... }} in the rule where it"
                 " is a user id; a handle of digits has an @ before it"
             )
         return _matching(_USER_PK, text, "not a user id: too long, or it starts with 0")
     if "@" in text[1:]:
-        raise NotAHandle("looks like an e-mail address, not an Instagram handle")
+        raise InvalidIdentifier("looks like an e-mail address, not an Instagram handle")
     return _username(text.removeprefix("@").strip().rstrip("/"))
 
 
@@ -115,23 +115,25 @@ def normalise_post(raw: str) -> str:
 
 def _clean(raw: str) -> str:
     if len(raw) > MAX_RAW_LENGTH:
-        raise NotAHandle("much too long")
+        raise InvalidIdentifier("much too long")
     text = (raw if raw.isascii() else raw.translate(_CLEANING)).strip()
     if not text:
-        raise NotAHandle("empty")
+        raise InvalidIdentifier("empty")
     return text
 
 
 def _matching(pattern: re.Pattern[str], text: str, message: str) -> str:
     if not pattern.fullmatch(text):
-        raise NotAHandle(message)
+        raise InvalidIdentifier(message)
     return text
 
 
 def _username(text: str) -> str:
     name = text.lower()
     if name in _PLACEHOLDERS or name in _HOSTS:
-        raise NotAHandle("a placeholder, not a handle; address such an account by its user id")
+        raise InvalidIdentifier(
+            "a placeholder, not a handle; address such an account by its user id"
+        )
     _matching(
         _USERNAME,
         name,
@@ -151,10 +153,10 @@ def _segments(link: str) -> list[str]:
     try:
         parts = urlsplit(absolute)
     except ValueError as error:
-        raise NotAHandle("not a valid link") from error
+        raise InvalidIdentifier("not a valid link") from error
     # The whole authority is compared: no user info, no port, no look-alike host.
     if parts.netloc.lower() not in _HOSTS:
-        raise NotAHandle("not a link to instagram.com")
+        raise InvalidIdentifier("not a link to instagram.com")
     return [segment for segment in unquote(parts.path).split("/") if segment]
 
 
@@ -162,12 +164,12 @@ def _profile_segment(segments: list[str]) -> str:
     if segments[:1] == ["_u"]:  # the form that opens the app
         segments = segments[1:]
     if not segments:
-        raise NotAHandle("a link without a handle")
+        raise InvalidIdentifier("a link without a handle")
     name, *tabs = segments
     if name.lower() in _RESERVED or (tabs and tabs[0].lower() in _POST_FOLDERS - {"reels"}):
-        raise NotAHandle("a link to a post or page, not to a profile")
+        raise InvalidIdentifier("a link to a post or page, not to a profile")
     if len(tabs) > 1 or (tabs and tabs[0].lower() not in _PROFILE_TABS):
-        raise NotAHandle("a link to something below a profile; link to the profile itself")
+        raise InvalidIdentifier("a link to something below a profile; link to the profile itself")
     return name.strip().removeprefix("@")
 
 
@@ -175,9 +177,11 @@ def _post_segment(segments: list[str]) -> str:
     if len(segments) == 3 and segments[0].lower() not in _RESERVED:
         segments = segments[1:]
     if segments[:1] == ["share"]:
-        raise NotAHandle("a share link hides the post; open it and copy the link it leads to")
+        raise InvalidIdentifier(
+            "a share link hides the post; open it and copy the link it leads to"
+        )
     if len(segments) != 2 or segments[0].lower() not in _POST_FOLDERS:
-        raise NotAHandle("not a link to a post")
+        raise InvalidIdentifier("not a link to a post")
     return segments[1]
 
 

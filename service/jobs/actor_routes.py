@@ -15,7 +15,7 @@ NAMESPACE: Final = "hg-mq"
 
 
 @dataclass(frozen=True)
-class Address:
+class Route:
     """Where a wake-up goes.
 
     Parameters:
@@ -27,23 +27,23 @@ class Address:
     actor: str
 
 
-DM: Final = Address("actions", "send_dm")
-COMMENT: Final = Address("actions", "post_comment")
-LOOKUP: Final = Address("actions", "look_up")
-WALK: Final = Address("actions", "walk_on")
-DELIVERY: Final = Address("callbacks", "deliver_callback")
+DM: Final = Route("actions", "send_dm")
+COMMENT: Final = Route("actions", "post_comment")
+LOOKUP: Final = Route("actions", "look_up")
+FOLLOWERS: Final = Route("actions", "walk_on")
+DELIVERY: Final = Route("callbacks", "deliver_callback")
 
 #: What comes by the clock.
-CALENDAR: Final = "calendar"
+PERIODIC: Final = "calendar"
 #: Every queue there is.
-QUEUES: Final = (DM.queue, DELIVERY.queue, CALENDAR)
+QUEUES: Final = (DM.queue, DELIVERY.queue, PERIODIC)
 
 #: By job kind; `delivery` is the one that is not a job.
-ADDRESSES: Final[Mapping[str, Address]] = {
+ROUTES: Final[Mapping[str, Route]] = {
     "dm": DM,
     "comment": COMMENT,
     "lookup": LOOKUP,
-    "followers": WALK,
-    "following": WALK,
+    "followers": FOLLOWERS,
+    "following": FOLLOWERS,
     "delivery": DELIVERY,
 }

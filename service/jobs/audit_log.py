@@ -14,7 +14,7 @@ import redis.asyncio as aredis
 from service.jobs.lua.builder import Times
 from service.jobs.lua.read_audit_log import read_audit_log
 from service.jobs.lua.runner import Scripts
-from service.jobs.records import rfc3339
+from service.time_formats.timestamps import rfc3339
 
 _KEY: Final = "hg:audit"
 #: How many entries one page may look at while it filters.
@@ -23,7 +23,7 @@ _MOST_SCANNED: Final = 2_000
 _STRIDE: Final = 500
 
 
-class Audit:
+class AuditLog:
     """Reads the trail.
 
     Parameters:

@@ -9,18 +9,18 @@ import zstandard
 _LEVEL = 1
 
 
-class Packer:
+class BodyCompressor:
     """Compresses for one event loop: what zstd works with is made once, and is not to be shared."""
 
     def __init__(self) -> None:
         self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
 
-    def pack(self, body: bytes) -> bytes:
+    def compress(self, body: bytes) -> bytes:
         """Compress a body."""
         return self._compressor.compress(body)
 
 
-def unpack(packed: bytes) -> bytes:
+def decompress(packed: bytes) -> bytes:
     """A body as it was.
 
     Parameters:

@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 import redis.asyncio as aredis
 
-from service.followers.rows import Parcel
-from service.jobs.lua.append_follower_page import PageReply, append_follower_page
+from service.jobs.lua.append_follower_page import FollowerPageReply, append_follower_page
 from service.jobs.lua.builder import Times
 from service.jobs.lua.claim_job import claim_job
 from service.jobs.lua.finish_job import FinishReply, finish_job
@@ -21,8 +20,8 @@ from service.jobs.model import Failure, Status
 from service.jobs.records import JobRecord
 
 Thread = Literal["old", "new", ""]
-Again = Literal["double", "widen"]
-Parking = Literal[Status.QUEUED, Status.WAITING, Status.HELD, Status.SENDING]
+Escalation = Literal["double", "widen"]
+ReleaseStatus = Literal[Status.QUEUED, Status.WAITING, Status.HELD, Status.SENDING]
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Claim:
         return self.job.id
 
     @property
-    def look_first(self) -> bool:
+    def verify_first(self) -> bool:
         """Whether a write may have happened: it must be looked for before anything is sent."""
         return self.job.status is Status.SENDING
 
@@ -68,18 +67,18 @@ class AccountEffect:
     """
 
     hold: str | None = None
-    cool: str | None = None
+    cooldown: str | None = None
     kind: str = "*"
-    cool_ms: int = 0
-    again: Again | None = None
+    cooldown_ms: int = 0
+    escalation: Escalation | None = None
 
     def as_json(self) -> str:
         """The effect as `release_job.lua` reads it."""
         if self.hold is not None:
             return json.dumps({"hold": self.hold})
-        if self.cool is not None:
-            effect = {"cool": self.cool, "kind": self.kind, "ms": self.cool_ms}
-            return json.dumps(effect | ({"again": self.again} if self.again else {}))
+        if self.cooldown is not None:
+            effect = {"cool": self.cooldown, "kind": self.kind, "ms": self.cooldown_ms}
+            return json.dumps(effect | ({"again": self.escalation} if self.escalation else {}))
         return "{}"
 
 
@@ -87,7 +86,20 @@ NO_EFFECT = AccountEffect()
 
 
 @dataclass(frozen=True)
-class Found:
+class RowBatch:
+    """Some rows of a walk, as they are kept.
+
+    Parameters:
+      pks: Whose they are, in order.
+      packed: The rows.
+    """
+
+    pks: tuple[str, ...]
+    packed: bytes
+
+
+@dataclass(frozen=True)
+class FollowerPage:
     """What a claim of a walk has read.
 
     Parameters:
@@ -100,7 +112,7 @@ class Found:
 
     pk: str
     expected: int
-    parcels: Sequence[Parcel] = ()
+    batches: Sequence[RowBatch] = ()
     cursor: str = ""
     last: bool = False
 
@@ -133,7 +145,7 @@ class Claims:
         job = JobRecord.of(job_id, claimed.fields)
         return Claim(job, claimed.text, owner, claimed.fence, claimed.now_ms)
 
-    async def intend(
+    async def record_intent(
         self,
         claim: Claim,
         *,
@@ -204,7 +216,7 @@ class Claims:
     async def release(
         self,
         claim: Claim,
-        to: Parking,
+        to: ReleaseStatus,
         reason: str,
         *,
         after_ms: int = 0,
@@ -241,7 +253,9 @@ class Claims:
         )
         return await self._scripts.run(call)
 
-    async def page(self, claim: Claim, found: Found, *, reads: int = 0) -> PageReply:
+    async def append_follower_page(
+        self, claim: Claim, found: FollowerPage, *, reads: int = 0
+    ) -> FollowerPageReply:
         """Take a page of a walk in; the walk goes on behind it, or ends.
 
         Parameters:
@@ -265,7 +279,7 @@ class Claims:
             found.expected,
             found.cursor,
             "last" if found.last else "more",
-            *((parcel.packed, parcel.pks) for parcel in found.parcels),
+            *((batch.packed, batch.pks) for batch in found.batches),
         )
         return await self._scripts.run(call)
 

@@ -11,16 +11,16 @@ import orjson
 from service.jobs.model import JobDraft, derived_id
 
 
-def event_entry_of(source: str, event_id: str, draft: JobDraft) -> dict[str, Any]:
+def encode_event_draft(source: str, event_id: str, draft: JobDraft) -> dict[str, Any]:
     rule = draft.rule or ""
-    return entry_of(
+    return encode_draft(
         derived_id("job", source, event_id, rule),
         draft,
         {"source": source, "event_id": event_id, "rule": draft.rule},
     )
 
 
-def entry_of(job_id: str, draft: JobDraft, source: dict[str, Any]) -> dict[str, Any]:
+def encode_draft(job_id: str, draft: JobDraft, source: dict[str, Any]) -> dict[str, Any]:
     """A draft as `create_job` reads it; what is None is left out, for cjson's null is true."""
     entry: dict[str, Any] = {
         "id": job_id,
@@ -41,10 +41,10 @@ def entry_of(job_id: str, draft: JobDraft, source: dict[str, Any]) -> dict[str, 
         entry["expires"] = draft.expires_ms
     if draft.expires_at_ms is not None:
         entry["expires_at"] = draft.expires_at_ms
-    if draft.most is not None:
-        entry["most"] = draft.most
-    if draft.readers:
-        entry["readers"] = draft.readers
+    if draft.max_rows is not None:
+        entry["most"] = draft.max_rows
+    if draft.candidate_accounts:
+        entry["readers"] = draft.candidate_accounts
     if draft.failure is not None:
         entry["error"] = dumps(asdict(draft.failure))
     if draft.dry_run:

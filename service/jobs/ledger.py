@@ -16,8 +16,8 @@ from typing import Any, Final, Literal, Protocol
 import orjson
 import redis.asyncio as aredis
 
-from service.jobs.body_compression import Packer
-from service.jobs.draft_encoding import dumps, entry_of, event_entry_of
+from service.jobs.body_compression import BodyCompressor
+from service.jobs.draft_encoding import dumps, encode_draft, encode_event_draft
 from service.jobs.lua.accept_events import accept_events
 from service.jobs.lua.add_event_jobs import add_event_jobs
 from service.jobs.lua.builder import Times
@@ -35,10 +35,10 @@ from service.photos.photo import Photo
 
 IDEMPOTENCY_MS: Final = 7 * 24 * 3600 * 1000
 #: Records that one script call may drop: it holds up everybody else meanwhile.
-FORGOTTEN_AT_ONCE: Final = 50
+PRUNE_BATCH: Final = 50
 #: The same for what one call of the sweep looks at, and all calls of one run.
-SWEPT_AT_ONCE: Final = 100
-SWEPT_A_RUN: Final = 10_000
+RESCUE_BATCH: Final = 100
+RESCUE_LIMIT: Final = 10_000
 
 #: Where the sweep looks: every state that is not final, the one that has time last.
 UNENDED: Final = (
@@ -69,7 +69,7 @@ class Identified(Protocol):
 
 
 @dataclass(frozen=True)
-class UnusableEvent:
+class QuarantinedEvent:
     """An authentic body that is no event, kept under its hash so that a person can look at it."""
 
     id: str
@@ -78,7 +78,7 @@ class UnusableEvent:
     livemode: bool | None = None
 
     @classmethod
-    def of(cls, body: bytes, reason: str) -> UnusableEvent:
+    def of(cls, body: bytes, reason: str) -> QuarantinedEvent:
         """Name a body by its content.
 
         Parameters:
@@ -100,7 +100,7 @@ class Ledger:
     def __init__(self, client: aredis.Redis, times: Times) -> None:
         self._scripts = Scripts(client, times)
         self._accepting = GroupCommit(self._scripts)
-        self._packer = Packer()
+        self._packer = BodyCompressor()
 
     async def close(self) -> None:
         """Let events end that are under way."""
@@ -134,9 +134,9 @@ class Ledger:
             "livemode": _LIVEMODES[event.livemode],
             "status": status,
             "notes": orjson.dumps(notes).decode(),
-            "jobs": [event_entry_of(source, event.id, draft) for draft in drafts],
+            "jobs": [encode_event_draft(source, event.id, draft) for draft in drafts],
         }
-        packed = self._packer.pack(body)
+        packed = self._packer.compress(body)
         return await self._accepting.run(accept_events(orjson.dumps(envelope), packed))
 
     async def replay(
@@ -151,7 +151,7 @@ class Ledger:
         Returns:
           All its job ids; None when the event is no longer remembered.
         """
-        entries = [event_entry_of(source, event_id, draft) for draft in drafts]
+        entries = [encode_event_draft(source, event_id, draft) for draft in drafts]
         event = f"{source}:{event_id}"
         return await self._scripts.run(add_event_jobs(event, dumps(entries), dumps(list(notes))))
 
@@ -174,7 +174,7 @@ class Ledger:
         )
         key = f"hg:idem:{derived_id('idem', caller, idempotency_key)}" if idempotency_key else ""
         source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
-        entry = dumps(entry_of(job_id, draft, source))
+        entry = dumps(encode_draft(job_id, draft, source))
         request_hash = hashlib.sha256(request.encode()).hexdigest()
         photo = draft.photo.jpeg if isinstance(draft.photo, Photo) else b""
         call = create_job(entry, key, request_hash, IDEMPOTENCY_MS, photo)
@@ -189,7 +189,7 @@ class Ledger:
           pk: The recipient's, where it is known.
         """
         source = {"source": None, "event_id": None, "rule": draft.rule, "api_key": caller}
-        entry = dumps(entry_of("job_preview", draft, source))
+        entry = dumps(encode_draft("job_preview", draft, source))
         return await self._scripts.run(preview_job(entry, pk))
 
     async def cancel(self, job_id: str, who: str) -> CancelReply:
@@ -200,7 +200,7 @@ class Ledger:
         """Open the next run of a failed or uncertain job."""
         return await self._scripts.run(retry_job(job_id, who))
 
-    async def forget(self) -> int:
+    async def prune(self) -> int:
         """Drop what has been remembered long enough.
 
         Returns:
@@ -208,12 +208,12 @@ class Ledger:
         """
         dropped = 0
         while True:
-            reply = await self._scripts.run(prune(FORGOTTEN_AT_ONCE))
+            reply = await self._scripts.run(prune(PRUNE_BATCH))
             dropped += reply.dropped
-            if reply.looked < FORGOTTEN_AT_ONCE:
+            if reply.looked < PRUNE_BATCH:
                 return dropped
 
-    async def sweep(self, most: int = SWEPT_A_RUN) -> list[Finding]:
+    async def rescue_stranded(self, most: int = RESCUE_LIMIT) -> list[Finding]:
         """Find unended work that nothing would ever wake, and wake it.
 
         A run goes on where the last one stopped, and ends at the end of the round or when it has
@@ -228,7 +228,7 @@ class Ledger:
         found: list[Finding] = []
         left, done = most, False
         while left > 0 and not done:
-            call = check_consistency("rescue", min(left, SWEPT_AT_ONCE), *UNENDED_INDEXES)
+            call = check_consistency("rescue", min(left, RESCUE_BATCH), *UNENDED_INDEXES)
             reply = await self._scripts.run(call)
             left, done = left - reply.checked, reply.done
             found += [Finding(each.id, each.problem) for each in reply.problems]

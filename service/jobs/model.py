@@ -20,15 +20,15 @@ Kind = Literal["dm", "comment", "lookup", "followers", "following"]
 Write = Literal["dm", "comment"]
 #: What a person may stop by itself.
 Pausable = Literal["dm", "comment", "lookup"]
-Walk = Literal["followers", "following"]
+FollowerKind = Literal["followers", "following"]
 
 KINDS: Final[tuple[Kind, ...]] = ("dm", "comment", "lookup", "followers", "following")
-WALKS: Final[frozenset[Walk]] = frozenset({"followers", "following"})
+FOLLOWER_KINDS: Final[frozenset[FollowerKind]] = frozenset({"followers", "following"})
 DEFAULT_PRIORITY: Final = 5
 MAX_DELAY_MS: Final = 365 * 24 * 3600 * 1000
 
 
-def pace_of(kind: str) -> str:
+def rate_limit_kind(kind: str) -> str:
     """What kind of action a job is, for pauses and rests: everything that only reads is one."""
     return kind if kind in ("dm", "comment") else "lookup"
 
@@ -128,8 +128,8 @@ class JobDraft(NamedTuple):
     metadata: dict[str, Any] | None = None
     failure: Failure | None = None
     dry_run: bool = False
-    most: int | None = None
-    readers: tuple[str, ...] = ()
+    max_rows: int | None = None
+    candidate_accounts: tuple[str, ...] = ()
     photo: Photo | PhotoUrl | None = None
 
 

@@ -13,7 +13,7 @@ from service.jobs.lua.store_photo import store_photo
 from service.photos.photo import Photo
 
 
-class Photos:
+class PhotoStore:
     """Reads and keeps photos; they go with the end of their job, in the step that ends it.
 
     Parameters:
@@ -25,11 +25,11 @@ class Photos:
         self._client = client
         self._scripts = Scripts(client, times)
 
-    async def kept(self, claim: Claim) -> bytes | None:
+    async def load(self, claim: Claim) -> bytes | None:
         """The JPEG that a job sends; None where there is none (yet)."""
         return cast("bytes | None", await self._client.get(f"hg:jobphoto:{claim.id}"))
 
-    async def keep(self, claim: Claim, photo: Photo) -> bool:
+    async def save(self, claim: Claim, photo: Photo) -> bool:
         """Keep a photo that was fetched, so that every attempt sends the same one.
 
         Parameters:

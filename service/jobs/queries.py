@@ -10,14 +10,14 @@ from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
-from service.jobs.body_compression import unpack
+from service.jobs.body_compression import decompress
 from service.jobs.lua.builder import Times
 from service.jobs.lua.hash_encoding import fields_of
 from service.jobs.lua.queue_positions import PositionReply, queue_positions
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import Status
-from service.jobs.records import EventRecord, JobRecord, Place
-from service.jobs.timeline import History, told
+from service.jobs.records import EventRecord, JobRecord, QueuePosition
+from service.jobs.timeline import JobHistory, timeline_entry
 
 #: How many index entries one page may look at while it filters.
 MAX_SCANNED: Final = 2_000
@@ -43,11 +43,11 @@ class JobFilter:
             return f"hg:jobs:kind:{self.kind}"
         return "hg:jobs"
 
-    def admits(self, job: JobRecord) -> bool:
+    def matches(self, job: JobRecord) -> bool:
         """Whether a job is one of them."""
-        return self.admits_labels(str(job.status), job.account, job.kind)
+        return self.matches_labels(str(job.status), job.account, job.kind)
 
-    def admits_labels(self, *labels: str) -> bool:
+    def matches_labels(self, *labels: str) -> bool:
         """Whether a job of this status, account and kind is one of them."""
         wishes = (self.status, self.account, self.kind)
         return all(wish in (None, label) for wish, label in zip(wishes, labels, strict=True))
@@ -71,7 +71,7 @@ class Page:
     next: int | None
 
 
-class Reader:
+class JobQueries:
     """Reads the ledger.
 
     Parameters:
@@ -86,7 +86,7 @@ class Reader:
     async def job(self, job_id: str) -> dict[str, Any] | None:
         """One job as the API shows it; None when it is not known (any more)."""
         found = await self.records([job_id])
-        return (await self.shown(found))[0] if found else None
+        return (await self.to_public(found))[0] if found else None
 
     async def jobs(self, only: JobFilter, *, cursor: int | None, limit: int) -> Page:
         """A page of jobs, newest first.
@@ -99,18 +99,18 @@ class Reader:
         items: list[JobRecord] = []
         scanned, edge, stride = 0, cursor, max(limit, _STRIDE) if only.is_narrow else limit
         while scanned < MAX_SCANNED:
-            batch = await newest(self._client, only.index(), edge, stride)
+            batch = await newest_members(self._client, only.index(), edge, stride)
             ids = [job_id.decode() for job_id, _ in batch]
             for record in await self.records(await self._labelled(only, ids)):
-                if only.admits(record):
+                if only.matches(record):
                     items.append(record)
                     if len(items) == limit:
-                        return Page(await self.shown(items), record.seq)
+                        return Page(await self.to_public(items), record.seq)
             if len(batch) < stride:
-                return Page(await self.shown(items), None)
+                return Page(await self.to_public(items), None)
             scanned += len(batch)
             edge = batch[-1][1]
-        return Page(await self.shown(items), edge)
+        return Page(await self.to_public(items), edge)
 
     async def _labelled(self, only: JobFilter, ids: Sequence[str]) -> list[str]:
         """Those that are asked for; looked up where their index does not tell."""
@@ -123,7 +123,7 @@ class Reader:
         return [
             job_id
             for job_id, labels in zip(ids, found, strict=True)
-            if only.admits_labels(*((label or b"").decode() for label in labels))
+            if only.matches_labels(*((label or b"").decode() for label in labels))
         ]
 
     async def records(self, job_ids: Sequence[str]) -> list[JobRecord]:
@@ -138,12 +138,12 @@ class Reader:
             if fields
         ]
 
-    async def shown(self, records: Sequence[JobRecord]) -> list[dict[str, Any]]:
+    async def to_public(self, records: Sequence[JobRecord]) -> list[dict[str, Any]]:
         """Jobs as the API shows them; those in line with what they wait for, and their place."""
         waiting = [record for record in records if record.status is Status.WAITING]
         if not waiting:
             return [record.public() for record in records]
-        asked = ((each.id, each.account, each.lane, each.kind) for each in waiting)
+        asked = ((each.id, each.account, each.sub_queue, each.kind) for each in waiting)
         positions = await self._scripts.run(queue_positions(*asked))
         found = dict(_known(waiting, positions))
         return [record.public(found.get(record.id)) for record in records]
@@ -155,7 +155,7 @@ class Reader:
         )
         return [_told(line) for line in lines]
 
-    async def history(self, job_id: str) -> History | None:
+    async def history(self, job_id: str) -> JobHistory | None:
         """A job with its timeline, both of one moment; None when it is not known (any more)."""
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.hgetall(f"hg:job:{job_id}")
@@ -163,7 +163,7 @@ class Reader:
             fields, lines = await pipe.execute()
         if not fields:
             return None
-        return History(JobRecord.of(job_id, fields_of(fields)), [_told(line) for line in lines])
+        return JobHistory(JobRecord.of(job_id, fields_of(fields)), [_told(line) for line in lines])
 
     async def events_named(self, event_id: str) -> list[EventRecord]:
         """Every event of that id, whatever source it came through."""
@@ -177,11 +177,11 @@ class Reader:
     async def event_body(self, source: str, event_id: str) -> bytes | None:
         """The raw bytes of an event; None once they are no longer kept."""
         packed = await self._client.get(f"hg:eventbody:{source}:{event_id}")
-        return None if packed is None else unpack(cast(bytes, packed))
+        return None if packed is None else decompress(cast(bytes, packed))
 
     async def events(self, *, cursor: int | None, limit: int) -> Page:
         """A page of events, newest first."""
-        batch = await newest(self._client, "hg:events", cursor, limit)
+        batch = await newest_members(self._client, "hg:events", cursor, limit)
         async with self._pipeline() as pipe:
             for member, _ in batch:
                 pipe.hgetall(b"hg:event:" + member)
@@ -195,7 +195,7 @@ class Reader:
             yield pipe
 
 
-async def newest(
+async def newest_members(
     client: aredis.Redis, index: str, before: int | None, limit: int
 ) -> list[tuple[bytes, int]]:
     """The newest members of an index, with their seq.
@@ -221,20 +221,18 @@ async def newest(
 
 def _known(
     records: Sequence[JobRecord], positions: Sequence[PositionReply | None]
-) -> Iterator[tuple[str, Place]]:
+) -> Iterator[tuple[str, QueuePosition]]:
     for record, reply in zip(records, positions, strict=True):
         if reply is not None:
-            yield (
-                record.id,
-                Place(reply.reason, reply.until_ms, reply.place, reply.export_ends_ms),
-            )
+            ends_ms = reply.export_ends_ms
+            yield record.id, QueuePosition(reply.reason, reply.until_ms, reply.place, ends_ms)
 
 
 def _told(line: bytes) -> dict[str, Any]:
     # A release before this one wrote JSON.
     words = json.loads(line) if line.startswith(b"[") else line.decode().split("\t", 3)
     at, status, who, why = words
-    return told(int(at), status, who, why)
+    return timeline_entry(int(at), status, who, why)
 
 
 def _text(fields: Mapping[bytes, bytes]) -> dict[str, str]:

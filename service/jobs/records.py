@@ -5,22 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from service.jobs.model import FINAL, WALKS, Status
-
-
-def rfc3339(ms: int) -> str | None:
-    """Unix ms as RFC 3339 UTC; None for 0 (has not happened)."""
-    if not ms:
-        return None
-    moment = datetime.fromtimestamp(ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+from service.jobs.model import FINAL, FOLLOWER_KINDS, Status
+from service.time_formats.timestamps import rfc3339
 
 
 @dataclass(frozen=True)
-class Place:
+class QueuePosition:
     """Where a job stands in its account's line.
 
     Parameters:
@@ -61,19 +53,19 @@ class JobRecord:
     wait_until_ms: int
     cancel_asked: bool
     intent_ms: int
-    misses: int
-    looks: int
-    strikes: int
+    not_found_count: int
+    verification_failures: int
+    failed_attempts: int
     pk: str
     context: str
     thread: str
-    lane: str
+    sub_queue: str
     dry_run: bool
     cursor: str
     pages: int
     users: int
     expected: int
-    most: int
+    max_rows: int
     eta_ms: int
     photo: dict[str, Any] | None
     result: dict[str, Any] | None
@@ -88,7 +80,8 @@ class JobRecord:
 
         Parameters:
           job_id: Its id.
-          fields: As `layout.fields_of` gives them; those that a newer release added are ignored.
+          fields: As `hash_encoding.fields_of` gives them; those that a newer release added are
+            ignored.
         """
         return cls(
             id=job_id,
@@ -112,19 +105,19 @@ class JobRecord:
             wait_until_ms=int(fields["wait_until"]),
             cancel_asked=bool(fields["cancel"]),
             intent_ms=int(fields["intent_at"]),
-            misses=int(fields["misses"]),
-            looks=int(fields["looks"]),
-            strikes=int(fields["strikes"]),
+            not_found_count=int(fields["misses"]),
+            verification_failures=int(fields["looks"]),
+            failed_attempts=int(fields["strikes"]),
             pk=fields["pk"],
             context=fields["context"],
             thread=fields["thread"],
-            lane=fields["lane"],
+            sub_queue=fields["lane"],
             dry_run=bool(fields["dry"]),
             cursor=fields.get("cursor", ""),
             pages=int(fields.get("pages", "0")),
             users=int(fields.get("users", "0")),
             expected=int(fields.get("expected", "0")),
-            most=int(fields.get("most", "0")),
+            max_rows=int(fields.get("most", "0")),
             eta_ms=int(float(fields.get("eta", "0"))),
             photo=_json_or_none(fields.get("photo", "")),
             result=_json_or_none(fields["result"]),
@@ -139,7 +132,7 @@ class JobRecord:
         """Whether the job is in a final state."""
         return self.status in FINAL
 
-    def public(self, place: Place | None = None) -> dict[str, Any]:
+    def public(self, place: QueuePosition | None = None) -> dict[str, Any]:
         """The job as the API shows it.
 
         Parameters:
@@ -164,7 +157,7 @@ class JobRecord:
             "dry_run": self.dry_run,
             "photo": self.photo,
             "wait": self._wait(place),
-            **({"progress": self._progress(place)} if self.kind in WALKS else {}),
+            **({"progress": self._progress(place)} if self.kind in FOLLOWER_KINDS else {}),
             "result": self.result,
             "error": self.error,
             "callback": self.callback or None,
@@ -172,23 +165,23 @@ class JobRecord:
             "metadata": self.metadata,
         }
 
-    def _progress(self, place: Place | None) -> dict[str, Any]:
+    def _progress(self, place: QueuePosition | None) -> dict[str, Any]:
         return {
             "pages": self.pages,
             "users": self.users,
             "expected": self.expected if self.pk else None,
-            "limit": self.most or None,
+            "limit": self.max_rows or None,
             "eta": rfc3339(self._eta_ms(place)),
         }
 
-    def _eta_ms(self, place: Place | None) -> int:
+    def _eta_ms(self, place: QueuePosition | None) -> int:
         if self.ended or self.status is Status.HELD:
             return 0
         if place is not None and place.eta_ms:
             return place.eta_ms
         return max(self.eta_ms, self.wait_until_ms) if self.eta_ms else 0
 
-    def _wait(self, place: Place | None) -> dict[str, Any] | None:
+    def _wait(self, place: QueuePosition | None) -> dict[str, Any] | None:
         if self.status not in (Status.WAITING, Status.HELD):
             return None
         if place is None:

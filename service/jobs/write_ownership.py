@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import redis.asyncio as aredis
 
 
-class Written:
+class WriteOwnership:
     """Reads what finished jobs have claimed (`Claims.finish(written=...)`).
 
     Parameters:

@@ -1,4 +1,4 @@
-"""What the store knows of a target, and the one job that looks where that is not fresh."""
+"""Lookup results shared through Redis, and the one job per target that refreshes them."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from typing import Any, Final
 import redis.asyncio as aredis
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
-from service.jobs.draft_encoding import entry_of
+from service.jobs.draft_encoding import encode_draft
 from service.jobs.lua.builder import Times
 from service.jobs.lua.get_lookup import LookupReply, get_lookup
 from service.jobs.lua.get_or_start_lookup import get_or_start_lookup
 from service.jobs.lua.group_commit import GroupCommit
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import JobDraft, derived_id
-from service.lookups.targets import Target
+from service.lookups.targets import LookupTarget
 
-#: Whoever asked is gone by then.
+#: Callers have given up by then.
 EXPIRES_MS: Final = 5 * 60 * 1000
-#: Before every write that has not begun: somebody waits for it.
+#: Ahead of every write that has not started: a caller is waiting.
 PRIORITY: Final = 9
 
 
 @dataclass(frozen=True)
-class Copy:
-    """An answer of Instagram's.
+class CachedValue:
+    """What Instagram answered.
 
     Parameters:
-      body: The JSON, as it is told.
-      etag: Names this content.
-      age_ms: How old it is.
+      body: JSON, as the API returns it.
+      etag: Identifies this content.
+      age_ms: Its age.
     """
 
     body: bytes
@@ -43,14 +43,14 @@ class Copy:
 
 
 @dataclass(frozen=True)
-class Shut:
-    """Why no account can look.
+class Unavailable:
+    """Why no account can look anything up now.
 
     Parameters:
-      reason: What stands in the way.
-      seconds: Until it does no longer; None when a person is needed.
-      since_ms: Since when a person has been, in unix ms; 0 where none is.
-      until_ms: Until when; 0 when a person is needed.
+      reason: What prevents it, as in `wait.reason`.
+      seconds: How long it lasts; None when a person must act.
+      since_ms: Unix ms since when a person must act; 0 otherwise.
+      until_ms: Unix ms when it ends; 0 when a person must act.
     """
 
     reason: str
@@ -60,53 +60,53 @@ class Shut:
 
 
 @dataclass(frozen=True)
-class Sight:
-    """What is known of a target at a moment.
+class LookupState:
+    """What is known of a target at one moment.
 
     Parameters:
-      copy: The last answer, however old.
+      value: The last answer, however old.
       problem: Why there is no newer one: `code`, `message`.
-      job_id: The job that looks; None when none does.
-      shut: Why none can.
-      again_seconds: When it is worth asking again; 0 where that is not told.
+      job_id: The lookup job under way, if any.
+      unavailable: Why there can be none.
+      retry_seconds: When to ask again; 0 when unknown.
     """
 
-    copy: Copy | None
+    value: CachedValue | None
     problem: Mapping[str, Any] | None
     job_id: str | None = None
-    shut: Shut | None = None
-    again_seconds: float = 0.0
+    unavailable: Unavailable | None = None
+    retry_seconds: float = 0.0
 
 
-#: A store that takes no writes still tells what it has.
-FULL: Final[Mapping[str, Any]] = {"code": "store_unavailable", "message": ""}
+#: A full or read-only Redis still serves what it has.
+STORE_FULL: Final[Mapping[str, Any]] = {"code": "store_unavailable", "message": ""}
 
 
-class Sights:
-    """The ledger's side of look-ups. What is asked in one turn of the loop is one round trip.
+class LookupCache:
+    """The lookup cache in Redis. All calls of one turn of the event loop share one round trip.
 
     Parameters:
       client: The event loop's Redis client.
-      times: With the limits that tell who may look.
-      readers: Names of the accounts that look up.
-      patience_ms: An account that may look only later than this is as good as none.
+      times: Contains the limits that decide which account may look up.
+      accounts: Names of the accounts that may look up.
+      patience_ms: An account that can look up only later than this counts as unavailable.
     """
 
     def __init__(
-        self, client: aredis.Redis, times: Times, readers: Sequence[str], patience_ms: int
+        self, client: aredis.Redis, times: Times, accounts: Sequence[str], patience_ms: int
     ) -> None:
         scripts = Scripts(client, times)
-        self._look = GroupCommit(scripts)
-        self._see = GroupCommit(scripts)
-        self._readers = " ".join(readers)
+        self._get_or_start = GroupCommit(scripts)
+        self._get = GroupCommit(scripts)
+        self._accounts = " ".join(accounts)
         self._patience = patience_ms
 
     async def close(self) -> None:
-        """Let what is under way end."""
-        await asyncio.gather(self._look.close(), self._see.close())
+        """Let calls in flight finish."""
+        await asyncio.gather(self._get_or_start.close(), self._get.close())
 
-    async def look(self, target: Target, fresh_ms: int, caller: str) -> Sight:
-        """Tell what is known; where it is not fresh, see to it that one job looks.
+    async def get_or_start(self, target: LookupTarget, fresh_ms: int, caller: str) -> LookupState:
+        """Read what is known; if it is not fresh, make sure that one lookup job is under way.
 
         Parameters:
           target: What to look up.
@@ -114,32 +114,28 @@ class Sights:
           caller: Name of the API key.
 
         Raises:
-          redis.exceptions.RedisError: The store does not answer, or knows nothing and is full.
+          redis.exceptions.RedisError: Redis does not answer, or it is full and knows nothing.
         """
         source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
         job_id = derived_id("job", "lookup", str(target), uuid.uuid4().hex)
-        entry = json.dumps(entry_of(job_id, _draft(target), source))
+        entry = json.dumps(encode_draft(job_id, _draft(target), source))
         try:
-            call = get_or_start_lookup(str(target), fresh_ms, entry, self._readers, self._patience)
-            reply = await self._look.run(call)
+            call = get_or_start_lookup(str(target), fresh_ms, entry, self._accounts, self._patience)
+            reply = await self._get_or_start.run(call)
         except (OutOfMemoryError, ReadOnlyError):
-            seen = await self.see(target)
-            if seen.copy is None:
+            state = await self.get(target)
+            if state.value is None:
                 raise
-            return replace(seen, problem=FULL)
-        return _sight(reply)
+            return replace(state, problem=STORE_FULL)
+        return _state(reply)
 
-    async def see(self, target: Target) -> Sight:
-        """Tell what is known and which job looks, and do nothing about it.
-
-        Parameters:
-          target: What is asked for.
-        """
-        return _sight(await self._see.run(get_lookup(str(target), self._patience)))
+    async def get(self, target: LookupTarget) -> LookupState:
+        """Read what is known, and start nothing."""
+        return _state(await self._get.run(get_lookup(str(target), self._patience)))
 
 
-def _draft(target: Target) -> JobDraft:
-    user = target.sort == "user"
+def _draft(target: LookupTarget) -> JobDraft:
+    user = target.kind == "user"
     return JobDraft(
         kind="lookup",
         account="",
@@ -151,25 +147,25 @@ def _draft(target: Target) -> JobDraft:
     )
 
 
-def _sight(reply: LookupReply) -> Sight:
+def _state(reply: LookupReply) -> LookupState:
     found = reply.found
-    return Sight(
-        copy=_copy(found, reply.now_ms),
+    return LookupState(
+        value=_cached_value(found, reply.now_ms),
         problem=json.loads(found[b"problem"]) if b"problem" in found else None,
         job_id=reply.job_id or None,
-        shut=_shut(reply) if reply.blocked_by else None,
-        again_seconds=reply.ask_again_ms / 1000,
+        unavailable=_unavailable(reply) if reply.blocked_by else None,
+        retry_seconds=reply.ask_again_ms / 1000,
     )
 
 
-def _copy(fields: Mapping[bytes, bytes], now_ms: int) -> Copy | None:
+def _cached_value(fields: Mapping[bytes, bytes], now_ms: int) -> CachedValue | None:
     if b"body" not in fields:
         return None
-    # Clocks may be set back; nothing is younger than new.
+    # The clock may have been set back: no value has a negative age.
     age_ms = max(0, now_ms - int(fields[b"at"]))
-    return Copy(fields[b"body"], fields[b"etag"].decode(), age_ms)
+    return CachedValue(fields[b"body"], fields[b"etag"].decode(), age_ms)
 
 
-def _shut(reply: LookupReply) -> Shut:
+def _unavailable(reply: LookupReply) -> Unavailable:
     seconds = (reply.until_ms - reply.now_ms) / 1000 if reply.until_ms else None
-    return Shut(reply.blocked_by, seconds, reply.since_ms, reply.until_ms)
+    return Unavailable(reply.blocked_by, seconds, reply.since_ms, reply.until_ms)

@@ -23,7 +23,7 @@ from service.jobs.lua.report_process import report_process
 from service.jobs.lua.runner import Scripts
 from service.logging.setup import get_logger
 from service.metrics.event_loop_watchdog import BOUNDS, LoopWatch, Reading
-from service.redis.client import Unavailable
+from service.redis.client import REDIS_ERRORS
 
 #: For how long what a process said holds, and the span of its peak.
 HOLDS_SECONDS: Final = 60.0
@@ -117,7 +117,7 @@ class Reporter:
         )
         try:
             await self._scripts.run(call)
-        except Unavailable as error:
+        except REDIS_ERRORS as error:
             # At `debug`: whoever has work to do says it already.
             _log.debug("a report was not made", cause=type(error).__name__)
         else:

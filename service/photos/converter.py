@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from service.photos.photo import MAX_PIXELS, Photo, PhotoRefused
-from service.photos.spooled_file import Incoming
+from service.photos.spooled_file import SpooledFile
 
 #: The longer side of what is sent, in pixels.
 MAX_SIDE: Final = 1440
@@ -43,15 +43,15 @@ PROGRAM: Final = str(Path(__file__).with_name("converter_subprocess.py"))
 _KNOWN: Final = ("LD_LIBRARY_PATH",)
 
 
-class DarkroomFull(Exception):
+class ConverterBusy(Exception):
     """So many photos are under way that one more would wait too long."""
 
 
-class DarkroomFailed(Exception):
+class ConversionFailed(Exception):
     """The process could not do its work at all; no fault of the photo's."""
 
 
-class Darkroom:
+class PhotoConverter:
     """Develops photos.
 
     Parameters:
@@ -74,21 +74,21 @@ class Darkroom:
         self._program = program
 
     @contextmanager
-    def place(self) -> Iterator[None]:
+    def reserve(self) -> Iterator[None]:
         """Be one of the photos under way, from before its first byte is read.
 
         Raises:
           DarkroomFull: There are as many as there may be.
         """
         if self._room <= 0:
-            raise DarkroomFull
+            raise ConverterBusy
         self._room -= 1
         try:
             yield
         finally:
             self._room += 1
 
-    async def develop(self, incoming: Incoming) -> Photo:
+    async def convert(self, incoming: SpooledFile) -> Photo:
         """Check a photo and make the JPEG of it that is sent.
 
         Parameters:
@@ -104,7 +104,7 @@ class Darkroom:
             if code < 0:
                 raise PhotoRefused("photo_too_demanding")
             if code > 0:
-                raise DarkroomFailed(f"the process ended with {code}")
+                raise ConversionFailed(f"the process ended with {code}")
             result.seek(0)
             head, jpeg = _reply(result), result.read()
         if "error" in head:
@@ -122,7 +122,7 @@ class Darkroom:
                 env={name: os.environ[name] for name in _KNOWN if name in os.environ},
             )
         except OSError as error:
-            raise DarkroomFailed(type(error).__name__) from error
+            raise ConversionFailed(type(error).__name__) from error
         try:
             async with asyncio.timeout(self._limits["seconds"] + _GRACE_SECONDS):
                 return await child.wait()
@@ -138,5 +138,5 @@ def _reply(result: IO[bytes]) -> dict[str, Any]:
     try:
         head: dict[str, Any] = json.loads(result.readline())
     except ValueError as error:
-        raise DarkroomFailed("the process gave no answer") from error
+        raise ConversionFailed("the process gave no answer") from error
     return head

@@ -25,19 +25,19 @@ _PLAIN: Final = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
 _QUALITIES: Final = (88, 75, 60, 40)
 
 
-class Refused(Exception):
+class UnusablePhoto(Exception):
     """The image is refused; the code is the argument."""
 
 
 def main() -> int:
     """Develop what comes in, within the limits of the first argument."""
     limits: dict[str, int] = json.loads(sys.argv[1])
-    bound(limits)
+    limit_resources(limits)
     reply: dict[str, Any]
     try:
-        jpeg, (width, height) = develop(sys.stdin.buffer, limits)
+        jpeg, (width, height) = convert(sys.stdin.buffer, limits)
         reply = {"width": width, "height": height}
-    except Refused as refused:
+    except UnusablePhoto as refused:
         jpeg, reply = b"", {"error": refused.args[0]}
     except MemoryError:
         jpeg, reply = b"", {"error": "photo_too_demanding"}
@@ -45,7 +45,7 @@ def main() -> int:
     return 0
 
 
-def bound(limits: dict[str, int]) -> None:
+def limit_resources(limits: dict[str, int]) -> None:
     """Have the kernel end this process before it takes too much.
 
     Parameters:
@@ -63,7 +63,7 @@ def bound(limits: dict[str, int]) -> None:
             resource.setrlimit(kind, (most, most))
 
 
-def develop(source: IO[bytes], limits: dict[str, int]) -> tuple[bytes, tuple[int, int]]:
+def convert(source: IO[bytes], limits: dict[str, int]) -> tuple[bytes, tuple[int, int]]:
     """Turn an image into an upright JPEG that carries nothing but the picture.
 
     Parameters:
@@ -86,22 +86,22 @@ def develop(source: IO[bytes], limits: dict[str, int]) -> tuple[bytes, tuple[int
             _check(image, limits["pixels"])
             picture = _picture(image, limits["side"])
             return _encoded(picture, limits["jpeg_bytes"]), picture.size
-    except (Refused, MemoryError):
+    except (UnusablePhoto, MemoryError):
         raise
     except UnidentifiedImageError:
-        raise Refused("photo_not_an_image") from None
+        raise UnusablePhoto("photo_not_an_image") from None
     except Exception as error:
         # Decoders raise whatever they like on hostile bytes.
-        raise Refused("photo_broken") from error
+        raise UnusablePhoto("photo_broken") from error
 
 
 def _check(image: Image.Image, pixels: int) -> None:
     """Judge by the header: nothing is decoded yet."""
     if image.width * image.height > pixels:
-        raise Refused("photo_too_many_pixels")
+        raise UnusablePhoto("photo_too_many_pixels")
     # Phones put a second picture (depth, a thumbnail) behind the photo, as MPO.
     if getattr(image, "is_animated", False) and image.format != "MPO":
-        raise Refused("photo_animated")
+        raise UnusablePhoto("photo_animated")
 
 
 def _picture(image: Image.Image, side: int) -> Image.Image:
@@ -150,7 +150,7 @@ def _encoded(picture: Image.Image, most: int) -> bytes:
         picture.save(jpeg, "JPEG", quality=quality, optimize=True)
         if jpeg.tell() <= most:
             return jpeg.getvalue()
-    raise Refused("photo_too_demanding")
+    raise UnusablePhoto("photo_too_demanding")
 
 
 if __name__ == "__main__":

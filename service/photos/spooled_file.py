@@ -13,7 +13,7 @@ from service.photos.photo import MAX_PHOTO_BYTES, PhotoRefused
 _BATCH_BYTES: Final = 256 * 1024
 
 
-class Incoming:
+class SpooledFile:
     """A nameless file that is gone when it is closed; use as a context manager.
 
     Raises:
@@ -37,7 +37,7 @@ class Incoming:
         """Of what has come so far, in hex."""
         return self._hash.hexdigest()
 
-    def take(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
         """Take in the next bytes.
 
         Raises:
@@ -49,7 +49,7 @@ class Incoming:
         self._hash.update(data)
         self._waiting += data
 
-    async def settle(self, least: int = _BATCH_BYTES) -> None:
+    async def flush(self, least: int = _BATCH_BYTES) -> None:
         """Write down what waits for it, off the loop.
 
         Parameters:
@@ -61,5 +61,5 @@ class Incoming:
 
     async def finish(self) -> None:
         """Write down the rest; the file is at its beginning then."""
-        await self.settle(0)
+        await self.flush(0)
         await asyncio.to_thread(self.file.seek, 0)

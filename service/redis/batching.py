@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 CLOSE_SECONDS: Final = 1.0
 
 
-class Call(NamedTuple):
+class PendingCall(NamedTuple):
     """One of a batch.
 
     Parameters:
@@ -39,7 +39,7 @@ class Call(NamedTuple):
             self.reply.set_result(reply)
 
 
-class Batches(ABC):
+class Batcher(ABC):
     """Puts calls together and sends them, one batch after the other.
 
     Parameters:
@@ -47,9 +47,9 @@ class Batches(ABC):
     """
 
     def __init__(self, under_way: int = 1) -> None:
-        self._under_way = under_way
-        self._waiting: list[Call] = []
-        self._gathers = False
+        self._max_in_flight = under_way
+        self._waiting: list[PendingCall] = []
+        self._collecting = False
         self._workers = 0
         self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds no task
 
@@ -63,35 +63,35 @@ class Batches(ABC):
         await asyncio.gather(*late, return_exceptions=True)
 
     @abstractmethod
-    def _next_batch(self) -> Sequence[Call]:
+    def _next_batch(self) -> Sequence[PendingCall]:
         """Take the next batch from those who wait; at least one."""
 
     @abstractmethod
-    async def _send(self, batch: Sequence[Call]) -> list[Any]:
+    async def _send(self, batch: Sequence[PendingCall]) -> list[Any]:
         """Make a round trip; one reply, or error, for each call."""
 
-    async def _ask(
+    async def _submit(
         self, args: Sequence[str | bytes | float], size: int = 0, script: Any = None
     ) -> Any:
         """Make a call with the next batch; parameters as those of `Call`, returns its reply."""
-        call = Call(args, size, script, asyncio.get_running_loop().create_future())
+        call = PendingCall(args, size, script, asyncio.get_running_loop().create_future())
         self._waiting.append(call)
-        if not self._gathers and self._workers < self._under_way:
-            self._gathers = True
+        if not self._collecting and self._workers < self._max_in_flight:
+            self._collecting = True
             self._workers += 1
-            task = asyncio.create_task(self._work_off())
+            task = asyncio.create_task(self._run_batches())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return await call.reply
 
-    def _taken(self, count: int) -> Sequence[Call]:
+    def _take(self, count: int) -> Sequence[PendingCall]:
         """Take that many of those who wait."""
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
         return batch
 
-    async def _work_off(self) -> None:
+    async def _run_batches(self) -> None:
         await asyncio.sleep(0)  # for whoever else asks in this turn
-        self._gathers = False
+        self._collecting = False
         while self._waiting:
             batch = self._next_batch()
             try:

@@ -19,7 +19,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from service.logging.setup import get_logger
-from service.redis.pool import CANCELABLE, Pool
+from service.redis.pool import CANCELABLE_CONNECTIONS, FairConnectionPool
 
 CONNECT_SECONDS: Final = 3.0
 REPLY_SECONDS: Final = 5.0
@@ -31,7 +31,7 @@ IDLE_CHECK_SECONDS: Final = 15
 _PLAIN: Final = MaintNotificationsConfig(enabled=False)
 
 #: What a Redis that is gone, loading, read-only or full raises.
-Unavailable = (RedisError, OSError)
+REDIS_ERRORS = (RedisError, OSError)
 
 _log = get_logger(__name__)
 
@@ -46,7 +46,7 @@ def async_client(
       max_connections: The most sockets this process opens for it.
       wait_seconds: How long a caller may wait for one of them.
     """
-    pool = Pool.from_url(
+    pool = FairConnectionPool.from_url(
         url,
         max_connections=max_connections,
         timeout=wait_seconds,
@@ -56,7 +56,7 @@ def async_client(
         retry=AsyncRetry(NoBackoff(), 0),
         maint_notifications_config=_PLAIN,
     )
-    pool.connection_class = CANCELABLE[pool.connection_class]
+    pool.connection_class = CANCELABLE_CONNECTIONS[pool.connection_class]
     return aredis.Redis.from_pool(pool)
 
 
@@ -98,7 +98,7 @@ def wait_for_redis(client: redis.Redis, stopping: Callable[[], bool] = lambda: F
     while not stopping():
         try:
             client.ping()
-        except Unavailable as error:
+        except REDIS_ERRORS as error:
             waited = time.monotonic() - started
             if waited >= next_line:
                 _log.warning("waiting for redis", cause=type(error).__name__)

@@ -69,14 +69,14 @@ class _Local(_Cancelable, UnixDomainSocketConnection):
 
 
 #: For each class that a URL chooses, the one to use instead of it.
-CANCELABLE: Final[Mapping[Any, type[AbstractConnection]]] = {
+CANCELABLE_CONNECTIONS: Final[Mapping[Any, type[AbstractConnection]]] = {
     Connection: _Plain,
     SSLConnection: _Encrypted,
     UnixDomainSocketConnection: _Local,
 }
 
 
-class Pool(ConnectionPool):
+class FairConnectionPool(ConnectionPool):
     """At most so many connections; callers beyond them wait, and who came first goes first.
 
     Parameters:

@@ -25,7 +25,7 @@ from typing import Final, Literal
 #: Raw headers as ASGI hands them over: lower-case names, values in latin-1, duplicates kept.
 Headers = Sequence[tuple[bytes, bytes]]
 
-Refusal = Literal[
+RejectionReason = Literal[
     "missing", "duplicate_header", "malformed", "stale", "clock_skew", "mismatch", "too_long"
 ]
 
@@ -36,20 +36,20 @@ MAX_TIMESTAMP_DIGITS: Final = 20
 _WHSEC: Final = "whsec_"
 
 
-class SignatureRefused(Exception):
+class SignatureRejected(Exception):
     """A delivery that does not prove where it comes from; nothing of it may be stored.
 
     Parameters:
       reason: a word for logs and metrics; never part of the input, never for the caller.
     """
 
-    def __init__(self, reason: Refusal) -> None:
+    def __init__(self, reason: RejectionReason) -> None:
         super().__init__(reason)
-        self.reason: Refusal = reason
+        self.reason: RejectionReason = reason
 
 
 @dataclass(frozen=True)
-class Claim:
+class ParsedSignature:
     """What the headers of one delivery claim.
 
     Parameters:
@@ -73,7 +73,7 @@ class Scheme:
       encode: writes a digest the way this provider does.
     """
 
-    read: Callable[[Headers], Claim]
+    read: Callable[[Headers], ParsedSignature]
     key: Callable[[str], bytes]
     encode: Callable[[bytes], bytes]
 
@@ -95,33 +95,33 @@ def standard_webhooks_family(headers: Headers) -> bytes | None:
 def _only(headers: Headers, name: bytes) -> bytes:
     values = [value for key, value in headers if key == name]
     if len(values) > 1:
-        raise SignatureRefused("duplicate_header")
+        raise SignatureRejected("duplicate_header")
     if not values or not values[0]:
-        raise SignatureRefused("missing")
+        raise SignatureRejected("missing")
     if len(values[0]) > MAX_HEADER_BYTES:
-        raise SignatureRefused("too_long")
+        raise SignatureRejected("too_long")
     return values[0]
 
 
 def _unix_seconds(digits: bytes) -> int:
     # bytes.isdigit knows ASCII digits only: no sign, space, underscore or other script's digits.
     if not digits.isdigit() or len(digits) > MAX_TIMESTAMP_DIGITS:
-        raise SignatureRefused("malformed")
+        raise SignatureRejected("malformed")
     return int(digits)
 
 
 def _counted(signatures: Sequence[bytes]) -> Sequence[bytes]:
     if not signatures:
-        raise SignatureRefused("missing")
+        raise SignatureRejected("missing")
     if len(signatures) > MAX_SIGNATURES:
-        raise SignatureRefused("too_long")
+        raise SignatureRejected("too_long")
     return signatures
 
 
 def _values(items: Sequence[Sequence[bytes]], name: bytes) -> list[bytes]:
     found = [item for item in items if item[0] == name]
     if any(len(item) == 1 for item in found):
-        raise SignatureRefused("malformed")
+        raise SignatureRejected("malformed")
     return [item[1] for item in found]
 
 
@@ -134,51 +134,51 @@ def _read_list(header: bytes, separator: bytes, time: bytes, mac: bytes) -> tupl
     items = [item.split(b"=") for item in header.split(separator)]
     times = _values(items, time)
     if not times:
-        raise SignatureRefused("malformed")
+        raise SignatureRejected("malformed")
     return _unix_seconds(times[0]), _values(items, mac)
 
 
-def _read_stripe(headers: Headers) -> Claim:
+def _read_stripe(headers: Headers) -> ParsedSignature:
     sent_at, signatures = _read_list(_only(headers, b"stripe-signature"), b",", b"t", b"v1")
     # The official library raises at the first non-ASCII MAC; what matched before it, counts.
     readable = list(takewhile(bytes.isascii, _counted(signatures)))
-    return Claim(readable, b"%d." % sent_at, sent_at)
+    return ParsedSignature(readable, b"%d." % sent_at, sent_at)
 
 
-def _read_paddle(headers: Headers) -> Claim:
+def _read_paddle(headers: Headers) -> ParsedSignature:
     sent_at, signatures = _read_list(_only(headers, b"paddle-signature"), b";", b"ts", b"h1")
-    return Claim(_counted(signatures), b"%d:" % sent_at, sent_at)
+    return ParsedSignature(_counted(signatures), b"%d:" % sent_at, sent_at)
 
 
-def _read_standard_webhooks(headers: Headers) -> Claim:
+def _read_standard_webhooks(headers: Headers) -> ParsedSignature:
     family = standard_webhooks_family(headers)
     if family is None:
-        raise SignatureRefused("missing")
+        raise SignatureRejected("missing")
     event_id = _only(headers, family + b"id")
     sent_at = _unix_seconds(_only(headers, family + b"timestamp"))
     tokens = [token.partition(b",") for token in _only(headers, family + b"signature").split(b" ")]
     signatures = [mac for version, _, mac in tokens if version == b"v1"]
-    return Claim(_counted(signatures), b"%b.%d." % (event_id, sent_at), sent_at)
+    return ParsedSignature(_counted(signatures), b"%b.%d." % (event_id, sent_at), sent_at)
 
 
 def _after(prefix: bytes, value: bytes) -> bytes:
     if not value.startswith(prefix):
-        raise SignatureRefused("malformed")
+        raise SignatureRejected("malformed")
     return value.removeprefix(prefix)
 
 
-def _read_github(headers: Headers) -> Claim:
-    return Claim([_after(b"sha256=", _only(headers, b"x-hub-signature-256"))])
+def _read_github(headers: Headers) -> ParsedSignature:
+    return ParsedSignature([_after(b"sha256=", _only(headers, b"x-hub-signature-256"))])
 
 
-def _read_shopify(headers: Headers) -> Claim:
-    return Claim([_only(headers, b"x-shopify-hmac-sha256")])
+def _read_shopify(headers: Headers) -> ParsedSignature:
+    return ParsedSignature([_only(headers, b"x-shopify-hmac-sha256")])
 
 
-def _read_slack(headers: Headers) -> Claim:
+def _read_slack(headers: Headers) -> ParsedSignature:
     mac = _after(b"v0=", _only(headers, b"x-slack-signature"))
     sent_at = _unix_seconds(_only(headers, b"x-slack-request-timestamp"))
-    return Claim([mac], b"v0:%d:" % sent_at, sent_at)
+    return ParsedSignature([mac], b"v0:%d:" % sent_at, sent_at)
 
 
 def _text_key(secret: str) -> bytes:

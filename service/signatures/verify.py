@@ -9,9 +9,9 @@ import hmac
 from collections.abc import Sequence
 from typing import Final
 
-from service.signatures.schemes import BY_NAME, Claim, Headers, Scheme, SignatureRefused
+from service.signatures.schemes import BY_NAME, Headers, ParsedSignature, Scheme, SignatureRejected
 
-__all__ = ["SCHEMES", "TOLERANCE_SECONDS", "Headers", "SignatureRefused", "check_secret", "verify"]
+__all__ = ["SCHEMES", "TOLERANCE_SECONDS", "Headers", "SignatureRejected", "check_secret", "verify"]
 
 SCHEMES: Final[tuple[str, ...]] = tuple(BY_NAME)
 
@@ -39,7 +39,7 @@ def verify(scheme: str, body: bytes, headers: Headers, secrets: Sequence[str], n
     keys = [way.key(secret) for secret in secrets]
     claim = way.read(headers)
     if not _signed_by_any(keys, way, claim, body):
-        raise SignatureRefused("mismatch")
+        raise SignatureRejected("mismatch")
     # After the MAC: so that `stale` and `clock_skew` tell of real senders, not of passers-by.
     if claim.sent_at is not None:
         _check_age(claim.sent_at, now)
@@ -66,18 +66,18 @@ def _named(scheme: str) -> Scheme:
     return BY_NAME[scheme]
 
 
-def _signed_by_any(keys: Sequence[bytes], way: Scheme, claim: Claim, body: bytes) -> bool:
+def _signed_by_any(keys: Sequence[bytes], way: Scheme, claim: ParsedSignature, body: bytes) -> bool:
     message = claim.prefix + body
     return any(_signed_by(key, way, claim, message) for key in keys)
 
 
-def _signed_by(key: bytes, way: Scheme, claim: Claim, message: bytes) -> bool:
+def _signed_by(key: bytes, way: Scheme, claim: ParsedSignature, message: bytes) -> bool:
     expected = way.encode(hmac.digest(key, message, "sha256"))
     return any(hmac.compare_digest(expected, signature) for signature in claim.signatures)
 
 
 def _check_age(sent_at: int, now: float) -> None:
     if sent_at < now - TOLERANCE_SECONDS:
-        raise SignatureRefused("stale")
+        raise SignatureRejected("stale")
     if sent_at > now + TOLERANCE_SECONDS:
-        raise SignatureRefused("clock_skew")
+        raise SignatureRejected("clock_skew")

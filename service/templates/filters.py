@@ -25,7 +25,7 @@ _PLAIN: Final = (str, int, float, Undefined)
 _FIELD_VALUES: Final = ("text", "dropdown", "numeric")
 
 
-class Refused(TemplateRuntimeError):
+class FilterError(TemplateRuntimeError):
     """The template asks for what it may not have; the message carries no data."""
 
 
@@ -33,7 +33,7 @@ def text(value: object) -> str:
     """The text of a plain value; `Refused` for null, lists and objects."""
     if isinstance(value, _PLAIN):
         return str(value)
-    raise Refused(f"{_kind(value)} cannot be used as text")
+    raise FilterError(f"{_kind(value)} cannot be used as text")
 
 
 def add(left: Any, right: Any) -> Any:
@@ -80,7 +80,7 @@ OPERATORS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 def printf(template: str, *values: object) -> str:
     """Fill `%s`, `%d` and `%f` placeholders whose widths have at most two digits."""
     if "%" in _PLACEHOLDER.sub("", template):
-        raise Refused("a format may hold %s, %d and %f with short widths, and %%")
+        raise FilterError("a format may hold %s, %d and %f with short widths, and %%")
     for value in values:
         text(value)
     return template % values
@@ -101,7 +101,7 @@ def join(
     """Join plain values, unless the result becomes too long."""
     parts: list[str] = []
     size = 0
-    for value in _picked(environment, values, attribute):
+    for value in _attribute_values(environment, values, attribute):
         parts.append(text(value))
         size += len(parts[-1]) + len(separator)
         _check_size(size, MAX_TEXT)
@@ -113,7 +113,7 @@ def total(
     environment: Environment, values: Iterable[Any], attribute: Any = None, start: Any = 0
 ) -> Any:
     """Add up numbers."""
-    for value in _picked(environment, values, attribute):
+    for value in _attribute_values(environment, values, attribute):
         _check_numbers("sum", start, value)
         start = start + value
     return start
@@ -122,7 +122,7 @@ def total(
 def rounded(value: Any, precision: int = 0, method: str = "common") -> Any:
     """Round a number to at most twelve decimals."""
     if abs(precision) > MAX_DECIMALS:
-        raise Refused(f"round takes at most {MAX_DECIMALS} decimals")
+        raise FilterError(f"round takes at most {MAX_DECIMALS} decimals")
     return BUILTIN_FILTERS["round"](value, precision, method)
 
 
@@ -169,7 +169,9 @@ def _field_value(entry: Mapping[str, Any]) -> Any:
     return entry.get("value")
 
 
-def _picked(environment: Environment, values: Iterable[Any], attribute: Any) -> Iterable[Any]:
+def _attribute_values(
+    environment: Environment, values: Iterable[Any], attribute: Any
+) -> Iterable[Any]:
     if attribute is None:
         return values
     return map(make_attrgetter(environment, attribute), values)
@@ -187,7 +189,7 @@ def _kind(value: object) -> str:
 
 def _check_size(size: int, limit: int) -> None:
     if size > limit:
-        raise Refused("a value grows too large")
+        raise FilterError("a value grows too large")
 
 
 def _check_numbers(symbol: str, *values: object) -> None:
@@ -195,7 +197,7 @@ def _check_numbers(symbol: str, *values: object) -> None:
         if isinstance(value, Undefined):
             str(value)  # raises what the undefined value has to say
         if not isinstance(value, int | float):
-            raise Refused(f"{symbol} takes numbers, not {_kind(value)}")
+            raise FilterError(f"{symbol} takes numbers, not {_kind(value)}")
 
 
 def _on_text(name: str) -> Callable[..., Any]:
@@ -208,8 +210,8 @@ def _on_text(name: str) -> Callable[..., Any]:
         before, value, after = args[:position], args[position], args[position + 1 :]
         try:
             plain = text(value)
-        except Refused as error:
-            raise Refused(f"{name}: {error.message}") from error
+        except FilterError as error:
+            raise FilterError(f"{name}: {error.message}") from error
         return builtin(*before, plain, *after, **options)
 
     return filtered

@@ -20,7 +20,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 from jinja2.visitor import NodeTransformer
 
-from service.templates.filters import FILTERS, OPERATORS, Refused, add, text
+from service.templates.filters import FILTERS, OPERATORS, FilterError, add, text
 
 MAX_STEPS: Final = 1_000
 MAX_RANGE: Final = 1_000
@@ -129,7 +129,7 @@ def bounded_range(*args: int) -> range:
     numbers = range(*args)
     # Slicing measures without the overflow that `len` has on huge ranges.
     if numbers[MAX_RANGE : MAX_RANGE + 1]:
-        raise Refused(f"range is limited to {MAX_RANGE} numbers")
+        raise FilterError(f"range is limited to {MAX_RANGE} numbers")
     return numbers
 
 
@@ -148,24 +148,24 @@ def concatenated(values: list[Any], names: tuple[str, ...]) -> str:
 def counted(context: Context, values: Iterable[Any], name: str) -> Iterator[Any]:
     """The values of a `for` loop; all loops of one rendering share a number of steps."""
     if values is None:
-        raise Refused(f"{name} is null")
+        raise FilterError(f"{name} is null")
     steps = context[STEPS]
     for value in values:
         if next(steps, None) is None:
-            raise Refused(f"loops take more than {MAX_STEPS} steps")
+            raise FilterError(f"loops take more than {MAX_STEPS} steps")
         yield value
 
 
 def _named_text(value: Any, name: str) -> str:
     try:
         return text(value)
-    except Refused as error:
+    except FilterError as error:
         if value is None:
-            raise Refused(f"{name} is null; add | default('...') if it may be") from error
-        raise Refused(f"{name}: {error.message}") from error
+            raise FilterError(f"{name} is null; add | default('...') if it may be") from error
+        raise FilterError(f"{name}: {error.message}") from error
 
 
-class Checker(NodeTransformer):
+class TemplateValidator(NodeTransformer):
     """Refuses what a template may not contain, and wraps what has to be checked at run time.
 
     Attributes:

@@ -12,8 +12,15 @@ from jinja2 import nodes
 from jinja2.parser import Parser
 from jinja2.runtime import Context
 
-from service.templates.filters import Refused
-from service.templates.sandbox import MAX_STEPS, STEPS, BadTemplate, Checker, MissingName, Sandbox
+from service.templates.filters import FilterError
+from service.templates.sandbox import (
+    MAX_STEPS,
+    STEPS,
+    BadTemplate,
+    MissingName,
+    Sandbox,
+    TemplateValidator,
+)
 
 __all__ = [
     "MAX_OUTPUT",
@@ -118,7 +125,7 @@ class _Program:
 
     def __init__(self, tree: nodes.Template, max_output: int) -> None:
         sandbox = _sandbox()
-        checker = Checker(sandbox)
+        checker = TemplateValidator(sandbox)
         self._compiled = sandbox.from_string(checker.check(tree))
         self._globals = dict(sandbox.globals)
         self._paths = checker.paths
@@ -129,7 +136,7 @@ class _Program:
             return self._collect({**self._globals, **variables, STEPS: iter(range(MAX_STEPS))})
         except MissingName as error:
             raise TemplateFailed(f"{self._path(str(error.message))} is missing") from error
-        except (Refused, jinja2.UndefinedError) as error:
+        except (FilterError, jinja2.UndefinedError) as error:
             raise TemplateFailed(str(error.message)) from error
         except (jinja2.TemplateError, RecursionError) as error:
             raise TemplateFailed("the template asks for what it may not do") from error
@@ -151,7 +158,7 @@ class _Program:
             chunks.append(chunk)
         rendered = "".join(chunks)
         if not rendered.isascii() and not _is_unicode(rendered):
-            raise Refused("the result holds half a character (a lone surrogate)")
+            raise FilterError("the result holds half a character (a lone surrogate)")
         return rendered
 
     def _path(self, name: str) -> str:

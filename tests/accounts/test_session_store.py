@@ -16,8 +16,13 @@ from cryptography.fernet import InvalidToken
 
 from service.accounts.device_identity import changed_traits
 from service.accounts.encryption import SecretKeyInvalid, derive_keys
-from service.accounts.session_store import DeviceChanged, SessionConflict, SessionUnreadable, Vault
-from tests.support.session_stores import SECRET, open_vault
+from service.accounts.session_store import (
+    DeviceChanged,
+    SessionConflict,
+    SessionStore,
+    SessionUnreadable,
+)
+from tests.support.session_store import SECRET, open_session_store
 
 OTHER_SECRET = "another secret key of forty characters.."
 
@@ -44,16 +49,18 @@ def account(request: pytest.FixtureRequest) -> str:
     return str(request.node.name)
 
 
-def run(server: str, steps: Callable[[Vault, Any], Awaitable[None]], secret: str = SECRET) -> None:
+def run(
+    server: str, steps: Callable[[SessionStore, Any], Awaitable[None]], secret: str = SECRET
+) -> None:
     async def opened() -> None:
-        async with open_vault(server, secret) as (vault, redis):
+        async with open_session_store(server, secret) as (vault, redis):
             await steps(vault, redis)
 
     asyncio.run(opened())
 
 
 def test_what_is_saved_comes_back_with_its_version(server: str, account: str) -> None:
-    async def steps(vault: Vault, _: Any) -> None:
+    async def steps(vault: SessionStore, _: Any) -> None:
         assert await vault.load(account, "shop") is None
         assert await vault.save(account, "shop", SETTINGS, version=0) == 1
         stored = await vault.load(account, "Shop")
@@ -65,7 +72,7 @@ def test_what_is_saved_comes_back_with_its_version(server: str, account: str) ->
 
 
 def test_the_plain_redis_value_shows_nothing(server: str, account: str) -> None:
-    async def steps(vault: Vault, client: Any) -> None:
+    async def steps(vault: SessionStore, client: Any) -> None:
         await vault.save(account, "shop", SETTINGS, version=0)
         await vault.save(account, "shop", SETTINGS, version=1)
         values = [await client.hget(f"hg:session:{account}", "blob")]
@@ -79,7 +86,7 @@ def test_the_plain_redis_value_shows_nothing(server: str, account: str) -> None:
 
 
 def test_a_stored_session_does_not_print_its_settings(server: str, account: str) -> None:
-    async def steps(vault: Vault, _: Any) -> None:
+    async def steps(vault: SessionStore, _: Any) -> None:
         await vault.save(account, "shop", SETTINGS, version=0)
         stored = await vault.load(account, "shop")
         assert "secret" not in repr(stored)
@@ -89,7 +96,7 @@ def test_a_stored_session_does_not_print_its_settings(server: str, account: str)
 
 
 def test_of_two_savers_of_one_version_the_second_is_refused(server: str, account: str) -> None:
-    async def steps(vault: Vault, _: Any) -> None:
+    async def steps(vault: SessionStore, _: Any) -> None:
         await vault.save(account, "shop", SETTINGS, version=0)
         outcomes = await asyncio.gather(
             *(vault.save(account, "shop", SETTINGS | {"mid": str(n)}, version=1) for n in range(5)),
@@ -106,10 +113,10 @@ def test_of_two_savers_of_one_version_the_second_is_refused(server: str, account
 def test_a_session_of_another_key_is_unreadable_and_cannot_be_overwritten(
     server: str, account: str
 ) -> None:
-    async def first(vault: Vault, _: Any) -> None:
+    async def first(vault: SessionStore, _: Any) -> None:
         await vault.save(account, "shop", SETTINGS, version=0)
 
-    async def second(vault: Vault, _: Any) -> None:
+    async def second(vault: SessionStore, _: Any) -> None:
         with pytest.raises(SessionUnreadable, match="SECRET_KEY") as raised:
             await vault.load(account, "shop")
         assert OTHER_SECRET not in str(raised.value)
@@ -124,7 +131,7 @@ def test_a_session_of_another_key_is_unreadable_and_cannot_be_overwritten(
 
 
 def test_a_session_belongs_to_its_username(server: str, account: str) -> None:
-    async def steps(vault: Vault, _: Any) -> None:
+    async def steps(vault: SessionStore, _: Any) -> None:
         await vault.save(account, "shop", SETTINGS, version=0)
         with pytest.raises(SessionUnreadable, match="another username"):
             await vault.load(account, "other.shop")
@@ -133,7 +140,7 @@ def test_a_session_belongs_to_its_username(server: str, account: str) -> None:
 
 
 def test_garbage_in_the_place_of_a_session_is_unreadable(server: str, account: str) -> None:
-    async def steps(vault: Vault, client: Any) -> None:
+    async def steps(vault: SessionStore, client: Any) -> None:
         cipher = derive_keys(SECRET)
         for blob in (b"garbage", cipher.encrypt(b"x"), cipher.encrypt(zlib.compress(b"x"))):
             await client.hset(f"hg:session:{account}", mapping={"version": 3, "blob": blob})
@@ -157,7 +164,7 @@ def test_garbage_in_the_place_of_a_session_is_unreadable(server: str, account: s
 def test_a_save_that_changes_the_device_is_refused(
     server: str, account: str, path: tuple[str, ...]
 ) -> None:
-    async def steps(vault: Vault, _: Any) -> None:
+    async def steps(vault: SessionStore, _: Any) -> None:
         await vault.save(account, "shop", SETTINGS, version=0)
         other = copy.deepcopy(SETTINGS)
         place = other
@@ -185,7 +192,7 @@ def test_a_device_may_gain_traits_and_register_its_key() -> None:
 
 
 def test_the_last_three_sessions_before_are_kept(server: str, account: str) -> None:
-    async def steps(vault: Vault, _: Any) -> None:
+    async def steps(vault: SessionStore, _: Any) -> None:
         for version in range(6):
             await vault.save(account, "shop", SETTINGS | {"mid": version}, version=version)
         earlier = await vault.earlier(account, "shop")
@@ -197,7 +204,7 @@ def test_the_last_three_sessions_before_are_kept(server: str, account: str) -> N
 def test_settings_of_other_tools_are_stored_though_json_has_no_form_for_them(
     server: str, account: str
 ) -> None:
-    async def steps(vault: Vault, _: Any) -> None:
+    async def steps(vault: SessionStore, _: Any) -> None:
         odd: dict[Any, Any] = SETTINGS | {
             "path": Path("/x"),
             "when": datetime.date(2026, 1, 1),

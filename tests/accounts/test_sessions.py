@@ -23,22 +23,22 @@ from service.accounts.session_import import (
     OtherUser,
     import_session,
 )
-from service.accounts.session_settings import portable, user_pks
+from service.accounts.session_settings import exportable, user_pks
 from service.accounts.session_store import (
     DeviceChanged,
     SessionConflict,
+    SessionStore,
     SessionUnreadable,
     StoredSession,
-    Vault,
 )
 from service.accounts.session_validation import (
     MAX_DEPTH,
     MAX_DOCUMENT_BYTES,
-    DocumentRefused,
+    InvalidSession,
     check_document,
     parse_document,
 )
-from tests.support.session_stores import open_vault
+from tests.support.session_store import open_session_store
 from tests.support.sessions import CANARY, PK, document, leaks, of_device, of_user
 
 OTHER_SECRET = "another secret key of forty characters.."
@@ -50,9 +50,9 @@ def server(store: redis.Redis, store_url: str) -> str:
     return store_url
 
 
-def run(server: str, steps: Callable[[Vault], Awaitable[None]]) -> None:
+def run(server: str, steps: Callable[[SessionStore], Awaitable[None]]) -> None:
     async def opened() -> None:
-        async with open_vault(server) as (vault, _):
+        async with open_session_store(server) as (vault, _):
             await steps(vault)
 
     asyncio.run(opened())
@@ -65,7 +65,7 @@ def test_what_belongs_to_a_process_or_to_the_configuration_does_not_travel() -> 
     extra = {"password": "p", "username": "shop", "handlers": {}, "challenge_code_handler": "h"}
     taken = check_document(document(**extra, proxy="http://p", read_timeout=3), "shop")
     assert not {*extra, "proxy", "read_timeout", "request_timeout", "tls_verify"} & set(taken)
-    assert portable(taken) == taken
+    assert exportable(taken) == taken
 
 
 def test_a_key_that_is_null_is_left_out_so_that_the_library_has_its_default() -> None:
@@ -148,7 +148,7 @@ LOGIN = document()["authorization_data"]
     ],
 )
 def test_a_wrong_field_is_named_and_its_value_is_not(changes: dict[str, Any], field: str) -> None:
-    with pytest.raises(DocumentRefused) as refused:
+    with pytest.raises(InvalidSession) as refused:
         check_document(document(**changes), "shop")
     assert refused.value.field == field
     assert str(refused.value).startswith(field)
@@ -178,7 +178,7 @@ def nested(levels: int) -> dict[str, Any]:
     ],
 )
 def test_what_is_no_plain_json_object_is_refused_as_a_whole(whole: object) -> None:
-    with pytest.raises(DocumentRefused) as refused:
+    with pytest.raises(InvalidSession) as refused:
         check_document(whole, "shop")
     assert refused.value.field == ""
     assert CANARY not in str(refused.value)
@@ -208,7 +208,7 @@ def test_a_file_is_read_with_and_without_a_byte_order_mark() -> None:
     ],
 )
 def test_what_is_no_json_or_too_large_is_refused(raw: bytes) -> None:
-    with pytest.raises(DocumentRefused) as refused:
+    with pytest.raises(InvalidSession) as refused:
         parse_document(raw)
     assert refused.value.field == ""
     assert str(refused.value).startswith("the document: must be")
@@ -226,7 +226,7 @@ def test_a_login_is_whose_the_authorization_and_the_cookies_say() -> None:
 
 
 def test_the_first_session_of_an_account_is_stored(server: str) -> None:
-    async def steps(vault: Vault) -> None:
+    async def steps(vault: SessionStore) -> None:
         assert await import_session(vault, "a", "shop", document()) == Imported(1, False)
         stored = await vault.load("a", "shop")
         assert stored == StoredSession(check_document(document(), "shop"), 1)
@@ -235,7 +235,7 @@ def test_the_first_session_of_an_account_is_stored(server: str) -> None:
 
 
 def test_a_newer_login_of_the_same_device_takes_the_place_of_the_stored_one(server: str) -> None:
-    async def steps(vault: Vault) -> None:
+    async def steps(vault: SessionStore) -> None:
         await import_session(vault, "a", "shop", document())
         newer = document(last_login=1796000000, mid="another")
         assert await import_session(vault, "a", "shop", newer) == Imported(2, False)
@@ -245,7 +245,7 @@ def test_a_newer_login_of_the_same_device_takes_the_place_of_the_stored_one(serv
 
 
 def test_a_reset_that_was_not_needed_is_none(server: str) -> None:
-    async def steps(vault: Vault) -> None:
+    async def steps(vault: SessionStore) -> None:
         for version in (1, 2):
             done = await import_session(vault, "a", "shop", document(), reset_device=True)
             assert done == Imported(version, False)
@@ -254,7 +254,7 @@ def test_a_reset_that_was_not_needed_is_none(server: str) -> None:
 
 
 def test_another_device_is_refused_by_its_traits_and_taken_when_asked_to(server: str) -> None:
-    async def steps(vault: Vault) -> None:
+    async def steps(vault: SessionStore) -> None:
         await import_session(vault, "a", "shop", document())
         other = of_device("new", locale="de_DE")
 
@@ -274,7 +274,7 @@ def test_another_device_is_refused_by_its_traits_and_taken_when_asked_to(server:
 
 
 def test_an_older_file_that_would_drop_the_device_s_keys_is_another_device(server: str) -> None:
-    async def steps(vault: Vault) -> None:
+    async def steps(vault: SessionStore) -> None:
         await import_session(vault, "a", "shop", document())
         with pytest.raises(OtherDevice, match=r"usdid\.private_key"):
             await import_session(vault, "a", "shop", document(usdid=None))
@@ -283,7 +283,7 @@ def test_an_older_file_that_would_drop_the_device_s_keys_is_another_device(serve
 
 
 def test_another_user_s_session_is_refused_even_from_the_same_device(server: str) -> None:
-    async def steps(vault: Vault) -> None:
+    async def steps(vault: SessionStore) -> None:
         await import_session(vault, "a", "shop", document())
         for wrong in (of_user("77"), of_user("77") | of_device("new") | of_user("77")):
             with pytest.raises(OtherUser):
@@ -296,7 +296,7 @@ def test_another_user_s_session_is_refused_even_from_the_same_device(server: str
 
 
 def test_a_stored_device_that_never_logged_in_says_nothing_about_the_user(server: str) -> None:
-    async def steps(vault: Vault) -> None:
+    async def steps(vault: SessionStore) -> None:
         await vault.save("a", "shop", document(authorization_data={}, cookies={}), version=0)
         assert (await import_session(vault, "a", "shop", document())).version == 2
 
@@ -307,8 +307,8 @@ def test_a_stored_device_that_never_logged_in_says_nothing_about_the_user(server
 def test_a_session_that_cannot_be_read_is_replaced_only_when_asked_to(
     server: str, secret: str | None, username: str
 ) -> None:
-    async def steps(vault: Vault) -> None:
-        async with open_vault(server, *([secret] if secret else [])) as (others, _):
+    async def steps(vault: SessionStore) -> None:
+        async with open_session_store(server, *([secret] if secret else [])) as (others, _):
             await import_session(others, "a", username, document())
         with pytest.raises(SessionUnreadable):
             await import_session(vault, "a", "shop", document())
@@ -320,7 +320,7 @@ def test_a_session_that_cannot_be_read_is_replaced_only_when_asked_to(
     run(server, steps)
 
 
-class Overtaken(Vault):
+class Overtaken(SessionStore):
     """A vault in which a worker saves a session whenever one was just loaded."""
 
     async def load(self, account: str, username: str) -> StoredSession | None:
@@ -334,7 +334,7 @@ class Overtaken(Vault):
 
 @pytest.mark.parametrize("reset_device", [False, True])
 def test_what_a_worker_saves_in_between_is_not_overwritten(server: str, reset_device: bool) -> None:
-    async def steps(vault: Vault) -> None:
+    async def steps(vault: SessionStore) -> None:
         overtaken = Overtaken(vault._redis, vault._cipher)
         with pytest.raises((SessionConflict, DeviceChanged)) as refused:
             await import_session(overtaken, "a", "shop", document(), reset_device=reset_device)

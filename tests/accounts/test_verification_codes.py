@@ -11,30 +11,32 @@ import redis
 from structlog.testing import capture_logs
 
 from actors.instagram.error_policies import LOGIN_REFUSED as REFUSED
-from actors.instagram.error_policies import RULES
+from actors.instagram.error_policies import POLICIES
 from actors.instagram.errors import Outcome
 from service.accounts.encryption import derive_keys
 from service.accounts.verification_codes import (
     ANSWERABLE,
     KEEP_MS,
-    Codes,
     TakenCode,
+    VerificationCodes,
     normalise_code,
 )
 from service.redis.client import async_client
-from tests.support.session_stores import SECRET
+from tests.support.session_store import SECRET
 
 CODE = "719364"
 KEY = "hg:code:shop"
 
 
-def on_codes(url: str, steps: Callable[[Codes], Awaitable[Any]], secret: str = SECRET) -> Any:
+def on_codes(
+    url: str, steps: Callable[[VerificationCodes], Awaitable[Any]], secret: str = SECRET
+) -> Any:
     """Run steps as a process of its own would; gives their result."""
 
     async def opened() -> Any:
         client = async_client(url, max_connections=1)
         try:
-            return await steps(Codes(client, derive_keys(secret)))
+            return await steps(VerificationCodes(client, derive_keys(secret)))
         finally:
             await client.aclose()
 
@@ -146,5 +148,5 @@ def test_a_code_is_in_no_repr_and_not_plain_in_the_store(
 
 
 def test_the_holds_that_a_code_answers_are_ones_that_need_a_person() -> None:
-    rules = {rule.code: rule.outcome for rule in (*RULES.values(), REFUSED)}
+    rules = {rule.code: rule.outcome for rule in (*POLICIES.values(), REFUSED)}
     assert {rules.get(code) for code in ANSWERABLE} == {Outcome.PERSON}

@@ -10,30 +10,30 @@ import pytest
 import redis
 from redis.exceptions import RedisError, ResponseError
 
-from actors.batched_scripts import MOST_AT_ONCE, SharedScripts
+from actors.batched_scripts import MOST_AT_ONCE, BatchedScripts
 from service.jobs.lua.call import ScriptCall
 from service.jobs.lua.claim_job import claim_job
 from service.redis.client import async_client
-from tests.support.ledgers import TIMES
+from tests.support.ledger import TIMES
 
 #: What claiming an unknown job replies.
 NOTHING = None
 
 
-def with_scripts(url: str, steps: Callable[[SharedScripts], Awaitable[Any]]) -> Any:
+def with_scripts(url: str, steps: Callable[[BatchedScripts], Awaitable[Any]]) -> Any:
     """Run steps over one connection."""
 
     async def run() -> Any:
         client = async_client(url, max_connections=1)
         try:
-            return await steps(SharedScripts(client, TIMES))
+            return await steps(BatchedScripts(client, TIMES))
         finally:
             await client.aclose()
 
     return asyncio.run(run())
 
 
-async def claim(scripts: SharedScripts, number: int) -> Any:
+async def claim(scripts: BatchedScripts, number: int) -> Any:
     """Claim a job that is not there."""
     return await scripts.run(claim_job(f"job_{number}", "owner"))
 
@@ -45,7 +45,7 @@ def reads(store: redis.Redis) -> int:
 
 
 def test_who_asks_in_one_turn_shares_a_round_trip(store: redis.Redis, store_url: str) -> None:
-    async def steps(scripts: SharedScripts) -> tuple[int, list[Any]]:
+    async def steps(scripts: BatchedScripts) -> tuple[int, list[Any]]:
         await claim(scripts, 0)
         before = reads(store)
         replies = await asyncio.gather(*(claim(scripts, n) for n in range(MOST_AT_ONCE)))
@@ -58,7 +58,7 @@ def test_who_asks_in_one_turn_shares_a_round_trip(store: redis.Redis, store_url:
 
 
 def test_an_error_is_only_whose_it_is(store: redis.Redis, store_url: str) -> None:
-    async def steps(scripts: SharedScripts) -> list[Any]:
+    async def steps(scripts: BatchedScripts) -> list[Any]:
         without_arguments = ScriptCall("claim_job", (), bool)
         calls = [claim(scripts, 1), scripts.run(without_arguments), claim(scripts, 2)]
         return await asyncio.gather(*calls, return_exceptions=True)
@@ -71,7 +71,7 @@ def test_an_error_is_only_whose_it_is(store: redis.Redis, store_url: str) -> Non
 def test_a_store_that_forgot_the_scripts_is_told_them_again(
     store: redis.Redis, store_url: str
 ) -> None:
-    async def steps(scripts: SharedScripts) -> list[Any]:
+    async def steps(scripts: BatchedScripts) -> list[Any]:
         await claim(scripts, 0)
         store.function_flush()
         return list(await asyncio.gather(claim(scripts, 1), claim(scripts, 2)))
@@ -80,7 +80,7 @@ def test_a_store_that_forgot_the_scripts_is_told_them_again(
 
 
 def test_who_gives_up_leaves_the_others_their_replies(store: redis.Redis, store_url: str) -> None:
-    async def steps(scripts: SharedScripts) -> list[Any]:
+    async def steps(scripts: BatchedScripts) -> list[Any]:
         calls = [asyncio.ensure_future(claim(scripts, n)) for n in range(3)]
         await asyncio.sleep(0)
         calls[1].cancel()
@@ -90,7 +90,7 @@ def test_who_gives_up_leaves_the_others_their_replies(store: redis.Redis, store_
 
 
 def test_everybody_hears_that_the_store_is_away() -> None:
-    async def steps(scripts: SharedScripts) -> None:
+    async def steps(scripts: BatchedScripts) -> None:
         for _ in range(2):
             calls = [claim(scripts, n) for n in range(3)]
             replies = await asyncio.gather(*calls, return_exceptions=True)
@@ -101,7 +101,7 @@ def test_everybody_hears_that_the_store_is_away() -> None:
 
 @pytest.mark.parametrize("count", [1, MOST_AT_ONCE + 1])
 def test_nobody_is_left_waiting(store: redis.Redis, store_url: str, count: int) -> None:
-    async def steps(scripts: SharedScripts) -> int:
+    async def steps(scripts: BatchedScripts) -> int:
         async with asyncio.timeout(10):
             return len(await asyncio.gather(*(claim(scripts, n) for n in range(count))))
 

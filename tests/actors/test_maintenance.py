@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from service.jobs.records import rfc3339
+from service.time_formats.timestamps import rfc3339
 from tests.support.lua import run_lua
 
 _DAYS = [(1970, 1, 1), (1999, 12, 31), (2000, 2, 29), (2024, 2, 29), (2026, 3, 1), (2100, 2, 28)]

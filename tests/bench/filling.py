@@ -16,9 +16,9 @@ import redis
 
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
-from tests.bench.record_templates import FIRST_SEQ, Clone, Mould, encoded
+from tests.bench.record_templates import FIRST_SEQ, Clone, RecordTemplate, encoded
 from tests.bench.typical_dm import TIMES, Shop, event_id, opened_shop, pk_of
-from tests.support.ledgers import DAY
+from tests.support.ledger import DAY
 
 #: How many accounts the jobs are of; one of them has a tenth of the jobs.
 ACCOUNTS: Final = 200
@@ -75,7 +75,7 @@ async def _scheduled(shop: Shop, account: str) -> str:
 
 async def _waiting(shop: Shop, account: str) -> str:
     job_id = await shop.accept(0, account=account)
-    rest = AccountEffect(cool="please_wait", cool_ms=30 * DAY)
+    rest = AccountEffect(cooldown="please_wait", cooldown_ms=30 * DAY)
     await shop.claims.release(await shop.claim(job_id, 0), Status.WAITING, "wait", effect=rest)
     return job_id
 
@@ -141,16 +141,18 @@ def fill(url: str, jobs: int) -> Mapping[str, int]:
     return counts
 
 
-def _mould(url: str, store: redis.Redis, name: str) -> Mould:
+def _mould(url: str, store: redis.Redis, name: str) -> RecordTemplate:
     store.flushdb()
     account = SORTS[name].account(1)
     with opened_shop(url) as (shop, runner):
         job_id = runner.run(cast("Any", SORTS[name].make(shop, account)))
-    return Mould.of(store, name, job=job_id, event=event_id(0), account=account, pk=str(pk_of(0)))
+    return RecordTemplate.of(
+        store, name, job=job_id, event=event_id(0), account=account, pk=str(pk_of(0))
+    )
 
 
 def _all_commands(
-    store: redis.Redis, moulds: Mapping[str, Mould], counts: Mapping[str, int]
+    store: redis.Redis, moulds: Mapping[str, RecordTemplate], counts: Mapping[str, int]
 ) -> Iterator[bytes]:
     """A part of each sort at a time, so that the sorts are mixed in the order of time."""
     seconds, _ = store.time()

@@ -14,11 +14,11 @@ from typing import Any, Final, cast
 
 import redis
 
-from actors.lease_heartbeat import MOST
+from actors.lease_heartbeat import BEAT_BATCH
 from service.config.pacing import PACE_KINDS, Pacing
 from service.jobs.actor_routes import QUEUES
 from service.jobs.consistency_check import PAGE
-from service.jobs.ledger import FORGOTTEN_AT_ONCE, SWEPT_AT_ONCE, UNENDED_INDEXES
+from service.jobs.ledger import PRUNE_BATCH, RESCUE_BATCH, UNENDED_INDEXES
 from service.jobs.lua.check_consistency import check_consistency
 from service.jobs.lua.collect_metrics import collect_metrics
 from service.jobs.lua.control_account import control_account
@@ -115,7 +115,7 @@ class Probe:
         run, shop = self._scripts.run, self._shop
         names = [f"account-{number:03}" for number in range(_ACCOUNTS)]
         asked = draft(1, account=BUSY)
-        sweep = check_consistency("rescue", SWEPT_AT_ONCE, *UNENDED_INDEXES)
+        sweep = check_consistency("rescue", RESCUE_BATCH, *UNENDED_INDEXES)
         doctor = check_consistency("report", PAGE, *self._examined())
         steps: Mapping[str, Step] = {
             "metrics, 100 accounts": partial(run, collect_metrics(" ".join(QUEUES), *names)),
@@ -123,8 +123,8 @@ class Probe:
             "preview": partial(shop.ledger.preview, asked, caller="bench"),
             "audit, 500": partial(run, read_audit_log("nobody", "+", 500, PAGE_OF_JOBS)),
             "events": partial(shop.reader.events, cursor=None, limit=PAGE_OF_JOBS),
-            "beat, nothing due": partial(run, heartbeat(MOST)),
-            f"sweep, {SWEPT_AT_ONCE}": partial(run, sweep),
+            "beat, nothing due": partial(run, heartbeat(BEAT_BATCH)),
+            f"sweep, {RESCUE_BATCH}": partial(run, sweep),
             f"doctor, {PAGE} jobs": partial(run, doctor),
         }
         for name, step in steps.items():
@@ -132,8 +132,10 @@ class Probe:
 
     def crowds(self) -> None:
         """Measure what one call does for many jobs at once; they are gone afterwards."""
-        due = self._accepted(MOST, delay_ms=1)
-        self._measure(f"beat, {MOST} due", [partial(self._scripts.run, heartbeat(MOST))])
+        due = self._accepted(BEAT_BATCH, delay_ms=1)
+        self._measure(
+            f"beat, {BEAT_BATCH} due", [partial(self._scripts.run, heartbeat(BEAT_BATCH))]
+        )
         account = f"crowd-{next(self._numbers)}"
         crowd = self._accepted(_BATCH + 1, account=account)
         holder = self._run(partial(self._shop.claim, crowd[0], 0))
@@ -145,10 +147,10 @@ class Probe:
         self._measure(f"resume, {_BATCH} held", [partial(self._scripts.run, resume)])
         for job_id in (*due, *crowd):
             self._run(partial(self._shop.ledger.cancel, job_id, "bench"))
-        oldest: Any = self._store.zrange("hg:retention", 0, FORGOTTEN_AT_ONCE - 1)
+        oldest: Any = self._store.zrange("hg:retention", 0, PRUNE_BATCH - 1)
         self._store.zadd("hg:retention", dict.fromkeys(oldest, 1))
-        forget = partial(self._scripts.run, prune(FORGOTTEN_AT_ONCE))
-        self._measure(f"forget, {FORGOTTEN_AT_ONCE}", [forget])
+        forget = partial(self._scripts.run, prune(PRUNE_BATCH))
+        self._measure(f"forget, {PRUNE_BATCH}", [forget])
 
     def _accepted(self, jobs: int, **changes: Any) -> list[str]:
         numbers = [next(self._numbers) for _ in range(jobs)]

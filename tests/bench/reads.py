@@ -115,7 +115,7 @@ def _calm(stack: Stack, path: str, key: Mapping[str, str]) -> Row:
             )
             times.setdefault(f"{name}, {when}", []).append(answers.percentile_ms(0.99))
 
-    stack.standin.fault("usernameinfo", delay_seconds=30, times=None)
+    stack.fake_instagram.fault("usernameinfo", delay_seconds=30, times=None)
     for _ in range(CALM_ROUNDS):
         ask("idle")
         with _hanging(stack):

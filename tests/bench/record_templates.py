@@ -76,7 +76,7 @@ _IDS: Final = {
 }
 
 
-class Mould:
+class RecordTemplate:
     """What one job has left behind, ready to be multiplied.
 
     Parameters:
@@ -97,7 +97,7 @@ class Mould:
         self._entries = list(self._all_entries())
 
     @classmethod
-    def of(cls, store: redis.Redis, name: str, **names: str) -> Mould:
+    def of(cls, store: redis.Redis, name: str, **names: str) -> RecordTemplate:
         """Take what is in a store that has seen one job and nothing else.
 
         Parameters:

@@ -14,7 +14,7 @@ from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 
 from deploy.local.procfile import Process
-from deploy.local.valkey import Store
+from deploy.local.valkey import Valkey
 from deploy.local.wait import until
 
 #: As many as are needed for each to have been idle for seconds when its turn comes.
@@ -38,7 +38,7 @@ class StockWorker:
     def __init__(self, directory: Path, queues: Sequence[str]) -> None:
         self._directory = directory
         self._queues = " ".join(queues)
-        self._store = Store(directory / "store")
+        self._store = Valkey(directory / "store")
 
     def __enter__(self) -> Self:
         """Start it and wait until it works."""

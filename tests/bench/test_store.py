@@ -28,7 +28,7 @@ def test_the_doctor_and_the_sweep_find_nothing_in_a_filled_store(
 
     with opened_shop(store_url) as (shop, runner):
         assert runner.run(_defects(shop)) == []
-        assert runner.run(shop.ledger.sweep()) == []
+        assert runner.run(shop.ledger.rescue_stranded()) == []
     assert (sum(counts.values()), store.zcard("hg:jobs")) == (JOBS, JOBS)
     assert min(counts.values()) == LEAST
     assert list(store.scan_iter("mould:*", count=1_000)) == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from service.config.config import parse_config
 from service.events.parsing import parse
-from service.events.rules import RuleBook
+from service.events.rules import RuleSet
 from tests.bench import webhooks
 from tests.bench.concurrency import ORIGINS, config_with_origins
 from tests.bench.events import paid_event
@@ -21,7 +21,7 @@ def test_ours_and_what_it_is_compared_with_take_the_same_load(tmp_path: Path) ->
 
 
 def test_every_call_of_ours_is_a_job_that_ends_at_once_and_is_told_to_its_own_origin() -> None:
-    rules = RuleBook(parse_config(config_with_origins(8000)).rules)
+    rules = RuleSet(parse_config(config_with_origins(8000)).rules)
     told = []
     for number in range(1, ORIGINS + 1):
         event = parse("stripe", encoded(paid_event(type=f"call.{number}")), [])

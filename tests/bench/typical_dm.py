@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import redis.asyncio as aredis
 
-from service.accounts.controls import Doors
+from service.accounts.controls import AccountControls
 from service.config.pacing import PACE_KINDS, Pacing
 from service.deliveries.store import Deliveries
 from service.jobs.claims import Claim, Claims
@@ -19,9 +19,9 @@ from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import Times
 from service.jobs.lua.limits import AccountLimits, Limits
 from service.jobs.model import JobDraft, Status
-from service.jobs.queries import Reader
+from service.jobs.queries import JobQueries
 from service.redis.client import async_client
-from tests.support.ledgers import DAY, SECOND, Event
+from tests.support.ledger import DAY, SECOND, Event
 
 #: What an installation that changes no setting works with.
 TIMES: Final = Times(
@@ -58,8 +58,8 @@ class Shop:
         self.ledger = Ledger(client, times)
         self.claims = Claims(client, times)
         self.deliveries = Deliveries(client, times)
-        self.reader = Reader(client, times)
-        self.doors = Doors(client, times)
+        self.reader = JobQueries(client, times)
+        self.doors = AccountControls(client, times)
 
     async def accept(self, number: int, **changes: Any) -> str:
         """Accept an event that asks for one job; its id.
@@ -86,7 +86,9 @@ class Shop:
         context = str(6_800_049_142_823_403_224 + number)
         thread: Any = "new" if claim.job.kind == "dm" else ""
         pk = str(pk_of(number))
-        reply = await self.claims.intend(claim, pk=pk, context=context, thread=thread, reads=1)
+        reply = await self.claims.record_intent(
+            claim, pk=pk, context=context, thread=thread, reads=1
+        )
         assert reply == "ok"
 
     async def finish(self, claim: Claim, number: int, status: Status = Status.SUCCEEDED) -> None:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from deploy.local.received_callbacks import Received
+from deploy.local.received_callbacks import ReceivedCallback
 from deploy.local.wait import until
 from tests.bench.commands import commands_a_second
 from tests.bench.proc import Watched
@@ -42,13 +42,13 @@ def measure(directory: Path) -> Sequence[Row]:
     cold = [f"cold{number}" for number in range(COLD)]
     with ExitStack() as stack:
         stock = stack.enter_context(StockWorker(directory / "stock", [*QUEUES, NAPS]))
-        slow = stack.enter_context(SlowOrigins(ORIGINS, ANSWER_SECONDS))
-        place = stack.enter_context(Workplace(directory, [*burst, *cold], slow.urls))
+        slow_server = stack.enter_context(SlowOrigins(ORIGINS, ANSWER_SECONDS))
+        place = stack.enter_context(Workplace(directory, [*burst, *cold], slow_server.urls))
         rows = [_idle(place, directory)]
         _warm(place, [*burst, *cold])
         rows.append(_burst(place, burst, stock))
         rows.append(_reaction(place, cold, stock))
-        rows.append(_flood(place, slow))
+        rows.append(_flood(place, slow_server))
     return rows
 
 
@@ -85,11 +85,11 @@ def _burst(place: Workplace, accounts: Sequence[str], stock: StockWorker) -> Row
     at = datetime.fromtimestamp(due, UTC).isoformat()
     jobs = [place.order(account, run_at=at) for account in accounts]
     fault = {"delay_seconds": CALL_SECONDS, "times": None}
-    place.standin.fault(WRITE, **fault)  # type: ignore[arg-type]
+    place.fake_instagram.fault(WRITE, **fault)  # type: ignore[arg-type]
     with Watched(master) as worker:
         eight = stock.naps_seconds(NAP_COUNT, CALL_SECONDS) * len(accounts) / NAP_COUNT
         done = place.lateness_when_all_ended(jobs, due, 60)
-    place.standin.clear_faults()
+    place.fake_instagram.clear_faults()
     how = (
         f"{len(accounts)} accounts, one DM each due at one moment, the DM's request answered after"
         f" {CALL_SECONDS:g} s; recipients by pk with a thread, so one call each; a worker just"
@@ -125,7 +125,7 @@ def _reaction(place: Workplace, cold: Sequence[str], stock: StockWorker) -> Row:
     how = (
         f"{SAMPLES} paid events, one at a time, pauses of {PAUSE_SECONDS[0]:g} to"
         f" {PAUSE_SECONDS[1]:g} s; from the answer to the complete head of the DM's request at the"
-        " stand-in, on a connection of its own through the proxy. Stock: `.send` to the"
+        " fake Instagram, on a connection of its own through the proxy. Stock: `.send` to the"
         f" beginning of its actor, each of {len(QUEUES)} queues idle for seconds. Cold:"
         f" {len(cold)} accounts whose client is built for it, after POST /jobs"
     )
@@ -151,16 +151,16 @@ def _percentiles(seconds: Sequence[float]) -> tuple[float, float]:
     return 1000 * statistics.median(ordered), 1000 * ordered[int(0.99 * len(ordered))]
 
 
-def _flood(place: Workplace, slow: SlowOrigins) -> Row:
+def _flood(place: Workplace, slow_server: SlowOrigins) -> Row:
     place.when_idle()
     flood = ORIGINS * A_TIME
     for _ in range(A_TIME):
         place.flood()
     behind = place.seconds_to_the_wire(place.pay)
-    until(lambda: slow.waiting == flood or slow.answered, 30, "the flood in flight")
-    waiting, fresh = [slow.waiting], [_seconds_of_a_fresh_one(place)]
-    while slow.waiting >= MOST_OF_IT * flood:
-        waiting.append(slow.waiting)
+    until(lambda: slow_server.waiting == flood or slow_server.answered, 30, "the flood in flight")
+    waiting, fresh = [slow_server.waiting], [_seconds_of_a_fresh_one(place)]
+    while slow_server.waiting >= MOST_OF_IT * flood:
+        waiting.append(slow_server.waiting)
         fresh.append(_seconds_of_a_fresh_one(place))
     place.when_idle()
     how = (
@@ -188,6 +188,6 @@ def _seconds_of_a_fresh_one(place: Workplace) -> float:
     return until(arrived, 30, "the callback") - place.ended_at(job)
 
 
-def _job_of(callback: Received) -> str:
+def _job_of(callback: ReceivedCallback) -> str:
     job: str = callback["event"]["data"]["job_id"]
     return job

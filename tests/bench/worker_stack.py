@@ -45,9 +45,9 @@ class Workplace:
         self._paid = event("checkout.session.completed")
 
     def __enter__(self) -> Self:
-        """Start the store, the stand-in and the receiver."""
+        """Start the store, the fake Instagram and the receiver."""
         self._stack.__enter__()
-        self.standin = self._stack.standin
+        self.fake_instagram = self._stack.fake_instagram
         self.receiver = self._stack.receiver
         self.redis_url = self._stack.redis_url
         self.store = self._open.enter_context(redis.Redis.from_url(self.redis_url))
@@ -56,10 +56,12 @@ class Workplace:
         self.api = self._open.enter_context(client)
         # With the certificates that a deployment trusts: a client with one alone is too light.
         self._ca = self._directory / "ca.pem"
-        self._ca.write_text(Path(certifi.where()).read_text() + self.standin.ca_path.read_text())
+        self._ca.write_text(
+            Path(certifi.where()).read_text() + self.fake_instagram.ca_path.read_text()
+        )
         for name in self._accounts:
-            self.standin.add_account(name, _PASSWORD)
-        self.regular = self.standin.add_user("a.regular")
+            self.fake_instagram.add_account(name, _PASSWORD)
+        self.regular = self.fake_instagram.add_user("a.regular")
         return self
 
     def __exit__(
@@ -99,11 +101,11 @@ class Workplace:
         Parameters:
           ask: Makes the request, and returns once it is answered.
         """
-        seen = len(self.standin.log())
+        seen = len(self.fake_instagram.log())
         ask()
         answered = time.monotonic()
         sent: CallRecord = until(partial(self._write_since, seen), 30, "the DM")
-        # The same clock: the stand-in runs on this machine.
+        # The same clock: the fake Instagram runs on this machine.
         return sent["begun"] - answered
 
     def pay(self) -> str:
@@ -153,7 +155,7 @@ class Workplace:
         return list(answer.body["jobs"])
 
     def _write_since(self, seq: int) -> CallRecord | None:
-        return next(iter(self.standin.log(WRITE, since=seq)), None)
+        return next(iter(self.fake_instagram.log(WRITE, since=seq)), None)
 
 
 def _document(accounts: Sequence[str], origins: Sequence[str]) -> str:

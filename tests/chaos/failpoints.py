@@ -19,7 +19,7 @@ VARIABLE: Final = "CHAOS_TRAPS"
 _ITSELF: Final = 0
 
 
-class Place(NamedTuple):
+class Failpoint(NamedTuple):
     """Where a trap is.
 
     Parameters:
@@ -37,50 +37,62 @@ class Place(NamedTuple):
 
 
 _CLAIMS: Final = ("service.jobs.claims", ("Claims",))
-_KEEPER: Final = ("actors.instagram.session_manager", ("Keeper",))
-_CLIENT: Final = ("actors.instagram.client", ("PacedClient",))
+_KEEPER: Final = ("actors.instagram.session_manager", ("SessionManager",))
+_CLIENT: Final = ("actors.instagram.client", ("InstagramClient",))
 
-WORKER_STEPS: Final[dict[str, Place]] = {
-    "before claim": Place(*_CLAIMS, "claim", "before"),
-    "after claim": Place(*_CLAIMS, "claim", "after success"),
-    "before intent": Place(*_CLAIMS, "intend", "before"),
-    "after intent": Place(*_CLAIMS, "intend", "after"),
-    "after the write": Place("actors.jobs.writes", ("DirectMessage", "Comment"), "write", "after"),
-    "before finish": Place(*_CLAIMS, "finish", "before"),
-    "after finish": Place(*_CLAIMS, "finish", "after"),
-    "before callback": Place("actors.deliveries.http_client", ("Exchange",), "post", "before"),
-    "mid-callback": Place("actors.deliveries.http_client", ("Exchange",), "post", "after"),
-    "after callback": Place("service.deliveries.store", ("Deliveries",), "record", "after"),
+WORKER_STEPS: Final[dict[str, Failpoint]] = {
+    "before claim": Failpoint(*_CLAIMS, "claim", "before"),
+    "after claim": Failpoint(*_CLAIMS, "claim", "after success"),
+    "before intent": Failpoint(*_CLAIMS, "record_intent", "before"),
+    "after intent": Failpoint(*_CLAIMS, "record_intent", "after"),
+    "after the write": Failpoint(
+        "actors.jobs.writes", ("DirectMessage", "Comment"), "write", "after"
+    ),
+    "before finish": Failpoint(*_CLAIMS, "finish", "before"),
+    "after finish": Failpoint(*_CLAIMS, "finish", "after"),
+    "before callback": Failpoint(
+        "actors.egress.callback_client", ("CallbackClient",), "post", "before"
+    ),
+    "mid-callback": Failpoint(
+        "actors.egress.callback_client", ("CallbackClient",), "post", "after"
+    ),
+    "after callback": Failpoint("service.deliveries.store", ("Deliveries",), "record", "after"),
 }
 #: Steps that only a photo takes: its upload is seen by nobody, its write is.
-PHOTO_STEPS: Final[dict[str, Place]] = {
-    "before the upload": Place("actors.jobs.photo_dm", ("PhotoMessage",), "upload", "before"),
-    "after the upload": Place("actors.jobs.photo_dm", ("PhotoMessage",), "upload", "after"),
-    "after the photo": Place("actors.jobs.photo_dm", ("PhotoMessage",), "write", "after"),
+PHOTO_STEPS: Final[dict[str, Failpoint]] = {
+    "before the upload": Failpoint("actors.jobs.photo_dm", ("PhotoMessage",), "upload", "before"),
+    "after the upload": Failpoint("actors.jobs.photo_dm", ("PhotoMessage",), "upload", "after"),
+    "after the photo": Failpoint("actors.jobs.photo_dm", ("PhotoMessage",), "write", "after"),
 }
 #: Steps of one page of a walk.
-WALK_STEPS: Final[dict[str, Place]] = {
-    "before a page is read": Place("actors.instagram.gateway", ("Gateway",), "crowd", "before"),
-    "after a page is read": Place("actors.instagram.gateway", ("Gateway",), "crowd", "after"),
-    "after what is new is known": Place("service.followers.rows", ("Pages",), "unseen", "after"),
-    "before a page is kept": Place(*_CLAIMS, "page", "before"),
-    "after a page is kept": Place(*_CLAIMS, "page", "after"),
+EXPORT_STEPS: Final[dict[str, Failpoint]] = {
+    "before a page is read": Failpoint(
+        "actors.instagram.gateway", ("Gateway",), "follower_page", "before"
+    ),
+    "after a page is read": Failpoint(
+        "actors.instagram.gateway", ("Gateway",), "follower_page", "after"
+    ),
+    "after what is new is known": Failpoint(
+        "service.followers.rows", ("FollowerRows",), "deduplicate", "after"
+    ),
+    "before a page is kept": Failpoint(*_CLAIMS, "append_follower_page", "before"),
+    "after a page is kept": Failpoint(*_CLAIMS, "append_follower_page", "after"),
 }
-WEB_STEPS: Final[dict[str, Place]] = {
-    "before accept": Place("service.jobs.ledger", ("Ledger",), "accept", "before"),
-    "after accept": Place("service.jobs.ledger", ("Ledger",), "accept", "after"),
+WEB_STEPS: Final[dict[str, Failpoint]] = {
+    "before accept": Failpoint("service.jobs.ledger", ("Ledger",), "accept", "before"),
+    "after accept": Failpoint("service.jobs.ledger", ("Ledger",), "accept", "after"),
 }
 #: Steps of a login, which an account takes once: the password is what Instagram makes a session of.
-LOGIN_STEPS: Final[dict[str, Place]] = {
-    "before login": Place(*_KEEPER, "_login", "before"),
-    "before the password": Place(*_CLIENT, "bloks_caa_login_send_request", "before"),
-    "after the password": Place(*_CLIENT, "bloks_caa_login_send_request", "after"),
-    "before the session is saved": Place(*_CLIENT, "login", "after"),
-    "after login": Place(*_KEEPER, "_login", "after"),
+LOGIN_STEPS: Final[dict[str, Failpoint]] = {
+    "before login": Failpoint(*_KEEPER, "_login", "before"),
+    "before the password": Failpoint(*_CLIENT, "bloks_caa_login_send_request", "before"),
+    "after the password": Failpoint(*_CLIENT, "bloks_caa_login_send_request", "after"),
+    "before the session is saved": Failpoint(*_CLIENT, "login", "after"),
+    "after login": Failpoint(*_KEEPER, "_login", "after"),
 }
 
 
-def set_trap(
+def set_failpoint(
     directory: Path, step: str, number: signal.Signals = signal.SIGKILL, victim: int = _ITSELF
 ) -> Path:
     """Set a trap for whichever process comes by first.
@@ -95,18 +107,18 @@ def set_trap(
       The trap; it is gone when it has sprung.
     """
     trap = directory / step
-    _visit(trap).unlink(missing_ok=True)
+    _marker(trap).unlink(missing_ok=True)
     trap.write_text(f"{int(number)} {victim}")
     return trap
 
 
-def visitor(trap: Path) -> int | None:
+def triggering_group(trap: Path) -> int | None:
     """The process group of who came by a trap; None as long as nobody did."""
-    visit = _visit(trap)
+    visit = _marker(trap)
     return int(visit.read_text() or 0) if visit.exists() else None
 
 
-def disarm(directory: Path, victim: int) -> None:
+def clear_failpoints(directory: Path, victim: int) -> None:
     """Take the traps away that are for a process which is no more: its id may become another's.
 
     Parameters:
@@ -119,7 +131,7 @@ def disarm(directory: Path, victim: int) -> None:
                 trap.unlink()
 
 
-def wrap_steps(steps: dict[str, Place]) -> None:
+def wrap_steps(steps: dict[str, Failpoint]) -> None:
     """Wrap the methods so that they look for traps."""
     directory = Path(os.environ[VARIABLE])
     for step, place in steps.items():
@@ -135,25 +147,25 @@ def _wrapped(
     @functools.wraps(inner)
     async def stepped(*args: Any, **kwargs: Any) -> Any:
         if when == "before":
-            _spring(trap)
+            _trigger(trap)
         result = await inner(*args, **kwargs)
         if when == "after" or (when == "after success" and result is not None):
-            _spring(trap)
+            _trigger(trap)
         return result
 
     return stepped
 
 
-def _spring(trap: Path) -> None:
+def _trigger(trap: Path) -> None:
     try:
         number, victim = map(int, trap.read_text().split())
         trap.unlink()
     except (FileNotFoundError, ValueError):
         return  # no trap, or another process was first
-    _visit(trap).write_text(str(os.getpgrp()))
+    _marker(trap).write_text(str(os.getpgrp()))
     with suppress(ProcessLookupError):
         os.kill(os.getpid() if victim == _ITSELF else victim, number)
 
 
-def _visit(trap: Path) -> Path:
+def _marker(trap: Path) -> Path:
     return trap.with_suffix(".visit")

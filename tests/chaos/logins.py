@@ -28,29 +28,37 @@ def cut_short(directory: Path, username: str) -> int:
 
 def mark_logins() -> None:
     """Wrap the client and its keeper so that logins leave marks."""
-    from actors.instagram.client import PacedClient
-    from actors.instagram.session_manager import Keeper
+    from actors.instagram.client import InstagramClient
+    from actors.instagram.session_manager import SessionManager
 
     directory = Path(os.environ[VARIABLE])
-    send, save, log_in = PacedClient.bloks_caa_login_send_request, Keeper._save, Keeper._login
+    send, save, log_in = (
+        InstagramClient.bloks_caa_login_send_request,
+        SessionManager._save,
+        SessionManager._login,
+    )
 
     @functools.wraps(send)
-    async def sending(client: PacedClient, *args: Any, **kwargs: Any) -> Any:
+    async def sending(client: InstagramClient, *args: Any, **kwargs: Any) -> Any:
         client.mark = directory / f"{client.username} {uuid.uuid4().hex}"
         client.mark.touch()
         return await send(client, *args, **kwargs)
 
     @functools.wraps(save)
-    async def saving(keeper: Keeper, client: PacedClient) -> None:
+    async def saving(keeper: SessionManager, client: InstagramClient) -> None:
         client.unsaved = True  # and so it stays if the store is gone, which a login survives
         await save(keeper, client)
         client.unsaved = False
 
     @functools.wraps(log_in)
-    async def logging_in(keeper: Keeper, client: PacedClient, **options: Any) -> None:
+    async def logging_in(keeper: SessionManager, client: InstagramClient, **options: Any) -> None:
         await log_in(keeper, client, **options)
         if not client.unsaved:
             client.mark.unlink()
 
-    for kind, method in ((PacedClient, sending), (Keeper, saving), (Keeper, logging_in)):
+    for kind, method in (
+        (InstagramClient, sending),
+        (SessionManager, saving),
+        (SessionManager, logging_in),
+    ):
         setattr(kind, method.__name__, method)

@@ -1,4 +1,4 @@
-"""What must hold when all is over, by what the stand-in, the receiver and the ledger tell.
+"""What must hold when all is over, by what the fake Instagram, the receiver and the ledger tell.
 
 Every finding is a sentence that names the jobs concerned, where it is about jobs.
 """
@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from actors.instagram.idempotency_tokens import client_context_for
-from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.client import FakeInstagram
 from deploy.local.instagram.records import CommentRecord, DeviceRecord, DmRecord, LoginRecord
-from deploy.local.received_callbacks import Received
+from deploy.local.received_callbacks import ReceivedCallback
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Expected:
       dms: By the name that a DM's text carries, its jobs.
       comments: By job, its comment's text; of several jobs it may be the same.
       photos: Jobs that are a photo each.
-      expired: How often the stand-in ended the sessions of each account.
+      expired: How often the fake Instagram ended the sessions of each account.
     """
 
     dms: dict[str, list[str]] = field(default_factory=dict)
@@ -38,35 +38,38 @@ class Expected:
         return dms | set(self.comments) | set(self.photos)
 
 
-def complete(received: list[Received]) -> list[Received]:
+def complete_callbacks(received: list[ReceivedCallback]) -> list[ReceivedCallback]:
     """The callbacks whose body has arrived: a sender may die in the middle of one."""
     return [each for each in received if each["event"] is not None]
 
 
-def outside_findings(
-    standin: StandIn, received: list[Received], expected: Expected, cut_logins: Mapping[str, int]
+def broken_promises(
+    fake_instagram: FakeInstagram,
+    received: list[ReceivedCallback],
+    expected: Expected,
+    cut_logins: Mapping[str, int],
 ) -> list[str]:
     """What Instagram and the customer have seen that they must not.
 
     Parameters:
-      standin: Instagram.
+      fake_instagram: Instagram.
       received: All callbacks.
       expected: What was asked for.
       cut_logins: By account, how many of its logins were cut short.
     """
-    whole = complete(received)
+    whole = complete_callbacks(received)
     return [
-        *_dms(standin.dms(), expected),
-        *_photos(standin.dms(), expected),
-        *_comments(standin.comments(), whole, expected),
+        *_dms(fake_instagram.dms(), expected),
+        *_photos(fake_instagram.dms(), expected),
+        *_comments(fake_instagram.comments(), whole, expected),
         *_callbacks(whole, expected),
         *_torn(received, whole),
         *(
             f"two calls at once of {one['account']}: {one} and {other}"
-            for one, other in standin.overlaps()
+            for one, other in fake_instagram.overlaps()
         ),
-        *_devices(standin.devices()),
-        *_logins(standin.logins(), expected, cut_logins),
+        *_devices(fake_instagram.devices()),
+        *_logins(fake_instagram.logins(), expected, cut_logins),
     ]
 
 
@@ -87,7 +90,7 @@ def _photos(stored: list[DmRecord], expected: Expected) -> Iterable[str]:
 
 
 def _comments(
-    stored: list[CommentRecord], received: list[Received], expected: Expected
+    stored: list[CommentRecord], received: list[ReceivedCallback], expected: Expected
 ) -> Iterable[str]:
     """Every job must be credited with one comment, and every comment to one job."""
     credited: defaultdict[str, set[str]] = defaultdict(set)
@@ -102,7 +105,7 @@ def _comments(
             yield f"{text}: {sorted(there)} were told as {sorted(credited[text])} to {names}"
 
 
-def _callbacks(received: list[Received], expected: Expected) -> Iterable[str]:
+def _callbacks(received: list[ReceivedCallback], expected: Expected) -> Iterable[str]:
     told: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
     for each in received:
         job = each["event"]["data"]["job_id"]
@@ -114,7 +117,7 @@ def _callbacks(received: list[Received], expected: Expected) -> Iterable[str]:
             yield f"{job} was called back {sorted(told[job])}"
 
 
-def _torn(received: list[Received], whole: list[Received]) -> Iterable[str]:
+def _torn(received: list[ReceivedCallback], whole: list[ReceivedCallback]) -> Iterable[str]:
     """A body that is no JSON must be the beginning of one that came again under the same id."""
     bodies = {each["headers"].get("webhook-id"): each["body"] for each in whole}
     for each in received:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import httpx
 
-from deploy.local.sender import Answer, event, send
+from deploy.local.sender import Response, event, send
 from deploy.local.stack import Stack
 
 _PAUSE_SECONDS: Final = 0.1
@@ -19,11 +19,11 @@ _PAUSE_SECONDS: Final = 0.1
 _CLOSED: Final = (urllib.error.URLError, OSError, json.JSONDecodeError, httpx.TransportError)
 
 
-class Unanswered(Exception):
+class NotAcknowledged(Exception):
     """The door did not acknowledge what was asked for; the message tells what it said last."""
 
 
-class Door:
+class ChaosSender:
     """The web process of a stack, or another one beside it.
 
     Parameters:
@@ -70,13 +70,13 @@ class Door:
         }
         headers = {"Authorization": f"Bearer {self._stack.api_key}", "Idempotency-Key": name}
 
-        def ask() -> Answer:
+        def ask() -> Response:
             asked = httpx.post(f"{self._url}/jobs", json=body, headers=headers, timeout=15)
-            return Answer(asked.status_code, asked.json())
+            return Response(asked.status_code, asked.json())
 
         return self._acknowledged(f"order {name}", ask)
 
-    def show(self, name: str, photo: bytes) -> dict[str, Any]:
+    def order_photo(self, name: str, photo: bytes) -> dict[str, Any]:
         """Ask for a photo to be sent to the customer of an earlier order or payment.
 
         Parameters:
@@ -90,14 +90,14 @@ class Door:
         bearer = f"Bearer {self._stack.api_key}"
         headers = {"Authorization": bearer, "Idempotency-Key": f"photo-{name}"}
 
-        def ask() -> Answer:
+        def ask() -> Response:
             form: dict[str, Any] = {"data": {"job": json.dumps(job)}, "files": {"photo": photo}}
             asked = httpx.post(f"{self._url}/jobs", headers=headers, timeout=15, **form)
-            return Answer(asked.status_code, asked.json())
+            return Response(asked.status_code, asked.json())
 
         return self._acknowledged(f"photo {name}", ask)
 
-    def _acknowledged(self, what: str, ask: Callable[[], Answer]) -> dict[str, Any]:
+    def _acknowledged(self, what: str, ask: Callable[[], Response]) -> dict[str, Any]:
         deadline, said = time.monotonic() + self._seconds, "nothing"
         while time.monotonic() < deadline:
             try:
@@ -108,7 +108,7 @@ class Door:
             except _CLOSED as closed:
                 said = repr(closed)
             time.sleep(_PAUSE_SECONDS)
-        raise Unanswered(f"{what} was not acknowledged in {self._seconds:g} s; last: {said}")
+        raise NotAcknowledged(f"{what} was not acknowledged in {self._seconds:g} s; last: {said}")
 
 
 def handle_of(name: str) -> str:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from service.deliveries.attempt_results import (
     MAX_BODY_BYTES,
-    Outcome,
+    AttemptOutcome,
     classify_failure,
     classify_status,
     printable,
@@ -39,7 +39,7 @@ from service.deliveries.attempt_results import (
     ],
 )
 def test_a_status_decides_what_follows(
-    status: int, outcome: Outcome, code: str, holds_back: bool
+    status: int, outcome: AttemptOutcome, code: str, holds_back: bool
 ) -> None:
     result = classify_status(status)
 
@@ -66,7 +66,7 @@ def test_a_status_decides_what_follows(
         ("origin_busy", "uncharged"),
     ],
 )
-def test_a_failure_decides_what_follows(code: str, outcome: Outcome) -> None:
+def test_a_failure_decides_what_follows(code: str, outcome: AttemptOutcome) -> None:
     result = classify_failure(code, duration_ms=7)
 
     assert (result.outcome, result.code, result.status) == (outcome, code, None)

@@ -33,10 +33,10 @@ def test_processes_outlive_an_outage_and_what_was_acknowledged_is_done_after_it(
 ) -> None:
     hook = f"{stack.url}/webhooks/stripe"
     # Given a DM under way, one that is due later, and a store that is killed
-    stack.standin.fault("broadcast_*", delay_seconds=2)
+    stack.fake_instagram.fault("broadcast_*", delay_seconds=2)
     first = _paid("first")
     assert send(hook, stack.webhook_secret, first).status == 202
-    until(lambda: stack.standin.log(call="broadcast_text"), 20, "the write")
+    until(lambda: stack.fake_instagram.log(call="broadcast_text"), 20, "the write")
     pids = {name: process.pid for name, process in stack.processes.items()}
     said = _lines(stack)
     stack.store.kill()
@@ -44,7 +44,7 @@ def test_processes_outlive_an_outage_and_what_was_acknowledged_is_done_after_it(
     refused = send(hook, stack.webhook_secret, _paid("second"))
     assert refused.status == 503
     assert refused.body["error"]["code"] == "store_unavailable"
-    until(lambda: len(stack.standin.dms()) == 1, 20, "the DM")
+    until(lambda: len(stack.fake_instagram.dms()) == 1, 20, "the DM")
     with urllib.request.urlopen(f"{stack.url}/healthz", timeout=5) as alive:
         assert alive.status == 200
     _outage_lasts(stack, beats=6)
@@ -54,7 +54,7 @@ def test_processes_outlive_an_outage_and_what_was_acknowledged_is_done_after_it(
     until(lambda: len(_told(stack)) == 2, 40, "two callbacks")
     assert {name: process.pid for name, process in stack.processes.items()} == pids
     assert all(process.returncode is None for process in stack.processes.values())
-    assert len(stack.standin.dms()) == 2
+    assert len(stack.fake_instagram.dms()) == 2
     assert _lines(stack) - said < MOST_LINES
 
 
@@ -71,9 +71,9 @@ def test_a_store_that_refuses_writes_stops_the_door_and_nothing_is_lost(
 ) -> None:
     hook = f"{stack.url}/webhooks/stripe"
     # Given a DM whose write is under way while the store begins to refuse
-    stack.standin.fault("broadcast_*", delay_seconds=1)
+    stack.fake_instagram.fault("broadcast_*", delay_seconds=1)
     assert send(hook, stack.webhook_secret, _paid("under-way")).status == 202
-    until(lambda: stack.standin.log(call="broadcast_text"), 20, "the write")
+    until(lambda: stack.fake_instagram.log(call="broadcast_text"), 20, "the write")
     pids = {name: process.pid for name, process in stack.processes.items()}
     said = _lines(stack)
     with redis.Redis.from_url(stack.redis_url) as client:
@@ -86,7 +86,7 @@ def test_a_store_that_refuses_writes_stops_the_door_and_nothing_is_lost(
     # Then everything goes on by itself: one DM and one callback each
     until(lambda: send(hook, stack.webhook_secret, _paid("refused")).status < 300, 20)
     until(lambda: len(_told(stack)) == 2, 40, "two callbacks")
-    assert len(stack.standin.dms()) == 2
+    assert len(stack.fake_instagram.dms()) == 2
     assert {name: process.pid for name, process in stack.processes.items()} == pids
     assert _lines(stack) - said < MOST_LINES
 
@@ -123,9 +123,9 @@ def test_a_worker_with_a_write_under_way_ends_in_time_without_redis(
     stack: Stack, frozen: bool
 ) -> None:
     # Given a write that hangs, and a store that answers no more
-    stack.standin.fault("broadcast_*", delay_seconds=60)
+    stack.fake_instagram.fault("broadcast_*", delay_seconds=60)
     send(f"{stack.url}/webhooks/stripe", stack.webhook_secret, _paid("hanging"))
-    until(lambda: stack.standin.log(call="broadcast_text"), 20, "the write")
+    until(lambda: stack.fake_instagram.log(call="broadcast_text"), 20, "the write")
     with redis.Redis.from_url(stack.redis_url) as client:
         store = int(client.info()["process_id"])
     os.kill(store, signal.SIGSTOP if frozen else signal.SIGKILL)

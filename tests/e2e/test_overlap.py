@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from actors.jobs.attempt import UNKNOWN_MS
+from actors.jobs.attempt import UNKNOWN_CONFIG_MS
 from deploy.local.sender import event, send
 from deploy.local.stack import CONFIG, Stack
 from deploy.local.wait import free_port, until
@@ -52,15 +52,15 @@ def test_a_job_for_a_callback_that_this_worker_does_not_know_waits_for_one_that_
     job_id = answer.body["jobs"][0]
     until(lambda: _job(stack, job_id)["status"] == "held", 20, "the hold")
     assert _job(stack, job_id)["wait"]["reason"] == "unknown_callback"
-    assert stack.standin.dms() == []
+    assert stack.fake_instagram.dms() == []
     # When the new worker takes its place
     stack.processes["worker-old"].stop()
     stack.start("worker")
     with redis.Redis.from_url(stack.redis_url) as store:
-        pass_time(store, UNKNOWN_MS)
+        pass_time(store, UNKNOWN_CONFIG_MS)
     # Then the job is done and called back
     until(stack.receiver.received, 20, "the callback")
-    assert len(stack.standin.dms()) == 1
+    assert len(stack.fake_instagram.dms()) == 1
 
 
 def _newer_web(stack: Stack, tmp_path: Path, text: str) -> int:

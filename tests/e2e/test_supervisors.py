@@ -17,7 +17,7 @@ from deploy.local.wait import until
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    """Store, stand-in and receiver; the processes are somebody else's."""
+    """Store, fake Instagram and receiver; the processes are somebody else's."""
     with Stack(tmp_path, processes=()) as running:
         yield running
 
@@ -101,11 +101,11 @@ def test_a_scheduler_ends_well_however_often_it_is_told(stack: Stack, moment: st
 def test_honcho_with_a_short_stop_hands_a_write_back_and_it_is_made_once(stack: Stack) -> None:
     # Given the Procfile under honcho, which kills 5 s after the first process has ended
     environ = {**stack.environ(), "STOP_SECONDS": "3", "LEASE_SECONDS": "2", "SETTLE_SECONDS": "1"}
-    stack.standin.fault("broadcast_*", delay_seconds=30)
+    stack.fake_instagram.fault("broadcast_*", delay_seconds=30)
     with _honcho(stack, "first", environ) as honcho:
         hook = f"{stack.url}/webhooks/stripe"
         assert send(hook, stack.webhook_secret, event("checkout.session.completed")).status == 202
-        until(lambda: stack.standin.log(call="broadcast_text"), 30, "the write")
+        until(lambda: stack.fake_instagram.log(call="broadcast_text"), 30, "the write")
         # When it stops with a write under way
         honcho.signal(signal.SIGTERM)
         honcho.wait(25)
@@ -114,10 +114,10 @@ def test_honcho_with_a_short_stop_hands_a_write_back_and_it_is_made_once(stack: 
         assert "SIGKILL" not in said, said[-3000:]
         assert "handed back" in said
     # And the write is made once after all
-    stack.standin.clear_faults()
+    stack.fake_instagram.clear_faults()
     with _honcho(stack, "second", environ):
         until(stack.receiver.received, 60, "the callback")
-        assert len(stack.standin.dms()) == 1
+        assert len(stack.fake_instagram.dms()) == 1
 
 
 @contextmanager

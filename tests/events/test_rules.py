@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from service.config.models import Rule
-from service.events.rules import Plan, RuleBook, RuleNote, mismatch
+from service.events.rules import EventPlan, RuleResult, RuleSet, mismatch
 from service.jobs.model import JobDraft
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "stripe"
@@ -54,8 +54,8 @@ def rule(**changes: Any) -> Rule:
     )
 
 
-def plan(event: Event, *rules: Rule) -> Plan:
-    return RuleBook(rules).plan("stripe", event)
+def plan(event: Event, *rules: Rule) -> EventPlan:
+    return RuleSet(rules).plan("stripe", event)
 
 
 def only_draft(event: Event, /, **changes: Any) -> JobDraft:
@@ -80,7 +80,7 @@ def test_a_paid_checkout_makes_the_dm_that_the_rule_describes() -> None:
             once_key="pi_1PgafyB7WZ01zgkWSjxsAJo3",
         ),
     )
-    assert made.notes == (RuleNote("thank-you", "matched"),)
+    assert made.notes == (RuleResult("thank-you", "matched"),)
 
 
 def test_a_comment_goes_to_its_post() -> None:
@@ -123,7 +123,7 @@ def test_the_handle_is_found_where_each_event_keeps_it(event: str, to: str) -> N
 def test_a_rule_whose_condition_is_false_makes_no_job() -> None:
     made = plan(stripe_event(f"{PAID}.unpaid"), rule())
 
-    assert made == Plan((), (RuleNote("thank-you", "when_false"),))
+    assert made == EventPlan((), (RuleResult("thank-you", "when_false"),))
 
 
 def test_a_condition_that_cannot_be_told_makes_no_job_and_says_why() -> None:
@@ -131,7 +131,7 @@ def test_a_condition_that_cannot_be_told_makes_no_job_and_says_why() -> None:
 
     assert made.drafts == ()
     assert made.notes == (
-        RuleNote("thank-you", "when_error", "when: object.payment_state is missing"),
+        RuleResult("thank-you", "when_error", "when: object.payment_state is missing"),
     )
 
 
@@ -157,12 +157,12 @@ def test_an_event_pattern_is_a_glob_that_minds_case(pattern: str, listens: bool)
 def test_a_rule_for_another_source_does_not_listen() -> None:
     other = rule(source="paddle")
 
-    assert plan(stripe_event(PAID), other) == Plan((), ())
+    assert plan(stripe_event(PAID), other) == EventPlan((), ())
     assert mismatch(other, "stripe", PAID) == "it listens to the source 'paddle'"
 
 
 def test_rules_run_in_their_order_and_a_replay_skips_those_that_have_run() -> None:
-    book = RuleBook([rule(name="a"), rule(name="b"), rule(name="c", when="false")])
+    book = RuleSet([rule(name="a"), rule(name="b"), rule(name="c", when="false")])
 
     assert book.rule_names == ("a", "b", "c")
     made = book.plan("stripe", stripe_event(PAID))
@@ -256,7 +256,7 @@ def test_an_object_that_is_no_object_fails_the_job_and_not_the_request(data: Any
 
 def test_a_rule_without_a_target_is_refused_when_the_book_is_opened() -> None:
     with pytest.raises(ValueError, match="'thank-you' needs 'to'"):
-        RuleBook([rule(to=None)])
+        RuleSet([rule(to=None)])
 
 
 def test_a_phone_number_in_the_handle_s_field_fails_the_job_and_reaches_no_stranger() -> None:

@@ -12,7 +12,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.events.parsing import parse
-from service.events.strict_json import MAX_DEPTH, MAX_INTEGER_DIGITS, Unusable, canonical, decode
+from service.events.strict_json import (
+    MAX_DEPTH,
+    MAX_INTEGER_DIGITS,
+    InvalidEvent,
+    canonical,
+    decode,
+)
 
 MIB: Final = 1024 * 1024
 
@@ -20,7 +26,7 @@ MIB: Final = 1024 * 1024
 def defect(body: bytes) -> str | None:
     try:
         decode(body)
-    except Unusable as unusable:
+    except InvalidEvent as unusable:
         return unusable.reason
     return None
 
@@ -104,7 +110,7 @@ def test_what_is_merely_unusual_is_read(text: bytes, value: object) -> None:
 
 
 def test_the_reason_carries_nothing_of_the_body() -> None:
-    with pytest.raises(Unusable) as caught:
+    with pytest.raises(InvalidEvent) as caught:
         decode(b'{"password": "hunter2"')
     assert str(caught.value) == caught.value.reason == "not_json"
 
@@ -246,7 +252,7 @@ HOSTILE: Final = {
 @pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_hostile_mebibyte_takes_time_in_proportion_not_more(body: bytes) -> None:
     started = time.process_time()
-    with suppress(Unusable):
+    with suppress(InvalidEvent):
         parse("stripe", body, [])
     # About 0.15 s at worst on an ordinary core; anything quadratic takes minutes.
     assert time.process_time() - started < 3

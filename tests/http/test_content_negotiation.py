@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.http.content_negotiation import best
+from service.http.content_negotiation import best_match
 
 NDJSON, CSV, JSON = OFFERS = ("application/x-ndjson", "text/csv", "application/json")
 
@@ -40,7 +40,7 @@ LIKED = {
 
 @pytest.mark.parametrize("accept", LIKED)
 def test_the_form_that_is_liked_best_is_given(accept: str) -> None:
-    assert best(accept, OFFERS) == LIKED[accept]
+    assert best_match(accept, OFFERS) == LIKED[accept]
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,4 @@ def test_the_form_that_is_liked_best_is_given(accept: str) -> None:
     ["text/html", "application/xml, image/*", "text/csv;q=0", "*/*;q=0", "text", "application/"],
 )
 def test_where_no_form_will_do_there_is_none(accept: str) -> None:
-    assert best(accept, OFFERS) is None
+    assert best_match(accept, OFFERS) is None

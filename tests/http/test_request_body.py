@@ -9,8 +9,8 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
-from service.http.request_body import BodyRefused, read_body
-from service.http.shared_timeout import Patience
+from service.http.request_body import BodyRejected, read_body
+from service.http.shared_timeout import SharedTimeout
 
 
 def request(
@@ -37,7 +37,7 @@ def request(
 def read(
     chunks: Iterable[bytes | None], *, limit: int = 10, headers: Mapping[str, str] | None = None
 ) -> bytes:
-    return asyncio.run(read_body(*request(chunks, headers), limit, Patience(0.05)))
+    return asyncio.run(read_body(*request(chunks, headers), limit, SharedTimeout(0.05)))
 
 
 def test_the_chunks_of_a_body_are_put_together() -> None:
@@ -49,14 +49,14 @@ def test_a_body_of_exactly_the_limit_is_taken() -> None:
 
 
 def test_a_body_one_byte_over_the_limit_is_refused_without_its_end() -> None:
-    with pytest.raises(BodyRefused) as refused:
+    with pytest.raises(BodyRejected) as refused:
         read([b"12345", b"67890", b"1"])
     assert (refused.value.status, refused.value.code) == (413, "body_too_large")
 
 
 @pytest.mark.parametrize("declared", ["11", "99999999999999999999999999999999", "9" * 5000])
 def test_a_declared_length_over_the_limit_is_refused_unread(declared: str) -> None:
-    with pytest.raises(BodyRefused) as refused:
+    with pytest.raises(BodyRejected) as refused:
         read([], headers={"content-length": declared})
     assert refused.value.status == 413
 
@@ -67,14 +67,14 @@ def test_a_declared_length_that_says_nothing_is_not_believed(declared: str) -> N
 
 
 def test_a_body_that_does_not_end_in_time_is_refused() -> None:
-    with pytest.raises(BodyRefused) as refused:
+    with pytest.raises(BodyRejected) as refused:
         read([b"ab"])
     assert (refused.value.status, refused.value.code) == (408, "slow_body")
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity, gzip", "GZIP", "br"])
 def test_an_encoded_body_is_refused(encoding: str) -> None:
-    with pytest.raises(BodyRefused) as refused:
+    with pytest.raises(BodyRejected) as refused:
         read([b"ab", b""], headers={"content-encoding": encoding})
     assert refused.value.status == 415
 
@@ -91,7 +91,7 @@ def test_a_sender_who_goes_away_is_told_apart() -> None:
 
 def test_whoever_cancels_the_request_is_not_told_that_it_was_slow() -> None:
     async def steps() -> None:
-        reading = asyncio.ensure_future(read_body(*request([b"a"]), 10, Patience(3600)))
+        reading = asyncio.ensure_future(read_body(*request([b"a"]), 10, SharedTimeout(3600)))
         await asyncio.sleep(0)
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -102,13 +102,13 @@ def test_whoever_cancels_the_request_is_not_told_that_it_was_slow() -> None:
 
 def test_those_who_come_at_different_times_are_late_at_different_times() -> None:
     async def steps() -> list[float]:
-        loop, patience, late = asyncio.get_running_loop(), Patience(0.2), []
+        loop, patience, late = asyncio.get_running_loop(), SharedTimeout(0.2), []
 
         async def read(*chunks: bytes) -> bytes:
             began = loop.time()
             try:
                 return await read_body(*request(chunks), 10, patience)
-            except BodyRefused:
+            except BodyRejected:
                 late.append(loop.time() - began)
                 # The task goes on as if nothing had been.
                 await asyncio.sleep(0)

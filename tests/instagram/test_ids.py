@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.instagram.ids import NotAHandle, normalise_post, normalise_recipient
+from service.instagram.ids import InvalidIdentifier, normalise_post, normalise_recipient
 
 #: As an East Asian keyboard types ASCII.
 FULL_WIDTH = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
@@ -100,13 +100,13 @@ def test_only_a_bare_number_is_a_user_id(raw: str, expected: str) -> None:
     ],
 )
 def test_what_names_no_recipient_for_certain_is_refused(raw: str, reason: str) -> None:
-    with pytest.raises(NotAHandle, match=reason):
+    with pytest.raises(InvalidIdentifier, match=reason):
         normalise_recipient(raw)
 
 
 @pytest.mark.parametrize("raw", ["jenny@secret.example", "Jenny Secret", "https://secret.example/"])
 def test_a_refusal_does_not_repeat_what_was_typed(raw: str) -> None:
-    with pytest.raises(NotAHandle) as refusal:
+    with pytest.raises(InvalidIdentifier) as refusal:
         normalise_recipient(raw)
 
     assert "secret" not in str(refusal.value).lower()
@@ -161,7 +161,7 @@ def test_a_linked_shortcode_of_digits_is_decoded_because_digits_are_a_media_id()
     ],
 )
 def test_what_names_no_post_is_refused(raw: str) -> None:
-    with pytest.raises(NotAHandle):
+    with pytest.raises(InvalidIdentifier):
         normalise_post(raw)
 
 
@@ -178,7 +178,7 @@ def test_a_normal_form_is_its_own_normal_form(raw: str) -> None:
     for normalise in (normalise_recipient, normalise_post):
         try:
             normal = normalise(raw)
-        except NotAHandle:
+        except InvalidIdentifier:
             continue
         assert normalise(normal) == normal
 
@@ -190,11 +190,11 @@ def test_a_user_id_can_be_named_as_such() -> None:
 
 @pytest.mark.parametrize("raw", ["pk:", "pk:some.handle", "pk:-1", "pk:0123"])
 def test_what_is_named_as_a_user_id_must_be_one(raw: str) -> None:
-    with pytest.raises(NotAHandle, match="digits follow pk:"):
+    with pytest.raises(InvalidIdentifier, match="digits follow pk:"):
         normalise_recipient(raw)
 
 
 def test_a_number_that_a_customer_typed_is_not_taken_for_a_user_id() -> None:
-    with pytest.raises(NotAHandle, match="phone number"):
+    with pytest.raises(InvalidIdentifier, match="phone number"):
         normalise_recipient("612345678", bare_numbers=False)
     assert normalise_recipient("@612345678", bare_numbers=False) == "@612345678"

@@ -13,10 +13,10 @@ import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.worker import Worker
 
-from service.jobs.actor_routes import ADDRESSES, NAMESPACE, Address
+from service.jobs.actor_routes import NAMESPACE, ROUTES, Route
 from service.jobs.model import Status
-from tests.support.job_stages import job_in
-from tests.support.ledgers import TIMES, Books
+from tests.support.job_states import job_in
+from tests.support.ledger import TIMES, LedgerHarness
 
 DEADLINE_SECONDS = 20
 
@@ -33,13 +33,13 @@ def broker(store_url: str) -> Iterator[Any]:
         yield _broker(client)
 
 
-def _wake(books: Books, kind: str) -> str:
+def _wake(ledger: LedgerHarness, kind: str) -> str:
     """Have the ledger ring for one thing of a kind; the id it rings for."""
     if kind != "delivery":
-        return books.job(kind=kind, post="Cx")
-    job_id = job_in(books, Status.CANCELED)
-    books.wakeups()
-    return str(books.owed(job_id)[0]["id"])
+        return ledger.add_job(kind=kind, post="Cx")
+    job_id = job_in(ledger, Status.CANCELED)
+    ledger.take_messages()
+    return str(ledger.deliveries_of(job_id)[0]["id"])
 
 
 def _layout(store: redis.Redis) -> dict[bytes, tuple[bytes, Any]]:
@@ -64,36 +64,36 @@ def _shape(value: Any) -> Any:
     return type(value).__name__
 
 
-@pytest.mark.parametrize("kind", ADDRESSES)
+@pytest.mark.parametrize("kind", ROUTES)
 def test_a_stock_consumer_reads_and_acks_what_our_scripts_write(
-    books: Books, broker: Any, kind: str
+    ledger: LedgerHarness, broker: Any, kind: str
 ) -> None:
-    address, work_id = ADDRESSES[kind], _wake(books, kind)
+    address, work_id = ROUTES[kind], _wake(ledger, kind)
 
     consumer = broker.consume(address.queue, prefetch=1, timeout=100)
     message = next(consumer)
     assert message is not None
     assert (message.queue_name, message.actor_name) == (address.queue, address.actor)
     assert (message.args, message.kwargs) == ((work_id,), {})
-    clock: Any = books.store.time()
+    clock: Any = ledger.store.time()
     assert abs(message.message_timestamp - clock[0] * 1000) < 60_000
     consumer.ack(message)
 
-    assert _layout(books.store) == {}
+    assert _layout(ledger.store) == {}
     consumer.close()
 
 
-@pytest.mark.parametrize("kind", ADDRESSES)
+@pytest.mark.parametrize("kind", ROUTES)
 def test_the_stock_broker_writes_the_same_keys_types_and_fields(
-    books: Books, broker: Any, kind: str
+    ledger: LedgerHarness, broker: Any, kind: str
 ) -> None:
-    address, work_id = ADDRESSES[kind], _wake(books, kind)
-    ours = _layout(books.store)
-    books.store.delete(*ours)
+    address, work_id = ROUTES[kind], _wake(ledger, kind)
+    ours = _layout(ledger.store)
+    ledger.store.delete(*ours)
 
     broker.declare_queue(address.queue)
     broker.enqueue(_message(address, work_id))
-    theirs = _layout(books.store)
+    theirs = _layout(ledger.store)
 
     assert sorted(ours) == sorted(theirs)
     assert {key: kind for key, (kind, _) in ours.items()} == {
@@ -108,11 +108,11 @@ def test_the_stock_broker_writes_the_same_keys_types_and_fields(
         assert our_message[name] == their_message[name]
 
 
-def _message(address: Address, work_id: str) -> dramatiq.Message[Any]:
+def _message(address: Route, work_id: str) -> dramatiq.Message[Any]:
     return dramatiq.Message(address.queue, address.actor, (work_id,), {}, {})
 
 
-def _single(layout: dict[bytes, tuple[bytes, Any]], address: Address) -> tuple[str, Any]:
+def _single(layout: dict[bytes, tuple[bytes, Any]], address: Route) -> tuple[str, Any]:
     queue = f"{NAMESPACE}:{address.queue}".encode()
     [message_id] = layout[queue][1]
     [(stored_id, message)] = layout[queue + b".msgs"][1].items()
@@ -120,7 +120,9 @@ def _single(layout: dict[bytes, tuple[bytes, Any]], address: Address) -> tuple[s
     return message_id.decode(), json.loads(message)
 
 
-def test_a_stock_worker_with_a_plain_actor_processes_a_wake_up(books: Books, broker: Any) -> None:
+def test_a_stock_worker_with_a_plain_actor_processes_a_wake_up(
+    ledger: LedgerHarness, broker: Any
+) -> None:
     seen: list[str] = []
     came = threading.Event()
 
@@ -128,10 +130,10 @@ def test_a_stock_worker_with_a_plain_actor_processes_a_wake_up(books: Books, bro
         seen.append(job_id)
         came.set()
 
-    address = ADDRESSES["dm"]
+    address = ROUTES["dm"]
     actor: Any = dramatiq.actor(actor_name=address.actor, queue_name=address.queue, broker=broker)
     actor(send_dm)
-    job_id = books.job()
+    job_id = ledger.add_job()
     worker: Any = Worker(broker, worker_threads=1, worker_timeout=50)
     worker.start()
     try:
@@ -141,36 +143,36 @@ def test_a_stock_worker_with_a_plain_actor_processes_a_wake_up(books: Books, bro
         worker.stop()
 
     assert seen == [job_id]
-    assert _layout(books.store) == {}
+    assert _layout(ledger.store) == {}
 
 
-def test_every_ring_has_a_message_id_of_its_own(books: Books, broker: Any) -> None:
-    job_id = books.job()
-    books.pass_time(TIMES.lease)
-    books.tick()
+def test_every_ring_has_a_message_id_of_its_own(ledger: LedgerHarness, broker: Any) -> None:
+    job_id = ledger.add_job()
+    ledger.pass_time(TIMES.lease)
+    ledger.heartbeat()
 
-    consumer = broker.consume(ADDRESSES["dm"].queue, prefetch=5, timeout=100)
+    consumer = broker.consume(ROUTES["dm"].queue, prefetch=5, timeout=100)
     first, second = next(consumer), next(consumer)
     assert first.args == second.args == (job_id,)
     assert first.message_id != second.message_id
     for message in (first, second):
         consumer.ack(message)
-    assert _layout(books.store) == {}
+    assert _layout(ledger.store) == {}
     consumer.close()
 
 
 def test_what_a_dead_consumer_had_taken_is_given_to_another(
-    books: Books, broker: Any, store_url: str
+    ledger: LedgerHarness, broker: Any, store_url: str
 ) -> None:
-    job_id = books.job()
-    dead = broker.consume(ADDRESSES["dm"].queue, prefetch=1, timeout=100)
+    job_id = ledger.add_job()
+    dead = broker.consume(ROUTES["dm"].queue, prefetch=1, timeout=100)
     assert next(dead) is not None
 
     with redis.Redis.from_url(store_url) as client:
         client.zadd(f"{NAMESPACE}:__heartbeats__", {broker.broker_id: 1})
         other = _broker(client, maintenance_chance=1_000_000)
-        consumer = other.consume(ADDRESSES["dm"].queue, prefetch=1, timeout=100)
+        consumer = other.consume(ROUTES["dm"].queue, prefetch=1, timeout=100)
         message = next(consumer)
         assert message.args == (job_id,)
         consumer.ack(message)
-    assert _layout(books.store) == {}
+    assert _layout(ledger.store) == {}

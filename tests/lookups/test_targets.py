@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from service.instagram.ids import NotAHandle
-from service.lookups.targets import Target, post_target, user_target
+from service.instagram.ids import InvalidIdentifier
+from service.lookups.targets import LookupTarget, post_target, user_target
 
 
 @pytest.mark.parametrize(
@@ -22,13 +22,13 @@ from service.lookups.targets import Target, post_target, user_target
 )
 def test_a_profile_has_one_name(given: str, name: str, recipient: str) -> None:
     target = user_target(given)
-    assert (target, target.recipient) == (Target("user", name), recipient)
+    assert (target, target.recipient) == (LookupTarget("user", name), recipient)
     assert str(target) == f"user:{name}"
 
 
 @pytest.mark.parametrize("given", ["", "pk:314159", "a..b", "none", "me@example.com", "a:b"])
 def test_what_names_nobody_is_no_profile(given: str) -> None:
-    with pytest.raises(NotAHandle):
+    with pytest.raises(InvalidIdentifier):
         user_target(given)
 
 
@@ -43,10 +43,10 @@ def test_what_names_nobody_is_no_profile(given: str) -> None:
     ],
 )
 def test_a_post_has_one_number(given: str) -> None:
-    assert post_target(given) == Target("post", "3700000000000000001")
+    assert post_target(given) == LookupTarget("post", "3700000000000000001")
 
 
 @pytest.mark.parametrize("given", ["", "abc", "0123", "https://instagram.com/some.handle"])
 def test_what_names_no_post_is_none(given: str) -> None:
-    with pytest.raises(NotAHandle):
+    with pytest.raises(InvalidIdentifier):
         post_target(given)

@@ -1,4 +1,4 @@
-"""The address guard: every range that leads inside, in every spelling."""
+"""The IP filter: every range that leads to an internal network, in every spelling."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.network.ip_filter import BLOCKED_V4, Guard, parse_cidrs
+from service.network.ip_filter import BLOCKED_V4, IpFilter, parse_cidrs
 
 BLOCKED = [
     "0.0.0.0",
@@ -83,60 +83,60 @@ PUBLIC = [
 
 @pytest.mark.parametrize("address", BLOCKED)
 def test_an_inner_address_is_blocked(address: str) -> None:
-    assert not Guard().permits(address)
+    assert not IpFilter().allows(address)
 
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_a_public_address_is_permitted(address: str) -> None:
-    assert Guard().permits(address)
+    assert IpFilter().allows(address)
 
 
 @pytest.mark.parametrize("address", [a for a in BLOCKED + PUBLIC if ":" not in a])
 def test_an_address_mapped_into_ipv6_is_judged_as_what_it_reaches(address: str) -> None:
     mapped = f"::ffff:{address}"
 
-    assert Guard().permits(mapped) == Guard().permits(address)
+    assert IpFilter().allows(mapped) == IpFilter().allows(address)
 
 
 @given(st.ip_addresses(v=4))
 def test_the_block_list_decides_about_every_ipv4_address(address: ipaddress.IPv4Address) -> None:
     blocked = any(address in network for network in BLOCKED_V4)
 
-    assert Guard().permits(address) is not blocked
+    assert IpFilter().allows(address) is not blocked
 
 
 @given(st.integers(0, 2**128 - 1).map(ipaddress.IPv6Address))
 def test_outside_2000_3_no_ipv6_address_is_permitted(address: ipaddress.IPv6Address) -> None:
     if int(address) >> 125 != 1 and address.ipv4_mapped is None:
-        assert not Guard().permits(address)
+        assert not IpFilter().allows(address)
 
 
 @pytest.mark.parametrize("spelling", ["2130706433", "0x7f.1", "0x7f000001", "127.1", "0", "0177.1"])
 def test_a_spelling_that_only_resolvers_know_is_caught_once_it_is_resolved(spelling: str) -> None:
     # Given a host that is no address to `ipaddress`
-    assert not Guard().permits(spelling)
+    assert not IpFilter().allows(spelling)
 
     # When the system resolves it
     resolved = {str(found[4][0]) for found in socket.getaddrinfo(spelling, 80)}
 
     # Then what it leads to is blocked
     assert resolved
-    assert not any(Guard().permits(address) for address in resolved)
+    assert not any(IpFilter().allows(address) for address in resolved)
 
 
 @pytest.mark.parametrize("text", ["", "localhost", "10.0.0.1/8", "1.1.1.1 ", "[::1]"])
 def test_what_is_no_address_is_not_permitted(text: str) -> None:
-    assert not Guard(parse_cidrs("0.0.0.0/0, ::/0")).permits(text)
+    assert not IpFilter(parse_cidrs("0.0.0.0/0, ::/0")).allows(text)
 
 
 def test_the_allow_list_wins() -> None:
-    guard = Guard(parse_cidrs("10.0.0.0/8, 127.0.0.0/8,fd00::/8"))
+    ip_filter = IpFilter(parse_cidrs("10.0.0.0/8, 127.0.0.0/8,fd00::/8"))
 
-    assert guard.permits("10.1.2.3")
-    assert guard.permits("::ffff:10.1.2.3")
-    assert guard.permits("fd00::1")
-    assert guard.permits("1.1.1.1")
-    assert not guard.permits("192.168.0.1")
+    assert ip_filter.allows("10.1.2.3")
+    assert ip_filter.allows("::ffff:10.1.2.3")
+    assert ip_filter.allows("fd00::1")
+    assert ip_filter.allows("1.1.1.1")
+    assert not ip_filter.allows("192.168.0.1")
 
 
 def test_a_list_of_networks_is_read_in_order() -> None:

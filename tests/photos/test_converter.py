@@ -18,31 +18,31 @@ from service.photos.converter import (
     MAX_JPEG_BYTES,
     MAX_SIDE,
     PROGRAM,
-    Darkroom,
-    DarkroomFailed,
-    DarkroomFull,
+    ConversionFailed,
+    ConverterBusy,
+    PhotoConverter,
 )
 from service.photos.photo import MAX_PHOTO_BYTES, Photo, PhotoRefused
-from service.photos.spooled_file import Incoming
+from service.photos.spooled_file import SpooledFile
 from tests.support.photos import encoded, opened, picture, telling_jpeg, wide_gamut_jpeg
 
 
-async def develop(data: bytes, room: Darkroom) -> Photo:
-    with Incoming() as incoming:
-        incoming.take(data)
+async def develop(data: bytes, room: PhotoConverter) -> Photo:
+    with SpooledFile() as incoming:
+        incoming.write(data)
         await incoming.finish()
-        return await room.develop(incoming)
+        return await room.convert(incoming)
 
 
 def developed(data: bytes, **limits: int) -> Photo:
-    return asyncio.run(develop(data, Darkroom(limits={**LIMITS, **limits})))
+    return asyncio.run(develop(data, PhotoConverter(limits={**LIMITS, **limits})))
 
 
-def with_program(directory: Path, code: str, **limits: int) -> Darkroom:
+def with_program(directory: Path, code: str, **limits: int) -> PhotoConverter:
     """A darkroom whose processes do something else."""
     path = directory / "program.py"
     path.write_text(code)
-    return Darkroom(limits={**LIMITS, **limits}, program=str(path))
+    return PhotoConverter(limits={**LIMITS, **limits}, program=str(path))
 
 
 @pytest.mark.parametrize(
@@ -97,10 +97,10 @@ def test_what_compresses_badly_is_bounded_too() -> None:
 
 
 def test_one_byte_more_than_the_cap_is_refused() -> None:
-    with Incoming() as incoming:
-        incoming.take(bytes(MAX_PHOTO_BYTES))
+    with SpooledFile() as incoming:
+        incoming.write(bytes(MAX_PHOTO_BYTES))
         with pytest.raises(PhotoRefused) as refused:
-            incoming.take(b"x")
+            incoming.write(b"x")
     assert refused.value.code == "photo_too_large"
 
 
@@ -149,7 +149,7 @@ def test_a_process_that_dies_or_hangs_refuses_its_photo_and_no_other(
 
 @pytest.mark.parametrize("code", ["raise SystemExit(3)", "print('no json')", "", "nonsense("])
 def test_a_process_that_cannot_work_is_no_fault_of_the_photo(tmp_path: Path, code: str) -> None:
-    with pytest.raises(DarkroomFailed):
+    with pytest.raises(ConversionFailed):
         asyncio.run(develop(telling_jpeg(), with_program(tmp_path, code)))
 
 
@@ -159,7 +159,7 @@ def test_a_process_knows_nothing_of_our_environment(
     monkeypatch.setenv("SECRET_KEY", "a secret")
     seen = tmp_path / "seen"
     code = f"import os; open({str(seen)!r}, 'w').write(repr(dict(os.environ)))"
-    with pytest.raises(DarkroomFailed):
+    with pytest.raises(ConversionFailed):
         asyncio.run(develop(telling_jpeg(), with_program(tmp_path, code)))
     assert "a secret" not in seen.read_text()
 
@@ -194,15 +194,15 @@ def test_there_is_one_process_at_a_time(tmp_path: Path) -> None:
         photos = (develop(telling_jpeg(), room) for _ in range(4))
         return await asyncio.gather(*photos, return_exceptions=True)
 
-    assert {type(each) for each in asyncio.run(crowd())} == {DarkroomFailed}
+    assert {type(each) for each in asyncio.run(crowd())} == {ConversionFailed}
     assert log.read_text().split() == ["begins", "ends"] * 4
 
 
 def test_no_more_photos_are_under_way_than_there_is_room_for() -> None:
-    room = Darkroom(room=2)
-    with room.place(), room.place(), pytest.raises(DarkroomFull), room.place():
+    room = PhotoConverter(room=2)
+    with room.reserve(), room.reserve(), pytest.raises(ConverterBusy), room.reserve():
         pass
-    with room.place():
+    with room.reserve():
         pass
 
 

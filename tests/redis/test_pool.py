@@ -15,7 +15,7 @@ from redis.exceptions import DataError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.redis.client import async_client
-from service.redis.pool import CANCELABLE
+from service.redis.pool import CANCELABLE_CONNECTIONS
 
 
 async def _ping_on(url: str) -> None:
@@ -80,7 +80,7 @@ def test_a_redis_that_takes_no_more_is_told_as_a_time_out() -> None:
 def test_every_kind_of_url_gets_a_connection_of_ours(url: str) -> None:
     async def scenario() -> None:
         pool = async_client(url, max_connections=1).connection_pool
-        assert pool.connection_class in CANCELABLE.values()
+        assert pool.connection_class in CANCELABLE_CONNECTIONS.values()
 
     asyncio.run(scenario())
 

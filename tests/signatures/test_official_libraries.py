@@ -19,8 +19,8 @@ import stripe
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from service.signatures.verify import SignatureRefused, verify
-from tests.support.senders import SECRETS, raw_headers, signed_headers
+from service.signatures.verify import SignatureRejected, verify
+from tests.support.webhook_signatures import SECRETS, raw_headers, signed_headers
 
 NOW: Final = 1_700_000_000
 STRIPE_SECRETS: Final = [SECRETS["stripe"], "whsec_the_one_before", "ключ"]
@@ -49,7 +49,7 @@ def accepted_here(
 ) -> bool:
     try:
         verify(scheme, body, raw_headers(headers), secrets, NOW)
-    except SignatureRefused:
+    except SignatureRejected:
         return False
     return True
 

@@ -1,4 +1,4 @@
-"""The stand-in Instagram as a fixture: one process per test worker, reset before every test."""
+"""The fake Instagram as a fixture: one process per test worker, reset before every test."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.client import FakeInstagram
 
 
 @pytest.fixture(scope="session")
-def standin_process() -> Iterator[StandIn]:
-    """One stand-in for all tests of this worker."""
-    with StandIn() as standin:
-        yield standin
+def fake_instagram_process() -> Iterator[FakeInstagram]:
+    """One fake Instagram for all tests of this worker."""
+    with FakeInstagram() as fake_instagram:
+        yield fake_instagram
 
 
 @pytest.fixture
-def standin(standin_process: StandIn) -> StandIn:
-    """The worker's stand-in, as good as new."""
-    standin_process.reset()
-    return standin_process
+def fake_instagram(fake_instagram_process: FakeInstagram) -> FakeInstagram:
+    """The worker's fake Instagram, as good as new."""
+    fake_instagram_process.reset()
+    return fake_instagram_process

@@ -10,7 +10,7 @@ from typing import Any, Final
 import redis
 
 from service.jobs.lua.builder import Times, build_script
-from tests.support.ledgers import TIMES
+from tests.support.ledger import TIMES
 
 FOLDER: Final = Path(str(resources.files("service.jobs.lua")))
 SCRIPT_FILES: Final = sorted(FOLDER.glob("*.lua"))

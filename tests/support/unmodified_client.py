@@ -1,6 +1,7 @@
-"""The unmodified aiograpi client against a stand-in, without its human pace.
+"""The unmodified aiograpi client against a fake Instagram, without its human pace.
 
-Kept apart from the `standin` fixture: importing aiograpi changes httpx for the whole process.
+Kept apart from the `fake_instagram` fixture: importing aiograpi changes httpx for the whole
+process.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from aiograpi import Client
 
-from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.client import FakeInstagram
 from deploy.local.instagram.state import SHOP_PASSWORD
 
 
@@ -25,12 +26,12 @@ class HurriedClient(Client):  # type: ignore[misc, unused-ignore]
 
 @asynccontextmanager
 async def client_for(
-    standin: StandIn, *, proxy_url: str | None = None, ca_path: Path | None = None
+    fake_instagram: FakeInstagram, *, proxy_url: str | None = None, ca_path: Path | None = None
 ) -> AsyncIterator[Any]:
     """A client that has not logged in; its connections are closed afterwards."""
     client = HurriedClient(
-        proxy=proxy_url or standin.proxy_url,
-        tls_verify=str(ca_path or standin.ca_path),
+        proxy=proxy_url or fake_instagram.proxy_url,
+        tls_verify=str(ca_path or fake_instagram.ca_path),
         request_timeout=0,
     )
     async with client.private, client.public, client.graphql:
@@ -38,8 +39,8 @@ async def client_for(
 
 
 @asynccontextmanager
-async def shop_client(standin: StandIn) -> AsyncIterator[Any]:
+async def shop_client(fake_instagram: FakeInstagram) -> AsyncIterator[Any]:
     """A client logged in as the shop."""
-    async with client_for(standin) as client:
+    async with client_for(fake_instagram) as client:
         await client.login("shop", SHOP_PASSWORD)
         yield client

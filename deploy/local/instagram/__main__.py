@@ -10,7 +10,7 @@ from deploy.local.instagram.state import Options
 
 
 def main() -> None:
-    """Run the stand-in Instagram until it is told to stop."""
+    """Run the fake Instagram until it is told to stop."""
     parser = argparse.ArgumentParser(prog="python -m deploy.local.instagram", description=__doc__)
     parser.add_argument("--directory", type=Path, required=True, help="where ca.pem is written")
     parser.add_argument("--proxy-port", type=int, default=0)

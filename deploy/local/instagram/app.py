@@ -1,4 +1,4 @@
-"""The stand-in's HTTP surface: log, misbehave if told to, handle, answer."""
+"""The fake Instagram's HTTP surface: log, misbehave if told to, handle, answer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from deploy.local.instagram.passwords import PasswordKey
 from deploy.local.instagram.records import CallRecord
 from deploy.local.instagram.replies import refuse
 from deploy.local.instagram.routes import Route
-from deploy.local.instagram.state import Options, World
+from deploy.local.instagram.state import Options, State
 from deploy.local.instagram.users import Account
 
 # How long the other end of a cut tunnel gets to notice.
@@ -50,7 +50,7 @@ class Tunnels(Protocol):
         """Cut the tunnel a connection came through."""
 
 
-class Stage:
+class Switchboard:
     """The world, the log and the faults of now; a reset replaces all three.
 
     A request keeps the ones it began with, so that it cannot reach into the next test.
@@ -63,7 +63,7 @@ class Stage:
 
     def reset(self) -> None:
         """Start over with a freshly seeded world."""
-        self.world = World(self._options, self._password_key)
+        self.world = State(self._options, self._password_key)
         self.calls = CallLog()
         self.faults = Faults()
 
@@ -71,7 +71,7 @@ class Stage:
 class InstagramApp:
     """The ASGI application behind Instagram's host names."""
 
-    def __init__(self, stage: Stage, tunnels: Tunnels) -> None:
+    def __init__(self, stage: Switchboard, tunnels: Tunnels) -> None:
         self._stage = stage
         self._tunnels = tunnels
 
@@ -95,7 +95,7 @@ class InstagramApp:
         fault = faults.take(route.call, request.path, call["account"])
         call["fault"] = fault.id if fault else None
         dated = _dated(send, world.clock)
-        visit = _Visit(call, receive, dated, lambda: self._tunnels.cut(port))
+        visit = _Exchange(call, receive, dated, lambda: self._tunnels.cut(port))
         try:
             await visit.serve(world, route, request, fault.effect if fault else NO_EFFECT)
         finally:
@@ -111,7 +111,7 @@ def _dated(send: Send, clock: Clock) -> Send:
     return dated
 
 
-def _identify(call: CallRecord, world: World, request: Request) -> None:
+def _identify(call: CallRecord, world: State, request: Request) -> None:
     account = world.sessions.owner(request.session_id)
     username = account.username if account else _claimed_username(world, request)
     if username is None:
@@ -122,7 +122,7 @@ def _identify(call: CallRecord, world: World, request: Request) -> None:
         world.sessions.record_device(username, request.device)
 
 
-def _claimed_username(world: World, request: Request) -> str | None:
+def _claimed_username(world: State, request: Request) -> str | None:
     """Whom a request without a session says it is about."""
     fields = {**request.form, **request.bloks}
     for name in ("contact_point", "username_input", "username"):
@@ -135,7 +135,7 @@ def _claimed_username(world: World, request: Request) -> str | None:
     return None
 
 
-class _Visit:
+class _Exchange:
     """One request's way from its complete arrival to its end."""
 
     def __init__(
@@ -148,7 +148,7 @@ class _Visit:
         self._gone = asyncio.ensure_future(receive())
         self._gone.add_done_callback(self._note_gone)
 
-    async def serve(self, world: World, route: Route, request: Request, effect: Effect) -> None:
+    async def serve(self, world: State, route: Route, request: Request, effect: Effect) -> None:
         await _sleep(effect.delay_seconds)
         if effect.drop_before:
             await self._drop("dropped_before")
@@ -169,7 +169,7 @@ class _Visit:
         if self._call["ended"] is None:
             self._end(None, "crashed")
 
-    def _handle(self, world: World, route: Route, request: Request) -> Reply:
+    def _handle(self, world: State, route: Route, request: Request) -> Reply:
         try:
             return route.handler(world, request)
         except (KeyError, ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""Starts a stand-in Instagram and talks to its control port."""
+"""Starts a fake Instagram and talks to its control port."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deploy.local.child_process import Child, RunningChild, request_json
+from deploy.local.child_process import ChildProcess, RunningChildProcess, request_json
 from deploy.local.instagram.records import (
     CallRecord,
     CommentRecord,
@@ -20,8 +20,8 @@ from deploy.local.instagram.records import (
 from deploy.local.proxy import Connect, Fault
 
 
-class StandInControl:
-    """The control port of a stand-in that runs already.
+class FakeInstagramControl:
+    """The control port of a fake Instagram that runs already.
 
     Parameters:
         control_url: as printed in its ready line.
@@ -190,8 +190,8 @@ class StandInControl:
         return request_json(self.control_url, "POST", path, body)
 
 
-class StandIn(StandInControl, RunningChild):
-    """A stand-in Instagram in a process of its own, ended with the `with` block.
+class FakeInstagram(FakeInstagramControl, RunningChildProcess):
+    """A fake Instagram in a process of its own, ended with the `with` block.
 
     Parameters:
         directory: where `ca.pem` goes; a temporary one if it is left out.
@@ -213,8 +213,8 @@ class StandIn(StandInControl, RunningChild):
         arguments += ["--open-world"] if open_world else []
         arguments += ["--dedupe"] if dedupe else []
         arguments += ["--proxy-credentials", proxy_credentials] if proxy_credentials else []
-        RunningChild.__init__(self, Child("deploy.local.instagram", arguments))
-        StandInControl.__init__(self, self.child.ready["control"])
+        RunningChildProcess.__init__(self, ChildProcess("deploy.local.instagram", arguments))
+        FakeInstagramControl.__init__(self, self.child.ready["control"])
 
     @property
     def proxy_url(self) -> str:

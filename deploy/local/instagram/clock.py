@@ -1,4 +1,4 @@
-"""The stand-in's clock, which tests can set wrong."""
+"""The fake Instagram's clock, which tests can set wrong."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, Final, TypeAlias
 
-from deploy.local.instagram.app import Stage
+from deploy.local.instagram.app import Switchboard
 from deploy.local.instagram.http import (
     Json,
     Receive,
@@ -29,7 +29,7 @@ _Endpoint: TypeAlias = Callable[["ControlApp", Json], Any]
 class ControlApp:
     """The ASGI application of the control port."""
 
-    def __init__(self, stage: Stage, proxy: ConnectProxy) -> None:
+    def __init__(self, stage: Switchboard, proxy: ConnectProxy) -> None:
         self.stage = stage
         self.proxy = proxy
 

@@ -14,42 +14,42 @@ from deploy.local.instagram import views
 from deploy.local.instagram.http import Json, Reply, Request
 from deploy.local.instagram.passwords import totp_matches
 from deploy.local.instagram.replies import ok, refuse
-from deploy.local.instagram.state import World
+from deploy.local.instagram.state import State
 from deploy.local.instagram.users import Account
 
 _AP = "com.bloks.www.ap.two_step_verification"
 
 
-def register_usdid(_world: World, request: Request) -> Reply:
+def register_usdid(_world: State, request: Request) -> Reply:
     """Accept the device's signing key; the other mutations of this address are not known."""
     if request.form.get("fb_api_req_friendly_name") != "IGUSDIDRegistrationMutation":
         return refuse("not_found")
     return ok(data={"1$usdid_registration(input:$input)": {"success": True}})
 
 
-def process_client_data(_world: World, _request: Request) -> Reply:
+def process_client_data(_world: State, _request: Request) -> Reply:
     """Open the login screen: hand out the account access context."""
     context = {"key": "CAA_ACCOUNT_ACCESS_CONTEXT:aac", "initial": secrets.token_urlsafe(24)}
     reply = _bloks(data=[{"data": context}])
     return Reply(reply.status, reply.body, (("ig-set-x-mid", secrets.token_urlsafe(21)),))
 
 
-def attest(_world: World, _request: Request) -> Reply:
+def attest(_world: State, _request: Request) -> Reply:
     """Hand out the nonce of the attestation header."""
     return ok(challenge_nonce=secrets.token_urlsafe(24), key_nonce=secrets.token_urlsafe(24))
 
 
-def fetch_token(_world: World, _request: Request) -> Reply:
+def fetch_token(_world: State, _request: Request) -> Reply:
     """The preflight before the password; it changes nothing."""
     return _bloks()
 
 
-def sync_launcher(_world: World, _request: Request) -> Reply:
+def sync_launcher(_world: State, _request: Request) -> Reply:
     """The old flow's preflight; it changes nothing."""
     return ok(configs={})
 
 
-def password_key(world: World, _request: Request) -> Reply:
+def password_key(world: State, _request: Request) -> Reply:
     """Hand out the public key that passwords are encrypted with."""
     key = world.password_key
     headers = (
@@ -59,7 +59,7 @@ def password_key(world: World, _request: Request) -> Reply:
     return Reply(200, {"status": "ok"}, headers)
 
 
-def log_in(world: World, request: Request) -> Reply:
+def log_in(world: State, request: Request) -> Reply:
     """Check name and password, then ask for what else the account needs.
 
     A wrong password sends the client back to the old flow, whose answer names the reason.
@@ -81,7 +81,7 @@ def log_in(world: World, request: Request) -> Reply:
     return _welcome(world, request, account, "caa")
 
 
-def log_in_legacy(world: World, request: Request) -> Reply:
+def log_in_legacy(world: State, request: Request) -> Reply:
     """The old flow: it says what is wrong, and lets in who needs no second factor."""
     username = str(request.form.get("username", ""))
     account = world.account(username)
@@ -99,12 +99,12 @@ def log_in_legacy(world: World, request: Request) -> Reply:
     return Reply(200, {"logged_in_user": views.user_short(account.user), "status": "ok"}, headers)
 
 
-def two_step_screen(_world: World, _request: Request) -> Reply:
+def two_step_screen(_world: State, _request: Request) -> Reply:
     """A screen on the way to the code of the moment; it changes nothing."""
     return _bloks()
 
 
-def verify_totp(world: World, request: Request) -> Reply:
+def verify_totp(world: State, request: Request) -> Reply:
     """Check the code of the moment; a wrong one gets a screen without a session."""
     context = str(request.bloks.get("two_step_verification_context", ""))
     account = world.sessions.unfinished(context)
@@ -117,17 +117,17 @@ def verify_totp(world: World, request: Request) -> Reply:
     return _welcome(world, request, account, "totp")
 
 
-def profile_code_entrypoint(_world: World, request: Request) -> Reply:
+def profile_code_entrypoint(_world: State, request: Request) -> Reply:
     """Lead on to the screen that takes the code from the e-mail."""
     return _screen(f"{_AP}.code_entry", str(request.bloks.get("context_data", "")))
 
 
-def profile_code_entry(_world: World, request: Request) -> Reply:
+def profile_code_entry(_world: State, request: Request) -> Reply:
     """The screen that takes the code from the e-mail."""
     return _screen(f"{_AP}.code_entry_async", str(request.bloks.get("context_data", "")))
 
 
-def verify_profile_code(world: World, request: Request) -> Reply:
+def verify_profile_code(world: State, request: Request) -> Reply:
     """Check the code from the e-mail; a right one is asked for once."""
     context = str(request.bloks.get("context_data", ""))
     account = world.sessions.unfinished(context)
@@ -141,17 +141,17 @@ def verify_profile_code(world: World, request: Request) -> Reply:
     return _welcome(world, request, account, "profile_code")
 
 
-def log_out(world: World, account: Account, _request: Request) -> Reply:
+def log_out(world: State, account: Account, _request: Request) -> Reply:
     """End the account's sessions."""
     world.sessions.expire(account.username)
     return ok()
 
 
-def _record(world: World, request: Request, username: str, via: str, outcome: str) -> None:
+def _record(world: State, request: Request, username: str, via: str, outcome: str) -> None:
     world.sessions.record_login(username, via, outcome, request.device)
 
 
-def _welcome(world: World, request: Request, account: Account, via: str) -> Reply:
+def _welcome(world: State, request: Request, account: Account, via: str) -> Reply:
     """A session, wrapped as Bloks wraps it: JSON strings inside a JSON string in a program."""
     _record(world, request, account.username, via, "ok")
     login_response = {"logged_in_user": views.user_short(account.user), "status": "ok"}
@@ -170,7 +170,7 @@ def _welcome(world: World, request: Request, account: Account, via: str) -> Repl
     return _bloks(action=f"(bk.action.caa.HandleLoginResponse {json.dumps(document)})")
 
 
-def _bearer(world: World, account: Account) -> str:
+def _bearer(world: State, account: Account) -> str:
     claims = {
         "ds_user_id": str(account.user.pk),
         "sessionid": world.sessions.open(account),

@@ -72,7 +72,7 @@ class Thread:
         return [user for user in self.members if user.pk != viewer.pk]
 
 
-class Mail:
+class Messages:
     """Every thread and every message.
 
     Parameters:

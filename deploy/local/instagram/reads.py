@@ -11,7 +11,7 @@ from deploy.local.instagram.http import Json, Reply, Request
 from deploy.local.instagram.messages import Message, Thread
 from deploy.local.instagram.posts import Comment
 from deploy.local.instagram.replies import ok, refuse
-from deploy.local.instagram.state import World
+from deploy.local.instagram.state import State
 from deploy.local.instagram.users import Account, User, crowd
 
 _PAGE = 20
@@ -20,23 +20,23 @@ _LARGEST_FOLLOWERS_PAGE = 200
 _Row = TypeVar("_Row", Message, Comment)
 
 
-def current_user(world: World, account: Account, _request: Request) -> Reply:
+def current_user(world: State, account: Account, _request: Request) -> Reply:
     """The account's own profile."""
     own = views.user_full(account.user, world.posts.of(account.user))
     return ok(user={**own, "email": f"{account.username}@example.com", "phone_number": ""})
 
 
-def user_by_name(world: World, _account: Account, request: Request) -> Reply:
+def user_by_name(world: State, _account: Account, request: Request) -> Reply:
     """A profile, by username."""
     return _profile(world, world.people.by_name(request.params["username"].lower()))
 
 
-def user_by_pk(world: World, _account: Account, request: Request) -> Reply:
+def user_by_pk(world: State, _account: Account, request: Request) -> Reply:
     """A profile, by pk."""
     return _profile(world, _user(world, request.params["pk"]))
 
 
-def media_info(world: World, _account: Account, request: Request) -> Reply:
+def media_info(world: State, _account: Account, request: Request) -> Reply:
     """A post."""
     post = world.posts.find(request.params["media_id"])
     if post is None:
@@ -45,7 +45,7 @@ def media_info(world: World, _account: Account, request: Request) -> Reply:
     return ok(items=[views.media(post, comment_count)], num_results=1, more_available=False)
 
 
-def comments(world: World, _account: Account, request: Request) -> Reply:
+def comments(world: State, _account: Account, request: Request) -> Reply:
     """One page of a post's comments, newest first."""
     post = world.posts.find(request.params["media_id"])
     if post is None:
@@ -61,19 +61,19 @@ def comments(world: World, _account: Account, request: Request) -> Reply:
     return ok(**body) if older is None else ok(**body, next_min_id=older)
 
 
-def followers(world: World, account: Account, request: Request) -> Reply:
+def followers(world: State, account: Account, request: Request) -> Reply:
     """One page of a user's followers."""
     user = _user(world, request.params["pk"])
     return _crowd_page(account, user, user.profile.followers if user else 0, request)
 
 
-def following(world: World, account: Account, request: Request) -> Reply:
+def following(world: State, account: Account, request: Request) -> Reply:
     """One page of those a user follows."""
     user = _user(world, request.params["pk"])
     return _crowd_page(account, user, user.profile.following if user else 0, request)
 
 
-def by_participants(world: World, account: Account, request: Request) -> Reply:
+def by_participants(world: State, account: Account, request: Request) -> Reply:
     """The thread with exactly these people; an empty success when there is none."""
     pks = json.loads(request.query.get("recipient_users", "[]"))
     others = [user for pk in pks if (user := world.people.by_pk(int(pk)))]
@@ -84,7 +84,7 @@ def by_participants(world: World, account: Account, request: Request) -> Reply:
     return ok(users=shown["users"], thread=shown)
 
 
-def thread(world: World, account: Account, request: Request) -> Reply:
+def thread(world: State, account: Account, request: Request) -> Reply:
     """One page of a thread, newest first."""
     thread_id = request.params["thread_id"]
     conversation = world.mail.thread(int(thread_id)) if thread_id.isdigit() else None
@@ -95,7 +95,7 @@ def thread(world: World, account: Account, request: Request) -> Reply:
     return ok(thread=_thread_page(conversation, account.user, cursor, limit))
 
 
-def inbox(world: World, account: Account, _request: Request) -> Reply:
+def inbox(world: State, account: Account, _request: Request) -> Reply:
     """The account's threads on one page, the latest active first."""
     threads = [
         _thread_page(each, account.user, None, _PAGE)
@@ -104,21 +104,21 @@ def inbox(world: World, account: Account, _request: Request) -> Reply:
     return ok(inbox={"threads": threads, "has_older": False, "unseen_count": 0})
 
 
-def reels_tray(_world: World, _account: Account, _request: Request) -> Reply:
+def reels_tray(_world: State, _account: Account, _request: Request) -> Reply:
     """An empty tray."""
     return ok(tray=[], broadcasts=[])
 
 
-def timeline(_world: World, _account: Account, _request: Request) -> Reply:
+def timeline(_world: State, _account: Account, _request: Request) -> Reply:
     """An empty timeline."""
     return ok(feed_items=[], num_results=0, more_available=False)
 
 
-def _user(world: World, pk: str) -> User | None:
+def _user(world: State, pk: str) -> User | None:
     return world.people.by_pk(int(pk)) if pk.isdigit() else None
 
 
-def _profile(world: World, user: User | None) -> Reply:
+def _profile(world: State, user: User | None) -> Reply:
     if user is None:
         return refuse("user_not_found")
     return ok(user=views.user_full(user, world.posts.of(user)))

@@ -8,10 +8,10 @@ from typing import TypedDict
 
 
 class CallRecord(TypedDict):
-    """One request the stand-in has seen; `ended` to `outcome` are null while it is under way.
+    """One request the fake Instagram has seen; `ended` to `outcome` are null while it is under way.
 
-    `begun`, `ended` and `gone` are monotonic seconds of the stand-in's process, the `_at` ones Unix
-    time. `gone` is when the client hung up before it had its answer, if it did.
+    `begun`, `ended` and `gone` are monotonic seconds of the fake Instagram's process, the `_at`
+    ones Unix time. `gone` is when the client hung up before it had its answer, if it did.
     """
 
     seq: int

@@ -10,11 +10,11 @@ from typing import TypeAlias
 from deploy.local.instagram import login, reads, writes
 from deploy.local.instagram.http import Reply, Request
 from deploy.local.instagram.replies import refuse
-from deploy.local.instagram.state import World
+from deploy.local.instagram.state import State
 from deploy.local.instagram.users import Account
 
-Handler: TypeAlias = Callable[[World, Request], Reply]
-SignedInHandler: TypeAlias = Callable[[World, Account, Request], Reply]
+Handler: TypeAlias = Callable[[State, Request], Reply]
+SignedInHandler: TypeAlias = Callable[[State, Account, Request], Reply]
 
 UNKNOWN_CALL = "unknown"
 
@@ -48,7 +48,7 @@ def find(request: Request) -> tuple[Route, Request]:
 def signed_in(handler: SignedInHandler) -> Handler:
     """A handler that needs a living session, and answers `login_required` without one."""
 
-    def guarded(world: World, request: Request) -> Reply:
+    def guarded(world: State, request: Request) -> Reply:
         account = world.sessions.account(request.session_id)
         return refuse("login_required") if account is None else handler(world, account, request)
 
@@ -85,7 +85,7 @@ def _bloks_app(call: str, app: str, handler: Handler) -> Route:
     return _before_login(call, f"bloks/apps/com.bloks.www.{app}/", handler)
 
 
-def _nothing_here(_world: World, _request: Request) -> Reply:
+def _nothing_here(_world: State, _request: Request) -> Reply:
     return refuse("not_found")
 
 

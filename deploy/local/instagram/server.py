@@ -18,7 +18,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from deploy.local.certificates import CertificateFiles, issue
-from deploy.local.instagram.app import InstagramApp, Stage
+from deploy.local.instagram.app import InstagramApp, Switchboard
 from deploy.local.instagram.control import ControlApp
 from deploy.local.instagram.http import Receive, Scope, Send
 from deploy.local.instagram.state import Options
@@ -72,7 +72,7 @@ async def _serve(settings: Settings) -> None:
         lambda host, port: tls_address if _is_instagram(host, port) else None,
         settings.proxy_credentials,
     )
-    stage = Stage(settings.options)
+    stage = Switchboard(settings.options)
     # Hypercorn types its messages one by one; here they are plain mappings.
     app: Any = _Front(InstagramApp(stage, proxy), ControlApp(stage, proxy))
     await proxy.start(settings.proxy_port)
@@ -137,7 +137,7 @@ def _hypercorn(files: CertificateFiles, tls: socket.socket, control: socket.sock
     config.insecure_bind = [f"fd://{control.detach()}"]
     config.backlog = _BACKLOG
     config.loglevel = "WARNING"
-    config.include_date_header = False  # the stand-in's own clock tells
+    config.include_date_header = False  # the fake Instagram's own clock tells
     config.keep_alive_timeout = 600
     config.keep_alive_max_requests = sys.maxsize
     config.h2_max_inbound_frame_size = 2**14

@@ -1,4 +1,4 @@
-"""The stand-in's state, and what it starts with.
+"""The fake Instagram's state, and what it starts with.
 
 All of it is changed by plain functions on one event loop: nothing is ever half done when the next
 request is looked at.
@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deploy.local.instagram.clock import Clock
-from deploy.local.instagram.messages import Mail
+from deploy.local.instagram.messages import Messages
 from deploy.local.instagram.passwords import PasswordKey
 from deploy.local.instagram.posts import Post, Posts
 from deploy.local.instagram.sessions import Sessions
 from deploy.local.instagram.uploads import Uploads
-from deploy.local.instagram.users import Account, People, Profile
+from deploy.local.instagram.users import Account, Profile, Users
 
 SHOP_PASSWORD = "shop-password"
 SHOP_POST_PK = 3_700_000_000_000_000_001
@@ -33,8 +33,8 @@ class Options:
     dedupe: bool = False
 
 
-class World:
-    """Everything the stand-in knows, seeded with one shop and a few people.
+class State:
+    """Everything the fake Instagram knows, seeded with one shop and a few people.
 
     Parameters:
         password_key: the key clients encrypt passwords with.
@@ -42,10 +42,10 @@ class World:
 
     def __init__(self, options: Options, password_key: PasswordKey) -> None:
         self.password_key = password_key
-        self.people = People(open_world=options.open_world)
+        self.people = Users(open_world=options.open_world)
         self.clock = Clock()
         self.posts = Posts(self.clock, dedupe=options.dedupe)
-        self.mail = Mail(self.clock, dedupe=options.dedupe)
+        self.mail = Messages(self.clock, dedupe=options.dedupe)
         self.sessions = Sessions()
         self.uploads = Uploads()
         _seed(self)
@@ -55,7 +55,7 @@ class World:
         return self.people.accounts.get(username)
 
 
-def _seed(world: World) -> None:
+def _seed(world: State) -> None:
     people = world.people
     people.add("shop", Profile("The Shop", is_business=True, followers=450, following=30))
     people.add("jenny.rosen", Profile("Jenny Rosen", followers=450, following=30))

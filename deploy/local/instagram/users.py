@@ -1,4 +1,4 @@
-"""Who lives in the stand-in: named users, accounts that log in, and synthetic followers."""
+"""Who lives in the fake Instagram: named users, accounts that log in, and synthetic followers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Account:
 
     Parameters:
         user: the profile behind the account.
-        password: in the clear; this is a stand-in.
+        password: in the clear; this is a fake Instagram.
         totp_seed: base32; set, a login needs the code of the moment (RFC 6238).
         profile_code: set, a login needs this code, as if it had been sent by e-mail.
     """
@@ -69,7 +69,7 @@ class Account:
         return self.user.username
 
 
-class People:
+class Users:
     """Finds and makes users.
 
     Parameters:

@@ -8,24 +8,24 @@ from deploy.local.instagram import views
 from deploy.local.instagram.http import Json, Reply, Request
 from deploy.local.instagram.messages import Draft, Thread
 from deploy.local.instagram.replies import ok, refuse
-from deploy.local.instagram.state import World
+from deploy.local.instagram.state import State
 from deploy.local.instagram.users import Account, User
 
 #: How every JPEG begins.
 _JPEG = b"\xff\xd8\xff"
 
 
-def send_text(world: World, account: Account, request: Request) -> Reply:
+def send_text(world: State, account: Account, request: Request) -> Reply:
     """Send a text."""
     return _send(world, account, request, _draft("text", request.form, "text"))
 
 
-def send_link(world: World, account: Account, request: Request) -> Reply:
+def send_link(world: State, account: Account, request: Request) -> Reply:
     """Send a text with links in it."""
     return _send(world, account, request, _draft("link", request.form, "link_text"))
 
 
-def send_photo(world: World, account: Account, request: Request) -> Reply:
+def send_photo(world: State, account: Account, request: Request) -> Reply:
     """Send an uploaded photo, into a thread that exists."""
     number = str(request.form["attachment_fbid"])
     if "thread_ids" not in request.form or not world.uploads.has(account.user, number):
@@ -33,7 +33,7 @@ def send_photo(world: World, account: Account, request: Request) -> Reply:
     return _send(world, account, request, _draft("photo", request.form, "text"))
 
 
-def upload_photo(world: World, account: Account, request: Request) -> Reply:
+def upload_photo(world: State, account: Account, request: Request) -> Reply:
     """Take a photo's bytes and give them a number."""
     whole = request.headers.get("x-entity-length") == str(len(request.body))
     if not whole or not request.body.startswith(_JPEG):
@@ -41,7 +41,7 @@ def upload_photo(world: World, account: Account, request: Request) -> Reply:
     return Reply(200, {"media_id": world.uploads.store(account.user, request.body).id})
 
 
-def comment(world: World, account: Account, request: Request) -> Reply:
+def comment(world: State, account: Account, request: Request) -> Reply:
     """Put a comment under a post."""
     post = world.posts.find(request.params["media_id"])
     if post is None:
@@ -63,7 +63,7 @@ def _draft(kind: str, form: Json, text_field: str) -> Draft:
     )
 
 
-def _send(world: World, account: Account, request: Request, draft: Draft) -> Reply:
+def _send(world: State, account: Account, request: Request, draft: Draft) -> Reply:
     if "thread_ids" in request.form:
         found = _named_thread(world, account.user, request.form)
     else:
@@ -74,13 +74,13 @@ def _send(world: World, account: Account, request: Request, draft: Draft) -> Rep
     return ok(action="item_ack", status_code="200", payload=views.receipt(message))
 
 
-def _named_thread(world: World, sender: User, form: Json) -> Thread | Reply:
+def _named_thread(world: State, sender: User, form: Json) -> Thread | Reply:
     (thread_id,) = json.loads(form["thread_ids"])
     found = world.mail.thread(int(thread_id))
     return refuse("thread_not_found") if found is None or sender not in found.members else found
 
 
-def _thread_with_recipients(world: World, sender: User, form: Json) -> Thread | Reply:
+def _thread_with_recipients(world: State, sender: User, form: Json) -> Thread | Reply:
     (pks,) = json.loads(form["recipient_users"])
     recipients = [world.people.by_pk(int(pk)) for pk in pks]
     known = [user for user in recipients if user is not None]

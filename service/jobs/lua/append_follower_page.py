@@ -7,7 +7,7 @@ from typing import Literal
 
 from service.jobs.lua.call import Argument, ScriptCall, word
 
-PageReply = Literal["more", "succeeded", "canceled", "expired", "failed", "lost"]
+FollowerPageReply = Literal["more", "succeeded", "canceled", "expired", "failed", "lost"]
 
 
 def append_follower_page(
@@ -20,7 +20,7 @@ def append_follower_page(
     cursor: str,
     last: Literal["last", "more"],
     *row_batches: tuple[bytes, Sequence[str]],
-) -> ScriptCall[PageReply]:
+) -> ScriptCall[FollowerPageReply]:
     """Store a page; the export goes on from it, or ends.
 
     Parameters:

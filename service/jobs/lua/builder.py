@@ -17,7 +17,7 @@ from typing import Final
 
 from service.config.config import Config
 from service.config.settings import Settings
-from service.jobs.actor_routes import ADDRESSES, NAMESPACE
+from service.jobs.actor_routes import NAMESPACE, ROUTES
 from service.jobs.lua.hash_encoding import BLANK, FOLDED, MOST_PIECES, PIECE
 from service.jobs.lua.limits import UNLIMITED, Limits
 from service.jobs.lua.literals import LuaValue, to_lua
@@ -261,8 +261,7 @@ def _constants(config: Times) -> str:
         "repeats": config.limits.repeat_ms,
         "namespace": NAMESPACE,
         "actors": {
-            kind: {"queue": address.queue, "name": address.actor}
-            for kind, address in ADDRESSES.items()
+            kind: {"queue": route.queue, "name": route.actor} for kind, route in ROUTES.items()
         },
     }
     allowed: LuaValue = {

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from service.jobs.lua.call import ScriptCall
 from service.jobs.lua.runner import Scripts
-from service.redis.batching import Batches, Call
+from service.redis.batching import Batcher, PendingCall
 
 #: The most calls that wait, and the most bytes they hold, before more are turned away.
 MOST_WAITING: Final = 2_000
@@ -35,7 +35,7 @@ class Overloaded(RedisError):
     """More waits to be recorded than the store takes; the sender must try again."""
 
 
-class GroupCommit(Batches):
+class GroupCommit(Batcher):
     """Runs one script for many callers at a time.
 
     Its ARGV are those of all calls one after the other, its reply is one for each call; an error
@@ -65,9 +65,9 @@ class GroupCommit(Batches):
         if len(self._waiting) >= MOST_WAITING or self._bytes + size > MOST_BYTES:
             raise Overloaded("more waits to be recorded than the store takes")
         self._bytes += size
-        return call.parse(await self._ask(args, size, self._scripts.script(call.name)))
+        return call.parse(await self._submit(args, size, self._scripts.script(call.name)))
 
-    def _next_batch(self) -> Sequence[Call]:
+    def _next_batch(self) -> Sequence[PendingCall]:
         # Half of those that wait, where many do: while the store works on them, this process
         # answers others and puts the next batch together. With all of them in one batch, the store
         # and the process would each idle while the other works.
@@ -78,8 +78,8 @@ class GroupCommit(Batches):
                 break
             taken, size = taken + 1, size + call.size
         self._bytes -= size
-        return self._taken(taken)
+        return self._take(taken)
 
-    async def _send(self, batch: Sequence[Call]) -> list[Any]:
+    async def _send(self, batch: Sequence[PendingCall]) -> list[Any]:
         args = [arg for call in batch for arg in call.args]
         return cast("list[Any]", await self._scripts.send(batch[0].script, args))

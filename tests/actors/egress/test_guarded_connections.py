@@ -10,12 +10,12 @@ from contextlib import contextmanager
 import httpcore
 import pytest
 
-from actors.egress.dns import SharedLookups, resolve
+from actors.egress.dns import CoalescingResolver, resolve
 from actors.egress.guarded_connections import EgressError, GuardedBackend
-from service.network.ip_filter import Guard, parse_cidrs
+from service.network.ip_filter import IpFilter, parse_cidrs
 from tests.support.misbehaving_servers import hangs_at_once, serve
 
-LOOPBACK = Guard(parse_cidrs("127.0.0.0/8"))
+LOOPBACK = IpFilter(parse_cidrs("127.0.0.0/8"))
 
 
 class Answers:
@@ -71,14 +71,14 @@ def test_a_permitted_address_is_dialled_after_a_single_look_up() -> None:
     ],
 )
 def test_a_name_with_any_blocked_answer_is_not_dialled(addresses: list[str]) -> None:
-    backend = GuardedBackend(Guard(), Answers(addresses))
+    backend = GuardedBackend(IpFilter(), Answers(addresses))
 
     assert connect(backend) == ("blocked_address", 0)
 
 
 def test_the_peer_is_checked_after_dialling() -> None:
     # Given an address that the kernel turns into another one
-    backend = GuardedBackend(Guard(parse_cidrs("0.0.0.0/32")), Answers(["0.0.0.0"]))
+    backend = GuardedBackend(IpFilter(parse_cidrs("0.0.0.0/32")), Answers(["0.0.0.0"]))
 
     # When / Then
     assert connect(backend)[0] == "blocked_address"
@@ -172,7 +172,7 @@ def test_retries_of_a_silent_name_share_one_look_up() -> None:
             await answered.wait()
             return ["127.0.0.1"]
 
-        lookups = SharedLookups(slow)
+        lookups = CoalescingResolver(slow)
         # Given somebody who has given up
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(lookups.addresses("callbacks.example", 1), 0.01)
@@ -198,7 +198,7 @@ def test_a_failed_look_up_that_nobody_awaits_is_no_unhandled_error() -> None:
             await fail.wait()
             raise OSError("no such name")
 
-        lookups = SharedLookups(failing)
+        lookups = CoalescingResolver(failing)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(lookups.addresses("callbacks.example", 1), 0.01)
         fail.set()

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from actors.egress.photo_download import Fetcher
-from actors.instagram.errors import Judged, Outcome, classify
-from service.network.ip_filter import Guard, parse_cidrs
+from actors.egress.photo_download import PhotoDownloader
+from actors.instagram.errors import ClassifiedError, Outcome, classify
+from service.network.ip_filter import IpFilter, parse_cidrs
 from service.photos.photo import PhotoRefused
-from service.photos.spooled_file import Incoming
+from service.photos.spooled_file import SpooledFile
 from tests.support.certificate_authority import Authority
 from tests.support.misbehaving_servers import (
     OK,
@@ -31,7 +31,7 @@ from tests.support.misbehaving_servers import (
     serve,
 )
 
-LOOPBACK = Guard(parse_cidrs("127.0.0.0/8"))
+LOOPBACK = IpFilter(parse_cidrs("127.0.0.0/8"))
 
 
 class Names:
@@ -46,26 +46,26 @@ class Names:
         return self._found.pop(0) if len(self._found) > 1 else self._found[0]
 
 
-def told(judged: Judged) -> str:
+def told(judged: ClassifiedError) -> str:
     """The code of what was judged, which never says where it came from."""
     assert "a-secret" not in f"{judged!r} {classify(judged, writing=False)}"
     return judged.rule.code
 
 
 def fetched(
-    behaviour: Behaviour, host: str = "127.0.0.1", guard: Guard = LOOPBACK, **options: Any
+    behaviour: Behaviour, host: str = "127.0.0.1", ip_filter: IpFilter = LOOPBACK, **options: Any
 ) -> tuple[bytes | str, Hostile]:
     """What comes of fetching from such a server: the bytes, or the code of a refusal."""
 
     async def scenario() -> tuple[bytes | str, Hostile]:
-        fetcher = Fetcher(guard, version="1.2.3", allow_http=True, **options)
+        fetcher = PhotoDownloader(ip_filter, version="1.2.3", allow_http=True, **options)
         async with serve(behaviour) as server:
-            with Incoming() as incoming:
+            with SpooledFile() as incoming:
                 try:
-                    await fetcher.fetch(server.url(host, "/photo?signature=a-secret"), incoming)
+                    await fetcher.download(server.url(host, "/photo?signature=a-secret"), incoming)
                 except PhotoRefused as refused:
                     return refused.code, server
-                except Judged as judged:
+                except ClassifiedError as judged:
                     return told(judged), server
                 return incoming.file.read(), server
 
@@ -87,14 +87,14 @@ def test_a_photo_comes_over_tls_that_is_checked(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
 
     async def scenario(ca_bundle: str | None) -> bytes | str:
-        fetcher = Fetcher(LOOPBACK, version="1", ca_bundle=ca_bundle)
+        fetcher = PhotoDownloader(LOOPBACK, version="1", ca_bundle=ca_bundle)
         tls = authority.server_context("127.0.0.1")
         async with serve(answers(200, b"a photo"), tls=tls) as server:
-            with Incoming() as incoming:
+            with SpooledFile() as incoming:
                 try:
-                    await fetcher.fetch(server.url(), incoming)
-                except Judged as judged:
-                    return judged.rule.what
+                    await fetcher.download(server.url(), incoming)
+                except ClassifiedError as judged:
+                    return judged.rule.message
                 return incoming.file.read()
 
     assert asyncio.run(scenario(str(authority.bundle))) == b"a photo"
@@ -102,9 +102,9 @@ def test_a_photo_comes_over_tls_that_is_checked(tmp_path: Path) -> None:
 
 
 def test_plain_http_has_to_be_permitted() -> None:
-    fetcher = Fetcher(LOOPBACK, version="1")
-    with Incoming() as incoming, pytest.raises(Judged) as judged:
-        asyncio.run(fetcher.fetch("http://127.0.0.1/a", incoming))
+    fetcher = PhotoDownloader(LOOPBACK, version="1")
+    with SpooledFile() as incoming, pytest.raises(ClassifiedError) as judged:
+        asyncio.run(fetcher.download("http://127.0.0.1/a", incoming))
     assert classify(judged.value, writing=False).outcome is Outcome.FINAL
 
 
@@ -121,7 +121,7 @@ def test_a_name_whose_answer_changes_is_resolved_once() -> None:
 
 
 def test_our_own_network_is_out_of_reach_by_default() -> None:
-    found, server = fetched(answers(200, b"x"), guard=Guard())
+    found, server = fetched(answers(200, b"x"), ip_filter=IpFilter())
     assert (found, server.connections) == ("photo_url_blocked", 0)
 
 
@@ -159,10 +159,10 @@ def test_whatever_a_server_does_is_bounded_and_named(behaviour: Behaviour, code:
 
 def test_only_what_may_pass_is_tried_again() -> None:
     async def outcome(behaviour: Behaviour) -> Outcome:
-        fetcher = Fetcher(LOOPBACK, version="1", allow_http=True)
+        fetcher = PhotoDownloader(LOOPBACK, version="1", allow_http=True)
         async with serve(behaviour) as server:
-            with Incoming() as incoming, pytest.raises(Judged) as judged:
-                await fetcher.fetch(server.url(), incoming)
+            with SpooledFile() as incoming, pytest.raises(ClassifiedError) as judged:
+                await fetcher.download(server.url(), incoming)
         return classify(judged.value, writing=False).outcome
 
     found = [asyncio.run(outcome(answers(status))) for status in (404, 302, 503, 429)]

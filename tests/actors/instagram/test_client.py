@@ -12,11 +12,11 @@ import httpx
 import pytest
 from aiograpi import exceptions as ig
 
-from actors.instagram.client import PacedClient, build_client, close_client
+from actors.instagram.client import InstagramClient, build_client, close_client
 from actors.instagram.idempotency_tokens import client_context_for, creation_key_for, write_token
 from actors.instagram.options import ClientOptions
-from actors.instagram.write_deadline import CallOverdueError, while_claimed
-from deploy.local.instagram.client import StandIn
+from actors.instagram.write_deadline import CallOverdueError, request_deadline
+from deploy.local.instagram.client import FakeInstagram
 
 POST = "3700000000000000001"
 PASSWORD = "shop-password"
@@ -25,7 +25,7 @@ PASSWORD = "shop-password"
 @asynccontextmanager
 async def a_client(
     options: ClientOptions, settings: dict[str, Any] | None = None
-) -> AsyncIterator[PacedClient]:
+) -> AsyncIterator[InstagramClient]:
     client = await build_client(options, settings)
     try:
         yield client
@@ -33,8 +33,8 @@ async def a_client(
         await close_client(client)
 
 
-def to(standin: StandIn) -> ClientOptions:
-    return ClientOptions(standin.proxy_url, str(standin.ca_path), human_pace=False)
+def to(fake_instagram: FakeInstagram) -> ClientOptions:
+    return ClientOptions(fake_instagram.proxy_url, str(fake_instagram.ca_path), human_pace=False)
 
 
 @asynccontextmanager
@@ -73,24 +73,27 @@ def test_a_proxy_of_the_environment_is_not_used(
 
 
 def test_with_a_proxy_everything_goes_through_it(
-    monkeypatch: pytest.MonkeyPatch, standin: StandIn
+    monkeypatch: pytest.MonkeyPatch, fake_instagram: FakeInstagram
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
 
     async def steps() -> None:
-        async with a_client(to(standin)) as client:
+        async with a_client(to(fake_instagram)) as client:
             await client.login("shop", PASSWORD)
 
     asyncio.run(steps())
-    assert {each["host"] for each in standin.log()} == {"i.instagram.com", "b.i.instagram.com"}
-    assert len(standin.log()) == 8
+    assert {each["host"] for each in fake_instagram.log()} == {
+        "i.instagram.com",
+        "b.i.instagram.com",
+    }
+    assert len(fake_instagram.log()) == 8
 
 
-def test_each_write_has_a_new_connection_and_reads_do_not(standin: StandIn) -> None:
-    pk = standin.add_user("somebody")
+def test_each_write_has_a_new_connection_and_reads_do_not(fake_instagram: FakeInstagram) -> None:
+    pk = fake_instagram.add_user("somebody")
 
     async def steps() -> None:
-        async with a_client(to(standin)) as client:
+        async with a_client(to(fake_instagram)) as client:
             await client.login("shop", PASSWORD)
             for n in range(3):
                 await client.user_info_by_username_v1("somebody")
@@ -99,7 +102,7 @@ def test_each_write_has_a_new_connection_and_reads_do_not(standin: StandIn) -> N
 
     asyncio.run(steps())
     seen: set[int | None] = set()
-    for each in standin.log():
+    for each in fake_instagram.log():
         if each["call"] == "broadcast_text":
             assert each["connection"] not in seen
         if each["call"] == "usernameinfo":
@@ -107,12 +110,12 @@ def test_each_write_has_a_new_connection_and_reads_do_not(standin: StandIn) -> N
         seen.add(each["connection"])
 
 
-def test_no_request_begins_once_the_claim_is_in_doubt(standin: StandIn) -> None:
+def test_no_request_begins_once_the_claim_is_in_doubt(fake_instagram: FakeInstagram) -> None:
     left = [5.0]
 
     async def steps() -> None:
-        async with a_client(to(standin)) as client:
-            with while_claimed(lambda: left[0]):
+        async with a_client(to(fake_instagram)) as client:
+            with request_deadline(lambda: left[0]):
                 await client.login("shop", PASSWORD)
                 left[0] = 0.0
                 for call in (client.account_info(), client.password_publickeys()):
@@ -120,74 +123,76 @@ def test_no_request_begins_once_the_claim_is_in_doubt(standin: StandIn) -> None:
                         await call
 
     asyncio.run(steps())
-    assert {each["call"] for each in standin.log()} & {"current_user"} == set()
+    assert {each["call"] for each in fake_instagram.log()} & {"current_user"} == set()
 
 
 @pytest.mark.parametrize("status", [307, 308, 408])
 def test_a_write_that_was_stored_is_not_repeated_whatever_the_answer_asks_for(
-    standin: StandIn, status: int
+    fake_instagram: FakeInstagram, status: int
 ) -> None:
-    pk = standin.add_user("somebody")
+    pk = fake_instagram.add_user("somebody")
     here = "https://i.instagram.com/api/v1/direct_v2/threads/broadcast/text/"
-    standin.fault("broadcast_text", status_after_effect=status, location=here)
+    fake_instagram.fault("broadcast_text", status_after_effect=status, location=here)
 
     async def steps() -> None:
-        async with a_client(to(standin)) as client:
+        async with a_client(to(fake_instagram)) as client:
             await client.login("shop", PASSWORD)
             with pytest.raises(ig.ClientError), write_token("job_a:1"):
                 async with asyncio.timeout(5):
                     await client.direct_send("text", user_ids=[int(pk)])
 
     asyncio.run(steps())
-    assert len(standin.dms()) == 1
+    assert len(fake_instagram.dms()) == 1
 
 
 def test_redirects_are_off_whatever_a_session_brings_along() -> None:
     async def steps() -> None:
         async with a_client(ClientOptions(human_pace=False)) as client:
-            client.set_settings(client.portable_settings)
+            client.set_settings(client.exportable_settings)
             assert client.private._client.follow_redirects is False
 
     asyncio.run(steps())
 
 
-def test_a_page_that_fails_is_not_asked_for_without_its_cursor(standin: StandIn) -> None:
+def test_a_page_that_fails_is_not_asked_for_without_its_cursor(
+    fake_instagram: FakeInstagram,
+) -> None:
     async def steps() -> None:
-        async with a_client(to(standin)) as client:
+        async with a_client(to(fake_instagram)) as client:
             await client.login("shop", PASSWORD)
             pk = str(client.user_id)
             _, second = await client.user_followers_v1_chunk(pk, max_amount=200)
             page, _ = await client.user_followers_v1_chunk(pk, max_amount=200, max_id=second)
             assert page
-            before = len(standin.log("followers"))
-            standin.fault("followers", error="server_error")
+            before = len(fake_instagram.log("followers"))
+            fake_instagram.fault("followers", error="server_error")
             with pytest.raises(ig.ClientUnknownError):
                 await client.user_followers_v1_chunk(pk, max_amount=200, max_id=second)
-            assert len(standin.log("followers")) == before + 1
+            assert len(fake_instagram.log("followers")) == before + 1
 
     asyncio.run(steps())
 
 
-def test_a_408_is_neither_slept_on_nor_resent(standin: StandIn) -> None:
+def test_a_408_is_neither_slept_on_nor_resent(fake_instagram: FakeInstagram) -> None:
     async def steps() -> None:
-        async with a_client(to(standin)) as client:
+        async with a_client(to(fake_instagram)) as client:
             await client.login("shop", PASSWORD)
-            standin.fault("usernameinfo", status=408)
+            fake_instagram.fault("usernameinfo", status=408)
             async with asyncio.timeout(5):
                 with pytest.raises(ig.ClientRequestTimeout):
                     await client.user_info_by_username_v1("jenny.rosen")
 
     asyncio.run(steps())
-    assert len(standin.log("usernameinfo")) == 1
+    assert len(fake_instagram.log("usernameinfo")) == 1
 
 
 def test_tokens_are_the_same_for_one_write_and_apart_for_concurrent_ones(
-    standin: StandIn,
+    fake_instagram: FakeInstagram,
 ) -> None:
-    pk = standin.add_user("somebody")
+    pk = fake_instagram.add_user("somebody")
     barrier = asyncio.Barrier(3)
 
-    async def write(client: PacedClient, token: str) -> tuple[str, str]:
+    async def write(client: InstagramClient, token: str) -> tuple[str, str]:
         with write_token(token):
             await barrier.wait()
             mutation = client.generate_mutation_token()
@@ -196,12 +201,12 @@ def test_tokens_are_the_same_for_one_write_and_apart_for_concurrent_ones(
             return mutation, client.generate_uuid()
 
     async def steps() -> list[tuple[str, str]]:
-        async with a_client(to(standin)) as one:
+        async with a_client(to(fake_instagram)) as one:
             await one.login("shop", PASSWORD)
-            settings = one.portable_settings
+            settings = one.exportable_settings
             async with (
-                a_client(to(standin), settings) as two,
-                a_client(to(standin), settings) as three,
+                a_client(to(fake_instagram), settings) as two,
+                a_client(to(fake_instagram), settings) as three,
             ):
                 tokens = ["job_x:1", "job_y:1", "job_x:1"]
                 writes = zip((one, two, three), tokens, strict=True)
@@ -210,9 +215,9 @@ def test_tokens_are_the_same_for_one_write_and_apart_for_concurrent_ones(
     (x, fresh_x), (y, _), (again, fresh_again) = asyncio.run(steps())
     assert x == again == client_context_for("job_x:1") != y
     assert fresh_x != fresh_again
-    for dm in standin.dms():
+    for dm in fake_instagram.dms():
         assert dm["client_context"] == client_context_for(dm["text"])
-    for comment in standin.comments():
+    for comment in fake_instagram.comments():
         assert comment["idempotence_token"] == creation_key_for(comment["text"])
 
 
@@ -226,7 +231,9 @@ def test_outside_of_a_write_tokens_are_drawn_as_ever() -> None:
     asyncio.run(steps())
 
 
-def test_what_belongs_to_a_process_comes_from_its_options_only(standin: StandIn) -> None:
+def test_what_belongs_to_a_process_comes_from_its_options_only(
+    fake_instagram: FakeInstagram,
+) -> None:
     foreign = {
         "request_timeout": 9,
         "tls_verify": "/nowhere/ca.pem",
@@ -235,11 +242,11 @@ def test_what_belongs_to_a_process_comes_from_its_options_only(standin: StandIn)
     }
 
     async def steps() -> None:
-        async with a_client(to(standin), foreign) as client:
+        async with a_client(to(fake_instagram), foreign) as client:
             assert client.request_timeout == 0
-            assert client.tls_verify == str(standin.ca_path)
+            assert client.tls_verify == str(fake_instagram.ca_path)
             assert client.private_transport == "curl"
-            assert set(foreign).isdisjoint(client.portable_settings)
+            assert set(foreign).isdisjoint(client.exportable_settings)
         async with a_client(ClientOptions(), foreign) as client:
             assert client.request_timeout == 1
             assert client.tls_verify is True
@@ -258,14 +265,14 @@ def test_a_password_change_is_not_asked_for_on_a_terminal() -> None:
 
 
 def test_the_library_logs_no_reply_header_or_body(
-    standin: StandIn, caplog: pytest.LogCaptureFixture
+    fake_instagram: FakeInstagram, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
 
     async def steps() -> str:
-        async with a_client(to(standin)) as client:
+        async with a_client(to(fake_instagram)) as client:
             await client.login("shop", PASSWORD)
-            standin.fault("usernameinfo", error="not_json")
+            fake_instagram.fault("usernameinfo", error="not_json")
             with pytest.raises(ig.ClientJSONDecodeError):
                 await client.user_info_by_username_v1("jenny.rosen")
             return str(client.sessionid)

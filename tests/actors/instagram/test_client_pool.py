@@ -14,34 +14,34 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from actors.instagram.client import PacedClient, build_client, close_client
+from actors.instagram.client import InstagramClient, build_client, close_client
 from actors.instagram.client_pool import GatewayPool
 from actors.instagram.idempotency_tokens import write_token
 from actors.instagram.options import ClientOptions, UnknownAccount
 from deploy.local.certificates import issue
-from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.client import FakeInstagram
 from deploy.local.proxy import ConnectProxy
 from deploy.local.wait import until
 from service.metrics.event_loop_watchdog import LoopWatch
-from tests.support.gateways import PASSWORD, Town
-from tests.support.session_stores import open_vault
+from tests.support.gateway import PASSWORD, GatewayHarness
+from tests.support.session_store import open_session_store
 
 NAMES = ["one", "two", "three", "four"]
 FOR_EVER = 3600.0
 
 
 @pytest.fixture
-def town(standin: StandIn, store: redis.Redis, store_url: str) -> Town:
+def harness(fake_instagram: FakeInstagram, store: redis.Redis, store_url: str) -> GatewayHarness:
     assert store.dbsize() == 0
     for name in NAMES:
-        standin.add_account(name, PASSWORD)
-    return Town(standin, store_url)
+        fake_instagram.add_account(name, PASSWORD)
+    return GatewayHarness(fake_instagram, store_url)
 
 
 @asynccontextmanager
-async def a_pool(town: Town, **options: Any) -> AsyncIterator[GatewayPool]:
-    accounts = {name: town.account(name=name, username=name) for name in NAMES}
-    async with open_vault(town.store_url) as (vault, _):
+async def a_pool(harness: GatewayHarness, **options: Any) -> AsyncIterator[GatewayPool]:
+    accounts = {name: harness.account(name=name, username=name) for name in NAMES}
+    async with open_session_store(harness.store_url) as (vault, _):
         pool = GatewayPool(accounts, vault, **options)
         try:
             yield pool
@@ -52,101 +52,105 @@ async def a_pool(town: Town, **options: Any) -> AsyncIterator[GatewayPool]:
 async def use(pool: GatewayPool, *names: str) -> None:
     """Have each look somebody up, one after the other."""
     for name in names:
-        with pool.lend(name) as gateway:
+        with pool.acquire(name) as gateway:
             await gateway.resolve("jenny.rosen")
 
 
 def built(pool: GatewayPool) -> set[str]:
     """Whose clients are there."""
-    return {name for name, each in pool._gateways.items() if each._keeper._client is not None}
+    return {name for name, each in pool._gateways.items() if each._session._client is not None}
 
 
-def test_the_pool_makes_one_gateway_per_account(town: Town) -> None:
+def test_the_pool_makes_one_gateway_per_account(harness: GatewayHarness) -> None:
     async def steps() -> None:
-        async with a_pool(town) as pool:
-            with pool.lend("one") as one, pool.lend("one") as again:
+        async with a_pool(harness) as pool:
+            with pool.acquire("one") as one, pool.acquire("one") as again:
                 assert one is again
-                await one.ready()
+                await one.ensure_login()
             with pytest.raises(UnknownAccount, match="nobody"):
-                pool.lend("nobody")
+                pool.acquire("nobody")
             await pool.close_all()
 
     asyncio.run(steps())
-    assert town.passwords() == ["ok"]
+    assert harness.login_outcomes() == ["ok"]
 
 
 def test_an_idle_client_is_closed_and_comes_back_without_a_login_and_as_the_same_device(
-    town: Town,
+    harness: GatewayHarness,
 ) -> None:
     async def steps() -> None:
-        async with a_pool(town, idle_seconds=0.0) as pool:
+        async with a_pool(harness, idle_seconds=0.0) as pool:
             for _ in range(3):
                 await use(pool, "one")
                 assert built(pool) == {"one"}
-                await pool.tidy()
+                await pool.close_idle()
                 assert built(pool) == set()
 
     asyncio.run(steps())
-    assert town.passwords() == ["ok"]
-    assert len([each for each in town.standin.devices() if each["account"] == "one"]) == 1
+    assert harness.login_outcomes() == ["ok"]
+    assert len([each for each in harness.fake_instagram.devices() if each["account"] == "one"]) == 1
 
 
-def test_of_idle_clients_the_longest_unused_go_first(town: Town) -> None:
+def test_of_idle_clients_the_longest_unused_go_first(harness: GatewayHarness) -> None:
     async def steps() -> None:
-        async with a_pool(town, idle_seconds=FOR_EVER, most_idle=2) as pool:
+        async with a_pool(harness, idle_seconds=FOR_EVER, most_idle=2) as pool:
             await use(pool, "one", "two", "three", "four", "one")
-            await pool.tidy()
+            await pool.close_idle()
             assert built(pool) == {"four", "one"}
 
     asyncio.run(steps())
 
 
-def test_a_client_in_use_stays_however_many_there_are_and_however_long(town: Town) -> None:
+def test_a_client_in_use_stays_however_many_there_are_and_however_long(
+    harness: GatewayHarness,
+) -> None:
     async def steps() -> None:
-        async with a_pool(town, idle_seconds=0.0, most_idle=0) as pool:
+        async with a_pool(harness, idle_seconds=0.0, most_idle=0) as pool:
             # Given one that was idle before, and is used by two
             await use(pool, "one")
-            with pool.lend("one") as gateway:
-                client = gateway._keeper._client
+            with pool.acquire("one") as gateway:
+                client = gateway._session._client
                 await use(pool, "one", "two")
-                await pool.tidy()
+                await pool.close_idle()
                 assert built(pool) == {"one"}
-                assert gateway._keeper._client is client
-            await pool.tidy()
+                assert gateway._session._client is client
+            await pool.close_idle()
             assert built(pool) == set()
 
     asyncio.run(steps())
 
 
 def test_a_client_whose_session_cannot_be_saved_stays_until_it_can(
-    town: Town, store: redis.Redis
+    harness: GatewayHarness, store: redis.Redis
 ) -> None:
     async def steps() -> None:
-        async with a_pool(town, idle_seconds=0.0) as pool:
+        async with a_pool(harness, idle_seconds=0.0) as pool:
             await use(pool, "one")
             # Given a new login that the store did not take
             store.delete("hg:session:one:earlier")
             store.set("hg:session:one:earlier", "not a list: the save fails")
-            town.standin.expire_session("one")
+            harness.fake_instagram.expire_session("one")
             await use(pool, "one")
-            await pool.tidy()
+            await pool.close_idle()
             assert built(pool) == {"one"}
             # When it takes it again
             store.delete("hg:session:one:earlier")
-            await pool.tidy()
+            await pool.close_idle()
             assert built(pool) == set()
             await use(pool, "one")
 
     asyncio.run(steps())
     # Then the login was not lost with the client
-    assert town.passwords() == ["ok", "ok"]
+    assert harness.login_outcomes() == ["ok", "ok"]
 
 
-def test_idle_clients_are_closed_by_themselves(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.instagram.client_pool.TIDY_SECONDS", 0.01)
+def test_idle_clients_are_closed_by_themselves(
+    harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.instagram.client_pool.CLOSE_IDLE_SECONDS", 0.01)
 
     async def steps() -> None:
-        async with a_pool(town, idle_seconds=0.1) as pool, pool.tidied():
+        async with a_pool(harness, idle_seconds=0.1) as pool, pool.closing_idle():
             await use(pool, "one", "two")
             await asyncio.to_thread(until, lambda: not built(pool), 30, "the end of the clients")
 
@@ -168,9 +172,9 @@ def test_building_many_clients_does_not_block_the_loop() -> None:
     assert [line for line in lines if "blocked" in line["event"]] == []
 
 
-def test_an_account_has_one_connection_at_a_time(standin: StandIn) -> None:
-    options = ClientOptions(standin.proxy_url, str(standin.ca_path), human_pace=False)
-    pk = standin.add_user("somebody")
+def test_an_account_has_one_connection_at_a_time(fake_instagram: FakeInstagram) -> None:
+    options = ClientOptions(fake_instagram.proxy_url, str(fake_instagram.ca_path), human_pace=False)
+    pk = fake_instagram.add_user("somebody")
 
     async def steps() -> None:
         client = await build_client(options)
@@ -179,23 +183,29 @@ def test_an_account_has_one_connection_at_a_time(standin: StandIn) -> None:
             await client.user_info_by_username_v1("somebody")
             with write_token(f"job_{n}:1"):
                 await client.direct_send("text", user_ids=[int(pk)])
-            private = {each["id"] for each in standin.connects() if each["outcome"] == "open"}
-            used = {each["connection"] for each in standin.log() if each["http_version"] == "2"}
+            private = {
+                each["id"] for each in fake_instagram.connects() if each["outcome"] == "open"
+            }
+            used = {
+                each["connection"] for each in fake_instagram.log() if each["http_version"] == "2"
+            }
             assert len(private & used) == 1
         await close_client(client)
 
     asyncio.run(steps())
 
 
-def test_a_call_that_was_given_up_leaves_the_way_free_for_the_next(standin: StandIn) -> None:
-    options = ClientOptions(standin.proxy_url, str(standin.ca_path), human_pace=False)
-    pk = standin.add_user("somebody")
+def test_a_call_that_was_given_up_leaves_the_way_free_for_the_next(
+    fake_instagram: FakeInstagram,
+) -> None:
+    options = ClientOptions(fake_instagram.proxy_url, str(fake_instagram.ca_path), human_pace=False)
+    pk = fake_instagram.add_user("somebody")
 
     async def steps() -> None:
         client = await build_client(options)
         await client.login("shop", PASSWORD)
-        standin.fault("broadcast_text", "hang", times=None)
-        standin.fault("usernameinfo", "hang")
+        fake_instagram.fault("broadcast_text", "hang", times=None)
+        fake_instagram.fault("usernameinfo", "hang")
         for _ in range(3):
             with pytest.raises(TimeoutError), write_token("job_a:1"):
                 async with asyncio.timeout(0.5):
@@ -239,7 +249,7 @@ async def a_noting_server(directory: Path) -> AsyncIterator[tuple[ClientOptions,
         server.close()
 
 
-async def shake_hands(client: PacedClient, session: str) -> None:
+async def shake_hands(client: InstagramClient, session: str) -> None:
     """Connect; the server has nothing to say."""
     with pytest.raises(httpx.TransportError):
         await getattr(client, session).get("https://i.instagram.com/")

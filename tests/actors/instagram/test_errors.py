@@ -16,11 +16,17 @@ from aiograpi import exceptions as ig
 from curl_cffi import CurlECode
 from curl_cffi.requests.exceptions import RequestException
 
-from actors.instagram.client import PacedClient, build_client, close_client
-from actors.instagram.errors import InvalidTarget, Outcome, UnknownAccount, Verdict, classify
+from actors.instagram.client import InstagramClient, build_client, close_client
+from actors.instagram.errors import (
+    ErrorDecision,
+    InvalidInstagramId,
+    Outcome,
+    UnknownAccount,
+    classify,
+)
 from actors.instagram.options import ClientOptions
 from actors.instagram.reconcile import SearchIncomplete
-from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.client import FakeInstagram
 from deploy.local.instagram.replies import REFUSALS
 from service.accounts.session_store import DeviceChanged, SessionConflict, SessionUnreadable
 
@@ -28,7 +34,7 @@ SECRET = "sessionid=very-secret"
 POST = "3700000000000000001"
 READ, WRITE = False, True
 
-# By the stand-in's name of a refusal: outcome of a read, outcome of a write, code.
+# By the fake Instagram's name of a refusal: outcome of a read, outcome of a write, code.
 EXPECTED = {
     "please_wait": ("back_off", "back_off", "please_wait"),
     "throttled": ("back_off", "back_off", "rate_limited"),
@@ -72,7 +78,7 @@ EXPECTED = {
     "not_json": ("retry", "look", "reply_unreadable"),
 }
 
-CALLS: dict[str, Callable[[PacedClient], Awaitable[Any]]] = {
+CALLS: dict[str, Callable[[InstagramClient], Awaitable[Any]]] = {
     "broadcast_text": lambda client: client.direct_send("text", user_ids=[1]),
     "comment": lambda client: client.media_comment(POST, "text"),
     "comments": lambda client: client.media_comments_v1_chunk(POST),
@@ -85,11 +91,15 @@ CALLS: dict[str, Callable[[PacedClient], Awaitable[Any]]] = {
 }
 
 
-def test_every_refusal_of_the_stand_in_gets_its_verdict(standin: StandIn) -> None:
+def test_every_refusal_of_the_fake_instagram_gets_its_verdict(
+    fake_instagram: FakeInstagram,
+) -> None:
     async def raised_by(name: str, settings: dict[str, Any]) -> Exception:
         call = REFUSALS[name].call
-        standin.fault(call, error=name)
-        options = ClientOptions(standin.proxy_url, str(standin.ca_path), human_pace=False)
+        fake_instagram.fault(call, error=name)
+        options = ClientOptions(
+            fake_instagram.proxy_url, str(fake_instagram.ca_path), human_pace=False
+        )
         client = await build_client(options, {} if call == "login" else settings)
         try:
             await CALLS[call](client)
@@ -97,14 +107,16 @@ def test_every_refusal_of_the_stand_in_gets_its_verdict(standin: StandIn) -> Non
             return error
         finally:
             await close_client(client)
-            standin.clear_faults()
+            fake_instagram.clear_faults()
         pytest.fail(f"{name}: nothing was raised")
 
     async def all_of_them() -> dict[str, tuple[str, str, str]]:
-        options = ClientOptions(standin.proxy_url, str(standin.ca_path), human_pace=False)
+        options = ClientOptions(
+            fake_instagram.proxy_url, str(fake_instagram.ca_path), human_pace=False
+        )
         client = await build_client(options)
         await client.login("shop", "shop-password")
-        settings = client.portable_settings
+        settings = client.exportable_settings
         await close_client(client)
         return {name: _row(await raised_by(name, settings)) for name in REFUSALS}
 
@@ -187,7 +199,7 @@ def server_error() -> BaseException:
             made("FeedbackRequired", comment_error_key="comment_text_limit"),
             ("final", "final", "comment_refused"),
         ),
-        (InvalidTarget(SECRET), ("final", "final", "invalid_target")),
+        (InvalidInstagramId(SECRET), ("final", "final", "invalid_target")),
         (ValueError(SECRET), ("final", "look", "invalid_request")),
         (KeyError("payload"), ("retry", "look", "reply_unexpected")),
         (AssertionError(SECRET), ("retry", "look", "reply_unexpected")),
@@ -255,7 +267,7 @@ def test_a_rest_has_its_length_and_scope(kind: str, seconds: int, scope: str) ->
     )
 
 
-def every_verdict() -> list[Verdict]:
+def every_verdict() -> list[ErrorDecision]:
     kinds = [kind for _, kind in inspect.getmembers(ig, inspect.isclass)]
     made_by_text = [kind for kind in kinds if not issubclass(kind, ig.UnsupportedError)]
     errors = [kind(SECRET) for kind in made_by_text if issubclass(kind, Exception)]

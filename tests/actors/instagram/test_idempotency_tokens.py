@@ -14,8 +14,8 @@ from actors.instagram.idempotency_tokens import (
     is_client_context,
     write_token,
 )
-from actors.instagram.ids import InvalidTarget, media_pk, user_pk, username_of
-from service.accounts.session_settings import is_logged_in, portable
+from actors.instagram.ids import InvalidInstagramId, media_pk, user_pk, username_of
+from service.accounts.session_settings import exportable, is_logged_in
 
 
 def test_a_client_context_lies_in_the_range_of_the_library() -> None:
@@ -58,7 +58,7 @@ def test_a_post_has_its_pk_without_a_call(post: str, pk: str) -> None:
 
 @pytest.mark.parametrize("post", ["", "a b", "http://x/", "12é34", "\uff11\uff12\uff13", "1_2_3 "])
 def test_what_is_no_post_is_refused(post: str) -> None:
-    with pytest.raises(InvalidTarget):
+    with pytest.raises(InvalidInstagramId):
         media_pk(post)
 
 
@@ -72,7 +72,7 @@ def test_a_recipient_is_a_pk_or_a_username() -> None:
 
 @pytest.mark.parametrize("to", ["", "@", "two words", "a/b", "../x", "x" * 31])
 def test_what_is_no_username_is_refused(to: str) -> None:
-    with pytest.raises(InvalidTarget):
+    with pytest.raises(InvalidInstagramId):
         username_of(to)
 
 
@@ -87,7 +87,7 @@ def test_only_the_account_s_own_settings_travel_and_as_a_copy() -> None:
         "private_transport": "curl",
         "unknown_to_us": [1],
     }
-    travels = portable(settings)
+    travels = exportable(settings)
     assert set(travels) == {"uuids", "cookies", "unknown_to_us"}
     travels["uuids"]["phone_id"] = "changed"
     assert settings["uuids"]["phone_id"] == "p"

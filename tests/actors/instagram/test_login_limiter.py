@@ -11,19 +11,19 @@ import pytest
 import redis
 from aiograpi import exceptions as ig
 
-from actors.instagram.client import PacedClient
+from actors.instagram.client import InstagramClient
 from actors.instagram.errors import classify
 from actors.instagram.gateway import Gateway
-from actors.instagram.login_limiter import MOST_FIRST_LOGINS, LoginGate
+from actors.instagram.login_limiter import MAX_FIRST_LOGINS, LoginLimiter
 from actors.instagram.options import AccountOptions
-from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.client import FakeInstagram
 from service.accounts.encryption import derive_keys
 from service.accounts.session_store import SessionConflict
-from service.accounts.verification_codes import Codes
+from service.accounts.verification_codes import VerificationCodes
 from service.redis.client import async_client
-from tests.support.gateways import Town
-from tests.support.session_stores import SECRET
-from tests.support.values import plain_values
+from tests.support.gateway import GatewayHarness
+from tests.support.session_store import SECRET
+from tests.support.store_dump import plain_values
 
 SHOP = AccountOptions("shop", "the.shop", "password")
 CODE = "719364"
@@ -41,14 +41,14 @@ ENDS: dict[End, BaseException | None] = {
 }
 
 
-def at_gate(url: str, steps: Callable[[LoginGate, Codes], Awaitable[Any]]) -> Any:
+def at_gate(url: str, steps: Callable[[LoginLimiter, VerificationCodes], Awaitable[Any]]) -> Any:
     """Run steps with a gate as a worker of its own would have; gives their result."""
 
     async def opened() -> Any:
         client = async_client(url, max_connections=2)
-        codes = Codes(client, derive_keys(SECRET))
+        codes = VerificationCodes(client, derive_keys(SECRET))
         try:
-            return await steps(LoginGate(client, codes), codes)
+            return await steps(LoginLimiter(client, codes), codes)
         finally:
             await client.aclose()
 
@@ -63,7 +63,7 @@ def log_in(url: str, first: bool, error: BaseException | None = None) -> str | N
     """Log in from a worker of its own, to an end; gives the code that the login was given."""
     given: list[str | None] = []
 
-    async def steps(gate: LoginGate, _codes: Codes) -> None:
+    async def steps(gate: LoginLimiter, _codes: VerificationCodes) -> None:
         async with gate(SHOP, first) as code:
             given.append(code)
             if error is not None:
@@ -106,7 +106,7 @@ def test_a_login_that_was_cut_short_is_made_up_for_once(
 def test_a_first_login_that_goes_on_failing_is_not_tried_for_ever(
     store: redis.Redis, store_url: str
 ) -> None:
-    assert _allowed(store_url, *[FIRST_IN_VAIN] * 9) == MOST_FIRST_LOGINS
+    assert _allowed(store_url, *[FIRST_IN_VAIN] * 9) == MAX_FIRST_LOGINS
 
 
 def test_the_day_begins_with_the_first_login_and_is_not_prolonged(
@@ -181,94 +181,96 @@ def test_a_code_that_was_judged_is_not_tried_again(
 
 
 @pytest.fixture
-def town(standin: StandIn, store: redis.Redis, store_url: str) -> Town:
+def harness(fake_instagram: FakeInstagram, store: redis.Redis, store_url: str) -> GatewayHarness:
     assert store.dbsize() == 0
-    return Town(standin, store_url)
+    return GatewayHarness(fake_instagram, store_url)
 
 
-def challenged(town: Town, code: str = CODE) -> AccountOptions:
+def challenged(harness: GatewayHarness, code: str = CODE) -> AccountOptions:
     """An account whose next login needs a code."""
-    town.standin.add_account("new.shop", "pw-of-new-shop", profile_code=code)
-    return town.account(username="new.shop", password="pw-of-new-shop")
+    harness.fake_instagram.add_account("new.shop", "pw-of-new-shop", profile_code=code)
+    return harness.account(username="new.shop", password="pw-of-new-shop")
 
 
-def arrive(town: Town, account: AccountOptions) -> str | None:
+def arrive(harness: GatewayHarness, account: AccountOptions) -> str | None:
     """Open the account's gateway in a process of its own; the verdict's code where it fails."""
 
-    async def steps(gate: LoginGate, _codes: Codes) -> str | None:
-        async with town.gateway(account, gate=gate) as gateway:
+    async def steps(gate: LoginLimiter, _codes: VerificationCodes) -> str | None:
+        async with harness.gateway(account, gate=gate) as gateway:
             return await _verdict(gateway)
 
-    verdict: str | None = at_gate(town.store_url, steps)
+    verdict: str | None = at_gate(harness.store_url, steps)
     return verdict
 
 
 async def _verdict(gateway: Gateway) -> str | None:
     try:
-        await gateway.ready()
+        await gateway.ensure_login()
     except ig.ClientError as error:
         return classify(error, writing=False).code
     return None
 
 
 def test_a_code_left_after_the_challenge_answers_it_in_another_process_with_one_login(
-    town: Town, store: redis.Redis
+    harness: GatewayHarness, store: redis.Redis
 ) -> None:
-    account = challenged(town)
-    assert arrive(town, account) == "challenge_required"
-    assert town.passwords() == ["challenge_required"]
-    leave(town.store_url)
-    assert arrive(town, account) is None
-    assert town.passwords() == ["challenge_required", "challenge_required", "ok"]
-    assert [each["call"] for each in town.standin.log()].count("login") == 2
+    account = challenged(harness)
+    assert arrive(harness, account) == "challenge_required"
+    assert harness.login_outcomes() == ["challenge_required"]
+    leave(harness.store_url)
+    assert arrive(harness, account) is None
+    assert harness.login_outcomes() == ["challenge_required", "challenge_required", "ok"]
+    assert [each["call"] for each in harness.fake_instagram.log()].count("login") == 2
     assert not store.exists(KEY)
-    assert len(town.standin.devices()) == 1
+    assert len(harness.fake_instagram.devices()) == 1
 
 
-def test_a_wrong_code_is_used_up_and_the_next_one_answers(town: Town, store: redis.Redis) -> None:
-    account = challenged(town)
-    leave(town.store_url, "000000")
-    assert arrive(town, account) == "login_refused"
+def test_a_wrong_code_is_used_up_and_the_next_one_answers(
+    harness: GatewayHarness, store: redis.Redis
+) -> None:
+    account = challenged(harness)
+    leave(harness.store_url, "000000")
+    assert arrive(harness, account) == "login_refused"
     assert not store.exists(KEY)
-    leave(town.store_url)
-    assert arrive(town, account) is None
+    leave(harness.store_url)
+    assert arrive(harness, account) is None
 
 
 def test_a_code_of_the_moment_from_a_person_is_the_second_factor(
-    town: Town, store: redis.Redis
+    harness: GatewayHarness, store: redis.Redis
 ) -> None:
-    town.standin.add_account("safe.shop", "pw-of-safe-shop", totp_seed=TOTP_SEED)
-    account = town.account(username="safe.shop", password="pw-of-safe-shop")
-    assert arrive(town, account) == "two_factor_required"
-    leave(town.store_url, str(PacedClient.totp_generate_code(TOTP_SEED)))
-    assert arrive(town, account) is None
-    assert town.passwords()[-1] == "ok"
+    harness.fake_instagram.add_account("safe.shop", "pw-of-safe-shop", totp_seed=TOTP_SEED)
+    account = harness.account(username="safe.shop", password="pw-of-safe-shop")
+    assert arrive(harness, account) == "two_factor_required"
+    leave(harness.store_url, str(InstagramClient.totp_generate_code(TOTP_SEED)))
+    assert arrive(harness, account) is None
+    assert harness.login_outcomes()[-1] == "ok"
 
 
 def test_a_login_cut_off_before_the_code_keeps_it_for_the_next(
-    town: Town, store: redis.Redis
+    harness: GatewayHarness, store: redis.Redis
 ) -> None:
-    account = challenged(town)
-    leave(town.store_url)
-    town.standin.fault("login", "drop_before")
-    assert arrive(town, account) == "connection_failed"
-    assert arrive(town, account) is None
-    assert town.passwords() == ["challenge_required", "ok"]
+    account = challenged(harness)
+    leave(harness.store_url)
+    harness.fake_instagram.fault("login", "drop_before")
+    assert arrive(harness, account) == "connection_failed"
+    assert arrive(harness, account) is None
+    assert harness.login_outcomes() == ["challenge_required", "ok"]
 
 
 def test_a_code_shows_in_no_log_error_or_stored_value(
-    town: Town,
+    harness: GatewayHarness,
     store: redis.Redis,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     caplog.set_level(logging.DEBUG, "actors")
-    account = challenged(town, code="424242")
+    account = challenged(harness, code="424242")
     said: list[str] = []
     for code in (CODE, "424242"):
-        leave(town.store_url, code)
+        leave(harness.store_url, code)
         said.append(plain_values(store))
-        arrive(town, account)
+        arrive(harness, account)
         said.append(plain_values(store))
     said += [*capfd.readouterr(), caplog.text]
     assert not [text for text in said if CODE in text or "424242" in text]

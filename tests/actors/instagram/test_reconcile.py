@@ -17,7 +17,7 @@ from actors.instagram.reconcile import (
     MAX_PAGES,
     FoundDm,
     SearchIncomplete,
-    Sought,
+    WriteQuery,
     comments_like,
     dms_like,
     earliest_ms,
@@ -30,16 +30,16 @@ SINCE = 1_700_000_000_000
 OURS = client_context_for("job_x:1")
 
 
-def sought(text: str, age_seconds: float = 0.0, **more: Any) -> Sought:
-    return Sought("7", text, time.monotonic() - age_seconds, **more)
+def sought(text: str, age_seconds: float = 0.0, **more: Any) -> WriteQuery:
+    return WriteQuery("7", text, time.monotonic() - age_seconds, **more)
 
 
-def our_dm() -> Sought:
+def our_dm() -> WriteQuery:
     """A DM whose intent was a moment ago; asked for in the test, for its age goes on growing."""
     return sought("Thank you!", client_context=OURS)
 
 
-def our_comment() -> Sought:
+def our_comment() -> WriteQuery:
     """A comment whose intent was a moment ago."""
     return sought("Lovely!")
 
@@ -192,9 +192,11 @@ def test_a_dm_without_a_token_that_another_job_owns_is_left_to_it() -> None:
     newer, older = dm(item_id="2", client_context=""), dm(item_id="1", client_context="")
     api = Pages({"thread": {"thread_id": "9", "items": [newer, older]}})
     assert asyncio.run(find_dm(api, "5", our_dm())) == FoundDm(older, "9", by_token=False)
-    found = asyncio.run(find_dm(api, "5", replace(our_dm(), not_these=owned("1"))))
+    found = asyncio.run(find_dm(api, "5", replace(our_dm(), owned_by_others=owned("1"))))
     assert found == FoundDm(newer, "9", by_token=False)
-    assert asyncio.run(find_dm(api, "5", replace(our_dm(), not_these=owned("1", "2")))) is None
+    assert (
+        asyncio.run(find_dm(api, "5", replace(our_dm(), owned_by_others=owned("1", "2")))) is None
+    )
 
 
 def test_comments_in_order_are_read_no_further_than_the_intent() -> None:
@@ -220,7 +222,7 @@ def test_the_oldest_comment_that_is_no_other_jobs_is_taken() -> None:
     pages = ({"comments": rows[:2], "next_min_id": "more"}, {"comments": rows[2:]})
     # Then the oldest is ours, or the next one that nobody owns
     for others, expected in (((), "1"), (("1",), "2"), (("1", "2"), "3"), (("1", "2", "3"), None)):
-        mine = replace(our_comment(), not_these=owned(*others))
+        mine = replace(our_comment(), owned_by_others=owned(*others))
         found = asyncio.run(find_comment(Pages(*pages), "1", mine))
         assert (found and found["pk"]) == expected
 

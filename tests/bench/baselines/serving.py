@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 
-from service.signatures.verify import SignatureRefused, verify
+from service.signatures.verify import SignatureRejected, verify
 from service.web import SERVING
 
 #: Names of the environment's variables.
@@ -35,7 +35,7 @@ def checked(request: Request, body: bytes) -> dict[str, Any]:
     """The event of a request whose signature verifies."""
     try:
         verify("stripe", body, request.headers.raw, (os.environ[SECRET],), time.time())
-    except SignatureRefused:
+    except SignatureRejected:
         raise HTTPException(400) from None
     event: dict[str, Any] = json.loads(body)
     return event

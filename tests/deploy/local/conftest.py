@@ -1,5 +1,5 @@
-"""The stand-in Instagram, for every test of this folder."""
+"""The fake Instagram, for every test of this folder."""
 
-from tests.support.fake_instagram import standin, standin_process
+from tests.support.fake_instagram import fake_instagram, fake_instagram_process
 
-__all__ = ["standin", "standin_process"]
+__all__ = ["fake_instagram", "fake_instagram_process"]

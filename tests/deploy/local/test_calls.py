@@ -1,4 +1,4 @@
-"""Reading from and writing to the stand-in with the unmodified client."""
+"""Reading from and writing to the fake Instagram with the unmodified client."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from aiograpi.exceptions import (
 )
 from PIL import Image
 
-from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.client import FakeInstagram
 from deploy.local.instagram.routes import UNKNOWN_CALL
 from deploy.local.instagram.state import SHOP_POST_PK
 from tests.support.unmodified_client import shop_client
 
 
-def test_a_profile_is_read_by_name_and_by_pk(standin: StandIn) -> None:
+def test_a_profile_is_read_by_name_and_by_pk(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             user = await client.user_info_by_username_v1("jenny.rosen")
             assert user.follower_count == 450
             assert (await client.user_info_v1(user.pk)).username == "jenny.rosen"
@@ -37,9 +37,9 @@ def test_a_profile_is_read_by_name_and_by_pk(standin: StandIn) -> None:
     asyncio.run(scenario())
 
 
-def test_a_missing_user_is_not_found(standin: StandIn) -> None:
+def test_a_missing_user_is_not_found(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             with pytest.raises(UserNotFound):
                 await client.user_info_by_username_v1("nobody.here")
             with pytest.raises(UserNotFound):
@@ -49,8 +49,8 @@ def test_a_missing_user_is_not_found(standin: StandIn) -> None:
 
 
 def test_in_an_open_world_everybody_exists_but_the_missing(tmp_path: Path) -> None:
-    async def scenario(standin: StandIn) -> None:
-        async with shop_client(standin) as client:
+    async def scenario(fake_instagram: FakeInstagram) -> None:
+        async with shop_client(fake_instagram) as client:
             first = await client.user_info_by_username_v1("anybody.at.all")
             again = await client.user_info_v1(first.pk)
             assert again.username == "anybody.at.all"
@@ -58,15 +58,15 @@ def test_in_an_open_world_everybody_exists_but_the_missing(tmp_path: Path) -> No
             with pytest.raises(UserNotFound):
                 await client.user_info_by_username_v1("missing.person")
 
-    with StandIn(tmp_path, open_world=True) as standin:
-        asyncio.run(scenario(standin))
+    with FakeInstagram(tmp_path, open_world=True) as fake_instagram:
+        asyncio.run(scenario(fake_instagram))
 
 
-def test_a_post_is_read_by_the_pk_in_its_shortcode(standin: StandIn) -> None:
-    code = standin.add_media("jenny.rosen", 3_600_000_000_000_000_123, caption="Hello")
+def test_a_post_is_read_by_the_pk_in_its_shortcode(fake_instagram: FakeInstagram) -> None:
+    code = fake_instagram.add_media("jenny.rosen", 3_600_000_000_000_000_123, caption="Hello")
 
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             post = await client.media_info_v1(client.media_pk_from_code(code))
             assert (post.code, post.caption_text) == (code, "Hello")
             assert post.user.username == "jenny.rosen"
@@ -76,9 +76,9 @@ def test_a_post_is_read_by_the_pk_in_its_shortcode(standin: StandIn) -> None:
     asyncio.run(scenario())
 
 
-def test_followers_come_in_pages(standin: StandIn) -> None:
+def test_followers_come_in_pages(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             jenny = await client.user_info_by_username_v1("jenny.rosen")
             pages: list[list[Any]] = []
             cursor = ""
@@ -93,9 +93,9 @@ def test_followers_come_in_pages(standin: StandIn) -> None:
     asyncio.run(scenario())
 
 
-def test_a_million_followers_can_be_entered_anywhere(standin: StandIn) -> None:
+def test_a_million_followers_can_be_entered_anywhere(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             popular = await client.user_info_by_username_v1("popular")
             page, cursor = await client.user_followers_v1_chunk(popular.pk, 200, "999900")
             assert (len(page), cursor) == (100, None)
@@ -105,9 +105,9 @@ def test_a_million_followers_can_be_entered_anywhere(standin: StandIn) -> None:
     asyncio.run(scenario())
 
 
-def test_a_private_accounts_followers_are_its_own_business(standin: StandIn) -> None:
+def test_a_private_accounts_followers_are_its_own_business(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             user = await client.user_info_by_username_v1("private.person")
             with pytest.raises(PrivateAccount):
                 await client.user_followers_v1_chunk(user.pk, 200)
@@ -115,12 +115,14 @@ def test_a_private_accounts_followers_are_its_own_business(standin: StandIn) -> 
     asyncio.run(scenario())
 
 
-def test_a_dm_is_stored_with_its_token_and_found_in_its_thread(standin: StandIn) -> None:
+def test_a_dm_is_stored_with_its_token_and_found_in_its_thread(
+    fake_instagram: FakeInstagram,
+) -> None:
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             jenny = await client.user_info_by_username_v1("jenny.rosen")
             sent = await client.direct_send("Thank you, Jenny! 🌞", [int(jenny.pk)])
-            (stored,) = standin.dms()
+            (stored,) = fake_instagram.dms()
             assert stored["item_id"] == sent.id
             assert stored["thread_id"] == str(sent.thread_id)
             assert stored["client_context"] == sent.client_context
@@ -133,9 +135,9 @@ def test_a_dm_is_stored_with_its_token_and_found_in_its_thread(standin: StandIn)
     asyncio.run(scenario())
 
 
-def test_one_pair_of_people_has_one_thread(standin: StandIn) -> None:
+def test_one_pair_of_people_has_one_thread(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             jenny = await client.user_info_by_username_v1("jenny.rosen")
             first = await client.direct_send("one", [int(jenny.pk)])
             second = await client.direct_send("see https://example.com/2", [int(jenny.pk)])
@@ -152,12 +154,12 @@ def test_one_pair_of_people_has_one_thread(standin: StandIn) -> None:
 
     asyncio.run(scenario())
 
-    assert [each["kind"] for each in standin.dms()] == ["text", "link", "text"]
+    assert [each["kind"] for each in fake_instagram.dms()] == ["text", "link", "text"]
 
 
-def test_a_long_thread_is_read_page_by_page(standin: StandIn) -> None:
+def test_a_long_thread_is_read_page_by_page(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             jenny = await client.user_info_by_username_v1("jenny.rosen")
             for number in range(45):
                 sent = await client.direct_send(f"number {number}", [int(jenny.pk)])
@@ -167,9 +169,9 @@ def test_a_long_thread_is_read_page_by_page(standin: StandIn) -> None:
     asyncio.run(scenario())
 
 
-def test_there_is_no_thread_before_the_first_message(standin: StandIn) -> None:
+def test_there_is_no_thread_before_the_first_message(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             jenny = await client.user_info_by_username_v1("jenny.rosen")
             found = await client.direct_thread_by_participants([int(jenny.pk)])
             assert "thread" not in found
@@ -179,31 +181,33 @@ def test_there_is_no_thread_before_the_first_message(standin: StandIn) -> None:
     asyncio.run(scenario())
 
 
-def test_a_photo_goes_into_an_existing_thread(standin: StandIn, tmp_path: Path) -> None:
+def test_a_photo_goes_into_an_existing_thread(
+    fake_instagram: FakeInstagram, tmp_path: Path
+) -> None:
     photo = tmp_path / "photo.jpg"
     Image.new("RGB", (320, 320), "orange").save(photo)
 
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             jenny = await client.user_info_by_username_v1("jenny.rosen")
             with pytest.raises(DirectThreadNotFound):
                 await client.direct_send_photo(photo, [int(jenny.pk)])
             await client.direct_send("a photo follows", [int(jenny.pk)])
             sent = await client.direct_send_photo(photo, [int(jenny.pk)])
-            stored = standin.dms()[-1]
+            stored = fake_instagram.dms()[-1]
             assert (stored["kind"], stored["item_id"]) == ("photo", sent.id)
             assert stored["attachment_id"]
             assert len(await client.direct_messages(sent.thread_id)) == 2
 
     asyncio.run(scenario())
 
-    (upload,) = standin.log("rupload_photo")
+    (upload,) = fake_instagram.log("rupload_photo")
     assert (upload["host"], upload["account"]) == ("rupload.facebook.com", "shop")
 
 
-def test_who_takes_no_requests_gets_no_dm(standin: StandIn) -> None:
+def test_who_takes_no_requests_gets_no_dm(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             user = await client.user_info_by_username_v1("no.requests")
             with pytest.raises(DirectMessageRequestsDisabled):
                 await client.direct_send("hello", [int(user.pk)])
@@ -212,15 +216,15 @@ def test_who_takes_no_requests_gets_no_dm(standin: StandIn) -> None:
 
     asyncio.run(scenario())
 
-    assert standin.dms() == []
+    assert fake_instagram.dms() == []
 
 
-def test_a_comment_is_stored_with_its_token_and_read_back(standin: StandIn) -> None:
+def test_a_comment_is_stored_with_its_token_and_read_back(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             post = await client.media_info_v1(SHOP_POST_PK)
             made = await client.media_comment(post.id, "Lovely")
-            (stored,) = standin.comments()
+            (stored,) = fake_instagram.comments()
             assert (stored["pk"], stored["text"]) == (made.pk, "Lovely")
             assert (stored["username"], stored["media_id"]) == ("shop", post.id)
             assert len(stored["idempotence_token"]) == 36
@@ -230,9 +234,9 @@ def test_a_comment_is_stored_with_its_token_and_read_back(standin: StandIn) -> N
     asyncio.run(scenario())
 
 
-def test_many_comments_come_in_pages(standin: StandIn) -> None:
+def test_many_comments_come_in_pages(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             post = await client.media_info_v1(SHOP_POST_PK)
             for number in range(25):
                 await client.media_comment(post.id, f"number {number}")
@@ -245,9 +249,9 @@ def test_many_comments_come_in_pages(standin: StandIn) -> None:
     asyncio.run(scenario())
 
 
-def test_a_post_can_refuse_comments(standin: StandIn) -> None:
+def test_a_post_can_refuse_comments(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             post = await client.media_info_v1(SHOP_POST_PK + 1)
             with pytest.raises(CommentsDisabled):
                 await client.media_comment(post.id, "hello")
@@ -256,12 +260,12 @@ def test_a_post_can_refuse_comments(standin: StandIn) -> None:
 
     asyncio.run(scenario())
 
-    assert standin.comments() == []
+    assert fake_instagram.comments() == []
 
 
 def test_with_dedupe_a_repeated_token_is_stored_once(tmp_path: Path) -> None:
-    async def scenario(standin: StandIn) -> None:
-        async with shop_client(standin) as client:
+    async def scenario(fake_instagram: FakeInstagram) -> None:
+        async with shop_client(fake_instagram) as client:
             client.generate_mutation_token = lambda: "6800011111111111112"
             client.generate_uuid = lambda: "00000000-0000-4000-8000-000000000001"
             jenny = await client.user_info_by_username_v1("jenny.rosen")
@@ -271,27 +275,31 @@ def test_with_dedupe_a_repeated_token_is_stored_once(tmp_path: Path) -> None:
             made = [await client.media_comment(post.id, "once") for _ in range(2)]
             assert made[0].pk == made[1].pk
 
-    with StandIn(tmp_path, dedupe=True) as standin:
-        asyncio.run(scenario(standin))
-        assert (len(standin.dms()), len(standin.comments())) == (1, 1)
+    with FakeInstagram(tmp_path, dedupe=True) as fake_instagram:
+        asyncio.run(scenario(fake_instagram))
+        assert (len(fake_instagram.dms()), len(fake_instagram.comments())) == (1, 1)
 
 
-def test_no_call_of_the_client_is_unknown_to_the_stand_in(standin: StandIn) -> None:
+def test_no_call_of_the_client_is_unknown_to_the_fake_instagram(
+    fake_instagram: FakeInstagram,
+) -> None:
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             jenny = await client.user_info_by_username_v1("jenny.rosen")
             await client.direct_send("hello", [int(jenny.pk)])
             await client.logout()
 
     asyncio.run(scenario())
 
-    assert standin.log(UNKNOWN_CALL) == []
-    assert standin.overlaps() == []
+    assert fake_instagram.log(UNKNOWN_CALL) == []
+    assert fake_instagram.overlaps() == []
 
 
-def test_a_clock_set_wrong_dates_everything_alike_until_the_reset(standin: StandIn) -> None:
+def test_a_clock_set_wrong_dates_everything_alike_until_the_reset(
+    fake_instagram: FakeInstagram,
+) -> None:
     async def scenario(offset: float) -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             await client.media_comment(SHOP_POST_PK, "Lovely!")
             jenny = await client.user_info_by_username_v1("jenny.rosen")
             sent = await client.direct_send("Hello", [int(jenny.pk)])
@@ -306,7 +314,7 @@ def test_a_clock_set_wrong_dates_everything_alike_until_the_reset(standin: Stand
         assert told == pytest.approx([time.time() + offset] * 3, abs=5)
 
     for offset in (-300, 300):
-        standin.shift_clock(offset)
+        fake_instagram.shift_clock(offset)
         asyncio.run(scenario(offset))
-    standin.reset()
+    fake_instagram.reset()
     asyncio.run(scenario(0))

@@ -1,4 +1,4 @@
-"""The stand-in's scripted misbehaviour, as the unmodified client sees it."""
+"""The fake Instagram's scripted misbehaviour, as the unmodified client sees it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aiograpi.exceptions import (
 )
 from curl_cffi import CurlOpt
 
-from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.client import FakeInstagram
 from deploy.local.instagram.records import CallRecord
 from deploy.local.instagram.replies import REFUSALS
 from deploy.local.instagram.state import SHOP_PASSWORD, SHOP_POST_PK
@@ -47,24 +47,26 @@ def use_fresh_connections(client: Any) -> None:
     client.private._client._transport._curl_options[CurlOpt.FRESH_CONNECT] = 1
 
 
-def wait_until_ended(standin: StandIn, call: str) -> CallRecord:
+def wait_until_ended(fake_instagram: FakeInstagram, call: str) -> CallRecord:
     """The call's log entry, once it is complete."""
 
     def ended() -> CallRecord | None:
-        entries = standin.log(call)
+        entries = fake_instagram.log(call)
         return entries[-1] if entries and entries[-1]["ended"] is not None else None
 
     return until(ended, what=f"the end of {call}")
 
 
 @pytest.mark.parametrize("name", sorted(REFUSALS))
-def test_a_named_error_raises_the_class_in_the_table(standin: StandIn, name: str) -> None:
+def test_a_named_error_raises_the_class_in_the_table(
+    fake_instagram: FakeInstagram, name: str
+) -> None:
     refusal = REFUSALS[name]
     expected = getattr(aiograpi.exceptions, refusal.raises)
-    standin.fault(refusal.call, error=name)
+    fake_instagram.fault(refusal.call, error=name)
 
     async def scenario() -> None:
-        async with client_for(standin) as client:
+        async with client_for(fake_instagram) as client:
             if refusal.call != "login":
                 await client.login("shop", SHOP_PASSWORD)
             with pytest.raises(expected) as caught:
@@ -73,16 +75,16 @@ def test_a_named_error_raises_the_class_in_the_table(standin: StandIn, name: str
 
     asyncio.run(scenario())
 
-    assert standin.dms() == []
-    assert standin.comments() == []
+    assert fake_instagram.dms() == []
+    assert fake_instagram.comments() == []
 
 
-def test_a_rule_skips_counts_and_minds_the_account(standin: StandIn) -> None:
-    standin.fault("broadcast_*", error="please_wait", account="shop", skip=1, times=1)
-    standin.fault("broadcast_text", error="spam", account="somebody.else")
+def test_a_rule_skips_counts_and_minds_the_account(fake_instagram: FakeInstagram) -> None:
+    fake_instagram.fault("broadcast_*", error="please_wait", account="shop", skip=1, times=1)
+    fake_instagram.fault("broadcast_text", error="spam", account="somebody.else")
 
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             await client.direct_send("one", [JENNY])
             with pytest.raises(PleaseWaitFewMinutes):
                 await client.direct_send("two", [JENNY])
@@ -90,118 +92,122 @@ def test_a_rule_skips_counts_and_minds_the_account(standin: StandIn) -> None:
 
     asyncio.run(scenario())
 
-    assert [each["text"] for each in standin.dms()] == ["one", "three"]
-    assert [each["fault"] for each in standin.log("broadcast_text")] == [None, 1, None]
+    assert [each["text"] for each in fake_instagram.dms()] == ["one", "three"]
+    assert [each["fault"] for each in fake_instagram.log("broadcast_text")] == [None, 1, None]
 
 
-def test_the_first_rule_that_applies_wins_and_a_path_matches_too(standin: StandIn) -> None:
-    standin.fault("/api/v1/direct_v2/threads/broadcast/*", error="spam", times=None)
-    standin.fault("broadcast_text", error="please_wait")
+def test_the_first_rule_that_applies_wins_and_a_path_matches_too(
+    fake_instagram: FakeInstagram,
+) -> None:
+    fake_instagram.fault("/api/v1/direct_v2/threads/broadcast/*", error="spam", times=None)
+    fake_instagram.fault("broadcast_text", error="please_wait")
 
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             for _ in range(2):
                 with pytest.raises(FeedbackRequired):
                     await client.direct_send("hello", [JENNY])
-            standin.clear_faults()
+            fake_instagram.clear_faults()
             await client.direct_send("hello", [JENNY])
 
     asyncio.run(scenario())
 
 
-def test_a_status_comes_with_its_body(standin: StandIn) -> None:
-    standin.fault("usernameinfo", status=418, body={"message": "teapot"})
+def test_a_status_comes_with_its_body(fake_instagram: FakeInstagram) -> None:
+    fake_instagram.fault("usernameinfo", status=418, body={"message": "teapot"})
 
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             with pytest.raises(ClientUnknownError):
                 await client.user_info_by_username_v1("jenny.rosen")
             assert client.last_json == {"message": "teapot"}
 
     asyncio.run(scenario())
 
-    assert standin.log("usernameinfo")[0]["status"] == 418
+    assert fake_instagram.log("usernameinfo")[0]["status"] == 418
 
 
-def test_drop_before_stores_nothing(standin: StandIn) -> None:
-    standin.fault("broadcast_text", "drop_before")
+def test_drop_before_stores_nothing(fake_instagram: FakeInstagram) -> None:
+    fake_instagram.fault("broadcast_text", "drop_before")
 
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             use_fresh_connections(client)
             with pytest.raises(ConnectProxyError):
                 await client.direct_send("hello", [JENNY])
 
     asyncio.run(scenario())
 
-    assert standin.dms() == []
-    assert standin.log("broadcast_text")[0]["outcome"] == "dropped_before"
+    assert fake_instagram.dms() == []
+    assert fake_instagram.log("broadcast_text")[0]["outcome"] == "dropped_before"
 
 
-def test_drop_after_stores_the_dm_and_the_sender_cannot_tell(standin: StandIn) -> None:
-    standin.fault("broadcast_text", "drop_after")
+def test_drop_after_stores_the_dm_and_the_sender_cannot_tell(fake_instagram: FakeInstagram) -> None:
+    fake_instagram.fault("broadcast_text", "drop_after")
 
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             use_fresh_connections(client)
             with pytest.raises(ConnectProxyError):
                 await client.direct_send("hello", [JENNY])
 
     asyncio.run(scenario())
 
-    assert [each["text"] for each in standin.dms()] == ["hello"]
-    assert standin.log("broadcast_text")[0]["outcome"] == "dropped_after"
+    assert [each["text"] for each in fake_instagram.dms()] == ["hello"]
+    assert fake_instagram.log("broadcast_text")[0]["outcome"] == "dropped_after"
 
 
-def test_a_reused_connection_that_is_cut_makes_libcurl_send_twice(standin: StandIn) -> None:
-    standin.fault("broadcast_text", "drop_after")
+def test_a_reused_connection_that_is_cut_makes_libcurl_send_twice(
+    fake_instagram: FakeInstagram,
+) -> None:
+    fake_instagram.fault("broadcast_text", "drop_after")
 
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             await client.direct_send("hello", [JENNY])
 
     asyncio.run(scenario())
 
-    first, second = standin.dms()
+    first, second = fake_instagram.dms()
     assert first["client_context"] == second["client_context"]
 
 
-def test_a_late_answer_follows_a_stored_dm(standin: StandIn) -> None:
-    standin.fault("broadcast_text", delay_after_effect_seconds=0.3)
+def test_a_late_answer_follows_a_stored_dm(fake_instagram: FakeInstagram) -> None:
+    fake_instagram.fault("broadcast_text", delay_after_effect_seconds=0.3)
 
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             sending = asyncio.create_task(client.direct_send("hello", [JENNY]))
-            while not await asyncio.to_thread(standin.dms):
+            while not await asyncio.to_thread(fake_instagram.dms):
                 assert not sending.done()
             await sending
 
     asyncio.run(scenario())
 
-    (call,) = standin.log("broadcast_text")
+    (call,) = fake_instagram.log("broadcast_text")
     assert call["ended"] is not None
     assert call["ended"] - call["begun"] >= 0.3
 
 
-def test_a_dm_is_stored_though_its_sender_was_gone_before(standin: StandIn) -> None:
-    standin.fault("broadcast_text", delay_seconds=0.5)
+def test_a_dm_is_stored_though_its_sender_was_gone_before(fake_instagram: FakeInstagram) -> None:
+    fake_instagram.fault("broadcast_text", delay_seconds=0.5)
 
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             sending = asyncio.create_task(client.direct_send("hello", [JENNY]))
-            while not await asyncio.to_thread(standin.log, "broadcast_text"):
+            while not await asyncio.to_thread(fake_instagram.log, "broadcast_text"):
                 assert not sending.done()
             sending.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await sending
-            assert standin.dms() == []
+            assert fake_instagram.dms() == []
 
     asyncio.run(scenario())
 
-    call = wait_until_ended(standin, "broadcast_text")
+    call = wait_until_ended(fake_instagram, "broadcast_text")
     assert call["outcome"] == "client_gone"
     assert call["gone"] is not None
-    assert [each["text"] for each in standin.dms()] == ["hello"]
+    assert [each["text"] for each in fake_instagram.dms()] == ["hello"]
 
 
 @pytest.mark.parametrize(
@@ -214,40 +220,40 @@ def test_a_dm_is_stored_though_its_sender_was_gone_before(standin: StandIn) -> N
     ],
 )
 def test_a_spoilt_answer_follows_a_stored_dm(
-    standin: StandIn, effects: dict[str, object], raises: type[Exception]
+    fake_instagram: FakeInstagram, effects: dict[str, object], raises: type[Exception]
 ) -> None:
-    standin.fault("broadcast_text", **effects)  # type: ignore[arg-type]
+    fake_instagram.fault("broadcast_text", **effects)  # type: ignore[arg-type]
 
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             with pytest.raises(raises):
                 await client.direct_send("hello", [JENNY])
 
     asyncio.run(scenario())
 
-    assert [each["text"] for each in standin.dms()] == ["hello"]
+    assert [each["text"] for each in fake_instagram.dms()] == ["hello"]
 
 
-def test_a_hung_call_ends_when_its_client_goes(standin: StandIn) -> None:
-    standin.fault("broadcast_text", "hang")
+def test_a_hung_call_ends_when_its_client_goes(fake_instagram: FakeInstagram) -> None:
+    fake_instagram.fault("broadcast_text", "hang")
 
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             client.read_timeout = 0.1
             with pytest.raises(ConnectProxyError):
                 await client.direct_send("hello", [JENNY])
 
     asyncio.run(scenario())
 
-    assert wait_until_ended(standin, "broadcast_text")["outcome"] == "hung"
-    assert standin.dms() == []
+    assert wait_until_ended(fake_instagram, "broadcast_text")["outcome"] == "hung"
+    assert fake_instagram.dms() == []
 
 
-def test_two_calls_at_once_on_one_account_are_seen(standin: StandIn) -> None:
-    standin.fault("usernameinfo", delay_seconds=0.2, times=2)
+def test_two_calls_at_once_on_one_account_are_seen(fake_instagram: FakeInstagram) -> None:
+    fake_instagram.fault("usernameinfo", delay_seconds=0.2, times=2)
 
     async def scenario() -> None:
-        async with shop_client(standin) as client, client_for(standin) as other:
+        async with shop_client(fake_instagram) as client, client_for(fake_instagram) as other:
             other.set_settings(client.get_settings())
             await asyncio.gather(
                 *(each.user_info_by_username_v1("jenny.rosen") for each in (client, other))
@@ -255,7 +261,7 @@ def test_two_calls_at_once_on_one_account_are_seen(standin: StandIn) -> None:
 
     asyncio.run(scenario())
 
-    ((first, second),) = standin.overlaps()
+    ((first, second),) = fake_instagram.overlaps()
     assert {first["call"], second["call"]} == {"usernameinfo"}
 
 
@@ -271,7 +277,7 @@ def test_two_calls_at_once_on_one_account_are_seen(standin: StandIn) -> None:
     ],
 )
 def test_a_rule_that_makes_no_sense_is_refused(
-    standin: StandIn, effects: dict[str, object], complaint: str
+    fake_instagram: FakeInstagram, effects: dict[str, object], complaint: str
 ) -> None:
     with pytest.raises(ValueError, match=complaint):
-        standin.fault("comment", **effects)  # type: ignore[arg-type]
+        fake_instagram.fault("comment", **effects)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Logging in to the stand-in with the unmodified client."""
+"""Logging in to the fake Instagram with the unmodified client."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from aiograpi.exceptions import (
     TwoFactorRequired,
 )
 
-from deploy.local.instagram.client import StandIn
+from deploy.local.instagram.client import FakeInstagram
 from deploy.local.instagram.state import SHOP_PASSWORD
 from tests.support.unmodified_client import client_for, shop_client
 
 SEED = "JBSWY3DPEHPK3PXP"
 
 
-def calls(standin: StandIn) -> list[str]:
-    return [each["call"] for each in standin.log()]
+def calls(fake_instagram: FakeInstagram) -> list[str]:
+    return [each["call"] for each in fake_instagram.log()]
 
 
-def test_a_login_makes_the_eight_requests_of_the_app(standin: StandIn) -> None:
+def test_a_login_makes_the_eight_requests_of_the_app(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             assert client.user_id
             assert client.mid
 
     asyncio.run(scenario())
 
-    assert calls(standin) == [
+    assert calls(fake_instagram) == [
         "usdid_register",
         "process_client_data",
         "attestation",
@@ -43,24 +43,26 @@ def test_a_login_makes_the_eight_requests_of_the_app(standin: StandIn) -> None:
         "reels_tray",
         "timeline",
     ]
-    assert [each["outcome"] for each in standin.logins()] == ["ok"]
+    assert [each["outcome"] for each in fake_instagram.logins()] == ["ok"]
 
 
-def test_the_mobile_calls_run_over_http_2(standin: StandIn) -> None:
+def test_the_mobile_calls_run_over_http_2(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
-        async with shop_client(standin):
+        async with shop_client(fake_instagram):
             pass
 
     asyncio.run(scenario())
 
-    versions = {each["call"]: each["http_version"] for each in standin.log()}
+    versions = {each["call"]: each["http_version"] for each in fake_instagram.log()}
     assert versions.pop("password_key") == "1.1"  # the client's public session
     assert set(versions.values()) == {"2"}
 
 
-def test_a_wrong_password_is_told_as_such_and_opens_no_session(standin: StandIn) -> None:
+def test_a_wrong_password_is_told_as_such_and_opens_no_session(
+    fake_instagram: FakeInstagram,
+) -> None:
     async def scenario() -> None:
-        async with client_for(standin) as client:
+        async with client_for(fake_instagram) as client:
             with pytest.raises(BadPassword):
                 await client.login("shop", "not-the-password")
             assert client.user_id is None
@@ -68,35 +70,35 @@ def test_a_wrong_password_is_told_as_such_and_opens_no_session(standin: StandIn)
     asyncio.run(scenario())
 
     # The client tries the current flow, the old one (which names the reason), and the first again.
-    assert [each["via"] for each in standin.logins()] == ["caa", "legacy", "caa"]
-    assert {each["outcome"] for each in standin.logins()} == {"bad_password"}
+    assert [each["via"] for each in fake_instagram.logins()] == ["caa", "legacy", "caa"]
+    assert {each["outcome"] for each in fake_instagram.logins()} == {"bad_password"}
 
 
-def test_an_unknown_account_cannot_log_in(standin: StandIn) -> None:
+def test_an_unknown_account_cannot_log_in(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
-        async with client_for(standin) as client:
+        async with client_for(fake_instagram) as client:
             with pytest.raises(ProxyAddressIsBlocked):
                 await client.login("nobody.here", "some-password")
 
     asyncio.run(scenario())
 
 
-def test_the_old_flow_logs_in_as_well(standin: StandIn) -> None:
+def test_the_old_flow_logs_in_as_well(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
-        async with client_for(standin) as client:
+        async with client_for(fake_instagram) as client:
             assert await client.login_legacy("shop", SHOP_PASSWORD)
             assert (await client.account_info()).username == "shop"
 
     asyncio.run(scenario())
 
-    assert [each["via"] for each in standin.logins()] == ["legacy"]
+    assert [each["via"] for each in fake_instagram.logins()] == ["legacy"]
 
 
-def test_a_code_of_the_moment_is_asked_for_and_checked(standin: StandIn) -> None:
-    standin.add_account("careful", "careful-password", totp_seed=SEED)
+def test_a_code_of_the_moment_is_asked_for_and_checked(fake_instagram: FakeInstagram) -> None:
+    fake_instagram.add_account("careful", "careful-password", totp_seed=SEED)
 
     async def scenario() -> None:
-        async with client_for(standin) as client:
+        async with client_for(fake_instagram) as client:
             with pytest.raises(TwoFactorRequired):
                 await client.login("careful", "careful-password")
             with pytest.raises(TwoFactorRequired):
@@ -108,7 +110,7 @@ def test_a_code_of_the_moment_is_asked_for_and_checked(standin: StandIn) -> None
 
     asyncio.run(scenario())
 
-    assert [each["outcome"] for each in standin.logins()] == [
+    assert [each["outcome"] for each in fake_instagram.logins()] == [
         "two_factor_required",
         "two_factor_required",
         "wrong_code",
@@ -117,18 +119,20 @@ def test_a_code_of_the_moment_is_asked_for_and_checked(standin: StandIn) -> None
     ]
 
 
-def test_a_login_with_a_code_of_the_moment_makes_twelve_requests(standin: StandIn) -> None:
-    standin.add_account("careful", "careful-password", totp_seed=SEED)
+def test_a_login_with_a_code_of_the_moment_makes_twelve_requests(
+    fake_instagram: FakeInstagram,
+) -> None:
+    fake_instagram.add_account("careful", "careful-password", totp_seed=SEED)
 
     async def scenario() -> None:
-        async with client_for(standin) as client:
+        async with client_for(fake_instagram) as client:
             code = Client.totp_generate_code(SEED)
             await client.login("careful", "careful-password", verification_code=code)
 
     asyncio.run(scenario())
 
-    assert len(calls(standin)) == 12
-    assert calls(standin)[6:10] == [
+    assert len(calls(fake_instagram)) == 12
+    assert calls(fake_instagram)[6:10] == [
         "totp_entrypoint",
         "totp_method_picker",
         "totp_select_method",
@@ -136,37 +140,37 @@ def test_a_login_with_a_code_of_the_moment_makes_twelve_requests(standin: StandI
     ]
 
 
-def test_a_code_from_the_e_mail_is_asked_for_once(standin: StandIn) -> None:
-    standin.add_account("doubted", "doubted-password", profile_code="246810")
+def test_a_code_from_the_e_mail_is_asked_for_once(fake_instagram: FakeInstagram) -> None:
+    fake_instagram.add_account("doubted", "doubted-password", profile_code="246810")
 
     async def scenario() -> None:
-        async with client_for(standin) as client:
+        async with client_for(fake_instagram) as client:
             with pytest.raises(ClientError, match="did not return a session"):
                 await client.login("doubted", "doubted-password", verification_code="111111")
             assert await client.login("doubted", "doubted-password", verification_code="246810")
-        async with client_for(standin) as client:
+        async with client_for(fake_instagram) as client:
             assert await client.login("doubted", "doubted-password")
 
     asyncio.run(scenario())
 
 
-def test_a_saved_session_is_good_without_a_password(standin: StandIn) -> None:
+def test_a_saved_session_is_good_without_a_password(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             settings = client.get_settings()
-        async with client_for(standin) as client:
+        async with client_for(fake_instagram) as client:
             client.set_settings(settings)
             assert (await client.account_info()).username == "shop"
 
     asyncio.run(scenario())
 
-    assert len(standin.logins()) == 1
+    assert len(fake_instagram.logins()) == 1
 
 
-def test_an_expired_session_needs_a_login(standin: StandIn) -> None:
+def test_an_expired_session_needs_a_login(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
-        async with shop_client(standin) as client:
-            assert standin.expire_session("shop") == 1
+        async with shop_client(fake_instagram) as client:
+            assert fake_instagram.expire_session("shop") == 1
             with pytest.raises(LoginRequired):
                 await client.account_info()
             assert await client.login()
@@ -174,31 +178,31 @@ def test_an_expired_session_needs_a_login(standin: StandIn) -> None:
 
     asyncio.run(scenario())
 
-    assert [each["outcome"] for each in standin.logins()] == ["ok", "ok"]
+    assert [each["outcome"] for each in fake_instagram.logins()] == ["ok", "ok"]
 
 
-def test_each_device_of_an_account_is_seen_once(standin: StandIn) -> None:
+def test_each_device_of_an_account_is_seen_once(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
-        async with shop_client(standin) as client:
+        async with shop_client(fake_instagram) as client:
             await client.account_info()
             own = client.android_device_id
-            assert [each["android_device_id"] for each in standin.devices()] == [own]
-        async with shop_client(standin):
+            assert [each["android_device_id"] for each in fake_instagram.devices()] == [own]
+        async with shop_client(fake_instagram):
             pass
 
     asyncio.run(scenario())
 
-    assert len(standin.devices()) == 2
-    assert {each["account"] for each in standin.devices()} == {"shop"}
+    assert len(fake_instagram.devices()) == 2
+    assert {each["account"] for each in fake_instagram.devices()} == {"shop"}
 
 
-def test_a_login_is_quick(standin: StandIn) -> None:
+def test_a_login_is_quick(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
-        async with shop_client(standin):
+        async with shop_client(fake_instagram):
             pass
 
     asyncio.run(scenario())
 
-    log = standin.log()
+    log = fake_instagram.log()
     assert log[-1]["ended"] is not None
     assert log[-1]["ended"] - log[0]["begun"] < 1.0

@@ -1,4 +1,4 @@
-"""The pure parts of the stand-in."""
+"""The pure parts of the fake Instagram."""
 
 from __future__ import annotations
 

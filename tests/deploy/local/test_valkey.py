@@ -8,7 +8,7 @@ from pathlib import Path
 
 import redis
 
-from deploy.local.valkey import Store
+from deploy.local.valkey import Valkey
 
 AT_ONCE = 4
 
@@ -17,7 +17,7 @@ def test_stores_that_start_at_once_leave_the_environment_as_it_was(tmp_path: Pat
     def start(number: int) -> bool:
         directory = tmp_path / str(number)
         directory.mkdir()
-        with Store(directory) as store, redis.Redis.from_url(store.url) as client:
+        with Valkey(directory) as store, redis.Redis.from_url(store.url) as client:
             tunables = Path(f"/proc/{store.pid}/environ").read_bytes()
             return bool(client.ping()) and b"GLIBC_TUNABLES=glibc.malloc" in tunables
 

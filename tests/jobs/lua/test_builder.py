@@ -10,9 +10,9 @@ from service.jobs.lua.builder import ScriptLibrary, generated_config, included, 
 from service.jobs.lua.hash_encoding import BLANK, FOLDED
 from service.jobs.lua.limits import AccountLimits, QuietHours
 from service.jobs.model import KINDS, Status
-from tests.support.ledgers import TIMES
+from tests.support.ledger import TIMES
+from tests.support.limited_ledger import pace, times_with_limits
 from tests.support.lua import FOLDER, SCRIPT_FILES, SHARED_FILES, declared
-from tests.support.pacing import pace, times
 
 FILES = {
     "first": "local ONE = 1\n",
@@ -95,7 +95,7 @@ def test_the_documented_config_has_the_fields_of_the_generated_one() -> None:
     quiet = QuietHours(22 * 60, 8 * 60, "Europe/Paris")
     shop = AccountLimits({"dm": pace()}, since_ms=1, quiet=quiet, callback="crm")
     documented = _fields((FOLDER / "lib" / "config.lua").read_text())
-    names = _fields(generated_config(times(shop=shop)))
+    names = _fields(generated_config(times_with_limits(shop=shop)))
     words = {*KINDS, *Status, *BLANK, *FOLDED, "delivery"}
     assert names - words == documented - words - {"RELEASE"}
 
@@ -105,5 +105,5 @@ def _fields(text: str) -> set[str]:
 
 
 def test_another_configuration_makes_another_release() -> None:
-    assert script_library(TIMES) is script_library(times())
-    assert script_library(times(repeat_ms=1)).release != script_library(TIMES).release
+    assert script_library(TIMES) is script_library(times_with_limits())
+    assert script_library(times_with_limits(repeat_ms=1)).release != script_library(TIMES).release

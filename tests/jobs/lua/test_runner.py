@@ -13,16 +13,16 @@ import pytest
 import redis
 from redis.exceptions import ResponseError
 
-from actors.batched_scripts import SharedScripts
+from actors.batched_scripts import BatchedScripts
 from service.jobs.lua.builder import build_script, script_library
 from service.jobs.lua.claim_job import claim_job
 from service.jobs.lua.report_process import report_process
 from service.jobs.lua.runner import ScriptProtocol, Scripts, SyncScripts, drop_unused
 from service.jobs.model import Status
 from service.redis.client import async_client
-from tests.support.ledgers import DAY, TIMES, Books, opened_books
+from tests.support.ledger import DAY, TIMES, LedgerHarness, open_ledger
 from tests.support.lua import SCRIPT_FILES, SHARED_FILES, declared
-from tests.support.store import short_memory
+from tests.support.store import out_of_memory
 
 MINUTE = 60_000
 LIBRARY = script_library(TIMES)
@@ -44,10 +44,10 @@ def used(store: redis.Redis) -> set[str]:
     return {name for name in ("fcall", "evalsha") if f"cmdstat_{name}" in told}
 
 
-def whole_job(books: Books) -> Status:
-    job_id = books.job()
-    books.finish(books.sending(job_id))
-    return books.status(job_id)
+def whole_job(ledger: LedgerHarness) -> Status:
+    job_id = ledger.add_job()
+    ledger.finish(ledger.claim_and_send(job_id))
+    return ledger.status(job_id)
 
 
 @contextmanager
@@ -69,14 +69,14 @@ def user_without(store: redis.Redis, url: str, *commands: str) -> Iterator[str]:
         store.acl_deluser("plain")
 
 
-def test_a_job_runs_by_the_one_library_of_its_release(books: Books) -> None:
-    books.store.function_flush()
-    books.store.config_resetstat()
+def test_a_job_runs_by_the_one_library_of_its_release(ledger: LedgerHarness) -> None:
+    ledger.store.function_flush()
+    ledger.store.config_resetstat()
 
-    assert whole_job(books) is Status.SUCCEEDED
+    assert whole_job(ledger) is Status.SUCCEEDED
 
-    assert used(books.store) == {"fcall"}
-    assert functions(books.store) == {f"hg_{RELEASE}_ledger"}
+    assert used(ledger.store) == {"fcall"}
+    assert functions(ledger.store) == {f"hg_{RELEASE}_ledger"}
 
 
 def test_a_library_that_another_process_has_loaded_meanwhile_is_used() -> None:
@@ -92,45 +92,47 @@ def test_a_user_who_may_not_have_functions_does_without(
     store: redis.Redis, store_url: str, denied: tuple[str, ...]
 ) -> None:
     store.function_flush()
-    with user_without(store, store_url, *denied) as url, opened_books(url) as books:
-        assert whole_job(books) is Status.SUCCEEDED
+    with user_without(store, store_url, *denied) as url, open_ledger(url) as ledger:
+        assert whole_job(ledger) is Status.SUCCEEDED
         store.config_resetstat()
-        assert whole_job(books) is Status.SUCCEEDED
+        assert whole_job(ledger) is Status.SUCCEEDED
     # and does not ask for them again at every step
     assert used(store) == {"evalsha"}
 
 
-def test_a_store_that_is_full_runs_scripts_that_it_does_not_know_yet(books: Books) -> None:
-    claim = books.sending(books.job())
-    books.store.function_flush()
-    books.store.script_flush()
+def test_a_store_that_is_full_runs_scripts_that_it_does_not_know_yet(ledger: LedgerHarness) -> None:
+    claim = ledger.claim_and_send(ledger.add_job())
+    ledger.store.function_flush()
+    ledger.store.script_flush()
 
-    with short_memory(books.store):
-        assert books.finish(claim)
+    with out_of_memory(ledger.store):
+        assert ledger.finish(claim)
 
-    assert books.status(claim.id) is Status.SUCCEEDED
+    assert ledger.status(claim.id) is Status.SUCCEEDED
 
 
-def test_functions_that_the_store_has_lost_are_loaded_in_the_middle_of_a_job(books: Books) -> None:
-    claim = books.claim(books.job())
-    books.store.function_flush()
-    assert books.intend(claim) == "ok"
-    books.store.function_flush()
-    assert books.finish(claim)
+def test_functions_that_the_store_has_lost_are_loaded_in_the_middle_of_a_job(
+    ledger: LedgerHarness,
+) -> None:
+    claim = ledger.claim(ledger.add_job())
+    ledger.store.function_flush()
+    assert ledger.record_intent(claim) == "ok"
+    ledger.store.function_flush()
+    assert ledger.finish(claim)
 
 
 def test_a_batch_goes_on_by_eval_where_functions_are_forbidden(
-    books: Books, store_url: str
+    ledger: LedgerHarness, store_url: str
 ) -> None:
-    jobs = [books.job(account=f"account-{number}") for number in range(3)]
-    with user_without(books.store, store_url, "fcall") as url:
-        verdicts = books.run(_claimed_at_once(url, jobs))
+    jobs = [ledger.add_job(account=f"account-{number}") for number in range(3)]
+    with user_without(ledger.store, store_url, "fcall") as url:
+        verdicts = ledger.run(_claimed_at_once(url, jobs))
     assert verdicts == ["run", "run", "run"]
 
 
 async def _claimed_at_once(url: str, jobs: list[str]) -> list[str | None]:
     client = async_client(url, max_connections=2)
-    scripts = SharedScripts(client, TIMES)
+    scripts = BatchedScripts(client, TIMES)
     try:
         asked = (scripts.run(claim_job(job_id, "worker")) for job_id in jobs)
         return [claimed and claimed.verdict for claimed in await asyncio.gather(*asked)]
@@ -162,45 +164,45 @@ def test_another_configuration_has_functions_of_its_own() -> None:
     assert other != RELEASE == script_library(replace(TIMES)).release
 
 
-def test_libraries_that_no_process_uses_any_more_are_dropped(books: Books) -> None:
+def test_libraries_that_no_process_uses_any_more_are_dropped(ledger: LedgerHarness) -> None:
     # Given two releases that are gone, the older of which had a library for each script, one that
     # runs, and what others have on the server
-    books.store.function_flush()
-    whole_job(books)
+    ledger.store.function_flush()
+    whole_job(ledger)
     gone = ("hg_000000000000_claim", "hg_000000000000_finish", "hg_222222222222_ledger")
     for name in (*gone, "hg_111111111111_ledger", "others"):
-        books.store.function_load(_library(name), replace=True)
-    books.store.zadd("hg:releases", {"000000000000": 1, "222222222222": 1})
-    _report(books)
+        ledger.store.function_load(_library(name), replace=True)
+    ledger.store.zadd("hg:releases", {"000000000000": 1, "222222222222": 1})
+    _report(ledger)
 
-    assert books.run(drop_unused(books.client)) == len(gone)
+    assert ledger.run(drop_unused(ledger.client)) == len(gone)
 
-    assert functions(books.store) == {f"hg_{RELEASE}_ledger", "hg_111111111111_ledger"}
-    assert books.store.function_list("others")
-    assert books.store.zrange("hg:releases", 0, -1) == [RELEASE.encode()]
+    assert functions(ledger.store) == {f"hg_{RELEASE}_ledger", "hg_111111111111_ledger"}
+    assert ledger.store.function_list("others")
+    assert ledger.store.zrange("hg:releases", 0, -1) == [RELEASE.encode()]
     for name in ("hg_111111111111_ledger", "others"):
-        books.store.function_delete(name)
+        ledger.store.function_delete(name)
 
 
-def test_a_release_is_gone_when_no_process_has_reported_it_for_a_day(books: Books) -> None:
-    whole_job(books)
-    _report(books)
-    books.store.zincrby("hg:releases", -(DAY - MINUTE), RELEASE)
-    assert books.run(drop_unused(books.client)) == 0
-    books.store.zincrby("hg:releases", -2 * MINUTE, RELEASE)
-    assert books.run(drop_unused(books.client)) == 1
+def test_a_release_is_gone_when_no_process_has_reported_it_for_a_day(ledger: LedgerHarness) -> None:
+    whole_job(ledger)
+    _report(ledger)
+    ledger.store.zincrby("hg:releases", -(DAY - MINUTE), RELEASE)
+    assert ledger.run(drop_unused(ledger.client)) == 0
+    ledger.store.zincrby("hg:releases", -2 * MINUTE, RELEASE)
+    assert ledger.run(drop_unused(ledger.client)) == 1
     # and if it was not, it goes on all the same
-    assert whole_job(books) is Status.SUCCEEDED
+    assert whole_job(ledger) is Status.SUCCEEDED
 
 
 def test_a_store_without_functions_has_none_to_drop(store: redis.Redis, store_url: str) -> None:
     store.zadd("hg:releases", {"000000000000": 1})
-    with user_without(store, store_url, "function") as url, opened_books(url) as books:
-        assert books.run(drop_unused(books.client)) == 0
+    with user_without(store, store_url, "function") as url, open_ledger(url) as ledger:
+        assert ledger.run(drop_unused(ledger.client)) == 0
 
 
-def _report(books: Books) -> None:
-    books.run(Scripts(books.client, TIMES).run(report_process("p", "web", 60_000, 0, 0)))
+def _report(ledger: LedgerHarness) -> None:
+    ledger.run(Scripts(ledger.client, TIMES).run(report_process("p", "web", 60_000, 0, 0)))
 
 
 def _library(name: str) -> str:
@@ -224,22 +226,22 @@ def test_both_forms_of_a_script_keep_its_flags(script: str, flag: str) -> None:
     assert f"'{built.function}', flags = {{'{flag}'}}," in LIBRARY.text
 
 
-def test_what_a_run_keeps_is_gone_in_the_next(books: Books) -> None:
+def test_what_a_run_keeps_is_gone_in_the_next(ledger: LedgerHarness) -> None:
     body = "local before = run.kept\nrun.kept = ARGV[1]\nreturn {before or '', run.kept}"
     script = build_script(body, TIMES, name="keeping")
-    scripts = Scripts(books.client, TIMES)
+    scripts = Scripts(ledger.client, TIMES)
 
-    replies = [books.run(scripts.send(script, (word,))) for word in ("one", "two")]
+    replies = [ledger.run(scripts.send(script, (word,))) for word in ("one", "two")]
 
     assert replies == [[b"", b"one"], [b"", b"two"]]
-    books.store.function_delete(script.library.name)
+    ledger.store.function_delete(script.library.name)
 
 
 def test_a_thread_runs_scripts_too_where_functions_are_forbidden(
-    books: Books, store_url: str
+    ledger: LedgerHarness, store_url: str
 ) -> None:
-    job_id = books.job()
-    with user_without(books.store, store_url, "fcall") as url, redis.Redis.from_url(url) as client:
+    job_id = ledger.add_job()
+    with user_without(ledger.store, store_url, "fcall") as url, redis.Redis.from_url(url) as client:
         claimed = SyncScripts(client, TIMES).run(claim_job(job_id, "worker"))
     assert claimed
     assert claimed.fields["status"] == "running"

@@ -1,0 +1,127 @@
+"""What the web process holds: opened by the application's lifespan, closed with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import redis.asyncio as aredis
+from starlette.requests import HTTPConnection
+
+from service.accounts.controls import AccountControls
+from service.accounts.encryption import derive_keys
+from service.accounts.suppressions import Suppressions
+from service.accounts.user_id_cache import UserIdCache
+from service.accounts.verification_codes import VerificationCodes
+from service.config.config import Config
+from service.config.settings import Settings
+from service.deliveries.store import Deliveries
+from service.events.rules import RuleSet
+from service.events.sources import ResolvedSource, resolve_sources
+from service.followers.rows import FollowerRows
+from service.http.api_keys import ApiKeys
+from service.http.shared_timeout import SharedTimeout
+from service.jobs.audit_log import AuditLog
+from service.jobs.ledger import Ledger
+from service.jobs.lua.builder import Times
+from service.jobs.queries import JobQueries
+from service.live.broadcaster import Broadcaster
+from service.live.event_stream import JobEventStream
+from service.lookups.service import MAX_WAIT_SECONDS, LookupService
+from service.lookups.shared_cache import LookupCache
+from service.metrics.process_reports import Reporter
+from service.metrics.prometheus import Metrics
+from service.photos.converter import PhotoConverter
+from service.redis.client import async_client
+
+#: The reader of the live event stream takes one more while somebody is subscribed.
+MAX_CONNECTIONS: Final = 3
+
+
+@dataclass(frozen=True)
+class AppServices:
+    """The web tier's parts, made once per process."""
+
+    settings: Settings
+    config: Config
+    sources: Mapping[str, ResolvedSource] = field(repr=False)
+    rules: RuleSet
+    api_keys: ApiKeys = field(repr=False)
+    body_timeout: SharedTimeout
+    client: aredis.Redis
+    ledger: Ledger
+    jobs: JobQueries
+    deliveries: Deliveries
+    accounts: AccountControls
+    user_ids: UserIdCache
+    audit_log: AuditLog
+    verification_codes: VerificationCodes
+    suppressions: Suppressions
+    event_stream: JobEventStream
+    broadcaster: Broadcaster
+    lookups: LookupService
+    follower_rows: FollowerRows
+    metrics: Metrics
+    reporter: Reporter
+    stopping: asyncio.Event
+    photo_converter: PhotoConverter = field(default_factory=PhotoConverter)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.lookups.close()
+        await self.broadcaster.close()
+        await self.ledger.close()
+        await self.client.aclose()
+
+
+def create_services(settings: Settings, config: Config, environ: Mapping[str, str]) -> AppServices:
+    """Make the parts; nothing is connected before it is used.
+
+    Parameters:
+      settings: From the environment.
+      config: From heliograph.toml.
+      environ: Where the sources' secrets are; nothing else is resolved from it here.
+
+    Raises:
+      ValueError: A source's secret is unusable.
+    """
+    times = Times.of(settings, config)
+    client = async_client(settings.redis_url, max_connections=MAX_CONNECTIONS)
+    stopping = asyncio.Event()
+    live = Broadcaster(settings.redis_url, stopping)
+    patience_ms = round(1000 * MAX_WAIT_SECONDS)
+    sights = LookupCache(client, times, config.lookup_accounts(), patience_ms)
+    return AppServices(
+        settings=settings,
+        config=config,
+        sources=resolve_sources(config.sources, environ),
+        rules=RuleSet(config.rules),
+        api_keys=ApiKeys(settings.api_keys),
+        body_timeout=SharedTimeout(settings.body_seconds),
+        client=client,
+        ledger=Ledger(client, times),
+        jobs=JobQueries(client, times),
+        deliveries=Deliveries(client, times),
+        accounts=AccountControls(client, times),
+        user_ids=UserIdCache(client),
+        audit_log=AuditLog(client, times),
+        verification_codes=VerificationCodes(client, derive_keys(",".join(settings.secret_keys))),
+        suppressions=Suppressions(client),
+        event_stream=JobEventStream(client),
+        broadcaster=live,
+        lookups=LookupService(sights, live, config.lookups),
+        follower_rows=FollowerRows(client),
+        metrics=Metrics(client, times, config.accounts),
+        reporter=Reporter(
+            client, times, "web", settings.metrics_seconds, listeners=lambda: live.count
+        ),
+        stopping=stopping,
+    )
+
+
+def get_services(connection: HTTPConnection) -> AppServices:
+    """The process' parts, for `Depends`."""
+    web: AppServices = connection.app.state.web
+    return web

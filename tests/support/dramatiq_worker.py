@@ -1,0 +1,108 @@
+"""A real worker with one actor that notes what it is given, and messages for it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import dramatiq
+import redis
+from dramatiq import Worker
+
+from actors.dramatiq_async.broker import WaitingRedisBroker
+from actors.dramatiq_async.dispatcher import AsyncDispatchMiddleware
+from actors.dramatiq_async.event_loop import LoopThread
+from actors.dramatiq_async.queue_notifier import NOTIFY
+from actors.dramatiq_async.shutdown import ShutdownMiddleware
+from actors.registry import make_broker
+from service.config.settings import Settings
+from service.jobs.actor_routes import NAMESPACE
+
+QUEUE: Final = "actions"
+#: So few that messages which keep their places are noticed.
+PREFETCH: Final = 2
+
+
+def settings_for(url: str) -> Settings:
+    """Settings of which only the store matters."""
+    return Settings.model_construct(redis_url=url)
+
+
+def message(**changes: Any) -> dict[str, Any]:
+    """A message as the scripts write it."""
+    return {
+        "queue_name": QUEUE,
+        "actor_name": "note",
+        "args": ["good"],
+        "kwargs": {},
+        "options": {},
+        "message_id": str(uuid.uuid4()),
+        "message_timestamp": 0,
+        **changes,
+    }
+
+
+def enqueue(
+    store: redis.Redis,
+    data: bytes | dict[str, Any] | None,
+    queue: str = QUEUE,
+    *,
+    ring: bool = True,
+) -> str:
+    """Put a message on a queue, whatever it is, and ring the bell."""
+    message_id = str(uuid.uuid4())
+    if isinstance(data, dict):
+        if isinstance(data["options"], dict):
+            data["options"] = {"redis_message_id": message_id, **data["options"]}
+        data = json.dumps(data).encode()
+    if data is not None:
+        store.hset(f"{NAMESPACE}:{queue}.msgs", message_id, data)
+    store.rpush(f"{NAMESPACE}:{queue}", message_id)
+    if ring:
+        store.xadd(f"{NOTIFY}:{queue}", {"r": "1"}, maxlen=1, approximate=False)
+    return message_id
+
+
+@contextmanager
+def running_worker(
+    url: str,
+    note: Callable[[Any], Awaitable[None]],
+    stop_seconds: float = 5,
+    *,
+    prefetch: int = PREFETCH,
+    queues: Sequence[str] = (QUEUE,),
+    **options: Any,
+) -> Iterator[tuple[WaitingRedisBroker, Worker]]:
+    """A worker whose one actor is `note`, stopped when the block ends.
+
+    Parameters:
+      url: The store.
+      note: The actor.
+      stop_seconds: How long it may go on when the worker stops.
+      prefetch: Its places, for each queue.
+      queues: Where it takes messages from; all are for the one actor.
+      options: The actor's.
+    """
+    stop = ShutdownMiddleware()
+    dispatch = AsyncDispatchMiddleware(LoopThread(), prefetch, stop, stop_seconds)
+    broker = make_broker(settings_for(url), [stop, dispatch], stop.stopping)
+    dramatiq.actor(broker=broker, actor_name="note", queue_name=queues[0], **options)(note)
+    for queue in queues:
+        broker.declare_queue(queue)
+    worker = Worker(broker, worker_timeout=50)
+    worker.start()
+    try:
+        yield broker, worker
+    finally:
+        worker.stop()
+        broker.close()
+        broker.client.close()
+
+
+def queues_are_empty(store: redis.Redis) -> bool:
+    """Whether no message is left on any queue, fetched or not."""
+    kept = (b":__heartbeats__",)
+    return [key for key in store.scan_iter(f"{NAMESPACE}:*") if not key.endswith(kept)] == []
