@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar, cast
 import redis.asyncio as aredis
 from redis.exceptions import ResponseError
 
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.call import ScriptCall
 from service.jobs.lua.runner import Scripts, is_unknown
 from service.redis.batching import Batcher, PendingCall
@@ -28,12 +28,12 @@ class BatchedScripts(Batcher, Scripts):
 
     Parameters:
       client: The event loop's client; one connection of it is used at a time.
-      times: The times the scripts work with.
+      script_config: What the scripts work with.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times) -> None:
+    def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         Batcher.__init__(self)
-        Scripts.__init__(self, client, times)
+        Scripts.__init__(self, client, script_config)
 
     async def run(self, call: ScriptCall[T]) -> T:
         """Make a call with the next batch; raises as `Scripts.run` does."""

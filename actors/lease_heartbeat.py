@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from service.jobs.ledger import PRUNE_BATCH
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.heartbeat import heartbeat
 from service.jobs.lua.prune import prune
 from service.jobs.lua.runner import SyncScripts
@@ -81,15 +81,15 @@ class LeaseHeartbeat(threading.Thread):
 
     Parameters:
       url: The store.
-      times: Leases and retention.
+      script_config: Leases and retention.
     """
 
-    def __init__(self, url: str, times: Times) -> None:
+    def __init__(self, url: str, script_config: ScriptConfig) -> None:
         super().__init__(name="pulse", daemon=True)
-        self._lease = times.lease / 1000
+        self._lease = script_config.lease / 1000
         # A beat that hangs must leave time to let go of what it could not renew.
         self._client = sync_client(url, max_connections=1, reply_seconds=self._lease * 0.3)
-        self._scripts = SyncScripts(self._client, times)
+        self._scripts = SyncScripts(self._client, script_config)
         self._forget_at = time.monotonic() + PRUNE_SECONDS
         self._interval = min(INTERVAL_SECONDS, self._lease / 4)
         self._leases: dict[str, Lease] = {}
@@ -189,8 +189,8 @@ class LeaseHeartbeat(threading.Thread):
         hold.abandon()
 
 
-def start_heartbeat(url: str, times: Times) -> LeaseHeartbeat:
+def start_heartbeat(url: str, script_config: ScriptConfig) -> LeaseHeartbeat:
     """A pulse that beats already."""
-    pulse = LeaseHeartbeat(url, times)
+    pulse = LeaseHeartbeat(url, script_config)
     pulse.start()
     return pulse

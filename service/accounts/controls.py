@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, cast
 
 import redis.asyncio as aredis
 
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.control_account import control_account
 from service.jobs.lua.control_all_accounts import control_all_accounts
 from service.jobs.lua.get_account import get_account
@@ -25,12 +25,12 @@ class AccountControls:
 
     Parameters:
       client: The event loop's Redis client.
-      times: Leases, retention and limits.
+      script_config: Leases, retention and limits.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times) -> None:
+    def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self._client = client
-        self._scripts = Scripts(client, times)
+        self._scripts = Scripts(client, script_config)
 
     async def pause(
         self, account: str, note: str = "", *, kind: str | None = None, who: str = "person"

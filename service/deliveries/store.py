@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, cast
 
 import redis.asyncio as aredis
 
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.claim_delivery import claim_delivery
 from service.jobs.lua.get_delivery_payload import get_delivery_payload
 from service.jobs.lua.record_delivery_attempt import record_delivery_attempt
@@ -59,13 +59,15 @@ class Deliveries:
 
     Parameters:
       client: The event loop's Redis client.
-      times: Leases and retention.
+      script_config: Leases and retention.
       scripts: What runs the scripts, where that is not the client alone.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times, scripts: Scripts | None = None) -> None:
+    def __init__(
+        self, client: aredis.Redis, script_config: ScriptConfig, scripts: Scripts | None = None
+    ) -> None:
         self._client = client
-        self._scripts = scripts or Scripts(client, times)
+        self._scripts = scripts or Scripts(client, script_config)
 
     async def claim(self, delivery_id: str, owner: str) -> DeliveryClaim | None:
         """Take a delivery that is due; None when there is nothing to do now."""

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.read_audit_log import read_audit_log
 from service.jobs.lua.runner import Scripts
 from service.time_formats.timestamps import rfc3339
@@ -28,12 +28,12 @@ class AuditLog:
 
     Parameters:
       client: The event loop's Redis client.
-      times: What the scripts work with.
+      script_config: What the scripts work with.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times) -> None:
+    def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self._client = client
-        self._scripts = Scripts(client, times)
+        self._scripts = Scripts(client, script_config)
 
     async def page(
         self, *, account: str | None, cursor: str | None, limit: int

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import redis.asyncio as aredis
 
 from service.jobs.lua.append_follower_page import FollowerPageReply, append_follower_page
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.claim_job import claim_job
 from service.jobs.lua.finish_job import FinishReply, finish_job
 from service.jobs.lua.record_intent import IntentReply, record_intent
@@ -122,12 +122,14 @@ class Claims:
 
     Parameters:
       client: The event loop's Redis client.
-      times: Leases and retention.
+      script_config: Leases and retention.
       scripts: What runs the scripts, where that is not the client alone.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times, scripts: Scripts | None = None) -> None:
-        self._scripts = scripts or Scripts(client, times)
+    def __init__(
+        self, client: aredis.Redis, script_config: ScriptConfig, scripts: Scripts | None = None
+    ) -> None:
+        self._scripts = scripts or Scripts(client, script_config)
 
     async def claim(self, job_id: str, owner: str) -> Claim | None:
         """Take a job and its account's turn.

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, TypeVar, cast
 import redis.asyncio as aredis
 
 from service.jobs.consistency_problems import Defect
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.check_consistency import check_consistency
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import derived_id
@@ -52,13 +52,13 @@ class Examination:
 
     Parameters:
       client: The event loop's Redis client.
-      times: Leases and retention.
+      script_config: Leases and retention.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times) -> None:
+    def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self._client = client
-        self._scripts = Scripts(client, times)
-        self._keep_ms = times.keep
+        self._scripts = Scripts(client, script_config)
+        self._keep_ms = script_config.keep
 
     async def defects(self, *, repair: bool = False) -> AsyncIterator[Defect]:
         """Find what is not as it must be.

@@ -20,7 +20,7 @@ from service.jobs.body_compression import BodyCompressor
 from service.jobs.draft_encoding import dumps, encode_draft, encode_event_draft
 from service.jobs.lua.accept_events import accept_events
 from service.jobs.lua.add_event_jobs import add_event_jobs
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.cancel_job import CancelReply, cancel_job
 from service.jobs.lua.check_consistency import check_consistency
 from service.jobs.lua.create_job import create_job
@@ -94,11 +94,11 @@ class Ledger:
 
     Parameters:
       client: The event loop's Redis client.
-      times: Leases and retention.
+      script_config: Leases and retention.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times) -> None:
-        self._scripts = Scripts(client, times)
+    def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
+        self._scripts = Scripts(client, script_config)
         self._accepting = GroupCommit(self._scripts)
         self._packer = BodyCompressor()
 

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 import redis.asyncio as aredis
 
 from service.jobs.body_compression import decompress
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.hash_encoding import fields_of
 from service.jobs.lua.queue_positions import PositionReply, queue_positions
 from service.jobs.lua.runner import Scripts
@@ -76,12 +76,12 @@ class JobQueries:
 
     Parameters:
       client: The event loop's Redis client.
-      times: With the limits that tell what jobs wait for.
+      script_config: With the limits that tell what jobs wait for.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times) -> None:
+    def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self._client = client
-        self._scripts = Scripts(client, times)
+        self._scripts = Scripts(client, script_config)
 
     async def job(self, job_id: str) -> dict[str, Any] | None:
         """One job as the API shows it; None when it is not known (any more)."""

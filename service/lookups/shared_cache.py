@@ -13,7 +13,7 @@ import redis.asyncio as aredis
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from service.jobs.draft_encoding import encode_draft
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.get_lookup import LookupReply, get_lookup
 from service.jobs.lua.get_or_start_lookup import get_or_start_lookup
 from service.jobs.lua.group_commit import GroupCommit
@@ -87,15 +87,19 @@ class LookupCache:
 
     Parameters:
       client: The event loop's Redis client.
-      times: Contains the limits that decide which account may look up.
+      script_config: Contains the limits that decide which account may look up.
       accounts: Names of the accounts that may look up.
       patience_ms: An account that can look up only later than this counts as unavailable.
     """
 
     def __init__(
-        self, client: aredis.Redis, times: Times, accounts: Sequence[str], patience_ms: int
+        self,
+        client: aredis.Redis,
+        script_config: ScriptConfig,
+        accounts: Sequence[str],
+        patience_ms: int,
     ) -> None:
-        scripts = Scripts(client, times)
+        scripts = Scripts(client, script_config)
         self._get_or_start = GroupCommit(scripts)
         self._get = GroupCommit(scripts)
         self._accounts = " ".join(accounts)

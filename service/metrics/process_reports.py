@@ -18,7 +18,7 @@ from typing import Final, Literal
 
 import redis.asyncio as aredis
 
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.report_process import report_process
 from service.jobs.lua.runner import Scripts
 from service.logging.setup import get_logger
@@ -45,7 +45,7 @@ class Reporter:
 
     Parameters:
       client: The event loop's Redis client.
-      times: What the scripts work with.
+      script_config: What the scripts work with.
       tier: Which kind of process this is.
       every_seconds: How often.
       listeners: How many listen to it live.
@@ -54,13 +54,13 @@ class Reporter:
     def __init__(
         self,
         client: aredis.Redis,
-        times: Times,
+        script_config: ScriptConfig,
         tier: Tier,
         every_seconds: float,
         *,
         listeners: Callable[[], int] = lambda: 0,
     ) -> None:
-        self._scripts = Scripts(client, times)
+        self._scripts = Scripts(client, script_config)
         self._tier = tier
         self._every = every_seconds
         self._listeners = listeners

@@ -24,7 +24,7 @@ from prometheus_client.registry import Collector
 
 from service.accounts.controls import AccountStatus, status_of
 from service.jobs.actor_routes import QUEUES
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.collect_metrics import collect_metrics
 from service.jobs.lua.runner import Scripts
 from service.metrics.event_loop_watchdog import BOUNDS
@@ -49,12 +49,14 @@ class Metrics:
 
     Parameters:
       client: The event loop's Redis client.
-      times: What the scripts work with.
+      script_config: What the scripts work with.
       accounts: Names of the accounts to tell of.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times, accounts: Iterable[str]) -> None:
-        self._scripts = Scripts(client, times)
+    def __init__(
+        self, client: aredis.Redis, script_config: ScriptConfig, accounts: Iterable[str]
+    ) -> None:
+        self._scripts = Scripts(client, script_config)
         self._accounts = tuple(accounts)
 
     async def text(self) -> bytes:

@@ -63,7 +63,7 @@ _PACES: Final = {
     kind: Pacing().pace(kind).model_copy(update={"gap_seconds": (0, 0), "per_hour": 500})
     for kind in PACE_KINDS
 }
-RESTLESS: Final = replace(TIMES, limits=replace(TIMES.limits, others=AccountLimits(_PACES)))
+RESTLESS: Final = replace(TIMES, limits=replace(TIMES.limits, default=AccountLimits(_PACES)))
 
 
 class Probe:
@@ -79,7 +79,7 @@ class Probe:
         self._shop = shop
         self._store = store
         self._runner = runner
-        self._scripts = Scripts(shop.client, shop.times)
+        self._scripts = Scripts(shop.client, shop.script_config)
         self._numbers = count(5_000_000)
         #: Microseconds of the server's time for one step, by its name: one figure a round.
         self.server: dict[str, list[float]] = {}

@@ -40,7 +40,7 @@ class Bustle:
         self._ledger = ledger
         self._dice = random.Random(7)
         self._numbers = itertools.count()
-        self._scripts = Scripts(ledger.client, ledger.times)
+        self._scripts = Scripts(ledger.client, ledger.script_config)
         self.jobs = [job for account in ACCOUNTS for job in ledger.add_jobs(50, account=account)]
         self.steps = 0
         self.over = False
@@ -127,7 +127,7 @@ class Bustle:
 
 async def _look_meanwhile(ledger: LedgerHarness, bustle: Bustle) -> list[list[Defect]]:
     """Look again and again while everybody works; what each look found."""
-    doctor = Examination(ledger.client, ledger.times)
+    doctor = Examination(ledger.client, ledger.script_config)
     tasks = [asyncio.create_task(life) for life in bustle.lives()]
     looks = []
     try:

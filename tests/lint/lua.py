@@ -26,7 +26,7 @@ from deploy.local.valkey import short_ways_to_memory
 from deploy.local.wait import free_port
 from service.config.pacing import PACE_KINDS, Pace
 from service.jobs.lua.builder import (
-    Times,
+    ScriptConfig,
     build_script,
     generated_config,
     included,
@@ -47,7 +47,7 @@ _LIMITS: Final = AccountLimits(
     quiet=QuietHours(1320, 480, "Europe/Paris"),
     callback="crm",
 )
-CONFIG: Final = Times(1, 1, 1, 1, Limits({"shop": _LIMITS}))
+CONFIG: Final = ScriptConfig(1, 1, 1, 1, Limits({"shop": _LIMITS}))
 
 _WARNING: Final = re.compile(r"^[^:]+:(\d+):(\d+): (.*)$")
 

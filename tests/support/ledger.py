@@ -16,7 +16,7 @@ from service.deliveries.store import Deliveries, DeliveryClaim
 from service.jobs.actor_routes import NAMESPACE
 from service.jobs.claims import NO_EFFECT, AccountEffect, Claim, Claims, Thread
 from service.jobs.ledger import UNENDED_INDEXES, EventStatus, Identified, Ledger
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.check_consistency import check_consistency
 from service.jobs.lua.heartbeat import heartbeat
 from service.jobs.lua.record_intent import IntentReply
@@ -33,7 +33,7 @@ SECOND = 1_000
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
 
-TIMES = Times(lease=10 * SECOND, settle=5 * SECOND, keep=40 * DAY, keep_bodies=7 * DAY)
+TIMES = ScriptConfig(lease=10 * SECOND, settle=5 * SECOND, keep=40 * DAY, keep_bodies=7 * DAY)
 RESULT = {"message_id": "m1"}
 FAILURE = Failure("refused", "Instagram refused it.")
 
@@ -74,21 +74,23 @@ class LedgerHarness:
     Parameters:
       url: The store.
       runner: Runs one call at a time.
-      times: Leases and retention.
+      script_config: Leases and retention.
     """
 
-    def __init__(self, url: str, runner: asyncio.Runner, times: Times = TIMES) -> None:
+    def __init__(
+        self, url: str, runner: asyncio.Runner, script_config: ScriptConfig = TIMES
+    ) -> None:
         self._runner = runner
         self._numbers = itertools.count(1)
-        self.times = times
+        self.script_config = script_config
         self.store = redis.Redis.from_url(url)
         self.client = async_client(url, max_connections=20, wait_seconds=60)
-        self.core = Ledger(self.client, times)
-        self.claims = Claims(self.client, times)
-        self.deliveries = Deliveries(self.client, times)
-        self.queries = JobQueries(self.client, times)
-        self.controls = AccountControls(self.client, times)
-        self.scripts = SyncScripts(self.store, times)
+        self.core = Ledger(self.client, script_config)
+        self.claims = Claims(self.client, script_config)
+        self.deliveries = Deliveries(self.client, script_config)
+        self.queries = JobQueries(self.client, script_config)
+        self.controls = AccountControls(self.client, script_config)
+        self.scripts = SyncScripts(self.store, script_config)
 
     def run(self, step: Coroutine[Any, Any, T]) -> T:
         """Run one call on the loop."""
@@ -269,15 +271,15 @@ def _argument(message: bytes) -> str:
 
 
 @contextmanager
-def open_ledger(url: str, times: Times = TIMES) -> Iterator[LedgerHarness]:
+def open_ledger(url: str, script_config: ScriptConfig = TIMES) -> Iterator[LedgerHarness]:
     """Open the ledger over a store.
 
     Parameters:
       url: The store; it is used as it is found.
-      times: Leases and retention.
+      script_config: Leases and retention.
     """
     with asyncio.Runner() as runner:
-        ledger = LedgerHarness(url, runner, times)
+        ledger = LedgerHarness(url, runner, script_config)
         try:
             yield ledger
         finally:

@@ -12,7 +12,7 @@ import redis
 
 from service.config.pacing import PACE_KINDS, Pace
 from service.jobs.claims import Claim, Thread
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.limits import AccountLimits, Limits, QuietHours
 from service.jobs.model import Status
 from tests.support.ledger import TIMES, LedgerHarness, open_ledger
@@ -61,7 +61,7 @@ def limits(
     return AccountLimits(paces, since_ms=since_ms, quiet=quiet, callback=callback)
 
 
-def times_with_limits(repeat_ms: int = 0, **accounts: AccountLimits) -> Times:
+def times_with_limits(repeat_ms: int = 0, **accounts: AccountLimits) -> ScriptConfig:
     """The times of the tests' ledger, with limits.
 
     Parameters:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import redis
 
-from service.jobs.lua.builder import Times, build_script
+from service.jobs.lua.builder import ScriptConfig, build_script
 from tests.support.ledger import TIMES
 
 FOLDER: Final = Path(str(resources.files("service.jobs.lua")))
@@ -20,7 +20,7 @@ _INCLUDE_ALL: Final = "\n".join(f'--- @include "{path.stem}"' for path in SHARED
 _DECLARED: Final = re.compile(r"^local (?:function )?(\w+(?:, \w+)*)", re.MULTILINE)
 
 
-def run_lua(store: redis.Redis, body: str, *args: str | float, config: Times = TIMES) -> Any:
+def run_lua(store: redis.Redis, body: str, *args: str | float, config: ScriptConfig = TIMES) -> Any:
     """Run Lua in which every function and constant of the library is known.
 
     Parameters:
@@ -33,7 +33,9 @@ def run_lua(store: redis.Redis, body: str, *args: str | float, config: Times = T
     return store.eval(script.text, 0, *args)
 
 
-def evaluate(store: redis.Redis, expression: str, *args: str | float, config: Times = TIMES) -> Any:
+def evaluate(
+    store: redis.Redis, expression: str, *args: str | float, config: ScriptConfig = TIMES
+) -> Any:
     """The value of an expression over the library; parameters as those of `run_lua`."""
     return run_lua(store, f"return {expression}", *args, config=config)
 

@@ -38,8 +38,8 @@ _FLAG: Final = re.compile(r"(?:flags=|,)([a-z-]+)")
 
 
 @dataclass(frozen=True)
-class Times:
-    """The times the scripts work with, in ms, and what bounds each account.
+class ScriptConfig:
+    """What the scripts work with: times in ms, and what bounds each account.
 
     Parameters:
       lease: How long a claim, a granted turn or an unanswered wake-up lives.
@@ -56,7 +56,7 @@ class Times:
     limits: Limits = UNLIMITED
 
     @classmethod
-    def of(cls, settings: Settings, config: Config) -> Times:
+    def of(cls, settings: Settings, config: Config) -> ScriptConfig:
         """Read the settings and the configuration."""
         return cls(
             lease=round(settings.lease_seconds * 1000),
@@ -185,7 +185,7 @@ def included(text: str, files: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def script_library(config: Times) -> ScriptLibrary:
+def script_library(config: ScriptConfig) -> ScriptLibrary:
     """The scripts of this release for a configuration.
 
     Parameters:
@@ -194,7 +194,7 @@ def script_library(config: Times) -> ScriptLibrary:
     return _library_of(generated_config(config))
 
 
-def build_script(body: str, config: Times, *, name: str = "body") -> Script:
+def build_script(body: str, config: ScriptConfig, *, name: str = "body") -> Script:
     """A script from a text, as if it were one of the folder's files.
 
     Parameters:
@@ -205,7 +205,7 @@ def build_script(body: str, config: Times, *, name: str = "body") -> Script:
     return ScriptLibrary(generated_config(config), {name: body}).script(name)
 
 
-def generated_config(config: Times) -> str:
+def generated_config(config: ScriptConfig) -> str:
     """The text in place of lib/config.lua, without RELEASE.
 
     Parameters:
@@ -251,7 +251,7 @@ def _without_comments(text: str) -> str:
     return _COMMENT.sub("", text).strip()
 
 
-def _constants(config: Times) -> str:
+def _constants(config: ScriptConfig) -> str:
     settings: LuaValue = {
         "lease": config.lease,
         "settle": config.settle,

@@ -62,12 +62,12 @@ class Limits:
 
     Parameters:
       accounts: By name.
-      others: The default: accounts that this process does not know; another process may.
+      default: Accounts that this process does not know; another process may.
       repeat_ms: The same recipient and rule (or text) at most once in this time; 0 for off.
     """
 
     accounts: Mapping[str, AccountLimits] = field(default_factory=dict)
-    others: AccountLimits = AccountLimits()
+    default: AccountLimits = AccountLimits()
     repeat_ms: int = 0
 
     @classmethod
@@ -75,7 +75,7 @@ class Limits:
         """Read the configuration; accounts that it does not name get the default limits."""
         return cls(
             accounts={name: _of(each, config.pacing) for name, each in config.accounts.items()},
-            others=AccountLimits(_paces(Pacing())),
+            default=AccountLimits(_paces(Pacing())),
             repeat_ms=config.pacing.repeat_days * _DAY_MS,
         )
 
@@ -90,7 +90,7 @@ class Limits:
         clocks: dict[str, LuaValue] = {zone: clock_changes(zone) for zone in sorted(zones)}
         return "\n".join(
             (
-                _lua_function("account_config", "account", configs, _as_table(self.others)),
+                _lua_function("account_config", "account", configs, _as_table(self.default)),
                 _lua_function("clock_changes", "zone", clocks, {}),
             )
         )

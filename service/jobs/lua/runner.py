@@ -19,8 +19,8 @@ from redis.exceptions import NoScriptError, ResponseError
 from service.jobs.lua.builder import (
     LIBRARY_PREFIX,
     Script,
+    ScriptConfig,
     ScriptLibrary,
-    Times,
     script_library,
 )
 from service.jobs.lua.call import Argument, ScriptCall
@@ -114,12 +114,12 @@ class Scripts:
 
     Parameters:
       client: The event loop's client.
-      times: What the scripts work with.
+      script_config: What the scripts work with.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times) -> None:
+    def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self._client = client
-        self._times = times
+        self._script_config = script_config
         self.protocol: Final = ScriptProtocol()
 
     async def run(self, call: ScriptCall[T]) -> T:
@@ -157,7 +157,7 @@ class Scripts:
 
     @cached_property
     def _library(self) -> ScriptLibrary:
-        return script_library(self._times)
+        return script_library(self._script_config)
 
     async def _reply_to(self, command: Command) -> Any:
         """Send one command; redis-py's own way takes twice as long.
@@ -180,12 +180,12 @@ class SyncScripts:
 
     Parameters:
       client: The thread's own client.
-      times: What the scripts work with.
+      script_config: What the scripts work with.
     """
 
-    def __init__(self, client: redis.Redis, times: Times) -> None:
+    def __init__(self, client: redis.Redis, script_config: ScriptConfig) -> None:
         self._client = client
-        self._library = script_library(times)
+        self._library = script_library(script_config)
         self._protocol = ScriptProtocol()
 
     def run(self, call: ScriptCall[T]) -> T:

@@ -78,7 +78,7 @@ def test_limits_are_the_configurations() -> None:
 
 
 def test_an_account_that_only_another_process_knows_has_the_default_pace() -> None:
-    assert Limits.of(parse_config(CONFIGURED)).others == AccountLimits(DEFAULTS)
+    assert Limits.of(parse_config(CONFIGURED)).default == AccountLimits(DEFAULTS)
 
 
 # -- as the scripts read it
