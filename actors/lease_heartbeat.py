@@ -132,7 +132,7 @@ class LeaseHeartbeat(threading.Thread):
             except REDIS_ERRORS as error:
                 self._log_redis_state(error)
             except Exception as error:  # noqa: BLE001 - without a pulse nothing is alive
-                _log.error("pulse failed", exc_info=error)
+                _log.error("heartbeat failed", exc_info=error)
             self._abandon_overdue()
 
     def stop(self) -> None:
@@ -145,9 +145,9 @@ class LeaseHeartbeat(threading.Thread):
     def _log_redis_state(self, error: Exception | None) -> None:
         """Say once that Redis is gone, and once that it is back."""
         if error is not None and not self._redis_lost:
-            _log.warning("pulse: redis does not answer", cause=type(error).__name__)
+            _log.warning("heartbeat failing: redis unavailable", error=type(error).__name__)
         elif error is None and self._redis_lost:
-            _log.info("pulse: redis answers again")
+            _log.info("heartbeat resumed: redis available again")
         self._redis_lost = error is not None
 
     def _prune(self) -> None:
@@ -167,7 +167,7 @@ class LeaseHeartbeat(threading.Thread):
             if hold.id not in reply.lost:
                 hold.renewed = asked_at
             elif not hold.ending:
-                self._abandon(hold, "the claim is another's")
+                self._abandon(hold, "claimed by another worker")
         if reply.next_ms is None:
             return self._interval
         if reply.done >= BEAT_BATCH:
@@ -178,14 +178,14 @@ class LeaseHeartbeat(threading.Thread):
         with self._lock:
             overdue = [hold for hold in self._leases.values() if not hold.is_valid]
         for hold in overdue:
-            self._abandon(hold, "no renewal in time")
+            self._abandon(hold, "renewal overdue")
 
     def _abandon(self, hold: Lease, why: str) -> None:
         with self._lock:
             if self._leases.get(hold.id) is not hold:
                 return  # it ended by itself meanwhile
             del self._leases[hold.id]
-        _log.warning("work abandoned", id=hold.id, cause=why)
+        _log.warning("lease lost; work canceled", id=hold.id, reason=why)
         hold.abandon()
 
 

@@ -41,7 +41,7 @@ from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.photo_store import PhotoStore
 from service.logging.setup import get_logger
-from service.metrics.process_reports import Reporter, process_name
+from service.metrics.process_reports import ProcessReporter, process_name
 from service.network.ip_filter import IpFilter
 from service.photos.converter import PhotoConverter
 from service.redis.client import REDIS_ERRORS, async_client
@@ -188,7 +188,7 @@ class RuntimeMiddleware(Middleware):
         try:
             self._loop.call(close())
         except TimeoutError:
-            _log.warning("closing took too long; what was open is left as it is")
+            _log.warning("shutdown timed out; remaining connections were left open")
 
     async def _open(self) -> Runtime:
         settings = self._duties.settings
@@ -206,7 +206,7 @@ class RuntimeMiddleware(Middleware):
         await self._recheck_accounts(doors)
         pulse = start_heartbeat(settings.redis_url, script_config)
         self._stack.callback(pulse.stop)
-        reporter = Reporter(client, script_config, "worker", settings.metrics_seconds)
+        reporter = ProcessReporter(client, script_config, "worker", settings.metrics_seconds)
         await self._stack.enter_async_context(reporter.reporting())
         return Runtime(
             config=self._duties,
@@ -247,7 +247,7 @@ class RuntimeMiddleware(Middleware):
         try:
             await doors.recheck_all()
         except REDIS_ERRORS as error:
-            _log.warning("accounts are looked at later", cause=type(error).__name__)
+            _log.warning("account recheck postponed", error=type(error).__name__)
 
     def _fetcher(self) -> PhotoDownloader:
         settings = self._duties.settings

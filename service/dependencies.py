@@ -31,7 +31,7 @@ from service.live.broadcaster import Broadcaster
 from service.live.event_stream import JobEventStream
 from service.lookups.service import MAX_WAIT_SECONDS, LookupService
 from service.lookups.shared_cache import LookupCache
-from service.metrics.process_reports import Reporter
+from service.metrics.process_reports import ProcessReporter
 from service.metrics.prometheus import Metrics
 from service.photos.converter import PhotoConverter
 from service.redis.client import async_client
@@ -64,7 +64,7 @@ class AppServices:
     lookups: LookupService
     follower_rows: FollowerRows
     metrics: Metrics
-    reporter: Reporter
+    reporter: ProcessReporter
     stopping: asyncio.Event
     photo_converter: PhotoConverter = field(default_factory=PhotoConverter)
 
@@ -114,8 +114,8 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         lookups=LookupService(sights, live, config.lookups),
         follower_rows=FollowerRows(client),
         metrics=Metrics(client, script_config, config.accounts),
-        reporter=Reporter(
-            client, script_config, "web", settings.metrics_seconds, listeners=lambda: live.count
+        reporter=ProcessReporter(
+            client, script_config, "web", settings.metrics_seconds, subscribers=lambda: live.count
         ),
         stopping=stopping,
     )

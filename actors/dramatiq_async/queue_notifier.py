@@ -54,7 +54,7 @@ class QueueNotifier(threading.Thread):
                 self._wake_all()
                 # A connection that `stop` has cut ends in any kind of error.
                 if not (self._stopped.is_set() or isinstance(error, REDIS_ERRORS)):
-                    _log.error("doorbell failed", exc_info=error)
+                    _log.error("queue notifier failed", exc_info=error)
                 self._stopped.wait(_RETRY_SECONDS)
 
     def stop(self) -> None:

@@ -143,14 +143,14 @@ class AttemptRecorder:
                 pause = min(pause * 2, 1.0)
 
     def report(self, outcome: str, code: str | None = None, why: str | None = None) -> None:
-        """The one line that tells how the attempt ended."""
+        """Log how the attempt ended, in one line."""
         _log.info(
-            "attempt",
+            "job attempt finished",
             kind=self._claim.job.kind,
             attempt=self._claim.job.attempts,
             run=self._claim.job.run,
             outcome=str(outcome),
             code=code,
-            why=why or None,
+            reason=why or None,
             duration_ms=round((time.monotonic() - self._began) * 1000),
         )
