@@ -92,6 +92,7 @@ class Cluster:
         self._dice = random.Random(self.seed)
         self._doomed = 0
         self._received: list[ReceivedCallback] = []
+        self._reported: set[str] = set()
         self._began = time.monotonic()
 
     @contextmanager
@@ -227,10 +228,10 @@ class Cluster:
             self.fail([f"{len(left)} jobs did not end within {seconds:g} s: {', '.join(left)}"])
 
     def check_promises(self) -> None:
-        """Judge everything since the start.
+        """Check everything since the start, except what an earlier test has already reported.
 
         Raises:
-          AssertionError: A promise is broken; the message tells all that is needed to find out why.
+          AssertionError: A promise is broken; the message has all that is needed to find out why.
         """
         accounts = {each["account"] for each in self.stack.fake_instagram.logins()}
         cut = {account: logins.cut_short(self._logins, account) for account in accounts}
@@ -238,15 +239,35 @@ class Cluster:
         findings = broken_promises(self.stack.fake_instagram, self._received, self.expected, cut)
         with open_ledger(self.stack.redis_url, TIMES_OF_BOOKS) as ledger:
             findings += audit(ledger)
-        if findings:
-            self.fail(findings)
+        new = [finding for finding in findings if _subject(finding) not in self._reported]
+        if new:
+            self.fail(new)
 
     def fail(self, findings: Sequence[str]) -> NoReturn:
-        """Fail with a message that has the seed, the strikes and the jobs' timelines."""
+        """Fail with a message that has the seed, the injected faults and the jobs' timelines.
+
+        One failure stays one failure: later tests on this cluster do not report it again.
+        """
+        self._reported.update(map(_subject, findings))
         latest = [jobs[-1] for jobs in self.expected.dms.values() if jobs][-1:]
         latest += list(self.expected.comments)[-1:]
         said = failure_report(self.seed, self.faults, findings, self.stack.redis_url, latest)
         raise AssertionError(said) from None
+
+    def recover(self) -> None:
+        """Undo every fault and write off unfinished jobs, so that the next test starts clean."""
+        self.clear_faults()
+        self.expected.write_off(self._unconfirmed())
+
+    def clear_faults(self) -> None:
+        """Remove every failpoint, delay and scripted answer, and resume frozen processes."""
+        for failpoint in self.failpoints.iterdir():
+            failpoint.unlink(missing_ok=True)
+        for relay in self.relays.values():
+            relay.clear()
+        self.stack.fake_instagram.clear_faults()
+        self.stack.receiver.clear_answers()
+        self.thaw()
 
     def _one_job(self, document: dict[str, Any]) -> str:
         try:
@@ -284,6 +305,11 @@ class Cluster:
             self.stack.store.kill()
             clear_failpoints(self.failpoints, self.stack.store.pid)
             self.stack.store.start()
+
+
+def _subject(finding: str) -> str:
+    """What a finding is about; the rest of it may change with time."""
+    return finding.partition(": ")[0]
 
 
 def _accounts(count: int) -> str:

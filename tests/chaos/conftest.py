@@ -1,4 +1,4 @@
-"""One arena for the traps of a test process, and an empty store for the tests with their own."""
+"""One cluster for all failpoint tests of a process; an empty store for tests with their own."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.support.store import given_store
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Two workers with traps at their steps, and everything around them."""
+def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Two workers with failpoints at their steps, and everything around them."""
     url = given_store(offset=12)
     if url is not None:
         with redis.Redis.from_url(url) as client:
@@ -27,8 +27,15 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture
+def cluster(shared_cluster: Cluster) -> Iterator[Cluster]:
+    """The shared cluster, without the faults and unfinished jobs of a test that failed."""
+    yield shared_cluster
+    shared_cluster.recover()
+
+
+@pytest.fixture
 def empty_store() -> Iterator[str | None]:
-    """A database of the given Redis, if one is given, that is left as empty as it is found."""
+    """A database of the given Redis, if one is given, that is empty before and after the test."""
     url = given_store(offset=14)
     if url is None:
         yield None

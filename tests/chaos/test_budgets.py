@@ -34,7 +34,7 @@ per_hour = {_PER_HOUR}
 )
 
 
-@pytest.mark.timeout(240 + 2 * DMS)
+@pytest.mark.timeout(600 + 2 * DMS)
 def test_budgets_hold_over_workers_that_die(tmp_path: Path, empty_store: str | None) -> None:
     cluster = Cluster(tmp_path / "stack", empty_store, more_accounts=2, more_config=_PACE)
     with cluster.open():

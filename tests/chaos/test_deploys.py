@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.local.wait import free_port, until
+from deploy.local.wait import free_port, is_ready, until
 from tests.chaos.cluster import WORKERS, Cluster
 from tests.chaos.failpoints import VARIABLE, set_failpoint
 from tests.chaos.sender import ChaosSender, NotAcknowledged, handle_of, paid_event
@@ -57,8 +57,7 @@ class Deploy:
         }
         for label in ("web-new", "scheduler-new", "worker-new"):
             self._cluster.start(label, variables)
-        log = self._cluster.stack.processes["web-new"].log
-        until(lambda: "startup complete" in log.read_text(), 30, "the newer web process")
+        until(lambda: is_ready(self._url), 30, "the newer web process")
 
     def deliver(self, document: dict[str, Any], name: str) -> None:
         """Let an event reach both doors, in either order or at once: they agree on its jobs."""

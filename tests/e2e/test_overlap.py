@@ -14,7 +14,7 @@ import redis
 from actors.jobs.attempt import UNKNOWN_CONFIG_MS
 from deploy.local.sender import event, send
 from deploy.local.stack import CONFIG, Stack
-from deploy.local.wait import free_port, until
+from deploy.local.wait import free_port, is_ready, until
 from tests.support.time_travel import pass_time
 
 
@@ -67,8 +67,7 @@ def _newer_web(stack: Stack, tmp_path: Path, text: str) -> int:
     config, port = tmp_path / "newer.toml", free_port()
     config.write_text(text)
     stack.start("web", "web-new", {"HELIOGRAPH_CONFIG": str(config), "PORT": str(port)})
-    log = stack.processes["web-new"].log
-    until(lambda: "startup complete" in log.read_text(), 20, "the newer web process")
+    until(lambda: is_ready(f"http://127.0.0.1:{port}"), 30, "the newer web process")
     return port
 
 
