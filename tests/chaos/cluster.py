@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
 from deploy.local.received_callbacks import ReceivedCallback
-from deploy.local.stack import CONFIG, Stack
+from deploy.local.stack import Stack
 from deploy.local.wait import until
 from tests.chaos import logins
 from tests.chaos.failpoints import VARIABLE, clear_failpoints, set_failpoint, triggering_group
@@ -21,6 +21,7 @@ from tests.chaos.failure_report import failure_report
 from tests.chaos.promises import Expected, broken_promises, complete_callbacks
 from tests.chaos.relay import Relay
 from tests.chaos.sender import ChaosSender, NotAcknowledged, paid_event, renewed_event
+from tests.support.config_file import usual_config, write_config
 from tests.support.invariants import audit
 from tests.support.ledger import TIMES as TIMES_OF_BOOKS
 from tests.support.ledger import open_ledger
@@ -49,8 +50,7 @@ class Cluster:
       directory: Where everything goes.
       redis_url: A Redis to use instead of the embedded Valkey, which then cannot be killed.
       times: LEASE_SECONDS and SETTLE_SECONDS of the processes.
-      more_accounts: How many accounts there are besides `shop`: `extra-0` and so on.
-      more_config: More of heliograph.toml, after those accounts.
+      accounts: Accounts besides `shop`, as for `usual_config`.
     """
 
     def __init__(
@@ -58,8 +58,7 @@ class Cluster:
         directory: Path,
         redis_url: str | None = None,
         times: Mapping[str, str] | None = None,
-        more_accounts: int = 0,
-        more_config: str = "",
+        accounts: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.seed = SEED
         self.faults: list[str] = []
@@ -68,14 +67,14 @@ class Cluster:
         self._logins = directory / "logins"
         for folder in (self.failpoints, self._logins):
             folder.mkdir(parents=True)
-        self.config = directory / "heliograph.toml"
-        self.config.write_text(CONFIG.read_text() + _accounts(more_accounts) + more_config)
+        self.document = usual_config(accounts=accounts)
+        config = write_config(directory / "heliograph.toml", self.document)
         self.relays: dict[str, Relay] = {}
         self._relays_open = ExitStack()
         self.stack = Stack(
             directory,
             processes=(),
-            config=self.config,
+            config=config,
             environ={
                 **(times or TIMES),
                 VARIABLE: str(self.failpoints),
@@ -312,11 +311,6 @@ def _subject(finding: str) -> str:
     return finding.partition(": ")[0]
 
 
-def _accounts(count: int) -> str:
-    return "".join(
-        f"\n[accounts.extra-{number}]\n"
-        f'username = "extra.{number}"\n'
-        'password = "env:INSTAGRAM_PASSWORD"\n'
-        'proxy = "env:INSTAGRAM_PROXY"\n'
-        for number in range(count)
-    )
+def extra_accounts(count: int, **changes: Any) -> dict[str, dict[str, Any]]:
+    """Accounts `extra-0` and so on, whose usernames have a dot instead of the dash."""
+    return {f"extra-{n}": {"username": f"extra.{n}", **changes} for n in range(count)}

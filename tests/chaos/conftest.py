@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.chaos.cluster import ROUNDS, Cluster
+from tests.chaos.cluster import ROUNDS, Cluster, extra_accounts
 from tests.chaos.failpoints import LOGIN_STEPS
 from tests.support.store import given_store
 
@@ -22,7 +22,7 @@ def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster
     directory = tmp_path_factory.mktemp("cluster") / "stack"
     # For each first login and each re-login that is cut short, an account of its own.
     extra = 2 * len(LOGIN_STEPS) * (ROUNDS + 1)
-    with Cluster(directory, url, more_accounts=extra).open() as opened:
+    with Cluster(directory, url, accounts=extra_accounts(extra)).open() as opened:
         yield opened
 
 
