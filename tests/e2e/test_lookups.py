@@ -6,8 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +19,7 @@ import pytest
 from deploy.local.sender import event, send
 from deploy.local.stack import Stack
 from deploy.local.wait import free_port, is_ready, until
+from tests.support.doctor import run_doctor
 from tests.support.fleet import account_of, create_job, own_scenario, post, run_fleet
 from tests.support.lookups import new_username
 from tests.support.scenario import Scenario
@@ -345,7 +344,7 @@ def test_metrics_audit_and_doctor_account_for_every_lookup(
     # And the audit has the resume, and the doctor finds nothing
     audited = scenario.api.get("/audit", params={"account": "eyes"}).json()["items"]
     assert any(datetime.fromisoformat(each["at"]) >= began for each in audited)
-    assert doctor(stack) == 0
+    assert run_doctor(stack) == 0
 
 
 def _has_all(text: str, parts: Iterable[str]) -> bool:
@@ -357,15 +356,6 @@ def hang_no_more(stack: Stack) -> None:
     stack.fake_instagram.clear_faults()
     stack.processes["worker"].kill()
     stack.start("worker")
-
-
-def doctor(stack: Stack) -> int:
-    """The exit code of the doctor, beside the running processes."""
-    command = [sys.executable, "-m", "service", "doctor"]
-    done = subprocess.run(
-        command, env=stack.environ(), capture_output=True, timeout=60, check=False
-    )
-    return done.returncode
 
 
 @contextmanager
