@@ -5,16 +5,16 @@ from __future__ import annotations
 import functools
 import math
 import ssl
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import Any, Final
 
 import httpx
 from aiograpi import httpx_ext
-from curl_cffi import AsyncCurl, CurlMOpt, CurlOpt, ffi, lib
+from curl_cffi import AsyncCurl, CurlECode, CurlMOpt, CurlOpt, ffi, lib
 
 from actors.instagram.ca_directory import ca_directory
 from actors.instagram.idempotency_tokens import current_token
-from actors.instagram.write_deadline import seconds_until_deadline
+from actors.instagram.write_deadline import CallOverdueError, seconds_until_deadline
 
 #: Whether the request that is sent now carries a password.
 password_sent: Final[ContextVar[bool]] = ContextVar("password_sent", default=False)
@@ -34,14 +34,20 @@ class NoRetrySession(httpx_ext.CurlPrivateSession):  # type: ignore[misc]
         transport = self._client._transport
         if transport._client is None:
             _keep_to_one_connection(transport.client.acurl)
+            _check_deadline_before_sending(transport.client.acurl)
         # libcurl repeats a POST by itself when a reused connection was reset without a reply.
         fresh = current_token() is not None or password_sent.get()
         transport._curl_options[CurlOpt.FRESH_CONNECT] = int(fresh)
-        # A process that was frozen on its way here must not go on: libcurl looks at this limit
-        # before it goes from connecting to sending.
+        # A process that was frozen on its way here must not go on: a connection that is made after
+        # the deadline is of no use.
         limit = httpx.Timeout(kwargs.get("timeout", httpx_ext.DEFAULT_TIMEOUT))
         limit.connect = min(limit.connect or math.inf, seconds_until_deadline())
-        return await super().request(*args, **{**kwargs, "timeout": limit})
+        try:
+            return await super().request(*args, **{**kwargs, "timeout": limit})
+        except httpx.ConnectError as error:
+            if getattr(error.__cause__, "code", None) == CurlECode.ABORTED_BY_CALLBACK:
+                raise CallOverdueError from None
+            raise
 
 
 def _read_what_is_needed(transport: Any, verify: bool | str) -> None:
@@ -62,6 +68,40 @@ def _keep_to_one_connection(multi: AsyncCurl) -> None:
     one = ffi.cast("void *", 1)
     refused = lib.curl_multi_setopt(multi._curlm, CurlMOpt.MAX_TOTAL_CONNECTIONS, one)
     assert not refused  # noqa: S101 - known since libcurl 7.30
+
+
+def _check_deadline_before_sending(multi: Any) -> None:
+    """Have libcurl check the deadline once more, right before the first byte of a request.
+
+    Between the check in `NoRetrySession.request` and that byte lie an iteration of the loop and, on
+    a new connection, its handshakes. A process frozen there would otherwise send when it wakes up,
+    while another worker may be using the account.
+    """
+    add = multi.add_handle
+
+    def add_checked(curl: Any) -> Any:
+        # Kept alive by the curl handle: libcurl stores only the address.
+        curl.deadline = ffi.new_handle(copy_context())
+        for option, value in (
+            (CurlOpt.PREREQDATA, curl.deadline),
+            (CurlOpt.PREREQFUNCTION, _may_send),
+        ):
+            refused = lib._curl_easy_setopt(curl._curl, option, value)
+            assert not refused  # noqa: S101 - known since libcurl 7.80
+        return add(curl)
+
+    multi.add_handle = add_checked
+
+
+@ffi.callback("int(void *, char *, char *, int, int)", error=1)  # type: ignore[untyped-decorator]
+def _may_send(handle: Any, *_: Any) -> int:
+    """CURLOPT_PREREQFUNCTION: 0 to send, 1 to abort the request."""
+    context: Context = ffi.from_handle(handle)
+    try:
+        context.run(seconds_until_deadline)
+    except CallOverdueError:
+        return 1
+    return 0
 
 
 class DirectSession(httpx_ext.Session):  # type: ignore[misc]

@@ -32,9 +32,12 @@ class Process:
       command: A shell line.
       environ: Its whole environment.
       log: Where its output goes; appended to.
+      root: The directory to run it in.
     """
 
-    def __init__(self, name: str, command: str, environ: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, name: str, command: str, environ: Mapping[str, str], log: Path, root: Path = ROOT
+    ) -> None:
         self.name = name
         self.log = log
         path = f"{Path(sys.executable).parent}{os.pathsep}{environ.get('PATH', os.defpath)}"
@@ -42,7 +45,7 @@ class Process:
             self._process = subprocess.Popen(
                 f"exec {command}",
                 shell=True,
-                cwd=ROOT,
+                cwd=root,
                 env={**environ, "PATH": path},
                 stdout=output,
                 stderr=output,

@@ -10,8 +10,6 @@ import base64
 import os
 import secrets
 import signal
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,7 +21,7 @@ from deploy.local.instagram.state import SHOP_PASSWORD
 from deploy.local.procfile import ROOT, Process, procfile_commands
 from deploy.local.receiver import Receiver
 from deploy.local.valkey import Valkey
-from deploy.local.wait import free_port, until
+from deploy.local.wait import free_port, is_ready, until
 
 PROCESSES: Final = ("web", "worker", "scheduler")
 CONFIG: Final = ROOT / "deploy" / "local" / "heliograph.toml"
@@ -56,7 +54,7 @@ class Stack:
         self._config = config
         self._more = dict(environ or {})
         self._given_redis = redis_url
-        self._commands = {**procfile_commands(), **(commands or {})}
+        self._commands = dict(commands or {})
         self._open = ExitStack()
         self.port = free_port()
         self.webhook_secret = f"whsec_{secrets.token_hex(24)}"
@@ -100,7 +98,11 @@ class Stack:
         self.close()
 
     def start(
-        self, name: str, label: str | None = None, environ: Mapping[str, str] | None = None
+        self,
+        name: str,
+        label: str | None = None,
+        environ: Mapping[str, str] | None = None,
+        root: Path = ROOT,
     ) -> Process:
         """Start one of the Procfile's processes.
 
@@ -108,11 +110,13 @@ class Stack:
           name: Its name in the Procfile.
           label: What to call it, where several of a kind run.
           environ: More variables for it.
+          root: The source tree to run; another one for another release.
         """
         label = label or name
         variables = {**self.environ(), **(environ or {})}
         log = self.directory / f"{label}.log"
-        process = Process(label, self._commands[name], variables, log)
+        commands = {**procfile_commands(root / "Procfile"), **self._commands}
+        process = Process(label, commands[name], variables, log, root)
         self.processes[label] = process
         return process
 
@@ -121,11 +125,7 @@ class Stack:
         process = self.processes.get("web")
         if process is not None and process.returncode is not None:
             raise RuntimeError(f"the web process ended: {process.log.read_text()[-2000:]}")
-        try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
+        return is_ready(self.url)
 
     def environ(self) -> dict[str, str]:
         """The environment of every process, nothing of ours but what a platform would set."""

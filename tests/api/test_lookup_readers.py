@@ -12,6 +12,7 @@ import pytest
 from deploy.local.wait import until
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
+from tests.support.config_file import to_toml
 from tests.support.ledger import HOUR, SECOND, LedgerHarness
 from tests.support.lookups import (
     cache_profile,
@@ -23,17 +24,15 @@ from tests.support.lookups import (
 )
 from tests.support.web import WebHarness, connect, run_web
 
-BUDGET = "pacing.lookup = {{ gap_seconds = [1, 1], per_hour = {}, per_day = 1000 }}"
-
 
 def configured(*accounts: tuple[str, str], budget: int = 60) -> str:
     """A heliograph.toml with these accounts and roles."""
-    tables = (
-        f'[accounts.{name}]\nusername = "{name}"\npassword = "x"\nrole = "{role}"\n'
-        f"{BUDGET.format(budget)}\n"
+    pacing = {"lookup": {"gap_seconds": [1, 1], "per_hour": budget, "per_day": 1000}}
+    tables = {
+        name: {"username": name, "password": "x", "role": role, "pacing": pacing}
         for name, role in accounts
-    )
-    return "\n".join(tables)
+    }
+    return to_toml({"accounts": tables})
 
 
 @pytest.fixture

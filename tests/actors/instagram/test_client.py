@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import httpx
@@ -124,6 +124,28 @@ def test_no_request_begins_once_the_claim_is_in_doubt(fake_instagram: FakeInstag
 
     asyncio.run(steps())
     assert {each["call"] for each in fake_instagram.log()} & {"current_user"} == set()
+
+
+@pytest.mark.parametrize("fresh", [True, False], ids=["new connection", "open connection"])
+def test_a_request_that_is_overdue_by_the_time_it_would_be_sent_is_not_sent(
+    fake_instagram: FakeInstagram, fresh: bool
+) -> None:
+    # Given a process that is frozen between the check before a request and its first byte
+    checks = iter([5.0])
+
+    async def steps() -> None:
+        async with a_client(to(fake_instagram)) as client:
+            await client.login("shop", PASSWORD)
+            token = write_token("job_a:1") if fresh else nullcontext()
+            # Then it notices when it wakes up
+            deadline = request_deadline(lambda: next(checks, 0.0))
+            with deadline, token, pytest.raises(CallOverdueError):
+                await client.account_info()
+            # And the client is as good as before
+            await client.account_info()
+
+    asyncio.run(steps())
+    assert [each["call"] for each in fake_instagram.log()].count("current_user") == 1
 
 
 @pytest.mark.parametrize("status", [307, 308, 408])
