@@ -56,7 +56,7 @@ async def a_trap() -> AsyncIterator[tuple[int, list[bytes]]]:
 
 
 @pytest.mark.parametrize("session", ["public", "graphql", "private"])
-def test_a_proxy_of_the_environment_is_not_used(
+def test_proxies_from_the_environment_are_ignored(
     monkeypatch: pytest.MonkeyPatch, session: str
 ) -> None:
     async def steps() -> None:
@@ -72,7 +72,7 @@ def test_a_proxy_of_the_environment_is_not_used(
     asyncio.run(steps())
 
 
-def test_with_a_proxy_everything_goes_through_it(
+def test_with_a_proxy_all_requests_go_through_it(
     monkeypatch: pytest.MonkeyPatch, fake_instagram: FakeInstagram
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
@@ -89,7 +89,7 @@ def test_with_a_proxy_everything_goes_through_it(
     assert len(fake_instagram.log()) == 8
 
 
-def test_each_write_has_a_new_connection_and_reads_do_not(fake_instagram: FakeInstagram) -> None:
+def test_writes_use_fresh_connections_and_reads_reuse_them(fake_instagram: FakeInstagram) -> None:
     pk = fake_instagram.add_user("somebody")
 
     async def steps() -> None:
@@ -110,7 +110,7 @@ def test_each_write_has_a_new_connection_and_reads_do_not(fake_instagram: FakeIn
         seen.add(each["connection"])
 
 
-def test_no_request_begins_once_the_claim_is_in_doubt(fake_instagram: FakeInstagram) -> None:
+def test_no_request_starts_after_the_deadline(fake_instagram: FakeInstagram) -> None:
     left = [5.0]
 
     async def steps() -> None:
@@ -127,7 +127,7 @@ def test_no_request_begins_once_the_claim_is_in_doubt(fake_instagram: FakeInstag
 
 
 @pytest.mark.parametrize("status", [307, 308, 408])
-def test_a_write_that_was_stored_is_not_repeated_whatever_the_answer_asks_for(
+def test_a_stored_write_is_not_resent_on_redirects_or_408(
     fake_instagram: FakeInstagram, status: int
 ) -> None:
     pk = fake_instagram.add_user("somebody")
@@ -145,7 +145,7 @@ def test_a_write_that_was_stored_is_not_repeated_whatever_the_answer_asks_for(
     assert len(fake_instagram.dms()) == 1
 
 
-def test_redirects_are_off_whatever_a_session_brings_along() -> None:
+def test_redirects_stay_off_after_settings_are_loaded() -> None:
     async def steps() -> None:
         async with a_client(ClientOptions(human_pace=False)) as client:
             client.set_settings(client.exportable_settings)
@@ -154,7 +154,7 @@ def test_redirects_are_off_whatever_a_session_brings_along() -> None:
     asyncio.run(steps())
 
 
-def test_a_page_that_fails_is_not_asked_for_without_its_cursor(
+def test_a_failed_page_is_not_requested_again_without_its_cursor(
     fake_instagram: FakeInstagram,
 ) -> None:
     async def steps() -> None:
@@ -186,7 +186,7 @@ def test_a_408_is_neither_slept_on_nor_resent(fake_instagram: FakeInstagram) -> 
     assert len(fake_instagram.log("usernameinfo")) == 1
 
 
-def test_tokens_are_the_same_for_one_write_and_apart_for_concurrent_ones(
+def test_concurrent_writes_each_use_their_own_tokens(
     fake_instagram: FakeInstagram,
 ) -> None:
     pk = fake_instagram.add_user("somebody")
@@ -221,7 +221,7 @@ def test_tokens_are_the_same_for_one_write_and_apart_for_concurrent_ones(
         assert comment["idempotence_token"] == creation_key_for(comment["text"])
 
 
-def test_outside_of_a_write_tokens_are_drawn_as_ever() -> None:
+def test_tokens_are_random_outside_a_write() -> None:
     async def steps() -> None:
         async with a_client(ClientOptions(human_pace=False)) as client:
             assert client.generate_mutation_token() != client.generate_mutation_token()
@@ -231,7 +231,7 @@ def test_outside_of_a_write_tokens_are_drawn_as_ever() -> None:
     asyncio.run(steps())
 
 
-def test_what_belongs_to_a_process_comes_from_its_options_only(
+def test_process_settings_come_from_the_options_only(
     fake_instagram: FakeInstagram,
 ) -> None:
     foreign = {
@@ -254,7 +254,7 @@ def test_what_belongs_to_a_process_comes_from_its_options_only(
     asyncio.run(steps())
 
 
-def test_a_password_change_is_not_asked_for_on_a_terminal() -> None:
+def test_a_required_password_change_does_not_prompt_on_a_terminal() -> None:
     async def steps() -> None:
         async with a_client(ClientOptions(human_pace=False)) as client:
             with pytest.raises(ig.ChallengeRequired):
@@ -264,7 +264,7 @@ def test_a_password_change_is_not_asked_for_on_a_terminal() -> None:
     asyncio.run(steps())
 
 
-def test_the_library_logs_no_reply_header_or_body(
+def test_the_library_logs_no_headers_or_bodies(
     fake_instagram: FakeInstagram, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -283,7 +283,7 @@ def test_the_library_logs_no_reply_header_or_body(
         assert secret not in caplog.text
 
 
-def test_building_a_client_leaves_the_loop_free() -> None:
+def test_building_a_client_does_not_block_the_loop() -> None:
     async def steps() -> float:
         loop = asyncio.get_running_loop()
         longest = 0.0

@@ -61,7 +61,7 @@ def built(pool: GatewayPool) -> set[str]:
     return {name for name, each in pool._gateways.items() if each._session._client is not None}
 
 
-def test_the_pool_makes_one_gateway_per_account(harness: GatewayHarness) -> None:
+def test_the_pool_creates_one_gateway_per_account(harness: GatewayHarness) -> None:
     async def steps() -> None:
         async with a_pool(harness) as pool:
             with pool.acquire("one") as one, pool.acquire("one") as again:
@@ -75,7 +75,7 @@ def test_the_pool_makes_one_gateway_per_account(harness: GatewayHarness) -> None
     assert harness.login_outcomes() == ["ok"]
 
 
-def test_an_idle_client_is_closed_and_comes_back_without_a_login_and_as_the_same_device(
+def test_an_idle_client_is_closed_and_rebuilt_without_a_login_on_the_same_device(
     harness: GatewayHarness,
 ) -> None:
     async def steps() -> None:
@@ -91,9 +91,9 @@ def test_an_idle_client_is_closed_and_comes_back_without_a_login_and_as_the_same
     assert len([each for each in harness.fake_instagram.devices() if each["account"] == "one"]) == 1
 
 
-def test_of_idle_clients_the_longest_unused_go_first(harness: GatewayHarness) -> None:
+def test_least_recently_used_clients_are_closed_first(harness: GatewayHarness) -> None:
     async def steps() -> None:
-        async with a_pool(harness, idle_seconds=FOR_EVER, most_idle=2) as pool:
+        async with a_pool(harness, idle_seconds=FOR_EVER, max_idle=2) as pool:
             await use(pool, "one", "two", "three", "four", "one")
             await pool.close_idle()
             assert built(pool) == {"four", "one"}
@@ -101,11 +101,11 @@ def test_of_idle_clients_the_longest_unused_go_first(harness: GatewayHarness) ->
     asyncio.run(steps())
 
 
-def test_a_client_in_use_stays_however_many_there_are_and_however_long(
+def test_a_client_in_use_is_never_closed(
     harness: GatewayHarness,
 ) -> None:
     async def steps() -> None:
-        async with a_pool(harness, idle_seconds=0.0, most_idle=0) as pool:
+        async with a_pool(harness, idle_seconds=0.0, max_idle=0) as pool:
             # Given one that was idle before, and is used by two
             await use(pool, "one")
             with pool.acquire("one") as gateway:
@@ -120,7 +120,7 @@ def test_a_client_in_use_stays_however_many_there_are_and_however_long(
     asyncio.run(steps())
 
 
-def test_a_client_whose_session_cannot_be_saved_stays_until_it_can(
+def test_a_client_stays_open_until_its_session_can_be_saved(
     harness: GatewayHarness, store: redis.Redis
 ) -> None:
     async def steps() -> None:
@@ -144,7 +144,7 @@ def test_a_client_whose_session_cannot_be_saved_stays_until_it_can(
     assert harness.login_outcomes() == ["ok", "ok"]
 
 
-def test_idle_clients_are_closed_by_themselves(
+def test_idle_clients_are_closed_periodically(
     harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("actors.instagram.client_pool.CLOSE_IDLE_SECONDS", 0.01)
@@ -195,7 +195,7 @@ def test_an_account_has_one_connection_at_a_time(fake_instagram: FakeInstagram) 
     asyncio.run(steps())
 
 
-def test_a_call_that_was_given_up_leaves_the_way_free_for_the_next(
+def test_calls_work_after_earlier_ones_timed_out(
     fake_instagram: FakeInstagram,
 ) -> None:
     options = ClientOptions(fake_instagram.proxy_url, str(fake_instagram.ca_path), human_pace=False)

@@ -42,7 +42,7 @@ def asked(harness: GatewayHarness, kind: str = "followers") -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["followers", "following"])
-def test_a_page_is_one_request_that_says_where_the_next_begins(
+def test_a_page_is_one_request_and_returns_the_next_cursor(
     harness: GatewayHarness, kind: str
 ) -> None:
     pk = harness.fake_instagram.add_user("star", followers=450, following=450)
@@ -59,7 +59,7 @@ def test_a_page_is_one_request_that_says_where_the_next_begins(
     assert ("max_id" in path, "max_id=400" in more) == (False, True)
 
 
-def test_a_row_has_what_the_result_tells_and_no_more(harness: GatewayHarness) -> None:
+def test_a_row_has_only_the_exported_fields(harness: GatewayHarness) -> None:
     pk = harness.fake_instagram.add_user("star", followers=1)
     found, _ = read(harness, pk)
     assert found.rows == [
@@ -102,7 +102,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_page_is_an_error_with_a_verdict(harness: GatewayHarness, name: str) -> None:
+def test_a_malformed_page_is_a_classified_error(harness: GatewayHarness, name: str) -> None:
     effect, kind, code = REFUSED[name]
     pk = harness.fake_instagram.add_user("star", followers=450)
     harness.fake_instagram.fault("followers", **effect)
@@ -112,14 +112,14 @@ def test_what_is_no_page_is_an_error_with_a_verdict(harness: GatewayHarness, nam
     assert len(asked(harness)) == 1
 
 
-def test_a_cursor_of_numbers_is_one_of_text(harness: GatewayHarness) -> None:
+def test_a_numeric_cursor_becomes_text(harness: GatewayHarness) -> None:
     pk = harness.fake_instagram.add_user("star", followers=450)
     body = {**page([1], None), "next_max_id": 200}
     harness.fake_instagram.fault("followers", status=200, body=body)
     assert read(harness, pk)[0].cursor == "200"
 
 
-def test_an_error_of_the_server_does_not_lead_back_to_the_first_page(
+def test_after_a_server_error_the_first_page_is_not_requested(
     harness: GatewayHarness,
 ) -> None:
     pk = harness.fake_instagram.add_user("star", followers=450)

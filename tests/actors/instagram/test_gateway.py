@@ -14,13 +14,14 @@ from aiograpi import exceptions as ig
 
 from actors.instagram.errors import Outcome, classify
 from actors.instagram.gateway import Gateway
-from actors.instagram.ids import InvalidInstagramId
+from actors.instagram.idempotency_tokens import client_context_for
 from actors.instagram.receipts import CommentReceipt, DmReceipt
 from deploy.local.instagram.client import FakeInstagram
 from deploy.local.wait import until
 from service.accounts.device_identity import device_of
 from service.accounts.session_settings import is_logged_in
 from service.accounts.session_store import SessionUnreadable, StoredSession
+from service.instagram.ids import InvalidIdentifier, media_pk
 from tests.support.gateway import GatewayHarness
 from tests.support.session_store import open_session_store
 
@@ -59,15 +60,13 @@ def test_a_dm_to_a_username_arrives_with_its_token(harness: GatewayHarness) -> N
 
     (dm,) = harness.fake_instagram.dms()
     assert (dm["recipient_pks"], dm["text"], dm["sender"]) == ([pk], "Thank you!", "shop")
-    assert receipt == DmReceipt(
-        dm["item_id"], dm["thread_id"], Gateway.client_context_for("job_x:1")
-    )
+    assert receipt == DmReceipt(dm["item_id"], dm["thread_id"], client_context_for("job_x:1"))
     assert dm["client_context"] == receipt.client_context
 
 
 def test_a_comment_arrives_with_its_token(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> CommentReceipt:
-        return await gateway.comment(gateway.media_pk(POST + "_123"), "Lovely!", "job_c:1")
+        return await gateway.comment(media_pk(POST + "_123"), "Lovely!", "job_c:1")
 
     receipt = harness.run(steps)
     again = harness.run(steps)
@@ -78,7 +77,7 @@ def test_a_comment_arrives_with_its_token(harness: GatewayHarness) -> None:
     assert first["idempotence_token"] == second["idempotence_token"]
 
 
-def test_a_pk_needs_no_call_and_a_name_of_digits_is_looked_up(harness: GatewayHarness) -> None:
+def test_a_pk_needs_no_call_and_a_username_of_digits_is_looked_up(harness: GatewayHarness) -> None:
     pk = harness.fake_instagram.add_user("123456")
 
     async def steps(gateway: Gateway) -> None:
@@ -89,18 +88,18 @@ def test_a_pk_needs_no_call_and_a_name_of_digits_is_looked_up(harness: GatewayHa
     assert calls(harness).count("usernameinfo") == 1
 
 
-def test_a_recipient_that_cannot_be_is_refused_without_a_call(harness: GatewayHarness) -> None:
+def test_an_invalid_recipient_is_rejected_without_a_call(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> None:
-        with pytest.raises(InvalidInstagramId):
+        with pytest.raises(InvalidIdentifier):
             await gateway.resolve("no such name!")
-        with pytest.raises(InvalidInstagramId):
+        with pytest.raises(InvalidIdentifier):
             await gateway.send_dm("12,13", "hello", "job_x:1")
 
     harness.run(steps)
     assert calls(harness) == []
 
 
-def test_the_private_api_is_spoken_over_http_2(harness: GatewayHarness) -> None:
+def test_the_private_api_uses_http_2(harness: GatewayHarness) -> None:
     harness.run(ready)
     versions = {each["call"]: each["http_version"] for each in harness.fake_instagram.log()}
     assert versions.pop("password_key") == "1.1"
@@ -110,7 +109,7 @@ def test_the_private_api_is_spoken_over_http_2(harness: GatewayHarness) -> None:
 # The session
 
 
-def test_many_jobs_of_many_processes_share_one_login(harness: GatewayHarness) -> None:
+def test_processes_and_jobs_share_one_login(harness: GatewayHarness) -> None:
     async def work(gateway: Gateway) -> None:
         await asyncio.gather(*(gateway.send_dm("314159", str(n), f"job_{n}:1") for n in range(3)))
 
@@ -135,7 +134,7 @@ def test_a_saved_session_is_used_without_a_request(harness: GatewayHarness) -> N
     assert harness.stored_session() == stored
 
 
-def test_two_processes_that_take_turns_see_each_others_sessions(harness: GatewayHarness) -> None:
+def test_processes_load_each_others_sessions(harness: GatewayHarness) -> None:
     async def turns() -> None:
         async with harness.gateway() as one, harness.gateway() as two:
             await one.ensure_login()
@@ -150,7 +149,7 @@ def test_two_processes_that_take_turns_see_each_others_sessions(harness: Gateway
     assert len(harness.fake_instagram.devices()) == 1
 
 
-def test_the_device_is_saved_before_the_first_login_and_outlives_its_failure(
+def test_the_device_is_saved_before_the_first_login_and_survives_its_failure(
     harness: GatewayHarness,
 ) -> None:
     harness.fake_instagram.fault("login", "drop_before")
@@ -197,14 +196,14 @@ def stored_during(
     return stored.settings
 
 
-def test_the_device_is_in_the_vault_when_the_first_request_leaves(harness: GatewayHarness) -> None:
+def test_the_device_is_stored_before_the_first_request(harness: GatewayHarness) -> None:
     settings = stored_during(harness, "usdid_register", ready)
     assert settings["usdid"]["private_key"]
     harness.run(ready)
     assert device_of(harness.stored_session().settings) == device_of(settings)
 
 
-def test_a_new_login_is_in_the_vault_before_the_call_it_was_for(harness: GatewayHarness) -> None:
+def test_a_new_login_is_stored_before_the_call_it_was_for(harness: GatewayHarness) -> None:
     async def look_up(gateway: Gateway) -> None:
         await gateway.resolve("jenny.rosen")
 
@@ -219,7 +218,7 @@ def without(settings: dict[str, Any], *traits: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("call", ["usernameinfo", "usdid_register"])
-def test_what_an_older_session_lacks_is_in_the_vault_before_it_is_shown(
+def test_ids_missing_from_an_older_session_are_stored_before_use(
     harness: GatewayHarness, call: str
 ) -> None:
     harness.run(ready)
@@ -242,7 +241,7 @@ def test_what_an_older_session_lacks_is_in_the_vault_before_it_is_shown(
     assert bool(settings.get("usdid")) == (call == "usdid_register")
 
 
-def test_a_session_that_could_not_be_saved_is_saved_after_the_next_call(
+def test_an_unsaved_session_is_saved_after_the_next_call(
     harness: GatewayHarness, store: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def steps(gateway: Gateway) -> None:
@@ -262,7 +261,7 @@ def test_a_session_that_could_not_be_saved_is_saved_after_the_next_call(
     assert "session not saved" in caplog.text
 
 
-def test_without_a_saved_device_nothing_is_sent(harness: GatewayHarness) -> None:
+def test_nothing_is_sent_unless_the_device_can_be_stored(harness: GatewayHarness) -> None:
     async def closed_store() -> None:
         async with open_session_store("redis://127.0.0.1:1") as (vault, _):
             gateway = Gateway(harness.account(), vault)
@@ -274,7 +273,7 @@ def test_without_a_saved_device_nothing_is_sent(harness: GatewayHarness) -> None
     assert calls(harness) == []
 
 
-def test_a_login_whose_last_call_fails_still_leaves_a_session(harness: GatewayHarness) -> None:
+def test_a_login_whose_last_request_fails_still_leaves_a_session(harness: GatewayHarness) -> None:
     harness.fake_instagram.fault("timeline", error="server_error")
 
     async def failing(gateway: Gateway) -> None:
@@ -307,7 +306,7 @@ def test_an_expired_session_is_renewed_once_and_the_call_repeated(
     assert len(harness.fake_instagram.devices()) == 1
 
 
-def test_a_session_refused_again_after_its_renewal_is_not_renewed_again(
+def test_a_renewed_session_that_is_refused_is_not_renewed_again(
     harness: GatewayHarness,
 ) -> None:
     harness.fake_instagram.fault("usernameinfo", error="login_required", times=None)
@@ -320,7 +319,7 @@ def test_a_session_refused_again_after_its_renewal_is_not_renewed_again(
     assert harness.login_outcomes() == ["ok", "ok"]
 
 
-def test_a_401_renews_only_a_session_that_is_really_over(harness: GatewayHarness) -> None:
+def test_a_401_renews_the_session_only_if_it_has_expired(harness: GatewayHarness) -> None:
     harness.fake_instagram.fault("usernameinfo", error="unauthorized")
 
     async def alive(gateway: Gateway) -> None:
@@ -340,21 +339,21 @@ def test_a_401_renews_only_a_session_that_is_really_over(harness: GatewayHarness
     assert harness.login_outcomes() == ["ok", "ok"]
 
 
-def test_a_session_of_another_username_mints_no_device(harness: GatewayHarness) -> None:
+def test_a_session_of_another_username_does_not_create_a_device(harness: GatewayHarness) -> None:
     harness.run(ready)
     before = len(calls(harness))
 
     async def steps(gateway: Gateway) -> None:
         with pytest.raises(SessionUnreadable) as raised:
             await gateway.ensure_login()
-        assert classify(raised.value, writing=False).outcome is Outcome.PERSON
+        assert classify(raised.value, writing=False).outcome is Outcome.HOLD
 
     harness.run(steps, harness.account(username="other.shop"))
     assert len(calls(harness)) == before
     assert harness.stored_session().version > 0
 
 
-def test_an_instagrapi_session_is_taken_over_and_completed(harness: GatewayHarness) -> None:
+def test_an_instagrapi_session_is_loaded_and_completed(harness: GatewayHarness) -> None:
     harness.run(ready)
     old = harness.stored_session()
     settings = dict(old.settings, request_timeout=9, tls_verify="/nowhere/ca.pem")
@@ -382,7 +381,7 @@ def test_an_instagrapi_session_is_taken_over_and_completed(harness: GatewayHarne
 # The login
 
 
-def test_a_totp_account_logs_in_by_itself(harness: GatewayHarness) -> None:
+def test_a_totp_account_logs_in_automatically(harness: GatewayHarness) -> None:
     harness.fake_instagram.add_account("safe.shop", "pw-of-safe-shop", totp_seed=TOTP_SEED)
     account = harness.account(
         name="safe",
@@ -402,19 +401,19 @@ def test_a_totp_account_without_a_seed_needs_a_person(harness: GatewayHarness) -
         with pytest.raises(ig.TwoFactorRequired) as raised:
             await gateway.ensure_login()
         verdict = classify(raised.value, writing=False)
-        assert (verdict.outcome, verdict.code) == (Outcome.PERSON, "two_factor_required")
+        assert (verdict.outcome, verdict.code) == (Outcome.HOLD, "two_factor_required")
 
     harness.run(steps, account)
 
 
-def test_a_wrong_password_needs_a_person_and_is_not_sent_over_and_over(
+def test_a_wrong_password_needs_a_person_and_is_sent_twice_at_most(
     harness: GatewayHarness,
 ) -> None:
     async def steps(gateway: Gateway) -> None:
         with pytest.raises(ig.BadPassword) as raised:
             await gateway.ensure_login()
         verdict = classify(raised.value, writing=False)
-        assert (verdict.outcome, verdict.code) == (Outcome.PERSON, "bad_password")
+        assert (verdict.outcome, verdict.code) == (Outcome.HOLD, "bad_password")
         assert "wrong-one" not in verdict.message
 
     harness.run(steps, harness.account(password="wrong-one"))
@@ -426,7 +425,7 @@ def test_a_wrong_password_needs_a_person_and_is_not_sent_over_and_over(
 
 
 @pytest.mark.parametrize("seed", [None, TOTP_SEED])
-def test_a_challenge_needs_a_person_and_leaves_stdin_alone(
+def test_a_challenge_needs_a_person_and_does_not_read_stdin(
     harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch, seed: str | None
 ) -> None:
     monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("stdin was read"))
@@ -439,14 +438,14 @@ def test_a_challenge_needs_a_person_and_leaves_stdin_alone(
         with pytest.raises(ig.ChallengeRequired) as raised:
             await gateway.ensure_login()
         verdict = classify(raised.value, writing=False)
-        assert (verdict.outcome, verdict.code) == (Outcome.PERSON, "challenge_required")
+        assert (verdict.outcome, verdict.code) == (Outcome.HOLD, "challenge_required")
 
     harness.run(steps, account)
     # A TOTP is not the answer to an e-mail challenge, and is not spent on it.
     assert "profile_code_verify" not in calls(harness)
 
 
-def test_a_code_left_by_a_person_answers_the_challenge(harness: GatewayHarness) -> None:
+def test_a_persons_verification_code_answers_the_challenge(harness: GatewayHarness) -> None:
     harness.fake_instagram.add_account("new.shop", "pw-of-new-shop", profile_code="123456")
     account = harness.account(name="new", username="new.shop", password="pw-of-new-shop")
     asked: list[tuple[str, bool]] = []
@@ -456,12 +455,12 @@ def test_a_code_left_by_a_person_answers_the_challenge(harness: GatewayHarness) 
         asked.append((asking.name, first))
         yield "123456"
 
-    harness.run(ready, account, gate=desk)
+    harness.run(ready, account, login_guard=desk)
     assert asked == [("new", True)]
     assert harness.login_outcomes() == ["challenge_required", "ok"]
 
 
-def test_a_login_that_is_forbidden_is_not_made(harness: GatewayHarness) -> None:
+def test_a_login_forbidden_by_the_guard_is_not_made(harness: GatewayHarness) -> None:
     class TooOftenError(Exception):
         pass
 
@@ -477,7 +476,7 @@ def test_a_login_that_is_forbidden_is_not_made(harness: GatewayHarness) -> None:
         with pytest.raises(TooOftenError):
             await gateway.resolve("jenny.rosen")
 
-    harness.run(steps, gate=desk)
+    harness.run(steps, login_guard=desk)
     assert harness.login_outcomes() == ["ok"]
 
 
@@ -494,11 +493,11 @@ def test_a_dm_whose_reply_was_lost_is_found_by_its_token(harness: GatewayHarness
         with pytest.raises(ig.ClientError) as raised:
             await gateway.send_dm(pk, "Hello", "job_x:1")
         verdict = classify(raised.value, writing=True)
-        assert (verdict.outcome, verdict.ambiguous) == (Outcome.LOOK, True)
+        assert (verdict.outcome, verdict.ambiguous) == (Outcome.VERIFY, True)
         (dm,) = harness.fake_instagram.dms()
         found = await gateway.find_dm(pk, "job_x:1", "Hello", 0)
         assert found == DmReceipt(dm["item_id"], dm["thread_id"], dm["client_context"])
-        context = Gateway.client_context_for("job_x:1")
+        context = client_context_for("job_x:1")
         assert await gateway.find_dm(pk, context, "Hello", 0) == found
         assert await gateway.find_dm(pk, "job_y:1", "Hello", 0) is None
 
@@ -515,7 +514,7 @@ def test_a_dm_with_a_link_is_found_too(harness: GatewayHarness) -> None:
     harness.run(steps)
 
 
-def test_a_dm_is_found_behind_newer_ones(harness: GatewayHarness) -> None:
+def test_a_dm_is_found_on_a_later_page(harness: GatewayHarness) -> None:
     pk = harness.fake_instagram.add_user("somebody")
 
     async def steps(gateway: Gateway) -> None:
@@ -544,7 +543,7 @@ def test_a_comment_whose_reply_was_lost_is_found(harness: GatewayHarness) -> Non
 
 
 @pytest.mark.parametrize("offset", [-300, -5, 5, 300])
-def test_what_instagram_dates_by_a_clock_of_its_own_is_found(
+def test_writes_are_found_when_instagrams_clock_differs(
     harness: GatewayHarness, offset: int
 ) -> None:
     harness.fake_instagram.shift_clock(offset)
@@ -564,7 +563,7 @@ def test_what_instagram_dates_by_a_clock_of_its_own_is_found(
     harness.run(steps)
 
 
-def test_what_belongs_to_another_job_is_not_found(harness: GatewayHarness) -> None:
+def test_a_comment_owned_by_another_job_is_not_found(harness: GatewayHarness) -> None:
     asked: list[str] = []
 
     async def steps(gateway: Gateway) -> None:
@@ -585,7 +584,7 @@ def test_what_belongs_to_another_job_is_not_found(harness: GatewayHarness) -> No
 # Once
 
 
-def test_a_write_after_a_cut_connection_is_stored_once(harness: GatewayHarness) -> None:
+def test_a_write_is_stored_once_when_its_connection_is_cut(harness: GatewayHarness) -> None:
     pk = harness.fake_instagram.add_user("somebody")
 
     async def steps(gateway: Gateway) -> None:
@@ -609,7 +608,7 @@ def test_a_write_after_a_cut_connection_is_stored_once(harness: GatewayHarness) 
         {"effect": "not_json"},
     ],
 )
-def test_an_unclear_reply_to_a_write_is_ambiguous_and_the_write_not_repeated(
+def test_an_unclear_reply_makes_a_write_ambiguous_and_is_not_resent(
     harness: GatewayHarness, effects: dict[str, Any]
 ) -> None:
     pk = harness.fake_instagram.add_user("somebody")
@@ -622,14 +621,14 @@ def test_an_unclear_reply_to_a_write_is_ambiguous_and_the_write_not_repeated(
             await gateway.send_dm(pk, "once", "job_x:1")
         assert time.monotonic() - begun < 1.5
         verdict = classify(raised.value, writing=True)
-        assert (verdict.outcome, verdict.ambiguous) == (Outcome.LOOK, True)
+        assert (verdict.outcome, verdict.ambiguous) == (Outcome.VERIFY, True)
 
     harness.run(steps)
     assert len(harness.fake_instagram.dms()) == 1
     assert calls(harness).count("broadcast_text") == 1
 
 
-def test_a_call_that_hangs_ends_in_its_own_time(harness: GatewayHarness) -> None:
+def test_a_hanging_call_ends_at_its_time_limit(harness: GatewayHarness) -> None:
     pk = harness.fake_instagram.add_user("somebody")
 
     async def steps(gateway: Gateway) -> None:
@@ -644,7 +643,7 @@ def test_a_call_that_hangs_ends_in_its_own_time(harness: GatewayHarness) -> None
     harness.run(steps, call_seconds=1.0)
 
 
-def test_a_proxy_that_refuses_the_credentials_is_named(harness: GatewayHarness) -> None:
+def test_refused_proxy_credentials_are_named(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> None:
         await gateway.ensure_login()
         harness.fake_instagram.proxy_credentials("user:proxy-secret")
@@ -661,7 +660,7 @@ def test_a_proxy_that_refuses_the_credentials_is_named(harness: GatewayHarness) 
 # The pool
 
 
-def test_nothing_secret_is_printed(harness: GatewayHarness) -> None:
+def test_reprs_contain_no_secrets(harness: GatewayHarness) -> None:
     account = harness.account(totp_seed=TOTP_SEED, proxy="http://user:proxy-secret@127.0.0.1:1")
 
     async def steps() -> None:

@@ -62,7 +62,7 @@ async def look_up(gateway: Gateway) -> None:
     await gateway.resolve("jenny.rosen")
 
 
-def test_a_session_made_elsewhere_spares_the_login(harness: GatewayHarness, tmp_path: Path) -> None:
+def test_an_imported_session_needs_no_login(harness: GatewayHarness, tmp_path: Path) -> None:
     settings = asyncio.run(dumped(harness))
     assert imported(settings, tmp_path) == 0
     harness.run(look_up)
@@ -70,7 +70,7 @@ def test_a_session_made_elsewhere_spares_the_login(harness: GatewayHarness, tmp_
     assert len(harness.fake_instagram.devices()) == 1
 
 
-def test_an_instagrapi_file_is_completed_by_the_worker_once(
+def test_an_imported_instagrapi_file_is_completed_once(
     harness: GatewayHarness, tmp_path: Path
 ) -> None:
     settings = asyncio.run(dumped(harness))
@@ -84,7 +84,7 @@ def test_an_instagrapi_file_is_completed_by_the_worker_once(
     assert harness.login_outcomes() == ["ok"]
 
 
-def test_a_worker_takes_an_imported_session_over_at_its_next_call(
+def test_a_worker_uses_an_imported_session_from_its_next_call(
     harness: GatewayHarness, tmp_path: Path
 ) -> None:
     async def steps(gateway: Gateway) -> None:
@@ -120,7 +120,7 @@ VALUES: tuple[Any, ...] = (None, "", "x", " ", 0, -1.5, 10**18, True, [], ["x"],
 
 
 @pytest.mark.parametrize("key", sorted(document()))
-def test_whatever_is_accepted_opens_a_client_of_that_user(key: str) -> None:
+def test_every_accepted_session_builds_a_client_of_that_user(key: str) -> None:
     accepted = 0
     for value in VALUES:
         try:

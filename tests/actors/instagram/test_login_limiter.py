@@ -89,27 +89,23 @@ def _allowed(url: str, *logins: Login) -> int:
     return count
 
 
-def test_after_the_first_login_one_more_a_day_goes_by_itself(
-    store: redis.Redis, store_url: str
-) -> None:
+def test_one_automatic_relogin_a_day_is_allowed(store: redis.Redis, store_url: str) -> None:
     assert _allowed(store_url, (True, "well"), *[AGAIN] * 3) == 2
     assert 0 < store.ttl("hg:logins:shop") <= 24 * 3600
 
 
 @pytest.mark.parametrize(("end", "allowed"), [("well", 1), ("badly", 1), ("cut short", 2)])
-def test_a_login_that_was_cut_short_is_made_up_for_once(
+def test_an_interrupted_login_is_made_up_for_once(
     store: redis.Redis, store_url: str, end: End, allowed: int
 ) -> None:
     assert _allowed(store_url, *[(False, end)] * 4) == allowed
 
 
-def test_a_first_login_that_goes_on_failing_is_not_tried_for_ever(
-    store: redis.Redis, store_url: str
-) -> None:
+def test_failing_first_logins_are_limited(store: redis.Redis, store_url: str) -> None:
     assert _allowed(store_url, *[FIRST_IN_VAIN] * 9) == MAX_FIRST_LOGINS
 
 
-def test_the_day_begins_with_the_first_login_and_is_not_prolonged(
+def test_the_day_starts_with_the_first_login_and_is_not_extended(
     store: redis.Redis, store_url: str
 ) -> None:
     _allowed(store_url, AGAIN)
@@ -122,14 +118,14 @@ def test_the_day_begins_with_the_first_login_and_is_not_prolonged(
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_login_is_given_the_code_once(store: redis.Redis, store_url: str, first: bool) -> None:
+def test_a_code_is_used_for_one_login(store: redis.Redis, store_url: str, first: bool) -> None:
     leave(store_url)
     assert log_in(store_url, first) == CODE
     store.delete("hg:logins:shop")
     assert log_in(store_url, first) is None
 
 
-def test_a_login_that_is_not_allowed_leaves_the_code(store: redis.Redis, store_url: str) -> None:
+def test_a_forbidden_login_keeps_the_code(store: redis.Redis, store_url: str) -> None:
     assert _allowed(store_url, AGAIN) == 1
     leave(store_url)
     assert _allowed(store_url, AGAIN) == 0
@@ -150,7 +146,7 @@ def test_a_login_that_is_not_allowed_leaves_the_code(store: redis.Redis, store_u
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_a_login_that_instagram_did_not_judge_gives_the_code_back(
+def test_a_code_that_instagram_did_not_check_is_put_back(
     store: redis.Redis, store_url: str, error: BaseException
 ) -> None:
     leave(store_url)
@@ -169,7 +165,7 @@ def test_a_login_that_instagram_did_not_judge_gives_the_code_back(
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_a_code_that_was_judged_is_not_tried_again(
+def test_a_code_that_instagram_checked_is_used_up(
     store: redis.Redis, store_url: str, error: BaseException
 ) -> None:
     leave(store_url)
@@ -196,7 +192,7 @@ def arrive(harness: GatewayHarness, account: AccountOptions) -> str | None:
     """Open the account's gateway in a process of its own; the verdict's code where it fails."""
 
     async def steps(gate: LoginLimiter, _codes: VerificationCodes) -> str | None:
-        async with harness.gateway(account, gate=gate) as gateway:
+        async with harness.gateway(account, login_guard=gate) as gateway:
             return await _verdict(gateway)
 
     verdict: str | None = at_gate(harness.store_url, steps)
@@ -211,7 +207,7 @@ async def _verdict(gateway: Gateway) -> str | None:
     return None
 
 
-def test_a_code_left_after_the_challenge_answers_it_in_another_process_with_one_login(
+def test_a_code_answers_the_challenge_in_another_process_with_one_login(
     harness: GatewayHarness, store: redis.Redis
 ) -> None:
     account = challenged(harness)
@@ -225,7 +221,7 @@ def test_a_code_left_after_the_challenge_answers_it_in_another_process_with_one_
     assert len(harness.fake_instagram.devices()) == 1
 
 
-def test_a_wrong_code_is_used_up_and_the_next_one_answers(
+def test_a_wrong_code_is_used_up_and_the_next_one_works(
     harness: GatewayHarness, store: redis.Redis
 ) -> None:
     account = challenged(harness)
@@ -236,7 +232,7 @@ def test_a_wrong_code_is_used_up_and_the_next_one_answers(
     assert arrive(harness, account) is None
 
 
-def test_a_code_of_the_moment_from_a_person_is_the_second_factor(
+def test_a_totp_code_from_a_person_is_the_second_factor(
     harness: GatewayHarness, store: redis.Redis
 ) -> None:
     harness.fake_instagram.add_account("safe.shop", "pw-of-safe-shop", totp_seed=TOTP_SEED)
@@ -247,7 +243,7 @@ def test_a_code_of_the_moment_from_a_person_is_the_second_factor(
     assert harness.login_outcomes()[-1] == "ok"
 
 
-def test_a_login_cut_off_before_the_code_keeps_it_for_the_next(
+def test_a_login_that_fails_before_the_code_keeps_it_for_the_next(
     harness: GatewayHarness, store: redis.Redis
 ) -> None:
     account = challenged(harness)
@@ -258,7 +254,7 @@ def test_a_login_cut_off_before_the_code_keeps_it_for_the_next(
     assert harness.login_outcomes() == ["challenge_required", "ok"]
 
 
-def test_a_code_shows_in_no_log_error_or_stored_value(
+def test_a_code_appears_in_no_log_error_or_stored_value(
     harness: GatewayHarness,
     store: redis.Redis,
     caplog: pytest.LogCaptureFixture,

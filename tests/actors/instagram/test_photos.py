@@ -15,7 +15,7 @@ from actors.instagram import photos
 from actors.instagram.errors import Outcome, classify
 from actors.instagram.gateway import Gateway
 from actors.instagram.receipts import DmReceipt
-from actors.instagram.reconcile import WriteQuery, dms_like
+from actors.instagram.reconcile import WriteQuery, matching_dms
 from actors.instagram.write_deadline import CallOverdueError, request_deadline
 from deploy.local.instagram.client import FakeInstagram
 from tests.support.gateway import GatewayHarness
@@ -38,7 +38,7 @@ async def jenny(gateway: Gateway) -> str:
 
 
 async def sent(gateway: Gateway, pk: str, token: str = "job_x:1") -> DmReceipt:
-    thread_id = await gateway.call(partial(photos.thread_with, pk=pk))
+    thread_id = await gateway.call(partial(photos.photo_thread_id, pk=pk))
     assert thread_id is not None
     media_id = await gateway.call(partial(photos.upload, jpeg=JPEG))
     return await gateway.call(
@@ -46,7 +46,7 @@ async def sent(gateway: Gateway, pk: str, token: str = "job_x:1") -> DmReceipt:
     )
 
 
-def test_a_photo_arrives_byte_for_byte_and_is_found_by_its_token(harness: GatewayHarness) -> None:
+def test_a_photo_arrives_unchanged_and_is_found_by_its_token(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> tuple[DmReceipt, DmReceipt | None]:
         pk = await jenny(gateway)
         receipt = await sent(gateway, pk)
@@ -60,7 +60,7 @@ def test_a_photo_arrives_byte_for_byte_and_is_found_by_its_token(harness: Gatewa
     assert base64.b64decode(upload["content"]) == JPEG
 
 
-def test_where_nothing_was_sent_nothing_is_found(harness: GatewayHarness) -> None:
+def test_an_unsent_photo_is_not_found(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> tuple[DmReceipt | None, ...]:
         pk = await jenny(gateway)
         before = await gateway.find_dm(pk, "job_x:1", None, 60_000)
@@ -70,15 +70,15 @@ def test_where_nothing_was_sent_nothing_is_found(harness: GatewayHarness) -> Non
     assert harness.run(steps) == (None, None)
 
 
-def test_there_is_no_thread_with_a_stranger(harness: GatewayHarness) -> None:
+def test_a_new_recipient_has_no_thread(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> str | None:
         pk = (await gateway.resolve("some.handle")).pk
-        return await gateway.call(partial(photos.thread_with, pk=pk))
+        return await gateway.call(partial(photos.photo_thread_id, pk=pk))
 
     assert harness.run(steps) is None
 
 
-def test_the_upload_and_the_write_have_connections_of_their_own_through_the_proxy(
+def test_upload_and_write_use_fresh_connections_through_the_proxy(
     harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given an environment that names a proxy nobody asked for
@@ -100,9 +100,7 @@ def test_the_upload_and_the_write_have_connections_of_their_own_through_the_prox
 
 
 @pytest.mark.parametrize("step", ["upload", "send"])
-def test_no_request_of_a_photo_begins_once_the_claim_is_in_doubt(
-    harness: GatewayHarness, step: str
-) -> None:
+def test_no_photo_request_starts_after_the_deadline(harness: GatewayHarness, step: str) -> None:
     actions: dict[str, Any] = {
         "upload": partial(photos.upload, jpeg=JPEG),
         "send": partial(photos.send, thread_id="1", media_id="1", token="job_x:1"),
@@ -121,9 +119,9 @@ def test_no_request_of_a_photo_begins_once_the_claim_is_in_doubt(
 
 REFUSALS: dict[str, tuple[dict[str, Any], type[Exception], Outcome]] = {
     "server error": ({"status": 500}, ig.ClientUnknownError, Outcome.RETRY),
-    "too many": ({"status": 429}, ig.ClientThrottledError, Outcome.BACK_OFF),
-    "feedback": ({"error": "feedback_required"}, ig.FeedbackRequired, Outcome.BACK_OFF),
-    "challenge": ({"error": "challenge_required"}, ig.ChallengeRequired, Outcome.PERSON),
+    "too many": ({"status": 429}, ig.ClientThrottledError, Outcome.COOL_DOWN),
+    "feedback": ({"error": "feedback_required"}, ig.FeedbackRequired, Outcome.COOL_DOWN),
+    "challenge": ({"error": "challenge_required"}, ig.ChallengeRequired, Outcome.HOLD),
     "refused": ({"status": 400}, ig.ClientError, Outcome.RETRY),
     "a way on": ({"status": 307, "location": "https://x.com/"}, ig.ClientError, Outcome.RETRY),
     "no number": ({"effect": "empty_ok"}, ig.ClientError, Outcome.RETRY),
@@ -132,7 +130,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], type[Exception], Outcome]] = {
 
 
 @pytest.mark.parametrize(("effect", "kind", "outcome"), REFUSALS.values(), ids=REFUSALS.keys())
-def test_a_refused_upload_is_judged_as_what_it_is(
+def test_a_refused_upload_is_classified_by_its_reply(
     harness: GatewayHarness, effect: dict[str, Any], kind: type[Exception], outcome: Outcome
 ) -> None:
     harness.fake_instagram.fault("rupload_photo", **effect)
@@ -146,7 +144,7 @@ def test_a_refused_upload_is_judged_as_what_it_is(
     assert len(harness.fake_instagram.log("rupload_photo")) == 1
 
 
-def test_a_session_that_ends_before_the_upload_is_renewed(harness: GatewayHarness) -> None:
+def test_a_session_that_expires_before_the_upload_is_renewed(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> str:
         await gateway.ensure_login()
         harness.fake_instagram.expire_session("shop")
@@ -156,7 +154,7 @@ def test_a_session_that_ends_before_the_upload_is_renewed(harness: GatewayHarnes
     assert harness.login_outcomes() == ["ok", "ok"]
 
 
-def test_an_upload_that_the_proxy_refuses_is_the_proxy_s_fault(harness: GatewayHarness) -> None:
+def test_an_upload_refused_by_the_proxy_is_a_proxy_error(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> None:
         await gateway.ensure_login()
         harness.fake_instagram.proxy_fault("407")
@@ -168,7 +166,7 @@ def test_an_upload_that_the_proxy_refuses_is_the_proxy_s_fault(harness: GatewayH
     assert (verdict.outcome, verdict.code) == (Outcome.FIX_PROXY, "proxy_auth_required")
 
 
-def test_a_photo_without_any_token_may_be_ours_and_one_with_another_s_is_not() -> None:
+def test_only_a_photo_without_any_token_may_be_ours() -> None:
     now_us = int(time.time() * 1e6)
     own = {"user_id": "7", "timestamp": now_us, "item_type": "media"}
     rows = [
@@ -180,5 +178,5 @@ def test_a_photo_without_any_token_may_be_ours_and_one_with_another_s_is_not() -
         {**own, "item_id": "old", "timestamp": now_us - 3_600_000_000},
     ]
     sought = WriteQuery("7", None, time.monotonic(), "6800011111111111112")
-    found = dms_like(rows, sought, now_us // 1000 - 10_000)
+    found = matching_dms(rows, sought, now_us // 1000 - 10_000)
     assert [each["item_id"] for each in found] == ["bare"]

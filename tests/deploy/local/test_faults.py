@@ -58,7 +58,7 @@ def wait_until_ended(fake_instagram: FakeInstagram, call: str) -> CallRecord:
 
 
 @pytest.mark.parametrize("name", sorted(REFUSALS))
-def test_a_named_error_raises_the_class_in_the_table(
+def test_a_named_refusal_raises_the_exception_in_the_table(
     fake_instagram: FakeInstagram, name: str
 ) -> None:
     refusal = REFUSALS[name]
@@ -79,7 +79,9 @@ def test_a_named_error_raises_the_class_in_the_table(
     assert fake_instagram.comments() == []
 
 
-def test_a_rule_skips_counts_and_minds_the_account(fake_instagram: FakeInstagram) -> None:
+def test_a_fault_can_skip_calls_and_be_limited_by_count_and_account(
+    fake_instagram: FakeInstagram,
+) -> None:
     fake_instagram.fault("broadcast_*", error="please_wait", account="shop", skip=1, times=1)
     fake_instagram.fault("broadcast_text", error="spam", account="somebody.else")
 
@@ -96,7 +98,7 @@ def test_a_rule_skips_counts_and_minds_the_account(fake_instagram: FakeInstagram
     assert [each["fault"] for each in fake_instagram.log("broadcast_text")] == [None, 1, None]
 
 
-def test_the_first_rule_that_applies_wins_and_a_path_matches_too(
+def test_the_first_matching_fault_applies_and_paths_match_too(
     fake_instagram: FakeInstagram,
 ) -> None:
     fake_instagram.fault("/api/v1/direct_v2/threads/broadcast/*", error="spam", times=None)
@@ -113,7 +115,7 @@ def test_the_first_rule_that_applies_wins_and_a_path_matches_too(
     asyncio.run(scenario())
 
 
-def test_a_status_comes_with_its_body(fake_instagram: FakeInstagram) -> None:
+def test_a_status_fault_has_its_body(fake_instagram: FakeInstagram) -> None:
     fake_instagram.fault("usernameinfo", status=418, body={"message": "teapot"})
 
     async def scenario() -> None:
@@ -142,7 +144,9 @@ def test_drop_before_stores_nothing(fake_instagram: FakeInstagram) -> None:
     assert fake_instagram.log("broadcast_text")[0]["outcome"] == "dropped_before"
 
 
-def test_drop_after_stores_the_dm_and_the_sender_cannot_tell(fake_instagram: FakeInstagram) -> None:
+def test_drop_after_stores_the_dm_but_fails_the_call(
+    fake_instagram: FakeInstagram,
+) -> None:
     fake_instagram.fault("broadcast_text", "drop_after")
 
     async def scenario() -> None:
@@ -172,7 +176,7 @@ def test_a_reused_connection_that_is_cut_makes_libcurl_send_twice(
     assert first["client_context"] == second["client_context"]
 
 
-def test_a_late_answer_follows_a_stored_dm(fake_instagram: FakeInstagram) -> None:
+def test_a_delayed_reply_follows_a_stored_dm(fake_instagram: FakeInstagram) -> None:
     fake_instagram.fault("broadcast_text", delay_after_effect_seconds=0.3)
 
     async def scenario() -> None:
@@ -189,7 +193,7 @@ def test_a_late_answer_follows_a_stored_dm(fake_instagram: FakeInstagram) -> Non
     assert call["ended"] - call["begun"] >= 0.3
 
 
-def test_a_dm_is_stored_though_its_sender_was_gone_before(fake_instagram: FakeInstagram) -> None:
+def test_a_dm_is_stored_after_its_sender_has_disconnected(fake_instagram: FakeInstagram) -> None:
     fake_instagram.fault("broadcast_text", delay_seconds=0.5)
 
     async def scenario() -> None:
@@ -219,7 +223,7 @@ def test_a_dm_is_stored_though_its_sender_was_gone_before(fake_instagram: FakeIn
         ({"status_after_effect": 502}, ClientUnknownError),
     ],
 )
-def test_a_spoilt_answer_follows_a_stored_dm(
+def test_a_malformed_reply_follows_a_stored_dm(
     fake_instagram: FakeInstagram, effects: dict[str, object], raises: type[Exception]
 ) -> None:
     fake_instagram.fault("broadcast_text", **effects)  # type: ignore[arg-type]
@@ -234,7 +238,7 @@ def test_a_spoilt_answer_follows_a_stored_dm(
     assert [each["text"] for each in fake_instagram.dms()] == ["hello"]
 
 
-def test_a_hung_call_ends_when_its_client_goes(fake_instagram: FakeInstagram) -> None:
+def test_a_hanging_call_ends_when_its_client_disconnects(fake_instagram: FakeInstagram) -> None:
     fake_instagram.fault("broadcast_text", "hang")
 
     async def scenario() -> None:
@@ -249,7 +253,7 @@ def test_a_hung_call_ends_when_its_client_goes(fake_instagram: FakeInstagram) ->
     assert fake_instagram.dms() == []
 
 
-def test_two_calls_at_once_on_one_account_are_seen(fake_instagram: FakeInstagram) -> None:
+def test_overlapping_calls_on_one_account_are_reported(fake_instagram: FakeInstagram) -> None:
     fake_instagram.fault("usernameinfo", delay_seconds=0.2, times=2)
 
     async def scenario() -> None:
@@ -276,7 +280,7 @@ def test_two_calls_at_once_on_one_account_are_seen(fake_instagram: FakeInstagram
         ({}, "name at least one"),
     ],
 )
-def test_a_rule_that_makes_no_sense_is_refused(
+def test_an_invalid_fault_is_rejected(
     fake_instagram: FakeInstagram, effects: dict[str, object], complaint: str
 ) -> None:
     with pytest.raises(ValueError, match=complaint):

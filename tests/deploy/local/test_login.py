@@ -25,7 +25,7 @@ def calls(fake_instagram: FakeInstagram) -> list[str]:
     return [each["call"] for each in fake_instagram.log()]
 
 
-def test_a_login_makes_the_eight_requests_of_the_app(fake_instagram: FakeInstagram) -> None:
+def test_a_login_sends_the_apps_eight_requests(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
         async with shop_client(fake_instagram) as client:
             assert client.user_id
@@ -46,7 +46,7 @@ def test_a_login_makes_the_eight_requests_of_the_app(fake_instagram: FakeInstagr
     assert [each["outcome"] for each in fake_instagram.logins()] == ["ok"]
 
 
-def test_the_mobile_calls_run_over_http_2(fake_instagram: FakeInstagram) -> None:
+def test_mobile_calls_use_http_2(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
         async with shop_client(fake_instagram):
             pass
@@ -58,7 +58,7 @@ def test_the_mobile_calls_run_over_http_2(fake_instagram: FakeInstagram) -> None
     assert set(versions.values()) == {"2"}
 
 
-def test_a_wrong_password_is_told_as_such_and_opens_no_session(
+def test_a_wrong_password_is_reported_and_opens_no_session(
     fake_instagram: FakeInstagram,
 ) -> None:
     async def scenario() -> None:
@@ -83,7 +83,7 @@ def test_an_unknown_account_cannot_log_in(fake_instagram: FakeInstagram) -> None
     asyncio.run(scenario())
 
 
-def test_the_old_flow_logs_in_as_well(fake_instagram: FakeInstagram) -> None:
+def test_the_legacy_flow_logs_in_as_well(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
         async with client_for(fake_instagram) as client:
             assert await client.login_legacy("shop", SHOP_PASSWORD)
@@ -94,7 +94,7 @@ def test_the_old_flow_logs_in_as_well(fake_instagram: FakeInstagram) -> None:
     assert [each["via"] for each in fake_instagram.logins()] == ["legacy"]
 
 
-def test_a_code_of_the_moment_is_asked_for_and_checked(fake_instagram: FakeInstagram) -> None:
+def test_a_totp_code_is_requested_and_checked(fake_instagram: FakeInstagram) -> None:
     fake_instagram.add_account("careful", "careful-password", totp_seed=SEED)
 
     async def scenario() -> None:
@@ -119,7 +119,7 @@ def test_a_code_of_the_moment_is_asked_for_and_checked(fake_instagram: FakeInsta
     ]
 
 
-def test_a_login_with_a_code_of_the_moment_makes_twelve_requests(
+def test_a_login_with_a_totp_code_sends_twelve_requests(
     fake_instagram: FakeInstagram,
 ) -> None:
     fake_instagram.add_account("careful", "careful-password", totp_seed=SEED)
@@ -140,7 +140,7 @@ def test_a_login_with_a_code_of_the_moment_makes_twelve_requests(
     ]
 
 
-def test_a_code_from_the_e_mail_is_asked_for_once(fake_instagram: FakeInstagram) -> None:
+def test_an_e_mail_code_is_requested_once(fake_instagram: FakeInstagram) -> None:
     fake_instagram.add_account("doubted", "doubted-password", profile_code="246810")
 
     async def scenario() -> None:
@@ -154,7 +154,7 @@ def test_a_code_from_the_e_mail_is_asked_for_once(fake_instagram: FakeInstagram)
     asyncio.run(scenario())
 
 
-def test_a_saved_session_is_good_without_a_password(fake_instagram: FakeInstagram) -> None:
+def test_a_saved_session_works_without_a_password(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
         async with shop_client(fake_instagram) as client:
             settings = client.get_settings()
@@ -181,7 +181,7 @@ def test_an_expired_session_needs_a_login(fake_instagram: FakeInstagram) -> None
     assert [each["outcome"] for each in fake_instagram.logins()] == ["ok", "ok"]
 
 
-def test_each_device_of_an_account_is_seen_once(fake_instagram: FakeInstagram) -> None:
+def test_each_device_of_an_account_is_listed_once(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
         async with shop_client(fake_instagram) as client:
             await client.account_info()

@@ -13,7 +13,7 @@ from deploy.local.valkey import Valkey
 AT_ONCE = 4
 
 
-def test_stores_that_start_at_once_leave_the_environment_as_it_was(tmp_path: Path) -> None:
+def test_stores_that_start_concurrently_restore_the_environment(tmp_path: Path) -> None:
     def start(number: int) -> bool:
         directory = tmp_path / str(number)
         directory.mkdir()
