@@ -76,7 +76,7 @@ def subject_hash(pem: str) -> str:
     """
     [(_, signed)] = _values(ssl.PEM_cert_to_DER_cert(pem))
     (_, certificate), *_ = _values(signed)
-    fields = [each for each in _values(certificate) if each[0] != _VERSION]
+    fields = [entry for entry in _values(certificate) if entry[0] != _VERSION]
     _serial, _algorithm, _issuer, _validity, (_, subject), *_ = fields
     canonical = b"".join(_canonical_set(content) for _, content in _values(subject))
     # An address of a file, and no proof of anything: the signature is checked as always.

@@ -42,9 +42,9 @@ class FakeInstagramControl:
         """
         calls: list[CallRecord] = self._items(f"/log?since={since}")
         return [
-            each
-            for each in calls
-            if call in (None, each["call"]) and account in (None, each["account"])
+            entry
+            for entry in calls
+            if call in (None, entry["call"]) and account in (None, entry["account"])
         ]
 
     def overlaps(self) -> list[tuple[CallRecord, CallRecord]]:

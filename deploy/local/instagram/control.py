@@ -163,7 +163,7 @@ def _reset(app: ControlApp, _body: Json) -> Json:
 def _user_from(app: ControlApp, body: Json) -> User:
     traits = dict(body)
     username, pk = traits.pop("username", ""), traits.pop("pk", None)
-    known = {each.name: each.type for each in fields(Profile)}
+    known = {entry.name: entry.type for entry in fields(Profile)}
     for name, value in traits.items():
         if type(value).__name__ != known.get(name):
             raise ValueError(f"{name}: known are {known}")

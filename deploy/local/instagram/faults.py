@@ -170,7 +170,7 @@ def _hint(name: str) -> str:
     if name in switches:
         return "give true, or leave it out"
     valued = {"error", "status", "status_after_effect", "body", "location"}
-    valued |= {each.name for each in fields(Effect) if each.name.endswith("_seconds")}
+    valued |= {entry.name for entry in fields(Effect) if entry.name.endswith("_seconds")}
     return f"known are {', '.join(sorted(switches | valued))}"
 
 

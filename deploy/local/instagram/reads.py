@@ -53,7 +53,7 @@ def comments(world: State, _account: Account, request: Request) -> Reply:
     stored = world.posts.comments_under(post)
     page, older = _newest_first(stored, request.query.get("min_id"), _PAGE)
     body: Json = {
-        "comments": [views.comment(each) for each in page],
+        "comments": [views.comment(entry) for entry in page],
         "comment_count": len(stored),
         "has_more_comments": False,
         "has_more_headload_comments": older is not None,
@@ -98,8 +98,8 @@ def thread(world: State, account: Account, request: Request) -> Reply:
 def inbox(world: State, account: Account, _request: Request) -> Reply:
     """The account's threads on one page, the latest active first."""
     threads = [
-        _thread_page(each, account.user, None, _PAGE)
-        for each in world.mail.threads_of(account.user)
+        _thread_page(entry, account.user, None, _PAGE)
+        for entry in world.mail.threads_of(account.user)
     ]
     return ok(inbox={"threads": threads, "has_older": False, "unseen_count": 0})
 
@@ -133,7 +133,7 @@ def _crowd_page(account: Account, user: User | None, size: int, request: Request
     count = min(int(request.query.get("count") or _LARGEST_FOLLOWERS_PAGE), _LARGEST_FOLLOWERS_PAGE)
     stop = min(start + count, size)
     body: Json = {
-        "users": [views.user_short(each) for each in crowd(start, stop)],
+        "users": [views.user_short(entry) for entry in crowd(start, stop)],
         "big_list": size > count,
         "page_size": count,
     }

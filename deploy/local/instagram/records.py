@@ -111,7 +111,7 @@ def overlaps(calls: Iterable[CallRecord]) -> list[tuple[CallRecord, CallRecord]]
 def _overlaps_of_one_account(calls: list[CallRecord]) -> list[tuple[CallRecord, CallRecord]]:
     pairs: list[tuple[CallRecord, CallRecord]] = []
     latest: CallRecord | None = None
-    for call in sorted(calls, key=lambda each: each["begun"]):
+    for call in sorted(calls, key=lambda entry: entry["begun"]):
         if latest is not None and call["begun"] < _end(latest):
             pairs.append((latest, call))
         if latest is None or _end(call) > _end(latest):
@@ -120,5 +120,5 @@ def _overlaps_of_one_account(calls: list[CallRecord]) -> list[tuple[CallRecord, 
 
 
 def _end(call: CallRecord) -> float:
-    known = [each for each in (call["ended"], call["gone"]) if each is not None]
+    known = [entry for entry in (call["ended"], call["gone"]) if entry is not None]
     return min(known, default=float("inf"))

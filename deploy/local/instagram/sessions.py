@@ -54,7 +54,9 @@ class Sessions:
     def expire(self, username: str) -> int:
         """End every session of an account; returns how many were alive."""
         alive = [
-            each for each in self._sessions.values() if each.alive and _owns(username, each.account)
+            entry
+            for entry in self._sessions.values()
+            if entry.alive and _owns(username, entry.account)
         ]
         for session in alive:
             session.alive = False

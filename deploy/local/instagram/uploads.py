@@ -34,15 +34,15 @@ class Uploads:
 
     def has(self, owner: User, number: str) -> bool:
         """Whether somebody has uploaded an attachment of this number."""
-        return any(str(each.id) == number and each.owner is owner for each in self._uploads)
+        return any(str(entry.id) == number and entry.owner is owner for entry in self._uploads)
 
     def records(self) -> list[UploadRecord]:
         """Every attachment, as the control interface shows it."""
         return [
             {
-                "media_id": str(each.id),
-                "owner": each.owner.username,
-                "content": base64.b64encode(each.content).decode(),
+                "media_id": str(entry.id),
+                "owner": entry.owner.username,
+                "content": base64.b64encode(entry.content).decode(),
             }
-            for each in self._uploads
+            for entry in self._uploads
         ]

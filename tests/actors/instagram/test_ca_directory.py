@@ -1,4 +1,4 @@
-"""Authorities one by one: found by the names that OpenSSL gives them, and nobody else's."""
+"""The CA directory: OpenSSL's file names, privacy, and which servers are trusted through it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ODD = {
 
 @pytest.fixture
 def temp_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty place for temporary files."""
+    """An empty directory for temporary files."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
     module._plan.cache_clear()
@@ -50,9 +50,9 @@ def temp_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def certificate(rdns: Sequence[Sequence[x509.NameAttribute[str]]]) -> str:
-    """An authority of this name, in PEM."""
+    """A self-signed certificate with this subject, in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.RelativeDistinguishedName(each) for each in rdns])
+    name = x509.Name([x509.RelativeDistinguishedName(entry) for entry in rdns])
     now = datetime.datetime.now(datetime.UTC)
     made = (
         x509.CertificateBuilder()
@@ -152,20 +152,20 @@ def test_only_servers_with_a_trusted_ca_get_requests(
     other = issue(tmp_path / "other", ["*.instagram.com"])
     bundle = tmp_path / "bundle.pem"
     trusted = (other, files) if known else (other,)
-    bundle.write_text(Path(certifi.where()).read_text() + "".join(_pem(each) for each in trusted))
-    heard: list[bytes] = []
+    bundle.write_text(Path(certifi.where()).read_text() + "".join(_pem(entry) for entry in trusted))
+    received: list[bytes] = []
 
-    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):  # a client without this CA resets or closes the connection
             if data := await reader.read(24):
-                heard.append(data)
+                received.append(data)
         writer.close()
 
     async def steps() -> None:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(files.leaf, files.key)
         context.set_alpn_protocols(["h2"])
-        server = await asyncio.start_server(hear, "127.0.0.1", 0, ssl=context)
+        server = await asyncio.start_server(receive, "127.0.0.1", 0, ssl=context)
         address = server.sockets[0].getsockname()
         proxy = ConnectProxy(lambda _host, _port: address)
         await proxy.start()
@@ -177,7 +177,7 @@ def test_only_servers_with_a_trusted_ca_get_requests(
         server.close()
 
     asyncio.run(steps())
-    assert heard == ([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] if known else [])
+    assert received == ([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] if known else [])
     assert len(list(temp_dir.iterdir())) == 1
 
 

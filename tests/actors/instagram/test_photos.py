@@ -1,4 +1,4 @@
-"""Photos against the fake Instagram: the upload, the write, and the look for it."""
+"""Photos against the fake Instagram: upload, write and verification."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def harness(fake_instagram: FakeInstagram, store: redis.Redis, store_url: str) -
     return GatewayHarness(fake_instagram, store_url)
 
 
-async def jenny(gateway: Gateway) -> str:
-    """A recipient with whom there is a conversation."""
+async def existing_recipient(gateway: Gateway) -> str:
+    """A recipient with whom the account has a thread."""
     pk = (await gateway.resolve("jenny.rosen")).pk
     await gateway.send_dm(pk, "Hello", "job_hello:1")
     return pk
 
 
-async def sent(gateway: Gateway, pk: str, token: str = "job_x:1") -> DmReceipt:
+async def send_photo(gateway: Gateway, pk: str, token: str = "job_x:1") -> DmReceipt:
     thread_id = await gateway.call(partial(photos.photo_thread_id, pk=pk))
     assert thread_id is not None
     media_id = await gateway.call(partial(photos.upload, jpeg=JPEG))
@@ -48,8 +48,8 @@ async def sent(gateway: Gateway, pk: str, token: str = "job_x:1") -> DmReceipt:
 
 def test_a_photo_arrives_unchanged_and_is_found_by_its_token(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> tuple[DmReceipt, DmReceipt | None]:
-        pk = await jenny(gateway)
-        receipt = await sent(gateway, pk)
+        pk = await existing_recipient(gateway)
+        receipt = await send_photo(gateway, pk)
         return receipt, await gateway.find_dm(pk, "job_x:1", None, 1000)
 
     receipt, found = harness.run(steps)
@@ -62,9 +62,9 @@ def test_a_photo_arrives_unchanged_and_is_found_by_its_token(harness: GatewayHar
 
 def test_an_unsent_photo_is_not_found(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> tuple[DmReceipt | None, ...]:
-        pk = await jenny(gateway)
+        pk = await existing_recipient(gateway)
         before = await gateway.find_dm(pk, "job_x:1", None, 60_000)
-        await sent(gateway, pk, "job_other:1")
+        await send_photo(gateway, pk, "job_other:1")
         return before, await gateway.find_dm(pk, "job_x:1", None, 60_000)
 
     assert harness.run(steps) == (None, None)
@@ -81,21 +81,21 @@ def test_a_new_recipient_has_no_thread(harness: GatewayHarness) -> None:
 def test_upload_and_write_use_fresh_connections_through_the_proxy(
     harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given an environment that names a proxy nobody asked for
+    # Given an environment with a proxy that must not be used
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
 
     async def steps(gateway: Gateway) -> None:
-        pk = await jenny(gateway)
+        pk = await existing_recipient(gateway)
         for number in range(2):
-            await sent(gateway, pk, f"job_{number}:1")
+            await send_photo(gateway, pk, f"job_{number}:1")
 
     harness.run(steps)
     of = ("rupload_photo", "broadcast_photo")
-    calls = [each for each in harness.fake_instagram.log() if each["call"] in of]
-    assert len({each["connection"] for each in calls}) == len(calls) == 4
-    assert None not in {each["connection"] for each in calls}
-    hosts = [each["host"] for each in harness.fake_instagram.connects()]
+    calls = [entry for entry in harness.fake_instagram.log() if entry["call"] in of]
+    assert len({entry["connection"] for entry in calls}) == len(calls) == 4
+    assert None not in {entry["connection"] for entry in calls}
+    hosts = [entry["host"] for entry in harness.fake_instagram.connects()]
     assert hosts.count("rupload.facebook.com") == 2
 
 
@@ -113,7 +113,7 @@ def test_no_photo_request_starts_after_the_deadline(harness: GatewayHarness, ste
 
     with pytest.raises(CallOverdueError):
         harness.run(steps)
-    calls = {each["call"] for each in harness.fake_instagram.log()}
+    calls = {entry["call"] for entry in harness.fake_instagram.log()}
     assert not calls & {"rupload_photo", "broadcast_photo"}
 
 
@@ -138,9 +138,9 @@ def test_a_refused_upload_is_classified_by_its_reply(
     async def steps(gateway: Gateway) -> None:
         await gateway.call(partial(photos.upload, jpeg=JPEG))
 
-    with pytest.raises(kind) as refused:
+    with pytest.raises(kind) as raised:
         harness.run(steps)
-    assert classify(refused.value, writing=False).outcome is outcome
+    assert classify(raised.value, writing=False).outcome is outcome
     assert len(harness.fake_instagram.log("rupload_photo")) == 1
 
 
@@ -160,10 +160,10 @@ def test_an_upload_refused_by_the_proxy_is_a_proxy_error(harness: GatewayHarness
         harness.fake_instagram.proxy_fault("407")
         await gateway.call(partial(photos.upload, jpeg=JPEG))
 
-    with pytest.raises(Exception) as refused:
+    with pytest.raises(Exception) as raised:
         harness.run(steps)
-    verdict = classify(refused.value, writing=False)
-    assert (verdict.outcome, verdict.code) == (Outcome.FIX_PROXY, "proxy_auth_required")
+    decision = classify(raised.value, writing=False)
+    assert (decision.outcome, decision.code) == (Outcome.FIX_PROXY, "proxy_auth_required")
 
 
 def test_only_a_photo_without_any_token_may_be_ours() -> None:
@@ -179,4 +179,4 @@ def test_only_a_photo_without_any_token_may_be_ours() -> None:
     ]
     sought = WriteQuery("7", None, time.monotonic(), "6800011111111111112")
     found = matching_dms(rows, sought, now_us // 1000 - 10_000)
-    assert [each["item_id"] for each in found] == ["bare"]
+    assert [entry["item_id"] for entry in found] == ["bare"]

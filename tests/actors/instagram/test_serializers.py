@@ -1,4 +1,4 @@
-"""What is told of Instagram's replies, whatever they hold or lack."""
+"""The fields returned from Instagram's replies, whatever these contain or lack."""
 
 from __future__ import annotations
 
@@ -100,10 +100,10 @@ def test_a_post_has_the_documented_fields() -> None:
 
 
 def test_the_client_library_reads_the_same_values() -> None:
-    user, told = extract_user_v1(deepcopy(USER)), user_view(USER)
-    for field in set(told) - {"profile_pic_url"}:
-        assert getattr(user, field) == told[field], field
-    assert str(user.profile_pic_url_hd) == told["profile_pic_url"]
+    user, view = extract_user_v1(deepcopy(USER)), user_view(USER)
+    for field in set(view) - {"profile_pic_url"}:
+        assert getattr(user, field) == view[field], field
+    assert str(user.profile_pic_url_hd) == view["profile_pic_url"]
     for reply in (POST, REEL, ALBUM):
         media, post = extract_media_v1(deepcopy(reply)), post_view(reply)
         assert (str(media.pk), media.id, media.code) == (post["pk"], post["id"], post["code"])
@@ -130,8 +130,8 @@ def test_a_post_may_lack_any_field_except_pk_and_owner(
     reply = {**whole, field: None}
     if empty == "absent":
         del reply[field]
-    told = PostView.model_validate(post_view(reply), strict=True)
-    assert (told.id, told.code) == (POST["id"], POST["code"])
+    view = PostView.model_validate(post_view(reply), strict=True)
+    assert (view.id, view.code) == (POST["id"], POST["code"])
 
 
 @pytest.mark.parametrize(
@@ -149,19 +149,19 @@ def test_a_post_may_lack_any_field_except_pk_and_owner(
 def test_every_kind_of_post_is_serialized(
     reply: dict[str, Any], kind: str, views: int | None, thumbnail: str | None
 ) -> None:
-    told = post_view(reply)
-    assert (told["kind"], told["view_count"]) == (kind, views)
-    assert told["thumbnail_url"] == (thumbnail and PICTURE.format(thumbnail))
+    view = post_view(reply)
+    assert (view["kind"], view["view_count"]) == (kind, views)
+    assert view["thumbnail_url"] == (thumbnail and PICTURE.format(thumbnail))
 
 
 def test_hidden_counts_are_null() -> None:
-    told = post_view({**REEL, "like_and_view_counts_disabled": True, "like_count": 3})
-    assert (told["like_count"], told["view_count"], told["comment_count"]) == (None, None, 7)
+    view = post_view({**REEL, "like_and_view_counts_disabled": True, "like_count": 3})
+    assert (view["like_count"], view["view_count"], view["comment_count"]) == (None, None, 7)
 
 
 def test_a_lone_surrogate_becomes_a_question_mark() -> None:
-    told = user_view({**USER, "biography": "a\ud83d", "full_name": "\udc00b"})
-    assert (told["biography"], told["full_name"]) == ("a?", "?b")
+    view = user_view({**USER, "biography": "a\ud83d", "full_name": "\udc00b"})
+    assert (view["biography"], view["full_name"]) == ("a?", "?b")
     assert post_view({**POST, "caption": {"text": "\ud83d"}})["caption"] == "?"
 
 

@@ -154,7 +154,7 @@ def test_two_users_share_one_thread(fake_instagram: FakeInstagram) -> None:
 
     asyncio.run(scenario())
 
-    assert [each["kind"] for each in fake_instagram.dms()] == ["text", "link", "text"]
+    assert [entry["kind"] for entry in fake_instagram.dms()] == ["text", "link", "text"]
 
 
 def test_a_long_thread_is_read_page_by_page(fake_instagram: FakeInstagram) -> None:
@@ -164,7 +164,7 @@ def test_a_long_thread_is_read_page_by_page(fake_instagram: FakeInstagram) -> No
             for number in range(45):
                 sent = await client.direct_send(f"number {number}", [int(jenny.pk)])
             shown = await client.direct_messages(sent.thread_id, amount=0)
-            assert [each.text for each in shown] == [f"number {n}" for n in reversed(range(45))]
+            assert [entry.text for entry in shown] == [f"number {n}" for n in reversed(range(45))]
 
     asyncio.run(scenario())
 
@@ -229,7 +229,7 @@ def test_a_comment_is_stored_with_its_token_and_read_back(fake_instagram: FakeIn
             assert (stored["username"], stored["media_id"]) == ("shop", post.id)
             assert len(stored["idempotence_token"]) == 36
             shown, _, _ = await client.media_comments_v1_chunk(post.id)
-            assert [(each.pk, each.user.username) for each in shown] == [(made.pk, "shop")]
+            assert [(entry.pk, entry.user.username) for entry in shown] == [(made.pk, "shop")]
 
     asyncio.run(scenario())
 
@@ -242,7 +242,7 @@ def test_many_comments_come_in_pages(fake_instagram: FakeInstagram) -> None:
                 await client.media_comment(post.id, f"number {number}")
             first, cursor, _ = await client.media_comments_v1_chunk(post.id)
             second, end, _ = await client.media_comments_v1_chunk(post.id, min_id=cursor)
-            texts = [each.text for each in first + second]
+            texts = [entry.text for entry in first + second]
             assert texts == [f"number {number}" for number in reversed(range(25))]
             assert end == ""
 

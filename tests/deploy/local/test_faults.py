@@ -94,8 +94,8 @@ def test_a_fault_can_skip_calls_and_be_limited_by_count_and_account(
 
     asyncio.run(scenario())
 
-    assert [each["text"] for each in fake_instagram.dms()] == ["one", "three"]
-    assert [each["fault"] for each in fake_instagram.log("broadcast_text")] == [None, 1, None]
+    assert [entry["text"] for entry in fake_instagram.dms()] == ["one", "three"]
+    assert [entry["fault"] for entry in fake_instagram.log("broadcast_text")] == [None, 1, None]
 
 
 def test_the_first_matching_fault_applies_and_paths_match_too(
@@ -157,7 +157,7 @@ def test_drop_after_stores_the_dm_but_fails_the_call(
 
     asyncio.run(scenario())
 
-    assert [each["text"] for each in fake_instagram.dms()] == ["hello"]
+    assert [entry["text"] for entry in fake_instagram.dms()] == ["hello"]
     assert fake_instagram.log("broadcast_text")[0]["outcome"] == "dropped_after"
 
 
@@ -211,7 +211,7 @@ def test_a_dm_is_stored_after_its_sender_has_disconnected(fake_instagram: FakeIn
     call = wait_until_ended(fake_instagram, "broadcast_text")
     assert call["outcome"] == "client_gone"
     assert call["gone"] is not None
-    assert [each["text"] for each in fake_instagram.dms()] == ["hello"]
+    assert [entry["text"] for entry in fake_instagram.dms()] == ["hello"]
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_a_malformed_reply_follows_a_stored_dm(
 
     asyncio.run(scenario())
 
-    assert [each["text"] for each in fake_instagram.dms()] == ["hello"]
+    assert [entry["text"] for entry in fake_instagram.dms()] == ["hello"]
 
 
 def test_a_hanging_call_ends_when_its_client_disconnects(fake_instagram: FakeInstagram) -> None:
@@ -260,7 +260,7 @@ def test_overlapping_calls_on_one_account_are_reported(fake_instagram: FakeInsta
         async with shop_client(fake_instagram) as client, client_for(fake_instagram) as other:
             other.set_settings(client.get_settings())
             await asyncio.gather(
-                *(each.user_info_by_username_v1("jenny.rosen") for each in (client, other))
+                *(entry.user_info_by_username_v1("jenny.rosen") for entry in (client, other))
             )
 
     asyncio.run(scenario())

@@ -22,7 +22,7 @@ SEED = "JBSWY3DPEHPK3PXP"
 
 
 def calls(fake_instagram: FakeInstagram) -> list[str]:
-    return [each["call"] for each in fake_instagram.log()]
+    return [entry["call"] for entry in fake_instagram.log()]
 
 
 def test_a_login_sends_the_apps_eight_requests(fake_instagram: FakeInstagram) -> None:
@@ -43,7 +43,7 @@ def test_a_login_sends_the_apps_eight_requests(fake_instagram: FakeInstagram) ->
         "reels_tray",
         "timeline",
     ]
-    assert [each["outcome"] for each in fake_instagram.logins()] == ["ok"]
+    assert [entry["outcome"] for entry in fake_instagram.logins()] == ["ok"]
 
 
 def test_mobile_calls_use_http_2(fake_instagram: FakeInstagram) -> None:
@@ -53,7 +53,7 @@ def test_mobile_calls_use_http_2(fake_instagram: FakeInstagram) -> None:
 
     asyncio.run(scenario())
 
-    versions = {each["call"]: each["http_version"] for each in fake_instagram.log()}
+    versions = {entry["call"]: entry["http_version"] for entry in fake_instagram.log()}
     assert versions.pop("password_key") == "1.1"  # the client's public session
     assert set(versions.values()) == {"2"}
 
@@ -70,8 +70,8 @@ def test_a_wrong_password_is_reported_and_opens_no_session(
     asyncio.run(scenario())
 
     # The client tries the current flow, the old one (which names the reason), and the first again.
-    assert [each["via"] for each in fake_instagram.logins()] == ["caa", "legacy", "caa"]
-    assert {each["outcome"] for each in fake_instagram.logins()} == {"bad_password"}
+    assert [entry["via"] for entry in fake_instagram.logins()] == ["caa", "legacy", "caa"]
+    assert {entry["outcome"] for entry in fake_instagram.logins()} == {"bad_password"}
 
 
 def test_an_unknown_account_cannot_log_in(fake_instagram: FakeInstagram) -> None:
@@ -91,7 +91,7 @@ def test_the_legacy_flow_logs_in_as_well(fake_instagram: FakeInstagram) -> None:
 
     asyncio.run(scenario())
 
-    assert [each["via"] for each in fake_instagram.logins()] == ["legacy"]
+    assert [entry["via"] for entry in fake_instagram.logins()] == ["legacy"]
 
 
 def test_a_totp_code_is_requested_and_checked(fake_instagram: FakeInstagram) -> None:
@@ -110,7 +110,7 @@ def test_a_totp_code_is_requested_and_checked(fake_instagram: FakeInstagram) -> 
 
     asyncio.run(scenario())
 
-    assert [each["outcome"] for each in fake_instagram.logins()] == [
+    assert [entry["outcome"] for entry in fake_instagram.logins()] == [
         "two_factor_required",
         "two_factor_required",
         "wrong_code",
@@ -178,7 +178,7 @@ def test_an_expired_session_needs_a_login(fake_instagram: FakeInstagram) -> None
 
     asyncio.run(scenario())
 
-    assert [each["outcome"] for each in fake_instagram.logins()] == ["ok", "ok"]
+    assert [entry["outcome"] for entry in fake_instagram.logins()] == ["ok", "ok"]
 
 
 def test_each_device_of_an_account_is_listed_once(fake_instagram: FakeInstagram) -> None:
@@ -186,14 +186,14 @@ def test_each_device_of_an_account_is_listed_once(fake_instagram: FakeInstagram)
         async with shop_client(fake_instagram) as client:
             await client.account_info()
             own = client.android_device_id
-            assert [each["android_device_id"] for each in fake_instagram.devices()] == [own]
+            assert [entry["android_device_id"] for entry in fake_instagram.devices()] == [own]
         async with shop_client(fake_instagram):
             pass
 
     asyncio.run(scenario())
 
     assert len(fake_instagram.devices()) == 2
-    assert {each["account"] for each in fake_instagram.devices()} == {"shop"}
+    assert {entry["account"] for entry in fake_instagram.devices()} == {"shop"}
 
 
 def test_a_login_is_quick(fake_instagram: FakeInstagram) -> None:

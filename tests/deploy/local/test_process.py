@@ -76,7 +76,7 @@ def test_the_proxy_requires_credentials(tmp_path: Path) -> None:
 
     with FakeInstagram(tmp_path, proxy_credentials="user:pass") as fake_instagram:
         asyncio.run(scenario(fake_instagram))
-        outcomes = [each["outcome"] for each in fake_instagram.connects()]
+        outcomes = [entry["outcome"] for entry in fake_instagram.connects()]
         assert outcomes[0] == "407"
         assert set(outcomes[1:]) <= {"407", "open", "closed"}
         assert len(fake_instagram.logins()) == 1
@@ -155,7 +155,7 @@ def test_a_killed_client_leaves_state_and_log_consistent(fake_instagram: FakeIns
         victim.kill()
 
     until(lambda: fake_instagram.log("broadcast_text")[0]["ended"] is not None)
-    assert [each["text"] for each in fake_instagram.dms()] == ["from the grave"]
+    assert [entry["text"] for entry in fake_instagram.dms()] == ["from the grave"]
     assert fake_instagram.log("broadcast_text")[0]["gone"] is not None
     assert fake_instagram.overlaps() == []
 

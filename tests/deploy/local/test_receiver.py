@@ -108,7 +108,7 @@ def test_scripted_responses_are_used_in_order_and_run_out(receiver: Receiver) ->
     assert [response.status for response, _ in answers] == [503, 307, 204]
     assert answers[0][0].headers["Retry-After"] == "7"
     assert answers[0][1] == b"busy"
-    assert [each["status"] for each in receiver.received()] == [503, 307, 204]
+    assert [entry["status"] for entry in receiver.received()] == [503, 307, 204]
 
 
 def test_a_response_can_be_delayed_or_sent_slowly(receiver: Receiver) -> None:
