@@ -1,4 +1,4 @@
-"""The fake Instagram's scripted misbehaviour, as the unmodified client sees it."""
+"""The fake Instagram's scripted faults, as the unmodified client sees them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CALLS: dict[str, Call] = {
 
 
 def use_fresh_connections(client: Any) -> None:
-    """Keep libcurl from sending a POST again when a reused connection was cut."""
+    """Keep libcurl from resending a POST when a reused connection is cut."""
     client.private._client._transport._curl_options[CurlOpt.FRESH_CONNECT] = 1
 
 
@@ -270,18 +270,18 @@ def test_overlapping_calls_on_one_account_are_reported(fake_instagram: FakeInsta
 
 
 @pytest.mark.parametrize(
-    ("effects", "complaint"),
+    ("effects", "message"),
     [
-        ({"error": "no_such_error"}, "known ones are"),
-        ({"explode": True}, "known are"),
-        ({"drop_after": 1}, "give true"),
+        ({"error": "no_such_error"}, "unknown; use one of"),
+        ({"explode": True}, "unknown; use one of"),
+        ({"drop_after": 1}, "must be true"),
         ({"status": 42}, "200 to 599"),
         ({"delay_seconds": -1}, "seconds"),
-        ({}, "name at least one"),
+        ({}, "give at least one"),
     ],
 )
 def test_an_invalid_fault_is_rejected(
-    fake_instagram: FakeInstagram, effects: dict[str, object], complaint: str
+    fake_instagram: FakeInstagram, effects: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=complaint):
+    with pytest.raises(ValueError, match=message):
         fake_instagram.fault("comment", **effects)  # type: ignore[arg-type]

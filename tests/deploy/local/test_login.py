@@ -69,7 +69,7 @@ def test_a_wrong_password_is_reported_and_opens_no_session(
 
     asyncio.run(scenario())
 
-    # The client tries the current flow, the old one (which names the reason), and the first again.
+    # The client tries the current flow, the legacy one (for the reason), then the current one again.
     assert [entry["via"] for entry in fake_instagram.logins()] == ["caa", "legacy", "caa"]
     assert {entry["outcome"] for entry in fake_instagram.logins()} == {"bad_password"}
 

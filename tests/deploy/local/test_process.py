@@ -1,4 +1,4 @@
-"""The fake Instagram as a process: its proxy, its control port, its end."""
+"""The fake Instagram as a process: its proxy, its control port and its shutdown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.unmodified_client import client_for, shop_client
 
 
 def connect(fake_instagram: FakeInstagram, target: str) -> socket.socket:
-    """Ask the proxy for a tunnel; the answer's head is still to be read."""
+    """Request a tunnel from the proxy; the response is left unread."""
     address = urlsplit(fake_instagram.proxy_url)
     tunnel = socket.create_connection((str(address.hostname), address.port or 0), timeout=5)
     tunnel.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
@@ -140,7 +140,7 @@ def test_a_killed_client_leaves_state_and_log_consistent(fake_instagram: FakeIns
         "    client = Client(proxy=sys.argv[1], tls_verify=sys.argv[2], request_timeout=0)\n"
         "    client.small_delay = lambda: asyncio.sleep(0)\n"
         "    await client.login('shop', 'shop-password')\n"
-        "    await client.direct_send('from the grave', [1000001])\n"
+        "    await client.direct_send('after death', [1000001])\n"
         "asyncio.run(main())\n"
     )
     arguments = [
@@ -155,13 +155,13 @@ def test_a_killed_client_leaves_state_and_log_consistent(fake_instagram: FakeIns
         victim.kill()
 
     until(lambda: fake_instagram.log("broadcast_text")[0]["ended"] is not None)
-    assert [entry["text"] for entry in fake_instagram.dms()] == ["from the grave"]
+    assert [entry["text"] for entry in fake_instagram.dms()] == ["after death"]
     assert fake_instagram.log("broadcast_text")[0]["gone"] is not None
     assert fake_instagram.overlaps() == []
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "complaint"),
+    ("path", "body", "message"),
     [
         ("/users", {"username": "Not A Name"}, "a-z"),
         ("/users", {"username": "fine", "followers": "many"}, "followers"),
@@ -170,16 +170,16 @@ def test_a_killed_client_leaves_state_and_log_consistent(fake_instagram: FakeIns
         ("/media", {"owner": "nobody.here", "pk": 1}, "nobody.here"),
         ("/media", {"owner": "shop"}, "pk is missing"),
         ("/accounts", {"username": "fine"}, "password"),
-        ("/faults", {"match": "comment", "effect": "spam"}, "known are"),
+        ("/faults", {"match": "comment", "effect": "spam"}, "unknown; use one of"),
         ("/faults", {"match": "comment", "effect": "hang", "often": 3}, "often"),
         ("/proxy", {"fault": "explode"}, "refuse"),
-        ("/nowhere", {}, "known are"),
+        ("/nowhere", {}, "unknown endpoint"),
     ],
 )
 def test_the_control_port_reports_invalid_requests(
-    fake_instagram: FakeInstagram, path: str, body: dict[str, object], complaint: str
+    fake_instagram: FakeInstagram, path: str, body: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=complaint):
+    with pytest.raises(ValueError, match=message):
         request_json(fake_instagram.control_url, "POST", path, body)
 
 
@@ -204,7 +204,7 @@ def test_a_run_starts_quickly_and_ends_without_errors(tmp_path: Path) -> None:
         begun = time.monotonic()
         assert fake_instagram.close() == 0
         half_open.close()
-    assert fake_instagram.child.complaints() == ""
+    assert fake_instagram.child.stderr() == ""
     assert time.monotonic() - begun < 5
 
 

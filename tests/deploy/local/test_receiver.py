@@ -1,4 +1,4 @@
-"""The receiver of callbacks."""
+"""The callback receiver."""
 
 from __future__ import annotations
 
@@ -143,4 +143,4 @@ def test_a_receiver_ends_without_errors() -> None:
     with pytest.raises(TimeoutError):
         post(receiver, BODY, signed(), timeout=0.1)
     assert receiver.close() == 0
-    assert receiver.child.complaints() == ""
+    assert receiver.child.stderr() == ""

@@ -1,4 +1,4 @@
-"""The pure parts of the fake Instagram."""
+"""Pure functions of the fake Instagram."""
 
 from __future__ import annotations
 

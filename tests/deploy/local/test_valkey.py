@@ -1,4 +1,4 @@
-"""The embedded store, as the stack and the suites start it."""
+"""The embedded Valkey, as the stack and the tests start it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import redis
 
 from deploy.local.valkey import Valkey
 
-AT_ONCE = 4
+THREADS = 4
 
 
 def test_stores_that_start_concurrently_restore_the_environment(tmp_path: Path) -> None:
@@ -22,6 +22,6 @@ def test_stores_that_start_concurrently_restore_the_environment(tmp_path: Path) 
             return bool(client.ping()) and b"GLIBC_TUNABLES=glibc.malloc" in tunables
 
     before = dict(os.environ)
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        assert all(threads.map(start, range(2 * AT_ONCE)))
+    with ThreadPoolExecutor(THREADS) as threads:
+        assert all(threads.map(start, range(2 * THREADS)))
     assert dict(os.environ) == before
