@@ -1,4 +1,4 @@
-"""Waiting on conditions, and ports to listen on."""
+"""Waiting for conditions, and choosing free ports."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ def until(condition: Callable[[], T | None], seconds: float = 30, what: str = ""
     """Wait for a condition.
 
     Parameters:
-      condition: Asked until what it returns is true.
-      seconds: How long to go on asking, before `deadline_factor`.
-      what: What is waited for, for the error.
+      condition: Called every 20 ms until it returns a true value.
+      seconds: Time limit, before `deadline_factor`.
+      what: What is waited for, for the error message.
 
     Returns:
-      What the condition returned at last.
+      The condition's first true value.
 
     Raises:
-      TimeoutError: It did not come true in time.
+      TimeoutError: The condition did not become true in time.
     """
     seconds *= deadline_factor
     deadline = time.monotonic() + seconds
     while True:
-        found = condition()
-        if found:
-            return found
+        value = condition()
+        if value:
+            return value
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{what or condition} did not come about within {seconds:g} s")
+            raise TimeoutError(f"{what or condition} did not happen within {seconds:g} s")
         time.sleep(0.02)
 
 
@@ -57,10 +57,10 @@ def is_ready(url: str) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody uses now, and that no connection is given before it is listened on.
+    """Return an unused port below the range of outgoing connections.
 
-    Linux gives outgoing connections ports from 32,768 on (`ip_local_port_range`): of those, one
-    that was free a moment ago may be somebody's when a process has started.
+    Linux assigns ports from 32,768 on to outgoing connections (`ip_local_port_range`); a free one
+    of those may be taken before a process listens on it.
     """
     while True:
         port = random.SystemRandom().randrange(*_BELOW_EPHEMERAL)
@@ -68,5 +68,5 @@ def free_port() -> int:
             try:
                 probe.bind(("0.0.0.0", port))
             except OSError:
-                continue  # taken: another one
+                continue  # in use
             return port

@@ -186,20 +186,46 @@ def _post_segment(segments: list[str]) -> str:
 
 
 def media_pk(post: str, *, is_code: bool = False) -> str:
-    """Work a post's pk out.
+    """Compute a post's media pk without asking Instagram.
 
     A shortcode is the pk in base 64; private posts append a key (aiograpi's InstagramIdCodec).
 
     Parameters:
-      post: In the form that `normalise_post` gives.
-      is_code: Digits are a shortcode too.
+      post: A shortcode, media pk or media id, as `normalise_post` returns it.
+      is_code: Treat digits as a shortcode as well.
 
     Returns:
       The pk in digits.
+
+    Raises:
+      InvalidIdentifier: `post` has none of these forms.
     """
     if not is_code and _MEDIA_ID.fullmatch(post):
         return post.partition("_")[0]
+    _matching(_SHORTCODE, post, "not a shortcode or a media id")
     pk = 0
     for character in post[:_PUBLIC_SHORTCODE_LENGTH]:
         pk = pk * 64 + _ALPHABET.index(character)
     return str(pk)
+
+
+def recipient_pk(recipient: str) -> str | None:
+    """Return the pk of a recipient in normal form, or None when it is a username.
+
+    Parameters:
+      recipient: A username, `@digits` for a username of digits, or a pk in digits, as
+        `normalise_recipient` returns it.
+    """
+    return recipient if _USER_PK.fullmatch(recipient) else None
+
+
+def recipient_username(recipient: str) -> str:
+    """Return the username of a recipient, without `@`.
+
+    Parameters:
+      recipient: A username with or without `@`.
+
+    Raises:
+      InvalidIdentifier: It is not a valid Instagram username.
+    """
+    return _username(recipient.removeprefix("@")).removeprefix("@")

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.instagram.ids import InvalidIdentifier, normalise_post, normalise_recipient
+from service.instagram.ids import (
+    InvalidIdentifier,
+    media_pk,
+    normalise_post,
+    normalise_recipient,
+    recipient_pk,
+    recipient_username,
+)
 
 #: As an East Asian keyboard types ASCII.
 FULL_WIDTH = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
@@ -198,3 +205,37 @@ def test_a_number_that_a_customer_typed_is_not_taken_for_a_user_id() -> None:
     with pytest.raises(InvalidIdentifier, match="phone number"):
         normalise_recipient("612345678", bare_numbers=False)
     assert normalise_recipient("@612345678", bare_numbers=False) == "@612345678"
+
+
+@pytest.mark.parametrize(
+    ("post", "pk"),
+    [
+        ("123", "123"),
+        ("123_456", "123"),
+        ("B1LbfVPlwIA", "2110901750722920960"),
+        ("B-fKL9qpeab", "2278584739065882267"),
+        ("CCQQsCXjOaBfS3I2PpqsNkxElV9DXj61vzo5xs0", "2346448800803776129"),
+    ],
+)
+def test_a_posts_pk_needs_no_call(post: str, pk: str) -> None:
+    assert media_pk(post) == pk
+
+
+@pytest.mark.parametrize("post", ["", "a b", "http://x/", "12é34", "\uff11\uff12\uff13", "1_2_3 "])
+def test_an_invalid_post_has_no_pk(post: str) -> None:
+    with pytest.raises(InvalidIdentifier):
+        media_pk(post)
+
+
+def test_a_recipient_is_a_pk_or_a_username() -> None:
+    assert recipient_pk("314159") == "314159"
+    assert recipient_pk("@314159") is None
+    assert recipient_pk("\uff13\uff11") is None
+    assert recipient_username("@314159") == "314159"
+    assert recipient_username("Some.Handle") == "some.handle"
+
+
+@pytest.mark.parametrize("to", ["", "@", "two words", "a/b", "../x", "x" * 31])
+def test_an_invalid_recipient_has_no_username(to: str) -> None:
+    with pytest.raises(InvalidIdentifier):
+        recipient_username(to)
