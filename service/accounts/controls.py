@@ -11,6 +11,7 @@ import redis.asyncio as aredis
 from service.jobs.lua.builder import Times
 from service.jobs.lua.runner import Scripts
 from service.jobs.records import rfc3339
+from service.redis.decoding import decode_fields
 
 AccountStatus = Literal["active", "cooling_down", "held", "paused"]
 
@@ -121,7 +122,7 @@ class AccountControls:
     async def global_pause(self) -> dict[str, Any]:
         """The switch for every account."""
         raw = await cast("Awaitable[dict[bytes, bytes]]", self._client.hgetall("hg:paused"))
-        fields = {name.decode(): value.decode() for name, value in raw.items()}
+        fields = decode_fields(raw)
         return {
             "status": "paused" if fields else "active",
             "since": rfc3339(int(fields.get("since", "0"))),

@@ -16,6 +16,7 @@ from service.jobs.lua.builder import Times, flat_to_dict
 from service.jobs.lua.runner import Scripts
 from service.jobs.queries import Page, newest_members
 from service.jobs.records import rfc3339
+from service.redis.decoding import decode_fields
 
 #: What an attempt may have nothing to say of.
 _NO_ATTEMPT: Final[Mapping[str, Any]] = dict.fromkeys(
@@ -188,7 +189,7 @@ class Deliveries:
 
 
 def _shown(delivery_id: str, fields: Mapping[bytes, bytes]) -> dict[str, Any]:
-    text = {name.decode(): value.decode() for name, value in fields.items()}
+    text = decode_fields(fields)
     return {
         "id": delivery_id,
         "job_id": text["job"] or None,
