@@ -113,7 +113,7 @@ class Probe:
             "metrics, 100 accounts": partial(run, "collect_metrics", " ".join(QUEUES), *names),
             "account": partial(shop.doors.show, BUSY),
             "preview": partial(shop.ledger.preview, asked, caller="bench"),
-            "audit, 500": partial(run, "audit", "nobody", "+", 500, PAGE_OF_JOBS),
+            "audit, 500": partial(run, "read_audit_log", "nobody", "+", 500, PAGE_OF_JOBS),
             "events": partial(shop.reader.events, cursor=None, limit=PAGE_OF_JOBS),
             "beat, nothing due": partial(run, "heartbeat", BEAT_BATCH),
             f"sweep, {RESCUE_BATCH}": partial(run, "rescue_stranded", RESCUE_BATCH, *UNENDED),
@@ -131,11 +131,11 @@ class Probe:
         account = f"crowd-{next(self._numbers)}"
         crowd = self._accepted(_BATCH + 1, account=account)
         holder = self._run(partial(self._shop.claim, crowd[0], 0))
-        door = partial(self._scripts.run, "control_account", account)
-        self._run(partial(door, "pause", "", 0, "bench", ""))
+        web = partial(self._scripts.run, "control_account", account)
+        self._run(partial(web, "pause", "", 0, "bench", ""))
         back = partial(self._shop.claims.release, holder, Status.QUEUED, "bench")
         self._measure(f"a turn ends, {_BATCH} to hold", [back])
-        self._measure(f"resume, {_BATCH} held", [partial(door, "resume", "", _BATCH, "bench", "")])
+        self._measure(f"resume, {_BATCH} held", [partial(web, "resume", "", _BATCH, "bench", "")])
         for job_id in (*due, *crowd):
             self._run(partial(self._shop.ledger.cancel, job_id, "bench"))
         oldest: Any = self._store.zrange("hg:retention", 0, PRUNE_BATCH - 1)
