@@ -45,9 +45,7 @@ def reading(store: redis.Redis) -> set[str]:
     return {each["id"] for each in clients if each["cmd"] == "xread" and "b" in each["flags"]}
 
 
-def test_rows_are_told_as_they_come_until_the_walk_ends(
-    web: WebHarness, ledger: LedgerHarness
-) -> None:
+def test_rows_are_streamed_until_the_export_ends(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = started_export(ledger, 2, expected=450)
     with following(web, job_id) as answer:
         assert answer.headers["Heliograph-Complete"] == "false"
@@ -61,7 +59,7 @@ def test_rows_are_told_as_they_come_until_the_walk_ends(
         assert [json.loads(line) for line in lines] == rows(420, 450)
 
 
-def test_rows_come_soon_after_their_page(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_rows_are_sent_soon_after_their_page(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = started_export(ledger, 1)
     others = reading(ledger.store)
     with following(web, job_id, cursor=200) as answer:
@@ -76,7 +74,7 @@ def test_rows_come_soon_after_their_page(web: WebHarness, ledger: LedgerHarness)
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELED])
-def test_a_walk_that_ends_otherwise_ends_the_stream(
+def test_a_failed_or_canceled_export_ends_the_stream(
     web: WebHarness, ledger: LedgerHarness, status: Status
 ) -> None:
     job_id = started_export(ledger, 1)
@@ -90,7 +88,9 @@ def test_a_walk_that_ends_otherwise_ends_the_stream(
         assert list(lines) == []
 
 
-def test_an_ended_walk_is_told_and_that_is_all(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_the_rows_of_an_ended_export_are_streamed_once(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
     job_id = started_export(ledger, 1)
     claim_and_append(ledger, job_id, rows(200, 230))
     with following(web, job_id, cursor=100) as answer:
@@ -110,7 +110,7 @@ def test_a_limit_ends_the_stream_in_the_middle_of_a_page(
         assert [json.loads(line) for line in lines] == rows(200, 250)
 
 
-def test_who_is_cut_off_goes_on_from_the_rows_he_has(
+def test_a_disconnected_client_resumes_after_its_last_row(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
     job_id = started_export(ledger, 2)
@@ -123,7 +123,7 @@ def test_who_is_cut_off_goes_on_from_the_rows_he_has(
 
 
 @pytest.mark.parametrize("accept", ["text/csv", "application/json"])
-def test_only_lines_are_followed(web: WebHarness, ledger: LedgerHarness, accept: str) -> None:
+def test_only_ndjson_can_be_followed(web: WebHarness, ledger: LedgerHarness, accept: str) -> None:
     answer = web.api.get(
         f"/jobs/{started_export(ledger)}/result",
         params={"follow": "true"},
@@ -136,7 +136,7 @@ def test_only_lines_are_followed(web: WebHarness, ledger: LedgerHarness, accept:
 # -- what it costs
 
 
-def test_who_leaves_is_no_longer_waited_for(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_a_client_that_disconnects_is_unsubscribed(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id, others = started_export(ledger, 1), reading(ledger.store)
     for _ in range(3):
         with following(web, job_id) as answer:
@@ -157,7 +157,7 @@ def raw_request(web: WebHarness, path: str) -> socket.socket:
 
 
 @pytest.mark.parametrize("follow", ["false", "true"])
-def test_a_slow_reader_holds_up_the_reading_and_nobody_else(
+def test_a_slow_client_delays_only_its_own_stream(
     web: WebHarness, ledger: LedgerHarness, follow: str
 ) -> None:
     # Given far more rows than the system keeps for a connection
@@ -224,7 +224,7 @@ async def soon(step: Coroutine[Any, Any, Any]) -> Any:
         return await step
 
 
-def test_a_silent_walk_gives_signs_of_life(
+def test_a_silent_export_sends_heartbeats(
     ledger: LedgerHarness, store_url: str, tmp_path: Path
 ) -> None:
     job_id = started_export(ledger, 1)
@@ -238,7 +238,7 @@ def test_a_silent_walk_gives_signs_of_life(
     assert with_web(store_url, tmp_path, steps) == [200, 0, 0, 0]
 
 
-def test_a_process_that_is_to_stop_ends_its_streams(
+def test_a_stopping_process_ends_its_streams(
     ledger: LedgerHarness, store_url: str, tmp_path: Path
 ) -> None:
     job_id = started_export(ledger, 1)
@@ -253,7 +253,7 @@ def test_a_process_that_is_to_stop_ends_its_streams(
     assert with_web(store_url, tmp_path, steps) == [200]
 
 
-def test_a_walk_that_is_forgotten_under_way_ends_the_stream(
+def test_an_export_that_is_pruned_during_the_stream_ends_it(
     ledger: LedgerHarness, store_url: str, tmp_path: Path
 ) -> None:
     job_id = started_export(ledger, 1)
@@ -267,9 +267,7 @@ def test_a_walk_that_is_forgotten_under_way_ends_the_stream(
     assert with_web(store_url, tmp_path, steps) == [200]
 
 
-def test_a_connection_is_not_kept_while_nothing_comes(
-    web: WebHarness, ledger: LedgerHarness
-) -> None:
+def test_a_waiting_stream_holds_no_redis_connection(web: WebHarness, ledger: LedgerHarness) -> None:
     # Given more who follow than the process has connections to the store
     job_id = started_export(ledger, 1)
     with httpx.Client(base_url=web.api.base_url, headers=web.api.headers, timeout=15) as client:

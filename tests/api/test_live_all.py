@@ -29,7 +29,7 @@ def statuses(told: list[StreamEvent]) -> list[str]:
     return [each.data["status"] for each in told]
 
 
-def test_everything_is_followed_from_now_on(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_all_jobs_are_followed_from_now_on(web: WebHarness, ledger: LedgerHarness) -> None:
     make(web, account="shop")
     with subscribe(web.api, "/live") as stream:
         (ready,) = stream.take(1)
@@ -42,7 +42,7 @@ def test_everything_is_followed_from_now_on(web: WebHarness, ledger: LedgerHarne
     assert [each.id for each in told] == sorted(str(each.id) for each in told)
 
 
-def test_everything_goes_on_where_it_was_cut_even_before_the_first_event(
+def test_a_stream_of_all_jobs_resumes_even_before_the_first_event(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
     with subscribe(web.api, "/live") as stream:
@@ -60,7 +60,7 @@ def test_everything_goes_on_where_it_was_cut_even_before_the_first_event(
     assert told[-1].data["result"] == RESULT
 
 
-def test_a_long_absence_is_made_up_page_by_page(web: WebHarness) -> None:
+def test_a_long_absence_is_caught_up_page_by_page(web: WebHarness) -> None:
     with subscribe(web.api, "/live") as stream:
         (ready,) = stream.take(1)
     made = [make(web, delay_seconds=60) for _ in range(450)]
@@ -71,7 +71,7 @@ def test_a_long_absence_is_made_up_page_by_page(web: WebHarness) -> None:
     assert [each.data["id"] for each in told] == made
 
 
-def test_what_is_no_longer_in_the_feed_is_not_skipped_in_silence(web: WebHarness) -> None:
+def test_entries_that_are_no_longer_kept_are_reported_as_a_gap(web: WebHarness) -> None:
     make(web)
     with subscribe(web.api, "/live") as stream:
         (ready,) = stream.take(1)
@@ -84,7 +84,7 @@ def test_what_is_no_longer_in_the_feed_is_not_skipped_in_silence(web: WebHarness
     assert lost != kept
 
 
-def test_listeners_share_one_connection_to_the_store(web: WebHarness) -> None:
+def test_subscribers_share_one_redis_connection(web: WebHarness) -> None:
     with subscribe(web.api, "/live") as one, subscribe(web.api, f"/jobs/{make(web)}/live") as other:
         one.take(1)
         other.take(1)
@@ -100,7 +100,7 @@ def own_web(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[WebH
         yield web
 
 
-def test_a_reader_who_takes_nothing_is_dropped_and_others_are_not(
+def test_a_subscriber_that_reads_nothing_is_disconnected_alone(
     own_web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given one who reads and one who does not
@@ -159,7 +159,7 @@ def _deaf(web: WebHarness) -> socket.socket:
     return connection
 
 
-def test_a_reader_who_is_stuck_is_dropped_though_little_waits_for_him(
+def test_a_stuck_subscriber_is_disconnected_even_with_few_pending_entries(
     own_web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.api.event_streams.SEND_TIMEOUT_SECONDS", 0.3)

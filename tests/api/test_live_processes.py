@@ -103,7 +103,7 @@ def make(api: httpx.Client) -> str:
     return job_id
 
 
-def test_a_listener_goes_from_one_process_to_the_other(
+def test_a_subscriber_resumes_at_another_process(
     web_processes: WebProcesses, ledger: LedgerHarness
 ) -> None:
     # Given two processes
@@ -140,7 +140,7 @@ def _fill(store: redis.Redis) -> None:
         store.xadd(STREAM_KEY, {"job": f"job_{number}", **fields})
 
 
-def test_listeners_are_sent_away_when_the_process_ends(
+def test_subscribers_are_disconnected_when_the_process_stops(
     web_processes: WebProcesses, ledger: LedgerHarness
 ) -> None:
     # Given listeners of every kind, and one who takes nothing
@@ -172,9 +172,7 @@ def test_listeners_are_sent_away_when_the_process_ends(
     assert "Traceback" not in web_processes.logs()
 
 
-def test_no_line_of_the_log_tells_who_listens(
-    web_processes: WebProcesses, ledger: LedgerHarness
-) -> None:
+def test_no_log_line_names_subscribers(web_processes: WebProcesses, ledger: LedgerHarness) -> None:
     process, port, api = web_processes.start()
     job_id = make(api)
     with WebSocket(port, f"/jobs/{job_id}/live?key={API_KEY}", BEARER) as wire:
@@ -186,7 +184,7 @@ def test_no_line_of_the_log_tells_who_listens(
 
 
 @pytest.mark.parametrize("upgraded", [False, True], ids=["events", "sockets"])
-def test_many_listeners_are_light(
+def test_many_subscribers_take_little_memory(
     web_processes: WebProcesses, ledger: LedgerHarness, upgraded: bool
 ) -> None:
     process, port, api = web_processes.start()
@@ -205,7 +203,7 @@ def test_many_listeners_are_light(
     assert asyncio.run(scene()) < MOST_BYTES
 
 
-def test_a_web_process_takes_all_the_files_it_may_open() -> None:
+def test_a_web_process_raises_its_file_limit() -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))

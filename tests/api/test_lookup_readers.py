@@ -55,7 +55,7 @@ def make_web(
         each.__exit__(None, None, None)
 
 
-def test_while_the_reading_account_is_held_nobody_looks_and_the_answer_says_since_when(
+def test_a_held_reading_account_stops_lookups_and_the_response_says_since_when(
     web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
     # Given one who waits when the account is held
@@ -84,7 +84,7 @@ def test_while_the_reading_account_is_held_nobody_looks_and_the_answer_says_sinc
     ],
     ids=["kind", "account", "everything"],
 )
-def test_a_pause_stops_look_ups(
+def test_a_pause_stops_lookups(
     web: WebHarness, ledger: LedgerHarness, name: str, stop: str, go_on: str, body: dict[str, str]
 ) -> None:
     cache_profile(web, ledger, name)
@@ -99,7 +99,7 @@ def test_a_pause_stops_look_ups(
     assert web.api.get(f"/users/{new_username()}", params={"wait": 0}).status_code == 202
 
 
-def test_a_rest_that_instagram_asks_for_is_told_with_its_end(
+def test_a_cooldown_is_reported_with_its_end(
     web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
     # Given one who waits when Instagram asks for a rest
@@ -115,7 +115,7 @@ def test_a_rest_that_instagram_asks_for_is_told_with_its_end(
         assert error["retry_after_seconds"] == int(answer.headers["Retry-After"])
 
 
-def test_a_rest_that_is_over_soon_is_waited_for(
+def test_a_short_cooldown_is_waited_for(
     web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
     asked = executor.submit(web.api.get, f"/users/{name}", params={"wait": 20})
@@ -129,7 +129,7 @@ def test_a_rest_that_is_over_soon_is_waited_for(
     assert asked.result().status_code == 200
 
 
-def test_a_budget_counts_those_who_stand_in_line(make_web: Callable[..., WebHarness]) -> None:
+def test_a_budget_includes_queued_lookups(make_web: Callable[..., WebHarness]) -> None:
     web = make_web(("eyes", "read"), budget=3)
     params: dict[str, Any] = {"username": [new_username() for _ in range(5)], "wait": 0}
     errors = [each["error"] for each in web.api.get("/users", params=params).json()["items"]]
@@ -139,7 +139,7 @@ def test_a_budget_counts_those_who_stand_in_line(make_web: Callable[..., WebHarn
     assert errors[-1]["retry_after_seconds"] > 3000
 
 
-def test_look_ups_go_to_the_reader_with_most_of_its_budget_left(
+def test_lookups_go_to_the_account_with_the_most_budget_left(
     make_web: Callable[..., WebHarness],
 ) -> None:
     web = make_web(("shop", "both"), ("writer", "write"), ("eyes", "read"), ("ears", "read"))
@@ -149,7 +149,7 @@ def test_look_ups_go_to_the_reader_with_most_of_its_budget_left(
     assert accounts == ["ears"] * 3 + ["eyes"] * 3
 
 
-def test_an_account_for_both_looks_only_where_none_is_for_reading(
+def test_an_account_with_role_both_reads_only_if_no_account_has_role_read(
     make_web: Callable[..., WebHarness],
 ) -> None:
     web = make_web(("writer", "write"), ("shop", "both"))
@@ -157,12 +157,12 @@ def test_an_account_for_both_looks_only_where_none_is_for_reading(
     assert [job["account"] for job in list_jobs(web, kind="lookup")] == ["shop"]
 
 
-def test_a_writing_account_looks_for_nobody(make_web: Callable[..., WebHarness]) -> None:
+def test_a_writing_account_does_no_lookups(make_web: Callable[..., WebHarness]) -> None:
     answer = make_web(("writer", "write")).api.get(f"/users/{new_username()}")
     assert (answer.status_code, error_of(answer)["code"]) == (503, "no_account")
 
 
-def test_a_look_up_before_a_shut_account_goes_to_another_reader(
+def test_a_lookup_of_a_held_account_moves_to_another_account(
     make_web: Callable[..., WebHarness],
     ledger: LedgerHarness,
     name: str,

@@ -31,7 +31,7 @@ def breakable_web(tmp_path: Path) -> Iterator[tuple[Valkey, WebHarness, LedgerHa
         yield own, web, ledger
 
 
-def test_fresh_copies_are_told_while_the_store_is_away(
+def test_fresh_copies_are_sent_while_redis_is_down(
     breakable_web: tuple[Valkey, WebHarness, LedgerHarness],
 ) -> None:
     store, web, ledger = breakable_web
@@ -63,7 +63,7 @@ def test_fresh_copies_are_told_while_the_store_is_away(
     [("CONFIG", "SET", "maxmemory", "1"), ("REPLICAOF", "127.0.0.1", "1")],
     ids=["full", "read-only"],
 )
-def test_a_store_that_takes_no_writes_tells_what_it_has(
+def test_a_redis_without_memory_serves_its_copies(
     breakable_web: tuple[Valkey, WebHarness, LedgerHarness], command: tuple[str, ...]
 ) -> None:
     _, web, ledger = breakable_web
@@ -78,7 +78,7 @@ def test_a_store_that_takes_no_writes_tells_what_it_has(
     assert web.api.get(f"/users/{new_username()}").status_code == 503
 
 
-def test_items_that_nobody_waits_for_any_more_are_let_go() -> None:
+def test_items_are_canceled_when_the_client_disconnects() -> None:
     async def listener_leaves() -> list[asyncio.Task[bytes]]:
         async def never() -> bytes:
             await asyncio.Event().wait()

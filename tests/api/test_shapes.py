@@ -38,7 +38,7 @@ PATHS = {
 @pytest.mark.parametrize(
     "path", ["/", "/nope", "/jobs/", "/JOBS", "/jobs/x/y", "/%00", "/favicon.ico"]
 )
-def test_an_unknown_path_has_the_shape_of_an_error(web: WebHarness, path: str) -> None:
+def test_an_unknown_path_gets_an_error_body(web: WebHarness, path: str) -> None:
     answer = web.api.get(path)
     assert answer.status_code == 404
     assert set(answer.json()["error"]) == {"code", "message"}
@@ -55,7 +55,7 @@ def test_an_unknown_path_has_the_shape_of_an_error(web: WebHarness, path: str) -
         ("BREW", "/jobs", {"GET", "POST"}),
     ],
 )
-def test_a_wrong_method_has_the_shape_of_an_error(
+def test_a_wrong_method_gets_an_error_body(
     web: WebHarness, method: str, path: str, allowed: set[str]
 ) -> None:
     answer = web.api.request(method, path)
@@ -87,7 +87,7 @@ def test_the_documentation_is_a_page_without_secrets(web: WebHarness) -> None:
     assert not [secret for secret in (API_KEY, SECRET_KEY, *SECRETS.values()) if secret in whole]
 
 
-def test_health_does_not_ask_the_store_and_readiness_does(tmp_path: Path) -> None:
+def test_readiness_needs_redis_and_health_does_not(tmp_path: Path) -> None:
     nowhere = "redis://127.0.0.1:1/0"
     with (
         run_web(nowhere, tmp_path) as port,
@@ -99,16 +99,16 @@ def test_health_does_not_ask_the_store_and_readiness_does(tmp_path: Path) -> Non
         assert web.http.get("/docs").status_code == 200
 
 
-def test_readiness_with_a_store(web: WebHarness) -> None:
+def test_readiness_with_redis(web: WebHarness) -> None:
     assert (web.http.get("/readyz").status_code, web.contents()) == (200, {})
 
 
-def test_answers_do_not_name_the_server(web: WebHarness) -> None:
+def test_responses_do_not_name_the_server(web: WebHarness) -> None:
     assert "Server" not in web.http.get("/healthz").headers
 
 
 @pytest.mark.parametrize("path", ["/jobs", "/events", "/webhooks/stripe", "/nope"])
-def test_a_websocket_that_nobody_serves_is_turned_away(web: WebHarness, path: str) -> None:
+def test_a_websocket_on_another_path_is_rejected(web: WebHarness, path: str) -> None:
     upgrade = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
@@ -119,7 +119,7 @@ def test_a_websocket_that_nobody_serves_is_turned_away(web: WebHarness, path: st
     assert 400 <= answer.status_code < 500 or answer.status_code == 200
 
 
-def test_what_nobody_expected_is_answered_and_logged_once(
+def test_an_unexpected_exception_is_a_500_and_logged_once(
     capfd: pytest.CaptureFixture[str],
     store_url: str,
     tmp_path: Path,

@@ -15,7 +15,7 @@ BODY = order("stripe")
 
 
 @pytest.mark.parametrize("path", ["/webhooks/stripe", "/webhooks/stripe/", "/webhooks/str%69pe"])
-def test_a_webhook_is_taken_with_or_without_a_slash(web: WebHarness, path: str) -> None:
+def test_a_webhook_is_accepted_with_or_without_a_trailing_slash(web: WebHarness, path: str) -> None:
     headers = signed_headers("stripe", BODY, SECRETS["stripe"])
     assert web.http.post(path, content=BODY, headers=headers).status_code == 202
 
@@ -34,18 +34,18 @@ def test_a_webhook_is_taken_with_or_without_a_slash(web: WebHarness, path: str) 
         ("/hooks/stripe", "not_found"),
     ],
 )
-def test_what_is_no_webhook_is_not_found(web: WebHarness, path: str, code: str) -> None:
+def test_another_path_is_not_found(web: WebHarness, path: str, code: str) -> None:
     refused = web.http.post(path, content=BODY)
     assert (refused.status_code, refused.json()["error"]["code"]) == (404, code)
 
 
-def test_the_documentation_tells_of_it(web: WebHarness) -> None:
+def test_the_documentation_describes_the_route(web: WebHarness) -> None:
     paths = web.http.get("/openapi.json").json()["paths"]
     told = paths["/webhooks/{source}"]["post"]["responses"]
     assert {"200", "202", "400", "404", "408", "413", "415", "503"} <= set(told)
 
 
-def test_a_defect_is_answered_and_logged_once(
+def test_an_unexpected_exception_is_a_500_and_logged_once(
     capfd: pytest.CaptureFixture[str],
     store_url: str,
     tmp_path: Path,

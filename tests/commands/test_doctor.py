@@ -43,7 +43,7 @@ def durable_ledger(
             yield opened
 
 
-def test_a_store_as_production_should_have_it_is_praised(
+def test_recommended_settings_are_ok(
     ledger: LedgerHarness,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -55,7 +55,7 @@ def test_a_store_as_production_should_have_it_is_praised(
     assert capsys.readouterr().out.startswith("ok:")
 
 
-def test_settings_that_lose_what_was_acknowledged_are_named(
+def test_unsafe_redis_settings_are_named(
     ledger: LedgerHarness,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -72,7 +72,7 @@ def test_settings_that_lose_what_was_acknowledged_are_named(
     assert "set noeviction" in said
 
 
-def test_what_is_found_is_told_and_left_alone_until_a_repair_is_asked_for(
+def test_problems_are_reported_and_repaired_only_on_request(
     durable_ledger: LedgerHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Given a job that nothing leads to, in no list
@@ -98,7 +98,7 @@ def test_what_is_found_is_told_and_left_alone_until_a_repair_is_asked_for(
     assert capsys.readouterr().out.startswith("ok:")
 
 
-def test_what_cannot_be_mended_stays_named(
+def test_problems_that_cannot_be_repaired_remain(
     durable_ledger: LedgerHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job_id = job_in(durable_ledger, Status.QUEUED)
@@ -110,7 +110,7 @@ def test_what_cannot_be_mended_stays_named(
         assert "cannot be mended: cancel it and make it anew" in said
 
 
-def test_many_findings_are_shown_in_part_and_counted(
+def test_many_problems_are_shown_in_part_and_counted(
     durable_ledger: LedgerHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
     jobs = durable_ledger.add_jobs(23, apart=True)
@@ -119,7 +119,7 @@ def test_many_findings_are_shown_in_part_and_counted(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 21
     assert lines[-1].startswith("ledger: ... and 4 more; in all ")
-    assert {"23 mended", "1 that cannot be mended"} == {
+    assert {"23 repaired", "1 that cannot be repaired"} == {
         part.strip() for part in lines[-1].partition("in all ")[2].split(",")
     }
 
@@ -136,20 +136,20 @@ def test_a_replica_is_named_and_left_alone(
     durable_ledger.store.replicaof("NO", "ONE")
 
 
-def test_unusable_settings_are_one_line(
+def test_invalid_settings_are_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("REDIS_URL", raising=False)
     assert main(["doctor"]) == 2
-    assert capsys.readouterr().err == "cannot look: REDIS_URL is not set\n"
+    assert capsys.readouterr().err == "heliograph doctor: REDIS_URL is not set\n"
 
 
 @pytest.mark.usefixtures("ledger")
-def test_an_unusable_file_is_one_line(
+def test_an_invalid_file_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.toml"
     broken.write_text("not a table\n")
     monkeypatch.setenv("HELIOGRAPH_CONFIG", str(broken))
     assert main(["doctor"]) == 2
-    assert capsys.readouterr().err.startswith("cannot look: line 1")
+    assert capsys.readouterr().err.startswith("heliograph doctor: line 1")

@@ -39,7 +39,7 @@ LIKED = {
 
 
 @pytest.mark.parametrize("accept", LIKED)
-def test_the_form_that_is_liked_best_is_given(accept: str) -> None:
+def test_the_preferred_media_type_is_chosen(accept: str) -> None:
     assert best_match(accept, OFFERS) == LIKED[accept]
 
 
@@ -47,5 +47,5 @@ def test_the_form_that_is_liked_best_is_given(accept: str) -> None:
     "accept",
     ["text/html", "application/xml, image/*", "text/csv;q=0", "*/*;q=0", "text", "application/"],
 )
-def test_where_no_form_will_do_there_is_none(accept: str) -> None:
+def test_without_an_acceptable_media_type_there_is_none(accept: str) -> None:
     assert best_match(accept, OFFERS) is None

@@ -80,11 +80,11 @@ def render(source: str) -> str:
         ("<b>{{ '<&>' }}</b>", "<b><&></b>"),
     ],
 )
-def test_ordinary_templates_say_what_they_look_like(source: str, expected: str) -> None:
+def test_ordinary_templates_are_rendered(source: str, expected: str) -> None:
     assert render(source) == expected
 
 
-def test_items_come_before_attributes_and_methods_do_not_come_at_all() -> None:
+def test_items_take_precedence_and_methods_are_not_available() -> None:
     assert render("{{ object.items.keys }}") == "the items' keys"
     assert render("{{ object.metadata.get }}") == "an item"
     with pytest.raises(TemplateFailed, match=r"^object\.metadata\.values is missing$"):
@@ -116,7 +116,7 @@ def test_items_come_before_attributes_and_methods_do_not_come_at_all() -> None:
         ("{{ object.custom_fields }}", "object.custom_fields: a list cannot be used as text"),
     ],
 )
-def test_what_is_missing_or_null_is_named(source: str, message: str) -> None:
+def test_a_missing_or_null_value_is_named(source: str, message: str) -> None:
     with pytest.raises(TemplateFailed) as failure:
         render(source)
 
@@ -182,7 +182,7 @@ def test_an_error_never_repeats_a_value_of_the_event(source: str) -> None:
         "{% for a in object.many %}{{ loop.length }}{% endfor %}",
     ],
 )
-def test_nothing_grows_without_bound(source: str) -> None:
+def test_no_value_grows_without_limit(source: str) -> None:
     started = time.perf_counter()
 
     with pytest.raises(TemplateFailed):
@@ -191,7 +191,7 @@ def test_nothing_grows_without_bound(source: str) -> None:
     assert time.perf_counter() - started < 5
 
 
-def test_a_long_result_is_given_up_while_it_is_made() -> None:
+def test_a_long_result_is_aborted_while_rendering() -> None:
     source = "{% for i in range(1000) %}{% for j in range(9) %}abcdefgh{% endfor %}{% endfor %}"
 
     with pytest.raises(OutputTooLong, match="longer than 2000 characters"):
@@ -202,7 +202,7 @@ def test_a_long_result_is_given_up_while_it_is_made() -> None:
     assert Template("{{ object.id }}", max_output=9).render(VARIABLES) == "cs_test_1"
 
 
-def test_half_a_character_is_refused_because_it_cannot_be_sent() -> None:
+def test_a_lone_surrogate_is_rejected() -> None:
     with pytest.raises(TemplateFailed, match="surrogate"):
         Template("{{ object.name }}").render({"event": {}, "object": {"name": "a\ud800"}})
 
@@ -228,7 +228,7 @@ def test_half_a_character_is_refused_because_it_cannot_be_sent() -> None:
         "{{ object.id | attr('upper') }}",
     ],
 )
-def test_data_is_looked_up_and_never_run(source: str) -> None:
+def test_data_is_never_executed(source: str) -> None:
     with pytest.raises((TemplateFailed, BadTemplate)):
         render(source)
 
@@ -256,7 +256,7 @@ def test_data_is_looked_up_and_never_run(source: str) -> None:
         ("{{ " + "(" * 2000 + "1" + ")" * 2000 + " }}", "nested too deeply"),
     ],
 )
-def test_a_template_that_cannot_work_is_refused_when_it_is_read(source: str, message: str) -> None:
+def test_an_invalid_template_is_rejected_when_compiled(source: str, message: str) -> None:
     with pytest.raises(BadTemplate) as refusal:
         Template(source)
 
@@ -277,14 +277,14 @@ def test_a_template_that_cannot_work_is_refused_when_it_is_read(source: str, mes
         ("'instagram' in object.custom_fields | map(attribute='key')", True),
     ],
 )
-def test_a_condition_holds_or_does_not(source: str, expected: bool) -> None:
+def test_a_condition_is_true_or_false(source: str, expected: bool) -> None:
     assert Condition(source).holds(VARIABLES) is expected
 
 
 @pytest.mark.parametrize(
     "source", ["object.nope", "object.nope == 1", "not object.nope", "object.nothing > 1", "1 / 0"]
 )
-def test_a_condition_that_cannot_be_told_fails(source: str) -> None:
+def test_a_condition_on_missing_values_fails(source: str) -> None:
     with pytest.raises(TemplateFailed):
         Condition(source).holds(VARIABLES)
 
@@ -330,7 +330,7 @@ _HOSTILE = [
 
 @settings(deadline=None)
 @given(_JSON)
-def test_whatever_the_data_a_template_gives_text_or_says_that_it_failed(data: Any) -> None:
+def test_on_any_data_a_template_returns_text_or_fails(data: Any) -> None:
     for template in _HOSTILE:
         try:
             rendered = template.render({"event": {}, "object": data})

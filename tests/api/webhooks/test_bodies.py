@@ -42,7 +42,7 @@ def assert_ended(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("path", ["/webhooks/stripe", "/jobs"])
-def test_a_declared_body_over_the_bound_is_refused_before_it_is_sent(
+def test_a_declared_length_above_the_limit_is_rejected_before_the_body_is_sent(
     web: WebHarness, path: str
 ) -> None:
     with begin(web, f"Content-Length: {10**9}", path=path) as connection:
@@ -54,7 +54,7 @@ def test_a_declared_body_over_the_bound_is_refused_before_it_is_sent(
 
 
 @pytest.mark.parametrize(("path", "bound"), [("/webhooks/stripe", MAX_BODY), ("/jobs", 256 * 1024)])
-def test_a_chunked_body_over_the_bound_is_refused_while_it_streams(
+def test_a_chunked_body_above_the_limit_is_rejected_while_it_streams(
     web: WebHarness, path: str, bound: int
 ) -> None:
     # When more than the bound was sent, but never the end of it
@@ -70,14 +70,14 @@ def test_a_chunked_body_over_the_bound_is_refused_while_it_streams(
         assert_ended(connection)
 
 
-def test_a_body_of_exactly_the_bound_is_read(web: WebHarness) -> None:
+def test_a_body_of_exactly_the_limit_is_read(web: WebHarness) -> None:
     refused = web.http.post("/webhooks/stripe", content=b"x" * MAX_BODY)
     assert refused.status_code == 400
     assert web.http.post("/webhooks/stripe", content=b"x" * (MAX_BODY + 1)).status_code == 413
 
 
 @pytest.mark.parametrize(("source", "status"), [("stripe", 413), ("nope", 404), ("unset", 503)])
-def test_a_sender_who_sends_everything_before_he_reads_gets_the_refusal(
+def test_a_sender_that_reads_only_after_sending_gets_the_error(
     web: WebHarness, source: str, status: int
 ) -> None:
     # Closing on unread bytes would reset the connection under him: urllib shows it every time.
@@ -90,7 +90,7 @@ def test_a_sender_who_sends_everything_before_he_reads_gets_the_refusal(
         assert response.code == status
 
 
-def test_a_sender_who_streams_on_after_the_refusal_still_reads_it(web: WebHarness) -> None:
+def test_a_sender_that_continues_after_the_error_still_reads_it(web: WebHarness) -> None:
     for _ in range(20):
         refused = web.http.post("/webhooks/stripe", content=iter([b"x" * 65536] * 64))
         assert refused.status_code == 413
@@ -98,7 +98,7 @@ def test_a_sender_who_streams_on_after_the_refusal_still_reads_it(web: WebHarnes
 
 @pytest.mark.parametrize("path", ["/webhooks/stripe", "/jobs"])
 @pytest.mark.parametrize("lines", ["Content-Length: 100", "Transfer-Encoding: chunked"])
-def test_a_slow_body_is_refused_when_its_time_is_over(
+def test_a_slow_body_is_rejected_after_the_time_limit(
     web: WebHarness, path: str, lines: str
 ) -> None:
     started = time.monotonic()
@@ -112,7 +112,7 @@ def test_a_slow_body_is_refused_when_its_time_is_over(
     assert 0.3 < time.monotonic() - started < 3
 
 
-def test_a_trickle_does_not_prolong_the_time(web: WebHarness) -> None:
+def test_a_trickle_does_not_extend_the_time_limit(web: WebHarness) -> None:
     with begin(web, "Content-Length: 100") as connection:
         connection.settimeout(0.05)
         for _ in range(60):
@@ -127,7 +127,7 @@ def test_a_trickle_does_not_prolong_the_time(web: WebHarness) -> None:
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_sender_who_goes_away_in_the_middle_leaves_no_trace(web: WebHarness, reset: bool) -> None:
+def test_a_sender_that_disconnects_halfway_leaves_no_trace(web: WebHarness, reset: bool) -> None:
     # Given a well signed body of which the end is missing
     body = order("stripe")
     signed = signed_headers("stripe", body, SECRETS["stripe"])
@@ -144,7 +144,7 @@ def test_a_sender_who_goes_away_in_the_middle_leaves_no_trace(web: WebHarness, r
     until(lambda: web.http.get("/healthz").status_code == 200)
 
 
-def test_a_caller_who_goes_away_in_the_middle_of_a_request_has_asked_nothing(
+def test_an_incomplete_request_has_no_effect(
     web: WebHarness,
 ) -> None:
     # Given an action that takes no body

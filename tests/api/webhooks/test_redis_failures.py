@@ -78,9 +78,7 @@ def _taken(answer: httpx.Response) -> httpx.Response | None:
     return answer if answer.status_code in (200, 202) else None
 
 
-def test_a_store_that_is_down_is_503_and_well_again_when_it_is_back(
-    own_web: WebHarness, server: ValkeyServer
-) -> None:
+def test_redis_down_is_503_until_it_is_back(own_web: WebHarness, server: ValkeyServer) -> None:
     # When
     server.stop()
     assert_every_door_is_closed(own_web)
@@ -92,15 +90,13 @@ def test_a_store_that_is_down_is_503_and_well_again_when_it_is_back(
     assert_open_again(own_web)
 
 
-def test_a_store_that_was_restarted_in_between_is_used_again(
-    own_web: WebHarness, server: ValkeyServer
-) -> None:
+def test_a_restarted_redis_is_used_again(own_web: WebHarness, server: ValkeyServer) -> None:
     server.stop()
     server.start()
     assert_open_again(own_web)
 
 
-def test_a_read_only_store_is_503_and_nothing_is_recorded(own_web: WebHarness) -> None:
+def test_a_read_only_redis_is_503_and_nothing_is_recorded(own_web: WebHarness) -> None:
     before = own_web.contents()
     own_web.store.replicaof("127.0.0.1", 1)
     assert_every_door_is_closed(own_web)
@@ -109,7 +105,7 @@ def test_a_read_only_store_is_503_and_nothing_is_recorded(own_web: WebHarness) -
     assert_open_again(own_web)
 
 
-def test_a_store_out_of_memory_is_503_and_nothing_is_recorded(own_web: WebHarness) -> None:
+def test_redis_out_of_memory_is_503_and_nothing_is_recorded(own_web: WebHarness) -> None:
     before = own_web.contents()
     own_web.store.config_set("maxmemory", "1")
     assert_every_door_is_closed(own_web)
@@ -119,7 +115,7 @@ def test_a_store_out_of_memory_is_503_and_nothing_is_recorded(own_web: WebHarnes
     assert_open_again(own_web)
 
 
-def test_a_loading_store_is_503_until_it_has_loaded(own_web: WebHarness) -> None:
+def test_a_loading_redis_is_503_until_it_has_loaded(own_web: WebHarness) -> None:
     # Given a store that takes its time to load what it has
     own_web.store.config_set("key-load-delay", "20000")
     with own_web.store.pipeline() as pipe:
@@ -138,7 +134,7 @@ def test_a_loading_store_is_503_until_it_has_loaded(own_web: WebHarness) -> None
     assert_open_again(own_web)
 
 
-def test_a_store_that_hangs_is_503_and_the_repeat_names_the_same_job(
+def test_a_hanging_redis_is_503_and_a_retry_returns_the_same_job(
     own_web: WebHarness, server: ValkeyServer
 ) -> None:
     # Given a store that takes what is sent and answers nothing
@@ -158,7 +154,7 @@ def test_a_store_that_hangs_is_503_and_the_repeat_names_the_same_job(
     assert len(again.json()["jobs"]) == 1
 
 
-def test_a_caller_who_waits_for_a_job_is_told_when_the_store_goes(
+def test_a_waiting_caller_gets_503_when_redis_stops(
     own_web: WebHarness, server: ValkeyServer
 ) -> None:
     job_id = own_web.api.post("/jobs", json=JOB).json()["id"]
