@@ -1,4 +1,4 @@
-"""Accounts: what stands in their way; pausing them and going on."""
+"""Accounts: their state, pausing and resuming."""
 
 from __future__ import annotations
 

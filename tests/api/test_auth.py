@@ -1,4 +1,4 @@
-"""Who may ask: one of the API keys, as a bearer."""
+"""Authentication by API key."""
 
 from __future__ import annotations
 

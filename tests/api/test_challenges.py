@@ -1,4 +1,4 @@
-"""Codes for an account's next login, through the API."""
+"""Verification codes for an account's next login, through the API."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ PATH = "/accounts/shop/challenge"
 
 
 def job_held(ledger: LedgerHarness, reason: str) -> str:
-    """A job whose account an error has put on hold."""
+    """Create a job whose account is on hold after an error."""
     job_id = ledger.add_job()
     ledger.release(ledger.claim(job_id), Status.HELD, effect=AccountEffect(hold=reason))
     return job_id
 
 
 def kept(ledger: LedgerHarness, account: str = "shop") -> str | None:
-    """The code that the next login would be given, with the application's SECRET_KEY."""
+    """The code that the next login would use."""
     taken = ledger.run(VerificationCodes(ledger.client, derive_keys(SECRET_KEY)).take(account))
     return None if taken is None else taken.code
 
@@ -37,12 +37,12 @@ def kept(ledger: LedgerHarness, account: str = "shop") -> str | None:
 def test_a_code_ends_the_hold_that_waits_for_it(
     web: WebHarness, ledger: LedgerHarness, reason: str
 ) -> None:
-    # Given a hold, after a day's logins
+    # Given a hold, after the day's logins are used up
     job_id = job_held(ledger, reason)
     web.store.hset("hg:logins:shop", "again", 1)
     # When
     answer = web.api.post(PATH, json={"code": CODE})
-    # Then the account is shown without it, its jobs go on, and it may log in
+    # Then the hold is gone, the jobs continue, and the account may log in
     assert (answer.status_code, answer.json()["status"]) == (200, "active")
     assert answer.json().keys() == web.api.get("/accounts/shop").json().keys()
     assert ledger.status(job_id) is Status.QUEUED

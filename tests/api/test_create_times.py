@@ -1,4 +1,4 @@
-"""When a job may begin and until when it is worth doing."""
+"""When a job starts, and when it expires."""
 
 from __future__ import annotations
 

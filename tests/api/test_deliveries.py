@@ -1,4 +1,4 @@
-"""Deliveries: what is owed to a callback, and what was tried."""
+"""Deliveries: callbacks owed, and their attempts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events: looking at them, and running rules that came later over them."""
+"""Events: showing them, and replaying them with newer rules."""
 
 from __future__ import annotations
 

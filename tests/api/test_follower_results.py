@@ -1,4 +1,4 @@
-"""What walks have found, over HTTP: forms, cursors, ends, and what is gone."""
+"""Rows of follower exports over HTTP: formats, cursors, ends and expiry."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def lines(answer: httpx.Response) -> list[Any]:
 
 
 def head(answer: httpx.Response) -> tuple[str, str, str]:
-    """Where to go on, whether that was all, and how the walk stands."""
+    """The next cursor, whether it is complete, and the status of the export."""
     names = ("Next-Cursor", "Complete", "Status")
     next_cursor, complete, status = (answer.headers[f"Heliograph-{name}"] for name in names)
     return next_cursor, complete, status
@@ -38,11 +38,11 @@ def head(answer: httpx.Response) -> tuple[str, str, str]:
 
 @pytest.fixture
 def export_id(ledger: LedgerHarness) -> str:
-    """A walk that has found 2,400 and goes on."""
+    """A running export that has found 2,400 followers."""
     return started_export(ledger, 12, expected=2_450)
 
 
-# -- forms
+# -- formats
 
 
 def test_rows_are_ndjson_by_default(web: WebHarness, export_id: str) -> None:
@@ -59,7 +59,7 @@ def test_rows_are_csv_on_request(web: WebHarness, export_id: str) -> None:
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{export_id}.csv"'
     sheet = list(csv.DictReader(io.StringIO(answer.text, newline="")))
     assert [each["pk"] for each in sheet] == [each["pk"] for each in rows(0, 2_400)]
-    # And from a cursor on it goes on where another ended
+    # And with a cursor the rows continue where another response ended
     more = result(web, export_id, CSV, cursor=2_399)
     assert more.text == answer.text.splitlines(keepends=True)[-1]
 

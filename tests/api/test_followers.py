@@ -1,4 +1,4 @@
-"""Walks asked for over HTTP: what may be asked, who walks, and what is refused."""
+"""Creating follower exports over HTTP: options, accounts and rejections."""
 
 from __future__ import annotations
 

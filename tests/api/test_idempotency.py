@@ -1,4 +1,4 @@
-"""Idempotency-Key: the same key and body name the same job, for each caller apart."""
+"""Idempotency-Key: the same key and body return the same job, separately for each caller."""
 
 from __future__ import annotations
 

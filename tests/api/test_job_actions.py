@@ -1,4 +1,4 @@
-"""Canceling and retrying: what may be done to a job in each of its states."""
+"""Canceling and retrying jobs in each of their states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Following jobs as server-sent events: every change once, in order, from wherever one left off."""
+"""Following jobs as server-sent events: every change once, in order, from any position on."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_a_retried_job_continues_its_stream(web: WebHarness, ledger: LedgerHarne
 
     assert statuses(told)[0] == "queued"
     assert told[-1].event == "end"
-    # For who comes late the first end was none
+    # A late subscriber does not see the first end as the end
     assert [each.event for each in whole].count("end") == 1
     assert statuses(whole)[:4] == [*STEPS[:3], "failed"]
     assert [each.id for each in whole] == [str(number + 1) for number in range(len(whole))]
@@ -223,14 +223,14 @@ def test_a_silent_stream_sends_heartbeats(web: WebHarness, monkeypatch: pytest.M
 def test_a_change_missing_from_the_stream_is_found_by_polling(
     web: WebHarness, ledger: LedgerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a listener, and an older release that tells the feed nothing
+    # Given a subscriber, and an older release that does not write to the stream
     monkeypatch.setattr("service.live.subscriptions.HEARTBEAT_SECONDS", 0.05)
     job_id = make(web)
     with following(web, job_id) as stream:
         told = stream.take(1)
         web.store.rpush(f"hg:jobtl:{job_id}", json.dumps(["1795170408509", "queued", "older", ""]))
         told += stream.take(1)
-        # When a newer one ends the job, the numbers go on
+        # When a newer release ends the job, the numbers continue
         web.api.post(f"/jobs/{job_id}/cancel").raise_for_status()
         told += list(stream)
     assert [each.id for each in told] == ["1", "2", "3"]

@@ -1,4 +1,4 @@
-"""Following jobs over a WebSocket: the same as server-sent events, a JSON object each."""
+"""Following jobs over a WebSocket: the same updates as server-sent events, as JSON objects."""
 
 from __future__ import annotations
 

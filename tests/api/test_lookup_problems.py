@@ -1,4 +1,4 @@
-"""Look-ups that Instagram refuses, or that nobody makes now: what the answer says."""
+"""Lookups that fail at Instagram, or that no account can do: what the response says."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_copy_survives_errors_with_a_warning(
     ledger.pass_time(USER_FRESH + SECOND)
     second_web.api.get(f"/users/{name}")
     fail_lookup(ledger, pending_lookups(web)[0], "timed_out")
-    # When it is asked for in the minute in which it is not looked up again, and after it
+    # When it is requested within the minute without a new lookup, and after it
     for expected in (1 + 1, 1 + 1 + 1):
         answer = second_web.api.get(f"/users/{name}")
         assert (answer.status_code, answer.json()) == (200, found)

@@ -1,4 +1,4 @@
-"""Which account looks, and what bounds it."""
+"""Which account does a lookup, and its limits."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def configured(*accounts: tuple[str, str], budget: int = 60) -> str:
 def make_web(
     web: WebHarness, store_url: str, tmp_path: Path
 ) -> Iterator[Callable[..., WebHarness]]:
-    """Makes applications on the same store with accounts of their own."""
+    """Creates applications on the same Redis with other accounts."""
     opened_now: list[Any] = []
 
     def make(*accounts: tuple[str, str], budget: int = 60) -> WebHarness:
@@ -58,18 +58,18 @@ def make_web(
 def test_a_held_reading_account_stops_lookups_and_the_response_says_since_when(
     web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
-    # Given one who waits when the account is held
+    # Given a caller that waits when the account is put on hold
     asked = executor.submit(web.api.get, f"/users/{name}")
     claim = ledger.claim(pending_lookups(web)[0])
     ledger.release(claim, Status.HELD, effect=AccountEffect(hold="challenge_required"))
-    # Then he is told at once, and so is who comes after; the writing account is not used
+    # Then it is answered at once, and so are later ones; the writing account is not used
     for answer in (asked.result(), web.api.get(f"/users/{name}"), web.api.get("/users/other")):
         error = error_of(answer)
         assert (answer.status_code, error["code"]) == (503, "account_held")
         assert error["reason"] == "challenge_required"
         assert error["since"].startswith("20")
         assert answer.headers["Retry-After"] == "60"
-    # When it goes on
+    # When the account is resumed
     web.api.post("/accounts/reader/resume").raise_for_status()
     assert web.api.get(f"/users/{name}", params={"wait": 0}).status_code == 202
     assert {job["account"] for job in list_jobs(web, kind="lookup")} == {"reader"}
@@ -93,7 +93,7 @@ def test_a_pause_stops_lookups(
     error = error_of(answer)
     assert (answer.status_code, error["code"], error["reason"]) == (503, "account_held", "paused")
     assert error["since"] is not None
-    # Copies are told all the same
+    # Copies are sent nevertheless
     assert web.api.get(f"/users/{name}").status_code == 200
     web.api.post(go_on, json=body).raise_for_status()
     assert web.api.get(f"/users/{new_username()}", params={"wait": 0}).status_code == 202
@@ -102,11 +102,11 @@ def test_a_pause_stops_lookups(
 def test_a_cooldown_is_reported_with_its_end(
     web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
-    # Given one who waits when Instagram asks for a rest
+    # Given a caller that waits when Instagram asks to slow down
     asked = executor.submit(web.api.get, f"/users/{name}")
     effect = AccountEffect(cooldown="please_wait", cooldown_ms=HOUR)
     ledger.release(ledger.claim(pending_lookups(web)[0]), Status.WAITING, effect=effect)
-    # Then he is told at once, and so is who comes after
+    # Then it is answered at once, and so are later ones
     for answer in (asked.result(), web.api.get(f"/users/{name}"), web.api.get("/users/other")):
         error = error_of(answer)
         assert (answer.status_code, error["code"]) == (429, "rate_limited")
@@ -133,7 +133,7 @@ def test_a_budget_includes_queued_lookups(make_web: Callable[..., WebHarness]) -
     web = make_web(("eyes", "read"), budget=3)
     params: dict[str, Any] = {"username": [new_username() for _ in range(5)], "wait": 0}
     errors = [each["error"] for each in web.api.get("/users", params=params).json()["items"]]
-    # One has its turn already; those behind it fill the hour
+    # One has its turn already; the queued ones fill the hour
     assert [error["code"] for error in errors] == ["pending"] * 4 + ["rate_limited"]
     assert errors[-1]["reason"] == "lookup_per_hour"
     assert errors[-1]["retry_after_seconds"] > 3000
@@ -172,10 +172,10 @@ def test_a_lookup_of_a_held_account_moves_to_another_account(
     asked = executor.submit(web.api.get, f"/users/{name}", params={"wait": 20})
     first = pending_lookups(web)[0]
     account = ledger.record(first).account
-    # When a person is needed for the one that looks
+    # When the reading account needs a person
     effect = AccountEffect(hold="challenge_required")
     ledger.release(ledger.claim(first), Status.HELD, effect=effect)
-    # Then the other one looks, and who waits is told
+    # Then the other account reads, and the caller is answered
     second = until(lambda: [each for each in pending_lookups(web) if each != first])[0]
     assert ledger.status(first) is Status.CANCELED
     assert ledger.record(second).account != account

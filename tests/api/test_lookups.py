@@ -1,4 +1,4 @@
-"""Profiles and posts over HTTP: copies, one look-up for all who ask, waiting."""
+"""Lookups of profiles and posts over HTTP: copies, shared lookups, waiting."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from tests.support.web import API_KEY, WebHarness
 USER_FRESH, POST_FRESH = 300 * SECOND, 60 * SECOND
 
 
-# One look-up
+# Shared lookups
 
 
 def test_concurrent_requests_for_a_profile_share_one_lookup(
     web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
-    # Given some who ask
+    # Given several callers
     asked = [executor.submit(web.api.get, f"/users/{name}") for _ in range(5)]
     [job_id] = pending_lookups(web)
-    # When it is found
+    # When the profile is found
     found = finish_lookup(ledger, job_id)
-    # Then all are told, by one job of the account that reads
+    # Then all are answered by one job of the reading account
     answers = [each.result() for each in asked]
     assert [(each.status_code, each.json()) for each in answers] == [(200, found)] * 5
     assert answers[0].headers["Content-Type"] == "application/json"
@@ -81,9 +81,9 @@ def test_a_stale_copy_is_sent_at_once_while_one_lookup_runs(
 ) -> None:
     cache_profile(web, ledger, name)
     ledger.pass_time(USER_FRESH + SECOND)
-    # When it is asked for by a process that has no copy of its own
+    # When a process without a local copy is asked
     stale = [second_web.api.get(f"/users/{name}") for _ in range(3)]
-    # Then it is told, and that it is stale
+    # Then the copy is sent with a warning that it is stale
     assert [each.status_code for each in stale] == [200] * 3
     assert stale[0].headers["Warning"] == '110 - "Response is Stale"'
     assert int(stale[0].headers["Age"]) >= 301
@@ -110,7 +110,7 @@ def test_a_post_is_fresh_for_a_minute(
     assert "Warning" in second_web.api.get(f"/posts/{pk}").headers
 
 
-# Who has it already
+# Conditional requests
 
 
 @pytest.mark.parametrize("form", ['"{}"', 'W/"{}"', '"other", "{}"', 'W/"x" , W/"{}"', "*"])
@@ -177,7 +177,7 @@ def test_a_request_that_does_not_wait_gets_the_job_of_the_lookup(
 ) -> None:
     first = web.api.get(f"/users/{name}", params={"wait": 0})
     again = web.api.get(f"/users/{name}", headers={"Prefer": "respond-async, wait=0"})
-    # Then both are told of one job
+    # Then both get the same job
     [job_id] = pending_lookups(web)
     for answer in (first, again):
         assert answer.status_code == 202
@@ -196,7 +196,7 @@ def test_prefer_is_used_only_without_the_query_parameter(
 ) -> None:
     answer = web.api.get(f"/users/{name}", params={"wait": 0}, headers={"Prefer": "wait=20"})
     assert (answer.status_code, "Preference-Applied" in answer.headers) == (202, False)
-    # A preference that waits is told that it was heard
+    # The response confirms the preference
     asked = executor.submit(web.api.get, f"/users/{name}", headers={"Prefer": 'Wait="100"'})
     finish_lookup(ledger, pending_lookups(web)[0])
     assert asked.result().headers["Preference-Applied"] == "wait=25"
@@ -205,12 +205,12 @@ def test_prefer_is_used_only_without_the_query_parameter(
 def test_a_later_request_waits_for_its_own_time(
     web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
-    # Given a look-up whose first asker has gone
+    # Given a lookup whose first caller has disconnected
     web.api.get(f"/users/{name}", params={"wait": 0})
     short = executor.submit(web.api.get, f"/users/{name}", params={"wait": 0.2})
     long = executor.submit(web.api.get, f"/users/{name}", params={"wait": 20})
     assert short.result().status_code == 202
-    # Then the other still hears of its end
+    # Then the other is still answered when it ends
     finish_lookup(ledger, pending_lookups(web)[0])
     assert long.result().status_code == 200
 
@@ -226,7 +226,7 @@ def test_an_invalid_wait_is_rejected_by_name(
         assert [field["field"] for field in error_of(answer)["fields"]] == ["wait"]
 
 
-# One name for one thing
+# Identifiers
 
 
 def test_every_form_of_a_username_shares_a_copy(
@@ -253,7 +253,7 @@ def test_digits_are_a_username(web: WebHarness, ledger: LedgerHarness) -> None:
     assert web.api.get(f"/users/{digits}", params={"wait": 0}).status_code == 202
     assert web.api.get(f"/users/@{digits}", params={"wait": 0}).status_code == 202
     [job] = list_jobs(web, kind="lookup")
-    # Digits alone are somebody's number to a DM
+    # For a DM, digits alone are a user id
     assert job["to"] == f"@{digits}"
     finish_lookup(ledger, job["id"])
     assert web.api.get(f"/users/{digits}").json()["username"] == digits
@@ -305,7 +305,7 @@ def test_an_invalid_identifier_is_rejected_by_name(web: WebHarness, path: str, f
     assert web.contents() == {}
 
 
-# Several at once
+# Batches
 
 
 def test_a_batch_is_in_order_with_an_error_for_each_failed_item(
@@ -357,7 +357,7 @@ def test_fifty_users_are_looked_up_at_once(web: WebHarness, ledger: LedgerHarnes
     items = web.api.get("/users", params={"username": names, "wait": 0}).json()["items"]
     assert {each["error"]["code"] for each in items} == {"pending"}
     assert len(list_jobs(web, kind="lookup", limit=100)) == 50
-    # Those who stand further back are told to come later
+    # Those further back in the queue get a later Retry-After
     first, last = (items[place]["error"]["retry_after_seconds"] for place in (0, -1))
     assert first <= 5
     assert 150 <= last <= 250
@@ -388,7 +388,7 @@ def test_a_suppressed_user_can_be_looked_up(
     assert web.api.get(f"/users/{name}").status_code == 200
 
 
-# Beside look-ups
+# Everything else
 
 
 def test_a_lookup_cannot_be_created_as_a_job(web: WebHarness) -> None:

@@ -1,4 +1,4 @@
-"""A photo that comes with the request for its job, or as a URL: taken whole, or refused clearly."""
+"""Photos uploaded with their job or given as a URL: accepted whole, or rejected clearly."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ def upload(
     return web.api.post("/jobs", data=job, files={"photo": (name, file)}, headers=headers)
 
 
-def refused(response: httpx.Response, status: int, code: str, field: str = "photo") -> None:
+def assert_rejected(response: httpx.Response, status: int, code: str, field: str = "photo") -> None:
     error = response.json()["error"]
     assert (response.status_code, error["code"]) == (status, code)
     assert error["message"].startswith(f"{field}: ")
 
 
 def test_an_uploaded_photo_creates_a_job_that_describes_it(web: WebHarness) -> None:
-    # Given a photo that lies on its side
+    # Given a photo with a rotated orientation
     photo = telling_jpeg()
-    # When it comes with the job
+    # When it is uploaded with the job
     made = upload(web, photo, priority=7)
-    # Then the job shows what it is, and not the photo itself
+    # Then the job describes the photo without its content
     assert made.status_code == 202
     job = made.json()
     kept: Any = web.store.get(f"hg:jobphoto:{job['id']}")
@@ -86,7 +86,7 @@ def test_the_stored_photo_is_upright_and_has_no_metadata(web: WebHarness) -> Non
         False,
         False,
     )
-    # The red half has come to the top
+    # The red half is at the top now
     assert [image.getpixel(place) for place in ((100, 20), (100, 300))] == [
         (254, 0, 0),
         (0, 0, 254),
@@ -114,13 +114,13 @@ def test_a_file_that_is_no_photo_is_rejected_by_its_content(
     web: WebHarness, photo: bytes, code: str
 ) -> None:
     began = time.monotonic()
-    refused(upload(web, photo, name="photo.jpg"), 422, code)
+    assert_rejected(upload(web, photo, name="photo.jpg"), 422, code)
     assert time.monotonic() - began < 5
     assert web.contents() == {}
 
 
 def test_a_photo_above_the_limit_is_rejected_with_the_limit(web: WebHarness) -> None:
-    # Told by its length at once, or found out while it streams
+    # By its declared length, or while it streams
     nine = bytes(9 * 1024 * 1024)
     told = upload(web, nine)
     body = httpx.Request("POST", "http://x/", files={"job": "{}", "photo": ("a", nine)})
@@ -145,11 +145,11 @@ def test_reading_stops_at_the_limit(web: WebHarness) -> None:
         _chunk(connection, part)
         sent = 0
         megabyte = bytes(1024 * 1024)
-        # When it has sent the cap and a little more
+        # When it has sent the limit and a little more
         while sent <= MAX_PHOTO_BYTES:
             _chunk(connection, megabyte)
             sent += len(megabyte)
-        # Then it has its answer
+        # Then it is answered
         status, headers, body = read_response(connection)
     assert (status, headers["connection"]) == (413, "close")
     assert json.loads(body)["error"]["code"] == "photo_too_large"
@@ -263,7 +263,7 @@ def test_a_field_not_allowed_with_an_uploaded_photo_is_named(
     web: WebHarness, changes: dict[str, Any], field: str
 ) -> None:
     response = upload(web, telling_jpeg(), **changes)
-    refused(response, 422, "invalid_request", field)
+    assert_rejected(response, 422, "invalid_request", field)
     assert [item["field"] for item in response.json()["error"]["fields"]] == [field]
     assert web.contents() == {}
 
@@ -298,7 +298,7 @@ def test_a_photo_url_that_must_not_be_fetched_is_rejected(
     web: WebHarness, url: Any, path: str
 ) -> None:
     response = web.api.post(path, json={**DM, "photo": url})
-    refused(response, 422, "invalid_request")
+    assert_rejected(response, 422, "invalid_request")
     assert "a-secret" not in response.text
     assert web.contents() == {}
 
@@ -313,7 +313,7 @@ def test_a_photo_url_that_must_not_be_fetched_is_rejected(
 def test_a_field_not_allowed_with_a_photo_url_is_named(
     web: WebHarness, changes: dict[str, Any], field: str
 ) -> None:
-    refused(
+    assert_rejected(
         web.api.post("/jobs", json={**DM, "photo": URL, **changes}), 422, "invalid_request", field
     )
 
@@ -352,7 +352,7 @@ def test_a_retry_without_the_photo_is_a_conflict(web: WebHarness, ledger: Ledger
     ledger.finish(ledger.claim(job_id), Status.FAILED)
     answered = web.api.post(f"/jobs/{job_id}/retry")
     assert (answered.status_code, answered.json()["error"]["code"]) == (409, "photo_gone")
-    # One that came by URL is fetched again
+    # A photo from a URL is fetched again
     by_url = web.api.post("/jobs", json={**DM, "photo": URL}).json()["id"]
     ledger.finish(ledger.claim(by_url), Status.FAILED)
     assert web.api.post(f"/jobs/{by_url}/retry").status_code == 202
@@ -367,7 +367,7 @@ def test_many_concurrent_photos_are_accepted(web: WebHarness) -> None:
 
 
 def test_too_many_concurrent_uploads_are_rejected(web: WebHarness) -> None:
-    # Given senders that have begun and not ended
+    # Given unfinished uploads
     head = (
         b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 8000\r\n"
         b"Content-Type: multipart/form-data; boundary=b\r\n"
@@ -382,11 +382,11 @@ def test_too_many_concurrent_uploads_are_rejected(web: WebHarness) -> None:
     with ExitStack() as stack:
         for _ in range(24):
             stack.enter_context(web.connect()).sendall(head)
-        # Then one more has to wait outside
+        # Then one more is rejected
         until(lambda: status() == 503)
     assert answers[-1].json()["error"]["code"] == "photos_busy"
     assert answers[-1].headers["Retry-After"] == "5"
-    # And comes in when they have gone
+    # And accepted when they are gone
     until(lambda: status() == 202)
 
 

@@ -18,7 +18,7 @@ from tests.support.session_store import open_session_store
 from tests.support.sessions import CANARY, document, leaks, of_device, of_user
 from tests.support.web import API_KEY, SECRET_KEY, WebHarness
 
-#: Its username is no variable.
+#: Its username is not from a variable.
 PATH = "/accounts/reader/session"
 
 

@@ -1,4 +1,4 @@
-"""What every answer shares: the shape of errors, the documentation, health."""
+"""What all responses share: error bodies, the documentation, health."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from structlog.testing import capture_logs
 
 from tests.support.web import API_KEY, SECRET_KEY, WebHarness, connect, run_web
 from tests.support.webhook_signatures import SECRETS
@@ -77,7 +78,7 @@ def test_the_documentation_describes_errors_as_they_are(web: WebHarness) -> None
     assert "HTTPValidationError" not in text
     described = json.loads(text)["paths"]["/jobs"]["post"]["responses"]
     schema = described["default"]["content"]["application/json"]["schema"]
-    assert schema == {"$ref": "#/components/schemas/ErrorAnswer"}
+    assert schema == {"$ref": "#/components/schemas/ErrorBody"}
 
 
 def test_the_documentation_is_a_page_without_secrets(web: WebHarness) -> None:
@@ -126,12 +127,12 @@ def test_an_unexpected_exception_is_a_500_and_logged_once(
     store: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Given a defect
+    # Given a bug
     async def broken(*_args: object, **_kwargs: object) -> None:
         raise ZeroDivisionError("the cause")
 
     monkeypatch.setattr("service.jobs.queries.JobQueries.jobs", broken)
-    with run_web(store_url, tmp_path) as port, connect(port, store) as web:
+    with run_web(store_url, tmp_path) as port, connect(port, store) as web, capture_logs() as logs:
         # When
         answer = web.api.get("/jobs")
         again = web.api.get("/healthz")
@@ -141,6 +142,5 @@ def test_an_unexpected_exception_is_a_500_and_logged_once(
     assert answer.json()["error"]["code"] == "internal_error"
     assert "cause" not in answer.text
     assert again.status_code == 200
-    written = "".join(capfd.readouterr())
-    assert written.count("unexpected error") == 1
-    assert "Exception in ASGI application" not in written
+    assert [entry["event"] for entry in logs].count("unexpected error") == 1
+    assert "Exception in ASGI application" not in "".join(capfd.readouterr())

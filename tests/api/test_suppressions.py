@@ -1,4 +1,4 @@
-"""The list of who is not written to."""
+"""Suppressions: recipients that must not be written to."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_suppression_is_added_shown_and_removed(web: WebHarness, body: bytes) 
     assert made.json()["since"].endswith("Z")
     assert web.api.get(f"{LIST}/some.handle").json() == made.json()
 
-    # When taken off
+    # When removed
     gone = web.api.delete(f"{LIST}/some.handle")
 
     # Then

@@ -1,4 +1,4 @@
-"""`heliograph check`, as it is called from a shell."""
+"""`heliograph check`, as called from a shell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`heliograph doctor` on a real store."""
+"""`heliograph doctor` on a real Redis."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def ledger(
 def durable_ledger(
     ledger: LedgerHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[LedgerHarness]:
-    """A ledger in a store as production should have it, and the environment that names it."""
+    """A ledger in a Redis with the recommended settings, and its environment."""
     with Valkey(tmp_path / "durable_ledger") as store:
         monkeypatch.setenv("REDIS_URL", store.url)
         with open_ledger(store.url, TIMES) as opened:
@@ -75,11 +75,11 @@ def test_unsafe_redis_settings_are_named(
 def test_problems_are_reported_and_repaired_only_on_request(
     durable_ledger: LedgerHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # Given a job that nothing leads to, in no list
+    # Given a job that no index leads to
     job_id = job_in(durable_ledger, Status.QUEUED)
     drop_alarms(durable_ledger, job_id)
     durable_ledger.store.zrem("hg:jobs", job_id)
-    # When the doctor looks, it tells what that means, and does nothing
+    # When the doctor checks, it explains the problem and changes nothing
     for _ in range(2):
         assert main(["doctor"]) == 1
         assert capsys.readouterr().out.splitlines() == [
@@ -88,7 +88,7 @@ def test_problems_are_reported_and_repaired_only_on_request(
             f"ledger: {job_id}: unreachable: queued, and nothing would ever wake it"
             " (--repair mends it)",
         ]
-    # And when asked to, it mends both, and the next look finds nothing
+    # And with --repair it repairs both, and the next check finds nothing
     assert main(["doctor", "--repair"]) == 0
     assert [line.rpartition(" (")[2] for line in capsys.readouterr().out.splitlines()] == [
         "mended: entered there)",
@@ -118,9 +118,9 @@ def test_many_problems_are_shown_in_part_and_counted(
     assert main(["doctor", "--repair"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 21
-    assert lines[-1].startswith("ledger: ... and 4 more; in all ")
+    assert lines[-1].startswith("ledger: ... and 4 more; in total ")
     assert {"23 repaired", "1 that cannot be repaired"} == {
-        part.strip() for part in lines[-1].partition("in all ")[2].split(",")
+        part.strip() for part in lines[-1].partition("in total ")[2].split(",")
     }
 
 

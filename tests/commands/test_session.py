@@ -1,4 +1,4 @@
-"""`heliograph session`, as it is called from a shell."""
+"""`heliograph session`, as called from a shell."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ password = "env:NEVER_SET"
 def workdir(
     store: redis.Redis, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """A directory to work in, and the environment that the command needs; nothing more."""
+    """A working directory, and exactly the environment that the command needs."""
     (tmp_path / "heliograph.toml").write_text(CONFIG)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("API_KEYS", raising=False)
@@ -324,7 +324,7 @@ def test_a_device_without_a_login_is_shown_and_exported(
     assert main(["session", "show", "shop"]) == 0
     assert "logged in:  no\n" in capsys.readouterr().out
     assert main(["session", "export", "shop", "out.json"]) == 0
-    assert "a device and no login" in capsys.readouterr().err
+    assert "a device but no login" in capsys.readouterr().err
 
 
 def test_no_output_contains_the_session(

@@ -1,4 +1,4 @@
-"""Authentic events without a usable identity, which nothing could tell from their duplicates."""
+"""Authentic events without a usable identity, whose duplicates could not be recognized."""
 
 from __future__ import annotations
 

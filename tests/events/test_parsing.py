@@ -1,4 +1,4 @@
-"""What a verified delivery says: identity, object and fingerprint, scheme by scheme."""
+"""Parsing verified webhooks: identity, object and fingerprint for each scheme."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From events to drafts of jobs, on events as Stripe publishes them."""
+"""From events to job drafts, with events as Stripe publishes them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ THANK_YOU: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Event:
-    """As `service.events.parsing.ParsedEvent`, of which rules see this much."""
+    """The part of `service.events.parsing.ParsedEvent` that rules use."""
 
     type: str
     body: dict[str, Any]
@@ -208,7 +208,7 @@ def test_a_field_that_cannot_be_resolved_rejects_the_job_at_creation(
     assert draft.failure is not None
     assert draft.failure.code == code
     assert draft.failure.message.startswith(message)
-    # It still reports to its callback, and leaves its business key to a later event.
+    # It still has its callback, and leaves its business key to a later event.
     assert (draft.rule, draft.callback, draft.once_key) == ("thank-you", "crm", None)
 
 

@@ -1,4 +1,4 @@
-"""Bodies that are signed but useless, or hostile: refused by name, quickly, without a crash."""
+"""Signed but invalid or hostile bodies: rejected with a reason, quickly, without a crash."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def member(value: bytes) -> bytes:
 
 
 def nested(levels: int) -> bytes:
-    """An object with lists in it, so many levels in all."""
+    """An object with lists in it, with so many levels in total."""
     return b'{"a":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
 
 
-# Refused by name
+# Reasons
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Reading a body within bounds of size and time."""
+"""Reading a body within limits of size and time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from service.http.shared_timeout import SharedTimeout
 def request(
     chunks: Iterable[bytes | None], headers: Mapping[str, str] | None = None
 ) -> tuple[Scope, Receive]:
-    """A request whose body comes in chunks; None is a sender who goes away.
+    """A request whose body comes in chunks; None is a disconnect.
 
     After the last chunk nothing more comes, and no end either.
     """
@@ -110,7 +110,7 @@ def test_each_request_has_its_own_deadline() -> None:
                 return await read_body(*request(chunks), 10, patience)
             except BodyRejected:
                 late.append(loop.time() - began)
-                # The task goes on as if nothing had been.
+                # The task continues as if nothing had happened.
                 await asyncio.sleep(0)
                 return b"late"
 

@@ -1,4 +1,4 @@
-"""From what customers type and paste to one recipient or post."""
+"""Normalising what customers type and paste to a recipient or post."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_a_user_id_can_be_marked_as_such() -> None:
 
 @pytest.mark.parametrize("raw", ["pk:", "pk:some.handle", "pk:-1", "pk:0123"])
 def test_an_invalid_user_id_is_rejected(raw: str) -> None:
-    with pytest.raises(InvalidIdentifier, match="digits follow pk:"):
+    with pytest.raises(InvalidIdentifier, match="must be followed by digits"):
         normalise_recipient(raw)
 
 

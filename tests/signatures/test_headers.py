@@ -1,4 +1,4 @@
-"""The peculiarities of each provider's headers."""
+"""The details of each provider's headers."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_thousand_macs_are_accepted() -> None:
 
 
 def test_space_separated_signatures_are_read_like_the_official_library_does() -> None:
-    # Persona's way to rotate; the comparison with the library covers it too
+    # How Persona rotates; the comparison with the library covers it as well
     value = b"t=%d,v1=%b t=%d,v1=%b"
     assert (
         rejection_reason("stripe", stripe_header(value % (NOW, b"0" * 64, NOW, good_mac()))) is None
@@ -135,7 +135,7 @@ def test_prefix_and_padding_of_a_standard_webhooks_secret_are_optional(form: str
     )
 
 
-# One scheme's MAC is no other's
+# MACs of other schemes
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def stripe_accepts(body: bytes, header: str, secret: str) -> bool:
 
 
 def stripe_is_stricter_here(header: str) -> bool:
-    """Whether one of the cases applies that the library accepts and we, on purpose, do not."""
+    """Whether the header is one that the library accepts and we reject on purpose."""
     items = [item.split("=") for item in header.split(",")]
     first_time = next((item[1] for item in items if item[0] == "t" and len(item) > 1), "")
     return (
@@ -177,7 +177,7 @@ def is_well_formed(token: str) -> bool:
 
 
 def without_junk(headers: dict[str, str]) -> dict[str, str]:
-    """The headers as the library needs them: one junk token makes it raise a bare ValueError.
+    """The headers as the library needs them: an invalid token makes it raise a bare ValueError.
 
     Base64 written in any but the one usual way counts as junk here; the library decodes loosely.
     """
@@ -186,7 +186,7 @@ def without_junk(headers: dict[str, str]) -> dict[str, str]:
 
 
 def standard_is_stricter_here(headers: dict[str, str]) -> bool:
-    """Whether the time is written in a way that the library's `float()` takes and we do not."""
+    """Whether the time has a form that the library's `float()` accepts and we do not."""
     return re.fullmatch(r"[0-9]{1,20}", headers["webhook-timestamp"]) is None
 
 

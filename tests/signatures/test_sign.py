@@ -1,4 +1,4 @@
-"""Signatures, checked with the official Standard Webhooks verifier."""
+"""Callback signatures, checked with the official Standard Webhooks verifier."""
 
 from __future__ import annotations
 

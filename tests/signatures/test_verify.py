@@ -1,4 +1,4 @@
-"""The signature check, for every scheme: what it accepts, what it refuses, what is our fault."""
+"""Signature verification for every scheme: accepted, rejected, configuration errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIGNATURE_HEADERS: Final = {
 EVERY_HEADER: Final = [(s, name) for s, names in SIGNATURE_HEADERS.items() for name in names]
 
 
-# What good senders send
+# Valid signatures
 
 
 def test_the_schemes_are_those_of_the_configuration() -> None:
@@ -106,7 +106,7 @@ def test_paddles_test_vector_verifies_with_several_macs_and_secrets() -> None:
     )
 
 
-# Refused for every scheme
+# Rejected for every scheme
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -202,7 +202,7 @@ def test_only_plain_digits_are_a_time(scheme: str, time: bytes) -> None:
     assert rejection_reason(scheme, headers) in expected
 
 
-# Our own fault
+# Configuration errors
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -246,7 +246,7 @@ def test_an_unusable_secret_is_explained_without_being_shown(
     assert "hunter2" not in f"{caught.value} {caught.value.__context__!r}"
 
 
-# Whatever comes in
+# Arbitrary input
 
 
 @settings(deadline=None)

@@ -1,4 +1,4 @@
-"""Templates on data that nobody has checked."""
+"""Templates on untrusted data."""
 
 from __future__ import annotations
 
@@ -77,6 +77,11 @@ def render(source: str) -> str:
         ("{{ object.id | replace('cs_', '') | truncate(4, true, '', 0) }}", "test"),
         ("{{ 2.345 | round(1) }}", "2.3"),
         ("{{ range(3) | list | length }}", "3"),
+        ("{{ range(1000) | list | length }}", "1000"),
+        ("{{ range(5, 1005) | list | length }}", "1000"),
+        ("{% for a in range(1000) %}{% endfor %}", ""),
+        ("{{ 2 ** 128 }}", str(2**128)),
+        ("{{ 2.5 | round(12) }}", "2.5"),
         ("<b>{{ '<&>' }}</b>", "<b><&></b>"),
     ],
 )
@@ -173,10 +178,16 @@ def test_an_error_never_repeats_a_value_of_the_event(source: str) -> None:
         "{{ object.long | replace('x', object.long) | length }}",
         "{{ object.long | replace('', object.long) | length }}",
         "{{ object.many | join(object.long) | length }}",
+        "{{ 2 ** 129 }}",
+        "{{ 1.5 | round(13) }}",
         "{{ 1.5 | round(999999999) }}",
         "{{ 15 | round(-999999999) }}",
+        "{{ range(1001) | list | length }}",
+        "{{ range(5, 1006) | list | length }}",
+        "{{ range(0, -2002, -2) | list | length }}",
         "{{ range(100000000) | list | length }}",
         "{{ range(10 ** 30) | length }}",
+        "{% for a in range(1000) %}{% endfor %}{% for a in range(1) %}{% endfor %}",
         "{% for a in object.many %}{% endfor %}",
         "{% for a in range(1000) %}{% for b in range(1000) %}{% endfor %}{% endfor %}",
         "{% for a in object.many %}{{ loop.length }}{% endfor %}",

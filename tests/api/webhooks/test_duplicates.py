@@ -1,4 +1,4 @@
-"""The same event again: one after another, all at once, with other data, with wake-ups lost."""
+"""The same event again: in sequence, concurrently, with other data, after lost wake-ups."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_a_duplicate_with_a_fresh_signature_creates_nothing(web: WebHarness) -> 
 
 
 def test_a_duplicate_restores_a_lost_wake_up(web: WebHarness) -> None:
-    # Given a job whose message is gone and whose time to be claimed is over
+    # Given a job whose message is lost and whose time to be claimed is over
     (job_id,) = web.deliver("stripe", order("stripe")).json()["jobs"]
     web.store.delete(QUEUE, f"{QUEUE}.msgs")
     web.store.zadd("hg:wakes", {job_id: 1})

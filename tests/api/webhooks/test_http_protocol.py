@@ -1,4 +1,4 @@
-"""The wire itself: connections that live on after a refusal, odd bytes, ambiguous framing."""
+"""The HTTP protocol: connections after an error, odd bytes, ambiguous framing."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_pipelined_requests_get_their_responses_in_order(web: WebHarness) -> Non
 def test_a_rejected_body_is_never_parsed_as_a_request(
     web: WebHarness, path: str, status: int
 ) -> None:
-    # Given a body that is refused unread and holds a well signed request
+    # Given a body that is rejected unread and contains a correctly signed request
     filler = b"x" * (5 * MAX_BODY)
     with web.connect() as connection:
         connection.sendall(request(path, filler + SMUGGLED))
@@ -109,7 +109,7 @@ def test_endless_headers_are_rejected(web: WebHarness, piece: bytes) -> None:
 
 def test_headers_that_are_too_large_get_an_error_body(web: WebHarness) -> None:
     with web.connect() as connection:
-        # Given a head that the server has begun to read
+        # Given headers that the server has started to read
         whole = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
         connection.sendall(whole + whole[:-2] + b"X-A: ")
         assert read_response(connection)[0] == 200

@@ -1,4 +1,4 @@
-"""What is not authentic, or not for us: refused with a constant answer, and without a trace."""
+"""Webhooks that are not authentic: rejected with a constant response, and without a trace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from tests.support.web import WebHarness, order, read_response
 from tests.support.webhook_signatures import SECRETS, signed_headers
 
 BODY = order("stripe")
-REFUSED = {"error": {"code": "invalid_signature", "message": "The signature does not verify."}}
+REFUSED = {
+    "error": {
+        "code": "invalid_signature",
+        "message": "The signature is invalid: check the source's signing secret.",
+    }
+}
 NOW = int(time.time())
 
 
@@ -32,7 +37,7 @@ def post(web: WebHarness, *signatures: bytes | str, source: str = "stripe") -> h
 
 @pytest.fixture(autouse=True)
 def unchanged(web: WebHarness) -> Iterator[None]:
-    """Nothing in this file may change a full store."""
+    """Nothing in this file may change the content of Redis."""
     web.deliver("stripe", order("stripe", "evt_known"))
     before = web.contents()
     yield

@@ -1,4 +1,4 @@
-"""Every scheme through the real door: accepted, known, and whatever else a sender may say."""
+"""Every signature scheme through the real application: accepted, duplicate, arbitrary content."""
 
 from __future__ import annotations
 

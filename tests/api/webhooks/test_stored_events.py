@@ -1,4 +1,4 @@
-"""What is authentic is kept and answered with a 2xx, useful or not: a retry would not change it."""
+"""Authentic webhooks are stored and answered 2xx, valid or not: a retry would not help."""
 
 from __future__ import annotations
 
