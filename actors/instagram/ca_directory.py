@@ -28,7 +28,7 @@ import certifi
 
 from service.logging.setup import get_logger
 
-#: Tags of the kinds of text whose case and spaces do not count in a name, and how each is encoded.
+#: DER tags of text types whose case and spaces do not matter in names, and their encodings.
 _TEXTS: Final = {
     12: "utf-8",
     19: "ascii",
@@ -59,27 +59,24 @@ def ca_directory(bundle: str | None = None) -> Path | None:
         directory, files = _plan(bundle or certifi.where())
         if not _is_intact(directory, files):
             _create(directory, files)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, IndexError) as error:
         _log.debug("no CA directory; using the CA bundle", error=type(error).__name__)
         return None
     return directory
 
 
 def subject_hash(pem: str) -> str:
-    """What OpenSSL calls a certificate's file after: `X509_NAME_hash`, in hexadecimal.
-
-    Parameters:
-      pem: The certificate.
+    """The hash by which OpenSSL names a certificate's file (`X509_NAME_hash`), in hexadecimal.
 
     Raises:
-      ValueError: It is none.
+      ValueError, IndexError: `pem` is not a certificate.
     """
     [(_, signed)] = _values(ssl.PEM_cert_to_DER_cert(pem))
     (_, certificate), *_ = _values(signed)
     fields = [entry for entry in _values(certificate) if entry[0] != _VERSION]
     _serial, _algorithm, _issuer, _validity, (_, subject), *_ = fields
     canonical = b"".join(_canonical_set(content) for _, content in _values(subject))
-    # An address of a file, and no proof of anything: the signature is checked as always.
+    # Only a file name: TLS verifies the certificate's signature as always.
     digest = hashlib.sha1(canonical, usedforsecurity=False).digest()
     return f"{int.from_bytes(digest[:4], 'little'):08x}"
 
@@ -134,7 +131,7 @@ def _publish(draft: Path, directory: Path, files: dict[str, bytes]) -> None:
         draft.rename(directory)
     except OSError:
         if _is_intact(directory, files):
-            return  # another process was faster
+            return  # another process has created it
         damaged = draft.with_suffix(".damaged")
         directory.rename(damaged)
         draft.rename(directory)
@@ -147,7 +144,10 @@ def _canonical_set(content: bytes) -> bytes:
 
 
 def _canonical_entry(entry: bytes) -> bytes:
-    """One attribute of a name as `x509_name_canon` has it: in UTF-8, lower case, single spaces."""
+    """One attribute of a name, canonicalized as in OpenSSL's `x509_name_canon`.
+
+    Text becomes UTF-8 in lower case with single spaces.
+    """
     (kind, oid), (tag, value) = _values(entry)
     if tag in _TEXTS:
         text = value.decode(_TEXTS[tag]).encode()
@@ -156,7 +156,7 @@ def _canonical_entry(entry: bytes) -> bytes:
 
 
 def _values(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The DER values that stand side by side: their tags and contents."""
+    """The tag and content of each of a sequence of DER values."""
     while data:
         tag, length, begin = data[0], data[1], 2
         if length & 0x80:
