@@ -15,30 +15,18 @@ import hashlib
 import os
 import re
 import shutil
-import ssl
 import stat
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 import certifi
+from OpenSSL import crypto
 
 from service.logging.setup import get_logger
 
-#: DER tags of text types whose case and spaces do not matter in names, and their encodings.
-_TEXTS: Final = {
-    12: "utf-8",
-    19: "ascii",
-    20: "latin-1",
-    22: "ascii",
-    26: "ascii",
-    28: "utf-32-be",
-    30: "utf-16-be",
-}
-_UTF8, _SEQUENCE, _SET, _VERSION = 12, 0x30, 0x31, 0xA0
 _CERTIFICATE: Final = re.compile(
     "-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", re.DOTALL
 )
@@ -59,7 +47,7 @@ def ca_directory(bundle: str | None = None) -> Path | None:
         directory, files = _plan(bundle or certifi.where())
         if not _is_intact(directory, files):
             _create(directory, files)
-    except (OSError, ValueError, IndexError) as error:
+    except (OSError, ValueError) as error:
         _log.debug("no CA directory; using the CA bundle", error=type(error).__name__)
         return None
     return directory
@@ -69,16 +57,13 @@ def subject_hash(pem: str) -> str:
     """The hash by which OpenSSL names a certificate's file (`X509_NAME_hash`), in hexadecimal.
 
     Raises:
-      ValueError, IndexError: `pem` is not a certificate.
+      ValueError: `pem` is not a certificate.
     """
-    [(_, signed)] = _values(ssl.PEM_cert_to_DER_cert(pem))
-    (_, certificate), *_ = _values(signed)
-    fields = [entry for entry in _values(certificate) if entry[0] != _VERSION]
-    _serial, _algorithm, _issuer, _validity, (_, subject), *_ = fields
-    canonical = b"".join(_canonical_set(content) for _, content in _values(subject))
-    # Only a file name: TLS verifies the certificate's signature as always.
-    digest = hashlib.sha1(canonical, usedforsecurity=False).digest()
-    return f"{int.from_bytes(digest[:4], 'little'):08x}"
+    try:
+        certificate = crypto.load_certificate(crypto.FILETYPE_PEM, pem.encode())
+    except crypto.Error as error:
+        raise ValueError("not a certificate") from error
+    return f"{certificate.subject_name_hash():08x}"
 
 
 @cache
@@ -136,39 +121,3 @@ def _publish(draft: Path, directory: Path, files: dict[str, bytes]) -> None:
         directory.rename(damaged)
         draft.rename(directory)
         shutil.rmtree(damaged, ignore_errors=True)
-
-
-def _canonical_set(content: bytes) -> bytes:
-    entries = sorted(_canonical_entry(entry) for _, entry in _values(content))
-    return _encoded(_SET, b"".join(entries))
-
-
-def _canonical_entry(entry: bytes) -> bytes:
-    """One attribute of a name, canonicalized as in OpenSSL's `x509_name_canon`.
-
-    Text becomes UTF-8 in lower case with single spaces.
-    """
-    (kind, oid), (tag, value) = _values(entry)
-    if tag in _TEXTS:
-        text = value.decode(_TEXTS[tag]).encode()
-        tag, value = _UTF8, b" ".join(text.lower().split())
-    return _encoded(_SEQUENCE, _encoded(kind, oid) + _encoded(tag, value))
-
-
-def _values(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The tag and content of each of a sequence of DER values."""
-    while data:
-        tag, length, begin = data[0], data[1], 2
-        if length & 0x80:
-            begin += length & 0x7F
-            length = int.from_bytes(data[2:begin], "big")
-        yield tag, data[begin : begin + length]
-        data = data[begin + length :]
-
-
-def _encoded(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    if size < 0x80:
-        return bytes((tag, size)) + content
-    long = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(long))) + long + content
