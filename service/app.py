@@ -41,7 +41,7 @@ from service.process.garbage_collection import freeze_gc
 from service.process.shutdown_signals import on_shutdown_signal
 
 _DESCRIPTION = (
-    "Stripe-style webhooks in; Instagram DMs, comments and look-ups done once and at a human pace;"
+    "Stripe-style webhooks in; Instagram DMs, comments and lookups done once and at a human pace;"
     " signed completion callbacks out."
 )
 

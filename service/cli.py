@@ -37,10 +37,10 @@ def _parser() -> argparse.ArgumentParser:
     checking.set_defaults(run=check.run)
     examining = commands.add_parser(
         "doctor",
-        help="examine the store and the ledger, and mend what can be",
-        description="Examine the store and the ledger, and mend what can be.",
+        help="check Redis and the ledger, and repair what can be",
+        description="Check Redis and the ledger, and repair what can be.",
     )
-    examining.add_argument("--repair", action="store_true", help="mend what is found")
+    examining.add_argument("--repair", action="store_true", help="repair what is found")
     examining.set_defaults(run=_doctor)
     _add_session(commands)
     return parser

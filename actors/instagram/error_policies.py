@@ -240,7 +240,7 @@ POLICIES: Final[dict[type[BaseException], ErrorPolicy]] = {
     ),
     DeviceChanged: _person("device_changed", "The session is of another device than the account."),
     UnknownAccount: _person(
-        "account_unknown",
+        "unknown_account",
         "This worker does not know the account.",
         "Deploy the configuration that names it.",
     ),

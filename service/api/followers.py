@@ -18,7 +18,7 @@ from service.instagram.ids import InvalidIdentifier
 from service.jobs.model import FollowerKind, JobDraft
 from service.lookups.targets import user_target
 
-router = APIRouter(tags=["look-ups"])
+router = APIRouter(tags=["lookups"])
 
 #: After every job that somebody is to be written to.
 PRIORITY: Final = 1

@@ -141,7 +141,7 @@ async def cancel(job_id: str, caller: Caller, web: WebParts) -> dict[str, Any]:
         raise unknown_job()
     job = await _existing(web, job_id)
     if reply == "late":
-        raise ApiError(409, "too_late", f"The job is {job['status']}; it cannot be canceled.")
+        raise ApiError(409, "not_cancelable", f"The job is {job['status']}; it cannot be canceled.")
     return job
 
 
@@ -156,7 +156,7 @@ async def retry(job_id: str, caller: Caller, web: WebParts) -> dict[str, Any]:
         message = f"The job is {job['status']}; only failed and uncertain jobs can be retried."
         raise ApiError(409, "not_retryable", message)
     if reply == "empty":
-        message = "The job was born failed: there is nothing to send. Correct what made it."
+        message = "The job was rejected at creation: there is nothing to send. Correct its rule."
         raise ApiError(409, "not_retryable", message)
     if reply == "gone":
         raise _no_longer_kept(job)

@@ -25,7 +25,7 @@ _RESUME: Final = "The id of the last event received: what came after it is sent"
 _AFTER: Final = "The same for those who cannot set the header; the header goes first"
 
 _JOB: Final = "job_jegxacjdmuhgbwsjcg2fxbjjo5"
-_BORN: Final = {"id": _JOB, **timeline_entry(1795170408509, "queued", "accept", "")}
+_BORN: Final = {"id": _JOB, **timeline_entry(1795170408509, "queued", "intake", "")}
 _DONE: Final = {"id": _JOB, **timeline_entry(1795170410441, "succeeded", "vm:13632:84a436:3", "")}
 _OUTCOME: Final = {"result": {"message_id": "31000000000000000000000000000000001"}, "error": None}
 
@@ -52,11 +52,11 @@ _JOB_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: _stream_of("Its changes so far, then as they come; over with `end`", _JOB_EXAMPLE),
     204: {"description": "It has ended, and Last-Event-ID is its end: do not come again"},
     404: {"description": "No such job"},
-    503: {"description": "Too many listen here already"},
+    503: {"description": "This process has too many live subscribers"},
 }
 _ALL_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: _stream_of("Every job's changes, from now or from Last-Event-ID on", _ALL_EXAMPLE),
-    503: {"description": "Too many listen here already"},
+    503: {"description": "This process has too many live subscribers"},
 }
 
 
@@ -131,5 +131,5 @@ async def _check_job(web: AppServices, job_id: str) -> JobHistory:
 
 def _check_capacity(web: AppServices) -> None:
     if web.broadcaster.count >= MAX_SUBSCRIBERS:
-        message = f"{MAX_SUBSCRIBERS} listen to this process already. Try again in a while."
-        raise ApiError(503, "too_many_listeners", message)
+        message = f"This process has {MAX_SUBSCRIBERS} live subscribers already. Try again later."
+        raise ApiError(503, "too_many_subscribers", message)

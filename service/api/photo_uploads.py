@@ -61,12 +61,14 @@ async def create_with_photo(
     except BodyRejected as refused:
         return EarlyErrorResponse(refused.status, refused.code, refused.message, seconds)
     except ConverterBusy:
-        message = "As many photos are under way as may be at a time. Send it again."
-        return EarlyErrorResponse(503, "photos_busy", message, seconds, _TOO_MANY_UPLOADS)
+        message = "Too many photos are being uploaded. Send the request again."
+        return EarlyErrorResponse(503, "too_many_uploads", message, seconds, _TOO_MANY_UPLOADS)
     except (ConversionFailed, OSError) as error:
         _log.error("photo processing failed", error=type(error).__name__, detail=str(error)[:200])
-        message = "The photo could not be looked at here: see the log. Nothing was created."
-        return EarlyErrorResponse(503, "photo_not_taken", message, seconds, _TOO_MANY_UPLOADS)
+        message = "The photo could not be processed: see the log. No job was created."
+        return EarlyErrorResponse(
+            503, "photo_processing_failed", message, seconds, _TOO_MANY_UPLOADS
+        )
     except ClientDisconnect:
         return Response(status_code=400)  # half a request is none, and nobody is left to read it
     return await create_job_once(web, draft, response, caller, idempotency_key, identity)

@@ -46,8 +46,8 @@ class RuleDryRun:
     Parameters:
       source: Name of the source.
       event: The event.
-      plan: The drafts and the notes on rules that listen to it.
-      silent: Why each of the other rules does not listen.
+      plan: The drafts, and the results of the rules that apply.
+      silent: Why each of the other rules does not apply.
       ignored: Why the event would be recorded but make no job at all.
     """
 
@@ -121,13 +121,13 @@ def _mode_conflict(source: Source, event: ParsedEvent) -> str | None:
     if source.livemode is None or event.livemode is source.livemode:
         return None
     expected = str(source.livemode).lower()
-    return f"ignored: the source takes events with livemode {expected} only"
+    return f"ignored: the source accepts only events with livemode {expected}"
 
 
 def _source_name(config: Config, given: str | None) -> str:
     known = ", ".join(config.sources) or "none"
     if given is None and len(config.sources) != 1:
-        raise UsageError(f"say which source sent the event: --source NAME (configured: {known})")
+        raise UsageError(f"name the event's source with --source NAME (configured: {known})")
     name = given if given is not None else next(iter(config.sources))
     if name not in config.sources:
         raise UsageError(f"there is no source {name!r} (configured: {known})")
@@ -147,7 +147,7 @@ def _headers(scheme: str, event_type: str | None) -> list[tuple[bytes, bytes]]:
     if type_header is None:
         return headers
     if event_type is None:
-        raise UsageError(f"{scheme} tells the type of an event in a header: --type TYPE")
+        raise UsageError(f"{scheme} sends the event's type in a header: give it with --type TYPE")
     return [*headers, (type_header, event_type.encode())]
 
 
@@ -193,7 +193,7 @@ def _as_document(
         document["rules"] = [
             *(dataclasses.asdict(note) for note in rehearsal.plan.notes),
             *(
-                {"rule": rule, "outcome": "not_listening", "message": reason}
+                {"rule": rule, "outcome": "not_applicable", "message": reason}
                 for rule, reason in rehearsal.silent.items()
             ),
         ]
@@ -228,7 +228,7 @@ def _as_lines(
 def _job_lines(draft: JobDraft) -> Iterator[str]:
     yield f"  rule {draft.rule}: {draft.kind} as {draft.account}"
     if draft.failure is not None:
-        yield f"    fails at once: {draft.failure.code}: {draft.failure.message}"
+        yield f"    rejected at creation: {draft.failure.code}: {draft.failure.message}"
     else:
         expires = "never" if draft.expires_ms is None else format_duration_ms(draft.expires_ms)
         yield f"    to:       {draft.to}" if draft.to else f"    post:     {draft.post}"
@@ -242,7 +242,9 @@ def _job_lines(draft: JobDraft) -> Iterator[str]:
 
 
 def _when(delay_ms: int) -> str:
-    return f"in {format_duration_ms(delay_ms)}" if delay_ms else "at once, at the account's pace"
+    return (
+        f"in {format_duration_ms(delay_ms)}" if delay_ms else "at once, within the account's limits"
+    )
 
 
 def _note_lines(note: RuleResult) -> Iterator[str]:

@@ -122,7 +122,7 @@ class RuleSet:
 
 
 def mismatch(rule: Rule, source: str, event_type: str) -> str | None:
-    """Why a rule does not listen to an event.
+    """Why a rule does not apply to an event.
 
     Parameters:
       rule: The rule.
@@ -130,12 +130,12 @@ def mismatch(rule: Rule, source: str, event_type: str) -> str | None:
       event_type: The event's type.
 
     Returns:
-      A sentence, or None when it listens.
+      A sentence, or None if it applies.
     """
     if rule.source != source:
-        return f"it listens to the source {rule.source!r}"
+        return f"it is for the source {rule.source!r}"
     if not fnmatch.fnmatchcase(event_type, rule.event):
-        return f"it listens to {rule.event!r}"
+        return f"it is for events of type {rule.event!r}"
     return None
 
 

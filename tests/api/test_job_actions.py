@@ -54,7 +54,7 @@ def test_a_job_that_is_writing_is_too_late_to_cancel(
     job_id = make(web)
     ledger.claim_and_send(job_id)
     late = web.api.post(f"/jobs/{job_id}/cancel")
-    assert (late.status_code, late.json()["error"]["code"]) == (409, "too_late")
+    assert (late.status_code, late.json()["error"]["code"]) == (409, "not_cancelable")
 
 
 @pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.UNCERTAIN])
@@ -65,7 +65,7 @@ def test_a_job_that_has_ended_is_too_late_to_cancel(
     ledger.finish(ledger.claim_and_send(job_id), status)
     before = web.contents()
     late = web.api.post(f"/jobs/{job_id}/cancel")
-    assert (late.status_code, late.json()["error"]["code"]) == (409, "too_late")
+    assert (late.status_code, late.json()["error"]["code"]) == (409, "not_cancelable")
     assert str(status) in late.json()["error"]["message"]
     assert web.contents() == before
 

@@ -204,7 +204,7 @@ def test_an_id_that_was_never_given_is_refused(web: WebHarness, path: str, last_
     assert [item["field"] for item in refused.json()["error"]["fields"]] == ["after"]
 
 
-def test_too_many_listeners_are_turned_away(
+def test_too_many_subscribers_are_turned_away(
     web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.api.live.MAX_SUBSCRIBERS", 2)
@@ -214,7 +214,7 @@ def test_too_many_listeners_are_turned_away(
         for path in ("/live", f"/jobs/{make(web)}/live"):
             refused = web.api.get(path)
             assert refused.status_code == 503
-            assert refused.json()["error"]["code"] == "too_many_listeners"
+            assert refused.json()["error"]["code"] == "too_many_subscribers"
 
 
 def test_silence_is_broken_by_signs_of_life(

@@ -129,7 +129,7 @@ def test_an_id_that_was_never_given_is_refused(web: WebHarness) -> None:
 def test_too_many_sockets_are_turned_away(web: WebHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.api.live.MAX_SUBSCRIBERS", 0)
     status, error = refusal(web, "/live", BEARER)
-    assert (status, error["code"]) == (503, "too_many_listeners")
+    assert (status, error["code"]) == (503, "too_many_subscribers")
 
 
 def test_who_hangs_up_leaves_nothing_behind(web: WebHarness) -> None:

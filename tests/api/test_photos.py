@@ -382,7 +382,7 @@ def test_more_uploads_than_there_is_room_for_are_to_come_again(web: WebHarness) 
             stack.enter_context(web.connect()).sendall(head)
         # Then one more has to wait outside
         until(lambda: status() == 503)
-    assert answers[-1].json()["error"]["code"] == "photos_busy"
+    assert answers[-1].json()["error"]["code"] == "too_many_uploads"
     assert answers[-1].headers["Retry-After"] == "5"
     # And comes in when they have gone
     until(lambda: status() == 202)
@@ -394,7 +394,10 @@ def test_a_photo_there_is_no_room_for_on_disk_is_to_come_again(
     with monkeypatch.context() as without_disk:
         without_disk.setattr(tempfile, "tempdir", "/nonexistent")
         response = upload(web, telling_jpeg())
-    assert (response.status_code, response.json()["error"]["code"]) == (503, "photo_not_taken")
+    assert (response.status_code, response.json()["error"]["code"]) == (
+        503,
+        "photo_processing_failed",
+    )
     assert web.contents() == {}
     assert upload(web, telling_jpeg()).status_code == 202
 

@@ -149,7 +149,7 @@ def test_an_event_shows_the_jobs_it_would_make(
         "    runs:     in 5m",
         "    expires:  2d",
         "    once per: pi_1PgafyB7WZ01zgkWSjxsAJo3",
-        "  rule sorry: no job: it listens to 'charge.refunded'",
+        "  rule sorry: no job: it is for events of type 'charge.refunded'",
     ]
 
 
@@ -159,7 +159,7 @@ def test_an_event_shows_the_jobs_it_would_make(
         ("checkout.session.completed.unpaid", "  rule thank-you: no job: `when` is false"),
         (
             "charge.refunded",
-            "    fails at once: template_failed: post: object.metadata.post is miss",
+            "    rejected at creation: template_failed: post: object.metadata.post is miss",
         ),
         ("invoice.paid", "  no job"),
     ],
@@ -187,7 +187,7 @@ def test_an_event_of_the_other_livemode_is_ignored(
 
     assert main(["check", "--event", str(PAID)]) == 0
     out = capsys.readouterr().out
-    assert "ignored: the source takes events with livemode true only" in out
+    assert "ignored: the source accepts only events with livemode true" in out
     assert "rule thank-you" not in out
 
 
@@ -212,7 +212,7 @@ def test_json_holds_the_same(config: Path, capsys: pytest.CaptureFixture[str]) -
     assert (job["to"], job["delay_ms"], job["failure"]) == ("jenny.rosen", 300_000, None)
     assert {note["rule"]: note["outcome"] for note in document["rules"]} == {
         "thank-you": "matched",
-        "sorry": "not_listening",
+        "sorry": "not_applicable",
     }
 
     config.write_text("x = 1\n")

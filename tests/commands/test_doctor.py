@@ -69,7 +69,7 @@ def test_settings_that_lose_what_was_acknowledged_are_named(
         assert main(["doctor"]) == 1
     said = capsys.readouterr().out
     assert "appendfsync is everysec" in said
-    assert "set noeviction" in said
+    assert "set it to noeviction" in said
 
 
 def test_what_is_found_is_told_and_left_alone_until_a_repair_is_asked_for(
@@ -83,16 +83,16 @@ def test_what_is_found_is_told_and_left_alone_until_a_repair_is_asked_for(
     for _ in range(2):
         assert main(["doctor"]) == 1
         assert capsys.readouterr().out.splitlines() == [
-            f"ledger: {job_id}: unlisted: not in its place in hg:jobs, so lists do not show it"
-            " (--repair mends it)",
-            f"ledger: {job_id}: unreachable: queued, and nothing would ever wake it"
-            " (--repair mends it)",
+            f"ledger: {job_id}: not indexed: missing or misplaced in hg:jobs, so lists do not"
+            " show it (--repair fixes it)",
+            f"ledger: {job_id}: orphaned: queued, and nothing would continue it"
+            " (--repair fixes it)",
         ]
     # And when asked to, it mends both, and the next look finds nothing
     assert main(["doctor", "--repair"]) == 0
     assert [line.rpartition(" (")[2] for line in capsys.readouterr().out.splitlines()] == [
-        "mended: entered there)",
-        "mended: its alarm is set)",
+        "repaired: added)",
+        "repaired: rescheduled)",
     ]
     assert main(["doctor"]) == 0
     assert capsys.readouterr().out.startswith("ok:")
@@ -107,7 +107,7 @@ def test_what_cannot_be_mended_stays_named(
         assert main(arguments) == 1
         said = capsys.readouterr().out
         assert said.startswith(f"ledger: {job_id}: no text")
-        assert "cannot be mended: cancel it and make it anew" in said
+        assert "cannot be repaired: cancel it and create a new one" in said
 
 
 def test_many_findings_are_shown_in_part_and_counted(
@@ -118,9 +118,9 @@ def test_many_findings_are_shown_in_part_and_counted(
     assert main(["doctor", "--repair"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 21
-    assert lines[-1].startswith("ledger: ... and 4 more; in all ")
-    assert {"23 mended", "1 that cannot be mended"} == {
-        part.strip() for part in lines[-1].partition("in all ")[2].split(",")
+    assert lines[-1].startswith("ledger: ... and 4 more; in total ")
+    assert {"23 repaired", "1 cannot be repaired"} == {
+        part.strip() for part in lines[-1].partition("in total ")[2].split(",")
     }
 
 
@@ -145,9 +145,9 @@ def test_each_missing_variable_has_a_line_of_its_own(
         monkeypatch.delenv(name, raising=False)
     assert main(["doctor"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "cannot look: REDIS_URL is not set",
-        "cannot look: SECRET_KEY is not set",
-        "cannot look: API_KEYS is not set",
+        "heliograph doctor: REDIS_URL is not set",
+        "heliograph doctor: SECRET_KEY is not set",
+        "heliograph doctor: API_KEYS is not set",
     ]
 
 
@@ -159,4 +159,4 @@ def test_an_unusable_file_is_one_line(
     broken.write_text("not a table\n")
     monkeypatch.setenv("HELIOGRAPH_CONFIG", str(broken))
     assert main(["doctor"]) == 2
-    assert capsys.readouterr().err.startswith("cannot look: line 1")
+    assert capsys.readouterr().err.startswith("heliograph doctor: line 1")

@@ -158,7 +158,7 @@ def test_a_rule_for_another_source_does_not_listen() -> None:
     other = rule(source="paddle")
 
     assert plan(stripe_event(PAID), other) == EventPlan((), ())
-    assert mismatch(other, "stripe", PAID) == "it listens to the source 'paddle'"
+    assert mismatch(other, "stripe", PAID) == "it is for the source 'paddle'"
 
 
 def test_rules_run_in_their_order_and_a_replay_skips_those_that_have_run() -> None:

@@ -212,7 +212,7 @@ def server_error() -> BaseException:
         (SessionUnreadable(SECRET), ("person", "person", "session_unreadable")),
         (DeviceChanged(SECRET), ("person", "person", "device_changed")),
         (SessionConflict(SECRET), ("retry", "retry", "session_replaced")),
-        (UnknownAccount(SECRET), ("person", "person", "account_unknown")),
+        (UnknownAccount(SECRET), ("person", "person", "unknown_account")),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
 )
