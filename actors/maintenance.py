@@ -28,7 +28,7 @@ async def rescue(runtime: Runtime) -> None:
     """Wake work that nothing would ever wake; finding any is a defect worth a look."""
     if not await _first(runtime, "sweep"):
         return
-    await runtime.accounts.recheck_all("sweep")
+    await runtime.accounts.recheck_all("rescue")
     found = await runtime.ledger.rescue_stranded()
     if found:
         shown = [f"{each.id}: {each.problem}" for each in found[:10]]

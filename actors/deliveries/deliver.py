@@ -51,7 +51,7 @@ async def deliver(runtime: Runtime, delivery_id: str) -> None:
         with runtime.heartbeat.maintain(delivery_id, owner, claim.fence, claimed_at):
             result = await _attempted(runtime, claim)
     except asyncio.CancelledError:
-        await asyncio.shield(_record(runtime, claim, AttemptResult("uncharged", "handed_back")))
+        await asyncio.shield(_record(runtime, claim, AttemptResult("not_counted", "interrupted")))
         raise
     if _to_be_put_back(claim, result):
         await _put_back(runtime, claim)
@@ -62,12 +62,12 @@ async def deliver(runtime: Runtime, delivery_id: str) -> None:
 async def _attempted(runtime: Runtime, claim: DeliveryClaim) -> AttemptResult:
     endpoint = runtime.config.endpoints.get(claim.endpoint)
     if endpoint is None:
-        return AttemptResult("uncharged", "unknown_callback")
+        return AttemptResult("not_counted", "unknown_callback")
     try:
         return await _post(runtime, claim, endpoint)
     except Exception as error:  # noqa: BLE001 - our fault, so never the endpoint's charge
         _log.error("callback attempt failed unexpectedly", exc_info=error)
-        return AttemptResult("uncharged", "internal_error")
+        return AttemptResult("not_counted", "internal_error")
 
 
 def put_back_ms(times: int, jitter: float) -> int:
@@ -110,7 +110,7 @@ async def _put_back(runtime: Runtime, claim: DeliveryClaim) -> None:
 
 async def _record(runtime: Runtime, claim: DeliveryClaim, result: AttemptResult) -> None:
     to, after_ms = _next(claim, result, _now_ms())
-    counts = result.outcome != "uncharged"
+    counts = result.outcome != "not_counted"
     attempt = _shown(claim, result, counts=counts, after_ms=after_ms)
     attempt["body"] = _redacted(runtime.config.endpoints.get(claim.endpoint), attempt["body"])
     await runtime.deliveries.record(claim, to, attempt, after_ms=after_ms, counts=counts)
@@ -141,8 +141,8 @@ def _next(claim: DeliveryClaim, result: AttemptResult, now_ms: int) -> tuple[Any
         return "delivered", 0
     if result.outcome in ("gone", "final"):
         return "failed", 0
-    if result.outcome == "uncharged" and not exhausted(claim.created_ms, now_ms):
-        at_once = result.code == "handed_back"
+    if result.outcome == "not_counted" and not exhausted(claim.created_ms, now_ms):
+        at_once = result.code == "interrupted"
         return "pending", 0 if at_once else UNCHARGED_MS
     delay = next_delay_ms(
         claim.attempts + 1, retry_after_ms=result.retry_after_ms, jitter=random.random()

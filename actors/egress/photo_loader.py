@@ -18,7 +18,9 @@ _EXPIRED: Final = ErrorPolicy(
     Outcome.FINAL, "photo_gone", "The photo is no longer kept: make a new job with it."
 )
 _PROCESSING_FAILED: Final = ErrorPolicy(
-    Outcome.RETRY, "photo_not_taken", "This worker could not look at the photo: see its log."
+    Outcome.RETRY,
+    "photo_processing_failed",
+    "This worker could not process the photo: see its log.",
 )
 
 _log = get_logger(__name__)

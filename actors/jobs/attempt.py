@@ -180,7 +180,7 @@ class Attempt:
     async def _verify_write(self, gateway: Gateway, pk: str) -> None:
         search = search_context(self._claim, self._began, WriteOwnership(self._runtime.client))
         done = await self._job_write.find(self._claim, gateway, pk, search)
-        if done is not None and await self._succeed(done, why="found by look-up"):
+        if done is not None and await self._succeed(done, why="found by verification lookup"):
             return
         if self._claim.job.not_found_count + 1 < NOT_FOUND_NEEDED:
             await self._recorder.release(Status.SENDING, "not found", after_ms=VERIFY_AGAIN_MS)
@@ -279,7 +279,7 @@ class Attempt:
             " account by hand; POST /jobs/{id}/retry looks once more and then sends."
         )
         failure = Failure("outcome_unknown", message, retryable=True)
-        await self._recorder.finish(Status.UNCERTAIN, failure=failure, why="cannot be known")
+        await self._recorder.finish(Status.UNCERTAIN, failure=failure, why="outcome unknown")
 
     async def _wait_for_another_worker(self, why: str) -> None:
         to: ReleaseStatus = Status.SENDING if self._outcome_unknown else Status.HELD
@@ -287,10 +287,10 @@ class Attempt:
 
     async def _hand_back(self) -> None:
         if self._outcome_unknown:
-            await self._settle("handed back")
+            await self._settle("interrupted")
         else:
             await self._recorder.release(
-                Status.QUEUED, "handed back", charge="free", sent=self._may_have_been_sent
+                Status.QUEUED, "interrupted", charge="free", sent=self._may_have_been_sent
             )
 
 

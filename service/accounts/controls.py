@@ -142,7 +142,7 @@ class AccountControls:
             "quiet_until": rfc3339(int(seen.get("quiet_until") or 0)),
             "budgets": {pace: _budget(row) for pace, row in (seen["budgets"] or {}).items()},
             "jobs": {
-                "in_line": sum(sub_queues.values()),
+                "waiting": sum(sub_queues.values()),
                 "held": sum(held.values()),
                 "turn": seen.get("turn"),
             },

@@ -150,7 +150,7 @@ async def cancel_job(job_id: str, caller: Caller, services: Services) -> dict[st
     job = await _require_job(services, job_id)
     if reply == "late":
         raise ApiError(
-            409, "too_late", f"The job is {job['status']} and can no longer be canceled."
+            409, "not_cancelable", f"The job is {job['status']} and can no longer be canceled."
         )
     return job
 

@@ -11,28 +11,29 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Literal
 
-AttemptOutcome = Literal["delivered", "retry", "gone", "final", "uncharged"]
+AttemptOutcome = Literal["delivered", "retry", "gone", "final", "not_counted"]
 
 MAX_BODY_BYTES: Final = 4096
 
 #: Answers of an origin that is overloaded or down: nothing else is sent there for a while.
 HOLD_BACK_STATUSES: Final = frozenset({429, 502, 503, 504})
 
-#: What follows from an attempt that got no answer. An uncharged one is made again: our own fault.
+#: What follows from an attempt that got no answer. One that is not counted was our own
+#: fault, and is made again.
 _OUTCOMES: Final[Mapping[str, AttemptOutcome]] = {
     "blocked_address": "final",
     "connection_refused": "retry",
     "connection_reset": "retry",
     "dns_failed": "retry",
-    "handed_back": "uncharged",
-    "internal_error": "uncharged",
+    "internal_error": "not_counted",
+    "interrupted": "not_counted",
     "invalid_url": "final",
-    "local_resources": "uncharged",
-    "origin_busy": "uncharged",
+    "local_resources": "not_counted",
+    "origin_busy": "not_counted",
     "protocol_error": "retry",
     "timeout": "retry",
     "tls_failed": "retry",
-    "unknown_callback": "uncharged",
+    "unknown_callback": "not_counted",
     "unreachable": "retry",
 }
 
@@ -41,8 +42,8 @@ _MESSAGES: Final[Mapping[str, str]] = {
     "connection_refused": "The endpoint refused the connection.",
     "connection_reset": "The endpoint closed the connection without an answer.",
     "dns_failed": "The endpoint's host name could not be resolved.",
-    "handed_back": "The worker stopped before the attempt ended; the attempt does not count.",
     "internal_error": "Heliograph failed, not the endpoint; the attempt does not count.",
+    "interrupted": "The worker stopped before the attempt ended; the attempt does not count.",
     "invalid_url": "The callback URL cannot be used.",
     "local_resources": "This worker could not open a connection; the attempt does not count.",
     "origin_busy": "Too many callbacks wait for this origin; the attempt does not count.",
@@ -61,7 +62,7 @@ class AttemptResult:
 
     Parameters:
       outcome: What follows: done, try again, disable the endpoint (`gone`), give up (`final`),
-        or try again without counting this attempt (`uncharged`).
+        or try again without counting this attempt (`not_counted`).
       code: A stable word: `http_500`, `redirect`, `timeout`, ...
       status: The HTTP status, None when there was no answer.
       retry_after_ms: The wait that the endpoint asked for.

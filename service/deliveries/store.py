@@ -18,6 +18,7 @@ from service.jobs.lua.get_delivery_payload import get_delivery_payload
 from service.jobs.lua.record_delivery_attempt import record_delivery_attempt
 from service.jobs.lua.runner import Scripts
 from service.jobs.queries import Page, newest_members
+from service.jobs.stored_names import DELIVERY_ATTEMPTS, public_name
 from service.redis.decoding import decode_fields
 from service.time_formats.timestamps import rfc3339
 
@@ -123,14 +124,14 @@ class Deliveries:
         Returns:
           Whether the claim still held; otherwise nothing was written.
         """
-        return await self._end(claim, "pending", after_ms, "put_back", "")
+        return await self._end(claim, "pending", after_ms, "deferred", "")
 
     async def _end(
         self,
         claim: DeliveryClaim,
         to: Literal["delivered", "failed", "pending"],
         after_ms: int,
-        charge: Literal["counts", "free", "put_back"],
+        charge: Literal["counts", "free", "deferred"],
         attempt: str,
     ) -> bool:
         call = record_delivery_attempt(
@@ -151,7 +152,7 @@ class Deliveries:
         payload = payload or fields.get(b"payload") or await self._payload_of(fields)
         shown = _shown(delivery_id, fields)
         shown["payload"] = json.loads(payload) if payload else None
-        shown["attempt_log"] = [_NO_ATTEMPT | json.loads(line) for line in log]
+        shown["attempt_log"] = [_shown_attempt(line) for line in log]
         return shown
 
     async def _payload_of(self, fields: Mapping[bytes, bytes]) -> bytes | None:
@@ -180,6 +181,13 @@ class Deliveries:
             for delivery_id, fields in zip(ids, found, strict=True)
             if fields
         ]
+
+
+def _shown_attempt(line: bytes) -> dict[str, Any]:
+    attempt: dict[str, Any] = json.loads(line)
+    for name in attempt.keys() & {"outcome", "code"}:
+        attempt[name] = public_name(DELIVERY_ATTEMPTS, attempt[name])
+    return {**_NO_ATTEMPT, **attempt}
 
 
 def _shown(delivery_id: str, fields: Mapping[bytes, bytes]) -> dict[str, Any]:

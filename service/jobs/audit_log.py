@@ -14,6 +14,7 @@ import redis.asyncio as aredis
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.read_audit_log import read_audit_log
 from service.jobs.lua.runner import Scripts
+from service.jobs.stored_names import AUDIT_DECISIONS, TIMELINE_BY, public_name
 from service.redis.decoding import decode_fields
 from service.time_formats.timestamps import rfc3339
 
@@ -78,9 +79,9 @@ def _shown(name: str, fields: Mapping[str, str]) -> dict[str, Any]:
     source = json.loads(fields.get("source") or "{}")
     return {
         "at": rfc3339(int(name.partition("-")[0])),
-        "decision": fields["decision"],
+        "decision": public_name(AUDIT_DECISIONS, fields["decision"]),
         "reason": fields["why"] or None,
-        "by": fields["by"] or None,
+        "by": public_name(TIMELINE_BY, fields["by"]) or None,
         "account": fields["account"],
         "job_id": fields.get("job"),
         "kind": fields.get("kind"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.jobs.model import FINAL, FOLLOWER_KINDS, Status
+from service.jobs.stored_names import ERROR_CODES, public_error, public_name
 from service.time_formats.timestamps import rfc3339
 
 
@@ -101,7 +102,7 @@ class JobRecord:
             attempts=int(fields["attempts"]),
             run=int(fields["run"]),
             fence=int(fields["fence"]),
-            wait_reason=fields["wait_reason"],
+            wait_reason=public_name(ERROR_CODES, fields["wait_reason"]),
             wait_until_ms=int(fields["wait_until"]),
             cancel_asked=bool(fields["cancel"]),
             intent_ms=int(fields["intent_at"]),
@@ -121,7 +122,7 @@ class JobRecord:
             eta_ms=int(float(fields.get("eta", "0"))),
             photo=_json_or_none(fields.get("photo", "")),
             result=_json_or_none(fields["result"]),
-            error=_json_or_none(fields["error"]),
+            error=public_error(_json_or_none(fields["error"])),
             source=json.loads(fields["source"]),
             metadata=_json_or_none(fields["metadata"]),
             trimmed=int(fields.get("trimmed", "0")),

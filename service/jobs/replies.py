@@ -54,12 +54,12 @@ class Preview:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something in the ledger that is not as it must be.
+    """One inconsistency that the rescue repaired.
 
     Parameters:
       id: The job or delivery.
-      problem: A key of consistency_problems.PROBLEMS: `unreachable` and `never lapses` (nothing
-        would ever wake it), `no record` and `wrong index` (an index tells what is not so).
+      problem: A key of consistency_problems.PROBLEMS: `orphaned` or `lease never expires` (nothing
+        would have continued it), `no record` or `wrong index` (the index was wrong).
     """
 
     id: str

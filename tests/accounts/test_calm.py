@@ -84,7 +84,7 @@ def test_a_crowd_behind_a_closed_door_costs_nothing_and_one_goes_when_it_opens(
     ledger.pass_time(SLACK)
     assert heartbeat_wakeups(ledger) == crowd[:1]
     assert heartbeat_wakeups(ledger) == []
-    assert ledger.run(ledger.controls.show("shop"))["jobs"]["in_line"] == CROWD - 1
+    assert ledger.run(ledger.controls.show("shop"))["jobs"]["waiting"] == CROWD - 1
     assert audit(ledger) == []
 
 

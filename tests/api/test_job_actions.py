@@ -50,7 +50,7 @@ def test_a_job_that_is_sending_cannot_be_canceled(web: WebHarness, ledger: Ledge
     job_id = make(web)
     ledger.claim_and_send(job_id)
     late = web.api.post(f"/jobs/{job_id}/cancel")
-    assert (late.status_code, late.json()["error"]["code"]) == (409, "too_late")
+    assert (late.status_code, late.json()["error"]["code"]) == (409, "not_cancelable")
 
 
 @pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.UNCERTAIN])
@@ -61,7 +61,7 @@ def test_a_job_that_has_ended_cannot_be_canceled(
     ledger.finish(ledger.claim_and_send(job_id), status)
     before = web.contents()
     late = web.api.post(f"/jobs/{job_id}/cancel")
-    assert (late.status_code, late.json()["error"]["code"]) == (409, "too_late")
+    assert (late.status_code, late.json()["error"]["code"]) == (409, "not_cancelable")
     assert str(status) in late.json()["error"]["message"]
     assert web.contents() == before
 

@@ -208,7 +208,7 @@ def test_too_many_subscribers_are_rejected(
         for path in ("/live", f"/jobs/{make(web)}/live"):
             refused = web.api.get(path)
             assert refused.status_code == 503
-            assert refused.json()["error"]["code"] == "too_many_listeners"
+            assert refused.json()["error"]["code"] == "too_many_subscribers"
 
 
 def test_a_silent_stream_sends_heartbeats(web: WebHarness, monkeypatch: pytest.MonkeyPatch) -> None:

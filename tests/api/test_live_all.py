@@ -134,7 +134,7 @@ def _subscribers(web: WebHarness) -> int:
     (line,) = (
         line
         for line in web.http.get("/metrics").text.splitlines()
-        if line.startswith("heliograph_live_listeners")
+        if line.startswith("heliograph_live_subscribers")
     )
     return int(float(line.split()[1]))
 

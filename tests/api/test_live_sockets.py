@@ -125,7 +125,7 @@ def test_an_invalid_event_id_is_rejected(web: WebHarness) -> None:
 def test_too_many_sockets_are_rejected(web: WebHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.api.live.MAX_SUBSCRIBERS", 0)
     status, error = refusal(web, "/live", BEARER)
-    assert (status, error["code"]) == (503, "too_many_listeners")
+    assert (status, error["code"]) == (503, "too_many_subscribers")
 
 
 def test_a_closed_socket_is_unsubscribed(web: WebHarness) -> None:

@@ -384,7 +384,7 @@ def test_too_many_concurrent_uploads_are_rejected(web: WebHarness) -> None:
             stack.enter_context(web.connect()).sendall(head)
         # Then one more is rejected
         until(lambda: status() == 503)
-    assert answers[-1].json()["error"]["code"] == "photos_busy"
+    assert answers[-1].json()["error"]["code"] == "too_many_uploads"
     assert answers[-1].headers["Retry-After"] == "5"
     # And accepted when they are gone
     until(lambda: status() == 202)
@@ -396,7 +396,10 @@ def test_a_photo_is_rejected_with_503_if_the_disk_is_full(
     with monkeypatch.context() as without_disk:
         without_disk.setattr(tempfile, "tempdir", "/nonexistent")
         response = upload(web, telling_jpeg())
-    assert (response.status_code, response.json()["error"]["code"]) == (503, "photo_not_taken")
+    assert (response.status_code, response.json()["error"]["code"]) == (
+        503,
+        "photo_processing_failed",
+    )
     assert web.contents() == {}
     assert upload(web, telling_jpeg()).status_code == 202
 

@@ -124,7 +124,7 @@ def _disorder(cluster: Cluster, account: str, jobs: list[str]) -> Iterator[str]:
 
 def _looked_for(cluster: Cluster, job: str) -> bool:
     lines = _ask(cluster, "GET", f"/jobs/{job}/timeline")["items"]
-    return any(line["why"] == "look-up" for line in lines)
+    return any(line["why"] == "verification lookup" for line in lines)
 
 
 def _cancel_the_rest(cluster: Cluster, orders: dict[str, list[str]]) -> None:

@@ -59,11 +59,11 @@ def test_a_status_decides_what_follows(
         ("unreachable", "retry"),
         ("timeout", "retry"),
         ("protocol_error", "retry"),
-        ("local_resources", "uncharged"),
-        ("handed_back", "uncharged"),
-        ("internal_error", "uncharged"),
-        ("unknown_callback", "uncharged"),
-        ("origin_busy", "uncharged"),
+        ("local_resources", "not_counted"),
+        ("interrupted", "not_counted"),
+        ("internal_error", "not_counted"),
+        ("unknown_callback", "not_counted"),
+        ("origin_busy", "not_counted"),
     ],
 )
 def test_a_failure_decides_what_follows(code: str, outcome: AttemptOutcome) -> None:

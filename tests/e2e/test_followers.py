@@ -330,14 +330,14 @@ def test_cursors_that_lead_in_a_circle_end_with_an_error(scenario: Scenario) -> 
     circle = [page(range(200), "b"), page(range(200, 400), "c"), page(range(400, 600), "a")]
     before = last_call(scenario)
     job_id = scripted(scenario, *(circle * 6))
-    assert failed(scenario, job_id) == "walk_stuck"
+    assert failed(scenario, job_id) == "pagination_loop"
     assert result_pks(scenario, job_id) == follower_pks(0, 600)
     assert page_calls(scenario, before) == 13
 
 
 def test_a_cursor_that_leads_to_its_own_page_ends_with_an_error(scenario: Scenario) -> None:
     job_id = scripted(scenario, *[page(range(200), "same")] * 12)
-    assert failed(scenario, job_id) == "walk_stuck"
+    assert failed(scenario, job_id) == "pagination_loop"
     assert result_pks(scenario, job_id) == follower_pks(0, 200)
 
 

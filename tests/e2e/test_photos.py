@@ -236,7 +236,9 @@ def test_an_upload_that_fails_is_known_not_to_be_sent(
     # It is just tried again, without a look-up
     assert (job["status"], job["attempts"], len(photos_to(scenario, to))) == ("succeeded", 2, 1)
     timeline = scenario.api.get(f"/jobs/{job['id']}/timeline").json()["items"]
-    assert [line["why"] for line in timeline if line["why"] in ("intent", "look-up")] == [
+    assert [
+        line["why"] for line in timeline if line["why"] in ("intent", "verification lookup")
+    ] == [
         "intent",
         "intent",
     ]
@@ -279,7 +281,7 @@ def test_a_photo_that_never_arrived_is_sent_after_two_looks(scenario: Scenario) 
     job = scenario.wait_final(uploaded(scenario, to), 40)
     assert (job["status"], len(photos_to(scenario, to))) == ("succeeded", 1)
     timeline = scenario.api.get(f"/jobs/{job['id']}/timeline").json()["items"]
-    assert sum(line["why"] == "look-up" for line in timeline) == 2
+    assert sum(line["why"] == "verification lookup" for line in timeline) == 2
 
 
 @pytest.mark.parametrize(

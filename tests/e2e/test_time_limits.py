@@ -33,7 +33,7 @@ def test_a_job_whose_attempt_hangs_is_taken_up_again_and_written_once(
     # It was canceled in the middle of its write: looked for, not found, and sent again
     assert job["status"] == "succeeded"
     whys = [each["why"] for each in scenario.api.get(f"/jobs/{job['id']}/timeline").json()["items"]]
-    assert "handed back" in whys
+    assert "interrupted" in whys
     assert len(scenario.dms()) == 1
 
 

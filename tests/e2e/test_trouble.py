@@ -53,7 +53,7 @@ def test_a_write_that_never_arrived_is_sent_after_two_looks(scenario: Scenario) 
     assert job["status"] == "succeeded"
     assert len(scenario.dms(scenario.name)) == 1
     timeline = scenario.api.get(f"/jobs/{job['id']}/timeline").json()["items"]
-    assert sum(line["why"] == "look-up" for line in timeline) == 2
+    assert sum(line["why"] == "verification lookup" for line in timeline) == 2
 
 
 def test_a_write_that_is_stored_long_after_its_connection_was_cut_is_not_sent_again(

@@ -27,7 +27,7 @@ def test_work_that_nothing_leads_to_is_woken(ledger: LedgerHarness, status: Stat
     job_id = job_in(ledger, status)
     drop_alarms(ledger, job_id)
 
-    assert_repairable(ledger, (job_id, "unreachable", str(status)))
+    assert_repairable(ledger, (job_id, "orphaned", str(status)))
 
     assert run_to_end(ledger, job_id)
 
@@ -37,7 +37,7 @@ def test_a_held_job_whose_account_was_opened_by_nobody_knows_whom_is_woken(
 ) -> None:
     job_id = job_in(ledger, Status.HELD)
     ledger.store.hdel("hg:acct:shop", "hold")
-    assert_repairable(ledger, (job_id, "unreachable", "held"))
+    assert_repairable(ledger, (job_id, "orphaned", "held"))
     ledger.heartbeat()
     assert ledger.claim(job_id)
 
@@ -47,12 +47,12 @@ def test_work_without_a_worker_is_taken_up(ledger: LedgerHarness, status: Status
     job_id = job_in(ledger, status)
     ledger.store.hset(f"hg:job:{job_id}", mapping={"owner": "", "lease": 0})
     drop_alarms(ledger, job_id)
-    assert_repairable(ledger, (job_id, "unreachable", str(status)))
+    assert_repairable(ledger, (job_id, "orphaned", str(status)))
     assert run_to_end(ledger, job_id)
 
 
 @pytest.mark.parametrize("status", [Status.SCHEDULED, Status.WAITING])
-@pytest.mark.parametrize("who", ["doctor", "sweep"])
+@pytest.mark.parametrize("who", ["doctor", "rescue"])
 def test_what_is_meant_for_later_is_not_done_now(
     ledger: LedgerHarness, status: Status, who: str
 ) -> None:
@@ -93,7 +93,7 @@ def test_a_claim_that_would_never_lapse_lapses_again(
         ledger.store.zrem("hg:leases", job_id)
     else:
         ledger.store.zincrby("hg:leases", DAY, job_id)
-    assert_repairable(ledger, (job_id, "never lapses", "hg:leases"))
+    assert_repairable(ledger, (job_id, "lease never expires", "hg:leases"))
     assert run_to_end(ledger, job_id)
 
 
@@ -101,7 +101,7 @@ def test_a_claim_that_would_never_lapse_lapses_again(
 def test_a_job_that_would_never_expire_does(ledger: LedgerHarness, status: Status) -> None:
     job_id = job_in(ledger, status, expires_ms=2 * HOUR)
     ledger.store.zrem("hg:expiry", job_id)
-    assert_repairable(ledger, (job_id, "never expires", "hg:expiry"))
+    assert_repairable(ledger, (job_id, "expires_at ignored", "hg:expiry"))
     ledger.take_messages()
     ledger.pass_time(3 * HOUR)
     for index in ("hg:due", "hg:wakes"):
@@ -134,7 +134,7 @@ def test_a_line_without_a_turn_moves_again(ledger: LedgerHarness, queued_jobs: l
     assert ledger.run(ledger.core.cancel(queued_jobs[1], "api:test")) == "ok"
     ledger.take_messages()
 
-    assert_repairable(ledger, ("shop", "stuck line", "hg:acct:shop:line"))
+    assert_repairable(ledger, ("shop", "stuck queue", "hg:acct:shop:line"))
 
     assert (ledger.take_messages(), ledger.turn()) == ([queued_jobs[2]], queued_jobs[2])
     assert run_to_end(ledger, queued_jobs[2])
@@ -147,7 +147,7 @@ def test_a_line_that_waits_for_a_door_without_an_alarm_moves_again(
     ledger.release(ledger.claim(queued_jobs[0]), Status.WAITING, effect=cooling)
     ledger.store.delete("hg:alarms")
 
-    assert_repairable(ledger, ("shop", "stuck line", "hg:acct:shop:line"))
+    assert_repairable(ledger, ("shop", "stuck queue", "hg:acct:shop:line"))
 
     assert (ledger.take_messages(), ledger.turn()) == ([], None)
     ledger.pass_time(HOUR)
@@ -163,12 +163,12 @@ def test_a_line_whose_worker_is_lost_with_its_turn_moves_again(
     ledger.store.zrem("hg:leases", worker)
     _lose_turn(ledger)
     assert {(each.id, each.problem) for each in diagnosis(ledger)} == {
-        ("shop", "stuck line"),
-        (worker, "unreachable"),
+        ("shop", "stuck queue"),
+        (worker, "orphaned"),
     }
 
     # Who is taken up again stands in the line, and that moves it.
-    assert [each.problem for each in diagnosis(ledger, repair=True)] == ["unreachable"]
+    assert [each.problem for each in diagnosis(ledger, repair=True)] == ["orphaned"]
 
     assert (diagnosis(ledger), audit(ledger)) == ([], [])
     assert (ledger.take_messages(), ledger.turn()) == ([worker], worker)
@@ -183,7 +183,7 @@ def test_who_stands_where_nobody_looks_is_woken(
         ledger.store.delete("hg:acct:shop:lanes")
     else:
         ledger.store.zrem("hg:acct:shop:line:dm_unknown", *queued_jobs[1:])
-    assert_repairable(ledger, *((job_id, "unreachable", "waiting") for job_id in queued_jobs[1:]))
+    assert_repairable(ledger, *((job_id, "orphaned", "waiting") for job_id in queued_jobs[1:]))
     assert all(run_to_end(ledger, job_id) for job_id in queued_jobs)
 
 
@@ -192,7 +192,7 @@ def test_a_record_that_cannot_be_read_does_not_keep_the_turn(ledger: LedgerHarne
     ledger.store.hdel(f"hg:job:{broken}", "status")
     assert {(each.id, each.problem) for each in diagnosis(ledger, repair=True)} == {
         (broken, "broken record"),
-        ("shop", "idle turn"),
+        ("shop", "stale turn"),
     }
     assert_unrepairable(ledger, (broken, "broken record", "status"))
     assert ledger.turn() == waiter
@@ -200,7 +200,7 @@ def test_a_record_that_cannot_be_read_does_not_keep_the_turn(ledger: LedgerHarne
 
 def test_a_turn_that_would_never_end_ends(ledger: LedgerHarness, queued_jobs: list[str]) -> None:
     ledger.store.zrem("hg:turns", "shop")
-    assert_repairable(ledger, ("shop", "endless turn", "hg:turns"))
+    assert_repairable(ledger, ("shop", "turn never expires", "hg:turns"))
     assert all(run_to_end(ledger, job_id) for job_id in queued_jobs)
 
 
@@ -212,14 +212,14 @@ def test_a_turn_that_nobody_uses_passes_on(ledger: LedgerHarness, holder: str) -
     assert ledger.release(claim, Status.WAITING, after_ms=HOUR) == "ok"
     name = done if holder == "ended" else holder
     ledger.store.set("hg:acct:shop:turn", name)
-    assert_repairable(ledger, ("shop", "idle turn", name))
+    assert_repairable(ledger, ("shop", "stale turn", name))
     assert ledger.turn() is None
     assert run_to_end(ledger, waiter)
 
 
 def test_an_alarm_of_a_turn_that_nobody_has_is_cleared(ledger: LedgerHarness) -> None:
     ledger.store.zadd("hg:turns", {"shop": 1})
-    assert_repairable(ledger, ("shop", "turn of nobody", "hg:turns"))
+    assert_repairable(ledger, ("shop", "turn without a job", "hg:turns"))
     assert ledger.store.zcard("hg:turns") == 0
 
 
@@ -232,7 +232,7 @@ def test_who_works_without_the_turn_gets_it_back(
     else:
         ledger.store.set("hg:acct:shop:turn", queued_jobs[1] if holder == "line" else holder)
     found = {(each.id, each.problem) for each in diagnosis(ledger, repair=True)}
-    assert (queued_jobs[0], "out of turn") in found
+    assert (queued_jobs[0], "missing turn") in found
     assert (ledger.turn(), diagnosis(ledger), audit(ledger)) == (queued_jobs[0], [], [])
     assert all(run_to_end(ledger, job_id) for job_id in queued_jobs)
 
@@ -242,6 +242,6 @@ def test_two_who_work_at_once_are_named_until_one_has_ended(ledger: LedgerHarnes
     ledger.store.delete("hg:acct:shop:turn")
     ledger.store.zrem("hg:turns", "shop")
     second = ledger.claim(ledger.add_job())
-    assert_unrepairable(ledger, (first.id, "out of turn", "hg:acct:shop:turn"))
+    assert_unrepairable(ledger, (first.id, "missing turn", "hg:acct:shop:turn"))
     assert ledger.finish(second)
-    assert_repairable(ledger, (first.id, "out of turn", "hg:acct:shop:turn"))
+    assert_repairable(ledger, (first.id, "missing turn", "hg:acct:shop:turn"))

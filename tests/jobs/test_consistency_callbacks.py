@@ -52,7 +52,7 @@ def test_a_delivery_that_fell_out_of_a_list_is_listed_again(
 ) -> None:
     delivery_id = delivery_of(ledger, job_in(ledger, Status.SUCCEEDED))
     ledger.store.zrem(index, delivery_id)
-    assert_repairable(ledger, (delivery_id, "unlisted", index))
+    assert_repairable(ledger, (delivery_id, "not indexed", index))
     assert claim_callbacks(ledger) == [delivery_id]
 
 
@@ -74,7 +74,7 @@ def test_a_delivery_that_nothing_leads_to_is_rung_for(ledger: LedgerHarness) -> 
     delivery_id = delivery_of(ledger, job_in(ledger, Status.SUCCEEDED))
     ledger.take_messages("callbacks")
     ledger.store.zrem("hg:wakes", delivery_id)
-    assert_repairable(ledger, (delivery_id, "unreachable", "pending"))
+    assert_repairable(ledger, (delivery_id, "orphaned", "pending"))
     ledger.heartbeat()
     assert claim_callbacks(ledger) == [delivery_id]
 
@@ -83,7 +83,7 @@ def test_a_delivery_whose_claim_would_never_lapse_is_tried_again(ledger: LedgerH
     delivery_id = delivery_of(ledger, job_in(ledger, Status.SUCCEEDED))
     assert claim_callbacks(ledger) == [delivery_id]
     ledger.store.zrem("hg:leases", delivery_id)
-    assert_repairable(ledger, (delivery_id, "never lapses", "hg:leases"))
+    assert_repairable(ledger, (delivery_id, "lease never expires", "hg:leases"))
     ledger.pass_time(TIMES.lease + SECOND)
     ledger.heartbeat()
     assert claim_callbacks(ledger) == [delivery_id]
@@ -96,7 +96,7 @@ def test_a_delivery_that_nothing_would_ever_forget_is_forgotten(ledger: LedgerHa
     assert claim is not None
     assert ledger.run(ledger.deliveries.record(claim, "delivered", {}))
     drop_job(ledger, job_id)  # with which it would have gone
-    assert_repairable(ledger, (delivery_id, "never forgotten", "hg:retention"))
+    assert_repairable(ledger, (delivery_id, "never pruned", "hg:retention"))
 
 
 def test_a_delivery_whose_job_is_gone_is_named(ledger: LedgerHarness) -> None:

@@ -44,7 +44,7 @@ def test_a_job_that_fell_out_of_a_list_is_listed_again(
     job_id, index = job_in(ledger, status), index.format(status=status)
     ledger.store.zrem(index, job_id)
 
-    assert_repairable(ledger, (job_id, "unlisted", index))
+    assert_repairable(ledger, (job_id, "not indexed", index))
 
     shown = ledger.run(ledger.queries.jobs(JobFilter(status=status), cursor=None, limit=5))
     assert [job["id"] for job in shown.items] == [job_id]
@@ -55,7 +55,7 @@ def test_a_job_that_fell_out_of_a_list_is_listed_again(
 def test_a_job_in_the_wrong_place_of_a_list_is_moved(ledger: LedgerHarness, index: str) -> None:
     job_id, index = job_in(ledger, Status.QUEUED), index.format(status="queued")
     ledger.store.zadd(index, {job_id: 4711})
-    assert_repairable(ledger, (job_id, "unlisted", index))
+    assert_repairable(ledger, (job_id, "not indexed", index))
 
 
 def test_a_job_in_no_index_at_all_is_found_and_goes_on(ledger: LedgerHarness) -> None:
@@ -66,7 +66,7 @@ def test_a_job_in_no_index_at_all_is_found_and_goes_on(ledger: LedgerHarness) ->
 
     problems = {(each.id, each.problem) for each in diagnosis(ledger, repair=True)}
 
-    assert problems == {(job_id, "unlisted"), (job_id, "unreachable")}
+    assert problems == {(job_id, "not indexed"), (job_id, "orphaned")}
     assert diagnosis(ledger) == []
     assert ledger.take_messages() == [job_id]
 
@@ -103,7 +103,7 @@ def test_a_text_that_is_gone_cannot_be_mended_and_one_that_fades_is_kept(
 ) -> None:
     job_id = job_in(ledger, status)
     ledger.store.expire(f"hg:jobtext:{job_id}", 60)
-    assert_repairable(ledger, (job_id, "fading text", f"hg:jobtext:{job_id}"))
+    assert_repairable(ledger, (job_id, "early expiry", f"hg:jobtext:{job_id}"))
     assert ledger.store.ttl(f"hg:jobtext:{job_id}") == -1
     ledger.store.delete(f"hg:jobtext:{job_id}")
     assert_unrepairable(ledger, (job_id, "no text", f"hg:jobtext:{job_id}"))
@@ -125,7 +125,7 @@ def test_a_key_of_another_type_is_named_and_the_rest_examined(ledger: LedgerHarn
     other = job_in(ledger, Status.QUEUED)
     ledger.store.zrem("hg:jobs", other)
     found = {(each.id, each.problem) for each in diagnosis(ledger, repair=True)}
-    assert found == {("job_odd", "broken record"), (other, "unlisted")}
+    assert found == {("job_odd", "broken record"), (other, "not indexed")}
 
 
 def test_what_a_newer_release_has_written_is_left_to_it(ledger: LedgerHarness) -> None:
@@ -139,7 +139,7 @@ def test_what_would_never_be_forgotten_is(ledger: LedgerHarness, status: Status)
     job_id = job_in(ledger, status)
     ledger.store.zrem("hg:retention", job_id)
     ledger.pass_time(DAY)
-    assert_repairable(ledger, (job_id, "never forgotten", "hg:retention"))
+    assert_repairable(ledger, (job_id, "never pruned", "hg:retention"))
     ledger.pass_time(TIMES.keep - DAY + SECOND)
     ledger.run(ledger.core.prune())
     assert not ledger.store.exists(f"hg:job:{job_id}")
@@ -152,6 +152,6 @@ def test_every_page_of_every_index_is_looked_at(ledger: LedgerHarness) -> None:
 
     found = diagnosis(ledger, repair=True)
 
-    assert {each.id for each in found if each.problem == "unreachable"} == set(jobs)
+    assert {each.id for each in found if each.problem == "orphaned"} == set(jobs)
     assert sum(each.problem == "no record" for each in found) == 1_100
     assert diagnosis(ledger) == []

@@ -41,7 +41,7 @@ def test_rows_of_an_ended_walk_that_would_stay_for_ever_are_forgotten_in_time(
     assert claim_and_append(ledger, job_id, rows(200, 210)) == "succeeded"
     key = f"hg:rows:{job_id}"
     ledger.store.persist(key)
-    assert_repairable(ledger, (job_id, "kept for ever", key))
+    assert_repairable(ledger, (job_id, "never deleted", key))
     assert 0 < ledger.store.pttl(key) <= TIMES.keep_bodies
 
 
@@ -52,7 +52,7 @@ def test_what_is_to_vanish_before_a_walk_has_ended_is_kept(
     job_id = started_export(ledger, 1)
     key = f"hg:{name}:{job_id}"
     ledger.store.pexpire(key, HOUR)
-    assert_repairable(ledger, (job_id, "fading text", key))
+    assert_repairable(ledger, (job_id, "early expiry", key))
     assert ledger.store.pttl(key) == -1
 
 

@@ -223,7 +223,7 @@ def test_a_walk_that_goes_round_in_circles_ends_with_an_error_and_its_rows_stay(
     ]
     assert replies == ["more"] * (MOST_BARREN - 1) + ["failed"]
     error = ledger.api_job(job_id)["error"]
-    assert (error["code"], error["retryable"]) == ("walk_stuck", True)
+    assert (error["code"], error["retryable"]) == ("pagination_loop", True)
     assert stored_rows(ledger, job_id) == rows(0, 200)
     assert [owed["type"] for owed in ledger.deliveries_of(job_id)] == ["job.failed"]
     # And a retry has as many tries again

@@ -149,7 +149,7 @@ def test_the_timeline_says_when_who_and_why(ledger: LedgerHarness) -> None:
 
     timeline = ledger.run(ledger.queries.timeline(job_id))
     assert [(step["status"], step["by"], step["why"]) for step in timeline] == [
-        ("queued", "accept", None),
+        ("queued", "intake", None),
         ("running", "host:1:abc:7", None),
         ("sending", "host:1:abc:7", "intent"),
         ("succeeded", "host:1:abc:7", None),

@@ -34,7 +34,7 @@ def run_to_end(ledger: LedgerHarness, job_id: str) -> bool:
 
 def assert_repairable(ledger: LedgerHarness, *expected: tuple[str, str, str]) -> None:
     """Have the doctor find just this (id, problem, where), leave it, and then mend it for good."""
-    for outcome, repair in (("mendable", False), ("mendable", False), ("mended", True)):
+    for outcome, repair in (("repairable", False), ("repairable", False), ("repaired", True)):
         found = diagnosis(ledger, repair=repair)
         assert {(each.id, each.problem, each.where) for each in found} == set(expected)
         assert {each.outcome for each in found} == {outcome}

@@ -25,7 +25,7 @@ local function ended(outcome)
 end
 
 if job.cancel ~= '' then
-  finalize(job, 'canceled', now, job.cancel, 'asked to')
+  finalize(job, 'canceled', now, job.cancel, 'requested')
   return ended('canceled')
 end
 if is_expired(job, now) then

@@ -342,7 +342,7 @@ def test_running_out_of_files_is_our_own_fault(run: Run) -> None:
                 return await exchange.post("http://callbacks.example/", {}, BODY)
 
     result = run(scenario())
-    assert (result.outcome, result.code) == ("uncharged", "local_resources")
+    assert (result.outcome, result.code) == ("not_counted", "local_resources")
 
 
 # --- One origin at a time ---------------------------------------------------------------------
@@ -430,7 +430,7 @@ def test_whoever_would_wait_too_long_for_an_origin_is_sent_away(run: Run) -> Non
             return done, server
 
     done, server = run(scenario())
-    assert {(result.outcome, result.code) for result in done} == {("uncharged", "origin_busy")}
+    assert {(result.outcome, result.code) for result in done} == {("not_counted", "origin_busy")}
     assert server.connections == 4
 
 

@@ -78,7 +78,7 @@ def test_a_worker_that_cannot_look_at_photos_tries_again_later(
     with pytest.raises(ClassifiedError) as judged:
         ledger.run(asked_for(ledger, answers(200, telling_jpeg()), program=str(program)))
     rule = judged.value.policy
-    assert (rule.outcome, rule.code) == (Outcome.RETRY, "photo_not_taken")
+    assert (rule.outcome, rule.code) == (Outcome.RETRY, "photo_processing_failed")
 
 
 def test_an_uploaded_photo_that_is_gone_ends_the_job(ledger: LedgerHarness) -> None:
