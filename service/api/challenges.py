@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
-from service.accounts.verification_codes import ANSWERABLE, normalise_code
+from service.accounts.verification_codes import CODE_HOLDS, normalise_code
 from service.api.accounts import check_known, shown
 from service.api.auth import Caller, WebParts
 
@@ -33,5 +33,5 @@ async def answer(
     """Leave a code for the account's next login; a hold that waits for one ends."""
     check_known(web, name)
     await web.verification_codes.put(name, given.code)
-    await web.accounts.clear_verification_hold(name, ANSWERABLE, who=f"api:{caller}")
+    await web.accounts.clear_verification_hold(name, CODE_HOLDS, who=f"api:{caller}")
     return await shown(web, name)

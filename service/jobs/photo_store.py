@@ -38,7 +38,7 @@ class PhotoStore:
         Returns:
           Whether the claim still held; only then was anything changed.
         """
-        facts = photo.facts("url")
+        facts = photo.metadata("url")
         reply = await self._scripts.run(
             "store_photo", claim.id, claim.owner, claim.fence, photo.jpeg, facts, photo.sha256
         )

@@ -34,7 +34,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_row_comes_back_as_it_was_and_is_one_line_to_every_reader(name: str) -> None:
+def test_a_row_is_stored_unchanged_and_as_one_line(name: str) -> None:
     given = [row(1, full_name=name), row(2)]
     [parcel] = row_batches(given)
     lines = unpack(parcel.packed)
@@ -43,13 +43,13 @@ def test_a_row_comes_back_as_it_was_and_is_one_line_to_every_reader(name: str) -
 
 
 @pytest.mark.parametrize("count", [0, 1, BATCH_ROWS, BATCH_ROWS + 1, 1_000])
-def test_a_page_is_packed_a_parcel_at_a_time(count: int) -> None:
+def test_a_page_is_split_into_batches(count: int) -> None:
     packed = row_batches(rows(0, count))
     assert [pk for parcel in packed for pk in parcel.pks] == [each["pk"] for each in rows(0, count)]
     assert all(1 <= len(parcel.pks) <= BATCH_ROWS for parcel in packed)
 
 
-def test_a_row_takes_few_bytes_once_it_is_packed() -> None:
+def test_packed_rows_are_small() -> None:
     [parcel] = row_batches(rows(0, BATCH_ROWS))
     assert len(parcel.packed) < 20 * BATCH_ROWS
 
@@ -72,7 +72,7 @@ def uneven(ledger: LedgerHarness, seed: int) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_any_rows_are_read_from_any_to_any(ledger: LedgerHarness, seed: int) -> None:
+def test_any_range_of_rows_can_be_read(ledger: LedgerHarness, seed: int) -> None:
     job_id, users = uneven(ledger, seed)
     dice = random.Random(seed)
     edges = [0, 1, users - 1, users]
@@ -81,7 +81,7 @@ def test_any_rows_are_read_from_any_to_any(ledger: LedgerHarness, seed: int) -> 
         assert stored_rows(ledger, job_id, start, end) == rows(start, end)
 
 
-def test_no_rows_are_asked_of_nobody(ledger: LedgerHarness) -> None:
+def test_an_empty_range_reads_nothing(ledger: LedgerHarness) -> None:
     assert stored_rows(ledger, started_export(ledger), 0, 0) == []
     assert stored_rows(ledger, started_export(ledger, account="other"), 7, 7) == []
 
@@ -103,7 +103,7 @@ def test_few_rows_are_in_memory_at_a_time(ledger: LedgerHarness) -> None:
 
 
 @pytest.mark.parametrize("harm", ["all", "first", "middle", "last"])
-def test_rows_that_are_gone_are_never_left_out_in_silence(ledger: LedgerHarness, harm: str) -> None:
+def test_missing_rows_raise_an_error(ledger: LedgerHarness, harm: str) -> None:
     job_id = started_export(ledger, 10)
     key = f"hg:rows:{job_id}"
     if harm == "all":
@@ -115,7 +115,7 @@ def test_rows_that_are_gone_are_never_left_out_in_silence(ledger: LedgerHarness,
         stored_rows(ledger, job_id)
 
 
-def test_rows_that_vanish_while_they_are_read_are_noticed(ledger: LedgerHarness) -> None:
+def test_rows_deleted_while_they_are_read_raise_an_error(ledger: LedgerHarness) -> None:
     job_id = started_export(ledger, 10)
 
     async def read() -> list[bytes]:
@@ -128,7 +128,7 @@ def test_rows_that_vanish_while_they_are_read_are_noticed(ledger: LedgerHarness)
         ledger.run(read())
 
 
-def test_rows_are_read_while_the_walk_goes_on(ledger: LedgerHarness) -> None:
+def test_rows_can_be_read_while_the_export_runs(ledger: LedgerHarness) -> None:
     job_id = started_export(ledger, 2)
 
     async def first() -> list[bytes]:

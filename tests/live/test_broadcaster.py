@@ -34,7 +34,7 @@ async def _settled(ledger: LedgerHarness, listener: Subscriber) -> None:
     listener.needs_refresh = False
 
 
-def test_a_listener_is_woken_by_its_own_job(ledger: LedgerHarness, store_url: str) -> None:
+def test_a_subscriber_is_woken_by_its_own_job(ledger: LedgerHarness, store_url: str) -> None:
     async def scene() -> tuple[list[str], list[str], list[str]]:
         live = _live(store_url)
         with (
@@ -56,7 +56,7 @@ def test_a_listener_is_woken_by_its_own_job(ledger: LedgerHarness, store_url: st
     assert ledger.run(scene()) == ([mine], [], [mine])
 
 
-def test_the_connection_ends_with_the_last_listener_and_comes_back(
+def test_the_connection_closes_with_the_last_subscriber_and_reopens(
     ledger: LedgerHarness, store_url: str
 ) -> None:
     async def scene() -> None:
@@ -76,7 +76,7 @@ def test_the_connection_ends_with_the_last_listener_and_comes_back(
     ledger.run(scene())
 
 
-def test_a_lost_connection_makes_everybody_read_again(
+def test_a_lost_connection_makes_every_subscriber_refresh(
     ledger: LedgerHarness, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scene() -> None:
@@ -92,14 +92,14 @@ def test_a_lost_connection_makes_everybody_read_again(
     ledger.run(scene())
 
 
-def test_closing_without_ever_listening_is_fine(store_url: str, ledger: LedgerHarness) -> None:
+def test_closing_without_subscribers_works(store_url: str, ledger: LedgerHarness) -> None:
     async def scene() -> None:
         await _live(store_url).close()
 
     ledger.run(scene())
 
 
-def test_the_end_wakes_everybody_and_cuts_who_does_not_go(
+def test_stopping_wakes_subscribers_and_disconnects_those_that_stay(
     ledger: LedgerHarness, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.live.broadcaster.GRACE_SECONDS", 0.05)
@@ -121,7 +121,7 @@ def test_the_end_wakes_everybody_and_cuts_who_does_not_go(
     ledger.run(scene())
 
 
-def test_who_takes_nothing_is_dropped_and_nothing_is_kept_for_him() -> None:
+def test_a_subscriber_that_does_not_read_is_disconnected_and_its_entries_dropped() -> None:
     dropped: list[bool] = []
     listener = Subscriber(asyncio.Event(), lambda: dropped.append(True))
     entry = StreamEntry("1-0", "job_x", 1, "change", "{}")

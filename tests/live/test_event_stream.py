@@ -33,7 +33,7 @@ def is_whole_after(ledger: LedgerHarness, position: str) -> bool:
     return ledger.run(JobEventStream(ledger.client).is_complete_after(position))
 
 
-def test_every_entry_of_a_timeline_is_told_once_with_its_number(ledger: LedgerHarness) -> None:
+def test_every_timeline_entry_is_streamed_once_with_its_number(ledger: LedgerHarness) -> None:
     claim = ledger.claim_and_send(ledger.add_job())
     ledger.release(claim, Status.SENDING, after_ms=SECOND)
     ledger.pass_time(SECOND)
@@ -50,7 +50,7 @@ def test_every_entry_of_a_timeline_is_told_once_with_its_number(ledger: LedgerHa
     assert [entry.event for entry in told] == ["change"] * (len(told) - 1) + ["end"]
 
 
-def test_an_end_says_what_came_of_the_job(ledger: LedgerHarness) -> None:
+def test_an_end_entry_carries_the_outcome(ledger: LedgerHarness) -> None:
     ledger.finish(ledger.claim_and_send(ledger.add_job()))
     ledger.finish(ledger.claim_and_send(ledger.add_job(account="studio")), Status.FAILED)
     done, failed = (data(entry) for entry in entries(ledger) if entry.event == "end")
@@ -58,14 +58,14 @@ def test_an_end_says_what_came_of_the_job(ledger: LedgerHarness) -> None:
     assert (failed["result"], failed["error"]["code"]) == (None, FAILURE.code)
 
 
-def test_every_final_state_is_an_end(ledger: LedgerHarness) -> None:
+def test_every_final_state_is_an_end_entry(ledger: LedgerHarness) -> None:
     for number, status in enumerate(sorted(FINAL)):
         job_in(ledger, status, account=f"account-{number}")
         last = entries(ledger)[-1]
         assert (last.event, data(last)["status"]) == ("end", status)
 
 
-def test_an_outcome_too_long_for_the_feed_is_named_and_not_carried(ledger: LedgerHarness) -> None:
+def test_an_outcome_too_large_for_the_stream_is_replaced_by_a_url(ledger: LedgerHarness) -> None:
     claim = ledger.claim_and_send(ledger.add_job())
     long = {"message_id": "m" * 4_000}
     ledger.run(ledger.claims.finish(claim, Status.SUCCEEDED, result=long, failure=None))
@@ -75,7 +75,7 @@ def test_an_outcome_too_long_for_the_feed_is_named_and_not_carried(ledger: Ledge
     assert len(end.data) < 400
 
 
-def test_numbers_go_on_where_the_timeline_is_trimmed(ledger: LedgerHarness) -> None:
+def test_numbers_continue_when_the_timeline_is_trimmed(ledger: LedgerHarness) -> None:
     # Given a job with more changes than its timeline keeps
     job_id = ledger.add_job()
     for _ in range(110):
@@ -95,7 +95,7 @@ def test_numbers_go_on_where_the_timeline_is_trimmed(ledger: LedgerHarness) -> N
     assert all(feed[str(message.id)] == message.data for message in history.after(0))
 
 
-def test_a_record_of_a_release_without_numbers_is_counted_by_its_timeline(
+def test_a_record_without_numbers_is_numbered_by_its_timeline(
     ledger: LedgerHarness,
 ) -> None:
     # Given a job of which an older release wrote a part, and no word of it in the feed
@@ -110,7 +110,7 @@ def test_a_record_of_a_release_without_numbers_is_counted_by_its_timeline(
     assert (history.first, history.last) == (1, 4)
 
 
-def test_progress_is_told_and_changes_nothing(ledger: LedgerHarness) -> None:
+def test_progress_is_streamed_and_changes_nothing(ledger: LedgerHarness) -> None:
     job_id = ledger.add_job()
     before, path = ledger.api_job(job_id), ledger.statuses(job_id)
     position = entries(ledger)[-1].position
@@ -125,13 +125,13 @@ def test_progress_is_told_and_changes_nothing(ledger: LedgerHarness) -> None:
     assert (ledger.api_job(job_id), ledger.statuses(job_id)) == (before, path)
 
 
-def test_what_only_a_newer_release_understands_is_passed_over(ledger: LedgerHarness) -> None:
+def test_entries_of_a_newer_release_are_skipped(ledger: LedgerHarness) -> None:
     ledger.store.xadd(STREAM_KEY, {"job": "job_x", "mood": "good"}, id="5-0")
     assert entries(ledger) == []
     assert ledger.run(JobEventStream(ledger.client).read_after(START, 10)) == [("5-0", None)]
 
 
-def test_the_feed_keeps_the_latest_few_thousand(ledger: LedgerHarness) -> None:
+def test_the_stream_keeps_the_latest_few_thousand_entries(ledger: LedgerHarness) -> None:
     with ledger.store.pipeline(transaction=False) as pipe:
         for _ in range(6_000):
             pipe.xadd(STREAM_KEY, {"job": "job_x", "at": "1", "n": "1"})
@@ -140,7 +140,7 @@ def test_the_feed_keeps_the_latest_few_thousand(ledger: LedgerHarness) -> None:
     assert 5_000 <= ledger.store.xlen(STREAM_KEY) < 5_300
 
 
-def test_the_feed_forgets_with_the_jobs(ledger: LedgerHarness) -> None:
+def test_the_stream_is_pruned_with_the_jobs(ledger: LedgerHarness) -> None:
     long_ago = int(time.time() * 1000) - TIMES.keep - DAY
     ledger.store.xadd(STREAM_KEY, {"job": "job_x"}, id=f"{long_ago}-0")
     ledger.add_job()
@@ -149,7 +149,7 @@ def test_the_feed_forgets_with_the_jobs(ledger: LedgerHarness) -> None:
     assert ledger.store.xlen(STREAM_KEY) == 1
 
 
-def test_a_gap_is_known_where_entries_are_gone_and_nowhere_else(ledger: LedgerHarness) -> None:
+def test_only_missing_entries_make_the_stream_incomplete(ledger: LedgerHarness) -> None:
     assert is_whole_after(ledger, START)
     assert not is_whole_after(ledger, "5-0")  # of a store that has forgotten
 

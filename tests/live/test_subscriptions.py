@@ -43,7 +43,7 @@ def ids(messages: Sequence[LiveUpdate]) -> list[str | None]:
     return [message.id for message in messages]
 
 
-def test_what_is_in_the_history_is_not_told_again_by_the_feed(
+def test_updates_from_the_history_are_not_sent_again_from_the_stream(
     ledger: LedgerHarness, subscriber: Subscriber
 ) -> None:
     claim = ledger.claim_and_send(ledger.add_job())
@@ -56,7 +56,9 @@ def test_what_is_in_the_history_is_not_told_again_by_the_feed(
     assert ids(batch_of(ledger, tale, subscriber)) == ["4"]
 
 
-def test_what_the_feed_did_not_bring_is_read(ledger: LedgerHarness, subscriber: Subscriber) -> None:
+def test_updates_missing_from_the_stream_are_read_from_the_history(
+    ledger: LedgerHarness, subscriber: Subscriber
+) -> None:
     claim = ledger.claim(ledger.add_job())
     tale = JobSubscription(ledger.queries, claim.id, None)
     batch_of(ledger, tale, subscriber)
@@ -67,7 +69,7 @@ def test_what_the_feed_did_not_bring_is_read(ledger: LedgerHarness, subscriber: 
     assert ids(told) == ["3", "4"]
 
 
-def test_what_is_on_a_page_of_the_feed_is_not_told_again(
+def test_stream_entries_already_read_are_not_sent_again(
     ledger: LedgerHarness, subscriber: Subscriber
 ) -> None:
     claim = ledger.claim(ledger.add_job())
@@ -80,7 +82,7 @@ def test_what_is_on_a_page_of_the_feed_is_not_told_again(
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_every_change_is_told_once_and_in_order_whatever_happens(
+def test_every_change_is_sent_once_and_in_order_whatever_happens(
     ledger: LedgerHarness, seed: int
 ) -> None:
     # Given one who listens to a job, and one who listens to all, both cut off at times

@@ -41,7 +41,7 @@ async def asking(url: str, stopping: asyncio.Event) -> AsyncIterator[LookupServi
         await client.aclose()
 
 
-def test_who_waits_is_told_at_once_that_the_process_ends(
+def test_waiting_callers_are_answered_when_the_process_stops(
     store: redis.Redis, store_url: str
 ) -> None:
     async def story() -> tuple[list[Any], float]:
@@ -61,9 +61,7 @@ def test_who_waits_is_told_at_once_that_the_process_ends(
     assert seconds < 1.5
 
 
-def test_who_comes_later_waits_for_as_long_as_he_wants_to(
-    store: redis.Redis, store_url: str
-) -> None:
+def test_a_later_caller_waits_for_its_own_time(store: redis.Redis, store_url: str) -> None:
     assert store.dbsize() == 0
 
     async def story() -> LookupAnswer:
@@ -91,7 +89,7 @@ async def _found(url: str, job_id: str) -> None:
     await client.aclose()
 
 
-def test_who_goes_away_leaves_nothing_behind(store_url: str, store: redis.Redis) -> None:
+def test_disconnected_callers_leave_no_error_behind(store_url: str, store: redis.Redis) -> None:
     assert store.dbsize() == 0
     unheard: list[Any] = []
 

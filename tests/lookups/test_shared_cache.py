@@ -30,7 +30,7 @@ def found_of(store: redis.Redis, name: str) -> dict[bytes, bytes]:
     return dict(fields)
 
 
-def test_all_who_ask_are_told_of_one_job(ledger_with: LedgerFactory) -> None:
+def test_all_callers_share_one_job(ledger_with: LedgerFactory) -> None:
     eyes = LookupHarness(ledger_with(eyes=limits()), "eyes")
     first = eyes.request("a")
     assert (first.value, first.problem, first.unavailable) == (None, None, None)
@@ -41,7 +41,7 @@ def test_all_who_ask_are_told_of_one_job(ledger_with: LedgerFactory) -> None:
     assert audit(eyes.ledger) == []
 
 
-def test_what_a_look_up_finds_is_everybodys_until_it_is_stale(ledger_with: LedgerFactory) -> None:
+def test_a_lookups_value_is_shared_until_it_is_stale(ledger_with: LedgerFactory) -> None:
     eyes = LookupHarness(ledger_with(eyes=limits()), "eyes")
     job_id = eyes.request_new("a")
     found = finish_lookup(eyes.ledger, job_id)
@@ -57,7 +57,7 @@ def test_what_a_look_up_finds_is_everybodys_until_it_is_stale(ledger_with: Ledge
     assert audit(eyes.ledger) == []
 
 
-def test_a_copy_and_its_look_up_are_forgotten_in_time(
+def test_a_cached_value_and_its_lookup_expire(
     ledger_with: LedgerFactory, store: redis.Redis
 ) -> None:
     eyes = LookupHarness(ledger_with(eyes=limits()), "eyes")
@@ -76,7 +76,7 @@ def test_a_copy_and_its_look_up_are_forgotten_in_time(
 
 
 @pytest.mark.parametrize("gone", [True, False])
-def test_a_failure_is_kept_for_a_minute_and_only_the_targets_own_takes_the_copy(
+def test_a_failure_is_cached_for_a_minute_and_only_a_missing_target_drops_the_value(
     ledger_with: LedgerFactory, gone: bool
 ) -> None:
     eyes = LookupHarness(ledger_with(eyes=limits()), "eyes")
@@ -91,7 +91,7 @@ def test_a_failure_is_kept_for_a_minute_and_only_the_targets_own_takes_the_copy(
     assert eyes.request("a").job_id is not None
 
 
-def test_the_next_look_up_that_succeeds_ends_a_failure(
+def test_a_successful_lookup_ends_a_cached_failure(
     ledger_with: LedgerFactory, store: redis.Redis
 ) -> None:
     eyes = LookupHarness(ledger_with(eyes=limits()), "eyes")
@@ -104,7 +104,7 @@ def test_the_next_look_up_that_succeeds_ends_a_failure(
 
 
 @pytest.mark.parametrize("how", ["canceled", "expired", "forgotten"])
-def test_a_look_up_that_ends_otherwise_lets_the_next_one_begin(
+def test_a_lookup_that_ends_without_an_answer_lets_the_next_one_start(
     ledger_with: LedgerFactory, store: redis.Redis, how: str
 ) -> None:
     eyes = LookupHarness(ledger_with(eyes=limits()), "eyes")
@@ -122,7 +122,7 @@ def test_a_look_up_that_ends_otherwise_lets_the_next_one_begin(
     assert eyes.request_new("a") != job_id
 
 
-def test_a_worker_that_dies_leaves_the_look_up_to_another(ledger_with: LedgerFactory) -> None:
+def test_a_dead_workers_lookup_is_retried(ledger_with: LedgerFactory) -> None:
     eyes = LookupHarness(ledger_with(eyes=limits(lookup=slow())), "eyes")
     job_id = eyes.request_new("a")
     eyes.ledger.claim(job_id)
@@ -141,7 +141,7 @@ def test_a_worker_that_dies_leaves_the_look_up_to_another(ledger_with: LedgerFac
 # Who looks
 
 
-def test_a_look_up_is_charged_before_its_call_and_a_gap_follows_it(
+def test_a_lookup_is_charged_before_its_call_and_followed_by_a_gap(
     ledger_with: LedgerFactory,
 ) -> None:
     eyes = LookupHarness(ledger_with(eyes=limits(lookup=slow())), "eyes")
@@ -161,7 +161,7 @@ def test_a_look_up_is_charged_before_its_call_and_a_gap_follows_it(
     assert gap_ends_ms(eyes.ledger, "lookup", "eyes") > 0
 
 
-def test_the_reader_with_most_left_looks_and_those_in_line_count(
+def test_the_account_with_most_budget_left_is_picked_counting_queued_lookups(
     ledger_with: LedgerFactory,
 ) -> None:
     few, many = limits(lookup=slow(3)), limits(lookup=slow(5))
@@ -178,9 +178,7 @@ def test_the_reader_with_most_left_looks_and_those_in_line_count(
 
 
 @pytest.mark.parametrize("paces", [{}, {"lookup": slow(9)}], ids=["unlimited", "limited"])
-def test_walks_in_a_row_are_shared_among_the_readers(
-    ledger_with: LedgerFactory, paces: Any
-) -> None:
+def test_exports_are_spread_over_the_accounts(ledger_with: LedgerFactory, paces: Any) -> None:
     ledger = ledger_with(**{name: limits(**paces) for name in ("a", "b", "c")})
 
     walks = [
@@ -196,7 +194,7 @@ def test_walks_in_a_row_are_shared_among_the_readers(
     assert audit(ledger) == []
 
 
-def test_where_all_have_done_enough_it_is_told_when_there_is_room(
+def test_when_all_accounts_are_limited_the_answer_says_until_when(
     ledger_with: LedgerFactory,
 ) -> None:
     eyes = LookupHarness(ledger_with(eyes=limits(lookup=slow(2))), "eyes")
@@ -213,7 +211,9 @@ def test_where_all_have_done_enough_it_is_told_when_there_is_room(
     assert eyes.request("c").job_id is not None
 
 
-def test_of_those_that_are_shut_the_first_to_open_is_told(ledger_with: LedgerFactory) -> None:
+def test_of_unavailable_accounts_the_first_available_one_is_named(
+    ledger_with: LedgerFactory,
+) -> None:
     ledger = ledger_with(held=limits(), late=limits(), soon=limits())
     eyes = LookupHarness(ledger, "held", "late", "soon")
     rests = {"late": 2 * HOUR, "soon": HOUR}
@@ -233,13 +233,13 @@ def test_of_those_that_are_shut_the_first_to_open_is_told(ledger_with: LedgerFac
     assert (shut.reason, shut.seconds, shut.since_ms > 0) == ("paused", None, True)
 
 
-def test_quiet_hours_are_for_writing(ledger_with: LedgerFactory) -> None:
+def test_quiet_hours_do_not_stop_lookups(ledger_with: LedgerFactory) -> None:
     always = QuietHours(0, 1439, "UTC")
     eyes = LookupHarness(ledger_with(eyes=limits(quiet=always)), "eyes")
     assert eyes.request("a").job_id is not None
 
 
-def test_a_look_up_goes_ahead_of_what_waits_to_be_written(ledger_with: LedgerFactory) -> None:
+def test_a_lookup_runs_before_waiting_writes(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(shop=limits())
     eyes = LookupHarness(ledger, "shop")
     first, second = ledger.add_job(), ledger.add_job(priority=8)
@@ -250,7 +250,7 @@ def test_a_look_up_goes_ahead_of_what_waits_to_be_written(ledger_with: LedgerFac
     assert ledger.turn() == second
 
 
-def test_a_look_up_before_a_shut_account_goes_to_one_that_is_open(
+def test_a_lookup_of_an_unavailable_account_moves_to_an_available_one(
     ledger_with: LedgerFactory,
 ) -> None:
     ledger = ledger_with(eyes=limits(), ears=limits())
@@ -272,7 +272,7 @@ def test_a_look_up_before_a_shut_account_goes_to_one_that_is_open(
     assert audit(ledger) == []
 
 
-def test_a_look_up_that_runs_is_waited_for_though_its_account_was_shut(
+def test_a_running_lookup_is_awaited_even_if_its_account_becomes_unavailable(
     ledger_with: LedgerFactory,
 ) -> None:
     ledger = ledger_with(eyes=limits(), ears=limits())
@@ -283,7 +283,7 @@ def test_a_look_up_that_runs_is_waited_for_though_its_account_was_shut(
     assert (eyes.request("a").job_id, eyes.request("a").unavailable) == (job_id, None)
 
 
-def test_a_repeated_look_up_tells_everybody_what_it_finds(ledger_with: LedgerFactory) -> None:
+def test_a_retried_lookup_fills_the_cache(ledger_with: LedgerFactory) -> None:
     eyes = LookupHarness(ledger_with(eyes=limits()), "eyes")
     job_id = eyes.request_new("a")
     fail_lookup(eyes.ledger, job_id, "timed_out")

@@ -82,17 +82,17 @@ PUBLIC = [
 
 
 @pytest.mark.parametrize("address", BLOCKED)
-def test_an_inner_address_is_blocked(address: str) -> None:
+def test_an_internal_address_is_blocked(address: str) -> None:
     assert not IpFilter().allows(address)
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_a_public_address_is_permitted(address: str) -> None:
+def test_a_public_address_is_allowed(address: str) -> None:
     assert IpFilter().allows(address)
 
 
 @pytest.mark.parametrize("address", [a for a in BLOCKED + PUBLIC if ":" not in a])
-def test_an_address_mapped_into_ipv6_is_judged_as_what_it_reaches(address: str) -> None:
+def test_an_ipv4_mapped_address_is_treated_as_its_ipv4_address(address: str) -> None:
     mapped = f"::ffff:{address}"
 
     assert IpFilter().allows(mapped) == IpFilter().allows(address)
@@ -106,13 +106,13 @@ def test_the_block_list_decides_about_every_ipv4_address(address: ipaddress.IPv4
 
 
 @given(st.integers(0, 2**128 - 1).map(ipaddress.IPv6Address))
-def test_outside_2000_3_no_ipv6_address_is_permitted(address: ipaddress.IPv6Address) -> None:
+def test_outside_2000_3_no_ipv6_address_is_allowed(address: ipaddress.IPv6Address) -> None:
     if int(address) >> 125 != 1 and address.ipv4_mapped is None:
         assert not IpFilter().allows(address)
 
 
 @pytest.mark.parametrize("spelling", ["2130706433", "0x7f.1", "0x7f000001", "127.1", "0", "0177.1"])
-def test_a_spelling_that_only_resolvers_know_is_caught_once_it_is_resolved(spelling: str) -> None:
+def test_a_spelling_that_only_resolvers_accept_is_blocked_once_resolved(spelling: str) -> None:
     # Given a host that is no address to `ipaddress`
     assert not IpFilter().allows(spelling)
 
@@ -125,11 +125,11 @@ def test_a_spelling_that_only_resolvers_know_is_caught_once_it_is_resolved(spell
 
 
 @pytest.mark.parametrize("text", ["", "localhost", "10.0.0.1/8", "1.1.1.1 ", "[::1]"])
-def test_what_is_no_address_is_not_permitted(text: str) -> None:
+def test_anything_that_is_not_an_address_is_blocked(text: str) -> None:
     assert not IpFilter(parse_cidrs("0.0.0.0/0, ::/0")).allows(text)
 
 
-def test_the_allow_list_wins() -> None:
+def test_the_allow_list_overrides_the_block_list() -> None:
     ip_filter = IpFilter(parse_cidrs("10.0.0.0/8, 127.0.0.0/8,fd00::/8"))
 
     assert ip_filter.allows("10.1.2.3")
@@ -139,13 +139,13 @@ def test_the_allow_list_wins() -> None:
     assert not ip_filter.allows("192.168.0.1")
 
 
-def test_a_list_of_networks_is_read_in_order() -> None:
+def test_networks_are_parsed_in_order() -> None:
     networks = parse_cidrs(" 10.0.0.0/8 ,,192.168.1.7, fd00::/8,")
 
     assert [str(network) for network in networks] == ["10.0.0.0/8", "192.168.1.7/32", "fd00::/8"]
 
 
-def test_no_text_means_no_network() -> None:
+def test_an_empty_text_is_no_network() -> None:
     assert parse_cidrs("") == ()
 
 
@@ -158,8 +158,8 @@ def test_no_text_means_no_network() -> None:
         ("::ffff:10.0.0.0/104", "IPv4 network"),
     ],
 )
-def test_an_entry_that_is_no_network_is_named(entry: str, advice: str) -> None:
-    with pytest.raises(ValueError, match=advice) as refusal:
+def test_an_invalid_entry_is_named(entry: str, advice: str) -> None:
+    with pytest.raises(ValueError, match=advice) as raised:
         parse_cidrs(f"127.0.0.0/8,{entry}")
 
-    assert repr(entry) in str(refusal.value)
+    assert repr(entry) in str(raised.value)
