@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from service.jobs.ledger import PRUNE_BATCH
-from service.jobs.lua.builder import Times
-from service.jobs.lua.runner import SyncScript
+from service.jobs.lua.builder import ScriptConfig
+from service.jobs.lua.heartbeat import heartbeat
+from service.jobs.lua.prune import prune
+from service.jobs.lua.runner import SyncScripts
 from service.logging.setup import get_logger
 from service.redis.client import REDIS_ERRORS, sync_client
 
@@ -79,17 +81,15 @@ class LeaseHeartbeat(threading.Thread):
 
     Parameters:
       url: The store.
-      times: Leases and retention.
+      script_config: Leases and retention.
     """
 
-    def __init__(self, url: str, times: Times) -> None:
+    def __init__(self, url: str, script_config: ScriptConfig) -> None:
         super().__init__(name="pulse", daemon=True)
-        self._lease = times.lease / 1000
+        self._lease = script_config.lease / 1000
         # A beat that hangs must leave time to let go of what it could not renew.
         self._client = sync_client(url, max_connections=1, reply_seconds=self._lease * 0.3)
-        self._script = SyncScript(self._client, "heartbeat", times)
-        # Also the calendar's business; here it goes on when memory is too short for a calendar.
-        self._forget = SyncScript(self._client, "prune", times)
+        self._scripts = SyncScripts(self._client, script_config)
         self._forget_at = time.monotonic() + PRUNE_SECONDS
         self._interval = min(INTERVAL_SECONDS, self._lease / 4)
         self._leases: dict[str, Lease] = {}
@@ -132,7 +132,7 @@ class LeaseHeartbeat(threading.Thread):
             except REDIS_ERRORS as error:
                 self._log_redis_state(error)
             except Exception as error:  # noqa: BLE001 - without a pulse nothing is alive
-                _log.error("pulse failed", exc_info=error)
+                _log.error("heartbeat failed", exc_info=error)
             self._abandon_overdue()
 
     def stop(self) -> None:
@@ -145,52 +145,52 @@ class LeaseHeartbeat(threading.Thread):
     def _log_redis_state(self, error: Exception | None) -> None:
         """Say once that Redis is gone, and once that it is back."""
         if error is not None and not self._redis_lost:
-            _log.warning("pulse: redis does not answer", cause=type(error).__name__)
+            _log.warning("heartbeat failing: redis unavailable", error=type(error).__name__)
         elif error is None and self._redis_lost:
-            _log.info("pulse: redis answers again")
+            _log.info("heartbeat resumed: redis available again")
         self._redis_lost = error is not None
 
     def _prune(self) -> None:
         if time.monotonic() >= self._forget_at:
             self._forget_at = time.monotonic() + PRUNE_SECONDS
-            self._forget(args=[PRUNE_BATCH])
+            # Also the calendar's business; here it goes on when memory is too short for a calendar.
+            self._scripts.run(prune(PRUNE_BATCH))
 
     def _beat(self) -> float:
         """Beat once; tell in how many seconds the next beat is needed."""
         with self._lock:
             holds = list(self._leases.values())
         asked_at = time.monotonic()
-        arguments: list[Any] = [BEAT_BATCH]
+        claims = ((hold.id, hold.owner, hold.fence) for hold in holds)
+        reply = self._scripts.run(heartbeat(BEAT_BATCH, *claims))
         for hold in holds:
-            arguments += (hold.id, hold.owner, hold.fence)
-        lost, done, next_ms = self._script(args=arguments)
-        gone = {work_id.decode() for work_id in lost}
-        for hold in holds:
-            if hold.id not in gone:
+            if hold.id not in reply.lost:
                 hold.renewed = asked_at
             elif not hold.ending:
-                self._abandon(hold, "the claim is another's")
-        if int(done) >= BEAT_BATCH or not next_ms:
-            return 0.0 if next_ms else self._interval
-        return min(max(int(next_ms) / 1000, SHORTEST_SECONDS), self._interval)
+                self._abandon(hold, "claimed by another worker")
+        if reply.next_ms is None:
+            return self._interval
+        if reply.done >= BEAT_BATCH:
+            return 0.0
+        return min(max(reply.next_ms / 1000, SHORTEST_SECONDS), self._interval)
 
     def _abandon_overdue(self) -> None:
         with self._lock:
             overdue = [hold for hold in self._leases.values() if not hold.is_valid]
         for hold in overdue:
-            self._abandon(hold, "no renewal in time")
+            self._abandon(hold, "renewal overdue")
 
     def _abandon(self, hold: Lease, why: str) -> None:
         with self._lock:
             if self._leases.get(hold.id) is not hold:
                 return  # it ended by itself meanwhile
             del self._leases[hold.id]
-        _log.warning("work abandoned", id=hold.id, cause=why)
+        _log.warning("lease lost; work canceled", id=hold.id, reason=why)
         hold.abandon()
 
 
-def start_heartbeat(url: str, times: Times) -> LeaseHeartbeat:
+def start_heartbeat(url: str, script_config: ScriptConfig) -> LeaseHeartbeat:
     """A pulse that beats already."""
-    pulse = LeaseHeartbeat(url, times)
+    pulse = LeaseHeartbeat(url, script_config)
     pulse.start()
     return pulse

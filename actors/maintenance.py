@@ -19,7 +19,9 @@ async def retention(runtime: Runtime) -> None:
     if not await _first(runtime, "retention"):
         return
     dropped = await runtime.ledger.prune()
-    _log.info("retention", dropped=dropped, libraries=await drop_unused(runtime.client))
+    _log.info(
+        "pruned expired records", records=dropped, libraries=await drop_unused(runtime.client)
+    )
 
 
 async def rescue(runtime: Runtime) -> None:
@@ -30,7 +32,7 @@ async def rescue(runtime: Runtime) -> None:
     found = await runtime.ledger.rescue_stranded()
     if found:
         shown = [f"{each.id}: {each.problem}" for each in found[:10]]
-        _log.error("stranded work was woken", count=len(found), first=shown)
+        _log.error("rescued orphaned jobs", count=len(found), first=shown)
 
 
 async def _first(runtime: Runtime, name: str) -> bool:

@@ -38,10 +38,10 @@ from service.deliveries.endpoints import CallbackEndpoint, CallbackEndpoints
 from service.deliveries.store import Deliveries
 from service.jobs.claims import Claims
 from service.jobs.ledger import Ledger
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.photo_store import PhotoStore
 from service.logging.setup import get_logger
-from service.metrics.process_reports import Reporter, process_name
+from service.metrics.process_reports import ProcessReporter, process_name
 from service.network.ip_filter import IpFilter
 from service.photos.converter import PhotoConverter
 from service.redis.client import REDIS_ERRORS, async_client
@@ -66,13 +66,13 @@ class WorkerConfig:
       settings: From the environment.
       accounts: By name.
       endpoints: Callbacks by name.
-      times: Leases, retention and limits.
+      script_config: Leases, retention and limits.
     """
 
     settings: Settings
     accounts: Mapping[str, AccountOptions]
     endpoints: Mapping[str, CallbackEndpoint]
-    times: Times
+    script_config: ScriptConfig
 
     @classmethod
     def of(cls, settings: Settings, config: Config, environ: Mapping[str, str]) -> WorkerConfig:
@@ -100,7 +100,9 @@ class WorkerConfig:
             for name, account in config.accounts.items()
         }
         check_usernames({name: each.username for name, each in accounts.items()})
-        return cls(settings, accounts, endpoints.resolve(environ), Times.of(settings, config))
+        return cls(
+            settings, accounts, endpoints.resolve(environ), ScriptConfig.of(settings, config)
+        )
 
 
 def _proxy(value: SecretRef | None, environ: Mapping[str, str]) -> str | None:
@@ -186,11 +188,11 @@ class RuntimeMiddleware(Middleware):
         try:
             self._loop.call(close())
         except TimeoutError:
-            _log.warning("closing took too long; what was open is left as it is")
+            _log.warning("shutdown timed out; remaining connections were left open")
 
     async def _open(self) -> Runtime:
         settings = self._duties.settings
-        times = self._duties.times
+        script_config = self._duties.script_config
         client = self._client(MAX_CONNECTIONS)
         cipher = derive_keys(",".join(settings.secret_keys))
         vault, gate = (
@@ -200,26 +202,34 @@ class RuntimeMiddleware(Middleware):
         gateways = GatewayPool(self._duties.accounts, vault, gate=gate)
         await self._stack.enter_async_context(gateways.closing_idle())
         exchange = await self._stack.enter_async_context(self._exchange())
-        doors = AccountControls(client, times)
+        doors = AccountControls(client, script_config)
         await self._recheck_accounts(doors)
-        pulse = start_heartbeat(settings.redis_url, times)
+        pulse = start_heartbeat(settings.redis_url, script_config)
         self._stack.callback(pulse.stop)
-        reporter = Reporter(client, times, "worker", settings.metrics_seconds)
+        reporter = ProcessReporter(client, script_config, "worker", settings.metrics_seconds)
         await self._stack.enter_async_context(reporter.reporting())
         return Runtime(
             config=self._duties,
             client=client,
-            ledger=Ledger(client, times),
-            claims=Claims(client, times, BatchedScripts(self._client(BATCH_CONNECTIONS), times)),
+            ledger=Ledger(client, script_config),
+            claims=Claims(
+                client,
+                script_config,
+                BatchedScripts(self._client(BATCH_CONNECTIONS), script_config),
+            ),
             deliveries=Deliveries(
-                client, times, BatchedScripts(self._client(BATCH_CONNECTIONS), times)
+                client,
+                script_config,
+                BatchedScripts(self._client(BATCH_CONNECTIONS), script_config),
             ),
             accounts=doors,
             user_ids=UserIdCache(client),
             gateways=gateways,
             suppressions=Suppressions(client),
             callback_client=exchange,
-            photo_loader=PhotoLoader(PhotoStore(client, times), self._fetcher(), PhotoConverter()),
+            photo_loader=PhotoLoader(
+                PhotoStore(client, script_config), self._fetcher(), PhotoConverter()
+            ),
             heartbeat=pulse,
         )
 
@@ -237,7 +247,7 @@ class RuntimeMiddleware(Middleware):
         try:
             await doors.recheck_all()
         except REDIS_ERRORS as error:
-            _log.warning("accounts are looked at later", cause=type(error).__name__)
+            _log.warning("account recheck postponed", error=type(error).__name__)
 
     def _fetcher(self) -> PhotoDownloader:
         settings = self._duties.settings

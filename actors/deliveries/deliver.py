@@ -14,13 +14,15 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from structlog.contextvars import bind_contextvars
+
 from actors.runtime import Runtime
 from service.deliveries.attempt_results import AttemptResult
 from service.deliveries.endpoints import CallbackEndpoint
 from service.deliveries.retry_schedule import exhausted, next_delay_ms
 from service.deliveries.store import DeliveryClaim
-from service.logging.context import bind_ids
-from service.logging.setup import Masker, get_logger
+from service.logging.redaction import SecretRedactor
+from service.logging.setup import get_logger
 from service.signatures import sign
 
 #: How long a delivery waits for a worker that knows its callback (deploys overlap), or for us.
@@ -43,7 +45,7 @@ async def deliver(runtime: Runtime, delivery_id: str) -> None:
     claim = await runtime.deliveries.claim(delivery_id, owner)
     if claim is None:
         return
-    bind_ids(delivery_id=delivery_id, job_id=claim.job_id)
+    bind_contextvars(delivery_id=delivery_id, job_id=claim.job_id)
     try:
         # Only for the attempt: a beat that crosses the record would find the claim gone.
         with runtime.heartbeat.maintain(delivery_id, owner, claim.fence, claimed_at):
@@ -64,7 +66,7 @@ async def _attempted(runtime: Runtime, claim: DeliveryClaim) -> AttemptResult:
     try:
         return await _post(runtime, claim, endpoint)
     except Exception as error:  # noqa: BLE001 - our fault, so never the endpoint's charge
-        _log.error("a callback could not be attempted", exc_info=error)
+        _log.error("callback attempt failed unexpectedly", exc_info=error)
         return AttemptResult("uncharged", "internal_error")
 
 
@@ -103,17 +105,17 @@ async def _put_back(runtime: Runtime, claim: DeliveryClaim) -> None:
     after_ms = put_back_ms(claim.deferrals, random.random())
     await runtime.deliveries.defer(claim, after_ms=after_ms)
     # Not at `info`: a dead origin would fill the log with it.
-    _log.debug("callback put back", callback=claim.endpoint, after_ms=after_ms)
+    _log.debug("callback deferred", callback=claim.endpoint, delay_ms=after_ms)
 
 
 async def _record(runtime: Runtime, claim: DeliveryClaim, result: AttemptResult) -> None:
     to, after_ms = _next(claim, result, _now_ms())
     counts = result.outcome != "uncharged"
     attempt = _shown(claim, result, counts=counts, after_ms=after_ms)
-    attempt["body"] = _masked(runtime.config.endpoints.get(claim.endpoint), attempt["body"])
+    attempt["body"] = _redacted(runtime.config.endpoints.get(claim.endpoint), attempt["body"])
     await runtime.deliveries.record(claim, to, attempt, after_ms=after_ms, counts=counts)
     _log.info(
-        "callback",
+        "callback attempt finished",
         callback=claim.endpoint,
         attempt=claim.attempts + counts,
         outcome=to,
@@ -122,16 +124,16 @@ async def _record(runtime: Runtime, claim: DeliveryClaim, result: AttemptResult)
     )
 
 
-def _masked(endpoint: CallbackEndpoint | None, body: str) -> str:
+def _redacted(endpoint: CallbackEndpoint | None, body: str) -> str:
     """What was answered, without the secrets that an error page repeats."""
     if endpoint is None or not body:
         return body
-    return _masker((*endpoint.secrets, endpoint.url)).text(body)
+    return _redactor((*endpoint.secrets, endpoint.url)).text(body)
 
 
 @functools.lru_cache(maxsize=256)
-def _masker(secrets: tuple[str, ...]) -> Masker:
-    return Masker(secrets)
+def _redactor(secrets: tuple[str, ...]) -> SecretRedactor:
+    return SecretRedactor(secrets)
 
 
 def _next(claim: DeliveryClaim, result: AttemptResult, now_ms: int) -> tuple[Any, int]:

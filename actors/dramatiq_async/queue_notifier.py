@@ -1,7 +1,7 @@
 """The doorbell: whoever rings for work wakes the consumers at once, so that nobody has to poll.
 
 The ledger's scripts write one entry to `hg:bell:{queue}` with each message
-(`scripts/lib/ledger.lua`, `ring`); a thread with a connection of its own waits for it. Where the
+(`notify_worker` in `lib/notify.lua`); a thread with a connection of its own waits for it. Where the
 bell is lost, consumers poll as Dramatiq's own do, and what others enqueue is found by a slow poll.
 """
 
@@ -54,7 +54,7 @@ class QueueNotifier(threading.Thread):
                 self._wake_all()
                 # A connection that `stop` has cut ends in any kind of error.
                 if not (self._stopped.is_set() or isinstance(error, REDIS_ERRORS)):
-                    _log.error("doorbell failed", exc_info=error)
+                    _log.error("queue notifier failed", exc_info=error)
                 self._stopped.wait(_RETRY_SECONDS)
 
     def stop(self) -> None:

@@ -67,5 +67,7 @@ class PhotoLoader:
             what = f"The photo {refused.message}."
             raise ClassifiedError(ErrorPolicy(Outcome.FINAL, refused.code, what)) from None
         except (ConversionFailed, OSError) as error:
-            _log.error("photo not taken", cause=type(error).__name__, detail=str(error)[:200])
+            _log.error(
+                "photo processing failed", error=type(error).__name__, detail=str(error)[:200]
+            )
             raise ClassifiedError(_PROCESSING_FAILED) from None

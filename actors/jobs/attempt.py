@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Final, TypeVar
 
 from redis.exceptions import RedisError
+from structlog.contextvars import bind_contextvars
 
 from actors.instagram.errors import ErrorDecision, Outcome, UnknownAccount, classify
 from actors.instagram.gateway import Gateway
@@ -28,13 +29,12 @@ from actors.runtime import Runtime
 from service.jobs.claims import (
     NO_EFFECT,
     Claim,
-    IntentReply,
     ReleaseStatus,
     Thread,
 )
+from service.jobs.lua.record_intent import IntentReply
 from service.jobs.model import Failure, Status
 from service.jobs.write_ownership import WriteOwnership
-from service.logging.context import bind_ids
 from service.logging.setup import get_logger
 
 #: Waits between attempts that failed for reasons of the moment; after the last, the job fails.
@@ -71,7 +71,9 @@ async def perform(runtime: Runtime, job_id: str, work: type[Attempt] | None = No
     claim = await runtime.claims.claim(job_id, owner)
     if claim is None:
         return
-    bind_ids(job_id=job_id, account=claim.job.account, event_id=claim.job.source.get("event_id"))
+    bind_contextvars(
+        job_id=job_id, account=claim.job.account, event_id=claim.job.source.get("event_id")
+    )
     with (
         runtime.heartbeat.maintain(job_id, owner, claim.fence, claimed_at) as hold,
         request_deadline(hold.seconds_left),
@@ -237,7 +239,7 @@ class Attempt:
             )
         except RedisError as error:
             # The end of the job matters more; Instagram refuses the next one as well.
-            _log.warning("a recipient was not suppressed", cause=type(error).__name__)
+            _log.warning("recipient not suppressed", error=type(error).__name__)
 
     async def _retry_later(self, verdict: ErrorDecision) -> None:
         strikes = self._claim.job.failed_attempts

@@ -17,14 +17,14 @@ from actors.lease_heartbeat import Lease
 from service.jobs.claims import (
     NO_EFFECT,
     AccountEffect,
-    Charge,
     Claim,
     Claims,
-    FinishReply,
     FollowerPage,
-    FollowerPageReply,
     ReleaseStatus,
 )
+from service.jobs.lua.append_follower_page import FollowerPageReply
+from service.jobs.lua.finish_job import FinishReply
+from service.jobs.lua.release_job import Charge
 from service.jobs.model import Failure, Status
 from service.logging.setup import get_logger
 
@@ -143,14 +143,14 @@ class AttemptRecorder:
                 pause = min(pause * 2, 1.0)
 
     def report(self, outcome: str, code: str | None = None, why: str | None = None) -> None:
-        """The one line that tells how the attempt ended."""
+        """Log how the attempt ended, in one line."""
         _log.info(
-            "attempt",
+            "job attempt finished",
             kind=self._claim.job.kind,
             attempt=self._claim.job.attempts,
             run=self._claim.job.run,
             outcome=str(outcome),
             code=code,
-            why=why or None,
+            reason=why or None,
             duration_ms=round((time.monotonic() - self._began) * 1000),
         )

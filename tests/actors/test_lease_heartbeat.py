@@ -76,7 +76,7 @@ def test_work_whose_end_is_being_recorded_is_not_taken_for_lost(
     ends, other = ledger.claim(ledger.add_job()), ledger.claim(ledger.add_job(account="other"))
 
     async def work() -> str:
-        pulse = start_heartbeat(store_url, ledger.times)
+        pulse = start_heartbeat(store_url, ledger.script_config)
         keeping = [
             pulse.maintain(each.job.id, each.owner, each.fence, time.monotonic())
             for each in (ends, other)
