@@ -34,7 +34,7 @@ async def pause(
     """Stop an account, or one kind of its actions: jobs are held until it is resumed."""
     check_known(web, name)
     asked = asked or PauseRequest()
-    await web.accounts.pause(name, asked.reason, kind=asked.kind, who=f"api:{caller}")
+    await web.accounts.pause(name, asked.reason, kind=asked.kind, by=f"api:{caller}")
     return await shown(web, name)
 
 
@@ -44,7 +44,7 @@ async def resume(
 ) -> dict[str, Any]:
     """End every hold and cooldown of an account (or of one kind); held jobs go on in order."""
     check_known(web, name)
-    await web.accounts.resume(name, kind=(asked or PauseRequest()).kind, who=f"api:{caller}")
+    await web.accounts.resume(name, kind=(asked or PauseRequest()).kind, by=f"api:{caller}")
     return await shown(web, name)
 
 

@@ -33,5 +33,5 @@ async def answer(
     """Leave a code for the account's next login; a hold that waits for one ends."""
     check_known(web, name)
     await web.verification_codes.put(name, given.code)
-    await web.accounts.clear_verification_hold(name, CODE_HOLDS, who=f"api:{caller}")
+    await web.accounts.clear_verification_hold(name, CODE_HOLDS, by=f"api:{caller}")
     return await shown(web, name)

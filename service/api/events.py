@@ -59,7 +59,7 @@ async def show(
 
 
 async def _one(web: AppServices, event_id: str, source: str | None) -> EventRecord:
-    named = await web.jobs.events_named(event_id)
+    named = await web.jobs.events_with_id(event_id)
     found = [event for event in named if source is None or event.source == source]
     if not found:
         raise ApiError(404, "unknown_event", "No such event is known (any more).")

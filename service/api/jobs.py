@@ -189,7 +189,7 @@ async def _of_event(
     web: AppServices, event_id: str, only: JobFilter, cursor: int | None, limit: int
 ) -> Page:
     """An event has a few jobs at most: they are read whole and paged here."""
-    ids = [job_id for event in await web.jobs.events_named(event_id) for job_id in event.jobs]
+    ids = [job_id for event in await web.jobs.events_with_id(event_id) for job_id in event.jobs]
     records = await web.jobs.records(ids)
     fitting = [
         record

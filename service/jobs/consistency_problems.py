@@ -1,4 +1,4 @@
-"""What can be wrong in the ledger, what each means, and what is done about it. Pure data."""
+"""The problems that a consistency check can find in the ledger. Pure data."""
 
 from __future__ import annotations
 
@@ -11,74 +11,79 @@ Outcome = Literal["mendable", "mended", "lost"]
 
 @dataclass(frozen=True)
 class Problem:
-    """One way in which the ledger can be broken.
+    """One kind of inconsistency.
 
     Parameters:
-      means: What it is and what comes of it; `{where}` is where it was found.
-      cure: What a repair does; empty where none can.
-      advice: What a person can do where a repair can do nothing.
+      meaning: What is wrong and what follows from it; `{where}` is where it was found.
+      repair: What a repair does; empty if it can do nothing.
+      advice: What a person can do if a repair can do nothing.
     """
 
-    means: str
-    cure: str = ""
+    meaning: str
+    repair: str = ""
     advice: str = ""
 
 
-#: By the word that `check_consistency.lua` has for it.
+#: By the name that check_consistency.lua gives it.
 PROBLEMS: Final[Mapping[str, Problem]] = {
     "broken record": Problem(
-        "its field {where} cannot be read, so nothing can be done with it",
+        "field {where} cannot be read, so the record cannot be used",
         advice="restore its key from a backup, or delete it",
     ),
-    "unlisted": Problem("not in its place in {where}, so lists do not show it", "entered there"),
-    "wrong index": Problem("in {where}, which its record does not say", "taken out"),
-    "no record": Problem("in {where} and has no record", "taken out"),
-    "unreachable": Problem("{where}, and nothing would ever wake it", "its alarm is set"),
-    "never lapses": Problem(
-        "claimed and not rightly in {where}, so that a worker's death is not noticed", "entered"
+    "unlisted": Problem("missing from {where}, so lists do not show it", "added to it"),
+    "wrong index": Problem("listed in {where}, which does not match its record", "removed from it"),
+    "no record": Problem("listed in {where} without a record", "removed from it"),
+    "unreachable": Problem("{where}, and nothing would ever wake it", "its wake-up was scheduled"),
+    "untracked lease": Problem(
+        "its lease is missing from {where} or wrong there, so a dead worker would go unnoticed",
+        "added to it",
     ),
-    "never expires": Problem("not rightly in {where}, so its expires_at is not kept", "entered"),
-    "never forgotten": Problem("ended and not in {where}, so it is kept for ever", "entered"),
-    "out of turn": Problem(
-        "works without {where}, so another may work at the same time",
-        "the turn is given to it",
-        "two work at once: look again when one has ended",
+    "untracked expiry": Problem(
+        "missing from {where} or wrong there, so it would not expire at expires_at", "added to it"
     ),
-    "no text": Problem("has nothing to send: {where} is gone", advice="cancel it and make it anew"),
+    "untracked retention": Problem(
+        "ended and missing from {where}, so it would never be pruned", "added to it"
+    ),
+    "no turn": Problem(
+        "running without {where}, so another job may run at the same time",
+        "it was given the turn",
+        "two jobs are running at once: check again when one of them has ended",
+    ),
+    "no text": Problem(
+        "cannot be sent: {where} is missing", advice="cancel it and create it again"
+    ),
     "no photo": Problem(
-        "has no photo to send: {where} is gone", advice="cancel it and make it anew"
+        "cannot be sent: {where} is missing", advice="cancel it and create it again"
     ),
-    "fading text": Problem("{where} is to vanish before the job ends", "kept"),
-    "rows lost": Problem(
-        "{where} is not all that it had found, so it cannot go on",
-        advice="cancel it and make it anew",
+    "expiring data": Problem("{where} would expire before the job ends", "its expiry was removed"),
+    "missing rows": Problem(
+        "rows are missing from {where}, so the export cannot continue",
+        advice="cancel it and create it again",
     ),
-    "kept for ever": Problem("ended, and {where} stays", "forgotten in time"),
-    "no callback": Problem("ended and nobody is told: {where} is missing", "opened"),
+    "unexpiring data": Problem("ended, and {where} would never expire", "it was given an expiry"),
+    "no callback": Problem("ended, and its delivery {where} is missing", "it was created"),
     "no job": Problem(
-        "owed for {where}, which has no record", advice="it is delivered all the same"
+        "its job {where} has no record", advice="none is needed: it is delivered all the same"
     ),
-    "turn of nobody": Problem("in {where} without a turn", "the turn goes to its line"),
-    "idle turn": Problem("its turn is held by {where}, which has ended", "it goes to its line"),
+    "stale turn": Problem("listed in {where} without a turn", "the turn goes to the next job"),
+    "idle turn": Problem("{where} has its turn and has ended", "the turn goes to the next job"),
     "endless turn": Problem(
-        "its turn is not in {where}, so it never passes on", "it ends within a lease"
+        "its turn is missing from {where}, so it would never expire", "it expires within a lease"
     ),
-    "stuck line": Problem("{where} waits and nobody has the turn", "the first gets it"),
-    "lost job": Problem(
-        "its job {where} has no record: it was lost", advice="replay the event to make it anew"
-    ),
+    "stalled queue": Problem("{where} has jobs and none has the turn", "the first job gets it"),
+    "lost job": Problem("its job {where} has no record", advice="replay the event to create it"),
 }
 
 
 @dataclass(frozen=True)
 class Defect:
-    """Something in the ledger that is not as it must be.
+    """An inconsistency in the ledger.
 
     Parameters:
       id: The job, delivery, account or event.
       problem: A key of PROBLEMS.
       where: The index, key or field.
-      outcome: `mendable` (a repair would), `mended`, or `lost` (no repair can).
+      outcome: `mendable` (a repair would repair it), `mended`, or `lost` (no repair can).
     """
 
     id: str
@@ -87,11 +92,10 @@ class Defect:
     outcome: Outcome
 
     def __str__(self) -> str:
-        """One line for people."""
         problem = PROBLEMS[self.problem]
         outcome = {
-            "mendable": "--repair mends it",
-            "mended": f"mended: {problem.cure}",
-            "lost": f"cannot be mended: {problem.advice}",
+            "mendable": "--repair repairs it",
+            "mended": f"repaired: {problem.repair}",
+            "lost": f"cannot be repaired: {problem.advice}",
         }[self.outcome]
-        return f"{self.id}: {self.problem}: {problem.means.format(where=self.where)} ({outcome})"
+        return f"{self.id}: {self.problem}: {problem.meaning.format(where=self.where)} ({outcome})"

@@ -84,7 +84,7 @@ def test_blocked_jobs_cost_nothing_and_one_runs_when_the_account_is_unblocked(
     ledger.pass_time(SLACK)
     assert heartbeat_wakeups(ledger) == jobs[:1]
     assert heartbeat_wakeups(ledger) == []
-    assert ledger.run(ledger.controls.show("shop"))["jobs"]["in_line"] == MANY_JOBS - 1
+    assert ledger.run(ledger.controls.show("shop"))["jobs"]["waiting"] == MANY_JOBS - 1
     assert audit(ledger) == []
 
 

@@ -44,7 +44,7 @@ def test_an_unused_account_is_active(ledger: LedgerHarness) -> None:
         "cooldowns": [],
         "quiet_until": None,
         "budgets": {},
-        "jobs": {"in_line": 0, "held": 0, "turn": None},
+        "jobs": {"waiting": 0, "held": 0, "turn": None},
     }
 
 
@@ -57,7 +57,7 @@ def test_a_paused_account_holds_its_jobs_until_it_is_resumed(ledger: LedgerHarne
     assert (shown["status"], shown["hold"]["reason"]) == ("paused", "paused")
     since = datetime.fromisoformat(shown["hold"]["since"])
     assert abs((datetime.now(UTC) - since).total_seconds()) < 60
-    assert shown["jobs"] == {"in_line": 0, "held": 3, "turn": None}
+    assert shown["jobs"] == {"waiting": 0, "held": 3, "turn": None}
 
     assert _resume(ledger) == 3
     assert ledger.run_all() == jobs, "in the order they were added"

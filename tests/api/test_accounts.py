@@ -36,7 +36,7 @@ def test_an_account_is_shown_with_what_waits_for_it(web: WebHarness, ledger: Led
     ledger.claim(first)
     assert ledger.try_claim(second) is None
     shown = web.api.get("/accounts/shop").json()
-    assert shown["jobs"] == {"in_line": 1, "held": 0, "turn": first}
+    assert shown["jobs"] == {"waiting": 1, "held": 0, "turn": first}
     wait = web.api.get(f"/jobs/{second}").json()["wait"]
     assert (wait["reason"], wait["position"]) == ("turn", 0)
     assert wait["until"].endswith("Z")

@@ -83,16 +83,16 @@ def test_what_is_found_is_told_and_left_alone_until_a_repair_is_asked_for(
     for _ in range(2):
         assert main(["doctor"]) == 1
         assert capsys.readouterr().out.splitlines() == [
-            f"ledger: {job_id}: unlisted: not in its place in hg:jobs, so lists do not show it"
-            " (--repair mends it)",
+            f"ledger: {job_id}: unlisted: missing from hg:jobs, so lists do not show it"
+            " (--repair repairs it)",
             f"ledger: {job_id}: unreachable: queued, and nothing would ever wake it"
-            " (--repair mends it)",
+            " (--repair repairs it)",
         ]
     # And when asked to, it mends both, and the next look finds nothing
     assert main(["doctor", "--repair"]) == 0
     assert [line.rpartition(" (")[2] for line in capsys.readouterr().out.splitlines()] == [
-        "mended: entered there)",
-        "mended: its alarm is set)",
+        "repaired: added to it)",
+        "repaired: its wake-up was scheduled)",
     ]
     assert main(["doctor"]) == 0
     assert capsys.readouterr().out.startswith("ok:")
@@ -107,7 +107,7 @@ def test_what_cannot_be_mended_stays_named(
         assert main(arguments) == 1
         said = capsys.readouterr().out
         assert said.startswith(f"ledger: {job_id}: no text")
-        assert "cannot be mended: cancel it and make it anew" in said
+        assert "cannot be repaired: cancel it and create it again" in said
 
 
 def test_many_findings_are_shown_in_part_and_counted(

@@ -151,7 +151,7 @@ def test_a_stop_of_everything_holds_over_a_restart_and_ends_in_order(scenario: S
 
 
 def _look_up_stands_in_line(scenario: Scenario, account: str) -> None:
-    until(lambda: account_of(scenario, account)["jobs"]["in_line"] == 1, 20, "the look-up's turn")
+    until(lambda: account_of(scenario, account)["jobs"]["waiting"] == 1, 20, "the look-up's turn")
 
 
 def _restart(stack: Stack) -> None:

@@ -238,7 +238,7 @@ def test_what_a_caller_says_comes_back_as_it_was_said(ledger: LedgerHarness) -> 
 
 
 def _named(ledger: LedgerHarness, event_id: str) -> list[Any]:
-    return ledger.run(ledger.queries.events_named(event_id))
+    return ledger.run(ledger.queries.events_with_id(event_id))
 
 
 def test_the_error_of_one_event_does_not_touch_another_of_its_batch(ledger: LedgerHarness) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from service.jobs.ledger import PRUNE_BATCH, RESCUE_BATCH, UNENDED_INDEXES
+from service.jobs.ledger import PRUNE_BATCH, RESCUE_BATCH, UNFINISHED_INDEXES
 from service.jobs.lua.check_consistency import check_consistency
 from service.jobs.lua.control_account import control_account
 from service.jobs.lua.prune import prune
@@ -74,7 +74,7 @@ def test_a_resume_lets_some_go_in_one_call_and_all_in_several(ledger: LedgerHarn
 
 def test_a_sweep_looks_at_so_many_in_one_call(ledger: LedgerHarness) -> None:
     ledger.add_jobs(CROWD, delay_ms=HOUR)
-    sweep = check_consistency("rescue", RESCUE_BATCH, *UNENDED_INDEXES)
+    sweep = check_consistency("rescue", RESCUE_BATCH, *UNFINISHED_INDEXES)
 
     looked = [ledger.scripts.run(sweep)[:2] for _ in range(2)]
 

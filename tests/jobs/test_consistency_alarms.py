@@ -93,7 +93,7 @@ def test_a_claim_that_would_never_lapse_lapses_again(
         ledger.store.zrem("hg:leases", job_id)
     else:
         ledger.store.zincrby("hg:leases", DAY, job_id)
-    assert_repairable(ledger, (job_id, "never lapses", "hg:leases"))
+    assert_repairable(ledger, (job_id, "untracked lease", "hg:leases"))
     assert run_to_end(ledger, job_id)
 
 
@@ -101,7 +101,7 @@ def test_a_claim_that_would_never_lapse_lapses_again(
 def test_a_job_that_would_never_expire_does(ledger: LedgerHarness, status: Status) -> None:
     job_id = job_in(ledger, status, expires_ms=2 * HOUR)
     ledger.store.zrem("hg:expiry", job_id)
-    assert_repairable(ledger, (job_id, "never expires", "hg:expiry"))
+    assert_repairable(ledger, (job_id, "untracked expiry", "hg:expiry"))
     ledger.take_messages()
     ledger.pass_time(3 * HOUR)
     for index in ("hg:due", "hg:wakes"):
@@ -134,7 +134,7 @@ def test_a_line_without_a_turn_moves_again(ledger: LedgerHarness, queued_jobs: l
     assert ledger.run(ledger.core.cancel(queued_jobs[1], "api:test")) == "ok"
     ledger.take_messages()
 
-    assert_repairable(ledger, ("shop", "stuck line", "hg:acct:shop:line"))
+    assert_repairable(ledger, ("shop", "stalled queue", "hg:acct:shop:line"))
 
     assert (ledger.take_messages(), ledger.turn()) == ([queued_jobs[2]], queued_jobs[2])
     assert run_to_end(ledger, queued_jobs[2])
@@ -147,7 +147,7 @@ def test_a_line_that_waits_for_a_door_without_an_alarm_moves_again(
     ledger.release(ledger.claim(queued_jobs[0]), Status.WAITING, effect=cooling)
     ledger.store.delete("hg:alarms")
 
-    assert_repairable(ledger, ("shop", "stuck line", "hg:acct:shop:line"))
+    assert_repairable(ledger, ("shop", "stalled queue", "hg:acct:shop:line"))
 
     assert (ledger.take_messages(), ledger.turn()) == ([], None)
     ledger.pass_time(HOUR)
@@ -163,7 +163,7 @@ def test_a_line_whose_worker_is_lost_with_its_turn_moves_again(
     ledger.store.zrem("hg:leases", worker)
     _lose_turn(ledger)
     assert {(each.id, each.problem) for each in diagnosis(ledger)} == {
-        ("shop", "stuck line"),
+        ("shop", "stalled queue"),
         (worker, "unreachable"),
     }
 
@@ -219,7 +219,7 @@ def test_a_turn_that_nobody_uses_passes_on(ledger: LedgerHarness, holder: str) -
 
 def test_an_alarm_of_a_turn_that_nobody_has_is_cleared(ledger: LedgerHarness) -> None:
     ledger.store.zadd("hg:turns", {"shop": 1})
-    assert_repairable(ledger, ("shop", "turn of nobody", "hg:turns"))
+    assert_repairable(ledger, ("shop", "stale turn", "hg:turns"))
     assert ledger.store.zcard("hg:turns") == 0
 
 
@@ -232,7 +232,7 @@ def test_who_works_without_the_turn_gets_it_back(
     else:
         ledger.store.set("hg:acct:shop:turn", queued_jobs[1] if holder == "line" else holder)
     found = {(each.id, each.problem) for each in diagnosis(ledger, repair=True)}
-    assert (queued_jobs[0], "out of turn") in found
+    assert (queued_jobs[0], "no turn") in found
     assert (ledger.turn(), diagnosis(ledger), audit(ledger)) == (queued_jobs[0], [], [])
     assert all(run_to_end(ledger, job_id) for job_id in queued_jobs)
 
@@ -242,6 +242,6 @@ def test_two_who_work_at_once_are_named_until_one_has_ended(ledger: LedgerHarnes
     ledger.store.delete("hg:acct:shop:turn")
     ledger.store.zrem("hg:turns", "shop")
     second = ledger.claim(ledger.add_job())
-    assert_unrepairable(ledger, (first.id, "out of turn", "hg:acct:shop:turn"))
+    assert_unrepairable(ledger, (first.id, "no turn", "hg:acct:shop:turn"))
     assert ledger.finish(second)
-    assert_repairable(ledger, (first.id, "out of turn", "hg:acct:shop:turn"))
+    assert_repairable(ledger, (first.id, "no turn", "hg:acct:shop:turn"))

@@ -83,7 +83,7 @@ def test_a_delivery_whose_claim_would_never_lapse_is_tried_again(ledger: LedgerH
     delivery_id = delivery_of(ledger, job_in(ledger, Status.SUCCEEDED))
     assert claim_callbacks(ledger) == [delivery_id]
     ledger.store.zrem("hg:leases", delivery_id)
-    assert_repairable(ledger, (delivery_id, "never lapses", "hg:leases"))
+    assert_repairable(ledger, (delivery_id, "untracked lease", "hg:leases"))
     ledger.pass_time(TIMES.lease + SECOND)
     ledger.heartbeat()
     assert claim_callbacks(ledger) == [delivery_id]
@@ -96,7 +96,7 @@ def test_a_delivery_that_nothing_would_ever_forget_is_forgotten(ledger: LedgerHa
     assert claim is not None
     assert ledger.run(ledger.deliveries.record(claim, "delivered", {}))
     drop_job(ledger, job_id)  # with which it would have gone
-    assert_repairable(ledger, (delivery_id, "never forgotten", "hg:retention"))
+    assert_repairable(ledger, (delivery_id, "untracked retention", "hg:retention"))
 
 
 def test_a_delivery_whose_job_is_gone_is_named(ledger: LedgerHarness) -> None:

@@ -103,7 +103,7 @@ def test_a_text_that_is_gone_cannot_be_mended_and_one_that_fades_is_kept(
 ) -> None:
     job_id = job_in(ledger, status)
     ledger.store.expire(f"hg:jobtext:{job_id}", 60)
-    assert_repairable(ledger, (job_id, "fading text", f"hg:jobtext:{job_id}"))
+    assert_repairable(ledger, (job_id, "expiring data", f"hg:jobtext:{job_id}"))
     assert ledger.store.ttl(f"hg:jobtext:{job_id}") == -1
     ledger.store.delete(f"hg:jobtext:{job_id}")
     assert_unrepairable(ledger, (job_id, "no text", f"hg:jobtext:{job_id}"))
@@ -139,7 +139,7 @@ def test_what_would_never_be_forgotten_is(ledger: LedgerHarness, status: Status)
     job_id = job_in(ledger, status)
     ledger.store.zrem("hg:retention", job_id)
     ledger.pass_time(DAY)
-    assert_repairable(ledger, (job_id, "never forgotten", "hg:retention"))
+    assert_repairable(ledger, (job_id, "untracked retention", "hg:retention"))
     ledger.pass_time(TIMES.keep - DAY + SECOND)
     ledger.run(ledger.core.prune())
     assert not ledger.store.exists(f"hg:job:{job_id}")

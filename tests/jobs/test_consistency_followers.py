@@ -41,7 +41,7 @@ def test_rows_of_an_ended_walk_that_would_stay_for_ever_are_forgotten_in_time(
     assert claim_and_append(ledger, job_id, rows(200, 210)) == "succeeded"
     key = f"hg:rows:{job_id}"
     ledger.store.persist(key)
-    assert_repairable(ledger, (job_id, "kept for ever", key))
+    assert_repairable(ledger, (job_id, "unexpiring data", key))
     assert 0 < ledger.store.pttl(key) <= TIMES.keep_bodies
 
 
@@ -52,14 +52,14 @@ def test_what_is_to_vanish_before_a_walk_has_ended_is_kept(
     job_id = started_export(ledger, 1)
     key = f"hg:{name}:{job_id}"
     ledger.store.pexpire(key, HOUR)
-    assert_repairable(ledger, (job_id, "fading text", key))
+    assert_repairable(ledger, (job_id, "expiring data", key))
     assert ledger.store.pttl(key) == -1
 
 
 def test_a_walk_that_cannot_go_on_is_told_of(ledger: LedgerHarness) -> None:
     job_id = started_export(ledger, 1)
     ledger.store.delete(f"hg:walked:{job_id}")
-    assert_unrepairable(ledger, (job_id, "rows lost", f"hg:rows:{job_id}"))
+    assert_unrepairable(ledger, (job_id, "missing rows", f"hg:rows:{job_id}"))
 
 
 def test_a_walk_of_a_newer_release_is_left_to_it(ledger: LedgerHarness) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, Final
 
 from service.jobs.claims import AccountEffect, Claim
-from service.jobs.consistency_check import Examination
+from service.jobs.consistency_check import ConsistencyCheck
 from service.jobs.consistency_problems import Defect
 from service.jobs.lua.heartbeat import heartbeat
 from service.jobs.lua.runner import Scripts
@@ -127,7 +127,7 @@ class Bustle:
 
 async def _look_meanwhile(ledger: LedgerHarness, bustle: Bustle) -> list[list[Defect]]:
     """Look again and again while everybody works; what each look found."""
-    doctor = Examination(ledger.client, ledger.script_config)
+    doctor = ConsistencyCheck(ledger.client, ledger.script_config)
     tasks = [asyncio.create_task(life) for life in bustle.lives()]
     looks = []
     try:

@@ -93,7 +93,7 @@ def test_a_replay_adds_only_the_jobs_of_rules_that_had_none(ledger: LedgerHarnes
     assert (jobs[0], len(jobs)) == (first.jobs[0], 2)
     assert ledger.status(jobs[0]) is Status.SUCCEEDED
     assert ledger.take_messages() == [jobs[1]]
-    [event] = ledger.run(ledger.queries.events_named("evt_1"))
+    [event] = ledger.run(ledger.queries.events_with_id("evt_1"))
     assert (list(event.jobs), event.notes) == (jobs, notes)
 
 
@@ -101,7 +101,7 @@ def test_a_replay_of_an_event_without_jobs_keeps_an_empty_list(ledger: LedgerHar
     ledger.accept(EVENT)
 
     assert ledger.run(ledger.core.replay("stripe", "evt_1", [], [])) == []
-    [event] = ledger.run(ledger.queries.events_named("evt_1"))
+    [event] = ledger.run(ledger.queries.events_with_id("evt_1"))
     assert event.jobs == ()
 
 

@@ -112,5 +112,5 @@ def test_jobs_accounts_and_previews_are_still_shown(ledger: LedgerHarness) -> No
     waiter = ledger.add_job()
     with out_of_memory(ledger.store):
         assert ledger.api_job(waiter)["wait"]["reason"] == "turn"
-        assert ledger.run(ledger.controls.show("shop"))["jobs"]["in_line"] == 1
+        assert ledger.run(ledger.controls.show("shop"))["jobs"]["waiting"] == 1
         assert ledger.run(ledger.core.preview(draft(), caller="shop")).decision == "wait"

@@ -164,9 +164,9 @@ def test_an_event_id_is_found_in_every_source_that_knows_it(ledger: LedgerHarnes
         ledger.accept(Event("evt_1"), draft(), source=source)
     ledger.accept(Event("evt_2"), source="github")
 
-    found = ledger.run(ledger.queries.events_named("evt_1"))
+    found = ledger.run(ledger.queries.events_with_id("evt_1"))
     assert [event.source for event in found] == ["paddle", "stripe"]
-    assert ledger.run(ledger.queries.events_named("evt_9")) == []
+    assert ledger.run(ledger.queries.events_with_id("evt_9")) == []
 
 
 def test_pages_of_events_show_every_event_once(ledger: LedgerHarness) -> None:
@@ -184,4 +184,4 @@ def test_the_body_of_an_event_goes_before_its_record(ledger: LedgerHarness) -> N
     ledger.pass_time(TIMES.keep_bodies + SECOND)
 
     assert ledger.run(ledger.queries.event_body("stripe", "evt_1")) is None
-    assert len(ledger.run(ledger.queries.events_named("evt_1"))) == 1
+    assert len(ledger.run(ledger.queries.events_with_id("evt_1"))) == 1

@@ -116,7 +116,7 @@ def test_cancel_ends_what_has_written_nothing(
 
     now = Status.CANCELED if reply == "ok" else origin
     assert ledger.status(job_id) is now
-    assert ledger.record(job_id).cancel_asked == (reply == "asked")
+    assert ledger.record(job_id).cancel_requested == (reply == "asked")
     assert len(ledger.deliveries_of(job_id)) == (1 if now in FINAL else 0)
 
 

@@ -48,7 +48,7 @@ local function must_be_pruned(record, ended, keep)
   if redis.call('EXISTS', 'hg:job:' .. (record.job or '')) == 1 then return end
   if redis.call('ZSCORE', 'hg:retention', record.id) then return end
   local from = tonumber(ended or 0) > 0 and ended or now
-  report(record.id, 'never forgotten', 'hg:retention', function()
+  report(record.id, 'untracked retention', 'hg:retention', function()
     retain_until(record.id, from + (keep or CONF.keep))
   end)
 end
@@ -81,7 +81,7 @@ local function is_claimed(record) return CLAIMED_STATUSES[record.status] and rec
 
 local function must_be_reachable(record)
   if is_claimed(record) then
-    must_be_listed(record, 'hg:leases', record.lease, 'never lapses')
+    must_be_listed(record, 'hg:leases', record.lease, 'untracked lease')
   elseif not is_reachable(record) then
     local wake = record.kind and wake_job or wake_delivery
     report(record.id, 'unreachable', record.status, function() wake(record) end)
@@ -99,7 +99,7 @@ local function check_turn_of(job)
   local key = account_key(job) .. ':turn'
   local holder = redis.call('GET', key)
   if tonumber(job.lease) <= now or holder == job.id then return end
-  report(job.id, 'out of turn', key, not (holder and is_at_work(holder)) and function()
+  report(job.id, 'no turn', key, not (holder and is_at_work(holder)) and function()
     redis.call('SET', key, job.id)
     redis.call('ZADD', 'hg:turns', job.lease, job.account)
   end)
@@ -107,7 +107,7 @@ end
 
 local function must_not_expire(job, key)
   if redis.call('PTTL', key) < 0 then return end
-  report(job.id, 'fading text', key, function() redis.call('PERSIST', key) end)
+  report(job.id, 'expiring data', key, function() redis.call('PERSIST', key) end)
 end
 
 local function check_text(job)
@@ -117,7 +117,7 @@ local function check_text(job)
 end
 
 local function check_rows(job)
-  if not has_all_rows(job) then report(job.id, 'rows lost', rows_key(job.id)) end
+  if not has_all_rows(job) then report(job.id, 'missing rows', rows_key(job.id)) end
   must_not_expire(job, rows_key(job.id))
   must_not_expire(job, seen_key(job.id))
 end
@@ -140,7 +140,7 @@ local function check_unended(job)
   if not READ_KINDS[job.kind] then check_text(job) end
   if is_follower_export(job) then check_rows(job) end
   check_photo(job)
-  if needs_expiry(job) then must_be_listed(job, 'hg:expiry', job.expires, 'never expires') end
+  if needs_expiry(job) then must_be_listed(job, 'hg:expiry', job.expires, 'untracked expiry') end
   must_be_reachable(job)
   if is_claimed(job) then check_turn_of(job) end
 end
@@ -177,7 +177,7 @@ local function check_export(id)
     if not job and left ~= -2 then
       report(id, 'no record', key, function() redis.call('UNLINK', key) end)
     elseif job and FINAL[job.status] and left == -1 then
-      report(id, 'kept for ever', key, function()
+      report(id, 'unexpiring data', key, function()
         redis.call('PEXPIRE', key, CONF.keep_bodies)
       end)
     end
@@ -213,8 +213,8 @@ local function check_account(account)
   local holder, ends = turn_holder(account), redis.call('ZSCORE', 'hg:turns', account)
   local function grant() grant_turn(account, now) end
   if not holder then
-    if ends then return report(account, 'turn of nobody', 'hg:turns', grant) end
-    if is_stuck(account, now) then report(account, 'stuck line', key .. ':line', grant) end
+    if ends then return report(account, 'stale turn', 'hg:turns', grant) end
+    if is_stuck(account, now) then report(account, 'stalled queue', key .. ':line', grant) end
     return
   end
   local is_hash, job = pcall(load_job, holder)
