@@ -14,7 +14,7 @@ COOL_ALL = AccountEffect(cooldown="slow_down", kind="*", cooldown_ms=HOUR)
 HOLD = AccountEffect(hold="challenge")
 
 
-def test_one_job_of_an_account_runs_and_the_others_stand_in_line(ledger: LedgerHarness) -> None:
+def test_one_job_of_an_account_runs_and_the_others_wait(ledger: LedgerHarness) -> None:
     first, second = ledger.add_job(), ledger.add_job()
     assert (ledger.status(first), ledger.status(second)) == (Status.QUEUED, Status.WAITING)
     assert (ledger.take_messages(), ledger.turn()) == ([first], first)
@@ -27,7 +27,7 @@ def test_one_job_of_an_account_runs_and_the_others_stand_in_line(ledger: LedgerH
     assert audit(ledger) == []
 
 
-def test_a_job_that_comes_to_a_shut_door_is_held_or_waits_at_once(ledger: LedgerHarness) -> None:
+def test_a_job_of_a_blocked_account_is_held_or_waits_at_once(ledger: LedgerHarness) -> None:
     # Given one account that is paused, and one that cools down
     ledger.run(ledger.controls.pause("shop"))
     cooled = ledger.claim(ledger.add_job(account="studio"))
@@ -52,7 +52,7 @@ def test_accounts_do_not_wait_for_each_other(ledger: LedgerHarness) -> None:
     assert ledger.claim(ledger.add_job(account="studio"))
 
 
-def test_the_line_goes_by_priority_and_then_by_order(ledger: LedgerHarness) -> None:
+def test_the_queue_is_ordered_by_priority_and_then_by_age(ledger: LedgerHarness) -> None:
     holder = ledger.claim(ledger.add_job())
     low, first, second, high = (
         ledger.add_job(priority=0),
@@ -69,7 +69,7 @@ def test_the_line_goes_by_priority_and_then_by_order(ledger: LedgerHarness) -> N
     assert audit(ledger) == []
 
 
-def test_a_newcomer_does_not_overtake_the_line(ledger: LedgerHarness) -> None:
+def test_a_new_job_does_not_overtake_waiting_ones(ledger: LedgerHarness) -> None:
     holder = ledger.claim(ledger.add_job())
     waiter = ledger.add_job()
     ledger.finish(holder)
@@ -79,7 +79,9 @@ def test_a_newcomer_does_not_overtake_the_line(ledger: LedgerHarness) -> None:
     assert ledger.claim(waiter)
 
 
-def test_a_newcomer_does_not_overtake_the_line_of_a_lapsed_turn(ledger: LedgerHarness) -> None:
+def test_a_new_job_does_not_overtake_waiting_ones_when_a_turn_expires(
+    ledger: LedgerHarness,
+) -> None:
     ledger.claim(ledger.add_job(), "dead")
     waiter = ledger.add_job()
     ledger.pass_time(TIMES.lease)
@@ -90,7 +92,7 @@ def test_a_newcomer_does_not_overtake_the_line_of_a_lapsed_turn(ledger: LedgerHa
     assert audit(ledger) == []
 
 
-def test_a_turn_is_given_on_by_every_way_of_ending_it(ledger: LedgerHarness) -> None:
+def test_every_way_of_ending_a_turn_passes_it_on(ledger: LedgerHarness) -> None:
     for leave in (Status.WAITING, Status.HELD):
         account = f"to-{leave}"
         holder = ledger.claim(ledger.add_job(account=account))
@@ -104,9 +106,7 @@ def test_a_turn_is_given_on_by_every_way_of_ending_it(ledger: LedgerHarness) -> 
 
 
 @pytest.mark.parametrize("lapses", [False, True])
-def test_a_job_given_back_stands_in_line_like_any_other(
-    ledger: LedgerHarness, lapses: bool
-) -> None:
+def test_a_released_job_queues_like_any_other(ledger: LedgerHarness, lapses: bool) -> None:
     holder = ledger.claim(ledger.add_job())
     behind, before = ledger.add_job(), ledger.add_job(priority=9)
     ledger.take_messages()
@@ -136,7 +136,7 @@ def _give_back(ledger: LedgerHarness, claim: Claim, *, lapses: bool) -> None:
         assert ledger.release(claim, Status.QUEUED) == "ok"
 
 
-def test_a_write_in_doubt_lets_others_go_first_and_lines_up_for_its_look_up(
+def test_an_unconfirmed_write_lets_others_run_and_then_queues_for_verification(
     ledger: LedgerHarness,
 ) -> None:
     doubtful = ledger.claim_and_send(ledger.add_job())
@@ -155,7 +155,7 @@ def test_a_write_in_doubt_lets_others_go_first_and_lines_up_for_its_look_up(
     assert audit(ledger) == []
 
 
-def test_a_granted_turn_that_nobody_claims_is_kept_and_rings_again(ledger: LedgerHarness) -> None:
+def test_an_unclaimed_turn_is_kept_and_its_wake_up_repeated(ledger: LedgerHarness) -> None:
     holder = ledger.claim(ledger.add_job())
     first, behind = ledger.add_job(), ledger.add_job()
     ledger.finish(holder)
@@ -173,7 +173,7 @@ def test_a_granted_turn_that_nobody_claims_is_kept_and_rings_again(ledger: Ledge
     assert ledger.run_all() == [late, behind]
 
 
-def test_a_turn_whose_job_was_lost_goes_to_the_next(ledger: LedgerHarness) -> None:
+def test_a_turn_whose_job_was_lost_passes_to_the_next_job(ledger: LedgerHarness) -> None:
     lost, behind = ledger.add_job(), ledger.add_job()
     ledger.store.delete(f"hg:job:{lost}")
 
@@ -183,7 +183,7 @@ def test_a_turn_whose_job_was_lost_goes_to_the_next(ledger: LedgerHarness) -> No
     assert (ledger.turn(), ledger.status(behind)) == (behind, Status.QUEUED)
 
 
-def test_a_lapsed_turn_is_free_even_before_the_pulse_sees_it(ledger: LedgerHarness) -> None:
+def test_an_expired_turn_is_free_even_before_a_heartbeat(ledger: LedgerHarness) -> None:
     ledger.claim(ledger.add_job(), "dead")
     ledger.pass_time(TIMES.lease)
 
@@ -191,7 +191,7 @@ def test_a_lapsed_turn_is_free_even_before_the_pulse_sees_it(ledger: LedgerHarne
     assert audit(ledger) == []
 
 
-def test_a_late_end_does_not_take_the_turn_from_another(ledger: LedgerHarness) -> None:
+def test_a_late_finish_does_not_take_the_turn_from_another_job(ledger: LedgerHarness) -> None:
     late = ledger.claim(ledger.add_job(), "late")
     ledger.pass_time(TIMES.lease)
     current = ledger.claim(ledger.add_job(), "current")
@@ -202,7 +202,7 @@ def test_a_late_end_does_not_take_the_turn_from_another(ledger: LedgerHarness) -
     assert audit(ledger) == []
 
 
-def test_a_cooldown_of_one_kind_leaves_the_other_free(ledger: LedgerHarness) -> None:
+def test_a_cooldown_of_one_kind_does_not_block_the_other(ledger: LedgerHarness) -> None:
     message, other, comment = (
         ledger.add_job(),
         ledger.add_job(),
@@ -223,7 +223,7 @@ def test_a_cooldown_of_one_kind_leaves_the_other_free(ledger: LedgerHarness) -> 
     assert audit(ledger) == []
 
 
-def test_a_cooldown_that_ends_wakes_one_job_and_lines_up_the_others(ledger: LedgerHarness) -> None:
+def test_when_a_cooldown_ends_one_job_runs_and_the_others_queue(ledger: LedgerHarness) -> None:
     jobs = [ledger.add_job(priority=number) for number in (0, 5, 9, 5)]
     claim = ledger.claim(jobs[0])
     ledger.release(claim, Status.WAITING, after_ms=HOUR, effect=COOL_ALL)
@@ -248,7 +248,7 @@ def test_a_cooldown_of_the_account_stops_every_kind(ledger: LedgerHarness) -> No
         assert ledger.api_job(job_id)["wait"]["reason"] == "slow_down"
 
 
-def test_a_shorter_cooldown_does_not_cut_a_longer_one_short(ledger: LedgerHarness) -> None:
+def test_a_shorter_cooldown_does_not_shorten_a_longer_one(ledger: LedgerHarness) -> None:
     late = ledger.claim(ledger.add_job(), "late")
     ledger.pass_time(TIMES.lease)
     current = ledger.claim(ledger.add_job(), "current")
@@ -261,7 +261,7 @@ def test_a_shorter_cooldown_does_not_cut_a_longer_one_short(ledger: LedgerHarnes
     assert cooldown["reason"] == "slow_down"
 
 
-def test_a_hold_stops_the_whole_line_and_nothing_is_lost(ledger: LedgerHarness) -> None:
+def test_a_hold_stops_the_whole_queue_and_loses_nothing(ledger: LedgerHarness) -> None:
     jobs = [ledger.add_job() for _ in range(4)]
     claim = ledger.claim(jobs[0])
 
@@ -276,7 +276,7 @@ def test_a_hold_stops_the_whole_line_and_nothing_is_lost(ledger: LedgerHarness) 
     assert ledger.run_all() == [*jobs, later]
 
 
-def test_a_look_up_waits_while_nobody_may_use_the_account(ledger: LedgerHarness) -> None:
+def test_a_verification_waits_while_the_account_is_blocked(ledger: LedgerHarness) -> None:
     doubtful = ledger.claim_and_send(ledger.add_job())
     ledger.release(doubtful, Status.SENDING, after_ms=SECOND, charge="free", effect=HOLD)
     ledger.pass_time(SECOND)
@@ -292,7 +292,7 @@ def test_a_look_up_waits_while_nobody_may_use_the_account(ledger: LedgerHarness)
     assert ledger.claim(doubtful.id).verify_first
 
 
-def test_a_look_up_behind_a_shut_door_does_not_keep_its_place_in_line(
+def test_a_blocked_verification_does_not_block_the_queue(
     ledger: LedgerHarness,
 ) -> None:
     doubtful = ledger.claim_and_send(ledger.add_job())

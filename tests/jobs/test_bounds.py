@@ -21,7 +21,7 @@ def _held(ledger: LedgerHarness) -> int:
     return int(ledger.store.zcard("hg:acct:shop:held:dm"))
 
 
-def test_a_turn_that_ends_before_a_closed_door_holds_some_and_each_beat_some_more(
+def test_a_turn_ending_at_a_blocked_account_holds_a_batch_and_each_heartbeat_another(
     ledger: LedgerHarness,
 ) -> None:
     holder = ledger.claim(ledger.add_job())
@@ -38,7 +38,7 @@ def test_a_turn_that_ends_before_a_closed_door_holds_some_and_each_beat_some_mor
     assert audit(ledger) == []
 
 
-def test_accounts_that_close_at_once_share_what_one_beat_holds(ledger: LedgerHarness) -> None:
+def test_accounts_blocked_at_once_share_one_heartbeats_batch(ledger: LedgerHarness) -> None:
     for name in ("shop", "studio", "depot"):
         holder = ledger.claim(ledger.add_job(account=name))
         ledger.add_jobs(HELD_AT_ONCE, account=name)
@@ -61,7 +61,7 @@ def _all_held(ledger: LedgerHarness) -> int:
     return int(ledger.store.zcard("hg:jobs:status:held"))
 
 
-def test_a_resume_lets_some_go_in_one_call_and_all_in_several(ledger: LedgerHarness) -> None:
+def test_resuming_releases_a_batch_per_call(ledger: LedgerHarness) -> None:
     ledger.run(ledger.controls.pause("shop"))
     ledger.add_jobs(CROWD)
 
@@ -72,7 +72,7 @@ def test_a_resume_lets_some_go_in_one_call_and_all_in_several(ledger: LedgerHarn
     assert audit(ledger) == []
 
 
-def test_a_sweep_looks_at_so_many_in_one_call(ledger: LedgerHarness) -> None:
+def test_a_rescue_checks_a_batch_per_call(ledger: LedgerHarness) -> None:
     ledger.add_jobs(CROWD, delay_ms=HOUR)
     sweep = check_consistency("rescue", RESCUE_BATCH, *UNFINISHED_INDEXES)
 
@@ -81,7 +81,7 @@ def test_a_sweep_looks_at_so_many_in_one_call(ledger: LedgerHarness) -> None:
     assert looked == [(RESCUE_BATCH, False), (CROWD - RESCUE_BATCH, True)]
 
 
-def test_an_examination_looks_at_so_much_in_one_call(ledger: LedgerHarness) -> None:
+def test_a_consistency_check_checks_a_batch_per_call(ledger: LedgerHarness) -> None:
     entries = [("job", job_id) for job_id in ledger.add_jobs(CROWD, delay_ms=HOUR)]
 
     reply = ledger.scripts.run(check_consistency("report", RESCUE_BATCH, *entries))
@@ -89,7 +89,7 @@ def test_an_examination_looks_at_so_much_in_one_call(ledger: LedgerHarness) -> N
     assert reply == (RESCUE_BATCH, False, [])
 
 
-def test_retention_drops_so_many_in_one_call_and_says_whether_there_are_more(
+def test_pruning_deletes_a_batch_per_call_and_reports_if_there_are_more(
     ledger: LedgerHarness,
 ) -> None:
     for job_id in ledger.add_jobs(CROWD // 2):
@@ -102,7 +102,7 @@ def test_retention_drops_so_many_in_one_call_and_says_whether_there_are_more(
     assert looked == [PRUNE_BATCH, PRUNE_BATCH, CROWD - 2 * PRUNE_BATCH, 0]
 
 
-def test_an_audit_of_months_is_trimmed_in_steps_and_to_the_last_entry(
+def test_a_long_audit_log_is_trimmed_in_steps(
     ledger: LedgerHarness,
 ) -> None:
     with ledger.store.pipeline(transaction=False) as pipe:

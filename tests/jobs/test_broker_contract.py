@@ -65,7 +65,7 @@ def _shape(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("kind", ROUTES)
-def test_a_stock_consumer_reads_and_acks_what_our_scripts_write(
+def test_a_stock_consumer_reads_and_acks_the_scripts_messages(
     ledger: LedgerHarness, broker: Any, kind: str
 ) -> None:
     address, work_id = ROUTES[kind], _wake(ledger, kind)
@@ -84,7 +84,7 @@ def test_a_stock_consumer_reads_and_acks_what_our_scripts_write(
 
 
 @pytest.mark.parametrize("kind", ROUTES)
-def test_the_stock_broker_writes_the_same_keys_types_and_fields(
+def test_the_scripts_write_the_same_keys_and_fields_as_the_stock_broker(
     ledger: LedgerHarness, broker: Any, kind: str
 ) -> None:
     address, work_id = ROUTES[kind], _wake(ledger, kind)
@@ -120,7 +120,7 @@ def _single(layout: dict[bytes, tuple[bytes, Any]], address: Route) -> tuple[str
     return message_id.decode(), json.loads(message)
 
 
-def test_a_stock_worker_with_a_plain_actor_processes_a_wake_up(
+def test_a_stock_worker_with_a_sync_actor_processes_a_wake_up(
     ledger: LedgerHarness, broker: Any
 ) -> None:
     seen: list[str] = []
@@ -146,7 +146,7 @@ def test_a_stock_worker_with_a_plain_actor_processes_a_wake_up(
     assert _layout(ledger.store) == {}
 
 
-def test_every_ring_has_a_message_id_of_its_own(ledger: LedgerHarness, broker: Any) -> None:
+def test_every_wake_up_has_its_own_message_id(ledger: LedgerHarness, broker: Any) -> None:
     job_id = ledger.add_job()
     ledger.pass_time(TIMES.lease)
     ledger.heartbeat()
@@ -161,7 +161,7 @@ def test_every_ring_has_a_message_id_of_its_own(ledger: LedgerHarness, broker: A
     consumer.close()
 
 
-def test_what_a_dead_consumer_had_taken_is_given_to_another(
+def test_a_dead_consumers_messages_go_to_another(
     ledger: LedgerHarness, broker: Any, store_url: str
 ) -> None:
     job_id = ledger.add_job()

@@ -23,7 +23,7 @@ IDLE: Final = [each for each in UNENDED if each not in ("running", "sending")]
 
 
 @pytest.mark.parametrize("status", IDLE)
-def test_work_that_nothing_leads_to_is_woken(ledger: LedgerHarness, status: Status) -> None:
+def test_unreachable_work_is_woken(ledger: LedgerHarness, status: Status) -> None:
     job_id = job_in(ledger, status)
     drop_alarms(ledger, job_id)
 
@@ -32,7 +32,7 @@ def test_work_that_nothing_leads_to_is_woken(ledger: LedgerHarness, status: Stat
     assert run_to_end(ledger, job_id)
 
 
-def test_a_held_job_whose_account_was_opened_by_nobody_knows_whom_is_woken(
+def test_a_held_job_of_an_unblocked_account_is_woken(
     ledger: LedgerHarness,
 ) -> None:
     job_id = job_in(ledger, Status.HELD)
@@ -43,7 +43,7 @@ def test_a_held_job_whose_account_was_opened_by_nobody_knows_whom_is_woken(
 
 
 @pytest.mark.parametrize("status", [Status.RUNNING, Status.SENDING])
-def test_work_without_a_worker_is_taken_up(ledger: LedgerHarness, status: Status) -> None:
+def test_work_without_a_worker_is_claimed_again(ledger: LedgerHarness, status: Status) -> None:
     job_id = job_in(ledger, status)
     ledger.store.hset(f"hg:job:{job_id}", mapping={"owner": "", "lease": 0})
     drop_alarms(ledger, job_id)
@@ -53,7 +53,7 @@ def test_work_without_a_worker_is_taken_up(ledger: LedgerHarness, status: Status
 
 @pytest.mark.parametrize("status", [Status.SCHEDULED, Status.WAITING])
 @pytest.mark.parametrize("who", ["doctor", "sweep"])
-def test_what_is_meant_for_later_is_not_done_now(
+def test_unreachable_scheduled_work_is_not_run_early(
     ledger: LedgerHarness, status: Status, who: str
 ) -> None:
     job_id = job_in(ledger, status)
@@ -68,7 +68,7 @@ def test_what_is_meant_for_later_is_not_done_now(
     assert ledger.take_messages() == [job_id]
 
 
-def test_a_write_that_may_have_happened_is_looked_up_once_it_has_settled(
+def test_an_unreachable_unconfirmed_write_is_verified_once_settled(
     ledger: LedgerHarness,
 ) -> None:
     job_id = job_in(ledger, Status.SENDING)
@@ -85,7 +85,7 @@ def test_a_write_that_may_have_happened_is_looked_up_once_it_has_settled(
 
 @pytest.mark.parametrize("status", [Status.RUNNING, Status.SENDING])
 @pytest.mark.parametrize("harm", ["gone", "late"])
-def test_a_claim_that_would_never_lapse_lapses_again(
+def test_a_claim_without_lease_index_expires_again(
     ledger: LedgerHarness, status: Status, harm: str
 ) -> None:
     job_id = job_in(ledger, status)
@@ -98,7 +98,9 @@ def test_a_claim_that_would_never_lapse_lapses_again(
 
 
 @pytest.mark.parametrize("status", IDLE)
-def test_a_job_that_would_never_expire_does(ledger: LedgerHarness, status: Status) -> None:
+def test_a_job_missing_from_the_expiry_index_expires_again(
+    ledger: LedgerHarness, status: Status
+) -> None:
     job_id = job_in(ledger, status, expires_ms=2 * HOUR)
     ledger.store.zrem("hg:expiry", job_id)
     assert_repairable(ledger, (job_id, "untracked expiry", "hg:expiry"))
@@ -127,7 +129,7 @@ def _lose_turn(ledger: LedgerHarness) -> None:
     ledger.store.delete("hg:acct:shop:turn")
 
 
-def test_a_line_without_a_turn_moves_again(ledger: LedgerHarness, queued_jobs: list[str]) -> None:
+def test_a_queue_without_a_turn_moves_again(ledger: LedgerHarness, queued_jobs: list[str]) -> None:
     # Given a turn that was lost when it came to a job that ended before it was begun
     ledger.finish(ledger.claim(queued_jobs[0]))
     _lose_turn(ledger)
@@ -140,7 +142,7 @@ def test_a_line_without_a_turn_moves_again(ledger: LedgerHarness, queued_jobs: l
     assert run_to_end(ledger, queued_jobs[2])
 
 
-def test_a_line_that_waits_for_a_door_without_an_alarm_moves_again(
+def test_a_blocked_queue_without_an_alarm_moves_again(
     ledger: LedgerHarness, queued_jobs: list[str]
 ) -> None:
     cooling = AccountEffect(cooldown="slow_down", kind="dm", cooldown_ms=HOUR)
@@ -155,7 +157,7 @@ def test_a_line_that_waits_for_a_door_without_an_alarm_moves_again(
     assert ledger.take_messages() == [queued_jobs[0]]
 
 
-def test_a_line_whose_worker_is_lost_with_its_turn_moves_again(
+def test_a_queue_that_lost_its_worker_and_turn_moves_again(
     ledger: LedgerHarness, queued_jobs: list[str]
 ) -> None:
     worker = queued_jobs[0]
@@ -176,7 +178,7 @@ def test_a_line_whose_worker_is_lost_with_its_turn_moves_again(
 
 
 @pytest.mark.parametrize("harm", ["lane", "place"])
-def test_who_stands_where_nobody_looks_is_woken(
+def test_a_job_in_an_unlisted_sub_queue_is_woken(
     ledger: LedgerHarness, queued_jobs: list[str], harm: str
 ) -> None:
     if harm == "lane":
@@ -187,7 +189,7 @@ def test_who_stands_where_nobody_looks_is_woken(
     assert all(run_to_end(ledger, job_id) for job_id in queued_jobs)
 
 
-def test_a_record_that_cannot_be_read_does_not_keep_the_turn(ledger: LedgerHarness) -> None:
+def test_an_unreadable_record_does_not_keep_the_turn(ledger: LedgerHarness) -> None:
     broken, waiter = ledger.add_job(), ledger.add_job()
     ledger.store.hdel(f"hg:job:{broken}", "status")
     assert {(each.id, each.problem) for each in diagnosis(ledger, repair=True)} == {
@@ -198,14 +200,14 @@ def test_a_record_that_cannot_be_read_does_not_keep_the_turn(ledger: LedgerHarne
     assert ledger.turn() == waiter
 
 
-def test_a_turn_that_would_never_end_ends(ledger: LedgerHarness, queued_jobs: list[str]) -> None:
+def test_a_turn_without_expiry_expires(ledger: LedgerHarness, queued_jobs: list[str]) -> None:
     ledger.store.zrem("hg:turns", "shop")
     assert_repairable(ledger, ("shop", "endless turn", "hg:turns"))
     assert all(run_to_end(ledger, job_id) for job_id in queued_jobs)
 
 
 @pytest.mark.parametrize("holder", ["job_gone", "ended"])
-def test_a_turn_that_nobody_uses_passes_on(ledger: LedgerHarness, holder: str) -> None:
+def test_a_turn_of_an_ended_job_passes_on(ledger: LedgerHarness, holder: str) -> None:
     done, waiter = job_in(ledger, Status.SUCCEEDED), ledger.add_job()
     ledger.take_messages()
     claim = ledger.claim(waiter)
@@ -217,14 +219,14 @@ def test_a_turn_that_nobody_uses_passes_on(ledger: LedgerHarness, holder: str) -
     assert run_to_end(ledger, waiter)
 
 
-def test_an_alarm_of_a_turn_that_nobody_has_is_cleared(ledger: LedgerHarness) -> None:
+def test_a_stale_turn_index_entry_is_removed(ledger: LedgerHarness) -> None:
     ledger.store.zadd("hg:turns", {"shop": 1})
     assert_repairable(ledger, ("shop", "stale turn", "hg:turns"))
     assert ledger.store.zcard("hg:turns") == 0
 
 
 @pytest.mark.parametrize("holder", [None, "job_gone", "line"])
-def test_who_works_without_the_turn_gets_it_back(
+def test_a_running_job_without_the_turn_gets_it_back(
     ledger: LedgerHarness, queued_jobs: list[str], holder: str | None
 ) -> None:
     if holder is None:
@@ -237,7 +239,7 @@ def test_who_works_without_the_turn_gets_it_back(
     assert all(run_to_end(ledger, job_id) for job_id in queued_jobs)
 
 
-def test_two_who_work_at_once_are_named_until_one_has_ended(ledger: LedgerHarness) -> None:
+def test_two_jobs_running_at_once_are_reported_until_one_ends(ledger: LedgerHarness) -> None:
     first = ledger.claim(ledger.add_job())
     ledger.store.delete("hg:acct:shop:turn")
     ledger.store.zrem("hg:turns", "shop")

@@ -141,7 +141,7 @@ async def _look_meanwhile(ledger: LedgerHarness, bustle: Bustle) -> list[list[De
         await asyncio.gather(*tasks)
 
 
-def test_a_ledger_at_work_has_no_findings(ledger: LedgerHarness) -> None:
+def test_a_busy_ledger_has_no_problems(ledger: LedgerHarness) -> None:
     bustle = Bustle(ledger)
     assert ledger.run(_look_meanwhile(ledger, bustle)) == [[]] * LOOKS
     assert {str(ledger.status(job_id)) for job_id in bustle.jobs} >= {"waiting", "succeeded"}

@@ -94,7 +94,7 @@ def test_an_event_with_many_jobs_is_one_round_trip(
     assert command_log.trips() == ["FCALL"] * 2
 
 
-def test_a_beat_is_one_round_trip_whatever_is_held(
+def test_a_heartbeat_is_one_round_trip_whatever_is_claimed(
     ledger: LedgerHarness, command_log: CommandLog
 ) -> None:
     claims = [ledger.claim(ledger.add_job(account=f"account-{number}")) for number in range(30)]
@@ -106,7 +106,7 @@ def test_a_beat_is_one_round_trip_whatever_is_held(
     assert command_log.trips() == ["FCALL"]
 
 
-def test_a_page_of_jobs_is_two_round_trips_and_a_third_for_those_in_line(
+def test_a_page_of_jobs_is_two_round_trips_and_a_third_for_waiting_ones(
     ledger: LedgerHarness, command_log: CommandLog
 ) -> None:
     ledger.add_jobs(30, account="studio", delay_ms=HOUR)
@@ -123,7 +123,7 @@ def test_a_page_of_jobs_is_two_round_trips_and_a_third_for_those_in_line(
     assert ledger.finish(holder)
 
 
-def test_a_scrape_is_one_round_trip_whatever_there_is(
+def test_a_metrics_scrape_is_one_round_trip_for_any_ledger(
     ledger: LedgerHarness, command_log: CommandLog
 ) -> None:
     metrics = Metrics(ledger.client, TIMES, ["measured", "other"])
@@ -183,9 +183,7 @@ def _whole_life(ledger: LedgerHarness, command_log: CommandLog) -> dict[str, Cou
     return spent
 
 
-def test_no_step_costs_more_among_thousands_of_jobs_than_among_a_hundred(
-    store: redis.Redis, store_url: str
-) -> None:
+def test_no_step_costs_more_with_thousands_of_jobs(store: redis.Redis, store_url: str) -> None:
     # No wake-up rings again while so many jobs are made, however slow the machine.
     with open_ledger(store_url, replace(TIMES, lease=HOUR)) as ledger:
         # Given an account whose comments have to wait, so that its line stays as it is

@@ -24,7 +24,7 @@ def _create(
     return ledger.run(step)
 
 
-def test_a_direct_job_says_who_asked_for_it(ledger: LedgerHarness) -> None:
+def test_an_api_job_names_its_caller(ledger: LedgerHarness) -> None:
     made = _create(ledger, draft(rule=None))
 
     assert made.outcome == "created"
@@ -38,7 +38,7 @@ def test_a_direct_job_says_who_asked_for_it(ledger: LedgerHarness) -> None:
     assert ledger.take_messages() == [made.job_id]
 
 
-def test_an_idempotency_key_names_one_job(ledger: LedgerHarness) -> None:
+def test_an_idempotency_key_creates_one_job(ledger: LedgerHarness) -> None:
     first = _create(ledger, draft(rule=None))
 
     assert _create(ledger, draft(rule=None)) == Creation("repeated", first.job_id)
@@ -47,7 +47,7 @@ def test_an_idempotency_key_names_one_job(ledger: LedgerHarness) -> None:
     assert ledger.take_messages() == [first.job_id]
 
 
-def test_idempotency_keys_belong_to_their_caller_and_end(ledger: LedgerHarness) -> None:
+def test_idempotency_keys_are_per_caller_and_expire(ledger: LedgerHarness) -> None:
     first = _create(ledger, draft(rule=None))
     other = _create(ledger, draft(rule=None), caller="crm")
     assert (other.outcome, other.job_id != first.job_id) == ("created", True)
@@ -57,7 +57,7 @@ def test_idempotency_keys_belong_to_their_caller_and_end(ledger: LedgerHarness) 
     assert (later.outcome, later.job_id != first.job_id) == ("created", True)
 
 
-def test_concurrent_requests_with_one_key_make_one_job(ledger: LedgerHarness) -> None:
+def test_concurrent_requests_with_one_key_create_one_job(ledger: LedgerHarness) -> None:
     async def ask_at_once() -> list[Creation]:
         return await asyncio.gather(
             *(
@@ -75,13 +75,13 @@ def test_concurrent_requests_with_one_key_make_one_job(ledger: LedgerHarness) ->
     assert len(ledger.take_messages()) == 1
 
 
-def test_without_a_key_every_request_makes_a_job(ledger: LedgerHarness) -> None:
+def test_without_a_key_every_request_creates_a_job(ledger: LedgerHarness) -> None:
     made = {_create(ledger, draft(rule=None), key=None).job_id for _ in range(3)}
 
     assert len(made) == 3
 
 
-def test_a_replay_adds_only_the_jobs_of_rules_that_had_none(ledger: LedgerHarness) -> None:
+def test_a_replay_adds_only_jobs_of_rules_without_one(ledger: LedgerHarness) -> None:
     first = ledger.accept(EVENT, draft(rule="old"))
     ledger.finish(ledger.claim(first.jobs[0]))
     ledger.take_messages()
@@ -97,7 +97,7 @@ def test_a_replay_adds_only_the_jobs_of_rules_that_had_none(ledger: LedgerHarnes
     assert (list(event.jobs), event.notes) == (jobs, notes)
 
 
-def test_a_replay_of_an_event_without_jobs_keeps_an_empty_list(ledger: LedgerHarness) -> None:
+def test_replaying_an_event_without_jobs_returns_an_empty_list(ledger: LedgerHarness) -> None:
     ledger.accept(EVENT)
 
     assert ledger.run(ledger.core.replay("stripe", "evt_1", [], [])) == []
@@ -105,6 +105,6 @@ def test_a_replay_of_an_event_without_jobs_keeps_an_empty_list(ledger: LedgerHar
     assert event.jobs == ()
 
 
-def test_a_replay_of_an_unknown_event_makes_nothing(ledger: LedgerHarness) -> None:
+def test_replaying_an_unknown_event_creates_nothing(ledger: LedgerHarness) -> None:
     assert ledger.run(ledger.core.replay("stripe", "evt_9", [draft()], [])) is None
     assert ledger.store.dbsize() == 0

@@ -49,7 +49,7 @@ def replicated(tmp_path: Path) -> Iterator[ReplicatedStore]:
         yield replicated
 
 
-def test_a_write_that_a_promoted_replica_knows_nothing_of_is_looked_for(
+def test_a_write_unknown_to_a_promoted_replica_is_verified(
     replicated: ReplicatedStore,
 ) -> None:
     # Given a job that a replica has, and a second one that waits behind it
@@ -73,7 +73,7 @@ def test_a_write_that_a_promoted_replica_knows_nothing_of_is_looked_for(
         assert audit(after) == []
 
 
-def test_a_store_that_is_merely_started_again_raises_no_doubt(replicated: ReplicatedStore) -> None:
+def test_a_restarted_store_needs_no_verification(replicated: ReplicatedStore) -> None:
     with open_ledger(replicated.primary.url) as before:
         job_id = before.add_job()
         before.heartbeat()

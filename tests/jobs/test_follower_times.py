@@ -98,7 +98,7 @@ PACES = {
 
 
 @pytest.mark.parametrize("name", PACES)
-def test_a_walk_ends_about_when_it_was_said_to(ledger_with: LedgerFactory, name: str) -> None:
+def test_an_export_ends_about_when_estimated(ledger_with: LedgerFactory, name: str) -> None:
     lookup, pages = PACES[name]
     ledger = ledger_with(shop=limits(lookup=lookup))
     expected = (pages + 1) * PAGE
@@ -111,7 +111,7 @@ def test_a_walk_ends_about_when_it_was_said_to(ledger_with: LedgerFactory, name:
     assert lasted * 0.9 - 30 * SECOND < told < lasted * 1.1 + pages * CALL + 30 * SECOND
 
 
-def test_what_was_spent_before_the_walk_is_in_its_end(ledger_with: LedgerFactory) -> None:
+def test_the_estimate_includes_budget_spent_before(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(shop=limits(lookup=pace(per_hour=10)))
     # Given that six reads of the hour are spent
     first = started_export(ledger, 5, expected=7 * PAGE)
@@ -129,7 +129,7 @@ def test_what_was_spent_before_the_walk_is_in_its_end(ledger_with: LedgerFactory
     assert 49 * MINUTE < eta_in(ledger, third) < 51 * MINUTE
 
 
-def test_a_new_account_is_faster_once_its_first_days_are_over(ledger_with: LedgerFactory) -> None:
+def test_the_estimate_includes_the_ramp_of_a_new_account(ledger_with: LedgerFactory) -> None:
     lookup = DEFAULTS["lookup"]
     old = ledger_with(shop=limits(lookup=lookup))
     job_id = begun_slowly(old, 40 * 60)
@@ -143,7 +143,7 @@ def test_a_new_account_is_faster_once_its_first_days_are_over(ledger_with: Ledge
     assert 4 * DAY < eta_in(newborn, job_id) < 6 * DAY
 
 
-def test_a_rest_is_in_the_end_and_a_hold_has_none(ledger_with: LedgerFactory) -> None:
+def test_the_estimate_includes_a_cooldown_and_a_hold_has_none(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(shop=limits(lookup=pace((4, 4))))
     job_id = begun_slowly(ledger, 10)
     assert eta_in(ledger, job_id) < MINUTE
@@ -156,7 +156,7 @@ def test_a_rest_is_in_the_end_and_a_hold_has_none(ledger_with: LedgerFactory) ->
     assert ledger.api_job(job_id)["progress"]["eta"] is None
 
 
-def test_a_walk_that_was_tried_in_vain_does_not_end_before_it_is_tried_again(
+def test_the_estimate_includes_the_wait_for_a_retry(
     ledger: LedgerHarness,
 ) -> None:
     job_id = started_export(ledger, 1, expected=400)
@@ -164,7 +164,7 @@ def test_a_walk_that_was_tried_in_vain_does_not_end_before_it_is_tried_again(
     assert 30 * MINUTE - SLACK <= eta_in(ledger, job_id) < 31 * MINUTE
 
 
-def test_progress_tells_pages_users_what_is_expected_and_the_limit(ledger: LedgerHarness) -> None:
+def test_progress_has_pages_users_expected_rows_and_the_limit(ledger: LedgerHarness) -> None:
     job_id = add_export(ledger, max_rows=250)
     nothing = {"pages": 0, "users": 0, "expected": None, "limit": 250, "eta": None}
     assert ledger.api_job(job_id)["progress"] == nothing
@@ -181,7 +181,7 @@ def test_progress_tells_pages_users_what_is_expected_and_the_limit(ledger: Ledge
     assert shown["eta"] is not None
 
 
-def test_jobs_that_do_not_walk_have_no_progress(ledger: LedgerHarness) -> None:
+def test_only_exports_have_progress(ledger: LedgerHarness) -> None:
     assert "progress" not in ledger.api_job(ledger.add_job())
 
 
@@ -193,7 +193,7 @@ def readers(left: dict[str, int]) -> dict[str, AccountLimits]:
     return {name: limits(lookup=pace(per_hour=most)) for name, most in left.items()}
 
 
-def test_the_account_with_most_of_its_budget_left_walks(ledger_with: LedgerFactory) -> None:
+def test_the_account_with_most_budget_left_is_picked(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(**readers({"a": 5, "b": 9, "c": 7}))
     job_id = add_export(ledger, account="", candidate_accounts=("a", "b", "c"))
     assert ledger.record(job_id).account == "b"
@@ -207,7 +207,7 @@ def test_the_account_with_most_of_its_budget_left_walks(ledger_with: LedgerFacto
     )
 
 
-def test_a_held_account_walks_only_where_there_is_no_other(ledger_with: LedgerFactory) -> None:
+def test_a_held_account_is_picked_only_without_an_alternative(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(**readers({"a": 5, "b": 9}))
     ledger.run(ledger.controls.pause("b"))
     assert (
@@ -222,7 +222,7 @@ def test_a_held_account_walks_only_where_there_is_no_other(ledger_with: LedgerFa
 # -- other releases
 
 
-def test_a_walk_that_an_older_release_has_put_in_line_goes_on(ledger: LedgerHarness) -> None:
+def test_an_export_queued_by_an_older_release_continues(ledger: LedgerHarness) -> None:
     # Given a walk that waits, in a lane of its kind's name, where an older release put it
     holder = ledger.claim(ledger.add_job())
     job_id = add_export(ledger)
@@ -241,7 +241,7 @@ def test_a_walk_that_an_older_release_has_put_in_line_goes_on(ledger: LedgerHarn
     assert len(spent_ms(ledger, "lookup")) == 1
 
 
-def test_a_record_without_what_this_release_has_added_walks(ledger: LedgerHarness) -> None:
+def test_an_export_record_without_newer_fields_continues(ledger: LedgerHarness) -> None:
     job_id = add_export(ledger)
     ledger.store.hdel(f"hg:job:{job_id}", "barren", "paged", "eta")
     assert claim_and_append(ledger, job_id, (), "0") == "more"
@@ -249,7 +249,7 @@ def test_a_record_without_what_this_release_has_added_walks(ledger: LedgerHarnes
 
 
 @pytest.mark.parametrize("kind", ["followers", "lookup"])
-def test_what_only_reads_is_in_no_doubt_after_a_failover(ledger: LedgerHarness, kind: str) -> None:
+def test_reads_need_no_verification_after_a_failover(ledger: LedgerHarness, kind: str) -> None:
     job_id = add_export(ledger, kind=kind)
     ledger.claim(job_id)
     # Given a store that goes on with another's history: here that of nobody

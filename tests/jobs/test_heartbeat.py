@@ -11,7 +11,7 @@ from tests.support.job_states import job_in
 from tests.support.ledger import HOUR, SECOND, TIMES, LedgerHarness
 
 
-def test_one_beat_renews_everything_a_process_holds(ledger: LedgerHarness) -> None:
+def test_one_heartbeat_renews_all_claims_of_a_process(ledger: LedgerHarness) -> None:
     claims = [ledger.claim(ledger.add_job(account=f"account-{number}")) for number in range(50)]
     for _ in range(5):
         ledger.pass_time(TIMES.lease // 2)
@@ -33,7 +33,7 @@ def test_a_renewed_claim_keeps_its_accounts_turn(ledger: LedgerHarness) -> None:
     assert ledger.turn() == holder.id
 
 
-def test_a_beat_says_what_is_no_longer_ours(ledger: LedgerHarness) -> None:
+def test_a_heartbeat_returns_the_lost_claims(ledger: LedgerHarness) -> None:
     kept, taken, ended, unknown = (
         ledger.claim(ledger.add_job(account=name), "one") for name in ("a", "b", "c", "d")
     )
@@ -47,7 +47,7 @@ def test_a_beat_says_what_is_no_longer_ours(ledger: LedgerHarness) -> None:
     assert sorted(lost) == sorted([taken.id, ended.id, unknown.id])
 
 
-def test_a_lapsed_lease_is_not_renewed(ledger: LedgerHarness) -> None:
+def test_an_expired_lease_is_not_renewed(ledger: LedgerHarness) -> None:
     claim = ledger.claim(ledger.add_job())
     ledger.pass_time(TIMES.lease)
 
@@ -66,14 +66,14 @@ def _rings(ledger: LedgerHarness, beats: int) -> list[int]:
     return rings
 
 
-def test_an_unclaimed_wake_up_rings_again_ever_more_slowly(ledger: LedgerHarness) -> None:
+def test_an_unclaimed_wake_up_is_repeated_at_growing_intervals(ledger: LedgerHarness) -> None:
     job_id = ledger.add_job()
 
     assert _rings(ledger, 100) == [0, 1, 3, 7, 15, 31, 63, 95]
     assert ledger.claim(job_id)
 
 
-def test_the_echoes_of_an_earlier_wait_do_not_slow_the_next_one(ledger: LedgerHarness) -> None:
+def test_repeats_of_an_earlier_wake_up_do_not_delay_the_next_one(ledger: LedgerHarness) -> None:
     job_id = ledger.add_job()
     _rings(ledger, 20)
     ledger.release(ledger.claim(job_id), Status.WAITING, after_ms=SECOND)
@@ -83,7 +83,9 @@ def test_the_echoes_of_an_earlier_wait_do_not_slow_the_next_one(ledger: LedgerHa
     assert _rings(ledger, 8) == [0, 1, 3, 7]
 
 
-def test_a_turn_that_comes_after_many_echoes_rings_as_soon_as_any(ledger: LedgerHarness) -> None:
+def test_a_turn_granted_after_many_repeats_is_announced_without_delay(
+    ledger: LedgerHarness,
+) -> None:
     waiter = ledger.add_job()
     _rings(ledger, 20)
     until = str(ledger.record(waiter).created_ms + HOUR)
@@ -97,7 +99,7 @@ def test_a_turn_that_comes_after_many_echoes_rings_as_soon_as_any(ledger: Ledger
     assert _rings(ledger, 8) == [0, 1, 3, 7]
 
 
-def test_the_echoes_of_a_look_up_begin_anew_with_each_look(ledger: LedgerHarness) -> None:
+def test_the_repeats_of_a_verification_start_over_with_each_one(ledger: LedgerHarness) -> None:
     look = ledger.claim_and_send(ledger.add_job())
     ledger.release(look, Status.SENDING, charge="free")
     ledger.heartbeat()
@@ -109,7 +111,7 @@ def test_the_echoes_of_a_look_up_begin_anew_with_each_look(ledger: LedgerHarness
     assert _rings(ledger, 8) == [0, 1, 3, 7]
 
 
-def test_the_echoes_of_a_callback_begin_anew_with_each_attempt(ledger: LedgerHarness) -> None:
+def test_the_repeats_of_a_callback_start_over_with_each_attempt(ledger: LedgerHarness) -> None:
     job_in(ledger, Status.CANCELED)
     [delivery_id] = ledger.take_messages("callbacks")
     for _ in range(20):
@@ -130,7 +132,7 @@ def test_the_echoes_of_a_callback_begin_anew_with_each_attempt(ledger: LedgerHar
 
 
 @pytest.mark.parametrize("queue", ["actions", "callbacks"])
-def test_a_long_queue_gets_no_echoes_and_a_lost_message_rings_when_it_is_short(
+def test_a_long_queue_gets_no_repeats_and_a_lost_message_is_repeated_once_it_is_short(
     ledger: LedgerHarness, queue: str
 ) -> None:
     # Given more messages than are echoed, and one that was lost
@@ -160,7 +162,9 @@ def _rung_for(ledger: LedgerHarness, queue: str) -> str:
     return str(ledger.deliveries_of(job_id)[0]["id"])
 
 
-def test_a_beat_does_a_bounded_amount_and_says_that_there_is_more(ledger: LedgerHarness) -> None:
+def test_a_heartbeat_does_a_bounded_amount_and_reports_if_there_is_more(
+    ledger: LedgerHarness,
+) -> None:
     jobs = [ledger.add_job(delay_ms=SECOND, account=f"account-{number}") for number in range(25)]
     ledger.pass_time(SECOND)
 
@@ -170,7 +174,7 @@ def test_a_beat_does_a_bounded_amount_and_says_that_there_is_more(ledger: Ledger
     assert sorted(ledger.take_messages()) == sorted(jobs)
 
 
-def test_a_beat_over_an_empty_store_notes_whose_history_it_is_and_nothing_else(
+def test_a_heartbeat_on_an_empty_store_stores_only_its_history_id(
     ledger: LedgerHarness,
 ) -> None:
     for _ in range(2):
@@ -198,7 +202,7 @@ def test_claims_of_another_process_are_left_alone(ledger: LedgerHarness) -> None
         Status.SENDING,
     ],
 )
-def test_the_sweep_wakes_whatever_nothing_leads_to(ledger: LedgerHarness, stage: Status) -> None:
+def test_a_rescue_wakes_unreachable_jobs(ledger: LedgerHarness, stage: Status) -> None:
     job_id = job_in(ledger, stage)
     ledger.take_messages()
     ledger.pass_time(2 * HOUR)
@@ -213,7 +217,7 @@ def test_the_sweep_wakes_whatever_nothing_leads_to(ledger: LedgerHarness, stage:
     assert len(ledger.run(ledger.core.rescue_stranded())) == 0
 
 
-def test_the_sweep_wakes_a_stranded_callback(ledger: LedgerHarness) -> None:
+def test_a_rescue_wakes_unreachable_deliveries(ledger: LedgerHarness) -> None:
     job_id = job_in(ledger, Status.SUCCEEDED)
     [delivery] = ledger.deliveries_of(job_id)
     ledger.take_messages("callbacks")
@@ -225,7 +229,7 @@ def test_the_sweep_wakes_a_stranded_callback(ledger: LedgerHarness) -> None:
     assert ledger.take_messages("callbacks") == [delivery["id"]]
 
 
-def test_the_sweep_leaves_alone_what_is_led_to(ledger: LedgerHarness) -> None:
+def test_a_rescue_leaves_reachable_work_alone(ledger: LedgerHarness) -> None:
     for number, stage in enumerate(Status):
         job_in(ledger, stage, account=f"account-{number}")
     ledger.claim(ledger.add_job(account="busy"))
@@ -234,7 +238,7 @@ def test_the_sweep_leaves_alone_what_is_led_to(ledger: LedgerHarness) -> None:
     assert len(ledger.run(ledger.core.rescue_stranded())) == 0
 
 
-def test_the_sweep_looks_at_every_page(ledger: LedgerHarness) -> None:
+def test_a_rescue_checks_every_page(ledger: LedgerHarness) -> None:
     jobs = ledger.add_jobs(700, apart=True)
     ledger.store.delete("hg:wakes")
     ledger.take_messages()
@@ -244,7 +248,7 @@ def test_the_sweep_looks_at_every_page(ledger: LedgerHarness) -> None:
     assert not ledger.store.exists("hg:sweep")
 
 
-def test_a_sweep_looks_at_so_much_and_the_next_goes_on_from_there(ledger: LedgerHarness) -> None:
+def test_a_rescue_stops_at_its_limit_and_the_next_continues(ledger: LedgerHarness) -> None:
     queued = ledger.add_jobs(30, apart=True)
     scheduled = ledger.add_jobs(30, delay_ms=HOUR)
     ledger.store.delete("hg:wakes", "hg:due")
@@ -256,7 +260,7 @@ def test_a_sweep_looks_at_so_much_and_the_next_goes_on_from_there(ledger: Ledger
     assert ledger.run(ledger.core.rescue_stranded()) == []
 
 
-def test_what_comes_and_goes_while_a_round_is_under_way_does_not_disturb_it(
+def test_changes_during_a_rescue_round_do_not_disturb_it(
     ledger: LedgerHarness,
 ) -> None:
     # Given a round that has stopped among jobs that end meanwhile
@@ -273,7 +277,7 @@ def test_what_comes_and_goes_while_a_round_is_under_way_does_not_disturb_it(
     assert [each.id for each in ledger.run(ledger.core.rescue_stranded())] == [first[0]]
 
 
-def test_a_sweep_that_another_release_stopped_in_a_place_of_its_own_begins_anew(
+def test_a_rescue_with_an_unknown_position_starts_over(
     ledger: LedgerHarness,
 ) -> None:
     job_id = ledger.add_job()

@@ -286,7 +286,9 @@ class History:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_no_history_breaks_the_books_or_strands_a_job(ledger: LedgerHarness, seed: int) -> None:
+def test_no_history_makes_the_ledger_inconsistent_or_strands_a_job(
+    ledger: LedgerHarness, seed: int
+) -> None:
     history, happened = History(ledger, seed), []
 
     for _ in range(STEPS_A_HISTORY):

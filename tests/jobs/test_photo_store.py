@@ -40,7 +40,7 @@ def photos(ledger: LedgerHarness) -> PhotoStore:
     return PhotoStore(ledger.client, ledger.script_config)
 
 
-def test_a_photo_is_kept_beside_its_job(ledger: LedgerHarness) -> None:
+def test_a_photo_is_stored_with_its_job(ledger: LedgerHarness) -> None:
     job_id = make(ledger)
     claim = ledger.claim(job_id)
     assert ledger.run(photos(ledger).load(claim)) == PHOTO.jpeg
@@ -90,7 +90,7 @@ ENDS: dict[str, tuple[Callable[[LedgerHarness, str], object], Status]] = {
 
 
 @pytest.mark.parametrize(("end", "status"), ENDS.values(), ids=ENDS.keys())
-def test_a_photo_goes_in_the_step_that_ends_its_job(
+def test_a_photo_is_deleted_in_the_step_that_ends_its_job(
     ledger: LedgerHarness, end: Callable[[LedgerHarness, str], object], status: Status
 ) -> None:
     job_id = make(ledger, expires_ms=HOUR)
@@ -99,7 +99,7 @@ def test_a_photo_goes_in_the_step_that_ends_its_job(
     assert ledger.api_job(job_id)["photo"]["sha256"] == PHOTO.sha256
 
 
-def test_a_job_that_is_born_failed_leaves_no_photo(ledger: LedgerHarness) -> None:
+def test_a_job_rejected_at_creation_stores_no_photo(ledger: LedgerHarness) -> None:
     people = Suppressions(ledger.client)
     ledger.run(people.put("some.handle", account=None, reason="asked", by="crm"))
     job_id = make(ledger)
@@ -107,19 +107,19 @@ def test_a_job_that_is_born_failed_leaves_no_photo(ledger: LedgerHarness) -> Non
 
 
 @pytest.mark.parametrize("to", [Status.QUEUED, Status.WAITING, Status.HELD, Status.SENDING])
-def test_a_photo_stays_while_its_job_is_not_ended(ledger: LedgerHarness, to: Status) -> None:
+def test_a_photo_is_kept_until_its_job_ends(ledger: LedgerHarness, to: Status) -> None:
     job_id = make(ledger)
     assert ledger.release(ledger.claim_and_send(job_id), to, after_ms=HOUR) == "ok"
     assert kept(ledger, job_id) == PHOTO.jpeg
 
 
-def test_a_photo_expires_by_itself_long_after_its_job_was_due(ledger: LedgerHarness) -> None:
+def test_a_photo_expires_long_after_its_job_was_due(ledger: LedgerHarness) -> None:
     for delay_ms in (0, 30 * DAY):
         left: Any = ledger.store.pttl(f"hg:jobphoto:{make(ledger, delay_ms=delay_ms)}")
         assert left == pytest.approx(delay_ms + TIMES.keep, abs=5 * SECOND)
 
 
-def test_what_is_forgotten_leaves_no_photo(ledger: LedgerHarness) -> None:
+def test_pruning_leaves_no_photo(ledger: LedgerHarness) -> None:
     job_id = make(ledger)
     ledger.finish(ledger.claim_and_send(job_id))
     ledger.store.set(f"hg:jobphoto:{job_id}", b"left by an older release")
@@ -128,7 +128,7 @@ def test_what_is_forgotten_leaves_no_photo(ledger: LedgerHarness) -> None:
     assert not [key for key in ledger.store.scan_iter() if job_id in key.decode()]
 
 
-def test_a_photo_that_a_worker_fetched_is_kept_for_the_next_attempt(ledger: LedgerHarness) -> None:
+def test_a_downloaded_photo_is_kept_for_the_next_attempt(ledger: LedgerHarness) -> None:
     # Given a job whose photo is to be fetched
     claim = ledger.claim(make(ledger, BY_URL))
     assert (claim.text, ledger.run(photos(ledger).load(claim))) == (BY_URL.url, None)
@@ -150,7 +150,7 @@ def test_a_photo_that_a_worker_fetched_is_kept_for_the_next_attempt(ledger: Ledg
     assert kept(ledger, claim.id) is None
 
 
-def test_only_the_holder_of_a_claim_leaves_a_photo(ledger: LedgerHarness) -> None:
+def test_only_a_valid_claim_can_save_a_photo(ledger: LedgerHarness) -> None:
     claim = ledger.claim(make(ledger, BY_URL))
     stale = replace(claim, fence=claim.fence - 1)
     assert not ledger.run(photos(ledger).save(stale, PHOTO))
@@ -159,7 +159,7 @@ def test_only_the_holder_of_a_claim_leaves_a_photo(ledger: LedgerHarness) -> Non
     assert kept(ledger, claim.id) is None
 
 
-def test_an_uploaded_photo_is_not_sent_again_and_a_fetched_one_is_fetched_again(
+def test_a_retry_needs_an_uploaded_photo_but_downloads_one_from_a_url_again(
     ledger: LedgerHarness,
 ) -> None:
     uploaded, by_url = make(ledger, account="shop"), make(ledger, BY_URL, account="studio")
@@ -171,31 +171,31 @@ def test_an_uploaded_photo_is_not_sent_again_and_a_fetched_one_is_fetched_again(
     assert ledger.claim(by_url).text == BY_URL.url
 
 
-def test_a_photo_waits_for_no_new_thread_and_is_not_asked_about_one(ledger: LedgerHarness) -> None:
+def test_a_photo_needs_no_thread_check(ledger: LedgerHarness) -> None:
     job_id = make(ledger)
     claim = ledger.claim(job_id)
     assert (claim.job.thread, ledger.record_intent(claim, thread="")) == ("old", "ok")
 
 
-def test_a_job_with_a_photo_is_left_alone_by_the_release_before(ledger: LedgerHarness) -> None:
+def test_a_job_with_a_photo_is_left_alone_by_the_previous_release(ledger: LedgerHarness) -> None:
     assert ledger.store.hget(f"hg:job:{make(ledger)}", "v") == b"2"
 
 
-def test_the_doctor_misses_a_photo_that_is_gone(ledger: LedgerHarness) -> None:
+def test_a_missing_photo_is_reported(ledger: LedgerHarness) -> None:
     job_id, _by_url = make(ledger), make(ledger, BY_URL)
     assert audit(ledger) == []
     ledger.store.delete(f"hg:jobphoto:{job_id}")
     assert [(each.id, each.problem) for each in diagnosis(ledger)] == [(job_id, "no photo")]
 
 
-def test_a_rest_of_the_account_keeps_the_photo(ledger: LedgerHarness) -> None:
+def test_a_cooldown_keeps_the_photo(ledger: LedgerHarness) -> None:
     job_id = make(ledger)
     effect = AccountEffect(cooldown="please_wait", cooldown_ms=HOUR)
     assert ledger.release(ledger.claim(job_id), Status.WAITING, effect=effect) == "ok"
     assert kept(ledger, job_id) == PHOTO.jpeg
 
 
-def test_the_same_photo_is_not_sent_to_somebody_twice_but_another_is(
+def test_a_recipient_gets_the_same_photo_once_but_another_one_too(
     ledger: LedgerHarness, store_url: str
 ) -> None:
     with ledger_factory(store_url) as opened:
@@ -215,7 +215,7 @@ def test_the_same_photo_is_not_sent_to_somebody_twice_but_another_is(
         )
 
 
-def test_a_photo_is_charged_as_a_dm_into_a_thread_that_exists(
+def test_a_photo_is_charged_as_a_dm_to_an_existing_thread(
     ledger: LedgerHarness, store_url: str
 ) -> None:
     # Given that no more threads may be opened, and that look-ups are used up too

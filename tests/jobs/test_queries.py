@@ -40,13 +40,13 @@ def _jobs(ledger: LedgerHarness, only: JobFilter, limit: int = 50) -> list[str]:
 
 
 @pytest.mark.parametrize("limit", [1, 7, 100])
-def test_pages_show_every_job_once_newest_first(ledger: LedgerHarness, limit: int) -> None:
+def test_pages_list_every_job_once_newest_first(ledger: LedgerHarness, limit: int) -> None:
     made = ledger.add_jobs(60 if limit == 1 else 1_050)
 
     assert _jobs(ledger, JobFilter(), limit) == made[::-1]
 
 
-def test_a_page_that_ends_exactly_at_the_last_job_loses_and_repeats_nothing(
+def test_a_page_ending_exactly_at_the_last_job_loses_and_repeats_nothing(
     ledger: LedgerHarness,
 ) -> None:
     made = ledger.add_jobs(20)
@@ -55,7 +55,7 @@ def test_a_page_that_ends_exactly_at_the_last_job_loses_and_repeats_nothing(
     assert _jobs(ledger, JobFilter(), 20) == made[::-1]
 
 
-def test_jobs_that_arrive_while_pages_are_turned_do_not_disturb_them(ledger: LedgerHarness) -> None:
+def test_new_jobs_do_not_disturb_paging(ledger: LedgerHarness) -> None:
     made = ledger.add_jobs(30)
     first = ledger.run(ledger.queries.jobs(JobFilter(), cursor=None, limit=10))
     ledger.add_jobs(15)
@@ -87,7 +87,7 @@ def test_filters_can_be_combined(ledger: LedgerHarness) -> None:
         assert (len(found), set(found)) == (len(expected), expected)
 
 
-def test_a_rare_match_is_found_behind_thousands_of_others(ledger: LedgerHarness) -> None:
+def test_a_rare_match_is_found_among_thousands(ledger: LedgerHarness) -> None:
     rare = ledger.add_job(kind="comment", account="studio", delay_ms=HOUR)
     ledger.add_jobs(2_100, delay_ms=HOUR)
     only = JobFilter(Status.SCHEDULED, "studio", "comment")
@@ -97,7 +97,7 @@ def test_a_rare_match_is_found_behind_thousands_of_others(ledger: LedgerHarness)
     assert _jobs(ledger, only) == [rare]
 
 
-def test_unknown_jobs_are_none_and_left_out_of_lists(ledger: LedgerHarness) -> None:
+def test_unknown_jobs_are_none_and_omitted_from_lists(ledger: LedgerHarness) -> None:
     made = ledger.add_job()
 
     assert ledger.run(ledger.queries.job("job_unknown")) is None
@@ -105,7 +105,7 @@ def test_unknown_jobs_are_none_and_left_out_of_lists(ledger: LedgerHarness) -> N
     assert _jobs(ledger, JobFilter(account="nobody")) == []
 
 
-def test_a_waiting_job_tells_its_place_and_always_an_estimate(ledger: LedgerHarness) -> None:
+def test_a_waiting_job_has_a_position_and_an_estimate(ledger: LedgerHarness) -> None:
     ledger.claim(ledger.add_job())
     waiting = [ledger.add_job(priority=number) for number in (5, 9, 1)]
 
@@ -116,7 +116,7 @@ def test_a_waiting_job_tells_its_place_and_always_an_estimate(ledger: LedgerHarn
     assert datetime.now(UTC) < until[1] < until[0] < until[2]
 
 
-def test_a_job_that_waits_for_a_moment_tells_that_moment(ledger: LedgerHarness) -> None:
+def test_a_job_waiting_for_a_time_shows_that_time(ledger: LedgerHarness) -> None:
     job_id = job_in(ledger, Status.WAITING)
 
     job = ledger.api_job(job_id)
@@ -127,7 +127,7 @@ def test_a_job_that_waits_for_a_moment_tells_that_moment(ledger: LedgerHarness) 
         assert other["wait"] is None
 
 
-def test_a_held_job_tells_who_is_waited_for(ledger: LedgerHarness) -> None:
+def test_a_held_job_shows_what_it_waits_for(ledger: LedgerHarness) -> None:
     job = ledger.api_job(job_in(ledger, Status.HELD))
 
     assert job["wait"] == {"reason": "paused", "until": None, "position": None}
@@ -143,7 +143,7 @@ def test_the_timeline_keeps_the_last_two_hundred_changes(ledger: LedgerHarness) 
     assert path[-2:] == ["running", "queued"]
 
 
-def test_the_timeline_says_when_who_and_why(ledger: LedgerHarness) -> None:
+def test_the_timeline_shows_when_who_and_why(ledger: LedgerHarness) -> None:
     job_id = ledger.add_job()
     ledger.finish(ledger.claim_and_send(job_id, "host:1:abc:7"))
 
@@ -159,7 +159,7 @@ def test_the_timeline_says_when_who_and_why(ledger: LedgerHarness) -> None:
     assert all(moment.endswith("Z") for moment in moments)
 
 
-def test_an_event_id_is_found_in_every_source_that_knows_it(ledger: LedgerHarness) -> None:
+def test_an_event_id_is_found_in_every_source(ledger: LedgerHarness) -> None:
     for source in ("stripe", "paddle"):
         ledger.accept(Event("evt_1"), draft(), source=source)
     ledger.accept(Event("evt_2"), source="github")
@@ -169,7 +169,7 @@ def test_an_event_id_is_found_in_every_source_that_knows_it(ledger: LedgerHarnes
     assert ledger.run(ledger.queries.events_with_id("evt_9")) == []
 
 
-def test_pages_of_events_show_every_event_once(ledger: LedgerHarness) -> None:
+def test_pages_list_every_event_once(ledger: LedgerHarness) -> None:
     ids = [f"evt_{number}" for number in range(45)]
     for event_id in ids:
         ledger.accept(Event(event_id))
@@ -179,7 +179,7 @@ def test_pages_of_events_show_every_event_once(ledger: LedgerHarness) -> None:
     assert found[0]["status"] == "accepted"
 
 
-def test_the_body_of_an_event_goes_before_its_record(ledger: LedgerHarness) -> None:
+def test_an_events_body_expires_before_its_record(ledger: LedgerHarness) -> None:
     ledger.accept(Event("evt_1"), body=b'{"private": true}')
     ledger.pass_time(TIMES.keep_bodies + SECOND)
 

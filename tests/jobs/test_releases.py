@@ -13,7 +13,7 @@ from tests.support.job_states import job_in
 from tests.support.ledger import HOUR, SECOND, TIMES, LedgerHarness, open_ledger
 
 
-def test_a_write_settles_from_its_last_sign_of_life_whoever_takes_it_over(
+def test_a_write_settles_from_its_last_renewal_whichever_worker_takes_over(
     store_url: str, ledger: LedgerHarness
 ) -> None:
     # Given a worker whose leases are short, last seen 8 s after its intent
@@ -35,7 +35,9 @@ def test_a_write_settles_from_its_last_sign_of_life_whoever_takes_it_over(
         assert heir.claim(job_id, "in time").verify_first
 
 
-def test_a_job_of_a_newer_release_is_left_to_it_and_goes_on_ringing(ledger: LedgerHarness) -> None:
+def test_a_job_of_a_newer_release_is_left_alone_and_its_wake_ups_continue(
+    ledger: LedgerHarness,
+) -> None:
     job_id = ledger.add_job()
     ledger.take_messages()
     ledger.store.hset(f"hg:job:{job_id}", "v", 3)
@@ -50,7 +52,7 @@ def test_a_job_of_a_newer_release_is_left_to_it_and_goes_on_ringing(ledger: Ledg
     assert audit(ledger) == []
 
 
-def test_a_callback_of_a_newer_release_is_left_to_it_and_goes_on_ringing(
+def test_a_callback_of_a_newer_release_is_left_alone_and_its_wake_ups_continue(
     ledger: LedgerHarness,
 ) -> None:
     job_in(ledger, Status.CANCELED)
@@ -78,7 +80,7 @@ def _as_newer_kind(ledger: LedgerHarness, job_id: str) -> None:
         ledger.store.sadd(f"hg:acct:{job.account}:lanes", "portrait")
 
 
-def test_work_of_a_kind_that_only_a_newer_release_knows_is_kept_for_it(
+def test_jobs_of_a_kind_unknown_to_this_release_are_kept(
     ledger: LedgerHarness,
 ) -> None:
     # Given jobs of such a kind: one that is due, one whose turn it is, one in the account's line
@@ -108,7 +110,7 @@ def test_work_of_a_kind_that_only_a_newer_release_knows_is_kept_for_it(
     assert ledger.store.zscore("hg:wakes", granted)
 
 
-def test_a_job_that_the_release_before_accepted_is_done(
+def test_a_job_accepted_by_the_previous_release_is_done(
     store_url: str, ledger: LedgerHarness
 ) -> None:
     # Given a record without what this release has added
@@ -120,7 +122,7 @@ def test_a_job_that_the_release_before_accepted_is_done(
         assert repeating.finish(repeating.claim_and_send(job_id))
 
 
-def test_a_line_that_an_older_release_has_left_without_a_turn_goes_on(
+def test_a_queue_left_without_a_turn_by_an_older_release_continues(
     ledger: LedgerHarness,
 ) -> None:
     holder, waiter = ledger.claim(ledger.add_job()), ledger.add_job()
@@ -140,7 +142,7 @@ def test_a_line_that_an_older_release_has_left_without_a_turn_goes_on(
 
 
 @pytest.mark.parametrize(("field", "value"), [("v", "3"), ("kind", "portrait")])
-def test_what_only_a_newer_release_can_claim_keeps_nobody_else_waiting(
+def test_jobs_only_a_newer_release_can_claim_do_not_block_others(
     ledger: LedgerHarness, field: str, value: str
 ) -> None:
     called, waiter = ledger.add_job(), ledger.add_job()

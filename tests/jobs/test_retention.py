@@ -35,7 +35,7 @@ def _keys(ledger: LedgerHarness) -> set[str]:
     return {key.decode() for key in ledger.store.scan_iter("hg:*")}
 
 
-def test_everything_about_what_ended_is_forgotten_and_only_counters_stay(
+def test_pruning_deletes_everything_about_ended_work_except_counters(
     ledger: LedgerHarness,
 ) -> None:
     for number, status in enumerate(sorted(FINAL)):
@@ -67,7 +67,7 @@ def test_tombstones_outlive_bodies_and_texts(ledger: LedgerHarness) -> None:
     assert ledger.accept(Event("evt_1"), draft()).outcome == "duplicate"
 
 
-def test_nothing_that_has_not_ended_is_dropped(ledger: LedgerHarness) -> None:
+def test_unfinished_work_is_never_pruned(ledger: LedgerHarness) -> None:
     unended = [status for status in Status if status not in FINAL]
     jobs = {status: job_in(ledger, status, account=f"to-{status}") for status in unended}
     pending = job_in(ledger, Status.CANCELED)
@@ -84,7 +84,7 @@ def test_nothing_that_has_not_ended_is_dropped(ledger: LedgerHarness) -> None:
     assert len(ledger.run(ledger.deliveries.page("pending", cursor=None, limit=10)).items) == 1
 
 
-def test_a_job_that_outlives_its_event_still_ends(ledger: LedgerHarness) -> None:
+def test_a_job_that_outlives_its_event_still_finishes(ledger: LedgerHarness) -> None:
     job_id = ledger.add_job(delay_ms=100 * DAY)
     ledger.pass_time(TIMES.keep + SECOND)
     assert _forget(ledger) == 1
@@ -97,7 +97,7 @@ def test_a_job_that_outlives_its_event_still_ends(ledger: LedgerHarness) -> None
     assert audit(ledger) == []
 
 
-def test_an_event_that_comes_again_after_its_tombstone_finds_its_job(ledger: LedgerHarness) -> None:
+def test_an_event_received_again_after_its_retention_finds_its_job(ledger: LedgerHarness) -> None:
     event = Event("evt_1")
     job_id = ledger.accept(event, draft(delay_ms=100 * DAY)).jobs[0]
     ledger.pass_time(TIMES.keep + SECOND)
@@ -109,7 +109,7 @@ def test_an_event_that_comes_again_after_its_tombstone_finds_its_job(ledger: Led
     assert ledger.status(job_id) is Status.SCHEDULED
 
 
-def test_retention_works_through_any_number(ledger: LedgerHarness) -> None:
+def test_any_number_of_records_is_pruned(ledger: LedgerHarness) -> None:
     made = ledger.add_jobs(1_100)
     for job_id in made:
         ledger.run(ledger.core.cancel(job_id, "api:test"))

@@ -27,7 +27,7 @@ def _forced_claim(ledger: LedgerHarness, job_id: str) -> Claim:
     return Claim(record, "", "forced", record.fence, 0)
 
 
-def test_the_scripts_hold_the_table_of_the_model(ledger: LedgerHarness) -> None:
+def test_the_scripts_contain_the_models_transition_table(ledger: LedgerHarness) -> None:
     ask = "ALLOWED[ARGV[1]][ARGV[2]] == true"
 
     for origin, target in PAIRS:
@@ -35,14 +35,14 @@ def test_the_scripts_hold_the_table_of_the_model(ledger: LedgerHarness) -> None:
         assert said == (target in TRANSITIONS[origin]), (origin, target)
 
 
-def test_every_final_state_stays_and_only_failed_and_uncertain_open_again() -> None:
+def test_final_statuses_are_final_except_failed_and_uncertain() -> None:
     for status in FINAL:
         reopened = {Status.QUEUED} if status in (Status.FAILED, Status.UNCERTAIN) else set()
         assert TRANSITIONS[status] == reopened
 
 
 @pytest.mark.parametrize("origin", Status)
-def test_finish_ends_a_job_only_where_the_table_lets_it(
+def test_finish_ends_a_job_only_where_the_table_allows_it(
     ledger: LedgerHarness, origin: Status
 ) -> None:
     for target in Status:
@@ -59,7 +59,7 @@ def test_finish_ends_a_job_only_where_the_table_lets_it(
 
 
 @pytest.mark.parametrize("origin", Status)
-def test_release_parks_only_what_runs_and_never_ends_it(
+def test_release_accepts_only_claimed_jobs_and_never_ends_them(
     ledger: LedgerHarness, origin: Status
 ) -> None:
     for target in Status:
@@ -107,7 +107,7 @@ def test_an_intent_needs_a_running_job(ledger: LedgerHarness, origin: Status) ->
         (Status.UNCERTAIN, "late"),
     ],
 )
-def test_cancel_ends_what_has_written_nothing(
+def test_cancel_ends_jobs_that_have_written_nothing(
     ledger: LedgerHarness, origin: Status, reply: str
 ) -> None:
     job_id = job_in(ledger, origin)
@@ -121,7 +121,9 @@ def test_cancel_ends_what_has_written_nothing(
 
 
 @pytest.mark.parametrize("origin", Status)
-def test_retry_opens_only_failed_and_uncertain_jobs(ledger: LedgerHarness, origin: Status) -> None:
+def test_retry_accepts_only_failed_and_uncertain_jobs(
+    ledger: LedgerHarness, origin: Status
+) -> None:
     job_id = job_in(ledger, origin)
     opens = origin in (Status.FAILED, Status.UNCERTAIN)
 
@@ -132,7 +134,7 @@ def test_retry_opens_only_failed_and_uncertain_jobs(ledger: LedgerHarness, origi
 
 
 @pytest.mark.parametrize("origin", Status)
-def test_only_a_queued_job_can_be_claimed_anew(ledger: LedgerHarness, origin: Status) -> None:
+def test_only_a_queued_job_can_be_claimed(ledger: LedgerHarness, origin: Status) -> None:
     job_id = job_in(ledger, origin)
 
     claim = ledger.try_claim(job_id, "another worker")
@@ -143,7 +145,7 @@ def test_only_a_queued_job_can_be_claimed_anew(ledger: LedgerHarness, origin: St
 
 @pytest.mark.parametrize("origin", Status)
 @pytest.mark.parametrize("expires_ms", [None, HOUR // 2])
-def test_whatever_time_does_to_a_job_is_in_the_table(
+def test_every_transition_caused_by_time_is_in_the_table(
     ledger: LedgerHarness, origin: Status, expires_ms: int | None
 ) -> None:
     changes: dict[str, Any] = {} if origin is Status.EXPIRED else {"expires_ms": expires_ms}
@@ -164,7 +166,7 @@ def test_whatever_time_does_to_a_job_is_in_the_table(
 
 @pytest.mark.parametrize("origin", UNENDED)
 @pytest.mark.parametrize("step", ["intend", "finish", "release"])
-def test_an_older_claim_changes_nothing_in_any_state(
+def test_an_older_claim_changes_nothing_in_any_status(
     ledger: LedgerHarness, origin: Status, step: str
 ) -> None:
     job_id = job_in(ledger, origin)

@@ -28,7 +28,7 @@ STORM: tuple[tuple[str, list[JobDraft]], ...] = (
 )
 
 
-def test_events_of_a_batch_leave_what_they_leave_one_by_one(ledger: LedgerHarness) -> None:
+def test_a_batch_of_events_writes_the_same_as_single_events(ledger: LedgerHarness) -> None:
     one_by_one = [ledger.run(_accept(ledger, *event)) for event in STORM]
     alone = _left(ledger)
     ledger.store.flushdb()
@@ -40,7 +40,7 @@ def test_events_of_a_batch_leave_what_they_leave_one_by_one(ledger: LedgerHarnes
     assert audit(ledger) == []
 
 
-def test_a_batch_stands_in_the_order_in_which_it_came(ledger: LedgerHarness) -> None:
+def test_a_batch_keeps_the_order_of_its_events(ledger: LedgerHarness) -> None:
     accepted: Any = ledger.run(_all_at_once(ledger))
 
     jobs = [job_id for each in accepted for job_id in each.jobs]
@@ -49,7 +49,7 @@ def test_a_batch_stands_in_the_order_in_which_it_came(ledger: LedgerHarness) -> 
 
 
 @pytest.mark.parametrize("index", ["hg:jobs:account:shop", "hg:jobs:status:waiting", "hg:events"])
-def test_an_index_that_cannot_be_written_is_no_secret_and_spoils_no_other(
+def test_an_unwritable_index_raises_an_error_and_spoils_no_other(
     ledger: LedgerHarness, index: str
 ) -> None:
     # Given an index that is damaged

@@ -81,9 +81,7 @@ def _with(
     return asyncio.run(run())
 
 
-def test_callers_of_one_turn_are_answered_each_with_his_own(
-    store: redis.Redis, store_url: str
-) -> None:
+def test_each_caller_of_a_batch_gets_its_own_reply(store: redis.Redis, store_url: str) -> None:
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
         return await asyncio.gather(*(commit.run(say(f"caller {n}")) for n in range(250)))
 
@@ -93,7 +91,7 @@ def test_callers_of_one_turn_are_answered_each_with_his_own(
     assert int(cast(bytes, store.get("runs"))) < 10
 
 
-def test_large_calls_share_a_round_trip_with_few(store: redis.Redis, store_url: str) -> None:
+def test_large_calls_share_a_round_trip_with_few_others(store: redis.Redis, store_url: str) -> None:
     word = "x" * (MOST_BYTES_AT_ONCE // 2)
 
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
@@ -105,7 +103,7 @@ def test_large_calls_share_a_round_trip_with_few(store: redis.Redis, store_url: 
     assert store.get("runs") == b"3"
 
 
-def test_nobody_who_asks_again_at_once_is_forgotten(store: redis.Redis, store_url: str) -> None:
+def test_calls_made_right_after_a_reply_are_served(store: redis.Redis, store_url: str) -> None:
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> None:
         async def caller() -> None:
             for _ in range(300):
@@ -118,7 +116,7 @@ def test_nobody_who_asks_again_at_once_is_forgotten(store: redis.Redis, store_ur
     assert store.get("count") == b"900"
 
 
-def test_a_call_that_is_refused_does_not_touch_another(store_url: str, store: redis.Redis) -> None:
+def test_a_rejected_call_does_not_affect_another(store_url: str, store: redis.Redis) -> None:
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
         calls = [commit.run(say(word)) for word in ("good", "bad", "good")]
         return await asyncio.gather(*calls, return_exceptions=True)
@@ -128,9 +126,7 @@ def test_a_call_that_is_refused_does_not_touch_another(store_url: str, store: re
     assert isinstance(second, ResponseError)
 
 
-def test_a_script_that_the_store_has_forgotten_is_loaded_again(
-    store: redis.Redis, store_url: str
-) -> None:
+def test_a_script_dropped_by_the_store_is_loaded_again(store: redis.Redis, store_url: str) -> None:
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
         await commit.run(say("before"))
         store.function_flush()
@@ -139,7 +135,7 @@ def test_a_script_that_the_store_has_forgotten_is_loaded_again(
     assert [reply[0] for reply in _with(store_url, steps)] == [2, 3, 4]
 
 
-def test_the_next_batch_does_not_wait_for_the_answer_to_the_one_before(
+def test_the_next_batch_does_not_wait_for_the_previous_reply(
     store: redis.Redis, store_url: str
 ) -> None:
     def under_way() -> int:
@@ -169,7 +165,7 @@ def test_the_next_batch_does_not_wait_for_the_answer_to_the_one_before(
     assert [reply[1].decode() for reply in replies] == [f"caller {n}" for n in range(1, 5)]
 
 
-def test_a_caller_who_leaves_holds_up_nobody(store: redis.Redis, store_url: str) -> None:
+def test_a_canceled_caller_does_not_delay_others(store: redis.Redis, store_url: str) -> None:
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
         leaving = asyncio.ensure_future(commit.run(say("leaving")))
         staying = asyncio.ensure_future(commit.run(say("staying")))
@@ -180,7 +176,7 @@ def test_a_caller_who_leaves_holds_up_nobody(store: redis.Redis, store_url: str)
     assert _with(store_url, steps)[1] == b"staying"
 
 
-def test_replies_that_are_not_as_many_as_calls_are_an_error_of_each(store_url: str) -> None:
+def test_a_wrong_number_of_replies_is_an_error_for_every_caller(store_url: str) -> None:
     async def steps(_commit: GroupCommit, client: aredis.Redis) -> list[Any]:
         commit = committing(client, "return {1}")
         asked = (commit.run(say("a")) for _ in range(3))
@@ -189,7 +185,7 @@ def test_replies_that_are_not_as_many_as_calls_are_an_error_of_each(store_url: s
     assert [type(reply) for reply in _with(store_url, steps)] == [ValueError] * 3
 
 
-def test_what_is_under_way_ends_before_it_is_closed(store: redis.Redis, store_url: str) -> None:
+def test_closing_waits_for_batches_in_flight(store: redis.Redis, store_url: str) -> None:
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> None:
         gone = asyncio.create_task(commit.run(say("caller")))
         await asyncio.sleep(0)
@@ -202,9 +198,7 @@ def test_what_is_under_way_ends_before_it_is_closed(store: redis.Redis, store_ur
     assert store.get("count") == b"1"
 
 
-def test_a_store_that_does_not_answer_is_closed_all_the_same(
-    store: redis.Redis, store_url: str
-) -> None:
+def test_closing_does_not_wait_for_a_store_that_hangs(store: redis.Redis, store_url: str) -> None:
     async def steps(commit: GroupCommit, client: aredis.Redis) -> float:
         await client.ping()
         store.client_pause(3_000, all=False)
@@ -221,7 +215,7 @@ def test_a_store_that_does_not_answer_is_closed_all_the_same(
     assert _with(store_url, steps) < 2.5
 
 
-def test_a_store_that_is_gone_is_said_to_everybody(store_url: str) -> None:
+def test_an_unreachable_store_is_an_error_for_every_caller(store_url: str) -> None:
     async def steps(commit: GroupCommit, client: aredis.Redis) -> Any:
         client.connection_pool.connection_kwargs["port"] = 1
         calls = [commit.run(say("word")) for _ in range(3)]
@@ -235,7 +229,7 @@ def test_a_store_that_is_gone_is_said_to_everybody(store_url: str) -> None:
     [(MOST_WAITING, "x"), (8, "x" * (MOST_BYTES // 8 - 1))],
     ids=["too many", "too large"],
 )
-def test_more_than_the_store_takes_is_sent_away(
+def test_too_many_waiting_calls_are_rejected(
     store: redis.Redis, store_url: str, count: int, word: str
 ) -> None:
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:

@@ -34,9 +34,7 @@ def _metadata(length: int) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("length", [length for length in LENGTHS if length > len('{"":""}')])
-def test_a_value_of_any_length_is_read_as_it_was_written(
-    ledger: LedgerHarness, length: int
-) -> None:
+def test_a_value_of_any_length_is_read_unchanged(ledger: LedgerHarness, length: int) -> None:
     metadata = _metadata(length)
     job_id = ledger.add_job(metadata=metadata)
 
@@ -57,7 +55,7 @@ return load_job('j').result
 """
 
 
-def test_nothing_of_a_longer_value_shows_through_a_shorter_one(store: redis.Redis) -> None:
+def test_a_shorter_value_replaces_a_longer_one_completely(store: redis.Redis) -> None:
     for before, after in product(LENGTHS, (0, *LENGTHS)):
         store.flushdb()
         told = run_lua(store, _SET_TWICE, "a" * before, "b" * after)
@@ -67,7 +65,7 @@ def test_nothing_of_a_longer_value_shows_through_a_shorter_one(store: redis.Redi
 
 
 @pytest.mark.parametrize("status", Status)
-def test_what_is_blank_is_not_stored(ledger: LedgerHarness, status: Status) -> None:
+def test_blank_fields_are_not_stored(ledger: LedgerHarness, status: Status) -> None:
     stored = _hash(ledger, job_in(ledger, status))
 
     assert [
@@ -112,7 +110,7 @@ def _as_json(store: redis.Redis, key: str) -> None:
 
 
 @pytest.mark.parametrize("status", Status)
-def test_a_record_of_the_release_before_is_read_as_it_was(
+def test_a_record_of_the_previous_release_is_read_unchanged(
     ledger: LedgerHarness, status: Status
 ) -> None:
     job_id = job_in(ledger, status, metadata={"note": "n" * 200})
@@ -129,7 +127,7 @@ def test_a_record_of_the_release_before_is_read_as_it_was(
     assert audit(ledger) == []
 
 
-def test_a_job_of_the_release_before_goes_on_to_its_end_and_is_forgotten(
+def test_a_job_of_the_previous_release_finishes_and_is_pruned(
     ledger: LedgerHarness,
 ) -> None:
     # Given a job and a callback that are under way while the release changes
@@ -169,7 +167,7 @@ def _deliver(ledger: LedgerHarness) -> None:
 # -- what ended needs less
 
 
-def test_a_delivered_payload_is_told_by_its_job_also_after_another_run(
+def test_a_delivered_payload_is_built_from_its_job_until_another_run(
     ledger: LedgerHarness,
 ) -> None:
     job_id = job_in(ledger, Status.FAILED)
@@ -187,7 +185,7 @@ def test_a_delivered_payload_is_told_by_its_job_also_after_another_run(
     assert second["payload"]["data"]["status"] == "succeeded"
 
 
-def test_the_bytes_that_are_told_are_those_that_were_sent(ledger: LedgerHarness) -> None:
+def test_the_rebuilt_payload_equals_the_one_sent(ledger: LedgerHarness) -> None:
     job_id = job_in(ledger, Status.UNCERTAIN, metadata={"order": "é / \\"})
     [delivery_id] = ledger.take_messages("callbacks")
     claim = ledger.run(ledger.deliveries.claim(delivery_id, "worker"))
@@ -196,7 +194,7 @@ def test_the_bytes_that_are_told_are_those_that_were_sent(ledger: LedgerHarness)
     assert evaluate(ledger.store, "job_payload(load_job(ARGV[1]))", job_id) == claim.payload
 
 
-def test_a_delivery_outlives_its_job_only_while_it_is_not_ended(ledger: LedgerHarness) -> None:
+def test_a_delivery_outlives_its_job_only_until_it_ends(ledger: LedgerHarness) -> None:
     job_id = job_in(ledger, Status.SUCCEEDED)
     [delivery_id] = ledger.take_messages("callbacks")
     ledger.pass_time(TIMES.keep + SECOND)
@@ -213,7 +211,7 @@ def test_a_delivery_outlives_its_job_only_while_it_is_not_ended(ledger: LedgerHa
 
 
 @pytest.mark.parametrize("status", Status)
-def test_a_text_is_kept_while_it_may_be_sent(ledger: LedgerHarness, status: Status) -> None:
+def test_a_text_is_kept_as_long_as_it_may_be_sent(ledger: LedgerHarness, status: Status) -> None:
     job_id = job_in(ledger, status)
 
     spent = status in (Status.SUCCEEDED, Status.CANCELED, Status.EXPIRED)

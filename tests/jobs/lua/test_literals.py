@@ -20,7 +20,7 @@ from service.jobs.lua.literals import LuaValue, to_lua
         {"plain": 1, "with space": 2, "end": 3, "dm:4": {"nested": [True, False]}},
     ],
 )
-def test_a_value_is_the_same_in_lua(store: redis.Redis, value: LuaValue) -> None:
+def test_a_value_is_unchanged_in_lua(store: redis.Redis, value: LuaValue) -> None:
     told: Any = store.eval(f"return cjson.encode({to_lua(value)})", 0)
     assert json.loads(told) == value
 

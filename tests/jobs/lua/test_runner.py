@@ -69,7 +69,7 @@ def user_without(store: redis.Redis, url: str, *commands: str) -> Iterator[str]:
         store.acl_deluser("plain")
 
 
-def test_a_job_runs_by_the_one_library_of_its_release(ledger: LedgerHarness) -> None:
+def test_a_job_uses_the_one_library_of_its_release(ledger: LedgerHarness) -> None:
     ledger.store.function_flush()
     ledger.store.config_resetstat()
 
@@ -79,7 +79,7 @@ def test_a_job_runs_by_the_one_library_of_its_release(ledger: LedgerHarness) -> 
     assert functions(ledger.store) == {f"hg_{RELEASE}_ledger"}
 
 
-def test_a_library_that_another_process_has_loaded_meanwhile_is_used() -> None:
+def test_a_library_loaded_meanwhile_by_another_process_is_used() -> None:
     exchange = ScriptProtocol().exchange(SCRIPT, ())
     next(exchange)
     assert exchange.send(ResponseError("Function not found"))[0] == "FUNCTION LOAD"
@@ -88,7 +88,7 @@ def test_a_library_that_another_process_has_loaded_meanwhile_is_used() -> None:
 
 
 @pytest.mark.parametrize("denied", [("fcall",), ("function|load",), ("fcall", "function|load")])
-def test_a_user_who_may_not_have_functions_does_without(
+def test_a_redis_user_without_function_rights_uses_eval(
     store: redis.Redis, store_url: str, denied: tuple[str, ...]
 ) -> None:
     store.function_flush()
@@ -100,7 +100,7 @@ def test_a_user_who_may_not_have_functions_does_without(
     assert used(store) == {"evalsha"}
 
 
-def test_a_store_that_is_full_runs_scripts_that_it_does_not_know_yet(ledger: LedgerHarness) -> None:
+def test_a_full_store_runs_scripts_that_are_not_loaded_yet(ledger: LedgerHarness) -> None:
     claim = ledger.claim_and_send(ledger.add_job())
     ledger.store.function_flush()
     ledger.store.script_flush()
@@ -111,7 +111,7 @@ def test_a_store_that_is_full_runs_scripts_that_it_does_not_know_yet(ledger: Led
     assert ledger.status(claim.id) is Status.SUCCEEDED
 
 
-def test_functions_that_the_store_has_lost_are_loaded_in_the_middle_of_a_job(
+def test_functions_lost_by_the_store_are_loaded_again_during_a_job(
     ledger: LedgerHarness,
 ) -> None:
     claim = ledger.claim(ledger.add_job())
@@ -121,7 +121,7 @@ def test_functions_that_the_store_has_lost_are_loaded_in_the_middle_of_a_job(
     assert ledger.finish(claim)
 
 
-def test_a_batch_goes_on_by_eval_where_functions_are_forbidden(
+def test_a_batch_uses_eval_if_functions_are_forbidden(
     ledger: LedgerHarness, store_url: str
 ) -> None:
     jobs = [ledger.add_job(account=f"account-{number}") for number in range(3)]
@@ -141,14 +141,14 @@ async def _claimed_at_once(url: str, jobs: list[str]) -> list[str | None]:
         await client.aclose()
 
 
-def test_a_refusal_of_the_script_itself_is_no_reason_to_run_it_again() -> None:
+def test_an_error_of_the_script_itself_does_not_run_it_again() -> None:
     exchange = ScriptProtocol().exchange(SCRIPT, ("job_1",))
     assert next(exchange)[:3] == ("FCALL", SCRIPT.function, 0)
     with pytest.raises(ResponseError, match="WRONGTYPE"):
         exchange.send(ResponseError("WRONGTYPE of a key"))
 
 
-def test_what_cannot_be_made_known_is_told_as_it_is() -> None:
+def test_an_unloadable_script_raises_its_own_error() -> None:
     protocol = ScriptProtocol()
     exchange = protocol.exchange(SCRIPT, ())
     next(exchange)
@@ -159,12 +159,12 @@ def test_what_cannot_be_made_known_is_told_as_it_is() -> None:
     assert protocol.command(SCRIPT, ())[0] == "EVALSHA"
 
 
-def test_another_configuration_has_functions_of_its_own() -> None:
+def test_another_configuration_has_its_own_functions() -> None:
     other = script_library(replace(TIMES, lease=TIMES.lease + 1)).release
     assert other != RELEASE == script_library(replace(TIMES)).release
 
 
-def test_libraries_that_no_process_uses_any_more_are_dropped(ledger: LedgerHarness) -> None:
+def test_unused_libraries_are_dropped(ledger: LedgerHarness) -> None:
     # Given two releases that are gone, the older of which had a library for each script, one that
     # runs, and what others have on the server
     ledger.store.function_flush()
@@ -184,7 +184,7 @@ def test_libraries_that_no_process_uses_any_more_are_dropped(ledger: LedgerHarne
         ledger.store.function_delete(name)
 
 
-def test_a_release_is_gone_when_no_process_has_reported_it_for_a_day(ledger: LedgerHarness) -> None:
+def test_a_release_is_unused_after_a_day_without_reports(ledger: LedgerHarness) -> None:
     whole_job(ledger)
     _report(ledger)
     ledger.store.zincrby("hg:releases", -(DAY - MINUTE), RELEASE)
@@ -210,7 +210,7 @@ def _library(name: str) -> str:
 
 
 @pytest.mark.parametrize("path", [*SHARED_FILES, *SCRIPT_FILES], ids=lambda path: path.stem)
-def test_what_is_made_once_is_never_changed(path: Any) -> None:
+def test_module_level_values_are_never_changed(path: Any) -> None:
     constants = {
         name for file in SHARED_FILES for name in declared(_FUNCTION.sub("", file.read_text()))
     }
@@ -226,7 +226,7 @@ def test_both_forms_of_a_script_keep_its_flags(script: str, flag: str) -> None:
     assert f"'{built.function}', flags = {{'{flag}'}}," in LIBRARY.text
 
 
-def test_what_a_run_keeps_is_gone_in_the_next(ledger: LedgerHarness) -> None:
+def test_state_of_a_run_is_gone_in_the_next(ledger: LedgerHarness) -> None:
     body = "local before = run.kept\nrun.kept = ARGV[1]\nreturn {before or '', run.kept}"
     script = build_script(body, TIMES, name="keeping")
     scripts = Scripts(ledger.client, TIMES)
@@ -237,7 +237,7 @@ def test_what_a_run_keeps_is_gone_in_the_next(ledger: LedgerHarness) -> None:
     ledger.store.function_delete(script.library.name)
 
 
-def test_a_thread_runs_scripts_too_where_functions_are_forbidden(
+def test_threads_can_run_scripts_if_functions_are_forbidden(
     ledger: LedgerHarness, store_url: str
 ) -> None:
     job_id = ledger.add_job()

@@ -34,7 +34,7 @@ def _names(found: re.Match[str] | None) -> list[str]:
     return found[1].split(", ") if found else []
 
 
-def test_the_function_s_parameters_are_the_script_s_arguments(path: Path) -> None:
+def test_the_functions_parameters_are_the_scripts_arguments(path: Path) -> None:
     text = path.read_text()
     parameters = inspect.signature(_wrapper(path)).parameters.values()
     own = [each.name for each in parameters if each.kind is not each.VAR_POSITIONAL]
@@ -46,7 +46,7 @@ def test_the_function_s_parameters_are_the_script_s_arguments(path: Path) -> Non
         assert len(own) == len(parameters) or "#ARGV" in text or "ARGV, " in text
 
 
-def test_arguments_have_their_names_from_the_first_line_of_code_on(path: Path) -> None:
+def test_arguments_are_named_in_the_first_line_of_code(path: Path) -> None:
     text = path.read_text()
     fixed, code = _FIXED.search(text), _CODE.search(text)
     assert code
@@ -75,7 +75,7 @@ def test_nothing_else_calls_the_script_by_its_name(path: Path) -> None:
     assert callers == [path.with_suffix(".py")]
 
 
-def test_the_header_says_what_goes_in_and_out_and_what_is_kept(path: Path) -> None:
+def test_the_header_documents_arguments_reply_and_invariant(path: Path) -> None:
     header = path.read_text().partition("\nlocal ")[0]
     assert [word for word in ("ARGV", "Reply", "Keeps") if f"-- {word}  " in header] == [
         "ARGV",
