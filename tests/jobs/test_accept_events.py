@@ -1,4 +1,4 @@
-"""The door: one event and rule make one job, stored and rung for in the same step."""
+"""Accepting events: one event and rule create one job and its wake-up, in one step."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_duplicate_returns_the_same_ids_and_creates_nothing(ledger: LedgerHarn
     first = ledger.accept(EVENT, draft())
     keys = sorted(ledger.store.keys("*"))
 
-    # The second delivery meets other rules: they are not run.
+    # The rules have changed before the second delivery; they are not run.
     again = ledger.accept(EVENT, draft(rule="renamed"), draft(rule="thank-you", text="other"))
 
     assert again == Acceptance("duplicate", "evt_1", first.jobs)
@@ -92,9 +92,9 @@ def test_the_same_id_with_other_data_is_stored_separately_and_creates_no_job(
     assert conflict == Acceptance("conflict", "evt_1~" + "e" * 12, [])
     assert ledger.accept(other, draft()) == conflict
     assert [event.status for event in _named(ledger, "evt_1")] == ["accepted"]
-    [kept] = _named(ledger, conflict.event_id)
-    assert kept.status == "conflict"
-    assert ledger.run(ledger.queries.event_body("stripe", kept.id)) == b'{"amount":2}'
+    [stored] = _named(ledger, conflict.event_id)
+    assert stored.status == "conflict"
+    assert ledger.run(ledger.queries.event_body("stripe", stored.id)) == b'{"amount":2}'
     assert ledger.take_messages() == accepted.jobs
 
 
@@ -154,10 +154,10 @@ def test_a_delayed_job_is_scheduled_and_woken_when_due(
     "parts", [(), ("",), ("stripe", "evt_1", "thank-you"), ("\u2603", "x" * 500)]
 )
 def test_a_derived_id_is_the_base32_hash_of_its_parts(parts: tuple[str, ...]) -> None:
-    # Jobs are found again by it: it must stay what it was.
+    # Jobs are found by it, so it must never change.
     raws = [part.encode() for part in parts]
-    told = b"".join(len(raw).to_bytes(8, "big") + raw for raw in raws)
-    text = base64.b32encode(hashlib.sha256(told).digest()).decode().lower()
+    message = b"".join(len(raw).to_bytes(8, "big") + raw for raw in raws)
+    text = base64.b32encode(hashlib.sha256(message).digest()).decode().lower()
     assert derived_id("job", *parts) == f"job_{text[:26]}"
 
 
@@ -176,7 +176,7 @@ def test_the_body_is_stored_compressed_for_its_retention(ledger: LedgerHarness) 
     assert decompress(packed) == body
     assert TIMES.keep_bodies - 60 * SECOND < ttl <= TIMES.keep_bodies
     assert ledger.run(ledger.queries.event_body("stripe", "evt_1")) == body
-    # Releases before used zlib.
+    # Older releases used zlib.
     ledger.store.set(key, zlib.compress(body))
     assert ledger.run(ledger.queries.event_body("stripe", "evt_1")) == body
 
@@ -185,9 +185,9 @@ def test_an_ignored_event_is_stored_without_jobs(ledger: LedgerHarness) -> None:
     event = Event("evt_test", livemode=True)
     ledger.accept(event, status="ignored", notes=[{"rule": None, "outcome": "livemode"}])
 
-    [kept] = _named(ledger, "evt_test")
-    assert (kept.status, kept.livemode, kept.jobs) == ("ignored", True, ())
-    assert kept.notes == [{"rule": None, "outcome": "livemode"}]
+    [stored] = _named(ledger, "evt_test")
+    assert (stored.status, stored.livemode, stored.jobs) == ("ignored", True, ())
+    assert stored.notes == [{"rule": None, "outcome": "livemode"}]
     assert ledger.accept(event, draft()).outcome == "duplicate"
 
 
@@ -196,8 +196,8 @@ def test_an_invalid_body_is_quarantined_by_its_hash(ledger: LedgerHarness) -> No
     assert ledger.accept(event, body=b"not json", status="quarantined").outcome == "accepted"
     assert ledger.accept(event, body=b"not json", status="quarantined").outcome == "duplicate"
 
-    [kept] = _named(ledger, event.id)
-    assert (kept.status, kept.type, kept.livemode) == ("quarantined", "not_json", None)
+    [stored] = _named(ledger, event.id)
+    assert (stored.status, stored.type, stored.livemode) == ("quarantined", "not_json", None)
 
 
 def test_a_duplicate_sends_a_lost_wake_up_again(ledger: LedgerHarness) -> None:

@@ -1,4 +1,4 @@
-"""The account's line: one call at a time, the first eligible first, and nobody waits for ever."""
+"""Account queues: one call at a time, the first eligible job first, and no job waits for ever."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_one_job_of_an_account_runs_and_the_others_wait(ledger: LedgerHarness) -
     assert (ledger.status(first), ledger.status(second)) == (Status.QUEUED, Status.WAITING)
     assert (ledger.take_messages(), ledger.turn()) == ([first], first)
 
-    assert ledger.try_claim(second) is None, "a stray wake-up gets nothing"
+    assert ledger.try_claim(second) is None, "a stray wake-up cannot claim"
     ledger.finish(ledger.claim(first))
     assert (ledger.status(second), ledger.turn()) == (Status.QUEUED, second)
     assert ledger.take_messages() == [second]
@@ -28,17 +28,17 @@ def test_one_job_of_an_account_runs_and_the_others_wait(ledger: LedgerHarness) -
 
 
 def test_a_job_of_a_blocked_account_is_held_or_waits_at_once(ledger: LedgerHarness) -> None:
-    # Given one account that is paused, and one that cools down
+    # Given a paused account, and one in cooldown
     ledger.run(ledger.controls.pause("shop"))
-    cooled = ledger.claim(ledger.add_job(account="studio"))
-    ledger.release(cooled, Status.WAITING, after_ms=HOUR, effect=COOL_DM)
+    cooling = ledger.claim(ledger.add_job(account="studio"))
+    ledger.release(cooling, Status.WAITING, after_ms=HOUR, effect=COOL_DM)
     ledger.take_messages()
-    # When jobs come, now and from a delay
+    # When jobs become due, at once and after a delay
     held = [ledger.add_job(), ledger.add_job(delay_ms=SECOND)]
     waiting = [ledger.add_job(account="studio"), ledger.add_job(account="studio", delay_ms=SECOND)]
     ledger.pass_time(SECOND)
     ledger.heartbeat()
-    # Then nobody is rung for, and each says why
+    # Then none is woken, and each shows why
     assert ledger.take_messages() == []
     assert {ledger.status(job_id) for job_id in held} == {Status.HELD}
     assert {ledger.api_job(job_id)["wait"]["reason"] for job_id in held} == {"paused"}
@@ -105,20 +105,20 @@ def test_every_way_of_ending_a_turn_passes_it_on(ledger: LedgerHarness) -> None:
     assert audit(ledger) == []
 
 
-@pytest.mark.parametrize("lapses", [False, True])
-def test_a_released_job_queues_like_any_other(ledger: LedgerHarness, lapses: bool) -> None:
+@pytest.mark.parametrize("expires", [False, True])
+def test_a_released_job_queues_like_any_other(ledger: LedgerHarness, expires: bool) -> None:
     holder = ledger.claim(ledger.add_job())
     behind, before = ledger.add_job(), ledger.add_job(priority=9)
     ledger.take_messages()
 
-    # The one before it goes first
-    _give_back(ledger, holder, lapses=lapses)
+    # A job before it runs first
+    _end_claim(ledger, holder, expires=expires)
     assert (ledger.turn(), ledger.take_messages()) == (before, [before])
     assert ledger.status(holder.id) is Status.WAITING
     ledger.finish(ledger.claim(before))
 
-    # The one behind it does not, whoever asks
-    _give_back(ledger, ledger.claim(holder.id), lapses=lapses)
+    # A job behind it does not, even if a wake-up tries to claim it
+    _end_claim(ledger, ledger.claim(holder.id), expires=expires)
     assert (ledger.turn(), ledger.status(holder.id)) == (holder.id, Status.QUEUED)
     assert ledger.status(behind) is Status.WAITING
     assert ledger.try_claim(behind) is None
@@ -126,10 +126,10 @@ def test_a_released_job_queues_like_any_other(ledger: LedgerHarness, lapses: boo
     assert audit(ledger) == []
 
 
-def _give_back(ledger: LedgerHarness, claim: Claim, *, lapses: bool) -> None:
-    """By who has it, or by the beat when its worker is dead; its own wake-ups are taken."""
+def _end_claim(ledger: LedgerHarness, claim: Claim, *, expires: bool) -> None:
+    """Release a claim, or let its lease expire; earlier wake-ups are dropped."""
     ledger.take_messages()
-    if lapses:
+    if expires:
         ledger.pass_time(TIMES.lease)
         ledger.heartbeat()
     else:
@@ -139,19 +139,19 @@ def _give_back(ledger: LedgerHarness, claim: Claim, *, lapses: bool) -> None:
 def test_an_unconfirmed_write_lets_others_run_and_then_queues_for_verification(
     ledger: LedgerHarness,
 ) -> None:
-    doubtful = ledger.claim_and_send(ledger.add_job())
+    unconfirmed = ledger.claim_and_send(ledger.add_job())
     waiter = ledger.add_job()
-    ledger.release(doubtful, Status.SENDING, after_ms=5 * SECOND, charge="free")
+    ledger.release(unconfirmed, Status.SENDING, after_ms=5 * SECOND, charge="free")
     other = ledger.claim(waiter)
     ledger.take_messages()
 
     ledger.pass_time(5 * SECOND)
-    assert ledger.try_claim(doubtful.id) is None
-    assert ledger.status(doubtful.id) is Status.SENDING
+    assert ledger.try_claim(unconfirmed.id) is None
+    assert ledger.status(unconfirmed.id) is Status.SENDING
     ledger.finish(other)
 
-    assert ledger.take_messages() == [doubtful.id]
-    assert ledger.claim(doubtful.id).verify_first
+    assert ledger.take_messages() == [unconfirmed.id]
+    assert ledger.claim(unconfirmed.id).verify_first
     assert audit(ledger) == []
 
 
@@ -166,7 +166,7 @@ def test_an_unclaimed_turn_is_kept_and_its_wake_up_repeated(ledger: LedgerHarnes
         ledger.pass_time(TIMES.lease)
         ledger.heartbeat()
         assert (ledger.turn(), audit(ledger)) == (first, [])
-        assert [ledger.status(each) for each in (behind, late)] == [Status.WAITING] * 2
+        assert [ledger.status(job_id) for job_id in (behind, late)] == [Status.WAITING] * 2
 
     assert set(ledger.take_messages()) == {first}
     assert ledger.finish(ledger.claim(first))
@@ -214,9 +214,9 @@ def test_a_cooldown_of_one_kind_does_not_block_the_other(ledger: LedgerHarness) 
     ledger.release(claim, Status.WAITING, after_ms=HOUR, charge="free", effect=COOL_DM)
     assert ledger.run_all() == [comment]
 
-    for place, job_id in enumerate((message, other)):
+    for position, job_id in enumerate((message, other)):
         wait = ledger.api_job(job_id)["wait"]
-        assert (wait["reason"], wait["position"]) == ("slow_down", place)
+        assert (wait["reason"], wait["position"]) == ("slow_down", position)
     ledger.pass_time(HOUR)
     ledger.heartbeat()
     assert ledger.run_all() == [message, other]
@@ -277,33 +277,33 @@ def test_a_hold_stops_the_whole_queue_and_loses_nothing(ledger: LedgerHarness) -
 
 
 def test_a_verification_waits_while_the_account_is_blocked(ledger: LedgerHarness) -> None:
-    doubtful = ledger.claim_and_send(ledger.add_job())
-    ledger.release(doubtful, Status.SENDING, after_ms=SECOND, charge="free", effect=HOLD)
+    unconfirmed = ledger.claim_and_send(ledger.add_job())
+    ledger.release(unconfirmed, Status.SENDING, after_ms=SECOND, charge="free", effect=HOLD)
     ledger.pass_time(SECOND)
 
     for _ in range(3):
         ledger.heartbeat()
-        assert ledger.try_claim(doubtful.id) is None
-        assert ledger.status(doubtful.id) is Status.SENDING
+        assert ledger.try_claim(unconfirmed.id) is None
+        assert ledger.status(unconfirmed.id) is Status.SENDING
         assert (ledger.turn(), audit(ledger)) == (None, [])
         ledger.pass_time(60 * SECOND)
 
     ledger.run(ledger.controls.resume("shop"))
-    assert ledger.claim(doubtful.id).verify_first
+    assert ledger.claim(unconfirmed.id).verify_first
 
 
 def test_a_blocked_verification_does_not_block_the_queue(
     ledger: LedgerHarness,
 ) -> None:
-    doubtful = ledger.claim_and_send(ledger.add_job())
-    ledger.release(doubtful, Status.SENDING, charge="free")
+    unconfirmed = ledger.claim_and_send(ledger.add_job())
+    ledger.release(unconfirmed, Status.SENDING, charge="free")
     comment = ledger.claim(ledger.add_job(kind="comment", post="Cx"))
-    assert ledger.try_claim(doubtful.id) is None, "it stands in line"
+    assert ledger.try_claim(unconfirmed.id) is None, "it waits in the queue"
     until = str(comment.job.created_ms + HOUR)
     ledger.store.hset("hg:acct:shop", mapping={"cool:*": until, "cool_why:*": "slow_down"})
 
-    assert ledger.try_claim(doubtful.id) is None
+    assert ledger.try_claim(unconfirmed.id) is None
     ledger.finish(comment)
 
-    assert ledger.turn() is None, "a turn it cannot use is not given to it"
+    assert ledger.turn() is None, "it gets no turn that it cannot use"
     assert audit(ledger) == []

@@ -1,4 +1,4 @@
-"""However many jobs there are, one call of a script does a bounded amount: others wait."""
+"""However many jobs there are, one script call does a bounded amount of work."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from service.jobs.model import Status
 from tests.support.invariants import audit
 from tests.support.ledger import HOUR, SECOND, TIMES, LedgerHarness
 
-#: More than any one call takes.
-CROWD = 130
-HELD_AT_ONCE = 25
+#: More than any one call handles.
+JOB_COUNT = 130
+HELD_BATCH = 25
 
 
 def _held(ledger: LedgerHarness) -> int:
@@ -25,23 +25,23 @@ def test_a_turn_ending_at_a_blocked_account_holds_a_batch_and_each_heartbeat_ano
     ledger: LedgerHarness,
 ) -> None:
     holder = ledger.claim(ledger.add_job())
-    ledger.add_jobs(CROWD)
+    ledger.add_jobs(JOB_COUNT)
     ledger.run(ledger.controls.pause("shop"))
 
     assert ledger.release(holder, Status.QUEUED) == "ok"
-    assert _held(ledger) <= HELD_AT_ONCE + 1
+    assert _held(ledger) <= HELD_BATCH + 1
     counts = [_held(ledger)]
-    while counts[-1] < CROWD + 1:
+    while counts[-1] < JOB_COUNT + 1:
         assert ledger.heartbeat()[1] > 0
         counts.append(_held(ledger))
-    assert max(after - before for before, after in itertools.pairwise(counts)) <= HELD_AT_ONCE
+    assert max(after - before for before, after in itertools.pairwise(counts)) <= HELD_BATCH
     assert audit(ledger) == []
 
 
 def test_accounts_blocked_at_once_share_one_heartbeats_batch(ledger: LedgerHarness) -> None:
     for name in ("shop", "studio", "depot"):
         holder = ledger.claim(ledger.add_job(account=name))
-        ledger.add_jobs(HELD_AT_ONCE, account=name)
+        ledger.add_jobs(HELD_BATCH, account=name)
         ledger.run(ledger.controls.pause(name))
         ledger.store.zadd("hg:turns", {name: 1})
         ledger.store.hset(f"hg:job:{holder.id}", "lease", 1)
@@ -50,10 +50,10 @@ def test_accounts_blocked_at_once_share_one_heartbeats_batch(ledger: LedgerHarne
     before = _all_held(ledger)
     ledger.heartbeat()
 
-    assert 0 < _all_held(ledger) - before <= HELD_AT_ONCE + 3
+    assert 0 < _all_held(ledger) - before <= HELD_BATCH + 3
     for _ in range(10):
         ledger.heartbeat()
-    assert _all_held(ledger) == 3 * (HELD_AT_ONCE + 1)
+    assert _all_held(ledger) == 3 * (HELD_BATCH + 1)
     assert audit(ledger) == []
 
 
@@ -63,26 +63,26 @@ def _all_held(ledger: LedgerHarness) -> int:
 
 def test_resuming_releases_a_batch_per_call(ledger: LedgerHarness) -> None:
     ledger.run(ledger.controls.pause("shop"))
-    ledger.add_jobs(CROWD)
+    ledger.add_jobs(JOB_COUNT)
 
-    resume = control_account("shop", "resume", "", HELD_AT_ONCE, "test", "")
-    assert ledger.scripts.run(resume) == HELD_AT_ONCE
-    assert _held(ledger) == CROWD - HELD_AT_ONCE
-    assert ledger.run(ledger.controls.resume("shop")) == CROWD - HELD_AT_ONCE
+    resume = control_account("shop", "resume", "", HELD_BATCH, "test", "")
+    assert ledger.scripts.run(resume) == HELD_BATCH
+    assert _held(ledger) == JOB_COUNT - HELD_BATCH
+    assert ledger.run(ledger.controls.resume("shop")) == JOB_COUNT - HELD_BATCH
     assert audit(ledger) == []
 
 
 def test_a_rescue_checks_a_batch_per_call(ledger: LedgerHarness) -> None:
-    ledger.add_jobs(CROWD, delay_ms=HOUR)
-    sweep = check_consistency("rescue", RESCUE_BATCH, *UNFINISHED_INDEXES)
+    ledger.add_jobs(JOB_COUNT, delay_ms=HOUR)
+    rescue = check_consistency("rescue", RESCUE_BATCH, *UNFINISHED_INDEXES)
 
-    looked = [ledger.scripts.run(sweep)[:2] for _ in range(2)]
+    checked = [ledger.scripts.run(rescue)[:2] for _ in range(2)]
 
-    assert looked == [(RESCUE_BATCH, False), (CROWD - RESCUE_BATCH, True)]
+    assert checked == [(RESCUE_BATCH, False), (JOB_COUNT - RESCUE_BATCH, True)]
 
 
 def test_a_consistency_check_checks_a_batch_per_call(ledger: LedgerHarness) -> None:
-    entries = [("job", job_id) for job_id in ledger.add_jobs(CROWD, delay_ms=HOUR)]
+    entries = [("job", job_id) for job_id in ledger.add_jobs(JOB_COUNT, delay_ms=HOUR)]
 
     reply = ledger.scripts.run(check_consistency("report", RESCUE_BATCH, *entries))
 
@@ -92,14 +92,14 @@ def test_a_consistency_check_checks_a_batch_per_call(ledger: LedgerHarness) -> N
 def test_pruning_deletes_a_batch_per_call_and_reports_if_there_are_more(
     ledger: LedgerHarness,
 ) -> None:
-    for job_id in ledger.add_jobs(CROWD // 2):
+    for job_id in ledger.add_jobs(JOB_COUNT // 2):
         ledger.run(ledger.core.cancel(job_id, "api:test"))
     ledger.store.zremrangebyrank("hg:dlvs:status:pending", 0, -1)
     ledger.pass_time(TIMES.keep + SECOND)
 
-    looked = [ledger.scripts.run(prune(PRUNE_BATCH)).looked for _ in range(4)]
+    checked = [ledger.scripts.run(prune(PRUNE_BATCH)).looked for _ in range(4)]
 
-    assert looked == [PRUNE_BATCH, PRUNE_BATCH, CROWD - 2 * PRUNE_BATCH, 0]
+    assert checked == [PRUNE_BATCH, PRUNE_BATCH, JOB_COUNT - 2 * PRUNE_BATCH, 0]
 
 
 def test_a_long_audit_log_is_trimmed_in_steps(

@@ -1,4 +1,4 @@
-"""Claims: one at a time, fenced, and given back by a lapse when their holder is gone."""
+"""Claims: one at a time, fenced, and released when their lease expires."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_claiming_again_returns_the_owners_claim(ledger: LedgerHarness) -> None:
     job_id = ledger.add_job()
     first = ledger.claim(job_id)
 
-    # The first reply may have been lost on its way.
+    # The first reply may have been lost.
     second = ledger.claim(job_id)
     assert replace(second, claimed_ms=first.claimed_ms) == first
     assert ledger.record_intent(first) == "ok"
@@ -124,7 +124,9 @@ def test_an_intent_needs_a_valid_lease_but_a_finish_does_not(ledger: LedgerHarne
     ledger.pass_time(TIMES.lease)
 
     assert ledger.record_intent(claim) == "lost"
-    assert ledger.finish(claim, Status.FAILED), "what happened is recorded while nobody else works"
+    assert ledger.finish(claim, Status.FAILED), (
+        "the outcome is recorded unless another worker has claimed the job"
+    )
 
 
 def test_a_dead_workers_running_job_is_queued_and_runs_again(ledger: LedgerHarness) -> None:
@@ -160,37 +162,43 @@ def test_a_dead_workers_write_is_verified_and_not_sent_again(ledger: LedgerHarne
 
     ledger.pass_time(TIMES.lease)
     ledger.heartbeat()
-    # The last sign of life is a whole lease ago: it has settled, and the next beat rings.
+    # The last renewal is a whole lease ago, so the write has settled: the next heartbeat wakes it.
     ledger.heartbeat()
 
     assert ledger.take_messages() == [job_id]
-    look = ledger.claim(job_id, "two")
-    assert (look.verify_first, look.job.status, look.job.pk) == (True, Status.SENDING, "314159")
-    assert ledger.record_intent(look) == "lost", "a look-up never leads to a write by itself"
+    verification = ledger.claim(job_id, "two")
+    assert (verification.verify_first, verification.job.status, verification.job.pk) == (
+        True,
+        Status.SENDING,
+        "314159",
+    )
+    assert ledger.record_intent(verification) == "lost", "a verification claim cannot write"
     assert ledger.statuses(job_id).count("sending") == 3
 
 
 def test_a_verification_waits_until_the_write_has_settled(
     store_url: str, ledger: LedgerHarness
 ) -> None:
-    slow = TIMES.__class__(lease=2 * SECOND, settle=30 * SECOND, keep=TIMES.keep, keep_bodies=1000)
-    with open_ledger(store_url, slow) as hasty:
-        job_id = hasty.add_job()
-        claim = hasty.claim_and_send(job_id)
-        for _ in range(5):  # a slow call: alive for ten seconds after its intent
-            hasty.pass_time(SECOND)
-            assert hasty.heartbeat(claim)[0] == []
+    script_config = TIMES.__class__(
+        lease=2 * SECOND, settle=30 * SECOND, keep=TIMES.keep, keep_bodies=1000
+    )
+    with open_ledger(store_url, script_config) as other:
+        job_id = other.add_job()
+        claim = other.claim_and_send(job_id)
+        for _ in range(5):  # a slow call, renewed for five seconds after its intent
+            other.pass_time(SECOND)
+            assert other.heartbeat(claim)[0] == []
 
-        hasty.pass_time(2 * SECOND)
-        assert hasty.try_claim(job_id, "an echo") is None
-        hasty.heartbeat()
-        hasty.pass_time(26 * SECOND)
-        hasty.heartbeat()
-        assert hasty.try_claim(job_id, "too early") is None
+        other.pass_time(2 * SECOND)
+        assert other.try_claim(job_id, "a repeated wake-up") is None
+        other.heartbeat()
+        other.pass_time(26 * SECOND)
+        other.heartbeat()
+        assert other.try_claim(job_id, "too early") is None
 
-        hasty.pass_time(2 * SECOND)
-        hasty.heartbeat()
-        assert hasty.claim(job_id, "in time").verify_first
+        other.pass_time(2 * SECOND)
+        other.heartbeat()
+        assert other.claim(job_id, "in time").verify_first
 
 
 def test_a_verification_that_finds_nothing_is_repeated_once(ledger: LedgerHarness) -> None:
@@ -200,11 +208,11 @@ def test_a_verification_that_finds_nothing_is_repeated_once(ledger: LedgerHarnes
     assert ledger.try_claim(job_id, "early") is None
 
     ledger.pass_time(5 * SECOND)
-    first = ledger.claim(job_id, "first look")
+    first = ledger.claim(job_id, "first verification")
     assert first.job.not_found_count == 0
     assert ledger.release(first, Status.SENDING, after_ms=3 * SECOND) == "ok"
     ledger.pass_time(3 * SECOND)
-    second = ledger.claim(job_id, "second look")
+    second = ledger.claim(job_id, "second verification")
     assert second.job.not_found_count == 1
     assert ledger.release(second, Status.QUEUED) == "ok"
 
@@ -217,10 +225,12 @@ def test_a_verification_that_finds_nothing_is_repeated_once(ledger: LedgerHarnes
 
 def test_only_failed_verifications_count_as_verification_failures(ledger: LedgerHarness) -> None:
     job_id = ledger.add_job()
-    for charge, looks in (("free", 0), ("failed", 1), ("counts", 1), ("failed", 2)):
-        claim = ledger.claim(job_id) if looks or charge != "free" else ledger.claim_and_send(job_id)
+    for charge, failures in (("free", 0), ("failed", 1), ("counts", 1), ("failed", 2)):
+        claim = (
+            ledger.claim(job_id) if failures or charge != "free" else ledger.claim_and_send(job_id)
+        )
         ledger.release(claim, Status.SENDING, charge=charge)  # type: ignore[arg-type]
-        assert ledger.record(job_id).verification_failures == looks
+        assert ledger.record(job_id).verification_failures == failures
         ledger.heartbeat()
 
 
@@ -276,12 +286,12 @@ def test_many_concurrent_calls_share_a_client(store_url: str, ledger: LedgerHarn
     jobs = [ledger.add_job(account=f"account-{number}") for number in range(50)]
 
     async def work_at_once() -> int:
-        narrow = async_client(store_url, max_connections=2)
+        small_client = async_client(store_url, max_connections=2)
         try:
-            claims = type(ledger.claims)(narrow, TIMES)
-            made = await asyncio.gather(*(claims.claim(job_id, "worker") for job_id in jobs))
-            return len([claim for claim in made if claim is not None])
+            claims = type(ledger.claims)(small_client, TIMES)
+            results = await asyncio.gather(*(claims.claim(job_id, "worker") for job_id in jobs))
+            return len([claim for claim in results if claim is not None])
         finally:
-            await narrow.aclose()
+            await small_client.aclose()
 
     assert ledger.run(work_at_once()) == 50

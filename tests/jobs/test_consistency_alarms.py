@@ -1,4 +1,4 @@
-"""The examination: work that nothing leads to is found, woken in its time, and goes on."""
+"""Consistency checks: unreachable work is found and woken when due."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.support.invariants import audit, diagnosis
 from tests.support.job_states import job_in
 from tests.support.ledger import DAY, HOUR, TIMES, LedgerHarness
 
-UNENDED: Final = [status for status in Status if status not in FINAL]
-#: What is neither claimed nor ended.
-IDLE: Final = [each for each in UNENDED if each not in ("running", "sending")]
+UNFINISHED: Final = [status for status in Status if status not in FINAL]
+#: Neither claimed nor final.
+IDLE: Final = [status for status in UNFINISHED if status not in ("running", "sending")]
 
 
-# -- what leads to work
+# -- wake-ups
 
 
 @pytest.mark.parametrize("status", IDLE)
@@ -52,13 +52,13 @@ def test_work_without_a_worker_is_claimed_again(ledger: LedgerHarness, status: S
 
 
 @pytest.mark.parametrize("status", [Status.SCHEDULED, Status.WAITING])
-@pytest.mark.parametrize("who", ["doctor", "sweep"])
+@pytest.mark.parametrize("repair_by", ["doctor", "rescue"])
 def test_unreachable_scheduled_work_is_not_run_early(
-    ledger: LedgerHarness, status: Status, who: str
+    ledger: LedgerHarness, status: Status, repair_by: str
 ) -> None:
     job_id = job_in(ledger, status)
     drop_alarms(ledger, job_id)
-    assert diagnosis(ledger, repair=True) if who == "doctor" else ledger.rescue()
+    assert diagnosis(ledger, repair=True) if repair_by == "doctor" else ledger.rescue()
 
     ledger.heartbeat()
     assert (ledger.take_messages(), ledger.status(job_id)) == ([], status)
@@ -112,12 +112,12 @@ def test_a_job_missing_from_the_expiry_index_expires_again(
     assert ledger.status(job_id) is Status.EXPIRED
 
 
-# -- turns and lines
+# -- turns and queues
 
 
 @pytest.fixture
 def queued_jobs(ledger: LedgerHarness) -> list[str]:
-    """A job that works, and two that wait for their turn, in order."""
+    """A running job, and two that wait for their turn, in order."""
     jobs = [ledger.add_job() for _ in range(3)]
     ledger.claim(jobs[0])
     ledger.take_messages()
@@ -130,7 +130,7 @@ def _lose_turn(ledger: LedgerHarness) -> None:
 
 
 def test_a_queue_without_a_turn_moves_again(ledger: LedgerHarness, queued_jobs: list[str]) -> None:
-    # Given a turn that was lost when it came to a job that ended before it was begun
+    # Given a turn that was lost with a job that ended before it started
     ledger.finish(ledger.claim(queued_jobs[0]))
     _lose_turn(ledger)
     assert ledger.run(ledger.core.cancel(queued_jobs[1], "api:test")) == "ok"
@@ -145,8 +145,8 @@ def test_a_queue_without_a_turn_moves_again(ledger: LedgerHarness, queued_jobs: 
 def test_a_blocked_queue_without_an_alarm_moves_again(
     ledger: LedgerHarness, queued_jobs: list[str]
 ) -> None:
-    cooling = AccountEffect(cooldown="slow_down", kind="dm", cooldown_ms=HOUR)
-    ledger.release(ledger.claim(queued_jobs[0]), Status.WAITING, effect=cooling)
+    cooldown = AccountEffect(cooldown="slow_down", kind="dm", cooldown_ms=HOUR)
+    ledger.release(ledger.claim(queued_jobs[0]), Status.WAITING, effect=cooldown)
     ledger.store.delete("hg:alarms")
 
     assert_repairable(ledger, ("shop", "stalled queue", "hg:acct:shop:line"))
@@ -164,24 +164,24 @@ def test_a_queue_that_lost_its_worker_and_turn_moves_again(
     ledger.store.hset(f"hg:job:{worker}", mapping={"owner": "", "lease": 0})
     ledger.store.zrem("hg:leases", worker)
     _lose_turn(ledger)
-    assert {(each.id, each.problem) for each in diagnosis(ledger)} == {
+    assert {(defect.id, defect.problem) for defect in diagnosis(ledger)} == {
         ("shop", "stalled queue"),
         (worker, "unreachable"),
     }
 
-    # Who is taken up again stands in the line, and that moves it.
-    assert [each.problem for each in diagnosis(ledger, repair=True)] == ["unreachable"]
+    # The woken job is queued again, and that moves the queue.
+    assert [defect.problem for defect in diagnosis(ledger, repair=True)] == ["unreachable"]
 
     assert (diagnosis(ledger), audit(ledger)) == ([], [])
     assert (ledger.take_messages(), ledger.turn()) == ([worker], worker)
     assert all(run_to_end(ledger, job_id) for job_id in queued_jobs)
 
 
-@pytest.mark.parametrize("harm", ["lane", "place"])
+@pytest.mark.parametrize("harm", ["lanes", "entry"])
 def test_a_job_in_an_unlisted_sub_queue_is_woken(
     ledger: LedgerHarness, queued_jobs: list[str], harm: str
 ) -> None:
-    if harm == "lane":
+    if harm == "lanes":
         ledger.store.delete("hg:acct:shop:lanes")
     else:
         ledger.store.zrem("hg:acct:shop:line:dm_unknown", *queued_jobs[1:])
@@ -192,7 +192,7 @@ def test_a_job_in_an_unlisted_sub_queue_is_woken(
 def test_an_unreadable_record_does_not_keep_the_turn(ledger: LedgerHarness) -> None:
     broken, waiter = ledger.add_job(), ledger.add_job()
     ledger.store.hdel(f"hg:job:{broken}", "status")
-    assert {(each.id, each.problem) for each in diagnosis(ledger, repair=True)} == {
+    assert {(defect.id, defect.problem) for defect in diagnosis(ledger, repair=True)} == {
         (broken, "broken record"),
         ("shop", "idle turn"),
     }
@@ -225,15 +225,15 @@ def test_a_stale_turn_index_entry_is_removed(ledger: LedgerHarness) -> None:
     assert ledger.store.zcard("hg:turns") == 0
 
 
-@pytest.mark.parametrize("holder", [None, "job_gone", "line"])
+@pytest.mark.parametrize("holder", [None, "job_gone", "waiting"])
 def test_a_running_job_without_the_turn_gets_it_back(
     ledger: LedgerHarness, queued_jobs: list[str], holder: str | None
 ) -> None:
     if holder is None:
         ledger.store.delete("hg:acct:shop:turn")
     else:
-        ledger.store.set("hg:acct:shop:turn", queued_jobs[1] if holder == "line" else holder)
-    found = {(each.id, each.problem) for each in diagnosis(ledger, repair=True)}
+        ledger.store.set("hg:acct:shop:turn", queued_jobs[1] if holder == "waiting" else holder)
+    found = {(defect.id, defect.problem) for defect in diagnosis(ledger, repair=True)}
     assert (queued_jobs[0], "no turn") in found
     assert (ledger.turn(), diagnosis(ledger), audit(ledger)) == (queued_jobs[0], [], [])
     assert all(run_to_end(ledger, job_id) for job_id in queued_jobs)

@@ -1,4 +1,4 @@
-"""The examination: callbacks that are owed and jobs that events have made are all there."""
+"""Consistency checks: deliveries, and the jobs of events."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def test_a_missing_delivery_is_created(ledger: LedgerHarness, status: Status) ->
     assert_repairable(ledger, (job_id, "no callback", before["id"]))
 
     [after] = ledger.deliveries_of(job_id)
-    said = {"id", "type", "job_id", "run", "callback"}
-    assert {name: after[name] for name in said} == {name: before[name] for name in said}
+    compared = {"id", "type", "job_id", "run", "callback"}
+    assert {name: after[name] for name in compared} == {name: before[name] for name in compared}
     assert after["payload"]["data"] == before["payload"]["data"]
     assert (ledger.status(job_id), claim_callbacks(ledger)) == (status, [before["id"]])
 
@@ -91,7 +91,7 @@ def test_a_delivery_missing_from_the_retention_index_is_pruned(ledger: LedgerHar
     claim = ledger.run(ledger.deliveries.claim(delivery_id, "worker"))
     assert claim is not None
     assert ledger.run(ledger.deliveries.record(claim, "delivered", {}))
-    drop_job(ledger, job_id)  # with which it would have gone
+    drop_job(ledger, job_id)  # which would have been pruned with it
     assert_repairable(ledger, (delivery_id, "untracked retention", "hg:retention"))
 
 
@@ -107,8 +107,8 @@ def test_a_delivery_without_a_job_is_reported(ledger: LedgerHarness) -> None:
 
 def _accept(ledger: LedgerHarness, **changes: Any) -> str:
     notes = [{"rule": "thank-you", "outcome": "matched", "message": None}]
-    asked = draft(delay_ms=HOUR, **changes)  # it has no turn that would be missed too
-    return ledger.accept(Event("evt_1"), asked, notes=notes).jobs[0]
+    scheduled = draft(delay_ms=HOUR, **changes)  # without a turn that could be missing too
+    return ledger.accept(Event("evt_1"), scheduled, notes=notes).jobs[0]
 
 
 def test_a_missing_job_of_an_event_is_reported(ledger: LedgerHarness) -> None:

@@ -1,4 +1,4 @@
-"""The examination: whatever is broken by hand in lists and records is found and mended."""
+"""Consistency checks: damaged indexes and records are found and repaired."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tests.support.invariants import ALARMS, diagnosis
 from tests.support.job_states import job_in
 from tests.support.ledger import DAY, SECOND, TIMES, LedgerHarness
 
-UNENDED: Final = [status for status in Status if status not in FINAL]
-#: The indexes that name a job, as `str.format` fills them in.
-LISTS: Final = (
+UNFINISHED: Final = [status for status in Status if status not in FINAL]
+#: The indexes that list a job; `str.format` fills in its status.
+INDEXES: Final = (
     "hg:jobs",
     "hg:jobs:status:{status}",
     "hg:jobs:account:shop",
     "hg:jobs:kind:dm",
 )
-LANES: Final = ("look", "dm", "dm_new_thread", "dm_unknown", "comment")
+SUB_QUEUES: Final = ("look", "dm", "dm_new_thread", "dm_unknown", "comment")
 MEMBERS: Final = (
     *("hg:jobs", "hg:jobs:status:queued", "hg:jobs:account:shop", "hg:jobs:kind:comment"),
-    *(f"hg:acct:shop:line:{lane}" for lane in LANES),
+    *(f"hg:acct:shop:line:{sub_queue}" for sub_queue in SUB_QUEUES),
     *(f"hg:acct:shop:held:{kind}" for kind in KINDS),
     *ALARMS,
 )
@@ -36,7 +36,7 @@ def test_a_job_in_any_status_is_consistent(ledger: LedgerHarness, status: Status
     assert diagnosis(ledger) == []
 
 
-@pytest.mark.parametrize("index", LISTS)
+@pytest.mark.parametrize("index", INDEXES)
 @pytest.mark.parametrize("status", Status)
 def test_an_unlisted_job_is_listed_again(ledger: LedgerHarness, status: Status, index: str) -> None:
     job_id, index = job_in(ledger, status), index.format(status=status)
@@ -49,7 +49,7 @@ def test_an_unlisted_job_is_listed_again(ledger: LedgerHarness, status: Status, 
     assert run_to_end(ledger, job_id)
 
 
-@pytest.mark.parametrize("index", LISTS)
+@pytest.mark.parametrize("index", INDEXES)
 def test_a_job_with_a_wrong_index_score_is_moved(ledger: LedgerHarness, index: str) -> None:
     job_id, index = job_in(ledger, Status.QUEUED), index.format(status="queued")
     ledger.store.zadd(index, {job_id: 4711})
@@ -62,7 +62,7 @@ def test_a_job_in_no_index_is_found_and_continues(ledger: LedgerHarness) -> None
         ledger.store.zrem(index, job_id)
     ledger.take_messages()
 
-    problems = {(each.id, each.problem) for each in diagnosis(ledger, repair=True)}
+    problems = {(defect.id, defect.problem) for defect in diagnosis(ledger, repair=True)}
 
     assert problems == {(job_id, "unlisted"), (job_id, "unreachable")}
     assert diagnosis(ledger) == []
@@ -73,7 +73,9 @@ def test_a_job_in_no_index_is_found_and_continues(ledger: LedgerHarness) -> None
 def test_an_index_entry_without_a_record_is_removed(ledger: LedgerHarness, index: str) -> None:
     ledger.store.zadd(index, {"job_gone": 1})
     found = diagnosis(ledger)
-    assert ("job_gone", "no record", index) in {(e.id, e.problem, e.where) for e in found}
+    assert ("job_gone", "no record", index) in {
+        (defect.id, defect.problem, defect.where) for defect in found
+    }
     diagnosis(ledger, repair=True)
     assert (diagnosis(ledger), ledger.store.zcard(index)) == ([], 0)
 
@@ -95,7 +97,7 @@ def test_an_index_that_contradicts_the_record_is_corrected(
     assert_repairable(ledger, (job_id, "wrong index", index))
 
 
-@pytest.mark.parametrize("status", UNENDED)
+@pytest.mark.parametrize("status", UNFINISHED)
 def test_a_missing_text_is_reported_and_an_expiring_one_kept(
     ledger: LedgerHarness, status: Status
 ) -> None:
@@ -120,7 +122,7 @@ def test_a_key_of_another_type_is_reported_and_the_rest_checked(ledger: LedgerHa
     ledger.store.set("hg:job:job_odd", "?")
     other = job_in(ledger, Status.QUEUED)
     ledger.store.zrem("hg:jobs", other)
-    found = {(each.id, each.problem) for each in diagnosis(ledger, repair=True)}
+    found = {(defect.id, defect.problem) for defect in diagnosis(ledger, repair=True)}
     assert found == {("job_odd", "broken record"), (other, "unlisted")}
 
 
@@ -150,6 +152,6 @@ def test_every_page_of_every_index_is_checked(ledger: LedgerHarness) -> None:
 
     found = diagnosis(ledger, repair=True)
 
-    assert {each.id for each in found if each.problem == "unreachable"} == set(jobs)
-    assert sum(each.problem == "no record" for each in found) == 1_100
+    assert {defect.id for defect in found if defect.problem == "unreachable"} == set(jobs)
+    assert sum(defect.problem == "no record" for defect in found) == 1_100
     assert diagnosis(ledger) == []

@@ -1,4 +1,4 @@
-"""The examination: what walks have found is somebody's, stays while it must, and no longer."""
+"""Consistency checks: rows of follower exports."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tests.support.ledger import HOUR, TIMES, LedgerHarness
 
 
 def test_exports_and_lookups_at_any_stage_are_consistent(ledger: LedgerHarness) -> None:
-    look_up = add_export(ledger, kind="lookup", account="a")
+    lookup = add_export(ledger, kind="lookup", account="a")
     started_export(ledger, 2, account="b")
     ledger.claim(started_export(ledger, 1, account="c"))
     ledger.finish(ledger.claim(started_export(ledger, 1, account="d")), Status.FAILED)
     assert (
         claim_and_append(ledger, started_export(ledger, 1, account="e"), [row(999)]) == "succeeded"
     )
-    assert ledger.status(look_up) is Status.QUEUED
+    assert ledger.status(lookup) is Status.QUEUED
     assert (diagnosis(ledger), audit(ledger)) == ([], [])
 
 

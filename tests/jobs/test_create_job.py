@@ -1,4 +1,4 @@
-"""Jobs that a caller asks for, and rules run again over an event that is known."""
+"""Jobs created through the API, and replays of known events."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def _create(
 
 
 def test_an_api_job_names_its_caller(ledger: LedgerHarness) -> None:
-    made = _create(ledger, draft(rule=None))
+    created = _create(ledger, draft(rule=None))
 
-    assert made.outcome == "created"
-    assert ledger.status(made.job_id) is Status.QUEUED
-    assert ledger.record(made.job_id).source == {
+    assert created.outcome == "created"
+    assert ledger.status(created.job_id) is Status.QUEUED
+    assert ledger.record(created.job_id).source == {
         "source": None,
         "event_id": None,
         "rule": None,
         "api_key": "shop",
     }
-    assert ledger.take_messages() == [made.job_id]
+    assert ledger.take_messages() == [created.job_id]
 
 
 def test_an_idempotency_key_creates_one_job(ledger: LedgerHarness) -> None:
@@ -58,7 +58,7 @@ def test_idempotency_keys_are_per_caller_and_expire(ledger: LedgerHarness) -> No
 
 
 def test_concurrent_requests_with_one_key_create_one_job(ledger: LedgerHarness) -> None:
-    async def ask_at_once() -> list[Creation]:
+    async def create_at_once() -> list[Creation]:
         return await asyncio.gather(
             *(
                 ledger.core.create(
@@ -68,17 +68,17 @@ def test_concurrent_requests_with_one_key_create_one_job(ledger: LedgerHarness) 
             )
         )
 
-    made = ledger.run(ask_at_once())
+    created = ledger.run(create_at_once())
 
-    assert sorted(each.outcome for each in made) == ["created"] + ["repeated"] * 9
-    assert len({each.job_id for each in made}) == 1
+    assert sorted(creation.outcome for creation in created) == ["created"] + ["repeated"] * 9
+    assert len({creation.job_id for creation in created}) == 1
     assert len(ledger.take_messages()) == 1
 
 
 def test_without_a_key_every_request_creates_a_job(ledger: LedgerHarness) -> None:
-    made = {_create(ledger, draft(rule=None), key=None).job_id for _ in range(3)}
+    created = {_create(ledger, draft(rule=None), key=None).job_id for _ in range(3)}
 
-    assert len(made) == 3
+    assert len(created) == 3
 
 
 def test_a_replay_adds_only_jobs_of_rules_without_one(ledger: LedgerHarness) -> None:

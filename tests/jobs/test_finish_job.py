@@ -1,4 +1,4 @@
-"""How jobs end: expiry, cancel, retry, and the callback that each end owes."""
+"""How jobs end: expiry, cancel and retry, and the delivery that each end creates."""
 
 from __future__ import annotations
 
@@ -101,11 +101,11 @@ def test_canceling_removes_a_waiting_job_and_passes_on_a_turn(
     ledger: LedgerHarness,
 ) -> None:
     holder = ledger.claim(ledger.add_job())
-    gone, granted, last = ledger.add_job(), ledger.add_job(), ledger.add_job()
-    for job_id in (gone, granted, last):
+    waiting, granted, last = ledger.add_job(), ledger.add_job(), ledger.add_job()
+    for job_id in (waiting, granted, last):
         ledger.try_claim(job_id)
 
-    assert ledger.run(ledger.core.cancel(gone, "api:ann")) == "ok"
+    assert ledger.run(ledger.core.cancel(waiting, "api:ann")) == "ok"
     ledger.finish(holder)
     assert ledger.turn() == granted
     assert ledger.run(ledger.core.cancel(granted, "api:ann")) == "ok"
@@ -153,7 +153,7 @@ def test_a_retry_opens_the_next_run_of_the_same_job(ledger: LedgerHarness) -> No
 
     assert ledger.run(ledger.core.cancel(job_id, "api:ann")) == "late", "it may have been sent"
     claim = ledger.claim(job_id)
-    assert claim.verify_first, "an uncertain write is looked for before anything is sent"
+    assert claim.verify_first, "an uncertain write is verified before anything is sent"
     assert ledger.record_intent(claim) == "lost"
     ledger.finish(claim)
     first, second = ledger.deliveries_of(job_id)
@@ -174,8 +174,8 @@ def test_a_retried_job_is_not_pruned_with_its_first_run(ledger: LedgerHarness) -
 
 
 def test_a_job_rejected_at_creation_cannot_be_retried(ledger: LedgerHarness) -> None:
-    born = draft(to=None, text="", failure=Failure("invalid_recipient", "to: no handle"))
-    job_id = ledger.accept(Event("evt_1"), born).jobs[0]
+    rejected = draft(to=None, text="", failure=Failure("invalid_recipient", "to: no handle"))
+    job_id = ledger.accept(Event("evt_1"), rejected).jobs[0]
     assert ledger.run(ledger.core.retry(job_id, "api:ann")) == "empty"
     assert ledger.record(job_id).status is Status.FAILED
 
@@ -233,8 +233,8 @@ def test_errors_with_any_character_are_valid_json(ledger: LedgerHarness) -> None
     step = ledger.claims.finish(claim, Status.FAILED, failure=Failure("odd", message))
     assert ledger.run(step)
 
-    for each in (job_id, claim.id):
-        [delivery] = ledger.deliveries_of(each)
+    for failed_id in (job_id, claim.id):
+        [delivery] = ledger.deliveries_of(failed_id)
         assert delivery["payload"]["data"]["error"]["message"].startswith('quote " backslash \\')
 
 
@@ -242,8 +242,8 @@ def test_a_callbacks_timestamp_is_the_stores_time(ledger: LedgerHarness) -> None
     clock: Any = ledger.store.time()
     [delivery] = ledger.deliveries_of(job_in(ledger, Status.CANCELED))
 
-    stamped = datetime.fromisoformat(delivery["payload"]["timestamp"])
-    assert 0 <= stamped.timestamp() - clock[0] < 60
+    timestamp = datetime.fromisoformat(delivery["payload"]["timestamp"])
+    assert 0 <= timestamp.timestamp() - clock[0] < 60
     assert delivery["payload"]["timestamp"].endswith("Z")
 
 

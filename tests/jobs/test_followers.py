@@ -1,4 +1,4 @@
-"""Walks in the ledger: a page a claim, each taken in once, whatever dies or comes twice."""
+"""Follower exports: one page per claim, each stored once, whatever dies or is repeated."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.ledger import HOUR, SECOND, TIMES, LedgerHarness
 from tests.support.limited_ledger import spent_ms
 from tests.support.store import out_of_memory
 
-MOST_BARREN = 10
+MAX_EMPTY_PAGES = 10
 
 
 def test_an_export_resolves_its_user_and_then_reads_one_page_per_claim(
@@ -34,7 +34,7 @@ def test_an_export_resolves_its_user_and_then_reads_one_page_per_claim(
 ) -> None:
     job_id = add_export(ledger)
     assert ledger.take_messages() == [job_id]
-    # When it has found the user, and read two pages
+    # When it has resolved the user, and read two pages
     assert claim_and_append(ledger, job_id, (), "first", expected=250) == "more"
     assert ledger.take_messages() == [job_id]
     assert claim_and_append(ledger, job_id, rows(0, 200), "second", expected=250) == "more"
@@ -42,12 +42,12 @@ def test_an_export_resolves_its_user_and_then_reads_one_page_per_claim(
     assert (between.pk, between.cursor, between.pages, between.users) == (PK, "second", 1, 200)
     assert ledger.take_messages() == [job_id]
     assert claim_and_append(ledger, job_id, rows(200, 250), expected=250) == "succeeded"
-    # Then it has ended, with one callback, and every row is there in order
+    # Then it has ended, with one delivery, and every row is stored in order
     assert stored_rows(ledger, job_id) == rows(0, 250)
     shown = ledger.api_job(job_id)
     assert shown["result"] == {"users": 250, "pages": 2, "result_url": f"/jobs/{job_id}/result"}
     assert shown["progress"] | {"eta": None} == shown["progress"]
-    assert [owed["type"] for owed in ledger.deliveries_of(job_id)] == ["job.succeeded"]
+    assert [delivery["type"] for delivery in ledger.deliveries_of(job_id)] == ["job.succeeded"]
     assert (ledger.turn(), audit(ledger), illegal_steps(ledger, job_id)) == (None, [], [])
 
 
@@ -74,7 +74,7 @@ def test_other_jobs_run_between_two_pages_of_an_export(ledger: LedgerHarness) ->
     assert audit(ledger) == []
 
 
-# -- once
+# -- stored once
 
 
 def test_a_page_appended_twice_is_stored_once(
@@ -85,13 +85,13 @@ def test_a_page_appended_twice_is_stored_once(
     page = rows(0, 200)
     assert append_page(ledger, claim, page, "1") == "more"
     before = ledger.record(job_id)
-    counted = ledger.store.hgetall("hg:counters")
-    # When its reply was lost, and it is given again
+    counters = ledger.store.hgetall("hg:counters")
+    # When the reply was lost, and the page is appended again
     assert append_page(ledger, claim, page, "1") == "more"
     # Then nothing has changed
-    assert (ledger.record(job_id), ledger.store.hgetall("hg:counters")) == (before, counted)
+    assert (ledger.record(job_id), ledger.store.hgetall("hg:counters")) == (before, counters)
     assert stored_rows(ledger, job_id) == page
-    # And the next claim goes on behind it
+    # And the next claim continues after it
     assert claim_and_append(ledger, job_id, rows(200, 300), "2") == "more"
     assert stored_rows(ledger, job_id) == rows(0, 300)
 
@@ -113,15 +113,15 @@ def test_a_frozen_worker_appends_nothing_after_another_has_continued(
     job_id = started_export(ledger)
     frozen = ledger.claim(job_id, "frozen")
     new = new_rows(ledger, job_id, rows(0, 200))
-    # Given that its lease is over, and another has read the same page and the next
+    # Given that its lease has expired, and another worker has read the same page and the next
     ledger.pass_time(TIMES.lease + SECOND)
     ledger.heartbeat()
     assert claim_and_append(ledger, job_id, rows(0, 200), "1", owner="other") == "more"
     assert claim_and_append(ledger, job_id, rows(200, 400), "2", owner="other") == "more"
     before = ledger.record(job_id)
-    # When it wakes up with what was new to it
+    # When it resumes with the rows that were new
     assert append_page(ledger, frozen, new, "1") == "lost"
-    # Then it changes nothing, and nothing while the other reads on
+    # Then it changes nothing, also while the other reads on
     assert ledger.record(job_id) == before
     other = ledger.claim(job_id, "other")
     assert append_page(ledger, frozen, new, "1") == "lost"
@@ -148,7 +148,7 @@ def test_a_dead_worker_costs_one_page_only(ledger: LedgerHarness) -> None:
     ledger.claim(job_id, "dying")
     ledger.pass_time(TIMES.lease + SECOND)
     ledger.heartbeat()
-    claim = ledger.claim(job_id, "heir")
+    claim = ledger.claim(job_id, "successor")
     assert (claim.job.cursor, claim.job.users, claim.job.attempts) == ("1", 200, 2)
     assert append_page(ledger, claim, rows(200, 400), "2") == "more"
     assert stored_rows(ledger, job_id) == rows(0, 400)
@@ -157,7 +157,7 @@ def test_a_dead_worker_costs_one_page_only(ledger: LedgerHarness) -> None:
 
 def test_overlapping_pages_append_only_new_rows_in_order(ledger: LedgerHarness) -> None:
     job_id = started_export(ledger, 1)
-    # Given a page that repeats the end of the one before, and one of its own
+    # Given a page that repeats the end of the previous one, and one of its own rows
     page = [*rows(150, 210), row(205), *rows(199, 260)]
     new = new_rows(ledger, job_id, page)
     assert new == rows(200, 260)
@@ -183,7 +183,7 @@ def test_a_page_of_twenty_thousand_users_is_stored_whole(ledger: LedgerHarness) 
     assert stored_rows(ledger, job_id, 399, 402) == rows(399, 402)
 
 
-# -- how it ends
+# -- ends
 
 
 def test_fifty_deaths_at_one_page_fail_the_export_and_keep_its_rows(
@@ -221,14 +221,14 @@ def test_a_pagination_loop_fails_the_export_and_keeps_its_rows(
 ) -> None:
     job_id = started_export(ledger, 1)
     replies = [
-        claim_and_append(ledger, job_id, (), f"{number % 3}") for number in range(MOST_BARREN)
+        claim_and_append(ledger, job_id, (), f"{number % 3}") for number in range(MAX_EMPTY_PAGES)
     ]
-    assert replies == ["more"] * (MOST_BARREN - 1) + ["failed"]
+    assert replies == ["more"] * (MAX_EMPTY_PAGES - 1) + ["failed"]
     error = ledger.api_job(job_id)["error"]
     assert (error["code"], error["retryable"]) == ("walk_stuck", True)
     assert stored_rows(ledger, job_id) == rows(0, 200)
-    assert [owed["type"] for owed in ledger.deliveries_of(job_id)] == ["job.failed"]
-    # And a retry has as many tries again
+    assert [delivery["type"] for delivery in ledger.deliveries_of(job_id)] == ["job.failed"]
+    # And a retry starts with a new count
     assert ledger.run(ledger.core.retry(job_id, "api:test")) == "ok"
     assert claim_and_append(ledger, job_id, (), "again") == "more"
     assert claim_and_append(ledger, job_id, rows(200, 250)) == "succeeded"
@@ -237,7 +237,7 @@ def test_a_pagination_loop_fails_the_export_and_keeps_its_rows(
 def test_empty_pages_between_full_ones_are_not_a_loop(ledger: LedgerHarness) -> None:
     job_id = started_export(ledger)
     for page in range(3):
-        for number in range(MOST_BARREN - 1):
+        for number in range(MAX_EMPTY_PAGES - 1):
             assert claim_and_append(ledger, job_id, (), f"{page}-{number}") == "more"
         assert (
             claim_and_append(ledger, job_id, rows(page * 10, page * 10 + 10), f"{page}") == "more"
@@ -247,7 +247,7 @@ def test_empty_pages_between_full_ones_are_not_a_loop(ledger: LedgerHarness) -> 
 
 def test_a_loop_after_all_expected_rows_is_the_end(ledger: LedgerHarness) -> None:
     job_id = started_export(ledger, 1, expected=200)
-    for number in range(MOST_BARREN - 1):
+    for number in range(MAX_EMPTY_PAGES - 1):
         assert claim_and_append(ledger, job_id, (), f"{number}", expected=200) == "more"
     assert claim_and_append(ledger, job_id, (), "still", expected=200) == "succeeded"
 
@@ -265,19 +265,19 @@ def test_a_failed_exports_rows_stay_and_a_retry_continues_after_them(
 ) -> None:
     job_id = started_export(ledger, 2)
     claim = ledger.claim(job_id)
-    gone = Failure("private_account", "The account is private.")
-    assert ledger.run(ledger.claims.finish(claim, Status.FAILED, failure=gone)) == "ok"
+    failure = Failure("private_account", "The account is private.")
+    assert ledger.run(ledger.claims.finish(claim, Status.FAILED, failure=failure)) == "ok"
     assert stored_rows(ledger, job_id) == rows(0, 400)
     assert ledger.api_job(job_id)["progress"]["eta"] is None
 
     assert ledger.run(ledger.core.retry(job_id, "api:test")) == "ok"
 
-    heir = ledger.claim(job_id)
-    assert (heir.job.pk, heir.job.cursor, heir.job.users, heir.job.run) == (PK, "2", 400, 2)
+    claim = ledger.claim(job_id)
+    assert (claim.job.pk, claim.job.cursor, claim.job.users, claim.job.run) == (PK, "2", 400, 2)
     assert new_rows(ledger, job_id, rows(350, 450)) == rows(400, 450)
-    assert append_page(ledger, heir, rows(400, 450)) == "succeeded"
+    assert append_page(ledger, claim, rows(400, 450)) == "succeeded"
     assert stored_rows(ledger, job_id) == rows(0, 450)
-    assert [owed["type"] for owed in ledger.deliveries_of(job_id)][-1] == "job.succeeded"
+    assert [delivery["type"] for delivery in ledger.deliveries_of(job_id)][-1] == "job.succeeded"
     assert audit(ledger) == []
 
 
@@ -309,7 +309,7 @@ def test_a_running_export_is_canceled_after_its_page(ledger: LedgerHarness) -> N
     assert ledger.status(job_id) is Status.CANCELED
     assert stored_rows(ledger, job_id) == rows(0, 400)
     assert (ledger.turn(), ledger.try_claim(job_id)) == (None, None)
-    assert [owed["type"] for owed in ledger.deliveries_of(job_id)] == ["job.canceled"]
+    assert [delivery["type"] for delivery in ledger.deliveries_of(job_id)] == ["job.canceled"]
 
 
 def test_a_cancel_request_during_the_last_page_comes_too_late(ledger: LedgerHarness) -> None:
@@ -328,7 +328,7 @@ def test_a_cancel_request_takes_effect_when_the_worker_dies(ledger: LedgerHarnes
     assert ledger.status(job_id) is Status.CANCELED
 
 
-# -- what stands in its way
+# -- pauses and cooldowns
 
 
 def test_an_export_of_a_paused_account_is_held_after_its_page_and_resumes(
@@ -360,9 +360,9 @@ def test_an_export_continues_after_its_last_page_when_a_cooldown_ends(
     ledger: LedgerHarness,
 ) -> None:
     job_id = started_export(ledger, 1)
-    rest = AccountEffect(cooldown="please_wait", cooldown_ms=HOUR, escalation="double")
+    cooldown = AccountEffect(cooldown="please_wait", cooldown_ms=HOUR, escalation="double")
     claim = ledger.claim(job_id)
-    assert ledger.release(claim, Status.WAITING, charge="free", effect=rest) == "ok"
+    assert ledger.release(claim, Status.WAITING, charge="free", effect=cooldown) == "ok"
     wait = ledger.api_job(job_id)["wait"]
     assert (ledger.status(job_id), wait["reason"]) == (Status.WAITING, "please_wait")
     assert audit(ledger) == []
@@ -370,9 +370,9 @@ def test_an_export_continues_after_its_last_page_when_a_cooldown_ends(
     ledger.pass_time(HOUR + SECOND)
     ledger.heartbeat()
 
-    heir = ledger.claim(job_id)
-    assert (heir.job.cursor, heir.job.users) == ("1", 200)
-    assert append_page(ledger, heir, rows(200, 250)) == "succeeded"
+    claim = ledger.claim(job_id)
+    assert (claim.job.cursor, claim.job.users) == ("1", 200)
+    assert append_page(ledger, claim, rows(200, 250)) == "succeeded"
     assert stored_rows(ledger, job_id) == rows(0, 250)
 
 
@@ -381,14 +381,14 @@ def test_the_timeline_shows_cooldowns_and_deaths_but_not_every_page(
 ) -> None:
     job_id = started_export(ledger, 100)
     assert ledger.statuses(job_id) == ["queued", "running"]
-    rest = AccountEffect(cooldown="please_wait", cooldown_ms=HOUR)
-    ledger.release(ledger.claim(job_id), Status.WAITING, charge="free", effect=rest)
+    cooldown = AccountEffect(cooldown="please_wait", cooldown_ms=HOUR)
+    ledger.release(ledger.claim(job_id), Status.WAITING, charge="free", effect=cooldown)
     ledger.pass_time(HOUR + SECOND)
     ledger.heartbeat()
     for number in range(100, 200):
         claim_and_append(ledger, job_id, rows(number * PAGE, (number + 1) * PAGE), f"{number}")
-    again = ["queued", "running"]
-    assert ledger.statuses(job_id) == [*again, "waiting", *again]
+    resumed = ["queued", "running"]
+    assert ledger.statuses(job_id) == [*resumed, "waiting", *resumed]
     assert claim_and_append(ledger, job_id, [row(10**6)]) == "succeeded"
     assert ledger.statuses(job_id)[-1] == "succeeded"
     assert illegal_steps(ledger, job_id) == []
@@ -406,10 +406,10 @@ def test_a_page_that_does_not_fit_into_the_store_changes_nothing_and_is_read_lat
         with pytest.raises(OutOfMemoryError):
             append_page(ledger, claim, rows(200, 400), "2")
         assert ledger.record(job_id).users == 200
-        # When the account's turn is given back meanwhile
+        # When the job is released meanwhile
         assert ledger.release(claim, Status.WAITING, after_ms=60 * SECOND, charge="free") == "ok"
         assert ledger.turn() is None
-    # Then the page is read again once there is room
+    # Then the page is read again once there is memory
     ledger.pass_time(61 * SECOND)
     ledger.heartbeat()
     assert claim_and_append(ledger, job_id, rows(200, 400), "2") == "more"
@@ -456,7 +456,7 @@ def test_a_retry_keeps_the_rows_while_it_runs(ledger: LedgerHarness) -> None:
 def test_pruning_an_export_deletes_its_rows(ledger: LedgerHarness) -> None:
     job_id = started_export(ledger, 1)
     assert claim_and_append(ledger, job_id, rows(200, 210)) == "succeeded"
-    # Given rows that, for once, are kept for ever
+    # Given rows without an expiry
     ledger.store.persist(f"hg:rows:{job_id}")
     ledger.pass_time(TIMES.keep + SECOND)
     ledger.run(ledger.core.prune())

@@ -1,4 +1,4 @@
-"""The beat: renews what a process holds in one call, and rings for what is due to anybody."""
+"""The heartbeat: renews a process' claims in one call, and wakes whatever is due."""
 
 from __future__ import annotations
 
@@ -55,39 +55,39 @@ def test_an_expired_lease_is_not_renewed(ledger: LedgerHarness) -> None:
     assert ledger.status(claim.id) is Status.QUEUED
 
 
-def _rings(ledger: LedgerHarness, beats: int) -> list[int]:
-    """The beats, a lease apart, at which something was rung for; nobody answers."""
-    rings = []
+def _beats_with_wakeups(ledger: LedgerHarness, beats: int) -> list[int]:
+    """The heartbeats, a lease apart, that sent a wake-up; nothing claims it."""
+    wakeups = []
     for beat in range(beats):
         if ledger.take_messages():
-            rings.append(beat)
+            wakeups.append(beat)
         ledger.pass_time(TIMES.lease)
         ledger.heartbeat()
-    return rings
+    return wakeups
 
 
 def test_an_unclaimed_wake_up_is_repeated_at_growing_intervals(ledger: LedgerHarness) -> None:
     job_id = ledger.add_job()
 
-    assert _rings(ledger, 100) == [0, 1, 3, 7, 15, 31, 63, 95]
+    assert _beats_with_wakeups(ledger, 100) == [0, 1, 3, 7, 15, 31, 63, 95]
     assert ledger.claim(job_id)
 
 
 def test_repeats_of_an_earlier_wake_up_do_not_delay_the_next_one(ledger: LedgerHarness) -> None:
     job_id = ledger.add_job()
-    _rings(ledger, 20)
+    _beats_with_wakeups(ledger, 20)
     ledger.release(ledger.claim(job_id), Status.WAITING, after_ms=SECOND)
     ledger.pass_time(SECOND)
     ledger.heartbeat()
 
-    assert _rings(ledger, 8) == [0, 1, 3, 7]
+    assert _beats_with_wakeups(ledger, 8) == [0, 1, 3, 7]
 
 
 def test_a_turn_granted_after_many_repeats_is_announced_without_delay(
     ledger: LedgerHarness,
 ) -> None:
     waiter = ledger.add_job()
-    _rings(ledger, 20)
+    _beats_with_wakeups(ledger, 20)
     until = str(ledger.record(waiter).created_ms + HOUR)
     ledger.store.hset("hg:acct:shop", mapping={"cool:dm": until, "cool_why:dm": "slow_down"})
     assert ledger.try_claim(waiter) is None
@@ -96,19 +96,19 @@ def test_a_turn_granted_after_many_repeats_is_announced_without_delay(
     ledger.pass_time(HOUR)
     ledger.heartbeat()
 
-    assert _rings(ledger, 8) == [0, 1, 3, 7]
+    assert _beats_with_wakeups(ledger, 8) == [0, 1, 3, 7]
 
 
 def test_the_repeats_of_a_verification_start_over_with_each_one(ledger: LedgerHarness) -> None:
-    look = ledger.claim_and_send(ledger.add_job())
-    ledger.release(look, Status.SENDING, charge="free")
+    verification = ledger.claim_and_send(ledger.add_job())
+    ledger.release(verification, Status.SENDING, charge="free")
     ledger.heartbeat()
-    _rings(ledger, 20)
-    ledger.release(ledger.claim(look.id), Status.SENDING, charge="free")
+    _beats_with_wakeups(ledger, 20)
+    ledger.release(ledger.claim(verification.id), Status.SENDING, charge="free")
     ledger.take_messages()
     ledger.heartbeat()
 
-    assert _rings(ledger, 8) == [0, 1, 3, 7]
+    assert _beats_with_wakeups(ledger, 8) == [0, 1, 3, 7]
 
 
 def test_the_repeats_of_a_callback_start_over_with_each_attempt(ledger: LedgerHarness) -> None:
@@ -122,30 +122,30 @@ def test_the_repeats_of_a_callback_start_over_with_each_attempt(ledger: LedgerHa
     ledger.run(ledger.deliveries.record(claim, "pending", {}))
     ledger.take_messages("callbacks")
 
-    rings = []
+    wakeups = []
     for beat in range(4):
         ledger.heartbeat()
         if ledger.take_messages("callbacks"):
-            rings.append(beat)
+            wakeups.append(beat)
         ledger.pass_time(TIMES.lease)
-    assert rings == [0, 1, 3]
+    assert wakeups == [0, 1, 3]
 
 
 @pytest.mark.parametrize("queue", ["actions", "callbacks"])
 def test_a_long_queue_gets_no_repeats_and_a_lost_message_is_repeated_once_it_is_short(
     ledger: LedgerHarness, queue: str
 ) -> None:
-    # Given more messages than are echoed, and one that was lost
-    lost = _rung_for(ledger, queue)
+    # Given a queue too long for repeats, and a lost message
+    lost = _add_work(ledger, queue)
     assert ledger.take_messages(queue) == [lost]
     backlog = 501
     ledger.store.rpush(f"hg-mq:{queue}", *range(backlog))
-    # When nobody answers for long
+    # When nothing is claimed for long
     for _ in range(20):
         ledger.pass_time(TIMES.lease)
         ledger.heartbeat()
         assert audit(ledger) == []
-    # Then the queue has not grown; once it is shorter, the lost one rings within a lease
+    # Then the queue has not grown; once it is shorter, the lost one wakeups within a lease
     assert ledger.store.llen(f"hg-mq:{queue}") == backlog
     ledger.store.delete(f"hg-mq:{queue}")
     ledger.pass_time(TIMES.lease)
@@ -153,8 +153,8 @@ def test_a_long_queue_gets_no_repeats_and_a_lost_message_is_repeated_once_it_is_
     assert ledger.take_messages(queue) == [lost]
 
 
-def _rung_for(ledger: LedgerHarness, queue: str) -> str:
-    """What the one message of a queue is about."""
+def _add_work(ledger: LedgerHarness, queue: str) -> str:
+    """Add the one message of a queue; returns the id it carries."""
     job_id = ledger.add_job()
     if queue == "actions":
         return job_id
@@ -256,25 +256,25 @@ def test_a_rescue_stops_at_its_limit_and_the_next_continues(ledger: LedgerHarnes
     found = [ledger.run(ledger.core.rescue_stranded(25)) for _ in range(3)]
 
     assert [len(page) for page in found] == [25, 25, 10]
-    assert [each.id for page in found for each in page] == [*queued, *scheduled]
+    assert [finding.id for page in found for finding in page] == [*queued, *scheduled]
     assert ledger.run(ledger.core.rescue_stranded()) == []
 
 
 def test_changes_during_a_rescue_round_do_not_disturb_it(
     ledger: LedgerHarness,
 ) -> None:
-    # Given a round that has stopped among jobs that end meanwhile
+    # Given a round that has stopped among jobs which end meanwhile
     first, last = ledger.add_jobs(30, apart=True), ledger.add_jobs(30, delay_ms=HOUR)
     assert ledger.run(ledger.core.rescue_stranded(20)) == []
     for job_id in first[10:]:
         ledger.run(ledger.core.cancel(job_id, "api:test"))
     ledger.add_jobs(30, apart=True, account="late")
-    # When something of its rest is stranded, and something that it is past
+    # When a job that it has yet to check becomes unreachable, and one that it has checked
     ledger.store.zrem("hg:due", last[-1])
     ledger.store.zrem("hg:wakes", first[0])
-    # Then this round finds the one, and the next the other
-    assert [each.id for each in ledger.run(ledger.core.rescue_stranded())] == [last[-1]]
-    assert [each.id for each in ledger.run(ledger.core.rescue_stranded())] == [first[0]]
+    # Then this round finds the former, and the next round the latter
+    assert [finding.id for finding in ledger.run(ledger.core.rescue_stranded())] == [last[-1]]
+    assert [finding.id for finding in ledger.run(ledger.core.rescue_stranded())] == [first[0]]
 
 
 def test_a_rescue_with_an_unknown_position_starts_over(
@@ -284,11 +284,11 @@ def test_a_rescue_with_an_unknown_position_starts_over(
     ledger.store.delete("hg:wakes")
     ledger.store.set("hg:sweep", "hg:jobs:status:pondering 17")
 
-    assert [each.id for each in ledger.run(ledger.core.rescue_stranded())] == [job_id]
+    assert [finding.id for finding in ledger.run(ledger.core.rescue_stranded())] == [job_id]
 
 
 def _strand(store: redis.Redis) -> None:
-    """Lose every index that leads to work."""
+    """Delete every index that would wake work."""
     alarms = ["hg:due", "hg:wakes", "hg:leases", "hg:turns", "hg:expiry"]
     lists = [key for key in store.scan_iter("hg:acct:*") if store.type(key) != b"hash"]
     store.delete(*alarms, *lists)

@@ -1,4 +1,4 @@
-"""When the server's memory is short: nothing new is begun, and what is begun still ends."""
+"""A store without memory: nothing new is started, and what has started can finish."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def test_an_event_is_rejected_and_nothing_is_written(ledger: LedgerHarness) -> N
     ledger.accept(Event("evt_before"), draft())
     before = _contents(ledger.store)
 
-    with out_of_memory(ledger.store), pytest.raises(redis.RedisError) as refused:
+    with out_of_memory(ledger.store), pytest.raises(redis.RedisError) as raised:
         ledger.accept(Event("evt_1"), draft(once_key="k"), draft(rule="other"))
 
-    assert isinstance(refused.value, REDIS_ERRORS)
+    assert isinstance(raised.value, REDIS_ERRORS)
     assert _contents(ledger.store) == before
     assert ledger.accept(Event("evt_1"), draft()).outcome == "accepted"
 
@@ -63,13 +63,13 @@ def test_no_write_is_started(ledger: LedgerHarness) -> None:
 
 
 def test_a_started_job_finishes_and_creates_its_delivery(ledger: LedgerHarness) -> None:
-    done, refused, parked = (
+    done, failing, released = (
         ledger.claim_and_send(ledger.add_job(account=name)) for name in ("shop", "studio", "depot")
     )
     with out_of_memory(ledger.store):
         assert ledger.finish(done)
-        assert ledger.finish(refused, Status.FAILED)
-        assert ledger.release(parked, Status.SENDING, after_ms=SECOND, charge="free") == "ok"
+        assert ledger.finish(failing, Status.FAILED)
+        assert ledger.release(released, Status.SENDING, after_ms=SECOND, charge="free") == "ok"
 
     assert [delivery["type"] for delivery in ledger.deliveries_of(done.id)] == ["job.succeeded"]
     assert len(ledger.take_messages("callbacks")) == 2

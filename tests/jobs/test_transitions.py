@@ -1,4 +1,4 @@
-"""The scripts allow what the table of states allows, and nothing else, from every state."""
+"""The scripts allow exactly the transitions of the model's table, from every status."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from tests.support.job_states import job_in
 from tests.support.ledger import FAILURE, HOUR, LedgerHarness
 from tests.support.lua import evaluate
 
-UNENDED: Final = [status for status in Status if status not in FINAL]
+UNFINISHED: Final = [status for status in Status if status not in FINAL]
 PAIRS: Final = list(itertools.product(Status, Status))
 
 
 def _forced_claim(ledger: LedgerHarness, job_id: str) -> Claim:
-    """A claim that the ledger takes for its holder's, whatever the job's state."""
+    """A claim that the ledger accepts as valid, whatever the job's status."""
     record = ledger.record(job_id)
     ledger.store.hset(f"hg:job:{job_id}", "owner", "forced")
     return Claim(record, "", "forced", record.fence, 0)
 
 
 def test_the_scripts_contain_the_models_transition_table(ledger: LedgerHarness) -> None:
-    ask = "ALLOWED[ARGV[1]][ARGV[2]] == true"
+    expression = "ALLOWED[ARGV[1]][ARGV[2]] == true"
 
     for origin, target in PAIRS:
-        said = bool(evaluate(ledger.store, ask, str(origin), str(target)))
-        assert said == (target in TRANSITIONS[origin]), (origin, target)
+        allowed = bool(evaluate(ledger.store, expression, str(origin), str(target)))
+        assert allowed == (target in TRANSITIONS[origin]), (origin, target)
 
 
 def test_final_statuses_are_final_except_failed_and_uncertain() -> None:
@@ -69,11 +69,11 @@ def test_release_accepts_only_claimed_jobs_and_never_ends_them(
 
         reply = ledger.release(claim, target, after_ms=HOUR)
 
-        parked = target in (Status.QUEUED, Status.WAITING, Status.HELD)
+        releasable = target in (Status.QUEUED, Status.WAITING, Status.HELD)
         if origin is Status.RUNNING:
-            expected = parked
+            expected = releasable
         else:
-            expected = origin is Status.SENDING and (parked or target is Status.SENDING)
+            expected = origin is Status.SENDING and (releasable or target is Status.SENDING)
         assert (reply == "ok") == expected, (origin, target, reply)
         assert ledger.status(job_id) is (target if expected else origin)
         if not expected:
@@ -164,8 +164,8 @@ def test_every_transition_caused_by_time_is_in_the_table(
         assert ledger.status(job_id) is Status.EXPIRED
 
 
-@pytest.mark.parametrize("origin", UNENDED)
-@pytest.mark.parametrize("step", ["intend", "finish", "release"])
+@pytest.mark.parametrize("origin", UNFINISHED)
+@pytest.mark.parametrize("step", ["record_intent", "finish", "release"])
 def test_an_older_claim_changes_nothing_in_any_status(
     ledger: LedgerHarness, origin: Status, step: str
 ) -> None:
@@ -173,7 +173,7 @@ def test_an_older_claim_changes_nothing_in_any_status(
     claim = _forced_claim(ledger, job_id)
     stale = replace(claim, fence=claim.fence - 1)
     steps: dict[str, Callable[[], object]] = {
-        "intend": lambda: ledger.record_intent(stale) == "lost",
+        "record_intent": lambda: ledger.record_intent(stale) == "lost",
         "finish": lambda: not ledger.finish(stale, Status.FAILED),
         "release": lambda: ledger.release(stale, Status.QUEUED) == "lost",
     }
