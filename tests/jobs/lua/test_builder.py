@@ -1,4 +1,4 @@
-"""How scripts are put together: what they include, and what Python generates."""
+"""Building scripts: their includes, and what Python generates."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ FILES = {
 }
 SCRIPTS = [path.stem for path in SCRIPT_FILES]
 _CALLED = re.compile(r"(?<![\w.:])([a-z_]\w*)\(")
-_MADE = re.compile(
+_DECLARED = re.compile(
     r"local function (\w+)\(([^)]*)\)|function\(([^)]*)\)|local ([\w, ]+)|for ([\w, ]+) in"
 )
-#: Of Lua and Redis; `function` and `and` may be before a bracket, too.
-_GIVEN = frozenset(
+#: Built into Lua and Redis, and keywords that may precede a bracket.
+_BUILT_IN = frozenset(
     {
         "and",
         "or",
@@ -66,8 +66,10 @@ def test_a_comment_about_includes_includes_nothing() -> None:
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_every_function_that_a_script_calls_is_included(script: str) -> None:
     text = re.sub(r"--[^\n]*", "", script_library(TIMES).script(script).text)
-    made = {name for found in _MADE.findall(text) for name in re.findall(r"\w+", " ".join(found))}
-    assert set(_CALLED.findall(text)) - made <= _GIVEN
+    declared_names = {
+        name for found in _DECLARED.findall(text) for name in re.findall(r"\w+", " ".join(found))
+    }
+    assert set(_CALLED.findall(text)) - declared_names <= _BUILT_IN
 
 
 def test_a_script_contains_only_its_includes() -> None:

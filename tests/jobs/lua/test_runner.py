@@ -1,4 +1,4 @@
-"""Scripts are functions of the store; where it has none for us, they run by EVAL all the same."""
+"""Scripts run as functions of the store; without functions, by EVAL."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.store import out_of_memory
 MINUTE = 60_000
 LIBRARY = script_library(TIMES)
 RELEASE = LIBRARY.release
-#: What stands before `=` in a statement, and the names there that are given another value.
+#: The left side of an assignment, and the names in it that get a value.
 _ASSIGNED = re.compile(r"(?:^|\)|\b(?:then|do|else))[ \t]*([^=\n(]+?)[ \t]*=(?!=)", re.MULTILINE)
 _FUNCTION = re.compile(r"^local function .*", re.MULTILINE)
 _TARGET = re.compile(r"(?:^|, *)(\w+)")
@@ -40,8 +40,8 @@ def functions(store: redis.Redis) -> set[str]:
 
 
 def used(store: redis.Redis) -> set[str]:
-    told: Any = store.info("commandstats")
-    return {name for name in ("fcall", "evalsha") if f"cmdstat_{name}" in told}
+    stats: Any = store.info("commandstats")
+    return {name for name in ("fcall", "evalsha") if f"cmdstat_{name}" in stats}
 
 
 def whole_job(ledger: LedgerHarness) -> Status:
@@ -52,7 +52,7 @@ def whole_job(ledger: LedgerHarness) -> Status:
 
 @contextmanager
 def user_without(store: redis.Redis, url: str, *commands: str) -> Iterator[str]:
-    """The store's URL as a user who may do everything but that."""
+    """The store's URL for a user without the right to these commands."""
     store.acl_setuser(
         "plain",
         enabled=True,
@@ -96,7 +96,7 @@ def test_a_redis_user_without_function_rights_uses_eval(
         assert whole_job(ledger) is Status.SUCCEEDED
         store.config_resetstat()
         assert whole_job(ledger) is Status.SUCCEEDED
-    # and does not ask for them again at every step
+    # The right is not tested again at every step
     assert used(store) == {"evalsha"}
 
 
@@ -126,16 +126,16 @@ def test_a_batch_uses_eval_if_functions_are_forbidden(
 ) -> None:
     jobs = [ledger.add_job(account=f"account-{number}") for number in range(3)]
     with user_without(ledger.store, store_url, "fcall") as url:
-        verdicts = ledger.run(_claimed_at_once(url, jobs))
+        verdicts = ledger.run(_claim_at_once(url, jobs))
     assert verdicts == ["run", "run", "run"]
 
 
-async def _claimed_at_once(url: str, jobs: list[str]) -> list[str | None]:
+async def _claim_at_once(url: str, jobs: list[str]) -> list[str | None]:
     client = async_client(url, max_connections=2)
     scripts = BatchedScripts(client, TIMES)
     try:
-        asked = (scripts.run(claim_job(job_id, "worker")) for job_id in jobs)
-        return [claimed and claimed.verdict for claimed in await asyncio.gather(*asked)]
+        calls = (scripts.run(claim_job(job_id, "worker")) for job_id in jobs)
+        return [claimed and claimed.verdict for claimed in await asyncio.gather(*calls)]
     finally:
         await scripts.close()
         await client.aclose()
@@ -165,17 +165,17 @@ def test_another_configuration_has_its_own_functions() -> None:
 
 
 def test_unused_libraries_are_dropped(ledger: LedgerHarness) -> None:
-    # Given two releases that are gone, the older of which had a library for each script, one that
-    # runs, and what others have on the server
+    # Given libraries of two unused releases, the older of which had one per script, of a release in
+    # use, and of other applications
     ledger.store.function_flush()
     whole_job(ledger)
-    gone = ("hg_000000000000_claim", "hg_000000000000_finish", "hg_222222222222_ledger")
-    for name in (*gone, "hg_111111111111_ledger", "others"):
+    unused = ("hg_000000000000_claim", "hg_000000000000_finish", "hg_222222222222_ledger")
+    for name in (*unused, "hg_111111111111_ledger", "others"):
         ledger.store.function_load(_library(name), replace=True)
     ledger.store.zadd("hg:releases", {"000000000000": 1, "222222222222": 1})
     _report(ledger)
 
-    assert ledger.run(drop_unused(ledger.client)) == len(gone)
+    assert ledger.run(drop_unused(ledger.client)) == len(unused)
 
     assert functions(ledger.store) == {f"hg_{RELEASE}_ledger", "hg_111111111111_ledger"}
     assert ledger.store.function_list("others")
@@ -191,7 +191,7 @@ def test_a_release_is_unused_after_a_day_without_reports(ledger: LedgerHarness) 
     assert ledger.run(drop_unused(ledger.client)) == 0
     ledger.store.zincrby("hg:releases", -2 * MINUTE, RELEASE)
     assert ledger.run(drop_unused(ledger.client)) == 1
-    # and if it was not, it goes on all the same
+    # A process that still uses it loads it again
     assert whole_job(ledger) is Status.SUCCEEDED
 
 

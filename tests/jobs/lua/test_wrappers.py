@@ -1,4 +1,4 @@
-"""Each script has one Python function, which takes its arguments under its own names."""
+"""Each script has one Python function whose parameters are the script's arguments."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _names(found: re.Match[str] | None) -> list[str]:
 def test_the_functions_parameters_are_the_scripts_arguments(path: Path) -> None:
     text = path.read_text()
     parameters = inspect.signature(_wrapper(path)).parameters.values()
-    own = [each.name for each in parameters if each.kind is not each.VAR_POSITIONAL]
+    own = [param.name for param in parameters if param.kind is not param.VAR_POSITIONAL]
     fixed, repeated = _names(_FIXED.search(text)), _REPEATED.search(text)
     if len(own) == len(parameters) and repeated:
         assert (own, len(own)) == (_names(repeated), int(repeated[2]))
@@ -59,19 +59,19 @@ def test_arguments_are_named_in_the_first_line_of_code(path: Path) -> None:
 def test_the_function_calls_the_script_of_its_name(path: Path) -> None:
     parameters = inspect.signature(_wrapper(path)).parameters.values()
     values = [
-        {"int": 7, "bytes": b"x"}.get(str(each.annotation), "x")
-        for each in parameters
-        if each.kind is not each.VAR_POSITIONAL
+        {"int": 7, "bytes": b"x"}.get(str(param.annotation), "x")
+        for param in parameters
+        if param.kind is not param.VAR_POSITIONAL
     ]
     call = _wrapper(path)(*values)
     assert call.name == path.stem
-    assert [str(each) for each in call.args] == [str(each) for each in values]
+    assert [str(arg) for arg in call.args] == [str(value) for value in values]
 
 
 def test_nothing_else_calls_the_script_by_its_name(path: Path) -> None:
     calling = re.compile(rf"""ScriptCall\(\s*["']{path.stem}["']|\.run\(\s*["']{path.stem}["']""")
-    modules = [each for room in ("service", "actors") for each in (_ROOT / room).rglob("*.py")]
-    callers = [each for each in modules if calling.search(each.read_text())]
+    modules = [file for room in ("service", "actors") for file in (_ROOT / room).rglob("*.py")]
+    callers = [file for file in modules if calling.search(file.read_text())]
     assert callers == [path.with_suffix(".py")]
 
 
