@@ -1,4 +1,4 @@
-"""Rows as they are kept and read back: from any row to any other, and never too few in silence."""
+"""Stored follower rows: any range can be read, and missing rows are never skipped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from service.followers.rows import (
 from tests.support.follower_rows import claim_and_append, row, rows, started_export, stored_rows
 from tests.support.ledger import LedgerHarness
 
-#: Ends of lines to some reader or other, and characters of every width.
+#: Characters that some readers treat as line ends, and characters of every width.
 NAMES = [
     "Zoë Ångström",
     "李小龍",
@@ -35,34 +35,34 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_row_is_stored_unchanged_and_as_one_line(name: str) -> None:
-    given = [row(1, full_name=name), row(2)]
-    [parcel] = row_batches(given)
-    lines = unpack(parcel.packed)
-    assert [json.loads(line) for line in lines] == given
+    page = [row(1, full_name=name), row(2)]
+    [batch] = row_batches(page)
+    lines = unpack(batch.packed)
+    assert [json.loads(line) for line in lines] == page
     assert b"\n".join(lines).decode().splitlines() == [line.decode() for line in lines]
 
 
 @pytest.mark.parametrize("count", [0, 1, BATCH_ROWS, BATCH_ROWS + 1, 1_000])
 def test_a_page_is_split_into_batches(count: int) -> None:
     packed = row_batches(rows(0, count))
-    assert [pk for parcel in packed for pk in parcel.pks] == [each["pk"] for each in rows(0, count)]
-    assert all(1 <= len(parcel.pks) <= BATCH_ROWS for parcel in packed)
+    assert [pk for batch in packed for pk in batch.pks] == [one["pk"] for one in rows(0, count)]
+    assert all(1 <= len(batch.pks) <= BATCH_ROWS for batch in packed)
 
 
 def test_packed_rows_are_small() -> None:
-    [parcel] = row_batches(rows(0, BATCH_ROWS))
-    assert len(parcel.packed) < 20 * BATCH_ROWS
+    [batch] = row_batches(rows(0, BATCH_ROWS))
+    assert len(batch.packed) < 20 * BATCH_ROWS
 
 
 # -- reading
 
 
-def uneven(ledger: LedgerHarness, seed: int) -> tuple[str, int]:
-    """A walk whose pages are of every length; its id and how many rows it has found."""
-    dice, users = random.Random(seed), 0
+def export_of_uneven_pages(ledger: LedgerHarness, seed: int) -> tuple[str, int]:
+    """An export with pages of every length; its id and number of rows."""
+    rng, users = random.Random(seed), 0
     job_id = started_export(ledger)
     for number in range(30):
-        count = dice.choice([0, 1, 3, 17, BATCH_ROWS, BATCH_ROWS + 1, 3 * BATCH_ROWS])
+        count = rng.choice([0, 1, 3, 17, BATCH_ROWS, BATCH_ROWS + 1, 3 * BATCH_ROWS])
         assert (
             claim_and_append(ledger, job_id, rows(users, users + count), f"{number}", expected=9**9)
             == "more"
@@ -73,11 +73,11 @@ def uneven(ledger: LedgerHarness, seed: int) -> tuple[str, int]:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_any_range_of_rows_can_be_read(ledger: LedgerHarness, seed: int) -> None:
-    job_id, users = uneven(ledger, seed)
-    dice = random.Random(seed)
+    job_id, users = export_of_uneven_pages(ledger, seed)
+    rng = random.Random(seed)
     edges = [0, 1, users - 1, users]
     for _ in range(60):
-        start, end = sorted((*dice.sample(range(users + 1), 1), dice.choice(edges)))
+        start, end = sorted((*rng.sample(range(users + 1), 1), rng.choice(edges)))
         assert stored_rows(ledger, job_id, start, end) == rows(start, end)
 
 
@@ -93,23 +93,23 @@ def test_few_rows_are_in_memory_at_a_time(ledger: LedgerHarness) -> None:
 
     async def read_some() -> int:
         pages = FollowerRows(ledger.client).rows(job_id, 0, 10_000)
-        given = [len(await anext(pages)) for _ in range(READ_BATCHES)]
+        page = [len(await anext(pages)) for _ in range(READ_BATCHES)]
         await pages.aclose()
-        return max(given)
+        return max(page)
 
     assert ledger.run(read_some()) <= BATCH_ROWS
-    # One look for the parcel to begin with, and one round trip for the first of them
+    # One call finds the first batch, another reads the first batches
     assert ledger.store.info("commandstats")["cmdstat_zrange"]["calls"] - before == 2
 
 
-@pytest.mark.parametrize("harm", ["all", "first", "middle", "last"])
-def test_missing_rows_raise_an_error(ledger: LedgerHarness, harm: str) -> None:
+@pytest.mark.parametrize("missing", ["all", "first", "middle", "last"])
+def test_missing_rows_raise_an_error(ledger: LedgerHarness, missing: str) -> None:
     job_id = started_export(ledger, 10)
     key = f"hg:rows:{job_id}"
-    if harm == "all":
+    if missing == "all":
         ledger.store.delete(key)
     else:
-        at = {"first": 0, "middle": 5, "last": -1}[harm]
+        at = {"first": 0, "middle": 5, "last": -1}[missing]
         ledger.store.zremrangebyrank(key, at, at)
     with pytest.raises(RowsExpired):
         stored_rows(ledger, job_id)

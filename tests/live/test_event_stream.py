@@ -1,4 +1,4 @@
-"""The feed: every entry of every timeline, once and numbered, in the step that writes it."""
+"""The job event stream: every timeline entry once, numbered, in the step that writes it."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from tests.support.job_states import job_in
 from tests.support.ledger import DAY, FAILURE, RESULT, SECOND, TIMES, LedgerHarness
 from tests.support.lua import run_lua
 
-#: What a script of another piece does: no state changes, and listeners hear how far the job is.
+#: Like a script that reports progress: no status changes, and subscribers get the progress.
 PROGRESS = "publish_progress(load_job(ARGV[1]), cjson.decode(ARGV[2]), now_ms())"
 
 
 def entries(ledger: LedgerHarness, after: str = START) -> list[StreamEntry]:
-    """Everything that the feed tells."""
+    """All entries of the stream."""
     found = ledger.run(JobEventStream(ledger.client).read_after(after, 10_000))
     return [entry for _, entry in found if entry is not None]
 
 
 def data(entry: StreamEntry) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(entry.data)
-    return told
+    fields: dict[str, Any] = json.loads(entry.data)
+    return fields
 
 
-def is_whole_after(ledger: LedgerHarness, position: str) -> bool:
+def is_complete_after(ledger: LedgerHarness, position: str) -> bool:
     return ledger.run(JobEventStream(ledger.client).is_complete_after(position))
 
 
@@ -37,15 +37,15 @@ def test_every_timeline_entry_is_streamed_once_with_its_number(ledger: LedgerHar
     ledger.pass_time(SECOND)
     ledger.finish(ledger.claim(claim.id))
 
-    told = entries(ledger)
-    assert [entry.number for entry in told] == list(range(1, len(told) + 1))
-    assert {entry.job_id for entry in told} == {claim.id}
+    streamed = entries(ledger)
+    assert [entry.number for entry in streamed] == list(range(1, len(streamed) + 1))
+    assert {entry.job_id for entry in streamed} == {claim.id}
     timeline = ledger.run(ledger.queries.timeline(claim.id))
     assert [{"id": claim.id, **line} for line in timeline] == [
         {name: value for name, value in data(entry).items() if name not in ("result", "error")}
-        for entry in told
+        for entry in streamed
     ]
-    assert [entry.event for entry in told] == ["change"] * (len(told) - 1) + ["end"]
+    assert [entry.event for entry in streamed] == ["change"] * (len(streamed) - 1) + ["end"]
 
 
 def test_an_end_entry_carries_the_outcome(ledger: LedgerHarness) -> None:
@@ -81,22 +81,22 @@ def test_numbers_continue_when_the_timeline_is_trimmed(ledger: LedgerHarness) ->
         ledger.release(claim, Status.WAITING, after_ms=SECOND, charge="free")
         ledger.pass_time(SECOND)
         ledger.heartbeat()
-    told = [entry.number for entry in entries(ledger)]
+    numbers = [entry.number for entry in entries(ledger)]
 
-    # Then every change has a number of its own, the same in the feed and in the history
-    assert told == list(range(1, len(told) + 1))
-    assert len(told) > 220
+    # Then every change has its own number, the same in the stream and in the history
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) > 220
     history = ledger.run(ledger.queries.history(job_id))
     assert history is not None
-    assert (history.first, history.last) == (len(told) - 199, len(told))
-    feed = {str(entry.number): entry.data for entry in entries(ledger)}
-    assert all(feed[str(message.id)] == message.data for message in history.after(0))
+    assert (history.first, history.last) == (len(numbers) - 199, len(numbers))
+    streamed = {str(entry.number): entry.data for entry in entries(ledger)}
+    assert all(streamed[str(message.id)] == message.data for message in history.after(0))
 
 
 def test_a_record_without_numbers_is_numbered_by_its_timeline(
     ledger: LedgerHarness,
 ) -> None:
-    # Given a job of which an older release wrote a part, and no word of it in the feed
+    # Given a job with an entry of an older release that is not in the stream
     claim = ledger.claim(ledger.add_job())
     ledger.store.rpush(f"hg:jobtl:{claim.id}", json.dumps(["1", "running", "older", ""]))
 
@@ -110,17 +110,17 @@ def test_a_record_without_numbers_is_numbered_by_its_timeline(
 
 def test_progress_is_streamed_and_changes_nothing(ledger: LedgerHarness) -> None:
     job_id = ledger.add_job()
-    before, path = ledger.api_job(job_id), ledger.statuses(job_id)
+    before, statuses = ledger.api_job(job_id), ledger.statuses(job_id)
     position = entries(ledger)[-1].position
 
-    news = {"pages": 3, "users": 150, "expected": 2450}
-    run_lua(ledger.store, PROGRESS, job_id, json.dumps(news))
+    progress = {"pages": 3, "users": 150, "expected": 2450}
+    run_lua(ledger.store, PROGRESS, job_id, json.dumps(progress))
 
     (entry,) = entries(ledger, position)
     assert (entry.event, entry.number, entry.job_id) == ("progress", 0, job_id)
-    assert data(entry)["progress"] == news
+    assert data(entry)["progress"] == progress
     assert (entry.as_job_update.id, entry.as_feed_update.id) == (None, entry.position)
-    assert (ledger.api_job(job_id), ledger.statuses(job_id)) == (before, path)
+    assert (ledger.api_job(job_id), ledger.statuses(job_id)) == (before, statuses)
 
 
 def test_entries_of_a_newer_release_are_skipped(ledger: LedgerHarness) -> None:
@@ -148,23 +148,23 @@ def test_the_stream_is_pruned_with_the_jobs(ledger: LedgerHarness) -> None:
 
 
 def test_only_missing_entries_make_the_stream_incomplete(ledger: LedgerHarness) -> None:
-    assert is_whole_after(ledger, START)
-    assert not is_whole_after(ledger, "5-0")  # of a store that has forgotten
+    assert is_complete_after(ledger, START)
+    assert not is_complete_after(ledger, "5-0")  # from before the store lost its data
 
     ledger.add_job()
     first = entries(ledger)[0].position
     ledger.claim_and_send(ledger.add_job(account="studio"))
     last = entries(ledger)[-1].position
-    assert is_whole_after(ledger, START)
-    assert is_whole_after(ledger, first)
-    assert is_whole_after(ledger, last)
-    assert not is_whole_after(ledger, "9999999999999-0")
+    assert is_complete_after(ledger, START)
+    assert is_complete_after(ledger, first)
+    assert is_complete_after(ledger, last)
+    assert not is_complete_after(ledger, "9999999999999-0")
 
     ledger.store.xtrim(STREAM_KEY, maxlen=1, approximate=False)
-    assert not is_whole_after(ledger, START)
-    assert not is_whole_after(ledger, first)
-    assert is_whole_after(ledger, last)
+    assert not is_complete_after(ledger, START)
+    assert not is_complete_after(ledger, first)
+    assert is_complete_after(ledger, last)
 
     ledger.store.xtrim(STREAM_KEY, maxlen=0, approximate=False)
-    assert not is_whole_after(ledger, first)
-    assert is_whole_after(ledger, last)
+    assert not is_complete_after(ledger, first)
+    assert is_complete_after(ledger, last)

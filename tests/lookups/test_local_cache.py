@@ -8,7 +8,7 @@ from service.lookups.targets import LookupTarget
 
 
 class Clock:
-    """Seconds that pass at will."""
+    """A clock that tests can set."""
 
     now = 1_000.0
 

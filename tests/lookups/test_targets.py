@@ -1,4 +1,4 @@
-"""What can be looked up, in one form."""
+"""Lookup targets in their normal form."""
 
 from __future__ import annotations
 

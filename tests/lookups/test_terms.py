@@ -1,4 +1,4 @@
-"""What heliograph.toml says of look-ups: how fresh answers are, and who looks."""
+"""Lookup settings: the freshness of answers, and the accounts that make lookups."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def test_read_accounts_are_preferred_for_lookups(
 
 
 def test_the_freshness_of_answers_is_configurable() -> None:
-    terms = parse_config("").lookups
-    assert (terms.user_seconds, terms.post_seconds) == (300, 60)
-    terms = parse_config("[lookups]\nuser_seconds = 900\n").lookups
-    assert (terms.user_seconds, terms.post_seconds) == (900, 60)
+    settings = parse_config("").lookups
+    assert (settings.user_seconds, settings.post_seconds) == (300, 60)
+    settings = parse_config("[lookups]\nuser_seconds = 900\n").lookups
+    assert (settings.user_seconds, settings.post_seconds) == (900, 60)
 
 
 @pytest.mark.parametrize(

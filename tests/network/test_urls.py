@@ -1,4 +1,4 @@
-"""URLs that are called: their normal form, and what is refused."""
+"""URLs that the service calls: normalized, or rejected."""
 
 from __future__ import annotations
 
