@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 
 from service.accounts.device_identity import changed_traits
 
-#: How many previous blobs are kept.
+#: How many previous blobs are stored.
 MAX_EARLIER: Final = 3
 _SAVE_SCRIPT: Final = files(__package__).joinpath("save_session.lua").read_text()
 

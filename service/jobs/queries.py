@@ -113,7 +113,7 @@ class JobQueries:
         return Page(await self.to_public(items), before)
 
     async def _filter_ids(self, job_filter: JobFilter, ids: Sequence[str]) -> list[str]:
-        """Drop the ids of jobs that do not match, reading their labels if the index has such."""
+        """Drop the ids of jobs that do not match, if the index contains any."""
         if not job_filter.is_narrow:
             return list(ids)
         async with self._pipeline() as pipe:

@@ -144,7 +144,7 @@ def test_a_job_of_the_previous_release_finishes_and_is_pruned(
     assert ledger.run(ledger.core.retry(job_id, "api:test")) == "ok"
     assert ledger.finish(ledger.claim_and_send(job_id))
     _deliver(ledger)
-    # Then both callbacks are read as they were, and all of it is forgotten in its time
+    # Then both callbacks are shown unchanged, and everything is pruned when due
     assert [delivery["payload"]["type"] for delivery in ledger.deliveries_of(job_id)] == [
         "job.failed",
         "job.succeeded",
