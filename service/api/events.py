@@ -60,7 +60,7 @@ async def get_event(
 
 
 async def _find_event(services: AppServices, event_id: str, source: str | None) -> EventRecord:
-    events = await services.jobs.events_named(event_id)
+    events = await services.jobs.events_with_id(event_id)
     found = [event for event in events if source is None or event.source == source]
     if not found:
         raise ApiError(404, "unknown_event", "There is no such event, or it is no longer kept.")

@@ -19,7 +19,7 @@ import redis.asyncio as aredis
 
 from service.config.config import ConfigError, load_config
 from service.config.settings import SettingsError, load_settings
-from service.jobs.consistency_check import Examination
+from service.jobs.consistency_check import ConsistencyCheck
 from service.jobs.consistency_problems import Defect, Outcome
 from service.jobs.lua.builder import ScriptConfig
 from service.redis.client import REDIS_ERRORS, async_client
@@ -65,7 +65,7 @@ async def _examine(url: str, script_config: ScriptConfig, repair: bool) -> int:
             print(f"store: {problem}")
         if not _is_primary(facts):
             return FOUND_PROBLEMS  # a replica's data may be old, and nothing can be repaired
-        tally = await _report(Examination(client, script_config).defects(repair=repair))
+        tally = await _report(ConsistencyCheck(client, script_config).defects(repair=repair))
     finally:
         await client.aclose()
     if not problems and not tally:

@@ -14,13 +14,13 @@ class Problem:
     """One kind of inconsistency.
 
     Parameters:
-      means: What it is and what follows from it; `{where}` is where it was found.
-      cure: What a repair has done; empty if none can.
+      meaning: What it is and what follows from it; `{where}` is where it was found.
+      repair: What a repair has done; empty if none can.
       advice: What a person can do if a repair cannot.
     """
 
-    means: str
-    cure: str = ""
+    meaning: str
+    repair: str = ""
     advice: str = ""
 
 
@@ -88,11 +88,10 @@ class Defect:
     outcome: Outcome
 
     def __str__(self) -> str:
-        """One line for people."""
         problem = PROBLEMS[self.problem]
         outcome = {
             "repairable": "--repair fixes it",
-            "repaired": f"repaired: {problem.cure}",
+            "repaired": f"repaired: {problem.repair}",
             "lost": f"cannot be repaired: {problem.advice}",
         }[self.outcome]
-        return f"{self.id}: {self.problem}: {problem.means.format(where=self.where)} ({outcome})"
+        return f"{self.id}: {self.problem}: {problem.meaning.format(where=self.where)} ({outcome})"

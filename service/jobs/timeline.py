@@ -79,7 +79,7 @@ class JobHistory:
     def after(self, number: int) -> list[LiveUpdate]:
         """The updates for the entries after a number; 0 for all of them."""
         numbered = enumerate(self.lines, self.first)
-        return [self._update(each, line) for each, line in numbered if each > number]
+        return [self._update(at, line) for at, line in numbered if at > number]
 
     def _update(self, number: int, line: Mapping[str, Any]) -> LiveUpdate:
         # The last entry of a finished job, unless the job was retried since, is its end.

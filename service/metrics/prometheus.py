@@ -23,7 +23,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from service.accounts.controls import AccountStatus, status_of
+from service.accounts.controls import AccountStatus, account_status
 from service.jobs.actor_routes import QUEUES
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.collect_metrics import collect_metrics
@@ -160,7 +160,7 @@ def _account_gauges(stats: Stats) -> Iterator[Metric]:
 
 def _status_rows(stats: Stats) -> Iterator[Row]:
     for name, account in stats["accounts"].items():
-        now = status_of(account["fields"], everything=stats["paused"], now_ms=stats["now"])
+        now = account_status(account["fields"], all_paused=stats["paused"], now_ms=stats["now"])
         for status in get_args(AccountStatus):
             yield (name, status), float(status == now)
 

@@ -1,4 +1,4 @@
-"""Sessions that were made elsewhere: what is taken, and in whose place."""
+"""Imported sessions: which documents are accepted, and which stored sessions they replace."""
 
 from __future__ import annotations
 
@@ -52,31 +52,31 @@ def server(store: redis.Redis, store_url: str) -> str:
 
 def run(server: str, steps: Callable[[SessionStore], Awaitable[None]]) -> None:
     async def opened() -> None:
-        async with open_session_store(server) as (vault, _):
-            await steps(vault)
+        async with open_session_store(server) as (sessions, _):
+            await steps(sessions)
 
     asyncio.run(opened())
 
 
-# The document
+# -- documents
 
 
-def test_what_belongs_to_a_process_or_to_the_configuration_does_not_travel() -> None:
+def test_settings_of_a_process_or_the_configuration_are_dropped() -> None:
     extra = {"password": "p", "username": "shop", "handlers": {}, "challenge_code_handler": "h"}
-    taken = check_document(document(**extra, proxy="http://p", read_timeout=3), "shop")
-    assert not {*extra, "proxy", "read_timeout", "request_timeout", "tls_verify"} & set(taken)
-    assert exportable(taken) == taken
+    checked = check_document(document(**extra, proxy="http://p", read_timeout=3), "shop")
+    assert not {*extra, "proxy", "read_timeout", "request_timeout", "tls_verify"} & set(checked)
+    assert exportable(checked) == checked
 
 
-def test_a_key_that_is_null_is_left_out_so_that_the_library_has_its_default() -> None:
+def test_null_values_are_dropped_so_that_the_library_uses_its_defaults() -> None:
     assert "locale" not in check_document(document(locale=None), "shop")
 
 
-def test_what_only_a_newer_library_knows_is_kept() -> None:
+def test_keys_of_a_newer_library_are_kept() -> None:
     assert check_document(document(fbns_auth={"k": [1]}), "shop")["fbns_auth"] == {"k": [1]}
 
 
-def test_an_instagrapi_file_without_the_newer_keys_is_taken() -> None:
+def test_an_instagrapi_file_without_the_newer_keys_is_accepted() -> None:
     older = document(uuids={"phone_id": "p", "uuid": "u"}, authorization_data={})
     for key in ("usdid", "timezone_name", "ig_www_claim"):
         del older[key]
@@ -147,12 +147,12 @@ LOGIN = document()["authorization_data"]
         ({"username": "Other.Shop"}, "username"),
     ],
 )
-def test_a_wrong_field_is_named_and_its_value_is_not(changes: dict[str, Any], field: str) -> None:
-    with pytest.raises(InvalidSession) as refused:
+def test_an_error_names_the_field_and_not_its_value(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidSession) as raised:
         check_document(document(**changes), "shop")
-    assert refused.value.field == field
-    assert str(refused.value).startswith(field)
-    assert leaks(str(refused.value)) == []
+    assert raised.value.field == field
+    assert str(raised.value).startswith(field)
+    assert leaks(str(raised.value)) == []
 
 
 def nested(levels: int) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def nested(levels: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "whole",
+    "value",
     [
         None,
         [],
@@ -177,20 +177,20 @@ def nested(levels: int) -> dict[str, Any]:
         document(more=nested(20_000)),
     ],
 )
-def test_what_is_no_plain_json_object_is_refused_as_a_whole(whole: object) -> None:
-    with pytest.raises(InvalidSession) as refused:
-        check_document(whole, "shop")
-    assert refused.value.field == ""
-    assert CANARY not in str(refused.value)
-    assert refused.value.__context__ is None
+def test_a_document_that_is_not_a_plain_json_object_is_rejected(value: object) -> None:
+    with pytest.raises(InvalidSession) as raised:
+        check_document(value, "shop")
+    assert raised.value.field == ""
+    assert CANARY not in str(raised.value)
+    assert raised.value.__context__ is None
 
 
 @pytest.mark.parametrize("name", ["shop", "Shop", "@shop ", "shop@example.com", "+15550100", ""])
-def test_a_username_that_is_the_account_s_or_says_nothing_is_no_matter(name: str) -> None:
+def test_a_username_that_matches_or_cannot_be_compared_is_accepted(name: str) -> None:
     assert "username" not in check_document(document(username=name), "sHop")
 
 
-def test_a_file_is_read_with_and_without_a_byte_order_mark() -> None:
+def test_a_file_may_start_with_a_byte_order_mark() -> None:
     raw = json.dumps(document()).encode()
     assert parse_document(raw) == parse_document(b"\xef\xbb\xbf" + raw) == document()
 
@@ -207,14 +207,14 @@ def test_a_file_is_read_with_and_without_a_byte_order_mark() -> None:
         b" " * MAX_DOCUMENT_BYTES + b"{}",
     ],
 )
-def test_what_is_no_json_or_too_large_is_refused(raw: bytes) -> None:
-    with pytest.raises(InvalidSession) as refused:
+def test_invalid_or_oversized_json_is_rejected(raw: bytes) -> None:
+    with pytest.raises(InvalidSession) as raised:
         parse_document(raw)
-    assert refused.value.field == ""
-    assert str(refused.value).startswith("the document: must be")
+    assert raised.value.field == ""
+    assert str(raised.value).startswith("the document: must be")
 
 
-def test_a_login_is_whose_the_authorization_and_the_cookies_say() -> None:
+def test_a_logins_user_is_named_by_the_authorization_and_the_cookies() -> None:
     assert user_pks({}) == set()
     assert user_pks({"authorization_data": {"ds_user_id": 42}, "cookies": None}) == {"42"}
     assert user_pks({"cookies": {"ds_user_id": "42"}}) == {"42"}
@@ -222,106 +222,108 @@ def test_a_login_is_whose_the_authorization_and_the_cookies_say() -> None:
     assert user_pks(both) == {"7", "42"}
 
 
-# Its place
+# -- importing a session
 
 
 def test_the_first_session_of_an_account_is_stored(server: str) -> None:
-    async def steps(vault: SessionStore) -> None:
-        assert await import_session(vault, "a", "shop", document()) == Imported(1, False)
-        stored = await vault.load("a", "shop")
+    async def steps(sessions: SessionStore) -> None:
+        assert await import_session(sessions, "a", "shop", document()) == Imported(1, False)
+        stored = await sessions.load("a", "shop")
         assert stored == StoredSession(check_document(document(), "shop"), 1)
 
     run(server, steps)
 
 
-def test_a_newer_login_of_the_same_device_takes_the_place_of_the_stored_one(server: str) -> None:
-    async def steps(vault: SessionStore) -> None:
-        await import_session(vault, "a", "shop", document())
+def test_a_newer_login_of_the_same_device_replaces_the_stored_session(server: str) -> None:
+    async def steps(sessions: SessionStore) -> None:
+        await import_session(sessions, "a", "shop", document())
         newer = document(last_login=1796000000, mid="another")
-        assert await import_session(vault, "a", "shop", newer) == Imported(2, False)
-        assert [each.version for each in await vault.earlier("a", "shop")] == [1]
+        assert await import_session(sessions, "a", "shop", newer) == Imported(2, False)
+        stored = await sessions.load("a", "shop")
+        assert stored is not None
+        assert (stored.version, stored.settings["mid"]) == (2, "another")
 
     run(server, steps)
 
 
-def test_a_reset_that_was_not_needed_is_none(server: str) -> None:
-    async def steps(vault: SessionStore) -> None:
+def test_an_unnecessary_reset_is_not_reported_as_one(server: str) -> None:
+    async def steps(sessions: SessionStore) -> None:
         for version in (1, 2):
-            done = await import_session(vault, "a", "shop", document(), reset_device=True)
-            assert done == Imported(version, False)
+            imported = await import_session(sessions, "a", "shop", document(), reset_device=True)
+            assert imported == Imported(version, False)
 
     run(server, steps)
 
 
-def test_another_device_is_refused_by_its_traits_and_taken_when_asked_to(server: str) -> None:
-    async def steps(vault: SessionStore) -> None:
-        await import_session(vault, "a", "shop", document())
+def test_another_device_is_rejected_unless_a_reset_is_requested(server: str) -> None:
+    async def steps(sessions: SessionStore) -> None:
+        await import_session(sessions, "a", "shop", document())
         other = of_device("new", locale="de_DE")
 
-        # When it is not asked for, nothing changes
-        with pytest.raises(OtherDevice) as refused:
-            await import_session(vault, "a", "shop", other)
-        assert sorted(refused.value.traits) == ["locale", "uuids.phone_id"]
-        assert "locale" in str(refused.value)
-        assert CANARY not in str(refused.value)
-        assert await vault.version("a") == 1
+        # When no reset is requested
+        with pytest.raises(OtherDevice) as raised:
+            await import_session(sessions, "a", "shop", other)
+        assert sorted(raised.value.traits) == ["locale", "uuids.phone_id"]
+        assert "locale" in str(raised.value)
+        assert CANARY not in str(raised.value)
+        assert await sessions.version("a") == 1
 
-        # When it is
-        done = await import_session(vault, "a", "shop", other, reset_device=True)
-        assert done == Imported(2, True)
+        # When a reset is requested
+        imported = await import_session(sessions, "a", "shop", other, reset_device=True)
+        assert imported == Imported(2, True)
 
     run(server, steps)
 
 
-def test_an_older_file_that_would_drop_the_device_s_keys_is_another_device(server: str) -> None:
-    async def steps(vault: SessionStore) -> None:
-        await import_session(vault, "a", "shop", document())
+def test_an_older_file_without_the_devices_keys_is_another_device(server: str) -> None:
+    async def steps(sessions: SessionStore) -> None:
+        await import_session(sessions, "a", "shop", document())
         with pytest.raises(OtherDevice, match=r"usdid\.private_key"):
-            await import_session(vault, "a", "shop", document(usdid=None))
+            await import_session(sessions, "a", "shop", document(usdid=None))
 
     run(server, steps)
 
 
-def test_another_user_s_session_is_refused_even_from_the_same_device(server: str) -> None:
-    async def steps(vault: SessionStore) -> None:
-        await import_session(vault, "a", "shop", document())
+def test_another_users_session_is_rejected_even_from_the_same_device(server: str) -> None:
+    async def steps(sessions: SessionStore) -> None:
+        await import_session(sessions, "a", "shop", document())
         for wrong in (of_user("77"), of_user("77") | of_device("new") | of_user("77")):
             with pytest.raises(OtherUser):
-                await import_session(vault, "a", "shop", wrong)
-        assert await vault.version("a") == 1
-        done = await import_session(vault, "a", "shop", of_user("77"), reset_device=True)
-        assert done == Imported(2, False)
+                await import_session(sessions, "a", "shop", wrong)
+        assert await sessions.version("a") == 1
+        imported = await import_session(sessions, "a", "shop", of_user("77"), reset_device=True)
+        assert imported == Imported(2, False)
 
     run(server, steps)
 
 
-def test_a_stored_device_that_never_logged_in_says_nothing_about_the_user(server: str) -> None:
-    async def steps(vault: SessionStore) -> None:
-        await vault.save("a", "shop", document(authorization_data={}, cookies={}), version=0)
-        assert (await import_session(vault, "a", "shop", document())).version == 2
+def test_a_stored_device_that_never_logged_in_accepts_any_user(server: str) -> None:
+    async def steps(sessions: SessionStore) -> None:
+        await sessions.save("a", "shop", document(authorization_data={}, cookies={}), version=0)
+        assert (await import_session(sessions, "a", "shop", document())).version == 2
 
     run(server, steps)
 
 
 @pytest.mark.parametrize(("secret", "username"), [(OTHER_SECRET, "shop"), (None, "other.shop")])
-def test_a_session_that_cannot_be_read_is_replaced_only_when_asked_to(
+def test_an_unreadable_session_is_replaced_only_if_a_reset_is_requested(
     server: str, secret: str | None, username: str
 ) -> None:
-    async def steps(vault: SessionStore) -> None:
-        async with open_session_store(server, *([secret] if secret else [])) as (others, _):
-            await import_session(others, "a", username, document())
+    async def steps(sessions: SessionStore) -> None:
+        async with open_session_store(server, *([secret] if secret else [])) as (other_sessions, _):
+            await import_session(other_sessions, "a", username, document())
         with pytest.raises(SessionUnreadable):
-            await import_session(vault, "a", "shop", document())
-        assert await vault.version("a") == 1
-        done = await import_session(vault, "a", "shop", document(), reset_device=True)
-        assert done == Imported(2, True)
-        assert await vault.load("a", "shop") is not None
+            await import_session(sessions, "a", "shop", document())
+        assert await sessions.version("a") == 1
+        imported = await import_session(sessions, "a", "shop", document(), reset_device=True)
+        assert imported == Imported(2, True)
+        assert await sessions.load("a", "shop") is not None
 
     run(server, steps)
 
 
-class Overtaken(SessionStore):
-    """A vault in which a worker saves a session whenever one was just loaded."""
+class RacedStore(SessionStore):
+    """A store in which a worker saves a session after every load."""
 
     async def load(self, account: str, username: str) -> StoredSession | None:
         loaded = await super().load(account, username)
@@ -333,13 +335,15 @@ class Overtaken(SessionStore):
 
 
 @pytest.mark.parametrize("reset_device", [False, True])
-def test_what_a_worker_saves_in_between_is_not_overwritten(server: str, reset_device: bool) -> None:
-    async def steps(vault: SessionStore) -> None:
-        overtaken = Overtaken(vault._redis, vault._cipher)
-        with pytest.raises((SessionConflict, DeviceChanged)) as refused:
-            await import_session(overtaken, "a", "shop", document(), reset_device=reset_device)
-        assert not isinstance(refused.value, OtherDevice)
-        stored = await vault.load("a", "shop")
+def test_a_session_saved_by_a_worker_meanwhile_is_not_overwritten(
+    server: str, reset_device: bool
+) -> None:
+    async def steps(sessions: SessionStore) -> None:
+        raced_store = RacedStore(sessions._redis, sessions._cipher)
+        with pytest.raises((SessionConflict, DeviceChanged)) as raised:
+            await import_session(raced_store, "a", "shop", document(), reset_device=reset_device)
+        assert not isinstance(raised.value, OtherDevice)
+        stored = await sessions.load("a", "shop")
         assert stored is not None
         assert stored.settings["uuids"]["phone_id"] == f"{CANARY}-worker"
 

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from service.accounts.encryption import derive_keys
-from service.accounts.verification_codes import ANSWERABLE, VerificationCodes
+from service.accounts.verification_codes import CODE_HOLDS, VerificationCodes
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
 from tests.support.ledger import LedgerHarness
@@ -33,7 +33,7 @@ def kept(ledger: LedgerHarness, account: str = "shop") -> str | None:
     return None if taken is None else taken.code
 
 
-@pytest.mark.parametrize("reason", sorted(ANSWERABLE))
+@pytest.mark.parametrize("reason", sorted(CODE_HOLDS))
 def test_a_code_ends_the_hold_that_waits_for_it(
     web: WebHarness, ledger: LedgerHarness, reason: str
 ) -> None:

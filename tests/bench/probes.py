@@ -18,7 +18,7 @@ from actors.lease_heartbeat import BEAT_BATCH
 from service.config.pacing import PACE_KINDS, Pacing
 from service.jobs.actor_routes import QUEUES
 from service.jobs.consistency_check import PAGE
-from service.jobs.ledger import PRUNE_BATCH, RESCUE_BATCH, UNENDED_INDEXES
+from service.jobs.ledger import PRUNE_BATCH, RESCUE_BATCH, UNFINISHED_INDEXES
 from service.jobs.lua.check_consistency import check_consistency
 from service.jobs.lua.collect_metrics import collect_metrics
 from service.jobs.lua.control_account import control_account
@@ -115,7 +115,7 @@ class Probe:
         run, shop = self._scripts.run, self._shop
         names = [f"account-{number:03}" for number in range(_ACCOUNTS)]
         asked = draft(1, account=BUSY)
-        sweep = check_consistency("rescue", RESCUE_BATCH, *UNENDED_INDEXES)
+        sweep = check_consistency("rescue", RESCUE_BATCH, *UNFINISHED_INDEXES)
         doctor = check_consistency("report", PAGE, *self._examined())
         steps: Mapping[str, Step] = {
             "metrics, 100 accounts": partial(run, collect_metrics(" ".join(QUEUES), *names)),

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 import redis
 
-from service.jobs.consistency_check import Examination
+from service.jobs.consistency_check import ConsistencyCheck
 from service.jobs.model import Status
 from service.jobs.queries import JobFilter
 from tests.bench import memory
@@ -35,7 +35,7 @@ def test_the_doctor_and_the_sweep_find_nothing_in_a_filled_store(
 
 
 async def _defects(shop: Shop) -> list[str]:
-    examination = Examination(shop.client, shop.script_config)
+    examination = ConsistencyCheck(shop.client, shop.script_config)
     return [str(defect) async for defect in examination.defects()]
 
 

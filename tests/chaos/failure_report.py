@@ -50,7 +50,7 @@ def _jobs(ledger: LedgerHarness, name: str) -> Sequence[str]:
     """The jobs of an event; a job is its own."""
     if name.startswith("job_"):
         return [name]
-    return [job for each in ledger.run(ledger.queries.events_named(name)) for job in each.jobs]
+    return [job for each in ledger.run(ledger.queries.events_with_id(name)) for job in each.jobs]
 
 
 def _story(ledger: LedgerHarness, job: str) -> str:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any, Final
 
-from service.jobs.consistency_check import Examination
+from service.jobs.consistency_check import ConsistencyCheck
 from service.jobs.consistency_problems import Defect
 from service.jobs.lua.hash_encoding import BLANK
 from service.jobs.model import FINAL, FOLLOWER_KINDS, TRANSITIONS, Status, rate_limit_kind
@@ -44,7 +44,7 @@ def diagnosis(ledger: LedgerHarness, *, repair: bool = False) -> list[Defect]:
     """
 
     async def examine() -> list[Defect]:
-        defects = Examination(ledger.client, ledger.script_config).defects(repair=repair)
+        defects = ConsistencyCheck(ledger.client, ledger.script_config).defects(repair=repair)
         return [defect async for defect in defects]
 
     return ledger.run(examine())

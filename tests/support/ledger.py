@@ -15,7 +15,7 @@ from service.accounts.controls import AccountControls
 from service.deliveries.store import Deliveries, DeliveryClaim
 from service.jobs.actor_routes import NAMESPACE
 from service.jobs.claims import NO_EFFECT, AccountEffect, Claim, Claims, Thread
-from service.jobs.ledger import UNENDED_INDEXES, EventStatus, Identified, Ledger
+from service.jobs.ledger import UNFINISHED_INDEXES, EventIdentity, EventStatus, Ledger
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.check_consistency import check_consistency
 from service.jobs.lua.heartbeat import heartbeat
@@ -105,7 +105,7 @@ class LedgerHarness:
 
     def accept(
         self,
-        event: Identified,
+        event: EventIdentity,
         *drafts: JobDraft,
         source: str = "stripe",
         body: bytes = b"{}",
@@ -201,7 +201,7 @@ class LedgerHarness:
 
     def rescue(self) -> int:
         """Look at all unended work, in one round trip; how much was stranded."""
-        reply = self.scripts.run(check_consistency("rescue", 10_000, *UNENDED_INDEXES))
+        reply = self.scripts.run(check_consistency("rescue", 10_000, *UNFINISHED_INDEXES))
         assert reply.done
         return len(reply.problems)
 

@@ -117,7 +117,7 @@ local function check_text(job)
 end
 
 local function check_rows(job)
-  if not has_all_rows(job) then report(job.id, 'rows lost', rows_key(job.id)) end
+  if not has_all_rows(job) then report(job.id, 'missing rows', rows_key(job.id)) end
   must_not_expire(job, rows_key(job.id))
   must_not_expire(job, seen_key(job.id))
 end

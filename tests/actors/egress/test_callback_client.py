@@ -279,11 +279,8 @@ def test_a_protocol_switch_is_no_delivery(run: Run) -> None:
     assert (result.outcome, result.code) == ("retry", "protocol_error")
 
 
-def test_gone_disables_and_overload_holds_back(run: Run) -> None:
+def test_gone_disables_the_endpoint(run: Run) -> None:
     assert run(attempt(answers(410)))[0].outcome == "gone"
-    assert run(attempt(answers(503)))[0].hold_back_origin
-    assert run(attempt(answers(429)))[0].hold_back_origin
-    assert not run(attempt(answers(500)))[0].hold_back_origin
 
 
 def test_both_forms_of_retry_after_are_heard(run: Run) -> None:
