@@ -18,7 +18,7 @@ from service.instagram.ids import InvalidIdentifier
 from service.jobs.model import FollowerKind, JobDraft
 from service.lookups.targets import user_target
 
-router = APIRouter(tags=["look-ups"])
+router = APIRouter(tags=["lookups"])
 
 #: Below the default, so that exports run after DMs and comments.
 PRIORITY: Final = 1
