@@ -103,10 +103,10 @@ class Scrape:
 
 def scrape(web: WebHarness) -> Scrape:
     """Ask for the numbers, as monitoring does: without a key."""
-    answer = web.http.get("/metrics")
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
-    return Scrape(answer.text)
+    response = web.http.get("/metrics")
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return Scrape(response.text)
 
 
 @pytest.fixture
@@ -538,5 +538,8 @@ def test_without_redis_there_are_no_metrics(tmp_path: Path, store: redis.Redis) 
         run_web("redis://127.0.0.1:1/0", tmp_path, CONFIG) as port,
         connect(port, store) as web,
     ):
-        answer = web.http.get("/metrics")
-        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_unavailable")
+        response = web.http.get("/metrics")
+        assert (response.status_code, response.json()["error"]["code"]) == (
+            503,
+            "store_unavailable",
+        )

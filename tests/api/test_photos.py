@@ -113,21 +113,21 @@ HOSTILE = {
 def test_a_file_that_is_no_photo_is_rejected_by_its_content(
     web: WebHarness, photo: bytes, code: str
 ) -> None:
-    began = time.monotonic()
+    started = time.monotonic()
     assert_rejected(upload(web, photo, name="photo.jpg"), 422, code)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - started < 5
     assert web.contents() == {}
 
 
 def test_a_photo_above_the_limit_is_rejected_with_the_limit(web: WebHarness) -> None:
     # By its declared length, or while it streams
     nine = bytes(9 * 1024 * 1024)
-    told = upload(web, nine)
+    received = upload(web, nine)
     body = httpx.Request("POST", "http://x/", files={"job": "{}", "photo": ("a", nine)})
     streamed = web.api.post(
         "/jobs", content=iter([body.read()]), headers={"Content-Type": body.headers["content-type"]}
     )
-    for response in (told, streamed):
+    for response in (received, streamed):
         assert response.status_code == 413
         assert response.json()["error"] == {"code": "photo_too_large", "message": TOO_LARGE}
     assert web.contents() == {}
@@ -332,8 +332,8 @@ def test_an_idempotency_key_covers_the_photo(web: WebHarness) -> None:
 
 
 def test_a_preview_of_a_photo_url_creates_nothing(web: WebHarness) -> None:
-    told = web.api.post("/jobs:preview", json={**DM, "photo": URL}).json()
-    assert (told["decision"], told["dry_run"]) == ("send", False)
+    received = web.api.post("/jobs:preview", json={**DM, "photo": URL}).json()
+    assert (received["decision"], received["dry_run"]) == ("send", False)
     assert web.contents() == {}
 
 
@@ -361,9 +361,9 @@ def test_a_retry_without_the_photo_is_a_conflict(web: WebHarness, ledger: Ledger
 def test_many_concurrent_photos_are_accepted(web: WebHarness) -> None:
     photos = [encoded(picture(200 + n, 100)) for n in range(12)]
     with ThreadPoolExecutor(12) as pool:
-        answers = list(pool.map(lambda photo: upload(web, photo), photos))
-    assert {each.status_code for each in answers} == {202}
-    assert sorted(each.json()["photo"]["width"] for each in answers) == [*range(200, 212)]
+        responses = list(pool.map(lambda photo: upload(web, photo), photos))
+    assert {each.status_code for each in responses} == {202}
+    assert sorted(each.json()["photo"]["width"] for each in responses) == [*range(200, 212)]
 
 
 def test_too_many_concurrent_uploads_are_rejected(web: WebHarness) -> None:
@@ -373,19 +373,19 @@ def test_too_many_concurrent_uploads_are_rejected(web: WebHarness) -> None:
         b"Content-Type: multipart/form-data; boundary=b\r\n"
         b"Authorization: Bearer " + API_KEY.encode() + b"\r\n\r\n--b\r\n"
     )
-    answers: list[httpx.Response] = []
+    responses: list[httpx.Response] = []
 
     def status() -> int:
-        answers.append(upload(web, telling_jpeg()))
-        return answers[-1].status_code
+        responses.append(upload(web, telling_jpeg()))
+        return responses[-1].status_code
 
     with ExitStack() as stack:
         for _ in range(24):
             stack.enter_context(web.connect()).sendall(head)
         # Then one more is rejected
         until(lambda: status() == 503)
-    assert answers[-1].json()["error"]["code"] == "too_many_uploads"
-    assert answers[-1].headers["Retry-After"] == "5"
+    assert responses[-1].json()["error"]["code"] == "too_many_uploads"
+    assert responses[-1].headers["Retry-After"] == "5"
     # And accepted when they are gone
     until(lambda: status() == 202)
 

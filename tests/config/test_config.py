@@ -178,7 +178,7 @@ def test_quiet_hours_may_be_written_as_toml_times() -> None:
         ("to = ", "post = ", "line 28: rules[0].to: is missing; the action 'dm' needs it"),
         ("to = ", "post = ", "line 35: rules[0].post: is not for the action 'dm'; remove it"),
         ('action = "dm"', 'action = "comment"', "line 28: rules[0].post: is missing; the action"),
-        ("status == 'paid'", "status = 'paid'", "line 32: rules[0].when: must be a single"),
+        ("status == 'paid'", "status = 'paid'", "line 32: rules[0].when: must be a single exp"),
         ("object.customer_details", "obj.customer_details", "line 36: rules[0].text: there is no"),
         ("{{ object.custom_fields | field('instagram') }}", "a b", "line 35: rules[0].to: is not"),
         ('"5m"', '"5 min"', "line 38: rules[0].delay: not a duration"),
