@@ -78,7 +78,7 @@ def test_what_a_listener_says_changes_nothing(web: WebHarness, ledger: LedgerHar
     with WebSocket(web.port, f"/jobs/{job_id}/live", BEARER) as wire:
         told = wire.take(1)
         for number in range(200):
-            wire.say(f"hello {number}")
+            wire.send_text(f"hello {number}")
         ledger.finish(ledger.claim_and_send(job_id))
         told += list(wire)
     assert len(told) == 4
@@ -87,7 +87,7 @@ def test_what_a_listener_says_changes_nothing(web: WebHarness, ledger: LedgerHar
 def test_a_listener_who_says_too_much_at_once_is_cut_off(web: WebHarness) -> None:
     with WebSocket(web.port, "/live", BEARER) as wire:
         wire.take(1)
-        wire.say("x" * 5_000)
+        wire.send_text("x" * 5_000)
         assert list(wire) == []
     assert wire.code == 1009
 

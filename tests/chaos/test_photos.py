@@ -11,7 +11,7 @@ from tests.chaos.cluster import ROUNDS, Cluster, Victim
 from tests.chaos.failpoints import PHOTO_STEPS
 from tests.chaos.sender import ChaosSender
 from tests.chaos.test_failpoints import VICTIMS
-from tests.support.photos import telling_jpeg
+from tests.support.photos import tagged_jpeg
 
 #: Steps before anything of the write was sent, and steps at which it may have been.
 STEPS = ("after intent", *PHOTO_STEPS, "before finish", "after finish")
@@ -19,7 +19,7 @@ STEPS = ("after intent", *PHOTO_STEPS, "before finish", "after finish")
 
 def order_photo(cluster: Cluster, name: str) -> None:
     """Create a photo DM to a recipient with whom the account has a thread."""
-    job = ChaosSender(cluster.stack).order_photo(name, telling_jpeg())
+    job = ChaosSender(cluster.stack).order_photo(name, tagged_jpeg())
     cluster.expected.photos.append(str(job["id"]))
 
 

@@ -23,7 +23,7 @@ from tests.support.photos import (
     opened,
     picture,
     png_bomb,
-    telling_jpeg,
+    tagged_jpeg,
 )
 from tests.support.scenario import Scenario
 
@@ -39,7 +39,7 @@ def friend(scenario: Scenario) -> str:
 def upload(scenario: Scenario, to: str, photo: bytes = b"", **wanted: Any) -> httpx.Response:
     """Ask for a photo to be sent."""
     job = {"kind": "dm", "account": "shop", "to": to, "callback": "crm", **wanted}
-    files = {"photo": ("photo.jpg", photo or telling_jpeg())}
+    files = {"photo": ("photo.jpg", photo or tagged_jpeg())}
     return scenario.api.post("/jobs", data={"job": json.dumps(job)}, files=files)
 
 
@@ -75,7 +75,7 @@ def is_kept(scenario: Scenario, job_id: str) -> bool:
 
 def test_an_uploaded_photo_arrives_once_and_clean(scenario: Scenario) -> None:
     # Given a conversation, and a photo that tells who took it
-    to, photo = friend(scenario), telling_jpeg()
+    to, photo = friend(scenario), tagged_jpeg()
     # When it is uploaded
     job = scenario.wait_final(uploaded(scenario, to, photo=photo))
     # Then it is in the conversation, upright, and tells nothing
@@ -129,7 +129,7 @@ def test_a_photo_to_somebody_without_a_conversation_is_refused_before_any_write(
     scenario: Scenario, way: str
 ) -> None:
     stranger = f"s{os.urandom(6).hex()}"
-    with photo_host({"/a": telling_jpeg()}) as host:
+    with photo_host({"/a": tagged_jpeg()}) as host:
         url = host.url("/a")
         job_id = (
             uploaded(scenario, stranger) if way == "upload" else by_url(scenario, stranger, url)
@@ -178,7 +178,7 @@ def test_what_is_no_photo_at_its_url_is_told_and_not_sent(
 
 def test_a_name_that_leads_inside_is_not_fetched(scenario: Scenario) -> None:
     # Given a name that only a resolver knows to be ours: the door lets it pass
-    with photo_host({"/a": telling_jpeg()}) as host:
+    with photo_host({"/a": tagged_jpeg()}) as host:
         job = scenario.wait_final(by_url(scenario, "some.handle", host.url("/a", "0")))
     assert (job["status"], job["error"]["code"]) == ("failed", "photo_url_blocked")
     assert host.requested == []
@@ -189,7 +189,7 @@ def test_a_photo_that_is_not_there_yet_is_fetched_again(scenario: Scenario) -> N
     with photo_host({"/a": Answer(status=503)}) as host:
         job_id = by_url(scenario, to, host.url("/a"))
         assert scenario.wait_status(job_id, "waiting")["wait"]["reason"] == "photo_url_failed"
-        host.answers["/a"] = Answer(telling_jpeg())
+        host.answers["/a"] = Answer(tagged_jpeg())
         job = scenario.wait_final(job_id)
     assert (job["status"], job["attempts"], len(photos_to(scenario, to))) == ("succeeded", 2, 1)
 

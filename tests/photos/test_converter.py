@@ -24,7 +24,7 @@ from service.photos.converter import (
 )
 from service.photos.photo import MAX_PHOTO_BYTES, Photo, PhotoRefused
 from service.photos.spooled_file import SpooledFile
-from tests.support.photos import encoded, opened, picture, telling_jpeg, wide_gamut_jpeg
+from tests.support.photos import encoded, opened, picture, tagged_jpeg, wide_gamut_jpeg
 
 
 async def develop(data: bytes, room: PhotoConverter) -> Photo:
@@ -63,7 +63,7 @@ def test_every_mode_and_format_becomes_a_plain_jpeg(mode: str, form: str) -> Non
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation_is_applied(orientation: int) -> None:
-    photo = developed(telling_jpeg(orientation))
+    photo = developed(tagged_jpeg(orientation))
     assert (photo.width, photo.height) == ((320, 200) if orientation < 5 else (200, 320))
     red = {1: (0, 0), 2: (1, 0), 3: (1, 1), 4: (0, 1), 5: (0, 0), 6: (1, 0), 7: (1, 1), 8: (0, 1)}
     across, down = red[orientation]
@@ -139,8 +139,8 @@ def test_a_process_that_dies_or_hangs_refuses_its_photo_and_no_other(
     # When two photos come one after the other
     async def first_and_second() -> tuple[PhotoRefused, Photo]:
         with pytest.raises(PhotoRefused) as refused:
-            await develop(telling_jpeg(), room)
-        return refused.value, await develop(telling_jpeg(), room)
+            await develop(tagged_jpeg(), room)
+        return refused.value, await develop(tagged_jpeg(), room)
 
     refused, photo = asyncio.run(first_and_second())
     # Then only the first is refused
@@ -150,7 +150,7 @@ def test_a_process_that_dies_or_hangs_refuses_its_photo_and_no_other(
 @pytest.mark.parametrize("code", ["raise SystemExit(3)", "print('no json')", "", "nonsense("])
 def test_a_process_that_cannot_work_is_no_fault_of_the_photo(tmp_path: Path, code: str) -> None:
     with pytest.raises(ConversionFailed):
-        asyncio.run(develop(telling_jpeg(), with_program(tmp_path, code)))
+        asyncio.run(develop(tagged_jpeg(), with_program(tmp_path, code)))
 
 
 def test_a_process_knows_nothing_of_our_environment(
@@ -160,7 +160,7 @@ def test_a_process_knows_nothing_of_our_environment(
     seen = tmp_path / "seen"
     code = f"import os; open({str(seen)!r}, 'w').write(repr(dict(os.environ)))"
     with pytest.raises(ConversionFailed):
-        asyncio.run(develop(telling_jpeg(), with_program(tmp_path, code)))
+        asyncio.run(develop(tagged_jpeg(), with_program(tmp_path, code)))
     assert "a secret" not in seen.read_text()
 
 
@@ -170,7 +170,7 @@ def test_giving_up_ends_the_process(tmp_path: Path) -> None:
     room = with_program(tmp_path, code)
 
     async def give_up() -> None:
-        task = asyncio.create_task(develop(telling_jpeg(), room))
+        task = asyncio.create_task(develop(tagged_jpeg(), room))
         await asyncio.to_thread(until, lambda: pid.exists() and pid.read_text())
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -191,7 +191,7 @@ def test_there_is_one_process_at_a_time(tmp_path: Path) -> None:
     room = with_program(tmp_path, code)
 
     async def crowd() -> list[Any]:
-        photos = (develop(telling_jpeg(), room) for _ in range(4))
+        photos = (develop(tagged_jpeg(), room) for _ in range(4))
         return await asyncio.gather(*photos, return_exceptions=True)
 
     assert {type(each) for each in asyncio.run(crowd())} == {ConversionFailed}

@@ -36,7 +36,7 @@ from tests.support.ledger import TIMES, LedgerHarness, open_ledger
 from tests.support.misbehaving_servers import (
     Behaviour,
     Conversation,
-    Hostile,
+    MisbehavingServer,
     answers,
     hangs_before_headers,
     serve,
@@ -46,7 +46,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 #: As many callbacks under way as a small worker takes.
 PLACES = 50
 
-Servers = Mapping[str, Hostile]
+Servers = Mapping[str, MisbehavingServer]
 Scenario = Callable[[Runtime, Servers], Coroutine[Any, Any, Any]]
 
 
