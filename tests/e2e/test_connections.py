@@ -1,4 +1,4 @@
-"""The smallest plans give twenty connections: the Procfile's processes need fewer."""
+"""The smallest hosted Redis plans allow twenty connections; the Procfile needs fewer."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from deploy.local.wait import until
 from tests.support.scenario import Scenario
 
 PLAN = 20
-#: The counter's own.
+#: The client name of the counter's own connection.
 OURS = 1
 JOBS = 40
 
 
 class Count:
-    """The most connections at a time that were not the counter's own."""
+    """Counts the most connections at a time, except the counter's own."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -44,13 +44,13 @@ class Count:
                 self.by_command = Counter(each["cmd"] for each in others)
 
     def stop(self) -> None:
-        """Count no more."""
+        """Stop counting."""
         self._stopped.set()
 
 
 @contextmanager
 def counted(url: str) -> Iterator[Count]:
-    """Count while the block lasts."""
+    """Count until the end of the block."""
     with redis.Redis.from_url(url, max_connections=1) as client:
         count = Count(client)
         thread = threading.Thread(target=count.run)
@@ -66,7 +66,7 @@ def counted(url: str) -> Iterator[Count]:
 def test_the_default_procfile_fits_the_smallest_plan_under_load(
     tmp_path: Path, web_concurrency: str
 ) -> None:
-    # Heroku sets the variable to 2 by itself
+    # Heroku sets the variable to 2 by default
     with Stack(tmp_path, environ={"WEB_CONCURRENCY": web_concurrency}) as stack:
         with redis.Redis.from_url(stack.redis_url) as client:
             client.config_set("maxclients", PLAN)
@@ -76,7 +76,7 @@ def test_the_default_procfile_fits_the_smallest_plan_under_load(
             ThreadPoolExecutor(JOBS) as many,
             scenario.api.stream("GET", "/live") as live,
         ):
-            # When everything is used at a time: events, jobs, waits, pages, the command line
+            # When everything is used at once: events, jobs, waits, pages, the command line
             live.raise_for_status()
             shown = many.submit(_doctor, stack)
             answers = [
@@ -93,7 +93,7 @@ def test_the_default_procfile_fits_the_smallest_plan_under_load(
             until(lambda: len(stack.receiver.received()) >= JOBS, 30, "the callbacks")
         scenario.api.close()
         said = "".join(process.log.read_text() for process in stack.processes.values())
-    # Then it fits, with `heliograph doctor` beside it
+    # Then it fits, even with `heliograph doctor` running
     assert shown.result() == 0
     assert count.most + OURS <= PLAN, count.by_command
     assert "max number of clients" not in said
