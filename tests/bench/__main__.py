@@ -28,7 +28,7 @@ MEASUREMENTS: Final[Mapping[str, Measurement]] = {
 
 
 def main() -> int:
-    """Measure, print, and leave the figures in bench.json."""
+    """Measure, print, and write the figures to bench.json."""
     began = time.monotonic()
     rows: list[Row] = []
     for name in _chosen():

@@ -1,4 +1,4 @@
-"""Counts what processes ask of a store, as its server sees it."""
+"""Counts the commands that processes send to a store, as its server sees them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import redis
 
 
 def commands_a_second(url: str, seconds: float) -> Mapping[str, float]:
-    """Follow a store for a while.
+    """Monitor a store for a while.
 
     Parameters:
-      url: The store; nobody but who is measured is connected to it.
+      url: The store; only the measured processes are connected to it.
       seconds: For how long.
 
     Returns:
@@ -35,6 +35,6 @@ def commands_a_second(url: str, seconds: float) -> Mapping[str, float]:
 
 
 def _wake(url: str) -> None:
-    """One command more, so that whoever follows sees the time."""
+    """Send one more command, so that the monitor notices the time."""
     with redis.Redis.from_url(url) as client:
         client.echo("over")

@@ -1,4 +1,4 @@
-"""Fills a store as months of work would: every record is a real one, copied under new ids.
+"""Fills a store as months of work would: every record is a copy of a real one under new ids.
 
 A few jobs are brought to their states by the ledger's own scripts (`typical.py`); what each of
 them has left in an empty store is then multiplied (`moulds.py`).
@@ -20,12 +20,12 @@ from tests.bench.record_templates import FIRST_SEQ, Clone, RecordTemplate, encod
 from tests.bench.typical_dm import TIMES, Shop, event_id, opened_shop, pk_of
 from tests.support.ledger import DAY
 
-#: How many accounts the jobs are of; one of them has a tenth of the jobs.
+#: How many accounts have jobs; one of them has a tenth of all.
 ACCOUNTS: Final = 200
 BUSY: Final = "account-all"
-#: The least of every sort, so that each list has more than a page.
+#: The fewest jobs of each sort, so that each list has more than a page.
 LEAST: Final = 60
-#: When the oldest of them came.
+#: The age of the oldest job.
 _SPAN_MS: Final = 38 * DAY
 _CHUNK: Final = 2_000
 
@@ -90,9 +90,9 @@ class Sort:
     """One sort of job in the store.
 
     Parameters:
-      share: Of all jobs.
-      make: Brings one to its state.
-      accounts: Whose they are; an account that rests or is paused has no other sort.
+      share: Its share of all jobs.
+      make: Brings a job to this state.
+      accounts: Their accounts; an account in cooldown or paused has no other sort.
     """
 
     share: float
@@ -100,7 +100,7 @@ class Sort:
     accounts: str = "account"
 
     def account(self, number: int) -> str:
-        """Whose a job is; all names are of one length."""
+        """The account of a job; all names have the same length."""
         if self.accounts == "account" and number % 10 == 0:
             return BUSY
         return f"{self.accounts}-{number % ACCOUNTS:03}"
@@ -154,7 +154,7 @@ def _mould(url: str, store: redis.Redis, name: str) -> RecordTemplate:
 def _all_commands(
     store: redis.Redis, moulds: Mapping[str, RecordTemplate], counts: Mapping[str, int]
 ) -> Iterator[bytes]:
-    """A part of each sort at a time, so that the sorts are mixed in the order of time."""
+    """Yield a part of each sort at a time, so that the sorts are mixed in time."""
     seconds, _ = store.time()
     begin_ms, jobs = seconds * 1000 - _SPAN_MS, sum(counts.values())
     chunks = max(LEAST, jobs // _CHUNK)
@@ -189,7 +189,7 @@ def _clone(sort: Sort, name: str, number: int, seq: int, at_ms: int) -> Clone:
 
 
 def _send(store: redis.Redis, batches: Iterator[bytes]) -> None:
-    """Commands into the server's socket as fast as it reads; it only counts the errors."""
+    """Write commands to the server's socket as fast as it reads, counting only errors."""
     refused = store.info("stats")["total_error_replies"]
     options = store.get_connection_kwargs()
     with socket.create_connection((options["host"], options["port"])) as connection:

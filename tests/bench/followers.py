@@ -1,4 +1,4 @@
-"""What walks cost: memory on both sides as they grow, and how fast their rows are told."""
+"""The cost of follower exports: memory of both processes, and the speed of reading rows."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.support.memory import peak_memory, resident_mib
 from tests.support.scenario import Scenario
 
 FEW, MANY = 10_000, 1_000_000
-#: What the worker walks over: a page is a call to fake Instagram.
+#: The sizes of the worker's exports: each page is a call to the fake Instagram.
 WALKED: Final = 60_000
-#: What the allocator may keep although nothing grows.
+#: What the allocator may retain although nothing grows.
 SLACK_MIB: Final = 8.0
 
 
 def measure(directory: Path) -> Sequence[Row]:
-    """Tell a few rows and many, walk over a few users and many."""
+    """Read few rows and many, export few users and many."""
     with Stack(directory, processes=("web", "worker")) as stack:
         return [*_web(stack), _worker(stack)]
 
@@ -34,7 +34,7 @@ def measure(directory: Path) -> Sequence[Row]:
 def _web(stack: Stack) -> Sequence[Row]:
     pid = stack.processes["web"].pid
     with open_ledger(stack.redis_url) as ledger:
-        # On accounts that no process knows, so that nobody walks on.
+        # On accounts that no worker knows, so that none continues the exports.
         few = export_with_rows(ledger, FEW, account="few")
         many = export_with_rows(ledger, MANY, account="many")
         kept = int(ledger.store.memory_usage(f"hg:rows:{many}", samples=0) or 0)
@@ -64,7 +64,7 @@ def _web(stack: Stack) -> Sequence[Row]:
 
 
 def _told(stack: Stack, job_id: str) -> int:
-    """Read all rows of a walk; how many."""
+    """Read all rows of an export; return how many there were."""
     url = f"{stack.url}/jobs/{job_id}/result"
     headers = {"Authorization": f"Bearer {stack.api_key}"}
     with httpx.stream("GET", url, headers=headers, timeout=60) as answer:

@@ -1,4 +1,4 @@
-"""What a thousand live listeners cost a web process, and how soon all of them hear of a change."""
+"""What a thousand live subscribers cost a web process, and how soon all see a change."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ JOB = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello", "d
 
 @dataclass(frozen=True)
 class Cost:
-    """What listeners cost.
+    """What subscribers cost.
 
     Parameters:
-      megabytes: What the process grew by.
-      seconds: From a change to the moment when all have heard of it, each.
+      megabytes: The growth of the process, in MB.
+      seconds: For each change, the time until all have received it.
     """
 
     megabytes: float
@@ -41,7 +41,7 @@ class Cost:
 
 
 def measure(directory: Path) -> Sequence[Row]:
-    """Listen a thousand times to one fresh web process after the other."""
+    """Open a thousand subscriptions to one fresh web process after another."""
     with Stack(directory, processes=("web",)) as stack:
         costs = {
             "events of all jobs": _cost(stack, "/live"),

@@ -1,4 +1,4 @@
-"""One store under measurement: steps of the ledger, in microseconds of the server's time."""
+"""Measures the ledger's steps on one store, in microseconds of the server's time."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from tests.bench.typical_dm import TIMES, Shop, draft
 
 Step = Callable[[], Awaitable[Any]]
 
-#: What the ledger sends to the server.
+#: The commands that the ledger sends.
 _SCRIPTS: Final = ("fcall", "evalsha")
 _COMMANDS: Final = ("zrange", "hgetall", "hmget")
 
-#: Each sort of page that `GET /jobs` can be asked for.
+#: Each sort of page of `GET /jobs`.
 LISTS: Final[Mapping[str, JobFilter]] = {
     "list": JobFilter(),
     "list status=succeeded": JobFilter(status=Status.SUCCEEDED),
@@ -45,14 +45,14 @@ LISTS: Final[Mapping[str, JobFilter]] = {
     "list account, status=succeeded": JobFilter(status=Status.SUCCEEDED, account=BUSY),
 }
 PAGE_OF_JOBS: Final = 20
-#: How many ask at a time: as many as have a connection.
+#: Concurrent calls: one per connection.
 _AT_ONCE: Final = 8
-#: What one call holds or lets go at the most.
+#: The most jobs that one call holds or releases.
 _BATCH: Final = 25
 _ACCOUNTS: Final = 100
 
-#: The same few accounts work round after round, as they do anywhere: so nobody has to rest, and
-#: all else bounds them as by default.
+#: The same few accounts work in every round, so they have no gaps; all other limits are the
+#: defaults.
 _PACES: Final = {
     kind: Pacing().pace(kind).model_copy(update={"gap_seconds": (0, 0), "per_hour": 500})
     for kind in PACE_KINDS
@@ -77,11 +77,11 @@ class Probe:
         self._numbers = count(5_000_000)
         #: Microseconds of the server's time for one step, by its name: one figure a round.
         self.server: dict[str, list[float]] = {}
-        #: The same as whoever asked saw it.
+        #: The same as seen by the client.
         self.wall: dict[str, list[float]] = {}
 
     def life(self, jobs: int) -> None:
-        """Measure each step of the life of some jobs, each of another account."""
+        """Measure each step of some jobs, each of another account."""
         shop, numbers = self._shop, [next(self._numbers) for _ in range(jobs)]
         accepts = [
             partial(shop.accept, n, account=f"regular-{place:03}")
@@ -105,7 +105,7 @@ class Probe:
             self._measure(name, steps * (pages // 2))
 
     def others(self, times: int) -> None:
-        """Measure what else the processes ask for, each at its most."""
+        """Measure the other calls of the processes, each at its largest."""
         run, shop = self._scripts.run, self._shop
         names = [f"account-{number:03}" for number in range(_ACCOUNTS)]
         asked = draft(1, account=BUSY)
@@ -123,7 +123,7 @@ class Probe:
             self._measure(name, [step] * times, at_once=1)
 
     def crowds(self) -> None:
-        """Measure what one call does for many jobs at once; they are gone afterwards."""
+        """Measure calls that work on many jobs at once; the jobs are deleted afterwards."""
         due = self._accepted(BEAT_BATCH, delay_ms=1)
         self._measure(
             f"beat, {BEAT_BATCH} due", [partial(self._scripts.run, "heartbeat", BEAT_BATCH)]
@@ -155,7 +155,7 @@ class Probe:
         return [part for job_id in jobs for part in ("job", job_id.decode())]
 
     def _measure(self, name: str, steps: Sequence[Step], at_once: int = _AT_ONCE) -> list[Any]:
-        """Some at a time, so that the server is at work and not asleep between two of them."""
+        """Run some at a time, so that the server does not go idle between two of them."""
         given: list[Any] = []
         spent: list[float] = []
         seconds: list[float] = []
@@ -166,7 +166,7 @@ class Probe:
             given += self._runner.run(_together(some))
             seconds.append((time.perf_counter() - began) / len(some))
             scripts, commands = map(operator.sub, self._spent(), before)
-            # Where there are scripts, what they call is in theirs already.
+            # The time of a script already includes the commands that it calls.
             spent.append((scripts or commands) / len(some))
         self.server.setdefault(name, []).append(statistics.median(spent))
         self.wall.setdefault(name, []).append(1e6 * statistics.median(seconds))

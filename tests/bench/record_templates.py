@@ -20,17 +20,17 @@ import redis
 from service.jobs.lua.hash_encoding import FOLDED, PIECE, fields_of
 from tests.bench.typical_dm import TIMES
 
-#: With the same number of digits as every place in the order after it.
+#: The first sequence number; all later ones have as many digits.
 FIRST_SEQ: Final = 1_000_000
 _MOMENTS: Final = frozenset(
     ("created", "run_at", "started", "finished", "intent_at", "received", "ended", "next_at")
 )
-#: What is of an index that nothing ended or far ahead is in, or only for a day.
+#: Indexes without entries of ended or far future jobs, or with entries for a day only.
 _PASSING: Final = re.compile(r"hg:(wakes|leases|turns|acct:.*:spent:.*)$")
 
 
 class Clone(NamedTuple):
-    """What is different about one clone."""
+    """The values that differ in one clone."""
 
     job: str
     event: str
@@ -51,12 +51,12 @@ class _Found:
 
     @property
     def fades(self) -> bool:
-        """Whether it is gone long before its job."""
+        """Whether it is deleted long before its job."""
         return 0 < self.ttl_ms <= TIMES.keep_bodies
 
 
 class _Hole(NamedTuple):
-    """A place in a text that each clone fills with as many characters."""
+    """A placeholder in a text; every clone's value has the same length."""
 
     name: str
     length: int
@@ -77,12 +77,12 @@ _IDS: Final = {
 
 
 class RecordTemplate:
-    """What one job has left behind, ready to be multiplied.
+    """Everything that one job has left behind, as templates.
 
     Parameters:
-      name: Of the sort of job.
+      name: The sort of job.
       found: Every key of the ledger, with its value.
-      names: What the job's own names are: to be replaced by holes.
+      names: The job's own names, to be replaced by placeholders.
     """
 
     def __init__(self, name: str, found: Mapping[str, _Found], names: Mapping[str, str]) -> None:
@@ -98,32 +98,32 @@ class RecordTemplate:
 
     @classmethod
     def of(cls, store: redis.Redis, name: str, **names: str) -> RecordTemplate:
-        """Take what is in a store that has seen one job and nothing else.
+        """Make templates of a store that has seen one job and nothing else.
 
         Parameters:
           store: The store.
-          name: Of the sort of job.
+          name: The sort of job.
           names: Its job, event, account and the recipient's pk.
         """
         found = {key.decode(): _found(store, key) for key in store.scan_iter("hg:*")}
         return cls(name, found, names | {"job": names["job"].removeprefix("job_")})
 
     def bring(self, store: redis.Redis) -> None:
-        """Put what is copied as it is into the store to fill."""
+        """Copy the unchanging keys into the store to fill."""
         for key, each in self._found.items():
             if each.kind in _COPIED:
                 store.restore(self._kept(key), max(0, each.ttl_ms), each.dump)
 
     def brought(self) -> list[str]:
-        """What `bring` has put there, to be deleted in the end."""
+        """The keys that `bring` has copied, to be deleted at the end."""
         return [self._kept(key) for key, each in self._found.items() if each.kind in _COPIED]
 
     def commands(self, clones: Sequence[Clone], *, recent: bool) -> Iterator[bytes]:
-        """What makes these clones.
+        """The commands that create these clones.
 
         Parameters:
-          clones: What is different about each.
-          recent: Whether bodies and texts of their age are still kept.
+          clones: The values that differ in each.
+          recent: Whether bodies and texts of their age are still stored.
         """
         if not clones:
             return
@@ -139,10 +139,10 @@ class RecordTemplate:
                 yield encoded("ZADD", key, *pairs)
 
     def accounts(self, names: Sequence[str]) -> Iterator[bytes]:
-        """What makes the accounts themselves.
+        """The commands that create the accounts.
 
         Parameters:
-          names: Theirs.
+          names: The accounts' names.
         """
         own = self._names["account"]
         for key, each in self._found.items():
@@ -162,7 +162,7 @@ class RecordTemplate:
         return text
 
     def _moment(self, value: str) -> str:
-        """What is far ahead stays so, and is a second later for each clone."""
+        """A far future time stays so, and is one second later for each clone."""
         ahead = int(value) > self._born + 1_000_000
         name = self._moments.setdefault((int(value) - self._born, ahead), f"m{len(self._moments)}")
         return str(_Hole(name, 13))
@@ -215,7 +215,7 @@ class RecordTemplate:
         return self._moment(at) + tab + self._holed(rest)
 
     def _changed(self, key: str, raw: Mapping[bytes, bytes]) -> Iterator[str]:
-        """The fields of a record that are different in each clone."""
+        """The fields of a record that differ in each clone."""
         job = key.startswith("hg:job:")
         fields = fields_of(raw) if job else {n.decode(): v.decode() for n, v in raw.items()}
         rank = 1 if job else 3 if key.startswith("hg:dlv:") else 2
@@ -251,7 +251,7 @@ class RecordTemplate:
 
 
 class _Text:
-    """A text with holes."""
+    """A text with placeholders."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -268,7 +268,7 @@ class _Text:
 
 
 def _pieces(name: str, value: str) -> Iterator[str]:
-    """A field whose value has holes, in the pieces in which it is stored."""
+    """A field whose value has placeholders, split into the pieces in which it is stored."""
     step = PIECE if name in FOLDED else len(value)
     for n, start in enumerate(range(0, len(value), step), 1):
         piece = value[start : start + step]

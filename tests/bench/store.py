@@ -1,4 +1,4 @@
-"""What the ledger costs with a million jobs in the store, and what one of them weighs."""
+"""The ledger's costs with a million jobs in the store, and the memory of one of them."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from tests.bench.typical_dm import opened_shop
 
 FEW: Final = 1_000
 MANY: Final = 1_000_000
-#: Short rounds: what else the machine does for a while then falls on both stores alike.
+#: Short rounds, so that other load on the machine affects both stores alike.
 ROUNDS: Final = 15
-#: What is asked for less often takes longer.
+#: Steps that are rarer take longer.
 SELDOM: Final = 3
 MOST_RATIO: Final = 1.2
-#: Of what Redis itself does: memory that no cache holds costs it some, work that grows far more.
+#: For Redis' own part: memory beyond the caches costs a little, work that grows far more.
 MOST_RATIO_IN_REDIS: Final = 1.5
-#: Nobody else is served meanwhile.
+#: Redis serves no other client in that time.
 LONGEST_MS: Final = 10
 STEPS: Final = ("accept", "claim", "intent", "finish")
 OWN: Final = ", in Redis"
 
 
 def measure(_directory: Path) -> Sequence[Row]:
-    """Weigh a job, then ask two stores for the same in turns."""
+    """Measure a job's memory, then the same steps on two stores in turns."""
     with _server() as url:
         weight = memory_row(url)
     with ExitStack() as stack:
@@ -73,7 +73,7 @@ def _rows(few: Probe, many: Probe) -> Iterator[Row]:
             ],
         )
     rest = [name for name in few.server if name not in STEPS and name not in LISTS]
-    # The least of the rounds: what others on the machine took from a long call is not the call's.
+    # The minimum of the rounds: a longer time is due to other load on the machine.
     longest = max(min(many.server[name]) for name in many.server) / 1000
     goal = Goal("the longest call among a million", longest, "<=", LONGEST_MS, "ms")
     figures = _pairs("", few.server, many.server, rest)
@@ -97,7 +97,7 @@ def _pairs(
 def _ratios(
     few: Probe, many: Probe, names: Sequence[str], *, own: bool
 ) -> Iterator[tuple[str, list[float]]]:
-    """Of the two sides of each round, so that what disturbs a round disturbs both."""
+    """The ratio of the two sides of each round: a disturbance affects both."""
     over, under = (many.server, few.server) if own else (many.wall, few.wall)
     for name in names:
         yield name, [ratio(*sides) for sides in zip(over[name], under[name], strict=True)]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -15,13 +12,13 @@ from pathlib import Path
 import pytest
 import redis
 
-from deploy.local.procfile import ROOT
 from deploy.local.stack import Stack
 from deploy.local.wait import until
+from tests.support.doctor import run_doctor
 from tests.support.scenario import Scenario
 
 PLAN = 20
-#: The client name of the counter's own connection.
+#: Connections of the counter itself.
 OURS = 1
 JOBS = 40
 
@@ -78,7 +75,7 @@ def test_the_default_procfile_fits_the_smallest_plan_under_load(
         ):
             # When everything is used at once: events, jobs, waits, pages, the command line
             live.raise_for_status()
-            shown = many.submit(_doctor, stack)
+            shown = many.submit(run_doctor, stack)
             answers = [
                 many.submit(scenario.send, "checkout.session.completed", str(n))
                 for n in range(JOBS)
@@ -97,11 +94,3 @@ def test_the_default_procfile_fits_the_smallest_plan_under_load(
     assert shown.result() == 0
     assert count.most + OURS <= PLAN, count.by_command
     assert "max number of clients" not in said
-
-
-def _doctor(stack: Stack) -> int:
-    environ = {**os.environ, **stack.environ()}
-    command = [sys.executable, "-m", "service", "doctor"]
-    return subprocess.run(
-        command, cwd=ROOT, env=environ, capture_output=True, check=False
-    ).returncode
