@@ -17,7 +17,7 @@ run: $(READY)   ## the same stack, kept up
 test: $(READY)
 	$(BIN)/python -m pytest $(ARGS)
 
-bench: $(READY) ## figures side by side in one run, also in bench.json; BENCH="door" for some of them
+bench: $(READY) ## figures side by side in one run, also in bench.json; BENCH="webhooks" for some of them
 	@$(BIN)/python -m tests.bench $(BENCH)
 
 chaos: $(READY) ## kills at every step and a long storm; CHAOS="--seed 7 --rounds 2" for less

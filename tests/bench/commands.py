@@ -26,9 +26,9 @@ def commands_a_second(url: str, seconds: float) -> Mapping[str, float]:
         alarm = threading.Timer(seconds, _wake, [url])
         alarm.start()
         while time.monotonic() - began < seconds:
-            told = monitor.next_command()
-            if told["client_type"] != "lua":
-                counts[told["command"].split()[0].upper()] += 1
+            command = monitor.next_command()
+            if command["client_type"] != "lua":
+                counts[command["command"].split()[0].upper()] += 1
         alarm.join()
     counts.subtract(["ECHO"])
     return {name: count / seconds for name, count in sorted(counts.items()) if count > 0}

@@ -187,8 +187,8 @@ def _while_all_hangs(stack: Stack) -> Row:
     hook = f"{stack.url}/webhooks/stripe"
 
     def load(document: Mapping[str, Any], count: int = HANGING_COUNT) -> Timings:
-        asked = Load(hook, [document], stack.webhook_secret, count=count, connections=8)
-        return fire(asked, SERVER)
+        load = Load(hook, [document], stack.webhook_secret, count=count, connections=8)
+        return fire(load, SERVER)
 
     stack.fake_instagram.fault("*", delay_seconds=30, times=None)
     stack.receiver.answer(delay_seconds=30)

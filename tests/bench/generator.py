@@ -26,7 +26,7 @@ class Prepared:
     """
 
     def __init__(self, load: Load, core: int | None = None) -> None:
-        told = {name: value for name, value in asdict(load).items() if name != "secret"}
+        options = {name: value for name, value in asdict(load).items() if name != "secret"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.bench.generator"],
             cwd=ROOT,
@@ -36,26 +36,26 @@ class Prepared:
         )
         if core is not None:
             pin(self._process.pid, core)
-        self._tell(json.dumps(told))
+        self._write_line(json.dumps(options))
         assert self._process.stdout is not None
         if self._process.stdout.readline() != _READY:
             raise RuntimeError("the load could not be prepared")
 
     def begin(self) -> None:
         """Start the load."""
-        self._tell("begin")
+        self._write_line("begin")
 
     def timings(self) -> Timings:
         """Wait for the end; return the timings."""
-        said, _ = self._process.communicate()
-        return Timings(**json.loads(said))
+        output, _ = self._process.communicate()
+        return Timings(**json.loads(output))
 
     def drop(self) -> None:
         """Kill it, whatever is in progress."""
         self._process.kill()
         self._process.communicate()
 
-    def _tell(self, line: str) -> None:
+    def _write_line(self, line: str) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{line}\n".encode())
         self._process.stdin.flush()

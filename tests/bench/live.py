@@ -21,9 +21,9 @@ from tests.support.many_subscribers import (
     wait_for_word,
 )
 
-LISTENERS = 1_000
+SUBSCRIBERS = 1_000
 CHANGES = 10
-MOST_MB = 60
+MAX_MB = 60
 JOB = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello", "delay_seconds": 3600}
 
 
@@ -50,12 +50,12 @@ def measure(directory: Path) -> Sequence[Row]:
         }
     memory = {name: cost.megabytes for name, cost in costs.items()}
     latency = {name: 1000 * median(cost.seconds) for name, cost in costs.items()}
-    how = f"resident memory of one web process with {LISTENERS:,} listeners, less that with 20"
-    goal = Goal("the most", max(memory.values()), "<", MOST_MB, "MB")
-    told = f"from the request that changes a job until {LISTENERS:,} have heard of it, median"
+    how = f"resident memory of one web process with {SUBSCRIBERS:,} subscribers, less that with 20"
+    goal = Goal("the most", max(memory.values()), "<", MAX_MB, "MB")
+    how = f"from the request that changes a job until {SUBSCRIBERS:,} have received it, median"
     return [
-        Row("Live listeners: memory", how, memory, "MB", [goal]),
-        Row("Live listeners: one change", told, latency, "ms"),
+        Row("Live subscribers: memory", how, memory, "MB", [goal]),
+        Row("Live subscribers: one change", how, latency, "ms"),
     ]
 
 
@@ -75,20 +75,20 @@ async def _listen(stack: Stack, api: httpx.Client, path: str | None, upgraded: b
     watched = await ask("POST", "/jobs", JOB)
     path = path or f"/jobs/{watched}/live"
     head = request(path, stack.api_key, upgraded=upgraded)
-    crowd = await subscribe_many(stack.port, head, 20)
+    subscribers = await subscribe_many(stack.port, head, 20)
     before = resident_bytes(stack.processes["web"].pid)
-    crowd += await subscribe_many(stack.port, head, LISTENERS - len(crowd))
+    subscribers += await subscribe_many(stack.port, head, SUBSCRIBERS - len(subscribers))
     seconds = []
     for _ in range(CHANGES):
         job_id = watched if "jobs" in path else await ask("POST", "/jobs", JOB)
         began = time.perf_counter()
         await ask("POST", f"/jobs/{job_id}/cancel")
-        await wait_for_word(crowd, b"canceled")
+        await wait_for_word(subscribers, b"canceled")
         seconds.append(time.perf_counter() - began)
         if "jobs" in path:
             break
     after = resident_bytes(stack.processes["web"].pid)
-    await close_all(crowd)
+    await close_all(subscribers)
     return Cost((after - before) / 1e6, seconds)
 
 

@@ -172,8 +172,8 @@ class _Course:
             now = time.perf_counter()
         elapsed, worked = now - self._began, time.process_time() - worked
         late = [*self._left(now)]
-        said = dict(self._statuses)
-        return Timings([*self._seconds, *late], said, len(late), elapsed, worked / elapsed)
+        statuses = dict(self._statuses)
+        return Timings([*self._seconds, *late], statuses, len(late), elapsed, worked / elapsed)
 
     def _asks_on(self, now: float) -> bool:
         return bool(self._requests) and (self._due if self._pause else now) < self._last

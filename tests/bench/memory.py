@@ -10,10 +10,10 @@ import redis
 
 from service.jobs.lua.limits import Limits
 from tests.bench.table import Goal, Row
-from tests.bench.typical_dm import TEXT, TIMES, Shop, opened_shop
+from tests.bench.typical_dm import TEXT, TIMES, TypicalDms, opened_shop
 
 JOBS: Final = 2_000
-MOST_BYTES: Final = 2_560
+MAX_BYTES: Final = 2_560
 #: An account's jobs wait in its queue for each other, as usual.
 _ACCOUNTS: Final = 20
 
@@ -58,11 +58,11 @@ def memory_row(url: str) -> Row:
         f" each, {entries} entries in the timeline, one callback delivered. MEMORY USAGE of every"
         " key, indexes included, by jobs"
     )
-    goal = Goal("a finished job with timeline and callback", own, "<=", MOST_BYTES, "bytes")
+    goal = Goal("a finished job with timeline and callback", own, "<=", MAX_BYTES, "bytes")
     return Row("Memory of a finished job", how, {**parts, "job: all of it": own}, "bytes", [goal])
 
 
-async def _whole_lives(shop: Shop) -> str:
+async def _whole_lives(shop: TypicalDms) -> str:
     """The last job."""
     jobs = [
         (number, await shop.accept(number, account=f"account-{number % _ACCOUNTS}"))

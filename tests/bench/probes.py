@@ -25,7 +25,7 @@ from service.jobs.model import Status
 from service.jobs.queries import JobFilter
 from tests.bench.filling import BUSY
 from tests.bench.record_templates import FIRST_SEQ
-from tests.bench.typical_dm import TIMES, Shop, draft
+from tests.bench.typical_dm import TIMES, TypicalDms, draft
 
 Step = Callable[[], Awaitable[Any]]
 
@@ -46,7 +46,7 @@ LISTS: Final[Mapping[str, JobFilter]] = {
 }
 PAGE_OF_JOBS: Final = 20
 #: Concurrent calls: one per connection.
-_AT_ONCE: Final = 8
+_CONCURRENCY: Final = 8
 #: The most jobs that one call holds or releases.
 _BATCH: Final = 25
 _ACCOUNTS: Final = 100
@@ -69,7 +69,7 @@ class Probe:
       runner: The loop the ledger lives on.
     """
 
-    def __init__(self, shop: Shop, store: redis.Redis, runner: asyncio.Runner) -> None:
+    def __init__(self, shop: TypicalDms, store: redis.Redis, runner: asyncio.Runner) -> None:
         self._shop = shop
         self._store = store
         self._runner = runner
@@ -96,7 +96,7 @@ class Probe:
 
     def lists(self, pages: int) -> None:
         """Measure pages of jobs: the newest, and those from the middle on."""
-        reader, half = self._shop.reader, int(cast("Any", self._store.get("hg:seq"))) // 2
+        reader, half = self._shop.queries, int(cast("Any", self._store.get("hg:seq"))) // 2
         for name, only in LISTS.items():
             steps = [
                 partial(reader.jobs, only, cursor=cursor, limit=PAGE_OF_JOBS)
@@ -108,35 +108,35 @@ class Probe:
         """Measure the other calls of the processes, each at its largest."""
         run, shop = self._scripts.run, self._shop
         names = [f"account-{number:03}" for number in range(_ACCOUNTS)]
-        asked = draft(1, account=BUSY)
+        wanted = draft(1, account=BUSY)
         steps: Mapping[str, Step] = {
             "metrics, 100 accounts": partial(run, "collect_metrics", " ".join(QUEUES), *names),
-            "account": partial(shop.doors.show, BUSY),
-            "preview": partial(shop.ledger.preview, asked, caller="bench"),
+            "account": partial(shop.controls.show, BUSY),
+            "preview": partial(shop.ledger.preview, wanted, caller="bench"),
             "audit, 500": partial(run, "read_audit_log", "nobody", "+", 500, PAGE_OF_JOBS),
-            "events": partial(shop.reader.events, cursor=None, limit=PAGE_OF_JOBS),
-            "beat, nothing due": partial(run, "heartbeat", BEAT_BATCH),
-            f"sweep, {RESCUE_BATCH}": partial(run, "rescue_stranded", RESCUE_BATCH, *UNENDED),
+            "events": partial(shop.queries.events, cursor=None, limit=PAGE_OF_JOBS),
+            "heartbeat, nothing due": partial(run, "heartbeat", BEAT_BATCH),
+            f"rescue, {RESCUE_BATCH}": partial(run, "rescue_stranded", RESCUE_BATCH, *UNENDED),
             f"doctor, {PAGE} jobs": partial(run, "check_consistency", "report", *self._examined()),
         }
         for name, step in steps.items():
             self._measure(name, [step] * times, at_once=1)
 
-    def crowds(self) -> None:
+    def batches(self) -> None:
         """Measure calls that work on many jobs at once; the jobs are deleted afterwards."""
         due = self._accepted(BEAT_BATCH, delay_ms=1)
         self._measure(
             f"beat, {BEAT_BATCH} due", [partial(self._scripts.run, "heartbeat", BEAT_BATCH)]
         )
-        account = f"crowd-{next(self._numbers)}"
-        crowd = self._accepted(_BATCH + 1, account=account)
-        holder = self._run(partial(self._shop.claim, crowd[0], 0))
+        account = f"queue-{next(self._numbers)}"
+        jobs = self._accepted(_BATCH + 1, account=account)
+        holder = self._run(partial(self._shop.claim, jobs[0], 0))
         web = partial(self._scripts.run, "control_account", account)
         self._run(partial(web, "pause", "", 0, "bench", ""))
         back = partial(self._shop.claims.release, holder, Status.QUEUED, "bench")
         self._measure(f"a turn ends, {_BATCH} to hold", [back])
         self._measure(f"resume, {_BATCH} held", [partial(web, "resume", "", _BATCH, "bench", "")])
-        for job_id in (*due, *crowd):
+        for job_id in (*due, *jobs):
             self._run(partial(self._shop.ledger.cancel, job_id, "bench"))
         oldest: Any = self._store.zrange("hg:retention", 0, PRUNE_BATCH - 1)
         self._store.zadd("hg:retention", dict.fromkeys(oldest, 1))
@@ -154,7 +154,7 @@ class Probe:
         jobs: Any = self._store.zrange("hg:jobs", 0, PAGE - 1)
         return [part for job_id in jobs for part in ("job", job_id.decode())]
 
-    def _measure(self, name: str, steps: Sequence[Step], at_once: int = _AT_ONCE) -> list[Any]:
+    def _measure(self, name: str, steps: Sequence[Step], at_once: int = _CONCURRENCY) -> list[Any]:
         """Run some at a time, so that the server does not go idle between two of them."""
         given: list[Any] = []
         spent: list[float] = []
@@ -174,12 +174,12 @@ class Probe:
 
     def _spent(self) -> tuple[int, int]:
         """Microseconds that the server has spent on scripts, and on the other commands."""
-        told = self._store.info("commandstats")
-        return _microseconds(told, _SCRIPTS), _microseconds(told, _COMMANDS)
+        stats = self._store.info("commandstats")
+        return _microseconds(stats, _SCRIPTS), _microseconds(stats, _COMMANDS)
 
 
-def _microseconds(told: Mapping[str, Any], names: Sequence[str]) -> int:
-    return sum(told[f"cmdstat_{name}"]["usec"] for name in names if f"cmdstat_{name}" in told)
+def _microseconds(stats: Mapping[str, Any], names: Sequence[str]) -> int:
+    return sum(stats[f"cmdstat_{name}"]["usec"] for name in names if f"cmdstat_{name}" in stats)
 
 
 async def _together(steps: Sequence[Step]) -> list[Any]:

@@ -101,11 +101,11 @@ def _rates(targets: Mapping[str, Target], size: int) -> Row:
 
 def _calm(stack: Stack, path: str, key: Mapping[str, str]) -> Row:
     """The same reads, few at a time, with and without lookups that hang at Instagram."""
-    asked = {"cached profile": get_of(path, key), "/healthz": get_of(f"{stack.url}/healthz")}
+    requests = {"cached profile": get_of(path, key), "/healthz": get_of(f"{stack.url}/healthz")}
     times: dict[str, list[float]] = {}
 
     def ask(when: str) -> None:
-        for name, request in asked.items():
+        for name, request in requests.items():
             answers = fetch(
                 stack.port,
                 [request],
@@ -124,7 +124,7 @@ def _calm(stack: Stack, path: str, key: Mapping[str, str]) -> Row:
     return Row(
         "p99 while Instagram hangs",
         f"{CALM_CONNECTIONS} connections that pause {1000 * CALM_PAUSE_SECONDS:.0f} ms; {WAITING}"
-        " requests for other profiles wait meanwhile for look-ups whose call hangs for 30 s, or"
+        " requests for other profiles wait meanwhile for lookups whose call hangs for 30 s, or"
         f" (idle) nobody does; {PLACES}; median of {CALM_ROUNDS} rounds in turns",
         p99,
         "ms",
@@ -135,7 +135,7 @@ def _calm(stack: Stack, path: str, key: Mapping[str, str]) -> Row:
                 "<=",
                 1.5,
             )
-            for name in asked
+            for name in requests
         ],
     )
 
@@ -149,10 +149,10 @@ def _hanging(stack: Stack) -> Iterator[None]:
     for number, client in enumerate(clients):
         query = f"{stack.url}/users/{mark}.{number}?wait={WAIT_SECONDS}"
         client.sendall(get_of(query, key))
-    until(lambda: _lookups(stack, mark) == WAITING, 20, "the look-ups")
+    until(lambda: _lookups(stack, mark) == WAITING, 20, "the lookups")
     yield
     for client in clients:
-        assert client.recv(4096).startswith(b"HTTP/1.1 202"), "a look-up did not hang"
+        assert client.recv(4096).startswith(b"HTTP/1.1 202"), "a lookup did not hang"
         client.close()
 
 
@@ -170,8 +170,8 @@ def _look_up(stack: Stack) -> tuple[dict[str, Any], str]:
 
 def _get(stack: Stack, path: str) -> tuple[dict[str, Any], Mapping[str, str]]:
     headers = {"Authorization": f"Bearer {stack.api_key}"}
-    asked = urllib.request.Request(f"{stack.url}{path}", headers=headers)
-    with urllib.request.urlopen(asked, timeout=30) as answer:
+    requests = urllib.request.Request(f"{stack.url}{path}", headers=headers)
+    with urllib.request.urlopen(requests, timeout=30) as answer:
         return json.load(answer), answer.headers
 
 

@@ -1,8 +1,8 @@
 """Multiplies what one job has left in a store: the same keys, fields and index entries.
 
-What is different about a clone (its ids, its account and recipient, its place in the order, its
-moments) has the same length in all of them. So its commands are one text with holes, in Redis' own
-protocol, and a million of them are written as fast as the server takes them.
+The values that differ between clones (ids, account, recipient, sequence number, times) have the
+same length in all of them. So a clone's commands are one text with placeholders, in Redis'
+protocol, and a million clones are written as fast as the server accepts them.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ class RecordTemplate:
         self._names = names
         [event] = [each.value for key, each in found.items() if key.startswith("hg:event:")]
         self._born = int(event[b"received"])
-        #: The hole for what is so long after that, and whether it is so far ahead that it stays so.
+        #: The placeholder of each time: by its distance from the first time in ms, and by whether
+        #: it stays in the future.
         self._moments: dict[tuple[int, bool], str] = {}
         self._texts = {recent: _Text("".join(self._records(recent))) for recent in (True, False)}
         self._entries = list(self._all_entries())
@@ -156,7 +157,7 @@ class RecordTemplate:
     def _kept(self, key: str) -> str:
         return f"mould:{self._name}:{key}"
 
-    def _holed(self, text: str) -> str:
+    def _with_placeholders(self, text: str) -> str:
         for name, own in self._names.items():
             text = text.replace(own, str(_IDS[name]))
         return text
@@ -178,9 +179,9 @@ class RecordTemplate:
             "seq 2": str(clone.seq + 2),
             "seq 3": str(clone.seq + 3),
         }
-        for (span, ahead), hole in self._moments.items():
+        for (span, ahead), placeholder in self._moments.items():
             at = self._born + clone.number * 1_000 if ahead else clone.at_ms
-            values[hole] = str(at + span)
+            values[placeholder] = str(at + span)
         return values
 
     # -- records
@@ -199,20 +200,20 @@ class RecordTemplate:
             name = key[: key.rindex(":") + 1] + str(_Hole("mark", 40))
             yield ["SET", name, f"job_{_IDS['job']}", "PX", str(each.ttl_ms)]
         elif key.startswith("hg:jobtl:"):
-            yield ["RPUSH", self._holed(key), *map(self._line, each.value)]
-        elif each.kind in _COPIED and self._holed(key) != key:
+            yield ["RPUSH", self._with_placeholders(key), *map(self._line, each.value)]
+        elif each.kind in _COPIED and self._with_placeholders(key) != key:
             if not key.startswith("hg:acct:"):
-                yield ["COPY", self._kept(key), self._holed(key)]
+                yield ["COPY", self._kept(key), self._with_placeholders(key)]
             if key.startswith(("hg:job:", "hg:dlv:", "hg:event:")):
-                yield ["HSET", self._holed(key), *self._changed(key, each.value)]
+                yield ["HSET", self._with_placeholders(key), *self._changed(key, each.value)]
 
     def _noted(self, fields: Mapping[bytes, bytes]) -> list[str]:
-        flat = [self._holed(part.decode()) for pair in fields.items() for part in pair]
+        flat = [self._with_placeholders(part.decode()) for pair in fields.items() for part in pair]
         return ["XADD", "hg:audit", self._moment(str(self._born)) + "-*", *flat]
 
     def _line(self, line: bytes) -> str:
         at, tab, rest = line.decode().partition("\t")
-        return self._moment(at) + tab + self._holed(rest)
+        return self._moment(at) + tab + self._with_placeholders(rest)
 
     def _changed(self, key: str, raw: Mapping[bytes, bytes]) -> Iterator[str]:
         """The fields of a record that differ in each clone."""
@@ -225,8 +226,8 @@ class RecordTemplate:
                 yield from (name, str(_Hole(f"seq {rank}", 7)))
             elif name in _MOMENTS and int(value):
                 yield from (name, self._moment(value))
-            elif self._holed(value) != value:
-                yield from _pieces(name, self._holed(value))
+            elif self._with_placeholders(value) != value:
+                yield from _pieces(name, self._with_placeholders(value))
 
     # -- entries
 
@@ -236,7 +237,11 @@ class RecordTemplate:
                 for member, score in each.value:
                     name = member.decode()
                     scored = self._score(index, name, int(score))
-                    yield _Text(self._holed(index)), self._holed(name), scored
+                    yield (
+                        _Text(self._with_placeholders(index)),
+                        self._with_placeholders(name),
+                        scored,
+                    )
 
     def _score(self, index: str, member: str, score: int) -> Callable[[Clone], str]:
         if index == "hg:expiry":
@@ -257,9 +262,9 @@ class _Text:
         self.text = text
         parts = _HOLE.split(text)
         self._format = "%s".join(part.replace("%", "%%") for part in parts[::2])
-        holes = parts[1::2]
-        self.has_holes = bool(holes)
-        self._values: Any = itemgetter(*holes) if holes else lambda _: ()
+        placeholders = parts[1::2]
+        self.has_holes = bool(placeholders)
+        self._values: Any = itemgetter(*placeholders) if placeholders else lambda _: ()
 
     def filled(self, values: Mapping[str, str]) -> str:
         """The text of one clone."""

@@ -24,9 +24,9 @@ MANY: Final = 1_000_000
 ROUNDS: Final = 15
 #: Steps that are rarer take longer.
 SELDOM: Final = 3
-MOST_RATIO: Final = 1.2
+MAX_RATIO: Final = 1.2
 #: For Redis' own part: memory beyond the caches costs a little, work that grows far more.
-MOST_RATIO_IN_REDIS: Final = 1.5
+MAX_RATIO_IN_REDIS: Final = 1.5
 #: Redis serves no other client in that time.
 LONGEST_MS: Final = 10
 STEPS: Final = ("accept", "claim", "intent", "finish")
@@ -47,7 +47,7 @@ def measure(_directory: Path) -> Sequence[Row]:
                 probe.lists(16)
             for probe in pair if number % SELDOM == 0 else ():
                 probe.others(3)
-                probe.crowds()
+                probe.batches()
     return [weight, *_rows(few, many)]
 
 
@@ -68,7 +68,7 @@ def _rows(few: Probe, many: Probe) -> Iterator[Row]:
             "us",
             [
                 Goal(f"{name}{part}: {MANY:,} / {FEW:,}", median(ratios), "<=", most)
-                for part, most in (("", MOST_RATIO), (OWN, MOST_RATIO_IN_REDIS))
+                for part, most in (("", MAX_RATIO), (OWN, MAX_RATIO_IN_REDIS))
                 for name, ratios in _ratios(few, many, names, own=part == OWN)
             ],
         )

@@ -15,7 +15,7 @@ from service.jobs.queries import JobFilter
 from tests.bench import memory
 from tests.bench.filling import LEAST, SORTS, fill
 from tests.bench.probes import Probe
-from tests.bench.typical_dm import Shop, opened_shop
+from tests.bench.typical_dm import TypicalDms, opened_shop
 
 JOBS = 1_000
 _LAST = ("failed", "waiting")
@@ -34,7 +34,7 @@ def test_doctor_and_rescue_find_nothing_in_a_filled_store(
     assert list(store.scan_iter("mould:*", count=1_000)) == []
 
 
-async def _defects(shop: Shop) -> list[str]:
+async def _defects(shop: TypicalDms) -> list[str]:
     examination = Examination(shop.client, shop.times)
     return [str(defect) async for defect in examination.defects()]
 
@@ -99,9 +99,9 @@ def test_clones_are_listed_shown_and_processed_as_any_job(
     with opened_shop(store_url) as (shop, runner):
         for status in ("scheduled", "waiting", "held", "succeeded", "failed", "canceled"):
             only = JobFilter(status=Status(status))
-            page = runner.run(shop.reader.jobs(only, cursor=None, limit=20))
+            page = runner.run(shop.queries.jobs(only, cursor=None, limit=20))
             assert [job["status"] for job in page.items] == [status] * 20
-            timeline = runner.run(shop.reader.timeline(page.items[0]["id"]))
+            timeline = runner.run(shop.queries.timeline(page.items[0]["id"]))
             assert timeline[-1]["status"] == status
         failed, waiting = (
             _members(store, f"hg:jobs:status:{status}")[-1].decode() for status in _LAST
@@ -118,7 +118,7 @@ def test_every_step_is_measured(store: redis.Redis, store_url: str) -> None:
         probe.life(2)
         probe.lists(2)
         probe.others(1)
-        probe.crowds()
+        probe.batches()
 
     assert len(probe.server) == len(probe.wall) > 20
     assert all(figure > 0 for found in probe.server.values() for figure in found)

@@ -44,7 +44,7 @@ RULE: Final = "thank-you"
 WORKER: Final = "heliograph-worker-1:4242:84a436"
 
 
-class Shop:
+class TypicalDms:
     """The ledger and typical jobs on it.
 
     Parameters:
@@ -58,8 +58,8 @@ class Shop:
         self.ledger = Ledger(client, times)
         self.claims = Claims(client, times)
         self.deliveries = Deliveries(client, times)
-        self.reader = JobQueries(client, times)
-        self.doors = AccountControls(client, times)
+        self.queries = JobQueries(client, times)
+        self.controls = AccountControls(client, times)
 
     async def accept(self, number: int, **changes: Any) -> str:
         """Accept an event with one job; return its id.
@@ -111,7 +111,7 @@ class Shop:
 
 
 @contextmanager
-def opened_shop(url: str, times: Times = TIMES) -> Iterator[tuple[Shop, asyncio.Runner]]:
+def opened_shop(url: str, times: Times = TIMES) -> Iterator[tuple[TypicalDms, asyncio.Runner]]:
     """Open the ledger over a store, with a loop of its own.
 
     Parameters:
@@ -121,7 +121,7 @@ def opened_shop(url: str, times: Times = TIMES) -> Iterator[tuple[Shop, asyncio.
     with asyncio.Runner() as runner:
         client = async_client(url, max_connections=8, wait_seconds=60)
         try:
-            yield Shop(client, times), runner
+            yield TypicalDms(client, times), runner
         finally:
             runner.run(client.aclose())
 

@@ -26,7 +26,7 @@ SECONDS: Final = 0.35
 #: Enough that every server always has a request to work on; with ours some wait for the store.
 CONNECTIONS: Final = 64
 #: More than any server takes in a round.
-MOST: Final = 4_000
+MAX_REQUESTS: Final = 4_000
 WARM_UP: Final = 500
 
 OURS: Final = "Heliograph: stored, rules run, job in line"
@@ -64,7 +64,7 @@ def accepts(directory: Path, rounds: int = ROUNDS, seconds: float = SECONDS) -> 
                 servers[name].hook,
                 [document],
                 secret,
-                count=WARM_UP if warm_up else MOST,
+                count=WARM_UP if warm_up else MAX_REQUESTS,
                 seconds=seconds,
                 connections=CONNECTIONS,
             )

@@ -32,7 +32,7 @@ SETTLE_SECONDS: Final = 3.0
 ORIGINS: Final = 250
 A_TIME: Final = 4
 ANSWER_SECONDS: Final = 5.0
-MOST_OF_IT: Final = 0.9
+NEARLY_ALL: Final = 0.9
 NAP_COUNT: Final = 40
 
 
@@ -159,7 +159,7 @@ def _flood(place: Workplace, slow_server: SlowOrigins) -> Row:
     behind = place.seconds_to_the_wire(place.pay)
     until(lambda: slow_server.waiting == flood or slow_server.answered, 30, "the flood in flight")
     waiting, fresh = [slow_server.waiting], [_seconds_of_a_fresh_one(place)]
-    while slow_server.waiting >= MOST_OF_IT * flood:
+    while slow_server.waiting >= NEARLY_ALL * flood:
         waiting.append(slow_server.waiting)
         fresh.append(_seconds_of_a_fresh_one(place))
     place.when_idle()

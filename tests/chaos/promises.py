@@ -113,7 +113,7 @@ def _comments(
     for text, jobs in Counter(expected.comments.values()).items():
         there = {each["pk"] for each in stored if each["text"] == text}
         if len(there) != jobs or there != credited[text]:
-            names = [job for job, asked in expected.comments.items() if asked == text]
+            names = [job for job, wanted in expected.comments.items() if wanted == text]
             yield f"{text}: {sorted(there)} were reported as {sorted(credited[text])} to {names}"
 
 

@@ -34,8 +34,8 @@ def begin(cluster: Cluster) -> str:
 
         def begun() -> httpx.Response | None:
             # The other accounts are not logged in yet.
-            asked = {"account": "shop"}
-            answer = client.post(f"/users/{name}/followers", json=asked, headers=once)
+            body = {"account": "shop"}
+            answer = client.post(f"/users/{name}/followers", json=body, headers=once)
             # The store may die before it has answered.
             return None if answer.status_code == 503 else answer.raise_for_status()
 

@@ -151,7 +151,7 @@ def test_no_secret_appears_anywhere_whatever_succeeds_or_fails(
     _instagram_echoes_requests(canary_stack, [each.value for each in sessions])
     _failing_callbacks(canary_stack)
     _mistaken_callers(canary_stack)
-    said = {
+    body = {
         "commands": _commands(canary_stack, tmp_path),
         "reprs": _reprs(canary_stack),
         "GET": _every_get(canary_stack),
@@ -161,12 +161,12 @@ def test_no_secret_appears_anywhere_whatever_succeeds_or_fails(
         **{log.name: log.read_text() for log in canary_stack.stack.directory.glob("*.log")},
     }
     # Then every one of them has left a trace
-    assert {"web.log", "worker.log", "scheduler.log"} <= said.keys()
-    assert all(len(text) > 100 for text in said.values()), {k: len(v) for k, v in said.items()}
+    assert {"web.log", "worker.log", "scheduler.log"} <= body.keys()
+    assert all(len(text) > 100 for text in body.values()), {k: len(v) for k, v in body.items()}
     for place, words in _expected_words().items():
-        assert words in said[place], place
+        assert words in body[place], place
     # And none of the traces has a secret
-    assert leaks(said, [*canary_stack.canaries(), *sessions]) == []
+    assert leaks(body, [*canary_stack.canaries(), *sessions]) == []
 
 
 def _expected_words() -> dict[str, str]:
@@ -365,9 +365,9 @@ def _reprs(canary_stack: CanaryStack) -> str:
     async def parts() -> list[str]:
         web = create_services(settings, config, environ)
         client = async_client(settings.redis_url, max_connections=1)
-        vault = SessionStore(client, derive_keys(settings.secret_keys[0]))
-        gateways = [Gateway(account, vault) for account in duties.accounts.values()]
-        shown = [repr(part) for part in (web, client, vault, *gateways)]
+        session_store = SessionStore(client, derive_keys(settings.secret_keys[0]))
+        gateways = [Gateway(account, session_store) for account in duties.accounts.values()]
+        shown = [repr(part) for part in (web, client, session_store, *gateways)]
         await client.aclose()
         await web.close()
         return shown
@@ -410,17 +410,17 @@ def _told(api: httpx.Client, address: str) -> httpx.Response:
     """A response; of an endless one, the events so far."""
     if not address.endswith("/live"):
         return api.get(address)
-    said = b""
+    body = b""
     after = {"after": "0-0" if address == "/live" else "0"}
     # A new client: the hooks of the other one read every response to its end.
     with (
         httpx.Client(base_url=api.base_url, headers=api.headers, timeout=1) as listener,
-        listener.stream("GET", address, params=after) as told,
+        listener.stream("GET", address, params=after) as response,
         suppress(httpx.ReadTimeout),
     ):
-        for piece in told.iter_raw():
-            said += piece
-    return httpx.Response(told.status_code, headers=told.headers, content=said)
+        for piece in response.iter_raw():
+            body += piece
+    return httpx.Response(response.status_code, headers=response.headers, content=body)
 
 
 def _addresses(route: str, known: Mapping[str, list[str]]) -> list[str]:
@@ -450,8 +450,8 @@ def test_a_callback_response_is_stored_without_the_signing_secret(
         lambda: canary_stack.scenario.api.get(path).json()["attempt_log"], 20, "the attempt"
     )
     # Then neither the API nor the store shows the secret
-    said = {"GET": json.dumps(shown), "store": dump_store(stack.redis_url)}
-    assert leaks(said, [Canary("callback_secret", secret.removeprefix("whsec_"))]) == []
+    body = {"GET": json.dumps(shown), "store": dump_store(stack.redis_url)}
+    assert leaks(body, [Canary("callback_secret", secret.removeprefix("whsec_"))]) == []
 
 
 @pytest.mark.parametrize("offset", range(3))

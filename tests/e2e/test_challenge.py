@@ -50,7 +50,7 @@ def test_an_account_makes_no_calls_until_the_code_comes_and_then_resumes_in_orde
 
     # When the code is posted
     answer = scenario.api.post("/accounts/shop/challenge", json={"code": CODE})
-    said = _output(scenario)
+    output = _output(scenario)
 
     # Then the jobs resume in order, with one more login, from the same device
     assert (answer.status_code, answer.json()["status"]) == (200, "active")
@@ -61,7 +61,7 @@ def test_an_account_makes_no_calls_until_the_code_comes_and_then_resumes_in_orde
     outcomes = [each["outcome"] for each in stack.fake_instagram.logins()[logins:]]
     assert outcomes == ["challenge_required", "challenge_required", "ok"]
     assert len(stack.fake_instagram.devices()) == 1
-    assert CODE not in said + _output(scenario) + answer.text
+    assert CODE not in output + _output(scenario) + answer.text
 
 
 def _output(scenario: Scenario) -> str:

@@ -83,14 +83,14 @@ def test_the_default_procfile_fits_the_smallest_plan_under_load(
             jobs = [answer.result().body["jobs"][0] for answer in answers]
             waits = [many.submit(scenario.api.get, f"/jobs/{job}?wait=20") for job in jobs]
             pages = [many.submit(scenario.api.get, path) for path in ("/metrics", "/events") * 10]
-            for asked in (*waits, *pages):
-                asked.result().raise_for_status()
+            for request in (*waits, *pages):
+                request.result().raise_for_status()
             for job in jobs:
                 assert scenario.wait_final(job)["status"] == "succeeded"
             until(lambda: len(stack.receiver.received()) >= JOBS, 30, "the callbacks")
         scenario.api.close()
-        said = "".join(process.log.read_text() for process in stack.processes.values())
+        output = "".join(process.log.read_text() for process in stack.processes.values())
     # Then it fits, even with `heliograph doctor` running
     assert shown.result() == 0
     assert count.most + OURS <= PLAN, count.by_command
-    assert "max number of clients" not in said
+    assert "max number of clients" not in output

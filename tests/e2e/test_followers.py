@@ -99,8 +99,8 @@ def test_ten_kills_of_the_worker_leave_every_follower_once_and_in_order(scenario
         assert result_pks(scenario, job_id, cursor=cursor) == whole[cursor:]
     # And a kill has cost a page at most
     assert page_calls(scenario, before) <= -(-MANY // 200) + KILLS
-    [told] = scenario.wait_callbacks(job_id)
-    assert told["event"]["data"]["result"]["users"] == MANY
+    [callback] = scenario.wait_callbacks(job_id)
+    assert callback["event"]["data"]["result"]["users"] == MANY
 
 
 def test_an_export_is_followed_to_its_end_and_read_again_as_csv(scenario: Scenario) -> None:

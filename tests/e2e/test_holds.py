@@ -126,8 +126,8 @@ def test_a_global_pause_survives_a_restart_and_ends_in_order(scenario: Scenario)
             create_job(scenario, "in_doubt", kind, text=text)
             for kind, text in zip(kinds, texts[1:], strict=True)
         ]
-        rest = create_job(scenario, "at_rest")
-        for job_id in (*more, rest):
+        resting = create_job(scenario, "at_rest")
+        for job_id in (*more, resting):
             wait_kept(scenario, job_id, "held", "paused")
         _wait_for_queued_lookup(scenario, "in_doubt")
         seen = call_count(scenario, "in_doubt")
@@ -144,14 +144,14 @@ def test_a_global_pause_survives_a_restart_and_ends_in_order(scenario: Scenario)
         # When everything is resumed
         post(scenario, "/resume")
     # Then the jobs continue in order, and the unconfirmed write is found
-    jobs = (doubtful, *more, rest)
+    jobs = (doubtful, *more, resting)
     assert {scenario.wait_final(job_id)["status"] for job_id in jobs} == {"succeeded"}
     assert written_texts(scenario, "in_doubt") == texts
     assert account_of(scenario, "in_doubt")["status"] == "active"
 
 
 def _wait_for_queued_lookup(scenario: Scenario, account: str) -> None:
-    until(lambda: account_of(scenario, account)["jobs"]["in_line"] == 1, 20, "the look-up's turn")
+    until(lambda: account_of(scenario, account)["jobs"]["in_line"] == 1, 20, "the queued lookup")
 
 
 def _restart(stack: Stack) -> None:
@@ -220,7 +220,7 @@ def test_a_recipient_suppressed_at_the_last_moment_gets_nothing(scenario: Scenar
     fake_instagram.fault("usernameinfo", account="polite", delay_seconds=2)
     job_id = create_job(scenario, "polite", to="last.moment")
     lookups: Callable[[], Any] = partial(fake_instagram.log, call="usernameinfo", account="polite")
-    until(lambda: lookups() and lookups()[-1]["ended"] is None, 20, "the look-up")
+    until(lambda: lookups() and lookups()[-1]["ended"] is None, 20, "the lookup")
     # When the recipient is suppressed
     scenario.api.put("/suppressions/last.moment").raise_for_status()
     _assert_suppressed(scenario, job_id)

@@ -18,7 +18,7 @@ from deploy.local.stack import Stack
 from deploy.local.wait import until
 
 #: The most lines that all processes together may log about an outage of some seconds.
-MOST_LINES = 40
+MAX_LOG_LINES = 40
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_processes_survive_an_outage_and_finish_acknowledged_work_after_it(
     assert send(hook, stack.webhook_secret, first).status == 202
     until(lambda: stack.fake_instagram.log(call="broadcast_text"), 20, "the write")
     pids = {name: process.pid for name, process in stack.processes.items()}
-    said = _lines(stack)
+    lines_before = _lines(stack)
     stack.store.kill()
     # When it is away for longer than a lease, then webhooks get 503
     refused = send(hook, stack.webhook_secret, _paid("second"))
@@ -55,7 +55,7 @@ def test_processes_survive_an_outage_and_finish_acknowledged_work_after_it(
     assert {name: process.pid for name, process in stack.processes.items()} == pids
     assert all(process.returncode is None for process in stack.processes.values())
     assert len(stack.fake_instagram.dms()) == 2
-    assert _lines(stack) - said < MOST_LINES
+    assert _lines(stack) - lines_before < MAX_LOG_LINES
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_while_the_store_refuses_writes_webhooks_get_503_and_nothing_is_lost(
     assert send(hook, stack.webhook_secret, _paid("under-way")).status == 202
     until(lambda: stack.fake_instagram.log(call="broadcast_text"), 20, "the write")
     pids = {name: process.pid for name, process in stack.processes.items()}
-    said = _lines(stack)
+    lines_before = _lines(stack)
     with redis.Redis.from_url(stack.redis_url) as client:
         client.execute_command(*fall)
         # When another event comes, then it gets 503
@@ -88,7 +88,7 @@ def test_while_the_store_refuses_writes_webhooks_get_503_and_nothing_is_lost(
     until(lambda: len(_called_back(stack)) == 2, 40, "two callbacks")
     assert len(stack.fake_instagram.dms()) == 2
     assert {name: process.pid for name, process in stack.processes.items()} == pids
-    assert _lines(stack) - said < MOST_LINES
+    assert _lines(stack) - lines_before < MAX_LOG_LINES
 
 
 def test_processes_that_start_before_redis_wait_for_it_quietly(stack: Stack) -> None:

@@ -54,9 +54,9 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
     "steady": {},
     "slow": SLOW,
     "struck": {},
-    "asked": {},
-    "asked_slow": SLOW,
-    "asked_paused": {},
+    "previewed": {},
+    "previewed_slow": SLOW,
+    "previewed_paused": {},
     "rehearsing": {},
     "opener": {"pacing": {"dm": NO_LIMIT, "dm_new_thread": ONE_NEW_THREAD}},
     "awake": hours_around(timedelta(hours=12)),
@@ -99,8 +99,8 @@ def used(scenario: Scenario, account: str) -> dict[str, int]:
 
 def preview(scenario: Scenario, account: str, **wanted: Any) -> dict[str, Any]:
     """The API's preview of a DM."""
-    asked = {"kind": "dm", "account": account, "to": "some.handle", "text": scenario.name}
-    return post(scenario, "/jobs:preview", {**asked, **wanted})
+    body = {"kind": "dm", "account": account, "to": "some.handle", "text": scenario.name}
+    return post(scenario, "/jobs:preview", {**body, **wanted})
 
 
 def state(scenario: Scenario, account: str) -> dict[str, Any]:
@@ -173,45 +173,49 @@ def test_a_write_stays_charged_after_its_worker_was_killed(scenario: Scenario) -
 
 
 def test_a_job_is_sent_as_its_preview_says(scenario: Scenario) -> None:
-    before = state(scenario, "asked")
-    said = preview(scenario, "asked")
-    assert (said["decision"], said["needs_a_person"]) == ("send", False)
-    assert not said["reason"]
-    assert state(scenario, "asked") == before
-    job = scenario.wait_final(create_job(scenario, "asked", text=scenario.name))
+    before = state(scenario, "previewed")
+    shown = preview(scenario, "previewed")
+    assert (shown["decision"], shown["needs_a_person"]) == ("send", False)
+    assert not shown["reason"]
+    assert state(scenario, "previewed") == before
+    job = scenario.wait_final(create_job(scenario, "previewed", text=scenario.name))
     assert (job["status"], job["attempts"]) == ("succeeded", 1)
 
 
 def test_a_preview_tells_why_and_until_when_a_job_would_wait(scenario: Scenario) -> None:
-    scenario.wait_final(create_job(scenario, "asked_slow", text="before"))
-    before = state(scenario, "asked_slow")
-    said = preview(scenario, "asked_slow")
-    assert (said["decision"], said["reason"], said["needs_a_person"]) == ("wait", "dm_gap", False)
-    assert state(scenario, "asked_slow") == before
-    job = wait_kept(
-        scenario, create_job(scenario, "asked_slow", text=scenario.name), "waiting", "dm_gap"
+    scenario.wait_final(create_job(scenario, "previewed_slow", text="before"))
+    before = state(scenario, "previewed_slow")
+    shown = preview(scenario, "previewed_slow")
+    assert (shown["decision"], shown["reason"], shown["needs_a_person"]) == (
+        "wait",
+        "dm_gap",
+        False,
     )
-    assert job["wait"]["until"] == said["earliest"]
+    assert state(scenario, "previewed_slow") == before
+    job = wait_kept(
+        scenario, create_job(scenario, "previewed_slow", text=scenario.name), "waiting", "dm_gap"
+    )
+    assert job["wait"]["until"] == shown["earliest"]
 
 
 def test_a_preview_tells_that_a_person_is_needed(scenario: Scenario) -> None:
-    post(scenario, "/accounts/asked_paused/pause")
+    post(scenario, "/accounts/previewed_paused/pause")
     try:
-        said = preview(scenario, "asked_paused")
-        assert (said["decision"], said["reason"]) == ("wait", "paused")
-        assert said["needs_a_person"] is True
-        wait_kept(scenario, create_job(scenario, "asked_paused"), "held", "paused")
+        shown = preview(scenario, "previewed_paused")
+        assert (shown["decision"], shown["reason"]) == ("wait", "paused")
+        assert shown["needs_a_person"] is True
+        wait_kept(scenario, create_job(scenario, "previewed_paused"), "held", "paused")
     finally:
-        post(scenario, "/accounts/asked_paused/resume")
+        post(scenario, "/accounts/previewed_paused/resume")
 
 
 def test_a_preview_tells_that_a_recipient_is_suppressed(scenario: Scenario) -> None:
     scenario.api.put("/suppressions/left.alone").raise_for_status()
-    before = state(scenario, "asked")
-    said = preview(scenario, "asked", to="@Left.Alone")
-    assert (said["decision"], said["reason"]) == ("refuse", "recipient_suppressed")
-    assert state(scenario, "asked") == before
-    job = scenario.job(create_job(scenario, "asked", to="@Left.Alone"))
+    before = state(scenario, "previewed")
+    shown = preview(scenario, "previewed", to="@Left.Alone")
+    assert (shown["decision"], shown["reason"]) == ("refuse", "recipient_suppressed")
+    assert state(scenario, "previewed") == before
+    job = scenario.job(create_job(scenario, "previewed", to="@Left.Alone"))
     assert (job["status"], job["error"]["code"]) == ("failed", "recipient_suppressed")
 
 

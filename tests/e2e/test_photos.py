@@ -147,7 +147,7 @@ BAD: dict[str, tuple[bytes | Answer, str, str]] = {
     "a PNG bomb": (png_bomb(), "photo_too_many_pixels", "pixels"),
     "9 MB": (bytes(9 * 1024 * 1024), "photo_too_large", "8388608 bytes"),
     "9 MB that are not announced": (
-        Answer(bytes(9 * 1024 * 1024), told=False),
+        Answer(bytes(9 * 1024 * 1024), with_length=False),
         "photo_too_large",
         "8388608 bytes",
     ),

@@ -18,9 +18,9 @@ def follower_pks(start: int, stop: int) -> list[str]:
     return [str(FIRST_PK + number) for number in range(start, stop)]
 
 
-def start_export(scenario: Scenario, username: str, kind: str = "followers", **asked: Any) -> str:
+def start_export(scenario: Scenario, username: str, kind: str = "followers", **body: Any) -> str:
     """Start an export; return its job id."""
-    answer = scenario.api.post(f"/users/{username}/{kind}", json=asked)
+    answer = scenario.api.post(f"/users/{username}/{kind}", json=body)
     answer.raise_for_status()
     return str(answer.json()["id"])
 

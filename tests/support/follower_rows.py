@@ -48,8 +48,8 @@ def add_export(ledger: LedgerHarness, **changes: Any) -> str:
         "callback": "crm",
         "priority": 1,
     }
-    asked = JobDraft(**usual | changes)
-    step = ledger.core.create(asked, caller="test", idempotency_key=None, request="")
+    wanted = JobDraft(**usual | changes)
+    step = ledger.core.create(wanted, caller="test", idempotency_key=None, request="")
     return ledger.run(step).job_id
 
 

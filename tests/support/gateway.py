@@ -45,8 +45,8 @@ class GatewayHarness:
         self, account: AccountOptions | None = None, **options: Any
     ) -> AsyncIterator[Gateway]:
         """Open a gateway as a worker process of its own would."""
-        async with open_session_store(self.store_url) as (vault, _):
-            gateway = Gateway(account or self.account(), vault, **options)
+        async with open_session_store(self.store_url) as (sessions, _):
+            gateway = Gateway(account or self.account(), sessions, **options)
             try:
                 yield gateway
             finally:
@@ -70,8 +70,8 @@ class GatewayHarness:
         """The session that is stored now."""
 
         async def load() -> StoredSession | None:
-            async with open_session_store(self.store_url) as (vault, _):
-                return await vault.load(account, username)
+            async with open_session_store(self.store_url) as (sessions, _):
+                return await sessions.load(account, username)
 
         session = asyncio.run(load())
         assert session is not None

@@ -93,8 +93,9 @@ class _View:
 
     def sub_queue(self, job: dict[str, str]) -> Any:
         """The sub-queue that a job's record names, if its account lists it."""
-        account, lane = f"hg:acct:{job['account']}", job.get("lane", "")
-        return self.get(f"{account}:line:{lane}") if lane in self.get(f"{account}:lanes") else {}
+        account, sub_queue = f"hg:acct:{job['account']}", job.get("lane", "")
+        listed = sub_queue in self.get(f"{account}:lanes")
+        return self.get(f"{account}:line:{sub_queue}") if listed else {}
 
     def queued_jobs(self, account: str) -> set[str]:
         """All jobs that wait for an account's turn."""
@@ -218,33 +219,33 @@ def _callbacks(view: _View) -> Iterator[str]:
 def _turns_and_queues(view: _View) -> Iterator[str]:
     for account in view.accounts:
         holder = view.get(f"hg:acct:{account}:turn")
-        line = view.queued_jobs(account)
+        waiting = view.queued_jobs(account)
         if bool(holder) != (account in view.get("hg:turns")):
             yield f"the turn of {account} is {holder!r} and has no end, or the other way round"
         if holder and (holder not in view.jobs or _ended(view.jobs[holder])):
             yield f"{account}'s turn is held by {holder}, which has ended"
-        if line and not holder and not view.is_awake(account):
+        if waiting and not holder and not view.is_awake(account):
             yield f"{account} has waiters, and neither a turn nor an alarm"
         yield from _misplaced(view, account)
 
 
 def _misplaced(view: _View, account: str) -> Iterator[str]:
-    """Who stands in a lane that is not its own."""
+    """Jobs that are in a sub-queue other than their own."""
     prefix = f"hg:acct:{account}:line:"
-    for lane in (name.removeprefix(prefix) for name in view.named(prefix)):
-        for job_id in view.get(prefix + lane):
+    for sub_queue in (name.removeprefix(prefix) for name in view.named(prefix)):
+        for job_id in view.get(prefix + sub_queue):
             job = view.jobs[job_id]
-            if job["status"] not in ("waiting", "sending") or job["lane"] != lane:
-                yield f"{job['status']} {job_id} of lane {job['lane']!r} stands in {lane}"
+            if job["status"] not in ("waiting", "sending") or job["lane"] != sub_queue:
+                yield f"{job['status']} {job_id} of sub-queue {job['lane']!r} is in {sub_queue}"
 
 
 def _rows(view: _View) -> Iterator[str]:
-    """What walks have found: each row once, and as many as they say."""
-    walks = {job_id: job for job_id, job in view.jobs.items() if job["kind"] in FOLLOWER_KINDS}
+    """Every export has each row once, and as many rows as its record says."""
+    exports = {job_id: job for job_id, job in view.jobs.items() if job["kind"] in FOLLOWER_KINDS}
     for name in (*view.named("hg:rows:"), *view.named("hg:walked:")):
-        if name.rpartition(":")[2] not in walks:
-            yield f"{name} is nobody's"
-    for job_id, job in walks.items():
+        if name.rpartition(":")[2] not in exports:
+            yield f"{name} belongs to no export"
+    for job_id, job in exports.items():
         walked = len(view.get(f"hg:walked:{job_id}"))
         if not _ended(job) and walked != int(job["users"]):
             yield f"{job_id} has found {job['users']} and remembers {walked}"

@@ -29,7 +29,7 @@ class MisbehavingServer:
       in_flight: Open conversations.
       peak_in_flight: The most open conversations at any time.
       accepted: Set with the first connection.
-      asked: Set with the first complete request.
+      request_received: Set with the first complete request.
       hung_up: Set when a client disconnects from a behaviour that waits for it.
     """
 
@@ -41,7 +41,7 @@ class MisbehavingServer:
     in_flight: int = 0
     peak_in_flight: int = 0
     accepted: asyncio.Event = field(default_factory=asyncio.Event)
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    request_received: asyncio.Event = field(default_factory=asyncio.Event)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
 
     def url(self, host: str = "127.0.0.1", path: str = "/hook") -> str:
@@ -62,7 +62,7 @@ class Conversation:
         head = await self.reader.readuntil(b"\r\n\r\n")
         body = await self.reader.readexactly(_content_length(head))
         self.server.requests.append(head + body)
-        self.server.asked.set()
+        self.server.request_received.set()
         return head + body
 
     async def send(self, data: bytes) -> None:

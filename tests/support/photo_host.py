@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 
 class Answer(NamedTuple):
-    """What a path answers; `told` is whether it says how long it is."""
+    """The response of a path; `with_length` is whether it has a Content-Length."""
 
     body: bytes = b""
     status: int = 200
     headers: Mapping[str, str] = {}
-    told: bool = True
+    with_length: bool = True
 
 
 class PhotoHost:
@@ -54,7 +54,7 @@ def photo_host(answers: Mapping[str, bytes | Answer]) -> Iterator[PhotoHost]:
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
-            if answer.told:
+            if answer.with_length:
                 self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             with suppress(ConnectionError):  # the client may hang up early

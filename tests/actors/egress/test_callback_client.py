@@ -523,14 +523,14 @@ def test_a_connection_whose_answer_was_not_read_is_closed(run: Run) -> None:
 def test_a_cancelled_attempt_closes_its_connection_and_frees_its_place(run: Run) -> None:
     async def scenario() -> AttemptResult:
         async def answers_the_second(conversation: Conversation) -> None:
-            second = conversation.server.asked.is_set()
+            second = conversation.server.request_received.is_set()
             await conversation.read_request()
             await (conversation.send(OK + b"\r\n") if second else conversation.wait_for_hang_up())
 
         limits = CallbackLimits(per_origin=1)
         async with serve(answers_the_second) as server, an_exchange(limits=limits) as exchange:
             task = asyncio.create_task(exchange.post(server.url(), {}, BODY))
-            await asyncio.wait_for(server.asked.wait(), 5)
+            await asyncio.wait_for(server.request_received.wait(), 5)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task

@@ -13,7 +13,7 @@ import redis
 
 from deploy.local.valkey import Valkey
 
-AT_ONCE = 4
+STARTS_IN_PARALLEL = 4
 
 
 def test_stores_that_start_at_once_leave_the_environment_as_it_was(
@@ -38,8 +38,8 @@ def test_stores_that_start_at_once_leave_the_environment_as_it_was(
 
     # When several start at once
     before = dict(os.environ)
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        assert all(threads.map(start, range(2 * AT_ONCE)))
+    with ThreadPoolExecutor(STARTS_IN_PARALLEL) as threads:
+        assert all(threads.map(start, range(2 * STARTS_IN_PARALLEL)))
     # Then each has the tunables, and this process does not
-    assert [each.startswith("glibc.malloc") for each in tunables] == [True] * 2 * AT_ONCE
+    assert [each.startswith("glibc.malloc") for each in tunables] == [True] * 2 * STARTS_IN_PARALLEL
     assert dict(os.environ) == before
