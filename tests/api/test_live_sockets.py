@@ -76,7 +76,7 @@ def test_messages_from_the_client_are_ignored(web: WebHarness, ledger: LedgerHar
     with WebSocket(web.port, f"/jobs/{job_id}/live", BEARER) as wire:
         received = wire.take(1)
         for number in range(200):
-            wire.say(f"hello {number}")
+            wire.send_text(f"hello {number}")
         ledger.finish(ledger.claim_and_send(job_id))
         received += list(wire)
     assert len(received) == 4
@@ -85,7 +85,7 @@ def test_messages_from_the_client_are_ignored(web: WebHarness, ledger: LedgerHar
 def test_a_client_that_sends_a_large_message_is_disconnected(web: WebHarness) -> None:
     with WebSocket(web.port, "/live", BEARER) as wire:
         wire.take(1)
-        wire.say("x" * 5_000)
+        wire.send_text("x" * 5_000)
         assert list(wire) == []
     assert wire.code == 1009
 

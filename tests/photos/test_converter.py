@@ -24,7 +24,7 @@ from service.photos.converter import (
 )
 from service.photos.photo import MAX_PHOTO_BYTES, Photo, PhotoRefused
 from service.photos.spooled_file import SpooledFile
-from tests.support.photos import encoded, opened, picture, telling_jpeg, wide_gamut_jpeg
+from tests.support.photos import encoded, opened, picture, wide_gamut_jpeg
 
 
 async def convert(data: bytes, converter: PhotoConverter) -> Photo:
@@ -63,7 +63,7 @@ def test_every_mode_and_format_becomes_a_plain_jpeg(mode: str, form: str) -> Non
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation_is_applied(orientation: int) -> None:
-    photo = converted(telling_jpeg(orientation))
+    photo = converted(tagged_jpeg(orientation))
     assert (photo.width, photo.height) == ((320, 200) if orientation < 5 else (200, 320))
     red = {1: (0, 0), 2: (1, 0), 3: (1, 1), 4: (0, 1), 5: (0, 0), 6: (1, 0), 7: (1, 1), 8: (0, 1)}
     across, down = red[orientation]
@@ -139,8 +139,8 @@ def test_a_subprocess_that_dies_or_hangs_rejects_only_its_own_photo(
     # When two photos are converted one after the other
     async def first_and_second() -> tuple[PhotoRefused, Photo]:
         with pytest.raises(PhotoRefused) as raised:
-            await convert(telling_jpeg(), converter)
-        return raised.value, await convert(telling_jpeg(), converter)
+            await convert(tagged_jpeg(), converter)
+        return raised.value, await convert(tagged_jpeg(), converter)
 
     refused, photo = asyncio.run(first_and_second())
     # Then only the first is rejected
@@ -150,7 +150,7 @@ def test_a_subprocess_that_dies_or_hangs_rejects_only_its_own_photo(
 @pytest.mark.parametrize("code", ["raise SystemExit(3)", "print('no json')", "", "nonsense("])
 def test_a_failing_subprocess_is_not_blamed_on_the_photo(tmp_path: Path, code: str) -> None:
     with pytest.raises(ConversionFailed):
-        asyncio.run(convert(telling_jpeg(), with_program(tmp_path, code)))
+        asyncio.run(convert(tagged_jpeg(), with_program(tmp_path, code)))
 
 
 def test_a_subprocess_does_not_inherit_the_environment(
@@ -160,7 +160,7 @@ def test_a_subprocess_does_not_inherit_the_environment(
     variables = tmp_path / "variables"
     code = f"import os; open({str(variables)!r}, 'w').write(repr(dict(os.environ)))"
     with pytest.raises(ConversionFailed):
-        asyncio.run(convert(telling_jpeg(), with_program(tmp_path, code)))
+        asyncio.run(convert(tagged_jpeg(), with_program(tmp_path, code)))
     assert "a secret" not in variables.read_text()
 
 
@@ -170,7 +170,7 @@ def test_canceling_kills_the_subprocess(tmp_path: Path) -> None:
     converter = with_program(tmp_path, code)
 
     async def cancel() -> None:
-        task = asyncio.create_task(convert(telling_jpeg(), converter))
+        task = asyncio.create_task(convert(tagged_jpeg(), converter))
         await asyncio.to_thread(until, lambda: pid.exists() and pid.read_text())
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -191,7 +191,7 @@ def test_subprocesses_run_one_at_a_time(tmp_path: Path) -> None:
     converter = with_program(tmp_path, code)
 
     async def convert_four() -> list[Any]:
-        photos = (convert(telling_jpeg(), converter) for _ in range(4))
+        photos = (convert(tagged_jpeg(), converter) for _ in range(4))
         return await asyncio.gather(*photos, return_exceptions=True)
 
     assert {type(result) for result in asyncio.run(convert_four())} == {ConversionFailed}

@@ -35,7 +35,7 @@ from tests.support.ledger import TIMES, LedgerHarness, open_ledger
 from tests.support.misbehaving_servers import (
     Behaviour,
     Conversation,
-    Hostile,
+    MisbehavingServer,
     answers,
     hangs_before_headers,
     serve,
@@ -45,7 +45,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 #: As many callbacks under way as a small worker takes.
 PLACES = 50
 
-Servers = Mapping[str, Hostile]
+Servers = Mapping[str, MisbehavingServer]
 Scenario = Callable[[Runtime, Servers], Coroutine[Any, Any, Any]]
 
 
@@ -146,7 +146,7 @@ def test_a_hanging_endpoint_does_not_hold_up_another(ledger: LedgerHarness) -> N
 
     async def scenario(runtime: Runtime, servers: Servers) -> int:
         worker = asyncio.create_task(work_off(runtime, ids))
-        await asyncio.wait_for(servers["crm"].asked.wait(), 10)
+        await asyncio.wait_for(servers["crm"].request_received.wait(), 10)
         await ended(worker)
         return servers["dead"].connections
 
@@ -203,7 +203,7 @@ def test_a_delivery_that_is_busy_past_the_hard_stop_fails_and_says_why(
 
     async def scenario(runtime: Runtime, servers: Servers) -> None:
         holder = asyncio.create_task(deliver(runtime, first))
-        await asyncio.wait_for(servers["dead"].asked.wait(), 5)
+        await asyncio.wait_for(servers["dead"].request_received.wait(), 5)
         await deliver(runtime, late)
         await ended(holder)
 

@@ -70,7 +70,7 @@ def test_work_that_nobody_rings_for_is_found_all_the_same(
 
     with running_worker(store_url, note, 1.0):
         until(lambda: _idle(store), 10, "the doorbell")
-        enqueue(store, message(), ring=False)
+        enqueue(store, message(), notify=False)
         until(lambda: begun, 10, "the work")
 
 
@@ -88,7 +88,7 @@ def test_consumers_poll_while_the_doorbell_is_lost_and_listen_again(valkey: Valk
         valkey.kill()
         until(lambda: not broker.notifier.listening, 10, "the loss")
         valkey.start()
-        enqueue(store, message(args=["unrung"]), ring=False)
+        enqueue(store, message(args=["unrung"]), notify=False)
         until(lambda: begun == ["unrung"], 15, "the work that was found")
         until(lambda: broker.notifier.listening, 10, "the doorbell")
         enqueue(store, message(args=["rung"]))

@@ -30,7 +30,7 @@ from tests.support.misbehaving_servers import (
     OK,
     Behaviour,
     Conversation,
-    Hostile,
+    MisbehavingServer,
     answers,
     answers_after,
     gzip_bomb,
@@ -73,7 +73,7 @@ def an_exchange(
 
 async def attempt(
     behaviour: Behaviour, limits: CallbackLimits = DEFAULT_LIMITS
-) -> tuple[AttemptResult, Hostile]:
+) -> tuple[AttemptResult, MisbehavingServer]:
     async with serve(behaviour) as server, an_exchange(limits=limits) as exchange:
         return await exchange.post(server.url(), {}, BODY), server
 
@@ -258,7 +258,7 @@ def test_a_closed_port_is_a_refusal(run: Run) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_never_followed(run: Run, status: int) -> None:
-    async def scenario() -> tuple[AttemptResult, Hostile]:
+    async def scenario() -> tuple[AttemptResult, MisbehavingServer]:
         async with (
             serve(answers(200)) as target,
             serve(answers(status, location=target.url())) as server,
@@ -298,7 +298,7 @@ def test_both_forms_of_retry_after_are_heard(run: Run) -> None:
     ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.1", "0", "[::1]", "[::ffff:127.0.0.1]"],
 )
 def test_the_own_machine_is_never_called(run: Run, host: str) -> None:
-    async def scenario() -> tuple[AttemptResult, Hostile]:
+    async def scenario() -> tuple[AttemptResult, MisbehavingServer]:
         async with serve(answers(200)) as server, an_exchange(IpFilter()) as exchange:
             return await exchange.post(server.url(host), {}, BODY), server
 
@@ -346,7 +346,7 @@ def test_running_out_of_files_is_our_own_fault(run: Run) -> None:
 
 
 def test_at_most_four_exchanges_go_on_with_one_origin(run: Run) -> None:
-    async def scenario() -> tuple[list[AttemptResult], Hostile]:
+    async def scenario() -> tuple[list[AttemptResult], MisbehavingServer]:
         release = asyncio.Event()
 
         async def waits(conversation: Conversation) -> None:
@@ -411,7 +411,7 @@ def test_a_hanging_origin_does_not_hold_up_another(run: Run) -> None:
 
 
 def test_whoever_would_wait_too_long_for_an_origin_is_sent_away(run: Run) -> None:
-    async def scenario() -> tuple[list[AttemptResult], Hostile]:
+    async def scenario() -> tuple[list[AttemptResult], MisbehavingServer]:
         limits = CallbackLimits(waiting=3, wait_seconds=0.1)
         async with serve(hangs_before_headers) as server, an_exchange(limits=limits) as exchange:
             posts = [asyncio.create_task(exchange.post(server.url(), {}, BODY)) for _ in range(9)]
@@ -489,7 +489,7 @@ def test_lanes_are_forgotten_when_nobody_uses_them(run: Run) -> None:
 
 
 def test_a_connection_whose_answer_was_read_is_used_again(run: Run) -> None:
-    async def scenario() -> Hostile:
+    async def scenario() -> MisbehavingServer:
         async with serve(answers(200, b"ok")) as server, an_exchange() as exchange:
             for _ in range(3):
                 await exchange.post(server.url(), {}, BODY)
@@ -500,7 +500,7 @@ def test_a_connection_whose_answer_was_read_is_used_again(run: Run) -> None:
 
 
 def test_a_connection_is_not_worn_out_by_decent_answers(run: Run) -> None:
-    async def scenario() -> Hostile:
+    async def scenario() -> MisbehavingServer:
         async with serve(answers(200, b"x" * 4000)) as server, an_exchange() as exchange:
             for _ in range(40):
                 assert (await exchange.post(server.url(), {}, BODY)).outcome == "delivered"
@@ -510,7 +510,7 @@ def test_a_connection_is_not_worn_out_by_decent_answers(run: Run) -> None:
 
 
 def test_a_connection_whose_answer_was_not_read_is_closed(run: Run) -> None:
-    async def scenario() -> Hostile:
+    async def scenario() -> MisbehavingServer:
         async with serve(answers(200, b"x" * 50_000)) as server, an_exchange() as exchange:
             for _ in range(3):
                 assert (await exchange.post(server.url(), {}, BODY)).outcome == "delivered"
@@ -522,14 +522,14 @@ def test_a_connection_whose_answer_was_not_read_is_closed(run: Run) -> None:
 def test_a_cancelled_attempt_closes_its_connection_and_frees_its_place(run: Run) -> None:
     async def scenario() -> AttemptResult:
         async def answers_the_second(conversation: Conversation) -> None:
-            second = conversation.server.asked.is_set()
+            second = conversation.server.request_received.is_set()
             await conversation.read_request()
             await (conversation.send(OK + b"\r\n") if second else conversation.wait_for_hang_up())
 
         limits = CallbackLimits(per_origin=1)
         async with serve(answers_the_second) as server, an_exchange(limits=limits) as exchange:
             task = asyncio.create_task(exchange.post(server.url(), {}, BODY))
-            await asyncio.wait_for(server.asked.wait(), 5)
+            await asyncio.wait_for(server.request_received.wait(), 5)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
@@ -544,7 +544,7 @@ def test_a_cancelled_attempt_closes_its_connection_and_frees_its_place(run: Run)
 
 async def attempt_tls(
     tls: ssl.SSLContext, trusted: Path | None, behaviour: Behaviour | None = None
-) -> tuple[AttemptResult, Hostile]:
+) -> tuple[AttemptResult, MisbehavingServer]:
     async def literal(host: str, port: int) -> Sequence[str]:
         return ["127.0.0.1"]
 

@@ -19,7 +19,6 @@ from tests.support.certificate_authority import Authority
 from tests.support.misbehaving_servers import (
     OK,
     Behaviour,
-    Hostile,
     answers,
     gzip_bomb,
     hangs_before_headers,
@@ -54,10 +53,10 @@ def told(judged: ClassifiedError) -> str:
 
 def fetched(
     behaviour: Behaviour, host: str = "127.0.0.1", ip_filter: IpFilter = LOOPBACK, **options: Any
-) -> tuple[bytes | str, Hostile]:
+) -> tuple[bytes | str, MisbehavingServer]:
     """What comes of fetching from such a server: the bytes, or the code of a refusal."""
 
-    async def scenario() -> tuple[bytes | str, Hostile]:
+    async def scenario() -> tuple[bytes | str, MisbehavingServer]:
         fetcher = PhotoDownloader(ip_filter, version="1.2.3", allow_http=True, **options)
         async with serve(behaviour) as server:
             with SpooledFile() as incoming:

@@ -17,8 +17,8 @@ from service.network.ip_filter import IpFilter, parse_cidrs
 from service.photos.converter import PhotoConverter
 from service.photos.photo import PhotoUrl
 from tests.support.ledger import TIMES, LedgerHarness, draft, open_ledger
-from tests.support.misbehaving_servers import Behaviour, Hostile, answers, serve
-from tests.support.photos import opened, telling_jpeg
+from tests.support.misbehaving_servers import Behaviour, MisbehavingServer, answers, serve
+from tests.support.photos import opened, tagged_jpeg
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def claim_of(ledger: LedgerHarness, url: str) -> Claim:
 
 async def asked_for(
     ledger: LedgerHarness, behaviour: Behaviour, times: int = 1, program: str | None = None
-) -> tuple[list[bytes], Hostile]:
+) -> tuple[list[bytes], MisbehavingServer]:
     """Ask for one job's photo so many times."""
     darkroom = PhotoConverter() if program is None else PhotoConverter(program=program)
     async with serve(behaviour) as server:
@@ -55,14 +55,14 @@ async def asked_for(
 
 
 def test_a_photo_is_fetched_once_for_all_attempts(ledger: LedgerHarness) -> None:
-    photos, server = ledger.run(asked_for(ledger, answers(200, telling_jpeg()), times=3))
+    photos, server = ledger.run(asked_for(ledger, answers(200, tagged_jpeg()), times=3))
     assert len(set(photos)) == 1
     assert opened(photos[0]).size == (200, 320)
     assert server.connections == 1
 
 
 @pytest.mark.parametrize(
-    ("body", "code"), [(b"a text", "photo_not_an_image"), (telling_jpeg()[:900], "photo_broken")]
+    ("body", "code"), [(b"a text", "photo_not_an_image"), (tagged_jpeg()[:900], "photo_broken")]
 )
 def test_what_is_no_photo_ends_the_job(ledger: LedgerHarness, body: bytes, code: str) -> None:
     with pytest.raises(ClassifiedError) as judged:
@@ -76,7 +76,7 @@ def test_a_worker_that_cannot_look_at_photos_tries_again_later(
     program = tmp_path / "program.py"
     program.write_text("raise SystemExit(3)")
     with pytest.raises(ClassifiedError) as judged:
-        ledger.run(asked_for(ledger, answers(200, telling_jpeg()), program=str(program)))
+        ledger.run(asked_for(ledger, answers(200, tagged_jpeg()), program=str(program)))
     rule = judged.value.policy
     assert (rule.outcome, rule.code) == (Outcome.RETRY, "photo_processing_failed")
 
