@@ -17,7 +17,7 @@ from service.jobs.lua.runner import Scripts, is_unknown
 from service.redis.batching import Batcher, PendingCall
 
 #: The most calls of one round trip: all who asked go on in one turn of the loop.
-MOST_AT_ONCE: Final = 50
+MAX_BATCH: Final = 50
 
 
 class BatchedScripts(Batcher, Scripts):
@@ -37,7 +37,7 @@ class BatchedScripts(Batcher, Scripts):
         return await self._submit(args, script=self.script(name))
 
     def _next_batch(self) -> Sequence[PendingCall]:
-        return self._take(MOST_AT_ONCE)
+        return self._take(MAX_BATCH)
 
     async def _send(self, batch: Sequence[PendingCall]) -> list[Any]:
         async with self._client.pipeline(transaction=False) as pipe:
@@ -45,11 +45,11 @@ class BatchedScripts(Batcher, Scripts):
                 pipe.execute_command(*self.form.command(call.script, call.args))
             replies = await cast("Awaitable[list[Any]]", pipe.execute(raise_on_error=False))
         return [
-            await self._made_known(call) if is_unknown(reply) else reply
+            await self._load_and_run(call) if is_unknown(reply) else reply
             for call, reply in zip(batch, replies, strict=True)
         ]
 
-    async def _made_known(self, call: PendingCall) -> Any:
+    async def _load_and_run(self, call: PendingCall) -> Any:
         try:
             return await self.call(call.script, call.args)
         except ResponseError as error:

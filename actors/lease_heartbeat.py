@@ -27,7 +27,7 @@ INTERVAL_SECONDS: Final = 1.0
 #: Work goes on until this share of a lease has passed without a renewal.
 OVERDUE_SHARE: Final = 0.6
 #: However much is due, beats are at least this far apart.
-SHORTEST_SECONDS: Final = 0.01
+MIN_INTERVAL_SECONDS: Final = 0.01
 #: The most of each kind that one beat does: everybody else waits meanwhile. More follow at once.
 BEAT_BATCH: Final = 20
 PRUNE_SECONDS: Final = 60.0
@@ -56,13 +56,13 @@ class Lease:
     fence: int
     task: asyncio.Task[Any]
     loop: asyncio.AbstractEventLoop
-    renewed: float
-    lease: float
+    renewed_at: float
+    duration_seconds: float
     ending: bool = False
 
     def seconds_left(self) -> float:
         """For how long the claim is certainly ours."""
-        return self.renewed + self.lease * OVERDUE_SHARE - time.monotonic()
+        return self.renewed_at + self.duration_seconds * OVERDUE_SHARE - time.monotonic()
 
     @property
     def is_valid(self) -> bool:
@@ -84,14 +84,14 @@ class LeaseHeartbeat(threading.Thread):
 
     def __init__(self, url: str, times: Times) -> None:
         super().__init__(name="pulse", daemon=True)
-        self._lease = times.lease / 1000
+        self._lease_seconds = times.lease / 1000
         # A beat that hangs must leave time to let go of what it could not renew.
-        self._client = sync_client(url, max_connections=1, reply_seconds=self._lease * 0.3)
-        self._script = SyncScript(self._client, "heartbeat", times)
+        self._client = sync_client(url, max_connections=1, reply_seconds=self._lease_seconds * 0.3)
+        self._beat_script = SyncScript(self._client, "heartbeat", times)
         # Also the calendar's business; here it goes on when memory is too short for a calendar.
-        self._forget = SyncScript(self._client, "prune", times)
-        self._forget_at = time.monotonic() + PRUNE_SECONDS
-        self._interval = min(INTERVAL_SECONDS, self._lease / 4)
+        self._prune_script = SyncScript(self._client, "prune", times)
+        self._prune_at = time.monotonic() + PRUNE_SECONDS
+        self._interval = min(INTERVAL_SECONDS, self._lease_seconds / 4)
         self._leases: dict[str, Lease] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -110,7 +110,7 @@ class LeaseHeartbeat(threading.Thread):
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - called from a task by contract
         loop = asyncio.get_running_loop()
-        hold = Lease(work_id, owner, fence, task, loop, claimed_at, self._lease)
+        hold = Lease(work_id, owner, fence, task, loop, claimed_at, self._lease_seconds)
         with self._lock:
             self._leases[work_id] = hold
         try:
@@ -151,9 +151,9 @@ class LeaseHeartbeat(threading.Thread):
         self._redis_lost = error is not None
 
     def _prune(self) -> None:
-        if time.monotonic() >= self._forget_at:
-            self._forget_at = time.monotonic() + PRUNE_SECONDS
-            self._forget(args=[PRUNE_BATCH])
+        if time.monotonic() >= self._prune_at:
+            self._prune_at = time.monotonic() + PRUNE_SECONDS
+            self._prune_script(args=[PRUNE_BATCH])
 
     def _beat(self) -> float:
         """Beat once; tell in how many seconds the next beat is needed."""
@@ -163,16 +163,16 @@ class LeaseHeartbeat(threading.Thread):
         arguments: list[Any] = [BEAT_BATCH]
         for hold in holds:
             arguments += (hold.id, hold.owner, hold.fence)
-        lost, done, next_ms = self._script(args=arguments)
+        lost, done, next_ms = self._beat_script(args=arguments)
         gone = {work_id.decode() for work_id in lost}
         for hold in holds:
             if hold.id not in gone:
-                hold.renewed = asked_at
+                hold.renewed_at = asked_at
             elif not hold.ending:
                 self._abandon(hold, "the claim is another's")
         if int(done) >= BEAT_BATCH or not next_ms:
             return 0.0 if next_ms else self._interval
-        return min(max(int(next_ms) / 1000, SHORTEST_SECONDS), self._interval)
+        return min(max(int(next_ms) / 1000, MIN_INTERVAL_SECONDS), self._interval)
 
     def _abandon_overdue(self) -> None:
         with self._lock:

@@ -16,7 +16,7 @@ _log = get_logger(__name__)
 
 async def retention(runtime: Runtime) -> None:
     """Drop what has been remembered long enough."""
-    if not await _first(runtime, "retention"):
+    if not await _is_first_run(runtime, "retention"):
         return
     dropped = await runtime.ledger.prune()
     _log.info("retention", dropped=dropped, libraries=await drop_unused(runtime.client))
@@ -24,7 +24,7 @@ async def retention(runtime: Runtime) -> None:
 
 async def rescue(runtime: Runtime) -> None:
     """Wake work that nothing would ever wake; finding any is a defect worth a look."""
-    if not await _first(runtime, "sweep"):
+    if not await _is_first_run(runtime, "sweep"):
         return
     await runtime.accounts.recheck_all("sweep")
     found = await runtime.ledger.rescue_stranded()
@@ -33,7 +33,7 @@ async def rescue(runtime: Runtime) -> None:
         _log.error("stranded work was woken", count=len(found), first=shown)
 
 
-async def _first(runtime: Runtime, name: str) -> bool:
+async def _is_first_run(runtime: Runtime, name: str) -> bool:
     """Whether this is the first message for this tick; one sent by hand always is."""
     message = CurrentMessage.get_current_message()
     tick = message.options.get("scheduled_at") if message is not None else None

@@ -32,11 +32,11 @@ from service.redis.client import sync_client
 MAX_CONNECTIONS: Final = 4
 #: Callbacks may take this much more than the worker's concurrency: room for origins that have no
 #: callback in flight yet.
-SPARE: Final = 0.25
+SPARE_PREFETCH_SHARE: Final = 0.25
 #: A callback ends within a quarter of this by itself.
 DELIVERY_LIMIT_MS: Final = 120_000
 #: A tick that waited longer than this in the queue is dropped: another follows.
-TICK_SKIP_SECONDS: Final = 50
+MAX_PERIODIC_DELAY_SECONDS: Final = 50
 
 
 def make_broker(
@@ -53,14 +53,14 @@ def make_broker(
     """
     return WaitingRedisBroker(
         stopping,
-        {DELIVERY.queue: SPARE},
+        {DELIVERY.queue: SPARE_PREFETCH_SHARE},
         client=sync_client(settings.redis_url, max_connections=MAX_CONNECTIONS),
         namespace=NAMESPACE,
         maintenance_chance=0,  # orphan_recovery.py does it
         middleware=[
             *middleware,
             TimeLimits(),
-            PeriodiqMiddleware(TICK_SKIP_SECONDS),
+            PeriodiqMiddleware(MAX_PERIODIC_DELAY_SECONDS),
             CurrentMessage(),
         ],
     )

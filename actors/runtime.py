@@ -92,7 +92,7 @@ class WorkerConfig:
                 name=name,
                 username=account.username.reveal(environ),
                 password=account.password.reveal(environ),
-                totp_seed=_revealed(account.totp_seed, environ),
+                totp_seed=_resolve(account.totp_seed, environ),
                 proxy=_proxy(account.proxy, environ),
                 ca_bundle=settings.instagram_ca_bundle,
                 human_pace=settings.human_pace,
@@ -104,7 +104,7 @@ class WorkerConfig:
 
 
 def _proxy(value: Value | None, environ: Mapping[str, str]) -> str | None:
-    proxy = _revealed(value, environ)
+    proxy = _resolve(value, environ)
     if value is None or proxy is None:
         return None
     try:
@@ -113,7 +113,7 @@ def _proxy(value: Value | None, environ: Mapping[str, str]) -> str | None:
         raise ValueError(f"{value.key}: {error}") from None
 
 
-def _revealed(value: Value | None, environ: Mapping[str, str]) -> str | None:
+def _resolve(value: Value | None, environ: Mapping[str, str]) -> str | None:
     return None if value is None else value.reveal(environ)
 
 
@@ -151,8 +151,8 @@ class RuntimeMiddleware(Middleware):
       loop: Where the runtime lives.
     """
 
-    def __init__(self, duties: WorkerConfig, loop: LoopThread) -> None:
-        self._duties = duties
+    def __init__(self, config: WorkerConfig, loop: LoopThread) -> None:
+        self._config = config
         self._loop = loop
         self._runtime: Runtime | None = None
         self._stack = AsyncExitStack()
@@ -189,17 +189,17 @@ class RuntimeMiddleware(Middleware):
             _log.warning("closing took too long; what was open is left as it is")
 
     async def _open(self) -> Runtime:
-        settings = self._duties.settings
-        times = self._duties.times
-        client = self._client(MAX_CONNECTIONS)
+        settings = self._config.settings
+        times = self._config.times
+        client = self._redis_client(MAX_CONNECTIONS)
         cipher = derive_keys(",".join(settings.secret_keys))
         vault, gate = (
             SessionStore(client, cipher),
             LoginLimiter(client, VerificationCodes(client, cipher)),
         )
-        gateways = GatewayPool(self._duties.accounts, vault, gate=gate)
+        gateways = GatewayPool(self._config.accounts, vault, gate=gate)
         await self._stack.enter_async_context(gateways.closing_idle())
-        exchange = await self._stack.enter_async_context(self._exchange())
+        exchange = await self._stack.enter_async_context(self._callback_client())
         doors = AccountControls(client, times)
         await self._recheck_accounts(doors)
         pulse = start_heartbeat(settings.redis_url, times)
@@ -207,25 +207,29 @@ class RuntimeMiddleware(Middleware):
         reporter = Reporter(client, times, "worker", settings.metrics_seconds)
         await self._stack.enter_async_context(reporter.reporting())
         return Runtime(
-            config=self._duties,
+            config=self._config,
             client=client,
             ledger=Ledger(client, times),
-            claims=Claims(client, times, BatchedScripts(self._client(BATCH_CONNECTIONS), times)),
+            claims=Claims(
+                client, times, BatchedScripts(self._redis_client(BATCH_CONNECTIONS), times)
+            ),
             deliveries=Deliveries(
-                client, times, BatchedScripts(self._client(BATCH_CONNECTIONS), times)
+                client, times, BatchedScripts(self._redis_client(BATCH_CONNECTIONS), times)
             ),
             accounts=doors,
             user_ids=UserIdCache(client),
             gateways=gateways,
             suppressions=Suppressions(client),
             callback_client=exchange,
-            photo_loader=PhotoLoader(PhotoStore(client, times), self._fetcher(), PhotoConverter()),
+            photo_loader=PhotoLoader(
+                PhotoStore(client, times), self._photo_downloader(), PhotoConverter()
+            ),
             heartbeat=pulse,
         )
 
-    def _client(self, connections: int) -> aredis.Redis:
+    def _redis_client(self, connections: int) -> aredis.Redis:
         client = async_client(
-            self._duties.settings.redis_url,
+            self._config.settings.redis_url,
             max_connections=connections,
             wait_seconds=CONNECTION_WAIT_SECONDS,
         )
@@ -239,8 +243,8 @@ class RuntimeMiddleware(Middleware):
         except REDIS_ERRORS as error:
             _log.warning("accounts are looked at later", cause=type(error).__name__)
 
-    def _fetcher(self) -> PhotoDownloader:
-        settings = self._duties.settings
+    def _photo_downloader(self) -> PhotoDownloader:
+        settings = self._config.settings
         return PhotoDownloader(
             IpFilter(settings.callback_allow),
             version=VERSION,
@@ -248,8 +252,8 @@ class RuntimeMiddleware(Middleware):
             ca_bundle=settings.callback_ca_bundle,
         )
 
-    def _exchange(self) -> CallbackClient:
-        settings = self._duties.settings
+    def _callback_client(self) -> CallbackClient:
+        settings = self._config.settings
         return CallbackClient(
             GuardedBackend(IpFilter(settings.callback_allow)),
             version=VERSION,

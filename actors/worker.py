@@ -41,6 +41,6 @@ def make_worker_broker(stop: ShutdownMiddleware) -> Broker:
 
 
 _stop = ShutdownMiddleware()
-_stop.listen()
+_stop.install()
 broker = make_worker_broker(_stop)
 dramatiq.set_broker(broker)

@@ -24,10 +24,10 @@ from service.logging.setup import Masker, get_logger
 from service.signatures import sign
 
 #: How long a delivery waits for a worker that knows its callback (deploys overlap), or for us.
-UNCHARGED_MS: Final = 30_000
+NOT_COUNTED_RETRY_MS: Final = 30_000
 #: How long it waits for its origin the first time; twice as long each time after that.
-FIRST_PUT_BACK_MS: Final = 1_000
-MAX_PUT_BACK_MS: Final = 60_000
+FIRST_DEFERRAL_MS: Final = 1_000
+MAX_DEFERRAL_MS: Final = 60_000
 
 _log = get_logger(__name__)
 
@@ -47,17 +47,17 @@ async def deliver(runtime: Runtime, delivery_id: str) -> None:
     try:
         # Only for the attempt: a beat that crosses the record would find the claim gone.
         with runtime.heartbeat.maintain(delivery_id, owner, claim.fence, claimed_at):
-            result = await _attempted(runtime, claim)
+            result = await _attempt(runtime, claim)
     except asyncio.CancelledError:
         await asyncio.shield(_record(runtime, claim, AttemptResult("uncharged", "handed_back")))
         raise
-    if _to_be_put_back(claim, result):
-        await _put_back(runtime, claim)
+    if _is_deferred(claim, result):
+        await _defer(runtime, claim)
     else:
         await _record(runtime, claim, result)
 
 
-async def _attempted(runtime: Runtime, claim: DeliveryClaim) -> AttemptResult:
+async def _attempt(runtime: Runtime, claim: DeliveryClaim) -> AttemptResult:
     endpoint = runtime.config.endpoints.get(claim.endpoint)
     if endpoint is None:
         return AttemptResult("uncharged", "unknown_callback")
@@ -68,7 +68,7 @@ async def _attempted(runtime: Runtime, claim: DeliveryClaim) -> AttemptResult:
         return AttemptResult("uncharged", "internal_error")
 
 
-def put_back_ms(times: int, jitter: float) -> int:
+def deferral_ms(times: int, jitter: float) -> int:
     """How long a delivery waits before it asks again for a place at its origin.
 
     Parameters:
@@ -79,8 +79,8 @@ def put_back_ms(times: int, jitter: float) -> int:
     Returns:
       Milliseconds from now.
     """
-    doublings = min(times, math.ceil(math.log2(MAX_PUT_BACK_MS / FIRST_PUT_BACK_MS)))
-    usual_ms = min(FIRST_PUT_BACK_MS << doublings, MAX_PUT_BACK_MS)
+    doublings = min(times, math.ceil(math.log2(MAX_DEFERRAL_MS / FIRST_DEFERRAL_MS)))
+    usual_ms = min(FIRST_DEFERRAL_MS << doublings, MAX_DEFERRAL_MS)
     return math.floor(usual_ms * (0.5 + jitter))
 
 
@@ -94,23 +94,23 @@ async def _post(
     return await runtime.callback_client.post(endpoint.url, signed, claim.payload)
 
 
-def _to_be_put_back(claim: DeliveryClaim, result: AttemptResult) -> bool:
+def _is_deferred(claim: DeliveryClaim, result: AttemptResult) -> bool:
     # Past the hard stop it fails, and that is recorded.
     return result.code == "origin_busy" and not exhausted(claim.created_ms, _now_ms())
 
 
-async def _put_back(runtime: Runtime, claim: DeliveryClaim) -> None:
-    after_ms = put_back_ms(claim.deferrals, random.random())
+async def _defer(runtime: Runtime, claim: DeliveryClaim) -> None:
+    after_ms = deferral_ms(claim.deferrals, random.random())
     await runtime.deliveries.defer(claim, after_ms=after_ms)
     # Not at `info`: a dead origin would fill the log with it.
     _log.debug("callback put back", callback=claim.endpoint, after_ms=after_ms)
 
 
 async def _record(runtime: Runtime, claim: DeliveryClaim, result: AttemptResult) -> None:
-    to, after_ms = _next(claim, result, _now_ms())
+    to, after_ms = _next_step(claim, result, _now_ms())
     counts = result.outcome != "uncharged"
-    attempt = _shown(claim, result, counts=counts, after_ms=after_ms)
-    attempt["body"] = _masked(runtime.config.endpoints.get(claim.endpoint), attempt["body"])
+    attempt = _log_entry(claim, result, counts=counts, after_ms=after_ms)
+    attempt["body"] = _redact(runtime.config.endpoints.get(claim.endpoint), attempt["body"])
     await runtime.deliveries.record(claim, to, attempt, after_ms=after_ms, counts=counts)
     _log.info(
         "callback",
@@ -122,7 +122,7 @@ async def _record(runtime: Runtime, claim: DeliveryClaim, result: AttemptResult)
     )
 
 
-def _masked(endpoint: CallbackEndpoint | None, body: str) -> str:
+def _redact(endpoint: CallbackEndpoint | None, body: str) -> str:
     """What was answered, without the secrets that an error page repeats."""
     if endpoint is None or not body:
         return body
@@ -134,14 +134,14 @@ def _masker(secrets: tuple[str, ...]) -> Masker:
     return Masker(secrets)
 
 
-def _next(claim: DeliveryClaim, result: AttemptResult, now_ms: int) -> tuple[Any, int]:
+def _next_step(claim: DeliveryClaim, result: AttemptResult, now_ms: int) -> tuple[Any, int]:
     if result.outcome == "delivered":
         return "delivered", 0
     if result.outcome in ("gone", "final"):
         return "failed", 0
     if result.outcome == "uncharged" and not exhausted(claim.created_ms, now_ms):
         at_once = result.code == "handed_back"
-        return "pending", 0 if at_once else UNCHARGED_MS
+        return "pending", 0 if at_once else NOT_COUNTED_RETRY_MS
     delay = next_delay_ms(
         claim.attempts + 1, retry_after_ms=result.retry_after_ms, jitter=random.random()
     )
@@ -154,7 +154,7 @@ def _now_ms() -> int:
     return round(time.time() * 1000)
 
 
-def _shown(
+def _log_entry(
     claim: DeliveryClaim, result: AttemptResult, *, counts: bool, after_ms: int
 ) -> dict[str, Any]:
     return {

@@ -20,7 +20,7 @@ from service.logging.setup import get_logger
 
 _THREADS: Final = 2
 #: In one round trip: one batch must not hold up the store.
-_MOST_AT_ONCE: Final = 100
+_MAX_BATCH: Final = 100
 _RETRY_SECONDS: Final = 1.0
 
 _log = get_logger(__name__)
@@ -39,7 +39,7 @@ class AckBatcher:
     def __init__(self, broker: Broker, consumers: Mapping[str, ConsumerThread]) -> None:
         self._broker = broker
         self._consumers = consumers
-        self._done: SimpleQueue[MessageProxy | None] = SimpleQueue()
+        self._pending: SimpleQueue[MessageProxy | None] = SimpleQueue()
         self._closing = threading.Event()
         self._threads = [
             threading.Thread(target=self._run, name=f"ack-{number}", daemon=True)
@@ -51,9 +51,9 @@ class AckBatcher:
         for thread in self._threads:
             thread.start()
 
-    def put(self, message: MessageProxy) -> None:
+    def add(self, message: MessageProxy) -> None:
         """Acknowledge a message as soon as Redis answers."""
-        self._done.put(message)
+        self._pending.put(message)
 
     def close(self, seconds: float) -> None:
         """Try everything once more and drop what fails: another worker finds nothing to do in it.
@@ -64,7 +64,7 @@ class AckBatcher:
         deadline = time.monotonic() + seconds
         self._closing.set()
         for _ in self._threads:
-            self._done.put(None)
+            self._pending.put(None)
         for thread in self._threads:
             thread.join(max(0, deadline - time.monotonic()))
 
@@ -73,7 +73,7 @@ class AckBatcher:
         while going_on:
             batch, going_on = self._next_batch()
             for queue, messages in batch.items():
-                while not self._acknowledged(queue, messages):
+                while not self._try_ack(queue, messages):
                     if self._closing.is_set():
                         return
                     self._closing.wait(_RETRY_SECONDS)
@@ -82,16 +82,16 @@ class AckBatcher:
         """What is done by now, by queue; and whether there will be more."""
         batch: defaultdict[str, list[MessageProxy]] = defaultdict(list)
         with suppress(Empty):
-            message = self._done.get()
-            for _ in range(_MOST_AT_ONCE):
+            message = self._pending.get()
+            for _ in range(_MAX_BATCH):
                 if message is None:
                     return batch, False
                 batch[message.queue_name].append(message)
-                message = self._done.get_nowait()
-            self._done.put(message)
+                message = self._pending.get_nowait()
+            self._pending.put(message)
         return batch, True
 
-    def _acknowledged(self, queue: str, messages: Sequence[MessageProxy]) -> bool:
+    def _try_ack(self, queue: str, messages: Sequence[MessageProxy]) -> bool:
         try:
             for message in messages:
                 self._broker.emit_before("ack", message)

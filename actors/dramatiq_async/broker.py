@@ -13,7 +13,7 @@ from dramatiq.broker import Consumer
 from dramatiq.brokers.redis import RedisBroker
 
 from actors.dramatiq_async.consumer import NotifiedConsumer
-from actors.dramatiq_async.queue_notifier import NOTIFY, QueueNotifier
+from actors.dramatiq_async.queue_notifier import NOTIFY_KEY, QueueNotifier
 from service.redis.client import wait_for_redis
 
 #: What Dramatiq's own `ack` does (dramatiq/brokers/redis/dispatch.lua), for many.
@@ -41,16 +41,16 @@ class WaitingRedisBroker(RedisBroker):
     """
 
     def __init__(
-        self, stopping: Callable[[], bool], spare: Mapping[str, float], **options: Any
+        self, stopping: Callable[[], bool], spare_prefetch: Mapping[str, float], **options: Any
     ) -> None:
         super().__init__(**options)  # type: ignore[no-untyped-call]
         self.stopping = stopping
-        self._spare = spare
+        self._spare_prefetch = spare_prefetch
         #: By queue, the ids of messages that arrived and are not acknowledged yet.
-        self.arrived: defaultdict[str, set[bytes]] = defaultdict(set)
+        self.in_flight: defaultdict[str, set[bytes]] = defaultdict(set)
         self.notifier = QueueNotifier(self.client)
         self._ack_all = self.client.register_script(ACK_ALL)
-        self._gate = threading.Lock()
+        self._consume_lock = threading.Lock()
 
     def close(self) -> None:
         """Stop listening, and close every connection."""
@@ -65,7 +65,9 @@ class WaitingRedisBroker(RedisBroker):
     def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
         """Put a message on its queue, and ring for it."""
         enqueued: Message[Any] = super().enqueue(message, delay=delay)
-        self.client.xadd(f"{NOTIFY}:{message.queue_name}", {"r": "1"}, maxlen=1, approximate=False)
+        self.client.xadd(
+            f"{NOTIFY_KEY}:{message.queue_name}", {"r": "1"}, maxlen=1, approximate=False
+        )
         return enqueued
 
     def ack_all(self, queue_name: str, message_ids: Sequence[bytes]) -> None:
@@ -87,9 +89,9 @@ class WaitingRedisBroker(RedisBroker):
           prefetch: The most messages in flight.
           timeout: How long an idle consumer may sleep, in ms.
         """
-        with self._gate:
+        with self._consume_lock:
             wait_for_redis(self.client, self.stopping)
             if not self.notifier.ident:
                 self.notifier.start()
-        spare = math.ceil(prefetch * self._spare.get(queue_name, 0))
+        spare = math.ceil(prefetch * self._spare_prefetch.get(queue_name, 0))
         return super().consume(queue_name, prefetch + spare, timeout)

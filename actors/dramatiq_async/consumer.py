@@ -23,7 +23,7 @@ IDLE_FETCH_SECONDS: Final = 20.0
 IDLE_FETCH_DELAYED_SECONDS: Final = 50.0
 
 #: How often a consumer looks for messages that were fetched and did not arrive.
-UNACKED_CHECK_SECONDS: Final = 60.0
+RECOVERY_SECONDS: Final = 60.0
 
 _log = get_logger(__name__)
 
@@ -32,7 +32,7 @@ class NotifyingBroker(Protocol):
     """What a consumer needs of its broker besides what the stock consumer uses."""
 
     notifier: QueueNotifier
-    arrived: Mapping[str, set[bytes]]
+    in_flight: Mapping[str, set[bytes]]
 
 
 class NotifiedConsumer(_RedisConsumer):
@@ -48,17 +48,17 @@ class NotifiedConsumer(_RedisConsumer):
         self, broker: NotifyingBroker, queue_name: str, prefetch: int, timeout: int
     ) -> None:
         super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
-        self._arrived = broker.arrived[queue_name]
+        self._in_flight = broker.in_flight[queue_name]
         self._notifier = broker.notifier
         self._notified = broker.notifier.event_for(queue_name)
         self._fetch_at = 0.0
         # At once: a consumer before this one may have missed the reply to a fetch.
-        self._check_unacked_at = time.monotonic()
+        self._recover_at = time.monotonic()
 
     @property
     def outstanding_message_count(self) -> int:
         """Messages that count against the prefetch."""
-        return len(self._arrived) + len(self.message_cache)
+        return len(self._in_flight) + len(self.message_cache)
 
     def ack(self, message: MessageProxy) -> None:
         """As `ack_all`, for one."""
@@ -75,7 +75,7 @@ class NotifiedConsumer(_RedisConsumer):
             self.broker.ack_all(self.queue_name, message_ids)
         except REDIS_ERRORS as error:
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
-        self._arrived.difference_update(message_ids)
+        self._in_flight.difference_update(message_ids)
         self._notified.set()  # there is room for others
 
     def nack(self, message: MessageProxy) -> None:
@@ -89,7 +89,7 @@ class NotifiedConsumer(_RedisConsumer):
             super().requeue(unbegun)  # type: ignore[no-untyped-call]
         except REDIS_ERRORS as error:
             _log.warning("messages were not handed back", cause=type(error).__name__)
-        self._arrived.difference_update(map(_id_of, unbegun))
+        self._in_flight.difference_update(map(_id_of, unbegun))
 
     def __next__(self) -> MessageProxy | None:
         """The next message; None when there was none for a moment.
@@ -98,21 +98,21 @@ class NotifiedConsumer(_RedisConsumer):
           dramatiq.errors.ConnectionClosed: Redis does not answer.
         """
         try:
-            if not self.message_cache and self._is_time():
+            if not self.message_cache and self._fetch_is_due():
                 self._fetch()
         except REDIS_ERRORS as error:
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
         if not self.message_cache:
-            self._notified.wait(self._pause_seconds())
+            self._notified.wait(self._wait_seconds())
             return None
         return self._accept(self.message_cache.pop(0))
 
-    def _is_time(self) -> bool:
+    def _fetch_is_due(self) -> bool:
         return not self.broker.stopping() and (
             self._notified.is_set() or time.monotonic() >= self._fetch_at
         )
 
-    def _pause_seconds(self) -> float:
+    def _wait_seconds(self) -> float:
         """How long to wait for a ring before the thread sees whether it is to end."""
         longest: float = self.timeout / 1000
         return min(max(self._fetch_at - time.monotonic(), 0.001), longest)
@@ -120,14 +120,14 @@ class NotifiedConsumer(_RedisConsumer):
     def _fetch(self) -> None:
         # Cleared first: a ring that comes while this looks is for the next look.
         self._notified.clear()
-        if time.monotonic() >= self._check_unacked_at:
-            self._recover_unacked()
+        if time.monotonic() >= self._recover_at:
+            self._recover()
         room = self.prefetch - self.outstanding_message_count
         if room > 0:
             self.message_cache = self.broker.do_fetch(self.queue_name, room)
-        self._fetch_at = self._next_fetch()
+        self._fetch_at = self._next_fetch_at()
 
-    def _next_fetch(self) -> float:
+    def _next_fetch_at(self) -> float:
         if self.message_cache:
             self.misses = 0
             return 0.0  # there may be more
@@ -144,10 +144,10 @@ class NotifiedConsumer(_RedisConsumer):
         message = self._decode(data)
         if message is None:
             # Only its data came, not its id: that is found among the strays.
-            self._check_unacked_at = time.monotonic()
+            self._recover_at = time.monotonic()
             self._fetch_at = 0.0
             return None
-        self._arrived.add(_id_of(message))
+        self._in_flight.add(_id_of(message))
         return MessageProxy(message)
 
     def _decode(self, data: bytes | None) -> Message[Any] | None:
@@ -167,15 +167,15 @@ class NotifiedConsumer(_RedisConsumer):
         broker = self.broker
         requeue_orphaned(broker.client, broker.broker_id, self.queue_name, queues, dead_since_ms)
 
-    def _recover_unacked(self) -> None:
+    def _recover(self) -> None:
         """Requeue what was fetched and did not arrive; drop what did and cannot be used."""
-        self._check_unacked_at = time.monotonic() + UNACKED_CHECK_SECONDS
+        self._recover_at = time.monotonic() + RECOVERY_SECONDS
         self._requeue_orphaned()
         base = f"{self.broker.namespace}:"
         fetched = self.broker.client.smembers(
             f"{base}__acks__.{self.broker.broker_id}.{self.queue_name}"
         )
-        strays = [each for each in fetched if each not in self._arrived]
+        strays = [each for each in fetched if each not in self._in_flight]
         if not strays:
             return
         stored = self.broker.client.hmget(f"{base}{self.queue_name}.msgs", strays)

@@ -101,12 +101,12 @@ class Dispatcher(WorkerThread):
     ) -> None:
         super().__init__(**options)
         self._loop = loop
-        self._stopping = stop
+        self._stop_signal = stop
         self._stop_seconds = stop_seconds
         self._tasks: set[asyncio.Task[None]] = set()
         #: By queue, what has not begun yet; the loop's alone.
-        self._arrived: defaultdict[str, deque[Any]] = defaultdict(deque)
-        self._beginning = False
+        self._waiting: defaultdict[str, deque[Any]] = defaultdict(deque)
+        self._starting = False
         self._acks = AckBatcher(self.broker, self.consumers)
 
     def run(self) -> None:
@@ -119,47 +119,47 @@ class Dispatcher(WorkerThread):
                 item = self.work_queue.get(timeout=self.timeout)
             except Empty:
                 continue
-            self._loop.loop.call_soon_threadsafe(self._arrive, item)
+            self._loop.loop.call_soon_threadsafe(self._enqueue, item)
         self._loop.call(self._drain())
         self._acks.close(ACK_SECONDS)
         self.broker.emit_before("worker_thread_shutdown", self)
 
-    def _arrive(self, item: Any) -> None:
-        self._arrived[item.message.queue_name].append(item)
-        if not self._beginning:
-            self._beginning = True
-            self._loop.loop.call_soon(self._begin_some)
+    def _enqueue(self, item: Any) -> None:
+        self._waiting[item.message.queue_name].append(item)
+        if not self._starting:
+            self._starting = True
+            self._loop.loop.call_soon(self._start_round)
 
-    def _begin_some(self) -> None:
+    def _start_round(self) -> None:
         """Begin one message of each queue; the next ones in the next turn of the loop.
 
         A turn takes as long as what is ready in it. If a flood began at once, whatever else goes on
         would wait for all of it at each of its steps.
         """
-        for items in self._arrived.values():
+        for items in self._waiting.values():
             if items:
-                self._begin(items.popleft().message)
-        self._beginning = any(self._arrived.values())
-        if self._beginning:
-            self._loop.loop.call_soon(self._begin_some)
+                self._start(items.popleft().message)
+        self._starting = any(self._waiting.values())
+        if self._starting:
+            self._loop.loop.call_soon(self._start_round)
 
-    def _begin(self, message: MessageProxy) -> None:
+    def _start(self, message: MessageProxy) -> None:
         task = asyncio.create_task(self._process(message))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _process(self, message: MessageProxy) -> None:
         try:
-            await self._act(message)
+            await self._run_actor(message)
         finally:
-            self._acks.put(message)
+            self._acks.add(message)
             self.work_queue.task_done()
 
-    async def _act(self, message: MessageProxy) -> None:
+    async def _run_actor(self, message: MessageProxy) -> None:
         try:
             self.broker.emit_before("process_message", message)
             actor = self.broker.get_actor(message.actor_name)
-            await self._in_time(actor, message)
+            await self._run_within_limit(actor, message)
         except SkipMessage:
             self.broker.emit_after("skip_message", message)
         except asyncio.CancelledError as canceled:
@@ -177,7 +177,7 @@ class Dispatcher(WorkerThread):
         else:
             self.broker.emit_after("process_message", message, result=None)
 
-    async def _in_time(self, actor: Actor[..., Any], message: MessageProxy) -> None:
+    async def _run_within_limit(self, actor: Actor[..., Any], message: MessageProxy) -> None:
         """Run an actor; what takes too long is canceled, and hands its work back like any other."""
         seconds = time_limit_seconds(actor)
         try:
@@ -193,7 +193,7 @@ class Dispatcher(WorkerThread):
     async def _drain(self) -> None:
         # What is about to arrive was scheduled before this.
         await asyncio.sleep(0)
-        self._put_back()
+        self._return_unstarted()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._seconds_left())
         for task in self._tasks:
@@ -201,12 +201,12 @@ class Dispatcher(WorkerThread):
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=HAND_BACK_SECONDS)
 
-    def _put_back(self) -> None:
+    def _return_unstarted(self) -> None:
         """Leave what has not begun to the worker, which hands it back."""
-        for items in self._arrived.values():
+        for items in self._waiting.values():
             while items:
                 self.work_queue.put(items.popleft())
                 self.work_queue.task_done()
 
     def _seconds_left(self) -> float:
-        return max(0, self._stop_seconds - self._stopping.seconds())
+        return max(0, self._stop_seconds - self._stop_signal.seconds_since_request())

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from uvloop import new_event_loop
 
 #: For what blocks: names that are looked up, mostly.
-OFF_LOOP_THREADS: Final = 8
+EXECUTOR_THREADS: Final = 8
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ class LoopThread(threading.Thread):
         super().__init__(name="loop", daemon=True)
         self.loop: asyncio.AbstractEventLoop = new_event_loop()
         # Asyncio's own would have more, the more processors there are.
-        self.loop.set_default_executor(ThreadPoolExecutor(OFF_LOOP_THREADS, "off-loop"))
+        self.loop.set_default_executor(ThreadPoolExecutor(EXECUTOR_THREADS, "off-loop"))
 
     def run(self) -> None:
         """Run until `stop`."""

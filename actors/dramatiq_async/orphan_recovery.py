@@ -15,11 +15,11 @@ import redis
 from service.jobs.actor_routes import NAMESPACE
 
 #: The most processes, and messages of each, that one call looks after.
-_MOST: Final = 100
+_BATCH: Final = 100
 
 #: ARGV: namespace, the queue, the latest heartbeat of a dead process (ms), the most of each, who
 #: asks, every queue. Replies how many messages went back.
-_INHERIT: Final = """#!lua flags=allow-oom
+_REQUEUE_ORPHANED: Final = """#!lua flags=allow-oom
 local base, queue, most, back = ARGV[1] .. ':', ARGV[2], tonumber(ARGV[4]), 0
 
 local function is_owed(process)
@@ -46,7 +46,7 @@ return back
 
 
 def requeue_orphaned(
-    client: redis.Redis, heir: str, queue: str, queues: Iterable[str], dead_since_ms: int
+    client: redis.Redis, own_id: str, queue: str, queues: Iterable[str], dead_since_ms: int
 ) -> int:
     """Give back to a queue what dead processes had fetched from it.
 
@@ -60,6 +60,6 @@ def requeue_orphaned(
     Returns:
       How many messages went back.
     """
-    script = client.register_script(_INHERIT)
-    told: Any = script(args=[NAMESPACE, queue, dead_since_ms, _MOST, heir, *queues])
+    script = client.register_script(_REQUEUE_ORPHANED)
+    told: Any = script(args=[NAMESPACE, queue, dead_since_ms, _BATCH, own_id, *queues])
     return int(told)

@@ -19,8 +19,8 @@ from service.redis.client import REDIS_ERRORS, REPLY_SECONDS
 BLOCK_MS: Final = round(1000 * REPLY_SECONDS * 0.8)
 _RETRY_SECONDS: Final = 1.0
 #: One may come just before the bell is asked again.
-_MOST_CUTS: Final = 20
-NOTIFY: Final = "hg:bell"
+_MAX_DISCONNECTS: Final = 20
+NOTIFY_KEY: Final = "hg:bell"
 
 _log = get_logger(__name__)
 
@@ -60,7 +60,7 @@ class QueueNotifier(threading.Thread):
     def stop(self) -> None:
         """Stop listening; whatever hangs on the connection is cut off."""
         self._stopped.set()
-        for _ in range(_MOST_CUTS):
+        for _ in range(_MAX_DISCONNECTS):
             if not self.is_alive():
                 return
             self._client.connection_pool.disconnect()
@@ -73,7 +73,7 @@ class QueueNotifier(threading.Thread):
             rung.set()
 
     def _listen(self, heard: dict[str, Any]) -> None:
-        queues = {f"{NOTIFY}:{queue}": queue for queue in list(self._notified)}
+        queues = {f"{NOTIFY_KEY}:{queue}": queue for queue in list(self._notified)}
         if not queues:
             self._stopped.wait(_RETRY_SECONDS)
             return

@@ -25,7 +25,7 @@ from dramatiq import Broker, Worker
 from dramatiq.middleware import Middleware
 
 #: A process that has not ended by then after it was told to leaves as it is: leases lapse.
-LAST_RESORT_SECONDS: Final = 23.5
+FORCED_EXIT_SECONDS: Final = 23.5
 
 
 class ShutdownMiddleware(Middleware):
@@ -33,18 +33,18 @@ class ShutdownMiddleware(Middleware):
 
     def __init__(self) -> None:
         # Not an Event: a second signal inside the first one's `set` would wait for itself.
-        self._told_at: float | None = None
-        self._listening = False
+        self._requested_at: float | None = None
+        self._installed = False
 
     def stopping(self) -> bool:
         """Whether the process was told to stop."""
-        return self._told_at is not None
+        return self._requested_at is not None
 
-    def seconds(self) -> float:
+    def seconds_since_request(self) -> float:
         """How long ago the process was told to stop; 0 when it was not."""
-        return 0.0 if self._told_at is None else time.monotonic() - self._told_at
+        return 0.0 if self._requested_at is None else time.monotonic() - self._requested_at
 
-    def listen(self) -> None:
+    def install(self) -> None:
         """Wrap Dramatiq's handlers, as soon as there is anything of ours: boot takes seconds.
 
         Where there are none, in a process that is no worker, nothing is changed.
@@ -52,22 +52,24 @@ class ShutdownMiddleware(Middleware):
         for number in (signal.SIGTERM, signal.SIGHUP):
             inner = signal.getsignal(number)
             if callable(inner):
-                self._listening = True
-                signal.signal(number, self._once(inner))
+                self._installed = True
+                signal.signal(number, self._first_only(inner))
 
     def before_worker_shutdown(self, _broker: Broker, _worker: Worker) -> None:
         """See to it that the process ends, whatever may hang from here on."""
-        if self._told_at is None:
-            self._told_at = time.monotonic()
-        if self._listening:
-            timer = threading.Timer(max(0, LAST_RESORT_SECONDS - self.seconds()), os._exit, [0])
+        if self._requested_at is None:
+            self._requested_at = time.monotonic()
+        if self._installed:
+            timer = threading.Timer(
+                max(0, FORCED_EXIT_SECONDS - self.seconds_since_request()), os._exit, [0]
+            )
             timer.daemon = True
             timer.start()
 
-    def _once(self, inner: Callable[[int, FrameType | None], Any]) -> Callable[..., None]:
+    def _first_only(self, inner: Callable[[int, FrameType | None], Any]) -> Callable[..., None]:
         def once(signum: int, frame: FrameType | None) -> None:
-            if self._told_at is None:
-                self._told_at = time.monotonic()
+            if self._requested_at is None:
+                self._requested_at = time.monotonic()
                 # A signal may have come before there was a `once`: then this is its second.
                 with contextlib.suppress(SystemExit):
                     inner(signum, frame)

@@ -34,7 +34,7 @@ Headers = Mapping[str, str] | Callable[[], Mapping[str, str]]
 
 #: Few and short-lived: many servers close idle connections after 5 s (Node's default), and a
 #: request sent at that moment is lost.
-_KEPT_ORIGINS: Final = 20
+_MAX_IDLE_ORIGINS: Final = 20
 _KEEPALIVE_SECONDS: Final = 4.0
 
 
@@ -56,7 +56,7 @@ class CallbackLimits:
     total_seconds: float = 15.0
     capture_seconds: float = 1.0
     per_origin: int = 4
-    waiting: int = 28
+    initial_waiting: int = 28
     wait_seconds: float = 1.0
     in_flight: int = 1000
 
@@ -90,8 +90,8 @@ class CallbackClient:
         self._allow_http = allow_http
         self._user_agent = f"Heliograph/{version}"
         self._limits = limits
-        self._lanes = OriginLimiter(
-            limits.per_origin, limits.waiting, limits.wait_seconds, limits.in_flight
+        self._limiter = OriginLimiter(
+            limits.per_origin, limits.initial_waiting, limits.wait_seconds, limits.in_flight
         )
         trusted = ssl_context(ca_bundle)
 
@@ -103,7 +103,7 @@ class CallbackClient:
                 network_backend=backend,
             )
 
-        self._pools = OriginPools(pool, _KEPT_ORIGINS, _KEEPALIVE_SECONDS)
+        self._pools = OriginPools(pool, _MAX_IDLE_ORIGINS, _KEEPALIVE_SECONDS)
 
     async def __aenter__(self) -> Self:
         return self
@@ -130,7 +130,10 @@ class CallbackClient:
         except InvalidUrl:
             return classify_failure("invalid_url")
         try:
-            async with self._lanes.slot(target.origin), self._pools.of(target.origin) as pool:
+            async with (
+                self._limiter.slot(target.origin),
+                self._pools.acquire(target.origin) as pool,
+            ):
                 signed = headers if isinstance(headers, Mapping) else headers()
                 return await self._exchange(pool, self._request(target, signed, body))
         except OriginBusy:
@@ -152,7 +155,7 @@ class CallbackClient:
         return classify_status(
             response.status,
             _retry_after_ms(response),
-            body=printable(await _captured(response, until)),
+            body=printable(await _capture_body(response, until)),
             duration_ms=duration_ms,
         )
 
@@ -179,7 +182,7 @@ class CallbackClient:
         )
 
 
-async def _captured(response: httpcore.Response, until: float) -> bytes:
+async def _capture_body(response: httpcore.Response, until: float) -> bytes:
     captured = bytearray()
     with suppress(*PEER_ERRORS):
         async with aclosing(response), asyncio.timeout_at(until):

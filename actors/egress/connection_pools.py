@@ -31,10 +31,10 @@ class OriginPools:
     """
 
     def __init__(
-        self, make: Callable[[], AsyncConnectionPool], most_idle: int, idle_seconds: float
+        self, make: Callable[[], AsyncConnectionPool], max_idle: int, idle_seconds: float
     ) -> None:
         self._make = make
-        self._most_idle = most_idle
+        self._max_idle = max_idle
         self._idle_seconds = idle_seconds
         self._pools: dict[str, AsyncConnectionPool] = {}
         self._users: Counter[str] = Counter()
@@ -45,7 +45,7 @@ class OriginPools:
         return len(self._pools)
 
     @asynccontextmanager
-    async def of(self, origin: str) -> AsyncIterator[AsyncConnectionPool]:
+    async def acquire(self, origin: str) -> AsyncIterator[AsyncConnectionPool]:
         """Lend an origin's pool.
 
         Parameters:
@@ -78,7 +78,7 @@ class OriginPools:
         before = time.monotonic() - self._idle_seconds
         while self._idle:
             origin, since = next(iter(self._idle.items()))
-            if since > before and len(self._idle) <= self._most_idle:
+            if since > before and len(self._idle) <= self._max_idle:
                 return
             del self._idle[origin]
             await self._pools.pop(origin).aclose()

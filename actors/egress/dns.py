@@ -44,9 +44,9 @@ class CoalescingResolver:
 
     async def addresses(self, host: str, port: int) -> Sequence[str]:
         """The addresses of a host; giving up on them leaves the look-up to the others."""
-        return await asyncio.shield(self._pending.get((host, port)) or self._begin(host, port))
+        return await asyncio.shield(self._pending.get((host, port)) or self._start(host, port))
 
-    def _begin(self, host: str, port: int) -> asyncio.Future[Sequence[str]]:
+    def _start(self, host: str, port: int) -> asyncio.Future[Sequence[str]]:
         lookup = asyncio.ensure_future(self._resolver(host, port))
         self._pending[host, port] = lookup
         lookup.add_done_callback(lambda done: self._forget((host, port), done))

@@ -31,12 +31,12 @@ CONNECT_SECONDS: Final = 3.0
 READ_BYTES: Final = 4096
 #: More than the headers (h11 stops at 100 KiB) and the captured body ever take. Without it an
 #: endless row of 1xx answers keeps one core busy until the exchange times out.
-MAX_ANSWER_BYTES: Final = 128 * 1024
+MAX_RESPONSE_BYTES: Final = 128 * 1024
 #: Else the kernel takes in megabytes of a body that nobody wants.
 RECEIVE_BUFFER: Final = (socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
 
 #: How many more addresses the rest of the time is shared between.
-_SHARES: Final = 3
+_MAX_TIME_SHARES: Final = 3
 
 _ERRNO_CODES: Final = {
     errno.ECONNREFUSED: "connection_refused",
@@ -75,15 +75,15 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 
     def __init__(
         self,
-        guard: IpFilter,
+        ip_filter: IpFilter,
         resolver: Resolver = resolve,
         *,
-        answer_bytes: int = MAX_ANSWER_BYTES,
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
         options: Sequence[SocketOption] = (RECEIVE_BUFFER,),
     ) -> None:
-        self._guard = guard
-        self._lookups = CoalescingResolver(resolver)
-        self._answer_bytes = answer_bytes
+        self._ip_filter = ip_filter
+        self._resolver = CoalescingResolver(resolver)
+        self._max_response_bytes = max_response_bytes
         self._options = options
         self._tcp = httpcore.AnyIOBackend()
 
@@ -118,9 +118,9 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 
         try:
             async with asyncio.timeout(seconds) as deadline:
-                addresses = await self._permitted(host, port)
-                tcp = await _first_to_answer(addresses, dial, deadline)
-                stream = GuardedStream(tcp, self._answer_bytes)
+                addresses = await self._resolve_allowed(host, port)
+                tcp = await _dial_first_reachable(addresses, dial, deadline)
+                stream = GuardedStream(tcp, self._max_response_bytes)
         except TimeoutError:
             raise httpcore.ConnectTimeout from None
         await self._check_peer(stream)
@@ -135,21 +135,21 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         """
         await asyncio.sleep(seconds)
 
-    async def _permitted(self, host: str, port: int) -> Sequence[str]:
+    async def _resolve_allowed(self, host: str, port: int) -> Sequence[str]:
         try:
-            addresses = await self._lookups.addresses(host, port)
+            addresses = await self._resolver.addresses(host, port)
         except (OSError, UnicodeError):
             raise EgressError("dns_failed") from None
         if not addresses:
             raise EgressError("dns_failed")
-        if not all(map(self._guard.allows, addresses)):
+        if not all(map(self._ip_filter.allows, addresses)):
             raise EgressError("blocked_address")
         return addresses
 
     async def _check_peer(self, stream: GuardedStream) -> None:
         # The kernel may reach another address than the one that was dialled (0.0.0.0 does).
         peer = stream.get_extra_info("server_addr")
-        if peer is not None and self._guard.allows(peer[0]):
+        if peer is not None and self._ip_filter.allows(peer[0]):
             return
         await stream.aclose()
         # A connection that was reset at once has no peer any more.
@@ -165,11 +165,11 @@ class GuardedStream(httpcore.AsyncNetworkStream):
     """
 
     def __init__(
-        self, stream: httpcore.AsyncNetworkStream, most_bytes: int = MAX_ANSWER_BYTES
+        self, stream: httpcore.AsyncNetworkStream, max_response_bytes: int = MAX_RESPONSE_BYTES
     ) -> None:
         self._stream = stream
-        self._most_bytes = most_bytes
-        self._answer_bytes = 0
+        self._max_response_bytes = max_response_bytes
+        self._response_bytes = 0
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Up to 4 KiB, `b""` at the end.
@@ -178,14 +178,14 @@ class GuardedStream(httpcore.AsyncNetworkStream):
           EgressError: If one answer is longer than anybody needs.
         """
         data = await self._stream.read(min(max_bytes, READ_BYTES), timeout)
-        self._answer_bytes += len(data)
-        if self._answer_bytes > self._most_bytes:
+        self._response_bytes += len(data)
+        if self._response_bytes > self._max_response_bytes:
             raise EgressError("protocol_error")
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send all of it; what is read afterwards is another answer."""
-        self._answer_bytes = 0
+        self._response_bytes = 0
         await self._stream.write(buffer, timeout)
 
     async def aclose(self) -> None:
@@ -220,7 +220,7 @@ class GuardedStream(httpcore.AsyncNetworkStream):
             # httpcore closes after errors only; a cancelled handshake would leak the socket.
             await self._stream.aclose()
             raise
-        return GuardedStream(stream, self._most_bytes)
+        return GuardedStream(stream, self._max_response_bytes)
 
     def set_options(self, options: Iterable[SocketOption]) -> None:
         """Set options of the socket; a connection that was reset takes none."""
@@ -239,7 +239,7 @@ class GuardedStream(httpcore.AsyncNetworkStream):
             return True if info == "is_readable" else None
 
 
-async def _first_to_answer(
+async def _dial_first_reachable(
     addresses: Sequence[str],
     dial: Callable[[str, float], Awaitable[httpcore.AsyncNetworkStream]],
     deadline: asyncio.Timeout,
@@ -247,7 +247,7 @@ async def _first_to_answer(
     failure: httpcore.NetworkError | httpcore.TimeoutException = EgressError("unreachable")
     for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
         try:
-            return await dial(address, _remaining(deadline) / min(left, _SHARES))
+            return await dial(address, _seconds_left(deadline) / min(left, _MAX_TIME_SHARES))
         except httpcore.ConnectTimeout as error:
             failure = error
         except httpcore.ConnectError as error:
@@ -255,7 +255,7 @@ async def _first_to_answer(
     raise failure
 
 
-def _remaining(deadline: asyncio.Timeout) -> float:
+def _seconds_left(deadline: asyncio.Timeout) -> float:
     when = deadline.when()
     return 0.0 if when is None else when - asyncio.get_running_loop().time()
 

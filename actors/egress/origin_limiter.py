@@ -29,16 +29,18 @@ class OriginLimiter:
       most: How many may have a place or wait for one, but for the first of each origin.
     """
 
-    def __init__(self, width: int, waiting: int, wait_seconds: float, most: int) -> None:
-        self._width = width
-        self._waiting = waiting
+    def __init__(
+        self, max_concurrent: int, initial_waiting: int, wait_seconds: float, max_users: int
+    ) -> None:
+        self._max_concurrent = max_concurrent
+        self._initial_waiting = initial_waiting
         self._wait_seconds = wait_seconds
-        self._most = most
+        self._max_users = max_users
         self._users = 0
-        self._lanes: dict[str, _Origin] = {}
+        self._origins: dict[str, _Origin] = {}
 
     def __len__(self) -> int:
-        return len(self._lanes)
+        return len(self._origins)
 
     @asynccontextmanager
     async def slot(self, origin: str) -> AsyncIterator[None]:
@@ -50,42 +52,46 @@ class OriginLimiter:
         Raises:
           OriginBusy: If too many wait already, or no place came free in time.
         """
-        lane = self._lanes.get(origin) or _Origin(asyncio.Semaphore(self._width), self._waiting)
-        if lane.users >= self._width + lane.room or (lane.users and self._users >= self._most):
+        lane = self._origins.get(origin) or _Origin(
+            asyncio.Semaphore(self._max_concurrent), self._initial_waiting
+        )
+        if lane.users >= self._max_concurrent + lane.max_waiting or (
+            lane.users and self._users >= self._max_users
+        ):
             raise OriginBusy
-        self._lanes[origin] = lane
+        self._origins[origin] = lane
         lane.users += 1
         self._users += 1
         try:
-            await self._enter(lane)
+            await self._acquire(lane)
             try:
                 started = time.monotonic()
                 yield
-                lane.room = self._room_at(time.monotonic() - started)
+                lane.max_waiting = self._max_waiting_at(time.monotonic() - started)
             finally:
-                lane.places.release()
+                lane.slots.release()
         finally:
             self._users -= 1
             lane.users -= 1
             if not lane.users:
-                del self._lanes[origin]
+                del self._origins[origin]
 
-    async def _enter(self, lane: _Origin) -> None:
+    async def _acquire(self, lane: _Origin) -> None:
         try:
             async with asyncio.timeout(self._wait_seconds):
-                await lane.places.acquire()
+                await lane.slots.acquire()
         except TimeoutError:
-            lane.room = 0
+            lane.max_waiting = 0
             raise OriginBusy from None
 
-    def _room_at(self, pace_seconds: float) -> int:
-        return int(self._width * self._wait_seconds / max(pace_seconds, 0.001))
+    def _max_waiting_at(self, pace_seconds: float) -> int:
+        return int(self._max_concurrent * self._wait_seconds / max(pace_seconds, 0.001))
 
 
 @dataclass
 class _Origin:
     """One origin's places, how many may wait for them, and how many have or want one."""
 
-    places: asyncio.Semaphore
-    room: int
+    slots: asyncio.Semaphore
+    max_waiting: int
     users: int = 0

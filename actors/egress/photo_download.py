@@ -13,7 +13,7 @@ from typing import Final
 import httpcore
 
 from actors.egress.dns import Resolver, resolve
-from actors.egress.guarded_connections import MAX_ANSWER_BYTES, GuardedBackend
+from actors.egress.guarded_connections import MAX_RESPONSE_BYTES, GuardedBackend
 from actors.egress.tls import PEER_ERRORS, failure_code, ssl_context
 from actors.instagram.error_policies import ErrorPolicy, Outcome
 from actors.instagram.errors import ClassifiedError
@@ -25,9 +25,9 @@ from service.photos.spooled_file import SpooledFile
 TOTAL_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 3.0
 #: How many photos come in at a time; more wait, so that they do not fill the disk.
-_AT_ONCE: Final = 8
+_MAX_CONCURRENT: Final = 8
 #: Answers that may be better in a moment.
-_BUSY: Final = frozenset({408, 425, 429})
+_RETRYABLE_STATUSES: Final = frozenset({408, 425, 429})
 
 _BLOCKED: Final = ErrorPolicy(
     Outcome.FINAL,
@@ -53,7 +53,7 @@ class PhotoDownloader:
 
     def __init__(
         self,
-        guard: IpFilter,
+        ip_filter: IpFilter,
         *,
         version: str,
         allow_http: bool = False,
@@ -62,15 +62,15 @@ class PhotoDownloader:
         resolver: Resolver = resolve,
     ) -> None:
         # Without the callbacks' small receive buffer, which would make megabytes slow.
-        most = MAX_PHOTO_BYTES + MAX_ANSWER_BYTES
-        self._backend = GuardedBackend(guard, resolver, answer_bytes=most, options=())
+        most = MAX_PHOTO_BYTES + MAX_RESPONSE_BYTES
+        self._backend = GuardedBackend(ip_filter, resolver, max_response_bytes=most, options=())
         self._user_agent = f"Heliograph/{version}"
         self._allow_http = allow_http
         self._ca_bundle = ca_bundle
         self._total_seconds = total_seconds
-        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_MAX_CONCURRENT)
 
-    async def download(self, url: str, incoming: SpooledFile) -> None:
+    async def download(self, url: str, spooled: SpooledFile) -> None:
         """Fetch one photo.
 
         Parameters:
@@ -85,14 +85,14 @@ class PhotoDownloader:
             target = parse_endpoint_url(url, allow_http=self._allow_http)
         except InvalidUrl:
             raise ClassifiedError(_UNUSABLE) from None
-        async with self._places:
+        async with self._slots:
             try:
                 async with asyncio.timeout(self._total_seconds):
-                    await self._exchange(target, incoming)
+                    await self._fetch(target, spooled)
             except PEER_ERRORS as error:
-                raise ClassifiedError(_of_failure(failure_code(error))) from None
+                raise ClassifiedError(_fetch_failed(failure_code(error))) from None
 
-    async def _exchange(self, target: ParsedUrl, incoming: SpooledFile) -> None:
+    async def _fetch(self, target: ParsedUrl, incoming: SpooledFile) -> None:
         # Certificates are read off the loop. A connection is not used twice: photos are rare.
         trust = await asyncio.to_thread(ssl_context, self._ca_bundle)
         async with httpcore.AsyncConnectionPool(
@@ -125,8 +125,8 @@ class PhotoDownloader:
 
 def _check_head(response: httpcore.Response) -> None:
     status = response.status
-    if status >= 500 or status in _BUSY:
-        raise ClassifiedError(_of_failure(f"http_{status}"))
+    if status >= 500 or status in _RETRYABLE_STATUSES:
+        raise ClassifiedError(_fetch_failed(f"http_{status}"))
     if 300 <= status < 400:
         raise ClassifiedError(_refused("its URL leads on to another, which is not followed"))
     if status != 200:
@@ -138,7 +138,7 @@ def _check_head(response: httpcore.Response) -> None:
         )
 
 
-def _of_failure(code: str) -> ErrorPolicy:
+def _fetch_failed(code: str) -> ErrorPolicy:
     if code == "blocked_address":
         return _BLOCKED
     what = f"The photo could not be fetched ({code})."

@@ -34,11 +34,11 @@ class PhotoLoader:
     """
 
     def __init__(
-        self, photos: PhotoStore, fetcher: PhotoDownloader, darkroom: PhotoConverter
+        self, photos: PhotoStore, downloader: PhotoDownloader, converter: PhotoConverter
     ) -> None:
         self._photos = photos
-        self._fetcher = fetcher
-        self._darkroom = darkroom
+        self._downloader = downloader
+        self._converter = converter
 
     async def load(self, claim: Claim) -> bytes:
         """The JPEG that a job sends; one that is fetched now is kept for later attempts.
@@ -61,8 +61,8 @@ class PhotoLoader:
     async def _download(self, url: str) -> Photo:
         try:
             with SpooledFile() as incoming:
-                await self._fetcher.download(url, incoming)
-                return await self._darkroom.convert(incoming)
+                await self._downloader.download(url, incoming)
+                return await self._converter.convert(incoming)
         except PhotoRefused as refused:
             what = f"The photo {refused.message}."
             raise ClassifiedError(ErrorPolicy(Outcome.FINAL, refused.code, what)) from None

@@ -49,11 +49,11 @@ def failure_code(error: BaseException) -> str:
         return "timeout"
     if isinstance(error, ssl.SSLError):
         return "tls_failed"
-    if isinstance(error, httpcore.RemoteProtocolError) and not _hung_up(error):
+    if isinstance(error, httpcore.RemoteProtocolError) and not _closed_by_peer(error):
         return "protocol_error"
     return "connection_reset"
 
 
-def _hung_up(error: httpcore.RemoteProtocolError) -> bool:
+def _closed_by_peer(error: httpcore.RemoteProtocolError) -> bool:
     # httpcore wraps what the parser complains of; where it speaks itself, the peer just left.
     return isinstance(error.args[0], str)

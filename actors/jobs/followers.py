@@ -15,7 +15,7 @@ from service.jobs.claims import FollowerPage
 from service.jobs.model import Status
 
 #: From a page that the store had no room for until it is read again.
-FULL_MS: Final = 60_000
+STORE_FULL_RETRY_MS: Final = 60_000
 
 
 async def read_follower_page(runtime: Runtime, job_id: str) -> None:
@@ -33,12 +33,12 @@ class FollowerPageAttempt(ReadAttempt):
         except OutOfMemoryError:
             # Others need the account's turn meanwhile.
             await self._recorder.release(
-                Status.WAITING, "store_full", after_ms=FULL_MS, charge="free"
+                Status.WAITING, "store_full", after_ms=STORE_FULL_RETRY_MS, charge="free"
             )
 
     async def _resolve_user(self, gateway: Gateway) -> FollowerPage:
         profile = await gateway.profile(self._claim.job.to)
-        expected: int | None = profile[f"{_counted(self._claim.job.kind)}_count"]
+        expected: int | None = profile[f"{_count_field(self._claim.job.kind)}_count"]
         return FollowerPage(profile["pk"], expected or 0, last=expected == 0)
 
     async def _page(self, gateway: Gateway) -> FollowerPage:
@@ -52,5 +52,5 @@ class FollowerPageAttempt(ReadAttempt):
         )
 
 
-def _counted(kind: str) -> str:
+def _count_field(kind: str) -> str:
     return "follower" if kind == "followers" else "following"

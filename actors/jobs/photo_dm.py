@@ -68,7 +68,9 @@ class PhotoMessage(DirectMessage):
         self, claim: Claim, gateway: Gateway, pk: str, search: SearchContext
     ) -> WriteResult | None:
         """Read the thread."""
-        receipt = await gateway.find_dm(pk, write_id(claim), None, search.age_ms, search.not_these)
+        receipt = await gateway.find_dm(
+            pk, write_id(claim), None, search.age_ms, search.owned_by_others
+        )
         return None if receipt is None else dm_result(receipt)
 
 

@@ -39,7 +39,7 @@ class SearchContext:
     """
 
     age_ms: int
-    not_these: OwnedByOthers
+    owned_by_others: OwnedByOthers
 
 
 def search_context(claim: Claim, claimed_at: float, written: WriteOwnership) -> SearchContext:
@@ -136,7 +136,7 @@ class DirectMessage(SingleRequestWrite):
     ) -> WriteResult | None:
         """Read the thread."""
         receipt = await gateway.find_dm(
-            pk, write_id(claim), claim.text, search.age_ms, search.not_these
+            pk, write_id(claim), claim.text, search.age_ms, search.owned_by_others
         )
         return None if receipt is None else dm_result(receipt)
 
@@ -175,7 +175,7 @@ class Comment(SingleRequestWrite):
         self, claim: Claim, gateway: Gateway, pk: str, search: SearchContext
     ) -> WriteResult | None:
         """Read the newest comments."""
-        receipt = await gateway.find_comment(pk, claim.text, search.age_ms, search.not_these)
+        receipt = await gateway.find_comment(pk, claim.text, search.age_ms, search.owned_by_others)
         return None if receipt is None else _comment_result(receipt)
 
 

@@ -10,7 +10,7 @@ import pytest
 import redis
 from redis.exceptions import RedisError, ResponseError
 
-from actors.batched_scripts import MOST_AT_ONCE, BatchedScripts
+from actors.batched_scripts import MAX_BATCH, BatchedScripts
 from service.redis.client import async_client
 from tests.support.ledgers import TIMES
 
@@ -45,11 +45,11 @@ def test_who_asks_in_one_turn_shares_a_round_trip(store: redis.Redis, store_url:
     async def steps(scripts: BatchedScripts) -> tuple[int, list[Any]]:
         await claim(scripts, 0)
         before = reads(store)
-        replies = await asyncio.gather(*(claim(scripts, n) for n in range(MOST_AT_ONCE)))
+        replies = await asyncio.gather(*(claim(scripts, n) for n in range(MAX_BATCH)))
         return reads(store) - before, replies
 
     trips, replies = with_scripts(store_url, steps)
-    assert replies == [NOTHING] * MOST_AT_ONCE
+    assert replies == [NOTHING] * MAX_BATCH
     # A long command may be read in two pieces
     assert trips <= 4
 
@@ -95,7 +95,7 @@ def test_everybody_hears_that_the_store_is_away() -> None:
     with_scripts("redis://127.0.0.1:1/0", steps)
 
 
-@pytest.mark.parametrize("count", [1, MOST_AT_ONCE + 1])
+@pytest.mark.parametrize("count", [1, MAX_BATCH + 1])
 def test_nobody_is_left_waiting(store: redis.Redis, store_url: str, count: int) -> None:
     async def steps(scripts: BatchedScripts) -> int:
         async with asyncio.timeout(10):

@@ -84,8 +84,8 @@ def test_work_whose_end_is_being_recorded_is_not_taken_for_lost(
                 await asyncio.to_thread(books.finish, ends)
                 # When the pulse has beaten since, whatever was under way
                 for _ in range(2):
-                    since = beat.renewed
-                    while beat.renewed == since:  # noqa: ASYNC110 - a thread changes it
+                    since = beat.renewed_at
+                    while beat.renewed_at == since:  # noqa: ASYNC110 - a thread changes it
                         await asyncio.sleep(0.01)
                 return "goes on"
         except asyncio.CancelledError:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import redis
 
-from actors.deliveries.deliver import deliver, put_back_ms
+from actors.deliveries.deliver import deferral_ms, deliver
 from actors.egress.callback_client import CallbackClient, CallbackLimits
 from actors.egress.guarded_connections import GuardedBackend
 from actors.egress.photo_download import PhotoDownloader
@@ -206,7 +206,7 @@ def test_a_delivery_that_is_busy_past_the_hard_stop_fails_and_says_why(books: Bo
         await deliver(runtime, late)
         await ended(holder)
 
-    with_servers(books, {"dead": hangs_before_headers}, scenario, per_origin=1, waiting=0)
+    with_servers(books, {"dead": hangs_before_headers}, scenario, per_origin=1, initial_waiting=0)
 
     shown = books.delivery(late)
     assert (shown["status"], shown["attempts"]) == ("failed", 0)
@@ -214,7 +214,7 @@ def test_a_delivery_that_is_busy_past_the_hard_stop_fails_and_says_why(books: Bo
 
 
 def test_a_delivery_comes_back_ever_more_slowly_and_never_with_the_crowd() -> None:
-    usual = [put_back_ms(times, 0.5) for times in (*range(8), 10_000)]
+    usual = [deferral_ms(times, 0.5) for times in (*range(8), 10_000)]
 
     assert usual == [1e3, 2e3, 4e3, 8e3, 16e3, 32e3, 60e3, 60e3, 60e3]
-    assert [put_back_ms(0, jitter) for jitter in (0.0, 0.999)] == [500, 1499]
+    assert [deferral_ms(0, jitter) for jitter in (0.0, 0.999)] == [500, 1499]

@@ -53,7 +53,7 @@ POISON = {
 def test_what_cannot_be_used_is_dropped_and_keeps_no_place(
     store: redis.Redis, store_url: str, poison: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.dramatiq_async.consumer.UNACKED_CHECK_SECONDS", 0.2)
+    monkeypatch.setattr("actors.dramatiq_async.consumer.RECOVERY_SECONDS", 0.2)
     noted: list[Any] = []
     # Given more poison than there are places, and a good message behind it
     for _ in range(PREFETCH * 2):
@@ -96,7 +96,7 @@ def test_dropped_messages_are_reported_without_what_they_say(
 def test_messages_whose_fetch_was_never_answered_are_fetched_again(
     store: redis.Redis, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.dramatiq_async.consumer.UNACKED_CHECK_SECONDS", 0.2)
+    monkeypatch.setattr("actors.dramatiq_async.consumer.RECOVERY_SECONDS", 0.2)
     noted: list[Any] = []
     with working(store_url, noting(noted)) as (broker, _):
         # Given a message that the store has handed to this process, whose reply was lost
@@ -114,7 +114,7 @@ def test_messages_whose_fetch_was_never_answered_are_fetched_again(
 def test_what_dead_processes_had_fetched_is_worked_on_once_and_they_are_forgotten(
     store: redis.Redis, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.dramatiq_async.consumer.UNACKED_CHECK_SECONDS", 0.2)
+    monkeypatch.setattr("actors.dramatiq_async.consumer.RECOVERY_SECONDS", 0.2)
     # Given a dead process that had fetched more than one look takes, and one that had nothing
     ids = [str(uuid.uuid4()) for _ in range(250)]
     for message_id in ids:

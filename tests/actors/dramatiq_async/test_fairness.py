@@ -51,10 +51,10 @@ def test_one_of_another_queue_begins_at_once_and_goes_on_amid_a_flood(
         put(store, whole(args=["first"]), flooded)
         for _ in range(FLOOD):
             put(store, whole(args=["flood"]), flooded)
-        until(lambda: len(broker.arrived[flooded]) == FLOOD + 1, 20, "the flood")
+        until(lambda: len(broker.in_flight[flooded]) == FLOOD + 1, 20, "the flood")
         until(worker.work_queue.empty, 20, "the dispatch of the flood")
         put(store, whole(args=["other"]), quiet)
-        until(lambda: broker.arrived[quiet] and worker.work_queue.empty(), 20, "the other")
+        until(lambda: broker.in_flight[quiet] and worker.work_queue.empty(), 20, "the other")
         # When all may begin
         crossing.may_go.set()
         until(lambda: nothing_stays(store), 30, "the end of all")

@@ -413,7 +413,7 @@ def test_a_hanging_origin_does_not_hold_up_another(run: Run) -> None:
 
 def test_whoever_would_wait_too_long_for_an_origin_is_sent_away(run: Run) -> None:
     async def scenario() -> tuple[list[AttemptResult], Hostile]:
-        limits = CallbackLimits(waiting=3, wait_seconds=0.1)
+        limits = CallbackLimits(initial_waiting=3, wait_seconds=0.1)
         async with serve(hangs_before_headers) as server, an_exchange(limits=limits) as exchange:
             posts = [asyncio.create_task(exchange.post(server.url(), {}, BODY)) for _ in range(9)]
             # Two find no room, three wait in vain, four are under way.
@@ -434,7 +434,7 @@ def test_whoever_would_wait_too_long_for_an_origin_is_sent_away(run: Run) -> Non
 
 def test_as_many_may_wait_as_an_origin_serves_in_time(run: Run) -> None:
     async def scenario() -> None:
-        lanes = OriginLimiter(2, waiting=1, wait_seconds=30, most=100)
+        lanes = OriginLimiter(2, initial_waiting=1, wait_seconds=30, max_users=100)
         async with lanes.slot("https://a.example"):
             async with lanes.slot("https://a.example"):
                 assert await _refused(lanes, 5) == 4
@@ -446,7 +446,7 @@ def test_as_many_may_wait_as_an_origin_serves_in_time(run: Run) -> None:
 
 def test_after_a_wait_in_vain_nobody_waits_until_an_exchange_ends(run: Run) -> None:
     async def scenario() -> None:
-        lanes = OriginLimiter(1, waiting=50, wait_seconds=0.02, most=100)
+        lanes = OriginLimiter(1, initial_waiting=50, wait_seconds=0.02, max_users=100)
         async with lanes.slot("https://a.example"):
             with pytest.raises(OriginBusy):
                 async with lanes.slot("https://a.example"):
@@ -472,7 +472,7 @@ async def _refused(lanes: OriginLimiter, count: int) -> int:
 
 def test_lanes_are_forgotten_when_nobody_uses_them(run: Run) -> None:
     async def scenario() -> None:
-        lanes = OriginLimiter(1, waiting=1, wait_seconds=30, most=100)
+        lanes = OriginLimiter(1, initial_waiting=1, wait_seconds=30, max_users=100)
         async with lanes.slot("https://a.example"):
             waiting = asyncio.create_task(lanes.slot("https://a.example").__aenter__())
             await asyncio.sleep(0)

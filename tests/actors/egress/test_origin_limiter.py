@@ -16,7 +16,7 @@ def origin(number: int) -> str:
 
 def test_when_all_is_full_an_origin_that_has_nothing_under_way_still_gets_a_place() -> None:
     async def steps() -> None:
-        lanes = OriginLimiter(4, waiting=28, wait_seconds=30, most=8)
+        lanes = OriginLimiter(4, initial_waiting=28, wait_seconds=30, max_users=8)
         async with AsyncExitStack() as places:
             # Given two origins that have all places
             for number in (0, 1) * 4:
@@ -36,7 +36,7 @@ def test_when_all_is_full_an_origin_that_has_nothing_under_way_still_gets_a_plac
 
 def test_places_that_came_free_are_given_again() -> None:
     async def steps() -> None:
-        lanes = OriginLimiter(4, waiting=28, wait_seconds=30, most=2)
+        lanes = OriginLimiter(4, initial_waiting=28, wait_seconds=30, max_users=2)
         for _ in range(3):
             async with lanes.slot(origin(0)), lanes.slot(origin(0)):
                 with pytest.raises(OriginBusy):
