@@ -29,27 +29,28 @@ from service.deliveries.attempt_results import (
 from service.deliveries.endpoints import InvalidUrl, ParsedUrl, parse_endpoint_url
 from service.deliveries.retry_schedule import parse_retry_after
 
-#: The headers of one attempt, or what makes them when its turn has come.
+#: The headers of one attempt, or a function that makes them when the request is sent.
 Headers = Mapping[str, str] | Callable[[], Mapping[str, str]]
 
-#: Few and short-lived: many servers close idle connections after 5 s (Node's default), and a
-#: request sent at that moment is lost.
+#: Few, and kept for a short time: many servers close idle connections after 5 s (Node's default),
+#: and a request sent at that moment is lost.
 _MAX_IDLE_ORIGINS: Final = 20
 _KEEPALIVE_SECONDS: Final = 4.0
 
 
 @dataclass(frozen=True)
 class CallbackLimits:
-    """What one exchange may take.
+    """Limits of callback attempts.
 
     Parameters:
-      connect_seconds: For the look-up and the connection; as much again for the TLS handshake.
+      connect_seconds: For the lookup and the connection; as much again for the TLS handshake.
       total_seconds: For the whole exchange.
       capture_seconds: For the body, within the total.
-      per_origin: How many exchanges may be under way with one origin.
-      waiting: How many more may wait for an origin of which nothing is known yet.
+      per_origin: Attempts in flight per origin.
+      initial_waiting: How many more may wait for an origin whose pace is unknown.
       wait_seconds: The longest that any may wait.
-      in_flight: How many may be under way or wait in all; beyond that each origin may have one.
+      in_flight: Attempts in flight or waiting over all origins; beyond that each origin may still
+        have one.
     """
 
     connect_seconds: float = 3.0
@@ -69,13 +70,13 @@ class CallbackClient:
 
     Parameters:
       backend: Opens the connections.
-      version: Heliograph's own, for the `User-Agent`.
-      allow_http: Whether plain HTTP will do.
+      version: Heliograph's version, for the `User-Agent`.
+      allow_http: Whether plain HTTP is accepted.
       ca_bundle: Path of a PEM file to trust instead of the system's CAs.
-      limits: What one exchange may take.
+      limits: The limits of an attempt.
 
     Raises:
-      ValueError: If the CA bundle cannot be read.
+      ValueError: The CA bundle cannot be read.
     """
 
     def __init__(
@@ -95,15 +96,15 @@ class CallbackClient:
         )
         trusted = ssl_context(ca_bundle)
 
-        def pool() -> httpcore.AsyncConnectionPool:
+        def make_pool() -> httpcore.AsyncConnectionPool:
             return httpcore.AsyncConnectionPool(
                 ssl_context=trusted,
-                max_connections=None,  # bounded by the lanes
+                max_connections=None,  # the limiter bounds them
                 keepalive_expiry=_KEEPALIVE_SECONDS,
                 network_backend=backend,
             )
 
-        self._pools = OriginPools(pool, _MAX_IDLE_ORIGINS, _KEEPALIVE_SECONDS)
+        self._pools = OriginPools(make_pool, _MAX_IDLE_ORIGINS, _KEEPALIVE_SECONDS)
 
     async def __aenter__(self) -> Self:
         return self
@@ -114,12 +115,13 @@ class CallbackClient:
     async def post(self, url: str, headers: Headers, body: bytes) -> AttemptResult:
         """Send one callback and wait for its status line.
 
-        Waits a moment while the origin is busy with other exchanges; that time is not counted.
+        Waits a moment while the origin is busy with other callbacks; the duration of the attempt
+        does not include that wait.
 
         Parameters:
-          url: Where to.
-          headers: The signature's; the others are set here. A function is called after the
-            wait, which could make an earlier timestamp stale.
+          url: The callback endpoint.
+          headers: The signature's headers; the others are set here. A function is called after
+            the wait, which could make an earlier timestamp stale.
           body: The signed bytes.
 
         Returns:
@@ -162,7 +164,7 @@ class CallbackClient:
     def _request(
         self, target: ParsedUrl, headers: Mapping[str, str], body: bytes
     ) -> httpcore.Request:
-        every: dict[bytes | str, bytes | str] = {
+        all_headers: dict[bytes | str, bytes | str] = {
             "host": target.authority,
             "user-agent": self._user_agent,
             "accept": "*/*",
@@ -176,7 +178,7 @@ class CallbackClient:
             httpcore.URL(
                 scheme=target.scheme, host=target.host, port=target.port, target=target.target
             ),
-            headers=every,
+            headers=all_headers,
             content=body,
             extensions={"timeout": {"connect": self._limits.connect_seconds}},
         )

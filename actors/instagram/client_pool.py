@@ -8,12 +8,11 @@ no login.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import Final
 
+from actors.idle_tracker import IdleTracker
 from actors.instagram.account_client import no_login_limit
 from actors.instagram.gateway import Gateway
 from actors.instagram.options import AccountOptions, UnknownAccount
@@ -53,12 +52,8 @@ class GatewayPool:
         self._accounts = accounts
         self._vault = vault
         self._gate = gate
-        self._idle_seconds = idle_seconds
-        self._most_idle = most_idle
         self._gateways: dict[str, Gateway] = {}
-        self._users: Counter[str] = Counter()
-        #: Since when nobody uses it, the longest unused first.
-        self._idle: dict[str, float] = {}
+        self._usage = IdleTracker(most_idle, idle_seconds)
 
     def acquire(self, name: str) -> AbstractContextManager[Gateway]:
         """Give an account's gateway, whose client stays until the block ends.
@@ -86,36 +81,25 @@ class GatewayPool:
 
     async def close_idle(self) -> None:
         """Close the clients that nobody has used for too long, and those that are too many."""
-        for name in self._overdue():
+        for name in self._usage.due():
             # Whoever wants it meanwhile waits for the end of this, and has it built again.
-            since = self._idle.pop(name, None)
+            since = self._usage.take(name)
             if since is not None and not await self._rests(name):
-                self._put_back(name, since)
+                self._usage.put_back(name, since)
 
     async def close_all(self) -> None:
         """Save and close every gateway."""
         gateways = list(self._gateways.values())
         self._gateways.clear()
-        self._idle.clear()
+        self._usage.clear()
         await asyncio.gather(*(gateway.close() for gateway in gateways))
 
     @contextmanager
     def _lent(self, name: str) -> Iterator[Gateway]:
         if name not in self._gateways:
             self._gateways[name] = Gateway(self._accounts[name], self._vault, gate=self._gate)
-        self._users[name] += 1
-        self._idle.pop(name, None)
-        try:
+        with self._usage.using(name):
             yield self._gateways[name]
-        finally:
-            self._users[name] -= 1
-            if not self._users[name]:
-                self._idle[name] = time.monotonic()
-
-    def _overdue(self) -> list[str]:
-        since, too_many = time.monotonic() - self._idle_seconds, len(self._idle) - self._most_idle
-        idle = enumerate(self._idle.items())
-        return [name for place, (name, at) in idle if place < too_many or at <= since]
 
     async def _rests(self, name: str) -> bool:
         """Close one client; the trouble of one is not that of the others."""
@@ -124,10 +108,6 @@ class GatewayPool:
         except Exception as error:  # noqa: BLE001 - there is a next time
             _log.error("an idle client was not closed", account=name, exc_info=error)
             return False
-
-    def _put_back(self, name: str, since: float) -> None:
-        if not self._users[name] and name not in self._idle:
-            self._idle = {name: since, **self._idle}
 
     async def _close_idle_forever(self) -> None:
         while True:

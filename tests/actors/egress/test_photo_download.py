@@ -98,7 +98,7 @@ def test_a_photo_comes_over_tls_that_is_checked(tmp_path: Path) -> None:
                 return incoming.file.read()
 
     assert asyncio.run(scenario(str(authority.bundle))) == b"a photo"
-    assert asyncio.run(scenario(None)) == "The photo could not be fetched (tls_failed)."
+    assert asyncio.run(scenario(None)) == "The photo could not be downloaded (tls_failed)."
 
 
 def test_plain_http_has_to_be_permitted() -> None:
