@@ -1,4 +1,4 @@
-"""Acknowledging messages in batches, beside the loop."""
+"""Acknowledges messages in batches, off the event loop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from actors.dramatiq_async.consumer import NotifiedConsumer
 from service.logging.setup import get_logger
 
 _THREADS: Final = 2
-#: In one round trip: one batch must not hold up the store.
+#: Messages per round trip: a larger script call would block Redis for too long.
 _MAX_BATCH: Final = 100
 _RETRY_SECONDS: Final = 1.0
 
@@ -27,13 +27,13 @@ _log = get_logger(__name__)
 
 
 class AckBatcher:
-    """Acknowledges what has been worked on, on threads of its own: each may wait for Redis.
+    """Acknowledges processed messages on threads of its own, since each call may wait for Redis.
 
-    What ends while one batch is on its way is the next one.
+    The messages that end while one batch is on its way make up the next one.
 
     Parameters:
-      broker: Whose middleware is told.
-      consumers: By queue; an acknowledgement goes to the one that the message came from.
+      broker: Its middleware is signalled.
+      consumers: By queue; a message is acknowledged by the one that it came from.
     """
 
     def __init__(self, broker: Broker, consumers: Mapping[str, ConsumerThread]) -> None:
@@ -56,10 +56,10 @@ class AckBatcher:
         self._pending.put(message)
 
     def close(self, seconds: float) -> None:
-        """Try everything once more and drop what fails: another worker finds nothing to do in it.
+        """Try everything once more and drop what fails: another worker will find its job done.
 
         Parameters:
-          seconds: How long that may take.
+          seconds: The time limit.
         """
         deadline = time.monotonic() + seconds
         self._closing.set()
@@ -69,9 +69,9 @@ class AckBatcher:
             thread.join(max(0, deadline - time.monotonic()))
 
     def _run(self) -> None:
-        going_on = True
-        while going_on:
-            batch, going_on = self._next_batch()
+        more = True
+        while more:
+            batch, more = self._next_batch()
             for queue, messages in batch.items():
                 while not self._try_ack(queue, messages):
                     if self._closing.is_set():
@@ -79,7 +79,7 @@ class AckBatcher:
                     self._closing.wait(_RETRY_SECONDS)
 
     def _next_batch(self) -> tuple[Mapping[str, list[MessageProxy]], bool]:
-        """What is done by now, by queue; and whether there will be more."""
+        """Wait for messages; return them by queue, and whether there will be more."""
         batch: defaultdict[str, list[MessageProxy]] = defaultdict(list)
         with suppress(Empty):
             message = self._pending.get()
@@ -100,6 +100,6 @@ class AckBatcher:
                 self._broker.emit_after("ack", message)
         except BrokerConnectionError:
             return False
-        except Exception as error:  # noqa: BLE001 - the next are acknowledged all the same
+        except Exception as error:  # noqa: BLE001 - later batches are acknowledged all the same
             _log.error("messages could not be acknowledged", exc_info=error)
         return True
