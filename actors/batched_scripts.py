@@ -1,7 +1,7 @@
-"""Round trips that tasks share: what they ask of Redis in one turn of the loop goes at once.
+"""Script calls of many tasks in shared round trips: those of one loop iteration go together.
 
-A thousand tasks that wait for a connection each would hold each other up at every step. Each kind
-of work has its own trips, so that a flood of one kind does not hold up the other.
+A thousand tasks that each wait for a connection would delay each other at every step. Each kind
+of work has a batcher of its own, so that a flood of one kind does not delay the other.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from service.jobs.lua.builder import Times
 from service.jobs.lua.runner import Scripts, is_unknown
 from service.redis.batching import Batcher, PendingCall
 
-#: The most calls of one round trip: all who asked go on in one turn of the loop.
+#: Calls per round trip: all their callers resume in one iteration of the loop.
 MAX_BATCH: Final = 50
 
 

@@ -1,7 +1,7 @@
-"""One attempt at a callback: claim, sign, post, record.
+"""One attempt at a delivery: claim, sign, post, record.
 
-Where the origin has enough to do the delivery is put back instead, so that it does not wait in a
-place that the callbacks of other origins need.
+When its origin is busy the delivery is deferred instead, so that it does not wait in a slot that
+the callbacks of other origins need.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import random
 import time
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from actors.runtime import Runtime
 from service.deliveries.attempt_results import AttemptResult
@@ -23,9 +23,10 @@ from service.logging.context import bind_ids
 from service.logging.setup import Masker, get_logger
 from service.signatures import sign
 
-#: How long a delivery waits for a worker that knows its callback (deploys overlap), or for us.
+#: The wait after an attempt that does not count: another worker may know the callback (deploys
+#: overlap), or our own fault may be over.
 NOT_COUNTED_RETRY_MS: Final = 30_000
-#: How long it waits for its origin the first time; twice as long each time after that.
+#: The wait after the first deferral; it doubles with each further one.
 FIRST_DEFERRAL_MS: Final = 1_000
 MAX_DEFERRAL_MS: Final = 60_000
 
@@ -45,7 +46,7 @@ async def deliver(runtime: Runtime, delivery_id: str) -> None:
         return
     bind_ids(delivery_id=delivery_id, job_id=claim.job_id)
     try:
-        # Only for the attempt: a beat that crosses the record would find the claim gone.
+        # Not while recording: a beat at that moment would find the claim gone.
         with runtime.heartbeat.maintain(delivery_id, owner, claim.fence, claimed_at):
             result = await _attempt(runtime, claim)
     except asyncio.CancelledError:
@@ -63,39 +64,39 @@ async def _attempt(runtime: Runtime, claim: DeliveryClaim) -> AttemptResult:
         return AttemptResult("uncharged", "unknown_callback")
     try:
         return await _post(runtime, claim, endpoint)
-    except Exception as error:  # noqa: BLE001 - our fault, so never the endpoint's charge
+    except Exception as error:  # noqa: BLE001 - our fault, so the attempt does not count
         _log.error("a callback could not be attempted", exc_info=error)
         return AttemptResult("uncharged", "internal_error")
 
 
-def deferral_ms(times: int, jitter: float) -> int:
-    """How long a delivery waits before it asks again for a place at its origin.
+def deferral_ms(deferrals: int, jitter: float) -> int:
+    """How long a delivery waits before it tries again for a slot of its origin.
 
     Parameters:
-      times: How often it was put back before.
-      jitter: A random number in [0, 1): from half to one and a half times the usual wait, so
-        that a crowd that was put back at once does not come back at once.
+      deferrals: How often it was deferred before.
+      jitter: A random number in [0, 1): gives half to one and a half times the base wait, so that
+        deliveries that were deferred together do not come back together.
 
     Returns:
       Milliseconds from now.
     """
-    doublings = min(times, math.ceil(math.log2(MAX_DEFERRAL_MS / FIRST_DEFERRAL_MS)))
-    usual_ms = min(FIRST_DEFERRAL_MS << doublings, MAX_DEFERRAL_MS)
-    return math.floor(usual_ms * (0.5 + jitter))
+    doublings = min(deferrals, math.ceil(math.log2(MAX_DEFERRAL_MS / FIRST_DEFERRAL_MS)))
+    base_ms = min(FIRST_DEFERRAL_MS << doublings, MAX_DEFERRAL_MS)
+    return math.floor(base_ms * (0.5 + jitter))
 
 
 async def _post(
     runtime: Runtime, claim: DeliveryClaim, endpoint: CallbackEndpoint
 ) -> AttemptResult:
-    def signed() -> dict[str, str]:
+    def headers() -> dict[str, str]:
         now = int(time.time())
         return sign.headers(endpoint.secrets, claim.id, now, claim.payload)
 
-    return await runtime.callback_client.post(endpoint.url, signed, claim.payload)
+    return await runtime.callback_client.post(endpoint.url, headers, claim.payload)
 
 
 def _is_deferred(claim: DeliveryClaim, result: AttemptResult) -> bool:
-    # Past the hard stop it fails, and that is recorded.
+    # Past the hard stop it fails, which is recorded.
     return result.code == "origin_busy" and not exhausted(claim.created_ms, _now_ms())
 
 
@@ -109,9 +110,9 @@ async def _defer(runtime: Runtime, claim: DeliveryClaim) -> None:
 async def _record(runtime: Runtime, claim: DeliveryClaim, result: AttemptResult) -> None:
     to, after_ms = _next_step(claim, result, _now_ms())
     counts = result.outcome != "uncharged"
-    attempt = _log_entry(claim, result, counts=counts, after_ms=after_ms)
-    attempt["body"] = _redact(runtime.config.endpoints.get(claim.endpoint), attempt["body"])
-    await runtime.deliveries.record(claim, to, attempt, after_ms=after_ms, counts=counts)
+    entry = _log_entry(claim, result, counts=counts, after_ms=after_ms)
+    entry["body"] = _redact(runtime.config.endpoints.get(claim.endpoint), result.body)
+    await runtime.deliveries.record(claim, to, entry, after_ms=after_ms, counts=counts)
     _log.info(
         "callback",
         callback=claim.endpoint,
@@ -123,7 +124,7 @@ async def _record(runtime: Runtime, claim: DeliveryClaim, result: AttemptResult)
 
 
 def _redact(endpoint: CallbackEndpoint | None, body: str) -> str:
-    """What was answered, without the secrets that an error page repeats."""
+    """A response body without the endpoint's secrets, which error pages may repeat."""
     if endpoint is None or not body:
         return body
     return _masker((*endpoint.secrets, endpoint.url)).text(body)
@@ -134,20 +135,22 @@ def _masker(secrets: tuple[str, ...]) -> Masker:
     return Masker(secrets)
 
 
-def _next_step(claim: DeliveryClaim, result: AttemptResult, now_ms: int) -> tuple[Any, int]:
+def _next_step(
+    claim: DeliveryClaim, result: AttemptResult, now_ms: int
+) -> tuple[Literal["delivered", "failed", "pending"], int]:
+    """The delivery's next status, and for `pending` in how many ms the next attempt is due."""
     if result.outcome == "delivered":
         return "delivered", 0
     if result.outcome in ("gone", "final"):
         return "failed", 0
     if result.outcome == "uncharged" and not exhausted(claim.created_ms, now_ms):
-        at_once = result.code == "handed_back"
-        return "pending", 0 if at_once else NOT_COUNTED_RETRY_MS
-    delay = next_delay_ms(
+        return "pending", 0 if result.code == "handed_back" else NOT_COUNTED_RETRY_MS
+    delay_ms = next_delay_ms(
         claim.attempts + 1, retry_after_ms=result.retry_after_ms, jitter=random.random()
     )
-    if delay is None or exhausted(claim.created_ms, now_ms + delay):
+    if delay_ms is None or exhausted(claim.created_ms, now_ms + delay_ms):
         return "failed", 0
-    return "pending", delay
+    return "pending", delay_ms
 
 
 def _now_ms() -> int:
