@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from actors.jobs.attempt_recorder import AttemptRecorder
+from actors.jobs.next_steps import Finish
 from actors.lease_heartbeat import Lease, LeaseHeartbeat, start_heartbeat
 from deploy.local.wait import until
 from service.jobs.claims import Claims
@@ -108,7 +109,7 @@ def test_a_step_that_ends_a_job_says_so_before_it_asks_the_store(
         loop, now = asyncio.get_running_loop(), time.monotonic()
         hold = Lease(claim.job.id, claim.owner, claim.fence, task, loop, now, 10.0)
         steps = AttemptRecorder(Claims(client, TIMES), claim, hold, now)
-        ending = asyncio.create_task(steps.finish(Status.SUCCEEDED, result={}))
+        ending = asyncio.create_task(steps.finish(Finish(Status.SUCCEEDED, result={})))
         await asyncio.sleep(0)  # it asks, and nothing can have been answered
         said = hold.ending
         await ending
