@@ -5,38 +5,50 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 # Tests that fill a given Redis' memory cannot share it with others at the same time.
 ARGS   ?= $(if $(TEST_REDIS_URL),-n 0,-n 4 --dist worksteal)
+# Python 3.11 is the oldest version that the lock files must serve.
+LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --custom-compile-command "make lock"
 
-.PHONY: demo run test bench chaos lint lock clean
+.DEFAULT_GOAL := help
+.PHONY: help demo run test bench chaos format lint lock clean
 
-demo: $(READY)  ## the main job, end to end, against the fake Instagram; then exits
+help:           ## list the targets
+	@awk -F ':|## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$NF}' $(MAKEFILE_LIST)
+
+demo: $(READY)  ## run the main job end to end against the fake Instagram, then exit
 	@$(BIN)/python -m deploy.local demo
 
-run: $(READY)   ## the same stack, kept up
+run: $(READY)   ## keep the same stack up
 	@$(BIN)/python -m deploy.local run
 
-test: $(READY)
+test: $(READY)  ## run all tests; ARGS="tests/jobs -k claim" for some
 	$(BIN)/python -m pytest $(ARGS)
 
-bench: $(READY) ## figures side by side in one run, also in bench.json; BENCH="door" for some of them
+bench: $(READY) ## measure and compare, also into bench.json; BENCH="store" for some
 	@$(BIN)/python -m tests.bench $(BENCH)
 
-chaos: $(READY) ## kills at every step and a long storm; CHAOS="--seed 7 --rounds 2" for less
+chaos: $(READY) ## kill processes at every step, then at random; CHAOS="--seed 7 --rounds 2" for less
 	@$(BIN)/python -m tests.chaos $(CHAOS)
 
-lint: $(READY)
+format: $(READY) ## format the code and apply safe fixes
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(READY)  ## check formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
-lock: $(READY)  ## requirements*.txt from pyproject.toml, for every platform and Python it names
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" $(LOCKFLAGS) -o requirements.txt pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" $(LOCKFLAGS) -c requirements.txt --extra dev -o requirements-dev.txt pyproject.toml
+lock: $(READY)  ## rewrite requirements*.txt from pyproject.toml
+	$(LOCK) $(LOCKFLAGS) -o requirements.txt pyproject.toml
+	$(LOCK) $(LOCKFLAGS) -c requirements.txt --extra dev -o requirements-dev.txt pyproject.toml
 
-clean:
+clean:          ## remove the virtual environment, local data and caches
 	rm -rf $(VENV) .local .mypy_cache .ruff_cache .hypothesis
 
 $(READY): requirements-dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Heliograph needs Python 3.11 to 3.13; make PYTHON=python3.12 ... names another one.")'
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 14) else "Heliograph needs Python 3.11 to 3.14; make PYTHON=python3.12 ... names another one.")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@

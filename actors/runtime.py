@@ -30,7 +30,7 @@ from service.accounts.session_store import SessionStore
 from service.accounts.suppressions import Suppressions
 from service.accounts.user_id_cache import UserIdCache
 from service.accounts.verification_codes import VerificationCodes
-from service.config.config import Config, Value
+from service.config.config import Config, SecretRef
 from service.config.proxy_url import check_proxy
 from service.config.settings import Settings
 from service.config.unique_usernames import check_usernames
@@ -90,8 +90,8 @@ class WorkerConfig:
         accounts = {
             name: AccountOptions(
                 name=name,
-                username=account.username.reveal(environ),
-                password=account.password.reveal(environ),
+                username=account.username.resolve(environ),
+                password=account.password.resolve(environ),
                 totp_seed=_resolve(account.totp_seed, environ),
                 proxy=_proxy(account.proxy, environ),
                 ca_bundle=settings.instagram_ca_bundle,
@@ -103,7 +103,7 @@ class WorkerConfig:
         return cls(settings, accounts, endpoints.resolve(environ), Times.of(settings, config))
 
 
-def _proxy(value: Value | None, environ: Mapping[str, str]) -> str | None:
+def _proxy(value: SecretRef | None, environ: Mapping[str, str]) -> str | None:
     proxy = _resolve(value, environ)
     if value is None or proxy is None:
         return None
@@ -113,8 +113,8 @@ def _proxy(value: Value | None, environ: Mapping[str, str]) -> str | None:
         raise ValueError(f"{value.key}: {error}") from None
 
 
-def _resolve(value: Value | None, environ: Mapping[str, str]) -> str | None:
-    return None if value is None else value.reveal(environ)
+def _resolve(value: SecretRef | None, environ: Mapping[str, str]) -> str | None:
+    return None if value is None else value.resolve(environ)
 
 
 @dataclass(frozen=True)

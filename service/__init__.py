@@ -1,3 +1,3 @@
 """Heliograph: the web tier, and what both tiers share."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"

@@ -92,7 +92,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
     stopping = asyncio.Event()
     live = Broadcaster(settings.redis_url, stopping)
     patience_ms = round(1000 * MAX_WAIT_SECONDS)
-    sights = LookupCache(client, times, config.readers(), patience_ms)
+    sights = LookupCache(client, times, config.lookup_accounts(), patience_ms)
     return AppServices(
         settings=settings,
         config=config,

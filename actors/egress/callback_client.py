@@ -26,8 +26,8 @@ from service.deliveries.attempt_results import (
     classify_status,
     printable,
 )
-from service.deliveries.endpoints import InvalidUrl, ParsedUrl, parse_endpoint_url
 from service.deliveries.retry_schedule import parse_retry_after
+from service.network.urls import InvalidUrl, ParsedUrl, parse_endpoint_url
 
 #: The headers of one attempt, or a function that makes them when the request is sent.
 Headers = Mapping[str, str] | Callable[[], Mapping[str, str]]

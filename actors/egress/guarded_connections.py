@@ -67,9 +67,9 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     """Opens connections for httpcore, to allowed addresses only.
 
     Parameters:
-      guard: Decides which addresses may be reached.
+      ip_filter: Decides which addresses may be reached.
       resolver: Resolves host names.
-      answer_bytes: The largest response, head included.
+      max_response_bytes: The largest response, head included.
       options: Set on every opened socket.
     """
 
@@ -154,7 +154,7 @@ class GuardedStream(httpcore.AsyncNetworkStream):
 
     Parameters:
       stream: The open connection.
-      most_bytes: The largest response.
+      max_response_bytes: The largest response.
     """
 
     def __init__(

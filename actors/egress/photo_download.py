@@ -17,8 +17,8 @@ from actors.egress.guarded_connections import MAX_RESPONSE_BYTES, GuardedBackend
 from actors.egress.tls import PEER_ERRORS, failure_code, ssl_context
 from actors.instagram.error_policies import ErrorPolicy, Outcome
 from actors.instagram.errors import ClassifiedError
-from service.deliveries.endpoints import InvalidUrl, ParsedUrl, parse_endpoint_url
 from service.network.ip_filter import IpFilter
+from service.network.urls import InvalidUrl, ParsedUrl, parse_endpoint_url
 from service.photos.photo import MAX_PHOTO_BYTES
 from service.photos.spooled_file import SpooledFile
 

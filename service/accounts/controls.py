@@ -10,7 +10,7 @@ import redis.asyncio as aredis
 
 from service.jobs.lua.builder import Times
 from service.jobs.lua.runner import Scripts
-from service.jobs.records import rfc3339
+from service.time_formats.timestamps import rfc3339
 
 AccountStatus = Literal["active", "cooling_down", "held", "paused"]
 

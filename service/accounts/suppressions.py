@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
-from service.jobs.records import rfc3339
+from service.time_formats.timestamps import rfc3339
 
 _ENTRIES: Final = "hg:suppressed"
 _ORDER: Final = "hg:suppressions"

@@ -195,7 +195,7 @@ async def _progress(web: AppServices, job_id: str) -> tuple[int, bool]:
 async def _kept(web: AppServices, job: dict[str, Any]) -> int:
     """How many rows there are."""
     there: int = job["progress"]["users"]
-    if there and not await web.follower_rows.are_kept(job["id"]):
+    if there and not await web.follower_rows.are_stored(job["id"]):
         raise _rows_expired()
     return there
 

@@ -106,7 +106,7 @@ class FollowerExportRequest(BaseModel):
 
 
 def _candidate_accounts(web: AppServices) -> tuple[str, ...]:
-    readers = web.config.readers()
+    readers = web.config.lookup_accounts()
     if not readers:
         message = "No account may look things up: give one the role 'read' or 'both'."
         raise ApiError(503, "no_account", message)

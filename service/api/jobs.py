@@ -20,7 +20,7 @@ from service.jobs.model import FINAL, FOLLOWER_KINDS, JobDraft, Kind, Status
 from service.jobs.queries import JobFilter, Page
 from service.live.broadcaster import POLL_SECONDS
 from service.network.ip_filter import IpFilter
-from service.photos.urls import check_photo_url
+from service.photos.photo_url import check_photo_url
 
 router = APIRouter(tags=["jobs"])
 
@@ -53,9 +53,12 @@ def build_draft(asked: JobRequest, web: AppServices) -> JobDraft:
       ApiError: 422; the message names the field.
     """
     if asked.photo is not None:
-        guard, allow_http = IpFilter(web.settings.callback_allow), web.settings.callback_allow_http
+        ip_filter, allow_http = (
+            IpFilter(web.settings.callback_allow),
+            web.settings.callback_allow_http,
+        )
         try:
-            check_photo_url(asked.photo, guard, allow_http=allow_http)
+            check_photo_url(asked.photo, ip_filter, allow_http=allow_http)
         except ValueError as error:
             raise invalid("photo", str(error)) from None
     return asked.draft(web.config, utc_now())

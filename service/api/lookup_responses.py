@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from service.jobs.records import rfc3339
 from service.lookups.service import ENDED, Found, LookupAnswer, NotFound, Pending
 from service.lookups.shared_cache import Unavailable
+from service.time_formats.timestamps import rfc3339
 
 #: When a look-up that goes on may have ended, and a held account been seen to.
 RETRY_PENDING_SECONDS, RETRY_HELD_SECONDS = 2, 60

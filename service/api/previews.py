@@ -11,8 +11,8 @@ from service.api.jobs import build_draft
 from service.api.pagination import Limit
 from service.api.schemas import JobRequest
 from service.dependencies import AppServices
-from service.jobs.records import rfc3339
 from service.jobs.replies import Preview
+from service.time_formats.timestamps import rfc3339
 
 router = APIRouter(tags=["jobs"])
 

@@ -19,10 +19,10 @@ from pydantic import (
 )
 
 from service.config.config import Config
-from service.deliveries.endpoints import MAX_URL_CHARACTERS
 from service.http.errors import ApiError
 from service.instagram.ids import InvalidIdentifier, normalise_post, normalise_recipient
 from service.jobs.model import DEFAULT_PRIORITY, MAX_DELAY_MS, JobDraft, Pausable, Write
+from service.network.urls import MAX_URL_CHARACTERS
 from service.photos.photo import PhotoUrl
 
 MAX_TEXT: Final = {"dm": 1000, "comment": 2200}

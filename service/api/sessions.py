@@ -57,7 +57,7 @@ async def replace(
 def _username(web: AppServices, name: str) -> str:
     check_known(web, name)
     try:
-        return web.config.accounts[name].username.reveal(os.environ)
+        return web.config.accounts[name].username.resolve(os.environ)
     except MissingVariable as error:
         message = f"{error}: a session belongs to a username, so set it for the web process too"
         raise ApiError(503, "username_not_set", message) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from service.config.config import Config, MissingVariable
+from service.config.on_off import ON
 from service.config.proxy_url import check_proxy
 from service.config.unique_usernames import check_usernames
 from service.deliveries.endpoints import CallbackEndpoints
@@ -20,7 +21,7 @@ def warnings_of(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
     """
     for _, value in config.references():
         try:
-            value.reveal(environ)
+            value.resolve(environ)
         except MissingVariable as error:
             yield str(error)
     yield from _unfit_secrets(config, environ)
@@ -33,7 +34,7 @@ def _unfit_secrets(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
             yield f"sources.{name}.secrets: is empty; until one is set, the source answers 503"
         for secret in source.secrets:
             try:
-                check_secret(source.scheme, secret.reveal(environ))
+                check_secret(source.scheme, secret.resolve(environ))
             except MissingVariable:
                 continue
             except ValueError as error:
@@ -42,12 +43,7 @@ def _unfit_secrets(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
 
 def _unfit_ways(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
     """Usernames, proxies and callback URLs with which the worker would not start."""
-    allow_http = environ.get("CALLBACK_ALLOW_HTTP", "").strip().lower() in (
-        "1",
-        "on",
-        "true",
-        "yes",
-    )
+    allow_http = environ.get("CALLBACK_ALLOW_HTTP", "").strip().lower() in ON
     for name, callback in config.callbacks.items():
         try:
             CallbackEndpoints({name: callback}, allow_http=allow_http).resolve(environ)
@@ -58,7 +54,7 @@ def _unfit_ways(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
     try:
         check_usernames(
             {
-                name: account.username.reveal(environ)
+                name: account.username.resolve(environ)
                 for name, account in config.accounts.items()
                 if account.username.literal or environ.get(account.username.variable or "")
             }
@@ -67,7 +63,7 @@ def _unfit_ways(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
         yield str(error)
     for proxy in filter(None, (account.proxy for account in config.accounts.values())):
         try:
-            check_proxy(proxy.reveal(environ))
+            check_proxy(proxy.resolve(environ))
         except MissingVariable:
             continue
         except ValueError as error:

@@ -47,7 +47,8 @@ def run(*, repair: bool) -> int:
         settings = load_settings()
         times = Times.of(settings, load_config(settings.config_path))
     except (SettingsError, ConfigError) as error:
-        print(f"cannot look: {error}", file=sys.stderr)
+        for problem in error.problems:
+            print(f"cannot look: {problem}", file=sys.stderr)
         return USAGE
     try:
         return asyncio.run(_examine(settings.redis_url, times, repair))

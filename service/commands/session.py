@@ -128,7 +128,7 @@ def _session_access(name: str, environ: Mapping[str, str]) -> SessionAccess:
     config = load_config(settings.config_path)
     if name not in config.accounts:
         raise UsageError(f"there is no account {name!r} (configured: {_names(config)})")
-    return SessionAccess(name, config.accounts[name].username.reveal(environ), settings)
+    return SessionAccess(name, config.accounts[name].username.resolve(environ), settings)
 
 
 def _names(config: Config) -> str:

@@ -1,4 +1,4 @@
-"""What every process does first; of a size that each of them can carry."""
+"""What every process does first: read the environment and the configuration, set up logging."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from service.logging.setup import configure_logging
 
 
 def boot(environ: Mapping[str, str] = os.environ) -> tuple[Settings, Config]:
-    """Read settings and configuration and set up logging, or stop with one line.
+    """Read settings and configuration and set up logging, or stop the process.
 
     Parameters:
       environ: The environment.
 
     Raises:
-      SystemExit: Something is missing or unusable; the message names it.
+      SystemExit: Something is missing or unusable; the message has one line for each variable, or
+        one line for the configuration file.
     """
     try:
         settings = load_settings(environ)
         config = load_config(settings.config_path)
     except SettingsError as error:
-        raise SystemExit(f"heliograph cannot start: {error}") from None
+        lines = [f"heliograph cannot start: {problem}" for problem in error.problems]
+        raise SystemExit("\n".join(lines)) from None
     except ConfigError as error:
-        found = "; ".join(map(str, error.problems))
-        raise SystemExit(f"heliograph cannot start: {settings.config_path.name}: {found}") from None
+        problems = "; ".join(map(str, error.problems))
+        file = settings.config_path.name
+        raise SystemExit(f"heliograph cannot start: {file}: {problems}") from None
     configure_logging(settings.log_format, {*_own_secrets(settings), *redactions(config, environ)})
     return settings, config
 

@@ -1,7 +1,7 @@
 """heliograph.toml: sources, accounts, pacing, callbacks and rules.
 
-Nothing secret is read here: `"env:NAME"` stays a reference until the tier that needs the value
-reveals it.
+No secret is read here: `"env:NAME"` stays a reference until the tier that needs the value
+resolves it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
@@ -16,11 +17,18 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, ValidationError, model_validator
 
 from service.config.cross_checks import find_conflicts
-from service.config.errors import ConfigError, Problem, dotted, located, problems_of
+from service.config.errors import (
+    ConfigError,
+    Problem,
+    dotted_key,
+    problem_at,
+    validation_problems,
+)
 from service.config.models import Account, Callback, Lookups, Name, Rule, Source
-from service.config.pacing import Pacing, StrictModel
-from service.config.secret_refs import MissingVariable, Value
-from service.config.toml_lines import Lines
+from service.config.pacing import Pacing
+from service.config.secret_refs import MissingVariable, SecretRef
+from service.config.strict_model import StrictModel
+from service.config.toml_lines import KeyLines
 
 __all__ = [
     "Account",
@@ -31,8 +39,8 @@ __all__ = [
     "Pacing",
     "Problem",
     "Rule",
+    "SecretRef",
     "Source",
-    "Value",
     "load_config",
     "parse_config",
     "redactions",
@@ -45,8 +53,8 @@ class Config(StrictModel):
     Parameters:
       sources: By name.
       accounts: By name.
-      pacing: What holds for all accounts.
-      lookups: For how long what was looked up is fresh.
+      pacing: The rate limits of accounts that have none of their own.
+      lookups: How long a lookup stays fresh.
       callbacks: By name.
       rules: In the order of the file.
     """
@@ -59,35 +67,27 @@ class Config(StrictModel):
     rules: tuple[Rule, ...] = ()
 
     @model_validator(mode="after")
-    def _name_values(self) -> Self:
-        for key, value in self.references():
-            value.key = key
+    def _tell_references_their_keys(self) -> Self:
+        for key, reference in self.references():
+            reference.key = key
         return self
 
-    def pacing_of(self, account: str) -> Pacing:
-        """The pacing of one account, its own overrides included.
+    def lookup_accounts(self) -> tuple[str, ...]:
+        """Names of the accounts that serve lookups: the read-only ones, if there are any."""
+        read_only = tuple(name for name, each in self.accounts.items() if each.role == "read")
+        return read_only or tuple(name for name, each in self.accounts.items() if each.may_read)
 
-        Parameters:
-          account: Name of a configured account.
-        """
-        return self.pacing.with_overrides(self.accounts[account].pacing)
-
-    def readers(self) -> tuple[str, ...]:
-        """The accounts that look up: those that only read, where there are any."""
-        only = tuple(name for name, each in self.accounts.items() if each.role == "read")
-        return only or tuple(name for name, each in self.accounts.items() if each.may_read)
-
-    def references(self) -> Iterator[tuple[str, Value]]:
-        """Every value that may live in the environment, under its dotted key."""
+    def references(self) -> Iterator[tuple[str, SecretRef]]:
+        """Every value that may come from the environment, with its dotted key."""
         for table in ("sources", "accounts", "callbacks"):
             for name, entry in getattr(self, table).items():
                 for field in type(entry).model_fields:
-                    found = getattr(entry, field)
-                    if isinstance(found, Value):
-                        yield dotted((table, name, field)), found
+                    value = getattr(entry, field)
+                    if isinstance(value, SecretRef):
+                        yield dotted_key((table, name, field)), value
                     elif field == "secrets":
-                        for position, secret in enumerate(found):
-                            yield dotted((table, name, field, position)), secret
+                        for position, secret in enumerate(value):
+                            yield dotted_key((table, name, field, position)), secret
 
 
 def load_config(path: Path) -> Config:
@@ -97,7 +97,7 @@ def load_config(path: Path) -> Config:
       path: The heliograph.toml.
 
     Raises:
-      ConfigError: It cannot be read or used; carries all that is wrong.
+      ConfigError: The file cannot be read or used; carries every problem in it.
     """
     try:
         raw = path.read_bytes()
@@ -112,66 +112,67 @@ def load_config(path: Path) -> Config:
 
 
 def parse_config(text: str) -> Config:
-    """Read a configuration.
+    """Parse and check a configuration.
 
     Parameters:
       text: The content of a heliograph.toml; an empty one is valid.
 
     Raises:
-      ConfigError: It cannot be used; carries all that is wrong.
+      ConfigError: The configuration cannot be used; carries every problem in it.
     """
-    document, lines = _document(text)
-    problems = [located(lines, path, message) for path, message in find_conflicts(document)]
+    document, lines = _parse_toml(text)
+    problems = [problem_at(lines, path, message) for path, message in find_conflicts(document)]
     try:
         config = Config.model_validate(document)
     except ValidationError as error:
-        raise ConfigError([*problems, *problems_of(error, Config, lines)]) from None
+        raise ConfigError([*problems, *validation_problems(error, Config, lines)]) from None
     if problems:
         raise ConfigError(problems)
     return config
 
 
 def redactions(config: Config, environ: Mapping[str, str]) -> set[str]:
-    """What must never be seen in a log.
+    """The secrets that must never appear in a log.
 
     Parameters:
       config: The configuration.
-      environ: The environment its references point into; what is not set there is left out.
+      environ: The environment its references point into; variables that are not set are skipped.
 
     Returns:
-      Secrets, passwords, seeds and proxies, and a proxy's password on its own. Callback URLs and
-      usernames are not secret.
+      Signing secrets, passwords, TOTP seeds and proxy URLs, and each proxy's password on its own.
+      Callback URLs and usernames are not secret.
     """
     secrets: set[str] = set()
     for source in config.sources.values():
-        secrets.update(_revealed(source.secrets, environ))
+        secrets.update(_resolved(source.secrets, environ))
     for callback in config.callbacks.values():
-        secrets.update(_revealed(callback.secrets, environ))
+        secrets.update(_resolved(callback.secrets, environ))
     for account in config.accounts.values():
-        secrets.update(_revealed((account.password, account.totp_seed), environ))
-        for proxy in _revealed((account.proxy,), environ):
+        secrets.update(_resolved((account.password, account.totp_seed), environ))
+        for proxy in _resolved((account.proxy,), environ):
             secrets.update((proxy, *_proxy_passwords(proxy)))
     return secrets
 
 
-def _document(text: str) -> tuple[dict[str, Any], Lines]:
+def _parse_toml(text: str) -> tuple[dict[str, Any], KeyLines]:
     try:
-        return tomllib.loads(text), Lines(text)
+        return tomllib.loads(text), KeyLines(text)
     except tomllib.TOMLDecodeError as error:
-        message, _, place = str(error).partition(" (at ")
-        line = re.match(r"line (\d+)", place)
+        message, _, position = str(error).partition(" (at ")
+        line = re.match(r"line (\d+)", position)
         number = int(line[1]) if line else text.count("\n") + 1
         raise ConfigError([Problem(number, "", f"not valid TOML: {message}")]) from None
     except RecursionError:
         raise ConfigError([Problem(None, "", "nested too deeply")]) from None
 
 
-def _revealed(values: tuple[Value | None, ...], environ: Mapping[str, str]) -> Iterator[str]:
-    for value in values:
-        if value is not None and (
-            value.variable is None or environ.get(value.variable, "").strip()
-        ):
-            yield value.reveal(environ)
+def _resolved(
+    references: tuple[SecretRef | None, ...], environ: Mapping[str, str]
+) -> Iterator[str]:
+    for reference in references:
+        if reference is not None:
+            with suppress(MissingVariable):
+                yield reference.resolve(environ)
 
 
 def _proxy_passwords(proxy: str) -> set[str]:

@@ -1,7 +1,7 @@
-"""What has to fit together across the tables of a heliograph.toml.
+"""Checks across the tables of a heliograph.toml: references, roles, targets and ceilings.
 
-These checks read the plain document, not the models, so that they also find what is wrong next
-to something else that is wrong. What has the wrong type is left to the models.
+They read the plain document, not the models, so that one mistake does not hide another. Wrong
+types are left to the models.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ _TARGETS: Final = {"dm": ("to", "post"), "comment": ("post", "to")}
 
 
 def find_conflicts(document: _Table) -> Iterator[Finding]:
-    """Everything that does not fit together.
+    """Find everything that does not fit together.
 
     Parameters:
-      document: The file as `tomllib` read it.
+      document: The file as parsed by `tomllib`.
 
     Returns:
-      Paths and what is wrong there.
+      The path of each problem, and its message.
     """
-    yield from _repeated_names(document)
+    yield from _duplicate_names(document)
     for position, rule in _rules(document):
         for check in _RULE_CHECKS:
             for key, message in check(document, rule):
                 yield ("rules", position, key), message
     for name, account in _table(document, "accounts").items():
-        for key, message in _unknown_callback(document, account):
+        for key, message in _unknown_account_callback(document, account):
             yield ("accounts", name, key), message
-    yield from _over_ceilings(document)
+    yield from _exceeded_ceilings(document)
 
 
 def _table(document: Any, *keys: str) -> _Table:
@@ -55,7 +55,7 @@ def _rules(document: _Table) -> Iterator[tuple[int, _Table]]:
             yield position, rule
 
 
-def _repeated_names(document: _Table) -> Iterator[Finding]:
+def _duplicate_names(document: _Table) -> Iterator[Finding]:
     seen: dict[str, int] = {}
     for position, rule in _rules(document):
         name = rule.get("name")
@@ -73,13 +73,13 @@ def _unknown_references(document: _Table, rule: _Table) -> Iterator[tuple[str, s
             yield key, f"there is no [{table}.{name}]; {suggestion(name, known)}"
 
 
-def _unknown_callback(document: _Table, account: Any) -> Iterator[tuple[str, str]]:
+def _unknown_account_callback(document: _Table, account: Any) -> Iterator[tuple[str, str]]:
     callback = _table(account).get("callback")
     if callback is not None:
         yield from _unknown_references(document, {"callback": callback})
 
 
-def _silent_account(document: _Table, rule: _Table) -> Iterator[tuple[str, str]]:
+def _read_only_account(document: _Table, rule: _Table) -> Iterator[tuple[str, str]]:
     name = rule.get("account")
     if isinstance(name, str) and _table(document, "accounts", name).get("role") == "read":
         yield "account", f"accounts.{name} has role 'read'; a rule needs 'write' or 'both'"
@@ -89,17 +89,17 @@ def _wrong_target(_document: _Table, rule: _Table) -> Iterator[tuple[str, str]]:
     action = rule.get("action")
     if not isinstance(action, str) or action not in _TARGETS:
         return
-    needed, foreign = _TARGETS[action]
-    if needed not in rule:
-        yield needed, f"is missing; the action {action!r} needs it"
-    if foreign in rule:
-        yield foreign, f"is not for the action {action!r}; remove it"
+    required, unwanted = _TARGETS[action]
+    if required not in rule:
+        yield required, f"is missing; the action {action!r} needs it"
+    if unwanted in rule:
+        yield unwanted, f"is not for the action {action!r}; remove it"
 
 
-def _late_start(_document: _Table, rule: _Table) -> Iterator[tuple[str, str]]:
+def _expires_too_early(_document: _Table, rule: _Table) -> Iterator[tuple[str, str]]:
     delay, expires = _constant_ms(rule.get("delay", "0s")), _constant_ms(rule.get("expires"))
     if delay is not None and expires is not None and expires <= delay:
-        yield "expires", "is over before the job may run; make it longer than the delay"
+        yield "expires", "ends before the job may run; make it longer than the delay"
 
 
 def _constant_ms(written: Any) -> int | None:
@@ -108,18 +108,18 @@ def _constant_ms(written: Any) -> int | None:
     try:
         return parse_duration_ms(written)
     except ValueError:
-        return None  # the model says so
+        return None  # the model reports it
 
 
 _RULE_CHECKS: Final[tuple[Callable[[_Table, _Table], Iterator[tuple[str, str]]], ...]] = (
     _unknown_references,
-    _silent_account,
+    _read_only_account,
     _wrong_target,
-    _late_start,
+    _expires_too_early,
 )
 
 
-def _over_ceilings(document: _Table) -> Iterator[Finding]:
+def _exceeded_ceilings(document: _Table) -> Iterator[Finding]:
     if _table(document, "pacing").get("i_accept_the_risk") is True:
         return
     places: list[tuple[str, ...]] = [("pacing",)]

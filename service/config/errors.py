@@ -1,4 +1,4 @@
-"""What is wrong with a heliograph.toml: every problem, with its line, its key and a remedy."""
+"""The problems of a heliograph.toml, each with its line, its key and a remedy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from service.config.toml_lines import Lines, Path
+from service.config.toml_lines import KeyLines, Path
 
 NAME_FORM: Final = "1 to 64 letters, digits, '_', '.' and '-', the first a letter or digit"
 
@@ -39,12 +39,12 @@ _MESSAGES: Final = {
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing to put right.
+    """One thing to fix.
 
     Parameters:
-      line: Counted from 1; None when it is about the whole file.
-      key: Dotted key; empty when there is none.
-      message: What is wrong and what to do.
+      line: Counted from 1; None if the problem concerns the whole file.
+      key: Dotted key; empty if there is none.
+      message: What is wrong and what to do about it.
     """
 
     line: int | None
@@ -60,7 +60,7 @@ class ConfigError(Exception):
     """The configuration cannot be used.
 
     Parameters:
-      problems: All that was found, in the order of the file; at least one.
+      problems: Everything that was found, at least one; kept in the order of the file.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -68,7 +68,7 @@ class ConfigError(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def dotted(path: Path) -> str:
+def dotted_key(path: Path) -> str:
     """A path as TOML would write it, with list positions: `rules[0].when`."""
     written = ""
     for step in path:
@@ -81,7 +81,7 @@ def dotted(path: Path) -> str:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """A remedy for a name that is not known: the nearest one, or all of them."""
+    """A remedy for an unknown name: the nearest known one, or else all of them."""
     choices = sorted(known)
     nearest = difflib.get_close_matches(name, choices, n=1)
     if nearest:
@@ -89,25 +89,27 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f"known are {', '.join(choices)}" if choices else "there are none"
 
 
-def located(lines: Lines, path: Path, message: str) -> Problem:
-    """A problem with what stands at a path."""
-    return Problem(lines.find(path), dotted(path), message)
+def problem_at(lines: KeyLines, path: Path, message: str) -> Problem:
+    """A problem with the value at a path."""
+    return Problem(lines.find(path), dotted_key(path), message)
 
 
-def problems_of(error: ValidationError, model: type[BaseModel], lines: Lines) -> Iterator[Problem]:
-    """What a failed validation means, in the words of the file.
+def validation_problems(
+    error: ValidationError, model: type[BaseModel], lines: KeyLines
+) -> Iterator[Problem]:
+    """Translate the errors of pydantic into the terms of the file.
 
     Parameters:
-      error: What pydantic found.
+      error: The failed validation.
       model: The model it validated against.
-      lines: Where the keys stand.
+      lines: The lines of the keys.
 
     Returns:
-      One problem for each of its errors, without any of the values.
+      One problem for each error; none shows a secret.
     """
     for detail in error.errors(include_url=False):
         path = tuple(step for step in detail["loc"] if step != _DICT_KEY)
-        yield located(lines, path, _message(detail, model))
+        yield problem_at(lines, path, _message(detail, model))
 
 
 def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:

@@ -1,4 +1,4 @@
-"""The tables of heliograph.toml: what one source, account, callback or rule may say."""
+"""The tables of heliograph.toml: what a source, account, callback or rule may contain."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from service.config.errors import suggestion
-from service.config.pacing import PaceKind, PaceOverride, StrictModel
+from service.config.pacing import PaceKind, PaceOverride
 from service.config.proxy_url import check_proxy
-from service.config.secret_refs import Value
-from service.deliveries.endpoints import parse_endpoint_url
+from service.config.secret_refs import SecretRef
+from service.config.strict_model import StrictModel
 from service.instagram.ids import normalise_post, normalise_recipient
+from service.network.urls import parse_endpoint_url
 from service.signatures.sign import decode_secret
 from service.signatures.verify import SCHEMES, check_secret
 from service.templates.templates import Condition, Template, is_constant
@@ -29,16 +30,16 @@ _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
 class Source(StrictModel):
-    """Who may send webhooks to `/webhooks/{name}`.
+    """A sender of webhooks to `/webhooks/{name}`.
 
     Parameters:
       scheme: How the sender signs; one of `service.signatures.verify.SCHEMES`.
-      secrets: One, or several while rotating; without any the source answers 503.
-      livemode: The only livemode whose events count; None for both.
+      secrets: One, or several while rotating; with none, the source answers 503.
+      livemode: Take only events with this livemode; None takes both.
     """
 
     scheme: str
-    secrets: tuple[Value, ...] = ()
+    secrets: tuple[SecretRef, ...] = ()
     livemode: _Flag | None = None
 
     @field_validator("scheme")
@@ -59,22 +60,22 @@ class Account(StrictModel):
     """An Instagram account that jobs run as.
 
     Parameters:
-      username: As at login; a stored session belongs to it.
-      password: Only the worker reveals it.
+      username: As typed at login; a stored session belongs to it.
+      password: Only the worker resolves it.
       totp_seed: Seed of its two-factor codes.
-      proxy: When set, everything goes through it or nothing goes.
+      proxy: If set, all traffic goes through it; none ever bypasses it.
       role: Whether it may write, read, or both.
-      since: When it began to be used this way; None for an account without a ramp.
-      quiet_hours: First and last minute (`HH:MM`) in which nothing is sent; may span midnight.
-      timezone: IANA name of the zone the quiet hours are in.
-      pacing: What it has of its own, by kind.
-      callback: Name of the callback that is told when it is put on hold and when it goes on.
+      since: When automated use began: lower limits apply for 14 days; None for no ramp-up.
+      quiet_hours: Start and end (`HH:MM`) of the hours in which nothing is sent; may span midnight.
+      timezone: IANA name of the time zone of the quiet hours.
+      pacing: Its own rate limits, by kind.
+      callback: Name of the callback that is notified of holds and their end.
     """
 
-    username: Value
-    password: Value
-    totp_seed: Value | None = None
-    proxy: Value | None = None
+    username: SecretRef
+    password: SecretRef
+    totp_seed: SecretRef | None = None
+    proxy: SecretRef | None = None
     role: Literal["write", "read", "both"] = "both"
     since: _Date | None = None
     quiet_hours: tuple[str, str] | None = None
@@ -89,12 +90,12 @@ class Account(StrictModel):
 
     @property
     def may_read(self) -> bool:
-        """Whether it may serve look-ups."""
+        """Whether it may serve lookups."""
         return self.role in ("read", "both")
 
     @field_validator("proxy")
     @classmethod
-    def _literal_proxy_works(cls, proxy: Value | None) -> Value | None:
+    def _literal_proxy_works(cls, proxy: SecretRef | None) -> SecretRef | None:
         if proxy is not None and proxy.literal is not None:
             check_proxy(proxy.literal)
         return proxy
@@ -128,11 +129,11 @@ class Account(StrictModel):
 
 
 class Lookups(StrictModel):
-    """How old an answer to a look-up may be before it is looked up anew.
+    """How long the result of a lookup stays fresh.
 
     Parameters:
-      user_seconds: A profile's.
-      post_seconds: A post's.
+      user_seconds: For profiles.
+      post_seconds: For posts.
     """
 
     user_seconds: Annotated[int, Field(strict=True, ge=1, le=86_400)] = 300
@@ -140,50 +141,50 @@ class Lookups(StrictModel):
 
 
 class Callback(StrictModel):
-    """Where ends of jobs are told.
+    """An endpoint that is notified when jobs end.
 
     Parameters:
       url: An http or https URL.
       secrets: Signing secrets (`whsec_...`): one, or several while rotating.
     """
 
-    url: Value
-    secrets: Annotated[tuple[Value, ...], Field(min_length=1)]
+    url: SecretRef
+    secrets: Annotated[tuple[SecretRef, ...], Field(min_length=1)]
 
     @field_validator("url")
     @classmethod
-    def _literal_url_works(cls, url: Value) -> Value:
+    def _literal_url_works(cls, url: SecretRef) -> SecretRef:
         if url.literal is not None:
-            # Whether plain HTTP will do is the environment's say, at boot.
+            # The environment decides at boot whether plain HTTP is allowed.
             parse_endpoint_url(url.literal, allow_http=True)
         return url
 
     @field_validator("secrets")
     @classmethod
-    def _literal_secrets_work(cls, secrets: tuple[Value, ...]) -> tuple[Value, ...]:
+    def _literal_secrets_work(cls, secrets: tuple[SecretRef, ...]) -> tuple[SecretRef, ...]:
         for literal in _literals(secrets):
             decode_secret(literal)
         return secrets
 
 
 class Rule(StrictModel):
-    """Which events make which job.
+    """Which events create which job.
 
     Parameters:
       name: Unique; part of the identity of its jobs.
       source: Name of the source.
-      event: Event type, exact or a glob (`*`, `?`, `[...]`); upper and lower case differ.
+      event: Event type, exact or a glob (`*`, `?`, `[...]`); case-sensitive.
       when: Expression that must be true.
       action: What to do.
       account: Name of the account that does it.
       to: Template of a DM's recipient.
-      post: Template of what to comment on.
+      post: Template of the post to comment on.
       text: Template of the text.
-      once_per: Template of a business key that makes at most one job under this rule.
-      delay: Template of the time from acceptance to the first moment the job may run.
-      expires: Template of the time from acceptance to when it is no longer worth doing.
-      callback: Name of the callback to tell.
-      dry_run: Its jobs do everything but the write.
+      once_per: Template of a business key; this rule creates at most one job per key.
+      delay: Template of the time from acceptance until the job may run.
+      expires: Template of the time from acceptance until the job is no longer worth doing.
+      callback: Name of the callback to notify.
+      dry_run: Its jobs do everything except the write.
     """
 
     name: Name
@@ -231,8 +232,8 @@ class Rule(StrictModel):
         return _constant(duration, parse_duration_ms)
 
 
-def _literals(values: tuple[Value, ...]) -> Iterator[str]:
-    return (value.literal for value in values if value.literal is not None)
+def _literals(references: tuple[SecretRef, ...]) -> Iterator[str]:
+    return (each.literal for each in references if each.literal is not None)
 
 
 def _constant(written: str | None, check: Callable[[str], object]) -> str | None:

@@ -1,25 +1,21 @@
-"""How fast an account may act: gaps and budgets for each kind of action.
+"""The rate limits of an account: gaps and budgets for each kind of action.
 
-Instagram publishes no limits. The defaults and ceilings are this project's judgement, from the
-settings of public bots and the client library's advice; the ceilings stand about 2.5 times above
-the defaults, and only `i_accept_the_risk` lifts them.
+Instagram publishes no limits. The defaults and ceilings are this project's judgement, based on the
+settings of public bots and the advice of the client library. The ceilings are about 2.5 times the
+defaults, and only `i_accept_the_risk` lifts them.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
+
+from service.config.strict_model import StrictModel
 
 PaceKind = Literal["dm", "dm_new_thread", "comment", "lookup"]
 
 PACE_KINDS: Final[tuple[PaceKind, ...]] = ("dm", "dm_new_thread", "comment", "lookup")
-
-
-class StrictModel(BaseModel):
-    """A frozen table of the configuration; unknown keys are errors, and errors show no values."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 _Seconds = Annotated[float, Field(strict=True, ge=0, le=86_400, allow_inf_nan=False)]
@@ -33,10 +29,10 @@ def _ordered(gap: tuple[float, float] | None) -> tuple[float, float] | None:
 
 
 class Pace(StrictModel):
-    """The pace of one kind of action.
+    """The rate limits of one kind of action.
 
     Parameters:
-      gap_seconds: Shortest and longest pause between two actions of the kind.
+      gap_seconds: Shortest and longest gap between two actions of the kind.
       per_hour: Most actions in any hour.
       per_day: Most actions in any 24 hours.
     """
@@ -48,14 +44,14 @@ class Pace(StrictModel):
     _gap_is_ordered = field_validator("gap_seconds")(_ordered)
 
     def overridden(self, override: PaceOverride | None) -> Pace:
-        """The same pace, but for what one account has of its own."""
+        """A copy in which the limits that one account sets for itself replace these."""
         if override is None:
             return self
         return self.model_copy(update=override.model_dump(exclude_none=True))
 
 
 class PaceOverride(StrictModel):
-    """What one account has of its own; None leaves what holds for all."""
+    """The limits that one account sets for itself; None keeps the general one."""
 
     gap_seconds: tuple[_Seconds, _Seconds] | None = None
     per_hour: _Count | None = None
@@ -72,10 +68,10 @@ DEFAULTS: Final[dict[PaceKind, Pace]] = {
     "dm": _pace(45, 120, per_hour=10, per_day=40),
     "dm_new_thread": _pace(120, 300, per_hour=4, per_day=15),
     "comment": _pace(60, 180, per_hour=6, per_day=30),
-    "lookup": _pace(3, 6, per_hour=60, per_day=1_440),  # the hours alone bound the day
+    "lookup": _pace(3, 6, per_hour=60, per_day=1_440),  # 24 times the hourly limit
 }
 
-#: What an account is held to in its first 14 days (`since`), where its own pace is not slower.
+#: The limits of an account in its first 14 days (`since`), unless its own are lower.
 NEW_ACCOUNT: Final[dict[PaceKind, Pace]] = {
     "dm": _pace(45, 120, per_hour=3, per_day=8),
     "dm_new_thread": _pace(120, 300, per_hour=1, per_day=3),
@@ -83,7 +79,7 @@ NEW_ACCOUNT: Final[dict[PaceKind, Pace]] = {
     "lookup": _pace(3, 6, per_hour=20, per_day=480),
 }
 
-#: The shortest gap and the largest budgets without `i_accept_the_risk`; longest gaps are free.
+#: The shortest gaps and largest budgets without `i_accept_the_risk`; long gaps have no ceiling.
 CEILINGS: Final[dict[PaceKind, Pace]] = {
     "dm": _pace(20, 86_400, per_hour=25, per_day=100),
     "dm_new_thread": _pace(60, 86_400, per_hour=10, per_day=40),
@@ -93,11 +89,11 @@ CEILINGS: Final[dict[PaceKind, Pace]] = {
 
 
 class Pacing(StrictModel):
-    """The pace of every account that has none of its own.
+    """The rate limits of every account that has none of its own.
 
     Parameters:
       i_accept_the_risk: Lifts the ceilings.
-      repeat_days: The same recipient and rule (or text) at most once in so many days; 0 for off.
+      repeat_days: Days in which the same recipient and rule (or text) occur at most once; 0: off.
     """
 
     i_accept_the_risk: Annotated[bool, Field(strict=True)] = False
@@ -112,17 +108,17 @@ class Pacing(StrictModel):
     def _complete(cls, given: Any, info: ValidationInfo) -> Any:
         if not isinstance(given, dict):
             return given
-        # What is not written keeps its default; the kind's name is the field's.
+        # Keys that are left out keep their defaults; the field is named after the kind.
         default = cls.model_fields[info.field_name or ""].default
         return {**default.model_dump(), **given}
 
     def pace(self, kind: PaceKind) -> Pace:
-        """The pace of one kind of action."""
+        """The rate limits of one kind of action."""
         found: Pace = getattr(self, kind)
         return found
 
     def with_overrides(self, overrides: dict[PaceKind, PaceOverride]) -> Self:
-        """The same pacing, but for what one account has of its own."""
+        """A copy in which the limits that one account sets for itself replace these."""
         changed: dict[str, Pace] = {
             kind: self.pace(kind).overridden(own) for kind, own in overrides.items()
         }
@@ -135,10 +131,10 @@ def over_ceiling(kind: PaceKind, key: str, value: Any) -> str | None:
     Parameters:
       kind: Kind of action.
       key: `gap_seconds`, `per_hour` or `per_day`.
-      value: As written in the file; what is no number, or no such key, is left to the models.
+      value: As written in the file; the models report wrong types and unknown keys.
 
     Returns:
-      What is wrong, or None.
+      The problem and its remedy, or None.
     """
     remedy = "or set pacing.i_accept_the_risk = true"
     ceiling = CEILINGS[kind]

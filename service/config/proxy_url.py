@@ -1,4 +1,4 @@
-"""Which proxies an account may be given."""
+"""Which proxy URLs an account may use."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from urllib.parse import urlsplit
 
 
 def check_proxy(url: str) -> str:
-    """Pass a proxy URL on, if both of the client's transports can use it (httpx has no SOCKS).
+    """Check that both transports of the Instagram client can use a proxy (httpx has no SOCKS).
 
     Parameters:
-      url: The proxy, with its user name and password where it wants them.
+      url: The proxy, with its user name and password if it needs them.
+
+    Returns:
+      The URL, unchanged.
 
     Raises:
-      ValueError: It cannot be used; the message does not carry it.
+      ValueError: It cannot be used; the message does not repeat it.
     """
     try:
         parts = urlsplit(url)

@@ -14,11 +14,11 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class MissingVariable(ValueError):
-    """A value refers to an environment variable that is unset or empty.
+    """A reference names an environment variable that is unset or empty.
 
     Parameters:
       name: The variable.
-      key: The dotted key in heliograph.toml that refers to it; empty when not known.
+      key: The dotted key in heliograph.toml that refers to it; empty if not known.
     """
 
     def __init__(self, name: str, key: str = "") -> None:
@@ -28,8 +28,8 @@ class MissingVariable(ValueError):
         self.key = key
 
 
-class Value:
-    """A literal, or a reference to an environment variable that is read when it is needed.
+class SecretRef:
+    """A literal, or a reference to an environment variable that is read only when needed.
 
     Parameters:
       raw: The literal, or `env:NAME`.
@@ -38,7 +38,7 @@ class Value:
       key: The dotted key it was configured under; set by `Config`, for error messages.
 
     Raises:
-      ValueError: It is empty, or `env:` is not followed by a variable's name.
+      ValueError: It is empty, or `env:` is not followed by the name of a variable.
     """
 
     __slots__ = ("_raw", "key")
@@ -61,14 +61,14 @@ class Value:
         """The literal; None for a reference."""
         return None if self.variable else self._raw
 
-    def reveal(self, environ: Mapping[str, str]) -> str:
-        """The value itself.
+    def resolve(self, environ: Mapping[str, str]) -> str:
+        """Look up the value.
 
         Parameters:
           environ: The environment that `env:NAME` refers to.
 
         Returns:
-          The value, without the line break that files and shells tend to leave at its end.
+          The value, without the line break that files and shells tend to leave at the end.
 
         Raises:
           MissingVariable: The variable is unset or empty.
@@ -82,10 +82,10 @@ class Value:
         return found
 
     def __repr__(self) -> str:
-        return f"Value({self._raw!r})" if self.variable else "Value('***')"
+        return f"SecretRef({self._raw!r})" if self.variable else "SecretRef('***')"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Value) and self._raw == other._raw
+        return isinstance(other, SecretRef) and self._raw == other._raw
 
     def __hash__(self) -> int:
         return hash(self._raw)
@@ -97,8 +97,8 @@ class Value:
         return core_schema.no_info_plain_validator_function(cls._validated)
 
     @classmethod
-    def _validated(cls, given: object) -> Value:
-        if isinstance(given, Value):
+    def _validated(cls, given: object) -> SecretRef:
+        if isinstance(given, SecretRef):
             return given
         if not isinstance(given, str):
             raise ValueError("must be text in quotes")

@@ -1,7 +1,7 @@
-"""On which line of a TOML document each key stands: what `tomllib` does not tell.
+"""The line of each key in a TOML document, which `tomllib` does not report.
 
-The scanner expects a document that `tomllib` has accepted, so it only has to find its way, not
-to judge. It knows tables, arrays of tables, dotted and quoted keys, inline tables and arrays.
+The scanner expects a document that `tomllib` has accepted, so it validates nothing. It knows
+tables, arrays of tables, dotted and quoted keys, inline tables and arrays.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STRING: Final = re.compile(
 _SCALAR: Final = re.compile(r"[^,\]}#\n]+")
 
 
-class Lines:
+class KeyLines:
     """The line of every key and list entry.
 
     Parameters:
@@ -37,13 +37,13 @@ class Lines:
         self._lines: Mapping[Path, int] = _Scanner(text).scan()
 
     def find(self, path: Path) -> int | None:
-        """The line of a path, or of the nearest thing around it.
+        """The line of a path, or of its nearest parent that is in the document.
 
         Parameters:
           path: Keys and list positions, from the top.
 
         Returns:
-          Counted from 1; None when not even the first key is there.
+          The line, counted from 1; None if not even the first key is in the document.
         """
         for length in range(len(path), 0, -1):
             if path[:length] in self._lines:
@@ -83,7 +83,7 @@ class _Scanner:
         return path
 
     def _resolved(self, keys: list[str], line: int) -> Path:
-        # Inside a header, the name of an array of tables means its latest table.
+        # In a header, the name of an array of tables stands for its latest table.
         path: Path = ()
         for key in keys:
             if path in self._counts:
@@ -124,7 +124,7 @@ class _Scanner:
             self._pair(path)
 
     def _closes(self, bracket: str) -> bool:
-        # Called on the opening bracket, on a comma, or right behind a value.
+        # Called on the opening bracket, on a comma, or right after a value.
         self._skip_blank()
         if self._text[self._at] in "[{,":
             self._at += 1

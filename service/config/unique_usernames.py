@@ -1,4 +1,4 @@
-"""One [accounts] table per Instagram account: a second one would be a second device and line."""
+"""One [accounts] table per Instagram account: a second would mean another device and queue."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 
 def check_usernames(usernames: Mapping[str, str]) -> None:
-    """Refuse two accounts with one username.
+    """Check that no two accounts share a username.
 
     Parameters:
-      usernames: By the account's name in the configuration.
+      usernames: By the name of the account in the configuration.
 
     Raises:
-      ValueError: Two are the same; the message names both tables.
+      ValueError: Two are equal, apart from case and a leading `@`; the message names both tables.
     """
     owners: dict[str, str] = {}
     for name, username in usernames.items():

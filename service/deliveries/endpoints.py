@@ -1,108 +1,37 @@
-"""Where callbacks go: the checked URL of an endpoint, and the endpoints of the configuration."""
+"""Callback endpoints: the callbacks of the configuration, with their URLs and secrets resolved."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address
-from typing import Final, Protocol
-from urllib.parse import SplitResult, quote, urlsplit
+from typing import Protocol
 
+from service.network.urls import InvalidUrl, parse_endpoint_url
 from service.signatures.sign import decode_secret
-
-MAX_URL_CHARACTERS: Final = 2048
-
-_DEFAULT_PORTS: Final[Mapping[str, int]] = {"https": 443, "http": 80}
-_HOST: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?")
-#: IDNA 2003 and 2008 send names with these to different hosts (UTS 46, section 4).
-_DEVIATIONS: Final = re.compile("[\u00df\u03c2\u200c\u200d]")
-#: What a path or a query may hold unescaped (RFC 3986), and the escape itself.
-_SAFE: Final = "/:@!$&'()*+,;=-._~%?[]"
-
-
-class InvalidUrl(ValueError):
-    """A URL that callbacks cannot be sent to; the message does not repeat it."""
-
-
-@dataclass(frozen=True)
-class ParsedUrl:
-    """A callback URL, taken apart and in its normal form.
-
-    Parameters:
-      scheme: `https` or `http`.
-      host: In ASCII (IDNA for other scripts), lower case; an IPv6 literal has no brackets.
-      port: Always a number.
-      target: Path and query, in ASCII; often a secret of its own, so not in the repr.
-    """
-
-    scheme: str
-    host: str
-    port: int
-    target: str = field(repr=False)
-
-    @property
-    def authority(self) -> str:
-        """Host and port as the `Host` header carries them: without the scheme's own port."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
-
-    @property
-    def origin(self) -> str:
-        """What limits and breakers are counted by: `https://example.com`."""
-        return f"{self.scheme}://{self.authority}"
-
-
-def parse_endpoint_url(url: str, *, allow_http: bool) -> ParsedUrl:
-    """Check a callback URL and take it apart.
-
-    Nothing is decided about addresses here: a name such as `127.1` only shows where it leads
-    when it is resolved.
-
-    Parameters:
-      url: As the operator wrote it; a fragment is dropped, since it is never sent.
-      allow_http: Whether plain HTTP will do.
-
-    Returns:
-      The URL in its normal form.
-
-    Raises:
-      InvalidUrl: If it cannot be used; the message says why.
-    """
-    parts = _split(url)
-    _check_scheme(parts.scheme, allow_http=allow_http)
-    if "@" in parts.netloc:
-        raise InvalidUrl("must not carry a user name or password: the signature authenticates")
-    return ParsedUrl(
-        scheme=parts.scheme,
-        host=_normal_host(parts.hostname or ""),
-        port=_port(parts),
-        target=_target(parts),
-    )
 
 
 class SecretReference(Protocol):
-    """A configured value that may live in the environment (`env:NAME`)."""
+    """A configured value that may come from the environment (`env:NAME`)."""
 
-    def reveal(self, environ: Mapping[str, str]) -> str:
-        """The value itself."""
+    def resolve(self, environ: Mapping[str, str]) -> str:
+        """Look up the value."""
 
 
 class CallbackLike(Protocol):
-    """What the configuration knows of one callback."""
+    """One callback of the configuration."""
 
     @property
     def url(self) -> SecretReference:
-        """Where to send."""
+        """The URL that is called."""
 
     @property
     def secrets(self) -> Sequence[SecretReference]:
-        """What to sign with: one, or several while rotating."""
+        """The signing secrets: one, or several while rotating."""
 
 
 @dataclass(frozen=True)
 class CallbackEndpoint:
-    """A callback that can be sent to.
+    """A callback endpoint with its URL and secrets.
 
     Parameters:
       name: As in `[callbacks.NAME]`.
@@ -118,11 +47,11 @@ class CallbackEndpoint:
 
 
 class CallbackEndpoints:
-    """The callbacks of the configuration, before their secrets are read.
+    """The callback endpoints of the configuration, before their secrets are resolved.
 
     Parameters:
       callbacks: By name.
-      allow_http: Whether plain HTTP will do.
+      allow_http: Whether plain HTTP is allowed.
     """
 
     def __init__(self, callbacks: Mapping[str, CallbackLike], *, allow_http: bool = False) -> None:
@@ -135,7 +64,7 @@ class CallbackEndpoints:
         return frozenset(self._callbacks)
 
     def resolve(self, environ: Mapping[str, str]) -> dict[str, CallbackEndpoint]:
-        """Read every endpoint's URL and secrets, and check them.
+        """Resolve and check the URL and secrets of every endpoint.
 
         Parameters:
           environ: The environment that `env:NAME` refers to.
@@ -144,7 +73,7 @@ class CallbackEndpoints:
           The endpoints by name.
 
         Raises:
-          ValueError: If a URL or secret cannot be used; names the field, never the value.
+          ValueError: A URL or secret cannot be used; names the field, never the value.
         """
         return {
             name: self._endpoint(name, callback, environ)
@@ -154,86 +83,24 @@ class CallbackEndpoints:
     def _endpoint(
         self, name: str, callback: CallbackLike, environ: Mapping[str, str]
     ) -> CallbackEndpoint:
-        url = callback.url.reveal(environ)
+        url = callback.url.resolve(environ)
         try:
             parsed = parse_endpoint_url(url, allow_http=self._allow_http)
         except InvalidUrl as error:
             raise ValueError(f"callbacks.{name}.url {error}") from None
-        secrets = _revealed_secrets(name, callback.secrets, environ)
+        secrets = _resolved_secrets(name, callback.secrets, environ)
         return CallbackEndpoint(name=name, url=url, origin=parsed.origin, secrets=secrets)
 
 
-def _revealed_secrets(
+def _resolved_secrets(
     name: str, references: Sequence[SecretReference], environ: Mapping[str, str]
 ) -> tuple[str, ...]:
     if not references:
         raise ValueError(f"callbacks.{name}.secrets is empty: give at least one")
-    secrets = tuple(reference.reveal(environ) for reference in references)
+    secrets = tuple(reference.resolve(environ) for reference in references)
     for position, secret in enumerate(secrets):
         try:
             decode_secret(secret)
         except ValueError as error:
             raise ValueError(f"callbacks.{name}.secrets[{position}]: {error}") from None
     return secrets
-
-
-def _split(url: str) -> SplitResult:
-    if len(url) > MAX_URL_CHARACTERS:
-        raise InvalidUrl(f"is longer than {MAX_URL_CHARACTERS} characters")
-    # urlsplit drops tabs and newlines in silence, and clients disagree about backslashes.
-    if any(ch.isspace() or not ch.isprintable() or ch == "\\" for ch in url):
-        raise InvalidUrl("must not contain whitespace, control characters or backslashes")
-    try:
-        return urlsplit(url)
-    except ValueError:
-        raise InvalidUrl("is not a URL: write it as https://example.com/path") from None
-
-
-def _check_scheme(scheme: str, *, allow_http: bool) -> None:
-    if scheme == "http" and not allow_http:
-        raise InvalidUrl("must begin with https:// (CALLBACK_ALLOW_HTTP=on permits http://)")
-    if scheme not in _DEFAULT_PORTS:
-        raise InvalidUrl("must begin with https://")
-
-
-def _port(parts: SplitResult) -> int:
-    try:
-        port = parts.port
-    except ValueError:
-        raise InvalidUrl("has a port that is no number from 1 to 65535") from None
-    if port == 0:
-        raise InvalidUrl("has a port that is no number from 1 to 65535")
-    return _DEFAULT_PORTS[parts.scheme] if port is None else port
-
-
-def _normal_host(host: str) -> str:
-    if ":" in host:
-        return _ipv6_literal(host)
-    name = _ascii_host(host).lower().removesuffix(".")
-    if not _HOST.fullmatch(name) or ".." in name or len(name) > 253:
-        raise InvalidUrl("has no valid host name")
-    return name
-
-
-def _ipv6_literal(host: str) -> str:
-    try:
-        address = IPv6Address(host)
-    except ValueError:
-        raise InvalidUrl("has no valid IPv6 address as its host") from None
-    if address.scope_id is not None:
-        raise InvalidUrl("must not name a network interface in its host")
-    return str(address)
-
-
-def _ascii_host(host: str) -> str:
-    if _DEVIATIONS.search(host):
-        raise InvalidUrl("has a host name that resolvers read differently: write its xn-- form")
-    try:
-        return host.encode("idna").decode()
-    except UnicodeError:
-        raise InvalidUrl("has no valid host name") from None
-
-
-def _target(parts: SplitResult) -> str:
-    path = quote(parts.path or "/", safe=_SAFE)
-    return f"{path}?{quote(parts.query, safe=_SAFE)}" if parts.query else path

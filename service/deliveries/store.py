@@ -15,7 +15,7 @@ import redis.asyncio as aredis
 from service.jobs.lua.builder import Times, flat_to_dict
 from service.jobs.lua.runner import Scripts
 from service.jobs.queries import Page, newest_members
-from service.jobs.records import rfc3339
+from service.time_formats.timestamps import rfc3339
 
 #: What an attempt may have nothing to say of.
 _NO_ATTEMPT: Final[Mapping[str, Any]] = dict.fromkeys(

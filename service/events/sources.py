@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from service.config.config import MissingVariable, Source, Value
+from service.config.config import MissingVariable, SecretRef, Source
 from service.logging.setup import get_logger
 from service.signatures.verify import check_secret
 
@@ -59,12 +59,12 @@ def check_sources(sources: Mapping[str, Source], environ: Mapping[str, str]) -> 
     """
     for name, source in sources.items():
         for place, value in enumerate(source.secrets):
-            _revealed(name, place, source.scheme, value, environ)
+            _resolved(name, place, source.scheme, value, environ)
 
 
 def _resolve(name: str, source: Source, environ: Mapping[str, str]) -> ResolvedSource:
     found = [
-        _revealed(name, place, source.scheme, value, environ)
+        _resolved(name, place, source.scheme, value, environ)
         for place, value in enumerate(source.secrets)
     ]
     for value, secret in zip(source.secrets, found, strict=True):
@@ -76,11 +76,11 @@ def _resolve(name: str, source: Source, environ: Mapping[str, str]) -> ResolvedS
     return ResolvedSource(name, source.scheme, secrets, source.livemode)
 
 
-def _revealed(
-    name: str, place: int, scheme: str, value: Value, environ: Mapping[str, str]
+def _resolved(
+    name: str, place: int, scheme: str, value: SecretRef, environ: Mapping[str, str]
 ) -> str | None:
     try:
-        secret = value.reveal(environ)
+        secret = value.resolve(environ)
     except MissingVariable:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The forms in which a walk's rows are told: lines of JSON, a sheet, a page of JSON. Pure."""
+"""The formats of a follower export: NDJSON, CSV, or a page of JSON. Pure."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
 JSON: Final = "application/json"
 Format = Literal["application/x-ndjson", "text/csv", "application/json"]
-#: The first that fits is told.
+#: The first one that the client accepts is sent.
 FORMATS: Final[tuple[Format, ...]] = (NDJSON, CSV, JSON)
 
-#: Rows as JSON, some at a time.
+#: Rows as JSON, a batch at a time.
 RowPages = AsyncGenerator[list[bytes], None]
 
 COLUMNS: Final = ("pk", "username", "full_name", "is_private", "is_verified")
-#: What spreadsheets take for the beginning of a formula (OWASP, "CSV Injection"); the last four
-#: are the first ones in full width.
+#: First characters that make spreadsheets evaluate a cell (OWASP, "CSV Injection"); the last four
+#: are the full-width forms of the first four.
 _FORMULAS: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 async def as_ndjson(pages: RowPages) -> AsyncGenerator[bytes, None]:
-    """Lines of JSON, a row each; an empty line for no rows, as a sign of life.
+    """One JSON object per line; an empty batch becomes an empty line, as a keepalive.
 
     Parameters:
-      pages: Closed with it.
+      pages: Closed with the returned generator.
     """
     async with aclosing(pages):
         async for rows in pages:
@@ -37,33 +37,33 @@ async def as_ndjson(pages: RowPages) -> AsyncGenerator[bytes, None]:
 
 
 async def as_csv(pages: RowPages, *, heading: bool) -> AsyncGenerator[bytes, None]:
-    """A sheet (RFC 4180).
+    """CSV (RFC 4180).
 
     Parameters:
-      pages: Closed with it.
-      heading: Whether it begins with the names of the columns.
+      pages: Closed with the returned generator.
+      heading: Whether to start with the column names.
     """
     async with aclosing(pages):
         if heading:
-            yield _sheet([COLUMNS])
+            yield _csv([COLUMNS])
         async for rows in pages:
-            yield _sheet(_cells(json.loads(row)) for row in rows)
+            yield _csv(_cells(json.loads(row)) for row in rows)
 
 
-def as_page(rows: Sequence[bytes], following: str | None) -> bytes:
-    """A page of JSON, as lists are told everywhere.
+def as_page(rows: Sequence[bytes], next_cursor: str | None) -> bytes:
+    """A page of JSON, in the form of every list of the API.
 
     Parameters:
       rows: As JSON.
-      following: The cursor of the next page; None where nothing follows.
+      next_cursor: The cursor of the next page; None on the last.
     """
-    return b'{"items":[%b],"next":%b}' % (b",".join(rows), json.dumps(following).encode())
+    return b'{"items":[%b],"next":%b}' % (b",".join(rows), json.dumps(next_cursor).encode())
 
 
-def _sheet(rows: Iterable[Sequence[str]]) -> bytes:
-    sheet = io.StringIO()
-    csv.writer(sheet).writerows(rows)
-    return sheet.getvalue().encode()
+def _csv(rows: Iterable[Sequence[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

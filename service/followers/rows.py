@@ -1,4 +1,4 @@
-"""The rows of a walk: packed some at a time, read from any row on while the walk still runs."""
+"""The rows of a follower export: stored in batches, readable from any row while it still runs."""
 
 from __future__ import annotations
 
@@ -11,44 +11,45 @@ import redis.asyncio as aredis
 
 from service.jobs.claims import RowBatch
 
-#: The most rows of one walk: its pks are a set in the store while it runs.
+#: The most rows of one export: its user ids are a set in Redis while it runs.
 MAX_ROWS: Final = 10_000_000
-#: The most rows in a parcel: as many as Instagram puts on a page. What reads and what writes
-#: handles a parcel at a time, however long a page is.
+#: The most rows in a batch: as many as Instagram puts on a page. Readers and writers handle one
+#: batch at a time, however long a page is.
 BATCH_ROWS: Final = 200
-#: How many parcels are in memory at a time, here and on their way to who reads slowly.
-AT_A_TIME: Final = 4
+#: Batches read at once; more would pile up in memory behind a slow client.
+READ_BATCHES: Final = 4
 
 Row = Mapping[str, Any]
 
 
 class RowsExpired(Exception):
-    """Rows that a walk had found are no longer kept."""
+    """The rows of an export are no longer stored."""
 
 
 def row_batches(rows: Sequence[Row]) -> list[RowBatch]:
-    """Pack the rows of a page.
+    """Split and compress the rows of a page.
 
     Parameters:
-      rows: In order; each with a `pk`.
+      rows: In order; each has a `pk`.
     """
     parts = (rows[at : at + BATCH_ROWS] for at in range(0, len(rows), BATCH_ROWS))
     return [RowBatch(tuple(row["pk"] for row in part), _pack(part)) for part in parts]
 
 
 def _pack(rows: Sequence[Row]) -> bytes:
-    # Plain ASCII: a name may hold what some readers take for the end of a line (U+2028, U+0085).
+    # Plain ASCII: names may contain characters that some readers treat as line ends (U+2028,
+    # U+0085).
     lines = (json.dumps(row, separators=(",", ":")) for row in rows)
     return zlib.compress("\n".join(lines).encode(), 6)
 
 
 def unpack(packed: bytes) -> list[bytes]:
-    """The rows of a parcel, each as a line of JSON without its end."""
+    """The rows of a batch, each a line of JSON without its line end."""
     return zlib.decompress(packed).split(b"\n")
 
 
 class FollowerRows:
-    """Reads what walks have found, and says what is new to them.
+    """Reads the rows of exports.
 
     Parameters:
       client: The event loop's Redis client.
@@ -58,13 +59,13 @@ class FollowerRows:
         self._client = client
 
     async def deduplicate(self, job_id: str, rows: Sequence[Row]) -> list[Row]:
-        """Those of a page that the walk has not found yet, each once, in order.
+        """The rows of a page that the export does not have yet, each once, in order.
 
-        Nothing is added to what it has found before the page is taken in, and that needs a claim
-        later than every other: so what is new now is new then.
+        The answer stays true until the page is appended: only the holder of the latest claim can
+        append, so nothing is added in between.
 
         Parameters:
-          job_id: The walk.
+          job_id: The export.
           rows: The page.
         """
         first: dict[str, Row] = {}
@@ -77,37 +78,37 @@ class FollowerRows:
         known = await cast("Awaitable[list[int]]", self._client.smismember(_walked(job_id), pks))
         return [row for row, seen in zip(wanted, known, strict=True) if not seen]
 
-    async def are_kept(self, job_id: str) -> bool:
-        """Whether what a walk has found is there."""
+    async def are_stored(self, job_id: str) -> bool:
+        """Whether the rows of an export are still stored."""
         return bool(await self._client.exists(_rows(job_id)))
 
     async def rows(self, job_id: str, start: int, end: int) -> AsyncGenerator[list[bytes], None]:
-        """Rows that the walk has found, some at a time.
+        """Stored rows, a batch at a time.
 
         Parameters:
-          job_id: The walk.
-          start: How many rows to leave out.
-          end: The row to end before; there must be as many.
+          job_id: The export.
+          start: The first row, from 0.
+          end: The row to stop before; there must be as many.
 
         Raises:
-          RowsGone: They are no longer all there.
+          RowsExpired: Some of them are no longer stored.
         """
-        at, parcel = start, await self._parcel_of(job_id, start)
+        at, batch_start = start, await self._batch_of(job_id, start)
         while at < end:
-            found = await self._range(job_id, parcel, "+inf", AT_A_TIME)
-            for begins, packed in found:
-                given = unpack(packed)[max(0, at - begins) : end - begins]
-                if begins > at or not given:
+            batches = await self._range(job_id, batch_start, "+inf", READ_BATCHES)
+            for first_row, packed in batches:
+                rows = unpack(packed)[max(0, at - first_row) : end - first_row]
+                if first_row > at or not rows:
                     raise RowsExpired(job_id)
-                yield given
-                at = parcel = at + len(given)
+                yield rows
+                at = batch_start = at + len(rows)
                 if at >= end:
                     return
-            if not found:
+            if not batches:
                 raise RowsExpired(job_id)
 
-    async def _parcel_of(self, job_id: str, row: int) -> int:
-        """Where the parcel begins that holds a row."""
+    async def _batch_of(self, job_id: str, row: int) -> int:
+        """The first row of the batch that holds a row."""
         found = await self._range(job_id, row, "-inf", 1, desc=True)
         return found[0][0] if found else row
 

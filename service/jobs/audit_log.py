@@ -13,7 +13,7 @@ import redis.asyncio as aredis
 
 from service.jobs.lua.builder import Times, flat_to_dict
 from service.jobs.lua.runner import Scripts
-from service.jobs.records import rfc3339
+from service.time_formats.timestamps import rfc3339
 
 _KEY: Final = "hg:audit"
 #: How many entries one page may look at while it filters.

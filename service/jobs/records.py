@@ -5,18 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from service.jobs.model import FINAL, FOLLOWER_KINDS, Status
-
-
-def rfc3339(ms: int) -> str | None:
-    """Unix ms as RFC 3339 UTC; None for 0 (has not happened)."""
-    if not ms:
-        return None
-    moment = datetime.fromtimestamp(ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+from service.time_formats.timestamps import rfc3339
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What live listeners are told, and a job's history in the same words. Pure data."""
+"""Timeline entries, and the live updates made of them. Pure data."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from service.jobs.records import JobRecord, rfc3339
+from service.jobs.records import JobRecord
+from service.time_formats.timestamps import rfc3339
 
-#: `change`: a timeline's entry; `end`: one that ends the job; `progress`: how far a job has come;
-#: `gap`: what came between cannot be told any more; `ready`: where one who begins now begins.
+#: `change`: a timeline entry; `end`: the entry that ends the job; `progress`: the progress of a
+#: long job; `gap`: entries in between are no longer stored; `ready`: where a new client starts.
 EventName = Literal["change", "end", "progress", "gap", "ready"]
 
 
 @dataclass(frozen=True)
 class LiveUpdate:
-    """Something to tell a listener.
+    """One update for a subscriber.
 
     Parameters:
-      event: What it is.
-      id: Where to go on after it; None where that does not change.
-      data: JSON, in one line.
+      event: Its type.
+      id: Where a client that received it resumes; None when that does not change.
+      data: One line of JSON.
     """
 
     event: EventName
@@ -37,19 +38,19 @@ class LiveUpdate:
 
     @cached_property
     def as_frame(self) -> str:
-        """As the text of a WebSocket message: the same in one JSON object."""
+        """As the text of a WebSocket message: the same fields in one JSON object."""
         return f'{{"event":"{self.event}","id":{json.dumps(self.id)},"data":{self.data}}}'
 
 
 def gap(after: str, job_id: str | None = None) -> LiveUpdate:
-    """What to say where what came after an entry cannot be told any more.
+    """The update that says entries are missing.
 
     Parameters:
-      after: The last entry that was told.
-      job_id: Whose; None for the feed of all.
+      after: Number or position of the last entry sent.
+      job_id: The job; None in the stream of all jobs.
     """
-    whose = {"id": job_id} if job_id is not None else {}
-    return LiveUpdate("gap", None, dumps({**whose, "after": after}))
+    job = {"id": job_id} if job_id is not None else {}
+    return LiveUpdate("gap", None, dumps({**job, "after": after}))
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class JobHistory:
 
     Parameters:
       record: The job.
-      lines: The timeline's entries that are kept, oldest first, as the API shows them.
+      lines: The stored timeline entries, oldest first, as the API shows them.
     """
 
     record: JobRecord
@@ -66,7 +67,7 @@ class JobHistory:
 
     @property
     def first(self) -> int:
-        """The number of the oldest entry that is kept."""
+        """The number of the oldest stored entry."""
         return self.record.trimmed + 1
 
     @property
@@ -75,16 +76,12 @@ class JobHistory:
         return self.record.trimmed + len(self.lines)
 
     def after(self, number: int) -> list[LiveUpdate]:
-        """What came after an entry.
-
-        Parameters:
-          number: The entry's; 0 for everything.
-        """
+        """The updates for the entries after a number; 0 for all of them."""
         numbered = enumerate(self.lines, self.first)
         return [self._update(each, line) for each, line in numbered if each > number]
 
     def _update(self, number: int, line: Mapping[str, Any]) -> LiveUpdate:
-        # One that was opened again after it had ended has not ended with that entry.
+        # The last entry of a finished job, unless the job was retried since, is its end.
         ended = number == self.last and self.record.ended
         outcome = {"result": self.record.result, "error": self.record.error} if ended else {}
         data = dumps({"id": self.record.id, **line, **outcome})
@@ -92,17 +89,17 @@ class JobHistory:
 
 
 def timeline_entry(at_ms: int, status: str, by: str, why: str) -> dict[str, Any]:
-    """An entry of a timeline as the API shows it.
+    """A timeline entry as the API shows it.
 
     Parameters:
-      at_ms: When, unix ms.
-      status: What the job became, or stayed.
-      by: Who did it.
+      at_ms: Unix time, ms.
+      status: The job's status after it.
+      by: Who made the change.
       why: A word or two; may be empty.
     """
     return {"at": rfc3339(at_ms), "status": status, "by": by, "why": why or None}
 
 
 def dumps(value: Mapping[str, Any]) -> str:
-    """JSON in one line, as a message carries it."""
+    """One line of JSON."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,8 +1,8 @@
-"""Who listens: one reader of the feed a process, made at need, tells all of them.
+"""Fans the job event stream out to subscribers: one reader per process, started on demand.
 
-Nothing waits here for a listener: what he has not taken is bounded, and who takes too little is
-dropped. Nor does anything rely on the feed alone: a listener who may have missed something is told
-that what he knows is stale, and reads it again.
+Nothing here waits for a subscriber: its pending entries are bounded, and one that falls behind is
+disconnected. Nor does anything rely on the stream alone: a subscriber that may have missed entries
+is marked `needs_refresh` and reads the stored history again.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from service.live.event_stream import JobEventStream, StreamEntry
 from service.logging.setup import get_logger
 from service.redis.client import REDIS_ERRORS, async_client
 
-#: How often whoever waits looks by itself: an older release's changes are not in the feed.
+#: How often waiters poll on their own: changes by an older release are not in the stream.
 POLL_SECONDS: Final = 2.0
-#: How many entries may wait for one listener.
+#: The most entries pending for one subscriber.
 MAX_PENDING: Final = 1024
-#: How many are read at once: the loop has others to serve in between.
+#: Entries read at once; the loop serves others in between.
 READ_BATCH: Final = 64
-#: How many listeners are told at once, for the same reason.
+#: Subscribers served at once, for the same reason.
 PUSH_BATCH: Final = 50
 BLOCK_MS: Final = 2000
-#: How long listeners may take to hear that the process ends.
+#: How long subscribers may take to close when the process stops.
 GRACE_SECONDS: Final = 1.0
 
 _log = get_logger(__name__)
@@ -37,33 +37,36 @@ def _nothing() -> None:
 
 
 class Subscriber:
-    """What one listener is still to be told.
+    """One subscriber's pending entries.
 
     Parameters:
-      stopping: Set when the process is to end.
-      drop: Cuts his connection.
+      stopping: Set when the process is stopping.
+      abort: Cuts the connection.
     """
 
-    def __init__(self, stopping: asyncio.Event, drop: Callable[[], None]) -> None:
+    def __init__(self, stopping: asyncio.Event, abort: Callable[[], None]) -> None:
         self._stopping = stopping
-        self._abort = drop
+        self._abort = abort
         self._waiting: deque[StreamEntry] = deque()
         self._woken = asyncio.Event()
-        #: Whether what he knows may lack something, so that it is to be read again.
+        #: Whether entries may have been missed, so that the history must be read again.
         self.needs_refresh = True
-        #: Whether there is nobody to tell any more.
+        #: Whether the connection is gone.
         self.disconnected = False
 
     @property
     def closed(self) -> bool:
-        """Whether nothing more is to be told."""
+        """Whether nothing more will be sent."""
         return self.disconnected or self._stopping.is_set()
 
     async def wait(self, seconds: float) -> bool:
-        """Wait until there is something to do; whether there is.
+        """Wait until there is something to do.
 
         Parameters:
-          seconds: How long at most.
+          seconds: The longest wait.
+
+        Returns:
+          False when the time ran out.
         """
         try:
             async with asyncio.timeout(seconds):
@@ -74,53 +77,49 @@ class Subscriber:
         return True
 
     def take(self) -> list[StreamEntry]:
-        """What has come since the last time."""
+        """Remove and return the pending entries."""
         taken = list(self._waiting)
         self._waiting.clear()
         return taken
 
     def push(self, entries: Sequence[StreamEntry]) -> None:
-        """Leave entries for him; one for whom too many wait is dropped.
-
-        Parameters:
-          entries: What there is to tell.
-        """
+        """Add entries; a subscriber with too many pending ones is disconnected."""
         if self.disconnected:
             return
         if len(self._waiting) + len(entries) > MAX_PENDING:
-            _log.info("a listener was dropped", cause="it does not keep up")
+            _log.info("subscriber disconnected", cause="too slow")
             self.disconnect()
             return
         self._waiting += entries
         self._woken.set()
 
     def refresh(self) -> None:
-        """Have him read again."""
+        """Make the subscriber read the history again."""
         self.needs_refresh = True
         self._woken.set()
 
     def wake(self) -> None:
-        """Have him look whether it is over."""
+        """Make the subscriber check whether it is closed."""
         self._woken.set()
 
     def unsubscribe(self) -> None:
-        """There is nobody to tell any more."""
+        """Discard what is pending: the connection is gone."""
         self.disconnected = True
         self._waiting.clear()
         self._woken.set()
 
     def disconnect(self) -> None:
-        """Cut his connection."""
+        """Cut the connection."""
         self.unsubscribe()
         self._abort()
 
 
 class Broadcaster:
-    """Tells listeners of one job, or of all, what the feed says.
+    """Sends stream entries to the subscribers of one job, or of all jobs.
 
     Parameters:
-      url: The store.
-      stopping: Set when the process is to end.
+      url: Redis URL.
+      stopping: Set when the process is stopping.
     """
 
     def __init__(self, url: str, stopping: asyncio.Event) -> None:
@@ -129,33 +128,33 @@ class Broadcaster:
         self._subscribers: defaultdict[str | None, set[Subscriber]] = defaultdict(set)
         self._reader: asyncio.Task[None] | None = None
         self._end: asyncio.Task[None] | None = None
-        #: How many listen.
+        #: Number of subscribers.
         self.count = 0
 
     @contextmanager
     def subscribe(
-        self, job_id: str | None, drop: Callable[[], None] = _nothing
+        self, job_id: str | None, abort: Callable[[], None] = _nothing
     ) -> Iterator[Subscriber]:
-        """Yield a listener; he begins stale.
+        """Yield a subscriber, which starts out needing a refresh.
 
         Parameters:
-          job_id: The job to listen to; None for all.
-          drop: Cuts his connection.
+          job_id: The job to follow; None for all.
+          abort: Cuts the connection.
         """
         self._start()
-        listener = Subscriber(self._stopping, drop)
-        self._subscribers[job_id].add(listener)
+        subscriber = Subscriber(self._stopping, abort)
+        self._subscribers[job_id].add(subscriber)
         self.count += 1
         try:
-            yield listener
+            yield subscriber
         finally:
             self.count -= 1
-            self._subscribers[job_id].discard(listener)
+            self._subscribers[job_id].discard(subscriber)
             if not self._subscribers[job_id]:
                 del self._subscribers[job_id]
 
     async def close(self) -> None:
-        """End the reader."""
+        """Stop the reader."""
         tasks = [task for task in (self._reader, self._end) if task is not None]
         for task in tasks:
             task.cancel()
@@ -168,46 +167,50 @@ class Broadcaster:
             self._end = asyncio.create_task(self._close_on_shutdown())
 
     async def _read(self) -> None:
-        # Nothing is awaited between the last look and the task's end, so `listen` never takes a
-        # reader that is about to leave for one that stays.
+        # Nothing is awaited between the last check and the task's end, so `subscribe` never
+        # mistakes a reader that is about to stop for a running one.
         while self._subscribers:
             client = async_client(self._url, max_connections=1)
             try:
                 await self._follow(JobEventStream(client))
             except REDIS_ERRORS as error:
-                _log.warning("live feed interrupted", cause=type(error).__name__)
+                _log.warning("job event stream interrupted", cause=type(error).__name__)
                 await asyncio.sleep(1)
             finally:
                 await client.aclose()
 
-    async def _follow(self, feed: JobEventStream) -> None:
-        position = await feed.last_position()
-        # What they have read may be older than this position, and all after it will be told.
-        for listener in self._all_subscribers():
-            listener.refresh()
+    async def _follow(self, stream: JobEventStream) -> None:
+        position = await stream.last_position()
+        # What subscribers have read may be older than this position; all after it will be pushed.
+        for subscriber in self._all_subscribers():
+            subscriber.refresh()
         while self._subscribers:
-            found = await feed.wait_after(position, READ_BATCH, BLOCK_MS)
+            found = await stream.wait_after(position, READ_BATCH, BLOCK_MS)
             position = found[-1][0] if found else position
             await self._push([entry for _, entry in found if entry is not None])
 
     async def _push(self, entries: Sequence[StreamEntry]) -> None:
-        told: defaultdict[str | None, list[StreamEntry]] = defaultdict(list)
+        by_job: defaultdict[str | None, list[StreamEntry]] = defaultdict(list)
         for entry in entries:
-            told[entry.job_id].append(entry)
-            told[None].append(entry)
-        whose = [(each, told[key]) for key in told for each in self._subscribers.get(key, ())]
-        for number, (listener, news) in enumerate(whose, 1):
-            listener.push(news)
+            by_job[entry.job_id].append(entry)
+            by_job[None].append(entry)
+        pushes = [
+            (subscriber, new)
+            for job_id, new in by_job.items()
+            for subscriber in self._subscribers.get(job_id, ())
+        ]
+        for number, (subscriber, new) in enumerate(pushes, 1):
+            subscriber.push(new)
             if number % PUSH_BATCH == 0:
                 await asyncio.sleep(0)
 
     def _all_subscribers(self) -> list[Subscriber]:
-        return [listener for some in self._subscribers.values() for listener in some]
+        return [subscriber for some in self._subscribers.values() for subscriber in some]
 
     async def _close_on_shutdown(self) -> None:
         await self._stopping.wait()
-        for listener in self._all_subscribers():
-            listener.wake()
+        for subscriber in self._all_subscribers():
+            subscriber.wake()
         await asyncio.sleep(GRACE_SECONDS)
-        for listener in self._all_subscribers():
-            listener.disconnect()
+        for subscriber in self._all_subscribers():
+            subscriber.disconnect()

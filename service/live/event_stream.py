@@ -1,7 +1,7 @@
-"""The feed: every entry of every timeline as it is written, and how far long jobs have come.
+"""The job event stream: every timeline entry as it is written, and the progress of long jobs.
 
-One stream in Redis, written by the scripts in the step that they tell of (scripts/lib/ledger.lua).
-It holds the latest few thousand entries.
+One Redis stream, written by the ledger's scripts in the step that an entry describes
+(`jobs/lua/lib/records.lua`). It holds the latest few thousand entries.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ import redis.asyncio as aredis
 from redis.exceptions import ResponseError
 
 from service.jobs.model import FINAL
-from service.jobs.records import rfc3339
 from service.jobs.timeline import EventName, LiveUpdate, dumps, timeline_entry
+from service.time_formats.timestamps import rfc3339
 
 STREAM_KEY: Final = "hg:feed"
-#: Before everything.
+#: The position before the first entry.
 START: Final = "0-0"
 
 
 @dataclass(frozen=True)
 class StreamEntry:
-    """An entry of the feed.
+    """One entry of the stream.
 
     Parameters:
-      position: Its place in the feed.
-      job_id: The job it tells of.
-      number: Its place in the job's timeline, from 1; 0 for what is not in it.
-      event: What it is.
-      data: JSON, in one line.
-      whole: Whether the data has all there is to tell of it.
+      position: Its stream id, `ms-number`.
+      job_id: The job.
+      number: Its number in the job's timeline, from 1; 0 for progress, which is not in it.
+      event: Its type.
+      data: One line of JSON.
+      is_complete: False when the outcome was too long for the stream and must be read elsewhere.
     """
 
     position: str
@@ -46,12 +46,7 @@ class StreamEntry:
 
     @classmethod
     def of(cls, position: str, fields: Mapping[str, str]) -> StreamEntry | None:
-        """Read an entry; None for what only a newer release understands.
-
-        Parameters:
-          position: Its place in the feed.
-          fields: As the scripts wrote them.
-        """
+        """Parse an entry as the scripts wrote it; None for one only a newer release understands."""
         try:
             return (
                 cls._change(position, fields) if "n" in fields else cls._progress(position, fields)
@@ -72,37 +67,33 @@ class StreamEntry:
     @classmethod
     def _progress(cls, position: str, fields: Mapping[str, str]) -> StreamEntry:
         job_id = fields["job"]
-        news = {"at": rfc3339(int(fields["at"])), "progress": json.loads(fields["progress"])}
-        return cls(position, job_id, 0, "progress", dumps({"id": job_id, **news}))
+        update = {"at": rfc3339(int(fields["at"])), "progress": json.loads(fields["progress"])}
+        return cls(position, job_id, 0, "progress", dumps({"id": job_id, **update}))
 
     @cached_property
     def order(self) -> tuple[int, int]:
-        """Its position, to compare."""
+        """The position as a sort key."""
         return sort_key(self.position)
 
     @cached_property
     def as_feed_update(self) -> LiveUpdate:
-        """As those hear it who listen to everything."""
+        """The update for subscribers of all jobs; its id is the position."""
         return LiveUpdate(self.event, self.position, self.data)
 
     @cached_property
     def as_job_update(self) -> LiveUpdate:
-        """As those hear it who listen to its job."""
+        """The update for subscribers of this job; its id is the timeline number."""
         return LiveUpdate(self.event, str(self.number) if self.number else None, self.data)
 
 
 def sort_key(position: str) -> tuple[int, int]:
-    """A position of the feed, to compare.
-
-    Parameters:
-      position: As Redis names it: `ms-number`.
-    """
+    """A stream position (`ms-number`) as a sort key."""
     ms, _, number = position.partition("-")
     return int(ms), int(number)
 
 
 class JobEventStream:
-    """Reads the feed.
+    """Reads the job event stream.
 
     Parameters:
       client: The event loop's Redis client.
@@ -112,15 +103,15 @@ class JobEventStream:
         self._client: Any = client
 
     async def last_position(self) -> str:
-        """Where it ends now."""
+        """The position of the newest entry; `START` when there is none."""
         newest = await self._client.xrevrange(STREAM_KEY, count=1)
         return newest[0][0].decode() if newest else START
 
     async def read_after(self, position: str, count: int) -> list[tuple[str, StreamEntry | None]]:
-        """What came after a position, oldest first, by position.
+        """Read entries with their positions, oldest first.
 
         Parameters:
-          position: Where to begin, itself left out.
+          position: Read after this one.
           count: The most to return.
         """
         return _read(await self._client.xrange(STREAM_KEY, min=f"({position}", count=count))
@@ -128,21 +119,22 @@ class JobEventStream:
     async def wait_after(
         self, position: str, count: int, ms: int
     ) -> list[tuple[str, StreamEntry | None]]:
-        """The same; where there is nothing yet, wait for it.
+        """Read entries as `read_after` does, waiting for the first one.
 
         Parameters:
-          position: Where to begin, itself left out.
+          position: Read after this one.
           count: The most to return.
-          ms: How long to wait.
+          ms: The longest wait.
         """
         found = await self._client.xread({STREAM_KEY: position}, count=count, block=ms)
         return _read(found[0][1]) if found else []
 
     async def is_complete_after(self, position: str) -> bool:
-        """Whether everything that came after a position is still there.
+        """Whether every entry after a position is still stored.
 
         Parameters:
-          position: As told by this feed; one that it has not reached is another feed's.
+          position: One that this stream gave out. A position it has not reached yet belongs to
+            another stream, for which the answer is no.
         """
         try:
             state = await self._client.xinfo_stream(STREAM_KEY)
@@ -167,7 +159,7 @@ def _text(fields: Mapping[bytes, bytes]) -> dict[str, str]:
 
 
 def _outcome(job_id: str, fields: Mapping[str, str]) -> dict[str, Any]:
-    """What a job ended with; where it is too long for the feed, where to find it."""
+    """A job's result and error; where to read them if they are too long for the stream."""
     if "result" not in fields:
         return {"result": None, "error": None, "job_url": f"/jobs/{job_id}"}
     return {name: json.loads(fields[name] or "null") for name in ("result", "error")}

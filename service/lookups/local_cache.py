@@ -1,4 +1,4 @@
-"""Copies that this process keeps: while one is fresh, nobody else needs to be asked."""
+"""Lookup results cached in this process: a fresh one is served without a round trip."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ MAX_ENTRIES: Final = 2_000
 
 
 class LocalCache:
-    """The copies asked for last.
+    """The values used last (LRU).
 
     Parameters:
-      most: How many to keep.
-      clock: Seconds that only grow.
+      max_entries: How many to keep.
+      clock: Monotonic seconds.
     """
 
     def __init__(
-        self, most: int = MAX_ENTRIES, clock: Callable[[], float] = time.monotonic
+        self, max_entries: int = MAX_ENTRIES, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._most = most
+        self._max_entries = max_entries
         self._clock = clock
-        self._kept: OrderedDict[LookupTarget, tuple[float, CachedValue]] = OrderedDict()
+        self._entries: OrderedDict[LookupTarget, tuple[float, CachedValue]] = OrderedDict()
 
-    def keep(self, target: LookupTarget, copy: CachedValue) -> None:
-        """Keep a copy, and let the one go that was not asked for the longest."""
-        self._kept[target] = (self._clock() - copy.age_ms / 1000, copy)
-        self._kept.move_to_end(target)
-        if len(self._kept) > self._most:
-            self._kept.popitem(last=False)
+    def put(self, target: LookupTarget, value: CachedValue) -> None:
+        """Store a value; the least recently used one makes room."""
+        self._entries[target] = (self._clock() - value.age_ms / 1000, value)
+        self._entries.move_to_end(target)
+        if len(self._entries) > self._max_entries:
+            self._entries.popitem(last=False)
 
-    def fresh(self, target: LookupTarget, fresh_ms: int) -> CachedValue | None:
-        """The copy of a target, if it is not older than this."""
-        kept = self._kept.get(target)
-        if kept is None:
+    def get(self, target: LookupTarget, fresh_ms: int) -> CachedValue | None:
+        """The value of a target with its present age, if it is younger than `fresh_ms`."""
+        entry = self._entries.get(target)
+        if entry is None:
             return None
-        since, copy = kept
-        age_ms = round((self._clock() - since) * 1000)
+        fetched_at, value = entry
+        age_ms = round((self._clock() - fetched_at) * 1000)
         if age_ms >= fresh_ms:
-            del self._kept[target]
+            del self._entries[target]
             return None
-        self._kept.move_to_end(target)
-        return CachedValue(copy.body, copy.etag, age_ms)
+        self._entries.move_to_end(target)
+        return CachedValue(value.body, value.etag, age_ms)

@@ -1,4 +1,4 @@
-"""What the store knows of a target, and the one job that looks where that is not fresh."""
+"""Lookup results shared through Redis, and the one job per target that refreshes them."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from service.jobs.lua.runner import Scripts
 from service.jobs.model import JobDraft, derived_id
 from service.lookups.targets import LookupTarget
 
-#: Whoever asked is gone by then.
+#: Callers have given up by then.
 EXPIRES_MS: Final = 5 * 60 * 1000
-#: Before every write that has not begun: somebody waits for it.
+#: Ahead of every write that has not started: a caller is waiting.
 PRIORITY: Final = 9
 
 
 @dataclass(frozen=True)
 class CachedValue:
-    """An answer of Instagram's.
+    """What Instagram answered.
 
     Parameters:
-      body: The JSON, as it is told.
-      etag: Names this content.
-      age_ms: How old it is.
+      body: JSON, as the API returns it.
+      etag: Identifies this content.
+      age_ms: Its age.
     """
 
     body: bytes
@@ -42,13 +42,13 @@ class CachedValue:
 
 @dataclass(frozen=True)
 class Unavailable:
-    """Why no account can look.
+    """Why no account can look anything up now.
 
     Parameters:
-      reason: What stands in the way.
-      seconds: Until it does no longer; None when a person is needed.
-      since_ms: Since when a person has been, in unix ms; 0 where none is.
-      until_ms: Until when; 0 when a person is needed.
+      reason: What prevents it, as in `wait.reason`.
+      seconds: How long it lasts; None when a person must act.
+      since_ms: Unix ms since when a person must act; 0 otherwise.
+      until_ms: Unix ms when it ends; 0 when a person must act.
     """
 
     reason: str
@@ -59,14 +59,14 @@ class Unavailable:
 
 @dataclass(frozen=True)
 class LookupState:
-    """What is known of a target at a moment.
+    """What is known of a target at one moment.
 
     Parameters:
-      copy: The last answer, however old.
+      value: The last answer, however old.
       problem: Why there is no newer one: `code`, `message`.
-      job_id: The job that looks; None when none does.
-      shut: Why none can.
-      again_seconds: When it is worth asking again; 0 where that is not told.
+      job_id: The lookup job under way, if any.
+      unavailable: Why there can be none.
+      retry_seconds: When to ask again; 0 when unknown.
     """
 
     value: CachedValue | None
@@ -76,35 +76,35 @@ class LookupState:
     retry_seconds: float = 0.0
 
 
-#: A store that takes no writes still tells what it has.
+#: A full or read-only Redis still serves what it has.
 STORE_FULL: Final[Mapping[str, Any]] = {"code": "store_unavailable", "message": ""}
 
 
 class LookupCache:
-    """The ledger's side of look-ups. What is asked in one turn of the loop is one round trip.
+    """The lookup cache in Redis. All calls of one turn of the event loop share one round trip.
 
     Parameters:
       client: The event loop's Redis client.
-      times: With the limits that tell who may look.
-      readers: Names of the accounts that look up.
-      patience_ms: An account that may look only later than this is as good as none.
+      times: Contains the limits that decide which account may look up.
+      accounts: Names of the accounts that may look up.
+      patience_ms: An account that can look up only later than this counts as unavailable.
     """
 
     def __init__(
-        self, client: aredis.Redis, times: Times, readers: Sequence[str], patience_ms: int
+        self, client: aredis.Redis, times: Times, accounts: Sequence[str], patience_ms: int
     ) -> None:
         scripts = Scripts(client, times)
-        self._look = GroupCommit(scripts, scripts.script("get_or_start_lookup"))
-        self._see = GroupCommit(scripts, scripts.script("get_lookup"))
-        self._readers = " ".join(readers)
+        self._get_or_start = GroupCommit(scripts, scripts.script("get_or_start_lookup"))
+        self._get = GroupCommit(scripts, scripts.script("get_lookup"))
+        self._accounts = " ".join(accounts)
         self._patience = str(patience_ms)
 
     async def close(self) -> None:
-        """Let what is under way end."""
-        await asyncio.gather(self._look.close(), self._see.close())
+        """Let calls in flight finish."""
+        await asyncio.gather(self._get_or_start.close(), self._get.close())
 
     async def get_or_start(self, target: LookupTarget, fresh_ms: int, caller: str) -> LookupState:
-        """Tell what is known; where it is not fresh, see to it that one job looks.
+        """Read what is known; if it is not fresh, make sure that one lookup job is under way.
 
         Parameters:
           target: What to look up.
@@ -112,29 +112,25 @@ class LookupCache:
           caller: Name of the API key.
 
         Raises:
-          redis.exceptions.RedisError: The store does not answer, or knows nothing and is full.
+          redis.exceptions.RedisError: Redis does not answer, or it is full and knows nothing.
         """
         source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
         job_id = derived_id("job", "lookup", str(target), uuid.uuid4().hex)
         entry = json.dumps(encode_draft(job_id, _draft(target), source))
         try:
-            reply = await self._look.run(
-                str(target), str(fresh_ms), entry, self._readers, self._patience
+            reply = await self._get_or_start.run(
+                str(target), str(fresh_ms), entry, self._accounts, self._patience
             )
         except (OutOfMemoryError, ReadOnlyError):
-            seen = await self.get(target)
-            if seen.value is None:
+            state = await self.get(target)
+            if state.value is None:
                 raise
-            return replace(seen, problem=STORE_FULL)
+            return replace(state, problem=STORE_FULL)
         return _state(reply)
 
     async def get(self, target: LookupTarget) -> LookupState:
-        """Tell what is known and which job looks, and do nothing about it.
-
-        Parameters:
-          target: What is asked for.
-        """
-        return _state(await self._see.run(str(target), self._patience))
+        """Read what is known, and start nothing."""
+        return _state(await self._get.run(str(target), self._patience))
 
 
 def _draft(target: LookupTarget) -> JobDraft:
@@ -165,7 +161,7 @@ def _state(reply: list[Any]) -> LookupState:
 def _cached_value(fields: Mapping[bytes, bytes], now_ms: int) -> CachedValue | None:
     if b"body" not in fields:
         return None
-    # Clocks may be set back; nothing is younger than new.
+    # The clock may have been set back: no value has a negative age.
     age_ms = max(0, now_ms - int(fields[b"at"]))
     return CachedValue(fields[b"body"], fields[b"etag"].decode(), age_ms)
 

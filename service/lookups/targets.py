@@ -1,4 +1,4 @@
-"""What can be looked up, in the one form under which everybody's copies and look-ups meet."""
+"""What can be looked up, in the normal form that caches and lookups are keyed by."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class LookupTarget:
     """A profile or a post.
 
     Parameters:
-      sort: Which of them.
+      kind: Which of the two.
       name: A username, or a post's pk in digits.
     """
 
@@ -23,39 +23,39 @@ class LookupTarget:
     name: str
 
     def __str__(self) -> str:
-        """The name of its keys in the store."""
+        """The name in its Redis keys: `kind:name`."""
         return f"{self.kind}:{self.name}"
 
     @property
     def recipient(self) -> str:
-        """A profile as jobs name it, where digits without `@` are a user's number."""
+        """A profile as jobs write it; there, digits without `@` are a user id."""
         return f"@{self.name}" if self.name.isdigit() else self.name
 
 
 def user_target(given: str) -> LookupTarget:
-    """Find the profile that somebody asks for.
+    """The profile a caller names.
 
     Parameters:
       given: A username with or without `@`, or a profile link; digits are a username of digits.
 
     Raises:
-      NotAHandle: There is none; the message says why.
+      InvalidIdentifier: It names no profile; the message says why.
     """
     text = given.strip()
     name = normalise_recipient(f"@{text}" if text.isascii() and text.isdigit() else text)
     if name.isdigit():
-        # `pk:314159` names nobody here: profiles are asked for by name.
+        # `pk:314159` is no username: profiles are looked up by name.
         name = normalise_recipient(f"@{given}")
     return LookupTarget("user", name.removeprefix("@"))
 
 
 def post_target(given: str) -> LookupTarget:
-    """Find the post that somebody asks for.
+    """The post a caller names.
 
     Parameters:
       given: A shortcode, a link, a media pk or a media id.
 
     Raises:
-      NotAHandle: It names no post; the message says why.
+      InvalidIdentifier: It names no post; the message says why.
     """
     return LookupTarget("post", media_pk(normalise_post(given)))

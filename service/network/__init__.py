@@ -1,1 +1,1 @@
-"""URLs and IP addresses that may be dialled."""
+"""Which URLs and IP addresses the service may connect to."""

@@ -1,10 +1,10 @@
-"""Which addresses a callback may be sent to.
+"""Which addresses callbacks and photo downloads may reach. Pure.
 
-Pure. A callback goes to a URL that somebody else chose: without a guard it could reach the
-machine's own network, its database and its cloud's metadata service (SSRF).
+Their URLs were chosen by somebody else: without a filter they could reach the machine's own
+network, its database and the metadata service of its cloud (SSRF).
 
-`ipaddress.is_global` is deliberately not asked: Python 3.11 calls multicast, 6to4, NAT64 and
-the site-local addresses global, and each of them has led to an inner network.
+`ipaddress.is_global` is deliberately not used: Python 3.11 considers multicast, 6to4, NAT64 and
+site-local addresses global, and each of them has led into an internal network.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Final
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-#: IANA's special-purpose registry (RFC 6890 and later), multicast, and one cloud's own.
+#: IANA's special-purpose registry (RFC 6890 and later), multicast, and an address of Azure.
 BLOCKED_V4: Final = tuple(
     IPv4Network(cidr)
     for cidr in (
@@ -43,7 +43,7 @@ BLOCKED_V4: Final = tuple(
         "203.0.113.0/24",
         "224.0.0.0/4",  # multicast
         "240.0.0.0/4",
-        "168.63.129.16/32",  # Azure's WireServer, a public address that answers inside only
+        "168.63.129.16/32",  # WireServer: a public address that only answers inside Azure
     )
 )
 #: The only block of IPv6 that is routed on the Internet.
@@ -63,21 +63,21 @@ class IpFilter:
     """Decides about resolved addresses, never about names.
 
     Parameters:
-      allow: Networks that are permitted whatever the block list says.
+      allow: Networks that are allowed even if they are on the block list.
     """
 
     def __init__(self, allow: Sequence[Network] = ()) -> None:
         self._allow = tuple(allow)
 
     def allows(self, address: str | Address) -> bool:
-        """Whether a callback may be sent to this address.
+        """Whether a connection may go to this address.
 
         Parameters:
-          address: An address, or its canonical text as a resolver gives it; an IPv4 address
-            mapped into IPv6 is judged as the IPv4 address it reaches.
+          address: An address, or its canonical text as returned by a resolver; an IPv4 address
+            mapped into IPv6 counts as the IPv4 address it reaches.
 
         Returns:
-          False for a blocked address and for whatever is not an address at all.
+          False for a blocked address and for anything that is not an address.
         """
         try:
             reached = _unmapped(ip_address(address))
@@ -87,16 +87,16 @@ class IpFilter:
 
 
 def parse_cidrs(text: str) -> tuple[Network, ...]:
-    """Read a list of networks such as `10.0.0.0/8,fd00::/8`.
+    """Parse a list of networks such as `10.0.0.0/8,fd00::/8`.
 
     Parameters:
-      text: Networks or single addresses, parted by commas; may be empty.
+      text: Networks or single addresses, separated by commas; may be empty.
 
     Returns:
-      The networks, in their order.
+      The networks, in the same order.
 
     Raises:
-      ValueError: If an entry is no network; the message names it.
+      ValueError: An entry is not a network; the message names it.
     """
     entries = (entry.strip() for entry in text.split(","))
     return tuple(_parse_cidr(entry) for entry in entries if entry)
@@ -124,6 +124,6 @@ def _parse_cidr(entry: str) -> Network:
     if ip_interface(entry).ip != network.network_address:
         raise ValueError(f"{entry!r} has host bits set: did you mean {network}?")
     if _unmapped(network.network_address) != network.network_address:
-        # Addresses are unmapped before they are compared: such an entry would never match.
+        # Addresses are unmapped before they are compared, so such an entry would never match.
         raise ValueError(f"{entry!r} is IPv4 written as IPv6: write the IPv4 network")
     return network

@@ -6,14 +6,14 @@ import resource
 from contextlib import suppress
 from typing import Final
 
-#: For callbacks under way and live listeners, however many a process is told to have.
-MAX_FILES: Final = 65_536
+#: Covers callbacks in flight and live subscribers, however a process is configured.
+MAX_OPEN_FILES: Final = 65_536
 
 
 def raise_file_limit() -> None:
-    """Ask for as many open files as the system gives: many give a thousand to begin with."""
+    """Raise the limit of open files as far as the system allows: many start at a thousand."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
+    most = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < most:
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

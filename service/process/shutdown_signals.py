@@ -1,4 +1,4 @@
-"""Hearing that the process is to end before the server tells the application."""
+"""Learning of a shutdown before the server tells the application."""
 
 from __future__ import annotations
 
@@ -15,38 +15,39 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def on_shutdown_signal(stopping: asyncio.Event) -> Iterator[None]:
-    """Set an event when the process is told to end; being told again changes nothing.
+    """Set an event on the first SIGTERM or SIGINT, and ignore the ones that follow.
 
-    A second SIGINT would make uvicorn drop what it is waiting for; platforms and terminals send
-    signals to every process of a group, and more than once. Its own limit of seconds is enough.
+    On a second SIGINT uvicorn would drop the requests it is waiting for, and platforms and
+    terminals send signals to every process of a group, more than once. uvicorn's own shutdown
+    timeout is enough.
 
-    uvicorn first waits for every request and ends the lifespan after that, so that whoever waits
-    on purpose would hold up the end, and be cut off by it.
+    uvicorn waits for all requests before it ends the lifespan, so long-polling requests would delay
+    the shutdown, and then be cut off by it, if they did not learn of it from this event.
 
     Parameters:
-      stopping: Set on the running loop; whatever handled the signals before hears of the first.
+      stopping: Set on the running loop; the earlier handlers receive the first signal too.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # signals reach the main thread only
         return
     loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    earlier_handlers = {number: signal.getsignal(number) for number in _SIGNALS}
 
-    told = threading.Event()
+    signaled = threading.Event()
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if told.is_set():
+        if signaled.is_set():
             return
-        told.set()
+        signaled.set()
         loop.call_soon_threadsafe(stopping.set)
-        earlier = before[signal.Signals(number)]
+        earlier = earlier_handlers[signal.Signals(number)]
         if callable(earlier):
             earlier(number, frame)
 
-    for number in before:
+    for number in earlier_handlers:
         signal.signal(number, handle)
     try:
         yield
     finally:
-        for number, earlier in before.items():
+        for number, earlier in earlier_handlers.items():
             signal.signal(number, earlier)

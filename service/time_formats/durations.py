@@ -1,4 +1,4 @@
-"""Spans of time as people write them: `90s`, `5m`, `1h30m`, `2d`."""
+"""Durations as people write them: `90s`, `5m`, `1h30m`, `2d`."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Final
 MAX_DURATION_MS: Final = 365 * 24 * 3600 * 1000
 
 _UNITS_MS: Final = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000}
-# Nine digits are far beyond the limit in any unit, and keep `int()` away from hostile lengths.
+# Nine digits exceed the limit in any unit, and keep `int()` away from hostile lengths.
 _SHAPE: Final = re.compile(
     r"(?:(?P<d>[0-9]{1,9})d)?(?:(?P<h>[0-9]{1,9})h)?(?:(?P<m>[0-9]{1,9})m)?(?:(?P<s>[0-9]{1,9})s)?"
 )
 
 
-@lru_cache(maxsize=256)  # a rule's is nearly always the same
+@lru_cache(maxsize=256)  # most rules always give the same duration
 def parse_duration_ms(text: str) -> int:
-    """Read a span of time.
+    """Parse a duration.
 
     Parameters:
-      text: Whole numbers with their units, largest first: days, hours, minutes, seconds.
+      text: Whole numbers with units, largest first: days, hours, minutes, seconds.
 
     Returns:
       Milliseconds, from 0 to 365 days.
 
     Raises:
-      ValueError: It is not a span of time or too long; the message never repeats the text.
+      ValueError: It is not a duration, or too long; the message does not repeat the text.
     """
     compact = text.strip()
     match = _SHAPE.fullmatch(compact)
@@ -39,10 +39,10 @@ def parse_duration_ms(text: str) -> int:
 
 
 def format_duration_ms(duration_ms: int) -> str:
-    """Write a span of time the way `parse_duration_ms` reads it.
+    """Format a duration so that `parse_duration_ms` can read it.
 
     Parameters:
-      duration_ms: Milliseconds, not negative; parts of a second are dropped.
+      duration_ms: Milliseconds, not negative; fractions of a second are dropped.
 
     Returns:
       For example `1h30m`; `0s` for nothing.

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from service.jobs.lua.builder import assembled
-from service.jobs.records import rfc3339
+from service.time_formats.timestamps import rfc3339
 from tests.support.ledgers import TIMES
 
 _DAYS = [(1970, 1, 1), (1999, 12, 31), (2000, 2, 29), (2024, 2, 29), (2026, 3, 1), (2100, 2, 28)]

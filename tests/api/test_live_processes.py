@@ -18,7 +18,7 @@ import redis
 
 from deploy.local.wait import free_port, until
 from service.live.event_stream import STREAM_KEY
-from service.process.file_limits import MAX_FILES, raise_file_limit
+from service.process.file_limits import MAX_OPEN_FILES, raise_file_limit
 from tests.support.event_streams import Socket, Told, events
 from tests.support.ledgers import Books, opened_books
 from tests.support.many_listeners import gather, hear, leave, request, resident
@@ -200,4 +200,4 @@ def test_a_web_process_takes_all_the_files_it_may_open() -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert hard == before[1]
-    assert soft == (MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES))
+    assert soft == (MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES))

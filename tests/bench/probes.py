@@ -113,7 +113,7 @@ class Probe:
             "metrics, 100 accounts": partial(run, "collect_metrics", " ".join(QUEUES), *names),
             "account": partial(shop.doors.show, BUSY),
             "preview": partial(shop.ledger.preview, asked, caller="bench"),
-            "audit, 500": partial(run, "audit", "nobody", "+", 500, PAGE_OF_JOBS),
+            "audit, 500": partial(run, "read_audit_log", "nobody", "+", 500, PAGE_OF_JOBS),
             "events": partial(shop.reader.events, cursor=None, limit=PAGE_OF_JOBS),
             "beat, nothing due": partial(run, "heartbeat", BEAT_BATCH),
             f"sweep, {RESCUE_BATCH}": partial(run, "rescue_stranded", RESCUE_BATCH, *UNENDED),

@@ -134,12 +134,19 @@ def test_a_replica_is_named_and_left_alone(
     durable.store.replicaof("NO", "ONE")
 
 
-def test_unusable_settings_are_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_each_missing_variable_has_a_line_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.delenv("REDIS_URL", raising=False)
+    (tmp_path / "heliograph.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    for name in ("REDIS_URL", "SECRET_KEY", "API_KEYS", "HELIOGRAPH_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
     assert main(["doctor"]) == 2
-    assert capsys.readouterr().err == "cannot look: REDIS_URL is not set\n"
+    assert capsys.readouterr().err.splitlines() == [
+        "cannot look: REDIS_URL is not set",
+        "cannot look: SECRET_KEY is not set",
+        "cannot look: API_KEYS is not set",
+    ]
 
 
 @pytest.mark.usefixtures("books")

@@ -1,4 +1,4 @@
-"""The processes as a platform starts them: what stops them at once, and what they wait for."""
+"""The processes as a platform starts them: what stops them at boot, and what they wait for."""
 
 from __future__ import annotations
 
@@ -108,6 +108,22 @@ def test_a_process_without_a_variable_says_so_in_one_line(
     assert done.seconds < 10
 
 
+@pytest.mark.parametrize("process", ["web", "scheduler", "worker"])
+def test_every_missing_or_unusable_variable_has_a_line_of_its_own(
+    environ: dict[str, str], process: str
+) -> None:
+    given = environ | WORKER_ONLY | {"SECRET_KEY": "", "PORT": "http"}
+    del given["REDIS_URL"]
+    done = ended(process, given)
+    assert done.code not in (0, None)
+    assert [line for line in done.err.splitlines() if "heliograph cannot start" in line] == [
+        "heliograph cannot start: REDIS_URL is not set",
+        "heliograph cannot start: SECRET_KEY is not set",
+        "heliograph cannot start: PORT must be a whole number from 0 to 65535, not 'http'",
+    ]
+    assert "Traceback" not in done.err + done.out
+
+
 @pytest.mark.parametrize("name", [*REQUIRED, *WORKER_ONLY])
 def test_a_worker_without_a_variable_says_so_and_ends(environ: dict[str, str], name: str) -> None:
     given = environ | WORKER_ONLY
@@ -195,7 +211,7 @@ def test_the_web_waits_for_a_redis_that_comes_later(
     assert REDIS_PASSWORD not in log.read_text()
 
 
-def test_a_webhook_is_told_in_one_line_with_its_ids_and_no_secret(
+def test_a_webhook_is_logged_in_one_line_with_its_ids_and_no_secret(
     environ: dict[str, str], tmp_path: Path, store_url: str, store: object
 ) -> None:
     # Given
@@ -204,14 +220,15 @@ def test_a_webhook_is_told_in_one_line_with_its_ids_and_no_secret(
         until(lambda: ready(port) == 200, 20)
 
         # When
-        jobs = deliver(port, "evt_told").json()["jobs"]
+        jobs = deliver(port, "evt_logged").json()["jobs"]
         httpx.post(f"http://127.0.0.1:{port}/webhooks/stripe", content=b"{}", trust_env=False)
         process.send_signal(signal.SIGTERM)
         process.wait(10)
 
     # Then
-    (told,) = [line for line in log_lines(log) if line["message"] == "event"]
-    assert (told["event_id"], told["job_ids"], told["source"]) == ("evt_told", jobs, "stripe")
+    (logged,) = [line for line in log_lines(log) if line["message"] == "event"]
+    assert (logged["event_id"], logged["job_ids"]) == ("evt_logged", jobs)
+    assert logged["source"] == "stripe"
     (refused,) = [line for line in log_lines(log) if line["message"] == "webhook refused"]
     assert refused["reason"] == "missing"
     assert "event_id" not in refused
@@ -236,7 +253,7 @@ def test_several_web_processes_serve_and_end_together(
 
 
 @pytest.mark.parametrize("count", [1, 5])
-def test_the_web_ends_at_once_when_it_is_told_to_however_often(
+def test_the_web_stops_at_once_however_often_it_is_signaled(
     environ: dict[str, str], tmp_path: Path, count: int
 ) -> None:
     with running("web", environ, tmp_path / "log") as process:
@@ -267,7 +284,7 @@ def test_a_caller_who_waits_is_answered_when_the_web_ends(
         # When
         process.send_signal(signal.SIGTERM)
 
-        # Then he is answered, and the process ends soon
+        # Then the caller is answered, and the process ends soon
         status, _, body = answer(waiting)
         assert (status, json.loads(body)["status"]) == (200, "queued")
         assert process.wait(5) in (0, -signal.SIGTERM, 143)
@@ -276,13 +293,13 @@ def test_a_caller_who_waits_is_answered_when_the_web_ends(
 
 def imported(code: str, environ: dict[str, str], names: set[str]) -> str:
     """Which of these packages a new process has imported after some code."""
-    told = f"""
+    script = f"""
 import sys
 {code}
 print(sorted({{name.split(".")[0] for name in sys.modules}} & {names}))
 """
     done = subprocess.run(
-        [sys.executable, "-c", told], cwd=ROOT, env=environ, capture_output=True, check=True
+        [sys.executable, "-c", script], cwd=ROOT, env=environ, capture_output=True, check=True
     )
     return done.stdout.decode().splitlines()[-1]
 
@@ -305,9 +322,9 @@ import asyncio, gc
 from service.app import create_app
 
 async def lifespan():
-    said = [{"type": "lifespan.startup"}]
+    pending = [{"type": "lifespan.startup"}]
     async def receive():
-        return said.pop() if said else await asyncio.sleep(3600)
+        return pending.pop() if pending else await asyncio.sleep(3600)
     async def send(message):
         print(message["type"], gc.get_freeze_count() > 10_000)
         serving.cancel()

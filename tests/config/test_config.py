@@ -1,4 +1,4 @@
-"""heliograph.toml: what is accepted, and how everything else is told apart."""
+"""heliograph.toml: what is accepted, and how every mistake is reported."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from service.config.config import (
     ConfigError,
     MissingVariable,
     Rule,
-    Value,
+    SecretRef,
     load_config,
     parse_config,
     redactions,
 )
 from service.config.pacing import CEILINGS, DEFAULTS, PACE_KINDS
-from service.config.toml_lines import Lines
+from service.config.toml_lines import KeyLines
 
 FULL = """\
 [sources.stripe]
@@ -85,7 +85,7 @@ def test_the_whole_file_is_read() -> None:
     assert (shop.quiet_hours, shop.timezone) == (("22:00", "08:00"), "Europe/Paris")
     assert shop.may_write
     assert shop.may_read
-    assert config.callbacks["crm"].url == Value("env:CALLBACK_URL")
+    assert config.callbacks["crm"].url == SecretRef("env:CALLBACK_URL")
     assert [rule.name for rule in config.rules] == ["thank-you"]
 
 
@@ -111,12 +111,12 @@ def test_the_configuration_cannot_be_changed() -> None:
         parse_config(FULL).pacing.repeat_days = 1
 
 
-def test_pacing_is_the_default_then_the_files_then_the_accounts() -> None:
+def test_pacing_is_the_default_then_the_file_then_the_account() -> None:
     config = parse_config(FULL)
 
     assert config.pacing.dm.gap_seconds == DEFAULTS["dm"].gap_seconds
     assert (config.pacing.dm.per_hour, config.pacing.dm.per_day) == (12, 40)
-    own = config.pacing_of("shop")
+    own = config.pacing.with_overrides(config.accounts["shop"].pacing)
     assert (own.dm.gap_seconds, own.dm.per_hour, own.dm.per_day) == ((45, 120), 12, 20)
     assert own.comment == DEFAULTS["comment"]
 
@@ -183,17 +183,19 @@ def test_quiet_hours_may_be_written_as_toml_times() -> None:
         ("{{ object.custom_fields | field('instagram') }}", "a b", "line 35: rules[0].to: not an"),
         ('"5m"', '"5 min"', "line 38: rules[0].delay: not a duration"),
         ('"2d"', '"2 d"', "line 39: rules[0].expires: not a duration"),
-        ('"2d"', '"5m"', "line 39: rules[0].expires: is over before the job may run"),
+        ('"2d"', '"5m"', "line 39: rules[0].expires: ends before the job may run"),
         ("[[rules]]", "[rules]", "line 28: rules: must be a list"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_told_with_its_line_key_and_remedy(old: str, new: str, problem: str) -> None:
+def test_a_mistake_is_reported_with_its_line_key_and_remedy(
+    old: str, new: str, problem: str
+) -> None:
     problems = problems_in(changed(old, new))
 
-    assert any(told.startswith(problem) for told in problems), problems
+    assert any(found.startswith(problem) for found in problems), problems
 
 
-def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
+def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file() -> None:
     problems = problems_in(
         changed('scheme = "stripe"', 'scheme = "strip"')
         .replace("when =", "whn =")
@@ -202,7 +204,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
         .replace("object.payment_intent", "obj.payment_intent")
     )
 
-    assert [told.split(": ")[1] for told in problems] == [
+    assert [found.split(": ")[1] for found in problems] == [
         "sources.stripe.scheme",
         "pacing.dm.per_hour",
         "rules[0].whn",
@@ -239,7 +241,7 @@ def test_a_ceiling_holds_until_the_risk_is_accepted(table: str, key: str) -> Non
     parse_config(account + accepted + table)
 
 
-def test_broken_toml_is_told_with_its_line() -> None:
+def test_broken_toml_is_reported_with_its_line() -> None:
     assert problems_in("[pacing]\nrepeat_days = = 7\n")[0].startswith("line 2: not valid TOML: ")
     assert problems_in("[pacing]\nx = '''\n\n")[0].startswith("line 4: not valid TOML: ")
     assert problems_in("a = " + "[" * 5000 + "]" * 5000) == ["nested too deeply"]
@@ -260,18 +262,18 @@ def test_errors_and_reprs_never_show_a_literal_secret() -> None:
     assert "hunter2" not in str(error.value)
 
 
-def test_a_value_is_read_from_the_environment_when_it_is_needed() -> None:
-    value = parse_config(FULL).accounts["shop"].password
+def test_a_reference_is_resolved_when_its_value_is_needed() -> None:
+    password = parse_config(FULL).accounts["shop"].password
 
-    assert value.reveal({"INSTAGRAM_PASSWORD": " pass word \r\n"}) == " pass word "
-    assert Value("a literal").reveal({}) == "a literal"
-    assert (value.variable, Value("x").variable) == ("INSTAGRAM_PASSWORD", None)
+    assert password.resolve({"INSTAGRAM_PASSWORD": " pass word \r\n"}) == " pass word "
+    assert SecretRef("a literal").resolve({}) == "a literal"
+    assert (password.variable, SecretRef("x").variable) == ("INSTAGRAM_PASSWORD", None)
 
 
 @pytest.mark.parametrize("environ", [{}, {"INSTAGRAM_PASSWORD": ""}, {"INSTAGRAM_PASSWORD": " \n"}])
 def test_a_missing_variable_is_named_with_its_key(environ: dict[str, str]) -> None:
     with pytest.raises(MissingVariable) as error:
-        parse_config(FULL).accounts["shop"].password.reveal(environ)
+        parse_config(FULL).accounts["shop"].password.resolve(environ)
 
     assert (error.value.name, error.value.key) == ("INSTAGRAM_PASSWORD", "accounts.shop.password")
     assert str(error.value).startswith("accounts.shop.password: ")
@@ -297,7 +299,7 @@ def test_redactions_are_every_secret_that_can_be_resolved() -> None:
     }
 
 
-def test_a_template_error_tells_its_line_within_the_text() -> None:
+def test_a_template_error_names_its_line_within_the_text() -> None:
     text = 'text = """\nHello\n{{ obj.name }}"""'
     problems = problems_in(changed('text = "Thank you, {{ object.customer_details.name }}!"', text))
 
@@ -314,7 +316,7 @@ def test_a_file_is_loaded_with_or_without_a_byte_order_mark(tmp_path: Path) -> N
     assert load_config(path) == parse_config(FULL)
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         load_config(tmp_path / "heliograph.toml")
     latin = tmp_path / "latin.toml"
@@ -323,7 +325,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         load_config(latin)
 
 
-def test_a_rule_built_without_a_file_is_checked_the_same() -> None:
+def test_a_rule_built_without_a_file_is_checked_as_well() -> None:
     with pytest.raises(ValidationError, match="there is no name"):
         Rule(
             name="a",
@@ -337,7 +339,7 @@ def test_a_rule_built_without_a_file_is_checked_the_same() -> None:
 
 
 def test_lines_are_found_through_every_way_to_write_toml() -> None:
-    lines = Lines(
+    lines = KeyLines(
         """\
 # comment with = and [brackets]
 title = "a # b ] }"   # trailing

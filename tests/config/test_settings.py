@@ -1,13 +1,15 @@
-"""The environment: what is missing or unusable is named in one line, and no secret is shown."""
+"""The environment: every missing or unusable variable is named, and no secret is shown."""
 
 from __future__ import annotations
 
+import logging
+import traceback
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
-from service.config.settings import Settings, SettingsError, load_settings
+from service.config.settings import SettingsError, load_settings
 
 SECRET = "a-very-secret-value-of-thirty-two-characters"
 
@@ -25,20 +27,24 @@ def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     }
 
 
-def complaint(environ: dict[str, str]) -> str:
+def rejected(environ: dict[str, str]) -> SettingsError:
     with pytest.raises(SettingsError) as error:
         load_settings(environ)
-    return str(error.value)
+    return error.value
+
+
+def problem_with(environ: dict[str, str]) -> str:
+    (problem,) = rejected(environ).problems
+    return problem
 
 
 def test_the_least_that_works_has_the_documented_defaults(environ: dict[str, str]) -> None:
     settings = load_settings(environ)
-    assert settings == Settings(
-        redis_url=environ["REDIS_URL"],
-        config_path=Path("heliograph.toml"),
-        secret_keys=(SECRET,),
-        api_keys={"first": SECRET},
+    assert (settings.redis_url, settings.config_path) == (
+        environ["REDIS_URL"],
+        Path("heliograph.toml"),
     )
+    assert (settings.secret_keys, settings.api_keys) == ((SECRET,), {"first": SECRET})
     assert (settings.port, settings.web_concurrency, settings.worker_concurrency) == (8000, 1, 1000)
     assert (settings.lease_seconds, settings.settle_seconds) == (10, 5)
     assert (settings.human_pace, settings.dry_run, settings.callback_allow_http) == (
@@ -102,7 +108,7 @@ def test_what_is_missing_or_empty_is_named(
     missing = {key: item for key, item in environ.items() if key != name}
     if value is not None:
         missing[name] = value
-    assert complaint(missing) == f"{name} is not set"
+    assert problem_with(missing) == f"{name} is not set"
 
 
 UNUSABLE = [
@@ -139,11 +145,63 @@ UNUSABLE = [
 def test_what_is_unusable_is_named_in_one_line_without_a_secret(
     environ: dict[str, str], name: str, value: str
 ) -> None:
-    said = complaint(environ | {name: value})
-    assert said.startswith(f"{name} ")
-    assert "\n" not in said
-    assert SECRET not in said
-    assert len(said) < 250
+    problem = problem_with(environ | {name: value})
+    assert problem.startswith(f"{name} ")
+    assert "\n" not in problem
+    assert SECRET not in problem
+    assert len(problem) < 250
+
+
+def test_every_missing_or_unusable_variable_is_named_at_once(environ: dict[str, str]) -> None:
+    given = environ | {"PORT": "http", "DRY_RUN": "perhaps", "API_KEYS": SECRET}
+    del given["REDIS_URL"]
+    error = rejected(given)
+    assert [problem.split()[0] for problem in error.problems] == [
+        "REDIS_URL",
+        "API_KEYS",
+        "PORT",
+        "DRY_RUN",
+    ]
+    assert str(error) == "; ".join(error.problems)
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "SECRET_KEY", "API_KEYS"])
+def test_neither_an_error_nor_what_caused_it_shows_a_secret(
+    environ: dict[str, str], name: str
+) -> None:
+    hidden = "hidden-but-unusable é"
+    error = rejected(environ | {name: hidden})
+    assert (error.__cause__, error.__context__) == (None, None)
+    assert hidden not in "".join(traceback.format_exception(error))
+
+
+def test_only_variables_of_exactly_these_names_are_read(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORT", "1")
+    (tmp_path / ".env").write_text("PORT=2\n")
+    others = ("port", "Port", "HELIOGRAPH_PORT", "SETTINGS_PORT", "PORT__PORT", "human_pace")
+    settings = load_settings(environ | dict.fromkeys(others, "3"))
+    assert (settings.port, settings.human_pace) == (8000, True)
+
+
+def test_a_value_is_never_read_as_json(environ: dict[str, str]) -> None:
+    listed = f'["{SECRET}"]'
+    assert load_settings(environ | {"SECRET_KEY": listed}).secret_keys == (listed,)
+
+
+def test_the_library_logs_no_values_even_when_it_is_told_to_debug(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PYDANTIC_SETTINGS_DEBUG", "1")
+    with caplog.at_level(logging.DEBUG):
+        load_settings(environ)
+    assert SECRET not in caplog.text
+
+
+def test_settings_cannot_be_changed(environ: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings(environ).port = 1
 
 
 def test_a_representation_shows_no_secret(environ: dict[str, str]) -> None:

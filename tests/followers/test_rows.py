@@ -8,8 +8,8 @@ import random
 import pytest
 
 from service.followers.rows import (
-    AT_A_TIME,
     BATCH_ROWS,
+    READ_BATCHES,
     FollowerRows,
     RowsExpired,
     row_batches,
@@ -90,7 +90,7 @@ def test_few_rows_are_in_memory_at_a_time(books: Books) -> None:
 
     async def read_some() -> int:
         pages = FollowerRows(books.client).rows(job_id, 0, 10_000)
-        given = [len(await anext(pages)) for _ in range(AT_A_TIME)]
+        given = [len(await anext(pages)) for _ in range(READ_BATCHES)]
         await pages.aclose()
         return max(given)
 

@@ -158,7 +158,7 @@ def test_a_walk_that_was_tried_in_vain_does_not_end_before_it_is_tried_again(
 
 
 def test_progress_tells_pages_users_what_is_expected_and_the_limit(books: Books) -> None:
-    job_id = walk(books, most=250)
+    job_id = walk(books, max_rows=250)
     nothing = {"pages": 0, "users": 0, "expected": None, "limit": 250, "eta": None}
     assert books.shown(job_id)["progress"] == nothing
     step(books, job_id, (), "0", expected=1_000)
@@ -188,21 +188,21 @@ def readers(left: dict[str, int]) -> dict[str, AccountLimits]:
 
 def test_the_account_with_most_of_its_budget_left_walks(opened: Opener) -> None:
     books = opened(**readers({"a": 5, "b": 9, "c": 7}))
-    job_id = walk(books, account="", readers=("a", "b", "c"))
+    job_id = walk(books, account="", candidate_accounts=("a", "b", "c"))
     assert books.record(job_id).account == "b"
     # Given that it has read five times
     for number in range(5):
         page = rows(number * PAGE, (number + 1) * PAGE) if number else ()
         step(books, job_id, page, f"{number}")
-    assert books.record(walk(books, account="", readers=("a", "b", "c"))).account == "c"
+    assert books.record(walk(books, account="", candidate_accounts=("a", "b", "c"))).account == "c"
 
 
 def test_a_held_account_walks_only_where_there_is_no_other(opened: Opener) -> None:
     books = opened(**readers({"a": 5, "b": 9}))
     books.run(books.doors.pause("b"))
-    assert books.record(walk(books, account="", readers=("a", "b"))).account == "a"
+    assert books.record(walk(books, account="", candidate_accounts=("a", "b"))).account == "a"
     books.run(books.doors.pause("a"))
-    waiting = walk(books, account="", readers=("a", "b"))
+    waiting = walk(books, account="", candidate_accounts=("a", "b"))
     assert books.record(waiting).account == "a"
     assert books.status(waiting) is Status.HELD
 

@@ -170,7 +170,9 @@ def test_the_reader_with_most_left_looks_and_those_in_line_count(opened: Opener)
 def test_walks_in_a_row_are_shared_among_the_readers(opened: Opener, limits: Any) -> None:
     books = opened(**{name: terms(**limits) for name in ("a", "b", "c")})
 
-    walks = [walk(books, to=f"user{number}", readers=("a", "b", "c")) for number in range(6)]
+    walks = [
+        walk(books, to=f"user{number}", candidate_accounts=("a", "b", "c")) for number in range(6)
+    ]
 
     # Whoever has a turn, or a walk in line, comes after who has none
     accounts = [books.record(job_id).account for job_id in walks]

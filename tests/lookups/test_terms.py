@@ -27,7 +27,7 @@ def configured(**roles: str) -> Config:
 def test_those_look_that_only_read_and_else_those_for_both(
     roles: dict[str, str], readers: tuple[str, ...]
 ) -> None:
-    assert configured(**roles).readers() == readers
+    assert configured(**roles).lookup_accounts() == readers
 
 
 def test_answers_are_fresh_for_minutes_unless_the_file_says_otherwise() -> None:

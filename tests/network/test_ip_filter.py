@@ -1,4 +1,4 @@
-"""The address guard: every range that leads inside, in every spelling."""
+"""The IP filter: every range that leads to an internal network, in every spelling."""
 
 from __future__ import annotations
 
@@ -130,13 +130,13 @@ def test_what_is_no_address_is_not_permitted(text: str) -> None:
 
 
 def test_the_allow_list_wins() -> None:
-    guard = IpFilter(parse_cidrs("10.0.0.0/8, 127.0.0.0/8,fd00::/8"))
+    ip_filter = IpFilter(parse_cidrs("10.0.0.0/8, 127.0.0.0/8,fd00::/8"))
 
-    assert guard.allows("10.1.2.3")
-    assert guard.allows("::ffff:10.1.2.3")
-    assert guard.allows("fd00::1")
-    assert guard.allows("1.1.1.1")
-    assert not guard.allows("192.168.0.1")
+    assert ip_filter.allows("10.1.2.3")
+    assert ip_filter.allows("::ffff:10.1.2.3")
+    assert ip_filter.allows("fd00::1")
+    assert ip_filter.allows("1.1.1.1")
+    assert not ip_filter.allows("192.168.0.1")
 
 
 def test_a_list_of_networks_is_read_in_order() -> None:

@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,7 +95,7 @@ def a_runtime(books: Books, exchange: CallbackClient, servers: Servers) -> Runti
     }
     vault = SessionStore(books.client, derive_keys("k" * 32))
     return Runtime(
-        config=WorkerConfig(Settings(url, Path(), ("k" * 32,), {}), {}, endpoints, TIMES),
+        config=WorkerConfig(Settings.model_construct(redis_url=url), {}, endpoints, TIMES),
         client=books.client,
         ledger=books.ledger,
         claims=books.claims,

@@ -64,9 +64,11 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 
 def an_exchange(
-    guard: IpFilter = LOOPBACK, limits: CallbackLimits = DEFAULT_LIMITS
+    ip_filter: IpFilter = LOOPBACK, limits: CallbackLimits = DEFAULT_LIMITS
 ) -> CallbackClient:
-    return CallbackClient(GuardedBackend(guard), version="1.2.3", allow_http=True, limits=limits)
+    return CallbackClient(
+        GuardedBackend(ip_filter), version="1.2.3", allow_http=True, limits=limits
+    )
 
 
 async def attempt(

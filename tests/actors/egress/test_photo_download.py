@@ -53,12 +53,12 @@ def told(judged: ClassifiedError) -> str:
 
 
 def fetched(
-    behaviour: Behaviour, host: str = "127.0.0.1", guard: IpFilter = LOOPBACK, **options: Any
+    behaviour: Behaviour, host: str = "127.0.0.1", ip_filter: IpFilter = LOOPBACK, **options: Any
 ) -> tuple[bytes | str, Hostile]:
     """What comes of fetching from such a server: the bytes, or the code of a refusal."""
 
     async def scenario() -> tuple[bytes | str, Hostile]:
-        fetcher = PhotoDownloader(guard, version="1.2.3", allow_http=True, **options)
+        fetcher = PhotoDownloader(ip_filter, version="1.2.3", allow_http=True, **options)
         async with serve(behaviour) as server:
             with SpooledFile() as incoming:
                 try:
@@ -121,7 +121,7 @@ def test_a_name_whose_answer_changes_is_resolved_once() -> None:
 
 
 def test_our_own_network_is_out_of_reach_by_default() -> None:
-    found, server = fetched(answers(200, b"x"), guard=IpFilter())
+    found, server = fetched(answers(200, b"x"), ip_filter=IpFilter())
     assert (found, server.connections) == ("photo_url_blocked", 0)
 
 

@@ -29,8 +29,8 @@ def books(store: redis.Redis, store_url: str) -> Iterator[Books]:
 
 
 def lab(books: Books, darkroom: PhotoConverter) -> PhotoLoader:
-    guard = IpFilter(parse_cidrs("127.0.0.0/8"))
-    fetcher = PhotoDownloader(guard, version="1", allow_http=True)
+    ip_filter = IpFilter(parse_cidrs("127.0.0.0/8"))
+    fetcher = PhotoDownloader(ip_filter, version="1", allow_http=True)
     return PhotoLoader(PhotoStore(books.client, TIMES), fetcher, darkroom)
 
 

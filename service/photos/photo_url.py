@@ -1,20 +1,20 @@
-"""Where a photo may be fetched from, as far as its URL tells. Pure."""
+"""Checks a photo's URL before anything is resolved or fetched. Pure."""
 
 from __future__ import annotations
 
 from ipaddress import ip_address
 
-from service.deliveries.endpoints import InvalidUrl, parse_endpoint_url
 from service.network.ip_filter import IpFilter
+from service.network.urls import InvalidUrl, parse_endpoint_url
 
 
-def check_photo_url(url: str, guard: IpFilter, *, allow_http: bool) -> None:
-    """Check what can be told of a photo's URL before its name is resolved.
+def check_photo_url(url: str, ip_filter: IpFilter, *, allow_http: bool) -> None:
+    """Check everything about a photo's URL that is known before its name is resolved.
 
     Parameters:
       url: As the caller wrote it.
-      guard: Decides which addresses may be reached.
-      allow_http: Whether plain HTTP will do.
+      ip_filter: Decides which addresses may be reached.
+      allow_http: Whether plain HTTP is allowed.
 
     Raises:
       ValueError: It cannot be used; the message says why and does not repeat it.
@@ -23,7 +23,7 @@ def check_photo_url(url: str, guard: IpFilter, *, allow_http: bool) -> None:
         host = parse_endpoint_url(url, allow_http=allow_http).host
     except InvalidUrl as error:
         raise ValueError(f"the URL {error}") from None
-    if _is_address(host) and not guard.allows(host):
+    if _is_address(host) and not ip_filter.allows(host):
         raise ValueError("the URL leads to an address that may not be reached from here")
 
 

@@ -1,0 +1,135 @@
+"""How the text of each environment variable is read and checked.
+
+Every problem is a ValueError whose message continues the name of the variable ("PORT must be ...")
+and never repeats a value that may be secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from math import nan
+from pathlib import Path
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import PlainValidator
+from redis import ConnectionPool, RedisError
+
+from service.config.on_off import parse_on_off
+from service.network.ip_filter import Network, parse_cidrs
+
+MIN_SECRET_LENGTH: Final = 32
+MIN_API_KEY_LENGTH: Final = 16
+
+#: What a header can carry.
+_API_KEY: Final = re.compile(rf"[\x21-\x7e]{{{MIN_API_KEY_LENGTH},}}")
+#: Nine digits are more than any limit, and keep `int()` away from hostile lengths.
+_WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
+
+
+def _redis_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        usable = parts.port != 0 and (bool(parts.hostname) or parts.scheme == "unix")
+    except ValueError:
+        usable = False
+    else:
+        usable = usable and parts.scheme in ("redis", "rediss", "unix")
+    if not usable:
+        raise ValueError("must be a URL such as redis://localhost:6379/0 or rediss://...")
+    _check_redis_options(url)
+    return url
+
+
+def _check_redis_options(url: str) -> None:
+    # The client would only find out when it first connects, long after boot.
+    try:
+        ConnectionPool.from_url(url).make_connection()
+    except (TypeError, ValueError, RedisError):
+        known = "must have no options that the Redis client does not know (what follows the `?`)"
+    else:
+        return
+    raise ValueError(known)  # outside the handler: that error may carry the URL
+
+
+def _config_file(path: str) -> Path:
+    if not Path(path).is_file():
+        raise ValueError(f"must name a heliograph.toml that can be read; {path!r} is not a file")
+    return Path(path)
+
+
+def _existing_path(path: str) -> str:
+    if not Path(path).exists():
+        raise ValueError(f"must name a file that exists; {path!r} does not")
+    return path
+
+
+def _secret_keys(text: str) -> tuple[str, ...]:
+    keys = tuple(part.strip() for part in text.split(","))
+    if any(len(key) < MIN_SECRET_LENGTH for key in keys):
+        raise ValueError(
+            f"must be {MIN_SECRET_LENGTH} characters or more (each, where several are given,"
+            " comma-separated); `openssl rand -hex 32` makes one"
+        )
+    return keys
+
+
+def _api_keys(text: str) -> Mapping[str, str]:
+    keys: dict[str, str] = {}
+    for pair in text.split(","):
+        name, separator, key = (part.strip() for part in pair.partition(":"))
+        if not separator or not name or not _API_KEY.fullmatch(key):
+            raise ValueError(
+                "must be name:key pairs, comma-separated, each key of"
+                f" {MIN_API_KEY_LENGTH} or more ASCII characters without spaces"
+            )
+        if name in keys:
+            raise ValueError(f"names {name!r} twice")
+        keys[name] = key
+    return keys
+
+
+def whole(low: int, high: int) -> PlainValidator:
+    """A whole number, in plain digits.
+
+    Parameters:
+      low: The smallest that is accepted.
+      high: The largest that is accepted.
+    """
+
+    def parse(text: str) -> int:
+        if not _WHOLE_NUMBER.fullmatch(text) or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}, not {text[:20]!r}")
+        return int(text)
+
+    return PlainValidator(parse)
+
+
+def seconds(low: float, high: float) -> PlainValidator:
+    """A number of seconds, whole or not.
+
+    Parameters:
+      low: The smallest that is accepted.
+      high: The largest that is accepted.
+    """
+
+    def parse(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = nan  # lies in no range
+        if not low <= number <= high:
+            raise ValueError(f"must be seconds from {low:g} to {high:g}, not {text[:20]!r}")
+        return number
+
+    return PlainValidator(parse)
+
+
+RedisUrl = Annotated[str, PlainValidator(_redis_url)]
+ConfigFile = Annotated[Path, PlainValidator(_config_file)]
+ExistingPath = Annotated[str, PlainValidator(_existing_path)]
+SecretKeys = Annotated[tuple[str, ...], PlainValidator(_secret_keys)]
+ApiKeys = Annotated[Mapping[str, str], PlainValidator(_api_keys)]
+Networks = Annotated[tuple[Network, ...], PlainValidator(parse_cidrs)]
+OnOff = Annotated[bool, PlainValidator(parse_on_off)]
