@@ -15,18 +15,25 @@ from service.jobs.claims import Claim
 from service.jobs.lua.limits import AccountLimits
 from service.jobs.model import Status
 from tests.support.invariants import audit
-from tests.support.ledgers import DAY, HOUR, SECOND, Books
-from tests.support.pacing import Opener, alarm, ledgers, now_ms, pace, terms
+from tests.support.ledger import DAY, HOUR, SECOND, LedgerHarness
+from tests.support.limited_ledger import (
+    LedgerFactory,
+    alarm_ms,
+    ledger_factory,
+    limits,
+    now_ms,
+    pace,
+)
 
 STEPS_A_HISTORY: Final = 150
 ACCOUNTS: Final[dict[str, AccountLimits]] = {
-    "shop": terms(
+    "shop": limits(
         dm=pace((5, 15), per_hour=3, per_day=9),
         dm_new_thread=pace((20, 40), per_hour=1, per_day=4),
         comment=pace((5, 5), per_hour=2, per_day=5),
         lookup=pace((1, 2), per_hour=6, per_day=20),
     ),
-    "studio": terms(dm=pace(per_hour=1, per_day=2), comment=pace((0, 60), per_day=3)),
+    "studio": limits(dm=pace(per_hour=1, per_day=2), comment=pace((0, 60), per_day=3)),
 }
 RECIPIENTS: Final = ("1", "2", "3", "4")
 #: Within a lease, past it, past gaps, and past windows.
@@ -61,12 +68,12 @@ class History:
     What may happen is worked out here from the limits and from what the workers themselves saw.
 
     Parameters:
-      books: The ledger, empty.
+      ledger: The ledger, empty.
       seed: Decides everything.
     """
 
-    def __init__(self, books: Books, seed: int) -> None:
-        self.books = books
+    def __init__(self, ledger: LedgerHarness, seed: int) -> None:
+        self.ledger = ledger
         self.dice = random.Random(seed)
         self.passed = 0
         self.jobs: list[str] = []
@@ -77,7 +84,7 @@ class History:
 
     def now(self) -> int:
         """The time by a clock that also shows what was let pass."""
-        return now_ms(self.books.store) + self.passed
+        return now_ms(self.ledger.store) + self.passed
 
     def step(self) -> str:
         """Let one thing happen; its name."""
@@ -89,11 +96,11 @@ class History:
         comment = self.dice.random() < 0.3
         asked: dict[str, Any] = {"kind": "comment", "to": None, "post": "Cx"} if comment else {}
         account = self.dice.choice(list(ACCOUNTS))
-        self.jobs.append(self.books.job(account=account, callback=None, **asked))
+        self.jobs.append(self.ledger.add_job(account=account, callback=None, **asked))
 
     def work(self) -> None:
-        for job_id in self.books.wakeups():
-            claim = self.books.try_claim(job_id, f"worker-{self.dice.random()}")
+        for job_id in self.ledger.take_messages():
+            claim = self.ledger.try_claim(job_id, f"worker-{self.dice.random()}")
             if claim is None or self.dice.random() < 0.1:
                 continue  # whoever has claimed and forgets it dies here
             if claim.verify_first:
@@ -105,18 +112,18 @@ class History:
         if self.dice.random() < 0.5:
             self._succeed(claim)
         else:
-            assert self.books.release(claim, Status.QUEUED, charge="free") == "ok"
+            assert self.ledger.release(claim, Status.QUEUED, charge="free") == "ok"
 
     def _write(self, claim: Claim) -> None:
         kind, account = claim.job.kind, claim.job.account
         pk = random.Random(claim.id).choice(RECIPIENTS)
         known = kind == "comment" or (account, pk) in self.threads or claim.id in self.answers
-        reply = self.books.intend(claim, pk=pk, thread="")
+        reply = self.ledger.record_intent(claim, pk=pk, thread="")
         assert (reply == "ask") != known
         if reply == "ask":
             self.answers[claim.id] = self.dice.random() < 0.5
             thread: Any = "new" if self.answers[claim.id] else "old"
-            reply = self.books.intend(claim, pk=pk, thread=thread, reads=1)
+            reply = self.ledger.record_intent(claim, pk=pk, thread=thread, reads=1)
         if reply != "ok":
             assert reply == "waiting"
             return
@@ -162,25 +169,25 @@ class History:
             charge.ended, charge.settled = before, self.now()
 
     def _succeed(self, claim: Claim) -> None:
-        assert self.books.finish(claim)
-        record = self.books.record(claim.id)
+        assert self.ledger.finish(claim)
+        record = self.ledger.record(claim.id)
         if record.kind == "dm":
             self.threads.add((record.account, record.pk))
 
     _finish = _succeed
 
     def _fail(self, claim: Claim) -> None:
-        assert self.books.finish(claim, Status.FAILED)
+        assert self.ledger.finish(claim, Status.FAILED)
 
     def _doubt(self, claim: Claim) -> None:
-        assert self.books.release(claim, Status.SENDING, after_ms=2 * SECOND) == "ok"
+        assert self.ledger.release(claim, Status.SENDING, after_ms=2 * SECOND) == "ok"
 
     def _rest(self, claim: Claim) -> None:
-        assert self.books.release(claim, Status.WAITING, after_ms=30 * SECOND) == "ok"
+        assert self.ledger.release(claim, Status.WAITING, after_ms=30 * SECOND) == "ok"
 
     def _return_unsent(self, claim: Claim) -> None:
-        step = self.books.claims.release(claim, Status.QUEUED, "reason", charge="free", sent=False)
-        assert self.books.run(step) == "ok"
+        step = self.ledger.claims.release(claim, Status.QUEUED, "reason", charge="free", sent=False)
+        assert self.ledger.run(step) == "ok"
 
     # -- time
 
@@ -188,34 +195,34 @@ class History:
         self._pass(self.dice.choice(SPANS))
 
     def reach_an_alarm(self) -> None:
-        rings = [at for name in ACCOUNTS if (at := alarm(self.books, name)) is not None]
+        rings = [at for name in ACCOUNTS if (at := alarm_ms(self.ledger, name)) is not None]
         if rings:
-            now = now_ms(self.books.store)
+            now = now_ms(self.ledger.store)
             self._pass(max(0, self.dice.choice(rings) - now + self.dice.choice([-50, 0, 5])))
 
     def _pass(self, ms: int) -> None:
-        self.books.pass_time(ms)
+        self.ledger.pass_time(ms)
         self.passed += ms
         self._beat()
 
     def _beat(self) -> None:
         before = self.now()
-        self.books.tick(*(claim for claim, _ in self.writes))
+        self.ledger.heartbeat(*(claim for claim, _ in self.writes))
         for write in [each for each in self.writes if not self._holds(each[0])]:
             self.writes.remove(write)
             self._settle(write[1], before)
         assert list(self._overdue(before)) == []
 
     def _holds(self, claim: Claim) -> bool:
-        known = self.books.store.hmget(f"hg:job:{claim.id}", "owner", "fence")
+        known = self.ledger.store.hmget(f"hg:job:{claim.id}", "owner", "fence")
         return known == [claim.owner.encode(), str(claim.fence).encode()]
 
     def _overdue(self, now: int) -> Iterator[str]:
         """Lanes that were certainly open before the beat, and have nobody at work after it."""
         for name in ACCOUNTS:
-            if self.books.turn(name) is not None:
+            if self.ledger.turn(name) is not None:
                 continue
-            lanes: Any = self.books.store.smembers(f"hg:acct:{name}:lanes")
+            lanes: Any = self.ledger.store.smembers(f"hg:acct:{name}:lanes")
             for lane in (each.decode() for each in lanes):
                 if all(self._is_open(name, kind, now) for kind in _KINDS[lane]):
                     yield f"nobody is at work for the lane {lane} of {name}"
@@ -245,19 +252,21 @@ def _of(charge: Charge) -> tuple[str, PaceKind]:
 
 
 @pytest.fixture
-def opened(store: redis.Redis, store_url: str) -> Iterator[Opener]:
+def ledger_with(store: redis.Redis, store_url: str) -> Iterator[LedgerFactory]:
     assert store.dbsize() == 0
-    with ledgers(store_url) as opened:
-        yield opened
+    with ledger_factory(store_url) as ledger_with:
+        yield ledger_with
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_no_history_overdraws_a_budget_or_forgets_who_may_go(opened: Opener, seed: int) -> None:
-    books = opened(**ACCOUNTS)
-    history, happened = History(books, seed), []
+def test_no_history_overdraws_a_budget_or_forgets_who_may_go(
+    ledger_with: LedgerFactory, seed: int
+) -> None:
+    ledger = ledger_with(**ACCOUNTS)
+    history, happened = History(ledger, seed), []
 
     for _ in range(STEPS_A_HISTORY):
         happened.append(history.step())
-        assert audit(books) == [], happened
+        assert audit(ledger) == [], happened
 
     assert len(history.charges) > 10, happened

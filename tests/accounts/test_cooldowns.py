@@ -11,17 +11,17 @@ import redis
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
 from tests.support.invariants import audit
-from tests.support.ledgers import DAY, HOUR, Books
-from tests.support.pacing import (
+from tests.support.ledger import DAY, HOUR, LedgerHarness
+from tests.support.limited_ledger import (
     SLACK,
-    alarm,
-    ledgers,
+    alarm_ms,
+    heartbeat_wakeups,
+    ledger_factory,
+    limits,
     ms_of,
     now_ms,
-    terms,
+    send,
     wait_of,
-    woken,
-    write,
 )
 
 PLEASE_WAIT: Final = AccountEffect(
@@ -35,23 +35,23 @@ COMMENT: Final[dict[str, Any]] = {"kind": "comment", "to": None, "post": "Cx"}
 
 
 @pytest.fixture
-def books(store: redis.Redis, store_url: str) -> Iterator[Books]:
+def ledger(store: redis.Redis, store_url: str) -> Iterator[LedgerHarness]:
     assert store.dbsize() == 0
-    with ledgers(store_url) as opened:
-        yield opened(shop=terms(), studio=terms())
+    with ledger_factory(store_url) as opened:
+        yield opened(shop=limits(), studio=limits())
 
 
-def rest(books: Books, effect: AccountEffect) -> float:
+def rest(ledger: LedgerHarness, effect: AccountEffect) -> float:
     """Let a job bring a cooldown, and end it; how many hours the cooldown lasts."""
-    claim = books.claim(books.job())
-    assert books.release(claim, Status.WAITING, charge="free", effect=effect) == "ok"
-    assert books.run(books.ledger.cancel(claim.id, "api:test")) == "ok"
-    kinds = {shown["kind"]: ms_of(shown["until"]) for shown in cooldowns(books)}
-    return round((max(kinds.values()) - now_ms(books.store)) / HOUR, 2)
+    claim = ledger.claim(ledger.add_job())
+    assert ledger.release(claim, Status.WAITING, charge="free", effect=effect) == "ok"
+    assert ledger.run(ledger.core.cancel(claim.id, "api:test")) == "ok"
+    kinds = {shown["kind"]: ms_of(shown["until"]) for shown in cooldowns(ledger)}
+    return round((max(kinds.values()) - now_ms(ledger.store)) / HOUR, 2)
 
 
-def cooldowns(books: Books, account: str = "shop") -> list[dict[str, Any]]:
-    shown = books.run(books.doors.show(account))["cooldowns"]
+def cooldowns(ledger: LedgerHarness, account: str = "shop") -> list[dict[str, Any]]:
+    shown = ledger.run(ledger.controls.show(account))["cooldowns"]
     assert isinstance(shown, list)
     return shown
 
@@ -59,134 +59,138 @@ def cooldowns(books: Books, account: str = "shop") -> list[dict[str, Any]]:
 # -- how long
 
 
-def test_being_asked_to_wait_again_and_again_doubles_the_rest_up_to_a_day(books: Books) -> None:
+def test_being_asked_to_wait_again_and_again_doubles_the_rest_up_to_a_day(
+    ledger: LedgerHarness,
+) -> None:
     rests = []
     for _ in range(7):
-        rests.append(rest(books, PLEASE_WAIT))
-        books.pass_time(round(rests[-1] * HOUR) + SLACK)
+        rests.append(rest(ledger, PLEASE_WAIT))
+        ledger.pass_time(round(rests[-1] * HOUR) + SLACK)
 
     assert rests == [1, 2, 4, 8, 16, 24, 24]
-    assert audit(books) == []
+    assert audit(ledger) == []
 
 
-def test_after_a_day_of_peace_the_rest_is_as_short_as_at_first(books: Books) -> None:
-    assert rest(books, PLEASE_WAIT) == 1
-    books.pass_time(HOUR + DAY - HOUR // 2)
-    assert rest(books, PLEASE_WAIT) == 2, "the peace begins where the rest ends"
+def test_after_a_day_of_peace_the_rest_is_as_short_as_at_first(ledger: LedgerHarness) -> None:
+    assert rest(ledger, PLEASE_WAIT) == 1
+    ledger.pass_time(HOUR + DAY - HOUR // 2)
+    assert rest(ledger, PLEASE_WAIT) == 2, "the peace begins where the rest ends"
 
-    books.pass_time(2 * HOUR + DAY + SLACK)
+    ledger.pass_time(2 * HOUR + DAY + SLACK)
 
-    assert rest(books, PLEASE_WAIT) == 1
+    assert rest(ledger, PLEASE_WAIT) == 1
 
 
-def test_other_errors_do_not_lengthen_a_rest(books: Books) -> None:
+def test_other_errors_do_not_lengthen_a_rest(ledger: LedgerHarness) -> None:
     for _ in range(3):
-        assert rest(books, RATE_LIMITED) == 0.25
-        books.pass_time(HOUR // 4 + SLACK)
+        assert rest(ledger, RATE_LIMITED) == 0.25
+        ledger.pass_time(HOUR // 4 + SLACK)
 
-    assert rest(books, PLEASE_WAIT) == 1
+    assert rest(ledger, PLEASE_WAIT) == 1
 
 
-def test_a_shorter_rest_does_not_end_a_longer_one(books: Books) -> None:
-    claim = books.claim(books.job())
-    until = now_ms(books.store) + 3 * HOUR
+def test_a_shorter_rest_does_not_end_a_longer_one(ledger: LedgerHarness) -> None:
+    claim = ledger.claim(ledger.add_job())
+    until = now_ms(ledger.store) + 3 * HOUR
     longer: dict[Any, Any] = {"cool:*": until, "cool_why:*": "sentry_block"}
-    books.store.hset("hg:acct:shop", mapping=longer)
+    ledger.store.hset("hg:acct:shop", mapping=longer)
 
-    assert books.release(claim, Status.WAITING, effect=RATE_LIMITED) == "ok"
+    assert ledger.release(claim, Status.WAITING, effect=RATE_LIMITED) == "ok"
 
-    [kept] = cooldowns(books)
+    [kept] = cooldowns(ledger)
     assert (kept["reason"], ms_of(kept["until"])) == ("sentry_block", until)
-    assert alarm(books) == until
+    assert alarm_ms(ledger) == until
 
 
 # -- what rests
 
 
-def test_being_asked_to_wait_stops_the_account_and_no_other(books: Books) -> None:
+def test_being_asked_to_wait_stops_the_account_and_no_other(ledger: LedgerHarness) -> None:
     # Given jobs of every kind
-    claim, comment = books.claim(books.job()), books.job(**COMMENT)
+    claim, comment = ledger.claim(ledger.add_job()), ledger.add_job(**COMMENT)
     # When one is asked to wait
-    assert books.release(claim, Status.WAITING, charge="free", effect=PLEASE_WAIT) == "ok"
+    assert ledger.release(claim, Status.WAITING, charge="free", effect=PLEASE_WAIT) == "ok"
     # Then all of them do, and say why and until when
-    [cooldown] = cooldowns(books)
+    [cooldown] = cooldowns(ledger)
     until = ms_of(cooldown["until"])
     assert (cooldown["kind"], cooldown["reason"]) == ("*", "please_wait")
     for job_id in (claim.id, comment):
-        assert books.try_claim(job_id) is None
-        assert wait_of(books, job_id)[:2] == ("please_wait", until)
-    assert (alarm(books), woken(books)) == (until, [])
+        assert ledger.try_claim(job_id) is None
+        assert wait_of(ledger, job_id)[:2] == ("please_wait", until)
+    assert (alarm_ms(ledger), heartbeat_wakeups(ledger)) == (until, [])
     # And another account's go
-    write(books, books.job(account="studio"))
+    send(ledger, ledger.add_job(account="studio"))
     # And afterwards they go in their order
-    books.pass_time(HOUR - SLACK)
-    assert woken(books) == []
-    books.pass_time(SLACK)
-    assert woken(books) == [claim.id]
-    assert audit(books) == []
+    ledger.pass_time(HOUR - SLACK)
+    assert heartbeat_wakeups(ledger) == []
+    ledger.pass_time(SLACK)
+    assert heartbeat_wakeups(ledger) == [claim.id]
+    assert audit(ledger) == []
 
 
-def test_a_rest_of_the_account_keeps_look_ups_too(books: Books) -> None:
-    doubtful = books.sending(books.job())
-    assert books.release(doubtful, Status.SENDING, effect=PLEASE_WAIT) == "ok"
+def test_a_rest_of_the_account_keeps_look_ups_too(ledger: LedgerHarness) -> None:
+    doubtful = ledger.claim_and_send(ledger.add_job())
+    assert ledger.release(doubtful, Status.SENDING, effect=PLEASE_WAIT) == "ok"
 
-    books.tick()
-    assert books.try_claim(doubtful.id) is None
-    assert woken(books) == []
+    ledger.heartbeat()
+    assert ledger.try_claim(doubtful.id) is None
+    assert heartbeat_wakeups(ledger) == []
 
-    books.pass_time(HOUR)
-    books.tick()
-    assert books.claim(doubtful.id).verify_first
-    assert audit(books) == []
+    ledger.pass_time(HOUR)
+    ledger.heartbeat()
+    assert ledger.claim(doubtful.id).verify_first
+    assert audit(ledger) == []
 
 
-def test_feedback_stops_its_kind_for_a_day(books: Books) -> None:
-    doubtful = books.sending(books.job())
-    assert books.release(doubtful, Status.SENDING) == "ok"
-    assert rest(books, FEEDBACK) == 24
+def test_feedback_stops_its_kind_for_a_day(ledger: LedgerHarness) -> None:
+    doubtful = ledger.claim_and_send(ledger.add_job())
+    assert ledger.release(doubtful, Status.SENDING) == "ok"
+    assert rest(ledger, FEEDBACK) == 24
 
-    assert [cooldown["kind"] for cooldown in cooldowns(books)] == ["dm"]
-    waiter = books.job()
-    assert wait_of(books, waiter)[0] == "feedback_required"
-    write(books, books.job(**COMMENT))
-    write(books, books.job(account="studio"))
-    books.tick()
-    look = books.claim(doubtful.id)
+    assert [cooldown["kind"] for cooldown in cooldowns(ledger)] == ["dm"]
+    waiter = ledger.add_job()
+    assert wait_of(ledger, waiter)[0] == "feedback_required"
+    send(ledger, ledger.add_job(**COMMENT))
+    send(ledger, ledger.add_job(account="studio"))
+    ledger.heartbeat()
+    look = ledger.claim(doubtful.id)
     assert look.verify_first, "look-ups are no DMs"
-    assert books.finish(look)
-    assert audit(books) == []
+    assert ledger.finish(look)
+    assert audit(ledger) == []
 
 
-def test_a_second_feedback_within_a_week_stops_the_account_for_three_days(books: Books) -> None:
-    rest(books, FEEDBACK)
-    books.pass_time(24 * HOUR + 7 * DAY - HOUR)
+def test_a_second_feedback_within_a_week_stops_the_account_for_three_days(
+    ledger: LedgerHarness,
+) -> None:
+    rest(ledger, FEEDBACK)
+    ledger.pass_time(24 * HOUR + 7 * DAY - HOUR)
 
-    assert rest(books, FEEDBACK) == 72
+    assert rest(ledger, FEEDBACK) == 72
 
-    assert [cooldown["kind"] for cooldown in cooldowns(books)] == ["*"]
-    assert wait_of(books, books.job(**COMMENT))[0] == "feedback_required"
-    write(books, books.job(account="studio"))
-    assert audit(books) == []
+    assert [cooldown["kind"] for cooldown in cooldowns(ledger)] == ["*"]
+    assert wait_of(ledger, ledger.add_job(**COMMENT))[0] == "feedback_required"
+    send(ledger, ledger.add_job(account="studio"))
+    assert audit(ledger) == []
 
 
-def test_after_a_week_of_peace_feedback_stops_its_kind_alone(books: Books) -> None:
-    rest(books, FEEDBACK)
-    books.pass_time(24 * HOUR + 7 * DAY + SLACK)
+def test_after_a_week_of_peace_feedback_stops_its_kind_alone(ledger: LedgerHarness) -> None:
+    rest(ledger, FEEDBACK)
+    ledger.pass_time(24 * HOUR + 7 * DAY + SLACK)
 
-    assert rest(books, FEEDBACK) == 24
+    assert rest(ledger, FEEDBACK) == 24
 
-    write(books, books.job(**COMMENT))
+    send(ledger, ledger.add_job(**COMMENT))
 
 
 def test_a_rest_of_one_kind_waits_for_the_whole_account_s_where_that_is_longer(
-    books: Books,
+    ledger: LedgerHarness,
 ) -> None:
-    dm, comment = books.job(), books.job(**COMMENT)
-    claim = books.claim(dm)
+    dm, comment = ledger.add_job(), ledger.add_job(**COMMENT)
+    claim = ledger.claim(dm)
     first = AccountEffect(cooldown="slow_down", kind="dm", cooldown_ms=HOUR // 2)
-    assert books.release(claim, Status.WAITING, effect=first) == "ok"
-    assert books.release(books.claim(comment), Status.WAITING, effect=PLEASE_WAIT) == "ok"
+    assert ledger.release(claim, Status.WAITING, effect=first) == "ok"
+    assert ledger.release(ledger.claim(comment), Status.WAITING, effect=PLEASE_WAIT) == "ok"
 
-    assert wait_of(books, dm)[0] == "please_wait"
-    books.pass_time(HOUR // 2)
-    assert woken(books) == []
+    assert wait_of(ledger, dm)[0] == "please_wait"
+    ledger.pass_time(HOUR // 2)
+    assert heartbeat_wakeups(ledger) == []

@@ -14,35 +14,35 @@ from service.jobs.claims import AccountEffect
 from service.jobs.lua.limits import QuietHours
 from service.jobs.model import Status
 from service.jobs.replies import Preview
-from tests.support.ledgers import DAY, HOUR, SECOND, Books, draft
-from tests.support.pacing import (
+from tests.support.ledger import DAY, HOUR, SECOND, LedgerHarness, draft
+from tests.support.limited_ledger import (
     SLACK,
-    Opener,
+    LedgerFactory,
     contents,
-    gap_ends,
-    ledgers,
+    gap_ends_ms,
+    ledger_factory,
+    limits,
     now_ms,
     pace,
-    spent,
-    terms,
-    write,
+    send,
+    spent_ms,
 )
 
 WEEK = 7 * DAY
 
 
 @pytest.fixture
-def opened(store: redis.Redis, store_url: str) -> Iterator[Opener]:
+def ledger_with(store: redis.Redis, store_url: str) -> Iterator[LedgerFactory]:
     assert store.dbsize() == 0
-    with ledgers(store_url) as opened:
-        yield opened
+    with ledger_factory(store_url) as ledger_with:
+        yield ledger_with
 
 
-def foretold(books: Books, *, pk: str = "314159", **changes: Any) -> Preview:
+def foretold(ledger: LedgerHarness, *, pk: str = "314159", **changes: Any) -> Preview:
     """Preview a job, which changes nothing in the store."""
-    before = contents(books.store)
-    found = books.run(books.ledger.preview(draft(**changes), caller="crm", pk=pk))
-    assert contents(books.store) == before
+    before = contents(ledger.store)
+    found = ledger.run(ledger.core.preview(draft(**changes), caller="crm", pk=pk))
+    assert contents(ledger.store) == before
     return found
 
 
@@ -53,101 +53,105 @@ def decided(preview: Preview) -> tuple[str, str | None, bool]:
 # -- send
 
 
-def test_a_job_that_nothing_stands_in_the_way_of_would_be_sent_now(opened: Opener) -> None:
-    books = opened(shop=terms())
+def test_a_job_that_nothing_stands_in_the_way_of_would_be_sent_now(
+    ledger_with: LedgerFactory,
+) -> None:
+    ledger = ledger_with(shop=limits())
 
-    found = foretold(books)
+    found = foretold(ledger)
 
     assert decided(found) == ("send", None, False)
-    assert abs(found.earliest_ms - now_ms(books.store)) < SLACK
-    assert books.store.dbsize() == 0
-    write(books, books.job())
+    assert abs(found.earliest_ms - now_ms(ledger.store)) < SLACK
+    assert ledger.store.dbsize() == 0
+    send(ledger, ledger.add_job())
 
 
 # -- wait
 
 
-def test_a_job_would_wait_for_a_gap(opened: Opener) -> None:
-    books = opened(shop=terms(dm=pace((60, 90))))
-    write(books, books.job())
+def test_a_job_would_wait_for_a_gap(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(shop=limits(dm=pace((60, 90))))
+    send(ledger, ledger.add_job())
 
-    assert foretold(books) == Preview("wait", "dm_gap", gap_ends(books), person=False)
-    assert decided(foretold(books, kind="comment", to=None, post="Cx")) == ("send", None, False)
-    assert decided(foretold(books, account="studio")) == ("send", None, False)
+    assert foretold(ledger) == Preview("wait", "dm_gap", gap_ends_ms(ledger), person=False)
+    assert decided(foretold(ledger, kind="comment", to=None, post="Cx")) == ("send", None, False)
+    assert decided(foretold(ledger, account="studio")) == ("send", None, False)
 
 
-def test_a_job_would_wait_for_a_budget(opened: Opener) -> None:
-    books = opened(shop=terms(dm=pace(per_hour=1)))
-    write(books, books.job())
+def test_a_job_would_wait_for_a_budget(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(shop=limits(dm=pace(per_hour=1)))
+    send(ledger, ledger.add_job())
 
-    opens = spent(books)[0] + HOUR
-    assert foretold(books) == Preview("wait", "dm_per_hour", opens, person=False)
+    opens = spent_ms(ledger)[0] + HOUR
+    assert foretold(ledger) == Preview("wait", "dm_per_hour", opens, person=False)
 
 
 def test_a_job_would_wait_for_the_budget_of_new_threads_unless_its_thread_exists(
-    opened: Opener,
+    ledger_with: LedgerFactory,
 ) -> None:
-    books = opened(shop=terms(dm_new_thread=pace(per_day=1)))
-    write(books, books.job(), thread="new", pk="314159")
+    ledger = ledger_with(shop=limits(dm_new_thread=pace(per_day=1)))
+    send(ledger, ledger.add_job(), thread="new", pk="314159")
 
-    assert decided(foretold(books, pk="314159")) == ("send", None, False)
-    opens = spent(books, "dm_new_thread")[0] + DAY
+    assert decided(foretold(ledger, pk="314159")) == ("send", None, False)
+    opens = spent_ms(ledger, "dm_new_thread")[0] + DAY
     waits = Preview("wait", "dm_new_thread_per_day", opens, person=False)
-    assert foretold(books, pk="271828") == waits
+    assert foretold(ledger, pk="271828") == waits
 
 
-def test_a_job_would_wait_for_the_end_of_quiet_hours(opened: Opener) -> None:
+def test_a_job_would_wait_for_the_end_of_quiet_hours(ledger_with: LedgerFactory) -> None:
     now = datetime.now(UTC)
     minute = now.hour * 60 + now.minute
     quiet = QuietHours((minute - 60) % 1440, (minute + 60) % 1440, "UTC")
-    books = opened(shop=terms(quiet=quiet))
+    ledger = ledger_with(shop=limits(quiet=quiet))
 
-    found = foretold(books)
+    found = foretold(ledger)
 
     assert decided(found) == ("wait", "quiet_hours", False)
     assert found.earliest_ms // (60 * SECOND) % 1440 == quiet.end
 
 
-def test_a_job_would_wait_for_the_end_of_a_cooldown(opened: Opener) -> None:
-    books = opened(shop=terms())
+def test_a_job_would_wait_for_the_end_of_a_cooldown(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(shop=limits())
     effect = AccountEffect(cooldown="please_wait", kind="*", cooldown_ms=HOUR)
-    assert books.release(books.claim(books.job()), Status.WAITING, effect=effect) == "ok"
+    assert ledger.release(ledger.claim(ledger.add_job()), Status.WAITING, effect=effect) == "ok"
 
-    found = foretold(books, kind="comment", to=None, post="Cx")
+    found = foretold(ledger, kind="comment", to=None, post="Cx")
 
     assert decided(found) == ("wait", "please_wait", False)
-    assert abs(found.earliest_ms - now_ms(books.store) - HOUR) < SLACK
+    assert abs(found.earliest_ms - now_ms(ledger.store) - HOUR) < SLACK
 
 
-def test_a_job_would_wait_for_its_turn(opened: Opener) -> None:
-    books = opened(shop=terms())
-    claim = books.claim(books.job())
-    assert decided(foretold(books)) == ("wait", "turn", False)
+def test_a_job_would_wait_for_its_turn(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(shop=limits())
+    claim = ledger.claim(ledger.add_job())
+    assert decided(foretold(ledger)) == ("wait", "turn", False)
 
-    assert books.finish(claim)
-    assert decided(foretold(books)) == ("send", None, False)
+    assert ledger.finish(claim)
+    assert decided(foretold(ledger)) == ("send", None, False)
 
 
-def test_a_scheduled_job_would_wait_for_its_time_or_for_what_is_longer(opened: Opener) -> None:
-    books = opened(shop=terms(dm=pace(per_day=1)))
-    found = foretold(books, delay_ms=HOUR)
+def test_a_scheduled_job_would_wait_for_its_time_or_for_what_is_longer(
+    ledger_with: LedgerFactory,
+) -> None:
+    ledger = ledger_with(shop=limits(dm=pace(per_day=1)))
+    found = foretold(ledger, delay_ms=HOUR)
     assert decided(found) == ("wait", "scheduled", False)
-    assert abs(found.earliest_ms - now_ms(books.store) - HOUR) < SLACK
+    assert abs(found.earliest_ms - now_ms(ledger.store) - HOUR) < SLACK
 
-    write(books, books.job())
+    send(ledger, ledger.add_job())
 
-    assert foretold(books, delay_ms=HOUR).reason == "dm_per_day"
-    assert foretold(books, delay_ms=2 * DAY).reason == "scheduled"
+    assert foretold(ledger, delay_ms=HOUR).reason == "dm_per_day"
+    assert foretold(ledger, delay_ms=2 * DAY).reason == "scheduled"
 
 
 @pytest.mark.parametrize("kind", [None, "dm", "everything"])
-def test_a_job_would_wait_for_a_person(opened: Opener, kind: str | None) -> None:
-    books = opened(shop=terms())
-    doors = books.doors
-    books.run(doors.pause_all() if kind == "everything" else doors.pause("shop", kind=kind))
+def test_a_job_would_wait_for_a_person(ledger_with: LedgerFactory, kind: str | None) -> None:
+    ledger = ledger_with(shop=limits())
+    doors = ledger.controls
+    ledger.run(doors.pause_all() if kind == "everything" else doors.pause("shop", kind=kind))
 
-    assert foretold(books) == Preview("wait", "paused", 0, person=True)
-    comment = foretold(books, kind="comment", to=None, post="Cx")
+    assert foretold(ledger) == Preview("wait", "paused", 0, person=True)
+    comment = foretold(ledger, kind="comment", to=None, post="Cx")
     assert comment.person == (kind != "dm")
 
 
@@ -164,39 +168,39 @@ def test_a_job_would_wait_for_a_person(opened: Opener, kind: str | None) -> None
     ],
 )
 def test_a_job_to_somebody_on_the_list_would_be_refused(
-    opened: Opener, who: str, job: dict[str, str], pk: str
+    ledger_with: LedgerFactory, who: str, job: dict[str, str], pk: str
 ) -> None:
-    books = opened(shop=terms())
-    people = Suppressions(books.client)
-    books.run(people.put(who, account=None, reason=None, by="crm"))
+    ledger = ledger_with(shop=limits())
+    people = Suppressions(ledger.client)
+    ledger.run(people.put(who, account=None, reason=None, by="crm"))
 
-    assert foretold(books, pk=pk, **job) == Preview(
+    assert foretold(ledger, pk=pk, **job) == Preview(
         "refuse", "recipient_suppressed", 0, person=True
     )
-    assert foretold(books, pk="271828", to="another.handle").decision == "send"
+    assert foretold(ledger, pk="271828", to="another.handle").decision == "send"
 
 
-def test_a_repetition_would_be_refused_until_its_time_is_over(opened: Opener) -> None:
-    books = opened(WEEK, shop=terms())
-    write(books, books.job())
+def test_a_repetition_would_be_refused_until_its_time_is_over(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(WEEK, shop=limits())
+    send(ledger, ledger.add_job())
 
-    found = foretold(books)
+    found = foretold(ledger)
 
     assert decided(found) == ("refuse", "recipient_repeated", False)
-    assert abs(found.earliest_ms - now_ms(books.store) - WEEK) < SLACK
-    assert decided(foretold(books, rule="reminder")) == ("send", None, False)
-    assert decided(foretold(books, pk="271828")) == ("send", None, False)
-    assert decided(foretold(books, delay_ms=WEEK)) == ("wait", "scheduled", False)
+    assert abs(found.earliest_ms - now_ms(ledger.store) - WEEK) < SLACK
+    assert decided(foretold(ledger, rule="reminder")) == ("send", None, False)
+    assert decided(foretold(ledger, pk="271828")) == ("send", None, False)
+    assert decided(foretold(ledger, delay_ms=WEEK)) == ("wait", "scheduled", False)
 
 
-def test_a_job_that_would_not_be_done_in_time_would_be_refused(opened: Opener) -> None:
-    books = opened(shop=terms(dm=pace(per_hour=1)))
-    write(books, books.job())
+def test_a_job_that_would_not_be_done_in_time_would_be_refused(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(shop=limits(dm=pace(per_hour=1)))
+    send(ledger, ledger.add_job())
 
-    found = foretold(books, expires_ms=HOUR // 2)
+    found = foretold(ledger, expires_ms=HOUR // 2)
 
     assert decided(found) == ("refuse", "expired", False)
-    assert decided(foretold(books, expires_ms=2 * HOUR)) == ("wait", "dm_per_hour", False)
+    assert decided(foretold(ledger, expires_ms=2 * HOUR)) == ("wait", "dm_per_hour", False)
 
 
 # -- what is foretold comes true
@@ -205,21 +209,21 @@ def test_a_job_that_would_not_be_done_in_time_would_be_refused(opened: Opener) -
 @pytest.mark.parametrize(
     ("stage", "status"),
     [
-        (lambda _books: None, Status.QUEUED),
-        (lambda books: write(books, books.job()), Status.WAITING),
-        (lambda books: books.claim(books.job()), Status.WAITING),
-        (lambda books: books.run(books.doors.pause("shop")), Status.HELD),
+        (lambda _ledger: None, Status.QUEUED),
+        (lambda ledger: send(ledger, ledger.add_job()), Status.WAITING),
+        (lambda ledger: ledger.claim(ledger.add_job()), Status.WAITING),
+        (lambda ledger: ledger.run(ledger.controls.pause("shop")), Status.HELD),
     ],
     ids=["nothing", "a gap", "a turn", "a pause"],
 )
 def test_what_is_foretold_comes_true(
-    opened: Opener, stage: Callable[[Books], Any], status: Status
+    ledger_with: LedgerFactory, stage: Callable[[LedgerHarness], Any], status: Status
 ) -> None:
-    books = opened(shop=terms(dm=pace((60, 90))))
-    stage(books)
-    found = foretold(books)
+    ledger = ledger_with(shop=limits(dm=pace((60, 90))))
+    stage(ledger)
+    found = foretold(ledger)
 
-    shown = books.shown(books.job())
+    shown = ledger.api_job(ledger.add_job())
 
     assert (shown["status"], found.decision) == (
         str(status),

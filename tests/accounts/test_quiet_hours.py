@@ -13,23 +13,23 @@ import redis
 from service.jobs.lua.limits import QuietHours, clock_changes
 from service.jobs.model import Status
 from tests.support.invariants import audit
-from tests.support.ledgers import DAY, SECOND
-from tests.support.pacing import (
+from tests.support.ledger import DAY, SECOND
+from tests.support.limited_ledger import (
     SLACK,
-    Opener,
-    alarm,
+    LedgerFactory,
+    alarm_ms,
     evaluate,
-    ledgers,
+    heartbeat_wakeups,
+    ledger_factory,
+    limits,
     ms_of,
     now_ms,
     pace,
     pass_until,
-    spent,
-    terms,
-    times,
+    send,
+    spent_ms,
+    times_with_limits,
     wait_of,
-    woken,
-    write,
 )
 
 MINUTE: Final = 60 * SECOND
@@ -45,10 +45,10 @@ end)()"""
 
 
 @pytest.fixture
-def opened(store: redis.Redis, store_url: str) -> Iterator[Opener]:
+def ledger_with(store: redis.Redis, store_url: str) -> Iterator[LedgerFactory]:
     assert store.dbsize() == 0
-    with ledgers(store_url) as opened:
-        yield opened
+    with ledger_factory(store_url) as ledger_with:
+        yield ledger_with
 
 
 def zone_at(hour: int) -> str:
@@ -75,126 +75,126 @@ def end_of(quiet: QuietHours) -> int:
 
 
 @pytest.mark.parametrize("hour", [0, 4, 12, 23])
-def test_nothing_is_granted_in_quiet_hours(opened: Opener, hour: int) -> None:
+def test_nothing_is_granted_in_quiet_hours(ledger_with: LedgerFactory, hour: int) -> None:
     # Given that it is quiet, over midnight or not
     quiet = around_now(zone_at(hour))
-    books = opened(shop=terms(quiet=quiet), studio=terms())
+    ledger = ledger_with(shop=limits(quiet=quiet), studio=limits())
     # When there is work
-    dm, comment = books.job(), books.job(kind="comment", to=None, post="Cx")
-    assert books.wakeups() == []
+    dm, comment = ledger.add_job(), ledger.add_job(kind="comment", to=None, post="Cx")
+    assert ledger.take_messages() == []
     # Then it waits, and says until when
     for job_id in (dm, comment):
-        assert books.try_claim(job_id) is None
-        assert wait_of(books, job_id) == ("quiet_hours", end_of(quiet), 0)
-    assert (alarm(books), woken(books)) == (end_of(quiet), [])
-    shown = books.run(books.doors.show("shop"))
+        assert ledger.try_claim(job_id) is None
+        assert wait_of(ledger, job_id) == ("quiet_hours", end_of(quiet), 0)
+    assert (alarm_ms(ledger), heartbeat_wakeups(ledger)) == (end_of(quiet), [])
+    shown = ledger.run(ledger.controls.show("shop"))
     assert ms_of(shown["quiet_until"]) == end_of(quiet)
-    write(books, books.job(account="studio"))
-    assert audit(books) == []
+    send(ledger, ledger.add_job(account="studio"))
+    assert audit(ledger) == []
 
 
-def test_outside_of_quiet_hours_everything_goes(opened: Opener) -> None:
-    books = opened(shop=terms(quiet=around_now("UTC", before=-60, after=120)))
+def test_outside_of_quiet_hours_everything_goes(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(shop=limits(quiet=around_now("UTC", before=-60, after=120)))
 
-    write(books, books.job())
+    send(ledger, ledger.add_job())
 
-    assert books.run(books.doors.show("shop"))["quiet_until"] is None
+    assert ledger.run(ledger.controls.show("shop"))["quiet_until"] is None
 
 
-def test_quiet_hours_are_those_of_the_account_s_zone(opened: Opener) -> None:
+def test_quiet_hours_are_those_of_the_account_s_zone(ledger_with: LedgerFactory) -> None:
     here = around_now("Asia/Kolkata", before=60, after=60)
     elsewhere = QuietHours(here.begin, here.end, "UTC")
-    books = opened(shop=terms(quiet=here), studio=terms(quiet=elsewhere))
+    ledger = ledger_with(shop=limits(quiet=here), studio=limits(quiet=elsewhere))
 
-    assert books.try_claim(books.job()) is None
-    assert books.claim(books.job(account="studio"))
+    assert ledger.try_claim(ledger.add_job()) is None
+    assert ledger.claim(ledger.add_job(account="studio"))
 
 
-def test_a_turn_that_was_granted_before_is_not_taken(opened: Opener) -> None:
-    before = opened(shop=terms())
-    job_id, comment = before.job(), before.job(kind="comment", to=None, post="Cx")
+def test_a_turn_that_was_granted_before_is_not_taken(ledger_with: LedgerFactory) -> None:
+    before = ledger_with(shop=limits())
+    job_id, comment = before.add_job(), before.add_job(kind="comment", to=None, post="Cx")
     quiet = around_now("UTC")
-    books = opened(shop=terms(quiet=quiet))
+    ledger = ledger_with(shop=limits(quiet=quiet))
 
-    assert books.try_claim(job_id) is None
+    assert ledger.try_claim(job_id) is None
 
-    assert (books.turn(), alarm(books)) == (None, end_of(quiet))
-    assert [wait_of(books, each)[0] for each in (job_id, comment)] == ["quiet_hours"] * 2
-    assert audit(books) == []
-
-
-def test_a_write_that_a_worker_was_about_to_make_is_not_begun(opened: Opener) -> None:
-    before = opened(shop=terms())
-    claim = before.claim(before.job())
-    books = opened(shop=terms(quiet=around_now("UTC")))
-
-    assert books.intend(claim) == "waiting"
-
-    assert (spent(books), books.record(claim.id).attempts) == ([], 0)
-    assert wait_of(books, claim.id)[0] == "quiet_hours"
-    assert audit(books) == []
+    assert (ledger.turn(), alarm_ms(ledger)) == (None, end_of(quiet))
+    assert [wait_of(ledger, each)[0] for each in (job_id, comment)] == ["quiet_hours"] * 2
+    assert audit(ledger) == []
 
 
-def test_a_write_that_was_begun_before_ends_as_it_does(opened: Opener) -> None:
-    before = opened(shop=terms())
-    claim = before.sending(before.job())
-    books = opened(shop=terms(quiet=around_now("UTC")))
+def test_a_write_that_a_worker_was_about_to_make_is_not_begun(ledger_with: LedgerFactory) -> None:
+    before = ledger_with(shop=limits())
+    claim = before.claim(before.add_job())
+    ledger = ledger_with(shop=limits(quiet=around_now("UTC")))
 
-    assert books.finish(claim)
-    assert audit(books) == []
+    assert ledger.record_intent(claim) == "waiting"
+
+    assert (spent_ms(ledger), ledger.record(claim.id).attempts) == ([], 0)
+    assert wait_of(ledger, claim.id)[0] == "quiet_hours"
+    assert audit(ledger) == []
 
 
-def test_a_write_in_doubt_is_looked_for_in_quiet_hours(opened: Opener) -> None:
+def test_a_write_that_was_begun_before_ends_as_it_does(ledger_with: LedgerFactory) -> None:
+    before = ledger_with(shop=limits())
+    claim = before.claim_and_send(before.add_job())
+    ledger = ledger_with(shop=limits(quiet=around_now("UTC")))
+
+    assert ledger.finish(claim)
+    assert audit(ledger) == []
+
+
+def test_a_write_in_doubt_is_looked_for_in_quiet_hours(ledger_with: LedgerFactory) -> None:
     # Given a write in doubt
-    before = opened(shop=terms())
-    claim = before.sending(before.job())
+    before = ledger_with(shop=limits())
+    claim = before.claim_and_send(before.add_job())
     assert before.release(claim, Status.SENDING) == "ok"
     # When it is quiet
-    books = opened(shop=terms(quiet=around_now("UTC")))
-    books.tick()
+    ledger = ledger_with(shop=limits(quiet=around_now("UTC")))
+    ledger.heartbeat()
     # Then it is looked for, and not sent again
-    look = books.claim(claim.id)
+    look = ledger.claim(claim.id)
     assert look.verify_first
-    assert books.release(look, Status.QUEUED) == "ok"
-    assert wait_of(books, claim.id)[0] == "quiet_hours"
-    assert audit(books) == []
+    assert ledger.release(look, Status.QUEUED) == "ok"
+    assert wait_of(ledger, claim.id)[0] == "quiet_hours"
+    assert audit(ledger) == []
 
 
-def test_a_job_expires_in_quiet_hours(opened: Opener) -> None:
-    books = opened(shop=terms(quiet=around_now("UTC")))
-    job_id = books.job(expires_ms=MINUTE)
+def test_a_job_expires_in_quiet_hours(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(shop=limits(quiet=around_now("UTC")))
+    job_id = ledger.add_job(expires_ms=MINUTE)
 
-    books.pass_time(MINUTE)
-    books.tick()
+    ledger.pass_time(MINUTE)
+    ledger.heartbeat()
 
-    assert books.status(job_id) is Status.EXPIRED
-    assert len(books.owed(job_id)) == 1
-    assert audit(books) == []
-
-
-def test_a_gap_that_is_longer_outlasts_quiet_hours(opened: Opener) -> None:
-    books = opened(shop=terms(dm=pace((7200, 7200))))
-    write(books, books.job())
-    quiet = opened(shop=terms(dm=pace((7200, 7200)), quiet=around_now("UTC", after=60)))
-
-    assert wait_of(quiet, books.job())[0] == "dm_gap"
+    assert ledger.status(job_id) is Status.EXPIRED
+    assert len(ledger.deliveries_of(job_id)) == 1
+    assert audit(ledger) == []
 
 
-def test_one_goes_when_quiet_hours_are_over(opened: Opener) -> None:
+def test_a_gap_that_is_longer_outlasts_quiet_hours(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(shop=limits(dm=pace((7200, 7200))))
+    send(ledger, ledger.add_job())
+    quiet = ledger_with(shop=limits(dm=pace((7200, 7200)), quiet=around_now("UTC", after=60)))
+
+    assert wait_of(quiet, ledger.add_job())[0] == "dm_gap"
+
+
+def test_one_goes_when_quiet_hours_are_over(ledger_with: LedgerFactory) -> None:
     # Given that several wait for the end of the quiet hours
     quiet = around_now("UTC")
-    asleep = opened(shop=terms(quiet=quiet))
-    jobs = [asleep.job() for _ in range(3)]
+    asleep = ledger_with(shop=limits(quiet=quiet))
+    jobs = [asleep.add_job() for _ in range(3)]
     # When the clock says that they are over
-    awake = opened(shop=terms())
+    awake = ledger_with(shop=limits())
     pass_until(awake, end_of(quiet) - SLACK)
-    assert woken(awake) == []
+    assert heartbeat_wakeups(awake) == []
     awake.pass_time(SLACK)
     # Then the first goes, and the others after it
-    assert woken(awake) == jobs[:1]
+    assert heartbeat_wakeups(awake) == jobs[:1]
     assert awake.try_claim(jobs[1]) is None
-    write(awake, jobs[0])
-    assert awake.wakeups() == jobs[1:2]
+    send(awake, jobs[0])
+    assert awake.take_messages() == jobs[1:2]
     assert audit(awake) == []
 
 
@@ -221,7 +221,7 @@ def expected_end(quiet: QuietHours, moment_ms: int) -> int:
 
 
 def check(store: redis.Redis, quiet: QuietHours, moments: list[int]) -> None:
-    found = evaluate(store, times(shop=terms(quiet=quiet)), ENDS, *moments)
+    found = evaluate(store, times_with_limits(shop=limits(quiet=quiet)), ENDS, *moments)
     told = ((moment, int(end)) for moment, end in zip(moments, found, strict=True))
     right = {moment: expected_end(quiet, moment) for moment in moments}
     assert [(moment, end, right[moment]) for moment, end in told if end != right[moment]] == []

@@ -11,36 +11,36 @@ import redis
 from service.accounts.suppressions import Suppressions
 from service.jobs.model import Status
 from tests.support.invariants import audit
-from tests.support.ledgers import DAY, HOUR, Books
-from tests.support.pacing import (
-    Opener,
-    gap_ends,
-    ledgers,
+from tests.support.ledger import DAY, HOUR, LedgerHarness
+from tests.support.limited_ledger import (
+    LedgerFactory,
+    gap_ends_ms,
+    ledger_factory,
+    limits,
     pace,
-    spent,
-    terms,
-    write,
+    send,
+    spent_ms,
 )
 
 WEEK = 7 * DAY
-BOUNDED = terms(dm=pace((0, 0), per_day=50), dm_new_thread=pace(per_day=10))
+BOUNDED = limits(dm=pace((0, 0), per_day=50), dm_new_thread=pace(per_day=10))
 
 
 @pytest.fixture
-def opened(store: redis.Redis, store_url: str) -> Iterator[Opener]:
+def ledger_with(store: redis.Redis, store_url: str) -> Iterator[LedgerFactory]:
     assert store.dbsize() == 0
-    with ledgers(store_url) as opened:
-        yield opened
+    with ledger_factory(store_url) as ledger_with:
+        yield ledger_with
 
 
-def suppress(books: Books, who: str, account: str | None = None) -> None:
-    people = Suppressions(books.client)
-    books.run(people.put(who, account=account, reason="asked", by="crm"))
+def suppress(ledger: LedgerHarness, who: str, account: str | None = None) -> None:
+    people = Suppressions(ledger.client)
+    ledger.run(people.put(who, account=account, reason="asked", by="crm"))
 
 
-def error_of(books: Books, job_id: str) -> str:
-    assert books.status(job_id) is Status.FAILED
-    return str(books.shown(job_id)["error"]["code"])
+def error_of(ledger: LedgerHarness, job_id: str) -> str:
+    assert ledger.status(job_id) is Status.FAILED
+    return str(ledger.api_job(job_id)["error"]["code"])
 
 
 # -- who is not written to
@@ -51,77 +51,77 @@ def error_of(books: Books, job_id: str) -> str:
     ("who", "to"), [("some.handle", "some.handle"), ("pk:314159", "314159"), ("123", "@123")]
 )
 def test_a_job_to_somebody_on_the_list_is_born_failed(
-    opened: Opener, who: str, to: str, account: str | None
+    ledger_with: LedgerFactory, who: str, to: str, account: str | None
 ) -> None:
-    books = opened(shop=BOUNDED)
-    suppress(books, who, account)
+    ledger = ledger_with(shop=BOUNDED)
+    suppress(ledger, who, account)
 
-    job_id = books.job(to=to)
+    job_id = ledger.add_job(to=to)
 
-    assert error_of(books, job_id) == "recipient_suppressed"
-    [owed] = books.owed(job_id)
+    assert error_of(ledger, job_id) == "recipient_suppressed"
+    [owed] = ledger.deliveries_of(job_id)
     assert owed["payload"]["data"]["error"]["code"] == "recipient_suppressed"
-    assert (books.wakeups(), books.turn()) == ([], None)
-    assert audit(books) == []
+    assert (ledger.take_messages(), ledger.turn()) == ([], None)
+    assert audit(ledger) == []
 
 
-def test_a_scheduled_job_to_somebody_on_the_list_is_born_failed(opened: Opener) -> None:
-    books = opened(shop=BOUNDED)
-    suppress(books, "some.handle")
+def test_a_scheduled_job_to_somebody_on_the_list_is_born_failed(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(shop=BOUNDED)
+    suppress(ledger, "some.handle")
 
-    assert error_of(books, books.job(delay_ms=HOUR)) == "recipient_suppressed"
-    assert audit(books) == []
+    assert error_of(ledger, ledger.add_job(delay_ms=HOUR)) == "recipient_suppressed"
+    assert audit(ledger) == []
 
 
-def test_another_account_s_entry_is_not_ours(opened: Opener) -> None:
-    books = opened(shop=BOUNDED)
-    suppress(books, "some.handle", "studio")
-    suppress(books, "pk:314159", "studio")
+def test_another_account_s_entry_is_not_ours(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(shop=BOUNDED)
+    suppress(ledger, "some.handle", "studio")
+    suppress(ledger, "pk:314159", "studio")
 
-    write(books, books.job())
+    send(ledger, ledger.add_job())
 
-    assert error_of(books, books.job(account="studio")) == "recipient_suppressed"
+    assert error_of(ledger, ledger.add_job(account="studio")) == "recipient_suppressed"
 
 
 @pytest.mark.parametrize("account", [None, "shop"])
 @pytest.mark.parametrize("who", ["some.handle", "pk:314159", "their.name"])
 def test_somebody_put_on_the_list_before_the_write_is_not_written_to(
-    opened: Opener, who: str, account: str | None
+    ledger_with: LedgerFactory, who: str, account: str | None
 ) -> None:
     # Given a job on which a worker works
-    books = opened(shop=BOUNDED)
-    claim, waiter = books.claim(books.job()), books.job(to="314160")
+    ledger = ledger_with(shop=BOUNDED)
+    claim, waiter = ledger.claim(ledger.add_job()), ledger.add_job(to="314160")
     # When its recipient asks to be left alone
-    suppress(books, who, account)
+    suppress(ledger, who, account)
     # Then it ends before its write, and counts nowhere
-    step = books.claims.record_intent(
+    step = ledger.claims.record_intent(
         claim, pk="314159", context="token", thread="new", username="their.name"
     )
-    assert books.run(step) == "refused"
-    assert error_of(books, claim.id) == "recipient_suppressed"
-    assert (spent(books), spent(books, "dm_new_thread"), gap_ends(books)) == ([], [], 0)
-    assert len(books.owed(claim.id)) == 1
-    assert books.turn() == waiter
-    assert audit(books) == []
+    assert ledger.run(step) == "refused"
+    assert error_of(ledger, claim.id) == "recipient_suppressed"
+    assert (spent_ms(ledger), spent_ms(ledger, "dm_new_thread"), gap_ends_ms(ledger)) == ([], [], 0)
+    assert len(ledger.deliveries_of(claim.id)) == 1
+    assert ledger.turn() == waiter
+    assert audit(ledger) == []
 
 
-def test_a_retry_does_not_get_past_the_list(opened: Opener) -> None:
-    books = opened(shop=BOUNDED)
-    suppress(books, "some.handle")
-    job_id = books.job()
+def test_a_retry_does_not_get_past_the_list(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(shop=BOUNDED)
+    suppress(ledger, "some.handle")
+    job_id = ledger.add_job()
 
-    assert books.run(books.ledger.retry(job_id, "api:test")) == "ok"
+    assert ledger.run(ledger.core.retry(job_id, "api:test")) == "ok"
 
-    assert books.intend(books.claim(job_id)) == "refused"
-    assert error_of(books, job_id) == "recipient_suppressed"
-    assert len(books.owed(job_id)) == 2, "one a run"
+    assert ledger.record_intent(ledger.claim(job_id)) == "refused"
+    assert error_of(ledger, job_id) == "recipient_suppressed"
+    assert len(ledger.deliveries_of(job_id)) == 2, "one a run"
 
 
-def test_comments_are_not_for_recipients(opened: Opener) -> None:
-    books = opened(shop=BOUNDED)
-    suppress(books, "pk:314159")
+def test_comments_are_not_for_recipients(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(shop=BOUNDED)
+    suppress(ledger, "pk:314159")
 
-    write(books, books.job(kind="comment", to=None, post="Cx"))
+    send(ledger, ledger.add_job(kind="comment", to=None, post="Cx"))
 
 
 # -- who has just had the same
@@ -131,97 +131,101 @@ def test_comments_are_not_for_recipients(opened: Opener) -> None:
     "same", [{"text": "Other words"}, {"account": "studio"}, {"to": "314159"}, {"priority": 9}]
 )
 def test_a_recipient_has_the_same_rule_once_in_a_while(
-    opened: Opener, same: dict[str, Any]
+    ledger_with: LedgerFactory, same: dict[str, Any]
 ) -> None:
-    books = opened(WEEK)
-    first = write(books, books.job())
+    ledger = ledger_with(WEEK)
+    first = send(ledger, ledger.add_job())
 
-    again = books.claim(books.job(**same))
+    again = ledger.claim(ledger.add_job(**same))
 
-    assert books.intend(again) == "refused"
-    assert error_of(books, again.id) == "recipient_repeated"
-    assert first.id in books.shown(again.id)["error"]["message"]
-    assert len(spent(books)) == 1 and spent(books, account="studio") == []  # noqa: PT018
-    assert audit(books) == []
-
-
-def test_a_recipient_has_the_same_text_without_a_rule_once_in_a_while(opened: Opener) -> None:
-    books = opened(WEEK)
-    write(books, books.job(rule=None))
-
-    assert books.intend(books.claim(books.job(rule=None))) == "refused"
-    write(books, books.job(rule=None, text="Other words"))
-    write(books, books.job(rule="thank-you"))
+    assert ledger.record_intent(again) == "refused"
+    assert error_of(ledger, again.id) == "recipient_repeated"
+    assert first.id in ledger.api_job(again.id)["error"]["message"]
+    assert len(spent_ms(ledger)) == 1 and spent_ms(ledger, account="studio") == []  # noqa: PT018
+    assert audit(ledger) == []
 
 
-def test_another_rule_or_recipient_is_no_repetition(opened: Opener) -> None:
-    books = opened(WEEK)
-    write(books, books.job())
+def test_a_recipient_has_the_same_text_without_a_rule_once_in_a_while(
+    ledger_with: LedgerFactory,
+) -> None:
+    ledger = ledger_with(WEEK)
+    send(ledger, ledger.add_job(rule=None))
 
-    write(books, books.job(rule="reminder"))
-    write(books, books.job(), pk="271828")
-
-
-def test_after_its_time_the_same_goes_again(opened: Opener) -> None:
-    books = opened(WEEK)
-    write(books, books.job())
-
-    books.pass_time(WEEK - HOUR)
-    assert books.intend(books.claim(books.job())) == "refused"
-    books.pass_time(HOUR)
-    write(books, books.job())
+    assert ledger.record_intent(ledger.claim(ledger.add_job(rule=None))) == "refused"
+    send(ledger, ledger.add_job(rule=None, text="Other words"))
+    send(ledger, ledger.add_job(rule="thank-you"))
 
 
-def test_a_write_that_was_refused_or_never_left_is_not_repeated(opened: Opener) -> None:
-    books = opened(WEEK)
-    write(books, books.job(), status=Status.FAILED)
-    unsent = books.sending(books.job())
-    step = books.claims.release(unsent, Status.WAITING, "timed_out", after_ms=HOUR, sent=False)
-    assert books.run(step) == "ok"
+def test_another_rule_or_recipient_is_no_repetition(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(WEEK)
+    send(ledger, ledger.add_job())
 
-    write(books, books.job())
+    send(ledger, ledger.add_job(rule="reminder"))
+    send(ledger, ledger.add_job(), pk="271828")
 
 
-def test_a_write_in_doubt_counts_until_it_is_known_not_to_have_happened(opened: Opener) -> None:
+def test_after_its_time_the_same_goes_again(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(WEEK)
+    send(ledger, ledger.add_job())
+
+    ledger.pass_time(WEEK - HOUR)
+    assert ledger.record_intent(ledger.claim(ledger.add_job())) == "refused"
+    ledger.pass_time(HOUR)
+    send(ledger, ledger.add_job())
+
+
+def test_a_write_that_was_refused_or_never_left_is_not_repeated(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(WEEK)
+    send(ledger, ledger.add_job(), status=Status.FAILED)
+    unsent = ledger.claim_and_send(ledger.add_job())
+    step = ledger.claims.release(unsent, Status.WAITING, "timed_out", after_ms=HOUR, sent=False)
+    assert ledger.run(step) == "ok"
+
+    send(ledger, ledger.add_job())
+
+
+def test_a_write_in_doubt_counts_until_it_is_known_not_to_have_happened(
+    ledger_with: LedgerFactory,
+) -> None:
     # Given a write in doubt
-    books = opened(WEEK)
-    first = books.sending(books.job())
-    assert books.release(first, Status.SENDING) == "ok"
+    ledger = ledger_with(WEEK)
+    first = ledger.claim_and_send(ledger.add_job())
+    assert ledger.release(first, Status.SENDING) == "ok"
     # Then the same is a repetition
-    assert books.intend(books.claim(books.job())) == "refused"
+    assert ledger.record_intent(ledger.claim(ledger.add_job())) == "refused"
     # And when look-ups do not find it, it is not
-    books.tick()
-    look = books.claim(first.id)
-    assert books.release(look, Status.WAITING, after_ms=HOUR) == "ok"
-    write(books, books.job())
+    ledger.heartbeat()
+    look = ledger.claim(first.id)
+    assert ledger.release(look, Status.WAITING, after_ms=HOUR) == "ok"
+    send(ledger, ledger.add_job())
 
 
-def test_an_uncertain_write_counts(opened: Opener) -> None:
-    books = opened(WEEK)
-    write(books, books.job(), status=Status.UNCERTAIN)
+def test_an_uncertain_write_counts(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(WEEK)
+    send(ledger, ledger.add_job(), status=Status.UNCERTAIN)
 
-    assert books.intend(books.claim(books.job())) == "refused"
+    assert ledger.record_intent(ledger.claim(ledger.add_job())) == "refused"
 
 
-def test_a_job_does_not_repeat_itself(opened: Opener) -> None:
+def test_a_job_does_not_repeat_itself(ledger_with: LedgerFactory) -> None:
     # Given a job that ends uncertain, is retried, looked for and not found
-    books = opened(WEEK)
-    job_id = write(books, books.job(), status=Status.UNCERTAIN).id
-    assert books.run(books.ledger.retry(job_id, "api:test")) == "ok"
-    assert books.release(books.claim(job_id), Status.QUEUED) == "ok"
+    ledger = ledger_with(WEEK)
+    job_id = send(ledger, ledger.add_job(), status=Status.UNCERTAIN).id
+    assert ledger.run(ledger.core.retry(job_id, "api:test")) == "ok"
+    assert ledger.release(ledger.claim(job_id), Status.QUEUED) == "ok"
     # Then it writes again
-    write(books, job_id)
+    send(ledger, job_id)
 
 
-def test_repetitions_are_not_looked_for_when_that_is_off(opened: Opener) -> None:
-    books = opened(0)
-    write(books, books.job())
-    write(books, books.job())
+def test_repetitions_are_not_looked_for_when_that_is_off(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(0)
+    send(ledger, ledger.add_job())
+    send(ledger, ledger.add_job())
 
 
-def test_comments_may_be_repeated_and_are_no_dms(opened: Opener) -> None:
-    books = opened(WEEK)
+def test_comments_may_be_repeated_and_are_no_dms(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(WEEK)
     for _ in range(2):
-        write(books, books.job(kind="comment", to=None, post="Cx"))
+        send(ledger, ledger.add_job(kind="comment", to=None, post="Cx"))
 
-    write(books, books.job())
+    send(ledger, ledger.add_job())

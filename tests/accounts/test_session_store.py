@@ -22,7 +22,7 @@ from service.accounts.session_store import (
     SessionStore,
     SessionUnreadable,
 )
-from tests.support.session_stores import SECRET, open_vault
+from tests.support.session_store import SECRET, open_session_store
 
 OTHER_SECRET = "another secret key of forty characters.."
 
@@ -53,7 +53,7 @@ def run(
     server: str, steps: Callable[[SessionStore, Any], Awaitable[None]], secret: str = SECRET
 ) -> None:
     async def opened() -> None:
-        async with open_vault(server, secret) as (vault, redis):
+        async with open_session_store(server, secret) as (vault, redis):
             await steps(vault, redis)
 
     asyncio.run(opened())

@@ -38,7 +38,7 @@ from service.accounts.session_validation import (
     check_document,
     parse_document,
 )
-from tests.support.session_stores import open_vault
+from tests.support.session_store import open_session_store
 from tests.support.sessions import CANARY, PK, document, leaks, of_device, of_user
 
 OTHER_SECRET = "another secret key of forty characters.."
@@ -52,7 +52,7 @@ def server(store: redis.Redis, store_url: str) -> str:
 
 def run(server: str, steps: Callable[[SessionStore], Awaitable[None]]) -> None:
     async def opened() -> None:
-        async with open_vault(server) as (vault, _):
+        async with open_session_store(server) as (vault, _):
             await steps(vault)
 
     asyncio.run(opened())
@@ -308,7 +308,7 @@ def test_a_session_that_cannot_be_read_is_replaced_only_when_asked_to(
     server: str, secret: str | None, username: str
 ) -> None:
     async def steps(vault: SessionStore) -> None:
-        async with open_vault(server, *([secret] if secret else [])) as (others, _):
+        async with open_session_store(server, *([secret] if secret else [])) as (others, _):
             await import_session(others, "a", username, document())
         with pytest.raises(SessionUnreadable):
             await import_session(vault, "a", "shop", document())

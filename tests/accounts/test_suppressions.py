@@ -21,7 +21,9 @@ def runner() -> Iterator[asyncio.Runner]:
 
 
 @pytest.fixture
-def people(store: redis.Redis, store_url: str, runner: asyncio.Runner) -> Iterator[Suppressions]:
+def suppressions(
+    store: redis.Redis, store_url: str, runner: asyncio.Runner
+) -> Iterator[Suppressions]:
     assert store.dbsize() == 0
     client = async_client(store_url, max_connections=4)
     yield Suppressions(client)
@@ -43,14 +45,14 @@ def test_a_job_s_recipient_has_one_form_on_the_list(recipient: str, who: str) ->
 
 
 def test_an_entry_is_for_every_account_or_for_one(
-    store: redis.Redis, people: Suppressions, runner: asyncio.Runner
+    store: redis.Redis, suppressions: Suppressions, runner: asyncio.Runner
 ) -> None:
     for account in (None, "shop"):
-        step = people.put("some.handle", account=account, reason="asked", by="crm")
+        step = suppressions.put("some.handle", account=account, reason="asked", by="crm")
         entry, new = runner.run(step)
         assert new
-        assert runner.run(people.get("some.handle", account=account)) == entry
-    assert runner.run(people.get("some.handle", account="other")) is None
+        assert runner.run(suppressions.get("some.handle", account=account)) == entry
+    assert runner.run(suppressions.get("some.handle", account="other")) is None
     found = stored(store)
     assert list(found) == ["*:some.handle", "shop:some.handle"]
     assert {(each["reason"], each["by"]) for each in found.values()} == {("asked", "crm")}
@@ -59,23 +61,23 @@ def test_an_entry_is_for_every_account_or_for_one(
 
 
 def test_a_reason_is_corrected_without_making_the_entry_younger(
-    store: redis.Redis, people: Suppressions, runner: asyncio.Runner
+    store: redis.Redis, suppressions: Suppressions, runner: asyncio.Runner
 ) -> None:
-    first, _ = runner.run(people.put("a", account=None, reason=None, by="crm"))
-    second, new = runner.run(people.put("a", account=None, reason="asked", by="other"))
+    first, _ = runner.run(suppressions.put("a", account=None, reason=None, by="crm"))
+    second, new = runner.run(suppressions.put("a", account=None, reason="asked", by="other"))
     assert not new
     assert (second.reason, second.by, second.since_ms) == ("asked", "other", first.since_ms)
     assert len(stored(store)) == 1
 
 
 def test_only_what_is_named_is_taken_off(
-    store: redis.Redis, people: Suppressions, runner: asyncio.Runner
+    store: redis.Redis, suppressions: Suppressions, runner: asyncio.Runner
 ) -> None:
     for account in (None, "shop"):
-        runner.run(people.put("a", account=account, reason=None, by="crm"))
-    assert not runner.run(people.remove("a", account="other"))
-    assert runner.run(people.remove("a", account="shop"))
-    assert not runner.run(people.remove("a", account="shop"))
+        runner.run(suppressions.put("a", account=account, reason=None, by="crm"))
+    assert not runner.run(suppressions.remove("a", account="other"))
+    assert runner.run(suppressions.remove("a", account="shop"))
+    assert not runner.run(suppressions.remove("a", account="shop"))
     assert list(stored(store)) == ["*:a"]
 
 
@@ -85,12 +87,14 @@ def test_only_what_is_named_is_taken_off(
 )
 def test_a_recipient_s_refusal_is_noted_by_name_and_id_for_that_account(
     store: redis.Redis,
-    people: Suppressions,
+    suppressions: Suppressions,
     runner: asyncio.Runner,
     username: str | None,
     names: list[str],
 ) -> None:
-    runner.run(people.suppress_for_account("314", username, "shop", "message_requests_disabled"))
+    runner.run(
+        suppressions.suppress_for_account("314", username, "shop", "message_requests_disabled")
+    )
     found = stored(store)
     assert set(found) == {"shop:pk:314", *(f"shop:{name}" for name in names)}
     assert {(each["reason"], each["by"]) for each in found.values()} == {
@@ -99,11 +103,11 @@ def test_a_recipient_s_refusal_is_noted_by_name_and_id_for_that_account(
 
 
 def test_a_recipient_s_refusal_leaves_a_person_s_entry_as_it_is(
-    store: redis.Redis, people: Suppressions, runner: asyncio.Runner
+    store: redis.Redis, suppressions: Suppressions, runner: asyncio.Runner
 ) -> None:
-    runner.run(people.put("some.handle", account="shop", reason="by phone", by="crm"))
+    runner.run(suppressions.put("some.handle", account="shop", reason="by phone", by="crm"))
     runner.run(
-        people.suppress_for_account("314", "some.handle", "shop", "message_requests_disabled")
+        suppressions.suppress_for_account("314", "some.handle", "shop", "message_requests_disabled")
     )
     found = stored(store)
     assert found["shop:some.handle"]["reason"] == "by phone"
@@ -111,35 +115,35 @@ def test_a_recipient_s_refusal_leaves_a_person_s_entry_as_it_is(
 
 
 def test_pages_hold_every_entry_once_while_others_come_and_go(
-    people: Suppressions, runner: asyncio.Runner
+    suppressions: Suppressions, runner: asyncio.Runner
 ) -> None:
     # Given more entries than go on a page
     names = [f"name{n:02}" for n in range(7)]
     for name in names:
-        runner.run(people.put(name, account=None, reason=None, by="crm"))
+        runner.run(suppressions.put(name, account=None, reason=None, by="crm"))
     # When the one that the cursor stands on goes, and one comes before it
-    first, cursor = runner.run(people.page(cursor=None, limit=3))
-    runner.run(people.remove("name02", account=None))
-    runner.run(people.put("name00a", account=None, reason=None, by="crm"))
-    second, cursor = runner.run(people.page(cursor=cursor, limit=3))
-    third, end = runner.run(people.page(cursor=cursor, limit=3))
+    first, cursor = runner.run(suppressions.page(cursor=None, limit=3))
+    runner.run(suppressions.remove("name02", account=None))
+    runner.run(suppressions.put("name00a", account=None, reason=None, by="crm"))
+    second, cursor = runner.run(suppressions.page(cursor=cursor, limit=3))
+    third, end = runner.run(suppressions.page(cursor=cursor, limit=3))
     # Then the rest follows in order, and the end is told
     assert [entry.who for page in (first, second, third) for entry in page] == names
     assert end is None
 
 
 def test_a_last_page_that_is_full_is_known_for_the_last(
-    people: Suppressions, runner: asyncio.Runner
+    suppressions: Suppressions, runner: asyncio.Runner
 ) -> None:
-    assert runner.run(people.page(cursor=None, limit=2)) == ([], None)
+    assert runner.run(suppressions.page(cursor=None, limit=2)) == ([], None)
     for name in ("a", "b"):
-        runner.run(people.put(name, account=None, reason=None, by="crm"))
-    found, cursor = runner.run(people.page(cursor=None, limit=2))
+        runner.run(suppressions.put(name, account=None, reason=None, by="crm"))
+    found, cursor = runner.run(suppressions.page(cursor=None, limit=2))
     assert ([entry.who for entry in found], cursor) == (["a", "b"], None)
 
 
 def test_entries_stay_for_good(
-    store: redis.Redis, people: Suppressions, runner: asyncio.Runner
+    store: redis.Redis, suppressions: Suppressions, runner: asyncio.Runner
 ) -> None:
-    runner.run(people.put("a", account=None, reason=None, by="crm"))
+    runner.run(suppressions.put("a", account=None, reason=None, by="crm"))
     assert {store.ttl(key) for key in store.scan_iter()} == {-1}

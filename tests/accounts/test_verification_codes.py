@@ -22,7 +22,7 @@ from service.accounts.verification_codes import (
     normalise_code,
 )
 from service.redis.client import async_client
-from tests.support.session_stores import SECRET
+from tests.support.session_store import SECRET
 
 CODE = "719364"
 KEY = "hg:code:shop"

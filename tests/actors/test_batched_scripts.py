@@ -12,7 +12,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from actors.batched_scripts import MAX_BATCH, BatchedScripts
 from service.redis.client import async_client
-from tests.support.ledgers import TIMES
+from tests.support.ledger import TIMES
 
 NOTHING = [b"none", 0, b"", []]
 

@@ -18,7 +18,7 @@ from deploy.local.wait import until
 from service.jobs.claims import Claims
 from service.jobs.model import Status
 from service.redis.client import async_client
-from tests.support.ledgers import TIMES, Books, opened_books
+from tests.support.ledger import TIMES, LedgerHarness, open_ledger
 
 #: Due at no round second, and closer together than the pulse's own beats.
 DELAYS_MS = (150, 700, 850, 1300, 1350)
@@ -37,43 +37,47 @@ class Pulses:
 
 
 @pytest.fixture
-def books(store: redis.Redis, store_url: str) -> Iterator[Books]:
+def ledger(store: redis.Redis, store_url: str) -> Iterator[LedgerHarness]:
     """The ledger over an empty store."""
     assert store.dbsize() == 0
-    with opened_books(store_url) as books:
-        yield books
+    with open_ledger(store_url) as ledger:
+        yield ledger
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_a_job_is_queued_at_its_second_and_once(books: Books, store_url: str, workers: int) -> None:
+def test_a_job_is_queued_at_its_second_and_once(
+    ledger: LedgerHarness, store_url: str, workers: int
+) -> None:
     with closing(Pulses(store_url, workers)):
-        jobs = [books.job(delay_ms=ms, account=f"account-{ms}") for ms in DELAYS_MS]
-        until(lambda: all(books.status(job) is Status.QUEUED for job in jobs), 10, "the queue")
+        jobs = [ledger.add_job(delay_ms=ms, account=f"account-{ms}") for ms in DELAYS_MS]
+        until(lambda: all(ledger.status(job) is Status.QUEUED for job in jobs), 10, "the queue")
 
     for job_id in jobs:
-        [_, queued] = books.run(books.reader.timeline(job_id))
-        due = datetime.fromtimestamp(books.record(job_id).run_at_ms / 1000, UTC)
+        [_, queued] = ledger.run(ledger.queries.timeline(job_id))
+        due = datetime.fromtimestamp(ledger.record(job_id).run_at_ms / 1000, UTC)
         assert due <= datetime.fromisoformat(queued["at"]) < due + timedelta(seconds=1)
-    assert sorted(books.wakeups()) == sorted(jobs)
+    assert sorted(ledger.take_messages()) == sorted(jobs)
 
 
-def test_a_time_a_year_ahead_is_met_by_whoever_beats_then(books: Books, store_url: str) -> None:
+def test_a_time_a_year_ahead_is_met_by_whoever_beats_then(
+    ledger: LedgerHarness, store_url: str
+) -> None:
     year = 365 * 24 * 3600 * 1000
-    job_id = books.job(delay_ms=year)
-    books.pass_time(year - 400)
+    job_id = ledger.add_job(delay_ms=year)
+    ledger.pass_time(year - 400)
     with closing(Pulses(store_url, 2)):
-        until(lambda: books.status(job_id) is Status.QUEUED, 10, "the queue")
-    assert books.wakeups() == [job_id]
+        until(lambda: ledger.status(job_id) is Status.QUEUED, 10, "the queue")
+    assert ledger.take_messages() == [job_id]
 
 
 @pytest.mark.parametrize(("ending", "becomes"), [(True, "goes on"), (False, "abandoned")])
 def test_work_whose_end_is_being_recorded_is_not_taken_for_lost(
-    books: Books, store_url: str, ending: bool, becomes: str
+    ledger: LedgerHarness, store_url: str, ending: bool, becomes: str
 ) -> None:
-    ends, other = books.claim(books.job()), books.claim(books.job(account="other"))
+    ends, other = ledger.claim(ledger.add_job()), ledger.claim(ledger.add_job(account="other"))
 
     async def work() -> str:
-        pulse = start_heartbeat(store_url, books.times)
+        pulse = start_heartbeat(store_url, ledger.times)
         keeping = [
             pulse.maintain(each.job.id, each.owner, each.fence, time.monotonic())
             for each in (ends, other)
@@ -82,7 +86,7 @@ def test_work_whose_end_is_being_recorded_is_not_taken_for_lost(
             with keeping[0] as hold, keeping[1] as beat:
                 # Given that the store has its end, and the reply to that is still on its way
                 hold.ending = ending
-                await asyncio.to_thread(books.finish, ends)
+                await asyncio.to_thread(ledger.finish, ends)
                 # When the pulse has beaten since, whatever was under way
                 for _ in range(2):
                     since = beat.renewed_at
@@ -98,9 +102,9 @@ def test_work_whose_end_is_being_recorded_is_not_taken_for_lost(
 
 
 def test_a_step_that_ends_a_job_says_so_before_it_asks_the_store(
-    books: Books, store_url: str
+    ledger: LedgerHarness, store_url: str
 ) -> None:
-    claim = books.claim(books.job())
+    claim = ledger.claim(ledger.add_job())
 
     async def story() -> bool:
         client = async_client(store_url, max_connections=1)

@@ -11,7 +11,7 @@ import redis
 
 from service.jobs.lua.builder import assembled
 from service.time_formats.timestamps import rfc3339
-from tests.support.ledgers import TIMES
+from tests.support.ledger import TIMES
 
 _DAYS = [(1970, 1, 1), (1999, 12, 31), (2000, 2, 29), (2024, 2, 29), (2026, 3, 1), (2100, 2, 28)]
 

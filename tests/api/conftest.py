@@ -8,35 +8,35 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ledgers import Books, opened_books
-from tests.support.lookups import new_name
-from tests.support.web import Door, door, opened, served, serving
+from tests.support.ledger import LedgerHarness, open_ledger
+from tests.support.lookups import new_username
+from tests.support.web import WebHarness, connect, run_web, web, web_port
 
-__all__ = ["door", "served"]
+__all__ = ["web", "web_port"]
 
 
 @pytest.fixture
-def books(door: Door, store_url: str) -> Iterator[Books]:
+def ledger(web: WebHarness, store_url: str) -> Iterator[LedgerHarness]:
     """The ledger of the application's store."""
-    with opened_books(store_url) as books:
-        yield books
+    with open_ledger(store_url) as ledger:
+        yield ledger
 
 
 @pytest.fixture
 def name() -> str:
     """A profile that nobody has asked for."""
-    return new_name()
+    return new_username()
 
 
 @pytest.fixture
-def asking() -> Iterator[ThreadPoolExecutor]:
+def executor() -> Iterator[ThreadPoolExecutor]:
     """Who asks while the test goes on."""
     with ThreadPoolExecutor(40) as pool:
         yield pool
 
 
 @pytest.fixture
-def another(door: Door, store_url: str, tmp_path: Path) -> Iterator[Door]:
+def second_web(web: WebHarness, store_url: str, tmp_path: Path) -> Iterator[WebHarness]:
     """Another web process on the same store."""
-    with serving(store_url, tmp_path) as port, opened(port, door.store) as found:
+    with run_web(store_url, tmp_path) as port, connect(port, web.store) as found:
         yield found

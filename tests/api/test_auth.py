@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.support.web import API_KEY, OTHER_KEY, Door
+from tests.support.web import API_KEY, OTHER_KEY, WebHarness
 
 JOB = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
 GUARDED = [
@@ -41,35 +41,35 @@ def refused(answer: httpx.Response) -> bool:
 
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)
-def test_every_path_of_the_api_wants_a_key(door: Door, method: str, path: str) -> None:
-    assert refused(door.http.request(method, path))
+def test_every_path_of_the_api_wants_a_key(web: WebHarness, method: str, path: str) -> None:
+    assert refused(web.http.request(method, path))
 
 
 @pytest.mark.parametrize("headers", WRONG.values(), ids=WRONG.keys())
-def test_a_wrong_key_makes_nothing(door: Door, headers: dict[str, str]) -> None:
-    assert refused(door.http.post("/jobs", json=JOB, headers=headers))
-    assert refused(door.http.post("/accounts/shop/pause", headers=headers))
-    assert door.contents() == {}
+def test_a_wrong_key_makes_nothing(web: WebHarness, headers: dict[str, str]) -> None:
+    assert refused(web.http.post("/jobs", json=JOB, headers=headers))
+    assert refused(web.http.post("/accounts/shop/pause", headers=headers))
+    assert web.contents() == {}
 
 
-def test_a_key_in_the_query_is_not_read(door: Door) -> None:
-    assert refused(door.http.get("/jobs", params={"key": API_KEY, "token": API_KEY}))
+def test_a_key_in_the_query_is_not_read(web: WebHarness) -> None:
+    assert refused(web.http.get("/jobs", params={"key": API_KEY, "token": API_KEY}))
 
 
-def test_an_invalid_body_without_a_key_tells_nothing_of_the_fields(door: Door) -> None:
-    answer = door.http.post("/jobs", json={"kind": "x"})
+def test_an_invalid_body_without_a_key_tells_nothing_of_the_fields(web: WebHarness) -> None:
+    answer = web.http.post("/jobs", json={"kind": "x"})
     assert refused(answer)
     assert "fields" not in answer.json()["error"]
 
 
 @pytest.mark.parametrize(("name", "key"), [("first", API_KEY), ("other", OTHER_KEY)])
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_each_key_is_known_by_its_name(door: Door, name: str, key: str, scheme: str) -> None:
-    made = door.http.post("/jobs", json=JOB, headers={"Authorization": f"{scheme} {key}"})
+def test_each_key_is_known_by_its_name(web: WebHarness, name: str, key: str, scheme: str) -> None:
+    made = web.http.post("/jobs", json=JOB, headers={"Authorization": f"{scheme} {key}"})
     assert made.status_code == 202
     assert made.json()["source"]["api_key"] == name
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/docs", "/openapi.json"])
-def test_health_and_documentation_want_none(door: Door, path: str) -> None:
-    assert door.http.get(path).status_code == 200
+def test_health_and_documentation_want_none(web: WebHarness, path: str) -> None:
+    assert web.http.get(path).status_code == 200

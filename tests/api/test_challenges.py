@@ -12,69 +12,73 @@ from service.accounts.encryption import derive_keys
 from service.accounts.verification_codes import ANSWERABLE, VerificationCodes
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
-from tests.support.ledgers import Books
-from tests.support.values import plain_values
-from tests.support.web import SECRET_KEY, Door, opened, serving
+from tests.support.ledger import LedgerHarness
+from tests.support.store_dump import plain_values
+from tests.support.web import SECRET_KEY, WebHarness, connect, run_web
 
 CODE = "719364"
 PATH = "/accounts/shop/challenge"
 
 
-def job_held(books: Books, reason: str) -> str:
+def job_held(ledger: LedgerHarness, reason: str) -> str:
     """A job whose account an error has put on hold."""
-    job_id = books.job()
-    books.release(books.claim(job_id), Status.HELD, effect=AccountEffect(hold=reason))
+    job_id = ledger.add_job()
+    ledger.release(ledger.claim(job_id), Status.HELD, effect=AccountEffect(hold=reason))
     return job_id
 
 
-def kept(books: Books, account: str = "shop") -> str | None:
+def kept(ledger: LedgerHarness, account: str = "shop") -> str | None:
     """The code that the next login would be given, with the application's SECRET_KEY."""
-    taken = books.run(VerificationCodes(books.client, derive_keys(SECRET_KEY)).take(account))
+    taken = ledger.run(VerificationCodes(ledger.client, derive_keys(SECRET_KEY)).take(account))
     return None if taken is None else taken.code
 
 
 @pytest.mark.parametrize("reason", sorted(ANSWERABLE))
-def test_a_code_ends_the_hold_that_waits_for_it(door: Door, books: Books, reason: str) -> None:
+def test_a_code_ends_the_hold_that_waits_for_it(
+    web: WebHarness, ledger: LedgerHarness, reason: str
+) -> None:
     # Given a hold, after a day's logins
-    job_id = job_held(books, reason)
-    door.store.hset("hg:logins:shop", "again", 1)
+    job_id = job_held(ledger, reason)
+    web.store.hset("hg:logins:shop", "again", 1)
     # When
-    answer = door.api.post(PATH, json={"code": CODE})
+    answer = web.api.post(PATH, json={"code": CODE})
     # Then the account is shown without it, its jobs go on, and it may log in
     assert (answer.status_code, answer.json()["status"]) == (200, "active")
-    assert answer.json().keys() == door.api.get("/accounts/shop").json().keys()
-    assert books.status(job_id) is Status.QUEUED
-    assert not door.store.exists("hg:logins:shop")
-    assert kept(books) == CODE
+    assert answer.json().keys() == web.api.get("/accounts/shop").json().keys()
+    assert ledger.status(job_id) is Status.QUEUED
+    assert not web.store.exists("hg:logins:shop")
+    assert kept(ledger) == CODE
 
 
 @pytest.mark.parametrize("reason", ["checkpoint_required", "bad_password", "proxy_refused"])
-def test_any_other_hold_stays_and_the_code_is_kept(door: Door, books: Books, reason: str) -> None:
-    job_id = job_held(books, reason)
-    answer = door.api.post(PATH, json={"code": CODE})
+def test_any_other_hold_stays_and_the_code_is_kept(
+    web: WebHarness, ledger: LedgerHarness, reason: str
+) -> None:
+    job_id = job_held(ledger, reason)
+    answer = web.api.post(PATH, json={"code": CODE})
     assert (answer.status_code, answer.json()["hold"]["reason"]) == (200, reason)
-    assert books.status(job_id) is Status.HELD
-    assert kept(books) == CODE
+    assert ledger.status(job_id) is Status.HELD
+    assert kept(ledger) == CODE
 
 
-def test_a_pause_stays_and_the_code_is_kept(door: Door, books: Books) -> None:
-    door.api.post("/accounts/shop/pause")
-    assert door.api.post(PATH, json={"code": CODE}).json()["status"] == "paused"
-    assert kept(books) == CODE
+def test_a_pause_stays_and_the_code_is_kept(web: WebHarness, ledger: LedgerHarness) -> None:
+    web.api.post("/accounts/shop/pause")
+    assert web.api.post(PATH, json={"code": CODE}).json()["status"] == "paused"
+    assert kept(ledger) == CODE
 
 
 def test_a_code_for_an_account_that_waits_for_none_is_kept_for_its_next_login(
-    door: Door, books: Books
+    web: WebHarness, ledger: LedgerHarness
 ) -> None:
-    assert door.api.post(PATH, json={"code": CODE}).json()["status"] == "active"
-    assert kept(books, "reader") is None
-    assert kept(books) == CODE
+    assert web.api.post(PATH, json={"code": CODE}).json()["status"] == "active"
+    assert kept(ledger, "reader") is None
+    assert kept(ledger) == CODE
 
 
-def test_a_newer_code_replaces_the_one_before(door: Door, books: Books) -> None:
+def test_a_newer_code_replaces_the_one_before(web: WebHarness, ledger: LedgerHarness) -> None:
     for code in (CODE, "12 34-5678"):
-        assert door.api.post(PATH, json={"code": code}).status_code == 200
-    assert kept(books) == "12345678"
+        assert web.api.post(PATH, json={"code": code}).status_code == 200
+    assert kept(ledger) == "12345678"
 
 
 @pytest.mark.parametrize(
@@ -92,33 +96,33 @@ def test_a_newer_code_replaces_the_one_before(door: Door, books: Books) -> None:
     ],
 )
 def test_what_cannot_be_a_code_is_refused_and_not_repeated(
-    door: Door, books: Books, body: dict[str, Any]
+    web: WebHarness, ledger: LedgerHarness, body: dict[str, Any]
 ) -> None:
-    job_held(books, "challenge_required")
-    before = door.contents()
-    refused = door.api.post(PATH, json=body)
+    job_held(ledger, "challenge_required")
+    before = web.contents()
+    refused = web.api.post(PATH, json=body)
     assert refused.status_code == 422
     assert [each["field"] for each in refused.json()["error"]["fields"]] == ["code"]
     assert "719" not in refused.text
-    assert door.contents() == before
+    assert web.contents() == before
 
 
-def test_a_body_is_needed(door: Door) -> None:
-    assert door.api.post(PATH).status_code == 422
-    assert door.api.post(PATH, json={"code": CODE, "totp": CODE}).status_code == 422
-    assert door.contents() == {}
+def test_a_body_is_needed(web: WebHarness) -> None:
+    assert web.api.post(PATH).status_code == 422
+    assert web.api.post(PATH, json={"code": CODE, "totp": CODE}).status_code == 422
+    assert web.contents() == {}
 
 
 @pytest.mark.parametrize("name", ["nobody", "SHOP", "%00", "*"])
-def test_an_unknown_account_is_not_found(door: Door, name: str) -> None:
-    answer = door.api.post(f"/accounts/{name}/challenge", json={"code": CODE})
+def test_an_unknown_account_is_not_found(web: WebHarness, name: str) -> None:
+    answer = web.api.post(f"/accounts/{name}/challenge", json={"code": CODE})
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_account")
-    assert door.contents() == {}
+    assert web.contents() == {}
 
 
-def test_a_code_comes_from_a_caller_with_a_key(door: Door) -> None:
-    assert door.http.post(PATH, json={"code": CODE}).status_code == 401
-    assert door.contents() == {}
+def test_a_code_comes_from_a_caller_with_a_key(web: WebHarness) -> None:
+    assert web.http.post(PATH, json={"code": CODE}).status_code == 401
+    assert web.contents() == {}
 
 
 def test_a_code_is_in_no_answer_no_log_and_not_plain_in_the_store(
@@ -126,17 +130,17 @@ def test_a_code_is_in_no_answer_no_log_and_not_plain_in_the_store(
     store_url: str,
     tmp_path: Path,
     store: redis.Redis,
-    books: Books,
+    ledger: LedgerHarness,
 ) -> None:
-    job_held(books, "challenge_required")
-    with serving(store_url, tmp_path) as port, opened(port, store) as door:
+    job_held(ledger, "challenge_required")
+    with run_web(store_url, tmp_path) as port, connect(port, store) as web:
         answers = [
-            door.api.post(PATH, json={"code": CODE}),
-            door.api.post(PATH, json={"code": f"{CODE}!"}),
-            door.api.post(PATH, json={"cod": CODE}),
-            door.api.post(PATH, content=f'{{"code": "{CODE}'),
-            door.api.post("/accounts/nobody/challenge", json={"code": CODE}),
-            door.api.get("/accounts/shop"),
+            web.api.post(PATH, json={"code": CODE}),
+            web.api.post(PATH, json={"code": f"{CODE}!"}),
+            web.api.post(PATH, json={"cod": CODE}),
+            web.api.post(PATH, content=f'{{"code": "{CODE}'),
+            web.api.post("/accounts/nobody/challenge", json={"code": CODE}),
+            web.api.get("/accounts/shop"),
         ]
         assert not [answer.text for answer in answers if CODE in answer.text]
         assert store.exists("hg:code:shop")

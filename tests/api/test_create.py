@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.web import Door
+from tests.support.web import WebHarness
 
 DM: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
 COMMENT = {"kind": "comment", "account": "shop", "post": "CxyZabcDEfg", "text": "Hello"}
@@ -21,9 +21,9 @@ def nested(levels: int) -> dict[str, Any]:
     return inner
 
 
-def test_a_dm_is_made_and_can_be_found(door: Door) -> None:
+def test_a_dm_is_made_and_can_be_found(web: WebHarness) -> None:
     # When
-    made = door.api.post(
+    made = web.api.post(
         "/jobs", json={**DM, "priority": 9, "callback": "crm", "metadata": {"order": 7, "é": None}}
     )
 
@@ -31,7 +31,7 @@ def test_a_dm_is_made_and_can_be_found(door: Door) -> None:
     assert made.status_code == 202
     job = made.json()
     assert made.headers["Location"] == f"/jobs/{job['id']}"
-    assert door.api.get(made.headers["Location"]).json() == job
+    assert web.api.get(made.headers["Location"]).json() == job
     expected = {"kind": "dm", "account": "shop", "status": "queued", "attempts": 0, "run": 1}
     assert {name: job[name] for name in expected} == expected
     assert (job["priority"], job["metadata"]) == (9, {"order": 7, "é": None})
@@ -40,16 +40,16 @@ def test_a_dm_is_made_and_can_be_found(door: Door) -> None:
     assert job["source"]["event_id"] is None
 
 
-def test_a_comment_is_made_of_a_link(door: Door) -> None:
+def test_a_comment_is_made_of_a_link(web: WebHarness) -> None:
     link = "https://www.instagram.com/p/CxyZabcDEfg/"
-    made = door.api.post("/jobs", json={**COMMENT, "post": link})
+    made = web.api.post("/jobs", json={**COMMENT, "post": link})
     assert (made.status_code, made.json()["kind"]) == (202, "comment")
-    assert door.store.hget(f"hg:job:{made.json()['id']}", "post") == b"CxyZabcDEfg"
+    assert web.store.hget(f"hg:job:{made.json()['id']}", "post") == b"CxyZabcDEfg"
 
 
-def test_a_json_type_of_its_own_is_json(door: Door) -> None:
+def test_a_json_type_of_its_own_is_json(web: WebHarness) -> None:
     headers = {"Content-Type": "application/vnd.shop+json; charset=utf-8"}
-    assert door.api.post("/jobs", content=json.dumps(DM), headers=headers).status_code == 202
+    assert web.api.post("/jobs", content=json.dumps(DM), headers=headers).status_code == 202
 
 
 INVALID: dict[str, tuple[dict[str, Any], str]] = {
@@ -102,11 +102,11 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("changes", "field"), INVALID.values(), ids=INVALID.keys())
 def test_what_is_invalid_is_refused_with_the_name_of_its_field(
-    door: Door, changes: dict[str, Any], field: str
+    web: WebHarness, changes: dict[str, Any], field: str
 ) -> None:
     # When
     body = json.dumps({**DM, **changes})
-    refused = door.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
+    refused = web.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
 
     # Then
     assert refused.status_code == 422
@@ -116,39 +116,39 @@ def test_what_is_invalid_is_refused_with_the_name_of_its_field(
     assert error["message"].startswith(f"{field}: ")
     assert len(error["message"]) > len(field) + 5
     assert SECRET not in refused.text
-    assert door.contents() == {}
+    assert web.contents() == {}
 
 
 @pytest.mark.parametrize("name", ["kind", "account", "text"])
-def test_what_is_missing_is_named(door: Door, name: str) -> None:
-    refused = door.api.post("/jobs", json={key: DM[key] for key in DM if key != name})
+def test_what_is_missing_is_named(web: WebHarness, name: str) -> None:
+    refused = web.api.post("/jobs", json={key: DM[key] for key in DM if key != name})
     assert refused.status_code == 422
     assert refused.json()["error"]["message"] == f"{name}: is missing"
 
 
-def test_a_comment_wants_a_post_and_no_recipient(door: Door) -> None:
+def test_a_comment_wants_a_post_and_no_recipient(web: WebHarness) -> None:
     for changes, field in (({"post": None}, "post"), ({"to": "some.handle"}, "to")):
-        refused = door.api.post("/jobs", json={**COMMENT, **changes})
+        refused = web.api.post("/jobs", json={**COMMENT, **changes})
         assert refused.status_code == 422
         assert [item["field"] for item in refused.json()["error"]["fields"]] == [field]
-    assert door.contents() == {}
+    assert web.contents() == {}
 
 
-def test_a_comment_may_be_longer_than_a_dm(door: Door) -> None:
-    assert door.api.post("/jobs", json={**COMMENT, "text": "x" * 2200}).status_code == 202
-    assert door.api.post("/jobs", json={**COMMENT, "text": "x" * 2201}).status_code == 422
+def test_a_comment_may_be_longer_than_a_dm(web: WebHarness) -> None:
+    assert web.api.post("/jobs", json={**COMMENT, "text": "x" * 2200}).status_code == 202
+    assert web.api.post("/jobs", json={**COMMENT, "text": "x" * 2201}).status_code == 422
 
 
-def test_several_mistakes_are_named_at_once(door: Door) -> None:
-    refused = door.api.post("/jobs", json={"kind": "dm", "priority": 99, "text": ""})
+def test_several_mistakes_are_named_at_once(web: WebHarness) -> None:
+    refused = web.api.post("/jobs", json={"kind": "dm", "priority": 99, "text": ""})
     fields = {item["field"] for item in refused.json()["error"]["fields"]}
     assert fields == {"account", "priority", "text"}
 
 
 @pytest.mark.parametrize("name", ["\ud800", "sk_live_" + "x" * 60, "a b", "пароль", ""])
-def test_a_key_that_is_no_plain_name_is_not_repeated(door: Door, name: str) -> None:
+def test_a_key_that_is_no_plain_name_is_not_repeated(web: WebHarness, name: str) -> None:
     body = json.dumps({**DM, name: 1})
-    refused = door.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
+    refused = web.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
     assert refused.status_code == 422
     (problem,) = refused.json()["error"]["fields"]
     assert problem["field"] in ("(a name not shown)", "body")
@@ -167,32 +167,32 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN.keys())
-def test_what_is_no_json_is_a_bad_request(door: Door, body: bytes) -> None:
-    refused = door.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
+def test_what_is_no_json_is_a_bad_request(web: WebHarness, body: bytes) -> None:
+    refused = web.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
     assert refused.status_code == 400
     assert refused.json()["error"]["code"] == "invalid_json"
-    assert door.contents() == {}
+    assert web.contents() == {}
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"1", b'"dm"', b""])
-def test_json_that_is_no_object_is_refused(door: Door, body: bytes) -> None:
-    refused = door.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
+def test_json_that_is_no_object_is_refused(web: WebHarness, body: bytes) -> None:
+    refused = web.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
     assert refused.status_code == 422
     assert refused.json()["error"]["fields"][0]["field"] == "body"
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
-def test_json_under_another_name_is_refused_with_the_right_one(door: Door, kind: str) -> None:
+def test_json_under_another_name_is_refused_with_the_right_one(web: WebHarness, kind: str) -> None:
     headers = {"Content-Type": kind} if kind else {}
-    refused = door.api.post("/jobs", content=json.dumps(DM), headers=headers)
+    refused = web.api.post("/jobs", content=json.dumps(DM), headers=headers)
     assert refused.status_code == 422
     assert "Content-Type: application/json" in refused.json()["error"]["message"]
 
 
-def test_a_large_body_is_refused_whatever_it_says(door: Door) -> None:
-    refused = door.api.post("/jobs", json={**DM, "text": "x" * (300 * 1024)})
+def test_a_large_body_is_refused_whatever_it_says(web: WebHarness) -> None:
+    refused = web.api.post("/jobs", json={**DM, "text": "x" * (300 * 1024)})
     assert (refused.status_code, refused.json()["error"]["code"]) == (413, "body_too_large")
-    assert door.contents() == {}
+    assert web.contents() == {}
 
 
 @pytest.mark.parametrize(
@@ -208,10 +208,10 @@ def test_a_large_body_is_refused_whatever_it_says(door: Door) -> None:
     ],
     ids=["empty", "deep", "huge integer", "floats", "odd characters", "kinds", "large"],
 )
-def test_metadata_comes_back_as_it_went_in(door: Door, metadata: dict[str, Any]) -> None:
-    made = door.api.post("/jobs", json={**DM, "metadata": metadata})
+def test_metadata_comes_back_as_it_went_in(web: WebHarness, metadata: dict[str, Any]) -> None:
+    made = web.api.post("/jobs", json={**DM, "metadata": metadata})
     assert made.status_code == 202
     # Not `.json()`: importing aiograpi in this process replaces it by one without big integers.
     assert json.loads(made.content)["metadata"] == metadata
-    listed = door.api.get("/jobs")
+    listed = web.api.get("/jobs")
     assert json.loads(listed.content)["items"][0]["metadata"] == metadata

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.web import Door
+from tests.support.web import WebHarness
 
 DM: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
 NOW = datetime.now(UTC)
@@ -19,24 +19,24 @@ def at(**delta: float) -> str:
     return (NOW + timedelta(**delta)).isoformat()
 
 
-def test_a_job_with_a_delay_is_scheduled(door: Door) -> None:
-    job = door.api.post("/jobs", json={**DM, "delay_seconds": 90.5}).json()
+def test_a_job_with_a_delay_is_scheduled(web: WebHarness) -> None:
+    job = web.api.post("/jobs", json={**DM, "delay_seconds": 90.5}).json()
     created, run_at = (datetime.fromisoformat(job[name]) for name in ("created_at", "run_at"))
     assert job["status"] == "scheduled"
     assert (run_at - created) == timedelta(seconds=90.5)
 
 
-def test_a_job_with_a_time_is_scheduled_for_it(door: Door) -> None:
-    made = door.api.post("/jobs", json={**DM, "run_at": at(days=1)})
+def test_a_job_with_a_time_is_scheduled_for_it(web: WebHarness) -> None:
+    made = web.api.post("/jobs", json={**DM, "run_at": at(days=1)})
     assert (made.status_code, made.json()["status"]) == (202, "scheduled")
     run_at = datetime.fromisoformat(made.json()["run_at"])
     assert abs(run_at - datetime.fromisoformat(at(days=1))) < timedelta(milliseconds=1)
 
 
 @pytest.mark.parametrize("zone", ["Z", "z", "+00:00", "-11:30"])
-def test_a_time_may_be_written_in_any_zone(door: Door, zone: str) -> None:
+def test_a_time_may_be_written_in_any_zone(web: WebHarness, zone: str) -> None:
     written = (NOW + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%S") + zone
-    made = door.api.post("/jobs", json={**DM, "run_at": written})
+    made = web.api.post("/jobs", json={**DM, "run_at": written})
     assert made.status_code == 202
     shown = datetime.fromisoformat(made.json()["run_at"])
     assert shown == datetime.fromisoformat(written.upper())
@@ -48,16 +48,16 @@ def test_a_time_may_be_written_in_any_zone(door: Door, zone: str) -> None:
     [at(days=-1), "0001-01-01T00:00:00+23:00", "1970-01-01T00:00:00Z"],
     ids=["yesterday", "before every calendar", "the epoch"],
 )
-def test_a_time_in_the_past_means_now(door: Door, past: str) -> None:
-    made = door.api.post("/jobs", json={**DM, "run_at": past})
+def test_a_time_in_the_past_means_now(web: WebHarness, past: str) -> None:
+    made = web.api.post("/jobs", json={**DM, "run_at": past})
     assert (made.status_code, made.json()["status"]) == (202, "queued")
     run_at = datetime.fromisoformat(made.json()["run_at"])
     assert abs(run_at - datetime.now(UTC)) < timedelta(seconds=5)
-    assert door.api.get("/jobs").status_code == 200
+    assert web.api.get("/jobs").status_code == 200
 
 
-def test_an_end_is_kept(door: Door) -> None:
-    made = door.api.post("/jobs", json={**DM, "delay_seconds": 60, "expires_at": at(days=3649)})
+def test_an_end_is_kept(web: WebHarness) -> None:
+    made = web.api.post("/jobs", json={**DM, "delay_seconds": 60, "expires_at": at(days=3649)})
     assert made.status_code == 202
     assert made.json()["expires_at"][:10] == at(days=3649)[:10]
 
@@ -92,11 +92,13 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("changes", "field"), INVALID.values(), ids=INVALID.keys())
-def test_a_time_that_cannot_be_is_refused(door: Door, changes: dict[str, Any], field: str) -> None:
+def test_a_time_that_cannot_be_is_refused(
+    web: WebHarness, changes: dict[str, Any], field: str
+) -> None:
     body = {**DM, **changes}
-    refused = door.api.post(
+    refused = web.api.post(
         "/jobs", content=json.dumps(body), headers={"Content-Type": "application/json"}
     )
     assert refused.status_code == 422
     assert [item["field"] for item in refused.json()["error"]["fields"]] == [field]
-    assert door.contents() == {}
+    assert web.contents() == {}

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from service.jobs.model import derived_id
-from tests.support.web import CONFIG, Door, opened, order, serving
+from tests.support.web import CONFIG, WebHarness, connect, order, run_web
 
 NEW_RULE = """
 [[rules]]
@@ -39,29 +39,29 @@ ODD_IDS = (
 
 
 @pytest.fixture
-def later(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[Door]:
+def updated_web(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[WebHarness]:
     """The same application after a deploy that added a rule for two sources."""
     rules = NEW_RULE.format(source="stripe") + NEW_RULE.format(source="unset").replace(
         "later", "never"
     )
-    with serving(store_url, tmp_path, CONFIG + rules) as port, opened(port, store) as found:
+    with run_web(store_url, tmp_path, CONFIG + rules) as port, connect(port, store) as found:
         yield found
 
 
-def test_events_are_listed_newest_first_a_page_at_a_time(door: Door) -> None:
+def test_events_are_listed_newest_first_a_page_at_a_time(web: WebHarness) -> None:
     for number in range(5):
-        door.deliver("stripe", order("stripe", f"evt_{number}"))
-    first = door.api.get("/events", params={"limit": 3}).json()
-    second = door.api.get("/events", params={"limit": 3, "cursor": first["next"]}).json()
+        web.deliver("stripe", order("stripe", f"evt_{number}"))
+    first = web.api.get("/events", params={"limit": 3}).json()
+    second = web.api.get("/events", params={"limit": 3, "cursor": first["next"]}).json()
     ids = [event["id"] for event in first["items"] + second["items"]]
     assert ids == [f"evt_{number}" for number in range(4, -1, -1)]
     assert second["next"] is None
 
 
-def test_an_event_shows_its_body_its_jobs_and_what_each_rule_made_of_it(door: Door) -> None:
+def test_an_event_shows_its_body_its_jobs_and_what_each_rule_made_of_it(web: WebHarness) -> None:
     body = order("stripe", livemode=False)
-    jobs = door.deliver("stripe", body).json()["jobs"]
-    event = door.api.get("/events/evt_1").json()
+    jobs = web.deliver("stripe", body).json()["jobs"]
+    event = web.api.get("/events/evt_1").json()
     assert event["body"] == body.decode()
     assert event["jobs"] == jobs
     assert event["livemode"] is False
@@ -70,80 +70,86 @@ def test_an_event_shows_its_body_its_jobs_and_what_each_rule_made_of_it(door: Do
 
 
 @pytest.mark.parametrize("event_id", ODD_IDS, ids=range(len(ODD_IDS)))
-def test_an_id_of_odd_characters_is_found_when_it_is_encoded(door: Door, event_id: str) -> None:
-    jobs = door.deliver("stripe", order("stripe", event_id)).json()["jobs"]
+def test_an_id_of_odd_characters_is_found_when_it_is_encoded(
+    web: WebHarness, event_id: str
+) -> None:
+    jobs = web.deliver("stripe", order("stripe", event_id)).json()["jobs"]
     path = f"/events/{quote(event_id, safe='')}"
-    assert door.api.get(path).json()["id"] == event_id
-    replayed = door.api.post(f"{path}/replay")
+    assert web.api.get(path).json()["id"] == event_id
+    replayed = web.api.post(f"{path}/replay")
     assert replayed.status_code == 202
     assert replayed.json() == {"event_id": event_id, "jobs": jobs, "created": []}
 
 
 @pytest.mark.parametrize("event_id", ["nope", "%00", "evt_1%20", "", "x" * 3000, "%ED%A0%80"])
-def test_an_unknown_event_is_not_found(door: Door, event_id: str) -> None:
-    door.deliver("stripe", order("stripe"))
-    before = door.contents()
+def test_an_unknown_event_is_not_found(web: WebHarness, event_id: str) -> None:
+    web.deliver("stripe", order("stripe"))
+    before = web.contents()
     for answer in (
-        door.api.get(f"/events/{event_id}"),
-        door.api.post(f"/events/{event_id}/replay"),
-        door.api.get("/events/evt_1", params={"source": "github"}),
+        web.api.get(f"/events/{event_id}"),
+        web.api.post(f"/events/{event_id}/replay"),
+        web.api.get("/events/evt_1", params={"source": "github"}),
     ):
         assert answer.status_code == 404
         assert set(answer.json()["error"]) == {"code", "message"}
-    assert door.contents() == before
+    assert web.contents() == before
 
 
-def test_an_id_that_two_sources_know_wants_the_source(door: Door) -> None:
+def test_an_id_that_two_sources_know_wants_the_source(web: WebHarness) -> None:
     # Given
-    door.deliver("stripe", order("stripe"))
-    door.deliver("stripe", order("stripe"), source="rotating")
+    web.deliver("stripe", order("stripe"))
+    web.deliver("stripe", order("stripe"), source="rotating")
 
     # Then
-    for answer in (door.api.get("/events/evt_1"), door.api.post("/events/evt_1/replay")):
+    for answer in (web.api.get("/events/evt_1"), web.api.post("/events/evt_1/replay")):
         assert (answer.status_code, answer.json()["error"]["code"]) == (409, "ambiguous_event")
         assert sorted(answer.json()["error"]["sources"]) == ["rotating", "stripe"]
-    named = door.api.get("/events/evt_1", params={"source": "rotating"}).json()
+    named = web.api.get("/events/evt_1", params={"source": "rotating"}).json()
     assert (named["source"], named["jobs"]) == ("rotating", [])
-    replayed = door.api.post("/events/evt_1/replay?source=stripe")
+    replayed = web.api.post("/events/evt_1/replay?source=stripe")
     assert replayed.json()["created"] == []
 
 
-def test_a_replay_makes_only_the_job_that_was_missing(door: Door, later: Door) -> None:
+def test_a_replay_makes_only_the_job_that_was_missing(
+    web: WebHarness, updated_web: WebHarness
+) -> None:
     # Given an event from before the rule
-    (old,) = door.deliver("stripe", order("stripe")).json()["jobs"]
+    (old,) = web.deliver("stripe", order("stripe")).json()["jobs"]
 
     # When
-    replayed = later.api.post("/events/evt_1/replay")
+    replayed = updated_web.api.post("/events/evt_1/replay")
 
     # Then
     new = derived_id("job", "stripe", "evt_1", "later")
     assert replayed.status_code == 202
     assert replayed.json() == {"event_id": "evt_1", "jobs": [old, new], "created": [new]}
-    assert later.api.get(f"/jobs/{new}").json()["kind"] == "comment"
-    event = later.api.get("/events/evt_1").json()
+    assert updated_web.api.get(f"/jobs/{new}").json()["kind"] == "comment"
+    event = updated_web.api.get("/events/evt_1").json()
     assert event["jobs"] == [old, new]
     assert [note["rule"] for note in event["rules"]] == ["stripe-order", "later"]
 
 
-def test_a_second_replay_makes_nothing_more(door: Door, later: Door) -> None:
-    door.deliver("stripe", order("stripe"))
-    first = later.api.post("/events/evt_1/replay").json()
-    before = later.contents()
-    again = later.api.post("/events/evt_1/replay").json()
+def test_a_second_replay_makes_nothing_more(web: WebHarness, updated_web: WebHarness) -> None:
+    web.deliver("stripe", order("stripe"))
+    first = updated_web.api.post("/events/evt_1/replay").json()
+    before = updated_web.contents()
+    again = updated_web.api.post("/events/evt_1/replay").json()
     assert again == {**first, "created": []}
-    assert later.contents() == before
+    assert updated_web.contents() == before
 
 
-def test_a_duplicate_after_a_replay_names_all_jobs(door: Door, later: Door) -> None:
-    door.deliver("stripe", order("stripe"))
-    jobs = later.api.post("/events/evt_1/replay").json()["jobs"]
-    assert later.deliver("stripe", order("stripe")).json()["jobs"] == jobs
+def test_a_duplicate_after_a_replay_names_all_jobs(
+    web: WebHarness, updated_web: WebHarness
+) -> None:
+    web.deliver("stripe", order("stripe"))
+    jobs = updated_web.api.post("/events/evt_1/replay").json()["jobs"]
+    assert updated_web.deliver("stripe", order("stripe")).json()["jobs"] == jobs
 
 
-def test_a_header_named_event_is_replayed_with_its_name(door: Door) -> None:
-    event_id = door.deliver("github", order("github")).json()["event_id"]
-    assert door.api.get(f"/events/{event_id}").json()["type"] == "order.paid"
-    replayed = door.api.post(f"/events/{event_id}/replay").json()
+def test_a_header_named_event_is_replayed_with_its_name(web: WebHarness) -> None:
+    event_id = web.deliver("github", order("github")).json()["event_id"]
+    assert web.api.get(f"/events/{event_id}").json()["type"] == "order.paid"
+    replayed = web.api.post(f"/events/{event_id}/replay").json()
     assert replayed["created"] == []
 
 
@@ -156,41 +162,41 @@ def test_a_header_named_event_is_replayed_with_its_name(door: Door) -> None:
     ],
 )
 def test_what_was_never_accepted_is_not_replayed(
-    door: Door, source: str, body: bytes, status: str
+    web: WebHarness, source: str, body: bytes, status: str
 ) -> None:
     # Given
-    door.deliver("stripe", order("stripe", "evt_1"))
-    door.deliver("stripe", body, source=source)
-    kept = next(e for e in door.api.get("/events").json()["items"] if e["status"] == status)
-    before = door.contents()
+    web.deliver("stripe", order("stripe", "evt_1"))
+    web.deliver("stripe", body, source=source)
+    kept = next(e for e in web.api.get("/events").json()["items"] if e["status"] == status)
+    before = web.contents()
 
     # Then
-    refused = door.api.post(f"/events/{kept['id']}/replay", params={"source": source})
+    refused = web.api.post(f"/events/{kept['id']}/replay", params={"source": source})
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "not_replayable")
     assert status in refused.json()["error"]["message"]
-    assert door.contents() == before
+    assert web.contents() == before
 
 
-def test_an_event_whose_body_is_gone_is_shown_but_not_replayed(door: Door) -> None:
-    door.deliver("stripe", order("stripe"))
-    door.store.delete("hg:eventbody:stripe:evt_1")
-    assert door.api.get("/events/evt_1").json()["body"] is None
-    refused = door.api.post("/events/evt_1/replay")
+def test_an_event_whose_body_is_gone_is_shown_but_not_replayed(web: WebHarness) -> None:
+    web.deliver("stripe", order("stripe"))
+    web.store.delete("hg:eventbody:stripe:evt_1")
+    assert web.api.get("/events/evt_1").json()["body"] is None
+    refused = web.api.post("/events/evt_1/replay")
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "body_gone")
 
 
 def test_an_event_whose_source_is_gone_is_not_replayed(
-    door: Door, store: redis.Redis, store_url: str, tmp_path: Path
+    web: WebHarness, store: redis.Redis, store_url: str, tmp_path: Path
 ) -> None:
-    door.deliver("github", order("github"))
-    (event,) = door.api.get("/events").json()["items"]
+    web.deliver("github", order("github"))
+    (event,) = web.api.get("/events").json()["items"]
     only_accounts = '[accounts.shop]\nusername = "shop"\npassword = "env:INSTAGRAM_PASSWORD"\n'
-    with serving(store_url, tmp_path, only_accounts) as port, opened(port, store) as bare:
+    with run_web(store_url, tmp_path, only_accounts) as port, connect(port, store) as bare:
         refused = bare.api.post(f"/events/{event['id']}/replay")
         assert (refused.status_code, refused.json()["error"]["code"]) == (409, "source_gone")
 
 
-def test_a_body_as_large_as_may_be_comes_back_whole(door: Door) -> None:
+def test_a_body_as_large_as_may_be_comes_back_whole(web: WebHarness) -> None:
     body = order("stripe", filler="é" * 10_000)
-    door.deliver("stripe", body)
-    assert json.loads(door.api.get("/events/evt_1").json()["body"]) == json.loads(body)
+    web.deliver("stripe", body)
+    assert json.loads(web.api.get("/events/evt_1").json()["body"]) == json.loads(body)

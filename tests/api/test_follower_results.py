@@ -12,16 +12,16 @@ import httpx
 import pytest
 
 from service.jobs.model import Status
-from tests.support.followers import begun, row, rows, step
-from tests.support.ledgers import SECOND, TIMES, Books
-from tests.support.web import Door
+from tests.support.follower_rows import claim_and_append, row, rows, started_export
+from tests.support.ledger import SECOND, TIMES, LedgerHarness
+from tests.support.web import WebHarness
 
 NDJSON, CSV, JSON = "application/x-ndjson", "text/csv", "application/json"
 
 
-def result(door: Door, job_id: str, accept: str | None = None, **query: Any) -> httpx.Response:
+def result(web: WebHarness, job_id: str, accept: str | None = None, **query: Any) -> httpx.Response:
     headers = {} if accept is None else {"Accept": accept}
-    return door.api.get(f"/jobs/{job_id}/result", params=query, headers=headers)
+    return web.api.get(f"/jobs/{job_id}/result", params=query, headers=headers)
 
 
 def lines(answer: httpx.Response) -> list[Any]:
@@ -37,38 +37,40 @@ def head(answer: httpx.Response) -> tuple[str, str, str]:
 
 
 @pytest.fixture
-def walk(books: Books) -> str:
+def export_id(ledger: LedgerHarness) -> str:
     """A walk that has found 2,400 and goes on."""
-    return begun(books, 12, expected=2_450)
+    return started_export(ledger, 12, expected=2_450)
 
 
 # -- forms
 
 
-def test_rows_are_lines_of_json_unless_something_else_is_asked_for(door: Door, walk: str) -> None:
-    answer = result(door, walk)
+def test_rows_are_lines_of_json_unless_something_else_is_asked_for(
+    web: WebHarness, export_id: str
+) -> None:
+    answer = result(web, export_id)
     assert answer.headers["Content-Type"] == NDJSON
     assert lines(answer) == rows(0, 2_400)
     assert answer.text.endswith("}\n")
     assert list(rows(0, 1)[0]) == ["pk", "username", "full_name", "is_private", "is_verified"]
 
 
-def test_rows_are_a_sheet_for_who_asks_for_one(door: Door, walk: str) -> None:
-    answer = result(door, walk, CSV)
+def test_rows_are_a_sheet_for_who_asks_for_one(web: WebHarness, export_id: str) -> None:
+    answer = result(web, export_id, CSV)
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
-    assert answer.headers["Content-Disposition"] == f'attachment; filename="{walk}.csv"'
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{export_id}.csv"'
     sheet = list(csv.DictReader(io.StringIO(answer.text, newline="")))
     assert [each["pk"] for each in sheet] == [each["pk"] for each in rows(0, 2_400)]
     # And from a cursor on it goes on where another ended
-    more = result(door, walk, CSV, cursor=2_399)
+    more = result(web, export_id, CSV, cursor=2_399)
     assert more.text == answer.text.splitlines(keepends=True)[-1]
 
 
-def test_rows_are_a_page_of_json_for_who_asks_for_json(door: Door, walk: str) -> None:
+def test_rows_are_a_page_of_json_for_who_asks_for_json(web: WebHarness, export_id: str) -> None:
     query: dict[str, Any] = {}
     found = []
     for expected in ("1000", "2000", "2400", "2400"):
-        page = result(door, walk, JSON, **query)
+        page = result(web, export_id, JSON, **query)
         assert page.headers["Content-Type"] == JSON
         found += page.json()["items"]
         query = {"cursor": page.json()["next"]}
@@ -76,43 +78,47 @@ def test_rows_are_a_page_of_json_for_who_asks_for_json(door: Door, walk: str) ->
     assert found == rows(0, 2_400)
 
 
-def test_a_page_of_json_has_at_most_a_thousand(door: Door, walk: str) -> None:
+def test_a_page_of_json_has_at_most_a_thousand(web: WebHarness, export_id: str) -> None:
     for limit, count in ((1, 1), (199, 199), (1_000, 1_000), (5_000, 1_000)):
-        assert result(door, walk, JSON, limit=limit).json()["items"] == rows(0, count)
+        assert result(web, export_id, JSON, limit=limit).json()["items"] == rows(0, count)
 
 
-def test_the_form_that_is_liked_best_is_told(door: Door, walk: str) -> None:
+def test_the_form_that_is_liked_best_is_told(web: WebHarness, export_id: str) -> None:
     liked = "text/csv;q=0.5, application/json;q=0.9, */*;q=0.1"
-    assert result(door, walk, liked).headers["Content-Type"] == JSON
+    assert result(web, export_id, liked).headers["Content-Type"] == JSON
     twice = [("Accept", "text/html"), ("Accept", "text/csv")]
-    answer = door.api.get(f"/jobs/{walk}/result", headers=httpx.Headers(twice))
+    answer = web.api.get(f"/jobs/{export_id}/result", headers=httpx.Headers(twice))
     assert answer.headers["Content-Type"].startswith(CSV)
 
 
 @pytest.mark.parametrize("accept", ["text/html", "text/csv;q=0"])
-def test_who_takes_none_of_the_forms_is_told_them(door: Door, walk: str, accept: str) -> None:
-    answer = result(door, walk, accept)
+def test_who_takes_none_of_the_forms_is_told_them(
+    web: WebHarness, export_id: str, accept: str
+) -> None:
+    answer = result(web, export_id, accept)
     assert (answer.status_code, answer.json()["error"]["code"]) == (406, "not_acceptable")
     assert all(form in answer.json()["error"]["message"] for form in (NDJSON, CSV, JSON))
 
 
-def test_names_that_would_break_a_line_or_a_sheet_do_neither(door: Door, books: Books) -> None:
+def test_names_that_would_break_a_line_or_a_sheet_do_neither(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
     names = ["=1+1", "a\u2028b", "\u0085", 'x","y', "a\r\nb", "🦊"]
     given = [row(number, full_name=name) for number, name in enumerate(names)]
-    job_id = begun(books)
-    assert step(books, job_id, given) == "succeeded"
-    assert [json.loads(line) for line in result(door, job_id).text.splitlines()] == given
-    sheet = csv.DictReader(io.StringIO(result(door, job_id, CSV).text, newline=""))
+    job_id = started_export(ledger)
+    assert claim_and_append(ledger, job_id, given) == "succeeded"
+    assert [json.loads(line) for line in result(web, job_id).text.splitlines()] == given
+    sheet = csv.DictReader(io.StringIO(result(web, job_id, CSV).text, newline=""))
     assert [each["full_name"] for each in sheet] == ["'=1+1", *names[1:]]
 
 
 # -- cursors
 
 
-def test_rows_are_told_from_any_row_on(door: Door, walk: str) -> None:
+def test_rows_are_told_from_any_row_on(web: WebHarness, export_id: str) -> None:
     limits: list[dict[str, Any]] = [{}, {"limit": 1}, {"limit": 250}]
     for cursor, limit in itertools.product([0, 1, 199, 200, 201, 2_399, 2_400], limits):
-        answer = result(door, walk, cursor=cursor, **limit)
+        answer = result(web, export_id, cursor=cursor, **limit)
         end = min(2_400, cursor + limit.get("limit", 2_400))
         assert lines(answer) == rows(cursor, end)
         assert head(answer) == (str(end), "false", "queued")
@@ -120,12 +126,12 @@ def test_rows_are_told_from_any_row_on(door: Door, walk: str) -> None:
 
 @pytest.mark.parametrize("accept", [NDJSON, CSV, JSON])
 def test_a_cursor_beyond_the_end_finds_nothing_and_stays_where_it_is(
-    door: Door, books: Books, walk: str, accept: str
+    web: WebHarness, ledger: LedgerHarness, export_id: str, accept: str
 ) -> None:
-    early = result(door, walk, accept, cursor=9_999)
+    early = result(web, export_id, accept, cursor=9_999)
     assert head(early) == ("9999", "false", "queued")
-    step(books, walk, rows(2_400, 2_450))
-    late = result(door, walk, accept, cursor=9_999)
+    claim_and_append(ledger, export_id, rows(2_400, 2_450))
+    late = result(web, export_id, accept, cursor=9_999)
     assert head(late) == ("9999", "true", "succeeded")
     nothing = {NDJSON: "", CSV: "", JSON: '{"items":[],"next":null}'}
     assert late.text == nothing[accept]
@@ -144,75 +150,84 @@ BAD_QUERIES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", BAD_QUERIES)
 def test_a_query_that_cannot_be_used_is_refused_by_its_name(
-    door: Door, walk: str, name: str
+    web: WebHarness, export_id: str, name: str
 ) -> None:
-    answer = result(door, walk, **BAD_QUERIES[name])
+    answer = result(web, export_id, **BAD_QUERIES[name])
     assert answer.status_code == 422
     assert answer.json()["error"]["fields"][0]["field"] == name.split(maxsplit=1)[0]
 
 
-def test_a_limit_beyond_every_number_is_all_there_are(door: Door, walk: str) -> None:
-    assert lines(result(door, walk, limit=10**18)) == rows(0, 2_400)
+def test_a_limit_beyond_every_number_is_all_there_are(web: WebHarness, export_id: str) -> None:
+    assert lines(result(web, export_id, limit=10**18)) == rows(0, 2_400)
 
 
 # -- ends
 
 
-def test_a_walk_that_has_found_nothing_yet_has_no_rows(door: Door, books: Books) -> None:
-    answer = result(door, begun(books))
+def test_a_walk_that_has_found_nothing_yet_has_no_rows(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    answer = result(web, started_export(ledger))
     assert (lines(answer), head(answer)) == ([], ("0", "false", "queued"))
 
 
-def test_a_walk_over_nobody_is_complete(door: Door, books: Books) -> None:
-    job_id = begun(books)
-    assert step(books, job_id) == "succeeded"
-    answer = result(door, job_id)
+def test_a_walk_over_nobody_is_complete(web: WebHarness, ledger: LedgerHarness) -> None:
+    job_id = started_export(ledger)
+    assert claim_and_append(ledger, job_id) == "succeeded"
+    answer = result(web, job_id)
     assert (lines(answer), head(answer)) == ([], ("0", "true", "succeeded"))
 
 
 def test_an_ended_walk_is_complete_at_its_last_row_only(
-    door: Door, books: Books, walk: str
+    web: WebHarness, ledger: LedgerHarness, export_id: str
 ) -> None:
-    step(books, walk, rows(2_400, 2_450))
-    assert head(result(door, walk)) == ("2450", "true", "succeeded")
-    assert head(result(door, walk, limit=2_449)) == ("2449", "false", "succeeded")
-    assert head(result(door, walk, JSON, cursor=1_450)) == ("2450", "true", "succeeded")
-    assert result(door, walk, JSON, cursor=1_450).json()["next"] is None
+    claim_and_append(ledger, export_id, rows(2_400, 2_450))
+    assert head(result(web, export_id)) == ("2450", "true", "succeeded")
+    assert head(result(web, export_id, limit=2_449)) == ("2449", "false", "succeeded")
+    assert head(result(web, export_id, JSON, cursor=1_450)) == ("2450", "true", "succeeded")
+    assert result(web, export_id, JSON, cursor=1_450).json()["next"] is None
 
 
-def test_what_a_failed_or_canceled_walk_has_found_is_there(door: Door, books: Books) -> None:
-    failed, canceled = begun(books, 2, account="a"), begun(books, 2, account="b")
-    books.finish(books.claim(failed), Status.FAILED)
-    door.api.post(f"/jobs/{canceled}/cancel").raise_for_status()
+def test_what_a_failed_or_canceled_walk_has_found_is_there(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    failed, canceled = (
+        started_export(ledger, 2, account="a"),
+        started_export(ledger, 2, account="b"),
+    )
+    ledger.finish(ledger.claim(failed), Status.FAILED)
+    web.api.post(f"/jobs/{canceled}/cancel").raise_for_status()
     for job_id, status in ((failed, "failed"), (canceled, "canceled")):
-        answer = result(door, job_id)
+        answer = result(web, job_id)
         assert (lines(answer), head(answer)) == (rows(0, 400), ("400", "true", status))
 
 
-def test_what_is_no_longer_kept_is_gone_and_says_so(door: Door, books: Books, walk: str) -> None:
-    books.finish(books.claim(walk), Status.FAILED)
-    books.pass_time(TIMES.keep_bodies + SECOND)
+def test_what_is_no_longer_kept_is_gone_and_says_so(
+    web: WebHarness, ledger: LedgerHarness, export_id: str
+) -> None:
+    ledger.finish(ledger.claim(export_id), Status.FAILED)
+    ledger.pass_time(TIMES.keep_bodies + SECOND)
     queries: list[dict[str, Any]] = [{}, {"cursor": 9_999}, {"follow": "true"}]
     for query in queries:
-        answer = result(door, walk, **query)
+        answer = result(web, export_id, **query)
         assert (answer.status_code, answer.json()["error"]["code"]) == (410, "result_gone")
-    retried = door.api.post(f"/jobs/{walk}/retry")
+    retried = web.api.post(f"/jobs/{export_id}/retry")
     assert (retried.status_code, retried.json()["error"]["code"]) == (409, "result_gone")
 
 
 def test_rows_that_vanish_under_way_cut_the_answer_short_for_all_to_see(
-    door: Door, books: Books, walk: str
+    web: WebHarness, ledger: LedgerHarness, export_id: str
 ) -> None:
-    books.store.zremrangebyrank(f"hg:rows:{walk}", 8, 8)
+    ledger.store.zremrangebyrank(f"hg:rows:{export_id}", 8, 8)
     with pytest.raises(httpx.RemoteProtocolError):
-        result(door, walk)
-    answer = result(door, walk, JSON, cursor=1_500)
+        result(web, export_id)
+    answer = result(web, export_id, JSON, cursor=1_500)
     assert (answer.status_code, answer.json()["error"]["code"]) == (410, "result_gone")
 
 
-def test_other_jobs_have_a_result_of_their_own(door: Door, books: Books) -> None:
-    job_id = books.job()
-    assert result(door, job_id).json()["error"]["code"] == "no_result"
-    books.finish(books.sending(job_id))
-    assert result(door, job_id, "text/html").json() == {"result": {"message_id": "m1"}}
-    assert result(door, "job_unknown").status_code == 404
+def test_other_jobs_have_a_result_of_their_own(web: WebHarness, ledger: LedgerHarness) -> None:
+    job_id = ledger.add_job()
+    assert result(web, job_id).json()["error"]["code"] == "no_result"
+    ledger.finish(ledger.claim_and_send(job_id))
+    assert result(web, job_id, "text/html").json() == {"result": {"message_id": "m1"}}
+    assert result(web, "job_unknown").status_code == 404

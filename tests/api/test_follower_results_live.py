@@ -19,14 +19,14 @@ from service.api.follower_results import iter_new_rows
 from service.config.config import parse_config
 from service.dependencies import AppServices, create_services
 from service.jobs.model import Status
-from tests.support.followers import PAGE, begun, rows, step
-from tests.support.ledgers import Books
-from tests.support.web import API_KEY, CONFIG, SOURCE_SECRETS, Door, settings_for
+from tests.support.follower_rows import PAGE, claim_and_append, rows, started_export
+from tests.support.ledger import LedgerHarness
+from tests.support.web import API_KEY, CONFIG, SOURCE_SECRETS, WebHarness, web_settings
 
 
-def following(door: Door, job_id: str, **query: Any) -> Any:
+def following(web: WebHarness, job_id: str, **query: Any) -> Any:
     params = {"follow": "true", **query}
-    return door.api.stream("GET", f"/jobs/{job_id}/result", params=params)
+    return web.api.stream("GET", f"/jobs/{job_id}/result", params=params)
 
 
 def some(lines: Iterator[str], count: int) -> list[Any]:
@@ -45,29 +45,31 @@ def reading(store: redis.Redis) -> set[str]:
     return {each["id"] for each in clients if each["cmd"] == "xread" and "b" in each["flags"]}
 
 
-def test_rows_are_told_as_they_come_until_the_walk_ends(door: Door, books: Books) -> None:
-    job_id = begun(books, 2, expected=450)
-    with following(door, job_id) as answer:
+def test_rows_are_told_as_they_come_until_the_walk_ends(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    job_id = started_export(ledger, 2, expected=450)
+    with following(web, job_id) as answer:
         assert answer.headers["Heliograph-Complete"] == "false"
         assert "Heliograph-Next-Cursor" not in answer.headers
         assert answer.headers["X-Accel-Buffering"] == "no"
         lines = answer.iter_lines()
         assert some(lines, 400) == rows(0, 400)
-        step(books, job_id, rows(400, 420), "3")
+        claim_and_append(ledger, job_id, rows(400, 420), "3")
         assert some(lines, 20) == rows(400, 420)
-        step(books, job_id, rows(420, 450))
+        claim_and_append(ledger, job_id, rows(420, 450))
         assert [json.loads(line) for line in lines] == rows(420, 450)
 
 
-def test_rows_come_soon_after_their_page(door: Door, books: Books) -> None:
-    job_id = begun(books, 1)
-    others = reading(books.store)
-    with following(door, job_id, cursor=200) as answer:
+def test_rows_come_soon_after_their_page(web: WebHarness, ledger: LedgerHarness) -> None:
+    job_id = started_export(ledger, 1)
+    others = reading(ledger.store)
+    with following(web, job_id, cursor=200) as answer:
         lines = answer.iter_lines()
-        until(lambda: reading(books.store) - others)
+        until(lambda: reading(ledger.store) - others)
         began = time.monotonic()
         for page in range(1, 6):
-            step(books, job_id, rows(page * PAGE, (page + 1) * PAGE), f"{page}")
+            claim_and_append(ledger, job_id, rows(page * PAGE, (page + 1) * PAGE), f"{page}")
             assert some(lines, PAGE) == rows(page * PAGE, (page + 1) * PAGE)
         # Rung for, not looked for every other second
         assert time.monotonic() - began < 5 * 1.0
@@ -75,51 +77,57 @@ def test_rows_come_soon_after_their_page(door: Door, books: Books) -> None:
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELED])
 def test_a_walk_that_ends_otherwise_ends_the_stream(
-    door: Door, books: Books, status: Status
+    web: WebHarness, ledger: LedgerHarness, status: Status
 ) -> None:
-    job_id = begun(books, 1)
-    with following(door, job_id) as answer:
+    job_id = started_export(ledger, 1)
+    with following(web, job_id) as answer:
         lines = answer.iter_lines()
         assert some(lines, 200) == rows(0, 200)
         if status is Status.FAILED:
-            books.finish(books.claim(job_id), status)
+            ledger.finish(ledger.claim(job_id), status)
         else:
-            books.run(books.ledger.cancel(job_id, "test"))
+            ledger.run(ledger.core.cancel(job_id, "test"))
         assert list(lines) == []
 
 
-def test_an_ended_walk_is_told_and_that_is_all(door: Door, books: Books) -> None:
-    job_id = begun(books, 1)
-    step(books, job_id, rows(200, 230))
-    with following(door, job_id, cursor=100) as answer:
+def test_an_ended_walk_is_told_and_that_is_all(web: WebHarness, ledger: LedgerHarness) -> None:
+    job_id = started_export(ledger, 1)
+    claim_and_append(ledger, job_id, rows(200, 230))
+    with following(web, job_id, cursor=100) as answer:
         assert [json.loads(line) for line in answer.iter_lines()] == rows(100, 230)
-    with following(door, job_id, cursor=230) as answer:
+    with following(web, job_id, cursor=230) as answer:
         assert list(answer.iter_lines()) == []
 
 
-def test_a_limit_ends_the_stream_in_the_middle_of_a_page(door: Door, books: Books) -> None:
-    job_id = begun(books, 1)
-    with following(door, job_id, cursor=150, limit=100) as answer:
+def test_a_limit_ends_the_stream_in_the_middle_of_a_page(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    job_id = started_export(ledger, 1)
+    with following(web, job_id, cursor=150, limit=100) as answer:
         lines = answer.iter_lines()
         assert some(lines, 50) == rows(150, 200)
-        step(books, job_id, rows(200, 400), "2")
+        claim_and_append(ledger, job_id, rows(200, 400), "2")
         assert [json.loads(line) for line in lines] == rows(200, 250)
 
 
-def test_who_is_cut_off_goes_on_from_the_rows_he_has(door: Door, books: Books) -> None:
-    job_id = begun(books, 2)
-    with following(door, job_id) as answer:
+def test_who_is_cut_off_goes_on_from_the_rows_he_has(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    job_id = started_export(ledger, 2)
+    with following(web, job_id) as answer:
         seen = some(answer.iter_lines(), 321)
-    step(books, job_id, rows(400, 500))
-    with following(door, job_id, cursor=len(seen)) as answer:
+    claim_and_append(ledger, job_id, rows(400, 500))
+    with following(web, job_id, cursor=len(seen)) as answer:
         seen += [json.loads(line) for line in answer.iter_lines()]
     assert seen == rows(0, 500)
 
 
 @pytest.mark.parametrize("accept", ["text/csv", "application/json"])
-def test_only_lines_are_followed(door: Door, books: Books, accept: str) -> None:
-    answer = door.api.get(
-        f"/jobs/{begun(books)}/result", params={"follow": "true"}, headers={"Accept": accept}
+def test_only_lines_are_followed(web: WebHarness, ledger: LedgerHarness, accept: str) -> None:
+    answer = web.api.get(
+        f"/jobs/{started_export(ledger)}/result",
+        params={"follow": "true"},
+        headers={"Accept": accept},
     )
     assert (answer.status_code, answer.json()["error"]["code"]) == (406, "not_acceptable")
     assert "application/x-ndjson" in answer.json()["error"]["message"]
@@ -128,21 +136,21 @@ def test_only_lines_are_followed(door: Door, books: Books, accept: str) -> None:
 # -- what it costs
 
 
-def test_who_leaves_is_no_longer_waited_for(door: Door, books: Books) -> None:
-    job_id, others = begun(books, 1), reading(books.store)
+def test_who_leaves_is_no_longer_waited_for(web: WebHarness, ledger: LedgerHarness) -> None:
+    job_id, others = started_export(ledger, 1), reading(ledger.store)
     for _ in range(3):
-        with following(door, job_id) as answer:
+        with following(web, job_id) as answer:
             some(answer.iter_lines(), 1)
-            until(lambda: reading(books.store) - others)
-    until(lambda: not reading(books.store) - others)
+            until(lambda: reading(ledger.store) - others)
+    until(lambda: not reading(ledger.store) - others)
 
 
-def raw_request(door: Door, path: str) -> socket.socket:
+def raw_request(web: WebHarness, path: str) -> socket.socket:
     """Ask over a connection that takes little, and read nothing."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     connection.settimeout(10)
-    connection.connect(("127.0.0.1", door.port))
+    connection.connect(("127.0.0.1", web.port))
     head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {API_KEY}\r\n\r\n"
     connection.sendall(head.encode())
     return connection
@@ -150,31 +158,31 @@ def raw_request(door: Door, path: str) -> socket.socket:
 
 @pytest.mark.parametrize("follow", ["false", "true"])
 def test_a_slow_reader_holds_up_the_reading_and_nobody_else(
-    door: Door, books: Books, follow: str
+    web: WebHarness, ledger: LedgerHarness, follow: str
 ) -> None:
     # Given far more rows than the system keeps for a connection
-    job_id, count = begun(books), 100_000
+    job_id, count = started_export(ledger), 100_000
     for page in range(10):
         part = rows(page * 10_000, (page + 1) * 10_000)
-        assert step(books, job_id, part, f"{page}", expected=10**6) == "more"
+        assert claim_and_append(ledger, job_id, part, f"{page}", expected=10**6) == "more"
 
     def reads() -> int:
-        return int(books.store.info("commandstats")["cmdstat_zrange"]["calls"])
+        return int(ledger.store.info("commandstats")["cmdstat_zrange"]["calls"])
 
-    others = reading(books.store)
+    others = reading(ledger.store)
     before, whole = reads(), count // PAGE // 4
-    with raw_request(door, f"/jobs/{job_id}/result?follow={follow}") as connection:
+    with raw_request(web, f"/jobs/{job_id}/result?follow={follow}") as connection:
         # When nobody reads them
         until(lambda: reads() > before)
         calm = stands_still(reads)
         # Then they are not read from the store either
         assert calm - before < whole * 0.8
-        assert door.api.get("/healthz").status_code == 200
+        assert web.api.get("/healthz").status_code == 200
         # And when somebody does, the rest comes
         while reads() - before < whole:
             assert connection.recv(1 << 20)
     # And who leaves is forgotten
-    until(lambda: not reading(books.store) - others)
+    until(lambda: not reading(ledger.store) - others)
 
 
 def stands_still(count: Any, seconds: float = 0.5) -> int:
@@ -200,7 +208,7 @@ def with_web(url: str, directory: Path, steps: Any) -> Any:
     async def opened() -> Any:
         path = directory / "heliograph.toml"
         path.write_text(CONFIG)
-        settings = settings_for(url, path)
+        settings = web_settings(url, path)
         web = create_services(settings, parse_config(CONFIG), SOURCE_SECRETS)
         try:
             return await steps(web)
@@ -216,8 +224,10 @@ async def soon(step: Coroutine[Any, Any, Any]) -> Any:
         return await step
 
 
-def test_a_silent_walk_gives_signs_of_life(books: Books, store_url: str, tmp_path: Path) -> None:
-    job_id = begun(books, 1)
+def test_a_silent_walk_gives_signs_of_life(
+    ledger: LedgerHarness, store_url: str, tmp_path: Path
+) -> None:
+    job_id = started_export(ledger, 1)
 
     async def steps(web: AppServices) -> list[int]:
         pages = iter_new_rows(web, job_id, 0, 10**6, heartbeat=0.05)
@@ -229,9 +239,9 @@ def test_a_silent_walk_gives_signs_of_life(books: Books, store_url: str, tmp_pat
 
 
 def test_a_process_that_is_to_stop_ends_its_streams(
-    books: Books, store_url: str, tmp_path: Path
+    ledger: LedgerHarness, store_url: str, tmp_path: Path
 ) -> None:
-    job_id = begun(books, 1)
+    job_id = started_export(ledger, 1)
 
     async def steps(web: AppServices) -> list[int]:
         pages = iter_new_rows(web, job_id, 0, 10**6)
@@ -244,30 +254,32 @@ def test_a_process_that_is_to_stop_ends_its_streams(
 
 
 def test_a_walk_that_is_forgotten_under_way_ends_the_stream(
-    books: Books, store_url: str, tmp_path: Path
+    ledger: LedgerHarness, store_url: str, tmp_path: Path
 ) -> None:
-    job_id = begun(books, 1)
+    job_id = started_export(ledger, 1)
 
     async def steps(web: AppServices) -> list[int]:
         pages = iter_new_rows(web, job_id, 0, 10**6)
         found = [len(await soon(anext(pages)))]
-        books.store.delete(f"hg:job:{job_id}")
+        ledger.store.delete(f"hg:job:{job_id}")
         return found + [len(some) async for some in pages]
 
     assert with_web(store_url, tmp_path, steps) == [200]
 
 
-def test_a_connection_is_not_kept_while_nothing_comes(door: Door, books: Books) -> None:
+def test_a_connection_is_not_kept_while_nothing_comes(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
     # Given more who follow than the process has connections to the store
-    job_id = begun(books, 1)
-    with httpx.Client(base_url=door.api.base_url, headers=door.api.headers, timeout=15) as client:
+    job_id = started_export(ledger, 1)
+    with httpx.Client(base_url=web.api.base_url, headers=web.api.headers, timeout=15) as client:
         streams = []
         for _ in range(12):
             request = client.build_request("GET", f"/jobs/{job_id}/result?follow=true")
             streams.append(client.send(request, stream=True))
         # Then others are answered, and all of them are told
-        assert door.api.get(f"/jobs/{job_id}").status_code == 200
-        step(books, job_id, rows(200, 210))
+        assert web.api.get(f"/jobs/{job_id}").status_code == 200
+        claim_and_append(ledger, job_id, rows(200, 210))
         for stream in streams:
             assert len([line for line in stream.iter_lines() if line]) == 210
             stream.close()

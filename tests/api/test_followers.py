@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import redis
 
-from tests.support.followers import rows, step
-from tests.support.ledgers import Books
-from tests.support.web import OTHER_KEY, Door, opened, serving
+from tests.support.follower_rows import claim_and_append, rows
+from tests.support.ledger import LedgerHarness
+from tests.support.web import OTHER_KEY, WebHarness, connect, run_web
 
 ONE_ACCOUNT = """
 [accounts.shop]
@@ -20,40 +20,40 @@ role = "{role}"
 """
 
 
-def ask(door: Door, body: Any = None, *, crowd: str = "followers", **headers: str) -> Any:
-    return door.api.post(f"/users/some.handle/{crowd}", json=body, headers=headers)
+def ask(web: WebHarness, body: Any = None, *, crowd: str = "followers", **headers: str) -> Any:
+    return web.api.post(f"/users/some.handle/{crowd}", json=body, headers=headers)
 
 
 @pytest.mark.parametrize("crowd", ["followers", "following"])
-def test_a_walk_is_a_job_of_the_account_that_reads(door: Door, crowd: str) -> None:
-    answer = ask(door, crowd=crowd)
+def test_a_walk_is_a_job_of_the_account_that_reads(web: WebHarness, crowd: str) -> None:
+    answer = ask(web, crowd=crowd)
     job = answer.json()
     assert (answer.status_code, answer.headers["Location"]) == (202, f"/jobs/{job['id']}")
     assert (job["kind"], job["account"], job["to"]) == (crowd, "reader", "some.handle")
     nothing = {"pages": 0, "users": 0, "expected": None, "limit": None, "eta": None}
     assert job["progress"] == nothing
-    assert door.api.get(answer.headers["Location"]).json() == job
-    listed = door.api.get("/jobs", params={"kind": crowd}).json()["items"]
+    assert web.api.get(answer.headers["Location"]).json() == job
+    listed = web.api.get("/jobs", params={"kind": crowd}).json()["items"]
     assert [each["id"] for each in listed] == [job["id"]]
 
 
 @pytest.mark.parametrize("crowd", ["followers", "following"])
-def test_to_get_a_walk_says_how_one_is_begun(door: Door, crowd: str) -> None:
-    answer = door.api.get(f"/users/some.handle/{crowd}")
+def test_to_get_a_walk_says_how_one_is_begun(web: WebHarness, crowd: str) -> None:
+    answer = web.api.get(f"/users/some.handle/{crowd}")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
     assert "POST" in answer.json()["error"]["message"]
 
 
-def test_a_walk_takes_a_limit_an_account_a_callback_and_metadata(door: Door) -> None:
+def test_a_walk_takes_a_limit_an_account_a_callback_and_metadata(web: WebHarness) -> None:
     asked = {"limit": 10, "account": "shop", "callback": "crm", "metadata": {"order": 7}}
-    job = ask(door, asked).json()
+    job = ask(web, asked).json()
     assert (job["account"], job["callback"], job["metadata"]) == ("shop", "crm", {"order": 7})
     assert job["progress"]["limit"] == 10
 
 
 @pytest.mark.parametrize("name", ["some.handle", "@Some.Handle", " some.handle "])
-def test_a_user_is_named_in_any_of_the_usual_ways(door: Door, name: str) -> None:
-    answer = door.api.post(f"/users/{name}/followers")
+def test_a_user_is_named_in_any_of_the_usual_ways(web: WebHarness, name: str) -> None:
+    answer = web.api.post(f"/users/{name}/followers")
     assert (answer.status_code, answer.json().get("to")) == (202, "some.handle")
 
 
@@ -75,43 +75,43 @@ BODIES: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", BODIES)
 def test_what_cannot_be_used_is_refused_by_its_name_and_changes_nothing(
-    door: Door, name: str
+    web: WebHarness, name: str
 ) -> None:
-    before = door.contents()
-    answer = ask(door, BODIES[name])
+    before = web.contents()
+    answer = ask(web, BODIES[name])
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_request")
     assert answer.json()["error"]["message"].startswith(f"{next(iter(BODIES[name]))}: ")
-    assert door.contents() == before
+    assert web.contents() == before
 
 
 @pytest.mark.parametrize("name", ["not a name", "a" * 31, "%00", "..", "pk:17", "%F0%9F%A6%8A"])
-def test_a_name_that_is_none_is_refused(door: Door, name: str) -> None:
-    before = door.contents()
-    answer = door.api.post(f"/users/{name}/followers")
+def test_a_name_that_is_none_is_refused(web: WebHarness, name: str) -> None:
+    before = web.contents()
+    answer = web.api.post(f"/users/{name}/followers")
     assert (answer.status_code, answer.json()["error"]["code"]) in (
         (422, "invalid_request"),
         (404, "not_found"),  # the client itself takes `..` for a way up
     )
-    assert door.contents() == before
+    assert web.contents() == before
 
 
-def test_without_a_key_nobody_walks(door: Door) -> None:
-    assert door.http.post("/users/some.handle/followers").status_code == 401
+def test_without_a_key_nobody_walks(web: WebHarness) -> None:
+    assert web.http.post("/users/some.handle/followers").status_code == 401
 
 
-def test_the_same_key_and_request_name_the_same_walk(door: Door) -> None:
-    first = ask(door, {"limit": 10}, **{"Idempotency-Key": "k"})
-    again = door.api.post(
+def test_the_same_key_and_request_name_the_same_walk(web: WebHarness) -> None:
+    first = ask(web, {"limit": 10}, **{"Idempotency-Key": "k"})
+    again = web.api.post(
         "/users/@SOME.handle/followers", json={"limit": 10}, headers={"Idempotency-Key": "k"}
     )
     assert again.json() == first.json()
     for other in (
-        ask(door, {"limit": 11}, **{"Idempotency-Key": "k"}),
-        ask(door, {"limit": 10}, crowd="following", **{"Idempotency-Key": "k"}),
+        ask(web, {"limit": 11}, **{"Idempotency-Key": "k"}),
+        ask(web, {"limit": 10}, crowd="following", **{"Idempotency-Key": "k"}),
     ):
         assert (other.status_code, other.json()["error"]["code"]) == (409, "idempotency_conflict")
     stranger = {"Idempotency-Key": "k", "Authorization": f"Bearer {OTHER_KEY}"}
-    assert ask(door, {"limit": 10}, **stranger).json()["id"] != first.json()["id"]
+    assert ask(web, {"limit": 10}, **stranger).json()["id"] != first.json()["id"]
 
 
 @pytest.mark.parametrize(
@@ -133,19 +133,21 @@ def test_only_who_may_read_walks(
     code: str | None,
 ) -> None:
     with (
-        serving(store_url, tmp_path, ONE_ACCOUNT.format(role=role)) as port,
-        opened(port, store) as door,
+        run_web(store_url, tmp_path, ONE_ACCOUNT.format(role=role)) as port,
+        connect(port, store) as web,
     ):
-        answer = ask(door, body)
+        answer = ask(web, body)
     assert answer.status_code == status
     assert (answer.json()["error"] or {}).get("code") == code
 
 
-def test_progress_shows_while_it_walks_and_when_it_waits(door: Door, books: Books) -> None:
-    job_id = ask(door).json()["id"]
-    step(books, job_id, (), "0", expected=2_450)
-    step(books, job_id, rows(0, 200), "1", expected=2_450)
-    waiting = door.api.get(f"/jobs/{job_id}").json()
+def test_progress_shows_while_it_walks_and_when_it_waits(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    job_id = ask(web).json()["id"]
+    claim_and_append(ledger, job_id, (), "0", expected=2_450)
+    claim_and_append(ledger, job_id, rows(0, 200), "1", expected=2_450)
+    waiting = web.api.get(f"/jobs/{job_id}").json()
     assert waiting["progress"]["eta"] is not None
     assert waiting["progress"] | {"eta": None} == {
         "pages": 1,
@@ -156,8 +158,8 @@ def test_progress_shows_while_it_walks_and_when_it_waits(door: Door, books: Book
     }
 
 
-def test_the_documentation_shows_a_walk_and_what_it_finds(door: Door) -> None:
-    paths = door.http.get("/openapi.json").json()["paths"]
+def test_the_documentation_shows_a_walk_and_what_it_finds(web: WebHarness) -> None:
+    paths = web.http.get("/openapi.json").json()["paths"]
     for crowd in ("followers", "following"):
         answers = paths[f"/users/{{username}}/{crowd}"]["post"]["responses"]
         example = answers["202"]["content"]["application/json"]["example"]

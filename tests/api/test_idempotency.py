@@ -8,71 +8,75 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.web import OTHER_KEY, Door
+from tests.support.web import OTHER_KEY, WebHarness
 
 DM: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
 
 
-def ask(door: Door, key: str | None, body: dict[str, Any] = DM, **headers: str) -> httpx.Response:
+def ask(
+    web: WebHarness, key: str | None, body: dict[str, Any] = DM, **headers: str
+) -> httpx.Response:
     given = {} if key is None else {"Idempotency-Key": key}
-    return door.api.post("/jobs", json=body, headers={**given, **headers})
+    return web.api.post("/jobs", json=body, headers={**given, **headers})
 
 
-def test_the_same_key_and_body_name_the_same_job(door: Door) -> None:
-    first = ask(door, "order-7")
-    before = door.contents()
-    again = ask(door, "order-7", {**dict(reversed(DM.items())), "priority": 5})
+def test_the_same_key_and_body_name_the_same_job(web: WebHarness) -> None:
+    first = ask(web, "order-7")
+    before = web.contents()
+    again = ask(web, "order-7", {**dict(reversed(DM.items())), "priority": 5})
     assert (first.status_code, again.status_code) == (202, 202)
     assert again.json() == first.json()
     assert again.headers["Location"] == first.headers["Location"]
-    assert door.contents() == before
+    assert web.contents() == before
 
 
 @pytest.mark.parametrize(
     "changes", [{"text": "Other"}, {"to": "other"}, {"priority": 6}, {"metadata": {}}]
 )
-def test_the_same_key_with_another_body_is_a_conflict(door: Door, changes: dict[str, Any]) -> None:
-    first = ask(door, "order-7")
-    before = door.contents()
-    conflict = ask(door, "order-7", {**DM, **changes})
+def test_the_same_key_with_another_body_is_a_conflict(
+    web: WebHarness, changes: dict[str, Any]
+) -> None:
+    first = ask(web, "order-7")
+    before = web.contents()
+    conflict = ask(web, "order-7", {**DM, **changes})
     assert conflict.status_code == 409
     assert conflict.json()["error"]["code"] == "idempotency_conflict"
     assert conflict.json()["error"]["job_id"] == first.json()["id"]
-    assert door.contents() == before
+    assert web.contents() == before
 
 
-def test_another_caller_with_the_same_key_has_a_job_of_his_own(door: Door) -> None:
-    first = ask(door, "order-7")
-    other = ask(door, "order-7", Authorization=f"Bearer {OTHER_KEY}")
+def test_another_caller_with_the_same_key_has_a_job_of_his_own(web: WebHarness) -> None:
+    first = ask(web, "order-7")
+    other = ask(web, "order-7", Authorization=f"Bearer {OTHER_KEY}")
     assert other.status_code == 202
     assert other.json()["id"] != first.json()["id"]
 
 
-def test_another_key_or_none_makes_another_job(door: Door) -> None:
-    made = [ask(door, key).json()["id"] for key in ("order-7", "order-8", None, None)]
+def test_another_key_or_none_makes_another_job(web: WebHarness) -> None:
+    made = [ask(web, key).json()["id"] for key in ("order-7", "order-8", None, None)]
     assert len(set(made)) == 4
 
 
-def test_many_requests_at_once_with_one_key_make_one_job(door: Door) -> None:
+def test_many_requests_at_once_with_one_key_make_one_job(web: WebHarness) -> None:
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: ask(door, "order-7"), range(16)))
+        answers = list(pool.map(lambda _: ask(web, "order-7"), range(16)))
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.json()["id"] for answer in answers}) == 1
-    assert door.store.zcard("hg:jobs") == 1
+    assert web.store.zcard("hg:jobs") == 1
 
 
-def test_a_refused_request_does_not_use_its_key_up(door: Door) -> None:
-    assert ask(door, "order-7", {**DM, "account": "nobody"}).status_code == 422
-    assert ask(door, "order-7").status_code == 202
+def test_a_refused_request_does_not_use_its_key_up(web: WebHarness) -> None:
+    assert ask(web, "order-7", {**DM, "account": "nobody"}).status_code == 422
+    assert ask(web, "order-7").status_code == 202
 
 
-def test_a_key_of_255_characters_is_taken(door: Door) -> None:
-    assert ask(door, "k" * 255).status_code == 202
+def test_a_key_of_255_characters_is_taken(web: WebHarness) -> None:
+    assert ask(web, "k" * 255).status_code == 202
 
 
 @pytest.mark.parametrize("key", ["", "a b", "k" * 256])
-def test_a_key_that_is_none_is_refused_by_its_name(door: Door, key: str) -> None:
-    refused = ask(door, key)
+def test_a_key_that_is_none_is_refused_by_its_name(web: WebHarness, key: str) -> None:
+    refused = ask(web, key)
     assert refused.status_code == 422
     assert [item["field"] for item in refused.json()["error"]["fields"]] == ["Idempotency-Key"]
-    assert door.contents() == {}
+    assert web.contents() == {}

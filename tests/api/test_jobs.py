@@ -11,34 +11,34 @@ import pytest
 
 from deploy.local.wait import until
 from service.jobs.model import Status
-from tests.support.event_streams import listening
-from tests.support.ledgers import RESULT, Books
-from tests.support.web import Door, order
+from tests.support.event_streams import feed_readers
+from tests.support.ledger import RESULT, LedgerHarness
+from tests.support.web import WebHarness, order
 
 DM: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
 COMMENT = {"kind": "comment", "account": "shop", "post": "CxyZabcDEfg", "text": "Hello"}
 
 
-def make(door: Door, body: Mapping[str, Any] = DM, **changes: Any) -> str:
-    job_id: str = door.api.post("/jobs", json={**body, **changes}).json()["id"]
+def make(web: WebHarness, body: Mapping[str, Any] = DM, **changes: Any) -> str:
+    job_id: str = web.api.post("/jobs", json={**body, **changes}).json()["id"]
     return job_id
 
 
-def ids(door: Door, **query: Any) -> list[str]:
-    answer = door.api.get("/jobs", params=query)
+def ids(web: WebHarness, **query: Any) -> list[str]:
+    answer = web.api.get("/jobs", params=query)
     assert answer.status_code == 200
     return [job["id"] for job in answer.json()["items"]]
 
 
-def test_jobs_are_listed_newest_first_a_page_at_a_time(door: Door) -> None:
+def test_jobs_are_listed_newest_first_a_page_at_a_time(web: WebHarness) -> None:
     # Given
-    made = [make(door) for _ in range(7)]
+    made = [make(web) for _ in range(7)]
 
     # When
     seen: list[str] = []
     cursor: dict[str, Any] = {}
     while True:
-        page = door.api.get("/jobs", params={"limit": 3, **cursor}).json()
+        page = web.api.get("/jobs", params={"limit": 3, **cursor}).json()
         seen += [job["id"] for job in page["items"]]
         if page["next"] is None:
             break
@@ -49,33 +49,35 @@ def test_jobs_are_listed_newest_first_a_page_at_a_time(door: Door) -> None:
     assert seen == made[::-1]
 
 
-def test_a_page_is_not_shifted_by_what_comes_in_between(door: Door) -> None:
-    made = [make(door) for _ in range(4)]
-    first = door.api.get("/jobs", params={"limit": 2}).json()
-    make(door)
-    second = ids(door, limit=2, cursor=first["next"])
+def test_a_page_is_not_shifted_by_what_comes_in_between(web: WebHarness) -> None:
+    made = [make(web) for _ in range(4)]
+    first = web.api.get("/jobs", params={"limit": 2}).json()
+    make(web)
+    second = ids(web, limit=2, cursor=first["next"])
     assert second == made[1::-1]
 
 
-def test_jobs_are_filtered_by_status_account_kind_and_event(door: Door, books: Books) -> None:
+def test_jobs_are_filtered_by_status_account_kind_and_event(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
     # Given
-    ended = make(door)
-    books.finish(books.sending(ended))
-    dm, comment, later = make(door), make(door, COMMENT), make(door, delay_seconds=60)
-    (from_event,) = door.deliver("stripe", order("stripe", "evt/ä?#")).json()["jobs"]
+    ended = make(web)
+    ledger.finish(ledger.claim_and_send(ended))
+    dm, comment, later = make(web), make(web, COMMENT), make(web, delay_seconds=60)
+    (from_event,) = web.deliver("stripe", order("stripe", "evt/ä?#")).json()["jobs"]
 
     # Then
-    assert ids(door, status="succeeded") == [ended]
-    assert ids(door, status="scheduled") == [later]
-    assert ids(door, kind="comment") == [comment]
-    assert ids(door, kind="dm", status="queued") == [dm]
-    assert ids(door, kind="dm", status="waiting") == [from_event]
-    assert ids(door, account="shop") == [from_event, later, comment, dm, ended]
-    assert ids(door, account="shop", kind="comment", status="succeeded") == []
-    assert ids(door, event_id="evt/ä?#") == [from_event]
-    assert ids(door, event_id="evt/ä?#", kind="comment") == []
-    assert ids(door, event_id="evt_unknown") == []
-    assert ids(door, account="nobody:*") == []
+    assert ids(web, status="succeeded") == [ended]
+    assert ids(web, status="scheduled") == [later]
+    assert ids(web, kind="comment") == [comment]
+    assert ids(web, kind="dm", status="queued") == [dm]
+    assert ids(web, kind="dm", status="waiting") == [from_event]
+    assert ids(web, account="shop") == [from_event, later, comment, dm, ended]
+    assert ids(web, account="shop", kind="comment", status="succeeded") == []
+    assert ids(web, event_id="evt/ä?#") == [from_event]
+    assert ids(web, event_id="evt/ä?#", kind="comment") == []
+    assert ids(web, event_id="evt_unknown") == []
+    assert ids(web, account="nobody:*") == []
 
 
 BAD_QUERIES = {
@@ -95,10 +97,12 @@ BAD_QUERIES = {
 
 @pytest.mark.parametrize("path", ["/jobs", "/events", "/deliveries"])
 @pytest.mark.parametrize("query", BAD_QUERIES.values(), ids=BAD_QUERIES.keys())
-def test_a_bad_query_is_refused_by_its_name(door: Door, path: str, query: dict[str, str]) -> None:
+def test_a_bad_query_is_refused_by_its_name(
+    web: WebHarness, path: str, query: dict[str, str]
+) -> None:
     (name,) = query
     if path == "/jobs" or name in ("cursor", "limit"):
-        refused = door.api.get(path, params=query)
+        refused = web.api.get(path, params=query)
         assert refused.status_code == 422
         assert [item["field"] for item in refused.json()["error"]["fields"]] == [name]
 
@@ -114,23 +118,23 @@ UNKNOWN_IDS = ("x", "job_", "job_" + "a" * 26, "%00", "*", "a%2Fb", "%F0%9F%98%8
         *(("POST", rest) for rest in ("/cancel", "/retry")),
     ],
 )
-def test_an_unknown_job_is_not_found(door: Door, job_id: str, method: str, rest: str) -> None:
-    answer = door.api.request(method, f"/jobs/{job_id}{rest}")
+def test_an_unknown_job_is_not_found(web: WebHarness, job_id: str, method: str, rest: str) -> None:
+    answer = web.api.request(method, f"/jobs/{job_id}{rest}")
     assert answer.status_code == 404
     assert set(answer.json()["error"]) == {"code", "message"}
-    assert door.contents() == {}
+    assert web.contents() == {}
 
 
-def test_who_waits_is_answered_when_the_job_ends(door: Door, books: Books) -> None:
+def test_who_waits_is_answered_when_the_job_ends(web: WebHarness, ledger: LedgerHarness) -> None:
     # Given somebody who waits
-    job_id = make(door)
+    job_id = make(web)
     with ThreadPoolExecutor(1) as pool:
         started = time.monotonic()
-        waiting = pool.submit(door.api.get, f"/jobs/{job_id}", params={"wait": 15})
-        until(lambda: listening(door.store))
+        waiting = pool.submit(web.api.get, f"/jobs/{job_id}", params={"wait": 15})
+        until(lambda: feed_readers(web.store))
 
         # When
-        books.finish(books.sending(job_id))
+        ledger.finish(ledger.claim_and_send(job_id))
 
         # Then
         answer = waiting.result(10)
@@ -138,71 +142,73 @@ def test_who_waits_is_answered_when_the_job_ends(door: Door, books: Books) -> No
     assert time.monotonic() - started < 5
 
 
-def test_many_wait_for_different_jobs_at_once(door: Door, books: Books) -> None:
-    made = [make(door) for _ in range(12)]
+def test_many_wait_for_different_jobs_at_once(web: WebHarness, ledger: LedgerHarness) -> None:
+    made = [make(web) for _ in range(12)]
     with ThreadPoolExecutor(12) as pool:
-        waiting = [pool.submit(door.api.get, f"/jobs/{job_id}?wait=15") for job_id in made]
-        until(lambda: listening(door.store))
+        waiting = [pool.submit(web.api.get, f"/jobs/{job_id}?wait=15") for job_id in made]
+        until(lambda: feed_readers(web.store))
         for job_id in made:
-            books.finish(books.sending(job_id))
+            ledger.finish(ledger.claim_and_send(job_id))
         answers = [answer.result(10).json() for answer in waiting]
     assert [answer["id"] for answer in answers] == made
     assert {answer["status"] for answer in answers} == {"succeeded"}
 
 
-def test_who_waits_too_long_sees_the_job_as_it_is(door: Door) -> None:
-    job_id = make(door)
+def test_who_waits_too_long_sees_the_job_as_it_is(web: WebHarness) -> None:
+    job_id = make(web)
     started = time.monotonic()
-    answer = door.api.get(f"/jobs/{job_id}", params={"wait": 0.3})
+    answer = web.api.get(f"/jobs/{job_id}", params={"wait": 0.3})
     assert (answer.status_code, answer.json()["status"]) == (200, "queued")
     assert 0.3 <= time.monotonic() - started < 2
 
 
-def test_nobody_waits_for_a_job_that_has_ended(door: Door, books: Books) -> None:
-    job_id = make(door)
-    books.finish(books.sending(job_id))
+def test_nobody_waits_for_a_job_that_has_ended(web: WebHarness, ledger: LedgerHarness) -> None:
+    job_id = make(web)
+    ledger.finish(ledger.claim_and_send(job_id))
     started = time.monotonic()
-    assert door.api.get(f"/jobs/{job_id}?wait=20").json()["status"] == "succeeded"
+    assert web.api.get(f"/jobs/{job_id}?wait=20").json()["status"] == "succeeded"
     assert time.monotonic() - started < 1
 
 
-def test_a_wait_is_capped(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_is_capped(web: WebHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.api.jobs.MAX_WAIT_SECONDS", 0.2)
-    job_id = make(door)
+    job_id = make(web)
     started = time.monotonic()
-    assert door.api.get(f"/jobs/{job_id}", params={"wait": 1e9}).status_code == 200
+    assert web.api.get(f"/jobs/{job_id}", params={"wait": 1e9}).status_code == 200
     assert time.monotonic() - started < 2
 
 
 @pytest.mark.parametrize("wait", ["nan", "inf", "-1", "soon", "-0.001"])
-def test_a_wait_that_is_no_time_is_refused(door: Door, wait: str) -> None:
-    refused = door.api.get(f"/jobs/{make(door)}", params={"wait": wait})
+def test_a_wait_that_is_no_time_is_refused(web: WebHarness, wait: str) -> None:
+    refused = web.api.get(f"/jobs/{make(web)}", params={"wait": wait})
     assert refused.status_code == 422
     assert [item["field"] for item in refused.json()["error"]["fields"]] == ["wait"]
 
 
-def test_those_who_wait_do_not_hold_up_the_door(door: Door) -> None:
-    job_id = make(door)
+def test_those_who_wait_do_not_hold_up_the_door(web: WebHarness) -> None:
+    job_id = make(web)
     with ThreadPoolExecutor(20) as pool:
-        waiting = [pool.submit(door.api.get, f"/jobs/{job_id}?wait=1.5") for _ in range(20)]
-        until(lambda: listening(door.store))
-        assert door.deliver("stripe", order("stripe")).status_code == 202
+        waiting = [pool.submit(web.api.get, f"/jobs/{job_id}?wait=1.5") for _ in range(20)]
+        until(lambda: feed_readers(web.store))
+        assert web.deliver("stripe", order("stripe")).status_code == 202
         assert not any(answer.done() for answer in waiting)
 
 
-def test_a_caller_who_stops_waiting_leaves_nothing_behind(door: Door) -> None:
-    job_id = make(door)
-    with door.connect() as connection:
+def test_a_caller_who_stops_waiting_leaves_nothing_behind(web: WebHarness) -> None:
+    job_id = make(web)
+    with web.connect() as connection:
         head = f"GET /jobs/{job_id}?wait=1 HTTP/1.1\r\nHost: x\r\nAuthorization: "
-        connection.sendall(f"{head}{door.api.headers['Authorization']}\r\n\r\n".encode())
-        until(lambda: listening(door.store))
-    until(lambda: not listening(door.store), seconds=8)
+        connection.sendall(f"{head}{web.api.headers['Authorization']}\r\n\r\n".encode())
+        until(lambda: feed_readers(web.store))
+    until(lambda: not feed_readers(web.store), seconds=8)
 
 
-def test_the_timeline_tells_every_change_and_what_is_owed(door: Door, books: Books) -> None:
-    job_id = make(door, callback="crm")
-    books.finish(books.sending(job_id))
-    shown = door.api.get(f"/jobs/{job_id}/timeline").json()
+def test_the_timeline_tells_every_change_and_what_is_owed(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    job_id = make(web, callback="crm")
+    ledger.finish(ledger.claim_and_send(job_id))
+    shown = web.api.get(f"/jobs/{job_id}/timeline").json()
     assert [entry["status"] for entry in shown["items"]] == [
         "queued",
         "running",
@@ -214,9 +220,11 @@ def test_the_timeline_tells_every_change_and_what_is_owed(door: Door, books: Boo
     assert (delivery["job_id"], delivery["type"]) == (job_id, "job.succeeded")
 
 
-def test_a_result_is_there_when_the_job_has_succeeded(door: Door, books: Books) -> None:
-    job_id = make(door)
-    early = door.api.get(f"/jobs/{job_id}/result")
+def test_a_result_is_there_when_the_job_has_succeeded(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    job_id = make(web)
+    early = web.api.get(f"/jobs/{job_id}/result")
     assert (early.status_code, early.json()["error"]["code"]) == (409, "no_result")
-    books.finish(books.sending(job_id), Status.SUCCEEDED)
-    assert door.api.get(f"/jobs/{job_id}/result").json() == {"result": RESULT}
+    ledger.finish(ledger.claim_and_send(job_id), Status.SUCCEEDED)
+    assert web.api.get(f"/jobs/{job_id}/result").json() == {"result": RESULT}

@@ -12,39 +12,41 @@ import pytest
 from deploy.local.wait import until
 from service.jobs.lua.builder import assembled
 from service.jobs.model import Status
-from tests.support.event_streams import Told, events, listening
-from tests.support.ledgers import FAILURE, RESULT, TIMES, Books
-from tests.support.web import Door
+from tests.support.event_streams import StreamEvent, feed_readers, subscribe
+from tests.support.ledger import FAILURE, RESULT, TIMES, LedgerHarness
+from tests.support.web import WebHarness
 
 JOB: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
 STEPS = ["queued", "running", "sending", "succeeded"]
 
 
-def make(door: Door, **changes: Any) -> str:
-    job_id: str = door.api.post("/jobs", json={**JOB, **changes}).json()["id"]
+def make(web: WebHarness, **changes: Any) -> str:
+    job_id: str = web.api.post("/jobs", json={**JOB, **changes}).json()["id"]
     return job_id
 
 
-def following(door: Door, job_id: str, last_id: str | None = None) -> Any:
-    return events(door.api, f"/jobs/{job_id}/live", last_id)
+def following(web: WebHarness, job_id: str, last_id: str | None = None) -> Any:
+    return subscribe(web.api, f"/jobs/{job_id}/live", last_id)
 
 
-def statuses(told: list[Told]) -> list[str]:
+def statuses(told: list[StreamEvent]) -> list[str]:
     return [each.data["status"] for each in told]
 
 
-def test_a_job_is_followed_from_its_birth_to_its_end(door: Door, books: Books) -> None:
-    job_id = make(door)
-    with following(door, job_id) as stream:
+def test_a_job_is_followed_from_its_birth_to_its_end(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    job_id = make(web)
+    with following(web, job_id) as stream:
         told = stream.take(1)
-        books.finish(books.sending(job_id))
+        ledger.finish(ledger.claim_and_send(job_id))
         told += list(stream)
 
     assert statuses(told) == STEPS
     assert [each.id for each in told] == ["1", "2", "3", "4"]
     assert [each.event for each in told] == ["change", "change", "change", "end"]
-    timeline = door.api.get(f"/jobs/{job_id}/timeline").json()["items"]
-    shown = door.api.get(f"/jobs/{job_id}").json()
+    timeline = web.api.get(f"/jobs/{job_id}/timeline").json()["items"]
+    shown = web.api.get(f"/jobs/{job_id}").json()
     assert [each.data for each in told[:-1]] == [{"id": job_id, **line} for line in timeline[:-1]]
     outcome = {name: shown[name] for name in ("result", "error")}
     assert told[-1].data == {"id": job_id, **timeline[-1], **outcome}
@@ -52,26 +54,28 @@ def test_a_job_is_followed_from_its_birth_to_its_end(door: Door, books: Books) -
     assert stream.retries[0] == 1000
 
 
-def test_who_comes_late_is_told_the_same(door: Door, books: Books) -> None:
-    job_id = make(door)
-    with following(door, job_id) as stream:
-        books.finish(books.sending(job_id), Status.FAILED)
+def test_who_comes_late_is_told_the_same(web: WebHarness, ledger: LedgerHarness) -> None:
+    job_id = make(web)
+    with following(web, job_id) as stream:
+        ledger.finish(ledger.claim_and_send(job_id), Status.FAILED)
         told = list(stream)
-    with following(door, job_id) as stream:
+    with following(web, job_id) as stream:
         assert list(stream) == told
     assert told[-1].data["error"]["code"] == FAILURE.code
 
 
 @pytest.mark.parametrize("heard", range(4))
-def test_a_cut_stream_goes_on_after_the_last_event(door: Door, books: Books, heard: int) -> None:
-    job_id = make(door)
+def test_a_cut_stream_goes_on_after_the_last_event(
+    web: WebHarness, ledger: LedgerHarness, heard: int
+) -> None:
+    job_id = make(web)
     steps: list[Callable[[], object]] = [
-        lambda: books.claim(job_id),
-        lambda: books.intend(books.claim(job_id)),
-        lambda: books.finish(books.claim(job_id)),
+        lambda: ledger.claim(job_id),
+        lambda: ledger.record_intent(ledger.claim(job_id)),
+        lambda: ledger.finish(ledger.claim(job_id)),
     ]
-    told: list[Told] = []
-    with following(door, job_id) as stream:
+    told: list[StreamEvent] = []
+    with following(web, job_id) as stream:
         for number in range(heard):
             told += stream.take(1)
             steps[number]()
@@ -79,42 +83,46 @@ def test_a_cut_stream_goes_on_after_the_last_event(door: Door, books: Books, hea
         step()
 
     last_id = told[-1].id if told else None
-    with following(door, job_id, last_id) as stream:
+    with following(web, job_id, last_id) as stream:
         told += list(stream)
 
     assert [each.id for each in told] == ["1", "2", "3", "4"]
     assert statuses(told) == STEPS
 
 
-def test_the_query_says_the_same_as_the_header_which_goes_first(door: Door, books: Books) -> None:
-    job_id = make(door)
-    books.finish(books.sending(job_id))
-    with events(door.api, f"/jobs/{job_id}/live?after=2") as stream:
+def test_the_query_says_the_same_as_the_header_which_goes_first(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    job_id = make(web)
+    ledger.finish(ledger.claim_and_send(job_id))
+    with subscribe(web.api, f"/jobs/{job_id}/live?after=2") as stream:
         assert [each.id for each in stream] == ["3", "4"]
-    with events(door.api, f"/jobs/{job_id}/live?after=1", "3") as stream:
+    with subscribe(web.api, f"/jobs/{job_id}/live?after=1", "3") as stream:
         assert [each.id for each in stream] == ["4"]
-    with events(door.api, f"/jobs/{job_id}/live", "") as stream:
+    with subscribe(web.api, f"/jobs/{job_id}/live", "") as stream:
         assert len(list(stream)) == 4
 
 
-def test_who_has_heard_the_end_is_told_not_to_come_again(door: Door, books: Books) -> None:
-    job_id = make(door)
-    books.finish(books.sending(job_id))
-    answer = door.api.get(f"/jobs/{job_id}/live", headers={"Last-Event-ID": "4"})
+def test_who_has_heard_the_end_is_told_not_to_come_again(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    job_id = make(web)
+    ledger.finish(ledger.claim_and_send(job_id))
+    answer = web.api.get(f"/jobs/{job_id}/live", headers={"Last-Event-ID": "4"})
     assert (answer.status_code, answer.content) == (204, b"")
 
 
-def test_a_job_that_is_opened_again_goes_on(door: Door, books: Books) -> None:
-    job_id = make(door)
-    books.finish(books.sending(job_id), Status.FAILED)
-    with following(door, job_id) as stream:
+def test_a_job_that_is_opened_again_goes_on(web: WebHarness, ledger: LedgerHarness) -> None:
+    job_id = make(web)
+    ledger.finish(ledger.claim_and_send(job_id), Status.FAILED)
+    with following(web, job_id) as stream:
         last = list(stream)[-1]
-    door.api.post(f"/jobs/{job_id}/retry").raise_for_status()
-    with following(door, job_id, last.id) as stream:
+    web.api.post(f"/jobs/{job_id}/retry").raise_for_status()
+    with following(web, job_id, last.id) as stream:
         told = stream.take(1)
-        books.finish(books.claim(job_id))
+        ledger.finish(ledger.claim(job_id))
         told += list(stream)
-    with following(door, job_id) as stream:
+    with following(web, job_id) as stream:
         whole = list(stream)
 
     assert statuses(told)[0] == "queued"
@@ -126,52 +134,58 @@ def test_a_job_that_is_opened_again_goes_on(door: Door, books: Books) -> None:
 
 
 def test_one_who_knows_more_than_there_was_is_told_so_and_everything(
-    door: Door, books: Books
+    web: WebHarness, ledger: LedgerHarness
 ) -> None:
-    job_id = make(door)
-    books.finish(books.sending(job_id))
-    with following(door, job_id, "9") as stream:
+    job_id = make(web)
+    ledger.finish(ledger.claim_and_send(job_id))
+    with following(web, job_id, "9") as stream:
         gap, *told = list(stream)
     assert (gap.event, gap.id, gap.data) == ("gap", None, {"id": job_id, "after": "9"})
     assert statuses(told) == STEPS
 
 
-def test_one_whose_next_entry_is_no_longer_kept_is_told_so(door: Door, books: Books) -> None:
-    job_id = make(door)
-    door.store.ltrim(f"hg:jobtl:{job_id}", 1, -1)
-    door.store.hset(f"hg:job:{job_id}", "trimmed", 7)
-    books.finish(books.sending(job_id))
-    with following(door, job_id, "3") as stream:
+def test_one_whose_next_entry_is_no_longer_kept_is_told_so(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    job_id = make(web)
+    web.store.ltrim(f"hg:jobtl:{job_id}", 1, -1)
+    web.store.hset(f"hg:job:{job_id}", "trimmed", 7)
+    ledger.finish(ledger.claim_and_send(job_id))
+    with following(web, job_id, "3") as stream:
         gap, *told = list(stream)
     assert gap.event == "gap"
     assert [each.id for each in told] == ["8", "9", "10"]
-    with following(door, job_id) as stream:
+    with following(web, job_id) as stream:
         assert list(stream) == told  # nobody who begins has missed anything
 
 
-def test_an_outcome_too_long_for_the_feed_is_told_whole(door: Door, books: Books) -> None:
-    job_id, long = make(door), {"message_id": "m" * 4_000}
-    claim = books.sending(job_id)
-    with following(door, job_id) as stream:
+def test_an_outcome_too_long_for_the_feed_is_told_whole(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    job_id, long = make(web), {"message_id": "m" * 4_000}
+    claim = ledger.claim_and_send(job_id)
+    with following(web, job_id) as stream:
         told = stream.take(3)
-        until(lambda: listening(door.store))
-        books.run(books.claims.finish(claim, Status.SUCCEEDED, result=long, failure=None))
+        until(lambda: feed_readers(web.store))
+        ledger.run(ledger.claims.finish(claim, Status.SUCCEEDED, result=long, failure=None))
         told += list(stream)
     assert statuses(told) == STEPS
     assert told[-1].data["result"] == long
 
 
-def test_progress_reaches_listeners_between_the_changes(door: Door, books: Books) -> None:
-    job_id, news = make(door), {"pages": 3, "users": 150}
+def test_progress_reaches_listeners_between_the_changes(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    job_id, news = make(web), {"pages": 3, "users": 150}
     script = assembled("progress(load_job(ARGV[1]), cjson.decode(ARGV[2]), clock())", TIMES).text
-    claim = books.sending(job_id)
-    with following(door, job_id) as stream, events(door.api, "/live") as everything:
+    claim = ledger.claim_and_send(job_id)
+    with following(web, job_id) as stream, subscribe(web.api, "/live") as everything:
         told = stream.take(3)
         everything.take(1)
-        until(lambda: listening(door.store))
-        door.store.eval(script, 0, job_id, json.dumps(news))
+        until(lambda: feed_readers(web.store))
+        web.store.eval(script, 0, job_id, json.dumps(news))
         told += stream.take(1)
-        books.finish(claim)
+        ledger.finish(claim)
         told += list(stream)
         of_all = everything.take(2)
 
@@ -184,64 +198,70 @@ def test_progress_reaches_listeners_between_the_changes(door: Door, books: Books
 
 @pytest.mark.parametrize("path", ["/jobs/{}/live", "/live"])
 @pytest.mark.parametrize("last_id", ["x", "-1", "1.5", "\uff11", "1" * 20, "1-", "1-2-3", "*"])
-def test_an_id_that_was_never_given_is_refused(door: Door, path: str, last_id: str) -> None:
-    refused = door.api.get(path.format(make(door)), params={"after": last_id})
+def test_an_id_that_was_never_given_is_refused(web: WebHarness, path: str, last_id: str) -> None:
+    refused = web.api.get(path.format(make(web)), params={"after": last_id})
     assert refused.status_code == 422
     assert [item["field"] for item in refused.json()["error"]["fields"]] == ["after"]
 
 
-def test_too_many_listeners_are_turned_away(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_listeners_are_turned_away(
+    web: WebHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("service.api.live.MAX_SUBSCRIBERS", 2)
-    with events(door.api, "/live") as one, events(door.api, f"/jobs/{make(door)}/live") as other:
+    with subscribe(web.api, "/live") as one, subscribe(web.api, f"/jobs/{make(web)}/live") as other:
         one.take(1)
         other.take(1)
-        for path in ("/live", f"/jobs/{make(door)}/live"):
-            refused = door.api.get(path)
+        for path in ("/live", f"/jobs/{make(web)}/live"):
+            refused = web.api.get(path)
             assert refused.status_code == 503
             assert refused.json()["error"]["code"] == "too_many_listeners"
 
 
-def test_silence_is_broken_by_signs_of_life(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silence_is_broken_by_signs_of_life(
+    web: WebHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("service.live.subscriptions.HEARTBEAT_SECONDS", 0.02)
-    job_id = make(door)
+    job_id = make(web)
     for path in (f"/jobs/{job_id}/live", "/live"):
-        with door.api.stream("GET", path) as answer:
+        with web.api.stream("GET", path) as answer:
             silent = (line == ":" for line in answer.iter_lines())
             assert sum(itertools.islice(filter(None, silent), 5)) == 5
 
 
 def test_a_change_that_is_not_in_the_feed_is_found_by_a_look(
-    door: Door, books: Books, monkeypatch: pytest.MonkeyPatch
+    web: WebHarness, ledger: LedgerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a listener, and an older release that tells the feed nothing
     monkeypatch.setattr("service.live.subscriptions.HEARTBEAT_SECONDS", 0.05)
-    job_id = make(door)
-    with following(door, job_id) as stream:
+    job_id = make(web)
+    with following(web, job_id) as stream:
         told = stream.take(1)
-        door.store.rpush(f"hg:jobtl:{job_id}", json.dumps(["1795170408509", "queued", "older", ""]))
+        web.store.rpush(f"hg:jobtl:{job_id}", json.dumps(["1795170408509", "queued", "older", ""]))
         told += stream.take(1)
         # When a newer one ends the job, the numbers go on
-        door.api.post(f"/jobs/{job_id}/cancel").raise_for_status()
+        web.api.post(f"/jobs/{job_id}/cancel").raise_for_status()
         told += list(stream)
     assert [each.id for each in told] == ["1", "2", "3"]
     assert told[1].data["by"] == "older"
 
 
-def test_answers_are_neither_kept_nor_buffered_on_their_way(door: Door) -> None:
-    with door.api.stream("GET", "/live") as answer:
+def test_answers_are_neither_kept_nor_buffered_on_their_way(web: WebHarness) -> None:
+    with web.api.stream("GET", "/live") as answer:
         assert answer.headers["Cache-Control"] == "no-store"
         assert answer.headers["X-Accel-Buffering"] == "no"
         assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
 
 
-def test_a_store_that_is_away_for_a_moment_costs_no_event(door: Door, books: Books) -> None:
-    job_id = make(door)
-    with following(door, job_id) as stream, events(door.api, "/live") as everything:
+def test_a_store_that_is_away_for_a_moment_costs_no_event(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    job_id = make(web)
+    with following(web, job_id) as stream, subscribe(web.api, "/live") as everything:
         told, heard = stream.take(1), everything.take(1)
-        until(lambda: listening(door.store))
-        (reader,) = (each for each in door.store.client_list() if each["cmd"] == "xread")
-        door.store.client_kill_filter(_id=reader["id"])
-        books.finish(books.sending(job_id))
+        until(lambda: feed_readers(web.store))
+        (reader,) = (each for each in web.store.client_list() if each["cmd"] == "xread")
+        web.store.client_kill_filter(_id=reader["id"])
+        ledger.finish(ledger.claim_and_send(job_id))
         told += list(stream)
         heard += everything.take(3)
     assert statuses(told) == STEPS

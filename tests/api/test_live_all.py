@@ -12,29 +12,29 @@ import redis
 
 from deploy.local.wait import until
 from service.live.event_stream import STREAM_KEY
-from tests.support.event_streams import Told, events, listening
-from tests.support.ledgers import RESULT, Books
-from tests.support.web import Door, opened, serving
+from tests.support.event_streams import StreamEvent, feed_readers, subscribe
+from tests.support.ledger import RESULT, LedgerHarness
+from tests.support.web import WebHarness, connect, run_web
 
 JOB: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
 STEPS = ["queued", "running", "sending", "succeeded"]
 
 
-def make(door: Door, **changes: Any) -> str:
-    job_id: str = door.api.post("/jobs", json={**JOB, **changes}).json()["id"]
+def make(web: WebHarness, **changes: Any) -> str:
+    job_id: str = web.api.post("/jobs", json={**JOB, **changes}).json()["id"]
     return job_id
 
 
-def statuses(told: list[Told]) -> list[str]:
+def statuses(told: list[StreamEvent]) -> list[str]:
     return [each.data["status"] for each in told]
 
 
-def test_everything_is_followed_from_now_on(door: Door, books: Books) -> None:
-    make(door, account="shop")
-    with events(door.api, "/live") as stream:
+def test_everything_is_followed_from_now_on(web: WebHarness, ledger: LedgerHarness) -> None:
+    make(web, account="shop")
+    with subscribe(web.api, "/live") as stream:
         (ready,) = stream.take(1)
-        first, second = make(door), make(door, to="@another")
-        books.finish(books.sending(door.store.get("hg:acct:shop:turn").decode()))  # type: ignore[union-attr]
+        first, second = make(web), make(web, to="@another")
+        ledger.finish(ledger.claim_and_send(web.store.get("hg:acct:shop:turn").decode()))  # type: ignore[union-attr]
         told = stream.take(6)
     assert ready.event == "ready"
     assert {first, second} < {each.data["id"] for each in told}
@@ -43,83 +43,83 @@ def test_everything_is_followed_from_now_on(door: Door, books: Books) -> None:
 
 
 def test_everything_goes_on_where_it_was_cut_even_before_the_first_event(
-    door: Door, books: Books
+    web: WebHarness, ledger: LedgerHarness
 ) -> None:
-    with events(door.api, "/live") as stream:
+    with subscribe(web.api, "/live") as stream:
         (ready,) = stream.take(1)
-    job_id = make(door)
-    books.claim(job_id)
-    with events(door.api, "/live", ready.id) as stream:
+    job_id = make(web)
+    ledger.claim(job_id)
+    with subscribe(web.api, "/live", ready.id) as stream:
         first = stream.take(1)
-    claim = books.sending(job_id)
-    with events(door.api, "/live", first[0].id) as stream:
+    claim = ledger.claim_and_send(job_id)
+    with subscribe(web.api, "/live", first[0].id) as stream:
         told = stream.take(2)
-        books.finish(claim)
+        ledger.finish(claim)
         told += stream.take(1)
     assert statuses(first + told) == STEPS
     assert told[-1].data["result"] == RESULT
 
 
-def test_a_long_absence_is_made_up_page_by_page(door: Door) -> None:
-    with events(door.api, "/live") as stream:
+def test_a_long_absence_is_made_up_page_by_page(web: WebHarness) -> None:
+    with subscribe(web.api, "/live") as stream:
         (ready,) = stream.take(1)
-    made = [make(door, delay_seconds=60) for _ in range(450)]
-    with events(door.api, "/live", ready.id) as stream:
+    made = [make(web, delay_seconds=60) for _ in range(450)]
+    with subscribe(web.api, "/live", ready.id) as stream:
         told = stream.take(450)
-        made.append(make(door, delay_seconds=60))
+        made.append(make(web, delay_seconds=60))
         told += stream.take(1)
     assert [each.data["id"] for each in told] == made
 
 
-def test_what_is_no_longer_in_the_feed_is_not_skipped_in_silence(door: Door) -> None:
-    make(door)
-    with events(door.api, "/live") as stream:
+def test_what_is_no_longer_in_the_feed_is_not_skipped_in_silence(web: WebHarness) -> None:
+    make(web)
+    with subscribe(web.api, "/live") as stream:
         (ready,) = stream.take(1)
-    lost, kept = make(door, delay_seconds=60), make(door, delay_seconds=60)
-    door.store.xtrim(STREAM_KEY, maxlen=1, approximate=False)
-    with events(door.api, "/live", ready.id) as stream:
+    lost, kept = make(web, delay_seconds=60), make(web, delay_seconds=60)
+    web.store.xtrim(STREAM_KEY, maxlen=1, approximate=False)
+    with subscribe(web.api, "/live", ready.id) as stream:
         gap, told = stream.take(2)
     assert (gap.event, gap.data) == ("gap", {"after": ready.id})
     assert (told.data["id"], told.event) == (kept, "change")
     assert lost != kept
 
 
-def test_listeners_share_one_connection_to_the_store(door: Door) -> None:
-    with events(door.api, "/live") as one, events(door.api, f"/jobs/{make(door)}/live") as other:
+def test_listeners_share_one_connection_to_the_store(web: WebHarness) -> None:
+    with subscribe(web.api, "/live") as one, subscribe(web.api, f"/jobs/{make(web)}/live") as other:
         one.take(1)
         other.take(1)
-        until(lambda: listening(door.store))
-        assert listening(door.store) == 1
-    until(lambda: not listening(door.store))
+        until(lambda: feed_readers(web.store))
+        assert feed_readers(web.store) == 1
+    until(lambda: not feed_readers(web.store))
 
 
 @pytest.fixture
-def own_door(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[Door]:
+def own_web(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[WebHarness]:
     """A server of the test's own, that reports at once."""
-    with serving(store_url, tmp_path, METRICS_SECONDS="0.05") as port, opened(port, store) as door:
-        yield door
+    with run_web(store_url, tmp_path, METRICS_SECONDS="0.05") as port, connect(port, store) as web:
+        yield web
 
 
 def test_a_reader_who_takes_nothing_is_dropped_and_others_are_not(
-    own_door: Door, monkeypatch: pytest.MonkeyPatch
+    own_web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given one who reads and one who does not
     monkeypatch.setattr("service.live.broadcaster.MAX_PENDING", 256)
-    door = own_door
-    with _deaf(door) as deaf, events(door.api, "/live") as stream:
+    web = own_web
+    with _deaf(web) as deaf, subscribe(web.api, "/live") as stream:
         stream.take(1)
-        until(lambda: listening(door.store))
+        until(lambda: feed_readers(web.store))
 
         # When more happens than the one without ears has room for
-        told: list[Told] = []
+        told: list[StreamEvent] = []
         for number in range(40):
-            _flood(door.store, 100 * number, 100)
+            _flood(web.store, 100 * number, 100)
             told += stream.take(100)
 
         # Then he is cut off, the other has heard all of it, and the door is open
-        until(lambda: _listeners(door) == 1, 20)
+        until(lambda: _listeners(web) == 1, 20)
         until(lambda: _is_cut(deaf), 20)
-        assert door.http.get("/healthz").status_code == 200
+        assert web.http.get("/healthz").status_code == 200
     assert [each.data["id"] for each in told] == [f"job_{number}" for number in range(4_000)]
 
 
@@ -130,10 +130,10 @@ def _flood(store: redis.Redis, first: int, count: int, size: int = 4_000) -> Non
         store.xadd(STREAM_KEY, {"job": f"job_{number}", **fields})
 
 
-def _listeners(door: Door) -> int:
+def _listeners(web: WebHarness) -> int:
     (line,) = (
         line
-        for line in door.http.get("/metrics").text.splitlines()
+        for line in web.http.get("/metrics").text.splitlines()
         if line.startswith("heliograph_live_listeners")
     )
     return int(float(line.split()[1]))
@@ -150,24 +150,24 @@ def _is_cut(connection: socket.socket) -> bool:
         return True
 
 
-def _deaf(door: Door) -> socket.socket:
+def _deaf(web: WebHarness) -> socket.socket:
     """One who listens to everything and reads none of it."""
-    connection = door.connect()
+    connection = web.connect()
     head = "GET /live HTTP/1.1\r\nHost: x\r\nAuthorization: "
-    connection.sendall(f"{head}{door.api.headers['Authorization']}\r\n\r\n".encode())
+    connection.sendall(f"{head}{web.api.headers['Authorization']}\r\n\r\n".encode())
     assert connection.recv(100).startswith(b"HTTP/1.1 200")
     return connection
 
 
 def test_a_reader_who_is_stuck_is_dropped_though_little_waits_for_him(
-    own_door: Door, monkeypatch: pytest.MonkeyPatch
+    own_web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.api.event_streams.SEND_TIMEOUT_SECONDS", 0.3)
-    with _deaf(own_door) as deaf, events(own_door.api, "/live") as stream:
+    with _deaf(own_web) as deaf, subscribe(own_web.api, "/live") as stream:
         stream.take(1)
-        until(lambda: listening(own_door.store))
+        until(lambda: feed_readers(own_web.store))
         for number in range(30):
-            _flood(own_door.store, 10 * number, 10, size=65_536)
+            _flood(own_web.store, 10 * number, 10, size=65_536)
             stream.take(10)
-        until(lambda: _listeners(own_door) == 1, 20)
+        until(lambda: _listeners(own_web) == 1, 20)
         until(lambda: _is_cut(deaf), 20)

@@ -19,9 +19,15 @@ import redis
 from deploy.local.wait import free_port, until
 from service.live.event_stream import STREAM_KEY
 from service.process.file_limits import MAX_OPEN_FILES, raise_file_limit
-from tests.support.event_streams import Socket, Told, events
-from tests.support.ledgers import Books, opened_books
-from tests.support.many_listeners import gather, hear, leave, request, resident
+from tests.support.event_streams import StreamEvent, WebSocket, subscribe
+from tests.support.ledger import LedgerHarness, open_ledger
+from tests.support.many_subscribers import (
+    close_all,
+    request,
+    resident_bytes,
+    subscribe_many,
+    wait_for_word,
+)
 from tests.support.processes import running
 from tests.support.web import API_KEY, CONFIG, SECRET_KEY
 
@@ -32,7 +38,7 @@ LISTENERS = 300
 MOST_BYTES = 60_000
 
 
-class Webs:
+class WebProcesses:
     """Web processes over one store.
 
     Parameters:
@@ -79,17 +85,17 @@ def _answers(api: httpx.Client) -> bool:
 
 
 @pytest.fixture
-def webs(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[Webs]:
+def web_processes(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[WebProcesses]:
     """Web processes over an empty store."""
     with ExitStack() as stack:
-        yield Webs(store_url, tmp_path, stack)
+        yield WebProcesses(store_url, tmp_path, stack)
 
 
 @pytest.fixture
-def books(webs: Webs, store_url: str) -> Iterator[Books]:
+def ledger(web_processes: WebProcesses, store_url: str) -> Iterator[LedgerHarness]:
     """The ledger of their store."""
-    with opened_books(store_url) as books:
-        yield books
+    with open_ledger(store_url) as ledger:
+        yield ledger
 
 
 def make(api: httpx.Client) -> str:
@@ -97,30 +103,32 @@ def make(api: httpx.Client) -> str:
     return job_id
 
 
-def test_a_listener_goes_from_one_process_to_the_other(webs: Webs, books: Books) -> None:
+def test_a_listener_goes_from_one_process_to_the_other(
+    web_processes: WebProcesses, ledger: LedgerHarness
+) -> None:
     # Given two processes
-    first, _, one = webs.start()
-    _, port, other = webs.start()
+    first, _, one = web_processes.start()
+    _, port, other = web_processes.start()
     job_id = make(one)
     path = f"/jobs/{job_id}/live"
 
     # When a listener is cut off by the death of the first
-    with events(one, path) as stream:
+    with subscribe(one, path) as stream:
         told = stream.take(1)
-        claim = books.claim(job_id)
+        claim = ledger.claim(job_id)
         told += stream.take(1)
         first.kill()
-        books.intend(claim)
+        ledger.record_intent(claim)
         with pytest.raises(httpx.TransportError):
             list(stream)
 
     # Then the second tells the rest, as events and over a socket
     with (
-        events(other, path, told[-1].id) as stream,
-        Socket(port, f"{path}?after={told[-1].id}", BEARER) as wire,
+        subscribe(other, path, told[-1].id) as stream,
+        WebSocket(port, f"{path}?after={told[-1].id}", BEARER) as wire,
     ):
-        books.finish(claim)
-        rest: list[Told] = list(stream)
+        ledger.finish(claim)
+        rest: list[StreamEvent] = list(stream)
         assert list(wire) == rest
     assert [each.id for each in told + rest] == ["1", "2", "3", "4"]
 
@@ -132,20 +140,22 @@ def _fill(store: redis.Redis) -> None:
         store.xadd(STREAM_KEY, {"job": f"job_{number}", **fields})
 
 
-def test_listeners_are_sent_away_when_the_process_ends(webs: Webs, books: Books) -> None:
+def test_listeners_are_sent_away_when_the_process_ends(
+    web_processes: WebProcesses, ledger: LedgerHarness
+) -> None:
     # Given listeners of every kind, and one who takes nothing
-    process, port, api = webs.start()
+    process, port, api = web_processes.start()
     job_id = make(api)
     with (
-        events(api, f"/jobs/{job_id}/live") as one,
-        events(api, "/live") as everything,
-        Socket(port, f"/jobs/{job_id}/live", BEARER) as wire,
+        subscribe(api, f"/jobs/{job_id}/live") as one,
+        subscribe(api, "/live") as everything,
+        WebSocket(port, f"/jobs/{job_id}/live", BEARER) as wire,
         socket.create_connection(("127.0.0.1", port)) as deaf,
     ):
         deaf.sendall(request("/live", API_KEY))
         for listener in (one, everything, wire):
             listener.take(1)
-        _fill(books.store)
+        _fill(ledger.store)
         everything.take(300)
 
         # When it is told to end
@@ -159,33 +169,37 @@ def test_listeners_are_sent_away_when_the_process_ends(webs: Webs, books: Books)
         assert wire.code == 1012
         assert process.wait(5) in (0, -signal.SIGTERM, 143)
         assert time.monotonic() - began < 5
-    assert "Traceback" not in webs.logs()
+    assert "Traceback" not in web_processes.logs()
 
 
-def test_no_line_of_the_log_tells_who_listens(webs: Webs, books: Books) -> None:
-    process, port, api = webs.start()
+def test_no_line_of_the_log_tells_who_listens(
+    web_processes: WebProcesses, ledger: LedgerHarness
+) -> None:
+    process, port, api = web_processes.start()
     job_id = make(api)
-    with Socket(port, f"/jobs/{job_id}/live?key={API_KEY}", BEARER) as wire:
+    with WebSocket(port, f"/jobs/{job_id}/live?key={API_KEY}", BEARER) as wire:
         wire.take(1)
     process.send_signal(signal.SIGTERM)
     process.wait(10)
-    assert job_id not in webs.logs()
-    assert "/live" not in webs.logs()
+    assert job_id not in web_processes.logs()
+    assert "/live" not in web_processes.logs()
 
 
 @pytest.mark.parametrize("upgraded", [False, True], ids=["events", "sockets"])
-def test_many_listeners_are_light(webs: Webs, books: Books, upgraded: bool) -> None:
-    process, port, api = webs.start()
+def test_many_listeners_are_light(
+    web_processes: WebProcesses, ledger: LedgerHarness, upgraded: bool
+) -> None:
+    process, port, api = web_processes.start()
     head = request("/live", API_KEY, upgraded=upgraded)
 
     async def scene() -> float:
-        crowd = await gather(port, head, 20)
-        before = resident(process.pid)
-        crowd += await gather(port, head, LISTENERS)
+        crowd = await subscribe_many(port, head, 20)
+        before = resident_bytes(process.pid)
+        crowd += await subscribe_many(port, head, LISTENERS)
         job_id = await asyncio.to_thread(make, api)
-        await hear(crowd, job_id.encode())
-        after = resident(process.pid)
-        await leave(crowd)
+        await wait_for_word(crowd, job_id.encode())
+        after = resident_bytes(process.pid)
+        await close_all(crowd)
         return (after - before) / LISTENERS
 
     assert asyncio.run(scene()) < MOST_BYTES

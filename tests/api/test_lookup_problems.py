@@ -7,38 +7,38 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from service.jobs.model import Status
-from tests.support.ledgers import SECOND, Books
-from tests.support.lookups import error_of, fail, flying, jobs, known
-from tests.support.web import Door
+from tests.support.ledger import SECOND, LedgerHarness
+from tests.support.lookups import cache_profile, error_of, fail_lookup, list_jobs, pending_lookups
+from tests.support.web import WebHarness
 
 MINUTE = 60 * SECOND
 USER_FRESH, POST_FRESH = 300 * SECOND, 60 * SECOND
 
 
 def test_nobody_of_that_name_is_not_found_and_not_looked_for_again_for_a_minute(
-    door: Door, books: Books, name: str, asking: ThreadPoolExecutor
+    web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
-    asked = asking.submit(door.api.get, f"/users/{name}")
-    fail(books, flying(door)[0], "user_not_found")
-    for answer in (asked.result(), door.api.get(f"/users/{name}")):
+    asked = executor.submit(web.api.get, f"/users/{name}")
+    fail_lookup(ledger, pending_lookups(web)[0], "user_not_found")
+    for answer in (asked.result(), web.api.get(f"/users/{name}")):
         assert answer.status_code == 404
         error = error_of(answer)
         assert (error["code"], error["reason"]) == ("not_found", "user_not_found")
         assert error["message"] == "There is no such user."
         assert answer.headers["Cache-Control"].startswith("private, max-age=")
-    assert len(jobs(door, kind="lookup")) == 1
-    books.pass_time(MINUTE)
-    assert door.api.get(f"/users/{name}", params={"wait": 0}).status_code == 202
+    assert len(list_jobs(web, kind="lookup")) == 1
+    ledger.pass_time(MINUTE)
+    assert web.api.get(f"/users/{name}", params={"wait": 0}).status_code == 202
 
 
 def test_who_is_gone_takes_the_copy_along(
-    door: Door, another: Door, books: Books, name: str
+    web: WebHarness, second_web: WebHarness, ledger: LedgerHarness, name: str
 ) -> None:
-    known(door, books, name)
-    books.pass_time(USER_FRESH + SECOND)
-    another.api.get(f"/users/{name}")
-    fail(books, flying(door)[0], "user_not_found")
-    assert another.api.get(f"/users/{name}").status_code == 404
+    cache_profile(web, ledger, name)
+    ledger.pass_time(USER_FRESH + SECOND)
+    second_web.api.get(f"/users/{name}")
+    fail_lookup(ledger, pending_lookups(web)[0], "user_not_found")
+    assert second_web.api.get(f"/users/{name}").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,11 @@ def test_who_is_gone_takes_the_copy_along(
     ],
 )
 def test_each_refusal_of_instagram_has_its_status(
-    door: Door, books: Books, path: str, code: str, status: int, told: str
+    web: WebHarness, ledger: LedgerHarness, path: str, code: str, status: int, told: str
 ) -> None:
-    assert door.api.get(path, params={"wait": 0}).status_code == 202
-    fail(books, flying(door)[0], code)
-    answer = door.api.get(path)
+    assert web.api.get(path, params={"wait": 0}).status_code == 202
+    fail_lookup(ledger, pending_lookups(web)[0], code)
+    answer = web.api.get(path)
     error = error_of(answer)
     assert (answer.status_code, error["code"], error["reason"]) == (status, told, code)
     assert "job" not in error["message"].lower()
@@ -67,45 +67,45 @@ def test_each_refusal_of_instagram_has_its_status(
 
 
 def test_a_copy_outlives_errors_and_says_so(
-    door: Door, another: Door, books: Books, name: str
+    web: WebHarness, second_web: WebHarness, ledger: LedgerHarness, name: str
 ) -> None:
-    found = known(door, books, name)
-    books.pass_time(USER_FRESH + SECOND)
-    another.api.get(f"/users/{name}")
-    fail(books, flying(door)[0], "timed_out")
+    found = cache_profile(web, ledger, name)
+    ledger.pass_time(USER_FRESH + SECOND)
+    second_web.api.get(f"/users/{name}")
+    fail_lookup(ledger, pending_lookups(web)[0], "timed_out")
     # When it is asked for in the minute in which it is not looked up again, and after it
     for expected in (1 + 1, 1 + 1 + 1):
-        answer = another.api.get(f"/users/{name}")
+        answer = second_web.api.get(f"/users/{name}")
         assert (answer.status_code, answer.json()) == (200, found)
         assert answer.headers["Warning"] == '111 - "Revalidation Failed: timed_out"'
-        assert len(jobs(door, kind="lookup")) == expected
-        books.pass_time(MINUTE)
-    item = another.api.get("/users", params={"username": name}).json()["items"][0]
+        assert len(list_jobs(web, kind="lookup")) == expected
+        ledger.pass_time(MINUTE)
+    item = second_web.api.get("/users", params={"username": name}).json()["items"][0]
     assert (item["warning"], item["age_seconds"] >= 300) == ("timed_out", True)
 
 
 def test_a_look_up_that_was_canceled_says_so(
-    door: Door, books: Books, name: str, asking: ThreadPoolExecutor
+    web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
-    asked = asking.submit(door.api.get, f"/users/{name}")
-    [job_id] = flying(door)
-    assert door.api.post(f"/jobs/{job_id}/cancel").json()["status"] == "canceled"
+    asked = executor.submit(web.api.get, f"/users/{name}")
+    [job_id] = pending_lookups(web)
+    assert web.api.post(f"/jobs/{job_id}/cancel").json()["status"] == "canceled"
     answer = asked.result()
     assert (answer.status_code, error_of(answer)["code"]) == (503, "lookup_ended")
     assert answer.headers["Retry-After"] == "1"
-    assert door.api.get(f"/users/{name}", params={"wait": 0}).status_code == 202
+    assert web.api.get(f"/users/{name}", params={"wait": 0}).status_code == 202
 
 
 def test_a_look_up_whose_turn_does_not_come_ends_by_itself(
-    door: Door, books: Books, name: str
+    web: WebHarness, ledger: LedgerHarness, name: str
 ) -> None:
-    door.api.get(f"/users/{name}", params={"wait": 0})
-    [job_id] = flying(door)
-    books.wakeups()
-    books.pass_time(5 * MINUTE + SECOND)
-    books.tick()
-    assert books.status(job_id) in (Status.EXPIRED, Status.QUEUED)
-    assert books.try_claim(job_id) is None
+    web.api.get(f"/users/{name}", params={"wait": 0})
+    [job_id] = pending_lookups(web)
+    ledger.take_messages()
+    ledger.pass_time(5 * MINUTE + SECOND)
+    ledger.heartbeat()
+    assert ledger.status(job_id) in (Status.EXPIRED, Status.QUEUED)
+    assert ledger.try_claim(job_id) is None
     assert (
-        door.api.get(f"/users/{name}", params={"wait": 0}).headers["Location"] != f"/jobs/{job_id}"
+        web.api.get(f"/users/{name}", params={"wait": 0}).headers["Location"] != f"/jobs/{job_id}"
     )

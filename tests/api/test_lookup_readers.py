@@ -12,9 +12,16 @@ import pytest
 from deploy.local.wait import until
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
-from tests.support.ledgers import HOUR, SECOND, Books
-from tests.support.lookups import error_of, flying, jobs, known, land, new_name
-from tests.support.web import Door, opened, serving
+from tests.support.ledger import HOUR, SECOND, LedgerHarness
+from tests.support.lookups import (
+    cache_profile,
+    error_of,
+    finish_lookup,
+    list_jobs,
+    new_username,
+    pending_lookups,
+)
+from tests.support.web import WebHarness, connect, run_web
 
 BUDGET = "pacing.lookup = {{ gap_seconds = [1, 1], per_hour = {}, per_day = 1000 }}"
 
@@ -30,14 +37,16 @@ def configured(*accounts: tuple[str, str], budget: int = 60) -> str:
 
 
 @pytest.fixture
-def house(door: Door, store_url: str, tmp_path: Path) -> Iterator[Callable[..., Door]]:
+def make_web(
+    web: WebHarness, store_url: str, tmp_path: Path
+) -> Iterator[Callable[..., WebHarness]]:
     """Makes applications on the same store with accounts of their own."""
     opened_now: list[Any] = []
 
-    def make(*accounts: tuple[str, str], budget: int = 60) -> Door:
-        served = serving(store_url, tmp_path, configured(*accounts, budget=budget))
+    def make(*accounts: tuple[str, str], budget: int = 60) -> WebHarness:
+        served = run_web(store_url, tmp_path, configured(*accounts, budget=budget))
         port = served.__enter__()
-        client = opened(port, door.store)
+        client = connect(port, web.store)
         opened_now.extend([served, client])
         return client.__enter__()
 
@@ -47,23 +56,23 @@ def house(door: Door, store_url: str, tmp_path: Path) -> Iterator[Callable[..., 
 
 
 def test_while_the_reading_account_is_held_nobody_looks_and_the_answer_says_since_when(
-    door: Door, books: Books, name: str, asking: ThreadPoolExecutor
+    web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
     # Given one who waits when the account is held
-    asked = asking.submit(door.api.get, f"/users/{name}")
-    claim = books.claim(flying(door)[0])
-    books.release(claim, Status.HELD, effect=AccountEffect(hold="challenge_required"))
+    asked = executor.submit(web.api.get, f"/users/{name}")
+    claim = ledger.claim(pending_lookups(web)[0])
+    ledger.release(claim, Status.HELD, effect=AccountEffect(hold="challenge_required"))
     # Then he is told at once, and so is who comes after; the writing account is not used
-    for answer in (asked.result(), door.api.get(f"/users/{name}"), door.api.get("/users/other")):
+    for answer in (asked.result(), web.api.get(f"/users/{name}"), web.api.get("/users/other")):
         error = error_of(answer)
         assert (answer.status_code, error["code"]) == (503, "account_held")
         assert error["reason"] == "challenge_required"
         assert error["since"].startswith("20")
         assert answer.headers["Retry-After"] == "60"
     # When it goes on
-    door.api.post("/accounts/reader/resume").raise_for_status()
-    assert door.api.get(f"/users/{name}", params={"wait": 0}).status_code == 202
-    assert {job["account"] for job in jobs(door, kind="lookup")} == {"reader"}
+    web.api.post("/accounts/reader/resume").raise_for_status()
+    assert web.api.get(f"/users/{name}", params={"wait": 0}).status_code == 202
+    assert {job["account"] for job in list_jobs(web, kind="lookup")} == {"reader"}
 
 
 @pytest.mark.parametrize(
@@ -76,29 +85,29 @@ def test_while_the_reading_account_is_held_nobody_looks_and_the_answer_says_sinc
     ids=["kind", "account", "everything"],
 )
 def test_a_pause_stops_look_ups(
-    door: Door, books: Books, name: str, stop: str, go_on: str, body: dict[str, str]
+    web: WebHarness, ledger: LedgerHarness, name: str, stop: str, go_on: str, body: dict[str, str]
 ) -> None:
-    known(door, books, name)
-    door.api.post(stop, json=body).raise_for_status()
-    answer = door.api.get(f"/users/{new_name()}")
+    cache_profile(web, ledger, name)
+    web.api.post(stop, json=body).raise_for_status()
+    answer = web.api.get(f"/users/{new_username()}")
     error = error_of(answer)
     assert (answer.status_code, error["code"], error["reason"]) == (503, "account_held", "paused")
     assert error["since"] is not None
     # Copies are told all the same
-    assert door.api.get(f"/users/{name}").status_code == 200
-    door.api.post(go_on, json=body).raise_for_status()
-    assert door.api.get(f"/users/{new_name()}", params={"wait": 0}).status_code == 202
+    assert web.api.get(f"/users/{name}").status_code == 200
+    web.api.post(go_on, json=body).raise_for_status()
+    assert web.api.get(f"/users/{new_username()}", params={"wait": 0}).status_code == 202
 
 
 def test_a_rest_that_instagram_asks_for_is_told_with_its_end(
-    door: Door, books: Books, name: str, asking: ThreadPoolExecutor
+    web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
     # Given one who waits when Instagram asks for a rest
-    asked = asking.submit(door.api.get, f"/users/{name}")
+    asked = executor.submit(web.api.get, f"/users/{name}")
     effect = AccountEffect(cooldown="please_wait", cooldown_ms=HOUR)
-    books.release(books.claim(flying(door)[0]), Status.WAITING, effect=effect)
+    ledger.release(ledger.claim(pending_lookups(web)[0]), Status.WAITING, effect=effect)
     # Then he is told at once, and so is who comes after
-    for answer in (asked.result(), door.api.get(f"/users/{name}"), door.api.get("/users/other")):
+    for answer in (asked.result(), web.api.get(f"/users/{name}"), web.api.get("/users/other")):
         error = error_of(answer)
         assert (answer.status_code, error["code"]) == (429, "rate_limited")
         assert (error["reason"], error["until"] is None) == ("please_wait", False)
@@ -107,22 +116,22 @@ def test_a_rest_that_instagram_asks_for_is_told_with_its_end(
 
 
 def test_a_rest_that_is_over_soon_is_waited_for(
-    door: Door, books: Books, name: str, asking: ThreadPoolExecutor
+    web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
-    asked = asking.submit(door.api.get, f"/users/{name}", params={"wait": 20})
+    asked = executor.submit(web.api.get, f"/users/{name}", params={"wait": 20})
     effect = AccountEffect(cooldown="please_wait", cooldown_ms=10 * SECOND)
-    [job_id] = flying(door)
-    books.release(books.claim(job_id), Status.WAITING, effect=effect)
-    until(lambda: books.status(job_id) is Status.WAITING)
-    books.pass_time(11 * SECOND)
-    books.tick()
-    land(books, job_id)
+    [job_id] = pending_lookups(web)
+    ledger.release(ledger.claim(job_id), Status.WAITING, effect=effect)
+    until(lambda: ledger.status(job_id) is Status.WAITING)
+    ledger.pass_time(11 * SECOND)
+    ledger.heartbeat()
+    finish_lookup(ledger, job_id)
     assert asked.result().status_code == 200
 
 
-def test_a_budget_counts_those_who_stand_in_line(house: Callable[..., Door]) -> None:
-    web = house(("eyes", "read"), budget=3)
-    params: dict[str, Any] = {"username": [new_name() for _ in range(5)], "wait": 0}
+def test_a_budget_counts_those_who_stand_in_line(make_web: Callable[..., WebHarness]) -> None:
+    web = make_web(("eyes", "read"), budget=3)
+    params: dict[str, Any] = {"username": [new_username() for _ in range(5)], "wait": 0}
     errors = [each["error"] for each in web.api.get("/users", params=params).json()["items"]]
     # One has its turn already; those behind it fill the hour
     assert [error["code"] for error in errors] == ["pending"] * 4 + ["rate_limited"]
@@ -130,40 +139,45 @@ def test_a_budget_counts_those_who_stand_in_line(house: Callable[..., Door]) -> 
     assert errors[-1]["retry_after_seconds"] > 3000
 
 
-def test_look_ups_go_to_the_reader_with_most_of_its_budget_left(house: Callable[..., Door]) -> None:
-    web = house(("shop", "both"), ("writer", "write"), ("eyes", "read"), ("ears", "read"))
-    params: dict[str, Any] = {"username": [new_name() for _ in range(6)], "wait": 0}
+def test_look_ups_go_to_the_reader_with_most_of_its_budget_left(
+    make_web: Callable[..., WebHarness],
+) -> None:
+    web = make_web(("shop", "both"), ("writer", "write"), ("eyes", "read"), ("ears", "read"))
+    params: dict[str, Any] = {"username": [new_username() for _ in range(6)], "wait": 0}
     web.api.get("/users", params=params)
-    accounts = sorted(job["account"] for job in jobs(web, kind="lookup"))
+    accounts = sorted(job["account"] for job in list_jobs(web, kind="lookup"))
     assert accounts == ["ears"] * 3 + ["eyes"] * 3
 
 
 def test_an_account_for_both_looks_only_where_none_is_for_reading(
-    house: Callable[..., Door],
+    make_web: Callable[..., WebHarness],
 ) -> None:
-    web = house(("writer", "write"), ("shop", "both"))
-    web.api.get(f"/users/{new_name()}", params={"wait": 0})
-    assert [job["account"] for job in jobs(web, kind="lookup")] == ["shop"]
+    web = make_web(("writer", "write"), ("shop", "both"))
+    web.api.get(f"/users/{new_username()}", params={"wait": 0})
+    assert [job["account"] for job in list_jobs(web, kind="lookup")] == ["shop"]
 
 
-def test_a_writing_account_looks_for_nobody(house: Callable[..., Door]) -> None:
-    answer = house(("writer", "write")).api.get(f"/users/{new_name()}")
+def test_a_writing_account_looks_for_nobody(make_web: Callable[..., WebHarness]) -> None:
+    answer = make_web(("writer", "write")).api.get(f"/users/{new_username()}")
     assert (answer.status_code, error_of(answer)["code"]) == (503, "no_account")
 
 
 def test_a_look_up_before_a_shut_account_goes_to_another_reader(
-    house: Callable[..., Door], books: Books, name: str, asking: ThreadPoolExecutor
+    make_web: Callable[..., WebHarness],
+    ledger: LedgerHarness,
+    name: str,
+    executor: ThreadPoolExecutor,
 ) -> None:
-    web = house(("eyes", "read"), ("ears", "read"))
-    asked = asking.submit(web.api.get, f"/users/{name}", params={"wait": 20})
-    first = flying(web)[0]
-    account = books.record(first).account
+    web = make_web(("eyes", "read"), ("ears", "read"))
+    asked = executor.submit(web.api.get, f"/users/{name}", params={"wait": 20})
+    first = pending_lookups(web)[0]
+    account = ledger.record(first).account
     # When a person is needed for the one that looks
     effect = AccountEffect(hold="challenge_required")
-    books.release(books.claim(first), Status.HELD, effect=effect)
+    ledger.release(ledger.claim(first), Status.HELD, effect=effect)
     # Then the other one looks, and who waits is told
-    second = until(lambda: [each for each in flying(web) if each != first])[0]
-    assert books.status(first) is Status.CANCELED
-    assert books.record(second).account != account
-    land(books, second)
+    second = until(lambda: [each for each in pending_lookups(web) if each != first])[0]
+    assert ledger.status(first) is Status.CANCELED
+    assert ledger.record(second).account != account
+    finish_lookup(ledger, second)
     assert asked.result().status_code == 200

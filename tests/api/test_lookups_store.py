@@ -13,47 +13,49 @@ import redis
 
 from deploy.local.valkey import Valkey
 from service.api.lookups import NdjsonResponse
-from tests.support.ledgers import SECOND, Books, opened_books
-from tests.support.lookups import known, new_name
-from tests.support.web import Door, opened, serving
+from tests.support.ledger import SECOND, LedgerHarness, open_ledger
+from tests.support.lookups import cache_profile, new_username
+from tests.support.web import WebHarness, connect, run_web
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[tuple[Valkey, Door, Books]]:
+def breakable_web(tmp_path: Path) -> Iterator[tuple[Valkey, WebHarness, LedgerHarness]]:
     """An application over a store of its own, which may be killed."""
     with (
         Valkey(tmp_path / "valkey") as own,
         redis.Redis.from_url(own.url) as client,
-        serving(own.url, tmp_path) as port,
-        opened(port, client) as door,
-        opened_books(own.url) as books,
+        run_web(own.url, tmp_path) as port,
+        connect(port, client) as web,
+        open_ledger(own.url) as ledger,
     ):
-        yield own, door, books
+        yield own, web, ledger
 
 
-def test_fresh_copies_are_told_while_the_store_is_away(house: tuple[Valkey, Door, Books]) -> None:
-    store, door, books = house
-    here, other = new_name(), new_name()
-    found = known(door, books, here)
-    assert door.api.get(f"/users/{here}").status_code == 200
+def test_fresh_copies_are_told_while_the_store_is_away(
+    breakable_web: tuple[Valkey, WebHarness, LedgerHarness],
+) -> None:
+    store, web, ledger = breakable_web
+    here, other = new_username(), new_username()
+    found = cache_profile(web, ledger, here)
+    assert web.api.get(f"/users/{here}").status_code == 200
     # When the store is gone
     store.kill()
     # Then what this process has is told, and the rest is not certain
-    assert door.api.get(f"/users/{here}").json() == found
-    answer = door.api.get(f"/users/{other}")
+    assert web.api.get(f"/users/{here}").json() == found
+    answer = web.api.get(f"/users/{other}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_unavailable")
     assert answer.headers["Retry-After"] == "5"
-    items = door.api.get("/users", params={"username": [here, other]}).json()["items"]
+    items = web.api.get("/users", params={"username": [here, other]}).json()["items"]
     assert items[0]["user"] == found
     assert items[1]["error"]["code"] == "store_unavailable"
-    assert door.api.get("/users", params={"username": [other]}).status_code == 503
-    lines = door.api.get(
+    assert web.api.get("/users", params={"username": [other]}).status_code == 503
+    lines = web.api.get(
         "/users", params={"username": [other]}, headers={"Accept": "application/x-ndjson"}
     )
     assert json.loads(lines.text)["error"]["code"] == "store_unavailable"
     # And once it is back, look-ups go on
     store.start()
-    assert door.api.get(f"/users/{other}", params={"wait": 0}).status_code == 202
+    assert web.api.get(f"/users/{other}", params={"wait": 0}).status_code == 202
 
 
 @pytest.mark.parametrize(
@@ -62,18 +64,18 @@ def test_fresh_copies_are_told_while_the_store_is_away(house: tuple[Valkey, Door
     ids=["full", "read-only"],
 )
 def test_a_store_that_takes_no_writes_tells_what_it_has(
-    house: tuple[Valkey, Door, Books], command: tuple[str, ...]
+    breakable_web: tuple[Valkey, WebHarness, LedgerHarness], command: tuple[str, ...]
 ) -> None:
-    _, door, books = house
-    name = new_name()
-    found = known(door, books, name)
-    books.pass_time(301 * SECOND)
-    store: Any = door.store
+    _, web, ledger = breakable_web
+    name = new_username()
+    found = cache_profile(web, ledger, name)
+    ledger.pass_time(301 * SECOND)
+    store: Any = web.store
     store.execute_command(*command)
-    answer = door.api.get(f"/users/{name}")
+    answer = web.api.get(f"/users/{name}")
     assert (answer.status_code, answer.json()) == (200, found)
     assert answer.headers["Warning"] == '111 - "Revalidation Failed: store_unavailable"'
-    assert door.api.get(f"/users/{new_name()}").status_code == 503
+    assert web.api.get(f"/users/{new_username()}").status_code == 503
 
 
 def test_items_that_nobody_waits_for_any_more_are_let_go() -> None:

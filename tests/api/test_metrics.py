@@ -22,20 +22,20 @@ from service.deliveries.store import Deliveries
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
 from tests.support.canaries import Canary, leaks
-from tests.support.event_streams import events
-from tests.support.ledgers import DAY, HOUR, Books, opened_books
-from tests.support.senders import SECRETS
+from tests.support.event_streams import subscribe
+from tests.support.ledger import DAY, HOUR, LedgerHarness, open_ledger
 from tests.support.web import (
     API_KEY,
     OTHER_KEY,
     SECRET_KEY,
     SOURCE_SECRETS,
-    Door,
-    opened,
+    WebHarness,
+    connect,
     order,
-    serving,
-    settings_for,
+    run_web,
+    web_settings,
 )
+from tests.support.webhook_signatures import SECRETS
 
 CONFIG = """
 [sources.stripe]
@@ -101,34 +101,34 @@ class Scrape:
         return {value for _, labels in self._numbers for _, value in labels}
 
 
-def scrape(door: Door) -> Scrape:
+def scrape(web: WebHarness) -> Scrape:
     """Ask for the numbers, as monitoring does: without a key."""
-    answer = door.http.get("/metrics")
+    answer = web.http.get("/metrics")
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     return Scrape(answer.text)
 
 
 @pytest.fixture
-def door(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[Door]:
+def web(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[WebHarness]:
     """A web process of the test's own, that reports at once."""
-    with serving(store_url, tmp_path, CONFIG, **OFTEN) as port, opened(port, store) as door:
-        yield door
+    with run_web(store_url, tmp_path, CONFIG, **OFTEN) as port, connect(port, store) as web:
+        yield web
 
 
 @pytest.fixture
-def books(door: Door, store_url: str, tmp_path: Path) -> Iterator[Books]:
+def ledger(web: WebHarness, store_url: str, tmp_path: Path) -> Iterator[LedgerHarness]:
     """The ledger under it, with the same limits."""
-    settings = settings_for(store_url, tmp_path / "heliograph.toml")
+    settings = web_settings(store_url, tmp_path / "heliograph.toml")
     times = WorkerConfig.of(settings, parse_config(CONFIG), ENVIRON).times
-    with opened_books(store_url, times) as books:
-        yield books
+    with open_ledger(store_url, times) as ledger:
+        yield ledger
 
 
 @contextmanager
 def worker(store_url: str, tmp_path: Path) -> Iterator[tuple[Runtime, LoopThread]]:
     """A worker's own resources on its own loop, as they are opened at boot."""
-    settings = settings_for(store_url, tmp_path / "heliograph.toml", **OFTEN)
+    settings = web_settings(store_url, tmp_path / "heliograph.toml", **OFTEN)
     loop = LoopThread()
     resources = RuntimeMiddleware(WorkerConfig.of(settings, parse_config(CONFIG), ENVIRON), loop)
     broker: Broker = StubBroker(middleware=[])
@@ -142,17 +142,17 @@ def worker(store_url: str, tmp_path: Path) -> Iterator[tuple[Runtime, LoopThread
         loop.stop()
 
 
-def test_events_are_counted_by_what_became_of_them(door: Door) -> None:
+def test_events_are_counted_by_what_became_of_them(web: WebHarness) -> None:
     # When one event comes twice, one comes with other data, one is no event and one is forged
-    door.deliver("stripe", order("stripe"))
-    door.deliver("stripe", order("stripe"))
-    door.deliver("stripe", order("stripe", data={"object": {"n": 2}}))
-    door.deliver("stripe", b"[]")
-    forged = door.deliver("stripe", order("stripe"), headers={"Stripe-Signature": "t=1,v1=0"})
+    web.deliver("stripe", order("stripe"))
+    web.deliver("stripe", order("stripe"))
+    web.deliver("stripe", order("stripe", data={"object": {"n": 2}}))
+    web.deliver("stripe", b"[]")
+    forged = web.deliver("stripe", order("stripe"), headers={"Stripe-Signature": "t=1,v1=0"})
     assert forged.status_code == 400
 
     def events() -> dict[str, float]:
-        seen = scrape(door)
+        seen = scrape(web)
         outcomes = ("accepted", "duplicate", "conflict", "quarantined", "refused")
         return {it: seen("events_total", source="stripe", outcome=it) for it in outcomes}
 
@@ -160,30 +160,30 @@ def test_events_are_counted_by_what_became_of_them(door: Door) -> None:
     assert set(events().values()) == {1}
 
 
-def test_what_a_process_counts_is_reported_once(door: Door) -> None:
-    door.deliver("stripe", order("stripe"), headers={"Stripe-Signature": "t=1,v1=0"})
+def test_what_a_process_counts_is_reported_once(web: WebHarness) -> None:
+    web.deliver("stripe", order("stripe"), headers={"Stripe-Signature": "t=1,v1=0"})
     reports: set[float] = set()
 
     def several_reports() -> bool:
-        reports.add(scrape(door)("loop_lag_seconds_count", tier="web"))
+        reports.add(scrape(web)("loop_lag_seconds_count", tier="web"))
         return len(reports) > 4
 
     until(several_reports)
-    assert scrape(door)("events_total", source="stripe", outcome="refused") == 1
+    assert scrape(web)("events_total", source="stripe", outcome="refused") == 1
 
 
-def test_jobs_and_their_ends_are_told(door: Door, books: Books) -> None:
+def test_jobs_and_their_ends_are_told(web: WebHarness, ledger: LedgerHarness) -> None:
     for account in ("shop", "second"):
-        books.job(account=account)
-    seen = scrape(door)
+        ledger.add_job(account=account)
+    seen = scrape(web)
     assert seen("jobs", status="queued") == 2
     assert seen("jobs_by_kind", kind="dm") == 2
     assert seen("jobs", status="succeeded") == seen("deliveries", status="pending") == 0
 
-    [first, second] = books.wakeups()
-    assert books.finish(books.sending(first))
-    assert books.finish(books.claim(second), Status.FAILED)
-    seen = scrape(door)
+    [first, second] = ledger.take_messages()
+    assert ledger.finish(ledger.claim_and_send(first))
+    assert ledger.finish(ledger.claim(second), Status.FAILED)
+    seen = scrape(web)
     assert seen("jobs", status="queued") == 0
     assert seen("jobs", status="succeeded") == seen("jobs", status="failed") == 1
     assert seen("jobs_ended_total", kind="dm", status="succeeded") == 1
@@ -192,90 +192,100 @@ def test_jobs_and_their_ends_are_told(door: Door, books: Books) -> None:
     assert seen("deliveries", status="pending") == 2
 
 
-def test_who_listens_is_told(door: Door) -> None:
-    with events(door.api, "/live") as one, events(door.api, "/live") as other:
+def test_who_listens_is_told(web: WebHarness) -> None:
+    with subscribe(web.api, "/live") as one, subscribe(web.api, "/live") as other:
         one.take(1)
         other.take(1)
-        until(lambda: scrape(door)("live_listeners") == 2)
-    until(lambda: scrape(door)("live_listeners") == 0)
+        until(lambda: scrape(web)("live_listeners") == 2)
+    until(lambda: scrape(web)("live_listeners") == 0)
 
 
-def test_ends_stay_counted_when_their_jobs_are_forgotten(door: Door, books: Books) -> None:
-    books.finish(books.sending(books.job()))
-    books.pass_time(books.times.keep + DAY)
-    assert books.run(books.ledger.prune()) > 0
-    seen = scrape(door)
+def test_ends_stay_counted_when_their_jobs_are_forgotten(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    ledger.finish(ledger.claim_and_send(ledger.add_job()))
+    ledger.pass_time(ledger.times.keep + DAY)
+    assert ledger.run(ledger.core.prune()) > 0
+    seen = scrape(web)
     assert seen("jobs", status="succeeded") == 0
     assert seen("jobs_ended_total", kind="dm", status="succeeded") == 1
 
 
-def test_claims_and_attempts_are_counted_by_outcome(door: Door, books: Books) -> None:
-    job_id = books.job()
-    books.release(books.claim(job_id), Status.QUEUED)
-    claim = books.claim(job_id, "another")
-    assert books.try_claim(job_id, "a third") is None
-    assert books.intend(claim) == "ok"
-    books.release(claim, Status.SENDING)
-    books.pass_time(HOUR)
-    books.tick()
-    assert books.finish(books.claim(job_id, "a fourth"))
+def test_claims_and_attempts_are_counted_by_outcome(web: WebHarness, ledger: LedgerHarness) -> None:
+    job_id = ledger.add_job()
+    ledger.release(ledger.claim(job_id), Status.QUEUED)
+    claim = ledger.claim(job_id, "another")
+    assert ledger.try_claim(job_id, "a third") is None
+    assert ledger.record_intent(claim) == "ok"
+    ledger.release(claim, Status.SENDING)
+    ledger.pass_time(HOUR)
+    ledger.heartbeat()
+    assert ledger.finish(ledger.claim(job_id, "a fourth"))
 
-    seen = scrape(door)
+    seen = scrape(web)
     given = ("run", "lookup", "none")
     assert [seen("claims_total", work="job", outcome=it) for it in given] == [2, 1, 1]
     outcomes = ("queued", "sending", "succeeded", "lapsed")
     assert [seen("attempts_total", kind="dm", outcome=it) for it in outcomes] == [1, 1, 1, 0]
 
 
-def test_an_attempt_whose_worker_died_is_counted_as_lapsed(door: Door, books: Books) -> None:
-    books.claim(books.job())
-    books.pass_time(books.times.lease + 1)
-    books.tick()
-    assert scrape(door)("attempts_total", kind="dm", outcome="lapsed") == 1
+def test_an_attempt_whose_worker_died_is_counted_as_lapsed(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    ledger.claim(ledger.add_job())
+    ledger.pass_time(ledger.times.lease + 1)
+    ledger.heartbeat()
+    assert scrape(web)("attempts_total", kind="dm", outcome="lapsed") == 1
 
 
 @pytest.mark.parametrize("outcome", ["canceled", "expired", "held", "waiting"])
-def test_an_attempt_that_may_not_write_is_counted(door: Door, books: Books, outcome: str) -> None:
-    claim = books.claim(books.job(expires_ms=HOUR))
+def test_an_attempt_that_may_not_write_is_counted(
+    web: WebHarness, ledger: LedgerHarness, outcome: str
+) -> None:
+    claim = ledger.claim(ledger.add_job(expires_ms=HOUR))
     closes: dict[str, Callable[[], object]] = {
-        "canceled": lambda: books.run(books.ledger.cancel(claim.id, "a person")),
-        "expired": lambda: books.store.hset(f"hg:job:{claim.id}", "expires", "1"),
-        "held": lambda: books.run(books.doors.pause("shop")),
-        "waiting": lambda: books.store.hset("hg:acct:shop", "gap:dm", "9999999999999"),
+        "canceled": lambda: ledger.run(ledger.core.cancel(claim.id, "a person")),
+        "expired": lambda: ledger.store.hset(f"hg:job:{claim.id}", "expires", "1"),
+        "held": lambda: ledger.run(ledger.controls.pause("shop")),
+        "waiting": lambda: ledger.store.hset("hg:acct:shop", "gap:dm", "9999999999999"),
     }
     closes[outcome]()
-    assert books.intend(claim) == outcome
-    assert scrape(door)("attempts_total", kind="dm", outcome=outcome) == 1
+    assert ledger.record_intent(claim) == outcome
+    assert scrape(web)("attempts_total", kind="dm", outcome=outcome) == 1
 
 
-def test_an_attempt_that_is_refused_is_counted_as_failed(door: Door, books: Books) -> None:
-    books.finish(books.sending(books.job()))
-    books.pass_time(HOUR)
-    assert books.intend(books.claim(books.job())) == "refused"  # to the same recipient again
-    assert scrape(door)("attempts_total", kind="dm", outcome="failed") == 1
+def test_an_attempt_that_is_refused_is_counted_as_failed(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    ledger.finish(ledger.claim_and_send(ledger.add_job()))
+    ledger.pass_time(HOUR)
+    assert (
+        ledger.record_intent(ledger.claim(ledger.add_job())) == "refused"
+    )  # to the same recipient again
+    assert scrape(web)("attempts_total", kind="dm", outcome="failed") == 1
 
 
-def test_attempts_at_callbacks_are_counted(door: Door, books: Books) -> None:
-    job_id = books.job()
-    books.finish(books.sending(job_id))
-    [delivery] = books.owed(job_id)
-    deliveries: Deliveries = books.deliveries
+def test_attempts_at_callbacks_are_counted(web: WebHarness, ledger: LedgerHarness) -> None:
+    job_id = ledger.add_job()
+    ledger.finish(ledger.claim_and_send(job_id))
+    [delivery] = ledger.deliveries_of(job_id)
+    deliveries: Deliveries = ledger.deliveries
 
     def attempt(to: str, *, counts: bool) -> None:
-        books.pass_time(HOUR)
-        claim = books.run(deliveries.claim(delivery["id"], to))
+        ledger.pass_time(HOUR)
+        claim = ledger.run(deliveries.claim(delivery["id"], to))
         assert claim is not None
-        assert books.run(deliveries.claim(delivery["id"], "another")) is None
+        assert ledger.run(deliveries.claim(delivery["id"], "another")) is None
         if to == "put_back":
-            assert books.run(deliveries.defer(claim, after_ms=1))
+            assert ledger.run(deliveries.defer(claim, after_ms=1))
         else:
-            assert books.run(deliveries.record(claim, to, {}, counts=counts))  # type: ignore[arg-type]
+            assert ledger.run(deliveries.record(claim, to, {}, counts=counts))  # type: ignore[arg-type]
 
     attempt("pending", counts=True)
     attempt("pending", counts=False)
     attempt("put_back", counts=False)
     attempt("delivered", counts=True)
-    seen = scrape(door)
+    seen = scrape(web)
     outcomes = ("again", "uncharged", "put_back", "delivered")
     assert [seen("attempts_total", kind="delivery", outcome=it) for it in outcomes] == [1] * 4
     assert seen("claims_total", work="delivery", outcome="run") == 4
@@ -283,28 +293,30 @@ def test_attempts_at_callbacks_are_counted(door: Door, books: Books) -> None:
     assert (seen("deliveries", status="pending"), seen("deliveries", status="delivered")) == (0, 1)
 
 
-def test_what_jobs_wait_for_is_told_by_account_lane_and_reason(door: Door, books: Books) -> None:
-    holder = books.claim(books.job())
+def test_what_jobs_wait_for_is_told_by_account_lane_and_reason(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    holder = ledger.claim(ledger.add_job())
     for _ in range(2):
-        books.job()
+        ledger.add_job()
     line = {"account": "shop", "lane": "dm_unknown"}
-    assert scrape(door)("jobs_in_line", **line, reason="turn") == 2
+    assert scrape(web)("jobs_in_line", **line, reason="turn") == 2
 
-    assert books.intend(holder) == "ok"
-    assert books.finish(holder)
-    seen = scrape(door)
+    assert ledger.record_intent(holder) == "ok"
+    assert ledger.finish(holder)
+    seen = scrape(web)
     assert seen("jobs_in_line", **line, reason="turn") == 0
     assert seen("jobs_in_line", **line, reason="dm_gap") == 2
 
-    books.run(books.doors.pause("shop", "a note that is nobody else's business"))
-    seen = scrape(door)
+    ledger.run(ledger.controls.pause("shop", "a note that is nobody else's business"))
+    seen = scrape(web)
     assert seen("jobs_in_line", **line, reason="dm_gap") == 0
     assert seen("jobs_held", account="shop", kind="dm", reason="paused") == 2
 
 
-def test_the_state_of_an_account_is_told(door: Door, books: Books) -> None:
+def test_the_state_of_an_account_is_told(web: WebHarness, ledger: LedgerHarness) -> None:
     def states(account: str = "shop") -> dict[str, float]:
-        seen = scrape(door)
+        seen = scrape(web)
         names = ("active", "cooling_down", "held", "paused")
         return {it: seen("account_status", account=account, status=it) for it in names}
 
@@ -312,62 +324,62 @@ def test_the_state_of_an_account_is_told(door: Door, books: Books) -> None:
         return {**dict.fromkeys(("active", "cooling_down", "held", "paused"), 0.0), status: 1.0}
 
     assert states() == states("second") == only("active")
-    claim = books.claim(books.job())
-    books.release(
+    claim = ledger.claim(ledger.add_job())
+    ledger.release(
         claim,
         Status.WAITING,
         after_ms=1,
         effect=AccountEffect(cooldown="slow_down", cooldown_ms=HOUR),
     )
     assert states() == only("cooling_down")
-    books.run(books.doors.pause("shop"))
+    ledger.run(ledger.controls.pause("shop"))
     assert states() == only("paused")
     assert states("second") == only("active")
-    books.run(books.doors.pause_all())
+    ledger.run(ledger.controls.pause_all())
     assert states("second") == only("paused")
 
 
-def test_an_account_that_waits_for_a_person_is_held(door: Door, books: Books) -> None:
-    books.release(
-        books.claim(books.job()), Status.HELD, effect=AccountEffect(hold="challenge_required")
+def test_an_account_that_waits_for_a_person_is_held(web: WebHarness, ledger: LedgerHarness) -> None:
+    ledger.release(
+        ledger.claim(ledger.add_job()), Status.HELD, effect=AccountEffect(hold="challenge_required")
     )
-    seen = scrape(door)
+    seen = scrape(web)
     assert seen("account_status", account="shop", status="held") == 1
     assert seen("jobs_held", account="shop", kind="dm", reason="challenge_required") == 1
 
 
-def test_budgets_are_told(door: Door, books: Books) -> None:
+def test_budgets_are_told(web: WebHarness, ledger: LedgerHarness) -> None:
     def used(pace: str, window: str) -> float:
-        return scrape(door)("budget_used", account="shop", pace=pace, window=window)
+        return scrape(web)("budget_used", account="shop", pace=pace, window=window)
 
     assert [used("dm", "hour"), used("dm", "day")] == [0, 0]
-    claim = books.claim(books.job())
-    assert books.intend(claim, thread="new") == "ok"
+    claim = ledger.claim(ledger.add_job())
+    assert ledger.record_intent(claim, thread="new") == "ok"
     assert [used("dm", "hour"), used("dm", "day"), used("dm_new_thread", "day")] == [1, 1, 1]
     assert used("comment", "day") == 0
-    books.finish(claim)
-    books.pass_time(2 * HOUR)
+    ledger.finish(claim)
+    ledger.pass_time(2 * HOUR)
     assert [used("dm", "hour"), used("dm", "day")] == [0, 1]
-    seen = scrape(door)
+    seen = scrape(web)
     assert seen("budget_limit", account="shop", pace="dm", window="hour") == 10
     assert seen("budget_limit", account="shop", pace="dm", window="day") == 40
 
 
 def test_a_queue_tells_its_depth_and_the_age_of_its_first_message(
-    door: Door, books: Books, store: redis.Redis
+    web: WebHarness, ledger: LedgerHarness, store: redis.Redis
 ) -> None:
-    assert scrape(door)("queue_messages", queue="actions") == 0
-    books.job()
-    books.job(account="second")
-    until(lambda: scrape(door)("queue_oldest_seconds", queue="actions") > 0.05)
-    assert scrape(door)("queue_messages", queue="actions") == 2
-    assert scrape(door)("queue_messages", queue="callbacks") == 0
-    books.wakeups()
+    assert scrape(web)("queue_messages", queue="actions") == 0
+    ledger.add_job()
+    ledger.add_job(account="second")
+    until(lambda: scrape(web)("queue_oldest_seconds", queue="actions") > 0.05)
+    assert scrape(web)("queue_messages", queue="actions") == 2
+    assert scrape(web)("queue_messages", queue="callbacks") == 0
+    ledger.take_messages()
     # And what is no message of ours does not stop the scrape
     store.rpush("hg-mq:actions", "no such message")
     store.rpush("hg-mq:calendar", "not json")
     store.hset("hg-mq:calendar.msgs", "not json", "[")
-    seen = scrape(door)
+    seen = scrape(web)
     assert (seen("queue_messages", queue="actions"), seen("queue_messages", queue="calendar")) == (
         1,
         1,
@@ -376,57 +388,63 @@ def test_a_queue_tells_its_depth_and_the_age_of_its_first_message(
 
 
 @pytest.mark.parametrize("index", ["due", "wakes", "leases", "expiry", "turns", "alarms"])
-def test_work_that_is_due_and_not_done_is_told(door: Door, store: redis.Redis, index: str) -> None:
+def test_work_that_is_due_and_not_done_is_told(
+    web: WebHarness, store: redis.Redis, index: str
+) -> None:
     now_ms = time.time() * 1000
     store.zadd(f"hg:{index}", {"later": now_ms + HOUR})
-    assert scrape(door)("due_lag_seconds", index=index) == 0
+    assert scrape(web)("due_lag_seconds", index=index) == 0
     store.zadd(f"hg:{index}", {"overdue": now_ms - 90_000})
-    assert 90 <= scrape(door)("due_lag_seconds", index=index) < 120
+    assert 90 <= scrape(web)("due_lag_seconds", index=index) < 120
 
 
 def test_a_workers_numbers_are_in_the_webs_scrape(
-    door: Door, store_url: str, tmp_path: Path
+    web: WebHarness, store_url: str, tmp_path: Path
 ) -> None:
     def answers(tier: str) -> float:
-        return scrape(door)("loop_lag_seconds_count", tier=tier)
+        return scrape(web)("loop_lag_seconds_count", tier=tier)
 
     def late(tier: str) -> float:
-        seen = scrape(door)
+        seen = scrape(web)
         within = seen("loop_lag_seconds_bucket", tier=tier, le="0.1")
         return seen("loop_lag_seconds_count", tier=tier) - within
 
-    until(lambda: scrape(door)("processes", tier="web") == 1 and answers("web") > 0)
-    assert scrape(door)("processes", tier="worker") == answers("worker") == 0
+    until(lambda: scrape(web)("processes", tier="web") == 1 and answers("web") > 0)
+    assert scrape(web)("processes", tier="worker") == answers("worker") == 0
     with worker(store_url, tmp_path) as (runtime, loop):
-        until(lambda: scrape(door)("processes", tier="worker") == 1 and answers("worker") > 0)
+        until(lambda: scrape(web)("processes", tier="worker") == 1 and answers("worker") > 0)
         # When it claims something, and something blocks its loop
         assert loop.call(runtime.claims.claim("job_unknown", runtime.owner())) is None
-        assert scrape(door)("claims_total", work="job", outcome="none") == 1
+        assert scrape(web)("claims_total", work="job", outcome="none") == 1
         before = late("worker")
         loop.loop.call_soon_threadsafe(time.sleep, 0.6)
         until(lambda: late("worker") > before)
-        assert scrape(door)("loop_lag_peak_seconds", tier="worker") > 0.1
-        assert scrape(door)("loop_lag_seconds_sum", tier="worker") > 0.1
+        assert scrape(web)("loop_lag_peak_seconds", tier="worker") > 0.1
+        assert scrape(web)("loop_lag_seconds_sum", tier="worker") > 0.1
     # Then what it counted outlives it, and it itself is gone
-    seen = scrape(door)
+    seen = scrape(web)
     assert seen("processes", tier="worker") == seen("loop_lag_peak_seconds", tier="worker") == 0
     assert late("worker") > before
     assert seen("claims_total", work="job", outcome="none") == 1
 
 
-def test_a_process_that_was_killed_is_no_longer_counted(door: Door, store: redis.Redis) -> None:
-    until(lambda: scrape(door)("processes", tier="web") == 1)
+def test_a_process_that_was_killed_is_no_longer_counted(
+    web: WebHarness, store: redis.Redis
+) -> None:
+    until(lambda: scrape(web)("processes", tier="web") == 1)
     store.zadd("hg:processes", {"killed": 0, "just killed": time.time() * 1000})
     store.hset("hg:metrics:just killed", mapping={"tier": "worker", "peak_us": "2000000"})
-    seen = scrape(door)
+    seen = scrape(web)
     assert (seen("processes", tier="web"), seen("processes", tier="worker")) == (1, 1)
     assert seen("loop_lag_peak_seconds", tier="worker") == 2
     store.delete("hg:metrics:just killed")  # as it does by itself
     until(lambda: store.zscore("hg:processes", "killed") is None)
-    assert scrape(door)("processes", tier="worker") == 0
+    assert scrape(web)("processes", tier="worker") == 0
 
 
-def test_counts_of_another_release_do_not_stop_the_scrape(door: Door, store: redis.Redis) -> None:
+def test_counts_of_another_release_do_not_stop_the_scrape(
+    web: WebHarness, store: redis.Redis
+) -> None:
     for name in (
         "end:dm:failed",
         "event:stripe:accepted:more",
@@ -437,32 +455,32 @@ def test_counts_of_another_release_do_not_stop_the_scrape(door: Door, store: red
         store.hset("hg:counters", name, 2)
     store.hset("hg:metrics:other", "tier", "moon")
     store.zadd("hg:processes", {"other": time.time() * 1000})
-    assert scrape(door)("jobs_ended_total", kind="dm", status="failed") == 2
+    assert scrape(web)("jobs_ended_total", kind="dm", status="failed") == 2
 
 
-def test_numbers_are_told_also_when_memory_is_short(door: Door, store: redis.Redis) -> None:
-    door.deliver("stripe", order("stripe"))
+def test_numbers_are_told_also_when_memory_is_short(web: WebHarness, store: redis.Redis) -> None:
+    web.deliver("stripe", order("stripe"))
     limit = str(store.config_get("maxmemory")["maxmemory"])
     store.config_set("maxmemory", 1)
     try:
-        answers = scrape(door)("loop_lag_seconds_count", tier="web")
-        until(lambda: scrape(door)("loop_lag_seconds_count", tier="web") > answers)
-        assert scrape(door)("events_total", source="stripe", outcome="accepted") == 1
+        answers = scrape(web)("loop_lag_seconds_count", tier="web")
+        until(lambda: scrape(web)("loop_lag_seconds_count", tier="web") > answers)
+        assert scrape(web)("events_total", source="stripe", outcome="accepted") == 1
     finally:
         store.config_set("maxmemory", limit)
 
 
 def test_no_secret_and_nobody_is_named(
-    door: Door, books: Books, store_url: str, tmp_path: Path
+    web: WebHarness, ledger: LedgerHarness, store_url: str, tmp_path: Path
 ) -> None:
-    event = door.deliver("stripe", order("stripe", "evt_of_a_customer")).json()
+    event = web.deliver("stripe", order("stripe", "evt_of_a_customer")).json()
     [job_id] = event["jobs"]
     with worker(store_url, tmp_path):
-        until(lambda: scrape(door)("processes", tier="worker") == 1)
-        assert books.finish(books.sending(job_id))
-        books.job(to="another.recipient", text="Another text")
-        books.run(books.doors.pause("shop", "a note that is nobody else's business"))
-        text = door.http.get("/metrics").text
+        until(lambda: scrape(web)("processes", tier="worker") == 1)
+        assert ledger.finish(ledger.claim_and_send(job_id))
+        ledger.add_job(to="another.recipient", text="Another text")
+        ledger.run(ledger.controls.pause("shop", "a note that is nobody else's business"))
+        text = web.http.get("/metrics").text
     private = {
         **ENVIRON,
         **SOURCE_SECRETS,
@@ -483,8 +501,8 @@ def test_no_secret_and_nobody_is_named(
 
 def test_without_redis_there_are_no_numbers(tmp_path: Path, store: redis.Redis) -> None:
     with (
-        serving("redis://127.0.0.1:1/0", tmp_path, CONFIG) as port,
-        opened(port, store) as door,
+        run_web("redis://127.0.0.1:1/0", tmp_path, CONFIG) as port,
+        connect(port, store) as web,
     ):
-        answer = door.http.get("/metrics")
+        answer = web.http.get("/metrics")
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_unavailable")

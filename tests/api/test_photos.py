@@ -17,7 +17,7 @@ import pytest
 from deploy.local.wait import until
 from service.jobs.model import Status
 from service.photos.photo import MAX_PHOTO_BYTES
-from tests.support.ledgers import Books
+from tests.support.ledger import LedgerHarness
 from tests.support.photos import (
     SECRET_COMMENT,
     SECRET_MAKER,
@@ -29,7 +29,7 @@ from tests.support.photos import (
     telling_jpeg,
     text_bomb,
 )
-from tests.support.web import API_KEY, Door, answer
+from tests.support.web import API_KEY, WebHarness, read_response
 
 DM: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle"}
 URL = "https://example.com/receipt.png?signature=a-secret"
@@ -37,11 +37,11 @@ TOO_LARGE = "photo: must be at most 8388608 bytes (8 MiB)."
 
 
 def upload(
-    door: Door, file: bytes, name: str = "photo.jpg", key: str | None = None, **changes: Any
+    web: WebHarness, file: bytes, name: str = "photo.jpg", key: str | None = None, **changes: Any
 ) -> httpx.Response:
     headers = {} if key is None else {"Idempotency-Key": key}
     job = {"job": json.dumps({**DM, **changes})}
-    return door.api.post("/jobs", data=job, files={"photo": (name, file)}, headers=headers)
+    return web.api.post("/jobs", data=job, files={"photo": (name, file)}, headers=headers)
 
 
 def refused(response: httpx.Response, status: int, code: str, field: str = "photo") -> None:
@@ -50,15 +50,15 @@ def refused(response: httpx.Response, status: int, code: str, field: str = "phot
     assert error["message"].startswith(f"{field}: ")
 
 
-def test_an_uploaded_photo_makes_a_job_that_tells_of_it(door: Door) -> None:
+def test_an_uploaded_photo_makes_a_job_that_tells_of_it(web: WebHarness) -> None:
     # Given a photo that lies on its side
     photo = telling_jpeg()
     # When it comes with the job
-    made = upload(door, photo, priority=7)
+    made = upload(web, photo, priority=7)
     # Then the job shows what it is, and not the photo itself
     assert made.status_code == 202
     job = made.json()
-    kept: Any = door.store.get(f"hg:jobphoto:{job['id']}")
+    kept: Any = web.store.get(f"hg:jobphoto:{job['id']}")
     assert job["photo"] == {
         "from": "upload",
         "bytes": len(kept),
@@ -73,12 +73,12 @@ def test_an_uploaded_photo_makes_a_job_that_tells_of_it(door: Door) -> None:
     )
 
 
-def test_what_is_kept_is_upright_and_carries_nothing_but_the_picture(door: Door) -> None:
+def test_what_is_kept_is_upright_and_carries_nothing_but_the_picture(web: WebHarness) -> None:
     photo = telling_jpeg()
     assert SECRET_MAKER.encode() in photo
     assert SECRET_COMMENT in photo
-    job = upload(door, photo).json()
-    kept: Any = door.store.get(f"hg:jobphoto:{job['id']}")
+    job = upload(web, photo).json()
+    kept: Any = web.store.get(f"hg:jobphoto:{job['id']}")
     image = opened(kept)
     assert (image.format, image.size, dict(image.getexif())) == ("JPEG", (200, 320), {})
     assert (b"Exif" in kept, SECRET_MAKER.encode() in kept, SECRET_COMMENT in kept) == (
@@ -93,8 +93,8 @@ def test_what_is_kept_is_upright_and_carries_nothing_but_the_picture(door: Door)
     ]
 
 
-def test_the_name_of_a_file_says_nothing(door: Door) -> None:
-    made = upload(door, encoded(picture(mode="RGBA"), "PNG"), name="notes.txt")
+def test_the_name_of_a_file_says_nothing(web: WebHarness) -> None:
+    made = upload(web, encoded(picture(mode="RGBA"), "PNG"), name="notes.txt")
     assert (made.status_code, made.json()["photo"]["width"]) == (202, 320)
 
 
@@ -110,30 +110,32 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize(("photo", "code"), HOSTILE.values(), ids=HOSTILE.keys())
-def test_what_is_no_photo_is_refused_by_its_content(door: Door, photo: bytes, code: str) -> None:
+def test_what_is_no_photo_is_refused_by_its_content(
+    web: WebHarness, photo: bytes, code: str
+) -> None:
     began = time.monotonic()
-    refused(upload(door, photo, name="photo.jpg"), 422, code)
+    refused(upload(web, photo, name="photo.jpg"), 422, code)
     assert time.monotonic() - began < 5
-    assert door.contents() == {}
+    assert web.contents() == {}
 
 
-def test_a_photo_over_the_cap_is_refused_with_the_cap(door: Door) -> None:
+def test_a_photo_over_the_cap_is_refused_with_the_cap(web: WebHarness) -> None:
     # Told by its length at once, or found out while it streams
     nine = bytes(9 * 1024 * 1024)
-    told = upload(door, nine)
+    told = upload(web, nine)
     body = httpx.Request("POST", "http://x/", files={"job": "{}", "photo": ("a", nine)})
-    streamed = door.api.post(
+    streamed = web.api.post(
         "/jobs", content=iter([body.read()]), headers={"Content-Type": body.headers["content-type"]}
     )
     for response in (told, streamed):
         assert response.status_code == 413
         assert response.json()["error"] == {"code": "photo_too_large", "message": TOO_LARGE}
-    assert door.contents() == {}
+    assert web.contents() == {}
 
 
-def test_the_reading_stops_at_the_cap(door: Door) -> None:
+def test_the_reading_stops_at_the_cap(web: WebHarness) -> None:
     # Given a sender that never ends
-    with door.connect() as connection:
+    with web.connect() as connection:
         connection.sendall(
             b"POST /jobs HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
             b"Content-Type: multipart/form-data; boundary=b\r\n"
@@ -148,7 +150,7 @@ def test_the_reading_stops_at_the_cap(door: Door) -> None:
             _chunk(connection, megabyte)
             sent += len(megabyte)
         # Then it has its answer
-        status, headers, body = answer(connection)
+        status, headers, body = read_response(connection)
     assert (status, headers["connection"]) == (413, "close")
     assert json.loads(body)["error"]["code"] == "photo_too_large"
 
@@ -157,16 +159,16 @@ def _chunk(connection: socket.socket, data: bytes) -> None:
     connection.sendall(b"%x\r\n" % len(data) + data + b"\r\n")
 
 
-def test_who_has_no_key_is_refused_before_a_byte_is_read(door: Door) -> None:
+def test_who_has_no_key_is_refused_before_a_byte_is_read(web: WebHarness) -> None:
     job = {"job": json.dumps(DM)}
     files = {"photo": ("a.jpg", telling_jpeg())}
-    assert door.http.post("/jobs", data=job, files=files).status_code == 401
-    with door.connect() as connection:
+    assert web.http.post("/jobs", data=job, files=files).status_code == 401
+    with web.connect() as connection:
         connection.sendall(
             b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n"
             b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
         )
-        assert answer(connection)[0] == 401
+        assert read_response(connection)[0] == 401
 
 
 FORMS: dict[str, tuple[bytes, int, str]] = {
@@ -209,41 +211,41 @@ FORMS: dict[str, tuple[bytes, int, str]] = {
 
 @pytest.mark.parametrize(("body", "status", "field"), FORMS.values(), ids=FORMS.keys())
 def test_a_form_of_another_shape_is_refused(
-    door: Door, body: bytes, status: int, field: str
+    web: WebHarness, body: bytes, status: int, field: str
 ) -> None:
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    response = door.api.post("/jobs", content=body, headers=headers)
+    response = web.api.post("/jobs", content=body, headers=headers)
     assert response.status_code == status
     assert response.json()["error"]["message"].startswith(field)
-    assert door.contents() == {}
+    assert web.contents() == {}
 
 
 @pytest.mark.parametrize(
     ("job", "status"), [("{", 400), ("[]", 422), ("[" * 100_000, 400), ("{}", 422)]
 )
 def test_a_job_that_is_none_is_refused_before_the_photo_is_looked_at(
-    door: Door, job: str, status: int
+    web: WebHarness, job: str, status: int
 ) -> None:
     files = {"photo": ("a.jpg", png_bomb())}
-    response = door.api.post("/jobs", data={"job": job}, files=files)
+    response = web.api.post("/jobs", data={"job": job}, files=files)
     assert response.status_code == status
     assert "photo" not in response.text
 
 
 @pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary="])
-def test_a_form_without_a_boundary_is_refused(door: Door, content_type: str) -> None:
-    response = door.api.post("/jobs", content=b"x", headers={"Content-Type": content_type})
+def test_a_form_without_a_boundary_is_refused(web: WebHarness, content_type: str) -> None:
+    response = web.api.post("/jobs", content=b"x", headers={"Content-Type": content_type})
     assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_form")
 
 
-def test_a_slow_sender_of_a_photo_is_not_waited_for(door: Door) -> None:
-    with door.connect() as connection:
+def test_a_slow_sender_of_a_photo_is_not_waited_for(web: WebHarness) -> None:
+    with web.connect() as connection:
         connection.sendall(
             b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 8000\r\n"
             b"Content-Type: multipart/form-data; boundary=b\r\n"
             b"Authorization: Bearer " + API_KEY.encode() + b"\r\n\r\n--b\r\n"
         )
-        status, _, body = answer(connection)
+        status, _, body = read_response(connection)
     assert (status, json.loads(body)["error"]["code"]) == (408, "slow_body")
 
 
@@ -258,16 +260,16 @@ def test_a_slow_sender_of_a_photo_is_not_waited_for(door: Door) -> None:
     ],
 )
 def test_what_does_not_go_with_an_uploaded_photo_is_named(
-    door: Door, changes: dict[str, Any], field: str
+    web: WebHarness, changes: dict[str, Any], field: str
 ) -> None:
-    response = upload(door, telling_jpeg(), **changes)
+    response = upload(web, telling_jpeg(), **changes)
     refused(response, 422, "invalid_request", field)
     assert [item["field"] for item in response.json()["error"]["fields"]] == [field]
-    assert door.contents() == {}
+    assert web.contents() == {}
 
 
-def test_a_photo_by_url_is_left_to_a_worker(door: Door) -> None:
-    made = door.api.post("/jobs", json={**DM, "photo": URL})
+def test_a_photo_by_url_is_left_to_a_worker(web: WebHarness) -> None:
+    made = web.api.post("/jobs", json={**DM, "photo": URL})
     assert made.status_code == 202
     unknown = ("bytes", "width", "height", "sha256")
     assert made.json()["photo"] == {"from": "url", **dict.fromkeys(unknown)}
@@ -292,11 +294,11 @@ BAD_URLS = [
 
 @pytest.mark.parametrize("url", BAD_URLS)
 @pytest.mark.parametrize("path", ["/jobs", "/jobs:preview"])
-def test_a_url_that_is_not_to_be_fetched_is_refused(door: Door, url: Any, path: str) -> None:
-    response = door.api.post(path, json={**DM, "photo": url})
+def test_a_url_that_is_not_to_be_fetched_is_refused(web: WebHarness, url: Any, path: str) -> None:
+    response = web.api.post(path, json={**DM, "photo": url})
     refused(response, 422, "invalid_request")
     assert "a-secret" not in response.text
-    assert door.contents() == {}
+    assert web.contents() == {}
 
 
 @pytest.mark.parametrize(
@@ -307,60 +309,62 @@ def test_a_url_that_is_not_to_be_fetched_is_refused(door: Door, url: Any, path: 
     ],
 )
 def test_what_does_not_go_with_the_url_of_a_photo_is_named(
-    door: Door, changes: dict[str, Any], field: str
+    web: WebHarness, changes: dict[str, Any], field: str
 ) -> None:
     refused(
-        door.api.post("/jobs", json={**DM, "photo": URL, **changes}), 422, "invalid_request", field
+        web.api.post("/jobs", json={**DM, "photo": URL, **changes}), 422, "invalid_request", field
     )
 
 
-def test_an_idempotency_key_covers_the_photo(door: Door) -> None:
-    first = upload(door, telling_jpeg(), key="order-7")
-    again = upload(door, telling_jpeg(), key="order-7")
-    other = upload(door, telling_jpeg(orientation=3), key="order-7")
-    by_url = door.api.post(
+def test_an_idempotency_key_covers_the_photo(web: WebHarness) -> None:
+    first = upload(web, telling_jpeg(), key="order-7")
+    again = upload(web, telling_jpeg(), key="order-7")
+    other = upload(web, telling_jpeg(orientation=3), key="order-7")
+    by_url = web.api.post(
         "/jobs", json={**DM, "photo": URL}, headers={"Idempotency-Key": "order-7"}
     )
     assert again.json() == first.json()
     assert {other.status_code, by_url.status_code} == {409}
     assert other.json()["error"]["code"] == "idempotency_conflict"
-    assert len(list(door.store.scan_iter("hg:jobphoto:*"))) == 1
+    assert len(list(web.store.scan_iter("hg:jobphoto:*"))) == 1
 
 
-def test_a_preview_of_a_photo_by_url_tells_and_makes_nothing(door: Door) -> None:
-    told = door.api.post("/jobs:preview", json={**DM, "photo": URL}).json()
+def test_a_preview_of_a_photo_by_url_tells_and_makes_nothing(web: WebHarness) -> None:
+    told = web.api.post("/jobs:preview", json={**DM, "photo": URL}).json()
     assert (told["decision"], told["dry_run"]) == ("send", False)
-    assert door.contents() == {}
+    assert web.contents() == {}
 
 
-def test_a_photo_goes_when_its_job_is_canceled(door: Door, books: Books) -> None:
-    job_id = upload(door, telling_jpeg(), delay_seconds=60).json()["id"]
-    assert door.store.exists(f"hg:jobphoto:{job_id}")
-    door.api.post(f"/jobs/{job_id}/cancel").raise_for_status()
-    assert not door.store.exists(f"hg:jobphoto:{job_id}")
-    assert door.api.get(f"/jobs/{job_id}").json()["photo"]["width"] == 200
+def test_a_photo_goes_when_its_job_is_canceled(web: WebHarness, ledger: LedgerHarness) -> None:
+    job_id = upload(web, telling_jpeg(), delay_seconds=60).json()["id"]
+    assert web.store.exists(f"hg:jobphoto:{job_id}")
+    web.api.post(f"/jobs/{job_id}/cancel").raise_for_status()
+    assert not web.store.exists(f"hg:jobphoto:{job_id}")
+    assert web.api.get(f"/jobs/{job_id}").json()["photo"]["width"] == 200
 
 
-def test_a_retry_without_the_photo_is_a_conflict_that_says_so(door: Door, books: Books) -> None:
-    job_id = upload(door, telling_jpeg()).json()["id"]
-    books.finish(books.claim(job_id), Status.FAILED)
-    answered = door.api.post(f"/jobs/{job_id}/retry")
+def test_a_retry_without_the_photo_is_a_conflict_that_says_so(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    job_id = upload(web, telling_jpeg()).json()["id"]
+    ledger.finish(ledger.claim(job_id), Status.FAILED)
+    answered = web.api.post(f"/jobs/{job_id}/retry")
     assert (answered.status_code, answered.json()["error"]["code"]) == (409, "photo_gone")
     # One that came by URL is fetched again
-    by_url = door.api.post("/jobs", json={**DM, "photo": URL}).json()["id"]
-    books.finish(books.claim(by_url), Status.FAILED)
-    assert door.api.post(f"/jobs/{by_url}/retry").status_code == 202
+    by_url = web.api.post("/jobs", json={**DM, "photo": URL}).json()["id"]
+    ledger.finish(ledger.claim(by_url), Status.FAILED)
+    assert web.api.post(f"/jobs/{by_url}/retry").status_code == 202
 
 
-def test_many_photos_at_once_are_taken_a_few_at_a_time(door: Door) -> None:
+def test_many_photos_at_once_are_taken_a_few_at_a_time(web: WebHarness) -> None:
     photos = [encoded(picture(200 + n, 100)) for n in range(12)]
     with ThreadPoolExecutor(12) as pool:
-        answers = list(pool.map(lambda photo: upload(door, photo), photos))
+        answers = list(pool.map(lambda photo: upload(web, photo), photos))
     assert {each.status_code for each in answers} == {202}
     assert sorted(each.json()["photo"]["width"] for each in answers) == [*range(200, 212)]
 
 
-def test_more_uploads_than_there_is_room_for_are_to_come_again(door: Door) -> None:
+def test_more_uploads_than_there_is_room_for_are_to_come_again(web: WebHarness) -> None:
     # Given senders that have begun and not ended
     head = (
         b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 8000\r\n"
@@ -370,12 +374,12 @@ def test_more_uploads_than_there_is_room_for_are_to_come_again(door: Door) -> No
     answers: list[httpx.Response] = []
 
     def status() -> int:
-        answers.append(upload(door, telling_jpeg()))
+        answers.append(upload(web, telling_jpeg()))
         return answers[-1].status_code
 
     with ExitStack() as stack:
         for _ in range(24):
-            stack.enter_context(door.connect()).sendall(head)
+            stack.enter_context(web.connect()).sendall(head)
         # Then one more has to wait outside
         until(lambda: status() == 503)
     assert answers[-1].json()["error"]["code"] == "photos_busy"
@@ -385,18 +389,18 @@ def test_more_uploads_than_there_is_room_for_are_to_come_again(door: Door) -> No
 
 
 def test_a_photo_there_is_no_room_for_on_disk_is_to_come_again(
-    door: Door, monkeypatch: pytest.MonkeyPatch
+    web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as without_disk:
         without_disk.setattr(tempfile, "tempdir", "/nonexistent")
-        response = upload(door, telling_jpeg())
+        response = upload(web, telling_jpeg())
     assert (response.status_code, response.json()["error"]["code"]) == (503, "photo_not_taken")
-    assert door.contents() == {}
-    assert upload(door, telling_jpeg()).status_code == 202
+    assert web.contents() == {}
+    assert upload(web, telling_jpeg()).status_code == 202
 
 
-def test_the_documentation_shows_both_ways_to_ask(door: Door) -> None:
-    content = door.http.get("/openapi.json").json()["paths"]["/jobs"]["post"]["requestBody"][
+def test_the_documentation_shows_both_ways_to_ask(web: WebHarness) -> None:
+    content = web.http.get("/openapi.json").json()["paths"]["/jobs"]["post"]["requestBody"][
         "content"
     ]
     assert {*content} == {"application/json", "multipart/form-data"}

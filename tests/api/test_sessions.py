@@ -14,21 +14,21 @@ import pytest
 from deploy.local.wait import until
 from service.accounts.session_store import StoredSession
 from service.http.body_limit import MAX_API_BODY
-from tests.support.session_stores import open_vault
+from tests.support.session_store import open_session_store
 from tests.support.sessions import CANARY, document, leaks, of_device, of_user
-from tests.support.web import API_KEY, SECRET_KEY, Door
+from tests.support.web import API_KEY, SECRET_KEY, WebHarness
 
 #: Its username is no variable.
 PATH = "/accounts/reader/session"
 
 
-def put(door: Door, settings: object, query: str = "") -> httpx.Response:
-    return door.api.put(PATH + query, json=settings)
+def put(web: WebHarness, settings: object, query: str = "") -> httpx.Response:
+    return web.api.put(PATH + query, json=settings)
 
 
 def stored(store_url: str, account: str = "reader") -> StoredSession | None:
     async def load() -> StoredSession | None:
-        async with open_vault(store_url, SECRET_KEY) as (vault, _):
+        async with open_session_store(store_url, SECRET_KEY) as (vault, _):
             return await vault.load(account, account)
 
     return asyncio.run(load())
@@ -39,8 +39,8 @@ def error(answer: httpx.Response) -> dict[str, Any]:
     return found
 
 
-def test_a_session_is_stored_encrypted_and_not_echoed(door: Door, store_url: str) -> None:
-    answer = put(door, document())
+def test_a_session_is_stored_encrypted_and_not_echoed(web: WebHarness, store_url: str) -> None:
+    answer = put(web, document())
     assert (answer.status_code, answer.json()) == (
         200,
         {"account": "reader", "version": 1, "device_reset": False, "logged_in": True},
@@ -49,59 +49,59 @@ def test_a_session_is_stored_encrypted_and_not_echoed(door: Door, store_url: str
     assert session is not None
     assert session.settings["cookies"] == document()["cookies"]
     assert "tls_verify" not in session.settings
-    assert CANARY.encode() not in b"".join(filter(None, door.contents().values()))
+    assert CANARY.encode() not in b"".join(filter(None, web.contents().values()))
 
 
-def test_another_device_is_refused_until_it_is_asked_for(door: Door) -> None:
-    put(door, document())
-    before = door.contents()
-    refused = put(door, of_device("new"))
+def test_another_device_is_refused_until_it_is_asked_for(web: WebHarness) -> None:
+    put(web, document())
+    before = web.contents()
+    refused = put(web, of_device("new"))
     assert refused.status_code == 409
     assert error(refused)["code"] == "device_changed"
     assert error(refused)["traits"] == ["uuids.phone_id"]
     assert "uuids.phone_id" in error(refused)["message"]
     assert "reset_device=true" in error(refused)["message"]
-    assert put(door, of_device("new"), "?reset_device=false").status_code == 409
-    assert door.contents() == before
-    taken = put(door, of_device("new"), "?reset_device=true")
+    assert put(web, of_device("new"), "?reset_device=false").status_code == 409
+    assert web.contents() == before
+    taken = put(web, of_device("new"), "?reset_device=true")
     assert (taken.json()["version"], taken.json()["device_reset"]) == (2, True)
 
 
-def test_another_user_s_session_is_refused(door: Door) -> None:
-    put(door, document())
-    refused = put(door, of_user("77"))
+def test_another_user_s_session_is_refused(web: WebHarness) -> None:
+    put(web, document())
+    refused = put(web, of_user("77"))
     assert (refused.status_code, error(refused)["code"]) == (409, "user_changed")
     assert "reset_device=true" in error(refused)["message"]
 
 
 def test_a_session_that_cannot_be_read_is_replaced_only_when_asked_to(
-    door: Door, store_url: str
+    web: WebHarness, store_url: str
 ) -> None:
     async def save() -> None:
-        async with open_vault(store_url) as (vault, _):
+        async with open_session_store(store_url) as (vault, _):
             await vault.save("reader", "reader", document(), version=0)
 
     asyncio.run(save())
-    refused = put(door, document())
+    refused = put(web, document())
     assert (refused.status_code, error(refused)["code"]) == (409, "session_unreadable")
-    assert put(door, document(), "?reset_device=true").json()["device_reset"] is True
+    assert put(web, document(), "?reset_device=true").json()["device_reset"] is True
 
 
-def held_up(door: Door) -> int:
-    return sum("b" in client["flags"] for client in door.store.client_list())
+def held_up(web: WebHarness) -> int:
+    return sum("b" in client["flags"] for client in web.store.client_list())
 
 
-def test_of_two_at_the_same_time_one_is_told_to_try_again(door: Door) -> None:
-    put(door, document())
-    until(lambda: held_up(door) == 0)
+def test_of_two_at_the_same_time_one_is_told_to_try_again(web: WebHarness) -> None:
+    put(web, document())
+    until(lambda: held_up(web) == 0)
     with ThreadPoolExecutor(2) as pool:
         # When two requests have read the same version and are about to save
-        door.store.client_pause(10_000, all=False)
+        web.store.client_pause(10_000, all=False)
         try:
-            both = [pool.submit(put, door, document(mid=f"m-{n}")) for n in range(2)]
-            until(lambda: held_up(door) == 2)
+            both = [pool.submit(put, web, document(mid=f"m-{n}")) for n in range(2)]
+            until(lambda: held_up(web) == 2)
         finally:
-            door.store.client_unpause()
+            web.store.client_unpause()
         answers = [each.result() for each in both]
 
     # Then
@@ -122,14 +122,14 @@ def test_of_two_at_the_same_time_one_is_told_to_try_again(door: Door) -> None:
         ({"more": [[[[[[[[[[[[[[[[[[[[CANARY]]]]]]]]]]]]]]]]]]]]}, "body"),
     ],
 )
-def test_a_wrong_field_is_named(door: Door, changes: dict[str, Any], field: str) -> None:
-    refused = put(door, document(**changes))
+def test_a_wrong_field_is_named(web: WebHarness, changes: dict[str, Any], field: str) -> None:
+    refused = put(web, document(**changes))
     assert (refused.status_code, error(refused)["code"]) == (422, "invalid_request")
     (problem,) = error(refused)["fields"]
     assert problem["field"] == field
     assert error(refused)["message"] == f"{field}: {problem['message']}"
     assert CANARY not in refused.text
-    assert door.contents() == {}
+    assert web.contents() == {}
 
 
 @pytest.mark.parametrize(
@@ -147,69 +147,69 @@ def test_a_wrong_field_is_named(door: Door, changes: dict[str, Any], field: str)
     ],
 )
 def test_a_body_that_is_no_settings_is_refused(
-    door: Door, body: bytes, kind: str, status: int
+    web: WebHarness, body: bytes, kind: str, status: int
 ) -> None:
-    refused = door.api.put(PATH, content=body, headers={"Content-Type": kind})
+    refused = web.api.put(PATH, content=body, headers={"Content-Type": kind})
     assert (refused.status_code, set(refused.json())) == (status, {"error"})
     assert CANARY not in refused.text
     assert ("Content-Type" in refused.text) == (kind == "text/plain")
-    assert door.contents() == {}
+    assert web.contents() == {}
 
 
-def test_a_query_that_is_no_switch_is_refused(door: Door) -> None:
-    refused = put(door, document(), "?reset_device=perhaps")
+def test_a_query_that_is_no_switch_is_refused(web: WebHarness) -> None:
+    refused = put(web, document(), "?reset_device=perhaps")
     assert refused.status_code == 422
     assert error(refused)["fields"][0]["field"] == "reset_device"
-    assert door.contents() == {}
+    assert web.contents() == {}
 
 
-def test_an_unknown_account_is_not_found(door: Door) -> None:
-    answer = door.api.put("/accounts/nobody/session", json=document())
+def test_an_unknown_account_is_not_found(web: WebHarness) -> None:
+    answer = web.api.put("/accounts/nobody/session", json=document())
     assert (answer.status_code, error(answer)["code"]) == (404, "unknown_account")
 
 
 @pytest.mark.parametrize("key", [None, "Bearer wrong", f"Basic {API_KEY}"])
-def test_without_a_key_nothing_is_stored(door: Door, key: str | None) -> None:
+def test_without_a_key_nothing_is_stored(web: WebHarness, key: str | None) -> None:
     headers = {"Authorization": key} if key else {}
-    assert door.http.put(PATH, json=document(), headers=headers).status_code == 401
-    assert door.contents() == {}
+    assert web.http.put(PATH, json=document(), headers=headers).status_code == 401
+    assert web.contents() == {}
 
 
 def test_the_username_s_variable_is_named_where_the_web_process_lacks_it(
-    door: Door, store_url: str, monkeypatch: pytest.MonkeyPatch
+    web: WebHarness, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = "/accounts/shop/session"
     monkeypatch.delenv("INSTAGRAM_USERNAME", raising=False)
-    refused = door.api.put(path, json=document())
+    refused = web.api.put(path, json=document())
     assert (refused.status_code, error(refused)["code"]) == (503, "username_not_set")
     assert "INSTAGRAM_USERNAME" in error(refused)["message"]
-    assert door.contents() == {}
+    assert web.contents() == {}
     monkeypatch.setenv("INSTAGRAM_USERNAME", "shop")
-    assert door.api.put(path, json=document()).status_code == 200
+    assert web.api.put(path, json=document()).status_code == 200
     assert stored(store_url, "shop") is not None
 
 
 def test_nothing_of_a_session_is_in_an_answer_or_a_log(
-    door: Door, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    web: WebHarness, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
     said = [
-        put(door, document()).text,
-        put(door, of_device("new")).text,
-        put(door, of_user("77")).text,
-        put(door, document(uuids=CANARY)).text,
-        put(door, document(cookies={CANARY: {}})).text,
-        put(door, of_device("new"), "?reset_device=true").text,
-        door.api.get("/accounts").text,
-        door.api.get("/accounts/reader").text,
+        put(web, document()).text,
+        put(web, of_device("new")).text,
+        put(web, of_user("77")).text,
+        put(web, document(uuids=CANARY)).text,
+        put(web, document(cookies={CANARY: {}})).text,
+        put(web, of_device("new"), "?reset_device=true").text,
+        web.api.get("/accounts").text,
+        web.api.get("/accounts/reader").text,
         caplog.text,
         *capfd.readouterr(),
     ]
     assert leaks(*said) == []
 
 
-def test_the_documentation_describes_the_body_as_an_object(door: Door) -> None:
-    paths = door.http.get("/openapi.json").json()["paths"]
+def test_the_documentation_describes_the_body_as_an_object(web: WebHarness) -> None:
+    paths = web.http.get("/openapi.json").json()["paths"]
     body = paths["/accounts/{name}/session"]["put"]["requestBody"]
     assert body["required"] is True
     assert body["content"]["application/json"]["schema"]["type"] == "object"

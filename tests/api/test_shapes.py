@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.support.senders import SECRETS
-from tests.support.web import API_KEY, SECRET_KEY, Door, opened, serving
+from tests.support.web import API_KEY, SECRET_KEY, WebHarness, connect, run_web
+from tests.support.webhook_signatures import SECRETS
 
 PATHS = {
     "/webhooks/{source}": {"post"},
@@ -38,8 +38,8 @@ PATHS = {
 @pytest.mark.parametrize(
     "path", ["/", "/nope", "/jobs/", "/JOBS", "/jobs/x/y", "/%00", "/favicon.ico"]
 )
-def test_an_unknown_path_has_the_shape_of_an_error(door: Door, path: str) -> None:
-    answer = door.api.get(path)
+def test_an_unknown_path_has_the_shape_of_an_error(web: WebHarness, path: str) -> None:
+    answer = web.api.get(path)
     assert answer.status_code == 404
     assert set(answer.json()["error"]) == {"code", "message"}
 
@@ -56,9 +56,9 @@ def test_an_unknown_path_has_the_shape_of_an_error(door: Door, path: str) -> Non
     ],
 )
 def test_a_wrong_method_has_the_shape_of_an_error(
-    door: Door, method: str, path: str, allowed: set[str]
+    web: WebHarness, method: str, path: str, allowed: set[str]
 ) -> None:
-    answer = door.api.request(method, path)
+    answer = web.api.request(method, path)
     if method == "BREW":
         assert answer.status_code == 400  # the parser knows no such method
         return
@@ -66,56 +66,56 @@ def test_a_wrong_method_has_the_shape_of_an_error(
     assert {name.strip() for name in answer.headers["Allow"].split(",")} <= allowed
 
 
-def test_the_documentation_names_every_path(door: Door) -> None:
-    document = door.http.get("/openapi.json").json()
+def test_the_documentation_names_every_path(web: WebHarness) -> None:
+    document = web.http.get("/openapi.json").json()
     described = {path: set(methods) for path, methods in document["paths"].items()}
     assert {path: described.get(path) for path in PATHS} == PATHS
 
 
-def test_the_documentation_describes_errors_as_they_are(door: Door) -> None:
-    text = door.http.get("/openapi.json").text
+def test_the_documentation_describes_errors_as_they_are(web: WebHarness) -> None:
+    text = web.http.get("/openapi.json").text
     assert "HTTPValidationError" not in text
     described = json.loads(text)["paths"]["/jobs"]["post"]["responses"]
     schema = described["default"]["content"]["application/json"]["schema"]
     assert schema == {"$ref": "#/components/schemas/ErrorAnswer"}
 
 
-def test_the_documentation_is_a_page_without_secrets(door: Door) -> None:
-    page = door.http.get("/docs")
+def test_the_documentation_is_a_page_without_secrets(web: WebHarness) -> None:
+    page = web.http.get("/docs")
     assert page.headers["Content-Type"].startswith("text/html")
-    whole = page.text + door.http.get("/openapi.json").text
+    whole = page.text + web.http.get("/openapi.json").text
     assert not [secret for secret in (API_KEY, SECRET_KEY, *SECRETS.values()) if secret in whole]
 
 
 def test_health_does_not_ask_the_store_and_readiness_does(tmp_path: Path) -> None:
     nowhere = "redis://127.0.0.1:1/0"
     with (
-        serving(nowhere, tmp_path) as port,
+        run_web(nowhere, tmp_path) as port,
         redis.Redis.from_url(nowhere) as store,
-        opened(port, store) as door,
+        connect(port, store) as web,
     ):
-        assert door.http.get("/healthz").json()["status"] == "ok"
-        assert door.http.get("/readyz").status_code == 503
-        assert door.http.get("/docs").status_code == 200
+        assert web.http.get("/healthz").json()["status"] == "ok"
+        assert web.http.get("/readyz").status_code == 503
+        assert web.http.get("/docs").status_code == 200
 
 
-def test_readiness_with_a_store(door: Door) -> None:
-    assert (door.http.get("/readyz").status_code, door.contents()) == (200, {})
+def test_readiness_with_a_store(web: WebHarness) -> None:
+    assert (web.http.get("/readyz").status_code, web.contents()) == (200, {})
 
 
-def test_answers_do_not_name_the_server(door: Door) -> None:
-    assert "Server" not in door.http.get("/healthz").headers
+def test_answers_do_not_name_the_server(web: WebHarness) -> None:
+    assert "Server" not in web.http.get("/healthz").headers
 
 
 @pytest.mark.parametrize("path", ["/jobs", "/events", "/webhooks/stripe", "/nope"])
-def test_a_websocket_that_nobody_serves_is_turned_away(door: Door, path: str) -> None:
+def test_a_websocket_that_nobody_serves_is_turned_away(web: WebHarness, path: str) -> None:
     upgrade = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
     }
-    answer = door.api.get(path, headers=upgrade)
+    answer = web.api.get(path, headers=upgrade)
     assert 400 <= answer.status_code < 500 or answer.status_code == 200
 
 
@@ -131,10 +131,10 @@ def test_what_nobody_expected_is_answered_and_logged_once(
         raise ZeroDivisionError("the cause")
 
     monkeypatch.setattr("service.jobs.queries.JobQueries.jobs", broken)
-    with serving(store_url, tmp_path) as port, opened(port, store) as door:
+    with run_web(store_url, tmp_path) as port, connect(port, store) as web:
         # When
-        answer = door.api.get("/jobs")
-        again = door.api.get("/healthz")
+        answer = web.api.get("/jobs")
+        again = web.api.get("/healthz")
 
     # Then
     assert answer.status_code == 500

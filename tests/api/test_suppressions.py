@@ -6,23 +6,23 @@ from typing import Any
 
 import pytest
 
-from tests.support.web import OTHER_KEY, Door
+from tests.support.web import OTHER_KEY, WebHarness
 
 LIST = "/suppressions"
 
 
-def entry(door: Door, path: str, **options: Any) -> dict[str, Any]:
-    answer = door.api.put(f"{LIST}/{path}", **options)
+def entry(web: WebHarness, path: str, **options: Any) -> dict[str, Any]:
+    answer = web.api.put(f"{LIST}/{path}", **options)
     assert answer.status_code in (200, 201), answer.text
     found: dict[str, Any] = answer.json()
     return found
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"null"])
-def test_somebody_is_put_on_the_list_shown_and_taken_off(door: Door, body: bytes) -> None:
+def test_somebody_is_put_on_the_list_shown_and_taken_off(web: WebHarness, body: bytes) -> None:
     # When
     headers = {"Content-Type": "application/json"} if body else {}
-    made = door.api.put(f"{LIST}/some.handle", content=body, headers=headers)
+    made = web.api.put(f"{LIST}/some.handle", content=body, headers=headers)
 
     # Then
     assert made.status_code == 201
@@ -34,20 +34,20 @@ def test_somebody_is_put_on_the_list_shown_and_taken_off(door: Door, body: bytes
         "by": "first",
     }
     assert made.json()["since"].endswith("Z")
-    assert door.api.get(f"{LIST}/some.handle").json() == made.json()
+    assert web.api.get(f"{LIST}/some.handle").json() == made.json()
 
     # When taken off
-    gone = door.api.delete(f"{LIST}/some.handle")
+    gone = web.api.delete(f"{LIST}/some.handle")
 
     # Then
     assert (gone.status_code, gone.content) == (204, b"")
-    assert door.contents() == {}
+    assert web.contents() == {}
 
 
-def test_a_second_put_corrects_the_reason_and_keeps_the_day(door: Door) -> None:
-    first = entry(door, "some.handle", json={"reason": "by phone"})
+def test_a_second_put_corrects_the_reason_and_keeps_the_day(web: WebHarness) -> None:
+    first = entry(web, "some.handle", json={"reason": "by phone"})
     other = {"Authorization": f"Bearer {OTHER_KEY}"}
-    again = door.api.put(f"{LIST}/some.handle", json={"reason": "by mail"}, headers=other)
+    again = web.api.put(f"{LIST}/some.handle", json={"reason": "by mail"}, headers=other)
     assert again.status_code == 200
     assert again.json() == {**first, "reason": "by mail", "by": "other"}
 
@@ -64,12 +64,12 @@ def test_a_second_put_corrects_the_reason_and_keeps_the_day(door: Door) -> None:
     ],
 )
 def test_every_way_to_write_somebody_is_one_entry(
-    door: Door, typed: str, shown: str, field: str
+    web: WebHarness, typed: str, shown: str, field: str
 ) -> None:
-    assert entry(door, typed)["username"] == shown
-    assert door.store.hkeys("hg:suppressed") == [field.encode()]
-    assert door.api.get(f"{LIST}/{shown}").status_code == 200
-    assert door.api.delete(f"{LIST}/{typed}").status_code == 204
+    assert entry(web, typed)["username"] == shown
+    assert web.store.hkeys("hg:suppressed") == [field.encode()]
+    assert web.api.get(f"{LIST}/{shown}").status_code == 200
+    assert web.api.delete(f"{LIST}/{typed}").status_code == 204
 
 
 @pytest.mark.parametrize(
@@ -88,64 +88,66 @@ def test_every_way_to_write_somebody_is_one_entry(
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_who_cannot_be_meant_for_certain_is_refused(door: Door, method: str, typed: str) -> None:
-    refused = door.api.request(method, f"{LIST}/{typed}")
+def test_who_cannot_be_meant_for_certain_is_refused(
+    web: WebHarness, method: str, typed: str
+) -> None:
+    refused = web.api.request(method, f"{LIST}/{typed}")
     assert refused.status_code == 422
     assert [each["field"] for each in refused.json()["error"]["fields"]] == ["username"]
-    assert door.contents() == {}
+    assert web.contents() == {}
 
 
-def test_an_entry_for_one_account_stands_beside_the_one_for_all(door: Door) -> None:
+def test_an_entry_for_one_account_stands_beside_the_one_for_all(web: WebHarness) -> None:
     params = {"account": "shop"}
-    assert door.api.put(f"{LIST}/a", params=params).json()["account"] == "shop"
-    assert door.api.get(f"{LIST}/a").status_code == 404
-    assert entry(door, "a")["account"] is None
-    assert door.api.get(f"{LIST}/a", params=params).json()["account"] == "shop"
-    assert door.api.delete(f"{LIST}/a", params=params).status_code == 204
-    assert door.api.get(f"{LIST}/a").status_code == 200
+    assert web.api.put(f"{LIST}/a", params=params).json()["account"] == "shop"
+    assert web.api.get(f"{LIST}/a").status_code == 404
+    assert entry(web, "a")["account"] is None
+    assert web.api.get(f"{LIST}/a", params=params).json()["account"] == "shop"
+    assert web.api.delete(f"{LIST}/a", params=params).status_code == 204
+    assert web.api.get(f"{LIST}/a").status_code == 200
 
 
 @pytest.mark.parametrize("account", ["nobody", "*", "", "SHOP", "shop:x", "shop\n"])
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_an_unknown_account_is_named(door: Door, method: str, account: str) -> None:
-    refused = door.api.request(method, f"{LIST}/a", params={"account": account})
+def test_an_unknown_account_is_named(web: WebHarness, method: str, account: str) -> None:
+    refused = web.api.request(method, f"{LIST}/a", params={"account": account})
     assert refused.status_code == 422
     assert [each["field"] for each in refused.json()["error"]["fields"]] == ["account"]
-    assert door.contents() == {}
+    assert web.contents() == {}
 
 
-def test_an_entry_outlives_the_account_that_it_was_for(door: Door) -> None:
-    door.store.hset("hg:suppressed", "gone:a", '{"reason": null, "since": 0, "by": "first"}')
-    door.store.zadd("hg:suppressions", {"gone:a": 0})
+def test_an_entry_outlives_the_account_that_it_was_for(web: WebHarness) -> None:
+    web.store.hset("hg:suppressed", "gone:a", '{"reason": null, "since": 0, "by": "first"}')
+    web.store.zadd("hg:suppressions", {"gone:a": 0})
     params = {"account": "gone"}
-    assert door.api.get(f"{LIST}/a", params=params).json()["account"] == "gone"
-    assert door.api.delete(f"{LIST}/a", params=params).status_code == 204
-    assert door.api.delete(f"{LIST}/a", params=params).status_code == 422
+    assert web.api.get(f"{LIST}/a", params=params).json()["account"] == "gone"
+    assert web.api.delete(f"{LIST}/a", params=params).status_code == 204
+    assert web.api.delete(f"{LIST}/a", params=params).status_code == 422
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_who_is_not_on_the_list_is_not_found(door: Door, method: str) -> None:
-    answer = door.api.request(method, f"{LIST}/a")
+def test_who_is_not_on_the_list_is_not_found(web: WebHarness, method: str) -> None:
+    answer = web.api.request(method, f"{LIST}/a")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_suppressed")
 
 
 @pytest.mark.parametrize(
     "body", [{"reason": "x" * 201}, {"reason": 7}, {"reason": None}, {"why": "x"}]
 )
-def test_a_reason_that_is_no_short_text_is_refused(door: Door, body: dict[str, Any]) -> None:
-    refused = door.api.put(f"{LIST}/a", json=body)
+def test_a_reason_that_is_no_short_text_is_refused(web: WebHarness, body: dict[str, Any]) -> None:
+    refused = web.api.put(f"{LIST}/a", json=body)
     assert refused.status_code == 422
     assert [each["field"] for each in refused.json()["error"]["fields"]] == list(body)
-    assert door.contents() == {}
+    assert web.contents() == {}
 
 
-def test_the_list_goes_page_by_page(door: Door) -> None:
-    made = [entry(door, name) for name in ("a", "b", "c", "pk:1", "@9")]
-    made += [entry(door, "a", params={"account": "shop"})]
+def test_the_list_goes_page_by_page(web: WebHarness) -> None:
+    made = [entry(web, name) for name in ("a", "b", "c", "pk:1", "@9")]
+    made += [entry(web, "a", params={"account": "shop"})]
     found: list[dict[str, Any]] = []
     params: dict[str, Any] = {"limit": 2}
     for _ in range(3):
-        answer = door.api.get(LIST, params=params).json()
+        answer = web.api.get(LIST, params=params).json()
         found += answer["items"]
         params["cursor"] = answer["next"]
     assert params["cursor"] is None
@@ -160,20 +162,20 @@ def test_the_list_goes_page_by_page(door: Door) -> None:
     assert all(each in found for each in made)
 
 
-def test_an_empty_list_has_its_shape_and_takes_any_cursor(door: Door) -> None:
+def test_an_empty_list_has_its_shape_and_takes_any_cursor(web: WebHarness) -> None:
     for cursor in (None, "", "x", "(", "\x00", "é"):
         params = {} if cursor is None else {"cursor": cursor}
-        assert door.api.get(LIST, params=params).json() == {"items": [], "next": None}
+        assert web.api.get(LIST, params=params).json() == {"items": [], "next": None}
 
 
 @pytest.mark.parametrize("params", [{"limit": 0}, {"limit": 201}, {"cursor": "x" * 201}])
-def test_a_page_that_cannot_be_is_refused(door: Door, params: dict[str, Any]) -> None:
-    refused = door.api.get(LIST, params=params)
+def test_a_page_that_cannot_be_is_refused(web: WebHarness, params: dict[str, Any]) -> None:
+    refused = web.api.get(LIST, params=params)
     assert refused.status_code == 422
     assert [each["field"] for each in refused.json()["error"]["fields"]] == list(params)
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", ""), ("GET", "/a"), ("PUT", "/a")])
-def test_the_list_is_for_callers_with_a_key(door: Door, method: str, path: str) -> None:
-    assert door.http.request(method, LIST + path).status_code == 401
-    assert door.contents() == {}
+def test_the_list_is_for_callers_with_a_key(web: WebHarness, method: str, path: str) -> None:
+    assert web.http.request(method, LIST + path).status_code == 401
+    assert web.contents() == {}

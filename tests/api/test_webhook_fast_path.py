@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.support.senders import SECRETS, signed_headers
-from tests.support.web import Door, opened, order, serving
+from tests.support.web import WebHarness, connect, order, run_web
+from tests.support.webhook_signatures import SECRETS, signed_headers
 
 BODY = order("stripe")
 
 
 @pytest.mark.parametrize("path", ["/webhooks/stripe", "/webhooks/stripe/", "/webhooks/str%69pe"])
-def test_a_webhook_is_taken_with_or_without_a_slash(door: Door, path: str) -> None:
+def test_a_webhook_is_taken_with_or_without_a_slash(web: WebHarness, path: str) -> None:
     headers = signed_headers("stripe", BODY, SECRETS["stripe"])
-    assert door.http.post(path, content=BODY, headers=headers).status_code == 202
+    assert web.http.post(path, content=BODY, headers=headers).status_code == 202
 
 
 @pytest.mark.parametrize(
@@ -34,13 +34,13 @@ def test_a_webhook_is_taken_with_or_without_a_slash(door: Door, path: str) -> No
         ("/hooks/stripe", "not_found"),
     ],
 )
-def test_what_is_no_webhook_is_not_found(door: Door, path: str, code: str) -> None:
-    refused = door.http.post(path, content=BODY)
+def test_what_is_no_webhook_is_not_found(web: WebHarness, path: str, code: str) -> None:
+    refused = web.http.post(path, content=BODY)
     assert (refused.status_code, refused.json()["error"]["code"]) == (404, code)
 
 
-def test_the_documentation_tells_of_it(door: Door) -> None:
-    paths = door.http.get("/openapi.json").json()["paths"]
+def test_the_documentation_tells_of_it(web: WebHarness) -> None:
+    paths = web.http.get("/openapi.json").json()["paths"]
     told = paths["/webhooks/{source}"]["post"]["responses"]
     assert {"200", "202", "400", "404", "408", "413", "415", "503"} <= set(told)
 
@@ -57,11 +57,11 @@ def test_a_defect_is_answered_and_logged_once(
         raise ZeroDivisionError("the cause")
 
     monkeypatch.setattr("service.jobs.ledger.Ledger.accept", broken)
-    with serving(store_url, tmp_path) as port, opened(port, store) as door:
+    with run_web(store_url, tmp_path) as port, connect(port, store) as web:
         # When
-        refused = door.deliver("stripe", BODY)
+        refused = web.deliver("stripe", BODY)
         monkeypatch.undo()
-        again = door.deliver("stripe", BODY)
+        again = web.deliver("stripe", BODY)
 
     # Then the sender is told to come again, and what he sends then is taken
     assert refused.status_code == 500

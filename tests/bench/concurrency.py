@@ -24,7 +24,7 @@ from tests.bench.events import paid_event, unpaid_event
 from tests.bench.generator import Prepared, fire
 from tests.bench.load import Load, Timings
 from tests.bench.servers import Server, baseline
-from tests.bench.slow_server import Slow, slow_server
+from tests.bench.slow_server import SlowServer, run_slow_server
 from tests.bench.table import Goal, Row, median, ratio
 
 CALL_SECONDS: Final = 2.0
@@ -84,13 +84,13 @@ class Place:
     Parameters:
       server: The server.
       secret: Signs its webhooks.
-      slow: What it calls.
+      slow_server: What it calls.
       calls: The events that ask for a call.
     """
 
     server: Server
     secret: str
-    slow: Slow
+    slow_server: SlowServer
     calls: Sequence[Mapping[str, Any]]
 
 
@@ -98,13 +98,13 @@ def measure(directory: Path) -> Sequence[Row]:
     """Answers while 200 calls are under way, and while all of the outside hangs."""
     directory.mkdir(parents=True)
     figures: dict[str, Figures] = {}
-    with slow_server(directory) as slow:
-        with _ours(directory, slow) as (place, stack):
+    with run_slow_server(directory) as slow_server:
+        with _ours(directory, slow_server) as (place, stack):
             turns = [turn(place) for _ in range(TURNS)]
             figures[OURS] = _medians(turns)
             hanging = _while_all_hangs(stack)
         for module, name in BASELINES.items():
-            with _baseline(module, directory, slow) as place:
+            with _baseline(module, directory, slow_server) as place:
                 figures[name] = turn(place)
     rows = [("/healthz", "healthz"), ("accepts", "accepts")]
     return [*(_row(title, what, figures, turns) for title, what in rows), hanging]
@@ -117,13 +117,13 @@ def turn(place: Place, seconds: float = SECONDS) -> Figures:
       place: The server.
       seconds: For how long each.
     """
-    place.slow.take(CALL_SECONDS)
+    place.slow_server.take(CALL_SECONDS)
     with _fed(place, [unpaid_event()], seconds):
         idle = _answers(place, seconds)
     with _fed(place, place.calls, seconds):
         time.sleep(RAMP_SECONDS)  # from then on as many calls end as begin
         busy = _answers(place, seconds)
-    return {**_named(idle, "idle"), **_named(busy, BUSY), "calls": place.slow.most()}
+    return {**_named(idle, "idle"), **_named(busy, BUSY), "calls": place.slow_server.most()}
 
 
 @contextmanager
@@ -236,17 +236,17 @@ def _while_all_hangs(stack: Stack) -> Row:
 
 
 @contextmanager
-def _ours(directory: Path, slow: Slow) -> Iterator[tuple[Place, Stack]]:
+def _ours(directory: Path, slow_server: SlowServer) -> Iterator[tuple[Place, Stack]]:
     """Run web and worker, with a callback at every origin of the slow server."""
     config = directory / "heliograph.toml"
-    config.write_text(config_with_origins(slow.port))
+    config.write_text(config_with_origins(slow_server.port))
     calls = [paid_event(type=f"call.{number}") for number in range(1, ORIGINS + 1)]
     with Stack(directory / "stack", processes=("web", "worker"), config=config) as stack:
         pin(stack.processes["web"].pid)
         pin(stack.store.pid)
         worker = stack.processes["worker"]
         until(lambda: "ready for action" in worker.log.read_text(), 30, "the worker")
-        yield Place(Server(stack.url), stack.webhook_secret, slow, calls), stack
+        yield Place(Server(stack.url), stack.webhook_secret, slow_server, calls), stack
         for process in stack.processes.values():
             process.kill()  # they would see their calls out
 
@@ -262,12 +262,12 @@ def config_with_origins(port: int) -> str:
 
 
 @contextmanager
-def _baseline(module: str, directory: Path, slow: Slow) -> Iterator[Place]:
+def _baseline(module: str, directory: Path, slow_server: SlowServer) -> Iterator[Place]:
     secret = f"whsec_{secrets.token_hex(24)}"
     environ = {
         **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
         SECRET: secret,
-        OUTSIDE: f"http://127.0.0.1:{slow.port}/",
+        OUTSIDE: f"http://127.0.0.1:{slow_server.port}/",
     }
     with baseline(module, environ, directory) as server:
-        yield Place(server, secret, slow, [paid_event()])
+        yield Place(server, secret, slow_server, [paid_event()])

@@ -18,7 +18,7 @@ from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
 from tests.bench.record_templates import FIRST_SEQ, Clone, RecordTemplate, encoded
 from tests.bench.typical_dm import TIMES, Shop, event_id, opened_shop, pk_of
-from tests.support.ledgers import DAY
+from tests.support.ledger import DAY
 
 #: How many accounts the jobs are of; one of them has a tenth of the jobs.
 ACCOUNTS: Final = 200

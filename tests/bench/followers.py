@@ -12,11 +12,11 @@ import httpx
 from deploy.local.stack import Stack
 from deploy.local.wait import until
 from tests.bench.table import Goal, Row
-from tests.support.follower_jobs import walk, walked_on
-from tests.support.followers import grown
-from tests.support.journey import Journey
-from tests.support.ledgers import opened_books
-from tests.support.memory import resident_mib, watched
+from tests.support.follower_exports import start_export, wait_rows
+from tests.support.follower_rows import export_with_rows
+from tests.support.ledger import open_ledger
+from tests.support.memory import peak_memory, resident_mib
+from tests.support.scenario import Scenario
 
 FEW, MANY = 10_000, 1_000_000
 #: What the worker walks over: a page is a call to fake Instagram.
@@ -33,15 +33,15 @@ def measure(directory: Path) -> Sequence[Row]:
 
 def _web(stack: Stack) -> Sequence[Row]:
     pid = stack.processes["web"].pid
-    with opened_books(stack.redis_url) as books:
+    with open_ledger(stack.redis_url) as ledger:
         # On accounts that no process knows, so that nobody walks on.
-        few = grown(books, FEW, account="few")
-        many = grown(books, MANY, account="many")
-        kept = int(books.store.memory_usage(f"hg:rows:{many}", samples=0) or 0)
+        few = export_with_rows(ledger, FEW, account="few")
+        many = export_with_rows(ledger, MANY, account="many")
+        kept = int(ledger.store.memory_usage(f"hg:rows:{many}", samples=0) or 0)
     _told(stack, few)  # what a process takes for its first answers is not the rows'
-    with watched(pid) as with_few:
+    with peak_memory(pid) as with_few:
         _told(stack, few)
-    with watched(pid) as with_many:
+    with peak_memory(pid) as with_many:
         began = time.perf_counter()
         told = _told(stack, many)
         elapsed = time.perf_counter() - began
@@ -72,19 +72,19 @@ def _told(stack: Stack, job_id: str) -> int:
 
 
 def _worker(stack: Stack) -> Row:
-    worker, journey = stack.processes["worker"], Journey(stack, "walks")
+    worker, scenario = stack.processes["worker"], Scenario(stack, "walks")
     until(lambda: "ready for action" in worker.log.read_text(), 30, "the worker")
     stack.fake_instagram.add_user("warm.up", followers=2_000)
     stack.fake_instagram.add_user("many.followers", followers=WALKED)
-    journey.ended(walk(journey, "warm.up"))
+    scenario.wait_final(start_export(scenario, "warm.up"))
     began = time.perf_counter()
-    job_id = walk(journey, "many.followers")
-    walked_on(journey, job_id, FEW, 60)
+    job_id = start_export(scenario, "many.followers")
+    wait_rows(scenario, job_id, FEW, 60)
     early = resident_mib(worker.pid)
-    with watched(worker.pid) as late:
-        job = journey.ended(job_id, 120)
+    with peak_memory(worker.pid) as late:
+        job = scenario.wait_final(job_id, 120)
     elapsed = time.perf_counter() - began
-    journey.api.close()
+    scenario.api.close()
     assert job["progress"]["users"] == WALKED
     more = round(late.most - early, 2)
     return Row(

@@ -13,7 +13,13 @@ import httpx
 from deploy.local.stack import Stack
 from deploy.local.wait import until
 from tests.bench.table import Goal, Row, median
-from tests.support.many_listeners import gather, hear, leave, request, resident
+from tests.support.many_subscribers import (
+    close_all,
+    request,
+    resident_bytes,
+    subscribe_many,
+    wait_for_word,
+)
 
 LISTENERS = 1_000
 CHANGES = 10
@@ -69,20 +75,20 @@ async def _listen(stack: Stack, api: httpx.Client, path: str | None, upgraded: b
     watched = await ask("POST", "/jobs", JOB)
     path = path or f"/jobs/{watched}/live"
     head = request(path, stack.api_key, upgraded=upgraded)
-    crowd = await gather(stack.port, head, 20)
-    before = resident(stack.processes["web"].pid)
-    crowd += await gather(stack.port, head, LISTENERS - len(crowd))
+    crowd = await subscribe_many(stack.port, head, 20)
+    before = resident_bytes(stack.processes["web"].pid)
+    crowd += await subscribe_many(stack.port, head, LISTENERS - len(crowd))
     seconds = []
     for _ in range(CHANGES):
         job_id = watched if "jobs" in path else await ask("POST", "/jobs", JOB)
         began = time.perf_counter()
         await ask("POST", f"/jobs/{job_id}/cancel")
-        await hear(crowd, b"canceled")
+        await wait_for_word(crowd, b"canceled")
         seconds.append(time.perf_counter() - began)
         if "jobs" in path:
             break
-    after = resident(stack.processes["web"].pid)
-    await leave(crowd)
+    after = resident_bytes(stack.processes["web"].pid)
+    await close_all(crowd)
     return Cost((after - before) / 1e6, seconds)
 
 

@@ -131,11 +131,11 @@ class Probe:
         account = f"crowd-{next(self._numbers)}"
         crowd = self._accepted(_BATCH + 1, account=account)
         holder = self._run(partial(self._shop.claim, crowd[0], 0))
-        door = partial(self._scripts.run, "control_account", account)
-        self._run(partial(door, "pause", "", 0, "bench", ""))
+        web = partial(self._scripts.run, "control_account", account)
+        self._run(partial(web, "pause", "", 0, "bench", ""))
         back = partial(self._shop.claims.release, holder, Status.QUEUED, "bench")
         self._measure(f"a turn ends, {_BATCH} to hold", [back])
-        self._measure(f"resume, {_BATCH} held", [partial(door, "resume", "", _BATCH, "bench", "")])
+        self._measure(f"resume, {_BATCH} held", [partial(web, "resume", "", _BATCH, "bench", "")])
         for job_id in (*due, *crowd):
             self._run(partial(self._shop.ledger.cancel, job_id, "bench"))
         oldest: Any = self._store.zrange("hg:retention", 0, PRUNE_BATCH - 1)

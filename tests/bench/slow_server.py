@@ -59,7 +59,7 @@ class _Slow:
             self._waiting -= 1
 
 
-class Slow:
+class SlowServer:
     """The slow server's control.
 
     Parameters:
@@ -85,25 +85,25 @@ class Slow:
 
 
 @contextmanager
-def slow_server(directory: Path) -> Iterator[Slow]:
+def run_slow_server(directory: Path) -> Iterator[SlowServer]:
     """Run one in a process of its own.
 
     Parameters:
       directory: For its output.
     """
-    slow = Slow(free_port())
-    command = f"python -m tests.bench.slow_server {slow.port}"
-    process = Process("slow", command, os.environ, directory / "slow.log")
+    slow_server = SlowServer(free_port())
+    command = f"python -m tests.bench.slow_server {slow_server.port}"
+    process = Process("slow_server", command, os.environ, directory / "slow.log")
     try:
-        until(lambda: _listens(slow), 10, "the slow server")
-        yield slow
+        until(lambda: _listens(slow_server), 10, "the slow server")
+        yield slow_server
     finally:
         process.kill()
 
 
-def _listens(slow: Slow) -> bool:
+def _listens(slow_server: SlowServer) -> bool:
     try:
-        slow.take(0)
+        slow_server.take(0)
     except OSError:
         return False
     return True

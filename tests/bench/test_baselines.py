@@ -15,7 +15,7 @@ from tests.bench.baselines.serving import OUTSIDE, REDIS, SECRET
 from tests.bench.events import paid_event, unpaid_event
 from tests.bench.load import Load, run
 from tests.bench.servers import Server, baseline
-from tests.bench.slow_server import Slow, slow_server
+from tests.bench.slow_server import SlowServer, run_slow_server
 
 WEBHOOK_SECRET = f"whsec_{secrets.token_hex(24)}"
 COUNT = 6
@@ -24,18 +24,18 @@ Run = Callable[[str], Server]
 
 
 @pytest.fixture(scope="module")
-def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slow]:
-    with slow_server(tmp_path_factory.mktemp("slow")) as server:
+def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlowServer]:
+    with run_slow_server(tmp_path_factory.mktemp("slow_server")) as server:
         yield server
 
 
 @pytest.fixture
-def environ(store_url: str, slow: Slow) -> dict[str, str]:
+def environ(store_url: str, slow_server: SlowServer) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         SECRET: WEBHOOK_SECRET,
         REDIS: store_url,
-        OUTSIDE: f"http://127.0.0.1:{slow.port}/",
+        OUTSIDE: f"http://127.0.0.1:{slow_server.port}/",
     }
 
 
@@ -68,22 +68,24 @@ def test_a_baseline_of_the_door_takes_what_is_signed_and_queues_it(
 
 @pytest.mark.parametrize("name", ["blocking", "threads", "background"])
 def test_a_baseline_without_a_queue_makes_a_call_for_each_payment(
-    name: str, environ: dict[str, str], slow: Slow, tmp_path: Path
+    name: str, environ: dict[str, str], slow_server: SlowServer, tmp_path: Path
 ) -> None:
-    slow.take(0)
+    slow_server.take(0)
     with baseline(name, environ, tmp_path) as server:
         taken = run(load(server))
         alive = run(replace(load(server), url=f"{server.url}/healthz", events=()))
         assert (taken.statuses, alive.statuses) == ({"202": COUNT}, {"200": COUNT})
-        assert slow.most() >= 1
+        assert slow_server.most() >= 1
 
 
-def test_a_load_says_what_was_not_answered(environ: dict[str, str], slow: Slow) -> None:
+def test_a_load_says_what_was_not_answered(
+    environ: dict[str, str], slow_server: SlowServer
+) -> None:
     # Given a server that answers nobody for long
-    slow.take(30)
+    slow_server.take(30)
     # When three requests are due and there is one connection
     asked = Load(
-        f"http://127.0.0.1:{slow.port}/",
+        f"http://127.0.0.1:{slow_server.port}/",
         count=3,
         seconds=0.2,
         connections=1,

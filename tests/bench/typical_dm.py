@@ -21,7 +21,7 @@ from service.jobs.lua.limits import AccountLimits, Limits
 from service.jobs.model import JobDraft, Status
 from service.jobs.queries import JobQueries
 from service.redis.client import async_client
-from tests.support.ledgers import DAY, SECOND, Event
+from tests.support.ledger import DAY, SECOND, Event
 
 #: What an installation that changes no setting works with.
 TIMES: Final = Times(

@@ -42,13 +42,13 @@ def measure(directory: Path) -> Sequence[Row]:
     cold = [f"cold{number}" for number in range(COLD)]
     with ExitStack() as stack:
         stock = stack.enter_context(StockWorker(directory / "stock", [*QUEUES, NAPS]))
-        slow = stack.enter_context(SlowOrigins(ORIGINS, ANSWER_SECONDS))
-        place = stack.enter_context(Workplace(directory, [*burst, *cold], slow.urls))
+        slow_server = stack.enter_context(SlowOrigins(ORIGINS, ANSWER_SECONDS))
+        place = stack.enter_context(Workplace(directory, [*burst, *cold], slow_server.urls))
         rows = [_idle(place, directory)]
         _warm(place, [*burst, *cold])
         rows.append(_burst(place, burst, stock))
         rows.append(_reaction(place, cold, stock))
-        rows.append(_flood(place, slow))
+        rows.append(_flood(place, slow_server))
     return rows
 
 
@@ -151,16 +151,16 @@ def _percentiles(seconds: Sequence[float]) -> tuple[float, float]:
     return 1000 * statistics.median(ordered), 1000 * ordered[int(0.99 * len(ordered))]
 
 
-def _flood(place: Workplace, slow: SlowOrigins) -> Row:
+def _flood(place: Workplace, slow_server: SlowOrigins) -> Row:
     place.when_idle()
     flood = ORIGINS * A_TIME
     for _ in range(A_TIME):
         place.flood()
     behind = place.seconds_to_the_wire(place.pay)
-    until(lambda: slow.waiting == flood or slow.answered, 30, "the flood in flight")
-    waiting, fresh = [slow.waiting], [_seconds_of_a_fresh_one(place)]
-    while slow.waiting >= MOST_OF_IT * flood:
-        waiting.append(slow.waiting)
+    until(lambda: slow_server.waiting == flood or slow_server.answered, 30, "the flood in flight")
+    waiting, fresh = [slow_server.waiting], [_seconds_of_a_fresh_one(place)]
+    while slow_server.waiting >= MOST_OF_IT * flood:
+        waiting.append(slow_server.waiting)
         fresh.append(_seconds_of_a_fresh_one(place))
     place.when_idle()
     how = (

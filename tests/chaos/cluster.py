@@ -16,14 +16,14 @@ from deploy.local.received_callbacks import ReceivedCallback
 from deploy.local.stack import CONFIG, Stack
 from deploy.local.wait import until
 from tests.chaos import logins
-from tests.chaos.failpoints import VARIABLE, arm, disarm, visitor
+from tests.chaos.failpoints import VARIABLE, clear_failpoints, set_failpoint, triggering_group
 from tests.chaos.failure_report import failure_report
-from tests.chaos.promises import Expected, complete, outside_findings
+from tests.chaos.promises import Expected, broken_promises, complete_callbacks
 from tests.chaos.relay import Relay
-from tests.chaos.sender import Door, Unanswered, paid_event, renewed_event
+from tests.chaos.sender import ChaosSender, NotAcknowledged, paid_event, renewed_event
 from tests.support.invariants import audit
-from tests.support.ledgers import TIMES as TIMES_OF_BOOKS
-from tests.support.ledgers import opened_books
+from tests.support.ledger import TIMES as TIMES_OF_BOOKS
+from tests.support.ledger import open_ledger
 
 #: Of every random choice (`make chaos` sets another).
 SEED: Final = int(os.environ.get("CHAOS_SEED", "7"))
@@ -62,11 +62,11 @@ class Cluster:
         more_config: str = "",
     ) -> None:
         self.seed = SEED
-        self.strikes: list[str] = []
+        self.faults: list[str] = []
         self.expected = Expected()
-        self.traps = directory / "traps"
+        self.failpoints = directory / "traps"
         self._logins = directory / "logins"
-        for folder in (self.traps, self._logins):
+        for folder in (self.failpoints, self._logins):
             folder.mkdir(parents=True)
         self.config = directory / "heliograph.toml"
         self.config.write_text(CONFIG.read_text() + _accounts(more_accounts) + more_config)
@@ -78,7 +78,7 @@ class Cluster:
             config=self.config,
             environ={
                 **(times or TIMES),
-                VARIABLE: str(self.traps),
+                VARIABLE: str(self.failpoints),
                 logins.VARIABLE: str(self._logins),
             },
             redis_url=redis_url,
@@ -128,7 +128,7 @@ class Cluster:
     def retire(self, *labels: str) -> dict[str, int]:
         """Stop processes for good, as a platform does; tells how each ended."""
         self._retired.update(labels)
-        self.note(f"retire {', '.join(labels)}")
+        self.log(f"retire {', '.join(labels)}")
         processes = {label: self.stack.processes[label] for label in labels}
         for process in processes.values():
             process.signal(signal.SIGTERM)
@@ -150,10 +150,10 @@ class Cluster:
           victim: Who is struck: the process that comes by, or the store while it does.
           number: With what.
         """
-        self.note(f"trap {step}: {number.name} to the {victim}")
+        self.log(f"trap {step}: {number.name} to the {victim}")
         pid = self.stack.store.pid if victim == "store" else 0
         self._doomed = pid if number is signal.SIGKILL else 0
-        return arm(self.traps, step, number, pid)
+        return set_failpoint(self.failpoints, step, number, pid)
 
     def wait_triggered(self, trap: Path, seconds: float = 30) -> None:
         """Wait until a process came by a trap; where it was for the store, until that is back."""
@@ -166,9 +166,9 @@ class Cluster:
         except TimeoutError:
             self.fail([f"nothing came of the trap {trap.name}, {list(self.expected.dms)[-1:]}"])
 
-    def who_came_by(self, trap: Path) -> str:
+    def triggered_by(self, trap: Path) -> str:
         """The label of the process that a trap has sprung at."""
-        group = until(lambda: visitor(trap), 5, f"who came by the trap {trap.name}")
+        group = until(lambda: triggering_group(trap), 5, f"who came by the trap {trap.name}")
         return next(label for label, each in self.stack.processes.items() if each.pid == group)
 
     def thaw(self) -> None:
@@ -176,19 +176,19 @@ class Cluster:
         for process in self.stack.processes.values():
             process.signal(signal.SIGCONT, group=True)
 
-    def note(self, strike: str) -> None:
+    def log(self, strike: str) -> None:
         """Write down what is done to the processes."""
-        self.strikes.append(f"{time.monotonic() - self._began:7.2f} s  {strike}")
+        self.faults.append(f"{time.monotonic() - self._began:7.2f} s  {strike}")
 
     # -- work
 
-    def pay(self, name: str) -> str:
+    def send_payment(self, name: str) -> str:
         """Deliver a paid checkout that makes one DM; its job."""
         job = self._one_job(paid_event(name))
         self.expected.dms[name] = [job]
         return job
 
-    def renew(self, name: str, handle: str) -> str:
+    def send_renewal(self, name: str, handle: str) -> str:
         """Deliver a paid renewal that makes one comment; its job."""
         job = self._one_job(renewed_event(name, handle))
         self.expected.comments[job] = f"Welcome back, @{handle}!"
@@ -197,36 +197,36 @@ class Cluster:
     def order(self, name: str, account: str) -> str:
         """Ask for a DM from one account; its job."""
         try:
-            job = str(Door(self.stack).order(name, account)["id"])
-        except Unanswered as error:
+            job = str(ChaosSender(self.stack).order(name, account)["id"])
+        except NotAcknowledged as error:
             self.fail([str(error)])
         self.expected.dms[name] = [job]
         return job
 
     def attempts(self, job: str) -> int:
         """How often a job was begun."""
-        with opened_books(self.stack.redis_url, TIMES_OF_BOOKS) as books:
-            return books.record(job).attempts
+        with open_ledger(self.stack.redis_url, TIMES_OF_BOOKS) as ledger:
+            return ledger.record(job).attempts
 
     def expire_session(self, account: str) -> None:
         """Let Instagram end an account's sessions."""
         self.stack.fake_instagram.expire_session(account)
         self.expected.expired[account] += 1
-        self.note(f"expire the session of {account}")
+        self.log(f"expire the session of {account}")
 
     def backlog(self) -> int:
         """How many jobs have not ended, or were not called back, yet."""
-        return len(self._untold())
+        return len(self._unconfirmed())
 
-    def ended(self, seconds: float) -> None:
+    def wait_settled(self, seconds: float) -> None:
         """Wait until every job has ended and its end was called back."""
         try:
-            until(lambda: not self._untold() and self._store_is_up(), seconds)
+            until(lambda: not self._unconfirmed() and self._store_is_up(), seconds)
         except TimeoutError:
-            left = sorted(self._untold())
+            left = sorted(self._unconfirmed())
             self.fail([f"{len(left)} jobs did not end within {seconds:g} s: {', '.join(left)}"])
 
-    def keeps_its_promises(self) -> None:
+    def check_promises(self) -> None:
         """Judge everything since the start.
 
         Raises:
@@ -234,10 +234,10 @@ class Cluster:
         """
         accounts = {each["account"] for each in self.stack.fake_instagram.logins()}
         cut = {account: logins.cut_short(self._logins, account) for account in accounts}
-        self._untold()
-        findings = outside_findings(self.stack.fake_instagram, self._received, self.expected, cut)
-        with opened_books(self.stack.redis_url, TIMES_OF_BOOKS) as books:
-            findings += audit(books)
+        self._unconfirmed()
+        findings = broken_promises(self.stack.fake_instagram, self._received, self.expected, cut)
+        with open_ledger(self.stack.redis_url, TIMES_OF_BOOKS) as ledger:
+            findings += audit(ledger)
         if findings:
             self.fail(findings)
 
@@ -245,22 +245,22 @@ class Cluster:
         """Fail with a message that has the seed, the strikes and the jobs' timelines."""
         latest = [jobs[-1] for jobs in self.expected.dms.values() if jobs][-1:]
         latest += list(self.expected.comments)[-1:]
-        said = failure_report(self.seed, self.strikes, findings, self.stack.redis_url, latest)
+        said = failure_report(self.seed, self.faults, findings, self.stack.redis_url, latest)
         raise AssertionError(said) from None
 
     def _one_job(self, document: dict[str, Any]) -> str:
         try:
-            jobs: list[str] = Door(self.stack).deliver(document)["jobs"]
-        except Unanswered as error:
+            jobs: list[str] = ChaosSender(self.stack).deliver(document)["jobs"]
+        except NotAcknowledged as error:
             self.fail([str(error)])
         if len(jobs) != 1:
             self.fail([f"{document['id']} made the jobs {jobs}"])
         return jobs[0]
 
-    def _untold(self) -> set[str]:
+    def _unconfirmed(self) -> set[str]:
         """Which jobs' ends were not called back yet."""
         self._received += self.stack.receiver.received(len(self._received))
-        heard = {each["event"]["data"]["job_id"] for each in complete(self._received)}
+        heard = {each["event"]["data"]["job_id"] for each in complete_callbacks(self._received)}
         return self.expected.jobs - heard
 
     def _store_is_up(self) -> bool:
@@ -282,7 +282,7 @@ class Cluster:
         self._calm.wait(seconds)
         if not self.stack.store.listening:
             self.stack.store.kill()
-            disarm(self.traps, self.stack.store.pid)
+            clear_failpoints(self.failpoints, self.stack.store.pid)
             self.stack.store.start()
 
 

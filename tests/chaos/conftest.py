@@ -13,13 +13,13 @@ from tests.support.store import given_store
 
 
 @pytest.fixture(scope="session")
-def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Two workers with traps at their steps, and everything around them."""
     url = given_store(offset=12)
     if url is not None:
         with redis.Redis.from_url(url) as client:
             client.flushdb()
-    directory = tmp_path_factory.mktemp("arena") / "stack"
+    directory = tmp_path_factory.mktemp("cluster") / "stack"
     # For each first login and each re-login that is cut short, an account of its own.
     extra = 2 * len(LOGIN_STEPS) * (ROUNDS + 1)
     with Cluster(directory, url, more_accounts=extra).open() as opened:

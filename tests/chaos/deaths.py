@@ -50,20 +50,20 @@ def described(step: str, seconds: list[float]) -> str:
 def _deaths(step: str, count: int) -> list[float]:
     with (
         tempfile.TemporaryDirectory() as directory,
-        Cluster(Path(directory) / "stack", times=_TIMES).open() as arena,
+        Cluster(Path(directory) / "stack", times=_TIMES).open() as cluster,
     ):
         # The account's login is not part of what is measured.
-        arena.pay("login")
-        arena.ended(_MOST_SECONDS)
-        seconds = sorted(_death(arena, step, number) for number in range(count))
-        arena.keeps_its_promises()
+        cluster.send_payment("login")
+        cluster.wait_settled(_MOST_SECONDS)
+        seconds = sorted(_death(cluster, step, number) for number in range(count))
+        cluster.check_promises()
     return seconds
 
 
-def _death(arena: Cluster, step: str, number: int) -> float:
-    trap = arena.arm_failpoint(step)
-    arena.pay(f"death-{number}")
-    arena.wait_triggered(trap)
+def _death(cluster: Cluster, step: str, number: int) -> float:
+    trap = cluster.arm_failpoint(step)
+    cluster.send_payment(f"death-{number}")
+    cluster.wait_triggered(trap)
     died = time.monotonic()
-    arena.ended(_MOST_SECONDS)
+    cluster.wait_settled(_MOST_SECONDS)
     return time.monotonic() - died

@@ -65,7 +65,7 @@ PHOTO_STEPS: Final[dict[str, Failpoint]] = {
     "after the photo": Failpoint("actors.jobs.photo_dm", ("PhotoMessage",), "write", "after"),
 }
 #: Steps of one page of a walk.
-WALK_STEPS: Final[dict[str, Failpoint]] = {
+EXPORT_STEPS: Final[dict[str, Failpoint]] = {
     "before a page is read": Failpoint(
         "actors.instagram.gateway", ("Gateway",), "follower_page", "before"
     ),
@@ -92,7 +92,7 @@ LOGIN_STEPS: Final[dict[str, Failpoint]] = {
 }
 
 
-def arm(
+def set_failpoint(
     directory: Path, step: str, number: signal.Signals = signal.SIGKILL, victim: int = _ITSELF
 ) -> Path:
     """Set a trap for whichever process comes by first.
@@ -107,18 +107,18 @@ def arm(
       The trap; it is gone when it has sprung.
     """
     trap = directory / step
-    _visit(trap).unlink(missing_ok=True)
+    _marker(trap).unlink(missing_ok=True)
     trap.write_text(f"{int(number)} {victim}")
     return trap
 
 
-def visitor(trap: Path) -> int | None:
+def triggering_group(trap: Path) -> int | None:
     """The process group of who came by a trap; None as long as nobody did."""
-    visit = _visit(trap)
+    visit = _marker(trap)
     return int(visit.read_text() or 0) if visit.exists() else None
 
 
-def disarm(directory: Path, victim: int) -> None:
+def clear_failpoints(directory: Path, victim: int) -> None:
     """Take the traps away that are for a process which is no more: its id may become another's.
 
     Parameters:
@@ -162,10 +162,10 @@ def _trigger(trap: Path) -> None:
         trap.unlink()
     except (FileNotFoundError, ValueError):
         return  # no trap, or another process was first
-    _visit(trap).write_text(str(os.getpgrp()))
+    _marker(trap).write_text(str(os.getpgrp()))
     with suppress(ProcessLookupError):
         os.kill(os.getpid() if victim == _ITSELF else victim, number)
 
 
-def _visit(trap: Path) -> Path:
+def _marker(trap: Path) -> Path:
     return trap.with_suffix(".visit")

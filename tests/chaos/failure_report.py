@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from service.redis.client import REDIS_ERRORS
-from tests.support.ledgers import TIMES, Books, opened_books
+from tests.support.ledger import TIMES, LedgerHarness, open_ledger
 
 _MOST_JOBS: Final = 3
 _NAMES: Final = re.compile(r"\b(?:job|evt)_[\w.-]+")
@@ -39,22 +39,22 @@ def failure_report(
 
 def _stories(names: list[str], url: str) -> list[str]:
     try:
-        with opened_books(url, TIMES) as books:
-            jobs = [job for name in names for job in _jobs(books, name)]
-            return [_story(books, job) for job in list(dict.fromkeys(jobs))[:_MOST_JOBS]]
+        with open_ledger(url, TIMES) as ledger:
+            jobs = [job for name in names for job in _jobs(ledger, name)]
+            return [_story(ledger, job) for job in list(dict.fromkeys(jobs))[:_MOST_JOBS]]
     except REDIS_ERRORS as error:
         return [f"the store does not tell more: {error!r}"]
 
 
-def _jobs(books: Books, name: str) -> Sequence[str]:
+def _jobs(ledger: LedgerHarness, name: str) -> Sequence[str]:
     """The jobs of an event; a job is its own."""
     if name.startswith("job_"):
         return [name]
-    return [job for each in books.run(books.reader.events_named(name)) for job in each.jobs]
+    return [job for each in ledger.run(ledger.queries.events_named(name)) for job in each.jobs]
 
 
-def _story(books: Books, job: str) -> str:
-    lines = books.run(books.reader.timeline(job))
+def _story(ledger: LedgerHarness, job: str) -> str:
+    lines = ledger.run(ledger.queries.timeline(job))
     return "\n".join(
-        [f"{job}: {books.run(books.reader.job(job))}", *(f"  {line}" for line in lines)]
+        [f"{job}: {ledger.run(ledger.queries.job(job))}", *(f"  {line}" for line in lines)]
     )

@@ -38,12 +38,12 @@ class Expected:
         return dms | set(self.comments) | set(self.photos)
 
 
-def complete(received: list[ReceivedCallback]) -> list[ReceivedCallback]:
+def complete_callbacks(received: list[ReceivedCallback]) -> list[ReceivedCallback]:
     """The callbacks whose body has arrived: a sender may die in the middle of one."""
     return [each for each in received if each["event"] is not None]
 
 
-def outside_findings(
+def broken_promises(
     fake_instagram: FakeInstagram,
     received: list[ReceivedCallback],
     expected: Expected,
@@ -57,7 +57,7 @@ def outside_findings(
       expected: What was asked for.
       cut_logins: By account, how many of its logins were cut short.
     """
-    whole = complete(received)
+    whole = complete_callbacks(received)
     return [
         *_dms(fake_instagram.dms(), expected),
         *_photos(fake_instagram.dms(), expected),

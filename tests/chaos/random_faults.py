@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tests.chaos.cluster import WORKERS, Cluster
-from tests.chaos.failpoints import WEB_STEPS, WORKER_STEPS, arm
+from tests.chaos.failpoints import WEB_STEPS, WORKER_STEPS, set_failpoint
 from tests.chaos.relay import Relay
 
 _VICTIMS: Final = ("web", *WORKERS, *WORKERS, "scheduler")
@@ -38,22 +38,22 @@ class RandomFaults:
     """Strikes at random until told to stop; the same seed strikes the same way.
 
     Parameters:
-      arena: What is struck.
+      cluster: What is struck.
       seed: Decides what happens, in which order and after how long.
       store: Whether the store is killed too.
       seconds: After how long it strikes no more.
     """
 
     def __init__(
-        self, arena: Cluster, seed: int, *, store: bool, seconds: float = math.inf
+        self, cluster: Cluster, seed: int, *, store: bool, seconds: float = math.inf
     ) -> None:
-        self.strikes = 0
-        self._arena = arena
+        self.injected = 0
+        self._cluster = cluster
         self._dice = random.Random(seed)
         self._over = threading.Event()
         self._seconds = seconds
-        self._thread = threading.Thread(target=self._rage, daemon=True)
-        self._kinds: list[Callable[[], str]] = [
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._choices: list[Callable[[], str]] = [
             *[self._kill] * 3,
             self._stop,
             self._freeze,
@@ -72,7 +72,7 @@ class RandomFaults:
 
     def begin(self) -> None:
         """Begin to strike."""
-        for relay in self._arena.relays.values():
+        for relay in self._cluster.relays.values():
             relay.delay(_USUAL_SECONDS)
         self._thread.start()
 
@@ -80,26 +80,26 @@ class RandomFaults:
         """Stop, and make everything whole again."""
         self._over.set()
         self._thread.join()
-        stack = self._arena.stack
-        for relay in self._arena.relays.values():
-            relay.calm()
+        stack = self._cluster.stack
+        for relay in self._cluster.relays.values():
+            relay.clear()
         stack.fake_instagram.clear_faults()
         stack.receiver.clear_answers()
-        for trap in self._arena.traps.iterdir():
+        for trap in self._cluster.failpoints.iterdir():
             trap.unlink(missing_ok=True)
-        self._arena.thaw()
-        self._arena.note("the storm is over")
+        self._cluster.thaw()
+        self._cluster.log("the storm is over")
 
     @property
-    def rages(self) -> bool:
+    def running(self) -> bool:
         """Whether it still strikes."""
         return self._thread.is_alive()
 
-    def _rage(self) -> None:
+    def _run(self) -> None:
         last = time.monotonic() + self._seconds
         while time.monotonic() < last and not self._over.wait(self._dice.uniform(0.1, 0.9)):
-            self._arena.note(self._dice.choice(self._kinds)())
-            self.strikes += 1
+            self._cluster.log(self._dice.choice(self._choices)())
+            self.injected += 1
 
     # -- processes
 
@@ -108,18 +108,18 @@ class RandomFaults:
 
     def _kill(self) -> str:
         label = self._victim()
-        self._arena.stack.processes[label].signal(signal.SIGKILL, group=True)
+        self._cluster.stack.processes[label].signal(signal.SIGKILL, group=True)
         return f"kill {label}"
 
     def _stop(self) -> str:
         label, many = self._victim(), self._dice.randint(1, 3)
         for _ in range(many):
-            self._arena.stack.processes[label].signal(signal.SIGTERM, group=many > 1)
+            self._cluster.stack.processes[label].signal(signal.SIGTERM, group=many > 1)
         return f"stop {label} {many} times"
 
     def _freeze(self) -> str:
         label, seconds = self._dice.choice(WORKERS), self._dice.uniform(0.5, 6)
-        process = self._arena.stack.processes[label]
+        process = self._cluster.stack.processes[label]
         process.signal(signal.SIGSTOP, group=True)
         self._over.wait(seconds)
         process.signal(signal.SIGCONT, group=True)
@@ -127,7 +127,7 @@ class RandomFaults:
 
     def _trap(self) -> str:
         step = self._dice.choice(_STEPS)
-        arm(self._arena.traps, step)
+        set_failpoint(self._cluster.failpoints, step)
         return f"trap {step}"
 
     # -- Instagram and the customer
@@ -135,40 +135,42 @@ class RandomFaults:
     def _fault_write(self) -> str:
         fault = self._dice.choice(_WRITE_FAULTS)
         call = self._dice.choice(("broadcast_*", "comment"))
-        self._arena.stack.fake_instagram.fault(call, **fault)  # type: ignore[arg-type]
+        self._cluster.stack.fake_instagram.fault(call, **fault)  # type: ignore[arg-type]
         return f"{call} {fault}"
 
     def _fault_read(self) -> str:
         call = self._dice.choice(("*thread*", "usernameinfo", "comments"))
-        self._arena.stack.fake_instagram.fault(call, status=500)
+        self._cluster.stack.fake_instagram.fault(call, status=500)
         return f"read 500 {call}"
 
     def _delay_instagram(self) -> str:
         seconds, times = self._dice.uniform(0.05, 1.5), self._dice.randint(1, 6)
         effect = self._dice.choice(("delay_seconds", "delay_after_effect_seconds"))
-        self._arena.stack.fake_instagram.fault("*", times=times, **{effect: seconds})  # type: ignore[arg-type]
+        self._cluster.stack.fake_instagram.fault("*", times=times, **{effect: seconds})  # type: ignore[arg-type]
         return f"{effect} {seconds:.2f} s for {times} calls to Instagram"
 
     def _cut_instagram(self) -> str:
-        return f"cut {self._arena.stack.fake_instagram.cut_connections()} connections to Instagram"
+        return (
+            f"cut {self._cluster.stack.fake_instagram.cut_connections()} connections to Instagram"
+        )
 
     def _fault_receiver(self) -> str:
         status = self._dice.choice((500, 503, 302))
-        self._arena.stack.receiver.answer(status=status, times=1)
+        self._cluster.stack.receiver.answer(status=status, times=1)
         return f"receiver {status}"
 
     # -- the store and the way to it
 
-    def _ways(self) -> tuple[str, list[Relay]]:
+    def _paths(self) -> tuple[str, list[Relay]]:
         """Everybody's way to the store, or one process'."""
-        relays = self._arena.relays
+        relays = self._cluster.relays
         if self._dice.random() < 0.3:
             return "everybody", list(relays.values())
         label = self._victim()
         return label, [relays[label]]
 
     def _delay_store(self) -> str:
-        whose, relays = self._ways()
+        whose, relays = self._paths()
         late, seconds = self._dice.uniform(0.05, 1.5), self._dice.uniform(0.5, 3)
         for relay in relays:
             relay.delay(late)
@@ -178,7 +180,7 @@ class RandomFaults:
         return f"delay the store for {whose} by {late:.2f} s each way for {seconds:.1f} s"
 
     def _stall_store(self) -> str:
-        whose, relays = self._ways()
+        whose, relays = self._paths()
         seconds = self._dice.uniform(0.5, 4)
         for relay in relays:
             relay.stall(seconds)
@@ -187,50 +189,50 @@ class RandomFaults:
 
     def _stall_one(self) -> str:
         label, share, seconds = self._victim(), self._dice.random(), self._dice.uniform(0.5, 8)
-        self._arena.relays[label].stall_one(share, seconds)
+        self._cluster.relays[label].stall_one(share, seconds)
         return f"stall one of {label}'s connections to the store ({share:.2f}) for {seconds:.1f} s"
 
     def _cut_store(self) -> str:
-        whose, relays = self._ways()
+        whose, relays = self._paths()
         return f"cut {sum(relay.cut() for relay in relays)} connections of {whose} to the store"
 
     def _kill_store(self) -> str:
         seconds = self._dice.uniform(0, 1.5)
-        self._arena.kill_store(seconds)
+        self._cluster.kill_store(seconds)
         return f"kill the store for {seconds:.1f} s"
 
     def _trap_store(self) -> str:
         step = self._dice.choice(_STEPS)
-        arm(self._arena.traps, step, victim=self._arena.stack.store.pid)
+        set_failpoint(self._cluster.failpoints, step, victim=self._cluster.stack.store.pid)
         return f"trap {step}, for the store"
 
 
-def random_faults(arena: Cluster, seed: int, events: int, *, store: bool) -> None:
+def random_faults(cluster: Cluster, seed: int, events: int, *, store: bool) -> None:
     """Send events through a storm and judge what came of it.
 
     Half of them make DMs; of the others, most make comments with one and the same text.
 
     Parameters:
-      arena: The processes.
+      cluster: The processes.
       seed: The storm's.
       events: How many events to send.
       store: Whether the store is killed too.
     """
-    storm = RandomFaults(arena, seed, store=store, seconds=events * _SECONDS_PER_EVENT)
+    storm = RandomFaults(cluster, seed, store=store, seconds=events * _SECONDS_PER_EVENT)
     storm.begin()
     dice = random.Random(seed + 1)
     try:
         for number in range(events):
             # Work must be under way while it storms, not only be accepted.
-            while storm.rages and arena.backlog() >= _BACKLOG:
+            while storm.running and cluster.backlog() >= _BACKLOG:
                 time.sleep(0.05)
             name = f"s{seed}-{number}"
             if number % 2 == 0:
-                arena.pay(name)
+                cluster.send_payment(name)
             else:
-                arena.renew(name, f"c{seed}.{number}" if number % 8 == 7 else f"c{seed}")
+                cluster.send_renewal(name, f"c{seed}.{number}" if number % 8 == 7 else f"c{seed}")
             time.sleep(dice.uniform(0, 0.05))
     finally:
         storm.end()
-    arena.ended(_CALM_SECONDS + events / 2)
-    arena.keeps_its_promises()
+    cluster.wait_settled(_CALM_SECONDS + events / 2)
+    cluster.check_promises()

@@ -109,7 +109,7 @@ class Relay:
 
         return self._run(cut())
 
-    def calm(self) -> None:
+    def clear(self) -> None:
         """Relay as if there were nothing between."""
         self._seconds_each_way = self._still_until = 0.0
         for link in list(self._links):

@@ -19,11 +19,11 @@ _PAUSE_SECONDS: Final = 0.1
 _CLOSED: Final = (urllib.error.URLError, OSError, json.JSONDecodeError, httpx.TransportError)
 
 
-class Unanswered(Exception):
+class NotAcknowledged(Exception):
     """The door did not acknowledge what was asked for; the message tells what it said last."""
 
 
-class Door:
+class ChaosSender:
     """The web process of a stack, or another one beside it.
 
     Parameters:
@@ -76,7 +76,7 @@ class Door:
 
         return self._acknowledged(f"order {name}", ask)
 
-    def show(self, name: str, photo: bytes) -> dict[str, Any]:
+    def order_photo(self, name: str, photo: bytes) -> dict[str, Any]:
         """Ask for a photo to be sent to the customer of an earlier order or payment.
 
         Parameters:
@@ -108,7 +108,7 @@ class Door:
             except _CLOSED as closed:
                 said = repr(closed)
             time.sleep(_PAUSE_SECONDS)
-        raise Unanswered(f"{what} was not acknowledged in {self._seconds:g} s; last: {said}")
+        raise NotAcknowledged(f"{what} was not acknowledged in {self._seconds:g} s; last: {said}")
 
 
 def handle_of(name: str) -> str:

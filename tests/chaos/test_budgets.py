@@ -36,64 +36,64 @@ per_hour = {_PER_HOUR}
 
 @pytest.mark.timeout(240 + 2 * DMS)
 def test_budgets_hold_over_workers_that_die(tmp_path: Path, empty_store: str | None) -> None:
-    arena = Cluster(tmp_path / "stack", empty_store, more_accounts=2, more_config=_PACE)
-    with arena.open():
+    cluster = Cluster(tmp_path / "stack", empty_store, more_accounts=2, more_config=_PACE)
+    with cluster.open():
         # Given three workers, and more DMs of each account than an hour allows
-        arena.start("worker-3")
+        cluster.start("worker-3")
         for account in ACCOUNTS:
-            arena.stack.fake_instagram.add_account(_username(account), SHOP_PASSWORD)
+            cluster.stack.fake_instagram.add_account(_username(account), SHOP_PASSWORD)
         orders = {
-            account: [arena.order(f"{account}-{n}", account) for n in range(DMS // len(ACCOUNTS))]
+            account: [cluster.order(f"{account}-{n}", account) for n in range(DMS // len(ACCOUNTS))]
             for account in ACCOUNTS
         }
         # When workers are killed while they send
         dice = random.Random(SEED)
-        while not _is_over(arena, orders):
-            _kill_one(arena, orders, dice)
+        while not _is_over(cluster, orders):
+            _kill_one(cluster, orders, dice)
         # Then no account sends more, or sooner, or in another order; the rest waits for its hour
         findings = [
-            each for account, jobs in orders.items() for each in _broken(arena, account, jobs)
+            each for account, jobs in orders.items() for each in _broken(cluster, account, jobs)
         ]
         if findings:
-            arena.fail(findings)
-        _cancel_the_rest(arena, orders)
-        arena.ended(60)
-        arena.keeps_its_promises()
+            cluster.fail(findings)
+        _cancel_the_rest(cluster, orders)
+        cluster.wait_settled(60)
+        cluster.check_promises()
 
 
-def _kill_one(arena: Cluster, orders: dict[str, list[str]], dice: random.Random) -> None:
+def _kill_one(cluster: Cluster, orders: dict[str, list[str]], dice: random.Random) -> None:
     """Kill a worker when some more DMs are there; at the end there are no more."""
-    sent = len(arena.stack.fake_instagram.dms())
+    sent = len(cluster.stack.fake_instagram.dms())
     more = dice.randint(1, max(2, DMS // 20))
     until(
-        lambda: len(arena.stack.fake_instagram.dms()) >= sent + more or _is_over(arena, orders),
+        lambda: len(cluster.stack.fake_instagram.dms()) >= sent + more or _is_over(cluster, orders),
         60,
         f"more than {sent} DMs",
     )
     label = dice.choice((*WORKERS, "worker-3"))
-    arena.note(f"kill {label}")
-    arena.stack.processes[label].kill()
+    cluster.log(f"kill {label}")
+    cluster.stack.processes[label].kill()
 
 
-def _is_over(arena: Cluster, orders: dict[str, list[str]]) -> bool:
-    return not any(_unfinished(arena, jobs) for jobs in orders.values())
+def _is_over(cluster: Cluster, orders: dict[str, list[str]]) -> bool:
+    return not any(_unfinished(cluster, jobs) for jobs in orders.values())
 
 
-def _unfinished(arena: Cluster, jobs: list[str]) -> list[dict[str, Any]]:
+def _unfinished(cluster: Cluster, jobs: list[str]) -> list[dict[str, Any]]:
     """The jobs that have neither ended nor wait for the next hour."""
     return [
         job
-        for job in map(_shown(arena), jobs)
+        for job in map(_shown(cluster), jobs)
         if job["status"] != "succeeded"
         and not (job["status"] == "waiting" and job["wait"]["reason"] == "dm_per_hour")
     ]
 
 
-def _broken(arena: Cluster, account: str, jobs: list[str]) -> Iterator[str]:
+def _broken(cluster: Cluster, account: str, jobs: list[str]) -> Iterator[str]:
     username = _username(account)
     writes = [
         call
-        for call in arena.stack.fake_instagram.log(call="broadcast_text")
+        for call in cluster.stack.fake_instagram.log(call="broadcast_text")
         if call["account"] == username
     ]
     writes.sort(key=lambda call: call["begun"])
@@ -102,7 +102,7 @@ def _broken(arena: Cluster, account: str, jobs: list[str]) -> Iterator[str]:
     for before, after in itertools.pairwise(writes):
         if after["begun"] - _end(before) < GAP_SECONDS:
             yield f"{account}: {after['begun'] - _end(before):.3f} s between {before} and {after}"
-    yield from _disorder(arena, account, jobs)
+    yield from _disorder(cluster, account, jobs)
 
 
 def _username(account: str) -> str:
@@ -115,36 +115,38 @@ def _end(call: CallRecord) -> float:
     return min(ends)
 
 
-def _disorder(arena: Cluster, account: str, jobs: list[str]) -> Iterator[str]:
+def _disorder(cluster: Cluster, account: str, jobs: list[str]) -> Iterator[str]:
     """Jobs of one priority go in order, but for those whose write had to be looked for."""
     order = {job: place for place, job in enumerate(jobs)}
-    sent = [str(dm["text"]) for dm in arena.stack.fake_instagram.dms()]
+    sent = [str(dm["text"]) for dm in cluster.stack.fake_instagram.dms()]
     places = {f"Hello {account}-{order[job]}!": job for job in jobs}
-    undoubted = [job for text in sent if (job := places.get(text)) and not _looked_for(arena, job)]
+    undoubted = [
+        job for text in sent if (job := places.get(text)) and not _looked_for(cluster, job)
+    ]
     for before, after in itertools.pairwise(undoubted):
         if order[before] > order[after]:
             yield f"{account}: {before} was sent before {after}"
 
 
-def _looked_for(arena: Cluster, job: str) -> bool:
-    lines = _ask(arena, "GET", f"/jobs/{job}/timeline")["items"]
+def _looked_for(cluster: Cluster, job: str) -> bool:
+    lines = _ask(cluster, "GET", f"/jobs/{job}/timeline")["items"]
     return any(line["why"] == "look-up" for line in lines)
 
 
-def _cancel_the_rest(arena: Cluster, orders: dict[str, list[str]]) -> None:
-    shown = _shown(arena)
-    names = {jobs[0]: name for name, jobs in arena.expected.dms.items()}
+def _cancel_the_rest(cluster: Cluster, orders: dict[str, list[str]]) -> None:
+    shown = _shown(cluster)
+    names = {jobs[0]: name for name, jobs in cluster.expected.dms.items()}
     for job in itertools.chain(*orders.values()):
         if shown(job)["status"] == "waiting":
-            _ask(arena, "POST", f"/jobs/{job}/cancel")
-            del arena.expected.dms[names[job]]
+            _ask(cluster, "POST", f"/jobs/{job}/cancel")
+            del cluster.expected.dms[names[job]]
 
 
-def _shown(arena: Cluster) -> Callable[[str], Any]:
-    return lambda job: _ask(arena, "GET", f"/jobs/{job}")
+def _shown(cluster: Cluster) -> Callable[[str], Any]:
+    return lambda job: _ask(cluster, "GET", f"/jobs/{job}")
 
 
-def _ask(arena: Cluster, method: str, path: str) -> Any:
-    headers = {"Authorization": f"Bearer {arena.stack.api_key}"}
-    answer = httpx.request(method, arena.stack.url + path, headers=headers, timeout=15)
+def _ask(cluster: Cluster, method: str, path: str) -> Any:
+    headers = {"Authorization": f"Bearer {cluster.stack.api_key}"}
+    answer = httpx.request(method, cluster.stack.url + path, headers=headers, timeout=15)
     return answer.raise_for_status().json()

@@ -15,32 +15,34 @@ MANY = 20
 
 
 @pytest.mark.parametrize("step", ["after intent", "after the write", "before finish"])
-def test_a_kill_among_equal_comments_loses_none_and_doubles_none(arena: Cluster, step: str) -> None:
+def test_a_kill_among_equal_comments_loses_none_and_doubles_none(
+    cluster: Cluster, step: str
+) -> None:
     handle = f"k{os.urandom(4).hex()}"
     for number in range(3):
         # Given a worker that dies in the midst of the second
-        trap = arena.arm_failpoint(step) if number == 1 else None
-        arena.renew(f"{handle}-{number}", handle)
+        trap = cluster.arm_failpoint(step) if number == 1 else None
+        cluster.send_renewal(f"{handle}-{number}", handle)
         if trap is not None:
-            arena.wait_triggered(trap)
+            cluster.wait_triggered(trap)
     # Then each has a comment of its own
-    arena.ended(60)
-    arena.keeps_its_promises()
+    cluster.wait_settled(60)
+    cluster.check_promises()
 
 
 @pytest.mark.timeout(600)
 def test_as_many_equal_comments_come_out_of_a_storm_as_went_into_it(
     tmp_path: Path, empty_store: str | None
 ) -> None:
-    with Cluster(tmp_path / "stack", empty_store).open() as arena:
-        storm = RandomFaults(arena, SEED, store=empty_store is None)
+    with Cluster(tmp_path / "stack", empty_store).open() as cluster:
+        storm = RandomFaults(cluster, SEED, store=empty_store is None)
         storm.begin()
         try:
             for number in range(MANY):
-                arena.renew(f"equal-{number}", "equal")
-            until(lambda: storm.strikes >= MANY, 90, "the storm's strikes")
+                cluster.send_renewal(f"equal-{number}", "equal")
+            until(lambda: storm.injected >= MANY, 90, "the storm's strikes")
         finally:
             storm.end()
-        arena.ended(150)
-        assert len(arena.expected.comments) == MANY
-        arena.keeps_its_promises()
+        cluster.wait_settled(150)
+        assert len(cluster.expected.comments) == MANY
+        cluster.check_promises()

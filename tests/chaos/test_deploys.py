@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from deploy.local.wait import free_port, until
 from tests.chaos.cluster import WORKERS, Cluster
-from tests.chaos.failpoints import VARIABLE, arm
-from tests.chaos.sender import Door, Unanswered, handle_of, paid_event
+from tests.chaos.failpoints import VARIABLE, set_failpoint
+from tests.chaos.sender import ChaosSender, NotAcknowledged, handle_of, paid_event
 
 _OLD: Final = ("web", "scheduler", *WORKERS)
 _NEW_TIMES: Final = {"LEASE_SECONDS": "3", "SETTLE_SECONDS": "2"}
@@ -33,19 +33,19 @@ class Deploy:
     """A newer generation beside the arena's own, and events that reach both.
 
     Parameters:
-      arena: The older one.
+      cluster: The older one.
       directory: Where the newer file and traps go.
     """
 
-    def __init__(self, arena: Cluster, directory: Path) -> None:
-        self._arena = arena
-        self._dice = random.Random(arena.seed)
+    def __init__(self, cluster: Cluster, directory: Path) -> None:
+        self._cluster = cluster
+        self._dice = random.Random(cluster.seed)
         self._port = free_port()
         self._url = f"http://127.0.0.1:{self._port}"
         self.traps = directory / "newer-traps"
         self.traps.mkdir()
         self._config = directory / "newer.toml"
-        self._config.write_text(_newer(arena.config.read_text()))
+        self._config.write_text(_newer(cluster.config.read_text()))
 
     def begin(self) -> None:
         """Start the new generation and wait for its door."""
@@ -56,68 +56,68 @@ class Deploy:
             VARIABLE: str(self.traps),
         }
         for label in ("web-new", "scheduler-new", "worker-new"):
-            self._arena.start(label, variables)
-        log = self._arena.stack.processes["web-new"].log
+            self._cluster.start(label, variables)
+        log = self._cluster.stack.processes["web-new"].log
         until(lambda: "startup complete" in log.read_text(), 30, "the newer web process")
 
     def deliver(self, document: dict[str, Any], name: str) -> None:
         """Let an event reach both doors, in either order or at once: they agree on its jobs."""
-        doors = [Door(self._arena.stack), Door(self._arena.stack, self._url)]
+        doors = [ChaosSender(self._cluster.stack), ChaosSender(self._cluster.stack, self._url)]
         self._dice.shuffle(doors)
         with ThreadPoolExecutor(self._dice.choice((1, 2))) as pool:
-            one, other = pool.map(lambda door: self._answer(door, document), doors)
+            one, other = pool.map(lambda web: self._answer(web, document), doors)
         if one["jobs"] != other["jobs"]:
-            self._arena.fail([f"{document['id']} made {one['jobs']} and {other['jobs']}"])
-        self._arena.expected.dms[name] = one["jobs"]
+            self._cluster.fail([f"{document['id']} made {one['jobs']} and {other['jobs']}"])
+        self._cluster.expected.dms[name] = one["jobs"]
 
     def deliver_to_new(self, document: dict[str, Any]) -> dict[str, Any]:
         """Let an event reach the newer door only."""
-        return self._answer(Door(self._arena.stack, self._url), document)
+        return self._answer(ChaosSender(self._cluster.stack, self._url), document)
 
     def kill_at(self, step: str, traps: Path, name: str) -> None:
         """Deliver paid events until a worker of one generation has died at a step."""
-        trap = arm(traps, step)
-        self._arena.note(f"trap {step} in {traps.name}")
+        trap = set_failpoint(traps, step)
+        self._cluster.log(f"trap {step} in {traps.name}")
         for number in range(60):
             self.deliver(paid_event(f"{name}-{number}"), f"{name}-{number}")
-            self._arena.ended(60)
+            self._cluster.wait_settled(60)
             if not trap.exists():
                 return
-        self._arena.fail([f"no worker came to {step} in {traps.name}"])
+        self._cluster.fail([f"no worker came to {step} in {traps.name}"])
 
-    def _answer(self, door: Door, document: dict[str, Any]) -> dict[str, Any]:
+    def _answer(self, web: ChaosSender, document: dict[str, Any]) -> dict[str, Any]:
         try:
-            return door.deliver(document)
-        except Unanswered as error:
-            self._arena.fail([str(error)])
+            return web.deliver(document)
+        except NotAcknowledged as error:
+            self._cluster.fail([str(error)])
 
 
 def test_events_that_reach_old_and_new_processes_make_one_dm_and_one_callback_each(
     tmp_path: Path, empty_store: str | None
 ) -> None:
-    with Cluster(tmp_path / "stack", empty_store).open() as arena:
+    with Cluster(tmp_path / "stack", empty_store).open() as cluster:
         # Given a newer generation with other rules, texts and leases beside the old one
-        deploy = Deploy(arena, tmp_path)
+        deploy = Deploy(cluster, tmp_path)
         deploy.begin()
         # When events reach both, and workers of either generation die in the midst of a write
         for number in range(6):
             deploy.deliver(paid_event(f"both-{number}"), f"both-{number}")
             deploy.deliver(_refunded(f"refund-{number}"), f"refund-{number}")
-        deploy.kill_at("after the write", arena.traps, "old-dies")
+        deploy.kill_at("after the write", cluster.failpoints, "old-dies")
         deploy.kill_at("after intent", deploy.traps, "new-dies")
         # And the old one goes while events still come
         for number in range(4):
             deploy.deliver(paid_event(f"last-{number}"), f"last-{number}")
-        ended = arena.retire(*_OLD)
+        ended = cluster.retire(*_OLD)
         # Then every one of them has made one DM and one callback
         assert set(ended.values()) <= {0, -15}, ended
-        arena.ended(60)
-        arena.keeps_its_promises()
+        cluster.wait_settled(60)
+        cluster.check_promises()
         # And what the old one accepted makes nothing more at the new one
         again = deploy.deliver_to_new(paid_event("both-0"))
         assert again["duplicate"]
-        assert again["jobs"] == arena.expected.dms["both-0"]
-        arena.keeps_its_promises()
+        assert again["jobs"] == cluster.expected.dms["both-0"]
+        cluster.check_promises()
 
 
 def _newer(text: str) -> str:

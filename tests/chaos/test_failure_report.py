@@ -11,26 +11,26 @@ from tests.chaos.cluster import Cluster
 
 
 def test_a_broken_promise_is_told_with_the_seed_the_strikes_and_the_timeline(
-    arena: Cluster,
+    cluster: Cluster,
 ) -> None:
     # Given a job whose worker died, and that is done
     name = f"told-{os.urandom(4).hex()}"
-    trap = arena.arm_failpoint("after claim")
-    job = arena.pay(name)
-    arena.wait_triggered(trap)
-    arena.ended(40)
-    kept = arena.expected
+    trap = cluster.arm_failpoint("after claim")
+    job = cluster.send_payment(name)
+    cluster.wait_triggered(trap)
+    cluster.wait_settled(40)
+    kept = cluster.expected
     # When its DM is claimed to be one that nobody has sent
-    arena.expected = replace(kept, dms={**kept.dms, f"not-{name}": kept.dms[name]})
+    cluster.expected = replace(kept, dms={**kept.dms, f"not-{name}": kept.dms[name]})
     try:
         with pytest.raises(AssertionError) as failure:
-            arena.keeps_its_promises()
+            cluster.check_promises()
     finally:
-        arena.expected = kept
+        cluster.expected = kept
     # Then the message has it all
     said = str(failure.value)
     assert f"not-{name}: 0 DMs" in said
-    assert f"CHAOS_SEED={arena.seed}" in said
+    assert f"CHAOS_SEED={cluster.seed}" in said
     assert "trap after claim: SIGKILL to the process" in said
     assert f"{job}: {{" in said
     assert "'status': 'succeeded'" in said

@@ -11,8 +11,8 @@ import pytest
 
 from deploy.local.wait import until
 from tests.chaos.cluster import ROUNDS, Cluster, Victim
-from tests.chaos.failpoints import WALK_STEPS
-from tests.support.follower_jobs import crowd
+from tests.chaos.failpoints import EXPORT_STEPS
+from tests.support.follower_exports import follower_pks
 from tests.support.store import given_store
 
 MANY = 1_250
@@ -20,17 +20,17 @@ MANY = 1_250
 VICTIMS: tuple[Victim, ...] = ("process", "store") if given_store() is None else ("process",)
 
 
-def api(arena: Cluster) -> httpx.Client:
-    headers = {"Authorization": f"Bearer {arena.stack.api_key}"}
-    return httpx.Client(base_url=arena.stack.url, headers=headers, timeout=30)
+def api(cluster: Cluster) -> httpx.Client:
+    headers = {"Authorization": f"Bearer {cluster.stack.api_key}"}
+    return httpx.Client(base_url=cluster.stack.url, headers=headers, timeout=30)
 
 
-def begin(arena: Cluster) -> str:
+def begin(cluster: Cluster) -> str:
     """Ask for a walk over a user of its own; its id."""
     name = f"star.{uuid.uuid4().hex[:8]}"
-    arena.stack.fake_instagram.add_user(name, followers=MANY)
+    cluster.stack.fake_instagram.add_user(name, followers=MANY)
     once = {"Idempotency-Key": name}
-    with api(arena) as client:
+    with api(cluster) as client:
 
         def begun() -> httpx.Response | None:
             # The other accounts have no login there yet.
@@ -42,7 +42,7 @@ def begin(arena: Cluster) -> str:
         return str(until(begun, 30, f"a walk over {name}").json()["id"])
 
 
-def ends(arena: Cluster, job_id: str, seconds: float = 60) -> None:
+def ends(cluster: Cluster, job_id: str, seconds: float = 60) -> None:
     """Wait for the walk's end, and see that it found everybody once and in order."""
 
     def ended() -> bool:
@@ -52,41 +52,41 @@ def ends(arena: Cluster, job_id: str, seconds: float = 60) -> None:
             return False  # the web process is on its way back
         return "finished_at" in job and job["finished_at"] is not None
 
-    with api(arena) as client:
+    with api(cluster) as client:
         until(ended, seconds, f"the end of {job_id}")
         job = client.get(f"/jobs/{job_id}").json()
         assert (job["status"], job["result"]["users"]) == ("succeeded", MANY), job
         told = client.get(f"/jobs/{job_id}/result").raise_for_status().text
-    assert [json.loads(line)["pk"] for line in told.splitlines()] == crowd(0, MANY)
+    assert [json.loads(line)["pk"] for line in told.splitlines()] == follower_pks(0, MANY)
 
 
 @pytest.mark.parametrize("victim", VICTIMS)
-@pytest.mark.parametrize("step", WALK_STEPS)
+@pytest.mark.parametrize("step", EXPORT_STEPS)
 def test_a_kill_at_this_step_costs_a_page_and_doubles_nobody(
-    arena: Cluster, step: str, victim: Victim
+    cluster: Cluster, step: str, victim: Victim
 ) -> None:
     for _ in range(ROUNDS):
         # Given a walk whose worker, or store, dies when it comes to this step
-        trap = arena.arm_failpoint(step, victim)
-        job_id = begin(arena)
-        arena.wait_triggered(trap)
+        trap = cluster.arm_failpoint(step, victim)
+        job_id = begin(cluster)
+        cluster.wait_triggered(trap)
         # Then it finds everybody once
-        ends(arena, job_id)
-        arena.keeps_its_promises()
+        ends(cluster, job_id)
+        cluster.check_promises()
 
 
-@pytest.mark.parametrize("step", WALK_STEPS)
+@pytest.mark.parametrize("step", EXPORT_STEPS)
 def test_a_worker_frozen_at_this_step_adds_nothing_to_what_its_successor_found(
-    arena: Cluster, step: str
+    cluster: Cluster, step: str
 ) -> None:
     # Given a worker that freezes there for longer than its lease
-    trap = arena.arm_failpoint(step, number=signal.SIGSTOP)
-    job_id = begin(arena)
-    arena.wait_triggered(trap)
+    trap = cluster.arm_failpoint(step, number=signal.SIGSTOP)
+    job_id = begin(cluster)
+    cluster.wait_triggered(trap)
     # When another has walked on, and the frozen one wakes up
-    ends(arena, job_id)
-    arena.thaw()
+    ends(cluster, job_id)
+    cluster.thaw()
     # Then the next walk, through both, finds everybody once, and so does the first still
-    ends(arena, begin(arena))
-    ends(arena, job_id)
-    arena.keeps_its_promises()
+    ends(cluster, begin(cluster))
+    ends(cluster, job_id)
+    cluster.check_promises()

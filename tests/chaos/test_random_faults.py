@@ -17,7 +17,7 @@ EVENTS = int(os.environ.get("CHAOS_EVENTS", "40"))
 @pytest.mark.timeout(600 + 3 * EVENTS)
 def test_a_storm_loses_nothing_and_doubles_nothing(tmp_path: Path, empty_store: str | None) -> None:
     # Given every process, and the store where it is ours
-    with Cluster(tmp_path / "stack", empty_store).open() as arena:
+    with Cluster(tmp_path / "stack", empty_store).open() as cluster:
         # When paid events come in while all of them are struck at random
         # Then each made one DM and one callback, from one device, one call at a time
-        random_faults(arena, SEED, EVENTS, store=empty_store is None)
+        random_faults(cluster, SEED, EVENTS, store=empty_store is None)

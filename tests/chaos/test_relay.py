@@ -44,7 +44,7 @@ def test_one_connection_stands_still_while_another_goes_on(
 
 def test_a_standstill_can_be_called_off(relay: Relay, client: redis.Redis) -> None:
     relay.stall(60)
-    relay.calm()
+    relay.clear()
     assert _ping_seconds(client) < 1
 
 

@@ -21,20 +21,20 @@ RESTARTS: Final = int(os.environ.get("CHAOS_RESTARTS", "4"))
 def test_workers_that_come_and_go_share_one_device_and_one_login(
     tmp_path: Path, empty_store: str | None
 ) -> None:
-    with Cluster(tmp_path / "stack", empty_store).open() as arena:
+    with Cluster(tmp_path / "stack", empty_store).open() as cluster:
         # Given three workers with work
-        arena.start("worker-3")
+        cluster.start("worker-3")
         dice = random.Random(SEED)
         # When they are stopped or killed one after another, and started again
         for number in range(RESTARTS):
-            arena.pay(f"restart-{number}-before")
+            cluster.send_payment(f"restart-{number}-before")
             label = dice.choice((*WORKERS, "worker-3"))
             strike = dice.choice((signal.SIGTERM, signal.SIGKILL))
-            before = arena.stack.processes[label]
-            arena.note(f"{strike.name} to {label}")
+            before = cluster.stack.processes[label]
+            cluster.log(f"{strike.name} to {label}")
             before.signal(strike, group=True)
-            arena.pay(f"restart-{number}-after")
-            until(lambda: arena.stack.processes[label] is not before, 40, f"a new {label}")  # noqa: B023
-        arena.ended(60 + RESTARTS)
+            cluster.send_payment(f"restart-{number}-after")
+            until(lambda: cluster.stack.processes[label] is not before, 40, f"a new {label}")  # noqa: B023
+        cluster.wait_settled(60 + RESTARTS)
         # Then there is one device and one login, and every job was done once
-        arena.keeps_its_promises()
+        cluster.check_promises()

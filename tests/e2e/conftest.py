@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from deploy.local.stack import Stack
-from tests.support.journey import Journey
+from tests.support.scenario import Scenario
 from tests.support.store import given_store
 
 #: Short, so that what a kill leaves behind goes on within seconds.
@@ -30,9 +30,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def journey(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Journey]:
+def scenario(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Scenario]:
     """One test's way through the stack, which is quiet and whole when it begins."""
-    made = Journey(stack, f"{request.node.name}-{os.urandom(4).hex()}")
+    made = Scenario(stack, f"{request.node.name}-{os.urandom(4).hex()}")
     made.begin()
     yield made
     made.end()

@@ -10,27 +10,27 @@ from dramatiq.brokers.redis import RedisBroker
 
 from deploy.local.wait import until
 from service.jobs.actor_routes import NAMESPACE, PERIODIC
-from tests.support.journey import Journey
+from tests.support.scenario import Scenario
 
 GONE = "000000000000"
 LIBRARY = f"#!lua name=hg_{GONE}_finish\nredis.register_function('hg_{GONE}', function() end)"
 
 
 def test_retention_drops_what_is_over_and_the_functions_of_releases_that_are_gone(
-    journey: Journey,
+    scenario: Scenario,
 ) -> None:
-    job_id = journey.order()
-    journey.ended(job_id)
-    with redis.Redis.from_url(journey.stack.redis_url) as store:
+    job_id = scenario.create_dm()
+    scenario.wait_final(job_id)
+    with redis.Redis.from_url(scenario.stack.redis_url) as store:
         # Given a job that ended long ago, and functions that nobody has reported for a day
         store.zadd("hg:retention", {job_id: 1})
         store.function_load(LIBRARY, replace=True)
         store.zadd("hg:releases", {GONE: 1})
         # When
-        _ask_for("retention", journey.stack.redis_url)
+        _ask_for("retention", scenario.stack.redis_url)
         # Then
         until(lambda: not store.function_list(f"hg_{GONE}_*"), 30, "the end of the functions")
-        assert journey.api.get(f"/jobs/{job_id}").status_code == 404
+        assert scenario.api.get(f"/jobs/{job_id}").status_code == 404
 
 
 def _ask_for(actor: str, url: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.stack import CONFIG, Stack
-from tests.support.journey import Journey
+from tests.support.scenario import Scenario
 
 #: Several times as many as the worker takes at a time.
 DEAD = 120
@@ -17,7 +17,7 @@ CONCURRENCY = 30
 
 
 @pytest.fixture
-def journey(tmp_path: Path) -> Iterator[Journey]:
+def scenario(tmp_path: Path) -> Iterator[Scenario]:
     """A way through a stack of its own, with a callback `dead` to a server that never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=DEAD) as never_accepts:
         config = tmp_path / "heliograph.toml"
@@ -26,24 +26,24 @@ def journey(tmp_path: Path) -> Iterator[Journey]:
         config.write_text(f"{CONFIG.read_text()}\n{dead}")
         environ = {"WORKER_CONCURRENCY": str(CONCURRENCY)}
         with Stack(tmp_path / "stack", config=config, environ=environ) as stack:
-            journey = Journey(stack, "callbacks")
-            yield journey
-            journey.api.close()
+            scenario = Scenario(stack, "callbacks")
+            yield scenario
+            scenario.api.close()
             # It would give the hanging attempts their time to end.
             stack.processes["worker"].kill()
 
 
-def test_a_hanging_endpoint_does_not_hold_up_the_callbacks_of_others(journey: Journey) -> None:
+def test_a_hanging_endpoint_does_not_hold_up_the_callbacks_of_others(scenario: Scenario) -> None:
     # Given many callbacks that are owed to a server that hangs
     for _ in range(DEAD):
-        _canceled(journey, "dead")
+        _canceled(scenario, "dead")
     # When one is owed to another, then it comes within seconds
-    assert journey.called_back(_canceled(journey, "crm"), seconds=8)
-    pending = journey.api.get("/deliveries", params={"status": "pending"}).json()["items"]
+    assert scenario.wait_callbacks(_canceled(scenario, "crm"), seconds=8)
+    pending = scenario.api.get("/deliveries", params={"status": "pending"}).json()["items"]
     assert {delivery["callback"] for delivery in pending} == {"dead"}
 
 
-def _canceled(journey: Journey, callback: str) -> str:
-    job_id = journey.order(callback=callback, delay_seconds=600)
-    journey.api.post(f"/jobs/{job_id}/cancel").raise_for_status()
+def _canceled(scenario: Scenario, callback: str) -> str:
+    job_id = scenario.create_dm(callback=callback, delay_seconds=600)
+    scenario.api.post(f"/jobs/{job_id}/cancel").raise_for_status()
     return job_id

@@ -32,9 +32,9 @@ from service.config.config import load_config
 from service.config.settings import SettingsError, load_settings
 from service.dependencies import create_services
 from service.redis.client import async_client
-from tests.support.canaries import Canary, drawn, everything_in, leaks
-from tests.support.fleet import act, fleet, kept, order, own_journey
-from tests.support.journey import Journey
+from tests.support.canaries import Canary, dump_store, leaks, new_secret
+from tests.support.fleet import create_job, own_scenario, post, run_fleet, wait_kept
+from tests.support.scenario import Scenario
 from tests.support.sessions import CANARY as FOREIGN_SESSION
 from tests.support.sessions import document
 
@@ -50,24 +50,24 @@ ACCOUNTS: dict[str, dict[str, str]] = {
 }
 
 
-class Scene:
+class CanaryStack:
     """A stack that is full of canaries, and everything that it says.
 
     Parameters:
       stack: A stack without processes.
     """
 
-    def __init__(self, stack: Stack, journey: Journey) -> None:
-        self.stack, self.journey = stack, journey
+    def __init__(self, stack: Stack, scenario: Scenario) -> None:
+        self.stack, self.scenario = stack, scenario
         self.secrets = {
-            **{name: drawn() for name in ("proxy_user", "proxy_password", "astray_password")},
-            **{name: drawn() for name in ("api_key_of_another", "what_was_sent_by_mistake")},
-            "code": drawn(12),
+            **{name: new_secret() for name in ("proxy_user", "proxy_password", "astray_password")},
+            **{name: new_secret() for name in ("api_key_of_another", "what_was_sent_by_mistake")},
+            "code": new_secret(12),
         }
         self.variables = self._variables()
         self.heard: list[str] = []
         self.told: list[ReceivedCallback] = []
-        journey.api.event_hooks["response"].append(self._hear)
+        scenario.api.event_hooks["response"].append(self._hear)
 
     def start(self) -> None:
         """Make the accounts and the processes."""
@@ -117,7 +117,7 @@ class Scene:
             f"http://{self._of('proxy_user', which)}@127.0.0.1:{port}"
             for which in ("proxy_password", "astray_password")
         )
-        passwords = {f"{name.upper()}_PASSWORD": drawn() for name in ACCOUNTS}
+        passwords = {f"{name.upper()}_PASSWORD": new_secret() for name in ACCOUNTS}
         proxies = {"INSTAGRAM_PROXY": way, "ASTRAY_PROXY": astray}
         return {**passwords, **proxies, "FACTORS_SEED": TOTP_SEED}
 
@@ -130,35 +130,35 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
+def canary_stack(tmp_path: Path) -> Iterator[CanaryStack]:
     """Everything, running, with nothing done yet."""
     with (
-        fleet(tmp_path, ACCOUNTS, processes=()) as stack,
-        own_journey(stack, "canaries") as journey,
+        run_fleet(tmp_path, ACCOUNTS, processes=()) as stack,
+        own_scenario(stack, "canaries") as scenario,
     ):
-        made = Scene(stack, journey)
+        made = CanaryStack(stack, scenario)
         made.start()
         yield made
 
 
 def test_no_secret_is_said_anywhere_whatever_goes_well_or_wrong(
-    scene: Scene, tmp_path: Path
+    canary_stack: CanaryStack, tmp_path: Path
 ) -> None:
     # Given what goes well, and then everything that goes wrong
-    _goes_well(scene)
-    sessions = _sessions(scene)
-    _accounts_in_trouble(scene)
-    _instagram_repeats_what_it_was_sent(scene, [each.value for each in sessions])
-    _callbacks_that_fail(scene)
-    _callers_who_err(scene)
+    _goes_well(canary_stack)
+    sessions = _sessions(canary_stack)
+    _accounts_in_trouble(canary_stack)
+    _instagram_repeats_what_it_was_sent(canary_stack, [each.value for each in sessions])
+    _callbacks_that_fail(canary_stack)
+    _callers_who_err(canary_stack)
     said = {
-        "commands": _commands(scene, tmp_path),
-        "reprs": _reprs(scene),
-        "GET": _every_get(scene),
-        "answers": "\n".join(scene.heard),
-        "callbacks": json.dumps(scene.told + scene.stack.receiver.received()),
-        "store": everything_in(scene.stack.redis_url),
-        **{log.name: log.read_text() for log in scene.stack.directory.glob("*.log")},
+        "commands": _commands(canary_stack, tmp_path),
+        "reprs": _reprs(canary_stack),
+        "GET": _every_get(canary_stack),
+        "answers": "\n".join(canary_stack.heard),
+        "callbacks": json.dumps(canary_stack.told + canary_stack.stack.receiver.received()),
+        "store": dump_store(canary_stack.stack.redis_url),
+        **{log.name: log.read_text() for log in canary_stack.stack.directory.glob("*.log")},
     }
     # Then all of them have said something
     assert {"web.log", "worker.log", "scheduler.log"} <= said.keys()
@@ -166,7 +166,7 @@ def test_no_secret_is_said_anywhere_whatever_goes_well_or_wrong(
     for place, words in _expected_words().items():
         assert words in said[place], place
     # And none of them a secret
-    assert leaks(said, [*scene.canaries(), *sessions]) == []
+    assert leaks(said, [*canary_stack.canaries(), *sessions]) == []
 
 
 def _expected_words() -> dict[str, str]:
@@ -182,23 +182,25 @@ def _expected_words() -> dict[str, str]:
     }
 
 
-def _goes_well(scene: Scene) -> None:
-    journey = scene.journey
+def _goes_well(canary_stack: CanaryStack) -> None:
+    scenario = canary_stack.scenario
     jobs = [
-        order(journey, name, kind) for name in ("plain", "factors") for kind in ("dm", "comment")
+        create_job(scenario, name, kind)
+        for name in ("plain", "factors")
+        for kind in ("dm", "comment")
     ]
-    answer = journey.send("checkout.session.completed")
-    assert {journey.ended(job_id)["status"] for job_id in jobs} == {"succeeded"}
-    assert journey.ended(answer.body["jobs"][0])["status"] == "succeeded"
-    again = journey.send("checkout.session.completed")
+    answer = scenario.send("checkout.session.completed")
+    assert {scenario.wait_final(job_id)["status"] for job_id in jobs} == {"succeeded"}
+    assert scenario.wait_final(answer.body["jobs"][0])["status"] == "succeeded"
+    again = scenario.send("checkout.session.completed")
     assert again.body["duplicate"] is True
 
 
-def _sessions(scene: Scene) -> list[Canary]:
+def _sessions(canary_stack: CanaryStack) -> list[Canary]:
     """What makes the accounts' sessions, as a person may export them."""
     found = []
     for name in ("plain", "factors"):
-        exported = json.loads(scene.command("session", "export", name, "-").stdout)
+        exported = json.loads(canary_stack.command("session", "export", name, "-").stdout)
         session_id = exported["authorization_data"]["sessionid"]
         found.append(Canary(f"session of {name}", session_id.split("%3A")[1]))
         key = exported["usdid"]["private_key"].splitlines()[1]
@@ -206,70 +208,72 @@ def _sessions(scene: Scene) -> list[Canary]:
     return found
 
 
-def _accounts_in_trouble(scene: Scene) -> None:
-    journey, code = scene.journey, scene.secrets["code"]
-    kept(journey, order(journey, "wrong"), "held", "bad_password")
-    locked = order(journey, "locked")
-    kept(journey, locked, "held", "challenge_required")
+def _accounts_in_trouble(canary_stack: CanaryStack) -> None:
+    scenario, code = canary_stack.scenario, canary_stack.secrets["code"]
+    wait_kept(scenario, create_job(scenario, "wrong"), "held", "bad_password")
+    locked = create_job(scenario, "locked")
+    wait_kept(scenario, locked, "held", "challenge_required")
     for answer in ({"code": f"{code}!?"}, {"code": [code]}, {"code": code, "codes": code}, code):
-        refused = journey.api.post("/accounts/locked/challenge", json=answer)
+        refused = scenario.api.post("/accounts/locked/challenge", json=answer)
         assert refused.status_code == 422
-    act(journey, "/accounts/locked/challenge", {"code": code})
-    assert journey.ended(locked)["status"] == "succeeded"
-    astray = order(journey, "astray")
-    until(lambda: journey.job(astray)["wait"], 30, "the refusal of the proxy")
+    post(scenario, "/accounts/locked/challenge", {"code": code})
+    assert scenario.wait_final(locked)["status"] == "succeeded"
+    astray = create_job(scenario, "astray")
+    until(lambda: scenario.job(astray)["wait"], 30, "the refusal of the proxy")
     # A session that Instagram does not know is put in the place of one that it would
-    _accepted(journey.api.put("/accounts/imported/session", json=document()))
-    assert journey.ended(order(journey, "imported"))["status"] == "succeeded"
+    _accepted(scenario.api.put("/accounts/imported/session", json=document()))
+    assert scenario.wait_final(create_job(scenario, "imported"))["status"] == "succeeded"
 
 
 def _accepted(response: httpx.Response) -> None:
     assert response.status_code == 200, response.text
 
 
-def _instagram_repeats_what_it_was_sent(scene: Scene, sessions: list[str]) -> None:
+def _instagram_repeats_what_it_was_sent(canary_stack: CanaryStack, sessions: list[str]) -> None:
     """Errors whose bodies are full of secrets, which exceptions and logs like to show."""
-    journey, fake_instagram = scene.journey, scene.stack.fake_instagram
-    echo = " ".join([*sessions, *scene.variables.values(), *scene.secrets.values()])
+    scenario, fake_instagram = canary_stack.scenario, canary_stack.stack.fake_instagram
+    echo = " ".join([*sessions, *canary_stack.variables.values(), *canary_stack.secrets.values()])
     bodies: list[Any] = [f"<html>{echo}</html>", {"message": echo, "status": "fail"}]
     for status, body in product((500, 400, 403, 200), bodies):
         fake_instagram.fault("usernameinfo", account="plain", status=status, body=body)
-        job_id = order(journey, "plain", to=f"nobody.{status}.{len(str(body))}")
-        until(partial(_is_over, journey, job_id), 20, f"what becomes of {status}")
+        job_id = create_job(scenario, "plain", to=f"nobody.{status}.{len(str(body))}")
+        until(partial(_is_over, scenario, job_id), 20, f"what becomes of {status}")
     fake_instagram.fault("comment", account="plain", status_after_effect=502, body=bodies[0])
-    assert journey.ended(order(journey, "plain", "comment"), 40)["status"] == "succeeded"
+    assert (
+        scenario.wait_final(create_job(scenario, "plain", "comment"), 40)["status"] == "succeeded"
+    )
 
 
-def _is_over(journey: Journey, job_id: str) -> bool:
-    job = journey.job(job_id)
+def _is_over(scenario: Scenario, job_id: str) -> bool:
+    job = scenario.job(job_id)
     reason = (job["wait"] or {}).get("reason")
     return job["status"] in ("failed", "succeeded", "held") or reason not in (None, "turn")
 
 
-def _callbacks_that_fail(scene: Scene) -> None:
-    journey, receiver = scene.journey, scene.stack.receiver
-    scene.told = receiver.received()
+def _callbacks_that_fail(canary_stack: CanaryStack) -> None:
+    scenario, receiver = canary_stack.scenario, canary_stack.stack.receiver
+    canary_stack.told = receiver.received()
     for status in (500, 302, 410):
         receiver.answer(status=status, times=1, body="no", headers={"Location": "/elsewhere"})
-        _told_about_a_job(journey)
+        _told_about_a_job(scenario)
     receiver.clear_answers()
 
 
-def _told_about_a_job(journey: Journey) -> ReceivedCallback:
+def _told_about_a_job(scenario: Scenario) -> ReceivedCallback:
     """Have a callback made; returns it as it was received."""
-    job_id = order(journey, "plain", delay_seconds=600)
-    act(journey, f"/jobs/{job_id}/cancel")
-    return journey.called_back(job_id)[0]
+    job_id = create_job(scenario, "plain", delay_seconds=600)
+    post(scenario, f"/jobs/{job_id}/cancel")
+    return scenario.wait_callbacks(job_id)[0]
 
 
-def _callers_who_err(scene: Scene) -> None:
+def _callers_who_err(canary_stack: CanaryStack) -> None:
     """Requests that carry secrets where they do not belong."""
-    for secret in (scene.secrets["what_was_sent_by_mistake"], scene.stack.api_key):
-        for response in _mistaken_requests(scene.journey.api, secret):
+    for secret in (canary_stack.secrets["what_was_sent_by_mistake"], canary_stack.stack.api_key):
+        for response in _mistaken_requests(canary_stack.scenario.api, secret):
             assert response.status_code >= 400, response.request.url
-    _mistaken_keys(scene)
-    _mistaken_signatures(scene)
-    _mistaken_sessions(scene)
+    _mistaken_keys(canary_stack)
+    _mistaken_signatures(canary_stack)
+    _mistaken_sessions(canary_stack)
 
 
 def _mistaken_requests(api: httpx.Client, secret: str) -> Iterator[httpx.Response]:
@@ -285,34 +289,34 @@ def _mistaken_requests(api: httpx.Client, secret: str) -> Iterator[httpx.Respons
         yield api.get(f"/{path}/{quote(secret, safe='')}!")
 
 
-def _mistaken_keys(scene: Scene) -> None:
-    other = scene.secrets["api_key_of_another"]
+def _mistaken_keys(canary_stack: CanaryStack) -> None:
+    key, other = canary_stack.stack.api_key, canary_stack.secrets["api_key_of_another"]
     headers: list[dict[str, str]] = [
         {"Authorization": f"Bearer {other}"},
-        {"Authorization": f"Bearer {scene.stack.api_key}x"},
-        {"Authorization": f"Basic {base64.b64encode(scene.stack.api_key.encode()).decode()}"},
-        {"Authorization": scene.stack.api_key},
-        {"Authorization": "", "X-Api-Key": scene.stack.api_key},
+        {"Authorization": f"Bearer {key}x"},
+        {"Authorization": f"Basic {base64.b64encode(key.encode()).decode()}"},
+        {"Authorization": key},
+        {"Authorization": "", "X-Api-Key": canary_stack.stack.api_key},
     ]
     for each in headers:
-        query = urlencode({"api_key": scene.stack.api_key})
-        assert scene.journey.api.get(f"/jobs?{query}", headers=each).status_code == 401
+        query = urlencode({"api_key": canary_stack.stack.api_key})
+        assert canary_stack.scenario.api.get(f"/jobs?{query}", headers=each).status_code == 401
 
 
-def _mistaken_signatures(scene: Scene) -> None:
-    hook, secret = f"{scene.stack.url}/webhooks/stripe", scene.stack.webhook_secret
-    refused = send(hook, f"whsec_{drawn()}", event("checkout.session.completed"))
+def _mistaken_signatures(canary_stack: CanaryStack) -> None:
+    hook, secret = f"{canary_stack.stack.url}/webhooks/stripe", canary_stack.stack.webhook_secret
+    refused = send(hook, f"whsec_{new_secret()}", event("checkout.session.completed"))
     assert refused.status >= 400
-    scene.heard.append(json.dumps(refused.body))
+    canary_stack.heard.append(json.dumps(refused.body))
     for signature in (secret, f"t=1,v1={secret}", f"t={secret},v1=00"):
         headers = {"Stripe-Signature": signature, "Content-Type": "application/json"}
-        body = json.dumps({"id": secret, "type": scene.stack.api_key})
-        answer = scene.journey.api.post(hook, content=body, headers=headers)
+        body = json.dumps({"id": secret, "type": canary_stack.stack.api_key})
+        answer = canary_stack.scenario.api.post(hook, content=body, headers=headers)
         assert answer.status_code >= 400
 
 
-def _mistaken_sessions(scene: Scene) -> None:
-    api = scene.journey.api
+def _mistaken_sessions(canary_stack: CanaryStack) -> None:
+    api = canary_stack.scenario.api
     for bad in (
         document(uuids={}),
         document(authorization_data=FOREIGN_SESSION, cookies=FOREIGN_SESSION),
@@ -329,7 +333,7 @@ def _mistaken_sessions(scene: Scene) -> None:
     assert api.put("/accounts/plain/session", content=half).status_code == 422
 
 
-def _commands(scene: Scene, directory: Path) -> str:
+def _commands(canary_stack: CanaryStack, directory: Path) -> str:
     """What the commands print, of good input and of bad."""
     bad, good = directory / "bad.json", directory / "good.json"
     bad.write_text(f'{{"sessionid": "{FOREIGN_SESSION}", "password": "{SHOP_PASSWORD}"')
@@ -346,14 +350,14 @@ def _commands(scene: Scene, directory: Path) -> str:
         ("session", "import", "plain", str(good)),
         ("session", "import", "plain", str(good), "--reset-device"),
     ]
-    printed = [scene.command(*call) for call in calls]
+    printed = [canary_stack.command(*call) for call in calls]
     return "\n".join(f"{each.args} {each.stdout} {each.stderr}" for each in printed)
 
 
-def _reprs(scene: Scene) -> str:
+def _reprs(canary_stack: CanaryStack) -> str:
     """What a debugger, a log line or an error would show of the parts in memory."""
-    environ = {**scene.stack.environ(), **scene.variables}
-    hidden = scene.secrets["what_was_sent_by_mistake"]
+    environ = {**canary_stack.stack.environ(), **canary_stack.variables}
+    hidden = canary_stack.secrets["what_was_sent_by_mistake"]
     environ["REDIS_URL"] = f"redis://user:{hidden}@127.0.0.1:1/0"
     settings, config = load_settings(environ), load_config(Path(environ["HELIOGRAPH_CONFIG"]))
     duties = WorkerConfig.of(settings, config, environ)
@@ -379,9 +383,9 @@ def _refusal(environ: Mapping[str, str]) -> str:
     return repr(refused.value)
 
 
-def _every_get(scene: Scene) -> str:
+def _every_get(canary_stack: CanaryStack) -> str:
     """What every GET route answers about everything that there is."""
-    api = scene.journey.api
+    api = canary_stack.scenario.api
     api.put("/suppressions/left.alone").raise_for_status()
     jobs = _ids(api, "/jobs")
     known = {
@@ -434,23 +438,25 @@ def _ids(api: httpx.Client, path: str) -> list[str]:
 
 
 def test_an_answer_to_a_callback_that_repeats_the_signing_secret_is_not_kept_with_it(
-    scene: Scene,
+    canary_stack: CanaryStack,
 ) -> None:
     # Given a receiver in debug mode, whose error page shows its environment
-    secret, stack = scene.stack.callback_secret, scene.stack
+    secret, stack = canary_stack.stack.callback_secret, canary_stack.stack
     stack.receiver.answer(status=500, body=f"<h1>Oops</h1> CRM_SECRET={secret}")
-    received = _told_about_a_job(scene.journey)
+    received = _told_about_a_job(canary_stack.scenario)
     # When the attempt has been recorded
     path = f"/deliveries/{received['headers']['webhook-id']}"
-    shown = until(lambda: scene.journey.api.get(path).json()["attempt_log"], 20, "the attempt")
+    shown = until(
+        lambda: canary_stack.scenario.api.get(path).json()["attempt_log"], 20, "the attempt"
+    )
     # Then neither the API nor the store shows the secret
-    said = {"GET": json.dumps(shown), "store": everything_in(stack.redis_url)}
+    said = {"GET": json.dumps(shown), "store": dump_store(stack.redis_url)}
     assert leaks(said, [Canary("callback_secret", secret.removeprefix("whsec_"))]) == []
 
 
 @pytest.mark.parametrize("offset", range(3))
 def test_a_canary_is_found_however_it_is_written(offset: int) -> None:
-    canary = Canary("it", drawn())
+    canary = Canary("it", new_secret())
     hidden = "?" * offset + canary.value
     written = {
         "plain": hidden,
@@ -462,4 +468,4 @@ def test_a_canary_is_found_however_it_is_written(offset: int) -> None:
     }
     for place, text in written.items():
         assert leaks({place: text}, [canary]), place
-    assert leaks({"nowhere": drawn(10_000)}, [canary]) == []
+    assert leaks({"nowhere": new_secret(10_000)}, [canary]) == []

@@ -7,65 +7,67 @@ from typing import Any
 
 import pytest
 
-from tests.support.journey import Journey
+from tests.support.scenario import Scenario
 
 POST = "3700000000000000001"
 
 
 @pytest.fixture
-def offset(journey: Journey, request: pytest.FixtureRequest) -> Iterator[int]:
+def offset(scenario: Scenario, request: pytest.FixtureRequest) -> Iterator[int]:
     """Seconds that Instagram's clock is ahead, for one test."""
-    journey.stack.fake_instagram.shift_clock(request.param)
+    scenario.stack.fake_instagram.shift_clock(request.param)
     yield request.param
-    journey.stack.fake_instagram.shift_clock(0)
+    scenario.stack.fake_instagram.shift_clock(0)
 
 
-def order(journey: Journey, **wanted: Any) -> str:
+def order(scenario: Scenario, **wanted: Any) -> str:
     """Ask for a comment; returns the job's id."""
-    return journey.order(kind="comment", to=None, post=POST, **wanted)
+    return scenario.create_dm(kind="comment", to=None, post=POST, **wanted)
 
 
 @pytest.mark.parametrize("offset", [-300, -5, 5, 300], indirect=True)
 @pytest.mark.parametrize("effect", [{"effect": "drop_after"}, {"effect": "empty_ok"}], ids=str)
 def test_a_comment_whose_answer_was_lost_is_found_by_any_clock(
-    journey: Journey, offset: int, effect: dict[str, object]
+    scenario: Scenario, offset: int, effect: dict[str, object]
 ) -> None:
     # Given the comment is stored, and the answer is lost
-    journey.stack.fake_instagram.fault("comment", **effect)  # type: ignore[arg-type]
+    scenario.stack.fake_instagram.fault("comment", **effect)  # type: ignore[arg-type]
     # When the job has ended
-    job = journey.ended(order(journey), 40)
+    job = scenario.wait_final(order(scenario), 40)
     # Then it was found, not written again
     assert job["status"] == "succeeded", offset
-    assert [each["pk"] for each in journey.comments(journey.name)] == [job["result"]["comment_id"]]
+    assert [each["pk"] for each in scenario.comments(scenario.name)] == [
+        job["result"]["comment_id"]
+    ]
     assert job["attempts"] == 1
 
 
 @pytest.mark.parametrize("offset", [-300, 300], indirect=True)
-def test_a_dm_whose_answer_was_lost_is_found_by_any_clock(journey: Journey, offset: int) -> None:
-    journey.stack.fake_instagram.fault("broadcast_*", "drop_after")
-    job = journey.ended(journey.order(), 40)
+def test_a_dm_whose_answer_was_lost_is_found_by_any_clock(scenario: Scenario, offset: int) -> None:
+    scenario.stack.fake_instagram.fault("broadcast_*", "drop_after")
+    job = scenario.wait_final(scenario.create_dm(), 40)
     assert job["status"] == "succeeded", offset
-    assert [dm["item_id"] for dm in journey.dms(journey.name)] == [job["result"]["message_id"]]
+    assert [dm["item_id"] for dm in scenario.dms(scenario.name)] == [job["result"]["message_id"]]
 
 
-def test_another_jobs_comment_is_no_proof_of_ones_own(journey: Journey) -> None:
+def test_another_jobs_comment_is_no_proof_of_ones_own(scenario: Scenario) -> None:
     # Given one comment, and another job with the same text whose write never arrives
-    first = journey.ended(order(journey))
-    journey.stack.fake_instagram.fault("comment", "drop_before")
-    second = journey.ended(order(journey), 40)
+    first = scenario.wait_final(order(scenario))
+    scenario.stack.fake_instagram.fault("comment", "drop_before")
+    second = scenario.wait_final(order(scenario), 40)
     # Then it was really written, too
     assert first["status"] == second["status"] == "succeeded"
     reported = [job["result"]["comment_id"] for job in (first, second)]
-    assert [each["pk"] for each in journey.comments(journey.name)] == reported
+    assert [each["pk"] for each in scenario.comments(scenario.name)] == reported
     assert second["attempts"] == 2
 
 
-def test_two_lost_answers_to_one_text_are_told_apart(journey: Journey) -> None:
+def test_two_lost_answers_to_one_text_are_told_apart(scenario: Scenario) -> None:
     # Given two jobs with the same text: both are stored, both answers are lost
-    journey.stack.fake_instagram.fault("comment", "drop_after", times=2)
-    jobs = [journey.ended(job_id, 40) for job_id in [order(journey), order(journey)]]
+    scenario.stack.fake_instagram.fault("comment", "drop_after", times=2)
+    jobs = [scenario.wait_final(job_id, 40) for job_id in [order(scenario), order(scenario)]]
     # Then each is credited with a comment of its own, and nothing is written again
     assert {job["status"] for job in jobs} == {"succeeded"}
-    stored = [each["pk"] for each in journey.comments(journey.name)]
+    stored = [each["pk"] for each in scenario.comments(scenario.name)]
     assert sorted(job["result"]["comment_id"] for job in jobs) == stored
     assert len(stored) == 2

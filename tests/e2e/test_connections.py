@@ -18,7 +18,7 @@ import redis
 from deploy.local.procfile import ROOT
 from deploy.local.stack import Stack
 from deploy.local.wait import until
-from tests.support.journey import Journey
+from tests.support.scenario import Scenario
 
 PLAN = 20
 #: The counter's own.
@@ -70,27 +70,28 @@ def test_the_default_procfile_fits_the_smallest_plan_under_load(
     with Stack(tmp_path, environ={"WEB_CONCURRENCY": web_concurrency}) as stack:
         with redis.Redis.from_url(stack.redis_url) as client:
             client.config_set("maxclients", PLAN)
-        journey = Journey(stack, "connections")
+        scenario = Scenario(stack, "connections")
         with (
             counted(stack.redis_url) as count,
             ThreadPoolExecutor(JOBS) as many,
-            journey.api.stream("GET", "/live") as live,
+            scenario.api.stream("GET", "/live") as live,
         ):
             # When everything is used at a time: events, jobs, waits, pages, the command line
             live.raise_for_status()
             shown = many.submit(_doctor, stack)
             answers = [
-                many.submit(journey.send, "checkout.session.completed", str(n)) for n in range(JOBS)
+                many.submit(scenario.send, "checkout.session.completed", str(n))
+                for n in range(JOBS)
             ]
             jobs = [answer.result().body["jobs"][0] for answer in answers]
-            waits = [many.submit(journey.api.get, f"/jobs/{job}?wait=20") for job in jobs]
-            pages = [many.submit(journey.api.get, path) for path in ("/metrics", "/events") * 10]
+            waits = [many.submit(scenario.api.get, f"/jobs/{job}?wait=20") for job in jobs]
+            pages = [many.submit(scenario.api.get, path) for path in ("/metrics", "/events") * 10]
             for asked in (*waits, *pages):
                 asked.result().raise_for_status()
             for job in jobs:
-                assert journey.ended(job)["status"] == "succeeded"
+                assert scenario.wait_final(job)["status"] == "succeeded"
             until(lambda: len(stack.receiver.received()) >= JOBS, 30, "the callbacks")
-        journey.api.close()
+        scenario.api.close()
         said = "".join(process.log.read_text() for process in stack.processes.values())
     # Then it fits, with `heliograph doctor` beside it
     assert shown.result() == 0

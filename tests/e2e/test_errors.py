@@ -17,16 +17,16 @@ from tests.support.fleet import (
     PASSWORD,
     WRITES,
     account_of,
-    act,
-    calls_of,
-    fleet,
-    kept,
-    order,
-    own_journey,
+    call_count,
+    create_job,
+    own_scenario,
+    post,
+    run_fleet,
     seconds_between,
-    written,
+    wait_kept,
+    written_texts,
 )
-from tests.support.journey import Journey
+from tests.support.scenario import Scenario
 
 HOUR = 3600
 
@@ -70,7 +70,7 @@ ACCOUNTS = [
 ]
 
 
-class Doorman(ThreadingHTTPServer):
+class RefusingProxy(ThreadingHTTPServer):
     """A proxy that lets nobody through.
 
     Parameters:
@@ -91,7 +91,7 @@ class Doorman(ThreadingHTTPServer):
 
 
 class _NoEntry(BaseHTTPRequestHandler):
-    server: Doorman
+    server: RefusingProxy
 
     def do_CONNECT(self) -> None:
         self.server.asked.append(self.path)
@@ -105,9 +105,9 @@ class _NoEntry(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def doorman(status: int) -> Iterator[Doorman]:
+def refusing_proxy(status: int) -> Iterator[RefusingProxy]:
     """A running one."""
-    with Doorman(status) as server:
+    with RefusingProxy(status) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         yield server
@@ -116,55 +116,59 @@ def doorman(status: int) -> Iterator[Doorman]:
 
 
 @pytest.fixture(scope="module")
-def doormen() -> Iterator[dict[str, Doorman]]:
+def refusing_proxies() -> Iterator[dict[str, RefusingProxy]]:
     """Proxies by the account that has to go through them."""
-    with doorman(407) as stranger, doorman(403) as unwanted:
+    with refusing_proxy(407) as stranger, refusing_proxy(403) as unwanted:
         yield {"stranger": stranger, "unwanted": unwanted}
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, doormen: dict[str, Doorman]) -> Iterator[Stack]:
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, refusing_proxies: dict[str, RefusingProxy]
+) -> Iterator[Stack]:
     """An account for every trouble, and one that has none."""
     accounts: dict[str, dict[str, Any]] = {name: {} for name in ACCOUNTS}
-    accounts |= {name: {"proxy": proxy.url} for name, proxy in doormen.items()}
+    accounts |= {name: {"proxy": proxy.url} for name, proxy in refusing_proxies.items()}
     accounts["lonely"] = {"proxy": f"http://127.0.0.1:{free_port()}"}
-    with fleet(tmp_path_factory.mktemp("errors"), accounts) as running:
+    with run_fleet(tmp_path_factory.mktemp("errors"), accounts) as running:
         yield running
 
 
 @pytest.fixture
-def journey(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Journey]:
+def scenario(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Scenario]:
     """One test's way through it."""
-    with own_journey(stack, request.node.name) as made:
+    with own_scenario(stack, request.node.name) as made:
         yield made
 
 
-def others_go_on(journey: Journey, kind: str = "dm") -> None:
+def others_go_on(scenario: Scenario, kind: str = "dm") -> None:
     """Have an account without trouble do something, which also shows that the worker works."""
-    ended = journey.ended(order(journey, BYSTANDER, kind, text=f"{journey.name} bystander"))
+    ended = scenario.wait_final(
+        create_job(scenario, BYSTANDER, kind, text=f"{scenario.name} bystander")
+    )
     assert ended["status"] == "succeeded"
 
 
 @pytest.mark.parametrize("number", range(len(RESTS)), ids=lambda at: "-".join(RESTS[at][:2]))
 def test_a_rest_holds_up_all_the_account_does_with_a_reason_and_a_time(
-    journey: Journey, number: int
+    scenario: Scenario, number: int
 ) -> None:
     error, kind, code, seconds = RESTS[number]
     account = f"rest{number}"
     # Given an account that Instagram asks to slow down
-    journey.stack.fake_instagram.fault(WRITES[kind], error=error, account=account)
-    first = kept(journey, order(journey, account, kind), "waiting", code)
-    seen = calls_of(journey, account)
+    scenario.stack.fake_instagram.fault(WRITES[kind], error=error, account=account)
+    first = wait_kept(scenario, create_job(scenario, account, kind), "waiting", code)
+    seen = call_count(scenario, account)
     # When more is asked of it
-    more = [order(journey, account, each) for each in WRITES]
-    jobs = [first, *(kept(journey, job_id, "waiting", code) for job_id in more)]
-    others_go_on(journey, kind)
+    more = [create_job(scenario, account, each) for each in WRITES]
+    jobs = [first, *(wait_kept(scenario, job_id, "waiting", code) for job_id in more)]
+    others_go_on(scenario, kind)
     # Then all of it waits for the same moment, and Instagram hears nothing
     for job in jobs:
         ahead = seconds_between(first["created_at"], job["wait"]["until"])
         assert abs(ahead - seconds) < 30, job
-    assert (calls_of(journey, account), written(journey, account)) == (seen, [])
-    shown = account_of(journey, account)
+    assert (call_count(scenario, account), written_texts(scenario, account)) == (seen, [])
+    shown = account_of(scenario, account)
     assert shown["status"] == "cooling_down"
     (cooldown,) = shown["cooldowns"]
     assert (cooldown["kind"], cooldown["reason"]) == ("*", code)
@@ -172,24 +176,26 @@ def test_a_rest_holds_up_all_the_account_does_with_a_reason_and_a_time(
 
 @pytest.mark.parametrize(("kind", "other"), [("dm", "comment"), ("comment", "dm")])
 def test_a_block_of_one_kind_of_action_leaves_the_other_kind_alone(
-    journey: Journey, kind: str, other: str
+    scenario: Scenario, kind: str, other: str
 ) -> None:
     account = f"blocked_{kind}"
-    journey.stack.fake_instagram.fault(WRITES[kind], error="feedback_required", account=account)
+    scenario.stack.fake_instagram.fault(WRITES[kind], error="feedback_required", account=account)
     # Given one job that met the block and one of its kind after it
-    first = kept(journey, order(journey, account, kind), "waiting", "feedback_required")
-    second = kept(journey, order(journey, account, kind), "waiting", "feedback_required")
+    first = wait_kept(scenario, create_job(scenario, account, kind), "waiting", "feedback_required")
+    second = wait_kept(
+        scenario, create_job(scenario, account, kind), "waiting", "feedback_required"
+    )
     # When the other kind is asked for
-    ended = journey.ended(order(journey, account, other, text=f"{journey.name} other"))
+    ended = scenario.wait_final(create_job(scenario, account, other, text=f"{scenario.name} other"))
     # Then it is done, and another account's of the same kind is, too
     assert ended["status"] == "succeeded"
-    assert written(journey, account) == [f"{journey.name} other"]
-    others_go_on(journey, kind)
+    assert written_texts(scenario, account) == [f"{scenario.name} other"]
+    others_go_on(scenario, kind)
     for job in (first, second):
-        assert journey.job(job["id"])["status"] == "waiting"
+        assert scenario.job(job["id"])["status"] == "waiting"
         ahead = seconds_between(first["created_at"], job["wait"]["until"])
         assert abs(ahead - 24 * HOUR) < 30, job
-    (cooldown,) = account_of(journey, account)["cooldowns"]
+    (cooldown,) = account_of(scenario, account)["cooldowns"]
     assert (cooldown["kind"], cooldown["reason"]) == (kind, "feedback_required")
 
 
@@ -197,53 +203,53 @@ def test_a_block_of_one_kind_of_action_leaves_the_other_kind_alone(
     "number", range(len(HOLDS)), ids=lambda at: f"{HOLDS[at][0].get('error', 'terms')}-{at}"
 )
 def test_what_a_person_must_settle_silences_the_account_until_it_is_resumed(
-    journey: Journey, number: int
+    scenario: Scenario, number: int
 ) -> None:
     refusal, kind, code = HOLDS[number]
     account = f"hold{number}"
-    texts = [f"{journey.name} {which}" for which in range(4)]
+    texts = [f"{scenario.name} {which}" for which in range(4)]
     # Given a job that met the refusal
-    journey.stack.fake_instagram.fault(WRITES[kind], account=account, **refusal)
-    first = order(journey, account, kind, text=texts[0])
-    kept(journey, first, "held", code)
-    seen = calls_of(journey, account)
+    scenario.stack.fake_instagram.fault(WRITES[kind], account=account, **refusal)
+    first = create_job(scenario, account, kind, text=texts[0])
+    wait_kept(scenario, first, "held", code)
+    seen = call_count(scenario, account)
     # When more is asked for
     kinds = ("dm", "comment", "dm")
     more = [
-        order(journey, account, each, text=text)
+        create_job(scenario, account, each, text=text)
         for each, text in zip(kinds, texts[1:], strict=True)
     ]
     for job_id in more:
-        kept(journey, job_id, "held", code)
-    others_go_on(journey)
+        wait_kept(scenario, job_id, "held", code)
+    others_go_on(scenario)
     # Then Instagram hears nothing of the account
-    shown = account_of(journey, account)
+    shown = account_of(scenario, account)
     assert (shown["status"], shown["hold"]["reason"]) == ("held", code)
-    assert calls_of(journey, account) == seen
+    assert call_count(scenario, account) == seen
     # When a person resumes it, then all goes on in order
-    act(journey, f"/accounts/{account}/resume")
-    assert {journey.ended(job_id)["status"] for job_id in [first, *more]} == {"succeeded"}
-    assert written(journey, account) == texts
-    assert journey.job(first)["attempts"] == 1
+    post(scenario, f"/accounts/{account}/resume")
+    assert {scenario.wait_final(job_id)["status"] for job_id in [first, *more]} == {"succeeded"}
+    assert written_texts(scenario, account) == texts
+    assert scenario.job(first)["attempts"] == 1
 
 
-def test_a_wrong_password_is_sent_once_and_then_a_person_is_asked(journey: Journey) -> None:
-    account, fake_instagram = "wrong_password", journey.stack.fake_instagram
+def test_a_wrong_password_is_sent_once_and_then_a_person_is_asked(scenario: Scenario) -> None:
+    account, fake_instagram = "wrong_password", scenario.stack.fake_instagram
     fake_instagram.add_account(account, "another password")
     # Given several jobs of an account whose password is wrong
-    jobs = [order(journey, account, text=f"{journey.name} {which}") for which in range(3)]
+    jobs = [create_job(scenario, account, text=f"{scenario.name} {which}") for which in range(3)]
     for job_id in jobs:
-        kept(journey, job_id, "held", "bad_password")
-    others_go_on(journey)
+        wait_kept(scenario, job_id, "held", "bad_password")
+    others_go_on(scenario)
     # Then there was one login: the current flow, and the old one that names the reason
     logins = [each for each in fake_instagram.logins() if each["account"] == account]
     assert [each["via"] for each in logins] == ["caa", "legacy"]
     assert {each["outcome"] for each in logins} == {"bad_password"}
     # When it is put right, then the jobs go on in order from the same device
     fake_instagram.add_account(account, PASSWORD)
-    act(journey, f"/accounts/{account}/resume")
-    assert {journey.ended(job_id)["status"] for job_id in jobs} == {"succeeded"}
-    assert written(journey, account) == [f"{journey.name} {which}" for which in range(3)]
+    post(scenario, f"/accounts/{account}/resume")
+    assert {scenario.wait_final(job_id)["status"] for job_id in jobs} == {"succeeded"}
+    assert written_texts(scenario, account) == [f"{scenario.name} {which}" for which in range(3)]
     assert len([each for each in fake_instagram.devices() if each["account"] == account]) == 1
 
 
@@ -251,112 +257,118 @@ def test_a_wrong_password_is_sent_once_and_then_a_person_is_asked(journey: Journ
     ("account", "code"), [("stranger", "proxy_auth_required"), ("unwanted", "proxy_refused")]
 )
 def test_a_proxy_that_lets_nobody_through_holds_the_account_and_nothing_goes_around_it(
-    journey: Journey, doormen: dict[str, Doorman], account: str, code: str
+    scenario: Scenario, refusing_proxies: dict[str, RefusingProxy], account: str, code: str
 ) -> None:
     # Given an account that has never logged in, behind such a proxy
-    jobs = [order(journey, account, kind) for kind in WRITES]
+    jobs = [create_job(scenario, account, kind) for kind in WRITES]
     # Then it is held, and the reason is the proxy's answer
     for job_id in jobs:
-        kept(journey, job_id, "held", code)
-    assert account_of(journey, account)["hold"]["reason"] == code
+        wait_kept(scenario, job_id, "held", code)
+    assert account_of(scenario, account)["hold"]["reason"] == code
     # And it asked the proxy once; Instagram has heard of it by no other way
-    assert len(doormen[account].asked) == 1
-    assert calls_of(journey, account) == 0
+    assert len(refusing_proxies[account].asked) == 1
+    assert call_count(scenario, account) == 0
 
 
 def test_a_proxy_that_wants_other_credentials_holds_an_account_that_is_logged_in(
-    journey: Journey,
+    scenario: Scenario,
 ) -> None:
-    account, fake_instagram = "new_credentials", journey.stack.fake_instagram
-    assert journey.ended(order(journey, account))["status"] == "succeeded"
+    account, fake_instagram = "new_credentials", scenario.stack.fake_instagram
+    assert scenario.wait_final(create_job(scenario, account))["status"] == "succeeded"
     # When the proxy's credentials have changed
     fake_instagram.proxy_credentials("user:changed")
     try:
-        job_id = order(journey, account, text=f"{journey.name} later")
-        kept(journey, job_id, "held", "proxy_auth_required")
+        job_id = create_job(scenario, account, text=f"{scenario.name} later")
+        wait_kept(scenario, job_id, "held", "proxy_auth_required")
         assert fake_instagram.connects()[-1]["outcome"] == "407"
     finally:
         fake_instagram.proxy_credentials(None)
     # And been set right, then the job goes on; it was sent once
-    act(journey, f"/accounts/{account}/resume")
-    assert journey.ended(job_id)["status"] == "succeeded"
-    assert len(journey.dms(f"{journey.name} later")) == 1
+    post(scenario, f"/accounts/{account}/resume")
+    assert scenario.wait_final(job_id)["status"] == "succeeded"
+    assert len(scenario.dms(f"{scenario.name} later")) == 1
 
 
 def test_a_proxy_that_is_not_there_is_waited_for_and_nothing_goes_around_it(
-    journey: Journey,
+    scenario: Scenario,
 ) -> None:
-    job = kept(journey, order(journey, "lonely"), "waiting", "connection_failed")
+    job = wait_kept(scenario, create_job(scenario, "lonely"), "waiting", "connection_failed")
     assert job["wait"]["until"] > job["created_at"]
-    assert calls_of(journey, "lonely") == 0
+    assert call_count(scenario, "lonely") == 0
 
 
 @pytest.mark.parametrize("kind", list(WRITES))
 def test_a_session_that_is_over_is_renewed_once_and_then_a_person_is_asked(
-    journey: Journey, kind: str
+    scenario: Scenario, kind: str
 ) -> None:
-    account, fake_instagram = f"over_{kind}", journey.stack.fake_instagram
+    account, fake_instagram = f"over_{kind}", scenario.stack.fake_instagram
 
     def logins() -> list[str]:
         return [each["outcome"] for each in fake_instagram.logins() if each["account"] == account]
 
-    assert journey.ended(order(journey, account, kind))["status"] == "succeeded"
+    assert scenario.wait_final(create_job(scenario, account, kind))["status"] == "succeeded"
     # When Instagram no longer takes the session, the job goes on with a new one
     fake_instagram.fault(WRITES[kind], error="login_required", account=account)
-    second = journey.ended(order(journey, account, kind, text=f"{journey.name} second"))
+    second = scenario.wait_final(
+        create_job(scenario, account, kind, text=f"{scenario.name} second")
+    )
     assert (second["status"], second["attempts"]) == ("succeeded", 1)
     assert logins() == ["ok", "ok"]
     # When it does so again on the same day, nobody logs in
     fake_instagram.fault(WRITES[kind], error="login_required", account=account)
-    kept(journey, order(journey, account, kind), "held", "relogin_exceeded")
+    wait_kept(scenario, create_job(scenario, account, kind), "held", "relogin_exceeded")
     assert logins() == ["ok", "ok"]
-    assert written(journey, account).count(f"{journey.name} second") == 1
+    assert written_texts(scenario, account).count(f"{scenario.name} second") == 1
     assert len([each for each in fake_instagram.devices() if each["account"] == account]) == 1
 
 
 def test_a_session_that_cannot_be_decrypted_holds_the_account_and_mints_no_device(
-    journey: Journey,
+    scenario: Scenario,
 ) -> None:
-    account, stack = "sealed", journey.stack
-    assert journey.ended(order(journey, account))["status"] == "succeeded"
-    seen = calls_of(journey, account), stack.fake_instagram.devices(), stack.fake_instagram.logins()
+    account, stack = "sealed", scenario.stack
+    assert scenario.wait_final(create_job(scenario, account))["status"] == "succeeded"
+    seen = (
+        call_count(scenario, account),
+        stack.fake_instagram.devices(),
+        stack.fake_instagram.logins(),
+    )
     # When a worker comes with another SECRET_KEY
     assert stack.processes["worker"].stop() == 0
     stack.start("worker", environ={"SECRET_KEY": secrets.token_hex(32)})
-    jobs = [order(journey, account, kind, text=f"{journey.name} {kind}") for kind in WRITES]
+    jobs = [create_job(scenario, account, kind, text=f"{scenario.name} {kind}") for kind in WRITES]
     for job_id in jobs:
-        kept(journey, job_id, "held", "session_unreadable")
+        wait_kept(scenario, job_id, "held", "session_unreadable")
     # Then Instagram hears nothing of it: no call, no device, no login
     assert (
-        calls_of(journey, account),
+        call_count(scenario, account),
         stack.fake_instagram.devices(),
         stack.fake_instagram.logins(),
     ) == seen
     # When the key is back and a person has resumed the account, the old session goes on
     assert stack.processes["worker"].stop() == 0
     stack.start("worker")
-    act(journey, f"/accounts/{account}/resume")
-    assert {journey.ended(job_id)["status"] for job_id in jobs} == {"succeeded"}
+    post(scenario, f"/accounts/{account}/resume")
+    assert {scenario.wait_final(job_id)["status"] for job_id in jobs} == {"succeeded"}
     assert stack.fake_instagram.logins() == seen[2]
 
 
-def test_who_does_not_take_message_requests_is_left_alone_from_then_on(journey: Journey) -> None:
-    account, fake_instagram = "polite", journey.stack.fake_instagram
+def test_who_does_not_take_message_requests_is_left_alone_from_then_on(scenario: Scenario) -> None:
+    account, fake_instagram = "polite", scenario.stack.fake_instagram
     pk = fake_instagram.add_user("closed.door", takes_requests=False)
     # Given a job to somebody who takes no messages of strangers
-    job = journey.ended(order(journey, account, to="closed.door"))
+    job = scenario.wait_final(create_job(scenario, account, to="closed.door"))
     assert (job["status"], job["error"]["code"]) == ("failed", "message_requests_disabled")
     params = {"account": account}
-    entry = journey.api.get("/suppressions/closed.door", params=params).raise_for_status().json()
+    entry = scenario.api.get("/suppressions/closed.door", params=params).raise_for_status().json()
     assert entry["reason"] == "message_requests_disabled"
-    seen = calls_of(journey, account)
+    seen = call_count(scenario, account)
     # When the next one is asked for, by name or by id, then it is born failed
     for to in ("closed.door", "@Closed.Door", pk):
-        again = journey.job(order(journey, account, to=to))
+        again = scenario.job(create_job(scenario, account, to=to))
         assert (again["status"], again["error"]["code"]) == ("failed", "recipient_suppressed")
-        assert journey.called_back(again["id"])[0]["verified"]
-    assert calls_of(journey, account) == seen
+        assert scenario.wait_callbacks(again["id"])[0]["verified"]
+    assert call_count(scenario, account) == seen
     # And that is between the two: others are written to, and another account may try
-    assert journey.ended(order(journey, account))["status"] == "succeeded"
-    other = journey.ended(order(journey, "other_polite", to="closed.door"))
+    assert scenario.wait_final(create_job(scenario, account))["status"] == "succeeded"
+    other = scenario.wait_final(create_job(scenario, "other_polite", to="closed.door"))
     assert other["error"]["code"] == "message_requests_disabled"

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.local.stack import Stack
-from tests.support.follower_jobs import walk, walked_on
-from tests.support.followers import begun
-from tests.support.journey import Journey
-from tests.support.ledgers import opened_books
-from tests.support.memory import resident_mib, watched
+from tests.support.follower_exports import start_export, wait_rows
+from tests.support.follower_rows import started_export
+from tests.support.ledger import open_ledger
+from tests.support.memory import peak_memory, resident_mib
+from tests.support.scenario import Scenario
 
 FEW, MANY = 10_000, 60_000
 #: A page is a call to the fake Instagram.
@@ -29,47 +29,47 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def journey(stack: Stack) -> Iterator[Journey]:
+def scenario(stack: Stack) -> Iterator[Scenario]:
     """A way through it."""
-    made = Journey(stack, "memory")
+    made = Scenario(stack, "memory")
     yield made
     made.api.close()
 
 
-def told(journey: Journey, job_id: str, form: str) -> int:
+def told(scenario: Scenario, job_id: str, form: str) -> int:
     """Read the rows of a walk, keeping none; how many there were."""
     path, headers = f"/jobs/{job_id}/result", {"Accept": form}
-    with journey.api.stream("GET", path, headers=headers) as answer:
+    with scenario.api.stream("GET", path, headers=headers) as answer:
         return sum(chunk.count(b"\n") for chunk in answer.iter_bytes())
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_web_process_tells_many_rows_in_the_memory_of_few(journey: Journey, form: str) -> None:
+def test_a_web_process_tells_many_rows_in_the_memory_of_few(scenario: Scenario, form: str) -> None:
     # Given walks that have found few and many, a page at a time
-    with opened_books(journey.stack.redis_url) as books:
-        few = begun(books, FEW // 200, account=f"few-{form}")
-        many = begun(books, MANY // 200, account=f"many-{form}")
-    told(journey, few, form)
-    pid = journey.stack.processes["web"].pid
+    with open_ledger(scenario.stack.redis_url) as ledger:
+        few = started_export(ledger, FEW // 200, account=f"few-{form}")
+        many = started_export(ledger, MANY // 200, account=f"many-{form}")
+    told(scenario, few, form)
+    pid = scenario.stack.processes["web"].pid
     # When both are told
-    with watched(pid) as with_few:
-        told(journey, few, form)
-    with watched(pid) as with_many:
-        assert told(journey, many, form) >= MANY
+    with peak_memory(pid) as with_few:
+        told(scenario, few, form)
+    with peak_memory(pid) as with_many:
+        assert told(scenario, many, form) >= MANY
     # Then many took no more than few
     assert with_many.most - with_few.most < SLACK_MIB
 
 
-def test_a_worker_walks_over_many_in_the_memory_of_few(journey: Journey) -> None:
-    stack = journey.stack
+def test_a_worker_walks_over_many_in_the_memory_of_few(scenario: Scenario) -> None:
+    stack = scenario.stack
     worker = stack.start("worker")
     for name, followers in (("warm.up", 2_000), ("many.followers", WALKED)):
         stack.fake_instagram.add_user(name, followers=followers)
-    journey.ended(walk(journey, "warm.up"), 60)
-    job_id = walk(journey, "many.followers")
-    walked_on(journey, job_id, WALKED_FEW, 60)
+    scenario.wait_final(start_export(scenario, "warm.up"), 60)
+    job_id = start_export(scenario, "many.followers")
+    wait_rows(scenario, job_id, WALKED_FEW, 60)
     early = resident_mib(worker.pid)
-    with watched(worker.pid) as late:
-        assert journey.ended(job_id, 90)["progress"]["users"] == WALKED
+    with peak_memory(worker.pid) as late:
+        assert scenario.wait_final(job_id, 90)["progress"]["users"] == WALKED
     worker.stop()
     assert late.most - early < SLACK_MIB

@@ -15,19 +15,19 @@ import redis
 
 from deploy.local.stack import Stack
 from deploy.local.wait import until
-from tests.support.fleet import act, fleet, order, own_journey
-from tests.support.follower_jobs import (
-    crowd,
-    found,
+from tests.support.fleet import create_job, own_scenario, post, run_fleet
+from tests.support.follower_exports import (
+    follower_pks,
+    last_call,
     page,
     page_calls,
-    pks,
-    seen,
-    walk,
-    walked_on,
+    result_pks,
+    result_rows,
+    start_export,
+    wait_rows,
 )
-from tests.support.journey import Journey
-from tests.support.store import short_memory
+from tests.support.scenario import Scenario
+from tests.support.store import out_of_memory
 from tests.support.time_travel import pass_time
 
 MANY = 2_450
@@ -39,35 +39,35 @@ A_WHILE_MS = 80_000
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """An account that only reads, beside one that does both."""
-    with fleet(tmp_path_factory.mktemp("walks"), {"walker": {"role": "read"}}) as running:
+    with run_fleet(tmp_path_factory.mktemp("walks"), {"walker": {"role": "read"}}) as running:
         yield running
 
 
 @pytest.fixture
-def journey(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Journey]:
+def scenario(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Scenario]:
     """One test's way through it."""
-    with own_journey(stack, request.node.name) as made:
+    with own_scenario(stack, request.node.name) as made:
         made.begin()
-        act(made, "/accounts/walker/resume")
+        post(made, "/accounts/walker/resume")
         yield made
 
 
-def popular(journey: Journey, followers: int, **profile: Any) -> str:
+def popular(scenario: Scenario, followers: int, **profile: Any) -> str:
     """A user of this test's own with so many followers."""
     name = f"star.{random.randrange(16**8):08x}"
-    journey.stack.fake_instagram.add_user(name, followers=followers, **profile)
+    scenario.stack.fake_instagram.add_user(name, followers=followers, **profile)
     return name
 
 
-def later(journey: Journey) -> None:
+def later(scenario: Scenario) -> None:
     """Let what waits for its next try go on."""
-    with redis.Redis.from_url(journey.stack.redis_url) as store:
+    with redis.Redis.from_url(scenario.stack.redis_url) as store:
         pass_time(store, A_WHILE_MS)
 
 
-def failed(journey: Journey, job_id: str) -> str:
+def failed(scenario: Scenario, job_id: str) -> str:
     """The code with which a walk has failed."""
-    job = journey.ended(job_id)
+    job = scenario.wait_final(job_id)
     assert job["status"] == "failed", job
     return str(job["error"]["code"])
 
@@ -77,117 +77,121 @@ def failed(journey: Journey, job_id: str) -> str:
 
 # Each is followed by a lease that lapses and a worker that boots.
 @pytest.mark.timeout(300)
-def test_ten_kills_of_the_worker_leave_every_follower_once_and_in_order(journey: Journey) -> None:
-    dice, stack = random.Random(7), journey.stack
-    name, before = popular(journey, MANY), seen(journey)
+def test_ten_kills_of_the_worker_leave_every_follower_once_and_in_order(scenario: Scenario) -> None:
+    dice, stack = random.Random(7), scenario.stack
+    name, before = popular(scenario, MANY), last_call(scenario)
     stack.fake_instagram.fault("followers", times=None, delay_seconds=0.3)
-    job_id = walk(journey, name, callback="crm")
+    job_id = start_export(scenario, name, callback="crm")
     # Given ten kills, each at a random moment of a worker that reads a page or is behind it
     for _ in range(KILLS):
-        since = seen(journey)
-        until(lambda since=since: page_calls(journey, since) > 0)  # type: ignore[misc]
+        since = last_call(scenario)
+        until(lambda since=since: page_calls(scenario, since) > 0)  # type: ignore[misc]
         time.sleep(dice.uniform(0, 0.4))  # the moment itself is what is drawn
         stack.processes["worker"].kill()
         stack.start("worker")
     # When it has ended
-    job = journey.ended(job_id, 60)
+    job = scenario.wait_final(job_id, 60)
     # Then there is every one of them once, in order, from any row on
     assert (job["status"], job["result"]["users"]) == ("succeeded", MANY), job
-    whole = pks(journey, job_id)
-    assert whole == crowd(0, MANY)
+    whole = result_pks(scenario, job_id)
+    assert whole == follower_pks(0, MANY)
     for cursor in (0, 1, 199, 200, 1_234, MANY):
-        assert pks(journey, job_id, cursor=cursor) == whole[cursor:]
+        assert result_pks(scenario, job_id, cursor=cursor) == whole[cursor:]
     # And a kill has cost a page at most
-    assert page_calls(journey, before) <= -(-MANY // 200) + KILLS
-    [told] = journey.called_back(job_id)
+    assert page_calls(scenario, before) <= -(-MANY // 200) + KILLS
+    [told] = scenario.wait_callbacks(job_id)
     assert told["event"]["data"]["result"]["users"] == MANY
 
 
-def test_a_walk_is_followed_to_its_end_and_read_again_as_a_sheet(journey: Journey) -> None:
-    job_id = walk(journey, popular(journey, 1_030))
-    followed = pks(journey, job_id, follow="true")
-    assert followed == crowd(0, 1_030)
-    assert journey.job(job_id)["status"] == "succeeded"
-    sheet = journey.api.get(f"/jobs/{job_id}/result", headers={"Accept": "text/csv"})
+def test_a_walk_is_followed_to_its_end_and_read_again_as_a_sheet(scenario: Scenario) -> None:
+    job_id = start_export(scenario, popular(scenario, 1_030))
+    followed = result_pks(scenario, job_id, follow="true")
+    assert followed == follower_pks(0, 1_030)
+    assert scenario.job(job_id)["status"] == "succeeded"
+    sheet = scenario.api.get(f"/jobs/{job_id}/result", headers={"Accept": "text/csv"})
     rows = list(csv.DictReader(io.StringIO(sheet.text, newline="")))
     assert [row["pk"] for row in rows] == followed
     assert [{**row, "is_private": row["is_private"] == "true"} for row in rows[:1]] == [
-        {**found(journey, job_id)[0], "is_verified": "true"}
+        {**result_rows(scenario, job_id)[0], "is_verified": "true"}
     ]
 
 
-def test_whom_a_user_follows_is_walked_over_too(journey: Journey) -> None:
-    name = popular(journey, 0, following=410)
-    job_id = walk(journey, name, "following")
-    assert journey.ended(job_id)["progress"]["expected"] == 410
-    assert pks(journey, job_id) == crowd(0, 410)
+def test_whom_a_user_follows_is_walked_over_too(scenario: Scenario) -> None:
+    name = popular(scenario, 0, following=410)
+    job_id = start_export(scenario, name, "following")
+    assert scenario.wait_final(job_id)["progress"]["expected"] == 410
+    assert result_pks(scenario, job_id) == follower_pks(0, 410)
 
 
 @pytest.mark.parametrize(
     ("limit", "users", "pages"), [(1, 1, 1), (200, 200, 1), (201, 201, 2), (9_999, 450, 3)]
 )
 def test_a_limit_ends_the_walk_and_costs_no_page_more(
-    journey: Journey, limit: int, users: int, pages: int
+    scenario: Scenario, limit: int, users: int, pages: int
 ) -> None:
-    before = seen(journey)
-    job_id = walk(journey, popular(journey, 450), limit=limit)
-    job = journey.ended(job_id)
+    before = last_call(scenario)
+    job_id = start_export(scenario, popular(scenario, 450), limit=limit)
+    job = scenario.wait_final(job_id)
     assert (job["status"], job["progress"]["users"]) == ("succeeded", users)
     assert job["progress"]["expected"] == min(limit, 450)
-    assert pks(journey, job_id) == crowd(0, users)
-    assert page_calls(journey, before) == pages
+    assert result_pks(scenario, job_id) == follower_pks(0, users)
+    assert page_calls(scenario, before) == pages
 
 
-def test_a_user_without_followers_is_walked_over_at_once(journey: Journey) -> None:
-    before = seen(journey)
-    job = journey.ended(walk(journey, popular(journey, 0)))
+def test_a_user_without_followers_is_walked_over_at_once(scenario: Scenario) -> None:
+    before = last_call(scenario)
+    job = scenario.wait_final(start_export(scenario, popular(scenario, 0)))
     assert (job["status"], job["result"]["users"], job["result"]["pages"]) == ("succeeded", 0, 0)
-    assert page_calls(journey, before) == 0
+    assert page_calls(scenario, before) == 0
 
 
-def test_a_dm_of_another_account_does_not_wait_for_a_walk(journey: Journey) -> None:
-    journey.stack.fake_instagram.fault("followers", times=None, delay_seconds=0.2)
-    job_id = walk(journey, popular(journey, MANY))
-    walked_on(journey, job_id, 200)
-    assert journey.ended(order(journey, "shop"), 5)["status"] == "succeeded"
-    assert journey.job(job_id)["status"] not in ("succeeded", "failed")
-    act(journey, f"/jobs/{job_id}/cancel")
-    journey.ended(job_id)
+def test_a_dm_of_another_account_does_not_wait_for_a_walk(scenario: Scenario) -> None:
+    scenario.stack.fake_instagram.fault("followers", times=None, delay_seconds=0.2)
+    job_id = start_export(scenario, popular(scenario, MANY))
+    wait_rows(scenario, job_id, 200)
+    assert scenario.wait_final(create_job(scenario, "shop"), 5)["status"] == "succeeded"
+    assert scenario.job(job_id)["status"] not in ("succeeded", "failed")
+    post(scenario, f"/jobs/{job_id}/cancel")
+    scenario.wait_final(job_id)
 
 
 # -- stopped
 
 
-def test_a_cancel_ends_the_walk_within_a_page(journey: Journey) -> None:
-    journey.stack.fake_instagram.fault("followers", times=None, delay_seconds=0.3)
-    job_id = walk(journey, popular(journey, MANY))
-    walked_on(journey, job_id, 600)
-    before = seen(journey)
-    act(journey, f"/jobs/{job_id}/cancel")
-    job = journey.ended(job_id, 5)
+def test_a_cancel_ends_the_walk_within_a_page(scenario: Scenario) -> None:
+    scenario.stack.fake_instagram.fault("followers", times=None, delay_seconds=0.3)
+    job_id = start_export(scenario, popular(scenario, MANY))
+    wait_rows(scenario, job_id, 600)
+    before = last_call(scenario)
+    post(scenario, f"/jobs/{job_id}/cancel")
+    job = scenario.wait_final(job_id, 5)
     users = job["progress"]["users"]
-    assert (job["status"], users % 200, pks(journey, job_id)) == ("canceled", 0, crowd(0, users))
-    assert page_calls(journey, before) <= 1
+    assert (job["status"], users % 200, result_pks(scenario, job_id)) == (
+        "canceled",
+        0,
+        follower_pks(0, users),
+    )
+    assert page_calls(scenario, before) <= 1
 
 
-def test_a_worker_that_is_told_to_stop_hands_the_walk_back_whole(journey: Journey) -> None:
-    stack = journey.stack
+def test_a_worker_that_is_told_to_stop_hands_the_walk_back_whole(scenario: Scenario) -> None:
+    stack = scenario.stack
     stack.fake_instagram.fault("followers", times=None, delay_seconds=0.1)
-    job_id = walk(journey, popular(journey, MANY))
+    job_id = start_export(scenario, popular(scenario, MANY))
     for users in (400, 1_000):
-        walked_on(journey, job_id, users)
+        wait_rows(scenario, job_id, users)
         assert stack.processes["worker"].stop() == 0
         stack.start("worker")
-    assert journey.ended(job_id, 60)["status"] == "succeeded"
-    assert pks(journey, job_id) == crowd(0, MANY)
+    assert scenario.wait_final(job_id, 60)["status"] == "succeeded"
+    assert result_pks(scenario, job_id) == follower_pks(0, MANY)
 
 
-def test_a_web_process_that_is_told_to_stop_ends_its_streams_first(journey: Journey) -> None:
-    stack = journey.stack
+def test_a_web_process_that_is_told_to_stop_ends_its_streams_first(scenario: Scenario) -> None:
+    stack = scenario.stack
     stack.fake_instagram.fault("followers", times=None, delay_seconds=0.3)
-    job_id = walk(journey, popular(journey, MANY))
+    job_id = start_export(scenario, popular(scenario, MANY))
     path = f"/jobs/{job_id}/result"
-    with journey.api.stream("GET", path, params={"follow": "true"}) as answer:
+    with scenario.api.stream("GET", path, params={"follow": "true"}) as answer:
         lines = answer.iter_lines()
         rows = [next(lines) for _ in range(200)]
         began = time.monotonic()
@@ -199,21 +203,23 @@ def test_a_web_process_that_is_told_to_stop_ends_its_streams_first(journey: Jour
         assert time.monotonic() - began < 8
     stack.start("web")
     until(stack.ready)
-    assert pks(journey, job_id, cursor=len(rows), follow="true") == crowd(len(rows), MANY)
+    assert result_pks(scenario, job_id, cursor=len(rows), follow="true") == follower_pks(
+        len(rows), MANY
+    )
 
 
 # -- errors
 
 
-def test_nobody_of_that_name_is_an_error_of_the_walk(journey: Journey) -> None:
-    job_id = walk(journey, "missing.person")
-    assert failed(journey, job_id) == "user_not_found"
-    assert found(journey, job_id) == []
+def test_nobody_of_that_name_is_an_error_of_the_walk(scenario: Scenario) -> None:
+    job_id = start_export(scenario, "missing.person")
+    assert failed(scenario, job_id) == "user_not_found"
+    assert result_rows(scenario, job_id) == []
 
 
-def test_a_private_account_is_an_error_of_the_walk(journey: Journey) -> None:
-    name = popular(journey, 300, is_private=True)
-    assert failed(journey, walk(journey, name)) == "private_account"
+def test_a_private_account_is_an_error_of_the_walk(scenario: Scenario) -> None:
+    name = popular(scenario, 300, is_private=True)
+    assert failed(scenario, start_export(scenario, name)) == "private_account"
 
 
 @pytest.mark.parametrize(
@@ -225,32 +231,32 @@ def test_a_private_account_is_an_error_of_the_walk(journey: Journey) -> None:
     ],
 )
 def test_who_hides_in_the_middle_of_a_walk_leaves_what_was_found(
-    journey: Journey, error: str, code: str
+    scenario: Scenario, error: str, code: str
 ) -> None:
-    name = popular(journey, MANY)
-    journey.stack.fake_instagram.fault("followers", skip=4, times=None, error=error)
-    job_id = walk(journey, name)
-    assert failed(journey, job_id) == code
-    assert pks(journey, job_id) == crowd(0, 800)
+    name = popular(scenario, MANY)
+    scenario.stack.fake_instagram.fault("followers", skip=4, times=None, error=error)
+    job_id = start_export(scenario, name)
+    assert failed(scenario, job_id) == code
+    assert result_pks(scenario, job_id) == follower_pks(0, 800)
     # And a retry goes on behind it once the user is back
-    journey.stack.fake_instagram.clear_faults()
-    act(journey, f"/jobs/{job_id}/retry")
-    assert journey.ended(job_id)["status"] == "succeeded"
-    assert pks(journey, job_id) == crowd(0, MANY)
+    scenario.stack.fake_instagram.clear_faults()
+    post(scenario, f"/jobs/{job_id}/retry")
+    assert scenario.wait_final(job_id)["status"] == "succeeded"
+    assert result_pks(scenario, job_id) == follower_pks(0, MANY)
 
 
-def test_a_rest_in_the_middle_goes_on_behind_the_last_page(journey: Journey) -> None:
-    before = seen(journey)
-    name = popular(journey, MANY)
-    journey.stack.fake_instagram.fault("followers", skip=5, error="please_wait")
-    job_id = walk(journey, name)
-    job = journey.becomes(job_id, "waiting")
+def test_a_rest_in_the_middle_goes_on_behind_the_last_page(scenario: Scenario) -> None:
+    before = last_call(scenario)
+    name = popular(scenario, MANY)
+    scenario.stack.fake_instagram.fault("followers", skip=5, error="please_wait")
+    job_id = start_export(scenario, name)
+    job = scenario.wait_status(job_id, "waiting")
     assert (job["wait"]["reason"], job["progress"]["users"]) == ("please_wait", 1_000)
     assert job["progress"]["eta"] >= job["wait"]["until"]
-    act(journey, "/accounts/walker/resume")
-    assert journey.ended(job_id)["status"] == "succeeded"
-    assert pks(journey, job_id) == crowd(0, MANY)
-    assert page_calls(journey, before) == 14
+    post(scenario, "/accounts/walker/resume")
+    assert scenario.wait_final(job_id)["status"] == "succeeded"
+    assert result_pks(scenario, job_id) == follower_pks(0, MANY)
+    assert page_calls(scenario, before) == 14
 
 
 @pytest.mark.parametrize(
@@ -266,49 +272,49 @@ def test_a_rest_in_the_middle_goes_on_behind_the_last_page(journey: Journey) -> 
     ],
 )
 def test_a_page_that_does_not_come_is_asked_for_again(
-    journey: Journey, effect: dict[str, Any]
+    scenario: Scenario, effect: dict[str, Any]
 ) -> None:
-    journey.stack.fake_instagram.fault("followers", skip=2, **effect)
-    job_id = walk(journey, popular(journey, 900))
+    scenario.stack.fake_instagram.fault("followers", skip=2, **effect)
+    job_id = start_export(scenario, popular(scenario, 900))
 
     def over() -> bool:
         # Where a connection broke the transport asks once more by itself; the rest is the walk's.
-        waits = journey.job(job_id)["wait"]
+        waits = scenario.job(job_id)["wait"]
         if waits and waits["reason"] != "turn":
-            later(journey)
-        return bool(journey.job(job_id)["status"] == "succeeded")
+            later(scenario)
+        return bool(scenario.job(job_id)["status"] == "succeeded")
 
     until(over, 20)
-    assert pks(journey, job_id) == crowd(0, 900)
+    assert result_pks(scenario, job_id) == follower_pks(0, 900)
 
 
-def test_a_store_without_room_lets_the_walk_wait_and_go_on(journey: Journey) -> None:
-    journey.stack.fake_instagram.fault("followers", times=None, delay_seconds=0.5)
-    before = seen(journey)
-    job_id = walk(journey, popular(journey, 700))
+def test_a_store_without_room_lets_the_walk_wait_and_go_on(scenario: Scenario) -> None:
+    scenario.stack.fake_instagram.fault("followers", times=None, delay_seconds=0.5)
+    before = last_call(scenario)
+    job_id = start_export(scenario, popular(scenario, 700))
     # Given that it fills up while a page is read: without room no turn begins
-    until(lambda: page_calls(journey, before) > 1)
-    with redis.Redis.from_url(journey.stack.redis_url) as store, short_memory(store):
-        job = until(lambda: (j := journey.job(job_id))["wait"] and j)
+    until(lambda: page_calls(scenario, before) > 1)
+    with redis.Redis.from_url(scenario.stack.redis_url) as store, out_of_memory(store):
+        job = until(lambda: (j := scenario.job(job_id))["wait"] and j)
         assert (job["status"], job["wait"]["reason"]) == ("waiting", "store_full")
-    later(journey)
-    assert journey.ended(job_id)["status"] == "succeeded"
-    assert pks(journey, job_id) == crowd(0, 700)
+    later(scenario)
+    assert scenario.wait_final(job_id)["status"] == "succeeded"
+    assert result_pks(scenario, job_id) == follower_pks(0, 700)
 
 
 # -- pages that are not as one would like them
 
 
-def scripted(journey: Journey, *pages: dict[str, Any], expected: int = 1_000) -> str:
+def scripted(scenario: Scenario, *pages: dict[str, Any], expected: int = 1_000) -> str:
     """Walk over pages of the test's own making; the walk's id."""
     for each in pages:
-        journey.stack.fake_instagram.fault("followers", status=200, body=each)
-    return walk(journey, popular(journey, expected))
+        scenario.stack.fake_instagram.fault("followers", status=200, body=each)
+    return start_export(scenario, popular(scenario, expected))
 
 
-def test_users_who_move_over_the_border_of_a_page_are_told_once(journey: Journey) -> None:
+def test_users_who_move_over_the_border_of_a_page_are_told_once(scenario: Scenario) -> None:
     job_id = scripted(
-        journey,
+        scenario,
         page(range(200), "a"),
         # Ten new followers have pushed the others back
         page([*range(190, 200), *range(200, 380)], "b"),
@@ -316,50 +322,50 @@ def test_users_who_move_over_the_border_of_a_page_are_told_once(journey: Journey
         page([], "d"),
         page(range(380, 420), None),
     )
-    assert journey.ended(job_id)["status"] == "succeeded"
-    assert pks(journey, job_id) == crowd(0, 420)
+    assert scenario.wait_final(job_id)["status"] == "succeeded"
+    assert result_pks(scenario, job_id) == follower_pks(0, 420)
 
 
-def test_cursors_that_lead_in_a_circle_end_with_an_error(journey: Journey) -> None:
+def test_cursors_that_lead_in_a_circle_end_with_an_error(scenario: Scenario) -> None:
     circle = [page(range(200), "b"), page(range(200, 400), "c"), page(range(400, 600), "a")]
-    before = seen(journey)
-    job_id = scripted(journey, *(circle * 6))
-    assert failed(journey, job_id) == "walk_stuck"
-    assert pks(journey, job_id) == crowd(0, 600)
-    assert page_calls(journey, before) == 13
+    before = last_call(scenario)
+    job_id = scripted(scenario, *(circle * 6))
+    assert failed(scenario, job_id) == "walk_stuck"
+    assert result_pks(scenario, job_id) == follower_pks(0, 600)
+    assert page_calls(scenario, before) == 13
 
 
-def test_a_cursor_that_leads_to_its_own_page_ends_with_an_error(journey: Journey) -> None:
-    job_id = scripted(journey, *[page(range(200), "same")] * 12)
-    assert failed(journey, job_id) == "walk_stuck"
-    assert pks(journey, job_id) == crowd(0, 200)
+def test_a_cursor_that_leads_to_its_own_page_ends_with_an_error(scenario: Scenario) -> None:
+    job_id = scripted(scenario, *[page(range(200), "same")] * 12)
+    assert failed(scenario, job_id) == "walk_stuck"
+    assert result_pks(scenario, job_id) == follower_pks(0, 200)
 
 
-def test_a_page_far_longer_than_was_asked_for_is_taken_in(journey: Journey) -> None:
-    job_id = scripted(journey, page(range(5_000), "x"), page(range(5_000, 5_001), None))
-    assert journey.ended(job_id)["status"] == "succeeded"
-    assert pks(journey, job_id) == crowd(0, 5_001)
+def test_a_page_far_longer_than_was_asked_for_is_taken_in(scenario: Scenario) -> None:
+    job_id = scripted(scenario, page(range(5_000), "x"), page(range(5_000, 5_001), None))
+    assert scenario.wait_final(job_id)["status"] == "succeeded"
+    assert result_pks(scenario, job_id) == follower_pks(0, 5_001)
 
 
-def test_a_page_without_end_is_none(journey: Journey) -> None:
-    job_id = scripted(journey, page(range(10_001), "x"), page(range(200), None))
-    job = journey.becomes(job_id, "waiting")
+def test_a_page_without_end_is_none(scenario: Scenario) -> None:
+    job_id = scripted(scenario, page(range(10_001), "x"), page(range(200), None))
+    job = scenario.wait_status(job_id, "waiting")
     assert job["wait"]["reason"] == "reply_unexpected"
-    later(journey)
-    assert journey.ended(job_id)["status"] == "succeeded"
-    assert pks(journey, job_id) == crowd(0, 200)
+    later(scenario)
+    assert scenario.wait_final(job_id)["status"] == "succeeded"
+    assert result_pks(scenario, job_id) == follower_pks(0, 200)
 
 
-def test_users_of_whom_little_is_told_do_not_spoil_their_page(journey: Journey) -> None:
+def test_users_of_whom_little_is_told_do_not_spoil_their_page(scenario: Scenario) -> None:
     odd: list[dict[str, Any]] = [
         {"pk": "1"},
         {"id": "2", "username": None, "full_name": None, "is_private": None},
         {"pk": 3, "pk_id": "3", "full_name": "", "username": "three", "is_verified": True},
         {"pk": 4, "full_name": "line\u2028end", "profile_pic_url": "no url", "surprise": {}},
     ]
-    job_id = scripted(journey, page([], None, odd))
-    assert journey.ended(job_id)["status"] == "succeeded"
-    shown = found(journey, job_id)
+    job_id = scripted(scenario, page([], None, odd))
+    assert scenario.wait_final(job_id)["status"] == "succeeded"
+    shown = result_rows(scenario, job_id)
     assert [row["pk"] for row in shown] == ["1", "2", "3", "4"]
     assert shown[1] == {
         "pk": "2",

@@ -14,15 +14,15 @@ from deploy.local.wait import until
 from tests.support.fleet import (
     WRITES,
     account_of,
-    act,
-    calls_of,
-    fleet,
-    kept,
-    order,
-    own_journey,
-    written,
+    call_count,
+    create_job,
+    own_scenario,
+    post,
+    run_fleet,
+    wait_kept,
+    written_texts,
 )
-from tests.support.journey import Journey
+from tests.support.scenario import Scenario
 
 PROCESSES = ("web", "worker", "scheduler")
 ACCOUNTS = ("in_trouble", "on_holiday", "in_doubt", "at_rest", "no_dms", "polite", "untroubled")
@@ -33,33 +33,35 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Accounts whose holds are told to the callback."""
     accounts = {name: {"callback": "crm"} for name in ACCOUNTS}
     directory = tmp_path_factory.mktemp("holds")
-    with fleet(directory, accounts, processes=PROCESSES) as running:
+    with run_fleet(directory, accounts, processes=PROCESSES) as running:
         yield running
 
 
 @pytest.fixture
-def journey(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Journey]:
+def scenario(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Scenario]:
     """One test's way through it."""
-    with own_journey(stack, request.node.name) as made:
+    with own_scenario(stack, request.node.name) as made:
         yield made
 
 
-def told(journey: Journey, account: str, count: int) -> list[ReceivedCallback]:
+def told(scenario: Scenario, account: str, count: int) -> list[ReceivedCallback]:
     """What the receiver was told of an account, once it is so much."""
 
     def enough() -> list[ReceivedCallback]:
-        received = journey.stack.receiver.received()
+        received = scenario.stack.receiver.received()
         found = [each for each in received if each["event"]["data"].get("account") == account]
         return found if len(found) >= count else []
 
     return until(enough, 30, f"{count} callbacks about {account}")
 
 
-def owed(journey: Journey, account: str) -> list[str]:
+def owed(scenario: Scenario, account: str) -> list[str]:
     """Types of all callbacks about an account that were ever opened, oldest first."""
-    items = journey.api.get("/deliveries", params={"limit": 200}).raise_for_status().json()["items"]
+    items = (
+        scenario.api.get("/deliveries", params={"limit": 200}).raise_for_status().json()["items"]
+    )
     ids = [each["id"] for each in reversed(items) if each["type"].startswith("account.")]
-    payloads = [journey.api.get(f"/deliveries/{each}").json()["payload"] for each in ids]
+    payloads = [scenario.api.get(f"/deliveries/{each}").json()["payload"] for each in ids]
     return [each["type"] for each in payloads if each["data"]["account"] == account]
 
 
@@ -68,86 +70,88 @@ def said(callbacks: list[ReceivedCallback]) -> list[tuple[bool, str, dict[str, A
     return [(each["verified"], each["event"]["type"], each["event"]["data"]) for each in callbacks]
 
 
-def test_a_hold_by_an_error_and_its_end_are_told_once_each(journey: Journey) -> None:
+def test_a_hold_by_an_error_and_its_end_are_told_once_each(scenario: Scenario) -> None:
     about = {"account": "in_trouble", "reason": "checkpoint_required"}
     held, resumed = (True, "account.held", about), (True, "account.resumed", about)
     # Given an account that an error puts on hold
-    journey.stack.fake_instagram.fault("comment", error="checkpoint_required", account="in_trouble")
-    first = order(journey, "in_trouble", "comment")
-    kept(journey, first, "held", "checkpoint_required")
-    assert said(told(journey, "in_trouble", 1)) == [held]
+    scenario.stack.fake_instagram.fault(
+        "comment", error="checkpoint_required", account="in_trouble"
+    )
+    first = create_job(scenario, "in_trouble", "comment")
+    wait_kept(scenario, first, "held", "checkpoint_required")
+    assert said(told(scenario, "in_trouble", 1)) == [held]
     # When another job comes, and a person pauses it as well
-    second = order(journey, "in_trouble")
-    kept(journey, second, "held", "checkpoint_required")
-    act(journey, "/accounts/in_trouble/pause", {"reason": "have a look"})
+    second = create_job(scenario, "in_trouble")
+    wait_kept(scenario, second, "held", "checkpoint_required")
+    post(scenario, "/accounts/in_trouble/pause", {"reason": "have a look"})
     # And it is resumed, twice
     for _ in range(2):
-        act(journey, "/accounts/in_trouble/resume")
+        post(scenario, "/accounts/in_trouble/resume")
     # Then each was told once
-    assert {journey.ended(job_id)["status"] for job_id in (first, second)} == {"succeeded"}
-    assert said(told(journey, "in_trouble", 2)) == [held, resumed]
-    assert owed(journey, "in_trouble") == ["account.held", "account.resumed"]
+    assert {scenario.wait_final(job_id)["status"] for job_id in (first, second)} == {"succeeded"}
+    assert said(told(scenario, "in_trouble", 2)) == [held, resumed]
+    assert owed(scenario, "in_trouble") == ["account.held", "account.resumed"]
 
 
-def test_a_pause_by_a_person_and_its_end_are_told_once_each(journey: Journey) -> None:
+def test_a_pause_by_a_person_and_its_end_are_told_once_each(scenario: Scenario) -> None:
     about = {"account": "on_holiday", "reason": "paused"}
     for _ in range(2):
-        act(journey, "/accounts/on_holiday/pause", {"reason": "back on Monday"})
-    assert account_of(journey, "on_holiday")["hold"]["note"] == "back on Monday"
-    job_id = order(journey, "on_holiday")
-    kept(journey, job_id, "held", "paused")
-    told(journey, "on_holiday", 1)
+        post(scenario, "/accounts/on_holiday/pause", {"reason": "back on Monday"})
+    assert account_of(scenario, "on_holiday")["hold"]["note"] == "back on Monday"
+    job_id = create_job(scenario, "on_holiday")
+    wait_kept(scenario, job_id, "held", "paused")
+    told(scenario, "on_holiday", 1)
     for _ in range(2):
-        act(journey, "/accounts/on_holiday/resume")
-    assert journey.ended(job_id)["status"] == "succeeded"
-    assert said(told(journey, "on_holiday", 2)) == [
+        post(scenario, "/accounts/on_holiday/resume")
+    assert scenario.wait_final(job_id)["status"] == "succeeded"
+    assert said(told(scenario, "on_holiday", 2)) == [
         (True, "account.held", about),
         (True, "account.resumed", about),
     ]
-    assert owed(journey, "on_holiday") == ["account.held", "account.resumed"]
+    assert owed(scenario, "on_holiday") == ["account.held", "account.resumed"]
 
 
-def test_a_stop_of_everything_holds_over_a_restart_and_ends_in_order(journey: Journey) -> None:
-    stack, texts = journey.stack, [f"{journey.name} {which}" for which in range(4)]
+def test_a_stop_of_everything_holds_over_a_restart_and_ends_in_order(scenario: Scenario) -> None:
+    stack, texts = scenario.stack, [f"{scenario.name} {which}" for which in range(4)]
     # Given a write in doubt that is to be looked up
     effect = {"delay_after_effect_seconds": 2, "drop_after": True}
     stack.fake_instagram.fault("broadcast_*", account="in_doubt", **effect)  # type: ignore[arg-type]
-    doubtful = order(journey, "in_doubt", text=texts[0])
-    until(lambda: journey.dms(texts[0]), 20, "the DM")
+    doubtful = create_job(scenario, "in_doubt", text=texts[0])
+    until(lambda: scenario.dms(texts[0]), 20, "the DM")
     # When everything is stopped, and more is asked for
-    assert act(journey, "/pause", {"reason": "stop it all"})["status"] == "paused"
+    assert post(scenario, "/pause", {"reason": "stop it all"})["status"] == "paused"
     try:
         kinds = ("comment", "dm", "comment")
         more = [
-            order(journey, "in_doubt", kind, text=text)
+            create_job(scenario, "in_doubt", kind, text=text)
             for kind, text in zip(kinds, texts[1:], strict=True)
         ]
-        rest = order(journey, "at_rest")
+        rest = create_job(scenario, "at_rest")
         for job_id in (*more, rest):
-            kept(journey, job_id, "held", "paused")
-        _look_up_stands_in_line(journey, "in_doubt")
-        seen = calls_of(journey, "in_doubt")
+            wait_kept(scenario, job_id, "held", "paused")
+        _look_up_stands_in_line(scenario, "in_doubt")
+        seen = call_count(scenario, "in_doubt")
         _restart(stack)
         # Then it is so for processes that are new, look-ups included
-        assert account_of(journey, "in_doubt")["paused_everywhere"] is True
-        kept(journey, order(journey, "untroubled"), "held", "paused")
-        _worker_works(journey)
-        _look_up_stands_in_line(journey, "in_doubt")
-        assert journey.job(doubtful)["status"] == "sending"
-        assert calls_of(journey, "in_doubt") == seen
-        assert calls_of(journey, "at_rest") == calls_of(journey, "untroubled") == 0
+        assert account_of(scenario, "in_doubt")["paused_everywhere"] is True
+        wait_kept(scenario, create_job(scenario, "untroubled"), "held", "paused")
+        _worker_works(scenario)
+        _look_up_stands_in_line(scenario, "in_doubt")
+        assert scenario.job(doubtful)["status"] == "sending"
+        assert call_count(scenario, "in_doubt") == seen
+        assert call_count(scenario, "at_rest") == call_count(scenario, "untroubled") == 0
     finally:
         # When it may all go on
-        act(journey, "/resume")
+        post(scenario, "/resume")
     # Then it does, in order, and what was in doubt is found
     jobs = (doubtful, *more, rest)
-    assert {journey.ended(job_id)["status"] for job_id in jobs} == {"succeeded"}
-    assert written(journey, "in_doubt") == texts
-    assert account_of(journey, "in_doubt")["status"] == "active"
+    assert {scenario.wait_final(job_id)["status"] for job_id in jobs} == {"succeeded"}
+    assert written_texts(scenario, "in_doubt") == texts
+    assert account_of(scenario, "in_doubt")["status"] == "active"
 
 
-def _look_up_stands_in_line(journey: Journey, account: str) -> None:
-    until(lambda: account_of(journey, account)["jobs"]["in_line"] == 1, 20, "the look-up's turn")
+def _look_up_stands_in_line(scenario: Scenario, account: str) -> None:
+    until(lambda: account_of(scenario, account)["jobs"]["in_line"] == 1, 20, "the look-up's turn")
 
 
 def _restart(stack: Stack) -> None:
@@ -158,70 +162,72 @@ def _restart(stack: Stack) -> None:
     until(stack.ready)
 
 
-def _worker_works(journey: Journey) -> None:
+def _worker_works(scenario: Scenario) -> None:
     """Wait for a callback, which is the same worker's business."""
-    job_id = order(journey, "untroubled", delay_seconds=600)
-    act(journey, f"/jobs/{job_id}/cancel")
-    received = journey.stack.receiver.received
+    job_id = create_job(scenario, "untroubled", delay_seconds=600)
+    post(scenario, f"/jobs/{job_id}/cancel")
+    received = scenario.stack.receiver.received
     until(lambda: job_id in str(received()), 30, "a callback")
 
 
 @pytest.mark.parametrize(("kind", "other"), [("dm", "comment"), ("comment", "dm")])
 def test_a_pause_of_one_kind_of_action_leaves_the_other_alone(
-    journey: Journey, kind: str, other: str
+    scenario: Scenario, kind: str, other: str
 ) -> None:
-    shown = act(journey, "/accounts/no_dms/pause", {"kind": kind})
+    shown = post(scenario, "/accounts/no_dms/pause", {"kind": kind})
     assert (shown["status"], shown["paused_kinds"]) == ("active", [kind])
-    stopped = order(journey, "no_dms", kind)
-    kept(journey, stopped, "held", "paused")
-    assert journey.ended(order(journey, "no_dms", other))["status"] == "succeeded"
-    assert journey.job(stopped)["status"] == "held"
+    stopped = create_job(scenario, "no_dms", kind)
+    wait_kept(scenario, stopped, "held", "paused")
+    assert scenario.wait_final(create_job(scenario, "no_dms", other))["status"] == "succeeded"
+    assert scenario.job(stopped)["status"] == "held"
     # When it is let go on, then it is done
-    assert act(journey, "/accounts/no_dms/resume", {"kind": kind})["paused_kinds"] == []
-    assert journey.ended(stopped)["status"] == "succeeded"
-    calls = [each["call"] for each in journey.stack.fake_instagram.log(account="no_dms")]
+    assert post(scenario, "/accounts/no_dms/resume", {"kind": kind})["paused_kinds"] == []
+    assert scenario.wait_final(stopped)["status"] == "succeeded"
+    calls = [each["call"] for each in scenario.stack.fake_instagram.log(account="no_dms")]
     writes = [call for call in calls if call in WRITES.values()]
     assert writes[-2:] == [WRITES[other], WRITES[kind]]
 
 
-def test_who_is_on_the_list_is_not_written_to_until_he_is_off_it(journey: Journey) -> None:
-    journey.api.put("/suppressions/no.mail", json={"reason": "asked us"}).raise_for_status()
-    job = journey.job(order(journey, "polite", to="no.mail"))
+def test_who_is_on_the_list_is_not_written_to_until_he_is_off_it(scenario: Scenario) -> None:
+    scenario.api.put("/suppressions/no.mail", json={"reason": "asked us"}).raise_for_status()
+    job = scenario.job(create_job(scenario, "polite", to="no.mail"))
     assert (job["status"], job["error"]["code"]) == ("failed", "recipient_suppressed")
-    journey.api.delete("/suppressions/no.mail").raise_for_status()
-    assert journey.ended(order(journey, "polite", to="no.mail"))["status"] == "succeeded"
+    scenario.api.delete("/suppressions/no.mail").raise_for_status()
+    assert (
+        scenario.wait_final(create_job(scenario, "polite", to="no.mail"))["status"] == "succeeded"
+    )
 
 
 @pytest.mark.parametrize("by", ["name", "pk"])
 def test_who_is_put_on_the_list_while_a_job_waits_is_not_written_to(
-    journey: Journey, by: str
+    scenario: Scenario, by: str
 ) -> None:
     name = f"changed.mind.{by}"
-    pk = journey.stack.fake_instagram.add_user(name)
+    pk = scenario.stack.fake_instagram.add_user(name)
     # Given a job that waits
-    act(journey, "/accounts/polite/pause")
-    job_id = order(journey, "polite", to=name)
-    kept(journey, job_id, "held", "paused")
+    post(scenario, "/accounts/polite/pause")
+    job_id = create_job(scenario, "polite", to=name)
+    wait_kept(scenario, job_id, "held", "paused")
     # When its recipient is put on the list, and the job goes on
-    journey.api.put(f"/suppressions/{name if by == 'name' else f'pk:{pk}'}").raise_for_status()
-    act(journey, "/accounts/polite/resume")
-    _was_refused(journey, job_id)
+    scenario.api.put(f"/suppressions/{name if by == 'name' else f'pk:{pk}'}").raise_for_status()
+    post(scenario, "/accounts/polite/resume")
+    _was_refused(scenario, job_id)
 
 
-def test_who_is_put_on_the_list_in_the_last_moment_is_not_written_to(journey: Journey) -> None:
+def test_who_is_put_on_the_list_in_the_last_moment_is_not_written_to(scenario: Scenario) -> None:
     # Given a job whose recipient is looked up at this moment
-    fake_instagram = journey.stack.fake_instagram
+    fake_instagram = scenario.stack.fake_instagram
     fake_instagram.fault("usernameinfo", account="polite", delay_seconds=2)
-    job_id = order(journey, "polite", to="last.moment")
+    job_id = create_job(scenario, "polite", to="last.moment")
     look_ups: Callable[[], Any] = partial(fake_instagram.log, call="usernameinfo", account="polite")
     until(lambda: look_ups() and look_ups()[-1]["ended"] is None, 20, "the look-up")
     # When he is put on the list
-    journey.api.put("/suppressions/last.moment").raise_for_status()
-    _was_refused(journey, job_id)
+    scenario.api.put("/suppressions/last.moment").raise_for_status()
+    _was_refused(scenario, job_id)
 
 
-def _was_refused(journey: Journey, job_id: str) -> None:
-    job = journey.ended(job_id)
+def _was_refused(scenario: Scenario, job_id: str) -> None:
+    job = scenario.wait_final(job_id)
     assert job["status"] == "failed"
     assert job["error"]["code"] == "recipient_suppressed"
-    assert not [dm for dm in journey.dms() if job["to"] in dm["recipients"]]
+    assert not [dm for dm in scenario.dms() if job["to"] in dm["recipients"]]

@@ -8,40 +8,40 @@ import httpx
 import pytest
 
 from deploy.local.wait import until
-from tests.support.event_streams import Socket, Told, events
-from tests.support.journey import Journey
+from tests.support.event_streams import StreamEvent, WebSocket, subscribe
+from tests.support.scenario import Scenario
 
 
-def test_a_job_is_followed_through_the_death_of_the_web_process(journey: Journey) -> None:
+def test_a_job_is_followed_through_the_death_of_the_web_process(scenario: Scenario) -> None:
     # Given a job that begins in a moment, and listeners to it
-    job_id = journey.order(delay_seconds=3)
+    job_id = scenario.create_dm(delay_seconds=3)
     path = f"/jobs/{job_id}/live"
-    bearer = {"Authorization": str(journey.api.headers["Authorization"])}
-    port = urlsplit(journey.stack.url).port or 0
+    bearer = {"Authorization": str(scenario.api.headers["Authorization"])}
+    port = urlsplit(scenario.stack.url).port or 0
 
     # When the web process dies before it does
-    with events(journey.api, path) as stream, Socket(port, path, bearer) as wire:
+    with subscribe(scenario.api, path) as stream, WebSocket(port, path, bearer) as wire:
         told, heard = stream.take(1), wire.take(1)
-        journey.stack.processes["web"].kill()
+        scenario.stack.processes["web"].kill()
         with pytest.raises(httpx.TransportError):
             list(stream)
-    journey.stack.start("web")
-    until(journey.stack.ready)
+    scenario.stack.start("web")
+    until(scenario.stack.ready)
 
     # Then both go on where they were, to the end
     with (
-        events(journey.api, path, told[-1].id) as stream,
-        Socket(port, path, {**bearer, "Last-Event-ID": str(heard[-1].id)}) as wire,
+        subscribe(scenario.api, path, told[-1].id) as stream,
+        WebSocket(port, path, {**bearer, "Last-Event-ID": str(heard[-1].id)}) as wire,
     ):
         told += list(stream)
         heard += list(wire)
     assert heard == told
-    _is_the_story_of(journey, job_id, told)
+    _is_the_story_of(scenario, job_id, told)
 
 
-def _is_the_story_of(journey: Journey, job_id: str, told: list[Told]) -> None:
-    job = journey.job(job_id)
-    timeline = journey.api.get(f"/jobs/{job_id}/timeline").json()["items"]
+def _is_the_story_of(scenario: Scenario, job_id: str, told: list[StreamEvent]) -> None:
+    job = scenario.job(job_id)
+    timeline = scenario.api.get(f"/jobs/{job_id}/timeline").json()["items"]
     assert [each.id for each in told] == [str(number + 1) for number in range(len(timeline))]
     assert [each.data["at"] for each in told] == [line["at"] for line in timeline]
     assert told[-1].event == "end"

@@ -21,9 +21,9 @@ import pytest
 from deploy.local.sender import event, send
 from deploy.local.stack import Stack
 from deploy.local.wait import free_port, until
-from tests.support.fleet import account_of, act, fleet, order, own_journey
-from tests.support.journey import Journey
-from tests.support.lookups import new_name
+from tests.support.fleet import account_of, create_job, own_scenario, post, run_fleet
+from tests.support.lookups import new_username
+from tests.support.scenario import Scenario
 
 #: In quiet hours all day long, which is no matter to look-ups.
 ALWAYS_QUIET = {"quiet_hours": ["00:00", "23:59"], "timezone": "UTC"}
@@ -38,16 +38,16 @@ AT_ONCE_SECONDS = 2.0
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Two web processes, a worker, an account that reads and one that writes."""
-    with fleet(tmp_path_factory.mktemp("lookups"), ACCOUNTS) as running:
+    with run_fleet(tmp_path_factory.mktemp("lookups"), ACCOUNTS) as running:
         running.start("web", "web-2", {"PORT": str(free_port())})
         until(lambda: _answers(second_of(running)), 20, "the second web process")
         yield running
 
 
 @pytest.fixture
-def journey(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Journey]:
+def scenario(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Scenario]:
     """One test's way through it."""
-    with own_journey(stack, request.node.name) as made:
+    with own_scenario(stack, request.node.name) as made:
         yield made
         stack.fake_instagram.clear_faults()
         made.api.post("/accounts/eyes/resume")
@@ -55,34 +55,34 @@ def journey(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Journey]:
 
 
 @pytest.fixture
-def asking() -> Iterator[ThreadPoolExecutor]:
+def executor() -> Iterator[ThreadPoolExecutor]:
     """Who asks while the test goes on."""
     with ThreadPoolExecutor(20) as pool:
         yield pool
 
 
 @pytest.fixture
-def known(journey: Journey) -> str:
+def cached_username(scenario: Scenario) -> str:
     """A profile of which the first web process has a copy."""
-    name = new_name()
-    assert journey.api.get(f"/users/{name}", params={"wait": 25}).status_code == 200
+    name = new_username()
+    assert scenario.api.get(f"/users/{name}", params={"wait": 25}).status_code == 200
     return name
 
 
 @pytest.fixture
-def hanging(stack: Stack) -> Iterator[None]:
+def hanging_lookups(stack: Stack) -> Iterator[None]:
     """Look-ups hang at Instagram, until the test has ended."""
     stack.fake_instagram.fault("usernameinfo", delay_seconds=30, times=None)
     yield
     hang_no_more(stack)
 
 
-def _nobody_looks(journey: Journey) -> bool:
+def _nobody_looks(scenario: Scenario) -> bool:
     """End what goes on: the next test's faults are for its own look-ups."""
-    found = journey.api.get("/jobs", params={"kind": "lookup", "limit": 200}).json()["items"]
+    found = scenario.api.get("/jobs", params={"kind": "lookup", "limit": 200}).json()["items"]
     going_on = [each["id"] for each in found if each["finished_at"] is None]
     for job_id in going_on:
-        journey.api.post(f"/jobs/{job_id}/cancel")
+        scenario.api.post(f"/jobs/{job_id}/cancel")
     return not going_on
 
 
@@ -106,34 +106,34 @@ def calls(stack: Stack, call: str, name: str) -> int:
 
 
 def ask(
-    pool: ThreadPoolExecutor, journey: Journey, path: str, **params: Any
+    pool: ThreadPoolExecutor, scenario: Scenario, path: str, **params: Any
 ) -> Future[httpx.Response]:
     """Ask while the test goes on."""
-    return pool.submit(journey.api.get, path, params=params)
+    return pool.submit(scenario.api.get, path, params=params)
 
 
-def lookups(journey: Journey, name: str) -> list[dict[str, Any]]:
+def lookups(scenario: Scenario, name: str) -> list[dict[str, Any]]:
     """The jobs that look or looked for a profile, newest first."""
-    found = journey.api.get("/jobs", params={"kind": "lookup", "limit": 200}).json()["items"]
+    found = scenario.api.get("/jobs", params={"kind": "lookup", "limit": 200}).json()["items"]
     return [job for job in found if job["to"] == name]
 
 
-def waiting(journey: Journey) -> list[str]:
+def waiting(scenario: Scenario) -> list[str]:
     """The look-ups that have not ended."""
-    found = journey.api.get("/jobs", params={"kind": "lookup", "limit": 200}).json()["items"]
+    found = scenario.api.get("/jobs", params={"kind": "lookup", "limit": 200}).json()["items"]
     return [job["id"] for job in found if job["finished_at"] is None]
 
 
-def used(journey: Journey, account: str) -> int:
+def used(scenario: Scenario, account: str) -> int:
     """How many look-ups an account has been charged in this hour."""
-    count: int = account_of(journey, account)["budgets"]["lookup"]["per_hour"]["used"]
+    count: int = account_of(scenario, account)["budgets"]["lookup"]["per_hour"]["used"]
     return count
 
 
 def test_two_hundred_who_ask_two_processes_for_one_name_cost_one_call(
-    stack: Stack, journey: Journey
+    stack: Stack, scenario: Scenario
 ) -> None:
-    name, before = new_name(), used(journey, "eyes")
+    name, before = new_username(), used(scenario, "eyes")
     stack.fake_instagram.fault("usernameinfo", delay_seconds=1)
 
     async def all_at_once() -> list[httpx.Response]:
@@ -147,13 +147,13 @@ def test_two_hundred_who_ask_two_processes_for_one_name_cost_one_call(
     assert {(each.status_code, each.text) for each in answers} == {(200, answers[0].text)}
     assert answers[0].json()["username"] == name
     assert calls(stack, "usernameinfo", name) == 1
-    assert len(lookups(journey, name)) == 1
-    assert used(journey, "eyes") == before + 1
+    assert len(lookups(scenario, name)) == 1
+    assert used(scenario, "eyes") == before + 1
 
 
-def test_a_profile_and_a_post_are_told_as_documented(stack: Stack, journey: Journey) -> None:
+def test_a_profile_and_a_post_are_told_as_documented(stack: Stack, scenario: Scenario) -> None:
     pk = stack.fake_instagram.add_user("glazes", full_name="Glazes", followers=2450, following=3)
-    user = journey.api.get("/users/Glazes")
+    user = scenario.api.get("/users/Glazes")
     assert {key: user.json()[key] for key in ("pk", "username", "full_name", "follower_count")} == {
         "pk": pk,
         "username": "glazes",
@@ -161,7 +161,7 @@ def test_a_profile_and_a_post_are_told_as_documented(stack: Stack, journey: Jour
         "follower_count": 2450,
     }
     code = stack.fake_instagram.add_media("glazes", 3_700_000_000_000_000_777, caption="New!")
-    post = journey.api.get(f"/posts/{code}").json()
+    post = scenario.api.get(f"/posts/{code}").json()
     assert (post["pk"], post["code"], post["kind"]) == ("3700000000000000777", code, "photo")
     assert (post["caption"], post["owner"]["username"]) == ("New!", "glazes")
     # Known content is not told again, by either process
@@ -174,11 +174,11 @@ def test_a_profile_and_a_post_are_told_as_documented(stack: Stack, journey: Jour
 
 
 def test_whoever_was_looked_up_is_written_to_without_another_look(
-    stack: Stack, journey: Journey
+    stack: Stack, scenario: Scenario
 ) -> None:
-    name = new_name()
-    assert journey.api.get(f"/users/{name}").status_code == 200
-    journey.ended(order(journey, "writer", to=name))
+    name = new_username()
+    assert scenario.api.get(f"/users/{name}").status_code == 200
+    scenario.wait_final(create_job(scenario, "writer", to=name))
     assert calls(stack, "usernameinfo", name) == 1
     # The account that writes has looked for nobody
     assert not [each for each in stack.fake_instagram.log(account="writer") if name in each["path"]]
@@ -198,12 +198,12 @@ def test_whoever_was_looked_up_is_written_to_without_another_look(
     ],
 )
 def test_what_instagram_says_is_told_to_who_waits(
-    stack: Stack, journey: Journey, fault: str, status: int, code: str, reason: str
+    stack: Stack, scenario: Scenario, fault: str, status: int, code: str, reason: str
 ) -> None:
-    name = new_name()
+    name = new_username()
     stack.fake_instagram.fault("usernameinfo", error=fault)
     began = time.monotonic()
-    answer = journey.api.get(f"/users/{name}", params={"wait": 20})
+    answer = scenario.api.get(f"/users/{name}", params={"wait": 20})
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["reason"]) == (status, code, reason)
     assert time.monotonic() - began < 15
@@ -215,87 +215,91 @@ def test_what_instagram_says_is_told_to_who_waits(
     assert calls(stack, "usernameinfo", name) == 1
 
 
-def test_a_moments_trouble_is_tried_again_while_they_wait(stack: Stack, journey: Journey) -> None:
-    name = new_name()
+def test_a_moments_trouble_is_tried_again_while_they_wait(stack: Stack, scenario: Scenario) -> None:
+    name = new_username()
     stack.fake_instagram.fault("usernameinfo", error="server_error")
-    assert journey.api.get(f"/users/{name}", params={"wait": 20}).status_code == 200
+    assert scenario.api.get(f"/users/{name}", params={"wait": 20}).status_code == 200
     assert calls(stack, "usernameinfo", name) == 2
 
 
-def test_a_login_that_fails_costs_no_look_up(stack: Stack, journey: Journey) -> None:
-    assert journey.api.get(f"/users/{new_name()}").status_code == 200
-    before = used(journey, "eyes")
+def test_a_login_that_fails_costs_no_look_up(stack: Stack, scenario: Scenario) -> None:
+    assert scenario.api.get(f"/users/{new_username()}").status_code == 200
+    before = used(scenario, "eyes")
     stack.fake_instagram.expire_session("eyes")
     stack.fake_instagram.fault("login", error="bad_password", times=None)
     # The session is found to be over by the call itself: that one was made
-    assert journey.api.get(f"/users/{new_name()}").status_code == 503
-    after = used(journey, "eyes")
+    assert scenario.api.get(f"/users/{new_username()}").status_code == 503
+    after = used(scenario, "eyes")
     assert before < after
     # From here on there is no session, and nothing is asked for
     for _ in range(2):
-        act(journey, "/accounts/eyes/resume")
-        assert journey.api.get(f"/users/{new_name()}").status_code == 503
-    assert used(journey, "eyes") == after
+        post(scenario, "/accounts/eyes/resume")
+        assert scenario.api.get(f"/users/{new_username()}").status_code == 503
+    assert used(scenario, "eyes") == after
     stack.fake_instagram.clear_faults()
-    act(journey, "/accounts/eyes/resume")
-    assert journey.api.get(f"/users/{new_name()}", params={"wait": 20}).status_code == 200
+    post(scenario, "/accounts/eyes/resume")
+    assert scenario.api.get(f"/users/{new_username()}", params={"wait": 20}).status_code == 200
 
 
 def test_a_worker_killed_in_the_middle_of_a_look_up_costs_a_lease(
-    stack: Stack, journey: Journey, asking: ThreadPoolExecutor
+    stack: Stack, scenario: Scenario, executor: ThreadPoolExecutor
 ) -> None:
-    name = new_name()
+    name = new_username()
     stack.fake_instagram.fault("usernameinfo", delay_seconds=30)
-    asked = ask(asking, journey, f"/users/{name}", wait=25)
+    asked = ask(executor, scenario, f"/users/{name}", wait=25)
     until(lambda: calls(stack, "usernameinfo", name), 20, "the call")
     stack.processes["worker"].kill()
     stack.start("worker")
     assert asked.result(30).status_code == 200
     assert calls(stack, "usernameinfo", name) == 2
-    assert len(lookups(journey, name)) == 1
+    assert len(lookups(scenario, name)) == 1
 
 
 def test_while_instagram_hangs_everything_else_answers(
-    stack: Stack, journey: Journey, asking: ThreadPoolExecutor, known: str, hanging: None
+    stack: Stack,
+    scenario: Scenario,
+    executor: ThreadPoolExecutor,
+    cached_username: str,
+    hanging_lookups: None,
 ) -> None:
     # Given a copy, and look-ups that hang
-    names = [new_name() for _ in range(10)]
-    asked = [ask(asking, journey, f"/users/{name}", wait=25) for name in names]
+    names = [new_username() for _ in range(10)]
+    asked = [ask(executor, scenario, f"/users/{name}", wait=25) for name in names]
     until(lambda: any(calls(stack, "usernameinfo", name) for name in names), 20, "the call")
     # When others come meanwhile
     hook, slowest = f"{stack.url}/webhooks/stripe", 0.0
     for number in range(20):
         began = time.monotonic()
-        assert journey.api.get(f"/users/{known}").status_code == 200
-        assert journey.api.get("/healthz").status_code == 200
-        document = event("checkout.session.completed", id=f"evt_{journey.name}_{number}")
-        document["data"]["object"]["payment_intent"] = f"pi_{journey.name}_{number}"
+        assert scenario.api.get(f"/users/{cached_username}").status_code == 200
+        assert scenario.api.get("/healthz").status_code == 200
+        document = event("checkout.session.completed", id=f"evt_{scenario.name}_{number}")
+        document["data"]["object"]["payment_intent"] = f"pi_{scenario.name}_{number}"
         assert send(hook, stack.webhook_secret, document).status == 202
         slowest = max(slowest, time.monotonic() - began)
     # Then they are answered at once, and nobody who waits has been let go yet
     assert slowest < AT_ONCE_SECONDS
     assert not any(each.done() for each in asked)
     # And who does not wait is told where it goes on
-    answer = journey.api.get(f"/users/{names[0]}", params={"wait": 0})
+    answer = scenario.api.get(f"/users/{names[0]}", params={"wait": 0})
     assert answer.status_code == 202
     hang_no_more(stack)
     assert {each.result(40).status_code for each in asked} <= {200, 202}
 
 
 def test_a_web_process_that_ends_lets_go_of_who_waits(
-    stack: Stack, journey: Journey, asking: ThreadPoolExecutor, hanging: None
+    stack: Stack, scenario: Scenario, executor: ThreadPoolExecutor, hanging_lookups: None
 ) -> None:
     # Given who waits for one, for several, and for lines at a web process of their own
     headers = {"Authorization": f"Bearer {stack.api_key}"}
-    names = [new_name() for _ in range(3)]
+    names = [new_username() for _ in range(3)]
     several = {"username": names, "wait": "25"}
     with (
         _a_web_process(stack) as (process, url),
         httpx.Client(base_url=url, headers=headers, timeout=40) as client,
     ):
-        one = asking.submit(client.get, f"/users/{new_name()}", params={"wait": 25})
-        all_of_them = asking.submit(client.get, "/users", params=several)
-        until(lambda: len(waiting(journey)) == len(names) + 1, 20, "the look-ups")
+        one = executor.submit(client.get, f"/users/{new_username()}", params={"wait": 25})
+        all_of_them = executor.submit(client.get, "/users", params=several)
+        until(lambda: len(waiting(scenario)) == len(names) + 1, 20, "the look-ups")
         lines = {"Accept": "application/x-ndjson"}
         with client.stream("GET", "/users", params=several, headers=lines) as told:
             # When it is told to end
@@ -312,30 +316,30 @@ def test_a_web_process_that_ends_lets_go_of_who_waits(
 
 
 def test_a_listener_who_leaves_in_the_middle_of_lines_leaves_nothing(
-    stack: Stack, journey: Journey, known: str
+    stack: Stack, scenario: Scenario, cached_username: str
 ) -> None:
-    cold = [new_name() for _ in range(5)]
+    cold = [new_username() for _ in range(5)]
     stack.fake_instagram.fault("usernameinfo", delay_seconds=3)
-    params = {"username": [known, *cold], "wait": 20}
+    params = {"username": [cached_username, *cold], "wait": 20}
     headers = {"Accept": "application/x-ndjson"}
-    with journey.api.stream("GET", "/users", params=params, headers=headers) as answer:  # type: ignore[arg-type]
-        assert json.loads(next(answer.iter_lines()))["username"] == known
+    with scenario.api.stream("GET", "/users", params=params, headers=headers) as answer:  # type: ignore[arg-type]
+        assert json.loads(next(answer.iter_lines()))["username"] == cached_username
     # The look-ups go on for whoever comes next, and the log says nothing
     for name in cold:
-        assert journey.api.get(f"/users/{name}", params={"wait": 20}).status_code == 200
+        assert scenario.api.get(f"/users/{name}", params={"wait": 20}).status_code == 200
     log = (stack.directory / "web.log").read_text()
     assert "never awaited" not in log
     assert "Traceback" not in log
     assert "exception was never retrieved" not in log
 
 
-def test_the_ledger_is_sound_after_all_of_this(stack: Stack, journey: Journey) -> None:
-    text = journey.api.get("/metrics").text
+def test_the_ledger_is_sound_after_all_of_this(stack: Stack, scenario: Scenario) -> None:
+    text = scenario.api.get("/metrics").text
     assert 'heliograph_jobs_ended_total{kind="lookup",status="succeeded"}' in text
     assert 'heliograph_attempts_total{kind="lookup",outcome="failed"}' in text
     assert 'heliograph_jobs_by_kind{kind="lookup"}' in text
     now = datetime.now().astimezone()
-    audited = journey.api.get("/audit", params={"account": "eyes"}).json()["items"]
+    audited = scenario.api.get("/audit", params={"account": "eyes"}).json()["items"]
     assert all(datetime.fromisoformat(each["at"]) > now - timedelta(hours=1) for each in audited)
     assert doctor(stack) == 0
 

@@ -7,14 +7,14 @@ from typing import Final
 import pytest
 
 from service.events.parsing import parse
-from tests.support.decisions import (
+from tests.support.signed_events import (
     GOOD,
     SLACK_EVENT,
     STRIPE_EVENT,
-    defect,
-    delivery_headers,
     dump,
-    read,
+    parse_error,
+    parse_signed,
+    signed_now,
 )
 
 UNUSABLE_NAMES: Final = [
@@ -48,12 +48,12 @@ UNUSABLE_NAMES: Final = [
 def test_an_unusable_id_or_type_in_the_body_is_refused(
     scheme: str, member: str, name: object
 ) -> None:
-    assert defect(scheme, {**GOOD[scheme], member: name}) == "no_identity"
+    assert parse_error(scheme, {**GOOD[scheme], member: name}) == "no_identity"
 
 
 @pytest.mark.parametrize("event", [None, "app_mention", [], {}, {"type": None}, {"type": ""}])
 def test_a_slack_callback_without_an_event_type_is_refused(event: object) -> None:
-    assert defect("slack", {**SLACK_EVENT, "event": event}) == "no_identity"
+    assert parse_error("slack", {**SLACK_EVENT, "event": event}) == "no_identity"
 
 
 IDENTITY_HEADERS: Final = [
@@ -70,26 +70,26 @@ IDENTITY_HEADERS: Final = [
 def test_an_unusable_id_or_type_in_a_header_is_refused(
     scheme: str, name: bytes, value: bytes
 ) -> None:
-    headers = dict(delivery_headers(scheme, dump(GOOD[scheme])))
+    headers = dict(signed_now(scheme, dump(GOOD[scheme])))
     headers[name] = value
-    assert defect(scheme, GOOD[scheme], list(headers.items())) == "no_identity"
+    assert parse_error(scheme, GOOD[scheme], list(headers.items())) == "no_identity"
 
 
 @pytest.mark.parametrize(("scheme", "name"), IDENTITY_HEADERS)
 def test_an_identity_header_that_is_absent_or_there_twice_is_refused(
     scheme: str, name: bytes
 ) -> None:
-    headers = delivery_headers(scheme, dump(GOOD[scheme]))
+    headers = signed_now(scheme, dump(GOOD[scheme]))
     without = [pair for pair in headers if pair[0] != name]
-    assert defect(scheme, GOOD[scheme], without) == "no_identity"
-    assert defect(scheme, GOOD[scheme], [*headers, (name, b"other")]) == "no_identity"
+    assert parse_error(scheme, GOOD[scheme], without) == "no_identity"
+    assert parse_error(scheme, GOOD[scheme], [*headers, (name, b"other")]) == "no_identity"
 
 
 def test_an_id_with_its_hash_fits_in_255_characters() -> None:
     body = dump(GOOD["github"])
-    assert len(parse("github", body, delivery_headers("github", body, "x" * 238)).id) == 255
-    assert defect("github", GOOD["github"], delivery_headers("github", body, "x" * 239))
+    assert len(parse("github", body, signed_now("github", body, "x" * 238)).id) == 255
+    assert parse_error("github", GOOD["github"], signed_now("github", body, "x" * 239))
 
 
 def test_an_id_of_255_characters_is_usable() -> None:
-    assert read("stripe", {**STRIPE_EVENT, "id": "é" * 255}).id == "é" * 255
+    assert parse_signed("stripe", {**STRIPE_EVENT, "id": "é" * 255}).id == "é" * 255

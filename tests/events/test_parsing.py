@@ -9,15 +9,15 @@ import pytest
 
 from service.events.parsing import parse, slack_challenge
 from service.signatures.verify import SCHEMES
-from tests.support.decisions import (
+from tests.support.signed_events import (
     GOOD,
     SLACK_EVENT,
     STRIPE_EVENT,
     THIN_EVENT,
-    defect,
-    delivery_headers,
     dump,
-    read,
+    parse_error,
+    parse_signed,
+    signed_now,
 )
 
 
@@ -29,7 +29,7 @@ def sha256(body: bytes) -> str:
 
 
 def test_a_stripe_event_is_read_from_its_body() -> None:
-    event = read("stripe", STRIPE_EVENT)
+    event = parse_signed("stripe", STRIPE_EVENT)
     assert (event.id, event.type) == ("evt_1NG8Du2eZvKYlo2CUI79vXWy", "checkout.session.completed")
     assert event.object == STRIPE_EVENT["data"]["object"]
     assert event.body == STRIPE_EVENT
@@ -37,7 +37,7 @@ def test_a_stripe_event_is_read_from_its_body() -> None:
 
 
 def test_a_thin_event_has_no_data_and_is_its_own_object() -> None:
-    event = read("stripe", THIN_EVENT)
+    event = parse_signed("stripe", THIN_EVENT)
     assert event.id == THIN_EVENT["id"]
     assert event.object == event.body == THIN_EVENT
     assert event.livemode is True
@@ -47,7 +47,7 @@ def test_a_thin_event_has_no_data_and_is_its_own_object() -> None:
 @pytest.mark.parametrize("data", [None, {}, [], "x", 1, {"object": None}])
 def test_odd_stripe_data_leaves_the_body_as_object(data: object) -> None:
     document = {**STRIPE_EVENT, "data": data}
-    assert read("stripe", document).object == document
+    assert parse_signed("stripe", document).object == document
 
 
 @pytest.mark.parametrize("livemode", [None, 1, "true", "absent"])
@@ -55,24 +55,27 @@ def test_a_livemode_that_is_no_boolean_says_nothing(livemode: object) -> None:
     document = {**STRIPE_EVENT, "livemode": livemode}
     if livemode == "absent":
         del document["livemode"]
-    assert read("stripe", document).livemode is None
+    assert parse_signed("stripe", document).livemode is None
 
 
 def test_a_stripe_retry_with_fewer_pending_webhooks_is_the_same_event() -> None:
     retry = {**STRIPE_EVENT, "pending_webhooks": 0, "request": None}
-    assert read("stripe", retry).fingerprint == read("stripe", STRIPE_EVENT).fingerprint
+    assert (
+        parse_signed("stripe", retry).fingerprint
+        == parse_signed("stripe", STRIPE_EVENT).fingerprint
+    )
 
 
 def test_key_order_and_spacing_of_the_data_do_not_change_the_fingerprint() -> None:
     inner = STRIPE_EVENT["data"]["object"]
     turned = {**STRIPE_EVENT, "data": {"object": dict(reversed(list(inner.items())))}}
     indented = parse("stripe", json.dumps(turned, indent=3, ensure_ascii=True).encode(), [])
-    assert indented.fingerprint == read("stripe", STRIPE_EVENT).fingerprint
+    assert indented.fingerprint == parse_signed("stripe", STRIPE_EVENT).fingerprint
 
 
 def test_other_data_under_the_same_id_has_another_fingerprint() -> None:
     other = {**STRIPE_EVENT, "data": {"object": {"id": "cs_test_2"}}}
-    first, second = read("stripe", STRIPE_EVENT), read("stripe", other)
+    first, second = parse_signed("stripe", STRIPE_EVENT), parse_signed("stripe", other)
     assert first.id == second.id
     assert first.fingerprint != second.fingerprint
 
@@ -81,7 +84,7 @@ def test_other_data_under_the_same_id_has_another_fingerprint() -> None:
 
 
 def test_a_paddle_event_is_read_from_its_body() -> None:
-    event = read("paddle", GOOD["paddle"])
+    event = parse_signed("paddle", GOOD["paddle"])
     assert (event.id, event.type) == ("evt_01", "transaction.completed")
     assert event.object == {"id": "t"}
     assert event.livemode is None
@@ -92,7 +95,7 @@ def test_a_standard_webhook_has_its_id_in_the_signed_header(family: str) -> None
     body = dump(GOOD["standard-webhooks"])
     headers = [
         (name.replace(b"webhook", family.encode()), value)
-        for name, value in delivery_headers("standard-webhooks", body, "msg_1")
+        for name, value in signed_now("standard-webhooks", body, "msg_1")
     ]
     event = parse("standard-webhooks", body, headers)
     assert (event.id, event.type, event.object) == ("msg_1", "user.created", {"id": "user_1"})
@@ -100,7 +103,7 @@ def test_a_standard_webhook_has_its_id_in_the_signed_header(family: str) -> None
 
 def test_the_id_comes_from_the_name_family_that_was_verified() -> None:
     body = dump(GOOD["standard-webhooks"])
-    signed = delivery_headers("standard-webhooks", body, "msg_1")
+    signed = signed_now("standard-webhooks", body, "msg_1")
     stray = [(b"svix-id", b"msg_unsigned")]
     assert parse("standard-webhooks", body, [*stray, *signed]).id == "msg_1"
     signed_by_svix = [(name.replace(b"webhook", b"svix"), value) for name, value in signed]
@@ -129,14 +132,14 @@ def test_where_the_id_header_is_not_signed_the_body_s_hash_is_part_of_the_identi
 
 @pytest.mark.parametrize("scheme", ["github", "shopify"])
 def test_a_captured_delivery_id_does_not_swallow_another_event(scheme: str) -> None:
-    first, second = read(scheme, {"n": 1}), read(scheme, {"n": 2})
+    first, second = parse_signed(scheme, {"n": 1}), parse_signed(scheme, {"n": 2})
     assert first.id != second.id
 
 
 @pytest.mark.parametrize("scheme", ["github", "shopify"])
 def test_a_replayed_body_under_a_new_delivery_id_shows_in_its_fingerprint(scheme: str) -> None:
     body = dump(GOOD[scheme])
-    events = [parse(scheme, body, delivery_headers(scheme, body, id_)) for id_ in ("a", "b")]
+    events = [parse(scheme, body, signed_now(scheme, body, id_)) for id_ in ("a", "b")]
     assert events[0].id != events[1].id
     assert events[0].fingerprint == events[1].fingerprint
 
@@ -144,13 +147,13 @@ def test_a_replayed_body_under_a_new_delivery_id_shows_in_its_fingerprint(scheme
 @pytest.mark.parametrize("scheme", ["github", "shopify"])
 def test_where_the_body_is_the_identity_a_data_member_is_only_the_object(scheme: str) -> None:
     document = {"data": {"n": 1}, "sent": 1}
-    event = read(scheme, document)
+    event = parse_signed(scheme, document)
     assert event.object == {"n": 1}
     assert event.fingerprint == sha256(dump(document))
 
 
 def test_a_slack_event_is_named_after_the_event_inside() -> None:
-    event = read("slack", SLACK_EVENT)
+    event = parse_signed("slack", SLACK_EVENT)
     assert (event.id, event.type) == ("Ev08MFMKH6", "app_mention")
     assert event.object == SLACK_EVENT
     assert slack_challenge(event.body) is None
@@ -158,11 +161,11 @@ def test_a_slack_event_is_named_after_the_event_inside() -> None:
 
 def test_a_slack_body_of_another_type_is_named_after_that() -> None:
     document = {"type": "app_rate_limited", "event_id": "Ev1", "event": {"type": "ignored"}}
-    assert read("slack", document).type == "app_rate_limited"
+    assert parse_signed("slack", document).type == "app_rate_limited"
 
 
 def test_slack_s_url_check_is_read_and_answered() -> None:
-    event = read("slack", {"type": "url_verification", "challenge": "3eZbrw1aBm2rZgRNFdxV"})
+    event = parse_signed("slack", {"type": "url_verification", "challenge": "3eZbrw1aBm2rZgRNFdxV"})
     assert event.type == "url_verification"
     assert slack_challenge(event.body) == "3eZbrw1aBm2rZgRNFdxV"
 
@@ -171,7 +174,7 @@ def test_slack_s_url_check_is_read_and_answered() -> None:
 def test_an_unanswerable_url_check_is_unusable(challenge: object) -> None:
     document = {"type": "url_verification", "challenge": challenge}
     assert slack_challenge(document) is None
-    assert defect("slack", document) == "no_identity"
+    assert parse_error("slack", document) == "no_identity"
 
 
 def test_a_challenge_in_any_other_body_is_not_answered() -> None:
@@ -180,8 +183,8 @@ def test_a_challenge_in_any_other_body_is_not_answered() -> None:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_same_delivery_always_reads_the_same(scheme: str) -> None:
-    assert read(scheme, GOOD[scheme]) == read(scheme, GOOD[scheme])
+    assert parse_signed(scheme, GOOD[scheme]) == parse_signed(scheme, GOOD[scheme])
 
 
 def test_a_parsed_event_does_not_show_the_customer_s_data_in_a_log_line() -> None:
-    assert "cs_test_1" not in repr(read("stripe", STRIPE_EVENT))
+    assert "cs_test_1" not in repr(parse_signed("stripe", STRIPE_EVENT))

@@ -1,5 +1,5 @@
 """The ledger over an empty store."""
 
-from tests.jobs.conftest import books
+from tests.jobs.conftest import ledger
 
-__all__ = ["books"]
+__all__ = ["ledger"]

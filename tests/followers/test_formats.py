@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from service.followers.formats import COLUMNS, as_csv, as_ndjson, as_page
-from tests.support.followers import row, rows
+from tests.support.follower_rows import row, rows
 
 
 async def pages(*parts: Sequence[dict[str, Any]]) -> AsyncGenerator[list[bytes], None]:

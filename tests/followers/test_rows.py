@@ -15,8 +15,8 @@ from service.followers.rows import (
     row_batches,
     unpack,
 )
-from tests.support.followers import begun, row, rows, step, walked
-from tests.support.ledgers import Books
+from tests.support.follower_rows import claim_and_append, row, rows, started_export, stored_rows
+from tests.support.ledger import LedgerHarness
 
 #: Ends of lines to some reader or other, and characters of every width.
 NAMES = [
@@ -57,83 +57,86 @@ def test_a_row_takes_few_bytes_once_it_is_packed() -> None:
 # -- reading
 
 
-def uneven(books: Books, seed: int) -> tuple[str, int]:
+def uneven(ledger: LedgerHarness, seed: int) -> tuple[str, int]:
     """A walk whose pages are of every length; its id and how many rows it has found."""
     dice, users = random.Random(seed), 0
-    job_id = begun(books)
+    job_id = started_export(ledger)
     for number in range(30):
         count = dice.choice([0, 1, 3, 17, BATCH_ROWS, BATCH_ROWS + 1, 3 * BATCH_ROWS])
-        assert step(books, job_id, rows(users, users + count), f"{number}", expected=9**9) == "more"
+        assert (
+            claim_and_append(ledger, job_id, rows(users, users + count), f"{number}", expected=9**9)
+            == "more"
+        )
         users += count
     return job_id, users
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_any_rows_are_read_from_any_to_any(books: Books, seed: int) -> None:
-    job_id, users = uneven(books, seed)
+def test_any_rows_are_read_from_any_to_any(ledger: LedgerHarness, seed: int) -> None:
+    job_id, users = uneven(ledger, seed)
     dice = random.Random(seed)
     edges = [0, 1, users - 1, users]
     for _ in range(60):
         start, end = sorted((*dice.sample(range(users + 1), 1), dice.choice(edges)))
-        assert walked(books, job_id, start, end) == rows(start, end)
+        assert stored_rows(ledger, job_id, start, end) == rows(start, end)
 
 
-def test_no_rows_are_asked_of_nobody(books: Books) -> None:
-    assert walked(books, begun(books), 0, 0) == []
-    assert walked(books, begun(books, account="other"), 7, 7) == []
+def test_no_rows_are_asked_of_nobody(ledger: LedgerHarness) -> None:
+    assert stored_rows(ledger, started_export(ledger), 0, 0) == []
+    assert stored_rows(ledger, started_export(ledger, account="other"), 7, 7) == []
 
 
-def test_few_rows_are_in_memory_at_a_time(books: Books) -> None:
-    job_id = begun(books)
-    assert step(books, job_id, rows(0, 10_000), "1") == "more"
-    before = books.store.info("commandstats")["cmdstat_zrange"]["calls"]
+def test_few_rows_are_in_memory_at_a_time(ledger: LedgerHarness) -> None:
+    job_id = started_export(ledger)
+    assert claim_and_append(ledger, job_id, rows(0, 10_000), "1") == "more"
+    before = ledger.store.info("commandstats")["cmdstat_zrange"]["calls"]
 
     async def read_some() -> int:
-        pages = FollowerRows(books.client).rows(job_id, 0, 10_000)
+        pages = FollowerRows(ledger.client).rows(job_id, 0, 10_000)
         given = [len(await anext(pages)) for _ in range(READ_BATCHES)]
         await pages.aclose()
         return max(given)
 
-    assert books.run(read_some()) <= BATCH_ROWS
+    assert ledger.run(read_some()) <= BATCH_ROWS
     # One look for the parcel to begin with, and one round trip for the first of them
-    assert books.store.info("commandstats")["cmdstat_zrange"]["calls"] - before == 2
+    assert ledger.store.info("commandstats")["cmdstat_zrange"]["calls"] - before == 2
 
 
 @pytest.mark.parametrize("harm", ["all", "first", "middle", "last"])
-def test_rows_that_are_gone_are_never_left_out_in_silence(books: Books, harm: str) -> None:
-    job_id = begun(books, 10)
+def test_rows_that_are_gone_are_never_left_out_in_silence(ledger: LedgerHarness, harm: str) -> None:
+    job_id = started_export(ledger, 10)
     key = f"hg:rows:{job_id}"
     if harm == "all":
-        books.store.delete(key)
+        ledger.store.delete(key)
     else:
         at = {"first": 0, "middle": 5, "last": -1}[harm]
-        books.store.zremrangebyrank(key, at, at)
+        ledger.store.zremrangebyrank(key, at, at)
     with pytest.raises(RowsExpired):
-        walked(books, job_id)
+        stored_rows(ledger, job_id)
 
 
-def test_rows_that_vanish_while_they_are_read_are_noticed(books: Books) -> None:
-    job_id = begun(books, 10)
+def test_rows_that_vanish_while_they_are_read_are_noticed(ledger: LedgerHarness) -> None:
+    job_id = started_export(ledger, 10)
 
     async def read() -> list[bytes]:
-        pages = FollowerRows(books.client).rows(job_id, 0, 2_000)
+        pages = FollowerRows(ledger.client).rows(job_id, 0, 2_000)
         found = await anext(pages)
-        books.store.delete(f"hg:rows:{job_id}")
+        ledger.store.delete(f"hg:rows:{job_id}")
         return found + [line async for some in pages for line in some]
 
     with pytest.raises(RowsExpired):
-        books.run(read())
+        ledger.run(read())
 
 
-def test_rows_are_read_while_the_walk_goes_on(books: Books) -> None:
-    job_id = begun(books, 2)
+def test_rows_are_read_while_the_walk_goes_on(ledger: LedgerHarness) -> None:
+    job_id = started_export(ledger, 2)
 
     async def first() -> list[bytes]:
         return [
-            line async for some in FollowerRows(books.client).rows(job_id, 0, 400) for line in some
+            line async for some in FollowerRows(ledger.client).rows(job_id, 0, 400) for line in some
         ]
 
-    before = books.run(first())
-    step(books, job_id, rows(400, 600), "3")
-    assert books.run(first()) == before
-    assert walked(books, job_id, 400) == rows(400, 600)
+    before = ledger.run(first())
+    claim_and_append(ledger, job_id, rows(400, 600), "3")
+    assert ledger.run(first()) == before
+    assert stored_rows(ledger, job_id, 400) == rows(400, 600)

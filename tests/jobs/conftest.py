@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.support.ledgers import Books, opened_books
+from tests.support.ledger import LedgerHarness, open_ledger
 
 
 @pytest.fixture
-def books(store: redis.Redis, store_url: str) -> Iterator[Books]:
+def ledger(store: redis.Redis, store_url: str) -> Iterator[LedgerHarness]:
     """The ledger over an empty store."""
     assert store.dbsize() == 0
-    with opened_books(store_url) as books:
-        yield books
+    with open_ledger(store_url) as ledger:
+        yield ledger

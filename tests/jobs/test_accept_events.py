@@ -17,40 +17,42 @@ from service.jobs.ledger import Ledger, QuarantinedEvent
 from service.jobs.model import Failure, Status, derived_id
 from service.jobs.replies import Acceptance
 from service.redis.client import async_client
-from tests.support.ledgers import DAY, HOUR, SECOND, TIMES, Books, Event, draft
+from tests.support.ledger import DAY, HOUR, SECOND, TIMES, Event, LedgerHarness, draft
 
 EVENT = Event("evt_1")
 
 
-def test_one_event_and_rule_make_one_job_with_a_wake_up(books: Books) -> None:
-    accepted = books.accept(EVENT, draft())
+def test_one_event_and_rule_make_one_job_with_a_wake_up(ledger: LedgerHarness) -> None:
+    accepted = ledger.accept(EVENT, draft())
 
     assert accepted.outcome == "accepted"
     assert accepted.jobs == [derived_id("job", "stripe", "evt_1", "thank-you")]
-    assert books.status(accepted.jobs[0]) is Status.QUEUED
-    assert books.wakeups() == accepted.jobs
+    assert ledger.status(accepted.jobs[0]) is Status.QUEUED
+    assert ledger.take_messages() == accepted.jobs
 
 
-def test_every_rule_of_an_event_makes_its_own_job(books: Books) -> None:
-    accepted = books.accept(EVENT, draft(rule="a"), draft(rule="b", kind="comment", post="Cx"))
+def test_every_rule_of_an_event_makes_its_own_job(ledger: LedgerHarness) -> None:
+    accepted = ledger.accept(EVENT, draft(rule="a"), draft(rule="b", kind="comment", post="Cx"))
 
     assert len(set(accepted.jobs)) == 2
-    assert [books.record(job_id).source["rule"] for job_id in accepted.jobs] == ["a", "b"]
+    assert [ledger.record(job_id).source["rule"] for job_id in accepted.jobs] == ["a", "b"]
 
 
-def test_a_duplicate_is_answered_with_the_same_ids_and_makes_nothing(books: Books) -> None:
-    first = books.accept(EVENT, draft())
-    keys = sorted(books.store.keys("*"))
+def test_a_duplicate_is_answered_with_the_same_ids_and_makes_nothing(ledger: LedgerHarness) -> None:
+    first = ledger.accept(EVENT, draft())
+    keys = sorted(ledger.store.keys("*"))
 
     # The second delivery meets other rules: they are not run.
-    again = books.accept(EVENT, draft(rule="renamed"), draft(rule="thank-you", text="other"))
+    again = ledger.accept(EVENT, draft(rule="renamed"), draft(rule="thank-you", text="other"))
 
     assert again == Acceptance("duplicate", "evt_1", first.jobs)
-    assert sorted(books.store.keys("*")) == keys
-    assert books.wakeups() == first.jobs
+    assert sorted(ledger.store.keys("*")) == keys
+    assert ledger.take_messages() == first.jobs
 
 
-def test_concurrent_deliveries_of_one_event_have_one_winner(store_url: str, books: Books) -> None:
+def test_concurrent_deliveries_of_one_event_have_one_winner(
+    store_url: str, ledger: LedgerHarness
+) -> None:
     async def deliver_at_once() -> list[Acceptance]:
         clients = [async_client(store_url, max_connections=1) for _ in range(8)]
         try:
@@ -64,84 +66,86 @@ def test_concurrent_deliveries_of_one_event_have_one_winner(store_url: str, book
         finally:
             await asyncio.gather(*(client.aclose() for client in clients))
 
-    replies = books.run(deliver_at_once())
+    replies = ledger.run(deliver_at_once())
 
     assert sorted(reply.outcome for reply in replies) == ["accepted"] + ["duplicate"] * 39
     assert len({tuple(reply.jobs) for reply in replies}) == 1
-    assert len(books.wakeups()) == 1
+    assert len(ledger.take_messages()) == 1
 
 
-def test_the_same_id_through_another_source_is_another_event(books: Books) -> None:
-    first = books.accept(EVENT, draft(), source="stripe")
-    second = books.accept(EVENT, draft(), source="paddle")
+def test_the_same_id_through_another_source_is_another_event(ledger: LedgerHarness) -> None:
+    first = ledger.accept(EVENT, draft(), source="stripe")
+    second = ledger.accept(EVENT, draft(), source="paddle")
 
     assert second.outcome == "accepted"
     assert first.jobs != second.jobs
 
 
-def test_the_same_id_with_other_data_is_kept_apart_and_makes_no_job(books: Books) -> None:
-    accepted = books.accept(EVENT, draft(), body=b'{"amount":1}')
+def test_the_same_id_with_other_data_is_kept_apart_and_makes_no_job(ledger: LedgerHarness) -> None:
+    accepted = ledger.accept(EVENT, draft(), body=b'{"amount":1}')
     other = Event("evt_1", fingerprint="e" * 64)
 
-    conflict = books.accept(other, draft(), body=b'{"amount":2}')
+    conflict = ledger.accept(other, draft(), body=b'{"amount":2}')
 
     assert conflict == Acceptance("conflict", "evt_1~" + "e" * 12, [])
-    assert books.accept(other, draft()) == conflict
-    assert [event.status for event in _named(books, "evt_1")] == ["accepted"]
-    [kept] = _named(books, conflict.event_id)
+    assert ledger.accept(other, draft()) == conflict
+    assert [event.status for event in _named(ledger, "evt_1")] == ["accepted"]
+    [kept] = _named(ledger, conflict.event_id)
     assert kept.status == "conflict"
-    assert books.run(books.reader.event_body("stripe", kept.id)) == b'{"amount":2}'
-    assert books.wakeups() == accepted.jobs
+    assert ledger.run(ledger.queries.event_body("stripe", kept.id)) == b'{"amount":2}'
+    assert ledger.take_messages() == accepted.jobs
 
 
-def test_a_business_key_makes_one_job_of_two_events(books: Books) -> None:
-    first = books.accept(Event("evt_1"), draft(once_key="pi_1"))
-    second = books.accept(Event("evt_2"), draft(once_key="pi_1"))
-    third = books.accept(Event("evt_3"), draft(once_key="pi_2"))
-    other_rule = books.accept(Event("evt_4"), draft(once_key="pi_1", rule="other"))
+def test_a_business_key_makes_one_job_of_two_events(ledger: LedgerHarness) -> None:
+    first = ledger.accept(Event("evt_1"), draft(once_key="pi_1"))
+    second = ledger.accept(Event("evt_2"), draft(once_key="pi_1"))
+    third = ledger.accept(Event("evt_3"), draft(once_key="pi_2"))
+    other_rule = ledger.accept(Event("evt_4"), draft(once_key="pi_1", rule="other"))
 
     assert second == Acceptance("accepted", "evt_2", first.jobs)
     assert len({first.jobs[0], third.jobs[0], other_rule.jobs[0]}) == 3
 
 
-def test_a_business_key_is_remembered_past_the_start_of_its_job(books: Books) -> None:
-    first = books.accept(Event("evt_1"), draft(once_key="pi_1", delay_ms=100 * DAY))
-    books.pass_time(130 * DAY)
+def test_a_business_key_is_remembered_past_the_start_of_its_job(ledger: LedgerHarness) -> None:
+    first = ledger.accept(Event("evt_1"), draft(once_key="pi_1", delay_ms=100 * DAY))
+    ledger.pass_time(130 * DAY)
 
-    assert books.accept(Event("evt_2"), draft(once_key="pi_1")).jobs == first.jobs
-    books.pass_time(11 * DAY)
-    assert books.accept(Event("evt_3"), draft(once_key="pi_1")).jobs != first.jobs
+    assert ledger.accept(Event("evt_2"), draft(once_key="pi_1")).jobs == first.jobs
+    ledger.pass_time(11 * DAY)
+    assert ledger.accept(Event("evt_3"), draft(once_key="pi_1")).jobs != first.jobs
 
 
-def test_a_job_born_failed_has_its_callback_and_no_wake_up_of_its_own(books: Books) -> None:
+def test_a_job_born_failed_has_its_callback_and_no_wake_up_of_its_own(
+    ledger: LedgerHarness,
+) -> None:
     failure = Failure("recipient_missing", "The event names nobody.")
-    job_id = books.job(to=None, text="", failure=failure, delay_ms=HOUR)
+    job_id = ledger.add_job(to=None, text="", failure=failure, delay_ms=HOUR)
 
-    record = books.record(job_id)
+    record = ledger.record(job_id)
     assert (record.status, record.error) == (
         Status.FAILED,
         {"code": "recipient_missing", "message": "The event names nobody.", "retryable": False},
     )
-    [delivery] = books.owed(job_id)
+    [delivery] = ledger.deliveries_of(job_id)
     assert delivery["type"] == "job.failed"
-    assert books.wakeups() == []
-    assert books.wakeups("callbacks") == [delivery["id"]]
+    assert ledger.take_messages() == []
+    assert ledger.take_messages("callbacks") == [delivery["id"]]
 
 
 @pytest.mark.parametrize("moment", [{"delay_ms": HOUR}, {"delay_ms": 365 * DAY}])
 def test_a_delayed_job_is_scheduled_and_rung_for_when_due(
-    books: Books, moment: dict[str, int]
+    ledger: LedgerHarness, moment: dict[str, int]
 ) -> None:
-    job_id = books.job(**moment)
-    assert (books.status(job_id), books.wakeups()) == (Status.SCHEDULED, [])
+    job_id = ledger.add_job(**moment)
+    assert (ledger.status(job_id), ledger.take_messages()) == (Status.SCHEDULED, [])
 
-    books.pass_time(moment["delay_ms"] - SECOND)
-    assert books.try_claim(job_id) is None
-    assert books.tick() == ([], 0)
-    books.pass_time(SECOND)
-    books.tick()
+    ledger.pass_time(moment["delay_ms"] - SECOND)
+    assert ledger.try_claim(job_id) is None
+    assert ledger.heartbeat() == ([], 0)
+    ledger.pass_time(SECOND)
+    ledger.heartbeat()
 
-    assert (books.status(job_id), books.wakeups()) == (Status.QUEUED, [job_id])
+    assert (ledger.status(job_id), ledger.take_messages()) == (Status.QUEUED, [job_id])
 
 
 @pytest.mark.parametrize(
@@ -155,68 +159,68 @@ def test_an_id_is_base32_of_the_hash_of_its_parts(parts: tuple[str, ...]) -> Non
     assert derived_id("job", *parts) == f"job_{text[:26]}"
 
 
-def test_an_absolute_start_in_the_past_is_now(books: Books) -> None:
-    assert books.status(books.job(run_at_ms=1_000)) is Status.QUEUED
+def test_an_absolute_start_in_the_past_is_now(ledger: LedgerHarness) -> None:
+    assert ledger.status(ledger.add_job(run_at_ms=1_000)) is Status.QUEUED
 
 
-def test_the_body_is_kept_compressed_and_for_a_while(books: Books) -> None:
+def test_the_body_is_kept_compressed_and_for_a_while(ledger: LedgerHarness) -> None:
     body = json.dumps({"line": ["the same"] * 1000}).encode()
-    books.accept(EVENT, body=body)
+    ledger.accept(EVENT, body=body)
 
     key = "hg:eventbody:stripe:evt_1"
-    packed: Any = books.store.get(key)
-    ttl: Any = books.store.pttl(key)
+    packed: Any = ledger.store.get(key)
+    ttl: Any = ledger.store.pttl(key)
     assert len(packed) < len(body) / 10
     assert decompress(packed) == body
     assert TIMES.keep_bodies - 60 * SECOND < ttl <= TIMES.keep_bodies
-    assert books.run(books.reader.event_body("stripe", "evt_1")) == body
+    assert ledger.run(ledger.queries.event_body("stripe", "evt_1")) == body
     # Releases before used zlib.
-    books.store.set(key, zlib.compress(body))
-    assert books.run(books.reader.event_body("stripe", "evt_1")) == body
+    ledger.store.set(key, zlib.compress(body))
+    assert ledger.run(ledger.queries.event_body("stripe", "evt_1")) == body
 
 
-def test_an_ignored_event_is_known_and_has_no_jobs(books: Books) -> None:
+def test_an_ignored_event_is_known_and_has_no_jobs(ledger: LedgerHarness) -> None:
     event = Event("evt_test", livemode=True)
-    books.accept(event, status="ignored", notes=[{"rule": None, "outcome": "livemode"}])
+    ledger.accept(event, status="ignored", notes=[{"rule": None, "outcome": "livemode"}])
 
-    [kept] = _named(books, "evt_test")
+    [kept] = _named(ledger, "evt_test")
     assert (kept.status, kept.livemode, kept.jobs) == ("ignored", True, ())
     assert kept.notes == [{"rule": None, "outcome": "livemode"}]
-    assert books.accept(event, draft()).outcome == "duplicate"
+    assert ledger.accept(event, draft()).outcome == "duplicate"
 
 
-def test_an_unusable_body_is_quarantined_under_its_hash(books: Books) -> None:
+def test_an_unusable_body_is_quarantined_under_its_hash(ledger: LedgerHarness) -> None:
     event = QuarantinedEvent.of(b"not json", "not_json")
-    assert books.accept(event, body=b"not json", status="quarantined").outcome == "accepted"
-    assert books.accept(event, body=b"not json", status="quarantined").outcome == "duplicate"
+    assert ledger.accept(event, body=b"not json", status="quarantined").outcome == "accepted"
+    assert ledger.accept(event, body=b"not json", status="quarantined").outcome == "duplicate"
 
-    [kept] = _named(books, event.id)
+    [kept] = _named(ledger, event.id)
     assert (kept.status, kept.type, kept.livemode) == ("quarantined", "not_json", None)
 
 
-def test_a_lost_wake_up_is_rung_again_by_a_duplicate(books: Books) -> None:
-    job_id = books.accept(EVENT, draft()).jobs[0]
-    assert books.wakeups() == [job_id]
+def test_a_lost_wake_up_is_rung_again_by_a_duplicate(ledger: LedgerHarness) -> None:
+    job_id = ledger.accept(EVENT, draft()).jobs[0]
+    assert ledger.take_messages() == [job_id]
 
-    books.accept(EVENT, draft())
-    assert books.wakeups() == [], "the wake-up may still be on its way"
-    books.pass_time(TIMES.lease)
-    books.accept(EVENT, draft())
+    ledger.accept(EVENT, draft())
+    assert ledger.take_messages() == [], "the wake-up may still be on its way"
+    ledger.pass_time(TIMES.lease)
+    ledger.accept(EVENT, draft())
 
-    assert books.wakeups() == [job_id]
-
-
-def test_a_claimed_job_is_not_rung_again_by_a_duplicate(books: Books) -> None:
-    books.claim(books.accept(EVENT, draft()).jobs[0])
-    books.wakeups()
-    books.pass_time(2 * TIMES.lease)
-
-    books.accept(EVENT, draft())
-
-    assert books.wakeups() == []
+    assert ledger.take_messages() == [job_id]
 
 
-def test_what_a_caller_says_comes_back_as_it_was_said(books: Books) -> None:
+def test_a_claimed_job_is_not_rung_again_by_a_duplicate(ledger: LedgerHarness) -> None:
+    ledger.claim(ledger.accept(EVENT, draft()).jobs[0])
+    ledger.take_messages()
+    ledger.pass_time(2 * TIMES.lease)
+
+    ledger.accept(EVENT, draft())
+
+    assert ledger.take_messages() == []
+
+
+def test_what_a_caller_says_comes_back_as_it_was_said(ledger: LedgerHarness) -> None:
     metadata = {
         "big": 2**63 + 1,
         "float": 1e-7,
@@ -224,32 +228,30 @@ def test_what_a_caller_says_comes_back_as_it_was_said(books: Books) -> None:
         "empty": {"list": [], "object": {}, "text": ""},
         "text": 'quote " backslash \\ slash / nul \x00 emoji \U0001f389 \u2028',
     }
-    job_id = books.job(metadata=metadata, to="@314159", text="\U0001f389\n\x00")
+    job_id = ledger.add_job(metadata=metadata, to="@314159", text="\U0001f389\n\x00")
 
-    assert books.record(job_id).metadata == metadata
-    claim = books.claim(job_id)
+    assert ledger.record(job_id).metadata == metadata
+    claim = ledger.claim(job_id)
     assert (claim.text, claim.job.to) == ("\U0001f389\n\x00", "@314159")
-    books.finish(claim)
-    assert books.owed(job_id)[0]["payload"]["data"]["metadata"] == metadata
+    ledger.finish(claim)
+    assert ledger.deliveries_of(job_id)[0]["payload"]["data"]["metadata"] == metadata
 
 
-def _named(books: Books, event_id: str) -> list[Any]:
-    return books.run(books.reader.events_named(event_id))
+def _named(ledger: LedgerHarness, event_id: str) -> list[Any]:
+    return ledger.run(ledger.queries.events_named(event_id))
 
 
-def test_the_error_of_one_event_does_not_touch_another_of_its_batch(books: Books) -> None:
+def test_the_error_of_one_event_does_not_touch_another_of_its_batch(ledger: LedgerHarness) -> None:
     # Given an event whose record is damaged
-    books.store.set("hg:event:stripe:evt_bad", "not a hash")
+    ledger.store.set("hg:event:stripe:evt_bad", "not a hash")
 
     async def deliver_at_once() -> list[Acceptance | BaseException]:
         names = ("evt_1", "evt_bad", "evt_2")
-        calls = [
-            books.ledger.accept("stripe", Event(name), [draft()], body=b"{}") for name in names
-        ]
+        calls = [ledger.core.accept("stripe", Event(name), [draft()], body=b"{}") for name in names]
         return await asyncio.gather(*calls, return_exceptions=True)
 
     # When
-    first, bad, second = books.run(deliver_at_once())
+    first, bad, second = ledger.run(deliver_at_once())
 
     # Then
     assert isinstance(bad, redis.ResponseError)
@@ -257,4 +259,4 @@ def test_the_error_of_one_event_does_not_touch_another_of_its_batch(books: Books
     for accepted in (first, second):
         assert isinstance(accepted, Acceptance)
         assert (accepted.outcome, len(accepted.jobs)) == ("accepted", 1)
-    assert books.store.zcard("hg:jobs") == 2
+    assert ledger.store.zcard("hg:jobs") == 2

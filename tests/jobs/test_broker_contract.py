@@ -15,8 +15,8 @@ from dramatiq.worker import Worker
 
 from service.jobs.actor_routes import NAMESPACE, ROUTES, Route
 from service.jobs.model import Status
-from tests.support.job_stages import job_in
-from tests.support.ledgers import TIMES, Books
+from tests.support.job_states import job_in
+from tests.support.ledger import TIMES, LedgerHarness
 
 DEADLINE_SECONDS = 20
 
@@ -33,13 +33,13 @@ def broker(store_url: str) -> Iterator[Any]:
         yield _broker(client)
 
 
-def _wake(books: Books, kind: str) -> str:
+def _wake(ledger: LedgerHarness, kind: str) -> str:
     """Have the ledger ring for one thing of a kind; the id it rings for."""
     if kind != "delivery":
-        return books.job(kind=kind, post="Cx")
-    job_id = job_in(books, Status.CANCELED)
-    books.wakeups()
-    return str(books.owed(job_id)[0]["id"])
+        return ledger.add_job(kind=kind, post="Cx")
+    job_id = job_in(ledger, Status.CANCELED)
+    ledger.take_messages()
+    return str(ledger.deliveries_of(job_id)[0]["id"])
 
 
 def _layout(store: redis.Redis) -> dict[bytes, tuple[bytes, Any]]:
@@ -66,34 +66,34 @@ def _shape(value: Any) -> Any:
 
 @pytest.mark.parametrize("kind", ROUTES)
 def test_a_stock_consumer_reads_and_acks_what_our_scripts_write(
-    books: Books, broker: Any, kind: str
+    ledger: LedgerHarness, broker: Any, kind: str
 ) -> None:
-    address, work_id = ROUTES[kind], _wake(books, kind)
+    address, work_id = ROUTES[kind], _wake(ledger, kind)
 
     consumer = broker.consume(address.queue, prefetch=1, timeout=100)
     message = next(consumer)
     assert message is not None
     assert (message.queue_name, message.actor_name) == (address.queue, address.actor)
     assert (message.args, message.kwargs) == ((work_id,), {})
-    clock: Any = books.store.time()
+    clock: Any = ledger.store.time()
     assert abs(message.message_timestamp - clock[0] * 1000) < 60_000
     consumer.ack(message)
 
-    assert _layout(books.store) == {}
+    assert _layout(ledger.store) == {}
     consumer.close()
 
 
 @pytest.mark.parametrize("kind", ROUTES)
 def test_the_stock_broker_writes_the_same_keys_types_and_fields(
-    books: Books, broker: Any, kind: str
+    ledger: LedgerHarness, broker: Any, kind: str
 ) -> None:
-    address, work_id = ROUTES[kind], _wake(books, kind)
-    ours = _layout(books.store)
-    books.store.delete(*ours)
+    address, work_id = ROUTES[kind], _wake(ledger, kind)
+    ours = _layout(ledger.store)
+    ledger.store.delete(*ours)
 
     broker.declare_queue(address.queue)
     broker.enqueue(_message(address, work_id))
-    theirs = _layout(books.store)
+    theirs = _layout(ledger.store)
 
     assert sorted(ours) == sorted(theirs)
     assert {key: kind for key, (kind, _) in ours.items()} == {
@@ -120,7 +120,9 @@ def _single(layout: dict[bytes, tuple[bytes, Any]], address: Route) -> tuple[str
     return message_id.decode(), json.loads(message)
 
 
-def test_a_stock_worker_with_a_plain_actor_processes_a_wake_up(books: Books, broker: Any) -> None:
+def test_a_stock_worker_with_a_plain_actor_processes_a_wake_up(
+    ledger: LedgerHarness, broker: Any
+) -> None:
     seen: list[str] = []
     came = threading.Event()
 
@@ -131,7 +133,7 @@ def test_a_stock_worker_with_a_plain_actor_processes_a_wake_up(books: Books, bro
     address = ROUTES["dm"]
     actor: Any = dramatiq.actor(actor_name=address.actor, queue_name=address.queue, broker=broker)
     actor(send_dm)
-    job_id = books.job()
+    job_id = ledger.add_job()
     worker: Any = Worker(broker, worker_threads=1, worker_timeout=50)
     worker.start()
     try:
@@ -141,13 +143,13 @@ def test_a_stock_worker_with_a_plain_actor_processes_a_wake_up(books: Books, bro
         worker.stop()
 
     assert seen == [job_id]
-    assert _layout(books.store) == {}
+    assert _layout(ledger.store) == {}
 
 
-def test_every_ring_has_a_message_id_of_its_own(books: Books, broker: Any) -> None:
-    job_id = books.job()
-    books.pass_time(TIMES.lease)
-    books.tick()
+def test_every_ring_has_a_message_id_of_its_own(ledger: LedgerHarness, broker: Any) -> None:
+    job_id = ledger.add_job()
+    ledger.pass_time(TIMES.lease)
+    ledger.heartbeat()
 
     consumer = broker.consume(ROUTES["dm"].queue, prefetch=5, timeout=100)
     first, second = next(consumer), next(consumer)
@@ -155,14 +157,14 @@ def test_every_ring_has_a_message_id_of_its_own(books: Books, broker: Any) -> No
     assert first.message_id != second.message_id
     for message in (first, second):
         consumer.ack(message)
-    assert _layout(books.store) == {}
+    assert _layout(ledger.store) == {}
     consumer.close()
 
 
 def test_what_a_dead_consumer_had_taken_is_given_to_another(
-    books: Books, broker: Any, store_url: str
+    ledger: LedgerHarness, broker: Any, store_url: str
 ) -> None:
-    job_id = books.job()
+    job_id = ledger.add_job()
     dead = broker.consume(ROUTES["dm"].queue, prefetch=1, timeout=100)
     assert next(dead) is not None
 
@@ -173,4 +175,4 @@ def test_what_a_dead_consumer_had_taken_is_given_to_another(
         message = next(consumer)
         assert message.args == (job_id,)
         consumer.ack(message)
-    assert _layout(books.store) == {}
+    assert _layout(ledger.store) == {}

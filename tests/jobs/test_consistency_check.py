@@ -8,10 +8,10 @@ import pytest
 
 from service.jobs.model import FINAL, KINDS, Status
 from service.jobs.queries import JobFilter
-from tests.support.health import lost, mended, work_off
+from tests.support.consistency import assert_repairable, assert_unrepairable, run_to_end
 from tests.support.invariants import ALARMS, diagnosis
-from tests.support.job_stages import job_in
-from tests.support.ledgers import DAY, SECOND, TIMES, Books
+from tests.support.job_states import job_in
+from tests.support.ledger import DAY, SECOND, TIMES, LedgerHarness
 
 UNENDED: Final = [status for status in Status if status not in FINAL]
 #: The indexes that name a job, as `str.format` fills them in.
@@ -31,53 +31,53 @@ MEMBERS: Final = (
 
 
 @pytest.mark.parametrize("status", Status)
-def test_a_job_in_any_state_is_sound(books: Books, status: Status) -> None:
-    job_in(books, status)
-    assert diagnosis(books) == []
+def test_a_job_in_any_state_is_sound(ledger: LedgerHarness, status: Status) -> None:
+    job_in(ledger, status)
+    assert diagnosis(ledger) == []
 
 
 @pytest.mark.parametrize("index", LISTS)
 @pytest.mark.parametrize("status", Status)
 def test_a_job_that_fell_out_of_a_list_is_listed_again(
-    books: Books, status: Status, index: str
+    ledger: LedgerHarness, status: Status, index: str
 ) -> None:
-    job_id, index = job_in(books, status), index.format(status=status)
-    books.store.zrem(index, job_id)
+    job_id, index = job_in(ledger, status), index.format(status=status)
+    ledger.store.zrem(index, job_id)
 
-    mended(books, (job_id, "unlisted", index))
+    assert_repairable(ledger, (job_id, "unlisted", index))
 
-    shown = books.run(books.reader.jobs(JobFilter(status=status), cursor=None, limit=5))
+    shown = ledger.run(ledger.queries.jobs(JobFilter(status=status), cursor=None, limit=5))
     assert [job["id"] for job in shown.items] == [job_id]
-    assert work_off(books, job_id)
+    assert run_to_end(ledger, job_id)
 
 
 @pytest.mark.parametrize("index", LISTS)
-def test_a_job_in_the_wrong_place_of_a_list_is_moved(books: Books, index: str) -> None:
-    job_id, index = job_in(books, Status.QUEUED), index.format(status="queued")
-    books.store.zadd(index, {job_id: 4711})
-    mended(books, (job_id, "unlisted", index))
+def test_a_job_in_the_wrong_place_of_a_list_is_moved(ledger: LedgerHarness, index: str) -> None:
+    job_id, index = job_in(ledger, Status.QUEUED), index.format(status="queued")
+    ledger.store.zadd(index, {job_id: 4711})
+    assert_repairable(ledger, (job_id, "unlisted", index))
 
 
-def test_a_job_in_no_index_at_all_is_found_and_goes_on(books: Books) -> None:
-    job_id = job_in(books, Status.QUEUED)
-    for index in books.store.scan_iter("hg:*", _type="zset"):
-        books.store.zrem(index, job_id)
-    books.wakeups()
+def test_a_job_in_no_index_at_all_is_found_and_goes_on(ledger: LedgerHarness) -> None:
+    job_id = job_in(ledger, Status.QUEUED)
+    for index in ledger.store.scan_iter("hg:*", _type="zset"):
+        ledger.store.zrem(index, job_id)
+    ledger.take_messages()
 
-    problems = {(each.id, each.problem) for each in diagnosis(books, repair=True)}
+    problems = {(each.id, each.problem) for each in diagnosis(ledger, repair=True)}
 
     assert problems == {(job_id, "unlisted"), (job_id, "unreachable")}
-    assert diagnosis(books) == []
-    assert books.wakeups() == [job_id]
+    assert diagnosis(ledger) == []
+    assert ledger.take_messages() == [job_id]
 
 
 @pytest.mark.parametrize("index", MEMBERS)
-def test_a_member_without_a_record_is_taken_out(books: Books, index: str) -> None:
-    books.store.zadd(index, {"job_gone": 1})
-    found = diagnosis(books)
+def test_a_member_without_a_record_is_taken_out(ledger: LedgerHarness, index: str) -> None:
+    ledger.store.zadd(index, {"job_gone": 1})
+    found = diagnosis(ledger)
     assert ("job_gone", "no record", index) in {(e.id, e.problem, e.where) for e in found}
-    diagnosis(books, repair=True)
-    assert (diagnosis(books), books.store.zcard(index)) == ([], 0)
+    diagnosis(ledger, repair=True)
+    assert (diagnosis(ledger), ledger.store.zcard(index)) == ([], 0)
 
 
 @pytest.mark.parametrize(
@@ -89,65 +89,69 @@ def test_a_member_without_a_record_is_taken_out(books: Books, index: str) -> Non
         *(index for index in MEMBERS if index.startswith("hg:acct") or index in ALARMS),
     ],
 )
-def test_an_index_that_says_what_the_record_does_not_is_corrected(books: Books, index: str) -> None:
-    job_id = job_in(books, Status.SUCCEEDED)
-    books.store.zadd(index, {job_id: 1})
-    mended(books, (job_id, "wrong index", index))
+def test_an_index_that_says_what_the_record_does_not_is_corrected(
+    ledger: LedgerHarness, index: str
+) -> None:
+    job_id = job_in(ledger, Status.SUCCEEDED)
+    ledger.store.zadd(index, {job_id: 1})
+    assert_repairable(ledger, (job_id, "wrong index", index))
 
 
 @pytest.mark.parametrize("status", UNENDED)
 def test_a_text_that_is_gone_cannot_be_mended_and_one_that_fades_is_kept(
-    books: Books, status: Status
+    ledger: LedgerHarness, status: Status
 ) -> None:
-    job_id = job_in(books, status)
-    books.store.expire(f"hg:jobtext:{job_id}", 60)
-    mended(books, (job_id, "fading text", f"hg:jobtext:{job_id}"))
-    assert books.store.ttl(f"hg:jobtext:{job_id}") == -1
-    books.store.delete(f"hg:jobtext:{job_id}")
-    lost(books, (job_id, "no text", f"hg:jobtext:{job_id}"))
+    job_id = job_in(ledger, status)
+    ledger.store.expire(f"hg:jobtext:{job_id}", 60)
+    assert_repairable(ledger, (job_id, "fading text", f"hg:jobtext:{job_id}"))
+    assert ledger.store.ttl(f"hg:jobtext:{job_id}") == -1
+    ledger.store.delete(f"hg:jobtext:{job_id}")
+    assert_unrepairable(ledger, (job_id, "no text", f"hg:jobtext:{job_id}"))
 
 
 @pytest.mark.parametrize("field", ["seq", "status", "account", "run_at"])
-def test_a_record_that_cannot_be_read_is_named_and_left_alone(books: Books, field: str) -> None:
-    job_id = job_in(books, Status.SCHEDULED)
-    books.store.hdel(f"hg:job:{job_id}", field)
-    before = books.store.hgetall(f"hg:job:{job_id}")
-    lost(books, (job_id, "broken record", field))
-    assert books.store.hgetall(f"hg:job:{job_id}") == before
+def test_a_record_that_cannot_be_read_is_named_and_left_alone(
+    ledger: LedgerHarness, field: str
+) -> None:
+    job_id = job_in(ledger, Status.SCHEDULED)
+    ledger.store.hdel(f"hg:job:{job_id}", field)
+    before = ledger.store.hgetall(f"hg:job:{job_id}")
+    assert_unrepairable(ledger, (job_id, "broken record", field))
+    assert ledger.store.hgetall(f"hg:job:{job_id}") == before
 
 
-def test_a_key_of_another_type_is_named_and_the_rest_examined(books: Books) -> None:
-    books.store.set("hg:job:job_odd", "?")
-    other = job_in(books, Status.QUEUED)
-    books.store.zrem("hg:jobs", other)
-    found = {(each.id, each.problem) for each in diagnosis(books, repair=True)}
+def test_a_key_of_another_type_is_named_and_the_rest_examined(ledger: LedgerHarness) -> None:
+    ledger.store.set("hg:job:job_odd", "?")
+    other = job_in(ledger, Status.QUEUED)
+    ledger.store.zrem("hg:jobs", other)
+    found = {(each.id, each.problem) for each in diagnosis(ledger, repair=True)}
     assert found == {("job_odd", "broken record"), (other, "unlisted")}
 
 
-def test_what_a_newer_release_has_written_is_left_to_it(books: Books) -> None:
-    job_id = job_in(books, Status.SUCCEEDED)
-    books.store.hset(f"hg:job:{job_id}", mapping={"v": 3, "status": "pondering"})
-    assert diagnosis(books, repair=True) == []
+def test_what_a_newer_release_has_written_is_left_to_it(ledger: LedgerHarness) -> None:
+    job_id = job_in(ledger, Status.SUCCEEDED)
+    ledger.store.hset(f"hg:job:{job_id}", mapping={"v": 3, "status": "pondering"})
+    assert diagnosis(ledger, repair=True) == []
 
 
 @pytest.mark.parametrize("status", sorted(FINAL))
-def test_what_would_never_be_forgotten_is(books: Books, status: Status) -> None:
-    job_id = job_in(books, status)
-    books.store.zrem("hg:retention", job_id)
-    books.pass_time(DAY)
-    mended(books, (job_id, "never forgotten", "hg:retention"))
-    books.pass_time(TIMES.keep - DAY + SECOND)
-    books.run(books.ledger.prune())
-    assert not books.store.exists(f"hg:job:{job_id}")
+def test_what_would_never_be_forgotten_is(ledger: LedgerHarness, status: Status) -> None:
+    job_id = job_in(ledger, status)
+    ledger.store.zrem("hg:retention", job_id)
+    ledger.pass_time(DAY)
+    assert_repairable(ledger, (job_id, "never forgotten", "hg:retention"))
+    ledger.pass_time(TIMES.keep - DAY + SECOND)
+    ledger.run(ledger.core.prune())
+    assert not ledger.store.exists(f"hg:job:{job_id}")
 
 
-def test_every_page_of_every_index_is_looked_at(books: Books) -> None:
-    jobs = books.many(1_100, apart=True)
-    books.store.delete("hg:wakes")
-    books.store.zadd("hg:due", {f"job_gone_{number}": number for number in range(1_100)})
+def test_every_page_of_every_index_is_looked_at(ledger: LedgerHarness) -> None:
+    jobs = ledger.add_jobs(1_100, apart=True)
+    ledger.store.delete("hg:wakes")
+    ledger.store.zadd("hg:due", {f"job_gone_{number}": number for number in range(1_100)})
 
-    found = diagnosis(books, repair=True)
+    found = diagnosis(ledger, repair=True)
 
     assert {each.id for each in found if each.problem == "unreachable"} == set(jobs)
     assert sum(each.problem == "no record" for each in found) == 1_100
-    assert diagnosis(books) == []
+    assert diagnosis(ledger) == []

@@ -15,7 +15,7 @@ from service.jobs.lua.runner import Scripts
 from service.jobs.model import FINAL, Status
 from service.jobs.queries import JobFilter
 from tests.support.invariants import audit
-from tests.support.ledgers import FAILURE, RESULT, Books, Event, draft
+from tests.support.ledger import FAILURE, RESULT, Event, LedgerHarness, draft
 
 LOOKS: Final = 8
 WORKERS: Final = 4
@@ -32,15 +32,15 @@ class Bustle:
     """Senders, workers, people and a pulse that all work on one ledger at once.
 
     Parameters:
-      books: The ledger.
+      ledger: The ledger.
     """
 
-    def __init__(self, books: Books) -> None:
-        self._books = books
+    def __init__(self, ledger: LedgerHarness) -> None:
+        self._ledger = ledger
         self._dice = random.Random(7)
         self._numbers = itertools.count()
-        self._scripts = Scripts(books.client, books.times)
-        self.jobs = [job for account in ACCOUNTS for job in books.many(50, account=account)]
+        self._scripts = Scripts(ledger.client, ledger.times)
+        self.jobs = [job for account in ACCOUNTS for job in ledger.add_jobs(50, account=account)]
         self.steps = 0
         self.over = False
 
@@ -64,13 +64,13 @@ class Bustle:
             failure=self._dice.choice([None] * 5 + [FAILURE]),
         )
         event = Event(f"evt_{next(self._numbers)}")
-        accepted = await self._books.ledger.accept("stripe", event, [asked], body=b"{}")
+        accepted = await self._ledger.core.accept("stripe", event, [asked], body=b"{}")
         self.jobs += accepted.jobs
         await asyncio.sleep(0.03)  # a look takes longer the more there is to look at
 
     async def _work(self) -> None:
         owner = f"worker-{next(self._numbers)}"
-        claim = await self._books.claims.claim(await self._rung_for(), owner)
+        claim = await self._ledger.claims.claim(await self._rung_for(), owner)
         if claim is None:
             return
         if claim.verify_first or await self._intend(claim):
@@ -81,12 +81,12 @@ class Bustle:
         if self._dice.random() < 0.2:
             return self._dice.choice(self.jobs)
         state = self._dice.choice([Status.QUEUED, Status.SENDING])
-        page = await self._books.reader.jobs(JobFilter(state), cursor=None, limit=5)
+        page = await self._ledger.queries.jobs(JobFilter(state), cursor=None, limit=5)
         rung: list[str] = [job["id"] for job in page.items]
         return self._dice.choice(rung or self.jobs)
 
     async def _intend(self, claim: Claim) -> bool:
-        intend = self._books.claims.record_intent
+        intend = self._ledger.claims.record_intent
         reply = await intend(claim, pk="1", context="token")
         if reply == "ask":
             reply = await intend(claim, pk="1", context="token", thread="new")
@@ -95,38 +95,38 @@ class Bustle:
     async def _end(self, claim: Claim) -> None:
         to = self._dice.choice(ENDS)
         if to in FINAL:
-            await self._books.claims.finish(claim, to, result=RESULT)
+            await self._ledger.claims.finish(claim, to, result=RESULT)
         elif to is Status.WAITING:
-            await self._books.claims.release(claim, to, "limit", after_ms=30, effect=COOLING)
+            await self._ledger.claims.release(claim, to, "limit", after_ms=30, effect=COOLING)
         elif to is Status.HELD:
             effect = AccountEffect(hold="challenge")
-            await self._books.claims.release(claim, to, "challenge", effect=effect)
+            await self._ledger.claims.release(claim, to, "challenge", effect=effect)
         elif to is Status.SENDING or to is Status.QUEUED:
-            await self._books.claims.release(claim, to, "again", after_ms=20)
+            await self._ledger.claims.release(claim, to, "again", after_ms=20)
 
     async def _person(self) -> None:
         account = self._dice.choice(ACCOUNTS)
-        await self._books.doors.pause(account)
+        await self._ledger.controls.pause(account)
         job_id = self._dice.choice(self.jobs)
-        await self._books.ledger.cancel(job_id, "api:test")
-        await self._books.ledger.retry(job_id, "api:test")
-        await self._books.doors.resume(account)
+        await self._ledger.core.cancel(job_id, "api:test")
+        await self._ledger.core.retry(job_id, "api:test")
+        await self._ledger.controls.resume(account)
 
     async def _deliver(self) -> None:
-        page = await self._books.deliveries.page("pending", cursor=None, limit=5)
+        page = await self._ledger.deliveries.page("pending", cursor=None, limit=5)
         for delivery in page.items:
-            claim = await self._books.deliveries.claim(delivery["id"], "worker")
+            claim = await self._ledger.deliveries.claim(delivery["id"], "worker")
             if claim is not None:
                 to: Any = self._dice.choice(["delivered", "failed", "pending"])
-                await self._books.deliveries.record(claim, to, {}, after_ms=10)
+                await self._ledger.deliveries.record(claim, to, {}, after_ms=10)
 
     async def _beat(self) -> None:
         await self._scripts.run("heartbeat", 100)
 
 
-async def _look_meanwhile(books: Books, bustle: Bustle) -> list[list[Defect]]:
+async def _look_meanwhile(ledger: LedgerHarness, bustle: Bustle) -> list[list[Defect]]:
     """Look again and again while everybody works; what each look found."""
-    doctor = Examination(books.client, books.times)
+    doctor = Examination(ledger.client, ledger.times)
     tasks = [asyncio.create_task(life) for life in bustle.lives()]
     looks = []
     try:
@@ -140,8 +140,8 @@ async def _look_meanwhile(books: Books, bustle: Bustle) -> list[list[Defect]]:
         await asyncio.gather(*tasks)
 
 
-def test_a_ledger_at_work_has_no_findings(books: Books) -> None:
-    bustle = Bustle(books)
-    assert books.run(_look_meanwhile(books, bustle)) == [[]] * LOOKS
-    assert {str(books.status(job_id)) for job_id in bustle.jobs} >= {"waiting", "succeeded"}
-    assert audit(books) == []
+def test_a_ledger_at_work_has_no_findings(ledger: LedgerHarness) -> None:
+    bustle = Bustle(ledger)
+    assert ledger.run(_look_meanwhile(ledger, bustle)) == [[]] * LOOKS
+    assert {str(ledger.status(job_id)) for job_id in bustle.jobs} >= {"waiting", "succeeded"}
+    assert audit(ledger) == []

@@ -16,13 +16,13 @@ from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
 from service.jobs.queries import JobFilter
 from service.metrics.prometheus import Metrics
-from tests.support.ledgers import DAY, HOUR, TIMES, Books, Event, draft, opened_books
+from tests.support.ledger import DAY, HOUR, TIMES, Event, LedgerHarness, draft, open_ledger
 
 SMALL, LARGE = 100, 5_000
 COOL_COMMENTS = AccountEffect(cooldown="slow_down", kind="comment", cooldown_ms=DAY)
 
 
-class Tape:
+class CommandLog:
     """The commands that a store has run, as MONITOR tells them.
 
     Parameters:
@@ -59,119 +59,125 @@ class Tape:
 
 
 @pytest.fixture
-def tape(books: Books, store_url: str) -> Iterator[Tape]:
-    with _taped(store_url) as tape:
-        yield tape
+def command_log(ledger: LedgerHarness, store_url: str) -> Iterator[CommandLog]:
+    with _taped(store_url) as command_log:
+        yield command_log
 
 
 @contextmanager
-def _taped(url: str) -> Iterator[Tape]:
+def _taped(url: str) -> Iterator[CommandLog]:
     with redis.Redis.from_url(url) as store, store.monitor() as monitor:
-        yield Tape(monitor, store)
+        yield CommandLog(monitor, store)
 
 
-def test_a_whole_job_is_three_round_trips(books: Books, tape: Tape) -> None:
-    books.finish(books.sending(books.job()))  # the scripts are known by now
-    job_id = books.job()
-    tape.rewind()
+def test_a_whole_job_is_three_round_trips(ledger: LedgerHarness, command_log: CommandLog) -> None:
+    ledger.finish(ledger.claim_and_send(ledger.add_job()))  # the scripts are known by now
+    job_id = ledger.add_job()
+    command_log.rewind()
 
-    claim = books.claim(job_id)
-    books.intend(claim)
-    books.finish(claim)
+    claim = ledger.claim(job_id)
+    ledger.record_intent(claim)
+    ledger.finish(claim)
 
-    assert tape.trips() == ["FCALL"] * 3
-
-
-def test_an_event_with_many_jobs_is_one_round_trip(books: Books, tape: Tape) -> None:
-    books.accept(Event("evt_before"))
-    tape.rewind()
-
-    books.accept(Event("evt_1"), *(draft(rule=f"rule-{number}") for number in range(20)))
-    books.accept(Event("evt_1"))
-
-    assert tape.trips() == ["FCALL"] * 2
+    assert command_log.trips() == ["FCALL"] * 3
 
 
-def test_a_beat_is_one_round_trip_whatever_is_held(books: Books, tape: Tape) -> None:
-    claims = [books.claim(books.job(account=f"account-{number}")) for number in range(30)]
-    books.tick()
-    tape.rewind()
+def test_an_event_with_many_jobs_is_one_round_trip(
+    ledger: LedgerHarness, command_log: CommandLog
+) -> None:
+    ledger.accept(Event("evt_before"))
+    command_log.rewind()
 
-    books.tick(*claims)
+    ledger.accept(Event("evt_1"), *(draft(rule=f"rule-{number}") for number in range(20)))
+    ledger.accept(Event("evt_1"))
 
-    assert tape.trips() == ["FCALL"]
+    assert command_log.trips() == ["FCALL"] * 2
+
+
+def test_a_beat_is_one_round_trip_whatever_is_held(
+    ledger: LedgerHarness, command_log: CommandLog
+) -> None:
+    claims = [ledger.claim(ledger.add_job(account=f"account-{number}")) for number in range(30)]
+    ledger.heartbeat()
+    command_log.rewind()
+
+    ledger.heartbeat(*claims)
+
+    assert command_log.trips() == ["FCALL"]
 
 
 def test_a_page_of_jobs_is_two_round_trips_and_a_third_for_those_in_line(
-    books: Books, tape: Tape
+    ledger: LedgerHarness, command_log: CommandLog
 ) -> None:
-    books.many(30, account="studio", delay_ms=HOUR)
-    books.run(books.reader.jobs(JobFilter(account="studio"), cursor=None, limit=20))
-    tape.rewind()
-    books.run(books.reader.jobs(JobFilter(account="studio"), cursor=None, limit=20))
-    assert tape.commands() == {"ZRANGE": 1, "HGETALL": 20}
+    ledger.add_jobs(30, account="studio", delay_ms=HOUR)
+    ledger.run(ledger.queries.jobs(JobFilter(account="studio"), cursor=None, limit=20))
+    command_log.rewind()
+    ledger.run(ledger.queries.jobs(JobFilter(account="studio"), cursor=None, limit=20))
+    assert command_log.commands() == {"ZRANGE": 1, "HGETALL": 20}
 
-    holder, waiter = books.claim(books.job()), books.job()
-    books.shown(waiter)  # the script is known by now
-    tape.rewind()
-    books.run(books.reader.jobs(JobFilter(account="shop"), cursor=None, limit=20))
-    assert tape.trips() == ["ZRANGE", "HGETALL", "HGETALL", "FCALL"]
-    assert books.finish(holder)
+    holder, waiter = ledger.claim(ledger.add_job()), ledger.add_job()
+    ledger.api_job(waiter)  # the script is known by now
+    command_log.rewind()
+    ledger.run(ledger.queries.jobs(JobFilter(account="shop"), cursor=None, limit=20))
+    assert command_log.trips() == ["ZRANGE", "HGETALL", "HGETALL", "FCALL"]
+    assert ledger.finish(holder)
 
 
-def test_a_scrape_is_one_round_trip_whatever_there_is(books: Books, tape: Tape) -> None:
-    metrics = Metrics(books.client, TIMES, ["measured", "other"])
+def test_a_scrape_is_one_round_trip_whatever_there_is(
+    ledger: LedgerHarness, command_log: CommandLog
+) -> None:
+    metrics = Metrics(ledger.client, TIMES, ["measured", "other"])
 
     def scraped() -> Counter[str]:
-        tape.rewind()
-        books.run(metrics.text())
-        return tape.commands()
+        command_log.rewind()
+        ledger.run(metrics.text())
+        return command_log.commands()
 
     # Given one job that is claimed, and one that waits for its turn
     for _ in range(2):
-        books.job(account="measured", kind="comment", post="Cx")
-    books.claim(books.wakeups()[0])
-    books.run(metrics.text())  # the script is known by now
+        ledger.add_job(account="measured", kind="comment", post="Cx")
+    ledger.claim(ledger.take_messages()[0])
+    ledger.run(metrics.text())  # the script is known by now
     few = scraped()
     # When there are many more of them
-    books.many(500, account="measured", kind="comment", post="Cx")
+    ledger.add_jobs(500, account="measured", kind="comment", post="Cx")
     # Then not one command more is run
     assert scraped() == few
-    tape.rewind()
-    books.run(metrics.text())
-    assert tape.trips() == ["FCALL"]
+    command_log.rewind()
+    ledger.run(metrics.text())
+    assert command_log.trips() == ["FCALL"]
 
 
-def _fill(books: Books, count: int) -> None:
+def _fill(ledger: LedgerHarness, count: int) -> None:
     """Half in one account's line, and half, the newest, on accounts of their own."""
-    books.many(count // 2, account="measured", kind="comment", post="Cx")
-    books.many(count // 2, apart=True)
+    ledger.add_jobs(count // 2, account="measured", kind="comment", post="Cx")
+    ledger.add_jobs(count // 2, apart=True)
 
 
-def _whole_life(books: Books, tape: Tape) -> dict[str, Counter[str]]:
+def _whole_life(ledger: LedgerHarness, command_log: CommandLog) -> dict[str, Counter[str]]:
     """What each step of a job's life runs, with other jobs of the account in the line."""
     spent: dict[str, Counter[str]] = {}
 
     def count(name: str, step: Callable[[], Any]) -> Any:
-        tape.rewind()
+        command_log.rewind()
         result = step()
-        spent[name] = tape.commands()
+        spent[name] = command_log.commands()
         return result
 
     def listed(only: JobFilter) -> Any:
-        return books.run(books.reader.jobs(only, cursor=None, limit=50))
+        return ledger.run(ledger.queries.jobs(only, cursor=None, limit=50))
 
-    job_id = count("accept", lambda: books.job(account="measured"))
-    books.wakeups()
-    claim = count("claim", lambda: books.claim(job_id))
-    waiter = count("stand in line", lambda: books.job(account="measured"))
-    count("read in line", lambda: books.shown(waiter))
-    count("intent", lambda: books.intend(claim))
-    count("beat", lambda: books.tick(claim))
-    count("finish", lambda: books.finish(claim))
-    count("release", lambda: books.release(books.claim(waiter), Status.WAITING, after_ms=1000))
-    count("cancel", lambda: books.run(books.ledger.cancel(waiter, "api:test")))
-    count("read", lambda: books.run(books.reader.job(job_id)))
+    job_id = count("accept", lambda: ledger.add_job(account="measured"))
+    ledger.take_messages()
+    claim = count("claim", lambda: ledger.claim(job_id))
+    waiter = count("stand in line", lambda: ledger.add_job(account="measured"))
+    count("read in line", lambda: ledger.api_job(waiter))
+    count("intent", lambda: ledger.record_intent(claim))
+    count("beat", lambda: ledger.heartbeat(claim))
+    count("finish", lambda: ledger.finish(claim))
+    count("release", lambda: ledger.release(ledger.claim(waiter), Status.WAITING, after_ms=1000))
+    count("cancel", lambda: ledger.run(ledger.core.cancel(waiter, "api:test")))
+    count("read", lambda: ledger.run(ledger.queries.job(job_id)))
     count("list", lambda: listed(JobFilter()))
     count("list the line", lambda: listed(JobFilter(Status.WAITING)))
     return spent
@@ -181,18 +187,18 @@ def test_no_step_costs_more_among_thousands_of_jobs_than_among_a_hundred(
     store: redis.Redis, store_url: str
 ) -> None:
     # No wake-up rings again while so many jobs are made, however slow the machine.
-    with opened_books(store_url, replace(TIMES, lease=HOUR)) as books:
+    with open_ledger(store_url, replace(TIMES, lease=HOUR)) as ledger:
         # Given an account whose comments have to wait, so that its line stays as it is
-        comment = books.claim(books.job(account="measured", kind="comment", post="Cx"))
-        books.release(comment, Status.WAITING, effect=COOL_COMMENTS)
-        _fill(books, SMALL)
-        with _taped(store_url) as tape:
-            _whole_life(books, tape)  # loads the scripts
-            few = _whole_life(books, tape)
+        comment = ledger.claim(ledger.add_job(account="measured", kind="comment", post="Cx"))
+        ledger.release(comment, Status.WAITING, effect=COOL_COMMENTS)
+        _fill(ledger, SMALL)
+        with _taped(store_url) as command_log:
+            _whole_life(ledger, command_log)  # loads the scripts
+            few = _whole_life(ledger, command_log)
         # When there are a hundred times as many jobs, in the line and beside it
-        _fill(books, LARGE - SMALL)
-        with _taped(store_url) as tape:
-            many = _whole_life(books, tape)
+        _fill(ledger, LARGE - SMALL)
+        with _taped(store_url) as command_log:
+            many = _whole_life(ledger, command_log)
 
     # Then no step runs a command more
     assert store.zcard("hg:jobs") >= LARGE

@@ -12,10 +12,10 @@ from deploy.local.valkey import Valkey
 from deploy.local.wait import until
 from service.jobs.model import Status
 from tests.support.invariants import audit
-from tests.support.ledgers import TIMES, opened_books
+from tests.support.ledger import TIMES, open_ledger
 
 
-class Pair:
+class ReplicatedStore:
     """A primary, and a replica that follows it."""
 
     def __init__(self, directory: Path) -> None:
@@ -41,28 +41,30 @@ class Pair:
 
 
 @pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
+def replicated(tmp_path: Path) -> Iterator[ReplicatedStore]:
     """Both, running."""
-    pair = Pair(tmp_path)
-    with pair.primary, pair.replica:
-        pair.follow()
-        yield pair
+    replicated = ReplicatedStore(tmp_path)
+    with replicated.primary, replicated.replica:
+        replicated.follow()
+        yield replicated
 
 
-def test_a_write_that_a_promoted_replica_knows_nothing_of_is_looked_for(pair: Pair) -> None:
+def test_a_write_that_a_promoted_replica_knows_nothing_of_is_looked_for(
+    replicated: ReplicatedStore,
+) -> None:
     # Given a job that a replica has, and a second one that waits behind it
-    with opened_books(pair.primary.url) as before:
-        job_id, waiter, other = before.job(), before.job(), before.job(delay_ms=1)
-        before.tick()
-        pair.catch_up()
+    with open_ledger(replicated.primary.url) as before:
+        job_id, waiter, other = before.add_job(), before.add_job(), before.add_job(delay_ms=1)
+        before.heartbeat()
+        replicated.catch_up()
         # When the replica is promoted, and the primary's last words are lost: two writes
-        pair.promote()
-        before.finish(before.sending(job_id))
-        assert before.intend(before.claim(waiter)) == "ok"
+        replicated.promote()
+        before.finish(before.claim_and_send(job_id))
+        assert before.record_intent(before.claim(waiter)) == "ok"
     # Then whoever goes on with it looks before anything is written
-    with opened_books(pair.replica.url) as after:
+    with open_ledger(replicated.replica.url) as after:
         after.pass_time(TIMES.lease)
-        after.tick()
+        after.heartbeat()
         look = after.claim(job_id)
         assert look.verify_first
         assert after.finish(look)
@@ -71,13 +73,13 @@ def test_a_write_that_a_promoted_replica_knows_nothing_of_is_looked_for(pair: Pa
         assert audit(after) == []
 
 
-def test_a_store_that_is_merely_started_again_raises_no_doubt(pair: Pair) -> None:
-    with opened_books(pair.primary.url) as before:
-        job_id = before.job()
-        before.tick()
-    pair.primary.kill()
-    pair.primary.start()
-    with opened_books(pair.primary.url) as after:
-        after.tick()
+def test_a_store_that_is_merely_started_again_raises_no_doubt(replicated: ReplicatedStore) -> None:
+    with open_ledger(replicated.primary.url) as before:
+        job_id = before.add_job()
+        before.heartbeat()
+    replicated.primary.kill()
+    replicated.primary.start()
+    with open_ledger(replicated.primary.url) as after:
+        after.heartbeat()
         assert not after.claim(job_id).verify_first
         assert after.status(job_id) is Status.RUNNING

@@ -11,7 +11,7 @@ from service.deliveries.store import DeliveryClaim
 from service.jobs.claims import NO_EFFECT, AccountEffect, Charge, Claim, Thread
 from service.jobs.model import FINAL, TRANSITIONS, Failure, JobDraft, Status
 from tests.support.invariants import audit, illegal_steps
-from tests.support.ledgers import SECOND, Books, Event, draft
+from tests.support.ledger import SECOND, Event, LedgerHarness, draft
 
 STEPS_A_HISTORY: Final = 150
 ACCOUNTS: Final = ("shop", "studio")
@@ -56,12 +56,12 @@ class History:
     the doors and the turn of the account.
 
     Parameters:
-      books: The ledger, empty.
+      ledger: The ledger, empty.
       seed: Decides everything.
     """
 
-    def __init__(self, books: Books, seed: int) -> None:
-        self.books = books
+    def __init__(self, ledger: LedgerHarness, seed: int) -> None:
+        self.ledger = ledger
         self.dice = random.Random(seed)
         self.jobs: list[str] = []
         #: What workers believe they hold: some of it they have lost.
@@ -71,9 +71,9 @@ class History:
     def step(self) -> str:
         """Let one thing happen; its name."""
         [name] = self.dice.choices(list(WEIGHTS), list(WEIGHTS.values()))
-        before = [self.books.turn(account) for account in ACCOUNTS]
+        before = [self.ledger.turn(account) for account in ACCOUNTS]
         getattr(self, name)()
-        after = [self.books.turn(account) for account in ACCOUNTS]
+        after = [self.ledger.turn(account) for account in ACCOUNTS]
         for holder in {*after} - {*before, None} if name in TURNS_PASS_IN else ():
             assert self._overtaken_by(str(holder)) == [], name
         return name
@@ -82,8 +82,8 @@ class History:
 
     def _place(self, job_id: str) -> Status:
         """Where a job that may be begun now must stand: with a person, in turn, or in the line."""
-        job = self.books.record(job_id)
-        shown = self.books.run(self.books.doors.show(job.account))
+        job = self.ledger.record(job_id)
+        shown = self.ledger.run(self.ledger.controls.show(job.account))
         if shown["hold"] and not job.intent_ms:
             return Status.HELD
         if shown["jobs"]["turn"] == job_id:
@@ -93,12 +93,13 @@ class History:
 
     def _cooled(self, account: str) -> set[str]:
         return {
-            each["kind"] for each in self.books.run(self.books.doors.show(account))["cooldowns"]
+            each["kind"]
+            for each in self.ledger.run(self.ledger.controls.show(account))["cooldowns"]
         }
 
     def _overtaken_by(self, job_id: str) -> list[str]:
         """Who stands before a job in its account's line, and could go."""
-        job, store = self.books.record(job_id), self.books.store
+        job, store = self.ledger.record(job_id), self.ledger.store
         cooled = self._cooled(job.account)
         if "*" in cooled:
             return []
@@ -106,7 +107,7 @@ class History:
         heads: Any = [store.zrange(name, 0, 0) for name in sorted(names)]
         return [
             first.id
-            for first in (self.books.record(head.decode()) for [head] in heads)
+            for first in (self.ledger.record(head.decode()) for [head] in heads)
             if (first.kind not in cooled or first.intent_ms > 0)
             and (-first.priority, first.seq) < (-job.priority, job.seq)
         ]
@@ -115,14 +116,14 @@ class History:
 
     def accept(self) -> None:
         asked, event = self._draft(), Event(f"evt_{len(self.jobs)}")
-        [job_id] = self.books.accept(event, asked).jobs
+        [job_id] = self.ledger.accept(event, asked).jobs
         self.jobs.append(job_id)
         if asked.failure is not None:
-            assert self.books.status(job_id) is Status.FAILED
+            assert self.ledger.status(job_id) is Status.FAILED
         else:
             begins = Status.SCHEDULED if asked.delay_ms else self._place(job_id)
-            assert self.books.status(job_id) is begins
-        assert self.books.accept(event, asked).jobs == [job_id]
+            assert self.ledger.status(job_id) is begins
+        assert self.ledger.accept(event, asked).jobs == [job_id]
 
     def _draft(self) -> JobDraft:
         pick = self.dice.choice
@@ -139,19 +140,19 @@ class History:
     # -- the broker and the workers
 
     def wake_up(self) -> None:
-        for job_id in self.books.wakeups():
+        for job_id in self.ledger.take_messages():
             self._claim(job_id)
 
     def lose_wake_ups(self) -> None:
-        self.books.wakeups()
+        self.ledger.take_messages()
 
     def wake_up_twice(self) -> None:
         if self.jobs:
             self._claim(self.dice.choice(self.jobs))
 
     def _claim(self, job_id: str) -> None:
-        before = self.books.record(job_id)
-        claim = self.books.try_claim(job_id, f"worker-{self.dice.random()}")
+        before = self.ledger.record(job_id)
+        claim = self.ledger.try_claim(job_id, f"worker-{self.dice.random()}")
         if claim is not None:
             assert claim.fence == before.fence + 1
             assert claim.verify_first == (before.intent_ms > 0)
@@ -164,52 +165,52 @@ class History:
         return self.dice.choice(believed) if believed else None
 
     def _holds(self, claim: Claim) -> bool:
-        known = self.books.store.hmget(f"hg:job:{claim.id}", "owner", "fence")
+        known = self.ledger.store.hmget(f"hg:job:{claim.id}", "owner", "fence")
         return known == [claim.owner.encode(), str(claim.fence).encode()]
 
     def intend(self) -> None:
         if (claim := self._take()) is None:
             return
-        held, before = self._holds(claim), self.books.status(claim.id)
+        held, before = self._holds(claim), self.ledger.status(claim.id)
         thread: Thread = self.dice.choice(("old", "new", ""))
-        reply = self.books.intend(claim, thread=thread)
+        reply = self.ledger.record_intent(claim, thread=thread)
         if reply == "ask":
             assert (held, before, claim.job.kind, thread) == (True, Status.RUNNING, "dm", "")
-            assert (self._holds(claim), self.books.status(claim.id)) == (True, before)
+            assert (self._holds(claim), self.ledger.status(claim.id)) == (True, before)
         elif reply == "ok":
             assert (held, before) == (True, Status.RUNNING)
-            assert self.books.status(claim.id) is Status.SENDING
+            assert self.ledger.status(claim.id) is Status.SENDING
         else:
             ended = before if reply == "lost" else Status(reply)
-            assert self.books.status(claim.id) is ended
+            assert self.ledger.status(claim.id) is ended
 
     def finish(self) -> None:
         if (claim := self._take()) is None:
             return
-        held, before, to = self._holds(claim), self.books.status(claim.id), self.dice.choice(ENDS)
-        ended = self.books.finish(claim, to)
+        held, before, to = self._holds(claim), self.ledger.status(claim.id), self.dice.choice(ENDS)
+        ended = self.ledger.finish(claim, to)
         assert ended == (held and to in TRANSITIONS[before])
-        assert self.books.status(claim.id) is (to if ended else before)
+        assert self.ledger.status(claim.id) is (to if ended else before)
 
     def release(self) -> None:
         if (claim := self._take()) is None:
             return
-        held, before = self._holds(claim), self.books.status(claim.id)
+        held, before = self._holds(claim), self.ledger.status(claim.id)
         to, effect = self.dice.choice(PARKINGS), self.dice.choice(EFFECTS)
         delay = 0 if effect.hold else self.dice.choice(SPANS)
         charge: Charge = self.dice.choice(("counts", "failed", "free"))
-        in_turn = self.books.turn(claim.job.account) == claim.id
-        reply = self.books.release(claim, to, after_ms=delay, charge=charge, effect=effect)
+        in_turn = self.ledger.turn(claim.job.account) == claim.id
+        reply = self.ledger.release(claim, to, after_ms=delay, charge=charge, effect=effect)
         if not held or (to is Status.SENDING and before is not Status.SENDING):
-            assert (reply, self.books.status(claim.id)) == ("lost", before)
+            assert (reply, self.ledger.status(claim.id)) == ("lost", before)
         elif reply == "ended":
-            assert self.books.status(claim.id) in (Status.CANCELED, Status.EXPIRED)
+            assert self.ledger.status(claim.id) in (Status.CANCELED, Status.EXPIRED)
         else:
             # What may be begun now stands in line; so does what waits for a cooldown to end, and
             # where it had the turn it is seen at once who goes next.
             lines_up = to is Status.QUEUED or (to is Status.WAITING and effect.cooldown and in_turn)
             stands = self._place(claim.id) if lines_up else to
-            assert (reply, self.books.status(claim.id)) == ("ok", stands)
+            assert (reply, self.ledger.status(claim.id)) == ("ok", stands)
 
     # -- people
 
@@ -217,53 +218,53 @@ class History:
         if not self.jobs:
             return
         job_id = self.dice.choice(self.jobs)
-        before = self.books.status(job_id)
-        reply = self.books.run(self.books.ledger.cancel(job_id, "api:test"))
+        before = self.ledger.status(job_id)
+        reply = self.ledger.run(self.ledger.core.cancel(job_id, "api:test"))
         assert (reply == "asked") == (before is Status.RUNNING)
         if reply == "ok":
-            assert self.books.status(job_id) is Status.CANCELED
+            assert self.ledger.status(job_id) is Status.CANCELED
 
     def retry(self) -> None:
-        ended = [job_id for job_id in self.jobs if self.books.status(job_id) in FINAL]
+        ended = [job_id for job_id in self.jobs if self.ledger.status(job_id) in FINAL]
         if not ended:
             return
-        before = self.books.record(self.dice.choice(ended))
-        reply = self.books.run(self.books.ledger.retry(before.id, "api:test"))
+        before = self.ledger.record(self.dice.choice(ended))
+        reply = self.ledger.run(self.ledger.core.retry(before.id, "api:test"))
         assert (reply == "ok") == (before.status in (Status.FAILED, Status.UNCERTAIN))
-        assert self.books.record(before.id).run == before.run + (reply == "ok")
+        assert self.ledger.record(before.id).run == before.run + (reply == "ok")
         if reply == "ok":
-            assert self.books.status(before.id) is self._place(before.id)
+            assert self.ledger.status(before.id) is self._place(before.id)
 
     def pause(self) -> None:
-        self.books.run(self.books.doors.pause(self.dice.choice(ACCOUNTS)))
+        self.ledger.run(self.ledger.controls.pause(self.dice.choice(ACCOUNTS)))
 
     def resume(self) -> None:
         account = self.dice.choice(ACCOUNTS)
-        self.books.run(self.books.doors.resume(account))
-        shown = self.books.run(self.books.doors.show(account))
+        self.ledger.run(self.ledger.controls.resume(account))
+        shown = self.ledger.run(self.ledger.controls.show(account))
         assert (shown["status"], shown["jobs"]["held"]) == ("active", 0)
 
     # -- time
 
     def let_time_pass(self) -> None:
-        self.books.pass_time(self.dice.choice(SPANS))
+        self.ledger.pass_time(self.dice.choice(SPANS))
         renewed = [claim for claim in self.claims if self.dice.random() < 0.6]
         late = {claim.id for claim in renewed if not self._holds(claim)}
-        lost, _ = self.books.tick(*renewed, most=self.dice.choice([1, 100]))
+        lost, _ = self.ledger.heartbeat(*renewed, most=self.dice.choice([1, 100]))
         assert late <= set(lost)
 
     # -- callbacks
 
     def deliver(self) -> None:
         ends: list[Any] = ["delivered", "failed", "pending"]
-        for delivery_id in self.books.wakeups("callbacks"):
-            step = self.books.deliveries.claim(delivery_id, f"worker-{self.dice.random()}")
-            claim = self.books.run(step)
+        for delivery_id in self.ledger.take_messages("callbacks"):
+            step = self.ledger.deliveries.claim(delivery_id, f"worker-{self.dice.random()}")
+            claim = self.ledger.run(step)
             if claim is not None:
                 self.deliveries.append(claim)
         for claim in self.deliveries[::2]:
             after_ms, to = self.dice.choice(SPANS), self.dice.choice(ends)
-            self.books.run(self.books.deliveries.record(claim, to, {}, after_ms=after_ms))
+            self.ledger.run(self.ledger.deliveries.record(claim, to, {}, after_ms=after_ms))
         del self.deliveries[::2]
 
     # -- the end
@@ -271,27 +272,27 @@ class History:
     def come_to_rest(self) -> None:
         """Open every door and do all work that the broker brings."""
         for account in ACCOUNTS:
-            self.books.run(self.books.doors.resume(account))
+            self.ledger.run(self.ledger.controls.resume(account))
         for _ in range(ENOUGH_BEATS):
-            self.books.pass_time(4 * SECOND)
-            self.books.tick()
-            for job_id in self.books.wakeups():
-                claim = self.books.try_claim(job_id, "the last worker")
+            self.ledger.pass_time(4 * SECOND)
+            self.ledger.heartbeat()
+            for job_id in self.ledger.take_messages():
+                claim = self.ledger.try_claim(job_id, "the last worker")
                 if claim is not None:
-                    assert self.books.finish(claim)
-            if all(self.books.status(job_id) in FINAL for job_id in self.jobs):
+                    assert self.ledger.finish(claim)
+            if all(self.ledger.status(job_id) in FINAL for job_id in self.jobs):
                 return
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_no_history_breaks_the_books_or_strands_a_job(books: Books, seed: int) -> None:
-    history, happened = History(books, seed), []
+def test_no_history_breaks_the_books_or_strands_a_job(ledger: LedgerHarness, seed: int) -> None:
+    history, happened = History(ledger, seed), []
 
     for _ in range(STEPS_A_HISTORY):
         happened.append(history.step())
-        assert audit(books) == [], happened
+        assert audit(ledger) == [], happened
     history.come_to_rest()
 
-    assert {job_id for job_id in history.jobs if books.status(job_id) not in FINAL} == set()
-    assert audit(books) == []
-    assert [illegal_steps(books, job_id) for job_id in history.jobs] == [[]] * len(history.jobs)
+    assert {job_id for job_id in history.jobs if ledger.status(job_id) not in FINAL} == set()
+    assert audit(ledger) == []
+    assert [illegal_steps(ledger, job_id) for job_id in history.jobs] == [[]] * len(history.jobs)

@@ -11,17 +11,17 @@ import pytest
 
 from service.jobs.model import KINDS, Status
 from service.jobs.queries import JobFilter, Page
-from tests.support.job_stages import job_in
-from tests.support.ledgers import HOUR, SECOND, TIMES, Books, Event, draft
+from tests.support.job_states import job_in
+from tests.support.ledger import HOUR, SECOND, TIMES, Event, LedgerHarness, draft
 
 Pager = Callable[[int | None], Awaitable[Page]]
 
 
-def _walk(books: Books, page: Pager) -> list[dict[str, Any]]:
+def _walk(ledger: LedgerHarness, page: Pager) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     cursor: int | None = None
     for _ in range(1000):
-        found = books.run(_awaited(page, cursor))
+        found = ledger.run(_awaited(page, cursor))
         items += found.items
         if found.next is None:
             return items
@@ -34,40 +34,42 @@ async def _awaited(page: Pager, cursor: int | None) -> Page:
     return await page(cursor)
 
 
-def _jobs(books: Books, only: JobFilter, limit: int = 50) -> list[str]:
-    found = _walk(books, lambda cursor: books.reader.jobs(only, cursor=cursor, limit=limit))
+def _jobs(ledger: LedgerHarness, only: JobFilter, limit: int = 50) -> list[str]:
+    found = _walk(ledger, lambda cursor: ledger.queries.jobs(only, cursor=cursor, limit=limit))
     return [job["id"] for job in found]
 
 
 @pytest.mark.parametrize("limit", [1, 7, 100])
-def test_pages_show_every_job_once_newest_first(books: Books, limit: int) -> None:
-    made = books.many(60 if limit == 1 else 1_050)
+def test_pages_show_every_job_once_newest_first(ledger: LedgerHarness, limit: int) -> None:
+    made = ledger.add_jobs(60 if limit == 1 else 1_050)
 
-    assert _jobs(books, JobFilter(), limit) == made[::-1]
-
-
-def test_a_page_that_ends_exactly_at_the_last_job_loses_and_repeats_nothing(books: Books) -> None:
-    made = books.many(20)
-
-    assert _jobs(books, JobFilter(), 10) == made[::-1]
-    assert _jobs(books, JobFilter(), 20) == made[::-1]
+    assert _jobs(ledger, JobFilter(), limit) == made[::-1]
 
 
-def test_jobs_that_arrive_while_pages_are_turned_do_not_disturb_them(books: Books) -> None:
-    made = books.many(30)
-    first = books.run(books.reader.jobs(JobFilter(), cursor=None, limit=10))
-    books.many(15)
+def test_a_page_that_ends_exactly_at_the_last_job_loses_and_repeats_nothing(
+    ledger: LedgerHarness,
+) -> None:
+    made = ledger.add_jobs(20)
 
-    rest = books.run(books.reader.jobs(JobFilter(), cursor=first.next, limit=100))
+    assert _jobs(ledger, JobFilter(), 10) == made[::-1]
+    assert _jobs(ledger, JobFilter(), 20) == made[::-1]
+
+
+def test_jobs_that_arrive_while_pages_are_turned_do_not_disturb_them(ledger: LedgerHarness) -> None:
+    made = ledger.add_jobs(30)
+    first = ledger.run(ledger.queries.jobs(JobFilter(), cursor=None, limit=10))
+    ledger.add_jobs(15)
+
+    rest = ledger.run(ledger.queries.jobs(JobFilter(), cursor=first.next, limit=100))
 
     assert [job["id"] for job in [*first.items, *rest.items]] == made[::-1]
 
 
-def test_filters_can_be_combined(books: Books) -> None:
+def test_filters_can_be_combined(ledger: LedgerHarness) -> None:
     accounts, kinds, statuses = ("shop", "studio"), KINDS, (Status.SCHEDULED, Status.CANCELED)
     made = {
         (account, kind, status): {
-            job_in(books, status, account=account, kind=kind) for _ in range(3)
+            job_in(ledger, status, account=account, kind=kind) for _ in range(3)
         }
         for account, kind, status in product(accounts, kinds, statuses)
     }
@@ -81,71 +83,71 @@ def test_filters_can_be_combined(books: Books) -> None:
                 if all(wish in (label, None) for label, wish in zip(labels, asked, strict=True))
             )
         )
-        found = _jobs(books, JobFilter(status, account, kind), limit=2)
+        found = _jobs(ledger, JobFilter(status, account, kind), limit=2)
         assert (len(found), set(found)) == (len(expected), expected)
 
 
-def test_a_rare_match_is_found_behind_thousands_of_others(books: Books) -> None:
-    rare = books.job(kind="comment", account="studio", delay_ms=HOUR)
-    books.many(2_100, delay_ms=HOUR)
+def test_a_rare_match_is_found_behind_thousands_of_others(ledger: LedgerHarness) -> None:
+    rare = ledger.add_job(kind="comment", account="studio", delay_ms=HOUR)
+    ledger.add_jobs(2_100, delay_ms=HOUR)
     only = JobFilter(Status.SCHEDULED, "studio", "comment")
 
-    first = books.run(books.reader.jobs(only, cursor=None, limit=50))
+    first = ledger.run(ledger.queries.jobs(only, cursor=None, limit=50))
     assert (list(first.items), first.next is None) == ([], False), "one page looks only so far"
-    assert _jobs(books, only) == [rare]
+    assert _jobs(ledger, only) == [rare]
 
 
-def test_unknown_jobs_are_none_and_left_out_of_lists(books: Books) -> None:
-    made = books.job()
+def test_unknown_jobs_are_none_and_left_out_of_lists(ledger: LedgerHarness) -> None:
+    made = ledger.add_job()
 
-    assert books.run(books.reader.job("job_unknown")) is None
-    assert [r.id for r in books.run(books.reader.records(["job_unknown", made]))] == [made]
-    assert _jobs(books, JobFilter(account="nobody")) == []
+    assert ledger.run(ledger.queries.job("job_unknown")) is None
+    assert [r.id for r in ledger.run(ledger.queries.records(["job_unknown", made]))] == [made]
+    assert _jobs(ledger, JobFilter(account="nobody")) == []
 
 
-def test_a_waiting_job_tells_its_place_and_always_an_estimate(books: Books) -> None:
-    books.claim(books.job())
-    waiting = [books.job(priority=number) for number in (5, 9, 1)]
+def test_a_waiting_job_tells_its_place_and_always_an_estimate(ledger: LedgerHarness) -> None:
+    ledger.claim(ledger.add_job())
+    waiting = [ledger.add_job(priority=number) for number in (5, 9, 1)]
 
-    shown = [books.shown(job_id) for job_id in waiting]
+    shown = [ledger.api_job(job_id) for job_id in waiting]
     assert [job["wait"]["position"] for job in shown] == [1, 0, 2]
     assert {job["wait"]["reason"] for job in shown} == {"turn"}
     until = [datetime.fromisoformat(job["wait"]["until"]) for job in shown]
     assert datetime.now(UTC) < until[1] < until[0] < until[2]
 
 
-def test_a_job_that_waits_for_a_moment_tells_that_moment(books: Books) -> None:
-    job_id = job_in(books, Status.WAITING)
+def test_a_job_that_waits_for_a_moment_tells_that_moment(ledger: LedgerHarness) -> None:
+    job_id = job_in(ledger, Status.WAITING)
 
-    job = books.shown(job_id)
+    job = ledger.api_job(job_id)
     until = datetime.fromisoformat(job["wait"]["until"])
     assert 0 < (until - datetime.now(UTC)).total_seconds() <= HOUR / 1000
     for status in (Status.QUEUED, Status.SUCCEEDED):
-        other = books.shown(job_in(books, status, account=status))
+        other = ledger.api_job(job_in(ledger, status, account=status))
         assert other["wait"] is None
 
 
-def test_a_held_job_tells_who_is_waited_for(books: Books) -> None:
-    job = books.shown(job_in(books, Status.HELD))
+def test_a_held_job_tells_who_is_waited_for(ledger: LedgerHarness) -> None:
+    job = ledger.api_job(job_in(ledger, Status.HELD))
 
     assert job["wait"] == {"reason": "paused", "until": None, "position": None}
 
 
-def test_the_timeline_keeps_the_last_two_hundred_changes(books: Books) -> None:
-    job_id = books.job()
+def test_the_timeline_keeps_the_last_two_hundred_changes(ledger: LedgerHarness) -> None:
+    job_id = ledger.add_job()
     for _ in range(110):
-        books.release(books.claim(job_id), Status.QUEUED, charge="free")
+        ledger.release(ledger.claim(job_id), Status.QUEUED, charge="free")
 
-    path = books.path(job_id)
+    path = ledger.statuses(job_id)
     assert len(path) == 200
     assert path[-2:] == ["running", "queued"]
 
 
-def test_the_timeline_says_when_who_and_why(books: Books) -> None:
-    job_id = books.job()
-    books.finish(books.sending(job_id, "host:1:abc:7"))
+def test_the_timeline_says_when_who_and_why(ledger: LedgerHarness) -> None:
+    job_id = ledger.add_job()
+    ledger.finish(ledger.claim_and_send(job_id, "host:1:abc:7"))
 
-    timeline = books.run(books.reader.timeline(job_id))
+    timeline = ledger.run(ledger.queries.timeline(job_id))
     assert [(step["status"], step["by"], step["why"]) for step in timeline] == [
         ("queued", "accept", None),
         ("running", "host:1:abc:7", None),
@@ -157,29 +159,29 @@ def test_the_timeline_says_when_who_and_why(books: Books) -> None:
     assert all(moment.endswith("Z") for moment in moments)
 
 
-def test_an_event_id_is_found_in_every_source_that_knows_it(books: Books) -> None:
+def test_an_event_id_is_found_in_every_source_that_knows_it(ledger: LedgerHarness) -> None:
     for source in ("stripe", "paddle"):
-        books.accept(Event("evt_1"), draft(), source=source)
-    books.accept(Event("evt_2"), source="github")
+        ledger.accept(Event("evt_1"), draft(), source=source)
+    ledger.accept(Event("evt_2"), source="github")
 
-    found = books.run(books.reader.events_named("evt_1"))
+    found = ledger.run(ledger.queries.events_named("evt_1"))
     assert [event.source for event in found] == ["paddle", "stripe"]
-    assert books.run(books.reader.events_named("evt_9")) == []
+    assert ledger.run(ledger.queries.events_named("evt_9")) == []
 
 
-def test_pages_of_events_show_every_event_once(books: Books) -> None:
+def test_pages_of_events_show_every_event_once(ledger: LedgerHarness) -> None:
     ids = [f"evt_{number}" for number in range(45)]
     for event_id in ids:
-        books.accept(Event(event_id))
+        ledger.accept(Event(event_id))
 
-    found = _walk(books, lambda cursor: books.reader.events(cursor=cursor, limit=10))
+    found = _walk(ledger, lambda cursor: ledger.queries.events(cursor=cursor, limit=10))
     assert [event["id"] for event in found] == ids[::-1]
     assert found[0]["status"] == "accepted"
 
 
-def test_the_body_of_an_event_goes_before_its_record(books: Books) -> None:
-    books.accept(Event("evt_1"), body=b'{"private": true}')
-    books.pass_time(TIMES.keep_bodies + SECOND)
+def test_the_body_of_an_event_goes_before_its_record(ledger: LedgerHarness) -> None:
+    ledger.accept(Event("evt_1"), body=b'{"private": true}')
+    ledger.pass_time(TIMES.keep_bodies + SECOND)
 
-    assert books.run(books.reader.event_body("stripe", "evt_1")) is None
-    assert len(books.run(books.reader.events_named("evt_1"))) == 1
+    assert ledger.run(ledger.queries.event_body("stripe", "evt_1")) is None
+    assert len(ledger.run(ledger.queries.events_named("evt_1"))) == 1

@@ -13,25 +13,25 @@ from service.jobs.claims import Claim
 from service.jobs.lua.builder import assembled
 from service.jobs.model import FINAL, TRANSITIONS, Status
 from tests.support.invariants import audit, illegal_steps
-from tests.support.job_stages import job_in
-from tests.support.ledgers import FAILURE, HOUR, TIMES, Books
+from tests.support.job_states import job_in
+from tests.support.ledger import FAILURE, HOUR, TIMES, LedgerHarness
 
 UNENDED: Final = [status for status in Status if status not in FINAL]
 PAIRS: Final = list(itertools.product(Status, Status))
 
 
-def _forced_claim(books: Books, job_id: str) -> Claim:
+def _forced_claim(ledger: LedgerHarness, job_id: str) -> Claim:
     """A claim that the ledger takes for its holder's, whatever the job's state."""
-    record = books.record(job_id)
-    books.store.hset(f"hg:job:{job_id}", "owner", "forced")
+    record = ledger.record(job_id)
+    ledger.store.hset(f"hg:job:{job_id}", "owner", "forced")
     return Claim(record, "", "forced", record.fence, 0)
 
 
-def test_the_scripts_hold_the_table_of_the_model(books: Books) -> None:
+def test_the_scripts_hold_the_table_of_the_model(ledger: LedgerHarness) -> None:
     ask = assembled("return ALLOWED[ARGV[1]][ARGV[2]] == true", TIMES).text
 
     for origin, target in PAIRS:
-        said = bool(books.store.eval(ask, 0, str(origin), str(target)))
+        said = bool(ledger.store.eval(ask, 0, str(origin), str(target)))
         assert said == (target in TRANSITIONS[origin]), (origin, target)
 
 
@@ -42,28 +42,32 @@ def test_every_final_state_stays_and_only_failed_and_uncertain_open_again() -> N
 
 
 @pytest.mark.parametrize("origin", Status)
-def test_finish_ends_a_job_only_where_the_table_lets_it(books: Books, origin: Status) -> None:
+def test_finish_ends_a_job_only_where_the_table_lets_it(
+    ledger: LedgerHarness, origin: Status
+) -> None:
     for target in Status:
-        job_id = job_in(books, origin, account=f"to-{target}")
-        before = books.record(job_id)
-        claim = _forced_claim(books, job_id)
+        job_id = job_in(ledger, origin, account=f"to-{target}")
+        before = ledger.record(job_id)
+        claim = _forced_claim(ledger, job_id)
 
-        ended = books.finish(claim, target)
+        ended = ledger.finish(claim, target)
 
         assert ended == (target in TRANSITIONS[origin] and target in FINAL), (origin, target)
-        assert books.status(job_id) is (target if ended else origin)
+        assert ledger.status(job_id) is (target if ended else origin)
         if not ended:
-            assert books.record(job_id) == before
+            assert ledger.record(job_id) == before
 
 
 @pytest.mark.parametrize("origin", Status)
-def test_release_parks_only_what_runs_and_never_ends_it(books: Books, origin: Status) -> None:
+def test_release_parks_only_what_runs_and_never_ends_it(
+    ledger: LedgerHarness, origin: Status
+) -> None:
     for target in Status:
-        job_id = job_in(books, origin, account=f"to-{target}")
-        before = books.record(job_id)
-        claim = _forced_claim(books, job_id)
+        job_id = job_in(ledger, origin, account=f"to-{target}")
+        before = ledger.record(job_id)
+        claim = _forced_claim(ledger, job_id)
 
-        reply = books.release(claim, target, after_ms=HOUR)
+        reply = ledger.release(claim, target, after_ms=HOUR)
 
         parked = target in (Status.QUEUED, Status.WAITING, Status.HELD)
         if origin is Status.RUNNING:
@@ -71,20 +75,20 @@ def test_release_parks_only_what_runs_and_never_ends_it(books: Books, origin: St
         else:
             expected = origin is Status.SENDING and (parked or target is Status.SENDING)
         assert (reply == "ok") == expected, (origin, target, reply)
-        assert books.status(job_id) is (target if expected else origin)
+        assert ledger.status(job_id) is (target if expected else origin)
         if not expected:
-            assert books.record(job_id) == before
+            assert ledger.record(job_id) == before
 
 
 @pytest.mark.parametrize("origin", Status)
-def test_an_intent_needs_a_running_job(books: Books, origin: Status) -> None:
-    job_id = job_in(books, origin)
-    claim = _forced_claim(books, job_id)
+def test_an_intent_needs_a_running_job(ledger: LedgerHarness, origin: Status) -> None:
+    job_id = job_in(ledger, origin)
+    claim = _forced_claim(ledger, job_id)
 
-    reply = books.intend(claim)
+    reply = ledger.record_intent(claim)
 
     assert reply == ("ok" if origin is Status.RUNNING else "lost")
-    assert books.status(job_id) is (Status.SENDING if reply == "ok" else origin)
+    assert ledger.status(job_id) is (Status.SENDING if reply == "ok" else origin)
 
 
 @pytest.mark.parametrize(
@@ -103,75 +107,77 @@ def test_an_intent_needs_a_running_job(books: Books, origin: Status) -> None:
         (Status.UNCERTAIN, "late"),
     ],
 )
-def test_cancel_ends_what_has_written_nothing(books: Books, origin: Status, reply: str) -> None:
-    job_id = job_in(books, origin)
+def test_cancel_ends_what_has_written_nothing(
+    ledger: LedgerHarness, origin: Status, reply: str
+) -> None:
+    job_id = job_in(ledger, origin)
 
-    assert books.run(books.ledger.cancel(job_id, "api:test")) == reply
+    assert ledger.run(ledger.core.cancel(job_id, "api:test")) == reply
 
     now = Status.CANCELED if reply == "ok" else origin
-    assert books.status(job_id) is now
-    assert books.record(job_id).cancel_asked == (reply == "asked")
-    assert len(books.owed(job_id)) == (1 if now in FINAL else 0)
+    assert ledger.status(job_id) is now
+    assert ledger.record(job_id).cancel_asked == (reply == "asked")
+    assert len(ledger.deliveries_of(job_id)) == (1 if now in FINAL else 0)
 
 
 @pytest.mark.parametrize("origin", Status)
-def test_retry_opens_only_failed_and_uncertain_jobs(books: Books, origin: Status) -> None:
-    job_id = job_in(books, origin)
+def test_retry_opens_only_failed_and_uncertain_jobs(ledger: LedgerHarness, origin: Status) -> None:
+    job_id = job_in(ledger, origin)
     opens = origin in (Status.FAILED, Status.UNCERTAIN)
 
-    assert books.run(books.ledger.retry(job_id, "api:test")) == ("ok" if opens else "refused")
+    assert ledger.run(ledger.core.retry(job_id, "api:test")) == ("ok" if opens else "refused")
 
-    assert books.status(job_id) is (Status.QUEUED if opens else origin)
-    assert books.record(job_id).run == (2 if opens else 1)
+    assert ledger.status(job_id) is (Status.QUEUED if opens else origin)
+    assert ledger.record(job_id).run == (2 if opens else 1)
 
 
 @pytest.mark.parametrize("origin", Status)
-def test_only_a_queued_job_can_be_claimed_anew(books: Books, origin: Status) -> None:
-    job_id = job_in(books, origin)
+def test_only_a_queued_job_can_be_claimed_anew(ledger: LedgerHarness, origin: Status) -> None:
+    job_id = job_in(ledger, origin)
 
-    claim = books.try_claim(job_id, "another worker")
+    claim = ledger.try_claim(job_id, "another worker")
 
     assert (claim is not None) == (origin is Status.QUEUED)
-    assert books.status(job_id) is (Status.RUNNING if claim else origin)
+    assert ledger.status(job_id) is (Status.RUNNING if claim else origin)
 
 
 @pytest.mark.parametrize("origin", Status)
 @pytest.mark.parametrize("expires_ms", [None, HOUR // 2])
 def test_whatever_time_does_to_a_job_is_in_the_table(
-    books: Books, origin: Status, expires_ms: int | None
+    ledger: LedgerHarness, origin: Status, expires_ms: int | None
 ) -> None:
     changes: dict[str, Any] = {} if origin is Status.EXPIRED else {"expires_ms": expires_ms}
-    job_id = job_in(books, origin, **changes)
+    job_id = job_in(ledger, origin, **changes)
 
     for _ in range(4):
-        books.pass_time(HOUR)
-        books.tick()
-        books.try_claim(job_id)
-        assert audit(books) == []
+        ledger.pass_time(HOUR)
+        ledger.heartbeat()
+        ledger.try_claim(job_id)
+        assert audit(ledger) == []
 
-    assert illegal_steps(books, job_id) == []
+    assert illegal_steps(ledger, job_id) == []
     if origin in FINAL:
-        assert books.status(job_id) is origin
+        assert ledger.status(job_id) is origin
     elif expires_ms is not None and origin is not Status.SENDING:
-        assert books.status(job_id) is Status.EXPIRED
+        assert ledger.status(job_id) is Status.EXPIRED
 
 
 @pytest.mark.parametrize("origin", UNENDED)
 @pytest.mark.parametrize("step", ["intend", "finish", "release"])
 def test_an_older_claim_changes_nothing_in_any_state(
-    books: Books, origin: Status, step: str
+    ledger: LedgerHarness, origin: Status, step: str
 ) -> None:
-    job_id = job_in(books, origin)
-    claim = _forced_claim(books, job_id)
+    job_id = job_in(ledger, origin)
+    claim = _forced_claim(ledger, job_id)
     stale = replace(claim, fence=claim.fence - 1)
     steps: dict[str, Callable[[], object]] = {
-        "intend": lambda: books.intend(stale) == "lost",
-        "finish": lambda: not books.finish(stale, Status.FAILED),
-        "release": lambda: books.release(stale, Status.QUEUED) == "lost",
+        "intend": lambda: ledger.record_intent(stale) == "lost",
+        "finish": lambda: not ledger.finish(stale, Status.FAILED),
+        "release": lambda: ledger.release(stale, Status.QUEUED) == "lost",
     }
-    before: Any = books.store.hgetall(f"hg:job:{job_id}")
+    before: Any = ledger.store.hgetall(f"hg:job:{job_id}")
 
     assert steps[step]()
 
-    assert books.store.hgetall(f"hg:job:{job_id}") == before
+    assert ledger.store.hgetall(f"hg:job:{job_id}") == before
     assert FAILURE.code not in str(before)

@@ -10,8 +10,8 @@ import pytest
 
 from service.live.broadcaster import MAX_PENDING, Broadcaster, Subscriber
 from service.live.event_stream import StreamEntry
-from tests.support.event_streams import listening
-from tests.support.ledgers import Books
+from tests.support.event_streams import feed_readers
+from tests.support.ledger import LedgerHarness
 
 DEADLINE_SECONDS = 20.0
 
@@ -27,14 +27,14 @@ def _live(url: str) -> Broadcaster:
     return Broadcaster(url, asyncio.Event())
 
 
-async def _settled(books: Books, listener: Subscriber) -> None:
+async def _settled(ledger: LedgerHarness, listener: Subscriber) -> None:
     """Wait until the feed is read and the listener has been told to begin."""
-    await _until(lambda: listening(books.store) == 1)
+    await _until(lambda: feed_readers(ledger.store) == 1)
     await listener.wait(DEADLINE_SECONDS)
     listener.needs_refresh = False
 
 
-def test_a_listener_is_woken_by_its_own_job(books: Books, store_url: str) -> None:
+def test_a_listener_is_woken_by_its_own_job(ledger: LedgerHarness, store_url: str) -> None:
     async def scene() -> tuple[list[str], list[str], list[str]]:
         live = _live(store_url)
         with (
@@ -43,64 +43,64 @@ def test_a_listener_is_woken_by_its_own_job(books: Books, store_url: str) -> Non
             live.subscribe(None) as all_,
         ):
             for listener in (own, strange, all_):
-                await _settled(books, listener)
-            assert listening(books.store) == 1
-            await books.claims.claim(mine, "worker")
+                await _settled(ledger, listener)
+            assert feed_readers(ledger.store) == 1
+            await ledger.claims.claim(mine, "worker")
             assert await own.wait(DEADLINE_SECONDS)
             assert await all_.wait(DEADLINE_SECONDS)
             heard = tuple([entry.job_id for entry in each.take()] for each in (own, strange, all_))
         await live.close()
         return heard[0], heard[1], heard[2]
 
-    mine, other = books.job(), books.job(account="studio")
-    assert books.run(scene()) == ([mine], [], [mine])
+    mine, other = ledger.add_job(), ledger.add_job(account="studio")
+    assert ledger.run(scene()) == ([mine], [], [mine])
 
 
 def test_the_connection_ends_with_the_last_listener_and_comes_back(
-    books: Books, store_url: str
+    ledger: LedgerHarness, store_url: str
 ) -> None:
     async def scene() -> None:
         live = _live(store_url)
         with live.subscribe("job_any"):
-            await _until(lambda: listening(books.store) == 1)
-        await _until(lambda: listening(books.store) == 0)
+            await _until(lambda: feed_readers(ledger.store) == 1)
+        await _until(lambda: feed_readers(ledger.store) == 0)
         with live.subscribe(job_id) as listener:
-            await _settled(books, listener)
-            await books.claims.claim(job_id, "worker")
+            await _settled(ledger, listener)
+            await ledger.claims.claim(job_id, "worker")
             await listener.wait(DEADLINE_SECONDS)
             assert [entry.number for entry in listener.take()] == [2]
         assert live.count == 0
         await live.close()
 
-    job_id = books.job()
-    books.run(scene())
+    job_id = ledger.add_job()
+    ledger.run(scene())
 
 
 def test_a_lost_connection_makes_everybody_read_again(
-    books: Books, store_url: str, monkeypatch: pytest.MonkeyPatch
+    ledger: LedgerHarness, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scene() -> None:
         live = _live(store_url)
         with live.subscribe("job_any") as one, live.subscribe(None) as other:
             for listener in (one, other):
-                await _settled(books, listener)
-            (reader,) = (each for each in books.store.client_list() if each["cmd"] == "xread")
-            books.store.client_kill_filter(_id=reader["id"])
+                await _settled(ledger, listener)
+            (reader,) = (each for each in ledger.store.client_list() if each["cmd"] == "xread")
+            ledger.store.client_kill_filter(_id=reader["id"])
             await _until(lambda: one.needs_refresh and other.needs_refresh)
         await live.close()
 
-    books.run(scene())
+    ledger.run(scene())
 
 
-def test_closing_without_ever_listening_is_fine(store_url: str, books: Books) -> None:
+def test_closing_without_ever_listening_is_fine(store_url: str, ledger: LedgerHarness) -> None:
     async def scene() -> None:
         await _live(store_url).close()
 
-    books.run(scene())
+    ledger.run(scene())
 
 
 def test_the_end_wakes_everybody_and_cuts_who_does_not_go(
-    books: Books, store_url: str, monkeypatch: pytest.MonkeyPatch
+    ledger: LedgerHarness, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.live.broadcaster.GRACE_SECONDS", 0.05)
 
@@ -108,7 +108,7 @@ def test_the_end_wakes_everybody_and_cuts_who_does_not_go(
         stopping, cut = asyncio.Event(), asyncio.Event()
         live = Broadcaster(store_url, stopping)
         with live.subscribe("job_any", cut.set) as listener:
-            await _settled(books, listener)
+            await _settled(ledger, listener)
             assert not listener.closed
             stopping.set()
             assert await listener.wait(DEADLINE_SECONDS)
@@ -118,7 +118,7 @@ def test_the_end_wakes_everybody_and_cuts_who_does_not_go(
             assert listener.disconnected
         await live.close()
 
-    books.run(scene())
+    ledger.run(scene())
 
 
 def test_who_takes_nothing_is_dropped_and_nothing_is_kept_for_him() -> None:

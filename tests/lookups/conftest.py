@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.support.pacing import Opener, ledgers
+from tests.support.limited_ledger import LedgerFactory, ledger_factory
 
 
 @pytest.fixture
-def opened(store: redis.Redis, store_url: str) -> Iterator[Opener]:
+def ledger_with(store: redis.Redis, store_url: str) -> Iterator[LedgerFactory]:
     """Opens ledgers over an empty store; an account each, with its terms."""
     assert store.dbsize() == 0
-    with ledgers(store_url) as opener:
+    with ledger_factory(store_url) as opener:
         yield opener

@@ -19,7 +19,7 @@ from service.lookups.service import Found, LookupAnswer, LookupService, Pending
 from service.lookups.shared_cache import LookupCache
 from service.lookups.targets import LookupTarget
 from service.redis.client import async_client
-from tests.support.pacing import terms, times
+from tests.support.limited_ledger import limits, times_with_limits
 
 TARGET = LookupTarget("user", "some.handle")
 #: Nothing listens there.
@@ -31,7 +31,7 @@ async def asking(url: str, stopping: asyncio.Event) -> AsyncIterator[LookupServi
     """One process' way to ask."""
     client = async_client(url, max_connections=3)
     live = Broadcaster(url, stopping)
-    sights = LookupCache(client, times(eyes=terms()), ("eyes",), 25_000)
+    sights = LookupCache(client, times_with_limits(eyes=limits()), ("eyes",), 25_000)
     made = LookupService(sights, live, Lookups())
     try:
         yield made
@@ -84,7 +84,7 @@ def test_who_comes_later_waits_for_as_long_as_he_wants_to(
 async def _found(url: str, job_id: str) -> None:
     """End a look-up as a worker does."""
     client = async_client(url, max_connections=1)
-    claims = Claims(client, times(eyes=terms()))
+    claims = Claims(client, times_with_limits(eyes=limits()))
     claim = await claims.claim(job_id, "worker")
     assert claim is not None
     await claims.finish(claim, Status.SUCCEEDED, result={})

@@ -20,7 +20,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.signatures.verify import SignatureRejected, verify
-from tests.support.senders import SECRETS, raw_headers, signed_headers
+from tests.support.webhook_signatures import SECRETS, raw_headers, signed_headers
 
 NOW: Final = 1_700_000_000
 STRIPE_SECRETS: Final = [SECRETS["stripe"], "whsec_the_one_before", "ключ"]

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import redis
 
-from tests.support.values import plain_values
+from tests.support.store_dump import plain_values
 
 #: What no way of writing changes, but for base64 and the like.
 _LETTERS: Final = "abcdefghijkmnpqrstuvwxyz"
@@ -39,7 +39,7 @@ class Canary:
             yield from _inside_base64(raw, offset)
 
 
-def drawn(length: int = 24) -> str:
+def new_secret(length: int = 24) -> str:
     """A new secret that any place takes: letters only."""
     return "".join(secrets.choice(_LETTERS) for _ in range(length))
 
@@ -60,7 +60,7 @@ def leaks(texts: Mapping[str, str], canaries: list[Canary]) -> list[str]:
     ]
 
 
-def everything_in(redis_url: str) -> str:
+def dump_store(redis_url: str) -> str:
     """Every key of a store and all that it holds, as text."""
     with redis.Redis.from_url(redis_url) as store:
         streams = [

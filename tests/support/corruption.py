@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from tests.support.invariants import ALARMS
-from tests.support.ledgers import Books
+from tests.support.ledger import LedgerHarness
 
 
-def forget_alarms(books: Books, job_id: str) -> None:
+def drop_alarms(ledger: LedgerHarness, job_id: str) -> None:
     """Lose whatever leads to a job, its place in a line and its wake-up on the broker too."""
-    for index in (*ALARMS, *books.store.scan_iter("hg:acct:*", _type="zset")):
-        books.store.zrem(index, job_id)
-    books.wakeups()
+    for index in (*ALARMS, *ledger.store.scan_iter("hg:acct:*", _type="zset")):
+        ledger.store.zrem(index, job_id)
+    ledger.take_messages()
 
 
-def drop_job(books: Books, job_id: str) -> None:
+def drop_job(ledger: LedgerHarness, job_id: str) -> None:
     """Lose a job, every index entry of it and its wake-up; a turn that it has stays its own."""
-    books.store.delete(f"hg:job:{job_id}", f"hg:jobtext:{job_id}")
-    _drop_entries(books, job_id)
-    books.wakeups()
+    ledger.store.delete(f"hg:job:{job_id}", f"hg:jobtext:{job_id}")
+    _drop_entries(ledger, job_id)
+    ledger.take_messages()
 
 
-def drop_delivery(books: Books, delivery_id: str) -> None:
+def drop_delivery(ledger: LedgerHarness, delivery_id: str) -> None:
     """Lose a delivery, every index entry of it and its wake-up."""
-    books.store.delete(f"hg:dlv:{delivery_id}")
-    _drop_entries(books, delivery_id)
-    books.wakeups("callbacks")
+    ledger.store.delete(f"hg:dlv:{delivery_id}")
+    _drop_entries(ledger, delivery_id)
+    ledger.take_messages("callbacks")
 
 
-def _drop_entries(books: Books, member: str) -> None:
-    for index in books.store.scan_iter("hg:*", _type="zset"):
-        books.store.zrem(index, member)
+def _drop_entries(ledger: LedgerHarness, member: str) -> None:
+    for index in ledger.store.scan_iter("hg:*", _type="zset"):
+        ledger.store.zrem(index, member)

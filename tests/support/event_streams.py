@@ -24,11 +24,11 @@ from wsproto.events import (
 )
 
 #: Longer than any listener of a test waits for what must come.
-PATIENCE_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Told:
+class StreamEvent:
     """One thing that a listener was told.
 
     Parameters:
@@ -43,7 +43,7 @@ class Told:
 
 
 @dataclass
-class Events:
+class EventReader:
     """Reads server-sent events line by line, as the standard says.
 
     Parameters:
@@ -55,14 +55,14 @@ class Events:
     comments: int = 0
     last_id: str | None = None
 
-    def __iter__(self) -> Iterator[Told]:
+    def __iter__(self) -> Iterator[StreamEvent]:
         """Every event to the end of the stream."""
         fields: dict[str, str] = {}
         for line in self.lines:
             name, _, value = line.partition(":")
             if line == "":
                 if "data" in fields:
-                    yield Told(fields["event"], fields.get("id"), json.loads(fields["data"]))
+                    yield StreamEvent(fields["event"], fields.get("id"), json.loads(fields["data"]))
                 fields = {}
             elif name == "":
                 self.comments += 1
@@ -72,14 +72,14 @@ class Events:
                 fields[name] = value.removeprefix(" ")
                 self.last_id = fields.get("id", self.last_id)
 
-    def take(self, count: int) -> list[Told]:
+    def take(self, count: int) -> list[StreamEvent]:
         """The next few events."""
         told = iter(self)
         return [next(told) for _ in range(count)]
 
 
 @contextmanager
-def events(api: httpx.Client, path: str, last_id: str | None = None) -> Iterator[Events]:
+def subscribe(api: httpx.Client, path: str, last_id: str | None = None) -> Iterator[EventReader]:
     """Listen to a path until the end of the block.
 
     Parameters:
@@ -88,13 +88,13 @@ def events(api: httpx.Client, path: str, last_id: str | None = None) -> Iterator
       last_id: The id of the last event that was heard.
     """
     headers = {} if last_id is None else {"Last-Event-ID": last_id}
-    with api.stream("GET", path, headers=headers, timeout=PATIENCE_SECONDS) as answer:
+    with api.stream("GET", path, headers=headers, timeout=TIMEOUT_SECONDS) as answer:
         assert answer.status_code == 200, answer.read()
         assert answer.headers["Content-Type"].startswith("text/event-stream")
-        yield Events(answer.iter_lines())
+        yield EventReader(answer.iter_lines())
 
 
-class Refused(Exception):
+class WebSocketRejected(Exception):
     """A WebSocket was not opened.
 
     Parameters:
@@ -108,7 +108,7 @@ class Refused(Exception):
         self.body = body
 
 
-class Socket:
+class WebSocket:
     """A WebSocket.
 
     Parameters:
@@ -120,7 +120,7 @@ class Socket:
     def __init__(self, port: int, path: str, headers: Mapping[str, str]) -> None:
         #: How the server closed it.
         self.code: int | None = None
-        self._wire = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
+        self._wire = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS)
         self._ws = WSConnection(ConnectionType.CLIENT)
         self._come: list[Event] = []
         extra = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
@@ -139,7 +139,7 @@ class Socket:
         """Hang up."""
         self._wire.close()
 
-    def __iter__(self) -> Iterator[Told]:
+    def __iter__(self) -> Iterator[StreamEvent]:
         """Every message to the end."""
         text = ""
         while True:
@@ -147,7 +147,7 @@ class Socket:
             if isinstance(event, TextMessage):
                 text += event.data
                 if event.message_finished:
-                    yield Told(**json.loads(text))
+                    yield StreamEvent(**json.loads(text))
                     text = ""
             elif isinstance(event, Ping):
                 self._send(event.response())
@@ -156,7 +156,7 @@ class Socket:
                 self._send(event.response())
                 return
 
-    def take(self, count: int) -> list[Told]:
+    def take(self, count: int) -> list[StreamEvent]:
         """The next few messages."""
         told = iter(self)
         return [next(told) for _ in range(count)]
@@ -175,7 +175,7 @@ class Socket:
             part = self._next()
             assert isinstance(part, RejectData)
             body, done = body + bytes(part.data), part.body_finished
-        raise Refused(event.status_code, body)
+        raise WebSocketRejected(event.status_code, body)
 
     def _send(self, event: Event) -> None:
         self._wire.sendall(self._ws.send(event))
@@ -188,7 +188,7 @@ class Socket:
         return self._come.pop(0)
 
 
-def listening(store: redis.Redis) -> int:
+def feed_readers(store: redis.Redis) -> int:
     """How many processes wait for the feed."""
     database = str(store.get_connection_kwargs().get("db", 0))
     clients: Iterable[Mapping[str, str]] = store.client_list()

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from deploy.local.stack import CONFIG, Stack
 from deploy.local.wait import until
-from tests.support.journey import Journey
+from tests.support.scenario import Scenario
 
 PASSWORD: Final = "fleet-password"
 POST: Final = "3700000000000000001"
@@ -29,11 +29,11 @@ NO_LIMITS: Final[Mapping[str, Any]] = {
     **dict.fromkeys(("dm", "dm_new_thread", "comment", "lookup"), NO_LIMIT),
 }
 #: Short, so that what a kill leaves behind goes on within seconds.
-SHORT: Final[Mapping[str, str]] = {"LEASE_SECONDS": "2", "SETTLE_SECONDS": "1"}
+SHORT_LEASES: Final[Mapping[str, str]] = {"LEASE_SECONDS": "2", "SETTLE_SECONDS": "1"}
 
 
 @contextmanager
-def fleet(
+def run_fleet(
     directory: Path,
     accounts: Mapping[str, Mapping[str, Any]],
     *,
@@ -52,7 +52,7 @@ def fleet(
     """
     config = directory / "heliograph.toml"
     config.write_text(_document(accounts, pacing))
-    variables = {**SHORT, **(environ or {})}
+    variables = {**SHORT_LEASES, **(environ or {})}
     with Stack(directory / "stack", config=config, processes=processes, environ=variables) as stack:
         for name in accounts:
             stack.fake_instagram.add_account(name, PASSWORD)
@@ -70,54 +70,54 @@ def _works(stack: Stack) -> bool:
 
 
 @contextmanager
-def own_journey(stack: Stack, name: str) -> Iterator[Journey]:
+def own_scenario(stack: Stack, name: str) -> Iterator[Scenario]:
     """A test's way through such a stack, which has no faults when it ends."""
-    journey = Journey(stack, f"{name}-{os.urandom(4).hex()}")
+    scenario = Scenario(stack, f"{name}-{os.urandom(4).hex()}")
     try:
-        yield journey
+        yield scenario
     finally:
         stack.fake_instagram.clear_faults()
         stack.receiver.clear_answers()
-        journey.api.close()
+        scenario.api.close()
 
 
-def order(journey: Journey, account: str, kind: str = "dm", **wanted: Any) -> str:
+def create_job(scenario: Scenario, account: str, kind: str = "dm", **wanted: Any) -> str:
     """Ask for a DM or a comment by an account; returns the job's id."""
     target = {"to": "some.handle"} if kind == "dm" else {"to": None, "post": POST}
-    return journey.order(account=account, kind=kind, **{**target, **wanted})
+    return scenario.create_dm(account=account, kind=kind, **{**target, **wanted})
 
 
-def kept(journey: Journey, job_id: str, status: str, reason: str) -> dict[str, Any]:
+def wait_kept(scenario: Scenario, job_id: str, status: str, reason: str) -> dict[str, Any]:
     """The job once it is kept for that reason."""
 
     def there() -> dict[str, Any] | None:
-        job = journey.job(job_id)
+        job = scenario.job(job_id)
         wait = job["wait"] or {}
         return job if (job["status"], wait.get("reason")) == (status, reason) else None
 
     return until(there, 30, f"{status} for {reason} of {job_id}")
 
 
-def account_of(journey: Journey, name: str) -> dict[str, Any]:
+def account_of(scenario: Scenario, name: str) -> dict[str, Any]:
     """The account as the API shows it."""
-    shown: dict[str, Any] = journey.api.get(f"/accounts/{name}").raise_for_status().json()
+    shown: dict[str, Any] = scenario.api.get(f"/accounts/{name}").raise_for_status().json()
     return shown
 
 
-def act(journey: Journey, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def post(scenario: Scenario, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Post to the API; returns what it answers."""
-    answer: dict[str, Any] = journey.api.post(path, json=body).raise_for_status().json()
+    answer: dict[str, Any] = scenario.api.post(path, json=body).raise_for_status().json()
     return answer
 
 
-def calls_of(journey: Journey, account: str) -> int:
+def call_count(scenario: Scenario, account: str) -> int:
     """How many requests of an account the fake Instagram has seen."""
-    return len(journey.stack.fake_instagram.log(account=account))
+    return len(scenario.stack.fake_instagram.log(account=account))
 
 
-def written(journey: Journey, account: str) -> list[str]:
+def written_texts(scenario: Scenario, account: str) -> list[str]:
     """The texts that an account has got to the fake Instagram, in the order of its writes."""
-    fake_instagram = journey.stack.fake_instagram
+    fake_instagram = scenario.stack.fake_instagram
     texts = {
         WRITES["dm"]: iter([dm["text"] for dm in fake_instagram.dms() if dm["sender"] == account]),
         WRITES["comment"]: iter(

@@ -10,16 +10,16 @@ from service.jobs.consistency_check import Examination
 from service.jobs.consistency_problems import Defect
 from service.jobs.lua.hash_encoding import BLANK
 from service.jobs.model import FINAL, FOLLOWER_KINDS, TRANSITIONS, Status, rate_limit_kind
-from tests.support.ledgers import Books
+from tests.support.ledger import LedgerHarness
 
 #: The alarms of jobs that are not ended.
 ALARMS: Final = ("hg:due", "hg:wakes", "hg:leases", "hg:expiry")
 _CLAIMED: Final = ("running", "sending")
 
 
-def audit(books: Books) -> list[str]:
+def audit(ledger: LedgerHarness) -> list[str]:
     """Every broken invariant, as a sentence each; an empty list when the ledger is sound."""
-    view = _View(books)
+    view = _View(ledger)
     findings = [
         *_reachable(view),
         *_indexed(view),
@@ -28,33 +28,33 @@ def audit(books: Books) -> list[str]:
         *_turns_and_lines(view),
         *_rows(view),
     ]
-    told = [str(defect) for defect in diagnosis(books)]
+    told = [str(defect) for defect in diagnosis(ledger)]
     if bool(findings) != bool(told):
         findings.append(f"the doctor says {told}, which is not what the audit says")
-    rescued = books.sweep()
+    rescued = ledger.rescue()
     return [*findings, *told, *([f"the sweep rescued {rescued}"] if rescued else [])]
 
 
-def diagnosis(books: Books, *, repair: bool = False) -> list[Defect]:
+def diagnosis(ledger: LedgerHarness, *, repair: bool = False) -> list[Defect]:
     """Everything that the product's own doctor finds.
 
     Parameters:
-      books: The ledger.
+      ledger: The ledger.
       repair: Whether it mends what it can.
     """
 
     async def examine() -> list[Defect]:
-        defects = Examination(books.client, books.times).defects(repair=repair)
+        defects = Examination(ledger.client, ledger.times).defects(repair=repair)
         return [defect async for defect in defects]
 
-    return books.run(examine())
+    return ledger.run(examine())
 
 
-def illegal_steps(books: Books, job_id: str) -> list[tuple[str, str]]:
+def illegal_steps(ledger: LedgerHarness, job_id: str) -> list[tuple[str, str]]:
     """The changes in a job's timeline that the table of states does not know."""
     return [
         (before, after)
-        for before, after in itertools.pairwise(books.path(job_id))
+        for before, after in itertools.pairwise(ledger.statuses(job_id))
         if before != after and Status(after) not in TRANSITIONS[Status(before)]
     ]
 
@@ -62,10 +62,10 @@ def illegal_steps(books: Books, job_id: str) -> list[tuple[str, str]]:
 class _View:
     """All keys of the ledger at one moment."""
 
-    def __init__(self, books: Books) -> None:
-        names = _names(books)
+    def __init__(self, ledger: LedgerHarness) -> None:
+        names = _names(ledger)
         while True:
-            with books.store.pipeline() as pipe:
+            with ledger.store.pipeline() as pipe:
                 pipe.time()
                 for name in names:
                     pipe.type(name)
@@ -73,7 +73,7 @@ class _View:
                 for name, kind in zip(names, types, strict=True):
                     _ask(pipe, name, kind)
                 values = [_plain(value) for value in pipe.execute()]
-            before, names = names, _names(books)
+            before, names = names, _names(ledger)
             if before == names:
                 break  # nothing came or went meanwhile
         self.now: int = seconds * 1000 + micros // 1000
@@ -120,8 +120,8 @@ class _View:
         }
 
 
-def _names(books: Books) -> list[str]:
-    return sorted(key.decode() for key in set(books.store.scan_iter("hg:*", count=1000)))
+def _names(ledger: LedgerHarness) -> list[str]:
+    return sorted(key.decode() for key in set(ledger.store.scan_iter("hg:*", count=1000)))
 
 
 def _ask(pipe: Any, name: str, kind: bytes) -> None:

@@ -12,8 +12,8 @@ from deploy.local.wait import until
 from service.jobs.model import Failure, Status
 from service.lookups.shared_cache import LookupCache, LookupState
 from service.lookups.targets import LookupTarget
-from tests.support.ledgers import SECOND, Books
-from tests.support.web import Door
+from tests.support.ledger import SECOND, LedgerHarness
+from tests.support.web import WebHarness
 
 PROFILE: Final[Mapping[str, Any]] = {
     "pk": "40000000314",
@@ -29,50 +29,52 @@ PROFILE: Final[Mapping[str, Any]] = {
 }
 
 
-def new_name(prefix: str = "u") -> str:
+def new_username(prefix: str = "u") -> str:
     """A username that nobody has asked for, of which no process has a copy."""
     return f"{prefix}{uuid.uuid4().hex[:12]}"
 
 
-def flying(door: Door, count: int = 1) -> list[str]:
+def pending_lookups(web: WebHarness, count: int = 1) -> list[str]:
     """The look-ups that go on once there are so many, oldest first."""
 
     def there() -> list[str]:
-        items = door.api.get("/jobs", params={"kind": "lookup"}).json()["items"]
+        items = web.api.get("/jobs", params={"kind": "lookup"}).json()["items"]
         found = [each["id"] for each in items if each["finished_at"] is None]
         return found[::-1] if len(found) >= count else []
 
     return until(there)
 
 
-def land(books: Books, job_id: str, **changes: Any) -> dict[str, Any]:
+def finish_lookup(ledger: LedgerHarness, job_id: str, **changes: Any) -> dict[str, Any]:
     """End a look-up as a worker that has found a profile; returns the profile."""
-    claim = books.claim(job_id)
+    claim = ledger.claim(job_id)
     found = {**PROFILE, "username": claim.job.to.removeprefix("@"), **changes}
-    ended = books.run(books.claims.finish(claim, Status.SUCCEEDED, result=found))
+    ended = ledger.run(ledger.claims.finish(claim, Status.SUCCEEDED, result=found))
     assert ended == "ok"
     return found
 
 
-def fail(books: Books, job_id: str, code: str) -> None:
+def fail_lookup(ledger: LedgerHarness, job_id: str, code: str) -> None:
     """End a look-up as a worker that Instagram has refused."""
     failure = Failure(code, "A job's own sentence.")
-    step = books.claims.finish(books.claim(job_id), Status.FAILED, failure=failure)
-    assert books.run(step) == "ok"
+    step = ledger.claims.finish(ledger.claim(job_id), Status.FAILED, failure=failure)
+    assert ledger.run(step) == "ok"
 
 
-def known(door: Door, books: Books, name: str, **changes: Any) -> dict[str, Any]:
+def cache_profile(
+    web: WebHarness, ledger: LedgerHarness, name: str, **changes: Any
+) -> dict[str, Any]:
     """Have a profile looked up; returns it."""
-    assert door.api.get(f"/users/{name}", params={"wait": 0}).status_code == 202
-    [job_id] = flying(door)
-    return land(books, job_id, **changes)
+    assert web.api.get(f"/users/{name}", params={"wait": 0}).status_code == 202
+    [job_id] = pending_lookups(web)
+    return finish_lookup(ledger, job_id, **changes)
 
 
-class Eyes:
+class LookupHarness:
     """The ledger's side of look-ups over a ledger of the tests.
 
     Parameters:
-      books: The ledger.
+      ledger: The ledger.
       readers: The accounts that look.
       fresh_ms: How old an answer may be.
       patience_ms: How long one who waits may be kept waiting.
@@ -80,27 +82,27 @@ class Eyes:
 
     def __init__(
         self,
-        books: Books,
+        ledger: LedgerHarness,
         *readers: str,
         fresh_ms: int = 300 * SECOND,
         patience_ms: int = 25 * SECOND,
     ) -> None:
-        self.books = books
+        self.ledger = ledger
         self._fresh_ms = fresh_ms
-        self._sights = LookupCache(books.client, books.times, readers, patience_ms)
+        self._cache = LookupCache(ledger.client, ledger.times, readers, patience_ms)
 
-    def look(self, name: str) -> LookupState:
+    def request(self, name: str) -> LookupState:
         """Ask for a profile."""
         target = LookupTarget("user", name)
-        return self.books.run(self._sights.get_or_start(target, self._fresh_ms, "test"))
+        return self.ledger.run(self._cache.get_or_start(target, self._fresh_ms, "test"))
 
-    def see(self, name: str) -> LookupState:
+    def state(self, name: str) -> LookupState:
         """Look at what is known of a profile."""
-        return self.books.run(self._sights.get(LookupTarget("user", name)))
+        return self.ledger.run(self._cache.get(LookupTarget("user", name)))
 
-    def begun(self, name: str) -> str:
+    def request_new(self, name: str) -> str:
         """Ask for a profile that is looked up for it; the job's id."""
-        job_id = self.look(name).job_id
+        job_id = self.request(name).job_id
         assert job_id is not None
         return job_id
 
@@ -111,12 +113,12 @@ def error_of(answer: httpx.Response) -> dict[str, Any]:
     return error
 
 
-def jobs(door: Door, **query: Any) -> list[dict[str, Any]]:
+def list_jobs(web: WebHarness, **query: Any) -> list[dict[str, Any]]:
     """The jobs that are listed.
 
     Parameters:
-      door: Where to ask.
+      web: Where to ask.
       query: Which ones.
     """
-    items: list[dict[str, Any]] = door.api.get("/jobs", params=query).json()["items"]
+    items: list[dict[str, Any]] = web.api.get("/jobs", params=query).json()["items"]
     return items

@@ -15,7 +15,7 @@ _BETWEEN_SECONDS: Final = 0.02
 
 
 @dataclass
-class Resident:
+class PeakMemory:
     """The most memory that was resident, in MiB."""
 
     most: float = 0.0
@@ -35,13 +35,13 @@ def resident_mib(session: int) -> float:
 
 
 @contextmanager
-def watched(session: int) -> Iterator[Resident]:
+def peak_memory(session: int) -> Iterator[PeakMemory]:
     """Measure until the end of the block.
 
     Parameters:
       session: As for `resident_mib`.
     """
-    resident, over = Resident(resident_mib(session)), threading.Event()
+    resident, over = PeakMemory(resident_mib(session)), threading.Event()
 
     def watch() -> None:
         while not over.wait(_BETWEEN_SECONDS):

@@ -17,7 +17,7 @@ ROOT: Final = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
-class Ended:
+class ExitedProcess:
     """How a process ended.
 
     Parameters:
@@ -39,13 +39,13 @@ def command(name: str) -> str:
     return f"exec {next(line.strip() for process, _, line in lines if process == name)}"
 
 
-def whole(environ: Mapping[str, str]) -> dict[str, str]:
+def process_environ(environ: Mapping[str, str]) -> dict[str, str]:
     """An environment with nothing of ours in it but what is given."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     return {"PATH": path, "PYTHONUNBUFFERED": "1", **environ}
 
 
-def ended(name: str, environ: Mapping[str, str], seconds: float = 30) -> Ended:
+def run_to_exit(name: str, environ: Mapping[str, str], seconds: float = 30) -> ExitedProcess:
     """Run a process that ends by itself.
 
     Parameters:
@@ -58,14 +58,14 @@ def ended(name: str, environ: Mapping[str, str], seconds: float = 30) -> Ended:
         command(name),
         shell=True,
         cwd=ROOT,
-        env=whole(environ),
+        env=process_environ(environ),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=seconds,
         check=False,
     )
-    return Ended(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
+    return ExitedProcess(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
 
 
 @contextmanager
@@ -83,7 +83,7 @@ def running(name: str, environ: Mapping[str, str], log: Path) -> Iterator[subpro
             command(name),
             shell=True,
             cwd=ROOT,
-            env=whole(environ),
+            env=process_environ(environ),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -39,7 +39,7 @@ def running_store() -> Iterator[str]:
 
 
 @contextmanager
-def short_memory(store: redis.Redis) -> Iterator[None]:
+def out_of_memory(store: redis.Redis) -> Iterator[None]:
     """Leave the server without a free byte.
 
     Parameters:

@@ -22,7 +22,7 @@ from service.config.config import parse_config
 from service.config.settings import Settings, load_settings
 from service.signatures.verify import SCHEMES
 from service.web import SERVING
-from tests.support.senders import SECRETS, signed_headers
+from tests.support.webhook_signatures import SECRETS, signed_headers
 
 T = TypeVar("T")
 
@@ -106,7 +106,7 @@ text = "Thank you!"
 )
 
 
-def settings_for(redis_url: str, config: Path, **changes: str) -> Settings:
+def web_settings(redis_url: str, config: Path, **changes: str) -> Settings:
     """Settings as an environment would give them.
 
     Parameters:
@@ -128,7 +128,7 @@ def settings_for(redis_url: str, config: Path, **changes: str) -> Settings:
 
 
 @contextmanager
-def serving(redis_url: str, directory: Path, config: str = CONFIG, **changes: str) -> Iterator[int]:
+def run_web(redis_url: str, directory: Path, config: str = CONFIG, **changes: str) -> Iterator[int]:
     """Serve the application as production does, in a thread; yields its port.
 
     Parameters:
@@ -137,7 +137,7 @@ def serving(redis_url: str, directory: Path, config: str = CONFIG, **changes: st
     """
     path = directory / "heliograph.toml"
     path.write_text(config)
-    settings = settings_for(redis_url, path, **changes)
+    settings = web_settings(redis_url, path, **changes)
     app = create_app(settings, parse_config(config), SOURCE_SECRETS)
     options = {**SERVING, "timeout_graceful_shutdown": 3}
     server = uvicorn.Server(uvicorn.Config(app, **options))
@@ -174,7 +174,7 @@ def order(scheme: str, event_id: str = "evt_1", **more: Any) -> bytes:
 
 
 @dataclass(frozen=True)
-class Door:
+class WebHarness:
     """The application, its store, and the ways to speak to it.
 
     Parameters:
@@ -237,7 +237,7 @@ def contents(store: redis.Redis) -> dict[bytes, bytes | None]:
 
 
 @contextmanager
-def opened(port: int, store: redis.Redis) -> Iterator[Door]:
+def connect(port: int, store: redis.Redis) -> Iterator[WebHarness]:
     """Clients of a server."""
     base = f"http://127.0.0.1:{port}"
     bearer = {"Authorization": f"Bearer {API_KEY}"}
@@ -245,10 +245,10 @@ def opened(port: int, store: redis.Redis) -> Iterator[Door]:
         httpx.Client(base_url=base, trust_env=False, timeout=15) as http_client,
         httpx.Client(base_url=base, trust_env=False, timeout=15, headers=bearer) as api_client,
     ):
-        yield Door(port, store, http_client, api_client)
+        yield WebHarness(port, store, http_client, api_client)
 
 
-def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
+def read_response(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
     """Read one response: status, headers in lower case, body."""
     # Not a byte more than this response: the next one may be there already.
     head = b""
@@ -271,14 +271,14 @@ def _received(connection: socket.socket, size: int) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def served(store_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def web_port(store_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of one application for all tests of this process."""
-    with serving(store_url, tmp_path_factory.mktemp("web")) as port:
+    with run_web(store_url, tmp_path_factory.mktemp("web")) as port:
         yield port
 
 
 @pytest.fixture
-def door(served: int, store: redis.Redis) -> Iterator[Door]:
+def web(web_port: int, store: redis.Redis) -> Iterator[WebHarness]:
     """The application over an empty store."""
-    with opened(served, store) as found:
+    with connect(web_port, store) as found:
         yield found

@@ -31,7 +31,7 @@ from service.jobs.photo_store import PhotoStore
 from service.network.ip_filter import IpFilter, parse_cidrs
 from service.photos.converter import PhotoConverter
 from tests.support.invariants import audit
-from tests.support.ledgers import TIMES, Books, opened_books
+from tests.support.ledger import TIMES, LedgerHarness, open_ledger
 from tests.support.misbehaving_servers import (
     Behaviour,
     Conversation,
@@ -50,21 +50,21 @@ Scenario = Callable[[Runtime, Servers], Coroutine[Any, Any, Any]]
 
 
 @pytest.fixture
-def books(store: redis.Redis, store_url: str) -> Iterator[Books]:
-    with opened_books(store_url) as books:
-        yield books
+def ledger(store: redis.Redis, store_url: str) -> Iterator[LedgerHarness]:
+    with open_ledger(store_url) as ledger:
+        yield ledger
 
 
-def owed(books: Books, callback: str, count: int) -> list[str]:
+def owed(ledger: LedgerHarness, callback: str, count: int) -> list[str]:
     """Deliveries that are due, to one endpoint."""
-    for job_id in books.many(count, callback=callback):
-        assert books.run(books.ledger.cancel(job_id, "api:test")) == "ok"
-    books.wakeups()
-    return books.wakeups("callbacks")
+    for job_id in ledger.add_jobs(count, callback=callback):
+        assert ledger.run(ledger.core.cancel(job_id, "api:test")) == "ok"
+    ledger.take_messages()
+    return ledger.take_messages("callbacks")
 
 
 def with_servers(
-    books: Books, behaviours: Mapping[str, Behaviour], scenario: Scenario, **limits: Any
+    ledger: LedgerHarness, behaviours: Mapping[str, Behaviour], scenario: Scenario, **limits: Any
 ) -> Any:
     """Run a scenario in a worker's runtime whose callbacks are these servers."""
 
@@ -80,33 +80,33 @@ def with_servers(
                     backend, version="1.2.3", allow_http=True, limits=CallbackLimits(**limits)
                 )
             )
-            runtime = a_runtime(books, exchange, servers)
+            runtime = a_runtime(ledger, exchange, servers)
             stack.callback(runtime.heartbeat.stop)
             return await scenario(runtime, servers)
 
-    return books.run(run())
+    return ledger.run(run())
 
 
-def a_runtime(books: Books, exchange: CallbackClient, servers: Servers) -> Runtime:
-    url = "redis://{host}:{port}/{db}".format(**books.store.connection_pool.connection_kwargs)
+def a_runtime(ledger: LedgerHarness, exchange: CallbackClient, servers: Servers) -> Runtime:
+    url = "redis://{host}:{port}/{db}".format(**ledger.store.connection_pool.connection_kwargs)
     endpoints = {
         name: CallbackEndpoint(name, server.url(), f"http://127.0.0.1:{server.port}", (SECRET,))
         for name, server in servers.items()
     }
-    vault = SessionStore(books.client, derive_keys("k" * 32))
+    vault = SessionStore(ledger.client, derive_keys("k" * 32))
     return Runtime(
         config=WorkerConfig(Settings.model_construct(redis_url=url), {}, endpoints, TIMES),
-        client=books.client,
-        ledger=books.ledger,
-        claims=books.claims,
-        deliveries=books.deliveries,
-        accounts=books.doors,
-        user_ids=UserIdCache(books.client),
-        suppressions=Suppressions(books.client),
+        client=ledger.client,
+        ledger=ledger.core,
+        claims=ledger.claims,
+        deliveries=ledger.deliveries,
+        accounts=ledger.controls,
+        user_ids=UserIdCache(ledger.client),
+        suppressions=Suppressions(ledger.client),
         gateways=GatewayPool({}, vault),
         callback_client=exchange,
         photo_loader=PhotoLoader(
-            PhotoStore(books.client, TIMES),
+            PhotoStore(ledger.client, TIMES),
             PhotoDownloader(IpFilter(), version="1.2.3"),
             PhotoConverter(),
         ),
@@ -140,9 +140,9 @@ def takes(seconds: float) -> Behaviour:
     return behaviour
 
 
-def test_a_hanging_endpoint_does_not_hold_up_another(books: Books) -> None:
+def test_a_hanging_endpoint_does_not_hold_up_another(ledger: LedgerHarness) -> None:
     # Given far more deliveries to a dead endpoint than there are places, and one to another
-    ids = owed(books, "dead", 200) + owed(books, "crm", 1)
+    ids = owed(ledger, "dead", 200) + owed(ledger, "crm", 1)
 
     async def scenario(runtime: Runtime, servers: Servers) -> int:
         worker = asyncio.create_task(work_off(runtime, ids))
@@ -152,52 +152,54 @@ def test_a_hanging_endpoint_does_not_hold_up_another(books: Books) -> None:
 
     behaviours = {"dead": hangs_before_headers, "crm": answers(204)}
     # Then the other is called while the dead one still has its first four
-    assert with_servers(books, behaviours, scenario) == 4
-    assert audit(books) == []
+    assert with_servers(ledger, behaviours, scenario) == 4
+    assert audit(ledger) == []
 
 
 @pytest.mark.parametrize("places", [6, PLACES])
 def test_what_a_hanging_endpoint_keeps_waiting_is_put_back_untold(
-    books: Books, places: int
+    ledger: LedgerHarness, places: int
 ) -> None:
-    ids = owed(books, "dead", 60)
+    ids = owed(ledger, "dead", 60)
 
     async def scenario(runtime: Runtime, servers: Servers) -> None:
         await work_off(runtime, ids, places)
 
     with_servers(
-        books, {"dead": hangs_before_headers}, scenario, total_seconds=1.0, wait_seconds=0.1
+        ledger, {"dead": hangs_before_headers}, scenario, total_seconds=1.0, wait_seconds=0.1
     )
 
-    shown = [books.delivery(delivery_id) for delivery_id in ids]
+    shown = [ledger.delivery(delivery_id) for delivery_id in ids]
     assert {delivery["status"] for delivery in shown} == {"pending"}
     told = Counter(line["code"] for delivery in shown for line in delivery["attempt_log"])
     assert set(told) == {"timeout"}
     assert sum(delivery["attempts"] for delivery in shown) == told["timeout"] <= 8
-    assert audit(books) == []
+    assert audit(ledger) == []
 
 
-def test_a_burst_to_a_healthy_endpoint_drains_fast(books: Books) -> None:
-    ids = owed(books, "crm", 200)
+def test_a_burst_to_a_healthy_endpoint_drains_fast(ledger: LedgerHarness) -> None:
+    ids = owed(ledger, "crm", 200)
 
     async def scenario(runtime: Runtime, servers: Servers) -> None:
         # When its deliveries come again as often as they were put back and are due
         while len(servers["crm"].requests) < len(ids):
             await work_off(runtime, ids)
-            books.tick()
+            ledger.heartbeat()
 
     started = time.monotonic()
-    with_servers(books, {"crm": takes(0.02)}, scenario)
+    with_servers(ledger, {"crm": takes(0.02)}, scenario)
 
     assert time.monotonic() - started < 10
-    assert {books.delivery(each)["status"] for each in ids} == {"delivered"}
-    assert {books.delivery(each)["attempts"] for each in ids} == {1}
+    assert {ledger.delivery(each)["status"] for each in ids} == {"delivered"}
+    assert {ledger.delivery(each)["attempts"] for each in ids} == {1}
 
 
-def test_a_delivery_that_is_busy_past_the_hard_stop_fails_and_says_why(books: Books) -> None:
-    first, late = owed(books, "dead", 2)
-    created = int(books.store.hget(f"hg:dlv:{late}", "created") or 0)
-    books.store.hset(f"hg:dlv:{late}", "created", created - HARD_STOP_MS)
+def test_a_delivery_that_is_busy_past_the_hard_stop_fails_and_says_why(
+    ledger: LedgerHarness,
+) -> None:
+    first, late = owed(ledger, "dead", 2)
+    created = int(ledger.store.hget(f"hg:dlv:{late}", "created") or 0)
+    ledger.store.hset(f"hg:dlv:{late}", "created", created - HARD_STOP_MS)
 
     async def scenario(runtime: Runtime, servers: Servers) -> None:
         holder = asyncio.create_task(deliver(runtime, first))
@@ -205,9 +207,9 @@ def test_a_delivery_that_is_busy_past_the_hard_stop_fails_and_says_why(books: Bo
         await deliver(runtime, late)
         await ended(holder)
 
-    with_servers(books, {"dead": hangs_before_headers}, scenario, per_origin=1, initial_waiting=0)
+    with_servers(ledger, {"dead": hangs_before_headers}, scenario, per_origin=1, initial_waiting=0)
 
-    shown = books.delivery(late)
+    shown = ledger.delivery(late)
     assert (shown["status"], shown["attempts"]) == ("failed", 0)
     assert [line["code"] for line in shown["attempt_log"]] == ["origin_busy"]
 

@@ -16,11 +16,18 @@ from structlog.testing import capture_logs
 from deploy.local.valkey import Valkey
 from deploy.local.wait import until
 from service.jobs.actor_routes import NAMESPACE
-from tests.support.workers import PREFETCH, QUEUE, nothing_stays, put, whole, working
+from tests.support.dramatiq_worker import (
+    PREFETCH,
+    QUEUE,
+    enqueue,
+    message,
+    queues_are_empty,
+    running_worker,
+)
 
 
 @pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[Valkey]:
+def valkey(tmp_path: Path) -> Iterator[Valkey]:
     """A store to kill."""
     with Valkey(tmp_path) as store:
         yield store
@@ -52,35 +59,35 @@ class Gate:
 
 
 def test_what_ended_while_the_store_was_away_is_acknowledged_when_it_is_back(
-    mortal: Valkey, monkeypatch: pytest.MonkeyPatch
+    valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("actors.dramatiq_async.ack_batcher._RETRY_SECONDS", 0.05)
     monkeypatch.setattr("dramatiq.worker.CONSUMER_RESTART_DELAY_SECS", 0.05)
     gate = Gate()
-    with redis.Redis.from_url(mortal.url) as store, working(mortal.url, gate.work):
+    with redis.Redis.from_url(valkey.url) as store, running_worker(valkey.url, gate.work):
         # Given as much work under way as there are places
         for number in range(PREFETCH):
-            put(store, whole(args=[number]))
+            enqueue(store, message(args=[number]))
         until(lambda: len(gate.begun) == PREFETCH, 10, "the work")
         # When it ends while the store is away
-        mortal.kill()
+        valkey.kill()
         gate.release()
-        mortal.start()
+        valkey.start()
         # Then nothing is left of it, and its places are free
-        until(lambda: nothing_stays(store), 20, "the acknowledgements")
-        put(store, whole())
+        until(lambda: queues_are_empty(store), 20, "the acknowledgements")
+        enqueue(store, message())
         until(lambda: "good" in gate.begun, 10, "the next message")
-        until(lambda: nothing_stays(store), 10, "its acknowledgement")
+        until(lambda: queues_are_empty(store), 10, "its acknowledgement")
     assert len(gate.begun) == PREFETCH + 1
 
 
-def test_a_worker_ends_in_time_with_work_under_way_and_no_store(mortal: Valkey) -> None:
+def test_a_worker_ends_in_time_with_work_under_way_and_no_store(valkey: Valkey) -> None:
     gate = Gate()
-    with redis.Redis.from_url(mortal.url) as store, working(mortal.url, gate.work, 0.5):
-        put(store, whole())
+    with redis.Redis.from_url(valkey.url) as store, running_worker(valkey.url, gate.work, 0.5):
+        enqueue(store, message())
         until(lambda: gate.begun, 10, "the work")
         # When it is told to stop while the store is away
-        mortal.kill()
+        valkey.kill()
         told = time.monotonic()
     # Then its work was canceled, and nothing was waited for
     assert gate.canceled
@@ -91,13 +98,13 @@ def test_a_message_that_came_too_late_goes_back_to_its_queue(
     store: redis.Redis, store_url: str
 ) -> None:
     gate = Gate()
-    with working(store_url, gate.work, 0.2) as (broker, worker):
-        put(store, whole())
+    with running_worker(store_url, gate.work, 0.2) as (broker, worker):
+        enqueue(store, message())
         until(lambda: gate.begun, 10, "the work")
         # Given a message that arrives when the dispatcher has stopped taking
         worker.workers[0].stop()
         until(lambda: not worker.workers[0].is_alive(), 10, "the dispatcher's end")
-        late = put(store, whole(args=["late"]))
+        late = enqueue(store, message(args=["late"]))
         acks = f"{NAMESPACE}:__acks__.{broker.broker_id}.{QUEUE}"
         until(lambda: store.sismember(acks, late), 10, "its arrival")
     # Then it waits for another worker
@@ -111,18 +118,18 @@ def test_what_takes_too_long_is_canceled_and_keeps_no_place(
     gate = Gate()
     with (
         capture_logs() as lines,
-        working(store_url, gate.work, time_limit=200),
+        running_worker(store_url, gate.work, time_limit=200),
     ):
         # Given as much work as there are places, which would never end
         for number in range(PREFETCH):
-            put(store, whole(args=[number]))
+            enqueue(store, message(args=[number]))
         until(lambda: gate.begun == [0, 1], 10, "the work")
         # Then it ends all the same, and there is a place for the next
-        until(lambda: nothing_stays(store), 10, "the end of all messages")
-        put(store, whole())
+        until(lambda: queues_are_empty(store), 10, "the end of all messages")
+        enqueue(store, message())
         until(lambda: "good" in gate.begun, 10, "the next message")
         gate.release()
-        until(lambda: nothing_stays(store), 10, "its end")
+        until(lambda: queues_are_empty(store), 10, "its end")
     assert gate.canceled
     late = [line for line in lines if "too long" in line["event"]]
     assert [(line["actor"], line["args"]) for line in late] == [("note", (0,)), ("note", (1,))]
@@ -134,9 +141,9 @@ def test_an_error_of_its_own_about_time_is_no_overdue_actor(
     async def gives_up(_word: str) -> None:
         raise TimeoutError
 
-    with capture_logs() as lines, working(store_url, gives_up):
-        put(store, whole())
-        until(lambda: nothing_stays(store), 10, "the end of the message")
+    with capture_logs() as lines, running_worker(store_url, gives_up):
+        enqueue(store, message())
+        until(lambda: queues_are_empty(store), 10, "the end of the message")
     assert [line["event"] for line in lines if line["log_level"] == "error"] == [
         "an actor failed; its work is rung for again"
     ]
@@ -146,14 +153,14 @@ def test_thousands_of_ends_at_once_are_acknowledged_in_few_round_trips(
     store: redis.Redis, store_url: str
 ) -> None:
     gate, count = Gate(), 1000
-    with working(store_url, gate.work, prefetch=count):
+    with running_worker(store_url, gate.work, prefetch=count):
         for number in range(count):
-            put(store, whole(args=[number]), ring=False)
-        put(store, whole())
+            enqueue(store, message(args=[number]), ring=False)
+        enqueue(store, message())
         until(lambda: len(gate.begun) >= count, 30, "the work")
         before = store.info("stats")["total_reads_processed"]
         gate.release()
-        until(lambda: nothing_stays(store), 30, "the acknowledgements")
+        until(lambda: queues_are_empty(store), 30, "the acknowledgements")
         # This test's own looks are among them
         assert store.info("stats")["total_reads_processed"] - before < count / 2
 
@@ -168,8 +175,8 @@ def test_each_message_knows_itself_while_many_are_under_way(
         message = CurrentMessage.get_current_message()
         seen[number] = message and message.args[0]
 
-    with working(store_url, note, prefetch=100):
+    with running_worker(store_url, note, prefetch=100):
         for number in range(100):
-            put(store, whole(args=[number]))
-        until(lambda: nothing_stays(store), 20, "the end of all messages")
+            enqueue(store, message(args=[number]))
+        until(lambda: queues_are_empty(store), 20, "the end of all messages")
     assert seen == {number: number for number in range(100)}

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from deploy.local.wait import until
-from tests.support.workers import nothing_stays, put, whole, working
+from tests.support.dramatiq_worker import enqueue, message, queues_are_empty, running_worker
 
 FLOOD = 300
 STEPS = 20
@@ -43,21 +43,21 @@ def test_one_of_another_queue_begins_at_once_and_goes_on_amid_a_flood(
     store: redis.Redis, store_url: str, flooded: str, quiet: str
 ) -> None:
     crossing = Crossing()
-    with working(store_url, crossing.work, prefetch=FLOOD * 2, queues=[flooded, quiet]) as (
+    with running_worker(store_url, crossing.work, prefetch=FLOOD * 2, queues=[flooded, quiet]) as (
         broker,
         worker,
     ):
         # Given a flood that waits at the loop, and another message that comes last
-        put(store, whole(args=["first"]), flooded)
+        enqueue(store, message(args=["first"]), flooded)
         for _ in range(FLOOD):
-            put(store, whole(args=["flood"]), flooded)
+            enqueue(store, message(args=["flood"]), flooded)
         until(lambda: len(broker.in_flight[flooded]) == FLOOD + 1, 20, "the flood")
         until(worker.work_queue.empty, 20, "the dispatch of the flood")
-        put(store, whole(args=["other"]), quiet)
+        enqueue(store, message(args=["other"]), quiet)
         until(lambda: broker.in_flight[quiet] and worker.work_queue.empty(), 20, "the other")
         # When all may begin
         crossing.may_go.set()
-        until(lambda: nothing_stays(store), 30, "the end of all")
+        until(lambda: queues_are_empty(store), 30, "the end of all")
     # Then it was among the first, and each step of it let only a few of the flood begin
     assert len(crossing.begun) == FLOOD + 1
     assert crossing.begun.index("other") <= 5
@@ -75,12 +75,12 @@ def test_a_queue_without_places_left_leaves_those_of_others_alone(
         if word == "flood":
             await asyncio.Event().wait()
 
-    with working(store_url, hangs, 0.1, prefetch=4, queues=[flooded, quiet]):
+    with running_worker(store_url, hangs, 0.1, prefetch=4, queues=[flooded, quiet]):
         for _ in range(50):
-            put(store, whole(args=["flood"]), flooded)
+            enqueue(store, message(args=["flood"]), flooded)
         until(lambda: len(begun) >= 4, 10, "a full queue")
         for number in range(20):
-            put(store, whole(args=[number]), quiet)
+            enqueue(store, message(args=[number]), quiet)
         until(lambda: {*range(20)} <= {*begun}, 10, "the others")
     # Only callbacks have places to spare, for origins that have none
     assert begun.count("flood") == (5 if flooded == "callbacks" else 4)

@@ -11,14 +11,14 @@ import redis
 
 from deploy.local.valkey import Valkey
 from deploy.local.wait import until
-from tests.support.workers import put, whole, working
+from tests.support.dramatiq_worker import enqueue, message, running_worker
 
 #: Well below the pause of a consumer that polls.
 AT_ONCE_SECONDS = 0.15
 
 
 @pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[Valkey]:
+def valkey(tmp_path: Path) -> Iterator[Valkey]:
     """A store to kill."""
     with Valkey(tmp_path) as store:
         yield store
@@ -37,12 +37,12 @@ def test_a_ring_is_heard_at_once_however_long_it_was_quiet(
     async def note(_word: str) -> None:
         begun.append(time.monotonic())
 
-    with working(store_url, note, 1.0):
+    with running_worker(store_url, note, 1.0):
         until(lambda: _idle(store), 10, "the doorbell")
         waits = []
         for number in range(10):
             rung = time.monotonic()
-            put(store, whole())
+            enqueue(store, message())
             until(lambda: len(begun) > number, 5, "the work")  # noqa: B023
             waits.append(begun[-1] - rung)
     assert sorted(waits)[len(waits) // 2] < AT_ONCE_SECONDS
@@ -51,7 +51,7 @@ def test_a_ring_is_heard_at_once_however_long_it_was_quiet(
 def test_an_idle_worker_asks_for_next_to_nothing(store: redis.Redis, store_url: str) -> None:
     async def note(_word: str) -> None: ...
 
-    with working(store_url, note, 1.0):
+    with running_worker(store_url, note, 1.0):
         until(lambda: _is_quiet(store), 20, "quiet")
         asked = _commands(store)
         until(_seconds_of(3))
@@ -68,27 +68,30 @@ def test_work_that_nobody_rings_for_is_found_all_the_same(
     async def note(word: str) -> None:
         begun.append(word)
 
-    with working(store_url, note, 1.0):
+    with running_worker(store_url, note, 1.0):
         until(lambda: _idle(store), 10, "the doorbell")
-        put(store, whole(), ring=False)
+        enqueue(store, message(), ring=False)
         until(lambda: begun, 10, "the work")
 
 
-def test_consumers_poll_while_the_doorbell_is_lost_and_listen_again(mortal: Valkey) -> None:
+def test_consumers_poll_while_the_doorbell_is_lost_and_listen_again(valkey: Valkey) -> None:
     begun: list[str] = []
 
     async def note(word: str) -> None:
         begun.append(word)
 
-    with working(mortal.url, note, 1.0) as (broker, _), redis.Redis.from_url(mortal.url) as store:
+    with (
+        running_worker(valkey.url, note, 1.0) as (broker, _),
+        redis.Redis.from_url(valkey.url) as store,
+    ):
         until(lambda: broker.notifier.listening, 10, "the doorbell")
-        mortal.kill()
+        valkey.kill()
         until(lambda: not broker.notifier.listening, 10, "the loss")
-        mortal.start()
-        put(store, whole(args=["unrung"]), ring=False)
+        valkey.start()
+        enqueue(store, message(args=["unrung"]), ring=False)
         until(lambda: begun == ["unrung"], 15, "the work that was found")
         until(lambda: broker.notifier.listening, 10, "the doorbell")
-        put(store, whole(args=["rung"]))
+        enqueue(store, message(args=["rung"]))
         until(lambda: begun == ["unrung", "rung"], 10, "the work that was rung for")
 
 

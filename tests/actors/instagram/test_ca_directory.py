@@ -40,7 +40,7 @@ ODD = {
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def temp_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty place for temporary files."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
@@ -71,7 +71,7 @@ def attribute(value: str, kind: Text = Text.UTF8String) -> x509.NameAttribute[st
     return x509.NameAttribute(NameOID.COMMON_NAME, value, _type=kind)
 
 
-def test_the_usual_authorities_have_the_names_that_openssl_gives_them(place: Path) -> None:
+def test_the_usual_authorities_have_the_names_that_openssl_gives_them(temp_dir: Path) -> None:
     directory = ca_directory()
     assert directory is not None
     usual = Path(certifi.where()).read_text().count("BEGIN CERTIFICATE")
@@ -92,17 +92,17 @@ def test_a_name_of_several_parts_in_one_is_sorted() -> None:
     assert subject_hash(certificate([[unit, long], [attribute("Second")]])) == "374cfadc"
 
 
-def test_the_directory_is_private_and_made_once(place: Path) -> None:
+def test_the_directory_is_private_and_made_once(temp_dir: Path) -> None:
     first = ca_directory()
     assert first is not None
     assert first.stat().st_mode & 0o777 == 0o700
     made = first.stat().st_ino
     assert ca_directory() == first
     assert first.stat().st_ino == made
-    assert list(place.iterdir()) == [first]
+    assert list(temp_dir.iterdir()) == [first]
 
 
-def test_what_was_cleaned_away_is_there_again(place: Path) -> None:
+def test_what_was_cleaned_away_is_there_again(temp_dir: Path) -> None:
     directory = ca_directory()
     assert directory is not None
     one = min(directory.iterdir())
@@ -110,43 +110,43 @@ def test_what_was_cleaned_away_is_there_again(place: Path) -> None:
     one.unlink()
     assert ca_directory() == directory
     assert one.read_bytes() == before
-    assert list(place.iterdir()) == [directory]
+    assert list(temp_dir.iterdir()) == [directory]
 
 
-def test_what_others_could_have_written_to_is_not_used(place: Path) -> None:
+def test_what_others_could_have_written_to_is_not_used(temp_dir: Path) -> None:
     directory = ca_directory()
     assert directory is not None
     directory.chmod(0o770)
     assert ca_directory() is None
-    directory.rename(place / "elsewhere")
-    (place / "elsewhere").chmod(0o700)
-    directory.symlink_to(place / "elsewhere")
+    directory.rename(temp_dir / "elsewhere")
+    (temp_dir / "elsewhere").chmod(0o700)
+    directory.symlink_to(temp_dir / "elsewhere")
     assert ca_directory() is None
 
 
-def test_processes_that_make_it_at_the_same_time_all_have_it(place: Path) -> None:
+def test_processes_that_make_it_at_the_same_time_all_have_it(temp_dir: Path) -> None:
     directory, files = module._copy(certifi.where())
     with ThreadPoolExecutor(8) as many:
         for made in [many.submit(module._make, directory, files) for _ in range(8)]:
             made.result()
     assert module._is_whole(directory, files)
-    assert list(place.iterdir()) == [directory]
+    assert list(temp_dir.iterdir()) == [directory]
 
 
 @pytest.mark.parametrize("more", ["-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", ""])
 def test_a_bundle_that_is_not_understood_serves_as_it_is(
-    place: Path, tmp_path: Path, more: str
+    temp_dir: Path, tmp_path: Path, more: str
 ) -> None:
     bundle = tmp_path / "bundle.pem"
     bundle.write_text((certificate([[attribute("One")]]) if more else "no certificate") + more)
     assert ca_directory(str(bundle)) is None
     assert ca_directory(str(tmp_path)) is None
-    assert list(place.iterdir()) == []
+    assert list(temp_dir.iterdir()) == []
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_only_a_server_whose_authority_is_known_is_spoken_to(
-    place: Path, tmp_path: Path, known: bool
+    temp_dir: Path, tmp_path: Path, known: bool
 ) -> None:
     files = issue(tmp_path / "server", ["*.instagram.com"])
     other = issue(tmp_path / "other", ["*.instagram.com"])
@@ -177,7 +177,7 @@ def test_only_a_server_whose_authority_is_known_is_spoken_to(
 
     asyncio.run(steps())
     assert heard == ([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] if known else [])
-    assert len(list(place.iterdir())) == 1
+    assert len(list(temp_dir.iterdir())) == 1
 
 
 def _pem(files: CertificateFiles) -> str:

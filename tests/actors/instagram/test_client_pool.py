@@ -23,25 +23,25 @@ from deploy.local.instagram.client import FakeInstagram
 from deploy.local.proxy import ConnectProxy
 from deploy.local.wait import until
 from service.metrics.event_loop_watchdog import LoopWatch
-from tests.support.gateways import PASSWORD, Town
-from tests.support.session_stores import open_vault
+from tests.support.gateway import PASSWORD, GatewayHarness
+from tests.support.session_store import open_session_store
 
 NAMES = ["one", "two", "three", "four"]
 FOR_EVER = 3600.0
 
 
 @pytest.fixture
-def town(fake_instagram: FakeInstagram, store: redis.Redis, store_url: str) -> Town:
+def harness(fake_instagram: FakeInstagram, store: redis.Redis, store_url: str) -> GatewayHarness:
     assert store.dbsize() == 0
     for name in NAMES:
         fake_instagram.add_account(name, PASSWORD)
-    return Town(fake_instagram, store_url)
+    return GatewayHarness(fake_instagram, store_url)
 
 
 @asynccontextmanager
-async def a_pool(town: Town, **options: Any) -> AsyncIterator[GatewayPool]:
-    accounts = {name: town.account(name=name, username=name) for name in NAMES}
-    async with open_vault(town.store_url) as (vault, _):
+async def a_pool(harness: GatewayHarness, **options: Any) -> AsyncIterator[GatewayPool]:
+    accounts = {name: harness.account(name=name, username=name) for name in NAMES}
+    async with open_session_store(harness.store_url) as (vault, _):
         pool = GatewayPool(accounts, vault, **options)
         try:
             yield pool
@@ -61,9 +61,9 @@ def built(pool: GatewayPool) -> set[str]:
     return {name for name, each in pool._gateways.items() if each._session._client is not None}
 
 
-def test_the_pool_makes_one_gateway_per_account(town: Town) -> None:
+def test_the_pool_makes_one_gateway_per_account(harness: GatewayHarness) -> None:
     async def steps() -> None:
-        async with a_pool(town) as pool:
+        async with a_pool(harness) as pool:
             with pool.acquire("one") as one, pool.acquire("one") as again:
                 assert one is again
                 await one.ensure_login()
@@ -72,14 +72,14 @@ def test_the_pool_makes_one_gateway_per_account(town: Town) -> None:
             await pool.close_all()
 
     asyncio.run(steps())
-    assert town.passwords() == ["ok"]
+    assert harness.login_outcomes() == ["ok"]
 
 
 def test_an_idle_client_is_closed_and_comes_back_without_a_login_and_as_the_same_device(
-    town: Town,
+    harness: GatewayHarness,
 ) -> None:
     async def steps() -> None:
-        async with a_pool(town, idle_seconds=0.0) as pool:
+        async with a_pool(harness, idle_seconds=0.0) as pool:
             for _ in range(3):
                 await use(pool, "one")
                 assert built(pool) == {"one"}
@@ -87,13 +87,13 @@ def test_an_idle_client_is_closed_and_comes_back_without_a_login_and_as_the_same
                 assert built(pool) == set()
 
     asyncio.run(steps())
-    assert town.passwords() == ["ok"]
-    assert len([each for each in town.fake_instagram.devices() if each["account"] == "one"]) == 1
+    assert harness.login_outcomes() == ["ok"]
+    assert len([each for each in harness.fake_instagram.devices() if each["account"] == "one"]) == 1
 
 
-def test_of_idle_clients_the_longest_unused_go_first(town: Town) -> None:
+def test_of_idle_clients_the_longest_unused_go_first(harness: GatewayHarness) -> None:
     async def steps() -> None:
-        async with a_pool(town, idle_seconds=FOR_EVER, most_idle=2) as pool:
+        async with a_pool(harness, idle_seconds=FOR_EVER, most_idle=2) as pool:
             await use(pool, "one", "two", "three", "four", "one")
             await pool.close_idle()
             assert built(pool) == {"four", "one"}
@@ -101,9 +101,11 @@ def test_of_idle_clients_the_longest_unused_go_first(town: Town) -> None:
     asyncio.run(steps())
 
 
-def test_a_client_in_use_stays_however_many_there_are_and_however_long(town: Town) -> None:
+def test_a_client_in_use_stays_however_many_there_are_and_however_long(
+    harness: GatewayHarness,
+) -> None:
     async def steps() -> None:
-        async with a_pool(town, idle_seconds=0.0, most_idle=0) as pool:
+        async with a_pool(harness, idle_seconds=0.0, most_idle=0) as pool:
             # Given one that was idle before, and is used by two
             await use(pool, "one")
             with pool.acquire("one") as gateway:
@@ -119,15 +121,15 @@ def test_a_client_in_use_stays_however_many_there_are_and_however_long(town: Tow
 
 
 def test_a_client_whose_session_cannot_be_saved_stays_until_it_can(
-    town: Town, store: redis.Redis
+    harness: GatewayHarness, store: redis.Redis
 ) -> None:
     async def steps() -> None:
-        async with a_pool(town, idle_seconds=0.0) as pool:
+        async with a_pool(harness, idle_seconds=0.0) as pool:
             await use(pool, "one")
             # Given a new login that the store did not take
             store.delete("hg:session:one:earlier")
             store.set("hg:session:one:earlier", "not a list: the save fails")
-            town.fake_instagram.expire_session("one")
+            harness.fake_instagram.expire_session("one")
             await use(pool, "one")
             await pool.close_idle()
             assert built(pool) == {"one"}
@@ -139,14 +141,16 @@ def test_a_client_whose_session_cannot_be_saved_stays_until_it_can(
 
     asyncio.run(steps())
     # Then the login was not lost with the client
-    assert town.passwords() == ["ok", "ok"]
+    assert harness.login_outcomes() == ["ok", "ok"]
 
 
-def test_idle_clients_are_closed_by_themselves(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_idle_clients_are_closed_by_themselves(
+    harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("actors.instagram.client_pool.CLOSE_IDLE_SECONDS", 0.01)
 
     async def steps() -> None:
-        async with a_pool(town, idle_seconds=0.1) as pool, pool.closing_idle():
+        async with a_pool(harness, idle_seconds=0.1) as pool, pool.closing_idle():
             await use(pool, "one", "two")
             await asyncio.to_thread(until, lambda: not built(pool), 30, "the end of the clients")
 

@@ -12,18 +12,18 @@ from actors.instagram.errors import classify
 from actors.instagram.follower_pages import MAX_ROWS, REQUESTED_ROWS, FollowersPage
 from actors.instagram.gateway import Gateway
 from deploy.local.instagram.client import FakeInstagram
-from tests.support.follower_jobs import crowd, page
-from tests.support.gateways import Town
+from tests.support.follower_exports import follower_pks, page
+from tests.support.gateway import GatewayHarness
 
 
 @pytest.fixture
-def town(fake_instagram: FakeInstagram, store: redis.Redis, store_url: str) -> Town:
+def harness(fake_instagram: FakeInstagram, store: redis.Redis, store_url: str) -> GatewayHarness:
     assert store.dbsize() == 0
-    return Town(fake_instagram, store_url)
+    return GatewayHarness(fake_instagram, store_url)
 
 
 def read(
-    town: Town, pk: str, kind: str = "followers", cursor: str = ""
+    harness: GatewayHarness, pk: str, kind: str = "followers", cursor: str = ""
 ) -> tuple[FollowersPage, int]:
     """A page, and how many calls were counted for it."""
 
@@ -33,29 +33,35 @@ def read(
         found = await gateway.follower_page(pk, kind, cursor)
         return found, gateway.take_reads()
 
-    visited: tuple[FollowersPage, int] = town.visit(steps)
+    visited: tuple[FollowersPage, int] = harness.run(steps)
     return visited
 
 
-def asked(town: Town, kind: str = "followers") -> list[str]:
-    return [each["path"] for each in town.fake_instagram.log(call=kind)]
+def asked(harness: GatewayHarness, kind: str = "followers") -> list[str]:
+    return [each["path"] for each in harness.fake_instagram.log(call=kind)]
 
 
 @pytest.mark.parametrize("kind", ["followers", "following"])
-def test_a_page_is_one_request_that_says_where_the_next_begins(town: Town, kind: str) -> None:
-    pk = town.fake_instagram.add_user("star", followers=450, following=450)
-    first, reads = read(town, pk, kind)
-    assert ([row["pk"] for row in first.rows], first.cursor, reads) == (crowd(0, 200), "200", 1)
-    last, _ = read(town, pk, kind, "400")
-    assert ([row["pk"] for row in last.rows], last.cursor) == (crowd(400, 450), "")
-    [path, more] = asked(town, kind)
+def test_a_page_is_one_request_that_says_where_the_next_begins(
+    harness: GatewayHarness, kind: str
+) -> None:
+    pk = harness.fake_instagram.add_user("star", followers=450, following=450)
+    first, reads = read(harness, pk, kind)
+    assert ([row["pk"] for row in first.rows], first.cursor, reads) == (
+        follower_pks(0, 200),
+        "200",
+        1,
+    )
+    last, _ = read(harness, pk, kind, "400")
+    assert ([row["pk"] for row in last.rows], last.cursor) == (follower_pks(400, 450), "")
+    [path, more] = asked(harness, kind)
     assert f"count={REQUESTED_ROWS}" in path
     assert ("max_id" in path, "max_id=400" in more) == (False, True)
 
 
-def test_a_row_has_what_the_result_tells_and_no_more(town: Town) -> None:
-    pk = town.fake_instagram.add_user("star", followers=1)
-    found, _ = read(town, pk)
+def test_a_row_has_what_the_result_tells_and_no_more(harness: GatewayHarness) -> None:
+    pk = harness.fake_instagram.add_user("star", followers=1)
+    found, _ = read(harness, pk)
     assert found.rows == [
         {
             "pk": "70000000000",
@@ -96,26 +102,28 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_page_is_an_error_with_a_verdict(town: Town, name: str) -> None:
+def test_what_is_no_page_is_an_error_with_a_verdict(harness: GatewayHarness, name: str) -> None:
     effect, kind, code = REFUSED[name]
-    pk = town.fake_instagram.add_user("star", followers=450)
-    town.fake_instagram.fault("followers", **effect)
+    pk = harness.fake_instagram.add_user("star", followers=450)
+    harness.fake_instagram.fault("followers", **effect)
     with pytest.raises(kind) as raised:
-        read(town, pk)
+        read(harness, pk)
     assert classify(raised.value, writing=False).code == code
-    assert len(asked(town)) == 1
+    assert len(asked(harness)) == 1
 
 
-def test_a_cursor_of_numbers_is_one_of_text(town: Town) -> None:
-    pk = town.fake_instagram.add_user("star", followers=450)
+def test_a_cursor_of_numbers_is_one_of_text(harness: GatewayHarness) -> None:
+    pk = harness.fake_instagram.add_user("star", followers=450)
     body = {**page([1], None), "next_max_id": 200}
-    town.fake_instagram.fault("followers", status=200, body=body)
-    assert read(town, pk)[0].cursor == "200"
+    harness.fake_instagram.fault("followers", status=200, body=body)
+    assert read(harness, pk)[0].cursor == "200"
 
 
-def test_an_error_of_the_server_does_not_lead_back_to_the_first_page(town: Town) -> None:
-    pk = town.fake_instagram.add_user("star", followers=450)
-    town.fake_instagram.fault("followers", error="server_error")
+def test_an_error_of_the_server_does_not_lead_back_to_the_first_page(
+    harness: GatewayHarness,
+) -> None:
+    pk = harness.fake_instagram.add_user("star", followers=450)
+    harness.fake_instagram.fault("followers", error="server_error")
     with pytest.raises(ig.ClientUnknownError):
-        read(town, pk, cursor="200")
-    assert len(asked(town)) == 1
+        read(harness, pk, cursor="200")
+    assert len(asked(harness)) == 1

@@ -21,43 +21,43 @@ from deploy.local.wait import until
 from service.accounts.device_identity import device_of
 from service.accounts.session_settings import is_logged_in
 from service.accounts.session_store import SessionUnreadable, StoredSession
-from tests.support.gateways import Town
-from tests.support.session_stores import open_vault
+from tests.support.gateway import GatewayHarness
+from tests.support.session_store import open_session_store
 
 POST = "3700000000000000001"
 TOTP_SEED = "JBSWY3DPEHPK3PXP"
 
 
 @pytest.fixture
-def town(fake_instagram: FakeInstagram, store: redis.Redis, store_url: str) -> Town:
+def harness(fake_instagram: FakeInstagram, store: redis.Redis, store_url: str) -> GatewayHarness:
     assert store.dbsize() == 0
-    return Town(fake_instagram, store_url)
+    return GatewayHarness(fake_instagram, store_url)
 
 
 async def ready(gateway: Gateway) -> None:
     await gateway.ensure_login()
 
 
-def calls(town: Town) -> list[str]:
-    return [each["call"] for each in town.fake_instagram.log()]
+def calls(harness: GatewayHarness) -> list[str]:
+    return [each["call"] for each in harness.fake_instagram.log()]
 
 
-def password_logins(town: Town) -> int:
-    return calls(town).count("login")
+def password_logins(harness: GatewayHarness) -> int:
+    return calls(harness).count("login")
 
 
 # What a job needs
 
 
-def test_a_dm_to_a_username_arrives_with_its_token(town: Town) -> None:
+def test_a_dm_to_a_username_arrives_with_its_token(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> tuple[str, DmReceipt]:
         recipient = await gateway.resolve("jenny.rosen")
         assert recipient.username == "jenny.rosen"
         return recipient.pk, await gateway.send_dm(recipient.pk, "Thank you!", "job_x:1")
 
-    pk, receipt = town.visit(steps)
+    pk, receipt = harness.run(steps)
 
-    (dm,) = town.fake_instagram.dms()
+    (dm,) = harness.fake_instagram.dms()
     assert (dm["recipient_pks"], dm["text"], dm["sender"]) == ([pk], "Thank you!", "shop")
     assert receipt == DmReceipt(
         dm["item_id"], dm["thread_id"], Gateway.client_context_for("job_x:1")
@@ -65,44 +65,44 @@ def test_a_dm_to_a_username_arrives_with_its_token(town: Town) -> None:
     assert dm["client_context"] == receipt.client_context
 
 
-def test_a_comment_arrives_with_its_token(town: Town) -> None:
+def test_a_comment_arrives_with_its_token(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> CommentReceipt:
         return await gateway.comment(gateway.media_pk(POST + "_123"), "Lovely!", "job_c:1")
 
-    receipt = town.visit(steps)
-    again = town.visit(steps)
+    receipt = harness.run(steps)
+    again = harness.run(steps)
 
-    first, second = town.fake_instagram.comments()
+    first, second = harness.fake_instagram.comments()
     assert (first["pk"], second["pk"]) == (receipt.comment_id, again.comment_id)
     assert first["text"] == "Lovely!"
     assert first["idempotence_token"] == second["idempotence_token"]
 
 
-def test_a_pk_needs_no_call_and_a_name_of_digits_is_looked_up(town: Town) -> None:
-    pk = town.fake_instagram.add_user("123456")
+def test_a_pk_needs_no_call_and_a_name_of_digits_is_looked_up(harness: GatewayHarness) -> None:
+    pk = harness.fake_instagram.add_user("123456")
 
     async def steps(gateway: Gateway) -> None:
         assert (await gateway.resolve("314159")).pk == "314159"
         assert (await gateway.resolve("@123456")).pk == pk
 
-    town.visit(steps)
-    assert calls(town).count("usernameinfo") == 1
+    harness.run(steps)
+    assert calls(harness).count("usernameinfo") == 1
 
 
-def test_a_recipient_that_cannot_be_is_refused_without_a_call(town: Town) -> None:
+def test_a_recipient_that_cannot_be_is_refused_without_a_call(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> None:
         with pytest.raises(InvalidInstagramId):
             await gateway.resolve("no such name!")
         with pytest.raises(InvalidInstagramId):
             await gateway.send_dm("12,13", "hello", "job_x:1")
 
-    town.visit(steps)
-    assert calls(town) == []
+    harness.run(steps)
+    assert calls(harness) == []
 
 
-def test_the_private_api_is_spoken_over_http_2(town: Town) -> None:
-    town.visit(ready)
-    versions = {each["call"]: each["http_version"] for each in town.fake_instagram.log()}
+def test_the_private_api_is_spoken_over_http_2(harness: GatewayHarness) -> None:
+    harness.run(ready)
+    versions = {each["call"]: each["http_version"] for each in harness.fake_instagram.log()}
     assert versions.pop("password_key") == "1.1"
     assert set(versions.values()) == {"2"}
 
@@ -110,75 +110,82 @@ def test_the_private_api_is_spoken_over_http_2(town: Town) -> None:
 # The session
 
 
-def test_many_jobs_of_many_processes_share_one_login(town: Town) -> None:
+def test_many_jobs_of_many_processes_share_one_login(harness: GatewayHarness) -> None:
     async def work(gateway: Gateway) -> None:
         await asyncio.gather(*(gateway.send_dm("314159", str(n), f"job_{n}:1") for n in range(3)))
 
-    pk = town.fake_instagram.add_user("somebody", pk=314159)
+    pk = harness.fake_instagram.add_user("somebody", pk=314159)
     assert pk == "314159"
-    town.visit(work)
-    before = len(calls(town))
-    town.visit(work)
+    harness.run(work)
+    before = len(calls(harness))
+    harness.run(work)
 
-    assert town.passwords() == ["ok"]
-    assert calls(town)[before:] == ["broadcast_text"] * 3
-    assert town.fake_instagram.overlaps() == []
-    assert len(town.fake_instagram.devices()) == 1
-
-
-def test_a_saved_session_is_used_without_a_request(town: Town) -> None:
-    town.visit(ready)
-    before = len(calls(town))
-    stored = town.stored()
-    town.visit(ready)
-    assert len(calls(town)) == before
-    assert town.stored() == stored
+    assert harness.login_outcomes() == ["ok"]
+    assert calls(harness)[before:] == ["broadcast_text"] * 3
+    assert harness.fake_instagram.overlaps() == []
+    assert len(harness.fake_instagram.devices()) == 1
 
 
-def test_two_processes_that_take_turns_see_each_others_sessions(town: Town) -> None:
+def test_a_saved_session_is_used_without_a_request(harness: GatewayHarness) -> None:
+    harness.run(ready)
+    before = len(calls(harness))
+    stored = harness.stored_session()
+    harness.run(ready)
+    assert len(calls(harness)) == before
+    assert harness.stored_session() == stored
+
+
+def test_two_processes_that_take_turns_see_each_others_sessions(harness: GatewayHarness) -> None:
     async def turns() -> None:
-        async with town.gateway() as one, town.gateway() as two:
+        async with harness.gateway() as one, harness.gateway() as two:
             await one.ensure_login()
             await two.ensure_login()
-            town.fake_instagram.expire_session("shop")
+            harness.fake_instagram.expire_session("shop")
             await one.resolve("jenny.rosen")
             await two.resolve("jenny.rosen")
             await one.resolve("jenny.rosen")
 
     asyncio.run(turns())
-    assert town.passwords() == ["ok", "ok"]
-    assert len(town.fake_instagram.devices()) == 1
+    assert harness.login_outcomes() == ["ok", "ok"]
+    assert len(harness.fake_instagram.devices()) == 1
 
 
-def test_the_device_is_saved_before_the_first_login_and_outlives_its_failure(town: Town) -> None:
-    town.fake_instagram.fault("login", "drop_before")
+def test_the_device_is_saved_before_the_first_login_and_outlives_its_failure(
+    harness: GatewayHarness,
+) -> None:
+    harness.fake_instagram.fault("login", "drop_before")
 
     async def failing(gateway: Gateway) -> None:
         with pytest.raises(ig.ClientError):
             await gateway.ensure_login()
 
-    town.visit(failing)
-    device = device_of(town.stored().settings)
+    harness.run(failing)
+    device = device_of(harness.stored_session().settings)
     assert ("usdid", "private_key") in device
-    town.visit(ready)
+    harness.run(ready)
 
-    assert device_of(town.stored().settings) == device
-    (seen,) = town.fake_instagram.devices()
+    assert device_of(harness.stored_session().settings) == device
+    (seen,) = harness.fake_instagram.devices()
     assert seen["phone_id"] == device["uuids", "phone_id"]
 
 
-def await_call(town: Town, call: str) -> None:
-    until(lambda: bool(town.fake_instagram.log(call)), 10, call)
+def await_call(harness: GatewayHarness, call: str) -> None:
+    until(lambda: bool(harness.fake_instagram.log(call)), 10, call)
 
 
-def stored_during(town: Town, call: str, steps: Callable[[Gateway], Awaitable[Any]]) -> Any:
+def stored_during(
+    harness: GatewayHarness, call: str, steps: Callable[[Gateway], Awaitable[Any]]
+) -> Any:
     """Look into the vault while a call is under way, as a crash would leave it."""
-    town.fake_instagram.fault(call, "hang")
+    harness.fake_instagram.fault(call, "hang")
 
     async def interrupted() -> StoredSession | None:
-        async with town.gateway() as gateway, open_vault(town.store_url) as (vault, _):
+        async with (
+            harness.gateway() as gateway,
+            open_session_store(harness.store_url) as (vault, _),
+        ):
             doing = asyncio.ensure_future(steps(gateway))
-            await asyncio.to_thread(await_call, town, call)
+            await asyncio.to_thread(await_call, harness, call)
             stored = await vault.load("shop", "shop")
             doing.cancel()
             await asyncio.gather(doing, return_exceptions=True)
@@ -186,24 +193,24 @@ def stored_during(town: Town, call: str, steps: Callable[[Gateway], Awaitable[An
 
     stored = asyncio.run(interrupted())
     assert stored is not None
-    town.fake_instagram.clear_faults()
+    harness.fake_instagram.clear_faults()
     return stored.settings
 
 
-def test_the_device_is_in_the_vault_when_the_first_request_leaves(town: Town) -> None:
-    settings = stored_during(town, "usdid_register", ready)
+def test_the_device_is_in_the_vault_when_the_first_request_leaves(harness: GatewayHarness) -> None:
+    settings = stored_during(harness, "usdid_register", ready)
     assert settings["usdid"]["private_key"]
-    town.visit(ready)
-    assert device_of(town.stored().settings) == device_of(settings)
+    harness.run(ready)
+    assert device_of(harness.stored_session().settings) == device_of(settings)
 
 
-def test_a_new_login_is_in_the_vault_before_the_call_it_was_for(town: Town) -> None:
+def test_a_new_login_is_in_the_vault_before_the_call_it_was_for(harness: GatewayHarness) -> None:
     async def look_up(gateway: Gateway) -> None:
         await gateway.resolve("jenny.rosen")
 
-    assert is_logged_in(stored_during(town, "usernameinfo", look_up))
-    town.visit(look_up)
-    assert town.passwords() == ["ok"]
+    assert is_logged_in(stored_during(harness, "usernameinfo", look_up))
+    harness.run(look_up)
+    assert harness.login_outcomes() == ["ok"]
 
 
 def without(settings: dict[str, Any], *traits: str) -> dict[str, Any]:
@@ -213,144 +220,148 @@ def without(settings: dict[str, Any], *traits: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("call", ["usernameinfo", "usdid_register"])
 def test_what_an_older_session_lacks_is_in_the_vault_before_it_is_shown(
-    town: Town, call: str
+    harness: GatewayHarness, call: str
 ) -> None:
-    town.visit(ready)
-    old = town.stored()
+    harness.run(ready)
+    old = harness.stored_session()
     lacking = without(old.settings, "usdid", "request_id")
 
     async def replace() -> None:
-        async with open_vault(town.store_url) as (vault, _):
+        async with open_session_store(harness.store_url) as (vault, _):
             await vault.save("shop", "shop", lacking, version=old.version, reset_device=True)
 
     asyncio.run(replace())
     if call == "usdid_register":
-        town.fake_instagram.reset()  # nobody is logged in any more
+        harness.fake_instagram.reset()  # nobody is logged in any more
 
     async def look_up(gateway: Gateway) -> None:
         await gateway.resolve("jenny.rosen")
 
-    settings = stored_during(town, call, look_up)
+    settings = stored_during(harness, call, look_up)
     assert settings["uuids"]["request_id"]
     assert bool(settings.get("usdid")) == (call == "usdid_register")
 
 
 def test_a_session_that_could_not_be_saved_is_saved_after_the_next_call(
-    town: Town, store: redis.Redis, caplog: pytest.LogCaptureFixture
+    harness: GatewayHarness, store: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def steps(gateway: Gateway) -> None:
         await gateway.ensure_login()
         before = int(store.hget("hg:session:shop", "version") or 0)
         store.delete("hg:session:shop:earlier")
         store.set("hg:session:shop:earlier", "not a list: the save fails")
-        town.fake_instagram.expire_session("shop")
+        harness.fake_instagram.expire_session("shop")
         assert await gateway.resolve("jenny.rosen")
         assert int(store.hget("hg:session:shop", "version") or 0) == before
         store.delete("hg:session:shop:earlier")
         assert await gateway.resolve("jenny.rosen")
         assert int(store.hget("hg:session:shop", "version") or 0) == before + 1
 
-    town.visit(steps)
-    assert town.passwords() == ["ok", "ok"]
+    harness.run(steps)
+    assert harness.login_outcomes() == ["ok", "ok"]
     assert "session not saved" in caplog.text
 
 
-def test_without_a_saved_device_nothing_is_sent(town: Town) -> None:
+def test_without_a_saved_device_nothing_is_sent(harness: GatewayHarness) -> None:
     async def closed_store() -> None:
-        async with open_vault("redis://127.0.0.1:1") as (vault, _):
-            gateway = Gateway(town.account(), vault)
+        async with open_session_store("redis://127.0.0.1:1") as (vault, _):
+            gateway = Gateway(harness.account(), vault)
             with pytest.raises(redis.exceptions.ConnectionError):
                 await gateway.ensure_login()
             await gateway.close()
 
     asyncio.run(closed_store())
-    assert calls(town) == []
+    assert calls(harness) == []
 
 
-def test_a_login_whose_last_call_fails_still_leaves_a_session(town: Town) -> None:
-    town.fake_instagram.fault("timeline", error="server_error")
+def test_a_login_whose_last_call_fails_still_leaves_a_session(harness: GatewayHarness) -> None:
+    harness.fake_instagram.fault("timeline", error="server_error")
 
     async def failing(gateway: Gateway) -> None:
         with pytest.raises(ig.ClientUnknownError):
             await gateway.ensure_login()
 
-    town.visit(failing)
-    town.visit(ready)
-    assert town.passwords() == ["ok"]
+    harness.run(failing)
+    harness.run(ready)
+    assert harness.login_outcomes() == ["ok"]
 
 
 @pytest.mark.parametrize("call", ["usernameinfo", "broadcast_text"])
-def test_an_expired_session_is_renewed_once_and_the_call_repeated(town: Town, call: str) -> None:
-    pk = town.fake_instagram.add_user("somebody")
+def test_an_expired_session_is_renewed_once_and_the_call_repeated(
+    harness: GatewayHarness, call: str
+) -> None:
+    pk = harness.fake_instagram.add_user("somebody")
 
     async def steps(gateway: Gateway) -> None:
         await gateway.ensure_login()
-        town.fake_instagram.expire_session("shop")
+        harness.fake_instagram.expire_session("shop")
         if call == "usernameinfo":
             await gateway.resolve("somebody")
         else:
             await gateway.send_dm(pk, "once", "job_x:1")
 
-    town.visit(steps)
-    assert town.passwords() == ["ok", "ok"]
-    assert calls(town).count(call) == 2
-    assert len(town.fake_instagram.dms()) == (call == "broadcast_text")
-    assert len(town.fake_instagram.devices()) == 1
+    harness.run(steps)
+    assert harness.login_outcomes() == ["ok", "ok"]
+    assert calls(harness).count(call) == 2
+    assert len(harness.fake_instagram.dms()) == (call == "broadcast_text")
+    assert len(harness.fake_instagram.devices()) == 1
 
 
-def test_a_session_refused_again_after_its_renewal_is_not_renewed_again(town: Town) -> None:
-    town.fake_instagram.fault("usernameinfo", error="login_required", times=None)
+def test_a_session_refused_again_after_its_renewal_is_not_renewed_again(
+    harness: GatewayHarness,
+) -> None:
+    harness.fake_instagram.fault("usernameinfo", error="login_required", times=None)
 
     async def steps(gateway: Gateway) -> None:
         with pytest.raises(ig.LoginRequired):
             await gateway.resolve("jenny.rosen")
 
-    town.visit(steps)
-    assert town.passwords() == ["ok", "ok"]
+    harness.run(steps)
+    assert harness.login_outcomes() == ["ok", "ok"]
 
 
-def test_a_401_renews_only_a_session_that_is_really_over(town: Town) -> None:
-    town.fake_instagram.fault("usernameinfo", error="unauthorized")
+def test_a_401_renews_only_a_session_that_is_really_over(harness: GatewayHarness) -> None:
+    harness.fake_instagram.fault("usernameinfo", error="unauthorized")
 
     async def alive(gateway: Gateway) -> None:
         with pytest.raises(ig.ClientUnauthorizedError):
             await gateway.resolve("jenny.rosen")
 
-    town.visit(alive)
-    assert town.passwords() == ["ok"]
+    harness.run(alive)
+    assert harness.login_outcomes() == ["ok"]
 
-    town.fake_instagram.fault("usernameinfo", error="unauthorized")
-    town.fake_instagram.fault("current_user", error="login_required")
+    harness.fake_instagram.fault("usernameinfo", error="unauthorized")
+    harness.fake_instagram.fault("current_user", error="login_required")
 
     async def over(gateway: Gateway) -> None:
         await gateway.resolve("jenny.rosen")
 
-    town.visit(over)
-    assert town.passwords() == ["ok", "ok"]
+    harness.run(over)
+    assert harness.login_outcomes() == ["ok", "ok"]
 
 
-def test_a_session_of_another_username_mints_no_device(town: Town) -> None:
-    town.visit(ready)
-    before = len(calls(town))
+def test_a_session_of_another_username_mints_no_device(harness: GatewayHarness) -> None:
+    harness.run(ready)
+    before = len(calls(harness))
 
     async def steps(gateway: Gateway) -> None:
         with pytest.raises(SessionUnreadable) as raised:
             await gateway.ensure_login()
         assert classify(raised.value, writing=False).outcome is Outcome.PERSON
 
-    town.visit(steps, town.account(username="other.shop"))
-    assert len(calls(town)) == before
-    assert town.stored().version > 0
+    harness.run(steps, harness.account(username="other.shop"))
+    assert len(calls(harness)) == before
+    assert harness.stored_session().version > 0
 
 
-def test_an_instagrapi_session_is_taken_over_and_completed(town: Town) -> None:
-    town.visit(ready)
-    old = town.stored()
+def test_an_instagrapi_session_is_taken_over_and_completed(harness: GatewayHarness) -> None:
+    harness.run(ready)
+    old = harness.stored_session()
     settings = dict(old.settings, request_timeout=9, tls_verify="/nowhere/ca.pem")
     settings = without(settings, "usdid", "timezone_name", "request_id")
 
     async def replace() -> None:
-        async with open_vault(town.store_url) as (vault, _):
+        async with open_session_store(harness.store_url) as (vault, _):
             await vault.save("shop", "shop", settings, version=old.version, reset_device=True)
 
     asyncio.run(replace())
@@ -358,34 +369,34 @@ def test_an_instagrapi_session_is_taken_over_and_completed(town: Town) -> None:
     async def steps(gateway: Gateway) -> None:
         await gateway.resolve("jenny.rosen")
 
-    town.visit(steps)
-    taken = town.stored().settings
+    harness.run(steps)
+    taken = harness.stored_session().settings
     assert taken["uuids"]["request_id"]
     assert "tls_verify" not in taken
     assert "request_timeout" not in taken
-    assert town.passwords() == ["ok"]
-    town.visit(steps)
-    assert device_of(town.stored().settings) == device_of(taken)
+    assert harness.login_outcomes() == ["ok"]
+    harness.run(steps)
+    assert device_of(harness.stored_session().settings) == device_of(taken)
 
 
 # The login
 
 
-def test_a_totp_account_logs_in_by_itself(town: Town) -> None:
-    town.fake_instagram.add_account("safe.shop", "pw-of-safe-shop", totp_seed=TOTP_SEED)
-    account = town.account(
+def test_a_totp_account_logs_in_by_itself(harness: GatewayHarness) -> None:
+    harness.fake_instagram.add_account("safe.shop", "pw-of-safe-shop", totp_seed=TOTP_SEED)
+    account = harness.account(
         name="safe",
         username="safe.shop",
         password="pw-of-safe-shop",
         totp_seed="jbsw y3dp ehpk 3pxp",
     )
-    town.visit(ready, account)
-    assert town.passwords() == ["two_factor_required", "ok"]
+    harness.run(ready, account)
+    assert harness.login_outcomes() == ["two_factor_required", "ok"]
 
 
-def test_a_totp_account_without_a_seed_needs_a_person(town: Town) -> None:
-    town.fake_instagram.add_account("safe.shop", "pw-of-safe-shop", totp_seed=TOTP_SEED)
-    account = town.account(name="safe", username="safe.shop", password="pw-of-safe-shop")
+def test_a_totp_account_without_a_seed_needs_a_person(harness: GatewayHarness) -> None:
+    harness.fake_instagram.add_account("safe.shop", "pw-of-safe-shop", totp_seed=TOTP_SEED)
+    account = harness.account(name="safe", username="safe.shop", password="pw-of-safe-shop")
 
     async def steps(gateway: Gateway) -> None:
         with pytest.raises(ig.TwoFactorRequired) as raised:
@@ -393,10 +404,12 @@ def test_a_totp_account_without_a_seed_needs_a_person(town: Town) -> None:
         verdict = classify(raised.value, writing=False)
         assert (verdict.outcome, verdict.code) == (Outcome.PERSON, "two_factor_required")
 
-    town.visit(steps, account)
+    harness.run(steps, account)
 
 
-def test_a_wrong_password_needs_a_person_and_is_not_sent_over_and_over(town: Town) -> None:
+def test_a_wrong_password_needs_a_person_and_is_not_sent_over_and_over(
+    harness: GatewayHarness,
+) -> None:
     async def steps(gateway: Gateway) -> None:
         with pytest.raises(ig.BadPassword) as raised:
             await gateway.ensure_login()
@@ -404,9 +417,9 @@ def test_a_wrong_password_needs_a_person_and_is_not_sent_over_and_over(town: Tow
         assert (verdict.outcome, verdict.code) == (Outcome.PERSON, "bad_password")
         assert "wrong-one" not in verdict.message
 
-    town.visit(steps, town.account(password="wrong-one"))
+    harness.run(steps, harness.account(password="wrong-one"))
     # The current flow refers to the old one, which names the reason.
-    assert [(each["via"], each["outcome"]) for each in town.fake_instagram.logins()] == [
+    assert [(each["via"], each["outcome"]) for each in harness.fake_instagram.logins()] == [
         ("caa", "bad_password"),
         ("legacy", "bad_password"),
     ]
@@ -414,11 +427,11 @@ def test_a_wrong_password_needs_a_person_and_is_not_sent_over_and_over(town: Tow
 
 @pytest.mark.parametrize("seed", [None, TOTP_SEED])
 def test_a_challenge_needs_a_person_and_leaves_stdin_alone(
-    town: Town, monkeypatch: pytest.MonkeyPatch, seed: str | None
+    harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch, seed: str | None
 ) -> None:
     monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("stdin was read"))
-    town.fake_instagram.add_account("new.shop", "pw-of-new-shop", profile_code="123456")
-    account = town.account(
+    harness.fake_instagram.add_account("new.shop", "pw-of-new-shop", profile_code="123456")
+    account = harness.account(
         name="new", username="new.shop", password="pw-of-new-shop", totp_seed=seed
     )
 
@@ -428,14 +441,14 @@ def test_a_challenge_needs_a_person_and_leaves_stdin_alone(
         verdict = classify(raised.value, writing=False)
         assert (verdict.outcome, verdict.code) == (Outcome.PERSON, "challenge_required")
 
-    town.visit(steps, account)
+    harness.run(steps, account)
     # A TOTP is not the answer to an e-mail challenge, and is not spent on it.
-    assert "profile_code_verify" not in calls(town)
+    assert "profile_code_verify" not in calls(harness)
 
 
-def test_a_code_left_by_a_person_answers_the_challenge(town: Town) -> None:
-    town.fake_instagram.add_account("new.shop", "pw-of-new-shop", profile_code="123456")
-    account = town.account(name="new", username="new.shop", password="pw-of-new-shop")
+def test_a_code_left_by_a_person_answers_the_challenge(harness: GatewayHarness) -> None:
+    harness.fake_instagram.add_account("new.shop", "pw-of-new-shop", profile_code="123456")
+    account = harness.account(name="new", username="new.shop", password="pw-of-new-shop")
     asked: list[tuple[str, bool]] = []
 
     @asynccontextmanager
@@ -443,12 +456,12 @@ def test_a_code_left_by_a_person_answers_the_challenge(town: Town) -> None:
         asked.append((asking.name, first))
         yield "123456"
 
-    town.visit(ready, account, gate=desk)
+    harness.run(ready, account, gate=desk)
     assert asked == [("new", True)]
-    assert town.passwords() == ["challenge_required", "ok"]
+    assert harness.login_outcomes() == ["challenge_required", "ok"]
 
 
-def test_a_login_that_is_forbidden_is_not_made(town: Town) -> None:
+def test_a_login_that_is_forbidden_is_not_made(harness: GatewayHarness) -> None:
     class TooOftenError(Exception):
         pass
 
@@ -460,50 +473,50 @@ def test_a_login_that_is_forbidden_is_not_made(town: Town) -> None:
 
     async def steps(gateway: Gateway) -> None:
         await gateway.ensure_login()
-        town.fake_instagram.expire_session("shop")
+        harness.fake_instagram.expire_session("shop")
         with pytest.raises(TooOftenError):
             await gateway.resolve("jenny.rosen")
 
-    town.visit(steps, gate=desk)
-    assert town.passwords() == ["ok"]
+    harness.run(steps, gate=desk)
+    assert harness.login_outcomes() == ["ok"]
 
 
 # Did it arrive?
 
 
-def test_a_dm_whose_reply_was_lost_is_found_by_its_token(town: Town) -> None:
-    pk = town.fake_instagram.add_user("somebody")
+def test_a_dm_whose_reply_was_lost_is_found_by_its_token(harness: GatewayHarness) -> None:
+    pk = harness.fake_instagram.add_user("somebody")
 
     async def steps(gateway: Gateway) -> None:
         await gateway.ensure_login()
         assert await gateway.find_dm(pk, "job_x:1", "Hello", 0) is None
-        town.fake_instagram.fault("broadcast_text", "drop_after")
+        harness.fake_instagram.fault("broadcast_text", "drop_after")
         with pytest.raises(ig.ClientError) as raised:
             await gateway.send_dm(pk, "Hello", "job_x:1")
         verdict = classify(raised.value, writing=True)
         assert (verdict.outcome, verdict.ambiguous) == (Outcome.LOOK, True)
-        (dm,) = town.fake_instagram.dms()
+        (dm,) = harness.fake_instagram.dms()
         found = await gateway.find_dm(pk, "job_x:1", "Hello", 0)
         assert found == DmReceipt(dm["item_id"], dm["thread_id"], dm["client_context"])
         context = Gateway.client_context_for("job_x:1")
         assert await gateway.find_dm(pk, context, "Hello", 0) == found
         assert await gateway.find_dm(pk, "job_y:1", "Hello", 0) is None
 
-    town.visit(steps)
+    harness.run(steps)
 
 
-def test_a_dm_with_a_link_is_found_too(town: Town) -> None:
-    pk = town.fake_instagram.add_user("somebody")
+def test_a_dm_with_a_link_is_found_too(harness: GatewayHarness) -> None:
+    pk = harness.fake_instagram.add_user("somebody")
 
     async def steps(gateway: Gateway) -> None:
         sent = await gateway.send_dm(pk, "See https://example.com/a", "job_x:1")
         assert await gateway.find_dm(pk, "job_x:1", "See https://example.com/a", 0) == sent
 
-    town.visit(steps)
+    harness.run(steps)
 
 
-def test_a_dm_is_found_behind_newer_ones(town: Town) -> None:
-    pk = town.fake_instagram.add_user("somebody")
+def test_a_dm_is_found_behind_newer_ones(harness: GatewayHarness) -> None:
+    pk = harness.fake_instagram.add_user("somebody")
 
     async def steps(gateway: Gateway) -> None:
         sent = await gateway.send_dm(pk, "first", "job_first:1")
@@ -511,29 +524,31 @@ def test_a_dm_is_found_behind_newer_ones(town: Town) -> None:
             await gateway.send_dm(pk, f"later {n}", f"job_{n}:1")
         assert await gateway.find_dm(pk, "job_first:1", "first", 0) == sent
 
-    town.visit(steps)
+    harness.run(steps)
 
 
-def test_a_comment_whose_reply_was_lost_is_found(town: Town) -> None:
+def test_a_comment_whose_reply_was_lost_is_found(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> None:
         assert await gateway.find_comment(POST, "Lovely!", 0) is None
-        town.fake_instagram.fault("comment", "drop_after")
+        harness.fake_instagram.fault("comment", "drop_after")
         with pytest.raises(ig.ClientError):
             await gateway.comment(POST, "Lovely!", "job_c:1")
         for n in range(22):
             await gateway.comment(POST, f"later {n}", f"job_{n}:1")
-        (first, *_) = town.fake_instagram.comments()
+        (first, *_) = harness.fake_instagram.comments()
         found = await gateway.find_comment(POST, "Lovely!", 60_000)
         assert found == CommentReceipt(first["pk"])
         assert await gateway.find_comment(POST, "Lovely!", -3_600_000) is None
 
-    town.visit(steps)
+    harness.run(steps)
 
 
 @pytest.mark.parametrize("offset", [-300, -5, 5, 300])
-def test_what_instagram_dates_by_a_clock_of_its_own_is_found(town: Town, offset: int) -> None:
-    town.fake_instagram.shift_clock(offset)
-    pk = town.fake_instagram.add_user("somebody")
+def test_what_instagram_dates_by_a_clock_of_its_own_is_found(
+    harness: GatewayHarness, offset: int
+) -> None:
+    harness.fake_instagram.shift_clock(offset)
+    pk = harness.fake_instagram.add_user("somebody")
 
     async def steps(gateway: Gateway) -> None:
         # Given a DM behind newer ones, and a comment
@@ -546,10 +561,10 @@ def test_what_instagram_dates_by_a_clock_of_its_own_is_found(town: Town, offset:
         assert await gateway.find_comment(POST, "Lovely!", 0) == comment
         assert await gateway.find_comment(POST, "Lovely!", -20_000) is None
 
-    town.visit(steps)
+    harness.run(steps)
 
 
-def test_what_belongs_to_another_job_is_not_found(town: Town) -> None:
+def test_what_belongs_to_another_job_is_not_found(harness: GatewayHarness) -> None:
     asked: list[str] = []
 
     async def steps(gateway: Gateway) -> None:
@@ -564,24 +579,24 @@ def test_what_belongs_to_another_job_is_not_found(town: Town) -> None:
         assert await gateway.find_comment(POST, "Lovely!", 9_000, all_but_second) == second
         assert asked == [second.comment_id, first.comment_id]
 
-    town.visit(steps)
+    harness.run(steps)
 
 
 # Once
 
 
-def test_a_write_after_a_cut_connection_is_stored_once(town: Town) -> None:
-    pk = town.fake_instagram.add_user("somebody")
+def test_a_write_after_a_cut_connection_is_stored_once(harness: GatewayHarness) -> None:
+    pk = harness.fake_instagram.add_user("somebody")
 
     async def steps(gateway: Gateway) -> None:
         await gateway.send_dm(pk, "warm", "job_warm:1")
-        town.fake_instagram.fault("broadcast_text", "drop_after")
+        harness.fake_instagram.fault("broadcast_text", "drop_after")
         with pytest.raises(ig.ClientError) as raised:
             await gateway.send_dm(pk, "once", "job_x:1")
         assert classify(raised.value, writing=True).ambiguous
 
-    town.visit(steps)
-    assert [dm["text"] for dm in town.fake_instagram.dms()] == ["warm", "once"]
+    harness.run(steps)
+    assert [dm["text"] for dm in harness.fake_instagram.dms()] == ["warm", "once"]
 
 
 @pytest.mark.parametrize(
@@ -595,10 +610,10 @@ def test_a_write_after_a_cut_connection_is_stored_once(town: Town) -> None:
     ],
 )
 def test_an_unclear_reply_to_a_write_is_ambiguous_and_the_write_not_repeated(
-    town: Town, effects: dict[str, Any]
+    harness: GatewayHarness, effects: dict[str, Any]
 ) -> None:
-    pk = town.fake_instagram.add_user("somebody")
-    town.fake_instagram.fault("broadcast_text", **effects)
+    pk = harness.fake_instagram.add_user("somebody")
+    harness.fake_instagram.fault("broadcast_text", **effects)
 
     async def steps(gateway: Gateway) -> None:
         await gateway.ensure_login()
@@ -609,48 +624,48 @@ def test_an_unclear_reply_to_a_write_is_ambiguous_and_the_write_not_repeated(
         verdict = classify(raised.value, writing=True)
         assert (verdict.outcome, verdict.ambiguous) == (Outcome.LOOK, True)
 
-    town.visit(steps)
-    assert len(town.fake_instagram.dms()) == 1
-    assert calls(town).count("broadcast_text") == 1
+    harness.run(steps)
+    assert len(harness.fake_instagram.dms()) == 1
+    assert calls(harness).count("broadcast_text") == 1
 
 
-def test_a_call_that_hangs_ends_in_its_own_time(town: Town) -> None:
-    pk = town.fake_instagram.add_user("somebody")
+def test_a_call_that_hangs_ends_in_its_own_time(harness: GatewayHarness) -> None:
+    pk = harness.fake_instagram.add_user("somebody")
 
     async def steps(gateway: Gateway) -> None:
         await gateway.ensure_login()
-        town.fake_instagram.fault("broadcast_text", "hang")
+        harness.fake_instagram.fault("broadcast_text", "hang")
         with pytest.raises(TimeoutError) as raised:
             await gateway.send_dm(pk, "stuck", "job_x:1")
         verdict = classify(raised.value, writing=True)
         assert (verdict.code, verdict.ambiguous) == ("timed_out", True)
         await gateway.send_dm(pk, "the next one", "job_y:1")
 
-    town.visit(steps, call_seconds=1.0)
+    harness.run(steps, call_seconds=1.0)
 
 
-def test_a_proxy_that_refuses_the_credentials_is_named(town: Town) -> None:
+def test_a_proxy_that_refuses_the_credentials_is_named(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> None:
         await gateway.ensure_login()
-        town.fake_instagram.proxy_credentials("user:proxy-secret")
+        harness.fake_instagram.proxy_credentials("user:proxy-secret")
         with pytest.raises(ig.ConnectProxyError) as raised:
             await gateway.send_dm("1", "not sent", "job_x:1")
         verdict = classify(raised.value, writing=True)
         assert (verdict.outcome, verdict.code) == (Outcome.FIX_PROXY, "proxy_auth_required")
         assert not verdict.ambiguous
-        town.fake_instagram.proxy_credentials(None)
+        harness.fake_instagram.proxy_credentials(None)
 
-    town.visit(steps)
+    harness.run(steps)
 
 
 # The pool
 
 
-def test_nothing_secret_is_printed(town: Town) -> None:
-    account = town.account(totp_seed=TOTP_SEED, proxy="http://user:proxy-secret@127.0.0.1:1")
+def test_nothing_secret_is_printed(harness: GatewayHarness) -> None:
+    account = harness.account(totp_seed=TOTP_SEED, proxy="http://user:proxy-secret@127.0.0.1:1")
 
     async def steps() -> None:
-        async with open_vault(town.store_url) as (vault, _):
+        async with open_session_store(harness.store_url) as (vault, _):
             shown = repr([account, account.client, Gateway(account, vault)])
             for secret in (account.password, TOTP_SEED, "proxy-secret"):
                 assert secret not in shown

@@ -18,19 +18,19 @@ from service.accounts.device_identity import device_of
 from service.accounts.session_settings import user_pks
 from service.accounts.session_validation import InvalidSession, check_document
 from service.cli import main
-from tests.support.gateways import PASSWORD, Town
-from tests.support.session_stores import SECRET
+from tests.support.gateway import PASSWORD, GatewayHarness
+from tests.support.session_store import SECRET
 from tests.support.sessions import document
 
 
 @pytest.fixture
-def town(
+def harness(
     fake_instagram: FakeInstagram,
     store: redis.Redis,
     store_url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Town:
+) -> GatewayHarness:
     """A town, and the environment in which its sessions are imported."""
     config = tmp_path / "heliograph.toml"
     config.write_text('[accounts.shop]\nusername = "shop"\npassword = "env:NEVER_SET"\n')
@@ -38,12 +38,12 @@ def town(
     monkeypatch.setenv("REDIS_URL", store_url)
     monkeypatch.setenv("SECRET_KEY", SECRET)
     assert store.dbsize() == 0
-    return Town(fake_instagram, store_url)
+    return GatewayHarness(fake_instagram, store_url)
 
 
-async def dumped(town: Town, settings: dict[str, Any] | None = None) -> dict[str, Any]:
+async def dumped(harness: GatewayHarness, settings: dict[str, Any] | None = None) -> dict[str, Any]:
     """What `dump_settings` writes after a login outside of the service."""
-    client = await build_client(town.account().client, settings)
+    client = await build_client(harness.account().client, settings)
     try:
         await client.login("shop", PASSWORD)
         found: dict[str, Any] = json.loads(json.dumps(client.get_settings()))
@@ -62,47 +62,49 @@ async def look_up(gateway: Gateway) -> None:
     await gateway.resolve("jenny.rosen")
 
 
-def test_a_session_made_elsewhere_spares_the_login(town: Town, tmp_path: Path) -> None:
-    settings = asyncio.run(dumped(town))
+def test_a_session_made_elsewhere_spares_the_login(harness: GatewayHarness, tmp_path: Path) -> None:
+    settings = asyncio.run(dumped(harness))
     assert imported(settings, tmp_path) == 0
-    town.visit(look_up)
-    assert town.passwords() == ["ok"]
-    assert len(town.fake_instagram.devices()) == 1
+    harness.run(look_up)
+    assert harness.login_outcomes() == ["ok"]
+    assert len(harness.fake_instagram.devices()) == 1
 
 
-def test_an_instagrapi_file_is_completed_by_the_worker_once(town: Town, tmp_path: Path) -> None:
-    settings = asyncio.run(dumped(town))
+def test_an_instagrapi_file_is_completed_by_the_worker_once(
+    harness: GatewayHarness, tmp_path: Path
+) -> None:
+    settings = asyncio.run(dumped(harness))
     del settings["usdid"], settings["timezone_name"], settings["uuids"]["request_id"]
     assert imported(settings, tmp_path) == 0
-    town.visit(look_up)
-    taken = town.stored().settings
+    harness.run(look_up)
+    taken = harness.stored_session().settings
     assert taken["uuids"]["request_id"]
-    town.visit(look_up)
-    assert device_of(town.stored().settings) == device_of(taken)
-    assert town.passwords() == ["ok"]
+    harness.run(look_up)
+    assert device_of(harness.stored_session().settings) == device_of(taken)
+    assert harness.login_outcomes() == ["ok"]
 
 
 def test_a_worker_takes_an_imported_session_over_at_its_next_call(
-    town: Town, tmp_path: Path
+    harness: GatewayHarness, tmp_path: Path
 ) -> None:
     async def steps(gateway: Gateway) -> None:
         # Given an open client whose session is over, and a newer login of its device
         await look_up(gateway)
-        town.fake_instagram.expire_session("shop")
-        device = (await asyncio.to_thread(town.stored)).settings
-        newer = await dumped(town, {**device, "authorization_data": {}, "cookies": {}})
-        seen = len(town.fake_instagram.log())
+        harness.fake_instagram.expire_session("shop")
+        device = (await asyncio.to_thread(harness.stored_session)).settings
+        newer = await dumped(harness, {**device, "authorization_data": {}, "cookies": {}})
+        seen = len(harness.fake_instagram.log())
 
         # When that is imported
         assert await asyncio.to_thread(imported, newer, tmp_path) == 0
         await look_up(gateway)
 
         # Then the very next call is made with it
-        assert [each["call"] for each in town.fake_instagram.log()[seen:]] == ["usernameinfo"]
+        assert [each["call"] for each in harness.fake_instagram.log()[seen:]] == ["usernameinfo"]
 
-    town.visit(steps)
-    assert town.passwords() == ["ok", "ok"]
-    assert len(town.fake_instagram.devices()) == 1
+    harness.run(steps)
+    assert harness.login_outcomes() == ["ok", "ok"]
+    assert len(harness.fake_instagram.devices()) == 1
 
 
 async def opened(settings: dict[str, Any]) -> tuple[Any, Any]:

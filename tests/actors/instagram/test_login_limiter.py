@@ -21,9 +21,9 @@ from service.accounts.encryption import derive_keys
 from service.accounts.session_store import SessionConflict
 from service.accounts.verification_codes import VerificationCodes
 from service.redis.client import async_client
-from tests.support.gateways import Town
-from tests.support.session_stores import SECRET
-from tests.support.values import plain_values
+from tests.support.gateway import GatewayHarness
+from tests.support.session_store import SECRET
+from tests.support.store_dump import plain_values
 
 SHOP = AccountOptions("shop", "the.shop", "password")
 CODE = "719364"
@@ -181,25 +181,25 @@ def test_a_code_that_was_judged_is_not_tried_again(
 
 
 @pytest.fixture
-def town(fake_instagram: FakeInstagram, store: redis.Redis, store_url: str) -> Town:
+def harness(fake_instagram: FakeInstagram, store: redis.Redis, store_url: str) -> GatewayHarness:
     assert store.dbsize() == 0
-    return Town(fake_instagram, store_url)
+    return GatewayHarness(fake_instagram, store_url)
 
 
-def challenged(town: Town, code: str = CODE) -> AccountOptions:
+def challenged(harness: GatewayHarness, code: str = CODE) -> AccountOptions:
     """An account whose next login needs a code."""
-    town.fake_instagram.add_account("new.shop", "pw-of-new-shop", profile_code=code)
-    return town.account(username="new.shop", password="pw-of-new-shop")
+    harness.fake_instagram.add_account("new.shop", "pw-of-new-shop", profile_code=code)
+    return harness.account(username="new.shop", password="pw-of-new-shop")
 
 
-def arrive(town: Town, account: AccountOptions) -> str | None:
+def arrive(harness: GatewayHarness, account: AccountOptions) -> str | None:
     """Open the account's gateway in a process of its own; the verdict's code where it fails."""
 
     async def steps(gate: LoginLimiter, _codes: VerificationCodes) -> str | None:
-        async with town.gateway(account, gate=gate) as gateway:
+        async with harness.gateway(account, gate=gate) as gateway:
             return await _verdict(gateway)
 
-    verdict: str | None = at_gate(town.store_url, steps)
+    verdict: str | None = at_gate(harness.store_url, steps)
     return verdict
 
 
@@ -212,63 +212,65 @@ async def _verdict(gateway: Gateway) -> str | None:
 
 
 def test_a_code_left_after_the_challenge_answers_it_in_another_process_with_one_login(
-    town: Town, store: redis.Redis
+    harness: GatewayHarness, store: redis.Redis
 ) -> None:
-    account = challenged(town)
-    assert arrive(town, account) == "challenge_required"
-    assert town.passwords() == ["challenge_required"]
-    leave(town.store_url)
-    assert arrive(town, account) is None
-    assert town.passwords() == ["challenge_required", "challenge_required", "ok"]
-    assert [each["call"] for each in town.fake_instagram.log()].count("login") == 2
+    account = challenged(harness)
+    assert arrive(harness, account) == "challenge_required"
+    assert harness.login_outcomes() == ["challenge_required"]
+    leave(harness.store_url)
+    assert arrive(harness, account) is None
+    assert harness.login_outcomes() == ["challenge_required", "challenge_required", "ok"]
+    assert [each["call"] for each in harness.fake_instagram.log()].count("login") == 2
     assert not store.exists(KEY)
-    assert len(town.fake_instagram.devices()) == 1
+    assert len(harness.fake_instagram.devices()) == 1
 
 
-def test_a_wrong_code_is_used_up_and_the_next_one_answers(town: Town, store: redis.Redis) -> None:
-    account = challenged(town)
-    leave(town.store_url, "000000")
-    assert arrive(town, account) == "login_refused"
+def test_a_wrong_code_is_used_up_and_the_next_one_answers(
+    harness: GatewayHarness, store: redis.Redis
+) -> None:
+    account = challenged(harness)
+    leave(harness.store_url, "000000")
+    assert arrive(harness, account) == "login_refused"
     assert not store.exists(KEY)
-    leave(town.store_url)
-    assert arrive(town, account) is None
+    leave(harness.store_url)
+    assert arrive(harness, account) is None
 
 
 def test_a_code_of_the_moment_from_a_person_is_the_second_factor(
-    town: Town, store: redis.Redis
+    harness: GatewayHarness, store: redis.Redis
 ) -> None:
-    town.fake_instagram.add_account("safe.shop", "pw-of-safe-shop", totp_seed=TOTP_SEED)
-    account = town.account(username="safe.shop", password="pw-of-safe-shop")
-    assert arrive(town, account) == "two_factor_required"
-    leave(town.store_url, str(InstagramClient.totp_generate_code(TOTP_SEED)))
-    assert arrive(town, account) is None
-    assert town.passwords()[-1] == "ok"
+    harness.fake_instagram.add_account("safe.shop", "pw-of-safe-shop", totp_seed=TOTP_SEED)
+    account = harness.account(username="safe.shop", password="pw-of-safe-shop")
+    assert arrive(harness, account) == "two_factor_required"
+    leave(harness.store_url, str(InstagramClient.totp_generate_code(TOTP_SEED)))
+    assert arrive(harness, account) is None
+    assert harness.login_outcomes()[-1] == "ok"
 
 
 def test_a_login_cut_off_before_the_code_keeps_it_for_the_next(
-    town: Town, store: redis.Redis
+    harness: GatewayHarness, store: redis.Redis
 ) -> None:
-    account = challenged(town)
-    leave(town.store_url)
-    town.fake_instagram.fault("login", "drop_before")
-    assert arrive(town, account) == "connection_failed"
-    assert arrive(town, account) is None
-    assert town.passwords() == ["challenge_required", "ok"]
+    account = challenged(harness)
+    leave(harness.store_url)
+    harness.fake_instagram.fault("login", "drop_before")
+    assert arrive(harness, account) == "connection_failed"
+    assert arrive(harness, account) is None
+    assert harness.login_outcomes() == ["challenge_required", "ok"]
 
 
 def test_a_code_shows_in_no_log_error_or_stored_value(
-    town: Town,
+    harness: GatewayHarness,
     store: redis.Redis,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     caplog.set_level(logging.DEBUG, "actors")
-    account = challenged(town, code="424242")
+    account = challenged(harness, code="424242")
     said: list[str] = []
     for code in (CODE, "424242"):
-        leave(town.store_url, code)
+        leave(harness.store_url, code)
         said.append(plain_values(store))
-        arrive(town, account)
+        arrive(harness, account)
         said.append(plain_values(store))
     said += [*capfd.readouterr(), caplog.text]
     assert not [text for text in said if CODE in text or "424242" in text]

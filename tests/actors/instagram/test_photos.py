@@ -18,16 +18,16 @@ from actors.instagram.receipts import DmReceipt
 from actors.instagram.reconcile import WriteQuery, dms_like
 from actors.instagram.write_deadline import CallOverdueError, request_deadline
 from deploy.local.instagram.client import FakeInstagram
-from tests.support.gateways import Town
+from tests.support.gateway import GatewayHarness
 from tests.support.photos import encoded, picture
 
 JPEG = encoded(picture())
 
 
 @pytest.fixture
-def town(fake_instagram: FakeInstagram, store: redis.Redis, store_url: str) -> Town:
+def harness(fake_instagram: FakeInstagram, store: redis.Redis, store_url: str) -> GatewayHarness:
     assert store.dbsize() == 0
-    return Town(fake_instagram, store_url)
+    return GatewayHarness(fake_instagram, store_url)
 
 
 async def jenny(gateway: Gateway) -> str:
@@ -46,40 +46,40 @@ async def sent(gateway: Gateway, pk: str, token: str = "job_x:1") -> DmReceipt:
     )
 
 
-def test_a_photo_arrives_byte_for_byte_and_is_found_by_its_token(town: Town) -> None:
+def test_a_photo_arrives_byte_for_byte_and_is_found_by_its_token(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> tuple[DmReceipt, DmReceipt | None]:
         pk = await jenny(gateway)
         receipt = await sent(gateway, pk)
         return receipt, await gateway.find_dm(pk, "job_x:1", None, 1000)
 
-    receipt, found = town.visit(steps)
+    receipt, found = harness.run(steps)
     assert receipt == found
-    _, dm = town.fake_instagram.dms()
+    _, dm = harness.fake_instagram.dms()
     assert (dm["kind"], dm["client_context"]) == ("photo", receipt.client_context)
-    (upload,) = town.fake_instagram.uploads()
+    (upload,) = harness.fake_instagram.uploads()
     assert base64.b64decode(upload["content"]) == JPEG
 
 
-def test_where_nothing_was_sent_nothing_is_found(town: Town) -> None:
+def test_where_nothing_was_sent_nothing_is_found(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> tuple[DmReceipt | None, ...]:
         pk = await jenny(gateway)
         before = await gateway.find_dm(pk, "job_x:1", None, 60_000)
         await sent(gateway, pk, "job_other:1")
         return before, await gateway.find_dm(pk, "job_x:1", None, 60_000)
 
-    assert town.visit(steps) == (None, None)
+    assert harness.run(steps) == (None, None)
 
 
-def test_there_is_no_thread_with_a_stranger(town: Town) -> None:
+def test_there_is_no_thread_with_a_stranger(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> str | None:
         pk = (await gateway.resolve("some.handle")).pk
         return await gateway.call(partial(photos.thread_with, pk=pk))
 
-    assert town.visit(steps) is None
+    assert harness.run(steps) is None
 
 
 def test_the_upload_and_the_write_have_connections_of_their_own_through_the_proxy(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+    harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given an environment that names a proxy nobody asked for
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
@@ -90,17 +90,19 @@ def test_the_upload_and_the_write_have_connections_of_their_own_through_the_prox
         for number in range(2):
             await sent(gateway, pk, f"job_{number}:1")
 
-    town.visit(steps)
+    harness.run(steps)
     of = ("rupload_photo", "broadcast_photo")
-    calls = [each for each in town.fake_instagram.log() if each["call"] in of]
+    calls = [each for each in harness.fake_instagram.log() if each["call"] in of]
     assert len({each["connection"] for each in calls}) == len(calls) == 4
     assert None not in {each["connection"] for each in calls}
-    hosts = [each["host"] for each in town.fake_instagram.connects()]
+    hosts = [each["host"] for each in harness.fake_instagram.connects()]
     assert hosts.count("rupload.facebook.com") == 2
 
 
 @pytest.mark.parametrize("step", ["upload", "send"])
-def test_no_request_of_a_photo_begins_once_the_claim_is_in_doubt(town: Town, step: str) -> None:
+def test_no_request_of_a_photo_begins_once_the_claim_is_in_doubt(
+    harness: GatewayHarness, step: str
+) -> None:
     actions: dict[str, Any] = {
         "upload": partial(photos.upload, jpeg=JPEG),
         "send": partial(photos.send, thread_id="1", media_id="1", token="job_x:1"),
@@ -112,8 +114,8 @@ def test_no_request_of_a_photo_begins_once_the_claim_is_in_doubt(town: Town, ste
             await gateway.call(actions[step])
 
     with pytest.raises(CallOverdueError):
-        town.visit(steps)
-    calls = {each["call"] for each in town.fake_instagram.log()}
+        harness.run(steps)
+    calls = {each["call"] for each in harness.fake_instagram.log()}
     assert not calls & {"rupload_photo", "broadcast_photo"}
 
 
@@ -131,37 +133,37 @@ REFUSALS: dict[str, tuple[dict[str, Any], type[Exception], Outcome]] = {
 
 @pytest.mark.parametrize(("effect", "kind", "outcome"), REFUSALS.values(), ids=REFUSALS.keys())
 def test_a_refused_upload_is_judged_as_what_it_is(
-    town: Town, effect: dict[str, Any], kind: type[Exception], outcome: Outcome
+    harness: GatewayHarness, effect: dict[str, Any], kind: type[Exception], outcome: Outcome
 ) -> None:
-    town.fake_instagram.fault("rupload_photo", **effect)
+    harness.fake_instagram.fault("rupload_photo", **effect)
 
     async def steps(gateway: Gateway) -> None:
         await gateway.call(partial(photos.upload, jpeg=JPEG))
 
     with pytest.raises(kind) as refused:
-        town.visit(steps)
+        harness.run(steps)
     assert classify(refused.value, writing=False).outcome is outcome
-    assert len(town.fake_instagram.log("rupload_photo")) == 1
+    assert len(harness.fake_instagram.log("rupload_photo")) == 1
 
 
-def test_a_session_that_ends_before_the_upload_is_renewed(town: Town) -> None:
+def test_a_session_that_ends_before_the_upload_is_renewed(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> str:
         await gateway.ensure_login()
-        town.fake_instagram.expire_session("shop")
+        harness.fake_instagram.expire_session("shop")
         return await gateway.call(partial(photos.upload, jpeg=JPEG))
 
-    assert town.visit(steps)
-    assert town.passwords() == ["ok", "ok"]
+    assert harness.run(steps)
+    assert harness.login_outcomes() == ["ok", "ok"]
 
 
-def test_an_upload_that_the_proxy_refuses_is_the_proxy_s_fault(town: Town) -> None:
+def test_an_upload_that_the_proxy_refuses_is_the_proxy_s_fault(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> None:
         await gateway.ensure_login()
-        town.fake_instagram.proxy_fault("407")
+        harness.fake_instagram.proxy_fault("407")
         await gateway.call(partial(photos.upload, jpeg=JPEG))
 
     with pytest.raises(Exception) as refused:
-        town.visit(steps)
+        harness.run(steps)
     verdict = classify(refused.value, writing=False)
     assert (verdict.outcome, verdict.code) == (Outcome.FIX_PROXY, "proxy_auth_required")
 

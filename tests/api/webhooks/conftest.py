@@ -1,5 +1,5 @@
 """The web application as a fixture."""
 
-from tests.support.web import door, served
+from tests.support.web import web, web_port
 
-__all__ = ["door", "served"]
+__all__ = ["web", "web_port"]

@@ -12,22 +12,22 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.local.wait import until
-from tests.support.senders import SECRETS, signed_headers
-from tests.support.web import MAX_BODY, Door, answer, order
+from tests.support.web import MAX_BODY, WebHarness, order, read_response
+from tests.support.webhook_signatures import SECRETS, signed_headers
 
 HEAD = "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 CHUNK = b"1000\r\n" + b"x" * 0x1000 + b"\r\n"
 
 
 @pytest.fixture(autouse=True)
-def unchanged(door: Door) -> Iterator[None]:
+def unchanged(web: WebHarness) -> Iterator[None]:
     """Nothing in this file leaves anything in the store."""
     yield
-    assert door.contents() == {}
+    assert web.contents() == {}
 
 
-def begin(door: Door, *lines: str, path: str = "/webhooks/stripe") -> socket.socket:
-    connection = door.connect()
+def begin(web: WebHarness, *lines: str, path: str = "/webhooks/stripe") -> socket.socket:
+    connection = web.connect()
     head = HEAD.format(path=path) + "".join(f"{line}\r\n" for line in lines)
     connection.sendall(f"{head}\r\n".encode())
     return connection
@@ -42,9 +42,11 @@ def assert_ended(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("path", ["/webhooks/stripe", "/jobs"])
-def test_a_declared_body_over_the_bound_is_refused_before_it_is_sent(door: Door, path: str) -> None:
-    with begin(door, f"Content-Length: {10**9}", path=path) as connection:
-        status, headers, body = answer(connection)
+def test_a_declared_body_over_the_bound_is_refused_before_it_is_sent(
+    web: WebHarness, path: str
+) -> None:
+    with begin(web, f"Content-Length: {10**9}", path=path) as connection:
+        status, headers, body = read_response(connection)
         assert status == 413
         assert headers["connection"] == "close"
         assert b'"code":"body_too_large"' in body
@@ -53,13 +55,13 @@ def test_a_declared_body_over_the_bound_is_refused_before_it_is_sent(door: Door,
 
 @pytest.mark.parametrize(("path", "bound"), [("/webhooks/stripe", MAX_BODY), ("/jobs", 256 * 1024)])
 def test_a_chunked_body_over_the_bound_is_refused_while_it_streams(
-    door: Door, path: str, bound: int
+    web: WebHarness, path: str, bound: int
 ) -> None:
     # When more than the bound was sent, but never the end of it
-    with begin(door, "Transfer-Encoding: chunked", path=path) as connection:
+    with begin(web, "Transfer-Encoding: chunked", path=path) as connection:
         for _ in range(bound // 0x1000 + 1):
             connection.sendall(CHUNK)
-        status, headers, body = answer(connection)
+        status, headers, body = read_response(connection)
 
         # Then
         assert status == 413
@@ -68,19 +70,19 @@ def test_a_chunked_body_over_the_bound_is_refused_while_it_streams(
         assert_ended(connection)
 
 
-def test_a_body_of_exactly_the_bound_is_read(door: Door) -> None:
-    refused = door.http.post("/webhooks/stripe", content=b"x" * MAX_BODY)
+def test_a_body_of_exactly_the_bound_is_read(web: WebHarness) -> None:
+    refused = web.http.post("/webhooks/stripe", content=b"x" * MAX_BODY)
     assert refused.status_code == 400
-    assert door.http.post("/webhooks/stripe", content=b"x" * (MAX_BODY + 1)).status_code == 413
+    assert web.http.post("/webhooks/stripe", content=b"x" * (MAX_BODY + 1)).status_code == 413
 
 
 @pytest.mark.parametrize(("source", "status"), [("stripe", 413), ("nope", 404), ("unset", 503)])
 def test_a_sender_who_sends_everything_before_he_reads_gets_the_refusal(
-    door: Door, source: str, status: int
+    web: WebHarness, source: str, status: int
 ) -> None:
     # Closing on unread bytes would reset the connection under him: urllib shows it every time.
     request = urllib.request.Request(
-        f"http://127.0.0.1:{door.port}/webhooks/{source}", data=b"x" * (8 * 1024 * 1024)
+        f"http://127.0.0.1:{web.port}/webhooks/{source}", data=b"x" * (8 * 1024 * 1024)
     )
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, timeout=5)
@@ -88,19 +90,21 @@ def test_a_sender_who_sends_everything_before_he_reads_gets_the_refusal(
         assert response.code == status
 
 
-def test_a_sender_who_streams_on_after_the_refusal_still_reads_it(door: Door) -> None:
+def test_a_sender_who_streams_on_after_the_refusal_still_reads_it(web: WebHarness) -> None:
     for _ in range(20):
-        refused = door.http.post("/webhooks/stripe", content=iter([b"x" * 65536] * 64))
+        refused = web.http.post("/webhooks/stripe", content=iter([b"x" * 65536] * 64))
         assert refused.status_code == 413
 
 
 @pytest.mark.parametrize("path", ["/webhooks/stripe", "/jobs"])
 @pytest.mark.parametrize("lines", ["Content-Length: 100", "Transfer-Encoding: chunked"])
-def test_a_slow_body_is_refused_when_its_time_is_over(door: Door, path: str, lines: str) -> None:
+def test_a_slow_body_is_refused_when_its_time_is_over(
+    web: WebHarness, path: str, lines: str
+) -> None:
     started = time.monotonic()
-    with begin(door, lines, path=path) as connection:
+    with begin(web, lines, path=path) as connection:
         connection.sendall(b"1\r\n")
-        status, headers, body = answer(connection)
+        status, headers, body = read_response(connection)
         assert status == 408
         assert headers["connection"] == "close"
         assert b'"code":"slow_body"' in body
@@ -108,8 +112,8 @@ def test_a_slow_body_is_refused_when_its_time_is_over(door: Door, path: str, lin
     assert 0.3 < time.monotonic() - started < 3
 
 
-def test_a_trickle_does_not_prolong_the_time(door: Door) -> None:
-    with begin(door, "Content-Length: 100") as connection:
+def test_a_trickle_does_not_prolong_the_time(web: WebHarness) -> None:
+    with begin(web, "Content-Length: 100") as connection:
         connection.settimeout(0.05)
         for _ in range(60):
             try:
@@ -119,16 +123,16 @@ def test_a_trickle_does_not_prolong_the_time(door: Door) -> None:
             except TimeoutError:
                 continue
         connection.settimeout(5)
-        assert answer(connection)[0] == 408
+        assert read_response(connection)[0] == 408
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_sender_who_goes_away_in_the_middle_leaves_no_trace(door: Door, reset: bool) -> None:
+def test_a_sender_who_goes_away_in_the_middle_leaves_no_trace(web: WebHarness, reset: bool) -> None:
     # Given a well signed body of which the end is missing
     body = order("stripe")
     signed = signed_headers("stripe", body, SECRETS["stripe"])
     lines = [f"{name}: {value}" for name, value in signed.items()]
-    connection = begin(door, *lines, f"Content-Length: {len(body)}")
+    connection = begin(web, *lines, f"Content-Length: {len(body)}")
     connection.sendall(body[:-1])
 
     # When
@@ -137,13 +141,15 @@ def test_a_sender_who_goes_away_in_the_middle_leaves_no_trace(door: Door, reset:
     connection.close()
 
     # Then
-    until(lambda: door.http.get("/healthz").status_code == 200)
+    until(lambda: web.http.get("/healthz").status_code == 200)
 
 
-def test_a_caller_who_goes_away_in_the_middle_of_a_request_has_asked_nothing(door: Door) -> None:
+def test_a_caller_who_goes_away_in_the_middle_of_a_request_has_asked_nothing(
+    web: WebHarness,
+) -> None:
     # Given an action that takes no body
     connection = begin(
-        door,
+        web,
         "Authorization: Bearer the-first-caller's-own-key",
         "Content-Length: 10",
         path="/accounts/shop/pause",
@@ -154,4 +160,4 @@ def test_a_caller_who_goes_away_in_the_middle_of_a_request_has_asked_nothing(doo
     connection.close()
 
     # Then
-    assert door.api.get("/accounts/shop").json()["status"] == "active"
+    assert web.api.get("/accounts/shop").json()["status"] == "active"

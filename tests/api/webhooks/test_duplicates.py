@@ -6,85 +6,85 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 from service.jobs.actor_routes import DM, NAMESPACE
-from tests.support.web import Door, order
+from tests.support.web import WebHarness, order
 
 QUEUE = f"{NAMESPACE}:{DM.queue}"
 
 
-def test_a_repeat_with_a_fresh_signature_makes_nothing_new(door: Door) -> None:
-    first = door.deliver("stripe", order("stripe"), timestamp=None)
-    before = door.contents()
-    again = door.deliver("stripe", order("stripe", pending_webhooks=0))
+def test_a_repeat_with_a_fresh_signature_makes_nothing_new(web: WebHarness) -> None:
+    first = web.deliver("stripe", order("stripe"), timestamp=None)
+    before = web.contents()
+    again = web.deliver("stripe", order("stripe", pending_webhooks=0))
     assert (again.status_code, again.json()["jobs"]) == (200, first.json()["jobs"])
     assert again.json()["duplicate"] is True
-    assert door.contents() == before
+    assert web.contents() == before
 
 
-def test_a_job_whose_wake_up_was_lost_is_rung_again_by_the_repeat(door: Door) -> None:
+def test_a_job_whose_wake_up_was_lost_is_rung_again_by_the_repeat(web: WebHarness) -> None:
     # Given a job whose message is gone and whose time to be claimed is over
-    (job_id,) = door.deliver("stripe", order("stripe")).json()["jobs"]
-    door.store.delete(QUEUE, f"{QUEUE}.msgs")
-    door.store.zadd("hg:wakes", {job_id: 1})
+    (job_id,) = web.deliver("stripe", order("stripe")).json()["jobs"]
+    web.store.delete(QUEUE, f"{QUEUE}.msgs")
+    web.store.zadd("hg:wakes", {job_id: 1})
 
     # When
-    again = door.deliver("stripe", order("stripe"))
+    again = web.deliver("stripe", order("stripe"))
 
     # Then
     assert again.json()["jobs"] == [job_id]
-    (message_id,) = door.store.lrange(QUEUE, 0, -1)
-    message = json.loads(door.store.hget(f"{QUEUE}.msgs", message_id) or b"{}")
+    (message_id,) = web.store.lrange(QUEUE, 0, -1)
+    message = json.loads(web.store.hget(f"{QUEUE}.msgs", message_id) or b"{}")
     assert message["args"] == [job_id]
 
 
-def test_the_same_id_with_other_data_is_kept_beside_the_first_and_flagged(door: Door) -> None:
+def test_the_same_id_with_other_data_is_kept_beside_the_first_and_flagged(web: WebHarness) -> None:
     # Given
-    first = door.deliver("stripe", order("stripe"))
+    first = web.deliver("stripe", order("stripe"))
 
     # When
-    other = door.deliver("stripe", order("stripe", data={"object": {"n": 2}}))
+    other = web.deliver("stripe", order("stripe", data={"object": {"n": 2}}))
 
     # Then
     assert other.status_code == 200
     kept_as = other.json()["event_id"]
     assert kept_as.startswith("evt_1~")
     assert (other.json()["conflict"], other.json()["jobs"]) == (True, [])
-    statuses = {item["id"]: item["status"] for item in door.api.get("/events").json()["items"]}
+    statuses = {item["id"]: item["status"] for item in web.api.get("/events").json()["items"]}
     assert statuses == {"evt_1": "accepted", kept_as: "conflict"}
-    assert door.api.get("/events/evt_1").json()["jobs"] == first.json()["jobs"]
-    assert json.loads(door.api.get(f"/events/{kept_as}").json()["body"])["data"]["object"]["n"] == 2
+    assert web.api.get("/events/evt_1").json()["jobs"] == first.json()["jobs"]
+    assert json.loads(web.api.get(f"/events/{kept_as}").json()["body"])["data"]["object"]["n"] == 2
 
 
-def test_a_conflict_sent_again_changes_nothing(door: Door) -> None:
-    door.deliver("stripe", order("stripe"))
+def test_a_conflict_sent_again_changes_nothing(web: WebHarness) -> None:
+    web.deliver("stripe", order("stripe"))
     other = order("stripe", data={"object": {"n": 2}})
-    first = door.deliver("stripe", other)
-    before = door.contents()
-    again = door.deliver("stripe", other)
+    first = web.deliver("stripe", other)
+    before = web.contents()
+    again = web.deliver("stripe", other)
     assert (again.status_code, again.json()["event_id"]) == (200, first.json()["event_id"])
-    assert door.contents() == before
+    assert web.contents() == before
 
 
-def test_the_same_id_through_two_sources_is_two_events(door: Door) -> None:
-    door.deliver("stripe", order("stripe"))
-    other = door.deliver("stripe", order("stripe"), source="rotating")
+def test_the_same_id_through_two_sources_is_two_events(web: WebHarness) -> None:
+    web.deliver("stripe", order("stripe"))
+    other = web.deliver("stripe", order("stripe"), source="rotating")
     assert (other.status_code, other.json()["duplicate"]) == (200, False)
-    assert len(door.api.get("/events").json()["items"]) == 2
+    assert len(web.api.get("/events").json()["items"]) == 2
 
 
-def test_many_deliveries_of_one_event_at_once_have_one_winner(door: Door) -> None:
+def test_many_deliveries_of_one_event_at_once_have_one_winner(web: WebHarness) -> None:
     # When
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda _: door.deliver("stripe", order("stripe")), range(32)))
+        answers = list(pool.map(lambda _: web.deliver("stripe", order("stripe")), range(32)))
 
     # Then
     assert sorted(answer.status_code for answer in answers) == [200] * 31 + [202]
     assert len({tuple(answer.json()["jobs"]) for answer in answers}) == 1
     assert sum(not answer.json()["duplicate"] for answer in answers) == 1
-    assert door.store.zcard("hg:jobs") == 1
-    assert door.store.llen(QUEUE) == 1
+    assert web.store.zcard("hg:jobs") == 1
+    assert web.store.llen(QUEUE) == 1
 
 
-def test_two_events_about_one_payment_make_one_job(door: Door) -> None:
+def test_two_events_about_one_payment_make_one_job(web: WebHarness) -> None:
     # Given a rule with `once_per`
     paid = {
         "type": "checkout.session.completed",
@@ -100,10 +100,10 @@ def test_two_events_about_one_payment_make_one_job(door: Door) -> None:
 
     # When
     jobs = [
-        door.deliver("stripe", json.dumps({"id": event_id, **paid}).encode()).json()["jobs"]
+        web.deliver("stripe", json.dumps({"id": event_id, **paid}).encode()).json()["jobs"]
         for event_id in ("evt_1", "evt_2")
     ]
 
     # Then
     assert jobs[0] == jobs[1]
-    assert door.store.zcard("hg:jobs") == 1
+    assert web.store.zcard("hg:jobs") == 1

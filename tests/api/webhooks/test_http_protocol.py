@@ -7,8 +7,8 @@ import json
 import pytest
 
 from service.http.uvicorn_protocols import MAX_HEAD_BYTES
-from tests.support.senders import SECRETS, signed_headers
-from tests.support.web import MAX_BODY, Door, answer, order
+from tests.support.web import MAX_BODY, WebHarness, order, read_response
+from tests.support.webhook_signatures import SECRETS, signed_headers
 
 BODY = order("stripe")
 
@@ -28,21 +28,21 @@ def signed(body: bytes = BODY) -> list[str]:
 SMUGGLED = request("/webhooks/stripe", BODY, *signed())
 
 
-def test_a_connection_lives_on_after_a_wrong_signature(door: Door) -> None:
-    with door.connect() as connection:
+def test_a_connection_lives_on_after_a_wrong_signature(web: WebHarness) -> None:
+    with web.connect() as connection:
         connection.sendall(request("/webhooks/stripe", BODY))
-        assert answer(connection)[0] == 400
+        assert read_response(connection)[0] == 400
         connection.sendall(request("/webhooks/stripe", BODY, *signed()))
-        assert answer(connection)[0] == 202
+        assert read_response(connection)[0] == 202
 
 
-def test_two_requests_sent_at_once_get_their_two_answers_in_order(door: Door) -> None:
-    with door.connect() as connection:
+def test_two_requests_sent_at_once_get_their_two_answers_in_order(web: WebHarness) -> None:
+    with web.connect() as connection:
         connection.sendall(
             request("/webhooks/stripe", BODY) + request("/webhooks/stripe", BODY, *signed())
         )
-        assert answer(connection)[0] == 400
-        assert answer(connection)[0] == 202
+        assert read_response(connection)[0] == 400
+        assert read_response(connection)[0] == 202
 
 
 @pytest.mark.parametrize(
@@ -50,27 +50,27 @@ def test_two_requests_sent_at_once_get_their_two_answers_in_order(door: Door) ->
     [("/webhooks/nope", 404), ("/webhooks/unset", 503), ("/webhooks/stripe", 413), ("/jobs", 413)],
 )
 def test_what_is_inside_a_refused_body_is_never_a_request(
-    door: Door, path: str, status: int
+    web: WebHarness, path: str, status: int
 ) -> None:
     # Given a body that is refused unread and holds a well signed request
     filler = b"x" * (5 * MAX_BODY)
-    with door.connect() as connection:
+    with web.connect() as connection:
         connection.sendall(request(path, filler + SMUGGLED))
-        assert answer(connection)[0] == status
+        assert read_response(connection)[0] == status
         assert connection.recv(1) == b""
-    assert door.store.zcard("hg:events") == 0
+    assert web.store.zcard("hg:events") == 0
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_what_is_inside_the_body_of_a_wrong_method_is_never_a_request(
-    door: Door, method: str
+    web: WebHarness, method: str
 ) -> None:
-    with door.connect() as connection:
+    with web.connect() as connection:
         wrong = request("/webhooks/stripe", SMUGGLED).replace(b"POST", method.encode(), 1)
         connection.sendall(wrong + request("/webhooks/stripe", BODY))
-        assert answer(connection)[0] == 405
-        assert answer(connection)[0] == 400
-    assert door.store.zcard("hg:events") == 0
+        assert read_response(connection)[0] == 405
+        assert read_response(connection)[0] == 400
+    assert web.store.zcard("hg:events") == 0
 
 
 @pytest.mark.parametrize(
@@ -88,77 +88,77 @@ def test_what_is_inside_the_body_of_a_wrong_method_is_never_a_request(
 )
 @pytest.mark.parametrize("path", ["/webhooks/stripe", "/jobs"])
 def test_ambiguous_framing_is_refused_and_ends_the_connection(
-    door: Door, path: str, framing: str
+    web: WebHarness, path: str, framing: str
 ) -> None:
-    with door.connect() as connection:
+    with web.connect() as connection:
         head = f"POST {path} HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n"
         connection.sendall(head.encode("latin-1") + b"hello" + SMUGGLED)
-        status, headers, body = answer(connection)
+        status, headers, body = read_response(connection)
         assert (status, headers["connection"]) == (400, "close")
         assert json.loads(body)["error"]["code"] == "bad_request"
-    assert door.store.zcard("hg:events") == 0
+    assert web.store.zcard("hg:events") == 0
 
 
 @pytest.mark.parametrize("piece", [b"y" * 1000, b"y: z\r\n" * 100, b"\r\ny:" + b"\t" * 500])
-def test_a_head_that_does_not_end_is_refused(door: Door, piece: bytes) -> None:
-    with door.connect() as connection:
+def test_a_head_that_does_not_end_is_refused(web: WebHarness, piece: bytes) -> None:
+    with web.connect() as connection:
         connection.sendall(b"POST /webhooks/stripe HTTP/1.1\r\nHost: x\r\nX-A: ")
         with pytest.raises(ConnectionError):
             connection.sendall(piece * 40_000)
 
 
-def test_a_head_that_is_too_long_is_told_so(door: Door) -> None:
-    with door.connect() as connection:
+def test_a_head_that_is_too_long_is_told_so(web: WebHarness) -> None:
+    with web.connect() as connection:
         # Given a head that the server has begun to read
         whole = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
         connection.sendall(whole + whole[:-2] + b"X-A: ")
-        assert answer(connection)[0] == 200
+        assert read_response(connection)[0] == 200
 
         # When
         connection.sendall(b"y" * (MAX_HEAD_BYTES + 1))
 
         # Then
-        status, headers, body = answer(connection)
+        status, headers, body = read_response(connection)
         assert (status, headers["connection"]) == (431, "close")
         assert json.loads(body)["error"]["code"] == "head_too_large"
 
 
-def test_large_bodies_one_after_another_are_no_head(door: Door) -> None:
+def test_large_bodies_one_after_another_are_no_head(web: WebHarness) -> None:
     whole = request("/webhooks/stripe", b"x" * MAX_BODY)
-    with door.connect() as connection:
+    with web.connect() as connection:
         for _ in range(5):
             connection.sendall(whole + whole[:100])
-            assert answer(connection)[0] == 400
+            assert read_response(connection)[0] == 400
             connection.sendall(whole[100:])
-            assert answer(connection)[0] == 400
+            assert read_response(connection)[0] == 400
 
 
-def test_headers_that_are_no_utf8_do_no_harm(door: Door) -> None:
-    with door.connect() as connection:
+def test_headers_that_are_no_utf8_do_no_harm(web: WebHarness) -> None:
+    with web.connect() as connection:
         raw = request("/webhooks/stripe", BODY, *signed(), "X-Odd: \xff\xfe", "User-Agent: \xc3(")
         connection.sendall(raw.decode().encode("latin-1"))
-        assert answer(connection)[0] == 202
+        assert read_response(connection)[0] == 202
 
 
 @pytest.mark.parametrize("value", ["\xff", "Bearer \xff\xfe", "Bearer", "Bearer  ", "Basic x"])
-def test_credentials_that_are_no_key_are_refused(door: Door, value: str) -> None:
-    with door.connect() as connection:
+def test_credentials_that_are_no_key_are_refused(web: WebHarness, value: str) -> None:
+    with web.connect() as connection:
         raw = request("/jobs", b"{}", f"Authorization: {value}").decode()
         connection.sendall(raw.encode("latin-1"))
-        assert answer(connection)[0] == 401
+        assert read_response(connection)[0] == 401
 
 
 def test_a_sender_who_asks_first_is_told_to_go_on_only_where_the_body_is_wanted(
-    door: Door,
+    web: WebHarness,
 ) -> None:
     expecting = "Expect: 100-continue"
-    with door.connect() as connection:
+    with web.connect() as connection:
         whole = request("/webhooks/stripe", BODY, *signed(), expecting)
         connection.sendall(whole.removesuffix(BODY))
         assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
         connection.sendall(BODY)
-        assert answer(connection)[0] == 202
-    with door.connect() as connection:
+        assert read_response(connection)[0] == 202
+    with web.connect() as connection:
         head = f"POST /webhooks/stripe HTTP/1.1\r\nHost: x\r\n{expecting}\r\n"
         connection.sendall(f"{head}Content-Length: 999999\r\n\r\n".encode())
-        assert answer(connection)[0] == 413
+        assert read_response(connection)[0] == 413

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.support.senders import SECRETS, signed_headers
-from tests.support.web import Door, answer, order
+from tests.support.web import WebHarness, order, read_response
+from tests.support.webhook_signatures import SECRETS, signed_headers
 
 BODY = order("stripe")
 REFUSED = {"error": {"code": "invalid_signature", "message": "The signature does not verify."}}
@@ -22,21 +22,21 @@ def mac(timestamp: object = NOW, secret: str = SECRETS["stripe"]) -> str:
     return hmac.new(secret.encode(), f"{timestamp}.".encode() + BODY, hashlib.sha256).hexdigest()
 
 
-def post(door: Door, *signatures: bytes | str, source: str = "stripe") -> httpx.Response:
+def post(web: WebHarness, *signatures: bytes | str, source: str = "stripe") -> httpx.Response:
     headers = [
         (b"Stripe-Signature", value.encode("latin-1") if isinstance(value, str) else value)
         for value in signatures
     ]
-    return door.http.post(f"/webhooks/{source}", content=BODY, headers=headers)
+    return web.http.post(f"/webhooks/{source}", content=BODY, headers=headers)
 
 
 @pytest.fixture(autouse=True)
-def unchanged(door: Door) -> Iterator[None]:
+def unchanged(web: WebHarness) -> Iterator[None]:
     """Nothing in this file may change a full store."""
-    door.deliver("stripe", order("stripe", "evt_known"))
-    before = door.contents()
+    web.deliver("stripe", order("stripe", "evt_known"))
+    before = web.contents()
     yield
-    assert door.contents() == before
+    assert web.contents() == before
 
 
 MALFORMED = {
@@ -56,20 +56,20 @@ MALFORMED = {
 }
 
 
-def test_a_missing_signature_is_refused(door: Door) -> None:
-    refused = post(door)
+def test_a_missing_signature_is_refused(web: WebHarness) -> None:
+    refused = post(web)
     assert (refused.status_code, refused.json()) == (400, REFUSED)
 
 
 @pytest.mark.parametrize("signatures", MALFORMED.values(), ids=MALFORMED.keys())
-def test_a_malformed_or_wrong_signature_is_refused(door: Door, signatures: list[str]) -> None:
-    refused = post(door, *signatures)
+def test_a_malformed_or_wrong_signature_is_refused(web: WebHarness, signatures: list[str]) -> None:
+    refused = post(web, *signatures)
     assert (refused.status_code, refused.json()) == (400, REFUSED)
 
 
 @pytest.mark.parametrize("value", [b"\xe9", b"\xff\xfe", "٣".encode(), b"\xc3("])
-def test_a_mac_that_is_not_ascii_is_refused_and_does_no_harm(door: Door, value: bytes) -> None:
-    refused = post(door, f"t={NOW},v1=".encode() + value + f",v1={mac()}".encode())
+def test_a_mac_that_is_not_ascii_is_refused_and_does_no_harm(web: WebHarness, value: bytes) -> None:
+    refused = post(web, f"t={NOW},v1=".encode() + value + f",v1={mac()}".encode())
     assert (refused.status_code, refused.json()) == (400, REFUSED)
 
 
@@ -88,22 +88,24 @@ TIMES = {
 
 
 @pytest.mark.parametrize("timestamp", TIMES.values(), ids=TIMES.keys())
-def test_a_time_that_is_stale_ahead_or_no_number_is_refused(door: Door, timestamp: str) -> None:
-    refused = post(door, f"t={timestamp},v1={mac(timestamp)}")
+def test_a_time_that_is_stale_ahead_or_no_number_is_refused(
+    web: WebHarness, timestamp: str
+) -> None:
+    refused = post(web, f"t={timestamp},v1={mac(timestamp)}")
     assert (refused.status_code, refused.json()) == (400, REFUSED)
 
 
-def test_digits_of_another_script_are_no_time(door: Door) -> None:
-    refused = post(door, b"t=" + "١٢٣".encode() + f",v1={mac()}".encode())
+def test_digits_of_another_script_are_no_time(web: WebHarness) -> None:
+    refused = post(web, b"t=" + "١٢٣".encode() + f",v1={mac()}".encode())
     assert (refused.status_code, refused.json()) == (400, REFUSED)
 
 
 @pytest.mark.parametrize("source", ["empty", "unset"])
 def test_a_source_without_a_secret_answers_503_even_to_a_body_signed_with_nothing(
-    door: Door, source: str
+    web: WebHarness, source: str
 ) -> None:
     empty_key = hmac.new(b"", f"{NOW}.".encode() + BODY, hashlib.sha256).hexdigest()
-    closed = post(door, f"t={NOW},v1={empty_key}", source=source)
+    closed = post(web, f"t={NOW},v1={empty_key}", source=source)
     assert closed.status_code == 503
     assert closed.json()["error"]["code"] == "source_without_secret"
     assert int(closed.headers["Retry-After"]) > 0
@@ -127,13 +129,13 @@ UNKNOWN = (
 
 
 @pytest.mark.parametrize("source", UNKNOWN, ids=range(len(UNKNOWN)))
-def test_an_unknown_source_is_not_found_whatever_its_name(door: Door, source: str) -> None:
+def test_an_unknown_source_is_not_found_whatever_its_name(web: WebHarness, source: str) -> None:
     headers = signed_headers("stripe", BODY, SECRETS["stripe"])
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     request = f"POST /webhooks/{source} HTTP/1.1\r\nHost: x\r\n{lines}Content-Length: {len(BODY)}"
-    with door.connect() as connection:
+    with web.connect() as connection:
         connection.sendall(f"{request}\r\n\r\n".encode() + BODY)
-        status, _, body = answer(connection)
+        status, _, body = read_response(connection)
     assert status == 404
     assert body == b'{"error":{"code":"unknown_source","message":"No such source is configured."}}'
 
@@ -141,10 +143,10 @@ def test_an_unknown_source_is_not_found_whatever_its_name(door: Door, source: st
 @pytest.mark.parametrize(
     "path", ["/webhooks", "/webhooks/", "/webhooks/stripe/more", "//webhooks/stripe"]
 )
-def test_a_path_that_names_no_source_is_not_found(door: Door, path: str) -> None:
+def test_a_path_that_names_no_source_is_not_found(web: WebHarness, path: str) -> None:
     headers = signed_headers("stripe", BODY, SECRETS["stripe"])
-    refused = door.http.post(
-        httpx.URL(str(door.http.base_url).rstrip("/") + path), content=BODY, headers=headers
+    refused = web.http.post(
+        httpx.URL(str(web.http.base_url).rstrip("/") + path), content=BODY, headers=headers
     )
     assert refused.status_code == 404
     assert set(refused.json()["error"]) == {"code", "message"}
@@ -152,8 +154,8 @@ def test_a_path_that_names_no_source_is_not_found(door: Door, path: str) -> None
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/webhooks/stripe", "/webhooks/stripe/"])
-def test_another_method_is_not_allowed(door: Door, method: str, path: str) -> None:
-    refused = door.http.request(method, path)
+def test_another_method_is_not_allowed(web: WebHarness, method: str, path: str) -> None:
+    refused = web.http.request(method, path)
     assert refused.status_code == 405
     assert refused.headers["Allow"] == "POST"
     if method != "HEAD":
@@ -161,21 +163,21 @@ def test_another_method_is_not_allowed(door: Door, method: str, path: str) -> No
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "gzip, identity", "GZIP"])
-def test_an_encoded_body_is_refused(door: Door, encoding: str) -> None:
-    refused = door.deliver("stripe", order("stripe"), headers={"Content-Encoding": encoding})
+def test_an_encoded_body_is_refused(web: WebHarness, encoding: str) -> None:
+    refused = web.deliver("stripe", order("stripe"), headers={"Content-Encoding": encoding})
     assert refused.status_code == 415
     assert refused.json()["error"]["code"] == "unsupported_encoding"
 
 
 @pytest.mark.parametrize("scheme", SECRETS)
-def test_a_body_changed_on_its_way_is_refused_by_every_scheme(door: Door, scheme: str) -> None:
+def test_a_body_changed_on_its_way_is_refused_by_every_scheme(web: WebHarness, scheme: str) -> None:
     body = order(scheme)
     headers = signed_headers(scheme, body, SECRETS[scheme])
-    refused = door.http.post(f"/webhooks/{scheme}", content=body + b" ", headers=headers)
+    refused = web.http.post(f"/webhooks/{scheme}", content=body + b" ", headers=headers)
     assert (refused.status_code, refused.json()) == (400, REFUSED)
 
 
 @pytest.mark.parametrize("scheme", SECRETS)
-def test_no_headers_at_all_are_refused_by_every_scheme(door: Door, scheme: str) -> None:
-    refused = door.http.post(f"/webhooks/{scheme}", content=order(scheme))
+def test_no_headers_at_all_are_refused_by_every_scheme(web: WebHarness, scheme: str) -> None:
+    refused = web.http.post(f"/webhooks/{scheme}", content=order(scheme))
     assert (refused.status_code, refused.json()) == (400, REFUSED)

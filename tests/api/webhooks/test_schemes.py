@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from service.jobs.model import derived_id
 from service.signatures.verify import SCHEMES
-from tests.support.web import Door, order
+from tests.support.web import WebHarness, order
 
 FIXTURES = sorted((Path(__file__).parents[2] / "fixtures" / "stripe").glob("*.json"))
 
@@ -26,56 +26,58 @@ _TEXTS = st.text(max_size=300) | st.sampled_from(["evt_1", "order.paid", "a/b", 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_signed_event_is_accepted_with_the_job_that_derives_from_it(
-    door: Door, scheme: str
+    web: WebHarness, scheme: str
 ) -> None:
     # When
-    answer = door.deliver(scheme, order(scheme))
+    answer = web.deliver(scheme, order(scheme))
 
     # Then
     assert answer.status_code == 202
     event_id = answer.json()["event_id"]
     job_id = derived_id("job", scheme, event_id, f"{scheme}-order")
     assert answer.json() == {"event_id": event_id, "duplicate": False, "jobs": [job_id]}
-    assert door.api.get(f"/jobs/{job_id}").json()["status"] == "queued"
+    assert web.api.get(f"/jobs/{job_id}").json()["status"] == "queued"
     assert event_id.startswith("evt_1")
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_same_event_again_is_a_duplicate_with_the_same_jobs(door: Door, scheme: str) -> None:
-    first = door.deliver(scheme, order(scheme))
-    before = door.contents()
-    again = door.deliver(scheme, order(scheme))
+def test_the_same_event_again_is_a_duplicate_with_the_same_jobs(
+    web: WebHarness, scheme: str
+) -> None:
+    first = web.deliver(scheme, order(scheme))
+    before = web.contents()
+    again = web.deliver(scheme, order(scheme))
     assert again.status_code == 200
     assert again.json() == {**first.json(), "duplicate": True}
-    assert door.contents() == before
+    assert web.contents() == before
 
 
-def test_any_of_several_secrets_may_have_signed(door: Door) -> None:
-    assert door.deliver("stripe", order("stripe"), source="rotating").status_code == 200
+def test_any_of_several_secrets_may_have_signed(web: WebHarness) -> None:
+    assert web.deliver("stripe", order("stripe"), source="rotating").status_code == 200
 
 
-def test_a_slack_url_verification_is_answered_and_not_stored(door: Door) -> None:
+def test_a_slack_url_verification_is_answered_and_not_stored(web: WebHarness) -> None:
     body = json.dumps({"type": "url_verification", "challenge": "3eZbrw1aB", "token": "x"}).encode()
-    answer = door.deliver("slack", body)
+    answer = web.deliver("slack", body)
     assert (answer.status_code, answer.json()) == (200, {"challenge": "3eZbrw1aB"})
-    assert door.contents() == {}
+    assert web.contents() == {}
 
 
-def test_an_unsigned_slack_challenge_is_not_answered(door: Door) -> None:
+def test_an_unsigned_slack_challenge_is_not_answered(web: WebHarness) -> None:
     body = json.dumps({"type": "url_verification", "challenge": "3eZbrw1aB"}).encode()
-    answer = door.http.post("/webhooks/slack", content=body)
+    answer = web.http.post("/webhooks/slack", content=body)
     assert answer.status_code == 400
     assert "3eZbrw1aB" not in answer.text
 
 
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
-def test_a_real_shaped_stripe_event_passes(door: Door, path: Path) -> None:
+def test_a_real_shaped_stripe_event_passes(web: WebHarness, path: Path) -> None:
     body = path.read_bytes()
-    answer = door.deliver("stripe", body)
+    answer = web.deliver("stripe", body)
     paid = path.stem == "checkout.session.completed"
     assert answer.status_code == (202 if paid else 200)
     assert len(answer.json()["jobs"]) == paid
-    shown = door.api.get(f"/events/{answer.json()['event_id']}").json()
+    shown = web.api.get(f"/events/{answer.json()['event_id']}").json()
     assert shown["body"] == body.decode()
 
 
@@ -85,10 +87,10 @@ def test_a_real_shaped_stripe_event_passes(door: Door, path: Path) -> None:
 )
 @given(document=st.dictionaries(st.text(), _VALUES, max_size=4), name=_TEXTS, kind=_TEXTS)
 def test_no_signed_json_object_makes_the_server_fail(
-    door: Door, scheme: str, document: dict[str, Any], name: str, kind: str
+    web: WebHarness, scheme: str, document: dict[str, Any], name: str, kind: str
 ) -> None:
     identity = {"id": name, "type": kind, "event_id": name, "event_type": kind}
     body = json.dumps({**identity, **document}).encode()
-    answer = door.deliver(scheme, body)
+    answer = web.deliver(scheme, body)
     assert answer.status_code in (200, 202)
     assert set(answer.json()) >= {"event_id", "jobs"} or set(answer.json()) == {"challenge"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.web import Door, order
+from tests.support.web import WebHarness, order
 
 _STRIPE = '{"id": "evt_1", "type": "order.paid", %s}'
 USELESS: Mapping[str, tuple[str, bytes]] = {
@@ -42,43 +42,43 @@ NAMELESS: Mapping[str, tuple[dict[str, Any], dict[str, str]]] = {
 @pytest.mark.parametrize("scheme", ["stripe", "github", "standard-webhooks", "slack"])
 @pytest.mark.parametrize(("reason", "body"), USELESS.values(), ids=USELESS.keys())
 def test_an_authentic_but_useless_body_is_quarantined_by_its_hash(
-    door: Door, scheme: str, reason: str, body: bytes
+    web: WebHarness, scheme: str, reason: str, body: bytes
 ) -> None:
     # When
-    answer = door.deliver(scheme, body)
+    answer = web.deliver(scheme, body)
 
     # Then
     assert answer.status_code == 200
     assert answer.json() == {"event_id": None, "quarantined": True, "duplicate": False, "jobs": []}
-    (kept,) = door.api.get("/events").json()["items"]
+    (kept,) = web.api.get("/events").json()["items"]
     assert kept["id"] == f"quarantine_{hashlib.sha256(body).hexdigest()[:32]}"
     assert (kept["status"], kept["type"], kept["jobs"]) == ("quarantined", reason, [])
-    assert door.api.get("/jobs").json()["items"] == []
-    shown = door.api.get(f"/events/{kept['id']}").json()["body"]
+    assert web.api.get("/jobs").json()["items"] == []
+    shown = web.api.get(f"/events/{kept['id']}").json()["body"]
     assert shown == body.decode("utf-8", "backslashreplace")
 
 
-def test_a_useless_body_sent_again_is_kept_once(door: Door) -> None:
-    door.deliver("stripe", b"[]")
-    again = door.deliver("stripe", b"[]")
+def test_a_useless_body_sent_again_is_kept_once(web: WebHarness) -> None:
+    web.deliver("stripe", b"[]")
+    again = web.deliver("stripe", b"[]")
     assert (again.status_code, again.json()["duplicate"]) == (200, True)
-    assert len(door.api.get("/events").json()["items"]) == 1
+    assert len(web.api.get("/events").json()["items"]) == 1
 
 
 @pytest.mark.parametrize(("scheme", "case"), NAMELESS.items(), ids=NAMELESS.keys())
 def test_an_event_without_an_identity_is_quarantined(
-    door: Door, scheme: str, case: tuple[dict[str, Any], dict[str, str]]
+    web: WebHarness, scheme: str, case: tuple[dict[str, Any], dict[str, str]]
 ) -> None:
     document, headers = case
-    answer = door.deliver(scheme, json.dumps(document).encode(), headers=headers)
+    answer = web.deliver(scheme, json.dumps(document).encode(), headers=headers)
     assert (answer.status_code, answer.json()["quarantined"]) == (200, True)
-    (kept,) = door.api.get("/events").json()["items"]
+    (kept,) = web.api.get("/events").json()["items"]
     assert kept["type"] == "no_identity"
 
 
 @pytest.mark.parametrize("name", ["", "  ", 7, None, "x" * 256, "a\u0000b", "a\nb", ["evt"]])
-def test_an_id_that_cannot_be_a_name_is_quarantined(door: Door, name: object) -> None:
-    answer = door.deliver("stripe", json.dumps({"id": name, "type": "order.paid"}).encode())
+def test_an_id_that_cannot_be_a_name_is_quarantined(web: WebHarness, name: object) -> None:
+    answer = web.deliver("stripe", json.dumps({"id": name, "type": "order.paid"}).encode())
     assert (answer.status_code, answer.json()["quarantined"]) == (200, True)
 
 
@@ -95,43 +95,43 @@ def test_an_id_that_cannot_be_a_name_is_quarantined(door: Door, name: object) ->
     ids=["unknown type", "thin", "no data", "null data", "a list", "data a list"],
 )
 def test_an_event_that_no_rule_wants_is_stored_without_a_job(
-    door: Door, document: dict[str, Any]
+    web: WebHarness, document: dict[str, Any]
 ) -> None:
-    answer = door.deliver("stripe", json.dumps(document).encode())
+    answer = web.deliver("stripe", json.dumps(document).encode())
     assert (answer.status_code, answer.json()) == (
         200,
         {"event_id": "evt_1", "duplicate": False, "jobs": []},
     )
-    (kept,) = door.api.get("/events").json()["items"]
+    (kept,) = web.api.get("/events").json()["items"]
     assert kept["status"] == "accepted"
 
 
 @pytest.mark.parametrize("livemode", [{"livemode": False}, {}, {"livemode": "true"}])
 def test_an_event_of_the_other_livemode_is_recorded_and_ignored(
-    door: Door, livemode: dict[str, Any]
+    web: WebHarness, livemode: dict[str, Any]
 ) -> None:
-    answer = door.deliver("stripe", order("stripe", **livemode), source="live")
+    answer = web.deliver("stripe", order("stripe", **livemode), source="live")
     assert (answer.status_code, answer.json()["jobs"]) == (200, [])
-    (kept,) = door.api.get("/events").json()["items"]
+    (kept,) = web.api.get("/events").json()["items"]
     assert (kept["status"], kept["source"]) == ("ignored", "live")
 
 
-def test_an_event_of_the_right_livemode_makes_its_job(door: Door) -> None:
-    answer = door.deliver("stripe", order("stripe", livemode=True), source="live")
+def test_an_event_of_the_right_livemode_makes_its_job(web: WebHarness) -> None:
+    answer = web.deliver("stripe", order("stripe", livemode=True), source="live")
     assert answer.status_code == 202
 
 
 @pytest.mark.parametrize("kind", [b"text/plain", b"multipart/form-data", b"a/b; c=\xe9", b"\xff"])
-def test_an_odd_content_type_does_no_harm(door: Door, kind: bytes) -> None:
-    answer = door.deliver("stripe", order("stripe"), headers={"Content-Type": kind})
+def test_an_odd_content_type_does_no_harm(web: WebHarness, kind: bytes) -> None:
+    answer = web.deliver("stripe", order("stripe"), headers={"Content-Type": kind})
     assert answer.status_code == 202
 
 
-def test_an_identity_encoding_is_none(door: Door) -> None:
-    answer = door.deliver("stripe", order("stripe"), headers={"Content-Encoding": "identity"})
+def test_an_identity_encoding_is_none(web: WebHarness) -> None:
+    answer = web.deliver("stripe", order("stripe"), headers={"Content-Encoding": "identity"})
     assert answer.status_code == 202
 
 
-def test_a_trailing_slash_is_served_and_never_redirected(door: Door) -> None:
-    answer = door.deliver("stripe", order("stripe"), source="stripe/")
+def test_a_trailing_slash_is_served_and_never_redirected(web: WebHarness) -> None:
+    answer = web.deliver("stripe", order("stripe"), source="stripe/")
     assert answer.status_code == 202

@@ -12,7 +12,7 @@ import redis
 from service.jobs.model import Failure, JobDraft
 from service.jobs.replies import Acceptance
 from tests.support.invariants import audit
-from tests.support.ledgers import DAY, HOUR, Books, Event, draft
+from tests.support.ledger import DAY, HOUR, Event, LedgerHarness, draft
 
 LATE = {"rule": "late", "delay_ms": HOUR, "expires_ms": DAY}
 BROKEN = {"rule": "broken", "failure": Failure("no_recipient", "to: came out empty", False)}
@@ -28,62 +28,62 @@ STORM: tuple[tuple[str, list[JobDraft]], ...] = (
 )
 
 
-def test_events_of_a_batch_leave_what_they_leave_one_by_one(books: Books) -> None:
-    one_by_one = [books.run(_accept(books, *event)) for event in STORM]
-    alone = _left(books)
-    books.store.flushdb()
+def test_events_of_a_batch_leave_what_they_leave_one_by_one(ledger: LedgerHarness) -> None:
+    one_by_one = [ledger.run(_accept(ledger, *event)) for event in STORM]
+    alone = _left(ledger)
+    ledger.store.flushdb()
 
-    at_once = books.run(_all_at_once(books))
+    at_once = ledger.run(_all_at_once(ledger))
 
     assert at_once == one_by_one
-    assert _left(books) == alone
-    assert audit(books) == []
+    assert _left(ledger) == alone
+    assert audit(ledger) == []
 
 
-def test_a_batch_stands_in_the_order_in_which_it_came(books: Books) -> None:
-    accepted: Any = books.run(_all_at_once(books))
+def test_a_batch_stands_in_the_order_in_which_it_came(ledger: LedgerHarness) -> None:
+    accepted: Any = ledger.run(_all_at_once(ledger))
 
     jobs = [job_id for each in accepted for job_id in each.jobs]
-    assert _members(books, "hg:jobs") == list(dict.fromkeys(jobs))
-    assert _members(books, "hg:events") == [f"stripe:evt_{number}" for number in range(1, 7)]
+    assert _members(ledger, "hg:jobs") == list(dict.fromkeys(jobs))
+    assert _members(ledger, "hg:events") == [f"stripe:evt_{number}" for number in range(1, 7)]
 
 
 @pytest.mark.parametrize("index", ["hg:jobs:account:shop", "hg:jobs:status:waiting", "hg:events"])
 def test_an_index_that_cannot_be_written_is_no_secret_and_spoils_no_other(
-    books: Books, index: str
+    ledger: LedgerHarness, index: str
 ) -> None:
     # Given an index that is damaged
-    books.store.set(index, "not an index")
+    ledger.store.set(index, "not an index")
 
     # When
-    replies = books.run(_all_at_once(books))
+    replies = ledger.run(_all_at_once(ledger))
 
     # Then the senders come again, and the other indexes are whole
     assert all(isinstance(reply, redis.ResponseError) for reply in replies)
     others = {"hg:jobs", "hg:jobs:kind:dm", "hg:retention"}
-    assert all(_members(books, name) for name in others)
-    again = books.run(_accept(books, *STORM[0]))
+    assert all(_members(ledger, name) for name in others)
+    again = ledger.run(_accept(ledger, *STORM[0]))
     assert again.outcome == "duplicate"
 
 
-async def _accept(books: Books, name: str, drafts: list[JobDraft]) -> Acceptance:
-    return await books.ledger.accept("stripe", Event(name), drafts, body=b"{}")
+async def _accept(ledger: LedgerHarness, name: str, drafts: list[JobDraft]) -> Acceptance:
+    return await ledger.core.accept("stripe", Event(name), drafts, body=b"{}")
 
 
-async def _all_at_once(books: Books) -> list[Acceptance | BaseException]:
-    calls = [_accept(books, *event) for event in STORM]
+async def _all_at_once(ledger: LedgerHarness) -> list[Acceptance | BaseException]:
+    calls = [_accept(ledger, *event) for event in STORM]
     return await asyncio.gather(*calls, return_exceptions=True)
 
 
-def _members(books: Books, index: str) -> list[str]:
-    found: Any = books.store.zrange(index, 0, -1)
+def _members(ledger: LedgerHarness, index: str) -> list[str]:
+    found: Any = ledger.store.zrange(index, 0, -1)
     return [member.decode() for member in found]
 
 
-def _left(books: Books) -> Mapping[str, Any]:
+def _left(ledger: LedgerHarness) -> Mapping[str, Any]:
     """What is in the store, but for the moments and the places in the order."""
-    names = sorted(key.decode() for key in books.store.scan_iter("hg:*"))
-    return {name: _plain(books.store, name) for name in names if name != "hg:seq"}
+    names = sorted(key.decode() for key in ledger.store.scan_iter("hg:*"))
+    return {name: _plain(ledger.store, name) for name in names if name != "hg:seq"}
 
 
 def _plain(store: redis.Redis, name: str) -> Any:

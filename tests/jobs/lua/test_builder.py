@@ -10,7 +10,7 @@ import pytest
 
 from service.jobs.lua.builder import release_of, script_of
 from service.jobs.lua.tree_shaking import Part, needed, parts_of
-from tests.support.ledgers import TIMES
+from tests.support.ledger import TIMES
 
 LIBRARY = """-- A comment, which nobody runs.
 local ONE, TWO = 1, {

@@ -26,7 +26,7 @@ from service.jobs.lua.group_commit import (
 )
 from service.jobs.lua.runner import Scripts
 from service.redis.client import async_client
-from tests.support.ledgers import TIMES
+from tests.support.ledger import TIMES
 
 #: Counts its calls, and how often it was run for them; refuses `bad`.
 SCRIPT = """#!lua

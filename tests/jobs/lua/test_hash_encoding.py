@@ -13,9 +13,9 @@ from service.jobs.lua.builder import assembled
 from service.jobs.lua.hash_encoding import BLANK, MOST_PIECES, PIECE, fields_of
 from service.jobs.model import Status
 from tests.support.invariants import audit
-from tests.support.job_stages import job_in
-from tests.support.ledgers import SECOND, TIMES, Books
-from tests.support.pacing import evaluate
+from tests.support.job_states import job_in
+from tests.support.ledger import SECOND, TIMES, LedgerHarness
+from tests.support.limited_ledger import evaluate
 
 LENGTHS = (
     *(1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 5),
@@ -23,8 +23,8 @@ LENGTHS = (
 )
 
 
-def _hash(books: Books, job_id: str) -> dict[bytes, bytes]:
-    found: dict[bytes, bytes] = books.store.hgetall(f"hg:job:{job_id}")  # type: ignore[assignment]
+def _hash(ledger: LedgerHarness, job_id: str) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = ledger.store.hgetall(f"hg:job:{job_id}")  # type: ignore[assignment]
     return found
 
 
@@ -35,15 +35,17 @@ def _metadata(length: int) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("length", [length for length in LENGTHS if length > len('{"":""}')])
-def test_a_value_of_any_length_is_read_as_it_was_written(books: Books, length: int) -> None:
+def test_a_value_of_any_length_is_read_as_it_was_written(
+    ledger: LedgerHarness, length: int
+) -> None:
     metadata = _metadata(length)
-    job_id = books.job(metadata=metadata)
+    job_id = ledger.add_job(metadata=metadata)
 
-    assert len(fields_of(_hash(books, job_id))["metadata"].encode()) == length
-    assert books.record(job_id).metadata == metadata
-    assert books.finish(books.sending(job_id))
-    assert books.owed(job_id)[0]["payload"]["data"]["metadata"] == metadata
-    stored = _hash(books, job_id)
+    assert len(fields_of(_hash(ledger, job_id))["metadata"].encode()) == length
+    assert ledger.record(job_id).metadata == metadata
+    assert ledger.finish(ledger.claim_and_send(job_id))
+    assert ledger.deliveries_of(job_id)[0]["payload"]["data"]["metadata"] == metadata
+    stored = _hash(ledger, job_id)
     longest = max(len(value) for value in stored.values())
     assert (longest <= PIECE) == (length < MOST_PIECES * PIECE)
 
@@ -67,30 +69,30 @@ def test_nothing_of_a_longer_value_shows_through_a_shorter_one(store: redis.Redi
 
 
 @pytest.mark.parametrize("status", Status)
-def test_what_is_blank_is_not_stored(books: Books, status: Status) -> None:
-    stored = _hash(books, job_in(books, status))
+def test_what_is_blank_is_not_stored(ledger: LedgerHarness, status: Status) -> None:
+    stored = _hash(ledger, job_in(ledger, status))
 
     assert [
         name for name, value in stored.items() if BLANK.get(name.decode()) == value.decode()
     ] == []
 
 
-def test_an_ended_job_fits_into_one_block(books: Books) -> None:
-    job_id = job_in(books, Status.SUCCEEDED, metadata={"note": "n" * 200})
+def test_an_ended_job_fits_into_one_block(ledger: LedgerHarness) -> None:
+    job_id = job_in(ledger, Status.SUCCEEDED, metadata={"note": "n" * 200})
 
-    for key in (f"hg:job:{job_id}", f"hg:dlv:{books.owed(job_id)[0]['id']}"):
-        assert books.store.object("encoding", key) == b"listpack"
+    for key in (f"hg:job:{job_id}", f"hg:dlv:{ledger.deliveries_of(job_id)[0]['id']}"):
+        assert ledger.store.object("encoding", key) == b"listpack"
 
 
 # -- what the release before has written
 
 
-def _as_written_before(books: Books, job_id: str) -> None:
+def _as_written_before(ledger: LedgerHarness, job_id: str) -> None:
     """Make a job, its timeline and its deliveries what the release before made of them."""
-    store, key = books.store, f"hg:job:{job_id}"
-    fields = {**fields_of(_hash(books, job_id)), "v": "1"}
-    deliveries = books.run(books.deliveries.of_job(job_id, int(fields["run"])))
-    whole = [books.delivery(shown["id"]) for shown in deliveries]
+    store, key = ledger.store, f"hg:job:{job_id}"
+    fields = {**fields_of(_hash(ledger, job_id)), "v": "1"}
+    deliveries = ledger.run(ledger.deliveries.of_job(job_id, int(fields["run"])))
+    whole = [ledger.delivery(shown["id"]) for shown in deliveries]
     store.delete(key)
     for name, value in fields.items():
         store.hset(key, name, value)
@@ -112,99 +114,109 @@ def _as_json(store: redis.Redis, key: str) -> None:
 
 
 @pytest.mark.parametrize("status", Status)
-def test_a_record_of_the_release_before_is_read_as_it_was(books: Books, status: Status) -> None:
-    job_id = job_in(books, status, metadata={"note": "n" * 200})
-    shown, path, owed = books.shown(job_id), books.path(job_id), books.owed(job_id)
+def test_a_record_of_the_release_before_is_read_as_it_was(
+    ledger: LedgerHarness, status: Status
+) -> None:
+    job_id = job_in(ledger, status, metadata={"note": "n" * 200})
+    shown, path, owed = (
+        ledger.api_job(job_id),
+        ledger.statuses(job_id),
+        ledger.deliveries_of(job_id),
+    )
 
-    _as_written_before(books, job_id)
+    _as_written_before(ledger, job_id)
 
-    assert books.shown(job_id) | {"wait": None} == shown | {"wait": None}
-    assert (books.path(job_id), books.owed(job_id)) == (path, owed)
-    assert audit(books) == []
+    assert ledger.api_job(job_id) | {"wait": None} == shown | {"wait": None}
+    assert (ledger.statuses(job_id), ledger.deliveries_of(job_id)) == (path, owed)
+    assert audit(ledger) == []
 
 
-def test_a_job_of_the_release_before_goes_on_to_its_end_and_is_forgotten(books: Books) -> None:
+def test_a_job_of_the_release_before_goes_on_to_its_end_and_is_forgotten(
+    ledger: LedgerHarness,
+) -> None:
     # Given a job and a callback that are under way while the release changes
-    job_id = job_in(books, Status.RUNNING)
-    _as_written_before(books, job_id)
-    claim = books.claim(job_id)
-    assert books.intend(claim) == "ok"
-    _as_written_before(books, job_id)
-    assert books.finish(claim, Status.FAILED)
-    _as_written_before(books, job_id)
+    job_id = job_in(ledger, Status.RUNNING)
+    _as_written_before(ledger, job_id)
+    claim = ledger.claim(job_id)
+    assert ledger.record_intent(claim) == "ok"
+    _as_written_before(ledger, job_id)
+    assert ledger.finish(claim, Status.FAILED)
+    _as_written_before(ledger, job_id)
     # When they go on
-    _deliver(books)
-    _as_written_before(books, job_id)
-    assert books.run(books.ledger.retry(job_id, "api:test")) == "ok"
-    assert books.finish(books.sending(job_id))
-    _deliver(books)
+    _deliver(ledger)
+    _as_written_before(ledger, job_id)
+    assert ledger.run(ledger.core.retry(job_id, "api:test")) == "ok"
+    assert ledger.finish(ledger.claim_and_send(job_id))
+    _deliver(ledger)
     # Then both callbacks are told as they were, and all of it is forgotten in its time
-    assert [owed["payload"]["type"] for owed in books.owed(job_id)] == [
+    assert [owed["payload"]["type"] for owed in ledger.deliveries_of(job_id)] == [
         "job.failed",
         "job.succeeded",
     ]
-    assert (audit(books), books.path(job_id)[-1]) == ([], "succeeded")
-    books.pass_time(TIMES.keep + SECOND)
-    books.run(books.ledger.prune())
-    left = [key for key in books.store.scan_iter() if job_id[4:].encode() in key]
-    assert (left, books.store.zcard("hg:retention")) == ([], 0)
+    assert (audit(ledger), ledger.statuses(job_id)[-1]) == ([], "succeeded")
+    ledger.pass_time(TIMES.keep + SECOND)
+    ledger.run(ledger.core.prune())
+    left = [key for key in ledger.store.scan_iter() if job_id[4:].encode() in key]
+    assert (left, ledger.store.zcard("hg:retention")) == ([], 0)
 
 
-def _deliver(books: Books) -> None:
-    for delivery_id in books.wakeups("callbacks"):
-        claim = books.run(books.deliveries.claim(delivery_id, "worker"))
+def _deliver(ledger: LedgerHarness) -> None:
+    for delivery_id in ledger.take_messages("callbacks"):
+        claim = ledger.run(ledger.deliveries.claim(delivery_id, "worker"))
         assert claim is not None
         assert json.loads(claim.payload)["type"].startswith("job.")
-        assert books.run(books.deliveries.record(claim, "delivered", {"status": 204}))
+        assert ledger.run(ledger.deliveries.record(claim, "delivered", {"status": 204}))
 
 
 # -- what ended needs less
 
 
-def test_a_delivered_payload_is_told_by_its_job_also_after_another_run(books: Books) -> None:
-    job_id = job_in(books, Status.FAILED)
-    [sent] = books.owed(job_id)
-    _deliver(books)
+def test_a_delivered_payload_is_told_by_its_job_also_after_another_run(
+    ledger: LedgerHarness,
+) -> None:
+    job_id = job_in(ledger, Status.FAILED)
+    [sent] = ledger.deliveries_of(job_id)
+    _deliver(ledger)
 
-    assert books.store.exists(f"hg:payload:{sent['id']}") == 0
-    assert books.owed(job_id)[0]["payload"] == sent["payload"]
-    assert books.run(books.ledger.retry(job_id, "api:test")) == "ok"
-    assert books.owed(job_id)[0]["payload"] == sent["payload"]
-    assert books.finish(books.sending(job_id))
-    _deliver(books)
-    first, second = books.owed(job_id)
+    assert ledger.store.exists(f"hg:payload:{sent['id']}") == 0
+    assert ledger.deliveries_of(job_id)[0]["payload"] == sent["payload"]
+    assert ledger.run(ledger.core.retry(job_id, "api:test")) == "ok"
+    assert ledger.deliveries_of(job_id)[0]["payload"] == sent["payload"]
+    assert ledger.finish(ledger.claim_and_send(job_id))
+    _deliver(ledger)
+    first, second = ledger.deliveries_of(job_id)
     assert first["payload"] == sent["payload"]
     assert second["payload"]["data"]["status"] == "succeeded"
 
 
-def test_the_bytes_that_are_told_are_those_that_were_sent(books: Books) -> None:
-    job_id = job_in(books, Status.UNCERTAIN, metadata={"order": "é / \\"})
-    [delivery_id] = books.wakeups("callbacks")
-    claim = books.run(books.deliveries.claim(delivery_id, "worker"))
+def test_the_bytes_that_are_told_are_those_that_were_sent(ledger: LedgerHarness) -> None:
+    job_id = job_in(ledger, Status.UNCERTAIN, metadata={"order": "é / \\"})
+    [delivery_id] = ledger.take_messages("callbacks")
+    claim = ledger.run(ledger.deliveries.claim(delivery_id, "worker"))
     assert claim is not None
 
-    assert evaluate(books.store, TIMES, "payload_of(load_job(ARGV[1]))", job_id) == claim.payload
+    assert evaluate(ledger.store, TIMES, "payload_of(load_job(ARGV[1]))", job_id) == claim.payload
 
 
-def test_a_delivery_outlives_its_job_only_while_it_is_not_ended(books: Books) -> None:
-    job_id = job_in(books, Status.SUCCEEDED)
-    [delivery_id] = books.wakeups("callbacks")
-    books.pass_time(TIMES.keep + SECOND)
-    books.run(books.ledger.prune())
-    claim = books.run(books.deliveries.claim(delivery_id, "worker"))
+def test_a_delivery_outlives_its_job_only_while_it_is_not_ended(ledger: LedgerHarness) -> None:
+    job_id = job_in(ledger, Status.SUCCEEDED)
+    [delivery_id] = ledger.take_messages("callbacks")
+    ledger.pass_time(TIMES.keep + SECOND)
+    ledger.run(ledger.core.prune())
+    claim = ledger.run(ledger.deliveries.claim(delivery_id, "worker"))
     assert claim is not None
-    assert books.run(books.deliveries.record(claim, "delivered", {"status": 204}))
+    assert ledger.run(ledger.deliveries.record(claim, "delivered", {"status": 204}))
 
-    assert books.run(books.reader.job(job_id)) is None
-    assert books.delivery(delivery_id)["payload"]["data"]["job_id"] == job_id
-    books.pass_time(TIMES.keep + SECOND)
-    books.run(books.ledger.prune())
-    assert list(books.store.scan_iter("hg:*dlv*:*", count=1000)) == []
+    assert ledger.run(ledger.queries.job(job_id)) is None
+    assert ledger.delivery(delivery_id)["payload"]["data"]["job_id"] == job_id
+    ledger.pass_time(TIMES.keep + SECOND)
+    ledger.run(ledger.core.prune())
+    assert list(ledger.store.scan_iter("hg:*dlv*:*", count=1000)) == []
 
 
 @pytest.mark.parametrize("status", Status)
-def test_a_text_is_kept_while_it_may_be_sent(books: Books, status: Status) -> None:
-    job_id = job_in(books, status)
+def test_a_text_is_kept_while_it_may_be_sent(ledger: LedgerHarness, status: Status) -> None:
+    job_id = job_in(ledger, status)
 
     spent = status in (Status.SUCCEEDED, Status.CANCELED, Status.EXPIRED)
-    assert books.store.exists(f"hg:jobtext:{job_id}") == (not spent)
+    assert ledger.store.exists(f"hg:jobtext:{job_id}") == (not spent)

@@ -12,21 +12,21 @@ import redis
 from service.config.config import parse_config
 from service.config.pacing import DEFAULTS, NEW_ACCOUNT, Pace, PaceKind
 from service.jobs.lua.limits import AccountLimits, Limits, QuietHours, clock_changes
-from tests.support.ledgers import DAY, HOUR, Books
-from tests.support.pacing import (
+from tests.support.ledger import DAY, HOUR, LedgerHarness
+from tests.support.limited_ledger import (
     SLACK,
-    Opener,
-    alarm,
+    LedgerFactory,
+    alarm_ms,
     evaluate,
-    ledgers,
+    ledger_factory,
+    limits,
     ms_of,
     now_ms,
     pace,
-    spent,
-    terms,
-    times,
+    send,
+    spent_ms,
+    times_with_limits,
     wait_of,
-    write,
 )
 
 CONFIGURED = """\
@@ -54,10 +54,10 @@ NAMES = ("dm", "dm_new_thread", "comment", "lookup")
 
 
 @pytest.fixture
-def opened(store: redis.Redis, store_url: str) -> Iterator[Opener]:
+def ledger_with(store: redis.Redis, store_url: str) -> Iterator[LedgerFactory]:
     assert store.dbsize() == 0
-    with ledgers(store_url) as opened:
-        yield opened
+    with ledger_factory(store_url) as ledger_with:
+        yield ledger_with
 
 
 # -- what the configuration asks for
@@ -86,7 +86,7 @@ def test_an_account_that_only_another_process_knows_has_the_default_pace() -> No
 
 def test_the_scripts_read_what_the_configuration_asks_for(store: redis.Redis) -> None:
     asked = Limits.of(parse_config(CONFIGURED))
-    terms_of = times(asked.repeat_ms, **asked.accounts)
+    terms_of = times_with_limits(asked.repeat_ms, **asked.accounts)
 
     def read(expression: str) -> object:
         return evaluate(store, terms_of, f"({expression}) or 'nothing'")
@@ -130,7 +130,7 @@ def test_a_zone_without_clock_changes_has_one_offset() -> None:
 
 @pytest.mark.parametrize("zone", ["Europe/Paris", "America/St_Johns", "Asia/Kolkata"])
 def test_the_scripts_know_a_zone_s_offset_at_any_moment(store: redis.Redis, zone: str) -> None:
-    terms_of = times(shop=terms(quiet=QuietHours(0, 60, zone)))
+    terms_of = times_with_limits(shop=limits(quiet=QuietHours(0, 60, zone)))
     listed = clock_changes(zone)
     moments = [now_ms(store), *(ms + near for ms, _ in listed[1:] for near in (-1, 0, 1))]
 
@@ -145,104 +145,110 @@ def test_the_scripts_know_a_zone_s_offset_at_any_moment(store: redis.Redis, zone
 
 @pytest.mark.parametrize("day", [0, 13])
 def test_a_new_account_is_held_to_less_for_a_fortnight(
-    store: redis.Redis, opened: Opener, day: int
+    store: redis.Redis, ledger_with: LedgerFactory, day: int
 ) -> None:
     since = now_ms(store) - day * DAY - HOUR
     slower: dict[PaceKind, Pace] = {"comment": pace(per_hour=1, per_day=1)}
-    shown = _budgets(opened(shop=AccountLimits(DEFAULTS | slower, since_ms=since)))
+    shown = _budgets(ledger_with(shop=AccountLimits(DEFAULTS | slower, since_ms=since)))
 
     expected = NEW_ACCOUNT | slower
     assert shown == {kind: (own.per_hour, own.per_day) for kind, own in expected.items()}
 
 
 def test_after_its_fortnight_an_account_has_its_own_pace(
-    store: redis.Redis, opened: Opener
+    store: redis.Redis, ledger_with: LedgerFactory
 ) -> None:
     since = now_ms(store) - 14 * DAY
-    shown = _budgets(opened(shop=AccountLimits(DEFAULTS, since_ms=since)))
+    shown = _budgets(ledger_with(shop=AccountLimits(DEFAULTS, since_ms=since)))
 
     assert shown == {kind: (own.per_hour, own.per_day) for kind, own in DEFAULTS.items()}
 
 
-def _budgets(books: Books) -> dict[str, tuple[int, int]]:
-    budgets = books.run(books.doors.show("shop"))["budgets"]
+def _budgets(ledger: LedgerHarness) -> dict[str, tuple[int, int]]:
+    budgets = ledger.run(ledger.controls.show("shop"))["budgets"]
     return {
         kind: (row["per_hour"]["limit"], row["per_day"]["limit"]) for kind, row in budgets.items()
     }
 
 
-def test_a_new_account_stops_at_the_number_for_new_ones(store: redis.Redis, opened: Opener) -> None:
-    books = opened(shop=terms(since_ms=now_ms(store), dm=pace(per_hour=10, per_day=40)))
+def test_a_new_account_stops_at_the_number_for_new_ones(
+    store: redis.Redis, ledger_with: LedgerFactory
+) -> None:
+    ledger = ledger_with(shop=limits(since_ms=now_ms(store), dm=pace(per_hour=10, per_day=40)))
     for _ in range(NEW_ACCOUNT["dm"].per_hour):
-        write(books, books.job())
+        send(ledger, ledger.add_job())
 
-    assert wait_of(books, books.job())[0] == "dm_per_hour"
+    assert wait_of(ledger, ledger.add_job())[0] == "dm_per_hour"
 
 
 def test_who_waits_goes_as_soon_as_the_fortnight_is_over(
-    store: redis.Redis, opened: Opener
+    store: redis.Redis, ledger_with: LedgerFactory
 ) -> None:
     since = now_ms(store) - 14 * DAY + HOUR // 6
-    books = opened(shop=terms(since_ms=since))
+    ledger = ledger_with(shop=limits(since_ms=since))
     for _ in range(NEW_ACCOUNT["dm"].per_hour):
-        write(books, books.job())
+        send(ledger, ledger.add_job())
 
-    books.job()
+    ledger.add_job()
 
-    assert alarm(books) == since + 14 * DAY
+    assert alarm_ms(ledger) == since + 14 * DAY
 
 
 # -- shown
 
 
-def test_an_account_shows_what_it_has_spent_and_when_it_may_go_on(opened: Opener) -> None:
-    books = opened(shop=terms(dm=pace(per_hour=2, per_day=9), comment=pace((1, 2), per_hour=7)))
-    write(books, books.job())
-    books.pass_time(2 * HOUR)
+def test_an_account_shows_what_it_has_spent_and_when_it_may_go_on(
+    ledger_with: LedgerFactory,
+) -> None:
+    ledger = ledger_with(
+        shop=limits(dm=pace(per_hour=2, per_day=9), comment=pace((1, 2), per_hour=7))
+    )
+    send(ledger, ledger.add_job())
+    ledger.pass_time(2 * HOUR)
     for _ in range(2):
-        write(books, books.job())
+        send(ledger, ledger.add_job())
 
-    budgets = books.run(books.doors.show("shop"))["budgets"]
+    budgets = ledger.run(ledger.controls.show("shop"))["budgets"]
 
     dm, comment = budgets["dm"], budgets["comment"]
     assert dm["per_hour"] == {"used": 2, "limit": 2}
     assert dm["per_day"] == {"used": 3, "limit": 9}
     assert dm["limited_by"] == "dm_per_hour"
-    assert ms_of(dm["next_slot"]) == spent(books)[1] + HOUR
+    assert ms_of(dm["next_slot"]) == spent_ms(ledger)[1] + HOUR
     assert (comment["gap_seconds"], comment["limited_by"]) == ([1, 2], None)
     assert comment["per_hour"] == {"used": 0, "limit": 7}
-    assert abs(ms_of(comment["next_slot"]) - now_ms(books.store)) < SLACK
+    assert abs(ms_of(comment["next_slot"]) - now_ms(ledger.store)) < SLACK
 
 
-def test_a_waiting_job_says_what_it_waits_for(opened: Opener) -> None:
-    books = opened(shop=terms(dm=pace((60, 60), per_hour=10)))
-    holder = books.claim(books.job())
-    waiters = [books.job() for _ in range(3)]
-    places = [wait_of(books, job_id) for job_id in waiters]
+def test_a_waiting_job_says_what_it_waits_for(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(shop=limits(dm=pace((60, 60), per_hour=10)))
+    holder = ledger.claim(ledger.add_job())
+    waiters = [ledger.add_job() for _ in range(3)]
+    places = [wait_of(ledger, job_id) for job_id in waiters]
     assert [(reason, place) for reason, _, place in places] == [
         ("turn", 0),
         ("turn", 1),
         ("turn", 2),
     ]
-    assert [until > now_ms(books.store) for _, until, _ in places] == [True] * 3
+    assert [until > now_ms(ledger.store) for _, until, _ in places] == [True] * 3
 
-    assert books.intend(holder) == "ok"
-    assert books.finish(holder)
+    assert ledger.record_intent(holder) == "ok"
+    assert ledger.finish(holder)
 
-    places = [wait_of(books, job_id) for job_id in waiters]
+    places = [wait_of(ledger, job_id) for job_id in waiters]
     assert [reason for reason, _, _ in places] == ["dm_gap"] * 3
     [first, second, third] = [until for _, until, _ in places]
     assert (second - first, third - second) == (60_000, 60_000), "one gap each"
 
 
-def test_a_job_that_waits_behind_a_pause_has_an_estimate_too(opened: Opener) -> None:
+def test_a_job_that_waits_behind_a_pause_has_an_estimate_too(ledger_with: LedgerFactory) -> None:
     # Given more jobs in line than are held in one step
-    books = opened(shop=terms())
-    holder, *waiters = books.many(5)
-    books.claim(holder)
-    books.run(books.doors.pause("shop"))
+    ledger = ledger_with(shop=limits())
+    holder, *waiters = ledger.add_jobs(5)
+    ledger.claim(holder)
+    ledger.run(ledger.controls.pause("shop"))
 
-    assert [wait_of(books, job_id)[0] for job_id in waiters] == ["paused"] * 4
+    assert [wait_of(ledger, job_id)[0] for job_id in waiters] == ["paused"] * 4
 
 
 def test_the_scripts_are_the_same_for_every_process_of_a_year() -> None:

@@ -20,8 +20,8 @@ from service.jobs.lua.tree_shaking import parts_of
 from service.jobs.model import Status
 from service.redis.client import async_client
 from tests.jobs.lua.test_builder import LIBRARY_FILES, SCRIPT_FILES
-from tests.support.ledgers import DAY, TIMES, Books, opened_books
-from tests.support.store import short_memory
+from tests.support.ledger import DAY, TIMES, LedgerHarness, open_ledger
+from tests.support.store import out_of_memory
 
 MINUTE = 60_000
 RELEASE = release_of(TIMES)
@@ -41,10 +41,10 @@ def used(store: redis.Redis) -> set[str]:
     return {name for name in ("fcall", "evalsha") if f"cmdstat_{name}" in told}
 
 
-def whole_job(books: Books) -> Status:
-    job_id = books.job()
-    books.finish(books.sending(job_id))
-    return books.status(job_id)
+def whole_job(ledger: LedgerHarness) -> Status:
+    job_id = ledger.add_job()
+    ledger.finish(ledger.claim_and_send(job_id))
+    return ledger.status(job_id)
 
 
 @contextmanager
@@ -66,14 +66,14 @@ def user_without(store: redis.Redis, url: str, *commands: str) -> Iterator[str]:
         store.acl_deluser("plain")
 
 
-def test_a_job_runs_by_functions_of_its_release(books: Books) -> None:
-    books.store.config_resetstat()
+def test_a_job_runs_by_functions_of_its_release(ledger: LedgerHarness) -> None:
+    ledger.store.config_resetstat()
 
-    assert whole_job(books) is Status.SUCCEEDED
+    assert whole_job(ledger) is Status.SUCCEEDED
 
-    assert used(books.store) == {"fcall"}
+    assert used(ledger.store) == {"fcall"}
     steps = ("accept_events", "claim_job", "record_intent", "finish_job")
-    assert {f"hg_{RELEASE}_{name}" for name in steps} <= functions(books.store)
+    assert {f"hg_{RELEASE}_{name}" for name in steps} <= functions(ledger.store)
 
 
 @pytest.mark.parametrize("denied", [("fcall",), ("function|load",), ("fcall", "function|load")])
@@ -81,39 +81,41 @@ def test_a_user_who_may_not_have_functions_does_without(
     store: redis.Redis, store_url: str, denied: tuple[str, ...]
 ) -> None:
     store.function_flush()
-    with user_without(store, store_url, *denied) as url, opened_books(url) as books:
-        assert whole_job(books) is Status.SUCCEEDED
+    with user_without(store, store_url, *denied) as url, open_ledger(url) as ledger:
+        assert whole_job(ledger) is Status.SUCCEEDED
         store.config_resetstat()
-        assert whole_job(books) is Status.SUCCEEDED
+        assert whole_job(ledger) is Status.SUCCEEDED
     # and does not ask for them again at every step
     assert used(store) == {"evalsha"}
 
 
-def test_a_store_that_is_full_runs_scripts_that_it_does_not_know_yet(books: Books) -> None:
-    claim = books.sending(books.job())
-    books.store.function_flush()
-    books.store.script_flush()
+def test_a_store_that_is_full_runs_scripts_that_it_does_not_know_yet(ledger: LedgerHarness) -> None:
+    claim = ledger.claim_and_send(ledger.add_job())
+    ledger.store.function_flush()
+    ledger.store.script_flush()
 
-    with short_memory(books.store):
-        assert books.finish(claim)
+    with out_of_memory(ledger.store):
+        assert ledger.finish(claim)
 
-    assert books.status(claim.id) is Status.SUCCEEDED
+    assert ledger.status(claim.id) is Status.SUCCEEDED
 
 
-def test_functions_that_the_store_has_lost_are_loaded_in_the_middle_of_a_job(books: Books) -> None:
-    claim = books.claim(books.job())
-    books.store.function_flush()
-    assert books.intend(claim) == "ok"
-    books.store.function_flush()
-    assert books.finish(claim)
+def test_functions_that_the_store_has_lost_are_loaded_in_the_middle_of_a_job(
+    ledger: LedgerHarness,
+) -> None:
+    claim = ledger.claim(ledger.add_job())
+    ledger.store.function_flush()
+    assert ledger.record_intent(claim) == "ok"
+    ledger.store.function_flush()
+    assert ledger.finish(claim)
 
 
 def test_a_batch_goes_on_by_eval_where_functions_are_forbidden(
-    books: Books, store_url: str
+    ledger: LedgerHarness, store_url: str
 ) -> None:
-    jobs = [books.job(account=f"account-{number}") for number in range(3)]
-    with user_without(books.store, store_url, "fcall") as url:
-        verdicts = books.run(_claimed_at_once(url, jobs))
+    jobs = [ledger.add_job(account=f"account-{number}") for number in range(3)]
+    with user_without(ledger.store, store_url, "fcall") as url:
+        verdicts = ledger.run(_claimed_at_once(url, jobs))
     assert verdicts == [b"run", b"run", b"run"]
 
 
@@ -151,44 +153,44 @@ def test_another_configuration_has_functions_of_its_own() -> None:
     assert other != RELEASE == release_of(replace(TIMES))
 
 
-def test_libraries_that_no_process_uses_any_more_are_dropped(books: Books) -> None:
+def test_libraries_that_no_process_uses_any_more_are_dropped(ledger: LedgerHarness) -> None:
     # Given a release that is gone, one that runs, and what others have on the server
-    whole_job(books)
+    whole_job(ledger)
     for name in ("hg_000000000000_finish", "hg_111111111111_finish", "others"):
-        books.store.function_load(_library(name), replace=True)
-    books.store.zadd("hg:releases", {"000000000000": 1})
-    _report(books)
+        ledger.store.function_load(_library(name), replace=True)
+    ledger.store.zadd("hg:releases", {"000000000000": 1})
+    _report(ledger)
 
-    assert books.run(drop_unused(books.client)) == 1
+    assert ledger.run(drop_unused(ledger.client)) == 1
 
-    kept = functions(books.store)
-    assert {f"hg_{RELEASE}_finish", "hg_111111111111_finish"} <= kept
+    kept = functions(ledger.store)
+    assert {f"hg_{RELEASE}_finish_job", "hg_111111111111_finish"} <= kept
     assert "hg_000000000000_finish" not in kept
-    assert books.store.function_list("others")
-    assert books.store.zrange("hg:releases", 0, -1) == [RELEASE.encode()]
+    assert ledger.store.function_list("others")
+    assert ledger.store.zrange("hg:releases", 0, -1) == [RELEASE.encode()]
     for name in ("hg_111111111111_finish", "others"):
-        books.store.function_delete(name)
+        ledger.store.function_delete(name)
 
 
-def test_a_release_is_gone_when_no_process_has_reported_it_for_a_day(books: Books) -> None:
-    whole_job(books)
-    _report(books)
-    books.store.zincrby("hg:releases", -(DAY - MINUTE), RELEASE)
-    assert books.run(drop_unused(books.client)) == 0
-    books.store.zincrby("hg:releases", -2 * MINUTE, RELEASE)
-    assert books.run(drop_unused(books.client)) > 3
+def test_a_release_is_gone_when_no_process_has_reported_it_for_a_day(ledger: LedgerHarness) -> None:
+    whole_job(ledger)
+    _report(ledger)
+    ledger.store.zincrby("hg:releases", -(DAY - MINUTE), RELEASE)
+    assert ledger.run(drop_unused(ledger.client)) == 0
+    ledger.store.zincrby("hg:releases", -2 * MINUTE, RELEASE)
+    assert ledger.run(drop_unused(ledger.client)) > 3
     # and if it was not, it goes on all the same
-    assert whole_job(books) is Status.SUCCEEDED
+    assert whole_job(ledger) is Status.SUCCEEDED
 
 
 def test_a_store_without_functions_has_none_to_drop(store: redis.Redis, store_url: str) -> None:
     store.zadd("hg:releases", {"000000000000": 1})
-    with user_without(store, store_url, "function") as url, opened_books(url) as books:
-        assert books.run(drop_unused(books.client)) == 0
+    with user_without(store, store_url, "function") as url, open_ledger(url) as ledger:
+        assert ledger.run(drop_unused(ledger.client)) == 0
 
 
-def _report(books: Books) -> None:
-    books.run(Scripts(books.client, TIMES).run("report_process", "p", "web", 60_000, 0, 0))
+def _report(ledger: LedgerHarness) -> None:
+    ledger.run(Scripts(ledger.client, TIMES).run("report_process", "p", "web", 60_000, 0, 0))
 
 
 def _library(name: str) -> str:

@@ -29,7 +29,7 @@ class PhotoHost:
     def __init__(self, port: int, answers: dict[str, Answer]) -> None:
         self.port = port
         self.answers = answers
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
         """Where a path is."""
@@ -49,7 +49,7 @@ def photo_host(answers: Mapping[str, bytes | Answer]) -> Iterator[PhotoHost]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            host.asked.append(self.path)
+            host.requested.append(self.path)
             answer = host.answers.get(self.path, Answer(status=404))
             self.send_response(answer.status)
             for name, value in answer.headers.items():

@@ -18,7 +18,7 @@ from service.config.settings import load_settings
 
 
 @contextmanager
-def whole_worker(stack: Stack) -> Iterator[None]:
+def in_process_worker(stack: Stack) -> Iterator[None]:
     """Work until the block ends.
 
     Parameters:

@@ -13,7 +13,7 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _AT_ONCE = 50
 
 
-async def gather(port: int, head: bytes, count: int) -> list[Connection]:
+async def subscribe_many(port: int, head: bytes, count: int) -> list[Connection]:
     """Open connections, a few at a time, each until it has been told something.
 
     Parameters:
@@ -33,12 +33,12 @@ async def gather(port: int, head: bytes, count: int) -> list[Connection]:
     return list(await asyncio.gather(*(one() for _ in range(count))))
 
 
-async def hear(crowd: list[Connection], word: bytes) -> None:
+async def wait_for_word(crowd: list[Connection], word: bytes) -> None:
     """Wait until everybody was told something with this word in it."""
     await asyncio.gather(*(reader.readuntil(word) for reader, _ in crowd))
 
 
-async def leave(crowd: list[Connection]) -> None:
+async def close_all(crowd: list[Connection]) -> None:
     """Hang up."""
     for _, writer in crowd:
         writer.close()
@@ -61,7 +61,7 @@ def request(path: str, key: str, *, upgraded: bool = False) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-def resident(pid: int) -> int:
+def resident_bytes(pid: int) -> int:
     """How many bytes of memory a process has."""
     told = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, check=True)
     return int(told.stdout) * 1024

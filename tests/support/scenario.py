@@ -15,7 +15,7 @@ from deploy.local.wait import until
 FINAL = {"succeeded", "failed", "canceled", "expired", "uncertain"}
 
 
-class Journey:
+class Scenario:
     """A test's own recipient, events and jobs on a stack that several tests share.
 
     Parameters:
@@ -63,7 +63,7 @@ class Journey:
             document["data"]["object"]["payment_intent"] = f"pi_{self.name}{suffix}"
         return send(f"{self.stack.url}/webhooks/stripe", self.stack.webhook_secret, document)
 
-    def order(self, **wanted: Any) -> str:
+    def create_dm(self, **wanted: Any) -> str:
         """Ask for a DM through the API; returns the job's id."""
         body = {"kind": "dm", "account": "shop", "to": "some.handle", "callback": "crm", **wanted}
         answer = self.api.post("/jobs", json={"text": f"hello {self.name}", **body})
@@ -75,7 +75,7 @@ class Journey:
         shown: dict[str, Any] = self.api.get(f"/jobs/{job_id}").raise_for_status().json()
         return shown
 
-    def ended(self, job_id: str, seconds: float = 30) -> dict[str, Any]:
+    def wait_final(self, job_id: str, seconds: float = 30) -> dict[str, Any]:
         """The job once it has ended."""
 
         def final() -> dict[str, Any] | None:
@@ -84,7 +84,7 @@ class Journey:
 
         return until(final, seconds, f"the end of {self.job(job_id)}")
 
-    def becomes(self, job_id: str, status: str, seconds: float = 20) -> dict[str, Any]:
+    def wait_status(self, job_id: str, status: str, seconds: float = 20) -> dict[str, Any]:
         """The job once it has a status."""
 
         def there() -> dict[str, Any] | None:
@@ -109,7 +109,7 @@ class Journey:
             if each["event"]["data"]["job_id"] == job_id
         ]
 
-    def called_back(
+    def wait_callbacks(
         self, job_id: str, count: int = 1, seconds: float = 30
     ) -> list[ReceivedCallback]:
         """The callbacks about a job once there are so many."""

@@ -7,54 +7,54 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from deploy.local.wait import until
-from tests.support.journey import Journey
+from tests.support.scenario import Scenario
 
 PAGE: Final = 200
 FIRST_PK: Final = 70_000_000_000
 
 
-def crowd(start: int, stop: int) -> list[str]:
+def follower_pks(start: int, stop: int) -> list[str]:
     """The pks of the fake Instagram's followers from `start` up to `stop`, in their order."""
     return [str(FIRST_PK + number) for number in range(start, stop)]
 
 
-def walk(journey: Journey, username: str, kind: str = "followers", **asked: Any) -> str:
+def start_export(scenario: Scenario, username: str, kind: str = "followers", **asked: Any) -> str:
     """Ask for a walk; its id."""
-    answer = journey.api.post(f"/users/{username}/{kind}", json=asked)
+    answer = scenario.api.post(f"/users/{username}/{kind}", json=asked)
     answer.raise_for_status()
     return str(answer.json()["id"])
 
 
-def found(journey: Journey, job_id: str, **query: Any) -> list[dict[str, Any]]:
+def result_rows(scenario: Scenario, job_id: str, **query: Any) -> list[dict[str, Any]]:
     """The rows of a walk so far."""
-    answer = journey.api.get(f"/jobs/{job_id}/result", params=query)
+    answer = scenario.api.get(f"/jobs/{job_id}/result", params=query)
     answer.raise_for_status()
     return [json.loads(line) for line in answer.text.split("\n") if line]
 
 
-def pks(journey: Journey, job_id: str, **query: Any) -> list[str]:
+def result_pks(scenario: Scenario, job_id: str, **query: Any) -> list[str]:
     """Whom a walk has found so far, in order."""
-    return [row["pk"] for row in found(journey, job_id, **query)]
+    return [row["pk"] for row in result_rows(scenario, job_id, **query)]
 
 
-def walked_on(journey: Journey, job_id: str, users: int, seconds: float = 30) -> dict[str, Any]:
+def wait_rows(scenario: Scenario, job_id: str, users: int, seconds: float = 30) -> dict[str, Any]:
     """The walk once it has found so many."""
 
     def there() -> dict[str, Any] | None:
-        job = journey.job(job_id)
+        job = scenario.job(job_id)
         return job if job["progress"]["users"] >= users else None
 
     return until(there, seconds, f"{users} users of {job_id}")
 
 
-def page_calls(journey: Journey, since: int = 0) -> int:
+def page_calls(scenario: Scenario, since: int = 0) -> int:
     """How many pages the fake Instagram was asked for."""
-    return len(journey.stack.fake_instagram.log(call="followers", since=since))
+    return len(scenario.stack.fake_instagram.log(call="followers", since=since))
 
 
-def seen(journey: Journey) -> int:
+def last_call(scenario: Scenario) -> int:
     """The number of the last call that the fake Instagram has seen."""
-    calls = journey.stack.fake_instagram.log()
+    calls = scenario.stack.fake_instagram.log()
     return calls[-1]["seq"] if calls else 0
 
 

@@ -31,7 +31,7 @@ def settings_for(url: str) -> Settings:
     return Settings.model_construct(redis_url=url)
 
 
-def whole(**changes: Any) -> dict[str, Any]:
+def message(**changes: Any) -> dict[str, Any]:
     """A message as the scripts write it."""
     return {
         "queue_name": QUEUE,
@@ -45,7 +45,7 @@ def whole(**changes: Any) -> dict[str, Any]:
     }
 
 
-def put(
+def enqueue(
     store: redis.Redis,
     data: bytes | dict[str, Any] | None,
     queue: str = QUEUE,
@@ -67,7 +67,7 @@ def put(
 
 
 @contextmanager
-def working(
+def running_worker(
     url: str,
     note: Callable[[Any], Awaitable[None]],
     stop_seconds: float = 5,
@@ -102,7 +102,7 @@ def working(
         broker.client.close()
 
 
-def nothing_stays(store: redis.Redis) -> bool:
+def queues_are_empty(store: redis.Redis) -> bool:
     """Whether no message is left on any queue, fetched or not."""
     kept = (b":__heartbeats__",)
     return [key for key in store.scan_iter(f"{NAMESPACE}:*") if not key.endswith(kept)] == []

@@ -10,7 +10,7 @@ from typing import Any, Final
 from service.followers.rows import FollowerRows, Row, row_batches
 from service.jobs.claims import Claim, FollowerPage, FollowerPageReply
 from service.jobs.model import JobDraft
-from tests.support.ledgers import Books
+from tests.support.ledger import LedgerHarness
 
 PK: Final = "314159"
 PAGE: Final = 200
@@ -33,7 +33,7 @@ def rows(start: int, stop: int) -> list[dict[str, Any]]:
     return [row(number) for number in range(start, stop)]
 
 
-def walk(books: Books, **changes: Any) -> str:
+def add_export(ledger: LedgerHarness, **changes: Any) -> str:
     """Ask for a walk over `some.handle`'s followers; its id.
 
     Parameters:
@@ -49,12 +49,12 @@ def walk(books: Books, **changes: Any) -> str:
         "priority": 1,
     }
     asked = JobDraft(**usual | changes)
-    step = books.ledger.create(asked, caller="test", idempotency_key=None, request="")
-    return books.run(step).job_id
+    step = ledger.core.create(asked, caller="test", idempotency_key=None, request="")
+    return ledger.run(step).job_id
 
 
-def give(
-    books: Books,
+def append_page(
+    ledger: LedgerHarness,
     claim: Claim,
     page: Sequence[Row] = (),
     cursor: str = "",
@@ -72,57 +72,61 @@ def give(
       reads: How many calls were made besides the one charged.
     """
     found = FollowerPage(PK, expected, row_batches(page), cursor, last=not cursor)
-    return books.run(books.claims.append_follower_page(claim, found, reads=reads))
+    return ledger.run(ledger.claims.append_follower_page(claim, found, reads=reads))
 
 
-def step(
-    books: Books, job_id: str, *page: Any, owner: str = "worker", **more: Any
+def claim_and_append(
+    ledger: LedgerHarness, job_id: str, *page: Any, owner: str = "worker", **more: Any
 ) -> FollowerPageReply:
     """Claim a walk and give it a page; parameters as `give`."""
-    return give(books, books.claim(job_id, owner), *page, **more)
+    return append_page(ledger, ledger.claim(job_id, owner), *page, **more)
 
 
-def begun(books: Books, pages: int = 0, *, expected: int = 1_000, **changes: Any) -> str:
+def started_export(
+    ledger: LedgerHarness, pages: int = 0, *, expected: int = 1_000, **changes: Any
+) -> str:
     """A walk that has found whose it is, and read so many pages; its id."""
-    job_id = walk(books, **changes)
-    assert step(books, job_id, (), "0", expected=expected) == "more"
+    job_id = add_export(ledger, **changes)
+    assert claim_and_append(ledger, job_id, (), "0", expected=expected) == "more"
     for number in range(pages):
         page = rows(number * PAGE, (number + 1) * PAGE)
-        assert step(books, job_id, page, str(number + 1), expected=expected) == "more"
+        assert claim_and_append(ledger, job_id, page, str(number + 1), expected=expected) == "more"
     return job_id
 
 
-def walked(books: Books, job_id: str, start: int = 0, end: int | None = None) -> list[Any]:
+def stored_rows(
+    ledger: LedgerHarness, job_id: str, start: int = 0, end: int | None = None
+) -> list[Any]:
     """The rows that a walk has found, from one on."""
-    upto = books.record(job_id).users if end is None else end
+    upto = ledger.record(job_id).users if end is None else end
 
     async def read() -> list[Any]:
-        async with aclosing(FollowerRows(books.client).rows(job_id, start, upto)) as pages:
+        async with aclosing(FollowerRows(ledger.client).rows(job_id, start, upto)) as pages:
             return [json.loads(line) async for some in pages for line in some]
 
-    return books.run(read())
+    return ledger.run(read())
 
 
-def unseen(books: Books, job_id: str, page: Sequence[Row]) -> list[Row]:
+def new_rows(ledger: LedgerHarness, job_id: str, page: Sequence[Row]) -> list[Row]:
     """What of a page is new to a walk."""
-    return books.run(FollowerRows(books.client).deduplicate(job_id, page))
+    return ledger.run(FollowerRows(ledger.client).deduplicate(job_id, page))
 
 
-def grown(books: Books, users: int, **changes: Any) -> str:
+def export_with_rows(ledger: LedgerHarness, users: int, **changes: Any) -> str:
     """A walk that has found so many, its rows put where the scripts put them; its id.
 
     The pks are left out: they are the walk's business and not that of who reads its rows.
     """
-    job_id = walk(books, **changes)
+    job_id = add_export(ledger, **changes)
     key, piece = f"hg:rows:{job_id}", 20_000
     for start in range(0, users, piece):
         packed = row_batches(rows(start, min(users, start + piece)))
-        books.store.zadd(
+        ledger.store.zadd(
             key,
             {
                 b"%d:%b" % (start + PAGE * number, parcel.packed): start + PAGE * number
                 for number, parcel in enumerate(packed)
             },
         )
-    books.store.hset(f"hg:job:{job_id}", mapping={"users": users, "pk": PK})
+    ledger.store.hset(f"hg:job:{job_id}", mapping={"users": users, "pk": PK})
     return job_id

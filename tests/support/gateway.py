@@ -12,13 +12,13 @@ from actors.instagram.gateway import Gateway
 from actors.instagram.options import AccountOptions
 from deploy.local.instagram.client import FakeInstagram
 from service.accounts.session_store import StoredSession
-from tests.support.session_stores import open_vault
+from tests.support.session_store import open_session_store
 
 PASSWORD = "shop-password"
 
 
 @dataclass(frozen=True)
-class Town:
+class GatewayHarness:
     """A fake Instagram and a store, and the gateways between them."""
 
     fake_instagram: FakeInstagram
@@ -41,14 +41,14 @@ class Town:
         self, account: AccountOptions | None = None, **options: Any
     ) -> AsyncIterator[Gateway]:
         """Open a gateway as a worker process of its own would."""
-        async with open_vault(self.store_url) as (vault, _):
+        async with open_session_store(self.store_url) as (vault, _):
             gateway = Gateway(account or self.account(), vault, **options)
             try:
                 yield gateway
             finally:
                 await gateway.close()
 
-    def visit(
+    def run(
         self,
         steps: Callable[[Gateway], Awaitable[Any]],
         account: AccountOptions | None = None,
@@ -62,17 +62,17 @@ class Town:
 
         return asyncio.run(opened())
 
-    def stored(self, account: str = "shop", username: str = "shop") -> StoredSession:
+    def stored_session(self, account: str = "shop", username: str = "shop") -> StoredSession:
         """What the vault holds now."""
 
         async def load() -> StoredSession | None:
-            async with open_vault(self.store_url) as (vault, _):
+            async with open_session_store(self.store_url) as (vault, _):
                 return await vault.load(account, username)
 
         session = asyncio.run(load())
         assert session is not None
         return session
 
-    def passwords(self) -> list[str]:
+    def login_outcomes(self) -> list[str]:
         """How each password was answered, oldest first."""
         return [each["outcome"] for each in self.fake_instagram.logins()]

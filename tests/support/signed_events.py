@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from service.events.parsing import InvalidEvent, ParsedEvent, parse
 from service.signatures.verify import Headers, SignatureRejected, verify
-from tests.support.senders import SECRETS, raw_headers, signed_headers
+from tests.support.webhook_signatures import SECRETS, raw_headers, signed_headers
 
 NOW: Final = 1_700_000_000
 BODY: Final = b'{"id": "evt_1", "type": "checkout.session.completed"}'
@@ -49,7 +49,7 @@ def signed(scheme: str, body: bytes = BODY, *, at: int = NOW) -> list[tuple[byte
     return raw_headers(signed_headers(scheme, body, SECRETS[scheme], timestamp=at))
 
 
-def refusal(
+def rejection_reason(
     scheme: str,
     headers: Headers,
     *,
@@ -70,7 +70,7 @@ def dump(document: object) -> bytes:
     return json.dumps(document).encode()
 
 
-def delivery_headers(
+def signed_now(
     scheme: str, body: bytes, event_id: str = "dlv-1", event_type: str = "issues"
 ) -> list[tuple[bytes, bytes]]:
     """A body's headers, signed now."""
@@ -78,16 +78,16 @@ def delivery_headers(
     return raw_headers(made)
 
 
-def read(scheme: str, document: object, headers: Headers | None = None) -> ParsedEvent:
+def parse_signed(scheme: str, document: object, headers: Headers | None = None) -> ParsedEvent:
     """The event in a document, under its sender's headers unless others are given."""
     body = dump(document)
-    return parse(scheme, body, delivery_headers(scheme, body) if headers is None else headers)
+    return parse(scheme, body, signed_now(scheme, body) if headers is None else headers)
 
 
-def defect(scheme: str, document: object, headers: Headers | None = None) -> str | None:
+def parse_error(scheme: str, document: object, headers: Headers | None = None) -> str | None:
     """Why the document is unusable; None when it is an event."""
     try:
-        read(scheme, document, headers)
+        parse_signed(scheme, document, headers)
     except InvalidEvent as unusable:
         return unusable.reason
     return None

@@ -15,7 +15,9 @@ SECRET = "a secret key of thirty-two characters or more"
 
 
 @asynccontextmanager
-async def open_vault(url: str, secret: str = SECRET) -> AsyncIterator[tuple[SessionStore, Any]]:
+async def open_session_store(
+    url: str, secret: str = SECRET
+) -> AsyncIterator[tuple[SessionStore, Any]]:
     """Open a vault; gives it and the client under it."""
     async with Redis.from_url(url) as redis:
         yield SessionStore(redis, derive_keys(secret)), redis

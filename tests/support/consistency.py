@@ -6,7 +6,7 @@ from typing import Final
 
 from service.jobs.model import FINAL
 from tests.support.invariants import audit, diagnosis
-from tests.support.ledgers import SECOND, Books
+from tests.support.ledger import SECOND, LedgerHarness
 
 #: No ledger of a test needs more beats than this to come to rest.
 _ENOUGH_BEATS: Final = 60
@@ -14,51 +14,51 @@ _ENOUGH_BEATS: Final = 60
 _SPAN_MS: Final = 70 * SECOND
 
 
-def work_off(books: Books, job_id: str) -> bool:
+def run_to_end(ledger: LedgerHarness, job_id: str) -> bool:
     """Open the job's account and do whatever the broker brings, until the job has ended.
 
     Returns:
       Whether it has.
     """
-    books.run(books.doors.resume(books.record(job_id).account))
+    ledger.run(ledger.controls.resume(ledger.record(job_id).account))
     for _ in range(_ENOUGH_BEATS):
-        if books.status(job_id) in FINAL:
+        if ledger.status(job_id) in FINAL:
             return True
-        for woken in books.wakeups():
-            if (claim := books.try_claim(woken, "the last worker")) is not None:
-                assert books.finish(claim)
-        books.pass_time(_SPAN_MS)
-        books.tick()
+        for woken in ledger.take_messages():
+            if (claim := ledger.try_claim(woken, "the last worker")) is not None:
+                assert ledger.finish(claim)
+        ledger.pass_time(_SPAN_MS)
+        ledger.heartbeat()
     return False
 
 
-def mended(books: Books, *expected: tuple[str, str, str]) -> None:
+def assert_repairable(ledger: LedgerHarness, *expected: tuple[str, str, str]) -> None:
     """Have the doctor find just this (id, problem, where), leave it, and then mend it for good."""
     for outcome, repair in (("mendable", False), ("mendable", False), ("mended", True)):
-        found = diagnosis(books, repair=repair)
+        found = diagnosis(ledger, repair=repair)
         assert {(each.id, each.problem, each.where) for each in found} == set(expected)
         assert {each.outcome for each in found} == {outcome}
-    assert diagnosis(books) == []
-    assert audit(books) == []
+    assert diagnosis(ledger) == []
+    assert audit(ledger) == []
 
 
-def lost(books: Books, *expected: tuple[str, str, str]) -> None:
+def assert_unrepairable(ledger: LedgerHarness, *expected: tuple[str, str, str]) -> None:
     """Have the doctor find just this, also after a repair, which cannot mend it."""
     for repair in (False, True, False):
-        found = diagnosis(books, repair=repair)
+        found = diagnosis(ledger, repair=repair)
         assert [(each.id, each.problem, each.where) for each in found] == list(expected)
         assert {each.outcome for each in found} == {"lost"}
 
 
-def delivery_of(books: Books, job_id: str) -> str:
+def delivery_of(ledger: LedgerHarness, job_id: str) -> str:
     """The id of the only delivery of a job."""
-    [delivery] = books.owed(job_id)
+    [delivery] = ledger.deliveries_of(job_id)
     return str(delivery["id"])
 
 
-def take_callbacks(books: Books) -> list[str]:
+def claim_callbacks(ledger: LedgerHarness) -> list[str]:
     """Claim every callback that rings; the ids."""
-    rung = books.wakeups("callbacks")
+    rung = ledger.take_messages("callbacks")
     for delivery_id in rung:
-        assert books.run(books.deliveries.claim(delivery_id, "worker")) is not None
+        assert ledger.run(ledger.deliveries.claim(delivery_id, "worker")) is not None
     return rung

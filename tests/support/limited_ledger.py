@@ -15,13 +15,13 @@ from service.jobs.claims import Claim, Thread
 from service.jobs.lua.builder import Times, assembled
 from service.jobs.lua.limits import AccountLimits, Limits, QuietHours
 from service.jobs.model import Status
-from tests.support.ledgers import TIMES, Books, opened_books
+from tests.support.ledger import TIMES, LedgerHarness, open_ledger
 
 MANY: Final = 1_000_000
 #: How long a test may take between two looks at the clock, in ms.
 SLACK: Final = 2_000
 
-Opener = Callable[..., Books]
+LedgerFactory = Callable[..., LedgerHarness]
 
 
 def pace(gap: tuple[float, float] = (0, 0), *, per_hour: int = MANY, per_day: int = MANY) -> Pace:
@@ -35,7 +35,7 @@ def pace(gap: tuple[float, float] = (0, 0), *, per_hour: int = MANY, per_day: in
     return Pace(gap_seconds=gap, per_hour=per_hour, per_day=per_day)
 
 
-def terms(
+def limits(
     *,
     dm: Pace | None = None,
     dm_new_thread: Pace | None = None,
@@ -61,7 +61,7 @@ def terms(
     return AccountLimits(paces, since_ms=since_ms, quiet=quiet, callback=callback)
 
 
-def times(repeat_ms: int = 0, **accounts: AccountLimits) -> Times:
+def times_with_limits(repeat_ms: int = 0, **accounts: AccountLimits) -> Times:
     """The times of the tests' ledger, with limits.
 
     Parameters:
@@ -72,7 +72,7 @@ def times(repeat_ms: int = 0, **accounts: AccountLimits) -> Times:
 
 
 @contextmanager
-def ledgers(url: str) -> Iterator[Opener]:
+def ledger_factory(url: str) -> Iterator[LedgerFactory]:
     """Open any number of ledgers over one store; `times` says what their openers take.
 
     Parameters:
@@ -80,14 +80,14 @@ def ledgers(url: str) -> Iterator[Opener]:
     """
     with ExitStack() as stack:
 
-        def opened(repeat_ms: int = 0, **accounts: AccountLimits) -> Books:
-            return stack.enter_context(opened_books(url, times(repeat_ms, **accounts)))
+        def ledger_with(repeat_ms: int = 0, **accounts: AccountLimits) -> LedgerHarness:
+            return stack.enter_context(open_ledger(url, times_with_limits(repeat_ms, **accounts)))
 
-        yield opened
+        yield ledger_with
 
 
-def write(
-    books: Books,
+def send(
+    ledger: LedgerHarness,
     job_id: str,
     *,
     thread: Thread = "old",
@@ -95,9 +95,9 @@ def write(
     status: Status = Status.SUCCEEDED,
 ) -> Claim:
     """Do a job whose turn it is, from its claim to its end."""
-    claim = books.claim(job_id)
-    assert books.intend(claim, thread=thread, pk=pk) == "ok"
-    assert books.finish(claim, status)
+    claim = ledger.claim(job_id)
+    assert ledger.record_intent(claim, thread=thread, pk=pk) == "ok"
+    assert ledger.finish(claim, status)
     return claim
 
 
@@ -112,40 +112,40 @@ def ms_of(shown: str) -> int:
     return round(datetime.fromisoformat(shown).timestamp() * 1000)
 
 
-def wait_of(books: Books, job_id: str) -> tuple[str, int, int | None]:
+def wait_of(ledger: LedgerHarness, job_id: str) -> tuple[str, int, int | None]:
     """Why a job waits, until when (unix ms), and its place."""
-    wait = books.shown(job_id)["wait"]
+    wait = ledger.api_job(job_id)["wait"]
     return wait["reason"], ms_of(wait["until"]), wait["position"]
 
 
-def alarm(books: Books, account: str = "shop") -> int | None:
+def alarm_ms(ledger: LedgerHarness, account: str = "shop") -> int | None:
     """When the account is looked at again; None for never."""
-    rings: Any = books.store.zscore("hg:alarms", account)
+    rings: Any = ledger.store.zscore("hg:alarms", account)
     return None if rings is None else int(rings)
 
 
-def gap_ends(books: Books, kind: str = "dm", account: str = "shop") -> int:
+def gap_ends_ms(ledger: LedgerHarness, kind: str = "dm", account: str = "shop") -> int:
     """When the next action of a kind may begin, by its gap; 0 where none is on."""
-    ends: Any = books.store.hget(f"hg:acct:{account}", f"gap:{kind}")
+    ends: Any = ledger.store.hget(f"hg:acct:{account}", f"gap:{kind}")
     return int(ends or 0)
 
 
-def spent(books: Books, kind: str = "dm", account: str = "shop") -> list[int]:
+def spent_ms(ledger: LedgerHarness, kind: str = "dm", account: str = "shop") -> list[int]:
     """When the actions that count against a budget ended, oldest first."""
-    found: Any = books.store.zrange(f"hg:acct:{account}:spent:{kind}", 0, -1, withscores=True)
+    found: Any = ledger.store.zrange(f"hg:acct:{account}:spent:{kind}", 0, -1, withscores=True)
     return [int(ended) for _, ended in found]
 
 
-def pass_until(books: Books, moment_ms: int) -> None:
+def pass_until(ledger: LedgerHarness, moment_ms: int) -> None:
     """Let time go by until a moment that the ledger has written down."""
-    books.pass_time(moment_ms - now_ms(books.store))
+    ledger.pass_time(moment_ms - now_ms(ledger.store))
 
 
-def woken(books: Books) -> list[str]:
+def heartbeat_wakeups(ledger: LedgerHarness) -> list[str]:
     """Beat once; whom that woke."""
-    books.wakeups()
-    books.tick()
-    return books.wakeups()
+    ledger.take_messages()
+    ledger.heartbeat()
+    return ledger.take_messages()
 
 
 def evaluate(store: redis.Redis, terms_of: Times, expression: str, *args: str | int) -> Any:

@@ -73,7 +73,7 @@ def draft(**changes: Any) -> JobDraft:
     return JobDraft(**usual | changes)
 
 
-class Books:
+class LedgerHarness:
     """The ledger with all its rooms, on one loop and one store.
 
     Parameters:
@@ -88,13 +88,13 @@ class Books:
         self.times = times
         self.store = redis.Redis.from_url(url)
         self.client = async_client(url, max_connections=20, wait_seconds=60)
-        self.ledger = Ledger(self.client, times)
+        self.core = Ledger(self.client, times)
         self.claims = Claims(self.client, times)
         self.deliveries = Deliveries(self.client, times)
-        self.reader = JobQueries(self.client, times)
-        self.doors = AccountControls(self.client, times)
-        self._tick = SyncScript(self.store, "heartbeat", times)
-        self._sweep = SyncScript(self.store, "rescue_stranded", times)
+        self.queries = JobQueries(self.client, times)
+        self.controls = AccountControls(self.client, times)
+        self._heartbeat = SyncScript(self.store, "heartbeat", times)
+        self._rescue = SyncScript(self.store, "rescue_stranded", times)
 
     def run(self, step: Coroutine[Any, Any, T]) -> T:
         """Run one call on the loop."""
@@ -117,15 +117,15 @@ class Books:
         notes: Sequence[dict[str, Any]] = (),
     ) -> Acceptance:
         """Accept one event with the jobs its rules ask for."""
-        step = self.ledger.accept(source, event, drafts, body=body, status=status, notes=notes)
+        step = self.core.accept(source, event, drafts, body=body, status=status, notes=notes)
         return self.run(step)
 
-    def job(self, **changes: Any) -> str:
+    def add_job(self, **changes: Any) -> str:
         """Accept a new event with one job; its id."""
         event = Event(f"evt_auto_{next(self._numbers)}")
         return self.accept(event, draft(**changes)).jobs[0]
 
-    def many(self, count: int, *, apart: bool = False, **changes: Any) -> list[str]:
+    def add_jobs(self, count: int, *, apart: bool = False, **changes: Any) -> list[str]:
         """Accept new events with one job each, many at a time; the jobs' ids, oldest first.
 
         Parameters:
@@ -138,7 +138,7 @@ class Books:
             own = {"account": f"account-{number}"} if apart else {}
             asked = draft(**changes | own)
             event = Event(f"evt_many_{number}")
-            return (await self.ledger.accept("stripe", event, [asked], body=b"{}")).jobs[0]
+            return (await self.core.accept("stripe", event, [asked], body=b"{}")).jobs[0]
 
         async def all_of_them() -> list[str]:
             made: list[str] = []
@@ -162,17 +162,17 @@ class Books:
         assert claim is not None
         return claim
 
-    def intend(
+    def record_intent(
         self, claim: Claim, *, pk: str = "314159", thread: Thread = "old", reads: int = 0
     ) -> IntentReply:
         """Record the intent of a claim."""
         step = self.claims.record_intent(claim, pk=pk, context="token", thread=thread, reads=reads)
         return self.run(step)
 
-    def sending(self, job_id: str, owner: str = "worker") -> Claim:
+    def claim_and_send(self, job_id: str, owner: str = "worker") -> Claim:
         """Claim a job and record its intent."""
         claim = self.claim(job_id, owner)
-        assert self.intend(claim) == "ok"
+        assert self.record_intent(claim) == "ok"
         return claim
 
     def finish(self, claim: Claim, status: Status = Status.SUCCEEDED) -> bool:
@@ -197,22 +197,22 @@ class Books:
         )
         return self.run(step)
 
-    def tick(self, *held: Claim | DeliveryClaim, most: int = 100) -> tuple[list[str], int]:
+    def heartbeat(self, *held: Claim | DeliveryClaim, most: int = 100) -> tuple[list[str], int]:
         """Beat once for a process that holds these claims; the lost ones and how much was done."""
         flat = [part for claim in held for part in (claim.id, claim.owner, claim.fence)]
-        lost, done, _ = self._tick(args=[most, *flat])
+        lost, done, _ = self._heartbeat(args=[most, *flat])
         return [work_id.decode() for work_id in lost], int(done)
 
-    def sweep(self) -> int:
+    def rescue(self) -> int:
         """Look at all unended work, in one round trip; how much was stranded."""
-        _, over, found = self._sweep(args=[10_000, *UNENDED])
+        _, over, found = self._rescue(args=[10_000, *UNENDED])
         assert over
         return len(found) // 2
 
-    def work_off(self) -> list[str]:
+    def run_all(self) -> list[str]:
         """Do all the work the broker brings; the jobs in the order they were done."""
         done = []
-        while woken := self.wakeups():
+        while woken := self.take_messages():
             for job_id in woken:
                 claim = self.try_claim(job_id)
                 if claim is not None:
@@ -228,28 +228,28 @@ class Books:
 
     def record(self, job_id: str) -> JobRecord:
         """A job as the ledger holds it."""
-        return self.run(self.reader.records([job_id]))[0]
+        return self.run(self.queries.records([job_id]))[0]
 
     def status(self, job_id: str) -> Status:
         """Where a job stands."""
         return self.record(job_id).status
 
-    def path(self, job_id: str) -> list[str]:
+    def statuses(self, job_id: str) -> list[str]:
         """Every state a job was in, oldest first."""
-        return [entry["status"] for entry in self.run(self.reader.timeline(job_id))]
+        return [entry["status"] for entry in self.run(self.queries.timeline(job_id))]
 
     def turn(self, account: str = "shop") -> str | None:
         """Whose turn it is."""
         holder: Any = self.store.get(f"hg:acct:{account}:turn")
         return None if holder is None else holder.decode()
 
-    def shown(self, job_id: str) -> dict[str, Any]:
+    def api_job(self, job_id: str) -> dict[str, Any]:
         """A job as the API shows it."""
-        found = self.run(self.reader.job(job_id))
+        found = self.run(self.queries.job(job_id))
         assert found is not None
         return found
 
-    def owed(self, job_id: str) -> list[dict[str, Any]]:
+    def deliveries_of(self, job_id: str) -> list[dict[str, Any]]:
         """The deliveries of a job, a run each, with their payloads."""
         shown = self.run(self.deliveries.of_job(job_id, self.record(job_id).run))
         return [self.delivery(delivery["id"]) for delivery in shown]
@@ -260,7 +260,7 @@ class Books:
         assert found is not None
         return found
 
-    def wakeups(self, queue: str = "actions") -> list[str]:
+    def take_messages(self, queue: str = "actions") -> list[str]:
         """Take every message off the broker; the ids they carry, oldest first."""
         key = f"{NAMESPACE}:{queue}"
         messages: Any = self.store.hgetall(f"{key}.msgs")
@@ -275,7 +275,7 @@ def _argument(message: bytes) -> str:
 
 
 @contextmanager
-def opened_books(url: str, times: Times = TIMES) -> Iterator[Books]:
+def open_ledger(url: str, times: Times = TIMES) -> Iterator[LedgerHarness]:
     """Open the ledger over a store.
 
     Parameters:
@@ -283,8 +283,8 @@ def opened_books(url: str, times: Times = TIMES) -> Iterator[Books]:
       times: Leases and retention.
     """
     with asyncio.Runner() as runner:
-        books = Books(url, runner, times)
+        ledger = LedgerHarness(url, runner, times)
         try:
-            yield books
+            yield ledger
         finally:
-            books.close()
+            ledger.close()
