@@ -115,7 +115,7 @@ def after_not_found(job: JobRecord) -> Release | Finish:
     """
     if job.not_found_count + 1 < NOT_FOUND_NEEDED:
         return Release(Status.SENDING, "not found", after_ms=VERIFY_AGAIN_MS)
-    if job.attempts > MAX_WRITES:
+    if job.attempts >= MAX_WRITES:
         return _UNCERTAIN
     return Release(Status.QUEUED, "not found: send again")
 

@@ -179,11 +179,11 @@ def test_a_write_that_is_not_found_is_searched_twice_and_then_sent_again() -> No
 
     assert after_not_found(job(not_found_count=0, attempts=1)) == again
     assert after_not_found(job(not_found_count=1, attempts=1)) == resend
-    assert after_not_found(job(not_found_count=1, attempts=6)) == resend
+    assert after_not_found(job(not_found_count=1, attempts=5)) == resend
 
 
-def test_a_write_that_is_never_found_ends_uncertain_after_the_last_attempt() -> None:
-    assert is_uncertain(after_not_found(job(not_found_count=1, attempts=7)))
+def test_a_write_that_is_never_found_ends_uncertain_after_the_sixth_attempt() -> None:
+    assert is_uncertain(after_not_found(job(not_found_count=1, attempts=6)))
 
 
 def is_uncertain(found: Release | Finish) -> bool:
