@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +13,13 @@ import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from actors.instagram.error_policies import Outcome
-from actors.jobs.attempt import perform
+from actors.instagram.gateway import Gateway
+from actors.jobs.attempt import Attempt, perform
 from actors.jobs.lookups import LookupAttempt
 from actors.jobs.next_steps import VERIFY_BACKOFF_SECONDS
+from actors.jobs.writes import DirectMessage
 from service.jobs.model import Status
-from tests.support.ledger import DAY, HOUR, LedgerHarness, open_ledger
+from tests.support.ledger import DAY, HOUR, SECOND, LedgerHarness, open_ledger
 from tests.support.runtime import endpoint, make_runtime
 from tests.support.scripted_gateway import (
     NoAccounts,
@@ -96,6 +99,16 @@ def test_a_lost_reply_is_settled_and_the_write_found_not_sent_again(worker: Work
 
     assert worker.ledger.status(job_id) is Status.SUCCEEDED
     assert len(worker.gateway.sent) == 1
+
+
+def test_an_unconfirmed_write_is_left_alone_until_it_has_settled(worker: Worker) -> None:
+    job_id = unconfirmed(worker)
+    worker.ledger.take_messages()
+
+    for seconds, due in ((0, []), (4, []), (1, [job_id])):
+        worker.ledger.pass_time(seconds * SECOND)
+        worker.ledger.heartbeat()
+        assert worker.ledger.take_messages() == due
 
 
 @pytest.mark.parametrize(
@@ -187,6 +200,39 @@ def test_a_write_that_never_left_costs_no_budget(worker: Worker, failure: Except
     worker.attempt(worker.ledger.add_job())
 
     assert spent(worker.ledger, "dm") == 0
+
+
+class UploadFails(DirectMessage):
+    """A DM with an upload before it that fails, when its intent is recorded."""
+
+    async def upload(self, _gateway: Gateway) -> None:
+        """Fail."""
+        raise error("timed_out")
+
+
+class UploadIsCancelled(DirectMessage):
+    """A DM during whose upload the worker shuts down."""
+
+    async def upload(self, _gateway: Gateway) -> None:
+        """Be cancelled."""
+        raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize(
+    ("write", "status"), [(UploadFails, Status.WAITING), (UploadIsCancelled, Status.QUEUED)]
+)
+def test_an_upload_that_fails_sends_no_write_and_costs_no_budget(
+    worker: Worker, write: type[DirectMessage], status: Status
+) -> None:
+    class UploadAttempt(Attempt):
+        _job_write = write()
+
+    job_id = worker.ledger.add_job()
+    with suppress(asyncio.CancelledError):
+        worker.attempt(job_id, work=UploadAttempt)
+
+    assert worker.ledger.status(job_id) is status
+    assert (worker.gateway.sent, spent(worker.ledger, "dm")) == ([], 0)
 
 
 def test_a_write_that_instagram_refused_costs_budget(worker: Worker) -> None:
