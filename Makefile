@@ -38,6 +38,7 @@ lint: $(READY)  ## check formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.lint.lua
 	$(BIN)/lint-imports --no-cache
 
 lock: $(READY)  ## rewrite requirements*.txt from pyproject.toml

@@ -7,17 +7,20 @@ of work has a batcher of its own, so that a flood of one kind does not delay the
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import redis.asyncio as aredis
 from redis.exceptions import ResponseError
 
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
+from service.jobs.lua.call import ScriptCall
 from service.jobs.lua.runner import Scripts, is_unknown
 from service.redis.batching import Batcher, PendingCall
 
 #: Calls per round trip: all their callers resume in one iteration of the loop.
 MAX_BATCH: Final = 50
+
+T = TypeVar("T")
 
 
 class BatchedScripts(Batcher, Scripts):
@@ -25,16 +28,16 @@ class BatchedScripts(Batcher, Scripts):
 
     Parameters:
       client: The event loop's client; one connection of it is used at a time.
-      times: The times the scripts work with.
+      script_config: What the scripts work with.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times) -> None:
+    def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         Batcher.__init__(self)
-        Scripts.__init__(self, client, times)
+        Scripts.__init__(self, client, script_config)
 
-    async def run(self, name: str, *args: str | bytes | float) -> Any:
-        """Run one script with the next batch; parameters and reply as those of `Scripts.run`."""
-        return await self._submit(args, script=self.script(name))
+    async def run(self, call: ScriptCall[T]) -> T:
+        """Make a call with the next batch; raises as `Scripts.run` does."""
+        return call.parse(await self._submit(call.args, script=self.script(call.name)))
 
     def _next_batch(self) -> Sequence[PendingCall]:
         return self._take(MAX_BATCH)
@@ -42,7 +45,7 @@ class BatchedScripts(Batcher, Scripts):
     async def _send(self, batch: Sequence[PendingCall]) -> list[Any]:
         async with self._client.pipeline(transaction=False) as pipe:
             for call in batch:
-                pipe.execute_command(*self.form.command(call.script, call.args))
+                pipe.execute_command(*self.protocol.command(call.script, call.args))
             replies = await cast("Awaitable[list[Any]]", pipe.execute(raise_on_error=False))
         return [
             await self._load_and_run(call) if is_unknown(reply) else reply
@@ -51,6 +54,6 @@ class BatchedScripts(Batcher, Scripts):
 
     async def _load_and_run(self, call: PendingCall) -> Any:
         try:
-            return await self.call(call.script, call.args)
+            return await self.send(call.script, call.args)
         except ResponseError as error:
             return error

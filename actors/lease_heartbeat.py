@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from service.jobs.ledger import PRUNE_BATCH
-from service.jobs.lua.builder import Times
-from service.jobs.lua.runner import SyncScript
+from service.jobs.lua.builder import ScriptConfig
+from service.jobs.lua.heartbeat import heartbeat
+from service.jobs.lua.prune import prune
+from service.jobs.lua.runner import SyncScripts
 from service.logging.setup import get_logger
 from service.redis.client import REDIS_ERRORS, sync_client
 
@@ -80,18 +82,15 @@ class LeaseHeartbeat(threading.Thread):
 
     Parameters:
       url: The store.
-      times: Leases and retention.
+      script_config: Leases and retention.
     """
 
-    def __init__(self, url: str, times: Times) -> None:
+    def __init__(self, url: str, script_config: ScriptConfig) -> None:
         super().__init__(name="heartbeat", daemon=True)
-        self._lease_seconds = times.lease / 1000
+        self._lease_seconds = script_config.lease / 1000
         # A beat that hangs must leave time to cancel what it could not renew.
         self._client = sync_client(url, max_connections=1, reply_seconds=self._lease_seconds * 0.3)
-        self._beat_script = SyncScript(self._client, "heartbeat", times)
-        # The periodic retention prunes as well; here it continues when Redis is too short of memory
-        # to take the scheduler's messages.
-        self._prune_script = SyncScript(self._client, "prune", times)
+        self._scripts = SyncScripts(self._client, script_config)
         self._prune_at = time.monotonic() + PRUNE_SECONDS
         self._interval = min(INTERVAL_SECONDS, self._lease_seconds / 4)
         self._leases: dict[str, Lease] = {}
@@ -134,7 +133,7 @@ class LeaseHeartbeat(threading.Thread):
             except REDIS_ERRORS as error:
                 self._log_redis_state(error)
             except Exception as error:  # noqa: BLE001 - every lease depends on this thread
-                _log.error("pulse failed", exc_info=error)
+                _log.error("heartbeat failed", exc_info=error)
             self._abandon_overdue()
 
     def stop(self) -> None:
@@ -147,15 +146,17 @@ class LeaseHeartbeat(threading.Thread):
     def _log_redis_state(self, error: Exception | None) -> None:
         """Log once that Redis is lost, and once that it is back."""
         if error is not None and not self._redis_lost:
-            _log.warning("pulse: redis does not answer", cause=type(error).__name__)
+            _log.warning("heartbeat failing: redis unavailable", error=type(error).__name__)
         elif error is None and self._redis_lost:
-            _log.info("pulse: redis answers again")
+            _log.info("heartbeat resumed: redis available again")
         self._redis_lost = error is not None
 
     def _prune(self) -> None:
         if time.monotonic() >= self._prune_at:
             self._prune_at = time.monotonic() + PRUNE_SECONDS
-            self._prune_script(args=[PRUNE_BATCH])
+            # The periodic retention prunes as well; here it continues when Redis is too short of
+            # memory to take the scheduler's messages.
+            self._scripts.run(prune(PRUNE_BATCH))
 
     def _beat(self) -> float:
         """Beat once; return in how many seconds the next beat is needed."""
@@ -163,37 +164,36 @@ class LeaseHeartbeat(threading.Thread):
             leases = list(self._leases.values())
         # Before the call: Redis may run the script at once and its reply may be slow.
         sent_at = time.monotonic()
-        args: list[Any] = [BEAT_BATCH]
+        claims = ((lease.id, lease.owner, lease.fence) for lease in leases)
+        reply = self._scripts.run(heartbeat(BEAT_BATCH, *claims))
         for lease in leases:
-            args += (lease.id, lease.owner, lease.fence)
-        lost, done, next_ms = self._beat_script(args=args)
-        lost_ids = {work_id.decode() for work_id in lost}
-        for lease in leases:
-            if lease.id not in lost_ids:
+            if lease.id not in reply.lost:
                 lease.renewed_at = sent_at
             elif not lease.ending:
-                self._abandon(lease, "the claim is another's")
-        if int(done) >= BEAT_BATCH or not next_ms:
-            return 0.0 if next_ms else self._interval
-        return min(max(int(next_ms) / 1000, MIN_INTERVAL_SECONDS), self._interval)
+                self._abandon(lease, "claimed by another worker")
+        if reply.next_ms is None:
+            return self._interval
+        if reply.done >= BEAT_BATCH:
+            return 0.0
+        return min(max(reply.next_ms / 1000, MIN_INTERVAL_SECONDS), self._interval)
 
     def _abandon_overdue(self) -> None:
         with self._lock:
             overdue = [lease for lease in self._leases.values() if not lease.is_valid]
         for lease in overdue:
-            self._abandon(lease, "no renewal in time")
+            self._abandon(lease, "renewal overdue")
 
     def _abandon(self, lease: Lease, why: str) -> None:
         with self._lock:
             if self._leases.get(lease.id) is not lease:
                 return  # its work has ended meanwhile
             del self._leases[lease.id]
-        _log.warning("work abandoned", id=lease.id, cause=why)
+        _log.warning("lease lost; work canceled", id=lease.id, reason=why)
         lease.abandon()
 
 
-def start_heartbeat(url: str, times: Times) -> LeaseHeartbeat:
-    """Start a heartbeat."""
-    heartbeat = LeaseHeartbeat(url, times)
-    heartbeat.start()
-    return heartbeat
+def start_heartbeat(url: str, script_config: ScriptConfig) -> LeaseHeartbeat:
+    """Start a heartbeat; parameters as `LeaseHeartbeat`."""
+    thread = LeaseHeartbeat(url, script_config)
+    thread.start()
+    return thread

@@ -19,7 +19,9 @@ async def retention(runtime: Runtime) -> None:
     if not await _is_first_run(runtime, "retention"):
         return
     dropped = await runtime.ledger.prune()
-    _log.info("retention", dropped=dropped, libraries=await drop_unused(runtime.client))
+    _log.info(
+        "pruned expired records", records=dropped, libraries=await drop_unused(runtime.client)
+    )
 
 
 async def rescue(runtime: Runtime) -> None:
@@ -30,7 +32,7 @@ async def rescue(runtime: Runtime) -> None:
     found = await runtime.ledger.rescue_stranded()
     if found:
         first = [f"{stranded.id}: {stranded.problem}" for stranded in found[:10]]
-        _log.error("stranded work was woken", count=len(found), first=first)
+        _log.error("rescued orphaned jobs", count=len(found), first=first)
 
 
 async def _is_first_run(runtime: Runtime, name: str) -> bool:

@@ -38,10 +38,10 @@ from service.deliveries.endpoints import CallbackEndpoint, CallbackEndpoints
 from service.deliveries.store import Deliveries
 from service.jobs.claims import Claims
 from service.jobs.ledger import Ledger
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.photo_store import PhotoStore
 from service.logging.setup import get_logger
-from service.metrics.process_reports import Reporter, process_name
+from service.metrics.process_reports import ProcessReporter, process_name
 from service.network.ip_filter import IpFilter
 from service.photos.converter import PhotoConverter
 from service.redis.client import REDIS_ERRORS, async_client
@@ -66,13 +66,13 @@ class WorkerConfig:
       settings: From the environment.
       accounts: By name.
       endpoints: Callback endpoints by name.
-      times: Leases, retention and limits.
+      script_config: Leases, retention and limits.
     """
 
     settings: Settings
     accounts: Mapping[str, AccountOptions]
     endpoints: Mapping[str, CallbackEndpoint]
-    times: Times
+    script_config: ScriptConfig
 
     @classmethod
     def of(cls, settings: Settings, config: Config, environ: Mapping[str, str]) -> WorkerConfig:
@@ -100,7 +100,9 @@ class WorkerConfig:
             for name, account in config.accounts.items()
         }
         check_usernames({name: account.username for name, account in accounts.items()})
-        return cls(settings, accounts, endpoints.resolve(environ), Times.of(settings, config))
+        return cls(
+            settings, accounts, endpoints.resolve(environ), ScriptConfig.of(settings, config)
+        )
 
 
 def _proxy(value: SecretRef | None, environ: Mapping[str, str]) -> str | None:
@@ -186,34 +188,34 @@ class RuntimeMiddleware(Middleware):
         try:
             self._loop.call(close())
         except TimeoutError:
-            _log.warning("closing took too long; what was open is left as it is")
+            _log.warning("shutdown timed out; remaining connections were left open")
 
     async def _open(self) -> Runtime:
         settings = self._config.settings
-        times = self._config.times
+        script_config = self._config.script_config
         client = self._redis_client(MAX_CONNECTIONS)
         gateways = self._gateway_pool(client)
         await self._stack.enter_async_context(gateways.closing_idle())
         callback_client = await self._stack.enter_async_context(self._callback_client())
-        accounts = AccountControls(client, times)
+        accounts = AccountControls(client, script_config)
         await self._recheck_accounts(accounts)
-        heartbeat = start_heartbeat(settings.redis_url, times)
+        heartbeat = start_heartbeat(settings.redis_url, script_config)
         self._stack.callback(heartbeat.stop)
-        reporter = Reporter(client, times, "worker", settings.metrics_seconds)
+        reporter = ProcessReporter(client, script_config, "worker", settings.metrics_seconds)
         await self._stack.enter_async_context(reporter.reporting())
         return Runtime(
             config=self._config,
             client=client,
-            ledger=Ledger(client, times),
-            claims=Claims(client, times, self._batched_scripts()),
-            deliveries=Deliveries(client, times, self._batched_scripts()),
+            ledger=Ledger(client, script_config),
+            claims=Claims(client, script_config, self._batched_scripts()),
+            deliveries=Deliveries(client, script_config, self._batched_scripts()),
             accounts=accounts,
             user_ids=UserIdCache(client),
             gateways=gateways,
             suppressions=Suppressions(client),
             callback_client=callback_client,
             photo_loader=PhotoLoader(
-                PhotoStore(client, times), self._photo_downloader(), PhotoConverter()
+                PhotoStore(client, script_config), self._photo_downloader(), PhotoConverter()
             ),
             heartbeat=heartbeat,
         )
@@ -224,7 +226,7 @@ class RuntimeMiddleware(Middleware):
         return GatewayPool(self._config.accounts, SessionStore(client, cipher), gate=limiter)
 
     def _batched_scripts(self) -> BatchedScripts:
-        return BatchedScripts(self._redis_client(BATCH_CONNECTIONS), self._config.times)
+        return BatchedScripts(self._redis_client(BATCH_CONNECTIONS), self._config.script_config)
 
     def _redis_client(self, connections: int) -> aredis.Redis:
         client = async_client(
@@ -240,7 +242,7 @@ class RuntimeMiddleware(Middleware):
         try:
             await accounts.recheck_all()
         except REDIS_ERRORS as error:
-            _log.warning("accounts are looked at later", cause=type(error).__name__)
+            _log.warning("account recheck postponed", error=type(error).__name__)
 
     def _photo_downloader(self) -> PhotoDownloader:
         settings = self._config.settings

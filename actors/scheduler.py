@@ -56,7 +56,7 @@ class SteadyScheduler(Scheduler):  # type: ignore[misc]
         try:
             super().send_actors(actors, now)
         except REDIS_ERRORS as error:
-            _log.warning("a tick was missed: redis does not answer", cause=type(error).__name__)
+            _log.warning("redis unavailable; periodic run skipped", error=type(error).__name__)
 
 
 def main() -> int:
@@ -66,7 +66,7 @@ def main() -> int:
     declare_actors(broker, _no_runtime)
     wait_for_redis(broker.client)
     periodic = [actor for actor in broker.actors.values() if "periodic" in actor.options]
-    _log.info("scheduler", actors=sorted(actor.actor_name for actor in periodic))
+    _log.info("scheduler started", actors=sorted(actor.actor_name for actor in periodic))
     scheduler = SteadyScheduler(actors=periodic)
     if pendulum.now().second > 55:  # as periodiq's main does, to stay off the edge of a minute
         time.sleep(5)

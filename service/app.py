@@ -9,6 +9,7 @@ from typing import Final
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
+from structlog.contextvars import clear_contextvars
 
 from service import VERSION
 from service.api import (
@@ -36,7 +37,6 @@ from service.config.settings import Settings
 from service.dependencies import create_services
 from service.http import errors
 from service.http.body_limit import BodyLimitMiddleware
-from service.logging.context import clear_ids
 from service.process.garbage_collection import freeze_gc
 from service.process.shutdown_signals import on_shutdown_signal
 
@@ -122,5 +122,5 @@ class LogContextMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Clear, then go on."""
-        clear_ids()
+        clear_contextvars()
         await self._app(scope, receive, send)

@@ -25,13 +25,13 @@ from service.http.api_keys import ApiKeys
 from service.http.shared_timeout import SharedTimeout
 from service.jobs.audit_log import AuditLog
 from service.jobs.ledger import Ledger
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.queries import JobQueries
 from service.live.broadcaster import Broadcaster
 from service.live.event_stream import JobEventStream
 from service.lookups.service import MAX_WAIT_SECONDS, LookupService
 from service.lookups.shared_cache import LookupCache
-from service.metrics.process_reports import Reporter
+from service.metrics.process_reports import ProcessReporter
 from service.metrics.prometheus import Metrics
 from service.photos.converter import PhotoConverter
 from service.redis.client import async_client
@@ -64,7 +64,7 @@ class AppServices:
     lookups: LookupService
     follower_rows: FollowerRows
     metrics: Metrics
-    reporter: Reporter
+    reporter: ProcessReporter
     stopping: asyncio.Event
     photo_converter: PhotoConverter = field(default_factory=PhotoConverter)
 
@@ -87,12 +87,12 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
     Raises:
       ValueError: A source's secret is unusable.
     """
-    times = Times.of(settings, config)
+    script_config = ScriptConfig.of(settings, config)
     client = async_client(settings.redis_url, max_connections=MAX_CONNECTIONS)
     stopping = asyncio.Event()
     live = Broadcaster(settings.redis_url, stopping)
     patience_ms = round(1000 * MAX_WAIT_SECONDS)
-    sights = LookupCache(client, times, config.lookup_accounts(), patience_ms)
+    sights = LookupCache(client, script_config, config.lookup_accounts(), patience_ms)
     return AppServices(
         settings=settings,
         config=config,
@@ -101,21 +101,21 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         api_keys=ApiKeys(settings.api_keys),
         body_timeout=SharedTimeout(settings.body_seconds),
         client=client,
-        ledger=Ledger(client, times),
-        jobs=JobQueries(client, times),
-        deliveries=Deliveries(client, times),
-        accounts=AccountControls(client, times),
+        ledger=Ledger(client, script_config),
+        jobs=JobQueries(client, script_config),
+        deliveries=Deliveries(client, script_config),
+        accounts=AccountControls(client, script_config),
         user_ids=UserIdCache(client),
-        audit_log=AuditLog(client, times),
+        audit_log=AuditLog(client, script_config),
         verification_codes=VerificationCodes(client, derive_keys(",".join(settings.secret_keys))),
         suppressions=Suppressions(client),
         event_stream=JobEventStream(client),
         broadcaster=live,
         lookups=LookupService(sights, live, config.lookups),
         follower_rows=FollowerRows(client),
-        metrics=Metrics(client, times, config.accounts),
-        reporter=Reporter(
-            client, times, "web", settings.metrics_seconds, listeners=lambda: live.count
+        metrics=Metrics(client, script_config, config.accounts),
+        reporter=ProcessReporter(
+            client, script_config, "web", settings.metrics_seconds, subscribers=lambda: live.count
         ),
         stopping=stopping,
     )

@@ -14,13 +14,15 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from structlog.contextvars import bind_contextvars
+
 from actors.runtime import Runtime
 from service.deliveries.attempt_results import AttemptResult
 from service.deliveries.endpoints import CallbackEndpoint
 from service.deliveries.retry_schedule import exhausted, next_delay_ms
 from service.deliveries.store import DeliveryClaim
-from service.logging.context import bind_ids
-from service.logging.setup import Masker, get_logger
+from service.logging.redaction import SecretRedactor
+from service.logging.setup import get_logger
 from service.signatures import sign
 
 #: The wait after an attempt that does not count: another worker may know the callback (deploys
@@ -44,7 +46,7 @@ async def deliver(runtime: Runtime, delivery_id: str) -> None:
     claim = await runtime.deliveries.claim(delivery_id, owner)
     if claim is None:
         return
-    bind_ids(delivery_id=delivery_id, job_id=claim.job_id)
+    bind_contextvars(delivery_id=delivery_id, job_id=claim.job_id)
     try:
         # Not while recording: a beat at that moment would find the claim gone.
         with runtime.heartbeat.maintain(delivery_id, owner, claim.fence, claimed_at):
@@ -65,7 +67,7 @@ async def _attempt(runtime: Runtime, claim: DeliveryClaim) -> AttemptResult:
     try:
         return await _post(runtime, claim, endpoint)
     except Exception as error:  # noqa: BLE001 - our fault, so the attempt does not count
-        _log.error("a callback could not be attempted", exc_info=error)
+        _log.error("callback attempt failed unexpectedly", exc_info=error)
         return AttemptResult("uncharged", "internal_error")
 
 
@@ -104,7 +106,7 @@ async def _defer(runtime: Runtime, claim: DeliveryClaim) -> None:
     after_ms = deferral_ms(claim.deferrals, random.random())
     await runtime.deliveries.defer(claim, after_ms=after_ms)
     # Not at `info`: a dead origin would fill the log with it.
-    _log.debug("callback put back", callback=claim.endpoint, after_ms=after_ms)
+    _log.debug("callback deferred", callback=claim.endpoint, delay_ms=after_ms)
 
 
 async def _record(runtime: Runtime, claim: DeliveryClaim, result: AttemptResult) -> None:
@@ -114,7 +116,7 @@ async def _record(runtime: Runtime, claim: DeliveryClaim, result: AttemptResult)
     entry["body"] = _redact(runtime.config.endpoints.get(claim.endpoint), result.body)
     await runtime.deliveries.record(claim, to, entry, after_ms=after_ms, counts=counts)
     _log.info(
-        "callback",
+        "callback attempt finished",
         callback=claim.endpoint,
         attempt=claim.attempts + counts,
         outcome=to,
@@ -127,12 +129,12 @@ def _redact(endpoint: CallbackEndpoint | None, body: str) -> str:
     """A response body without the endpoint's secrets, which error pages may repeat."""
     if endpoint is None or not body:
         return body
-    return _masker((*endpoint.secrets, endpoint.url)).text(body)
+    return _redactor((*endpoint.secrets, endpoint.url)).text(body)
 
 
 @functools.lru_cache(maxsize=256)
-def _masker(secrets: tuple[str, ...]) -> Masker:
-    return Masker(secrets)
+def _redactor(secrets: tuple[str, ...]) -> SecretRedactor:
+    return SecretRedactor(secrets)
 
 
 def _next_step(

@@ -101,5 +101,5 @@ class AckBatcher:
         except BrokerConnectionError:
             return False
         except Exception as error:  # noqa: BLE001 - later batches are acknowledged all the same
-            _log.error("messages could not be acknowledged", exc_info=error)
+            _log.error("failed to acknowledge messages", exc_info=error)
         return True

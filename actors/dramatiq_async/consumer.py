@@ -87,7 +87,7 @@ class NotifiedConsumer(_RedisConsumer):
         try:
             super().requeue(unstarted)  # type: ignore[no-untyped-call]
         except REDIS_ERRORS as error:
-            _log.warning("messages were not handed back", cause=type(error).__name__)
+            _log.warning("failed to requeue messages", error=type(error).__name__)
         self._in_flight.difference_update(map(_id_of, unstarted))
 
     def __next__(self) -> MessageProxy | None:
@@ -187,7 +187,7 @@ class NotifiedConsumer(_RedisConsumer):
         if unusable := set(unreceived) - usable:
             self.broker.ack_all(self.queue_name, list(unusable))
         _log.warning(
-            "messages that did not arrive were requeued, unusable ones dropped",
+            "recovered lost messages",
             queue=self.queue_name,
             requeued=len(usable),
             dropped=len(unreceived) - len(usable),

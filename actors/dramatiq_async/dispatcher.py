@@ -162,12 +162,10 @@ class Dispatcher(WorkerThread):
         except (asyncio.CancelledError, OverdueError) as error:
             self.broker.emit_after("process_message", message, exception=error)
         except RedisError as error:
-            _log.warning(
-                "redis does not answer; the work goes on later", cause=type(error).__name__
-            )
+            _log.warning("redis unavailable; job will be retried", error=type(error).__name__)
             self.broker.emit_after("process_message", message, exception=error)
         except Exception as error:  # noqa: BLE001 - a task must not end the dispatcher
-            _log.error("an actor failed; its work is rung for again", exc_info=error)
+            _log.error("actor failed; job will be retried", exc_info=error)
             self.broker.emit_after("process_message", message, exception=error)
         else:
             self.broker.emit_after("process_message", message, result=None)
@@ -181,8 +179,12 @@ class Dispatcher(WorkerThread):
         except TimeoutError:
             if not limit.expired():
                 raise
-            details = {"actor": message.actor_name, "args": message.args, "seconds": seconds}
-            _log.error("an actor took too long and was canceled", **details)
+            _log.error(
+                "actor timed out and was canceled",
+                actor=message.actor_name,
+                args=message.args,
+                timeout_seconds=seconds,
+            )
             raise OverdueError from None
 
     async def _drain(self) -> None:

@@ -1,8 +1,9 @@
 """Wakes idle consumers as soon as a message is enqueued, so that nobody has to poll.
 
-The ledger's scripts write one stream entry to `hg:bell:{queue}` with each message; a thread with a
-connection of its own blocks on these streams. While that connection is lost, consumers poll as
-Dramatiq's own do; what others enqueue without an entry is found by a slow poll.
+The ledger's scripts write one stream entry to `hg:bell:{queue}` with each message (`notify_worker`
+in `lib/notify.lua`); a thread with a connection of its own blocks on these streams. While that
+connection is lost, consumers poll as Dramatiq's own do; what others enqueue without an entry is
+found by a slow poll.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class QueueNotifier(threading.Thread):
                 self._wake_all()
                 # A connection that `stop` has closed may raise any kind of error.
                 if not (self._stopped.is_set() or isinstance(error, REDIS_ERRORS)):
-                    _log.error("doorbell failed", exc_info=error)
+                    _log.error("queue notifier failed", exc_info=error)
                 self._stopped.wait(_RETRY_SECONDS)
 
     def stop(self) -> None:

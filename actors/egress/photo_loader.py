@@ -69,5 +69,7 @@ class PhotoLoader:
             message = f"The photo {refused.message}."
             raise ClassifiedError(ErrorPolicy(Outcome.FINAL, refused.code, message)) from None
         except (ConversionFailed, OSError) as error:
-            _log.error("photo not taken", cause=type(error).__name__, detail=str(error)[:200])
+            _log.error(
+                "photo processing failed", error=type(error).__name__, detail=str(error)[:200]
+            )
             raise ClassifiedError(_PROCESSING_FAILED) from None

@@ -59,7 +59,7 @@ def ca_directory(bundle: str | None = None) -> Path | None:
         if not _is_whole(directory, files):
             _make(directory, files)
     except (OSError, ValueError) as error:
-        _log.debug("authorities are read from the bundle", cause=type(error).__name__)
+        _log.debug("no CA directory; using the CA bundle", error=type(error).__name__)
         return None
     return directory
 

@@ -106,7 +106,7 @@ class GatewayPool:
         try:
             return await self._gateways[name].suspend()
         except Exception as error:  # noqa: BLE001 - there is a next time
-            _log.error("an idle client was not closed", account=name, exc_info=error)
+            _log.error("failed to close idle client", account=name, exc_info=error)
             return False
 
     async def _close_idle_forever(self) -> None:

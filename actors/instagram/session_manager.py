@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -11,8 +10,9 @@ from redis.exceptions import RedisError
 from actors.instagram.client import InstagramClient, build_client, close_client
 from actors.instagram.options import AccountOptions
 from service.accounts.session_store import SessionStore, SessionStoreError, StoredSession
+from service.logging.setup import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 #: What every login with a password goes through: whether it is the account's first comes as the
 #: second argument. Raises to forbid the login; gives the code a person left for it, if any.
@@ -68,13 +68,17 @@ class SessionManager:
             await self._save(self._client)
         except SessionStoreError as error:
             # The stored session wins: the next call begins with it.
-            _log.warning("account %s: %s", self._account.name, error)
+            _log.warning(
+                "session not saved; using the stored one",
+                account=self._account.name,
+                reason=str(error),
+            )
             await self.drop()
         except RedisError as error:
             _log.warning(
-                "account %s: session not saved (%s), trying again after the next call",
-                self._account.name,
-                type(error).__name__,
+                "session not saved; saving again after the next call",
+                account=self._account.name,
+                error=type(error).__name__,
             )
             return False
         return True

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Final
 
 from redis.exceptions import RedisError
+from structlog.contextvars import bind_contextvars
 
 from actors.instagram.errors import UnknownAccount, classify
 from actors.instagram.gateway import Gateway
@@ -34,10 +35,10 @@ from actors.jobs.request_state import RequestState
 from actors.jobs.writes import JobWrite, WriteResult, search_context
 from actors.lease_heartbeat import Lease
 from actors.runtime import Runtime
-from service.jobs.claims import Claim, IntentReply, ReleaseStatus, Thread
+from service.jobs.claims import Claim, ReleaseStatus, Thread
+from service.jobs.lua.record_intent import IntentReply
 from service.jobs.model import Failure, Status
 from service.jobs.write_ownership import WriteOwnership
-from service.logging.context import bind_ids
 from service.logging.setup import get_logger
 
 #: Codes of errors by which a recipient accepts no messages from the account.
@@ -58,7 +59,9 @@ async def perform(runtime: Runtime, job_id: str, work: type[Attempt] | None = No
     claim = await runtime.claims.claim(job_id, owner)
     if claim is None:
         return
-    bind_ids(job_id=job_id, account=claim.job.account, event_id=claim.job.source.get("event_id"))
+    bind_contextvars(
+        job_id=job_id, account=claim.job.account, event_id=claim.job.source.get("event_id")
+    )
     with (
         runtime.heartbeat.maintain(job_id, owner, claim.fence, claimed_at) as lease,
         request_deadline(lease.seconds_left),
@@ -195,7 +198,7 @@ class Attempt:
             )
         except RedisError as error:
             # Ending the job matters more; Instagram refuses the next message as well.
-            _log.warning("a recipient was not suppressed", cause=type(error).__name__)
+            _log.warning("recipient not suppressed", error=type(error).__name__)
 
     async def _wait_for_another_worker(self, why: str) -> None:
         to: ReleaseStatus = Status.SENDING if self._state.may_have_written else Status.HELD

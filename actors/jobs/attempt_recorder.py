@@ -16,7 +16,9 @@ from redis.exceptions import OutOfMemoryError, RedisError
 from actors.instagram.gateway import Gateway
 from actors.jobs.next_steps import Finish, Release
 from actors.lease_heartbeat import Lease
-from service.jobs.claims import Claim, Claims, FinishReply, FollowerPage, FollowerPageReply
+from service.jobs.claims import Claim, Claims, FollowerPage
+from service.jobs.lua.append_follower_page import FollowerPageReply
+from service.jobs.lua.finish_job import FinishReply
 from service.logging.setup import get_logger
 
 T = TypeVar("T")
@@ -96,13 +98,13 @@ class AttemptRecorder:
     def log_outcome(self, outcome: str, code: str | None = None, why: str | None = None) -> None:
         """Log how the attempt ended."""
         _log.info(
-            "attempt",
+            "job attempt finished",
             kind=self._claim.job.kind,
             attempt=self._claim.job.attempts,
             run=self._claim.job.run,
             outcome=str(outcome),
             code=code,
-            why=why or None,
+            reason=why or None,
             duration_ms=round((time.monotonic() - self._claimed_at) * 1000),
         )
 

@@ -42,5 +42,5 @@ class LookupAttempt(ReadAttempt):
             await self._runtime.user_ids.remember(name, profile["pk"])
         except RedisError as error:
             # A DM to this user will look the id up itself.
-            _log.warning("a user's number was not kept", cause=type(error).__name__)
+            _log.warning("user id not cached", error=type(error).__name__)
         return profile

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, Final, Literal, cast
 
 import redis.asyncio as aredis
 
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
+from service.jobs.lua.control_account import control_account
+from service.jobs.lua.control_all_accounts import control_all_accounts
+from service.jobs.lua.get_account import get_account
 from service.jobs.lua.runner import Scripts
 from service.time_formats.timestamps import rfc3339
 
@@ -23,12 +25,12 @@ class AccountControls:
 
     Parameters:
       client: The event loop's Redis client.
-      times: Leases, retention and limits.
+      script_config: Leases, retention and limits.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times) -> None:
+    def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self._client = client
-        self._scripts = Scripts(client, times)
+        self._scripts = Scripts(client, script_config)
 
     async def pause(
         self, account: str, note: str = "", *, kind: str | None = None, who: str = "person"
@@ -41,7 +43,7 @@ class AccountControls:
           kind: Stop this kind of action only.
           who: Who asks.
         """
-        await self._scripts.run("control_account", account, "pause", note, 0, who, kind or "")
+        await self._scripts.run(control_account(account, "pause", note, 0, who, kind or ""))
         await self._release_held(account, who)
 
     async def resume(self, account: str, *, kind: str | None = None, who: str = "person") -> int:
@@ -55,8 +57,8 @@ class AccountControls:
         Returns:
           How many jobs that these kept went on.
         """
-        steps = ("control_account", account, "resume", "", _BATCH, who, kind or "")
-        return int(await self._scripts.run(*steps)) + await self._release_held(account, who)
+        call = control_account(account, "resume", "", _BATCH, who, kind or "")
+        return await self._scripts.run(call) + await self._release_held(account, who)
 
     async def clear_verification_hold(
         self, account: str, reasons: Iterable[str], *, who: str = "person"
@@ -71,16 +73,9 @@ class AccountControls:
         Returns:
           How many jobs went on.
         """
-        steps = (
-            "control_account",
-            account,
-            "answer",
-            f" {' '.join(sorted(reasons))} ",
-            _BATCH,
-            who,
-            "",
-        )
-        return int(await self._scripts.run(*steps)) + await self._release_held(account, who)
+        ended = f" {' '.join(sorted(reasons))} "
+        call = control_account(account, "answer", ended, _BATCH, who, "")
+        return await self._scripts.run(call) + await self._release_held(account, who)
 
     async def pause_all(self, note: str = "", who: str = "person") -> None:
         """Stop every account, whatever its own state.
@@ -89,7 +84,7 @@ class AccountControls:
           note: Why, for people.
           who: Who asks.
         """
-        await self._scripts.run("control_all_accounts", "pause", note, who)
+        await self._scripts.run(control_all_accounts("pause", note, who))
         await self.recheck_all(who)
 
     async def resume_all(self, who: str = "person") -> int:
@@ -98,7 +93,7 @@ class AccountControls:
         Returns:
           How many jobs went on.
         """
-        await self._scripts.run("control_all_accounts", "resume", "", who)
+        await self._scripts.run(control_all_accounts("resume", "", who))
         return await self.recheck_all(who)
 
     async def recheck_all(self, who: str = "boot") -> int:
@@ -112,8 +107,8 @@ class AccountControls:
 
     async def _release_held(self, account: str, who: str) -> int:
         released = 0
-        while batch := int(
-            await self._scripts.run("control_account", account, "go_on", "", _BATCH, who, "")
+        while batch := await self._scripts.run(
+            control_account(account, "go_on", "", _BATCH, who, "")
         ):
             released += batch
         return released
@@ -130,10 +125,10 @@ class AccountControls:
 
     async def show(self, account: str) -> dict[str, Any]:
         """What stands in an account's way, what waits for it and what it has spent."""
-        seen = json.loads(await self._scripts.run("get_account", account))
+        seen = await self._scripts.run(get_account(account))
         fields: dict[str, str] = seen["fields"] or {}
         cooldowns = _cooldowns(fields, seen["now"])
-        lines, held = seen["lines"] or {}, seen["held"] or {}
+        sub_queues, held = seen["sub_queues"] or {}, seen["held"] or {}
         return {
             "name": account,
             "status": status_of(fields, everything=bool(seen.get("paused")), now_ms=seen["now"]),
@@ -146,7 +141,7 @@ class AccountControls:
             "quiet_until": rfc3339(int(seen.get("quiet_until") or 0)),
             "budgets": {pace: _budget(row) for pace, row in (seen["budgets"] or {}).items()},
             "jobs": {
-                "in_line": sum(lines.values()),
+                "in_line": sum(sub_queues.values()),
                 "held": sum(held.values()),
                 "turn": seen.get("turn"),
             },

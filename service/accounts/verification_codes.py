@@ -90,7 +90,7 @@ class VerificationCodes:
         try:
             code = self._cipher.decrypt(sealed).decode()
         except InvalidToken:
-            _log.warning("dropped a code that no SECRET_KEY decrypts", account=account)
+            _log.warning("verification code dropped: no SECRET_KEY decrypts it", account=account)
             return None
         return TakenCode(code, sealed, left_ms)
 

@@ -118,7 +118,7 @@ async def _send_with_timeout(sending: Awaitable[None], listener: Subscriber) -> 
         async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
             await sending
     except TimeoutError:
-        _log.info("a listener was dropped", cause="it takes nothing")
+        _log.info("live subscriber disconnected", reason="send timed out")
         listener.disconnect()
 
 

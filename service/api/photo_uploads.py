@@ -64,7 +64,7 @@ async def create_with_photo(
         message = "As many photos are under way as may be at a time. Send it again."
         return EarlyErrorResponse(503, "photos_busy", message, seconds, _TOO_MANY_UPLOADS)
     except (ConversionFailed, OSError) as error:
-        _log.error("photo not taken", cause=type(error).__name__, detail=str(error)[:200])
+        _log.error("photo processing failed", error=type(error).__name__, detail=str(error)[:200])
         message = "The photo could not be looked at here: see the log. Nothing was created."
         return EarlyErrorResponse(503, "photo_not_taken", message, seconds, _TOO_MANY_UPLOADS)
     except ClientDisconnect:

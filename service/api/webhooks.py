@@ -16,6 +16,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
+from structlog.contextvars import bind_contextvars
 
 from service.dependencies import AppServices, get_services
 from service.events import parsing
@@ -26,7 +27,6 @@ from service.http.errors import EarlyErrorResponse, error_response
 from service.http.request_body import BodyRejected, read_body
 from service.jobs.ledger import QuarantinedEvent
 from service.jobs.replies import Acceptance
-from service.logging.context import bind_ids
 from service.logging.setup import get_logger
 from service.signatures.verify import Headers, SignatureRejected, verify
 
@@ -74,7 +74,7 @@ async def handle(web: AppServices, source: str, scope: Scope, receive: Receive) 
     if known is None:
         return EarlyErrorResponse(404, "unknown_source", "No such source is configured.", seconds)
     if not known.secrets:
-        _log.error("webhook for a source without a secret", source=source)
+        _log.error("webhook rejected: source has no secret", source=source)
         message, later = "This source has no signing secret yet.", str(RETRY_AFTER_SECONDS)
         return EarlyErrorResponse(
             503, "source_without_secret", message, seconds, headers={"Retry-After": later}
@@ -95,7 +95,7 @@ async def _process(
         verify(source.scheme, body, headers, source.secrets, time.time())
     except SignatureRejected as refused:
         web.reporter.count("event", source.name, "refused")
-        _log.warning("webhook refused", source=source.name, reason=refused.reason)
+        _log.warning("webhook rejected", source=source.name, reason=refused.reason)
         return error_response(400, "invalid_signature", "The signature does not verify.")
     try:
         event = await _run_off_loop(body, parsing.parse, source.scheme, body, headers)
@@ -110,10 +110,10 @@ async def _process(
 async def _accept(
     web: AppServices, source: ResolvedSource, event: parsing.ParsedEvent, body: bytes
 ) -> Response:
-    bind_ids(event_id=event.id, source=source.name)
+    bind_contextvars(event_id=event.id, source=source.name)
     if source.livemode is not None and event.livemode is not source.livemode:
         accepted = await web.ledger.accept(source.name, event, [], body=body, status="ignored")
-        _log.warning("event ignored: livemode differs", type=event.type)
+        _log.warning("event ignored: livemode mismatch", type=event.type)
         return _response(accepted)
     plan = await _run_off_loop(body, web.rules.plan, source.name, event)
     accepted = await web.ledger.accept(
@@ -139,7 +139,7 @@ async def _quarantine(
 ) -> Response:
     kept = QuarantinedEvent.of(body, reason)
     accepted = await web.ledger.accept(source.name, kept, [], body=body, status="quarantined")
-    _log.warning("event quarantined", source=source.name, reason=reason, kept_as=kept.id)
+    _log.warning("event quarantined", source=source.name, reason=reason, stored_as=kept.id)
     known = accepted.outcome == "duplicate"
     content: dict[str, Any] = {
         "event_id": None,
@@ -152,12 +152,12 @@ async def _quarantine(
 
 def _report(event: parsing.ParsedEvent, accepted: Acceptance, notes: Sequence[RuleResult]) -> None:
     if accepted.outcome == "conflict":
-        _log.error("event id seen before with other data", kept_as=accepted.event_id)
+        _log.error("event id reused with different data", stored_as=accepted.event_id)
         return
     for note in notes:
         if note.outcome == "when_error":
-            _log.warning("a rule could not be evaluated", rule=note.rule, cause=note.message)
-    _log.info("event", type=event.type, outcome=accepted.outcome, job_ids=accepted.jobs)
+            _log.warning("rule evaluation failed", rule=note.rule, error=note.message)
+    _log.info("event received", type=event.type, outcome=accepted.outcome, job_ids=accepted.jobs)
 
 
 def _response(accepted: Acceptance) -> Response:

@@ -21,7 +21,7 @@ from service.config.config import ConfigError, load_config
 from service.config.settings import SettingsError, load_settings
 from service.jobs.consistency_check import Examination
 from service.jobs.consistency_problems import Defect, Outcome
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.redis.client import REDIS_ERRORS, async_client
 
 OK, FOUND_PROBLEMS, USAGE = 0, 1, 2
@@ -45,19 +45,19 @@ def run(*, repair: bool) -> int:
     """
     try:
         settings = load_settings()
-        times = Times.of(settings, load_config(settings.config_path))
+        script_config = ScriptConfig.of(settings, load_config(settings.config_path))
     except (SettingsError, ConfigError) as error:
         for problem in error.problems:
             print(f"cannot look: {problem}", file=sys.stderr)
         return USAGE
     try:
-        return asyncio.run(_examine(settings.redis_url, times, repair))
+        return asyncio.run(_examine(settings.redis_url, script_config, repair))
     except REDIS_ERRORS as error:
         print(f"Redis does not answer: {type(error).__name__}", file=sys.stderr)
         return FOUND_PROBLEMS
 
 
-async def _examine(url: str, times: Times, repair: bool) -> int:
+async def _examine(url: str, script_config: ScriptConfig, repair: bool) -> int:
     client = async_client(url, max_connections=2)
     try:
         facts = await _store_facts(client)
@@ -66,7 +66,7 @@ async def _examine(url: str, times: Times, repair: bool) -> int:
             print(f"store: {complaint}")
         if not _is_primary(facts):
             return FOUND_PROBLEMS  # what is read here may be old, and nothing can be mended
-        tally = await _report(Examination(client, times).defects(repair=repair))
+        tally = await _report(Examination(client, script_config).defects(repair=repair))
     finally:
         await client.aclose()
     if not complaints and not tally:

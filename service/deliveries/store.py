@@ -12,7 +12,10 @@ from typing import Any, Final, Literal, cast
 
 import redis.asyncio as aredis
 
-from service.jobs.lua.builder import Times, flat_to_dict
+from service.jobs.lua.builder import ScriptConfig
+from service.jobs.lua.claim_delivery import claim_delivery
+from service.jobs.lua.get_delivery_payload import get_delivery_payload
+from service.jobs.lua.record_delivery_attempt import record_delivery_attempt
 from service.jobs.lua.runner import Scripts
 from service.jobs.queries import Page, newest_members
 from service.time_formats.timestamps import rfc3339
@@ -56,31 +59,31 @@ class Deliveries:
 
     Parameters:
       client: The event loop's Redis client.
-      times: Leases and retention.
+      script_config: Leases and retention.
       scripts: What runs the scripts, where that is not the client alone.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times, scripts: Scripts | None = None) -> None:
+    def __init__(
+        self, client: aredis.Redis, script_config: ScriptConfig, scripts: Scripts | None = None
+    ) -> None:
         self._client = client
-        self._scripts = scripts or Scripts(client, times)
+        self._scripts = scripts or Scripts(client, script_config)
 
     async def claim(self, delivery_id: str, owner: str) -> DeliveryClaim | None:
         """Take a delivery that is due; None when there is nothing to do now."""
-        verdict, fence, flat, payload = await self._scripts.run(
-            "claim_delivery", delivery_id, owner
-        )
-        if verdict == b"none":
+        claimed = await self._scripts.run(claim_delivery(delivery_id, owner))
+        if claimed is None:
             return None
-        fields = flat_to_dict(flat)
+        fields = claimed.fields
         return DeliveryClaim(
             id=delivery_id,
             job_id=fields["job"],
             endpoint=fields["endpoint"],
-            payload=payload,
+            payload=claimed.payload,
             attempts=int(fields["attempts"]),
             created_ms=int(fields["created"]),
             owner=owner,
-            fence=int(fence),
+            fence=claimed.fence,
             deferrals=int(fields.get("put_backs", "0")),
         )
 
@@ -124,22 +127,15 @@ class Deliveries:
     async def _end(
         self,
         claim: DeliveryClaim,
-        to: str,
+        to: Literal["delivered", "failed", "pending"],
         after_ms: int,
         charge: Literal["counts", "free", "put_back"],
         attempt: str,
     ) -> bool:
-        reply = await self._scripts.run(
-            "record_delivery_attempt",
-            claim.id,
-            claim.owner,
-            claim.fence,
-            to,
-            after_ms,
-            charge,
-            attempt,
+        call = record_delivery_attempt(
+            claim.id, claim.owner, claim.fence, to, after_ms, charge, attempt
         )
-        return bool(reply == b"ok")
+        return await self._scripts.run(call) == "ok"
 
     async def read(self, delivery_id: str) -> dict[str, Any] | None:
         """One delivery with its payload and attempts, as the API shows it."""
@@ -159,9 +155,7 @@ class Deliveries:
 
     async def _payload_of(self, fields: Mapping[bytes, bytes]) -> bytes | None:
         """What was delivered, as its job tells it."""
-        told: bytes | None
-        told = await self._scripts.run("get_delivery_payload", fields[b"job"], fields[b"run"])
-        return told
+        return await self._scripts.run(get_delivery_payload(fields[b"job"], fields[b"run"]))
 
     async def of_job(self, job_id: str, runs: int) -> list[dict[str, Any]]:
         """The deliveries of one job, a run each, oldest first."""

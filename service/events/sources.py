@@ -69,10 +69,10 @@ def _resolve(name: str, source: Source, environ: Mapping[str, str]) -> ResolvedS
     ]
     for value, secret in zip(source.secrets, found, strict=True):
         if secret is None:
-            _log.error("a source's secret is not set", source=name, variable=value.variable)
+            _log.error("source secret not set", source=name, variable=value.variable)
     secrets = tuple(secret for secret in found if secret is not None)
     if not secrets:
-        _log.error("source has no secret: its webhooks answer 503", source=name)
+        _log.error("source has no secret; its webhooks are answered 503", source=name)
     return ResolvedSource(name, source.scheme, secrets, source.livemode)
 
 

@@ -1,6 +1,6 @@
 """The audit trail: what was decided, when and why, without what any job says.
 
-The scripts write it (`lib/ends.lua`, `audit`) in the same step as what it tells of.
+The scripts write it (`audit` in lib/audit_log.lua) in the same step as what it tells of.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
-from service.jobs.lua.builder import Times, flat_to_dict
+from service.jobs.lua.builder import ScriptConfig
+from service.jobs.lua.read_audit_log import read_audit_log
 from service.jobs.lua.runner import Scripts
 from service.time_formats.timestamps import rfc3339
 
@@ -27,12 +28,12 @@ class AuditLog:
 
     Parameters:
       client: The event loop's Redis client.
-      times: What the scripts work with.
+      script_config: What the scripts work with.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times) -> None:
+    def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self._client = client
-        self._scripts = Scripts(client, times)
+        self._scripts = Scripts(client, script_config)
 
     async def page(
         self, *, account: str | None, cursor: str | None, limit: int
@@ -63,13 +64,12 @@ class AuditLog:
         items: list[dict[str, Any]] = []
         for _ in range(_MOST_SCANNED // _STRIDE):
             edge = f"({cursor}" if cursor else "+"
-            over, last, rows = await self._scripts.run(
-                "read_audit_log", account, edge, _STRIDE, limit - len(items)
-            )
-            items += [_shown(name.decode(), flat_to_dict(flat)) for name, flat in rows]
-            cursor = last.decode()
-            if over or len(items) == limit:
-                return items, None if over else cursor
+            call = read_audit_log(account, edge, _STRIDE, limit - len(items))
+            found = await self._scripts.run(call)
+            items += [_shown(name, fields) for name, fields in found.entries]
+            cursor = found.last
+            if found.done or len(items) == limit:
+                return items, None if found.done else cursor
         return items, cursor
 
 

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import redis.asyncio as aredis
 
-from service.jobs.lua.builder import Times
-from service.jobs.lua.hash_encoding import fields_of
+from service.jobs.lua.append_follower_page import FollowerPageReply, append_follower_page
+from service.jobs.lua.builder import ScriptConfig
+from service.jobs.lua.claim_job import claim_job
+from service.jobs.lua.finish_job import FinishReply, finish_job
+from service.jobs.lua.record_intent import IntentReply, record_intent
+from service.jobs.lua.release_job import Charge, ReleaseReply, release_job
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import Failure, Status
 from service.jobs.records import JobRecord
 
-IntentReply = Literal["ok", "ask", "lost", "canceled", "expired", "held", "waiting", "refused"]
-FinishReply = Literal["ok", "lost", "taken"]
-FollowerPageReply = Literal["more", "succeeded", "canceled", "expired", "failed", "lost"]
-ReleaseReply = Literal["ok", "lost", "ended"]
-Charge = Literal["counts", "failed", "free"]
 Thread = Literal["old", "new", ""]
 Escalation = Literal["double", "widen"]
 ReleaseStatus = Literal[Status.QUEUED, Status.WAITING, Status.HELD, Status.SENDING]
@@ -74,7 +73,7 @@ class AccountEffect:
     escalation: Escalation | None = None
 
     def as_json(self) -> str:
-        """The effect as `release.lua` reads it."""
+        """The effect as `release_job.lua` reads it."""
         if self.hold is not None:
             return json.dumps({"hold": self.hold})
         if self.cooldown is not None:
@@ -123,12 +122,14 @@ class Claims:
 
     Parameters:
       client: The event loop's Redis client.
-      times: Leases and retention.
+      script_config: Leases and retention.
       scripts: What runs the scripts, where that is not the client alone.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times, scripts: Scripts | None = None) -> None:
-        self._scripts = scripts or Scripts(client, times)
+    def __init__(
+        self, client: aredis.Redis, script_config: ScriptConfig, scripts: Scripts | None = None
+    ) -> None:
+        self._scripts = scripts or Scripts(client, script_config)
 
     async def claim(self, job_id: str, owner: str) -> Claim | None:
         """Take a job and its account's turn.
@@ -140,12 +141,11 @@ class Claims:
         Returns:
           The claim, or None when there is nothing to do now: whatever must happen is arranged.
         """
-        verdict, fence, text, flat, now = await self._scripts.run("claim_job", job_id, owner)
-        if verdict == b"none":
+        claimed = await self._scripts.run(claim_job(job_id, owner))
+        if claimed is None:
             return None
-        fields = fields_of(dict(zip(flat[::2], flat[1::2], strict=True)))
-        job = JobRecord.of(job_id, fields)
-        return Claim(job, text.decode(), owner, int(fence), int(now))
+        job = JobRecord.of(job_id, claimed.fields)
+        return Claim(job, claimed.text, owner, claimed.fence, claimed.now_ms)
 
     async def record_intent(
         self,
@@ -171,13 +171,9 @@ class Claims:
           `ok`; `ask` when it must be looked up whether the thread exists; otherwise what has
           become of the job instead.
         """
-        found = json.dumps({"thread": thread, "username": username, "reads": reads})
-        reply: IntentReply = (
-            await self._scripts.run(
-                "record_intent", claim.id, claim.owner, claim.fence, pk, context, found
-            )
-        ).decode()
-        return reply
+        facts = json.dumps({"thread": thread, "username": username, "reads": reads})
+        call = record_intent(claim.id, claim.owner, claim.fence, pk, context, facts)
+        return await self._scripts.run(call)
 
     async def finish(
         self,
@@ -206,20 +202,18 @@ class Claims:
           `ok`; `lost` when the claim no longer held; `taken` when `written` is another job's.
           Only `ok` changed anything.
         """
-        reply = await self._scripts.run(
-            "finish_job",
+        call = finish_job(
             claim.id,
             claim.owner,
             claim.fence,
-            str(status),
-            "" if result is None else _dumps(dict(result)),
-            "" if failure is None else _dumps(asdict(failure)),
-            why,
-            written,
-            reads,
+            status=str(status),
+            result="" if result is None else _dumps(dict(result)),
+            failure="" if failure is None else _dumps(asdict(failure)),
+            why=why,
+            written=written,
+            reads=reads,
         )
-        ended: FinishReply = reply.decode()
-        return ended
+        return await self._scripts.run(call)
 
     async def release(
         self,
@@ -247,22 +241,19 @@ class Claims:
           reads: How many calls served the job since its last step.
           sent: False when its write certainly never left: its budget is given back.
         """
-        reply: ReleaseReply = (
-            await self._scripts.run(
-                "release_job",
-                claim.id,
-                claim.owner,
-                claim.fence,
-                str(to),
-                reason,
-                after_ms,
-                charge,
-                effect.as_json(),
-                reads,
-                "sent" if sent else "unsent",
-            )
-        ).decode()
-        return reply
+        call = release_job(
+            claim.id,
+            claim.owner,
+            claim.fence,
+            to=str(to),
+            reason=reason,
+            delay=after_ms,
+            charge=charge,
+            effect=effect.as_json(),
+            reads=reads,
+            sent="sent" if sent else "unsent",
+        )
+        return await self._scripts.run(call)
 
     async def append_follower_page(
         self, claim: Claim, found: FollowerPage, *, reads: int = 0
@@ -281,30 +272,19 @@ class Claims:
         Raises:
           OutOfMemoryError: The store is full; nothing changed.
         """
-        reply: FollowerPageReply = (
-            await self._scripts.run(
-                "append_follower_page",
-                claim.id,
-                claim.owner,
-                claim.fence,
-                reads,
-                found.pk,
-                found.expected,
-                found.cursor,
-                "last" if found.last else "more",
-                len(found.batches),
-                *_flat(found.batches),
-            )
-        ).decode()
-        return reply
+        call = append_follower_page(
+            claim.id,
+            claim.owner,
+            claim.fence,
+            reads,
+            found.pk,
+            found.expected,
+            found.cursor,
+            "last" if found.last else "more",
+            *((batch.packed, batch.pks) for batch in found.batches),
+        )
+        return await self._scripts.run(call)
 
 
 def _dumps(value: dict[str, Any]) -> str:
     return json.dumps(value, separators=(",", ":"))
-
-
-def _flat(parcels: Sequence[RowBatch]) -> Iterator[str | bytes | int]:
-    for parcel in parcels:
-        yield len(parcel.pks)
-        yield parcel.packed
-        yield from parcel.pks

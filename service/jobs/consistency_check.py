@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast
 
 import redis.asyncio as aredis
 
 from service.jobs.consistency_problems import Defect
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
+from service.jobs.lua.check_consistency import check_consistency
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import derived_id
 
@@ -37,11 +38,11 @@ _LISTS: Final = (b"line", b"held")
 _RECORDS: Final = (
     (b"job", "hg:job:"),
     (b"delivery", "hg:dlv:"),
-    (b"walk", "hg:rows:"),
-    (b"walk", "hg:walked:"),
+    (b"export", "hg:rows:"),
+    (b"export", "hg:walked:"),
 )
 
-#: What to look at (see `examine.lua`) and its id.
+#: What to look at (see `check_consistency.lua`) and its id.
 _Item = tuple[bytes, bytes]
 _T = TypeVar("_T")
 
@@ -51,13 +52,13 @@ class Examination:
 
     Parameters:
       client: The event loop's Redis client.
-      times: Leases and retention.
+      script_config: Leases and retention.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times) -> None:
+    def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self._client = client
-        self._scripts = Scripts(client, times)
-        self._keep_ms = times.keep
+        self._scripts = Scripts(client, script_config)
+        self._keep_ms = script_config.keep
 
     async def defects(self, *, repair: bool = False) -> AsyncIterator[Defect]:
         """Find what is not as it must be.
@@ -65,11 +66,11 @@ class Examination:
         Parameters:
           repair: Mend what can be mended; how a job ended is never changed.
         """
-        mode = "repair" if repair else "report"
+        action: Literal["report", "repair"] = "repair" if repair else "report"
         async for page in _paged(self._items(), PAGE):
-            pairs = [part for item in page for part in item]
-            for row in await self._scripts.run("check_consistency", mode, *pairs):
-                yield _defect(row)
+            reply = await self._scripts.run(check_consistency(action, PAGE, *page))
+            for problem in reply.problems:
+                yield Defect(*problem)
         async for events in _paged(self._keys("hg:event:"), PAGE):
             for defect in await self._lost_jobs(events):
                 yield defect
@@ -162,11 +163,6 @@ def _own_jobs(fields: Sequence[bytes | None], since_ms: int) -> Iterator[str]:
     made = {derived_id("job", source, event_id, rule) for rule in rules}
     if int(received) > since_ms:
         yield from (job_id for job_id in json.loads(jobs) if job_id in made)
-
-
-def _defect(row: list[bytes]) -> Defect:
-    work_id, problem, where, outcome = map(_text, row)
-    return Defect(work_id, problem, where, cast("Any", outcome))
 
 
 def _text(name: bytes) -> str:

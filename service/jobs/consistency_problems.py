@@ -24,7 +24,7 @@ class Problem:
     advice: str = ""
 
 
-#: By the word that `examine.lua` has for it.
+#: By the word that `check_consistency.lua` has for it.
 PROBLEMS: Final[Mapping[str, Problem]] = {
     "broken record": Problem(
         "its field {where} cannot be read, so nothing can be done with it",

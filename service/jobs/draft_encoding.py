@@ -1,4 +1,4 @@
-"""Drafts of jobs as the scripts read them (`create_job` in lib/births.lua)."""
+"""Drafts of jobs as the scripts read them (`create_job` in lib/create_job.lua)."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ workers, `reading.py` reads.
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +18,16 @@ import redis.asyncio as aredis
 
 from service.jobs.body_compression import BodyCompressor
 from service.jobs.draft_encoding import dumps, encode_draft, encode_event_draft
-from service.jobs.lua.builder import Times
+from service.jobs.lua.accept_events import accept_events
+from service.jobs.lua.add_event_jobs import add_event_jobs
+from service.jobs.lua.builder import ScriptConfig
+from service.jobs.lua.cancel_job import CancelReply, cancel_job
+from service.jobs.lua.check_consistency import check_consistency
+from service.jobs.lua.create_job import create_job
 from service.jobs.lua.group_commit import GroupCommit
+from service.jobs.lua.preview_job import preview_job
+from service.jobs.lua.prune import prune
+from service.jobs.lua.retry_job import retry_job
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import FINAL, JobDraft, Status, derived_id
 from service.jobs.replies import Acceptance, Creation, Finding, Preview, RetryReply
@@ -40,6 +47,8 @@ UNENDED: Final = (
     "hg:dlvs:status:delivering",
     f"hg:jobs:status:{Status.SCHEDULED}",
 )
+#: The same as `check_consistency` takes them.
+UNENDED_INDEXES: Final = tuple(("index", index) for index in UNENDED)
 
 _LIVEMODES: Final = {True: "true", False: "false", None: "null"}
 
@@ -85,12 +94,12 @@ class Ledger:
 
     Parameters:
       client: The event loop's Redis client.
-      times: Leases and retention.
+      script_config: Leases and retention.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times) -> None:
-        self._scripts = Scripts(client, times)
-        self._accepting = GroupCommit(self._scripts, self._scripts.script("accept_events"))
+    def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
+        self._scripts = Scripts(client, script_config)
+        self._accepting = GroupCommit(self._scripts)
         self._packer = BodyCompressor()
 
     async def close(self) -> None:
@@ -127,8 +136,8 @@ class Ledger:
             "notes": orjson.dumps(notes).decode(),
             "jobs": [encode_event_draft(source, event.id, draft) for draft in drafts],
         }
-        reply = await self._accepting.run(orjson.dumps(envelope), self._packer.compress(body))
-        return Acceptance(reply[0].decode(), reply[1].decode(), orjson.loads(reply[2]))
+        packed = self._packer.compress(body)
+        return await self._accepting.run(accept_events(orjson.dumps(envelope), packed))
 
     async def replay(
         self,
@@ -143,10 +152,8 @@ class Ledger:
           All its job ids; None when the event is no longer remembered.
         """
         entries = [encode_event_draft(source, event_id, draft) for draft in drafts]
-        reply = await self._scripts.run(
-            "add_event_jobs", f"{source}:{event_id}", dumps(entries), dumps(list(notes))
-        )
-        return None if reply is None else list(json.loads(reply))
+        event = f"{source}:{event_id}"
+        return await self._scripts.run(add_event_jobs(event, dumps(entries), dumps(list(notes))))
 
     async def create(
         self, draft: JobDraft, *, caller: str, idempotency_key: str | None, request: str
@@ -167,15 +174,11 @@ class Ledger:
         )
         key = f"hg:idem:{derived_id('idem', caller, idempotency_key)}" if idempotency_key else ""
         source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
-        reply = await self._scripts.run(
-            "create_job",
-            dumps(encode_draft(job_id, draft, source)),
-            key,
-            hashlib.sha256(request.encode()).hexdigest(),
-            IDEMPOTENCY_MS,
-            draft.photo.jpeg if isinstance(draft.photo, Photo) else b"",
-        )
-        return Creation(reply[0].decode(), reply[1].decode())
+        entry = dumps(encode_draft(job_id, draft, source))
+        request_hash = hashlib.sha256(request.encode()).hexdigest()
+        photo = draft.photo.jpeg if isinstance(draft.photo, Photo) else b""
+        call = create_job(entry, key, request_hash, IDEMPOTENCY_MS, photo)
+        return await self._scripts.run(call)
 
     async def preview(self, draft: JobDraft, *, caller: str, pk: str = "") -> Preview:
         """Tell what would become of a job, without making it.
@@ -187,20 +190,15 @@ class Ledger:
         """
         source = {"source": None, "event_id": None, "rule": draft.rule, "api_key": caller}
         entry = dumps(encode_draft("job_preview", draft, source))
-        decision, reason, earliest, person = await self._scripts.run("preview_job", entry, pk)
-        return Preview(decision.decode(), reason.decode() or None, int(earliest), bool(person))
+        return await self._scripts.run(preview_job(entry, pk))
 
-    async def cancel(self, job_id: str, who: str) -> Literal["ok", "asked", "late", "none"]:
+    async def cancel(self, job_id: str, who: str) -> CancelReply:
         """Cancel a job that has written nothing; a running one stops before its write."""
-        reply: Literal["ok", "asked", "late", "none"]
-        reply = (await self._scripts.run("cancel_job", job_id, who)).decode()
-        return reply
+        return await self._scripts.run(cancel_job(job_id, who))
 
     async def retry(self, job_id: str, who: str) -> RetryReply:
         """Open the next run of a failed or uncertain job."""
-        reply: RetryReply
-        reply = (await self._scripts.run("retry_job", job_id, who)).decode()
-        return reply
+        return await self._scripts.run(retry_job(job_id, who))
 
     async def prune(self) -> int:
         """Drop what has been remembered long enough.
@@ -210,9 +208,9 @@ class Ledger:
         """
         dropped = 0
         while True:
-            looked, batch = await self._scripts.run("prune", PRUNE_BATCH)
-            dropped += int(batch)
-            if int(looked) < PRUNE_BATCH:
+            reply = await self._scripts.run(prune(PRUNE_BATCH))
+            dropped += reply.dropped
+            if reply.looked < PRUNE_BATCH:
                 return dropped
 
     async def rescue_stranded(self, most: int = RESCUE_LIMIT) -> list[Finding]:
@@ -228,11 +226,10 @@ class Ledger:
           What was found; anything at all is a defect worth a look.
         """
         found: list[Finding] = []
-        left, over = most, 0
-        while left > 0 and not over:
-            page = min(left, RESCUE_BATCH)
-            looked, over, rows = await self._scripts.run("rescue_stranded", page, *UNENDED)
-            left -= int(looked)
-            words = [word.decode() for word in rows]
-            found += map(Finding, words[::2], words[1::2])
+        left, done = most, False
+        while left > 0 and not done:
+            call = check_consistency("rescue", min(left, RESCUE_BATCH), *UNENDED_INDEXES)
+            reply = await self._scripts.run(call)
+            left, done = left - reply.checked, reply.done
+            found += [Finding(each.id, each.problem) for each in reply.problems]
         return found

@@ -7,8 +7,9 @@ from typing import cast
 import redis.asyncio as aredis
 
 from service.jobs.claims import Claim
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.runner import Scripts
+from service.jobs.lua.store_photo import store_photo
 from service.photos.photo import Photo
 
 
@@ -17,12 +18,12 @@ class PhotoStore:
 
     Parameters:
       client: The event loop's Redis client.
-      times: Retention.
+      script_config: Retention.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times) -> None:
+    def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self._client = client
-        self._scripts = Scripts(client, times)
+        self._scripts = Scripts(client, script_config)
 
     async def load(self, claim: Claim) -> bytes | None:
         """The JPEG that a job sends; None where there is none (yet)."""
@@ -39,7 +40,5 @@ class PhotoStore:
           Whether the claim still held; only then was anything changed.
         """
         facts = photo.facts("url")
-        reply = await self._scripts.run(
-            "store_photo", claim.id, claim.owner, claim.fence, photo.jpeg, facts, photo.sha256
-        )
-        return bool(reply == b"ok")
+        call = store_photo(claim.id, claim.owner, claim.fence, photo.jpeg, facts, photo.sha256)
+        return await self._scripts.run(call) == "ok"

@@ -11,8 +11,9 @@ from typing import Any, Final, cast
 import redis.asyncio as aredis
 
 from service.jobs.body_compression import decompress
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.hash_encoding import fields_of
+from service.jobs.lua.queue_positions import PositionReply, queue_positions
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import Status
 from service.jobs.records import EventRecord, JobRecord, QueuePosition
@@ -75,12 +76,12 @@ class JobQueries:
 
     Parameters:
       client: The event loop's Redis client.
-      times: With the limits that tell what jobs wait for.
+      script_config: With the limits that tell what jobs wait for.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times) -> None:
+    def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self._client = client
-        self._scripts = Scripts(client, times)
+        self._scripts = Scripts(client, script_config)
 
     async def job(self, job_id: str) -> dict[str, Any] | None:
         """One job as the API shows it; None when it is not known (any more)."""
@@ -142,14 +143,9 @@ class JobQueries:
         waiting = [record for record in records if record.status is Status.WAITING]
         if not waiting:
             return [record.public() for record in records]
-        asked = [
-            arg for each in waiting for arg in (each.id, each.account, each.sub_queue, each.kind)
-        ]
-        places = await self._scripts.run("queue_positions", *asked)
-        found = {
-            record.id: QueuePosition(reason.decode(), int(until), int(position), int(eta))
-            for record, (reason, until, position, eta) in _known(waiting, places)
-        }
+        asked = ((each.id, each.account, each.sub_queue, each.kind) for each in waiting)
+        positions = await self._scripts.run(queue_positions(*asked))
+        found = dict(_known(waiting, positions))
         return [record.public(found.get(record.id)) for record in records]
 
     async def timeline(self, job_id: str) -> list[dict[str, Any]]:
@@ -224,9 +220,12 @@ async def newest_members(
 
 
 def _known(
-    records: Sequence[JobRecord], places: Sequence[list[Any]]
-) -> Iterator[tuple[JobRecord, list[Any]]]:
-    return ((record, place) for record, place in zip(records, places, strict=True) if place)
+    records: Sequence[JobRecord], positions: Sequence[PositionReply | None]
+) -> Iterator[tuple[str, QueuePosition]]:
+    for record, reply in zip(records, positions, strict=True):
+        if reply is not None:
+            ends_ms = reply.export_ends_ms
+            yield record.id, QueuePosition(reply.reason, reply.until_ms, reply.place, ends_ms)
 
 
 def _told(line: bytes) -> dict[str, Any]:

@@ -58,8 +58,8 @@ class Finding:
 
     Parameters:
       id: The job or delivery.
-      problem: `unreachable` (nothing would ever wake it), `no record`, `another status` (an index
-        tells what is not so).
+      problem: A key of consistency_problems.PROBLEMS: `unreachable` and `never lapses` (nothing
+        would ever wake it), `no record` and `wrong index` (an index tells what is not so).
     """
 
     id: str

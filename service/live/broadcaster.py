@@ -87,7 +87,7 @@ class Subscriber:
         if self.disconnected:
             return
         if len(self._waiting) + len(entries) > MAX_PENDING:
-            _log.info("subscriber disconnected", cause="too slow")
+            _log.info("live subscriber disconnected", reason="too slow")
             self.disconnect()
             return
         self._waiting += entries
@@ -174,7 +174,7 @@ class Broadcaster:
             try:
                 await self._follow(JobEventStream(client))
             except REDIS_ERRORS as error:
-                _log.warning("job event stream interrupted", cause=type(error).__name__)
+                _log.warning("live event stream interrupted", error=type(error).__name__)
                 await asyncio.sleep(1)
             finally:
                 await client.aclose()

@@ -13,7 +13,9 @@ import redis.asyncio as aredis
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from service.jobs.draft_encoding import encode_draft
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
+from service.jobs.lua.get_lookup import LookupReply, get_lookup
+from service.jobs.lua.get_or_start_lookup import get_or_start_lookup
 from service.jobs.lua.group_commit import GroupCommit
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import JobDraft, derived_id
@@ -85,19 +87,23 @@ class LookupCache:
 
     Parameters:
       client: The event loop's Redis client.
-      times: Contains the limits that decide which account may look up.
+      script_config: Contains the limits that decide which account may look up.
       accounts: Names of the accounts that may look up.
       patience_ms: An account that can look up only later than this counts as unavailable.
     """
 
     def __init__(
-        self, client: aredis.Redis, times: Times, accounts: Sequence[str], patience_ms: int
+        self,
+        client: aredis.Redis,
+        script_config: ScriptConfig,
+        accounts: Sequence[str],
+        patience_ms: int,
     ) -> None:
-        scripts = Scripts(client, times)
-        self._get_or_start = GroupCommit(scripts, scripts.script("get_or_start_lookup"))
-        self._get = GroupCommit(scripts, scripts.script("get_lookup"))
+        scripts = Scripts(client, script_config)
+        self._get_or_start = GroupCommit(scripts)
+        self._get = GroupCommit(scripts)
         self._accounts = " ".join(accounts)
-        self._patience = str(patience_ms)
+        self._patience = patience_ms
 
     async def close(self) -> None:
         """Let calls in flight finish."""
@@ -118,9 +124,8 @@ class LookupCache:
         job_id = derived_id("job", "lookup", str(target), uuid.uuid4().hex)
         entry = json.dumps(encode_draft(job_id, _draft(target), source))
         try:
-            reply = await self._get_or_start.run(
-                str(target), str(fresh_ms), entry, self._accounts, self._patience
-            )
+            call = get_or_start_lookup(str(target), fresh_ms, entry, self._accounts, self._patience)
+            reply = await self._get_or_start.run(call)
         except (OutOfMemoryError, ReadOnlyError):
             state = await self.get(target)
             if state.value is None:
@@ -130,7 +135,7 @@ class LookupCache:
 
     async def get(self, target: LookupTarget) -> LookupState:
         """Read what is known, and start nothing."""
-        return _state(await self._get.run(str(target), self._patience))
+        return _state(await self._get.run(get_lookup(str(target), self._patience)))
 
 
 def _draft(target: LookupTarget) -> JobDraft:
@@ -146,15 +151,14 @@ def _draft(target: LookupTarget) -> JobDraft:
     )
 
 
-def _state(reply: list[Any]) -> LookupState:
-    flat, job_id, why, until, since, again, now = reply
-    fields: Mapping[bytes, bytes] = dict(zip(flat[::2], flat[1::2], strict=True))
+def _state(reply: LookupReply) -> LookupState:
+    found = reply.found
     return LookupState(
-        value=_cached_value(fields, int(now)),
-        problem=json.loads(fields[b"problem"]) if b"problem" in fields else None,
-        job_id=job_id.decode() or None,
-        unavailable=_unavailable(why.decode(), int(until), int(since), int(now)) if why else None,
-        retry_seconds=int(again) / 1000,
+        value=_cached_value(found, reply.now_ms),
+        problem=json.loads(found[b"problem"]) if b"problem" in found else None,
+        job_id=reply.job_id or None,
+        unavailable=_unavailable(reply) if reply.blocked_by else None,
+        retry_seconds=reply.ask_again_ms / 1000,
     )
 
 
@@ -166,6 +170,6 @@ def _cached_value(fields: Mapping[bytes, bytes], now_ms: int) -> CachedValue | N
     return CachedValue(fields[b"body"], fields[b"etag"].decode(), age_ms)
 
 
-def _unavailable(why: str, until_ms: int, since_ms: int, now_ms: int) -> Unavailable:
-    seconds = (until_ms - now_ms) / 1000 if until_ms else None
-    return Unavailable(why, seconds, since_ms, until_ms)
+def _unavailable(reply: LookupReply) -> Unavailable:
+    seconds = (reply.until_ms - reply.now_ms) / 1000 if reply.until_ms else None
+    return Unavailable(reply.blocked_by, seconds, reply.since_ms, reply.until_ms)

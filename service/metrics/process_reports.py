@@ -1,8 +1,8 @@
-"""What each process tells of itself: how late its loop was, and what happened only in it.
+"""Process reports: event loop lag, and counts of what no ledger script sees.
 
-Written to Redis every few seconds in one round trip, so that one scrape of any web process shows
-all of them. What the ledger's scripts do they count themselves, exactly; what is counted here is
-lost with a process that is killed, for the seconds since its last report.
+Each process writes one to Redis every few seconds, in one round trip, so that a scrape of any web
+process shows all processes. The ledger's scripts count exactly what they do themselves. Counts made
+here are lost with a process that is killed, for the seconds since its last report.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from typing import Final, Literal
 
 import redis.asyncio as aredis
 
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
+from service.jobs.lua.report_process import report_process
 from service.jobs.lua.runner import Scripts
 from service.logging.setup import get_logger
-from service.metrics.event_loop_watchdog import BOUNDS, LoopWatch, Reading
+from service.metrics.event_loop_watchdog import BOUNDS, EventLoopWatchdog, LagSnapshot
 from service.redis.client import REDIS_ERRORS
 
-#: For how long what a process said holds, and the span of its peak.
-HOLDS_SECONDS: Final = 60.0
-#: The last report is not worth more when a process ends.
-FAREWELL_SECONDS: Final = 0.5
+#: How long a report is valid, and the time its peak covers.
+VALID_SECONDS: Final = 60.0
+#: A process that ends waits no longer for its final report.
+FINAL_REPORT_SECONDS: Final = 0.5
 
 Tier = Literal["web", "worker"]
 
@@ -39,93 +40,93 @@ def process_name() -> str:
     return f"{socket.gethostname()[:20]}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
 
 
-class Reporter:
-    """Reports for one process.
+class ProcessReporter:
+    """Writes the reports of one process.
 
     Parameters:
       client: The event loop's Redis client.
-      times: What the scripts work with.
-      tier: Which kind of process this is.
-      every_seconds: How often.
-      listeners: How many listen to it live.
+      script_config: What the scripts work with.
+      tier: The kind of process.
+      every_seconds: The interval between two reports.
+      subscribers: Counts the live subscribers of this process.
     """
 
     def __init__(
         self,
         client: aredis.Redis,
-        times: Times,
+        script_config: ScriptConfig,
         tier: Tier,
         every_seconds: float,
         *,
-        listeners: Callable[[], int] = lambda: 0,
+        subscribers: Callable[[], int] = lambda: 0,
     ) -> None:
-        self._scripts = Scripts(client, times)
+        self._scripts = Scripts(client, script_config)
         self._tier = tier
         self._every = every_seconds
-        self._listeners = listeners
-        # A process that reports more seldom is not gone between two reports.
-        self._holds = max(HOLDS_SECONDS, 3 * every_seconds)
+        self._subscribers = subscribers
+        # A process that reports less often than that must not seem gone between two reports.
+        self._valid_seconds = max(VALID_SECONDS, 3 * every_seconds)
         self._process = process_name()
         self._counted: Counter[str] = Counter()
         self._reported: Counter[str] = Counter()
-        self._peaks: deque[float] = deque(maxlen=max(1, round(HOLDS_SECONDS / every_seconds)))
+        self._peaks: deque[float] = deque(maxlen=max(1, round(VALID_SECONDS / every_seconds)))
 
     def count(self, *parts: str) -> None:
-        """Count something that no script sees; only what the configuration bounds may be named.
+        """Count something that no script sees.
 
         Parameters:
-          parts: What, and its labels.
+          parts: The counter's name, then its label values. Only values that the configuration
+            bounds: each combination is kept for good.
         """
         self._counted[":".join(parts)] += 1
 
     @asynccontextmanager
     async def reporting(self) -> AsyncIterator[None]:
         """Watch the running loop and report until the block ends."""
-        watch = LoopWatch(asyncio.get_running_loop())
-        watch.start()
-        task = asyncio.create_task(self._report_on(watch))
+        watchdog = EventLoopWatchdog(asyncio.get_running_loop())
+        watchdog.start()
+        task = asyncio.create_task(self._report_forever(watchdog))
         try:
             yield
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            watch.stop()
-            await self._say_farewell(watch)
+            watchdog.stop()
+            await self._report_final(watchdog)
 
-    async def _report_on(self, watch: LoopWatch) -> None:
+    async def _report_forever(self, watchdog: EventLoopWatchdog) -> None:
         while True:
             await asyncio.sleep(self._every)
-            await self._try(watch.reading(), self._holds)
+            await self._report(watchdog.snapshot(), self._valid_seconds)
 
-    async def _say_farewell(self, watch: LoopWatch) -> None:
+    async def _report_final(self, watchdog: EventLoopWatchdog) -> None:
         try:
-            async with asyncio.timeout(FAREWELL_SECONDS):
-                await self._try(watch.reading(), 0)
+            async with asyncio.timeout(FINAL_REPORT_SECONDS):
+                await self._report(watchdog.snapshot(), valid_seconds=0)
         except TimeoutError:
-            _log.info("the last report was not made; its counts are lost")
+            _log.info("final process report failed; its counts are lost")
 
-    async def _try(self, reading: Reading, holds_seconds: float) -> None:
-        """Report; where Redis does not answer the next report carries it too."""
-        self._peaks.append(reading.peak_seconds)
-        seen = self._counted + _lag_counts(reading, self._tier)
-        grown = seen - self._reported
-        flat = [part for name, by in grown.items() for part in (name, by)]
+    async def _report(self, lag: LagSnapshot, valid_seconds: float) -> None:
+        """Write a report; if Redis does not answer, the next one includes its counts."""
+        self._peaks.append(lag.peak_seconds)
+        counts = self._counted + _lag_counts(lag, self._tier)
+        grown = counts - self._reported
         peak_us = round(max(self._peaks) * 1_000_000)
-        holds_ms = round(holds_seconds * 1000)
-        measured = (peak_us, self._listeners())
+        valid_ms = round(valid_seconds * 1000)
+        call = report_process(
+            self._process, self._tier, valid_ms, peak_us, self._subscribers(), *grown.items()
+        )
         try:
-            await self._scripts.run(
-                "report_process", self._process, self._tier, holds_ms, *measured, *flat
-            )
+            await self._scripts.run(call)
         except REDIS_ERRORS as error:
-            # At `debug`: whoever has work to do says it already.
-            _log.debug("a report was not made", cause=type(error).__name__)
+            # At `debug`: whatever needs Redis for its work logs this already.
+            _log.debug("process report failed", error=type(error).__name__)
         else:
-            self._reported = seen
+            self._reported = counts
 
 
-def _lag_counts(reading: Reading, tier: Tier) -> Counter[str]:
-    counts = Counter({f"lag:{tier}:total_us": reading.total_us})
-    for bound, count in zip(BOUNDS, reading.buckets, strict=True):
+def _lag_counts(lag: LagSnapshot, tier: Tier) -> Counter[str]:
+    counts = Counter({f"lag:{tier}:total_us": lag.total_us})
+    for bound, count in zip(BOUNDS, lag.buckets, strict=True):
         counts[f"lag:{tier}:{bound:g}"] = count
     return counts

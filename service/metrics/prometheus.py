@@ -1,7 +1,7 @@
-"""What Prometheus is told: the ledger's own numbers and those that every process reports.
+"""The Prometheus page: the ledger's own numbers and those that each process reports.
 
-One script reads it all, so that a scrape is one round trip whose cost grows with the accounts and
-not with the jobs. docs/metrics.md lists the families.
+One script reads them all, so a scrape is one round trip whose cost grows with the number of
+accounts, not of jobs. docs/metrics.md lists the metrics.
 """
 
 from __future__ import annotations
@@ -24,36 +24,41 @@ from prometheus_client.registry import Collector
 
 from service.accounts.controls import AccountStatus, status_of
 from service.jobs.actor_routes import QUEUES
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
+from service.jobs.lua.collect_metrics import collect_metrics
 from service.jobs.lua.runner import Scripts
 from service.metrics.event_loop_watchdog import BOUNDS
 from service.metrics.process_reports import Tier
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 
-#: What is counted: its first word in hg:counters, its family, its labels and its help.
-_COUNTED: Final = (
-    ("event", "events", ("source", "outcome"), "Webhooks by what became of them"),
+#: The first word of the names in hg:counters, then the metric's name, labels and help text.
+_COUNTERS: Final = (
+    ("event", "events", ("source", "outcome"), "Webhooks by outcome"),
     ("end", "jobs_ended", ("kind", "status"), "Jobs that reached a final state"),
-    ("claim", "claims", ("work", "outcome"), "Wake-ups by what the claim gave"),
-    ("attempt", "attempts", ("kind", "outcome"), "Attempts at jobs and callbacks by their end"),
+    ("claim", "claims", ("work", "outcome"), "Wake-ups by outcome of the claim"),
+    ("attempt", "attempts", ("kind", "outcome"), "Attempts at jobs and callbacks by outcome"),
 )
 
-Seen = Mapping[str, Any]
+#: What collect_metrics.lua replies.
+Stats = Mapping[str, Any]
+#: Label values and the number.
 Row = tuple[tuple[str, ...], float]
 
 
 class Metrics:
-    """Gathers the numbers.
+    """Collects the numbers and renders the page.
 
     Parameters:
       client: The event loop's Redis client.
-      times: What the scripts work with.
-      accounts: Names of the accounts to tell of.
+      script_config: What the scripts work with.
+      accounts: Names of the configured accounts.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times, accounts: Iterable[str]) -> None:
-        self._scripts = Scripts(client, times)
+    def __init__(
+        self, client: aredis.Redis, script_config: ScriptConfig, accounts: Iterable[str]
+    ) -> None:
+        self._scripts = Scripts(client, script_config)
         self._accounts = tuple(accounts)
 
     async def text(self) -> bytes:
@@ -62,47 +67,42 @@ class Metrics:
         Raises:
           redis.RedisError: Redis does not answer.
         """
-        told = await self._scripts.run("collect_metrics", " ".join(QUEUES), *self._accounts)
-        # In a thread: a hundred accounts are thousands of lines, and the loop has others to serve.
-        return await asyncio.to_thread(_rendered, told)
+        reply = await self._scripts.run(collect_metrics(" ".join(QUEUES), *self._accounts))
+        # In a thread: a hundred accounts make thousands of lines, which would block the loop.
+        return await asyncio.to_thread(_render, reply)
 
 
-def _rendered(told: bytes) -> bytes:
+def _render(reply: bytes) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Gathered(json.loads(told)))
+    registry.register(_StatsCollector(json.loads(reply)))
     return generate_latest(registry)
 
 
-class _Gathered(Collector):
-    """One scrape's numbers, as the client library asks for them."""
+class _StatsCollector(Collector):
+    """One scrape's numbers as prometheus_client's metrics."""
 
-    def __init__(self, seen: Seen) -> None:
-        self._seen = seen
+    def __init__(self, stats: Stats) -> None:
+        self._stats = stats
 
     def collect(self) -> Iterator[Metric]:
-        """Every family."""
-        yield from _counters(self._seen)
-        yield from _work(self._seen)
-        yield from _accounts(self._seen)
-        yield from _processes(self._seen)
-
-    def describe(self) -> Iterator[Metric]:
-        """Nothing ahead of time: the families are the same in every scrape."""
-        return iter(())
+        yield from _counters(self._stats)
+        yield from _job_gauges(self._stats)
+        yield from _account_gauges(self._stats)
+        yield from _process_metrics(self._stats)
 
 
-def _counters(seen: Seen) -> Iterator[Metric]:
-    for word, name, labels, text in _COUNTED:
+def _counters(stats: Stats) -> Iterator[Metric]:
+    for word, name, labels, text in _COUNTERS:
         family = CounterMetricFamily(f"heliograph_{name}", text, labels=labels)
-        for values, count in _counted(seen, word):
-            # A newer release may count more finely.
+        for values, count in _counter_rows(stats, word):
+            # Another release may count with more labels.
             if len(values) == len(labels):
                 family.add_metric(values, count)
         yield family
 
 
-def _counted(seen: Seen, word: str) -> Iterator[Row]:
-    for name, count in sorted(seen["counters"].items()):
+def _counter_rows(stats: Stats, word: str) -> Iterator[Row]:
+    for name, count in sorted(stats["counters"].items()):
         head, *values = name.split(":")
         if head == word:
             yield tuple(values), float(count)
@@ -115,79 +115,90 @@ def _gauge(name: str, text: str, labels: tuple[str, ...], rows: Iterable[Row]) -
     return family
 
 
-def _sizes(found: Mapping[str, float]) -> Iterator[Row]:
-    return (((name,), number) for name, number in found.items())
+def _rows_by_name(numbers: Mapping[str, float]) -> Iterator[Row]:
+    return (((name,), number) for name, number in numbers.items())
 
 
-def _work(seen: Seen) -> Iterator[Metric]:
-    yield _gauge("jobs", "Jobs by status", ("status",), _sizes(seen["jobs"]))
-    yield _gauge("jobs_by_kind", "Jobs by kind", ("kind",), _sizes(seen["kinds"]))
-    yield _gauge("deliveries", "Callbacks by status", ("status",), _sizes(seen["deliveries"]))
-    queues = seen["queues"].items()
+def _job_gauges(stats: Stats) -> Iterator[Metric]:
+    yield _gauge("jobs", "Jobs by status", ("status",), _rows_by_name(stats["jobs"]))
+    yield _gauge("jobs_by_kind", "Jobs by kind", ("kind",), _rows_by_name(stats["kinds"]))
+    yield _gauge(
+        "deliveries", "Callbacks by status", ("status",), _rows_by_name(stats["deliveries"])
+    )
+    queues = stats["queues"].items()
     depths = (((name,), queue["depth"]) for name, queue in queues)
-    yield _gauge("queue_messages", "Messages nobody has fetched", ("queue",), depths)
+    yield _gauge("queue_messages", "Messages that no worker has fetched", ("queue",), depths)
     ages = (((name,), queue["oldest"] / 1000) for name, queue in queues)
-    yield _gauge("queue_oldest_seconds", "How long the first of them waits", ("queue",), ages)
-    lags = (((index,), ms / 1000) for index, ms in seen["lags"].items())
-    yield _gauge("due_lag_seconds", "For how long what is due was not done", ("index",), lags)
+    yield _gauge("queue_oldest_seconds", "Age of the first message", ("queue",), ages)
+    lags = (((index,), ms / 1000) for index, ms in stats["lags"].items())
+    yield _gauge("due_lag_seconds", "How long the first due entry is overdue", ("index",), lags)
 
 
-def _accounts(seen: Seen) -> Iterator[Metric]:
-    accounts = seen["accounts"].items()
-    text = "1 for what the account is now"
-    yield _gauge("account_status", text, ("account", "status"), _statuses(seen))
-    lines = _waiting(accounts, "lines")
-    yield _gauge("jobs_in_line", "Jobs in an account's line", ("account", "lane", "reason"), lines)
-    held = _waiting(accounts, "held")
+def _account_gauges(stats: Stats) -> Iterator[Metric]:
+    accounts = stats["accounts"].items()
+    text = "1 for the account's current status"
+    yield _gauge("account_status", text, ("account", "status"), _status_rows(stats))
+    waiting = _waiting_rows(accounts, "sub_queues")
+    yield _gauge(
+        "jobs_in_line", "Jobs in an account's queue", ("account", "lane", "reason"), waiting
+    )
+    held = _waiting_rows(accounts, "held")
     text = "Jobs that wait for a person"
     yield _gauge("jobs_held", text, ("account", "kind", "reason"), held)
-    for which, text in (("used", "Actions charged"), ("limit", "Actions allowed")):
+    for figure, text in (("used", "Actions used"), ("limit", "Actions allowed")):
         labels = ("account", "pace", "window")
-        yield _gauge(f"budget_{which}", f"{text} in the window", labels, _budgets(accounts, which))
+        yield _gauge(
+            f"budget_{figure}", f"{text} in the window", labels, _budget_rows(accounts, figure)
+        )
 
 
-def _statuses(seen: Seen) -> Iterator[Row]:
-    for name, account in seen["accounts"].items():
-        now = status_of(account["fields"], everything=seen["paused"], now_ms=seen["now"])
+def _status_rows(stats: Stats) -> Iterator[Row]:
+    for name, account in stats["accounts"].items():
+        now = status_of(account["fields"], everything=stats["paused"], now_ms=stats["now"])
         for status in get_args(AccountStatus):
             yield (name, status), float(status == now)
 
 
-def _waiting(accounts: Iterable[tuple[str, Seen]], where: str) -> Iterator[Row]:
+def _waiting_rows(accounts: Iterable[tuple[str, Stats]], group: str) -> Iterator[Row]:
     for name, account in accounts:
-        for what, row in account[where].items():
-            yield (name, what, row["why"]), row["n"]
+        for queue_or_kind, row in account[group].items():
+            yield (name, queue_or_kind, row["why"]), row["n"]
 
 
-def _budgets(accounts: Iterable[tuple[str, Seen]], which: str) -> Iterator[Row]:
+def _budget_rows(accounts: Iterable[tuple[str, Stats]], figure: str) -> Iterator[Row]:
     for name, account in accounts:
         for pace, windows in account["budgets"].items():
             for window, row in windows.items():
-                yield (name, pace, window), row[which]
+                yield (name, pace, window), row[figure]
 
 
-def _processes(seen: Seen) -> Iterator[Metric]:
-    reports = seen["processes"].values()
-    for name, text, of in (
+def _process_metrics(stats: Stats) -> Iterator[Metric]:
+    reports = stats["processes"].values()
+    for name, text, aggregate in (
         ("processes", "Processes that reported within a minute", len),
-        ("loop_lag_peak_seconds", "The longest a loop was late in a minute", _peak),
+        ("loop_lag_peak_seconds", "Longest event loop lag within a minute", _peak),
     ):
-        found = {tier: [row for row in reports if row["tier"] == tier] for tier in get_args(Tier)}
-        rows = (((tier,), of(rows)) for tier, rows in found.items())
+        by_tier = {tier: [row for row in reports if row["tier"] == tier] for tier in get_args(Tier)}
+        rows = (((tier,), aggregate(rows)) for tier, rows in by_tier.items())
         yield _gauge(name, text, ("tier",), rows)
-    listeners = sum(int(row.get("listeners", "0")) for row in reports)
-    yield _gauge("live_listeners", "Who listens live, or waits for a job", (), [((), listeners)])
-    yield _loop_lag(seen)
+    subscribers = sum(int(row.get("listeners", "0")) for row in reports)
+    yield _gauge(
+        "live_listeners",
+        "Live subscribers, and requests that wait for a job",
+        (),
+        [((), subscribers)],
+    )
+    yield _loop_lag_histogram(stats)
 
 
 def _peak(rows: list[Mapping[str, str]]) -> float:
     return max((int(row["peak_us"]) / 1_000_000 for row in rows), default=0.0)
 
 
-def _loop_lag(seen: Seen) -> Metric:
-    text = "How late event loops answered, asked at random moments"
+def _loop_lag_histogram(stats: Stats) -> Metric:
+    text = "Event loop lag, sampled at random moments"
     family = HistogramMetricFamily("heliograph_loop_lag_seconds", text, labels=("tier",))
-    counts = dict(_counted(seen, "lag"))
+    counts = dict(_counter_rows(stats, "lag"))
     for tier in get_args(Tier):
         total, buckets = 0.0, []
         for bound in BOUNDS:

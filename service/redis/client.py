@@ -101,7 +101,7 @@ def wait_for_redis(client: redis.Redis, stopping: Callable[[], bool] = lambda: F
         except REDIS_ERRORS as error:
             waited = time.monotonic() - started
             if waited >= next_line:
-                _log.warning("waiting for redis", cause=type(error).__name__)
+                _log.warning("waiting for redis", error=type(error).__name__)
                 next_line = waited + 60
             time.sleep(pause)
             pause = min(pause * 2, 2.0)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import redis
 
 from service.jobs.claims import AccountEffect
+from service.jobs.lua.call import ScriptCall
 from service.jobs.model import Status
 from tests.support.invariants import audit
 from tests.support.job_states import job_in
@@ -142,12 +144,12 @@ def _hold_after_first_batch(ledger: LedgerHarness, other: redis.Redis) -> int:
     scripts = ledger.controls._scripts  # stands between two of its round trips
     calls = 0
 
-    async def between(name: str, *args: str | bytes | float) -> object:
+    async def between(call: ScriptCall[Any]) -> Any:
         nonlocal calls
         calls += 1
         if calls == 2:
             other.hset("hg:acct:shop", mapping={"hold": "challenge", "hold_since": "1"})
-        return await type(scripts).run(scripts, name, *args)
+        return await type(scripts).run(scripts, call)
 
     scripts.run = between  # type: ignore[method-assign]
     _resume(ledger)

@@ -18,7 +18,6 @@ from tests.support.limited_ledger import (
     SLACK,
     LedgerFactory,
     alarm_ms,
-    evaluate,
     heartbeat_wakeups,
     ledger_factory,
     limits,
@@ -31,6 +30,7 @@ from tests.support.limited_ledger import (
     times_with_limits,
     wait_of,
 )
+from tests.support.lua import evaluate
 
 MINUTE: Final = 60 * SECOND
 MINUTES_A_DAY: Final = 24 * 60
@@ -221,7 +221,7 @@ def expected_end(quiet: QuietHours, moment_ms: int) -> int:
 
 
 def check(store: redis.Redis, quiet: QuietHours, moments: list[int]) -> None:
-    found = evaluate(store, times_with_limits(shop=limits(quiet=quiet)), ENDS, *moments)
+    found = evaluate(store, ENDS, *moments, config=times_with_limits(shop=limits(quiet=quiet)))
     told = ((moment, int(end)) for moment, end in zip(moments, found, strict=True))
     right = {moment: expected_end(quiet, moment) for moment in moments}
     assert [(moment, end, right[moment]) for moment, end in told if end != right[moment]] == []

@@ -11,10 +11,13 @@ import redis
 from redis.exceptions import RedisError, ResponseError
 
 from actors.batched_scripts import MAX_BATCH, BatchedScripts
+from service.jobs.lua.call import ScriptCall
+from service.jobs.lua.claim_job import claim_job
 from service.redis.client import async_client
 from tests.support.ledger import TIMES
 
-NOTHING = [b"none", 0, b"", []]
+#: What claiming an unknown job replies.
+NOTHING = None
 
 
 def with_scripts(url: str, steps: Callable[[BatchedScripts], Awaitable[Any]]) -> Any:
@@ -32,7 +35,7 @@ def with_scripts(url: str, steps: Callable[[BatchedScripts], Awaitable[Any]]) ->
 
 async def claim(scripts: BatchedScripts, number: int) -> Any:
     """Claim a job that is not there."""
-    return (await scripts.run("claim_job", f"job_{number}", "owner"))[:4]
+    return await scripts.run(claim_job(f"job_{number}", "owner"))
 
 
 def reads(store: redis.Redis) -> int:
@@ -56,7 +59,8 @@ def test_who_asks_in_one_turn_shares_a_round_trip(store: redis.Redis, store_url:
 
 def test_an_error_is_only_whose_it_is(store: redis.Redis, store_url: str) -> None:
     async def steps(scripts: BatchedScripts) -> list[Any]:
-        calls = [claim(scripts, 1), scripts.run("claim_job"), claim(scripts, 2)]
+        without_arguments = ScriptCall("claim_job", (), bool)
+        calls = [claim(scripts, 1), scripts.run(without_arguments), claim(scripts, 2)]
         return await asyncio.gather(*calls, return_exceptions=True)
 
     one, wrong, two = with_scripts(store_url, steps)

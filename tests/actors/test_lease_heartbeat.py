@@ -25,6 +25,7 @@ from actors.lease_heartbeat import (
 )
 from deploy.local.wait import free_port, until
 from service.jobs.claims import Claims
+from service.jobs.lua.heartbeat import HeartbeatReply
 from service.jobs.model import Status
 from service.redis.client import async_client
 from tests.support.ledger import TIMES, LedgerHarness, open_ledger
@@ -111,7 +112,7 @@ def test_work_whose_end_is_being_recorded_is_not_taken_for_lost(
     ends, other = ledger.claim(ledger.add_job()), ledger.claim(ledger.add_job(account="other"))
 
     async def work() -> str:
-        heartbeat = start_heartbeat(store_url, ledger.times)
+        heartbeat = start_heartbeat(store_url, ledger.script_config)
         maintained = [
             heartbeat.maintain(claim.id, claim.owner, claim.fence, time.monotonic())
             for claim in (ends, other)
@@ -172,14 +173,14 @@ def test_a_lease_is_certain_for_six_tenths_of_its_time(
 
 def test_a_lease_is_renewed_from_when_the_beat_was_sent_not_from_its_reply(store_url: str) -> None:
     # Given a store that may have renewed the lease at once, and whose reply is slow
-    def slow_reply(**_: Any) -> list[Any]:
+    def slow_reply(_call: Any) -> HeartbeatReply:
         time.sleep(0.5)
-        return [[], 0, 5000]
+        return HeartbeatReply(lost=set(), done=0, next_ms=5000)
 
     async def scenario() -> float:
         heartbeat = LeaseHeartbeat(store_url, TIMES)
         with heartbeat.maintain("job", "owner", 1, claimed_at=0.0) as lease:
-            heartbeat._beat_script = slow_reply  # type: ignore[assignment]
+            heartbeat._scripts.run = slow_reply  # type: ignore[assignment]
             heartbeat._beat()
         heartbeat.stop()
         return time.monotonic() - lease.renewed_at

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 import redis
 
-from service.jobs.lua.builder import assembled
 from service.time_formats.timestamps import rfc3339
-from tests.support.ledger import TIMES
+from tests.support.lua import run_lua
 
 _DAYS = [(1970, 1, 1), (1999, 12, 31), (2000, 2, 29), (2024, 2, 29), (2026, 3, 1), (2100, 2, 28)]
 
@@ -20,7 +19,7 @@ def _rendered(store: redis.Redis, moments: list[int]) -> list[str]:
     body = (
         "local out = {} for i, ms in ipairs(ARGV) do out[i] = rfc3339(tonumber(ms)) end return out"
     )
-    shown: Any = store.eval(assembled(body, TIMES).text, 0, *moments)
+    shown: Any = run_lua(store, body, *moments)
     return [text.decode() for text in shown]
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from deploy.local.wait import until
-from service.jobs.lua.builder import assembled
 from service.jobs.model import Status
 from tests.support.event_streams import StreamEvent, feed_readers, subscribe
-from tests.support.ledger import FAILURE, RESULT, TIMES, LedgerHarness
+from tests.support.ledger import FAILURE, RESULT, LedgerHarness
+from tests.support.lua import run_lua
 from tests.support.web import WebHarness
 
 JOB: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
@@ -177,13 +177,13 @@ def test_progress_reaches_listeners_between_the_changes(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
     job_id, news = make(web), {"pages": 3, "users": 150}
-    script = assembled("progress(load_job(ARGV[1]), cjson.decode(ARGV[2]), clock())", TIMES).text
+    script = "publish_progress(load_job(ARGV[1]), cjson.decode(ARGV[2]), now_ms())"
     claim = ledger.claim_and_send(job_id)
     with following(web, job_id) as stream, subscribe(web.api, "/live") as everything:
         told = stream.take(3)
         everything.take(1)
         until(lambda: feed_readers(web.store))
-        web.store.eval(script, 0, job_id, json.dumps(news))
+        run_lua(web.store, script, job_id, json.dumps(news))
         told += stream.take(1)
         ledger.finish(claim)
         told += list(stream)

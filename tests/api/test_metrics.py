@@ -120,7 +120,7 @@ def web(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[WebHarne
 def ledger(web: WebHarness, store_url: str, tmp_path: Path) -> Iterator[LedgerHarness]:
     """The ledger under it, with the same limits."""
     settings = web_settings(store_url, tmp_path / "heliograph.toml")
-    times = WorkerConfig.of(settings, parse_config(CONFIG), ENVIRON).times
+    times = WorkerConfig.of(settings, parse_config(CONFIG), ENVIRON).script_config
     with open_ledger(store_url, times) as ledger:
         yield ledger
 
@@ -204,7 +204,7 @@ def test_ends_stay_counted_when_their_jobs_are_forgotten(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
     ledger.finish(ledger.claim_and_send(ledger.add_job()))
-    ledger.pass_time(ledger.times.keep + DAY)
+    ledger.pass_time(ledger.script_config.keep + DAY)
     assert ledger.run(ledger.core.prune()) > 0
     seen = scrape(web)
     assert seen("jobs", status="succeeded") == 0
@@ -233,7 +233,7 @@ def test_an_attempt_whose_worker_died_is_counted_as_lapsed(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
     ledger.claim(ledger.add_job())
-    ledger.pass_time(ledger.times.lease + 1)
+    ledger.pass_time(ledger.script_config.lease + 1)
     ledger.heartbeat()
     assert scrape(web)("attempts_total", kind="dm", outcome="lapsed") == 1
 

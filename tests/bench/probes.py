@@ -18,8 +18,14 @@ from actors.lease_heartbeat import BEAT_BATCH
 from service.config.pacing import PACE_KINDS, Pacing
 from service.jobs.actor_routes import QUEUES
 from service.jobs.consistency_check import PAGE
-from service.jobs.ledger import PRUNE_BATCH, RESCUE_BATCH, UNENDED
+from service.jobs.ledger import PRUNE_BATCH, RESCUE_BATCH, UNENDED_INDEXES
+from service.jobs.lua.check_consistency import check_consistency
+from service.jobs.lua.collect_metrics import collect_metrics
+from service.jobs.lua.control_account import control_account
+from service.jobs.lua.heartbeat import heartbeat
 from service.jobs.lua.limits import AccountLimits
+from service.jobs.lua.prune import prune
+from service.jobs.lua.read_audit_log import read_audit_log
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import Status
 from service.jobs.queries import JobFilter
@@ -57,7 +63,7 @@ _PACES: Final = {
     kind: Pacing().pace(kind).model_copy(update={"gap_seconds": (0, 0), "per_hour": 500})
     for kind in PACE_KINDS
 }
-RESTLESS: Final = replace(TIMES, limits=replace(TIMES.limits, others=AccountLimits(_PACES)))
+RESTLESS: Final = replace(TIMES, limits=replace(TIMES.limits, default=AccountLimits(_PACES)))
 
 
 class Probe:
@@ -73,7 +79,7 @@ class Probe:
         self._shop = shop
         self._store = store
         self._runner = runner
-        self._scripts = Scripts(shop.client, shop.times)
+        self._scripts = Scripts(shop.client, shop.script_config)
         self._numbers = count(5_000_000)
         #: Microseconds of the server's time for one step, by its name: one figure a round.
         self.server: dict[str, list[float]] = {}
@@ -109,15 +115,17 @@ class Probe:
         run, shop = self._scripts.run, self._shop
         names = [f"account-{number:03}" for number in range(_ACCOUNTS)]
         asked = draft(1, account=BUSY)
+        sweep = check_consistency("rescue", RESCUE_BATCH, *UNENDED_INDEXES)
+        doctor = check_consistency("report", PAGE, *self._examined())
         steps: Mapping[str, Step] = {
-            "metrics, 100 accounts": partial(run, "collect_metrics", " ".join(QUEUES), *names),
+            "metrics, 100 accounts": partial(run, collect_metrics(" ".join(QUEUES), *names)),
             "account": partial(shop.doors.show, BUSY),
             "preview": partial(shop.ledger.preview, asked, caller="bench"),
-            "audit, 500": partial(run, "read_audit_log", "nobody", "+", 500, PAGE_OF_JOBS),
+            "audit, 500": partial(run, read_audit_log("nobody", "+", 500, PAGE_OF_JOBS)),
             "events": partial(shop.reader.events, cursor=None, limit=PAGE_OF_JOBS),
-            "beat, nothing due": partial(run, "heartbeat", BEAT_BATCH),
-            f"sweep, {RESCUE_BATCH}": partial(run, "rescue_stranded", RESCUE_BATCH, *UNENDED),
-            f"doctor, {PAGE} jobs": partial(run, "check_consistency", "report", *self._examined()),
+            "beat, nothing due": partial(run, heartbeat(BEAT_BATCH)),
+            f"sweep, {RESCUE_BATCH}": partial(run, sweep),
+            f"doctor, {PAGE} jobs": partial(run, doctor),
         }
         for name, step in steps.items():
             self._measure(name, [step] * times, at_once=1)
@@ -126,21 +134,22 @@ class Probe:
         """Measure what one call does for many jobs at once; they are gone afterwards."""
         due = self._accepted(BEAT_BATCH, delay_ms=1)
         self._measure(
-            f"beat, {BEAT_BATCH} due", [partial(self._scripts.run, "heartbeat", BEAT_BATCH)]
+            f"beat, {BEAT_BATCH} due", [partial(self._scripts.run, heartbeat(BEAT_BATCH))]
         )
         account = f"crowd-{next(self._numbers)}"
         crowd = self._accepted(_BATCH + 1, account=account)
         holder = self._run(partial(self._shop.claim, crowd[0], 0))
-        web = partial(self._scripts.run, "control_account", account)
-        self._run(partial(web, "pause", "", 0, "bench", ""))
+        pause = control_account(account, "pause", "", 0, "bench", "")
+        self._run(partial(self._scripts.run, pause))
         back = partial(self._shop.claims.release, holder, Status.QUEUED, "bench")
         self._measure(f"a turn ends, {_BATCH} to hold", [back])
-        self._measure(f"resume, {_BATCH} held", [partial(web, "resume", "", _BATCH, "bench", "")])
+        resume = control_account(account, "resume", "", _BATCH, "bench", "")
+        self._measure(f"resume, {_BATCH} held", [partial(self._scripts.run, resume)])
         for job_id in (*due, *crowd):
             self._run(partial(self._shop.ledger.cancel, job_id, "bench"))
         oldest: Any = self._store.zrange("hg:retention", 0, PRUNE_BATCH - 1)
         self._store.zadd("hg:retention", dict.fromkeys(oldest, 1))
-        forget = partial(self._scripts.run, "prune", PRUNE_BATCH)
+        forget = partial(self._scripts.run, prune(PRUNE_BATCH))
         self._measure(f"forget, {PRUNE_BATCH}", [forget])
 
     def _accepted(self, jobs: int, **changes: Any) -> list[str]:
@@ -150,9 +159,9 @@ class Probe:
     def _run(self, step: Step) -> Any:
         return self._runner.run(cast("Any", step()))
 
-    def _examined(self) -> list[str]:
+    def _examined(self) -> list[tuple[str, str]]:
         jobs: Any = self._store.zrange("hg:jobs", 0, PAGE - 1)
-        return [part for job_id in jobs for part in ("job", job_id.decode())]
+        return [("job", job_id.decode()) for job_id in jobs]
 
     def _measure(self, name: str, steps: Sequence[Step], at_once: int = _AT_ONCE) -> list[Any]:
         """Some at a time, so that the server is at work and not asleep between two of them."""

@@ -11,7 +11,7 @@ from deploy.local.sender import event
 from deploy.local.stack import CONFIG, Stack
 from deploy.local.wait import until
 from service.config.config import load_config
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.limits import Limits
 from tests.bench.load import post_webhooks
 from tests.bench.scripts import counted_scripts
@@ -27,8 +27,8 @@ def measure(directory: Path) -> Sequence[Row]:
     with Stack(directory, processes=("web", "worker")) as stack:
         document = event("checkout.session.completed")
         hook = f"{stack.url}/webhooks/stripe"
-        times = Times(10_000, 5_000, DAYS_40, DAYS_7, Limits.of(load_config(CONFIG)))
-        with counted_scripts(stack.redis_url, times) as counts:
+        script_config = ScriptConfig(10_000, 5_000, DAYS_40, DAYS_7, Limits.of(load_config(CONFIG)))
+        with counted_scripts(stack.redis_url, script_config) as counts:
             for number in range(1, JOBS + 1):
                 post_webhooks(hook, stack.webhook_secret, document, count=1, connections=1)
                 until(partial(_received, stack, number), 60)

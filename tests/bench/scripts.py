@@ -9,18 +9,18 @@ from contextlib import contextmanager
 
 import redis
 
-from service.jobs.lua.builder import Times, release_of
+from service.jobs.lua.builder import ScriptConfig, script_library
 
 
 @contextmanager
-def counted_scripts(url: str, times: Times) -> Iterator[Counter[str]]:
+def counted_scripts(url: str, script_config: ScriptConfig) -> Iterator[Counter[str]]:
     """Count until the block ends.
 
     Parameters:
       url: The server.
-      times: What the processes under test run with: it is part of the scripts, so of their names.
+      script_config: What the processes under test run with: it is part of the scripts' names.
     """
-    release = release_of(times)
+    release = script_library(script_config).release
     counts: Counter[str] = Counter()
     stopped = threading.Event()
     with redis.Redis.from_url(url) as client, client.monitor() as monitor:

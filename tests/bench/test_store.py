@@ -35,7 +35,7 @@ def test_the_doctor_and_the_sweep_find_nothing_in_a_filled_store(
 
 
 async def _defects(shop: Shop) -> list[str]:
-    examination = Examination(shop.client, shop.times)
+    examination = Examination(shop.client, shop.script_config)
     return [str(defect) async for defect in examination.defects()]
 
 

@@ -16,7 +16,7 @@ from service.config.pacing import PACE_KINDS, Pacing
 from service.deliveries.store import Deliveries
 from service.jobs.claims import Claim, Claims
 from service.jobs.ledger import Ledger
-from service.jobs.lua.builder import Times
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.limits import AccountLimits, Limits
 from service.jobs.model import JobDraft, Status
 from service.jobs.queries import JobQueries
@@ -24,13 +24,13 @@ from service.redis.client import async_client
 from tests.support.ledger import DAY, SECOND, Event
 
 #: What an installation that changes no setting works with.
-TIMES: Final = Times(
+TIMES: Final = ScriptConfig(
     lease=10 * SECOND,
     settle=5 * SECOND,
     keep=40 * DAY,
     keep_bodies=7 * DAY,
     limits=Limits(
-        others=AccountLimits({kind: Pacing().pace(kind) for kind in PACE_KINDS}), repeat_ms=7 * DAY
+        default=AccountLimits({kind: Pacing().pace(kind) for kind in PACE_KINDS}), repeat_ms=7 * DAY
     ),
 )
 #: 120 characters.
@@ -49,17 +49,17 @@ class Shop:
 
     Parameters:
       client: The loop's client to the store.
-      times: Leases, retention and limits.
+      script_config: Leases, retention and limits.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times) -> None:
+    def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self.client = client
-        self.times = times
-        self.ledger = Ledger(client, times)
-        self.claims = Claims(client, times)
-        self.deliveries = Deliveries(client, times)
-        self.reader = JobQueries(client, times)
-        self.doors = AccountControls(client, times)
+        self.script_config = script_config
+        self.ledger = Ledger(client, script_config)
+        self.claims = Claims(client, script_config)
+        self.deliveries = Deliveries(client, script_config)
+        self.reader = JobQueries(client, script_config)
+        self.doors = AccountControls(client, script_config)
 
     async def accept(self, number: int, **changes: Any) -> str:
         """Accept an event that asks for one job; its id.
@@ -111,17 +111,19 @@ class Shop:
 
 
 @contextmanager
-def opened_shop(url: str, times: Times = TIMES) -> Iterator[tuple[Shop, asyncio.Runner]]:
+def opened_shop(
+    url: str, script_config: ScriptConfig = TIMES
+) -> Iterator[tuple[Shop, asyncio.Runner]]:
     """Open the ledger over a store, with the loop that it lives on.
 
     Parameters:
       url: The store.
-      times: Leases, retention and limits.
+      script_config: Leases, retention and limits.
     """
     with asyncio.Runner() as runner:
         client = async_client(url, max_connections=8, wait_seconds=60)
         try:
-            yield Shop(client, times), runner
+            yield Shop(client, script_config), runner
         finally:
             runner.run(client.aclose())
 

@@ -226,10 +226,10 @@ def test_a_webhook_is_logged_in_one_line_with_its_ids_and_no_secret(
         process.wait(10)
 
     # Then
-    (logged,) = [line for line in log_lines(log) if line["message"] == "event"]
+    (logged,) = [line for line in log_lines(log) if line["message"] == "event received"]
     assert (logged["event_id"], logged["job_ids"]) == ("evt_logged", jobs)
     assert logged["source"] == "stripe"
-    (refused,) = [line for line in log_lines(log) if line["message"] == "webhook refused"]
+    (refused,) = [line for line in log_lines(log) if line["message"] == "webhook rejected"]
     assert refused["reason"] == "missing"
     assert "event_id" not in refused
     written = log.read_text()

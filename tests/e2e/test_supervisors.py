@@ -53,7 +53,11 @@ def test_each_process_ends_well_however_it_is_told(
     stack: Stack, name: str, number: signal.Signals, group: bool
 ) -> None:
     process = stack.start(name)
-    ready = {"web": "startup complete", "worker": "ready for action", "scheduler": "scheduler"}
+    ready = {
+        "web": "startup complete",
+        "worker": "ready for action",
+        "scheduler": "scheduler started",
+    }
     until(lambda: ready[name] in process.log.read_text(), 30, f"the {name}")
     for _ in range(3):
         process.signal(number, group=group)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 
-from service.jobs.ledger import PRUNE_BATCH, RESCUE_BATCH, UNENDED
-from service.jobs.lua.runner import SyncScript
+from service.jobs.ledger import PRUNE_BATCH, RESCUE_BATCH, UNENDED_INDEXES
+from service.jobs.lua.check_consistency import check_consistency
+from service.jobs.lua.control_account import control_account
+from service.jobs.lua.prune import prune
 from service.jobs.model import Status
 from tests.support.invariants import audit
 from tests.support.ledger import HOUR, SECOND, TIMES, LedgerHarness
@@ -62,9 +64,9 @@ def _all_held(ledger: LedgerHarness) -> int:
 def test_a_resume_lets_some_go_in_one_call_and_all_in_several(ledger: LedgerHarness) -> None:
     ledger.run(ledger.controls.pause("shop"))
     ledger.add_jobs(CROWD)
-    resume = SyncScript(ledger.store, "control_account", ledger.times)
 
-    assert resume(args=["shop", "resume", "", HELD_AT_ONCE, "test", ""]) == HELD_AT_ONCE
+    resume = control_account("shop", "resume", "", HELD_AT_ONCE, "test", "")
+    assert ledger.scripts.run(resume) == HELD_AT_ONCE
     assert _held(ledger) == CROWD - HELD_AT_ONCE
     assert ledger.run(ledger.controls.resume("shop")) == CROWD - HELD_AT_ONCE
     assert audit(ledger) == []
@@ -72,11 +74,19 @@ def test_a_resume_lets_some_go_in_one_call_and_all_in_several(ledger: LedgerHarn
 
 def test_a_sweep_looks_at_so_many_in_one_call(ledger: LedgerHarness) -> None:
     ledger.add_jobs(CROWD, delay_ms=HOUR)
-    sweep = SyncScript(ledger.store, "rescue_stranded", ledger.times)
+    sweep = check_consistency("rescue", RESCUE_BATCH, *UNENDED_INDEXES)
 
-    looked = [sweep(args=[RESCUE_BATCH, *UNENDED])[:2] for _ in range(2)]
+    looked = [ledger.scripts.run(sweep)[:2] for _ in range(2)]
 
-    assert looked == [[RESCUE_BATCH, 0], [CROWD - RESCUE_BATCH, 1]]
+    assert looked == [(RESCUE_BATCH, False), (CROWD - RESCUE_BATCH, True)]
+
+
+def test_an_examination_looks_at_so_much_in_one_call(ledger: LedgerHarness) -> None:
+    entries = [("job", job_id) for job_id in ledger.add_jobs(CROWD, delay_ms=HOUR)]
+
+    reply = ledger.scripts.run(check_consistency("report", RESCUE_BATCH, *entries))
+
+    assert reply == (RESCUE_BATCH, False, [])
 
 
 def test_retention_drops_so_many_in_one_call_and_says_whether_there_are_more(
@@ -86,9 +96,8 @@ def test_retention_drops_so_many_in_one_call_and_says_whether_there_are_more(
         ledger.run(ledger.core.cancel(job_id, "api:test"))
     ledger.store.zremrangebyrank("hg:dlvs:status:pending", 0, -1)
     ledger.pass_time(TIMES.keep + SECOND)
-    forget = SyncScript(ledger.store, "prune", ledger.times)
 
-    looked = [int(forget(args=[PRUNE_BATCH])[0]) for _ in range(4)]
+    looked = [ledger.scripts.run(prune(PRUNE_BATCH)).looked for _ in range(4)]
 
     assert looked == [PRUNE_BATCH, PRUNE_BATCH, CROWD - 2 * PRUNE_BATCH, 0]
 
@@ -100,11 +109,10 @@ def test_an_audit_of_months_is_trimmed_in_steps_and_to_the_last_entry(
         for number in range(12_000):
             pipe.xadd("hg:audit", {"n": number}, id=f"{number + 1}-0")
         pipe.execute()
-    forget = SyncScript(ledger.store, "prune", ledger.times)
 
     lengths: list[int] = []
     while not lengths or lengths[-1]:
-        forget(args=[1])
+        ledger.scripts.run(prune(1))
         lengths.append(int(ledger.store.xlen("hg:audit")))
         assert len(lengths) < 10
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from service.jobs.claims import AccountEffect, Claim
 from service.jobs.consistency_check import Examination
 from service.jobs.consistency_problems import Defect
+from service.jobs.lua.heartbeat import heartbeat
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import FINAL, Status
 from service.jobs.queries import JobFilter
@@ -39,7 +40,7 @@ class Bustle:
         self._ledger = ledger
         self._dice = random.Random(7)
         self._numbers = itertools.count()
-        self._scripts = Scripts(ledger.client, ledger.times)
+        self._scripts = Scripts(ledger.client, ledger.script_config)
         self.jobs = [job for account in ACCOUNTS for job in ledger.add_jobs(50, account=account)]
         self.steps = 0
         self.over = False
@@ -121,12 +122,12 @@ class Bustle:
                 await self._ledger.deliveries.record(claim, to, {}, after_ms=10)
 
     async def _beat(self) -> None:
-        await self._scripts.run("heartbeat", 100)
+        await self._scripts.run(heartbeat(100))
 
 
 async def _look_meanwhile(ledger: LedgerHarness, bustle: Bustle) -> list[list[Defect]]:
     """Look again and again while everybody works; what each look found."""
-    doctor = Examination(ledger.client, ledger.times)
+    doctor = Examination(ledger.client, ledger.script_config)
     tasks = [asyncio.create_task(life) for life in bustle.lives()]
     looks = []
     try:

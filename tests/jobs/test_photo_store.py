@@ -37,7 +37,7 @@ def kept(ledger: LedgerHarness, job_id: str) -> Any:
 
 
 def photos(ledger: LedgerHarness) -> PhotoStore:
-    return PhotoStore(ledger.client, ledger.times)
+    return PhotoStore(ledger.client, ledger.script_config)
 
 
 def test_a_photo_is_kept_beside_its_job(ledger: LedgerHarness) -> None:

@@ -6,16 +6,14 @@ import json
 import time
 from typing import Any
 
-from service.jobs.lua.builder import assembled
 from service.jobs.model import FINAL, Status
 from service.live.event_stream import START, STREAM_KEY, JobEventStream, StreamEntry
 from tests.support.job_states import job_in
 from tests.support.ledger import DAY, FAILURE, RESULT, SECOND, TIMES, LedgerHarness
+from tests.support.lua import run_lua
 
 #: What a script of another piece does: no state changes, and listeners hear how far the job is.
-PROGRESS = """#!lua
-progress(load_job(ARGV[1]), cjson.decode(ARGV[2]), clock())
-"""
+PROGRESS = "publish_progress(load_job(ARGV[1]), cjson.decode(ARGV[2]), now_ms())"
 
 
 def entries(ledger: LedgerHarness, after: str = START) -> list[StreamEntry]:
@@ -116,7 +114,7 @@ def test_progress_is_told_and_changes_nothing(ledger: LedgerHarness) -> None:
     position = entries(ledger)[-1].position
 
     news = {"pages": 3, "users": 150, "expected": 2450}
-    ledger.store.eval(assembled(PROGRESS, TIMES).text, 0, job_id, json.dumps(news))
+    run_lua(ledger.store, PROGRESS, job_id, json.dumps(news))
 
     (entry,) = entries(ledger, position)
     assert (entry.event, entry.number, entry.job_id) == ("progress", 0, job_id)

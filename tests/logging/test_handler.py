@@ -1,12 +1,16 @@
-"""Log lines of one turn of a loop go out in one write, and none is lost or out of order."""
+"""Log lines of one turn of an event loop go out in one write, none lost and all in order."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 import logging
+from collections.abc import Callable
+from typing import Any, TextIO
 
-from service.logging.handler import LineHandler, Lines
+import pytest
+
+from service.logging.handler import BufferedHandler, LineLogger
 from tests.logging.test_setup import lines
 
 
@@ -23,7 +27,7 @@ class Writes(io.StringIO):
 
 
 class Refusing(Writes):
-    """As a buffered stream that is in the middle of a write."""
+    """A buffered stream while somebody else's write to it is interrupted."""
 
     refuses = True
 
@@ -33,12 +37,31 @@ class Refusing(Writes):
         return super().write(text)
 
 
-def logging_to(stream: io.StringIO) -> tuple[Lines, logging.Handler]:
-    handler = LineHandler(stream)
-    return Lines(handler, "a.place"), handler
+class Interrupted(io.RawIOBase):
+    """A file; during its first write a signal handler runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.signal_handler: Callable[[], object] | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        handler, self.signal_handler = self.signal_handler, None
+        if handler is not None:
+            handler()
+        self.written += bytes(data)
+        return len(data)
 
 
-def test_what_is_said_in_one_turn_is_written_in_one_piece() -> None:
+def logging_to(stream: TextIO) -> tuple[LineLogger, BufferedHandler]:
+    handler = BufferedHandler(stream)
+    return LineLogger(handler, "a.place"), handler
+
+
+def test_lines_of_one_turn_are_written_at_once() -> None:
     async def scenario() -> None:
         log.info("one")
         log.info("two")
@@ -54,7 +77,7 @@ def test_what_is_said_in_one_turn_is_written_in_one_piece() -> None:
     asyncio.run(scenario())
 
 
-def test_a_warning_does_not_wait_and_takes_what_was_said_before_along() -> None:
+def test_a_warning_does_not_wait_and_follows_the_lines_before_it() -> None:
     async def scenario() -> None:
         log.info("one")
         log.warning("two")
@@ -65,7 +88,7 @@ def test_a_warning_does_not_wait_and_takes_what_was_said_before_along() -> None:
     asyncio.run(scenario())
 
 
-def test_a_librarys_record_comes_after_what_was_said_before_it() -> None:
+def test_a_librarys_record_follows_the_lines_before_it() -> None:
     async def scenario() -> None:
         log.info("one")
         handler.handle(logging.makeLogRecord({"msg": "two"}))
@@ -82,7 +105,7 @@ def test_outside_of_a_loop_nothing_waits() -> None:
     assert stream.all == ["one\n"]
 
 
-def test_a_loop_that_ended_before_it_wrote_keeps_nobodys_lines_back() -> None:
+def test_a_loop_that_ended_before_it_wrote_holds_no_lines_back() -> None:
     async def scenario() -> None:
         log.info("of the next loop")
         await asyncio.sleep(0)
@@ -101,7 +124,7 @@ def test_a_loop_that_ended_before_it_wrote_keeps_nobodys_lines_back() -> None:
     asyncio.run(scenario())
 
 
-def test_the_last_words_of_a_process_are_written() -> None:
+def test_the_last_lines_of_a_process_are_written() -> None:
     *_, line = lines("""
 import asyncio
 loop = asyncio.new_event_loop()
@@ -112,8 +135,7 @@ loop.run_forever()
     assert line["message"] == "bye"
 
 
-def test_what_a_signals_handler_says_while_the_stream_is_written_waits() -> None:
-    # Given a stream as it is while a signal interrupts a write to it
+def test_a_line_logged_while_another_write_is_interrupted_waits() -> None:
     stream = Refusing()
     log, handler = logging_to(stream)
     log.info("one")
@@ -125,7 +147,28 @@ def test_what_a_signals_handler_says_while_the_stream_is_written_waits() -> None
     assert stream.all == ["one\ntwo\n"]
 
 
-def test_a_stream_whose_reader_has_gone_stops_nobody() -> None:
+def test_a_line_logged_by_a_signal_handler_during_a_write_follows_it() -> None:
+    # Given a real buffered stream, which refuses a second write during the first
+    file = Interrupted()
+    log, _ = logging_to(io.TextIOWrapper(io.BufferedWriter(file)))
+    # When
+    file.signal_handler = lambda: log.info("two")
+    log.info("one")
+    # Then
+    assert file.written == b"one\ntwo\n"
+
+
+def test_a_record_that_cannot_be_formatted_raises_nothing(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    stream = Writes()
+    _, handler = logging_to(stream)
+    handler.handle(logging.makeLogRecord({"msg": "%d", "args": ("one",)}))
+    assert stream.all == []
+    assert "Logging error" in capfd.readouterr().err
+
+
+def test_a_stream_without_a_reader_raises_nothing() -> None:
     stream = io.StringIO()
     log, _ = logging_to(stream)
     stream.close()

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, with the ids that are bound, and never with a secret."""
+"""Log lines: one JSON object each, with the ids that are bound, and never with a secret."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ ROOT = Path(__file__).parents[2]
 SECRET = "whsec_planted/in+a=test\"with'quotes"
 SHORT_SECRET = "pw-123"
 
-#: What every test's process begins with: this one's own logging belongs to pytest.
+#: Starts every test's process: logging in this process belongs to pytest.
 HEAD = """
 import logging, sys
-from service.logging.context import bind_ids
+from structlog.contextvars import bind_contextvars
 from service.logging.setup import configure_logging, get_logger
 SECRET, SHORT = sys.argv[1:3]
 configure_logging({log_format!r}, [SECRET, SHORT, "abc"])
@@ -27,7 +27,7 @@ log = get_logger("a.place")
 
 
 def run(code: str, log_format: str = "json", **environ: str) -> list[str]:
-    """Run code in a process of its own; what it wrote to stdout."""
+    """Run code in a process of its own and return its lines on stdout."""
     head = HEAD.format(log_format=log_format)
     done = subprocess.run(
         [sys.executable, "-c", head + code, SECRET, SHORT_SECRET],
@@ -51,10 +51,10 @@ def test_a_line_is_json_with_message_level_time_and_place() -> None:
     assert datetime.fromisoformat(line["timestamp"]).utcoffset() is not None
 
 
-def test_the_ids_that_are_bound_are_on_every_line_below() -> None:
+def test_bound_ids_are_on_every_line_that_follows() -> None:
     first, second, library = lines("""
 log.info('before')
-bind_ids(job_id='job_1')
+bind_contextvars(job_id='job_1')
 log.info('after')
 logging.getLogger('a.library').warning('too')
 """)
@@ -62,7 +62,7 @@ logging.getLogger('a.library').warning('too')
     assert (second["job_id"], library["job_id"]) == ("job_1", "job_1")
 
 
-def test_a_library_speaks_in_the_same_shape() -> None:
+def test_a_librarys_line_has_the_same_form() -> None:
     (line,) = lines("logging.getLogger('uvicorn.error').warning('%s of %d', 'one', 2)")
     assert (line["message"], line["level"]) == ("one of 2", "warning")
 
@@ -78,10 +78,11 @@ PLANTED = {
     "a nested key": "log.info('hello', key={SECRET: 1})",
     "an object": "log.info('hello', key=ValueError(SECRET))",
     "bytes": "log.info('hello', key=SECRET.encode())",
+    "a document within an object": "import json; log.info('got', key={'a': [json.dumps(SECRET)]})",
     "an object within a message": "log.info(f'failed: {ValueError([SECRET])!r}')",
     "a document": "import json; log.info('got ' + json.dumps({'a': SECRET}))",
     "a link": "from urllib.parse import quote; log.info('GET /?a=' + quote(SECRET, safe=''))",
-    "bound ids": "bind_ids(a=SECRET); log.info('hello')",
+    "bound ids": "bind_contextvars(a=SECRET); log.info('hello')",
     "a library's arguments": "logging.getLogger('x').warning('said %s and %r', SECRET, SHORT)",
     "an exception": """
 try: raise RuntimeError('cannot log in with ' + SHORT)
@@ -99,14 +100,14 @@ except RuntimeError: logging.getLogger('x').exception('failed')
 
 @pytest.mark.parametrize("code", PLANTED.values(), ids=PLANTED.keys())
 @pytest.mark.parametrize("log_format", ["json", "console"])
-def test_a_secret_is_masked_wherever_it_stands(code: str, log_format: str) -> None:
+def test_a_secret_is_redacted_wherever_it_stands(code: str, log_format: str) -> None:
     written = "\n".join(run(code, log_format))
     assert "[secret]" in written
     assert SHORT_SECRET not in written
     assert "planted/in+a" not in written
 
 
-def test_a_short_value_does_not_mask_words() -> None:
+def test_a_short_value_does_not_redact_words() -> None:
     (line,) = lines("log.info('abcdef')")
     assert line["message"] == "abcdef"
 
@@ -130,7 +131,7 @@ def test_no_character_costs_a_line(locale: str) -> None:
     assert len(odd) == 1
 
 
-def test_a_complaint_that_a_library_repeats_is_written_seldom() -> None:
+def test_a_message_that_a_library_repeats_is_written_seldom() -> None:
     written = lines("""
 for _ in range(50):
     logging.getLogger('redis.client').warning('cannot connect')

@@ -44,7 +44,7 @@ def diagnosis(ledger: LedgerHarness, *, repair: bool = False) -> list[Defect]:
     """
 
     async def examine() -> list[Defect]:
-        defects = Examination(ledger.client, ledger.times).defects(repair=repair)
+        defects = Examination(ledger.client, ledger.script_config).defects(repair=repair)
         return [defect async for defect in defects]
 
     return ledger.run(examine())

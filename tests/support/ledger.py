@@ -14,19 +14,14 @@ import redis
 from service.accounts.controls import AccountControls
 from service.deliveries.store import Deliveries, DeliveryClaim
 from service.jobs.actor_routes import NAMESPACE
-from service.jobs.claims import (
-    NO_EFFECT,
-    AccountEffect,
-    Charge,
-    Claim,
-    Claims,
-    IntentReply,
-    ReleaseReply,
-    Thread,
-)
-from service.jobs.ledger import UNENDED, EventStatus, Identified, Ledger
-from service.jobs.lua.builder import Times
-from service.jobs.lua.runner import SyncScript
+from service.jobs.claims import NO_EFFECT, AccountEffect, Claim, Claims, Thread
+from service.jobs.ledger import UNENDED_INDEXES, EventStatus, Identified, Ledger
+from service.jobs.lua.builder import ScriptConfig
+from service.jobs.lua.check_consistency import check_consistency
+from service.jobs.lua.heartbeat import heartbeat
+from service.jobs.lua.record_intent import IntentReply
+from service.jobs.lua.release_job import Charge, ReleaseReply
+from service.jobs.lua.runner import SyncScripts
 from service.jobs.model import Failure, JobDraft, Status
 from service.jobs.queries import JobQueries
 from service.jobs.records import JobRecord
@@ -38,7 +33,7 @@ SECOND = 1_000
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
 
-TIMES = Times(lease=10 * SECOND, settle=5 * SECOND, keep=40 * DAY, keep_bodies=7 * DAY)
+TIMES = ScriptConfig(lease=10 * SECOND, settle=5 * SECOND, keep=40 * DAY, keep_bodies=7 * DAY)
 RESULT = {"message_id": "m1"}
 FAILURE = Failure("refused", "Instagram refused it.")
 
@@ -79,22 +74,23 @@ class LedgerHarness:
     Parameters:
       url: The store.
       runner: Runs one call at a time.
-      times: Leases and retention.
+      script_config: Leases and retention.
     """
 
-    def __init__(self, url: str, runner: asyncio.Runner, times: Times = TIMES) -> None:
+    def __init__(
+        self, url: str, runner: asyncio.Runner, script_config: ScriptConfig = TIMES
+    ) -> None:
         self._runner = runner
         self._numbers = itertools.count(1)
-        self.times = times
+        self.script_config = script_config
         self.store = redis.Redis.from_url(url)
         self.client = async_client(url, max_connections=20, wait_seconds=60)
-        self.core = Ledger(self.client, times)
-        self.claims = Claims(self.client, times)
-        self.deliveries = Deliveries(self.client, times)
-        self.queries = JobQueries(self.client, times)
-        self.controls = AccountControls(self.client, times)
-        self._heartbeat = SyncScript(self.store, "heartbeat", times)
-        self._rescue = SyncScript(self.store, "rescue_stranded", times)
+        self.core = Ledger(self.client, script_config)
+        self.claims = Claims(self.client, script_config)
+        self.deliveries = Deliveries(self.client, script_config)
+        self.queries = JobQueries(self.client, script_config)
+        self.controls = AccountControls(self.client, script_config)
+        self.scripts = SyncScripts(self.store, script_config)
 
     def run(self, step: Coroutine[Any, Any, T]) -> T:
         """Run one call on the loop."""
@@ -199,15 +195,15 @@ class LedgerHarness:
 
     def heartbeat(self, *held: Claim | DeliveryClaim, most: int = 100) -> tuple[list[str], int]:
         """Beat once for a process that holds these claims; the lost ones and how much was done."""
-        flat = [part for claim in held for part in (claim.id, claim.owner, claim.fence)]
-        lost, done, _ = self._heartbeat(args=[most, *flat])
-        return [work_id.decode() for work_id in lost], int(done)
+        claims = ((claim.id, claim.owner, claim.fence) for claim in held)
+        reply = self.scripts.run(heartbeat(most, *claims))
+        return sorted(reply.lost), reply.done
 
     def rescue(self) -> int:
         """Look at all unended work, in one round trip; how much was stranded."""
-        _, over, found = self._rescue(args=[10_000, *UNENDED])
-        assert over
-        return len(found) // 2
+        reply = self.scripts.run(check_consistency("rescue", 10_000, *UNENDED_INDEXES))
+        assert reply.done
+        return len(reply.problems)
 
     def run_all(self) -> list[str]:
         """Do all the work the broker brings; the jobs in the order they were done."""
@@ -275,15 +271,15 @@ def _argument(message: bytes) -> str:
 
 
 @contextmanager
-def open_ledger(url: str, times: Times = TIMES) -> Iterator[LedgerHarness]:
+def open_ledger(url: str, script_config: ScriptConfig = TIMES) -> Iterator[LedgerHarness]:
     """Open the ledger over a store.
 
     Parameters:
       url: The store; it is used as it is found.
-      times: Leases and retention.
+      script_config: Leases and retention.
     """
     with asyncio.Runner() as runner:
-        ledger = LedgerHarness(url, runner, times)
+        ledger = LedgerHarness(url, runner, script_config)
         try:
             yield ledger
         finally:

@@ -12,7 +12,7 @@ import redis
 
 from service.config.pacing import PACE_KINDS, Pace
 from service.jobs.claims import Claim, Thread
-from service.jobs.lua.builder import Times, assembled
+from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.limits import AccountLimits, Limits, QuietHours
 from service.jobs.model import Status
 from tests.support.ledger import TIMES, LedgerHarness, open_ledger
@@ -61,7 +61,7 @@ def limits(
     return AccountLimits(paces, since_ms=since_ms, quiet=quiet, callback=callback)
 
 
-def times_with_limits(repeat_ms: int = 0, **accounts: AccountLimits) -> Times:
+def times_with_limits(repeat_ms: int = 0, **accounts: AccountLimits) -> ScriptConfig:
     """The times of the tests' ledger, with limits.
 
     Parameters:
@@ -146,18 +146,6 @@ def heartbeat_wakeups(ledger: LedgerHarness) -> list[str]:
     ledger.take_messages()
     ledger.heartbeat()
     return ledger.take_messages()
-
-
-def evaluate(store: redis.Redis, terms_of: Times, expression: str, *args: str | int) -> Any:
-    """What an expression over the scripts' library comes to.
-
-    Parameters:
-      store: Where it is evaluated.
-      terms_of: With the limits that are rendered before the library.
-      expression: In Lua; `ARGV` holds the rest.
-      args: Its ARGV.
-    """
-    return store.eval(assembled(f"return {expression}", terms_of).text, 0, *args)
 
 
 def contents(store: redis.Redis) -> dict[bytes, bytes]:

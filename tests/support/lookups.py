@@ -89,7 +89,7 @@ class LookupHarness:
     ) -> None:
         self.ledger = ledger
         self._fresh_ms = fresh_ms
-        self._cache = LookupCache(ledger.client, ledger.times, readers, patience_ms)
+        self._cache = LookupCache(ledger.client, ledger.script_config, readers, patience_ms)
 
     def request(self, name: str) -> LookupState:
         """Ask for a profile."""

@@ -41,9 +41,9 @@ def make_runtime(ledger: LedgerHarness, *endpoints: CallbackEndpoint, **parts: A
     """
     url = "redis://{host}:{port}/{db}".format(**ledger.store.connection_pool.connection_kwargs)
     by_name: Mapping[str, CallbackEndpoint] = {each.name: each for each in endpoints}
-    times, client, filtered = ledger.times, ledger.client, IpFilter()
+    config, client, filtered = ledger.script_config, ledger.client, IpFilter()
     usual: dict[str, Any] = {
-        "config": WorkerConfig(Settings.model_construct(redis_url=url), {}, by_name, times),
+        "config": WorkerConfig(Settings.model_construct(redis_url=url), {}, by_name, config),
         "client": client,
         "ledger": ledger.core,
         "claims": ledger.claims,
@@ -54,8 +54,8 @@ def make_runtime(ledger: LedgerHarness, *endpoints: CallbackEndpoint, **parts: A
         "gateways": GatewayPool({}, SessionStore(client, derive_keys("k" * 32))),
         "callback_client": CallbackClient(GuardedBackend(filtered), version="1.2.3"),
         "photo_loader": PhotoLoader(
-            PhotoStore(client, times), PhotoDownloader(filtered, version="1.2.3"), PhotoConverter()
+            PhotoStore(client, config), PhotoDownloader(filtered, version="1.2.3"), PhotoConverter()
         ),
-        "heartbeat": LeaseHeartbeat(url, times),
+        "heartbeat": LeaseHeartbeat(url, config),
     }
     return Runtime(**usual | parts)

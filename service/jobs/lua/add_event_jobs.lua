@@ -1,13 +1,15 @@
 -- Adds to a known event the jobs of rules that had made none.
--- ARGV   1 source:id of the event  2 new jobs (JSON list of entries)  3 notes (JSON)
--- Reply  all job ids of the event as JSON, or false when the event is gone
+-- ARGV   event (source:id), entries (JSON, a list of new jobs), notes (JSON)
+-- Reply  all job ids of the event (JSON), or false when the event is gone
 -- Keeps  a rule that has its job keeps that one: ids derive from event and rule.
-local key = 'hg:event:' .. ARGV[1]
+--- @include "create_job"
+local event, entries, notes = unpack(ARGV)
+local key = 'hg:event:' .. event
 local jobs = redis.call('HGET', key, 'jobs')
 if not jobs then return false end
-local now, ids, seen = clock(), cjson.decode(jobs), {}
+local now, ids, seen = now_ms(), cjson.decode(jobs), {}
 for _, id in ipairs(ids) do seen[id] = true end
-for _, entry in ipairs(cjson.decode(ARGV[2])) do
+for _, entry in ipairs(cjson.decode(entries)) do
   local id = create_job(entry, entry.source, now)
   if not seen[id] then
     seen[id] = true
@@ -15,5 +17,5 @@ for _, entry in ipairs(cjson.decode(ARGV[2])) do
   end
 end
 jobs = #ids > 0 and cjson.encode(ids) or '[]'
-redis.call('HSET', key, 'jobs', jobs, 'notes', ARGV[3])
+redis.call('HSET', key, 'jobs', jobs, 'notes', notes)
 return jobs

@@ -1,12 +1,17 @@
-"""The Lua scripts, put together: what each needs of the library, and its body."""
+"""Builds the Lua scripts: the library that they share, and one function for each script.
+
+The folder has one `.lua` file a script, and what scripts share in `lib/`. A line like
+`--- @include "records"` states what a file needs; includes are resolved transitively, in order,
+each file once. `lib/config.lua` only documents what this module generates in its place.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache, cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property, lru_cache
 from importlib import resources
 from typing import Final
 
@@ -15,39 +20,33 @@ from service.config.settings import Settings
 from service.jobs.actor_routes import NAMESPACE, ROUTES
 from service.jobs.lua.hash_encoding import BLANK, FOLDED, MOST_PIECES, PIECE
 from service.jobs.lua.limits import UNLIMITED, Limits
-from service.jobs.lua.tree_shaking import Part, needed, parts_of
+from service.jobs.lua.literals import LuaValue, to_lua
 from service.jobs.model import TRANSITIONS
 
 _FOLDER: Final = resources.files("service.jobs.lua")
 _DAY_MS: Final = 24 * 3600 * 1000
 
-#: What comes before every script's body; each part needs those before it.
-_LIBRARY: Final = (
-    *("records", "rate_limits", "account_queue", "lookup_cache", "follower_pages"),
-    *("finalize", "suppression", "create_job"),
-)
-
-#: What the names of all libraries begin with.
+#: What the names of all function libraries begin with.
 LIBRARY_PREFIX: Final = "hg_"
-#: zset ms -> release whose processes reported then (report.lua).
-RELEASES: Final = "hg:releases"
-
-_FLAG: Final = re.compile(r"(?:flags=|,)([a-z-]+)")
 
 #: The estimate for a job that waits for a person.
 RECHECK_MS: Final = 60_000
 
+_INCLUDE: Final = re.compile(r'^--- @include "(\w+)"$', re.MULTILINE)
+_COMMENT: Final = re.compile(r"^\s*--.*\n?", re.MULTILINE)
+_FLAG: Final = re.compile(r"(?:flags=|,)([a-z-]+)")
+
 
 @dataclass(frozen=True)
-class Times:
-    """The times the scripts work with, in ms, and what bounds each account.
+class ScriptConfig:
+    """What the scripts work with: times in ms, and what bounds each account.
 
     Parameters:
       lease: How long a claim, a granted turn or an unanswered wake-up lives.
-      settle: From an intent to the first look-up of a write whose end is unknown.
-      keep: How long ended records are remembered.
+      settle: From an intent to the first verification lookup of an unconfirmed write.
+      keep: How long records are kept after their end.
       keep_bodies: How long event bodies and the texts of ended jobs are kept.
-      limits: Budgets, quiet hours, and whom to tell of an account's holds.
+      limits: Budgets, quiet hours, and the callback endpoints that are told of holds.
     """
 
     lease: int
@@ -57,8 +56,8 @@ class Times:
     limits: Limits = UNLIMITED
 
     @classmethod
-    def of(cls, settings: Settings, config: Config) -> Times:
-        """What the settings and the configuration ask for."""
+    def of(cls, settings: Settings, config: Config) -> ScriptConfig:
+        """Read the settings and the configuration."""
         return cls(
             lease=round(settings.lease_seconds * 1000),
             settle=round(settings.settle_seconds * 1000),
@@ -73,15 +72,22 @@ class Script:
     """One script, in both forms that a store can run.
 
     Parameters:
-      function: Its name as a function, and its library's.
-      library: Lua for FUNCTION LOAD.
-      text: Lua for EVAL. It always has a shebang: such a script is refused as a whole when memory
-        is short, where one without would stop half way. So are functions.
+      library: The function library that it is part of.
+      function: Its name there, for FCALL.
     """
 
+    library: ScriptLibrary = field(repr=False)
+    name: str
     function: str
-    library: str
-    text: str
+
+    @cached_property
+    def text(self) -> str:
+        """Lua for EVAL.
+
+        It always has a shebang: such a script is refused as a whole when memory is short, where
+        one without would stop half way. So are functions.
+        """
+        return self.library.eval_text(self.name)
 
     @cached_property
     def sha(self) -> str:
@@ -89,103 +95,185 @@ class Script:
         return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-def release_of(times: Times) -> str:
-    """What tells the scripts of one release and configuration from those of others.
-
-    Processes of several may run at once: each calls functions of its own.
+class ScriptLibrary:
+    """The scripts of one release and configuration.
 
     Parameters:
-      times: What the scripts work with.
-
-    Returns:
-      Twelve hex digits.
+      config: The text in place of lib/config.lua, without RELEASE.
+      bodies: The text of each script by name.
     """
-    terms = f"{_constants(times)}\n{times.limits.as_lua()}"
-    texts = "\0".join((terms, *_files()))
-    return hashlib.sha1(texts.encode(), usedforsecurity=False).hexdigest()[:12]
+
+    def __init__(self, config: str, bodies: Mapping[str, str]) -> None:
+        texts = "\0".join((config, *bodies.values(), *_shared_files().values()))
+        #: Twelve hex digits that tell this release and configuration from others: processes of
+        #: several may run at once, and each calls functions of its own.
+        self.release: Final = hashlib.sha1(texts.encode(), usedforsecurity=False).hexdigest()[:12]
+        #: A release drops the libraries of those that are gone by this prefix and their digits.
+        self.name: Final = f"{LIBRARY_PREFIX}{self.release}_ledger"
+        own = f"{config}\nlocal RELEASE = {to_lua(self.release)}\n"
+        self._files = {**_shared_files(), "config": own}
+        self._bodies = bodies
+        self._scripts = {
+            name: Script(self, name, f"{LIBRARY_PREFIX}{self.release}_{name}") for name in bodies
+        }
+
+    def script(self, name: str) -> Script:
+        """One script.
+
+        Parameters:
+          name: The file's name without `.lua`.
+
+        Raises:
+          KeyError: There is no such script.
+        """
+        return self._scripts[name]
+
+    @cached_property
+    def text(self) -> str:
+        """Lua for FUNCTION LOAD: what the scripts share, and a function for each of them.
+
+        Everything is made once, when the library is loaded. What one run keeps for itself is in
+        `run`, which is made anew in each.
+        """
+        files = included("\n".join(self._bodies.values()), self._files)
+        functions = (self._function(script) for script in self._scripts.values())
+        shared = "\n".join(map(_without_comments, files.values()))
+        return "\n".join((f"#!lua name={self.name}", "local run", shared, *functions))
+
+    def eval_text(self, name: str) -> str:
+        """Lua for EVAL: one script, and what it includes.
+
+        Parameters:
+          name: The script's.
+        """
+        shebang, body = _split(self._bodies[name])
+        shared = "\n".join(map(_without_comments, included(body, self._files).values()))
+        # The body is a function of its own here, too: Lua allows 200 locals in each.
+        return (
+            f"{shebang}\nlocal run = {{}}\n{shared}\n"
+            f"return (function()\n{_without_comments(body)}\nend)()"
+        )
+
+    def _function(self, script: Script) -> str:
+        shebang, body = _split(self._bodies[script.name])
+        flags = to_lua(_FLAG.findall(shebang))
+        return (
+            f"redis.register_function{{function_name = '{script.function}', flags = {flags},"
+            f" callback = function(_, ARGV)\nrun = {{}}\n{_without_comments(body)}\nend}}"
+        )
 
 
-def script_of(name: str, times: Times, release: str) -> Script:
-    """Put one script together.
+def included(text: str, files: Mapping[str, str]) -> dict[str, str]:
+    """What a text includes, each file after those that it includes itself.
 
     Parameters:
-      name: The file's name without `.lua`.
-      times: The times it works with.
-      release: As `release_of` tells it.
+      text: Lua with `--- @include` lines.
+      files: The files that can be included, by name.
+
+    Raises:
+      KeyError: A file that is included does not exist.
     """
-    return assembled((_FOLDER / f"{name}.lua").read_text(), times, name=name, release=release)
+    found: dict[str, str] = {}
+
+    def include(names: Sequence[str]) -> None:
+        for name in names:
+            if name not in found:
+                include(_INCLUDE.findall(files[name]))
+                found[name] = files[name]
+
+    include(_INCLUDE.findall(text))
+    return found
 
 
-def assembled(body: str, times: Times, *, name: str = "body", release: str = "none") -> Script:
-    """A script of a body and what it needs before it.
+def script_library(config: ScriptConfig) -> ScriptLibrary:
+    """The scripts of this release for a configuration.
 
     Parameters:
-      body: Its own text, which may begin with a shebang.
-      times: The times it works with.
+      config: What the scripts work with.
+    """
+    return _library_of(generated_config(config))
+
+
+def build_script(body: str, config: ScriptConfig, *, name: str = "body") -> Script:
+    """A script from a text, as if it were one of the folder's files.
+
+    Parameters:
+      body: Its text, which may begin with a shebang.
+      config: What it works with.
       name: What to call it.
-      release: As `release_of` tells it.
     """
-    shebang, _, rest = body.partition("\n") if body.startswith("#!") else ("#!lua", "", body)
-    terms = parts_of(f"{_constants(times)}\nlocal RELEASE = '{release}'\n{times.limits.as_lua()}")
-    before = "\n".join((*needed([*terms, *_library()], rest), ""))
-    function = f"{LIBRARY_PREFIX}{release}_{name}"
-    flags = ", ".join(f"'{flag}'" for flag in _FLAG.findall(shebang))
-    return Script(
-        function=function,
-        # What a run keeps for itself is made anew in each; the rest is made once and never changed.
-        library=(
-            f"#!lua name={function}\nlocal run\n{before}"
-            f"redis.register_function{{function_name = '{function}', flags = {{{flags}}},"
-            f" callback = function(KEYS, ARGV)\nrun = {{}}\n{rest}\nend}}"
-        ),
-        text=f"{shebang}\nlocal run = {{}}\n{before}{rest}",
-    )
+    return ScriptLibrary(generated_config(config), {name: body}).script(name)
+
+
+def generated_config(config: ScriptConfig) -> str:
+    """The text in place of lib/config.lua, without RELEASE.
+
+    Parameters:
+      config: What the scripts work with.
+    """
+    return f"{_constants(config)}\n{config.limits.as_lua()}"
+
+
+@lru_cache(maxsize=8)
+def _library_of(config: str) -> ScriptLibrary:
+    return ScriptLibrary(config, _script_files())
 
 
 @cache
-def _library() -> list[Part]:
-    files = [(_FOLDER / "lib" / f"{name}.lua").read_text() for name in _LIBRARY]
-    return parts_of("\n".join(files))
+def _script_files() -> Mapping[str, str]:
+    return _lua_files("")
 
 
 @cache
-def _files() -> tuple[str, ...]:
-    """The texts of all scripts and of the library."""
-    folders = (_FOLDER, _FOLDER / "lib")
-    found = {entry.name: entry for folder in folders for entry in folder.iterdir()}
-    return tuple(found[name].read_text() for name in sorted(found) if name.endswith(".lua"))
+def _shared_files() -> Mapping[str, str]:
+    return _lua_files("lib")
 
 
-def _constants(times: Times) -> str:
-    actors = ", ".join(
-        f"{kind} = {{queue = '{address.queue}', name = '{address.actor}'}}"
-        for kind, address in ROUTES.items()
+def _lua_files(folder: str) -> Mapping[str, str]:
+    """The text of each `.lua` file of a folder, by its name without the suffix, in order."""
+    entries = sorted((_FOLDER / folder).iterdir(), key=lambda entry: entry.name)
+    return {
+        entry.name.removesuffix(".lua"): entry.read_text()
+        for entry in entries
+        if entry.name.endswith(".lua")
+    }
+
+
+def _split(text: str) -> tuple[str, str]:
+    """The shebang of a script, and the rest."""
+    if not text.startswith("#!"):
+        return "#!lua", text
+    shebang, _, body = text.partition("\n")
+    return shebang, body
+
+
+def _without_comments(text: str) -> str:
+    return _COMMENT.sub("", text).strip()
+
+
+def _constants(config: ScriptConfig) -> str:
+    settings: LuaValue = {
+        "lease": config.lease,
+        "settle": config.settle,
+        "keep": config.keep,
+        "keep_bodies": config.keep_bodies,
+        "recheck": RECHECK_MS,
+        "repeats": config.limits.repeat_ms,
+        "namespace": NAMESPACE,
+        "actors": {
+            kind: {"queue": route.queue, "name": route.actor} for kind, route in ROUTES.items()
+        },
+    }
+    allowed: LuaValue = {
+        str(origin): {str(each): True for each in sorted(to)} for origin, to in TRANSITIONS.items()
+    }
+    is_folded = dict.fromkeys(FOLDED, True)
+    return "\n".join(
+        (
+            f"local CONF = {to_lua(settings)}",
+            f"local ALLOWED = {to_lua(allowed)}",
+            f"local BLANK = {to_lua(BLANK)}",
+            f"local FOLDED, IS_FOLDED = {to_lua(FOLDED)}, {to_lua(is_folded)}",
+            f"local PIECE, MOST_PIECES = {PIECE}, {MOST_PIECES}",
+        )
     )
-    allowed = ", ".join(
-        f"{origin} = {{{', '.join(f'{to} = true' for to in sorted(targets))}}}"
-        for origin, targets in TRANSITIONS.items()
-    )
-    return (
-        f"local CONF = {{lease = {times.lease}, settle = {times.settle}, keep = {times.keep},"
-        f" keep_bodies = {times.keep_bodies}, recheck = {RECHECK_MS},"
-        f" repeats = {times.limits.repeat_ms}, namespace = '{NAMESPACE}',"
-        f" actors = {{{actors}}}}}\n"
-        f"local ALLOWED = {{{allowed}}}\n{_layout()}"
-    )
-
-
-def _layout() -> str:
-    blank = ", ".join(f"['{name}'] = '{value}'" for name, value in BLANK.items())
-    names = ", ".join(f"'{name}'" for name in FOLDED)
-    folded = ", ".join(f"{name} = true" for name in FOLDED)
-    return (
-        f"local BLANK = {{{blank}}}\n"
-        f"local FOLDED, IS_FOLDED = {{{names}}}, {{{folded}}}\n"
-        f"local PIECE, MOST_PIECES = {PIECE}, {MOST_PIECES}"
-    )
-
-
-def flat_to_dict(flat: list[bytes]) -> Mapping[str, str]:
-    """A hash as scripts reply it (name, value, name, value ...) as a dict of text."""
-    pairs = zip(flat[::2], flat[1::2], strict=True)
-    return {name.decode(): value.decode() for name, value in pairs}

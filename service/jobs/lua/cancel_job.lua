@@ -1,16 +1,18 @@
 #!lua flags=allow-oom
 -- Cancels a job that has written nothing yet.
--- ARGV   1 job id  2 who asks
--- Reply  ok | asked (it runs; it stops before its write) | late (a write of it may have happened,
---        or it has ended) | none
+-- ARGV   job_id, by (who asks)
+-- Reply  ok | asked (it runs, and stops before its write) | late (its write may have happened, or
+--        it has ended) | none
 -- Keeps  a job whose write may have happened is never called canceled.
-local job = load_job(ARGV[1])
+--- @include "finalize"
+local job_id, by = unpack(ARGV)
+local job = load_job(job_id)
 if not job then return 'none' end
 if job.status == 'running' then
-  set(job, {cancel = ARGV[2]})
+  set_fields(job, {cancel = by})
   return 'asked'
 end
 if tonumber(job.intent_at) > 0 and not FINAL[job.status] then return 'late' end
-if not allowed(job, 'canceled') then return job.status == 'canceled' and 'ok' or 'late' end
-finalize(job, 'canceled', clock(), ARGV[2], 'asked to')
+if not is_allowed(job, 'canceled') then return job.status == 'canceled' and 'ok' or 'late' end
+finalize(job, 'canceled', now_ms(), by, 'asked to')
 return 'ok'

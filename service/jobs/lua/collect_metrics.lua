@@ -1,12 +1,16 @@
 #!lua flags=no-writes
--- Tells how much there is of everything and what has been counted, for GET /metrics.
--- ARGV   1 Dramatiq's queues between spaces  then the accounts to tell of
+-- Gathers the numbers of GET /metrics: how much there is of everything, and what was counted.
+-- ARGV   queues (Dramatiq's, between spaces), then the accounts
 -- Reply  JSON: {now, paused, counters {name: count}, jobs {status: n}, kinds {kind: n},
 --        deliveries {status: n}, queues {queue: {depth, oldest (ms)}}, lags {index: ms},
---        processes {process: {tier, peak_us, listeners}}, accounts {account: {fields, lines {lane: {n, why}},
---        held {kind: {n, why}}, budgets {pace: {hour {used, limit}, day {used, limit}}}}}}
+--        processes {process: {tier, peak_us, listeners}}, accounts {account: {fields,
+--        sub_queues {sub-queue: {n, why}}, held {kind: {n, why}},
+--        budgets {limit: {hour {used, limit}, day {used, limit}}}}}}
 -- Keeps  reads only; its cost grows with the accounts and not with the jobs.
-local now = clock()
+--- @include "account_queue"
+local queues = ARGV[1]
+local FIRST_ACCOUNT = 2
+local now = now_ms()
 
 local function sizes(prefix, names)
   local found = {}
@@ -20,8 +24,16 @@ local function statuses()
   return names
 end
 
+local function kinds()
+  local names = {}
+  for kind in pairs(CONF.actors) do
+    if kind ~= 'delivery' then names[#names + 1] = kind end
+  end
+  return names
+end
+
 -- How long the first message has waited; what is no message of Dramatiq's has no age.
-local function age(queue)
+local function age_of_first(queue)
   local first = redis.call('LINDEX', queue, 0)
   local data = first and redis.call('HGET', queue .. '.msgs', first)
   local sound, message = pcall(cjson.decode, data or '')
@@ -29,16 +41,16 @@ local function age(queue)
   return sent and math.max(0, now - sent) or 0
 end
 
-local function queues()
+local function queue_depths()
   local found = {}
-  for name in string.gmatch(ARGV[1], '%S+') do
+  for name in string.gmatch(queues, '%S+') do
     local queue = CONF.namespace .. ':' .. name
-    found[name] = {depth = redis.call('LLEN', queue), oldest = age(queue)}
+    found[name] = {depth = redis.call('LLEN', queue), oldest = age_of_first(queue)}
   end
   return found
 end
 
--- For how long what is due has been left undone.
+-- For how long the first entry of each index has been overdue.
 local function lags()
   local found = {}
   for _, index in ipairs({'due', 'wakes', 'leases', 'expiry', 'turns', 'alarms'}) do
@@ -48,7 +60,7 @@ local function lags()
   return found
 end
 
--- Longer gone than its report holds, a process has no hash.
+-- A process that is gone for longer than its report is valid has no hash.
 local function processes()
   local found = {}
   for _, process in ipairs(redis.call('ZRANGE', 'hg:processes', 0, -1)) do
@@ -57,51 +69,52 @@ local function processes()
   return found
 end
 
-local function budgets(name)
+local function budgets(account)
   local found = {}
-  for pace in pairs(limits_of(name).paces) do
-    local per_hour, per_day = most_of(name, pace, now)
-    local key = spent_key(name, pace)
-    local function used(span) return redis.call('ZCOUNT', key, '(' .. digits(now - span), '+inf') end
-    found[pace] = {hour = {used = used(HOUR), limit = per_hour}, day = {used = used(DAY), limit = per_day}}
+  for limit in pairs(config_of(account).limits) do
+    local per_hour, per_day = budgets_of(account, limit, now)
+    local key = spent_key(account, limit)
+    local function used(span)
+      return redis.call('ZCOUNT', key, '(' .. digits(now - span), '+inf')
+    end
+    found[limit] = {hour = {used = used(HOUR), limit = per_hour},
+      day = {used = used(DAY), limit = per_day}}
   end
   return found
 end
 
-local function lines(name, account)
+local function sub_queues(account, state)
   local found = {}
-  for _, lane in ipairs(redis.call('SMEMBERS', 'hg:acct:' .. name .. ':lanes')) do
-    local n = redis.call('ZCARD', line_key(name, lane))
-    if n > 0 then found[lane] = {n = n, why = door(name, account, lane, now) or 'turn'} end
+  for _, sub_queue in ipairs(redis.call('SMEMBERS', 'hg:acct:' .. account .. ':lanes')) do
+    local n = redis.call('ZCARD', queue_key(account, sub_queue))
+    if n > 0 then
+      found[sub_queue] = {n = n, why = blocked_by(account, state, sub_queue, now) or 'turn'}
+    end
   end
   return found
 end
 
-local function held(name, account)
+local function held(account, state)
   local found = {}
   for kind in pairs(CONF.actors) do
-    local n = redis.call('ZCARD', 'hg:acct:' .. name .. ':held:' .. kind)
-    if n > 0 then found[kind] = {n = n, why = stopped(account, kind) or 'resuming'} end
+    local n = redis.call('ZCARD', 'hg:acct:' .. account .. ':held:' .. kind)
+    if n > 0 then found[kind] = {n = n, why = paused_by(state, kind) or 'resuming'} end
   end
   return found
 end
 
 local function accounts()
   local found = {}
-  for i = 2, #ARGV do
-    local name, account = ARGV[i], account_of(ARGV[i])
-    found[name] = {fields = account, lines = lines(name, account), held = held(name, account),
-      budgets = budgets(name)}
+  for _, account in ipairs({unpack(ARGV, FIRST_ACCOUNT)}) do
+    local state = load_account(account)
+    found[account] = {fields = state, sub_queues = sub_queues(account, state),
+      held = held(account, state), budgets = budgets(account)}
   end
   return found
 end
 
-local kinds = {}
-for kind in pairs(CONF.actors) do
-  if kind ~= 'delivery' then kinds[#kinds + 1] = kind end
-end
 return cjson.encode({now = now, paused = redis.call('EXISTS', 'hg:paused') == 1,
   counters = load_hash('hg:counters') or {}, jobs = sizes('hg:jobs:status:', statuses()),
-  kinds = sizes('hg:jobs:kind:', kinds),
+  kinds = sizes('hg:jobs:kind:', kinds()),
   deliveries = sizes('hg:dlvs:status:', {'pending', 'delivering', 'delivered', 'failed'}),
-  queues = queues(), lags = lags(), processes = processes(), accounts = accounts()})
+  queues = queue_depths(), lags = lags(), processes = processes(), accounts = accounts()})

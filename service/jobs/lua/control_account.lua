@@ -1,77 +1,86 @@
 #!lua flags=allow-oom
 -- Opens or closes an account for a person.
--- ARGV   1 account  2 'pause', 'resume', 'answer' (end the hold if it is one of those in 3), or
---        'go_on' with any of these  3 a person's note (pause), or reasons between spaces (answer)
---        4 the most jobs to let go in one call  5 who asks  6 a kind, or '' for all
--- Reply  how many jobs were let go
--- Keeps  a resumed account has neither hold nor cooldown, and what these kept stands in line in
---        order; a hold that comes while a resume goes on is not ended by it.
-local name, action, kind = ARGV[1], ARGV[2], ARGV[6]
-local key, now = 'hg:acct:' .. name, clock()
-redis.call('SADD', 'hg:accts', name)
+-- ARGV   account, action, note (pause: why; answer: the reasons that it ends, between spaces),
+--        limit (the most jobs to release), by (who asks), kind ('' for all). Action:
+--        pause     close the account, or one kind of action
+--        resume    end its holds and cooldowns, or those of one kind
+--        answer    end its hold, if it is one of `note`
+--        go_on     only release jobs that nothing holds any more
+-- Reply  how many held jobs were released
+-- Keeps  a resumed account has neither hold nor cooldown, and its held jobs wait in the account
+--        queue in order. A hold that comes while a resume goes on is not ended by it.
+--- @include "account_queue"
+--- @include "account_holds"
+local account, action, note, limit, by, kind = unpack(ARGV)
+local key, now, max_released = 'hg:acct:' .. account, now_ms(), tonumber(limit)
+redis.call('SADD', 'hg:accts', account)
 
 if action == 'pause' then
   if kind == '' then
-    put_on_hold(name, 'paused', ARGV[3], ARGV[5], now)
+    hold_account(account, 'paused', note, by, now)
   elseif redis.call('HSETNX', key, 'pause:' .. kind, digits(now)) == 1 then
-    audit(now, 'hold', 'paused:' .. kind, ARGV[5], name)
+    audit(now, 'hold', 'paused:' .. kind, by, account)
   end
-  grant_if_free(name, now)
+  grant_if_free(account, now)
   return 0
 end
 
--- What ends: everything, or what concerns one kind of action.
-local function ends(field)
+-- Whether a resume ends what a field says: all of it, or what concerns one kind of action.
+local function is_ended(field)
   if kind ~= '' then
     return field == 'pause:' .. kind or field == 'cool:' .. kind or field == 'cool_why:' .. kind
   end
   return string.find(field, '^hold') or string.find(field, '^cool') or string.find(field, '^pause')
 end
 
-local function open_doors()
+local function resume()
   local held = redis.call('HGET', key, 'hold')
-  if kind == '' then redis.call('DEL', 'hg:logins:' .. name) end
+  if kind == '' then redis.call('DEL', 'hg:logins:' .. account) end
   for _, field in ipairs(redis.call('HKEYS', key)) do
-    if ends(field) then redis.call('HDEL', key, field) end
+    if is_ended(field) then redis.call('HDEL', key, field) end
   end
-  audit(now, 'resume', kind ~= '' and 'paused:' .. kind or held or '', ARGV[5], name)
-  if held and kind == '' then tell_of(name, 'resumed', held, now) end
+  audit(now, 'resume', kind ~= '' and 'paused:' .. kind or held or '', by, account)
+  if held and kind == '' then open_account_delivery(account, 'resumed', held, now) end
 end
 
--- Ends only what the answer is for; what a person has paused besides stays so.
+-- Ends only what the answer is for; a pause by a person stays.
 local function answer()
   local held, paused, remark = unpack(redis.call('HMGET', key, 'hold', 'paused', 'paused_note'))
-  if not held or not string.find(ARGV[3], ' ' .. held .. ' ', 1, true) then return end
-  redis.call('DEL', 'hg:logins:' .. name)
+  if not held or not string.find(note, ' ' .. held .. ' ', 1, true) then return end
+  redis.call('DEL', 'hg:logins:' .. account)
   redis.call('HDEL', key, 'hold', 'hold_note', 'hold_since')
-  audit(now, 'resume', held, ARGV[5], name)
+  audit(now, 'resume', held, by, account)
   if paused then
     redis.call('HSET', key, 'hold', 'paused', 'hold_since', paused, 'hold_note', remark or '')
   else
-    tell_of(name, 'resumed', held, now)
+    open_account_delivery(account, 'resumed', held, now)
   end
 end
 
-if action == 'resume' then open_doors() end
+if action == 'resume' then resume() end
 if action == 'answer' then answer() end
-local account, let_go, most = account_of(name), 0, tonumber(ARGV[4])
+local state, released = load_account(account), 0
 for each in pairs(CONF.actors) do
   local list = key .. ':held:' .. each
-  local open = let_go < most and not stopped(account, each)
-  local kept = open and redis.call('ZRANGE', list, 0, most - let_go - 1) or {}
-  for _, id in ipairs(kept) do
+  local is_open = released < max_released and not paused_by(state, each)
+  local held = is_open and redis.call('ZRANGE', list, 0, max_released - released - 1) or {}
+  for _, id in ipairs(held) do
     redis.call('ZREM', list, id)
     local job = load_job(id)
     if job and job.status == 'held' then
-      -- First all of them stand in line: their order is not that of the lists they were held in.
-      unlist(job)
-      move(job, 'queued', now, ARGV[5], 'account resumed')
-      stand(job, now, 'line', 'turn')
+      -- First all of them are queued: their order is not that of the lists they were held in.
+      remove_from_queues(job)
+      transition(job, 'queued', now, by, 'account resumed')
+      enqueue_waiting(job, now, 'line', 'turn')
     end
   end
-  let_go = let_go + #kept
+  released = released + #held
 end
--- There may be more: whoever asks, asks again, or the minute's look at every account does.
-if let_go == most then redis.call('HSET', key, 'resuming', '1') else redis.call('HDEL', key, 'resuming') end
-grant_if_free(name, now)
-return let_go
+-- There may be more: the caller asks again, or else the scheduler's look at every account does.
+if released == max_released then
+  redis.call('HSET', key, 'resuming', '1')
+else
+  redis.call('HDEL', key, 'resuming')
+end
+grant_if_free(account, now)
+return released

@@ -1,15 +1,19 @@
 #!lua flags=allow-oom
--- The switch for every account at once.
--- ARGV   1 'pause' or 'resume'  2 a person's note  3 who asks
--- Reply  whether it was off (1) or on (0) before
--- Keeps  nothing is claimed or written while it is off; accounts keep their own holds.
-local now = clock()
-local was = redis.call('EXISTS', 'hg:paused')
-if ARGV[1] == 'pause' then
-  if was == 0 then redis.call('HSET', 'hg:paused', 'why', 'paused', 'since', digits(now), 'note', '') end
-  if ARGV[2] ~= '' then redis.call('HSET', 'hg:paused', 'note', ARGV[2]) end
+-- Pauses or resumes all accounts at once.
+-- ARGV   action (pause | resume), note (why, for people), by (who asks)
+-- Reply  1 when all accounts were paused before, else 0
+-- Keeps  while all accounts are paused nothing is claimed or written; accounts keep their holds.
+--- @include "audit_log"
+local action, note, by = unpack(ARGV)
+local now = now_ms()
+local was_paused = redis.call('EXISTS', 'hg:paused')
+if action == 'pause' then
+  if was_paused == 0 then
+    redis.call('HSET', 'hg:paused', 'why', 'paused', 'since', digits(now), 'note', '')
+  end
+  if note ~= '' then redis.call('HSET', 'hg:paused', 'note', note) end
 else
   redis.call('DEL', 'hg:paused')
 end
-audit(now, ARGV[1] == 'pause' and 'hold' or 'resume', 'everything', ARGV[3], '*')
-return was
+audit(now, action == 'pause' and 'hold' or 'resume', 'everything', by, '*')
+return was_paused

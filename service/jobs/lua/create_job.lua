@@ -1,24 +1,30 @@
 -- Creates one job that a caller asked for.
--- ARGV   1 entry (JSON)  2 idempotency key or ''  3 hash of the request  4 how long to keep the key (ms)
---        5 its photo (JPEG), '' for none
--- Reply  {outcome, job id}; outcome: created | repeated | conflict
--- Keeps  one idempotency key names one job; the same key with another request changes nothing.
---        A photo is there as soon as its job is, and no longer.
-local entry, now = cjson.decode(ARGV[1]), clock()
-if ARGV[2] ~= '' then
-  local earlier = load_hash(ARGV[2])
+-- ARGV   entry (JSON, see draft_encoding.py), idempotency_key (its Redis key, or ''), request_hash,
+--        keep (for how long to keep the key, ms), photo (JPEG, or '')
+-- Reply  {outcome, job id}; outcome: created | repeated (same key and request) | conflict
+-- Keeps  one idempotency key names one job; the same key with another request changes nothing. A
+--        photo exists as soon as its job does.
+--- @include "create_job"
+--- @include "lookup_cache"
+--- @include "photos"
+local entry, idempotency_key, request_hash, keep, photo = unpack(ARGV)
+local now = now_ms()
+if idempotency_key ~= '' then
+  local earlier = load_hash(idempotency_key)
   if earlier then
-    return {earlier.request == ARGV[3] and 'repeated' or 'conflict', earlier.job}
+    return {earlier.request == request_hash and 'repeated' or 'conflict', earlier.job}
   end
 end
--- Who reads is chosen here: whoever has most of its budget left, or the first where all are shut.
-if entry.readers then entry.account = reader_of(entry.readers, now, math.huge) or entry.readers[1] end
-if ARGV[5] ~= '' and redis.call('EXISTS', 'hg:job:' .. entry.id) == 0 then
-  keep_photo(entry.id, ARGV[5], entry.run_at or now + entry.delay, now)
+local job = cjson.decode(entry)
+-- A job that may read with several accounts gets the one that has most of its budget left, or the
+-- first where all are blocked.
+if job.readers then job.account = pick_account(job.readers, now, math.huge) or job.readers[1] end
+if photo ~= '' and redis.call('EXISTS', 'hg:job:' .. job.id) == 0 then
+  keep_photo(job.id, photo, job.run_at or now + job.delay, now)
 end
-local id = create_job(entry, entry.source, now)
-if ARGV[2] ~= '' then
-  redis.call('HSET', ARGV[2], 'request', ARGV[3], 'job', id)
-  redis.call('PEXPIRE', ARGV[2], ARGV[4])
+local job_id = create_job(job, job.source, now)
+if idempotency_key ~= '' then
+  redis.call('HSET', idempotency_key, 'request', request_hash, 'job', job_id)
+  redis.call('PEXPIRE', idempotency_key, keep)
 end
-return {'created', id}
+return {'created', job_id}

@@ -1,31 +1,33 @@
 #!lua flags=no-writes
--- Shows an account: what stands in its way, what waits for it, and what it has spent.
--- ARGV   1 account
--- Reply  JSON: {now, fields (its hash), paused, turn, lines {lane: count}, held {kind: count},
---        budgets {pace: {gap, per_hour {used, limit}, per_day {used, limit}, why, at}}, quiet_until}
+-- Shows an account: what keeps it from work, what waits for it and what it has spent.
+-- ARGV   account
+-- Reply  JSON: {now, fields (its hash), paused, turn, sub_queues {sub-queue: count},
+--        held {kind: count}, budgets {limit: {gap, per_hour {used, limit}, per_day {used, limit},
+--        why, at}}, quiet_until}
 -- Keeps  reads only.
-local name, now = ARGV[1], clock()
-local key, account = 'hg:acct:' .. ARGV[1], account_of(ARGV[1])
-local terms = limits_of(name)
-local shown = {now = now, fields = account, paused = redis.call('HGET', 'hg:paused', 'why') or nil,
-  turn = redis.call('GET', key .. ':turn') or nil, quiet_until = quiet_until(name, now),
-  lines = {}, held = {}, budgets = {}}
+--- @include "account_queue"
+local account = unpack(ARGV)
+local now, key = now_ms(), 'hg:acct:' .. account
+local state = load_account(account)
+local shown = {now = now, fields = state, paused = redis.call('HGET', 'hg:paused', 'why') or nil,
+  turn = turn_holder(account) or nil, quiet_until = quiet_until(account, now), sub_queues = {},
+  held = {}, budgets = {}}
 
-local function used(pace, span)
-  return redis.call('ZCOUNT', spent_key(name, pace), '(' .. digits(now - span), '+inf')
+local function used(limit, span)
+  return redis.call('ZCOUNT', spent_key(account, limit), '(' .. digits(now - span), '+inf')
 end
 
-for _, lane in ipairs(redis.call('SMEMBERS', key .. ':lanes')) do
-  shown.lines[lane] = redis.call('ZCARD', line_key(name, lane))
+for _, sub_queue in ipairs(redis.call('SMEMBERS', key .. ':lanes')) do
+  shown.sub_queues[sub_queue] = redis.call('ZCARD', queue_key(account, sub_queue))
 end
 for kind in pairs(CONF.actors) do
   shown.held[kind] = redis.call('ZCARD', key .. ':held:' .. kind)
 end
-for pace, own in pairs(terms.paces) do
-  local per_hour, per_day = most_of(name, pace, now)
-  local why, at = full(name, account, pace, now)
-  shown.budgets[pace] = {gap = own.gap, why = why, at = at or now,
-    per_hour = {used = used(pace, HOUR), limit = per_hour},
-    per_day = {used = used(pace, DAY), limit = per_day}}
+for limit, own in pairs(config_of(account).limits) do
+  local per_hour, per_day = budgets_of(account, limit, now)
+  local why, at = limit_reached(account, state, limit, now)
+  shown.budgets[limit] = {gap = own.gap, why = why, at = at or now,
+    per_hour = {used = used(limit, HOUR), limit = per_hour},
+    per_day = {used = used(limit, DAY), limit = per_day}}
 end
 return cjson.encode(shown)

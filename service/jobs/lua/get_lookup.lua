@@ -1,19 +1,24 @@
 #!lua flags=no-writes
--- Tells what is known of targets and which job looks, if any.
--- ARGV   for each, two: target, how long one who waits may be kept waiting (ms)
--- Reply  for each as `sight_of`; why the account of the job that looks is shut, not of any other
+-- Reads what is known of targets, and which job looks each of them up now.
+-- ARGV   for each target: target, patience (how long who waits may be kept waiting, ms)
+-- Reply  for each target: see `lookup_state`; what blocks is told of the account of the job in
+--        flight only
 -- Keeps  reads only.
-local now = clock()
+--- @include "arguments"
+--- @include "lookup_cache"
+local now = now_ms()
 
-local function see(target, patience)
-  local flying = flight_of(target)
+local function get(target, patience)
+  local in_flight = job_in_flight(target)
   local why, till, since
-  if flying and flying.status ~= 'running' then
-    why, till, since = barred(flying.account, now, tonumber(patience))
+  if in_flight and in_flight.status ~= 'running' then
+    why, till, since = lookups_blocked_by(in_flight.account, now, tonumber(patience))
   end
-  return sight_of(target, flying, why, till, since, now)
+  return lookup_state(target, in_flight, why, till, since, now)
 end
 
-local sights = {}
-for i = 1, #ARGV, 2 do sights[#sights + 1] = see(ARGV[i], ARGV[i + 1]) end
-return sights
+local states = {}
+for target, patience in argument_groups(ARGV, 1, 2) do
+  states[#states + 1] = get(target, patience)
+end
+return states

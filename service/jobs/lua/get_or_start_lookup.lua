@@ -1,16 +1,19 @@
--- Tells what is known of targets, and sees to it that one job looks where that is not fresh.
--- ARGV   for each, five: target, how long an answer is fresh (ms), entry (JSON, as for create,
---        without an account), the accounts that may look, between spaces, how long one who waits
---        may be kept waiting (ms)
--- Reply  for each as `sight_of`
--- Keeps  one look-up at a time for a target, however many ask and wherever. One that stands before
---        an account that has been shut goes to another that is open.
-local now = clock()
+-- Reads what is known of targets, and has one job look up each of which nothing fresh is known.
+-- ARGV   for each target: target, fresh (how long a result is fresh, ms), entry (JSON, as for
+--        create_job, without an account), accounts (that may look it up, between spaces),
+--        patience (how long who waits may be kept waiting, ms)
+-- Reply  for each target: see `lookup_state`
+-- Keeps  one lookup of a target at a time, however many ask and wherever. A job that waits for an
+--        account that was closed is replaced by one of an account that is open.
+--- @include "arguments"
+--- @include "lookup_cache"
+--- @include "create_job"
+local now = now_ms()
 
 local function is_settled(target, fresh_ms)
   local known = load_hash(found_key(target)) or {}
   return (known.body and tonumber(known.at) + fresh_ms > now) or
-    (known.problem and tonumber(known.problem_at) + BRIEF > now)
+    (known.problem and tonumber(known.problem_at) + PROBLEM_MS > now)
 end
 
 local function words_of(text)
@@ -19,25 +22,31 @@ local function words_of(text)
   return words
 end
 
-local function begin(target, account, entry)
-  entry.account, entry.target = account, target
-  redis.call('SET', flight_key(target), create_job(entry, entry.source, now), 'PX', digits(HOUR))
-  return load_job(entry.id)
+local function start(target, account, job)
+  job.account, job.target = account, target
+  local job_id = create_job(job, job.source, now)
+  redis.call('SET', in_flight_key(target), job_id, 'PX', digits(HOUR))
+  return load_job(job.id)
 end
 
-local function look(target, fresh_ms, entry, readers, patience)
-  if is_settled(target, tonumber(fresh_ms)) then return sight_of(target, nil, nil, nil, nil, now) end
-  patience = tonumber(patience)
-  local flying = flight_of(target)
-  if flying and (flying.status == 'running' or not barred(flying.account, now, patience)) then
-    return sight_of(target, flying, nil, nil, nil, now)
+local function get_or_start(target, fresh_ms, entry, accounts, patience)
+  if is_settled(target, fresh_ms) then return lookup_state(target, nil, nil, nil, nil, now) end
+  local in_flight = job_in_flight(target)
+  if in_flight and (in_flight.status == 'running' or
+      not lookups_blocked_by(in_flight.account, now, patience)) then
+    return lookup_state(target, in_flight, nil, nil, nil, now)
   end
-  local account, why, till, since = reader_of(words_of(readers), now, patience)
-  if not account then return sight_of(target, flying, why or 'no_account', till, since, now) end
-  if flying then finalize(flying, 'canceled', now, 'look', 'another account looks') end
-  return sight_of(target, begin(target, account, cjson.decode(entry)), nil, nil, nil, now)
+  local account, why, till, since = pick_account(words_of(accounts), now, patience)
+  if not account then
+    return lookup_state(target, in_flight, why or 'no_account', till, since, now)
+  end
+  if in_flight then finalize(in_flight, 'canceled', now, 'look', 'another account looks') end
+  local job = start(target, account, cjson.decode(entry))
+  return lookup_state(target, job, nil, nil, nil, now)
 end
 
-local sights = {}
-for i = 1, #ARGV, 5 do sights[#sights + 1] = look(unpack(ARGV, i, i + 4)) end
-return sights
+local states = {}
+for target, fresh, entry, accounts, patience in argument_groups(ARGV, 1, 5) do
+  states[#states + 1] = get_or_start(target, tonumber(fresh), entry, accounts, tonumber(patience))
+end
+return states

@@ -1,21 +1,21 @@
-"""Group commit: what is recorded in one turn of the loop shares one round trip.
+"""Group commit: calls that are made in one turn of the event loop share one round trip.
 
-A storm of webhooks costs a round trip a batch instead of one each, and no caller waits for more
+A flood of webhooks costs a round trip a batch instead of one each, and no caller waits for more
 than the batches before its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 from redis.exceptions import RedisError
 
-from service.jobs.lua.builder import Script
+from service.jobs.lua.call import ScriptCall
 from service.jobs.lua.runner import Scripts
 from service.redis.batching import Batcher, PendingCall
 
-#: The most calls that wait, and the most bytes they hold, before the door is closed.
+#: The most calls that wait, and the most bytes they hold, before more are turned away.
 MOST_WAITING: Final = 2_000
 MOST_BYTES: Final = 32 * 1024 * 1024
 #: The most calls of one round trip, and the most bytes of more than one: the store does nothing
@@ -28,47 +28,49 @@ MOST_BYTES_AT_ONCE: Final = 512 * 1024
 MOST_UNDER_WAY: Final = 2
 
 
+T = TypeVar("T")
+
+
 class Overloaded(RedisError):
-    """More waits to be recorded than the store takes; the sender must come again."""
+    """More waits to be recorded than the store takes; the sender must try again."""
 
 
 class GroupCommit(Batcher):
     """Runs one script for many callers at a time.
 
+    Its ARGV are those of all calls one after the other, its reply is one for each call; an error
+    among them is that call's alone.
+
     Parameters:
       scripts: What runs it.
-      script: The script. Its ARGV are those of all calls one after the other, its reply one for
-        each call; an error among them is that call's alone.
     """
 
-    def __init__(self, scripts: Scripts, script: Script) -> None:
+    def __init__(self, scripts: Scripts) -> None:
         super().__init__(MOST_UNDER_WAY)
         self._scripts = scripts
-        self._script = script
         self._bytes = 0
 
-    async def run(self, *args: str | bytes) -> Any:
-        """Run the script with the next batch.
+    async def run(self, call: ScriptCall[T]) -> T:
+        """Make a call with the next batch.
 
         Parameters:
-          args: Its ARGV for this call.
-
-        Returns:
-          Its reply to this call.
+          call: Always of the same script.
 
         Raises:
           Overloaded: Too much waits already; nothing was recorded.
           redis.exceptions.RedisError: The store did not answer, or refused this call.
         """
+        args = cast("Sequence[str | bytes]", call.args)
         size = sum(map(len, args))
         if len(self._waiting) >= MOST_WAITING or self._bytes + size > MOST_BYTES:
             raise Overloaded("more waits to be recorded than the store takes")
         self._bytes += size
-        return await self._submit(args, size)
+        return call.parse(await self._submit(args, size, self._scripts.script(call.name)))
 
     def _next_batch(self) -> Sequence[PendingCall]:
-        # Where many wait, half of them: while the store works on those this process answers others
-        # and puts the next together. All at once, each would stand still while the other works.
+        # Half of those that wait, where many do: while the store works on them, this process
+        # answers others and puts the next batch together. With all of them in one batch, the store
+        # and the process would each idle while the other works.
         most = min(MOST_AT_ONCE, max(FEW_AT_ONCE, len(self._waiting) // 2))
         taken, size = 0, 0
         for call in self._waiting[:most]:
@@ -80,4 +82,4 @@ class GroupCommit(Batcher):
 
     async def _send(self, batch: Sequence[PendingCall]) -> list[Any]:
         args = [arg for call in batch for arg in call.args]
-        return cast("list[Any]", await self._scripts.call(self._script, args))
+        return cast("list[Any]", await self._scripts.send(batch[0].script, args))

@@ -1,9 +1,9 @@
-"""How a job's hash is laid out, so that a million of them fit: what is blank is not stored, and
-what is long is stored in pieces.
+"""How a job's hash is stored, so that a million of them fit: blank values are not stored, and long
+ones are stored in pieces.
 
-Redis packs a hash into one block of memory only while no value of it is longer than 64 bytes
-(`hash-max-listpack-value`); one that is longer makes it take three times as much. `scripts.py`
-renders this into the Lua scripts.
+Redis packs a hash into one block of memory only while none of its values is longer than 64 bytes
+(`hash-max-listpack-value`); a single longer value makes the hash take three times as much.
+builder.py renders these constants into the scripts; lib/records.lua describes every field.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _EMPTY: Final = (
     *("pk", "context", "lane", "thread", "writing", "charged", "dry", "text_hash"),
 )
 
-#: What a field holds where the hash has none.
+#: The value of a field that the hash does not have.
 BLANK: Final[Mapping[str, str]] = {
     **dict.fromkeys(_ZERO, "0"),
     **dict.fromkeys(_EMPTY, ""),
@@ -28,17 +28,17 @@ BLANK: Final[Mapping[str, str]] = {
 
 #: Fields whose value may be in pieces: `result`, `result:2`, `result:3` ...
 FOLDED: Final = ("source", "metadata", "result", "error", "photo")
-#: As long as every piece is but the last, in bytes.
+#: Bytes of every piece but the last.
 PIECE: Final = 64
-#: A value of more than this many pieces is kept whole.
+#: A value that would need more pieces is stored whole.
 MOST_PIECES: Final = 8
 
 
 def fields_of(raw: Mapping[bytes, bytes]) -> dict[str, str]:
-    """A job's fields as they were written, the blank ones included.
+    """Decode a job's hash: join the pieces and fill in the blanks.
 
     Parameters:
-      raw: The hash.
+      raw: The hash as it is stored.
     """
     whole = {name.decode(): value for name, value in raw.items() if b":" not in name}
     for name in FOLDED:

@@ -1,17 +1,23 @@
 #!lua flags=allow-oom
--- The pulse: renews what this process holds, then does what is due for anybody.
--- ARGV   1 the most of each kind to do in one call  then triples: id, owner, fence
--- Reply  {ids that are no longer ours, how many of the rest were done, ms until the next is due
---        ('' where nothing waits)}
--- Keeps  every job and delivery that is not ended is reachable: a lapsed claim, a due time, a
---        lost wake-up, an unclaimed turn and a door that opens each lead to a new wake-up here.
-local now, most = clock(), tonumber(ARGV[1])
+-- Renews the leases of this process, then does what is due for any process.
+-- ARGV   limit (the most entries of each index to do), then the claims: id, owner, fence
+-- Reply  {ids of claims that are lost, how many entries were done, ms until the next is due ('' for
+--        none)}
+-- Keeps  every unended job and delivery is reachable: an expired lease, a due time, a lost wake-up,
+--        an unclaimed turn and a sub-queue that opens each lead to a new wake-up here.
+--- @include "arguments"
+--- @include "finalize"
+local limit = ARGV[1]
+local FIRST_CLAIM = 2
+local now = now_ms()
 local lost, done = {}, 0
 
 local function is_delivery(id) return string.sub(id, 1, 4) == 'dlv_' end
 
+local function record_key(id) return (is_delivery(id) and 'hg:dlv:' or 'hg:job:') .. id end
+
 local function renew(id, owner, fence)
-  local key = (is_delivery(id) and 'hg:dlv:' or 'hg:job:') .. id
+  local key = record_key(id)
   local held = redis.call('HMGET', key, 'owner', 'fence', 'lease', 'account')
   if held[1] ~= owner or held[2] ~= fence or tonumber(held[3]) <= now then
     lost[#lost + 1] = id
@@ -19,20 +25,20 @@ local function renew(id, owner, fence)
   end
   redis.call('HSET', key, 'lease', digits(now + CONF.lease), 'renewed', digits(now))
   redis.call('ZADD', 'hg:leases', now + CONF.lease, id)
-  if held[4] and redis.call('GET', 'hg:acct:' .. held[4] .. ':turn') == id then
+  if held[4] and turn_holder(held[4]) == id then
     redis.call('ZADD', 'hg:turns', now + CONF.lease, held[4])
   end
 end
 
 local function each_due(index, act)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now, 'LIMIT', 0, most)) do
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now, 'LIMIT', 0, limit)) do
     redis.call('ZREM', index, id)
     act(id)
     done = done + 1
   end
 end
 
-local function ring_delivery(id)
+local function notify_delivery(id)
   local key = 'hg:dlv:' .. id
   local status, seq = unpack(redis.call('HMGET', key, 'status', 'seq'))
   if status == 'delivering' then
@@ -40,44 +46,42 @@ local function ring_delivery(id)
     redis.call('ZREM', 'hg:dlvs:status:delivering', id)
     redis.call('ZADD', 'hg:dlvs:status:pending', seq, id)
   end
-  if status == 'delivering' or status == 'pending' then ring(id, 'delivery', now) end
+  if status == 'delivering' or status == 'pending' then notify_worker(id, 'delivery', now) end
 end
 
 local function reclaim(id)
-  if is_delivery(id) then return ring_delivery(id) end
+  if is_delivery(id) then return notify_delivery(id) end
   local job = load_job(id)
   if not job then return end
-  if job.status == 'running' or job.status == 'sending' then lapse(job, now, 'pulse') end
+  if job.status == 'running' or job.status == 'sending' then expire_lease(job, now, 'pulse') end
 end
 
--- Whose time has come stands in the line again, so that it goes by priority and wakes nobody
--- who could not go; the turn is then given where nobody has it.
-local lined = {}
-
-local function line_up_again(job)
-  stand(job, now, 'pulse', 'turn')
-  lined[job.account] = true
-end
+-- A waiting job that is due is queued again, so that it goes by priority and wakes no worker in
+-- vain. The turn is granted once all of them are queued.
+local queued_accounts = {}
 
 local function promote(id)
-  if is_delivery(id) then return ring_delivery(id) end
+  if is_delivery(id) then return notify_delivery(id) end
   local job = load_job(id)
   if not job then return end
   if job.status == 'waiting' then
-    line_up_again(job)
+    enqueue_waiting(job, now, 'pulse', 'turn')
+    queued_accounts[job.account] = true
   elseif job.status == 'scheduled' or job.status == 'held' then
-    enter(job, now, 'pulse', 'due')
+    requeue_or_grant(job, now, 'pulse', 'due')
   elseif job.status == 'sending' then
-    ring(id, job.kind, now)
+    notify_worker(id, job.kind, now)
   end
 end
 
 local function expire_unstarted(id)
   local job = load_job(id)
-  if job and allowed(job, 'expired') and job.status ~= 'running' then expire(job, now, 'pulse') end
+  if job and is_allowed(job, 'expired') and job.status ~= 'running' then
+    expire(job, now, 'pulse')
+  end
 end
 
--- A queue of more messages than this is worked off before anything is rung for again.
+-- While a queue has more messages than this, no wake-up is repeated.
 local LONG_QUEUE = 500
 
 local function is_long(kind)
@@ -85,86 +89,87 @@ local function is_long(kind)
   return redis.call('LLEN', CONF.namespace .. ':' .. CONF.actors[kind].queue) > LONG_QUEUE
 end
 
--- Rings again, ever more slowly, so that a backlog does not fill the broker with echoes. While
--- the queue is long the message is most likely in it: it is looked at again a lease later, so
--- that one that was lost does ring once the queue is short.
-local function ring_again(id)
-  local delivery = is_delivery(id)
-  local key = (delivery and 'hg:dlv:' or 'hg:job:') .. id
+-- Sends another wake-up, each time later, so that a backlog does not fill the broker with copies.
+-- While the queue is long the message is most likely in it. Then this looks again a lease later,
+-- so that one that was lost is repeated once the queue is short.
+local function notify_again(id)
+  local key = record_key(id)
   local status, kind = unpack(redis.call('HMGET', key, 'status', 'kind'))
-  if delivery then kind = 'delivery' end
-  if status == 'queued' or status == 'pending' or status == 'sending' then
-    if is_long(kind) then
-      redis.call('ZADD', 'hg:wakes', now + CONF.lease, id)
-      return
-    end
-    local echoes = redis.call('HINCRBY', key, 'echoes', 1)
-    ring(id, kind, now)
-    redis.call('ZADD', 'hg:wakes', now + CONF.lease * math.min(2 ^ echoes, 32), id)
+  if is_delivery(id) then kind = 'delivery' end
+  if status ~= 'queued' and status ~= 'pending' and status ~= 'sending' then return end
+  if is_long(kind) then
+    redis.call('ZADD', 'hg:wakes', now + CONF.lease, id)
+    return
   end
+  local notify_count = redis.call('HINCRBY', key, 'echoes', 1)
+  notify_worker(id, kind, now)
+  redis.call('ZADD', 'hg:wakes', now + CONF.lease * math.min(2 ^ notify_count, 32), id)
 end
 
--- A turn whose holder has died goes to the next.
-local function pass_on(account)
-  local holder = redis.call('GET', 'hg:acct:' .. account .. ':turn')
-  if holder and is_called(holder) then
+-- A turn whose holder has died goes to the next job.
+local function pass_on_turn(account)
+  local holder = turn_holder(account)
+  if holder and awaits_claim(holder) then
     redis.call('ZADD', 'hg:turns', now + CONF.lease, account)
   else
-    grant_next(account, now)
+    grant_turn(account, now)
   end
 end
 
--- A replica that was promoted may lack the last moments: a claim, an intent, an end. What may have
--- been at work in them is looked for at Instagram before anything of it is written. What only reads
--- is read again.
-local LOST = 60000
+-- A replica that was promoted may lack the last moments: a claim, an intent, an end. Jobs that may
+-- have been at work in them are verified at Instagram before anything of them is written. What
+-- only reads is read again.
+local FAILOVER_LOSS = 60000
 
-local function doubt(id)
+local function mark_unconfirmed(id)
   local job = load_job(id)
-  if job and not is_newer(job) and not READS[job.kind] and tonumber(job.intent_at) == 0 then
-    set(job, {intent_at = now - LOST})
-    note(job, now, job.status, 'pulse', 'the store failed over')
+  if job and not is_newer(job) and not READ_KINDS[job.kind] and tonumber(job.intent_at) == 0 then
+    set_fields(job, {intent_at = now - FAILOVER_LOSS})
+    append_timeline(job, now, job.status, 'pulse', 'the store failed over')
   end
 end
 
-local function doubt_what_was_next()
+local function mark_next_unconfirmed()
   for _, status in ipairs({'queued', 'running'}) do
-    for _, id in ipairs(redis.call('ZRANGE', 'hg:jobs:status:' .. status, 0, -1)) do doubt(id) end
+    for _, id in ipairs(redis.call('ZRANGE', 'hg:jobs:status:' .. status, 0, -1)) do
+      mark_unconfirmed(id)
+    end
   end
   for _, account in ipairs(redis.call('SMEMBERS', 'hg:accts')) do
-    for _, lane in ipairs(redis.call('SMEMBERS', 'hg:acct:' .. account .. ':lanes')) do
-      local first = redis.call('ZRANGE', line_key(account, lane), 0, 0)[1]
-      if first then doubt(first) end
+    for _, sub_queue in ipairs(redis.call('SMEMBERS', 'hg:acct:' .. account .. ':lanes')) do
+      local first = redis.call('ZRANGE', queue_key(account, sub_queue), 0, 0)[1]
+      if first then mark_unconfirmed(first) end
     end
   end
 end
 
--- A store that is merely started again has a new id, and no memory of the one before.
-local function notice_failover()
+-- A store that was merely restarted has a new id, and does not remember the one before.
+local function detect_failover()
   local info = redis.pcall('INFO', 'replication')
   if type(info) ~= 'string' then return end
-  local id, before = string.match(info, 'master_replid:(%x+)'), string.match(info, 'master_replid2:(%x+)')
+  local id = string.match(info, 'master_replid:(%x+)')
+  local before = string.match(info, 'master_replid2:(%x+)')
   local known = redis.call('GET', 'hg:replid')
   if not id or known == id then return end
   redis.call('SET', 'hg:replid', id)
-  if known and known == before then doubt_what_was_next() end
+  if known and known == before then mark_next_unconfirmed() end
 end
 
-notice_failover()
-for i = 2, #ARGV, 3 do renew(ARGV[i], ARGV[i + 1], ARGV[i + 2]) end
+detect_failover()
+for id, owner, fence in argument_groups(ARGV, FIRST_CLAIM, 3) do renew(id, owner, fence) end
 each_due('hg:leases', reclaim)
 each_due('hg:due', promote)
-for account in pairs(lined) do grant_if_free(account, now) end
+for account in pairs(queued_accounts) do grant_if_free(account, now) end
 each_due('hg:expiry', expire_unstarted)
-each_due('hg:wakes', ring_again)
-each_due('hg:turns', pass_on)
+each_due('hg:wakes', notify_again)
+each_due('hg:turns', pass_on_turn)
 each_due('hg:alarms', function(account) grant_if_free(account, now) end)
--- An older release beside this one knows no lanes, and leaves no alarm: one account a beat is
--- looked at although nothing rang.
+-- An older release beside this one may leave an account without an entry in hg:alarms, so each
+-- heartbeat looks at one account that has none.
 local any = redis.call('SRANDMEMBER', 'hg:accts')
 if any and not redis.call('ZSCORE', 'hg:alarms', any) then grant_if_free(any, now) end
 
--- What is due between two beats gets a beat of its own.
+-- What is due before the next regular heartbeat gets a heartbeat of its own.
 local next_at = math.huge
 for _, index in ipairs({'hg:leases', 'hg:due', 'hg:expiry', 'hg:wakes', 'hg:turns', 'hg:alarms'}) do
   local first = redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')[2]

@@ -1,7 +1,7 @@
-"""What bounds each account, as the ledger's scripts work with it: budgets, quiet hours, ramp.
+"""What bounds each account: budgets, quiet hours and the ramp of new accounts.
 
-The configuration is rendered into the scripts themselves (`scripts.py`), so that whoever gives a
-turn knows the limits without a read, and no stale copy of them lives in the store.
+The configuration is part of the scripts' text (builder.py), so that a script knows the limits
+without a read, and no stale copy of them is left in the store.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from zoneinfo import ZoneInfo
 from service.config.config import Config
 from service.config.models import Account
 from service.config.pacing import NEW_ACCOUNT, PACE_KINDS, Pace, PaceKind, Pacing
+from service.jobs.lua.literals import LuaValue, to_lua
 
 _DAY_MS: Final = 24 * 3600 * 1000
-#: Clock changes are rendered for as long as no process lives.
+#: No process lives for so long, so it never runs out of clock changes.
 _ZONE_YEARS: Final = 4
 
 
@@ -29,8 +30,8 @@ class QuietHours:
 
     Parameters:
       begin: Minutes after midnight.
-      end: Minutes after midnight; before `begin` where they span it.
-      zone: IANA name of the zone they are in.
+      end: Minutes after midnight; before `begin` where they span midnight.
+      zone: IANA name of their time zone.
     """
 
     begin: int
@@ -43,10 +44,10 @@ class AccountLimits:
     """What bounds one account.
 
     Parameters:
-      paces: By kind; one that is missing is not bounded.
-      since_ms: When it began to be used this way; None for no ramp.
+      paces: By kind; a kind without one is not bounded.
+      since_ms: When the account began to be used this way (unix ms); None for no ramp.
       quiet: When nothing is sent.
-      callback: Whom its holds are told; None for nobody.
+      callback: Name of the callback endpoint that is told of its holds; None for none.
     """
 
     paces: Mapping[PaceKind, Pace] = field(default_factory=dict)
@@ -61,36 +62,36 @@ class Limits:
 
     Parameters:
       accounts: By name.
-      others: Accounts that this process does not know; another process may.
+      default: Accounts that this process does not know; another process may.
       repeat_ms: The same recipient and rule (or text) at most once in this time; 0 for off.
     """
 
     accounts: Mapping[str, AccountLimits] = field(default_factory=dict)
-    others: AccountLimits = AccountLimits()
+    default: AccountLimits = AccountLimits()
     repeat_ms: int = 0
 
     @classmethod
     def of(cls, config: Config) -> Limits:
-        """What the configuration asks for; accounts it does not name keep the default pace."""
+        """Read the configuration; accounts that it does not name get the default limits."""
         return cls(
             accounts={name: _of(each, config.pacing) for name, each in config.accounts.items()},
-            others=AccountLimits(_paces(Pacing())),
+            default=AccountLimits(_paces(Pacing())),
             repeat_ms=config.pacing.repeat_days * _DAY_MS,
         )
 
     def as_lua(self) -> str:
-        """The limits as the scripts read them: the functions `own_limits` and `changes_of`.
+        """The functions `account_config` and `clock_changes` of lib/config.lua.
 
-        Functions, because a table of all accounts would be made anew in every call of a script,
-        most of which ask for one account's.
+        They are functions and not tables because, where scripts run by EVAL, every run would make
+        the tables of all accounts anew, and most runs ask for one.
         """
         zones = {each.quiet.zone for each in self.accounts.values() if each.quiet}
-        rows = {name: _row(each) for name, each in self.accounts.items()}
-        clocks = {zone: _clock(zone) for zone in sorted(zones)}
+        configs = {name: _as_table(each) for name, each in self.accounts.items()}
+        clocks: dict[str, LuaValue] = {zone: clock_changes(zone) for zone in sorted(zones)}
         return "\n".join(
             (
-                _function("own_limits", rows, otherwise=_row(self.others)),
-                _function("changes_of", clocks, otherwise="{}"),
+                _lua_function("account_config", "account", configs, _as_table(self.default)),
+                _lua_function("clock_changes", "zone", clocks, {}),
             )
         )
 
@@ -128,44 +129,49 @@ def _minutes(clock: str) -> int:
     return int(hours) * 60 + int(minutes)
 
 
-def _function(name: str, rows: Mapping[str, str], otherwise: str) -> str:
-    cases = (f"  if name == '{key}' then return {row} end\n" for key, row in rows.items())
-    return f"local function {name}(name)\n{''.join(cases)}  return {otherwise}\nend"
+def _lua_function(
+    name: str, parameter: str, cases: Mapping[str, LuaValue], otherwise: LuaValue
+) -> str:
+    """A Lua function of one name that returns a constant for each case."""
+    lines = (
+        f"  if {parameter} == {to_lua(case)} then return {to_lua(value)} end"
+        for case, value in cases.items()
+    )
+    head = f"local function {name}({parameter})"
+    return "\n".join((head, *lines, f"  return {to_lua(otherwise)}", "end"))
 
 
-def _row(limits: AccountLimits) -> str:
-    paces = ", ".join(f"{kind} = {_pace(kind, pace)}" for kind, pace in limits.paces.items())
-    parts = [f"paces = {{{paces}}}"]
+def _as_table(limits: AccountLimits) -> dict[str, LuaValue]:
+    """One account's limits as lib/config.lua documents them."""
+    table: dict[str, LuaValue] = {
+        "limits": {kind: _limit(kind, pace) for kind, pace in limits.paces.items()}
+    }
     if limits.since_ms is not None:
-        parts.append(f"since = {limits.since_ms}")
+        table["since"] = limits.since_ms
     if limits.quiet is not None:
         quiet = limits.quiet
-        parts.append(f"quiet = {{from = {quiet.begin}, to = {quiet.end}, zone = '{quiet.zone}'}}")
+        table["quiet"] = {"from": quiet.begin, "to": quiet.end, "zone": quiet.zone}
     if limits.callback is not None:
-        parts.append(f"callback = '{limits.callback}'")
-    return f"{{{', '.join(parts)}}}"
+        table["callback"] = limits.callback
+    return table
 
 
-def _pace(kind: PaceKind, pace: Pace) -> str:
-    shortest, longest = (round(1000 * seconds) for seconds in pace.gap_seconds)
+def _limit(kind: PaceKind, pace: Pace) -> dict[str, LuaValue]:
     new = NEW_ACCOUNT[kind]
-    return (
-        f"{{gap = {{{shortest}, {longest}}}, per_hour = {pace.per_hour}, per_day = {pace.per_day},"
-        f" new_per_hour = {new.per_hour}, new_per_day = {new.per_day}}}"
-    )
-
-
-def _clock(zone: str) -> str:
-    changes = ", ".join(f"{{{ms}, {offset}}}" for ms, offset in clock_changes(zone))
-    return f"{{{changes}}}"
+    return {
+        "gap": [round(1000 * seconds) for seconds in pace.gap_seconds],
+        "per_hour": pace.per_hour,
+        "per_day": pace.per_day,
+        "new_per_hour": new.per_hour,
+        "new_per_day": new.per_day,
+    }
 
 
 @lru_cache(maxsize=64)
 def clock_changes(zone: str) -> tuple[tuple[int, int], ...]:
     """When a zone's clocks change, from the beginning of last year on.
 
-    It is part of the scripts' text, which Redis keeps for good: the same for every process of a
-    year.
+    The list is part of the scripts' text, so it is the same for every process of a year.
 
     Parameters:
       zone: An IANA name.

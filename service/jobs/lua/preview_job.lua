@@ -1,34 +1,44 @@
 #!lua flags=no-writes
--- Tells what would become of a job, without making it.
--- ARGV   1 entry (JSON, as for create)  2 the recipient's pk, '' where it is not known
--- Reply  {decision, reason, earliest (ms), whether only a person can change it}; decision:
---        send | wait | refuse
--- Keeps  reads only; what it says holds for this moment.
-local entry, now = cjson.decode(ARGV[1]), clock()
-local job = {id = '', kind = entry.kind, account = entry.account, status = 'queued', thread = '',
-  source = entry.source, text_hash = hash_of(entry.says or entry.text)}
+-- Tells what would become of a job, without creating it.
+-- ARGV   entry (JSON, as for create_job), pk (the recipient's user id, '' for unknown)
+-- Reply  {decision, reason, earliest (ms), 1 where only a person can change it}; decision: send |
+--        wait | refuse
+-- Keeps  reads only; the reply holds for this moment.
+--- @include "suppression"
+--- @include "account_queue"
+local entry, pk = unpack(ARGV)
+local now, draft = now_ms(), cjson.decode(entry)
+local account = draft.account
+local job = {id = '', kind = draft.kind, account = account, status = 'queued', thread = '',
+  source = draft.source, text_hash = content_hash(draft.says or draft.text)}
 if job.kind == 'dm' then
-  local known = ARGV[2] ~= '' and redis.call('EXISTS', thread_key(job.account, ARGV[2])) == 1
-  -- Whoever was not written to before has no thread, as a rule; a photo never opens one.
-  job.thread = (known or entry.photo) and 'old' or 'new'
+  local known = pk ~= '' and redis.call('EXISTS', thread_key(account, pk)) == 1
+  -- As a rule there is no thread with a user who was not written to before; a photo never opens
+  -- one.
+  job.thread = (known or draft.photo) and 'old' or 'new'
 end
-local begins = math.max(now, entry.run_at or now + entry.delay)
+local begins = math.max(now, draft.run_at or now + draft.delay)
 
 if job.kind == 'dm' then
-  if is_suppressed(job.account, entry.to, ARGV[2] ~= '' and 'pk:' .. ARGV[2] or nil) then return {'refuse', 'recipient_suppressed', 0, 1} end
-  if ARGV[2] ~= '' and repeated(job, ARGV[2]) then
-    local left = redis.call('PTTL', repeat_key(job, ARGV[2]))
+  if is_suppressed(account, draft.to, pk ~= '' and 'pk:' .. pk or nil) then
+    return {'refuse', 'recipient_suppressed', 0, 1}
+  end
+  if pk ~= '' and recent_duplicate(job, pk) then
+    local left = redis.call('PTTL', repeat_key(job, pk))
     if begins < now + left then return {'refuse', 'recipient_repeated', digits(now + left), 0} end
   end
 end
-local why, till = door(job.account, account_of(job.account), lane_of(job), now)
+local sub_queue = sub_queue_of(job)
+local why, till = blocked_by(account, load_account(account), sub_queue, now)
 if why and till == 0 then return {'wait', why, 0, 1} end
-local place = redis.call('ZCARD', line_key(job.account, lane_of(job)))
+local ahead = redis.call('ZCARD', queue_key(account, sub_queue))
 if begins > now and begins >= (till or 0) then
   why, till = 'scheduled', begins
-elseif not why and (place > 0 or is_taken(job.account, now)) then
+elseif not why and (ahead > 0 or is_turn_taken(account, now)) then
   why, till = 'turn', now
 end
-local expires = entry.expires_at or (entry.expires and now + entry.expires)
-if expires and math.max(till, begins) >= expires then return {'refuse', 'expired', digits(expires), 0} end
+local expires = draft.expires_at or (draft.expires and now + draft.expires)
+if expires and math.max(till, begins) >= expires then
+  return {'refuse', 'expired', digits(expires), 0}
+end
 return {why and 'wait' or 'send', why or '', digits(math.max(till, begins)), 0}

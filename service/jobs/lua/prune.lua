@@ -1,11 +1,14 @@
 #!lua flags=allow-oom
--- Retention: drops what has been remembered long enough.
--- ARGV   1 the most to look at in one call; a job counts once with its deliveries
--- Reply  {how many were looked at, how many records were dropped}
--- Keeps  only ended things are dropped, and they leave every index with their record.
-local now, looked, dropped = clock(), 0, 0
+-- Drops records that have been kept long enough.
+-- ARGV   limit (the most entries to look at; a job and its deliveries are one)
+-- Reply  {how many entries were looked at, how many records were dropped}
+-- Keeps  only ended records are dropped, and they leave every index when they are.
+--- @include "follower_pages"
+--- @include "deliveries"
+local limit = unpack(ARGV)
+local now, looked, dropped = now_ms(), 0, 0
 
-local function forget_delivery(id)
+local function prune_delivery(id)
   local status = redis.call('HGET', 'hg:dlv:' .. id, 'status')
   if status == 'pending' or status == 'delivering' then return end
   redis.call('ZREM', 'hg:dlvs', id)
@@ -14,7 +17,7 @@ local function forget_delivery(id)
   dropped = dropped + 1
 end
 
-local function forget_job(id)
+local function prune_job(id)
   local job = load_job(id)
   if not job or not FINAL[job.status] then return end
   for _, index in ipairs({'hg:jobs', 'hg:jobs:status:' .. job.status,
@@ -22,37 +25,37 @@ local function forget_job(id)
     redis.call('ZREM', index, id)
   end
   redis.call('DEL', 'hg:job:' .. id, 'hg:jobtext:' .. id, 'hg:jobphoto:' .. id, 'hg:jobtl:' .. id)
-  if is_walk(job) then redis.call('UNLINK', rows_key(id), walked_key(id)) end
+  if is_follower_export(job) then redis.call('UNLINK', rows_key(id), seen_key(id)) end
   dropped = dropped + 1
   if job.callback == '' then return end
-  for run = 1, tonumber(job.run) do
-    local delivery = delivery_of(job, run)
-    -- A release before this one has told when each is to go.
+  for job_run = 1, tonumber(job.run) do
+    local delivery = delivery_id_of(job, job_run)
+    -- An early release has set a time for each delivery of its own.
     redis.call('ZREM', 'hg:retention', delivery)
-    forget_delivery(delivery)
+    prune_delivery(delivery)
   end
 end
 
-local function forget_event(member)
+local function prune_event(member)
   redis.call('ZREM', 'hg:events', member)
   redis.call('DEL', 'hg:event:' .. member, 'hg:eventbody:' .. member)
   dropped = dropped + 1
 end
 
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'hg:retention', '-inf', now, 'LIMIT', 0, ARGV[1])) do
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'hg:retention', '-inf', now, 'LIMIT', 0, limit)) do
   redis.call('ZREM', 'hg:retention', id)
   if string.find(id, ':', 1, true) then
-    forget_event(id)
+    prune_event(id)
   elseif string.sub(id, 1, 4) == 'dlv_' then
-    forget_delivery(id)
+    prune_delivery(id)
   else
-    forget_job(id)
+    prune_job(id)
   end
   looked = looked + 1
 end
-redis.call('XTRIM', 'hg:feed', 'MINID', digits(now - CONF.keep))
--- After a long rest there may be a million: so many a call, and then to the last one.
 local since = digits(now - CONF.keep)
+redis.call('XTRIM', 'hg:feed', 'MINID', since)
+-- After a long pause there may be a million entries: so many a call, and then to the last one.
 if redis.call('XTRIM', 'hg:audit', 'MINID', '~', since, 'LIMIT', 5000) == 0 then
   redis.call('XTRIM', 'hg:audit', 'MINID', since)
 end

@@ -1,18 +1,22 @@
 #!lua flags=no-writes
--- Tells what jobs in line wait for.
--- ARGV   of each job: id, account, lane ('' for none), kind
--- Reply  {reason, until (ms, an estimate), place in its lane from 0, when a walk may have ended (ms,
---        an estimate; 0 where that cannot be told)} for each; {} for one that is not in a line
+-- Tells what waiting jobs wait for.
+-- ARGV   for each job: id, account, sub_queue ('' for none), kind
+-- Reply  for each job: {reason, until (ms, an estimate), place in its sub-queue from 0, when a
+--        follower export may have ended (ms, an estimate; 0 for unknown)}, or {} when it is not in
+--        the queue
 -- Keeps  reads only.
-local now = clock()
--- A guess at one turn.
-local TURN = 5000
+--- @include "arguments"
+--- @include "account_queue"
+--- @include "follower_pages"
+local now = now_ms()
+-- A guess at how long one turn takes.
+local TURN_MS = 5000
 
-local function spacing(name, lane, place)
-  local slot = TURN
-  for _, pace in ipairs(CHARGED[lane] or {}) do
-    local own = limits_of(name).paces[pace]
-    local per_hour, per_day = most_of(name, pace, now)
+local function spacing(account, sub_queue, place)
+  local slot = TURN_MS
+  for _, limit in ipairs(CHARGED_LIMITS[sub_queue] or {}) do
+    local own = config_of(account).limits[limit]
+    local per_hour, per_day = budgets_of(account, limit, now)
     if own then
       slot = math.max(slot, (own.gap[1] + own.gap[2]) / 2,
         place >= per_hour and HOUR / per_hour or 0, place >= per_day and DAY / per_day or 0)
@@ -21,28 +25,30 @@ local function spacing(name, lane, place)
   return slot
 end
 
--- A page may be full of jobs of one lane.
-local seen = {}
+-- Many jobs may be in one sub-queue.
+local blocked = {}
 
-local function door_of(name, lane)
-  local key = name .. ':' .. lane
-  seen[key] = seen[key] or {door(name, account_of(name), lane, now)}
-  return unpack(seen[key], 1, 2)
+local function cached_blocked_by(account, sub_queue)
+  local key = account .. ':' .. sub_queue
+  blocked[key] = blocked[key] or {blocked_by(account, load_account(account), sub_queue, now)}
+  return unpack(blocked[key], 1, 2)
 end
 
-local function place_of(id, name, lane, kind)
-  if lane == '' then return {} end
-  local place = redis.call('ZRANK', line_key(name, lane), id)
+local function position(id, account, sub_queue, kind)
+  if sub_queue == '' then return {} end
+  local place = redis.call('ZRANK', queue_key(account, sub_queue), id)
   if not place then return {} end
-  local why, till = door_of(name, lane)
-  local from = why and math.max(now, till) or now + TURN
+  local why, till = cached_blocked_by(account, sub_queue)
+  local from = why and math.max(now, till) or now + TURN_MS
   if till == 0 then from = now + CONF.recheck end
-  local comes = from + place * spacing(name, lane, place)
-  local walk = READS[kind] == 'walk' and load_job(id)
-  local ends = walk and walk_until(walk, comes, now) or 0
-  return {why or 'turn', digits(comes), place, digits(ends)}
+  local at = from + place * spacing(account, sub_queue, place)
+  local export = READ_KINDS[kind] == 'walk' and load_job(id)
+  local ends = export and estimate_export_end(export, at, now) or 0
+  return {why or 'turn', digits(at), place, digits(ends)}
 end
 
-local places = {}
-for i = 1, #ARGV, 4 do places[#places + 1] = place_of(unpack(ARGV, i, i + 3)) end
-return places
+local positions = {}
+for id, account, sub_queue, kind in argument_groups(ARGV, 1, 4) do
+  positions[#positions + 1] = position(id, account, sub_queue, kind)
+end
+return positions

@@ -1,34 +1,38 @@
 #!lua flags=allow-oom
 -- Gives a claimed job back unfinished.
--- ARGV   1 job id  2 owner  3 fence  4 to: queued | waiting | held | sending  5 reason
---        6 ms from now when to ring again (for held: 0 is never; queued is at once)
---        7 'counts' when this was an attempt (to sending: a look-up that found nothing), 'failed'
---        when a look-up could not be made, 'free' when it was not the job's doing
---        8 effects on the account (JSON: {hold} or {cool, kind, ms, again: 'double' | 'widen' | nil})
---        9 how many reads served it since the last step  10 'unsent' when its write never left
+-- ARGV   job_id, owner, fence, to (queued | waiting | held | sending), reason, delay (ms until it
+--        is due; for held 0 is never; queued is at once), charge (counts: it was an attempt, or,
+--        to sending, a verification lookup that found nothing; failed: a verification lookup that
+--        failed; free: it was not the job's doing), effect (JSON, what it means for the account:
+--        {hold} or {cool, kind, ms, again: 'double' | 'widen' | nil}), reads (calls that served it
+--        since the last step), sent ('unsent' when its write certainly never left)
 -- Reply  ok | lost | ended (it was canceled or expired meanwhile)
 -- Keeps  out of `sending` only when the write is known not to have happened (the caller's word);
---        `sending` to `sending` leaves the intent for a later look-up.
-local job = load_job(ARGV[1])
-local now, to, reason, delay = clock(), ARGV[4], ARGV[5], tonumber(ARGV[6])
+--        `sending` to `sending` keeps the intent for a later verification lookup.
+--- @include "suppression"
+--- @include "account_holds"
+--- @include "finalize"
+local job_id, owner, fence, to, reason, delay, charge, effect, reads, sent = unpack(ARGV)
+local job, now = load_job(job_id), now_ms()
+local due = now + delay
 
-local function ours()
-  return job and job.owner == ARGV[2] and job.fence == ARGV[3] and
+local function is_claim_held()
+  return job and job.owner == owner and job.fence == fence and
     (job.status == 'running' or job.status == 'sending')
 end
 
--- Nothing ends here, and only intent.lua makes a job `sending`.
+-- No job ends here, and only record_intent.lua makes a job `sending`.
 local function may_go()
   if to == 'sending' then return job.status == 'sending' end
-  return not FINAL[to] and allowed(job, to)
+  return not FINAL[to] and is_allowed(job, to)
 end
 
-if not ours() or not may_go() then return 'lost' end
-local effects = cjson.decode(ARGV[8])
+if not is_claim_held() or not may_go() then return 'lost' end
+local effects = cjson.decode(effect)
 
--- A rest that follows the last one closely is longer: `double` up to a day; `widen` is for the
+-- A cooldown that follows the last one closely is longer: `double` up to a day; `widen` is for the
 -- whole account and three days.
-local function lengthened()
+local function escalate()
   local key, field = account_key(job), 'cools:' .. effects.cool
   local times, last = string.match(redis.call('HGET', key, field) or '0 0', '(%d+) (%d+)')
   local within = effects.again == 'widen' and 7 * DAY or DAY
@@ -41,70 +45,71 @@ end
 
 local function affect_account()
   local key = account_key(job)
-  if effects.hold then put_on_hold(job.account, effects.hold, '', ARGV[2], now) end
+  if effects.hold then hold_account(job.account, effects.hold, '', owner, now) end
   if effects.cool then
-    if effects.again then lengthened() end
+    if effects.again then escalate() end
     local field, till = 'cool:' .. effects.kind, now + effects.ms
     if till > tonumber(redis.call('HGET', key, field) or 0) then
       redis.call('HSET', key, field, digits(till), 'cool_why:' .. effects.kind, effects.cool)
-      audit(now, 'cool', effects.cool, ARGV[2], job.account, job)
+      audit(now, 'cool', effects.cool, owner, job.account, job)
     end
   end
   redis.call('SADD', 'hg:accts', job.account)
 end
 
-local function park(fields)
-  unlist(job)
+-- Leaves an unconfirmed write for a later verification lookup.
+local function postpone_verification(fields)
+  remove_from_queues(job)
   fields.owner, fields.lease = '', 0
-  fields.looks = (job.looks or 0) + (ARGV[7] == 'failed' and 1 or 0)
-  fields.misses = job.misses + (ARGV[7] == 'counts' and 1 or 0)
-  set(job, fields)
-  redis.call('ZADD', 'hg:due', now + delay, job.id)
-  note(job, now, 'sending', ARGV[2], reason)
+  fields.looks = (job.looks or 0) + (charge == 'failed' and 1 or 0)
+  fields.misses = job.misses + (charge == 'counts' and 1 or 0)
+  set_fields(job, fields)
+  redis.call('ZADD', 'hg:due', due, job.id)
+  append_timeline(job, now, 'sending', owner, reason)
 end
 
-local function ends(outcome) count('attempt', job.kind, outcome) end
+local function count_attempt(outcome) count('attempt', job.kind, outcome) end
 
-charge_reads(job, ARGV[9], now)
+charge_reads(job, reads, now)
 affect_account()
 local fields = {}
-end_write(job, now, ARGV[10] ~= 'unsent', fields)
-if ARGV[7] == 'free' and to ~= 'sending' then fields.attempts = math.max(0, job.attempts - 1) end
-if to == 'waiting' and ARGV[7] == 'counts' then fields.strikes = (job.strikes or 0) + 1 end
+settle_call(job, now, sent ~= 'unsent', fields)
+if charge == 'free' and to ~= 'sending' then fields.attempts = math.max(0, job.attempts - 1) end
+if to == 'waiting' and charge == 'counts' then fields.strikes = (job.strikes or 0) + 1 end
 if to == 'sending' then
-  park(fields)
-  ends('sending')
-  leave_turn(job, now)
+  postpone_verification(fields)
+  count_attempt('sending')
+  release_turn(job, now)
   return 'ok'
 end
 if job.status == 'sending' then
   forget_recipient(job)
   fields.intent_at = 0
 end
-set(job, fields)
+set_fields(job, fields)
 if job.cancel ~= '' and job.status == 'running' then
   finalize(job, 'canceled', now, job.cancel, 'asked to')
-  ends('canceled')
+  count_attempt('canceled')
   return 'ended'
 end
-if expired(job, now) and job.status == 'running' then
-  expire(job, now, ARGV[2])
-  ends('expired')
+if is_expired(job, now) and job.status == 'running' then
+  expire(job, now, owner)
+  count_attempt('expired')
   return 'ended'
 end
-ends(to)
--- Stands in line by its own order, and may have its turn at once.
+count_attempt(to)
+-- It is queued in its own order, and may get the turn at once.
 if to == 'queued' then
-  enter(job, now, ARGV[2], reason)
+  requeue_or_grant(job, now, owner, reason)
   return 'ok'
 end
-if to == 'held' and delay == 0 then
-  hold(job, reason, now, ARGV[2])
+if to == 'held' and tonumber(delay) == 0 then
+  hold(job, reason, now, owner)
 elseif to == 'waiting' and effects.cool then
-  wait(job, 'waiting', reason, 0, now, ARGV[2])
-  line_up(job, reason)
+  set_aside(job, 'waiting', reason, 0, now, owner)
+  enqueue(job, reason)
 else
-  wait(job, to, reason, now + delay, now, ARGV[2])
+  set_aside(job, to, reason, due, now, owner)
 end
-leave_turn(job, now)
+release_turn(job, now)
 return 'ok'

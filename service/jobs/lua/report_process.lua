@@ -1,20 +1,26 @@
 #!lua flags=allow-oom
--- Takes what a process has measured of itself.
--- ARGV   1 process  2 its tier  3 for how long what it says holds (ms); 0 when it ends  4 the
---        longest its loop was late lately (microseconds)  5 how many listen to it live
---        then pairs: counter, by how much it grew
+-- Stores what a process has measured of itself.
+-- ARGV   process, tier, valid (for how long the report is valid, ms; 0 when the process ends),
+--        peak_us (the longest that its event loop was late lately), subscribers (live), then
+--        pairs: counter, increase
 -- Reply  nothing
 -- Keeps  counters only grow, also when their process ends.
-local process, tier, keep, now = ARGV[1], ARGV[2], tonumber(ARGV[3]), clock()
-local key = 'hg:metrics:' .. process
-for i = 6, #ARGV, 2 do redis.call('HINCRBY', 'hg:counters', ARGV[i], ARGV[i + 1]) end
-if keep == 0 then
+--- @include "arguments"
+--- @include "config"
+--- @include "clock"
+local process, tier, valid, peak_us, subscribers = unpack(ARGV, 1, 5)
+local FIRST_COUNTER = 6
+local now, key, valid_ms = now_ms(), 'hg:metrics:' .. process, tonumber(valid)
+for counter, increase in argument_groups(ARGV, FIRST_COUNTER, 2) do
+  redis.call('HINCRBY', 'hg:counters', counter, increase)
+end
+if valid_ms == 0 then
   redis.call('DEL', key)
   redis.call('ZREM', 'hg:processes', process)
   return
 end
-redis.call('HSET', key, 'tier', tier, 'peak_us', ARGV[4], 'listeners', ARGV[5])
-redis.call('PEXPIRE', key, keep)
+redis.call('HSET', key, 'tier', tier, 'peak_us', peak_us, 'listeners', subscribers)
+redis.call('PEXPIRE', key, valid)
 redis.call('ZADD', 'hg:processes', now, process)
 redis.call('ZADD', 'hg:releases', now, RELEASE)
-redis.call('ZREMRANGEBYSCORE', 'hg:processes', '-inf', digits(now - keep))
+redis.call('ZREMRANGEBYSCORE', 'hg:processes', '-inf', digits(now - valid_ms))

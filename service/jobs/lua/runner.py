@@ -10,44 +10,57 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Generator, Sequence
 from functools import cached_property
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import redis
 import redis.asyncio as aredis
 from redis.exceptions import NoScriptError, ResponseError
 
-from service.jobs.lua.builder import LIBRARY_PREFIX, RELEASES, Script, Times, release_of, script_of
+from service.jobs.lua.builder import (
+    LIBRARY_PREFIX,
+    Script,
+    ScriptConfig,
+    ScriptLibrary,
+    script_library,
+)
+from service.jobs.lua.call import Argument, ScriptCall
 
-#: For how long a store that refused us functions is not asked for them again: some allow none,
+#: For how long a store that refused functions is not asked for them again: some allow none, and
 #: one that is out of memory takes no new ones.
-PLAIN_SECONDS: Final = 60.0
+EVAL_SECONDS: Final = 60.0
+#: zset ms -> release whose processes reported then (report_process.lua).
+RELEASES: Final = "hg:releases"
 #: A release that no process has reported for so long is gone.
 UNUSED_SECONDS: Final = 24 * 3600
-#: What can be wrong with one call, one after the other: the library is not there and may not be
-#: loaded, the text is not there either.
-_MOST_MENDED: Final = 2
+#: What can be wrong with one call, one after the other: the library is missing and may not be
+#: loaded, and the text is missing, too.
+_MAX_REPAIRS: Final = 2
 
-Command = tuple[str | bytes | float, ...]
-Steps = Generator[Command, Any, Any]
+Command = tuple[Argument, ...]
+Exchange = Generator[Command, Any, Any]
+
+T = TypeVar("T")
 
 
-class Form:
-    """How one process runs scripts, and what to do where the store does not know one.
+class ScriptProtocol:
+    """Which commands run a script, and what to do where the store does not know it.
 
-    Without I/O: `steps` yields commands and is sent the replies, errors of the store among them.
+    Without I/O, so that asynchronous and blocking clients share it.
     """
 
     def __init__(self) -> None:
-        self._plain_until = 0.0
+        self._eval_until = 0.0
 
-    def command(self, script: Script, args: Sequence[str | bytes | float]) -> Command:
+    def command(self, script: Script, args: Sequence[Argument]) -> Command:
         """The command that runs a script now."""
-        if time.monotonic() < self._plain_until:
+        if time.monotonic() < self._eval_until:
             return ("EVALSHA", script.sha, 0, *args)
         return ("FCALL", script.function, 0, *args)
 
-    def steps(self, script: Script, args: Sequence[str | bytes | float]) -> Steps:
+    def exchange(self, script: Script, args: Sequence[Argument]) -> Exchange:
         """Run a script, and make it known to the store where it is not.
+
+        Yields commands; send it the reply to each, errors of the store among them.
 
         Returns:
           The script's reply.
@@ -56,7 +69,7 @@ class Form:
           redis.exceptions.ResponseError: The script's own, or the store refuses every form of it.
         """
         reply = yield self.command(script, args)
-        for _ in range(_MOST_MENDED):
+        for _ in range(_MAX_REPAIRS):
             if not is_unknown(reply):
                 break
             yield from self._make_known(script, reply)
@@ -65,13 +78,13 @@ class Form:
             raise reply
         return reply
 
-    def _make_known(self, script: Script, error: ResponseError) -> Steps:
+    def _make_known(self, script: Script, error: ResponseError) -> Exchange:
         if isinstance(error, NoScriptError):
             yield ("SCRIPT LOAD", script.text)
-        elif _is_forbidden(error) or isinstance(
-            (yield ("FUNCTION LOAD", "REPLACE", script.library)), ResponseError
+        elif _is_forbidden(error) or not (
+            _is_loaded((yield ("FUNCTION LOAD", script.library.text)))
         ):
-            self._plain_until = time.monotonic() + PLAIN_SECONDS
+            self._eval_until = time.monotonic() + EVAL_SECONDS
 
 
 def is_unknown(reply: object) -> bool:
@@ -91,58 +104,63 @@ def _is_forbidden(error: ResponseError) -> bool:
     return "fcall" in text and ("unknown command" in text or "permission" in text)
 
 
+def _is_loaded(reply: object) -> bool:
+    """Whether the library is there now; another call may have loaded it meanwhile."""
+    return not isinstance(reply, ResponseError) or "already exists" in str(reply)
+
+
 class Scripts:
     """Runs the scripts of an event loop.
 
     Parameters:
       client: The event loop's client.
-      times: The times the scripts work with.
+      script_config: What the scripts work with.
     """
 
-    def __init__(self, client: aredis.Redis, times: Times) -> None:
+    def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self._client = client
-        self._times = times
-        self._known: dict[str, Script] = {}
-        self.form: Final = Form()
+        self._script_config = script_config
+        self.protocol: Final = ScriptProtocol()
 
-    async def run(self, name: str, *args: str | bytes | float) -> Any:
-        """Run one script.
+    async def run(self, call: ScriptCall[T]) -> T:
+        """Make a call in a round trip of its own.
+
+        Raises:
+          redis.exceptions.RedisError: The store did not answer, or refused the call.
+        """
+        return call.parse(await self.send(self.script(call.name), call.args))
+
+    async def send(self, script: Script, args: Sequence[Argument]) -> Any:
+        """Run a script.
 
         Parameters:
-          name: The file's name without `.lua`.
+          script: Which one.
           args: Its ARGV.
 
         Returns:
           The reply: bytes, ints and lists of them.
         """
-        return await self.call(self.script(name), args)
-
-    async def call(self, script: Script, args: Sequence[str | bytes | float]) -> Any:
-        """Run a script in a round trip of its own; parameters and reply as those of `run`."""
-        steps, reply = self.form.steps(script, args), None
+        exchange, reply = self.protocol.exchange(script, args), None
         try:
             while True:
-                reply = await self._reply_to(steps.send(reply))
+                reply = await self._reply_to(exchange.send(reply))
         except StopIteration as end:
             return end.value
 
     def script(self, name: str) -> Script:
-        """One script, put together at its first use.
+        """One script.
 
         Parameters:
           name: The file's name without `.lua`.
         """
-        script = self._known.get(name)
-        if script is None:
-            script = self._known[name] = script_of(name, self._times, self._release)
-        return script
+        return self._library.script(name)
 
     @cached_property
-    def _release(self) -> str:
-        return release_of(self._times)
+    def _library(self) -> ScriptLibrary:
+        return script_library(self._script_config)
 
     async def _reply_to(self, command: Command) -> Any:
-        """What the store says to a command: what redis-py does for one takes twice as long.
+        """Send one command; redis-py's own way takes twice as long.
 
         An error of the connection is raised, and has closed it.
         """
@@ -157,26 +175,32 @@ class Scripts:
             await pool.release(connection)
 
 
-class SyncScript:
-    """One script for a thread's client (the pulse).
+class SyncScripts:
+    """Runs the scripts of a thread.
 
     Parameters:
       client: The thread's own client.
-      name: The file's name without `.lua`.
-      times: The times it works with.
+      script_config: What the scripts work with.
     """
 
-    def __init__(self, client: redis.Redis, name: str, times: Times) -> None:
+    def __init__(self, client: redis.Redis, script_config: ScriptConfig) -> None:
         self._client = client
-        self._script = script_of(name, times, release_of(times))
-        self._form = Form()
+        self._library = script_library(script_config)
+        self._protocol = ScriptProtocol()
 
-    def __call__(self, args: Sequence[str | bytes | float] = ()) -> Any:
-        """Run it; parameters and reply as those of `Scripts.run`."""
-        steps, reply = self._form.steps(self._script, args), None
+    def run(self, call: ScriptCall[T]) -> T:
+        """Make a call.
+
+        Raises:
+          redis.exceptions.RedisError: The store did not answer, or refused the call.
+        """
+        return call.parse(self._send(self._library.script(call.name), call.args))
+
+    def _send(self, script: Script, args: Sequence[Argument]) -> Any:
+        exchange, reply = self._protocol.exchange(script, args), None
         try:
             while True:
-                command = steps.send(reply)
+                command = exchange.send(reply)
                 try:
                     reply = cast("Any", self._client).execute_command(*command)
                 except ResponseError as error:
@@ -188,8 +212,9 @@ class SyncScript:
 async def drop_unused(client: aredis.Redis) -> int:
     """Drop the libraries of releases and configurations that no process runs any more.
 
-    Those that nobody here ever reported are left alone: the server may have other databases. One
-    that is dropped too early (its process was frozen for a day) is loaded again at its next call.
+    Those that no process here ever reported are left alone: the server may have other databases. A
+    library that is dropped too early (its process was frozen for a day) is loaded again at its
+    next call. The release before this one had a library for each script; they are dropped, too.
 
     Parameters:
       client: The event loop's client.
@@ -219,6 +244,6 @@ async def _drop(client: aredis.Redis, release: str) -> int:
 
 
 def _library_name(entry: Any) -> str:
-    """The name in one entry of FUNCTION LIST: a map, or names and values in turns."""
+    """The name in one entry of FUNCTION LIST: a map, or names and values in turn."""
     fields = entry if isinstance(entry, dict) else dict(zip(entry[::2], entry[1::2], strict=False))
     return cast("bytes", fields[b"library_name"]).decode()

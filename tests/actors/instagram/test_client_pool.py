@@ -22,7 +22,7 @@ from deploy.local.certificates import issue
 from deploy.local.instagram.client import FakeInstagram
 from deploy.local.proxy import ConnectProxy
 from deploy.local.wait import until
-from service.metrics.event_loop_watchdog import LoopWatch
+from service.metrics.event_loop_watchdog import EventLoopWatchdog
 from tests.support.gateway import PASSWORD, GatewayHarness
 from tests.support.session_store import open_session_store
 
@@ -159,11 +159,11 @@ def test_idle_clients_are_closed_by_themselves(
 
 def test_building_many_clients_does_not_block_the_loop() -> None:
     async def steps() -> None:
-        watch = LoopWatch(asyncio.get_running_loop(), (0.001, 0.005))
-        watch.start()
+        watchdog = EventLoopWatchdog(asyncio.get_running_loop(), (0.001, 0.005))
+        watchdog.start()
         # With the usual certificates, as a deployment does
         clients = await asyncio.gather(*(build_client(ClientOptions()) for _ in range(200)))
-        watch.stop()
+        watchdog.stop()
         for client in clients:
             await close_client(client)
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pytest
 import redis
 from aiograpi import exceptions as ig
+from structlog.testing import capture_logs
 
 from actors.instagram.client import InstagramClient
 from actors.instagram.errors import classify
@@ -267,10 +268,11 @@ def test_a_code_shows_in_no_log_error_or_stored_value(
     caplog.set_level(logging.DEBUG, "actors")
     account = challenged(harness, code="424242")
     said: list[str] = []
-    for code in (CODE, "424242"):
-        leave(harness.store_url, code)
-        said.append(plain_values(store))
-        arrive(harness, account)
-        said.append(plain_values(store))
-    said += [*capfd.readouterr(), caplog.text]
+    with capture_logs() as lines:
+        for code in (CODE, "424242"):
+            leave(harness.store_url, code)
+            said.append(plain_values(store))
+            arrive(harness, account)
+            said.append(plain_values(store))
+    said += [*capfd.readouterr(), caplog.text, repr(lines)]
     assert not [text for text in said if CODE in text or "424242" in text]

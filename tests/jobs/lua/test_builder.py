@@ -1,39 +1,30 @@
-"""What of the library comes before a script: all that it needs, and nothing else."""
+"""How scripts are put together: what they include, and what Python generates."""
 
 from __future__ import annotations
 
 import re
-from importlib import resources
-from pathlib import Path
 
 import pytest
 
-from service.jobs.lua.builder import release_of, script_of
-from service.jobs.lua.tree_shaking import Part, needed, parts_of
+from service.jobs.lua.builder import ScriptLibrary, generated_config, included, script_library
+from service.jobs.lua.hash_encoding import BLANK, FOLDED
+from service.jobs.lua.limits import AccountLimits, QuietHours
+from service.jobs.model import KINDS, Status
 from tests.support.ledger import TIMES
+from tests.support.limited_ledger import pace, times_with_limits
+from tests.support.lua import FOLDER, SCRIPT_FILES, SHARED_FILES, declared
 
-LIBRARY = """-- A comment, which nobody runs.
-local ONE, TWO = 1, {
-  two = 2,
+FILES = {
+    "first": "local ONE = 1\n",
+    "second": '--- @include "first"\nlocal function two() return ONE + ONE end\n',
+    "third": '--- @include "first"\nlocal THREE = 3\n',
 }
-
--- Of whom first() speaks.
-local function first(x) return x + ONE end
-
-local function second(x)
-  -- again: third
-  return first(x) .. 'fine'
-end
-local function third() return TWO end
-"""
-
-FOLDER = Path(str(resources.files("service.jobs.lua")))
-SCRIPT_FILES = sorted(FOLDER.glob("*.lua"))
-LIBRARY_FILES = sorted(FOLDER.glob("lib/*.lua"))
 SCRIPTS = [path.stem for path in SCRIPT_FILES]
 _CALLED = re.compile(r"(?<![\w.:])([a-z_]\w*)\(")
-_MADE = re.compile(r"local function (\w+)\(([^)]*)\)|function\(([^)]*)\)|local ([\w, ]+)")
-#: Of Lua and Redis; `function` and `and` may stand before a bracket, too.
+_MADE = re.compile(
+    r"local function (\w+)\(([^)]*)\)|function\(([^)]*)\)|local ([\w, ]+)|for ([\w, ]+) in"
+)
+#: Of Lua and Redis; `function` and `and` may be before a bracket, too.
 _GIVEN = frozenset(
     {
         "and",
@@ -58,38 +49,61 @@ _GIVEN = frozenset(
 )
 
 
-def test_what_a_body_needs_comes_before_it_with_what_that_needs() -> None:
-    assert names(needed(parts_of(LIBRARY), "return second(1)")) == ["ONE", "first", "second"]
+def test_a_file_comes_after_those_that_it_includes_and_only_once() -> None:
+    text = '--- @include "second"\n--- @include "third"\nreturn two() + THREE'
+    assert list(included(text, FILES)) == ["first", "second", "third"]
 
 
-def test_a_name_beside_the_dots_of_a_concatenation_is_one() -> None:
-    assert names(needed(parts_of(LIBRARY), "return 'a'..third")) == ["ONE", "third"]
+def test_a_file_that_is_not_there_cannot_be_included() -> None:
+    with pytest.raises(KeyError, match="fourth"):
+        included('--- @include "fourth"', FILES)
 
 
-def test_a_field_of_that_name_needs_nothing() -> None:
-    assert needed(parts_of(LIBRARY), "return job.second, job.third.first") == []
-
-
-def test_a_statement_that_makes_no_local_is_refused() -> None:
-    with pytest.raises(ValueError, match="no local of the library"):
-        parts_of("count = 1\nlocal function f() end")
+def test_a_comment_about_including_includes_nothing() -> None:
+    assert included('-- see `--- @include "first"`\n---@include "second"', FILES) == {}
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_every_function_that_a_script_calls_is_there(script: str) -> None:
-    text = re.sub(r"--[^\n]*", "", text_of(script))
+    text = re.sub(r"--[^\n]*", "", script_library(TIMES).script(script).text)
     made = {name for found in _MADE.findall(text) for name in re.findall(r"\w+", " ".join(found))}
     assert set(_CALLED.findall(text)) - made <= _GIVEN
 
 
-def test_a_script_comes_without_what_it_does_not_need() -> None:
-    assert "create_job" not in text_of("finish_job")
-    assert len(text_of("record_delivery_attempt")) < len(text_of("finish_job")) / 2
+def test_a_script_comes_without_what_it_does_not_include() -> None:
+    library = script_library(TIMES)
+    finish, record = (library.script(n).text for n in ("finish_job", "record_delivery_attempt"))
+    assert "function build_job" not in finish
+    assert len(record) < len(finish) * 2 / 3
 
 
-def text_of(script: str) -> str:
-    return script_of(script, TIMES, release_of(TIMES)).text
+def test_no_name_is_declared_in_two_files() -> None:
+    names = [name for path in SHARED_FILES for name in declared(path.read_text())]
+    assert sorted(names) == sorted(set(names))
 
 
-def names(texts: list[str]) -> list[str]:
-    return [min(Part.of(text).defines) for text in texts]
+# -- what Python generates
+
+
+def test_the_documented_config_declares_what_the_generated_one_does() -> None:
+    documented = declared((FOLDER / "lib" / "config.lua").read_text())
+    library = ScriptLibrary(generated_config(TIMES), {"one": '--- @include "config"\nreturn 1'})
+    assert declared(library.text.partition("local run\n")[2]) == documented
+
+
+def test_the_documented_config_has_the_fields_of_the_generated_one() -> None:
+    quiet = QuietHours(22 * 60, 8 * 60, "Europe/Paris")
+    shop = AccountLimits({"dm": pace()}, since_ms=1, quiet=quiet, callback="crm")
+    documented = _fields((FOLDER / "lib" / "config.lua").read_text())
+    names = _fields(generated_config(times_with_limits(shop=shop)))
+    words = {*KINDS, *Status, *BLANK, *FOLDED, "delivery"}
+    assert names - words == documented - words - {"RELEASE"}
+
+
+def _fields(text: str) -> set[str]:
+    return {one or other for one, other in re.findall(r"\['(\w+)'\] =|\b(\w+) = ", text)}
+
+
+def test_another_configuration_makes_another_release() -> None:
+    assert script_library(TIMES) is script_library(times_with_limits())
+    assert script_library(times_with_limits(repeat_ms=1)).release != script_library(TIMES).release

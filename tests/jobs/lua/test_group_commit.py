@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import zlib
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -15,7 +14,8 @@ import redis.asyncio as aredis
 from redis.exceptions import ResponseError
 
 from deploy.local.wait import until
-from service.jobs.lua.builder import assembled
+from service.jobs.lua.builder import Script, build_script
+from service.jobs.lua.call import ScriptCall
 from service.jobs.lua.group_commit import (
     MOST_BYTES,
     MOST_BYTES_AT_ONCE,
@@ -39,11 +39,31 @@ return replies
 """
 
 
+class OneScript(Scripts):
+    """Knows one script, whatever it is called.
+
+    Parameters:
+      client: The loop's client.
+      body: The script.
+    """
+
+    def __init__(self, client: aredis.Redis, body: str) -> None:
+        super().__init__(client, TIMES)
+        self._script = build_script(body, TIMES)
+
+    def script(self, _name: str) -> Script:
+        """The script."""
+        return self._script
+
+
+def say(word: str) -> ScriptCall[Any]:
+    """A call of the script."""
+    return ScriptCall("body", (word,), lambda reply: reply)
+
+
 def committing(client: aredis.Redis, body: str) -> GroupCommit:
     """A group commit over any script."""
-    return GroupCommit(
-        Scripts(client, TIMES), assembled(body, TIMES, name=f"test_{zlib.crc32(body.encode())}")
-    )
+    return GroupCommit(OneScript(client, body))
 
 
 def _with(
@@ -65,7 +85,7 @@ def test_callers_of_one_turn_are_answered_each_with_his_own(
     store: redis.Redis, store_url: str
 ) -> None:
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
-        return await asyncio.gather(*(commit.run(f"caller {n}") for n in range(250)))
+        return await asyncio.gather(*(commit.run(say(f"caller {n}")) for n in range(250)))
 
     replies = _with(store_url, steps)
     assert [reply[1].decode() for reply in replies] == [f"caller {n}" for n in range(250)]
@@ -77,7 +97,9 @@ def test_large_calls_share_a_round_trip_with_few(store: redis.Redis, store_url: 
     word = "x" * (MOST_BYTES_AT_ONCE // 2)
 
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
-        return await asyncio.gather(*(commit.run(word) for _ in range(4)), commit.run(word * 4))
+        return await asyncio.gather(
+            *(commit.run(say(word)) for _ in range(4)), commit.run(say(word * 4))
+        )
 
     assert [reply[0] for reply in _with(store_url, steps)] == [1, 2, 3, 4, 5]
     assert store.get("runs") == b"3"
@@ -87,7 +109,7 @@ def test_nobody_who_asks_again_at_once_is_forgotten(store: redis.Redis, store_ur
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> None:
         async def caller() -> None:
             for _ in range(300):
-                await commit.run("again")
+                await commit.run(say("again"))
 
         async with asyncio.timeout(30):
             await asyncio.gather(*(caller() for _ in range(3)))
@@ -98,7 +120,7 @@ def test_nobody_who_asks_again_at_once_is_forgotten(store: redis.Redis, store_ur
 
 def test_a_call_that_is_refused_does_not_touch_another(store_url: str, store: redis.Redis) -> None:
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
-        calls = [commit.run(word) for word in ("good", "bad", "good")]
+        calls = [commit.run(say(word)) for word in ("good", "bad", "good")]
         return await asyncio.gather(*calls, return_exceptions=True)
 
     first, second, third = _with(store_url, steps)
@@ -110,9 +132,9 @@ def test_a_script_that_the_store_has_forgotten_is_loaded_again(
     store: redis.Redis, store_url: str
 ) -> None:
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
-        await commit.run("before")
+        await commit.run(say("before"))
         store.function_flush()
-        return await asyncio.gather(*(commit.run("after") for _ in range(3)))
+        return await asyncio.gather(*(commit.run(say("after")) for _ in range(3)))
 
     assert [reply[0] for reply in _with(store_url, steps)] == [2, 3, 4]
 
@@ -126,12 +148,12 @@ def test_the_next_batch_does_not_wait_for_the_answer_to_the_one_before(
         return sum("b" in each["flags"] and each["cmd"] == "fcall" for each in clients)
 
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
-        await commit.run("known by now")
+        await commit.run(say("known by now"))
         # Given a store that answers nobody who writes
         store.client_pause(20_000, all=False)
         calls = []
         for number in range(1, 5):
-            calls.append(asyncio.ensure_future(commit.run(f"caller {number}")))
+            calls.append(asyncio.ensure_future(commit.run(say(f"caller {number}"))))
             await asyncio.sleep(0)
             expected = min(number, MOST_UNDER_WAY)
             await asyncio.to_thread(until, lambda: under_way() >= expected)  # noqa: B023 - at once
@@ -149,8 +171,8 @@ def test_the_next_batch_does_not_wait_for_the_answer_to_the_one_before(
 
 def test_a_caller_who_leaves_holds_up_nobody(store: redis.Redis, store_url: str) -> None:
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
-        leaving = asyncio.ensure_future(commit.run("leaving"))
-        staying = asyncio.ensure_future(commit.run("staying"))
+        leaving = asyncio.ensure_future(commit.run(say("leaving")))
+        staying = asyncio.ensure_future(commit.run(say("staying")))
         await asyncio.sleep(0)
         leaving.cancel()
         return await staying
@@ -161,7 +183,7 @@ def test_a_caller_who_leaves_holds_up_nobody(store: redis.Redis, store_url: str)
 def test_replies_that_are_not_as_many_as_calls_are_an_error_of_each(store_url: str) -> None:
     async def steps(_commit: GroupCommit, client: aredis.Redis) -> list[Any]:
         commit = committing(client, "return {1}")
-        asked = (commit.run("a") for _ in range(3))
+        asked = (commit.run(say("a")) for _ in range(3))
         return await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 10)
 
     assert [type(reply) for reply in _with(store_url, steps)] == [ValueError] * 3
@@ -169,7 +191,7 @@ def test_replies_that_are_not_as_many_as_calls_are_an_error_of_each(store_url: s
 
 def test_what_is_under_way_ends_before_it_is_closed(store: redis.Redis, store_url: str) -> None:
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> None:
-        gone = asyncio.create_task(commit.run("caller"))
+        gone = asyncio.create_task(commit.run(say("caller")))
         await asyncio.sleep(0)
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)
@@ -187,7 +209,7 @@ def test_a_store_that_does_not_answer_is_closed_all_the_same(
         await client.ping()
         store.client_pause(3_000, all=False)
         began = time.monotonic()
-        asked = asyncio.create_task(commit.run("caller"))
+        asked = asyncio.create_task(commit.run(say("caller")))
         await asyncio.sleep(0)
         await commit.close()
         took = time.monotonic() - began
@@ -202,7 +224,7 @@ def test_a_store_that_does_not_answer_is_closed_all_the_same(
 def test_a_store_that_is_gone_is_said_to_everybody(store_url: str) -> None:
     async def steps(commit: GroupCommit, client: aredis.Redis) -> Any:
         client.connection_pool.connection_kwargs["port"] = 1
-        calls = [commit.run("word") for _ in range(3)]
+        calls = [commit.run(say("word")) for _ in range(3)]
         return await asyncio.gather(*calls, return_exceptions=True)
 
     assert all(isinstance(reply, redis.ConnectionError) for reply in _with(store_url, steps))
@@ -217,11 +239,11 @@ def test_more_than_the_store_takes_is_sent_away(
     store: redis.Redis, store_url: str, count: int, word: str
 ) -> None:
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
-        waiting = [asyncio.ensure_future(commit.run(word)) for _ in range(count)]
+        waiting = [asyncio.ensure_future(commit.run(say(word))) for _ in range(count)]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded):
-            await commit.run(word * 2)
+            await commit.run(say(word * 2))
         await asyncio.gather(*waiting)
-        return await commit.run("room again")
+        return await commit.run(say("room again"))
 
     assert _with(store_url, steps)[0] == count + 1

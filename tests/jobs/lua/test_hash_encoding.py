@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 import redis
 
-from service.jobs.lua.builder import assembled
 from service.jobs.lua.hash_encoding import BLANK, MOST_PIECES, PIECE, fields_of
 from service.jobs.model import Status
 from tests.support.invariants import audit
 from tests.support.job_states import job_in
 from tests.support.ledger import SECOND, TIMES, LedgerHarness
-from tests.support.limited_ledger import evaluate
+from tests.support.lua import evaluate, run_lua
 
 LENGTHS = (
     *(1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 5),
@@ -52,17 +51,16 @@ def test_a_value_of_any_length_is_read_as_it_was_written(
 
 _SET_TWICE = """
 for _, value in ipairs({ARGV[1], ARGV[2]}) do
-  set(load_job('j') or read_job('j', {}), {v = '2', result = value})
+  set_fields(load_job('j') or read_job('j', {}), {v = '2', result = value})
 end
 return load_job('j').result
 """
 
 
 def test_nothing_of_a_longer_value_shows_through_a_shorter_one(store: redis.Redis) -> None:
-    script = assembled(_SET_TWICE, TIMES).text
     for before, after in product(LENGTHS, (0, *LENGTHS)):
         store.flushdb()
-        told = store.eval(script, 0, "a" * before, "b" * after)
+        told = run_lua(store, _SET_TWICE, "a" * before, "b" * after)
         raw: Any = store.hgetall("hg:job:j")
         assert told == fields_of(raw)["result"].encode() == b"b" * after
         assert after or raw == {b"v": b"2"}
@@ -195,7 +193,7 @@ def test_the_bytes_that_are_told_are_those_that_were_sent(ledger: LedgerHarness)
     claim = ledger.run(ledger.deliveries.claim(delivery_id, "worker"))
     assert claim is not None
 
-    assert evaluate(ledger.store, TIMES, "payload_of(load_job(ARGV[1]))", job_id) == claim.payload
+    assert evaluate(ledger.store, "job_payload(load_job(ARGV[1]))", job_id) == claim.payload
 
 
 def test_a_delivery_outlives_its_job_only_while_it_is_not_ended(ledger: LedgerHarness) -> None:

@@ -17,7 +17,6 @@ from tests.support.limited_ledger import (
     SLACK,
     LedgerFactory,
     alarm_ms,
-    evaluate,
     ledger_factory,
     limits,
     ms_of,
@@ -28,6 +27,7 @@ from tests.support.limited_ledger import (
     times_with_limits,
     wait_of,
 )
+from tests.support.lua import evaluate
 
 CONFIGURED = """\
 [accounts.shop]
@@ -78,7 +78,7 @@ def test_limits_are_the_configurations() -> None:
 
 
 def test_an_account_that_only_another_process_knows_has_the_default_pace() -> None:
-    assert Limits.of(parse_config(CONFIGURED)).others == AccountLimits(DEFAULTS)
+    assert Limits.of(parse_config(CONFIGURED)).default == AccountLimits(DEFAULTS)
 
 
 # -- as the scripts read it
@@ -89,20 +89,20 @@ def test_the_scripts_read_what_the_configuration_asks_for(store: redis.Redis) ->
     terms_of = times_with_limits(asked.repeat_ms, **asked.accounts)
 
     def read(expression: str) -> object:
-        return evaluate(store, terms_of, f"({expression}) or 'nothing'")
+        return evaluate(store, f"({expression}) or 'nothing'", config=terms_of)
 
-    assert read("limits_of('shop').since") == asked.accounts["shop"].since_ms
-    assert read("limits_of('shop').callback") == b"crm"
+    assert read("config_of('shop').since") == asked.accounts["shop"].since_ms
+    assert read("config_of('shop').callback") == b"crm"
     assert read(
-        "limits_of('studio').callback or limits_of('studio').since or limits_of('studio').quiet"
+        "config_of('studio').callback or config_of('studio').since or config_of('studio').quiet"
     ) == (b"nothing")
-    quiet = "limits_of('shop').quiet"
+    quiet = "config_of('shop').quiet"
     assert read(f"{{{quiet}.from, {quiet}.to, {quiet}.zone}}") == [1320, 510, b"Europe/Paris"]
     assert read("CONF.repeats") == 3 * DAY
-    comment = "limits_of('shop').paces.comment"
+    comment = "config_of('shop').limits.comment"
     assert read(f"{{{comment}.gap[1], {comment}.gap[2], {comment}.per_hour, {comment}.per_day}}")
     assert read(f"{{{comment}.gap[1], {comment}.gap[2]}}") == [60_500, 90_000]
-    assert read("limits_of('shop').paces.dm.per_day") == 20
+    assert read("config_of('shop').limits.dm.per_day") == 20
 
 
 @pytest.mark.parametrize("zone", ["Europe/Paris", "America/St_Johns", "Australia/Lord_Howe"])
@@ -136,7 +136,7 @@ def test_the_scripts_know_a_zone_s_offset_at_any_moment(store: redis.Redis, zone
 
     for moment in moments:
         expected = [offset for ms, offset in listed if ms <= moment][-1]
-        found = evaluate(store, terms_of, f"offset_at('{zone}', tonumber(ARGV[1]))", moment)
+        found = evaluate(store, f"utc_offset('{zone}', tonumber(ARGV[1]))", moment, config=terms_of)
         assert found == expected
 
 

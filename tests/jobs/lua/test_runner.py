@@ -14,21 +14,24 @@ import redis
 from redis.exceptions import ResponseError
 
 from actors.batched_scripts import BatchedScripts
-from service.jobs.lua.builder import Script, release_of, script_of
-from service.jobs.lua.runner import Form, Scripts, drop_unused
-from service.jobs.lua.tree_shaking import parts_of
+from service.jobs.lua.builder import build_script, script_library
+from service.jobs.lua.claim_job import claim_job
+from service.jobs.lua.report_process import report_process
+from service.jobs.lua.runner import ScriptProtocol, Scripts, SyncScripts, drop_unused
 from service.jobs.model import Status
 from service.redis.client import async_client
-from tests.jobs.lua.test_builder import LIBRARY_FILES, SCRIPT_FILES
 from tests.support.ledger import DAY, TIMES, LedgerHarness, open_ledger
+from tests.support.lua import SCRIPT_FILES, SHARED_FILES, declared
 from tests.support.store import out_of_memory
 
 MINUTE = 60_000
-RELEASE = release_of(TIMES)
+LIBRARY = script_library(TIMES)
+RELEASE = LIBRARY.release
 #: What stands before `=` in a statement, and the names there that are given another value.
 _ASSIGNED = re.compile(r"(?:^|\)|\b(?:then|do|else))[ \t]*([^=\n(]+?)[ \t]*=(?!=)", re.MULTILINE)
+_FUNCTION = re.compile(r"^local function .*", re.MULTILINE)
 _TARGET = re.compile(r"(?:^|, *)(\w+)")
-SCRIPT = script_of("finish_job", TIMES, RELEASE)
+SCRIPT = LIBRARY.script("finish_job")
 
 
 def functions(store: redis.Redis) -> set[str]:
@@ -66,14 +69,22 @@ def user_without(store: redis.Redis, url: str, *commands: str) -> Iterator[str]:
         store.acl_deluser("plain")
 
 
-def test_a_job_runs_by_functions_of_its_release(ledger: LedgerHarness) -> None:
+def test_a_job_runs_by_the_one_library_of_its_release(ledger: LedgerHarness) -> None:
+    ledger.store.function_flush()
     ledger.store.config_resetstat()
 
     assert whole_job(ledger) is Status.SUCCEEDED
 
     assert used(ledger.store) == {"fcall"}
-    steps = ("accept_events", "claim_job", "record_intent", "finish_job")
-    assert {f"hg_{RELEASE}_{name}" for name in steps} <= functions(ledger.store)
+    assert functions(ledger.store) == {f"hg_{RELEASE}_ledger"}
+
+
+def test_a_library_that_another_process_has_loaded_meanwhile_is_used() -> None:
+    exchange = ScriptProtocol().exchange(SCRIPT, ())
+    next(exchange)
+    assert exchange.send(ResponseError("Function not found"))[0] == "FUNCTION LOAD"
+    error = f"Library 'hg_{RELEASE}_ledger' already exists"
+    assert exchange.send(ResponseError(error))[0] == "FCALL"
 
 
 @pytest.mark.parametrize("denied", [("fcall",), ("function|load",), ("fcall", "function|load")])
@@ -116,59 +127,60 @@ def test_a_batch_goes_on_by_eval_where_functions_are_forbidden(
     jobs = [ledger.add_job(account=f"account-{number}") for number in range(3)]
     with user_without(ledger.store, store_url, "fcall") as url:
         verdicts = ledger.run(_claimed_at_once(url, jobs))
-    assert verdicts == [b"run", b"run", b"run"]
+    assert verdicts == ["run", "run", "run"]
 
 
-async def _claimed_at_once(url: str, jobs: list[str]) -> list[bytes]:
+async def _claimed_at_once(url: str, jobs: list[str]) -> list[str | None]:
     client = async_client(url, max_connections=2)
     scripts = BatchedScripts(client, TIMES)
     try:
-        asked = (scripts.run("claim_job", job_id, "worker") for job_id in jobs)
-        return [reply[0] for reply in await asyncio.gather(*asked)]
+        asked = (scripts.run(claim_job(job_id, "worker")) for job_id in jobs)
+        return [claimed and claimed.verdict for claimed in await asyncio.gather(*asked)]
     finally:
         await scripts.close()
         await client.aclose()
 
 
 def test_a_refusal_of_the_script_itself_is_no_reason_to_run_it_again() -> None:
-    steps = Form().steps(SCRIPT, ("job_1",))
-    assert next(steps)[:3] == ("FCALL", SCRIPT.function, 0)
+    exchange = ScriptProtocol().exchange(SCRIPT, ("job_1",))
+    assert next(exchange)[:3] == ("FCALL", SCRIPT.function, 0)
     with pytest.raises(ResponseError, match="WRONGTYPE"):
-        steps.send(ResponseError("WRONGTYPE of a key"))
+        exchange.send(ResponseError("WRONGTYPE of a key"))
 
 
 def test_what_cannot_be_made_known_is_told_as_it_is() -> None:
-    form = Form()
-    steps = form.steps(SCRIPT, ())
-    next(steps)
-    assert steps.send(ResponseError("Function not found"))[0] == "FUNCTION LOAD"
-    assert steps.send(ResponseError("OOM"))[0] == "EVALSHA"
+    protocol = ScriptProtocol()
+    exchange = protocol.exchange(SCRIPT, ())
+    next(exchange)
+    assert exchange.send(ResponseError("Function not found"))[0] == "FUNCTION LOAD"
+    assert exchange.send(ResponseError("OOM"))[0] == "EVALSHA"
     with pytest.raises(ResponseError, match="BUSY"):
-        steps.send(ResponseError("BUSY"))
-    assert form.command(SCRIPT, ())[0] == "EVALSHA"
+        exchange.send(ResponseError("BUSY"))
+    assert protocol.command(SCRIPT, ())[0] == "EVALSHA"
 
 
 def test_another_configuration_has_functions_of_its_own() -> None:
-    other = release_of(replace(TIMES, lease=TIMES.lease + 1))
-    assert other != RELEASE == release_of(replace(TIMES))
+    other = script_library(replace(TIMES, lease=TIMES.lease + 1)).release
+    assert other != RELEASE == script_library(replace(TIMES)).release
 
 
 def test_libraries_that_no_process_uses_any_more_are_dropped(ledger: LedgerHarness) -> None:
-    # Given a release that is gone, one that runs, and what others have on the server
+    # Given two releases that are gone, the older of which had a library for each script, one that
+    # runs, and what others have on the server
+    ledger.store.function_flush()
     whole_job(ledger)
-    for name in ("hg_000000000000_finish", "hg_111111111111_finish", "others"):
+    gone = ("hg_000000000000_claim", "hg_000000000000_finish", "hg_222222222222_ledger")
+    for name in (*gone, "hg_111111111111_ledger", "others"):
         ledger.store.function_load(_library(name), replace=True)
-    ledger.store.zadd("hg:releases", {"000000000000": 1})
+    ledger.store.zadd("hg:releases", {"000000000000": 1, "222222222222": 1})
     _report(ledger)
 
-    assert ledger.run(drop_unused(ledger.client)) == 1
+    assert ledger.run(drop_unused(ledger.client)) == len(gone)
 
-    kept = functions(ledger.store)
-    assert {f"hg_{RELEASE}_finish_job", "hg_111111111111_finish"} <= kept
-    assert "hg_000000000000_finish" not in kept
+    assert functions(ledger.store) == {f"hg_{RELEASE}_ledger", "hg_111111111111_ledger"}
     assert ledger.store.function_list("others")
     assert ledger.store.zrange("hg:releases", 0, -1) == [RELEASE.encode()]
-    for name in ("hg_111111111111_finish", "others"):
+    for name in ("hg_111111111111_ledger", "others"):
         ledger.store.function_delete(name)
 
 
@@ -178,7 +190,7 @@ def test_a_release_is_gone_when_no_process_has_reported_it_for_a_day(ledger: Led
     ledger.store.zincrby("hg:releases", -(DAY - MINUTE), RELEASE)
     assert ledger.run(drop_unused(ledger.client)) == 0
     ledger.store.zincrby("hg:releases", -2 * MINUTE, RELEASE)
-    assert ledger.run(drop_unused(ledger.client)) > 3
+    assert ledger.run(drop_unused(ledger.client)) == 1
     # and if it was not, it goes on all the same
     assert whole_job(ledger) is Status.SUCCEEDED
 
@@ -190,29 +202,46 @@ def test_a_store_without_functions_has_none_to_drop(store: redis.Redis, store_ur
 
 
 def _report(ledger: LedgerHarness) -> None:
-    ledger.run(Scripts(ledger.client, TIMES).run("report_process", "p", "web", 60_000, 0, 0))
+    ledger.run(Scripts(ledger.client, TIMES).run(report_process("p", "web", 60_000, 0, 0)))
 
 
 def _library(name: str) -> str:
     return f"#!lua name={name}\nredis.register_function('{name}', function() return 1 end)"
 
 
-@pytest.mark.parametrize("path", [*LIBRARY_FILES, *SCRIPT_FILES], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*SHARED_FILES, *SCRIPT_FILES], ids=lambda path: path.stem)
 def test_what_is_made_once_is_never_changed(path: Any) -> None:
     constants = {
-        name
-        for file in LIBRARY_FILES
-        for part in parts_of(file.read_text())
-        if not part.text.startswith("local function")
-        for name in part.defines
+        name for file in SHARED_FILES for name in declared(_FUNCTION.sub("", file.read_text()))
     }
     text = re.sub(r"--[^\n]*|^local [\w, ]+(?==)", "", path.read_text(), flags=re.MULTILINE)
     changed = {name for targets in _ASSIGNED.findall(text) for name in _TARGET.findall(targets)}
     assert not changed & constants
 
 
-def test_both_forms_of_a_script_keep_its_flags() -> None:
-    preview: Script = script_of("preview_job", TIMES, RELEASE)
-    assert preview.text.startswith("#!lua flags=no-writes\n")
-    assert "flags = {'no-writes'}" in preview.library
-    assert "flags = {'allow-oom'}" in SCRIPT.library
+@pytest.mark.parametrize(("script", "flag"), [("preview_job", "no-writes"), ("prune", "allow-oom")])
+def test_both_forms_of_a_script_keep_its_flags(script: str, flag: str) -> None:
+    built = LIBRARY.script(script)
+    assert built.text.startswith(f"#!lua flags={flag}\n")
+    assert f"'{built.function}', flags = {{'{flag}'}}," in LIBRARY.text
+
+
+def test_what_a_run_keeps_is_gone_in_the_next(ledger: LedgerHarness) -> None:
+    body = "local before = run.kept\nrun.kept = ARGV[1]\nreturn {before or '', run.kept}"
+    script = build_script(body, TIMES, name="keeping")
+    scripts = Scripts(ledger.client, TIMES)
+
+    replies = [ledger.run(scripts.send(script, (word,))) for word in ("one", "two")]
+
+    assert replies == [[b"", b"one"], [b"", b"two"]]
+    ledger.store.function_delete(script.library.name)
+
+
+def test_a_thread_runs_scripts_too_where_functions_are_forbidden(
+    ledger: LedgerHarness, store_url: str
+) -> None:
+    job_id = ledger.add_job()
+    with user_without(ledger.store, store_url, "fcall") as url, redis.Redis.from_url(url) as client:
+        claimed = SyncScripts(client, TIMES).run(claim_job(job_id, "worker"))
+    assert claimed
+    assert claimed.fields["status"] == "running"

@@ -1,256 +1,291 @@
--- Whose turn it is: each account does one thing at a time, the first that may go by priority and
--- then by order. Waiting costs nothing: a turn that ends gives the next, and where everybody waits
--- for a door to open the account has an alarm.
+-- The account queue: an account makes one call at a time. Its jobs wait in sub-queues; the turn
+-- goes to the first that may go, by priority and then by order. Waiting costs nothing: a turn that
+-- ends is granted to the next job, and when all sub-queues are closed the account is looked at
+-- again when the first of them opens (hg:alarms).
+--- @include "config"
+--- @include "records"
+--- @include "notify"
+--- @include "transitions"
+--- @include "rate_limits"
 
--- The most that one run of a script holds: it keeps everybody else waiting meanwhile.
-local MAY_HOLD = 25
+-- The most jobs that one run of a script puts on hold: every other client waits meanwhile.
+local MAX_HELD_PER_RUN = 25
 
 local function account_key(job) return 'hg:acct:' .. job.account end
 
-local function line_score(job) return (9 - job.prio) * 4398046511104 + job.seq end
+local function queue_score(job) return (9 - job.prio) * 4398046511104 + job.seq end
 
-local function line_key(account, lane) return 'hg:acct:' .. account .. ':line:' .. lane end
+local function queue_key(account, sub_queue)
+  return 'hg:acct:' .. account .. ':line:' .. sub_queue
+end
 
 local function held_key(job) return account_key(job) .. ':held:' .. job.kind end
 
--- By status of a job or delivery, the alarms on which tick.lua does something for it.
-local ALARMS = {
+-- By status of a job or delivery: the indexes from which heartbeat.lua acts on it.
+local WORK_INDEXES = {
   scheduled = {'hg:due'}, queued = {'hg:wakes'}, waiting = {'hg:due'}, held = {'hg:due'},
   running = {'hg:leases'}, sending = {'hg:leases', 'hg:due', 'hg:wakes'},
   pending = {'hg:due', 'hg:wakes'}, delivering = {'hg:leases', 'hg:due'},
 }
 
--- A job that nobody works on any more leaves every index of work that it can be in.
-local function unlist(job)
-  for _, alarm in ipairs(ALARMS[job.status] or {}) do redis.call('ZREM', alarm, job.id) end
-  if (job.lane or '') ~= '' then redis.call('ZREM', line_key(job.account, job.lane), job.id) end
+-- Takes a job that nobody works on out of every index of work that it can be in.
+local function remove_from_queues(job)
+  for _, index in ipairs(WORK_INDEXES[job.status] or {}) do redis.call('ZREM', index, job.id) end
+  if (job.lane or '') ~= '' then redis.call('ZREM', queue_key(job.account, job.lane), job.id) end
   if job.status == 'held' then redis.call('ZREM', held_key(job), job.id) end
 end
 
-local function requeue(job, now, who, why)
-  unlist(job)
-  move(job, 'queued', now, who, why,
-    {wait_reason = '', wait_until = 0, owner = '', lease = 0, lane = '', echoes = 0})
-  ring(job.id, job.kind, now)
+-- The fields of a job that has neither a claim nor a place in a queue.
+local function idle_fields(reason, till)
+  return {wait_reason = reason, wait_until = till, owner = '', lease = 0, lane = ''}
 end
 
--- The alarm of a job that was claimed when it rang is set again.
-local function arm_expiry(job)
-  if tonumber(job.expires) > 0 then index('hg:expiry', job.expires, job.id) end
+local function requeue(job, now, by, why)
+  remove_from_queues(job)
+  local fields = idle_fields('', 0)
+  fields.echoes = 0
+  transition(job, 'queued', now, by, why, fields)
+  notify_worker(job.id, job.kind, now)
 end
 
--- Sets the job aside until `at`; the pulse brings it back then.
-local function wait(job, to, reason, at, now, who)
-  unlist(job)
-  move(job, to, now, who, reason,
-    {wait_reason = reason, wait_until = at, owner = '', lease = 0, lane = ''})
+-- Sets the expiry of a job again: it may have passed while the job was claimed.
+local function schedule_expiry(job)
+  if tonumber(job.expires) > 0 then add_to_index('hg:expiry', job.expires, job.id) end
+end
+
+-- Sets the job aside until `at` (0 for no time), when the heartbeat brings it back.
+local function set_aside(job, to, reason, at, now, by)
+  remove_from_queues(job)
+  transition(job, to, now, by, reason, idle_fields(reason, at))
   if at > 0 then redis.call('ZADD', 'hg:due', at, job.id) end
-  arm_expiry(job)
+  schedule_expiry(job)
 end
 
-local function hold(job, reason, now, who)
-  wait(job, 'held', reason, 0, now, who)
+local function hold(job, reason, now, by)
+  set_aside(job, 'held', reason, 0, now, by)
   redis.call('SADD', 'hg:accts', job.account)
-  redis.call('ZADD', held_key(job), line_score(job), job.id)
+  redis.call('ZADD', held_key(job), queue_score(job), job.id)
 end
 
--- Adds the job, whose lane is known, to those who wait.
-local function join_line(job)
-  redis.call('ZADD', line_key(job.account, job.lane), line_score(job), job.id)
-  enroll(account_key(job) .. ':lanes', job.lane)
-  enroll('hg:accts', job.account)
+-- Adds the job to the sub-queue that its record names.
+local function add_to_queue(job)
+  redis.call('ZADD', queue_key(job.account, job.lane), queue_score(job), job.id)
+  add_to_set(account_key(job) .. ':lanes', job.lane)
+  add_to_set('hg:accts', job.account)
 end
 
-local function lined_up(job, why)
-  return {wait_reason = why, wait_until = 0, owner = '', lease = 0, lane = lane_of(job)}
+local function waiting_fields(job, why)
+  local fields = idle_fields(why, 0)
+  fields.lane = sub_queue_of(job)
+  return fields
 end
 
-local function line_up(job, why)
-  set(job, lined_up(job, why))
-  join_line(job)
+-- Adds the job to its sub-queue without a change of its state.
+local function enqueue(job, why)
+  set_fields(job, waiting_fields(job, why))
+  add_to_queue(job)
 end
 
--- Puts the job where it waits for its turn. A write in doubt stays what it is there.
-local function stand(job, now, who, why)
-  unlist(job)
+-- Has the job wait for its turn. An unconfirmed write stays `sending` meanwhile.
+local function enqueue_waiting(job, now, by, why)
+  remove_from_queues(job)
   if job.status == 'sending' or job.status == 'waiting' then
-    set(job, lined_up(job, why))
+    set_fields(job, waiting_fields(job, why))
   else
-    move(job, 'waiting', now, who, why, lined_up(job, why))
+    transition(job, 'waiting', now, by, why, waiting_fields(job, why))
   end
-  join_line(job)
-  arm_expiry(job)
+  add_to_queue(job)
+  schedule_expiry(job)
 end
 
--- Jobs whose lane a person must open are held, some at a time; tells whether there are more.
-local function hold_some(account, lane, reason, now)
-  local key = line_key(account, lane)
-  run.may_hold = run.may_hold or MAY_HOLD
-  for _, id in ipairs(run.may_hold > 0 and redis.call('ZRANGE', key, 0, run.may_hold - 1) or {}) do
+-- Holds some jobs of a sub-queue that only a person can open; returns whether there are more.
+local function hold_some(account, sub_queue, reason, now)
+  local key = queue_key(account, sub_queue)
+  local left = run.may_hold or MAX_HELD_PER_RUN
+  for _, id in ipairs(left > 0 and redis.call('ZRANGE', key, 0, left - 1) or {}) do
     redis.call('ZREM', key, id)
-    run.may_hold = run.may_hold - 1
+    left = left - 1
     local job = load_job(id)
     if job and job.status == 'waiting' then hold(job, reason, now, 'line') end
   end
+  run.may_hold = left
   return redis.call('ZCARD', key) > 0
 end
 
--- The first in line that may go, by all lanes; or when the next of them opens, if ever.
-local function first_eligible(name, now)
-  local lanes = redis.call('SMEMBERS', 'hg:acct:' .. name .. ':lanes')
-  if not lanes[1] then return nil end
-  local account = account_of(name)
-  local best, best_lane, best_score, alarm
-  local function ring_at(ms) alarm = math.min(alarm or ms, ms) end
-  for _, lane in ipairs(lanes) do
-    local head = redis.call('ZRANGE', line_key(name, lane), 0, 0, 'WITHSCORES')
+-- The first job that may go and its sub-queue, or nil, nil and when the next sub-queue opens, if
+-- ever.
+local function first_eligible(account, now)
+  local sub_queues = redis.call('SMEMBERS', 'hg:acct:' .. account .. ':lanes')
+  if not sub_queues[1] then return nil end
+  local state = load_account(account)
+  local best, best_queue, best_score, opens
+  local function opens_at(ms) opens = math.min(opens or ms, ms) end
+  for _, sub_queue in ipairs(sub_queues) do
+    local head = redis.call('ZRANGE', queue_key(account, sub_queue), 0, 0, 'WITHSCORES')
     if not head[1] then
-      strike('hg:acct:' .. name .. ':lanes', lane)
+      remove_from_set('hg:acct:' .. account .. ':lanes', sub_queue)
     else
-      local why, till = door(name, account, lane, now)
+      local why, till = blocked_by(account, state, sub_queue, now)
       local score = tonumber(head[2])
       if not why then
-        if not best or score < best_score then best, best_lane, best_score = head[1], lane, score end
+        if not best or score < best_score then
+          best, best_queue, best_score = head[1], sub_queue, score
+        end
       elseif till > 0 then
-        ring_at(till)
-      elseif KIND_OF[lane] and hold_some(name, lane, why, now) then
-        ring_at(now)
+        opens_at(till)
+      elseif KIND_OF[sub_queue] and hold_some(account, sub_queue, why, now) then
+        opens_at(now)
       end
     end
   end
-  return best, best_lane, alarm
+  return best, best_queue, opens
 end
 
-local function turn_of(name) return redis.call('GET', 'hg:acct:' .. name .. ':turn') end
+local function turn_holder(account) return redis.call('GET', 'hg:acct:' .. account .. ':turn') end
 
-local function give_turn(name, id, now)
-  redis.call('SET', 'hg:acct:' .. name .. ':turn', id)
-  redis.call('ZADD', 'hg:turns', now + CONF.lease, name)
-  redis.call('ZREM', 'hg:alarms', name)
+local function give_turn(account, id, now)
+  redis.call('SET', 'hg:acct:' .. account .. ':turn', id)
+  redis.call('ZADD', 'hg:turns', now + CONF.lease, account)
+  redis.call('ZREM', 'hg:alarms', account)
 end
 
--- Gives the account's turn to the first in its line, or to nobody. `asker`, who stands in the line
--- too, claims already: it is told and not rung for.
-local function grant_next(name, now, asker)
-  local key = 'hg:acct:' .. name
+local function clear_turn(account, opens)
+  redis.call('DEL', 'hg:acct:' .. account .. ':turn')
+  redis.call('ZREM', 'hg:turns', account)
+  if opens then
+    redis.call('ZADD', 'hg:alarms', opens, account)
+  else
+    redis.call('ZREM', 'hg:alarms', account)
+  end
+end
+
+-- Grants the account's turn to the first job in its queue, or to none; returns that job's id. A
+-- job that is being claimed (`claiming`) is in the queue too, and needs no wake-up.
+local function grant_turn(account, now, claiming)
   while true do
-    local best, lane, alarm = first_eligible(name, now)
+    local best, sub_queue, opens = first_eligible(account, now)
     if not best then
-      redis.call('DEL', key .. ':turn')
-      redis.call('ZREM', 'hg:turns', name)
-      if alarm then redis.call('ZADD', 'hg:alarms', alarm, name) else redis.call('ZREM', 'hg:alarms', name) end
+      clear_turn(account, opens)
       return nil
     end
-    redis.call('ZREM', line_key(name, lane), best)
+    redis.call('ZREM', queue_key(account, sub_queue), best)
     local job = load_job(best)
-    if job and (best == asker or job.status == 'waiting' or job.status == 'sending') then
-      give_turn(name, best, now)
-      if best == asker then return best end
+    if job and (best == claiming or job.status == 'waiting' or job.status == 'sending') then
+      give_turn(account, best, now)
+      if best == claiming then return best end
       if job.status == 'waiting' then
         requeue(job, now, 'line', 'its turn')
       else
-        set(job, {lane = ''})
-        ring(job.id, job.kind, now)
+        set_fields(job, {lane = ''})
+        notify_worker(job.id, job.kind, now)
       end
       return best
     end
   end
 end
 
-local function has_turn(job) return turn_of(job.account) == job.id end
+local function holds_turn(job) return turn_holder(job.account) == job.id end
 
--- Whether a turn was granted and not claimed yet: its holder's wake-up rings again by itself. What
--- only a newer release can claim does not keep the others waiting.
-local function is_called(holder)
+-- Whether a turn was granted and its holder has not claimed it yet: then another wake-up will come
+-- by itself. A job that only a newer release can claim does not keep others waiting.
+local function awaits_claim(holder)
   local status, kind, v = unpack(redis.call('HMGET', 'hg:job:' .. holder, 'status', 'kind', 'v'))
   return status == 'queued' and CONF.actors[kind] ~= nil and not is_newer({v = v}) and
     redis.call('ZSCORE', 'hg:wakes', holder) ~= false
 end
 
--- Whether an account's turn is its holder's (nil or false for nobody) still; it is free when his time
--- is over, but for one who was called and has not come yet: nobody overtakes him.
-local function keeps_turn(holder, name, now)
+-- Whether `holder` (nil or false for nobody) still has the account's turn. A turn is free when its
+-- time is over, but not while its holder was notified and has not come yet: nobody overtakes it.
+local function keeps_turn(holder, account, now)
   if not holder then return false end
-  return tonumber(redis.call('ZSCORE', 'hg:turns', name) or 0) > now or is_called(holder)
+  return tonumber(redis.call('ZSCORE', 'hg:turns', account) or 0) > now or awaits_claim(holder)
 end
 
--- Whether somebody has the account's turn.
-local function is_taken(name, now) return keeps_turn(turn_of(name), name, now) end
+local function is_turn_taken(account, now) return keeps_turn(turn_holder(account), account, now) end
 
-local function leave_turn(job, now)
-  if has_turn(job) then grant_next(job.account, now) end
+local function release_turn(job, now)
+  if holds_turn(job) then grant_turn(job.account, now) end
 end
 
--- Looks whether somebody in line may go, where nobody has the turn.
-local function grant_if_free(name, now)
-  if redis.call('EXISTS', 'hg:acct:' .. name .. ':turn') == 0 then grant_next(name, now) end
+local function grant_if_free(account, now)
+  if redis.call('EXISTS', 'hg:acct:' .. account .. ':turn') == 0 then grant_turn(account, now) end
 end
 
--- Gives a queued job, which is in no index of work, its turn, its place in the line, or to a person.
-local function place(job, now, who)
-  local name, lane, holder = job.account, lane_of(job), turn_of(job.account)
-  local account = account_of(name)
-  local halt = stopped(account, job.kind)
-  if halt and lane ~= 'look' then
-    hold(job, halt, now, who)
-    if holder == job.id then grant_next(name, now) end
+-- Finds the place of a queued job that is in no index of work: it gets the turn, waits for it, or
+-- is held for a person.
+local function admit(job, now, by)
+  local account, sub_queue, holder = job.account, sub_queue_of(job), turn_holder(job.account)
+  local state = load_account(account)
+  local pause = paused_by(state, job.kind)
+  if pause and sub_queue ~= 'look' then
+    hold(job, pause, now, by)
+    if holder == job.id then grant_turn(account, now) end
     return
   end
-  if holder ~= job.id and keeps_turn(holder, name, now) then return stand(job, now, 'line', 'turn') end
-  -- Most accounts have nobody in line: then there is nobody to look through.
-  if not holder and redis.call('EXISTS', 'hg:acct:' .. name .. ':lanes') == 0 and
-      not door(name, account, lane, now) then
-    give_turn(name, job.id, now)
-    return ring(job.id, job.kind, now)
+  if holder ~= job.id and keeps_turn(holder, account, now) then
+    return enqueue_waiting(job, now, 'line', 'turn')
   end
-  line_up(job, 'turn')
-  if grant_next(name, now, job.id) == job.id then
-    set(job, {lane = '', wait_reason = ''})
-    ring(job.id, job.kind, now)
+  -- Most accounts have an empty queue: then there is no first job to find.
+  if not holder and redis.call('EXISTS', 'hg:acct:' .. account .. ':lanes') == 0 and
+      not blocked_by(account, state, sub_queue, now) then
+    give_turn(account, job.id, now)
+    return notify_worker(job.id, job.kind, now)
+  end
+  enqueue(job, 'turn')
+  if grant_turn(account, now, job.id) == job.id then
+    set_fields(job, {lane = '', wait_reason = ''})
+    notify_worker(job.id, job.kind, now)
   else
-    stand(job, now, 'line', 'turn')
+    enqueue_waiting(job, now, 'line', 'turn')
   end
 end
 
--- Takes a job that may be begun now into the line, and rings for it where its turn has come: so the
--- order is that of the line, whoever hears of what first.
-local function enter(job, now, who, why)
-  unlist(job)
-  local fields = {wait_reason = '', wait_until = 0, owner = '', lease = 0, lane = '', echoes = 0}
-  if job.status == 'queued' then set(job, fields) else move(job, 'queued', now, who, why, fields) end
-  place(job, now, who)
+-- Puts a job that may begin now into the queue, and notifies a worker if it gets the turn. So the
+-- order is that of the queue, whatever becomes due first.
+local function requeue_or_grant(job, now, by, why)
+  remove_from_queues(job)
+  local fields = idle_fields('', 0)
+  fields.echoes = 0
+  if job.status == 'queued' then
+    set_fields(job, fields)
+  else
+    transition(job, 'queued', now, by, why, fields)
+  end
+  admit(job, now, by)
 end
 
-local function stands_in_line(job)
-  local lane = job.lane or ''
-  return (job.status == 'waiting' or job.status == 'sending') and lane ~= '' and
-    redis.call('ZSCORE', line_key(job.account, lane), job.id) and
-    redis.call('SISMEMBER', account_key(job) .. ':lanes', lane) == 1
+local function is_in_queue(job)
+  local sub_queue = job.lane or ''
+  return (job.status == 'waiting' or job.status == 'sending') and sub_queue ~= '' and
+    redis.call('ZSCORE', queue_key(job.account, sub_queue), job.id) and
+    redis.call('SISMEMBER', account_key(job) .. ':lanes', sub_queue) == 1
 end
 
--- `resuming`: the account is open, and somebody lets them go just now, some at a time.
-local function stands_held(job)
+-- A held job is safe while a person keeps the account closed, or while a resume (`resuming`)
+-- releases its jobs, some at a time.
+local function is_held_for_person(job)
   if job.status ~= 'held' or not redis.call('ZSCORE', held_key(job), job.id) then return false end
-  local account = account_of(job.account)
-  return stopped(account, job.kind) ~= nil or account.resuming ~= nil
+  local state = load_account(job.account)
+  return paused_by(state, job.kind) ~= nil or state.resuming ~= nil
 end
 
--- Whether something will bring an unended job or delivery back: an alarm, the line, or a person.
-local function is_led_to(record)
-  for _, alarm in ipairs(ALARMS[record.status]) do
-    if redis.call('ZSCORE', alarm, record.id) then return true end
+-- Whether anything will bring an unended job or delivery back: an index of work, the account
+-- queue, or a person.
+local function is_reachable(record)
+  for _, index in ipairs(WORK_INDEXES[record.status]) do
+    if redis.call('ZSCORE', index, record.id) then return true end
   end
-  return record.account ~= nil and (stands_in_line(record) or stands_held(record)) or false
+  return record.account ~= nil and (is_in_queue(record) or is_held_for_person(record)) or false
 end
 
--- Whether somebody waits for an account that nothing would ever give its turn to.
-local function is_stuck(name, now)
-  if redis.call('EXISTS', 'hg:acct:' .. name .. ':turn') == 1 then return false end
-  if redis.call('ZSCORE', 'hg:alarms', name) then return false end
-  local account = account_of(name)
-  for _, lane in ipairs(redis.call('SMEMBERS', 'hg:acct:' .. name .. ':lanes')) do
-    local _, till = door(name, account, lane, now)
-    if till ~= 0 and redis.call('ZCARD', line_key(name, lane)) > 0 then return true end
+-- Whether jobs wait for an account that nothing would ever grant the turn to one of them.
+local function is_stuck(account, now)
+  if redis.call('EXISTS', 'hg:acct:' .. account .. ':turn') == 1 then return false end
+  if redis.call('ZSCORE', 'hg:alarms', account) then return false end
+  local state = load_account(account)
+  for _, sub_queue in ipairs(redis.call('SMEMBERS', 'hg:acct:' .. account .. ':lanes')) do
+    local _, till = blocked_by(account, state, sub_queue, now)
+    if till ~= 0 and redis.call('ZCARD', queue_key(account, sub_queue)) > 0 then return true end
   end
   return false
 end

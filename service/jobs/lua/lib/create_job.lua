@@ -1,21 +1,33 @@
--- An account that does something already still does: while a script runs nobody gives a turn back.
+-- Creation of jobs.
+--- @include "config"
+--- @include "clock"
+--- @include "batch"
+--- @include "records"
+--- @include "timeline"
+--- @include "account_queue"
+--- @include "suppression"
+--- @include "audit_log"
+--- @include "finalize"
+
+-- Whether the account is busy. It stays busy while a script runs: no claim ends meanwhile.
 local function must_wait(job, now)
   run.busy = run.busy or {}
   local name = job.account .. '\n' .. job.kind
   if not run.busy[name] then
-    run.busy[name] = not stopped(account_of(job.account), job.kind) and is_taken(job.account, now)
+    local paused = paused_by(load_account(job.account), job.kind)
+    run.busy[name] = not paused and is_turn_taken(job.account, now)
   end
   return run.busy[name]
 end
 
--- Writes all that a new job has, in one command; what is blank is not.
+-- Stores all fields of a new job in one command, except those that have their blank value.
 local function insert(job)
   local flat, n = {}, 0
   for name, value in pairs(job) do
     if value == BLANK[name] then
       job[name] = nil
     elseif IS_FOLDED[name] then
-      n = put_folded(flat, n, name, value)
+      n = append_folded(flat, n, name, value)
     elseif name ~= 'id' then
       flat[n + 1], flat[n + 2], n = name, value, n + 2
     end
@@ -23,32 +35,32 @@ local function insert(job)
   redis.call('HSET', 'hg:job:' .. job.id, unpack(flat))
 end
 
--- Notes that a job was made and that it waits.
-local function note_waiting(job, now, born)
-  redis.call('RPUSH', 'hg:jobtl:' .. job.id, line_of(now, born, 'accept', ''),
-    line_of(now, 'waiting', 'line', 'turn'))
-  publish(job, now, 'n', '1', 'to', born, 'by', 'accept', 'why', '')
+-- The timeline of a job that waits from the beginning.
+local function append_created_and_waiting(job, now, status)
+  redis.call('RPUSH', 'hg:jobtl:' .. job.id, timeline_entry(now, status, 'accept', ''),
+    timeline_entry(now, 'waiting', 'line', 'turn'))
+  publish(job, now, 'n', '1', 'to', status, 'by', 'accept', 'why', '')
   publish(job, now, 'n', '2', 'to', 'waiting', 'by', 'line', 'why', 'turn')
 end
 
--- The job that an entry asks for, as it will be stored: everything is text.
-local function job_of(entry, source, now, run_at)
-  local job = read_job(entry.id, {v = VERSION, seq = digits(now_seq()), status = '', kind = entry.kind,
-    account = entry.account, run = '1', callback = entry.callback, metadata = entry.metadata,
-    source = source, prio = digits(entry.priority), to = entry.to, post = entry.post,
-    created = moment(now), run_at = digits(run_at), wait_reason = '', lane = '',
-    expires = digits(entry.expires_at or (entry.expires and now + entry.expires) or 0),
+-- The job that an entry asks for, as it is stored: all values are text.
+local function build_job(entry, source, now, run_at)
+  local job = read_job(entry.id, {v = VERSION, seq = digits(next_seq()), status = '',
+    kind = entry.kind, account = entry.account, run = '1', callback = entry.callback,
+    metadata = entry.metadata, source = source, prio = digits(entry.priority), to = entry.to,
+    post = entry.post, created = now_digits(now), run_at = digits(run_at), wait_reason = '',
+    lane = '', expires = digits(entry.expires_at or (entry.expires and now + entry.expires) or 0),
     thread = entry.photo and 'old' or '', dry = entry.dry or '', target = entry.target,
-    photo = entry.photo, text_hash = hash_of(entry.says or entry.text)})
-  if is_walk(job) then
+    photo = entry.photo, text_hash = content_hash(entry.says or entry.text)})
+  if is_follower_export(job) then
     job.cursor, job.pages, job.users, job.expected, job.eta = '', '0', '0', '0', '0'
     job.most = digits(entry.most or 0)
   end
   return job
 end
 
--- Inserts one job (see ledger.py, `entry_of`). Returns its id: an earlier job's where a business
--- key already has one.
+-- Creates one job from an entry (draft_encoding.py). Returns its id, or the id of the earlier job
+-- that has the same id or business key.
 local function create_job(entry, source, now)
   if redis.call('EXISTS', 'hg:job:' .. entry.id) == 1 then return entry.id end
   if entry.once then
@@ -56,40 +68,41 @@ local function create_job(entry, source, now)
     if earlier then return earlier end
   end
   local run_at = entry.run_at or now + entry.delay
-  local suppressed = not entry.error and entry.kind == 'dm' and is_suppressed(entry.account, entry.to)
-  local failure = entry.error or (suppressed and SUPPRESSED)
-  local job = job_of(entry, source, now, run_at)
-  -- In a storm most jobs have to wait: those are written down so at once, not moved there.
-  local born = run_at > now and 'scheduled' or 'queued'
-  local waits = born == 'queued' and not failure and must_wait(job, now)
-  job.status = born
-  if waits then job.status, job.wait_reason, job.lane = 'waiting', 'turn', lane_of(job) end
+  local suppressed = not entry.error and entry.kind == 'dm' and
+    is_suppressed(entry.account, entry.to)
+  local failure = entry.error or (suppressed and SUPPRESSED_ERROR)
+  local job = build_job(entry, source, now, run_at)
+  local status = run_at > now and 'scheduled' or 'queued'
+  -- When many come at once, most have to wait: those are stored as waiting and not moved there.
+  local waits = status == 'queued' and not failure and must_wait(job, now)
+  job.status = status
+  if waits then job.status, job.wait_reason, job.lane = 'waiting', 'turn', sub_queue_of(job) end
   insert(job)
-  if not READS[job.kind] then redis.call('SET', 'hg:jobtext:' .. job.id, entry.text) end
-  index('hg:jobs', job.seq, job.id)
-  index('hg:jobs:account:' .. job.account, job.seq, job.id)
-  index('hg:jobs:kind:' .. job.kind, job.seq, job.id)
+  if not READ_KINDS[job.kind] then redis.call('SET', 'hg:jobtext:' .. job.id, entry.text) end
+  add_to_index('hg:jobs', job.seq, job.id)
+  add_to_index('hg:jobs:account:' .. job.account, job.seq, job.id)
+  add_to_index('hg:jobs:kind:' .. job.kind, job.seq, job.id)
   if entry.once then
     redis.call('SET', entry.once, job.id, 'PX', digits(math.max(run_at, now) - now + CONF.keep))
   end
   if suppressed then
     audit(now, 'refuse', 'recipient_suppressed', 'accept', job.account, job)
   end
-  if not failure then arm_expiry(job) end
+  if not failure then schedule_expiry(job) end
   if waits then
-    index('hg:jobs:status:waiting', job.seq, job.id)
-    note_waiting(job, now, born)
-    join_line(job)
+    add_to_index('hg:jobs:status:waiting', job.seq, job.id)
+    append_created_and_waiting(job, now, status)
+    add_to_queue(job)
     return job.id
   end
-  redis.call('ZADD', 'hg:jobs:status:' .. born, job.seq, job.id)
-  note(job, now, born, 'accept', '')
+  redis.call('ZADD', 'hg:jobs:status:' .. status, job.seq, job.id)
+  append_timeline(job, now, status, 'accept', '')
   if failure then
     finalize(job, 'failed', now, 'accept', 'born failed', nil, failure)
-  elseif born == 'scheduled' then
+  elseif status == 'scheduled' then
     redis.call('ZADD', 'hg:due', digits(run_at), job.id)
   else
-    place(job, now, 'accept')
+    admit(job, now, 'accept')
   end
   return job.id
 end

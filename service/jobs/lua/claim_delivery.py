@@ -1,0 +1,42 @@
+"""Claim a delivery that is due (claim_delivery.lua)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from service.jobs.lua.call import ScriptCall, flat_to_dict
+
+
+class ClaimedDelivery(NamedTuple):
+    """A delivery that was claimed.
+
+    Parameters:
+      fence: Number of this claim: an older one can change nothing any more.
+      fields: The record.
+      payload: The frozen bytes.
+    """
+
+    fence: int
+    fields: Mapping[str, str]
+    payload: bytes
+
+
+def claim_delivery(delivery_id: str, owner: str) -> ScriptCall[ClaimedDelivery | None]:
+    """Claim a delivery.
+
+    Parameters:
+      delivery_id: The delivery.
+      owner: Unique to this claim.
+
+    Returns:
+      A call that replies the claim; None when there is nothing to do now.
+    """
+    return ScriptCall("claim_delivery", (delivery_id, owner), _claimed)
+
+
+def _claimed(reply: list[Any]) -> ClaimedDelivery | None:
+    verdict, fence, flat, payload = reply
+    if verdict == b"none":
+        return None
+    return ClaimedDelivery(int(fence), flat_to_dict(flat), payload)

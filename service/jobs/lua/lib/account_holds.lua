@@ -1,0 +1,20 @@
+-- Holds of an account: a hold, its audit entry and its callback are one step.
+--- @include "audit_log"
+--- @include "deliveries"
+
+-- Holds the account until a person resumes it. A hold for an error keeps its first reason, and
+-- takes the place of a pause; the pause comes back when a verification code has ended the hold.
+local function hold_account(account, reason, remark, by, now)
+  local key = 'hg:acct:' .. account
+  redis.call('SADD', 'hg:accts', account)
+  local held = redis.call('HGET', key, 'hold')
+  if not held or (reason ~= 'paused' and held ~= reason) then
+    redis.call('HSET', key, 'hold', reason, 'hold_note', '', 'hold_since', digits(now))
+    audit(now, 'hold', reason, by, account)
+    open_account_delivery(account, 'held', reason, now)
+  end
+  if reason == 'paused' then
+    redis.call('HSET', key, 'paused', digits(now), 'paused_note', remark)
+  end
+  if remark ~= '' then redis.call('HSET', key, 'hold_note', remark) end
+end

@@ -1,0 +1,64 @@
+-- What a sound record has, and which indexes it belongs in.
+--- @include "config"
+--- @include "records"
+--- @include "account_queue"
+
+local JOB_SHAPE = {
+  prefix = 'hg:job:',
+  numbers = {'seq', 'prio', 'run', 'run_at', 'expires', 'finished', 'lease', 'wait_until'},
+  words = {'status', 'kind', 'account', 'owner', 'callback', 'source', 'attempts'},
+  statuses = ALLOWED,
+}
+local DELIVERY_SHAPE = {
+  prefix = 'hg:dlv:',
+  numbers = {'seq', 'created', 'next_at', 'lease'},
+  words = {'status', 'job', 'owner'},
+  statuses = {pending = true, delivering = true, delivered = true, failed = true},
+}
+
+local function shape_of(id)
+  return string.sub(id, 1, 4) == 'dlv_' and DELIVERY_SHAPE or JOB_SHAPE
+end
+
+local function broken_field(record, shape)
+  for _, name in ipairs(shape.numbers) do
+    if not tonumber(record[name]) then return name end
+  end
+  for _, name in ipairs(shape.words) do
+    if not record[name] then return name end
+  end
+  return not shape.statuses[record.status] and 'status' or nil
+end
+
+local function is_of_newer_release(record)
+  return tonumber(record.v or VERSION) and is_newer(record)
+end
+
+-- Returns the record (nil for none), or nil and what is broken: 'newer' stands for a record that
+-- is not ours to judge.
+local function read_sound(id, shape)
+  local is_hash, record = pcall(load_hash, shape.prefix .. id)
+  if not is_hash then return nil, 'type' end
+  if not record then return nil end
+  if shape == JOB_SHAPE then read_job(id, record) end
+  if is_of_newer_release(record) then return nil, 'newer' end
+  local field = broken_field(record, shape)
+  if field then return nil, field end
+  record.id = id
+  return record
+end
+
+-- By kind of list, the jobs that may be in it.
+local LISTED_STATUSES = {line = {waiting = true, sending = true}, held = {held = true}}
+
+-- Whether a job or delivery belongs in an index that has it.
+local function belongs(record, index)
+  local account, list, place = string.match(index, '^hg:acct:([^:]+):(%a+):([%w_]+)$')
+  if list then
+    local own = list == 'line' and record.lane or record.kind
+    return record.account == account and place == own and LISTED_STATUSES[list][record.status]
+  end
+  local field, value = string.match(index, '^hg:%a+:(%a+):(.+)$')
+  if field then return record[field] == value end
+  return index == 'hg:jobs' or index == 'hg:dlvs' or WORK_INDEXES[record.status]
+end

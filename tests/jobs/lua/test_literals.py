@@ -1,0 +1,29 @@
+"""Values that Python writes into scripts come out the same in Lua."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import redis
+
+from service.jobs.lua.literals import LuaValue, to_lua
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        1_767_225_600_000,
+        "it's a \\ and a\nnew line",
+        ["a", "b"],
+        {"plain": 1, "with space": 2, "end": 3, "dm:4": {"nested": [True, False]}},
+    ],
+)
+def test_a_value_is_the_same_in_lua(store: redis.Redis, value: LuaValue) -> None:
+    told: Any = store.eval(f"return cjson.encode({to_lua(value)})", 0)
+    assert json.loads(told) == value
+
+
+def test_keys_are_written_as_people_write_them() -> None:
+    assert to_lua({"gap": [1, 2], "end": True}) == "{gap = {1, 2}, ['end'] = true}"

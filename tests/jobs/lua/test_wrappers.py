@@ -1,0 +1,84 @@
+"""Each script has one Python function, which takes its arguments under its own names."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.jobs.lua.call import ScriptCall
+from tests.support.lua import FOLDER, SCRIPT_FILES
+
+#: `local job_id, owner = unpack(ARGV)`, `... = unpack(ARGV, 1, 2)`, `... = ARGV[1], ...(ARGV[2])`.
+_FIXED = re.compile(r"^local ([\w, ]+) = (?=unpack\(ARGV|ARGV\[1\])", re.MULTILINE)
+_REPEATED = re.compile(r"^for ([\w, ]+) in argument_groups\(ARGV, 1, (\d+)\) do", re.MULTILINE)
+_NUMBERED = re.compile(r"ARGV\[\d")
+_CODE = re.compile(r"^(?!--|#!)\S", re.MULTILINE)
+_ROOT = FOLDER.parents[2]
+
+pytestmark = pytest.mark.parametrize("path", SCRIPT_FILES, ids=lambda path: path.stem)
+
+
+def _wrapper(path: Path) -> Callable[..., ScriptCall[Any]]:
+    module = importlib.import_module(f"service.jobs.lua.{path.stem}")
+    found: Callable[..., ScriptCall[Any]] = getattr(module, path.stem)
+    return found
+
+
+def _names(found: re.Match[str] | None) -> list[str]:
+    return found[1].split(", ") if found else []
+
+
+def test_the_function_s_parameters_are_the_script_s_arguments(path: Path) -> None:
+    text = path.read_text()
+    parameters = inspect.signature(_wrapper(path)).parameters.values()
+    own = [each.name for each in parameters if each.kind is not each.VAR_POSITIONAL]
+    fixed, repeated = _names(_FIXED.search(text)), _REPEATED.search(text)
+    if len(own) == len(parameters) and repeated:
+        assert (own, len(own)) == (_names(repeated), int(repeated[2]))
+    else:
+        assert own == fixed
+        assert len(own) == len(parameters) or "#ARGV" in text or "ARGV, " in text
+
+
+def test_arguments_have_their_names_from_the_first_line_of_code_on(path: Path) -> None:
+    text = path.read_text()
+    fixed, code = _FIXED.search(text), _CODE.search(text)
+    assert code
+    if fixed:
+        assert fixed.start() == code.start()
+        text = text[: fixed.start()] + text[fixed.end() :].partition("\n")[2]
+    assert not _NUMBERED.search(text)
+
+
+def test_the_function_calls_the_script_of_its_name(path: Path) -> None:
+    parameters = inspect.signature(_wrapper(path)).parameters.values()
+    values = [
+        {"int": 7, "bytes": b"x"}.get(str(each.annotation), "x")
+        for each in parameters
+        if each.kind is not each.VAR_POSITIONAL
+    ]
+    call = _wrapper(path)(*values)
+    assert call.name == path.stem
+    assert [str(each) for each in call.args] == [str(each) for each in values]
+
+
+def test_nothing_else_calls_the_script_by_its_name(path: Path) -> None:
+    calling = re.compile(rf"""ScriptCall\(\s*["']{path.stem}["']|\.run\(\s*["']{path.stem}["']""")
+    modules = [each for room in ("service", "actors") for each in (_ROOT / room).rglob("*.py")]
+    callers = [each for each in modules if calling.search(each.read_text())]
+    assert callers == [path.with_suffix(".py")]
+
+
+def test_the_header_says_what_goes_in_and_out_and_what_is_kept(path: Path) -> None:
+    header = path.read_text().partition("\nlocal ")[0]
+    assert [word for word in ("ARGV", "Reply", "Keeps") if f"-- {word}  " in header] == [
+        "ARGV",
+        "Reply",
+        "Keeps",
+    ]
