@@ -3,7 +3,7 @@
 What is due between two beats gets a beat of its own, so that a time set a year ago is met.
 
 It runs in a thread with a connection of its own, so that a blocked event loop does not lose the
-leases of work that is alive. When a renewal is overdue, the work is cancelled instead: fencing
+leases of work that is alive. When a renewal is overdue, the work is canceled instead: fencing
 protects Redis, not Instagram, so nothing may be sent under a lease that may have expired.
 """
 
@@ -26,7 +26,7 @@ from service.logging.setup import get_logger
 from service.redis.client import REDIS_ERRORS, sync_client
 
 INTERVAL_SECONDS: Final = 1.0
-#: Work is cancelled when this share of a lease has passed without a renewal.
+#: Work is canceled when this share of a lease has passed without a renewal.
 OVERDUE_SHARE: Final = 0.6
 #: However much is due, beats are at least this far apart.
 MIN_INTERVAL_SECONDS: Final = 0.01
@@ -46,7 +46,7 @@ class Lease:
       id: The job or delivery.
       owner: The claim's owner.
       fence: The claim's fencing token.
-      task: The task that works on it; cancelled when the claim is lost.
+      task: The task that works on it; canceled when the claim is lost.
       loop: The task's event loop.
       renewed_at: Monotonic time from before the last renewal, or the claim, was sent.
       duration_seconds: How long the lease lasts without a renewal.

@@ -28,7 +28,7 @@ from actors.dramatiq_async.time_limit import OverdueError, time_limit_seconds
 from service.logging.setup import get_logger
 from service.process.file_limits import raise_file_limit
 
-#: At shutdown: for cancelled tasks to hand back their work, then for the last acknowledgements.
+#: At shutdown: for canceled tasks to hand back their work, then for the last acknowledgements.
 HAND_BACK_SECONDS: Final = 4.0
 ACK_SECONDS: Final = 1.0
 
@@ -171,7 +171,7 @@ class Dispatcher(WorkerThread):
             self.broker.emit_after("process_message", message, result=None)
 
     async def _run_within_limit(self, actor: Actor[..., Any], message: MessageProxy) -> None:
-        """Run an actor; one that is overdue is cancelled, and hands its work back as any other."""
+        """Run an actor; one that is overdue is canceled, and hands its work back as any other."""
         seconds = time_limit_seconds(actor)
         try:
             async with asyncio.timeout(seconds) as limit:

@@ -43,7 +43,7 @@ class CoalescingResolver:
         self._pending: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}
 
     async def addresses(self, host: str, port: int) -> Sequence[str]:
-        """Resolve a host; cancelling this leaves the lookup to the others.
+        """Resolve a host; canceling this leaves the lookup to the others.
 
         Parameters:
           host: As for the resolver.
@@ -54,7 +54,7 @@ class CoalescingResolver:
         """
         lookup = self._pending.get((host, port)) or self._start(host, port)
         # Not asyncio.shield: from Python 3.14 on it reports the error of a lookup whose waiters
-        # were all cancelled (cpython#156321), although _discard has retrieved it.
+        # were all canceled (cpython#156321), although _discard has retrieved it.
         await asyncio.wait({lookup})
         return lookup.result()
 

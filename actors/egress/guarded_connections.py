@@ -207,7 +207,7 @@ class GuardedStream(httpcore.AsyncNetworkStream):
         except httpcore.ConnectError as error:
             raise EgressError("tls_failed") from error
         except asyncio.CancelledError:
-            # httpcore closes after errors only: a cancelled handshake would leak the socket.
+            # httpcore closes after errors only: a canceled handshake would leak the socket.
             await self._stream.aclose()
             raise
         return GuardedStream(stream, self._max_response_bytes)
