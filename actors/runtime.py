@@ -223,7 +223,7 @@ class RuntimeMiddleware(Middleware):
     def _gateway_pool(self, client: aredis.Redis) -> GatewayPool:
         cipher = derive_keys(",".join(self._config.settings.secret_keys))
         limiter = LoginLimiter(client, VerificationCodes(client, cipher))
-        return GatewayPool(self._config.accounts, SessionStore(client, cipher), gate=limiter)
+        return GatewayPool(self._config.accounts, SessionStore(client, cipher), login_guard=limiter)
 
     def _batched_scripts(self) -> BatchedScripts:
         return BatchedScripts(self._redis_client(BATCH_CONNECTIONS), self._config.script_config)

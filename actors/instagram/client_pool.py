@@ -1,8 +1,8 @@
-"""The gateways of one process: one per account, whose client is there only while it is of use.
+"""The gateways of one process, one per account; idle clients are closed.
 
-An open client costs about a MiB (its connection holds a copy of the certificates) and a timer that
-fires ten times a second, a closed one next to nothing; to build it again takes a millisecond and
-no login.
+An open client costs about 1 MiB (its connection holds a copy of the certificates) and a timer that
+fires ten times a second. A closed client costs next to nothing, and rebuilding it takes 1 ms and no
+login.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from actors.instagram.session_manager import LoginGuard
 from service.accounts.session_store import SessionStore
 from service.logging.setup import get_logger
 
-#: A client that nobody has used for so long is closed.
+#: A client unused for this long is closed.
 IDLE_SECONDS: Final = 60.0
-#: Of clients that nobody uses, more than this are closed sooner, the longest unused first.
+#: Idle clients beyond this number are closed early, least recently used first.
 MAX_IDLE: Final = 50
 CLOSE_IDLE_SECONDS: Final = 5.0
 
@@ -30,47 +30,47 @@ _log = get_logger(__name__)
 
 
 class GatewayPool:
-    """Lends gateways, and closes the clients of those that nobody uses.
+    """Lends gateways and closes idle clients.
 
     Parameters:
       accounts: The configured accounts by name.
-      vault: Where their sessions live.
-      gate: As `Gateway`.
-      idle_seconds: For how long a client may be unused.
-      most_idle: How many may be.
+      store: Holds their sessions.
+      login_guard: Context manager around every password login.
+      idle_seconds: How long a client may stay open unused.
+      max_idle: How many unused clients may stay open.
     """
 
     def __init__(
         self,
         accounts: Mapping[str, AccountOptions],
-        vault: SessionStore,
+        store: SessionStore,
         *,
-        gate: LoginGuard = no_login_limit,
+        login_guard: LoginGuard = no_login_limit,
         idle_seconds: float = IDLE_SECONDS,
-        most_idle: int = MAX_IDLE,
+        max_idle: int = MAX_IDLE,
     ) -> None:
         self._accounts = accounts
-        self._vault = vault
-        self._gate = gate
+        self._store = store
+        self._login_guard = login_guard
         self._gateways: dict[str, Gateway] = {}
-        self._usage = IdleTracker(most_idle, idle_seconds)
+        self._usage = IdleTracker(max_idle, idle_seconds)
 
     def acquire(self, name: str) -> AbstractContextManager[Gateway]:
-        """Give an account's gateway, whose client stays until the block ends.
+        """Lend an account's gateway; its client is not closed before the block ends.
 
         Parameters:
-          name: The account's.
+          name: The account's configured name.
 
         Raises:
-          UnknownAccount: When this process has no such account.
+          UnknownAccount: This process has no such account.
         """
         if name not in self._accounts:
             raise UnknownAccount(f"account {name!r} is not in this process's configuration")
-        return self._lent(name)
+        return self._lend(name)
 
     @asynccontextmanager
     async def closing_idle(self) -> AsyncIterator[None]:
-        """Tidy up now and then until the block ends, then save and close everything."""
+        """Close idle clients periodically until the block ends, then save and close all."""
         task = asyncio.create_task(self._close_idle_forever())
         try:
             yield
@@ -80,32 +80,34 @@ class GatewayPool:
             await self.close_all()
 
     async def close_idle(self) -> None:
-        """Close the clients that nobody has used for too long, and those that are too many."""
+        """Close clients that are idle for too long or too many."""
         for name in self._usage.due():
-            # Whoever wants it meanwhile waits for the end of this, and has it built again.
+            # A caller that acquires the account meanwhile waits on the client's lock, then
+            # builds the client again.
             since = self._usage.take(name)
-            if since is not None and not await self._rests(name):
+            if since is not None and not await self._close_client(name):
                 self._usage.put_back(name, since)
 
     async def close_all(self) -> None:
-        """Save and close every gateway."""
         gateways = list(self._gateways.values())
         self._gateways.clear()
         self._usage.clear()
         await asyncio.gather(*(gateway.close() for gateway in gateways))
 
     @contextmanager
-    def _lent(self, name: str) -> Iterator[Gateway]:
+    def _lend(self, name: str) -> Iterator[Gateway]:
         if name not in self._gateways:
-            self._gateways[name] = Gateway(self._accounts[name], self._vault, gate=self._gate)
+            self._gateways[name] = Gateway(
+                self._accounts[name], self._store, login_guard=self._login_guard
+            )
         with self._usage.using(name):
             yield self._gateways[name]
 
-    async def _rests(self, name: str) -> bool:
-        """Close one client; the trouble of one is not that of the others."""
+    async def _close_client(self, name: str) -> bool:
+        """Close one client; False when it could not be closed, which must not stop the others."""
         try:
             return await self._gateways[name].suspend()
-        except Exception as error:  # noqa: BLE001 - there is a next time
+        except Exception as error:  # noqa: BLE001 - retried in the next round
             _log.error("failed to close idle client", account=name, exc_info=error)
             return False
 

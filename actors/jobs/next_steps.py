@@ -93,7 +93,7 @@ def after_error(
         return Finish(Status.FAILED, failure=Failure(error.code, error.message))
     effect = account_effect(error, job.kind)
     sent = state is not RequestState.NOT_SENT and not _never_sent(error)
-    if error.outcome is Outcome.BACK_OFF:
+    if error.outcome is Outcome.COOL_DOWN:
         cooldown_ms = 1000 * (error.cooldown_seconds or 0)
         return Release(
             Status.WAITING,
@@ -103,7 +103,7 @@ def after_error(
             effect=effect,
             sent=sent,
         )
-    if error.outcome in (Outcome.PERSON, Outcome.FIX_PROXY, Outcome.RELOGIN):
+    if error.outcome in (Outcome.HOLD, Outcome.FIX_PROXY, Outcome.RELOGIN):
         return Release(Status.HELD, error.code, charge="free", effect=effect, sent=sent)
     return _retry(error, job, backoff, jitter, sent=sent)
 
@@ -133,9 +133,9 @@ def account_effect(error: ErrorDecision, kind: str) -> AccountEffect:
       error: The classified error.
       kind: The job's kind.
     """
-    if error.outcome in (Outcome.PERSON, Outcome.FIX_PROXY, Outcome.RELOGIN):
+    if error.outcome in (Outcome.HOLD, Outcome.FIX_PROXY, Outcome.RELOGIN):
         return AccountEffect(hold=error.code)
-    if error.outcome is Outcome.BACK_OFF and error.cooldown_seconds:
+    if error.outcome is Outcome.COOL_DOWN and error.cooldown_seconds:
         return AccountEffect(
             cooldown=error.code,
             kind=rate_limit_kind(kind) if error.scope == "kind" else "*",

@@ -14,6 +14,7 @@ import redis.asyncio as aredis
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.read_audit_log import read_audit_log
 from service.jobs.lua.runner import Scripts
+from service.redis.decoding import decode_fields
 from service.time_formats.timestamps import rfc3339
 
 _KEY: Final = "hg:audit"
@@ -55,7 +56,7 @@ class AuditLog:
             "Awaitable[list[tuple[bytes, dict[bytes, bytes]]]]",
             self._client.xrevrange(_KEY, max=edge, min="-", count=limit),
         )
-        items = [_shown(name.decode(), _text(raw)) for name, raw in rows]
+        items = [_shown(name.decode(), decode_fields(raw)) for name, raw in rows]
         return items, rows[-1][0].decode() if len(rows) == limit else None
 
     async def _page_of(
@@ -90,7 +91,3 @@ def _shown(name: str, fields: Mapping[str, str]) -> dict[str, Any]:
         "rule": source.get("rule"),
         "text_hash": fields.get("text_hash"),
     }
-
-
-def _text(raw: Mapping[bytes, bytes]) -> dict[str, str]:
-    return {name.decode(): value.decode() for name, value in raw.items()}

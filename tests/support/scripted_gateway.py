@@ -9,7 +9,7 @@ from typing import Any
 
 from actors.instagram.error_policies import ErrorPolicy, Outcome
 from actors.instagram.errors import ClassifiedError
-from actors.instagram.ids import RecipientId
+from actors.instagram.gateway import ResolvedRecipient
 from actors.instagram.options import UnknownAccount
 from actors.instagram.receipts import DmReceipt
 
@@ -61,9 +61,9 @@ class ScriptedGateway:
         """None are counted."""
         return 0
 
-    async def resolve(self, to: str) -> RecipientId:
+    async def resolve(self, to: str) -> ResolvedRecipient:
         """Everybody exists."""
-        return RecipientId(PK, to)
+        return ResolvedRecipient(PK, to)
 
     async def has_thread(self, _pk: str) -> bool:
         """Everybody has written before."""

@@ -49,7 +49,7 @@ class ChangingResolver:
 def code_of(error: ClassifiedError) -> str:
     """The code of an error, which never repeats the URL."""
     assert "a-secret" not in f"{error!r} {classify(error, writing=False)}"
-    return error.rule.code
+    return error.policy.code
 
 
 def download(
@@ -96,7 +96,7 @@ def test_a_photo_is_downloaded_over_verified_tls(tmp_path: Path) -> None:
                 try:
                     await downloader.download(server.url(), incoming)
                 except ClassifiedError as error:
-                    return error.rule.message
+                    return error.policy.message
                 return incoming.file.read()
 
     assert asyncio.run(scenario(str(authority.bundle))) == b"a photo"

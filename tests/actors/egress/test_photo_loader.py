@@ -71,7 +71,7 @@ def test_a_file_that_is_no_photo_ends_the_job(
 ) -> None:
     with pytest.raises(ClassifiedError) as error:
         ledger.run(load_from(ledger, answers(200, body)))
-    assert (error.value.rule.outcome, error.value.rule.code) == (Outcome.FINAL, code)
+    assert (error.value.policy.outcome, error.value.policy.code) == (Outcome.FINAL, code)
 
 
 def test_a_worker_that_cannot_process_photos_retries_later(
@@ -81,11 +81,11 @@ def test_a_worker_that_cannot_process_photos_retries_later(
     program.write_text("raise SystemExit(3)")
     with pytest.raises(ClassifiedError) as error:
         ledger.run(load_from(ledger, answers(200, telling_jpeg()), program=str(program)))
-    rule = error.value.rule
+    rule = error.value.policy
     assert (rule.outcome, rule.code) == (Outcome.RETRY, "photo_not_taken")
 
 
 def test_an_uploaded_photo_that_is_no_longer_stored_ends_the_job(ledger: LedgerHarness) -> None:
     with pytest.raises(ClassifiedError) as error:
         ledger.run(load(ledger, ""))
-    assert (error.value.rule.outcome, error.value.rule.code) == (Outcome.FINAL, "photo_gone")
+    assert (error.value.policy.outcome, error.value.policy.code) == (Outcome.FINAL, "photo_gone")

@@ -117,10 +117,10 @@ def test_an_unconfirmed_write_is_left_alone_until_it_has_settled(worker: Worker)
         NO_CONNECTION,
         error("unauthorized"),
         error("user_not_found", Outcome.FINAL),
-        error("challenge_required", Outcome.PERSON),
-        error("rate_limited", Outcome.BACK_OFF, cooldown_seconds=900),
+        error("challenge_required", Outcome.HOLD),
+        error("rate_limited", Outcome.COOL_DOWN, cooldown_seconds=900),
     ],
-    ids=lambda failure: str(failure.rule.code),
+    ids=lambda failure: str(failure.policy.code),
 )
 def test_a_failed_verification_leaves_the_write_unconfirmed(
     worker: Worker, failure: Exception

@@ -58,12 +58,12 @@ def step(
 
 
 TIMEOUT = error(Outcome.RETRY, "timed_out")
-LOST_REPLY = error(Outcome.LOOK, "timed_out", ambiguous=True)
+LOST_REPLY = error(Outcome.VERIFY, "timed_out", ambiguous=True)
 NO_CONNECTION = error(Outcome.RETRY, "connection_failed")
 PROXY = error(Outcome.FIX_PROXY, "proxy_refused")
-CHALLENGE = error(Outcome.PERSON, "challenge_required")
+CHALLENGE = error(Outcome.HOLD, "challenge_required")
 SESSION_OVER = error(Outcome.RELOGIN, "login_required")
-BLOCKED = error(Outcome.BACK_OFF, "feedback_required", cooldown_seconds=60, scope="kind")
+BLOCKED = error(Outcome.COOL_DOWN, "feedback_required", cooldown_seconds=60, scope="kind")
 NO_USER = error(Outcome.FINAL, "user_not_found")
 
 COOLDOWN = AccountEffect(cooldown="feedback_required", kind="dm", cooldown_ms=60_000)
