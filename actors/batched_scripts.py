@@ -1,7 +1,7 @@
-"""Round trips that tasks share: what they ask of Redis in one turn of the loop goes at once.
+"""Script calls of many tasks in shared round trips: those of one loop iteration go together.
 
-A thousand tasks that wait for a connection each would hold each other up at every step. Each kind
-of work has its own trips, so that a flood of one kind does not hold up the other.
+A thousand tasks that each wait for a connection would delay each other at every step. Each kind
+of work has a batcher of its own, so that a flood of one kind does not delay the other.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from service.jobs.lua.call import ScriptCall
 from service.jobs.lua.runner import Scripts, is_unknown
 from service.redis.batching import Batcher, PendingCall
 
-#: The most calls of one round trip: all who asked go on in one turn of the loop.
-MOST_AT_ONCE: Final = 50
+#: Calls per round trip: all their callers resume in one iteration of the loop.
+MAX_BATCH: Final = 50
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class BatchedScripts(Batcher, Scripts):
         return call.parse(await self._submit(call.args, script=self.script(call.name)))
 
     def _next_batch(self) -> Sequence[PendingCall]:
-        return self._take(MOST_AT_ONCE)
+        return self._take(MAX_BATCH)
 
     async def _send(self, batch: Sequence[PendingCall]) -> list[Any]:
         async with self._client.pipeline(transaction=False) as pipe:
@@ -48,11 +48,11 @@ class BatchedScripts(Batcher, Scripts):
                 pipe.execute_command(*self.protocol.command(call.script, call.args))
             replies = await cast("Awaitable[list[Any]]", pipe.execute(raise_on_error=False))
         return [
-            await self._made_known(call) if is_unknown(reply) else reply
+            await self._load_and_run(call) if is_unknown(reply) else reply
             for call, reply in zip(batch, replies, strict=True)
         ]
 
-    async def _made_known(self, call: PendingCall) -> Any:
+    async def _load_and_run(self, call: PendingCall) -> Any:
         try:
             return await self.send(call.script, call.args)
         except ResponseError as error:

@@ -1,10 +1,10 @@
-"""The pulse: one round trip a second that renews what this process holds and wakes what is due.
+"""The heartbeat: one round trip a second that renews this process' leases and wakes what is due.
 
 What is due between two beats gets a beat of its own, so that a time set a year ago is met.
 
-It is a thread with a connection of its own, so that a stalled loop does not let go of what is
-alive. A renewal that is late cancels the work instead: fencing protects Redis, not Instagram, so
-nothing may be sent on a lease that may be over.
+It runs in a thread with a connection of its own, so that a blocked event loop does not lose the
+leases of work that is alive. When a renewal is overdue, the work is canceled instead: fencing
+protects Redis, not Instagram, so nothing may be sent under a lease that may have expired.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from service.logging.setup import get_logger
 from service.redis.client import REDIS_ERRORS, sync_client
 
 INTERVAL_SECONDS: Final = 1.0
-#: Work goes on until this share of a lease has passed without a renewal.
+#: Work is canceled when this share of a lease has passed without a renewal.
 OVERDUE_SHARE: Final = 0.6
 #: However much is due, beats are at least this far apart.
-SHORTEST_SECONDS: Final = 0.01
-#: The most of each kind that one beat does: everybody else waits meanwhile. More follow at once.
+MIN_INTERVAL_SECONDS: Final = 0.01
+#: The most items of each kind that one beat handles, since Redis serves nobody else meanwhile;
+#: when there are more, the next beat follows at once.
 BEAT_BATCH: Final = 20
 PRUNE_SECONDS: Final = 60.0
 
@@ -39,18 +40,18 @@ _log = get_logger(__name__)
 
 @dataclass
 class Lease:
-    """A claim that the pulse keeps alive.
+    """A claim that the heartbeat keeps alive.
 
     Parameters:
       id: The job or delivery.
-      owner: As it was claimed.
-      fence: As it was claimed.
-      task: Whose work it is; canceled when the claim is lost.
-      loop: Where the task runs.
-      renewed: Monotonic time at which the last renewal, or the claim, was asked for.
-      lease: Seconds.
-      ending: Whether its end is being recorded. It is gone as soon as the store has that, and the
-        reply to it says whether it was ours.
+      owner: The claim's owner.
+      fence: The claim's fencing token.
+      task: The task that works on it; canceled when the claim is lost.
+      loop: The task's event loop.
+      renewed_at: Monotonic time from before the last renewal, or the claim, was sent.
+      duration_seconds: How long the lease lasts without a renewal.
+      ending: Whether the end of the work is being recorded. The claim is gone as soon as Redis has
+        that, and its reply to that tells whether the claim was still ours.
     """
 
     id: str
@@ -58,13 +59,13 @@ class Lease:
     fence: int
     task: asyncio.Task[Any]
     loop: asyncio.AbstractEventLoop
-    renewed: float
-    lease: float
+    renewed_at: float
+    duration_seconds: float
     ending: bool = False
 
     def seconds_left(self) -> float:
         """For how long the claim is certainly ours."""
-        return self.renewed + self.lease * OVERDUE_SHARE - time.monotonic()
+        return self.renewed_at + self.duration_seconds * OVERDUE_SHARE - time.monotonic()
 
     @property
     def is_valid(self) -> bool:
@@ -77,7 +78,7 @@ class Lease:
 
 
 class LeaseHeartbeat(threading.Thread):
-    """Keeps claims alive and wakes what is due.
+    """Renews leases and wakes what is due.
 
     Parameters:
       url: The store.
@@ -85,13 +86,13 @@ class LeaseHeartbeat(threading.Thread):
     """
 
     def __init__(self, url: str, script_config: ScriptConfig) -> None:
-        super().__init__(name="pulse", daemon=True)
-        self._lease = script_config.lease / 1000
-        # A beat that hangs must leave time to let go of what it could not renew.
-        self._client = sync_client(url, max_connections=1, reply_seconds=self._lease * 0.3)
+        super().__init__(name="heartbeat", daemon=True)
+        self._lease_seconds = script_config.lease / 1000
+        # A beat that hangs must leave time to cancel what it could not renew.
+        self._client = sync_client(url, max_connections=1, reply_seconds=self._lease_seconds * 0.3)
         self._scripts = SyncScripts(self._client, script_config)
-        self._forget_at = time.monotonic() + PRUNE_SECONDS
-        self._interval = min(INTERVAL_SECONDS, self._lease / 4)
+        self._prune_at = time.monotonic() + PRUNE_SECONDS
+        self._interval = min(INTERVAL_SECONDS, self._lease_seconds / 4)
         self._leases: dict[str, Lease] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -103,21 +104,21 @@ class LeaseHeartbeat(threading.Thread):
 
         Parameters:
           work_id: The job or delivery.
-          owner: As it was claimed.
-          fence: As it was claimed.
-          claimed_at: Monotonic time from before the claim was asked for.
+          owner: The claim's owner.
+          fence: The claim's fencing token.
+          claimed_at: Monotonic time from before the claim was sent.
         """
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - called from a task by contract
         loop = asyncio.get_running_loop()
-        hold = Lease(work_id, owner, fence, task, loop, claimed_at, self._lease)
+        lease = Lease(work_id, owner, fence, task, loop, claimed_at, self._lease_seconds)
         with self._lock:
-            self._leases[work_id] = hold
+            self._leases[work_id] = lease
         try:
-            yield hold
+            yield lease
         finally:
             with self._lock:
-                if self._leases.get(work_id) is hold:
+                if self._leases.get(work_id) is lease:
                     del self._leases[work_id]
 
     def run(self) -> None:
@@ -131,7 +132,7 @@ class LeaseHeartbeat(threading.Thread):
                 self._log_redis_state(None)
             except REDIS_ERRORS as error:
                 self._log_redis_state(error)
-            except Exception as error:  # noqa: BLE001 - without a pulse nothing is alive
+            except Exception as error:  # noqa: BLE001 - every lease depends on this thread
                 _log.error("heartbeat failed", exc_info=error)
             self._abandon_overdue()
 
@@ -143,7 +144,7 @@ class LeaseHeartbeat(threading.Thread):
         self._client.close()
 
     def _log_redis_state(self, error: Exception | None) -> None:
-        """Say once that Redis is gone, and once that it is back."""
+        """Log once that Redis is lost, and once that it is back."""
         if error is not None and not self._redis_lost:
             _log.warning("heartbeat failing: redis unavailable", error=type(error).__name__)
         elif error is None and self._redis_lost:
@@ -151,46 +152,48 @@ class LeaseHeartbeat(threading.Thread):
         self._redis_lost = error is not None
 
     def _prune(self) -> None:
-        if time.monotonic() >= self._forget_at:
-            self._forget_at = time.monotonic() + PRUNE_SECONDS
-            # Also the calendar's business; here it goes on when memory is too short for a calendar.
+        if time.monotonic() >= self._prune_at:
+            self._prune_at = time.monotonic() + PRUNE_SECONDS
+            # The periodic retention prunes as well; here it continues when Redis is too short of
+            # memory to take the scheduler's messages.
             self._scripts.run(prune(PRUNE_BATCH))
 
     def _beat(self) -> float:
-        """Beat once; tell in how many seconds the next beat is needed."""
+        """Beat once; return in how many seconds the next beat is needed."""
         with self._lock:
-            holds = list(self._leases.values())
-        asked_at = time.monotonic()
-        claims = ((hold.id, hold.owner, hold.fence) for hold in holds)
+            leases = list(self._leases.values())
+        # Before the call: Redis may run the script at once and its reply may be slow.
+        sent_at = time.monotonic()
+        claims = ((lease.id, lease.owner, lease.fence) for lease in leases)
         reply = self._scripts.run(heartbeat(BEAT_BATCH, *claims))
-        for hold in holds:
-            if hold.id not in reply.lost:
-                hold.renewed = asked_at
-            elif not hold.ending:
-                self._abandon(hold, "claimed by another worker")
+        for lease in leases:
+            if lease.id not in reply.lost:
+                lease.renewed_at = sent_at
+            elif not lease.ending:
+                self._abandon(lease, "claimed by another worker")
         if reply.next_ms is None:
             return self._interval
         if reply.done >= BEAT_BATCH:
             return 0.0
-        return min(max(reply.next_ms / 1000, SHORTEST_SECONDS), self._interval)
+        return min(max(reply.next_ms / 1000, MIN_INTERVAL_SECONDS), self._interval)
 
     def _abandon_overdue(self) -> None:
         with self._lock:
-            overdue = [hold for hold in self._leases.values() if not hold.is_valid]
-        for hold in overdue:
-            self._abandon(hold, "renewal overdue")
+            overdue = [lease for lease in self._leases.values() if not lease.is_valid]
+        for lease in overdue:
+            self._abandon(lease, "renewal overdue")
 
-    def _abandon(self, hold: Lease, why: str) -> None:
+    def _abandon(self, lease: Lease, why: str) -> None:
         with self._lock:
-            if self._leases.get(hold.id) is not hold:
-                return  # it ended by itself meanwhile
-            del self._leases[hold.id]
-        _log.warning("lease lost; work canceled", id=hold.id, reason=why)
-        hold.abandon()
+            if self._leases.get(lease.id) is not lease:
+                return  # its work has ended meanwhile
+            del self._leases[lease.id]
+        _log.warning("lease lost; work canceled", id=lease.id, reason=why)
+        lease.abandon()
 
 
 def start_heartbeat(url: str, script_config: ScriptConfig) -> LeaseHeartbeat:
-    """A pulse that beats already."""
-    pulse = LeaseHeartbeat(url, script_config)
-    pulse.start()
-    return pulse
+    """Start a heartbeat; parameters as `LeaseHeartbeat`."""
+    thread = LeaseHeartbeat(url, script_config)
+    thread.start()
+    return thread

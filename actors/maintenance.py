@@ -1,4 +1,4 @@
-"""What is a calendar's business, run once however many schedulers there are."""
+"""The periodic actors' work, done once per schedule however many schedulers there are."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from actors.runtime import Runtime
 from service.jobs.lua.runner import drop_unused
 from service.logging.setup import get_logger
 
-#: Longer than any two schedulers' clocks or queues are apart.
+#: Longer than the clocks or queues of any two schedulers are apart.
 LOCK_SECONDS = 3600
 
 _log = get_logger(__name__)
 
 
 async def retention(runtime: Runtime) -> None:
-    """Drop what has been remembered long enough."""
-    if not await _first(runtime, "retention"):
+    """Delete records past their retention, and function libraries of releases that are gone."""
+    if not await _is_first_run(runtime, "retention"):
         return
     dropped = await runtime.ledger.prune()
     _log.info(
@@ -25,21 +25,21 @@ async def retention(runtime: Runtime) -> None:
 
 
 async def rescue(runtime: Runtime) -> None:
-    """Wake work that nothing would ever wake; finding any is a defect worth a look."""
-    if not await _first(runtime, "sweep"):
+    """Wake work that nothing else would ever wake; finding any points to a defect."""
+    if not await _is_first_run(runtime, "sweep"):
         return
     await runtime.accounts.recheck_all("rescue")
     found = await runtime.ledger.rescue_stranded()
     if found:
-        shown = [f"{each.id}: {each.problem}" for each in found[:10]]
-        _log.error("rescued orphaned jobs", count=len(found), first=shown)
+        first = [f"{stranded.id}: {stranded.problem}" for stranded in found[:10]]
+        _log.error("rescued orphaned jobs", count=len(found), first=first)
 
 
-async def _first(runtime: Runtime, name: str) -> bool:
-    """Whether this is the first message for this tick; one sent by hand always is."""
+async def _is_first_run(runtime: Runtime, name: str) -> bool:
+    """Whether this message is the first for its scheduled time; one sent by hand always is."""
     message = CurrentMessage.get_current_message()
-    tick = message.options.get("scheduled_at") if message is not None else None
-    if tick is None:
+    scheduled_at = message.options.get("scheduled_at") if message is not None else None
+    if scheduled_at is None:
         return True
-    key = f"hg:tick:{name}:{tick}"
+    key = f"hg:tick:{name}:{scheduled_at}"
     return bool(await runtime.client.set(key, "1", nx=True, ex=LOCK_SECONDS))

@@ -1,4 +1,4 @@
-"""The broker's middleware and the actors: one list of each, nothing implicit."""
+"""The broker with its middleware, and the actors: one explicit list of each."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from service.jobs.actor_routes import (
 )
 from service.redis.client import sync_client
 
-#: One is the notifier's; two consumers a queue and the acknowledgements share the others.
+#: The notifier holds one; two consumers per queue and the acknowledgements share the others.
 MAX_CONNECTIONS: Final = 4
-#: Callbacks may take this much more than the worker's concurrency: room for origins that have no
-#: callback in flight yet.
-SPARE: Final = 0.25
-#: A callback ends within a quarter of this by itself.
+#: Callbacks may exceed the worker's concurrency by this share, which leaves room for origins that
+#: have no callback in flight yet.
+SPARE_PREFETCH_SHARE: Final = 0.25
+#: An attempt at a callback takes at most a quarter of this by its own limits.
 DELIVERY_LIMIT_MS: Final = 120_000
-#: A tick that waited longer than this in the queue is dropped: another follows.
-TICK_SKIP_SECONDS: Final = 50
+#: A periodic message that waited longer than this in the queue is dropped: another follows.
+MAX_PERIODIC_DELAY_SECONDS: Final = 50
 
 
 def make_broker(
@@ -44,23 +44,24 @@ def make_broker(
     middleware: Sequence[Middleware] = (),
     stopping: Callable[[], bool] = lambda: False,
 ) -> WaitingRedisBroker:
-    """A broker over the ledger's Redis, in a key space of its own.
+    """Make a broker over the ledger's Redis, in a namespace of its own.
 
     Parameters:
-      settings: Where Redis is.
-      middleware: What the process needs besides, in order: what starts the loop comes first.
+      settings: The process' settings.
+      middleware: Further middleware, placed first; the one that starts the event loop comes before
+        those that use it.
       stopping: Whether the process is to end.
     """
     return WaitingRedisBroker(
         stopping,
-        {DELIVERY.queue: SPARE},
+        {DELIVERY.queue: SPARE_PREFETCH_SHARE},
         client=sync_client(settings.redis_url, max_connections=MAX_CONNECTIONS),
         namespace=NAMESPACE,
-        maintenance_chance=0,  # orphan_recovery.py does it
+        maintenance_chance=0,  # orphan_recovery.py replaces it
         middleware=[
             *middleware,
             TimeLimits(),
-            PeriodiqMiddleware(TICK_SKIP_SECONDS),
+            PeriodiqMiddleware(MAX_PERIODIC_DELAY_SECONDS),
             CurrentMessage(),
         ],
     )
@@ -70,8 +71,8 @@ def declare_actors(broker: dramatiq.Broker, runtime: Callable[[], Runtime]) -> N
     """Declare every actor.
 
     Parameters:
-      broker: Where.
-      runtime: Gives the open resources when a message comes.
+      broker: The broker to declare them on.
+      runtime: Returns the open resources; called for each message.
     """
 
     async def send_dm(job_id: str) -> None:
@@ -80,10 +81,10 @@ def declare_actors(broker: dramatiq.Broker, runtime: Callable[[], Runtime]) -> N
     async def post_comment(job_id: str) -> None:
         await attempt.perform(runtime(), job_id)
 
-    async def look_up(job_id: str) -> None:
+    async def run_lookup(job_id: str) -> None:
         await lookups.run_lookup(runtime(), job_id)
 
-    async def walk_on(job_id: str) -> None:
+    async def read_follower_page(job_id: str) -> None:
         await followers.read_follower_page(runtime(), job_id)
 
     async def deliver_callback(delivery_id: str) -> None:
@@ -92,20 +93,20 @@ def declare_actors(broker: dramatiq.Broker, runtime: Callable[[], Runtime]) -> N
     async def retention() -> None:
         await maintenance.retention(runtime())
 
-    async def sweep() -> None:
+    async def rescue() -> None:
         await maintenance.rescue(runtime())
 
     _declare(broker, send_dm, DM)
     _declare(broker, post_comment, COMMENT)
-    _declare(broker, look_up, LOOKUP)
-    _declare(broker, walk_on, FOLLOWERS)
+    _declare(broker, run_lookup, LOOKUP)
+    _declare(broker, read_follower_page, FOLLOWERS)
     _declare(broker, deliver_callback, DELIVERY, time_limit=DELIVERY_LIMIT_MS)
     _declare(broker, retention, Route(PERIODIC, "retention"), periodic=cron("*/10 * * * *"))
-    _declare(broker, sweep, Route(PERIODIC, "sweep"), periodic=cron("* * * * *"))
+    _declare(broker, rescue, Route(PERIODIC, "sweep"), periodic=cron("* * * * *"))
 
 
-def _declare(broker: dramatiq.Broker, fn: Any, address: Route, **options: Any) -> None:
+def _declare(broker: dramatiq.Broker, fn: Any, route: Route, **options: Any) -> None:
     declare = dramatiq.actor(
-        broker=broker, actor_name=address.actor, queue_name=address.queue, **options
+        broker=broker, actor_name=route.actor, queue_name=route.queue, **options
     )
     declare(fn)

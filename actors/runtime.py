@@ -1,4 +1,4 @@
-"""What the worker process holds: opened on its loop at boot, closed at shutdown."""
+"""The worker process' resources: opened on its event loop at boot, closed at shutdown."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ from service.network.ip_filter import IpFilter
 from service.photos.converter import PhotoConverter
 from service.redis.client import REDIS_ERRORS, async_client
 
-#: The loop's own connections: of everything else, of jobs' steps and of deliveries' steps.
-#: Consumers and the pulse have theirs.
+#: Redis connections of the event loop: for general use, and one each for the scripts of jobs and
+#: of deliveries. Consumers and the heartbeat have their own.
 MAX_CONNECTIONS: Final = 2
 BATCH_CONNECTIONS: Final = 1
-#: A thousand tasks share them: the last one's turn may take a while to come.
+#: A thousand tasks share these connections, so the last one may wait for a while.
 CONNECTION_WAIT_SECONDS: Final = 30.0
-#: For sessions to be saved and connections to be closed at shutdown.
+#: At shutdown, for saving sessions and closing connections.
 CLOSE_SECONDS: Final = 3.0
 
 _log = get_logger(__name__)
@@ -60,12 +60,12 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """What the worker needs of the configuration, its secrets resolved.
+    """The worker's part of the configuration, with its secrets resolved.
 
     Parameters:
       settings: From the environment.
       accounts: By name.
-      endpoints: Callbacks by name.
+      endpoints: Callback endpoints by name.
       script_config: Leases, retention and limits.
     """
 
@@ -81,7 +81,7 @@ class WorkerConfig:
         Parameters:
           settings: From the environment.
           config: From heliograph.toml.
-          environ: Where the secrets are.
+          environ: The environment that holds the secrets.
 
         Raises:
           ValueError: A variable is missing or unusable; the message names it.
@@ -92,21 +92,21 @@ class WorkerConfig:
                 name=name,
                 username=account.username.resolve(environ),
                 password=account.password.resolve(environ),
-                totp_seed=_resolved(account.totp_seed, environ),
+                totp_seed=_resolve(account.totp_seed, environ),
                 proxy=_proxy(account.proxy, environ),
                 ca_bundle=settings.instagram_ca_bundle,
                 human_pace=settings.human_pace,
             )
             for name, account in config.accounts.items()
         }
-        check_usernames({name: each.username for name, each in accounts.items()})
+        check_usernames({name: account.username for name, account in accounts.items()})
         return cls(
             settings, accounts, endpoints.resolve(environ), ScriptConfig.of(settings, config)
         )
 
 
 def _proxy(value: SecretRef | None, environ: Mapping[str, str]) -> str | None:
-    proxy = _resolved(value, environ)
+    proxy = _resolve(value, environ)
     if value is None or proxy is None:
         return None
     try:
@@ -115,7 +115,7 @@ def _proxy(value: SecretRef | None, environ: Mapping[str, str]) -> str | None:
         raise ValueError(f"{value.key}: {error}") from None
 
 
-def _resolved(value: SecretRef | None, environ: Mapping[str, str]) -> str | None:
+def _resolve(value: SecretRef | None, environ: Mapping[str, str]) -> str | None:
     return None if value is None else value.resolve(environ)
 
 
@@ -139,22 +139,22 @@ class Runtime:
     _claims_made: itertools.count[int] = field(default_factory=itertools.count)
 
     def owner(self) -> str:
-        """A name for one claim, never used before."""
+        """A new unique owner for one claim."""
         return f"{self.process}:{next(self._claims_made)}"
 
 
 class RuntimeMiddleware(Middleware):
     """Opens the runtime when the worker boots and closes it when its tasks are done.
 
-    Stands after what starts the loop.
+    Comes after the middleware that starts the loop.
 
     Parameters:
-      duties: What the worker is to do.
-      loop: Where the runtime lives.
+      config: The worker's configuration.
+      loop: The event loop that the resources belong to.
     """
 
-    def __init__(self, duties: WorkerConfig, loop: LoopThread) -> None:
-        self._duties = duties
+    def __init__(self, config: WorkerConfig, loop: LoopThread) -> None:
+        self._config = config
         self._loop = loop
         self._runtime: Runtime | None = None
         self._stack = AsyncExitStack()
@@ -171,14 +171,14 @@ class RuntimeMiddleware(Middleware):
         return self._runtime
 
     def before_worker_boot(self, _broker: Broker, _worker: Worker) -> None:
-        """Open everything, or stop the worker."""
+        """Open everything; a failure stops the worker."""
         try:
             self._runtime = self._loop.call(self._open())
         except Exception as error:
             raise MiddlewareError(f"the worker's resources cannot be opened: {error}") from error
 
     def after_worker_shutdown(self, _broker: Broker, _worker: Worker) -> None:
-        """Save sessions, close connections, and wait for nobody who does not answer."""
+        """Save sessions and close connections, within CLOSE_SECONDS."""
 
         async def close() -> None:
             async with asyncio.timeout(CLOSE_SECONDS):
@@ -191,66 +191,61 @@ class RuntimeMiddleware(Middleware):
             _log.warning("shutdown timed out; remaining connections were left open")
 
     async def _open(self) -> Runtime:
-        settings = self._duties.settings
-        script_config = self._duties.script_config
-        client = self._client(MAX_CONNECTIONS)
-        cipher = derive_keys(",".join(settings.secret_keys))
-        vault, gate = (
-            SessionStore(client, cipher),
-            LoginLimiter(client, VerificationCodes(client, cipher)),
-        )
-        gateways = GatewayPool(self._duties.accounts, vault, login_guard=gate)
+        settings = self._config.settings
+        script_config = self._config.script_config
+        client = self._redis_client(MAX_CONNECTIONS)
+        gateways = self._gateway_pool(client)
         await self._stack.enter_async_context(gateways.closing_idle())
-        exchange = await self._stack.enter_async_context(self._exchange())
-        doors = AccountControls(client, script_config)
-        await self._recheck_accounts(doors)
-        pulse = start_heartbeat(settings.redis_url, script_config)
-        self._stack.callback(pulse.stop)
+        callback_client = await self._stack.enter_async_context(self._callback_client())
+        accounts = AccountControls(client, script_config)
+        await self._recheck_accounts(accounts)
+        heartbeat = start_heartbeat(settings.redis_url, script_config)
+        self._stack.callback(heartbeat.stop)
         reporter = ProcessReporter(client, script_config, "worker", settings.metrics_seconds)
         await self._stack.enter_async_context(reporter.reporting())
         return Runtime(
-            config=self._duties,
+            config=self._config,
             client=client,
             ledger=Ledger(client, script_config),
-            claims=Claims(
-                client,
-                script_config,
-                BatchedScripts(self._client(BATCH_CONNECTIONS), script_config),
-            ),
-            deliveries=Deliveries(
-                client,
-                script_config,
-                BatchedScripts(self._client(BATCH_CONNECTIONS), script_config),
-            ),
-            accounts=doors,
+            claims=Claims(client, script_config, self._batched_scripts()),
+            deliveries=Deliveries(client, script_config, self._batched_scripts()),
+            accounts=accounts,
             user_ids=UserIdCache(client),
             gateways=gateways,
             suppressions=Suppressions(client),
-            callback_client=exchange,
+            callback_client=callback_client,
             photo_loader=PhotoLoader(
-                PhotoStore(client, script_config), self._fetcher(), PhotoConverter()
+                PhotoStore(client, script_config), self._photo_downloader(), PhotoConverter()
             ),
-            heartbeat=pulse,
+            heartbeat=heartbeat,
         )
 
-    def _client(self, connections: int) -> aredis.Redis:
+    def _gateway_pool(self, client: aredis.Redis) -> GatewayPool:
+        cipher = derive_keys(",".join(self._config.settings.secret_keys))
+        limiter = LoginLimiter(client, VerificationCodes(client, cipher))
+        return GatewayPool(self._config.accounts, SessionStore(client, cipher), login_guard=limiter)
+
+    def _batched_scripts(self) -> BatchedScripts:
+        return BatchedScripts(self._redis_client(BATCH_CONNECTIONS), self._config.script_config)
+
+    def _redis_client(self, connections: int) -> aredis.Redis:
         client = async_client(
-            self._duties.settings.redis_url,
+            self._config.settings.redis_url,
             max_connections=connections,
             wait_seconds=CONNECTION_WAIT_SECONDS,
         )
         self._stack.push_async_callback(client.aclose)
         return client
 
-    async def _recheck_accounts(self, doors: AccountControls) -> None:
-        """Let those go who may by a configuration that is new; otherwise a minute's sweep does."""
+    async def _recheck_accounts(self, accounts: AccountControls) -> None:
+        """Release jobs that a new configuration allows; if this fails, the periodic rescue does."""
         try:
-            await doors.recheck_all()
+            await accounts.recheck_all()
         except REDIS_ERRORS as error:
             _log.warning("account recheck postponed", error=type(error).__name__)
 
-    def _fetcher(self) -> PhotoDownloader:
-        settings = self._duties.settings
+    def _photo_downloader(self) -> PhotoDownloader:
+        settings = self._config.settings
         return PhotoDownloader(
             IpFilter(settings.callback_allow),
             version=VERSION,
@@ -258,8 +253,8 @@ class RuntimeMiddleware(Middleware):
             ca_bundle=settings.callback_ca_bundle,
         )
 
-    def _exchange(self) -> CallbackClient:
-        settings = self._duties.settings
+    def _callback_client(self) -> CallbackClient:
+        settings = self._config.settings
         return CallbackClient(
             GuardedBackend(IpFilter(settings.callback_allow)),
             version=VERSION,

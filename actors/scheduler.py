@@ -1,10 +1,11 @@
-"""The calendar's process: `python -m actors.scheduler` sends the periodic actors their messages.
+"""The scheduler process: `python -m actors.scheduler` sends the periodic actors their messages.
 
-periodiq's own loop with what a platform needs around it: it waits for Redis, misses a tick rather
-than die when Redis is away, and ends with 0 when told to, also while it boots and however often.
+It is periodiq's own loop, made fit for a platform: it waits for Redis, skips a schedule rather
+than exit when Redis is unreachable, and exits with 0 when signalled, while booting as well and
+however often.
 """
 
-# ruff: noqa: E402 - what follows takes a second to import
+# ruff: noqa: E402 - the imports below take a second, so the handlers are installed first
 
 from __future__ import annotations
 
@@ -16,15 +17,15 @@ from typing import Final
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
-def _end(_signum: int, _frame: FrameType | None) -> None:
-    # Blocked, not ignored: Python gives signals back their default while it finalises.
+def _exit(_signum: int, _frame: FrameType | None) -> None:
+    # Blocked, not ignored: Python restores the default handlers while it finalises.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     sys.exit(0)
 
 
 if __name__ == "__main__":
     for _number in _SIGNALS:
-        signal.signal(_number, _end)
+        signal.signal(_number, _exit)
 
 import time
 from queue import SimpleQueue
@@ -43,15 +44,15 @@ _log = get_logger(__name__)
 
 
 class SteadyScheduler(Scheduler):  # type: ignore[misc]
-    """periodiq's scheduler, for which a Redis that is away is no reason to end."""
+    """periodiq's scheduler, which survives an unreachable Redis."""
 
     def __init__(self, actors: list[Any]) -> None:
         super().__init__(actors)
-        # The alarm is put by a signal handler: this queue's `put` may interrupt its `get`.
+        # A signal handler puts the alarms, and this queue's `put` may safely interrupt its `get`.
         self.alarm_q: SimpleQueue[bool] = SimpleQueue()
 
     def send_actors(self, actors: list[Any], now: Any) -> None:
-        """Send the tick, or miss it: the next one does the same work."""
+        """Send the messages, or skip them: the next ones do the same work."""
         try:
             super().send_actors(actors, now)
         except REDIS_ERRORS as error:
@@ -59,7 +60,7 @@ class SteadyScheduler(Scheduler):  # type: ignore[misc]
 
 
 def main() -> int:
-    """Send ticks until told to stop."""
+    """Send messages until told to stop."""
     settings, _config = boot()
     broker = make_broker(settings)
     declare_actors(broker, _no_runtime)
@@ -67,7 +68,7 @@ def main() -> int:
     periodic = [actor for actor in broker.actors.values() if "periodic" in actor.options]
     _log.info("scheduler started", actors=sorted(actor.actor_name for actor in periodic))
     scheduler = SteadyScheduler(actors=periodic)
-    if pendulum.now().second > 55:  # as periodiq's main does: not on the edge of a minute
+    if pendulum.now().second > 55:  # as periodiq's main does, to stay off the edge of a minute
         time.sleep(5)
     scheduler.schedule()
     scheduler.loop()
@@ -75,7 +76,7 @@ def main() -> int:
 
 
 def _no_runtime() -> Runtime:
-    raise RuntimeError("The scheduler sends messages; it does not work on them.")
+    raise RuntimeError("The scheduler sends messages; it does not process them.")
 
 
 if __name__ == "__main__":

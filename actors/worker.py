@@ -1,4 +1,4 @@
-"""What `dramatiq actors.worker` loads: settings, broker, actors. Nothing is connected yet."""
+"""The module that `dramatiq actors.worker` loads: settings, broker, actors; no connections yet."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from actors.dramatiq_async.shutdown import ShutdownMiddleware
 
 
 def make_worker_broker(stop: ShutdownMiddleware) -> Broker:
-    """The worker's broker, or one line about what is missing.
+    """Make the worker's broker, with its actors declared.
 
     Parameters:
-      stop: Knows whether the process was told to stop, from before the long imports here.
+      stop: Installed before this, since the imports here take long.
 
     Raises:
-      SystemExit: Settings or configuration cannot be used.
+      SystemExit: Settings or configuration are unusable; the message is one line that says why.
     """
     from actors.dramatiq_async.dispatcher import AsyncDispatchMiddleware
     from actors.dramatiq_async.event_loop import LoopThread
@@ -27,11 +27,11 @@ def make_worker_broker(stop: ShutdownMiddleware) -> Broker:
 
     settings, config = boot()
     try:
-        duties = WorkerConfig.of(settings, config, os.environ)
+        worker_config = WorkerConfig.of(settings, config, os.environ)
     except ValueError as error:
         raise SystemExit(f"heliograph cannot start: {error}") from None
     loop = LoopThread()
-    resources = RuntimeMiddleware(duties, loop)
+    resources = RuntimeMiddleware(worker_config, loop)
     dispatch = AsyncDispatchMiddleware(
         loop, settings.worker_concurrency, stop, settings.stop_seconds
     )
@@ -41,6 +41,6 @@ def make_worker_broker(stop: ShutdownMiddleware) -> Broker:
 
 
 _stop = ShutdownMiddleware()
-_stop.listen()
+_stop.install()
 broker = make_worker_broker(_stop)
 dramatiq.set_broker(broker)

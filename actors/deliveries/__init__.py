@@ -1,1 +1,1 @@
-"""Sends callbacks: claim, sign, post, record."""
+"""Deliveries: one attempt at a callback, and what is recorded of it."""

@@ -1,4 +1,4 @@
-"""Acknowledging messages in batches, beside the loop."""
+"""Acknowledges messages in batches, off the event loop."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from actors.dramatiq_async.consumer import NotifiedConsumer
 from service.logging.setup import get_logger
 
 _THREADS: Final = 2
-#: In one round trip: one batch must not hold up the store.
-_MOST_AT_ONCE: Final = 100
+#: Messages per round trip: a larger script call would block Redis for too long.
+_MAX_BATCH: Final = 100
 _RETRY_SECONDS: Final = 1.0
 
 _log = get_logger(__name__)
 
 
 class AckBatcher:
-    """Acknowledges what has been worked on, on threads of its own: each may wait for Redis.
+    """Acknowledges processed messages on threads of its own, since each call may wait for Redis.
 
-    What ends while one batch is on its way is the next one.
+    The messages that end while one batch is on its way make up the next one.
 
     Parameters:
-      broker: Whose middleware is told.
-      consumers: By queue; an acknowledgement goes to the one that the message came from.
+      broker: Its middleware is signalled.
+      consumers: By queue; a message is acknowledged by the one that it came from.
     """
 
     def __init__(self, broker: Broker, consumers: Mapping[str, ConsumerThread]) -> None:
         self._broker = broker
         self._consumers = consumers
-        self._done: SimpleQueue[MessageProxy | None] = SimpleQueue()
+        self._pending: SimpleQueue[MessageProxy | None] = SimpleQueue()
         self._closing = threading.Event()
         self._threads = [
             threading.Thread(target=self._run, name=f"ack-{number}", daemon=True)
@@ -51,47 +51,47 @@ class AckBatcher:
         for thread in self._threads:
             thread.start()
 
-    def put(self, message: MessageProxy) -> None:
+    def add(self, message: MessageProxy) -> None:
         """Acknowledge a message as soon as Redis answers."""
-        self._done.put(message)
+        self._pending.put(message)
 
     def close(self, seconds: float) -> None:
-        """Try everything once more and drop what fails: another worker finds nothing to do in it.
+        """Try everything once more and drop what fails: another worker will find its job done.
 
         Parameters:
-          seconds: How long that may take.
+          seconds: The time limit.
         """
         deadline = time.monotonic() + seconds
         self._closing.set()
         for _ in self._threads:
-            self._done.put(None)
+            self._pending.put(None)
         for thread in self._threads:
             thread.join(max(0, deadline - time.monotonic()))
 
     def _run(self) -> None:
-        going_on = True
-        while going_on:
-            batch, going_on = self._next_batch()
+        more = True
+        while more:
+            batch, more = self._next_batch()
             for queue, messages in batch.items():
-                while not self._acknowledged(queue, messages):
+                while not self._try_ack(queue, messages):
                     if self._closing.is_set():
                         return
                     self._closing.wait(_RETRY_SECONDS)
 
     def _next_batch(self) -> tuple[Mapping[str, list[MessageProxy]], bool]:
-        """What is done by now, by queue; and whether there will be more."""
+        """Wait for messages; return them by queue, and whether there will be more."""
         batch: defaultdict[str, list[MessageProxy]] = defaultdict(list)
         with suppress(Empty):
-            message = self._done.get()
-            for _ in range(_MOST_AT_ONCE):
+            message = self._pending.get()
+            for _ in range(_MAX_BATCH):
                 if message is None:
                     return batch, False
                 batch[message.queue_name].append(message)
-                message = self._done.get_nowait()
-            self._done.put(message)
+                message = self._pending.get_nowait()
+            self._pending.put(message)
         return batch, True
 
-    def _acknowledged(self, queue: str, messages: Sequence[MessageProxy]) -> bool:
+    def _try_ack(self, queue: str, messages: Sequence[MessageProxy]) -> bool:
         try:
             for message in messages:
                 self._broker.emit_before("ack", message)
@@ -100,6 +100,6 @@ class AckBatcher:
                 self._broker.emit_after("ack", message)
         except BrokerConnectionError:
             return False
-        except Exception as error:  # noqa: BLE001 - the next are acknowledged all the same
+        except Exception as error:  # noqa: BLE001 - later batches are acknowledged all the same
             _log.error("failed to acknowledge messages", exc_info=error)
         return True

@@ -1,4 +1,4 @@
-"""How messages are fetched and acknowledged: when somebody rang, and many at a time."""
+"""Fetches messages when notified, and acknowledges many at a time."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from actors.dramatiq_async.queue_notifier import QueueNotifier
 from service.logging.setup import get_logger
 from service.redis.client import REDIS_ERRORS
 
-#: How often an idle consumer looks although nobody rang: for what a dead worker had fetched, and,
-#: where we delay nothing, for as good as nothing.
+#: How often an idle consumer fetches without a notification, for the messages of dead workers;
+#: from delay queues less often, since Heliograph delays nothing on the broker.
 IDLE_FETCH_SECONDS: Final = 20.0
 IDLE_FETCH_DELAYED_SECONDS: Final = 50.0
-
-#: How often a consumer looks for messages that were fetched and did not arrive.
-UNACKED_CHECK_SECONDS: Final = 60.0
+#: How often a consumer looks for messages that were fetched but never received.
+RECOVERY_SECONDS: Final = 60.0
 
 _log = get_logger(__name__)
 
@@ -32,36 +31,36 @@ class NotifyingBroker(Protocol):
     """What a consumer needs of its broker besides what the stock consumer uses."""
 
     notifier: QueueNotifier
-    arrived: Mapping[str, set[bytes]]
+    in_flight: Mapping[str, set[bytes]]
 
 
 class NotifiedConsumer(_RedisConsumer):
-    """The stock consumer, but for messages that would take a place for ever.
+    """The stock consumer, changed so that no message can occupy a slot forever.
 
-    What cannot be used is dropped, what was fetched but did not arrive is fetched again, and
-    nothing is delayed here: what is due later is in the ledger, which rings again for anything
-    that is lost. Nothing is fetched for a process that is to end. While nobody rings and nothing is
-    acknowledged, nothing is asked for.
+    Unusable messages are dropped, messages that were fetched but never received are fetched again,
+    and nothing is delayed here: the ledger keeps what is due later, and enqueues again whatever is
+    lost. While the process is to end, nothing is fetched. While nothing is notified or
+    acknowledged, no command is sent.
     """
 
     def __init__(
         self, broker: NotifyingBroker, queue_name: str, prefetch: int, timeout: int
     ) -> None:
         super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
-        self._arrived = broker.arrived[queue_name]
+        self._in_flight = broker.in_flight[queue_name]
         self._notifier = broker.notifier
         self._notified = broker.notifier.event_for(queue_name)
         self._fetch_at = 0.0
-        # At once: a consumer before this one may have missed the reply to a fetch.
-        self._check_unacked_at = time.monotonic()
+        # At once: the consumer before this one may have missed the reply to a fetch.
+        self._recover_at = time.monotonic()
 
     @property
     def outstanding_message_count(self) -> int:
         """Messages that count against the prefetch."""
-        return len(self._arrived) + len(self.message_cache)
+        return len(self._in_flight) + len(self.message_cache)
 
     def ack(self, message: MessageProxy) -> None:
-        """As `ack_all`, for one."""
+        """Remove one message for good, as `ack_all`."""
         self.ack_all([message])
 
     def ack_all(self, messages: Sequence[MessageProxy]) -> None:
@@ -75,21 +74,21 @@ class NotifiedConsumer(_RedisConsumer):
             self.broker.ack_all(self.queue_name, message_ids)
         except REDIS_ERRORS as error:
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
-        self._arrived.difference_update(message_ids)
+        self._in_flight.difference_update(message_ids)
         self._notified.set()  # there is room for others
 
     def nack(self, message: MessageProxy) -> None:
-        """As `ack`: there are no dead letters where the ledger rings again."""
+        """Remove one message: there are no dead letters, since the ledger enqueues again."""
         self.ack(message)
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
-        """Hand back what was not begun, if Redis answers."""
-        unbegun = list(messages)
+        """Return messages that were not started to their queue, if Redis answers."""
+        unstarted = list(messages)
         try:
-            super().requeue(unbegun)  # type: ignore[no-untyped-call]
+            super().requeue(unstarted)  # type: ignore[no-untyped-call]
         except REDIS_ERRORS as error:
             _log.warning("failed to requeue messages", error=type(error).__name__)
-        self._arrived.difference_update(map(_id_of, unbegun))
+        self._in_flight.difference_update(map(_id_of, unstarted))
 
     def __next__(self) -> MessageProxy | None:
         """The next message; None when there was none for a moment.
@@ -98,36 +97,38 @@ class NotifiedConsumer(_RedisConsumer):
           dramatiq.errors.ConnectionClosed: Redis does not answer.
         """
         try:
-            if not self.message_cache and self._is_time():
+            if not self.message_cache and self._fetch_is_due():
                 self._fetch()
         except REDIS_ERRORS as error:
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
         if not self.message_cache:
-            self._notified.wait(self._pause_seconds())
+            self._notified.wait(self._wait_seconds())
             return None
-        return self._accept(self.message_cache.pop(0))
+        return self._receive(self.message_cache.pop(0))
 
-    def _is_time(self) -> bool:
+    def _fetch_is_due(self) -> bool:
         return not self.broker.stopping() and (
             self._notified.is_set() or time.monotonic() >= self._fetch_at
         )
 
-    def _pause_seconds(self) -> float:
-        """How long to wait for a ring before the thread sees whether it is to end."""
-        longest: float = self.timeout / 1000
-        return min(max(self._fetch_at - time.monotonic(), 0.001), longest)
+    def _wait_seconds(self) -> float:
+        """How long to wait for a notification before the thread checks whether it is to end."""
+        max_seconds: float = self.timeout / 1000
+        return min(max(self._fetch_at - time.monotonic(), 0.001), max_seconds)
 
     def _fetch(self) -> None:
-        # Cleared first: a ring that comes while this looks is for the next look.
+        # Cleared first: a notification during this fetch is for the next one.
         self._notified.clear()
-        if time.monotonic() >= self._check_unacked_at:
-            self._recover_unacked()
+        if time.monotonic() >= self._recover_at:
+            self._recover_at = time.monotonic() + RECOVERY_SECONDS
+            self._requeue_orphaned()
+            self._recover_unreceived()
         room = self.prefetch - self.outstanding_message_count
         if room > 0:
             self.message_cache = self.broker.do_fetch(self.queue_name, room)
-        self._fetch_at = self._next_fetch()
+        self._fetch_at = self._next_fetch_at()
 
-    def _next_fetch(self) -> float:
+    def _next_fetch_at(self) -> float:
         if self.message_cache:
             self.misses = 0
             return 0.0  # there may be more
@@ -140,14 +141,14 @@ class NotifiedConsumer(_RedisConsumer):
         pause_seconds: float = pause_ms / 1000
         return time.monotonic() + pause_seconds
 
-    def _accept(self, data: bytes | None) -> MessageProxy | None:
+    def _receive(self, data: bytes | None) -> MessageProxy | None:
         message = self._decode(data)
         if message is None:
-            # Only its data came, not its id: that is found among the strays.
-            self._check_unacked_at = time.monotonic()
+            # A fetch returns the data without the id: the recovery finds that, and drops it.
+            self._recover_at = time.monotonic()
             self._fetch_at = 0.0
             return None
-        self._arrived.add(_id_of(message))
+        self._in_flight.add(_id_of(message))
         return MessageProxy(message)
 
     def _decode(self, data: bytes | None) -> Message[Any] | None:
@@ -161,38 +162,35 @@ class NotifiedConsumer(_RedisConsumer):
         return message.copy(queue_name=self.queue_name)
 
     def _requeue_orphaned(self) -> None:
-        """Requeue what processes had fetched that died since."""
-        queues = {*self.broker.get_declared_queues(), *self.broker.get_declared_delay_queues()}
-        dead_since_ms = round(time.time() * 1000) - self.broker.heartbeat_timeout
         broker = self.broker
+        queues = {*broker.get_declared_queues(), *broker.get_declared_delay_queues()}
+        dead_since_ms = round(time.time() * 1000) - broker.heartbeat_timeout
         requeue_orphaned(broker.client, broker.broker_id, self.queue_name, queues, dead_since_ms)
 
-    def _recover_unacked(self) -> None:
-        """Requeue what was fetched and did not arrive; drop what did and cannot be used."""
-        self._check_unacked_at = time.monotonic() + UNACKED_CHECK_SECONDS
-        self._requeue_orphaned()
+    def _recover_unreceived(self) -> None:
+        """Requeue what was fetched but never received; drop what was received and is unusable."""
         base = f"{self.broker.namespace}:"
         fetched = self.broker.client.smembers(
             f"{base}__acks__.{self.broker.broker_id}.{self.queue_name}"
         )
-        strays = [each for each in fetched if each not in self._arrived]
-        if not strays:
+        unreceived = [message_id for message_id in fetched if message_id not in self._in_flight]
+        if not unreceived:
             return
-        stored = self.broker.client.hmget(f"{base}{self.queue_name}.msgs", strays)
+        stored = self.broker.client.hmget(f"{base}{self.queue_name}.msgs", unreceived)
         usable = {
-            stray
-            for stray, data in zip(strays, stored, strict=True)
-            if (message := self._decode(data)) and _id_of(message) == stray
+            message_id
+            for message_id, data in zip(unreceived, stored, strict=True)
+            if (message := self._decode(data)) and _id_of(message) == message_id
         }
         if usable:
             self.broker.do_requeue(self.queue_name, *usable)
-        if unusable := set(strays) - usable:
+        if unusable := set(unreceived) - usable:
             self.broker.ack_all(self.queue_name, list(unusable))
         _log.warning(
             "recovered lost messages",
             queue=self.queue_name,
             requeued=len(usable),
-            dropped=len(strays) - len(usable),
+            dropped=len(unreceived) - len(usable),
         )
 
 

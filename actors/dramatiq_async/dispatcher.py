@@ -1,12 +1,10 @@
 """Messages as coroutines: a thousand waiting calls are a thousand tasks and no threads.
 
-Dramatiq's worker gives every message a thread. Here its work queue is emptied by one thread that
-starts a task per message on the process' loop and acknowledges it when the task has ended; the
-rest of Dramatiq (consumers, heartbeats, the command line) is the stock one. Written against the
-`Worker` and `WorkerThread` of dramatiq 2.2.
+Dramatiq's worker gives every message a thread. Here one thread empties its work queue, starts a
+task per message on the process' event loop, and acknowledges the message when the task has ended.
 
-Every message is acknowledged however its task ends: the ledger holds the truth, and what is not
-done is rung for again. Dramatiq's own retries and dead letters have no part in it.
+Every message is acknowledged however its task ends: the ledger holds the truth, and sends another
+wake-up for whatever is not done. Dramatiq's own retries and dead letters are not used.
 """
 
 from __future__ import annotations
@@ -30,18 +28,17 @@ from actors.dramatiq_async.time_limit import OverdueError, time_limit_seconds
 from service.logging.setup import get_logger
 from service.process.file_limits import raise_file_limit
 
-#: At shutdown: for canceled tasks to hand back their work, then for what is not acknowledged.
+#: At shutdown: for canceled tasks to hand back their work, then for the last acknowledgements.
 HAND_BACK_SECONDS: Final = 4.0
 ACK_SECONDS: Final = 1.0
-
 
 _log = get_logger(__name__)
 
 
 class AsyncDispatchMiddleware(Middleware):
-    """Makes a Dramatiq worker run its messages on the loop.
+    """Makes a Dramatiq worker run its messages on the event loop.
 
-    Must stand first: what else opens resources on the loop comes after it.
+    Must be the first middleware but for the shutdown's: others open resources on the loop.
 
     Parameters:
       loop: The process' loop; started at boot, stopped when the worker has shut down.
@@ -59,16 +56,16 @@ class AsyncDispatchMiddleware(Middleware):
         self._stop_seconds = stop_seconds
 
     def before_worker_boot(self, _broker: Broker, worker: Worker) -> None:
-        """Start the loop; ask for no threads, and for enough messages and files."""
+        """Start the loop; configure no threads, and enough messages and open files."""
         raise_file_limit()
         self._loop.start()
         worker.worker_threads = 0
         worker.queue_prefetch = self._concurrency
-        # We delay nothing on the broker: what is due later is in the ledger.
+        # Nothing is delayed on the broker: the ledger keeps what is due later.
         worker.delay_prefetch = 1
 
     def after_worker_boot(self, broker: Broker, worker: Worker) -> None:
-        """Put the one thread that starts tasks where the worker's threads would be."""
+        """Add the dispatcher in place of the worker's threads."""
         dispatcher = Dispatcher(
             self._loop,
             self._stop,
@@ -90,10 +87,10 @@ class Dispatcher(WorkerThread):
     """Takes messages off the work queue and runs each as a task.
 
     Parameters:
-      loop: Where the tasks run.
+      loop: Runs the tasks.
       stop: Knows when the process was told to stop.
       stop_seconds: How long after that tasks may end by themselves.
-      options: What a WorkerThread takes.
+      options: Options of WorkerThread.
     """
 
     def __init__(
@@ -101,16 +98,16 @@ class Dispatcher(WorkerThread):
     ) -> None:
         super().__init__(**options)
         self._loop = loop
-        self._stopping = stop
+        self._stop_signal = stop
         self._stop_seconds = stop_seconds
         self._tasks: set[asyncio.Task[None]] = set()
-        #: By queue, what has not begun yet; the loop's alone.
-        self._arrived: defaultdict[str, deque[Any]] = defaultdict(deque)
-        self._beginning = False
+        #: By queue, the items without a task yet; used on the loop only.
+        self._waiting: defaultdict[str, deque[Any]] = defaultdict(deque)
+        self._starting = False
         self._acks = AckBatcher(self.broker, self.consumers)
 
     def run(self) -> None:
-        """Start tasks until told to stop, then see the started ones through."""
+        """Start tasks until told to stop, then let the started ones end."""
         self.running = True
         self._acks.start()
         self.broker.emit_after("worker_thread_boot", self)
@@ -119,52 +116,50 @@ class Dispatcher(WorkerThread):
                 item = self.work_queue.get(timeout=self.timeout)
             except Empty:
                 continue
-            self._loop.loop.call_soon_threadsafe(self._arrive, item)
+            self._loop.loop.call_soon_threadsafe(self._enqueue, item)
         self._loop.call(self._drain())
         self._acks.close(ACK_SECONDS)
         self.broker.emit_before("worker_thread_shutdown", self)
 
-    def _arrive(self, item: Any) -> None:
-        self._arrived[item.message.queue_name].append(item)
-        if not self._beginning:
-            self._beginning = True
-            self._loop.loop.call_soon(self._begin_some)
+    def _enqueue(self, item: Any) -> None:
+        self._waiting[item.message.queue_name].append(item)
+        if not self._starting:
+            self._starting = True
+            self._loop.loop.call_soon(self._start_round)
 
-    def _begin_some(self) -> None:
-        """Begin one message of each queue; the next ones in the next turn of the loop.
+    def _start_round(self) -> None:
+        """Start one message of each queue; the next ones in the next iteration of the loop.
 
-        A turn takes as long as what is ready in it. If a flood began at once, whatever else goes on
-        would wait for all of it at each of its steps.
+        An iteration takes as long as everything that is ready in it. If a flood of messages started
+        at once, all other tasks would wait for all of it at each of their steps.
         """
-        for items in self._arrived.values():
+        for items in self._waiting.values():
             if items:
-                self._begin(items.popleft().message)
-        self._beginning = any(self._arrived.values())
-        if self._beginning:
-            self._loop.loop.call_soon(self._begin_some)
+                self._start(items.popleft().message)
+        self._starting = any(self._waiting.values())
+        if self._starting:
+            self._loop.loop.call_soon(self._start_round)
 
-    def _begin(self, message: MessageProxy) -> None:
+    def _start(self, message: MessageProxy) -> None:
         task = asyncio.create_task(self._process(message))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _process(self, message: MessageProxy) -> None:
         try:
-            await self._act(message)
+            await self._run_actor(message)
         finally:
-            self._acks.put(message)
+            self._acks.add(message)
             self.work_queue.task_done()
 
-    async def _act(self, message: MessageProxy) -> None:
+    async def _run_actor(self, message: MessageProxy) -> None:
         try:
             self.broker.emit_before("process_message", message)
             actor = self.broker.get_actor(message.actor_name)
-            await self._in_time(actor, message)
+            await self._run_within_limit(actor, message)
         except SkipMessage:
             self.broker.emit_after("skip_message", message)
-        except asyncio.CancelledError as canceled:
-            self.broker.emit_after("process_message", message, exception=canceled)
-        except OverdueError as error:
+        except (asyncio.CancelledError, OverdueError) as error:
             self.broker.emit_after("process_message", message, exception=error)
         except RedisError as error:
             _log.warning("redis unavailable; job will be retried", error=type(error).__name__)
@@ -175,8 +170,8 @@ class Dispatcher(WorkerThread):
         else:
             self.broker.emit_after("process_message", message, result=None)
 
-    async def _in_time(self, actor: Actor[..., Any], message: MessageProxy) -> None:
-        """Run an actor; what takes too long is canceled, and hands its work back like any other."""
+    async def _run_within_limit(self, actor: Actor[..., Any], message: MessageProxy) -> None:
+        """Run an actor; one that is overdue is canceled, and hands its work back as any other."""
         seconds = time_limit_seconds(actor)
         try:
             async with asyncio.timeout(seconds) as limit:
@@ -193,9 +188,9 @@ class Dispatcher(WorkerThread):
             raise OverdueError from None
 
     async def _drain(self) -> None:
-        # What is about to arrive was scheduled before this.
+        # Runs what `run` has scheduled on the loop before this.
         await asyncio.sleep(0)
-        self._put_back()
+        self._return_unstarted()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._seconds_left())
         for task in self._tasks:
@@ -203,12 +198,12 @@ class Dispatcher(WorkerThread):
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=HAND_BACK_SECONDS)
 
-    def _put_back(self) -> None:
-        """Leave what has not begun to the worker, which hands it back."""
-        for items in self._arrived.values():
+    def _return_unstarted(self) -> None:
+        """Put the items without a task back on the work queue: the worker requeues them."""
+        for items in self._waiting.values():
             while items:
                 self.work_queue.put(items.popleft())
                 self.work_queue.task_done()
 
     def _seconds_left(self) -> float:
-        return max(0, self._stop_seconds - self._stopping.seconds())
+        return max(0, self._stop_seconds - self._stop_signal.seconds_since_request())

@@ -1,4 +1,4 @@
-"""The worker's event loop, in a thread of its own (uvloop's)."""
+"""The worker's event loop (uvloop's), in a thread of its own."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any, Final, TypeVar
 
 from uvloop import new_event_loop
 
-#: For what blocks: names that are looked up, mostly.
-OFF_LOOP_THREADS: Final = 8
+#: Threads for blocking calls, mostly name lookups.
+EXECUTOR_THREADS: Final = 8
 
 T = TypeVar("T")
 
 
 class LoopThread(threading.Thread):
-    """Runs the loop on which every message of the process is worked on."""
+    """Runs the event loop on which all messages of the process are processed."""
 
     def __init__(self) -> None:
         super().__init__(name="loop", daemon=True)
         self.loop: asyncio.AbstractEventLoop = new_event_loop()
-        # Asyncio's own would have more, the more processors there are.
-        self.loop.set_default_executor(ThreadPoolExecutor(OFF_LOOP_THREADS, "off-loop"))
+        # asyncio's default executor grows with the number of processors.
+        self.loop.set_default_executor(ThreadPoolExecutor(EXECUTOR_THREADS, "off-loop"))
 
     def run(self) -> None:
         """Run until `stop`."""
@@ -31,14 +31,7 @@ class LoopThread(threading.Thread):
         self.loop.run_forever()
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop and wait for it.
-
-        Parameters:
-          coroutine: Anything but a coroutine that calls this.
-
-        Returns:
-          Its result.
-        """
+        """Run a coroutine on the loop, from another thread, and return its result."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
 
     def stop(self) -> None:

@@ -1,8 +1,8 @@
-"""What a dead process had fetched goes back to its queue.
+"""Requeues the messages that dead processes had fetched.
 
-Dramatiq's own maintenance does this, too, but with KEYS, for each dead process: among a million
-jobs it would walk millions of keys, and nobody else would be served for seconds. So it is off
-(`broker.py`), and this looks only where such messages can be.
+Dramatiq's own maintenance does this as well, but with KEYS, once per dead process: among a
+million jobs it would walk millions of keys and block Redis for seconds. So it is turned off
+(`maintenance_chance=0`), and this looks only where such messages can be.
 """
 
 from __future__ import annotations
@@ -14,52 +14,57 @@ import redis
 
 from service.jobs.actor_routes import NAMESPACE
 
-#: The most processes, and messages of each, that one call looks after.
-_MOST: Final = 100
+#: The most processes, and messages of each, that one call handles.
+_BATCH: Final = 100
 
-#: ARGV: namespace, the queue, the latest heartbeat of a dead process (ms), the most of each, who
-#: asks, every queue. Replies how many messages went back.
-_INHERIT: Final = """#!lua flags=allow-oom
-local base, queue, most, back = ARGV[1] .. ':', ARGV[2], tonumber(ARGV[4]), 0
+_REQUEUE_ORPHANED: Final = """#!lua flags=allow-oom
+-- Requeues what dead processes had fetched from one queue.
+-- ARGV   as named below; then the names of all queues
+-- Reply  how many messages went back
+-- Keeps  a process is removed from the heartbeats once no queue is owed anything by it.
+local namespace, queue, dead_since_ms, batch, own_id = unpack(ARGV)
+local base, requeued = namespace .. ':', 0
 
-local function is_owed(process)
+local function fetched_key(process, name) return base .. '__acks__.' .. process .. '.' .. name end
+
+local function owes_messages(process)
   for i = 6, #ARGV do
-    local fetched = base .. '__acks__.' .. process .. '.' .. ARGV[i]
-    if redis.call('EXISTS', fetched) == 1 then return true end
+    if redis.call('EXISTS', fetched_key(process, ARGV[i])) == 1 then return true end
   end
   return false
 end
 
 local beats = base .. '__heartbeats__'
-for _, process in ipairs(redis.call('ZRANGEBYSCORE', beats, '-inf', ARGV[3], 'LIMIT', 0, most)) do
-  local fetched = base .. '__acks__.' .. process .. '.' .. queue
-  for _, id in ipairs(process ~= ARGV[5] and redis.call('SPOP', fetched, most) or {}) do
+for _, process in ipairs(
+    redis.call('ZRANGEBYSCORE', beats, '-inf', dead_since_ms, 'LIMIT', 0, batch)) do
+  local fetched = process ~= own_id and redis.call('SPOP', fetched_key(process, queue), batch) or {}
+  for _, id in ipairs(fetched) do
     if redis.call('HEXISTS', base .. queue .. '.msgs', id) == 1 then
       redis.call('RPUSH', base .. queue, id)
-      back = back + 1
+      requeued = requeued + 1
     end
   end
-  if not is_owed(process) then redis.call('ZREM', beats, process) end
+  if not owes_messages(process) then redis.call('ZREM', beats, process) end
 end
-return back
+return requeued
 """
 
 
 def requeue_orphaned(
-    client: redis.Redis, heir: str, queue: str, queues: Iterable[str], dead_since_ms: int
+    client: redis.Redis, own_id: str, queue: str, queues: Iterable[str], dead_since_ms: int
 ) -> int:
-    """Give back to a queue what dead processes had fetched from it.
+    """Requeue what dead processes had fetched from a queue.
 
     Parameters:
       client: The store.
-      heir: The process that asks; it lives, whatever its own heartbeat says.
-      queue: Whose messages.
-      queues: Every queue there is: a process is forgotten when none of them is owed anything.
-      dead_since_ms: Whoever was last heard of before this moment (unix ms) is dead.
+      own_id: The broker id of the calling process, which is alive whatever its heartbeat says.
+      queue: The queue.
+      queues: All queues: a dead process is forgotten once none of them is owed anything.
+      dead_since_ms: Processes whose last heartbeat is not after this (unix ms) are dead.
 
     Returns:
       How many messages went back.
     """
-    script = client.register_script(_INHERIT)
-    told: Any = script(args=[NAMESPACE, queue, dead_since_ms, _MOST, heir, *queues])
-    return int(told)
+    script = client.register_script(_REQUEUE_ORPHANED)
+    requeued: Any = script(args=[NAMESPACE, queue, dead_since_ms, _BATCH, own_id, *queues])
+    return int(requeued)

@@ -1,4 +1,4 @@
-"""How long an actor may work on one message."""
+"""The time limit of an actor for one message."""
 
 from __future__ import annotations
 
@@ -7,28 +7,24 @@ from typing import Any, Final
 from dramatiq import Actor
 from dramatiq.middleware import Middleware
 
-#: For actors that name none: longer than all calls of an attempt together may take.
+#: For actors without the option: longer than all calls of an attempt together may take.
 TIME_LIMIT_MS: Final = 600_000
 
 
 class OverdueError(Exception):
-    """An actor did not end within its time limit."""
+    """An actor exceeded its time limit."""
 
 
 class TimeLimits(Middleware):
-    """Lets actors say how long their messages may take; the dispatcher cancels what is overdue."""
+    """Declares the actor option `time_limit`; the dispatcher enforces it."""
 
     @property
     def actor_options(self) -> set[str]:
-        """`time_limit` in ms, as Dramatiq's own."""
+        """`time_limit` in ms, named as Dramatiq's own."""
         return {"time_limit"}
 
 
 def time_limit_seconds(actor: Actor[..., Any]) -> float:
-    """How long one message of an actor may take, in seconds.
-
-    Parameters:
-      actor: Its option `time_limit` (ms) counts, or else the default.
-    """
+    """The actor's `time_limit` or the default, in seconds."""
     limit_ms: float = actor.options.get("time_limit", TIME_LIMIT_MS)
     return limit_ms / 1000

@@ -1,1 +1,1 @@
-"""The only way out to a customer's server: checked addresses, bounded answers."""
+"""Connections to customers' servers: checked addresses, bounded responses, limits by origin."""

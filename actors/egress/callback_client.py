@@ -29,34 +29,35 @@ from service.deliveries.attempt_results import (
 from service.deliveries.retry_schedule import parse_retry_after
 from service.network.urls import InvalidUrl, ParsedUrl, parse_endpoint_url
 
-#: The headers of one attempt, or what makes them when its turn has come.
+#: The headers of one attempt, or a function that makes them when the request is sent.
 Headers = Mapping[str, str] | Callable[[], Mapping[str, str]]
 
-#: Few and short-lived: many servers close idle connections after 5 s (Node's default), and a
-#: request sent at that moment is lost.
-_KEPT_ORIGINS: Final = 20
+#: Few, and kept for a short time: many servers close idle connections after 5 s (Node's default),
+#: and a request sent at that moment is lost.
+_MAX_IDLE_ORIGINS: Final = 20
 _KEEPALIVE_SECONDS: Final = 4.0
 
 
 @dataclass(frozen=True)
 class CallbackLimits:
-    """What one exchange may take.
+    """Limits of callback attempts.
 
     Parameters:
-      connect_seconds: For the look-up and the connection; as much again for the TLS handshake.
+      connect_seconds: For the lookup and the connection; as much again for the TLS handshake.
       total_seconds: For the whole exchange.
       capture_seconds: For the body, within the total.
-      per_origin: How many exchanges may be under way with one origin.
-      waiting: How many more may wait for an origin of which nothing is known yet.
+      per_origin: Attempts in flight per origin.
+      initial_waiting: How many more may wait for an origin whose pace is unknown.
       wait_seconds: The longest that any may wait.
-      in_flight: How many may be under way or wait in all; beyond that each origin may have one.
+      in_flight: Attempts in flight or waiting over all origins; beyond that each origin may still
+        have one.
     """
 
     connect_seconds: float = 3.0
     total_seconds: float = 15.0
     capture_seconds: float = 1.0
     per_origin: int = 4
-    waiting: int = 28
+    initial_waiting: int = 28
     wait_seconds: float = 1.0
     in_flight: int = 1000
 
@@ -69,13 +70,13 @@ class CallbackClient:
 
     Parameters:
       backend: Opens the connections.
-      version: Heliograph's own, for the `User-Agent`.
-      allow_http: Whether plain HTTP will do.
+      version: Heliograph's version, for the `User-Agent`.
+      allow_http: Whether plain HTTP is accepted.
       ca_bundle: Path of a PEM file to trust instead of the system's CAs.
-      limits: What one exchange may take.
+      limits: The limits of an attempt.
 
     Raises:
-      ValueError: If the CA bundle cannot be read.
+      ValueError: The CA bundle cannot be read.
     """
 
     def __init__(
@@ -90,20 +91,20 @@ class CallbackClient:
         self._allow_http = allow_http
         self._user_agent = f"Heliograph/{version}"
         self._limits = limits
-        self._lanes = OriginLimiter(
-            limits.per_origin, limits.waiting, limits.wait_seconds, limits.in_flight
+        self._limiter = OriginLimiter(
+            limits.per_origin, limits.initial_waiting, limits.wait_seconds, limits.in_flight
         )
         trusted = ssl_context(ca_bundle)
 
-        def pool() -> httpcore.AsyncConnectionPool:
+        def make_pool() -> httpcore.AsyncConnectionPool:
             return httpcore.AsyncConnectionPool(
                 ssl_context=trusted,
-                max_connections=None,  # bounded by the lanes
+                max_connections=None,  # the limiter bounds them
                 keepalive_expiry=_KEEPALIVE_SECONDS,
                 network_backend=backend,
             )
 
-        self._pools = OriginPools(pool, _KEPT_ORIGINS, _KEEPALIVE_SECONDS)
+        self._pools = OriginPools(make_pool, _MAX_IDLE_ORIGINS, _KEEPALIVE_SECONDS)
 
     async def __aenter__(self) -> Self:
         return self
@@ -114,12 +115,13 @@ class CallbackClient:
     async def post(self, url: str, headers: Headers, body: bytes) -> AttemptResult:
         """Send one callback and wait for its status line.
 
-        Waits a moment while the origin is busy with other exchanges; that time is not counted.
+        Waits a moment while the origin is busy with other callbacks; the duration of the attempt
+        does not include that wait.
 
         Parameters:
-          url: Where to.
-          headers: The signature's; the others are set here. A function is called after the
-            wait, which could make an earlier timestamp stale.
+          url: The callback endpoint.
+          headers: The signature's headers; the others are set here. A function is called after
+            the wait, which could make an earlier timestamp stale.
           body: The signed bytes.
 
         Returns:
@@ -130,7 +132,10 @@ class CallbackClient:
         except InvalidUrl:
             return classify_failure("invalid_url")
         try:
-            async with self._lanes.slot(target.origin), self._pools.of(target.origin) as pool:
+            async with (
+                self._limiter.slot(target.origin),
+                self._pools.acquire(target.origin) as pool,
+            ):
                 signed = headers if isinstance(headers, Mapping) else headers()
                 return await self._exchange(pool, self._request(target, signed, body))
         except OriginBusy:
@@ -152,14 +157,14 @@ class CallbackClient:
         return classify_status(
             response.status,
             _retry_after_ms(response),
-            body=printable(await _captured(response, until)),
+            body=printable(await _capture_body(response, until)),
             duration_ms=duration_ms,
         )
 
     def _request(
         self, target: ParsedUrl, headers: Mapping[str, str], body: bytes
     ) -> httpcore.Request:
-        every: dict[bytes | str, bytes | str] = {
+        all_headers: dict[bytes | str, bytes | str] = {
             "host": target.authority,
             "user-agent": self._user_agent,
             "accept": "*/*",
@@ -173,13 +178,13 @@ class CallbackClient:
             httpcore.URL(
                 scheme=target.scheme, host=target.host, port=target.port, target=target.target
             ),
-            headers=every,
+            headers=all_headers,
             content=body,
             extensions={"timeout": {"connect": self._limits.connect_seconds}},
         )
 
 
-async def _captured(response: httpcore.Response, until: float) -> bytes:
+async def _capture_body(response: httpcore.Response, until: float) -> bytes:
     captured = bytearray()
     with suppress(*PEER_ERRORS):
         async with aclosing(response), asyncio.timeout_at(until):

@@ -1,84 +1,64 @@
-"""Connections by origin: httpcore looks at every connection of a pool for each request.
+"""One httpcore pool per origin, because httpcore looks at every connection of a pool per request.
 
-With one pool for all, a thousand slow origins made each exchange cost a thousand looks, some of
-them at sockets; a pool an origin has a handful.
+With one pool for all, a thousand slow origins made each exchange look at a thousand connections,
+for some of them at the socket; a pool per origin has a handful.
 """
 
 from __future__ import annotations
 
 import sys
-import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 
 from httpcore import AsyncConnectionPool
 
+from actors.idle_tracker import IdleTracker
+
 if find_spec("sniffio") is None:
-    # httpcore (1.0) tries to import it for every lock, and a search that fails is not remembered:
-    # a tenth of a millisecond each, many times an exchange.
+    # httpcore (1.0) tries to import it for every lock, and Python does not cache a failed search:
+    # a tenth of a millisecond each, many times per exchange.
     sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 
 class OriginPools:
-    """A pool for each origin in use, and for the last few that were.
+    """A connection pool for each origin in use, and for the last few that were.
 
     Parameters:
       make: Makes a pool.
-      most_idle: How many that nobody uses are kept.
+      max_idle: How many unused pools are kept.
       idle_seconds: For how long.
     """
 
     def __init__(
-        self, make: Callable[[], AsyncConnectionPool], most_idle: int, idle_seconds: float
+        self, make: Callable[[], AsyncConnectionPool], max_idle: int, idle_seconds: float
     ) -> None:
         self._make = make
-        self._most_idle = most_idle
-        self._idle_seconds = idle_seconds
         self._pools: dict[str, AsyncConnectionPool] = {}
-        self._users: Counter[str] = Counter()
-        #: Since when nobody uses it, the longest unused first.
-        self._idle: dict[str, float] = {}
+        self._usage = IdleTracker(max_idle, idle_seconds)
 
     def __len__(self) -> int:
         return len(self._pools)
 
     @asynccontextmanager
-    async def of(self, origin: str) -> AsyncIterator[AsyncConnectionPool]:
-        """Lend an origin's pool.
-
-        Parameters:
-          origin: Whose.
-        """
+    async def acquire(self, origin: str) -> AsyncIterator[AsyncConnectionPool]:
+        """Lend an origin's pool for the block."""
         pool = self._pools.get(origin) or self._pools.setdefault(origin, self._make())
-        self._users[origin] += 1
-        self._idle.pop(origin, None)
         try:
-            yield pool
+            with self._usage.using(origin):
+                yield pool
         finally:
-            self._let_go(origin)
-            await self._close_some()
+            await self._close_idle()
 
     async def aclose(self) -> None:
         """Close every connection."""
         pools = list(self._pools.values())
         self._pools.clear()
-        self._idle.clear()
+        self._usage.clear()
         for pool in pools:
             await pool.aclose()
 
-    def _let_go(self, origin: str) -> None:
-        self._users[origin] -= 1
-        if not self._users[origin]:
-            del self._users[origin]
-            self._idle[origin] = time.monotonic()
-
-    async def _close_some(self) -> None:
-        before = time.monotonic() - self._idle_seconds
-        while self._idle:
-            origin, since = next(iter(self._idle.items()))
-            if since > before and len(self._idle) <= self._most_idle:
-                return
-            del self._idle[origin]
-            await self._pools.pop(origin).aclose()
+    async def _close_idle(self) -> None:
+        for origin in self._usage.due():
+            if self._usage.take(origin) is not None:
+                await self._pools.pop(origin).aclose()

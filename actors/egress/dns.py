@@ -1,4 +1,4 @@
-"""Names into addresses, without stopping the loop or starving each other."""
+"""Host names to addresses, off the event loop and once per name at a time."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 
-#: Answers with the addresses of a host, as text, best first.
+#: Returns the addresses of a host and port as text, best first.
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """Ask the system's resolver, off the loop.
+    """Resolve a name with the system's resolver, in a thread.
 
     Parameters:
       host: A name, or any literal that the system accepts (`127.1`, `0x7f.1`).
@@ -21,7 +21,7 @@ async def resolve(host: str, port: int) -> list[str]:
       The addresses without repetition, best first (RFC 6724).
 
     Raises:
-      OSError: If the name cannot be resolved.
+      OSError: The name cannot be resolved.
     """
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -29,13 +29,13 @@ async def resolve(host: str, port: int) -> list[str]:
 
 
 class CoalescingResolver:
-    """One look-up at a time for a name, however many ask for it.
+    """Shares one lookup between all who want the same name at the same time.
 
-    A look-up holds a thread that cannot be interrupted. Without sharing, the retries of a single
-    name whose server is silent would take every thread, and no callback could leave.
+    A lookup occupies a thread that cannot be interrupted. Without sharing, the retries for a
+    single name whose server is silent would occupy every thread, and no callback could leave.
 
     Parameters:
-      resolver: Does the look-up.
+      resolver: Does the lookup.
     """
 
     def __init__(self, resolver: Resolver) -> None:
@@ -43,16 +43,30 @@ class CoalescingResolver:
         self._pending: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}
 
     async def addresses(self, host: str, port: int) -> Sequence[str]:
-        """The addresses of a host; giving up on them leaves the look-up to the others."""
-        return await asyncio.shield(self._pending.get((host, port)) or self._begin(host, port))
+        """Resolve a host; canceling this leaves the lookup to the others.
 
-    def _begin(self, host: str, port: int) -> asyncio.Future[Sequence[str]]:
+        Parameters:
+          host: As for the resolver.
+          port: As for the resolver.
+
+        Raises:
+          OSError: As the resolver does.
+        """
+        lookup = self._pending.get((host, port)) or self._start(host, port)
+        # Not asyncio.shield: from Python 3.14 on it reports the error of a lookup whose waiters
+        # were all canceled (cpython#156321), although _discard has retrieved it.
+        await asyncio.wait({lookup})
+        return lookup.result()
+
+    def _start(self, host: str, port: int) -> asyncio.Future[Sequence[str]]:
         lookup = asyncio.ensure_future(self._resolver(host, port))
         self._pending[host, port] = lookup
-        lookup.add_done_callback(lambda done: self._forget((host, port), done))
+        lookup.add_done_callback(lambda done: self._discard((host, port), done))
         return lookup
 
-    def _forget(self, key: tuple[str, int], done: asyncio.Future[Sequence[str]]) -> None:
+    def _discard(self, key: tuple[str, int], done: asyncio.Future[Sequence[str]]) -> None:
         del self._pending[key]
         if not done.cancelled():
-            done.exception()  # Read, since everybody may have given up on it.
+            # Nobody may be awaiting the lookup any more; retrieve its exception so that asyncio
+            # does not log it.
+            done.exception()

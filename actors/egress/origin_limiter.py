@@ -1,4 +1,4 @@
-"""How many callbacks an origin may have under way, so that others have places left."""
+"""Limits the callbacks in flight per origin, so that a slow origin does not starve the others."""
 
 from __future__ import annotations
 
@@ -10,82 +10,93 @@ from dataclasses import dataclass
 
 
 class OriginBusy(Exception):
-    """So much is under way with the origin that waiting for a place would take too long."""
+    """Too much is in flight with the origin: waiting for a slot would take too long."""
 
 
 class OriginLimiter:
-    """Lets a few exchanges at a time through to each origin, and few others wait for it.
+    """Allows each origin a few exchanges at a time, and a few more that wait for a slot.
 
-    Whoever waits holds a place of the worker's that other origins need. So as many may wait as
-    have their turn in time at the pace of the last exchange (Little's law), and nobody once
-    somebody waited in vain, until an exchange ends: a dead origin keeps only its own places busy.
-    Where so many origins are slow that the worker is full, the places left are for origins that
-    have none.
+    A waiting exchange occupies a slot of the worker that other origins need. So only as many may
+    wait as would get a slot in time at the pace of the last exchange (Little's law), and none
+    after one has waited in vain, until an exchange ends: a dead origin occupies only its own
+    slots. When so many origins are slow that the worker is full, the slots left are for origins
+    that have none.
 
     Parameters:
-      width: How many at a time.
-      waiting: How many more may wait while the pace is unknown.
+      max_concurrent: Exchanges at a time per origin.
+      initial_waiting: How many more may wait while the origin's pace is unknown.
       wait_seconds: The longest that any may wait.
-      most: How many may have a place or wait for one, but for the first of each origin.
+      max_users: How many may hold or await a slot over all origins; beyond that each origin may
+        still have one.
     """
 
-    def __init__(self, width: int, waiting: int, wait_seconds: float, most: int) -> None:
-        self._width = width
-        self._waiting = waiting
+    def __init__(
+        self, max_concurrent: int, initial_waiting: int, wait_seconds: float, max_users: int
+    ) -> None:
+        self._max_concurrent = max_concurrent
+        self._initial_waiting = initial_waiting
         self._wait_seconds = wait_seconds
-        self._most = most
+        self._max_users = max_users
         self._users = 0
-        self._lanes: dict[str, _Origin] = {}
+        self._origins: dict[str, _Origin] = {}
 
     def __len__(self) -> int:
-        return len(self._lanes)
+        return len(self._origins)
 
     @asynccontextmanager
-    async def slot(self, origin: str) -> AsyncIterator[None]:
-        """Wait for a place, and hold it.
+    async def slot(self, name: str) -> AsyncIterator[None]:
+        """Wait for a slot of an origin, and hold it for the block.
 
         Parameters:
-          origin: Whose lane.
+          name: The origin (scheme, host and port).
 
         Raises:
-          OriginBusy: If too many wait already, or no place came free in time.
+          OriginBusy: Too many are waiting already, or no slot came free in time.
         """
-        lane = self._lanes.get(origin) or _Origin(asyncio.Semaphore(self._width), self._waiting)
-        if lane.users >= self._width + lane.room or (lane.users and self._users >= self._most):
-            raise OriginBusy
-        self._lanes[origin] = lane
-        lane.users += 1
+        origin = self._admit(name)
+        origin.users += 1
         self._users += 1
         try:
-            await self._enter(lane)
+            await self._acquire(origin)
             try:
                 started = time.monotonic()
                 yield
-                lane.room = self._room_at(time.monotonic() - started)
+                origin.max_waiting = self._max_waiting_at(time.monotonic() - started)
             finally:
-                lane.places.release()
+                origin.slots.release()
         finally:
             self._users -= 1
-            lane.users -= 1
-            if not lane.users:
-                del self._lanes[origin]
+            origin.users -= 1
+            if not origin.users:
+                del self._origins[name]
 
-    async def _enter(self, lane: _Origin) -> None:
+    def _admit(self, name: str) -> _Origin:
+        origin = self._origins.get(name) or _Origin(
+            asyncio.Semaphore(self._max_concurrent), self._initial_waiting
+        )
+        if origin.users >= self._max_concurrent + origin.max_waiting:
+            raise OriginBusy
+        if origin.users and self._users >= self._max_users:
+            raise OriginBusy
+        self._origins[name] = origin
+        return origin
+
+    async def _acquire(self, origin: _Origin) -> None:
         try:
             async with asyncio.timeout(self._wait_seconds):
-                await lane.places.acquire()
+                await origin.slots.acquire()
         except TimeoutError:
-            lane.room = 0
+            origin.max_waiting = 0
             raise OriginBusy from None
 
-    def _room_at(self, pace_seconds: float) -> int:
-        return int(self._width * self._wait_seconds / max(pace_seconds, 0.001))
+    def _max_waiting_at(self, pace_seconds: float) -> int:
+        return int(self._max_concurrent * self._wait_seconds / max(pace_seconds, 0.001))
 
 
 @dataclass
 class _Origin:
-    """One origin's places, how many may wait for them, and how many have or want one."""
+    """One origin's slots, how many may wait for them, and how many hold or await one."""
 
-    places: asyncio.Semaphore
-    room: int
+    slots: asyncio.Semaphore
+    max_waiting: int
     users: int = 0

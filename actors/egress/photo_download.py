@@ -1,7 +1,7 @@
-"""Photos by URL: one GET to a server that may do anything, under the IP filter of the callbacks.
+"""Photos by URL: one GET to a server that may do anything, as guarded as a callback.
 
 As with callbacks, a name is resolved once, every address is checked, and redirects are not
-followed. What comes is counted while it comes, and goes to disk.
+followed. The response goes to disk and is counted as it arrives.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 import httpcore
 
 from actors.egress.dns import Resolver, resolve
-from actors.egress.guarded_connections import MAX_ANSWER_BYTES, GuardedBackend
+from actors.egress.guarded_connections import MAX_RESPONSE_BYTES, GuardedBackend
 from actors.egress.tls import PEER_ERRORS, failure_code, ssl_context
 from actors.instagram.error_policies import ErrorPolicy, Outcome
 from actors.instagram.errors import ClassifiedError
@@ -24,31 +24,31 @@ from service.photos.spooled_file import SpooledFile
 
 TOTAL_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 3.0
-#: How many photos come in at a time; more wait, so that they do not fill the disk.
-_AT_ONCE: Final = 8
-#: Answers that may be better in a moment.
-_BUSY: Final = frozenset({408, 425, 429})
+#: Downloads at a time; more wait, so that the spooled files do not fill the disk.
+_MAX_CONCURRENT: Final = 8
+#: Besides 5xx: a later request may succeed.
+_RETRYABLE_STATUSES: Final = frozenset({408, 425, 429})
 
 _BLOCKED: Final = ErrorPolicy(
     Outcome.FINAL,
     "photo_url_blocked",
-    "The photo's URL leads to an address that may not be reached from here.",
+    "The photo's URL leads to an address that downloads may not reach.",
 )
-_UNUSABLE: Final = ErrorPolicy(
+_INVALID_URL: Final = ErrorPolicy(
     Outcome.FINAL, "photo_url_refused", "The photo's URL cannot be used."
 )
 
 
 class PhotoDownloader:
-    """Fetches photos; nothing is opened before the first one.
+    """Downloads photos; opens nothing before the first one.
 
     Parameters:
       ip_filter: Decides which addresses may be reached.
-      version: Heliograph's own, for the `User-Agent`.
-      allow_http: Whether plain HTTP will do.
+      version: Heliograph's version, for the `User-Agent`.
+      allow_http: Whether plain HTTP is accepted.
       ca_bundle: Path of a PEM file to trust instead of the system's CAs.
-      total_seconds: For the whole of one photo.
-      resolver: Where addresses come from.
+      total_seconds: The time limit of one download.
+      resolver: Resolves host names.
     """
 
     def __init__(
@@ -61,50 +61,52 @@ class PhotoDownloader:
         total_seconds: float = TOTAL_SECONDS,
         resolver: Resolver = resolve,
     ) -> None:
-        # Without the callbacks' small receive buffer, which would make megabytes slow.
-        most = MAX_PHOTO_BYTES + MAX_ANSWER_BYTES
-        self._backend = GuardedBackend(ip_filter, resolver, answer_bytes=most, options=())
+        max_bytes = MAX_PHOTO_BYTES + MAX_RESPONSE_BYTES
+        # No socket options: the small receive buffer of callbacks would slow megabytes down.
+        self._backend = GuardedBackend(
+            ip_filter, resolver, max_response_bytes=max_bytes, options=()
+        )
         self._user_agent = f"Heliograph/{version}"
         self._allow_http = allow_http
         self._ca_bundle = ca_bundle
         self._total_seconds = total_seconds
-        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_MAX_CONCURRENT)
 
-    async def download(self, url: str, incoming: SpooledFile) -> None:
-        """Fetch one photo.
+    async def download(self, url: str, spooled: SpooledFile) -> None:
+        """Download one photo.
 
         Parameters:
-          url: Where it is.
-          incoming: Where it goes; finished afterwards.
+          url: Its URL.
+          spooled: The file that receives it; finished afterwards.
 
         Raises:
-          Judged: It could not be fetched; the message says why and does not repeat the URL.
+          ClassifiedError: It could not be downloaded; the message does not repeat the URL.
           PhotoRefused: It is too large.
         """
         try:
             target = parse_endpoint_url(url, allow_http=self._allow_http)
         except InvalidUrl:
-            raise ClassifiedError(_UNUSABLE) from None
-        async with self._places:
+            raise ClassifiedError(_INVALID_URL) from None
+        async with self._slots:
             try:
                 async with asyncio.timeout(self._total_seconds):
-                    await self._exchange(target, incoming)
+                    await self._fetch(target, spooled)
             except PEER_ERRORS as error:
-                raise ClassifiedError(_of_failure(failure_code(error))) from None
+                raise ClassifiedError(_download_failed(failure_code(error))) from None
 
-    async def _exchange(self, target: ParsedUrl, incoming: SpooledFile) -> None:
-        # Certificates are read off the loop. A connection is not used twice: photos are rare.
-        trust = await asyncio.to_thread(ssl_context, self._ca_bundle)
+    async def _fetch(self, target: ParsedUrl, spooled: SpooledFile) -> None:
+        # Reading certificates blocks, hence the thread. Photos are rare: no connection is kept.
+        trusted = await asyncio.to_thread(ssl_context, self._ca_bundle)
         async with httpcore.AsyncConnectionPool(
-            ssl_context=trust, max_keepalive_connections=0, network_backend=self._backend
+            ssl_context=trusted, max_keepalive_connections=0, network_backend=self._backend
         ) as pool:
             response = await pool.handle_async_request(self._request(target))
             async with aclosing(response):
                 _check_head(response)
                 async for chunk in response.aiter_stream():
-                    incoming.write(chunk)
-                    await incoming.flush()
-        await incoming.finish()
+                    spooled.write(chunk)
+                    await spooled.flush()
+        await spooled.finish()
 
     def _request(self, target: ParsedUrl) -> httpcore.Request:
         return httpcore.Request(
@@ -125,27 +127,24 @@ class PhotoDownloader:
 
 def _check_head(response: httpcore.Response) -> None:
     status = response.status
-    if status >= 500 or status in _BUSY:
-        raise ClassifiedError(_of_failure(f"http_{status}"))
+    if status >= 500 or status in _RETRYABLE_STATUSES:
+        raise ClassifiedError(_download_failed(f"http_{status}"))
     if 300 <= status < 400:
-        raise ClassifiedError(_refused("its URL leads on to another, which is not followed"))
+        raise ClassifiedError(_rejected("its URL redirects, and redirects are not followed"))
     if status != 200:
-        raise ClassifiedError(_refused(f"its server answers with status {status}"))
-    names = {name.lower(): value for name, value in response.headers}
-    if names.get(b"content-encoding", b"identity").strip().lower() != b"identity":
-        raise ClassifiedError(
-            _refused("its server sends it compressed although it was asked not to")
-        )
+        raise ClassifiedError(_rejected(f"its server responded with status {status}"))
+    headers = {name.lower(): value for name, value in response.headers}
+    if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
+        raise ClassifiedError(_rejected("its server compressed it although asked not to"))
 
 
-def _of_failure(code: str) -> ErrorPolicy:
+def _download_failed(code: str) -> ErrorPolicy:
     if code == "blocked_address":
         return _BLOCKED
-    what = f"The photo could not be fetched ({code})."
-    return ErrorPolicy(Outcome.RETRY, "photo_url_failed", what)
+    message = f"The photo could not be downloaded ({code})."
+    return ErrorPolicy(Outcome.RETRY, "photo_url_failed", message)
 
 
-def _refused(why: str) -> ErrorPolicy:
-    return ErrorPolicy(
-        Outcome.FINAL, "photo_url_refused", f"The photo could not be fetched: {why}."
-    )
+def _rejected(why: str) -> ErrorPolicy:
+    message = f"The photo could not be downloaded: {why}."
+    return ErrorPolicy(Outcome.FINAL, "photo_url_refused", message)

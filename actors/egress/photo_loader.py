@@ -15,7 +15,9 @@ from service.photos.photo import Photo, PhotoRefused
 from service.photos.spooled_file import SpooledFile
 
 _EXPIRED: Final = ErrorPolicy(
-    Outcome.FINAL, "photo_gone", "The photo is no longer kept: make a new job with it."
+    Outcome.FINAL,
+    "photo_gone",
+    "The photo is no longer stored: create a new job with the photo.",
 )
 _PROCESSING_FAILED: Final = ErrorPolicy(
     Outcome.RETRY,
@@ -27,33 +29,33 @@ _log = get_logger(__name__)
 
 
 class PhotoLoader:
-    """Gives the photos of jobs as they are sent.
+    """Loads the photos of jobs, ready to be sent.
 
     Parameters:
-      photos: What is kept of them.
-      fetcher: Gets those that come by URL.
-      darkroom: Develops these.
+      photos: The photos stored so far.
+      downloader: Downloads those given by URL.
+      converter: Converts these to what Instagram takes.
     """
 
     def __init__(
-        self, photos: PhotoStore, fetcher: PhotoDownloader, darkroom: PhotoConverter
+        self, photos: PhotoStore, downloader: PhotoDownloader, converter: PhotoConverter
     ) -> None:
         self._photos = photos
-        self._fetcher = fetcher
-        self._darkroom = darkroom
+        self._downloader = downloader
+        self._converter = converter
 
     async def load(self, claim: Claim) -> bytes:
-        """The JPEG that a job sends; one that is fetched now is kept for later attempts.
+        """Return the JPEG that a job sends; a downloaded one is stored for later attempts.
 
         Parameters:
           claim: The claim, before its write.
 
         Raises:
-          Judged: There is none; it says why, and whether there may be one later.
+          ClassifiedError: There is no photo; it says why, and whether a retry may help.
         """
-        kept = await self._photos.load(claim)
-        if kept is not None:
-            return kept
+        stored = await self._photos.load(claim)
+        if stored is not None:
+            return stored
         if not claim.text:
             raise ClassifiedError(_EXPIRED)
         photo = await self._download(claim.text)
@@ -62,12 +64,12 @@ class PhotoLoader:
 
     async def _download(self, url: str) -> Photo:
         try:
-            with SpooledFile() as incoming:
-                await self._fetcher.download(url, incoming)
-                return await self._darkroom.convert(incoming)
+            with SpooledFile() as spooled:
+                await self._downloader.download(url, spooled)
+                return await self._converter.convert(spooled)
         except PhotoRefused as refused:
-            what = f"The photo {refused.message}."
-            raise ClassifiedError(ErrorPolicy(Outcome.FINAL, refused.code, what)) from None
+            message = f"The photo {refused.message}."
+            raise ClassifiedError(ErrorPolicy(Outcome.FINAL, refused.code, message)) from None
         except (ConversionFailed, OSError) as error:
             _log.error(
                 "photo processing failed", error=type(error).__name__, detail=str(error)[:200]

@@ -1,4 +1,4 @@
-"""What a customer's server has to prove, and what it may do to an exchange instead of answering."""
+"""TLS settings for customers' servers, and the names of what can go wrong with a connection."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import httpcore
 
 from actors.egress.guarded_connections import EgressError
 
-#: Everything that a peer can do to a connection.
+#: Every error that a peer can cause on a connection.
 PEER_ERRORS: Final = (
     OSError,
     TimeoutError,
-    ssl.SSLError,  # httpcore does not map those of a read: a refused client certificate
+    ssl.SSLError,  # httpcore does not map those of a read: a rejected client certificate
     httpcore.NetworkError,
     httpcore.TimeoutException,
     httpcore.RemoteProtocolError,
@@ -21,13 +21,13 @@ PEER_ERRORS: Final = (
 
 
 def ssl_context(ca_bundle: str | None) -> ssl.SSLContext:
-    """What a customer's server has to prove.
+    """Make the context that verifies a customer's server.
 
     Parameters:
       ca_bundle: Path of a PEM file to trust instead of the system's CAs.
 
     Raises:
-      ValueError: It cannot be read.
+      ValueError: The file cannot be read.
     """
     try:
         return ssl.create_default_context(cafile=ca_bundle)
@@ -38,7 +38,7 @@ def ssl_context(ca_bundle: str | None) -> ssl.SSLContext:
 
 
 def failure_code(error: BaseException) -> str:
-    """Name what a peer, or the way to it, did to an exchange.
+    """Map an error of an exchange to its code in `service.deliveries.attempt_results`.
 
     Parameters:
       error: One of PEER_ERRORS.
@@ -49,11 +49,11 @@ def failure_code(error: BaseException) -> str:
         return "timeout"
     if isinstance(error, ssl.SSLError):
         return "tls_failed"
-    if isinstance(error, httpcore.RemoteProtocolError) and not _hung_up(error):
+    if isinstance(error, httpcore.RemoteProtocolError) and not _closed_by_peer(error):
         return "protocol_error"
     return "connection_reset"
 
 
-def _hung_up(error: httpcore.RemoteProtocolError) -> bool:
-    # httpcore wraps what the parser complains of; where it speaks itself, the peer just left.
+def _closed_by_peer(error: httpcore.RemoteProtocolError) -> bool:
+    # httpcore wraps the parser's exceptions; its own message (text) means that the peer left.
     return isinstance(error.args[0], str)

@@ -8,12 +8,11 @@ login.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import Final
 
+from actors.idle_tracker import IdleTracker
 from actors.instagram.account_client import no_login_limit
 from actors.instagram.gateway import Gateway
 from actors.instagram.options import AccountOptions, UnknownAccount
@@ -53,12 +52,8 @@ class GatewayPool:
         self._accounts = accounts
         self._store = store
         self._login_guard = login_guard
-        self._idle_seconds = idle_seconds
-        self._max_idle = max_idle
         self._gateways: dict[str, Gateway] = {}
-        self._user_counts: Counter[str] = Counter()
-        #: Monotonic time of each unused account's last use, least recently used first.
-        self._idle_since: dict[str, float] = {}
+        self._usage = IdleTracker(max_idle, idle_seconds)
 
     def acquire(self, name: str) -> AbstractContextManager[Gateway]:
         """Lend an account's gateway; its client is not closed before the block ends.
@@ -86,17 +81,17 @@ class GatewayPool:
 
     async def close_idle(self) -> None:
         """Close clients that are idle for too long or too many."""
-        for name in self._due_for_closing():
+        for name in self._usage.due():
             # A caller that acquires the account meanwhile waits on the client's lock, then
             # builds the client again.
-            since = self._idle_since.pop(name, None)
+            since = self._usage.take(name)
             if since is not None and not await self._close_client(name):
-                self._mark_idle_again(name, since)
+                self._usage.put_back(name, since)
 
     async def close_all(self) -> None:
         gateways = list(self._gateways.values())
         self._gateways.clear()
-        self._idle_since.clear()
+        self._usage.clear()
         await asyncio.gather(*(gateway.close() for gateway in gateways))
 
     @contextmanager
@@ -105,20 +100,8 @@ class GatewayPool:
             self._gateways[name] = Gateway(
                 self._accounts[name], self._store, login_guard=self._login_guard
             )
-        self._user_counts[name] += 1
-        self._idle_since.pop(name, None)
-        try:
+        with self._usage.using(name):
             yield self._gateways[name]
-        finally:
-            self._user_counts[name] -= 1
-            if not self._user_counts[name]:
-                self._idle_since[name] = time.monotonic()
-
-    def _due_for_closing(self) -> list[str]:
-        deadline = time.monotonic() - self._idle_seconds
-        excess = len(self._idle_since) - self._max_idle
-        idle = enumerate(self._idle_since.items())
-        return [name for index, (name, since) in idle if index < excess or since <= deadline]
 
     async def _close_client(self, name: str) -> bool:
         """Close one client; False when it could not be closed, which must not stop the others."""
@@ -127,10 +110,6 @@ class GatewayPool:
         except Exception as error:  # noqa: BLE001 - retried in the next round
             _log.error("failed to close idle client", account=name, exc_info=error)
             return False
-
-    def _mark_idle_again(self, name: str, since: float) -> None:
-        if not self._user_counts[name] and name not in self._idle_since:
-            self._idle_since = {name: since, **self._idle_since}
 
     async def _close_idle_forever(self) -> None:
         while True:

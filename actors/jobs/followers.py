@@ -1,4 +1,4 @@
-"""Walks over followers, one page a claim: what was read is kept before the next is asked for."""
+"""Follower exports, one page per claim: a page is stored before the next one is requested."""
 
 from __future__ import annotations
 
@@ -8,49 +8,50 @@ from redis.exceptions import OutOfMemoryError
 
 from actors.instagram.gateway import Gateway
 from actors.jobs.attempt import perform
+from actors.jobs.next_steps import Release
 from actors.jobs.read_attempt import ReadAttempt
 from actors.runtime import Runtime
 from service.followers.rows import MAX_ROWS, FollowerRows, row_batches
 from service.jobs.claims import FollowerPage
 from service.jobs.model import Status
 
-#: From a page that the store had no room for until it is read again.
-FULL_MS: Final = 60_000
+#: After Redis had no memory for a page, the wait until it is read again.
+STORE_FULL_RETRY_MS: Final = 60_000
 
 
 async def read_follower_page(runtime: Runtime, job_id: str) -> None:
-    """Read the next page of a walk, if its turn has come; parameters as `perform`."""
+    """Read the next page of a follower export, if it is due; parameters as `perform`."""
     await perform(runtime, job_id, FollowerPageAttempt)
 
 
 class FollowerPageAttempt(ReadAttempt):
-    """The work on one claim of a walk: at first whose it is, then a page; charged at the claim."""
+    """The work on one claim of a follower export: the user's id first, then a page per claim."""
 
     async def _read(self, gateway: Gateway) -> None:
-        found = await (self._page(gateway) if self._claim.job.pk else self._resolve_user(gateway))
+        page = await (self._page(gateway) if self._claim.job.pk else self._resolve_user(gateway))
         try:
-            await self._recorder.append_follower_page(found)
+            await self._recorder.append_follower_page(page)
         except OutOfMemoryError:
-            # Others need the account's turn meanwhile.
+            # Gives up the account's turn, which other jobs need meanwhile.
             await self._recorder.release(
-                Status.WAITING, "store_full", after_ms=FULL_MS, charge="free"
+                Release(Status.WAITING, "store_full", after_ms=STORE_FULL_RETRY_MS, charge="free")
             )
 
     async def _resolve_user(self, gateway: Gateway) -> FollowerPage:
         profile = await gateway.profile(self._claim.job.to)
-        expected: int | None = profile[f"{_counted(self._claim.job.kind)}_count"]
+        expected: int | None = profile[_count_field(self._claim.job.kind)]
         return FollowerPage(profile["pk"], expected or 0, last=expected == 0)
 
     async def _page(self, gateway: Gateway) -> FollowerPage:
         job = self._claim.job
         page = await gateway.follower_page(job.pk, job.kind, job.cursor)
-        left = (job.max_rows or MAX_ROWS) - job.users
-        new = (await FollowerRows(self._runtime.client).deduplicate(job.id, page.rows))[:left]
-        last = not page.cursor or len(new) == left
+        room = (job.max_rows or MAX_ROWS) - job.users
+        new = (await FollowerRows(self._runtime.client).deduplicate(job.id, page.rows))[:room]
+        last = not page.cursor or len(new) == room
         return FollowerPage(
             job.pk, job.expected, row_batches(new), "" if last else page.cursor, last
         )
 
 
-def _counted(kind: str) -> str:
-    return "follower" if kind == "followers" else "following"
+def _count_field(kind: str) -> str:
+    return "follower_count" if kind == "followers" else "following_count"

@@ -1,4 +1,4 @@
-"""Look-ups: a profile or a post, read once for all who ask, told in few fields."""
+"""Lookups: a profile or a post, read once for all who request it."""
 
 from __future__ import annotations
 
@@ -8,38 +8,39 @@ from redis.exceptions import RedisError
 
 from actors.instagram.gateway import Gateway
 from actors.jobs.attempt import perform
+from actors.jobs.next_steps import Finish
 from actors.jobs.read_attempt import ReadAttempt
 from actors.runtime import Runtime
 from service.jobs.model import Status
 from service.logging.setup import get_logger
 
-#: Somebody waits: better soon an error than late an answer.
+#: Clients wait for a lookup: an early error is better than a late answer.
 BACKOFF_SECONDS: Final = (2, 10)
 
 _log = get_logger(__name__)
 
 
 async def run_lookup(runtime: Runtime, job_id: str) -> None:
-    """Work on a look-up, if there is anything to do; parameters as `perform`."""
+    """Work on a lookup, if there is anything to do; parameters as `perform`."""
     await perform(runtime, job_id, LookupAttempt)
 
 
 class LookupAttempt(ReadAttempt):
-    """The work on one claim of a look-up."""
+    """The work on one claim of a lookup."""
 
     backoff = BACKOFF_SECONDS
 
     async def _read(self, gateway: Gateway) -> None:
         post = self._claim.job.post
         found = await (gateway.post(post) if post else self._profile(gateway))
-        await self._recorder.finish(Status.SUCCEEDED, result=found)
+        await self._recorder.finish(Finish(Status.SUCCEEDED, result=found))
 
     async def _profile(self, gateway: Gateway) -> dict[str, Any]:
         name = self._claim.job.to
-        found = await gateway.profile(name)
+        profile = await gateway.profile(name)
         try:
-            await self._runtime.user_ids.remember(name, found["pk"])
+            await self._runtime.user_ids.remember(name, profile["pk"])
         except RedisError as error:
-            # A DM to this person looks the number up itself.
+            # A DM to this user will look the id up itself.
             _log.warning("user id not cached", error=type(error).__name__)
-        return found
+        return profile

@@ -1,4 +1,4 @@
-"""A DM that is a photo: found or fetched, uploaded, and sent into the thread that there is."""
+"""A DM that is a photo: loaded or downloaded, uploaded, and sent into an existing thread."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from service.jobs.claims import Claim
 _THREAD_REQUIRED: Final = ErrorPolicy(
     Outcome.FINAL,
     "thread_required",
-    "A photo can only be sent into a conversation that exists, and the account has none with the"
+    "A photo can only be sent into an existing conversation, and the account has none with the"
     " recipient: send a text first.",
 )
 
@@ -33,29 +33,29 @@ class PhotoMessage(DirectMessage):
     """A photo to one recipient, on behalf of one claim.
 
     Parameters:
-      lab: Where its photo comes from.
+      photo_loader: Loads the photo.
     """
 
-    def __init__(self, lab: PhotoLoader) -> None:
-        self._lab = lab
+    def __init__(self, photo_loader: PhotoLoader) -> None:
+        self._photo_loader = photo_loader
         self._jpeg = b""
         self._thread_id = ""
         self._media_id = ""
 
     async def prepare(self, claim: Claim, gateway: Gateway, pk: str) -> None:
-        """Have the photo, and the thread that it goes into."""
-        self._jpeg = await self._lab.load(claim)
+        """Load the photo and find the thread that it goes into."""
+        self._jpeg = await self._photo_loader.load(claim)
         thread_id = await gateway.call(partial(photos.photo_thread_id, pk=pk))
         if thread_id is None:
             raise ClassifiedError(_THREAD_REQUIRED)
         self._thread_id = thread_id
 
     async def upload(self, gateway: Gateway) -> None:
-        """Give the photo to Instagram, which shows it to nobody yet."""
+        """Upload the photo, which shows it to nobody yet."""
         self._media_id = await gateway.call(partial(photos.upload, jpeg=self._jpeg))
 
     async def write(self, claim: Claim, gateway: Gateway, _pk: str) -> WriteResult:
-        """Send it."""
+        """Send the uploaded photo."""
         send = partial(
             photos.send,
             thread_id=self._thread_id,
@@ -67,16 +67,18 @@ class PhotoMessage(DirectMessage):
     async def find(
         self, claim: Claim, gateway: Gateway, pk: str, search: SearchContext
     ) -> WriteResult | None:
-        """Read the thread."""
-        receipt = await gateway.find_dm(pk, write_id(claim), None, search.age_ms, search.not_these)
+        """Read the thread; a photo has no text to compare."""
+        receipt = await gateway.find_dm(
+            pk, write_id(claim), None, search.age_ms, search.owned_by_others
+        )
         return None if receipt is None else dm_result(receipt)
 
 
-def write_for(claim: Claim, lab: PhotoLoader) -> JobWrite:
-    """What a job does.
+def write_for(claim: Claim, photo_loader: PhotoLoader) -> JobWrite:
+    """The write of a job.
 
     Parameters:
-      claim: The claim.
-      lab: Where photos come from.
+      claim: The claim of a job that writes.
+      photo_loader: Loads photos.
     """
-    return PhotoMessage(lab) if claim.job.photo else WRITES[claim.job.kind]
+    return PhotoMessage(photo_loader) if claim.job.photo else WRITES[claim.job.kind]

@@ -1,4 +1,4 @@
-"""What a job does at Instagram: a DM or a comment; each knows its target, write and trace."""
+"""The writes of jobs, DMs and comments: how each is targeted, sent and found again."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from service.jobs.write_ownership import WriteOwnership
 
 @dataclass(frozen=True)
 class WriteResult:
-    """A write that Instagram has.
+    """A write that Instagram has stored.
 
     Parameters:
       result: The job's result.
-      written: What no other job may take for its own write; '' where the token tells them apart.
+      written: The id that no other job may claim as its write; '' where a token identifies it.
     """
 
     result: dict[str, Any]
@@ -32,118 +32,118 @@ class WriteResult:
 
 @dataclass(frozen=True)
 class SearchContext:
-    """What a look-up knows besides the job.
+    """What a verification needs besides the job.
 
     Parameters:
       age_ms: How long ago the intent was recorded.
-      not_these: Which ids at Instagram belong to other jobs.
+      owned_by_others: Selects the ids at Instagram that belong to other jobs.
     """
 
     age_ms: int
-    not_these: OwnedByOthers
+    owned_by_others: OwnedByOthers
 
 
-def search_context(claim: Claim, claimed_at: float, written: WriteOwnership) -> SearchContext:
-    """Prepare the look-up of a job's write.
+def search_context(claim: Claim, claimed_at: float, ownership: WriteOwnership) -> SearchContext:
+    """Prepare the verification of a job's write.
 
     Parameters:
       claim: The claim.
-      claimed_at: Monotonic time from before the claim was asked for.
-      written: Who owns what.
+      claimed_at: Monotonic time from before the claim was sent.
+      ownership: Knows which job owns which write.
     """
-    # Of clocks that do not agree only spans are used: first Redis', then this process's.
+    # The two clocks may disagree, so only spans are used: first of Redis, then of this process.
     span_ms = max(claim.claimed_ms - claim.job.intent_ms, 0)
     age_ms = span_ms + round((time.monotonic() - claimed_at) * 1000)
 
-    async def not_these(ids: Sequence[str]) -> set[str]:
-        return await written.owned_by_others(claim.job.account, ids, claim.id)
+    async def owned_by_others(ids: Sequence[str]) -> set[str]:
+        return await ownership.owned_by_others(claim.job.account, ids, claim.id)
 
-    return SearchContext(age_ms, not_these)
+    return SearchContext(age_ms, owned_by_others)
 
 
 class JobWrite(Protocol):
-    """One kind of job."""
+    """The steps of one kind of write, in the order in which an attempt calls them.
 
-    async def target(self, claim: Claim, gateway: Gateway, people: UserIdCache) -> str:
-        """The pk of whom or what the write is for."""
+    `pk` is Instagram's numeric id of the recipient or the post.
+    """
 
-    def context(self, claim: Claim) -> str:
-        """What the write can be recognised by; '' where text and time must do."""
-
-    async def thread(self, gateway: Gateway, pk: str) -> Thread:
-        """Whether the write goes into a thread that exists; '' where there are no threads."""
+    async def target(self, claim: Claim, gateway: Gateway, user_ids: UserIdCache) -> str:
+        """Find the pk of the recipient or the post."""
 
     async def prepare(self, claim: Claim, gateway: Gateway, pk: str) -> None:
-        """Have what the write needs, before anything of it is recorded."""
+        """Obtain what the write needs, before its intent is recorded."""
+
+    def context(self, claim: Claim) -> str:
+        """The token that identifies the write at Instagram; '' where only text and time do."""
+
+    async def thread(self, gateway: Gateway, pk: str) -> Thread:
+        """Look up whether the thread exists already; '' where there are no threads."""
 
     async def upload(self, gateway: Gateway) -> None:
-        """Do what comes before the write and that nobody sees, after its intent."""
+        """After the intent, do what must precede the write and is visible to nobody."""
 
     async def write(self, claim: Claim, gateway: Gateway, pk: str) -> WriteResult:
-        """Do it."""
+        """Send the write."""
 
     async def find(
         self, claim: Claim, gateway: Gateway, pk: str, search: SearchContext
     ) -> WriteResult | None:
-        """An earlier write of this job; None when Instagram shows none."""
+        """Find an earlier write of this job; None when Instagram shows none."""
 
 
 def write_id(claim: Claim) -> str:
-    """Names the job's one write, the same in every attempt and run."""
+    """The id of the job's one write, the same in every attempt and run."""
     return f"{claim.id}:1"
 
 
 class SingleRequestWrite:
-    """A write that is one request."""
+    """A write that is one request, with nothing to prepare or upload."""
 
     async def prepare(self, _claim: Claim, _gateway: Gateway, _pk: str) -> None:
-        """There is nothing to prepare."""
+        pass
 
     async def upload(self, _gateway: Gateway) -> None:
-        """There is nothing to upload."""
+        pass
 
 
 class DirectMessage(SingleRequestWrite):
-    """A DM to one recipient."""
+    """A text to one recipient."""
 
-    async def target(self, claim: Claim, gateway: Gateway, people: UserIdCache) -> str:
-        """The recipient's pk: given, known from before, or looked up."""
+    async def target(self, claim: Claim, gateway: Gateway, user_ids: UserIdCache) -> str:
+        """The recipient's pk: from the job, the cache, or a lookup."""
         name = claim.job.to
         if claim.job.pk:
             return claim.job.pk
-        known = await people.pk(name)
-        if known is not None:
-            return known
+        cached = await user_ids.pk(name)
+        if cached is not None:
+            return cached
         recipient = await gateway.resolve(name)
         if recipient.username is not None:
-            await people.remember(name, recipient.pk)
+            await user_ids.remember(name, recipient.pk)
         return recipient.pk
 
     def context(self, claim: Claim) -> str:
-        """The client_context that the DM carries."""
+        """The `client_context` that the DM carries."""
         return client_context_for(write_id(claim))
 
     async def thread(self, gateway: Gateway, pk: str) -> Thread:
-        """Look the thread up."""
         return "old" if await gateway.has_thread(pk) else "new"
 
     async def write(self, claim: Claim, gateway: Gateway, pk: str) -> WriteResult:
-        """Send it."""
         receipt = await gateway.send_dm(pk, claim.text, write_id(claim))
         return dm_result(receipt)
 
     async def find(
         self, claim: Claim, gateway: Gateway, pk: str, search: SearchContext
     ) -> WriteResult | None:
-        """Read the thread."""
         receipt = await gateway.find_dm(
-            pk, write_id(claim), claim.text, search.age_ms, search.not_these
+            pk, write_id(claim), claim.text, search.age_ms, search.owned_by_others
         )
         return None if receipt is None else dm_result(receipt)
 
 
 def dm_result(receipt: DmReceipt) -> WriteResult:
-    """A DM that Instagram has, as a job's end."""
+    """The result of a job whose DM Instagram has stored."""
     result = {
         "message_id": receipt.message_id,
         "thread_id": receipt.thread_id,
@@ -155,28 +155,25 @@ def dm_result(receipt: DmReceipt) -> WriteResult:
 class Comment(SingleRequestWrite):
     """A comment on one post."""
 
-    async def target(self, claim: Claim, _gateway: Gateway, _people: UserIdCache) -> str:
-        """The post's pk, worked out from its shortcode or id."""
+    async def target(self, claim: Claim, _gateway: Gateway, _user_ids: UserIdCache) -> str:
+        """The post's pk, computed from its shortcode or id."""
         return media_pk(claim.job.post)
 
     def context(self, _claim: Claim) -> str:
-        """Comments do not show the token they were sent with."""
+        """Instagram does not return the token that a comment was sent with."""
         return ""
 
     async def thread(self, _gateway: Gateway, _pk: str) -> Thread:
-        """Comments have none."""
         return ""
 
     async def write(self, claim: Claim, gateway: Gateway, pk: str) -> WriteResult:
-        """Post it."""
         receipt = await gateway.comment(pk, claim.text, write_id(claim))
         return _comment_result(receipt)
 
     async def find(
         self, claim: Claim, gateway: Gateway, pk: str, search: SearchContext
     ) -> WriteResult | None:
-        """Read the newest comments."""
-        receipt = await gateway.find_comment(pk, claim.text, search.age_ms, search.not_these)
+        receipt = await gateway.find_comment(pk, claim.text, search.age_ms, search.owned_by_others)
         return None if receipt is None else _comment_result(receipt)
 
 

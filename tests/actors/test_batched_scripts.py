@@ -1,4 +1,4 @@
-"""Round trips that many share, without sharing what goes wrong."""
+"""Shared round trips, whose errors are not shared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import redis
 from redis.exceptions import RedisError, ResponseError
 
-from actors.batched_scripts import MOST_AT_ONCE, BatchedScripts
+from actors.batched_scripts import MAX_BATCH, BatchedScripts
 from service.jobs.lua.call import ScriptCall
 from service.jobs.lua.claim_job import claim_job
 from service.redis.client import async_client
@@ -39,25 +39,25 @@ async def claim(scripts: BatchedScripts, number: int) -> Any:
 
 
 def reads(store: redis.Redis) -> int:
-    """How often the server has read from a socket; asking is one of them."""
+    """How often the server has read from a socket, this query included."""
     read: int = store.info("stats")["total_reads_processed"]
     return read
 
 
-def test_who_asks_in_one_turn_shares_a_round_trip(store: redis.Redis, store_url: str) -> None:
+def test_calls_of_one_loop_iteration_share_a_round_trip(store: redis.Redis, store_url: str) -> None:
     async def steps(scripts: BatchedScripts) -> tuple[int, list[Any]]:
         await claim(scripts, 0)
         before = reads(store)
-        replies = await asyncio.gather(*(claim(scripts, n) for n in range(MOST_AT_ONCE)))
+        replies = await asyncio.gather(*(claim(scripts, n) for n in range(MAX_BATCH)))
         return reads(store) - before, replies
 
     trips, replies = with_scripts(store_url, steps)
-    assert replies == [NOTHING] * MOST_AT_ONCE
+    assert replies == [NOTHING] * MAX_BATCH
     # A long command may be read in two pieces
     assert trips <= 4
 
 
-def test_an_error_is_only_whose_it_is(store: redis.Redis, store_url: str) -> None:
+def test_an_error_reaches_only_the_call_that_caused_it(store: redis.Redis, store_url: str) -> None:
     async def steps(scripts: BatchedScripts) -> list[Any]:
         without_arguments = ScriptCall("claim_job", (), bool)
         calls = [claim(scripts, 1), scripts.run(without_arguments), claim(scripts, 2)]
@@ -68,9 +68,7 @@ def test_an_error_is_only_whose_it_is(store: redis.Redis, store_url: str) -> Non
     assert isinstance(wrong, ResponseError)
 
 
-def test_a_store_that_forgot_the_scripts_is_told_them_again(
-    store: redis.Redis, store_url: str
-) -> None:
+def test_scripts_that_redis_has_lost_are_loaded_again(store: redis.Redis, store_url: str) -> None:
     async def steps(scripts: BatchedScripts) -> list[Any]:
         await claim(scripts, 0)
         store.function_flush()
@@ -79,7 +77,9 @@ def test_a_store_that_forgot_the_scripts_is_told_them_again(
     assert with_scripts(store_url, steps) == [NOTHING, NOTHING]
 
 
-def test_who_gives_up_leaves_the_others_their_replies(store: redis.Redis, store_url: str) -> None:
+def test_a_canceled_call_leaves_the_others_their_replies(
+    store: redis.Redis, store_url: str
+) -> None:
     async def steps(scripts: BatchedScripts) -> list[Any]:
         calls = [asyncio.ensure_future(claim(scripts, n)) for n in range(3)]
         await asyncio.sleep(0)
@@ -89,7 +89,7 @@ def test_who_gives_up_leaves_the_others_their_replies(store: redis.Redis, store_
     assert with_scripts(store_url, steps) == [NOTHING, NOTHING]
 
 
-def test_everybody_hears_that_the_store_is_away() -> None:
+def test_every_call_fails_while_redis_is_unreachable() -> None:
     async def steps(scripts: BatchedScripts) -> None:
         for _ in range(2):
             calls = [claim(scripts, n) for n in range(3)]
@@ -99,8 +99,8 @@ def test_everybody_hears_that_the_store_is_away() -> None:
     with_scripts("redis://127.0.0.1:1/0", steps)
 
 
-@pytest.mark.parametrize("count", [1, MOST_AT_ONCE + 1])
-def test_nobody_is_left_waiting(store: redis.Redis, store_url: str, count: int) -> None:
+@pytest.mark.parametrize("count", [1, MAX_BATCH + 1])
+def test_every_call_gets_a_reply(store: redis.Redis, store_url: str, count: int) -> None:
     async def steps(scripts: BatchedScripts) -> int:
         async with asyncio.timeout(10):
             return len(await asyncio.gather(*(claim(scripts, n) for n in range(count))))

@@ -1,40 +1,84 @@
-"""Moments as the scripts write them: the callback's timestamp against the standard library's."""
+"""Periodic work: once per scheduled time, however many schedulers there are."""
 
 from __future__ import annotations
 
-import random
-from datetime import UTC, datetime
+import contextvars
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis
+from dramatiq import Message
+from dramatiq.broker import MessageProxy
+from dramatiq.middleware import CurrentMessage
+from structlog.testing import capture_logs
 
-from service.time_formats.timestamps import rfc3339
-from tests.support.lua import run_lua
-
-_DAYS = [(1970, 1, 1), (1999, 12, 31), (2000, 2, 29), (2024, 2, 29), (2026, 3, 1), (2100, 2, 28)]
-
-
-def _rendered(store: redis.Redis, moments: list[int]) -> list[str]:
-    body = (
-        "local out = {} for i, ms in ipairs(ARGV) do out[i] = rfc3339(tonumber(ms)) end return out"
-    )
-    shown: Any = run_lua(store, body, *moments)
-    return [text.decode() for text in shown]
+from actors import maintenance
+from actors.runtime import Runtime
+from service.jobs.model import Status
+from tests.support.ledger import LedgerHarness, open_ledger
+from tests.support.runtime import make_runtime
 
 
-@pytest.mark.parametrize("day", _DAYS)
-def test_days_on_the_edges_of_the_calendar_are_right(
-    store: redis.Redis, day: tuple[int, int, int]
+@pytest.fixture
+def ledger(store: redis.Redis, store_url: str) -> Iterator[LedgerHarness]:
+    assert store.dbsize() == 0
+    with open_ledger(store_url) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def runtime(ledger: LedgerHarness) -> Iterator[Runtime]:
+    runtime = make_runtime(ledger)
+    yield runtime
+    runtime.heartbeat.stop()
+
+
+def run(ledger: LedgerHarness, work: Any, runtime: Runtime, scheduled_at: str | None) -> None:
+    """Do periodic work for a message that a scheduler sent at some time, or a person by hand."""
+    options = {} if scheduled_at is None else {"scheduled_at": scheduled_at}
+    message: Message[Any] = Message("maintenance", "periodic", (), {}, options)
+
+    async def process() -> None:
+        CurrentMessage().before_process_message(None, MessageProxy(message))  # type: ignore[no-untyped-call]
+        await work(runtime)
+
+    contextvars.copy_context().run(ledger.run, process())
+
+
+@pytest.mark.parametrize(
+    ("times", "runs"),
+    [
+        (["2026-01-01 00:00", "2026-01-01 00:00"], 1),
+        (["2026-01-01 00:00", "2026-01-01 00:10"], 2),
+        ([None, None], 2),
+    ],
+    ids=["two schedulers", "two times", "by hand"],
+)
+def test_retention_runs_once_per_scheduled_time(
+    ledger: LedgerHarness, runtime: Runtime, times: list[str | None], runs: int
 ) -> None:
-    moment = datetime(*day, 23, 59, 59, 999000, tzinfo=UTC)
-    ms = round(moment.timestamp() * 1000)
+    with capture_logs() as lines:
+        for scheduled_at in times:
+            run(ledger, maintenance.retention, runtime, scheduled_at)
 
-    assert _rendered(store, [ms]) == [rfc3339(ms)]
+    assert len(lines) == runs
 
 
-def test_any_moment_is_what_the_standard_library_says(store: redis.Redis) -> None:
-    dice = random.Random(7)
-    moments = [dice.randrange(1, 4_102_444_800_000) for _ in range(500)]
-
-    assert _rendered(store, moments) == [rfc3339(ms) for ms in moments]
+def test_a_job_that_nothing_would_wake_is_rescued_and_logged(
+    ledger: LedgerHarness, runtime: Runtime
+) -> None:
+    # Given a queued job without a message and without an entry for its next wake-up
+    job_id = ledger.add_job()
+    ledger.take_messages()
+    ledger.store.delete("hg:wakes")
+    # When the rescue runs
+    with capture_logs() as lines:
+        run(ledger, maintenance.rescue, runtime, "2026-01-01 00:00")
+    # Then it is reported as a defect, and woken
+    [line] = lines
+    assert (line["log_level"], line["count"]) == ("error", 1)
+    assert job_id in line["first"][0]
+    ledger.heartbeat()
+    assert ledger.take_messages() == [job_id]
+    assert ledger.status(job_id) is Status.QUEUED

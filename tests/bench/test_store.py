@@ -15,7 +15,7 @@ from service.jobs.queries import JobFilter
 from tests.bench import memory
 from tests.bench.filling import LEAST, SORTS, fill
 from tests.bench.probes import Probe
-from tests.bench.typical_dm import opened_shop
+from tests.bench.typical_dm import TypicalDms, opened_shop
 
 JOBS = 1_000
 _LAST = ("failed", "waiting")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from actors.jobs.attempt import UNKNOWN_CONFIG_MS
+from actors.jobs.next_steps import UNKNOWN_CONFIG_MS
 from deploy.local.sender import event, send
 from deploy.local.stack import Stack
 from deploy.local.wait import free_port, is_ready, until

@@ -24,7 +24,7 @@ from service.photos.converter import (
 )
 from service.photos.photo import MAX_PHOTO_BYTES, Photo, PhotoRefused
 from service.photos.spooled_file import SpooledFile
-from tests.support.photos import encoded, opened, picture, wide_gamut_jpeg
+from tests.support.photos import encoded, opened, picture, tagged_jpeg, wide_gamut_jpeg
 
 
 async def convert(data: bytes, converter: PhotoConverter) -> Photo:

@@ -15,7 +15,7 @@ from dramatiq import Worker
 from actors.dramatiq_async.broker import WaitingRedisBroker
 from actors.dramatiq_async.dispatcher import AsyncDispatchMiddleware
 from actors.dramatiq_async.event_loop import LoopThread
-from actors.dramatiq_async.queue_notifier import NOTIFY
+from actors.dramatiq_async.queue_notifier import NOTIFY_KEY
 from actors.dramatiq_async.shutdown import ShutdownMiddleware
 from actors.registry import make_broker
 from service.config.settings import Settings
@@ -62,7 +62,7 @@ def enqueue(
         store.hset(f"{NAMESPACE}:{queue}.msgs", message_id, data)
     store.rpush(f"{NAMESPACE}:{queue}", message_id)
     if notify:
-        store.xadd(f"{NOTIFY}:{queue}", {"r": "1"}, maxlen=1, approximate=False)
+        store.xadd(f"{NOTIFY_KEY}:{queue}", {"r": "1"}, maxlen=1, approximate=False)
     return message_id
 
 

@@ -190,7 +190,8 @@ def repeats(start: bytes, again: bytes, *, pause_seconds: float = 0) -> Behaviou
         await conversation.read_request()
         sock = conversation.writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
-        conversation.writer.transport.set_write_buffer_limits(high=0)
+        # Not 0, with which asyncio's TLS transport never resumes after it was full once.
+        conversation.writer.transport.set_write_buffer_limits(high=1, low=0)
         try:
             await conversation.send(start)
             while True:

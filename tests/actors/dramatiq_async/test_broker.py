@@ -1,4 +1,4 @@
-"""Messages that would take a place for ever, over a real store and a real worker."""
+"""Messages that would occupy a slot forever, over a real store and a real worker."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from tests.support.dramatiq_worker import (
 
 WAITING = f"{NAMESPACE}:{QUEUE}"
 STORED = f"{WAITING}.msgs"
-BEATS = f"{NAMESPACE}:__heartbeats__"
+HEARTBEATS = f"{NAMESPACE}:__heartbeats__"
 
 
-def noting(noted: list[Any]) -> Callable[[Any], Awaitable[None]]:
-    """An actor that appends what it is given."""
+def recorder(processed: list[Any]) -> Callable[[Any], Awaitable[None]]:
+    """An actor that records its argument."""
 
     async def note(word: Any) -> None:
-        noted.append(word)
+        processed.append(word)
 
     return note
 
@@ -58,19 +58,19 @@ POISON = {
 
 
 @pytest.mark.parametrize("poison", POISON.values(), ids=POISON.keys())
-def test_what_cannot_be_used_is_dropped_and_keeps_no_place(
+def test_an_unusable_message_is_dropped_and_occupies_no_slot(
     store: redis.Redis, store_url: str, poison: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.dramatiq_async.consumer.UNACKED_CHECK_SECONDS", 0.2)
-    noted: list[Any] = []
-    # Given more poison than there are places, and a good message behind it
+    monkeypatch.setattr("actors.dramatiq_async.consumer.RECOVERY_SECONDS", 0.2)
+    processed: list[Any] = []
+    # Given more poison than there are slots, and a good message behind it
     for _ in range(PREFETCH * 2):
         enqueue(store, dict(poison) if isinstance(poison, dict) else poison)
     enqueue(store, message())
     # When a worker works
-    with running_worker(store_url, noting(noted)):
-        until(lambda: "good" in noted, 10, "the good message")
-        # Then nothing is left of any
+    with running_worker(store_url, recorder(processed)):
+        until(lambda: "good" in processed, 10, "the good message")
+        # Then no message is left
         until(lambda: queues_are_empty(store), 10, "the end of all messages")
 
 
@@ -80,68 +80,85 @@ def test_what_cannot_be_used_is_dropped_and_keeps_no_place(
     [{"queue_name": "elsewhere"}, {"options": {"eta": FAR_MS}}, {"options": {"eta": "soon"}}],
     ids=["queue_name", "far eta", "no eta"],
 )
-def test_an_odd_address_or_time_is_as_good_as_none(
+def test_an_odd_queue_name_or_time_in_a_message_is_ignored(
     store: redis.Redis, store_url: str, queue: str, changes: dict[str, Any]
 ) -> None:
-    noted: list[Any] = []
+    processed: list[Any] = []
     for number in range(PREFETCH * 2):
         enqueue(store, message(args=[number], **changes), queue)
-    with running_worker(store_url, noting(noted)):
-        until(lambda: sorted(noted) == list(range(PREFETCH * 2)), 10, "all of them")
+    with running_worker(store_url, recorder(processed)):
+        until(lambda: sorted(processed) == list(range(PREFETCH * 2)), 10, "all of them")
         until(lambda: queues_are_empty(store), 10, "the end of all messages")
 
 
-def test_dropped_messages_are_reported_without_what_they_say(
+def test_dropped_messages_are_logged_without_their_content(
     store: redis.Redis, store_url: str
 ) -> None:
     enqueue(store, b"a secret that is no json")
-    with capture_logs() as lines, running_worker(store_url, noting([])):
+    with capture_logs() as lines, running_worker(store_url, recorder([])):
         until(lambda: queues_are_empty(store), 10, "the end of the message")
     assert [(line["queue"], line["dropped"]) for line in lines] == [(QUEUE, 1)]
     assert "a secret" not in str(lines)
 
 
-def test_messages_whose_fetch_was_never_answered_are_fetched_again(
+def test_messages_whose_fetch_got_no_reply_are_fetched_again(
     store: redis.Redis, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.dramatiq_async.consumer.UNACKED_CHECK_SECONDS", 0.2)
-    noted: list[Any] = []
-    with running_worker(store_url, noting(noted)) as (broker, _):
-        # Given a message that the store has handed to this process, whose reply was lost
+    monkeypatch.setattr("actors.dramatiq_async.consumer.RECOVERY_SECONDS", 0.2)
+    processed: list[Any] = []
+    with running_worker(store_url, recorder(processed)) as (broker, _):
+        # Given a message that Redis has handed to this process, with the reply lost
         until(lambda: store.exists(f"{NAMESPACE}:__heartbeats__"), 10, "the worker")
         message_id = str(uuid.uuid4())
         document = message(options={"redis_message_id": message_id})
         store.hset(STORED, message_id, json.dumps(document))
         store.sadd(f"{NAMESPACE}:__acks__.{broker.broker_id}.{QUEUE}", message_id)
-        # Then it is worked on within the interval, and once
-        until(lambda: noted, 10, "the message")
+        # Then it is processed within the interval, and once
+        until(lambda: processed, 10, "the message")
         until(lambda: queues_are_empty(store), 10, "the end of the message")
-    assert noted == ["good"]
+    assert processed == ["good"]
 
 
-def test_what_dead_processes_had_fetched_is_worked_on_once_and_they_are_forgotten(
+def test_messages_of_dead_processes_are_processed_once_and_the_processes_forgotten(
     store: redis.Redis, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.dramatiq_async.consumer.UNACKED_CHECK_SECONDS", 0.2)
-    # Given a dead process that had fetched more than one look takes, and one that had nothing
+    monkeypatch.setattr("actors.dramatiq_async.consumer.RECOVERY_SECONDS", 0.2)
+    # Given a dead process that had fetched more than one recovery takes, and one with nothing
     ids = [str(uuid.uuid4()) for _ in range(250)]
     for message_id in ids:
         document = message(args=[message_id], options={"redis_message_id": message_id})
         store.hset(STORED, message_id, json.dumps(document))
     store.sadd(f"{NAMESPACE}:__acks__.dead.{QUEUE}", *ids, "one without a message")
-    store.zadd(BEATS, {"dead": 1, "idle": 2})
+    store.zadd(HEARTBEATS, {"dead": 1, "idle": 2})
     store.config_resetstat()
-    noted: list[Any] = []
-    # When another one works
-    with running_worker(store_url, noting(noted)) as (broker, _):
+    processed: list[Any] = []
+    # When another one runs
+    with running_worker(store_url, recorder(processed)) as (broker, _):
         until(lambda: queues_are_empty(store), 20, "the end of the messages")
-        until(lambda: store.zrange(BEATS, 0, -1) == [broker.broker_id.encode()], 10, "the living")
-    # Then nobody has walked all the keys for it
-    assert sorted(noted) == sorted(ids)
+        until(
+            lambda: store.zrange(HEARTBEATS, 0, -1) == [broker.broker_id.encode()], 10, "the living"
+        )
+    # Then no command has walked all the keys for it
+    assert sorted(processed) == sorted(ids)
     assert "cmdstat_keys" not in store.info("commandstats")
 
 
-def test_a_process_that_is_to_end_fetches_nothing(store: redis.Redis, store_url: str) -> None:
+def test_a_late_acknowledgement_spares_a_message_that_another_process_took_over(
+    store: redis.Redis, store_url: str
+) -> None:
+    broker = make_broker(settings_for(store_url))
+    # Given two messages fetched by this process, of which another, thinking it dead, requeued one
+    taken_over, own = enqueue(store, message()), enqueue(store, message())
+    store.sadd(f"{NAMESPACE}:__acks__.{broker.broker_id}.{QUEUE}", own)
+    # When it acknowledges both
+    broker.ack_all(QUEUE, [taken_over.encode(), own.encode()])
+    broker.close()
+    broker.client.close()
+    # Then the other's message is still there
+    assert store.hkeys(STORED) == [taken_over.encode()]
+
+
+def test_a_stopping_process_fetches_nothing(store: redis.Redis, store_url: str) -> None:
     broker = make_broker(settings_for(store_url), stopping=lambda: True)
     enqueue(store, message())
     assert next(broker.consume(QUEUE, PREFETCH, 1)) is None

@@ -1,8 +1,9 @@
-"""Messages as coroutines while the store goes away, over a real one and a real worker."""
+"""Messages as coroutines, over a real worker and a store that may be killed."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,18 +35,18 @@ def valkey(tmp_path: Path) -> Iterator[Valkey]:
 
 
 class Gate:
-    """An actor that waits to be let go."""
+    """An actor that waits until it is released."""
 
     def __init__(self) -> None:
-        self.begun: list[Any] = []
+        self.started: list[Any] = []
         self.canceled = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open = asyncio.Event()
 
     async def work(self, word: Any) -> None:
-        """Begin, and wait."""
+        """Start, and wait."""
         self._loop = asyncio.get_running_loop()
-        self.begun.append(word)
+        self.started.append(word)
         try:
             await self._open.wait()
         except asyncio.CancelledError:
@@ -53,55 +54,55 @@ class Gate:
             raise
 
     def release(self) -> None:
-        """Let everything go on."""
+        """Let all its messages end."""
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._open.set)
 
 
-def test_what_ended_while_the_store_was_away_is_acknowledged_when_it_is_back(
+def test_work_that_ended_while_redis_was_down_is_acknowledged_when_it_is_back(
     valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("actors.dramatiq_async.ack_batcher._RETRY_SECONDS", 0.05)
     monkeypatch.setattr("dramatiq.worker.CONSUMER_RESTART_DELAY_SECS", 0.05)
     gate = Gate()
     with redis.Redis.from_url(valkey.url) as store, running_worker(valkey.url, gate.work):
-        # Given as much work under way as there are places
+        # Given as much work in progress as there are slots
         for number in range(PREFETCH):
             enqueue(store, message(args=[number]))
-        until(lambda: len(gate.begun) == PREFETCH, 10, "the work")
-        # When it ends while the store is away
+        until(lambda: len(gate.started) == PREFETCH, 10, "the work")
+        # When it ends while Redis is down
         valkey.kill()
         gate.release()
         valkey.start()
-        # Then nothing is left of it, and its places are free
+        # Then no message is left, and its slots are free
         until(lambda: queues_are_empty(store), 20, "the acknowledgements")
         enqueue(store, message())
-        until(lambda: "good" in gate.begun, 10, "the next message")
+        until(lambda: "good" in gate.started, 10, "the next message")
         until(lambda: queues_are_empty(store), 10, "its acknowledgement")
-    assert len(gate.begun) == PREFETCH + 1
+    assert len(gate.started) == PREFETCH + 1
 
 
-def test_a_worker_ends_in_time_with_work_under_way_and_no_store(valkey: Valkey) -> None:
+def test_a_worker_stops_in_time_with_work_in_progress_and_redis_down(valkey: Valkey) -> None:
     gate = Gate()
     with redis.Redis.from_url(valkey.url) as store, running_worker(valkey.url, gate.work, 0.5):
         enqueue(store, message())
-        until(lambda: gate.begun, 10, "the work")
-        # When it is told to stop while the store is away
+        until(lambda: gate.started, 10, "the work")
+        # When it is told to stop while Redis is down
         valkey.kill()
-        told = time.monotonic()
-    # Then its work was canceled, and nothing was waited for
+        stopped_at = time.monotonic()
+    # Then its work was canceled, and nothing else was waited for
     assert gate.canceled
-    assert time.monotonic() - told < 6
+    assert time.monotonic() - stopped_at < 6
 
 
-def test_a_message_that_came_too_late_goes_back_to_its_queue(
+def test_a_message_received_after_the_dispatcher_stopped_returns_to_its_queue(
     store: redis.Redis, store_url: str
 ) -> None:
     gate = Gate()
     with running_worker(store_url, gate.work, 0.2) as (broker, worker):
         enqueue(store, message())
-        until(lambda: gate.begun, 10, "the work")
-        # Given a message that arrives when the dispatcher has stopped taking
+        until(lambda: gate.started, 10, "the work")
+        # Given a message that arrives when the dispatcher has stopped
         worker.workers[0].stop()
         until(lambda: not worker.workers[0].is_alive(), 10, "the dispatcher's end")
         late = enqueue(store, message(args=["late"]))
@@ -109,10 +110,36 @@ def test_a_message_that_came_too_late_goes_back_to_its_queue(
         until(lambda: store.sismember(acks, late), 10, "its arrival")
     # Then it waits for another worker
     assert store.lrange(f"{NAMESPACE}:{QUEUE}", 0, -1) == [late.encode()]
-    assert gate.begun == ["good"]
+    assert gate.started == ["good"]
 
 
-def test_what_takes_too_long_is_canceled_and_keeps_no_place(
+def test_messages_that_were_fetched_and_not_started_return_to_their_queue_at_a_stop(
+    store: redis.Redis, store_url: str
+) -> None:
+    started: list[str] = []
+    released = threading.Event()
+
+    async def block(word: str) -> None:
+        started.append(word)
+        if word == "first":
+            # Blocks the loop on purpose: no other message starts before the stop.
+            assert released.wait(20)
+
+    # Given a worker that has fetched many messages and started one
+    with running_worker(store_url, block, prefetch=100) as (broker, worker):
+        for number in range(50):
+            enqueue(store, message(args=[str(number) if number else "first"]))
+        until(lambda: len(broker.in_flight[QUEUE]) == 50, 20, "the messages")
+        until(worker.work_queue.empty, 20, "their dispatch")
+        # When it is told to stop
+        threading.Timer(0.3, released.set).start()
+    # Then most of them wait for another worker
+    assert started[0] == "first"
+    assert len(started) < 10
+    assert store.llen(f"{NAMESPACE}:{QUEUE}") == 50 - len(started)
+
+
+def test_an_overdue_actor_is_canceled_and_occupies_no_slot(
     store: redis.Redis, store_url: str
 ) -> None:
     gate = Gate()
@@ -120,14 +147,14 @@ def test_what_takes_too_long_is_canceled_and_keeps_no_place(
         capture_logs() as lines,
         running_worker(store_url, gate.work, time_limit=200),
     ):
-        # Given as much work as there are places, which would never end
+        # Given as much work as there are slots, which would never end
         for number in range(PREFETCH):
             enqueue(store, message(args=[number]))
-        until(lambda: gate.begun == [0, 1], 10, "the work")
-        # Then it ends all the same, and there is a place for the next
+        until(lambda: gate.started == [0, 1], 10, "the work")
+        # Then it ends all the same, and there is a slot for the next
         until(lambda: queues_are_empty(store), 10, "the end of all messages")
         enqueue(store, message())
-        until(lambda: "good" in gate.begun, 10, "the next message")
+        until(lambda: "good" in gate.started, 10, "the next message")
         gate.release()
         until(lambda: queues_are_empty(store), 10, "its end")
     assert gate.canceled
@@ -135,7 +162,7 @@ def test_what_takes_too_long_is_canceled_and_keeps_no_place(
     assert [(line["actor"], line["args"]) for line in late] == [("note", (0,)), ("note", (1,))]
 
 
-def test_an_error_of_its_own_about_time_is_no_overdue_actor(
+def test_a_timeout_error_of_the_actor_itself_is_not_taken_for_its_time_limit(
     store: redis.Redis, store_url: str
 ) -> None:
     async def gives_up(_word: str) -> None:
@@ -149,7 +176,7 @@ def test_an_error_of_its_own_about_time_is_no_overdue_actor(
     ]
 
 
-def test_thousands_of_ends_at_once_are_acknowledged_in_few_round_trips(
+def test_a_thousand_messages_ending_together_are_acknowledged_in_few_round_trips(
     store: redis.Redis, store_url: str
 ) -> None:
     gate, count = Gate(), 1000
@@ -157,17 +184,15 @@ def test_thousands_of_ends_at_once_are_acknowledged_in_few_round_trips(
         for number in range(count):
             enqueue(store, message(args=[number]), notify=False)
         enqueue(store, message())
-        until(lambda: len(gate.begun) >= count, 30, "the work")
+        until(lambda: len(gate.started) >= count, 30, "the work")
         before = store.info("stats")["total_reads_processed"]
         gate.release()
         until(lambda: queues_are_empty(store), 30, "the acknowledgements")
-        # This test's own looks are among them
+        # The checks of this test are among them
         assert store.info("stats")["total_reads_processed"] - before < count / 2
 
 
-def test_each_message_knows_itself_while_many_are_under_way(
-    store: redis.Redis, store_url: str
-) -> None:
+def test_the_current_message_is_each_tasks_own(store: redis.Redis, store_url: str) -> None:
     seen: dict[int, Any] = {}
 
     async def note(number: int) -> None:

@@ -1,4 +1,4 @@
-"""The doorbell: work is picked up when somebody rings, and nothing is asked for meanwhile."""
+"""Notifications: messages are fetched as soon as they are enqueued; idle workers send nothing."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import redis
 
 from deploy.local.valkey import Valkey
 from deploy.local.wait import until
-from tests.support.dramatiq_worker import enqueue, message, running_worker
+from tests.support.dramatiq_worker import enqueue, message, queues_are_empty, running_worker
 
 #: Well below the pause of a consumer that polls.
-AT_ONCE_SECONDS = 0.15
+MAX_DELAY_SECONDS = 0.15
 
 
 @pytest.fixture
@@ -24,91 +24,103 @@ def valkey(tmp_path: Path) -> Iterator[Valkey]:
         yield store
 
 
-def _idle(store: redis.Redis) -> bool:
-    """Whether a worker listens at the doorbell and nothing else is under way."""
+def _is_listening(store: redis.Redis) -> bool:
+    """Whether a worker waits for notifications."""
     return any(client["cmd"] == "xread" for client in store.client_list())
 
 
-def test_a_ring_is_heard_at_once_however_long_it_was_quiet(
+def test_a_message_is_fetched_at_once_however_long_the_worker_was_idle(
     store: redis.Redis, store_url: str
 ) -> None:
-    begun: list[float] = []
+    started: list[float] = []
 
     async def note(_word: str) -> None:
-        begun.append(time.monotonic())
+        started.append(time.monotonic())
 
     with running_worker(store_url, note, 1.0):
-        until(lambda: _idle(store), 10, "the doorbell")
+        until(lambda: _is_listening(store), 10, "the notifier")
         waits = []
         for number in range(10):
-            rung = time.monotonic()
+            enqueued_at = time.monotonic()
             enqueue(store, message())
-            until(lambda: len(begun) > number, 5, "the work")  # noqa: B023
-            waits.append(begun[-1] - rung)
-    assert sorted(waits)[len(waits) // 2] < AT_ONCE_SECONDS
+            until(lambda: len(started) > number, 5, "the work")  # noqa: B023
+            waits.append(started[-1] - enqueued_at)
+    assert sorted(waits)[len(waits) // 2] < MAX_DELAY_SECONDS
 
 
-def test_an_idle_worker_asks_for_next_to_nothing(store: redis.Redis, store_url: str) -> None:
-    async def note(_word: str) -> None: ...
+@pytest.mark.parametrize("messages", [0, 1, 3])
+def test_an_idle_worker_sends_next_to_no_commands(
+    store: redis.Redis, store_url: str, messages: int
+) -> None:
+    processed: list[str] = []
+
+    async def note(word: str) -> None:
+        processed.append(word)
 
     with running_worker(store_url, note, 1.0):
+        # Given a worker that is idle, from the start or after some messages
+        until(lambda: _is_listening(store), 10, "the notifier")
+        for _ in range(messages):
+            enqueue(store, message())
+        until(lambda: len(processed) == messages and queues_are_empty(store), 10, "the work")
         until(lambda: _is_quiet(store), 20, "quiet")
-        asked = _commands(store)
-        until(_seconds_of(3))
-        spent = _commands(store) - asked
-    assert spent <= 6
+        # When three seconds pass
+        before = _commands(store)
+        until(_passed(3))
+        sent = _commands(store) - before
+    assert sent <= 6
 
 
-def test_work_that_nobody_rings_for_is_found_all_the_same(
+def test_a_message_enqueued_without_a_notification_is_found_by_the_slow_poll(
     store: redis.Redis, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("actors.dramatiq_async.consumer.IDLE_FETCH_SECONDS", 0.5)
-    begun: list[str] = []
+    started: list[str] = []
 
     async def note(word: str) -> None:
-        begun.append(word)
+        started.append(word)
 
     with running_worker(store_url, note, 1.0):
-        until(lambda: _idle(store), 10, "the doorbell")
+        until(lambda: _is_listening(store), 10, "the notifier")
         enqueue(store, message(), notify=False)
-        until(lambda: begun, 10, "the work")
+        until(lambda: started, 10, "the work")
 
 
-def test_consumers_poll_while_the_doorbell_is_lost_and_listen_again(valkey: Valkey) -> None:
-    begun: list[str] = []
+def test_consumers_poll_while_the_notifier_is_disconnected(valkey: Valkey) -> None:
+    started: list[str] = []
 
     async def note(word: str) -> None:
-        begun.append(word)
+        started.append(word)
 
     with (
         running_worker(valkey.url, note, 1.0) as (broker, _),
         redis.Redis.from_url(valkey.url) as store,
     ):
-        until(lambda: broker.notifier.listening, 10, "the doorbell")
+        until(lambda: broker.notifier.listening, 10, "the notifier")
         valkey.kill()
         until(lambda: not broker.notifier.listening, 10, "the loss")
         valkey.start()
-        enqueue(store, message(args=["unrung"]), notify=False)
-        until(lambda: begun == ["unrung"], 15, "the work that was found")
-        until(lambda: broker.notifier.listening, 10, "the doorbell")
-        enqueue(store, message(args=["rung"]))
-        until(lambda: begun == ["unrung", "rung"], 10, "the work that was rung for")
+        enqueue(store, message(args=["silent"]), notify=False)
+        until(lambda: started == ["silent"], 15, "the work that was found")
+        until(lambda: broker.notifier.listening, 10, "the notifier")
+        enqueue(store, message(args=["notified"]))
+        until(lambda: started == ["silent", "notified"], 10, "the work that was notified")
 
 
 def _commands(store: redis.Redis) -> int:
-    """Commands run so far, apart from those that ask this."""
+    """Commands run so far, apart from those of this count."""
     stats = store.info("commandstats")
     asking = ("cmdstat_info", "cmdstat_client|list")
     return sum(each["calls"] for name, each in stats.items() if name not in asking)
 
 
 def _is_quiet(store: redis.Redis) -> bool:
-    """Whether nothing was asked for during half a second."""
+    """Whether no command was sent during half a second."""
     before = _commands(store)
-    until(_seconds_of(0.5))
+    until(_passed(0.5))
     return _commands(store) == before
 
 
-def _seconds_of(seconds: float) -> Callable[[], bool]:
-    began = time.monotonic()
-    return lambda: time.monotonic() - began >= seconds
+def _passed(seconds: float) -> Callable[[], bool]:
+    since = time.monotonic()
+    return lambda: time.monotonic() - since >= seconds

@@ -1,4 +1,4 @@
-"""The network backend: one look-up, every answer checked, a literal dialled, the peer checked."""
+"""The network backend: one lookup, every address checked, a literal dialled, the peer checked."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tests.support.misbehaving_servers import hangs_at_once, serve
 LOOPBACK = IpFilter(parse_cidrs("127.0.0.0/8"))
 
 
-class Answers:
-    """A resolver that gives the prepared answers, one after the other, and counts."""
+class ScriptedResolver:
+    """A resolver that returns prepared answers, one after the other, and counts the calls."""
 
     def __init__(self, *answers: Sequence[str] | Exception) -> None:
         self._answers = list(answers)
-        self.asked = 0
+        self.calls = 0
 
     async def __call__(self, _host: str, _port: int) -> Sequence[str]:
-        self.asked += 1
+        self.calls += 1
         answer = self._answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -49,15 +49,15 @@ def connect(backend: GuardedBackend, *, timeout: float = 3.0) -> tuple[str | Non
     return asyncio.run(scenario())
 
 
-def test_a_permitted_address_is_dialled_after_a_single_look_up() -> None:
-    # Given a name that leads inside the second time it is asked about
-    answers = Answers(["127.0.0.1"], ["169.254.169.254"])
+def test_an_allowed_address_is_dialled_after_a_single_lookup() -> None:
+    # Given a name whose second lookup returns an internal address
+    resolver = ScriptedResolver(["127.0.0.1"], ["169.254.169.254"])
 
     # When
-    assert connect(GuardedBackend(LOOPBACK, answers)) == (None, 1)
+    assert connect(GuardedBackend(LOOPBACK, resolver)) == (None, 1)
 
     # Then
-    assert answers.asked == 1
+    assert resolver.calls == 1
 
 
 @pytest.mark.parametrize(
@@ -70,15 +70,15 @@ def test_a_permitted_address_is_dialled_after_a_single_look_up() -> None:
         ["2606:4700:4700::1111", "::ffff:127.0.0.1"],
     ],
 )
-def test_a_name_with_any_blocked_answer_is_not_dialled(addresses: list[str]) -> None:
-    backend = GuardedBackend(IpFilter(), Answers(addresses))
+def test_a_name_with_any_blocked_address_is_not_dialled(addresses: list[str]) -> None:
+    backend = GuardedBackend(IpFilter(), ScriptedResolver(addresses))
 
     assert connect(backend) == ("blocked_address", 0)
 
 
 def test_the_peer_is_checked_after_dialling() -> None:
-    # Given an address that the kernel turns into another one
-    backend = GuardedBackend(IpFilter(parse_cidrs("0.0.0.0/32")), Answers(["0.0.0.0"]))
+    # Given an address for which the kernel connects to another one
+    backend = GuardedBackend(IpFilter(parse_cidrs("0.0.0.0/32")), ScriptedResolver(["0.0.0.0"]))
 
     # When / Then
     assert connect(backend)[0] == "blocked_address"
@@ -88,21 +88,21 @@ def test_the_peer_is_checked_after_dialling() -> None:
     "answer", [socket.gaierror(socket.EAI_NONAME, "unknown"), UnicodeError("label too long"), []]
 )
 def test_a_name_without_an_address_is_a_dns_failure(answer: Sequence[str] | Exception) -> None:
-    assert connect(GuardedBackend(LOOPBACK, Answers(answer))) == ("dns_failed", 0)
+    assert connect(GuardedBackend(LOOPBACK, ScriptedResolver(answer))) == ("dns_failed", 0)
 
 
 def test_the_next_address_is_tried_when_one_refuses() -> None:
-    backend = GuardedBackend(LOOPBACK, Answers(["127.0.0.2", "127.0.0.1"]))
+    backend = GuardedBackend(LOOPBACK, ScriptedResolver(["127.0.0.2", "127.0.0.1"]))
 
     assert connect(backend) == (None, 1)
 
 
-def test_an_address_that_swallows_everything_leaves_time_for_the_next() -> None:
-    with black_hole() as (address, port):
+def test_an_unresponsive_address_leaves_time_for_the_next() -> None:
+    with unresponsive_address() as (address, port):
 
         async def scenario() -> None:
             server = await asyncio.start_server(lambda _, w: w.close(), "127.0.0.1", port)
-            backend = GuardedBackend(LOOPBACK, Answers([address, "127.0.0.1"]))
+            backend = GuardedBackend(LOOPBACK, ScriptedResolver([address, "127.0.0.1"]))
             stream = await backend.connect_tcp("callbacks.example", port, 2.0)
             assert stream.get_extra_info("server_addr")[0] == "127.0.0.1"
             await stream.aclose()
@@ -112,20 +112,20 @@ def test_an_address_that_swallows_everything_leaves_time_for_the_next() -> None:
         asyncio.run(scenario())
 
 
-def test_dialling_an_address_that_swallows_everything_is_bounded() -> None:
-    with black_hole() as (address, port):
+def test_dialling_an_unresponsive_address_is_bounded_in_time() -> None:
+    with unresponsive_address() as (address, port):
 
         async def scenario() -> None:
-            backend = GuardedBackend(LOOPBACK, Answers([address]))
+            backend = GuardedBackend(LOOPBACK, ScriptedResolver([address]))
             with pytest.raises(httpcore.ConnectTimeout):
                 await backend.connect_tcp("callbacks.example", port, 0.2)
 
         asyncio.run(scenario())
 
 
-def test_the_kernel_buffers_little_of_what_nobody_reads() -> None:
+def test_the_kernel_buffers_little_unread_data() -> None:
     async def scenario() -> int:
-        backend = GuardedBackend(LOOPBACK, Answers(["127.0.0.1"]))
+        backend = GuardedBackend(LOOPBACK, ScriptedResolver(["127.0.0.1"]))
         async with serve(hangs_at_once) as server:
             stream = await backend.connect_tcp("callbacks.example", server.port, 3.0)
             sock = stream.get_extra_info("socket")
@@ -133,12 +133,12 @@ def test_the_kernel_buffers_little_of_what_nobody_reads() -> None:
             await stream.aclose()
             return size
 
-    assert asyncio.run(scenario()) <= 64 * 1024  # Linux counts its bookkeeping in: twice 32.
+    assert asyncio.run(scenario()) <= 64 * 1024  # Linux doubles it, for its bookkeeping.
 
 
-def test_a_closed_port_is_told_from_other_failures() -> None:
+def test_a_closed_port_has_a_code_of_its_own() -> None:
     async def scenario() -> str:
-        backend = GuardedBackend(LOOPBACK, Answers(["127.0.0.2"]))
+        backend = GuardedBackend(LOOPBACK, ScriptedResolver(["127.0.0.2"]))
         async with serve(hangs_at_once) as server:
             with pytest.raises(EgressError) as refusal:
                 await backend.connect_tcp("callbacks.example", server.port, 3.0)
@@ -147,7 +147,7 @@ def test_a_closed_port_is_told_from_other_failures() -> None:
     assert asyncio.run(scenario()) == "connection_refused"
 
 
-def test_a_silent_name_server_is_waited_for_no_longer_than_a_connection() -> None:
+def test_the_connect_timeout_covers_the_lookup() -> None:
     async def scenario() -> None:
         never = asyncio.Event()
 
@@ -161,7 +161,7 @@ def test_a_silent_name_server_is_waited_for_no_longer_than_a_connection() -> Non
     asyncio.run(scenario())
 
 
-def test_retries_of_a_silent_name_share_one_look_up() -> None:
+def test_concurrent_lookups_of_a_name_share_one() -> None:
     async def scenario() -> tuple[int, list[Sequence[str]]]:
         answered = asyncio.Event()
         asked = 0
@@ -173,22 +173,22 @@ def test_retries_of_a_silent_name_share_one_look_up() -> None:
             return ["127.0.0.1"]
 
         lookups = CoalescingResolver(slow)
-        # Given somebody who has given up
+        # Given a caller that has given up
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(lookups.addresses("callbacks.example", 1), 0.01)
-        # When others come before the answer
+        # When others call before the lookup ends
         waiting = [asyncio.create_task(lookups.addresses("callbacks.example", 1)) for _ in "ab"]
         await asyncio.sleep(0)
         answered.set()
         found = await asyncio.gather(*waiting)
-        # Then a later one asks anew
+        # Then a later one starts another lookup
         assert await lookups.addresses("callbacks.example", 1) == ["127.0.0.1"]
         return asked, found
 
     assert asyncio.run(scenario()) == (2, [["127.0.0.1"], ["127.0.0.1"]])
 
 
-def test_a_failed_look_up_that_nobody_awaits_is_no_unhandled_error() -> None:
+def test_a_failed_lookup_that_nobody_awaits_is_not_logged() -> None:
     async def scenario() -> list[object]:
         complaints: list[object] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, c: complaints.append(c))
@@ -210,18 +210,18 @@ def test_a_failed_look_up_that_nobody_awaits_is_no_unhandled_error() -> None:
 
 
 @pytest.mark.parametrize("spelling", ["127.0.0.1", "127.1", "2130706433", "0x7f.1"])
-def test_the_systems_resolver_reads_every_spelling(spelling: str) -> None:
+def test_the_system_resolver_understands_every_spelling(spelling: str) -> None:
     assert asyncio.run(resolve(spelling, 80)) == ["127.0.0.1"]
 
 
-def test_the_systems_resolver_repeats_no_address() -> None:
+def test_the_system_resolver_repeats_no_address() -> None:
     found = asyncio.run(resolve("localhost", 80))
 
     assert found
     assert len(found) == len(set(found))
 
 
-def test_time_passes_while_sleeping() -> None:
+def test_the_backend_sleeps() -> None:
     async def scenario() -> float:
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -232,8 +232,8 @@ def test_time_passes_while_sleeping() -> None:
 
 
 @contextmanager
-def black_hole() -> Iterator[tuple[str, int]]:
-    """An address whose accept queue is full: Linux drops the SYN, nobody ever answers."""
+def unresponsive_address() -> Iterator[tuple[str, int]]:
+    """An address whose accept queue is full: Linux drops the SYN, and no reply ever comes."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.2", 0))
         listener.listen(0)

@@ -1,0 +1,175 @@
+"""What follows an error, or a verification that found nothing: one step of the ledger. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from actors.instagram.errors import ErrorDecision, Outcome
+from actors.jobs.request_state import RequestState
+from service.jobs.claims import NO_EFFECT, AccountEffect, ReleaseStatus
+from service.jobs.lua.release_job import Charge
+from service.jobs.model import Failure, Status, rate_limit_kind
+from service.jobs.records import JobRecord
+
+#: Waits between attempts that failed for temporary reasons; after the last, the job fails.
+BACKOFF_SECONDS: Final = (5, 30, 120, 600, 1800)
+#: Waits between verifications that could not be made; after the last, the job is uncertain.
+VERIFY_BACKOFF_SECONDS: Final = (5, 15, 60, 180, 600, 1800)
+#: So many verifications must find nothing before the write is sent again.
+NOT_FOUND_NEEDED: Final = 2
+#: How often a write that no verification finds is sent, before a person is asked.
+MAX_WRITES: Final = 6
+VERIFY_AGAIN_MS: Final = 3_000
+#: How long a job waits for a worker that knows its account and callback (deploys overlap).
+UNKNOWN_CONFIG_MS: Final = 30_000
+JITTER: Final = 0.2
+#: Codes of unambiguous errors of a write by which it never left this machine.
+NEVER_SENT: Final = frozenset({"connection_failed", "call_overdue", "session_replaced"})
+
+
+@dataclass(frozen=True)
+class Release:
+    """The job goes back to the ledger unfinished; parameters as `Claims.release`."""
+
+    to: ReleaseStatus
+    reason: str
+    after_ms: int = 0
+    charge: Charge = "counts"
+    effect: AccountEffect = NO_EFFECT
+    sent: bool = True
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The job ends; parameters as `Claims.finish`."""
+
+    status: Status
+    result: dict[str, Any] | None = None
+    failure: Failure | None = None
+    why: str = ""
+    written: str = ""
+
+
+_UNCERTAIN: Final = Finish(
+    Status.UNCERTAIN,
+    failure=Failure(
+        "outcome_unknown",
+        "The write may have reached Instagram, and reading Instagram did not tell whether it did."
+        " Check the account by hand; POST /jobs/{id}/retry verifies once more and then sends.",
+        retryable=True,
+    ),
+    why="outcome unknown",
+)
+
+
+def after_error(
+    error: ErrorDecision,
+    state: RequestState,
+    job: JobRecord,
+    *,
+    backoff: Sequence[float],
+    settle_ms: int,
+    jitter: float,
+) -> Release | Finish:
+    """Decide what follows an error.
+
+    Parameters:
+      error: The classified error.
+      state: What is known of the attempt's request.
+      job: The job as it was when claimed.
+      backoff: Waits between attempts that failed for temporary reasons, in seconds.
+      settle_ms: How long a server may take to store a write that it has received.
+      jitter: A random number in [0, 1): lengthens a wait by up to 20 %.
+    """
+    # In SENDING an unambiguous error proves that the write was not made. In UNCONFIRMED no error
+    # proves anything of the earlier write.
+    if state is RequestState.SENDING and error.ambiguous:
+        return settle(error.code, settle_ms)
+    if state is RequestState.UNCONFIRMED:
+        return _after_failed_verification(error, job, jitter)
+    if error.outcome is Outcome.FINAL:
+        return Finish(Status.FAILED, failure=Failure(error.code, error.message))
+    effect = account_effect(error, job.kind)
+    sent = state is not RequestState.NOT_SENT and not _never_sent(error)
+    if error.outcome is Outcome.COOL_DOWN:
+        cooldown_ms = 1000 * (error.cooldown_seconds or 0)
+        return Release(
+            Status.WAITING,
+            error.code,
+            after_ms=cooldown_ms,
+            charge="free",
+            effect=effect,
+            sent=sent,
+        )
+    if error.outcome in (Outcome.HOLD, Outcome.FIX_PROXY, Outcome.RELOGIN):
+        return Release(Status.HELD, error.code, charge="free", effect=effect, sent=sent)
+    return _retry(error, job, backoff, jitter, sent=sent)
+
+
+def after_not_found(job: JobRecord) -> Release | Finish:
+    """Decide what follows a verification that did not find the job's write.
+
+    Parameters:
+      job: The job as it was when claimed.
+    """
+    if job.not_found_count + 1 < NOT_FOUND_NEEDED:
+        return Release(Status.SENDING, "not found", after_ms=VERIFY_AGAIN_MS)
+    if job.attempts >= MAX_WRITES:
+        return _UNCERTAIN
+    return Release(Status.QUEUED, "not found: send again")
+
+
+def settle(why: str, settle_ms: int) -> Release:
+    """Leave an unconfirmed write alone until a server has stored what it may have received."""
+    return Release(Status.SENDING, why, after_ms=settle_ms, charge="free")
+
+
+def account_effect(error: ErrorDecision, kind: str) -> AccountEffect:
+    """What an error means for the whole account: a hold, a cooldown, or nothing.
+
+    Parameters:
+      error: The classified error.
+      kind: The job's kind.
+    """
+    if error.outcome in (Outcome.HOLD, Outcome.FIX_PROXY, Outcome.RELOGIN):
+        return AccountEffect(hold=error.code)
+    if error.outcome is Outcome.COOL_DOWN and error.cooldown_seconds:
+        return AccountEffect(
+            cooldown=error.code,
+            kind=rate_limit_kind(kind) if error.scope == "kind" else "*",
+            cooldown_ms=1000 * error.cooldown_seconds,
+            escalation=error.escalation,
+        )
+    return NO_EFFECT
+
+
+def _retry(
+    error: ErrorDecision, job: JobRecord, backoff: Sequence[float], jitter: float, *, sent: bool
+) -> Release | Finish:
+    if job.failed_attempts >= len(backoff):
+        failure = Failure(error.code, error.message, retryable=True)
+        return Finish(Status.FAILED, failure=failure, why="attempts exhausted")
+    after_ms = _jittered_ms(backoff[job.failed_attempts], jitter)
+    return Release(Status.WAITING, error.code, after_ms=after_ms, sent=sent)
+
+
+def _after_failed_verification(
+    error: ErrorDecision, job: JobRecord, jitter: float
+) -> Release | Finish:
+    if job.verification_failures >= len(VERIFY_BACKOFF_SECONDS):
+        return _UNCERTAIN
+    after_ms = _jittered_ms(VERIFY_BACKOFF_SECONDS[job.verification_failures], jitter)
+    effect = account_effect(error, job.kind)
+    # A verification that the account's own trouble prevents does not count against the job.
+    charge: Charge = "failed" if effect is NO_EFFECT else "free"
+    return Release(Status.SENDING, error.code, after_ms=after_ms, charge=charge, effect=effect)
+
+
+def _never_sent(error: ErrorDecision) -> bool:
+    return error.outcome is Outcome.FIX_PROXY or error.code in NEVER_SENT
+
+
+def _jittered_ms(seconds: float, jitter: float) -> int:
+    return round(1000 * seconds * (1 + JITTER * jitter))

@@ -1,0 +1,61 @@
+"""A worker's runtime over a test's ledger, without a process and without Instagram."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from actors.egress.callback_client import CallbackClient
+from actors.egress.guarded_connections import GuardedBackend
+from actors.egress.photo_download import PhotoDownloader
+from actors.egress.photo_loader import PhotoLoader
+from actors.instagram.client_pool import GatewayPool
+from actors.lease_heartbeat import LeaseHeartbeat
+from actors.runtime import Runtime, WorkerConfig
+from service.accounts.encryption import derive_keys
+from service.accounts.session_store import SessionStore
+from service.accounts.suppressions import Suppressions
+from service.accounts.user_id_cache import UserIdCache
+from service.config.settings import Settings
+from service.deliveries.endpoints import CallbackEndpoint
+from service.jobs.photo_store import PhotoStore
+from service.network.ip_filter import IpFilter
+from service.photos.converter import PhotoConverter
+from tests.support.ledger import LedgerHarness
+
+_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def endpoint(name: str, url: str = "https://callbacks.example/hook") -> CallbackEndpoint:
+    """A callback endpoint; its origin is the URL without its path."""
+    return CallbackEndpoint(name, url, url.removesuffix("/hook"), (_SECRET,))
+
+
+def make_runtime(ledger: LedgerHarness, *endpoints: CallbackEndpoint, **parts: Any) -> Runtime:
+    """Make a runtime that knows no account and whose heartbeat does not beat by itself.
+
+    Parameters:
+      ledger: The ledger, on whose event loop the runtime works.
+      endpoints: The callback endpoints that its configuration names.
+      parts: Fields of the runtime that differ.
+    """
+    url = "redis://{host}:{port}/{db}".format(**ledger.store.connection_pool.connection_kwargs)
+    by_name: Mapping[str, CallbackEndpoint] = {each.name: each for each in endpoints}
+    config, client, filtered = ledger.script_config, ledger.client, IpFilter()
+    usual: dict[str, Any] = {
+        "config": WorkerConfig(Settings.model_construct(redis_url=url), {}, by_name, config),
+        "client": client,
+        "ledger": ledger.core,
+        "claims": ledger.claims,
+        "deliveries": ledger.deliveries,
+        "accounts": ledger.controls,
+        "user_ids": UserIdCache(client),
+        "suppressions": Suppressions(client),
+        "gateways": GatewayPool({}, SessionStore(client, derive_keys("k" * 32))),
+        "callback_client": CallbackClient(GuardedBackend(filtered), version="1.2.3"),
+        "photo_loader": PhotoLoader(
+            PhotoStore(client, config), PhotoDownloader(filtered, version="1.2.3"), PhotoConverter()
+        ),
+        "heartbeat": LeaseHeartbeat(url, config),
+    }
+    return Runtime(**usual | parts)
