@@ -69,7 +69,7 @@ class EventPlan(NamedTuple):
     """What one event makes.
 
     Parameters:
-      drafts: The jobs, in the order of the rules; some may be born failed.
+      drafts: The jobs, in the order of the rules; some may be rejected at creation.
       notes: One for each rule whose source and event type fit.
     """
 
@@ -190,7 +190,7 @@ class _CompiledRule:
         return self._matched if holds else self._when_false
 
     def draft(self, variables: Mapping[str, Any]) -> JobDraft:
-        """The job; born failed when a field came to nothing, and then without a business key.
+        """The job; rejected at creation, without a business key, if a field cannot be filled in.
 
         The key stays free so that a later event about the same fact can still make the job.
         """

@@ -105,7 +105,7 @@ class JobDraft(NamedTuple):
       once_key: A business key: the same key under the same rule makes no second job.
       priority: 0 to 9, higher goes first.
       metadata: The caller's own; comes back in the callback.
-      failure: Set when the job is born failed (no usable recipient, a template that failed).
+      failure: Set if the job is rejected at creation (no usable recipient, a failed template).
       dry_run: Do everything but the write.
       most: The most rows of a walk; None for all.
       readers: Accounts of which one is chosen when the job is made; `account` is '' then.
