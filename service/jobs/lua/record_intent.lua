@@ -49,7 +49,7 @@ if job.kind == 'dm' then
   local earlier = recent_duplicate(job, pk)
   if earlier then
     return refuse('recipient_repeated', '{"code":"recipient_repeated","message":"The recipient' ..
-      ' has had this within pacing.repeat_days, from ' .. earlier .. '.","retryable":false}')
+      ' already got this within pacing.repeat_days, from ' .. earlier .. '.","retryable":false}')
   end
 end
 

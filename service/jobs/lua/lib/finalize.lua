@@ -45,7 +45,7 @@ end
 
 local function expire(job, now, by)
   finalize(job, 'expired', now, by, 'past expires_at', nil,
-    '{"code":"expired","message":"The job was not done before its expires_at.","retryable":false}')
+    '{"code":"expired","message":"The job did not end before expires_at.","retryable":false}')
 end
 
 -- Takes a job from a claim whose lease has expired. A server may still store a write after its
