@@ -20,7 +20,7 @@ test: $(READY)
 bench: $(READY) ## figures side by side in one run, also in bench.json; BENCH="webhooks" for some of them
 	@$(BIN)/python -m tests.bench $(BENCH)
 
-chaos: $(READY) ## kills at every step and a long storm; CHAOS="--seed 7 --rounds 2" for less
+chaos: $(READY) ## kills at every step, and random faults; CHAOS="--seed 7 --rounds 2" for less
 	@$(BIN)/python -m tests.chaos $(CHAOS)
 
 lint: $(READY)
