@@ -23,7 +23,7 @@ from tests.chaos.relay import Relay
 from tests.chaos.sender import ChaosSender, NotAcknowledged, paid_event, renewed_event
 from tests.support.config_file import usual_config, write_config
 from tests.support.invariants import audit
-from tests.support.ledger import TIMES as TIMES_OF_BOOKS
+from tests.support.ledger import TIMES as LEDGER_TIMES
 from tests.support.ledger import open_ledger
 
 #: The seed of every random choice (`make chaos` sets another).
@@ -206,29 +206,19 @@ class Cluster:
         self.expected.dms[name] = [job]
         return job
 
-    def attempts(self, job: str) -> int:
-        """How many attempts a job has had."""
-        with open_ledger(self.stack.redis_url, TIMES_OF_BOOKS) as ledger:
-            return ledger.record(job).attempts
-
     def expire_session(self, account: str) -> None:
         """Expire an account's sessions at Instagram."""
         self.stack.fake_instagram.expire_session(account)
         self.expected.expired[account] += 1
         self.log(f"expire the session of {account}")
 
-    def backlog(self) -> int:
-        """How many jobs have no callback yet."""
-        return len(self._unconfirmed())
-
     def wait_settled(self, seconds: float) -> None:
         """Wait until every job has ended and its callback was received."""
         try:
-            until(lambda: not self._unconfirmed() and self._store_is_up(), seconds)
+            until(lambda: not self.unfinished() and self._store_is_up(), seconds)
         except TimeoutError:
-            unfinished = sorted(self._unconfirmed())
-            names = ", ".join(unfinished)
-            self.fail([f"{len(unfinished)} jobs did not end within {seconds:g} s: {names}"])
+            jobs = sorted(self.unfinished())
+            self.fail([f"{len(jobs)} jobs did not end within {seconds:g} s: {', '.join(jobs)}"])
 
     def check_promises(self) -> None:
         """Check everything since the start, except what an earlier test has already reported.
@@ -238,9 +228,9 @@ class Cluster:
         """
         accounts = {each["account"] for each in self.stack.fake_instagram.logins()}
         cut = {account: logins.cut_short(self._logins, account) for account in accounts}
-        self._unconfirmed()
+        self.unfinished()
         findings = broken_promises(self.stack.fake_instagram, self._received, self.expected, cut)
-        with open_ledger(self.stack.redis_url, TIMES_OF_BOOKS) as ledger:
+        with open_ledger(self.stack.redis_url, LEDGER_TIMES) as ledger:
             findings += audit(ledger)
         new = [finding for finding in findings if subject_of(finding) not in self._reported]
         if new:
@@ -260,7 +250,7 @@ class Cluster:
     def recover(self) -> None:
         """Undo every fault and write off unfinished jobs, so that the next test starts clean."""
         self.clear_faults()
-        self.expected.write_off(self._unconfirmed())
+        self.expected.write_off(self.unfinished())
 
     def clear_faults(self) -> None:
         """Remove every failpoint, delay and scripted answer, and resume frozen processes."""
@@ -281,7 +271,7 @@ class Cluster:
             self.fail([f"{document['id']} made the jobs {jobs}"])
         return jobs[0]
 
-    def _unconfirmed(self) -> set[str]:
+    def unfinished(self) -> set[str]:
         """The jobs whose callback was not received yet."""
         self._received += self.stack.receiver.received(len(self._received))
         called = {each["event"]["data"]["job_id"] for each in complete_callbacks(self._received)}

@@ -217,7 +217,7 @@ def random_faults(cluster: Cluster, seed: int, events: int, *, store: bool) -> N
     try:
         for number in range(events):
             # Work must be in progress while faults are injected, not only accepted.
-            while faults.running and cluster.backlog() >= _BACKLOG:
+            while faults.running and len(cluster.unfinished()) >= _BACKLOG:
                 time.sleep(0.05)
             name = f"s{seed}-{number}"
             if number % 2 == 0:

@@ -11,6 +11,7 @@ from deploy.local.wait import until
 from tests.chaos.accounts import username_of
 from tests.chaos.cluster import ROUNDS, Cluster
 from tests.chaos.failpoints import LOGIN_STEPS
+from tests.support.ledger import open_ledger
 
 #: Steps between two requests of a login.
 FROZEN_STEPS = ("before the password", "after the password")
@@ -68,7 +69,7 @@ def test_a_worker_frozen_in_a_login_makes_no_call_beside_its_successor(
     cluster.stack.fake_instagram.fault(
         "*", account=username_of(account), delay_seconds=0.3, times=20
     )
-    until(lambda: cluster.attempts(job) > 1, 30, "the successor")
+    until(lambda: _attempts(cluster, job) > 1, 30, "the successor")
     cluster.thaw()
     # Then it makes no call
     cluster.wait_settled(40)
@@ -81,3 +82,8 @@ def _account(cluster: Cluster, number: int) -> str:
         f"extra.{number}", cluster.stack.environ()["INSTAGRAM_PASSWORD"]
     )
     return f"extra-{number}"
+
+
+def _attempts(cluster: Cluster, job: str) -> int:
+    with open_ledger(cluster.stack.redis_url) as ledger:
+        return ledger.record(job).attempts
