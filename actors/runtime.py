@@ -199,7 +199,7 @@ class RuntimeMiddleware(Middleware):
             SessionStore(client, cipher),
             LoginLimiter(client, VerificationCodes(client, cipher)),
         )
-        gateways = GatewayPool(self._duties.accounts, vault, gate=gate)
+        gateways = GatewayPool(self._duties.accounts, vault, login_guard=gate)
         await self._stack.enter_async_context(gateways.closing_idle())
         exchange = await self._stack.enter_async_context(self._exchange())
         doors = AccountControls(client, script_config)

@@ -1,1 +1,1 @@
-"""What it takes to run Heliograph: one folder per platform, and `local` for one machine."""
+"""Deployments of Heliograph: one folder per platform, and `local` for a single machine."""

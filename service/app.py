@@ -41,18 +41,17 @@ from service.process.garbage_collection import freeze_gc
 from service.process.shutdown_signals import on_shutdown_signal
 
 _DESCRIPTION = (
-    "Stripe-style webhooks in; Instagram DMs, comments and look-ups done once and at a human pace;"
-    " signed completion callbacks out."
+    "Receives Stripe-style webhooks, sends Instagram DMs and comments once and at a human pace,"
+    " looks up profiles and posts, and sends signed callbacks."
 )
 
-#: Whose routes there are.
 _ROUTERS: Final = (
     webhooks,
-    photo_uploads,  # before jobs: it takes the forms of the same path
+    photo_uploads,  # before jobs: it takes multipart forms on the same path
     jobs,
     live,
     previews,
-    followers,  # before look-ups: those take whatever comes after `/users/`
+    followers,  # before lookups, which take any path below `/users/`
     lookups,
     events,
     deliveries,
@@ -70,12 +69,12 @@ def create_app(
     config: Config | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> ASGIApp:
-    """Make the application.
+    """Create the ASGI application.
 
     Parameters:
-      settings: From the environment where not given.
-      config: From the file that the settings name where not given.
-      environ: Where the sources' secrets are.
+      settings: Loaded from the environment if None.
+      config: Loaded from the file that the settings name if None.
+      environ: Has the secrets of the sources.
     """
     own_process = settings is None or config is None
     if settings is None or config is None:
@@ -84,14 +83,14 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        web = create_services(checked_settings, checked_config, environ)
-        app.state.web = web
+        services = create_services(checked_settings, checked_config, environ)
+        app.state.services = services
         if own_process:
             freeze_gc()
-        with on_shutdown_signal(web.stopping):
-            async with web.reporter.reporting():
+        with on_shutdown_signal(services.stopping):
+            async with services.reporter.reporting():
                 yield
-            await web.close()
+            await services.close()
 
     app = FastAPI(
         title="Heliograph",
@@ -99,10 +98,10 @@ def create_app(
         description=_DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
-        responses=errors.ANY_ERROR,
+        responses=errors.DEFAULT_RESPONSES,
     )
-    for room in _ROUTERS:
-        app.include_router(room.router)
+    for module in _ROUTERS:
+        app.include_router(module.router)
     app.add_middleware(BodyLimitMiddleware, seconds=settings.body_seconds)
     app.add_middleware(LogContextMiddleware)
     app.add_middleware(CachedLookupMiddleware)
@@ -111,16 +110,15 @@ def create_app(
 
 
 class LogContextMiddleware:
-    """Starts every request without the ids that an earlier one bound to its log lines.
+    """Clears the log context of the previous request.
 
     Parameters:
-      app: The application around which it stands.
+      app: The wrapped application.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Clear, then go on."""
         clear_contextvars()
         await self._app(scope, receive, send)

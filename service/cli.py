@@ -12,10 +12,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Parameters:
-      argv: Arguments after the program's name; the process' own when None.
+      argv: Arguments after the program's name; those of the process if None.
 
     Returns:
-      The exit status: 0 for success, 1 for problems found, 2 for a wrong call.
+      The exit status: 0 for success, 1 for problems found, 2 for wrong usage.
     """
     arguments = _parser().parse_args(argv)
     status: int = arguments.run(arguments)
@@ -28,20 +28,20 @@ def _parser() -> argparse.ArgumentParser:
         description="Webhooks in, Instagram DMs and comments at a human pace, callbacks out.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    checking = commands.add_parser(
+    check_parser = commands.add_parser(
         "check",
-        help="check the configuration, and show what it would make of an event",
-        description="Check the configuration, and show what it would make of an event.",
+        help="validate the configuration, and show which jobs an event would create",
+        description="Validate the configuration, and show which jobs an event would create.",
     )
-    check.add_arguments(checking)
-    checking.set_defaults(run=check.run)
-    examining = commands.add_parser(
+    check.add_arguments(check_parser)
+    check_parser.set_defaults(run=check.run)
+    doctor = commands.add_parser(
         "doctor",
-        help="examine the store and the ledger, and mend what can be",
-        description="Examine the store and the ledger, and mend what can be.",
+        help="check the settings of Redis and the ledger, and repair the ledger",
+        description="Check the settings of Redis and the ledger, and repair the ledger.",
     )
-    examining.add_argument("--repair", action="store_true", help="mend what is found")
-    examining.set_defaults(run=_doctor)
+    doctor.add_argument("--repair", action="store_true", help="repair the problems found")
+    doctor.set_defaults(run=_doctor)
     _add_session(commands)
     return parser
 
@@ -52,9 +52,9 @@ def _add_session(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     session.set_defaults(run=_session)
     actions = session.add_subparsers(required=True, dest="action", metavar="ACTION")
     for action, task in (
-        ("show", "what is stored for an account, without its secrets"),
-        ("import", "store what dump_settings of aiograpi or instagrapi wrote"),
-        ("export", "write the stored session to a file: whoever has it is the account"),
+        ("show", "show the stored session without its secrets"),
+        ("import", "store a session written by dump_settings of aiograpi or instagrapi"),
+        ("export", "write the stored session to a file; whoever has it controls the account"),
     ):
         parser = actions.add_parser(action, help=task, description=f"{task.capitalize()}.")
         parser.add_argument("name", metavar="NAME", help="the account in heliograph.toml")
@@ -63,10 +63,10 @@ def _add_session(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     actions.choices["import"].add_argument(
         "--reset-device",
         action="store_true",
-        help="replace even another device's or user's session, or one that cannot be read",
+        help="replace the session even if it is another device's or user's, or cannot be read",
     )
     actions.choices["export"].add_argument(
-        "--force", action="store_true", help="replace the file if there is one"
+        "--force", action="store_true", help="replace an existing file"
     )
 
 

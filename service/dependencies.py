@@ -1,4 +1,4 @@
-"""What the web process holds: opened by the application's lifespan, closed with it."""
+"""The services of a web process: opened and closed with the application's lifespan."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ from service.metrics.prometheus import Metrics
 from service.photos.converter import PhotoConverter
 from service.redis.client import async_client
 
-#: The reader of the live event stream takes one more while somebody is subscribed.
+#: The reader of the live event stream has one more while there are subscribers.
 MAX_CONNECTIONS: Final = 3
 
 
 @dataclass(frozen=True)
 class AppServices:
-    """The web tier's parts, made once per process."""
+    """The services of the web tier, created once per process."""
 
     settings: Settings
     config: Config
@@ -69,7 +69,7 @@ class AppServices:
     photo_converter: PhotoConverter = field(default_factory=PhotoConverter)
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         await self.lookups.close()
         await self.broadcaster.close()
         await self.ledger.close()
@@ -77,12 +77,12 @@ class AppServices:
 
 
 def create_services(settings: Settings, config: Config, environ: Mapping[str, str]) -> AppServices:
-    """Make the parts; nothing is connected before it is used.
+    """Create the services; each connects when first used.
 
     Parameters:
       settings: From the environment.
       config: From heliograph.toml.
-      environ: Where the sources' secrets are; nothing else is resolved from it here.
+      environ: Has the secrets of the sources; nothing else is resolved from it.
 
     Raises:
       ValueError: A source's secret is unusable.
@@ -90,9 +90,9 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
     script_config = ScriptConfig.of(settings, config)
     client = async_client(settings.redis_url, max_connections=MAX_CONNECTIONS)
     stopping = asyncio.Event()
-    live = Broadcaster(settings.redis_url, stopping)
-    patience_ms = round(1000 * MAX_WAIT_SECONDS)
-    sights = LookupCache(client, script_config, config.lookup_accounts(), patience_ms)
+    broadcaster = Broadcaster(settings.redis_url, stopping)
+    max_wait_ms = round(1000 * MAX_WAIT_SECONDS)
+    lookup_cache = LookupCache(client, script_config, config.lookup_accounts(), max_wait_ms)
     return AppServices(
         settings=settings,
         config=config,
@@ -110,18 +110,22 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         verification_codes=VerificationCodes(client, derive_keys(",".join(settings.secret_keys))),
         suppressions=Suppressions(client),
         event_stream=JobEventStream(client),
-        broadcaster=live,
-        lookups=LookupService(sights, live, config.lookups),
+        broadcaster=broadcaster,
+        lookups=LookupService(lookup_cache, broadcaster, config.lookups),
         follower_rows=FollowerRows(client),
         metrics=Metrics(client, script_config, config.accounts),
         reporter=ProcessReporter(
-            client, script_config, "web", settings.metrics_seconds, subscribers=lambda: live.count
+            client,
+            script_config,
+            "web",
+            settings.metrics_seconds,
+            subscribers=lambda: broadcaster.count,
         ),
         stopping=stopping,
     )
 
 
 def get_services(connection: HTTPConnection) -> AppServices:
-    """The process' parts, for `Depends`."""
-    web: AppServices = connection.app.state.web
-    return web
+    """Return the services of the process that serves the connection."""
+    services: AppServices = connection.app.state.services
+    return services

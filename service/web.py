@@ -1,7 +1,7 @@
 """`python -m service.web` serves the web application.
 
-The settings and the file are checked once before any server process starts, so that a mistake is
-one line and not a crash loop.
+The settings and the configuration file are checked once before any server process starts, so that
+a mistake is one line and not a crash loop.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from service.http.uvicorn_protocols import HeaderLimitProtocol, QuietWebSocketPr
 from service.live.subscriptions import HEARTBEAT_SECONDS
 from service.process.file_limits import raise_file_limit
 
-#: How uvicorn serves, in production and in the tests.
+#: Options of uvicorn, in production and in the tests.
 SERVING: Final[Mapping[str, Any]] = {
     "loop": "uvloop",
     "http": HeaderLimitProtocol,
@@ -36,7 +36,7 @@ SERVING: Final[Mapping[str, Any]] = {
 
 
 def main() -> int:
-    """Serve until told to stop."""
+    """Serve until a shutdown signal."""
     import uvicorn
 
     raise_file_limit()

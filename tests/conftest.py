@@ -8,7 +8,10 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from deploy.local import wait
 from tests.support.store import running_store
+
+wait.deadline_factor = 4.0
 
 
 @pytest.fixture(scope="session", autouse=True)

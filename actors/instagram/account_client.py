@@ -1,4 +1,4 @@
-"""One account's calls: one at a time, over one session that is kept in the vault."""
+"""One account's API client: serializes calls over one stored session."""
 
 from __future__ import annotations
 
@@ -23,65 +23,64 @@ Action = Callable[[InstagramClient], Awaitable[T]]
 
 @asynccontextmanager
 async def no_login_limit(_account: AccountOptions, _first: bool) -> AsyncIterator[str | None]:
-    """A gate that forbids nothing."""
+    """A login guard that allows every login and has no code."""
     yield None
 
 
 class AccountClient:
-    """One account's client; calls wait for each other.
+    """One account's client, one call at a time within this process.
 
-    Errors of the client library come through unchanged: `errors.classify` judges them. Across
-    processes it is the account's line that keeps calls apart.
+    Across processes, the account's turn keeps calls apart. Errors of the client library are
+    raised unchanged; `errors.classify` says what they mean.
     """
 
     def __init__(
         self,
         account: AccountOptions,
-        vault: SessionStore,
+        store: SessionStore,
         *,
-        gate: LoginGuard = no_login_limit,
+        login_guard: LoginGuard = no_login_limit,
         call_seconds: float = CALL_SECONDS,
     ) -> None:
-        """Describe the gateway; nothing is built, read or sent.
+        """Create the client without connecting or reading anything.
 
         Parameters:
-          account: The account it works for.
-          vault: Where its session lives.
-          gate: What every login goes through.
-          call_seconds: The longest a call may take, its login included.
+          account: The configured account.
+          store: Holds the account's session.
+          login_guard: Context manager around every password login.
+          call_seconds: Time limit of one call, its login included.
         """
         self._name = account.name
-        self._session = SessionManager(account, vault, gate)
+        self._session = SessionManager(account, store, login_guard)
         self._call_seconds = call_seconds
         self._lock = asyncio.Lock()
         self._reads = 0
 
     def __repr__(self) -> str:
-        """Name the account, and nothing else of it."""
         return f"Gateway({self._name!r})"
 
     async def ensure_login(self) -> None:
-        """Have a client with a login; a saved one is trusted without a request.
+        """Log in unless a stored session exists, which is trusted without a request.
 
-        Call it before the intent of a write is recorded: then a login that fails is no doubt
-        about the write.
+        Call this before recording the intent of a write, so that a failed login leaves no
+        unconfirmed write.
         """
 
-        async def nothing(_client: InstagramClient) -> None:
+        async def no_request(_client: InstagramClient) -> None:
             return None
 
-        await self.call(nothing)
+        await self.call(no_request)
 
     def take_reads(self) -> int:
-        """How many reads Instagram has answered or not since this was last asked."""
+        """Return and reset the number of reads sent, answered or not."""
         reads, self._reads = self._reads, 0
         return reads
 
     async def suspend(self) -> bool:
-        """Save the session and close the client; the next call builds it again.
+        """Save the session and close the client; the next call builds a new one.
 
         Returns:
-          Whether that was done; not where the session cannot be saved now.
+          False when the session could not be saved; the client then stays open.
         """
         async with self._lock:
             saved = await self._session.persist()
@@ -90,44 +89,48 @@ class AccountClient:
             return saved
 
     async def close(self) -> None:
-        """Save the session and close the connections, whether or not it can be saved."""
+        """Try to save the session, then close the connections in any case."""
         async with self._lock:
             await self._session.persist()
             await self._session.drop()
 
     async def call(self, action: Action[T]) -> T:
-        """Make a call when those before it have ended.
+        """Run an action once all earlier calls have ended.
 
         Parameters:
-          action: What to do with the client; one write at most.
+          action: Called with a logged-in client, and once more after a re-login; it may send at
+            most one write.
+
+        Raises:
+          TimeoutError: The call took longer than its time limit.
         """
         async with self._lock:
             try:
                 async with asyncio.timeout(self._call_seconds):
-                    return await self._attempt(action)
+                    return await self._call_with_session(action)
             finally:
                 await self._session.persist()
 
-    async def _attempt(self, action: Action[T]) -> T:
+    async def _call_with_session(self, action: Action[T]) -> T:
         client = await self._session.open()
         try:
-            return await self._counted(client, action)
-        except (LoginRequired, PreLoginRequired, ClientUnauthorizedError) as refusal:
-            if not await _is_over(client, refusal):
+            return await self._run_counting_reads(client, action)
+        except (LoginRequired, PreLoginRequired, ClientUnauthorizedError) as error:
+            if not await _session_expired(client, error):
                 raise
-        # A definite refusal, of a write too: what was asked has not happened.
-        return await self._counted(await self._session.renew(), action)
+        # The refusal is definite, for a write as well: the action had no effect.
+        return await self._run_counting_reads(await self._session.renew(), action)
 
-    async def _counted(self, client: InstagramClient, action: Action[T]) -> T:
+    async def _run_counting_reads(self, client: InstagramClient, action: Action[T]) -> T:
         try:
             return await action(client)
         finally:
             self._reads += client.take_reads()
 
 
-async def _is_over(client: InstagramClient, refusal: Exception) -> bool:
-    """Tell whether the session is what was refused; a 401 may be about the call alone."""
-    if not isinstance(refusal, ClientUnauthorizedError):
+async def _session_expired(client: InstagramClient, error: Exception) -> bool:
+    """Whether the session is over; a 401 may concern only the call, so another read decides."""
+    if not isinstance(error, ClientUnauthorizedError):
         return True
     try:
         await client.account_info()

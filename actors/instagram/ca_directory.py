@@ -1,11 +1,12 @@
-"""The authorities of a bundle in a file each, so that a connection reads only the one it needs.
+"""Splits a CA bundle into a directory, so that a connection reads only the certificate it needs.
 
-libcurl parses its whole bundle for every connection: three milliseconds of the loop's time and
-most of a MiB for as long as the connection lives. From a directory it reads, by name, the authority
-that signed (X509_LOOKUP_hash_dir of OpenSSL and BoringSSL; `openssl rehash` makes such ones).
+libcurl parses the whole bundle for every connection: 3 ms of the event loop's time, and most of a
+MiB for as long as the connection lives. From a directory it reads only the CA that signed, by the
+hash of its name (X509_LOOKUP_hash_dir of OpenSSL and BoringSSL; `openssl rehash` makes such
+directories).
 
-The directory is a copy in the system's place for temporary files. It is used only where it is ours
-alone and whole, and made again where it is not; without one, the bundle serves as it is.
+The directory is a copy in the system's temporary directory. It is used only if it is private to
+this user and intact, and is created again otherwise; if that fails, the bundle is used as it is.
 """
 
 from __future__ import annotations
@@ -46,18 +47,18 @@ _log = get_logger(__name__)
 
 
 def ca_directory(bundle: str | None = None) -> Path | None:
-    """A directory with every certificate of a bundle.
+    """Return a directory with every certificate of a bundle.
 
     Parameters:
-      bundle: Path of a PEM file; None for the usual one (certifi's).
+      bundle: Path of a PEM file; None for certifi's bundle.
 
     Returns:
-      The directory, whole at this moment; None where there cannot be one.
+      The directory, intact at this moment; None when it cannot be created.
     """
     try:
-        directory, files = _copy(bundle or certifi.where())
-        if not _is_whole(directory, files):
-            _make(directory, files)
+        directory, files = _plan(bundle or certifi.where())
+        if not _is_intact(directory, files):
+            _create(directory, files)
     except (OSError, ValueError) as error:
         _log.debug("no CA directory; using the CA bundle", error=type(error).__name__)
         return None
@@ -75,7 +76,7 @@ def subject_hash(pem: str) -> str:
     """
     [(_, signed)] = _values(ssl.PEM_cert_to_DER_cert(pem))
     (_, certificate), *_ = _values(signed)
-    fields = [each for each in _values(certificate) if each[0] != _VERSION]
+    fields = [entry for entry in _values(certificate) if entry[0] != _VERSION]
     _serial, _algorithm, _issuer, _validity, (_, subject), *_ = fields
     canonical = b"".join(_canonical_set(content) for _, content in _values(subject))
     # An address of a file, and no proof of anything: the signature is checked as always.
@@ -84,51 +85,55 @@ def subject_hash(pem: str) -> str:
 
 
 @cache
-def _copy(bundle: str) -> tuple[Path, dict[str, bytes]]:
-    """Where the directory is, and what it consists of by file name."""
+def _plan(bundle: str) -> tuple[Path, dict[str, bytes]]:
+    """The directory's path, and its content by file name."""
     text = Path(bundle).read_text("utf-8", "replace")
     certificates = _CERTIFICATE.findall(text)
     if not certificates or len(certificates) != text.count("-----BEGIN"):
-        raise ValueError("there is something else in the bundle")
-    taken: Counter[str] = Counter()
+        raise ValueError("the bundle does not consist of certificates only")
+    same_hash: Counter[str] = Counter()
     files = {}
     for certificate in certificates:
-        hashed = subject_hash(certificate)
-        files[f"{hashed}.{taken[hashed]}"] = certificate.encode()
-        taken[hashed] += 1
-    mark = hashlib.sha256(b"".join(sorted(files.values()))).hexdigest()[:16]
-    name = f"heliograph-authorities-{os.geteuid()}-{mark}"
+        name_hash = subject_hash(certificate)
+        files[f"{name_hash}.{same_hash[name_hash]}"] = certificate.encode()
+        same_hash[name_hash] += 1
+    content_hash = hashlib.sha256(b"".join(sorted(files.values()))).hexdigest()[:16]
+    name = f"heliograph-authorities-{os.geteuid()}-{content_hash}"
     return Path(tempfile.gettempdir()) / name, files
 
 
-def _is_whole(directory: Path, files: dict[str, bytes]) -> bool:
-    """Whether it is there, nobody else could have written to it, and nothing was cleaned away."""
+def _is_intact(directory: Path, files: dict[str, bytes]) -> bool:
+    """Whether the directory exists and is complete.
+
+    Raises:
+      PermissionError: Another user may have written to it.
+    """
     try:
-        found = directory.lstat()
+        status = directory.lstat()
     except FileNotFoundError:
         return False
-    private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
-    if not private or found.st_uid != os.geteuid():
-        raise PermissionError("somebody else's")
+    private = stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077
+    if not private or status.st_uid != os.geteuid():
+        raise PermissionError("the directory is not private to this user")
     return {entry.name for entry in os.scandir(directory)} == files.keys()
 
 
-def _make(directory: Path, files: dict[str, bytes]) -> None:
-    """Make it at once or not at all: other processes may do the same at this moment."""
+def _create(directory: Path, files: dict[str, bytes]) -> None:
+    """Create the directory atomically; other processes may be doing the same."""
     draft = Path(tempfile.mkdtemp(prefix=f"{directory.name}-", dir=directory.parent))
     try:
         for name, pem in files.items():
             (draft / name).write_bytes(pem)
-        _move(draft, directory, files)
+        _publish(draft, directory, files)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _move(draft: Path, directory: Path, files: dict[str, bytes]) -> None:
+def _publish(draft: Path, directory: Path, files: dict[str, bytes]) -> None:
     try:
         draft.rename(directory)
     except OSError:
-        if _is_whole(directory, files):
+        if _is_intact(directory, files):
             return  # another process was faster
         damaged = draft.with_suffix(".damaged")
         directory.rename(damaged)

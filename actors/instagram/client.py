@@ -1,4 +1,4 @@
-"""aiograpi's client, made fit for a service: nothing sent twice, nothing asked on a terminal."""
+"""aiograpi's client adapted for a service: no request sent twice, no prompt on a terminal."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from actors.instagram.idempotency_tokens import (
     current_token,
 )
 from actors.instagram.options import ClientOptions
-from actors.instagram.transport import DirectSession, NoRetrySession, password_sent, trusted
+from actors.instagram.transport import DirectSession, NoRetrySession, sending_password, ssl_context
 from service.accounts.session_settings import exportable, is_logged_in, unchanged
 
-# Whole replies and header sets, cookies included, go to these loggers, at ERROR too.
-_TALKATIVE: Final = ("aiograpi", "private_request", "public_request", "graphql_request")
-_CARRIERS: Final = ("httpx", "httpcore")
+# The library logs whole replies and headers, cookies included, even at ERROR.
+_LIBRARY_LOGGERS: Final = ("aiograpi", "private_request", "public_request", "graphql_request")
+_HTTP_LOGGERS: Final = ("httpx", "httpcore")
 
-# Replies that the library meets with a sleep and a second request.
-_RESENT: Final = (ClientRequestTimeout, ClientIncompleteReadError)
+# Errors after which the library sleeps and sends the request again.
+_RESENT_BY_LIBRARY: Final = (ClientRequestTimeout, ClientIncompleteReadError)
 
 _creation_keys: ContextVar[list[str] | None] = ContextVar("creation_keys", default=None)
 
@@ -42,38 +42,51 @@ _creation_keys: ContextVar[list[str] | None] = ContextVar("creation_keys", defau
 async def build_client(
     options: ClientOptions, settings: Mapping[str, Any] | None = None
 ) -> InstagramClient:
-    """Make a client off the loop: reading certificates takes a tenth of a second.
+    """Build a client in a thread: reading the certificates takes 0.1 s.
 
     Parameters:
-      options: How it reaches Instagram.
-      settings: An account's saved settings, aiograpi's or instagrapi's; None mints a new device.
+      options: How it connects to Instagram.
+      settings: An account's saved aiograpi or instagrapi settings; None creates a new device.
 
     Returns:
-      A client that has sent nothing yet. It belongs to the loop of its first request.
+      A client that has sent nothing yet. It belongs to the event loop of its first request.
     """
-    _quieten()
+    _silence_library_loggers()
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_builder(), InstagramClient, options, settings)
+    return await loop.run_in_executor(_builder_thread(), InstagramClient, options, settings)
 
 
 @functools.cache
-def _builder() -> Executor:
-    """One thread: building is work and no waiting, and each more would keep the loop waiting."""
+def _builder_thread() -> Executor:
+    """A single thread: building is CPU work, and more threads would only delay the event loop."""
     return ThreadPoolExecutor(1, "client-builder")
 
 
 async def close_client(client: InstagramClient) -> None:
-    """Close a client's connections; one that is only dropped never goes away."""
+    """Close a client's connections; a client that is only dropped is never freed.
+
+    `AsyncCurl.close` (curl_cffi 0.16) swallows a cancellation, and the cancelled task would run
+    on. Hence a task of its own, which is awaited before the cancellation is passed on.
+    """
+    closing = asyncio.ensure_future(_close_sessions(client))
+    try:
+        await asyncio.shield(closing)
+    except asyncio.CancelledError:
+        await closing
+        raise
+
+
+async def _close_sessions(client: InstagramClient) -> None:
     async with client.private, client.public, client.graphql:
         pass
 
 
 class InstagramClient(Client):  # type: ignore[misc]
-    """A client that sends each request once, by one way, at a human pace unless told otherwise.
+    """A client that sends each request once, through one proxy or none, by default at human pace.
 
     Parameters:
-      options: How it reaches Instagram.
-      settings: Saved settings; what belongs to a process is left out.
+      options: How it connects to Instagram.
+      settings: Saved settings; those that belong to a process are ignored.
     """
 
     challenge_code = ""
@@ -81,7 +94,6 @@ class InstagramClient(Client):  # type: ignore[misc]
     _reads = 0
 
     def __init__(self, options: ClientOptions, settings: Mapping[str, Any] | None = None) -> None:
-        """Build the client; sends nothing."""
         self._human_pace = options.human_pace
         super().__init__(
             settings=exportable(settings or {}),
@@ -92,28 +104,28 @@ class InstagramClient(Client):  # type: ignore[misc]
 
     @property
     def exportable_settings(self) -> dict[str, Any]:
-        """A copy of the settings that may travel."""
+        """A copy of the settings that may be stored or exported."""
         return exportable(self.get_settings())
 
     def settings_unchanged(self, settings: Mapping[str, Any]) -> bool:
-        """Whether its portable settings are these."""
+        """Whether the exportable settings equal these."""
         return unchanged(self.get_settings(), settings)
 
     @property
     def logged_in(self) -> bool:
-        """Whether it holds a login, valid or not."""
+        """Whether the settings contain a login, valid or not."""
         return is_logged_in(self.get_settings())
 
     def take_reads(self) -> int:
-        """How many requests have asked for something since this was last asked."""
+        """Return and reset the number of read requests."""
         reads, self._reads = self._reads, 0
         return reads
 
-    # One way out
+    # Proxy and connections
 
     def set_proxy(self, dsn: str | None) -> bool:
-        """Send everything through a proxy, or, for None, everything directly."""
-        # The constructor comes through here before any session can open a connection.
+        """Send everything through a proxy, or everything directly for None."""
+        # The constructor calls this before any session can open a connection.
         if not isinstance(self.graphql, DirectSession):
             self.graphql = DirectSession.like(self.graphql)
         return cast(bool, super().set_proxy(dsn))
@@ -124,108 +136,104 @@ class InstagramClient(Client):  # type: ignore[misc]
     def _private_session(self, _selected: str, verify: bool | str) -> NoRetrySession:
         return NoRetrySession(verify)
 
-    # Its own pace
+    # Human pace
 
     async def small_delay(self) -> None:
-        """Sleep between two quick requests, at a human pace."""
+        """Sleep between two requests, at human pace only."""
         if self._human_pace:
             await super().small_delay()
 
     async def very_small_delay(self) -> None:
-        """Sleep a moment, at a human pace."""
+        """Sleep briefly, at human pace only."""
         if self._human_pace:
             await super().very_small_delay()
 
-    # Once
+    # No resends
 
     async def private_request(self, *args: Any, **kwargs: Any) -> Any:
-        """Send one request to the private API; a lost reply is the caller's to judge."""
+        """Send one request to the private API, never a second one after an error."""
         if not (kwargs.get("login") or kwargs.get("data") or args[1:2]):
             self._reads += 1
         try:
             return await super().private_request(*args, **kwargs)
-        except _NotResent as held:
-            raise held.error from held.error.__cause__
+        except _NotResentError as wrapper:
+            raise wrapper.error from wrapper.error.__cause__
 
     async def _send_private_request(self, endpoint: str, *args: Any, **kwargs: Any) -> Any:
-        # On a 500 the library asks again without the cursor, and page 2 becomes page 1: a query
-        # that is part of the endpoint is out of its reach.
+        # After a 500 the library repeats the request without the cursor and returns page 1 for
+        # page 2. It leaves a query that is part of the endpoint alone.
         params = kwargs.get("params") or {}
         if "min_id" in params or "max_id" in params:
             endpoint, kwargs["params"] = f"{endpoint}?{urlencode(params)}", None
         try:
             return await super()._send_private_request(endpoint, *args, **kwargs)
-        except _RESENT as error:
-            raise _NotResent(error) from None
+        except _RESENT_BY_LIBRARY as error:
+            raise _NotResentError(error) from None
 
     async def bloks_caa_login_send_request(self, *args: Any, **kwargs: Any) -> Any:
-        """Send the password, on a connection of its own as a write."""
-        mark = password_sent.set(True)
+        """Send the password, on a fresh connection like a write."""
+        mark = sending_password.set(True)
         try:
             return await super().bloks_caa_login_send_request(*args, **kwargs)
         finally:
-            password_sent.reset(mark)
+            sending_password.reset(mark)
 
     async def _try_caa_login(self, *_args: Any, **_kwargs: Any) -> bool:
-        # The old flow, entered from the current one, would send a wrong password a third time.
+        # The old flow falls back to the current one, which would send a wrong password a third
+        # time.
         return False
 
-    # Recognisable
+    # Idempotency tokens
 
     def generate_mutation_token(self) -> str:
-        """Draw the token of a DM; inside `write_token`, always the same one."""
+        """Generate a DM's token; inside `write_token`, derive it from the write's token."""
         token = current_token()
         return client_context_for(token) if token else cast(str, super().generate_mutation_token())
 
     def generate_uuid(self, prefix: str = "", suffix: str = "") -> str:
-        """Draw a UUID; the first one of a comment inside `write_token` is always the same."""
+        """Generate a UUID; a comment's first one inside `write_token` is its idempotence token."""
         keys = _creation_keys.get()
         return keys.pop() if keys else cast(str, super().generate_uuid(prefix, suffix))
 
     async def media_comment(self, *args: Any, **kwargs: Any) -> Any:
-        """Comment on a post."""
-        with _creation_key():
+        """Comment on a post; inside `write_token`, with the write's idempotence token."""
+        with _fixed_creation_key():
             return await super().media_comment(*args, **kwargs)
 
-    # Never a terminal
+    # No terminal prompts
 
     async def challenge_code_handler(self, _username: str, _choice: Any = None, **_: Any) -> str:
-        """Give the code a person left; without one the login ends with `ChallengeRequired`."""
+        """Return the code a person supplied; without one, login raises `ChallengeRequired`."""
         return self.challenge_code
 
     async def change_password_handler(self, _username: str) -> str:
-        """End the login: a new password is for a person to choose."""
-        raise ChallengeRequired("Instagram wants a new password.")
+        """End the login: only a person can choose a new password."""
+        raise ChallengeRequired("Instagram requires a new password.")
 
     async def bloks_caa_resolve_two_step_verification(
         self, send_result: Any, verification_code: str = "", domain: str | None = None
     ) -> Any:
-        """Answer the e-mail challenge of a login with a person's code only."""
-        # The library would spend `verification_code` here, which may be a TOTP.
+        """Answer the e-mail challenge of a login, only with a code a person supplied."""
+        # The library would use `verification_code` here, which may be a TOTP code.
         del verification_code
         return await super().bloks_caa_resolve_two_step_verification(
             send_result, verification_code=self.challenge_code, domain=domain
         )
 
 
-class _NotResent(Exception):
-    """Carries an error past the library's own second attempt."""
+class _NotResentError(Exception):
+    """Carries an error past the library's `except` clauses, which would resend the request."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(type(error).__name__)
         self.error = error
 
 
-def plain_client(client: InstagramClient, timeout: httpx.Timeout) -> httpx.AsyncClient:
-    """A connection of its own to another host of Instagram's, by the account's one way out.
-
-    Parameters:
-      client: The account's client.
-      timeout: As httpx has it.
-    """
+def upload_client(client: InstagramClient, timeout: httpx.Timeout) -> httpx.AsyncClient:
+    """Open an HTTP client for uploads to another Instagram host, through the account's proxy."""
     return httpx.AsyncClient(
         proxy=client.private.proxy,
-        verify=trusted(client.tls_verify),
+        verify=ssl_context(client.tls_verify),
         follow_redirects=False,  # the login travels with every request
         trust_env=False,
         timeout=timeout,
@@ -233,7 +241,7 @@ def plain_client(client: InstagramClient, timeout: httpx.Timeout) -> httpx.Async
 
 
 @contextmanager
-def _creation_key() -> Iterator[None]:
+def _fixed_creation_key() -> Iterator[None]:
     token = current_token()
     mark = _creation_keys.set([creation_key_for(token)] if token else None)
     try:
@@ -243,9 +251,9 @@ def _creation_key() -> Iterator[None]:
 
 
 @functools.cache
-def _quieten() -> None:
-    # Once: it makes every logger of the process think anew.
-    for name in _TALKATIVE:
+def _silence_library_loggers() -> None:
+    # Once per process: each call invalidates the level caches of all loggers.
+    for name in _LIBRARY_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    for name in _CARRIERS:
+    for name in _HTTP_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)

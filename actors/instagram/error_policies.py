@@ -1,4 +1,8 @@
-"""The table: what each error of the client library means."""
+"""What happens on each error of a call to Instagram: one policy per exception class.
+
+To find an error by its code (`feedback_required`, `challenge_required` ...), search this file: the
+codes are what jobs, holds and cooldowns show. `errors.classify` looks the policy up.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Final, Literal
 
 import httpx
@@ -13,11 +18,11 @@ import pydantic
 from aiograpi import exceptions as ig
 from curl_cffi import CurlError
 
-from actors.instagram.ids import InvalidInstagramId
 from actors.instagram.options import UnknownAccount
 from actors.instagram.reconcile import SearchIncomplete
 from actors.instagram.write_deadline import CallOverdueError
 from service.accounts.session_store import DeviceChanged, SessionConflict, SessionUnreadable
+from service.instagram.ids import InvalidIdentifier
 from service.jobs.claims import Escalation
 
 Scope = Literal["kind", "account"]
@@ -31,25 +36,25 @@ class Outcome(StrEnum):
 
     RETRY = "retry"
     FIX_PROXY = "fix_proxy"
-    BACK_OFF = "back_off"
-    PERSON = "person"
+    COOL_DOWN = "cool_down"
+    HOLD = "hold"
     RELOGIN = "relogin"
     FINAL = "final"
-    LOOK = "look"
+    VERIFY = "verify"
 
 
 @dataclass(frozen=True)
 class ErrorDecision:
-    """An error, judged.
+    """What one error means for its job and account.
 
     Parameters:
       outcome: What happens next.
-      code: A stable word for programs.
-      message: A sentence or two for people.
-      ambiguous: The write may have reached Instagram: look before anything is sent again.
-      cooldown_seconds: How long to rest; None where no rest is called for.
-      scope: What rests: this kind of action, or the whole account.
-      again: What becomes of a rest that follows the last one closely.
+      code: A stable code for programs.
+      message: One to three sentences for people.
+      ambiguous: The write may have reached Instagram; verify before sending anything again.
+      cooldown_seconds: Length of the cooldown; None for no cooldown.
+      scope: What cools down: this kind of action, or the whole account.
+      escalation: How the cooldown grows when it closely follows another one.
     """
 
     outcome: Outcome
@@ -63,7 +68,12 @@ class ErrorDecision:
 
 @dataclass(frozen=True)
 class ErrorPolicy:
-    """One row of the table; `doubtful` means that a write that ended so may have been done."""
+    """One row of the table; fields as `ErrorDecision`.
+
+    Parameters:
+      ambiguous: Whether a write that ended with this error may have been stored.
+      remedy: What to do about it; None for the outcome's usual sentence in `REMEDIES`.
+    """
 
     outcome: Outcome
     code: str
@@ -75,184 +85,175 @@ class ErrorPolicy:
     escalation: Escalation | None = None
 
 
+#: The sentence that follows a policy's message.
 REMEDIES: Final = {
-    Outcome.RETRY: "It is tried again soon.",
+    Outcome.RETRY: "The job is retried shortly.",
     Outcome.FIX_PROXY: "Correct the account's proxy, then resume the account.",
-    Outcome.BACK_OFF: "The account rests before it goes on.",
-    Outcome.PERSON: "The account is held until a person has acted and resumed it.",
+    Outcome.COOL_DOWN: "The account cools down before its next call.",
+    Outcome.HOLD: "The account is held until a person has acted and resumed it.",
     Outcome.RELOGIN: "The account logs in again.",
-    Outcome.FINAL: "The job ends here; other jobs go on.",
-    Outcome.LOOK: "Instagram is read before anything is sent again.",
+    Outcome.FINAL: "The job has failed; other jobs are not affected.",
+    Outcome.VERIFY: "Instagram is read before anything is sent again.",
 }
 
 
-def _retry(code: str, what: str) -> ErrorPolicy:
-    return ErrorPolicy(Outcome.RETRY, code, what, ambiguous=True)
-
-
-def _final(code: str, what: str) -> ErrorPolicy:
-    return ErrorPolicy(Outcome.FINAL, code, what)
-
-
-def _person(code: str, what: str, then: str | None = None) -> ErrorPolicy:
-    return ErrorPolicy(Outcome.PERSON, code, what, remedy=then)
-
-
-def _back_off(
-    code: str,
-    what: str,
-    seconds: int,
-    scope: Scope = "account",
-    again: Escalation | None = None,
-) -> ErrorPolicy:
-    return ErrorPolicy(
-        Outcome.BACK_OFF, code, what, cooldown_seconds=seconds, scope=scope, escalation=again
-    )
-
-
-def _proxy(code: str, what: str) -> ErrorPolicy:
-    return ErrorPolicy(Outcome.FIX_PROXY, code, what)
-
+_retry = partial(ErrorPolicy, Outcome.RETRY, ambiguous=True)
+#: For errors that prove the write was not stored.
+_retry_unsent = partial(ErrorPolicy, Outcome.RETRY)
+_final = partial(ErrorPolicy, Outcome.FINAL)
+_hold = partial(ErrorPolicy, Outcome.HOLD)
+_cool_down = partial(ErrorPolicy, Outcome.COOL_DOWN)
+_fix_proxy = partial(ErrorPolicy, Outcome.FIX_PROXY)
 
 CONNECTION_FAILED = _retry("connection_failed", "The connection to Instagram failed.")
-_TIMEOUT = _retry("timed_out", "Instagram did not answer in time.")
-SERVER_ERROR = _retry("server_error", "Instagram had an error of its own.")
-_UNREADABLE = _retry("reply_unreadable", "Instagram's reply could not be read.")
-_UNEXPECTED = _retry("reply_unexpected", "Instagram's reply was not of the expected form.")
+SERVER_ERROR = _retry("server_error", "Instagram had an internal error.")
 REFUSED_UNCLEAR = _retry("refused_unclear", "Instagram refused without a reason this client knows.")
-PROXY_AUTH_REQUIRED = _proxy(
+LOGIN_PREFLIGHT_FAILED = _retry("login_preflight_failed", "Instagram did not prepare the login.")
+_TIMED_OUT = _retry("timed_out", "Instagram did not answer in time.")
+_REPLY_UNREADABLE = _retry("reply_unreadable", "Instagram's reply could not be read.")
+_REPLY_UNEXPECTED = _retry("reply_unexpected", "Instagram's reply did not have the expected form.")
+
+PROXY_AUTH_REQUIRED = _fix_proxy(
     "proxy_auth_required", "The proxy did not accept its user name and password."
 )
-PROXY_REFUSED = _proxy("proxy_refused", "The proxy is unreachable or refused the connection.")
-_SESSION_OVER = ErrorPolicy(Outcome.RELOGIN, "login_required", "The session is no longer valid.")
-_TERMS = _person(
-    "terms_required",
-    "Instagram wants its terms accepted.",
-    "Accept them in the app, then resume the account.",
-)
-_CHALLENGE = _person(
-    "challenge_required",
-    "Instagram wants to know that it is really you.",
-    "Confirm the login in the app, then resume the account.",
-)
-LOGIN_REFUSED = _person(
+PROXY_REFUSED = _fix_proxy("proxy_refused", "The proxy is unreachable or refused the connection.")
+
+LOGIN_REFUSED = _hold(
     "login_refused",
     "Instagram refused the login without a reason.",
-    "Log in with the app from the same network, then resume the account.",
+    remedy="Log in with the app from the same network, then resume the account.",
 )
-PREFLIGHT_FAILED = _retry("login_preflight_failed", "Instagram did not prepare the login.")
+_TERMS_REQUIRED = _hold(
+    "terms_required",
+    "Instagram requires its terms to be accepted.",
+    remedy="Accept them in the app, then resume the account.",
+)
+_CHALLENGE_REQUIRED = _hold(
+    "challenge_required",
+    "Instagram asks to confirm that it is really you.",
+    remedy="Confirm the login in the app, then resume the account.",
+)
+_LOGIN_REQUIRED = ErrorPolicy(Outcome.RELOGIN, "login_required", "The session is no longer valid.")
+
 COMMENTS_DISABLED = _final("comments_disabled", "The post does not take comments.")
 COMMENT_REFUSED = _final("comment_refused", "Instagram refused this comment.")
 
-#: Looked up by the exception's classes, the nearest first.
+#: Looked up along the exception's MRO, most specific class first.
 POLICIES: Final[dict[type[BaseException], ErrorPolicy]] = {
-    # Soon again
+    # Retry
     ig.ConnectProxyError: CONNECTION_FAILED,
     ig.ClientConnectionError: CONNECTION_FAILED,
     httpx.HTTPError: CONNECTION_FAILED,
     CurlError: CONNECTION_FAILED,
     OSError: CONNECTION_FAILED,
-    httpx.TimeoutException: _TIMEOUT,
-    TimeoutError: _TIMEOUT,
-    ig.ClientRequestTimeout: _TIMEOUT,
+    httpx.TimeoutException: _TIMED_OUT,
+    TimeoutError: _TIMED_OUT,
+    ig.ClientRequestTimeout: _TIMED_OUT,
     ig.ClientIncompleteReadError: _retry("reply_incomplete", "Instagram's reply broke off."),
     ig.ClientUnknownError: SERVER_ERROR,
-    ig.ClientJSONDecodeError: _UNREADABLE,
-    json.JSONDecodeError: _UNREADABLE,
-    UnicodeError: _UNREADABLE,
+    ig.ClientJSONDecodeError: _REPLY_UNREADABLE,
+    json.JSONDecodeError: _REPLY_UNREADABLE,
+    UnicodeError: _REPLY_UNREADABLE,
     asyncio.CancelledError: _retry("interrupted", "The call was interrupted."),
     SearchIncomplete: _retry(
-        "search_incomplete", "There is more at Instagram than a look-up reads."
+        "search_incomplete", "There is more at Instagram than a verification reads."
     ),
-    CallOverdueError: ErrorPolicy(
-        Outcome.RETRY, "call_overdue", "This worker was held up; another may be at work."
+    CallOverdueError: _retry_unsent(
+        "call_overdue", "This worker was delayed; another may have taken the job over."
     ),
-    SessionConflict: ErrorPolicy(
-        Outcome.RETRY, "session_replaced", "The account's session was replaced meanwhile."
+    SessionConflict: _retry_unsent(
+        "session_replaced", "Another process replaced the account's session."
     ),
-    # The proxy
+    # `AccountClient` has checked that the session is still valid: only this call was refused.
+    ig.ClientUnauthorizedError: _retry_unsent(
+        "unauthorized", "Instagram did not accept the session for this call."
+    ),
+    # Fix the proxy
     ig.AuthRequiredProxyError: PROXY_AUTH_REQUIRED,
     ig.ProxyError: PROXY_REFUSED,
     httpx.ProxyError: PROXY_REFUSED,
-    ig.ProxyAddressIsBlocked: _proxy(
-        "proxy_address_blocked", "Instagram blocks the address the account comes from."
+    ig.ProxyAddressIsBlocked: _fix_proxy(
+        "proxy_address_blocked", "Instagram blocks the IP address the account connects from."
     ),
-    # A rest
-    ig.ClientThrottledError: _back_off("rate_limited", "Too many requests.", 15 * _MINUTE),
-    ig.PleaseWaitFewMinutes: _back_off(
-        "please_wait", "Instagram asks to wait.", _HOUR, again="double"
+    # Cool down
+    ig.ClientThrottledError: _cool_down(
+        "rate_limited", "Too many requests.", cooldown_seconds=15 * _MINUTE
     ),
-    ig.RateLimitError: _back_off("rate_limit_error", "Instagram limits this account.", _HOUR),
-    ig.SentryBlock: _back_off("sentry_block", "Instagram blocks this account for now.", 24 * _HOUR),
-    ig.FeedbackRequired: _back_off(
+    ig.PleaseWaitFewMinutes: _cool_down(
+        "please_wait", "Instagram asks to wait.", cooldown_seconds=_HOUR, escalation="double"
+    ),
+    ig.RateLimitError: _cool_down(
+        "rate_limit_error", "Instagram limits this account's requests.", cooldown_seconds=_HOUR
+    ),
+    ig.SentryBlock: _cool_down(
+        "sentry_block", "Instagram blocks this account temporarily.", cooldown_seconds=24 * _HOUR
+    ),
+    # `errors._feedback_required_policy` narrows this when only one comment was refused.
+    ig.FeedbackRequired: _cool_down(
         "feedback_required",
-        "Instagram blocks this kind of action for now.",
-        24 * _HOUR,
-        "kind",
-        again="widen",
+        "Instagram blocks this kind of action temporarily.",
+        cooldown_seconds=24 * _HOUR,
+        scope="kind",
+        escalation="widen",
     ),
-    # A person
-    ig.ChallengeError: _CHALLENGE,
-    ig.CaptchaChallengeRequired: _CHALLENGE,
-    ig.CheckpointRequired: _person(
+    # Hold the account
+    ig.ChallengeError: _CHALLENGE_REQUIRED,
+    ig.CaptchaChallengeRequired: _CHALLENGE_REQUIRED,
+    ig.CheckpointRequired: _hold(
         "checkpoint_required",
         "Instagram stopped the account at a checkpoint.",
-        "Pass it in the app, then resume the account.",
+        remedy="Pass it in the app, then resume the account.",
     ),
-    ig.ConsentRequired: _person(
+    ig.ConsentRequired: _hold(
         "consent_required",
-        "Instagram asks for a consent.",
-        "Give it in the app, then resume the account.",
+        "Instagram asks for consent.",
+        remedy="Give it in the app, then resume the account.",
     ),
-    ig.GeoBlockRequired: _person(
+    ig.GeoBlockRequired: _hold(
         "geoblock_required",
-        "Instagram does not serve this account from where it is.",
-        "Use a proxy where the account lives, then resume the account.",
+        "Instagram does not serve this account from its current location.",
+        remedy="Use a proxy in the account's home region, then resume the account.",
     ),
-    ig.AccountSuspended: _person("account_suspended", "Instagram suspended the account."),
-    ig.TermsAccept: _TERMS,
-    ig.TermsUnblock: _TERMS,
-    ig.BadPassword: _person(
+    ig.AccountSuspended: _hold("account_suspended", "Instagram suspended the account."),
+    ig.TermsAccept: _TERMS_REQUIRED,
+    ig.TermsUnblock: _TERMS_REQUIRED,
+    ig.BadPassword: _hold(
         "bad_password",
         "Instagram did not accept the password, or not from this address.",
-        "Check the password and the proxy, then resume the account.",
+        remedy="Check the password and the proxy, then resume the account.",
     ),
-    ig.BadCredentials: _person(
+    ig.BadCredentials: _hold(
         "bad_credentials",
         "The account's username or password is missing.",
-        "Set both, then resume the account.",
+        remedy="Set both, then resume the account.",
     ),
-    ig.TwoFactorRequired: _person(
+    ig.TwoFactorRequired: _hold(
         "two_factor_required",
-        "Instagram wants a second factor and has none that it accepts.",
-        "Set or correct the TOTP seed, then resume the account.",
+        "Instagram requires a second factor and did not get one it accepts.",
+        remedy="Set or correct the TOTP seed, then resume the account.",
     ),
-    ig.ClientNeedsUpgradeError: _person(
+    ig.ClientNeedsUpgradeError: _hold(
         "client_outdated",
-        "Instagram no longer takes this version of the client.",
-        "Upgrade, then resume the account.",
+        "Instagram no longer accepts this version of the client.",
+        remedy="Upgrade, then resume the account.",
     ),
-    ig.ReloginAttemptExceeded: _person("relogin_exceeded", "The account logged in too often."),
-    SessionUnreadable: _person(
+    ig.ReloginAttemptExceeded: _hold("relogin_exceeded", "The account logged in too often."),
+    SessionUnreadable: _hold(
         "session_unreadable",
         "The stored session cannot be decrypted or belongs to another username.",
-        "Put the right SECRET_KEY or username back, then resume the account.",
+        remedy="Restore the right SECRET_KEY or username, then resume the account.",
     ),
-    DeviceChanged: _person("device_changed", "The session is of another device than the account."),
-    UnknownAccount: _person(
-        "account_unknown",
-        "This worker does not know the account.",
-        "Deploy the configuration that names it.",
+    DeviceChanged: _hold("device_changed", "The session belongs to another device."),
+    UnknownAccount: _hold(
+        "unknown_account",
+        "This worker's configuration does not have the account.",
+        remedy="Deploy the configuration that names it.",
     ),
-    # The session
-    ig.LoginRequired: _SESSION_OVER,
-    ig.PreLoginRequired: _SESSION_OVER,
-    ig.ClientLoginRequired: _SESSION_OVER,
-    # The gateway has seen that the session still holds: it is this call that was refused.
-    ig.ClientUnauthorizedError: ErrorPolicy(
-        Outcome.RETRY, "unauthorized", "Instagram did not accept the session for this call."
-    ),
-    # This job only
+    # Log in again
+    ig.LoginRequired: _LOGIN_REQUIRED,
+    ig.PreLoginRequired: _LOGIN_REQUIRED,
+    ig.ClientLoginRequired: _LOGIN_REQUIRED,
+    # Fail this job only
     ig.UserNotFound: _final("user_not_found", "There is no such user."),
     ig.MediaNotFound: _final("media_not_found", "There is no such post."),
     ig.MediaUnavailable: _final("media_unavailable", "The post is not available."),
@@ -263,16 +264,16 @@ POLICIES: Final[dict[type[BaseException], ErrorPolicy]] = {
     ig.PrivateAccount: _final("private_account", "The account is private."),
     ig.InvalidTargetUser: _final("invalid_target_user", "Instagram cannot write to this user."),
     ig.DirectMessageRequestsDisabled: _final(
-        "message_requests_disabled", "The recipient does not take message requests."
+        "message_requests_disabled", "The recipient does not accept message requests."
     ),
     ig.DirectThreadNotFound: _final("thread_not_found", "There is no such thread."),
     ig.IsRegulatedC18Error: _final("age_restricted", "Instagram shows this user to adults only."),
-    InvalidInstagramId: _final("invalid_target", "This is neither a recipient nor a post."),
-    # A ValueError of the library itself: before the request as a rule, but not for certain.
+    InvalidIdentifier: _final("invalid_target", "This is neither a recipient nor a post."),
+    # The library raises ValueError itself, usually but not certainly before the request.
     ValueError: ErrorPolicy(
         Outcome.FINAL, "invalid_request", "The request is not valid.", ambiguous=True
     ),
-    # Unclear
+    # Retry refusals without a known reason
     ig.UnknownError: REFUSED_UNCLEAR,
     ig.ClientStatusFail: REFUSED_UNCLEAR,
     ig.ClientErrorWithTitle: REFUSED_UNCLEAR,
@@ -280,11 +281,11 @@ POLICIES: Final[dict[type[BaseException], ErrorPolicy]] = {
     ig.ClientForbiddenError: REFUSED_UNCLEAR,
     ig.ClientNotFoundError: REFUSED_UNCLEAR,
     ig.ClientError: REFUSED_UNCLEAR,
-    pydantic.ValidationError: _UNEXPECTED,
-    LookupError: _UNEXPECTED,
-    AssertionError: _UNEXPECTED,
-    TypeError: _UNEXPECTED,
-    AttributeError: _UNEXPECTED,
-    UnboundLocalError: _UNEXPECTED,
+    pydantic.ValidationError: _REPLY_UNEXPECTED,
+    LookupError: _REPLY_UNEXPECTED,
+    AssertionError: _REPLY_UNEXPECTED,
+    TypeError: _REPLY_UNEXPECTED,
+    AttributeError: _REPLY_UNEXPECTED,
+    UnboundLocalError: _REPLY_UNEXPECTED,
     BaseException: _retry("unexpected_error", "Something unexpected went wrong."),
 }

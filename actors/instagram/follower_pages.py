@@ -1,4 +1,4 @@
-"""Reading a user's followers, or those the user follows, one page at a time."""
+"""Reads one page of a user's followers, or of the accounts the user follows."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from aiograpi.exceptions import ClientNotFoundError, UserNotFound
 from actors.instagram.client import InstagramClient
 from actors.instagram.serializers import row_view
 
-#: The most users that Instagram gives at a time (the library's own number).
+#: The largest page Instagram returns (the client library's figure).
 REQUESTED_ROWS: Final = 200
-#: More than this is no page.
+#: A reply with more users than this is rejected as malformed.
 MAX_ROWS: Final = 10_000
 
 
 @dataclass(frozen=True)
 class FollowersPage:
-    """A page.
+    """One page of users.
 
     Parameters:
-      rows: As `projections.row_view` each.
-      cursor: Where the next one begins; '' at the end.
+      rows: One `serializers.row_view` per user.
+      cursor: Start of the next page; '' on the last page.
     """
 
     rows: list[dict[str, Any]]
     cursor: str
 
 
-async def read_page(client: InstagramClient, pk: str, crowd: str, cursor: str) -> FollowersPage:
-    """Read one page, and no more: the library's own way reads on for as long as there is more.
+async def read_page(client: InstagramClient, pk: str, kind: str, cursor: str) -> FollowersPage:
+    """Read exactly one page; the client library's own method reads on until the end.
 
     Parameters:
-      client: With a login.
-      pk: The user.
-      crowd: `followers` or `following`.
-      cursor: From the page before; '' for the first.
+      client: A logged-in client.
+      pk: The user's pk.
+      kind: `followers` or `following`.
+      cursor: From the previous page; '' for the first.
 
     Raises:
-      UserNotFound: The user is gone, or does not show itself to this account.
-      LookupError: The reply is no page.
+      UserNotFound: The user does not exist or is not visible to this account.
+      LookupError: The reply is not a page of users.
     """
     params = {
         "count": REQUESTED_ROWS,
@@ -51,7 +51,7 @@ async def read_page(client: InstagramClient, pk: str, crowd: str, cursor: str) -
         **({"max_id": cursor} if cursor else {}),
     }
     try:
-        page = await client.private_request(f"friendships/{pk}/{crowd}/", params=params)
+        page = await client.private_request(f"friendships/{pk}/{kind}/", params=params)
     except ClientNotFoundError as error:
         raise UserNotFound(error, user_id=pk) from error
     if len(page["users"]) > MAX_ROWS:

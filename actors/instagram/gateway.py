@@ -1,8 +1,9 @@
-"""The way to Instagram: what an account can be asked for, in the words of jobs."""
+"""The gateway to Instagram: one account's operations in the terms of jobs."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from actors.instagram import follower_pages, reconcile
@@ -10,102 +11,103 @@ from actors.instagram.account_client import AccountClient
 from actors.instagram.client import InstagramClient
 from actors.instagram.follower_pages import FollowersPage
 from actors.instagram.idempotency_tokens import client_context_for, write_token
-from actors.instagram.ids import InvalidInstagramId, RecipientId, media_pk, user_pk, username_of
 from actors.instagram.profiles_and_posts import read_post, read_profile
 from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.reconcile import OwnedByOthers, WriteQuery, no_owner
 from actors.instagram.serializers import post_view, user_view
+from service.instagram.ids import InvalidIdentifier, recipient_pk, recipient_username
+
+
+@dataclass(frozen=True)
+class ResolvedRecipient:
+    """A recipient that was found.
+
+    Parameters:
+      pk: The user's pk, in digits.
+      username: None when the job named the pk.
+    """
+
+    pk: str
+    username: str | None
 
 
 class Gateway(AccountClient):
-    """What one account can be asked to do; each is one call, described as it is in `Calls`."""
+    """One account's operations; each is one `AccountClient.call`."""
 
-    client_context_for = staticmethod(client_context_for)
-    media_pk = staticmethod(media_pk)
-
-    async def resolve(self, to: str) -> RecipientId:
-        """Find the user that a job names.
+    async def resolve(self, to: str) -> ResolvedRecipient:
+        """Find a job's recipient.
 
         Parameters:
-          to: A username, `@digits` for a username made of digits, or a pk (which needs no call).
+          to: A username, `@digits` for a username made of digits, or a pk, which needs no call.
+
+        Raises:
+          InvalidIdentifier: `to` has none of these forms.
+          aiograpi.exceptions.UserNotFound: The user does not exist.
         """
-        if pk := user_pk(to):
-            return RecipientId(pk, None)
-        name = username_of(to)
+        if pk := recipient_pk(to):
+            return ResolvedRecipient(pk, None)
+        name = recipient_username(to)
 
-        async def look_up(client: InstagramClient) -> RecipientId:
+        async def read(client: InstagramClient) -> ResolvedRecipient:
             user = await client.user_info_by_username_v1(name)
-            return RecipientId(str(user.pk), str(user.username))
+            return ResolvedRecipient(str(user.pk), str(user.username))
 
-        return await self.call(look_up)
+        return await self.call(read)
 
     async def has_thread(self, pk: str) -> bool:
-        """Look whether a DM to somebody would go into a thread that exists.
+        """Whether the account already has a thread with this recipient."""
 
-        Parameters:
-          pk: The recipient.
-        """
+        async def read(client: InstagramClient) -> bool:
+            return await reconcile.find_thread_id(client, pk) is not None
 
-        async def look(client: InstagramClient) -> bool:
-            return await reconcile.thread_with(client, pk) is not None
-
-        return await self.call(look)
+        return await self.call(read)
 
     async def profile(self, name: str) -> dict[str, Any]:
-        """Read a profile.
+        """Read a profile, as `serializers.user_view`.
 
         Parameters:
-          name: The username, with or without its `@`.
-
-        Returns:
-          As `projections.user_view`.
+          name: The username, with or without `@`.
         """
-        username = username_of(name)
+        username = recipient_username(name)
 
-        async def look(client: InstagramClient) -> dict[str, Any]:
+        async def read(client: InstagramClient) -> dict[str, Any]:
             return user_view(await read_profile(client, username))
 
-        return await self.call(look)
+        return await self.call(read)
 
     async def post(self, pk: str) -> dict[str, Any]:
-        """Read a post.
+        """Read a post, as `serializers.post_view`.
 
         Parameters:
-          pk: From `Gateway.media_pk`.
-
-        Returns:
-          As `projections.post_view`.
+          pk: The post's media pk.
         """
 
-        async def look(client: InstagramClient) -> dict[str, Any]:
+        async def read(client: InstagramClient) -> dict[str, Any]:
             return post_view(await read_post(client, pk))
 
-        return await self.call(look)
+        return await self.call(read)
 
-    async def follower_page(self, pk: str, crowd: str, cursor: str) -> FollowersPage:
-        """Read one page of a user's followers, or of those the user follows.
+    async def follower_page(self, pk: str, kind: str, cursor: str) -> FollowersPage:
+        """Read one page; parameters and errors as `follower_pages.read_page`."""
 
-        Parameters:
-          pk: The user.
-          crowd: `followers` or `following`.
-          cursor: From the page before; '' for the first.
-        """
+        async def read(client: InstagramClient) -> FollowersPage:
+            return await follower_pages.read_page(client, pk, kind, cursor)
 
-        async def look(client: InstagramClient) -> FollowersPage:
-            return await follower_pages.read_page(client, pk, crowd, cursor)
-
-        return await self.call(look)
+        return await self.call(read)
 
     async def send_dm(self, pk: str, text: str, token: str) -> DmReceipt:
-        """Send a DM to one person.
+        """Send a text DM to one recipient.
 
         Parameters:
-          pk: The recipient.
-          text: What it says.
-          token: Names the write; the same one is recognised by `find_dm`.
+          pk: The recipient's pk.
+          text: The message.
+          token: Identifies the write; `find_dm` matches by it.
+
+        Raises:
+          InvalidIdentifier: `pk` is not a pk; nothing was sent.
         """
-        if user_pk(pk) is None:
-            raise InvalidInstagramId("to: not a pk")
+        if recipient_pk(pk) is None:
+            raise InvalidIdentifier("to: not a pk")
 
         async def send(client: InstagramClient) -> DmReceipt:
             with write_token(token):
@@ -119,9 +121,9 @@ class Gateway(AccountClient):
         """Comment on a post.
 
         Parameters:
-          media_pk: The post, from `Gateway.media_pk`.
-          text: What it says.
-          token: Names the write.
+          media_pk: The post's media pk.
+          text: The comment.
+          token: Identifies the write.
         """
 
         async def send(client: InstagramClient) -> CommentReceipt:
@@ -137,55 +139,64 @@ class Gateway(AccountClient):
         token_or_context: str,
         text: str | None,
         age_ms: int,
-        not_these: OwnedByOthers = no_owner,
+        owned_by_others: OwnedByOthers = no_owner,
     ) -> DmReceipt | None:
-        """Look whether a DM reached its thread.
+        """Verify whether a DM reached its thread.
 
         Parameters:
-          pk: The recipient.
-          token_or_context: The token it was sent with, or the `client_context` made of it.
-          text: What it said; None for a photo.
-          age_ms: How long ago its intent was recorded.
-          not_these: Which message ids belong to other jobs; asked where the token does not tell.
+          pk: The recipient's pk.
+          token_or_context: The token it was sent with, or the `client_context` derived from it.
+          text: Its text; None for a photo.
+          age_ms: Time since its intent was recorded, in ms.
+          owned_by_others: Returns which message ids belong to other jobs; called only when no
+            message carries the token.
 
         Returns:
-          Its receipt; None when it is certain that the thread does not show it (now).
-        """
-        context, intended_at = client_context_for(token_or_context), _ago(age_ms)
+          The DM's receipt; None when the thread certainly does not show it at present.
 
-        async def look(client: InstagramClient) -> DmReceipt | None:
-            sought = WriteQuery(str(client.user_id), text, intended_at, context, not_these)
-            found = await reconcile.find_dm(client, pk, sought)
+        Raises:
+          SearchIncomplete: The thread has more newer messages than are read.
+        """
+        context, intended_at = client_context_for(token_or_context), _monotonic_ago(age_ms)
+
+        async def read(client: InstagramClient) -> DmReceipt | None:
+            query = WriteQuery(str(client.user_id), text, intended_at, context, owned_by_others)
+            found = await reconcile.find_dm(client, pk, query)
             if found is None:
                 return None
             return DmReceipt(str(found.item["item_id"]), found.thread_id, context, found.by_token)
 
-        return await self.call(look)
+        return await self.call(read)
 
     async def find_comment(
-        self, media_pk: str, text: str, age_ms: int, not_these: OwnedByOthers = no_owner
+        self, media_pk: str, text: str, age_ms: int, owned_by_others: OwnedByOthers = no_owner
     ) -> CommentReceipt | None:
-        """Look whether a comment reached its post.
+        """Verify whether a comment reached its post.
 
         Parameters:
-          media_pk: The post.
-          text: What it said.
-          age_ms: How long ago its intent was recorded.
-          not_these: Which comment ids belong to other jobs.
+          media_pk: The post's media pk.
+          text: Its text.
+          age_ms: Time since its intent was recorded, in ms.
+          owned_by_others: Returns which comment ids belong to other jobs.
 
         Returns:
-          Its receipt; None when it is certain that the post does not show it (now).
-        """
-        intended_at = _ago(age_ms)
+          The comment's receipt; None when the post certainly does not show it at present.
 
-        async def look(client: InstagramClient) -> CommentReceipt | None:
-            sought = WriteQuery(str(client.user_id), text, intended_at, owned_by_others=not_these)
-            found = await reconcile.find_comment(client, media_pk, sought)
+        Raises:
+          SearchIncomplete: The post has more comments than are read.
+        """
+        intended_at = _monotonic_ago(age_ms)
+
+        async def read(client: InstagramClient) -> CommentReceipt | None:
+            query = WriteQuery(
+                str(client.user_id), text, intended_at, owned_by_others=owned_by_others
+            )
+            found = await reconcile.find_comment(client, media_pk, query)
             return CommentReceipt(str(found["pk"])) if found else None
 
-        return await self.call(look)
+        return await self.call(read)
 
 
-def _ago(age_ms: int) -> float:
-    """Turn an age into monotonic time, so that it grows while a look-up waits and reads."""
+def _monotonic_ago(age_ms: int) -> float:
+    """Convert an age to monotonic time, so that it keeps growing while the search reads."""
     return time.monotonic() - age_ms / 1000

@@ -1,6 +1,6 @@
-"""Tokens that make a write recognisable: the same write always carries the same ones.
+"""Idempotency tokens: the same write always carries the same token.
 
-Instagram is not known to refuse a repeated token; it is what a look-up matches by.
+Instagram is not known to reject a repeated token; verification matches by it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
-# The range aiograpi draws its own from (`Client.generate_mutation_token`).
+# The range from which aiograpi draws its tokens (`Client.generate_mutation_token`).
 _LOWEST: Final = 6800011111111111111
 _HIGHEST: Final = 6800099999999999999
-_CONTEXT: Final = re.compile(r"68000\d{14}")
+_OWN_CONTEXT: Final = re.compile(r"68000\d{14}")
 
-_CREATION: Final = uuid.uuid5(uuid.NAMESPACE_URL, "heliograph:comment")
+_COMMENT_NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "heliograph:comment")
 
-_current: ContextVar[str | None] = ContextVar("write", default=None)
+_current_token: ContextVar[str | None] = ContextVar("write_token", default=None)
 
 
 @contextmanager
@@ -28,28 +28,28 @@ def write_token(token: str) -> Iterator[None]:
     """Make the block one write: its tokens derive from `token`, its connection is fresh.
 
     Parameters:
-      token: Names the write (`job_x:1`). Seen by this task only, however many run at once.
+      token: Identifies the write (`job_x:1`). Concurrent tasks do not see it.
     """
-    mark = _current.set(token)
+    mark = _current_token.set(token)
     try:
         yield
     finally:
-        _current.reset(mark)
+        _current_token.reset(mark)
 
 
 def current_token() -> str | None:
-    """Tell which write this task is in; None outside of one."""
-    return _current.get()
+    """The token of the write this task is in; None outside a write."""
+    return _current_token.get()
 
 
 def client_context_for(token: str) -> str:
-    """Derive a DM's `client_context`.
+    """Derive a DM's `client_context` from the write's token.
 
     Parameters:
-      token: Names the write. One that already is a `client_context` stays as it is.
+      token: Identifies the write. A `client_context` is returned unchanged.
 
     Returns:
-      Nineteen digits, in the client library's own range.
+      19 digits, in the client library's range.
     """
     if is_client_context(token):
         return token
@@ -58,10 +58,10 @@ def client_context_for(token: str) -> str:
 
 
 def is_client_context(value: str) -> bool:
-    """Tell whether a value has the form this client gives to a `client_context`."""
-    return _CONTEXT.fullmatch(value) is not None
+    """Whether a value has the form of this client's `client_context`."""
+    return _OWN_CONTEXT.fullmatch(value) is not None
 
 
 def creation_key_for(token: str) -> str:
-    """Derive a comment's `idempotence_token`, a UUID."""
-    return str(uuid.uuid5(_CREATION, token))
+    """Derive a comment's `idempotence_token`, a UUID, from the write's token."""
+    return str(uuid.uuid5(_COMMENT_NAMESPACE, token))

@@ -1,7 +1,7 @@
-"""How often an account may log in with its password before a person is asked, and with what code.
+"""Limits an account's password logins per day and hands out verification codes.
 
-Key `hg:logins:{account}`, a hash that lives a day from its first login: `first` and `again` count
-logins begun, `cut` those that a crash cut short, `open` is there while one goes on.
+Key `hg:logins:{account}`, a hash that expires one day after its first login: `first` and `again`
+count logins started, `cut` those interrupted by a crash; `open` exists while a login is under way.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from service.accounts.session_store import SessionStoreError
 from service.accounts.verification_codes import VerificationCodes
 
 DAY_SECONDS: Final = 24 * 3600
-#: A first login that goes on failing is no login: a job tries it again a few times at most.
+#: Attempts at an account's first login, which jobs retry when it fails.
 MAX_FIRST_LOGINS: Final = 5
-#: After the first, one automatic login a day, and one more where a crash cut that one short.
+#: After the first login, one automatic login a day, plus one if a crash interrupted it.
 MAX_RELOGINS: Final = 1
 MAX_INTERRUPTED: Final = 1
 
-#: Ends of a login at which Instagram did not judge the code that came with it.
-_ELSEWHERE: Final = frozenset({Outcome.FIX_PROXY, Outcome.BACK_OFF})
-_UNJUDGED: Final = frozenset(
+#: Outcomes and codes of logins in which Instagram did not check the verification code.
+_CODE_NOT_READ_OUTCOMES: Final = frozenset({Outcome.FIX_PROXY, Outcome.COOL_DOWN})
+_CODE_NOT_READ_CODES: Final = frozenset(
     {
         *("connection_failed", "timed_out", "reply_incomplete", "server_error"),
         *("login_preflight_failed", "interrupted"),
@@ -38,13 +38,13 @@ _UNJUDGED: Final = frozenset(
 
 
 class LoginLimiter:
-    """Counts password logins per account over all workers; a resume by a person begins anew.
+    """Counts password logins per account across all workers; a resume resets the count.
 
-    Only who holds the account's turn logs in, so that nobody counts at the same time.
+    Only the holder of the account's turn logs in, so counts do not race.
 
     Parameters:
       client: The event loop's Redis client.
-      codes: What people left for logins.
+      codes: Verification codes that people supplied.
     """
 
     def __init__(self, client: Redis, codes: VerificationCodes) -> None:
@@ -53,67 +53,68 @@ class LoginLimiter:
 
     @asynccontextmanager
     async def __call__(self, account: AccountOptions, first: bool) -> AsyncIterator[str | None]:
-        """Allow one more password login, which is counted before it is made.
+        """Allow one password login and count it before it is made.
 
         Parameters:
-          account: Who wants to log in.
-          first: Whether it has never logged in.
+          account: The account to log in.
+          first: Whether the account has never logged in.
 
         Yields:
-          The code that a person left for this login; None where there is none.
+          The verification code a person supplied for this login, or None.
 
         Raises:
-          aiograpi.exceptions.ReloginAttemptExceeded: A person must act first.
+          aiograpi.exceptions.ReloginAttemptExceeded: The day's logins are used up; a person must
+            resume the account.
         """
         key = f"hg:logins:{account.name}"
-        await self._begin(key, first)
+        await self._count_login(key, first)
         try:
-            async with self._code(account.name) as code:
+            async with self._take_code(account.name) as code:
                 yield code
         except asyncio.CancelledError:
-            raise  # cut short, as by a crash
+            raise  # counts as interrupted, like a crash
         except BaseException:
-            await self._end(key)
+            await self._mark_ended(key)
             raise
-        await self._end(key)
+        await self._mark_ended(key)
 
     @asynccontextmanager
-    async def _code(self, account: str) -> AsyncIterator[str | None]:
-        """Take the account's code out, and put it back where nobody looked at it.
+    async def _take_code(self, account: str) -> AsyncIterator[str | None]:
+        """Take the account's code, and put it back if Instagram did not check it.
 
-        It may have been on its way all the same: then the next login is refused for it, and the
-        account held, as it would have been without one.
+        The code may have been sent nevertheless; then the next login is refused because of it and
+        the account is held, as it would be without a code.
         """
         taken = await self._codes.take(account)
         try:
             yield taken.code if taken else None
         except BaseException as error:
-            if taken is not None and _unjudged(error):
-                with suppress(RedisError):  # how the login ended matters more
+            if taken is not None and _code_was_not_read(error):
+                with suppress(RedisError):  # must not hide the login's own error
                     await self._codes.put_back(account, taken)
             raise
 
-    async def _begin(self, key: str, first: bool) -> None:
-        known = await cast("Awaitable[dict[bytes, bytes]]", self._client.hgetall(key))
-        cuts = min(int(known.get(b"cut", 0)) + (b"open" in known), MAX_INTERRUPTED)
+    async def _count_login(self, key: str, first: bool) -> None:
+        counts = await cast("Awaitable[dict[bytes, bytes]]", self._client.hgetall(key))
+        interrupted = min(int(counts.get(b"cut", 0)) + (b"open" in counts), MAX_INTERRUPTED)
         field = "first" if first else "again"
-        most = MAX_FIRST_LOGINS if first else MAX_RELOGINS + cuts
-        if int(known.get(field.encode(), 0)) >= most:
+        limit = MAX_FIRST_LOGINS if first else MAX_RELOGINS + interrupted
+        if int(counts.get(field.encode(), 0)) >= limit:
             raise ReloginAttemptExceeded("this account logged in too often today")
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.hincrby(key, field, 1)
-            pipe.hset(key, mapping={"cut": cuts, "open": 1})
+            pipe.hset(key, mapping={"cut": interrupted, "open": 1})
             pipe.expire(key, DAY_SECONDS, nx=True)
             await pipe.execute()
 
-    async def _end(self, key: str) -> None:
-        # Where this cannot be said, one login more is allowed: how this one ended matters more.
+    async def _mark_ended(self, key: str) -> None:
+        # If this fails, one more login is allowed; it must not hide the login's own error.
         with suppress(RedisError):
             await self._client.hdel(key, "open")
 
 
-def _unjudged(error: BaseException) -> bool:
+def _code_was_not_read(error: BaseException) -> bool:
     if isinstance(error, (RedisError, SessionStoreError)):
-        return True  # the session could not be saved, without which no password is sent
-    verdict = classify(error, writing=False)
-    return verdict.outcome in _ELSEWHERE or verdict.code in _UNJUDGED
+        return True  # no password is sent unless the session could be saved first
+    decision = classify(error, writing=False)
+    return decision.outcome in _CODE_NOT_READ_OUTCOMES or decision.code in _CODE_NOT_READ_CODES

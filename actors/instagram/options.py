@@ -1,4 +1,4 @@
-"""What the client of one account is made from."""
+"""Options from which an account's client is built."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 
 
 class UnknownAccount(LookupError):
-    """No account of this name is configured in this process."""
+    """No account of that name is configured in this process."""
 
 
 @dataclass(frozen=True)
 class ClientOptions:
-    """How a client reaches Instagram.
+    """How a client connects to Instagram.
 
     Parameters:
-      proxy: URL that everything goes through; None for a direct way, whatever the environment says.
-      ca_bundle: Path of the certificates to trust instead of the usual ones.
-      human_pace: Whether the client library's own sleeps stay.
+      proxy: Proxy URL for all traffic; None connects directly, whatever the environment says.
+      ca_bundle: Path of a PEM file to trust instead of the default certificates.
+      human_pace: Whether to keep the client library's own sleeps.
     """
 
     proxy: str | None = field(default=None, repr=False)
@@ -26,16 +26,13 @@ class ClientOptions:
 
 @dataclass(frozen=True)
 class AccountOptions:
-    """An account, as configured.
+    """A configured account; `proxy`, `ca_bundle` and `human_pace` are as in `ClientOptions`.
 
     Parameters:
       name: Its name in the configuration.
-      username: What it logs in as.
-      password: What it logs in with.
-      totp_seed: Seed of its second factor; None when it has none.
-      proxy: As `ClientOptions`.
-      ca_bundle: As `ClientOptions`.
-      human_pace: As `ClientOptions`.
+      username: Its Instagram username.
+      password: Its Instagram password.
+      totp_seed: Base32 seed of its second factor, spaces allowed; None without one.
     """
 
     name: str
@@ -48,5 +45,5 @@ class AccountOptions:
 
     @property
     def client(self) -> ClientOptions:
-        """The part that is about the way to Instagram."""
+        """The options of its client."""
         return ClientOptions(self.proxy, self.ca_bundle, self.human_pace)

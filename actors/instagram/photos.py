@@ -1,8 +1,8 @@
-"""A photo into a thread: what the library's `direct_send_photo` does, in steps of our own.
+"""Sends a photo into a thread: the library's `direct_send_photo` in separate steps.
 
-The library decodes the photo on the loop, uploads and sends in one go, and reads the certificates
-anew for each upload (aiograpi 2.1.2, mixins/direct.py:787-857 and 999-1062). Only the last request
-is a write that anybody sees.
+The library decodes the photo on the event loop, uploads and sends in one call, and reads the
+certificates again for each upload (aiograpi 2.1.2, mixins/direct.py:787-857 and 999-1062). Only the
+last request is a write that anyone sees.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from aiograpi.exceptions import (
     LoginRequired,
 )
 
-from actors.instagram.client import InstagramClient, plain_client
+from actors.instagram.client import InstagramClient, upload_client
 from actors.instagram.idempotency_tokens import client_context_for, write_token
 from actors.instagram.receipts import DmReceipt
-from actors.instagram.reconcile import shown_thread
+from actors.instagram.reconcile import get_thread
 from actors.instagram.write_deadline import seconds_until_deadline
 
-_UPLOADS: Final = "https://rupload.facebook.com/messenger_image"
-#: For a read or a write to move on, not for the whole upload.
+_UPLOAD_URL: Final = "https://rupload.facebook.com/messenger_image"
+#: Time limit of each socket read or write, not of the whole upload.
 _STEP_SECONDS: Final = 30.0
 
-#: Refusals that are about the account, by the reply's message.
-_REFUSALS: Final[dict[str, type[ClientError]]] = {
+#: Errors that concern the account, by the reply's message.
+_ACCOUNT_ERRORS: Final[dict[str, type[ClientError]]] = {
     "login_required": LoginRequired,
     "challenge_required": ChallengeRequired,
     "checkpoint_required": CheckpointRequired,
@@ -41,22 +41,26 @@ _REFUSALS: Final[dict[str, type[ClientError]]] = {
 }
 
 
-async def thread_with(client: InstagramClient, pk: str) -> str | None:
-    """Tell by which id a photo goes to somebody; None when there is no thread with them."""
-    thread = await shown_thread(client, pk)
+async def photo_thread_id(client: InstagramClient, pk: str) -> str | None:
+    """The id to send a photo to a recipient by; None when there is no thread with them."""
+    thread = await get_thread(client, pk)
     thread_id = thread.get("thread_v2_id") or thread.get("thread_id")
     return str(thread_id) if thread_id else None
 
 
 async def upload(client: InstagramClient, jpeg: bytes) -> str:
-    """Give a photo to Instagram, which shows it to nobody yet.
+    """Upload a photo; Instagram shows it to nobody until it is sent.
 
     Parameters:
-      client: The account's client, logged in.
-      jpeg: The photo.
+      client: The account's logged-in client.
+      jpeg: The photo's bytes.
 
     Returns:
-      The number it is sent by.
+      The media id to send it by, in digits.
+
+    Raises:
+      aiograpi.exceptions.ClientError: Instagram refused the upload; a subclass where the reply
+        says why.
     """
     name = f"fb_uploader_{int(time.time() * 1000)}"
     headers = client._messenger_rupload_headers(
@@ -70,22 +74,22 @@ async def upload(client: InstagramClient, jpeg: bytes) -> str:
         }
     )
     connect = min(_STEP_SECONDS, seconds_until_deadline())
-    async with plain_client(client, httpx.Timeout(_STEP_SECONDS, connect=connect)) as carrier:
-        reply = await carrier.post(f"{_UPLOADS}/{name}", content=jpeg, headers=headers)
-    document = _document(reply)
-    if reply.status_code == 200 and "media_id" in document:
+    async with upload_client(client, httpx.Timeout(_STEP_SECONDS, connect=connect)) as http:
+        response = await http.post(f"{_UPLOAD_URL}/{name}", content=jpeg, headers=headers)
+    document = _parse_json(response)
+    if response.status_code == 200 and "media_id" in document:
         return str(int(document["media_id"]))
-    raise _refusal(reply.status_code, document)
+    raise _upload_error(response.status_code, document)
 
 
 async def send(client: InstagramClient, thread_id: str, media_id: str, token: str) -> DmReceipt:
     """Send an uploaded photo.
 
     Parameters:
-      client: The account's client.
-      thread_id: The thread.
+      client: The account's logged-in client.
+      thread_id: From `photo_thread_id`.
       media_id: From `upload`.
-      token: Names the write; the same one is recognised by `Gateway.find_dm`.
+      token: Identifies the write; `Gateway.find_dm` matches by it.
     """
     context = client_context_for(token)
     data = {
@@ -114,17 +118,17 @@ async def send(client: InstagramClient, thread_id: str, media_id: str, token: st
     return DmReceipt(str(payload["item_id"]), str(payload.get("thread_id") or thread_id), context)
 
 
-def _document(reply: httpx.Response) -> dict[str, Any]:
+def _parse_json(response: httpx.Response) -> dict[str, Any]:
     try:
-        document = json.loads(reply.content)
+        document = json.loads(response.content)
     except ValueError:
         return {}
     return document if isinstance(document, dict) else {}
 
 
-def _refusal(status: int, document: dict[str, Any]) -> ClientError:
-    """An error as the library's own calls raise them; nothing of the reply goes into it."""
-    kind = _REFUSALS.get(str(document.get("message")))
+def _upload_error(status: int, document: dict[str, Any]) -> ClientError:
+    """The error the library's own calls would raise, without any content of the reply."""
+    kind = _ACCOUNT_ERRORS.get(str(document.get("message")))
     if kind is None and status == 429:
         kind = ClientThrottledError
     if kind is None and status >= 500:

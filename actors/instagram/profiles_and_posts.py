@@ -1,7 +1,7 @@
-"""Single reads whose replies are taken as they come.
+"""Reads one profile or post and returns Instagram's raw reply.
 
-The client library's own methods build whole models of them: a field that is missing or of another
-type, in a part that nobody here asks for, would fail them all.
+The client library's own methods parse the whole reply into models, which fail when any field is
+missing or has another type, even one that is not used here.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ async def read_profile(api: PrivateApi, name: str) -> Reply:
 
     Parameters:
       api: The account's client.
-      name: The username.
+      name: The username, without `@`.
 
     Raises:
-      UserNotFound: There is none of that name.
-      IsRegulatedC18Error: It is not shown to everybody.
+      UserNotFound: No user has this name.
+      IsRegulatedC18Error: The profile is age-restricted.
     """
     try:
         reply = await api.private_request(f"users/{name}/usernameinfo/")
     except ClientStatusFail as error:
-        # "This account is restricted by age.", with status 200.
+        # Instagram replies "This account is restricted by age." with status 200.
         if "restricted" in str(error):
             raise IsRegulatedC18Error(str(error)) from error
         raise
@@ -56,10 +56,10 @@ async def read_post(api: PrivateApi, pk: str) -> Reply:
 
     Parameters:
       api: The account's client.
-      pk: The post.
+      pk: The post's media pk.
 
     Raises:
-      MediaNotFound: There is none of that number.
+      MediaNotFound: No post has this pk.
     """
     try:
         reply = await api.private_request(f"media/{pk}/info/")
@@ -73,5 +73,5 @@ async def read_post(api: PrivateApi, pk: str) -> Reply:
     return items[0]
 
 
-def _is_missing(error: ClientError, words: str) -> bool:
-    return isinstance(error, ClientNotFoundError) or words in str(error)
+def _is_missing(error: ClientError, message: str) -> bool:
+    return isinstance(error, ClientNotFoundError) or message in str(error)

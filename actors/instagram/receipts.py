@@ -1,4 +1,4 @@
-"""What is left of a write that Instagram has."""
+"""Receipts: ids of writes that Instagram has stored."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DmReceipt:
-    """A DM that Instagram has.
+    """A DM that Instagram has stored.
 
     Parameters:
       message_id: Instagram's id of the message.
-      thread_id: Instagram's id of its thread; None when the reply did not tell.
+      thread_id: Instagram's id of its thread; None when the reply did not say.
       client_context: The token it was sent with.
-      by_token: Whether that is how it is known to be ours; otherwise by its text and time.
+      by_token: Whether it was matched by that token; otherwise by text and time.
     """
 
     message_id: str
@@ -24,10 +24,6 @@ class DmReceipt:
 
 @dataclass(frozen=True)
 class CommentReceipt:
-    """A comment that Instagram has.
-
-    Parameters:
-      comment_id: Instagram's id of the comment.
-    """
+    """A comment that Instagram has stored."""
 
     comment_id: str

@@ -1,6 +1,7 @@
-"""What of Instagram's replies is told on: few fields, stable, whatever else they hold or lack.
+"""The fields of Instagram's replies that the API returns.
 
-`service/lookups/schemas.py` describes them for callers.
+They are few and stable, whatever else a reply contains or lacks; `service/lookups/schemas.py`
+documents them.
 """
 
 from __future__ import annotations
@@ -18,16 +19,19 @@ _KINDS: Final = {1: "photo", 2: "video", 8: "album"}
 
 
 def user_view(user: Reply) -> dict[str, Any]:
-    """A profile as the API tells it.
+    """The profile fields the API returns.
 
     Parameters:
-      user: As Instagram tells it.
+      user: Instagram's user object.
+
+    Raises:
+      LookupError: It has no `pk` or `username`.
     """
     return {
         "pk": str(user["pk"]),
         "username": str(user["username"]),
-        "full_name": _whole(user.get("full_name")),
-        "biography": _whole(user.get("biography")),
+        "full_name": _valid_utf8(user.get("full_name")),
+        "biography": _valid_utf8(user.get("biography")),
         "is_private": bool(user.get("is_private")),
         "is_verified": bool(user.get("is_verified")),
         "follower_count": _count(user.get("follower_count")),
@@ -38,21 +42,24 @@ def user_view(user: Reply) -> dict[str, Any]:
 
 
 def post_view(media: Reply) -> dict[str, Any]:
-    """A post as the API tells it.
+    """The post fields the API returns.
 
     Parameters:
-      media: As Instagram tells it.
+      media: Instagram's media object.
+
+    Raises:
+      LookupError: It has no `pk`, or no owner.
     """
     pk, owner = str(media["pk"]), _owner(media.get("user") or {})
-    # The numbers that come with hidden counts are made up.
+    # When counts are hidden, the numbers in the reply are not real.
     counts: Reply = {} if media.get("like_and_view_counts_disabled") else media
     return {
         "pk": pk,
         "id": str(media.get("id") or f"{pk}_{owner['pk']}"),
         "code": media.get("code") or InstagramIdCodec.encode(int(pk)),
         "kind": _kind(media),
-        "taken_at": _moment(media.get("taken_at")),
-        "caption": _whole((media.get("caption") or {}).get("text")),
+        "taken_at": _timestamp(media.get("taken_at")),
+        "caption": _valid_utf8((media.get("caption") or {}).get("text")),
         "like_count": _count(counts.get("like_count")),
         "comment_count": _count(media.get("comment_count")),
         "view_count": _count(
@@ -64,25 +71,26 @@ def post_view(media: Reply) -> dict[str, Any]:
 
 
 def row_view(user: Mapping[str, Any]) -> dict[str, Any]:
-    """A follower as a walk's result tells it.
+    """One row of a follower export.
 
     Parameters:
-      user: As Instagram gives it: a page must not fail for a field that nobody asked for.
+      user: Instagram's user object; only the pk is required, so that one odd user does not fail
+        a page.
 
     Raises:
-      LookupError: It is nobody's.
+      LookupError: It has no pk.
     """
     return {
         "pk": str(user.get("pk") or user["id"]),
         "username": str(user.get("username") or ""),
-        "full_name": _whole(user.get("full_name")),
+        "full_name": _valid_utf8(user.get("full_name")),
         "is_private": bool(user.get("is_private")),
         "is_verified": bool(user.get("is_verified")),
     }
 
 
-def _whole(text: Any) -> str:
-    """A name as UTF-8 can hold it: half a surrogate pair becomes a question mark."""
+def _valid_utf8(text: Any) -> str:
+    """Text that UTF-8 can encode: a lone surrogate becomes a question mark."""
     return str(text or "").encode(errors="replace").decode()
 
 
@@ -102,7 +110,7 @@ def _kind(media: Reply) -> str:
     return _KINDS.get(media.get("media_type") or 0, "other")
 
 
-def _moment(taken_at: Any) -> str | None:
+def _timestamp(taken_at: Any) -> str | None:
     if not isinstance(taken_at, int | float):
         return None
     return datetime.fromtimestamp(taken_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -113,11 +121,11 @@ def _owner(user: Reply) -> dict[str, Any]:
 
 
 def _thumbnail(media: Reply) -> str | None:
-    """The largest picture; an album's is that of its first part."""
+    """URL of the largest picture; for an album, of the first part that has one."""
     parts = (media, *(media.get("carousel_media") or []))
     for part in parts:
-        found = (part.get("image_versions2") or {}).get("candidates") or []
-        if found:
-            largest = max(found, key=lambda each: each.get("width", 0) * each.get("height", 0))
+        sizes = (part.get("image_versions2") or {}).get("candidates") or []
+        if sizes:
+            largest = max(sizes, key=lambda size: size.get("width", 0) * size.get("height", 0))
             return largest.get("url") or None
     return None

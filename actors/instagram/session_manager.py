@@ -1,4 +1,4 @@
-"""One account's client and its session: opened once, logged in when it must be, saved after use."""
+"""One account's client and its session: load, log in when needed, save after use."""
 
 from __future__ import annotations
 
@@ -14,60 +14,55 @@ from service.logging.setup import get_logger
 
 _log = get_logger(__name__)
 
-#: What every login with a password goes through: whether it is the account's first comes as the
-#: second argument. Raises to forbid the login; gives the code a person left for it, if any.
+#: Wraps every password login. Called with the account and whether this is its first login; raises
+#: to forbid the login, yields the verification code a person supplied for it, or None.
 LoginGuard = Callable[[AccountOptions, bool], AbstractAsyncContextManager[str | None]]
 
 
 class SessionManager:
-    """Keeps one account's client in step with the vault; its caller makes one call at a time."""
+    """Keeps one account's client in sync with the session store; callers serialize calls."""
 
-    def __init__(self, account: AccountOptions, vault: SessionStore, gate: LoginGuard) -> None:
-        """Describe the keeper; nothing is built, read or sent.
-
-        Parameters:
-          account: The account.
-          vault: Where its session lives.
-          gate: What every login goes through.
-        """
+    def __init__(
+        self, account: AccountOptions, store: SessionStore, login_guard: LoginGuard
+    ) -> None:
         self._account = account
-        self._store = vault
-        self._login_guard = gate
+        self._store = store
+        self._login_guard = login_guard
         self._client: InstagramClient | None = None
         self._stored = StoredSession({}, 0)
 
     async def open(self) -> InstagramClient:
-        """Give a client with a login; a saved one is trusted without a request.
+        """Return a logged-in client; a stored session is trusted without a request.
 
-        What another process has saved since is taken over first.
+        A session that another process saved in the meantime is loaded first.
         """
         client = self._client
-        if client is None or await self._replaced():
+        if client is None or await self._replaced_by_another_process():
             client = await self._load()
         if not client.logged_in:
             await self._login(client)
         return client
 
     async def renew(self) -> InstagramClient:
-        """Give a client with a login other than the one Instagram has just refused."""
+        """Return a client with another login than the one Instagram has just refused."""
         client = self._client
-        if client is None or await self._replaced():
+        if client is None or await self._replaced_by_another_process():
             return await self.open()
         await self._login(client, renewal=True)
         return client
 
     async def persist(self) -> bool:
-        """Save what a call has changed, without a say in how the call ended.
+        """Save what a call changed; a failure is logged and does not affect the call's outcome.
 
         Returns:
-          Whether nothing is left to be saved.
+          False when changes remain unsaved.
         """
         if self._client is None:
             return True
         try:
             await self._save(self._client)
         except SessionStoreError as error:
-            # The stored session wins: the next call begins with it.
+            # The stored session wins; the next call loads it.
             _log.warning(
                 "session not saved; using the stored one",
                 account=self._account.name,
@@ -89,7 +84,7 @@ class SessionManager:
         if client is not None:
             await close_client(client)
 
-    async def _replaced(self) -> bool:
+    async def _replaced_by_another_process(self) -> bool:
         return await self._store.version(self._account.name) != self._stored.version
 
     async def _load(self) -> InstagramClient:
@@ -97,7 +92,7 @@ class SessionManager:
         await self.drop()
         client = await build_client(self._account.client, stored.settings if stored else None)
         self._client, self._stored = client, stored or StoredSession({}, 0)
-        # A new device, or ids that an older session lacked: kept before anything is sent.
+        # A new device, or ids that an older session lacks, must be saved before the first request.
         await self._save(client)
         return client
 
@@ -115,7 +110,7 @@ class SessionManager:
                     verification_code=self._second_factor(client, code),
                 )
             finally:
-                # The session may be there although one of the calls after it failed.
+                # The login may have succeeded although one of the requests after it failed.
                 await self.persist()
 
     def _second_factor(self, client: InstagramClient, code: str | None) -> str:

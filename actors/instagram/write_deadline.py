@@ -1,7 +1,7 @@
-"""For how long this task may go on calling Instagram: while the claim it works for is certain.
+"""The deadline for starting requests to Instagram: the end of the lease the task works under.
 
-A process that was frozen, or cut off from Redis, finds out before its next request: by then
-another may be at work on the same account.
+A process that was frozen or cut off from Redis notices before its next request; by then another
+process may be working on the same account.
 """
 
 from __future__ import annotations
@@ -11,27 +11,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-#: Tells for how many more seconds a request may begin.
-SecondsLeft = Callable[[], float]
+#: Returns for how many more seconds a request may be started.
+SecondsUntilDeadline = Callable[[], float]
 
 
 def _no_deadline() -> float:
     return math.inf
 
 
-_seconds_left: ContextVar[SecondsLeft] = ContextVar("claimed", default=_no_deadline)
+_seconds_left: ContextVar[SecondsUntilDeadline] = ContextVar("seconds_left", default=_no_deadline)
 
 
 class CallOverdueError(Exception):
-    """The time in which a request might begin is over; it was not sent."""
+    """The deadline for starting a request has passed; the request was not sent."""
 
 
 @contextmanager
-def request_deadline(seconds_left: SecondsLeft) -> Iterator[None]:
-    """Let this task's requests begin only while there is time.
+def request_deadline(seconds_left: SecondsUntilDeadline) -> Iterator[None]:
+    """Let this task start requests only until the deadline.
 
     Parameters:
-      seconds_left: Asked before each request.
+      seconds_left: Called before each request.
     """
     mark = _seconds_left.set(seconds_left)
     try:
@@ -41,10 +41,10 @@ def request_deadline(seconds_left: SecondsLeft) -> Iterator[None]:
 
 
 def seconds_until_deadline() -> float:
-    """Tell for how long this task's next request may still begin.
+    """Return for how many more seconds this task may start a request; infinite by default.
 
     Raises:
-      CallOverdueError: No longer.
+      CallOverdueError: The deadline has passed.
     """
     left = _seconds_left.get()()
     if left <= 0:

@@ -14,9 +14,9 @@ def effect_of(verdict: ErrorDecision, kind: str) -> AccountEffect:
       verdict: The error, judged.
       kind: The job's.
     """
-    if verdict.outcome in (Outcome.PERSON, Outcome.FIX_PROXY, Outcome.RELOGIN):
+    if verdict.outcome in (Outcome.HOLD, Outcome.FIX_PROXY, Outcome.RELOGIN):
         return AccountEffect(hold=verdict.code)
-    if verdict.outcome is Outcome.BACK_OFF and verdict.cooldown_seconds:
+    if verdict.outcome is Outcome.COOL_DOWN and verdict.cooldown_seconds:
         return AccountEffect(
             cooldown=verdict.code,
             kind=rate_limit_kind(kind) if verdict.scope == "kind" else "*",

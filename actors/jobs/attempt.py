@@ -202,7 +202,7 @@ class Attempt:
             await self._verify_later(verdict)
             return
         match verdict.outcome:
-            case Outcome.BACK_OFF:
+            case Outcome.COOL_DOWN:
                 cooldown_ms = 1000 * (verdict.cooldown_seconds or 0)
                 await self._recorder.release(
                     Status.WAITING,
@@ -212,7 +212,7 @@ class Attempt:
                     effect=effect_of(verdict, self._claim.job.kind),
                     sent=self._may_have_been_sent,
                 )
-            case Outcome.PERSON | Outcome.FIX_PROXY | Outcome.RELOGIN:
+            case Outcome.HOLD | Outcome.FIX_PROXY | Outcome.RELOGIN:
                 await self._recorder.release(
                     Status.HELD,
                     verdict.code,

@@ -45,7 +45,7 @@ class PhotoMessage(DirectMessage):
     async def prepare(self, claim: Claim, gateway: Gateway, pk: str) -> None:
         """Have the photo, and the thread that it goes into."""
         self._jpeg = await self._lab.load(claim)
-        thread_id = await gateway.call(partial(photos.thread_with, pk=pk))
+        thread_id = await gateway.call(partial(photos.photo_thread_id, pk=pk))
         if thread_id is None:
             raise ClassifiedError(_THREAD_REQUIRED)
         self._thread_id = thread_id

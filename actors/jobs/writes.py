@@ -12,6 +12,7 @@ from actors.instagram.idempotency_tokens import client_context_for
 from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.reconcile import OwnedByOthers
 from service.accounts.user_id_cache import UserIdCache
+from service.instagram.ids import media_pk
 from service.jobs.claims import Claim, Thread
 from service.jobs.write_ownership import WriteOwnership
 
@@ -156,7 +157,7 @@ class Comment(SingleRequestWrite):
 
     async def target(self, claim: Claim, _gateway: Gateway, _people: UserIdCache) -> str:
         """The post's pk, worked out from its shortcode or id."""
-        return Gateway.media_pk(claim.job.post)
+        return media_pk(claim.job.post)
 
     def context(self, _claim: Claim) -> str:
         """Comments do not show the token they were sent with."""

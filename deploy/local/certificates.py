@@ -1,4 +1,4 @@
-"""A private certificate authority for one run: it signs one leaf and is thrown away."""
+"""A certificate authority for one run: it signs one server certificate and is discarded."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _CLOCK_SKEW = datetime.timedelta(hours=1)
 
 @dataclass(frozen=True)
 class CertificateFiles:
-    """Where one run's certificates lie.
+    """Paths of one run's certificates.
 
     Parameters:
-        ca: the authority's certificate, for clients to trust.
-        leaf: the server's certificate.
+        ca: the CA certificate, for clients to trust.
+        leaf: the server certificate.
         key: the server's private key, readable by its owner only.
     """
 
@@ -33,12 +33,12 @@ class CertificateFiles:
 
 
 def issue(directory: Path, names: Sequence[str]) -> CertificateFiles:
-    """Write a fresh authority and a server certificate that carries these names.
+    """Create a CA and a server certificate for these names.
 
-    The authority's own private key never reaches the disk, so nothing else can be signed with it.
+    The CA's private key is never written to disk, so nothing else can be signed with it.
 
     Parameters:
-        directory: where the files go; made if it is missing.
+        directory: where to write the files; created if missing.
         names: DNS names, wildcards allowed.
     """
     directory.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def _leaf(
     ca: x509.Certificate,
     ca_key: ec.EllipticCurvePrivateKey,
 ) -> x509.Certificate:
-    # Strict verifiers (OpenSSL's X509_STRICT, Python 3.13's default) insist on the key identifiers.
+    # Strict verifiers (OpenSSL's X509_STRICT, Python 3.13's default) require the key identifiers.
     authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     return (
         _builder(_name(names[0]), ca.subject, key)

@@ -1,4 +1,4 @@
-"""Child processes that say on their first line of output where they can be reached."""
+"""Child processes whose first line of output says where they can be reached."""
 
 from __future__ import annotations
 
@@ -23,29 +23,33 @@ _REQUEST_SECONDS = 30.0
 
 
 class ChildProcess:
-    """A `python -m` process, from its ready line to its end.
+    """A `python -m` process, started and waited for until its ready line.
 
-    It gets a pipe for standard input, whose end tells it that its parent is gone.
+    Its standard input is a pipe; end of file tells the child that its parent has exited.
 
     Parameters:
-        module: what follows `python -m`.
-        arguments: what follows the module.
-        secrets: environment variables for it alone; unlike arguments, `ps` does not show them.
+        module: the module to run.
+        arguments: its command line arguments.
+        secrets: environment variables for this child only; unlike arguments, `ps` does not show
+            them.
+
+    Raises:
+        RuntimeError: the ready line did not come; the message contains its standard error.
     """
 
     def __init__(
         self, module: str, arguments: Sequence[str], secrets: Mapping[str, str] | None = None
     ) -> None:
         self._module = module
-        self._last_complaints = ""
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
+        self._final_stderr = ""
+        self._stderr_file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             cwd=_ROOT,
             env={**os.environ, **(secrets or {}), "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._errors,
+            stderr=self._stderr_file,
         )
         try:
             self.ready = self._wait_until_ready()
@@ -55,18 +59,17 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        """The process's number."""
         return self._process.pid
 
-    def complaints(self) -> str:
-        """What it has written to standard error so far; a quiet process has written nothing."""
-        if self._errors.closed:
-            return self._last_complaints
-        size = os.fstat(self._errors.fileno()).st_size
-        return os.pread(self._errors.fileno(), size, 0).decode("utf-8", "replace")
+    def stderr(self) -> str:
+        """Everything written to standard error so far."""
+        if self._stderr_file.closed:
+            return self._final_stderr
+        size = os.fstat(self._stderr_file.fileno()).st_size
+        return os.pread(self._stderr_file.fileno(), size, 0).decode("utf-8", "replace")
 
     def stop(self) -> int:
-        """End it with SIGTERM, or with SIGKILL if that takes too long; returns its exit code."""
+        """Stop it with SIGTERM, after 10 s with SIGKILL; returns its exit code."""
         if self._process.poll() is None:
             self._process.terminate()
         try:
@@ -74,18 +77,13 @@ class ChildProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()
-        self._last_complaints = self.complaints()
-        for pipe in (self._process.stdin, self._process.stdout, self._errors):
+        self._final_stderr = self.stderr()
+        for pipe in (self._process.stdin, self._process.stdout, self._stderr_file):
             if pipe is not None:
                 pipe.close()
         return code
 
     def _wait_until_ready(self) -> dict[str, str]:
-        """Read the ready line.
-
-        Raises:
-            RuntimeError: if it does not come; the message carries what the process complained of.
-        """
         lines: queue.Queue[bytes] = queue.Queue()
         output = self._process.stdout
         assert output is not None
@@ -94,18 +92,18 @@ class ChildProcess:
             line = lines.get(timeout=_READY_SECONDS)
             ready: dict[str, str] = json.loads(line)
         except (queue.Empty, ValueError) as exc:
-            raise RuntimeError(f"{self._module} did not start:\n{self.complaints()}") from exc
+            raise RuntimeError(f"{self._module} did not start:\n{self.stderr()}") from exc
         return ready
 
 
 class RunningChildProcess:
-    """A child process that ends with its `with` block."""
+    """A child process that is stopped at the end of its `with` block."""
 
     def __init__(self, child: ChildProcess) -> None:
         self.child = child
 
     def close(self) -> int:
-        """End the process; returns its exit code."""
+        """Stop the process; returns its exit code."""
         return self.child.stop()
 
     def __enter__(self) -> Self:
@@ -121,10 +119,10 @@ class RunningChildProcess:
 
 
 def request_json(url: str, method: str, path: str, body: object | None = None) -> Any:
-    """One JSON request to a loopback server; environment proxies are not asked.
+    """Send a JSON request to a loopback server, ignoring proxies in the environment.
 
     Raises:
-        ValueError: if the server refuses the request; the message is the server's.
+        ValueError: the server returned an error; the message is the server's.
     """
     address = urlsplit(url)
     connection = http.client.HTTPConnection(
@@ -134,9 +132,9 @@ def request_json(url: str, method: str, path: str, body: object | None = None) -
         payload = None if body is None else json.dumps(body).encode()
         connection.request(method, path, payload, {"Content-Type": "application/json"})
         response = connection.getresponse()
-        answer = json.loads(response.read() or b"{}")
+        document = json.loads(response.read() or b"{}")
     finally:
         connection.close()
     if response.status >= 400:
-        raise ValueError(f"{method} {path}: {answer.get('error', response.status)}")
-    return answer
+        raise ValueError(f"{method} {path}: {document.get('error', response.status)}")
+    return document

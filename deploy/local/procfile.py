@@ -1,4 +1,4 @@
-"""The Procfile's own processes, started as a platform starts them: a shell line each."""
+"""Starts the Procfile's processes as a platform does: each as a shell command."""
 
 from __future__ import annotations
 
@@ -14,11 +14,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 def procfile_commands(path: Path = ROOT / "Procfile") -> dict[str, str]:
-    """The command of every process.
-
-    Parameters:
-      path: The Procfile.
-    """
+    """Parse a Procfile into the command of each process."""
     lines = (line.strip() for line in path.read_text().splitlines())
     pairs = (line.partition(":") for line in lines if line and not line.startswith("#"))
     return {name.strip(): command.strip() for name, _, command in pairs}
@@ -28,13 +24,16 @@ class Process:
     """One process, with its output in a file.
 
     Parameters:
-      name: What to call it.
-      command: A shell line.
-      environ: Its whole environment.
-      log: Where its output goes; appended to.
+      name: Its name.
+      command: A shell command.
+      environ: Its entire environment.
+      log: The file its output is appended to.
+      root: The directory to run it in.
     """
 
-    def __init__(self, name: str, command: str, environ: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, name: str, command: str, environ: Mapping[str, str], log: Path, root: Path = ROOT
+    ) -> None:
         self.name = name
         self.log = log
         path = f"{Path(sys.executable).parent}{os.pathsep}{environ.get('PATH', os.defpath)}"
@@ -42,7 +41,7 @@ class Process:
             self._process = subprocess.Popen(
                 f"exec {command}",
                 shell=True,
-                cwd=ROOT,
+                cwd=root,
                 env={**environ, "PATH": path},
                 stdout=output,
                 stderr=output,
@@ -52,25 +51,25 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Its process id, which is also its group's."""
+        """Its process id, which is also its process group id."""
         return self._process.pid
 
     @property
     def returncode(self) -> int | None:
-        """How it ended; None while it runs."""
+        """Its exit code; None while it runs."""
         return self._process.poll()
 
     def signal(self, number: signal.Signals, *, group: bool = False) -> None:
-        """Signal the process, or its whole group as some platforms do."""
+        """Send a signal to the process, or to its whole group as some platforms do."""
         if self.returncode is None:
             (os.killpg if group else os.kill)(self.pid, number)
 
     def wait(self, seconds: float = 30) -> int:
-        """Wait for its end and tell how it ended."""
+        """Wait for its end; returns its exit code."""
         return self._process.wait(seconds)
 
     def stop(self, seconds: float = 30) -> int:
-        """End it as a platform does: SIGTERM, then SIGKILL for the group."""
+        """Stop it as a platform does: SIGTERM, then SIGKILL to the group; returns its exit code."""
         self.signal(signal.SIGTERM)
         try:
             return self.wait(seconds)
@@ -78,6 +77,6 @@ class Process:
             return self.kill()
 
     def kill(self) -> int:
-        """Kill it with everything it started."""
+        """Kill it and everything it started; returns its exit code."""
         self.signal(signal.SIGKILL, group=True)
         return self.wait()

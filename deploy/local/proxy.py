@@ -1,7 +1,7 @@
-"""A CONNECT proxy that leads chosen host names to one local server, and can misbehave on request.
+"""A CONNECT proxy that routes chosen host names to one local server and can simulate faults.
 
-It is also the fake Instagram's knife: a tunnel is cut here, so that a client sees what it would see
-of a real proxy or a real network, whatever protocol runs inside.
+The fake Instagram cuts connections here, so that a client sees the same as with a real proxy or
+network, whatever the protocol inside the tunnel.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final, Literal, TypedDict, get_args
 Fault = Literal["refuse", "407", "cut", "hang"]
 FAULTS: Final[tuple[Fault, ...]] = get_args(Fault)
 Address = tuple[str, int]
-#: From the host and port a client asks for to the address it gets; None refuses it.
+#: Maps the requested host and port to an address; None refuses the tunnel.
 Router = Callable[[str, int], Address | None]
 
 _CHUNK = 64 * 1024
@@ -26,7 +26,7 @@ _HEAD_TIMEOUT_SECONDS = 30
 
 
 class Connect(TypedDict):
-    """One CONNECT the proxy was asked for, and what became of it."""
+    """One CONNECT request and its outcome."""
 
     id: int
     host: str
@@ -57,8 +57,8 @@ class ConnectProxy:
     """A CONNECT proxy on a loopback port.
 
     Parameters:
-        route: says where a host and port lead, or None to refuse them with 403.
-        credentials: `user:password` that clients must present (Basic), or None.
+        route: maps a host and port to an address, or to None for a 403.
+        credentials: `user:password` that clients must send (Basic), or None.
     """
 
     def __init__(self, route: Router, credentials: str | None = None) -> None:
@@ -68,21 +68,19 @@ class ConnectProxy:
         self._handlers: set[asyncio.Task[None]] = set()
         self._faults_left: int | None = None
         self._fault: Fault | None = None
-        # Never starts over: tunnels outlive a reset, and their ids must stay theirs.
-        self._asked = 0
+        # Not reset with the rest: tunnels outlive a reset and keep their ids.
+        self._connect_count = 0
         self.credentials = credentials
         self.connects: list[Connect] = []
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
         if self._server is None:
             raise RuntimeError("the proxy is not started")
         return int(self._server.sockets[0].getsockname()[1])
 
     @property
     def open_tunnels(self) -> int:
-        """How many tunnels carry traffic now."""
         return len(self._tunnels)
 
     async def start(self, port: int = 0) -> None:
@@ -99,34 +97,34 @@ class ConnectProxy:
         await asyncio.gather(*self._handlers, return_exceptions=True)
 
     def set_fault(self, fault: Fault | None, times: int | None = None) -> None:
-        """Misbehave on the next CONNECTs.
+        """Apply a fault to the next CONNECTs; open tunnels are not affected.
 
         Parameters:
-            fault: `refuse` answers 502, `407` asks for credentials, `cut` closes without an answer,
-                `hang` never answers; None behaves again.
-            times: on how many CONNECTs; None means on every one.
+            fault: `refuse` replies 502, `407` requires credentials, `cut` closes without a reply,
+                `hang` never replies; None ends the fault.
+            times: how many CONNECTs it applies to; None for all.
         """
         self._fault, self._faults_left = fault, times
 
     def reset(self) -> None:
-        """Behave again and forget the CONNECTs seen so far."""
+        """End the fault and clear the list of CONNECTs."""
         self.set_fault(None)
         self.connects = []
 
     def tunnel_id(self, upstream_port: int) -> int | None:
-        """The tunnel whose local end towards the server is this port."""
+        """The id of the tunnel whose connection to the server has this local port."""
         tunnel = self._tunnels.get(upstream_port)
         return tunnel.id if tunnel else None
 
     def cut(self, upstream_port: int) -> bool:
-        """Cut one tunnel at once, without a goodbye to either side."""
+        """Abort one tunnel, without a clean close on either side; returns whether it existed."""
         tunnel = self._tunnels.get(upstream_port)
         if tunnel is not None:
             tunnel.abort()
         return tunnel is not None
 
     def cut_all(self) -> int:
-        """Cut every tunnel; returns how many there were."""
+        """Abort every tunnel; returns how many there were."""
         tunnels = list(self._tunnels.values())
         for tunnel in tunnels:
             tunnel.abort()
@@ -141,7 +139,7 @@ class ConnectProxy:
         except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
             writer.transport.abort()
         except asyncio.CancelledError:
-            # Only close() cancels; a cancelled handler would be reported by asyncio's streams.
+            # Only close() cancels; asyncio's streams would report a cancelled handler.
             writer.transport.abort()
         finally:
             self._handlers.discard(task)
@@ -151,21 +149,21 @@ class ConnectProxy:
             head = _parse_head(await reader.readuntil(b"\r\n\r\n"))
         host, _, port = head.target.rpartition(":")
         if head.method != "CONNECT" or not port.isdigit():
-            await _answer(writer, 405, "Method Not Allowed")
+            await _respond(writer, 405, "Method Not Allowed")
             return
         connect = self._log(host.strip("[]").lower(), int(port))
         fault = self._take_fault()
         if fault is not None:
             await self._misbehave(fault, connect, reader, writer)
         elif not self._authorized(head):
-            await self._ask_for_credentials(connect, writer)
+            await self._require_credentials(connect, writer)
         else:
             await self._open(connect, reader, writer)
 
     def _log(self, host: str, port: int) -> Connect:
-        self._asked += 1
+        self._connect_count += 1
         connect: Connect = {
-            "id": self._asked,
+            "id": self._connect_count,
             "host": host,
             "port": port,
             "at": time.time(),
@@ -190,9 +188,9 @@ class ConnectProxy:
     ) -> None:
         connect["outcome"] = fault
         if fault == "refuse":
-            await _answer(writer, 502, "Bad Gateway")
+            await _respond(writer, 502, "Bad Gateway")
         elif fault == "407":
-            await self._ask_for_credentials(connect, writer)
+            await self._require_credentials(connect, writer)
         elif fault == "cut":
             writer.transport.abort()
         else:
@@ -205,10 +203,10 @@ class ConnectProxy:
         expected = "Basic " + base64.b64encode(self.credentials.encode()).decode()
         return hmac.compare_digest((head.authorization or "").encode(), expected.encode())
 
-    async def _ask_for_credentials(self, connect: Connect, writer: asyncio.StreamWriter) -> None:
+    async def _require_credentials(self, connect: Connect, writer: asyncio.StreamWriter) -> None:
         connect["outcome"] = "407"
         challenge = 'Proxy-Authenticate: Basic realm="fake Instagram"\r\n'
-        await _answer(writer, 407, "Proxy Authentication Required", challenge)
+        await _respond(writer, 407, "Proxy Authentication Required", challenge)
 
     async def _open(
         self, connect: Connect, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -216,7 +214,7 @@ class ConnectProxy:
         address = self._route(connect["host"], connect["port"])
         if address is None:
             connect["outcome"] = "forbidden"
-            await _answer(writer, 403, "Forbidden")
+            await _respond(writer, 403, "Forbidden")
             return
         upstream_reader, upstream = await asyncio.open_connection(*address)
         tunnel = _Tunnel(connect["id"], writer, upstream)
@@ -225,22 +223,22 @@ class ConnectProxy:
         connect["outcome"] = "open"
         try:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            await _carry_both_ways(reader, writer, upstream_reader, upstream)
+            await _relay(reader, writer, upstream_reader, upstream)
         finally:
             del self._tunnels[upstream_port]
             connect["outcome"] = "closed"
 
 
-async def _carry_both_ways(
+async def _relay(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
     upstream_reader: asyncio.StreamReader,
     upstream: asyncio.StreamWriter,
 ) -> None:
-    """Carry bytes until either side ends; HTTP never needs the other half of such a connection."""
+    """Copy bytes both ways until either side ends; HTTP needs no half-closed connections."""
     pumps = {
-        asyncio.ensure_future(_pump(reader, upstream)),
-        asyncio.ensure_future(_pump(upstream_reader, writer)),
+        asyncio.ensure_future(_copy(reader, upstream)),
+        asyncio.ensure_future(_copy(upstream_reader, writer)),
     }
     try:
         await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -252,7 +250,7 @@ async def _carry_both_ways(
         await _close(upstream)
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with suppress(OSError):
         while data := await reader.read(_CHUNK):
             writer.write(data)
@@ -265,7 +263,9 @@ async def _close(writer: asyncio.StreamWriter) -> None:
         await writer.wait_closed()
 
 
-async def _answer(writer: asyncio.StreamWriter, status: int, reason: str, header: str = "") -> None:
+async def _respond(
+    writer: asyncio.StreamWriter, status: int, reason: str, header: str = ""
+) -> None:
     head = f"HTTP/1.1 {status} {reason}\r\n{header}Content-Length: 0\r\nConnection: close\r\n\r\n"
     writer.write(head.encode())
     await _close(writer)

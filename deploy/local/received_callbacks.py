@@ -1,4 +1,4 @@
-"""What a receiver of callbacks has received, and what it answers."""
+"""The callbacks a receiver has received, and the responses it sends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ReceivedCallback(TypedDict):
     """One callback.
 
     `event` is the parsed body, or null when it is not JSON; `reason` says why it is not verified;
-    `status` is null when no answer was given.
+    `status` is null when no response was sent.
     """
 
     seq: int
@@ -36,18 +36,18 @@ class ReceivedCallback(TypedDict):
 
 @dataclass
 class ScriptedResponse:
-    """A scripted answer.
+    """A scripted response.
 
     Parameters:
         path: for callbacks to this path, globs allowed.
-        status: the HTTP status; None is 204 or 401 as verified or not.
-        times: for how many callbacks; None for every one.
-        skip: how many matching callbacks go by first.
-        delay_seconds: wait before answering.
-        drip_seconds: send the body in small pieces over so long.
-        hang: never answer.
-        headers: further headers, such as Retry-After or Location.
-        body: the answer's body.
+        status: the HTTP status; None for 204 if verified, else 401.
+        times: how many callbacks it applies to; None for all.
+        skip: how many matching callbacks to let through first.
+        delay_seconds: wait before responding.
+        drip_seconds: send the body byte by byte over this time.
+        hang: never respond.
+        headers: additional headers, such as Retry-After or Location.
+        body: the response body.
     """
 
     path: str = "*"
@@ -61,7 +61,7 @@ class ScriptedResponse:
     body: str = ""
 
     def take(self, path: str) -> bool:
-        """Count one callback; tells whether this answer is for it."""
+        """Count one callback; returns whether this response applies to it."""
         if not fnmatchcase(path, self.path) or self.times == 0:
             return False
         if self.skip > 0:
@@ -73,7 +73,7 @@ class ScriptedResponse:
 
 
 class ReceivedCallbacks:
-    """What was received, and what is answered next; safe for many threads.
+    """Received callbacks and scripted responses; thread-safe.
 
     Parameters:
         secrets: the endpoint's signing secrets, exactly as configured; any one may match.
@@ -82,11 +82,11 @@ class ReceivedCallbacks:
     def __init__(self, secrets: Sequence[str]) -> None:
         self._verifiers = [Webhook(secret) for secret in secrets]
         self._lock = threading.Lock()
-        self._answers: list[ScriptedResponse] = []
+        self._responses: list[ScriptedResponse] = []
         self._received: list[ReceivedCallback] = []
 
     def verify(self, headers: Mapping[str, str], body: bytes) -> str | None:
-        """Why a callback is not to be trusted, or None if it is."""
+        """The reason why a callback's signature is not valid, or None if it is."""
         reason = "no secret is configured"
         for verifier in self._verifiers:
             try:
@@ -100,7 +100,7 @@ class ReceivedCallbacks:
     def record(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> ReceivedCallback:
-        """Verify and keep one callback."""
+        """Verify and store one callback."""
         reason = self.verify(headers, body)
         kept = {name: value for name, value in headers.items() if name in _KEPT_HEADERS}
         with self._lock:
@@ -111,7 +111,7 @@ class ReceivedCallbacks:
                 "path": path,
                 "headers": kept,
                 "body": body.decode("utf-8", "replace"),
-                "event": _parsed(body),
+                "event": _parse_json(body),
                 "verified": reason is None,
                 "reason": reason,
                 "status": None,
@@ -119,31 +119,29 @@ class ReceivedCallbacks:
             self._received.append(received)
         return received
 
-    def answer_for(self, received: ReceivedCallback) -> ScriptedResponse:
-        """The scripted answer for a callback, or the usual one."""
+    def response_for(self, received: ReceivedCallback) -> ScriptedResponse:
+        """The scripted response to a callback, or the default one."""
         with self._lock:
-            for answer in self._answers:
-                if answer.take(received["path"]):
-                    return answer
+            for response in self._responses:
+                if response.take(received["path"]):
+                    return response
         return ScriptedResponse()
 
-    def script(self, script: Mapping[str, Any]) -> None:
-        """Add an answer from JSON.
+    def add_response(self, script: Mapping[str, Any]) -> None:
+        """Add a response from JSON.
 
         Raises:
-            TypeError: if it has an unknown field.
+            TypeError: it has an unknown field.
         """
-        answer = ScriptedResponse(**script)
+        response = ScriptedResponse(**script)
         with self._lock:
-            self._answers.append(answer)
+            self._responses.append(response)
 
-    def clear_answers(self) -> None:
-        """Answer as usual again."""
+    def clear_responses(self) -> None:
         with self._lock:
-            self._answers = []
+            self._responses = []
 
     def clear_received(self) -> None:
-        """Forget what was received."""
         with self._lock:
             self._received = []
 
@@ -153,7 +151,7 @@ class ReceivedCallbacks:
             return self._received[since:]
 
 
-def _parsed(body: bytes) -> Any:
+def _parse_json(body: bytes) -> Any:
     try:
         return json.loads(body)
     except ValueError:

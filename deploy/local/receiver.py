@@ -1,8 +1,8 @@
-"""A receiver of callbacks: verifies each with the official library, records it, and answers.
+"""A callback receiver: verifies each callback with the official library, records it and responds.
 
-`python -m deploy.local.receiver --port 0 --secret whsec_...`; every path but the control ones
-(`/healthz`, `/received`, `/answers`) takes callbacks. Without a scripted answer a verified callback
-gets 204, any other 401.
+`python -m deploy.local.receiver --port 0 --secret whsec_...`; every path except the control paths
+(`/healthz`, `/received`, `/answers`) accepts callbacks. Without a scripted response, a verified
+callback gets 204 and any other 401.
 """
 
 from __future__ import annotations
@@ -37,64 +37,64 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply_json({"status": "ok"})
         elif path.path == "/received":
             _, _, since = path.query.partition("since=")
-            self._reply_json({"items": self.server.inbox.received(int(since or 0))})
+            self._reply_json({"items": self.server.callbacks.received(int(since or 0))})
         else:
-            self._take_callback()
+            self._receive_callback()
 
     def do_DELETE(self) -> None:
         if self.path == "/received":
-            self.server.inbox.clear_received()
+            self.server.callbacks.clear_received()
         elif self.path == "/answers":
-            self.server.inbox.clear_answers()
+            self.server.callbacks.clear_responses()
         self._reply_json({})
 
     def do_POST(self) -> None:
         if self.path == "/answers":
-            self._script_answer()
+            self._add_response()
         else:
-            self._take_callback()
+            self._receive_callback()
 
     def do_PUT(self) -> None:
-        self._take_callback()
+        self._receive_callback()
 
-    def _script_answer(self) -> None:
+    def _add_response(self) -> None:
         try:
-            self.server.inbox.script(json.loads(self._body()))
+            self.server.callbacks.add_response(json.loads(self._body()))
         except (TypeError, ValueError) as exc:
             self._reply_json({"error": str(exc)}, 400)
         else:
             self._reply_json({})
 
-    def _take_callback(self) -> None:
+    def _receive_callback(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        received = self.server.inbox.record(self.command, self.path, headers, self._body())
-        answer = self.server.inbox.answer_for(received)
-        if answer.hang:
-            # Until the sender loses patience and hangs up.
+        received = self.server.callbacks.record(self.command, self.path, headers, self._body())
+        response = self.server.callbacks.response_for(received)
+        if response.hang:
+            # Wait until the sender times out and disconnects.
             self.rfile.read(1)
             self.close_connection = True
             return
-        if answer.delay_seconds:
-            time.sleep(answer.delay_seconds)
-        status = answer.status or (204 if received["verified"] else 401)
+        if response.delay_seconds:
+            time.sleep(response.delay_seconds)
+        status = response.status or (204 if received["verified"] else 401)
         received["status"] = status
-        self._answer(status, answer)
+        self._respond(status, response)
 
-    def _answer(self, status: int, answer: ScriptedResponse) -> None:
-        body = _DRIP_BYTES if answer.drip_seconds else answer.body.encode()
+    def _respond(self, status: int, response: ScriptedResponse) -> None:
+        body = _DRIP_BYTES if response.drip_seconds else response.body.encode()
         self.send_response(status)
-        for name, value in answer.headers.items():
+        for name, value in response.headers.items():
             self.send_header(name, value)
         if status != 204:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if status == 204:
             return
-        if not answer.drip_seconds:
+        if not response.drip_seconds:
             self.wfile.write(body)
             return
         for byte in body:
-            time.sleep(answer.drip_seconds / len(body))
+            time.sleep(response.drip_seconds / len(body))
             self.wfile.write(bytes([byte]))
 
     def _body(self) -> bytes:
@@ -109,29 +109,29 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(payload)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Say nothing: `GET /received` tells all there is."""
+        """Log nothing; `GET /received` shows everything."""
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self, port: int, inbox: ReceivedCallbacks) -> None:
+    def __init__(self, port: int, callbacks: ReceivedCallbacks) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
-        self.inbox = inbox
+        self.callbacks = callbacks
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Senders that hang up are expected; anything else is shown."""
+        """Ignore senders that disconnect; report any other error."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
 
 class Receiver(RunningChildProcess):
-    """A receiver in a process of its own, ended with the `with` block.
+    """A receiver in a child process, stopped at the end of the `with` block.
 
     Parameters:
-        secrets: the endpoint's signing secret, exactly as configured; several while rotating.
-        port: a loopback port; 0 takes any free one.
+        secrets: the endpoint's signing secret, exactly as configured; several during rotation.
+        port: a loopback port; 0 for any free one.
     """
 
     def __init__(self, *secrets: str, port: int = 0) -> None:
@@ -140,12 +140,12 @@ class Receiver(RunningChildProcess):
 
     @property
     def url(self) -> str:
-        """Where callbacks go."""
+        """The URL that accepts callbacks."""
         return self.child.ready["url"]
 
     @property
     def control_url(self) -> str:
-        """Where `/received` and `/answers` are."""
+        """The base URL of `/received` and `/answers`."""
         return self.child.ready["control"]
 
     def received(self, since: int = 0) -> list[ReceivedCallback]:
@@ -154,15 +154,15 @@ class Receiver(RunningChildProcess):
         return received
 
     def answer(self, **script: object) -> None:
-        """Script an answer; the parameters are those of `Answer`."""
+        """Script a response; the parameters are those of `ScriptedResponse`."""
         self._request("POST", "/answers", script)
 
     def clear_answers(self) -> None:
-        """Answer as usual again."""
+        """Remove all scripted responses."""
         self._request("DELETE", "/answers")
 
     def reset(self) -> None:
-        """Answer as usual again, and forget what was received."""
+        """Remove all scripted responses and received callbacks."""
         self.clear_answers()
         self._request("DELETE", "/received")
 
@@ -181,20 +181,20 @@ def _in_background(target: Any, *arguments: object) -> None:
 
 
 def main() -> None:
-    """Receive callbacks until told to stop; prints one JSON line when it listens."""
+    """Receive callbacks until SIGTERM or SIGINT; prints one JSON line when ready."""
     parser = argparse.ArgumentParser(prog=f"python -m {_MODULE}", description=__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument(
         "--secret",
         action="append",
-        help=f"repeat it while rotating; without it, {_SECRETS_VARIABLE} (space-separated)",
+        help=f"repeatable; default: {_SECRETS_VARIABLE} (space-separated)",
     )
     parser.add_argument("--end-with-parent", action="store_true", help="stop when stdin ends")
     arguments = parser.parse_args()
     secrets = arguments.secret or os.environ.get(_SECRETS_VARIABLE, "").split()
     with _Server(arguments.port, ReceivedCallbacks(secrets)) as server:
         for number in (signal.SIGTERM, signal.SIGINT):
-            # shutdown() waits for serve_forever(), which this very thread runs.
+            # shutdown() waits for serve_forever(), which runs in this thread.
             signal.signal(number, lambda *_: _in_background(server.shutdown))
         if arguments.end_with_parent:
             _in_background(_end_with_parent, server)

@@ -1,4 +1,4 @@
-"""`make run`: the stack, kept up until Ctrl-C."""
+"""`make run`: runs the stack until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from deploy.local.sender import EVENTS
 from deploy.local.stack import Stack
 
 _HELP = """
-The stack is up. Its store is kept in {directory} until the next start; logs are there too.
+The stack is running. Its store and logs are in {directory} until the next start.
 
   send a paid event      .venv/bin/python -m deploy.local send checkout.session.completed
-  ... or any file        .venv/bin/python -m deploy.local send path/to/event.json
-  what it did            curl -s -H 'Authorization: Bearer {key}' {url}/jobs
-  the API's page         {url}/docs
+  send any file          .venv/bin/python -m deploy.local send path/to/event.json
+  list the jobs          curl -s -H 'Authorization: Bearer {key}' {url}/jobs
+  API documentation      {url}/docs
   DMs that arrived       curl -s {control}/dms
   callbacks received     curl -s {receiver}/received
 
-events to send: {events}
-Ctrl-C ends it.
+Example events: {events}
+Press Ctrl-C to stop.
 """
 
 
 def main() -> int:
-    """Keep the stack up until told to stop."""
+    """Run the stack until SIGTERM or Ctrl-C."""
     directory = ROOT / ".local" / "run"
-    signal.signal(signal.SIGTERM, _end)
-    with ExitStack() as held:
-        if not _only_one(held):
-            print("a stack runs from this checkout already", file=sys.stderr)
+    signal.signal(signal.SIGTERM, _exit)
+    with ExitStack() as resources:
+        if not _acquire_lock(resources):
+            print("a stack is already running from this checkout", file=sys.stderr)
             return 1
         shutil.rmtree(directory, ignore_errors=True)
-        return _keep_up(directory)
+        return _run_stack(directory)
 
 
-def _only_one(held: ExitStack) -> bool:
-    """Take the checkout's lock; it goes with the process."""
+def _acquire_lock(resources: ExitStack) -> bool:
+    """Take the checkout's lock, which the process holds until it exits."""
     lock = ROOT / ".local" / "run.lock"
     lock.parent.mkdir(exist_ok=True)
-    file = held.enter_context(lock.open("w"))
+    file = resources.enter_context(lock.open("w"))
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -53,7 +53,7 @@ def _only_one(held: ExitStack) -> bool:
     return True
 
 
-def _keep_up(directory: Path) -> int:
+def _run_stack(directory: Path) -> int:
     with Stack(directory) as stack:
         target = directory / "target"
         target.touch(mode=0o600)
@@ -78,7 +78,7 @@ def _keep_up(directory: Path) -> int:
 
 
 def target_of_running_stack() -> tuple[str, str] | None:
-    """Where the stack that runs takes events, and its secret; None when none was started."""
+    """The webhook URL and signing secret of the running stack; None when there is none."""
     target = Path(ROOT / ".local" / "run" / "target")
     if not target.is_file():
         return None
@@ -86,5 +86,5 @@ def target_of_running_stack() -> tuple[str, str] | None:
     return url, secret
 
 
-def _end(_signum: int, _frame: FrameType | None) -> None:
+def _exit(_signum: int, _frame: FrameType | None) -> None:
     sys.exit(0)

@@ -1,4 +1,4 @@
-"""Sends events as Stripe would: the official library signs them."""
+"""Sends events as Stripe does, signed with the official library."""
 
 from __future__ import annotations
 
@@ -19,23 +19,18 @@ EVENTS: Final = ROOT / "deploy" / "local" / "events"
 
 @dataclass(frozen=True)
 class Response:
-    """What the door answered.
-
-    Parameters:
-      status: The HTTP status.
-      body: The JSON.
-    """
+    """A webhook response: the HTTP status and the JSON body."""
 
     status: int
     body: dict[str, Any]
 
 
 def event(name: str, **changes: Any) -> dict[str, Any]:
-    """A real-shaped Stripe event.
+    """Load an example event.
 
     Parameters:
-      name: Its file's name in `events/`, without `.json`.
-      changes: Top-level fields to change, such as `id`.
+      name: Its file name in `events/`, without `.json`.
+      changes: Top-level fields to replace, such as `id`.
     """
     document: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
     return {**document, **changes}
@@ -45,9 +40,9 @@ def send(url: str, secret: str, document: dict[str, Any] | Path) -> Response:
     """Sign an event and post it.
 
     Parameters:
-      url: The source's address.
-      secret: Its signing secret.
-      document: The event, or a file with one.
+      url: The source's webhook URL.
+      secret: The source's signing secret.
+      document: The event, or a file that contains it.
     """
     raw = document.read_text() if isinstance(document, Path) else json.dumps(document)
     signature = WebhookSignature.generate_signature_header(raw, secret, int(time.time()))
@@ -57,8 +52,8 @@ def send(url: str, secret: str, document: dict[str, Any] | Path) -> Response:
         {"Content-Type": "application/json", "Stripe-Signature": signature},
     )
     try:
-        with urllib.request.urlopen(request, timeout=15) as answer:
-            return Response(answer.status, json.load(answer))
-    except urllib.error.HTTPError as refused:
-        with refused:
-            return Response(refused.code, json.load(refused))
+        with urllib.request.urlopen(request, timeout=15) as response:
+            return Response(response.status, json.load(response))
+    except urllib.error.HTTPError as error:
+        with error:
+            return Response(error.code, json.load(error))

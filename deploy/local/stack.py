@@ -1,7 +1,7 @@
 """The whole stack on one machine: embedded Valkey, fake Instagram, receiver, every process.
 
-The store, the fake Instagram and the receiver listen on loopback; all ports are the system's
-choice. Nothing needs root or Docker.
+The store, the fake Instagram and the receiver listen on loopback, each on any free port. Nothing
+needs root or Docker.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import base64
 import os
 import secrets
 import signal
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,22 +21,22 @@ from deploy.local.instagram.state import SHOP_PASSWORD
 from deploy.local.procfile import ROOT, Process, procfile_commands
 from deploy.local.receiver import Receiver
 from deploy.local.valkey import Valkey
-from deploy.local.wait import free_port, until
+from deploy.local.wait import free_port, is_ready, until
 
 PROCESSES: Final = ("web", "worker", "scheduler")
 CONFIG: Final = ROOT / "deploy" / "local" / "heliograph.toml"
 
 
 class Stack:
-    """Everything that a deployment consists of, as a context manager.
+    """A complete deployment, as a context manager.
 
     Parameters:
-      directory: Where logs, the store's files and the fake Instagram's authority go.
+      directory: For logs, the store's files and the fake Instagram's CA certificate.
       processes: Which of the Procfile's processes to start.
-      config: The heliograph.toml.
-      environ: More variables for the processes.
+      config: Path of the heliograph.toml.
+      environ: Additional environment variables of the processes.
       redis_url: A Redis to use instead of the embedded Valkey.
-      commands: Commands to use instead of the Procfile's, by process.
+      commands: Commands to use instead of the Procfile's, by process name.
     """
 
     def __init__(
@@ -52,12 +50,12 @@ class Stack:
         commands: Mapping[str, str] | None = None,
     ) -> None:
         self.directory = directory
-        self._names = processes
+        self._process_names = processes
         self._config = config
-        self._more = dict(environ or {})
-        self._given_redis = redis_url
-        self._commands = {**procfile_commands(), **(commands or {})}
-        self._open = ExitStack()
+        self._extra_environ = dict(environ or {})
+        self._external_redis_url = redis_url
+        self._commands = dict(commands or {})
+        self._resources = ExitStack()
         self.port = free_port()
         self.webhook_secret = f"whsec_{secrets.token_hex(24)}"
         self.callback_secret = f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
@@ -67,23 +65,23 @@ class Stack:
 
     @property
     def url(self) -> str:
-        """Where the web process listens."""
+        """Base URL of the web process."""
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         """Start everything and wait until the web process is ready."""
         self.directory.mkdir(parents=True, exist_ok=True)
         try:
-            if self._given_redis is None:
-                self.store = self._open.enter_context(Valkey(self.directory / "valkey"))
-            self.redis_url = self._given_redis or self.store.url
-            self.fake_instagram = self._open.enter_context(
+            if self._external_redis_url is None:
+                self.store = self._resources.enter_context(Valkey(self.directory / "valkey"))
+            self.redis_url = self._external_redis_url or self.store.url
+            self.fake_instagram = self._resources.enter_context(
                 FakeInstagram(self.directory, open_world=True)
             )
-            self.receiver = self._open.enter_context(Receiver(self.callback_secret))
-            for name in self._names:
+            self.receiver = self._resources.enter_context(Receiver(self.callback_secret))
+            for name in self._process_names:
                 self.start(name)
-            if "web" in self._names:
+            if "web" in self._process_names:
                 until(self.ready, what="the web process' readiness")
         except BaseException:
             self.close()
@@ -96,39 +94,44 @@ class Stack:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop everything."""
         self.close()
 
     def start(
-        self, name: str, label: str | None = None, environ: Mapping[str, str] | None = None
+        self,
+        name: str,
+        label: str | None = None,
+        environ: Mapping[str, str] | None = None,
+        root: Path = ROOT,
     ) -> Process:
         """Start one of the Procfile's processes.
 
         Parameters:
           name: Its name in the Procfile.
-          label: What to call it, where several of a kind run.
-          environ: More variables for it.
+          label: Its name here, if several of a kind run.
+          environ: Additional environment variables.
+          root: The source tree to run; another release has another one.
         """
         label = label or name
         variables = {**self.environ(), **(environ or {})}
         log = self.directory / f"{label}.log"
-        process = Process(label, self._commands[name], variables, log)
+        commands = {**procfile_commands(root / "Procfile"), **self._commands}
+        process = Process(label, commands[name], variables, log, root)
         self.processes[label] = process
         return process
 
     def ready(self) -> bool:
-        """Whether the web process and its store answer."""
+        """Whether `/readyz` returns 200.
+
+        Raises:
+          RuntimeError: The web process has exited; the message contains the end of its log.
+        """
         process = self.processes.get("web")
         if process is not None and process.returncode is not None:
             raise RuntimeError(f"the web process ended: {process.log.read_text()[-2000:]}")
-        try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
+        return is_ready(self.url)
 
     def environ(self) -> dict[str, str]:
-        """The environment of every process, nothing of ours but what a platform would set."""
+        """The environment of every process: only what a platform would set."""
         kept = ("PATH", "HOME", "LANG")
         return {
             **{name: os.environ[name] for name in kept if name in os.environ},
@@ -149,13 +152,13 @@ class Stack:
             "CALLBACK_SECRET": self.callback_secret,
             "CALLBACK_ALLOW_HTTP": "on",
             "CALLBACK_ALLOW_CIDRS": "127.0.0.0/8",
-            **self._more,
+            **self._extra_environ,
         }
 
     def close(self) -> None:
-        """Stop everything: our processes first, all at once, then what they talk to."""
+        """Stop everything: first all processes at once, then what they talk to."""
         for process in self.processes.values():
             process.signal(signal.SIGTERM)
         for process in self.processes.values():
             process.stop()
-        self._open.close()
+        self._resources.close()

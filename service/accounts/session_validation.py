@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from service.accounts.session_settings import exportable, is_logged_in, user_pks
+from service.json_values.plain_json import is_deeper, json_size
 
 MAX_DOCUMENT_BYTES: Final = 1024 * 1024
 #: Real ones have three levels; copying one level takes several of Python's stack frames.
@@ -81,31 +82,10 @@ def check_document(document: object, username: str) -> dict[str, Any]:
 
 
 def _check_plain(document: Mapping[str, Any]) -> None:
-    if _depth(document) > MAX_DEPTH:
+    if is_deeper(document, MAX_DEPTH):
         raise InvalidSession("", f"must be nested at most {MAX_DEPTH} levels deep")
-    try:
-        json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
-    except ValueError:
-        plain = False
-    else:
-        plain = True
-    if not plain:  # outside the handler: its error carries the whole document
-        raise InvalidSession("", "must be plain JSON (no NaN, no half surrogate pairs)")
-
-
-def _depth(document: object) -> int:
-    level, depth = [document], 0
-    while level and depth <= MAX_DEPTH:
-        level = [inner for outer in level for inner in _inside(outer)]
-        depth += 1
-    return depth
-
-
-def _inside(value: object) -> Iterator[object]:
-    if isinstance(value, dict):
-        yield from value.values()
-    elif isinstance(value, list):
-        yield from value
+    if json_size(document) is None:
+        raise InvalidSession("", "must be plain JSON: no NaN, no lone surrogates")
 
 
 def _check_username(given: object, username: str) -> None:

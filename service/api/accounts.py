@@ -1,4 +1,4 @@
-"""Accounts: what stands in their way, and opening and closing them."""
+"""Accounts: their state, pausing and resuming."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from service.api.auth import Caller, WebParts
+from service.api.auth import Caller, Services
 from service.api.schemas import NoteRequest, PauseRequest
 from service.dependencies import AppServices
 from service.http.errors import ApiError
@@ -15,64 +15,68 @@ router = APIRouter(tags=["accounts"])
 
 
 @router.get("/accounts")
-async def page(_caller: Caller, web: WebParts) -> dict[str, Any]:
+async def list_accounts(_caller: Caller, services: Services) -> dict[str, Any]:
     """List the configured accounts."""
-    items = [await shown(web, name) for name in web.config.accounts]
+    items = [await account_view(services, name) for name in services.config.accounts]
     return {"items": items, "next": None}
 
 
 @router.get("/accounts/{name}")
-async def show(name: str, _caller: Caller, web: WebParts) -> dict[str, Any]:
-    """Show one account: whether it acts, why not, and what waits for it."""
-    return await shown(web, name)
+async def get_account(name: str, _caller: Caller, services: Services) -> dict[str, Any]:
+    """Show one account: whether it is active, why not, its budgets and its waiting jobs."""
+    return await account_view(services, name)
 
 
 @router.post("/accounts/{name}/pause")
-async def pause(
-    name: str, caller: Caller, web: WebParts, asked: PauseRequest | None = None
+async def pause_account(
+    name: str, caller: Caller, services: Services, body: PauseRequest | None = None
 ) -> dict[str, Any]:
-    """Stop an account, or one kind of its actions: jobs are held until it is resumed."""
-    check_known(web, name)
-    asked = asked or PauseRequest()
-    await web.accounts.pause(name, asked.reason, kind=asked.kind, by=f"api:{caller}")
-    return await shown(web, name)
+    """Pause an account, or one kind of its actions; its jobs are held until it is resumed."""
+    require_account(services, name)
+    body = body or PauseRequest()
+    await services.accounts.pause(name, body.reason, kind=body.kind, by=f"api:{caller}")
+    return await account_view(services, name)
 
 
 @router.post("/accounts/{name}/resume")
-async def resume(
-    name: str, caller: Caller, web: WebParts, asked: PauseRequest | None = None
+async def resume_account(
+    name: str, caller: Caller, services: Services, body: PauseRequest | None = None
 ) -> dict[str, Any]:
-    """End every hold and cooldown of an account (or of one kind); held jobs go on in order."""
-    check_known(web, name)
-    await web.accounts.resume(name, kind=(asked or PauseRequest()).kind, by=f"api:{caller}")
-    return await shown(web, name)
+    """End every pause, hold and cooldown of an account (or of one kind); its jobs continue."""
+    require_account(services, name)
+    await services.accounts.resume(name, kind=(body or PauseRequest()).kind, by=f"api:{caller}")
+    return await account_view(services, name)
 
 
 @router.post("/pause")
-async def pause_everything(
-    caller: Caller, web: WebParts, why: NoteRequest | None = None
+async def pause_all_accounts(
+    caller: Caller, services: Services, body: NoteRequest | None = None
 ) -> dict[str, Any]:
-    """Stop every account at once, whatever its own state."""
-    await web.accounts.pause_all((why or NoteRequest()).reason, f"api:{caller}")
-    return await web.accounts.global_pause()
+    """Pause all accounts at once, whatever their own state."""
+    await services.accounts.pause_all((body or NoteRequest()).reason, f"api:{caller}")
+    return await services.accounts.global_pause()
 
 
 @router.post("/resume")
-async def resume_everything(
-    caller: Caller, web: WebParts, _why: NoteRequest | None = None
+async def resume_all_accounts(
+    caller: Caller, services: Services, _body: NoteRequest | None = None
 ) -> dict[str, Any]:
-    """End the stop of every account; holds of their own stay."""
-    await web.accounts.resume_all(f"api:{caller}")
-    return await web.accounts.global_pause()
+    """End the pause of all accounts; an account's own pause or hold stays."""
+    await services.accounts.resume_all(f"api:{caller}")
+    return await services.accounts.global_pause()
 
 
-async def shown(web: AppServices, name: str) -> dict[str, Any]:
-    """An account as the API shows it."""
-    check_known(web, name)
-    return {**await web.accounts.show(name), "role": web.config.accounts[name].role}
+async def account_view(services: AppServices, name: str) -> dict[str, Any]:
+    """Return an account as the API shows it; 404 if it is not configured."""
+    require_account(services, name)
+    return {**await services.accounts.show(name), "role": services.config.accounts[name].role}
 
 
-def check_known(web: AppServices, name: str) -> None:
-    """Refuse the name of no account."""
-    if name not in web.config.accounts:
-        raise ApiError(404, "unknown_account", "No such account is configured.")
+def require_account(services: AppServices, name: str) -> None:
+    """Raise a 404 ApiError if no account of that name is configured."""
+    if name not in services.config.accounts:
+        raise ApiError(
+            404,
+            "unknown_account",
+            "No account of this name is configured: GET /accounts lists them.",
+        )

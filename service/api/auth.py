@@ -1,4 +1,4 @@
-"""Whom a request comes from, by its bearer key."""
+"""Authenticates requests by their API key."""
 
 from __future__ import annotations
 
@@ -14,52 +14,48 @@ from service.dependencies import AppServices, get_services
 _bearer = HTTPBearer(auto_error=False, description="One of API_KEYS")
 
 
-async def caller(
+async def authenticate(
     request: Request,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> str:
-    """The name of the API key that the request carries.
-
-    Parameters:
-      request: The request.
-      credentials: Its bearer token, if any.
+    """Return the name of the API key that the request carries.
 
     Raises:
-      HTTPException: 401, no key or an unknown one.
+      HTTPException: 401, the key is missing or unknown.
     """
     key = credentials.credentials if credentials else ""
-    return _known(get_services(request).api_keys.verify(key))
+    return _require_known(get_services(request).api_keys.verify(key))
 
 
-async def socket_caller(socket: WebSocket) -> str:
-    """The same for a WebSocket's opening request, which is refused as any request is.
+async def authenticate_websocket(socket: WebSocket) -> str:
+    """Return the name of the API key of a WebSocket's opening request.
 
     Parameters:
-      socket: Not accepted yet.
+      socket: Not accepted yet, so the request is rejected like any other.
 
     Raises:
-      HTTPException: 401, no key or an unknown one.
+      HTTPException: 401, the key is missing or unknown.
     """
-    return _known(
+    return _require_known(
         get_services(socket).api_keys.verify_header(socket.headers.get("Authorization", ""))
     )
 
 
-def _known(name: str | None) -> str:
+def _require_known(name: str | None) -> str:
     if name is None:
         raise HTTPException(
             401,
-            "Send one of the API keys as `Authorization: Bearer KEY`.",
+            "The API key is missing or unknown: send `Authorization: Bearer KEY`.",
             headers={"WWW-Authenticate": "Bearer"},
         )
     return name
 
 
-async def _parts(connection: HTTPConnection) -> AppServices:
-    # A coroutine: FastAPI runs plain functions in a thread, which costs more than most requests.
+async def _services(connection: HTTPConnection) -> AppServices:
+    # A coroutine, because FastAPI runs plain functions in a thread, which costs more than the work.
     return get_services(connection)
 
 
-Caller = Annotated[str, Depends(caller)]
-SocketCaller = Annotated[str, Depends(socket_caller)]
-WebParts = Annotated[AppServices, Depends(_parts)]
+Caller = Annotated[str, Depends(authenticate)]
+WebSocketCaller = Annotated[str, Depends(authenticate_websocket)]
+Services = Annotated[AppServices, Depends(_services)]

@@ -1,4 +1,4 @@
-"""The answer to Instagram's question whether it is really you."""
+"""Verification codes that Instagram asks for when it challenges a login."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
 from service.accounts.verification_codes import CODE_HOLDS, normalise_code
-from service.api.accounts import check_known, shown
-from service.api.auth import Caller, WebParts
+from service.api.accounts import account_view, require_account
+from service.api.auth import Caller, Services
 
 router = APIRouter(tags=["accounts"])
 
 
-class ChallengeAnswer(BaseModel):
-    """The code that Instagram sent."""
+class VerificationCodeRequest(BaseModel):
+    """The verification code that Instagram sent."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -27,11 +27,11 @@ class ChallengeAnswer(BaseModel):
 
 
 @router.post("/accounts/{name}/challenge")
-async def answer(
-    name: str, given: ChallengeAnswer, caller: Caller, web: WebParts
+async def submit_verification_code(
+    name: str, body: VerificationCodeRequest, caller: Caller, services: Services
 ) -> dict[str, Any]:
-    """Leave a code for the account's next login; a hold that waits for one ends."""
-    check_known(web, name)
-    await web.verification_codes.put(name, given.code)
-    await web.accounts.clear_verification_hold(name, CODE_HOLDS, by=f"api:{caller}")
-    return await shown(web, name)
+    """Store a verification code for the account's next login, and end a hold that waits for one."""
+    require_account(services, name)
+    await services.verification_codes.put(name, body.code)
+    await services.accounts.clear_verification_hold(name, CODE_HOLDS, by=f"api:{caller}")
+    return await account_view(services, name)

@@ -1,4 +1,4 @@
-"""Deliveries: the callbacks owed, and what was tried."""
+"""Deliveries: the callbacks owed, and their attempts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from service.api.auth import Caller, WebParts
+from service.api.auth import Caller, Services
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
 from service.deliveries.store import DeliveryStatus
 from service.http.errors import ApiError
@@ -15,23 +15,25 @@ router = APIRouter(tags=["deliveries"])
 
 
 @router.get("/deliveries")
-async def page(
+async def list_deliveries(
     _caller: Caller,
-    web: WebParts,
+    services: Services,
     status: DeliveryStatus | None = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> dict[str, Any]:
     """List deliveries, newest first."""
     return page_response(
-        await web.deliveries.page(status, cursor=parse_cursor(cursor), limit=limit)
+        await services.deliveries.page(status, cursor=parse_cursor(cursor), limit=limit)
     )
 
 
 @router.get("/deliveries/{delivery_id}")
-async def show(delivery_id: str, _caller: Caller, web: WebParts) -> dict[str, Any]:
-    """Show one delivery with its payload and every attempt."""
-    delivery = await web.deliveries.read(delivery_id)
+async def get_delivery(delivery_id: str, _caller: Caller, services: Services) -> dict[str, Any]:
+    """Show one delivery with its payload and all attempts."""
+    delivery = await services.deliveries.read(delivery_id)
     if delivery is None:
-        raise ApiError(404, "unknown_delivery", "No such delivery is known (any more).")
+        raise ApiError(
+            404, "unknown_delivery", "There is no such delivery, or it is no longer kept."
+        )
     return delivery

@@ -1,15 +1,16 @@
-"""A tale told over a connection: as server-sent events, or over a WebSocket.
+"""Sends a subscription's updates over a connection: as server-sent events or over a WebSocket.
 
-Whoever does not take what he is sent is cut off, and whoever is cut off goes on where he was.
+A subscriber that stops reading is disconnected. A subscriber that comes back resumes after the last
+event it received.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
-from typing import Any, Final
+from collections.abc import Awaitable, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Final
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -20,14 +21,14 @@ from service.live.broadcaster import Broadcaster, Subscriber
 from service.live.subscriptions import Subscription
 from service.logging.setup import get_logger
 
-#: For how long one may take nothing of what he is sent.
+#: A subscriber that reads nothing for so long is disconnected.
 SEND_TIMEOUT_SECONDS: Final = 20.0
-#: When to come again after a connection was lost, and after this process has ended.
+#: SSE reconnection time: after a lost connection, and (a random value) after this process stops.
 RETRY_MS: Final = 1000
-RETRY_LATER_MS: Final = (1000, 5000)
+SHUTDOWN_RETRY_MS: Final = (1000, 5000)
 
-#: Close codes (https://www.iana.org/assignments/websocket): done; the service restarts.
-DONE, RESTART = 1000, 1012
+#: Close codes (https://www.iana.org/assignments/websocket).
+NORMAL_CLOSURE, SERVICE_RESTART = 1000, 1012
 
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _KEEPALIVE: Final = b":\n\n"
@@ -39,93 +40,99 @@ class EventStreamResponse(Response):
     """Server-sent events.
 
     Parameters:
-      live: Where to listen.
-      job_id: The job to listen to; None for all.
-      tale: What to tell.
+      broadcaster: Pushes new entries.
+      job_id: The job to follow; None for all.
+      subscription: Yields the updates to send.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, live: Broadcaster, job_id: str | None, tale: Subscription) -> None:
+    def __init__(
+        self, broadcaster: Broadcaster, job_id: str | None, subscription: Subscription
+    ) -> None:
         self.status_code = 200
         self.background = None
         self.init_headers(_HEADERS)
-        self._live = live
+        self._broadcaster = broadcaster
         self._job_id = job_id
-        self._tale = tale
+        self._subscription = subscription
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Tell until the tale or the connection is over."""
-        with self._live.subscribe(self._job_id, abort_callback(scope)) as listener:
-            watch = asyncio.create_task(_unsubscribe_on_disconnect(receive, listener))
-            try:
-                start = {"type": "http.response.start", "status": self.status_code}
-                await send({**start, "headers": self.raw_headers})
-                await self._stream(listener, send)
-            finally:
-                watch.cancel()
+        """Send updates until the subscription or the connection ends."""
+        with _subscribed(self._broadcaster, self._job_id, scope, receive) as subscriber:
+            start = {"type": "http.response.start", "status": self.status_code}
+            await send({**start, "headers": self.raw_headers})
+            await self._stream(subscriber, send)
 
-    async def _stream(self, listener: Subscriber, send: Send) -> None:
+    async def _stream(self, subscriber: Subscriber, send: Send) -> None:
         async def write(body: bytes, more: bool = True) -> None:
             event = {"type": "http.response.body", "body": body, "more_body": more}
-            await _send_with_timeout(send(event), listener)
+            await _send_with_timeout(send(event), subscriber)
 
         await write(b"retry: %d\n\n" % RETRY_MS)
-        async with aclosing(self._tale.stream(listener)) as batches:
+        async with aclosing(self._subscription.stream(subscriber)) as batches:
             async for batch in batches:
-                await write(b"".join(message.as_event for message in batch) or _KEEPALIVE)
-        if listener.closed:
-            await write(b"retry: %d\n\n" % random.randint(*RETRY_LATER_MS))
+                await write(b"".join(update.as_event for update in batch) or _KEEPALIVE)
+        if subscriber.closed:
+            await write(b"retry: %d\n\n" % random.randint(*SHUTDOWN_RETRY_MS))
         await write(b"", more=False)
 
 
 async def stream_to_websocket(
-    socket: WebSocket, live: Broadcaster, job_id: str | None, tale: Subscription
+    socket: WebSocket, broadcaster: Broadcaster, job_id: str | None, subscription: Subscription
 ) -> None:
-    """Tell over a WebSocket until the tale or the connection is over.
+    """Send updates over a WebSocket until the subscription or the connection ends.
 
     Parameters:
-      socket: Not accepted yet. What it says is not listened to.
-      live: Where to listen.
-      job_id: The job to listen to; None for all.
-      tale: What to tell.
+      socket: Not accepted yet. What it sends is ignored.
+      broadcaster: Pushes new entries.
+      job_id: The job to follow; None for all.
+      subscription: Yields the updates to send.
     """
     await socket.accept()
-    with live.subscribe(job_id, abort_callback(socket.scope)) as listener:
-        watch = asyncio.create_task(_unsubscribe_on_disconnect(socket.receive, listener))
+    with _subscribed(broadcaster, job_id, socket.scope, socket.receive) as subscriber:
         try:
-            await _stream(socket, listener, tale)
+            await _stream(socket, subscriber, subscription)
         except WebSocketDisconnect:
-            listener.unsubscribe()
-        finally:
-            watch.cancel()
+            subscriber.unsubscribe()
 
 
-async def _stream(socket: WebSocket, listener: Subscriber, tale: Subscription) -> None:
-    async with aclosing(tale.stream(listener)) as batches:
+async def _stream(socket: WebSocket, subscriber: Subscriber, subscription: Subscription) -> None:
+    async with aclosing(subscription.stream(subscriber)) as batches:
         async for batch in batches:
-            for message in batch:
-                await _send_with_timeout(socket.send_text(message.as_frame), listener)
-                if listener.disconnected:
+            for update in batch:
+                await _send_with_timeout(socket.send_text(update.as_frame), subscriber)
+                if subscriber.disconnected:
                     return
-    if not listener.disconnected:
-        await _send_with_timeout(socket.close(RESTART if listener.closed else DONE), listener)
+    if not subscriber.disconnected:
+        code = SERVICE_RESTART if subscriber.closed else NORMAL_CLOSURE
+        await _send_with_timeout(socket.close(code), subscriber)
 
 
-async def _send_with_timeout(sending: Awaitable[None], listener: Subscriber) -> None:
-    """Send; cut off one who takes nothing for too long."""
+@contextmanager
+def _subscribed(
+    broadcaster: Broadcaster, job_id: str | None, scope: Scope, receive: Receive
+) -> Iterator[Subscriber]:
+    """Subscribe for the length of the block; the subscriber learns when the peer disconnects."""
+    with broadcaster.subscribe(job_id, abort_callback(scope)) as subscriber:
+        watcher = asyncio.create_task(_unsubscribe_on_disconnect(receive, subscriber))
+        try:
+            yield subscriber
+        finally:
+            watcher.cancel()
+
+
+async def _send_with_timeout(sending: Awaitable[None], subscriber: Subscriber) -> None:
     try:
         async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
             await sending
     except TimeoutError:
         _log.info("live subscriber disconnected", reason="send timed out")
-        listener.disconnect()
+        subscriber.disconnect()
 
 
-async def _unsubscribe_on_disconnect(
-    receive: Callable[[], Awaitable[Any]], listener: Subscriber
-) -> None:
-    """Notice the end of a connection; what its other end says is read and dropped."""
+async def _unsubscribe_on_disconnect(receive: Receive, subscriber: Subscriber) -> None:
+    """Wait for the end of the connection; discard what the peer sends."""
     while not (await receive())["type"].endswith(".disconnect"):
         pass
-    listener.unsubscribe()
+    subscriber.unsubscribe()

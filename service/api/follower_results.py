@@ -1,4 +1,4 @@
-"""What walks have found: from any row on, in the form the caller likes, while they run too."""
+"""Rows of a follower export: from any row on, as NDJSON, CSV or JSON, also while it runs."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from service.http.errors import ApiError
 from service.live.broadcaster import POLL_SECONDS
 
 MAX_PAGE_ROWS: Final = 1_000
-#: Routers cut a connection that is silent for half a minute.
+#: Proxies close a connection that is silent for 30 seconds.
 HEARTBEAT_SECONDS: Final = 15.0
 
 #: For the documentation.
 ROWS_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
-        "description": 'Of a walk its rows; of another job `{"result": ...}`',
+        "description": 'The rows of a follower export; for another job `{"result": ...}`',
         "headers": {
             "Heliograph-Next-Cursor": {
-                "description": "Where to go on; not with `follow`",
+                "description": "The cursor of the next row; not with `follow`",
                 "schema": {"type": "string"},
             },
             "Heliograph-Complete": {
-                "description": "`true`: the walk has ended, and nothing follows these rows",
+                "description": "`true`: the export has ended, and these rows are its last",
                 "schema": {"type": "string", "enum": ["true", "false"]},
             },
             "Heliograph-Status": {
-                "description": "The walk's status when the answer began",
+                "description": "The export's status when the response started",
                 "schema": {"type": "string"},
             },
         },
@@ -65,142 +65,149 @@ ROWS_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
             },
         },
     },
-    406: {"description": "None of the forms is in `Accept` (`not_acceptable`)"},
-    409: {"description": "The job has no result, or not yet (`no_result`)"},
-    410: {"description": "What the walk found is no longer kept (`result_gone`)"},
+    406: {"description": "`Accept` allows none of the formats (`not_acceptable`)"},
+    409: {"description": "The job has no result, or none yet (`no_result`)"},
+    410: {"description": "The rows are no longer kept (`result_gone`)"},
 }
 
 
 def negotiate_format(accept: str, *, follow: bool) -> Format:
-    """The form that a caller gets.
+    """Choose the response format.
 
     Parameters:
-      accept: The Accept header; empty for anything.
-      follow: Whether the rows are told as they come.
+      accept: The Accept header; empty accepts anything.
+      follow: Whether to stream new rows as well, which only NDJSON supports.
 
     Raises:
-      ApiError: 406, none of the forms will do.
+      ApiError: 406, no format is acceptable.
     """
-    form = best_match(accept, (NDJSON,) if follow else FORMATS)
-    if form is not None:
-        return form
+    media_type = best_match(accept, (NDJSON,) if follow else FORMATS)
+    if media_type is not None:
+        return media_type
     if follow:
-        raise ApiError(406, "not_acceptable", f"follow=true is told as {NDJSON}: accept that.")
-    message = f"Rows are told as {', '.join(FORMATS)}: name one of them in Accept."
+        raise ApiError(406, "not_acceptable", f"follow=true only supports {NDJSON}: accept it.")
+    message = f"Accept must allow one of {', '.join(FORMATS)}."
     raise ApiError(406, "not_acceptable", message)
 
 
 async def stored_rows(
-    web: AppServices, job: dict[str, Any], form: Format, start: int, limit: int | None
+    services: AppServices, job: dict[str, Any], media_type: Format, start: int, limit: int | None
 ) -> Response:
-    """What a walk has found so far.
+    """Respond with the rows that an export has found so far.
 
     Parameters:
-      web: The process' parts.
-      job: The walk as the API shows it.
-      form: From `form_of`.
-      start: How many rows to leave out.
-      limit: The most rows; None for all there are, or a page of JSON.
+      services: The services of the process.
+      job: The export as the API shows it.
+      media_type: From `negotiate_format`.
+      start: Number of rows to skip.
+      limit: Maximum number of rows; None for all, or for a full page of JSON.
 
     Raises:
-      ApiError: 410, it is no longer kept.
+      ApiError: 410, the rows are no longer kept.
     """
-    there = await _kept(web, job)
-    most = MAX_ROWS if limit is None else limit
-    end = max(start, min(there, start + (min(most, MAX_PAGE_ROWS) if form == JSON else most)))
-    complete = job["finished_at"] is not None and end >= there
-    headers = {**_headers(job, complete), "Heliograph-Next-Cursor": str(end)}
-    pages = web.follower_rows.rows(job["id"], start, end)
-    if form == NDJSON:
-        return ClosingStreamingResponse(as_ndjson(pages), headers=headers, media_type=NDJSON)
-    if form == CSV:
+    available = await _stored_count(services, job)
+    maximum = MAX_ROWS if limit is None else limit
+    if media_type == JSON:
+        maximum = min(maximum, MAX_PAGE_ROWS)
+    end = max(start, min(available, start + maximum))
+    complete = job["finished_at"] is not None and end >= available
+    headers = {**_status_headers(job, complete), "Heliograph-Next-Cursor": str(end)}
+    batches = services.follower_rows.rows(job["id"], start, end)
+    if media_type == NDJSON:
+        return ClosingStreamingResponse(as_ndjson(batches), headers=headers, media_type=NDJSON)
+    if media_type == CSV:
         headers["Content-Disposition"] = f'attachment; filename="{job["id"]}.csv"'
         return ClosingStreamingResponse(
-            as_csv(pages, heading=start == 0), headers=headers, media_type=CSV
+            as_csv(batches, heading=start == 0), headers=headers, media_type=CSV
         )
     try:
-        rows = [row async for some in pages for row in some]
+        rows = [row async for batch in batches for row in batch]
     except RowsExpired:
         raise _rows_expired() from None
     return Response(as_page(rows, None if complete else str(end)), 200, headers, JSON)
 
 
 async def follow_rows(
-    web: AppServices, job: dict[str, Any], start: int, limit: int | None
+    services: AppServices, job: dict[str, Any], start: int, limit: int | None
 ) -> Response:
-    """What a walk has found and finds, until it has ended.
+    """Respond with the rows found so far, then with each new one until the export ends.
 
     Parameters:
-      web: The process' parts.
-      job: The walk as the API shows it.
-      start: How many rows to leave out.
-      limit: The most rows; None for all.
+      services: The services of the process.
+      job: The export as the API shows it.
+      start: Number of rows to skip.
+      limit: Maximum number of rows; None for all.
 
     Raises:
-      ApiError: 410, what it has found is no longer kept.
+      ApiError: 410, the rows are no longer kept.
     """
-    await _kept(web, job)
+    await _stored_count(services, job)
     end = MAX_ROWS if limit is None else start + limit
-    # Without the last one nginx keeps the rows back until it has a buffer full of them.
-    headers = {**_headers(job, complete=False), "X-Accel-Buffering": "no"}
-    pages = iter_new_rows(web, job["id"], start, end)
-    return ClosingStreamingResponse(as_ndjson(pages), headers=headers, media_type=NDJSON)
+    # Without X-Accel-Buffering nginx holds the rows back until its buffer is full.
+    headers = {**_status_headers(job, complete=False), "X-Accel-Buffering": "no"}
+    batches = iter_new_rows(services, job["id"], start, end)
+    return ClosingStreamingResponse(as_ndjson(batches), headers=headers, media_type=NDJSON)
 
 
 class ClosingStreamingResponse(StreamingResponse):
-    """A stream whose source is closed with it, however it ends."""
+    """A streaming response that closes its iterator however the response ends."""
 
     async def stream_response(self, send: Send) -> None:
-        """Send it all."""
         async with aclosing(self.body_iterator):  # type: ignore[type-var]
             await super().stream_response(send)
 
 
 async def iter_new_rows(
-    web: AppServices, job_id: str, start: int, end: int, *, heartbeat: float = HEARTBEAT_SECONDS
+    services: AppServices,
+    job_id: str,
+    start: int,
+    end: int,
+    *,
+    heartbeat: float = HEARTBEAT_SECONDS,
 ) -> AsyncGenerator[list[bytes], None]:
-    """The rows of a walk until it has ended, this process is to stop, or there are enough.
+    """Yield batches of an export's rows until it ends, `end` is reached or the process stops.
 
     Parameters:
-      web: The process' parts.
-      job_id: The walk.
-      start: How many rows to leave out.
-      end: The row to end before.
-      heartbeat: After so many seconds without a row comes an empty list.
+      services: The services of the process.
+      job_id: The export.
+      start: Number of rows to skip.
+      end: The row to stop before.
+      heartbeat: Seconds without a row after which an empty batch is yielded.
     """
-    at, told = start, time.monotonic()
-    with web.broadcaster.subscribe(job_id) as listener:
+    position, last_sent = start, time.monotonic()
+    with services.broadcaster.subscribe(job_id) as subscriber:
         while True:
-            listener.take()
-            there, ended = await _progress(web, job_id)
-            if at < min(there, end):
-                async with aclosing(web.follower_rows.rows(job_id, at, min(there, end))) as pages:
-                    async for rows in pages:
-                        yield rows
-                at, told = min(there, end), time.monotonic()
-            if ended or at >= end or listener.closed:
+            subscriber.take()
+            available, ended = await _progress(services, job_id)
+            if position < min(available, end):
+                stop = min(available, end)
+                async with aclosing(services.follower_rows.rows(job_id, position, stop)) as batches:
+                    async for batch in batches:
+                        yield batch
+                position, last_sent = stop, time.monotonic()
+            if ended or position >= end or subscriber.closed:
                 return
-            if time.monotonic() - told >= heartbeat:
+            if time.monotonic() - last_sent >= heartbeat:
                 yield []
-                told = time.monotonic()
-            left = told + heartbeat - time.monotonic()
-            await listener.wait(min(max(0, left), POLL_SECONDS))
+                last_sent = time.monotonic()
+            remaining = last_sent + heartbeat - time.monotonic()
+            await subscriber.wait(min(max(0, remaining), POLL_SECONDS))
 
 
-async def _progress(web: AppServices, job_id: str) -> tuple[int, bool]:
-    found = await web.jobs.records([job_id])
+async def _progress(services: AppServices, job_id: str) -> tuple[int, bool]:
+    found = await services.jobs.records([job_id])
     return (found[0].users, found[0].ended) if found else (0, True)
 
 
-async def _kept(web: AppServices, job: dict[str, Any]) -> int:
-    """How many rows there are."""
-    there: int = job["progress"]["users"]
-    if there and not await web.follower_rows.are_stored(job["id"]):
+async def _stored_count(services: AppServices, job: dict[str, Any]) -> int:
+    """Return the number of rows found so far; raise a 410 ApiError if they are no longer kept."""
+    available: int = job["progress"]["users"]
+    if available and not await services.follower_rows.are_stored(job["id"]):
         raise _rows_expired()
-    return there
+    return available
 
 
-def _headers(job: dict[str, Any], complete: bool) -> dict[str, str]:
+def _status_headers(job: dict[str, Any], complete: bool) -> dict[str, str]:
     return {
         "Cache-Control": "no-store",
         "Heliograph-Status": job["status"],
@@ -210,6 +217,7 @@ def _headers(job: dict[str, Any], complete: bool) -> dict[str, str]:
 
 def _rows_expired() -> ApiError:
     message = (
-        "What this walk found is no longer kept (BODY_RETENTION_DAYS from its end): make a new one."
+        "The rows of this export are no longer kept (BODY_RETENTION_DAYS after its end):"
+        " start a new one."
     )
     return ApiError(410, "result_gone", message)

@@ -1,4 +1,4 @@
-"""Walks over followers: asked for here, read by workers a page at a time."""
+"""Follower exports: requested here, read by workers page by page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.auth import Caller, WebParts
+from service.api.auth import Caller, Services
 from service.api.idempotency import IdempotencyKey, create_job_once
 from service.api.schemas import Metadata, Name, invalid
 from service.dependencies import AppServices
@@ -20,13 +20,13 @@ from service.lookups.targets import user_target
 
 router = APIRouter(tags=["look-ups"])
 
-#: After every job that somebody is to be written to.
+#: Below the default, so that exports run after DMs and comments.
 PRIORITY: Final = 1
 
-#: For the documentation: a walk on its way.
+#: For the documentation: an export that is running.
 _EXPORT_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     202: {
-        "description": "The walk",
+        "description": "The export job",
         "content": {
             "application/json": {
                 "example": {
@@ -51,13 +51,13 @@ _EXPORT_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
             }
         },
     },
-    422: {"description": "A field is not usable; the message names it (`invalid_request`)"},
-    503: {"description": "No account may read (`no_account`)"},
+    422: {"description": "A field is invalid; the message names it (`invalid_request`)"},
+    503: {"description": "No configured account may read (`no_account`)"},
 }
 
 
 class FollowerExportRequest(BaseModel):
-    """How far to walk, and whom to tell."""
+    """Options of a follower export."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"limit": 1000}]})
 
@@ -66,23 +66,23 @@ class FollowerExportRequest(BaseModel):
     callback: Name | None = None
     metadata: Metadata | None = None
 
-    def draft(self, kind: FollowerKind, username: str, web: AppServices) -> JobDraft:
-        """The walk that is asked for.
+    def draft(self, kind: FollowerKind, username: str, services: AppServices) -> JobDraft:
+        """Build the draft of the export job.
 
         Parameters:
-          kind: Which way.
-          username: Whose followers.
-          web: The process' parts.
+          kind: `followers` or `following`.
+          username: Whose followers to export, as the caller wrote it.
+          services: The services of the process.
 
         Raises:
-          ApiError: 422, the message names the field; 503, nobody may read.
+          ApiError: 422, the message names the field; 503, no account may read.
         """
-        self._check_names(web)
+        self._check_names(services)
         return JobDraft(
             kind=kind,
             account=self.account or "",
-            candidate_accounts=() if self.account else _candidate_accounts(web),
-            to=_name(username),
+            candidate_accounts=() if self.account else _candidate_accounts(services),
+            to=_recipient(username),
             post=None,
             text="",
             callback=self.callback,
@@ -91,41 +91,43 @@ class FollowerExportRequest(BaseModel):
             max_rows=self.limit,
         )
 
-    def _check_names(self, web: AppServices) -> None:
-        if self.callback is not None and self.callback not in web.config.callbacks:
-            message = "no such callback is configured: name a [callbacks.*] table"
+    def _check_names(self, services: AppServices) -> None:
+        if self.callback is not None and self.callback not in services.config.callbacks:
+            message = "no such callback is configured: use the name of a [callbacks.*] table"
             raise invalid("callback", message)
         if self.account is None:
             return
-        account = web.config.accounts.get(self.account)
+        account = services.config.accounts.get(self.account)
         if account is None:
             raise invalid("account", "no such account is configured: GET /accounts lists them")
         if not account.may_read:
-            message = "this account only writes: name one with the role 'read' or 'both', or none"
+            message = (
+                "has the role 'write': use one with the role 'read' or 'both', or leave it out"
+            )
             raise invalid("account", message)
 
 
-def _candidate_accounts(web: AppServices) -> tuple[str, ...]:
-    readers = web.config.lookup_accounts()
+def _candidate_accounts(services: AppServices) -> tuple[str, ...]:
+    readers = services.config.lookup_accounts()
     if not readers:
-        message = "No account may look things up: give one the role 'read' or 'both'."
+        message = "No account may do lookups: give one the role 'read' or 'both'."
         raise ApiError(503, "no_account", message)
     return readers
 
 
 @router.post("/users/{username}/followers", status_code=202, responses=_EXPORT_RESPONSES)
-async def followers(
+async def export_followers(
     username: str,
     response: Response,
     caller: Caller,
-    web: WebParts,
-    asked: FollowerExportRequest | None = None,
+    services: Services,
+    body: FollowerExportRequest | None = None,
     idempotency_key: IdempotencyKey = None,
 ) -> dict[str, Any]:
-    """Walk over a user's followers."""
+    """Export a user's followers."""
     return await _start_export(
-        web,
-        asked or FollowerExportRequest(),
+        services,
+        body or FollowerExportRequest(),
         "followers",
         username,
         response,
@@ -136,25 +138,25 @@ async def followers(
 
 @router.get("/users/{username}/followers", include_in_schema=False)
 @router.get("/users/{username}/following", include_in_schema=False)
-async def nothing_to_get() -> Response:
-    """Say how a walk is begun: without this it would be looked up as the name of a user."""
-    message = "Begin a walk with POST; GET /jobs/{id}/result tells what it has found."
+async def reject_get() -> Response:
+    """Explain how to start an export; the profile route would take the path for a username."""
+    message = "Start an export with POST; GET /jobs/{id}/result returns its rows."
     return error_response(405, "method_not_allowed", message, headers={"Allow": "POST"})
 
 
 @router.post("/users/{username}/following", status_code=202, responses=_EXPORT_RESPONSES)
-async def following(
+async def export_following(
     username: str,
     response: Response,
     caller: Caller,
-    web: WebParts,
-    asked: FollowerExportRequest | None = None,
+    services: Services,
+    body: FollowerExportRequest | None = None,
     idempotency_key: IdempotencyKey = None,
 ) -> dict[str, Any]:
-    """Walk over those a user follows."""
+    """Export the users that a user follows."""
     return await _start_export(
-        web,
-        asked or FollowerExportRequest(),
+        services,
+        body or FollowerExportRequest(),
         "following",
         username,
         response,
@@ -164,23 +166,23 @@ async def following(
 
 
 async def _start_export(
-    web: AppServices,
-    asked: FollowerExportRequest,
+    services: AppServices,
+    body: FollowerExportRequest,
     kind: FollowerKind,
     username: str,
     response: Response,
     caller: str,
     idempotency_key: str | None,
 ) -> dict[str, Any]:
-    draft = asked.draft(kind, username, web)
-    # Of what the caller has said, not of what a configuration makes of it.
-    said = {**asked.model_dump(mode="json"), "kind": kind, "username": draft.to}
-    request = json.dumps(said, sort_keys=True)
-    return await create_job_once(web, draft, response, caller, idempotency_key, request)
+    draft = body.draft(kind, username, services)
+    # Identify the request by what the caller sent, not by what the configuration makes of it.
+    identity = {**body.model_dump(mode="json"), "kind": kind, "username": draft.to}
+    request = json.dumps(identity, sort_keys=True)
+    return await create_job_once(services, draft, response, caller, idempotency_key, request)
 
 
-def _name(given: str) -> str:
+def _recipient(username: str) -> str:
     try:
-        return user_target(given).recipient
+        return user_target(username).recipient
     except InvalidIdentifier as error:
         raise invalid("username", str(error)) from None

@@ -1,4 +1,4 @@
-"""Jobs that callers ask for: made once, however often the same request comes."""
+"""Creates a job once, however often the same request is sent."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ IdempotencyKey = Annotated[
     Header(
         alias="Idempotency-Key",
         pattern=r"^[\x21-\x7e]{1,255}$",
-        description="The same key and body name the same job for 7 days",
+        description="A request with the same key and body returns the same job for 7 days",
     ),
 ]
 
 
 async def create_job_once(
-    web: AppServices,
+    services: AppServices,
     draft: JobDraft,
     response: Response,
     caller: str,
     idempotency_key: str | None,
     request: str,
 ) -> dict[str, Any]:
-    """Make a job, or find the one that the key names.
+    """Create a job, or find the one that was created with the same idempotency key.
 
     Parameters:
-      web: The process' parts.
+      services: The services of the process.
       draft: The job.
-      response: Gets its Location.
+      response: Its Location header is set.
       caller: Name of the API key.
-      idempotency_key: The caller's, None for none.
-      request: What two requests must share to be the same.
+      idempotency_key: Chosen by the caller; None for none.
+      request: Identifies the request: two requests are the same if this is equal.
 
     Returns:
       The job as the API shows it.
@@ -44,17 +44,17 @@ async def create_job_once(
     Raises:
       ApiError: 409, the key was used with another request.
     """
-    made = await web.ledger.create(
+    made = await services.ledger.create(
         draft, caller=caller, idempotency_key=idempotency_key, request=request
     )
     if made.outcome == "conflict":
         raise ApiError(
             409,
             "idempotency_conflict",
-            "This Idempotency-Key was used with another body; nothing was created.",
+            "This Idempotency-Key was used with a different request; no job was created.",
             job_id=made.job_id,
         )
     response.headers["Location"] = f"/jobs/{made.job_id}"
-    job = await web.jobs.job(made.job_id)
-    assert job is not None  # noqa: S101 - it was there a moment ago
+    job = await services.jobs.job(made.job_id)
+    assert job is not None  # noqa: S101 - it was just created
     return job

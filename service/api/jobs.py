@@ -1,4 +1,4 @@
-"""Jobs: ask for one, look at one, list them, cancel, retry."""
+"""Jobs: create, show, list, cancel, retry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Response
 
-from service.api.auth import Caller, WebParts
+from service.api.auth import Caller, Services
 from service.api.follower_results import ROWS_RESPONSES, follow_rows, negotiate_format, stored_rows
 from service.api.idempotency import IdempotencyKey, create_job_once
 from service.api.multipart import UPLOAD_SCHEMA
@@ -24,50 +24,48 @@ from service.photos.photo_url import check_photo_url
 
 router = APIRouter(tags=["jobs"])
 
-#: Routers in front of us give up at 30 s.
+#: Proxies in front of the service give up after 30 seconds.
 MAX_WAIT_SECONDS: Final = 25
 
 
 @router.post("/jobs", status_code=202, openapi_extra=UPLOAD_SCHEMA)
-async def create(
-    asked: JobRequest,
+async def create_job(
+    body: JobRequest,
     response: Response,
     caller: Caller,
-    web: WebParts,
+    services: Services,
     idempotency_key: IdempotencyKey = None,
 ) -> dict[str, Any]:
-    """Ask for a DM or a comment."""
-    request = json.dumps(asked.model_dump(mode="json"), sort_keys=True)
-    draft = build_draft(asked, web)
-    return await create_job_once(web, draft, response, caller, idempotency_key, request)
+    """Create a job: a DM or a comment."""
+    request = json.dumps(body.model_dump(mode="json"), sort_keys=True)
+    draft = build_draft(body, services)
+    return await create_job_once(services, draft, response, caller, idempotency_key, request)
 
 
-def build_draft(asked: JobRequest, web: AppServices) -> JobDraft:
-    """The job that a JSON body asks for.
+def build_draft(body: JobRequest, services: AppServices) -> JobDraft:
+    """Build the job draft of a JSON body.
 
     Parameters:
-      asked: The body.
-      web: What there is to ask for.
+      body: The validated body.
+      services: The services of the process.
 
     Raises:
       ApiError: 422; the message names the field.
     """
-    if asked.photo is not None:
-        ip_filter, allow_http = (
-            IpFilter(web.settings.callback_allow),
-            web.settings.callback_allow_http,
-        )
+    if body.photo is not None:
+        ip_filter = IpFilter(services.settings.callback_allow)
+        allow_http = services.settings.callback_allow_http
         try:
-            check_photo_url(asked.photo, ip_filter, allow_http=allow_http)
+            check_photo_url(body.photo, ip_filter, allow_http=allow_http)
         except ValueError as error:
             raise invalid("photo", str(error)) from None
-    return asked.draft(web.config, utc_now())
+    return body.draft(services.config, utc_now())
 
 
 @router.get("/jobs")
-async def page(
+async def list_jobs(
     _caller: Caller,
-    web: WebParts,
+    services: Services,
     status: Status | None = None,
     account: str | None = None,
     kind: Kind | None = None,
@@ -76,137 +74,151 @@ async def page(
     limit: Limit = 50,
 ) -> dict[str, Any]:
     """List jobs, newest first."""
-    only = JobFilter(status, account, kind)
+    job_filter = JobFilter(status, account, kind)
     if event_id is not None:
-        return page_response(await _of_event(web, event_id, only, parse_cursor(cursor), limit))
-    return page_response(await web.jobs.jobs(only, cursor=parse_cursor(cursor), limit=limit))
+        return page_response(
+            await _jobs_of_event(services, event_id, job_filter, parse_cursor(cursor), limit)
+        )
+    return page_response(
+        await services.jobs.jobs(job_filter, cursor=parse_cursor(cursor), limit=limit)
+    )
 
 
 @router.get("/jobs/{job_id}")
-async def show(
+async def get_job(
     job_id: str,
     _caller: Caller,
-    web: WebParts,
+    services: Services,
     wait: Annotated[
         float,
-        Query(ge=0, allow_inf_nan=False, description="Seconds to wait for its end, at most 25"),
+        Query(
+            ge=0, allow_inf_nan=False, description="Seconds to wait for the job to end, at most 25"
+        ),
     ] = 0,
 ) -> dict[str, Any]:
-    """Show one job; with `wait`, when it has ended or the time is over."""
-    job = await _existing(web, job_id)
+    """Show one job; with `wait`, respond when it has ended or the time is up."""
+    job = await _require_job(services, job_id)
     if not wait or job["status"] in FINAL:
         return job
-    return await _ended(web, job_id, min(wait, MAX_WAIT_SECONDS))
+    return await _wait_for_end(services, job_id, min(wait, MAX_WAIT_SECONDS))
 
 
 @router.get("/jobs/{job_id}/timeline")
-async def timeline(job_id: str, _caller: Caller, web: WebParts) -> dict[str, Any]:
-    """Every change of a job's state: when, who, why."""
-    job = await _existing(web, job_id)
-    deliveries = await web.deliveries.of_job(job_id, job["run"])
-    return {"items": await web.jobs.timeline(job_id), "next": None, "deliveries": deliveries}
+async def get_timeline(job_id: str, _caller: Caller, services: Services) -> dict[str, Any]:
+    """List all changes of a job's status (when, by whom, why) and its deliveries."""
+    job = await _require_job(services, job_id)
+    deliveries = await services.deliveries.of_job(job_id, job["run"])
+    return {"items": await services.jobs.timeline(job_id), "next": None, "deliveries": deliveries}
 
 
 @router.get("/jobs/{job_id}/result", response_model=None, responses=ROWS_RESPONSES)
-async def result(
+async def get_result(
     job_id: str,
     _caller: Caller,
-    web: WebParts,
-    accept: Annotated[list[str] | None, Header(description="Which form")] = None,
+    services: Services,
+    accept: Annotated[
+        list[str] | None, Header(description="The format: NDJSON, CSV or JSON")
+    ] = None,
     cursor: Annotated[
-        str | None, Query(pattern=r"^[0-9]{1,15}$", description="How many rows to leave out")
+        str | None, Query(pattern=r"^[0-9]{1,15}$", description="The number of rows to skip")
     ] = None,
     limit: Annotated[
-        int | None, Query(ge=1, description="The most rows; of JSON 1,000 at most")
+        int | None, Query(ge=1, description="The maximum number of rows; at most 1,000 for JSON")
     ] = None,
-    follow: Annotated[bool, Query(description="Go on until the walk ends (NDJSON)")] = False,
+    follow: Annotated[
+        bool, Query(description="Stream new rows until the export ends (NDJSON only)")
+    ] = False,
 ) -> Response | dict[str, Any]:
-    """What a job left behind; of a walk the rows so far, as NDJSON, CSV or a page of JSON."""
-    job = await _existing(web, job_id)
+    """Return a job's result; of a follower export the rows so far, as NDJSON, CSV or JSON."""
+    job = await _require_job(services, job_id)
     if job["kind"] in FOLLOWER_KINDS:
-        form = negotiate_format(", ".join(accept or ()), follow=follow)
+        media_type = negotiate_format(", ".join(accept or ()), follow=follow)
         if follow:
-            return await follow_rows(web, job, int(cursor or 0), limit)
-        return await stored_rows(web, job, form, int(cursor or 0), limit)
+            return await follow_rows(services, job, int(cursor or 0), limit)
+        return await stored_rows(services, job, media_type, int(cursor or 0), limit)
     if job["result"] is None:
-        raise ApiError(409, "no_result", f"The job is {job['status']}; it has no result.")
+        raise ApiError(409, "no_result", f"The job is {job['status']} and has no result.")
     return {"result": job["result"]}
 
 
 @router.post("/jobs/{job_id}/cancel")
-async def cancel(job_id: str, caller: Caller, web: WebParts) -> dict[str, Any]:
-    """Cancel a job that has written nothing; a running one stops before its write."""
-    reply = await web.ledger.cancel(job_id, f"api:{caller}")
+async def cancel_job(job_id: str, caller: Caller, services: Services) -> dict[str, Any]:
+    """Cancel a job that has not written anything; a running job stops before its write."""
+    reply = await services.ledger.cancel(job_id, f"api:{caller}")
     if reply == "none":
         raise unknown_job()
-    job = await _existing(web, job_id)
+    job = await _require_job(services, job_id)
     if reply == "late":
-        raise ApiError(409, "too_late", f"The job is {job['status']}; it cannot be canceled.")
+        raise ApiError(
+            409, "too_late", f"The job is {job['status']} and can no longer be canceled."
+        )
     return job
 
 
 @router.post("/jobs/{job_id}/retry", status_code=202)
-async def retry(job_id: str, caller: Caller, web: WebParts) -> dict[str, Any]:
-    """Open the next run of a failed or uncertain job."""
-    reply = await web.ledger.retry(job_id, f"api:{caller}")
+async def retry_job(job_id: str, caller: Caller, services: Services) -> dict[str, Any]:
+    """Start the next run of a failed or uncertain job."""
+    reply = await services.ledger.retry(job_id, f"api:{caller}")
     if reply == "none":
         raise unknown_job()
-    job = await _existing(web, job_id)
+    job = await _require_job(services, job_id)
     if reply == "refused":
         message = f"The job is {job['status']}; only failed and uncertain jobs can be retried."
         raise ApiError(409, "not_retryable", message)
     if reply == "empty":
-        message = "The job was born failed: there is nothing to send. Correct what made it."
+        message = "The job was rejected at creation: fix its rule and create a new job."
         raise ApiError(409, "not_retryable", message)
     if reply == "gone":
         raise _no_longer_kept(job)
     if reply == "photo_gone":
-        message = "The job's photo was dropped when the job ended; make a new job with it."
+        message = "The job's photo was deleted when the job ended: create a new job with it."
         raise ApiError(409, "photo_gone", message)
     return job
 
 
-async def _existing(web: AppServices, job_id: str) -> dict[str, Any]:
-    job = await web.jobs.job(job_id)
+async def _require_job(services: AppServices, job_id: str) -> dict[str, Any]:
+    job = await services.jobs.job(job_id)
     if job is None:
         raise unknown_job()
     return job
 
 
-async def _ended(web: AppServices, job_id: str, seconds: float) -> dict[str, Any]:
+async def _wait_for_end(services: AppServices, job_id: str, seconds: float) -> dict[str, Any]:
     deadline = time.monotonic() + seconds
-    with web.broadcaster.subscribe(job_id) as listener:
+    with services.broadcaster.subscribe(job_id) as subscriber:
         while True:
-            listener.take()
-            job = await _existing(web, job_id)
-            left = deadline - time.monotonic()
-            if job["status"] in FINAL or left <= 0 or listener.closed:
+            subscriber.take()
+            job = await _require_job(services, job_id)
+            remaining = deadline - time.monotonic()
+            if job["status"] in FINAL or remaining <= 0 or subscriber.closed:
                 return job
-            await listener.wait(min(left, POLL_SECONDS))
+            await subscriber.wait(min(remaining, POLL_SECONDS))
 
 
-async def _of_event(
-    web: AppServices, event_id: str, only: JobFilter, cursor: int | None, limit: int
+async def _jobs_of_event(
+    services: AppServices, event_id: str, job_filter: JobFilter, cursor: int | None, limit: int
 ) -> Page:
-    """An event has a few jobs at most: they are read whole and paged here."""
-    ids = [job_id for event in await web.jobs.events_with_id(event_id) for job_id in event.jobs]
-    records = await web.jobs.records(ids)
-    fitting = [
+    """Return a page of an event's jobs. An event has only a few, so all are read."""
+    ids = [
+        job_id for event in await services.jobs.events_with_id(event_id) for job_id in event.jobs
+    ]
+    records = await services.jobs.records(ids)
+    matching = [
         record
         for record in sorted(records, key=lambda record: -record.seq)
-        if only.matches(record) and (cursor is None or record.seq < cursor)
+        if job_filter.matches(record) and (cursor is None or record.seq < cursor)
     ]
-    more = fitting[limit - 1].seq if len(fitting) > limit else None
-    return Page(await web.jobs.to_public(fitting[:limit]), more)
+    next_cursor = matching[limit - 1].seq if len(matching) > limit else None
+    return Page(await services.jobs.to_public(matching[:limit]), next_cursor)
 
 
 def _no_longer_kept(job: dict[str, Any]) -> ApiError:
     if job["kind"] in FOLLOWER_KINDS:
-        message = "What the walk had found is no longer kept; make a new one."
+        message = "The rows of this export are no longer kept: start a new one."
         return ApiError(409, "result_gone", message)
-    return ApiError(409, "text_gone", "The job's text is no longer kept; make a new job.")
+    return ApiError(409, "text_gone", "The job's text is no longer kept: create a new job.")
 
 
 def unknown_job() -> ApiError:
-    """There is no such job."""
-    return ApiError(404, "unknown_job", "No such job is known (any more).")
+    """Build the 404 error for a job that does not exist."""
+    return ApiError(404, "unknown_job", "There is no such job, or it is no longer kept.")

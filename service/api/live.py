@@ -1,4 +1,4 @@
-"""Following jobs live: server-sent events, and the same over a WebSocket."""
+"""Live updates of jobs: server-sent events, and the same over a WebSocket."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Response, WebSocket
 
-from service.api.auth import Caller, SocketCaller, WebParts
+from service.api.auth import Caller, Services, WebSocketCaller
 from service.api.event_streams import EventStreamResponse, stream_to_websocket
 from service.api.jobs import unknown_job
 from service.dependencies import AppServices
@@ -16,17 +16,20 @@ from service.live.subscriptions import FeedSubscription, JobSubscription
 
 router = APIRouter(tags=["live"])
 
-#: More would take the place of webhooks: connections are files, and each has its buffers.
+#: Each subscriber takes a file descriptor and buffers, which webhooks need as well.
 MAX_SUBSCRIBERS: Final = 4000
 
-_NUMBER: Final = r"^[0-9]{0,9}$"
-_POSITION: Final = r"^([0-9]{1,15}-[0-9]{1,15})?$"
-_RESUME: Final = "The id of the last event received: what came after it is sent"
-_AFTER: Final = "The same for those who cannot set the header; the header goes first"
+_NUMBER_PATTERN: Final = r"^[0-9]{0,9}$"
+_POSITION_PATTERN: Final = r"^([0-9]{1,15}-[0-9]{1,15})?$"
+_LAST_EVENT_ID: Final = "The id of the last event received; the stream resumes after it"
+_AFTER: Final = "Like Last-Event-ID, for clients that cannot set the header, which takes precedence"
 
-_JOB: Final = "job_jegxacjdmuhgbwsjcg2fxbjjo5"
-_BORN: Final = {"id": _JOB, **timeline_entry(1795170408509, "queued", "accept", "")}
-_DONE: Final = {"id": _JOB, **timeline_entry(1795170410441, "succeeded", "vm:13632:84a436:3", "")}
+_JOB_ID: Final = "job_jegxacjdmuhgbwsjcg2fxbjjo5"
+_QUEUED: Final = {"id": _JOB_ID, **timeline_entry(1795170408509, "queued", "accept", "")}
+_SUCCEEDED: Final = {
+    "id": _JOB_ID,
+    **timeline_entry(1795170410441, "succeeded", "vm:13632:84a436:3", ""),
+}
 _OUTCOME: Final = {"result": {"message_id": "31000000000000000000000000000000001"}, "error": None}
 
 
@@ -35,101 +38,113 @@ def _example(*messages: LiveUpdate) -> str:
 
 
 _JOB_EXAMPLE: Final = _example(
-    LiveUpdate("change", "1", dumps(_BORN)), LiveUpdate("end", "4", dumps(_DONE | _OUTCOME))
+    LiveUpdate("change", "1", dumps(_QUEUED)), LiveUpdate("end", "4", dumps(_SUCCEEDED | _OUTCOME))
 )
 _ALL_EXAMPLE: Final = _example(
     LiveUpdate("ready", "1795170408101-0", dumps({})),
-    LiveUpdate("change", "1795170408509-0", dumps(_BORN)),
+    LiveUpdate("change", "1795170408509-0", dumps(_QUEUED)),
 )
 
 
-def _stream_of(text: str, example: str) -> dict[str, Any]:
+def _stream_response(description: str, example: str) -> dict[str, Any]:
     content = {"text/event-stream": {"schema": {"type": "string"}, "example": example}}
-    return {"content": content, "description": text}
+    return {"content": content, "description": description}
 
 
 _JOB_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    200: _stream_of("Its changes so far, then as they come; over with `end`", _JOB_EXAMPLE),
-    204: {"description": "It has ended, and Last-Event-ID is its end: do not come again"},
-    404: {"description": "No such job"},
-    503: {"description": "Too many listen here already"},
+    200: _stream_response(
+        "The job's changes so far, then each new one; ends with the event `end`", _JOB_EXAMPLE
+    ),
+    204: {"description": "The job has ended and Last-Event-ID is its last event: do not reconnect"},
+    404: {"description": "There is no such job"},
+    503: {"description": "This process has too many subscribers"},
 }
 _ALL_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    200: _stream_of("Every job's changes, from now or from Last-Event-ID on", _ALL_EXAMPLE),
-    503: {"description": "Too many listen here already"},
+    200: _stream_response(
+        "The changes of all jobs, from now on or after Last-Event-ID", _ALL_EXAMPLE
+    ),
+    503: {"description": "This process has too many subscribers"},
 }
 
 
-def _number(
+def _last_number(
     last_event_id: Annotated[
-        str | None, Header(alias="Last-Event-ID", pattern=_NUMBER, description=_RESUME)
+        str | None,
+        Header(alias="Last-Event-ID", pattern=_NUMBER_PATTERN, description=_LAST_EVENT_ID),
     ] = None,
-    after: Annotated[str | None, Query(pattern=_NUMBER, description=_AFTER)] = None,
+    after: Annotated[str | None, Query(pattern=_NUMBER_PATTERN, description=_AFTER)] = None,
 ) -> int | None:
-    given = last_event_id or after
-    return int(given) if given else None
+    number = last_event_id or after
+    return int(number) if number else None
 
 
-def _position(
+def _last_position(
     last_event_id: Annotated[
-        str | None, Header(alias="Last-Event-ID", pattern=_POSITION, description=_RESUME)
+        str | None,
+        Header(alias="Last-Event-ID", pattern=_POSITION_PATTERN, description=_LAST_EVENT_ID),
     ] = None,
-    after: Annotated[str | None, Query(pattern=_POSITION, description=_AFTER)] = None,
+    after: Annotated[str | None, Query(pattern=_POSITION_PATTERN, description=_AFTER)] = None,
 ) -> str | None:
     return last_event_id or after or None
 
 
-Number = Annotated[int | None, Depends(_number)]
-Position = Annotated[str | None, Depends(_position)]
+LastNumber = Annotated[int | None, Depends(_last_number)]
+LastPosition = Annotated[str | None, Depends(_last_position)]
 
 
 @router.get("/jobs/{job_id}/live", response_class=Response, responses=_JOB_RESPONSES)
-async def follow_job(job_id: str, _caller: Caller, web: WebParts, after: Number) -> Response:
-    """Follow one job to its end. A WebSocket on this path is told the same, a JSON object each."""
-    history = await _check_job(web, job_id)
+async def follow_job(
+    job_id: str, _caller: Caller, services: Services, after: LastNumber
+) -> Response:
+    """Follow one job until it ends; a WebSocket on this path sends the updates as JSON objects."""
+    history = await _check_job(services, job_id)
     if history.record.ended and after == history.last:
         return Response(status_code=204)
-    return EventStreamResponse(web.broadcaster, job_id, JobSubscription(web.jobs, job_id, after))
+    return EventStreamResponse(
+        services.broadcaster, job_id, JobSubscription(services.jobs, job_id, after)
+    )
 
 
 @router.get("/live", response_class=Response, responses=_ALL_RESPONSES)
-async def follow_all(_caller: Caller, web: WebParts, after: Position) -> Response:
-    """Follow all jobs. A WebSocket on this path is told the same, a JSON object each."""
-    _check_capacity(web)
-    return EventStreamResponse(web.broadcaster, None, FeedSubscription(web.event_stream, after))
+async def follow_all_jobs(_caller: Caller, services: Services, after: LastPosition) -> Response:
+    """Follow all jobs; a WebSocket on this path sends the updates as JSON objects."""
+    _check_capacity(services)
+    return EventStreamResponse(
+        services.broadcaster, None, FeedSubscription(services.event_stream, after)
+    )
 
 
 @router.websocket("/jobs/{job_id}/live")
-async def job_socket(
-    socket: WebSocket, job_id: str, _caller: SocketCaller, web: WebParts, after: Number
+async def follow_job_websocket(
+    socket: WebSocket, job_id: str, _caller: WebSocketCaller, services: Services, after: LastNumber
 ) -> None:
-    """Follow one job to its end."""
-    await _check_job(web, job_id)
+    await _check_job(services, job_id)
     await stream_to_websocket(
-        socket, web.broadcaster, job_id, JobSubscription(web.jobs, job_id, after)
+        socket, services.broadcaster, job_id, JobSubscription(services.jobs, job_id, after)
     )
 
 
 @router.websocket("/live")
-async def all_socket(
-    socket: WebSocket, _caller: SocketCaller, web: WebParts, after: Position
+async def follow_all_jobs_websocket(
+    socket: WebSocket, _caller: WebSocketCaller, services: Services, after: LastPosition
 ) -> None:
-    """Follow all jobs."""
-    _check_capacity(web)
+    _check_capacity(services)
     await stream_to_websocket(
-        socket, web.broadcaster, None, FeedSubscription(web.event_stream, after)
+        socket, services.broadcaster, None, FeedSubscription(services.event_stream, after)
     )
 
 
-async def _check_job(web: AppServices, job_id: str) -> JobHistory:
-    _check_capacity(web)
-    history = await web.jobs.history(job_id)
+async def _check_job(services: AppServices, job_id: str) -> JobHistory:
+    _check_capacity(services)
+    history = await services.jobs.history(job_id)
     if history is None:
         raise unknown_job()
     return history
 
 
-def _check_capacity(web: AppServices) -> None:
-    if web.broadcaster.count >= MAX_SUBSCRIBERS:
-        message = f"{MAX_SUBSCRIBERS} listen to this process already. Try again in a while."
+def _check_capacity(services: AppServices) -> None:
+    if services.broadcaster.count >= MAX_SUBSCRIBERS:
+        message = (
+            f"This process has {MAX_SUBSCRIBERS} live subscribers, the maximum. Try again later."
+        )
         raise ApiError(503, "too_many_listeners", message)

@@ -1,4 +1,4 @@
-"""What the documentation says of the answers to look-ups."""
+"""The documentation of lookup responses."""
 
 from __future__ import annotations
 
@@ -6,35 +6,37 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.http.errors import ErrorAnswer, ErrorFields
+from service.http.errors import ErrorBody, ErrorDetail
 from service.lookups.schemas import PostView, UserView
 
-_Answers = dict[int | str, dict[str, Any]]
+_Responses = dict[int | str, dict[str, Any]]
 
 
 class PendingView(BaseModel):
-    """A look-up goes on."""
+    """A lookup in progress."""
 
     status: str = Field(examples=["pending"])
     message: str
-    job_id: str = Field(description="Follow it at /jobs/{job_id}, which is also `Location`")
+    job_id: str = Field(
+        description="The lookup's job: follow it at /jobs/{job_id}, also in `Location`"
+    )
     retry_after_seconds: int
 
 
 class UserItem(BaseModel):
-    """One of several profiles."""
+    """One item of a batch lookup."""
 
     model_config = ConfigDict(extra="forbid")
 
-    username: str = Field(description="As it was asked for")
+    username: str = Field(description="As the request gave it")
     user: UserView | None
-    error: ErrorFields | None = Field(description="As the error of a single look-up")
+    error: ErrorDetail | None = Field(description="Like the error of a single lookup")
     age_seconds: int | None
-    warning: str | None = Field(description="`stale`, or why there is no newer one")
+    warning: str | None = Field(description="`stale`, or why there is no newer copy")
 
 
 class UserItems(BaseModel):
-    """Several profiles, in the order in which they were asked for."""
+    """Several profiles, in the order of the request."""
 
     items: list[UserItem]
 
@@ -64,13 +66,13 @@ _POST: Final = {
     "owner": {"pk": "40000000314", "username": "some.handle"},
     "thumbnail_url": "https://scontent.cdninstagram.com/v/t51/37.jpg",
 }
-_JOB: Final = "job_jegxacjdmuhgbwsjcg2fxbjjo5"
+_JOB_ID: Final = "job_jegxacjdmuhgbwsjcg2fxbjjo5"
 _PENDING: Final = {
-    "message": "It is being looked up: ask again, or follow the job.",
-    "job_id": _JOB,
+    "message": "The lookup is in progress: try again, or follow the job.",
+    "job_id": _JOB_ID,
     "retry_after_seconds": 2,
 }
-_MISSING: Final = {
+_NOT_FOUND: Final = {
     "code": "not_found",
     "message": "There is no such user.",
     "reason": "user_not_found",
@@ -82,84 +84,86 @@ def _header(description: str) -> dict[str, Any]:
 
 
 _FRESHNESS: Final = {
-    "ETag": _header("Names this content: send it as `If-None-Match` the next time"),
-    "Age": _header("How old the copy is, in seconds"),
-    "Cache-Control": _header("`private, max-age=` and for how long it still is fresh"),
-    "Warning": _header('`110 - "Response is Stale"`, or `111` and why there is no newer one'),
+    "ETag": _header("Identifies this content: send it as `If-None-Match` next time"),
+    "Age": _header("Age of the copy in seconds"),
+    "Cache-Control": _header("`private, max-age=N`: the copy is fresh for N more seconds"),
+    "Warning": _header('`110 - "Response is Stale"`, or `111` and why there is no newer copy'),
 }
-_RETRY: Final = {"Retry-After": _header("When to come again, in seconds")}
+_RETRY: Final = {"Retry-After": _header("When to try again, in seconds")}
 
 
 def _error(description: str, headers: dict[str, Any] | None = None, **error: Any) -> dict[str, Any]:
     content = {"application/json": {"example": {"error": error}}}
-    answer = {"model": ErrorAnswer, "description": description, "content": content}
-    return {**answer, "headers": headers} if headers else answer
+    response = {"model": ErrorBody, "description": description, "content": content}
+    return {**response, "headers": headers} if headers else response
 
 
-def _answers(model: type[BaseModel], example: Any, field: str, missing: dict[str, Any]) -> _Answers:
+def _responses(
+    model: type[BaseModel], example: Any, field: str, missing: dict[str, Any]
+) -> _Responses:
     pending = {"application/json": {"example": {"status": "pending", **_PENDING}}}
     return {
         200: {
             "model": model,
-            "description": "A copy: fresh, or stale while it is looked up anew",
+            "description": "A copy: fresh, or stale while a new lookup runs",
             "headers": _FRESHNESS,
             "content": {"application/json": {"example": example}},
         },
         202: {
             "model": PendingView,
-            "description": "No copy, and the time to wait is over: the look-up goes on",
-            "headers": {"Location": _header("The job that looks"), **_RETRY},
+            "description": "No copy within the time to wait; the lookup continues",
+            "headers": {"Location": _header("The lookup's job"), **_RETRY},
             "content": pending,
         },
-        304: {"description": "What `If-None-Match` names is still what there is"},
-        404: _error("Instagram has no such thing", **missing),
+        304: {"description": "The content is still the one that `If-None-Match` names"},
+        404: _error("Instagram has no such user or post", **missing),
         422: _error(
-            "This names nothing that could be looked up",
+            "The identifier is invalid",
             code="invalid_request",
-            message=f"{field}: empty",
-            fields=[{"field": field, "message": "empty"}],
+            message=f"{field}: is empty",
+            fields=[{"field": field, "message": "is empty"}],
         ),
-        **_TROUBLE,
+        **_FAILURES,
     }
 
 
-_TROUBLE: Final[_Answers] = {
+_FAILURES: Final[_Responses] = {
     403: _error(
-        "Instagram does not show it to the account that looks",
+        "Instagram does not show it to the reading account",
         code="private",
         message="The account is private: only its followers see this.",
         reason="private_account",
     ),
     429: _error(
-        "The budget for look-ups is used up, or Instagram asked for a rest",
+        "All reading accounts are rate limited or cooling down",
         _RETRY,
         code="rate_limited",
-        message="Every account that looks things up has done enough, or rests, until `until`.",
+        message="All accounts that do lookups are rate limited or cooling down until `until`.",
         reason="lookup_per_hour",
         until="2026-11-20T11:02:11.000Z",
         retry_after_seconds=2123,
     ),
     502: _error(
-        "Instagram could not be read, and there is no copy",
+        "The lookup failed at Instagram, and there is no copy",
         _RETRY,
         code="upstream_error",
-        message="Instagram could not be read, and there is no copy: ask again later.",
+        message="The lookup failed at Instagram, and there is no copy: try again later.",
         reason="timed_out",
         retry_after_seconds=60,
     ),
     503: _error(
-        "No account can look (`account_held`, `no_account`), or Redis does not answer",
+        "No account may do lookups (`account_held`, `no_account`), or Redis is unavailable",
         _RETRY,
         code="account_held",
-        message="Every account that looks things up is stopped: see GET /accounts, resume one.",
+        message="All accounts that do lookups are paused or held: GET /accounts shows why.",
         reason="challenge_required",
         since="2026-11-20T10:26:48.509Z",
         retry_after_seconds=60,
     ),
 }
 
-USER: Final = _answers(UserView, _USER, "username", _MISSING)
-POST: Final = _answers(
+USER: Final = _responses(UserView, _USER, "username", _NOT_FOUND)
+POST: Final = _responses(
     PostView,
     _POST,
     "shortcode",
@@ -167,17 +171,17 @@ POST: Final = _answers(
 )
 
 _ITEM: Final = {"username": "Some.Handle", "user": _USER, "error": None}
-_GONE: Final = {"username": "nobody.here", "user": None, "error": _MISSING}
-USERS: Final[_Answers] = {
+_FAILED_ITEM: Final = {"username": "nobody.here", "user": None, "error": _NOT_FOUND}
+USERS: Final[_Responses] = {
     200: {
         "model": UserItems,
-        "description": "An item for each, in order; as lines in the order in which they come",
+        "description": "An item for each username, in order; as NDJSON in order of completion",
         "content": {
             "application/json": {
                 "example": {
                     "items": [
                         {**_ITEM, "age_seconds": 12, "warning": None},
-                        {**_GONE, "age_seconds": None, "warning": None},
+                        {**_FAILED_ITEM, "age_seconds": None, "warning": None},
                     ]
                 }
             },
@@ -187,7 +191,7 @@ USERS: Final[_Answers] = {
     422: _error(
         "No username, or more than 50",
         code="invalid_request",
-        message="username: give 1 to 50 of them, each as username=NAME",
-        fields=[{"field": "username", "message": "give 1 to 50 of them, each as username=NAME"}],
+        message="username: send 1 to 50, each as username=NAME",
+        fields=[{"field": "username", "message": "send 1 to 50, each as username=NAME"}],
     ),
 }

@@ -1,4 +1,4 @@
-"""Profiles and posts: fresh copies at once, stale ones while one look-up runs for all."""
+"""Lookups of profiles and posts: fresh copies at once, stale ones while one shared lookup runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from service.api import lookup_openapi
-from service.api.auth import Caller, WebParts
+from service.api.auth import Caller, Services
 from service.api.lookup_fast_path import send_cached
 from service.api.lookup_responses import batch_item, failed_item, failure_of
 from service.api.schemas import invalid
@@ -29,85 +29,89 @@ DEFAULT_WAIT_SECONDS: Final = 10.0
 MAX_USERNAMES: Final = 50
 NDJSON: Final = "application/x-ndjson"
 
-#: A preference among others (RFC 7240).
-_PREFERRED: Final = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,6})\b", re.IGNORECASE)
-_NO_STORE: Final = {
+#: The `wait` preference of a Prefer header (RFC 7240).
+_PREFER_WAIT: Final = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,6})\b", re.IGNORECASE)
+_STORE_UNAVAILABLE: Final = {
     "code": "store_unavailable",
-    "message": "The store does not answer as it should: ask again.",
+    "message": "Redis is unavailable: try again.",
 }
 
 Wait = Annotated[
     float | None,
-    Query(ge=0, allow_inf_nan=False, description="Seconds to wait for a look-up, at most 25"),
+    Query(ge=0, allow_inf_nan=False, description="Seconds to wait for a lookup, at most 25"),
 ]
-Prefer = Annotated[str | None, Header(description="`wait=N`, where there is no `?wait=`")]
-#: Read where the copy is told; named here for the documentation.
+Prefer = Annotated[str | None, Header(description="`wait=N`; used if there is no `?wait=`")]
+#: Evaluated by `send_cached`; declared here for the documentation.
 IfNoneMatch = Annotated[
-    str | None, Header(alias="If-None-Match", description="The `ETag` of what is there already")
+    str | None,
+    Header(alias="If-None-Match", description="The `ETag` of the copy that the caller has"),
 ]
 
 
 @router.head("/users/{username:path}", include_in_schema=False)
 @router.get("/users/{username:path}", response_class=Response, responses=lookup_openapi.USER)
-async def user(
+async def get_user(
     username: str,
     caller: Caller,
-    web: WebParts,
+    services: Services,
     wait: Wait = None,
     prefer: Prefer = None,
     _if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Look a profile up by its username (in any case, with or without `@`) or its link."""
+    """Look up a profile by its username (in any case, with or without `@`) or its link."""
     target = _target("username", user_target, username)
-    return await _answer(web, target, caller, wait, prefer)
+    return await _lookup_response(services, target, caller, wait, prefer)
 
 
 @router.head("/posts/{shortcode:path}", include_in_schema=False)
 @router.get("/posts/{shortcode:path}", response_class=Response, responses=lookup_openapi.POST)
-async def post(
+async def get_post(
     shortcode: str,
     caller: Caller,
-    web: WebParts,
+    services: Services,
     wait: Wait = None,
     prefer: Prefer = None,
     _if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Look a post up by its shortcode, its link (percent-encoded) or its media id."""
+    """Look up a post by its shortcode, its link (percent-encoded) or its media id."""
     target = _target("shortcode", post_target, shortcode)
-    return await _answer(web, target, caller, wait, prefer)
+    return await _lookup_response(services, target, caller, wait, prefer)
 
 
 @router.get("/users", response_class=Response, responses=lookup_openapi.USERS)
-async def users(
+async def get_users(
     request: Request,
     caller: Caller,
-    web: WebParts,
-    username: Annotated[list[str] | None, Query(description="1 to 50 of them")] = None,
+    services: Services,
+    username: Annotated[list[str] | None, Query(description="1 to 50 usernames")] = None,
     wait: Wait = None,
     prefer: Prefer = None,
 ) -> Response:
-    """Look several profiles up at once; what fails for one leaves the others as they are."""
+    """Look up several profiles at once; a failure of one does not affect the others."""
     names = username or []
     if not 1 <= len(names) <= MAX_USERNAMES:
-        raise invalid("username", f"give 1 to {MAX_USERNAMES} of them, each as username=NAME")
+        raise invalid("username", f"send 1 to {MAX_USERNAMES}, each as username=NAME")
     seconds, _ = _wait_seconds(wait, prefer)
     if NDJSON in request.headers.get("accept", ""):
         return NdjsonResponse(
-            [asyncio.create_task(_line(web, name, seconds, caller)) for name in names]
+            [
+                asyncio.create_task(_item_or_failure(services, name, seconds, caller))
+                for name in names
+            ]
         )
-    found = await asyncio.gather(
-        *(_item(web, name, seconds, caller) for name in names), return_exceptions=True
+    results = await asyncio.gather(
+        *(_item(services, name, seconds, caller) for name in names), return_exceptions=True
     )
-    body = b",".join(_finished(names, found))
+    body = b",".join(_batch_items(names, results))
     headers = {"Cache-Control": "private, no-cache"}
     return Response(b'{"items":[%b]}' % body, headers=headers, media_type="application/json")
 
 
 class NdjsonResponse(StreamingResponse):
-    """Each item on a line, as they come.
+    """Items as lines of JSON, in order of completion.
 
     Parameters:
-      items: Tasks, each for one of them; they end with the connection.
+      items: A task for each item; canceled when the connection ends.
     """
 
     def __init__(self, items: Sequence[asyncio.Task[bytes]]) -> None:
@@ -116,7 +120,7 @@ class NdjsonResponse(StreamingResponse):
         self._items = items
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Tell them, for as long as somebody listens."""
+        """Send the items; cancel what is left when the connection ends."""
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -129,80 +133,79 @@ class NdjsonResponse(StreamingResponse):
 
 
 class CachedResponse(Response):
-    """A copy, as `AtHand` tells it.
+    """A copy, sent like `CachedLookupMiddleware` does.
 
     Parameters:
-      seen: The copy.
-      headers: More headers.
+      found: The copy.
+      headers: Additional headers.
     """
 
-    def __init__(self, seen: Found, headers: Mapping[str, str]) -> None:
+    def __init__(self, found: Found, headers: Mapping[str, str]) -> None:
         self.status_code = 200
         self.background = None
         self.init_headers(headers)
-        self._seen = seen
+        self._seen = found
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        """Tell it, or that who asks has it already."""
         await send_cached(self._seen, scope, send, self.raw_headers)
 
 
-async def _answer(
-    web: AppServices, target: LookupTarget, caller: str, wait: float | None, prefer: str | None
+async def _lookup_response(
+    services: AppServices, target: LookupTarget, caller: str, wait: float | None, prefer: str | None
 ) -> Response:
     seconds, applied = _wait_seconds(wait, prefer)
-    answer = await web.lookups.get(target, seconds, caller)
+    answer = await services.lookups.get(target, seconds, caller)
     if isinstance(answer, Found):
         return CachedResponse(answer, applied)
-    refusal = failure_of(answer)
-    headers = {**refusal.headers, **applied}
+    failure = failure_of(answer)
+    headers = {**failure.headers, **applied}
     if not isinstance(answer, Pending):
-        return error_response(refusal.status, headers=headers, **refusal.error)
-    body = {"status": refusal.error["code"], **refusal.error}
+        return error_response(failure.status, headers=headers, **failure.error)
+    body = {"status": failure.error["code"], **failure.error}
     del body["code"]
-    return JSONResponse(body, refusal.status, headers)
+    return JSONResponse(body, failure.status, headers)
 
 
-async def _item(web: AppServices, name: str, seconds: float, caller: str) -> bytes:
+async def _item(services: AppServices, name: str, seconds: float, caller: str) -> bytes:
     try:
         target = user_target(name)
     except InvalidIdentifier as error:
         return failed_item(name, {"code": "invalid_request", "message": f"username: {error}"})
-    return batch_item(name, await web.lookups.get(target, seconds, caller))
+    return batch_item(name, await services.lookups.get(target, seconds, caller))
 
 
-async def _line(web: AppServices, name: str, seconds: float, caller: str) -> bytes:
+async def _item_or_failure(services: AppServices, name: str, seconds: float, caller: str) -> bytes:
     try:
-        return await _item(web, name, seconds, caller)
+        return await _item(services, name, seconds, caller)
     except REDIS_ERRORS:
-        return failed_item(name, _NO_STORE)
+        return failed_item(name, _STORE_UNAVAILABLE)
 
 
-def _finished(names: Sequence[str], found: Sequence[bytes | BaseException]) -> Iterator[bytes]:
-    """What was found for each; an error only where it is everybody's.
+def _batch_items(names: Sequence[str], results: Sequence[bytes | BaseException]) -> Iterator[bytes]:
+    """Yield the item of each username; a Redis error becomes a failed item.
 
     Raises:
-      BaseException: The first of them.
+      BaseException: The first error, if every lookup failed or it is not a Redis error.
     """
-    failed = [each for each in found if isinstance(each, BaseException)]
-    if failed and (len(failed) == len(found) or not isinstance(failed[0], REDIS_ERRORS)):
-        raise failed[0]
-    for name, each in zip(names, found, strict=True):
-        yield each if isinstance(each, bytes) else failed_item(name, _NO_STORE)
+    errors = [result for result in results if isinstance(result, BaseException)]
+    if errors and (len(errors) == len(results) or not isinstance(errors[0], REDIS_ERRORS)):
+        raise errors[0]
+    for name, result in zip(names, results, strict=True):
+        yield result if isinstance(result, bytes) else failed_item(name, _STORE_UNAVAILABLE)
 
 
-def _target(field: str, read: Callable[[str], LookupTarget], given: str) -> LookupTarget:
+def _target(field: str, parse: Callable[[str], LookupTarget], given: str) -> LookupTarget:
     try:
-        return read(given)
+        return parse(given)
     except InvalidIdentifier as error:
         raise invalid(field, str(error)) from None
 
 
 def _wait_seconds(wait: float | None, prefer: str | None) -> tuple[float, dict[str, str]]:
-    """How long to wait, and what is told of it where that was a preference."""
+    """Return the seconds to wait, and a Preference-Applied header if Prefer set them."""
     if wait is not None:
         return min(wait, MAX_WAIT_SECONDS), {}
-    preferred = _PREFERRED.search(prefer or "")
+    preferred = _PREFER_WAIT.search(prefer or "")
     if preferred is None:
         return DEFAULT_WAIT_SECONDS, {}
     seconds = min(int(preferred[1]), int(MAX_WAIT_SECONDS))

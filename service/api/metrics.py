@@ -1,10 +1,10 @@
-"""What monitoring reads: numbers, and no more than words of ours and configured names as labels."""
+"""Prometheus metrics. Label values are fixed words and configured names, never request data."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from service.api.auth import WebParts
+from service.api.auth import Services
 from service.metrics.prometheus import CONTENT_TYPE
 
 router = APIRouter(tags=["health"])
@@ -15,9 +15,9 @@ router = APIRouter(tags=["health"])
     response_class=Response,
     responses={
         200: {"content": {"text/plain": {}}, "description": "Prometheus' text format"},
-        503: {"description": "Redis does not answer"},
+        503: {"description": "Redis is unavailable"},
     },
 )
-async def scrape(web: WebParts) -> Response:
-    """Tell the numbers of all processes, gathered in one round trip."""
-    return Response(await web.metrics.text(), media_type=CONTENT_TYPE)
+async def get_metrics(services: Services) -> Response:
+    """Return the metrics of all processes, read in one round trip to Redis."""
+    return Response(await services.metrics.text(), media_type=CONTENT_TYPE)

@@ -1,7 +1,10 @@
-"""A job with a file: multipart/form-data with one part `job` (JSON) and one part `photo`.
+"""A job with a photo: multipart/form-data with one part `job` (JSON) and one part `photo`.
 
-The parts are parsed as they stream in. The photo goes to a nameless file on disk and is never in
-memory as a whole; one byte more than the cap ends the reading.
+The parts are parsed while they stream in. The photo goes to an unnamed file on disk, never as a
+whole into memory, and reading stops one byte above the limit.
+
+Starlette's `request.form()` is not used: it has no limit on the size of a file, reads unknown parts
+to the end, and drops the last part of an incomplete form without an error.
 """
 
 from __future__ import annotations
@@ -18,15 +21,15 @@ from starlette.requests import Request
 from service.api.schemas import JobRequest, invalid
 from service.http.body_limit import MAX_API_BODY
 from service.http.errors import ApiError
-from service.http.request_body import BodyRejected, check_encoding, declares_more, in_time
+from service.http.request_body import BodyRejected, check_encoding, declared_too_large, time_limit
 from service.photos.photo import MAX_PHOTO_BYTES, PhotoRefused
 from service.photos.spooled_file import SpooledFile
 
 _PARTS: Final = ("job", "photo")
-#: The photo, the job, and what the form itself takes.
+#: The photo, the job, and the overhead of the form.
 _MAX_FORM_BYTES: Final = MAX_PHOTO_BYTES + MAX_API_BODY + 4096
 
-#: How the documentation shows it, beside the JSON body.
+#: For the documentation, beside the JSON body.
 UPLOAD_SCHEMA: Final[dict[str, Any]] = {
     "requestBody": {
         "content": {
@@ -50,47 +53,47 @@ UPLOAD_SCHEMA: Final[dict[str, Any]] = {
 
 
 class JobUpload:
-    """A job and its photo, while they come in.
+    """Receives a job and its photo.
 
     Parameters:
-      incoming: Where the photo goes.
+      photo: The file to write the photo to.
     """
 
-    def __init__(self, incoming: SpooledFile) -> None:
-        self._incoming = incoming
+    def __init__(self, photo: SpooledFile) -> None:
+        self._photo = photo
         self._job = bytearray()
         self._parts: list[str] = []
         self._header = self._disposition = b""
-        self._whole = False
+        self._complete = False
 
     async def read(self, request: Request, seconds: float) -> None:
         """Read the whole form.
 
         Parameters:
-          request: The request; nothing of its body was read yet.
+          request: The request; nothing of its body has been read yet.
           seconds: How long the sender may take.
 
         Raises:
-          BodyRefused: It is too large, too slow, or no form of ours.
-          starlette.requests.ClientDisconnect: The sender went away.
+          BodyRejected: The form is too large, too slow or malformed, or has other parts.
+          starlette.requests.ClientDisconnect: The sender disconnected.
         """
         check_encoding(request.scope)
         try:
-            if declares_more(request.scope, _MAX_FORM_BYTES):
+            if declared_too_large(request.scope, _MAX_FORM_BYTES):
                 raise PhotoRefused("photo_too_large")
-            async with in_time(seconds):
+            async with time_limit(seconds):
                 await self._parse(request)
-        except PhotoRefused as refused:
-            raise BodyRejected(413, refused.code, f"photo: {refused.message}.") from None
+        except PhotoRefused as error:
+            raise BodyRejected(413, error.code, f"photo: {error.message}.") from None
         except FormParserError:
-            raise _no_form("The body is not the multipart/form-data it says it is.") from None
+            raise _invalid_form("The body is not valid multipart/form-data.") from None
 
     def job(self) -> JobRequest:
-        """What the part `job` asks for.
+        """Parse the part `job`.
 
         Raises:
-          ApiError: 400, it is not JSON; 422, a part is missing, or no object.
-          RequestValidationError: 422, something in it is wrong.
+          ApiError: 400, it is not JSON; 422, a part is missing, or `job` is not an object.
+          RequestValidationError: 422, a field is invalid.
         """
         for name in _PARTS:
             if name not in self._parts:
@@ -110,58 +113,58 @@ class JobUpload:
         parser = self._parser(request.headers["content-type"])
         async for chunk in request.stream():
             parser.write(chunk)
-            await self._incoming.flush()
-        if not self._whole:
-            raise _no_form("The form breaks off: its last boundary is missing.")
-        await self._incoming.finish()
+            await self._photo.flush()
+        if not self._complete:
+            raise _invalid_form("The form is incomplete: its last boundary is missing.")
+        await self._photo.finish()
 
     def _parser(self, content_type: str) -> MultipartParser:
         boundary = parse_options_header(content_type)[1].get(b"boundary")
         if not boundary:
-            raise _no_form("The Content-Type names no boundary: leave it to your HTTP client.")
+            raise _invalid_form("The Content-Type has no boundary: let your HTTP client set it.")
         return MultipartParser(
             boundary,
             {
-                "on_header_field": self._take_header,
-                "on_header_value": self._take_value,
-                "on_header_end": self._end_header,
-                "on_headers_finished": self._begin_part,
-                "on_part_data": self._take,
-                "on_end": self._end,
+                "on_header_field": self._on_header_field,
+                "on_header_value": self._on_header_value,
+                "on_header_end": self._on_header_end,
+                "on_headers_finished": self._on_headers_finished,
+                "on_part_data": self._on_part_data,
+                "on_end": self._on_end,
             },
         )
 
-    def _take_header(self, data: bytes, start: int, end: int) -> None:
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._header += data[start:end]
 
-    def _take_value(self, data: bytes, start: int, end: int) -> None:
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
         if self._header.lower() == b"content-disposition":
             self._disposition += data[start:end]
 
-    def _end_header(self) -> None:
+    def _on_header_end(self) -> None:
         self._header = b""
 
-    def _begin_part(self) -> None:
+    def _on_headers_finished(self) -> None:
         options = parse_options_header(self._disposition)[1]
         name = options.get(b"name", b"").decode("latin-1")
         if name not in _PARTS or name in self._parts:
-            message = "The form must have one part `job` (JSON), one part `photo`, and no other."
+            message = "The form must have one part `job` (JSON), one part `photo` and no others."
             raise BodyRejected(422, "invalid_request", message)
         self._parts.append(name)
         self._disposition = b""
 
-    def _take(self, data: bytes, start: int, end: int) -> None:
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._parts[-1] == "photo":
-            self._incoming.write(data[start:end])
+            self._photo.write(data[start:end])
             return
         self._job += data[start:end]
         if len(self._job) > MAX_API_BODY:
             message = f"job: must be at most {MAX_API_BODY} bytes."
             raise BodyRejected(413, "body_too_large", message)
 
-    def _end(self) -> None:
-        self._whole = True
+    def _on_end(self) -> None:
+        self._complete = True
 
 
-def _no_form(message: str) -> BodyRejected:
+def _invalid_form(message: str) -> BodyRejected:
     return BodyRejected(400, "invalid_form", message)

@@ -1,4 +1,4 @@
-"""Photos that come with the request for their job."""
+"""Jobs created together with an uploaded photo."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import Scope
 
-from service.api.auth import Caller, WebParts
+from service.api.auth import Caller, Services
 from service.api.idempotency import IdempotencyKey, create_job_once
 from service.api.multipart import JobUpload
 from service.api.schemas import utc_now
@@ -25,18 +25,17 @@ from service.photos.converter import ConversionFailed, ConverterBusy
 from service.photos.photo import PhotoRefused
 from service.photos.spooled_file import SpooledFile
 
-#: A photo may take so many times longer to arrive than another body.
+#: An upload may take this many times longer than another body.
 UPLOAD_TIME_FACTOR: Final = 6
-_TOO_MANY_UPLOADS: Final = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+_RETRY_HEADERS: Final = {"Retry-After": str(RETRY_AFTER_SECONDS)}
 
 _log = get_logger(__name__)
 
 
 class MultipartRoute(APIRoute):
-    """Takes what the route of the same path for JSON does not: forms."""
+    """Matches multipart forms only, so that the JSON route of the same path gets the rest."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Match forms only."""
         if scope["type"] != "http" or not is_form(scope):
             return Match.NONE, {}
         return super().matches(scope)
@@ -46,45 +45,48 @@ router = APIRouter(tags=["jobs"], route_class=MultipartRoute)
 
 
 @router.post("/jobs", status_code=202, include_in_schema=False, response_model=None)
-async def create_with_photo(
+async def create_job_with_photo(
     request: Request,
     response: Response,
     caller: Caller,
-    web: WebParts,
+    services: Services,
     idempotency_key: IdempotencyKey = None,
 ) -> dict[str, Any] | Response:
-    """Ask for a DM that is a photo; see the route for JSON."""
-    seconds = UPLOAD_TIME_FACTOR * web.settings.body_seconds
+    """Create a DM job with an uploaded photo."""
+    seconds = UPLOAD_TIME_FACTOR * services.settings.body_seconds
     try:
-        with web.photo_converter.reserve(), SpooledFile() as incoming:
-            draft, identity = await _receive_upload(request, web, incoming, seconds)
-    except BodyRejected as refused:
-        return EarlyErrorResponse(refused.status, refused.code, refused.message, seconds)
+        with services.photo_converter.reserve(), SpooledFile() as photo_file:
+            draft, identity = await _receive_upload(request, services, photo_file, seconds)
+    except BodyRejected as error:
+        return EarlyErrorResponse(error.status, error.code, error.message, seconds)
     except ConverterBusy:
-        message = "As many photos are under way as may be at a time. Send it again."
-        return EarlyErrorResponse(503, "photos_busy", message, seconds, _TOO_MANY_UPLOADS)
+        message = "Too many photo uploads are in progress. Send it again."
+        return EarlyErrorResponse(503, "photos_busy", message, seconds, _RETRY_HEADERS)
     except (ConversionFailed, OSError) as error:
         _log.error("photo processing failed", error=type(error).__name__, detail=str(error)[:200])
-        message = "The photo could not be looked at here: see the log. Nothing was created."
-        return EarlyErrorResponse(503, "photo_not_taken", message, seconds, _TOO_MANY_UPLOADS)
+        message = "The photo could not be processed: see the log. No job was created."
+        return EarlyErrorResponse(503, "photo_not_taken", message, seconds, _RETRY_HEADERS)
     except ClientDisconnect:
-        return Response(status_code=400)  # half a request is none, and nobody is left to read it
-    return await create_job_once(web, draft, response, caller, idempotency_key, identity)
+        return Response(status_code=400)  # the request is incomplete, and nobody reads the response
+    return await create_job_once(services, draft, response, caller, idempotency_key, identity)
 
 
 async def _receive_upload(
-    request: Request, web: AppServices, incoming: SpooledFile, seconds: float
+    request: Request, services: AppServices, photo_file: SpooledFile, seconds: float
 ) -> tuple[JobDraft, str]:
-    """Read a form; the draft with its photo, and what two requests must share to be the same."""
-    form = JobUpload(incoming)
+    """Read the form; return the draft with its photo, and the request's identity.
+
+    Two requests with one Idempotency-Key must have the same identity.
+    """
+    form = JobUpload(photo_file)
     await form.read(request, seconds)
-    asked = form.job()
-    draft = asked.draft(web.config, utc_now(), uploaded=True)
+    body = form.job()
+    draft = body.draft(services.config, utc_now(), uploaded=True)
     try:
-        photo = await web.photo_converter.convert(incoming)
-    except PhotoRefused as refused:
-        field = {"field": "photo", "message": refused.message}
-        message = f"photo: {refused.message}"
-        raise ApiError(422, refused.code, message, fields=[field]) from None
-    same = asked.model_dump(mode="json") | {"photo": photo.sha256}
-    return draft._replace(photo=photo), json.dumps(same, sort_keys=True)
+        photo = await services.photo_converter.convert(photo_file)
+    except PhotoRefused as error:
+        field = {"field": "photo", "message": error.message}
+        message = f"photo: {error.message}"
+        raise ApiError(422, error.code, message, fields=[field]) from None
+    identity = body.model_dump(mode="json") | {"photo": photo.sha256}
+    return draft._replace(photo=photo), json.dumps(identity, sort_keys=True)

@@ -1,4 +1,4 @@
-"""What would become of a job, and what has been decided so far: explanations, no actions."""
+"""Previews of jobs, and the audit log of past decisions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 
-from service.api.auth import Caller, WebParts
+from service.api.auth import Caller, Services
 from service.api.jobs import build_draft
 from service.api.pagination import Limit
 from service.api.schemas import JobRequest
@@ -17,47 +17,48 @@ from service.time_formats.timestamps import rfc3339
 router = APIRouter(tags=["jobs"])
 
 _MESSAGES: Final = {
-    "send": "It would be sent now.",
-    "wait": "It would wait, and then be sent.",
-    "refuse": "It would be made and end without being sent.",
+    "send": "The job would be sent now.",
+    "wait": "The job would wait, then be sent.",
+    "refuse": "The job would be created and end without being sent.",
 }
 
 
 @router.post("/jobs:preview")
-async def preview(asked: JobRequest, caller: Caller, web: WebParts) -> dict[str, Any]:
-    """Tell what would become of a job now, without making it: send, wait or refuse, and why."""
-    draft = build_draft(asked, web)
-    pk = await _known_pk(web, draft.to) if draft.to else None
-    preview = await web.ledger.preview(draft, caller=caller, pk=pk or "")
-    return _shown(preview, draft.dry_run or web.settings.dry_run)
+async def preview_job(body: JobRequest, caller: Caller, services: Services) -> dict[str, Any]:
+    """Preview a job without creating it: would it be sent, wait or be refused now, and why?"""
+    draft = build_draft(body, services)
+    pk = await _known_pk(services, draft.to) if draft.to else None
+    preview = await services.ledger.preview(draft, caller=caller, pk=pk or "")
+    return _preview_view(preview, draft.dry_run or services.settings.dry_run)
 
 
-async def _known_pk(web: AppServices, to: str) -> str | None:
-    return to if to.isdigit() else await web.user_ids.pk(to)
+async def _known_pk(services: AppServices, to: str) -> str | None:
+    return to if to.isdigit() else await services.user_ids.pk(to)
 
 
-def _shown(preview: Preview, dry_run: bool) -> dict[str, Any]:
+def _preview_view(preview: Preview, dry_run: bool) -> dict[str, Any]:
     message = _MESSAGES[preview.decision]
     if preview.decision == "wait" and preview.person:
-        message = "It would be held until a person lets it go on."
+        message = "The job would be held until a person acts."
     return {
         "decision": preview.decision,
         "reason": preview.reason,
         "earliest": rfc3339(preview.earliest_ms),
         "needs_a_person": preview.person,
         "dry_run": dry_run,
-        "message": message + (" Nothing is written: it is a dry run." if dry_run else ""),
+        "message": message
+        + (" Nothing would be written, because it is a dry run." if dry_run else ""),
     }
 
 
 @router.get("/audit")
-async def audit(
+async def list_audit_log(
     _caller: Caller,
-    web: WebParts,
+    services: Services,
     account: str | None = None,
     cursor: Annotated[str | None, Query(pattern=r"^[0-9]{1,16}-[0-9]{1,9}$")] = None,
     limit: Limit = 50,
 ) -> dict[str, Any]:
-    """List what was decided about jobs and accounts, newest first; never what jobs say."""
-    items, following = await web.audit_log.page(account=account, cursor=cursor, limit=limit)
-    return {"items": items, "next": following}
+    """List decisions about jobs and accounts, newest first; without the texts of jobs."""
+    items, next_cursor = await services.audit_log.page(account=account, cursor=cursor, limit=limit)
+    return {"items": items, "next": next_cursor}

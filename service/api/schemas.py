@@ -1,8 +1,7 @@
-"""What callers may ask for: each field checked, each error naming its field and the remedy."""
+"""Request bodies: every field is validated, and every error names its field and the remedy."""
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
@@ -21,13 +20,14 @@ from pydantic import (
 from service.config.config import Config
 from service.http.errors import ApiError
 from service.instagram.ids import InvalidIdentifier, normalise_post, normalise_recipient
+from service.instagram.limits import MAX_TEXT_CHARACTERS
 from service.jobs.model import DEFAULT_PRIORITY, MAX_DELAY_MS, JobDraft, Pausable, Write
+from service.json_values.plain_json import is_deeper, json_size
 from service.network.urls import MAX_URL_CHARACTERS
 from service.photos.photo import PhotoUrl
 
-MAX_TEXT: Final = {"dm": 1000, "comment": 2200}
 MAX_METADATA_BYTES: Final = 8 * 1024
-#: Far below where JSON writers give up (pydantic's at 255), and it comes back in every answer.
+#: Far below the limit of JSON encoders (pydantic's is 255); metadata is part of every response.
 MAX_METADATA_DEPTH: Final = 32
 MAX_EXPIRY: Final = timedelta(days=3650)
 
@@ -37,74 +37,56 @@ _RFC3339: Final = re.compile(
 )
 
 
-def _whole_characters(text: str) -> str:
+def _check_surrogates(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
         broken = True
     else:
         broken = False
-    if broken:
-        raise ValueError("must not have half a surrogate pair in it")
+    if broken:  # outside the handler: that error carries the text
+        raise ValueError("must not contain a lone surrogate")
     return text
 
 
-def _only_rfc3339(given: object) -> object:
+def _check_rfc3339(value: object) -> object:
     # pydantic would also take numbers, and guess between seconds and milliseconds.
-    if given is not None and not (isinstance(given, str) and _RFC3339.fullmatch(given)):
+    if value is not None and not (isinstance(value, str) and _RFC3339.fullmatch(value)):
         raise ValueError("must be an RFC 3339 time with its zone, such as 2026-01-31T09:00:00Z")
-    return given
+    return value
 
 
-def _plain_json(metadata: dict[str, Any]) -> dict[str, Any]:
-    try:
-        size = len(json.dumps(metadata, ensure_ascii=False, allow_nan=False).encode())
-    except (ValueError, RecursionError):
-        size = -1
-    if size < 0:
-        raise ValueError("must be plain JSON (no NaN, no half surrogate pairs, not deep)")
+def _check_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    size = json_size(metadata)
+    if size is None:
+        raise ValueError("must be plain JSON: no NaN, no lone surrogates, not nested deeply")
     if size > MAX_METADATA_BYTES:
         raise ValueError(f"must be at most {MAX_METADATA_BYTES} bytes as JSON")
-    if _depth(metadata) > MAX_METADATA_DEPTH:
+    if is_deeper(metadata, MAX_METADATA_DEPTH):
         raise ValueError(f"must be nested at most {MAX_METADATA_DEPTH} levels deep")
     return metadata
 
 
-def _depth(value: object) -> int:
-    level: list[object] = [value]
-    depth = 0
-    while level:
-        depth += 1
-        level = [inner for outer in level for inner in _inside(outer)]
-    return depth - 1
-
-
-def _inside(value: object) -> list[object]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
-
-
-Name = Annotated[StrictStr, Field(min_length=1, max_length=64), AfterValidator(_whole_characters)]
-Target = Annotated[StrictStr, Field(max_length=300), AfterValidator(_whole_characters)]
+Name = Annotated[StrictStr, Field(min_length=1, max_length=64), AfterValidator(_check_surrogates)]
+TargetText = Annotated[StrictStr, Field(max_length=300), AfterValidator(_check_surrogates)]
 Text = Annotated[
     StrictStr,
-    Field(min_length=1, max_length=max(MAX_TEXT.values())),
-    AfterValidator(_whole_characters),
+    Field(min_length=1, max_length=max(MAX_TEXT_CHARACTERS.values())),
+    AfterValidator(_check_surrogates),
 ]
 PhotoLink = Annotated[
-    StrictStr, Field(min_length=1, max_length=MAX_URL_CHARACTERS), AfterValidator(_whole_characters)
+    StrictStr, Field(min_length=1, max_length=MAX_URL_CHARACTERS), AfterValidator(_check_surrogates)
 ]
-Moment = Annotated[
+Timestamp = Annotated[
     AwareDatetime,
-    BeforeValidator(_only_rfc3339),
+    BeforeValidator(_check_rfc3339),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-Metadata = Annotated[dict[str, Any], AfterValidator(_plain_json)]
+Metadata = Annotated[dict[str, Any], AfterValidator(_check_metadata)]
 
 
 class JobRequest(BaseModel):
-    """A DM or a comment to be done."""
+    """A DM or a comment to create."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -130,37 +112,39 @@ class JobRequest(BaseModel):
 
     kind: Write
     account: Name
-    to: Target | None = None
-    post: Target | None = None
+    to: TargetText | None = None
+    post: TargetText | None = None
     text: Text | None = None
     photo: Annotated[
         PhotoLink | None,
-        Field(description="Of a DM, instead of a text: an https URL that a worker fetches"),
+        Field(description="For a DM, instead of a text: an https URL that a worker downloads"),
     ] = None
-    run_at: Moment | None = None
+    run_at: Timestamp | None = None
     delay_seconds: Annotated[float, Field(strict=True, ge=0, le=MAX_DELAY_MS / 1000)] | None = None
-    expires_at: Moment | None = None
+    expires_at: Timestamp | None = None
     priority: Annotated[int, Field(ge=0, le=9, strict=True)] = DEFAULT_PRIORITY
     callback: Name | None = None
     metadata: Metadata | None = None
     dry_run: Annotated[bool, Field(strict=True)] = False
 
     def draft(self, config: Config, now: datetime, *, uploaded: bool = False) -> JobDraft:
-        """The job that is asked for.
+        """Build the job draft.
 
         Parameters:
-          config: Which accounts and callbacks there are.
-          now: The present.
-          uploaded: Whether a photo comes with the request, to be put into the draft.
+          config: The configured accounts and callbacks.
+          now: The current time.
+          uploaded: Whether the request has a photo, which the caller adds to the draft.
 
         Raises:
           ApiError: 422; the message names the field.
         """
         _check_account(self.account, config)
         if self.callback is not None and self.callback not in config.callbacks:
-            raise invalid("callback", "no such callback is configured: name a [callbacks.*] table")
+            raise invalid(
+                "callback", "no such callback is configured: use the name of a [callbacks.*] table"
+            )
         self._check_content(uploaded)
-        to, post = self._target()
+        to, post = self._normalised_target()
         start = self._start(now)
         self._check_expiry(start, now)
         return JobDraft(
@@ -172,7 +156,7 @@ class JobRequest(BaseModel):
             photo=None if self.photo is None else PhotoUrl(self.photo),
             callback=self.callback,
             delay_ms=round((self.delay_seconds or 0) * 1000),
-            # A time that is over means now, by the store's clock.
+            # A time in the past means now, by the clock of Redis.
             run_at_ms=_ms(self.run_at) if self.run_at is not None and self.run_at > now else None,
             expires_at_ms=None if self.expires_at is None else _ms(self.expires_at),
             priority=self.priority,
@@ -185,29 +169,30 @@ class JobRequest(BaseModel):
             self._check_photo(uploaded)
         elif self.text is None:
             raise invalid("text", "is missing")
-        elif not self.text.strip() or len(self.text) > MAX_TEXT[self.kind]:
-            raise invalid("text", f"must be 1 to {MAX_TEXT[self.kind]} characters, not all spaces")
+        elif not self.text.strip() or len(self.text) > MAX_TEXT_CHARACTERS[self.kind]:
+            maximum = MAX_TEXT_CHARACTERS[self.kind]
+            raise invalid("text", f"must be 1 to {maximum} characters, not only spaces")
 
     def _check_photo(self, uploaded: bool) -> None:
         if self.kind != "dm":
-            raise invalid("photo", f"is not for a {self.kind}: only a DM can carry one")
+            raise invalid("photo", f"is not allowed for a {self.kind}: only a DM can have a photo")
         if uploaded and self.photo is not None:
-            raise invalid("photo", "give a file or a URL, not both")
+            raise invalid("photo", "send a file or a URL, not both")
         if self.text is not None:
-            # Instagram sends them as two messages, and a job is one write.
-            raise invalid("text", "must be left out with a photo: send it as a job of its own")
+            # Instagram would send two messages, and a job is one write.
+            raise invalid("text", "is not allowed with a photo: send the text as a separate job")
 
-    def _target(self) -> tuple[str | None, str | None]:
+    def _normalised_target(self) -> tuple[str | None, str | None]:
         wanted, other = ("to", "post") if self.kind == "dm" else ("post", "to")
-        given = self.to if self.kind == "dm" else self.post
-        if given is None:
+        value = self.to if self.kind == "dm" else self.post
+        if value is None:
             raise invalid(wanted, f"is missing: a {self.kind} needs it")
         if getattr(self, other) is not None:
-            raise invalid(other, f"is not for a {self.kind}: give {wanted!r} instead")
+            raise invalid(other, f"is not allowed for a {self.kind}: use {wanted!r} instead")
         try:
             if self.kind == "dm":
-                return normalise_recipient(given), None
-            return None, normalise_post(given)
+                return normalise_recipient(value), None
+            return None, normalise_post(value)
         except InvalidIdentifier as error:
             raise invalid(wanted, str(error)) from None
 
@@ -215,7 +200,7 @@ class JobRequest(BaseModel):
         if self.run_at is None:
             return now + timedelta(seconds=self.delay_seconds or 0)
         if self.delay_seconds is not None:
-            raise invalid("run_at", "give run_at or delay_seconds, not both")
+            raise invalid("run_at", "use run_at or delay_seconds, not both")
         if self.run_at - now > timedelta(milliseconds=MAX_DELAY_MS):
             raise invalid("run_at", "must be at most 365 days ahead")
         return max(self.run_at, now)
@@ -224,13 +209,15 @@ class JobRequest(BaseModel):
         if self.expires_at is None:
             return
         if self.expires_at <= start:
-            raise invalid("expires_at", "must be later than now and than the job's start")
+            raise invalid("expires_at", "must be in the future and after the job's start")
         if self.expires_at - now > MAX_EXPIRY:
-            raise invalid("expires_at", "must be within ten years: leave it out for never")
+            raise invalid(
+                "expires_at", "must be within ten years: leave it out if the job never expires"
+            )
 
 
 class NoteRequest(BaseModel):
-    """An optional note on why, for people."""
+    """An optional reason, for people."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -238,7 +225,7 @@ class NoteRequest(BaseModel):
 
 
 class PauseRequest(NoteRequest):
-    """What to stop or let go on, and why; without a kind, everything of the account."""
+    """The kind of action to pause or resume, all kinds if omitted, and a reason."""
 
     kind: Pausable | None = None
 
@@ -248,15 +235,15 @@ def _check_account(name: str, config: Config) -> None:
     if account is None:
         raise invalid("account", "no such account is configured: GET /accounts lists them")
     if not account.may_write:
-        raise invalid("account", "has the role 'read': name one that may write")
+        raise invalid("account", "has the role 'read': use an account that may write")
 
 
 def invalid(field: str, message: str) -> ApiError:
-    """A 422 about one field.
+    """Build a 422 error about one field.
 
     Parameters:
-      field: Its name.
-      message: What to do, in words that may follow the name.
+      field: The field's name.
+      message: What is wrong; follows the name and a colon.
     """
     return ApiError(
         422,
@@ -266,10 +253,9 @@ def invalid(field: str, message: str) -> ApiError:
     )
 
 
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
+def _ms(time: datetime) -> int:
+    return round(time.timestamp() * 1000)
 
 
 def utc_now() -> datetime:
-    """The present, by this process' clock."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Sessions: an account's login, made elsewhere, put in the place of the stored one."""
+"""Replaces an account's stored session with one that was created elsewhere."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from service.accounts.encryption import derive_keys
 from service.accounts.session_import import Imported, OtherDevice, OtherUser, import_session
 from service.accounts.session_store import SessionStore, SessionStoreError, SessionUnreadable
 from service.accounts.session_validation import InvalidSession
-from service.api.accounts import check_known
-from service.api.auth import Caller, WebParts
+from service.api.accounts import require_account
+from service.api.auth import Caller, Services
 from service.config.config import MissingVariable
 from service.dependencies import AppServices
 from service.http.errors import ApiError
 
 router = APIRouter(tags=["accounts"])
 
-_ALL_THE_SAME: Final = "to replace the stored session all the same, add ?reset_device=true"
+_RESET_HINT: Final = "to replace the stored session anyway, add ?reset_device=true"
 
-#: The client library's settings, checked by `import_session`: pydantic's errors would not say how
-#: to come by better ones.
+#: The client library's settings. `import_session` validates them, because pydantic's errors would
+#: not say how to get valid ones.
 Settings = Annotated[
     Any,
     Body(
@@ -33,54 +33,56 @@ Settings = Annotated[
 
 
 @router.put("/accounts/{name}/session")
-async def replace(
+async def replace_session(
     name: str,
     _caller: Caller,
-    web: WebParts,
+    services: Services,
     settings: Settings,
     reset_device: bool = False,
 ) -> dict[str, Any]:
-    """Give an account a session; a worker that acts as it goes on with it at its next call."""
-    username = _username(web, name)
-    vault = SessionStore(web.client, derive_keys(",".join(web.settings.secret_keys)))
+    """Replace an account's session; workers use the new one from their next call on."""
+    username = _configured_username(services, name)
+    store = SessionStore(services.client, derive_keys(",".join(services.settings.secret_keys)))
     try:
         if isinstance(settings, bytes):
             raise InvalidSession("", "must be sent as Content-Type: application/json")
-        imported = await import_session(vault, name, username, settings, reset_device=reset_device)
-    except InvalidSession as refused:
-        raise _invalid(refused) from None
+        imported = await import_session(store, name, username, settings, reset_device=reset_device)
+    except InvalidSession as error:
+        raise _invalid(error) from None
     except SessionStoreError as error:
         raise _conflict(error) from None
     return _shown(name, imported)
 
 
-def _username(web: AppServices, name: str) -> str:
-    check_known(web, name)
+def _configured_username(services: AppServices, name: str) -> str:
+    require_account(services, name)
     try:
-        return web.config.accounts[name].username.resolve(os.environ)
+        return services.config.accounts[name].username.resolve(os.environ)
     except MissingVariable as error:
-        message = f"{error}: a session belongs to a username, so set it for the web process too"
+        message = f"{error}: set it for the web process as well, since a session has a username"
         raise ApiError(503, "username_not_set", message) from None
 
 
-def _invalid(refused: InvalidSession) -> ApiError:
-    field = refused.field or "body"
+def _invalid(error: InvalidSession) -> ApiError:
+    field = error.field or "body"
     return ApiError(
         422,
         "invalid_request",
-        f"{field}: {refused.problem}",
-        fields=[{"field": field, "message": refused.problem}],
+        f"{field}: {error.problem}",
+        fields=[{"field": field, "message": error.problem}],
     )
 
 
 def _conflict(error: SessionStoreError) -> ApiError:
     if isinstance(error, OtherDevice):
-        return ApiError(409, "device_changed", f"{error}; {_ALL_THE_SAME}", traits=error.traits)
+        return ApiError(409, "device_changed", f"{error}; {_RESET_HINT}", traits=error.traits)
     if isinstance(error, OtherUser):
-        return ApiError(409, "user_changed", f"{error}; {_ALL_THE_SAME}")
+        return ApiError(409, "user_changed", f"{error}; {_RESET_HINT}")
     if isinstance(error, SessionUnreadable):
-        return ApiError(409, "session_unreadable", f"{error}; {_ALL_THE_SAME}")
-    return ApiError(409, "conflict", "A worker saved this account's session meanwhile; send again.")
+        return ApiError(409, "session_unreadable", f"{error}; {_RESET_HINT}")
+    return ApiError(
+        409, "conflict", "A worker saved this account's session at the same time: send it again."
+    )
 
 
 def _shown(name: str, imported: Imported) -> dict[str, Any]:

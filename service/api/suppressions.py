@@ -1,4 +1,4 @@
-"""Who is not written to: the list, and changing it."""
+"""Suppressions: recipients that must not be written to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import AfterValidator
 
 from service.accounts.suppressions import suppression_key
-from service.api.auth import Caller, WebParts
+from service.api.auth import Caller, Services
 from service.api.pagination import Limit
 from service.api.schemas import NoteRequest
 from service.dependencies import AppServices
@@ -18,84 +18,92 @@ from service.instagram.ids import InvalidIdentifier, normalise_recipient
 router = APIRouter(tags=["suppressions"])
 
 
-def _who(raw: str) -> str:
-    """Find out who is meant: a number on its own is a handle to one reader, an id to the next."""
+def _recipient_key(raw: str) -> str:
+    """Normalise the recipient; a bare number is rejected, because it may be a username or an id."""
     if raw.strip().isdigit():
         raise InvalidIdentifier(
-            "may be two people: write @ before a handle of digits, pk: before an id"
+            "is ambiguous: write @ before a username of digits, pk: before a user id"
         )
     return suppression_key(normalise_recipient(raw, bare_numbers=False))
 
 
-Who = Annotated[
+Recipient = Annotated[
     str,
-    AfterValidator(_who),
+    AfterValidator(_recipient_key),
     Path(alias="username", description="A username, or `pk:` and a user id"),
 ]
 Account = Annotated[
     str | None,
     Query(
         pattern="^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
-        description="The one account that may not write; leave out for every account",
+        description="The one account that must not write; leave it out for all accounts",
     ),
 ]
-Place = Annotated[
+NameCursor = Annotated[
     str | None,
-    Query(max_length=200, description="`next` of the page before; leave out at first"),
+    Query(max_length=200, description="`next` of the previous page; leave it out for the first"),
 ]
 
 
 @router.get("/suppressions")
-async def page(
-    _caller: Caller, web: WebParts, cursor: Place = None, limit: Limit = 50
+async def list_suppressions(
+    _caller: Caller, services: Services, cursor: NameCursor = None, limit: Limit = 50
 ) -> dict[str, Any]:
-    """List who is not written to, by name: first by no account, then by each."""
-    entries, following = await web.suppressions.page(cursor=cursor, limit=limit)
-    return {"items": [entry.public() for entry in entries], "next": following}
+    """List suppressions by name: first those of all accounts, then those of each account."""
+    entries, next_cursor = await services.suppressions.page(cursor=cursor, limit=limit)
+    return {"items": [entry.public() for entry in entries], "next": next_cursor}
 
 
 @router.get("/suppressions/{username}")
-async def show(who: Who, _caller: Caller, web: WebParts, account: Account = None) -> dict[str, Any]:
-    """Show one entry."""
-    entry = await web.suppressions.get(who, account=account)
+async def get_suppression(
+    recipient: Recipient, _caller: Caller, services: Services, account: Account = None
+) -> dict[str, Any]:
+    """Show one suppression."""
+    entry = await services.suppressions.get(recipient, account=account)
     if entry is None:
-        raise _unknown(web, account)
+        raise _unknown(services, account)
     return entry.public()
 
 
-@router.put("/suppressions/{username}", responses={201: {"description": "It is new"}})
-async def put(
-    who: Who,
+@router.put("/suppressions/{username}", responses={201: {"description": "The suppression is new"}})
+async def add_suppression(
+    recipient: Recipient,
     caller: Caller,
-    web: WebParts,
+    services: Services,
     response: Response,
     account: Account = None,
-    why: NoteRequest | None = None,
+    body: NoteRequest | None = None,
 ) -> dict[str, Any]:
-    """Write to somebody no more: DMs to them end `failed` from now on."""
-    _check_account(web, account)
-    reason = (why or NoteRequest()).reason or None
-    entry, new = await web.suppressions.put(who, account=account, reason=reason, by=caller)
+    """Suppress a recipient: DMs to them end `failed` from now on."""
+    _check_account(services, account)
+    reason = (body or NoteRequest()).reason or None
+    entry, new = await services.suppressions.put(
+        recipient, account=account, reason=reason, by=caller
+    )
     response.status_code = 201 if new else 200
     return entry.public()
 
 
 @router.delete("/suppressions/{username}", status_code=204)
-async def remove(who: Who, _caller: Caller, web: WebParts, account: Account = None) -> None:
-    """Take an entry off the list."""
-    if not await web.suppressions.remove(who, account=account):
-        raise _unknown(web, account)
+async def remove_suppression(
+    recipient: Recipient, _caller: Caller, services: Services, account: Account = None
+) -> None:
+    """Remove a suppression."""
+    if not await services.suppressions.remove(recipient, account=account):
+        raise _unknown(services, account)
 
 
-def _unknown(web: AppServices, account: str | None) -> ApiError:
-    # Entries outlive the account's table: only what is not there is measured by it.
-    _check_account(web, account)
-    message = "Not on the list: `account` names the entry of one account, without it of all."
+def _unknown(services: AppServices, account: str | None) -> ApiError:
+    # Suppressions outlive their account's configuration, so only a missing one is checked.
+    _check_account(services, account)
+    message = (
+        "Not suppressed: set `account` for one account's entry, or omit it for the global entry."
+    )
     return ApiError(404, "not_suppressed", message)
 
 
-def _check_account(web: AppServices, account: str | None) -> None:
-    if account is None or account in web.config.accounts:
+def _check_account(services: AppServices, account: str | None) -> None:
+    if account is None or account in services.config.accounts:
         return
     message = "no such account is configured: GET /accounts lists them"
     fields = [{"field": "account", "message": message}]

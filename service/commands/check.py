@@ -1,4 +1,4 @@
-"""`heliograph check`: is the configuration right, and what would it make of an event?
+"""`heliograph check`: validates the configuration, and shows which jobs an event would create.
 
 Needs neither Redis nor Instagram nor any secret.
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from service.commands.check_warnings import warnings_of
+from service.commands.check_warnings import config_warnings
 from service.config.config import Config, ConfigError, Source, load_config
 from service.events.parsing import InvalidEvent, ParsedEvent, parse
 from service.events.rules import EventPlan, RuleResult, RuleSet, mismatch
@@ -26,7 +26,7 @@ OK, FOUND_PROBLEMS, USAGE = 0, 1, 2
 DEFAULT_CONFIG: Final = "heliograph.toml"
 
 _PLACEHOLDER_ID: Final = b"check"
-#: Headers that carry the identity of an event, and those that carry its type.
+#: Headers that identify an event, and those that have its type.
 _ID_HEADERS: Final = (b"webhook-id", b"x-github-delivery", b"x-shopify-webhook-id")
 _STANDARD_HEADERS: Final = (b"webhook-timestamp", b"webhook-signature")
 _TYPE_HEADERS: Final[Mapping[str, bytes]] = {
@@ -36,55 +36,60 @@ _TYPE_HEADERS: Final[Mapping[str, bytes]] = {
 
 
 class UsageError(Exception):
-    """The command was given what it cannot work with; the message says what it needs."""
+    """The command line is wrong; the message says what the command needs."""
 
 
 @dataclass(frozen=True)
 class RuleDryRun:
-    """What the rules would make of one event.
+    """What the rules would do with one event.
 
     Parameters:
       source: Name of the source.
       event: The event.
-      plan: The drafts and the notes on rules that listen to it.
-      silent: Why each of the other rules does not listen.
-      ignored: Why the event would be recorded but make no job at all.
+      plan: The drafts, and the results of the rules that match the event.
+      not_matching: Why each of the other rules does not match, by rule name.
+      ignored: Why the event would be recorded but create no job at all.
     """
 
     source: str
     event: ParsedEvent
     plan: EventPlan
-    silent: Mapping[str, str]
+    not_matching: Mapping[str, str]
     ignored: str | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument(
         "--config",
         type=Path,
         default=Path(os.environ.get("HELIOGRAPH_CONFIG") or DEFAULT_CONFIG),
         help="the configuration file (default: $HELIOGRAPH_CONFIG, or heliograph.toml)",
     )
-    parser.add_argument("--event", metavar="FILE", help="a webhook's JSON body; - for stdin")
-    parser.add_argument("--source", help="the source that sent it; needed when there are several")
-    parser.add_argument("--type", help="its type, where a header carries it (github, shopify)")
-    parser.add_argument("--json", action="store_true", help="write one JSON object")
+    parser.add_argument(
+        "--event", metavar="FILE", help="a file with a webhook's JSON body; - for stdin"
+    )
+    parser.add_argument(
+        "--source", help="the source that sent it; required if several are configured"
+    )
+    parser.add_argument(
+        "--type", help="its type, for sources that send it in a header (github, shopify)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check the configuration, and rehearse an event if one is given.
+    """Check the configuration, and dry-run the rules on an event if one is given.
 
     Parameters:
-      arguments: What `add_arguments` declares.
+      arguments: As declared by `add_arguments`.
 
     Returns:
-      0 when all is well, 1 when the configuration or the event cannot be used, 2 when the
-      command was not given what it needs.
+      0 if all is well, 1 if the configuration or the event is invalid, 2 for wrong usage.
     """
     try:
         config = load_config(arguments.config)
-        rehearsal = _dry_run(config, arguments) if arguments.event else None
+        dry_run = _dry_run(config, arguments) if arguments.event else None
     except ConfigError as error:
         return _report_problems(error, as_json=arguments.json)
     except UsageError as error:
@@ -93,11 +98,11 @@ def run(arguments: argparse.Namespace) -> int:
     except InvalidEvent as error:
         sys.stderr.write(f"heliograph check: the event would be quarantined: {error}\n")
         return FOUND_PROBLEMS
-    warnings = list(warnings_of(config, os.environ))
+    warnings = list(config_warnings(config, os.environ))
     if arguments.json:
-        _write_json(_as_document(config, warnings, rehearsal))
+        _write_json(_as_document(config, warnings, dry_run))
     else:
-        sys.stdout.writelines(f"{line}\n" for line in _as_lines(config, warnings, rehearsal))
+        sys.stdout.writelines(f"{line}\n" for line in _as_lines(config, warnings, dry_run))
     return OK
 
 
@@ -105,19 +110,19 @@ def _dry_run(config: Config, arguments: argparse.Namespace) -> RuleDryRun:
     name = _source_name(config, arguments.source)
     scheme = config.sources[name].scheme
     event = parse(scheme, _read_event(arguments.event), _headers(scheme, arguments.type))
-    ignored = _mode_conflict(config.sources[name], event)
+    ignored = _livemode_conflict(config.sources[name], event)
     if ignored:
         return RuleDryRun(name, event, EventPlan((), ()), {}, ignored)
-    silent = {rule.name: mismatch(rule, name, event.type) for rule in config.rules}
+    not_matching = {rule.name: mismatch(rule, name, event.type) for rule in config.rules}
     return RuleDryRun(
         source=name,
         event=event,
         plan=RuleSet(config.rules).plan(name, event),
-        silent={rule: reason for rule, reason in silent.items() if reason},
+        not_matching={rule: reason for rule, reason in not_matching.items() if reason},
     )
 
 
-def _mode_conflict(source: Source, event: ParsedEvent) -> str | None:
+def _livemode_conflict(source: Source, event: ParsedEvent) -> str | None:
     if source.livemode is None or event.livemode is source.livemode:
         return None
     expected = str(source.livemode).lower()
@@ -127,7 +132,7 @@ def _mode_conflict(source: Source, event: ParsedEvent) -> str | None:
 def _source_name(config: Config, given: str | None) -> str:
     known = ", ".join(config.sources) or "none"
     if given is None and len(config.sources) != 1:
-        raise UsageError(f"say which source sent the event: --source NAME (configured: {known})")
+        raise UsageError(f"which source sent the event? Add --source NAME (configured: {known})")
     name = given if given is not None else next(iter(config.sources))
     if name not in config.sources:
         raise UsageError(f"there is no source {name!r} (configured: {known})")
@@ -138,7 +143,7 @@ def _read_event(file: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
-        raise UsageError(f"{file}: {error.strerror or 'it cannot be read'}") from error
+        raise UsageError(f"{file}: {error.strerror or 'cannot be read'}") from error
 
 
 def _headers(scheme: str, event_type: str | None) -> list[tuple[bytes, bytes]]:
@@ -147,7 +152,7 @@ def _headers(scheme: str, event_type: str | None) -> list[tuple[bytes, bytes]]:
     if type_header is None:
         return headers
     if event_type is None:
-        raise UsageError(f"{scheme} tells the type of an event in a header: --type TYPE")
+        raise UsageError(f"{scheme} sends the type of an event in a header: add --type TYPE")
     return [*headers, (type_header, event_type.encode())]
 
 
@@ -174,27 +179,27 @@ def _counts(config: Config) -> dict[str, int]:
 
 
 def _as_document(
-    config: Config, warnings: Sequence[str], rehearsal: RuleDryRun | None
+    config: Config, warnings: Sequence[str], dry_run: RuleDryRun | None
 ) -> dict[str, Any]:
     document: dict[str, Any] = {
         "ok": True,
         "counts": {f"{noun}s": count for noun, count in _counts(config).items()},
         "warnings": list(warnings),
     }
-    if rehearsal is not None:
-        event = rehearsal.event
+    if dry_run is not None:
+        event = dry_run.event
         document["event"] = {
             "id": event.id,
             "type": event.type,
-            "source": rehearsal.source,
-            "ignored": rehearsal.ignored,
+            "source": dry_run.source,
+            "ignored": dry_run.ignored,
         }
-        document["jobs"] = list(map(_job_document, rehearsal.plan.drafts))
+        document["jobs"] = list(map(_job_document, dry_run.plan.drafts))
         document["rules"] = [
-            *(dataclasses.asdict(note) for note in rehearsal.plan.notes),
+            *(dataclasses.asdict(result) for result in dry_run.plan.results),
             *(
-                {"rule": rule, "outcome": "not_listening", "message": reason}
-                for rule, reason in rehearsal.silent.items()
+                {"rule": rule, "outcome": "not_matching", "message": reason}
+                for rule, reason in dry_run.not_matching.items()
             ),
         ]
     return document
@@ -205,35 +210,33 @@ def _job_document(draft: JobDraft) -> dict[str, Any]:
     return {**draft._asdict(), "failure": failure}
 
 
-def _as_lines(
-    config: Config, warnings: Sequence[str], rehearsal: RuleDryRun | None
-) -> Iterator[str]:
-    counted = (
+def _as_lines(config: Config, warnings: Sequence[str], dry_run: RuleDryRun | None) -> Iterator[str]:
+    counts = (
         f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in _counts(config).items()
     )
-    yield f"ok: {', '.join(counted)}"
+    yield f"ok: {', '.join(counts)}"
     yield from (f"warning: {warning}" for warning in warnings)
-    if rehearsal is None:
+    if dry_run is None:
         return
-    event = rehearsal.event
-    yield f"event {event.id} ({event.type}) from {rehearsal.source}:"
-    if not rehearsal.plan.drafts:
-        yield f"  {rehearsal.ignored or 'no job'}"
-    for draft in rehearsal.plan.drafts:
+    event = dry_run.event
+    yield f"event {event.id} ({event.type}) from {dry_run.source}:"
+    if not dry_run.plan.drafts:
+        yield f"  {dry_run.ignored or 'no job'}"
+    for draft in dry_run.plan.drafts:
         yield from _job_lines(draft)
-    yield from (line for note in rehearsal.plan.notes for line in _note_lines(note))
-    yield from (f"  rule {rule}: no job: {why}" for rule, why in rehearsal.silent.items())
+    yield from (line for result in dry_run.plan.results for line in _result_lines(result))
+    yield from (f"  rule {rule}: no job: {why}" for rule, why in dry_run.not_matching.items())
 
 
 def _job_lines(draft: JobDraft) -> Iterator[str]:
     yield f"  rule {draft.rule}: {draft.kind} as {draft.account}"
     if draft.failure is not None:
-        yield f"    fails at once: {draft.failure.code}: {draft.failure.message}"
+        yield f"    rejected at creation: {draft.failure.code}: {draft.failure.message}"
     else:
         expires = "never" if draft.expires_ms is None else format_duration_ms(draft.expires_ms)
         yield f"    to:       {draft.to}" if draft.to else f"    post:     {draft.post}"
         yield f"    text:     {draft.text!r}"
-        yield f"    runs:     {_when(draft.delay_ms)}"
+        yield f"    runs:     {_start_text(draft.delay_ms)}"
         yield f"    expires:  {expires}"
         if draft.once_key is not None:
             yield f"    once per: {draft.once_key}"
@@ -241,12 +244,12 @@ def _job_lines(draft: JobDraft) -> Iterator[str]:
         yield f"    callback: {draft.callback}"
 
 
-def _when(delay_ms: int) -> str:
-    return f"in {format_duration_ms(delay_ms)}" if delay_ms else "at once, at the account's pace"
+def _start_text(delay_ms: int) -> str:
+    return f"in {format_duration_ms(delay_ms)}" if delay_ms else "at once, within the rate limits"
 
 
-def _note_lines(note: RuleResult) -> Iterator[str]:
-    if note.outcome == "when_false":
-        yield f"  rule {note.rule}: no job: `when` is false"
-    elif note.outcome == "when_error":
-        yield f"  rule {note.rule}: no job: {note.message}"
+def _result_lines(result: RuleResult) -> Iterator[str]:
+    if result.outcome == "when_false":
+        yield f"  rule {result.rule}: no job: `when` is false"
+    elif result.outcome == "when_error":
+        yield f"  rule {result.rule}: no job: {result.message}"

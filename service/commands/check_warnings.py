@@ -1,4 +1,4 @@
-"""What `heliograph check` warns of: what the environment would make useless, here or elsewhere."""
+"""Warnings of `heliograph check`: what would not work with the current environment."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from service.deliveries.endpoints import CallbackEndpoints
 from service.signatures.verify import check_secret
 
 
-def warnings_of(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
-    """What is worth a warning, a sentence each.
+def config_warnings(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield the warnings, a sentence each.
 
     Parameters:
-      config: The configuration, which is right as such.
-      environ: What stands in for the processes' own environment.
+      config: A valid configuration.
+      environ: Stands in for the environment of the processes.
     """
     for _, value in config.references():
         try:
             value.resolve(environ)
         except MissingVariable as error:
             yield str(error)
-    yield from _unfit_secrets(config, environ)
-    yield from _unfit_ways(config, environ)
+    yield from _secret_warnings(config, environ)
+    yield from _worker_warnings(config, environ)
 
 
-def _unfit_secrets(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
+def _secret_warnings(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
     for name, source in config.sources.items():
         if not source.secrets:
             yield f"sources.{name}.secrets: is empty; until one is set, the source answers 503"
@@ -41,8 +41,8 @@ def _unfit_secrets(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
                 yield f"{secret.key}: {error}"
 
 
-def _unfit_ways(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
-    """Usernames, proxies and callback URLs with which the worker would not start."""
+def _worker_warnings(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield problems of usernames, proxies and callback URLs that would stop the worker at boot."""
     allow_http = environ.get("CALLBACK_ALLOW_HTTP", "").strip().lower() in ON
     for name, callback in config.callbacks.items():
         try:

@@ -1,10 +1,10 @@
-"""`heliograph doctor`: is the store set up for what is promised, and is every job on its way?
+"""`heliograph doctor`: checks the settings of Redis and the consistency of the ledger.
 
     heliograph doctor [--repair]
 
-Reads the same environment as the processes and may run beside them. Every record and every index
-is looked at. `--repair` wakes what nothing would ever wake, corrects indexes and opens callbacks
-that are owed and missing; it never changes how a job ended.
+Reads the same environment as the processes and may run beside them. It checks every record and
+every index. `--repair` wakes stranded jobs, corrects indexes and creates missing deliveries; it
+never changes how a job ended.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from service.jobs.lua.builder import ScriptConfig
 from service.redis.client import REDIS_ERRORS, async_client
 
 OK, FOUND_PROBLEMS, USAGE = 0, 1, 2
-_MOST_SHOWN: Final = 20
-_SUMS: Final[Mapping[Outcome, str]] = {
-    "mendable": "to mend with --repair",
-    "mended": "mended",
-    "lost": "that cannot be mended",
+MAX_SHOWN: Final = 20
+_OUTCOME_TEXTS: Final[Mapping[Outcome, str]] = {
+    "mendable": "repairable with --repair",
+    "mended": "repaired",
+    "lost": "that cannot be repaired",
 }
 
 
@@ -37,23 +37,22 @@ def run(*, repair: bool) -> int:
     """Run the command.
 
     Parameters:
-      repair: Mend what is found in the ledger.
+      repair: Repair the ledger's problems.
 
     Returns:
-      0 when all is well (or was mended), 1 when something is not, 2 for unusable
-      settings.
+      0 if all is well or was repaired, 1 if problems remain, 2 for invalid settings.
     """
     try:
         settings = load_settings()
         script_config = ScriptConfig.of(settings, load_config(settings.config_path))
     except (SettingsError, ConfigError) as error:
         for problem in error.problems:
-            print(f"cannot look: {problem}", file=sys.stderr)
+            print(f"heliograph doctor: {problem}", file=sys.stderr)
         return USAGE
     try:
         return asyncio.run(_examine(settings.redis_url, script_config, repair))
     except REDIS_ERRORS as error:
-        print(f"Redis does not answer: {type(error).__name__}", file=sys.stderr)
+        print(f"heliograph doctor: Redis is unavailable: {type(error).__name__}", file=sys.stderr)
         return FOUND_PROBLEMS
 
 
@@ -61,34 +60,34 @@ async def _examine(url: str, script_config: ScriptConfig, repair: bool) -> int:
     client = async_client(url, max_connections=2)
     try:
         facts = await _store_facts(client)
-        complaints = list(_complaints(facts))
-        for complaint in complaints:
-            print(f"store: {complaint}")
+        problems = list(_store_problems(facts))
+        for problem in problems:
+            print(f"store: {problem}")
         if not _is_primary(facts):
-            return FOUND_PROBLEMS  # what is read here may be old, and nothing can be mended
+            return FOUND_PROBLEMS  # a replica's data may be old, and nothing can be repaired
         tally = await _report(ConsistencyCheck(client, script_config).defects(repair=repair))
     finally:
         await client.aclose()
-    if not complaints and not tally:
-        print("ok: the store keeps what is promised, and every job is on its way")
-    return FOUND_PROBLEMS if complaints or tally.total() > tally["mended"] else OK
+    if not problems and not tally:
+        print("ok: the settings of Redis are safe, and the ledger is consistent")
+    return FOUND_PROBLEMS if problems or tally.total() > tally["mended"] else OK
 
 
 async def _report(defects: AsyncIterator[Defect]) -> Counter[Outcome]:
-    """Print the first defects and how many more there are; how many there are of each outcome."""
+    """Print the first problems and the number of the others; return the count of each outcome."""
     tally: Counter[Outcome] = Counter()
     async for defect in defects:
-        if tally.total() < _MOST_SHOWN:
+        if tally.total() < MAX_SHOWN:
             print(f"ledger: {defect}")
         tally[defect.outcome] += 1
-    if tally.total() > _MOST_SHOWN:
-        counts = ", ".join(f"{count} {_SUMS[outcome]}" for outcome, count in tally.items())
-        print(f"ledger: ... and {tally.total() - _MOST_SHOWN} more; in all {counts}")
+    if tally.total() > MAX_SHOWN:
+        counts = ", ".join(f"{count} {_OUTCOME_TEXTS[outcome]}" for outcome, count in tally.items())
+        print(f"ledger: ... and {tally.total() - MAX_SHOWN} more; in total {counts}")
     return tally
 
 
 async def _store_facts(client: aredis.Redis) -> Mapping[str, str]:
-    """What INFO says, and what CONFIG says where the provider lets us ask."""
+    """Return the fields of INFO, and `appendfsync` if the provider permits CONFIG."""
     facts = {name: str(value) for name, value in (await client.info()).items()}
     try:
         reply = await cast("Awaitable[Any]", client.config_get("appendfsync"))
@@ -102,18 +101,18 @@ def _is_primary(facts: Mapping[str, str]) -> bool:
     return facts.get("role") == "master"
 
 
-def _complaints(facts: Mapping[str, str]) -> Iterator[str]:
+def _store_problems(facts: Mapping[str, str]) -> Iterator[str]:
     if int(facts.get("redis_version", "0").partition(".")[0]) < 7:
-        yield f"Redis {facts.get('redis_version')} is too old: 7.0 or Valkey is needed"
+        yield f"Redis {facts.get('redis_version')} is too old: use 7.0 or later, or Valkey"
     policy = facts.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
-        yield f"maxmemory-policy is {policy}: set noeviction, or jobs vanish when memory is short"
+        yield f"maxmemory-policy is {policy}: set noeviction, or jobs are lost when memory is short"
     if not _is_primary(facts):
         yield "this is a replica: REDIS_URL must name the primary"
     if facts.get("aof_enabled") != "1":
-        yield "appendonly is off: a crash of Redis loses what was acknowledged"
+        yield "appendonly is off: a crash of Redis loses acknowledged events and jobs"
     elif facts["appendfsync"] not in ("always", "unknown"):
         yield (
             f"appendfsync is {facts['appendfsync']}: a crash of Redis may lose the last second of"
-            " what was acknowledged (always keeps it)"
+            " acknowledged events and jobs (always loses none)"
         )

@@ -1,11 +1,11 @@
-"""`heliograph session`: an account's Instagram session, to and from files.
+"""`heliograph session`: shows, imports and exports an account's Instagram session.
 
     heliograph session show NAME
     heliograph session import NAME FILE [--reset-device]
     heliograph session export NAME FILE [--force]
 
-Needs REDIS_URL, SECRET_KEY, HELIOGRAPH_CONFIG and the account's username of a process'
-environment, and may run beside the processes.
+Needs REDIS_URL, SECRET_KEY, HELIOGRAPH_CONFIG and the account's username from the environment of
+the processes, and may run beside them.
 """
 
 from __future__ import annotations
@@ -43,28 +43,28 @@ from service.redis.client import REDIS_ERRORS, async_client
 
 OK, REFUSED, USAGE = 0, 1, 2
 
-_NEEDED: Final = ("REDIS_URL", "SECRET_KEY", "HELIOGRAPH_CONFIG")
-#: No caller is let in here, so whoever runs this need not know the callers' keys.
+_VARIABLES: Final = ("REDIS_URL", "SECRET_KEY", "HELIOGRAPH_CONFIG")
+#: The command does not authenticate callers, so it does not need their keys.
 _NO_API_KEYS: Final = {"API_KEYS": "nobody:----------------"}
 
 T = TypeVar("T")
 
 
 class UsageError(Exception):
-    """The command was given what it cannot work with; the message says what it needs."""
+    """The command line is wrong; the message says what the command needs."""
 
 
 class NoSession(Exception):
-    """Nothing is stored for the account."""
+    """No session is stored for the account."""
 
 
 @dataclass(frozen=True)
 class SessionAccess:
-    """Where one account's session is kept.
+    """Access to one account's stored session.
 
     Parameters:
       account: The account's name in the configuration.
-      username: What it logs in as.
+      username: Its Instagram username.
       settings: From the environment.
     """
 
@@ -72,26 +72,26 @@ class SessionAccess:
     username: str
     settings: Settings = field(repr=False)
 
-    def open(self, steps: Callable[[SessionStore], Awaitable[T]]) -> T:
-        """Connect, take some steps with the vault, and disconnect; gives their result."""
+    def run(self, operation: Callable[[SessionStore], Awaitable[T]]) -> T:
+        """Connect, run an operation on the session store, disconnect; return its result."""
 
-        async def opened() -> T:
+        async def connected() -> T:
             client = async_client(self.settings.redis_url, max_connections=1)
             try:
                 cipher = derive_keys(",".join(self.settings.secret_keys))
-                return await steps(SessionStore(client, cipher))
+                return await operation(SessionStore(client, cipher))
             finally:
                 await client.aclose()
 
-        return asyncio.run(opened())
+        return asyncio.run(connected())
 
-    def stored(self) -> StoredSession:
-        """The session that is stored.
+    def load(self) -> StoredSession:
+        """Load the stored session.
 
         Raises:
-          NoSession: None is.
+          NoSession: No session is stored.
         """
-        session = self.open(lambda vault: vault.load(self.account, self.username))
+        session = self.run(lambda store: store.load(self.account, self.username))
         if session is None:
             raise NoSession(f"account {self.account!r}: no session is stored yet")
         return session
@@ -101,11 +101,11 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) 
     """Run the command.
 
     Parameters:
-      arguments: `action`, `name`, and what the action takes.
+      arguments: `action`, `name`, and the action's own arguments.
       environ: The environment.
 
     Returns:
-      0 when it was done, 1 when it was refused, 2 for a wrong call or unusable settings.
+      0 if done, 1 if refused, 2 for wrong usage or invalid settings.
     """
     try:
         _ACTIONS[arguments.action](_session_access(arguments.name, environ), arguments)
@@ -118,12 +118,12 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) 
     except SessionStoreError as error:
         return _print_error(REFUSED, f"{error}{_remedy(error, arguments.action)}")
     except REDIS_ERRORS as error:
-        return _print_error(REFUSED, f"Redis does not answer: {type(error).__name__}")
+        return _print_error(REFUSED, f"Redis is unavailable: {type(error).__name__}")
     return OK
 
 
 def _session_access(name: str, environ: Mapping[str, str]) -> SessionAccess:
-    needed = {key: environ[key] for key in _NEEDED if key in environ}
+    needed = {key: environ[key] for key in _VARIABLES if key in environ}
     settings = load_settings({**_NO_API_KEYS, **needed})
     config = load_config(settings.config_path)
     if name not in config.accounts:
@@ -142,47 +142,47 @@ def _print_error(status: int, message: str) -> int:
 
 def _remedy(error: SessionStoreError, action: str) -> str:
     if action == "import" and isinstance(error, OtherDevice | OtherUser | SessionUnreadable):
-        return "; to replace the stored session all the same, add --reset-device"
+        return "; to replace the stored session anyway, add --reset-device"
     return ""
 
 
-def _import(safe: SessionAccess, arguments: argparse.Namespace) -> None:
+def _import(access: SessionAccess, arguments: argparse.Namespace) -> None:
     document = parse_document(read_file(arguments.file, MAX_DOCUMENT_BYTES))
-    imported = safe.open(
-        lambda vault: import_session(
-            vault, safe.account, safe.username, document, reset_device=arguments.reset_device
+    imported = access.run(
+        lambda store: import_session(
+            store, access.account, access.username, document, reset_device=arguments.reset_device
         )
     )
-    reset = "; the account has another device now" if imported.device_reset else ""
-    sys.stdout.write(f"account {safe.account!r}: imported as version {imported.version}{reset}\n")
+    reset = "; the account now has another device" if imported.device_reset else ""
+    sys.stdout.write(f"account {access.account!r}: imported as version {imported.version}{reset}\n")
 
 
-def _export(safe: SessionAccess, arguments: argparse.Namespace) -> None:
-    settings = exportable(safe.stored().settings)
+def _export(access: SessionAccess, arguments: argparse.Namespace) -> None:
+    settings = exportable(access.load().settings)
     text = json.dumps(settings, indent=4) + "\n"
     write_secret(arguments.file, text, force=arguments.force)
     sys.stderr.write(
-        "heliograph session: what was written is a secret: whoever has it is the account."
-        " Delete it when it has done its work.\n"
+        "heliograph session: the exported session is a secret: whoever has it controls the"
+        " account. Delete it when you no longer need it.\n"
     )
     if not is_logged_in(settings):
-        sys.stderr.write("heliograph session: it holds a device and no login\n")
+        sys.stderr.write("heliograph session: the session has a device but no login\n")
 
 
-def _show(safe: SessionAccess, _arguments: argparse.Namespace) -> None:
-    session = safe.stored()
+def _show(access: SessionAccess, _arguments: argparse.Namespace) -> None:
+    session = access.load()
     lines = {
-        "account": safe.account,
-        "username": safe.username,
+        "account": access.account,
+        "username": access.username,
         "version": session.version,
         "logged in": "yes" if is_logged_in(session.settings) else "no",
-        "last login": _moment(session.settings.get("last_login")),
+        "last login": _time_text(session.settings.get("last_login")),
         "device": _fingerprint(session.settings),
     }
     sys.stdout.writelines(f"{name + ':':<12}{value}\n" for name, value in lines.items())
 
 
-def _moment(seconds: object) -> str:
+def _time_text(seconds: object) -> str:
     if not isinstance(seconds, int | float):
         return "unknown"
     try:
@@ -192,7 +192,7 @@ def _moment(seconds: object) -> str:
 
 
 def _fingerprint(settings: Mapping[str, Any]) -> str:
-    """The same for as long as the device is."""
+    """Return a hash that changes only with the device."""
     traits = sorted((".".join(path), value) for path, value in device_of(settings).items())
     return hashlib.sha256(json.dumps(traits).encode()).hexdigest()[:12]
 

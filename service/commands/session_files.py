@@ -1,4 +1,4 @@
-"""The files that sessions travel in: bounded on the way in, for one pair of eyes on the way out."""
+"""Session files: limited in size when read, readable by the owner only when written."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-#: Stands for stdin and stdout.
-STREAM: Final = "-"
+#: Means stdin or stdout.
+STANDARD_STREAM: Final = "-"
 
 
 class FileUnusable(Exception):
@@ -17,45 +17,45 @@ class FileUnusable(Exception):
 
 
 class FileExists(Exception):
-    """There is a file already, and nobody said that it may go."""
+    """The file exists, and `force` is not set."""
 
 
 def read_file(name: str, limit: int) -> bytes:
     """Read a file, or stdin for `-`.
 
     Parameters:
-      name: Of the file.
-      limit: How many bytes matter.
+      name: Path of the file.
+      limit: The maximum size in bytes.
 
     Returns:
-      At most `limit` + 1 bytes, so that more than `limit` is noticed.
+      At most `limit` + 1 bytes, so that the caller notices a larger file.
 
     Raises:
-      FileUnusable: It cannot be read.
+      FileUnusable: The file cannot be read.
     """
     try:
-        if name == STREAM:
+        if name == STANDARD_STREAM:
             return sys.stdin.buffer.read(limit + 1)
         with Path(name).open("rb") as file:
             return file.read(limit + 1)
     except OSError as error:
-        raise FileUnusable(f"{name}: {error.strerror or 'it cannot be read'}") from None
+        raise FileUnusable(f"{name}: {error.strerror or 'cannot be read'}") from None
 
 
 def write_secret(name: str, text: str, *, force: bool) -> None:
     """Write a file that only its owner may read (mode 0600), or to stdout for `-`.
 
     Parameters:
-      name: Of the file.
-      text: All that will be in it.
-      force: Replace a file that is there, whole or not at all.
+      name: Path of the file.
+      text: Its content.
+      force: Replace an existing file atomically.
 
     Raises:
-      FileExists: There is a file of that name, and no `force`.
-      FileUnusable: It cannot be written.
+      FileExists: The file exists and `force` is not set.
+      FileUnusable: The file cannot be written.
     """
     try:
-        if name == STREAM:
+        if name == STANDARD_STREAM:
             sys.stdout.write(text)
             sys.stdout.flush()
         elif force:
@@ -63,9 +63,9 @@ def write_secret(name: str, text: str, *, force: bool) -> None:
         else:
             _create(Path(name), text.encode())
     except FileExistsError:
-        raise FileExists(f"{name} exists: name another file, or add --force") from None
+        raise FileExists(f"{name} exists: use another name, or add --force") from None
     except OSError as error:
-        raise FileUnusable(f"{name}: {error.strerror or 'it cannot be written'}") from None
+        raise FileUnusable(f"{name}: {error.strerror or 'cannot be written'}") from None
 
 
 def _create(path: Path, content: bytes) -> None:
@@ -79,13 +79,14 @@ def _create(path: Path, content: bytes) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    # In place it would keep the mode it has; and /dev/null must stay what it is.
+    # Not written in place, which would keep the old mode. Devices such as /dev/null are not
+    # replaced.
     if path.exists() and not path.is_file():
-        raise OSError(None, "it is no regular file")
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    _create(beside, content)
+        raise OSError(None, "is not a regular file")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    _create(temporary, content)
     try:
-        beside.replace(path)
+        temporary.replace(path)
     except OSError:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

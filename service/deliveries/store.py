@@ -18,6 +18,7 @@ from service.jobs.lua.get_delivery_payload import get_delivery_payload
 from service.jobs.lua.record_delivery_attempt import record_delivery_attempt
 from service.jobs.lua.runner import Scripts
 from service.jobs.queries import Page, newest_members
+from service.redis.decoding import decode_fields
 from service.time_formats.timestamps import rfc3339
 
 #: Fields of a logged attempt; those without a value are not stored.
@@ -183,7 +184,7 @@ class Deliveries:
 
 
 def _to_public(delivery_id: str, fields: Mapping[bytes, bytes]) -> dict[str, Any]:
-    text = {name.decode(): value.decode() for name, value in fields.items()}
+    text = decode_fields(fields)
     return {
         "id": delivery_id,
         "job_id": text["job"] or None,

@@ -1,4 +1,4 @@
-"""What a verified delivery says: which event it is, and what happened."""
+"""Parses a verified webhook: the event's identity, type and object."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class ParsedEvent:
-    """One event, as its sender tells it.
+    """One event.
 
     Parameters:
-      id: the same for every delivery of one event.
-      type: what happened, in the sender's words.
-      body: the whole document.
-      object: what it happened to: `data.object` for Stripe, `data` where there is one, else body.
-      livemode: Stripe's; None where the body does not say.
-      fingerprint: hex SHA-256 of what must not change between deliveries of one id.
+      id: The same for every delivery of one event.
+      type: What happened, in the sender's terms.
+      body: The whole JSON document.
+      object: What the event is about: `data.object` for Stripe, else `data` if present, else body.
+      livemode: Stripe's; None if the body has none.
+      fingerprint: Hex SHA-256 of what must not change between deliveries of one id.
     """
 
     id: str
@@ -41,38 +41,38 @@ class ParsedEvent:
 
 
 def parse(scheme: str, body: bytes, headers: Headers) -> ParsedEvent:
-    """Read a delivery whose signature has been verified.
+    """Parse a webhook whose signature has been verified.
 
     Parameters:
-      scheme: one of `signatures.SCHEMES`.
-      body: the raw bytes.
-      headers: raw pairs, names in lower case.
+      scheme: One of `signatures.verify.SCHEMES`.
+      body: The raw bytes.
+      headers: Raw pairs, names in lower case.
 
     Raises:
-      Unusable: the body is no JSON we trust, or carries no usable event identity.
+      InvalidEvent: The body is not strict JSON, or has no usable event identity.
     """
     document = decode(body)
     event_id, event_type = _IDENTITIES[scheme](document, headers, body)
     livemode = document.get("livemode")
     return ParsedEvent(
-        id=_name(event_id),
-        type=_name(event_type),
+        id=_identifier(event_id),
+        type=_identifier(event_type),
         body=document,
-        object=_object(scheme, document),
+        object=_event_object(scheme, document),
         livemode=livemode if isinstance(livemode, bool) else None,
         fingerprint=_fingerprint(scheme, document, body),
     )
 
 
 def slack_challenge(body: Mapping[str, Any]) -> str | None:
-    """Return what Slack wants echoed when it checks a URL, or None for any other body."""
+    """Return the challenge to echo when Slack verifies a URL; None for any other body."""
     challenge = body.get("challenge")
     if body.get("type") != "url_verification" or not isinstance(challenge, str):
         return None
     return challenge if 0 < len(challenge) <= MAX_NAME_LENGTH else None
 
 
-def _name(value: object) -> str:
+def _identifier(value: object) -> str:
     if (
         not isinstance(value, str)
         or not value.strip()
@@ -92,8 +92,8 @@ def _digest(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-def _with_body(delivery: str | None, body: bytes) -> str | None:
-    # The id header is not signed: alone, it would let a captured id swallow another event.
+def _id_with_body_hash(delivery: str | None, body: bytes) -> str | None:
+    # The id header is not signed: on its own, a captured id could suppress another event.
     return f"{delivery}.{_digest(body)[:16]}" if delivery and delivery.strip() else None
 
 
@@ -115,18 +115,18 @@ def _standard_identity(document: _Document, headers: Headers, _body: bytes) -> _
 
 def _github_identity(_document: _Document, headers: Headers, body: bytes) -> _Identity:
     delivery = _header(headers, b"x-github-delivery")
-    return _with_body(delivery, body), _header(headers, b"x-github-event")
+    return _id_with_body_hash(delivery, body), _header(headers, b"x-github-event")
 
 
 def _shopify_identity(_document: _Document, headers: Headers, body: bytes) -> _Identity:
     delivery = _header(headers, b"x-shopify-webhook-id") or _header(headers, b"x-shopify-event-id")
-    return _with_body(delivery, body), _header(headers, b"x-shopify-topic")
+    return _id_with_body_hash(delivery, body), _header(headers, b"x-shopify-topic")
 
 
 def _slack_identity(document: _Document, _headers: Headers, body: bytes) -> _Identity:
     kind = document.get("type")
-    if slack_challenge(document) is not None:  # it carries no id, but is answered all the same
-        return _with_body("url_verification", body), kind
+    if slack_challenge(document) is not None:  # it has no id, but is answered
+        return _id_with_body_hash("url_verification", body), kind
     event = document.get("event")
     if kind == "event_callback":
         kind = event.get("type") if isinstance(event, dict) else None
@@ -143,7 +143,7 @@ _IDENTITIES: Final[Mapping[str, Callable[[_Document, Headers, bytes], _Identity]
 }
 
 
-def _object(scheme: str, document: _Document) -> Any:
+def _event_object(scheme: str, document: _Document) -> Any:
     data = document.get("data")
     if scheme == "stripe":
         data = data.get("object") if isinstance(data, dict) else None
@@ -151,8 +151,8 @@ def _object(scheme: str, document: _Document) -> Any:
 
 
 def _fingerprint(scheme: str, document: _Document, body: bytes) -> str:
-    # Only `data` where there is one: Stripe's retries differ in `pending_webhooks`. Where the body
-    # is part of the identity, the body is what may not change.
+    # Only `data` if present, because Stripe's retries differ in `pending_webhooks`. If the body is
+    # part of the identity, the whole body must not change.
     data = document.get("data")
     if data is None or scheme in ("github", "shopify"):
         return _digest(body)
@@ -160,13 +160,13 @@ def _fingerprint(scheme: str, document: _Document, body: bytes) -> str:
 
 
 def parse_stored(scheme: str, event_id: str, event_type: str, body: bytes) -> ParsedEvent:
-    """Read the kept body of an event whose identity is known.
+    """Parse the stored body of an event whose identity is known.
 
     Parameters:
-      scheme: one of `signatures.SCHEMES`.
-      event_id: as it was recorded.
-      event_type: as it was recorded.
-      body: the raw bytes, as they were accepted.
+      scheme: One of `signatures.verify.SCHEMES`.
+      event_id: As recorded.
+      event_type: As recorded.
+      body: The raw bytes, as accepted.
     """
     document = decode(body)
     livemode = document.get("livemode")
@@ -174,7 +174,7 @@ def parse_stored(scheme: str, event_id: str, event_type: str, body: bytes) -> Pa
         id=event_id,
         type=event_type,
         body=document,
-        object=_object(scheme, document),
+        object=_event_object(scheme, document),
         livemode=livemode if isinstance(livemode, bool) else None,
         fingerprint=_fingerprint(scheme, document, body),
     )

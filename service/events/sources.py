@@ -1,4 +1,4 @@
-"""The sources as the web tier holds them: schemes, and secrets resolved from the environment."""
+"""Sources with their secrets resolved from the environment."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class ResolvedSource:
-    """A source that can be verified, or one without secrets, which answers 503.
+    """A source; its webhooks are answered 503 while it has no secret.
 
     Parameters:
-      name: Its name in the path.
-      scheme: How its senders sign.
-      secrets: Any of them may have signed.
-      livemode: Which events it takes, where it says so.
+      name: The source's name in the path.
+      scheme: The signature scheme.
+      secrets: A webhook signed with any of them is accepted.
+      livemode: The livemode of the events to accept; None for any.
     """
 
     name: str
@@ -34,38 +34,30 @@ def resolve_sources(
 ) -> dict[str, ResolvedSource]:
     """Resolve the secrets of every source.
 
-    A source whose variable is not set stays closed (503, so that its sender tries again) and is
-    named in an error line; the others work.
-
-    Parameters:
-      sources: As configured.
-      environ: The environment.
+    A source whose variable is not set answers 503, so that its sender retries, and is named in an
+    error line; the others work.
 
     Raises:
-      ValueError: A secret is unusable for its scheme; the message names source and place.
+      ValueError: A secret is unusable for its scheme; the message names the source and the index.
     """
     return {name: _resolve(name, source, environ) for name, source in sources.items()}
 
 
 def check_sources(sources: Mapping[str, Source], environ: Mapping[str, str]) -> None:
-    """Refuse secrets that could never verify anything; what is not set is no mistake here.
-
-    Parameters:
-      sources: As configured.
-      environ: The environment.
+    """Check that secrets are usable for their scheme; a variable that is not set is no error.
 
     Raises:
-      ValueError: A secret is unusable for its scheme; the message names source and place.
+      ValueError: A secret is unusable for its scheme; the message names the source and the index.
     """
     for name, source in sources.items():
-        for place, value in enumerate(source.secrets):
-            _resolved(name, place, source.scheme, value, environ)
+        for index, value in enumerate(source.secrets):
+            _resolve_secret(name, index, source.scheme, value, environ)
 
 
 def _resolve(name: str, source: Source, environ: Mapping[str, str]) -> ResolvedSource:
     found = [
-        _resolved(name, place, source.scheme, value, environ)
-        for place, value in enumerate(source.secrets)
+        _resolve_secret(name, index, source.scheme, value, environ)
+        for index, value in enumerate(source.secrets)
     ]
     for value, secret in zip(source.secrets, found, strict=True):
         if secret is None:
@@ -76,8 +68,8 @@ def _resolve(name: str, source: Source, environ: Mapping[str, str]) -> ResolvedS
     return ResolvedSource(name, source.scheme, secrets, source.livemode)
 
 
-def _resolved(
-    name: str, place: int, scheme: str, value: SecretRef, environ: Mapping[str, str]
+def _resolve_secret(
+    name: str, index: int, scheme: str, value: SecretRef, environ: Mapping[str, str]
 ) -> str | None:
     try:
         secret = value.resolve(environ)
@@ -86,5 +78,5 @@ def _resolved(
     try:
         check_secret(scheme, secret)
     except ValueError as error:
-        raise ValueError(f"sources.{name}.secrets[{place}]: {error}") from None
+        raise ValueError(f"sources.{name}.secrets[{index}]: {error}") from None
     return secret

@@ -1,4 +1,4 @@
-"""A signed body, read strictly: what two JSON parsers could understand differently is refused."""
+"""Strict JSON: rejects bodies that two JSON parsers could understand differently."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import orjson
 MAX_DEPTH: Final = 100
 MAX_INTEGER_DIGITS: Final = 100
 
-Defect = Literal[
+InvalidReason = Literal[
     "not_utf8",
     "not_json",
     "not_object",
@@ -33,46 +33,46 @@ _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[{]}"))
 
 
 class InvalidEvent(Exception):
-    """An authentic delivery that says nothing we can act on: it is kept aside for the operator.
+    """An authentic webhook that cannot be processed; it is quarantined for the operator.
 
     Parameters:
-      reason: a word for logs, metrics and the operator's page.
+      reason: A code for logs, metrics and the dashboard.
     """
 
-    def __init__(self, reason: Defect) -> None:
+    def __init__(self, reason: InvalidReason) -> None:
         super().__init__(reason)
-        self.reason: Defect = reason
+        self.reason: InvalidReason = reason
 
 
 def decode(body: bytes) -> dict[str, Any]:
-    """Read a body as one JSON object.
+    """Parse a body as one JSON object.
 
     Parameters:
-      body: the raw bytes, bounded by the caller; the work grows in proportion to them.
+      body: The raw bytes, limited by the caller; the time taken is proportional to their number.
 
     Raises:
-      Unusable: not UTF-8 or not JSON (a byte order mark is neither), not an object, nested deeper
-        than `MAX_DEPTH`, a key twice in one object, an integer of more than `MAX_INTEGER_DIGITS`,
-        a number that is not finite, or half a surrogate pair.
+      InvalidEvent: The body is not UTF-8 or not JSON (a byte order mark is neither), not an object,
+        is nested deeper than `MAX_DEPTH`, or has a duplicate key in an object, an integer of more
+        than `MAX_INTEGER_DIGITS`, a number that is not finite, or a lone surrogate.
     """
     _check_depth(body)
     document = _parse_plain(body)
     if document is None:
-        document = _parse(_text(body))
+        document = _parse(_decode_utf8(body))
     if not isinstance(document, dict):
         raise InvalidEvent("not_object")
     return document
 
 
 def canonical(value: object) -> bytes:
-    """Write what `decode` gave in the one way that depends on neither key order nor spacing."""
+    """Encode a value from `decode` in a form that depends on neither key order nor spacing."""
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # integers of more than 64 bits
         return _ENCODER.encode(value).encode()
 
 
-def _text(body: bytes) -> str:
+def _decode_utf8(body: bytes) -> str:
     try:
         return body.decode()
     except UnicodeDecodeError:
@@ -80,7 +80,7 @@ def _text(body: bytes) -> str:
 
 
 def _check_depth(body: bytes) -> None:
-    # Before parsing: the parser recurses, and how deep it may go depends on whoever calls.
+    # Before parsing, because the parser recurses and the depth it can reach depends on the caller.
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return
     unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"")
@@ -90,10 +90,10 @@ def _check_depth(body: bytes) -> None:
 
 
 def _parse_plain(body: bytes) -> Any:
-    """Parse what orjson understands as it stands; None for everything else.
+    """Parse with orjson; None if the result does not encode to the same bytes, spaces apart.
 
-    It overlooks a key that is there twice, rounds what is too long, and reads half a pair. But what
-    it writes then is something else than what it has read, spaces apart.
+    orjson accepts duplicate keys and rounds long numbers. What it writes then differs from what it
+    read, and the strict but slower parser decides.
     """
     try:
         document = orjson.loads(body)
@@ -115,14 +115,14 @@ def _parse(text: str) -> Any:
 
 
 def _check_surrogates(document: object) -> None:
-    # UTF-8 holds no surrogates, so they can only come from escapes; pairs have been joined by now.
+    # UTF-8 has no surrogates, so they come from escapes; pairs have been joined by the parser.
     try:
         canonical(document)
     except UnicodeEncodeError:
         raise InvalidEvent("lone_surrogate") from None
 
 
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
         raise InvalidEvent("duplicate_key")
@@ -135,7 +135,7 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-def _finite(digits: str) -> float:
+def _finite_float(digits: str) -> float:
     number = float(digits)
     if math.isinf(number):
         raise InvalidEvent("not_finite")
@@ -148,10 +148,10 @@ def _refuse_constant(_name: str) -> NoReturn:
 
 _NUMBERS: Final[Mapping[str, Any]] = {
     "parse_int": _integer,
-    "parse_float": _finite,
+    "parse_float": _finite_float,
     "parse_constant": _refuse_constant,
 }
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_members, **_NUMBERS)
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique_members, **_NUMBERS)
 _ENCODER: Final = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":")
 )

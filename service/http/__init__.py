@@ -1,1 +1,1 @@
-"""HTTP below the routes: protocols, limits, errors, negotiation, API keys."""
+"""HTTP below the routes: protocols, limits, errors, content negotiation, API keys."""

@@ -1,6 +1,6 @@
-"""A bound on the bodies of API requests.
+"""Limits the size and duration of API request bodies.
 
-Webhooks (`inbound/webhooks.py`) and photos (`photos.py`) read their own.
+Webhooks (`api/webhooks.py`) and photo uploads (`api/photo_uploads.py`) read their own bodies.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ MAX_API_BODY: Final = 256 * 1024
 
 
 class BodyLimitMiddleware:
-    """Refuses an API body that is too large, too slow or encoded, before anything is done.
+    """Rejects an API body that is too large, too slow or encoded, before any route runs.
 
     Parameters:
-      app: The application around which it stands.
+      app: The wrapped application.
       seconds: How long the sender may take.
     """
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
         self._app = app
-        self._patience = SharedTimeout(seconds)
+        self._timeout = SharedTimeout(seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the body whole, then go on with it."""
+        """Read the whole body, then run the application on it."""
         if not _is_limited(scope):
             await self._app(scope, receive, send)
             return
         try:
-            body = await read_body(scope, receive, MAX_API_BODY, self._patience)
-        except BodyRejected as refused:
-            answer = EarlyErrorResponse(
-                refused.status, refused.code, refused.message, self._patience.seconds
+            body = await read_body(scope, receive, MAX_API_BODY, self._timeout)
+        except BodyRejected as rejected:
+            response = EarlyErrorResponse(
+                rejected.status, rejected.code, rejected.message, self._timeout.seconds
             )
-            await answer(scope, receive, send)
+            await response(scope, receive, send)
         except ClientDisconnect:
-            return  # half a request is none
+            return  # the request is incomplete
         else:
-            await self._app(scope, _replayed(body, receive), send)
+            await self._app(scope, _replay(body, receive), send)
 
 
 def _is_limited(scope: Scope) -> bool:
@@ -57,17 +57,17 @@ def _is_limited(scope: Scope) -> bool:
 
 
 def is_form(scope: Scope) -> bool:
-    """Whether a request carries multipart/form-data."""
+    """Whether the request's Content-Type is multipart/form-data."""
     return any(
         name == b"content-type" and value.lower().startswith(b"multipart/form-data")
         for name, value in scope["headers"]
     )
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+def _replay(body: bytes, receive: Receive) -> Receive:
+    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:
-        return waiting.pop() if waiting else await receive()
+        return pending.pop() if pending else await receive()
 
     return replay

@@ -1,4 +1,4 @@
-"""Which form an answer takes: the Accept header (RFC 9110, 12.5.1) and what there is. Pure."""
+"""Chooses a response's media type from the Accept header (RFC 9110, 12.5.1). Pure."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ _WEIGHT: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
 def best_match(accept: str, offers: Sequence[T]) -> T | None:
-    """The form that a caller likes best.
+    """Return the offered media type that the caller prefers.
 
     Parameters:
-      accept: The header; empty for anything.
-      offers: Media types, ours first.
+      accept: The Accept header; empty accepts anything.
+      offers: Media types, the server's preferred one first.
 
     Returns:
-      The one of the greatest weight; of those the one that is named most exactly (`text/csv`
-      before `text/*`), then the first. None when none will do.
+      The offer with the greatest weight; among equals the one matched most specifically
+      (`text/csv` before `text/*`), then the first. None if no offer is acceptable.
     """
     ranges = list(_ranges(accept)) or [("*/*", 1.0)]
-    found: T | None = None
-    most = (0.0, -1)
+    best: T | None = None
+    best_rank = (0.0, -1)
     for offer in offers:
-        exactness, weight = max(_matches(offer, ranges), default=(-1, 0.0))
-        if weight > 0 and (weight, exactness) > most:
-            found, most = offer, (weight, exactness)
-    return found
+        specificity, weight = max(_matches(offer, ranges), default=(-1, 0.0))
+        if weight > 0 and (weight, specificity) > best_rank:
+            best, best_rank = offer, (weight, specificity)
+    return best
 
 
 def _ranges(accept: str) -> Iterator[tuple[str, float]]:
@@ -48,7 +48,7 @@ def _weight(parameters: Sequence[str]) -> float:
 
 
 def _matches(offer: str, ranges: Sequence[tuple[str, float]]) -> Iterator[tuple[int, float]]:
-    """The weights that speak of an offer, each with how exactly."""
+    """Yield (specificity, weight) of each range that matches the offer."""
     family = offer.partition("/")[0]
     for name, weight in ranges:
         if name in ("*/*", "*"):

@@ -1,4 +1,4 @@
-"""One shape for every error: `{"error": {"code", "message", ...}}`."""
+"""Every error response has one shape: `{"error": {"code", "message", ...}}`."""
 
 from __future__ import annotations
 
@@ -27,54 +27,54 @@ LINGER_SECONDS: Final = 1.0
 
 _log = get_logger(__name__)
 
-_CODES: Final[Mapping[int, str]] = {
+_STATUS_CODES: Final[Mapping[int, str]] = {
     401: "unauthorized",
     404: "not_found",
     405: "method_not_allowed",
     413: "body_too_large",
 }
 
-#: Ours instead of pydantic's: what to do, in the words of JSON.
+#: Replace pydantic's messages: what to do, in terms of JSON.
 _MESSAGES: Final[Mapping[str, str]] = {
     "missing": "is missing",
-    "extra_forbidden": "is not known here: remove it, or look at /docs for the name",
+    "extra_forbidden": "is not a known field: remove it, or see /docs for the right name",
     "model_attributes_type": "must be a JSON object, sent as Content-Type: application/json",
 }
 
-#: A name that may be repeated to the caller: anything else might be what he sent by mistake.
+#: Field names that may be repeated to the caller. Anything else could be a secret sent by mistake.
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
-_NOT_NAMES: Final = ("body", "query", "path", "header")
+_LOCATIONS: Final = ("body", "query", "path", "header")
 
 
-class ErrorFields(BaseModel):
-    """What went wrong; some errors say more."""
+class ErrorDetail(BaseModel):
+    """The error; some codes add more fields."""
 
     model_config = ConfigDict(extra="allow")
 
-    code: str = Field(description="A stable word for programs")
-    message: str = Field(description="A sentence that says what to do")
+    code: str = Field(description="A stable code for programs")
+    message: str = Field(description="What is wrong and what to do about it")
 
 
-class ErrorAnswer(BaseModel):
-    """The shape of every error."""
+class ErrorBody(BaseModel):
+    """The body of every error response."""
 
-    error: ErrorFields
+    error: ErrorDetail
 
 
-#: For the documentation of every path.
-ANY_ERROR: Final[dict[int | str, dict[str, Any]]] = {
-    "default": {"model": ErrorAnswer, "description": "An error"}
+#: For the documentation of every route.
+DEFAULT_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    "default": {"model": ErrorBody, "description": "An error"}
 }
 
 
 class ApiError(Exception):
-    """An answer that is an error.
+    """Raised by routes to send an error response.
 
     Parameters:
       status: The HTTP status.
-      code: A stable word for programs.
-      message: A sentence that says what to do.
-      extra: More fields for the error object.
+      code: A stable code for programs.
+      message: What is wrong and what to do about it.
+      extra: More fields of the error object.
     """
 
     def __init__(self, status: int, code: str, message: str, **extra: Any) -> None:
@@ -93,31 +93,32 @@ def error_response(
     headers: Mapping[str, str] | None = None,
     **extra: Any,
 ) -> JSONResponse:
-    """An error as a response.
+    """Build an error response.
 
     Parameters:
       status: The HTTP status.
-      code: A stable word for programs.
-      message: A sentence for people; never what the caller sent.
-      headers: More headers.
-      extra: More fields for the error object.
+      code: A stable code for programs.
+      message: What is wrong and what to do; never repeats what the caller sent.
+      headers: Additional headers.
+      extra: More fields of the error object.
     """
     content = {"error": {"code": code, "message": message, **extra}}
     return JSONResponse(content, status_code=status, headers=dict(headers or {}))
 
 
 class EarlyErrorResponse(JSONResponse):
-    """An error for a request whose body was not read: the connection ends with it.
+    """An error for a request whose body was not read; it closes the connection.
 
-    It is sent at once. Then what is still on its way is taken and dropped for a moment: closing
-    on unread bytes resets the connection, and the sender might never read the answer.
+    The response is sent at once. Then the rest of the body is received and discarded for up to
+    `LINGER_SECONDS`: closing a socket with unread bytes resets the connection, and the sender might
+    never see the response.
 
     Parameters:
       status: The HTTP status.
-      code: A stable word for programs.
-      message: A sentence for people.
-      seconds: How long the sender might have taken over the body; that moment is no longer.
-      headers: More headers.
+      code: A stable code for programs.
+      message: What is wrong and what to do.
+      seconds: The time limit for the body; the discarding takes no longer than that.
+      headers: Additional headers.
     """
 
     def __init__(
@@ -133,7 +134,7 @@ class EarlyErrorResponse(JSONResponse):
         self._linger_seconds = min(seconds, LINGER_SECONDS)
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, then drop the rest of the body."""
+        """Respond, then discard the rest of the body."""
         start = {"type": "http.response.start", "status": self.status_code}
         await send({**start, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
@@ -145,51 +146,53 @@ class EarlyErrorResponse(JSONResponse):
 
 
 def register_error_handlers(app: FastAPI) -> None:
-    """Give every failure of the app that shape."""
+    """Make every failure of the application an error response of this shape."""
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(WebSocketRequestValidationError, _invalid)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(WebSocketRequestValidationError, _validation_error)
     app.add_exception_handler(RedisError, redis_unavailable_response)
     app.add_exception_handler(OSError, redis_unavailable_response)
     app.add_middleware(CatchAllMiddleware)
 
 
 async def _api_error(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, ApiError)  # noqa: S101 - what it is registered for
+    assert isinstance(error, ApiError)  # noqa: S101 - registered for this class
     return error_response(error.status, error.code, error.message, **error.extra)
 
 
 async def _http_error(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     if error.status_code == 400:
-        # FastAPI's for JSON that is no UTF-8, nested without end, or has endless numbers.
-        return _not_json()
-    code = _CODES.get(error.status_code, "error")
+        # FastAPI's status for JSON that is not UTF-8, nested too deeply, or has huge numbers.
+        return _invalid_json()
+    code = _STATUS_CODES.get(error.status_code, "error")
     return error_response(error.status_code, code, str(error.detail), headers=error.headers)
 
 
-async def _invalid(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, ValidationException)  # noqa: S101 - what it is registered for
-    found = error.errors()
-    if any(problem["type"] == "json_invalid" for problem in found):
-        return _not_json()
-    fields = [{"field": _place(problem), "message": _remedy(problem)} for problem in found]
+async def _validation_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ValidationException)  # noqa: S101 - registered for this class
+    problems = error.errors()
+    if any(problem["type"] == "json_invalid" for problem in problems):
+        return _invalid_json()
+    fields = [
+        {"field": _field_name(problem), "message": _field_message(problem)} for problem in problems
+    ]
     message = "; ".join(f"{item['field']}: {item['message']}" for item in fields)
     return error_response(422, "invalid_request", message, fields=fields)
 
 
-def _not_json() -> JSONResponse:
+def _invalid_json() -> JSONResponse:
     return error_response(400, "invalid_json", "The body is not valid JSON.")
 
 
-def _place(problem: Mapping[str, Any]) -> str:
-    names = [str(part) for part in problem["loc"] if part not in _NOT_NAMES]
-    plain = (name if _PLAIN_NAME.fullmatch(name) else "(a name not shown)" for name in names)
+def _field_name(problem: Mapping[str, Any]) -> str:
+    names = [str(part) for part in problem["loc"] if part not in _LOCATIONS]
+    plain = (name if _PLAIN_NAME.fullmatch(name) else "(name not shown)" for name in names)
     return ".".join(plain) or "body"
 
 
-def _remedy(problem: Mapping[str, Any]) -> str:
+def _field_message(problem: Mapping[str, Any]) -> str:
     kind = problem["type"]
     if kind == "value_error":
         return str(problem["ctx"]["error"])
@@ -197,57 +200,54 @@ def _remedy(problem: Mapping[str, Any]) -> str:
 
 
 async def redis_unavailable_response(_request: Request, error: Exception) -> JSONResponse:
-    """503, and when to come again.
+    """Respond 503 with Retry-After, and log the error.
 
     Parameters:
-      error: What the store's client raised.
+      error: Raised by the Redis client.
     """
     _log.error("redis unavailable", error=type(error).__name__, detail=str(error)[:200])
     return error_response(
         503,
         "store_unavailable",
-        # A reply that was lost may belong to a change that was made.
-        "The store does not answer as it should, so nothing is certain. Send it again"
-        " (POST /jobs with its Idempotency-Key).",
+        # The reply may have been lost after the change was made.
+        "Redis is unavailable, and the request may or may not have taken effect. Send it again"
+        " (POST /jobs with the same Idempotency-Key).",
         headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
     )
 
 
 def internal_error_response(error: Exception) -> JSONResponse:
-    """500 for what nothing else answers, and the log line about it.
-
-    Parameters:
-      error: What was raised.
-    """
+    """Respond 500, and log the exception."""
     _log.error("unexpected error", exc_info=error)
-    message = "Something failed here; it has been logged."
+    message = "Internal error; it has been logged."
     return error_response(500, "internal_error", message)
 
 
 class CatchAllMiddleware:
-    """Answers 500 where nothing else answered, and writes the one log line about it.
+    """Responds 500 to exceptions that nothing else handles, and logs each once.
 
-    Starlette's own handler raises again after answering, so that the server writes a second one.
+    Starlette's own handler raises the exception again after responding, so the server would log it
+    a second time.
 
     Parameters:
-      app: The application around which it stands.
+      app: The wrapped application.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Go on; answer what failed, unless the answer had begun."""
-        begun = False
+        """Run the application; respond 500 if it raises before its response has started."""
+        started = False
 
-        async def watched(message: Message) -> None:
-            nonlocal begun
-            begun = True
+        async def tracked_send(message: Message) -> None:
+            nonlocal started
+            started = True
             await send(message)
 
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, receive, tracked_send)
         except Exception as error:
-            if begun or scope["type"] != "http":
-                raise  # the server logs it and cuts the connection
+            if started or scope["type"] != "http":
+                raise  # the server logs it and closes the connection
             await internal_error_response(error)(scope, receive, send)

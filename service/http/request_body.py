@@ -1,4 +1,4 @@
-"""Reading a request's raw bytes off the wire, within bounds of size and time."""
+"""Reads a request's raw body within limits of size and time."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from service.http.shared_timeout import SharedTimeout
 
 
 class BodyRejected(Exception):
-    """The body is not read.
+    """The body breaks a limit and is not read any further.
 
     Parameters:
-      status: The HTTP status to answer.
-      code: A stable word for programs.
-      message: A sentence for people.
+      status: The HTTP status to respond with.
+      code: A stable code for programs.
+      message: What is wrong and what to do.
     """
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -28,50 +28,43 @@ class BodyRejected(Exception):
         self.message = message
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int, patience: SharedTimeout) -> bytes:
-    """Read the body, counting while it streams.
+async def read_body(scope: Scope, receive: Receive, limit: int, timeout: SharedTimeout) -> bytes:
+    """Read the whole body.
 
     Parameters:
-      scope: The request's; nothing of its body was read yet.
-      receive: Where it comes from.
-      limit: The most bytes to take.
-      patience: How long the sender may take.
+      scope: The ASGI scope; nothing of the body has been read yet.
+      receive: The ASGI receive callable.
+      limit: Maximum size in bytes.
+      timeout: How long the sender may take.
 
     Returns:
       The raw bytes, as the sender signed them.
 
     Raises:
-      BodyRefused: It is too large, too slow or encoded.
-      starlette.requests.ClientDisconnect: The sender went away.
+      BodyRejected: The body is too large, too slow or encoded.
+      starlette.requests.ClientDisconnect: The sender disconnected.
     """
     check_encoding(scope)
-    if declares_more(scope, limit):
-        raise _body_too_large(limit)
+    if declared_too_large(scope, limit):
+        raise _too_large(limit)
     try:
-        return await patience.run(_collect(receive, limit))
+        return await timeout.run(_read_chunks(receive, limit))
     except TimeoutError:
-        raise _body_timeout(patience.seconds) from None
+        raise _too_slow(timeout.seconds) from None
 
 
 def check_encoding(scope: Scope) -> None:
-    """Refuse a body that would have to be unpacked.
-
-    Parameters:
-      scope: The request's.
-
-    Raises:
-      BodyRefused: It is encoded.
-    """
+    """Raise BodyRejected if the body has a Content-Encoding other than identity."""
     encoding = _header(scope, b"content-encoding").strip().lower()
     if encoding not in (b"", b"identity"):
         raise BodyRejected(415, "unsupported_encoding", "Send the body without a Content-Encoding.")
 
 
-def declares_more(scope: Scope, limit: int) -> bool:
-    """Whether the request says of itself that its body is larger than that.
+def declared_too_large(scope: Scope, limit: int) -> bool:
+    """Whether the Content-Length exceeds the limit.
 
     Parameters:
-      scope: The request's.
+      scope: The ASGI scope.
       limit: In bytes.
     """
     declared = _header(scope, b"content-length")
@@ -79,24 +72,21 @@ def declares_more(scope: Scope, limit: int) -> bool:
 
 
 @asynccontextmanager
-async def in_time(seconds: float) -> AsyncIterator[None]:
-    """Bound the reading of a body.
+async def time_limit(seconds: float) -> AsyncIterator[None]:
+    """Limit the time spent in the block; raise BodyRejected (408) when it is exceeded.
 
     Parameters:
       seconds: How long the sender may take.
-
-    Raises:
-      BodyRefused: The time is over.
     """
     try:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError:
-        raise _body_timeout(seconds) from None
+        raise _too_slow(seconds) from None
 
 
-async def _collect(receive: Receive, limit: int) -> bytes:
-    # One buffer: a list would cost a sender of single bytes nothing and us dozens of times as much.
+async def _read_chunks(receive: Receive, limit: int) -> bytes:
+    # One buffer, not a list of chunks: a list of single bytes takes dozens of times the memory.
     body = bytearray()
     while True:
         message = await receive()
@@ -104,21 +94,21 @@ async def _collect(receive: Receive, limit: int) -> bytes:
             raise ClientDisconnect
         chunk = message.get("body", b"")
         if len(body) + len(chunk) > limit:
-            raise _body_too_large(limit)
+            raise _too_large(limit)
         body += chunk
         if not message.get("more_body", False):
             return bytes(body)
 
 
-def _header(scope: Scope, wanted: bytes) -> bytes:
-    """The first header of that name; empty where there is none."""
-    found: bytes = next((value for name, value in scope["headers"] if name == wanted), b"")
-    return found
+def _header(scope: Scope, name: bytes) -> bytes:
+    """Return the first header of that name; empty if there is none."""
+    value: bytes = next((value for key, value in scope["headers"] if key == name), b"")
+    return value
 
 
-def _body_timeout(seconds: float) -> BodyRejected:
+def _too_slow(seconds: float) -> BodyRejected:
     return BodyRejected(408, "slow_body", f"The body did not arrive within {seconds:g} seconds.")
 
 
-def _body_too_large(limit: int) -> BodyRejected:
+def _too_large(limit: int) -> BodyRejected:
     return BodyRejected(413, "body_too_large", f"The body is larger than {limit} bytes.")

@@ -1,1 +1,1 @@
-"""What Instagram calls users and posts: usernames, ids, shortcodes."""
+"""Instagram's identifiers of users and posts, and its limits."""

@@ -1,8 +1,8 @@
-"""Who and what a customer means: typed handles and pasted links, brought to one normal form.
+"""Normalises usernames, user ids and post ids: as typed by customers, or pasted as links.
 
-People type `@Some.Handle`, paste profile links, and copy invisible characters along. Whatever
-could mean two things is refused: a message to the wrong person cannot be taken back.
-No error repeats what was typed, because it is personal data.
+People type `@Some.Handle`, paste profile links, and copy invisible characters. Ambiguous input is
+rejected: a message to the wrong person cannot be taken back. No error repeats the input, because it
+is personal data.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RESERVED: Final = _POST_FOLDERS | {
     *("press", "privacy", "session", "share", "sharer", "static", "stories", "terms", "topics"),
     *("s", "web", "your_activity"),
 }
-# What programs write for "nothing", and customers for "I have none".
+# What programs write for an absent value, and customers for "I have none".
 _PLACEHOLDERS: Final = frozenset({"none", "null", "undefined", "nan"})
 
 _SCHEME: Final = re.compile(r"(?:https?:)?//", re.IGNORECASE)
@@ -46,9 +46,9 @@ _INVISIBLE: Final = (
     0xFE0F,
     0xFEFF,
 )
-# Full-width forms are ordinary ASCII from an East Asian keyboard. Other look-alikes stay as they
-# are, and are refused: guessing at them could name somebody else. No key is ASCII.
-_CLEANING: Final[dict[int, int | None]] = {
+# Full-width forms are ordinary ASCII from an East Asian keyboard. Other look-alikes are left alone,
+# and so rejected: a guess could name somebody else. No key is ASCII.
+_CLEANUP: Final[dict[int, int | None]] = {
     **dict.fromkeys(_INVISIBLE),
     **{0xFF01 + offset: 0x21 + offset for offset in range(0x5E)},
     0xFE6B: ord("@"),
@@ -56,73 +56,75 @@ _CLEANING: Final[dict[int, int | None]] = {
 
 
 class InvalidIdentifier(ValueError):
-    """The text names no recipient or no post; the message says why, without the text."""
+    """The text identifies no recipient or post; the message says why, without the text."""
 
 
 def normalise_recipient(raw: str, *, bare_numbers: bool = True) -> str:
-    """Find the recipient in what somebody typed.
+    """Return the recipient that a text identifies.
 
     Parameters:
-      raw: A handle with or without `@`, a profile link, or a user pk (`pk:314159`).
-      bare_numbers: Whether a number on its own is a pk. What customers typed may as well be a
-        phone number, and a pk made of it would be a stranger's.
+      raw: A username with or without `@`, a profile link, or a user pk (`pk:314159`).
+      bare_numbers: Whether a number on its own is a pk. From a customer it may as well be a phone
+        number, which taken for a pk would be a stranger's.
 
     Returns:
-      `some.handle`, `314159` for a user pk, or `@123` for a handle of digits only: a number
-      behind `@` or in a link is a handle.
+      `some.handle`, `314159` for a user pk, or `@123` for a username of digits only: a number
+      after `@` or in a link is a username.
 
     Raises:
-      NotAHandle: There is none, or it is not certain who is meant.
+      InvalidIdentifier: The text has no recipient, or is ambiguous.
     """
     text = _clean(raw)
     if _is_link(text):
         return _username(_profile_segment(_segments(text)))
     if text[:3].casefold() == "pk:":
-        return _matching(_USER_PK, text[3:].strip(), "not a user id: digits follow pk:")
+        return _require_match(
+            _USER_PK, text[3:].strip(), "is not a user id: pk: must be followed by digits"
+        )
     if text.isascii() and text.isdigit():
         if not bare_numbers:
             raise InvalidIdentifier(
-                "a number on its own may be a phone number: write pk:{{ ... }} in the rule where it"
-                " is a user id; a handle of digits has an @ before it"
+                "a number on its own may be a phone number: write pk:{{ ... }} in the rule if it is"
+                " a user id, or @ before a username of digits"
             )
-        return _matching(_USER_PK, text, "not a user id: too long, or it starts with 0")
+        return _require_match(_USER_PK, text, "is not a user id: it is too long or starts with 0")
     if "@" in text[1:]:
-        raise InvalidIdentifier("looks like an e-mail address, not an Instagram handle")
+        raise InvalidIdentifier("looks like an e-mail address, not an Instagram username")
     return _username(text.removeprefix("@").strip().rstrip("/"))
 
 
 def normalise_post(raw: str) -> str:
-    """Find the post in what somebody typed or pasted.
+    """Return the post that a text identifies.
 
     Parameters:
       raw: A link to a post or reel, a shortcode, a media pk or a media id.
 
     Returns:
       A shortcode (`CxyZ_-1`), or a media pk or id in digits (`123`, `123_456`). Text of digits
-      only is always a pk or an id; a link whose shortcode happens to look like one is decoded.
+      only is always a pk or an id; a link's shortcode of digits only is decoded to its pk.
 
     Raises:
-      NotAHandle: It names no post.
+      InvalidIdentifier: The text identifies no post.
     """
     text = _clean(raw)
     if _is_link(text):
-        code = _matching(_SHORTCODE, _post_segment(_segments(text)), "not a link to a post")
+        code = _require_match(_SHORTCODE, _post_segment(_segments(text)), "is not a link to a post")
         return media_pk(code, is_code=True) if _ALL_DIGITS.fullmatch(code) else code
     if _ALL_DIGITS.fullmatch(text):
-        return _matching(_MEDIA_ID, text, "not a media id: too long, or it starts with 0")
-    return _matching(_SHORTCODE, text, "not a post link, a shortcode or a media id")
+        return _require_match(_MEDIA_ID, text, "is not a media id: it is too long or starts with 0")
+    return _require_match(_SHORTCODE, text, "is not a post link, a shortcode or a media id")
 
 
 def _clean(raw: str) -> str:
     if len(raw) > MAX_RAW_LENGTH:
-        raise InvalidIdentifier("much too long")
-    text = (raw if raw.isascii() else raw.translate(_CLEANING)).strip()
+        raise InvalidIdentifier(f"is longer than {MAX_RAW_LENGTH} characters")
+    text = (raw if raw.isascii() else raw.translate(_CLEANUP)).strip()
     if not text:
-        raise InvalidIdentifier("empty")
+        raise InvalidIdentifier("is empty")
     return text
 
 
-def _matching(pattern: re.Pattern[str], text: str, message: str) -> str:
+def _require_match(pattern: re.Pattern[str], text: str, message: str) -> str:
     if not pattern.fullmatch(text):
         raise InvalidIdentifier(message)
     return text
@@ -132,13 +134,13 @@ def _username(text: str) -> str:
     name = text.lower()
     if name in _PLACEHOLDERS or name in _HOSTS:
         raise InvalidIdentifier(
-            "a placeholder, not a handle; address such an account by its user id"
+            "is a placeholder, not a username: use the user id for an account of this name"
         )
-    _matching(
+    _require_match(
         _USERNAME,
         name,
-        "not an Instagram handle: those are 1 to 30 of a-z, 0-9, '.' and '_', "
-        "with no dot at either end and no two in a row",
+        "is not an Instagram username: those have 1 to 30 of a-z, 0-9, '.' and '_', "
+        "no dot at either end and no two dots in a row",
     )
     return f"@{name}" if name.isdigit() else name
 
@@ -153,10 +155,10 @@ def _segments(link: str) -> list[str]:
     try:
         parts = urlsplit(absolute)
     except ValueError as error:
-        raise InvalidIdentifier("not a valid link") from error
-    # The whole authority is compared: no user info, no port, no look-alike host.
+        raise InvalidIdentifier("is not a valid link") from error
+    # Compare the whole authority: no user info, no port, no look-alike host.
     if parts.netloc.lower() not in _HOSTS:
-        raise InvalidIdentifier("not a link to instagram.com")
+        raise InvalidIdentifier("is not a link to instagram.com")
     return [segment for segment in unquote(parts.path).split("/") if segment]
 
 
@@ -164,12 +166,14 @@ def _profile_segment(segments: list[str]) -> str:
     if segments[:1] == ["_u"]:  # the form that opens the app
         segments = segments[1:]
     if not segments:
-        raise InvalidIdentifier("a link without a handle")
+        raise InvalidIdentifier("is a link without a username")
     name, *tabs = segments
     if name.lower() in _RESERVED or (tabs and tabs[0].lower() in _POST_FOLDERS - {"reels"}):
-        raise InvalidIdentifier("a link to a post or page, not to a profile")
+        raise InvalidIdentifier("is a link to a post or page, not to a profile")
     if len(tabs) > 1 or (tabs and tabs[0].lower() not in _PROFILE_TABS):
-        raise InvalidIdentifier("a link to something below a profile; link to the profile itself")
+        raise InvalidIdentifier(
+            "is a link to a page below a profile: use the link to the profile itself"
+        )
     return name.strip().removeprefix("@")
 
 
@@ -178,28 +182,54 @@ def _post_segment(segments: list[str]) -> str:
         segments = segments[1:]
     if segments[:1] == ["share"]:
         raise InvalidIdentifier(
-            "a share link hides the post; open it and copy the link it leads to"
+            "is a share link, which hides the post: open it and copy the link it leads to"
         )
     if len(segments) != 2 or segments[0].lower() not in _POST_FOLDERS:
-        raise InvalidIdentifier("not a link to a post")
+        raise InvalidIdentifier("is not a link to a post")
     return segments[1]
 
 
 def media_pk(post: str, *, is_code: bool = False) -> str:
-    """Work a post's pk out.
+    """Compute a post's media pk without asking Instagram.
 
     A shortcode is the pk in base 64; private posts append a key (aiograpi's InstagramIdCodec).
 
     Parameters:
-      post: In the form that `normalise_post` gives.
-      is_code: Digits are a shortcode too.
+      post: A shortcode, media pk or media id, as `normalise_post` returns it.
+      is_code: Treat digits as a shortcode as well.
 
     Returns:
       The pk in digits.
+
+    Raises:
+      InvalidIdentifier: `post` has none of these forms.
     """
     if not is_code and _MEDIA_ID.fullmatch(post):
         return post.partition("_")[0]
+    _require_match(_SHORTCODE, post, "not a shortcode or a media id")
     pk = 0
     for character in post[:_PUBLIC_SHORTCODE_LENGTH]:
         pk = pk * 64 + _ALPHABET.index(character)
     return str(pk)
+
+
+def recipient_pk(recipient: str) -> str | None:
+    """Return the pk of a recipient in normal form, or None when it is a username.
+
+    Parameters:
+      recipient: A username, `@digits` for a username of digits, or a pk in digits, as
+        `normalise_recipient` returns it.
+    """
+    return recipient if _USER_PK.fullmatch(recipient) else None
+
+
+def recipient_username(recipient: str) -> str:
+    """Return the username of a recipient, without `@`.
+
+    Parameters:
+      recipient: A username with or without `@`.
+
+    Raises:
+      InvalidIdentifier: It is not a valid Instagram username.
+    """
+    return _username(recipient.removeprefix("@")).removeprefix("@")

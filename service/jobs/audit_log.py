@@ -14,6 +14,7 @@ import redis.asyncio as aredis
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.read_audit_log import read_audit_log
 from service.jobs.lua.runner import Scripts
+from service.redis.decoding import decode_fields
 from service.time_formats.timestamps import rfc3339
 
 _KEY: Final = "hg:audit"
@@ -55,7 +56,7 @@ class AuditLog:
             "Awaitable[list[tuple[bytes, dict[bytes, bytes]]]]",
             self._client.xrevrange(_KEY, max=before, min="-", count=limit),
         )
-        items = [_to_public(entry_id.decode(), _text(raw)) for entry_id, raw in entries]
+        items = [_to_public(entry_id.decode(), decode_fields(raw)) for entry_id, raw in entries]
         return items, entries[-1][0].decode() if len(entries) == limit else None
 
     async def _account_page(
@@ -90,7 +91,3 @@ def _to_public(entry_id: str, fields: Mapping[str, str]) -> dict[str, Any]:
         "rule": source.get("rule"),
         "text_hash": fields.get("text_hash"),
     }
-
-
-def _text(raw: Mapping[bytes, bytes]) -> dict[str, str]:
-    return {name.decode(): value.decode() for name, value in raw.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -18,6 +18,7 @@ from service.jobs.lua.runner import Scripts
 from service.jobs.model import Status
 from service.jobs.records import EventRecord, JobRecord, QueuePosition
 from service.jobs.timeline import JobHistory, timeline_entry
+from service.redis.decoding import decode_fields
 
 #: Index entries that one page may scan while it filters.
 MAX_SCANNED: Final = 2_000
@@ -174,7 +175,7 @@ class JobQueries:
             for source in sorted(sources):
                 pipe.hgetall(f"hg:event:{source.decode()}:{event_id}")
             found = await pipe.execute()
-        return [EventRecord.of(_text(fields)) for fields in found if fields]
+        return [EventRecord.of(decode_fields(fields)) for fields in found if fields]
 
     async def event_body(self, source: str, event_id: str) -> bytes | None:
         """The raw bytes of an event; None if they are not stored any more."""
@@ -187,7 +188,7 @@ class JobQueries:
         async with self._pipeline() as pipe:
             for member, _ in batch:
                 pipe.hgetall(b"hg:event:" + member)
-            found = [_text(fields) for fields in await pipe.execute() if fields]
+            found = [decode_fields(fields) for fields in await pipe.execute() if fields]
         next_cursor = batch[-1][1] if len(batch) == limit else None
         return Page([EventRecord.of(fields).public() for fields in found], next_cursor)
 
@@ -235,7 +236,3 @@ def _parse_timeline_entry(line: bytes) -> dict[str, Any]:
     parts = json.loads(line) if line.startswith(b"[") else line.decode().split("\t", 3)
     at, status, by, why = parts
     return timeline_entry(int(at), status, by, why)
-
-
-def _text(fields: Mapping[bytes, bytes]) -> dict[str, str]:
-    return {name.decode(): value.decode() for name, value in fields.items()}

@@ -17,6 +17,7 @@ from redis.exceptions import ResponseError
 
 from service.jobs.model import FINAL
 from service.jobs.timeline import EventName, LiveUpdate, dumps, timeline_entry
+from service.redis.decoding import decode_fields
 from service.time_formats.timestamps import rfc3339
 
 STREAM_KEY: Final = "hg:feed"
@@ -150,12 +151,8 @@ class JobEventStream:
 def _read(
     found: Sequence[tuple[bytes, Mapping[bytes, bytes]]],
 ) -> list[tuple[str, StreamEntry | None]]:
-    read = ((position.decode(), _text(fields)) for position, fields in found)
+    read = ((position.decode(), decode_fields(fields)) for position, fields in found)
     return [(position, StreamEntry.of(position, fields)) for position, fields in read]
-
-
-def _text(fields: Mapping[bytes, bytes]) -> dict[str, str]:
-    return {name.decode(): value.decode() for name, value in fields.items()}
 
 
 def _outcome(job_id: str, fields: Mapping[str, str]) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Webhook signatures: verified on the way in, made on the way out."""
+"""Signatures: of webhooks, which are verified, and of callbacks, which are signed."""

@@ -1,4 +1,4 @@
-"""How each provider signs: which headers to read, what is signed, and how the MAC is written.
+"""How each provider signs: the headers, the signed content and the encoding of the MAC.
 
 Scheme            | Headers                                               | Signed       | MAC
 ------------------|-------------------------------------------------------|--------------|--------
@@ -9,8 +9,8 @@ shopify           | `X-Shopify-Hmac-Sha256`                               | body
 paddle            | `Paddle-Signature: ts=;h1=[;h1=]`                     | `ts:body`    | hex
 slack             | `X-Slack-Signature: v0=`, `X-Slack-Request-Timestamp` | `v0:ts:body` | hex
 
-Every MAC is HMAC-SHA256. The key is the secret's text, but for Standard Webhooks, where it is
-what the secret decodes to.
+Every MAC is HMAC-SHA256. The key is the secret's text, except for Standard Webhooks, whose secret
+is base64.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, Literal
 
-#: Raw headers as ASGI hands them over: lower-case names, values in latin-1, duplicates kept.
+#: Raw headers as in ASGI: lower-case names, values in latin-1, duplicates kept.
 Headers = Sequence[tuple[bytes, bytes]]
 
 RejectionReason = Literal[
@@ -33,14 +33,14 @@ MAX_HEADER_BYTES: Final = 8 * 1024
 MAX_SIGNATURES: Final = 1000
 MAX_TIMESTAMP_DIGITS: Final = 20
 
-_WHSEC: Final = "whsec_"
+_SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - a prefix, not a secret
 
 
 class SignatureRejected(Exception):
-    """A delivery that does not prove where it comes from; nothing of it may be stored.
+    """A webhook without a valid signature; nothing of it may be stored.
 
     Parameters:
-      reason: a word for logs and metrics; never part of the input, never for the caller.
+      reason: A code for logs and metrics; never part of the input, never shown to the sender.
     """
 
     def __init__(self, reason: RejectionReason) -> None:
@@ -50,12 +50,12 @@ class SignatureRejected(Exception):
 
 @dataclass(frozen=True)
 class ParsedSignature:
-    """What the headers of one delivery claim.
+    """The signature headers of one webhook, parsed but not verified.
 
     Parameters:
-      signatures: MACs as written; one that matches is enough.
-      prefix: the bytes that are signed in front of the body.
-      sent_at: Unix seconds, or None where the scheme signs no time.
+      signatures: Encoded MACs; one that matches is enough.
+      prefix: The bytes that are signed before the body.
+      sent_at: Unix seconds; None if the scheme signs no time.
     """
 
     signatures: Sequence[bytes]
@@ -65,12 +65,12 @@ class ParsedSignature:
 
 @dataclass(frozen=True)
 class Scheme:
-    """One provider's way to sign.
+    """How one provider signs.
 
     Parameters:
-      read: takes the claim out of the headers, or raises `SignatureRefused`.
-      key: turns a configured secret into the MAC's key, or raises ValueError.
-      encode: writes a digest the way this provider does.
+      read: Parses the headers; raises SignatureRejected.
+      key: Converts a configured secret to the MAC's key; raises ValueError.
+      encode: Encodes a digest.
     """
 
     read: Callable[[Headers], ParsedSignature]
@@ -79,11 +79,12 @@ class Scheme:
 
 
 def standard_webhooks_family(headers: Headers) -> bytes | None:
-    """Tell which names a Standard Webhooks sender uses; half of each is neither.
+    """Return the header prefix of a Standard Webhooks sender.
 
-    The event's id is read from the same family as its signature: the other one is not signed.
+    The event's id must be read from the same family as the signature, because the other's is not
+    signed.
 
-    Returns: `webhook-` or `svix-`, or None where neither set is complete.
+    Returns: `webhook-` or `svix-`; None if neither set of headers is complete.
     """
     present = {name for name, value in headers if value}
     for family in (b"webhook-", b"svix-"):
@@ -92,7 +93,7 @@ def standard_webhooks_family(headers: Headers) -> bytes | None:
     return None
 
 
-def _only(headers: Headers, name: bytes) -> bytes:
+def _single_header(headers: Headers, name: bytes) -> bytes:
     values = [value for key, value in headers if key == name]
     if len(values) > 1:
         raise SignatureRejected("duplicate_header")
@@ -104,13 +105,13 @@ def _only(headers: Headers, name: bytes) -> bytes:
 
 
 def _unix_seconds(digits: bytes) -> int:
-    # bytes.isdigit knows ASCII digits only: no sign, space, underscore or other script's digits.
+    # bytes.isdigit accepts ASCII digits only: no sign, space, underscore or other scripts' digits.
     if not digits.isdigit() or len(digits) > MAX_TIMESTAMP_DIGITS:
         raise SignatureRejected("malformed")
     return int(digits)
 
 
-def _counted(signatures: Sequence[bytes]) -> Sequence[bytes]:
+def _check_count(signatures: Sequence[bytes]) -> Sequence[bytes]:
     if not signatures:
         raise SignatureRejected("missing")
     if len(signatures) > MAX_SIGNATURES:
@@ -126,10 +127,10 @@ def _values(items: Sequence[Sequence[bytes]], name: bytes) -> list[bytes]:
 
 
 def _read_list(header: bytes, separator: bytes, time: bytes, mac: bytes) -> tuple[int, list[bytes]]:
-    """Read `t=1,v1=a,v1=b` the way `stripe.WebhookSignature` does.
+    """Parse `t=1,v1=a,v1=b` like `stripe.WebhookSignature` does.
 
-    The first time counts, what follows a second `=` does not, spaces belong to the name or value
-    they touch, and unknown names are skipped.
+    The first time counts, text after a second `=` is ignored, spaces belong to the name or value
+    next to them, and unknown names are skipped.
     """
     items = [item.split(b"=") for item in header.split(separator)]
     times = _values(items, time)
@@ -139,51 +140,60 @@ def _read_list(header: bytes, separator: bytes, time: bytes, mac: bytes) -> tupl
 
 
 def _read_stripe(headers: Headers) -> ParsedSignature:
-    sent_at, signatures = _read_list(_only(headers, b"stripe-signature"), b",", b"t", b"v1")
-    # The official library raises at the first non-ASCII MAC; what matched before it, counts.
-    readable = list(takewhile(bytes.isascii, _counted(signatures)))
+    sent_at, signatures = _read_list(
+        _single_header(headers, b"stripe-signature"), b",", b"t", b"v1"
+    )
+    # The official library raises at the first non-ASCII MAC; a match before it counts.
+    readable = list(takewhile(bytes.isascii, _check_count(signatures)))
     return ParsedSignature(readable, b"%d." % sent_at, sent_at)
 
 
 def _read_paddle(headers: Headers) -> ParsedSignature:
-    sent_at, signatures = _read_list(_only(headers, b"paddle-signature"), b";", b"ts", b"h1")
-    return ParsedSignature(_counted(signatures), b"%d:" % sent_at, sent_at)
+    sent_at, signatures = _read_list(
+        _single_header(headers, b"paddle-signature"), b";", b"ts", b"h1"
+    )
+    return ParsedSignature(_check_count(signatures), b"%d:" % sent_at, sent_at)
 
 
 def _read_standard_webhooks(headers: Headers) -> ParsedSignature:
     family = standard_webhooks_family(headers)
     if family is None:
         raise SignatureRejected("missing")
-    event_id = _only(headers, family + b"id")
-    sent_at = _unix_seconds(_only(headers, family + b"timestamp"))
-    tokens = [token.partition(b",") for token in _only(headers, family + b"signature").split(b" ")]
+    event_id = _single_header(headers, family + b"id")
+    sent_at = _unix_seconds(_single_header(headers, family + b"timestamp"))
+    tokens = [
+        token.partition(b",")
+        for token in _single_header(headers, family + b"signature").split(b" ")
+    ]
     signatures = [mac for version, _, mac in tokens if version == b"v1"]
-    return ParsedSignature(_counted(signatures), b"%b.%d." % (event_id, sent_at), sent_at)
+    return ParsedSignature(_check_count(signatures), b"%b.%d." % (event_id, sent_at), sent_at)
 
 
-def _after(prefix: bytes, value: bytes) -> bytes:
+def _without_prefix(prefix: bytes, value: bytes) -> bytes:
     if not value.startswith(prefix):
         raise SignatureRejected("malformed")
     return value.removeprefix(prefix)
 
 
 def _read_github(headers: Headers) -> ParsedSignature:
-    return ParsedSignature([_after(b"sha256=", _only(headers, b"x-hub-signature-256"))])
+    return ParsedSignature(
+        [_without_prefix(b"sha256=", _single_header(headers, b"x-hub-signature-256"))]
+    )
 
 
 def _read_shopify(headers: Headers) -> ParsedSignature:
-    return ParsedSignature([_only(headers, b"x-shopify-hmac-sha256")])
+    return ParsedSignature([_single_header(headers, b"x-shopify-hmac-sha256")])
 
 
 def _read_slack(headers: Headers) -> ParsedSignature:
-    mac = _after(b"v0=", _only(headers, b"x-slack-signature"))
-    sent_at = _unix_seconds(_only(headers, b"x-slack-request-timestamp"))
+    mac = _without_prefix(b"v0=", _single_header(headers, b"x-slack-signature"))
+    sent_at = _unix_seconds(_single_header(headers, b"x-slack-request-timestamp"))
     return ParsedSignature([mac], b"v0:%d:" % sent_at, sent_at)
 
 
 def _text_key(secret: str) -> bytes:
     if not secret.strip():
-        raise ValueError("the secret is empty: set it to the one the provider shows")
+        raise ValueError("the secret is empty: set it to the one that the provider shows")
     try:
         return secret.encode()
     except UnicodeEncodeError:
@@ -193,20 +203,20 @@ def _text_key(secret: str) -> bytes:
 
 def _decoded_key(secret: str) -> bytes:
     _text_key(secret)
-    encoded = secret.removeprefix(_WHSEC).rstrip("=")
+    encoded = secret.removeprefix(_SECRET_PREFIX).rstrip("=")
     try:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not key:
         raise ValueError(
-            f"the secret is not base64 after its {_WHSEC} prefix: copy it again from the"
-            " provider; one that signs with the secret's plain text wants its base64 form here"
+            f"the secret is not base64 after its {_SECRET_PREFIX} prefix: copy it again from the"
+            " provider; if the provider signs with the plain text of the secret, base64-encode it"
         )
     return key
 
 
-BY_NAME: Final[Mapping[str, Scheme]] = {
+SCHEMES_BY_NAME: Final[Mapping[str, Scheme]] = {
     "stripe": Scheme(_read_stripe, _text_key, binascii.hexlify),
     "standard-webhooks": Scheme(_read_standard_webhooks, _decoded_key, base64.b64encode),
     "github": Scheme(_read_github, _text_key, binascii.hexlify),

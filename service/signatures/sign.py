@@ -1,7 +1,7 @@
-"""Signatures of outbound callbacks, after the Standard Webhooks specification.
+"""Signs callbacks according to Standard Webhooks (https://www.standardwebhooks.com).
 
-Pure. The scheme: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, one token per
-active secret, tokens parted by exactly one space (https://www.standardwebhooks.com).
+Pure. A signature is `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`: one token per
+active secret, separated by exactly one space.
 """
 
 from __future__ import annotations
@@ -17,38 +17,38 @@ PREFIX: Final = "whsec_"
 MIN_KEY_BYTES: Final = 24
 MAX_KEY_BYTES: Final = 64
 
-_FORM: Final = (
+_FORMAT: Final = (
     f"must be `{PREFIX}` followed by the padded standard base64 "
     f"of {MIN_KEY_BYTES} to {MAX_KEY_BYTES} random bytes"
 )
 
 
 def decode_secret(secret: str) -> bytes:
-    """The key inside a customer's signing secret.
+    """Return the key of a callback's signing secret.
 
     Parameters:
-      secret: `whsec_...`, the exact string the customer sees.
+      secret: `whsec_...`, exactly as the receiver has it.
 
     Returns:
       The raw key, 24 to 64 bytes.
 
     Raises:
-      ValueError: If the secret has another form; the message does not repeat it.
+      ValueError: The secret has another format; the message does not repeat it.
     """
     if not secret.startswith(PREFIX):
-        raise ValueError(f"a signing secret {_FORM}: the prefix is missing")
+        raise ValueError(f"a signing secret {_FORMAT}: the prefix is missing")
     key = _decode_base64(secret.removeprefix(PREFIX))
     if not MIN_KEY_BYTES <= len(key) <= MAX_KEY_BYTES:
-        raise ValueError(f"a signing secret {_FORM}: this one holds {len(key)} bytes")
+        raise ValueError(f"a signing secret {_FORMAT}: this one holds {len(key)} bytes")
     return key
 
 
 def sign(secrets: Sequence[str], message_id: str, timestamp: int, body: bytes) -> str:
-    """The value of the `webhook-signature` header.
+    """Return the value of the `webhook-signature` header.
 
     Parameters:
-      secrets: The active secrets, at least one; several while the customer rotates.
-      message_id: The `webhook-id`; without a full stop, which parts the signed content.
+      secrets: The active secrets, at least one; several during a rotation.
+      message_id: The `webhook-id`; without a full stop, which separates the signed parts.
       timestamp: Unix seconds of this attempt.
       body: The exact bytes that are sent.
 
@@ -56,7 +56,7 @@ def sign(secrets: Sequence[str], message_id: str, timestamp: int, body: bytes) -
       One `v1,<base64>` token per secret, in their order.
 
     Raises:
-      ValueError: If there is no secret, one is malformed, or the id has a full stop.
+      ValueError: There is no secret, one is malformed, or the id has a full stop.
     """
     if not secrets:
         raise ValueError("a callback needs at least one signing secret")
@@ -67,11 +67,11 @@ def sign(secrets: Sequence[str], message_id: str, timestamp: int, body: bytes) -
 
 
 def headers(secrets: Sequence[str], message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The three headers that let a receiver verify one attempt.
+    """Return the three headers with which a receiver verifies one attempt.
 
     Parameters:
       secrets: The active secrets, at least one.
-      message_id: Stays the same for every retry and replay of one delivery.
+      message_id: The same for every retry and replay of one delivery.
       timestamp: Unix seconds of this attempt.
       body: The exact bytes that are sent.
 
@@ -97,5 +97,5 @@ def _decode_base64(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        # Not chained: the cause's message may quote what it was given.
-        raise ValueError(f"a signing secret {_FORM}: the base64 cannot be read") from None
+        # Not chained: the cause's message may quote the secret.
+        raise ValueError(f"a signing secret {_FORMAT}: the base64 cannot be read") from None

@@ -1,6 +1,6 @@
-"""Proof that a delivery comes from whom it says: a MAC over its raw body, and a recent time.
+"""Verifies the signature of a webhook: a MAC over its raw body, and a recent timestamp.
 
-Pure: the secrets and the clock come in as arguments.
+Pure: the secrets and the current time are arguments.
 """
 
 from __future__ import annotations
@@ -9,71 +9,79 @@ import hmac
 from collections.abc import Sequence
 from typing import Final
 
-from service.signatures.schemes import BY_NAME, Headers, ParsedSignature, Scheme, SignatureRejected
+from service.signatures.schemes import (
+    SCHEMES_BY_NAME,
+    Headers,
+    ParsedSignature,
+    Scheme,
+    SignatureRejected,
+)
 
 __all__ = ["SCHEMES", "TOLERANCE_SECONDS", "Headers", "SignatureRejected", "check_secret", "verify"]
 
-SCHEMES: Final[tuple[str, ...]] = tuple(BY_NAME)
+SCHEMES: Final[tuple[str, ...]] = tuple(SCHEMES_BY_NAME)
 
-#: How old, or how far ahead of this clock, a signed time may be (Stripe, Standard Webhooks, Slack).
+#: How far a signed time may differ from this clock (Stripe, Standard Webhooks, Slack).
 TOLERANCE_SECONDS: Final = 300
 
 
 def verify(scheme: str, body: bytes, headers: Headers, secrets: Sequence[str], now: float) -> None:
-    """Refuse a delivery that none of the secrets signed lately.
+    """Verify that one of the secrets signed the webhook, and did so recently.
 
     Parameters:
-      scheme: one of `SCHEMES`.
-      body: the bytes as they arrived; never decoded and encoded again.
-      headers: raw pairs, names in lower case.
-      secrets: one, or several while rotating; each has passed `check_secret`.
+      scheme: One of `SCHEMES`.
+      body: The bytes as received; never decoded and encoded again.
+      headers: Raw pairs, names in lower case.
+      secrets: One, or several during a rotation; each has passed `check_secret`.
       now: Unix seconds.
 
     Raises:
-      SignatureRefused: with the reason, for logs and metrics only.
-      ValueError: there is no secret, an empty one, or no such scheme: our fault, not the sender's.
+      SignatureRejected: Its reason is for logs and metrics only.
+      ValueError: There is no secret, an empty one, or no such scheme: a configuration error.
     """
-    way = _named(scheme)
+    found = _find_scheme(scheme)
     if not secrets:
         raise ValueError("no secret to verify with: configure the source's secrets")
-    keys = [way.key(secret) for secret in secrets]
-    claim = way.read(headers)
-    if not _signed_by_any(keys, way, claim, body):
+    keys = [found.key(secret) for secret in secrets]
+    parsed = found.read(headers)
+    if not _signed_by_any(keys, found, parsed, body):
         raise SignatureRejected("mismatch")
-    # After the MAC: so that `stale` and `clock_skew` tell of real senders, not of passers-by.
-    if claim.sent_at is not None:
-        _check_age(claim.sent_at, now)
+    # After the MAC, so that `stale` and `clock_skew` are only counted for authentic senders.
+    if parsed.sent_at is not None:
+        _check_age(parsed.sent_at, now)
 
 
 def check_secret(scheme: str, secret: str) -> None:
-    """Refuse a secret that could never verify anything, so that it stops the process at boot.
+    """Check that a secret is usable, so that a bad one stops the process at boot.
 
     Parameters:
-      scheme: one of `SCHEMES`.
-      secret: as configured.
+      scheme: One of `SCHEMES`.
+      secret: As configured.
 
     Raises:
-      ValueError: what is wrong and what to do, without the secret.
+      ValueError: The message says what is wrong and what to do, without the secret.
     """
-    _named(scheme).key(secret)
+    _find_scheme(scheme).key(secret)
     if secret != secret.strip():
         raise ValueError("the secret begins or ends with white space: remove it")
 
 
-def _named(scheme: str) -> Scheme:
-    if scheme not in BY_NAME:
+def _find_scheme(scheme: str) -> Scheme:
+    if scheme not in SCHEMES_BY_NAME:
         raise ValueError(f"unknown signature scheme: use one of {', '.join(SCHEMES)}")
-    return BY_NAME[scheme]
+    return SCHEMES_BY_NAME[scheme]
 
 
-def _signed_by_any(keys: Sequence[bytes], way: Scheme, claim: ParsedSignature, body: bytes) -> bool:
-    message = claim.prefix + body
-    return any(_signed_by(key, way, claim, message) for key in keys)
+def _signed_by_any(
+    keys: Sequence[bytes], found: Scheme, parsed: ParsedSignature, body: bytes
+) -> bool:
+    message = parsed.prefix + body
+    return any(_signed_by(key, found, parsed, message) for key in keys)
 
 
-def _signed_by(key: bytes, way: Scheme, claim: ParsedSignature, message: bytes) -> bool:
-    expected = way.encode(hmac.digest(key, message, "sha256"))
-    return any(hmac.compare_digest(expected, signature) for signature in claim.signatures)
+def _signed_by(key: bytes, found: Scheme, parsed: ParsedSignature, message: bytes) -> bool:
+    expected = found.encode(hmac.digest(key, message, "sha256"))
+    return any(hmac.compare_digest(expected, signature) for signature in parsed.signatures)
 
 
 def _check_age(sent_at: int, now: float) -> None:

@@ -1,7 +1,7 @@
-"""The filters a rule's template may use, and the operators that could grow a value.
+"""The filters of rule templates, and the operators that could create a large value.
 
-Only what is cheap on any data is here: each function looks at the size of its result before it
-makes it. JSON's `null` is never text: what prints `None` to a customer is a mistake.
+Every function is cheap on any data: it checks the size of its result before building it. JSON's
+`null` is never text, because printing `None` to a customer is a mistake.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ MAX_INT_BITS: Final = 256
 MAX_DECIMALS: Final = 12
 
 _PLACEHOLDER: Final = re.compile(r"%(?:%|[+ 0]?[0-9]{0,2}(?:\.[0-9])?[sdf])")
-_PLAIN: Final = (str, int, float, Undefined)
+_SCALARS: Final = (str, int, float, Undefined)
 _FIELD_VALUES: Final = ("text", "dropdown", "numeric")
 
 
 class FilterError(TemplateRuntimeError):
-    """The template asks for what it may not have; the message carries no data."""
+    """A filter or operator rejects its input; the message has no data in it."""
 
 
 def text(value: object) -> str:
-    """The text of a plain value; `Refused` for null, lists and objects."""
-    if isinstance(value, _PLAIN):
+    """Convert a scalar to text; raise FilterError for null, lists and objects."""
+    if isinstance(value, _SCALARS):
         return str(value)
-    raise FilterError(f"{_kind(value)} cannot be used as text")
+    raise FilterError(f"{_type_name(value)} cannot be used as text")
 
 
 def add(left: Any, right: Any) -> Any:
-    """`left + right`, unless the text or list becomes too long."""
+    """`left + right`, unless the text or list would become too long."""
     if isinstance(left, str) and isinstance(right, str):
         _check_size(len(left) + len(right), MAX_TEXT)
     elif isinstance(left, list | tuple) and isinstance(right, list | tuple):
@@ -46,7 +46,7 @@ def add(left: Any, right: Any) -> Any:
 
 
 def multiply(left: Any, right: Any) -> Any:
-    """`left * right` of numbers; text and lists are not repeated."""
+    """`left * right` for numbers; text and lists cannot be repeated."""
     _check_numbers("*", left, right)
     if isinstance(left, int) and isinstance(right, int):
         _check_size(left.bit_length() + right.bit_length(), MAX_INT_BITS)
@@ -54,7 +54,7 @@ def multiply(left: Any, right: Any) -> Any:
 
 
 def power(left: Any, right: Any) -> Any:
-    """`left ** right` of numbers, unless the result becomes too large."""
+    """`left ** right` for numbers, unless the result would become too large."""
     _check_numbers("**", left, right)
     if isinstance(left, int) and isinstance(right, int):
         _check_size(left.bit_length() * abs(right), MAX_INT_BITS)
@@ -62,7 +62,7 @@ def power(left: Any, right: Any) -> Any:
 
 
 def modulo(left: Any, right: Any) -> Any:
-    """`left % right` of numbers, or text with printf placeholders of at most two digits."""
+    """`left % right` for numbers, or text with printf placeholders of at most two digits."""
     if isinstance(left, str):
         return printf(left, *(right if isinstance(right, tuple) else (right,)))
     _check_numbers("%", left, right)
@@ -80,14 +80,14 @@ OPERATORS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 def printf(template: str, *values: object) -> str:
     """Fill `%s`, `%d` and `%f` placeholders whose widths have at most two digits."""
     if "%" in _PLACEHOLDER.sub("", template):
-        raise FilterError("a format may hold %s, %d and %f with short widths, and %%")
+        raise FilterError("a format may contain %s, %d and %f with short widths, and %%")
     for value in values:
         text(value)
     return template % values
 
 
 def replace(value: object, old: str, new: str, count: int = -1) -> str:
-    """Replace text, unless the result becomes too long."""
+    """Replace text, unless the result would become too long."""
     source, target = text(value), text(new)
     found = source.count(old) if old else len(source) + 1
     _check_size(len(source) + found * len(target), MAX_TEXT)
@@ -98,7 +98,7 @@ def replace(value: object, old: str, new: str, count: int = -1) -> str:
 def join(
     environment: Environment, values: Iterable[Any], separator: str = "", attribute: Any = None
 ) -> str:
-    """Join plain values, unless the result becomes too long."""
+    """Join scalars, unless the result would become too long."""
     parts: list[str] = []
     size = 0
     for value in _attribute_values(environment, values, attribute):
@@ -109,7 +109,7 @@ def join(
 
 
 @pass_environment
-def total(
+def sum_values(
     environment: Environment, values: Iterable[Any], attribute: Any = None, start: Any = 0
 ) -> Any:
     """Add up numbers."""
@@ -119,7 +119,7 @@ def total(
     return start
 
 
-def rounded(value: Any, precision: int = 0, method: str = "common") -> Any:
+def round_number(value: Any, precision: int = 0, method: str = "common") -> Any:
     """Round a number to at most twelve decimals."""
     if abs(precision) > MAX_DECIMALS:
         raise FilterError(f"round takes at most {MAX_DECIMALS} decimals")
@@ -127,7 +127,7 @@ def rounded(value: Any, precision: int = 0, method: str = "common") -> Any:
 
 
 def default(value: Any, fallback: Any = "", falsy: bool = False) -> Any:
-    """The fallback for what is missing or null (with `true`: or empty, zero, false)."""
+    """Return the fallback if the value is missing or null (with `true`: or empty, zero, false)."""
     if value is None or isinstance(value, Undefined) or (falsy and not value):
         return fallback
     return value
@@ -135,7 +135,7 @@ def default(value: Any, fallback: Any = "", falsy: bool = False) -> Any:
 
 @pass_environment
 def field(environment: Environment, container: Any, key: str) -> Any:
-    """What the customer filled in under `key`.
+    """Return what the customer entered in a field.
 
     Parameters:
       container: Stripe Checkout's `custom_fields`, a list of `{"key" or "name", "value"}`, or a
@@ -143,7 +143,7 @@ def field(environment: Environment, container: Any, key: str) -> Any:
       key: Name of the field.
 
     Returns:
-      The value; undefined when the field is missing or left empty.
+      The value; undefined if the field is missing or empty.
     """
     if isinstance(container, Undefined):
         return container
@@ -163,9 +163,9 @@ def _is_named(entry: Any, key: str) -> bool:
 
 def _field_value(entry: Mapping[str, Any]) -> Any:
     for kind in _FIELD_VALUES:
-        answer = entry.get(kind)
-        if isinstance(answer, Mapping):
-            return answer.get("value")
+        content = entry.get(kind)
+        if isinstance(content, Mapping):
+            return content.get("value")
     return entry.get("value")
 
 
@@ -177,31 +177,31 @@ def _attribute_values(
     return map(make_attrgetter(environment, attribute), values)
 
 
-def _kind(value: object) -> str:
+def _type_name(value: object) -> str:
     if value is None:
         return "null"
     if isinstance(value, str):
         return "text"
     if isinstance(value, Mapping):
         return "an object"
-    return "a list" if isinstance(value, Sequence) else "such a value"
+    return "a list" if isinstance(value, Sequence) else "this type of value"
 
 
 def _check_size(size: int, limit: int) -> None:
     if size > limit:
-        raise FilterError("a value grows too large")
+        raise FilterError("a value would become too large")
 
 
 def _check_numbers(symbol: str, *values: object) -> None:
     for value in values:
         if isinstance(value, Undefined):
-            str(value)  # raises what the undefined value has to say
+            str(value)  # raises the undefined value's own error
         if not isinstance(value, int | float):
-            raise FilterError(f"{symbol} takes numbers, not {_kind(value)}")
+            raise FilterError(f"{symbol} takes numbers, not {_type_name(value)}")
 
 
-def _on_text(name: str) -> Callable[..., Any]:
-    """A builtin filter that turns away everything but plain values."""
+def _text_only(name: str) -> Callable[..., Any]:
+    """Return a builtin filter that accepts scalars only."""
     builtin = BUILTIN_FILTERS[name]
     position = 1 if hasattr(builtin, "jinja_pass_arg") else 0
 
@@ -225,7 +225,7 @@ _CHEAP_FILTERS: Final = (
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     **{name: BUILTIN_FILTERS[name] for name in _CHEAP_FILTERS},
-    **{name: _on_text(name) for name in _TEXT_FILTERS},
+    **{name: _text_only(name) for name in _TEXT_FILTERS},
     "count": BUILTIN_FILTERS["length"],
     "d": default,
     "default": default,
@@ -233,7 +233,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "format": printf,
     "join": join,
     "replace": replace,
-    "round": rounded,
+    "round": round_number,
     "string": text,
-    "sum": total,
+    "sum": sum_values,
 }

@@ -1,9 +1,9 @@
-"""The Jinja environment that rules are written in.
+"""The sandboxed Jinja environment of rules.
 
-The operator writes the templates, strangers write the data. So data is looked up, never run:
-on an object `a.b` is the item `b` and nothing else, text has a few harmless methods, and what
-a template may contain is a list of what is allowed. The parsed template is rewritten so that
-printing, joining and looping go through checks that Jinja has no other place for.
+The operator writes the templates, strangers write the data. So data is looked up and never run:
+`a.b` is always the item `b` of an object, text has a few harmless methods, and templates may
+contain only the syntax of an allow list. The parsed template is rewritten so that printing,
+joining and looping go through checks for which Jinja has no hook.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ MAX_STEPS: Final = 1_000
 MAX_RANGE: Final = 1_000
 VARIABLES: Final = frozenset({"event", "object"})
 
-# With a space: no template can spell these.
+# Names with a space, which no template can spell.
 STEPS: Final = "steps left"
 _PRINT, _CONCAT, _LOOP = "checked print", "checked concat", "checked loop"
 
-_JINJAS_OWN: Final = (LoopContext, Undefined)
+_JINJA_TYPES: Final = (LoopContext, Undefined)
 _TEXT_METHODS: Final = frozenset(
     {
         *("capitalize", "casefold", "count", "endswith", "find", "isalnum", "isalpha", "isdigit"),
@@ -47,11 +47,11 @@ _ALLOWED_NODES: Final = (
 
 
 class BadTemplate(ValueError):
-    """The template cannot be used.
+    """The template is invalid.
 
     Parameters:
       message: What is wrong.
-      line: Where, counted from the template's first line.
+      line: Line number within the template, from 1.
     """
 
     def __init__(self, message: str, line: int) -> None:
@@ -60,11 +60,11 @@ class BadTemplate(ValueError):
 
 
 class MissingName(UndefinedError):
-    """An item that is not there; the message is its bare name."""
+    """A missing item; the message is its bare name."""
 
 
-class Missing(StrictUndefined):
-    """What is not there: every use of it fails, but `is defined` and `default`."""
+class MissingValue(StrictUndefined):
+    """A missing value: every use of it fails except `is defined` and `default`."""
 
     __slots__ = ()
 
@@ -83,26 +83,26 @@ class Missing(StrictUndefined):
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """Looks up items only, and watches the operators that could grow a value."""
+    """Looks up items only, and checks the operators that could create a large value."""
 
     intercepted_binops = frozenset(OPERATORS)
 
     def __init__(self) -> None:
-        super().__init__(undefined=Missing, autoescape=False, cache_size=0)
+        super().__init__(undefined=MissingValue, autoescape=False, cache_size=0)
         self.globals = {"range": bounded_range}
         self.filters = {
             **FILTERS,
-            _PRINT: printed,
-            _CONCAT: concatenated,
-            _LOOP: counted,
+            _PRINT: checked_text,
+            _CONCAT: checked_concat,
+            _LOOP: checked_loop,
         }
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        if type(obj) is dict:  # nearly always
+        if type(obj) is dict:  # the common case
             return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
         if isinstance(obj, str) and attribute in _TEXT_METHODS:
             return getattr(obj, attribute)
-        if isinstance(obj, _JINJAS_OWN):
+        if isinstance(obj, _JINJA_TYPES):
             return super().getattr(obj, attribute)
         return self.getitem(obj, attribute)
 
@@ -125,28 +125,28 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
 
 def bounded_range(*args: int) -> range:
-    """`range`, of at most a thousand numbers."""
+    """`range`, limited to `MAX_RANGE` numbers."""
     numbers = range(*args)
-    # Slicing measures without the overflow that `len` has on huge ranges.
+    # Slicing avoids the overflow of `len` on huge ranges.
     if numbers[MAX_RANGE : MAX_RANGE + 1]:
         raise FilterError(f"range is limited to {MAX_RANGE} numbers")
     return numbers
 
 
-def printed(value: Any, name: str) -> str:
-    """The text of `{{ value }}`, or an error that names it."""
+def checked_text(value: Any, name: str) -> str:
+    """Return the text of `{{ value }}`; an error names the expression."""
     return _named_text(value, name)
 
 
-def concatenated(values: list[Any], names: tuple[str, ...]) -> str:
+def checked_concat(values: list[Any], names: tuple[str, ...]) -> str:
     """`a ~ b ~ c`, with the limits of `+`."""
     parts = map(_named_text, values, names)
     return functools.reduce(add, parts, "")
 
 
 @pass_context
-def counted(context: Context, values: Iterable[Any], name: str) -> Iterator[Any]:
-    """The values of a `for` loop; all loops of one rendering share a number of steps."""
+def checked_loop(context: Context, values: Iterable[Any], name: str) -> Iterator[Any]:
+    """Yield the values of a `for` loop; all loops of one rendering share `MAX_STEPS` steps."""
     if values is None:
         raise FilterError(f"{name} is null")
     steps = context[STEPS]
@@ -166,10 +166,10 @@ def _named_text(value: Any, name: str) -> str:
 
 
 class TemplateValidator(NodeTransformer):
-    """Refuses what a template may not contain, and wraps what has to be checked at run time.
+    """Rejects syntax that is not allowed, and wraps expressions that are checked at run time.
 
     Attributes:
-      paths: For each constant name or index looked up, the dotted paths it ends.
+      paths: For each constant name or index looked up, the dotted paths that end with it.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -179,18 +179,18 @@ class TemplateValidator(NodeTransformer):
         self.paths: dict[Any, set[str]] = {}
 
     def check(self, template: nodes.Template) -> nodes.Template:
-        """Check and rewrite a whole template; `BadTemplate` if it may not be used."""
+        """Check and rewrite a whole template; raise BadTemplate if it is not allowed."""
         self.visit(template)
         known = VARIABLES | self._stored | self._sandbox.globals.keys()
         for name, line in self._loaded.items():
             if name not in known:
-                raise BadTemplate(_unknown("name", name, known), line)
+                raise BadTemplate(_unknown_message("name", name, known), line)
         template.set_environment(self._sandbox)
         return template
 
     def generic_visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> nodes.Node:
         if not isinstance(node, _ALLOWED_NODES):
-            raise BadTemplate(f"{type(node).__name__.lower()} cannot be used here", node.lineno)
+            raise BadTemplate(f"{type(node).__name__.lower()} is not allowed here", node.lineno)
         return super().generic_visit(node, *args, **kwargs)
 
     def visit_Name(self, node: nodes.Name) -> nodes.Node:  # noqa: N802 - Jinja's naming
@@ -219,17 +219,17 @@ class TemplateValidator(NodeTransformer):
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802
         if node.recursive:
-            raise BadTemplate("a loop cannot be recursive", node.lineno)
+            raise BadTemplate("a loop must not be recursive", node.lineno)
         name = describe(node.iter)
         self.generic_visit(node)
-        node.iter = _wrapped(_LOOP, node.iter, name)
+        node.iter = _wrap_in_filter(_LOOP, node.iter, name)
         return node
 
     def visit_Output(self, node: nodes.Output) -> nodes.Node:  # noqa: N802
         names = [describe(child) for child in node.nodes]
         self.generic_visit(node)
         node.nodes = [
-            child if isinstance(child, nodes.TemplateData) else _wrapped(_PRINT, child, name)
+            child if isinstance(child, nodes.TemplateData) else _wrap_in_filter(_PRINT, child, name)
             for child, name in zip(node.nodes, names, strict=True)
         ]
         return node
@@ -238,18 +238,18 @@ class TemplateValidator(NodeTransformer):
         names = tuple(describe(child) for child in node.nodes)
         self.generic_visit(node)
         parts = nodes.List(node.nodes, lineno=node.lineno)
-        return _wrapped(_CONCAT, parts, names)
+        return _wrap_in_filter(_CONCAT, parts, names)
 
     def _check_known(
         self, what: str, node: nodes.Filter | nodes.Test, known: Iterable[str]
     ) -> None:
         if node.name not in known:
             visible = {name for name in known if " " not in name}
-            raise BadTemplate(_unknown(what, node.name, visible), node.lineno)
+            raise BadTemplate(_unknown_message(what, node.name, visible), node.lineno)
 
 
 def describe(node: nodes.Node | None) -> str:
-    """The dotted path an expression spells out, or "a value"."""
+    """Return the dotted path that an expression spells out, or "a value"."""
     if isinstance(node, nodes.Name):
         return node.name
     if isinstance(node, nodes.Getattr):
@@ -261,15 +261,15 @@ def describe(node: nodes.Node | None) -> str:
     return "a value"
 
 
-def _wrapped(name: str, inner: nodes.Node, note: object) -> nodes.Filter:
+def _wrap_in_filter(name: str, inner: nodes.Node, note: object) -> nodes.Filter:
     line = inner.lineno
     return nodes.Filter(inner, name, [nodes.Const(note, lineno=line)], [], None, None, lineno=line)
 
 
-def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+def _unknown_message(what: str, name: str, known: Iterable[str]) -> str:
     nearest = difflib.get_close_matches(name, sorted(known), n=1)
     if nearest:
         return f"there is no {what} {name!r}; did you mean {nearest[0]!r}?"
     if what == "name":
-        return f"there is no {what} {name!r}; a template knows {' and '.join(sorted(VARIABLES))}"
+        return f"there is no {what} {name!r}; templates can use {' and '.join(sorted(VARIABLES))}"
     return f"there is no {what} {name!r} here"

@@ -1,4 +1,4 @@
-"""Templates and conditions of rules: compiled once, rendered on data nobody here has checked."""
+"""Templates and conditions of rules: compiled once, rendered on untrusted data."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ __all__ = [
 
 MAX_OUTPUT: Final = 2_000
 
-_HOLDS: Final = "true"
-# What Python itself raises when a template does to a value what it does not support.
+_TRUE: Final = "true"
+# Raised by Python when a template applies an operation that a value does not support.
 _OPERATION_ERRORS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class TemplateFailed(Exception):
-    """A template came to nothing on this data; the message names paths, never values."""
+    """A template fails on this data; the message names paths, never values."""
 
 
 class OutputTooLong(TemplateFailed):
-    """The result is longer than the template was given room for."""
+    """The result is longer than `max_output`."""
 
 
 def is_constant(source: str) -> bool:
@@ -57,19 +57,19 @@ class Template:
 
     Parameters:
       source: Jinja, with `{{ }}`, `{% if %}`, `{% for %}` and `{% set %}`.
-      max_output: Characters after which rendering is given up.
+      max_output: The maximum length of the result, in characters.
 
     Raises:
-      BadTemplate: It cannot be compiled, or uses what is not available.
+      BadTemplate: It does not compile, or uses something that is not available.
     """
 
     def __init__(self, source: str, max_output: int = MAX_OUTPUT) -> None:
         with _compiling():
             self._program = _Program(_sandbox().parse(source), max_output)
-        self._always = self._plain() if is_constant(source) else None
+        self._constant = self._render_constant() if is_constant(source) else None
 
     def render(self, variables: Mapping[str, Any]) -> str:
-        """Fill in the template.
+        """Render the template.
 
         Parameters:
           variables: Values of `event` and `object`, as parsed from JSON.
@@ -78,13 +78,13 @@ class Template:
           At most `max_output` characters of valid Unicode.
 
         Raises:
-          OutputTooLong: The result would be longer than that.
-          TemplateFailed: Something is missing or null, or an operation makes no sense on this data.
+          OutputTooLong: The result would be longer.
+          TemplateFailed: A value is missing or null, or an operation does not fit the data.
         """
-        return self._program.run(variables) if self._always is None else self._always
+        return self._program.run(variables) if self._constant is None else self._constant
 
-    def _plain(self) -> str | None:
-        """What plain text comes to for every event; None where that is an error."""
+    def _render_constant(self) -> str | None:
+        """Render plain text, which is the same for every event; None if that fails."""
         try:
             return self._program.run({})
         except TemplateFailed:
@@ -92,13 +92,13 @@ class Template:
 
 
 class Condition:
-    """An expression over `event` and `object` that holds or does not.
+    """An expression over `event` and `object` that is true or false.
 
     Parameters:
       source: A Jinja expression without braces, such as `object.payment_status == 'paid'`.
 
     Raises:
-      BadTemplate: It cannot be compiled, or uses what is not available.
+      BadTemplate: It does not compile, or uses something that is not available.
     """
 
     def __init__(self, source: str) -> None:
@@ -106,29 +106,29 @@ class Condition:
             self._program = _Program(_condition(source), MAX_OUTPUT)
 
     def holds(self, variables: Mapping[str, Any]) -> bool:
-        """Whether the expression is true of these variables.
+        """Evaluate the expression.
 
         Parameters:
           variables: Values of `event` and `object`, as parsed from JSON.
 
         Returns:
-          The truth of the result, as Jinja's `if` sees it.
+          Whether the result is true, by the rules of Jinja's `if`.
 
         Raises:
-          TemplateFailed: It cannot be told, because something it needs is missing.
+          TemplateFailed: A value that the expression needs is missing.
         """
-        return self._program.run(variables) == _HOLDS
+        return self._program.run(variables) == _TRUE
 
 
 class _Program:
-    """A checked syntax tree, compiled."""
+    """A validated and compiled syntax tree."""
 
     def __init__(self, tree: nodes.Template, max_output: int) -> None:
         sandbox = _sandbox()
-        checker = TemplateValidator(sandbox)
-        self._compiled = sandbox.from_string(checker.check(tree))
+        validator = TemplateValidator(sandbox)
+        self._compiled = sandbox.from_string(validator.check(tree))
         self._globals = dict(sandbox.globals)
-        self._paths = checker.paths
+        self._paths = validator.paths
         self._max_output = max_output
 
     def run(self, variables: Mapping[str, Any]) -> str:
@@ -139,16 +139,16 @@ class _Program:
         except (FilterError, jinja2.UndefinedError) as error:
             raise TemplateFailed(str(error.message)) from error
         except (jinja2.TemplateError, RecursionError) as error:
-            raise TemplateFailed("the template asks for what it may not do") from error
+            raise TemplateFailed("the template does something that is not allowed") from error
         except _OPERATION_ERRORS as error:
             kind = type(error).__name__
-            # Without its cause: Python's own messages quote values.
+            # Without the cause, because Python's messages quote values.
             raise TemplateFailed(f"an operation does not fit the data ({kind})") from None
 
     def _collect(self, variables: dict[str, Any]) -> str:
         chunks: list[str] = []
         size = 0
-        # `Template.generate` puts together what is global anew each time: half of what it takes.
+        # Not `Template.generate`: building the globals anew takes half of its time.
         program = self._compiled
         context = Context(program.environment, variables, None, program.blocks)
         for chunk in program.root_render_func(context):
@@ -157,12 +157,12 @@ class _Program:
                 raise OutputTooLong(f"the result is longer than {self._max_output} characters")
             chunks.append(chunk)
         rendered = "".join(chunks)
-        if not rendered.isascii() and not _is_unicode(rendered):
-            raise FilterError("the result holds half a character (a lone surrogate)")
+        if not rendered.isascii() and not _is_valid_unicode(rendered):
+            raise FilterError("the result contains a lone surrogate")
         return rendered
 
     def _path(self, name: str) -> str:
-        # Only names the template spells out: any other could be a value of the event.
+        # Only names that the template spells out: any other could be a value of the event.
         return " or ".join(sorted(self._paths.get(name, ()))) or "a value"
 
 
@@ -176,24 +176,24 @@ def _compiling() -> Iterator[None]:
     try:
         yield
     except jinja2.TemplateSyntaxError as error:
-        raise BadTemplate(error.message or "a syntax error", error.lineno) from error
+        raise BadTemplate(error.message or "syntax error", error.lineno) from error
     except RecursionError as error:
-        raise BadTemplate("nested too deeply", 1) from error
+        raise BadTemplate("is nested too deeply", 1) from error
 
 
 def _condition(source: str) -> nodes.Template:
-    # As `Environment.compile_expression` parses it; printed through `if`, so that a condition
-    # passes the same checks as a template.
+    # Parsed like `Environment.compile_expression` does, and wrapped in an `if` that prints, so that
+    # a condition passes the same checks as a template.
     parser = Parser(_sandbox(), source, state="variable")
     expression = parser.parse_expression()
     if not parser.stream.eos:
-        raise BadTemplate("one expression is expected", parser.stream.current.lineno)
-    holds = nodes.Output([nodes.TemplateData(_HOLDS)])
+        raise BadTemplate("must be a single expression", parser.stream.current.lineno)
+    holds = nodes.Output([nodes.TemplateData(_TRUE)])
     body: list[nodes.Node] = [nodes.If(expression, [holds], [], [])]
     return nodes.Template(body, lineno=1).set_lineno(1)  # type: ignore[return-value]
 
 
-def _is_unicode(value: str) -> bool:
+def _is_valid_unicode(value: str) -> bool:
     try:
         value.encode()
     except UnicodeEncodeError:

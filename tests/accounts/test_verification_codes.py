@@ -149,4 +149,4 @@ def test_a_code_is_neither_in_a_repr_nor_in_plain_text_in_the_store(
 
 def test_the_holds_a_code_can_end_are_ones_that_need_a_person() -> None:
     rules = {rule.code: rule.outcome for rule in (*POLICIES.values(), REFUSED)}
-    assert {rules.get(code) for code in CODE_HOLDS} == {Outcome.PERSON}
+    assert {rules.get(code) for code in CODE_HOLDS} == {Outcome.HOLD}

@@ -1,4 +1,4 @@
-"""The web application, and the ledger under it to end jobs as a worker would."""
+"""The web application, and its ledger with which tests act as a worker."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def ledger(web: WebHarness, store_url: str) -> Iterator[LedgerHarness]:
 
 @pytest.fixture
 def name() -> str:
-    """A profile that nobody has asked for."""
+    """A username that has not been looked up."""
     return new_username()
 
 
 @pytest.fixture
 def executor() -> Iterator[ThreadPoolExecutor]:
-    """Who asks while the test goes on."""
+    """Sends requests in the background."""
     with ThreadPoolExecutor(40) as pool:
         yield pool
 
 
 @pytest.fixture
 def second_web(web: WebHarness, store_url: str, tmp_path: Path) -> Iterator[WebHarness]:
-    """Another web process on the same store."""
+    """A second web process on the same Redis."""
     with run_web(store_url, tmp_path) as port, connect(port, web.store) as found:
         yield found

@@ -1,4 +1,4 @@
-"""Accounts: what stands in their way; pausing them and going on."""
+"""Accounts: their state, pausing and resuming."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_every_configured_account_is_listed_without_its_credentials(web: WebHarn
     assert web.contents() == {}
 
 
-def test_an_account_is_shown_with_what_waits_for_it(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_an_account_shows_its_waiting_jobs(web: WebHarness, ledger: LedgerHarness) -> None:
     first, second = make(web), make(web)
     ledger.claim(first)
     assert ledger.try_claim(second) is None
@@ -43,7 +43,7 @@ def test_an_account_is_shown_with_what_waits_for_it(web: WebHarness, ledger: Led
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"null", b'{"reason": "moving house"}'])
-def test_a_pause_holds_jobs_and_a_resume_lets_them_go_on(
+def test_a_pause_holds_jobs_until_a_resume(
     web: WebHarness, ledger: LedgerHarness, body: bytes
 ) -> None:
     # When it is paused
@@ -67,7 +67,7 @@ def test_a_pause_holds_jobs_and_a_resume_lets_them_go_on(
     assert web.api.get(f"/jobs/{job_id}").json()["status"] == "queued"
 
 
-def test_a_cooldown_is_shown_and_ended_by_a_resume(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_a_resume_ends_a_cooldown(web: WebHarness, ledger: LedgerHarness) -> None:
     claim = ledger.claim(make(web))
     effect = AccountEffect(cooldown="rate_limited", kind="dm", cooldown_ms=60_000)
     ledger.release(claim, Status.WAITING, after_ms=60_000, effect=effect)
@@ -78,7 +78,7 @@ def test_a_cooldown_is_shown_and_ended_by_a_resume(web: WebHarness, ledger: Ledg
     assert web.api.post("/accounts/shop/resume").json()["cooldowns"] == []
 
 
-def test_pausing_twice_and_resuming_twice_are_no_errors(web: WebHarness) -> None:
+def test_pausing_and_resuming_are_idempotent(web: WebHarness) -> None:
     for action, status in (("pause", "paused"), ("resume", "active")):
         for _ in range(2):
             answer = web.api.post(f"/accounts/shop/{action}")
@@ -88,9 +88,7 @@ def test_pausing_twice_and_resuming_twice_are_no_errors(web: WebHarness) -> None
 @pytest.mark.parametrize(
     "body", [{"reason": "x" * 201}, {"reason": 7}, {"reason": ["a"]}, {"why": "x"}]
 )
-def test_a_note_that_is_too_long_or_no_text_is_refused(
-    web: WebHarness, body: dict[str, Any]
-) -> None:
+def test_an_invalid_reason_is_rejected(web: WebHarness, body: dict[str, Any]) -> None:
     refused = web.api.post("/accounts/shop/pause", json=body)
     assert refused.status_code == 422
     assert [item["field"] for item in refused.json()["error"]["fields"]] == list(body)

@@ -1,4 +1,4 @@
-"""Who may ask: one of the API keys, as a bearer."""
+"""Authentication by API key."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ def refused(answer: httpx.Response) -> bool:
 
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)
-def test_every_path_of_the_api_wants_a_key(web: WebHarness, method: str, path: str) -> None:
+def test_every_api_path_requires_a_key(web: WebHarness, method: str, path: str) -> None:
     assert refused(web.http.request(method, path))
 
 
 @pytest.mark.parametrize("headers", WRONG.values(), ids=WRONG.keys())
-def test_a_wrong_key_makes_nothing(web: WebHarness, headers: dict[str, str]) -> None:
+def test_a_wrong_key_creates_nothing(web: WebHarness, headers: dict[str, str]) -> None:
     assert refused(web.http.post("/jobs", json=JOB, headers=headers))
     assert refused(web.http.post("/accounts/shop/pause", headers=headers))
     assert web.contents() == {}
 
 
-def test_a_key_in_the_query_is_not_read(web: WebHarness) -> None:
+def test_a_key_in_the_query_is_ignored(web: WebHarness) -> None:
     assert refused(web.http.get("/jobs", params={"key": API_KEY, "token": API_KEY}))
 
 
-def test_an_invalid_body_without_a_key_tells_nothing_of_the_fields(web: WebHarness) -> None:
+def test_without_a_key_the_error_names_no_fields(web: WebHarness) -> None:
     answer = web.http.post("/jobs", json={"kind": "x"})
     assert refused(answer)
     assert "fields" not in answer.json()["error"]
@@ -64,12 +64,12 @@ def test_an_invalid_body_without_a_key_tells_nothing_of_the_fields(web: WebHarne
 
 @pytest.mark.parametrize(("name", "key"), [("first", API_KEY), ("other", OTHER_KEY)])
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_each_key_is_known_by_its_name(web: WebHarness, name: str, key: str, scheme: str) -> None:
+def test_each_key_identifies_its_caller(web: WebHarness, name: str, key: str, scheme: str) -> None:
     made = web.http.post("/jobs", json=JOB, headers={"Authorization": f"{scheme} {key}"})
     assert made.status_code == 202
     assert made.json()["source"]["api_key"] == name
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/docs", "/openapi.json"])
-def test_health_and_documentation_want_none(web: WebHarness, path: str) -> None:
+def test_health_and_documentation_require_no_key(web: WebHarness, path: str) -> None:
     assert web.http.get(path).status_code == 200

@@ -1,4 +1,4 @@
-"""Codes for an account's next login, through the API."""
+"""Verification codes for an account's next login, through the API."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ PATH = "/accounts/shop/challenge"
 
 
 def job_held(ledger: LedgerHarness, reason: str) -> str:
-    """A job whose account an error has put on hold."""
+    """Create a job whose account is on hold after an error."""
     job_id = ledger.add_job()
     ledger.release(ledger.claim(job_id), Status.HELD, effect=AccountEffect(hold=reason))
     return job_id
 
 
 def kept(ledger: LedgerHarness, account: str = "shop") -> str | None:
-    """The code that the next login would be given, with the application's SECRET_KEY."""
+    """The code that the next login would use."""
     taken = ledger.run(VerificationCodes(ledger.client, derive_keys(SECRET_KEY)).take(account))
     return None if taken is None else taken.code
 
@@ -37,12 +37,12 @@ def kept(ledger: LedgerHarness, account: str = "shop") -> str | None:
 def test_a_code_ends_the_hold_that_waits_for_it(
     web: WebHarness, ledger: LedgerHarness, reason: str
 ) -> None:
-    # Given a hold, after a day's logins
+    # Given a hold, after the day's logins are used up
     job_id = job_held(ledger, reason)
     web.store.hset("hg:logins:shop", "again", 1)
     # When
     answer = web.api.post(PATH, json={"code": CODE})
-    # Then the account is shown without it, its jobs go on, and it may log in
+    # Then the hold is gone, the jobs continue, and the account may log in
     assert (answer.status_code, answer.json()["status"]) == (200, "active")
     assert answer.json().keys() == web.api.get("/accounts/shop").json().keys()
     assert ledger.status(job_id) is Status.QUEUED
@@ -51,7 +51,7 @@ def test_a_code_ends_the_hold_that_waits_for_it(
 
 
 @pytest.mark.parametrize("reason", ["checkpoint_required", "bad_password", "proxy_refused"])
-def test_any_other_hold_stays_and_the_code_is_kept(
+def test_any_other_hold_stays_and_the_code_is_stored(
     web: WebHarness, ledger: LedgerHarness, reason: str
 ) -> None:
     job_id = job_held(ledger, reason)
@@ -61,13 +61,13 @@ def test_any_other_hold_stays_and_the_code_is_kept(
     assert kept(ledger) == CODE
 
 
-def test_a_pause_stays_and_the_code_is_kept(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_a_pause_stays_and_the_code_is_stored(web: WebHarness, ledger: LedgerHarness) -> None:
     web.api.post("/accounts/shop/pause")
     assert web.api.post(PATH, json={"code": CODE}).json()["status"] == "paused"
     assert kept(ledger) == CODE
 
 
-def test_a_code_for_an_account_that_waits_for_none_is_kept_for_its_next_login(
+def test_a_code_that_no_hold_waits_for_is_stored_for_the_next_login(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
     assert web.api.post(PATH, json={"code": CODE}).json()["status"] == "active"
@@ -75,7 +75,7 @@ def test_a_code_for_an_account_that_waits_for_none_is_kept_for_its_next_login(
     assert kept(ledger) == CODE
 
 
-def test_a_newer_code_replaces_the_one_before(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_a_newer_code_replaces_the_older(web: WebHarness, ledger: LedgerHarness) -> None:
     for code in (CODE, "12 34-5678"):
         assert web.api.post(PATH, json={"code": code}).status_code == 200
     assert kept(ledger) == "12345678"
@@ -95,7 +95,7 @@ def test_a_newer_code_replaces_the_one_before(web: WebHarness, ledger: LedgerHar
         {"code": ["719364"]},
     ],
 )
-def test_what_cannot_be_a_code_is_refused_and_not_repeated(
+def test_an_invalid_code_is_rejected_and_not_repeated(
     web: WebHarness, ledger: LedgerHarness, body: dict[str, Any]
 ) -> None:
     job_held(ledger, "challenge_required")
@@ -107,7 +107,7 @@ def test_what_cannot_be_a_code_is_refused_and_not_repeated(
     assert web.contents() == before
 
 
-def test_a_body_is_needed(web: WebHarness) -> None:
+def test_a_body_is_required(web: WebHarness) -> None:
     assert web.api.post(PATH).status_code == 422
     assert web.api.post(PATH, json={"code": CODE, "totp": CODE}).status_code == 422
     assert web.contents() == {}
@@ -120,12 +120,12 @@ def test_an_unknown_account_is_not_found(web: WebHarness, name: str) -> None:
     assert web.contents() == {}
 
 
-def test_a_code_comes_from_a_caller_with_a_key(web: WebHarness) -> None:
+def test_a_code_requires_a_key(web: WebHarness) -> None:
     assert web.http.post(PATH, json={"code": CODE}).status_code == 401
     assert web.contents() == {}
 
 
-def test_a_code_is_in_no_answer_no_log_and_not_plain_in_the_store(
+def test_a_code_is_in_no_response_no_log_and_not_in_plain_text_in_redis(
     capfd: pytest.CaptureFixture[str],
     store_url: str,
     tmp_path: Path,

@@ -1,4 +1,4 @@
-"""Asking for a job: what is taken, and each way it is refused with its field and a remedy."""
+"""Creating jobs: what is accepted, and every rejection with its field and remedy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def nested(levels: int) -> dict[str, Any]:
     return inner
 
 
-def test_a_dm_is_made_and_can_be_found(web: WebHarness) -> None:
+def test_a_dm_is_created_and_found(web: WebHarness) -> None:
     # When
     made = web.api.post(
         "/jobs", json={**DM, "priority": 9, "callback": "crm", "metadata": {"order": 7, "é": None}}
@@ -40,14 +40,14 @@ def test_a_dm_is_made_and_can_be_found(web: WebHarness) -> None:
     assert job["source"]["event_id"] is None
 
 
-def test_a_comment_is_made_of_a_link(web: WebHarness) -> None:
+def test_a_comment_accepts_a_link_to_a_post(web: WebHarness) -> None:
     link = "https://www.instagram.com/p/CxyZabcDEfg/"
     made = web.api.post("/jobs", json={**COMMENT, "post": link})
     assert (made.status_code, made.json()["kind"]) == (202, "comment")
     assert web.store.hget(f"hg:job:{made.json()['id']}", "post") == b"CxyZabcDEfg"
 
 
-def test_a_json_type_of_its_own_is_json(web: WebHarness) -> None:
+def test_a_vendor_json_content_type_is_accepted(web: WebHarness) -> None:
     headers = {"Content-Type": "application/vnd.shop+json; charset=utf-8"}
     assert web.api.post("/jobs", content=json.dumps(DM), headers=headers).status_code == 202
 
@@ -101,7 +101,7 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("changes", "field"), INVALID.values(), ids=INVALID.keys())
-def test_what_is_invalid_is_refused_with_the_name_of_its_field(
+def test_an_invalid_value_is_rejected_with_the_name_of_its_field(
     web: WebHarness, changes: dict[str, Any], field: str
 ) -> None:
     # When
@@ -120,13 +120,13 @@ def test_what_is_invalid_is_refused_with_the_name_of_its_field(
 
 
 @pytest.mark.parametrize("name", ["kind", "account", "text"])
-def test_what_is_missing_is_named(web: WebHarness, name: str) -> None:
+def test_a_missing_field_is_named(web: WebHarness, name: str) -> None:
     refused = web.api.post("/jobs", json={key: DM[key] for key in DM if key != name})
     assert refused.status_code == 422
     assert refused.json()["error"]["message"] == f"{name}: is missing"
 
 
-def test_a_comment_wants_a_post_and_no_recipient(web: WebHarness) -> None:
+def test_a_comment_requires_a_post_and_no_recipient(web: WebHarness) -> None:
     for changes, field in (({"post": None}, "post"), ({"to": "some.handle"}, "to")):
         refused = web.api.post("/jobs", json={**COMMENT, **changes})
         assert refused.status_code == 422
@@ -139,19 +139,19 @@ def test_a_comment_may_be_longer_than_a_dm(web: WebHarness) -> None:
     assert web.api.post("/jobs", json={**COMMENT, "text": "x" * 2201}).status_code == 422
 
 
-def test_several_mistakes_are_named_at_once(web: WebHarness) -> None:
+def test_all_invalid_fields_are_named_at_once(web: WebHarness) -> None:
     refused = web.api.post("/jobs", json={"kind": "dm", "priority": 99, "text": ""})
     fields = {item["field"] for item in refused.json()["error"]["fields"]}
     assert fields == {"account", "priority", "text"}
 
 
 @pytest.mark.parametrize("name", ["\ud800", "sk_live_" + "x" * 60, "a b", "пароль", ""])
-def test_a_key_that_is_no_plain_name_is_not_repeated(web: WebHarness, name: str) -> None:
+def test_an_unusual_field_name_is_not_repeated(web: WebHarness, name: str) -> None:
     body = json.dumps({**DM, name: 1})
     refused = web.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
     assert refused.status_code == 422
     (problem,) = refused.json()["error"]["fields"]
-    assert problem["field"] in ("(a name not shown)", "body")
+    assert problem["field"] in ("(name not shown)", "body")
     assert len(name) < 2 or name not in refused.text
 
 
@@ -167,7 +167,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN.keys())
-def test_what_is_no_json_is_a_bad_request(web: WebHarness, body: bytes) -> None:
+def test_invalid_json_is_a_bad_request(web: WebHarness, body: bytes) -> None:
     refused = web.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
     assert refused.status_code == 400
     assert refused.json()["error"]["code"] == "invalid_json"
@@ -175,21 +175,21 @@ def test_what_is_no_json_is_a_bad_request(web: WebHarness, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"1", b'"dm"', b""])
-def test_json_that_is_no_object_is_refused(web: WebHarness, body: bytes) -> None:
+def test_json_that_is_not_an_object_is_rejected(web: WebHarness, body: bytes) -> None:
     refused = web.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
     assert refused.status_code == 422
     assert refused.json()["error"]["fields"][0]["field"] == "body"
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
-def test_json_under_another_name_is_refused_with_the_right_one(web: WebHarness, kind: str) -> None:
+def test_another_content_type_is_rejected_with_the_right_one(web: WebHarness, kind: str) -> None:
     headers = {"Content-Type": kind} if kind else {}
     refused = web.api.post("/jobs", content=json.dumps(DM), headers=headers)
     assert refused.status_code == 422
     assert "Content-Type: application/json" in refused.json()["error"]["message"]
 
 
-def test_a_large_body_is_refused_whatever_it_says(web: WebHarness) -> None:
+def test_a_large_body_is_rejected(web: WebHarness) -> None:
     refused = web.api.post("/jobs", json={**DM, "text": "x" * (300 * 1024)})
     assert (refused.status_code, refused.json()["error"]["code"]) == (413, "body_too_large")
     assert web.contents() == {}
@@ -208,10 +208,10 @@ def test_a_large_body_is_refused_whatever_it_says(web: WebHarness) -> None:
     ],
     ids=["empty", "deep", "huge integer", "floats", "odd characters", "kinds", "large"],
 )
-def test_metadata_comes_back_as_it_went_in(web: WebHarness, metadata: dict[str, Any]) -> None:
+def test_metadata_is_returned_unchanged(web: WebHarness, metadata: dict[str, Any]) -> None:
     made = web.api.post("/jobs", json={**DM, "metadata": metadata})
     assert made.status_code == 202
-    # Not `.json()`: importing aiograpi in this process replaces it by one without big integers.
+    # Not `.json()`: importing aiograpi in this process replaces it with one without big integers.
     assert json.loads(made.content)["metadata"] == metadata
     listed = web.api.get("/jobs")
     assert json.loads(listed.content)["items"][0]["metadata"] == metadata

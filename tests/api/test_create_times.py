@@ -1,4 +1,4 @@
-"""When a job may begin and until when it is worth doing."""
+"""When a job starts, and when it expires."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_time_in_the_past_means_now(web: WebHarness, past: str) -> None:
     assert web.api.get("/jobs").status_code == 200
 
 
-def test_an_end_is_kept(web: WebHarness) -> None:
+def test_an_expiry_is_stored(web: WebHarness) -> None:
     made = web.api.post("/jobs", json={**DM, "delay_seconds": 60, "expires_at": at(days=3649)})
     assert made.status_code == 202
     assert made.json()["expires_at"][:10] == at(days=3649)[:10]
@@ -92,9 +92,7 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("changes", "field"), INVALID.values(), ids=INVALID.keys())
-def test_a_time_that_cannot_be_is_refused(
-    web: WebHarness, changes: dict[str, Any], field: str
-) -> None:
+def test_an_invalid_time_is_rejected(web: WebHarness, changes: dict[str, Any], field: str) -> None:
     body = {**DM, **changes}
     refused = web.api.post(
         "/jobs", content=json.dumps(body), headers={"Content-Type": "application/json"}

@@ -1,4 +1,4 @@
-"""Deliveries: what is owed to a callback, and what was tried."""
+"""Deliveries: callbacks owed, and their attempts."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_deliveries_are_listed_newest_first_by_status_and_page(
     assert web.api.get("/deliveries?status=delivered").json() == {"items": [], "next": None}
 
 
-def test_an_unknown_status_is_refused(web: WebHarness) -> None:
+def test_an_unknown_status_is_rejected(web: WebHarness) -> None:
     refused = web.api.get("/deliveries?status=lost")
     assert (refused.status_code, refused.json()["error"]["fields"][0]["field"]) == (422, "status")
 

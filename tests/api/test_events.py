@@ -1,4 +1,4 @@
-"""Events: looking at them, and running rules that came later over them."""
+"""Events: showing them, and replaying them with newer rules."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_events_are_listed_newest_first_a_page_at_a_time(web: WebHarness) -> Non
     assert second["next"] is None
 
 
-def test_an_event_shows_its_body_its_jobs_and_what_each_rule_made_of_it(web: WebHarness) -> None:
+def test_an_event_shows_its_body_jobs_and_rule_results(web: WebHarness) -> None:
     body = order("stripe", livemode=False)
     jobs = web.deliver("stripe", body).json()["jobs"]
     event = web.api.get("/events/evt_1").json()
@@ -70,9 +70,7 @@ def test_an_event_shows_its_body_its_jobs_and_what_each_rule_made_of_it(web: Web
 
 
 @pytest.mark.parametrize("event_id", ODD_IDS, ids=range(len(ODD_IDS)))
-def test_an_id_of_odd_characters_is_found_when_it_is_encoded(
-    web: WebHarness, event_id: str
-) -> None:
+def test_an_id_with_odd_characters_is_found_when_encoded(web: WebHarness, event_id: str) -> None:
     jobs = web.deliver("stripe", order("stripe", event_id)).json()["jobs"]
     path = f"/events/{quote(event_id, safe='')}"
     assert web.api.get(path).json()["id"] == event_id
@@ -95,7 +93,7 @@ def test_an_unknown_event_is_not_found(web: WebHarness, event_id: str) -> None:
     assert web.contents() == before
 
 
-def test_an_id_that_two_sources_know_wants_the_source(web: WebHarness) -> None:
+def test_an_id_of_two_sources_requires_the_source(web: WebHarness) -> None:
     # Given
     web.deliver("stripe", order("stripe"))
     web.deliver("stripe", order("stripe"), source="rotating")
@@ -110,9 +108,7 @@ def test_an_id_that_two_sources_know_wants_the_source(web: WebHarness) -> None:
     assert replayed.json()["created"] == []
 
 
-def test_a_replay_makes_only_the_job_that_was_missing(
-    web: WebHarness, updated_web: WebHarness
-) -> None:
+def test_a_replay_creates_only_the_missing_job(web: WebHarness, updated_web: WebHarness) -> None:
     # Given an event from before the rule
     (old,) = web.deliver("stripe", order("stripe")).json()["jobs"]
 
@@ -129,7 +125,7 @@ def test_a_replay_makes_only_the_job_that_was_missing(
     assert [note["rule"] for note in event["rules"]] == ["stripe-order", "later"]
 
 
-def test_a_second_replay_makes_nothing_more(web: WebHarness, updated_web: WebHarness) -> None:
+def test_a_second_replay_creates_nothing(web: WebHarness, updated_web: WebHarness) -> None:
     web.deliver("stripe", order("stripe"))
     first = updated_web.api.post("/events/evt_1/replay").json()
     before = updated_web.contents()
@@ -161,7 +157,7 @@ def test_a_header_named_event_is_replayed_with_its_name(web: WebHarness) -> None
         ("stripe", order("stripe", data={"n": 2}), "conflict"),
     ],
 )
-def test_what_was_never_accepted_is_not_replayed(
+def test_an_event_that_was_not_accepted_is_not_replayed(
     web: WebHarness, source: str, body: bytes, status: str
 ) -> None:
     # Given
@@ -177,7 +173,7 @@ def test_what_was_never_accepted_is_not_replayed(
     assert web.contents() == before
 
 
-def test_an_event_whose_body_is_gone_is_shown_but_not_replayed(web: WebHarness) -> None:
+def test_an_event_without_its_body_is_shown_but_not_replayed(web: WebHarness) -> None:
     web.deliver("stripe", order("stripe"))
     web.store.delete("hg:eventbody:stripe:evt_1")
     assert web.api.get("/events/evt_1").json()["body"] is None
@@ -185,7 +181,7 @@ def test_an_event_whose_body_is_gone_is_shown_but_not_replayed(web: WebHarness) 
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "body_gone")
 
 
-def test_an_event_whose_source_is_gone_is_not_replayed(
+def test_an_event_of_a_removed_source_is_not_replayed(
     web: WebHarness, store: redis.Redis, store_url: str, tmp_path: Path
 ) -> None:
     web.deliver("github", order("github"))
@@ -196,7 +192,7 @@ def test_an_event_whose_source_is_gone_is_not_replayed(
         assert (refused.status_code, refused.json()["error"]["code"]) == (409, "source_gone")
 
 
-def test_a_body_as_large_as_may_be_comes_back_whole(web: WebHarness) -> None:
+def test_a_body_of_the_maximum_size_is_returned_whole(web: WebHarness) -> None:
     body = order("stripe", filler="é" * 10_000)
     web.deliver("stripe", body)
     assert json.loads(web.api.get("/events/evt_1").json()["body"]) == json.loads(body)

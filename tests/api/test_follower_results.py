@@ -1,4 +1,4 @@
-"""What walks have found, over HTTP: forms, cursors, ends, and what is gone."""
+"""Rows of follower exports over HTTP: formats, cursors, ends and expiry."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def lines(answer: httpx.Response) -> list[Any]:
 
 
 def head(answer: httpx.Response) -> tuple[str, str, str]:
-    """Where to go on, whether that was all, and how the walk stands."""
+    """The next cursor, whether it is complete, and the status of the export."""
     names = ("Next-Cursor", "Complete", "Status")
     next_cursor, complete, status = (answer.headers[f"Heliograph-{name}"] for name in names)
     return next_cursor, complete, status
@@ -38,16 +38,14 @@ def head(answer: httpx.Response) -> tuple[str, str, str]:
 
 @pytest.fixture
 def export_id(ledger: LedgerHarness) -> str:
-    """A walk that has found 2,400 and goes on."""
+    """A running export that has found 2,400 followers."""
     return started_export(ledger, 12, expected=2_450)
 
 
-# -- forms
+# -- formats
 
 
-def test_rows_are_lines_of_json_unless_something_else_is_asked_for(
-    web: WebHarness, export_id: str
-) -> None:
+def test_rows_are_ndjson_by_default(web: WebHarness, export_id: str) -> None:
     answer = result(web, export_id)
     assert answer.headers["Content-Type"] == NDJSON
     assert lines(answer) == rows(0, 2_400)
@@ -55,18 +53,18 @@ def test_rows_are_lines_of_json_unless_something_else_is_asked_for(
     assert list(rows(0, 1)[0]) == ["pk", "username", "full_name", "is_private", "is_verified"]
 
 
-def test_rows_are_a_sheet_for_who_asks_for_one(web: WebHarness, export_id: str) -> None:
+def test_rows_are_csv_on_request(web: WebHarness, export_id: str) -> None:
     answer = result(web, export_id, CSV)
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{export_id}.csv"'
     sheet = list(csv.DictReader(io.StringIO(answer.text, newline="")))
     assert [each["pk"] for each in sheet] == [each["pk"] for each in rows(0, 2_400)]
-    # And from a cursor on it goes on where another ended
+    # And with a cursor the rows continue where another response ended
     more = result(web, export_id, CSV, cursor=2_399)
     assert more.text == answer.text.splitlines(keepends=True)[-1]
 
 
-def test_rows_are_a_page_of_json_for_who_asks_for_json(web: WebHarness, export_id: str) -> None:
+def test_rows_are_a_page_of_json_on_request(web: WebHarness, export_id: str) -> None:
     query: dict[str, Any] = {}
     found = []
     for expected in ("1000", "2000", "2400", "2400"):
@@ -78,12 +76,12 @@ def test_rows_are_a_page_of_json_for_who_asks_for_json(web: WebHarness, export_i
     assert found == rows(0, 2_400)
 
 
-def test_a_page_of_json_has_at_most_a_thousand(web: WebHarness, export_id: str) -> None:
+def test_a_page_of_json_has_at_most_a_thousand_rows(web: WebHarness, export_id: str) -> None:
     for limit, count in ((1, 1), (199, 199), (1_000, 1_000), (5_000, 1_000)):
         assert result(web, export_id, JSON, limit=limit).json()["items"] == rows(0, count)
 
 
-def test_the_form_that_is_liked_best_is_told(web: WebHarness, export_id: str) -> None:
+def test_the_preferred_format_is_sent(web: WebHarness, export_id: str) -> None:
     liked = "text/csv;q=0.5, application/json;q=0.9, */*;q=0.1"
     assert result(web, export_id, liked).headers["Content-Type"] == JSON
     twice = [("Accept", "text/html"), ("Accept", "text/csv")]
@@ -92,7 +90,7 @@ def test_the_form_that_is_liked_best_is_told(web: WebHarness, export_id: str) ->
 
 
 @pytest.mark.parametrize("accept", ["text/html", "text/csv;q=0"])
-def test_who_takes_none_of_the_forms_is_told_them(
+def test_an_unacceptable_format_is_rejected_with_the_formats_there_are(
     web: WebHarness, export_id: str, accept: str
 ) -> None:
     answer = result(web, export_id, accept)
@@ -100,9 +98,7 @@ def test_who_takes_none_of_the_forms_is_told_them(
     assert all(form in answer.json()["error"]["message"] for form in (NDJSON, CSV, JSON))
 
 
-def test_names_that_would_break_a_line_or_a_sheet_do_neither(
-    web: WebHarness, ledger: LedgerHarness
-) -> None:
+def test_names_are_escaped_in_ndjson_and_csv(web: WebHarness, ledger: LedgerHarness) -> None:
     names = ["=1+1", "a\u2028b", "\u0085", 'x","y', "a\r\nb", "🦊"]
     given = [row(number, full_name=name) for number, name in enumerate(names)]
     job_id = started_export(ledger)
@@ -115,7 +111,7 @@ def test_names_that_would_break_a_line_or_a_sheet_do_neither(
 # -- cursors
 
 
-def test_rows_are_told_from_any_row_on(web: WebHarness, export_id: str) -> None:
+def test_rows_start_at_the_cursor(web: WebHarness, export_id: str) -> None:
     limits: list[dict[str, Any]] = [{}, {"limit": 1}, {"limit": 250}]
     for cursor, limit in itertools.product([0, 1, 199, 200, 201, 2_399, 2_400], limits):
         answer = result(web, export_id, cursor=cursor, **limit)
@@ -125,7 +121,7 @@ def test_rows_are_told_from_any_row_on(web: WebHarness, export_id: str) -> None:
 
 
 @pytest.mark.parametrize("accept", [NDJSON, CSV, JSON])
-def test_a_cursor_beyond_the_end_finds_nothing_and_stays_where_it_is(
+def test_a_cursor_beyond_the_end_returns_no_rows_and_stays(
     web: WebHarness, ledger: LedgerHarness, export_id: str, accept: str
 ) -> None:
     early = result(web, export_id, accept, cursor=9_999)
@@ -149,7 +145,7 @@ BAD_QUERIES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", BAD_QUERIES)
-def test_a_query_that_cannot_be_used_is_refused_by_its_name(
+def test_an_invalid_query_parameter_is_rejected_by_name(
     web: WebHarness, export_id: str, name: str
 ) -> None:
     answer = result(web, export_id, **BAD_QUERIES[name])
@@ -157,28 +153,28 @@ def test_a_query_that_cannot_be_used_is_refused_by_its_name(
     assert answer.json()["error"]["fields"][0]["field"] == name.split(maxsplit=1)[0]
 
 
-def test_a_limit_beyond_every_number_is_all_there_are(web: WebHarness, export_id: str) -> None:
+def test_a_huge_limit_returns_all_rows(web: WebHarness, export_id: str) -> None:
     assert lines(result(web, export_id, limit=10**18)) == rows(0, 2_400)
 
 
 # -- ends
 
 
-def test_a_walk_that_has_found_nothing_yet_has_no_rows(
+def test_an_export_that_has_found_nothing_yet_has_no_rows(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
     answer = result(web, started_export(ledger))
     assert (lines(answer), head(answer)) == ([], ("0", "false", "queued"))
 
 
-def test_a_walk_over_nobody_is_complete(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_an_export_without_followers_is_complete(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = started_export(ledger)
     assert claim_and_append(ledger, job_id) == "succeeded"
     answer = result(web, job_id)
     assert (lines(answer), head(answer)) == ([], ("0", "true", "succeeded"))
 
 
-def test_an_ended_walk_is_complete_at_its_last_row_only(
+def test_an_ended_export_is_complete_at_its_last_row_only(
     web: WebHarness, ledger: LedgerHarness, export_id: str
 ) -> None:
     claim_and_append(ledger, export_id, rows(2_400, 2_450))
@@ -188,7 +184,7 @@ def test_an_ended_walk_is_complete_at_its_last_row_only(
     assert result(web, export_id, JSON, cursor=1_450).json()["next"] is None
 
 
-def test_what_a_failed_or_canceled_walk_has_found_is_there(
+def test_the_rows_of_a_failed_or_canceled_export_are_available(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
     failed, canceled = (
@@ -202,7 +198,7 @@ def test_what_a_failed_or_canceled_walk_has_found_is_there(
         assert (lines(answer), head(answer)) == (rows(0, 400), ("400", "true", status))
 
 
-def test_what_is_no_longer_kept_is_gone_and_says_so(
+def test_rows_that_are_no_longer_kept_are_gone(
     web: WebHarness, ledger: LedgerHarness, export_id: str
 ) -> None:
     ledger.finish(ledger.claim(export_id), Status.FAILED)
@@ -215,7 +211,7 @@ def test_what_is_no_longer_kept_is_gone_and_says_so(
     assert (retried.status_code, retried.json()["error"]["code"]) == (409, "result_gone")
 
 
-def test_rows_that_vanish_under_way_cut_the_answer_short_for_all_to_see(
+def test_rows_that_expire_during_the_response_abort_it(
     web: WebHarness, ledger: LedgerHarness, export_id: str
 ) -> None:
     ledger.store.zremrangebyrank(f"hg:rows:{export_id}", 8, 8)
@@ -225,7 +221,7 @@ def test_rows_that_vanish_under_way_cut_the_answer_short_for_all_to_see(
     assert (answer.status_code, answer.json()["error"]["code"]) == (410, "result_gone")
 
 
-def test_other_jobs_have_a_result_of_their_own(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_other_jobs_return_their_result(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = ledger.add_job()
     assert result(web, job_id).json()["error"]["code"] == "no_result"
     ledger.finish(ledger.claim_and_send(job_id))

@@ -1,4 +1,4 @@
-"""Rows as they come: told at once, for as long as the walk goes on, and never piled up."""
+"""Streaming rows: sent at once, until the export ends, and never buffered without limit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def following(web: WebHarness, job_id: str, **query: Any) -> Any:
 
 
 def some(lines: Iterator[str], count: int) -> list[Any]:
-    """So many rows of a stream, signs of life left out."""
+    """The next `count` rows of a stream, without heartbeats."""
     found: list[Any] = []
     while len(found) < count:
         line = next(lines)
@@ -40,14 +40,12 @@ def some(lines: Iterator[str], count: int) -> list[Any]:
 
 
 def reading(store: redis.Redis) -> set[str]:
-    """The connections that wait for a stream's next entry, by id."""
+    """The ids of the connections that wait for a stream's next entry."""
     clients: list[dict[str, str]] = store.client_list()
     return {each["id"] for each in clients if each["cmd"] == "xread" and "b" in each["flags"]}
 
 
-def test_rows_are_told_as_they_come_until_the_walk_ends(
-    web: WebHarness, ledger: LedgerHarness
-) -> None:
+def test_rows_are_streamed_until_the_export_ends(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = started_export(ledger, 2, expected=450)
     with following(web, job_id) as answer:
         assert answer.headers["Heliograph-Complete"] == "false"
@@ -61,7 +59,7 @@ def test_rows_are_told_as_they_come_until_the_walk_ends(
         assert [json.loads(line) for line in lines] == rows(420, 450)
 
 
-def test_rows_come_soon_after_their_page(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_rows_are_sent_soon_after_their_page(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = started_export(ledger, 1)
     others = reading(ledger.store)
     with following(web, job_id, cursor=200) as answer:
@@ -71,12 +69,12 @@ def test_rows_come_soon_after_their_page(web: WebHarness, ledger: LedgerHarness)
         for page in range(1, 6):
             claim_and_append(ledger, job_id, rows(page * PAGE, (page + 1) * PAGE), f"{page}")
             assert some(lines, PAGE) == rows(page * PAGE, (page + 1) * PAGE)
-        # Rung for, not looked for every other second
+        # By notification, not by polling every two seconds
         assert time.monotonic() - began < 5 * 1.0
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELED])
-def test_a_walk_that_ends_otherwise_ends_the_stream(
+def test_a_failed_or_canceled_export_ends_the_stream(
     web: WebHarness, ledger: LedgerHarness, status: Status
 ) -> None:
     job_id = started_export(ledger, 1)
@@ -90,7 +88,9 @@ def test_a_walk_that_ends_otherwise_ends_the_stream(
         assert list(lines) == []
 
 
-def test_an_ended_walk_is_told_and_that_is_all(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_the_rows_of_an_ended_export_are_streamed_once(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
     job_id = started_export(ledger, 1)
     claim_and_append(ledger, job_id, rows(200, 230))
     with following(web, job_id, cursor=100) as answer:
@@ -110,7 +110,7 @@ def test_a_limit_ends_the_stream_in_the_middle_of_a_page(
         assert [json.loads(line) for line in lines] == rows(200, 250)
 
 
-def test_who_is_cut_off_goes_on_from_the_rows_he_has(
+def test_a_disconnected_client_resumes_after_its_last_row(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
     job_id = started_export(ledger, 2)
@@ -123,7 +123,7 @@ def test_who_is_cut_off_goes_on_from_the_rows_he_has(
 
 
 @pytest.mark.parametrize("accept", ["text/csv", "application/json"])
-def test_only_lines_are_followed(web: WebHarness, ledger: LedgerHarness, accept: str) -> None:
+def test_only_ndjson_can_be_followed(web: WebHarness, ledger: LedgerHarness, accept: str) -> None:
     answer = web.api.get(
         f"/jobs/{started_export(ledger)}/result",
         params={"follow": "true"},
@@ -133,10 +133,10 @@ def test_only_lines_are_followed(web: WebHarness, ledger: LedgerHarness, accept:
     assert "application/x-ndjson" in answer.json()["error"]["message"]
 
 
-# -- what it costs
+# -- cost
 
 
-def test_who_leaves_is_no_longer_waited_for(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_a_client_that_disconnects_is_unsubscribed(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id, others = started_export(ledger, 1), reading(ledger.store)
     for _ in range(3):
         with following(web, job_id) as answer:
@@ -146,7 +146,7 @@ def test_who_leaves_is_no_longer_waited_for(web: WebHarness, ledger: LedgerHarne
 
 
 def raw_request(web: WebHarness, path: str) -> socket.socket:
-    """Ask over a connection that takes little, and read nothing."""
+    """Send a request over a connection with a small buffer, and read nothing."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     connection.settimeout(10)
@@ -157,10 +157,10 @@ def raw_request(web: WebHarness, path: str) -> socket.socket:
 
 
 @pytest.mark.parametrize("follow", ["false", "true"])
-def test_a_slow_reader_holds_up_the_reading_and_nobody_else(
+def test_a_slow_client_delays_only_its_own_stream(
     web: WebHarness, ledger: LedgerHarness, follow: str
 ) -> None:
-    # Given far more rows than the system keeps for a connection
+    # Given far more rows than the socket buffers hold
     job_id, count = started_export(ledger), 100_000
     for page in range(10):
         part = rows(page * 10_000, (page + 1) * 10_000)
@@ -172,21 +172,21 @@ def test_a_slow_reader_holds_up_the_reading_and_nobody_else(
     others = reading(ledger.store)
     before, whole = reads(), count // PAGE // 4
     with raw_request(web, f"/jobs/{job_id}/result?follow={follow}") as connection:
-        # When nobody reads them
+        # When the client does not read
         until(lambda: reads() > before)
         calm = stands_still(reads)
-        # Then they are not read from the store either
+        # Then they are not read from Redis either
         assert calm - before < whole * 0.8
         assert web.api.get("/healthz").status_code == 200
-        # And when somebody does, the rest comes
+        # And when it reads, the rest is sent
         while reads() - before < whole:
             assert connection.recv(1 << 20)
-    # And who leaves is forgotten
+    # And when it disconnects, it is unsubscribed
     until(lambda: not reading(ledger.store) - others)
 
 
 def stands_still(count: Any, seconds: float = 0.5) -> int:
-    """A count once it has not changed for a while."""
+    """The count once it has not changed for a while."""
     seen, since = count(), time.monotonic()
 
     def still() -> bool:
@@ -199,11 +199,11 @@ def stands_still(count: Any, seconds: float = 0.5) -> int:
     return int(seen)
 
 
-# -- signs of life, and the end of the process
+# -- heartbeats, and shutdown
 
 
 def with_web(url: str, directory: Path, steps: Any) -> Any:
-    """Run steps on the parts of a web process of their own."""
+    """Run steps with the services of a web process."""
 
     async def opened() -> Any:
         path = directory / "heliograph.toml"
@@ -219,12 +219,12 @@ def with_web(url: str, directory: Path, steps: Any) -> Any:
 
 
 async def soon(step: Coroutine[Any, Any, Any]) -> Any:
-    """What a step gives, within seconds."""
+    """The result of a step, within seconds."""
     async with asyncio.timeout(10):
         return await step
 
 
-def test_a_silent_walk_gives_signs_of_life(
+def test_a_silent_export_sends_heartbeats(
     ledger: LedgerHarness, store_url: str, tmp_path: Path
 ) -> None:
     job_id = started_export(ledger, 1)
@@ -238,7 +238,7 @@ def test_a_silent_walk_gives_signs_of_life(
     assert with_web(store_url, tmp_path, steps) == [200, 0, 0, 0]
 
 
-def test_a_process_that_is_to_stop_ends_its_streams(
+def test_a_stopping_process_ends_its_streams(
     ledger: LedgerHarness, store_url: str, tmp_path: Path
 ) -> None:
     job_id = started_export(ledger, 1)
@@ -253,7 +253,7 @@ def test_a_process_that_is_to_stop_ends_its_streams(
     assert with_web(store_url, tmp_path, steps) == [200]
 
 
-def test_a_walk_that_is_forgotten_under_way_ends_the_stream(
+def test_an_export_that_is_pruned_during_the_stream_ends_it(
     ledger: LedgerHarness, store_url: str, tmp_path: Path
 ) -> None:
     job_id = started_export(ledger, 1)
@@ -267,17 +267,15 @@ def test_a_walk_that_is_forgotten_under_way_ends_the_stream(
     assert with_web(store_url, tmp_path, steps) == [200]
 
 
-def test_a_connection_is_not_kept_while_nothing_comes(
-    web: WebHarness, ledger: LedgerHarness
-) -> None:
-    # Given more who follow than the process has connections to the store
+def test_a_waiting_stream_holds_no_redis_connection(web: WebHarness, ledger: LedgerHarness) -> None:
+    # Given more followers of the stream than the process has Redis connections
     job_id = started_export(ledger, 1)
     with httpx.Client(base_url=web.api.base_url, headers=web.api.headers, timeout=15) as client:
         streams = []
         for _ in range(12):
             request = client.build_request("GET", f"/jobs/{job_id}/result?follow=true")
             streams.append(client.send(request, stream=True))
-        # Then others are answered, and all of them are told
+        # Then other requests are answered, and every stream receives the rows
         assert web.api.get(f"/jobs/{job_id}").status_code == 200
         claim_and_append(ledger, job_id, rows(200, 210))
         for stream in streams:

@@ -1,4 +1,4 @@
-"""Walks asked for over HTTP: what may be asked, who walks, and what is refused."""
+"""Creating follower exports over HTTP: options, accounts and rejections."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def ask(web: WebHarness, body: Any = None, *, crowd: str = "followers", **header
 
 
 @pytest.mark.parametrize("crowd", ["followers", "following"])
-def test_a_walk_is_a_job_of_the_account_that_reads(web: WebHarness, crowd: str) -> None:
+def test_an_export_is_a_job_of_the_reading_account(web: WebHarness, crowd: str) -> None:
     answer = ask(web, crowd=crowd)
     job = answer.json()
     assert (answer.status_code, answer.headers["Location"]) == (202, f"/jobs/{job['id']}")
@@ -38,13 +38,13 @@ def test_a_walk_is_a_job_of_the_account_that_reads(web: WebHarness, crowd: str) 
 
 
 @pytest.mark.parametrize("crowd", ["followers", "following"])
-def test_to_get_a_walk_says_how_one_is_begun(web: WebHarness, crowd: str) -> None:
+def test_get_explains_how_to_start_an_export(web: WebHarness, crowd: str) -> None:
     answer = web.api.get(f"/users/some.handle/{crowd}")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
     assert "POST" in answer.json()["error"]["message"]
 
 
-def test_a_walk_takes_a_limit_an_account_a_callback_and_metadata(web: WebHarness) -> None:
+def test_an_export_accepts_a_limit_an_account_a_callback_and_metadata(web: WebHarness) -> None:
     asked = {"limit": 10, "account": "shop", "callback": "crm", "metadata": {"order": 7}}
     job = ask(web, asked).json()
     assert (job["account"], job["callback"], job["metadata"]) == ("shop", "crm", {"order": 7})
@@ -52,7 +52,7 @@ def test_a_walk_takes_a_limit_an_account_a_callback_and_metadata(web: WebHarness
 
 
 @pytest.mark.parametrize("name", ["some.handle", "@Some.Handle", " some.handle "])
-def test_a_user_is_named_in_any_of_the_usual_ways(web: WebHarness, name: str) -> None:
+def test_a_user_can_be_given_in_every_usual_form(web: WebHarness, name: str) -> None:
     answer = web.api.post(f"/users/{name}/followers")
     assert (answer.status_code, answer.json().get("to")) == (202, "some.handle")
 
@@ -74,7 +74,7 @@ BODIES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_what_cannot_be_used_is_refused_by_its_name_and_changes_nothing(
+def test_an_invalid_field_is_rejected_by_name_and_changes_nothing(
     web: WebHarness, name: str
 ) -> None:
     before = web.contents()
@@ -85,7 +85,7 @@ def test_what_cannot_be_used_is_refused_by_its_name_and_changes_nothing(
 
 
 @pytest.mark.parametrize("name", ["not a name", "a" * 31, "%00", "..", "pk:17", "%F0%9F%A6%8A"])
-def test_a_name_that_is_none_is_refused(web: WebHarness, name: str) -> None:
+def test_an_invalid_username_is_rejected(web: WebHarness, name: str) -> None:
     before = web.contents()
     answer = web.api.post(f"/users/{name}/followers")
     assert (answer.status_code, answer.json()["error"]["code"]) in (
@@ -95,11 +95,11 @@ def test_a_name_that_is_none_is_refused(web: WebHarness, name: str) -> None:
     assert web.contents() == before
 
 
-def test_without_a_key_nobody_walks(web: WebHarness) -> None:
+def test_an_export_requires_a_key(web: WebHarness) -> None:
     assert web.http.post("/users/some.handle/followers").status_code == 401
 
 
-def test_the_same_key_and_request_name_the_same_walk(web: WebHarness) -> None:
+def test_the_same_idempotency_key_and_request_return_the_same_export(web: WebHarness) -> None:
     first = ask(web, {"limit": 10}, **{"Idempotency-Key": "k"})
     again = web.api.post(
         "/users/@SOME.handle/followers", json={"limit": 10}, headers={"Idempotency-Key": "k"}
@@ -123,7 +123,7 @@ def test_the_same_key_and_request_name_the_same_walk(web: WebHarness) -> None:
         ("read", {"account": "shop"}, 202, None),
     ],
 )
-def test_only_who_may_read_walks(
+def test_only_accounts_that_may_read_are_used(
     store: redis.Redis,
     store_url: str,
     tmp_path: Path,
@@ -141,7 +141,7 @@ def test_only_who_may_read_walks(
     assert (answer.json()["error"] or {}).get("code") == code
 
 
-def test_progress_shows_while_it_walks_and_when_it_waits(
+def test_progress_is_shown_while_an_export_runs_and_waits(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
     job_id = ask(web).json()["id"]
@@ -158,7 +158,7 @@ def test_progress_shows_while_it_walks_and_when_it_waits(
     }
 
 
-def test_the_documentation_shows_a_walk_and_what_it_finds(web: WebHarness) -> None:
+def test_the_documentation_describes_an_export_and_its_rows(web: WebHarness) -> None:
     paths = web.http.get("/openapi.json").json()["paths"]
     for crowd in ("followers", "following"):
         answers = paths[f"/users/{{username}}/{crowd}"]["post"]["responses"]

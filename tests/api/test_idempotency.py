@@ -1,4 +1,4 @@
-"""Idempotency-Key: the same key and body name the same job, for each caller apart."""
+"""Idempotency-Key: the same key and body return the same job, separately for each caller."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def ask(
     return web.api.post("/jobs", json=body, headers={**given, **headers})
 
 
-def test_the_same_key_and_body_name_the_same_job(web: WebHarness) -> None:
+def test_the_same_key_and_body_return_the_same_job(web: WebHarness) -> None:
     first = ask(web, "order-7")
     before = web.contents()
     again = ask(web, "order-7", {**dict(reversed(DM.items())), "priority": 5})
@@ -45,19 +45,19 @@ def test_the_same_key_with_another_body_is_a_conflict(
     assert web.contents() == before
 
 
-def test_another_caller_with_the_same_key_has_a_job_of_his_own(web: WebHarness) -> None:
+def test_another_caller_with_the_same_key_gets_another_job(web: WebHarness) -> None:
     first = ask(web, "order-7")
     other = ask(web, "order-7", Authorization=f"Bearer {OTHER_KEY}")
     assert other.status_code == 202
     assert other.json()["id"] != first.json()["id"]
 
 
-def test_another_key_or_none_makes_another_job(web: WebHarness) -> None:
+def test_another_key_or_none_creates_another_job(web: WebHarness) -> None:
     made = [ask(web, key).json()["id"] for key in ("order-7", "order-8", None, None)]
     assert len(set(made)) == 4
 
 
-def test_many_requests_at_once_with_one_key_make_one_job(web: WebHarness) -> None:
+def test_concurrent_requests_with_one_key_create_one_job(web: WebHarness) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: ask(web, "order-7"), range(16)))
     assert {answer.status_code for answer in answers} == {202}
@@ -65,17 +65,17 @@ def test_many_requests_at_once_with_one_key_make_one_job(web: WebHarness) -> Non
     assert web.store.zcard("hg:jobs") == 1
 
 
-def test_a_refused_request_does_not_use_its_key_up(web: WebHarness) -> None:
+def test_a_rejected_request_does_not_use_up_its_key(web: WebHarness) -> None:
     assert ask(web, "order-7", {**DM, "account": "nobody"}).status_code == 422
     assert ask(web, "order-7").status_code == 202
 
 
-def test_a_key_of_255_characters_is_taken(web: WebHarness) -> None:
+def test_a_key_of_255_characters_is_accepted(web: WebHarness) -> None:
     assert ask(web, "k" * 255).status_code == 202
 
 
 @pytest.mark.parametrize("key", ["", "a b", "k" * 256])
-def test_a_key_that_is_none_is_refused_by_its_name(web: WebHarness, key: str) -> None:
+def test_an_invalid_key_is_rejected_by_name(web: WebHarness, key: str) -> None:
     refused = ask(web, key)
     assert refused.status_code == 422
     assert [item["field"] for item in refused.json()["error"]["fields"]] == ["Idempotency-Key"]

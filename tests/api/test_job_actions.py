@@ -1,4 +1,4 @@
-"""Canceling and retrying: what may be done to a job in each of its states."""
+"""Canceling and retrying jobs in each of their states."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def make(web: WebHarness, **changes: Any) -> str:
 
 
 @pytest.mark.parametrize("delay", [0, 60])
-def test_a_job_that_has_not_begun_is_canceled(web: WebHarness, delay: int) -> None:
+def test_a_job_that_has_not_started_is_canceled(web: WebHarness, delay: int) -> None:
     job_id = make(web, delay_seconds=delay, callback="crm")
     canceled = web.api.post(f"/jobs/{job_id}/cancel")
     assert (canceled.status_code, canceled.json()["status"]) == (200, "canceled")
@@ -27,7 +27,7 @@ def test_a_job_that_has_not_begun_is_canceled(web: WebHarness, delay: int) -> No
     assert (last["status"], last["by"]) == ("canceled", "api:first")
 
 
-def test_canceling_twice_is_no_error_and_changes_nothing(web: WebHarness) -> None:
+def test_canceling_is_idempotent(web: WebHarness) -> None:
     job_id = make(web, callback="crm")
     first = web.api.post(f"/jobs/{job_id}/cancel")
     before = web.contents()
@@ -36,9 +36,7 @@ def test_canceling_twice_is_no_error_and_changes_nothing(web: WebHarness) -> Non
     assert web.contents() == before
 
 
-def test_a_running_job_is_asked_to_stop_and_does_not_write(
-    web: WebHarness, ledger: LedgerHarness
-) -> None:
+def test_a_canceled_running_job_does_not_write(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = make(web)
     claim = ledger.claim(job_id)
     asked = web.api.post(f"/jobs/{job_id}/cancel")
@@ -48,9 +46,7 @@ def test_a_running_job_is_asked_to_stop_and_does_not_write(
     assert web.api.get(f"/jobs/{job_id}").json()["status"] == "canceled"
 
 
-def test_a_job_that_is_writing_is_too_late_to_cancel(
-    web: WebHarness, ledger: LedgerHarness
-) -> None:
+def test_a_job_that_is_sending_cannot_be_canceled(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = make(web)
     ledger.claim_and_send(job_id)
     late = web.api.post(f"/jobs/{job_id}/cancel")
@@ -58,7 +54,7 @@ def test_a_job_that_is_writing_is_too_late_to_cancel(
 
 
 @pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.UNCERTAIN])
-def test_a_job_that_has_ended_is_too_late_to_cancel(
+def test_a_job_that_has_ended_cannot_be_canceled(
     web: WebHarness, ledger: LedgerHarness, status: Status
 ) -> None:
     job_id = make(web)
@@ -71,7 +67,7 @@ def test_a_job_that_has_ended_is_too_late_to_cancel(
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.UNCERTAIN])
-def test_a_failed_or_uncertain_job_opens_its_next_run(
+def test_a_retry_starts_the_next_run_of_a_failed_or_uncertain_job(
     web: WebHarness, ledger: LedgerHarness, status: Status
 ) -> None:
     # Given
@@ -90,7 +86,9 @@ def test_a_failed_or_uncertain_job_opens_its_next_run(
     assert types == [f"job.{status}", "job.succeeded"]
 
 
-def test_only_failed_and_uncertain_jobs_are_retried(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_only_failed_and_uncertain_jobs_can_be_retried(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
     canceled = make(web)
     web.api.post(f"/jobs/{canceled}/cancel")
     done = make(web)
@@ -104,7 +102,7 @@ def test_only_failed_and_uncertain_jobs_are_retried(web: WebHarness, ledger: Led
     assert web.contents() == before
 
 
-def test_a_job_whose_text_is_gone_cannot_be_retried(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_a_job_without_its_text_cannot_be_retried(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = make(web)
     ledger.finish(ledger.claim_and_send(job_id), Status.FAILED)
     web.store.delete(f"hg:jobtext:{job_id}")
@@ -113,7 +111,7 @@ def test_a_job_whose_text_is_gone_cannot_be_retried(web: WebHarness, ledger: Led
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"null", b"anything at all"])
-def test_an_action_does_not_want_a_body(web: WebHarness, body: bytes) -> None:
+def test_an_action_requires_no_body(web: WebHarness, body: bytes) -> None:
     job_id = make(web)
     canceled = web.api.post(f"/jobs/{job_id}/cancel", content=body)
     assert canceled.json()["status"] == "canceled"

@@ -1,4 +1,4 @@
-"""Following jobs as server-sent events: every change once, in order, from wherever one left off."""
+"""Following jobs as server-sent events: every change once, in order, from any position on."""
 
 from __future__ import annotations
 
@@ -33,9 +33,7 @@ def statuses(told: list[StreamEvent]) -> list[str]:
     return [each.data["status"] for each in told]
 
 
-def test_a_job_is_followed_from_its_birth_to_its_end(
-    web: WebHarness, ledger: LedgerHarness
-) -> None:
+def test_a_job_is_followed_from_creation_to_end(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = make(web)
     with following(web, job_id) as stream:
         told = stream.take(1)
@@ -54,7 +52,7 @@ def test_a_job_is_followed_from_its_birth_to_its_end(
     assert stream.retries[0] == 1000
 
 
-def test_who_comes_late_is_told_the_same(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_a_late_subscriber_receives_the_same_events(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = make(web)
     with following(web, job_id) as stream:
         ledger.finish(ledger.claim_and_send(job_id), Status.FAILED)
@@ -65,7 +63,7 @@ def test_who_comes_late_is_told_the_same(web: WebHarness, ledger: LedgerHarness)
 
 
 @pytest.mark.parametrize("heard", range(4))
-def test_a_cut_stream_goes_on_after_the_last_event(
+def test_a_stream_resumes_after_the_last_event(
     web: WebHarness, ledger: LedgerHarness, heard: int
 ) -> None:
     job_id = make(web)
@@ -90,7 +88,7 @@ def test_a_cut_stream_goes_on_after_the_last_event(
     assert statuses(told) == STEPS
 
 
-def test_the_query_says_the_same_as_the_header_which_goes_first(
+def test_the_query_parameter_works_like_the_header_which_takes_precedence(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
     job_id = make(web)
@@ -103,7 +101,7 @@ def test_the_query_says_the_same_as_the_header_which_goes_first(
         assert len(list(stream)) == 4
 
 
-def test_who_has_heard_the_end_is_told_not_to_come_again(
+def test_a_subscriber_that_has_the_last_event_is_told_not_to_reconnect(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
     job_id = make(web)
@@ -112,7 +110,7 @@ def test_who_has_heard_the_end_is_told_not_to_come_again(
     assert (answer.status_code, answer.content) == (204, b"")
 
 
-def test_a_job_that_is_opened_again_goes_on(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_a_retried_job_continues_its_stream(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = make(web)
     ledger.finish(ledger.claim_and_send(job_id), Status.FAILED)
     with following(web, job_id) as stream:
@@ -127,13 +125,13 @@ def test_a_job_that_is_opened_again_goes_on(web: WebHarness, ledger: LedgerHarne
 
     assert statuses(told)[0] == "queued"
     assert told[-1].event == "end"
-    # For who comes late the first end was none
+    # A late subscriber does not see the first end as the end
     assert [each.event for each in whole].count("end") == 1
     assert statuses(whole)[:4] == [*STEPS[:3], "failed"]
     assert [each.id for each in whole] == [str(number + 1) for number in range(len(whole))]
 
 
-def test_one_who_knows_more_than_there_was_is_told_so_and_everything(
+def test_an_id_from_the_future_gets_a_gap_and_the_whole_history(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
     job_id = make(web)
@@ -144,9 +142,7 @@ def test_one_who_knows_more_than_there_was_is_told_so_and_everything(
     assert statuses(told) == STEPS
 
 
-def test_one_whose_next_entry_is_no_longer_kept_is_told_so(
-    web: WebHarness, ledger: LedgerHarness
-) -> None:
+def test_an_expired_position_gets_a_gap(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = make(web)
     web.store.ltrim(f"hg:jobtl:{job_id}", 1, -1)
     web.store.hset(f"hg:job:{job_id}", "trimmed", 7)
@@ -159,7 +155,7 @@ def test_one_whose_next_entry_is_no_longer_kept_is_told_so(
         assert list(stream) == told  # nobody who begins has missed anything
 
 
-def test_an_outcome_too_long_for_the_feed_is_told_whole(
+def test_a_result_too_long_for_the_stream_is_sent_whole(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
     job_id, long = make(web), {"message_id": "m" * 4_000}
@@ -173,9 +169,7 @@ def test_an_outcome_too_long_for_the_feed_is_told_whole(
     assert told[-1].data["result"] == long
 
 
-def test_progress_reaches_listeners_between_the_changes(
-    web: WebHarness, ledger: LedgerHarness
-) -> None:
+def test_progress_is_sent_between_the_changes(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id, news = make(web), {"pages": 3, "users": 150}
     script = "publish_progress(load_job(ARGV[1]), cjson.decode(ARGV[2]), now_ms())"
     claim = ledger.claim_and_send(job_id)
@@ -198,13 +192,13 @@ def test_progress_reaches_listeners_between_the_changes(
 
 @pytest.mark.parametrize("path", ["/jobs/{}/live", "/live"])
 @pytest.mark.parametrize("last_id", ["x", "-1", "1.5", "\uff11", "1" * 20, "1-", "1-2-3", "*"])
-def test_an_id_that_was_never_given_is_refused(web: WebHarness, path: str, last_id: str) -> None:
+def test_an_invalid_event_id_is_rejected(web: WebHarness, path: str, last_id: str) -> None:
     refused = web.api.get(path.format(make(web)), params={"after": last_id})
     assert refused.status_code == 422
     assert [item["field"] for item in refused.json()["error"]["fields"]] == ["after"]
 
 
-def test_too_many_listeners_are_turned_away(
+def test_too_many_subscribers_are_rejected(
     web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.api.live.MAX_SUBSCRIBERS", 2)
@@ -217,9 +211,7 @@ def test_too_many_listeners_are_turned_away(
             assert refused.json()["error"]["code"] == "too_many_listeners"
 
 
-def test_silence_is_broken_by_signs_of_life(
-    web: WebHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_silent_stream_sends_heartbeats(web: WebHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.live.subscriptions.HEARTBEAT_SECONDS", 0.02)
     job_id = make(web)
     for path in (f"/jobs/{job_id}/live", "/live"):
@@ -228,33 +220,31 @@ def test_silence_is_broken_by_signs_of_life(
             assert sum(itertools.islice(filter(None, silent), 5)) == 5
 
 
-def test_a_change_that_is_not_in_the_feed_is_found_by_a_look(
+def test_a_change_missing_from_the_stream_is_found_by_polling(
     web: WebHarness, ledger: LedgerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a listener, and an older release that tells the feed nothing
+    # Given a subscriber, and an older release that does not write to the stream
     monkeypatch.setattr("service.live.subscriptions.HEARTBEAT_SECONDS", 0.05)
     job_id = make(web)
     with following(web, job_id) as stream:
         told = stream.take(1)
         web.store.rpush(f"hg:jobtl:{job_id}", json.dumps(["1795170408509", "queued", "older", ""]))
         told += stream.take(1)
-        # When a newer one ends the job, the numbers go on
+        # When a newer release ends the job, the numbers continue
         web.api.post(f"/jobs/{job_id}/cancel").raise_for_status()
         told += list(stream)
     assert [each.id for each in told] == ["1", "2", "3"]
     assert told[1].data["by"] == "older"
 
 
-def test_answers_are_neither_kept_nor_buffered_on_their_way(web: WebHarness) -> None:
+def test_responses_are_neither_cached_nor_buffered(web: WebHarness) -> None:
     with web.api.stream("GET", "/live") as answer:
         assert answer.headers["Cache-Control"] == "no-store"
         assert answer.headers["X-Accel-Buffering"] == "no"
         assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
 
 
-def test_a_store_that_is_away_for_a_moment_costs_no_event(
-    web: WebHarness, ledger: LedgerHarness
-) -> None:
+def test_a_short_redis_outage_loses_no_event(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = make(web)
     with following(web, job_id) as stream, subscribe(web.api, "/live") as everything:
         told, heard = stream.take(1), everything.take(1)

@@ -1,4 +1,4 @@
-"""Following all jobs: one feed, from now on or from where one left off, and who cannot keep up."""
+"""Following all jobs: one stream, from now on or from a position on, and slow subscribers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def statuses(told: list[StreamEvent]) -> list[str]:
     return [each.data["status"] for each in told]
 
 
-def test_everything_is_followed_from_now_on(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_all_jobs_are_followed_from_now_on(web: WebHarness, ledger: LedgerHarness) -> None:
     make(web, account="shop")
     with subscribe(web.api, "/live") as stream:
         (ready,) = stream.take(1)
@@ -42,7 +42,7 @@ def test_everything_is_followed_from_now_on(web: WebHarness, ledger: LedgerHarne
     assert [each.id for each in told] == sorted(str(each.id) for each in told)
 
 
-def test_everything_goes_on_where_it_was_cut_even_before_the_first_event(
+def test_a_stream_of_all_jobs_resumes_even_before_the_first_event(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
     with subscribe(web.api, "/live") as stream:
@@ -60,7 +60,7 @@ def test_everything_goes_on_where_it_was_cut_even_before_the_first_event(
     assert told[-1].data["result"] == RESULT
 
 
-def test_a_long_absence_is_made_up_page_by_page(web: WebHarness) -> None:
+def test_a_long_absence_is_caught_up_page_by_page(web: WebHarness) -> None:
     with subscribe(web.api, "/live") as stream:
         (ready,) = stream.take(1)
     made = [make(web, delay_seconds=60) for _ in range(450)]
@@ -71,7 +71,7 @@ def test_a_long_absence_is_made_up_page_by_page(web: WebHarness) -> None:
     assert [each.data["id"] for each in told] == made
 
 
-def test_what_is_no_longer_in_the_feed_is_not_skipped_in_silence(web: WebHarness) -> None:
+def test_entries_that_are_no_longer_kept_are_reported_as_a_gap(web: WebHarness) -> None:
     make(web)
     with subscribe(web.api, "/live") as stream:
         (ready,) = stream.take(1)
@@ -84,7 +84,7 @@ def test_what_is_no_longer_in_the_feed_is_not_skipped_in_silence(web: WebHarness
     assert lost != kept
 
 
-def test_listeners_share_one_connection_to_the_store(web: WebHarness) -> None:
+def test_subscribers_share_one_redis_connection(web: WebHarness) -> None:
     with subscribe(web.api, "/live") as one, subscribe(web.api, f"/jobs/{make(web)}/live") as other:
         one.take(1)
         other.take(1)
@@ -95,42 +95,42 @@ def test_listeners_share_one_connection_to_the_store(web: WebHarness) -> None:
 
 @pytest.fixture
 def own_web(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[WebHarness]:
-    """A server of the test's own, that reports at once."""
+    """A web process of the test's own that reports at once."""
     with run_web(store_url, tmp_path, METRICS_SECONDS="0.05") as port, connect(port, store) as web:
         yield web
 
 
-def test_a_reader_who_takes_nothing_is_dropped_and_others_are_not(
+def test_a_subscriber_that_reads_nothing_is_disconnected_alone(
     own_web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given one who reads and one who does not
+    # Given one subscriber that reads and one that does not
     monkeypatch.setattr("service.live.broadcaster.MAX_PENDING", 256)
     web = own_web
-    with _deaf(web) as deaf, subscribe(web.api, "/live") as stream:
+    with _silent_subscriber(web) as deaf, subscribe(web.api, "/live") as stream:
         stream.take(1)
         until(lambda: feed_readers(web.store))
 
-        # When more happens than the one without ears has room for
+        # When more happens than the silent one's buffers hold
         told: list[StreamEvent] = []
         for number in range(40):
             _flood(web.store, 100 * number, 100)
             told += stream.take(100)
 
-        # Then he is cut off, the other has heard all of it, and the door is open
-        until(lambda: _listeners(web) == 1, 20)
+        # Then it is disconnected, the other has received everything, and webhooks are accepted
+        until(lambda: _subscribers(web) == 1, 20)
         until(lambda: _is_cut(deaf), 20)
         assert web.http.get("/healthz").status_code == 200
     assert [each.data["id"] for each in told] == [f"job_{number}" for number in range(4_000)]
 
 
 def _flood(store: redis.Redis, first: int, count: int, size: int = 4_000) -> None:
-    """Entries of jobs that never were, too many for a socket's buffers."""
+    """Add entries of imaginary jobs, too many for a socket's buffers."""
     fields: Any = {"at": "1795170408509", "n": "1", "to": "queued", "by": "x" * size, "why": ""}
     for number in range(first, first + count):
         store.xadd(STREAM_KEY, {"job": f"job_{number}", **fields})
 
 
-def _listeners(web: WebHarness) -> int:
+def _subscribers(web: WebHarness) -> int:
     (line,) = (
         line
         for line in web.http.get("/metrics").text.splitlines()
@@ -140,7 +140,7 @@ def _listeners(web: WebHarness) -> int:
 
 
 def _is_cut(connection: socket.socket) -> bool:
-    """Whether the other end has given up; reads what is left."""
+    """Whether the server has closed the connection; reads what is left."""
     connection.settimeout(0.05)
     try:
         return connection.recv(1 << 20) == b""
@@ -150,8 +150,8 @@ def _is_cut(connection: socket.socket) -> bool:
         return True
 
 
-def _deaf(web: WebHarness) -> socket.socket:
-    """One who listens to everything and reads none of it."""
+def _silent_subscriber(web: WebHarness) -> socket.socket:
+    """A subscriber to all jobs that reads nothing."""
     connection = web.connect()
     head = "GET /live HTTP/1.1\r\nHost: x\r\nAuthorization: "
     connection.sendall(f"{head}{web.api.headers['Authorization']}\r\n\r\n".encode())
@@ -159,15 +159,15 @@ def _deaf(web: WebHarness) -> socket.socket:
     return connection
 
 
-def test_a_reader_who_is_stuck_is_dropped_though_little_waits_for_him(
+def test_a_stuck_subscriber_is_disconnected_even_with_few_pending_entries(
     own_web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.api.event_streams.SEND_TIMEOUT_SECONDS", 0.3)
-    with _deaf(own_web) as deaf, subscribe(own_web.api, "/live") as stream:
+    with _silent_subscriber(own_web) as deaf, subscribe(own_web.api, "/live") as stream:
         stream.take(1)
         until(lambda: feed_readers(own_web.store))
         for number in range(30):
             _flood(own_web.store, 10 * number, 10, size=65_536)
             stream.take(10)
-        until(lambda: _listeners(own_web) == 1, 20)
+        until(lambda: _subscribers(own_web) == 1, 20)
         until(lambda: _is_cut(deaf), 20)

@@ -1,4 +1,4 @@
-"""Listeners to real web processes: which one is all the same, and what happens when it ends."""
+"""Subscribers of real web processes: switching between processes, and shutdown."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from tests.support.web import API_KEY, CONFIG, SECRET_KEY
 
 JOB: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
 BEARER = {"Authorization": f"Bearer {API_KEY}"}
-LISTENERS = 300
-#: Each; a thousand may have 60 MB.
-MOST_BYTES = 60_000
+SUBSCRIBERS = 300
+#: For each subscriber; a thousand may take 60 MB.
+MAX_BYTES = 60_000
 
 
 class WebProcesses:
-    """Web processes over one store.
+    """Web processes on one Redis.
 
     Parameters:
       url: The store.
@@ -54,7 +54,7 @@ class WebProcesses:
         (directory / "heliograph.toml").write_text(CONFIG)
 
     def start(self) -> tuple[Any, int, httpx.Client]:
-        """Start one more: the process, its port and a client of it."""
+        """Start one more; return the process, its port and a client."""
         port = free_port()
         log = self._directory / f"web-{port}.log"
         process = self._stack.enter_context(running("web", self._environ(port), log))
@@ -64,7 +64,7 @@ class WebProcesses:
         return process, port, api
 
     def logs(self) -> str:
-        """What all of them have said."""
+        """The logs of all processes."""
         return "".join(log.read_text() for log in self._directory.glob("*.log"))
 
     def _environ(self, port: int) -> dict[str, str]:
@@ -86,14 +86,14 @@ def _answers(api: httpx.Client) -> bool:
 
 @pytest.fixture
 def web_processes(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[WebProcesses]:
-    """Web processes over an empty store."""
+    """Web processes on an empty Redis."""
     with ExitStack() as stack:
         yield WebProcesses(store_url, tmp_path, stack)
 
 
 @pytest.fixture
 def ledger(web_processes: WebProcesses, store_url: str) -> Iterator[LedgerHarness]:
-    """The ledger of their store."""
+    """The ledger of their Redis."""
     with open_ledger(store_url) as ledger:
         yield ledger
 
@@ -103,7 +103,7 @@ def make(api: httpx.Client) -> str:
     return job_id
 
 
-def test_a_listener_goes_from_one_process_to_the_other(
+def test_a_subscriber_resumes_at_another_process(
     web_processes: WebProcesses, ledger: LedgerHarness
 ) -> None:
     # Given two processes
@@ -112,7 +112,7 @@ def test_a_listener_goes_from_one_process_to_the_other(
     job_id = make(one)
     path = f"/jobs/{job_id}/live"
 
-    # When a listener is cut off by the death of the first
+    # When a subscriber loses its connection because the first is killed
     with subscribe(one, path) as stream:
         told = stream.take(1)
         claim = ledger.claim(job_id)
@@ -122,7 +122,7 @@ def test_a_listener_goes_from_one_process_to_the_other(
         with pytest.raises(httpx.TransportError):
             list(stream)
 
-    # Then the second tells the rest, as events and over a socket
+    # Then the second sends the rest, as events and over a socket
     with (
         subscribe(other, path, told[-1].id) as stream,
         WebSocket(port, f"{path}?after={told[-1].id}", BEARER) as wire,
@@ -134,16 +134,16 @@ def test_a_listener_goes_from_one_process_to_the_other(
 
 
 def _fill(store: redis.Redis) -> None:
-    """More than the buffers of a connection hold, and not enough to be dropped for."""
+    """Add more than a connection's buffers hold, but not enough to be disconnected."""
     fields: Any = {"at": "1", "n": "1", "to": "queued", "by": "x" * 65_536, "why": ""}
     for number in range(300):
         store.xadd(STREAM_KEY, {"job": f"job_{number}", **fields})
 
 
-def test_listeners_are_sent_away_when_the_process_ends(
+def test_subscribers_are_disconnected_when_the_process_stops(
     web_processes: WebProcesses, ledger: LedgerHarness
 ) -> None:
-    # Given listeners of every kind, and one who takes nothing
+    # Given subscribers of every kind, and one that reads nothing
     process, port, api = web_processes.start()
     job_id = make(api)
     with (
@@ -158,11 +158,11 @@ def test_listeners_are_sent_away_when_the_process_ends(
         _fill(ledger.store)
         everything.take(300)
 
-        # When it is told to end
+        # When the process is told to stop
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
 
-        # Then they are told to come again, not all at once, and it ends soon
+        # Then they are told to reconnect at different times, and it stops soon
         assert (list(one), list(everything), list(wire)) == ([], [], [])
         assert all(1000 <= each.retries[-1] <= 5000 for each in (one, everything))
         assert len(one.retries) == 2
@@ -172,9 +172,7 @@ def test_listeners_are_sent_away_when_the_process_ends(
     assert "Traceback" not in web_processes.logs()
 
 
-def test_no_line_of_the_log_tells_who_listens(
-    web_processes: WebProcesses, ledger: LedgerHarness
-) -> None:
+def test_no_log_line_names_subscribers(web_processes: WebProcesses, ledger: LedgerHarness) -> None:
     process, port, api = web_processes.start()
     job_id = make(api)
     with WebSocket(port, f"/jobs/{job_id}/live?key={API_KEY}", BEARER) as wire:
@@ -186,7 +184,7 @@ def test_no_line_of_the_log_tells_who_listens(
 
 
 @pytest.mark.parametrize("upgraded", [False, True], ids=["events", "sockets"])
-def test_many_listeners_are_light(
+def test_many_subscribers_take_little_memory(
     web_processes: WebProcesses, ledger: LedgerHarness, upgraded: bool
 ) -> None:
     process, port, api = web_processes.start()
@@ -195,17 +193,17 @@ def test_many_listeners_are_light(
     async def scene() -> float:
         crowd = await subscribe_many(port, head, 20)
         before = resident_bytes(process.pid)
-        crowd += await subscribe_many(port, head, LISTENERS)
+        crowd += await subscribe_many(port, head, SUBSCRIBERS)
         job_id = await asyncio.to_thread(make, api)
         await wait_for_word(crowd, job_id.encode())
         after = resident_bytes(process.pid)
         await close_all(crowd)
-        return (after - before) / LISTENERS
+        return (after - before) / SUBSCRIBERS
 
-    assert asyncio.run(scene()) < MOST_BYTES
+    assert asyncio.run(scene()) < MAX_BYTES
 
 
-def test_a_web_process_takes_all_the_files_it_may_open() -> None:
+def test_a_web_process_raises_its_file_limit() -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))

@@ -1,4 +1,4 @@
-"""Following jobs over a WebSocket: the same as server-sent events, a JSON object each."""
+"""Following jobs over a WebSocket: the same updates as server-sent events, as JSON objects."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ def refusal(web: WebHarness, path: str, headers: dict[str, str]) -> tuple[int, d
     return refused.value.status, json.loads(refused.value.body)["error"]
 
 
-def test_a_job_is_followed_to_its_end_as_with_events(
-    web: WebHarness, ledger: LedgerHarness
-) -> None:
+def test_a_job_is_followed_to_its_end(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = make(web)
     path = f"/jobs/{job_id}/live"
     with WebSocket(web.port, path, BEARER) as wire, subscribe(web.api, path) as stream:
@@ -43,7 +41,7 @@ def test_a_job_is_followed_to_its_end_as_with_events(
 
 
 @pytest.mark.parametrize("how", ["header", "query"])
-def test_a_cut_socket_goes_on_after_the_last_message(
+def test_a_socket_resumes_after_the_last_message(
     web: WebHarness, ledger: LedgerHarness, how: str
 ) -> None:
     job_id = make(web)
@@ -61,7 +59,7 @@ def test_a_cut_socket_goes_on_after_the_last_message(
     assert [each.id for each in told] == ["1", "2", "3", "4"]
 
 
-def test_everything_is_followed_and_resumed(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_all_jobs_are_followed_and_resumed(web: WebHarness, ledger: LedgerHarness) -> None:
     with WebSocket(web.port, "/live", BEARER) as wire:
         (ready,) = wire.take(1)
     job_id = make(web)
@@ -73,7 +71,7 @@ def test_everything_is_followed_and_resumed(web: WebHarness, ledger: LedgerHarne
     assert {each.data["id"] for each in told} == {job_id}
 
 
-def test_what_a_listener_says_changes_nothing(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_messages_from_the_client_are_ignored(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = make(web)
     with WebSocket(web.port, f"/jobs/{job_id}/live", BEARER) as wire:
         told = wire.take(1)
@@ -84,7 +82,7 @@ def test_what_a_listener_says_changes_nothing(web: WebHarness, ledger: LedgerHar
     assert len(told) == 4
 
 
-def test_a_listener_who_says_too_much_at_once_is_cut_off(web: WebHarness) -> None:
+def test_a_client_that_sends_a_large_message_is_disconnected(web: WebHarness) -> None:
     with WebSocket(web.port, "/live", BEARER) as wire:
         wire.take(1)
         wire.say("x" * 5_000)
@@ -103,36 +101,34 @@ def test_a_listener_who_says_too_much_at_once_is_cut_off(web: WebHarness) -> Non
         {"Sec-WebSocket-Protocol": f"bearer.{API_KEY}"},
     ],
 )
-def test_a_socket_without_a_key_is_refused(
-    web: WebHarness, path: str, headers: dict[str, str]
-) -> None:
+def test_a_socket_requires_a_key(web: WebHarness, path: str, headers: dict[str, str]) -> None:
     status, error = refusal(web, f"{path}?key={API_KEY}", headers)
     assert (status, error["code"]) == (401, "unauthorized")
 
 
-def test_every_key_may_listen(web: WebHarness) -> None:
+def test_every_key_may_subscribe(web: WebHarness) -> None:
     with WebSocket(web.port, "/live", {"Authorization": f"bearer {OTHER_KEY}"}) as wire:
         assert wire.take(1)[0].event == "ready"
 
 
-def test_an_unknown_job_is_not_found_before_anything_is_opened(web: WebHarness) -> None:
+def test_an_unknown_job_is_rejected_before_the_socket_is_accepted(web: WebHarness) -> None:
     status, error = refusal(web, "/jobs/job_unknown/live", BEARER)
     assert (status, error["code"]) == (404, "unknown_job")
     assert web.contents() == {}
 
 
-def test_an_id_that_was_never_given_is_refused(web: WebHarness) -> None:
+def test_an_invalid_event_id_is_rejected(web: WebHarness) -> None:
     status, error = refusal(web, f"/jobs/{make(web)}/live?after=soon", BEARER)
     assert (status, error["fields"][0]["field"]) == (422, "after")
 
 
-def test_too_many_sockets_are_turned_away(web: WebHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_sockets_are_rejected(web: WebHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.api.live.MAX_SUBSCRIBERS", 0)
     status, error = refusal(web, "/live", BEARER)
     assert (status, error["code"]) == (503, "too_many_listeners")
 
 
-def test_who_hangs_up_leaves_nothing_behind(web: WebHarness) -> None:
+def test_a_closed_socket_is_unsubscribed(web: WebHarness) -> None:
     with WebSocket(web.port, "/live", BEARER) as wire:
         wire.take(1)
         until(lambda: feed_readers(web.store))

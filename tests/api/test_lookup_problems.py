@@ -1,4 +1,4 @@
-"""Look-ups that Instagram refuses, or that nobody makes now: what the answer says."""
+"""Lookups that fail at Instagram, or that no account can do: what the response says."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MINUTE = 60 * SECOND
 USER_FRESH, POST_FRESH = 300 * SECOND, 60 * SECOND
 
 
-def test_nobody_of_that_name_is_not_found_and_not_looked_for_again_for_a_minute(
+def test_an_unknown_user_is_not_found_and_not_looked_up_again_for_a_minute(
     web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
     asked = executor.submit(web.api.get, f"/users/{name}")
@@ -31,7 +31,7 @@ def test_nobody_of_that_name_is_not_found_and_not_looked_for_again_for_a_minute(
     assert web.api.get(f"/users/{name}", params={"wait": 0}).status_code == 202
 
 
-def test_who_is_gone_takes_the_copy_along(
+def test_a_user_that_is_gone_removes_the_copy(
     web: WebHarness, second_web: WebHarness, ledger: LedgerHarness, name: str
 ) -> None:
     cache_profile(web, ledger, name)
@@ -53,7 +53,7 @@ def test_who_is_gone_takes_the_copy_along(
         ("/users/some.body", "reply_unexpected", 502, "upstream_error"),
     ],
 )
-def test_each_refusal_of_instagram_has_its_status(
+def test_each_instagram_error_has_its_status(
     web: WebHarness, ledger: LedgerHarness, path: str, code: str, status: int, told: str
 ) -> None:
     assert web.api.get(path, params={"wait": 0}).status_code == 202
@@ -66,14 +66,14 @@ def test_each_refusal_of_instagram_has_its_status(
         assert 1 <= int(answer.headers["Retry-After"]) <= 60
 
 
-def test_a_copy_outlives_errors_and_says_so(
+def test_a_copy_survives_errors_with_a_warning(
     web: WebHarness, second_web: WebHarness, ledger: LedgerHarness, name: str
 ) -> None:
     found = cache_profile(web, ledger, name)
     ledger.pass_time(USER_FRESH + SECOND)
     second_web.api.get(f"/users/{name}")
     fail_lookup(ledger, pending_lookups(web)[0], "timed_out")
-    # When it is asked for in the minute in which it is not looked up again, and after it
+    # When it is requested within the minute without a new lookup, and after it
     for expected in (1 + 1, 1 + 1 + 1):
         answer = second_web.api.get(f"/users/{name}")
         assert (answer.status_code, answer.json()) == (200, found)
@@ -84,7 +84,7 @@ def test_a_copy_outlives_errors_and_says_so(
     assert (item["warning"], item["age_seconds"] >= 300) == ("timed_out", True)
 
 
-def test_a_look_up_that_was_canceled_says_so(
+def test_a_canceled_lookup_is_reported(
     web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
     asked = executor.submit(web.api.get, f"/users/{name}")
@@ -96,7 +96,7 @@ def test_a_look_up_that_was_canceled_says_so(
     assert web.api.get(f"/users/{name}", params={"wait": 0}).status_code == 202
 
 
-def test_a_look_up_whose_turn_does_not_come_ends_by_itself(
+def test_a_lookup_that_never_gets_a_turn_expires(
     web: WebHarness, ledger: LedgerHarness, name: str
 ) -> None:
     web.api.get(f"/users/{name}", params={"wait": 0})

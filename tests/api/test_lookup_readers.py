@@ -1,4 +1,4 @@
-"""Which account looks, and what bounds it."""
+"""Which account does a lookup, and its limits."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from deploy.local.wait import until
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
+from tests.support.config_file import to_toml
 from tests.support.ledger import HOUR, SECOND, LedgerHarness
 from tests.support.lookups import (
     cache_profile,
@@ -23,24 +24,22 @@ from tests.support.lookups import (
 )
 from tests.support.web import WebHarness, connect, run_web
 
-BUDGET = "pacing.lookup = {{ gap_seconds = [1, 1], per_hour = {}, per_day = 1000 }}"
-
 
 def configured(*accounts: tuple[str, str], budget: int = 60) -> str:
     """A heliograph.toml with these accounts and roles."""
-    tables = (
-        f'[accounts.{name}]\nusername = "{name}"\npassword = "x"\nrole = "{role}"\n'
-        f"{BUDGET.format(budget)}\n"
+    pacing = {"lookup": {"gap_seconds": [1, 1], "per_hour": budget, "per_day": 1000}}
+    tables = {
+        name: {"username": name, "password": "x", "role": role, "pacing": pacing}
         for name, role in accounts
-    )
-    return "\n".join(tables)
+    }
+    return to_toml({"accounts": tables})
 
 
 @pytest.fixture
 def make_web(
     web: WebHarness, store_url: str, tmp_path: Path
 ) -> Iterator[Callable[..., WebHarness]]:
-    """Makes applications on the same store with accounts of their own."""
+    """Creates applications on the same Redis with other accounts."""
     opened_now: list[Any] = []
 
     def make(*accounts: tuple[str, str], budget: int = 60) -> WebHarness:
@@ -55,21 +54,21 @@ def make_web(
         each.__exit__(None, None, None)
 
 
-def test_while_the_reading_account_is_held_nobody_looks_and_the_answer_says_since_when(
+def test_a_held_reading_account_stops_lookups_and_the_response_says_since_when(
     web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
-    # Given one who waits when the account is held
+    # Given a caller that waits when the account is put on hold
     asked = executor.submit(web.api.get, f"/users/{name}")
     claim = ledger.claim(pending_lookups(web)[0])
     ledger.release(claim, Status.HELD, effect=AccountEffect(hold="challenge_required"))
-    # Then he is told at once, and so is who comes after; the writing account is not used
+    # Then it is answered at once, and so are later ones; the writing account is not used
     for answer in (asked.result(), web.api.get(f"/users/{name}"), web.api.get("/users/other")):
         error = error_of(answer)
         assert (answer.status_code, error["code"]) == (503, "account_held")
         assert error["reason"] == "challenge_required"
         assert error["since"].startswith("20")
         assert answer.headers["Retry-After"] == "60"
-    # When it goes on
+    # When the account is resumed
     web.api.post("/accounts/reader/resume").raise_for_status()
     assert web.api.get(f"/users/{name}", params={"wait": 0}).status_code == 202
     assert {job["account"] for job in list_jobs(web, kind="lookup")} == {"reader"}
@@ -84,7 +83,7 @@ def test_while_the_reading_account_is_held_nobody_looks_and_the_answer_says_sinc
     ],
     ids=["kind", "account", "everything"],
 )
-def test_a_pause_stops_look_ups(
+def test_a_pause_stops_lookups(
     web: WebHarness, ledger: LedgerHarness, name: str, stop: str, go_on: str, body: dict[str, str]
 ) -> None:
     cache_profile(web, ledger, name)
@@ -93,20 +92,20 @@ def test_a_pause_stops_look_ups(
     error = error_of(answer)
     assert (answer.status_code, error["code"], error["reason"]) == (503, "account_held", "paused")
     assert error["since"] is not None
-    # Copies are told all the same
+    # Copies are sent nevertheless
     assert web.api.get(f"/users/{name}").status_code == 200
     web.api.post(go_on, json=body).raise_for_status()
     assert web.api.get(f"/users/{new_username()}", params={"wait": 0}).status_code == 202
 
 
-def test_a_rest_that_instagram_asks_for_is_told_with_its_end(
+def test_a_cooldown_is_reported_with_its_end(
     web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
-    # Given one who waits when Instagram asks for a rest
+    # Given a caller that waits when Instagram asks to slow down
     asked = executor.submit(web.api.get, f"/users/{name}")
     effect = AccountEffect(cooldown="please_wait", cooldown_ms=HOUR)
     ledger.release(ledger.claim(pending_lookups(web)[0]), Status.WAITING, effect=effect)
-    # Then he is told at once, and so is who comes after
+    # Then it is answered at once, and so are later ones
     for answer in (asked.result(), web.api.get(f"/users/{name}"), web.api.get("/users/other")):
         error = error_of(answer)
         assert (answer.status_code, error["code"]) == (429, "rate_limited")
@@ -115,7 +114,7 @@ def test_a_rest_that_instagram_asks_for_is_told_with_its_end(
         assert error["retry_after_seconds"] == int(answer.headers["Retry-After"])
 
 
-def test_a_rest_that_is_over_soon_is_waited_for(
+def test_a_short_cooldown_is_waited_for(
     web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
     asked = executor.submit(web.api.get, f"/users/{name}", params={"wait": 20})
@@ -129,17 +128,17 @@ def test_a_rest_that_is_over_soon_is_waited_for(
     assert asked.result().status_code == 200
 
 
-def test_a_budget_counts_those_who_stand_in_line(make_web: Callable[..., WebHarness]) -> None:
+def test_a_budget_includes_queued_lookups(make_web: Callable[..., WebHarness]) -> None:
     web = make_web(("eyes", "read"), budget=3)
     params: dict[str, Any] = {"username": [new_username() for _ in range(5)], "wait": 0}
     errors = [each["error"] for each in web.api.get("/users", params=params).json()["items"]]
-    # One has its turn already; those behind it fill the hour
+    # One has its turn already; the queued ones fill the hour
     assert [error["code"] for error in errors] == ["pending"] * 4 + ["rate_limited"]
     assert errors[-1]["reason"] == "lookup_per_hour"
     assert errors[-1]["retry_after_seconds"] > 3000
 
 
-def test_look_ups_go_to_the_reader_with_most_of_its_budget_left(
+def test_lookups_go_to_the_account_with_the_most_budget_left(
     make_web: Callable[..., WebHarness],
 ) -> None:
     web = make_web(("shop", "both"), ("writer", "write"), ("eyes", "read"), ("ears", "read"))
@@ -149,7 +148,7 @@ def test_look_ups_go_to_the_reader_with_most_of_its_budget_left(
     assert accounts == ["ears"] * 3 + ["eyes"] * 3
 
 
-def test_an_account_for_both_looks_only_where_none_is_for_reading(
+def test_an_account_with_role_both_reads_only_if_no_account_has_role_read(
     make_web: Callable[..., WebHarness],
 ) -> None:
     web = make_web(("writer", "write"), ("shop", "both"))
@@ -157,12 +156,12 @@ def test_an_account_for_both_looks_only_where_none_is_for_reading(
     assert [job["account"] for job in list_jobs(web, kind="lookup")] == ["shop"]
 
 
-def test_a_writing_account_looks_for_nobody(make_web: Callable[..., WebHarness]) -> None:
+def test_a_writing_account_does_no_lookups(make_web: Callable[..., WebHarness]) -> None:
     answer = make_web(("writer", "write")).api.get(f"/users/{new_username()}")
     assert (answer.status_code, error_of(answer)["code"]) == (503, "no_account")
 
 
-def test_a_look_up_before_a_shut_account_goes_to_another_reader(
+def test_a_lookup_of_a_held_account_moves_to_another_account(
     make_web: Callable[..., WebHarness],
     ledger: LedgerHarness,
     name: str,
@@ -172,10 +171,10 @@ def test_a_look_up_before_a_shut_account_goes_to_another_reader(
     asked = executor.submit(web.api.get, f"/users/{name}", params={"wait": 20})
     first = pending_lookups(web)[0]
     account = ledger.record(first).account
-    # When a person is needed for the one that looks
+    # When the reading account needs a person
     effect = AccountEffect(hold="challenge_required")
     ledger.release(ledger.claim(first), Status.HELD, effect=effect)
-    # Then the other one looks, and who waits is told
+    # Then the other account reads, and the caller is answered
     second = until(lambda: [each for each in pending_lookups(web) if each != first])[0]
     assert ledger.status(first) is Status.CANCELED
     assert ledger.record(second).account != account

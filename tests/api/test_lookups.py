@@ -1,4 +1,4 @@
-"""Profiles and posts over HTTP: copies, one look-up for all who ask, waiting."""
+"""Lookups of profiles and posts over HTTP: copies, shared lookups, waiting."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from tests.support.web import API_KEY, WebHarness
 USER_FRESH, POST_FRESH = 300 * SECOND, 60 * SECOND
 
 
-# One look-up
+# Shared lookups
 
 
-def test_a_profile_that_nobody_knows_is_looked_up_once_and_told_to_who_waits(
+def test_concurrent_requests_for_a_profile_share_one_lookup(
     web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
-    # Given some who ask
+    # Given several callers
     asked = [executor.submit(web.api.get, f"/users/{name}") for _ in range(5)]
     [job_id] = pending_lookups(web)
-    # When it is found
+    # When the profile is found
     found = finish_lookup(ledger, job_id)
-    # Then all are told, by one job of the account that reads
+    # Then all are answered by one job of the reading account
     answers = [each.result() for each in asked]
     assert [(each.status_code, each.json()) for each in answers] == [(200, found)] * 5
     assert answers[0].headers["Content-Type"] == "application/json"
@@ -46,7 +46,7 @@ def test_a_profile_that_nobody_knows_is_looked_up_once_and_told_to_who_waits(
     assert (job["status"], job["account"], job["to"]) == ("succeeded", "reader", name)
 
 
-def test_two_processes_make_one_look_up(
+def test_two_processes_share_one_lookup(
     web: WebHarness,
     second_web: WebHarness,
     ledger: LedgerHarness,
@@ -64,7 +64,7 @@ def test_two_processes_make_one_look_up(
     assert len(list_jobs(web, kind="lookup")) == 1
 
 
-def test_a_fresh_copy_needs_neither_a_look_up_nor_the_store(
+def test_a_fresh_copy_needs_neither_a_lookup_nor_redis(
     web: WebHarness, ledger: LedgerHarness, name: str
 ) -> None:
     found = cache_profile(web, ledger, name)
@@ -76,14 +76,14 @@ def test_a_fresh_copy_needs_neither_a_look_up_nor_the_store(
     assert web.contents() == {}
 
 
-def test_a_stale_copy_is_told_at_once_while_one_look_up_runs(
+def test_a_stale_copy_is_sent_at_once_while_one_lookup_runs(
     web: WebHarness, second_web: WebHarness, ledger: LedgerHarness, name: str
 ) -> None:
     cache_profile(web, ledger, name)
     ledger.pass_time(USER_FRESH + SECOND)
-    # When it is asked for by a process that has no copy of its own
+    # When a process without a local copy is asked
     stale = [second_web.api.get(f"/users/{name}") for _ in range(3)]
-    # Then it is told, and that it is stale
+    # Then the copy is sent with a warning that it is stale
     assert [each.status_code for each in stale] == [200] * 3
     assert stale[0].headers["Warning"] == '110 - "Response is Stale"'
     assert int(stale[0].headers["Age"]) >= 301
@@ -110,12 +110,12 @@ def test_a_post_is_fresh_for_a_minute(
     assert "Warning" in second_web.api.get(f"/posts/{pk}").headers
 
 
-# Who has it already
+# Conditional requests
 
 
 @pytest.mark.parametrize("form", ['"{}"', 'W/"{}"', '"other", "{}"', 'W/"x" , W/"{}"', "*"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_content_that_is_known_is_not_told_again(
+def test_known_content_is_not_sent_again(
     web: WebHarness, ledger: LedgerHarness, name: str, form: str, method: str
 ) -> None:
     cache_profile(web, ledger, name)
@@ -129,7 +129,7 @@ def test_content_that_is_known_is_not_told_again(
 
 
 @pytest.mark.parametrize("given", ["other", '"other"', "", 'W/"other"', '"{}x"'])
-def test_other_content_is_told(
+def test_other_content_is_sent(
     web: WebHarness, ledger: LedgerHarness, name: str, given: str
 ) -> None:
     found = cache_profile(web, ledger, name)
@@ -138,7 +138,7 @@ def test_other_content_is_told(
     assert web.api.get(f"/users/{name}", headers=headers).json() == found
 
 
-def test_the_same_content_keeps_its_name_over_look_ups(
+def test_the_same_content_keeps_its_etag(
     web: WebHarness, second_web: WebHarness, ledger: LedgerHarness, name: str
 ) -> None:
     cache_profile(web, ledger, name)
@@ -150,7 +150,7 @@ def test_the_same_content_keeps_its_name_over_look_ups(
     assert (answer.status_code, answer.headers["Age"]) == (304, "0")
 
 
-def test_a_head_tells_what_a_get_would_but_the_body(
+def test_head_returns_what_get_does_without_the_body(
     web: WebHarness, ledger: LedgerHarness, name: str
 ) -> None:
     cache_profile(web, ledger, name)
@@ -160,7 +160,7 @@ def test_a_head_tells_what_a_get_would_but_the_body(
     assert web.api.head(f"/users/{new_username()}", params={"wait": 0}).status_code == 202
 
 
-def test_a_copy_is_for_those_with_a_key(web: WebHarness, ledger: LedgerHarness, name: str) -> None:
+def test_a_copy_requires_a_key(web: WebHarness, ledger: LedgerHarness, name: str) -> None:
     cache_profile(web, ledger, name)
     web.api.get(f"/users/{name}")
     for header in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {API_KEY}"}):
@@ -172,12 +172,12 @@ def test_a_copy_is_for_those_with_a_key(web: WebHarness, ledger: LedgerHarness, 
 # Waiting
 
 
-def test_who_does_not_wait_is_told_where_the_look_up_is(
+def test_a_request_that_does_not_wait_gets_the_job_of_the_lookup(
     web: WebHarness, ledger: LedgerHarness, name: str
 ) -> None:
     first = web.api.get(f"/users/{name}", params={"wait": 0})
     again = web.api.get(f"/users/{name}", headers={"Prefer": "respond-async, wait=0"})
-    # Then both are told of one job
+    # Then both get the same job
     [job_id] = pending_lookups(web)
     for answer in (first, again):
         assert answer.status_code == 202
@@ -191,32 +191,32 @@ def test_who_does_not_wait_is_told_where_the_look_up_is(
     assert web.api.get(f"/users/{name}").json() == found
 
 
-def test_a_preference_holds_only_where_there_is_no_parameter(
+def test_prefer_is_used_only_without_the_query_parameter(
     web: WebHarness, name: str, ledger: LedgerHarness, executor: ThreadPoolExecutor
 ) -> None:
     answer = web.api.get(f"/users/{name}", params={"wait": 0}, headers={"Prefer": "wait=20"})
     assert (answer.status_code, "Preference-Applied" in answer.headers) == (202, False)
-    # A preference that waits is told that it was heard
+    # The response confirms the preference
     asked = executor.submit(web.api.get, f"/users/{name}", headers={"Prefer": 'Wait="100"'})
     finish_lookup(ledger, pending_lookups(web)[0])
     assert asked.result().headers["Preference-Applied"] == "wait=25"
 
 
-def test_who_comes_later_waits_for_as_long_as_he_wants_to(
+def test_a_later_request_waits_for_its_own_time(
     web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
-    # Given a look-up whose first asker has gone
+    # Given a lookup whose first caller has disconnected
     web.api.get(f"/users/{name}", params={"wait": 0})
     short = executor.submit(web.api.get, f"/users/{name}", params={"wait": 0.2})
     long = executor.submit(web.api.get, f"/users/{name}", params={"wait": 20})
     assert short.result().status_code == 202
-    # Then the other still hears of its end
+    # Then the other is still answered when it ends
     finish_lookup(ledger, pending_lookups(web)[0])
     assert long.result().status_code == 200
 
 
 @pytest.mark.parametrize("wait", ["-1", "nan", "inf", "soon", ""])
-def test_a_bad_wait_is_refused_by_its_name(
+def test_an_invalid_wait_is_rejected_by_name(
     web: WebHarness, ledger: LedgerHarness, name: str, wait: str
 ) -> None:
     cache_profile(web, ledger, name)
@@ -226,7 +226,7 @@ def test_a_bad_wait_is_refused_by_its_name(
         assert [field["field"] for field in error_of(answer)["fields"]] == ["wait"]
 
 
-# One name for one thing
+# Identifiers
 
 
 def test_every_form_of_a_username_shares_a_copy(
@@ -253,7 +253,7 @@ def test_digits_are_a_username(web: WebHarness, ledger: LedgerHarness) -> None:
     assert web.api.get(f"/users/{digits}", params={"wait": 0}).status_code == 202
     assert web.api.get(f"/users/@{digits}", params={"wait": 0}).status_code == 202
     [job] = list_jobs(web, kind="lookup")
-    # Digits alone are somebody's number to a DM
+    # For a DM, digits alone are a user id
     assert job["to"] == f"@{digits}"
     finish_lookup(ledger, job["id"])
     assert web.api.get(f"/users/{digits}").json()["username"] == digits
@@ -269,7 +269,7 @@ POSTS = [
 ]
 
 
-def test_every_form_of_a_post_shares_a_look_up(web: WebHarness) -> None:
+def test_every_form_of_a_post_shares_a_lookup(web: WebHarness) -> None:
     for form in POSTS:
         answer = web.api.get(f"/posts/{form}", params={"wait": 0})
         assert answer.status_code == 202, form
@@ -298,17 +298,17 @@ BAD_POSTS += [quote("https://instagram.com/some.handle", safe=""), "DNZCmWE8gAB/
         *((f"/posts/{bad}", "shortcode") for bad in BAD_POSTS),
     ],
 )
-def test_what_names_nothing_is_refused_by_its_name(web: WebHarness, path: str, field: str) -> None:
+def test_an_invalid_identifier_is_rejected_by_name(web: WebHarness, path: str, field: str) -> None:
     answer = web.api.get(path)
     assert (answer.status_code, error_of(answer)["code"]) == (422, "invalid_request")
     assert [each["field"] for each in error_of(answer)["fields"]] == [field]
     assert web.contents() == {}
 
 
-# Several at once
+# Batches
 
 
-def test_several_are_told_in_order_with_an_error_of_its_own_each(
+def test_a_batch_is_in_order_with_an_error_for_each_failed_item(
     web: WebHarness, ledger: LedgerHarness, executor: ThreadPoolExecutor
 ) -> None:
     here, gone, twice = new_username(), new_username("missing"), new_username()
@@ -336,9 +336,7 @@ def test_several_are_told_in_order_with_an_error_of_its_own_each(
     assert items[3]["error"]["reason"] == "user_not_found"
 
 
-def test_what_is_not_there_in_time_is_pending(
-    web: WebHarness, ledger: LedgerHarness, name: str
-) -> None:
+def test_items_that_time_out_are_pending(web: WebHarness, ledger: LedgerHarness, name: str) -> None:
     cache_profile(web, ledger, name)
     params = {"username": [name, new_username()], "wait": "0.1"}
     there, pending = web.api.get("/users", params=params).json()["items"]
@@ -347,25 +345,25 @@ def test_what_is_not_there_in_time_is_pending(
 
 
 @pytest.mark.parametrize("count", [0, 51])
-def test_none_or_too_many_are_refused(web: WebHarness, count: int) -> None:
+def test_no_or_too_many_usernames_are_rejected(web: WebHarness, count: int) -> None:
     answer = web.api.get("/users", params={"username": [f"u{n}" for n in range(count)]})
     assert answer.status_code == 422
     assert [each["field"] for each in error_of(answer)["fields"]] == ["username"]
     assert web.contents() == {}
 
 
-def test_fifty_are_looked_up_at_once(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_fifty_users_are_looked_up_at_once(web: WebHarness, ledger: LedgerHarness) -> None:
     names = [new_username() for _ in range(50)]
     items = web.api.get("/users", params={"username": names, "wait": 0}).json()["items"]
     assert {each["error"]["code"] for each in items} == {"pending"}
     assert len(list_jobs(web, kind="lookup", limit=100)) == 50
-    # Those who stand further back are told to come later
+    # Those further back in the queue get a later Retry-After
     first, last = (items[place]["error"]["retry_after_seconds"] for place in (0, -1))
     assert first <= 5
     assert 150 <= last <= 250
 
 
-def test_lines_come_as_the_look_ups_end(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_ndjson_items_are_sent_as_their_lookups_end(web: WebHarness, ledger: LedgerHarness) -> None:
     first, second, there = new_username(), new_username(), new_username()
     cache_profile(web, ledger, there)
     params = {"username": [first, second, there]}
@@ -382,7 +380,7 @@ def test_lines_come_as_the_look_ups_end(web: WebHarness, ledger: LedgerHarness) 
         assert next(lines, None) is None
 
 
-def test_who_is_not_to_be_written_to_may_be_looked_up(
+def test_a_suppressed_user_can_be_looked_up(
     web: WebHarness, ledger: LedgerHarness, name: str
 ) -> None:
     web.api.put(f"/suppressions/{name}").raise_for_status()
@@ -390,17 +388,17 @@ def test_who_is_not_to_be_written_to_may_be_looked_up(
     assert web.api.get(f"/users/{name}").status_code == 200
 
 
-# Beside look-ups
+# Everything else
 
 
-def test_a_look_up_cannot_be_asked_for_as_a_job(web: WebHarness) -> None:
+def test_a_lookup_cannot_be_created_as_a_job(web: WebHarness) -> None:
     body = {"kind": "lookup", "account": "shop", "to": "some.handle", "text": "x"}
     answer = web.api.post("/jobs", json=body)
     assert answer.status_code == 422
     assert [each["field"] for each in error_of(answer)["fields"]] == ["kind"]
 
 
-def test_the_documentation_has_every_answer_with_an_example(web: WebHarness) -> None:
+def test_the_documentation_has_an_example_of_every_response(web: WebHarness) -> None:
     document = web.http.get("/openapi.json").json()
     for path in ("/users/{username}", "/posts/{shortcode}"):
         answers = document["paths"][path]["get"]["responses"]

@@ -1,4 +1,4 @@
-"""Look-ups while Redis is away, full or slow, and listeners who leave."""
+"""Lookups while Redis is down, full or slow, and clients that disconnect."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.web import WebHarness, connect, run_web
 
 @pytest.fixture
 def breakable_web(tmp_path: Path) -> Iterator[tuple[Valkey, WebHarness, LedgerHarness]]:
-    """An application over a store of its own, which may be killed."""
+    """An application on a Redis of its own that can be killed."""
     with (
         Valkey(tmp_path / "valkey") as own,
         redis.Redis.from_url(own.url) as client,
@@ -31,16 +31,16 @@ def breakable_web(tmp_path: Path) -> Iterator[tuple[Valkey, WebHarness, LedgerHa
         yield own, web, ledger
 
 
-def test_fresh_copies_are_told_while_the_store_is_away(
+def test_fresh_copies_are_sent_while_redis_is_down(
     breakable_web: tuple[Valkey, WebHarness, LedgerHarness],
 ) -> None:
     store, web, ledger = breakable_web
     here, other = new_username(), new_username()
     found = cache_profile(web, ledger, here)
     assert web.api.get(f"/users/{here}").status_code == 200
-    # When the store is gone
+    # When Redis is down
     store.kill()
-    # Then what this process has is told, and the rest is not certain
+    # Then local copies are sent, and the rest is unavailable
     assert web.api.get(f"/users/{here}").json() == found
     answer = web.api.get(f"/users/{other}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_unavailable")
@@ -53,7 +53,7 @@ def test_fresh_copies_are_told_while_the_store_is_away(
         "/users", params={"username": [other]}, headers={"Accept": "application/x-ndjson"}
     )
     assert json.loads(lines.text)["error"]["code"] == "store_unavailable"
-    # And once it is back, look-ups go on
+    # And once it is back, lookups work again
     store.start()
     assert web.api.get(f"/users/{other}", params={"wait": 0}).status_code == 202
 
@@ -63,7 +63,7 @@ def test_fresh_copies_are_told_while_the_store_is_away(
     [("CONFIG", "SET", "maxmemory", "1"), ("REPLICAOF", "127.0.0.1", "1")],
     ids=["full", "read-only"],
 )
-def test_a_store_that_takes_no_writes_tells_what_it_has(
+def test_a_redis_without_memory_serves_its_copies(
     breakable_web: tuple[Valkey, WebHarness, LedgerHarness], command: tuple[str, ...]
 ) -> None:
     _, web, ledger = breakable_web
@@ -78,7 +78,7 @@ def test_a_store_that_takes_no_writes_tells_what_it_has(
     assert web.api.get(f"/users/{new_username()}").status_code == 503
 
 
-def test_items_that_nobody_waits_for_any_more_are_let_go() -> None:
+def test_items_are_canceled_when_the_client_disconnects() -> None:
     async def listener_leaves() -> list[asyncio.Task[bytes]]:
         async def never() -> bytes:
             await asyncio.Event().wait()
@@ -100,4 +100,4 @@ def test_items_that_nobody_waits_for_any_more_are_let_go() -> None:
         await asyncio.wait(items, timeout=5)
         return items
 
-    assert all(item.cancelled() for item in asyncio.run(listener_leaves()))
+    assert [item.cancelled() for item in asyncio.run(listener_leaves())] == [True] * 5

@@ -142,7 +142,7 @@ def worker(store_url: str, tmp_path: Path) -> Iterator[tuple[Runtime, LoopThread
         loop.stop()
 
 
-def test_events_are_counted_by_what_became_of_them(web: WebHarness) -> None:
+def test_events_are_counted_by_outcome(web: WebHarness) -> None:
     # When one event comes twice, one comes with other data, one is no event and one is forged
     web.deliver("stripe", order("stripe"))
     web.deliver("stripe", order("stripe"))
@@ -172,7 +172,7 @@ def test_what_a_process_counts_is_reported_once(web: WebHarness) -> None:
     assert scrape(web)("events_total", source="stripe", outcome="refused") == 1
 
 
-def test_jobs_and_their_ends_are_told(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_jobs_are_counted_by_status_and_outcome(web: WebHarness, ledger: LedgerHarness) -> None:
     for account in ("shop", "second"):
         ledger.add_job(account=account)
     seen = scrape(web)
@@ -192,7 +192,7 @@ def test_jobs_and_their_ends_are_told(web: WebHarness, ledger: LedgerHarness) ->
     assert seen("deliveries", status="pending") == 2
 
 
-def test_who_listens_is_told(web: WebHarness) -> None:
+def test_live_subscribers_are_counted(web: WebHarness) -> None:
     with subscribe(web.api, "/live") as one, subscribe(web.api, "/live") as other:
         one.take(1)
         other.take(1)
@@ -200,7 +200,7 @@ def test_who_listens_is_told(web: WebHarness) -> None:
     until(lambda: scrape(web)("live_listeners") == 0)
 
 
-def test_ends_stay_counted_when_their_jobs_are_forgotten(
+def test_outcomes_stay_counted_when_their_jobs_are_pruned(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
     ledger.finish(ledger.claim_and_send(ledger.add_job()))
@@ -229,9 +229,7 @@ def test_claims_and_attempts_are_counted_by_outcome(web: WebHarness, ledger: Led
     assert [seen("attempts_total", kind="dm", outcome=it) for it in outcomes] == [1, 1, 1, 0]
 
 
-def test_an_attempt_whose_worker_died_is_counted_as_lapsed(
-    web: WebHarness, ledger: LedgerHarness
-) -> None:
+def test_an_attempt_whose_worker_died_is_counted(web: WebHarness, ledger: LedgerHarness) -> None:
     ledger.claim(ledger.add_job())
     ledger.pass_time(ledger.script_config.lease + 1)
     ledger.heartbeat()
@@ -254,9 +252,7 @@ def test_an_attempt_that_may_not_write_is_counted(
     assert scrape(web)("attempts_total", kind="dm", outcome=outcome) == 1
 
 
-def test_an_attempt_that_is_refused_is_counted_as_failed(
-    web: WebHarness, ledger: LedgerHarness
-) -> None:
+def test_a_rejected_attempt_is_counted_as_failed(web: WebHarness, ledger: LedgerHarness) -> None:
     ledger.finish(ledger.claim_and_send(ledger.add_job()))
     ledger.pass_time(HOUR)
     assert (
@@ -265,7 +261,7 @@ def test_an_attempt_that_is_refused_is_counted_as_failed(
     assert scrape(web)("attempts_total", kind="dm", outcome="failed") == 1
 
 
-def test_attempts_at_callbacks_are_counted(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_delivery_attempts_are_counted(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = ledger.add_job()
     ledger.finish(ledger.claim_and_send(job_id))
     [delivery] = ledger.deliveries_of(job_id)
@@ -293,7 +289,7 @@ def test_attempts_at_callbacks_are_counted(web: WebHarness, ledger: LedgerHarnes
     assert (seen("deliveries", status="pending"), seen("deliveries", status="delivered")) == (0, 1)
 
 
-def test_what_jobs_wait_for_is_told_by_account_lane_and_reason(
+def test_waiting_jobs_are_counted_by_account_queue_and_reason(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
     holder = ledger.claim(ledger.add_job())
@@ -314,7 +310,7 @@ def test_what_jobs_wait_for_is_told_by_account_lane_and_reason(
     assert seen("jobs_held", account="shop", kind="dm", reason="paused") == 2
 
 
-def test_the_state_of_an_account_is_told(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_the_state_of_an_account_is_reported(web: WebHarness, ledger: LedgerHarness) -> None:
     def states(account: str = "shop") -> dict[str, float]:
         seen = scrape(web)
         names = ("active", "cooling_down", "held", "paused")
@@ -339,7 +335,7 @@ def test_the_state_of_an_account_is_told(web: WebHarness, ledger: LedgerHarness)
     assert states("second") == only("paused")
 
 
-def test_an_account_that_waits_for_a_person_is_held(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_an_account_that_needs_a_person_is_held(web: WebHarness, ledger: LedgerHarness) -> None:
     ledger.release(
         ledger.claim(ledger.add_job()), Status.HELD, effect=AccountEffect(hold="challenge_required")
     )
@@ -348,7 +344,7 @@ def test_an_account_that_waits_for_a_person_is_held(web: WebHarness, ledger: Led
     assert seen("jobs_held", account="shop", kind="dm", reason="challenge_required") == 1
 
 
-def test_budgets_are_told(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_budgets_are_reported(web: WebHarness, ledger: LedgerHarness) -> None:
     def used(pace: str, window: str) -> float:
         return scrape(web)("budget_used", account="shop", pace=pace, window=window)
 
@@ -365,7 +361,7 @@ def test_budgets_are_told(web: WebHarness, ledger: LedgerHarness) -> None:
     assert seen("budget_limit", account="shop", pace="dm", window="day") == 40
 
 
-def test_a_queue_tells_its_depth_and_the_age_of_its_first_message(
+def test_a_queue_reports_its_depth_and_the_age_of_its_first_message(
     web: WebHarness, ledger: LedgerHarness, store: redis.Redis
 ) -> None:
     assert scrape(web)("queue_messages", queue="actions") == 0
@@ -388,9 +384,7 @@ def test_a_queue_tells_its_depth_and_the_age_of_its_first_message(
 
 
 @pytest.mark.parametrize("index", ["due", "wakes", "leases", "expiry", "turns", "alarms"])
-def test_work_that_is_due_and_not_done_is_told(
-    web: WebHarness, store: redis.Redis, index: str
-) -> None:
+def test_overdue_work_is_reported(web: WebHarness, store: redis.Redis, index: str) -> None:
     now_ms = time.time() * 1000
     store.zadd(f"hg:{index}", {"later": now_ms + HOUR})
     assert scrape(web)("due_lag_seconds", index=index) == 0
@@ -398,7 +392,7 @@ def test_work_that_is_due_and_not_done_is_told(
     assert 90 <= scrape(web)("due_lag_seconds", index=index) < 120
 
 
-def test_a_workers_numbers_are_in_the_webs_scrape(
+def test_worker_metrics_are_in_the_web_scrape(
     web: WebHarness, store_url: str, tmp_path: Path
 ) -> None:
     def answers(tier: str) -> float:
@@ -428,9 +422,7 @@ def test_a_workers_numbers_are_in_the_webs_scrape(
     assert seen("claims_total", work="job", outcome="none") == 1
 
 
-def test_a_process_that_was_killed_is_no_longer_counted(
-    web: WebHarness, store: redis.Redis
-) -> None:
+def test_a_killed_process_is_no_longer_counted(web: WebHarness, store: redis.Redis) -> None:
     until(lambda: scrape(web)("processes", tier="web") == 1)
     store.zadd("hg:processes", {"killed": 0, "just killed": time.time() * 1000})
     store.hset("hg:metrics:just killed", mapping={"tier": "worker", "peak_us": "2000000"})
@@ -442,7 +434,7 @@ def test_a_process_that_was_killed_is_no_longer_counted(
     assert scrape(web)("processes", tier="worker") == 0
 
 
-def test_counts_of_another_release_do_not_stop_the_scrape(
+def test_counters_of_another_release_do_not_break_the_scrape(
     web: WebHarness, store: redis.Redis
 ) -> None:
     for name in (
@@ -458,7 +450,9 @@ def test_counts_of_another_release_do_not_stop_the_scrape(
     assert scrape(web)("jobs_ended_total", kind="dm", status="failed") == 2
 
 
-def test_numbers_are_told_also_when_memory_is_short(web: WebHarness, store: redis.Redis) -> None:
+def test_metrics_are_available_when_redis_is_out_of_memory(
+    web: WebHarness, store: redis.Redis
+) -> None:
     web.deliver("stripe", order("stripe"))
     limit = str(store.config_get("maxmemory")["maxmemory"])
     store.config_set("maxmemory", 1)
@@ -470,7 +464,7 @@ def test_numbers_are_told_also_when_memory_is_short(web: WebHarness, store: redi
         store.config_set("maxmemory", limit)
 
 
-def test_no_secret_and_nobody_is_named(
+def test_metrics_contain_no_secret_and_no_person(
     web: WebHarness, ledger: LedgerHarness, store_url: str, tmp_path: Path
 ) -> None:
     event = web.deliver("stripe", order("stripe", "evt_of_a_customer")).json()
@@ -499,7 +493,7 @@ def test_no_secret_and_nobody_is_named(
     assert {"shop", "second", "stripe"} <= Scrape(text).labels()
 
 
-def test_without_redis_there_are_no_numbers(tmp_path: Path, store: redis.Redis) -> None:
+def test_without_redis_there_are_no_metrics(tmp_path: Path, store: redis.Redis) -> None:
     with (
         run_web("redis://127.0.0.1:1/0", tmp_path, CONFIG) as port,
         connect(port, store) as web,

@@ -1,4 +1,4 @@
-"""A photo that comes with the request for its job, or as a URL: taken whole, or refused clearly."""
+"""Photos uploaded with their job or given as a URL: accepted whole, or rejected clearly."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ def upload(
     return web.api.post("/jobs", data=job, files={"photo": (name, file)}, headers=headers)
 
 
-def refused(response: httpx.Response, status: int, code: str, field: str = "photo") -> None:
+def assert_rejected(response: httpx.Response, status: int, code: str, field: str = "photo") -> None:
     error = response.json()["error"]
     assert (response.status_code, error["code"]) == (status, code)
     assert error["message"].startswith(f"{field}: ")
 
 
-def test_an_uploaded_photo_makes_a_job_that_tells_of_it(web: WebHarness) -> None:
-    # Given a photo that lies on its side
+def test_an_uploaded_photo_creates_a_job_that_describes_it(web: WebHarness) -> None:
+    # Given a photo with a rotated orientation
     photo = telling_jpeg()
-    # When it comes with the job
+    # When it is uploaded with the job
     made = upload(web, photo, priority=7)
-    # Then the job shows what it is, and not the photo itself
+    # Then the job describes the photo without its content
     assert made.status_code == 202
     job = made.json()
     kept: Any = web.store.get(f"hg:jobphoto:{job['id']}")
@@ -73,7 +73,7 @@ def test_an_uploaded_photo_makes_a_job_that_tells_of_it(web: WebHarness) -> None
     )
 
 
-def test_what_is_kept_is_upright_and_carries_nothing_but_the_picture(web: WebHarness) -> None:
+def test_the_stored_photo_is_upright_and_has_no_metadata(web: WebHarness) -> None:
     photo = telling_jpeg()
     assert SECRET_MAKER.encode() in photo
     assert SECRET_COMMENT in photo
@@ -86,14 +86,14 @@ def test_what_is_kept_is_upright_and_carries_nothing_but_the_picture(web: WebHar
         False,
         False,
     )
-    # The red half has come to the top
+    # The red half is at the top now
     assert [image.getpixel(place) for place in ((100, 20), (100, 300))] == [
         (254, 0, 0),
         (0, 0, 254),
     ]
 
 
-def test_the_name_of_a_file_says_nothing(web: WebHarness) -> None:
+def test_the_file_name_is_ignored(web: WebHarness) -> None:
     made = upload(web, encoded(picture(mode="RGBA"), "PNG"), name="notes.txt")
     assert (made.status_code, made.json()["photo"]["width"]) == (202, 320)
 
@@ -110,17 +110,17 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize(("photo", "code"), HOSTILE.values(), ids=HOSTILE.keys())
-def test_what_is_no_photo_is_refused_by_its_content(
+def test_a_file_that_is_no_photo_is_rejected_by_its_content(
     web: WebHarness, photo: bytes, code: str
 ) -> None:
     began = time.monotonic()
-    refused(upload(web, photo, name="photo.jpg"), 422, code)
+    assert_rejected(upload(web, photo, name="photo.jpg"), 422, code)
     assert time.monotonic() - began < 5
     assert web.contents() == {}
 
 
-def test_a_photo_over_the_cap_is_refused_with_the_cap(web: WebHarness) -> None:
-    # Told by its length at once, or found out while it streams
+def test_a_photo_above_the_limit_is_rejected_with_the_limit(web: WebHarness) -> None:
+    # By its declared length, or while it streams
     nine = bytes(9 * 1024 * 1024)
     told = upload(web, nine)
     body = httpx.Request("POST", "http://x/", files={"job": "{}", "photo": ("a", nine)})
@@ -133,7 +133,7 @@ def test_a_photo_over_the_cap_is_refused_with_the_cap(web: WebHarness) -> None:
     assert web.contents() == {}
 
 
-def test_the_reading_stops_at_the_cap(web: WebHarness) -> None:
+def test_reading_stops_at_the_limit(web: WebHarness) -> None:
     # Given a sender that never ends
     with web.connect() as connection:
         connection.sendall(
@@ -145,11 +145,11 @@ def test_the_reading_stops_at_the_cap(web: WebHarness) -> None:
         _chunk(connection, part)
         sent = 0
         megabyte = bytes(1024 * 1024)
-        # When it has sent the cap and a little more
+        # When it has sent the limit and a little more
         while sent <= MAX_PHOTO_BYTES:
             _chunk(connection, megabyte)
             sent += len(megabyte)
-        # Then it has its answer
+        # Then it is answered
         status, headers, body = read_response(connection)
     assert (status, headers["connection"]) == (413, "close")
     assert json.loads(body)["error"]["code"] == "photo_too_large"
@@ -159,7 +159,7 @@ def _chunk(connection: socket.socket, data: bytes) -> None:
     connection.sendall(b"%x\r\n" % len(data) + data + b"\r\n")
 
 
-def test_who_has_no_key_is_refused_before_a_byte_is_read(web: WebHarness) -> None:
+def test_an_upload_without_a_key_is_rejected_before_a_byte_is_read(web: WebHarness) -> None:
     job = {"job": json.dumps(DM)}
     files = {"photo": ("a.jpg", telling_jpeg())}
     assert web.http.post("/jobs", data=job, files=files).status_code == 401
@@ -210,7 +210,7 @@ FORMS: dict[str, tuple[bytes, int, str]] = {
 
 
 @pytest.mark.parametrize(("body", "status", "field"), FORMS.values(), ids=FORMS.keys())
-def test_a_form_of_another_shape_is_refused(
+def test_a_form_of_another_shape_is_rejected(
     web: WebHarness, body: bytes, status: int, field: str
 ) -> None:
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
@@ -223,7 +223,7 @@ def test_a_form_of_another_shape_is_refused(
 @pytest.mark.parametrize(
     ("job", "status"), [("{", 400), ("[]", 422), ("[" * 100_000, 400), ("{}", 422)]
 )
-def test_a_job_that_is_none_is_refused_before_the_photo_is_looked_at(
+def test_an_invalid_job_is_rejected_before_the_photo_is_processed(
     web: WebHarness, job: str, status: int
 ) -> None:
     files = {"photo": ("a.jpg", png_bomb())}
@@ -233,12 +233,12 @@ def test_a_job_that_is_none_is_refused_before_the_photo_is_looked_at(
 
 
 @pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary="])
-def test_a_form_without_a_boundary_is_refused(web: WebHarness, content_type: str) -> None:
+def test_a_form_without_a_boundary_is_rejected(web: WebHarness, content_type: str) -> None:
     response = web.api.post("/jobs", content=b"x", headers={"Content-Type": content_type})
     assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_form")
 
 
-def test_a_slow_sender_of_a_photo_is_not_waited_for(web: WebHarness) -> None:
+def test_a_slow_upload_is_rejected(web: WebHarness) -> None:
     with web.connect() as connection:
         connection.sendall(
             b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 8000\r\n"
@@ -259,16 +259,16 @@ def test_a_slow_sender_of_a_photo_is_not_waited_for(web: WebHarness) -> None:
         ({"priority": 10}, "priority"),
     ],
 )
-def test_what_does_not_go_with_an_uploaded_photo_is_named(
+def test_a_field_not_allowed_with_an_uploaded_photo_is_named(
     web: WebHarness, changes: dict[str, Any], field: str
 ) -> None:
     response = upload(web, telling_jpeg(), **changes)
-    refused(response, 422, "invalid_request", field)
+    assert_rejected(response, 422, "invalid_request", field)
     assert [item["field"] for item in response.json()["error"]["fields"]] == [field]
     assert web.contents() == {}
 
 
-def test_a_photo_by_url_is_left_to_a_worker(web: WebHarness) -> None:
+def test_a_photo_url_is_left_to_a_worker(web: WebHarness) -> None:
     made = web.api.post("/jobs", json={**DM, "photo": URL})
     assert made.status_code == 202
     unknown = ("bytes", "width", "height", "sha256")
@@ -294,9 +294,11 @@ BAD_URLS = [
 
 @pytest.mark.parametrize("url", BAD_URLS)
 @pytest.mark.parametrize("path", ["/jobs", "/jobs:preview"])
-def test_a_url_that_is_not_to_be_fetched_is_refused(web: WebHarness, url: Any, path: str) -> None:
+def test_a_photo_url_that_must_not_be_fetched_is_rejected(
+    web: WebHarness, url: Any, path: str
+) -> None:
     response = web.api.post(path, json={**DM, "photo": url})
-    refused(response, 422, "invalid_request")
+    assert_rejected(response, 422, "invalid_request")
     assert "a-secret" not in response.text
     assert web.contents() == {}
 
@@ -308,10 +310,10 @@ def test_a_url_that_is_not_to_be_fetched_is_refused(web: WebHarness, url: Any, p
         ({"kind": "comment", "to": None, "post": "CxyZabcDEfg"}, "photo"),
     ],
 )
-def test_what_does_not_go_with_the_url_of_a_photo_is_named(
+def test_a_field_not_allowed_with_a_photo_url_is_named(
     web: WebHarness, changes: dict[str, Any], field: str
 ) -> None:
-    refused(
+    assert_rejected(
         web.api.post("/jobs", json={**DM, "photo": URL, **changes}), 422, "invalid_request", field
     )
 
@@ -329,13 +331,15 @@ def test_an_idempotency_key_covers_the_photo(web: WebHarness) -> None:
     assert len(list(web.store.scan_iter("hg:jobphoto:*"))) == 1
 
 
-def test_a_preview_of_a_photo_by_url_tells_and_makes_nothing(web: WebHarness) -> None:
+def test_a_preview_of_a_photo_url_creates_nothing(web: WebHarness) -> None:
     told = web.api.post("/jobs:preview", json={**DM, "photo": URL}).json()
     assert (told["decision"], told["dry_run"]) == ("send", False)
     assert web.contents() == {}
 
 
-def test_a_photo_goes_when_its_job_is_canceled(web: WebHarness, ledger: LedgerHarness) -> None:
+def test_a_photo_is_deleted_when_its_job_is_canceled(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
     job_id = upload(web, telling_jpeg(), delay_seconds=60).json()["id"]
     assert web.store.exists(f"hg:jobphoto:{job_id}")
     web.api.post(f"/jobs/{job_id}/cancel").raise_for_status()
@@ -343,20 +347,18 @@ def test_a_photo_goes_when_its_job_is_canceled(web: WebHarness, ledger: LedgerHa
     assert web.api.get(f"/jobs/{job_id}").json()["photo"]["width"] == 200
 
 
-def test_a_retry_without_the_photo_is_a_conflict_that_says_so(
-    web: WebHarness, ledger: LedgerHarness
-) -> None:
+def test_a_retry_without_the_photo_is_a_conflict(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = upload(web, telling_jpeg()).json()["id"]
     ledger.finish(ledger.claim(job_id), Status.FAILED)
     answered = web.api.post(f"/jobs/{job_id}/retry")
     assert (answered.status_code, answered.json()["error"]["code"]) == (409, "photo_gone")
-    # One that came by URL is fetched again
+    # A photo from a URL is fetched again
     by_url = web.api.post("/jobs", json={**DM, "photo": URL}).json()["id"]
     ledger.finish(ledger.claim(by_url), Status.FAILED)
     assert web.api.post(f"/jobs/{by_url}/retry").status_code == 202
 
 
-def test_many_photos_at_once_are_taken_a_few_at_a_time(web: WebHarness) -> None:
+def test_many_concurrent_photos_are_accepted(web: WebHarness) -> None:
     photos = [encoded(picture(200 + n, 100)) for n in range(12)]
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda photo: upload(web, photo), photos))
@@ -364,8 +366,8 @@ def test_many_photos_at_once_are_taken_a_few_at_a_time(web: WebHarness) -> None:
     assert sorted(each.json()["photo"]["width"] for each in answers) == [*range(200, 212)]
 
 
-def test_more_uploads_than_there_is_room_for_are_to_come_again(web: WebHarness) -> None:
-    # Given senders that have begun and not ended
+def test_too_many_concurrent_uploads_are_rejected(web: WebHarness) -> None:
+    # Given unfinished uploads
     head = (
         b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 8000\r\n"
         b"Content-Type: multipart/form-data; boundary=b\r\n"
@@ -380,15 +382,15 @@ def test_more_uploads_than_there_is_room_for_are_to_come_again(web: WebHarness) 
     with ExitStack() as stack:
         for _ in range(24):
             stack.enter_context(web.connect()).sendall(head)
-        # Then one more has to wait outside
+        # Then one more is rejected
         until(lambda: status() == 503)
     assert answers[-1].json()["error"]["code"] == "photos_busy"
     assert answers[-1].headers["Retry-After"] == "5"
-    # And comes in when they have gone
+    # And accepted when they are gone
     until(lambda: status() == 202)
 
 
-def test_a_photo_there_is_no_room_for_on_disk_is_to_come_again(
+def test_a_photo_is_rejected_with_503_if_the_disk_is_full(
     web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as without_disk:
@@ -399,7 +401,7 @@ def test_a_photo_there_is_no_room_for_on_disk_is_to_come_again(
     assert upload(web, telling_jpeg()).status_code == 202
 
 
-def test_the_documentation_shows_both_ways_to_ask(web: WebHarness) -> None:
+def test_the_documentation_shows_both_content_types(web: WebHarness) -> None:
     content = web.http.get("/openapi.json").json()["paths"]["/jobs"]["post"]["requestBody"][
         "content"
     ]

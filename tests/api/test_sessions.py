@@ -18,7 +18,7 @@ from tests.support.session_store import open_session_store
 from tests.support.sessions import CANARY, document, leaks, of_device, of_user
 from tests.support.web import API_KEY, SECRET_KEY, WebHarness
 
-#: Its username is no variable.
+#: Its username is not from a variable.
 PATH = "/accounts/reader/session"
 
 
@@ -52,7 +52,7 @@ def test_a_session_is_stored_encrypted_and_not_echoed(web: WebHarness, store_url
     assert CANARY.encode() not in b"".join(filter(None, web.contents().values()))
 
 
-def test_another_device_is_refused_until_it_is_asked_for(web: WebHarness) -> None:
+def test_another_device_is_rejected_without_reset_device(web: WebHarness) -> None:
     put(web, document())
     before = web.contents()
     refused = put(web, of_device("new"))
@@ -67,14 +67,14 @@ def test_another_device_is_refused_until_it_is_asked_for(web: WebHarness) -> Non
     assert (taken.json()["version"], taken.json()["device_reset"]) == (2, True)
 
 
-def test_another_user_s_session_is_refused(web: WebHarness) -> None:
+def test_another_users_session_is_rejected(web: WebHarness) -> None:
     put(web, document())
     refused = put(web, of_user("77"))
     assert (refused.status_code, error(refused)["code"]) == (409, "user_changed")
     assert "reset_device=true" in error(refused)["message"]
 
 
-def test_a_session_that_cannot_be_read_is_replaced_only_when_asked_to(
+def test_an_unreadable_session_is_replaced_only_with_reset_device(
     web: WebHarness, store_url: str
 ) -> None:
     async def save() -> None:
@@ -91,7 +91,7 @@ def held_up(web: WebHarness) -> int:
     return sum("b" in client["flags"] for client in web.store.client_list())
 
 
-def test_of_two_at_the_same_time_one_is_told_to_try_again(web: WebHarness) -> None:
+def test_of_two_concurrent_imports_one_is_a_conflict(web: WebHarness) -> None:
     put(web, document())
     until(lambda: held_up(web) == 0)
     with ThreadPoolExecutor(2) as pool:
@@ -122,7 +122,7 @@ def test_of_two_at_the_same_time_one_is_told_to_try_again(web: WebHarness) -> No
         ({"more": [[[[[[[[[[[[[[[[[[[[CANARY]]]]]]]]]]]]]]]]]]]]}, "body"),
     ],
 )
-def test_a_wrong_field_is_named(web: WebHarness, changes: dict[str, Any], field: str) -> None:
+def test_an_invalid_field_is_named(web: WebHarness, changes: dict[str, Any], field: str) -> None:
     refused = put(web, document(**changes))
     assert (refused.status_code, error(refused)["code"]) == (422, "invalid_request")
     (problem,) = error(refused)["fields"]
@@ -146,7 +146,7 @@ def test_a_wrong_field_is_named(web: WebHarness, changes: dict[str, Any], field:
         (b"x" * (MAX_API_BODY + 1), "application/json", 413),
     ],
 )
-def test_a_body_that_is_no_settings_is_refused(
+def test_a_body_that_is_not_settings_is_rejected(
     web: WebHarness, body: bytes, kind: str, status: int
 ) -> None:
     refused = web.api.put(PATH, content=body, headers={"Content-Type": kind})
@@ -156,7 +156,7 @@ def test_a_body_that_is_no_settings_is_refused(
     assert web.contents() == {}
 
 
-def test_a_query_that_is_no_switch_is_refused(web: WebHarness) -> None:
+def test_an_invalid_query_parameter_is_rejected(web: WebHarness) -> None:
     refused = put(web, document(), "?reset_device=perhaps")
     assert refused.status_code == 422
     assert error(refused)["fields"][0]["field"] == "reset_device"
@@ -169,13 +169,13 @@ def test_an_unknown_account_is_not_found(web: WebHarness) -> None:
 
 
 @pytest.mark.parametrize("key", [None, "Bearer wrong", f"Basic {API_KEY}"])
-def test_without_a_key_nothing_is_stored(web: WebHarness, key: str | None) -> None:
+def test_an_import_requires_a_key(web: WebHarness, key: str | None) -> None:
     headers = {"Authorization": key} if key else {}
     assert web.http.put(PATH, json=document(), headers=headers).status_code == 401
     assert web.contents() == {}
 
 
-def test_the_username_s_variable_is_named_where_the_web_process_lacks_it(
+def test_a_missing_username_variable_is_named(
     web: WebHarness, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = "/accounts/shop/session"
@@ -189,7 +189,7 @@ def test_the_username_s_variable_is_named_where_the_web_process_lacks_it(
     assert stored(store_url, "shop") is not None
 
 
-def test_nothing_of_a_session_is_in_an_answer_or_a_log(
+def test_nothing_of_a_session_is_in_a_response_or_a_log(
     web: WebHarness, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -1,4 +1,4 @@
-"""What every answer shares: the shape of errors, the documentation, health."""
+"""What all responses share: error bodies, the documentation, health."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from structlog.testing import capture_logs
 
 from tests.support.web import API_KEY, SECRET_KEY, WebHarness, connect, run_web
 from tests.support.webhook_signatures import SECRETS
@@ -38,7 +39,7 @@ PATHS = {
 @pytest.mark.parametrize(
     "path", ["/", "/nope", "/jobs/", "/JOBS", "/jobs/x/y", "/%00", "/favicon.ico"]
 )
-def test_an_unknown_path_has_the_shape_of_an_error(web: WebHarness, path: str) -> None:
+def test_an_unknown_path_gets_an_error_body(web: WebHarness, path: str) -> None:
     answer = web.api.get(path)
     assert answer.status_code == 404
     assert set(answer.json()["error"]) == {"code", "message"}
@@ -55,7 +56,7 @@ def test_an_unknown_path_has_the_shape_of_an_error(web: WebHarness, path: str) -
         ("BREW", "/jobs", {"GET", "POST"}),
     ],
 )
-def test_a_wrong_method_has_the_shape_of_an_error(
+def test_a_wrong_method_gets_an_error_body(
     web: WebHarness, method: str, path: str, allowed: set[str]
 ) -> None:
     answer = web.api.request(method, path)
@@ -77,7 +78,7 @@ def test_the_documentation_describes_errors_as_they_are(web: WebHarness) -> None
     assert "HTTPValidationError" not in text
     described = json.loads(text)["paths"]["/jobs"]["post"]["responses"]
     schema = described["default"]["content"]["application/json"]["schema"]
-    assert schema == {"$ref": "#/components/schemas/ErrorAnswer"}
+    assert schema == {"$ref": "#/components/schemas/ErrorBody"}
 
 
 def test_the_documentation_is_a_page_without_secrets(web: WebHarness) -> None:
@@ -87,7 +88,7 @@ def test_the_documentation_is_a_page_without_secrets(web: WebHarness) -> None:
     assert not [secret for secret in (API_KEY, SECRET_KEY, *SECRETS.values()) if secret in whole]
 
 
-def test_health_does_not_ask_the_store_and_readiness_does(tmp_path: Path) -> None:
+def test_readiness_needs_redis_and_health_does_not(tmp_path: Path) -> None:
     nowhere = "redis://127.0.0.1:1/0"
     with (
         run_web(nowhere, tmp_path) as port,
@@ -99,16 +100,16 @@ def test_health_does_not_ask_the_store_and_readiness_does(tmp_path: Path) -> Non
         assert web.http.get("/docs").status_code == 200
 
 
-def test_readiness_with_a_store(web: WebHarness) -> None:
+def test_readiness_with_redis(web: WebHarness) -> None:
     assert (web.http.get("/readyz").status_code, web.contents()) == (200, {})
 
 
-def test_answers_do_not_name_the_server(web: WebHarness) -> None:
+def test_responses_do_not_name_the_server(web: WebHarness) -> None:
     assert "Server" not in web.http.get("/healthz").headers
 
 
 @pytest.mark.parametrize("path", ["/jobs", "/events", "/webhooks/stripe", "/nope"])
-def test_a_websocket_that_nobody_serves_is_turned_away(web: WebHarness, path: str) -> None:
+def test_a_websocket_on_another_path_is_rejected(web: WebHarness, path: str) -> None:
     upgrade = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
@@ -119,19 +120,19 @@ def test_a_websocket_that_nobody_serves_is_turned_away(web: WebHarness, path: st
     assert 400 <= answer.status_code < 500 or answer.status_code == 200
 
 
-def test_what_nobody_expected_is_answered_and_logged_once(
+def test_an_unexpected_exception_is_a_500_and_logged_once(
     capfd: pytest.CaptureFixture[str],
     store_url: str,
     tmp_path: Path,
     store: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Given a defect
+    # Given a bug
     async def broken(*_args: object, **_kwargs: object) -> None:
         raise ZeroDivisionError("the cause")
 
     monkeypatch.setattr("service.jobs.queries.JobQueries.jobs", broken)
-    with run_web(store_url, tmp_path) as port, connect(port, store) as web:
+    with run_web(store_url, tmp_path) as port, connect(port, store) as web, capture_logs() as logs:
         # When
         answer = web.api.get("/jobs")
         again = web.api.get("/healthz")
@@ -141,6 +142,5 @@ def test_what_nobody_expected_is_answered_and_logged_once(
     assert answer.json()["error"]["code"] == "internal_error"
     assert "cause" not in answer.text
     assert again.status_code == 200
-    written = "".join(capfd.readouterr())
-    assert written.count("unexpected error") == 1
-    assert "Exception in ASGI application" not in written
+    assert [entry["event"] for entry in logs].count("unexpected error") == 1
+    assert "Exception in ASGI application" not in "".join(capfd.readouterr())

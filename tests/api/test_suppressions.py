@@ -1,4 +1,4 @@
-"""The list of who is not written to."""
+"""Suppressions: recipients that must not be written to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def entry(web: WebHarness, path: str, **options: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"null"])
-def test_somebody_is_put_on_the_list_shown_and_taken_off(web: WebHarness, body: bytes) -> None:
+def test_a_suppression_is_added_shown_and_removed(web: WebHarness, body: bytes) -> None:
     # When
     headers = {"Content-Type": "application/json"} if body else {}
     made = web.api.put(f"{LIST}/some.handle", content=body, headers=headers)
@@ -36,7 +36,7 @@ def test_somebody_is_put_on_the_list_shown_and_taken_off(web: WebHarness, body: 
     assert made.json()["since"].endswith("Z")
     assert web.api.get(f"{LIST}/some.handle").json() == made.json()
 
-    # When taken off
+    # When removed
     gone = web.api.delete(f"{LIST}/some.handle")
 
     # Then
@@ -44,7 +44,7 @@ def test_somebody_is_put_on_the_list_shown_and_taken_off(web: WebHarness, body: 
     assert web.contents() == {}
 
 
-def test_a_second_put_corrects_the_reason_and_keeps_the_day(web: WebHarness) -> None:
+def test_a_second_put_changes_the_reason_and_keeps_the_date(web: WebHarness) -> None:
     first = entry(web, "some.handle", json={"reason": "by phone"})
     other = {"Authorization": f"Bearer {OTHER_KEY}"}
     again = web.api.put(f"{LIST}/some.handle", json={"reason": "by mail"}, headers=other)
@@ -63,7 +63,7 @@ def test_a_second_put_corrects_the_reason_and_keeps_the_day(web: WebHarness) -> 
         ("@123", "@123", "*:123"),
     ],
 )
-def test_every_way_to_write_somebody_is_one_entry(
+def test_every_form_of_a_recipient_is_one_suppression(
     web: WebHarness, typed: str, shown: str, field: str
 ) -> None:
     assert entry(web, typed)["username"] == shown
@@ -88,16 +88,14 @@ def test_every_way_to_write_somebody_is_one_entry(
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_who_cannot_be_meant_for_certain_is_refused(
-    web: WebHarness, method: str, typed: str
-) -> None:
+def test_an_ambiguous_recipient_is_rejected(web: WebHarness, method: str, typed: str) -> None:
     refused = web.api.request(method, f"{LIST}/{typed}")
     assert refused.status_code == 422
     assert [each["field"] for each in refused.json()["error"]["fields"]] == ["username"]
     assert web.contents() == {}
 
 
-def test_an_entry_for_one_account_stands_beside_the_one_for_all(web: WebHarness) -> None:
+def test_a_suppression_of_one_account_is_separate_from_the_global_one(web: WebHarness) -> None:
     params = {"account": "shop"}
     assert web.api.put(f"{LIST}/a", params=params).json()["account"] == "shop"
     assert web.api.get(f"{LIST}/a").status_code == 404
@@ -116,7 +114,7 @@ def test_an_unknown_account_is_named(web: WebHarness, method: str, account: str)
     assert web.contents() == {}
 
 
-def test_an_entry_outlives_the_account_that_it_was_for(web: WebHarness) -> None:
+def test_a_suppression_outlives_its_account(web: WebHarness) -> None:
     web.store.hset("hg:suppressed", "gone:a", '{"reason": null, "since": 0, "by": "first"}')
     web.store.zadd("hg:suppressions", {"gone:a": 0})
     params = {"account": "gone"}
@@ -126,7 +124,7 @@ def test_an_entry_outlives_the_account_that_it_was_for(web: WebHarness) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_who_is_not_on_the_list_is_not_found(web: WebHarness, method: str) -> None:
+def test_a_missing_suppression_is_not_found(web: WebHarness, method: str) -> None:
     answer = web.api.request(method, f"{LIST}/a")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_suppressed")
 
@@ -134,14 +132,14 @@ def test_who_is_not_on_the_list_is_not_found(web: WebHarness, method: str) -> No
 @pytest.mark.parametrize(
     "body", [{"reason": "x" * 201}, {"reason": 7}, {"reason": None}, {"why": "x"}]
 )
-def test_a_reason_that_is_no_short_text_is_refused(web: WebHarness, body: dict[str, Any]) -> None:
+def test_an_invalid_reason_is_rejected(web: WebHarness, body: dict[str, Any]) -> None:
     refused = web.api.put(f"{LIST}/a", json=body)
     assert refused.status_code == 422
     assert [each["field"] for each in refused.json()["error"]["fields"]] == list(body)
     assert web.contents() == {}
 
 
-def test_the_list_goes_page_by_page(web: WebHarness) -> None:
+def test_suppressions_are_listed_page_by_page(web: WebHarness) -> None:
     made = [entry(web, name) for name in ("a", "b", "c", "pk:1", "@9")]
     made += [entry(web, "a", params={"account": "shop"})]
     found: list[dict[str, Any]] = []
@@ -162,20 +160,20 @@ def test_the_list_goes_page_by_page(web: WebHarness) -> None:
     assert all(each in found for each in made)
 
 
-def test_an_empty_list_has_its_shape_and_takes_any_cursor(web: WebHarness) -> None:
+def test_an_empty_list_accepts_any_cursor(web: WebHarness) -> None:
     for cursor in (None, "", "x", "(", "\x00", "é"):
         params = {} if cursor is None else {"cursor": cursor}
         assert web.api.get(LIST, params=params).json() == {"items": [], "next": None}
 
 
 @pytest.mark.parametrize("params", [{"limit": 0}, {"limit": 201}, {"cursor": "x" * 201}])
-def test_a_page_that_cannot_be_is_refused(web: WebHarness, params: dict[str, Any]) -> None:
+def test_an_invalid_page_is_rejected(web: WebHarness, params: dict[str, Any]) -> None:
     refused = web.api.get(LIST, params=params)
     assert refused.status_code == 422
     assert [each["field"] for each in refused.json()["error"]["fields"]] == list(params)
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", ""), ("GET", "/a"), ("PUT", "/a")])
-def test_the_list_is_for_callers_with_a_key(web: WebHarness, method: str, path: str) -> None:
+def test_suppressions_require_a_key(web: WebHarness, method: str, path: str) -> None:
     assert web.http.request(method, LIST + path).status_code == 401
     assert web.contents() == {}

@@ -1,4 +1,4 @@
-"""The short way in takes what the route would take, and answers as the rest of the house does."""
+"""The fast path accepts what the route accepts, and responds like the other routes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from structlog.testing import capture_logs
 
 from tests.support.web import WebHarness, connect, order, run_web
 from tests.support.webhook_signatures import SECRETS, signed_headers
@@ -15,7 +16,7 @@ BODY = order("stripe")
 
 
 @pytest.mark.parametrize("path", ["/webhooks/stripe", "/webhooks/stripe/", "/webhooks/str%69pe"])
-def test_a_webhook_is_taken_with_or_without_a_slash(web: WebHarness, path: str) -> None:
+def test_a_webhook_is_accepted_with_or_without_a_trailing_slash(web: WebHarness, path: str) -> None:
     headers = signed_headers("stripe", BODY, SECRETS["stripe"])
     assert web.http.post(path, content=BODY, headers=headers).status_code == 202
 
@@ -34,19 +35,18 @@ def test_a_webhook_is_taken_with_or_without_a_slash(web: WebHarness, path: str) 
         ("/hooks/stripe", "not_found"),
     ],
 )
-def test_what_is_no_webhook_is_not_found(web: WebHarness, path: str, code: str) -> None:
+def test_another_path_is_not_found(web: WebHarness, path: str, code: str) -> None:
     refused = web.http.post(path, content=BODY)
     assert (refused.status_code, refused.json()["error"]["code"]) == (404, code)
 
 
-def test_the_documentation_tells_of_it(web: WebHarness) -> None:
+def test_the_documentation_describes_the_route(web: WebHarness) -> None:
     paths = web.http.get("/openapi.json").json()["paths"]
     told = paths["/webhooks/{source}"]["post"]["responses"]
     assert {"200", "202", "400", "404", "408", "413", "415", "503"} <= set(told)
 
 
-def test_a_defect_is_answered_and_logged_once(
-    capfd: pytest.CaptureFixture[str],
+def test_an_unexpected_exception_is_a_500_and_logged_once(
     store_url: str,
     tmp_path: Path,
     store: redis.Redis,
@@ -57,15 +57,15 @@ def test_a_defect_is_answered_and_logged_once(
         raise ZeroDivisionError("the cause")
 
     monkeypatch.setattr("service.jobs.ledger.Ledger.accept", broken)
-    with run_web(store_url, tmp_path) as port, connect(port, store) as web:
+    with run_web(store_url, tmp_path) as port, connect(port, store) as web, capture_logs() as logs:
         # When
         refused = web.deliver("stripe", BODY)
         monkeypatch.undo()
         again = web.deliver("stripe", BODY)
 
-    # Then the sender is told to come again, and what he sends then is taken
+    # Then the sender is told to retry, and the retry is accepted
     assert refused.status_code == 500
     assert json.loads(refused.text)["error"]["code"] == "internal_error"
     assert "cause" not in refused.text
     assert again.status_code == 202
-    assert capfd.readouterr().out.count("unexpected error") == 1
+    assert [entry["event"] for entry in logs].count("unexpected error") == 1

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from deploy.local.sender import event
-from deploy.local.stack import CONFIG, Stack
+from deploy.local.stack import Stack
 from deploy.local.wait import until
 from tests.bench.baselines.serving import OUTSIDE, SECRET
 from tests.bench.cores import LOAD, SERVER, pin
@@ -26,6 +26,7 @@ from tests.bench.load import Load, Timings
 from tests.bench.servers import Server, baseline
 from tests.bench.slow_server import SlowServer, run_slow_server
 from tests.bench.table import Goal, Row, median, ratio
+from tests.support.config_file import usual_config, write_config
 
 CALL_SECONDS: Final = 2.0
 #: Each begins a call, so that twice as many are under way.
@@ -55,23 +56,6 @@ BASELINES: Final[Mapping[str, str]] = {
 _PLACES: Final = (
     f"server, store and what is measured on core {SERVER}, workers and all they call on core {LOAD}"
 )
-
-#: A job that is born failed, so that all there is to do is to tell of it.
-_TABLES: Final = """
-[callbacks.outside-{number}]
-url = "http://127.0.0.{number}:{port}/"
-secrets = ["env:CALLBACK_SECRET"]
-
-[[rules]]
-name = "call-{number}"
-source = "stripe"
-event = "call.{number}"
-action = "dm"
-account = "shop"
-to = "{{{{ object.nobody }}}}"
-text = "-"
-callback = "outside-{number}"
-"""
 
 #: What was measured, in ms: `accepts p99 idle` and the like; and how many calls were under way.
 Figures = Mapping[str, float]
@@ -238,8 +222,8 @@ def _while_all_hangs(stack: Stack) -> Row:
 @contextmanager
 def _ours(directory: Path, slow_server: SlowServer) -> Iterator[tuple[Place, Stack]]:
     """Run web and worker, with a callback at every origin of the slow server."""
-    config = directory / "heliograph.toml"
-    config.write_text(config_with_origins(slow_server.port))
+    document = config_with_origins(slow_server.port)
+    config = write_config(directory / "heliograph.toml", document)
     calls = [paid_event(type=f"call.{number}") for number in range(1, ORIGINS + 1)]
     with Stack(directory / "stack", processes=("web", "worker"), config=config) as stack:
         pin(stack.processes["web"].pid)
@@ -251,14 +235,22 @@ def _ours(directory: Path, slow_server: SlowServer) -> Iterator[tuple[Place, Sta
             process.kill()  # they would see their calls out
 
 
-def config_with_origins(port: int) -> str:
-    """The local stack's heliograph.toml, with a rule and a callback for every origin.
+def config_with_origins(port: int) -> dict[str, Any]:
+    """The local stack's configuration, with a rule and a callback for every origin.
 
     Parameters:
       port: Where the slow server listens.
     """
-    tables = [_TABLES.format(number=number, port=port) for number in range(1, ORIGINS + 1)]
-    return CONFIG.read_text() + "".join(tables)
+    numbers = range(1, ORIGINS + 1)
+    # A job without a recipient is rejected at creation: all there is to do is its callback.
+    job = {"action": "dm", "to": "{{ object.nobody }}", "text": "-"}
+    return usual_config(
+        callbacks={f"outside-{n}": {"url": f"http://127.0.0.{n}:{port}/"} for n in numbers},
+        rules=[
+            {"name": f"call-{n}", "event": f"call.{n}", "callback": f"outside-{n}", **job}
+            for n in numbers
+        ],
+    )
 
 
 @contextmanager

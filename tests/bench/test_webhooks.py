@@ -11,6 +11,7 @@ from tests.bench import webhooks
 from tests.bench.concurrency import ORIGINS, config_with_origins
 from tests.bench.events import paid_event
 from tests.bench.load import encoded
+from tests.support.config_file import to_toml
 
 
 def test_ours_and_what_it_is_compared_with_take_the_same_load(tmp_path: Path) -> None:
@@ -21,7 +22,7 @@ def test_ours_and_what_it_is_compared_with_take_the_same_load(tmp_path: Path) ->
 
 
 def test_every_call_of_ours_is_a_job_that_ends_at_once_and_is_told_to_its_own_origin() -> None:
-    rules = RuleSet(parse_config(config_with_origins(8000)).rules)
+    rules = RuleSet(parse_config(to_toml(config_with_origins(8000))).rules)
     told = []
     for number in range(1, ORIGINS + 1):
         event = parse("stripe", encoded(paid_event(type=f"call.{number}")), [])

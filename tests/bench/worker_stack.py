@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -18,8 +17,9 @@ import redis
 
 from deploy.local.instagram.records import CallRecord
 from deploy.local.sender import event, send
-from deploy.local.stack import CONFIG, Stack
+from deploy.local.stack import Stack
 from deploy.local.wait import until
+from tests.support.config_file import usual_config, write_config
 
 _PASSWORD: Final = "bench-password"
 WRITE: Final = "broadcast_text"
@@ -36,8 +36,7 @@ class Workplace:
     """
 
     def __init__(self, directory: Path, accounts: Sequence[str], origins: Sequence[str]) -> None:
-        config = directory / "heliograph.toml"
-        config.write_text(_document(accounts, origins))
+        config = write_config(directory / "heliograph.toml", _config(accounts, origins))
         self._directory = directory
         self._accounts = accounts
         self._stack = Stack(directory / "stack", processes=(), config=config)
@@ -158,22 +157,13 @@ class Workplace:
         return next(iter(self.fake_instagram.log(WRITE, since=seq)), None)
 
 
-def _document(accounts: Sequence[str], origins: Sequence[str]) -> str:
-    """The local stack's file, and the accounts and origins."""
-    tables = [CONFIG.read_text()]
-    for name in accounts:
-        proxy = "env:INSTAGRAM_PROXY"
-        tables.append(_table(f"[accounts.{name}]", username=name, password=_PASSWORD, proxy=proxy))
-    for number, url in enumerate(origins):
-        name = f"origin-{number}"
-        tables.append(_table(f"[callbacks.{name}]", url=url, secrets=["env:CALLBACK_SECRET"]))
-        # Without a recipient the job is born failed, and its callback is due at once.
-        job = {"source": "stripe", "event": FLOOD, "action": "dm", "account": "shop"}
-        nobody = {"to": "{{ object.nobody | default('') }}", "text": "-"}
-        tables.append(_table("[[rules]]", name=name, callback=name, **job, **nobody))
-    return "\n".join(tables)
-
-
-def _table(head: str, **values: Any) -> str:
-    """A table in TOML, whose texts and lists are JSON's."""
-    return "\n".join([head, *(f"{key} = {json.dumps(value)}" for key, value in values.items())])
+def _config(accounts: Sequence[str], origins: Sequence[str]) -> dict[str, Any]:
+    """The local stack's configuration, with the accounts and a rule for each origin."""
+    names = [f"origin-{number}" for number in range(len(origins))]
+    # A job without a recipient is rejected at creation, so its callback is due at once.
+    job = {"event": FLOOD, "action": "dm", "to": "{{ object.nobody | default('') }}", "text": "-"}
+    return usual_config(
+        accounts={name: {"password": _PASSWORD} for name in accounts},
+        callbacks={name: {"url": url} for name, url in zip(names, origins, strict=True)},
+        rules=[{"name": name, "callback": name, **job} for name in names],
+    )

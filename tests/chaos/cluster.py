@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
 from deploy.local.received_callbacks import ReceivedCallback
-from deploy.local.stack import CONFIG, Stack
+from deploy.local.stack import Stack
 from deploy.local.wait import until
 from tests.chaos import logins
 from tests.chaos.failpoints import VARIABLE, clear_failpoints, set_failpoint, triggering_group
@@ -21,6 +21,7 @@ from tests.chaos.failure_report import failure_report
 from tests.chaos.promises import Expected, broken_promises, complete_callbacks
 from tests.chaos.relay import Relay
 from tests.chaos.sender import ChaosSender, NotAcknowledged, paid_event, renewed_event
+from tests.support.config_file import usual_config, write_config
 from tests.support.invariants import audit
 from tests.support.ledger import TIMES as TIMES_OF_BOOKS
 from tests.support.ledger import open_ledger
@@ -49,8 +50,7 @@ class Cluster:
       directory: Where everything goes.
       redis_url: A Redis to use instead of the embedded Valkey, which then cannot be killed.
       times: LEASE_SECONDS and SETTLE_SECONDS of the processes.
-      more_accounts: How many accounts there are besides `shop`: `extra-0` and so on.
-      more_config: More of heliograph.toml, after those accounts.
+      accounts: Accounts besides `shop`, as for `usual_config`.
     """
 
     def __init__(
@@ -58,8 +58,7 @@ class Cluster:
         directory: Path,
         redis_url: str | None = None,
         times: Mapping[str, str] | None = None,
-        more_accounts: int = 0,
-        more_config: str = "",
+        accounts: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.seed = SEED
         self.faults: list[str] = []
@@ -68,14 +67,14 @@ class Cluster:
         self._logins = directory / "logins"
         for folder in (self.failpoints, self._logins):
             folder.mkdir(parents=True)
-        self.config = directory / "heliograph.toml"
-        self.config.write_text(CONFIG.read_text() + _accounts(more_accounts) + more_config)
+        self.document = usual_config(accounts=accounts)
+        config = write_config(directory / "heliograph.toml", self.document)
         self.relays: dict[str, Relay] = {}
         self._relays_open = ExitStack()
         self.stack = Stack(
             directory,
             processes=(),
-            config=self.config,
+            config=config,
             environ={
                 **(times or TIMES),
                 VARIABLE: str(self.failpoints),
@@ -92,6 +91,7 @@ class Cluster:
         self._dice = random.Random(self.seed)
         self._doomed = 0
         self._received: list[ReceivedCallback] = []
+        self._reported: set[str] = set()
         self._began = time.monotonic()
 
     @contextmanager
@@ -227,10 +227,10 @@ class Cluster:
             self.fail([f"{len(left)} jobs did not end within {seconds:g} s: {', '.join(left)}"])
 
     def check_promises(self) -> None:
-        """Judge everything since the start.
+        """Check everything since the start, except what an earlier test has already reported.
 
         Raises:
-          AssertionError: A promise is broken; the message tells all that is needed to find out why.
+          AssertionError: A promise is broken; the message has all that is needed to find out why.
         """
         accounts = {each["account"] for each in self.stack.fake_instagram.logins()}
         cut = {account: logins.cut_short(self._logins, account) for account in accounts}
@@ -238,15 +238,35 @@ class Cluster:
         findings = broken_promises(self.stack.fake_instagram, self._received, self.expected, cut)
         with open_ledger(self.stack.redis_url, TIMES_OF_BOOKS) as ledger:
             findings += audit(ledger)
-        if findings:
-            self.fail(findings)
+        new = [finding for finding in findings if _subject(finding) not in self._reported]
+        if new:
+            self.fail(new)
 
     def fail(self, findings: Sequence[str]) -> NoReturn:
-        """Fail with a message that has the seed, the strikes and the jobs' timelines."""
+        """Fail with a message that has the seed, the injected faults and the jobs' timelines.
+
+        One failure stays one failure: later tests on this cluster do not report it again.
+        """
+        self._reported.update(map(_subject, findings))
         latest = [jobs[-1] for jobs in self.expected.dms.values() if jobs][-1:]
         latest += list(self.expected.comments)[-1:]
         said = failure_report(self.seed, self.faults, findings, self.stack.redis_url, latest)
         raise AssertionError(said) from None
+
+    def recover(self) -> None:
+        """Undo every fault and write off unfinished jobs, so that the next test starts clean."""
+        self.clear_faults()
+        self.expected.write_off(self._unconfirmed())
+
+    def clear_faults(self) -> None:
+        """Remove every failpoint, delay and scripted answer, and resume frozen processes."""
+        for failpoint in self.failpoints.iterdir():
+            failpoint.unlink(missing_ok=True)
+        for relay in self.relays.values():
+            relay.clear()
+        self.stack.fake_instagram.clear_faults()
+        self.stack.receiver.clear_answers()
+        self.thaw()
 
     def _one_job(self, document: dict[str, Any]) -> str:
         try:
@@ -286,11 +306,11 @@ class Cluster:
             self.stack.store.start()
 
 
-def _accounts(count: int) -> str:
-    return "".join(
-        f"\n[accounts.extra-{number}]\n"
-        f'username = "extra.{number}"\n'
-        'password = "env:INSTAGRAM_PASSWORD"\n'
-        'proxy = "env:INSTAGRAM_PROXY"\n'
-        for number in range(count)
-    )
+def _subject(finding: str) -> str:
+    """What a finding is about; the rest of it may change with time."""
+    return finding.partition(": ")[0]
+
+
+def extra_accounts(count: int, **changes: Any) -> dict[str, dict[str, Any]]:
+    """Accounts `extra-0` and so on, whose usernames have a dot instead of the dash."""
+    return {f"extra-{n}": {"username": f"extra.{n}", **changes} for n in range(count)}

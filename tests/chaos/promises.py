@@ -37,6 +37,13 @@ class Expected:
         dms = {job for jobs in self.dms.values() for job in jobs}
         return dms | set(self.comments) | set(self.photos)
 
+    def write_off(self, jobs: set[str]) -> None:
+        """Expect nothing more of these jobs, nor of comments with the same text."""
+        texts = {self.comments[job] for job in jobs & set(self.comments)}
+        self.dms = {name: made for name, made in self.dms.items() if not jobs & set(made)}
+        self.comments = {job: text for job, text in self.comments.items() if text not in texts}
+        self.photos = [job for job in self.photos if job not in jobs]
+
 
 def complete_callbacks(received: list[ReceivedCallback]) -> list[ReceivedCallback]:
     """The callbacks whose body has arrived: a sender may die in the middle of one."""

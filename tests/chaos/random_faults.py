@@ -80,14 +80,7 @@ class RandomFaults:
         """Stop, and make everything whole again."""
         self._over.set()
         self._thread.join()
-        stack = self._cluster.stack
-        for relay in self._cluster.relays.values():
-            relay.clear()
-        stack.fake_instagram.clear_faults()
-        stack.receiver.clear_answers()
-        for trap in self._cluster.failpoints.iterdir():
-            trap.unlink(missing_ok=True)
-        self._cluster.thaw()
+        self._cluster.clear_faults()
         self._cluster.log("the storm is over")
 
     @property

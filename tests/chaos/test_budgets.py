@@ -15,7 +15,7 @@ import pytest
 from deploy.local.instagram.records import CallRecord
 from deploy.local.instagram.state import SHOP_PASSWORD
 from deploy.local.wait import until
-from tests.chaos.cluster import SEED, WORKERS, Cluster
+from tests.chaos.cluster import SEED, WORKERS, Cluster, extra_accounts
 
 #: How many DMs are asked for (`make chaos` asks for 500).
 DMS: Final = int(os.environ.get("CHAOS_DMS", "40"))
@@ -24,19 +24,13 @@ ACCOUNTS: Final = ("extra-0", "extra-1")
 OVER: Final = 3
 GAP_SECONDS: Final = 0.05
 _PER_HOUR: Final = DMS // len(ACCOUNTS) - OVER
-_PACE: Final = "".join(
-    f"""
-[accounts.{account}.pacing.dm]
-gap_seconds = [{GAP_SECONDS}, 0.15]
-per_hour = {_PER_HOUR}
-"""
-    for account in ACCOUNTS
-)
 
 
-@pytest.mark.timeout(240 + 2 * DMS)
+@pytest.mark.timeout(600 + 2 * DMS)
 def test_budgets_hold_over_workers_that_die(tmp_path: Path, empty_store: str | None) -> None:
-    cluster = Cluster(tmp_path / "stack", empty_store, more_accounts=2, more_config=_PACE)
+    pace = {"gap_seconds": [GAP_SECONDS, 0.15], "per_hour": _PER_HOUR}
+    accounts = extra_accounts(len(ACCOUNTS), pacing={"dm": pace})
+    cluster = Cluster(tmp_path / "stack", empty_store, accounts=accounts)
     with cluster.open():
         # Given three workers, and more DMs of each account than an hour allows
         cluster.start("worker-3")

@@ -30,7 +30,7 @@ def test_a_kill_among_equal_comments_loses_none_and_doubles_none(
     cluster.check_promises()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_as_many_equal_comments_come_out_of_a_storm_as_went_into_it(
     tmp_path: Path, empty_store: str | None
 ) -> None:

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.local.wait import free_port, until
+from deploy.local.wait import free_port, is_ready, until
 from tests.chaos.cluster import WORKERS, Cluster
 from tests.chaos.failpoints import VARIABLE, set_failpoint
 from tests.chaos.sender import ChaosSender, NotAcknowledged, handle_of, paid_event
+from tests.support.config_file import write_config
 
 _OLD: Final = ("web", "scheduler", *WORKERS)
 _NEW_TIMES: Final = {"LEASE_SECONDS": "3", "SETTLE_SECONDS": "2"}
 _REFUND: Final = Path(__file__).parents[1] / "fixtures" / "stripe" / "charge.refunded.json"
-_ADDED_RULE: Final = """
-[[rules]]
-name = "refunded"
-source = "stripe"
-event = "charge.refunded"
-action = "dm"
-account = "shop"
-to = "{{ object.metadata.instagram }}"
-text = "Your money is on its way, {{ object.metadata.name }}!"
-callback = "crm"
-"""
+_ADDED_RULE: Final = {
+    "name": "refunded",
+    "source": "stripe",
+    "event": "charge.refunded",
+    "action": "dm",
+    "account": "shop",
+    "to": "{{ object.metadata.instagram }}",
+    "text": "Your money is on its way, {{ object.metadata.name }}!",
+    "callback": "crm",
+}
 
 
 class Deploy:
@@ -44,8 +45,7 @@ class Deploy:
         self._url = f"http://127.0.0.1:{self._port}"
         self.traps = directory / "newer-traps"
         self.traps.mkdir()
-        self._config = directory / "newer.toml"
-        self._config.write_text(_newer(cluster.config.read_text()))
+        self._config = write_config(directory / "newer.toml", _newer(cluster.document))
 
     def begin(self) -> None:
         """Start the new generation and wait for its door."""
@@ -57,8 +57,7 @@ class Deploy:
         }
         for label in ("web-new", "scheduler-new", "worker-new"):
             self._cluster.start(label, variables)
-        log = self._cluster.stack.processes["web-new"].log
-        until(lambda: "startup complete" in log.read_text(), 30, "the newer web process")
+        until(lambda: is_ready(self._url), 30, "the newer web process")
 
     def deliver(self, document: dict[str, Any], name: str) -> None:
         """Let an event reach both doors, in either order or at once: they agree on its jobs."""
@@ -120,12 +119,12 @@ def test_events_that_reach_old_and_new_processes_make_one_dm_and_one_callback_ea
         cluster.check_promises()
 
 
-def _newer(text: str) -> str:
-    renamed = text.replace('name = "thank-you"', 'name = "thanks"')
-    reworded = renamed.replace("Thank you, {{", "Many thanks, {{")
-    assert renamed != text
-    assert reworded != renamed
-    return reworded + _ADDED_RULE
+def _newer(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with its first rule renamed and reworded, and one more."""
+    thanks, *others = document["rules"]
+    text = thanks["text"].replace("Thank you, {{", "Many thanks, {{")
+    assert text != thanks["text"]
+    return {**document, "rules": [{**thanks, "name": "thanks", "text": text}, *others, _ADDED_RULE]}
 
 
 def _refunded(name: str) -> dict[str, Any]:

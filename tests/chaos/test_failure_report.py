@@ -35,3 +35,16 @@ def test_a_broken_promise_is_told_with_the_seed_the_strikes_and_the_timeline(
     assert f"{job}: {{" in said
     assert "'status': 'succeeded'" in said
     assert said.count("'status': 'running'") == 2
+
+
+def test_a_broken_promise_is_reported_once(cluster: Cluster) -> None:
+    # Given a test that failed over a DM that nobody sent
+    kept = cluster.expected
+    cluster.expected = replace(kept, dms={**kept.dms, "never-sent": ["job_unknown"]})
+    with pytest.raises(AssertionError, match="never-sent"):
+        cluster.check_promises()
+    # When the next test checks the same cluster
+    cluster.check_promises()
+    # Then nothing is left of it
+    cluster.recover()
+    assert "never-sent" not in cluster.expected.dms

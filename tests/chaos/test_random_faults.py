@@ -14,7 +14,7 @@ EVENTS = int(os.environ.get("CHAOS_EVENTS", "40"))
 
 
 # What is late is told by the arena, with the seed, before pytest would cut it off.
-@pytest.mark.timeout(600 + 3 * EVENTS)
+@pytest.mark.timeout(1200 + 3 * EVENTS)
 def test_a_storm_loses_nothing_and_doubles_nothing(tmp_path: Path, empty_store: str | None) -> None:
     # Given every process, and the store where it is ours
     with Cluster(tmp_path / "stack", empty_store).open() as cluster:

@@ -17,7 +17,7 @@ from tests.chaos.cluster import SEED, WORKERS, Cluster
 RESTARTS: Final = int(os.environ.get("CHAOS_RESTARTS", "4"))
 
 
-@pytest.mark.timeout(180 + 5 * RESTARTS)
+@pytest.mark.timeout(400 + 10 * RESTARTS)
 def test_workers_that_come_and_go_share_one_device_and_one_login(
     tmp_path: Path, empty_store: str | None
 ) -> None:

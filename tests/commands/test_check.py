@@ -1,4 +1,4 @@
-"""`heliograph check`, as it is called from a shell."""
+"""`heliograph check`, as called from a shell."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_a_good_file_is_counted_and_unset_variables_are_warned_of(
+def test_a_valid_file_is_summarized_with_warnings_about_unset_variables(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["check"]) == 0
@@ -69,7 +69,7 @@ def test_a_good_file_is_counted_and_unset_variables_are_warned_of(
     ]
 
 
-def test_a_resolved_secret_that_does_not_fit_is_warned_of(
+def test_an_unusable_secret_is_a_warning(
     config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config.write_text(
@@ -89,7 +89,7 @@ def test_a_resolved_secret_that_does_not_fit_is_warned_of(
     assert "hunter2" not in out
 
 
-def test_what_would_stop_the_worker_at_boot_is_warned_of(
+def test_what_would_stop_the_worker_at_boot_is_a_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "heliograph.toml"
@@ -105,7 +105,7 @@ def test_what_would_stop_the_worker_at_boot_is_warned_of(
     assert "CALLBACK_ALLOW_HTTP" in said
 
 
-def test_two_tables_for_one_instagram_account_are_warned_of(
+def test_two_tables_for_one_instagram_account_are_a_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "heliograph.toml"
@@ -135,7 +135,7 @@ def test_a_missing_file_is_a_problem(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "nope.toml: No such file" in capsys.readouterr().out
 
 
-def test_an_event_shows_the_jobs_it_would_make(
+def test_an_event_shows_the_jobs_it_would_create(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["check", "--event", str(PAID)]) == 0
@@ -149,7 +149,7 @@ def test_an_event_shows_the_jobs_it_would_make(
         "    runs:     in 5m",
         "    expires:  2d",
         "    once per: pi_1PgafyB7WZ01zgkWSjxsAJo3",
-        "  rule sorry: no job: it listens to 'charge.refunded'",
+        "  rule sorry: no job: it is for events of type 'charge.refunded'",
     ]
 
 
@@ -159,21 +159,19 @@ def test_an_event_shows_the_jobs_it_would_make(
         ("checkout.session.completed.unpaid", "  rule thank-you: no job: `when` is false"),
         (
             "charge.refunded",
-            "    fails at once: template_failed: post: object.metadata.post is miss",
+            "    rejected at creation: template_failed: post: object.metadata.post is miss",
         ),
         ("invoice.paid", "  no job"),
     ],
 )
-def test_an_event_that_makes_nothing_says_why(
+def test_an_event_that_creates_no_job_shows_why(
     fixture: str, line: str, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["check", "--event", str(FIXTURES / f"{fixture}.json")]) == 0
     assert line in capsys.readouterr().out
 
 
-def test_a_condition_that_cannot_be_told_is_shown(
-    config: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_condition_that_fails_is_shown(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config.write_text(CONFIG.replace("object.payment_status", "object.nope"))
 
     assert main(["check", "--event", str(PAID)]) == 0
@@ -200,7 +198,7 @@ def test_an_event_is_read_from_standard_input(
     assert "jenny.rosen" in capsys.readouterr().out
 
 
-def test_json_holds_the_same(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_output_has_the_same_content(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--json", "--event", str(PAID)]) == 0
 
     document = json.loads(capsys.readouterr().out)
@@ -212,7 +210,7 @@ def test_json_holds_the_same(config: Path, capsys: pytest.CaptureFixture[str]) -
     assert (job["to"], job["delay_ms"], job["failure"]) == ("jenny.rosen", 300_000, None)
     assert {note["rule"]: note["outcome"] for note in document["rules"]} == {
         "thank-you": "matched",
-        "sorry": "not_listening",
+        "sorry": "not_matching",
     }
 
     config.write_text("x = 1\n")
@@ -222,7 +220,7 @@ def test_json_holds_the_same(config: Path, capsys: pytest.CaptureFixture[str]) -
     assert [(error["line"], error["key"]) for error in document["errors"]] == [(1, "x")]
 
 
-def test_with_several_sources_the_sender_has_to_be_named(
+def test_several_sources_require_the_source_option(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config.write_text(CONFIG + '[sources.other]\nscheme = "stripe"\n')
@@ -236,7 +234,7 @@ def test_with_several_sources_the_sender_has_to_be_named(
 
 
 @pytest.mark.parametrize("scheme", ["github", "shopify"])
-def test_a_type_that_travels_in_a_header_has_to_be_given(
+def test_a_type_from_a_header_requires_the_type_option(
     scheme: str, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config.write_text(f'[sources.code]\nscheme = "{scheme}"\n')
@@ -257,7 +255,7 @@ def test_a_type_that_travels_in_a_header_has_to_be_given(
         ("slack", {"event_id": "Ev1", "type": "event_callback", "event": {"type": "order.paid"}}),
     ],
 )
-def test_other_schemes_tell_the_type_in_the_body(
+def test_other_schemes_have_the_type_in_the_body(
     scheme: str,
     body: dict[str, object],
     config: Path,
@@ -272,7 +270,7 @@ def test_other_schemes_tell_the_type_in_the_body(
     assert "(order.paid) from code" in capsys.readouterr().out
 
 
-def test_an_event_that_is_none_is_a_problem(
+def test_an_invalid_event_is_a_problem(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     event = tmp_path / "event.json"
@@ -285,7 +283,7 @@ def test_an_event_that_is_none_is_a_problem(
 
 
 @pytest.mark.parametrize("arguments", [[], ["chekc"], ["check", "--nope"]])
-def test_a_wrong_call_ends_with_status_two(
+def test_wrong_usage_exits_with_status_two(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -294,7 +292,7 @@ def test_a_wrong_call_ends_with_status_two(
     assert ended.value.code == 2
 
 
-def test_the_module_is_the_command_and_loads_nothing_heavy(config: Path) -> None:
+def test_the_module_is_the_command_and_imports_nothing_heavy(config: Path) -> None:
     script = (
         "import sys; from service.cli import main; status = main(['check']);"
         "print(sorted({'redis', 'fastapi', 'dramatiq', 'aiograpi'} & set(sys.modules)), status)"

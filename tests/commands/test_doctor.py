@@ -1,4 +1,4 @@
-"""`heliograph doctor` on a real store."""
+"""`heliograph doctor` on a real Redis."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def ledger(
 def durable_ledger(
     ledger: LedgerHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[LedgerHarness]:
-    """A ledger in a store as production should have it, and the environment that names it."""
+    """A ledger in a Redis with the recommended settings, and its environment."""
     with Valkey(tmp_path / "durable_ledger") as store:
         monkeypatch.setenv("REDIS_URL", store.url)
         with open_ledger(store.url, TIMES) as opened:
             yield opened
 
 
-def test_a_store_as_production_should_have_it_is_praised(
+def test_recommended_settings_are_ok(
     ledger: LedgerHarness,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -55,7 +55,7 @@ def test_a_store_as_production_should_have_it_is_praised(
     assert capsys.readouterr().out.startswith("ok:")
 
 
-def test_settings_that_lose_what_was_acknowledged_are_named(
+def test_unsafe_redis_settings_are_named(
     ledger: LedgerHarness,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -72,14 +72,14 @@ def test_settings_that_lose_what_was_acknowledged_are_named(
     assert "set noeviction" in said
 
 
-def test_what_is_found_is_told_and_left_alone_until_a_repair_is_asked_for(
+def test_problems_are_reported_and_repaired_only_on_request(
     durable_ledger: LedgerHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # Given a job that nothing leads to, in no list
+    # Given a job that no index leads to
     job_id = job_in(durable_ledger, Status.QUEUED)
     drop_alarms(durable_ledger, job_id)
     durable_ledger.store.zrem("hg:jobs", job_id)
-    # When the doctor looks, it tells what that means, and does nothing
+    # When the doctor checks, it explains the problem and changes nothing
     for _ in range(2):
         assert main(["doctor"]) == 1
         assert capsys.readouterr().out.splitlines() == [
@@ -88,7 +88,7 @@ def test_what_is_found_is_told_and_left_alone_until_a_repair_is_asked_for(
             f"ledger: {job_id}: unreachable: queued, and nothing would ever wake it"
             " (--repair repairs it)",
         ]
-    # And when asked to, it mends both, and the next look finds nothing
+    # And with --repair it repairs both, and the next check finds nothing
     assert main(["doctor", "--repair"]) == 0
     assert [line.rpartition(" (")[2] for line in capsys.readouterr().out.splitlines()] == [
         "repaired: added to it)",
@@ -98,7 +98,7 @@ def test_what_is_found_is_told_and_left_alone_until_a_repair_is_asked_for(
     assert capsys.readouterr().out.startswith("ok:")
 
 
-def test_what_cannot_be_mended_stays_named(
+def test_problems_that_cannot_be_repaired_remain(
     durable_ledger: LedgerHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job_id = job_in(durable_ledger, Status.QUEUED)
@@ -110,7 +110,7 @@ def test_what_cannot_be_mended_stays_named(
         assert "cannot be repaired: cancel it and create it again" in said
 
 
-def test_many_findings_are_shown_in_part_and_counted(
+def test_many_problems_are_shown_in_part_and_counted(
     durable_ledger: LedgerHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
     jobs = durable_ledger.add_jobs(23, apart=True)
@@ -118,9 +118,9 @@ def test_many_findings_are_shown_in_part_and_counted(
     assert main(["doctor", "--repair"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 21
-    assert lines[-1].startswith("ledger: ... and 4 more; in all ")
-    assert {"23 mended", "1 that cannot be mended"} == {
-        part.strip() for part in lines[-1].partition("in all ")[2].split(",")
+    assert lines[-1].startswith("ledger: ... and 4 more; in total ")
+    assert {"23 repaired", "1 that cannot be repaired"} == {
+        part.strip() for part in lines[-1].partition("in total ")[2].split(",")
     }
 
 
@@ -145,18 +145,18 @@ def test_each_missing_variable_has_a_line_of_its_own(
         monkeypatch.delenv(name, raising=False)
     assert main(["doctor"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "cannot look: REDIS_URL is not set",
-        "cannot look: SECRET_KEY is not set",
-        "cannot look: API_KEYS is not set",
+        "heliograph doctor: REDIS_URL is not set",
+        "heliograph doctor: SECRET_KEY is not set",
+        "heliograph doctor: API_KEYS is not set",
     ]
 
 
 @pytest.mark.usefixtures("ledger")
-def test_an_unusable_file_is_one_line(
+def test_an_invalid_file_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.toml"
     broken.write_text("not a table\n")
     monkeypatch.setenv("HELIOGRAPH_CONFIG", str(broken))
     assert main(["doctor"]) == 2
-    assert capsys.readouterr().err.startswith("cannot look: line 1")
+    assert capsys.readouterr().err.startswith("heliograph doctor: line 1")

@@ -1,4 +1,4 @@
-"""`heliograph session`, as it is called from a shell."""
+"""`heliograph session`, as called from a shell."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ password = "env:NEVER_SET"
 def workdir(
     store: redis.Redis, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """A directory to work in, and the environment that the command needs; nothing more."""
+    """A working directory, and exactly the environment that the command needs."""
     (tmp_path / "heliograph.toml").write_text(CONFIG)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("API_KEYS", raising=False)
@@ -80,7 +80,7 @@ def test_a_session_is_imported_and_exported_for_its_owner_only(
     assert main(["session", "import", "shop", "out.json"]) == 0
 
 
-def test_stdin_and_stdout_stand_for_files(
+def test_a_dash_means_stdin_or_stdout(
     workdir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raw = json.dumps(document()).encode()
@@ -93,7 +93,7 @@ def test_stdin_and_stdout_stand_for_files(
     assert "is a secret" in said.err
 
 
-def test_what_must_not_travel_is_not_exported_either(workdir: Path, store_url: str) -> None:
+def test_private_settings_are_not_exported(workdir: Path, store_url: str) -> None:
     async def save() -> None:
         async with open_session_store(store_url) as (vault, _):
             await vault.save("shop", "shop", document(password="p", proxy="http://x"), version=0)
@@ -104,7 +104,7 @@ def test_what_must_not_travel_is_not_exported_either(workdir: Path, store_url: s
     assert not {"password", "proxy", "tls_verify", "request_timeout"} & set(written)
 
 
-def test_a_file_that_is_there_is_replaced_only_by_force(
+def test_an_existing_file_is_replaced_only_with_force(
     workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     imported(document())
@@ -125,7 +125,7 @@ def test_a_file_that_is_there_is_replaced_only_by_force(
 
 
 @pytest.mark.parametrize("force", [[], ["--force"]])
-def test_what_a_link_points_at_is_not_written_to(workdir: Path, force: list[str]) -> None:
+def test_the_target_of_a_link_is_not_written(workdir: Path, force: list[str]) -> None:
     imported(document())
     target = Path("target.json")
     target.write_text("precious")
@@ -144,7 +144,7 @@ def test_a_file_that_cannot_be_written_is_named(
     assert Path("/dev/null").is_char_device()
 
 
-def test_another_device_is_refused_until_it_is_asked_for(
+def test_another_device_is_rejected_without_reset_device(
     workdir: Path, store: redis.Redis, capsys: pytest.CaptureFixture[str]
 ) -> None:
     imported(document())
@@ -155,18 +155,18 @@ def test_another_device_is_refused_until_it_is_asked_for(
     assert said.endswith("add --reset-device\n")
     assert contents(store) == before
     assert imported(of_device("new"), "--reset-device") == 0
-    assert "version 2; the account has another device now" in capsys.readouterr().out
+    assert "version 2; the account now has another device" in capsys.readouterr().out
 
 
-def test_another_user_s_session_is_refused(
+def test_another_users_session_is_rejected(
     workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     imported(document())
     assert imported(of_user("77")) == 1
-    assert "another Instagram user's" in capsys.readouterr().err
+    assert "another Instagram user than" in capsys.readouterr().err
 
 
-def test_a_session_under_another_key_is_refused_with_its_remedy(
+def test_a_session_under_another_key_is_rejected_with_the_remedy(
     workdir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     imported(document())
@@ -190,7 +190,7 @@ def test_a_session_under_another_key_is_refused_with_its_remedy(
         (b" " * (1024 * 1024) + b"{}", "the document: must be at most 1048576 bytes"),
     ],
 )
-def test_what_is_no_session_is_refused_by_its_field(
+def test_an_invalid_session_is_rejected_by_field(
     workdir: Path,
     store: redis.Redis,
     raw: bytes,
@@ -225,7 +225,7 @@ def test_another_account_s_variable_is_not_needed(
 
 
 @pytest.mark.parametrize("action", [["show"], ["import", "in.json"], ["export", "out.json"]])
-def test_an_account_that_is_not_configured_is_a_wrong_call(
+def test_an_unknown_account_is_wrong_usage(
     workdir: Path, action: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     given(document())
@@ -234,15 +234,13 @@ def test_an_account_that_is_not_configured_is_a_wrong_call(
     assert not Path("out.json").exists()
 
 
-def test_a_file_that_is_not_there_is_a_wrong_call(
-    workdir: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_file_is_wrong_usage(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["session", "import", "shop", "nowhere.json"]) == 2
     assert "nowhere.json: No such file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("call", [[], ["import", "shop"], ["show"], ["destroy", "shop"]])
-def test_a_call_that_lacks_something_is_a_wrong_call(
+def test_missing_arguments_are_wrong_usage(
     workdir: Path, call: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -251,7 +249,7 @@ def test_a_call_that_lacks_something_is_a_wrong_call(
     assert "usage: heliograph session" in capsys.readouterr().err
 
 
-def test_an_unusable_configuration_is_one_line(
+def test_an_invalid_configuration_is_one_line(
     workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("heliograph.toml").write_text("[accounts.shop]\nusername = 'shop'\n")
@@ -270,13 +268,13 @@ def test_without_a_session_there_is_nothing_to_show(
     assert not Path("out.json").exists()
 
 
-def test_a_store_that_does_not_answer_is_said_so(
+def test_an_unavailable_redis_is_reported(
     workdir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REDIS_URL", "redis://:the-password@127.0.0.1:1/0")
     assert imported(document()) == 1
     said = capsys.readouterr().err
-    assert said == "heliograph session: Redis does not answer: ConnectionError\n"
+    assert said == "heliograph session: Redis is unavailable: ConnectionError\n"
 
 
 def test_a_session_is_shown_without_its_secrets(
@@ -314,7 +312,7 @@ def test_the_last_login_is_shown_as_a_time(
     assert f"last login: {shown}\n" in capsys.readouterr().out
 
 
-def test_a_device_that_never_logged_in_is_shown_and_exported_as_such(
+def test_a_device_without_a_login_is_shown_and_exported(
     workdir: Path, store_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def save() -> None:
@@ -326,10 +324,10 @@ def test_a_device_that_never_logged_in_is_shown_and_exported_as_such(
     assert main(["session", "show", "shop"]) == 0
     assert "logged in:  no\n" in capsys.readouterr().out
     assert main(["session", "export", "shop", "out.json"]) == 0
-    assert "a device and no login" in capsys.readouterr().err
+    assert "a device but no login" in capsys.readouterr().err
 
 
-def test_nothing_of_a_session_is_said_on_any_way(
+def test_no_output_contains_the_session(
     workdir: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -244,6 +244,7 @@ def test_several_web_processes_serve_and_end_together(
     more = {"REDIS_URL": store_url, "WEB_CONCURRENCY": "2"}
     with running("web", environ | more, log) as process:
         until(lambda: log.read_text().count("Application startup complete") == 2, 30)
+        until(lambda: ready(port) == 200, 30)  # uvicorn logs that before it listens
         statuses = [deliver(port, f"evt_{number}").status_code for number in range(8)]
         assert statuses == [202] * 8
         process.send_signal(signal.SIGTERM)

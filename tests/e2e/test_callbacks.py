@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.stack import CONFIG, Stack
+from deploy.local.stack import Stack
+from tests.support.config_file import usual_config, write_config
 from tests.support.scenario import Scenario
 
 #: Several times as many as the worker takes at a time.
@@ -20,10 +21,9 @@ CONCURRENCY = 30
 def scenario(tmp_path: Path) -> Iterator[Scenario]:
     """A way through a stack of its own, with a callback `dead` to a server that never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=DEAD) as never_accepts:
-        config = tmp_path / "heliograph.toml"
         url = f"http://127.0.0.1:{never_accepts.getsockname()[1]}/"
-        dead = f'[callbacks.dead]\nurl = "{url}"\nsecrets = ["env:CALLBACK_SECRET"]\n'
-        config.write_text(f"{CONFIG.read_text()}\n{dead}")
+        document = usual_config(callbacks={"dead": {"url": url}})
+        config = write_config(tmp_path / "heliograph.toml", document)
         environ = {"WORKER_CONCURRENCY": str(CONCURRENCY)}
         with Stack(tmp_path / "stack", config=config, environ=environ) as stack:
             scenario = Scenario(stack, "callbacks")

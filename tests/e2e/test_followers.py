@@ -76,7 +76,7 @@ def failed(scenario: Scenario, job_id: str) -> str:
 
 
 # Each is followed by a lease that lapses and a worker that boots.
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_ten_kills_of_the_worker_leave_every_follower_once_and_in_order(scenario: Scenario) -> None:
     dice, stack = random.Random(7), scenario.stack
     name, before = popular(scenario, MANY), last_call(scenario)

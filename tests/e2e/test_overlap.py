@@ -13,8 +13,9 @@ import redis
 
 from actors.jobs.attempt import UNKNOWN_CONFIG_MS
 from deploy.local.sender import event, send
-from deploy.local.stack import CONFIG, Stack
-from deploy.local.wait import free_port, until
+from deploy.local.stack import Stack
+from deploy.local.wait import free_port, is_ready, until
+from tests.support.config_file import usual_config, write_config
 from tests.support.time_travel import pass_time
 
 
@@ -29,7 +30,9 @@ def test_a_renamed_rule_between_two_deliveries_of_one_event_makes_no_second_job(
     stack: Stack, tmp_path: Path
 ) -> None:
     # Given a newer web process beside the old one, in whose file the rule has another name
-    port = _newer_web(stack, tmp_path, CONFIG.read_text().replace("thank-you", "thanks"))
+    renamed = usual_config()
+    renamed["rules"][0]["name"] = "thanks"
+    port = _newer_web(stack, tmp_path, renamed)
     document = event("checkout.session.completed")
     # When the event comes to the old one and again to the new one
     first = send(f"{stack.url}/webhooks/stripe", stack.webhook_secret, document)
@@ -44,8 +47,11 @@ def test_a_job_for_a_callback_that_this_worker_does_not_know_waits_for_one_that_
     stack: Stack, tmp_path: Path
 ) -> None:
     # Given an old worker whose file does not name the callback yet
-    older = tmp_path / "older.toml"
-    older.write_text(_without_callback())
+    document = usual_config()
+    del document["callbacks"]
+    for rule in document["rules"]:
+        del rule["callback"]
+    older = write_config(tmp_path / "older.toml", document)
     stack.start("worker", "worker-old", {"HELIOGRAPH_CONFIG": str(older)})
     hook = f"{stack.url}/webhooks/stripe"
     answer = send(hook, stack.webhook_secret, event("checkout.session.completed"))
@@ -63,19 +69,11 @@ def test_a_job_for_a_callback_that_this_worker_does_not_know_waits_for_one_that_
     assert len(stack.fake_instagram.dms()) == 1
 
 
-def _newer_web(stack: Stack, tmp_path: Path, text: str) -> int:
-    config, port = tmp_path / "newer.toml", free_port()
-    config.write_text(text)
+def _newer_web(stack: Stack, tmp_path: Path, document: dict[str, Any]) -> int:
+    config, port = write_config(tmp_path / "newer.toml", document), free_port()
     stack.start("web", "web-new", {"HELIOGRAPH_CONFIG": str(config), "PORT": str(port)})
-    log = stack.processes["web-new"].log
-    until(lambda: "startup complete" in log.read_text(), 20, "the newer web process")
+    until(lambda: is_ready(f"http://127.0.0.1:{port}"), 30, "the newer web process")
     return port
-
-
-def _without_callback() -> str:
-    lines = CONFIG.read_text().replace('callback = "crm"\n', "").splitlines()
-    start = lines.index("[callbacks.crm]")
-    return "\n".join(lines[:start] + lines[start + 3 :])
 
 
 def _job(stack: Stack, job_id: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,12 +53,13 @@ def test_each_process_ends_well_however_it_is_told(
     stack: Stack, name: str, number: signal.Signals, group: bool
 ) -> None:
     process = stack.start(name)
-    ready = {
-        "web": "startup complete",
-        "worker": "ready for action",
-        "scheduler": "scheduler started",
+    log = process.log.read_text
+    ready: Mapping[str, Callable[[], bool]] = {
+        "web": stack.ready,
+        "worker": lambda: "ready for action" in log(),
+        "scheduler": lambda: "scheduler started" in log(),
     }
-    until(lambda: ready[name] in process.log.read_text(), 30, f"the {name}")
+    until(ready[name], 30, f"the {name}")
     for _ in range(3):
         process.signal(number, group=group)
     code = process.wait(25)

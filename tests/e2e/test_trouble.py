@@ -12,9 +12,9 @@ import pytest
 from deploy.local.wait import until
 from tests.support.scenario import Scenario
 
-#: Later than the second look-up without a settle, or the first with one, and earlier than the
-#: second with one. Look-ups are 3 s apart, and each may begin up to a second late.
-SETTLE_SECONDS, LATE_SECONDS = 3, 5.5
+#: When a late write is stored: after the settle time, and before the second lookup, which follows
+#: the first by 3 s or more.
+SETTLE_SECONDS, LATE_SECONDS = 5, 6.5
 
 
 def test_a_failure_of_the_moment_is_tried_again(scenario: Scenario) -> None:
@@ -59,17 +59,20 @@ def test_a_write_that_never_arrived_is_sent_after_two_looks(scenario: Scenario) 
 def test_a_write_that_is_stored_long_after_its_connection_was_cut_is_not_sent_again(
     scenario: Scenario,
 ) -> None:
-    # Given a server that stores what it has received later than one settle, or two looks, take
+    # Given a server that stores what it has received after the settle time
     scenario.stack.processes["worker"].stop()
     scenario.stack.start("worker", environ={"SETTLE_SECONDS": str(SETTLE_SECONDS)})
     scenario.stack.fake_instagram.fault("broadcast_*", delay_seconds=LATE_SECONDS)
     job_id = scenario.create_dm()
     writes = partial(scenario.stack.fake_instagram.log, call="broadcast_text")
-    until(writes, 20, "the write")
-    # When the connection is cut before it has
+    [write] = until(writes, 20, "the write")
+    # When the connection is cut before that
+    cut_at = time.monotonic()
     scenario.stack.fake_instagram.cut_connections()
-    # Then settling and looking twice together wait for it
+    # Then the worker settles, looks twice and finds it
     job = scenario.wait_final(job_id, 40)
+    first_lookup = scenario.stack.fake_instagram.log(since=write["seq"])[0]
+    assert first_lookup["begun"] - cut_at >= SETTLE_SECONDS
     until(lambda: all(call["ended"] for call in writes()), 20, "the end of every write")
     scenario.stack.processes["worker"].stop()
     assert job["status"] == "succeeded"

@@ -1,4 +1,4 @@
-"""Authentic events without a usable identity, which nothing could tell from their duplicates."""
+"""Authentic events without a usable identity, whose duplicates could not be recognized."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ UNUSABLE_NAMES: Final = [
         ("slack", "event_id"),
     ],
 )
-def test_an_unusable_id_or_type_in_the_body_is_refused(
+def test_an_invalid_id_or_type_in_the_body_is_rejected(
     scheme: str, member: str, name: object
 ) -> None:
     assert parse_error(scheme, {**GOOD[scheme], member: name}) == "no_identity"
 
 
 @pytest.mark.parametrize("event", [None, "app_mention", [], {}, {"type": None}, {"type": ""}])
-def test_a_slack_callback_without_an_event_type_is_refused(event: object) -> None:
+def test_a_slack_callback_without_an_event_type_is_rejected(event: object) -> None:
     assert parse_error("slack", {**SLACK_EVENT, "event": event}) == "no_identity"
 
 
@@ -67,7 +67,7 @@ IDENTITY_HEADERS: Final = [
 
 @pytest.mark.parametrize("value", [b"", b" ", b"x" * 256, b"a\nb", b"a\x00b", b"\xe9", b"\x85"])
 @pytest.mark.parametrize(("scheme", "name"), IDENTITY_HEADERS)
-def test_an_unusable_id_or_type_in_a_header_is_refused(
+def test_an_invalid_id_or_type_in_a_header_is_rejected(
     scheme: str, name: bytes, value: bytes
 ) -> None:
     headers = dict(signed_now(scheme, dump(GOOD[scheme])))
@@ -76,9 +76,7 @@ def test_an_unusable_id_or_type_in_a_header_is_refused(
 
 
 @pytest.mark.parametrize(("scheme", "name"), IDENTITY_HEADERS)
-def test_an_identity_header_that_is_absent_or_there_twice_is_refused(
-    scheme: str, name: bytes
-) -> None:
+def test_a_missing_or_repeated_identity_header_is_rejected(scheme: str, name: bytes) -> None:
     headers = signed_now(scheme, dump(GOOD[scheme]))
     without = [pair for pair in headers if pair[0] != name]
     assert parse_error(scheme, GOOD[scheme], without) == "no_identity"

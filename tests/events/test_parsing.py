@@ -1,4 +1,4 @@
-"""What a verified delivery says: identity, object and fingerprint, scheme by scheme."""
+"""Parsing verified webhooks: identity, object and fingerprint for each scheme."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_odd_stripe_data_leaves_the_body_as_object(data: object) -> None:
 
 
 @pytest.mark.parametrize("livemode", [None, 1, "true", "absent"])
-def test_a_livemode_that_is_no_boolean_says_nothing(livemode: object) -> None:
+def test_a_livemode_that_is_not_a_boolean_is_ignored(livemode: object) -> None:
     document = {**STRIPE_EVENT, "livemode": livemode}
     if livemode == "absent":
         del document["livemode"]
@@ -101,7 +101,7 @@ def test_a_standard_webhook_has_its_id_in_the_signed_header(family: str) -> None
     assert (event.id, event.type, event.object) == ("msg_1", "user.created", {"id": "user_1"})
 
 
-def test_the_id_comes_from_the_name_family_that_was_verified() -> None:
+def test_the_id_is_read_from_the_verified_header_family() -> None:
     body = dump(GOOD["standard-webhooks"])
     signed = signed_now("standard-webhooks", body, "msg_1")
     stray = [(b"svix-id", b"msg_unsigned")]
@@ -119,7 +119,7 @@ def test_the_id_comes_from_the_name_family_that_was_verified() -> None:
         ("shopify", b"x-shopify-event-id", b"x-shopify-topic", "orders/paid"),
     ],
 )
-def test_where_the_id_header_is_not_signed_the_body_s_hash_is_part_of_the_identity(
+def test_with_an_unsigned_id_header_the_body_hash_is_part_of_the_identity(
     scheme: str, id_name: bytes, type_name: bytes, event_type: str
 ) -> None:
     body = dump(GOOD[scheme])
@@ -131,13 +131,13 @@ def test_where_the_id_header_is_not_signed_the_body_s_hash_is_part_of_the_identi
 
 
 @pytest.mark.parametrize("scheme", ["github", "shopify"])
-def test_a_captured_delivery_id_does_not_swallow_another_event(scheme: str) -> None:
+def test_a_captured_delivery_id_does_not_suppress_another_event(scheme: str) -> None:
     first, second = parse_signed(scheme, {"n": 1}), parse_signed(scheme, {"n": 2})
     assert first.id != second.id
 
 
 @pytest.mark.parametrize("scheme", ["github", "shopify"])
-def test_a_replayed_body_under_a_new_delivery_id_shows_in_its_fingerprint(scheme: str) -> None:
+def test_a_replayed_body_with_a_new_delivery_id_has_the_same_fingerprint(scheme: str) -> None:
     body = dump(GOOD[scheme])
     events = [parse(scheme, body, signed_now(scheme, body, id_)) for id_ in ("a", "b")]
     assert events[0].id != events[1].id
@@ -145,7 +145,7 @@ def test_a_replayed_body_under_a_new_delivery_id_shows_in_its_fingerprint(scheme
 
 
 @pytest.mark.parametrize("scheme", ["github", "shopify"])
-def test_where_the_body_is_the_identity_a_data_member_is_only_the_object(scheme: str) -> None:
+def test_with_the_body_as_identity_data_is_only_the_object(scheme: str) -> None:
     document = {"data": {"n": 1}, "sent": 1}
     event = parse_signed(scheme, document)
     assert event.object == {"n": 1}
@@ -164,14 +164,14 @@ def test_a_slack_body_of_another_type_is_named_after_that() -> None:
     assert parse_signed("slack", document).type == "app_rate_limited"
 
 
-def test_slack_s_url_check_is_read_and_answered() -> None:
+def test_slacks_url_verification_is_parsed_and_answered() -> None:
     event = parse_signed("slack", {"type": "url_verification", "challenge": "3eZbrw1aBm2rZgRNFdxV"})
     assert event.type == "url_verification"
     assert slack_challenge(event.body) == "3eZbrw1aBm2rZgRNFdxV"
 
 
 @pytest.mark.parametrize("challenge", [None, "", 7, ["x"], "x" * 256])
-def test_an_unanswerable_url_check_is_unusable(challenge: object) -> None:
+def test_an_invalid_url_verification_is_rejected(challenge: object) -> None:
     document = {"type": "url_verification", "challenge": challenge}
     assert slack_challenge(document) is None
     assert parse_error("slack", document) == "no_identity"
@@ -182,9 +182,9 @@ def test_a_challenge_in_any_other_body_is_not_answered() -> None:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_same_delivery_always_reads_the_same(scheme: str) -> None:
+def test_parsing_is_deterministic(scheme: str) -> None:
     assert parse_signed(scheme, GOOD[scheme]) == parse_signed(scheme, GOOD[scheme])
 
 
-def test_a_parsed_event_does_not_show_the_customer_s_data_in_a_log_line() -> None:
+def test_the_repr_of_an_event_has_no_customer_data() -> None:
     assert "cs_test_1" not in repr(parse_signed("stripe", STRIPE_EVENT))

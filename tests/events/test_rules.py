@@ -1,4 +1,4 @@
-"""From events to drafts of jobs, on events as Stripe publishes them."""
+"""From events to job drafts, with events as Stripe publishes them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ THANK_YOU: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Event:
-    """As `service.events.parsing.ParsedEvent`, of which rules see this much."""
+    """The part of `service.events.parsing.ParsedEvent` that rules use."""
 
     type: str
     body: dict[str, Any]
@@ -63,7 +63,7 @@ def only_draft(event: Event, /, **changes: Any) -> JobDraft:
     return draft
 
 
-def test_a_paid_checkout_makes_the_dm_that_the_rule_describes() -> None:
+def test_a_paid_checkout_creates_the_dm_of_the_rule() -> None:
     made = plan(stripe_event(PAID), rule())
 
     assert made.drafts == (
@@ -80,7 +80,7 @@ def test_a_paid_checkout_makes_the_dm_that_the_rule_describes() -> None:
             once_key="pi_1PgafyB7WZ01zgkWSjxsAJo3",
         ),
     )
-    assert made.notes == (RuleResult("thank-you", "matched"),)
+    assert made.results == (RuleResult("thank-you", "matched"),)
 
 
 def test_a_comment_goes_to_its_post() -> None:
@@ -112,7 +112,7 @@ def test_a_comment_goes_to_its_post() -> None:
         ("invoice.paid", "{{ object.parent.subscription_details.metadata | field('instagram') }}"),
     ],
 )
-def test_the_handle_is_found_where_each_event_keeps_it(event: str, to: str) -> None:
+def test_the_recipient_is_found_in_each_type_of_event(event: str, to: str) -> None:
     draft = only_draft(
         stripe_event(event), event=event, when=None, to=to, text="Hello", once_per=None
     )
@@ -120,17 +120,17 @@ def test_the_handle_is_found_where_each_event_keeps_it(event: str, to: str) -> N
     assert (draft.to, draft.failure) == ("some.handle", None)
 
 
-def test_a_rule_whose_condition_is_false_makes_no_job() -> None:
+def test_a_false_condition_creates_no_job() -> None:
     made = plan(stripe_event(f"{PAID}.unpaid"), rule())
 
     assert made == EventPlan((), (RuleResult("thank-you", "when_false"),))
 
 
-def test_a_condition_that_cannot_be_told_makes_no_job_and_says_why() -> None:
+def test_a_failed_condition_creates_no_job_and_says_why() -> None:
     made = plan(stripe_event(PAID), rule(when="object.payment_state == 'paid'"))
 
     assert made.drafts == ()
-    assert made.notes == (
+    assert made.results == (
         RuleResult("thank-you", "when_error", "when: object.payment_state is missing"),
     )
 
@@ -147,29 +147,28 @@ def test_a_condition_that_cannot_be_told_makes_no_job_and_says_why() -> None:
         ("invoice.*", False),
     ],
 )
-def test_an_event_pattern_is_a_glob_that_minds_case(pattern: str, listens: bool) -> None:
+def test_an_event_pattern_is_a_case_sensitive_glob(pattern: str, listens: bool) -> None:
     listener = rule(event=pattern)
 
-    assert bool(plan(stripe_event(PAID), listener).notes) is listens
+    assert bool(plan(stripe_event(PAID), listener).results) is listens
     assert (mismatch(listener, "stripe", PAID) is None) is listens
 
 
-def test_a_rule_for_another_source_does_not_listen() -> None:
+def test_a_rule_of_another_source_does_not_match() -> None:
     other = rule(source="paddle")
 
     assert plan(stripe_event(PAID), other) == EventPlan((), ())
-    assert mismatch(other, "stripe", PAID) == "it listens to the source 'paddle'"
+    assert mismatch(other, "stripe", PAID) == "it is for the source 'paddle'"
 
 
-def test_rules_run_in_their_order_and_a_replay_skips_those_that_have_run() -> None:
+def test_rules_run_in_order_and_a_replay_skips_those_that_have_run() -> None:
     book = RuleSet([rule(name="a"), rule(name="b"), rule(name="c", when="false")])
 
-    assert book.rule_names == ("a", "b", "c")
     made = book.plan("stripe", stripe_event(PAID))
     assert [draft.rule for draft in made.drafts] == ["a", "b"]
     again = book.plan("stripe", stripe_event(PAID), skip=frozenset({"a"}))
     assert [draft.rule for draft in again.drafts] == ["b"]
-    assert [note.rule for note in again.notes] == ["b", "c"]
+    assert [note.rule for note in again.results] == ["b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -177,11 +176,15 @@ def test_rules_run_in_their_order_and_a_replay_skips_those_that_have_run() -> No
     [
         ({"to": "{{ object.metadata.nope }}"}, "template_failed", "to: object.metadata.nope is"),
         ({"to": "{{ object.custom_fields | field('x') }}"}, "template_failed", "to: the field 'x'"),
-        ({"to": "{{ object.customer_details.name }}"}, "invalid_recipient", "to: not an Instagram"),
-        ({"to": "{{ '' }}"}, "invalid_recipient", "to: empty"),
+        (
+            {"to": "{{ object.customer_details.name }}"},
+            "invalid_recipient",
+            "to: is not an Instagram",
+        ),
+        ({"to": "{{ '' }}"}, "invalid_recipient", "to: is empty"),
         ({"to": "{{ object.customer }}"}, "template_failed", "to: object.customer is null"),
         ({"text": "{{ object.nope }}"}, "template_failed", "text: object.nope is missing"),
-        ({"text": "{{ '' }} \n"}, "empty_text", "text: came out empty"),
+        ({"text": "{{ '' }} \n"}, "empty_text", "text: is empty"),
         ({"text": "x" * 1001}, "text_too_long", "text: "),
         ({"text": "{{ object.id }}" * 40}, "text_too_long", "text: "),
         ({"once_per": "{{ '' }}"}, "invalid_once_per", "once_per: "),
@@ -189,11 +192,15 @@ def test_rules_run_in_their_order_and_a_replay_skips_those_that_have_run() -> No
         ({"once_per": "{{ object.nope }}"}, "template_failed", "once_per: object.nope"),
         ({"delay": "{{ object.id }}"}, "invalid_delay", "delay: not a duration"),
         ({"expires": "{{ object.id }}"}, "invalid_expires", "expires: not a duration"),
-        ({"delay": "{{ '2d' }}"}, "expires_before_run", "expires: over before"),
-        ({"expires": "{{ '0s' }}", "delay": None}, "expires_before_run", "expires: over before"),
+        ({"delay": "{{ '2d' }}"}, "expires_before_run", "expires: the job would expire before"),
+        (
+            {"expires": "{{ '0s' }}", "delay": None},
+            "expires_before_run",
+            "expires: the job would expire before",
+        ),
     ],
 )
-def test_a_field_that_comes_to_nothing_makes_a_job_that_is_born_failed(
+def test_a_field_that_cannot_be_resolved_rejects_the_job_at_creation(
     changes: dict[str, Any], code: str, message: str
 ) -> None:
     draft = only_draft(stripe_event(PAID), **changes)
@@ -201,11 +208,11 @@ def test_a_field_that_comes_to_nothing_makes_a_job_that_is_born_failed(
     assert draft.failure is not None
     assert draft.failure.code == code
     assert draft.failure.message.startswith(message)
-    # It still reports to its callback, and leaves its business key to a later event.
+    # It still has its callback, and leaves its business key to a later event.
     assert (draft.rule, draft.callback, draft.once_key) == ("thank-you", "crm", None)
 
 
-def test_a_post_that_is_none_makes_a_comment_that_is_born_failed() -> None:
+def test_an_invalid_post_rejects_the_comment_at_creation() -> None:
     draft = only_draft(
         stripe_event(PAID), action="comment", to=None, post="{{ object.customer_details.name }}"
     )
@@ -225,7 +232,7 @@ def test_a_failure_does_not_repeat_what_the_customer_typed(typed: str) -> None:
     assert "secret" not in draft.failure.message.lower()
 
 
-def test_the_limit_of_a_text_is_its_actions_own_and_spaces_around_do_not_count() -> None:
+def test_the_text_limit_depends_on_the_action_and_excludes_surrounding_spaces() -> None:
     event = stripe_event(PAID)
 
     assert only_draft(event, text="x" * 1000 + " " * 500).failure is None
@@ -247,19 +254,19 @@ def test_delay_and_expiry_may_come_from_the_event() -> None:
 
 
 @pytest.mark.parametrize("data", [None, [], "text", 7])
-def test_an_object_that_is_no_object_fails_the_job_and_not_the_request(data: Any) -> None:
+def test_an_unexpected_object_fails_the_job_and_not_the_request(data: Any) -> None:
     draft = only_draft(Event(PAID, {}, data), when=None)
 
     assert draft.failure is not None
     assert draft.failure.code == "template_failed"
 
 
-def test_a_rule_without_a_target_is_refused_when_the_book_is_opened() -> None:
+def test_a_rule_without_a_target_is_rejected() -> None:
     with pytest.raises(ValueError, match="'thank-you' needs 'to'"):
         RuleSet([rule(to=None)])
 
 
-def test_a_phone_number_in_the_handle_s_field_fails_the_job_and_reaches_no_stranger() -> None:
+def test_a_phone_number_as_recipient_rejects_the_job() -> None:
     typed = stripe_event(PAID, metadata={"instagram": "612345678"})
 
     draft = only_draft(typed, to="{{ object.metadata.instagram }}")

@@ -1,4 +1,4 @@
-"""Which form an answer takes, by the Accept header."""
+"""Choosing a media type by the Accept header."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from service.http.content_negotiation import best_match
 
 NDJSON, CSV, JSON = OFFERS = ("application/x-ndjson", "text/csv", "application/json")
 
-LIKED = {
+PREFERRED = {
     "": NDJSON,
     "*/*": NDJSON,
     "*": NDJSON,
@@ -18,7 +18,7 @@ LIKED = {
     "application/json": JSON,
     "application/*": NDJSON,
     "text/*": CSV,
-    # What is named comes before what is only admitted
+    # An exact match precedes a wildcard
     "application/json, text/plain, */*": JSON,
     "text/*, application/json": JSON,
     "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8": NDJSON,
@@ -30,22 +30,22 @@ LIKED = {
     "application/x-ndjson;q=0, */*": CSV,
     "application/*;q=0, */*;q=0.1": CSV,
     "text/csv;version=1;q=0.2, application/json;q=0.1": CSV,
-    # Of several of one kind, what was liked best
+    # Of several matches, the one of the greatest weight
     "text/csv;q=0, text/csv": CSV,
-    # What cannot be read is left alone
+    # Invalid parts are ignored
     "text/csv;q=nan, application/json;q=0.9": CSV,
     ",, ;q=1, text/csv": CSV,
 }
 
 
-@pytest.mark.parametrize("accept", LIKED)
-def test_the_form_that_is_liked_best_is_given(accept: str) -> None:
-    assert best_match(accept, OFFERS) == LIKED[accept]
+@pytest.mark.parametrize("accept", PREFERRED)
+def test_the_preferred_media_type_is_chosen(accept: str) -> None:
+    assert best_match(accept, OFFERS) == PREFERRED[accept]
 
 
 @pytest.mark.parametrize(
     "accept",
     ["text/html", "application/xml, image/*", "text/csv;q=0", "*/*;q=0", "text", "application/"],
 )
-def test_where_no_form_will_do_there_is_none(accept: str) -> None:
+def test_without_an_acceptable_media_type_there_is_none(accept: str) -> None:
     assert best_match(accept, OFFERS) is None

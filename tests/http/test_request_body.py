@@ -1,4 +1,4 @@
-"""Reading a body within bounds of size and time."""
+"""Reading a body within limits of size and time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from service.http.shared_timeout import SharedTimeout
 def request(
     chunks: Iterable[bytes | None], headers: Mapping[str, str] | None = None
 ) -> tuple[Scope, Receive]:
-    """A request whose body comes in chunks; None is a sender who goes away.
+    """A request whose body comes in chunks; None is a disconnect.
 
     After the last chunk nothing more comes, and no end either.
     """
@@ -44,52 +44,52 @@ def test_the_chunks_of_a_body_are_put_together() -> None:
     assert read([b"ab", b"cd", b""]) == b"abcd"
 
 
-def test_a_body_of_exactly_the_limit_is_taken() -> None:
+def test_a_body_of_exactly_the_limit_is_read() -> None:
     assert read([b"12345", b"67890", b""]) == b"1234567890"
 
 
-def test_a_body_one_byte_over_the_limit_is_refused_without_its_end() -> None:
+def test_a_body_one_byte_above_the_limit_is_rejected_before_its_end() -> None:
     with pytest.raises(BodyRejected) as refused:
         read([b"12345", b"67890", b"1"])
     assert (refused.value.status, refused.value.code) == (413, "body_too_large")
 
 
 @pytest.mark.parametrize("declared", ["11", "99999999999999999999999999999999", "9" * 5000])
-def test_a_declared_length_over_the_limit_is_refused_unread(declared: str) -> None:
+def test_a_declared_length_above_the_limit_is_rejected_unread(declared: str) -> None:
     with pytest.raises(BodyRejected) as refused:
         read([], headers={"content-length": declared})
     assert refused.value.status == 413
 
 
 @pytest.mark.parametrize("declared", ["", "x", "-1", "10"])
-def test_a_declared_length_that_says_nothing_is_not_believed(declared: str) -> None:
+def test_an_invalid_declared_length_is_ignored(declared: str) -> None:
     assert read([b"ab", b""], headers={"content-length": declared}) == b"ab"
 
 
-def test_a_body_that_does_not_end_in_time_is_refused() -> None:
+def test_a_slow_body_is_rejected() -> None:
     with pytest.raises(BodyRejected) as refused:
         read([b"ab"])
     assert (refused.value.status, refused.value.code) == (408, "slow_body")
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity, gzip", "GZIP", "br"])
-def test_an_encoded_body_is_refused(encoding: str) -> None:
+def test_an_encoded_body_is_rejected(encoding: str) -> None:
     with pytest.raises(BodyRejected) as refused:
         read([b"ab", b""], headers={"content-encoding": encoding})
     assert refused.value.status == 415
 
 
 @pytest.mark.parametrize("encoding", ["", "identity", " Identity "])
-def test_no_encoding_is_fine(encoding: str) -> None:
+def test_no_encoding_is_accepted(encoding: str) -> None:
     assert read([b"ab", b""], headers={"content-encoding": encoding}) == b"ab"
 
 
-def test_a_sender_who_goes_away_is_told_apart() -> None:
+def test_a_disconnected_sender_is_not_a_rejected_body() -> None:
     with pytest.raises(ClientDisconnect):
         read([b"ab", None])
 
 
-def test_whoever_cancels_the_request_is_not_told_that_it_was_slow() -> None:
+def test_canceling_a_request_is_not_reported_as_slow() -> None:
     async def steps() -> None:
         reading = asyncio.ensure_future(read_body(*request([b"a"]), 10, SharedTimeout(3600)))
         await asyncio.sleep(0)
@@ -100,7 +100,7 @@ def test_whoever_cancels_the_request_is_not_told_that_it_was_slow() -> None:
     asyncio.run(steps())
 
 
-def test_those_who_come_at_different_times_are_late_at_different_times() -> None:
+def test_each_request_has_its_own_deadline() -> None:
     async def steps() -> list[float]:
         loop, patience, late = asyncio.get_running_loop(), SharedTimeout(0.2), []
 
@@ -110,7 +110,7 @@ def test_those_who_come_at_different_times_are_late_at_different_times() -> None
                 return await read_body(*request(chunks), 10, patience)
             except BodyRejected:
                 late.append(loop.time() - began)
-                # The task goes on as if nothing had been.
+                # The task continues as if nothing had happened.
                 await asyncio.sleep(0)
                 return b"late"
 

@@ -1,4 +1,4 @@
-"""From what customers type and paste to one recipient or post."""
+"""Normalising what customers type and paste to a recipient or post."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.instagram.ids import InvalidIdentifier, normalise_post, normalise_recipient
+from service.instagram.ids import (
+    InvalidIdentifier,
+    media_pk,
+    normalise_post,
+    normalise_recipient,
+    recipient_pk,
+    recipient_username,
+)
 
 #: As an East Asian keyboard types ASCII.
 FULL_WIDTH = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
@@ -41,7 +48,7 @@ FULL_WIDTH = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
         "https://www.instagram.com/some.handle/reels/",
     ],
 )
-def test_every_way_to_write_a_handle_is_the_same_handle(raw: str) -> None:
+def test_every_form_of_a_username_is_the_same_username(raw: str) -> None:
     assert normalise_recipient(raw) == "some.handle"
 
 
@@ -64,25 +71,25 @@ def test_only_a_bare_number_is_a_user_id(raw: str, expected: str) -> None:
     [
         ("", "empty"),
         (" \u200b ", "empty"),
-        ("@", "not an Instagram handle"),
-        (".some", "not an Instagram handle"),
-        ("some.", "not an Instagram handle"),
-        ("so..me", "not an Instagram handle"),
-        ("a" * 31, "not an Instagram handle"),
-        ("Jenny Rosen", "not an Instagram handle"),
-        ("jenny-rosen", "not an Instagram handle"),
-        ("j\u0435nny", "not an Instagram handle"),  # a Cyrillic letter
-        ("\u00b2", "not an Instagram handle"),
-        ("@@some", "not an Instagram handle"),
-        ("some/handle", "not an Instagram handle"),
+        ("@", "not an Instagram username"),
+        (".some", "not an Instagram username"),
+        ("some.", "not an Instagram username"),
+        ("so..me", "not an Instagram username"),
+        ("a" * 31, "not an Instagram username"),
+        ("Jenny Rosen", "not an Instagram username"),
+        ("jenny-rosen", "not an Instagram username"),
+        ("j\u0435nny", "not an Instagram username"),  # a Cyrillic letter
+        ("\u00b2", "not an Instagram username"),
+        ("@@some", "not an Instagram username"),
+        ("some/handle", "not an Instagram username"),
         ("jenny@example.com", "e-mail"),
         ("123456789012345678901", "not a user id"),
         ("0123", "not a user id"),
         ("None", "placeholder"),
         ("@null", "placeholder"),
-        ("instagram.com", "without a handle"),
+        ("instagram.com", "without a username"),
         ("@instagram.com", "placeholder"),
-        ("https://www.instagram.com/", "without a handle"),
+        ("https://www.instagram.com/", "without a username"),
         ("https://www.instagram.com/p/CxyZ_-1/", "to a post or page"),
         ("https://www.instagram.com/some.handle/p/CxyZ_-1/", "to a post or page"),
         ("https://www.instagram.com/explore/", "to a post or page"),
@@ -95,17 +102,17 @@ def test_only_a_bare_number_is_a_user_id(raw: str, expected: str) -> None:
         ("https://user@instagram.com/some.handle", "instagram.com"),
         ("https://instagram.com:8443/some.handle", "instagram.com"),
         ("https://[::1/some.handle", "not a valid link"),
-        ("javascript://instagram.com/some.handle", "not an Instagram handle"),
-        ("x" * 3000, "too long"),
+        ("javascript://instagram.com/some.handle", "not an Instagram username"),
+        ("x" * 3000, "longer than 2000 characters"),
     ],
 )
-def test_what_names_no_recipient_for_certain_is_refused(raw: str, reason: str) -> None:
+def test_an_ambiguous_or_invalid_recipient_is_rejected(raw: str, reason: str) -> None:
     with pytest.raises(InvalidIdentifier, match=reason):
         normalise_recipient(raw)
 
 
 @pytest.mark.parametrize("raw", ["jenny@secret.example", "Jenny Secret", "https://secret.example/"])
-def test_a_refusal_does_not_repeat_what_was_typed(raw: str) -> None:
+def test_an_error_does_not_repeat_the_input(raw: str) -> None:
     with pytest.raises(InvalidIdentifier) as refusal:
         normalise_recipient(raw)
 
@@ -126,7 +133,7 @@ def test_a_refusal_does_not_repeat_what_was_typed(raw: str) -> None:
         "https://www.instagram.com/some.handle/reel/CxyZ_-1/",
     ],
 )
-def test_every_way_to_point_at_a_post_is_its_shortcode(raw: str) -> None:
+def test_every_form_of_a_post_is_its_shortcode(raw: str) -> None:
     assert normalise_post(raw) == "CxyZ_-1"
 
 
@@ -160,7 +167,7 @@ def test_a_linked_shortcode_of_digits_is_decoded_because_digits_are_a_media_id()
         "https://instagram.com:443/p/CxyZ_-1/",
     ],
 )
-def test_what_names_no_post_is_refused(raw: str) -> None:
+def test_an_invalid_post_is_rejected(raw: str) -> None:
     with pytest.raises(InvalidIdentifier):
         normalise_post(raw)
 
@@ -174,7 +181,7 @@ _LINKS = st.builds(
 
 
 @given(_TYPED | _LINKS | st.text(max_size=40))
-def test_a_normal_form_is_its_own_normal_form(raw: str) -> None:
+def test_normalisation_is_idempotent(raw: str) -> None:
     for normalise in (normalise_recipient, normalise_post):
         try:
             normal = normalise(raw)
@@ -183,18 +190,52 @@ def test_a_normal_form_is_its_own_normal_form(raw: str) -> None:
         assert normalise(normal) == normal
 
 
-def test_a_user_id_can_be_named_as_such() -> None:
+def test_a_user_id_can_be_marked_as_such() -> None:
     assert normalise_recipient("pk:314159") == "314159"
     assert normalise_recipient(" PK: 314159", bare_numbers=False) == "314159"
 
 
 @pytest.mark.parametrize("raw", ["pk:", "pk:some.handle", "pk:-1", "pk:0123"])
-def test_what_is_named_as_a_user_id_must_be_one(raw: str) -> None:
-    with pytest.raises(InvalidIdentifier, match="digits follow pk:"):
+def test_an_invalid_user_id_is_rejected(raw: str) -> None:
+    with pytest.raises(InvalidIdentifier, match="must be followed by digits"):
         normalise_recipient(raw)
 
 
-def test_a_number_that_a_customer_typed_is_not_taken_for_a_user_id() -> None:
+def test_a_customers_number_is_not_taken_for_a_user_id() -> None:
     with pytest.raises(InvalidIdentifier, match="phone number"):
         normalise_recipient("612345678", bare_numbers=False)
     assert normalise_recipient("@612345678", bare_numbers=False) == "@612345678"
+
+
+@pytest.mark.parametrize(
+    ("post", "pk"),
+    [
+        ("123", "123"),
+        ("123_456", "123"),
+        ("B1LbfVPlwIA", "2110901750722920960"),
+        ("B-fKL9qpeab", "2278584739065882267"),
+        ("CCQQsCXjOaBfS3I2PpqsNkxElV9DXj61vzo5xs0", "2346448800803776129"),
+    ],
+)
+def test_a_posts_pk_needs_no_call(post: str, pk: str) -> None:
+    assert media_pk(post) == pk
+
+
+@pytest.mark.parametrize("post", ["", "a b", "http://x/", "12é34", "\uff11\uff12\uff13", "1_2_3 "])
+def test_an_invalid_post_has_no_pk(post: str) -> None:
+    with pytest.raises(InvalidIdentifier):
+        media_pk(post)
+
+
+def test_a_recipient_is_a_pk_or_a_username() -> None:
+    assert recipient_pk("314159") == "314159"
+    assert recipient_pk("@314159") is None
+    assert recipient_pk("\uff13\uff11") is None
+    assert recipient_username("@314159") == "314159"
+    assert recipient_username("Some.Handle") == "some.handle"
+
+
+@pytest.mark.parametrize("to", ["", "@", "two words", "a/b", "../x", "x" * 31])
+def test_an_invalid_recipient_has_no_username(to: str) -> None:
+    with pytest.raises(InvalidIdentifier):
+        recipient_username(to)

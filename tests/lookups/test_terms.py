@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from service.config.config import Config, ConfigError, parse_config
+from tests.support.config_file import to_toml
 
 
 def configured(**roles: str) -> Config:
-    tables = (
-        f'[accounts.{name}]\nusername = "{name}"\npassword = "x"\nrole = "{role}"\n'
-        for name, role in roles.items()
-    )
-    return parse_config("".join(tables))
+    accounts = {
+        name: {"username": name, "password": "x", "role": role} for name, role in roles.items()
+    }
+    return parse_config(to_toml({"accounts": accounts}))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The peculiarities of each provider's headers."""
+"""The details of each provider's headers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def good_mac(body: bytes = BODY, at: int = NOW) -> bytes:
 # Stripe's header, row by row
 
 
-def test_while_stripe_rotates_any_of_its_macs_will_do() -> None:
+def test_any_of_several_stripe_macs_may_match() -> None:
     header = b"t=%d,v1=%b,v1=%b" % (NOW, b"0" * 64, good_mac())
     assert rejection_reason("stripe", stripe_header(header)) is None
 
@@ -48,7 +48,7 @@ def test_while_stripe_rotates_any_of_its_macs_will_do() -> None:
         (b"t=%d,v1=%b" % (NOW, b",v1=".join([b"0"] * 1001)), "too_long"),
     ],
 )
-def test_a_malformed_stripe_header_is_refused(value: bytes, reason: str) -> None:
+def test_a_malformed_stripe_header_is_rejected(value: bytes, reason: str) -> None:
     assert rejection_reason("stripe", stripe_header(value)) == reason
 
 
@@ -60,13 +60,13 @@ def test_a_time_of_twenty_digits_is_compared_without_overflow() -> None:
     )
 
 
-def test_a_thousand_macs_are_still_read() -> None:
+def test_a_thousand_macs_are_accepted() -> None:
     value = b"t=%d,%bv1=%b" % (NOW, b"v1=0," * 999, good_mac())
     assert rejection_reason("stripe", stripe_header(value)) is None
 
 
-def test_two_space_separated_sets_count_only_as_far_as_the_official_library_reads_them() -> None:
-    # Persona's way to rotate; the comparison with the library covers it too
+def test_space_separated_signatures_are_read_like_the_official_library_does() -> None:
+    # How Persona rotates; the comparison with the library covers it as well
     value = b"t=%d,v1=%b t=%d,v1=%b"
     assert (
         rejection_reason("stripe", stripe_header(value % (NOW, b"0" * 64, NOW, good_mac()))) is None
@@ -84,43 +84,43 @@ def as_svix(headers: Headers) -> list[tuple[bytes, bytes]]:
     return [(name.replace(b"webhook-", b"svix-"), value) for name, value in headers]
 
 
-def test_the_svix_names_will_do() -> None:
+def test_the_svix_headers_are_accepted() -> None:
     assert rejection_reason("standard-webhooks", as_svix(signed("standard-webhooks"))) is None
 
 
-def test_half_of_each_name_family_is_refused() -> None:
+def test_half_of_each_header_family_is_rejected() -> None:
     headers = signed("standard-webhooks")
     assert rejection_reason("standard-webhooks", [*headers[:1], *as_svix(headers[1:])]) == "missing"
     assert rejection_reason("standard-webhooks", [*as_svix(headers[:1]), *headers[1:]]) == "missing"
 
 
-def test_with_both_name_families_only_the_webhook_one_counts() -> None:
+def test_with_both_header_families_the_webhook_one_counts() -> None:
     headers = signed("standard-webhooks")
     forged = [(name, b"x") for name, _ in headers]
     assert rejection_reason("standard-webhooks", [*headers, *as_svix(forged)]) is None
     assert rejection_reason("standard-webhooks", [*forged, *as_svix(headers)]) is not None
 
 
-def test_an_empty_header_does_not_make_a_name_family_complete() -> None:
+def test_an_empty_header_does_not_complete_a_header_family() -> None:
     headers = signed("standard-webhooks")
     empty = [(name, b"") for name, _ in headers]
     assert rejection_reason("standard-webhooks", [*empty, *as_svix(headers)]) is None
 
 
 @pytest.mark.parametrize("junk", [b"junk", b"", b"v1", b"v2,abc", b"v1,a,b", b"v1a,abc", b"\xff"])
-def test_a_junk_token_does_not_spoil_a_good_one(junk: bytes) -> None:
+def test_an_invalid_token_does_not_invalidate_a_valid_one(junk: bytes) -> None:
     headers = dict(signed("standard-webhooks"))
     headers[b"webhook-signature"] = junk + b" " + headers[b"webhook-signature"] + b" " + junk
     assert rejection_reason("standard-webhooks", list(headers.items())) is None
 
 
-def test_a_header_of_junk_alone_is_refused() -> None:
+def test_a_header_of_invalid_tokens_is_rejected() -> None:
     headers = dict(signed("standard-webhooks"))
     headers[b"webhook-signature"] = b"v2,abc junk"
     assert rejection_reason("standard-webhooks", list(headers.items())) == "missing"
 
 
-def test_the_event_id_is_part_of_what_standard_webhooks_sign() -> None:
+def test_standard_webhooks_sign_the_event_id() -> None:
     headers = dict(signed("standard-webhooks"))
     headers[b"webhook-id"] = b"evt_2"
     assert rejection_reason("standard-webhooks", list(headers.items())) == "mismatch"
@@ -135,7 +135,7 @@ def test_prefix_and_padding_of_a_standard_webhooks_secret_are_optional(form: str
     )
 
 
-# One scheme's MAC is no other's
+# MACs of other schemes
 
 
 @pytest.mark.parametrize(

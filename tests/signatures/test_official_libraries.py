@@ -66,7 +66,7 @@ def stripe_accepts(body: bytes, header: str, secret: str) -> bool:
 
 
 def stripe_is_stricter_here(header: str) -> bool:
-    """Whether one of the cases applies that the library accepts and we, on purpose, do not."""
+    """Whether the header is one that the library accepts and we reject on purpose."""
     items = [item.split("=") for item in header.split(",")]
     first_time = next((item[1] for item in items if item[0] == "t" and len(item) > 1), "")
     return (
@@ -124,7 +124,7 @@ def stripe_deliveries(draw: st.DrawFn) -> tuple[bytes, str, list[str]]:
 @settings(deadline=None, max_examples=500)
 @given(stripe_deliveries())
 @example((b"{}", f"t={NOW},v1={'0' * 64} t={NOW},v1={'0' * 64}", STRIPE_SECRETS))
-def test_it_agrees_with_stripe_but_for_the_stricter_cases(
+def test_it_agrees_with_stripe_except_for_the_stricter_cases(
     delivery: tuple[bytes, str, list[str]],
 ) -> None:
     # Given
@@ -140,7 +140,7 @@ def test_it_agrees_with_stripe_but_for_the_stricter_cases(
 
 @settings(deadline=None)
 @given(body=st.text().map(str.encode), secret=st.text(min_size=1).filter(str.strip))
-def test_whatever_stripe_s_library_signs_is_accepted(body: bytes, secret: str) -> None:
+def test_everything_stripes_library_signs_is_accepted(body: bytes, secret: str) -> None:
     header = f"t={NOW},v1={stripe_mac(body, secret, NOW)}"
     assert accepted_here("stripe", body, {"Stripe-Signature": header}, [secret])
 
@@ -177,7 +177,7 @@ def is_well_formed(token: str) -> bool:
 
 
 def without_junk(headers: dict[str, str]) -> dict[str, str]:
-    """The headers as the library needs them: one junk token makes it raise a bare ValueError.
+    """The headers as the library needs them: an invalid token makes it raise a bare ValueError.
 
     Base64 written in any but the one usual way counts as junk here; the library decodes loosely.
     """
@@ -186,7 +186,7 @@ def without_junk(headers: dict[str, str]) -> dict[str, str]:
 
 
 def standard_is_stricter_here(headers: dict[str, str]) -> bool:
-    """Whether the time is written in a way that the library's `float()` takes and we do not."""
+    """Whether the time has a form that the library's `float()` accepts and we do not."""
     return re.fullmatch(r"[0-9]{1,20}", headers["webhook-timestamp"]) is None
 
 
@@ -222,7 +222,7 @@ def standard_deliveries(draw: st.DrawFn) -> tuple[bytes, dict[str, str], list[st
 
 @settings(deadline=None, max_examples=500)
 @given(standard_deliveries())
-def test_it_agrees_with_standard_webhooks_but_for_junk_and_loose_times(
+def test_it_agrees_with_standard_webhooks_except_for_invalid_tokens_and_times(
     delivery: tuple[bytes, dict[str, str], list[str]],
 ) -> None:
     # Given
@@ -238,7 +238,7 @@ def test_it_agrees_with_standard_webhooks_but_for_junk_and_loose_times(
 
 @settings(deadline=None)
 @given(key=st.binary(min_size=1, max_size=64), body=st.text())
-def test_whatever_the_standard_library_signs_is_accepted(key: bytes, body: str) -> None:
+def test_everything_the_standard_webhooks_library_signs_is_accepted(key: bytes, body: str) -> None:
     secret = "whsec_" + base64.b64encode(key).decode()
     at = datetime.fromtimestamp(NOW, UTC)
     headers = {
@@ -250,7 +250,7 @@ def test_whatever_the_standard_library_signs_is_accepted(key: bytes, body: str) 
     assert accepted_here("standard-webhooks", body.encode(), headers, [secret.rstrip("=")])
 
 
-def test_the_test_sender_signs_as_standard_webhooks_says() -> None:
+def test_the_test_sender_signs_as_standard_webhooks_does() -> None:
     secret = STANDARD_SECRETS[0]
     headers = signed_headers("standard-webhooks", b"{}", secret, timestamp=NOW)
     assert standard_accepts(b"{}", headers, secret)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,8 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.local.stack import CONFIG, Stack
+from deploy.local.stack import Stack
 from deploy.local.wait import until
+from tests.support.config_file import usual_config, write_config
 from tests.support.scenario import Scenario
 
 PASSWORD: Final = "fleet-password"
@@ -50,8 +50,9 @@ def run_fleet(
       processes: Which of the Procfile's processes to start.
       environ: More variables for them.
     """
-    config = directory / "heliograph.toml"
-    config.write_text(_document(accounts, pacing))
+    own = {name: {"password": PASSWORD, **changes} for name, changes in accounts.items()}
+    document = usual_config(accounts=own, pacing=pacing)
+    config = write_config(directory / "heliograph.toml", document)
     variables = {**SHORT_LEASES, **(environ or {})}
     with Stack(directory / "stack", config=config, processes=processes, environ=variables) as stack:
         for name in accounts:
@@ -133,22 +134,3 @@ def written_texts(scenario: Scenario, account: str) -> list[str]:
 def seconds_between(earlier: str, later: str) -> float:
     """From one moment of the API to another."""
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
-
-
-def _document(accounts: Mapping[str, Mapping[str, Any]], pacing: Mapping[str, Any]) -> str:
-    before, _, rest = CONFIG.read_text().partition("[pacing]")
-    _, marker, after = rest.partition("[callbacks.crm]")
-    tables = [_table("pacing", pacing)]
-    for name, more in accounts.items():
-        own = {"username": name, "password": PASSWORD, "proxy": "env:INSTAGRAM_PROXY", **more}
-        tables.append(_table(f"accounts.{name}", own))
-    return "\n".join([before, *tables, marker + after])
-
-
-def _table(path: str, table: Mapping[str, Any]) -> str:
-    """A table in TOML; JSON's texts, numbers, lists and flags are TOML's, too."""
-    inner = {key: value for key, value in table.items() if isinstance(value, Mapping)}
-    own = [f"{key} = {json.dumps(value)}" for key, value in table.items() if key not in inner]
-    return "\n".join(
-        [f"[{path}]", *own, *(_table(f"{path}.{key}", value) for key, value in inner.items())]
-    )

@@ -10,14 +10,13 @@ from deploy.local.instagram.state import Options
 
 
 def main() -> None:
-    """Run the fake Instagram until it is told to stop."""
     parser = argparse.ArgumentParser(prog="python -m deploy.local.instagram", description=__doc__)
     parser.add_argument("--directory", type=Path, required=True, help="where ca.pem is written")
     parser.add_argument("--proxy-port", type=int, default=0)
     parser.add_argument("--control-port", type=int, default=0)
-    parser.add_argument("--proxy-credentials", help="user:password that the proxy asks for")
+    parser.add_argument("--proxy-credentials", help="user:password that the proxy requires")
     parser.add_argument(
-        "--open-world", action="store_true", help="every username exists, but for missing*"
+        "--open-world", action="store_true", help="every username exists, except missing*"
     )
     parser.add_argument(
         "--dedupe", action="store_true", help="a repeated client_context is stored once"

@@ -1,4 +1,4 @@
-"""The fake Instagram's HTTP surface: log, misbehave if told to, handle, answer."""
+"""The fake Instagram's HTTP application: log a request, apply faults, handle it, reply."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deploy.local.instagram.calls import CallLog
 from deploy.local.instagram.clock import Clock
 from deploy.local.instagram.faults import NO_EFFECT, Effect, Faults
 from deploy.local.instagram.http import (
-    ClientGoneError,
+    ClientDisconnectedError,
     Json,
     Receive,
     Reply,
@@ -34,26 +34,26 @@ from deploy.local.instagram.routes import Route
 from deploy.local.instagram.state import Options, State
 from deploy.local.instagram.users import Account
 
-# How long the other end of a cut tunnel gets to notice.
-_NOTICE_SECONDS = 2.0
-# How long half an answer gets to travel through the proxy before the tunnel is cut behind it.
-_TRAVEL_SECONDS = 0.05
+# How long to wait for the client to notice a cut tunnel.
+_DISCONNECT_SECONDS = 2.0
+# How long half a reply gets to pass through the proxy before the tunnel is cut.
+_FLUSH_SECONDS = 0.05
 
 
-class Tunnels(Protocol):
-    """What the app asks of the proxy in front of it."""
+class ProxyTunnels(Protocol):
+    """The part of the proxy used here; a connection's client port identifies its tunnel."""
 
     def tunnel_id(self, upstream_port: int) -> int | None:
-        """The tunnel a connection came through."""
+        """The id of a connection's tunnel."""
 
     def cut(self, upstream_port: int) -> bool:
-        """Cut the tunnel a connection came through."""
+        """Cut a connection's tunnel."""
 
 
-class Switchboard:
-    """The world, the log and the faults of now; a reset replaces all three.
+class Simulation:
+    """The current state, call log and faults; a reset replaces all three.
 
-    A request keeps the ones it began with, so that it cannot reach into the next test.
+    A request keeps those it started with, so that it cannot affect the next test.
     """
 
     def __init__(self, options: Options) -> None:
@@ -62,8 +62,8 @@ class Switchboard:
         self.reset()
 
     def reset(self) -> None:
-        """Start over with a freshly seeded world."""
-        self.world = State(self._options, self._password_key)
+        """Start over with freshly seeded state."""
+        self.state = State(self._options, self._password_key)
         self.calls = CallLog()
         self.faults = Faults()
 
@@ -71,72 +71,72 @@ class Switchboard:
 class InstagramApp:
     """The ASGI application behind Instagram's host names."""
 
-    def __init__(self, stage: Switchboard, tunnels: Tunnels) -> None:
-        self._stage = stage
+    def __init__(self, simulation: Simulation, tunnels: ProxyTunnels) -> None:
+        self._simulation = simulation
         self._tunnels = tunnels
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, and see its log entry through to the end."""
-        world, faults = self._stage.world, self._stage.faults
+        """Serve one request and complete its log entry."""
+        state, faults = self._simulation.state, self._simulation.faults
         head = request_head(scope)
         port = scope["client"][1]
         path = scope["path"] + ("?" if head.query else "") + scope["query_string"].decode()
-        call = self._stage.calls.begin(
+        call = self._simulation.calls.begin(
             head, path, scope["http_version"], self._tunnels.tunnel_id(port)
         )
         route, head = routes.find(head)
         call["call"] = route.call
         try:
             request = replace(head, body=await read_body(receive))
-        except ClientGoneError:
+        except ClientDisconnectedError:
             calls.end(call, None, "client_gone")
             return
-        _identify(call, world, request)
+        _record_account(call, state, request)
         fault = faults.take(route.call, request.path, call["account"])
         call["fault"] = fault.id if fault else None
-        dated = _dated(send, world.clock)
-        visit = _Exchange(call, receive, dated, lambda: self._tunnels.cut(port))
+        send_with_date = _add_date_header(send, state.clock)
+        exchange = _Exchange(call, receive, send_with_date, lambda: self._tunnels.cut(port))
         try:
-            await visit.serve(world, route, request, fault.effect if fault else NO_EFFECT)
+            await exchange.serve(state, route, request, fault.effect if fault else NO_EFFECT)
         finally:
-            await visit.close()
+            await exchange.close()
 
 
-def _dated(send: Send, clock: Clock) -> Send:
-    async def dated(message: Json) -> None:
+def _add_date_header(send: Send, clock: Clock) -> Send:
+    async def send_with_date(message: Json) -> None:
         if message["type"] == "http.response.start":
             message = {**message, "headers": [*message["headers"], clock.date_header()]}
         await send(message)
 
-    return dated
+    return send_with_date
 
 
-def _identify(call: CallRecord, world: State, request: Request) -> None:
-    account = world.sessions.owner(request.session_id)
-    username = account.username if account else _claimed_username(world, request)
+def _record_account(call: CallRecord, state: State, request: Request) -> None:
+    account = state.sessions.owner(request.session_id)
+    username = account.username if account else _claimed_username(state, request)
     if username is None:
         return
     call["account"] = username
     call["user_id"] = str(account.user.pk) if account else None
     if request.device is not None:
-        world.sessions.record_device(username, request.device)
+        state.sessions.record_device(username, request.device)
 
 
-def _claimed_username(world: State, request: Request) -> str | None:
-    """Whom a request without a session says it is about."""
+def _claimed_username(state: State, request: Request) -> str | None:
+    """The username that a request without a session names."""
     fields = {**request.form, **request.bloks}
     for name in ("contact_point", "username_input", "username"):
         if fields.get(name):
             return str(fields[name])
     for name in ("two_step_verification_context", "context_data"):
-        account: Account | None = world.sessions.unfinished(str(fields.get(name, "")))
+        account: Account | None = state.sessions.unfinished(str(fields.get(name, "")))
         if account is not None:
             return account.username
     return None
 
 
 class _Exchange:
-    """One request's way from its complete arrival to its end."""
+    """One request, from its complete arrival to its end."""
 
     def __init__(
         self, call: CallRecord, receive: Receive, send: Send, cut: Callable[[], bool]
@@ -144,62 +144,62 @@ class _Exchange:
         self._call = call
         self._send = send
         self._cut = cut
-        # After the body, the only thing left to receive is the news that the client has gone.
-        self._gone = asyncio.ensure_future(receive())
-        self._gone.add_done_callback(self._note_gone)
+        # After the body, the only message left to receive is the client's disconnect.
+        self._disconnect = asyncio.ensure_future(receive())
+        self._disconnect.add_done_callback(self._record_disconnect)
 
-    async def serve(self, world: State, route: Route, request: Request, effect: Effect) -> None:
+    async def serve(self, state: State, route: Route, request: Request, effect: Effect) -> None:
         await _sleep(effect.delay_seconds)
         if effect.drop_before:
             await self._drop("dropped_before")
         elif effect.hang:
-            await self._gone
+            await self._disconnect
             self._end(None, "hung")
         elif effect.refusal is not None:
-            await self._answer(effect.refusal)
+            await self._reply(effect.refusal)
         else:
-            reply = self._handle(world, route, request)
+            reply = self._handle(state, route, request)
             await _sleep(effect.delay_after_effect_seconds)
-            await self._answer_after_effect(reply, effect)
+            await self._reply_after_effect(reply, effect)
 
     async def close(self) -> None:
-        self._gone.cancel()
+        self._disconnect.cancel()
         with suppress(asyncio.CancelledError):
-            await self._gone
+            await self._disconnect
         if self._call["ended"] is None:
             self._end(None, "crashed")
 
-    def _handle(self, world: State, route: Route, request: Request) -> Reply:
+    def _handle(self, state: State, route: Route, request: Request) -> Reply:
         try:
-            return route.handler(world, request)
+            return route.handler(state, request)
         except (KeyError, ValueError, TypeError):
-            # The client sent what no handler foresaw: show a person where, and refuse it.
+            # No handler expects this request: print where it failed, and refuse it.
             traceback.print_exc(file=sys.stderr)
             self._call["outcome"] = "malformed"
             return refuse("bad_request")
 
-    async def _answer_after_effect(self, reply: Reply, effect: Effect) -> None:
-        if effect.answer == "drop":
+    async def _reply_after_effect(self, reply: Reply, effect: Effect) -> None:
+        if effect.reply_change == "drop":
             await self._drop("dropped_after")
-        elif effect.answer == "truncate":
+        elif effect.reply_change == "truncate":
             await self._truncate(reply)
-        elif effect.answer == "empty":
-            await self._answer(Reply(200, {"status": "ok"}))
-        elif effect.answer == "not_json":
-            await self._answer(refuse("not_json"))
+        elif effect.reply_change == "empty":
+            await self._reply(Reply(200, {"status": "ok"}))
+        elif effect.reply_change == "not_json":
+            await self._reply(refuse("not_json"))
         else:
-            await self._answer(effect.replacement or reply)
+            await self._reply(effect.replacement or reply)
 
-    async def _answer(self, reply: Reply) -> None:
-        if self._gone.done():
+    async def _reply(self, reply: Reply) -> None:
+        if self._disconnect.done():
             self._end(None, "client_gone")
             return
-        # Logged before it is sent: a client that has its answer finds the log complete.
+        # Log before sending, so that a client that has its reply finds the log complete.
         self._end(reply.status, self._call["outcome"] or "answered")
         await send_reply(self._send, reply)
 
     async def _truncate(self, reply: Reply) -> None:
-        """Send half of what was announced, then cut the tunnel."""
+        """Send half of the announced body, then cut the tunnel."""
         await self._send(
             {
                 "type": "http.response.start",
@@ -209,16 +209,16 @@ class _Exchange:
         )
         half = reply.payload[: len(reply.payload) // 2]
         await self._send({"type": "http.response.body", "body": half, "more_body": True})
-        await _sleep(_TRAVEL_SECONDS)
+        await _sleep(_FLUSH_SECONDS)
         await self._drop("truncated", reply.status)
 
     async def _drop(self, outcome: str, status: int | None = None) -> None:
         self._end(status, outcome)
         self._cut()
-        await asyncio.wait({self._gone}, timeout=_NOTICE_SECONDS)
+        await asyncio.wait({self._disconnect}, timeout=_DISCONNECT_SECONDS)
 
-    def _note_gone(self, gone: asyncio.Future[Any]) -> None:
-        if self._call["ended"] is None and not gone.cancelled():
+    def _record_disconnect(self, disconnect: asyncio.Future[Any]) -> None:
+        if self._call["ended"] is None and not disconnect.cancelled():
             self._call["gone"] = time.monotonic()
 
     def _end(self, status: int | None, outcome: str) -> None:

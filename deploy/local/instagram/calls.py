@@ -1,4 +1,4 @@
-"""The log of every request: an entry is made when a request begins and completed when it ends."""
+"""The log of every request: an entry is added when a request starts and completed at its end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from deploy.local.instagram.records import CallRecord
 
 
 class CallLog:
-    """Every request since the start or the last reset, in the order they began."""
+    """Every request since the start or the last reset, in order of their start."""
 
     def __init__(self) -> None:
         self._calls: list[CallRecord] = []
@@ -17,11 +17,11 @@ class CallLog:
     def begin(
         self, request: Request, path: str, http_version: str, connection: int | None
     ) -> CallRecord:
-        """Note a request whose head has arrived.
+        """Log a request whose head has arrived.
 
         Parameters:
             path: the path with its query.
-            connection: the id of the proxy's tunnel it came through.
+            connection: the id of the proxy tunnel it came through.
         """
         call: CallRecord = {
             "seq": len(self._calls) + 1,
@@ -54,9 +54,9 @@ def end(call: CallRecord, status: int | None, outcome: str) -> None:
     """Complete a request's entry.
 
     Parameters:
-        status: the HTTP status that was sent, or None when none was.
+        status: the HTTP status that was sent, or None.
         outcome: `answered`, `dropped_before`, `dropped_after`, `hung`, `truncated`, `client_gone`
-            (nobody was left to answer), `malformed` or `crashed`.
+            (the client had disconnected), `malformed` or `crashed`.
     """
     call["status"], call["outcome"] = status, outcome
     call["ended"], call["ended_at"] = time.monotonic(), time.time()

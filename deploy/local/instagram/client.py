@@ -1,4 +1,4 @@
-"""Starts a fake Instagram and talks to its control port."""
+"""Starts a fake Instagram and controls it through its control port."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from deploy.local.proxy import Connect, Fault
 
 
 class FakeInstagramControl:
-    """The control port of a fake Instagram that runs already.
+    """The control port of a running fake Instagram.
 
     Parameters:
-        control_url: as printed in its ready line.
+        control_url: from its ready line.
     """
 
     def __init__(self, control_url: str) -> None:
@@ -33,22 +33,22 @@ class FakeInstagramControl:
     def log(
         self, call: str | None = None, account: str | None = None, since: int = 0
     ) -> list[CallRecord]:
-        """The requests seen, oldest first.
+        """The requests received, oldest first.
 
         Parameters:
-            call: only calls of this name (`login`, `broadcast_text`, `comment`, ...).
-            account: only this account's.
-            since: only those after this sequence number.
+            call: only calls with this name (`login`, `broadcast_text`, `comment`, ...).
+            account: only calls of this account.
+            since: only calls after this sequence number.
         """
         calls: list[CallRecord] = self._items(f"/log?since={since}")
         return [
-            each
-            for each in calls
-            if call in (None, each["call"]) and account in (None, each["account"])
+            entry
+            for entry in calls
+            if call in (None, entry["call"]) and account in (None, entry["account"])
         ]
 
     def overlaps(self) -> list[tuple[CallRecord, CallRecord]]:
-        """Pairs of calls on one account that were under way at the same time."""
+        """Pairs of calls on one account that were in progress at the same time."""
         return overlaps(self.log())
 
     def dms(self) -> list[DmRecord]:
@@ -67,7 +67,7 @@ class FakeInstagramControl:
         return comments
 
     def logins(self) -> list[LoginRecord]:
-        """Every answer to a password or a code."""
+        """Every reply to a password or a code."""
         logins: list[LoginRecord] = self._items("/logins")
         return logins
 
@@ -77,7 +77,7 @@ class FakeInstagramControl:
         return devices
 
     def connects(self) -> list[Connect]:
-        """Every CONNECT the proxy was asked for."""
+        """Every CONNECT request the proxy received."""
         connects: list[Connect] = request_json(self.control_url, "GET", "/proxy")["connects"]
         return connects
 
@@ -100,8 +100,8 @@ class FakeInstagramControl:
         """Add or change an account; returns its pk.
 
         Parameters:
-            totp_seed: base32; a login then needs the code of the moment.
-            profile_code: one login then needs this code, as if it had come by e-mail.
+            totp_seed: base32; logins then need its current TOTP code.
+            profile_code: one login then needs this code, as if sent by e-mail.
         """
         body = {
             "username": username,
@@ -133,19 +133,20 @@ class FakeInstagramControl:
         skip: int = 0,
         **effects: object,
     ) -> int:
-        """Add a rule: `fault("broadcast_text", "drop_after")`, `fault("comment", error="spam")`.
+        """Add a fault: `fault("broadcast_text", "drop_after")`, `fault("comment", error="spam")`.
 
         Parameters:
             match: a call's name or a path, globs allowed.
             effect: a switch (`drop_before`, `drop_after`, `hang`, `empty_ok`, `truncate`,
-                `not_json`), or None to give `effects`.
-            times: for how many calls; None for every one.
-            skip: how many matching calls go by first.
+                `not_json`), or None to pass `effects`.
+            account: only calls of this account.
+            times: how many calls it applies to; None for all.
+            skip: how many matching calls to let through first.
             effects: `error=`, `status=`, `body=`, `status_after_effect=`, `delay_seconds=`,
                 `delay_after_effect_seconds=`, and switches as `name=True`.
 
         Returns:
-            The rule's id, which the log shows at the calls it applied to.
+            The fault's id, which the log shows with the calls it applied to.
         """
         switch = {} if effect is None else {effect: True}
         body: dict[str, object] = {"match": match, "effect": {**switch, **effects}, "skip": skip}
@@ -156,23 +157,23 @@ class FakeInstagramControl:
         return int(self._post("/faults", body)["id"])
 
     def clear_faults(self) -> None:
-        """Drop every rule, and let the proxy behave."""
+        """Remove every fault, the proxy's included."""
         request_json(self.control_url, "DELETE", "/faults")
 
     def expire_session(self, username: str) -> int:
-        """End an account's sessions; returns how many were alive."""
+        """Expire an account's sessions; returns how many were valid."""
         return int(self._post("/sessions/expire", {"username": username})["expired"])
 
     def shift_clock(self, offset_seconds: float) -> None:
-        """Put Instagram's clock ahead (or, negative, behind): `Date` and all times it tells."""
+        """Set Instagram's clock ahead (or, negative, behind): `Date` and all times in replies."""
         self._post("/clock", {"offset_seconds": offset_seconds})
 
     def proxy_fault(self, fault: Fault | None, times: int | None = None) -> None:
-        """Let the proxy misbehave on the next CONNECTs (open tunnels carry on)."""
+        """Apply a fault to the proxy's next CONNECTs, as `ConnectProxy.set_fault`."""
         self._post("/proxy", {"fault": fault, "times": times})
 
     def proxy_credentials(self, credentials: str | None) -> None:
-        """Let the proxy ask for `user:password` from now on, or for nothing."""
+        """Make the proxy require `user:password` from now on, or None for no credentials."""
         self._post("/proxy", {"credentials": credentials})
 
     def cut_connections(self) -> int:
@@ -180,7 +181,7 @@ class FakeInstagramControl:
         return int(self._post("/proxy", {"cut_open": True})["cut"])
 
     def reset(self) -> None:
-        """Start over with a freshly seeded world, an empty log and no faults."""
+        """Start over with freshly seeded state, an empty log and no faults."""
         self._post("/reset", {})
 
     def _items(self, path: str) -> Any:
@@ -191,12 +192,13 @@ class FakeInstagramControl:
 
 
 class FakeInstagram(FakeInstagramControl, RunningChildProcess):
-    """A fake Instagram in a process of its own, ended with the `with` block.
+    """A fake Instagram in a child process, stopped at the end of the `with` block.
 
     Parameters:
-        directory: where `ca.pem` goes; a temporary one if it is left out.
-        open_world: every valid username exists, but for those that start with `missing`.
+        directory: where to write `ca.pem`; by default a temporary directory.
+        open_world: every valid username exists, except those that start with `missing`.
         dedupe: a repeated `client_context` or idempotence token is stored once.
+        proxy_credentials: `user:password` that the proxy requires; None for none.
     """
 
     def __init__(
@@ -218,16 +220,16 @@ class FakeInstagram(FakeInstagramControl, RunningChildProcess):
 
     @property
     def proxy_url(self) -> str:
-        """The proxy to give the client."""
+        """The client's `proxy`."""
         return self.child.ready["proxy"]
 
     @property
     def ca_path(self) -> Path:
-        """The authority to give the client."""
+        """The client's `tls_verify`: path of the CA certificate."""
         return Path(self.child.ready["ca"])
 
     def close(self) -> int:
-        """End the process; returns its exit code."""
+        """Stop the process; returns its exit code."""
         code = super().close()
         if self._temporary is not None:
             self._temporary.cleanup()

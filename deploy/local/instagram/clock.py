@@ -1,4 +1,4 @@
-"""The fake Instagram's clock, which tests can set wrong."""
+"""The fake Instagram's clock, which tests can shift."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from email.utils import formatdate
 
 @dataclass(eq=False)
 class Clock:
-    """What Instagram takes the time to be.
+    """Instagram's clock.
 
     Parameters:
         offset_seconds: how far it is ahead of this machine's clock; negative when behind.
@@ -18,9 +18,9 @@ class Clock:
     offset_seconds: float = 0.0
 
     def shown(self, at: float) -> float:
-        """A Unix time of this machine as Instagram tells it."""
+        """Convert a Unix time of this machine to Instagram's clock."""
         return at + self.offset_seconds
 
     def date_header(self) -> tuple[bytes, bytes]:
-        """The `Date` of a reply that leaves now (RFC 9110, 6.6.1)."""
+        """The `Date` header of a reply sent now (RFC 9110, 6.6.1)."""
         return b"date", formatdate(self.shown(time.time()), usegmt=True).encode()

@@ -1,4 +1,4 @@
-"""The control interface: plain HTTP and JSON, for tests and people."""
+"""The control interface of the fake Instagram: plain HTTP and JSON, for tests and people."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, Final, TypeAlias
 
-from deploy.local.instagram.app import Switchboard
+from deploy.local.instagram.app import Simulation
 from deploy.local.instagram.http import (
     Json,
     Receive,
@@ -29,21 +29,20 @@ _Endpoint: TypeAlias = Callable[["ControlApp", Json], Any]
 class ControlApp:
     """The ASGI application of the control port."""
 
-    def __init__(self, stage: Switchboard, proxy: ConnectProxy) -> None:
-        self.stage = stage
+    def __init__(self, simulation: Simulation, proxy: ConnectProxy) -> None:
+        self.simulation = simulation
         self.proxy = proxy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one control request."""
         head = request_head(scope)
         body = await read_body(receive)
-        await send_reply(send, self._answer(head, body))
+        await send_reply(send, self._handle(head, body))
 
-    def _answer(self, head: Request, body: bytes) -> Reply:
+    def _handle(self, head: Request, body: bytes) -> Reply:
         endpoint = _ENDPOINTS.get((head.method, head.path))
         if endpoint is None:
             known = sorted(f"{method} {path}" for method, path in _ENDPOINTS)
-            return Reply(404, {"error": f"known are {', '.join(known)}"})
+            return Reply(404, {"error": f"unknown endpoint; use one of {', '.join(known)}"})
         try:
             result = endpoint(self, {**head.query, **_parse(body)})
         except (ValueError, TypeError, KeyError) as exc:
@@ -64,78 +63,78 @@ def _healthz(_app: ControlApp, _body: Json) -> Json:
 
 
 def _log(app: ControlApp, body: Json) -> object:
-    return app.stage.calls.since(int(body.get("since", 0)))
+    return app.simulation.calls.since(int(body.get("since", 0)))
 
 
 def _dms(app: ControlApp, _body: Json) -> object:
-    return app.stage.world.mail.records()
+    return app.simulation.state.messages.records()
 
 
 def _uploads(app: ControlApp, _body: Json) -> object:
-    return app.stage.world.uploads.records()
+    return app.simulation.state.uploads.records()
 
 
 def _comments(app: ControlApp, _body: Json) -> object:
-    return app.stage.world.posts.records()
+    return app.simulation.state.posts.records()
 
 
 def _logins(app: ControlApp, _body: Json) -> object:
-    return app.stage.world.sessions.logins
+    return app.simulation.state.sessions.logins
 
 
 def _devices(app: ControlApp, _body: Json) -> object:
-    return app.stage.world.sessions.devices()
+    return app.simulation.state.sessions.devices()
 
 
 def _add_user(app: ControlApp, body: Json) -> Json:
-    return _shown(_user_from(app, body))
+    return _user_view(_add_or_change_user(app, body))
 
 
 def _add_account(app: ControlApp, body: Json) -> Json:
-    account = app.stage.world.people.add_account(
-        _text(body, "username"),
-        _text(body, "password"),
-        totp_seed=_text(body, "totp_seed") if body.get("totp_seed") else None,
-        profile_code=_text(body, "profile_code") if body.get("profile_code") else None,
+    account = app.simulation.state.users.add_account(
+        _required_text(body, "username"),
+        _required_text(body, "password"),
+        totp_seed=_required_text(body, "totp_seed") if body.get("totp_seed") else None,
+        profile_code=_required_text(body, "profile_code") if body.get("profile_code") else None,
     )
-    return _shown(account.user)
+    return _user_view(account.user)
 
 
 def _add_media(app: ControlApp, body: Json) -> Json:
-    world = app.stage.world
-    owner = world.people.by_name(_text(body, "owner"))
+    state = app.simulation.state
+    owner = state.users.by_name(_required_text(body, "owner"))
     if owner is None:
-        raise ValueError(f"owner: there is no user {body['owner']}")
+        raise ValueError(f"owner: no user is named {body['owner']}")
     post = Post(
         int(body["pk"]),
         owner,
         caption=str(body.get("caption", "")),
         comments_disabled=body.get("comments_disabled") is True,
     )
-    world.posts.add(post)
+    state.posts.add(post)
     return {"pk": str(post.pk), "id": post.id, "code": post.code}
 
 
 def _add_fault(app: ControlApp, body: Json) -> Json:
-    return {"id": app.stage.faults.add(body).id}
+    return {"id": app.simulation.faults.add(body).id}
 
 
 def _faults(app: ControlApp, _body: Json) -> object:
-    return app.stage.faults.described()
+    return app.simulation.faults.describe()
 
 
 def _clear_faults(app: ControlApp, _body: Json) -> Json:
-    app.stage.faults.clear()
+    app.simulation.faults.clear()
     app.proxy.set_fault(None)
     return {}
 
 
 def _expire_session(app: ControlApp, body: Json) -> Json:
-    return {"expired": app.stage.world.sessions.expire(_text(body, "username"))}
+    return {"expired": app.simulation.state.sessions.expire(_required_text(body, "username"))}
 
 
 def _shift_clock(app: ControlApp, body: Json) -> Json:
-    app.stage.world.clock.offset_seconds = float(body["offset_seconds"])
+    app.simulation.state.clock.offset_seconds = float(body["offset_seconds"])
     return {}
 
 
@@ -143,11 +142,11 @@ def _proxy(app: ControlApp, _body: Json) -> Json:
     return {"connects": app.proxy.connects, "open_tunnels": app.proxy.open_tunnels}
 
 
-def _script_proxy(app: ControlApp, body: Json) -> Json:
+def _set_proxy(app: ControlApp, body: Json) -> Json:
     if "fault" in body:
         fault = body["fault"]
         if fault is not None and fault not in FAULTS:
-            raise ValueError(f"fault: null or one of {', '.join(FAULTS)}")
+            raise ValueError(f"fault: use null or one of {', '.join(FAULTS)}")
         app.proxy.set_fault(fault, body.get("times"))
     if "credentials" in body:
         app.proxy.credentials = body["credentials"]
@@ -155,29 +154,29 @@ def _script_proxy(app: ControlApp, body: Json) -> Json:
 
 
 def _reset(app: ControlApp, _body: Json) -> Json:
-    app.stage.reset()
+    app.simulation.reset()
     app.proxy.reset()
     return {}
 
 
-def _user_from(app: ControlApp, body: Json) -> User:
-    traits = dict(body)
-    username, pk = traits.pop("username", ""), traits.pop("pk", None)
-    known = {each.name: each.type for each in fields(Profile)}
-    for name, value in traits.items():
+def _add_or_change_user(app: ControlApp, body: Json) -> User:
+    fields_given = dict(body)
+    username, pk = fields_given.pop("username", ""), fields_given.pop("pk", None)
+    known = {entry.name: entry.type for entry in fields(Profile)}
+    for name, value in fields_given.items():
         if type(value).__name__ != known.get(name):
-            raise ValueError(f"{name}: known are {known}")
-    return app.stage.world.people.add(str(username), Profile(**traits), pk and int(pk))
+            raise ValueError(f"{name}: use one of {known}")
+    return app.simulation.state.users.add(str(username), Profile(**fields_given), pk and int(pk))
 
 
-def _shown(user: User) -> Json:
+def _user_view(user: User) -> Json:
     return {"pk": str(user.pk), "username": user.username}
 
 
-def _text(body: Json, name: str) -> str:
+def _required_text(body: Json, name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str) or not value:
-        raise ValueError(f"{name}: give a text")
+        raise ValueError(f"{name}: must be a non-empty string")
     return value
 
 
@@ -198,6 +197,6 @@ _ENDPOINTS: Final[dict[tuple[str, str], _Endpoint]] = {
     ("POST", "/sessions/expire"): _expire_session,
     ("POST", "/clock"): _shift_clock,
     ("GET", "/proxy"): _proxy,
-    ("POST", "/proxy"): _script_proxy,
+    ("POST", "/proxy"): _set_proxy,
     ("POST", "/reset"): _reset,
 }

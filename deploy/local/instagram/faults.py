@@ -1,4 +1,4 @@
-"""Scripted misbehaviour: rules that are tried in order, each with an effect."""
+"""Scripted faults, tried in order; each has an effect on the requests it matches."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, Final, Literal
 from deploy.local.instagram.http import Json, Reply
 from deploy.local.instagram.replies import refuse
 
-Answer = Literal["normal", "drop", "empty", "truncate", "not_json"]
+ReplyChange = Literal["normal", "drop", "empty", "truncate", "not_json"]
 
-#: Effects that are either on or off, and what becomes of the answer once the effect is stored.
-_ANSWERS: Final[dict[str, Answer]] = {
+#: Switches that change the reply after the request has taken effect.
+_REPLY_CHANGES: Final[dict[str, ReplyChange]] = {
     "drop_after": "drop",
     "empty_ok": "empty",
     "truncate": "truncate",
@@ -22,16 +22,16 @@ _ANSWERS: Final[dict[str, Answer]] = {
 
 @dataclass(frozen=True)
 class Effect:
-    """What a rule does to a request.
+    """What a fault does to a request.
 
     Parameters:
-        delay_seconds: wait before the request is looked at.
-        delay_after_effect_seconds: wait between storing the effect and answering.
+        delay_seconds: wait before handling the request.
+        delay_after_effect_seconds: wait between storing the request's effect and replying.
         drop_before: close the connection; nothing is stored.
-        hang: never answer; nothing is stored.
-        refusal: answer this; nothing is stored.
-        answer: what becomes of the answer once the effect is stored.
-        replacement: answer this once the effect is stored.
+        hang: never reply; nothing is stored.
+        refusal: send this reply; nothing is stored.
+        reply_change: what happens to the reply after the request's effect is stored.
+        replacement: send this reply after the request's effect is stored.
     """
 
     delay_seconds: float = 0.0
@@ -39,7 +39,7 @@ class Effect:
     drop_before: bool = False
     hang: bool = False
     refusal: Reply | None = None
-    answer: Answer = "normal"
+    reply_change: ReplyChange = "normal"
     replacement: Reply | None = None
 
 
@@ -48,32 +48,33 @@ NO_EFFECT: Final = Effect()
 
 @dataclass
 class Fault:
-    """One rule.
+    """One fault.
 
     Parameters:
         match: a call's name or a path, globs allowed (`broadcast_*`, `/api/v1/media/*`).
-        account: only for this account's calls, if set.
-        skip: how many matching calls go by first.
-        times: how many calls it is good for after that; None means every one.
+        script: the JSON it was built from.
+        account: only this account's calls, if set.
+        skip: how many matching calls to let through first.
+        times: how many calls it applies to after that; None for all.
     """
 
     id: int
     match: str
     effect: Effect
-    described: Json
+    script: Json
     account: str | None = None
     skip: int = 0
     times: int | None = None
     hits: int = field(default=0)
 
-    def concerns(self, call: str, path: str, account: str | None) -> bool:
-        """Whether this rule is about such a call."""
+    def matches(self, call: str, path: str, account: str | None) -> bool:
+        """Whether the fault matches a call; counts nothing."""
         if self.account is not None and self.account != account:
             return False
         return fnmatchcase(call, self.match) or fnmatchcase(path, self.match)
 
     def take(self) -> bool:
-        """Count one matching call; tells whether the rule applies to it."""
+        """Count one matching call; returns whether the fault applies to it."""
         if self.skip > 0:
             self.skip -= 1
             return False
@@ -84,17 +85,17 @@ class Fault:
 
 
 class Faults:
-    """The rules in force, in the order they were added."""
+    """The active faults, in the order they were added."""
 
     def __init__(self) -> None:
         self.rules: list[Fault] = []
         self._added = 0
 
     def add(self, script: Json) -> Fault:
-        """Add a rule from JSON: `match`, `effect`, and optionally `account`, `skip`, `times`.
+        """Add a fault from JSON: `match`, `effect`, and optionally `account`, `skip`, `times`.
 
         Raises:
-            ValueError: if the rule cannot be understood; the message names the field.
+            ValueError: it is invalid; the message names the field.
         """
         unknown = set(script) - {"match", "effect", "account", "skip", "times"}
         if unknown:
@@ -103,7 +104,7 @@ class Faults:
             id=self._added + 1,
             match=_text(script, "match"),
             effect=parse_effect(script.get("effect")),
-            described=script,
+            script=script,
             account=script.get("account"),
             skip=_count(script, "skip") or 0,
             times=_count(script, "times"),
@@ -113,71 +114,70 @@ class Faults:
         return fault
 
     def take(self, call: str, path: str, account: str | None) -> Fault | None:
-        """The first rule that applies to this call, with the call counted."""
+        """Return the first fault that applies to this call, and count the call."""
         for fault in self.rules:
-            if fault.concerns(call, path, account) and fault.take():
+            if fault.matches(call, path, account) and fault.take():
                 return fault
         return None
 
     def clear(self) -> None:
-        """Drop every rule."""
         self.rules = []
 
-    def described(self) -> list[Json]:
-        """The rules as they were given, with their ids and how often they applied."""
-        return [{**fault.described, "id": fault.id, "hits": fault.hits} for fault in self.rules]
+    def describe(self) -> list[Json]:
+        """The faults as they were given, with their ids and how often each applied."""
+        return [{**fault.script, "id": fault.id, "hits": fault.hits} for fault in self.rules]
 
 
 def parse_effect(script: Any) -> Effect:
-    """An effect from JSON: a name (`"drop_after"`) or an object of one or more.
+    """Parse an effect from JSON: a name (`"drop_after"`) or an object with one or more.
 
-    Known are `delay_seconds`, `delay_after_effect_seconds`, `drop_before`, `hang`, `drop_after`,
-    `empty_ok`, `truncate`, `not_json`, `error` (a refusal's name), `status` and
+    The names are `delay_seconds`, `delay_after_effect_seconds`, `drop_before`, `hang`,
+    `drop_after`, `empty_ok`, `truncate`, `not_json`, `error` (a refusal's name), `status` and
     `status_after_effect` (a number; `body` and `location` go with either).
 
     Raises:
-        ValueError: if it cannot be understood.
+        ValueError: it is invalid; the message names the field.
     """
-    named: Json = {script: True} if isinstance(script, str) else dict(script or {})
-    told = {name: named.pop(name, None) for name in ("body", "location")}
-    if not named:
-        raise ValueError("effect: name at least one")
+    parts: Json = {script: True} if isinstance(script, str) else dict(script or {})
+    extras = {name: parts.pop(name, None) for name in ("body", "location")}
+    if not parts:
+        raise ValueError("effect: give at least one")
     values: dict[str, Any] = {}
-    for name, value in named.items():
-        values.update(_parse_part(name, value, told))
+    for name, value in parts.items():
+        values.update(_parse_part(name, value, extras))
     return Effect(**values)
 
 
-def _parse_part(name: str, value: Any, told: Json) -> dict[str, Any]:
+def _parse_part(name: str, value: Any, extras: Json) -> dict[str, Any]:
     if name in ("delay_seconds", "delay_after_effect_seconds"):
         return {name: _seconds(name, value)}
     if name == "error":
         return {"refusal": refuse(str(value))}
     if name in ("status", "status_after_effect"):
         key = "refusal" if name == "status" else "replacement"
-        return {key: _status_reply(name, value, told)}
+        return {key: _status_reply(name, value, extras)}
     if value is not True:
         raise ValueError(f"effect {name}: {_hint(name)}")
     if name in ("drop_before", "hang"):
         return {name: True}
-    if name in _ANSWERS:
-        return {"answer": _ANSWERS[name]}
+    if name in _REPLY_CHANGES:
+        return {"reply_change": _REPLY_CHANGES[name]}
     raise ValueError(f"effect {name}: {_hint(name)}")
 
 
 def _hint(name: str) -> str:
-    switches = {"drop_before", "hang", *_ANSWERS}
+    switches = {"drop_before", "hang", *_REPLY_CHANGES}
     if name in switches:
-        return "give true, or leave it out"
+        return "must be true or absent"
     valued = {"error", "status", "status_after_effect", "body", "location"}
-    valued |= {each.name for each in fields(Effect) if each.name.endswith("_seconds")}
-    return f"known are {', '.join(sorted(switches | valued))}"
+    valued |= {entry.name for entry in fields(Effect) if entry.name.endswith("_seconds")}
+    return f"unknown; use one of {', '.join(sorted(switches | valued))}"
 
 
-def _status_reply(name: str, value: Any, told: Json) -> Reply:
+def _status_reply(name: str, value: Any, extras: Json) -> Reply:
     if not isinstance(value, int) or not 200 <= value <= 599:
-        raise ValueError(f"effect {name}: give an HTTP status from 200 to 599")
-    body, location = told["body"], told["location"]
+        raise ValueError(f"effect {name}: must be an HTTP status from 200 to 599")
+    body, location = extras["body"], extras["location"]
     headers = (("location", str(location)),) if location else ()
     if isinstance(body, str):
         return Reply(value, headers=headers, content=body.encode())
@@ -186,19 +186,19 @@ def _status_reply(name: str, value: Any, told: Json) -> Reply:
 
 def _seconds(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        raise ValueError(f"effect {name}: give a number of seconds")
+        raise ValueError(f"effect {name}: must be a number of seconds")
     return float(value)
 
 
 def _text(script: Json, name: str) -> str:
     value = script.get(name)
     if not isinstance(value, str) or not value:
-        raise ValueError(f"fault {name}: give a call name or a path, globs allowed")
+        raise ValueError(f"fault {name}: must be a call name or a path, globs allowed")
     return value
 
 
 def _count(script: Json, name: str) -> int | None:
     value = script.get(name)
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-        raise ValueError(f"fault {name}: give a whole number")
+        raise ValueError(f"fault {name}: must be a whole number")
     return value

@@ -1,4 +1,4 @@
-"""One HTTP request and its reply, as the handlers see them."""
+"""HTTP requests and replies, as the handlers see them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Receive: TypeAlias = Callable[[], Awaitable[Json]]
 Send: TypeAlias = Callable[[Json], Awaitable[None]]
 
 
-class ClientGoneError(Exception):
-    """The client went away before its request was complete."""
+class ClientDisconnectedError(Exception):
+    """The client disconnected before its request was complete."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What goes back to the client; `content` wins over `body`."""
+    """A reply to the client; `content` takes precedence over `body`."""
 
     status: int = 200
     body: Mapping[str, Any] = field(default_factory=dict)
@@ -33,7 +33,6 @@ class Reply:
 
     @property
     def payload(self) -> bytes:
-        """The body's bytes."""
         return json.dumps(self.body).encode() if self.content is None else self.content
 
     @property
@@ -47,7 +46,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Request:
-    """A request with its body read."""
+    """A request; `params` are the placeholders of its route's path."""
 
     method: str
     host: str
@@ -59,21 +58,21 @@ class Request:
 
     @cached_property
     def form(self) -> Json:
-        """The body's fields, from a form or from `signed_body=SIGNATURE.<json>`."""
+        """The fields of a form body, or of the JSON in `signed_body=SIGNATURE.<json>`."""
         fields = dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
         _, signed, document = fields.get("signed_body", "").partition("SIGNATURE.")
         return _json_object(document) if signed else fields
 
     @cached_property
     def bloks(self) -> Json:
-        """The client's and the server's parameters of a Bloks call, in one mapping."""
+        """The client and server parameters of a Bloks call, merged."""
         params = _json_object(str(self.form.get("params", "")))
         server = params.get("server_params") or {}
         return {**params, **server, **(params.get("client_input_params") or {})}
 
     @cached_property
     def session_id(self) -> str | None:
-        """The session named by the bearer token, or else by the cookie."""
+        """The session id from the bearer token, or else from the cookie."""
         token = self.headers.get("authorization", "").rpartition(":")[2]
         try:
             claims = _json_object(base64.b64decode(token).decode())
@@ -83,7 +82,7 @@ class Request:
 
     @property
     def device(self) -> Device | None:
-        """The device in the mobile headers; None for the client's web-like requests."""
+        """The device in the mobile headers; None for the client's web requests."""
         headers = self.headers
         if "x-ig-android-id" not in headers:
             return None
@@ -96,7 +95,7 @@ class Request:
 
 
 def request_head(scope: Scope) -> Request:
-    """The request of an ASGI scope, before its body has arrived."""
+    """Build a request from an ASGI scope, before its body has arrived."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     query = dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
     return Request(
@@ -109,23 +108,22 @@ def request_head(scope: Scope) -> Request:
 
 
 async def read_body(receive: Receive) -> bytes:
-    """The whole body.
+    """Read the whole body.
 
     Raises:
-        ClientGoneError: if the client went away first.
+        ClientDisconnectedError: the client disconnected first.
     """
     chunks: list[bytes] = []
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGoneError
+            raise ClientDisconnectedError
         chunks.append(message.get("body", b""))
         if not message.get("more_body", False):
             return b"".join(chunks)
 
 
 async def send_reply(send: Send, reply: Reply) -> None:
-    """Send a whole reply."""
     start = {"type": "http.response.start", "status": reply.status, "headers": reply.raw_headers}
     await send(start)
     await send({"type": "http.response.body", "body": reply.payload})

@@ -1,4 +1,4 @@
-"""Direct threads and their messages."""
+"""Direct message threads and their messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from deploy.local.instagram.clock import Clock
 from deploy.local.instagram.records import DmRecord
 from deploy.local.instagram.users import User
 
-# Both numbers have the length of Instagram's own, which outgrow 64 bits.
+# Ids as long as Instagram's own, which exceed 64 bits.
 _FIRST_THREAD_ID = 340282366841710300949128000000000000000
 _FIRST_THREAD_V2_ID = 17900000000000000
 _FIRST_ITEM_ID = 31000000000000000000000000000000000
@@ -17,11 +17,11 @@ _FIRST_ITEM_ID = 31000000000000000000000000000000000
 
 @dataclass(frozen=True)
 class Draft:
-    """A message as its sender wrote it.
+    """A message to be stored.
 
     Parameters:
         kind: `text`, `link` or `photo`.
-        client_context: the sender's own token, given back with the message.
+        client_context: the sender's token, returned with the message.
     """
 
     kind: str
@@ -33,7 +33,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Message:
-    """A stored message; `true_us` is strictly increasing over the whole world."""
+    """A stored message; `true_us`, by this machine's clock, increases over all messages."""
 
     item_id: int
     thread_id: int
@@ -50,7 +50,7 @@ class Message:
 
 @dataclass(eq=False)
 class Thread:
-    """A conversation; its messages are in the order they were stored."""
+    """A thread; its messages are in the order they were stored."""
 
     number: int
     members: tuple[User, ...]
@@ -64,11 +64,11 @@ class Thread:
 
     @property
     def v2_id(self) -> int:
-        """Instagram's `thread_v2_id`, which finds the thread as well."""
+        """Instagram's `thread_v2_id`, which identifies the thread as well."""
         return _FIRST_THREAD_V2_ID + self.number
 
     def others(self, viewer: User) -> list[User]:
-        """The members but the viewer."""
+        """The members except the viewer."""
         return [user for user in self.members if user.pk != viewer.pk]
 
 
@@ -76,8 +76,8 @@ class Messages:
     """Every thread and every message.
 
     Parameters:
-        clock: what messages are dated by.
-        dedupe: a second message of one sender with a known `client_context` is not stored.
+        clock: dates the messages.
+        dedupe: whether a message with a `client_context` that its sender has used is not stored.
     """
 
     def __init__(self, clock: Clock, *, dedupe: bool) -> None:
@@ -90,30 +90,30 @@ class Messages:
         self.messages: list[Message] = []
 
     def thread(self, thread_id: int) -> Thread | None:
-        """The thread of this id, in either of its forms."""
+        """The thread with this id, of either kind."""
         return self._by_id.get(thread_id)
 
     def between(self, members: list[User]) -> Thread | None:
-        """The one thread of exactly these people."""
-        return self._by_members.get(_key(members))
+        """The thread of exactly these users."""
+        return self._by_members.get(_members_key(members))
 
     def open_between(self, inviter: User, others: list[User]) -> Thread:
-        """The thread of these people, made if there is none."""
+        """The thread of these users, created if missing."""
         members = [inviter, *others]
         thread = self.between(members)
         if thread is None:
             thread = Thread(len(self._by_members) + 1, tuple(members), inviter)
-            self._by_members[_key(members)] = thread
+            self._by_members[_members_key(members)] = thread
             self._by_id[thread.id] = self._by_id[thread.v2_id] = thread
         return thread
 
     def threads_of(self, viewer: User) -> list[Thread]:
-        """The viewer's threads, the latest active first."""
+        """The viewer's threads, most recently active first."""
         own = [thread for thread in self._by_members.values() if viewer in thread.members]
         return sorted(own, key=last_activity_us, reverse=True)
 
     def store(self, sender: User, thread: Thread, draft: Draft) -> Message:
-        """Store a message; with dedupe on, give back the one already stored under its token."""
+        """Store a message; with dedupe, return the one already stored with its token."""
         token = (sender.pk, draft.client_context)
         if self._dedupe and token in self._by_token:
             return self._by_token[token]
@@ -151,5 +151,5 @@ def last_activity_us(thread: Thread) -> int:
     return thread.messages[-1].timestamp_us if thread.messages else 0
 
 
-def _key(members: list[User]) -> tuple[int, ...]:
+def _members_key(members: list[User]) -> tuple[int, ...]:
     return tuple(sorted({user.pk for user in members}))

@@ -1,4 +1,4 @@
-"""The passwords of a login: Instagram's envelope around them, and codes of the moment."""
+"""Instagram's password envelope, and TOTP codes."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ class PasswordKey:
 
     @classmethod
     def generate(cls) -> PasswordKey:
-        """A fresh pair."""
         return cls(rsa.generate_private_key(public_exponent=65537, key_size=2048))
 
     @property
     def public_header(self) -> str:
-        """The public half as Instagram sends it: a PEM in base64."""
+        """The public key as Instagram sends it: PEM in base64."""
         pem = self.private.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
         return base64.b64encode(pem).decode()
 
     def open(self, envelope: str) -> str | None:
-        """Take a password out of `#PWD_INSTAGRAM:4:<time>:<base64>`.
+        """Decrypt a password from `#PWD_INSTAGRAM:4:<time>:<base64>`.
 
-        The payload is: version, key id, IV (12), length of the wrapped key (2, little-endian), an
-        AES key wrapped with RSA, GCM tag (16), ciphertext; the time is authenticated with it.
+        The payload is: version, key id, IV (12 bytes), length of the wrapped key (2 bytes,
+        little-endian), an AES key wrapped with RSA, GCM tag (16 bytes), ciphertext; the time is
+        authenticated with it.
 
         Returns:
-            The password, or None if the envelope cannot be opened.
+            The password, or None if the envelope is invalid.
         """
         scheme, _, rest = envelope.partition(":4:")
         stamp, _, encoded = rest.partition(":")
@@ -68,11 +68,11 @@ class PasswordKey:
 
 
 def totp_matches(seed: str, code: str, at: float | None = None) -> bool:
-    """Whether a code is the seed's (RFC 6238), one step early or late allowed.
+    """Whether a TOTP code matches the seed (RFC 6238), up to one 30 s step early or late.
 
     Parameters:
         seed: base32, padding optional.
-        at: Unix time; now when it is left out.
+        at: Unix time in seconds; None for now.
     """
     step = int((time.time() if at is None else at) // _TOTP_STEP_SECONDS)
     return any(

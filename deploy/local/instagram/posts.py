@@ -25,18 +25,18 @@ class Post:
 
     @property
     def id(self) -> str:
-        """Instagram's full media id: the pk and its owner's."""
+        """Instagram's media id: the post's pk and its owner's pk."""
         return f"{self.pk}_{self.owner.pk}"
 
     @property
     def code(self) -> str:
-        """The shortcode in the post's address."""
+        """The shortcode in the post's URL."""
         return shortcode(self.pk)
 
 
 @dataclass(frozen=True)
 class Comment:
-    """A stored comment; `true_at` is when, by this machine's clock."""
+    """A stored comment; `true_at` is its time by this machine's clock."""
 
     pk: int
     post: Post
@@ -56,8 +56,8 @@ class Posts:
     """Every post and every comment.
 
     Parameters:
-        clock: what comments are dated by.
-        dedupe: a second comment of one user with a known idempotence token is not stored.
+        clock: dates the comments.
+        dedupe: whether a comment with an idempotence token that its user has used is not stored.
     """
 
     def __init__(self, clock: Clock, *, dedupe: bool) -> None:
@@ -74,16 +74,16 @@ class Posts:
         return post
 
     def find(self, media_id: str) -> Post | None:
-        """The post of this pk or full media id."""
+        """The post with this pk or media id."""
         pk = media_id.partition("_")[0]
         return self._posts.get(int(pk)) if pk.isdigit() else None
 
-    def of(self, user: User) -> int:
+    def count_of(self, user: User) -> int:
         """How many posts a user has."""
         return sum(post.owner.pk == user.pk for post in self._posts.values())
 
     def comment(self, user: User, post: Post, text: str, token: str) -> Comment:
-        """Store a comment; with dedupe on, give back the one already stored under its token."""
+        """Store a comment; with dedupe, return the one already stored with its token."""
         key = (user.pk, token)
         if self._dedupe and key in self._by_token:
             return self._by_token[key]
@@ -117,7 +117,7 @@ def _record(comment: Comment) -> CommentRecord:
 
 
 def shortcode(pk: int) -> str:
-    """A media pk in Instagram's base 64 alphabet, most significant digit first."""
+    """Encode a media pk in Instagram's base 64 alphabet, most significant digit first."""
     digits = ""
     while pk:
         pk, digit = divmod(pk, 64)

@@ -1,4 +1,4 @@
-"""The reading calls."""
+"""Handlers of read calls."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from deploy.local.instagram.messages import Message, Thread
 from deploy.local.instagram.posts import Comment
 from deploy.local.instagram.replies import ok, refuse
 from deploy.local.instagram.state import State
-from deploy.local.instagram.users import Account, User, crowd
+from deploy.local.instagram.users import Account, User, synthetic_followers
 
-_PAGE = 20
-_LARGEST_FOLLOWERS_PAGE = 200
+_PAGE_SIZE = 20
+_MAX_FOLLOWERS_PAGE = 200
 
 _Row = TypeVar("_Row", Message, Comment)
 
 
-def current_user(world: State, account: Account, _request: Request) -> Reply:
+def current_user(state: State, account: Account, _request: Request) -> Reply:
     """The account's own profile."""
-    own = views.user_full(account.user, world.posts.of(account.user))
+    own = views.user_full(account.user, state.posts.count_of(account.user))
     return ok(user={**own, "email": f"{account.username}@example.com", "phone_number": ""})
 
 
-def user_by_name(world: State, _account: Account, request: Request) -> Reply:
+def user_by_name(state: State, _account: Account, request: Request) -> Reply:
     """A profile, by username."""
-    return _profile(world, world.people.by_name(request.params["username"].lower()))
+    return _profile(state, state.users.by_name(request.params["username"].lower()))
 
 
-def user_by_pk(world: State, _account: Account, request: Request) -> Reply:
+def user_by_pk(state: State, _account: Account, request: Request) -> Reply:
     """A profile, by pk."""
-    return _profile(world, _user(world, request.params["pk"]))
+    return _profile(state, _user(state, request.params["pk"]))
 
 
-def media_info(world: State, _account: Account, request: Request) -> Reply:
+def media_info(state: State, _account: Account, request: Request) -> Reply:
     """A post."""
-    post = world.posts.find(request.params["media_id"])
+    post = state.posts.find(request.params["media_id"])
     if post is None:
         return refuse("media_not_found")
-    comment_count = len(world.posts.comments_under(post))
+    comment_count = len(state.posts.comments_under(post))
     return ok(items=[views.media(post, comment_count)], num_results=1, more_available=False)
 
 
-def comments(world: State, _account: Account, request: Request) -> Reply:
+def comments(state: State, _account: Account, request: Request) -> Reply:
     """One page of a post's comments, newest first."""
-    post = world.posts.find(request.params["media_id"])
+    post = state.posts.find(request.params["media_id"])
     if post is None:
         return refuse("media_not_found")
-    stored = world.posts.comments_under(post)
-    page, older = _newest_first(stored, request.query.get("min_id"), _PAGE)
+    stored = state.posts.comments_under(post)
+    page, older = _newest_first(stored, request.query.get("min_id"), _PAGE_SIZE)
     body: Json = {
-        "comments": [views.comment(each) for each in page],
+        "comments": [views.comment(entry) for entry in page],
         "comment_count": len(stored),
         "has_more_comments": False,
         "has_more_headload_comments": older is not None,
@@ -61,45 +61,45 @@ def comments(world: State, _account: Account, request: Request) -> Reply:
     return ok(**body) if older is None else ok(**body, next_min_id=older)
 
 
-def followers(world: State, account: Account, request: Request) -> Reply:
+def followers(state: State, account: Account, request: Request) -> Reply:
     """One page of a user's followers."""
-    user = _user(world, request.params["pk"])
-    return _crowd_page(account, user, user.profile.followers if user else 0, request)
+    user = _user(state, request.params["pk"])
+    return _followers_page(account, user, user.profile.followers if user else 0, request)
 
 
-def following(world: State, account: Account, request: Request) -> Reply:
-    """One page of those a user follows."""
-    user = _user(world, request.params["pk"])
-    return _crowd_page(account, user, user.profile.following if user else 0, request)
+def following(state: State, account: Account, request: Request) -> Reply:
+    """One page of the accounts a user follows."""
+    user = _user(state, request.params["pk"])
+    return _followers_page(account, user, user.profile.following if user else 0, request)
 
 
-def by_participants(world: State, account: Account, request: Request) -> Reply:
-    """The thread with exactly these people; an empty success when there is none."""
+def by_participants(state: State, account: Account, request: Request) -> Reply:
+    """The thread with exactly these users; an empty success when there is none."""
     pks = json.loads(request.query.get("recipient_users", "[]"))
-    others = [user for pk in pks if (user := world.people.by_pk(int(pk)))]
-    conversation = world.mail.between([account.user, *others])
+    others = [user for pk in pks if (user := state.users.by_pk(int(pk)))]
+    conversation = state.messages.between([account.user, *others])
     if conversation is None:
         return ok(users=[])
-    shown = _thread_page(conversation, account.user, None, _PAGE)
+    shown = _thread_page(conversation, account.user, None, _PAGE_SIZE)
     return ok(users=shown["users"], thread=shown)
 
 
-def thread(world: State, account: Account, request: Request) -> Reply:
+def thread(state: State, account: Account, request: Request) -> Reply:
     """One page of a thread, newest first."""
     thread_id = request.params["thread_id"]
-    conversation = world.mail.thread(int(thread_id)) if thread_id.isdigit() else None
+    conversation = state.messages.thread(int(thread_id)) if thread_id.isdigit() else None
     if conversation is None or account.user not in conversation.members:
         return refuse("thread_not_found")
-    limit = int(request.query.get("limit") or _PAGE)
+    limit = int(request.query.get("limit") or _PAGE_SIZE)
     cursor = request.query.get("cursor")
     return ok(thread=_thread_page(conversation, account.user, cursor, limit))
 
 
-def inbox(world: State, account: Account, _request: Request) -> Reply:
-    """The account's threads on one page, the latest active first."""
+def inbox(state: State, account: Account, _request: Request) -> Reply:
+    """The account's threads on one page, most recently active first."""
     threads = [
-        _thread_page(each, account.user, None, _PAGE)
-        for each in world.mail.threads_of(account.user)
+        _thread_page(entry, account.user, None, _PAGE_SIZE)
+        for entry in state.messages.threads_of(account.user)
     ]
     return ok(inbox={"threads": threads, "has_older": False, "unseen_count": 0})
 
@@ -114,26 +114,26 @@ def timeline(_world: State, _account: Account, _request: Request) -> Reply:
     return ok(feed_items=[], num_results=0, more_available=False)
 
 
-def _user(world: State, pk: str) -> User | None:
-    return world.people.by_pk(int(pk)) if pk.isdigit() else None
+def _user(state: State, pk: str) -> User | None:
+    return state.users.by_pk(int(pk)) if pk.isdigit() else None
 
 
-def _profile(world: State, user: User | None) -> Reply:
+def _profile(state: State, user: User | None) -> Reply:
     if user is None:
         return refuse("user_not_found")
-    return ok(user=views.user_full(user, world.posts.of(user)))
+    return ok(user=views.user_full(user, state.posts.count_of(user)))
 
 
-def _crowd_page(account: Account, user: User | None, size: int, request: Request) -> Reply:
+def _followers_page(account: Account, user: User | None, size: int, request: Request) -> Reply:
     if user is None:
         return refuse("user_not_found")
     if user.profile.is_private and user is not account.user:
         return refuse("private_account")
     start = int(request.query.get("max_id") or 0)
-    count = min(int(request.query.get("count") or _LARGEST_FOLLOWERS_PAGE), _LARGEST_FOLLOWERS_PAGE)
+    count = min(int(request.query.get("count") or _MAX_FOLLOWERS_PAGE), _MAX_FOLLOWERS_PAGE)
     stop = min(start + count, size)
     body: Json = {
-        "users": [views.user_short(each) for each in crowd(start, stop)],
+        "users": [views.user_short(entry) for entry in synthetic_followers(start, stop)],
         "big_list": size > count,
         "page_size": count,
     }
@@ -148,9 +148,9 @@ def _thread_page(conversation: Thread, viewer: User, cursor: str | None, limit: 
 def _newest_first(
     rows: Sequence[_Row], cursor: str | None, limit: int
 ) -> tuple[Sequence[_Row], str | None]:
-    """A page that ends where the cursor says, and the cursor of the page before it.
+    """One page, newest first, and the cursor of the next, older page.
 
-    The cursor is how many rows are older than the page, which new rows do not change.
+    A cursor is the number of rows older than the previous page, which new rows do not change.
     """
     stop = min(int(cursor), len(rows)) if cursor and cursor.isdigit() else len(rows)
     start = max(stop - limit, 0)

@@ -1,4 +1,4 @@
-"""The rows of the control interface: what happened, as JSON for tests and people."""
+"""The JSON records of the control interface."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TypedDict
 
 
 class CallRecord(TypedDict):
-    """One request the fake Instagram has seen; `ended` to `outcome` are null while it is under way.
+    """One request; `ended` to `outcome` are null while it is in progress.
 
-    `begun`, `ended` and `gone` are monotonic seconds of the fake Instagram's process, the `_at`
-    ones Unix time. `gone` is when the client hung up before it had its answer, if it did.
+    `begun`, `ended` and `gone` are monotonic seconds of the fake Instagram's process; those with
+    `_at` are Unix time. `gone` is when the client disconnected before its reply, if it did.
     """
 
     seq: int
@@ -71,7 +71,7 @@ class CommentRecord(TypedDict):
 
 
 class LoginRecord(TypedDict):
-    """One answer to a password or a code.
+    """One reply to a password or a code.
 
     `via` is `caa`, `legacy`, `totp` or `profile_code`; `outcome` is `ok`, `bad_password`,
     `unknown_user`, `two_factor_required`, `challenge_required` or `wrong_code`.
@@ -85,7 +85,7 @@ class LoginRecord(TypedDict):
 
 
 class DeviceRecord(TypedDict):
-    """One distinct device an account was seen on."""
+    """One distinct device of an account."""
 
     account: str
     android_device_id: str
@@ -97,9 +97,9 @@ class DeviceRecord(TypedDict):
 
 
 def overlaps(calls: Iterable[CallRecord]) -> list[tuple[CallRecord, CallRecord]]:
-    """Pairs of neighbouring calls on one account that were under way at the same time.
+    """Pairs of consecutive calls on one account that were in progress at the same time.
 
-    A call lasts until its answer is sent or its client hangs up; one under way lasts for ever.
+    A call ends when its reply is sent or its client disconnects; one in progress has no end.
     """
     by_account: dict[str, list[CallRecord]] = defaultdict(list)
     for call in calls:
@@ -111,7 +111,7 @@ def overlaps(calls: Iterable[CallRecord]) -> list[tuple[CallRecord, CallRecord]]
 def _overlaps_of_one_account(calls: list[CallRecord]) -> list[tuple[CallRecord, CallRecord]]:
     pairs: list[tuple[CallRecord, CallRecord]] = []
     latest: CallRecord | None = None
-    for call in sorted(calls, key=lambda each: each["begun"]):
+    for call in sorted(calls, key=lambda entry: entry["begun"]):
         if latest is not None and call["begun"] < _end(latest):
             pairs.append((latest, call))
         if latest is None or _end(call) > _end(latest):
@@ -120,5 +120,5 @@ def _overlaps_of_one_account(calls: list[CallRecord]) -> list[tuple[CallRecord, 
 
 
 def _end(call: CallRecord) -> float:
-    known = [each for each in (call["ended"], call["gone"]) if each is not None]
+    known = [entry for entry in (call["ended"], call["gone"]) if entry is not None]
     return min(known, default=float("inf"))

@@ -1,7 +1,7 @@
-"""Instagram's refusals, by name, with the exception each becomes in aiograpi 2.1.2.
+"""Instagram's refusals by name, with the exception that aiograpi 2.1.2 raises for each.
 
 The mapping from reply to exception is `PrivateRequestMixin._send_private_request` (aiograpi,
-mixins/private.py); some calls narrow it further, so each entry names a call it is natural for.
+mixins/private.py). Some calls narrow it further, so each entry names a call it is typical of.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ class Refusal:
     """A named refusal.
 
     Parameters:
-        reply: what the client gets.
-        call: a call it is natural for.
-        raises: the name of the exception the unmodified client raises from that call.
+        reply: the reply sent to the client.
+        call: a call it is typical of.
+        raises: the name of the exception that the unmodified client raises from that call.
     """
 
     reply: Reply
@@ -42,20 +42,20 @@ _SPAM = {
     "feedback_title": "Try Again Later",
     "feedback_message": "We limit how often you can do certain things on Instagram.",
 }
-_WAIT = "Please wait a few minutes before you try again."
+_PLEASE_WAIT = "Please wait a few minutes before you try again."
 _NO_REQUESTS = (
     "This person can't receive your message because they don't allow new message requests."
 )
 
 REFUSALS: Final[Mapping[str, Refusal]] = {
-    # Slow down.
-    "please_wait": Refusal(_fail(429, _WAIT), _DM, "PleaseWaitFewMinutes"),
+    # Slow down
+    "please_wait": Refusal(_fail(429, _PLEASE_WAIT), _DM, "PleaseWaitFewMinutes"),
     "throttled": Refusal(_fail(429), _DM, "ClientThrottledError"),
     "rate_limit": Refusal(_fail(400, error_type="rate_limit_error"), _DM, "RateLimitError"),
     "sentry_block": Refusal(_fail(400, error_type="sentry_block"), _DM, "SentryBlock"),
     "feedback_required": Refusal(_fail(400, "feedback_required", **_SPAM), _DM, "FeedbackRequired"),
     "spam": Refusal(_fail(400, "feedback_required", spam=True, **_SPAM), _DM, "FeedbackRequired"),
-    # A person is needed.
+    # A person must act
     "challenge_required": Refusal(
         _fail(400, "challenge_required", challenge=_challenge("/challenge/1/abc/")),
         _DM,
@@ -92,14 +92,14 @@ REFUSALS: Final[Mapping[str, Refusal]] = {
         "login",
         "ProxyAddressIsBlocked",
     ),
-    # Log in again.
+    # Log in again
     "login_required": Refusal(
         _fail(403, "login_required", error_title="You've Been Logged Out", logout_reason=8),
         _DM,
         "LoginRequired",
     ),
     "unauthorized": Refusal(_fail(401, "Unauthorized"), _DM, "ClientUnauthorizedError"),
-    # This recipient or post only.
+    # This recipient or post only
     "user_not_found": Refusal(_fail(404, "User not found"), "usernameinfo", "UserNotFound"),
     "user_unavailable": Refusal(
         _fail(400, "Error generating user info response"), "user_info", "UserNotFound"
@@ -129,7 +129,7 @@ REFUSALS: Final[Mapping[str, Refusal]] = {
     "comments_disabled": Refusal(
         Reply(200, {"comments_disabled": True, "status": "ok"}), "comment", "CommentsDisabled"
     ),
-    # Hard to say.
+    # Unclear
     "unknown": Refusal(_fail(400, "Something went wrong"), _DM, "UnknownError"),
     "bad_request": Refusal(_fail(400), _DM, "ClientBadRequestError"),
     "forbidden": Refusal(_fail(403, "Forbidden"), _DM, "ClientForbiddenError"),
@@ -154,11 +154,11 @@ def refuse(name: str) -> Reply:
     """The reply of a named refusal.
 
     Raises:
-        ValueError: if there is none of that name.
+        ValueError: no refusal has that name.
     """
     refusal = REFUSALS.get(name)
     if refusal is None:
-        raise ValueError(f"error {name!r}: known ones are {', '.join(sorted(REFUSALS))}")
+        raise ValueError(f"error {name!r}: unknown; use one of {', '.join(sorted(REFUSALS))}")
     return refusal.reply
 
 

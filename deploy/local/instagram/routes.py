@@ -1,4 +1,4 @@
-"""Which handler answers which request, and what the call is named in the log."""
+"""Routes: the handler of each request, and the call's name in the log."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Route:
     handler: Handler
 
     def params(self, request: Request) -> Mapping[str, str] | None:
-        """The values in the path, or None if this is another call."""
+        """The placeholders' values in the path, or None if the request is another call."""
         if request.method != self.method:
             return None
         found = self.pattern.fullmatch(request.path)
@@ -37,7 +37,7 @@ class Route:
 
 
 def find(request: Request) -> tuple[Route, Request]:
-    """The call a request makes, and the request with the values in its path."""
+    """Find a request's route; returns it and the request with its path parameters."""
     for route in ROUTES:
         params = route.params(request)
         if params is not None:
@@ -45,18 +45,18 @@ def find(request: Request) -> tuple[Route, Request]:
     return _UNKNOWN, request
 
 
-def signed_in(handler: SignedInHandler) -> Handler:
-    """A handler that needs a living session, and answers `login_required` without one."""
+def require_session(handler: SignedInHandler) -> Handler:
+    """Wrap a handler so that it needs a valid session; without one, reply `login_required`."""
 
-    def guarded(world: State, request: Request) -> Reply:
-        account = world.sessions.account(request.session_id)
-        return refuse("login_required") if account is None else handler(world, account, request)
+    def guarded(state: State, request: Request) -> Reply:
+        account = state.sessions.account(request.session_id)
+        return refuse("login_required") if account is None else handler(state, account, request)
 
     return guarded
 
 
 def _route(call: str, method: str, path: str, handler: Handler) -> Route:
-    """A route whose `{name}` placeholders take one path segment each."""
+    """A route whose `{name}` placeholders match one path segment each."""
     pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path))
     return Route(call, method, re.compile(pattern), handler)
 
@@ -66,11 +66,11 @@ def _api(call: str, method: str, path: str, handler: Handler) -> Route:
 
 
 def _get(call: str, path: str, handler: SignedInHandler) -> Route:
-    return _api(call, "GET", path, signed_in(handler))
+    return _api(call, "GET", path, require_session(handler))
 
 
 def _post(call: str, path: str, handler: SignedInHandler) -> Route:
-    return _api(call, "POST", path, signed_in(handler))
+    return _api(call, "POST", path, require_session(handler))
 
 
 def _before_login(call: str, path: str, handler: Handler) -> Route:
@@ -85,11 +85,11 @@ def _bloks_app(call: str, app: str, handler: Handler) -> Route:
     return _before_login(call, f"bloks/apps/com.bloks.www.{app}/", handler)
 
 
-def _nothing_here(_world: State, _request: Request) -> Reply:
+def _not_found(_world: State, _request: Request) -> Reply:
     return refuse("not_found")
 
 
-_UNKNOWN = Route(UNKNOWN_CALL, "", re.compile("(?!)"), _nothing_here)
+_UNKNOWN = Route(UNKNOWN_CALL, "", re.compile("(?!)"), _not_found)
 
 _BEFORE_LOGIN = (
     _route("usdid_register", "POST", "/graphql_www", login.register_usdid),
@@ -148,7 +148,9 @@ _READS = (
 _WRITES = (
     _post("broadcast_text", "direct_v2/threads/broadcast/text/", writes.send_text),
     _post("broadcast_link", "direct_v2/threads/broadcast/link/", writes.send_link),
-    _route("rupload_photo", "POST", "/messenger_image/{name}", signed_in(writes.upload_photo)),
+    _route(
+        "rupload_photo", "POST", "/messenger_image/{name}", require_session(writes.upload_photo)
+    ),
     _post("broadcast_photo", "direct_v2/threads/broadcast/photo_attachment/", writes.send_photo),
     _post("comment", "media/{media_id}/comment/", writes.comment),
     _post("logout", "accounts/logout/", login.log_out),

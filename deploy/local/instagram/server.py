@@ -1,4 +1,4 @@
-"""The process: a TLS 1.3 + HTTP/2 server, the CONNECT proxy before it, and the control port."""
+"""The fake Instagram's process: an HTTP/2 server over TLS 1.3, a CONNECT proxy, a control port."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from deploy.local.certificates import CertificateFiles, issue
-from deploy.local.instagram.app import InstagramApp, Switchboard
+from deploy.local.instagram.app import InstagramApp, Simulation
 from deploy.local.instagram.control import ControlApp
 from deploy.local.instagram.http import Receive, Scope, Send
 from deploy.local.instagram.state import Options
 from deploy.local.proxy import Address, ConnectProxy
 
 _DOMAINS = ("instagram.com", "facebook.com")
-# A wildcard stands for one label only, and the client logs in at b.i.instagram.com.
+# A wildcard matches one label only, and the client logs in at b.i.instagram.com.
 _CERTIFICATE_NAMES = (
     "instagram.com",
     "*.instagram.com",
@@ -39,13 +39,13 @@ _BACKLOG = 2048
 
 @dataclass(frozen=True)
 class Settings:
-    """How to run.
+    """How to run the server.
 
     Parameters:
-        directory: where `ca.pem` goes.
-        proxy_port, control_port: loopback ports; 0 takes any free one.
-        proxy_credentials: `user:password` the proxy asks for, or None.
-        end_with_parent: stop when standard input ends, so that no run outlives who started it.
+        directory: where to write `ca.pem`.
+        proxy_port, control_port: loopback ports; 0 for any free one.
+        proxy_credentials: `user:password` that the proxy requires, or None.
+        end_with_parent: stop at the end of standard input, so that no run outlives its parent.
     """
 
     directory: Path
@@ -57,9 +57,9 @@ class Settings:
 
 
 def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; prints one JSON line when everything answers."""
+    """Serve until SIGTERM or SIGINT; prints one JSON line when ready."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.get_loop().set_exception_handler(_report_what_matters)
+        runner.get_loop().set_exception_handler(_report_unexpected_errors)
         runner.run(_serve(settings))
 
 
@@ -72,9 +72,9 @@ async def _serve(settings: Settings) -> None:
         lambda host, port: tls_address if _is_instagram(host, port) else None,
         settings.proxy_credentials,
     )
-    stage = Switchboard(settings.options)
-    # Hypercorn types its messages one by one; here they are plain mappings.
-    app: Any = _Front(InstagramApp(stage, proxy), ControlApp(stage, proxy))
+    simulation = Simulation(settings.options)
+    # Hypercorn has a type for each ASGI message; here they are plain mappings.
+    app: Any = _HostRouter(InstagramApp(simulation, proxy), ControlApp(simulation, proxy))
     await proxy.start(settings.proxy_port)
     stop = _stop_event(settings)
 
@@ -100,8 +100,8 @@ def _listen(port: int) -> socket.socket:
     return socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
 
 
-class _Front:
-    """Instagram behind TLS, the control interface on the plain port, and ASGI's lifespan."""
+class _HostRouter:
+    """Routes TLS requests to Instagram and plain ones to the control interface."""
 
     def __init__(self, instagram: InstagramApp, control: ControlApp) -> None:
         self._instagram = instagram
@@ -109,13 +109,13 @@ class _Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await _live(receive, send)
+            await _lifespan(receive, send)
         elif scope["type"] == "http":
             app = self._instagram if scope["scheme"] == "https" else self._control
             await app(scope, receive, send)
 
 
-async def _live(receive: Receive, send: Send) -> None:
+async def _lifespan(receive: Receive, send: Send) -> None:
     for _ in ("startup", "shutdown"):
         message = await receive()
         await send({"type": f"{message['type']}.complete"})
@@ -132,12 +132,12 @@ class _TlsConfig(Config):
 def _hypercorn(files: CertificateFiles, tls: socket.socket, control: socket.socket) -> Config:
     config = _TlsConfig()
     config.certfile, config.keyfile = str(files.leaf), str(files.key)
-    # Hypercorn takes the descriptors over, and closes them.
+    # Hypercorn takes over the descriptors and closes them.
     config.bind = [f"fd://{tls.detach()}"]
     config.insecure_bind = [f"fd://{control.detach()}"]
     config.backlog = _BACKLOG
     config.loglevel = "WARNING"
-    config.include_date_header = False  # the fake Instagram's own clock tells
+    config.include_date_header = False  # set from the fake Instagram's clock
     config.keep_alive_timeout = 600
     config.keep_alive_max_requests = sys.maxsize
     config.h2_max_inbound_frame_size = 2**14
@@ -151,17 +151,17 @@ def _stop_event(settings: Settings) -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if settings.end_with_parent:
-        loop.add_reader(sys.stdin.fileno(), _on_input, stop)
+        loop.add_reader(sys.stdin.fileno(), _stop_on_eof, stop)
     return stop
 
 
-def _on_input(stop: asyncio.Event) -> None:
+def _stop_on_eof(stop: asyncio.Event) -> None:
     if not os.read(sys.stdin.fileno(), 1024):
         asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
         stop.set()
 
 
-def _report_what_matters(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Clients that hang up, cut tunnels and unfinished handshakes are this server's daily bread."""
+def _report_unexpected_errors(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Report errors, except those of disconnects, cut tunnels and unfinished handshakes."""
     if not isinstance(context.get("exception"), OSError | EOFError | asyncio.CancelledError):
         loop.default_exception_handler(context)

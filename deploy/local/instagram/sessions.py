@@ -1,4 +1,4 @@
-"""Sessions, devices, and logins that are not finished yet."""
+"""Sessions, devices and unfinished logins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deploy.local.instagram.users import Account
 
 @dataclass(frozen=True)
 class Device:
-    """What the client's headers say it runs on."""
+    """A device, from the client's headers."""
 
     android_device_id: str
     phone_id: str
@@ -27,7 +27,7 @@ class _Session:
 
 
 class Sessions:
-    """Who is logged in, from which devices, and who tried."""
+    """Every session, unfinished login, device and login attempt."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, _Session] = {}
@@ -36,46 +36,48 @@ class Sessions:
         self.logins: list[LoginRecord] = []
 
     def open(self, account: Account) -> str:
-        """Start a session; returns its id, which starts with the user's pk as Instagram's do."""
+        """Open a session; returns its id, which starts with the user's pk as at Instagram."""
         session_id = f"{account.user.pk}%3A{secrets.token_urlsafe(24)}%3A{len(self._sessions)}"
         self._sessions[session_id] = _Session(account)
         return session_id
 
     def account(self, session_id: str | None) -> Account | None:
-        """The account behind a living session."""
+        """The account of a valid session."""
         session = self._sessions.get(session_id or "")
         return session.account if session and session.alive else None
 
     def owner(self, session_id: str | None) -> Account | None:
-        """The account a session was opened for, living or expired."""
+        """The account of a session, valid or expired."""
         session = self._sessions.get(session_id or "")
         return session.account if session else None
 
     def expire(self, username: str) -> int:
-        """End every session of an account; returns how many were alive."""
+        """Expire every session of an account; returns how many were valid."""
         alive = [
-            each for each in self._sessions.values() if each.alive and _owns(username, each.account)
+            entry
+            for entry in self._sessions.values()
+            if entry.alive and _belongs_to(username, entry.account)
         ]
         for session in alive:
             session.alive = False
         return len(alive)
 
     def suspend_login(self, account: Account) -> str:
-        """Remember a login that still needs a code; returns the context to finish it with."""
+        """Store a login that still needs a code; returns the context to finish it with."""
         context = secrets.token_hex(16)
         self._unfinished[context] = account
         return context
 
     def unfinished(self, context: str) -> Account | None:
-        """The account whose login waits under this context."""
+        """The account of an unfinished login."""
         return self._unfinished.get(context)
 
     def finish_login(self, context: str) -> None:
-        """Forget an unfinished login."""
+        """Remove an unfinished login."""
         self._unfinished.pop(context, None)
 
     def record_login(self, username: str, via: str, outcome: str, device: Device | None) -> None:
-        """Note the answer to a password or a code."""
+        """Record the reply to a password or a code."""
         name = device.android_device_id if device else ""
         self.logins.append(
             {
@@ -88,7 +90,7 @@ class Sessions:
         )
 
     def record_device(self, username: str, device: Device) -> None:
-        """Note that an account was seen on a device."""
+        """Record a call of an account from a device."""
         known = self._devices.get((username, device))
         if known is not None:
             known["calls"] += 1
@@ -108,5 +110,5 @@ class Sessions:
         return list(self._devices.values())
 
 
-def _owns(username: str, account: Account) -> bool:
+def _belongs_to(username: str, account: Account) -> bool:
     return account.username == username

@@ -1,4 +1,4 @@
-"""Attachments: uploaded first, and sent by their number later."""
+"""Attachments, which are uploaded first and sent by id later."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FIRST_ID = 1_000_000_000_000_001
 
 @dataclass(frozen=True)
 class Upload:
-    """One attachment, as it came."""
+    """One uploaded attachment."""
 
     id: int
     owner: User
@@ -21,28 +21,28 @@ class Upload:
 
 
 class Uploads:
-    """Every attachment."""
+    """Every attachment that was uploaded."""
 
     def __init__(self) -> None:
         self._uploads: list[Upload] = []
 
     def store(self, owner: User, content: bytes) -> Upload:
-        """Take in an attachment and give it a number."""
+        """Store an attachment under a new id."""
         upload = Upload(_FIRST_ID + len(self._uploads), owner, content)
         self._uploads.append(upload)
         return upload
 
-    def has(self, owner: User, number: str) -> bool:
-        """Whether somebody has uploaded an attachment of this number."""
-        return any(str(each.id) == number and each.owner is owner for each in self._uploads)
+    def has(self, owner: User, upload_id: str) -> bool:
+        """Whether a user has uploaded an attachment with this id."""
+        return any(str(entry.id) == upload_id and entry.owner is owner for entry in self._uploads)
 
     def records(self) -> list[UploadRecord]:
         """Every attachment, as the control interface shows it."""
         return [
             {
-                "media_id": str(each.id),
-                "owner": each.owner.username,
-                "content": base64.b64encode(each.content).decode(),
+                "media_id": str(entry.id),
+                "owner": entry.owner.username,
+                "content": base64.b64encode(entry.content).decode(),
             }
-            for each in self._uploads
+            for entry in self._uploads
         ]

@@ -1,4 +1,4 @@
-"""Who lives in the fake Instagram: named users, accounts that log in, and synthetic followers."""
+"""The fake Instagram's users: named users, accounts that log in, and synthetic followers."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 _USERNAME = re.compile(r"[a-z0-9._]{1,30}")
-_CROWD = re.compile(r"follower\.(\d{7})")
-_CROWD_PK = 70_000_000_000
-_OPEN_PK = 40_000_000_000
+_FOLLOWER_NAME = re.compile(r"follower\.(\d{7})")
+_FOLLOWER_PK = 70_000_000_000
+_OPEN_WORLD_PK = 40_000_000_000
 _NAMED_PK = 1_000_000
-#: The most followers one user can have: the crowd's names carry seven digits.
-CROWD_SIZE = 10_000_000
+#: The most followers a user can have: names of synthetic followers have seven digits.
+MAX_FOLLOWERS = 10_000_000
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What there is to know about a user besides name and number.
+    """A user's profile besides username and pk.
 
     Parameters:
         takes_requests: whether strangers may open a thread.
-        followers, following: how many; they are drawn from the crowd, in order.
+        followers, following: how many; they are the first synthetic followers.
     """
 
     full_name: str = ""
@@ -34,13 +34,13 @@ class Profile:
     following: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.followers <= CROWD_SIZE or not 0 <= self.following <= CROWD_SIZE:
-            raise ValueError(f"followers, following: from 0 to {CROWD_SIZE}")
+        if not 0 <= self.followers <= MAX_FOLLOWERS or not 0 <= self.following <= MAX_FOLLOWERS:
+            raise ValueError(f"followers, following: from 0 to {MAX_FOLLOWERS}")
 
 
 @dataclass(eq=False)
 class User:
-    """Somebody with a name and Instagram's number; the profile may change, the user stays."""
+    """A user; its profile may be replaced."""
 
     pk: int
     username: str
@@ -52,10 +52,10 @@ class Account:
     """A user who can log in.
 
     Parameters:
-        user: the profile behind the account.
-        password: in the clear; this is a fake Instagram.
-        totp_seed: base32; set, a login needs the code of the moment (RFC 6238).
-        profile_code: set, a login needs this code, as if it had been sent by e-mail.
+        user: the account's user.
+        password: in plain text; this is a fake Instagram.
+        totp_seed: base32; if set, a login needs its current TOTP code (RFC 6238).
+        profile_code: if set, a login needs this code, as if sent by e-mail.
     """
 
     user: User
@@ -65,15 +65,14 @@ class Account:
 
     @property
     def username(self) -> str:
-        """The name it logs in with."""
         return self.user.username
 
 
 class Users:
-    """Finds and makes users.
+    """Every user and account.
 
     Parameters:
-        open_world: every valid username exists, but for those that start with `missing`.
+        open_world: every valid username exists, except those that start with `missing`.
     """
 
     def __init__(self, *, open_world: bool) -> None:
@@ -83,10 +82,10 @@ class Users:
         self.accounts: dict[str, Account] = {}
 
     def add(self, username: str, profile: Profile | None = None, pk: int | None = None) -> User:
-        """Add a user, or give the one of this name another profile.
+        """Add a user, or replace the profile of the user with this name.
 
         Raises:
-            ValueError: if the name is not valid, or the pk belongs to somebody else.
+            ValueError: the name is invalid, or the pk belongs to another user.
         """
         if not _USERNAME.fullmatch(username):
             raise ValueError(f"username {username!r}: use 1 to 30 of a-z, 0-9, dot and underscore")
@@ -96,8 +95,8 @@ class Users:
         holder = self._by_pk.get(pk or user.pk, user)
         if holder is not user or (pk is not None and pk != user.pk):
             raise ValueError(f"pk {pk or user.pk}: {holder.username} has pk {holder.pk}")
-        user.profile = profile or Profile(full_name=_titled(username))
-        return self._remember(user)
+        user.profile = profile or Profile(full_name=_full_name(username))
+        return self._store(user)
 
     def add_account(
         self,
@@ -107,54 +106,54 @@ class Users:
         totp_seed: str | None = None,
         profile_code: str | None = None,
     ) -> Account:
-        """Add or replace an account; its user is made when there is none of that name."""
+        """Add or replace an account; its user is created if missing."""
         user = self._by_name.get(username) or self.add(username)
         account = Account(user, password, totp_seed, profile_code)
         self.accounts[username] = account
         return account
 
     def by_name(self, username: str) -> User | None:
-        """The user of this name, if there is one."""
+        """The user with this name, if there is one."""
         user = self._by_name.get(username)
         if user is not None:
             return user
-        if crowd := _CROWD.fullmatch(username):
-            return _member(int(crowd[1]))
+        if follower := _FOLLOWER_NAME.fullmatch(username):
+            return _synthetic_follower(int(follower[1]))
         return self._invent(username)
 
     def by_pk(self, pk: int) -> User | None:
-        """The user of this number, if there is one."""
+        """The user with this pk, if there is one."""
         user = self._by_pk.get(pk)
         if user is not None:
             return user
-        if _CROWD_PK <= pk < _CROWD_PK + CROWD_SIZE:
-            return _member(pk - _CROWD_PK)
-        return self._remember(User(pk, f"user.{pk}")) if self._open_world and pk > 0 else None
+        if _FOLLOWER_PK <= pk < _FOLLOWER_PK + MAX_FOLLOWERS:
+            return _synthetic_follower(pk - _FOLLOWER_PK)
+        return self._store(User(pk, f"user.{pk}")) if self._open_world and pk > 0 else None
 
     def _invent(self, username: str) -> User | None:
         known = not username.startswith("missing") and _USERNAME.fullmatch(username)
         if not self._open_world or not known:
             return None
         digest = hashlib.sha256(username.encode()).digest()
-        pk = _OPEN_PK + int.from_bytes(digest[:8], "big") % 10**10
-        return self._remember(User(pk, username, Profile(full_name=_titled(username))))
+        pk = _OPEN_WORLD_PK + int.from_bytes(digest[:8], "big") % 10**10
+        return self._store(User(pk, username, Profile(full_name=_full_name(username))))
 
-    def _remember(self, user: User) -> User:
+    def _store(self, user: User) -> User:
         self._by_name[user.username] = self._by_pk[user.pk] = user
         return user
 
 
-def crowd(start: int, stop: int) -> Iterator[User]:
-    """The synthetic followers from `start` up to `stop`, made as they are asked for."""
-    return map(_member, range(start, stop))
+def synthetic_followers(start: int, stop: int) -> Iterator[User]:
+    """The synthetic followers from `start` up to `stop`, created lazily."""
+    return map(_synthetic_follower, range(start, stop))
 
 
-def _member(index: int) -> User:
+def _synthetic_follower(index: int) -> User:
     profile = Profile(
         full_name=f"Follower {index}", is_private=index % 7 == 0, is_verified=index % 1000 == 0
     )
-    return User(_CROWD_PK + index, f"follower.{index:07d}", profile)
+    return User(_FOLLOWER_PK + index, f"follower.{index:07d}", profile)
 
 
-def _titled(username: str) -> str:
+def _full_name(username: str) -> str:
     return username.replace(".", " ").title()

@@ -1,4 +1,4 @@
-"""Users, posts, comments and threads in the shapes of Instagram's private API."""
+"""Users, posts, comments and threads in the JSON of Instagram's private API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PICTURE = "https://scontent.cdninstagram.com/v/t51/{pk}.jpg"
 
 
 def user_short(user: User) -> Json:
-    """A user as lists show it."""
+    """A user as shown in lists."""
     return {
         "pk": user.pk,
         "pk_id": str(user.pk),
@@ -29,7 +29,7 @@ def user_short(user: User) -> Json:
 
 
 def user_full(user: User, media_count: int) -> Json:
-    """A user as its own page shows it."""
+    """A user as shown on its profile."""
     return {
         **user_short(user),
         "biography": "",
@@ -43,7 +43,6 @@ def user_full(user: User, media_count: int) -> Json:
 
 
 def media(post: Post, comment_count: int) -> Json:
-    """A post."""
     return {
         "pk": str(post.pk),
         "id": post.id,
@@ -65,7 +64,6 @@ def media(post: Post, comment_count: int) -> Json:
 
 
 def comment(stored: Comment) -> Json:
-    """A comment."""
     return {
         "pk": str(stored.pk),
         "media_id": str(stored.post.pk),
@@ -82,7 +80,7 @@ def comment(stored: Comment) -> Json:
 
 
 def receipt(message: Message) -> Json:
-    """What the sender of a message gets back."""
+    """The reply to the sender of a message."""
     return {
         "client_context": message.draft.client_context,
         "item_id": str(message.item_id),
@@ -93,9 +91,9 @@ def receipt(message: Message) -> Json:
 
 
 def item(message: Message, viewer: User) -> Json:
-    """A message as a thread shows it."""
+    """A message as shown in a thread."""
     draft = message.draft
-    shown: Json = {
+    view: Json = {
         **receipt(message),
         "timestamp": message.timestamp_us,
         "item_type": "media" if draft.kind == "photo" else draft.kind,
@@ -103,22 +101,22 @@ def item(message: Message, viewer: User) -> Json:
         "is_shh_mode": False,
     }
     if draft.kind == "text":
-        shown["text"] = draft.text
+        view["text"] = draft.text
     if draft.kind == "link":
         url = draft.links[0] if draft.links else ""
-        shown["link"] = {"text": draft.text, "link_context": {"link_url": url}}
-    return shown
+        view["link"] = {"text": draft.text, "link_context": {"link_url": url}}
+    return view
 
 
 def thread(conversation: Thread, viewer: User, page: Sequence[Message], older: str | None) -> Json:
     """A thread with one page of its messages.
 
     Parameters:
-        page: newest first.
-        older: the cursor of the next page, or None at the end.
+        page: the messages, newest first.
+        older: the cursor of the next page, or None on the last page.
     """
     others = conversation.others(viewer)
-    shown: Json = {
+    view: Json = {
         "thread_id": str(conversation.id),
         "thread_v2_id": str(conversation.v2_id),
         "users": [user_short(user) for user in others],
@@ -131,7 +129,7 @@ def thread(conversation: Thread, viewer: User, page: Sequence[Message], older: s
         "viewer_id": viewer.pk,
         **_THREAD_SETTINGS,
     }
-    return shown if older is None else {**shown, "oldest_cursor": older}
+    return view if older is None else {**view, "oldest_cursor": older}
 
 
 _THREAD_SETTINGS: dict[str, Any] = {

@@ -49,7 +49,7 @@ class Names:
 def told(judged: ClassifiedError) -> str:
     """The code of what was judged, which never says where it came from."""
     assert "a-secret" not in f"{judged!r} {classify(judged, writing=False)}"
-    return judged.rule.code
+    return judged.policy.code
 
 
 def fetched(
@@ -94,7 +94,7 @@ def test_a_photo_comes_over_tls_that_is_checked(tmp_path: Path) -> None:
                 try:
                     await fetcher.download(server.url(), incoming)
                 except ClassifiedError as judged:
-                    return judged.rule.message
+                    return judged.policy.message
                 return incoming.file.read()
 
     assert asyncio.run(scenario(str(authority.bundle))) == b"a photo"

@@ -1,4 +1,4 @@
-"""The fake Instagram for every test of this room."""
+"""The fake Instagram, for every test of this folder."""
 
 from tests.support.fake_instagram import fake_instagram, fake_instagram_process
 

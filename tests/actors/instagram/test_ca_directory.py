@@ -1,4 +1,4 @@
-"""Authorities one by one: found by the names that OpenSSL gives them, and nobody else's."""
+"""The CA directory: OpenSSL's file names, privacy, and which servers are trusted through it."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ ODD = {
 
 @pytest.fixture
 def temp_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty place for temporary files."""
+    """An empty directory for temporary files."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
-    module._copy.cache_clear()
+    module._plan.cache_clear()
     yield tmp_path / "tmp"
-    module._copy.cache_clear()
+    module._plan.cache_clear()
 
 
 def certificate(rdns: Sequence[Sequence[x509.NameAttribute[str]]]) -> str:
-    """An authority of this name, in PEM."""
+    """A self-signed certificate with this subject, in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.RelativeDistinguishedName(each) for each in rdns])
+    name = x509.Name([x509.RelativeDistinguishedName(entry) for entry in rdns])
     now = datetime.datetime.now(datetime.UTC)
     made = (
         x509.CertificateBuilder()
@@ -71,7 +71,7 @@ def attribute(value: str, kind: Text = Text.UTF8String) -> x509.NameAttribute[st
     return x509.NameAttribute(NameOID.COMMON_NAME, value, _type=kind)
 
 
-def test_the_usual_authorities_have_the_names_that_openssl_gives_them(temp_dir: Path) -> None:
+def test_certifis_certificates_get_the_file_names_openssl_gives_them(temp_dir: Path) -> None:
     directory = ca_directory()
     assert directory is not None
     usual = Path(certifi.where()).read_text().count("BEGIN CERTIFICATE")
@@ -82,17 +82,17 @@ def test_the_usual_authorities_have_the_names_that_openssl_gives_them(temp_dir: 
 
 
 @pytest.mark.parametrize(("value", "kind", "hashed"), [(k, *v) for k, v in ODD.items()])
-def test_odd_names_are_read_as_openssl_reads_them(value: str, kind: Text, hashed: str) -> None:
+def test_unusual_names_hash_as_in_openssl(value: str, kind: Text, hashed: str) -> None:
     assert subject_hash(certificate([[attribute(value, kind)]])) == hashed
 
 
-def test_a_name_of_several_parts_in_one_is_sorted() -> None:
+def test_a_multi_valued_rdn_is_sorted_before_hashing() -> None:
     unit = x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "Unit")
     long = attribute("L" * 60 + " " + "o" * 3)
     assert subject_hash(certificate([[unit, long], [attribute("Second")]])) == "374cfadc"
 
 
-def test_the_directory_is_private_and_made_once(temp_dir: Path) -> None:
+def test_the_directory_is_private_and_created_once(temp_dir: Path) -> None:
     first = ca_directory()
     assert first is not None
     assert first.stat().st_mode & 0o777 == 0o700
@@ -102,7 +102,7 @@ def test_the_directory_is_private_and_made_once(temp_dir: Path) -> None:
     assert list(temp_dir.iterdir()) == [first]
 
 
-def test_what_was_cleaned_away_is_there_again(temp_dir: Path) -> None:
+def test_a_deleted_file_is_restored(temp_dir: Path) -> None:
     directory = ca_directory()
     assert directory is not None
     one = min(directory.iterdir())
@@ -113,7 +113,7 @@ def test_what_was_cleaned_away_is_there_again(temp_dir: Path) -> None:
     assert list(temp_dir.iterdir()) == [directory]
 
 
-def test_what_others_could_have_written_to_is_not_used(temp_dir: Path) -> None:
+def test_a_directory_that_others_can_write_to_is_not_used(temp_dir: Path) -> None:
     directory = ca_directory()
     assert directory is not None
     directory.chmod(0o770)
@@ -124,17 +124,17 @@ def test_what_others_could_have_written_to_is_not_used(temp_dir: Path) -> None:
     assert ca_directory() is None
 
 
-def test_processes_that_make_it_at_the_same_time_all_have_it(temp_dir: Path) -> None:
-    directory, files = module._copy(certifi.where())
+def test_processes_may_create_the_directory_concurrently(temp_dir: Path) -> None:
+    directory, files = module._plan(certifi.where())
     with ThreadPoolExecutor(8) as many:
-        for made in [many.submit(module._make, directory, files) for _ in range(8)]:
+        for made in [many.submit(module._create, directory, files) for _ in range(8)]:
             made.result()
-    assert module._is_whole(directory, files)
+    assert module._is_intact(directory, files)
     assert list(temp_dir.iterdir()) == [directory]
 
 
 @pytest.mark.parametrize("more", ["-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", ""])
-def test_a_bundle_that_is_not_understood_serves_as_it_is(
+def test_a_bundle_with_other_content_is_not_split(
     temp_dir: Path, tmp_path: Path, more: str
 ) -> None:
     bundle = tmp_path / "bundle.pem"
@@ -145,26 +145,27 @@ def test_a_bundle_that_is_not_understood_serves_as_it_is(
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_only_a_server_whose_authority_is_known_is_spoken_to(
+def test_only_servers_with_a_trusted_ca_get_requests(
     temp_dir: Path, tmp_path: Path, known: bool
 ) -> None:
     files = issue(tmp_path / "server", ["*.instagram.com"])
     other = issue(tmp_path / "other", ["*.instagram.com"])
     bundle = tmp_path / "bundle.pem"
     trusted = (other, files) if known else (other,)
-    bundle.write_text(Path(certifi.where()).read_text() + "".join(_pem(each) for each in trusted))
-    heard: list[bytes] = []
+    bundle.write_text(Path(certifi.where()).read_text() + "".join(_pem(entry) for entry in trusted))
+    received: list[bytes] = []
 
-    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):  # who does not trust this resets the connection
-            heard.append(await reader.read(24))
+    async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):  # a client without this CA resets or closes the connection
+            if data := await reader.read(24):
+                received.append(data)
         writer.close()
 
     async def steps() -> None:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(files.leaf, files.key)
         context.set_alpn_protocols(["h2"])
-        server = await asyncio.start_server(hear, "127.0.0.1", 0, ssl=context)
+        server = await asyncio.start_server(receive, "127.0.0.1", 0, ssl=context)
         address = server.sockets[0].getsockname()
         proxy = ConnectProxy(lambda _host, _port: address)
         await proxy.start()
@@ -176,7 +177,7 @@ def test_only_a_server_whose_authority_is_known_is_spoken_to(
         server.close()
 
     asyncio.run(steps())
-    assert heard == ([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] if known else [])
+    assert received == ([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] if known else [])
     assert len(list(temp_dir.iterdir())) == 1
 
 

@@ -1,11 +1,11 @@
-"""What is different from the client of the library: one way out, once, recognisable, quiet."""
+"""What differs from the library's client: proxy, resends, idempotency tokens and logging."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import httpx
@@ -23,7 +23,7 @@ PASSWORD = "shop-password"
 
 
 @asynccontextmanager
-async def a_client(
+async def open_client(
     options: ClientOptions, settings: dict[str, Any] | None = None
 ) -> AsyncIterator[InstagramClient]:
     client = await build_client(options, settings)
@@ -33,37 +33,37 @@ async def a_client(
         await close_client(client)
 
 
-def to(fake_instagram: FakeInstagram) -> ClientOptions:
+def options_for(fake_instagram: FakeInstagram) -> ClientOptions:
     return ClientOptions(fake_instagram.proxy_url, str(fake_instagram.ca_path), human_pace=False)
 
 
 @asynccontextmanager
-async def a_trap() -> AsyncIterator[tuple[int, list[bytes]]]:
-    """Listen on a port; gives it and the first line of whatever connects."""
-    caught: list[bytes] = []
+async def listening_port() -> AsyncIterator[tuple[int, list[bytes]]]:
+    """Listen on a port; yields it and the first bytes of each connection."""
+    received: list[bytes] = []
 
-    async def catch(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        caught.append(await reader.read(64))
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.append(await reader.read(64))
         writer.close()
         await writer.wait_closed()
 
-    server = await asyncio.start_server(catch, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
     try:
-        yield server.sockets[0].getsockname()[1], caught
+        yield server.sockets[0].getsockname()[1], received
     finally:
         server.close()
         await server.wait_closed()
 
 
 @pytest.mark.parametrize("session", ["public", "graphql", "private"])
-def test_a_proxy_of_the_environment_is_not_used(
+def test_proxies_from_the_environment_are_ignored(
     monkeypatch: pytest.MonkeyPatch, session: str
 ) -> None:
     async def steps() -> None:
-        async with a_trap() as (proxy, proxied), a_trap() as (target, direct):
+        async with listening_port() as (proxy, proxied), listening_port() as (target, direct):
             for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY"):
                 monkeypatch.setenv(name, f"http://127.0.0.1:{proxy}")
-            async with a_client(ClientOptions(human_pace=False)) as client:
+            async with open_client(ClientOptions(human_pace=False)) as client:
                 with pytest.raises(httpx.TransportError):
                     await getattr(client, session).get(f"https://127.0.0.1:{target}/")
             assert proxied == []
@@ -72,28 +72,28 @@ def test_a_proxy_of_the_environment_is_not_used(
     asyncio.run(steps())
 
 
-def test_with_a_proxy_everything_goes_through_it(
+def test_with_a_proxy_all_requests_go_through_it(
     monkeypatch: pytest.MonkeyPatch, fake_instagram: FakeInstagram
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
 
     async def steps() -> None:
-        async with a_client(to(fake_instagram)) as client:
+        async with open_client(options_for(fake_instagram)) as client:
             await client.login("shop", PASSWORD)
 
     asyncio.run(steps())
-    assert {each["host"] for each in fake_instagram.log()} == {
+    assert {entry["host"] for entry in fake_instagram.log()} == {
         "i.instagram.com",
         "b.i.instagram.com",
     }
     assert len(fake_instagram.log()) == 8
 
 
-def test_each_write_has_a_new_connection_and_reads_do_not(fake_instagram: FakeInstagram) -> None:
+def test_writes_use_fresh_connections_and_reads_reuse_them(fake_instagram: FakeInstagram) -> None:
     pk = fake_instagram.add_user("somebody")
 
     async def steps() -> None:
-        async with a_client(to(fake_instagram)) as client:
+        async with open_client(options_for(fake_instagram)) as client:
             await client.login("shop", PASSWORD)
             for n in range(3):
                 await client.user_info_by_username_v1("somebody")
@@ -102,19 +102,19 @@ def test_each_write_has_a_new_connection_and_reads_do_not(fake_instagram: FakeIn
 
     asyncio.run(steps())
     seen: set[int | None] = set()
-    for each in fake_instagram.log():
-        if each["call"] == "broadcast_text":
-            assert each["connection"] not in seen
-        if each["call"] == "usernameinfo":
-            assert each["connection"] in seen
-        seen.add(each["connection"])
+    for entry in fake_instagram.log():
+        if entry["call"] == "broadcast_text":
+            assert entry["connection"] not in seen
+        if entry["call"] == "usernameinfo":
+            assert entry["connection"] in seen
+        seen.add(entry["connection"])
 
 
-def test_no_request_begins_once_the_claim_is_in_doubt(fake_instagram: FakeInstagram) -> None:
+def test_no_request_starts_after_the_deadline(fake_instagram: FakeInstagram) -> None:
     left = [5.0]
 
     async def steps() -> None:
-        async with a_client(to(fake_instagram)) as client:
+        async with open_client(options_for(fake_instagram)) as client:
             with request_deadline(lambda: left[0]):
                 await client.login("shop", PASSWORD)
                 left[0] = 0.0
@@ -123,11 +123,33 @@ def test_no_request_begins_once_the_claim_is_in_doubt(fake_instagram: FakeInstag
                         await call
 
     asyncio.run(steps())
-    assert {each["call"] for each in fake_instagram.log()} & {"current_user"} == set()
+    assert {entry["call"] for entry in fake_instagram.log()} & {"current_user"} == set()
+
+
+@pytest.mark.parametrize("fresh", [True, False], ids=["new connection", "open connection"])
+def test_a_request_that_is_overdue_by_the_time_it_would_be_sent_is_not_sent(
+    fake_instagram: FakeInstagram, fresh: bool
+) -> None:
+    # Given a process that is frozen between the check before a request and its first byte
+    checks = iter([5.0])
+
+    async def steps() -> None:
+        async with open_client(options_for(fake_instagram)) as client:
+            await client.login("shop", PASSWORD)
+            token = write_token("job_a:1") if fresh else nullcontext()
+            # Then it notices when it wakes up
+            deadline = request_deadline(lambda: next(checks, 0.0))
+            with deadline, token, pytest.raises(CallOverdueError):
+                await client.account_info()
+            # And the client is as good as before
+            await client.account_info()
+
+    asyncio.run(steps())
+    assert [each["call"] for each in fake_instagram.log()].count("current_user") == 1
 
 
 @pytest.mark.parametrize("status", [307, 308, 408])
-def test_a_write_that_was_stored_is_not_repeated_whatever_the_answer_asks_for(
+def test_a_stored_write_is_not_resent_on_redirects_or_408(
     fake_instagram: FakeInstagram, status: int
 ) -> None:
     pk = fake_instagram.add_user("somebody")
@@ -135,7 +157,7 @@ def test_a_write_that_was_stored_is_not_repeated_whatever_the_answer_asks_for(
     fake_instagram.fault("broadcast_text", status_after_effect=status, location=here)
 
     async def steps() -> None:
-        async with a_client(to(fake_instagram)) as client:
+        async with open_client(options_for(fake_instagram)) as client:
             await client.login("shop", PASSWORD)
             with pytest.raises(ig.ClientError), write_token("job_a:1"):
                 async with asyncio.timeout(5):
@@ -145,20 +167,20 @@ def test_a_write_that_was_stored_is_not_repeated_whatever_the_answer_asks_for(
     assert len(fake_instagram.dms()) == 1
 
 
-def test_redirects_are_off_whatever_a_session_brings_along() -> None:
+def test_redirects_stay_off_after_settings_are_loaded() -> None:
     async def steps() -> None:
-        async with a_client(ClientOptions(human_pace=False)) as client:
+        async with open_client(ClientOptions(human_pace=False)) as client:
             client.set_settings(client.exportable_settings)
             assert client.private._client.follow_redirects is False
 
     asyncio.run(steps())
 
 
-def test_a_page_that_fails_is_not_asked_for_without_its_cursor(
+def test_a_failed_page_is_not_requested_again_without_its_cursor(
     fake_instagram: FakeInstagram,
 ) -> None:
     async def steps() -> None:
-        async with a_client(to(fake_instagram)) as client:
+        async with open_client(options_for(fake_instagram)) as client:
             await client.login("shop", PASSWORD)
             pk = str(client.user_id)
             _, second = await client.user_followers_v1_chunk(pk, max_amount=200)
@@ -175,7 +197,7 @@ def test_a_page_that_fails_is_not_asked_for_without_its_cursor(
 
 def test_a_408_is_neither_slept_on_nor_resent(fake_instagram: FakeInstagram) -> None:
     async def steps() -> None:
-        async with a_client(to(fake_instagram)) as client:
+        async with open_client(options_for(fake_instagram)) as client:
             await client.login("shop", PASSWORD)
             fake_instagram.fault("usernameinfo", status=408)
             async with asyncio.timeout(5):
@@ -186,7 +208,7 @@ def test_a_408_is_neither_slept_on_nor_resent(fake_instagram: FakeInstagram) -> 
     assert len(fake_instagram.log("usernameinfo")) == 1
 
 
-def test_tokens_are_the_same_for_one_write_and_apart_for_concurrent_ones(
+def test_concurrent_writes_each_use_their_own_tokens(
     fake_instagram: FakeInstagram,
 ) -> None:
     pk = fake_instagram.add_user("somebody")
@@ -201,16 +223,16 @@ def test_tokens_are_the_same_for_one_write_and_apart_for_concurrent_ones(
             return mutation, client.generate_uuid()
 
     async def steps() -> list[tuple[str, str]]:
-        async with a_client(to(fake_instagram)) as one:
+        async with open_client(options_for(fake_instagram)) as one:
             await one.login("shop", PASSWORD)
             settings = one.exportable_settings
             async with (
-                a_client(to(fake_instagram), settings) as two,
-                a_client(to(fake_instagram), settings) as three,
+                open_client(options_for(fake_instagram), settings) as two,
+                open_client(options_for(fake_instagram), settings) as three,
             ):
                 tokens = ["job_x:1", "job_y:1", "job_x:1"]
                 writes = zip((one, two, three), tokens, strict=True)
-                return await asyncio.gather(*(write(*each) for each in writes))
+                return await asyncio.gather(*(write(*entry) for entry in writes))
 
     (x, fresh_x), (y, _), (again, fresh_again) = asyncio.run(steps())
     assert x == again == client_context_for("job_x:1") != y
@@ -221,9 +243,9 @@ def test_tokens_are_the_same_for_one_write_and_apart_for_concurrent_ones(
         assert comment["idempotence_token"] == creation_key_for(comment["text"])
 
 
-def test_outside_of_a_write_tokens_are_drawn_as_ever() -> None:
+def test_tokens_are_random_outside_a_write() -> None:
     async def steps() -> None:
-        async with a_client(ClientOptions(human_pace=False)) as client:
+        async with open_client(ClientOptions(human_pace=False)) as client:
             assert client.generate_mutation_token() != client.generate_mutation_token()
             assert client.generate_uuid() != client.generate_uuid()
             assert client.generate_uuid("a-", "-z").startswith("a-")
@@ -231,7 +253,7 @@ def test_outside_of_a_write_tokens_are_drawn_as_ever() -> None:
     asyncio.run(steps())
 
 
-def test_what_belongs_to_a_process_comes_from_its_options_only(
+def test_process_settings_come_from_the_options_only(
     fake_instagram: FakeInstagram,
 ) -> None:
     foreign = {
@@ -242,21 +264,21 @@ def test_what_belongs_to_a_process_comes_from_its_options_only(
     }
 
     async def steps() -> None:
-        async with a_client(to(fake_instagram), foreign) as client:
+        async with open_client(options_for(fake_instagram), foreign) as client:
             assert client.request_timeout == 0
             assert client.tls_verify == str(fake_instagram.ca_path)
             assert client.private_transport == "curl"
             assert set(foreign).isdisjoint(client.exportable_settings)
-        async with a_client(ClientOptions(), foreign) as client:
+        async with open_client(ClientOptions(), foreign) as client:
             assert client.request_timeout == 1
             assert client.tls_verify is True
 
     asyncio.run(steps())
 
 
-def test_a_password_change_is_not_asked_for_on_a_terminal() -> None:
+def test_a_required_password_change_does_not_prompt_on_a_terminal() -> None:
     async def steps() -> None:
-        async with a_client(ClientOptions(human_pace=False)) as client:
+        async with open_client(ClientOptions(human_pace=False)) as client:
             with pytest.raises(ig.ChallengeRequired):
                 await client.change_password_handler("shop")
             assert await client.challenge_code_handler("shop", "email", challenge_url="x") == ""
@@ -264,13 +286,13 @@ def test_a_password_change_is_not_asked_for_on_a_terminal() -> None:
     asyncio.run(steps())
 
 
-def test_the_library_logs_no_reply_header_or_body(
+def test_the_library_logs_no_headers_or_bodies(
     fake_instagram: FakeInstagram, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
 
     async def steps() -> str:
-        async with a_client(to(fake_instagram)) as client:
+        async with open_client(options_for(fake_instagram)) as client:
             await client.login("shop", PASSWORD)
             fake_instagram.fault("usernameinfo", error="not_json")
             with pytest.raises(ig.ClientJSONDecodeError):
@@ -283,17 +305,22 @@ def test_the_library_logs_no_reply_header_or_body(
         assert secret not in caplog.text
 
 
-def test_building_a_client_leaves_the_loop_free() -> None:
-    async def steps() -> float:
-        loop = asyncio.get_running_loop()
-        longest = 0.0
-        building = asyncio.ensure_future(build_client(ClientOptions()))
-        while not building.done():
-            before = loop.time()
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_cancellation_while_closing_is_not_swallowed(
+    fake_instagram: FakeInstagram, turns: int
+) -> None:
+    async def steps() -> None:
+        client = await build_client(options_for(fake_instagram))
+        await client.login("shop", PASSWORD)
+        # Given a close that has got as far as so many turns of the loop lead
+        closing = asyncio.create_task(close_client(client))
+        for _ in range(turns):
             await asyncio.sleep(0)
-            longest = max(longest, loop.time() - before)
-        await close_client(await building)
-        return longest
+        # When it is cancelled
+        closing.cancel()
+        await asyncio.wait({closing}, timeout=5)
+        # Then its task ends cancelled, and the connections are closed nevertheless
+        assert closing.cancelled()
+        assert client.private._client.is_closed
 
-    asyncio.run(steps())  # imports and certificates are read once for all
-    assert asyncio.run(steps()) < 0.05
+    asyncio.run(steps())

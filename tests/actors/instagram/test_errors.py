@@ -1,4 +1,4 @@
-"""The verdict on every error of the client library, made by real replies or by hand."""
+"""The classification of every error of the client library, from real replies or built by hand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from curl_cffi.requests.exceptions import RequestException
 from actors.instagram.client import InstagramClient, build_client, close_client
 from actors.instagram.errors import (
     ErrorDecision,
-    InvalidInstagramId,
     Outcome,
     UnknownAccount,
     classify,
@@ -29,28 +28,29 @@ from actors.instagram.reconcile import SearchIncomplete
 from deploy.local.instagram.client import FakeInstagram
 from deploy.local.instagram.replies import REFUSALS
 from service.accounts.session_store import DeviceChanged, SessionConflict, SessionUnreadable
+from service.instagram.ids import InvalidIdentifier
 
 SECRET = "sessionid=very-secret"
 POST = "3700000000000000001"
 READ, WRITE = False, True
 
-# By the fake Instagram's name of a refusal: outcome of a read, outcome of a write, code.
+# By the fake Instagram's name of the refusal: outcome of a read, outcome of a write, code.
 EXPECTED = {
-    "please_wait": ("back_off", "back_off", "please_wait"),
-    "throttled": ("back_off", "back_off", "rate_limited"),
-    "rate_limit": ("back_off", "back_off", "rate_limit_error"),
-    "sentry_block": ("back_off", "back_off", "sentry_block"),
-    "feedback_required": ("back_off", "back_off", "feedback_required"),
-    "spam": ("back_off", "back_off", "feedback_required"),
-    "challenge_required": ("person", "person", "challenge_required"),
-    "masked_challenge": ("person", "person", "challenge_required"),
-    "account_suspended": ("person", "person", "account_suspended"),
-    "checkpoint_required": ("person", "person", "checkpoint_required"),
-    "consent_required": ("person", "person", "consent_required"),
-    "geoblock_required": ("person", "person", "geoblock_required"),
-    "needs_upgrade": ("person", "person", "client_outdated"),
-    "two_factor_required": ("person", "person", "two_factor_required"),
-    "bad_password": ("person", "person", "bad_password"),
+    "please_wait": ("cool_down", "cool_down", "please_wait"),
+    "throttled": ("cool_down", "cool_down", "rate_limited"),
+    "rate_limit": ("cool_down", "cool_down", "rate_limit_error"),
+    "sentry_block": ("cool_down", "cool_down", "sentry_block"),
+    "feedback_required": ("cool_down", "cool_down", "feedback_required"),
+    "spam": ("cool_down", "cool_down", "feedback_required"),
+    "challenge_required": ("hold", "hold", "challenge_required"),
+    "masked_challenge": ("hold", "hold", "challenge_required"),
+    "account_suspended": ("hold", "hold", "account_suspended"),
+    "checkpoint_required": ("hold", "hold", "checkpoint_required"),
+    "consent_required": ("hold", "hold", "consent_required"),
+    "geoblock_required": ("hold", "hold", "geoblock_required"),
+    "needs_upgrade": ("hold", "hold", "client_outdated"),
+    "two_factor_required": ("hold", "hold", "two_factor_required"),
+    "bad_password": ("hold", "hold", "bad_password"),
     "proxy_blocked": ("fix_proxy", "fix_proxy", "proxy_address_blocked"),
     "login_required": ("relogin", "relogin", "login_required"),
     "unauthorized": ("retry", "retry", "unauthorized"),
@@ -67,15 +67,15 @@ EXPECTED = {
     "invalid_media_id": ("final", "final", "invalid_media_id"),
     "comment_unavailable": ("final", "final", "comment_unavailable"),
     "comments_disabled": ("final", "final", "comments_disabled"),
-    "unknown": ("retry", "look", "refused_unclear"),
-    "bad_request": ("retry", "look", "refused_unclear"),
-    "forbidden": ("retry", "look", "refused_unclear"),
-    "not_found": ("retry", "look", "refused_unclear"),
-    "status_fail": ("retry", "look", "refused_unclear"),
-    "error_with_title": ("retry", "look", "refused_unclear"),
-    "server_error": ("retry", "look", "server_error"),
-    "bad_gateway": ("retry", "look", "server_error"),
-    "not_json": ("retry", "look", "reply_unreadable"),
+    "unknown": ("retry", "verify", "refused_unclear"),
+    "bad_request": ("retry", "verify", "refused_unclear"),
+    "forbidden": ("retry", "verify", "refused_unclear"),
+    "not_found": ("retry", "verify", "refused_unclear"),
+    "status_fail": ("retry", "verify", "refused_unclear"),
+    "error_with_title": ("retry", "verify", "refused_unclear"),
+    "server_error": ("retry", "verify", "server_error"),
+    "bad_gateway": ("retry", "verify", "server_error"),
+    "not_json": ("retry", "verify", "reply_unreadable"),
 }
 
 CALLS: dict[str, Callable[[InstagramClient], Awaitable[Any]]] = {
@@ -91,10 +91,10 @@ CALLS: dict[str, Callable[[InstagramClient], Awaitable[Any]]] = {
 }
 
 
-def test_every_refusal_of_the_fake_instagram_gets_its_verdict(
+def test_every_refusal_of_the_fake_instagram_is_classified(
     fake_instagram: FakeInstagram,
 ) -> None:
-    async def raised_by(name: str, settings: dict[str, Any]) -> Exception:
+    async def error_of(name: str, settings: dict[str, Any]) -> Exception:
         call = REFUSALS[name].call
         fake_instagram.fault(call, error=name)
         options = ClientOptions(
@@ -103,14 +103,14 @@ def test_every_refusal_of_the_fake_instagram_gets_its_verdict(
         client = await build_client(options, {} if call == "login" else settings)
         try:
             await CALLS[call](client)
-        except Exception as error:  # noqa: BLE001 -- the errors are what is tested
+        except Exception as error:  # noqa: BLE001 - errors are what is tested
             return error
         finally:
             await close_client(client)
             fake_instagram.clear_faults()
         pytest.fail(f"{name}: nothing was raised")
 
-    async def all_of_them() -> dict[str, tuple[str, str, str]]:
+    async def classify_all() -> dict[str, tuple[str, str, str]]:
         options = ClientOptions(
             fake_instagram.proxy_url, str(fake_instagram.ca_path), human_pace=False
         )
@@ -118,19 +118,19 @@ def test_every_refusal_of_the_fake_instagram_gets_its_verdict(
         await client.login("shop", "shop-password")
         settings = client.exportable_settings
         await close_client(client)
-        return {name: _row(await raised_by(name, settings)) for name in REFUSALS}
+        return {name: outcomes_and_code(await error_of(name, settings)) for name in REFUSALS}
 
-    assert asyncio.run(all_of_them()) == EXPECTED
+    assert asyncio.run(classify_all()) == EXPECTED
 
 
-def _row(error: BaseException) -> tuple[str, str, str]:
+def outcomes_and_code(error: BaseException) -> tuple[str, str, str]:
     read, write = classify(error, writing=READ), classify(error, writing=WRITE)
-    assert write.ambiguous == (write.outcome is Outcome.LOOK)
+    assert write.ambiguous == (write.outcome is Outcome.VERIFY)
     assert not read.ambiguous
     return read.outcome, write.outcome, write.code
 
 
-def made(kind: str, **fields: Any) -> BaseException:
+def make(kind: str, **fields: Any) -> BaseException:
     error = getattr(ig, kind)(SECRET, **fields)
     assert isinstance(error, BaseException)
     return error
@@ -147,85 +147,88 @@ def parse_error() -> BaseException:
     raise AssertionError
 
 
-def server_error() -> BaseException:
-    reply = httpx.Response(502, request=httpx.Request("GET", "https://i.instagram.com"))
-    return made("ClientError", response=reply)
+def client_error(status: int) -> BaseException:
+    reply = httpx.Response(status, request=httpx.Request("GET", "https://i.instagram.com"))
+    return make("ClientError", response=reply)
 
 
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (made("ConnectProxyError"), ("retry", "look", "connection_failed")),
-        (made("ClientConnectionError"), ("retry", "look", "connection_failed")),
-        (made("ClientIncompleteReadError"), ("retry", "look", "reply_incomplete")),
-        (made("ClientUnknownError"), ("retry", "look", "server_error")),
-        (made("ClientJSONDecodeError"), ("retry", "look", "reply_unreadable")),
-        (made("ClientRequestTimeout"), ("retry", "look", "timed_out")),
-        (server_error(), ("retry", "look", "server_error")),
-        (httpx.ReadTimeout(SECRET), ("retry", "look", "timed_out")),
-        (httpx.RemoteProtocolError(SECRET), ("retry", "look", "connection_failed")),
-        (httpx.ProxyError("502 Bad Gateway"), ("retry", "look", "connection_failed")),
-        (OSError(SECRET), ("retry", "look", "connection_failed")),
-        (TimeoutError(), ("retry", "look", "timed_out")),
-        (asyncio.CancelledError(), ("retry", "look", "interrupted")),
-        (json.JSONDecodeError(SECRET, "", 0), ("retry", "look", "reply_unreadable")),
-        (made("AuthRequiredProxyError"), ("fix_proxy", "fix_proxy", "proxy_auth_required")),
+        (make("ConnectProxyError"), ("retry", "verify", "connection_failed")),
+        (make("ClientConnectionError"), ("retry", "verify", "connection_failed")),
+        (make("ClientIncompleteReadError"), ("retry", "verify", "reply_incomplete")),
+        (make("ClientUnknownError"), ("retry", "verify", "server_error")),
+        (make("ClientJSONDecodeError"), ("retry", "verify", "reply_unreadable")),
+        (make("ClientRequestTimeout"), ("retry", "verify", "timed_out")),
+        (client_error(502), ("retry", "verify", "server_error")),
+        (client_error(500), ("retry", "verify", "server_error")),
+        (client_error(499), ("retry", "verify", "refused_unclear")),
+        (httpx.ReadTimeout(SECRET), ("retry", "verify", "timed_out")),
+        (httpx.RemoteProtocolError(SECRET), ("retry", "verify", "connection_failed")),
+        (httpx.ProxyError("502 Bad Gateway"), ("retry", "verify", "connection_failed")),
+        (OSError(SECRET), ("retry", "verify", "connection_failed")),
+        (TimeoutError(), ("retry", "verify", "timed_out")),
+        (asyncio.CancelledError(), ("retry", "verify", "interrupted")),
+        (json.JSONDecodeError(SECRET, "", 0), ("retry", "verify", "reply_unreadable")),
+        (make("AuthRequiredProxyError"), ("fix_proxy", "fix_proxy", "proxy_auth_required")),
         (
             httpx.ProxyError("407 Proxy Authentication Required"),
             ("fix_proxy", "fix_proxy", "proxy_auth_required"),
         ),
         (httpx.ProxyError("403 Forbidden"), ("fix_proxy", "fix_proxy", "proxy_refused")),
-        (made("TermsAccept"), ("person", "person", "terms_required")),
-        (made("TermsUnblock"), ("person", "person", "terms_required")),
-        (made("BadCredentials"), ("person", "person", "bad_credentials")),
-        (made("ReloginAttemptExceeded"), ("person", "person", "relogin_exceeded")),
-        (made("ChallengeUnknownStep"), ("person", "person", "challenge_required")),
-        (made("CaptchaChallengeRequired"), ("person", "person", "challenge_required")),
+        (make("TermsAccept"), ("hold", "hold", "terms_required")),
+        (make("TermsUnblock"), ("hold", "hold", "terms_required")),
+        (make("BadCredentials"), ("hold", "hold", "bad_credentials")),
+        (make("ReloginAttemptExceeded"), ("hold", "hold", "relogin_exceeded")),
+        (make("ChallengeUnknownStep"), ("hold", "hold", "challenge_required")),
+        (make("CaptchaChallengeRequired"), ("hold", "hold", "challenge_required")),
         (
-            made("ClientError", logged_in=False, result={"layout": SECRET}),
-            ("person", "person", "login_refused"),
+            make("ClientError", logged_in=False, result={"layout": SECRET}),
+            ("hold", "hold", "login_refused"),
         ),
         (
-            made("ClientError", logged_in=False, result={}),
-            ("retry", "look", "login_preflight_failed"),
+            make("ClientError", logged_in=False, result={}),
+            ("retry", "verify", "login_preflight_failed"),
         ),
-        (made("PreLoginRequired"), ("relogin", "relogin", "login_required")),
-        (made("ClientLoginRequired"), ("relogin", "relogin", "login_required")),
+        (make("PreLoginRequired"), ("relogin", "relogin", "login_required")),
+        (make("ClientLoginRequired"), ("relogin", "relogin", "login_required")),
         (
-            made("FeedbackRequired", comments_disabled=True),
+            make("FeedbackRequired", comments_disabled=True),
             ("final", "final", "comments_disabled"),
         ),
         (
-            made("FeedbackRequired", comment_error_key="comment_text_limit"),
+            make("FeedbackRequired", comment_error_key="comment_text_limit"),
             ("final", "final", "comment_refused"),
         ),
-        (InvalidInstagramId(SECRET), ("final", "final", "invalid_target")),
-        (ValueError(SECRET), ("final", "look", "invalid_request")),
-        (KeyError("payload"), ("retry", "look", "reply_unexpected")),
-        (AssertionError(SECRET), ("retry", "look", "reply_unexpected")),
-        (TypeError(SECRET), ("retry", "look", "reply_unexpected")),
-        (UnboundLocalError(SECRET), ("retry", "look", "reply_unexpected")),
-        (parse_error(), ("retry", "look", "reply_unexpected")),
-        (made("ClientGraphqlError"), ("retry", "look", "refused_unclear")),
-        (SearchIncomplete(SECRET), ("retry", "look", "search_incomplete")),
-        (RuntimeError(SECRET), ("retry", "look", "unexpected_error")),
-        (SessionUnreadable(SECRET), ("person", "person", "session_unreadable")),
-        (DeviceChanged(SECRET), ("person", "person", "device_changed")),
+        (InvalidIdentifier(SECRET), ("final", "final", "invalid_target")),
+        (ValueError(SECRET), ("final", "verify", "invalid_request")),
+        (KeyError("payload"), ("retry", "verify", "reply_unexpected")),
+        (AssertionError(SECRET), ("retry", "verify", "reply_unexpected")),
+        (TypeError(SECRET), ("retry", "verify", "reply_unexpected")),
+        (UnboundLocalError(SECRET), ("retry", "verify", "reply_unexpected")),
+        (parse_error(), ("retry", "verify", "reply_unexpected")),
+        (make("ClientGraphqlError"), ("retry", "verify", "refused_unclear")),
+        (SearchIncomplete(SECRET), ("retry", "verify", "search_incomplete")),
+        (RuntimeError(SECRET), ("retry", "verify", "unexpected_error")),
+        (SessionUnreadable(SECRET), ("hold", "hold", "session_unreadable")),
+        (DeviceChanged(SECRET), ("hold", "hold", "device_changed")),
         (SessionConflict(SECRET), ("retry", "retry", "session_replaced")),
-        (UnknownAccount(SECRET), ("person", "person", "account_unknown")),
+        (UnknownAccount(SECRET), ("hold", "hold", "unknown_account")),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
 )
-def test_an_error_gets_its_verdict(error: BaseException, expected: tuple[str, str, str]) -> None:
-    assert _row(error) == expected
+def test_each_error_is_classified(error: BaseException, expected: tuple[str, str, str]) -> None:
+    assert outcomes_and_code(error) == expected
 
 
 @pytest.mark.parametrize(
-    ("code", "sent"), [(5, False), (6, False), (7, False), (60, False), (28, True), (56, True)]
+    ("code", "maybe_sent"),
+    [(5, False), (6, False), (7, False), (60, False), (28, True), (56, True)],
 )
-def test_whether_a_write_was_sent_is_told_by_the_libcurl_code(code: int, sent: bool) -> None:
-    # Given the chain that the library makes: its own error, httpx's, libcurl's
-    def failing() -> None:
+def test_the_libcurl_code_shows_whether_a_write_was_sent(code: int, maybe_sent: bool) -> None:
+    # Given the library's chain of exceptions: its own, httpx's, libcurl's
+    def fail() -> None:
         try:
             try:
                 raise RequestException(SECRET, CurlECode(code))
@@ -236,57 +239,59 @@ def test_whether_a_write_was_sent_is_told_by_the_libcurl_code(code: int, sent: b
 
     # When
     with pytest.raises(ig.ConnectProxyError) as raised:
-        failing()
+        fail()
 
     # Then
-    verdict = classify(raised.value, writing=WRITE)
-    assert verdict.ambiguous is sent
-    assert verdict.outcome is (Outcome.LOOK if sent else Outcome.RETRY)
+    decision = classify(raised.value, writing=WRITE)
+    assert decision.ambiguous is maybe_sent
+    assert decision.outcome is (Outcome.VERIFY if maybe_sent else Outcome.RETRY)
 
 
-def test_an_exception_that_causes_itself_is_still_judged() -> None:
-    error = made("ConnectProxyError")
+def test_an_exception_that_is_its_own_cause_is_classified() -> None:
+    error = make("ConnectProxyError")
     error.__cause__ = error
     assert classify(error, writing=WRITE).ambiguous
 
 
 @pytest.mark.parametrize(
-    ("kind", "seconds", "scope"),
+    ("kind", "seconds", "scope", "escalation"),
     [
-        ("ClientThrottledError", 15 * 60, "account"),
-        ("PleaseWaitFewMinutes", 3600, "account"),
-        ("FeedbackRequired", 24 * 3600, "kind"),
+        ("ClientThrottledError", 15 * 60, "account", None),
+        ("PleaseWaitFewMinutes", 3600, "account", "double"),
+        ("RateLimitError", 3600, "account", None),
+        ("SentryBlock", 24 * 3600, "account", None),
+        ("FeedbackRequired", 24 * 3600, "kind", "widen"),
     ],
 )
-def test_a_rest_has_its_length_and_scope(kind: str, seconds: int, scope: str) -> None:
-    verdict = classify(made(kind), writing=WRITE)
-    assert (verdict.outcome, verdict.cooldown_seconds, verdict.scope) == (
-        Outcome.BACK_OFF,
-        seconds,
-        scope,
-    )
+def test_cooldowns_have_length_scope_and_escalation(
+    kind: str, seconds: int, scope: str, escalation: str | None
+) -> None:
+    decision = classify(make(kind), writing=WRITE)
+    assert decision.outcome is Outcome.COOL_DOWN
+    assert (decision.cooldown_seconds, decision.scope) == (seconds, scope)
+    assert decision.escalation == escalation
 
 
-def every_verdict() -> list[ErrorDecision]:
+def all_decisions() -> list[ErrorDecision]:
     kinds = [kind for _, kind in inspect.getmembers(ig, inspect.isclass)]
-    made_by_text = [kind for kind in kinds if not issubclass(kind, ig.UnsupportedError)]
-    errors = [kind(SECRET) for kind in made_by_text if issubclass(kind, Exception)]
+    plain = [kind for kind in kinds if not issubclass(kind, ig.UnsupportedError)]
+    errors = [kind(SECRET) for kind in plain if issubclass(kind, Exception)]
     return [classify(error, writing=writing) for error in errors for writing in (READ, WRITE)]
 
 
-def test_no_verdict_carries_anything_of_the_exception() -> None:
-    verdicts = every_verdict()
-    assert len(verdicts) > 150
-    for verdict in verdicts:
-        assert "secret" not in repr(verdict)
-        assert "http" not in verdict.message
-        assert re.fullmatch(r"[a-z]+(_[a-z]+)*", verdict.code)
+def test_no_decision_contains_text_of_the_exception() -> None:
+    decisions = all_decisions()
+    assert len(decisions) > 150
+    for decision in decisions:
+        assert "secret" not in repr(decision)
+        assert "http" not in decision.message
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)*", decision.code)
 
 
-def test_the_message_of_a_code_is_always_the_same_and_says_what_happens_next() -> None:
+def test_each_code_has_one_message_which_says_what_happens_next() -> None:
     by_code: dict[tuple[str, str], set[str]] = {}
-    for verdict in every_verdict():
-        by_code.setdefault((verdict.code, verdict.outcome), set()).add(verdict.message)
+    for decision in all_decisions():
+        by_code.setdefault((decision.code, decision.outcome), set()).add(decision.message)
     for messages in by_code.values():
         (message,) = messages
         assert message.count(".") >= 2

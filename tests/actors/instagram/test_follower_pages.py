@@ -1,4 +1,4 @@
-"""Pages of followers: one request each, and what is no page is an error that names itself."""
+"""Pages of followers: one request each; a malformed page is a classified error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def harness(fake_instagram: FakeInstagram, store: redis.Redis, store_url: str) -
 def read(
     harness: GatewayHarness, pk: str, kind: str = "followers", cursor: str = ""
 ) -> tuple[FollowersPage, int]:
-    """A page, and how many calls were counted for it."""
+    """A page, and how many reads were counted for it."""
 
     async def steps(gateway: Gateway) -> tuple[FollowersPage, int]:
         await gateway.ensure_login()
@@ -37,12 +37,12 @@ def read(
     return visited
 
 
-def asked(harness: GatewayHarness, kind: str = "followers") -> list[str]:
-    return [each["path"] for each in harness.fake_instagram.log(call=kind)]
+def requested_paths(harness: GatewayHarness, kind: str = "followers") -> list[str]:
+    return [entry["path"] for entry in harness.fake_instagram.log(call=kind)]
 
 
 @pytest.mark.parametrize("kind", ["followers", "following"])
-def test_a_page_is_one_request_that_says_where_the_next_begins(
+def test_a_page_is_one_request_and_returns_the_next_cursor(
     harness: GatewayHarness, kind: str
 ) -> None:
     pk = harness.fake_instagram.add_user("star", followers=450, following=450)
@@ -54,12 +54,12 @@ def test_a_page_is_one_request_that_says_where_the_next_begins(
     )
     last, _ = read(harness, pk, kind, "400")
     assert ([row["pk"] for row in last.rows], last.cursor) == (follower_pks(400, 450), "")
-    [path, more] = asked(harness, kind)
+    [path, more] = requested_paths(harness, kind)
     assert f"count={REQUESTED_ROWS}" in path
     assert ("max_id" in path, "max_id=400" in more) == (False, True)
 
 
-def test_a_row_has_what_the_result_tells_and_no_more(harness: GatewayHarness) -> None:
+def test_a_row_has_only_the_exported_fields(harness: GatewayHarness) -> None:
     pk = harness.fake_instagram.add_user("star", followers=1)
     found, _ = read(harness, pk)
     assert found.rows == [
@@ -73,7 +73,7 @@ def test_a_row_has_what_the_result_tells_and_no_more(harness: GatewayHarness) ->
     ]
 
 
-REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
+MALFORMED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "gone": ({"error": "user_not_found"}, ig.UserNotFound, "user_not_found"),
     "no such path": ({"error": "not_found"}, ig.UserNotFound, "user_not_found"),
     "private": ({"error": "private_account"}, ig.PrivateAccount, "private_account"),
@@ -101,29 +101,29 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_page_is_an_error_with_a_verdict(harness: GatewayHarness, name: str) -> None:
-    effect, kind, code = REFUSED[name]
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_page_is_a_classified_error(harness: GatewayHarness, name: str) -> None:
+    effect, kind, code = MALFORMED[name]
     pk = harness.fake_instagram.add_user("star", followers=450)
     harness.fake_instagram.fault("followers", **effect)
     with pytest.raises(kind) as raised:
         read(harness, pk)
     assert classify(raised.value, writing=False).code == code
-    assert len(asked(harness)) == 1
+    assert len(requested_paths(harness)) == 1
 
 
-def test_a_cursor_of_numbers_is_one_of_text(harness: GatewayHarness) -> None:
+def test_a_numeric_cursor_becomes_text(harness: GatewayHarness) -> None:
     pk = harness.fake_instagram.add_user("star", followers=450)
     body = {**page([1], None), "next_max_id": 200}
     harness.fake_instagram.fault("followers", status=200, body=body)
     assert read(harness, pk)[0].cursor == "200"
 
 
-def test_an_error_of_the_server_does_not_lead_back_to_the_first_page(
+def test_after_a_server_error_the_first_page_is_not_requested(
     harness: GatewayHarness,
 ) -> None:
     pk = harness.fake_instagram.add_user("star", followers=450)
     harness.fake_instagram.fault("followers", error="server_error")
     with pytest.raises(ig.ClientUnknownError):
         read(harness, pk, cursor="200")
-    assert len(asked(harness)) == 1
+    assert len(requested_paths(harness)) == 1

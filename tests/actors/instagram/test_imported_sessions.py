@@ -1,9 +1,11 @@
-"""Imported sessions in the hands of a worker."""
+"""How a worker uses imported sessions."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ def harness(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> GatewayHarness:
-    """A town, and the environment in which its sessions are imported."""
+    """A gateway harness, and the environment in which its sessions are imported."""
     config = tmp_path / "heliograph.toml"
     config.write_text('[accounts.shop]\nusername = "shop"\npassword = "env:NEVER_SET"\n')
     monkeypatch.setenv("HELIOGRAPH_CONFIG", str(config))
@@ -41,8 +43,10 @@ def harness(
     return GatewayHarness(fake_instagram, store_url)
 
 
-async def dumped(harness: GatewayHarness, settings: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What `dump_settings` writes after a login outside of the service."""
+async def dump_settings(
+    harness: GatewayHarness, settings: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """What `dump_settings` writes after a login outside the service."""
     client = await build_client(harness.account().client, settings)
     try:
         await client.login("shop", PASSWORD)
@@ -52,63 +56,83 @@ async def dumped(harness: GatewayHarness, settings: dict[str, Any] | None = None
         await close_client(client)
 
 
-def imported(settings: dict[str, Any], directory: Path, *options: str) -> int:
+def import_session(settings: dict[str, Any], directory: Path, *options: str) -> int:
     file = directory / "session.json"
     file.write_text(json.dumps(settings))
     return main(["session", "import", "shop", str(file), *options])
 
 
-async def look_up(gateway: Gateway) -> None:
+async def resolve(gateway: Gateway) -> None:
     await gateway.resolve("jenny.rosen")
 
 
-def test_a_session_made_elsewhere_spares_the_login(harness: GatewayHarness, tmp_path: Path) -> None:
-    settings = asyncio.run(dumped(harness))
-    assert imported(settings, tmp_path) == 0
-    harness.run(look_up)
+def test_an_imported_session_needs_no_login(harness: GatewayHarness, tmp_path: Path) -> None:
+    settings = asyncio.run(dump_settings(harness))
+    assert import_session(settings, tmp_path) == 0
+    harness.run(resolve)
     assert harness.login_outcomes() == ["ok"]
     assert len(harness.fake_instagram.devices()) == 1
 
 
-def test_an_instagrapi_file_is_completed_by_the_worker_once(
+def test_an_imported_instagrapi_file_is_completed_once(
     harness: GatewayHarness, tmp_path: Path
 ) -> None:
-    settings = asyncio.run(dumped(harness))
+    settings = asyncio.run(dump_settings(harness))
     del settings["usdid"], settings["timezone_name"], settings["uuids"]["request_id"]
-    assert imported(settings, tmp_path) == 0
-    harness.run(look_up)
+    assert import_session(settings, tmp_path) == 0
+    harness.run(resolve)
     taken = harness.stored_session().settings
     assert taken["uuids"]["request_id"]
-    harness.run(look_up)
+    harness.run(resolve)
     assert device_of(harness.stored_session().settings) == device_of(taken)
     assert harness.login_outcomes() == ["ok"]
 
 
-def test_a_worker_takes_an_imported_session_over_at_its_next_call(
+def test_a_worker_uses_an_imported_session_from_its_next_call(
     harness: GatewayHarness, tmp_path: Path
 ) -> None:
     async def steps(gateway: Gateway) -> None:
-        # Given an open client whose session is over, and a newer login of its device
-        await look_up(gateway)
+        # Given an open client with an expired session, and a newer login on its device
+        await resolve(gateway)
         harness.fake_instagram.expire_session("shop")
         device = (await asyncio.to_thread(harness.stored_session)).settings
-        newer = await dumped(harness, {**device, "authorization_data": {}, "cookies": {}})
+        newer = await dump_settings(harness, {**device, "authorization_data": {}, "cookies": {}})
         seen = len(harness.fake_instagram.log())
 
-        # When that is imported
-        assert await asyncio.to_thread(imported, newer, tmp_path) == 0
-        await look_up(gateway)
+        # When the newer login is imported
+        assert await asyncio.to_thread(import_session, newer, tmp_path) == 0
+        await resolve(gateway)
 
-        # Then the very next call is made with it
-        assert [each["call"] for each in harness.fake_instagram.log()[seen:]] == ["usernameinfo"]
+        # Then the next call already uses it
+        assert [entry["call"] for entry in harness.fake_instagram.log()[seen:]] == ["usernameinfo"]
 
     harness.run(steps)
     assert harness.login_outcomes() == ["ok", "ok"]
     assert len(harness.fake_instagram.devices()) == 1
 
 
-async def opened(settings: dict[str, Any]) -> tuple[Any, Any]:
-    """A client with these settings; gives who it is and what it would send."""
+def test_renewing_an_imported_session_is_not_a_first_login(
+    harness: GatewayHarness, tmp_path: Path
+) -> None:
+    firsts: list[bool] = []
+
+    @asynccontextmanager
+    async def guard(_account: Any, first: bool) -> AsyncIterator[str | None]:
+        firsts.append(first)
+        yield None
+
+    # Given an imported session that has expired and does not say when it logged in
+    settings = asyncio.run(dump_settings(harness))
+    assert import_session({**settings, "last_login": None}, tmp_path) == 0
+    harness.fake_instagram.expire_session("shop")
+    # When a worker renews it
+    harness.run(resolve, login_guard=guard)
+    # Then that counts as a re-login, of which few are allowed
+    assert firsts == [False]
+
+
+async def identity_of(settings: dict[str, Any]) -> tuple[Any, Any]:
+    """The user id and the headers of a client with these settings."""
     client = await build_client(ClientOptions(human_pace=False), settings)
     try:
         return client.user_id, dict(client.base_headers)
@@ -120,7 +144,7 @@ VALUES: tuple[Any, ...] = (None, "", "x", " ", 0, -1.5, 10**18, True, [], ["x"],
 
 
 @pytest.mark.parametrize("key", sorted(document()))
-def test_whatever_is_accepted_opens_a_client_of_that_user(key: str) -> None:
+def test_every_accepted_session_builds_a_client_of_that_user(key: str) -> None:
     accepted = 0
     for value in VALUES:
         try:
@@ -128,7 +152,7 @@ def test_whatever_is_accepted_opens_a_client_of_that_user(key: str) -> None:
         except InvalidSession:
             continue
         accepted += 1
-        user_id, headers = asyncio.run(opened(settings))
+        user_id, headers = asyncio.run(identity_of(settings))
         assert {str(user_id)} == user_pks(settings)
         assert all(str(header).isprintable() for header in headers.values())
     assert accepted or key == "uuids"

@@ -1,4 +1,4 @@
-"""The gate before a password login."""
+"""The limiter of password logins, and the codes it hands out."""
 
 from __future__ import annotations
 
@@ -30,22 +30,24 @@ SHOP = AccountOptions("shop", "the.shop", "password")
 CODE = "719364"
 KEY = "hg:code:shop"
 TOTP_SEED = "JBSWY3DPEHPK3PXP"
-End = Literal["well", "badly", "cut short"]
-#: Whether it is the first, and how it ends.
-Login = tuple[bool, End]
-AGAIN: Login = (False, "well")
-FIRST_IN_VAIN: Login = (True, "badly")
-ENDS: dict[End, BaseException | None] = {
+Ending = Literal["well", "badly", "cut short"]
+#: Whether it is the account's first login, and how it ends.
+Login = tuple[bool, Ending]
+RELOGIN: Login = (False, "well")
+FAILED_FIRST: Login = (True, "badly")
+ERRORS: dict[Ending, BaseException | None] = {
     "well": None,
     "badly": ig.BadPassword(),
     "cut short": asyncio.CancelledError(),
 }
 
 
-def at_gate(url: str, steps: Callable[[LoginLimiter, VerificationCodes], Awaitable[Any]]) -> Any:
-    """Run steps with a gate as a worker of its own would have; gives their result."""
+def with_limiter(
+    url: str, steps: Callable[[LoginLimiter, VerificationCodes], Awaitable[Any]]
+) -> Any:
+    """Run steps with a limiter, as in a separate worker; returns their result."""
 
-    async def opened() -> Any:
+    async def open_limiter() -> Any:
         client = async_client(url, max_connections=2)
         codes = VerificationCodes(client, derive_keys(SECRET))
         try:
@@ -53,87 +55,90 @@ def at_gate(url: str, steps: Callable[[LoginLimiter, VerificationCodes], Awaitab
         finally:
             await client.aclose()
 
-    return asyncio.run(opened())
+    return asyncio.run(open_limiter())
 
 
-def leave(url: str, code: str = CODE) -> None:
-    at_gate(url, lambda _, codes: codes.put("shop", code))
+def supply_code(url: str, code: str = CODE) -> None:
+    with_limiter(url, lambda _, codes: codes.put("shop", code))
 
 
 def log_in(url: str, first: bool, error: BaseException | None = None) -> str | None:
-    """Log in from a worker of its own, to an end; gives the code that the login was given."""
-    given: list[str | None] = []
+    """Log in from a separate worker, ending with an error or well; returns the login's code."""
+    codes_given: list[str | None] = []
 
-    async def steps(gate: LoginLimiter, _codes: VerificationCodes) -> None:
-        async with gate(SHOP, first) as code:
-            given.append(code)
+    async def steps(limiter: LoginLimiter, _codes: VerificationCodes) -> None:
+        async with limiter(SHOP, first) as code:
+            codes_given.append(code)
             if error is not None:
                 raise error
 
     try:
-        at_gate(url, steps)
+        with_limiter(url, steps)
     except BaseException as raised:
         if raised is not error:
             raise
-    return given[0]
+    return codes_given[0]
 
 
-def _allowed(url: str, *logins: Login) -> int:
-    """How many of these logins, one after another, were allowed."""
+def count_allowed(url: str, *logins: Login) -> int:
+    """How many of these successive logins are allowed."""
     count = 0
     for first, end in logins:
         try:
-            log_in(url, first, ENDS[end])
+            log_in(url, first, ERRORS[end])
         except ig.ReloginAttemptExceeded:
             continue
         count += 1
     return count
 
 
-def test_after_the_first_login_one_more_a_day_goes_by_itself(
-    store: redis.Redis, store_url: str
-) -> None:
-    assert _allowed(store_url, (True, "well"), *[AGAIN] * 3) == 2
+def test_one_automatic_relogin_a_day_is_allowed(store: redis.Redis, store_url: str) -> None:
+    assert count_allowed(store_url, (True, "well"), *[RELOGIN] * 3) == 2
     assert 0 < store.ttl("hg:logins:shop") <= 24 * 3600
 
 
 @pytest.mark.parametrize(("end", "allowed"), [("well", 1), ("badly", 1), ("cut short", 2)])
-def test_a_login_that_was_cut_short_is_made_up_for_once(
-    store: redis.Redis, store_url: str, end: End, allowed: int
+def test_an_interrupted_login_is_made_up_for_once(
+    store: redis.Redis, store_url: str, end: Ending, allowed: int
 ) -> None:
-    assert _allowed(store_url, *[(False, end)] * 4) == allowed
+    assert count_allowed(store_url, *[(False, end)] * 4) == allowed
 
 
-def test_a_first_login_that_goes_on_failing_is_not_tried_for_ever(
+def test_failing_first_logins_are_limited(store: redis.Redis, store_url: str) -> None:
+    assert count_allowed(store_url, *[FAILED_FIRST] * 9) == MAX_FIRST_LOGINS
+
+
+def test_the_day_starts_with_the_first_login_and_is_not_extended(
     store: redis.Redis, store_url: str
 ) -> None:
-    assert _allowed(store_url, *[FIRST_IN_VAIN] * 9) == MAX_FIRST_LOGINS
-
-
-def test_the_day_begins_with_the_first_login_and_is_not_prolonged(
-    store: redis.Redis, store_url: str
-) -> None:
-    _allowed(store_url, AGAIN)
+    count_allowed(store_url, RELOGIN)
     store.expire("hg:logins:shop", 5)
-    assert _allowed(store_url, AGAIN) == 0
+    assert count_allowed(store_url, RELOGIN) == 0
     assert store.ttl("hg:logins:shop") <= 5
 
 
-# The code that a person left
+def test_an_allowed_relogin_does_not_extend_the_day(store: redis.Redis, store_url: str) -> None:
+    count_allowed(store_url, (True, "well"))
+    store.expire("hg:logins:shop", 5)
+    assert count_allowed(store_url, RELOGIN) == 1
+    assert 0 < store.ttl("hg:logins:shop") <= 5
+
+
+# Verification codes
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_login_is_given_the_code_once(store: redis.Redis, store_url: str, first: bool) -> None:
-    leave(store_url)
+def test_a_code_is_used_for_one_login(store: redis.Redis, store_url: str, first: bool) -> None:
+    supply_code(store_url)
     assert log_in(store_url, first) == CODE
     store.delete("hg:logins:shop")
     assert log_in(store_url, first) is None
 
 
-def test_a_login_that_is_not_allowed_leaves_the_code(store: redis.Redis, store_url: str) -> None:
-    assert _allowed(store_url, AGAIN) == 1
-    leave(store_url)
-    assert _allowed(store_url, AGAIN) == 0
+def test_a_forbidden_login_keeps_the_code(store: redis.Redis, store_url: str) -> None:
+    assert count_allowed(store_url, RELOGIN) == 1
+    supply_code(store_url)
+    assert count_allowed(store_url, RELOGIN) == 0
     assert store.exists(KEY)
 
 
@@ -151,10 +156,10 @@ def test_a_login_that_is_not_allowed_leaves_the_code(store: redis.Redis, store_u
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_a_login_that_instagram_did_not_judge_gives_the_code_back(
+def test_a_code_that_instagram_did_not_check_is_put_back(
     store: redis.Redis, store_url: str, error: BaseException
 ) -> None:
-    leave(store_url)
+    supply_code(store_url)
     assert log_in(store_url, True, error) == CODE
     assert log_in(store_url, True) == CODE
 
@@ -170,10 +175,10 @@ def test_a_login_that_instagram_did_not_judge_gives_the_code_back(
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_a_code_that_was_judged_is_not_tried_again(
+def test_a_code_that_instagram_checked_is_used_up(
     store: redis.Redis, store_url: str, error: BaseException
 ) -> None:
-    leave(store_url)
+    supply_code(store_url)
     assert log_in(store_url, True, error) == CODE
     assert log_in(store_url, True) is None
 
@@ -193,18 +198,18 @@ def challenged(harness: GatewayHarness, code: str = CODE) -> AccountOptions:
     return harness.account(username="new.shop", password="pw-of-new-shop")
 
 
-def arrive(harness: GatewayHarness, account: AccountOptions) -> str | None:
-    """Open the account's gateway in a process of its own; the verdict's code where it fails."""
+def try_login(harness: GatewayHarness, account: AccountOptions) -> str | None:
+    """Log in from a separate process; returns the error's code, or None."""
 
-    async def steps(gate: LoginLimiter, _codes: VerificationCodes) -> str | None:
-        async with harness.gateway(account, gate=gate) as gateway:
-            return await _verdict(gateway)
+    async def steps(limiter: LoginLimiter, _codes: VerificationCodes) -> str | None:
+        async with harness.gateway(account, login_guard=limiter) as gateway:
+            return await error_code(gateway)
 
-    verdict: str | None = at_gate(harness.store_url, steps)
-    return verdict
+    code: str | None = with_limiter(harness.store_url, steps)
+    return code
 
 
-async def _verdict(gateway: Gateway) -> str | None:
+async def error_code(gateway: Gateway) -> str | None:
     try:
         await gateway.ensure_login()
     except ig.ClientError as error:
@@ -212,54 +217,54 @@ async def _verdict(gateway: Gateway) -> str | None:
     return None
 
 
-def test_a_code_left_after_the_challenge_answers_it_in_another_process_with_one_login(
+def test_a_code_answers_the_challenge_in_another_process_with_one_login(
     harness: GatewayHarness, store: redis.Redis
 ) -> None:
     account = challenged(harness)
-    assert arrive(harness, account) == "challenge_required"
+    assert try_login(harness, account) == "challenge_required"
     assert harness.login_outcomes() == ["challenge_required"]
-    leave(harness.store_url)
-    assert arrive(harness, account) is None
+    supply_code(harness.store_url)
+    assert try_login(harness, account) is None
     assert harness.login_outcomes() == ["challenge_required", "challenge_required", "ok"]
-    assert [each["call"] for each in harness.fake_instagram.log()].count("login") == 2
+    assert [entry["call"] for entry in harness.fake_instagram.log()].count("login") == 2
     assert not store.exists(KEY)
     assert len(harness.fake_instagram.devices()) == 1
 
 
-def test_a_wrong_code_is_used_up_and_the_next_one_answers(
+def test_a_wrong_code_is_used_up_and_the_next_one_works(
     harness: GatewayHarness, store: redis.Redis
 ) -> None:
     account = challenged(harness)
-    leave(harness.store_url, "000000")
-    assert arrive(harness, account) == "login_refused"
+    supply_code(harness.store_url, "000000")
+    assert try_login(harness, account) == "login_refused"
     assert not store.exists(KEY)
-    leave(harness.store_url)
-    assert arrive(harness, account) is None
+    supply_code(harness.store_url)
+    assert try_login(harness, account) is None
 
 
-def test_a_code_of_the_moment_from_a_person_is_the_second_factor(
+def test_a_totp_code_from_a_person_is_the_second_factor(
     harness: GatewayHarness, store: redis.Redis
 ) -> None:
     harness.fake_instagram.add_account("safe.shop", "pw-of-safe-shop", totp_seed=TOTP_SEED)
     account = harness.account(username="safe.shop", password="pw-of-safe-shop")
-    assert arrive(harness, account) == "two_factor_required"
-    leave(harness.store_url, str(InstagramClient.totp_generate_code(TOTP_SEED)))
-    assert arrive(harness, account) is None
+    assert try_login(harness, account) == "two_factor_required"
+    supply_code(harness.store_url, str(InstagramClient.totp_generate_code(TOTP_SEED)))
+    assert try_login(harness, account) is None
     assert harness.login_outcomes()[-1] == "ok"
 
 
-def test_a_login_cut_off_before_the_code_keeps_it_for_the_next(
+def test_a_login_that_fails_before_the_code_keeps_it_for_the_next(
     harness: GatewayHarness, store: redis.Redis
 ) -> None:
     account = challenged(harness)
-    leave(harness.store_url)
+    supply_code(harness.store_url)
     harness.fake_instagram.fault("login", "drop_before")
-    assert arrive(harness, account) == "connection_failed"
-    assert arrive(harness, account) is None
+    assert try_login(harness, account) == "connection_failed"
+    assert try_login(harness, account) is None
     assert harness.login_outcomes() == ["challenge_required", "ok"]
 
 
-def test_a_code_shows_in_no_log_error_or_stored_value(
+def test_a_code_appears_in_no_log_error_or_stored_value(
     harness: GatewayHarness,
     store: redis.Redis,
     caplog: pytest.LogCaptureFixture,
@@ -267,12 +272,12 @@ def test_a_code_shows_in_no_log_error_or_stored_value(
 ) -> None:
     caplog.set_level(logging.DEBUG, "actors")
     account = challenged(harness, code="424242")
-    said: list[str] = []
+    outputs: list[str] = []
     with capture_logs() as lines:
         for code in (CODE, "424242"):
-            leave(harness.store_url, code)
-            said.append(plain_values(store))
-            arrive(harness, account)
-            said.append(plain_values(store))
-    said += [*capfd.readouterr(), caplog.text, repr(lines)]
-    assert not [text for text in said if CODE in text or "424242" in text]
+            supply_code(harness.store_url, code)
+            outputs.append(plain_values(store))
+            try_login(harness, account)
+            outputs.append(plain_values(store))
+    outputs += [*capfd.readouterr(), caplog.text, repr(lines)]
+    assert not [text for text in outputs if CODE in text or "424242" in text]

@@ -1,4 +1,4 @@
-"""Photos against the fake Instagram: the upload, the write, and the look for it."""
+"""Photos against the fake Instagram: upload, write and verification."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from actors.instagram import photos
 from actors.instagram.errors import Outcome, classify
 from actors.instagram.gateway import Gateway
 from actors.instagram.receipts import DmReceipt
-from actors.instagram.reconcile import WriteQuery, dms_like
+from actors.instagram.reconcile import WriteQuery, matching_dms
 from actors.instagram.write_deadline import CallOverdueError, request_deadline
 from deploy.local.instagram.client import FakeInstagram
 from tests.support.gateway import GatewayHarness
@@ -30,15 +30,15 @@ def harness(fake_instagram: FakeInstagram, store: redis.Redis, store_url: str) -
     return GatewayHarness(fake_instagram, store_url)
 
 
-async def jenny(gateway: Gateway) -> str:
-    """A recipient with whom there is a conversation."""
+async def existing_recipient(gateway: Gateway) -> str:
+    """A recipient with whom the account has a thread."""
     pk = (await gateway.resolve("jenny.rosen")).pk
     await gateway.send_dm(pk, "Hello", "job_hello:1")
     return pk
 
 
-async def sent(gateway: Gateway, pk: str, token: str = "job_x:1") -> DmReceipt:
-    thread_id = await gateway.call(partial(photos.thread_with, pk=pk))
+async def send_photo(gateway: Gateway, pk: str, token: str = "job_x:1") -> DmReceipt:
+    thread_id = await gateway.call(partial(photos.photo_thread_id, pk=pk))
     assert thread_id is not None
     media_id = await gateway.call(partial(photos.upload, jpeg=JPEG))
     return await gateway.call(
@@ -46,10 +46,10 @@ async def sent(gateway: Gateway, pk: str, token: str = "job_x:1") -> DmReceipt:
     )
 
 
-def test_a_photo_arrives_byte_for_byte_and_is_found_by_its_token(harness: GatewayHarness) -> None:
+def test_a_photo_arrives_unchanged_and_is_found_by_its_token(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> tuple[DmReceipt, DmReceipt | None]:
-        pk = await jenny(gateway)
-        receipt = await sent(gateway, pk)
+        pk = await existing_recipient(gateway)
+        receipt = await send_photo(gateway, pk)
         return receipt, await gateway.find_dm(pk, "job_x:1", None, 1000)
 
     receipt, found = harness.run(steps)
@@ -60,49 +60,47 @@ def test_a_photo_arrives_byte_for_byte_and_is_found_by_its_token(harness: Gatewa
     assert base64.b64decode(upload["content"]) == JPEG
 
 
-def test_where_nothing_was_sent_nothing_is_found(harness: GatewayHarness) -> None:
+def test_an_unsent_photo_is_not_found(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> tuple[DmReceipt | None, ...]:
-        pk = await jenny(gateway)
+        pk = await existing_recipient(gateway)
         before = await gateway.find_dm(pk, "job_x:1", None, 60_000)
-        await sent(gateway, pk, "job_other:1")
+        await send_photo(gateway, pk, "job_other:1")
         return before, await gateway.find_dm(pk, "job_x:1", None, 60_000)
 
     assert harness.run(steps) == (None, None)
 
 
-def test_there_is_no_thread_with_a_stranger(harness: GatewayHarness) -> None:
+def test_a_new_recipient_has_no_thread(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> str | None:
         pk = (await gateway.resolve("some.handle")).pk
-        return await gateway.call(partial(photos.thread_with, pk=pk))
+        return await gateway.call(partial(photos.photo_thread_id, pk=pk))
 
     assert harness.run(steps) is None
 
 
-def test_the_upload_and_the_write_have_connections_of_their_own_through_the_proxy(
+def test_upload_and_write_use_fresh_connections_through_the_proxy(
     harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given an environment that names a proxy nobody asked for
+    # Given an environment with a proxy that must not be used
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
 
     async def steps(gateway: Gateway) -> None:
-        pk = await jenny(gateway)
+        pk = await existing_recipient(gateway)
         for number in range(2):
-            await sent(gateway, pk, f"job_{number}:1")
+            await send_photo(gateway, pk, f"job_{number}:1")
 
     harness.run(steps)
     of = ("rupload_photo", "broadcast_photo")
-    calls = [each for each in harness.fake_instagram.log() if each["call"] in of]
-    assert len({each["connection"] for each in calls}) == len(calls) == 4
-    assert None not in {each["connection"] for each in calls}
-    hosts = [each["host"] for each in harness.fake_instagram.connects()]
+    calls = [entry for entry in harness.fake_instagram.log() if entry["call"] in of]
+    assert len({entry["connection"] for entry in calls}) == len(calls) == 4
+    assert None not in {entry["connection"] for entry in calls}
+    hosts = [entry["host"] for entry in harness.fake_instagram.connects()]
     assert hosts.count("rupload.facebook.com") == 2
 
 
 @pytest.mark.parametrize("step", ["upload", "send"])
-def test_no_request_of_a_photo_begins_once_the_claim_is_in_doubt(
-    harness: GatewayHarness, step: str
-) -> None:
+def test_no_photo_request_starts_after_the_deadline(harness: GatewayHarness, step: str) -> None:
     actions: dict[str, Any] = {
         "upload": partial(photos.upload, jpeg=JPEG),
         "send": partial(photos.send, thread_id="1", media_id="1", token="job_x:1"),
@@ -115,15 +113,15 @@ def test_no_request_of_a_photo_begins_once_the_claim_is_in_doubt(
 
     with pytest.raises(CallOverdueError):
         harness.run(steps)
-    calls = {each["call"] for each in harness.fake_instagram.log()}
+    calls = {entry["call"] for entry in harness.fake_instagram.log()}
     assert not calls & {"rupload_photo", "broadcast_photo"}
 
 
 REFUSALS: dict[str, tuple[dict[str, Any], type[Exception], Outcome]] = {
     "server error": ({"status": 500}, ig.ClientUnknownError, Outcome.RETRY),
-    "too many": ({"status": 429}, ig.ClientThrottledError, Outcome.BACK_OFF),
-    "feedback": ({"error": "feedback_required"}, ig.FeedbackRequired, Outcome.BACK_OFF),
-    "challenge": ({"error": "challenge_required"}, ig.ChallengeRequired, Outcome.PERSON),
+    "too many": ({"status": 429}, ig.ClientThrottledError, Outcome.COOL_DOWN),
+    "feedback": ({"error": "feedback_required"}, ig.FeedbackRequired, Outcome.COOL_DOWN),
+    "challenge": ({"error": "challenge_required"}, ig.ChallengeRequired, Outcome.HOLD),
     "refused": ({"status": 400}, ig.ClientError, Outcome.RETRY),
     "a way on": ({"status": 307, "location": "https://x.com/"}, ig.ClientError, Outcome.RETRY),
     "no number": ({"effect": "empty_ok"}, ig.ClientError, Outcome.RETRY),
@@ -132,7 +130,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], type[Exception], Outcome]] = {
 
 
 @pytest.mark.parametrize(("effect", "kind", "outcome"), REFUSALS.values(), ids=REFUSALS.keys())
-def test_a_refused_upload_is_judged_as_what_it_is(
+def test_a_refused_upload_is_classified_by_its_reply(
     harness: GatewayHarness, effect: dict[str, Any], kind: type[Exception], outcome: Outcome
 ) -> None:
     harness.fake_instagram.fault("rupload_photo", **effect)
@@ -140,13 +138,13 @@ def test_a_refused_upload_is_judged_as_what_it_is(
     async def steps(gateway: Gateway) -> None:
         await gateway.call(partial(photos.upload, jpeg=JPEG))
 
-    with pytest.raises(kind) as refused:
+    with pytest.raises(kind) as raised:
         harness.run(steps)
-    assert classify(refused.value, writing=False).outcome is outcome
+    assert classify(raised.value, writing=False).outcome is outcome
     assert len(harness.fake_instagram.log("rupload_photo")) == 1
 
 
-def test_a_session_that_ends_before_the_upload_is_renewed(harness: GatewayHarness) -> None:
+def test_a_session_that_expires_before_the_upload_is_renewed(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> str:
         await gateway.ensure_login()
         harness.fake_instagram.expire_session("shop")
@@ -156,19 +154,19 @@ def test_a_session_that_ends_before_the_upload_is_renewed(harness: GatewayHarnes
     assert harness.login_outcomes() == ["ok", "ok"]
 
 
-def test_an_upload_that_the_proxy_refuses_is_the_proxy_s_fault(harness: GatewayHarness) -> None:
+def test_an_upload_refused_by_the_proxy_is_a_proxy_error(harness: GatewayHarness) -> None:
     async def steps(gateway: Gateway) -> None:
         await gateway.ensure_login()
         harness.fake_instagram.proxy_fault("407")
         await gateway.call(partial(photos.upload, jpeg=JPEG))
 
-    with pytest.raises(Exception) as refused:
+    with pytest.raises(Exception) as raised:
         harness.run(steps)
-    verdict = classify(refused.value, writing=False)
-    assert (verdict.outcome, verdict.code) == (Outcome.FIX_PROXY, "proxy_auth_required")
+    decision = classify(raised.value, writing=False)
+    assert (decision.outcome, decision.code) == (Outcome.FIX_PROXY, "proxy_auth_required")
 
 
-def test_a_photo_without_any_token_may_be_ours_and_one_with_another_s_is_not() -> None:
+def test_only_a_photo_without_any_token_may_be_ours() -> None:
     now_us = int(time.time() * 1e6)
     own = {"user_id": "7", "timestamp": now_us, "item_type": "media"}
     rows = [
@@ -180,5 +178,5 @@ def test_a_photo_without_any_token_may_be_ours_and_one_with_another_s_is_not() -
         {**own, "item_id": "old", "timestamp": now_us - 3_600_000_000},
     ]
     sought = WriteQuery("7", None, time.monotonic(), "6800011111111111112")
-    found = dms_like(rows, sought, now_us // 1000 - 10_000)
-    assert [each["item_id"] for each in found] == ["bare"]
+    found = matching_dms(rows, sought, now_us // 1000 - 10_000)
+    assert [entry["item_id"] for entry in found] == ["bare"]

@@ -1,4 +1,4 @@
-"""Recognising a write of ours among others."""
+"""Verification: finding one's own write among others."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ import pytest
 
 from actors.instagram.idempotency_tokens import client_context_for
 from actors.instagram.reconcile import (
-    MAX_PAGES,
     FoundDm,
     SearchIncomplete,
     WriteQuery,
-    comments_like,
-    dms_like,
-    earliest_ms,
+    earliest_stored_ms,
     find_comment,
     find_dm,
+    matching_comments,
+    matching_dms,
     with_token,
 )
 
 SINCE = 1_700_000_000_000
 OURS = client_context_for("job_x:1")
+PAGES_READ = 15
 
 
-def sought(text: str, age_seconds: float = 0.0, **more: Any) -> WriteQuery:
+def query(text: str, age_seconds: float = 0.0, **more: Any) -> WriteQuery:
     return WriteQuery("7", text, time.monotonic() - age_seconds, **more)
 
 
 def our_dm() -> WriteQuery:
-    """A DM whose intent was a moment ago; asked for in the test, for its age goes on growing."""
-    return sought("Thank you!", client_context=OURS)
+    """A DM whose intent is recent; built in each test, because its age keeps growing."""
+    return query("Thank you!", client_context=OURS)
 
 
 def our_comment() -> WriteQuery:
-    """A comment whose intent was a moment ago."""
-    return sought("Lovely!")
+    """A comment whose intent is recent."""
+    return query("Lovely!")
 
 
 def dm(**changes: Any) -> dict[str, Any]:
@@ -66,16 +66,16 @@ def comment(**changes: Any) -> dict[str, Any]:
 
 
 def matches(row: dict[str, Any]) -> bool:
-    return dms_like([row], our_dm(), SINCE) == [row]
+    return matching_dms([row], our_dm(), SINCE) == [row]
 
 
-def test_a_dm_is_recognised_by_its_token_whatever_else_it_shows() -> None:
+def test_a_dm_with_the_token_matches_whatever_its_other_fields() -> None:
     strange = dm(user_id=None, text=None, timestamp=0)
     assert with_token([dm(client_context="other"), strange], our_dm()) is strange
 
 
 @pytest.mark.parametrize("context", ["", None, "30284719"])
-def test_without_our_token_own_user_text_and_time_will_do(context: str | None) -> None:
+def test_without_the_token_a_dm_matches_by_sender_text_and_time(context: str | None) -> None:
     assert matches(dm(client_context=context))
     assert not matches(dm(client_context=context, user_id=8))
     assert not matches(dm(client_context=context, text="Thanks"))
@@ -83,24 +83,24 @@ def test_without_our_token_own_user_text_and_time_will_do(context: str | None) -
     assert matches(dm(client_context=context, user_id=None, is_sent_by_viewer=True))
 
 
-def test_the_same_text_of_another_job_is_not_ours() -> None:
+def test_the_same_text_with_another_jobs_token_does_not_match() -> None:
     assert not matches(dm(client_context=client_context_for("job_y:1")))
 
 
-def test_items_of_unknown_kinds_do_no_harm() -> None:
+def test_items_of_unknown_kinds_are_ignored() -> None:
     odd: list[dict[str, Any]] = [{"item_type": "xma_new", "item_id": "9"}, {"link": None}, dm()]
     assert with_token(odd, our_dm()) == dm()
-    assert dms_like(odd, our_dm(), SINCE) == []
+    assert matching_dms(odd, our_dm(), SINCE) == []
 
 
-def test_a_comment_is_recognised_by_own_user_text_and_time() -> None:
+def test_a_comment_matches_by_author_text_and_time() -> None:
     rows = [
         comment(text="No"),
         comment(),
         comment(user={"pk": "8"}),
         comment(created_at_utc=SINCE // 1_000 - 60),
     ]
-    assert comments_like(rows, our_comment(), SINCE) == [comment()]
+    assert matching_comments(rows, our_comment(), SINCE) == [comment()]
 
 
 # Instagram's clock
@@ -110,123 +110,149 @@ def reply(date: str | None) -> httpx.Response:
     return httpx.Response(200, headers={} if date is None else {"Date": date})
 
 
-def test_the_time_of_a_write_is_told_by_instagrams_own_clock() -> None:
-    # Given an intent of a minute ago, and a clock far from ours
-    told = earliest_ms(reply(formatdate(SINCE / 1_000, usegmt=True)), sought("x", 60))
-    # Then the write is no older than that, give or take what whole seconds leave open
-    assert SINCE - 60_000 - 6_000 < told <= SINCE - 60_000 - 2_000
+def test_the_earliest_time_follows_instagrams_clock() -> None:
+    # Given an intent of one minute ago, and a clock far from ours
+    earliest = earliest_stored_ms(reply(formatdate(SINCE / 1_000, usegmt=True)), query("x", 60))
+    # Then the write is no older than that, with slack for whole seconds
+    assert SINCE - 60_000 - 6_000 < earliest <= SINCE - 60_000 - 2_000
 
 
 @pytest.mark.parametrize(
     "date", [None, "", "yesterday", "Mon, 99 Nov 2026 00:00:00 GMT", "1 Jan 2026 00:00:00 +9999999"]
 )
-def test_without_a_usable_date_our_own_clock_serves_with_minutes_to_spare(date: str | None) -> None:
-    told = earliest_ms(reply(date), sought("x", 60))
-    assert time.time() * 1_000 - told == pytest.approx(60_000 + 300_000, abs=2_000)
-    assert earliest_ms(None, sought("x", 60)) == pytest.approx(told, abs=2_000)
+def test_without_a_usable_date_our_own_clock_serves_with_minutes_of_slack(date: str | None) -> None:
+    earliest = earliest_stored_ms(reply(date), query("x", 60))
+    assert time.time() * 1_000 - earliest == pytest.approx(60_000 + 300_000, abs=2_000)
+    assert earliest_stored_ms(None, query("x", 60)) == pytest.approx(earliest, abs=2_000)
 
 
-def test_an_age_grows_while_a_look_up_reads() -> None:
+def test_the_age_grows_while_the_search_reads() -> None:
     date = formatdate(SINCE / 1_000, usegmt=True)
-    one = sought("x", 60)
+    one = query("x", 60)
     older = replace(one, intended_at=one.intended_at - 30)
-    assert earliest_ms(reply(date), one) - earliest_ms(reply(date), older) == pytest.approx(
-        30_000, abs=100
-    )
+    assert earliest_stored_ms(reply(date), one) - earliest_stored_ms(
+        reply(date), older
+    ) == pytest.approx(30_000, abs=100)
 
 
 # Reading
 
 
 class Pages:
-    """An API that answers with the pages it was given, over and over the last one."""
+    """An API that returns the given pages in order, then the last one over and over."""
 
     def __init__(self, *pages: dict[str, Any]) -> None:
         self.pages = list(pages)
-        self.asked: list[tuple[str, Any]] = []
+        self.requests: list[tuple[str, Any]] = []
         self.last_response = reply(formatdate(SINCE / 1_000, usegmt=True))
 
     async def private_request(self, endpoint: str, **kwargs: Any) -> Any:
-        self.asked.append((endpoint, kwargs["params"]))
+        self.requests.append((endpoint, kwargs["params"]))
         return self.pages.pop(0) if len(self.pages) > 1 else self.pages[0]
 
 
-def owned(*ids: str) -> Any:
-    async def not_these(_asked: Sequence[str]) -> Set[str]:
+def owned_by_others(*ids: str) -> Any:
+    async def owners(_asked: Sequence[str]) -> Set[str]:
         return frozenset(ids)
 
-    return not_these
+    return owners
 
 
-def test_no_thread_means_no_dm() -> None:
+def test_without_a_thread_there_is_no_dm() -> None:
     api = Pages({"status": "ok", "users": []})
     assert asyncio.run(find_dm(api, "5", our_dm())) is None
-    assert api.asked[0][1]["recipient_users"] == "[5]"
+    assert api.requests[0][1]["recipient_users"] == "[5]"
 
 
-def test_a_thread_without_end_is_not_taken_for_not_found() -> None:
+def test_a_thread_too_long_to_read_is_not_reported_as_not_found() -> None:
     thread = {"thread_id": "9", "items": [dm(client_context="x", text="other")]}
     api = Pages({"thread": thread | {"oldest_cursor": "more"}})
     with pytest.raises(SearchIncomplete):
         asyncio.run(find_dm(api, "5", our_dm()))
-    assert len(api.asked) == 1 + MAX_PAGES
-    assert api.asked[-1][1]["cursor"] == "more"
+    assert len(api.requests) == 1 + PAGES_READ
+    assert api.requests[-1][1]["cursor"] == "more"
 
 
-def test_a_thread_is_read_no_further_than_the_intent() -> None:
+@pytest.mark.parametrize(("page", "found"), [(PAGES_READ, True), (PAGES_READ + 1, False)])
+def test_a_dm_is_found_up_to_the_last_page_read(page: int, found: bool) -> None:
+    other = {"thread_id": "9", "items": [dm(client_context="x", text="other")]}
+    newer = [{"thread": other | {"oldest_cursor": "more"}}] * page  # the first finds the thread
+    api = Pages(*newer, {"thread": {"thread_id": "9", "items": [dm()]}})
+    if found:
+        assert asyncio.run(find_dm(api, "5", our_dm())) == FoundDm(dm(), "9", by_token=True)
+    else:
+        with pytest.raises(SearchIncomplete):
+            asyncio.run(find_dm(api, "5", our_dm()))
+
+
+def test_an_item_without_a_timestamp_does_not_end_the_search() -> None:
+    odd = {"item_id": "9", "item_type": "xma_new"}
+    first = {"thread": {"thread_id": "9", "items": [odd], "oldest_cursor": "more"}}
+    api = Pages(first, first, {"thread": {"thread_id": "9", "items": [dm()]}})
+    assert asyncio.run(find_dm(api, "5", our_dm())) == FoundDm(dm(), "9", by_token=True)
+
+
+def test_a_thread_is_read_back_to_the_intent_only() -> None:
     old = dm(client_context="x", text="other", timestamp=(SINCE - 60_000) * 1_000)
     thread = {"thread_id": "9", "items": [old], "oldest_cursor": "more"}
     api = Pages({"thread": thread})
     assert asyncio.run(find_dm(api, "5", our_dm())) is None
-    assert len(api.asked) == 2
+    assert len(api.requests) == 2
 
 
-def test_a_token_on_a_later_page_is_worth_more_than_a_text_on_the_first() -> None:
+def test_a_token_on_a_later_page_beats_a_text_on_the_first() -> None:
     first = {"items": [dm(item_id="2", client_context="")], "oldest_cursor": "more"}
     ids = {"thread_id": "9"}
     api = Pages({"thread": ids | first}, {"thread": ids | first}, {"thread": {"items": [dm()]}})
     assert asyncio.run(find_dm(api, "5", our_dm())) == FoundDm(dm(), "9", by_token=True)
 
 
-def test_a_dm_without_a_token_that_another_job_owns_is_left_to_it() -> None:
+def test_a_dm_without_a_token_owned_by_another_job_is_skipped() -> None:
     newer, older = dm(item_id="2", client_context=""), dm(item_id="1", client_context="")
     api = Pages({"thread": {"thread_id": "9", "items": [newer, older]}})
     assert asyncio.run(find_dm(api, "5", our_dm())) == FoundDm(older, "9", by_token=False)
-    found = asyncio.run(find_dm(api, "5", replace(our_dm(), owned_by_others=owned("1"))))
-    assert found == FoundDm(newer, "9", by_token=False)
-    assert (
-        asyncio.run(find_dm(api, "5", replace(our_dm(), owned_by_others=owned("1", "2")))) is None
-    )
+    for owned, expected in ((("1",), FoundDm(newer, "9", by_token=False)), (("1", "2"), None)):
+        query = replace(our_dm(), owned_by_others=owned_by_others(*owned))
+        assert asyncio.run(find_dm(api, "5", query)) == expected
 
 
-def test_comments_in_order_are_read_no_further_than_the_intent() -> None:
+def test_sorted_comments_are_read_back_to_the_intent_only() -> None:
     rows = [comment(text="other"), comment(created_at_utc=SINCE // 1_000 - 60)]
     api = Pages({"comments": rows, "next_min_id": "more"})
     assert asyncio.run(find_comment(api, "1", our_comment())) is None
-    assert len(api.asked) == 1
+    assert len(api.requests) == 1
 
 
-def test_comments_by_popularity_are_not_taken_for_all() -> None:
+def test_comments_sorted_by_popularity_are_read_to_the_end() -> None:
     rows = [comment(created_at_utc=SINCE // 1_000 - 60), comment(text="other")]
     api = Pages({"comments": rows, "next_min_id": "more"})
     with pytest.raises(SearchIncomplete):
         asyncio.run(find_comment(api, "1", our_comment()))
-    assert api.asked[-1][1]["min_id"] == "more"
+    assert api.requests[-1][1]["min_id"] == "more"
     last = Pages({"comments": rows})
     assert asyncio.run(find_comment(last, "1", our_comment())) is None
 
 
-def test_the_oldest_comment_that_is_no_other_jobs_is_taken() -> None:
-    # Given three alike, newest first, on two pages
+def test_an_old_last_comment_ends_the_search_only_on_a_sorted_page() -> None:
+    # Given a first page sorted by popularity, which ends with an old comment
+    old = comment(created_at_utc=SINCE // 1_000 - 60, text="other")
+    first = {"comments": [old, comment(text="other"), old], "next_min_id": "more"}
+    api = Pages(first, {"comments": [comment(pk="2")]})
+    # Then our comment is found on the second page
+    assert asyncio.run(find_comment(api, "1", our_comment())) == comment(pk="2")
+
+
+def test_the_oldest_unowned_comment_is_chosen() -> None:
+    # Given three matching comments, newest first, on two pages
     rows = [comment(pk=pk, created_at_utc=SINCE // 1_000 + int(pk)) for pk in "321"]
     pages = ({"comments": rows[:2], "next_min_id": "more"}, {"comments": rows[2:]})
-    # Then the oldest is ours, or the next one that nobody owns
+    # Then the oldest one that no other job owns is chosen
     for others, expected in (((), "1"), (("1",), "2"), (("1", "2"), "3"), (("1", "2", "3"), None)):
-        mine = replace(our_comment(), owned_by_others=owned(*others))
-        found = asyncio.run(find_comment(Pages(*pages), "1", mine))
+        unowned_query = replace(our_comment(), owned_by_others=owned_by_others(*others))
+        found = asyncio.run(find_comment(Pages(*pages), "1", unowned_query))
         assert (found and found["pk"]) == expected
 
 
-def test_a_comment_is_found_on_a_post_with_more_comments_than_are_read() -> None:
+def test_a_comment_is_found_on_a_post_too_long_to_read() -> None:
     api = Pages({"comments": [comment(), comment(pk="2", text="other")], "next_min_id": "more"})
     assert asyncio.run(find_comment(api, "1", our_comment())) == comment()

@@ -1,4 +1,4 @@
-"""What is told of Instagram's replies, whatever they hold or lack."""
+"""The fields returned from Instagram's replies, whatever these contain or lack."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ REEL: dict[str, Any] = {
 }
 
 
-def test_a_profile_is_told_in_the_documented_fields() -> None:
+def test_a_profile_has_the_documented_fields() -> None:
     assert user_view(USER) == {
         "pk": "40000000314",
         "username": "some.handle",
@@ -83,7 +83,7 @@ def test_a_profile_is_told_in_the_documented_fields() -> None:
     }
 
 
-def test_a_post_is_told_in_the_documented_fields() -> None:
+def test_a_post_has_the_documented_fields() -> None:
     assert post_view(POST) == {
         "pk": "3700000000000000001",
         "id": "3700000000000000001_40000000314",
@@ -99,11 +99,11 @@ def test_a_post_is_told_in_the_documented_fields() -> None:
     }
 
 
-def test_the_client_library_reads_the_same_from_a_whole_reply() -> None:
-    user, told = extract_user_v1(deepcopy(USER)), user_view(USER)
-    for field in set(told) - {"profile_pic_url"}:
-        assert getattr(user, field) == told[field], field
-    assert str(user.profile_pic_url_hd) == told["profile_pic_url"]
+def test_the_client_library_reads_the_same_values() -> None:
+    user, view = extract_user_v1(deepcopy(USER)), user_view(USER)
+    for field in set(view) - {"profile_pic_url"}:
+        assert getattr(user, field) == view[field], field
+    assert str(user.profile_pic_url_hd) == view["profile_pic_url"]
     for reply in (POST, REEL, ALBUM):
         media, post = extract_media_v1(deepcopy(reply)), post_view(reply)
         assert (str(media.pk), media.id, media.code) == (post["pk"], post["id"], post["code"])
@@ -114,7 +114,7 @@ def test_the_client_library_reads_the_same_from_a_whole_reply() -> None:
 
 @pytest.mark.parametrize("field", sorted(set(USER) - {"pk", "username"}))
 @pytest.mark.parametrize("empty", ["absent", None])
-def test_a_profile_may_lack_any_field_but_who_it_is(field: str, empty: str | None) -> None:
+def test_a_profile_may_lack_any_field_except_pk_and_username(field: str, empty: str | None) -> None:
     reply = {**USER, field: None}
     if empty == "absent":
         del reply[field]
@@ -124,14 +124,14 @@ def test_a_profile_may_lack_any_field_but_who_it_is(field: str, empty: str | Non
 @pytest.mark.parametrize("field", sorted(set(REEL) - {"pk", "user"}))
 @pytest.mark.parametrize("empty", ["absent", None])
 @pytest.mark.parametrize("whole", [POST, REEL, ALBUM], ids=["photo", "reel", "album"])
-def test_a_post_may_lack_any_field_but_what_it_is(
+def test_a_post_may_lack_any_field_except_pk_and_owner(
     whole: dict[str, Any], field: str, empty: str | None
 ) -> None:
     reply = {**whole, field: None}
     if empty == "absent":
         del reply[field]
-    told = PostView.model_validate(post_view(reply), strict=True)
-    assert (told.id, told.code) == (POST["id"], POST["code"])
+    view = PostView.model_validate(post_view(reply), strict=True)
+    assert (view.id, view.code) == (POST["id"], POST["code"])
 
 
 @pytest.mark.parametrize(
@@ -146,26 +146,26 @@ def test_a_post_may_lack_any_field_but_what_it_is(
         ({**POST, "media_type": 99, "image_versions2": {}}, "other", None, None),
     ],
 )
-def test_every_kind_of_post_is_told(
+def test_every_kind_of_post_is_serialized(
     reply: dict[str, Any], kind: str, views: int | None, thumbnail: str | None
 ) -> None:
-    told = post_view(reply)
-    assert (told["kind"], told["view_count"]) == (kind, views)
-    assert told["thumbnail_url"] == (thumbnail and PICTURE.format(thumbnail))
+    view = post_view(reply)
+    assert (view["kind"], view["view_count"]) == (kind, views)
+    assert view["thumbnail_url"] == (thumbnail and PICTURE.format(thumbnail))
 
 
-def test_counts_that_are_hidden_are_not_told() -> None:
-    told = post_view({**REEL, "like_and_view_counts_disabled": True, "like_count": 3})
-    assert (told["like_count"], told["view_count"], told["comment_count"]) == (None, None, 7)
+def test_hidden_counts_are_null() -> None:
+    view = post_view({**REEL, "like_and_view_counts_disabled": True, "like_count": 3})
+    assert (view["like_count"], view["view_count"], view["comment_count"]) == (None, None, 7)
 
 
-def test_half_a_character_is_told_as_a_question_mark() -> None:
-    told = user_view({**USER, "biography": "a\ud83d", "full_name": "\udc00b"})
-    assert (told["biography"], told["full_name"]) == ("a?", "?b")
+def test_a_lone_surrogate_becomes_a_question_mark() -> None:
+    view = user_view({**USER, "biography": "a\ud83d", "full_name": "\udc00b"})
+    assert (view["biography"], view["full_name"]) == ("a?", "?b")
     assert post_view({**POST, "caption": {"text": "\ud83d"}})["caption"] == "?"
 
 
-def test_a_reply_about_nobody_is_an_error() -> None:
+def test_a_reply_without_pk_or_owner_is_an_error() -> None:
     for reply in ({}, {"pk": 1}, {"username": "some.handle"}):
         with pytest.raises(LookupError):
             user_view(reply)

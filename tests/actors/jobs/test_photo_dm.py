@@ -67,7 +67,7 @@ def test_a_photo_is_fetched_once_for_all_attempts(ledger: LedgerHarness) -> None
 def test_what_is_no_photo_ends_the_job(ledger: LedgerHarness, body: bytes, code: str) -> None:
     with pytest.raises(ClassifiedError) as judged:
         ledger.run(asked_for(ledger, answers(200, body)))
-    assert (judged.value.rule.outcome, judged.value.rule.code) == (Outcome.FINAL, code)
+    assert (judged.value.policy.outcome, judged.value.policy.code) == (Outcome.FINAL, code)
 
 
 def test_a_worker_that_cannot_look_at_photos_tries_again_later(
@@ -77,7 +77,7 @@ def test_a_worker_that_cannot_look_at_photos_tries_again_later(
     program.write_text("raise SystemExit(3)")
     with pytest.raises(ClassifiedError) as judged:
         ledger.run(asked_for(ledger, answers(200, telling_jpeg()), program=str(program)))
-    rule = judged.value.rule
+    rule = judged.value.policy
     assert (rule.outcome, rule.code) == (Outcome.RETRY, "photo_not_taken")
 
 
@@ -85,4 +85,4 @@ def test_an_uploaded_photo_that_is_gone_ends_the_job(ledger: LedgerHarness) -> N
     claim = claim_of(ledger, "")
     with pytest.raises(ClassifiedError) as judged:
         ledger.run(lab(ledger, PhotoConverter()).load(claim))
-    assert (judged.value.rule.outcome, judged.value.rule.code) == (Outcome.FINAL, "photo_gone")
+    assert (judged.value.policy.outcome, judged.value.policy.code) == (Outcome.FINAL, "photo_gone")

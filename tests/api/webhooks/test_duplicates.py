@@ -1,4 +1,4 @@
-"""The same event again: one after another, all at once, with other data, with wake-ups lost."""
+"""The same event again: in sequence, concurrently, with other data, after lost wake-ups."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.web import WebHarness, order
 QUEUE = f"{NAMESPACE}:{DM.queue}"
 
 
-def test_a_repeat_with_a_fresh_signature_makes_nothing_new(web: WebHarness) -> None:
+def test_a_duplicate_with_a_fresh_signature_creates_nothing(web: WebHarness) -> None:
     first = web.deliver("stripe", order("stripe"), timestamp=None)
     before = web.contents()
     again = web.deliver("stripe", order("stripe", pending_webhooks=0))
@@ -20,8 +20,8 @@ def test_a_repeat_with_a_fresh_signature_makes_nothing_new(web: WebHarness) -> N
     assert web.contents() == before
 
 
-def test_a_job_whose_wake_up_was_lost_is_rung_again_by_the_repeat(web: WebHarness) -> None:
-    # Given a job whose message is gone and whose time to be claimed is over
+def test_a_duplicate_restores_a_lost_wake_up(web: WebHarness) -> None:
+    # Given a job whose message is lost and whose time to be claimed is over
     (job_id,) = web.deliver("stripe", order("stripe")).json()["jobs"]
     web.store.delete(QUEUE, f"{QUEUE}.msgs")
     web.store.zadd("hg:wakes", {job_id: 1})
@@ -36,7 +36,7 @@ def test_a_job_whose_wake_up_was_lost_is_rung_again_by_the_repeat(web: WebHarnes
     assert message["args"] == [job_id]
 
 
-def test_the_same_id_with_other_data_is_kept_beside_the_first_and_flagged(web: WebHarness) -> None:
+def test_the_same_id_with_other_data_is_stored_separately_as_a_conflict(web: WebHarness) -> None:
     # Given
     first = web.deliver("stripe", order("stripe"))
 
@@ -71,7 +71,7 @@ def test_the_same_id_through_two_sources_is_two_events(web: WebHarness) -> None:
     assert len(web.api.get("/events").json()["items"]) == 2
 
 
-def test_many_deliveries_of_one_event_at_once_have_one_winner(web: WebHarness) -> None:
+def test_concurrent_copies_of_one_event_are_accepted_once(web: WebHarness) -> None:
     # When
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: web.deliver("stripe", order("stripe")), range(32)))
@@ -84,7 +84,7 @@ def test_many_deliveries_of_one_event_at_once_have_one_winner(web: WebHarness) -
     assert web.store.llen(QUEUE) == 1
 
 
-def test_two_events_about_one_payment_make_one_job(web: WebHarness) -> None:
+def test_two_events_about_one_payment_create_one_job(web: WebHarness) -> None:
     # Given a rule with `once_per`
     paid = {
         "type": "checkout.session.completed",

@@ -1,4 +1,4 @@
-"""The wire itself: connections that live on after a refusal, odd bytes, ambiguous framing."""
+"""The HTTP protocol: connections after an error, odd bytes, ambiguous framing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def signed(body: bytes = BODY) -> list[str]:
 SMUGGLED = request("/webhooks/stripe", BODY, *signed())
 
 
-def test_a_connection_lives_on_after_a_wrong_signature(web: WebHarness) -> None:
+def test_a_connection_stays_open_after_an_invalid_signature(web: WebHarness) -> None:
     with web.connect() as connection:
         connection.sendall(request("/webhooks/stripe", BODY))
         assert read_response(connection)[0] == 400
@@ -36,7 +36,7 @@ def test_a_connection_lives_on_after_a_wrong_signature(web: WebHarness) -> None:
         assert read_response(connection)[0] == 202
 
 
-def test_two_requests_sent_at_once_get_their_two_answers_in_order(web: WebHarness) -> None:
+def test_pipelined_requests_get_their_responses_in_order(web: WebHarness) -> None:
     with web.connect() as connection:
         connection.sendall(
             request("/webhooks/stripe", BODY) + request("/webhooks/stripe", BODY, *signed())
@@ -49,10 +49,10 @@ def test_two_requests_sent_at_once_get_their_two_answers_in_order(web: WebHarnes
     ("path", "status"),
     [("/webhooks/nope", 404), ("/webhooks/unset", 503), ("/webhooks/stripe", 413), ("/jobs", 413)],
 )
-def test_what_is_inside_a_refused_body_is_never_a_request(
+def test_a_rejected_body_is_never_parsed_as_a_request(
     web: WebHarness, path: str, status: int
 ) -> None:
-    # Given a body that is refused unread and holds a well signed request
+    # Given a body that is rejected unread and contains a correctly signed request
     filler = b"x" * (5 * MAX_BODY)
     with web.connect() as connection:
         connection.sendall(request(path, filler + SMUGGLED))
@@ -62,7 +62,7 @@ def test_what_is_inside_a_refused_body_is_never_a_request(
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_what_is_inside_the_body_of_a_wrong_method_is_never_a_request(
+def test_the_body_of_a_wrong_method_is_never_parsed_as_a_request(
     web: WebHarness, method: str
 ) -> None:
     with web.connect() as connection:
@@ -87,7 +87,7 @@ def test_what_is_inside_the_body_of_a_wrong_method_is_never_a_request(
     ],
 )
 @pytest.mark.parametrize("path", ["/webhooks/stripe", "/jobs"])
-def test_ambiguous_framing_is_refused_and_ends_the_connection(
+def test_ambiguous_framing_is_rejected_and_closes_the_connection(
     web: WebHarness, path: str, framing: str
 ) -> None:
     with web.connect() as connection:
@@ -100,16 +100,16 @@ def test_ambiguous_framing_is_refused_and_ends_the_connection(
 
 
 @pytest.mark.parametrize("piece", [b"y" * 1000, b"y: z\r\n" * 100, b"\r\ny:" + b"\t" * 500])
-def test_a_head_that_does_not_end_is_refused(web: WebHarness, piece: bytes) -> None:
+def test_endless_headers_are_rejected(web: WebHarness, piece: bytes) -> None:
     with web.connect() as connection:
         connection.sendall(b"POST /webhooks/stripe HTTP/1.1\r\nHost: x\r\nX-A: ")
         with pytest.raises(ConnectionError):
             connection.sendall(piece * 40_000)
 
 
-def test_a_head_that_is_too_long_is_told_so(web: WebHarness) -> None:
+def test_headers_that_are_too_large_get_an_error_body(web: WebHarness) -> None:
     with web.connect() as connection:
-        # Given a head that the server has begun to read
+        # Given headers that the server has started to read
         whole = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
         connection.sendall(whole + whole[:-2] + b"X-A: ")
         assert read_response(connection)[0] == 200
@@ -123,7 +123,7 @@ def test_a_head_that_is_too_long_is_told_so(web: WebHarness) -> None:
         assert json.loads(body)["error"]["code"] == "head_too_large"
 
 
-def test_large_bodies_one_after_another_are_no_head(web: WebHarness) -> None:
+def test_large_consecutive_bodies_do_not_count_as_headers(web: WebHarness) -> None:
     whole = request("/webhooks/stripe", b"x" * MAX_BODY)
     with web.connect() as connection:
         for _ in range(5):
@@ -133,7 +133,7 @@ def test_large_bodies_one_after_another_are_no_head(web: WebHarness) -> None:
             assert read_response(connection)[0] == 400
 
 
-def test_headers_that_are_no_utf8_do_no_harm(web: WebHarness) -> None:
+def test_headers_that_are_not_utf8_are_harmless(web: WebHarness) -> None:
     with web.connect() as connection:
         raw = request("/webhooks/stripe", BODY, *signed(), "X-Odd: \xff\xfe", "User-Agent: \xc3(")
         connection.sendall(raw.decode().encode("latin-1"))
@@ -141,14 +141,14 @@ def test_headers_that_are_no_utf8_do_no_harm(web: WebHarness) -> None:
 
 
 @pytest.mark.parametrize("value", ["\xff", "Bearer \xff\xfe", "Bearer", "Bearer  ", "Basic x"])
-def test_credentials_that_are_no_key_are_refused(web: WebHarness, value: str) -> None:
+def test_invalid_credentials_are_rejected(web: WebHarness, value: str) -> None:
     with web.connect() as connection:
         raw = request("/jobs", b"{}", f"Authorization: {value}").decode()
         connection.sendall(raw.encode("latin-1"))
         assert read_response(connection)[0] == 401
 
 
-def test_a_sender_who_asks_first_is_told_to_go_on_only_where_the_body_is_wanted(
+def test_expect_continue_is_answered_only_if_the_body_is_wanted(
     web: WebHarness,
 ) -> None:
     expecting = "Expect: 100-continue"

@@ -1,4 +1,4 @@
-"""When the store cannot take it: 503, nothing half done, and well again by itself."""
+"""Redis failures: 503, nothing half done, and recovery without help."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OPTIONS = "socket_timeout=0.5&socket_connect_timeout=0.5"
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ValkeyServer]:
-    """A store of this test's own, that can be broken."""
+    """A Redis of the test's own that can be broken."""
     config = {
         "save": "",
         "appendonly": "yes",
@@ -37,7 +37,7 @@ def server(tmp_path: Path) -> Iterator[ValkeyServer]:
 
 @pytest.fixture
 def own_web(server: ValkeyServer, tmp_path: Path) -> Iterator[WebHarness]:
-    """The application over that store, with every connection of its pool in use once."""
+    """The application on that Redis, after each pooled connection was used once."""
     url = f"redis://127.0.0.1:{server.port}/0"
     with (
         redis.Redis.from_url(url, retry=None) as client,
@@ -63,24 +63,22 @@ def assert_every_door_is_closed(web: WebHarness) -> None:
 
 
 def assert_open_again(web: WebHarness) -> None:
-    """The same event, sent again as its sender does, is taken with all that belongs to it."""
+    """A retry of the same event is accepted with its job."""
     taken = until(lambda: _taken(web.deliver("stripe", order("stripe"))))
     assert taken is not None
     (job_id,) = taken.json()["jobs"]
-    # It stands behind the one that was there before.
+    # It is queued behind the earlier one.
     assert web.api.get(f"/jobs/{job_id}").json()["status"] == "waiting"
     until(lambda: web.api.post("/jobs", json=JOB).status_code == 202)
     assert web.http.get("/readyz").status_code == 200
 
 
 def _taken(answer: httpx.Response) -> httpx.Response | None:
-    # A pooled connection that the store closed may cost one more 503 each.
+    # Each pooled connection that Redis closed may cause one more 503.
     return answer if answer.status_code in (200, 202) else None
 
 
-def test_a_store_that_is_down_is_503_and_well_again_when_it_is_back(
-    own_web: WebHarness, server: ValkeyServer
-) -> None:
+def test_redis_down_is_503_until_it_is_back(own_web: WebHarness, server: ValkeyServer) -> None:
     # When
     server.stop()
     assert_every_door_is_closed(own_web)
@@ -92,15 +90,13 @@ def test_a_store_that_is_down_is_503_and_well_again_when_it_is_back(
     assert_open_again(own_web)
 
 
-def test_a_store_that_was_restarted_in_between_is_used_again(
-    own_web: WebHarness, server: ValkeyServer
-) -> None:
+def test_a_restarted_redis_is_used_again(own_web: WebHarness, server: ValkeyServer) -> None:
     server.stop()
     server.start()
     assert_open_again(own_web)
 
 
-def test_a_read_only_store_is_503_and_nothing_is_recorded(own_web: WebHarness) -> None:
+def test_a_read_only_redis_is_503_and_nothing_is_recorded(own_web: WebHarness) -> None:
     before = own_web.contents()
     own_web.store.replicaof("127.0.0.1", 1)
     assert_every_door_is_closed(own_web)
@@ -109,7 +105,7 @@ def test_a_read_only_store_is_503_and_nothing_is_recorded(own_web: WebHarness) -
     assert_open_again(own_web)
 
 
-def test_a_store_out_of_memory_is_503_and_nothing_is_recorded(own_web: WebHarness) -> None:
+def test_redis_out_of_memory_is_503_and_nothing_is_recorded(own_web: WebHarness) -> None:
     before = own_web.contents()
     own_web.store.config_set("maxmemory", "1")
     assert_every_door_is_closed(own_web)
@@ -119,8 +115,8 @@ def test_a_store_out_of_memory_is_503_and_nothing_is_recorded(own_web: WebHarnes
     assert_open_again(own_web)
 
 
-def test_a_loading_store_is_503_until_it_has_loaded(own_web: WebHarness) -> None:
-    # Given a store that takes its time to load what it has
+def test_a_loading_redis_is_503_until_it_has_loaded(own_web: WebHarness) -> None:
+    # Given a Redis that takes long to load its data
     own_web.store.config_set("key-load-delay", "20000")
     with own_web.store.pipeline() as pipe:
         for number in range(100):
@@ -138,10 +134,10 @@ def test_a_loading_store_is_503_until_it_has_loaded(own_web: WebHarness) -> None
     assert_open_again(own_web)
 
 
-def test_a_store_that_hangs_is_503_and_the_repeat_names_the_same_job(
+def test_a_hanging_redis_is_503_and_a_retry_returns_the_same_job(
     own_web: WebHarness, server: ValkeyServer
 ) -> None:
-    # Given a store that takes what is sent and answers nothing
+    # Given a Redis that reads commands and does not reply
     process: Any = server._process
     os.kill(process.pid, signal.SIGSTOP)
     try:
@@ -149,7 +145,7 @@ def test_a_store_that_hangs_is_503_and_the_repeat_names_the_same_job(
     finally:
         os.kill(process.pid, signal.SIGCONT)
 
-    # When the sender repeats itself, whether or not the first one was taken after all
+    # When the sender retries, whether or not the first request took effect
     again = own_web.deliver("stripe", order("stripe"))
 
     # Then
@@ -158,7 +154,7 @@ def test_a_store_that_hangs_is_503_and_the_repeat_names_the_same_job(
     assert len(again.json()["jobs"]) == 1
 
 
-def test_a_caller_who_waits_for_a_job_is_told_when_the_store_goes(
+def test_a_waiting_caller_gets_503_when_redis_stops(
     own_web: WebHarness, server: ValkeyServer
 ) -> None:
     job_id = own_web.api.post("/jobs", json=JOB).json()["id"]

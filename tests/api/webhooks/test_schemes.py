@@ -1,4 +1,4 @@
-"""Every scheme through the real door: accepted, known, and whatever else a sender may say."""
+"""Every signature scheme through the real application: accepted, duplicate, arbitrary content."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ _TEXTS = st.text(max_size=300) | st.sampled_from(["evt_1", "order.paid", "a/b", 
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_signed_event_is_accepted_with_the_job_that_derives_from_it(
-    web: WebHarness, scheme: str
-) -> None:
+def test_a_signed_event_is_accepted_with_its_job(web: WebHarness, scheme: str) -> None:
     # When
     answer = web.deliver(scheme, order(scheme))
 

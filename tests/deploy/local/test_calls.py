@@ -48,7 +48,7 @@ def test_a_missing_user_is_not_found(fake_instagram: FakeInstagram) -> None:
     asyncio.run(scenario())
 
 
-def test_in_an_open_world_everybody_exists_but_the_missing(tmp_path: Path) -> None:
+def test_with_open_world_every_username_exists_except_missing_ones(tmp_path: Path) -> None:
     async def scenario(fake_instagram: FakeInstagram) -> None:
         async with shop_client(fake_instagram) as client:
             first = await client.user_info_by_username_v1("anybody.at.all")
@@ -93,7 +93,7 @@ def test_followers_come_in_pages(fake_instagram: FakeInstagram) -> None:
     asyncio.run(scenario())
 
 
-def test_a_million_followers_can_be_entered_anywhere(fake_instagram: FakeInstagram) -> None:
+def test_a_million_followers_can_be_read_from_any_cursor(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
         async with shop_client(fake_instagram) as client:
             popular = await client.user_info_by_username_v1("popular")
@@ -105,7 +105,7 @@ def test_a_million_followers_can_be_entered_anywhere(fake_instagram: FakeInstagr
     asyncio.run(scenario())
 
 
-def test_a_private_accounts_followers_are_its_own_business(fake_instagram: FakeInstagram) -> None:
+def test_a_private_accounts_followers_cannot_be_read(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
         async with shop_client(fake_instagram) as client:
             user = await client.user_info_by_username_v1("private.person")
@@ -135,7 +135,7 @@ def test_a_dm_is_stored_with_its_token_and_found_in_its_thread(
     asyncio.run(scenario())
 
 
-def test_one_pair_of_people_has_one_thread(fake_instagram: FakeInstagram) -> None:
+def test_two_users_share_one_thread(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
         async with shop_client(fake_instagram) as client:
             jenny = await client.user_info_by_username_v1("jenny.rosen")
@@ -154,7 +154,7 @@ def test_one_pair_of_people_has_one_thread(fake_instagram: FakeInstagram) -> Non
 
     asyncio.run(scenario())
 
-    assert [each["kind"] for each in fake_instagram.dms()] == ["text", "link", "text"]
+    assert [entry["kind"] for entry in fake_instagram.dms()] == ["text", "link", "text"]
 
 
 def test_a_long_thread_is_read_page_by_page(fake_instagram: FakeInstagram) -> None:
@@ -164,7 +164,7 @@ def test_a_long_thread_is_read_page_by_page(fake_instagram: FakeInstagram) -> No
             for number in range(45):
                 sent = await client.direct_send(f"number {number}", [int(jenny.pk)])
             shown = await client.direct_messages(sent.thread_id, amount=0)
-            assert [each.text for each in shown] == [f"number {n}" for n in reversed(range(45))]
+            assert [entry.text for entry in shown] == [f"number {n}" for n in reversed(range(45))]
 
     asyncio.run(scenario())
 
@@ -205,7 +205,7 @@ def test_a_photo_goes_into_an_existing_thread(
     assert (upload["host"], upload["account"]) == ("rupload.facebook.com", "shop")
 
 
-def test_who_takes_no_requests_gets_no_dm(fake_instagram: FakeInstagram) -> None:
+def test_a_user_who_accepts_no_requests_gets_no_dm(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
         async with shop_client(fake_instagram) as client:
             user = await client.user_info_by_username_v1("no.requests")
@@ -229,7 +229,7 @@ def test_a_comment_is_stored_with_its_token_and_read_back(fake_instagram: FakeIn
             assert (stored["username"], stored["media_id"]) == ("shop", post.id)
             assert len(stored["idempotence_token"]) == 36
             shown, _, _ = await client.media_comments_v1_chunk(post.id)
-            assert [(each.pk, each.user.username) for each in shown] == [(made.pk, "shop")]
+            assert [(entry.pk, entry.user.username) for entry in shown] == [(made.pk, "shop")]
 
     asyncio.run(scenario())
 
@@ -242,14 +242,14 @@ def test_many_comments_come_in_pages(fake_instagram: FakeInstagram) -> None:
                 await client.media_comment(post.id, f"number {number}")
             first, cursor, _ = await client.media_comments_v1_chunk(post.id)
             second, end, _ = await client.media_comments_v1_chunk(post.id, min_id=cursor)
-            texts = [each.text for each in first + second]
+            texts = [entry.text for entry in first + second]
             assert texts == [f"number {number}" for number in reversed(range(25))]
             assert end == ""
 
     asyncio.run(scenario())
 
 
-def test_a_post_can_refuse_comments(fake_instagram: FakeInstagram) -> None:
+def test_a_post_can_have_comments_disabled(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
         async with shop_client(fake_instagram) as client:
             post = await client.media_info_v1(SHOP_POST_PK + 1)
@@ -280,7 +280,7 @@ def test_with_dedupe_a_repeated_token_is_stored_once(tmp_path: Path) -> None:
         assert (len(fake_instagram.dms()), len(fake_instagram.comments())) == (1, 1)
 
 
-def test_no_call_of_the_client_is_unknown_to_the_fake_instagram(
+def test_the_fake_instagram_knows_every_call_of_the_client(
     fake_instagram: FakeInstagram,
 ) -> None:
     async def scenario() -> None:
@@ -295,7 +295,7 @@ def test_no_call_of_the_client_is_unknown_to_the_fake_instagram(
     assert fake_instagram.overlaps() == []
 
 
-def test_a_clock_set_wrong_dates_everything_alike_until_the_reset(
+def test_a_shifted_clock_applies_to_all_times_until_the_reset(
     fake_instagram: FakeInstagram,
 ) -> None:
     async def scenario(offset: float) -> None:

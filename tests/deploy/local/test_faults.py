@@ -1,4 +1,4 @@
-"""The fake Instagram's scripted misbehaviour, as the unmodified client sees it."""
+"""The fake Instagram's scripted faults, as the unmodified client sees them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CALLS: dict[str, Call] = {
 
 
 def use_fresh_connections(client: Any) -> None:
-    """Keep libcurl from sending a POST again when a reused connection was cut."""
+    """Keep libcurl from resending a POST when a reused connection is cut."""
     client.private._client._transport._curl_options[CurlOpt.FRESH_CONNECT] = 1
 
 
@@ -58,7 +58,7 @@ def wait_until_ended(fake_instagram: FakeInstagram, call: str) -> CallRecord:
 
 
 @pytest.mark.parametrize("name", sorted(REFUSALS))
-def test_a_named_error_raises_the_class_in_the_table(
+def test_a_named_refusal_raises_the_exception_in_the_table(
     fake_instagram: FakeInstagram, name: str
 ) -> None:
     refusal = REFUSALS[name]
@@ -79,7 +79,9 @@ def test_a_named_error_raises_the_class_in_the_table(
     assert fake_instagram.comments() == []
 
 
-def test_a_rule_skips_counts_and_minds_the_account(fake_instagram: FakeInstagram) -> None:
+def test_a_fault_can_skip_calls_and_be_limited_by_count_and_account(
+    fake_instagram: FakeInstagram,
+) -> None:
     fake_instagram.fault("broadcast_*", error="please_wait", account="shop", skip=1, times=1)
     fake_instagram.fault("broadcast_text", error="spam", account="somebody.else")
 
@@ -92,11 +94,11 @@ def test_a_rule_skips_counts_and_minds_the_account(fake_instagram: FakeInstagram
 
     asyncio.run(scenario())
 
-    assert [each["text"] for each in fake_instagram.dms()] == ["one", "three"]
-    assert [each["fault"] for each in fake_instagram.log("broadcast_text")] == [None, 1, None]
+    assert [entry["text"] for entry in fake_instagram.dms()] == ["one", "three"]
+    assert [entry["fault"] for entry in fake_instagram.log("broadcast_text")] == [None, 1, None]
 
 
-def test_the_first_rule_that_applies_wins_and_a_path_matches_too(
+def test_the_first_matching_fault_applies_and_paths_match_too(
     fake_instagram: FakeInstagram,
 ) -> None:
     fake_instagram.fault("/api/v1/direct_v2/threads/broadcast/*", error="spam", times=None)
@@ -113,7 +115,7 @@ def test_the_first_rule_that_applies_wins_and_a_path_matches_too(
     asyncio.run(scenario())
 
 
-def test_a_status_comes_with_its_body(fake_instagram: FakeInstagram) -> None:
+def test_a_status_fault_has_its_body(fake_instagram: FakeInstagram) -> None:
     fake_instagram.fault("usernameinfo", status=418, body={"message": "teapot"})
 
     async def scenario() -> None:
@@ -142,7 +144,9 @@ def test_drop_before_stores_nothing(fake_instagram: FakeInstagram) -> None:
     assert fake_instagram.log("broadcast_text")[0]["outcome"] == "dropped_before"
 
 
-def test_drop_after_stores_the_dm_and_the_sender_cannot_tell(fake_instagram: FakeInstagram) -> None:
+def test_drop_after_stores_the_dm_but_fails_the_call(
+    fake_instagram: FakeInstagram,
+) -> None:
     fake_instagram.fault("broadcast_text", "drop_after")
 
     async def scenario() -> None:
@@ -153,7 +157,7 @@ def test_drop_after_stores_the_dm_and_the_sender_cannot_tell(fake_instagram: Fak
 
     asyncio.run(scenario())
 
-    assert [each["text"] for each in fake_instagram.dms()] == ["hello"]
+    assert [entry["text"] for entry in fake_instagram.dms()] == ["hello"]
     assert fake_instagram.log("broadcast_text")[0]["outcome"] == "dropped_after"
 
 
@@ -172,7 +176,7 @@ def test_a_reused_connection_that_is_cut_makes_libcurl_send_twice(
     assert first["client_context"] == second["client_context"]
 
 
-def test_a_late_answer_follows_a_stored_dm(fake_instagram: FakeInstagram) -> None:
+def test_a_delayed_reply_follows_a_stored_dm(fake_instagram: FakeInstagram) -> None:
     fake_instagram.fault("broadcast_text", delay_after_effect_seconds=0.3)
 
     async def scenario() -> None:
@@ -189,7 +193,7 @@ def test_a_late_answer_follows_a_stored_dm(fake_instagram: FakeInstagram) -> Non
     assert call["ended"] - call["begun"] >= 0.3
 
 
-def test_a_dm_is_stored_though_its_sender_was_gone_before(fake_instagram: FakeInstagram) -> None:
+def test_a_dm_is_stored_after_its_sender_has_disconnected(fake_instagram: FakeInstagram) -> None:
     fake_instagram.fault("broadcast_text", delay_seconds=0.5)
 
     async def scenario() -> None:
@@ -207,7 +211,7 @@ def test_a_dm_is_stored_though_its_sender_was_gone_before(fake_instagram: FakeIn
     call = wait_until_ended(fake_instagram, "broadcast_text")
     assert call["outcome"] == "client_gone"
     assert call["gone"] is not None
-    assert [each["text"] for each in fake_instagram.dms()] == ["hello"]
+    assert [entry["text"] for entry in fake_instagram.dms()] == ["hello"]
 
 
 @pytest.mark.parametrize(
@@ -219,7 +223,7 @@ def test_a_dm_is_stored_though_its_sender_was_gone_before(fake_instagram: FakeIn
         ({"status_after_effect": 502}, ClientUnknownError),
     ],
 )
-def test_a_spoilt_answer_follows_a_stored_dm(
+def test_a_malformed_reply_follows_a_stored_dm(
     fake_instagram: FakeInstagram, effects: dict[str, object], raises: type[Exception]
 ) -> None:
     fake_instagram.fault("broadcast_text", **effects)  # type: ignore[arg-type]
@@ -231,10 +235,10 @@ def test_a_spoilt_answer_follows_a_stored_dm(
 
     asyncio.run(scenario())
 
-    assert [each["text"] for each in fake_instagram.dms()] == ["hello"]
+    assert [entry["text"] for entry in fake_instagram.dms()] == ["hello"]
 
 
-def test_a_hung_call_ends_when_its_client_goes(fake_instagram: FakeInstagram) -> None:
+def test_a_hanging_call_ends_when_its_client_disconnects(fake_instagram: FakeInstagram) -> None:
     fake_instagram.fault("broadcast_text", "hang")
 
     async def scenario() -> None:
@@ -249,14 +253,14 @@ def test_a_hung_call_ends_when_its_client_goes(fake_instagram: FakeInstagram) ->
     assert fake_instagram.dms() == []
 
 
-def test_two_calls_at_once_on_one_account_are_seen(fake_instagram: FakeInstagram) -> None:
+def test_overlapping_calls_on_one_account_are_reported(fake_instagram: FakeInstagram) -> None:
     fake_instagram.fault("usernameinfo", delay_seconds=0.2, times=2)
 
     async def scenario() -> None:
         async with shop_client(fake_instagram) as client, client_for(fake_instagram) as other:
             other.set_settings(client.get_settings())
             await asyncio.gather(
-                *(each.user_info_by_username_v1("jenny.rosen") for each in (client, other))
+                *(entry.user_info_by_username_v1("jenny.rosen") for entry in (client, other))
             )
 
     asyncio.run(scenario())
@@ -266,18 +270,18 @@ def test_two_calls_at_once_on_one_account_are_seen(fake_instagram: FakeInstagram
 
 
 @pytest.mark.parametrize(
-    ("effects", "complaint"),
+    ("effects", "message"),
     [
-        ({"error": "no_such_error"}, "known ones are"),
-        ({"explode": True}, "known are"),
-        ({"drop_after": 1}, "give true"),
+        ({"error": "no_such_error"}, "unknown; use one of"),
+        ({"explode": True}, "unknown; use one of"),
+        ({"drop_after": 1}, "must be true"),
         ({"status": 42}, "200 to 599"),
         ({"delay_seconds": -1}, "seconds"),
-        ({}, "name at least one"),
+        ({}, "give at least one"),
     ],
 )
-def test_a_rule_that_makes_no_sense_is_refused(
-    fake_instagram: FakeInstagram, effects: dict[str, object], complaint: str
+def test_an_invalid_fault_is_rejected(
+    fake_instagram: FakeInstagram, effects: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=complaint):
+    with pytest.raises(ValueError, match=message):
         fake_instagram.fault("comment", **effects)  # type: ignore[arg-type]

@@ -22,10 +22,10 @@ SEED = "JBSWY3DPEHPK3PXP"
 
 
 def calls(fake_instagram: FakeInstagram) -> list[str]:
-    return [each["call"] for each in fake_instagram.log()]
+    return [entry["call"] for entry in fake_instagram.log()]
 
 
-def test_a_login_makes_the_eight_requests_of_the_app(fake_instagram: FakeInstagram) -> None:
+def test_a_login_sends_the_apps_eight_requests(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
         async with shop_client(fake_instagram) as client:
             assert client.user_id
@@ -43,22 +43,22 @@ def test_a_login_makes_the_eight_requests_of_the_app(fake_instagram: FakeInstagr
         "reels_tray",
         "timeline",
     ]
-    assert [each["outcome"] for each in fake_instagram.logins()] == ["ok"]
+    assert [entry["outcome"] for entry in fake_instagram.logins()] == ["ok"]
 
 
-def test_the_mobile_calls_run_over_http_2(fake_instagram: FakeInstagram) -> None:
+def test_mobile_calls_use_http_2(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
         async with shop_client(fake_instagram):
             pass
 
     asyncio.run(scenario())
 
-    versions = {each["call"]: each["http_version"] for each in fake_instagram.log()}
+    versions = {entry["call"]: entry["http_version"] for entry in fake_instagram.log()}
     assert versions.pop("password_key") == "1.1"  # the client's public session
     assert set(versions.values()) == {"2"}
 
 
-def test_a_wrong_password_is_told_as_such_and_opens_no_session(
+def test_a_wrong_password_is_reported_and_opens_no_session(
     fake_instagram: FakeInstagram,
 ) -> None:
     async def scenario() -> None:
@@ -69,9 +69,9 @@ def test_a_wrong_password_is_told_as_such_and_opens_no_session(
 
     asyncio.run(scenario())
 
-    # The client tries the current flow, the old one (which names the reason), and the first again.
-    assert [each["via"] for each in fake_instagram.logins()] == ["caa", "legacy", "caa"]
-    assert {each["outcome"] for each in fake_instagram.logins()} == {"bad_password"}
+    # The client tries the current flow, the legacy one (for the reason), then the current again.
+    assert [entry["via"] for entry in fake_instagram.logins()] == ["caa", "legacy", "caa"]
+    assert {entry["outcome"] for entry in fake_instagram.logins()} == {"bad_password"}
 
 
 def test_an_unknown_account_cannot_log_in(fake_instagram: FakeInstagram) -> None:
@@ -83,7 +83,7 @@ def test_an_unknown_account_cannot_log_in(fake_instagram: FakeInstagram) -> None
     asyncio.run(scenario())
 
 
-def test_the_old_flow_logs_in_as_well(fake_instagram: FakeInstagram) -> None:
+def test_the_legacy_flow_logs_in_as_well(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
         async with client_for(fake_instagram) as client:
             assert await client.login_legacy("shop", SHOP_PASSWORD)
@@ -91,10 +91,10 @@ def test_the_old_flow_logs_in_as_well(fake_instagram: FakeInstagram) -> None:
 
     asyncio.run(scenario())
 
-    assert [each["via"] for each in fake_instagram.logins()] == ["legacy"]
+    assert [entry["via"] for entry in fake_instagram.logins()] == ["legacy"]
 
 
-def test_a_code_of_the_moment_is_asked_for_and_checked(fake_instagram: FakeInstagram) -> None:
+def test_a_totp_code_is_requested_and_checked(fake_instagram: FakeInstagram) -> None:
     fake_instagram.add_account("careful", "careful-password", totp_seed=SEED)
 
     async def scenario() -> None:
@@ -110,7 +110,7 @@ def test_a_code_of_the_moment_is_asked_for_and_checked(fake_instagram: FakeInsta
 
     asyncio.run(scenario())
 
-    assert [each["outcome"] for each in fake_instagram.logins()] == [
+    assert [entry["outcome"] for entry in fake_instagram.logins()] == [
         "two_factor_required",
         "two_factor_required",
         "wrong_code",
@@ -119,7 +119,7 @@ def test_a_code_of_the_moment_is_asked_for_and_checked(fake_instagram: FakeInsta
     ]
 
 
-def test_a_login_with_a_code_of_the_moment_makes_twelve_requests(
+def test_a_login_with_a_totp_code_sends_twelve_requests(
     fake_instagram: FakeInstagram,
 ) -> None:
     fake_instagram.add_account("careful", "careful-password", totp_seed=SEED)
@@ -140,7 +140,7 @@ def test_a_login_with_a_code_of_the_moment_makes_twelve_requests(
     ]
 
 
-def test_a_code_from_the_e_mail_is_asked_for_once(fake_instagram: FakeInstagram) -> None:
+def test_an_e_mail_code_is_requested_once(fake_instagram: FakeInstagram) -> None:
     fake_instagram.add_account("doubted", "doubted-password", profile_code="246810")
 
     async def scenario() -> None:
@@ -154,7 +154,7 @@ def test_a_code_from_the_e_mail_is_asked_for_once(fake_instagram: FakeInstagram)
     asyncio.run(scenario())
 
 
-def test_a_saved_session_is_good_without_a_password(fake_instagram: FakeInstagram) -> None:
+def test_a_saved_session_works_without_a_password(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
         async with shop_client(fake_instagram) as client:
             settings = client.get_settings()
@@ -178,22 +178,22 @@ def test_an_expired_session_needs_a_login(fake_instagram: FakeInstagram) -> None
 
     asyncio.run(scenario())
 
-    assert [each["outcome"] for each in fake_instagram.logins()] == ["ok", "ok"]
+    assert [entry["outcome"] for entry in fake_instagram.logins()] == ["ok", "ok"]
 
 
-def test_each_device_of_an_account_is_seen_once(fake_instagram: FakeInstagram) -> None:
+def test_each_device_of_an_account_is_listed_once(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
         async with shop_client(fake_instagram) as client:
             await client.account_info()
             own = client.android_device_id
-            assert [each["android_device_id"] for each in fake_instagram.devices()] == [own]
+            assert [entry["android_device_id"] for entry in fake_instagram.devices()] == [own]
         async with shop_client(fake_instagram):
             pass
 
     asyncio.run(scenario())
 
     assert len(fake_instagram.devices()) == 2
-    assert {each["account"] for each in fake_instagram.devices()} == {"shop"}
+    assert {entry["account"] for entry in fake_instagram.devices()} == {"shop"}
 
 
 def test_a_login_is_quick(fake_instagram: FakeInstagram) -> None:

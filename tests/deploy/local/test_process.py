@@ -1,4 +1,4 @@
-"""The fake Instagram as a process: its proxy, its control port, its end."""
+"""The fake Instagram as a process: its proxy, its control port and its shutdown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.unmodified_client import client_for, shop_client
 
 
 def connect(fake_instagram: FakeInstagram, target: str) -> socket.socket:
-    """Ask the proxy for a tunnel; the answer's head is still to be read."""
+    """Request a tunnel from the proxy; the response is left unread."""
     address = urlsplit(fake_instagram.proxy_url)
     tunnel = socket.create_connection((str(address.hostname), address.port or 0), timeout=5)
     tunnel.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
@@ -41,14 +41,14 @@ def test_the_proxy_refuses_other_hosts(fake_instagram: FakeInstagram, target: st
     assert fake_instagram.connects()[-1]["outcome"] == "forbidden"
 
 
-def test_the_proxy_only_knows_connect(fake_instagram: FakeInstagram) -> None:
+def test_the_proxy_accepts_only_connect(fake_instagram: FakeInstagram) -> None:
     with pytest.raises(ValueError, match="405"):
         request_json(fake_instagram.proxy_url, "GET", "http://example.com/")
     assert fake_instagram.connects() == []
 
 
 @pytest.mark.parametrize("host", ["i.instagram.com", "b.i.instagram.com", "rupload.facebook.com"])
-def test_the_certificate_carries_the_names_and_speaks_tls_1_3(
+def test_the_certificate_has_the_host_names_and_tls_is_1_3(
     fake_instagram: FakeInstagram, host: str
 ) -> None:
     context = ssl.create_default_context(cafile=fake_instagram.ca_path)
@@ -59,13 +59,13 @@ def test_the_certificate_carries_the_names_and_speaks_tls_1_3(
             assert (secure.version(), secure.selected_alpn_protocol()) == ("TLSv1.3", "h2")
 
 
-def test_the_servers_key_is_for_its_owner_only(tmp_path: Path) -> None:
+def test_the_servers_key_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     with FakeInstagram(tmp_path) as fake_instagram:
         assert fake_instagram.ca_path == tmp_path / "ca.pem"
     assert (tmp_path / "server.key").stat().st_mode & 0o777 == 0o600
 
 
-def test_the_proxy_asks_for_credentials(tmp_path: Path) -> None:
+def test_the_proxy_requires_credentials(tmp_path: Path) -> None:
     async def scenario(fake_instagram: FakeInstagram) -> None:
         async with client_for(fake_instagram) as client:
             with pytest.raises(ClientConnectionError):
@@ -76,14 +76,14 @@ def test_the_proxy_asks_for_credentials(tmp_path: Path) -> None:
 
     with FakeInstagram(tmp_path, proxy_credentials="user:pass") as fake_instagram:
         asyncio.run(scenario(fake_instagram))
-        outcomes = [each["outcome"] for each in fake_instagram.connects()]
+        outcomes = [entry["outcome"] for entry in fake_instagram.connects()]
         assert outcomes[0] == "407"
         assert set(outcomes[1:]) <= {"407", "open", "closed"}
         assert len(fake_instagram.logins()) == 1
 
 
 @pytest.mark.parametrize("fault", ["refuse", "407", "cut", "hang"])
-def test_a_proxy_fault_keeps_every_call_away(fake_instagram: FakeInstagram, fault: str) -> None:
+def test_a_proxy_fault_blocks_every_call(fake_instagram: FakeInstagram, fault: str) -> None:
     fake_instagram.proxy_fault(fault)  # type: ignore[arg-type]
 
     async def scenario() -> None:
@@ -102,7 +102,7 @@ def test_a_proxy_fault_keeps_every_call_away(fake_instagram: FakeInstagram, faul
     assert fake_instagram.log()[0]["connection"] == second["id"]
 
 
-def test_cut_connections_are_opened_anew(fake_instagram: FakeInstagram) -> None:
+def test_cut_connections_are_reopened(fake_instagram: FakeInstagram) -> None:
     async def scenario() -> None:
         async with shop_client(fake_instagram) as client:
             before = fake_instagram.log()[-1]["connection"]
@@ -130,7 +130,7 @@ def test_a_reset_starts_over(fake_instagram: FakeInstagram) -> None:
     asyncio.run(scenario())
 
 
-def test_a_clients_death_leaves_the_world_and_its_log_whole(fake_instagram: FakeInstagram) -> None:
+def test_a_killed_client_leaves_state_and_log_consistent(fake_instagram: FakeInstagram) -> None:
     fake_instagram.fault("broadcast_text", delay_seconds=0.4)
     script = (
         "import asyncio, sys\n"
@@ -140,7 +140,7 @@ def test_a_clients_death_leaves_the_world_and_its_log_whole(fake_instagram: Fake
         "    client = Client(proxy=sys.argv[1], tls_verify=sys.argv[2], request_timeout=0)\n"
         "    client.small_delay = lambda: asyncio.sleep(0)\n"
         "    await client.login('shop', 'shop-password')\n"
-        "    await client.direct_send('from the grave', [1000001])\n"
+        "    await client.direct_send('after death', [1000001])\n"
         "asyncio.run(main())\n"
     )
     arguments = [
@@ -155,13 +155,13 @@ def test_a_clients_death_leaves_the_world_and_its_log_whole(fake_instagram: Fake
         victim.kill()
 
     until(lambda: fake_instagram.log("broadcast_text")[0]["ended"] is not None)
-    assert [each["text"] for each in fake_instagram.dms()] == ["from the grave"]
+    assert [entry["text"] for entry in fake_instagram.dms()] == ["after death"]
     assert fake_instagram.log("broadcast_text")[0]["gone"] is not None
     assert fake_instagram.overlaps() == []
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "complaint"),
+    ("path", "body", "message"),
     [
         ("/users", {"username": "Not A Name"}, "a-z"),
         ("/users", {"username": "fine", "followers": "many"}, "followers"),
@@ -170,20 +170,20 @@ def test_a_clients_death_leaves_the_world_and_its_log_whole(fake_instagram: Fake
         ("/media", {"owner": "nobody.here", "pk": 1}, "nobody.here"),
         ("/media", {"owner": "shop"}, "pk is missing"),
         ("/accounts", {"username": "fine"}, "password"),
-        ("/faults", {"match": "comment", "effect": "spam"}, "known are"),
+        ("/faults", {"match": "comment", "effect": "spam"}, "unknown; use one of"),
         ("/faults", {"match": "comment", "effect": "hang", "often": 3}, "often"),
         ("/proxy", {"fault": "explode"}, "refuse"),
-        ("/nowhere", {}, "known are"),
+        ("/nowhere", {}, "unknown endpoint"),
     ],
 )
-def test_the_control_port_says_what_is_wrong(
-    fake_instagram: FakeInstagram, path: str, body: dict[str, object], complaint: str
+def test_the_control_port_reports_invalid_requests(
+    fake_instagram: FakeInstagram, path: str, body: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=complaint):
+    with pytest.raises(ValueError, match=message):
         request_json(fake_instagram.control_url, "POST", path, body)
 
 
-def test_a_run_starts_at_once_and_ends_quietly(tmp_path: Path) -> None:
+def test_a_run_starts_quickly_and_ends_without_errors(tmp_path: Path) -> None:
     async def scenario(fake_instagram: FakeInstagram) -> None:
         async with shop_client(fake_instagram) as client:
             fake_instagram.fault("usernameinfo", "hang")
@@ -204,7 +204,7 @@ def test_a_run_starts_at_once_and_ends_quietly(tmp_path: Path) -> None:
         begun = time.monotonic()
         assert fake_instagram.close() == 0
         half_open.close()
-    assert fake_instagram.child.complaints() == ""
+    assert fake_instagram.child.stderr() == ""
     assert time.monotonic() - begun < 5
 
 
@@ -222,7 +222,7 @@ def test_a_dm_is_quick(fake_instagram: FakeInstagram) -> None:
     assert (sends[-1]["ended"] - sends[0]["begun"]) / len(sends) < 0.05
 
 
-def test_a_stand_in_does_not_outlive_its_parent(tmp_path: Path) -> None:
+def test_a_fake_instagram_does_not_outlive_its_parent(tmp_path: Path) -> None:
     script = (
         "import os, sys\n"
         "from pathlib import Path\n"

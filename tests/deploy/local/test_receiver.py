@@ -1,4 +1,4 @@
-"""The receiver of callbacks."""
+"""The callback receiver."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def stale() -> dict[str, str]:
         pytest.param(BODY, lambda: {**signed(), "webhook-signature": "junk"}, "", id="junk"),
     ],
 )
-def test_what_was_tampered_with_is_refused(
+def test_a_tampered_callback_is_rejected(
     receiver: Receiver, body: str, headers: Callable[[], dict[str, str]], reason: str
 ) -> None:
     response, _ = post(receiver, body, headers())
@@ -93,13 +93,13 @@ def test_what_was_tampered_with_is_refused(
     assert reason in received["reason"]
 
 
-def test_while_rotating_either_secret_is_good() -> None:
+def test_during_rotation_either_secret_verifies() -> None:
     with Receiver(SECRET, OTHER_SECRET) as receiver:
         assert post(receiver, BODY, signed(OTHER_SECRET))[0].status == 204
         assert post(receiver, BODY, signed(SECRET))[0].status == 204
 
 
-def test_answers_are_scripted_in_order_and_run_out(receiver: Receiver) -> None:
+def test_scripted_responses_are_used_in_order_and_run_out(receiver: Receiver) -> None:
     receiver.answer(status=503, times=1, headers={"Retry-After": "7"}, body="busy")
     receiver.answer(status=307, times=1, headers={"Location": "http://127.0.0.1:1/"})
 
@@ -108,10 +108,10 @@ def test_answers_are_scripted_in_order_and_run_out(receiver: Receiver) -> None:
     assert [response.status for response, _ in answers] == [503, 307, 204]
     assert answers[0][0].headers["Retry-After"] == "7"
     assert answers[0][1] == b"busy"
-    assert [each["status"] for each in receiver.received()] == [503, 307, 204]
+    assert [entry["status"] for entry in receiver.received()] == [503, 307, 204]
 
 
-def test_an_answer_can_be_late_or_drip(receiver: Receiver) -> None:
+def test_a_response_can_be_delayed_or_sent_slowly(receiver: Receiver) -> None:
     receiver.answer(status=200, times=1, delay_seconds=0.1, drip_seconds=0.2)
 
     begun = time.monotonic()
@@ -121,7 +121,7 @@ def test_an_answer_can_be_late_or_drip(receiver: Receiver) -> None:
     assert len(body) == 20
 
 
-def test_a_callback_can_be_left_hanging(receiver: Receiver) -> None:
+def test_a_callback_can_be_left_unanswered(receiver: Receiver) -> None:
     receiver.answer(hang=True, times=1)
 
     with pytest.raises(TimeoutError):
@@ -132,15 +132,15 @@ def test_a_callback_can_be_left_hanging(receiver: Receiver) -> None:
     assert post(receiver, BODY, signed())[0].status == 204
 
 
-def test_an_answer_that_makes_no_sense_is_refused(receiver: Receiver) -> None:
+def test_an_invalid_scripted_response_is_rejected(receiver: Receiver) -> None:
     with pytest.raises(ValueError, match="explode"):
         receiver.answer(explode=True)
 
 
-def test_a_receiver_ends_quietly() -> None:
+def test_a_receiver_ends_without_errors() -> None:
     receiver = Receiver(SECRET)
     receiver.answer(hang=True, times=1)
     with pytest.raises(TimeoutError):
         post(receiver, BODY, signed(), timeout=0.1)
     assert receiver.close() == 0
-    assert receiver.child.complaints() == ""
+    assert receiver.child.stderr() == ""

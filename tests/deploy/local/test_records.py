@@ -1,4 +1,4 @@
-"""The pure parts of the fake Instagram."""
+"""Pure functions of the fake Instagram."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ def call(
         ([call("a", 0, 9), call("a", 1, 2), call("a", 5, 6)], 2),
     ],
 )
-def test_calls_at_once_on_one_account_are_found(calls: list[CallRecord], pairs: int) -> None:
+def test_overlapping_calls_on_one_account_are_found(calls: list[CallRecord], pairs: int) -> None:
     assert len(overlaps(calls)) == pairs
 
 
 @pytest.mark.parametrize(("at", "code"), [(59, "287082"), (1111111109, "081804")])
-def test_codes_are_those_of_rfc_6238(at: int, code: str) -> None:
+def test_totp_codes_follow_rfc_6238(at: int, code: str) -> None:
     assert totp_matches(RFC_SEED, code, at)
     assert totp_matches(RFC_SEED, code, at + 30)
     assert not totp_matches(RFC_SEED, code, at + 90)
 
 
 @pytest.mark.parametrize("envelope", ["", "secret", "#PWD_INSTAGRAM:4:1:AAAA", "#PWD_X:4:1:AAAA"])
-def test_an_envelope_that_cannot_be_opened_holds_no_password(envelope: str) -> None:
+def test_an_invalid_envelope_has_no_password(envelope: str) -> None:
     assert PasswordKey.generate().open(envelope) is None
 
 
-def test_shortcodes_are_instagrams() -> None:
+def test_shortcodes_are_encoded_as_by_instagram() -> None:
     assert shortcode(2110901750722920960) == "B1LbfVPlwIA"

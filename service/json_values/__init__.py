@@ -1,0 +1,1 @@
+"""Limits of JSON documents that callers send and that are stored as they are."""

@@ -1,0 +1,171 @@
+"""Deploys of another release: either one takes over what the other left, and both work at once."""
+
+from __future__ import annotations
+
+import io
+import signal
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from deploy.local.procfile import ROOT
+from deploy.local.stack import Stack
+from deploy.local.wait import until
+from tests.support.doctor import run_doctor
+from tests.support.fleet import create_job, own_scenario, post, run_fleet, wait_kept
+from tests.support.follower_exports import follower_pks, result_pks, start_export, wait_rows
+from tests.support.scenario import Scenario
+
+#: The release before this one.
+PREVIOUS: Final = "23c57f8"
+#: More than a few pages, so that an export is stopped half way.
+FOLLOWERS: Final = 1_000
+_GAP: Final = {"gap_seconds": [6, 6], "per_hour": 1_000, "per_day": 1_000}
+#: One account for each state that a job is left in; `paced` has to wait between two DMs.
+ACCOUNTS: Final[dict[str, dict[str, Any]]] = {
+    **{name: {} for name in ("plain", "called", "paused", "planned", "lost")},
+    "paced": {"pacing": {"dm": _GAP}},
+    "exporter": {"role": "read"},
+}
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The source trees: this one, and the previous release's from the repository's history."""
+    archive = subprocess.run(
+        ["git", "archive", PREVIOUS], cwd=ROOT, capture_output=True, check=False
+    )
+    if archive.returncode:
+        pytest.fail(
+            f"the previous release {PREVIOUS} is not in the history (a shallow clone?): "
+            f"git fetch --unshallow; git says: {archive.stderr.decode().strip()}"
+        )
+    tree = tmp_path_factory.mktemp("previous")
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
+        files.extractall(tree, filter="data")
+    return {"this": ROOT, "previous": tree}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Store, fake Instagram and receiver; the tests start the processes."""
+    with run_fleet(tmp_path_factory.mktemp("releases"), ACCOUNTS, processes=()) as running:
+        yield running
+
+
+@pytest.fixture
+def scenario(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Scenario]:
+    """A test's own events and jobs."""
+    with own_scenario(stack, request.node.name) as scenario:
+        yield scenario
+        for process in stack.processes.values():
+            process.stop()
+
+
+@pytest.mark.parametrize(("first", "second"), [("previous", "this"), ("this", "previous")])
+def test_a_release_finishes_what_another_left_in_every_state(
+    scenario: Scenario, releases: dict[str, Path], first: str, second: str
+) -> None:
+    # Given a job in every state, left by one release
+    _start(scenario.stack, web=releases[first], worker=releases[first])
+    jobs, export = _leave_work(scenario)
+    # When the other one takes its place
+    _start(scenario.stack, web=releases[second], worker=releases[second])
+    post(scenario, "/accounts/paused/resume")
+    # Then every job makes one DM and one callback, and the export has every follower once
+    _assert_done_once(scenario, jobs)
+    assert scenario.wait_final(export)["status"] == "succeeded"
+    assert result_pks(scenario, export) == follower_pks(0, FOLLOWERS)
+    assert len(_delivered(scenario, export)) == 1
+    assert scenario.stack.fake_instagram.overlaps() == []
+    # And the doctor finds nothing
+    assert run_doctor(scenario.stack) == 0
+
+
+@pytest.mark.parametrize(("web", "worker"), [("previous", "this"), ("this", "previous")])
+def test_two_releases_at_once_serve_one_store(
+    scenario: Scenario, releases: dict[str, Path], web: str, worker: str
+) -> None:
+    # Given the web process of one release and the worker of another
+    _start(scenario.stack, web=releases[web], worker=releases[worker])
+    # When events, orders and lookups come in
+    event_jobs = scenario.send("checkout.session.completed").body["jobs"]
+    jobs = {name: _order(scenario, name) for name in ("plain", "planned")}
+    user = f"u{abs(hash(scenario.name)) % 10**9}"
+    assert scenario.api.get(f"/users/{user}", params={"wait": 20}).status_code == 200
+    # Then they end as with one release
+    _assert_done_once(scenario, jobs)
+    assert [scenario.wait_final(job)["status"] for job in event_jobs] == ["succeeded"]
+    assert len(scenario.wait_callbacks(event_jobs[0])) == 1
+    assert run_doctor(scenario.stack) == 0
+
+
+def _start(stack: Stack, *, web: Path, worker: Path) -> None:
+    stack.start("web", root=web)
+    process = stack.start("worker", f"worker-{len(stack.processes)}", root=worker)
+    until(stack.ready, 30, "the web process")
+    until(lambda: "ready for action" in process.log.read_text(), 30, "the worker")
+
+
+def _leave_work(scenario: Scenario) -> tuple[dict[str, str], str]:
+    """Bring jobs into every state and end the processes; the jobs by account, and an export."""
+    stack, fake = scenario.stack, scenario.stack.fake_instagram
+    worker = next(p for name, p in reversed(stack.processes.items()) if name != "web")
+    # A callback whose endpoint is not there just now
+    stack.receiver.answer(status=503, times=1)
+    jobs = {"called": _order(scenario, "called")}
+    scenario.wait_callbacks(jobs["called"])
+    # Held, scheduled, and waiting for the end of a gap
+    post(scenario, "/accounts/paused/pause")
+    jobs["paused"] = _order(scenario, "paused")
+    scenario.wait_status(jobs["paused"], "held")
+    jobs["planned"] = _order(scenario, "planned", delay_seconds=8)
+    scenario.wait_final(create_job(scenario, "paced", text="before the gap"))
+    jobs["paced"] = _order(scenario, "paced")
+    wait_kept(scenario, jobs["paced"], "waiting", "dm_gap")
+    # An export half way
+    fake.add_user("star", followers=FOLLOWERS)
+    fake.fault("followers", times=None, delay_seconds=0.5)
+    export = start_export(scenario, "star", account="exporter", callback="crm")
+    wait_rows(scenario, export, 200)
+    # A DM that is stored and whose answer never comes; and one that no worker takes any more
+    fake.fault("broadcast_*", account="lost", delay_after_effect_seconds=60)
+    jobs["lost"] = _order(scenario, "lost")
+    until(lambda: scenario.dms(_text(scenario, "lost")), 20, "the DM")
+    worker.signal(signal.SIGKILL, group=True)
+    worker.wait()
+    assert scenario.job(jobs["lost"])["status"] == "sending"
+    assert scenario.job(export)["status"] != "succeeded"
+    jobs["plain"] = _order(scenario, "plain")
+    stack.processes["web"].stop()
+    fake.clear_faults()
+    return jobs, export
+
+
+def _order(scenario: Scenario, account: str, **wanted: Any) -> str:
+    return create_job(scenario, account, text=_text(scenario, account), **wanted)
+
+
+def _text(scenario: Scenario, account: str) -> str:
+    return f"{scenario.name} from {account}"
+
+
+def _assert_done_once(scenario: Scenario, jobs: dict[str, str]) -> None:
+    for account, job_id in jobs.items():
+        assert scenario.wait_final(job_id)["status"] == "succeeded", account
+        until(lambda: _delivered(scenario, job_id), 30, f"the callback of {account}")  # noqa: B023
+        assert len(_delivered(scenario, job_id)) == 1, account
+        assert len(scenario.dms(_text(scenario, account))) == 1, account
+
+
+def _delivered(scenario: Scenario, job_id: str) -> list[str]:
+    """The ids of the callbacks about a job that were answered with success."""
+    return [
+        each["headers"]["webhook-id"]
+        for each in scenario.callbacks(job_id)
+        if each["status"] in range(200, 300)
+    ]
