@@ -92,6 +92,21 @@ def test_a_new_job_does_not_overtake_waiting_ones_when_a_turn_expires(
     assert audit(ledger) == []
 
 
+def test_a_new_job_does_not_overtake_a_granted_one_without_any_heartbeat(
+    ledger: LedgerHarness,
+) -> None:
+    # Given a granted job whose turn has expired, since no worker beats
+    granted = ledger.add_job()
+    ledger.pass_time(2 * TIMES.lease)
+    # When a more urgent job is added, and a stray wake-up tries to claim it
+    late = ledger.add_job(priority=9)
+    assert ledger.try_claim(late) is None
+    # Then the granted job still has the turn, and runs first
+    assert (ledger.turn(), ledger.status(late)) == (granted, Status.WAITING)
+    assert ledger.run_all() == [granted, late]
+    assert audit(ledger) == []
+
+
 def test_every_way_of_ending_a_turn_passes_it_on(ledger: LedgerHarness) -> None:
     for leave in (Status.WAITING, Status.HELD):
         account = f"to-{leave}"
