@@ -1,6 +1,7 @@
 """The heartbeat: one round trip a second that renews this process' leases and wakes what is due.
 
-What is due between two beats gets a beat of its own, so that a time set a year ago is met.
+What is due between two beats gets a beat of its own, so that due times are met to the millisecond,
+however long ago they were set.
 
 It runs in a thread with a connection of its own, so that a blocked event loop does not lose the
 leases of work that is alive. When a renewal is overdue, the work is canceled instead: fencing

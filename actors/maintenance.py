@@ -32,7 +32,7 @@ async def rescue(runtime: Runtime) -> None:
     found = await runtime.ledger.rescue_stranded()
     if found:
         first = [f"{stranded.id}: {stranded.problem}" for stranded in found[:10]]
-        _log.error("rescued orphaned jobs", count=len(found), first=first)
+        _log.error("rescued orphaned work", count=len(found), first=first)
 
 
 async def _is_first_run(runtime: Runtime, name: str) -> bool:

@@ -19,7 +19,7 @@ from structlog.contextvars import bind_contextvars
 from actors.runtime import Runtime
 from service.deliveries.attempt_results import AttemptResult
 from service.deliveries.endpoints import CallbackEndpoint
-from service.deliveries.retry_schedule import exhausted, next_delay_ms
+from service.deliveries.retry_schedule import is_past_hard_stop, next_delay_ms
 from service.deliveries.store import DeliveryClaim
 from service.logging.redaction import SecretRedactor
 from service.logging.setup import get_logger
@@ -99,7 +99,7 @@ async def _post(
 
 def _is_deferred(claim: DeliveryClaim, result: AttemptResult) -> bool:
     # Past the hard stop it fails, which is recorded.
-    return result.code == "origin_busy" and not exhausted(claim.created_ms, _now_ms())
+    return result.code == "origin_busy" and not is_past_hard_stop(claim.created_ms, _now_ms())
 
 
 async def _defer(runtime: Runtime, claim: DeliveryClaim) -> None:
@@ -145,12 +145,12 @@ def _next_step(
         return "delivered", 0
     if result.outcome in ("gone", "final"):
         return "failed", 0
-    if result.outcome == "not_counted" and not exhausted(claim.created_ms, now_ms):
+    if result.outcome == "not_counted" and not is_past_hard_stop(claim.created_ms, now_ms):
         return "pending", 0 if result.code == "interrupted" else NOT_COUNTED_RETRY_MS
     delay_ms = next_delay_ms(
         claim.attempts + 1, retry_after_ms=result.retry_after_ms, jitter=random.random()
     )
-    if delay_ms is None or exhausted(claim.created_ms, now_ms + delay_ms):
+    if delay_ms is None or is_past_hard_stop(claim.created_ms, now_ms + delay_ms):
         return "failed", 0
     return "pending", delay_ms
 

@@ -24,7 +24,7 @@ from typing import Any, Final
 from dramatiq import Broker, Worker
 from dramatiq.middleware import Middleware
 
-#: A process that is still running so long after the signal exits as it is: its leases expire.
+#: A process still running this long after the signal exits at once; its leases expire.
 FORCED_EXIT_SECONDS: Final = 23.5
 
 

@@ -19,8 +19,8 @@ from aiograpi import exceptions as ig
 from curl_cffi import CurlError
 
 from actors.instagram.options import UnknownAccount
-from actors.instagram.reconcile import SearchIncomplete
-from actors.instagram.write_deadline import CallOverdueError
+from actors.instagram.request_deadline import CallOverdueError
+from actors.instagram.write_verification import SearchIncomplete
 from service.accounts.session_store import DeviceChanged, SessionConflict, SessionUnreadable
 from service.instagram.ids import InvalidIdentifier
 from service.jobs.claims import Escalation

@@ -6,15 +6,15 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from actors.instagram import follower_pages, reconcile
+from actors.instagram import follower_pages, write_verification
 from actors.instagram.account_client import AccountClient
 from actors.instagram.client import InstagramClient
 from actors.instagram.follower_pages import FollowersPage
 from actors.instagram.idempotency_tokens import client_context_for, write_token
 from actors.instagram.profiles_and_posts import read_post, read_profile
 from actors.instagram.receipts import CommentReceipt, DmReceipt
-from actors.instagram.reconcile import OwnedByOthers, WriteQuery, no_owner
 from actors.instagram.serializers import post_view, user_view
+from actors.instagram.write_verification import OwnedByOthers, WriteQuery, no_owner
 from service.instagram.ids import InvalidIdentifier, recipient_pk, recipient_username
 
 
@@ -58,7 +58,7 @@ class Gateway(AccountClient):
         """Whether the account already has a thread with this recipient."""
 
         async def read(client: InstagramClient) -> bool:
-            return await reconcile.find_thread_id(client, pk) is not None
+            return await write_verification.find_thread_id(client, pk) is not None
 
         return await self.call(read)
 
@@ -161,7 +161,7 @@ class Gateway(AccountClient):
 
         async def read(client: InstagramClient) -> DmReceipt | None:
             query = WriteQuery(str(client.user_id), text, intended_at, context, owned_by_others)
-            found = await reconcile.find_dm(client, pk, query)
+            found = await write_verification.find_dm(client, pk, query)
             if found is None:
                 return None
             return DmReceipt(str(found.item["item_id"]), found.thread_id, context, found.by_token)
@@ -191,7 +191,7 @@ class Gateway(AccountClient):
             query = WriteQuery(
                 str(client.user_id), text, intended_at, owned_by_others=owned_by_others
             )
-            found = await reconcile.find_comment(client, media_pk, query)
+            found = await write_verification.find_comment(client, media_pk, query)
             return CommentReceipt(str(found["pk"])) if found else None
 
         return await self.call(read)

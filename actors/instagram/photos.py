@@ -25,8 +25,8 @@ from aiograpi.exceptions import (
 from actors.instagram.client import InstagramClient, upload_client
 from actors.instagram.idempotency_tokens import client_context_for, write_token
 from actors.instagram.receipts import DmReceipt
-from actors.instagram.reconcile import get_thread
-from actors.instagram.write_deadline import seconds_until_deadline
+from actors.instagram.request_deadline import seconds_until_deadline
+from actors.instagram.write_verification import get_thread
 
 _UPLOAD_URL: Final = "https://rupload.facebook.com/messenger_image"
 #: Time limit of each socket read or write, not of the whole upload.

@@ -18,7 +18,7 @@ from aiograpi.exceptions import (
     UserNotFound,
 )
 
-from actors.instagram.reconcile import PrivateApi
+from actors.instagram.write_verification import PrivateApi
 
 Reply = Mapping[str, Any]
 

@@ -14,7 +14,7 @@ from curl_cffi import AsyncCurl, CurlECode, CurlMOpt, CurlOpt, ffi, lib
 
 from actors.instagram.ca_directory import ca_directory
 from actors.instagram.idempotency_tokens import current_token
-from actors.instagram.write_deadline import CallOverdueError, seconds_until_deadline
+from actors.instagram.request_deadline import CallOverdueError, seconds_until_deadline
 
 #: Whether the current task's request carries a password.
 sending_password: Final[ContextVar[bool]] = ContextVar("password_sent", default=False)

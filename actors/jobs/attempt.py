@@ -19,7 +19,7 @@ from structlog.contextvars import bind_contextvars
 
 from actors.instagram.errors import UnknownAccount, classify
 from actors.instagram.gateway import Gateway
-from actors.instagram.write_deadline import request_deadline
+from actors.instagram.request_deadline import request_deadline
 from actors.jobs.attempt_recorder import AttemptRecorder
 from actors.jobs.next_steps import (
     BACKOFF_SECONDS,
@@ -28,7 +28,7 @@ from actors.jobs.next_steps import (
     Release,
     after_error,
     after_not_found,
-    settle,
+    leave_to_settle,
 )
 from actors.jobs.photo_dm import write_for
 from actors.jobs.request_state import RequestState
@@ -150,7 +150,9 @@ class Attempt:
         written = await self._job_write.write(self._claim, gateway, pk)
         if not await self._succeed(written):
             # Another job's verification took the write for its own while this worker was stalled.
-            await self._recorder.release(settle("credited to another job", self._settle_ms))
+            await self._recorder.release(
+                leave_to_settle("credited to another job", self._settle_ms)
+            )
 
     async def _record_intent(self, gateway: Gateway, pk: str, thread: Thread = "") -> IntentReply:
         return await self._runtime.claims.record_intent(
@@ -208,7 +210,7 @@ class Attempt:
 
     async def _hand_back(self) -> None:
         if self._state.may_have_written:
-            step = settle("interrupted", self._settle_ms)
+            step = leave_to_settle("interrupted", self._settle_ms)
         else:
             sent = self._state is not RequestState.NOT_SENT
             step = Release(Status.QUEUED, "interrupted", charge="free", sent=sent)

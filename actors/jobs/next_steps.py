@@ -17,7 +17,7 @@ from service.jobs.records import JobRecord
 BACKOFF_SECONDS: Final = (5, 30, 120, 600, 1800)
 #: Waits between verifications that could not be made; after the last, the job is uncertain.
 VERIFY_BACKOFF_SECONDS: Final = (5, 15, 60, 180, 600, 1800)
-#: So many verifications must find nothing before the write is sent again.
+#: Number of verifications that must find nothing before the write is sent again.
 NOT_FOUND_NEEDED: Final = 2
 #: How often a write that no verification finds is sent, before a person is asked.
 MAX_WRITES: Final = 6
@@ -86,7 +86,7 @@ def after_error(
     # In SENDING an unambiguous error proves that the write was not made. In UNCONFIRMED no error
     # proves anything of the earlier write.
     if state is RequestState.SENDING and error.ambiguous:
-        return settle(error.code, settle_ms)
+        return leave_to_settle(error.code, settle_ms)
     if state is RequestState.UNCONFIRMED:
         return _after_failed_verification(error, job, jitter)
     if error.outcome is Outcome.FINAL:
@@ -121,7 +121,7 @@ def after_not_found(job: JobRecord) -> Release | Finish:
     return Release(Status.QUEUED, "not found: send again")
 
 
-def settle(why: str, settle_ms: int) -> Release:
+def leave_to_settle(why: str, settle_ms: int) -> Release:
     """Leave an unconfirmed write alone until a server has stored what it may have received."""
     return Release(Status.SENDING, why, after_ms=settle_ms, charge="free")
 

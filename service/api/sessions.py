@@ -24,7 +24,7 @@ _RESET_HINT: Final = "to replace the stored session anyway, add ?reset_device=tr
 
 #: The client library's settings. `import_session` validates them, because pydantic's errors would
 #: not say how to get valid ones.
-Settings = Annotated[
+SessionDocument = Annotated[
     Any,
     Body(
         description="What `dump_settings` of aiograpi or instagrapi writes",
@@ -38,7 +38,7 @@ async def replace_session(
     name: str,
     _caller: Caller,
     services: Services,
-    settings: Settings,
+    settings: SessionDocument,
     reset_device: bool = False,
 ) -> dict[str, Any]:
     """Replace an account's session; workers use the new one from their next call on."""

@@ -74,7 +74,7 @@ async def add_suppression(
     account: Account = None,
     body: NoteRequest | None = None,
 ) -> dict[str, Any]:
-    """Suppress a recipient: DMs to them end `failed` from now on."""
+    """Suppress a recipient: new DMs to them fail."""
     _check_account(services, account)
     reason = (body or NoteRequest()).reason or None
     entry, new = await services.suppressions.put(

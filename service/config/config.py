@@ -67,7 +67,7 @@ class Config(StrictModel):
     rules: tuple[Rule, ...] = ()
 
     @model_validator(mode="after")
-    def _tell_references_their_keys(self) -> Self:
+    def _set_reference_keys(self) -> Self:
         for key, reference in self.references():
             reference.key = key
         return self

@@ -68,9 +68,10 @@ class Settings(BaseSettings):
       stop_seconds: How long a worker that shuts down lets its work finish by itself.
       instagram_ca_bundle: File with a private CA that the connections to Instagram trust.
       human_pace: Whether the Instagram client sleeps between its own requests.
-      callback_allow: Networks that callbacks may reach although they are not public.
-      callback_allow_http: Whether callbacks may use plain HTTP.
-      callback_ca_bundle: File with a private CA that callbacks trust.
+      callback_allow: Networks that callbacks and photo downloads may reach although they are not
+        public.
+      callback_allow_http: Whether callbacks and photo downloads may use plain HTTP.
+      callback_ca_bundle: File with a private CA that callbacks and photo downloads trust.
       dry_run: Whether jobs do everything except the write.
       log_format: JSON lines, or text for a terminal.
       retention_days: How long finished jobs, deliveries and events are remembered.

@@ -60,14 +60,14 @@ def next_delay_ms(attempt: int, *, retry_after_ms: int | None, jitter: float) ->
     return base_ms + math.floor(base_ms * MAX_JITTER * jitter)
 
 
-def exhausted(first_at_ms: int, now_ms: int) -> bool:
+def is_past_hard_stop(created_ms: int, at_ms: int) -> bool:
     """Whether the hard stop of 96 hours is reached, so that no attempt may begin.
 
     Parameters:
-      first_at_ms: When the first attempt began, Unix milliseconds.
-      now_ms: When the next attempt would begin, Unix milliseconds.
+      created_ms: When the delivery was created, Unix milliseconds.
+      at_ms: When the next attempt would begin, Unix milliseconds.
     """
-    return now_ms - first_at_ms >= HARD_STOP_MS
+    return at_ms - created_ms >= HARD_STOP_MS
 
 
 def parse_retry_after(value: str, now: float) -> int | None:

@@ -12,7 +12,7 @@ from service.deliveries.retry_schedule import (
     DELAYS_SECONDS,
     HARD_STOP_MS,
     MAX_RETRY_AFTER_MS,
-    exhausted,
+    is_past_hard_stop,
     next_delay_ms,
     parse_retry_after,
 )
@@ -80,8 +80,8 @@ def test_invalid_arguments_raise_an_error(attempt: int, jitter: float) -> None:
 
 def test_a_delivery_stops_after_ninety_six_hours() -> None:
     assert HARD_STOP_MS == 96 * HOUR_MS
-    assert not exhausted(1000, 1000 + 96 * HOUR_MS - 1)
-    assert exhausted(1000, 1000 + 96 * HOUR_MS)
+    assert not is_past_hard_stop(1000, 1000 + 96 * HOUR_MS - 1)
+    assert is_past_hard_stop(1000, 1000 + 96 * HOUR_MS)
 
 
 @pytest.mark.parametrize(

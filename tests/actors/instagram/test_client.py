@@ -15,7 +15,7 @@ from aiograpi import exceptions as ig
 from actors.instagram.client import InstagramClient, build_client, close_client
 from actors.instagram.idempotency_tokens import client_context_for, creation_key_for, write_token
 from actors.instagram.options import ClientOptions
-from actors.instagram.write_deadline import CallOverdueError, request_deadline
+from actors.instagram.request_deadline import CallOverdueError, request_deadline
 from deploy.local.instagram.client import FakeInstagram
 
 POST = "3700000000000000001"

@@ -24,7 +24,7 @@ from actors.instagram.errors import (
     classify,
 )
 from actors.instagram.options import ClientOptions
-from actors.instagram.reconcile import SearchIncomplete
+from actors.instagram.write_verification import SearchIncomplete
 from deploy.local.instagram.client import FakeInstagram
 from deploy.local.instagram.replies import REFUSALS
 from service.accounts.session_store import DeviceChanged, SessionConflict, SessionUnreadable

@@ -15,8 +15,8 @@ from actors.instagram import photos
 from actors.instagram.errors import Outcome, classify
 from actors.instagram.gateway import Gateway
 from actors.instagram.receipts import DmReceipt
-from actors.instagram.reconcile import WriteQuery, matching_dms
-from actors.instagram.write_deadline import CallOverdueError, request_deadline
+from actors.instagram.request_deadline import CallOverdueError, request_deadline
+from actors.instagram.write_verification import WriteQuery, matching_dms
 from deploy.local.instagram.client import FakeInstagram
 from tests.support.gateway import GatewayHarness
 from tests.support.photos import encoded, picture

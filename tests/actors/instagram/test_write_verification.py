@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from actors.instagram.idempotency_tokens import client_context_for
-from actors.instagram.reconcile import (
+from actors.instagram.write_verification import (
     FoundDm,
     SearchIncomplete,
     WriteQuery,
