@@ -18,8 +18,9 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def _exit(_signum: int, _frame: FrameType | None) -> None:
-    # Blocked, not ignored: Python restores the default handlers while it finalises.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    # Blocked, not ignored: Python restores the default actions while it finalizes, and the alarm of
+    # the next tick would kill the process then.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (*_SIGNALS, signal.SIGALRM))
     sys.exit(0)
 
 
@@ -50,6 +51,8 @@ class SteadyScheduler(Scheduler):  # type: ignore[misc]
         super().__init__(actors)
         # A signal handler puts the alarms, and this queue's `put` may safely interrupt its `get`.
         self.alarm_q: SimpleQueue[bool] = SimpleQueue()
+        # periodiq installs it only after it has set an alarm, whose default action is to kill.
+        signal.signal(signal.SIGALRM, self.signal_handler)
 
     def send_actors(self, actors: list[Any], now: Any) -> None:
         """Send the messages, or skip them: the next ones do the same work."""
