@@ -165,7 +165,7 @@ class Attempt:
         ownership = WriteOwnership(self._runtime.client)
         search = search_context(self._claim, self._claimed_at, ownership)
         found = await self._job_write.find(self._claim, gateway, pk, search)
-        if found is None or not await self._succeed(found, why="found by verification"):
+        if found is None or not await self._succeed(found, why="found by verification lookup"):
             await self._record(after_not_found(self._claim.job))
 
     async def _succeed(self, written: WriteResult, why: str = "") -> bool:
