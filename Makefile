@@ -24,7 +24,7 @@ run: $(READY)   ## keep the same stack up
 test: $(READY)  ## run all tests; ARGS="tests/jobs -k claim" for some
 	$(BIN)/python -m pytest $(ARGS)
 
-bench: $(READY) ## measure and compare, also into bench.json; BENCH="store" for some
+bench: $(READY) ## measure and compare, also into bench.json; BENCH="webhooks" for some
 	@$(BIN)/python -m tests.bench $(BENCH)
 
 chaos: $(READY) ## kill processes at every step, then at random; CHAOS="--seed 7 --rounds 2" for less

@@ -28,7 +28,7 @@ async def rescue(runtime: Runtime) -> None:
     """Wake work that nothing else would ever wake; finding any points to a defect."""
     if not await _is_first_run(runtime, "sweep"):
         return
-    await runtime.accounts.recheck_all("sweep")
+    await runtime.accounts.recheck_all("rescue")
     found = await runtime.ledger.rescue_stranded()
     if found:
         first = [f"{stranded.id}: {stranded.problem}" for stranded in found[:10]]

@@ -1,4 +1,4 @@
-"""What every test may ask for: a real store, empty, and a loop-bound client to it."""
+"""Fixtures for every test: a real store, emptied before each test, and a client to it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ wait.deadline_factor = 4.0
 
 @pytest.fixture(scope="session", autouse=True)
 def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What this process and its children leave in the place for temporary files goes with ours."""
+    """Put the temporary files of this process and its children into pytest's own directory."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
         patch.setattr(tempfile, "tempdir", None)
@@ -25,14 +25,14 @@ def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def store_url() -> Iterator[str]:
-    """URL of this test process' own database."""
+    """The URL of this test process' own database."""
     with running_store() as url:
         yield url
 
 
 @pytest.fixture
 def store(store_url: str) -> Iterator[redis.Redis]:
-    """A client to the store, which is empty when the test begins."""
+    """A client to the store, which is empty when the test starts."""
     client = redis.Redis.from_url(store_url)
     client.flushdb()
     yield client

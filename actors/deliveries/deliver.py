@@ -52,7 +52,7 @@ async def deliver(runtime: Runtime, delivery_id: str) -> None:
         with runtime.heartbeat.maintain(delivery_id, owner, claim.fence, claimed_at):
             result = await _attempt(runtime, claim)
     except asyncio.CancelledError:
-        await asyncio.shield(_record(runtime, claim, AttemptResult("uncharged", "handed_back")))
+        await asyncio.shield(_record(runtime, claim, AttemptResult("not_counted", "interrupted")))
         raise
     if _is_deferred(claim, result):
         await _defer(runtime, claim)
@@ -63,12 +63,12 @@ async def deliver(runtime: Runtime, delivery_id: str) -> None:
 async def _attempt(runtime: Runtime, claim: DeliveryClaim) -> AttemptResult:
     endpoint = runtime.config.endpoints.get(claim.endpoint)
     if endpoint is None:
-        return AttemptResult("uncharged", "unknown_callback")
+        return AttemptResult("not_counted", "unknown_callback")
     try:
         return await _post(runtime, claim, endpoint)
     except Exception as error:  # noqa: BLE001 - our fault, so the attempt does not count
         _log.error("callback attempt failed unexpectedly", exc_info=error)
-        return AttemptResult("uncharged", "internal_error")
+        return AttemptResult("not_counted", "internal_error")
 
 
 def deferral_ms(deferrals: int, jitter: float) -> int:
@@ -111,7 +111,7 @@ async def _defer(runtime: Runtime, claim: DeliveryClaim) -> None:
 
 async def _record(runtime: Runtime, claim: DeliveryClaim, result: AttemptResult) -> None:
     to, after_ms = _next_step(claim, result, _now_ms())
-    counts = result.outcome != "uncharged"
+    counts = result.outcome != "not_counted"
     entry = _log_entry(claim, result, counts=counts, after_ms=after_ms)
     entry["body"] = _redact(runtime.config.endpoints.get(claim.endpoint), result.body)
     await runtime.deliveries.record(claim, to, entry, after_ms=after_ms, counts=counts)
@@ -145,8 +145,8 @@ def _next_step(
         return "delivered", 0
     if result.outcome in ("gone", "final"):
         return "failed", 0
-    if result.outcome == "uncharged" and not exhausted(claim.created_ms, now_ms):
-        return "pending", 0 if result.code == "handed_back" else NOT_COUNTED_RETRY_MS
+    if result.outcome == "not_counted" and not exhausted(claim.created_ms, now_ms):
+        return "pending", 0 if result.code == "interrupted" else NOT_COUNTED_RETRY_MS
     delay_ms = next_delay_ms(
         claim.attempts + 1, retry_after_ms=result.retry_after_ms, jitter=random.random()
     )

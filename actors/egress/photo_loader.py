@@ -20,7 +20,9 @@ _EXPIRED: Final = ErrorPolicy(
     "The photo is no longer stored: create a new job with the photo.",
 )
 _PROCESSING_FAILED: Final = ErrorPolicy(
-    Outcome.RETRY, "photo_not_taken", "This worker could not process the photo: see its log."
+    Outcome.RETRY,
+    "photo_processing_failed",
+    "This worker could not process the photo: see its log.",
 )
 
 _log = get_logger(__name__)

@@ -15,30 +15,18 @@ import hashlib
 import os
 import re
 import shutil
-import ssl
 import stat
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 import certifi
+from OpenSSL import crypto
 
 from service.logging.setup import get_logger
 
-#: Tags of the kinds of text whose case and spaces do not count in a name, and how each is encoded.
-_TEXTS: Final = {
-    12: "utf-8",
-    19: "ascii",
-    20: "latin-1",
-    22: "ascii",
-    26: "ascii",
-    28: "utf-32-be",
-    30: "utf-16-be",
-}
-_UTF8, _SEQUENCE, _SET, _VERSION = 12, 0x30, 0x31, 0xA0
 _CERTIFICATE: Final = re.compile(
     "-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", re.DOTALL
 )
@@ -66,22 +54,16 @@ def ca_directory(bundle: str | None = None) -> Path | None:
 
 
 def subject_hash(pem: str) -> str:
-    """What OpenSSL calls a certificate's file after: `X509_NAME_hash`, in hexadecimal.
-
-    Parameters:
-      pem: The certificate.
+    """The hash by which OpenSSL names a certificate's file (`X509_NAME_hash`), in hexadecimal.
 
     Raises:
-      ValueError: It is none.
+      ValueError: `pem` is not a certificate.
     """
-    [(_, signed)] = _values(ssl.PEM_cert_to_DER_cert(pem))
-    (_, certificate), *_ = _values(signed)
-    fields = [entry for entry in _values(certificate) if entry[0] != _VERSION]
-    _serial, _algorithm, _issuer, _validity, (_, subject), *_ = fields
-    canonical = b"".join(_canonical_set(content) for _, content in _values(subject))
-    # An address of a file, and no proof of anything: the signature is checked as always.
-    digest = hashlib.sha1(canonical, usedforsecurity=False).digest()
-    return f"{int.from_bytes(digest[:4], 'little'):08x}"
+    try:
+        certificate = crypto.load_certificate(crypto.FILETYPE_PEM, pem.encode())
+    except crypto.Error as error:
+        raise ValueError("not a certificate") from error
+    return f"{certificate.subject_name_hash():08x}"
 
 
 @cache
@@ -134,41 +116,8 @@ def _publish(draft: Path, directory: Path, files: dict[str, bytes]) -> None:
         draft.rename(directory)
     except OSError:
         if _is_intact(directory, files):
-            return  # another process was faster
+            return  # another process has created it
         damaged = draft.with_suffix(".damaged")
         directory.rename(damaged)
         draft.rename(directory)
         shutil.rmtree(damaged, ignore_errors=True)
-
-
-def _canonical_set(content: bytes) -> bytes:
-    entries = sorted(_canonical_entry(entry) for _, entry in _values(content))
-    return _encoded(_SET, b"".join(entries))
-
-
-def _canonical_entry(entry: bytes) -> bytes:
-    """One attribute of a name as `x509_name_canon` has it: in UTF-8, lower case, single spaces."""
-    (kind, oid), (tag, value) = _values(entry)
-    if tag in _TEXTS:
-        text = value.decode(_TEXTS[tag]).encode()
-        tag, value = _UTF8, b" ".join(text.lower().split())
-    return _encoded(_SEQUENCE, _encoded(kind, oid) + _encoded(tag, value))
-
-
-def _values(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The DER values that stand side by side: their tags and contents."""
-    while data:
-        tag, length, begin = data[0], data[1], 2
-        if length & 0x80:
-            begin += length & 0x7F
-            length = int.from_bytes(data[2:begin], "big")
-        yield tag, data[begin : begin + length]
-        data = data[begin + length :]
-
-
-def _encoded(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    if size < 0x80:
-        return bytes((tag, size)) + content
-    long = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(long))) + long + content

@@ -208,10 +208,10 @@ class Attempt:
 
     async def _hand_back(self) -> None:
         if self._state.may_have_written:
-            step = settle("handed back", self._settle_ms)
+            step = settle("interrupted", self._settle_ms)
         else:
             sent = self._state is not RequestState.NOT_SENT
-            step = Release(Status.QUEUED, "handed back", charge="free", sent=sent)
+            step = Release(Status.QUEUED, "interrupted", charge="free", sent=sent)
         await self._recorder.release(step)
 
     async def _record(self, step: Release | Finish) -> None:

@@ -60,7 +60,7 @@ _UNCERTAIN: Final = Finish(
         " Check the account by hand; POST /jobs/{id}/retry verifies once more and then sends.",
         retryable=True,
     ),
-    why="cannot be known",
+    why="outcome unknown",
 )
 
 

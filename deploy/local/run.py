@@ -73,7 +73,8 @@ def _run_stack(directory: Path) -> int:
             signal.pause()
         except KeyboardInterrupt:
             print("\nstopping ...")
-        target.unlink()
+        finally:
+            target.unlink()
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Whether an account may act: holds, cooldowns, budgets, and the people who open and close it."""
+"""Account controls: pause and resume accounts, and show their holds, cooldowns and budgets."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from service.time_formats.timestamps import rfc3339
 
 AccountStatus = Literal["active", "cooling_down", "held", "paused"]
 
-#: One script call keeps everybody else waiting meanwhile.
+#: Jobs released in one script call, which blocks the store meanwhile.
 _BATCH: Final = 25
 
 
 class AccountControls:
-    """Opens, closes and shows accounts.
+    """Pauses, resumes and shows accounts.
 
     Parameters:
       client: The event loop's Redis client.
@@ -34,88 +34,88 @@ class AccountControls:
         self._scripts = Scripts(client, script_config)
 
     async def pause(
-        self, account: str, note: str = "", *, kind: str | None = None, who: str = "person"
+        self, account: str, note: str = "", *, kind: str | None = None, by: str = "person"
     ) -> None:
-        """Stop an account: its jobs are held until somebody resumes it.
+        """Pause an account: its jobs are held until it is resumed.
 
         Parameters:
-          account: Its name.
+          account: The account's name.
           note: Why, for people.
-          kind: Stop this kind of action only.
-          who: Who asks.
+          kind: Pause this kind of action only.
+          by: Who pauses it, for the timeline.
         """
-        await self._scripts.run(control_account(account, "pause", note, 0, who, kind or ""))
-        await self._release_held(account, who)
+        await self._scripts.run(control_account(account, "pause", note, 0, by, kind or ""))
+        await self._release_held(account, by)
 
-    async def resume(self, account: str, *, kind: str | None = None, who: str = "person") -> int:
+    async def resume(self, account: str, *, kind: str | None = None, by: str = "person") -> int:
         """End every hold and cooldown of an account.
 
         Parameters:
-          account: Its name.
-          kind: End only what concerns this kind of action.
-          who: Who asks.
+          account: The account's name.
+          kind: End only those of this kind of action.
+          by: Who resumes it, for the timeline.
 
         Returns:
-          How many jobs that these kept went on.
+          How many held jobs were released.
         """
-        call = control_account(account, "resume", "", _BATCH, who, kind or "")
-        return await self._scripts.run(call) + await self._release_held(account, who)
+        call = control_account(account, "resume", "", _BATCH, by, kind or "")
+        return await self._scripts.run(call) + await self._release_held(account, by)
 
     async def clear_verification_hold(
-        self, account: str, reasons: Iterable[str], *, who: str = "person"
+        self, account: str, reasons: Iterable[str], *, by: str = "person"
     ) -> int:
-        """End an account's hold if it is one of those that a person's answer is for.
+        """End an account's hold if it is one that a verification code can end.
 
         Parameters:
-          account: Its name.
-          reasons: The holds that end; a pause besides them stays.
-          who: Who answers.
+          account: The account's name.
+          reasons: The holds to end; a pause of the account stays.
+          by: Who submitted the code, for the timeline.
 
         Returns:
-          How many jobs went on.
+          How many held jobs were released.
         """
-        ended = f" {' '.join(sorted(reasons))} "
-        call = control_account(account, "answer", ended, _BATCH, who, "")
-        return await self._scripts.run(call) + await self._release_held(account, who)
+        holds = f" {' '.join(sorted(reasons))} "
+        call = control_account(account, "answer", holds, _BATCH, by, "")
+        return await self._scripts.run(call) + await self._release_held(account, by)
 
-    async def pause_all(self, note: str = "", who: str = "person") -> None:
-        """Stop every account, whatever its own state.
+    async def pause_all(self, note: str = "", by: str = "person") -> None:
+        """Pause all accounts, whatever their own state.
 
         Parameters:
           note: Why, for people.
-          who: Who asks.
+          by: Who pauses them, for the timeline.
         """
-        await self._scripts.run(control_all_accounts("pause", note, who))
-        await self.recheck_all(who)
+        await self._scripts.run(control_all_accounts("pause", note, by))
+        await self.recheck_all(by)
 
-    async def resume_all(self, who: str = "person") -> int:
-        """End the stop of every account; holds of their own stay.
+    async def resume_all(self, by: str = "person") -> int:
+        """End the pause of all accounts; their own holds stay.
 
         Returns:
-          How many jobs went on.
+          How many held jobs were released.
         """
-        await self._scripts.run(control_all_accounts("resume", "", who))
-        return await self.recheck_all(who)
+        await self._scripts.run(control_all_accounts("resume", "", by))
+        return await self.recheck_all(by)
 
-    async def recheck_all(self, who: str = "boot") -> int:
-        """See for every account whether somebody may go who could not before.
+    async def recheck_all(self, by: str = "boot") -> int:
+        """Release the held jobs of all accounts that nothing blocks any more.
 
         Returns:
-          How many held jobs went on.
+          How many jobs were released.
         """
         accounts = await cast("Awaitable[set[bytes]]", self._client.smembers("hg:accts"))
-        return sum([await self._release_held(name.decode(), who) for name in sorted(accounts)])
+        return sum([await self._release_held(name.decode(), by) for name in sorted(accounts)])
 
-    async def _release_held(self, account: str, who: str) -> int:
+    async def _release_held(self, account: str, by: str) -> int:
         released = 0
         while batch := await self._scripts.run(
-            control_account(account, "go_on", "", _BATCH, who, "")
+            control_account(account, "go_on", "", _BATCH, by, "")
         ):
             released += batch
         return released
 
     async def global_pause(self) -> dict[str, Any]:
-        """The switch for every account."""
+        """The pause of all accounts, as the API shows it."""
         raw = await cast("Awaitable[dict[bytes, bytes]]", self._client.hgetall("hg:paused"))
         fields = decode_fields(raw)
         return {
@@ -125,39 +125,39 @@ class AccountControls:
         }
 
     async def show(self, account: str) -> dict[str, Any]:
-        """What stands in an account's way, what waits for it and what it has spent."""
-        seen = await self._scripts.run(get_account(account))
-        fields: dict[str, str] = seen["fields"] or {}
-        cooldowns = _cooldowns(fields, seen["now"])
-        sub_queues, held = seen["sub_queues"] or {}, seen["held"] or {}
+        """An account as the API shows it: what blocks it, its jobs and its budgets."""
+        state = await self._scripts.run(get_account(account))
+        fields: dict[str, str] = state["fields"] or {}
+        sub_queues, held = state["sub_queues"] or {}, state["held"] or {}
+        all_paused, now_ms = state.get("paused") is not None, state["now"]
         return {
             "name": account,
-            "status": status_of(fields, everything=bool(seen.get("paused")), now_ms=seen["now"]),
+            "status": account_status(fields, all_paused=all_paused, now_ms=now_ms),
             "hold": _hold(fields),
-            "paused_everywhere": seen.get("paused") is not None,
+            "paused_everywhere": all_paused,
             "paused_kinds": sorted(
                 name.removeprefix("pause:") for name in fields if name.startswith("pause:")
             ),
-            "cooldowns": cooldowns,
-            "quiet_until": rfc3339(int(seen.get("quiet_until") or 0)),
-            "budgets": {pace: _budget(row) for pace, row in (seen["budgets"] or {}).items()},
+            "cooldowns": _cooldowns(fields, now_ms),
+            "quiet_until": rfc3339(int(state.get("quiet_until") or 0)),
+            "budgets": {kind: _budget(row) for kind, row in (state["budgets"] or {}).items()},
             "jobs": {
-                "in_line": sum(sub_queues.values()),
+                "waiting": sum(sub_queues.values()),
                 "held": sum(held.values()),
-                "turn": seen.get("turn"),
+                "turn": state.get("turn"),
             },
         }
 
 
-def status_of(fields: Mapping[str, str], *, everything: bool, now_ms: int) -> AccountStatus:
-    """What an account is, in a word.
+def account_status(fields: Mapping[str, str], *, all_paused: bool, now_ms: int) -> AccountStatus:
+    """The status of an account.
 
     Parameters:
-      fields: Its hash.
-      everything: Whether every account is paused.
-      now_ms: By Redis' clock.
+      fields: The account's hash.
+      all_paused: Whether all accounts are paused.
+      now_ms: The time on Redis' clock, Unix milliseconds.
     """
-    if everything or fields.get("hold") == "paused":
+    if all_paused or fields.get("hold") == "paused":
         return "paused"
     if fields.get("hold"):
         return "held"

@@ -14,40 +14,41 @@ _INFO: Final = b"heliograph/sessions/v1"
 
 
 class SecretKeyInvalid(ValueError):
-    """`SECRET_KEY` is missing, or a part of it is too short."""
+    """`SECRET_KEY` is missing or too short."""
 
 
 def derive_keys(secret_key: str) -> MultiFernet:
-    """Make the cipher of everything that is encrypted at rest.
+    """Make the cipher for everything that is encrypted at rest.
 
-    Each part becomes a key of its own (HKDF, RFC 5869). To rotate: append the new part and
-    deploy, then put it first and deploy; by then every process can read what the others write.
+    Each part of the setting becomes one key (HKDF, RFC 5869). To rotate, append the new part and
+    deploy, then move it to the front and deploy again: every process can then decrypt what the
+    others write at any time.
 
     Parameters:
-      secret_key: One string of 32 characters or more, or several, separated by commas.
+      secret_key: One string of 32 characters or more, or several separated by commas.
 
     Returns:
-      A cipher that encrypts with the first part and decrypts with any.
+      A cipher that encrypts with the first key and decrypts with any of them.
 
     Raises:
-      SecretKeyInvalid: When a part is too short. Names its place, never its text.
+      SecretKeyInvalid: A part is too short; the message gives its position, never its text.
     """
     parts = [part.strip() for part in secret_key.split(",")]
-    for place, part in enumerate(parts, start=1):
+    for position, part in enumerate(parts, start=1):
         if len(part) < MIN_LENGTH:
-            raise SecretKeyInvalid(_too_short(place, len(part), of=len(parts)))
+            raise SecretKeyInvalid(_too_short(position, len(part), count=len(parts)))
     return MultiFernet([Fernet(_fernet_key(part)) for part in parts])
 
 
 def _fernet_key(part: str) -> bytes:
-    # HKDF without a salt: every process must come to the same key from the setting alone.
+    # No salt: every process must derive the same key from the setting alone.
     kdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=_INFO)
     return base64.urlsafe_b64encode(kdf.derive(part.encode()))
 
 
-def _too_short(place: int, length: int, *, of: int) -> str:
-    which = f"part {place} of {of} has" if of > 1 else "it has"
+def _too_short(position: int, length: int, *, count: int) -> str:
+    subject = f"part {position} of {count}" if count > 1 else "it"
     return (
-        f"SECRET_KEY needs {MIN_LENGTH} characters or more, {which} {length}; "
-        "make one with `openssl rand -base64 32`"
+        f"SECRET_KEY needs {MIN_LENGTH} characters or more, {subject} has {length}; "
+        "generate one with `openssl rand -base64 32`"
     )

@@ -1,24 +1,27 @@
 #!lua flags=allow-oom
--- Replaces an account's encrypted session if nobody replaced it since it was read.
+-- Replaces an account's encrypted session unless another one was stored since it was read.
 --
 -- KEYS[1]  hash: the session (version, blob)
--- KEYS[2]  list: earlier blobs, newest first
--- ARGV[1]  version the caller read; 0 when it found none
+-- KEYS[2]  list: previous blobs, newest first
+-- ARGV[1]  version the caller read; 0 if it found none
 -- ARGV[2]  the new blob
--- ARGV[3]  how many earlier blobs to keep
+-- ARGV[3]  how many previous blobs to keep
 --
--- Reply      the new version, or -1 when another version is stored
--- Invariant  versions only grow; a blob leaves the hash for the list, never into nothing
+-- Reply      the new version, or -1 if another version is stored
+-- Invariant  versions only grow; a replaced blob is kept in the list
 
-local stored = tonumber(redis.call('HGET', KEYS[1], 'version') or '0')
-if stored ~= tonumber(ARGV[1]) then
+local session, earlier = KEYS[1], KEYS[2]
+local read_version, blob, max_earlier = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+
+local stored_version = tonumber(redis.call('HGET', session, 'version') or '0')
+if stored_version ~= read_version then
   return -1
 end
 
-local earlier = redis.call('HGET', KEYS[1], 'blob')
-if earlier then
-  redis.call('LPUSH', KEYS[2], earlier)
-  redis.call('LTRIM', KEYS[2], 0, tonumber(ARGV[3]) - 1)
+local replaced = redis.call('HGET', session, 'blob')
+if replaced then
+  redis.call('LPUSH', earlier, replaced)
+  redis.call('LTRIM', earlier, 0, max_earlier - 1)
 end
-redis.call('HSET', KEYS[1], 'version', stored + 1, 'blob', ARGV[2])
-return stored + 1
+redis.call('HSET', session, 'version', stored_version + 1, 'blob', blob)
+return stored_version + 1

@@ -1,4 +1,4 @@
-"""Putting a session that was made elsewhere in the place of the stored one."""
+"""Replaces an account's stored session with one that was created elsewhere."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from service.accounts.session_store import (
 )
 from service.accounts.session_validation import check_document
 
-_NOTHING: Final = StoredSession({}, 0)
+_NO_SESSION: Final = StoredSession({}, 0)
 
 
 class OtherUser(SessionStoreError):
-    """The session is another Instagram user's than the stored one."""
+    """The session belongs to another Instagram user than the stored one."""
 
 
 class OtherDevice(DeviceChanged):
-    """The session is of another device than the stored one.
+    """The session belongs to another device than the stored one.
 
     Parameters:
-      account: Whose.
-      traits: The dotted names of what differs.
+      account: The account's name.
+      traits: Dotted names of the traits that differ.
     """
 
     def __init__(self, account: str, traits: list[str]) -> None:
         super().__init__(
-            f"account {account!r}: this session is of another device ({', '.join(traits)});"
+            f"account {account!r}: this session belongs to another device ({', '.join(traits)});"
             " an account keeps one device for life"
         )
         self.traits = traits
@@ -41,12 +41,12 @@ class OtherDevice(DeviceChanged):
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of the stored session.
+    """The result of an import.
 
     Parameters:
-      version: The new session's.
-      device_reset: Whether the account has another device now, or may have: the session that was
-        replaced could not be read.
+      version: Version of the new session.
+      device_reset: Whether the account's device changed, or may have changed because the replaced
+        session could not be read.
     """
 
     version: int
@@ -54,34 +54,35 @@ class Imported:
 
 
 async def import_session(
-    vault: SessionStore,
+    store: SessionStore,
     account: str,
     username: str,
     document: object,
     *,
     reset_device: bool = False,
 ) -> Imported:
-    """Store a session for an account; a worker that acts as it goes on with it at its next call.
+    """Store a session for an account; workers use it from their next call.
 
     Parameters:
-      vault: Where sessions live.
+      store: The session store.
       account: The account's name in the configuration.
       username: The Instagram username it logs in with.
-      document: The settings, from JSON.
-      reset_device: Replace even another device's or user's session, or one that cannot be read.
+      document: The settings, parsed from JSON.
+      reset_device: Replace the stored session even if it belongs to another device or user, or
+        cannot be read.
 
     Raises:
-      DocumentRefused: The document is no session, or another account's.
-      OtherUser: The stored session is another user's.
-      OtherDevice: The stored session is of another device.
-      SessionUnreadable: The stored session cannot be read, so nothing can be compared.
+      InvalidSession: The document is not a usable session, or belongs to another account.
+      OtherUser: The stored session belongs to another user.
+      OtherDevice: The stored session belongs to another device.
+      SessionUnreadable: The stored session cannot be read, so it cannot be compared.
       SessionConflict: A worker saved the session in between; try again.
     """
     settings = check_document(document, username)
-    # Read first: what is saved after this is not overwritten.
-    version = await vault.version(account)
+    # Read the version first, so that a session saved from now on is not overwritten.
+    version = await store.version(account)
     try:
-        stored = await vault.load(account, username) or _NOTHING
+        stored = await store.load(account, username) or _NO_SESSION
     except SessionUnreadable:
         if not reset_device:
             raise
@@ -90,16 +91,16 @@ async def import_session(
         traits = changed_traits(stored.settings, settings)
         changed = bool(traits)
         if not reset_device:
-            _refuse_another_user(account, user_pks(stored.settings), user_pks(settings))
+            _check_same_user(account, user_pks(stored.settings), user_pks(settings))
             if traits:
                 raise OtherDevice(account, traits)
-    new = await vault.save(account, username, settings, version=version, reset_device=reset_device)
+    new = await store.save(account, username, settings, version=version, reset_device=reset_device)
     return Imported(new, changed)
 
 
-def _refuse_another_user(account: str, stored: set[str], new: set[str]) -> None:
+def _check_same_user(account: str, stored: set[str], new: set[str]) -> None:
     if stored and not stored & new:
         raise OtherUser(
-            f"account {account!r}: this session is another Instagram user's than the stored one"
-            " (authorization_data.ds_user_id); check NAME and the file"
+            f"account {account!r}: this session belongs to another Instagram user than the stored"
+            " one (authorization_data.ds_user_id); check NAME and the file"
         )

@@ -1,4 +1,4 @@
-"""What an Instagram session holds: the part that travels, whether it is a login, and whose."""
+"""The settings of an Instagram session: which of them are stored, and whose login they hold."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
-# The library lets saved values override the constructor: these belong to a process, and would
-# carry one machine's pace, transport or CA path to another.
-_OF_THE_PROCESS: Final = frozenset(
+# In the client library, saved values override the constructor. These belong to a process and
+# would carry one machine's pace, transport or CA path to another.
+_PROCESS_KEYS: Final = frozenset(
     {
         "delay_range",
         "private_transport",
@@ -29,7 +29,7 @@ _OF_THE_PROCESS: Final = frozenset(
 )
 
 # The library writes none of these, but people keep them in the same file.
-_OF_THE_CONFIGURATION: Final = frozenset(
+_CONFIGURATION_KEYS: Final = frozenset(
     {
         "challenge_code_handler",
         "change_password_handler",
@@ -42,47 +42,47 @@ _OF_THE_CONFIGURATION: Final = frozenset(
     }
 )
 
-_STAYS: Final = _OF_THE_PROCESS | _OF_THE_CONFIGURATION
+_NOT_STORED: Final = _PROCESS_KEYS | _CONFIGURATION_KEYS
 
 
 def exportable(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy the part of a settings dict that is the account's own.
+    """Copy the settings that belong to the account.
 
     Parameters:
       settings: From aiograpi's or instagrapi's `get_settings()`, whose values are live references.
 
     Returns:
-      A deep copy without what belongs to a process (timeouts, transports, proxies, paths) or to
+      A deep copy without the settings of a process (timeouts, transports, proxies, paths) or of
       the configuration (username, password, handlers).
     """
-    return {key: copy.deepcopy(value) for key, value in settings.items() if key not in _STAYS}
+    return {key: copy.deepcopy(value) for key, value in settings.items() if key not in _NOT_STORED}
 
 
-def unchanged(settings: Mapping[str, Any], kept: Mapping[str, Any]) -> bool:
-    """Tell, without a copy, whether the portable part of settings is what was kept before.
+def unchanged(settings: Mapping[str, Any], saved: Mapping[str, Any]) -> bool:
+    """Whether the exportable settings are still the saved ones; makes no deep copy.
 
     Parameters:
-      settings: As `portable`.
-      kept: What `portable` gave.
+      settings: As for `exportable`.
+      saved: An earlier result of `exportable`.
     """
-    return {key: value for key, value in settings.items() if key not in _STAYS} == kept
+    return {key: value for key, value in settings.items() if key not in _NOT_STORED} == saved
 
 
 def is_logged_in(settings: Mapping[str, Any]) -> bool:
-    """Tell whether settings hold a login: an authorization, or the cookie of an older client."""
+    """Whether settings hold a login: an authorization, or the cookie of an older client."""
     cookies = settings.get("cookies") or {}
     return bool(settings.get("authorization_data") or cookies.get("sessionid"))
 
 
 def user_pks(settings: Mapping[str, Any]) -> set[str]:
-    """Tell whose login it is, as the client library finds out.
+    """Whose login it is, read where the client library reads it.
 
     Parameters:
-      settings: Of the client library.
+      settings: The client library's settings.
 
     Returns:
-      The pk that the authorization names and the one that the cookies name: empty without
-      either, two where they contradict each other.
+      The pks named by the authorization and by the cookies: none if neither names one, two if
+      they contradict each other.
     """
     places = (settings.get("authorization_data") or {}, settings.get("cookies") or {})
     return {str(place["ds_user_id"]) for place in places if place.get("ds_user_id")}

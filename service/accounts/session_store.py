@@ -1,8 +1,9 @@
-"""Instagram sessions at rest: encrypted, versioned, one device per account for life.
+"""Stored Instagram sessions: encrypted, versioned, one device per account for life.
 
-Keys, under the prefix:
-  `session:{account}`          hash: `version`, `blob` (Fernet over zlib over JSON)
-  `session:{account}:earlier`  list: the blobs before, newest first
+Keys, after the prefix:
+  `session:{account}`          hash: `version`, `blob` (JSON, compressed by zlib, in Fernet)
+  `session:{account}:earlier`  list: the previous blobs, newest first; nothing reads them, they are
+                               an operator's way back after a wrong import
 """
 
 from __future__ import annotations
@@ -19,33 +20,34 @@ from redis.asyncio import Redis
 
 from service.accounts.device_identity import changed_traits
 
-KEEP_EARLIER: Final = 3
-_SAVE: Final = files(__package__).joinpath("save_session.lua").read_text()
+#: How many previous blobs are stored.
+MAX_EARLIER: Final = 3
+_SAVE_SCRIPT: Final = files(__package__).joinpath("save_session.lua").read_text()
 
 
 class SessionStoreError(Exception):
-    """The vault refused; the message says what to do next and carries no secret."""
+    """A session could not be loaded or saved; the message gives the remedy and holds no secret."""
 
 
 class SessionUnreadable(SessionStoreError):
-    """A session is stored but cannot be used: another key wrote it, or it is another user's."""
+    """The stored session was encrypted with another key, or belongs to another username."""
 
 
 class SessionConflict(SessionStoreError):
-    """Someone saved a newer version since this one was loaded; load again."""
+    """A newer version was saved since this one was loaded; load again."""
 
 
 class DeviceChanged(SessionStoreError):
-    """The save would give the account another device."""
+    """Saving would change the account's device."""
 
 
 @dataclass(frozen=True)
 class StoredSession:
-    """A session as the vault holds it.
+    """A session and its version.
 
     Parameters:
-      settings: The client library's settings; carries cookies and keys, so it is not printed.
-      version: Counts saves from 1; give it back to `Vault.save`.
+      settings: The client library's settings; they hold cookies and keys, so not in the repr.
+      version: Counts saves from 1; pass it to `SessionStore.save`.
     """
 
     settings: dict[str, Any] = field(repr=False)
@@ -53,64 +55,43 @@ class StoredSession:
 
 
 class SessionStore:
-    """Loads and saves the sessions of all accounts."""
+    """Loads and saves the sessions of all accounts.
+
+    Parameters:
+      redis: A client that returns bytes (`decode_responses=False`).
+      cipher: From `derive_keys`.
+      prefix: Prefix of every key.
+    """
 
     def __init__(self, redis: Redis, cipher: MultiFernet, prefix: str = "hg:") -> None:
-        """Bind the vault to its store.
-
-        Parameters:
-          redis: A client that answers in bytes (`decode_responses=False`).
-          cipher: From `derive_keys`.
-          prefix: Of every key.
-        """
         self._redis = redis
         self._cipher = cipher
         self._prefix = prefix
-        self._save = redis.register_script(_SAVE)
+        self._save = redis.register_script(_SAVE_SCRIPT)
 
     async def version(self, account: str) -> int:
-        """Tell which version is stored; 0 for none."""
+        """The stored version; 0 if there is none."""
         return int(await self._redis.hget(self._key(account), "version") or 0)
 
     async def load(self, account: str, username: str) -> StoredSession | None:
-        """Fetch an account's session.
+        """Load an account's session.
 
         Parameters:
           account: The account's name in the configuration.
           username: The Instagram username it logs in with.
 
         Returns:
-          The session, or None when none was ever saved.
+          The session; None if none was ever saved.
 
         Raises:
-          SessionUnreadable: When it cannot be decrypted or belongs to another username. Hold the
-            account: a new login here would mint a new device.
+          SessionUnreadable: It cannot be decrypted or belongs to another username. Put the account
+            on hold: a new login would create a new device.
         """
         fields: list[Any] = await self._redis.hmget(self._key(account), "version", "blob")
         version, blob = fields
         if blob is None:
             return None
-        return StoredSession(self._open(account, username, blob), int(version))
-
-    async def earlier(self, account: str, username: str) -> list[StoredSession]:
-        """Fetch the last few sessions before the stored one, newest first, for a rollback.
-
-        Parameters:
-          account: The account's name in the configuration.
-          username: The Instagram username it logs in with.
-
-        Returns:
-          At most `KEEP_EARLIER`; the versions are those they had.
-
-        Raises:
-          SessionUnreadable: As `load`.
-        """
-        current = await self.version(account)
-        blobs: list[Any] = await self._redis.lrange(self._earlier_key(account), 0, -1)
-        return [
-            StoredSession(self._open(account, username, blob), current - place)
-            for place, blob in enumerate(blobs, start=1)
-        ]
+        return StoredSession(self._decrypt(account, username, blob), int(version))
 
     async def save(
         self,
@@ -121,56 +102,57 @@ class SessionStore:
         version: int,
         reset_device: bool = False,
     ) -> int:
-        """Store a session if the stored one is still the one it came from.
+        """Store a session unless another one was stored since it was loaded.
 
         Parameters:
           account: The account's name in the configuration.
           username: The Instagram username the session belongs to.
           settings: The client library's settings.
-          version: The version it was loaded as; 0 when there was none.
-          reset_device: Replace even another device, or a session that cannot be read.
+          version: The version that was loaded; 0 if there was none.
+          reset_device: Replace the stored session even if it belongs to another device or cannot
+            be read.
 
         Returns:
           The new version.
 
         Raises:
-          SessionConflict: When a newer version is stored.
-          DeviceChanged: When the device differs from the stored one.
-          SessionUnreadable: When the stored one cannot be read.
+          SessionConflict: Another version is stored.
+          DeviceChanged: The stored session belongs to another device.
+          SessionUnreadable: The stored session cannot be read.
         """
-        plain = _encode(username, settings)
+        record = _encode(username, settings)
         if not reset_device:
-            await self._refuse_another_device(account, username, plain)
-        saved = await self._save(
+            await self._check_same_device(account, username, record)
+        new_version = await self._save(
             keys=[self._key(account), self._earlier_key(account)],
-            args=[version, self._cipher.encrypt(zlib.compress(plain)), KEEP_EARLIER],
+            args=[version, self._cipher.encrypt(zlib.compress(record)), MAX_EARLIER],
         )
-        if saved < 0:
+        if new_version < 0:
             raise SessionConflict(
                 f"account {account!r}: a newer session than version {version} is stored; "
                 "load it and try again"
             )
-        return int(saved)
+        return int(new_version)
 
-    async def _refuse_another_device(self, account: str, username: str, plain: bytes) -> None:
+    async def _check_same_device(self, account: str, username: str, record: bytes) -> None:
         stored = await self.load(account, username)
         if stored is None:
             return
-        changed = changed_traits(stored.settings, json.loads(plain)["settings"])
+        changed = changed_traits(stored.settings, json.loads(record)["settings"])
         if changed:
             raise DeviceChanged(
-                f"account {account!r}: this session is of another device "
+                f"account {account!r}: this session belongs to another device "
                 f"({', '.join(sorted(changed))}); an account keeps one device for life, "
                 "so reset it only on purpose"
             )
 
-    def _open(self, account: str, username: str, blob: bytes) -> dict[str, Any]:
+    def _decrypt(self, account: str, username: str, blob: bytes) -> dict[str, Any]:
         try:
             record = json.loads(zlib.decompress(self._cipher.decrypt(blob)))
         except (InvalidToken, zlib.error, ValueError):
             raise SessionUnreadable(
                 f"account {account!r}: the stored session cannot be decrypted; "
-                "put the SECRET_KEY back that wrote it, or import a session"
+                "restore the SECRET_KEY it was saved with, or import a session"
             ) from None
         if record["username"] != username.casefold():
             raise SessionUnreadable(
@@ -189,11 +171,11 @@ class SessionStore:
 
 def _encode(username: str, settings: Mapping[str, Any]) -> bytes:
     record = {"username": username.casefold(), "settings": settings}
-    return json.dumps(record, default=_plain).encode()
+    return json.dumps(record, default=_to_json).encode()
 
 
-def _plain(value: object) -> Any:
-    """Stand in for what JSON has no form for; settings written by other tools hold such values."""
+def _to_json(value: object) -> Any:
+    """Convert values that JSON does not know; settings written by other tools contain some."""
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, (set, frozenset)):

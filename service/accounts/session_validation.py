@@ -1,4 +1,4 @@
-"""Session files, as `dump_settings` of aiograpi and instagrapi writes them: checked before use."""
+"""Checks session files, as written by `dump_settings()` of aiograpi or instagrapi, before use."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from service.accounts.session_settings import exportable, is_logged_in, user_pks
 from service.json_values.plain_json import is_deeper, json_size
 
 MAX_DOCUMENT_BYTES: Final = 1024 * 1024
-#: Real ones have three levels; copying one level takes several of Python's frames.
+#: Real ones have three levels; copying one level takes several of Python's stack frames.
 MAX_DEPTH: Final = 16
 
-#: What makes the others: without them the library would draw new ones, another device's.
-_NEEDED_UUIDS: Final = ("phone_id", "uuid")
+#: The others are derived from these; without them the library would generate another device.
+_REQUIRED_UUIDS: Final = ("phone_id", "uuid")
 _DUMP_AGAIN: Final = "log in with aiograpi or instagrapi and use what dump_settings() writes"
 
 
 class InvalidSession(ValueError):
-    """It cannot be an account's session.
+    """A document is not a usable session.
 
     Parameters:
-      field: The dotted key that is wrong; empty for the whole. Never a key of the sender's own.
-      problem: What to do about it; never a value.
+      field: Dotted key of the wrong field, empty for the whole document; only known keys are
+        named, never one that the sender made up.
+      problem: What is wrong and what to do about it; contains no value.
     """
 
     def __init__(self, field: str, problem: str) -> None:
@@ -37,13 +38,13 @@ class InvalidSession(ValueError):
 
 
 def parse_document(raw: bytes) -> object:
-    """Read a session file's content.
+    """Parse the content of a session file.
 
     Parameters:
       raw: At most MAX_DOCUMENT_BYTES of JSON.
 
     Raises:
-      DocumentRefused: It is too large, or no JSON.
+      InvalidSession: It is too large, or not JSON.
     """
     if len(raw) > MAX_DOCUMENT_BYTES:
         raise InvalidSession("", f"must be at most {MAX_DOCUMENT_BYTES} bytes")
@@ -55,23 +56,23 @@ def parse_document(raw: bytes) -> object:
 
 
 def check_document(document: object, username: str) -> dict[str, Any]:
-    """Find a usable session in a document.
+    """Check that a document is a usable session of an account.
 
     Parameters:
-      document: From JSON.
-      username: Whose session it should be; compared where the document says.
+      document: Parsed from JSON.
+      username: The account's username; compared if the document names one.
 
     Returns:
-      A copy of the settings that travel (`portable`), without those that are null.
+      A copy of its `exportable` settings, without null values.
 
     Raises:
-      DocumentRefused: It is not settings, or it lacks the login or the device.
+      InvalidSession: It holds something else, or lacks the login or the device.
     """
     if not isinstance(document, dict):
         raise InvalidSession("", f"must be a JSON object: {_DUMP_AGAIN}")
     _check_plain(document)
     _check_username(document.get("username"), username)
-    # The library has a default for what is absent, and none for null.
+    # The library has defaults for absent settings, not for null ones.
     settings = {key: value for key, value in exportable(document).items() if value is not None}
     _check_types(settings)
     _check_device(settings)
@@ -88,11 +89,12 @@ def _check_plain(document: Mapping[str, Any]) -> None:
 
 
 def _check_username(given: object, username: str) -> None:
-    # One may log in with an address or a number instead: those say nothing about the username.
+    # People may log in with an e-mail address or a phone number; neither can be compared.
     name = given.strip().removeprefix("@").casefold() if isinstance(given, str) else ""
     if name and "@" not in name and not name.startswith("+") and name != username.casefold():
         raise InvalidSession(
-            "username", "is another account's: import it there, or remove the key if it is wrong"
+            "username",
+            "belongs to another account: import it there, or remove the key if it is wrong",
         )
 
 
@@ -101,7 +103,7 @@ def _is_number(value: object) -> bool:
 
 
 def _is_line(value: object) -> bool:
-    # They become headers: a line break in one would begin another.
+    # These values become HTTP headers: a line break would start another header.
     return isinstance(value, str) and value.isascii() and value.isprintable()
 
 
@@ -134,37 +136,37 @@ _LINES: Final = (
     "timezone_name",
     "user_agent",
 )
-_PLAIN: Final[Mapping[str, tuple[_Check, str]]] = {
+_TOP_LEVEL: Final[Mapping[str, tuple[_Check, str]]] = {
     **dict.fromkeys(_LINES, (_is_line, "must be one line of ASCII text")),
     **dict.fromkeys(
         ("country_code", "last_login", "timezone_offset"), (_is_number, "must be a number")
     ),
 }
 _NESTED: Final[Mapping[str, tuple[_Check, str]]] = {
-    "authorization_data": (_is_authorization, "an object of ASCII texts, numbers and booleans"),
-    "cookies": (_is_line, "an object of ASCII texts"),
-    "device_settings": (_is_line_or_number, "an object of ASCII texts and numbers"),
-    "usdid": (_is_scalar, "an object of texts and booleans"),
-    "uuids": (_is_id, "an object of ASCII texts that are not empty"),
+    "authorization_data": (_is_authorization, "an object of ASCII strings, numbers and booleans"),
+    "cookies": (_is_line, "an object of ASCII strings"),
+    "device_settings": (_is_line_or_number, "an object of ASCII strings and numbers"),
+    "usdid": (_is_scalar, "an object of strings and booleans"),
+    "uuids": (_is_id, "an object of ASCII strings that are not empty"),
 }
 
 
 def _check_types(settings: Mapping[str, Any]) -> None:
-    for name, (is_right, problem) in _PLAIN.items():
-        if name in settings and not is_right(settings[name]):
+    for name, (is_valid, problem) in _TOP_LEVEL.items():
+        if name in settings and not is_valid(settings[name]):
             raise InvalidSession(name, problem)
-    for name, (is_right, words) in _NESTED.items():
+    for name, (is_valid, expected) in _NESTED.items():
         value = settings.get(name, {})
-        if not (isinstance(value, dict) and _all_right(value, is_right)):
-            raise InvalidSession(name, f"must be {words}")
+        if not (isinstance(value, dict) and _all_valid(value, is_valid)):
+            raise InvalidSession(name, f"must be {expected}")
 
 
-def _all_right(values: Mapping[str, object], is_right: _Check) -> bool:
-    return all(_is_line(key) and is_right(value) for key, value in values.items())
+def _all_valid(values: Mapping[str, object], is_valid: _Check) -> bool:
+    return all(_is_line(key) and is_valid(value) for key, value in values.items())
 
 
 def _check_device(settings: Mapping[str, Any]) -> None:
-    missing = [name for name in _NEEDED_UUIDS if name not in settings.get("uuids", {})]
+    missing = [name for name in _REQUIRED_UUIDS if name not in settings.get("uuids", {})]
     if missing:
         field = f"uuids.{missing[0]}"
     elif not settings.get("device_settings"):
@@ -177,7 +179,7 @@ def _check_device(settings: Mapping[str, Any]) -> None:
 
 
 def _check_signing_key(key: object) -> None:
-    # Every header set is signed with it: with one that cannot sign no client would open.
+    # It signs the headers of every request: a client with an unusable key could not be opened.
     if key and not (isinstance(key, str) and _is_signing_key(key)):
         raise InvalidSession("usdid.private_key", f"must be an EC key in PEM; {_DUMP_AGAIN}")
 
@@ -191,16 +193,18 @@ def _is_signing_key(key: str) -> bool:
 
 def _check_login(settings: Mapping[str, Any]) -> None:
     if not is_logged_in(settings):
-        raise InvalidSession("authorization_data", f"has no login in it; {_DUMP_AGAIN}")
+        raise InvalidSession("authorization_data", f"holds no login; {_DUMP_AGAIN}")
     authorization = settings.get("authorization_data") or settings["cookies"]
     if not _is_id(authorization.get("sessionid")):
         raise InvalidSession("authorization_data.sessionid", f"is missing; {_DUMP_AGAIN}")
     pks = user_pks(settings)
     if len(pks) > 1:
         raise InvalidSession(
-            "authorization_data.ds_user_id", f"is another user's than the cookies'; {_DUMP_AGAIN}"
+            "authorization_data.ds_user_id",
+            f"names another user than the cookies; {_DUMP_AGAIN}",
         )
     if not all(pk.isascii() and pk.isdigit() for pk in pks) or not pks:
         raise InvalidSession(
-            "authorization_data.ds_user_id", f"must be the user's pk, in digits; {_DUMP_AGAIN}"
+            "authorization_data.ds_user_id",
+            f"must be the numeric id of the user; {_DUMP_AGAIN}",
         )

@@ -1,10 +1,12 @@
-"""Who is not written to: by hand, through the API, or because the recipient does not want it.
+"""The suppression list: recipients that accounts must not write to.
+
+Entries are added through the API, or by a worker when a recipient refuses messages.
 
 Keys, changed together:
-  `hg:suppressed`    hash: `{scope}:{who}` -> JSON {"reason", "since" (ms), "by"}; the scope is `*`
-                     for every account or an account's name, and who is a username in lower case
+  `hg:suppressed`    hash: `{scope}:{key}` -> JSON {"reason", "since" (ms), "by"}; the scope is `*`
+                     for every account or an account's name, the key a username in lower case
                      without `@`, or `pk:DIGITS`
-  `hg:suppressions`  zset of the same fields, all of score 0: their order, for pages
+  `hg:suppressions`  zset of the same fields, all with score 0: the order of pages
 """
 
 from __future__ import annotations
@@ -20,13 +22,13 @@ from service.time_formats.timestamps import rfc3339
 
 _ENTRIES: Final = "hg:suppressed"
 _ORDER: Final = "hg:suppressions"
-_EVERY_ACCOUNT: Final = "*"
-#: Who adds what recipients themselves said.
+_ALL_ACCOUNTS: Final = "*"
+#: `by` of entries that a recipient's own refusal made.
 RECIPIENT: Final = "recipient"
 
 
 def suppression_key(recipient: str) -> str:
-    """The list's form of a job's recipient.
+    """The key under which a job's recipient is suppressed.
 
     Parameters:
       recipient: `some.handle`, `314159` (a pk) or `@123` (a username of digits).
@@ -39,14 +41,14 @@ class Suppression:
     """One entry of the list.
 
     Parameters:
-      who: As `who_is` gives it.
-      account: Which account may not write; None for every one.
+      key: From `suppression_key`.
+      account: The account that may not write; None for all accounts.
       reason: Why, for people.
-      since_ms: When it was made, by Redis' clock.
-      by: Whose API key made it, or RECIPIENT.
+      since_ms: When it was added, Unix milliseconds on Redis' clock.
+      by: Name of the API key that added it, or RECIPIENT.
     """
 
-    who: str
+    key: str
     account: str | None
     reason: str | None
     since_ms: int
@@ -54,25 +56,25 @@ class Suppression:
 
     @classmethod
     def of(cls, field: str, value: bytes) -> Suppression:
-        """The entry of a field of the hash."""
-        scope, _, who = field.partition(":")
-        account = None if scope == _EVERY_ACCOUNT else scope
+        """Decode a field of the hash and its value."""
+        scope, _, key = field.partition(":")
+        account = None if scope == _ALL_ACCOUNTS else scope
         stored = json.loads(value)
-        return cls(who, account, stored["reason"], stored["since"], stored["by"])
+        return cls(key, account, stored["reason"], stored["since"], stored["by"])
 
     @property
     def field(self) -> str:
-        """Its field of the hash."""
-        return _field(self.who, self.account)
+        """The field of the hash."""
+        return _field(self.key, self.account)
 
     def stored(self) -> str:
-        """Its value in the hash."""
+        """The value in the hash."""
         return json.dumps({"reason": self.reason, "since": self.since_ms, "by": self.by})
 
     def public(self) -> dict[str, Any]:
-        """The entry as the API shows it; its username is one that the API takes."""
+        """The entry as the API returns it; its username is in a form that the API accepts."""
         return {
-            "username": f"@{self.who}" if self.who.isdigit() else self.who,
+            "username": f"@{self.key}" if self.key.isdigit() else self.key,
             "account": self.account,
             "reason": self.reason,
             "since": rfc3339(self.since_ms),
@@ -81,7 +83,7 @@ class Suppression:
 
 
 class Suppressions:
-    """The list.
+    """Reads and changes the suppression list.
 
     Parameters:
       client: The event loop's Redis client.
@@ -91,22 +93,22 @@ class Suppressions:
         self._client = client
 
     async def put(
-        self, who: str, *, account: str | None, reason: str | None, by: str
+        self, key: str, *, account: str | None, reason: str | None, by: str
     ) -> tuple[Suppression, bool]:
-        """Add somebody, or correct the reason; how long it has been so stays.
+        """Add an entry, or change its reason; `since` stays.
 
         Parameters:
-          who: As `who_is` gives it.
-          account: Which account may not write; None for every one.
+          key: From `suppression_key`.
+          account: The account that may not write; None for all accounts.
           reason: Why, for people.
-          by: The name of the API key.
+          by: Name of the API key.
 
         Returns:
           The entry, and whether it is new.
         """
-        earlier = await self.get(who, account=account)
-        since_ms = earlier.since_ms if earlier else await self._now_ms()
-        entry = Suppression(who, account, reason, since_ms, by)
+        existing = await self.get(key, account=account)
+        since_ms = existing.since_ms if existing else await self._now_ms()
+        entry = Suppression(key, account, reason, since_ms, by)
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.hset(_ENTRIES, entry.field, entry.stored())
             pipe.zadd(_ORDER, {entry.field: 0})
@@ -116,72 +118,72 @@ class Suppressions:
     async def suppress_for_account(
         self, pk: str, username: str | None, account: str, reason: str
     ) -> None:
-        """Add a recipient who does not take an account's messages; what is there already stays.
+        """Add a recipient that refuses an account's messages; existing entries stay.
 
         Parameters:
-          pk: The recipient's.
-          username: The recipient's, in a job's normal form, where it is known.
-          account: Whose messages.
-          reason: A verdict's code.
+          pk: The recipient's pk.
+          username: The recipient's username in a job's normal form, if known.
+          account: The account that may not write.
+          reason: Code of the error that Instagram gave.
         """
         since_ms = await self._now_ms()
-        people = [f"pk:{pk}"] if username is None else [f"pk:{pk}", suppression_key(username)]
+        keys = [f"pk:{pk}"] if username is None else [f"pk:{pk}", suppression_key(username)]
         async with self._client.pipeline(transaction=True) as pipe:
-            for who in people:
-                entry = Suppression(who, account, reason, since_ms, RECIPIENT)
+            for key in keys:
+                entry = Suppression(key, account, reason, since_ms, RECIPIENT)
                 pipe.hsetnx(_ENTRIES, entry.field, entry.stored())
                 pipe.zadd(_ORDER, {entry.field: 0})
             await pipe.execute()
 
-    async def remove(self, who: str, *, account: str | None) -> bool:
-        """Take somebody off the list; whether they were on it.
+    async def remove(self, key: str, *, account: str | None) -> bool:
+        """Remove an entry, and return whether there was one.
 
         Parameters:
-          who: As `who_is` gives it.
-          account: Whose entry; None for the one that is for every account.
+          key: From `suppression_key`.
+          account: The entry's account; None for the entry for all accounts.
         """
-        field = _field(who, account)
+        field = _field(key, account)
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.hdel(_ENTRIES, field)
             pipe.zrem(_ORDER, field)
             removed, _ = await cast("Awaitable[list[int]]", pipe.execute())
         return bool(removed)
 
-    async def get(self, who: str, *, account: str | None) -> Suppression | None:
-        """One entry; None when it is not on the list.
+    async def get(self, key: str, *, account: str | None) -> Suppression | None:
+        """An entry, None if there is none.
 
         Parameters:
-          who: As `who_is` gives it.
-          account: Whose entry; None for the one that is for every account.
+          key: From `suppression_key`.
+          account: The entry's account; None for the entry for all accounts.
         """
-        field = _field(who, account)
+        field = _field(key, account)
         value = await cast("Awaitable[bytes | None]", self._client.hget(_ENTRIES, field))
         return None if value is None else Suppression.of(field, value)
 
     async def page(
         self, *, cursor: str | None, limit: int
     ) -> tuple[Sequence[Suppression], str | None]:
-        """A page of the list: first what is for every account, then by account, each by name.
+        """A page of entries: those for all accounts first, then by account, each by key.
 
         Parameters:
-          cursor: Where the last page ended; None for the first.
-          limit: The most on the page.
+          cursor: From the previous page; None for the first.
+          limit: The most entries on the page.
 
         Returns:
-          The entries, and the next page's cursor (None at the end).
+          The entries, and the cursor of the next page (None at the end).
         """
-        after = "-" if cursor is None else f"({cursor}"
-        found = await self._client.zrange(
+        start = "-" if cursor is None else f"({cursor}"
+        members = await self._client.zrange(
             _ORDER,
-            cast("int", after),
+            cast("int", start),
             cast("int", "+"),
             bylex=True,
             offset=0,
             num=limit + 1,
         )
-        fields = [member.decode() for member in cast("list[bytes]", found)]
-        more, fields = len(fields) > limit, fields[:limit]
-        return await self._entries(fields), fields[-1] if more else None
+        fields = [member.decode() for member in cast("list[bytes]", members)]
+        has_more, fields = len(fields) > limit, fields[:limit]
+        return await self._entries(fields), fields[-1] if has_more else None
 
     async def _entries(self, fields: Sequence[str]) -> Sequence[Suppression]:
         if not fields:
@@ -197,5 +199,5 @@ class Suppressions:
         return seconds * 1000 + micros // 1000
 
 
-def _field(who: str, account: str | None) -> str:
-    return f"{account or _EVERY_ACCOUNT}:{who}"
+def _field(key: str, account: str | None) -> str:
+    return f"{account or _ALL_ACCOUNTS}:{key}"

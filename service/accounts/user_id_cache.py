@@ -1,4 +1,4 @@
-"""Which pk a username had when it was last looked up, so that a recipient is resolved once."""
+"""Caches the pk of usernames, so that a recipient is not looked up for every message."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Final
 
 import redis.asyncio as aredis
 
-#: A username can pass to somebody else: it is not trusted for longer than this.
-KNOWN_SECONDS: Final = 24 * 3600
+#: A username can change hands, so an entry is not trusted for longer.
+TTL_SECONDS: Final = 24 * 3600
 
 
 class UserIdCache:
-    """Remembers pks by username.
+    """Maps usernames to pks.
 
     Parameters:
       client: The event loop's Redis client.
@@ -21,15 +21,10 @@ class UserIdCache:
         self._client = client
 
     async def pk(self, username: str) -> str | None:
-        """The pk of a username looked up lately; None when it was not."""
-        known = await self._client.get(f"hg:pk:{username}")
-        return None if known is None else bytes(known).decode()  # type: ignore[arg-type]
+        """The pk of a username in its normal form; None if it is not cached."""
+        cached = await self._client.get(f"hg:pk:{username}")
+        return None if cached is None else bytes(cached).decode()  # type: ignore[arg-type]
 
     async def remember(self, username: str, pk: str) -> None:
-        """Note a look-up.
-
-        Parameters:
-          username: In its normal form.
-          pk: Whose it was.
-        """
-        await self._client.set(f"hg:pk:{username}", pk, ex=KNOWN_SECONDS)
+        """Cache the pk of a username in its normal form."""
+        await self._client.set(f"hg:pk:{username}", pk, ex=TTL_SECONDS)

@@ -34,7 +34,7 @@ async def pause_account(
     """Pause an account, or one kind of its actions; its jobs are held until it is resumed."""
     require_account(services, name)
     body = body or PauseRequest()
-    await services.accounts.pause(name, body.reason, kind=body.kind, who=f"api:{caller}")
+    await services.accounts.pause(name, body.reason, kind=body.kind, by=f"api:{caller}")
     return await account_view(services, name)
 
 
@@ -44,7 +44,7 @@ async def resume_account(
 ) -> dict[str, Any]:
     """End every pause, hold and cooldown of an account (or of one kind); its jobs continue."""
     require_account(services, name)
-    await services.accounts.resume(name, kind=(body or PauseRequest()).kind, who=f"api:{caller}")
+    await services.accounts.resume(name, kind=(body or PauseRequest()).kind, by=f"api:{caller}")
     return await account_view(services, name)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
-from service.accounts.verification_codes import ANSWERABLE, normalise_code
+from service.accounts.verification_codes import CODE_HOLDS, normalise_code
 from service.api.accounts import account_view, require_account
 from service.api.auth import Caller, Services
 
@@ -33,5 +33,5 @@ async def submit_verification_code(
     """Store a verification code for the account's next login, and end a hold that waits for one."""
     require_account(services, name)
     await services.verification_codes.put(name, body.code)
-    await services.accounts.clear_verification_hold(name, ANSWERABLE, who=f"api:{caller}")
+    await services.accounts.clear_verification_hold(name, CODE_HOLDS, by=f"api:{caller}")
     return await account_view(services, name)

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from service.api.auth import Caller, Services
-from service.api.event_replay import run_new_rules
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
 from service.dependencies import AppServices
+from service.events.parsing import parse_stored
 from service.http.errors import ApiError
 from service.jobs.records import EventRecord
 
@@ -44,7 +44,7 @@ async def replay_event(
     body = await services.jobs.event_body(event.source, event.id)
     if body is None:
         raise ApiError(409, "body_gone", "The event's body is no longer kept.")
-    jobs = await run_new_rules(services, event, body)
+    jobs = await _run_new_rules(services, event, body)
     return {"event_id": event.id, "jobs": jobs, "created": sorted(set(jobs) - set(event.jobs))}
 
 
@@ -59,8 +59,19 @@ async def get_event(
     return {**event.public(), "body": text}
 
 
+async def _run_new_rules(services: AppServices, event: EventRecord, body: bytes) -> list[str]:
+    """Create the jobs of rules that have none for the event yet; return the ids of all its jobs."""
+    source = services.sources[event.source]
+    rules = {record.source.get("rule") for record in await services.jobs.records(event.jobs)}
+    parsed = parse_stored(source.scheme, event.id, event.type, body)
+    plan = services.rules.plan(event.source, parsed, skip=frozenset(rule for rule in rules if rule))
+    notes = [*event.notes, *(result.as_dict() for result in plan.results)]
+    jobs = await services.ledger.replay(event.source, event.id, plan.drafts, notes[-100:])
+    return list(event.jobs) if jobs is None else jobs
+
+
 async def _find_event(services: AppServices, event_id: str, source: str | None) -> EventRecord:
-    events = await services.jobs.events_named(event_id)
+    events = await services.jobs.events_with_id(event_id)
     found = [event for event in events if source is None or event.source == source]
     if not found:
         raise ApiError(404, "unknown_event", "There is no such event, or it is no longer kept.")

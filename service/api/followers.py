@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.auth import Caller, Services
 from service.api.idempotency import IdempotencyKey, create_job_once
-from service.api.schemas import Metadata, Name, invalid
+from service.api.schemas import Metadata, Name, check_callback, find_account, invalid
 from service.dependencies import AppServices
 from service.followers.rows import MAX_ROWS
 from service.http.errors import ApiError, error_response
@@ -18,7 +18,7 @@ from service.instagram.ids import InvalidIdentifier
 from service.jobs.model import FollowerKind, JobDraft
 from service.lookups.targets import user_target
 
-router = APIRouter(tags=["look-ups"])
+router = APIRouter(tags=["lookups"])
 
 #: Below the default, so that exports run after DMs and comments.
 PRIORITY: Final = 1
@@ -92,19 +92,9 @@ class FollowerExportRequest(BaseModel):
         )
 
     def _check_names(self, services: AppServices) -> None:
-        if self.callback is not None and self.callback not in services.config.callbacks:
-            message = "no such callback is configured: use the name of a [callbacks.*] table"
-            raise invalid("callback", message)
-        if self.account is None:
-            return
-        account = services.config.accounts.get(self.account)
-        if account is None:
-            raise invalid("account", "no such account is configured: GET /accounts lists them")
-        if not account.may_read:
-            message = (
-                "has the role 'write': use one with the role 'read' or 'both', or leave it out"
-            )
-            raise invalid("account", message)
+        check_callback(self.callback, services.config)
+        if self.account is not None and not find_account(self.account, services.config).may_read:
+            raise invalid("account", "has the role 'write': use one that may read, or leave it out")
 
 
 def _candidate_accounts(services: AppServices) -> tuple[str, ...]:
@@ -115,25 +105,32 @@ def _candidate_accounts(services: AppServices) -> tuple[str, ...]:
     return readers
 
 
-@router.post("/users/{username}/followers", status_code=202, responses=_EXPORT_RESPONSES)
-async def export_followers(
-    username: str,
-    response: Response,
-    caller: Caller,
-    services: Services,
-    body: FollowerExportRequest | None = None,
-    idempotency_key: IdempotencyKey = None,
-) -> dict[str, Any]:
-    """Export a user's followers."""
-    return await _start_export(
-        services,
-        body or FollowerExportRequest(),
-        "followers",
-        username,
-        response,
-        caller,
-        idempotency_key,
+def _add_route(kind: FollowerKind, description: str) -> None:
+    @router.post(
+        f"/users/{{username}}/{kind}",
+        name=f"export_{kind}",
+        description=description,
+        status_code=202,
+        responses=_EXPORT_RESPONSES,
     )
+    async def export(
+        username: str,
+        response: Response,
+        caller: Caller,
+        services: Services,
+        body: FollowerExportRequest | None = None,
+        idempotency_key: IdempotencyKey = None,
+    ) -> dict[str, Any]:
+        body = body or FollowerExportRequest()
+        draft = body.draft(kind, username, services)
+        # Identify the request by what the caller sent, not by what the configuration makes of it.
+        identity = {**body.model_dump(mode="json"), "kind": kind, "username": draft.to}
+        request = json.dumps(identity, sort_keys=True)
+        return await create_job_once(services, draft, response, caller, idempotency_key, request)
+
+
+_add_route("followers", "Export a user's followers.")
+_add_route("following", "Export the users that a user follows.")
 
 
 @router.get("/users/{username}/followers", include_in_schema=False)
@@ -142,43 +139,6 @@ async def reject_get() -> Response:
     """Explain how to start an export; the profile route would take the path for a username."""
     message = "Start an export with POST; GET /jobs/{id}/result returns its rows."
     return error_response(405, "method_not_allowed", message, headers={"Allow": "POST"})
-
-
-@router.post("/users/{username}/following", status_code=202, responses=_EXPORT_RESPONSES)
-async def export_following(
-    username: str,
-    response: Response,
-    caller: Caller,
-    services: Services,
-    body: FollowerExportRequest | None = None,
-    idempotency_key: IdempotencyKey = None,
-) -> dict[str, Any]:
-    """Export the users that a user follows."""
-    return await _start_export(
-        services,
-        body or FollowerExportRequest(),
-        "following",
-        username,
-        response,
-        caller,
-        idempotency_key,
-    )
-
-
-async def _start_export(
-    services: AppServices,
-    body: FollowerExportRequest,
-    kind: FollowerKind,
-    username: str,
-    response: Response,
-    caller: str,
-    idempotency_key: str | None,
-) -> dict[str, Any]:
-    draft = body.draft(kind, username, services)
-    # Identify the request by what the caller sent, not by what the configuration makes of it.
-    identity = {**body.model_dump(mode="json"), "kind": kind, "username": draft.to}
-    request = json.dumps(identity, sort_keys=True)
-    return await create_job_once(services, draft, response, caller, idempotency_key, request)
 
 
 def _recipient(username: str) -> str:

@@ -150,7 +150,7 @@ async def cancel_job(job_id: str, caller: Caller, services: Services) -> dict[st
     job = await _require_job(services, job_id)
     if reply == "late":
         raise ApiError(
-            409, "too_late", f"The job is {job['status']} and can no longer be canceled."
+            409, "not_cancelable", f"The job is {job['status']} and can no longer be canceled."
         )
     return job
 
@@ -199,7 +199,9 @@ async def _jobs_of_event(
     services: AppServices, event_id: str, job_filter: JobFilter, cursor: int | None, limit: int
 ) -> Page:
     """Return a page of an event's jobs. An event has only a few, so all are read."""
-    ids = [job_id for event in await services.jobs.events_named(event_id) for job_id in event.jobs]
+    ids = [
+        job_id for event in await services.jobs.events_with_id(event_id) for job_id in event.jobs
+    ]
     records = await services.jobs.records(ids)
     matching = [
         record

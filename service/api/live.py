@@ -25,7 +25,7 @@ _LAST_EVENT_ID: Final = "The id of the last event received; the stream resumes a
 _AFTER: Final = "Like Last-Event-ID, for clients that cannot set the header, which takes precedence"
 
 _JOB_ID: Final = "job_jegxacjdmuhgbwsjcg2fxbjjo5"
-_QUEUED: Final = {"id": _JOB_ID, **timeline_entry(1795170408509, "queued", "accept", "")}
+_QUEUED: Final = {"id": _JOB_ID, **timeline_entry(1795170408509, "queued", "intake", "")}
 _SUCCEEDED: Final = {
     "id": _JOB_ID,
     **timeline_entry(1795170410441, "succeeded", "vm:13632:84a436:3", ""),
@@ -147,4 +147,4 @@ def _check_capacity(services: AppServices) -> None:
         message = (
             f"This process has {MAX_SUBSCRIBERS} live subscribers, the maximum. Try again later."
         )
-        raise ApiError(503, "too_many_listeners", message)
+        raise ApiError(503, "too_many_subscribers", message)

@@ -23,7 +23,7 @@ from service.lookups.service import MAX_WAIT_SECONDS, Found, Pending
 from service.lookups.targets import LookupTarget, post_target, user_target
 from service.redis.client import REDIS_ERRORS
 
-router = APIRouter(tags=["look-ups"])
+router = APIRouter(tags=["lookups"])
 
 DEFAULT_WAIT_SECONDS: Final = 10.0
 MAX_USERNAMES: Final = 50

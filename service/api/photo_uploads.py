@@ -61,11 +61,11 @@ async def create_job_with_photo(
         return EarlyErrorResponse(error.status, error.code, error.message, seconds)
     except ConverterBusy:
         message = "Too many photo uploads are in progress. Send it again."
-        return EarlyErrorResponse(503, "photos_busy", message, seconds, _RETRY_HEADERS)
+        return EarlyErrorResponse(503, "too_many_uploads", message, seconds, _RETRY_HEADERS)
     except (ConversionFailed, OSError) as error:
         _log.error("photo processing failed", error=type(error).__name__, detail=str(error)[:200])
         message = "The photo could not be processed: see the log. No job was created."
-        return EarlyErrorResponse(503, "photo_not_taken", message, seconds, _RETRY_HEADERS)
+        return EarlyErrorResponse(503, "photo_processing_failed", message, seconds, _RETRY_HEADERS)
     except ClientDisconnect:
         return Response(status_code=400)  # the request is incomplete, and nobody reads the response
     return await create_job_once(services, draft, response, caller, idempotency_key, identity)

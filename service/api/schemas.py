@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from service.config.config import Config
+from service.config.models import Account
 from service.http.errors import ApiError
 from service.instagram.ids import InvalidIdentifier, normalise_post, normalise_recipient
 from service.instagram.limits import MAX_TEXT_CHARACTERS
@@ -138,11 +139,9 @@ class JobRequest(BaseModel):
         Raises:
           ApiError: 422; the message names the field.
         """
-        _check_account(self.account, config)
-        if self.callback is not None and self.callback not in config.callbacks:
-            raise invalid(
-                "callback", "no such callback is configured: use the name of a [callbacks.*] table"
-            )
+        if not find_account(self.account, config).may_write:
+            raise invalid("account", "has the role 'read': use an account that may write")
+        check_callback(self.callback, config)
         self._check_content(uploaded)
         to, post = self._normalised_target()
         start = self._start(now)
@@ -230,12 +229,19 @@ class PauseRequest(NoteRequest):
     kind: Pausable | None = None
 
 
-def _check_account(name: str, config: Config) -> None:
+def find_account(name: str, config: Config) -> Account:
+    """Return a configured account; raise a 422 ApiError if there is none of that name."""
     account = config.accounts.get(name)
     if account is None:
         raise invalid("account", "no such account is configured: GET /accounts lists them")
-    if not account.may_write:
-        raise invalid("account", "has the role 'read': use an account that may write")
+    return account
+
+
+def check_callback(name: str | None, config: Config) -> None:
+    """Raise a 422 ApiError if no callback of that name is configured."""
+    if name is not None and name not in config.callbacks:
+        message = "no such callback is configured: use the name of a [callbacks.*] table"
+        raise invalid("callback", message)
 
 
 def invalid(field: str, message: str) -> ApiError:

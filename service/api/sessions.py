@@ -13,6 +13,7 @@ from service.accounts.session_store import SessionStore, SessionStoreError, Sess
 from service.accounts.session_validation import InvalidSession
 from service.api.accounts import require_account
 from service.api.auth import Caller, Services
+from service.api.schemas import invalid
 from service.config.config import MissingVariable
 from service.dependencies import AppServices
 from service.http.errors import ApiError
@@ -48,7 +49,7 @@ async def replace_session(
             raise InvalidSession("", "must be sent as Content-Type: application/json")
         imported = await import_session(store, name, username, settings, reset_device=reset_device)
     except InvalidSession as error:
-        raise _invalid(error) from None
+        raise invalid(error.field or "body", error.problem) from None
     except SessionStoreError as error:
         raise _conflict(error) from None
     return _shown(name, imported)
@@ -61,16 +62,6 @@ def _configured_username(services: AppServices, name: str) -> str:
     except MissingVariable as error:
         message = f"{error}: set it for the web process as well, since a session has a username"
         raise ApiError(503, "username_not_set", message) from None
-
-
-def _invalid(error: InvalidSession) -> ApiError:
-    field = error.field or "body"
-    return ApiError(
-        422,
-        "invalid_request",
-        f"{field}: {error.problem}",
-        fields=[{"field": field, "message": error.problem}],
-    )
 
 
 def _conflict(error: SessionStoreError) -> ApiError:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 from service.accounts.suppressions import suppression_key
 from service.api.auth import Caller, Services
 from service.api.pagination import Limit
-from service.api.schemas import NoteRequest
+from service.api.schemas import NoteRequest, find_account
 from service.dependencies import AppServices
 from service.http.errors import ApiError
 from service.instagram.ids import InvalidIdentifier, normalise_recipient
@@ -103,8 +103,5 @@ def _unknown(services: AppServices, account: str | None) -> ApiError:
 
 
 def _check_account(services: AppServices, account: str | None) -> None:
-    if account is None or account in services.config.accounts:
-        return
-    message = "no such account is configured: GET /accounts lists them"
-    fields = [{"field": "account", "message": message}]
-    raise ApiError(422, "invalid_request", f"account: {message}", fields=fields)
+    if account is not None:
+        find_account(account, services.config)

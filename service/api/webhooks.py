@@ -76,7 +76,7 @@ async def handle(services: AppServices, source: str, scope: Scope, receive: Rece
         return EarlyErrorResponse(404, "unknown_source", "No such source is configured.", seconds)
     if not resolved.secrets:
         _log.error("webhook rejected: source has no secret", source=source)
-        message = "This source has no signing secret yet: set the variable its `secrets` name."
+        message = "This source has no signing secret yet: set one of its `secrets`."
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         return EarlyErrorResponse(503, "source_without_secret", message, seconds, headers)
     try:

@@ -126,7 +126,7 @@ def _livemode_conflict(source: Source, event: ParsedEvent) -> str | None:
     if source.livemode is None or event.livemode is source.livemode:
         return None
     expected = str(source.livemode).lower()
-    return f"ignored: the source takes events with livemode {expected} only"
+    return f"ignored: the source accepts only events with livemode {expected}"
 
 
 def _source_name(config: Config, given: str | None) -> str:

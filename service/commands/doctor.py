@@ -19,7 +19,7 @@ import redis.asyncio as aredis
 
 from service.config.config import ConfigError, load_config
 from service.config.settings import SettingsError, load_settings
-from service.jobs.consistency_check import Examination
+from service.jobs.consistency_check import ConsistencyCheck
 from service.jobs.consistency_problems import Defect, Outcome
 from service.jobs.lua.builder import ScriptConfig
 from service.redis.client import REDIS_ERRORS, async_client
@@ -27,8 +27,8 @@ from service.redis.client import REDIS_ERRORS, async_client
 OK, FOUND_PROBLEMS, USAGE = 0, 1, 2
 MAX_SHOWN: Final = 20
 _OUTCOME_TEXTS: Final[Mapping[Outcome, str]] = {
-    "mendable": "repairable with --repair",
-    "mended": "repaired",
+    "repairable": "repairable with --repair",
+    "repaired": "repaired",
     "lost": "that cannot be repaired",
 }
 
@@ -65,12 +65,12 @@ async def _examine(url: str, script_config: ScriptConfig, repair: bool) -> int:
             print(f"store: {problem}")
         if not _is_primary(facts):
             return FOUND_PROBLEMS  # a replica's data may be old, and nothing can be repaired
-        tally = await _report(Examination(client, script_config).defects(repair=repair))
+        tally = await _report(ConsistencyCheck(client, script_config).defects(repair=repair))
     finally:
         await client.aclose()
     if not problems and not tally:
         print("ok: the settings of Redis are safe, and the ledger is consistent")
-    return FOUND_PROBLEMS if problems or tally.total() > tally["mended"] else OK
+    return FOUND_PROBLEMS if problems or tally.total() > tally["repaired"] else OK
 
 
 async def _report(defects: AsyncIterator[Defect]) -> Counter[Outcome]:
@@ -106,7 +106,7 @@ def _store_problems(facts: Mapping[str, str]) -> Iterator[str]:
         yield f"Redis {facts.get('redis_version')} is too old: use 7.0 or later, or Valkey"
     policy = facts.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
-        yield f"maxmemory-policy is {policy}: set noeviction, or jobs are lost when memory is short"
+        yield f"maxmemory-policy is {policy}: set it to noeviction, or jobs may be evicted"
     if not _is_primary(facts):
         yield "this is a replica: REDIS_URL must name the primary"
     if facts.get("aof_enabled") != "1":

@@ -1,1 +1,1 @@
-"""Callbacks: where they go, when they are retried, and the record of every attempt."""
+"""Callbacks: their endpoints, their retry schedule, and the record of every attempt."""

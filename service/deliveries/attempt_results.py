@@ -1,7 +1,7 @@
-"""How one attempt of a callback ended, and what that means for its delivery.
+"""The result of one attempt to deliver a callback, and what it means for the delivery. Pure.
 
-Pure. Every end has a stable code for programs and a generic sentence for people: neither tells
-an address, so that nobody can explore the network of the host through its callbacks.
+Every result has a stable code for programs and a generic sentence for people. Neither contains an
+address, so that callbacks cannot be used to explore the host's network.
 """
 
 from __future__ import annotations
@@ -11,92 +11,86 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Literal
 
-AttemptOutcome = Literal["delivered", "retry", "gone", "final", "uncharged"]
+AttemptOutcome = Literal["delivered", "retry", "gone", "final", "not_counted"]
 
 MAX_BODY_BYTES: Final = 4096
 
-#: Answers of an origin that is overloaded or down: nothing else is sent there for a while.
-HOLD_BACK_STATUSES: Final = frozenset({429, 502, 503, 504})
-
-#: What follows from an attempt that got no answer. An uncharged one is made again: our own fault.
+#: Outcome of an attempt that got no response, by code. `not_counted`: it failed on our side, and is
+#: made again.
 _OUTCOMES: Final[Mapping[str, AttemptOutcome]] = {
     "blocked_address": "final",
     "connection_refused": "retry",
     "connection_reset": "retry",
     "dns_failed": "retry",
-    "handed_back": "uncharged",
-    "internal_error": "uncharged",
+    "internal_error": "not_counted",
+    "interrupted": "not_counted",
     "invalid_url": "final",
-    "local_resources": "uncharged",
-    "origin_busy": "uncharged",
+    "local_resources": "not_counted",
+    "origin_busy": "not_counted",
     "protocol_error": "retry",
     "timeout": "retry",
     "tls_failed": "retry",
-    "unknown_callback": "uncharged",
+    "unknown_callback": "not_counted",
     "unreachable": "retry",
 }
 
 _MESSAGES: Final[Mapping[str, str]] = {
-    "blocked_address": "The callback URL leads to an address that callbacks may not reach.",
+    "blocked_address": "The callback URL points to an address that callbacks may not reach.",
     "connection_refused": "The endpoint refused the connection.",
-    "connection_reset": "The endpoint closed the connection without an answer.",
+    "connection_reset": "The endpoint closed the connection without a response.",
     "dns_failed": "The endpoint's host name could not be resolved.",
-    "handed_back": "The worker stopped before the attempt ended; the attempt does not count.",
     "internal_error": "Heliograph failed, not the endpoint; the attempt does not count.",
-    "invalid_url": "The callback URL cannot be used.",
+    "interrupted": "The worker stopped before the attempt ended; the attempt does not count.",
+    "invalid_url": "The callback URL is not valid.",
     "local_resources": "This worker could not open a connection; the attempt does not count.",
-    "origin_busy": "Too many callbacks wait for this origin; the attempt does not count.",
-    "protocol_error": "The endpoint did not answer in valid HTTP.",
-    "redirect": "The endpoint answered with a redirect, which callbacks never follow.",
-    "timeout": "The endpoint did not answer in time.",
-    "tls_failed": "The TLS handshake or the check of the endpoint's certificate failed.",
-    "unknown_callback": "This worker's configuration does not name the callback.",
+    "origin_busy": "Too many callbacks are waiting for this origin; the attempt does not count.",
+    "protocol_error": "The endpoint's response was not valid HTTP.",
+    "redirect": "The endpoint responded with a redirect; callbacks never follow redirects.",
+    "timeout": "The endpoint did not respond in time.",
+    "tls_failed": "The TLS handshake failed, or the endpoint's certificate is not valid.",
+    "unknown_callback": "This worker's configuration has no callback of this name.",
     "unreachable": "The endpoint could not be reached.",
 }
 
 
 @dataclass(frozen=True)
 class AttemptResult:
-    """The end of one attempt.
+    """The result of one attempt.
 
     Parameters:
-      outcome: What follows: done, try again, disable the endpoint (`gone`), give up (`final`),
-        or try again without counting this attempt (`uncharged`).
-      code: A stable word: `http_500`, `redirect`, `timeout`, ...
-      status: The HTTP status, None when there was no answer.
-      retry_after_ms: The wait that the endpoint asked for.
-      hold_back_origin: Whether other callbacks to this origin should wait too.
-      body: The beginning of the answer's body, at most 4 KiB, safe to print.
-      duration_ms: From the start of the exchange to its status line or its failure.
+      outcome: What follows: nothing (`delivered`), another attempt (`retry`), disabling the
+        endpoint (`gone`), giving up (`final`), or another attempt without counting this one
+        (`not_counted`).
+      code: A stable code: `http_500`, `redirect`, `timeout`, ...
+      status: The HTTP status; None if there was no response.
+      retry_after_ms: The delay that the endpoint asked for.
+      body: The beginning of the response body, at most 4 KiB, safe to print.
+      duration_ms: From the start of the request to the status line or the failure.
     """
 
     outcome: AttemptOutcome
     code: str
     status: int | None = None
     retry_after_ms: int | None = None
-    hold_back_origin: bool = False
     body: str = ""
     duration_ms: int = 0
 
     @property
     def message(self) -> str:
-        """The reason in one sentence, without any address."""
-        return _MESSAGES.get(self.code, f"The endpoint answered with status {self.status}.")
+        """The reason in one sentence, without an address."""
+        return _MESSAGES.get(self.code, f"The endpoint responded with status {self.status}.")
 
 
 def classify_status(
     status: int, retry_after_ms: int | None = None, *, body: str = "", duration_ms: int = 0
 ) -> AttemptResult:
-    """What an answer means.
+    """The result of an attempt that got a response.
 
     Parameters:
-      status: The HTTP status; only a 2xx is a delivery, and its body does not matter.
-      retry_after_ms: The answer's `Retry-After`; kept only where a retry follows.
-      body: The captured beginning of the body.
-      duration_ms: From the start of the exchange to the status line.
-
-    Returns:
-      The end of the attempt.
+      status: The HTTP status; only a 2xx is a delivery, whatever its body.
+      retry_after_ms: The response's `Retry-After`; kept only if a retry follows.
+      body: The beginning of the response body.
+      duration_ms: From the start of the request to the status line.
     """
     outcome = _outcome_of(status)
     return AttemptResult(
@@ -104,40 +98,36 @@ def classify_status(
         code=_code_of(status),
         status=status,
         retry_after_ms=retry_after_ms if outcome == "retry" else None,
-        hold_back_origin=status in HOLD_BACK_STATUSES,
         body=body,
         duration_ms=duration_ms,
     )
 
 
 def classify_failure(code: str, *, duration_ms: int = 0) -> AttemptResult:
-    """What an attempt without an answer means.
+    """The result of an attempt that got no response.
 
     Parameters:
       code: Why there was none: `timeout`, `dns_failed`, ...
-      duration_ms: From the start of the exchange to its failure.
-
-    Returns:
-      The end of the attempt.
+      duration_ms: From the start of the request to the failure.
 
     Raises:
-      KeyError: If the code is unknown.
+      KeyError: The code is unknown.
     """
     return AttemptResult(outcome=_OUTCOMES[code], code=code, duration_ms=duration_ms)
 
 
 def printable(raw: bytes) -> str:
-    """A captured body as text that no terminal, log or page is harmed by.
+    """A response body as text that is safe in terminals, logs and web pages.
 
     Parameters:
       raw: The beginning of a body, in any encoding or none.
 
     Returns:
-      Text of at most 4 KiB in UTF-8; only newlines and tabs are left of the control characters.
+      Text of at most 4 KiB in UTF-8, without control characters other than newlines and tabs.
     """
     text = raw[:MAX_BODY_BYTES].decode("utf-8", "replace").replace("\r\n", "\n")
     safe = "".join(ch if ch.isprintable() or ch in "\n\t" else "\ufffd" for ch in text)
-    # One stray byte becomes a three-byte mark, so the bound is set once more.
+    # An invalid byte becomes a character of three bytes, so cut again.
     return safe.encode()[:MAX_BODY_BYTES].decode("utf-8", "ignore")
 
 

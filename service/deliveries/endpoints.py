@@ -50,18 +50,13 @@ class CallbackEndpoints:
     """The callback endpoints of the configuration, before their secrets are resolved.
 
     Parameters:
-      callbacks: By name.
+      callbacks: The configured callbacks by name.
       allow_http: Whether plain HTTP is allowed.
     """
 
     def __init__(self, callbacks: Mapping[str, CallbackLike], *, allow_http: bool = False) -> None:
         self._callbacks = dict(callbacks)
         self._allow_http = allow_http
-
-    @property
-    def names(self) -> frozenset[str]:
-        """The configured names; needs no secret, so the web tier may ask."""
-        return frozenset(self._callbacks)
 
     def resolve(self, environ: Mapping[str, str]) -> dict[str, CallbackEndpoint]:
         """Resolve and check the URL and secrets of every endpoint.
@@ -73,7 +68,7 @@ class CallbackEndpoints:
           The endpoints by name.
 
         Raises:
-          ValueError: A URL or secret cannot be used; names the field, never the value.
+          ValueError: A URL or secret cannot be used; the message names the field, not the value.
         """
         return {
             name: self._endpoint(name, callback, environ)
@@ -88,11 +83,11 @@ class CallbackEndpoints:
             parsed = parse_endpoint_url(url, allow_http=self._allow_http)
         except InvalidUrl as error:
             raise ValueError(f"callbacks.{name}.url {error}") from None
-        secrets = _resolved_secrets(name, callback.secrets, environ)
+        secrets = _resolve_secrets(name, callback.secrets, environ)
         return CallbackEndpoint(name=name, url=url, origin=parsed.origin, secrets=secrets)
 
 
-def _resolved_secrets(
+def _resolve_secrets(
     name: str, references: Sequence[SecretReference], environ: Mapping[str, str]
 ) -> tuple[str, ...]:
     if not references:

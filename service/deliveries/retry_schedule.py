@@ -1,6 +1,6 @@
-"""When a callback is tried again, and when it is given up.
+"""When a callback is retried, and when it is given up.
 
-Pure: the clock and the dice are the caller's.
+Pure: the caller supplies the time and the random number.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
 
-#: The wait before each attempt: twelve attempts over some 76 hours.
+#: The delay before each attempt: twelve attempts over about 76 hours.
 DELAYS_SECONDS: Final = (
     0,
     5,
@@ -33,55 +33,52 @@ MAX_JITTER: Final = 0.2
 MAX_RETRY_AFTER_MS: Final = 6 * _HOUR * 1000
 HARD_STOP_MS: Final = 96 * _HOUR * 1000
 
-#: The longest HTTP-date has 33 characters; whatever is much longer is no date and no number.
+#: The longest HTTP-date has 33 characters; much longer values are neither dates nor numbers.
 _MAX_HEADER_CHARACTERS: Final = 64
 
 
 def next_delay_ms(attempt: int, *, retry_after_ms: int | None, jitter: float) -> int | None:
-    """How long to wait before the next attempt.
+    """The delay before the next attempt.
 
     Parameters:
       attempt: Attempts made so far, 0 before the first.
-      retry_after_ms: What the last answer asked for; more than six hours counts as six.
-      jitter: A random number in [0, 1): lengthens the wait by up to 20 %, never shortens it.
+      retry_after_ms: The last response's `Retry-After`; more than six hours counts as six.
+      jitter: A random number in [0, 1): lengthens the delay by up to 20 %, never shortens it.
 
     Returns:
-      Milliseconds from now, or None when every attempt has been used.
+      Milliseconds from now; None if no attempt is left.
 
     Raises:
-      ValueError: If `attempt` is negative or `jitter` is outside [0, 1).
+      ValueError: `attempt` is negative or `jitter` is outside [0, 1).
     """
     if attempt < 0 or not 0 <= jitter < 1:
-        raise ValueError("attempt counts from 0 and jitter lies in [0, 1)")
+        raise ValueError("attempt counts from 0, and jitter must be in [0, 1)")
     if attempt >= MAX_ATTEMPTS:
         return None
-    asked_ms = min(retry_after_ms or 0, MAX_RETRY_AFTER_MS)
-    base_ms = max(DELAYS_SECONDS[attempt] * 1000, asked_ms)
+    requested_ms = min(retry_after_ms or 0, MAX_RETRY_AFTER_MS)
+    base_ms = max(DELAYS_SECONDS[attempt] * 1000, requested_ms)
     return base_ms + math.floor(base_ms * MAX_JITTER * jitter)
 
 
 def exhausted(first_at_ms: int, now_ms: int) -> bool:
-    """Whether the hard stop of 96 hours has been reached.
+    """Whether the hard stop of 96 hours is reached, so that no attempt may begin.
 
     Parameters:
       first_at_ms: When the first attempt began, Unix milliseconds.
-      now_ms: The moment asked about, Unix milliseconds: the present, or that of the next attempt.
-
-    Returns:
-      True when no attempt may begin at that moment.
+      now_ms: When the next attempt would begin, Unix milliseconds.
     """
     return now_ms - first_at_ms >= HARD_STOP_MS
 
 
 def parse_retry_after(value: str, now: float) -> int | None:
-    """Read a `Retry-After` header (RFC 9110, 10.2.3), which anybody may have written.
+    """Parse a `Retry-After` header (RFC 9110, section 10.2.3); its value is not trusted.
 
     Parameters:
       value: Seconds, or an HTTP-date.
-      now: The present, Unix seconds.
+      now: The current time, Unix seconds.
 
     Returns:
-      Milliseconds from `now`, 0 to six hours; None when the value is neither form.
+      Milliseconds from `now`, 0 to six hours; None if the value has neither form.
     """
     text = value.strip()
     if not text or len(text) > _MAX_HEADER_CHARACTERS:
@@ -105,7 +102,7 @@ def _seconds_until_date(text: str, now: float) -> float | None:
 
 
 def _as_utc(moment: datetime) -> datetime:
-    # An asctime date carries no zone; HTTP dates are always in UTC.
+    # Dates in asctime format name no zone; HTTP dates are always in UTC.
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 

@@ -1,6 +1,6 @@
-"""Deliveries: the callbacks owed, what was tried, and how each ended.
+"""Deliveries: callbacks owed, their attempts and their results.
 
-A delivery is opened by the script that ends its job; here it is claimed, attempted and read.
+A delivery is created by the script that ends its job; this module claims, updates and reads it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from service.jobs.lua.get_delivery_payload import get_delivery_payload
 from service.jobs.lua.record_delivery_attempt import record_delivery_attempt
 from service.jobs.lua.runner import Scripts
 from service.jobs.queries import Page, newest_members
+from service.jobs.stored_names import DELIVERY_ATTEMPTS, public_name
 from service.redis.decoding import decode_fields
 from service.time_formats.timestamps import rfc3339
 
-#: What an attempt may have nothing to say of.
-_NO_ATTEMPT: Final[Mapping[str, Any]] = dict.fromkeys(
+#: Fields of a logged attempt; those without a value are not stored.
+_ATTEMPT_FIELDS: Final[Mapping[str, Any]] = dict.fromkeys(
     ("number", "code", "message", "status", "next_in_ms")
 )
 
@@ -31,17 +32,18 @@ DeliveryStatus = Literal["pending", "delivering", "delivered", "failed"]
 
 @dataclass(frozen=True)
 class DeliveryClaim:
-    """A delivery that is ours to attempt.
+    """A delivery claimed by this worker.
 
     Parameters:
-      id: Its id, sent as `webhook-id` with every attempt.
+      id: The delivery's id, sent as `webhook-id` with every attempt.
+      job_id: The job that it reports.
       endpoint: Name of the callback.
-      payload: The frozen bytes.
-      attempts: How many attempts were charged so far.
-      put_backs: How often it was put back since the last of them.
-      created_ms: When it was opened.
+      payload: The request body, the same in every attempt.
+      attempts: Attempts counted so far.
+      created_ms: When it was created, Unix milliseconds.
       owner: Unique to this claim.
-      fence: Grows with each claim.
+      fence: Increases with each claim.
+      deferrals: How often it was deferred since the last counted attempt.
     """
 
     id: str
@@ -56,12 +58,12 @@ class DeliveryClaim:
 
 
 class Deliveries:
-    """Works on deliveries and reads them.
+    """Claims, updates and reads deliveries.
 
     Parameters:
       client: The event loop's Redis client.
       script_config: Leases and retention.
-      scripts: What runs the scripts, where that is not the client alone.
+      scripts: Runs the scripts; by default, over the client.
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class Deliveries:
         self._scripts = scripts or Scripts(client, script_config)
 
     async def claim(self, delivery_id: str, owner: str) -> DeliveryClaim | None:
-        """Take a delivery that is due; None when there is nothing to do now."""
+        """Claim a delivery; None if it is not due, claimed by another worker, or ended."""
         claimed = await self._scripts.run(claim_delivery(delivery_id, owner))
         if claimed is None:
             return None
@@ -97,40 +99,40 @@ class Deliveries:
         after_ms: int = 0,
         counts: bool = True,
     ) -> bool:
-        """Record how an attempt ended.
+        """Record the result of an attempt.
 
         Parameters:
           claim: The claim.
-          to: `pending` when another attempt follows.
-          attempt: What to show of it.
-          after_ms: From now to the next attempt.
-          counts: Whether the attempt is charged.
+          to: The delivery's new status; `pending` if another attempt follows.
+          attempt: The attempt's entry in the log.
+          after_ms: Milliseconds until the next attempt.
+          counts: Whether the attempt counts.
 
         Returns:
-          Whether the claim still held; otherwise nothing was written.
+          Whether the claim was still valid; otherwise nothing was written.
         """
-        told = {name: value for name, value in attempt.items() if value is not None}
-        shown = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
-        return await self._end(claim, to, after_ms, "counts" if counts else "free", shown)
+        known = {name: value for name, value in attempt.items() if value is not None}
+        entry = json.dumps(known, ensure_ascii=False, separators=(",", ":"))
+        return await self._record_result(claim, to, after_ms, "counts" if counts else "free", entry)
 
     async def defer(self, claim: DeliveryClaim, *, after_ms: int) -> bool:
-        """Give a delivery back for which no attempt was made; its attempt log does not tell.
+        """Release a delivery without an attempt; its attempt log gets no entry.
 
         Parameters:
           claim: The claim.
-          after_ms: From now to when it is due again.
+          after_ms: Milliseconds until it is due again.
 
         Returns:
-          Whether the claim still held; otherwise nothing was written.
+          Whether the claim was still valid; otherwise nothing was written.
         """
-        return await self._end(claim, "pending", after_ms, "put_back", "")
+        return await self._record_result(claim, "pending", after_ms, "deferred", "")
 
-    async def _end(
+    async def _record_result(
         self,
         claim: DeliveryClaim,
         to: Literal["delivered", "failed", "pending"],
         after_ms: int,
-        charge: Literal["counts", "free", "put_back"],
+        charge: Literal["counts", "free", "deferred"],
         attempt: str,
     ) -> bool:
         call = record_delivery_attempt(
@@ -147,42 +149,49 @@ class Deliveries:
             fields, log, payload = await pipe.execute()
         if not fields:
             return None
-        # A release before this one kept it in the record.
-        payload = payload or fields.get(b"payload") or await self._payload_of(fields)
-        shown = _shown(delivery_id, fields)
-        shown["payload"] = json.loads(payload) if payload else None
-        shown["attempt_log"] = [_NO_ATTEMPT | json.loads(line) for line in log]
-        return shown
+        # Older releases stored the payload in the record.
+        payload = payload or fields.get(b"payload") or await self._build_payload(fields)
+        delivery = _to_public(delivery_id, fields)
+        delivery["payload"] = json.loads(payload) if payload else None
+        delivery["attempt_log"] = [_public_attempt(line) for line in log]
+        return delivery
 
-    async def _payload_of(self, fields: Mapping[bytes, bytes]) -> bytes | None:
-        """What was delivered, as its job tells it."""
+    async def _build_payload(self, fields: Mapping[bytes, bytes]) -> bytes | None:
+        """The payload of a finished delivery, built from its job's record."""
         return await self._scripts.run(get_delivery_payload(fields[b"job"], fields[b"run"]))
 
     async def of_job(self, job_id: str, runs: int) -> list[dict[str, Any]]:
-        """The deliveries of one job, a run each, oldest first."""
+        """The deliveries of one job, one per run, oldest first."""
         ids = [f"dlv_{job_id.removeprefix('job_')}_{run}" for run in range(1, runs + 1)]
-        return await self._many(ids)
+        return await self._read_many(ids)
 
     async def page(self, status: DeliveryStatus | None, *, cursor: int | None, limit: int) -> Page:
         """A page of deliveries, newest first."""
         index = f"hg:dlvs:status:{status}" if status else "hg:dlvs"
         batch = await newest_members(self._client, index, cursor, limit)
-        items = await self._many([member.decode() for member, _ in batch])
+        items = await self._read_many([member.decode() for member, _ in batch])
         return Page(items, batch[-1][1] if len(batch) == limit else None)
 
-    async def _many(self, ids: list[str]) -> list[dict[str, Any]]:
+    async def _read_many(self, ids: list[str]) -> list[dict[str, Any]]:
         async with self._client.pipeline(transaction=False) as pipe:
             for delivery_id in ids:
                 pipe.hgetall(f"hg:dlv:{delivery_id}")
-            found = await cast("Awaitable[list[dict[bytes, bytes]]]", pipe.execute())
+            records = await cast("Awaitable[list[dict[bytes, bytes]]]", pipe.execute())
         return [
-            _shown(delivery_id, fields)
-            for delivery_id, fields in zip(ids, found, strict=True)
+            _to_public(delivery_id, fields)
+            for delivery_id, fields in zip(ids, records, strict=True)
             if fields
         ]
 
 
-def _shown(delivery_id: str, fields: Mapping[bytes, bytes]) -> dict[str, Any]:
+def _public_attempt(line: bytes) -> dict[str, Any]:
+    attempt: dict[str, Any] = json.loads(line)
+    for name in attempt.keys() & {"outcome", "code"}:
+        attempt[name] = public_name(DELIVERY_ATTEMPTS, attempt[name])
+    return {**_ATTEMPT_FIELDS, **attempt}
+
+
+def _to_public(delivery_id: str, fields: Mapping[bytes, bytes]) -> dict[str, Any]:
     text = decode_fields(fields)
     return {
         "id": delivery_id,

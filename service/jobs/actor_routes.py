@@ -1,7 +1,7 @@
-"""Which actor a wake-up is for. The scripts write the messages; this names their addresses.
+"""The queue and actor of each wake-up; the scripts write the messages.
 
-A message carries one id and nothing else: losing it costs a moment, getting it twice costs
-nothing. Both tiers read this table, so the web never imports an actor.
+A message carries one id and nothing else: losing it costs a moment, receiving it twice costs
+nothing. Both tiers read this table, so that the web tier never imports an actor.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-#: Dramatiq's keys stay apart from ours: its maintenance walks them with KEYS.
+#: Prefix of Dramatiq's keys, apart from ours: its maintenance scans them with KEYS.
 NAMESPACE: Final = "hg-mq"
 
 
 @dataclass(frozen=True)
 class Route:
-    """Where a wake-up goes.
+    """The destination of a wake-up.
 
     Parameters:
       queue: The Dramatiq queue.
-      actor: The actor's name on it.
+      actor: The actor's name.
     """
 
     queue: str
@@ -33,12 +33,12 @@ LOOKUP: Final = Route("actions", "look_up")
 FOLLOWERS: Final = Route("actions", "walk_on")
 DELIVERY: Final = Route("callbacks", "deliver_callback")
 
-#: What comes by the clock.
+#: The queue of periodic tasks.
 PERIODIC: Final = "calendar"
-#: Every queue there is.
+#: All queues.
 QUEUES: Final = (DM.queue, DELIVERY.queue, PERIODIC)
 
-#: By job kind; `delivery` is the one that is not a job.
+#: By job kind, and `delivery`.
 ROUTES: Final[Mapping[str, Route]] = {
     "dm": DM,
     "comment": COMMENT,

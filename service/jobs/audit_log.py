@@ -1,6 +1,6 @@
-"""The audit trail: what was decided, when and why, without what any job says.
+"""The audit log: what was decided, when and why, without the text of any job.
 
-The scripts write it (`audit` in lib/audit_log.lua) in the same step as what it tells of.
+The scripts write each entry (`audit` in lua/lib/audit_log.lua) in the same step as the decision.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ import redis.asyncio as aredis
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.read_audit_log import read_audit_log
 from service.jobs.lua.runner import Scripts
+from service.jobs.stored_names import AUDIT_DECISIONS, TIMELINE_BY, public_name
 from service.redis.decoding import decode_fields
 from service.time_formats.timestamps import rfc3339
 
 _KEY: Final = "hg:audit"
-#: How many entries one page may look at while it filters.
-_MOST_SCANNED: Final = 2_000
-#: How many of them one script call looks at: everybody else waits meanwhile.
-_STRIDE: Final = 500
+#: Entries that one page may scan while it filters.
+_MAX_SCANNED: Final = 2_000
+#: Entries scanned per script call, which blocks the store meanwhile.
+_SCAN_BATCH: Final = 500
 
 
 class AuditLog:
-    """Reads the trail.
+    """Reads the audit log.
 
     Parameters:
       client: The event loop's Redis client.
-      script_config: What the scripts work with.
+      script_config: Configuration of the scripts.
     """
 
     def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
@@ -39,48 +40,48 @@ class AuditLog:
     async def page(
         self, *, account: str | None, cursor: str | None, limit: int
     ) -> tuple[list[dict[str, Any]], str | None]:
-        """A page, newest first.
+        """A page of entries, newest first.
 
         Parameters:
-          account: Only what concerns this account.
-          cursor: Where the last page ended.
-          limit: The most on the page. Fewer may stand on it though more follow.
+          account: Only the entries of this account.
+          cursor: From the previous page; None for the first.
+          limit: The most entries on the page; it may have fewer although more follow.
 
         Returns:
           The entries, and the cursor of the next page (None at the end).
         """
         if account is not None:
-            return await self._page_of(account, cursor, limit)
-        edge = f"({cursor}" if cursor else "+"
-        rows = await cast(
+            return await self._account_page(account, cursor, limit)
+        before = f"({cursor}" if cursor else "+"
+        entries = await cast(
             "Awaitable[list[tuple[bytes, dict[bytes, bytes]]]]",
-            self._client.xrevrange(_KEY, max=edge, min="-", count=limit),
+            self._client.xrevrange(_KEY, max=before, min="-", count=limit),
         )
-        items = [_shown(name.decode(), decode_fields(raw)) for name, raw in rows]
-        return items, rows[-1][0].decode() if len(rows) == limit else None
+        items = [_to_public(entry_id.decode(), decode_fields(raw)) for entry_id, raw in entries]
+        return items, entries[-1][0].decode() if len(entries) == limit else None
 
-    async def _page_of(
+    async def _account_page(
         self, account: str, cursor: str | None, limit: int
     ) -> tuple[list[dict[str, Any]], str | None]:
         items: list[dict[str, Any]] = []
-        for _ in range(_MOST_SCANNED // _STRIDE):
-            edge = f"({cursor}" if cursor else "+"
-            call = read_audit_log(account, edge, _STRIDE, limit - len(items))
-            found = await self._scripts.run(call)
-            items += [_shown(name, fields) for name, fields in found.entries]
-            cursor = found.last
-            if found.done or len(items) == limit:
-                return items, None if found.done else cursor
+        for _ in range(_MAX_SCANNED // _SCAN_BATCH):
+            before = f"({cursor}" if cursor else "+"
+            call = read_audit_log(account, before, _SCAN_BATCH, limit - len(items))
+            reply = await self._scripts.run(call)
+            items += [_to_public(entry_id, fields) for entry_id, fields in reply.entries]
+            cursor = reply.last
+            if reply.done or len(items) == limit:
+                return items, None if reply.done else cursor
         return items, cursor
 
 
-def _shown(name: str, fields: Mapping[str, str]) -> dict[str, Any]:
+def _to_public(entry_id: str, fields: Mapping[str, str]) -> dict[str, Any]:
     source = json.loads(fields.get("source") or "{}")
     return {
-        "at": rfc3339(int(name.partition("-")[0])),
-        "decision": fields["decision"],
+        "at": rfc3339(int(entry_id.partition("-")[0])),
+        "decision": public_name(AUDIT_DECISIONS, fields["decision"]),
         "reason": fields["why"] or None,
-        "by": fields["by"] or None,
+        "by": public_name(TIMELINE_BY, fields["by"]) or None,
         "account": fields["account"],
         "job_id": fields.get("job"),
         "kind": fields.get("kind"),

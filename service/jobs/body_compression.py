@@ -1,4 +1,4 @@
-"""How the bodies of events are kept: compressed, for they are most of what the store holds."""
+"""Compression of stored event bodies, which take most of the store's memory."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ _LEVEL = 1
 
 
 class BodyCompressor:
-    """Compresses for one event loop: what zstd works with is made once, and is not to be shared."""
+    """Compresses bodies with one zstd context, which must not be shared between threads."""
 
     def __init__(self) -> None:
         self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
 
     def compress(self, body: bytes) -> bytes:
-        """Compress a body."""
         return self._compressor.compress(body)
 
 
 def decompress(packed: bytes) -> bytes:
-    """A body as it was.
+    """Decompress a body.
 
     Parameters:
-      packed: What a packer gave, of this release or of those before, which used zlib.
+      packed: Compressed by this release (zstd) or an older one (zlib).
     """
     if packed.startswith(zstandard.FRAME_HEADER):
         return zstandard.ZstdDecompressor().decompress(packed)

@@ -1,4 +1,4 @@
-"""The workers' side of the ledger: claim, intent, finish, release. Each is one script."""
+"""The workers' side of the ledger: claim, record intent, finish, release; one script each."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ ReleaseStatus = Literal[Status.QUEUED, Status.WAITING, Status.HELD, Status.SENDI
 
 @dataclass(frozen=True)
 class Claim:
-    """A job that is ours for as long as the lease is renewed.
+    """A job claimed by this worker, for as long as its lease is renewed.
 
     Parameters:
-      job: The job as it was when claimed.
-      text: Its text.
-      owner: Who holds it, unique to this claim.
-      fence: Grows with each claim; the scripts refuse an older one.
-      claimed_ms: When it was claimed, by Redis' clock.
+      job: The job's record when it was claimed.
+      text: The job's text.
+      owner: Unique to this claim.
+      fence: Increases with each claim; the scripts reject an older one.
+      claimed_ms: When it was claimed, Unix milliseconds on Redis' clock.
     """
 
     job: JobRecord
@@ -49,21 +49,21 @@ class Claim:
 
     @property
     def verify_first(self) -> bool:
-        """Whether a write may have happened: it must be looked for before anything is sent."""
+        """Whether a write may have happened, which must be verified before anything is sent."""
         return self.job.status is Status.SENDING
 
 
 @dataclass(frozen=True)
 class AccountEffect:
-    """What an error means for the whole account.
+    """What an error means for the whole account: a hold, a cooldown or nothing.
 
     Parameters:
-      hold: A person is needed, and why.
-      cool: Nothing of `kind` is done for `cool_ms`, and why.
-      kind: `dm`, `comment` or `*` for everything.
-      cool_ms: How long.
-      again: What becomes of it when the last one was lately: `double` is twice as long, up to a
-        day; `widen` is for every kind and three days.
+      hold: Reason of a hold, which needs a person.
+      cooldown: Reason of a cooldown, in which no job of `kind` runs.
+      kind: `dm`, `comment` or `*` for all.
+      cooldown_ms: Length of the cooldown.
+      escalation: How the cooldown changes if the previous one was recent: `double` makes it twice
+        as long, up to a day; `widen` makes it apply to every kind for three days.
     """
 
     hold: str | None = None
@@ -73,7 +73,7 @@ class AccountEffect:
     escalation: Escalation | None = None
 
     def as_json(self) -> str:
-        """The effect as `release_job.lua` reads it."""
+        """The effect in the form that release_job.lua reads."""
         if self.hold is not None:
             return json.dumps({"hold": self.hold})
         if self.cooldown is not None:
@@ -87,11 +87,11 @@ NO_EFFECT = AccountEffect()
 
 @dataclass(frozen=True)
 class RowBatch:
-    """Some rows of a walk, as they are kept.
+    """Rows of a follower export in stored form.
 
     Parameters:
-      pks: Whose they are, in order.
-      packed: The rows.
+      pks: The pk of each row, in order.
+      packed: The rows, compressed.
     """
 
     pks: tuple[str, ...]
@@ -100,14 +100,14 @@ class RowBatch:
 
 @dataclass(frozen=True)
 class FollowerPage:
-    """What a claim of a walk has read.
+    """A page of a follower export.
 
     Parameters:
-      pk: Whose crowd it is.
-      expected: How many rows there may be in all.
-      parcels: The rows that are new to the walk.
-      cursor: Where the next page begins; '' at the end.
-      last: Whether nothing follows.
+      pk: The user whose followers, or followed users, are exported.
+      expected: Estimated number of rows of the whole export.
+      batches: The rows that the export does not have yet.
+      cursor: Cursor of the next page; '' at the end.
+      last: Whether this is the last page.
     """
 
     pk: str
@@ -118,12 +118,12 @@ class FollowerPage:
 
 
 class Claims:
-    """Works on jobs.
+    """Claims jobs, and records what became of them.
 
     Parameters:
       client: The event loop's Redis client.
       script_config: Leases and retention.
-      scripts: What runs the scripts, where that is not the client alone.
+      scripts: Runs the scripts; by default, over the client.
     """
 
     def __init__(
@@ -132,14 +132,14 @@ class Claims:
         self._scripts = scripts or Scripts(client, script_config)
 
     async def claim(self, job_id: str, owner: str) -> Claim | None:
-        """Take a job and its account's turn.
+        """Claim a job and its account's turn.
 
         Parameters:
           job_id: The job.
           owner: Unique to this claim.
 
         Returns:
-          The claim, or None when there is nothing to do now: whatever must happen is arranged.
+          The claim; None if the job cannot run now. Then its next wake-up is already scheduled.
         """
         claimed = await self._scripts.run(claim_job(job_id, owner))
         if claimed is None:
@@ -157,19 +157,19 @@ class Claims:
         username: str = "",
         reads: int = 0,
     ) -> IntentReply:
-        """Charge the write and record that it is about to happen; only after `ok` may it be sent.
+        """Charge a write and record the intent to send it; only after `ok` may it be sent.
 
         Parameters:
           claim: The claim.
           pk: The recipient's or the post's pk.
-          context: What the write can be recognised by later.
-          thread: Whether a DM goes into a thread that exists; '' where that was not looked up.
-          username: The recipient's, where it is known.
-          reads: How many calls found that out.
+          context: Identifies the write when it is verified later.
+          thread: Whether the DM's thread exists (`old`) or not (`new`); '' if not known.
+          username: The recipient's username, if known.
+          reads: API calls made to find this out.
 
         Returns:
-          `ok`; `ask` when it must be looked up whether the thread exists; otherwise what has
-          become of the job instead.
+          `ok`; `ask` if the caller must find out whether the thread exists; otherwise the job's
+          new status.
         """
         facts = json.dumps({"thread": thread, "username": username, "reads": reads})
         call = record_intent(claim.id, claim.owner, claim.fence, pk, context, facts)
@@ -186,21 +186,21 @@ class Claims:
         written: str = "",
         reads: int = 0,
     ) -> FinishReply:
-        """End the job, recording its delivery in the same step.
+        """End a job, and create its delivery in the same step.
 
         Parameters:
           claim: The claim.
-          status: A final one.
-          result: What it left behind.
-          failure: Why it did not do what it was for.
-          why: A word for its timeline.
-          written: What its write is known by at Instagram, where another job's could be taken
-            for it (a comment's id); '' elsewhere.
-          reads: How many calls served the job since its last step.
+          status: The final status.
+          result: The job's result.
+          failure: Why it failed.
+          why: Reason for the timeline, a word or two.
+          written: Instagram's id of the write, if it could be mistaken for another job's (a
+            comment's id); else ''.
+          reads: API calls made for the job since its last step.
 
         Returns:
-          `ok`; `lost` when the claim no longer held; `taken` when `written` is another job's.
-          Only `ok` changed anything.
+          `ok`; `lost` if the claim is no longer valid; `taken` if `written` belongs to another
+          job. Only `ok` changed anything.
         """
         call = finish_job(
             claim.id,
@@ -227,19 +227,23 @@ class Claims:
         reads: int = 0,
         sent: bool = True,
     ) -> ReleaseReply:
-        """Give the job back unfinished.
+        """Release a job unfinished.
 
         Parameters:
           claim: The claim.
-          to: Where it goes. Out of `sending` only when the write is known not to have happened;
-            to `sending` when that is not known.
-          reason: A word for its wait and its timeline.
-          after_ms: From now until it is tried again.
-          charge: `counts`: it was an attempt, or (to `sending`) a look-up that found nothing;
-            `failed`: a look-up that could not be made; `free`: it was not the job's doing.
-          effect: What it means for the account.
-          reads: How many calls served the job since its last step.
-          sent: False when its write certainly never left: its budget is given back.
+          to: Its new status. Out of `sending` only if the write is known not to have happened; to
+            `sending` if that is unknown.
+          reason: Reason for its wait and the timeline, a word or two.
+          after_ms: Milliseconds until it is tried again.
+          charge: `counts`: an attempt, or (to `sending`) a verification that found nothing;
+            `failed`: a verification that could not be made; `free`: not the job's fault.
+          effect: Effect on the account.
+          reads: API calls made for the job since its last step.
+          sent: False if the write was certainly not sent: its budget is refunded.
+
+        Returns:
+          `ok`; `lost` if the claim is no longer valid; `ended` if the job was canceled or expired
+          instead.
         """
         call = release_job(
             claim.id,
@@ -256,18 +260,18 @@ class Claims:
         return await self._scripts.run(call)
 
     async def append_follower_page(
-        self, claim: Claim, found: FollowerPage, *, reads: int = 0
+        self, claim: Claim, page: FollowerPage, *, reads: int = 0
     ) -> FollowerPageReply:
-        """Take a page of a walk in; the walk goes on behind it, or ends.
+        """Store a page of a follower export, which continues after it or ends.
 
         Parameters:
           claim: The claim.
-          found: What was read.
-          reads: How many calls served the job besides the one charged with the claim.
+          page: The page.
+          reads: API calls made for the job besides the one charged with the claim.
 
         Returns:
-          `more`; what the walk has become instead; `lost` when the claim no longer held: then
-          nothing changed. A page that is given again is told the same and not taken in twice.
+          `more`; the job's final status if it ended; `lost` if the claim is no longer valid, and
+          nothing changed. Appending a page again gives the same reply and stores nothing.
 
         Raises:
           OutOfMemoryError: The store is full; nothing changed.
@@ -277,11 +281,11 @@ class Claims:
             claim.owner,
             claim.fence,
             reads,
-            found.pk,
-            found.expected,
-            found.cursor,
-            "last" if found.last else "more",
-            *((batch.packed, batch.pks) for batch in found.batches),
+            page.pk,
+            page.expected,
+            page.cursor,
+            "last" if page.last else "more",
+            *((batch.packed, batch.pks) for batch in page.batches),
         )
         return await self._scripts.run(call)
 

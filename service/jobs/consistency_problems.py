@@ -1,4 +1,4 @@
-"""What can be wrong in the ledger, what each means, and what is done about it. Pure data."""
+"""Inconsistencies of the ledger: what each means, and how it is repaired. Pure data."""
 
 from __future__ import annotations
 
@@ -6,79 +6,80 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Outcome = Literal["mendable", "mended", "lost"]
+Outcome = Literal["repairable", "repaired", "lost"]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One way in which the ledger can be broken.
+    """One kind of inconsistency.
 
     Parameters:
-      means: What it is and what comes of it; `{where}` is where it was found.
-      cure: What a repair does; empty where none can.
-      advice: What a person can do where a repair can do nothing.
+      meaning: What it is and what follows from it; `{where}` is where it was found.
+      repair: What a repair has done; empty if none can.
+      advice: What a person can do if a repair cannot.
     """
 
-    means: str
-    cure: str = ""
+    meaning: str
+    repair: str = ""
     advice: str = ""
 
 
-#: By the word that `check_consistency.lua` has for it.
+_CREATE_AGAIN: Final = "cancel it and create a new one"
+
+#: By the name that `check_consistency.lua` reports.
 PROBLEMS: Final[Mapping[str, Problem]] = {
     "broken record": Problem(
-        "its field {where} cannot be read, so nothing can be done with it",
+        "its field {where} is unreadable, so the record is unusable",
         advice="restore its key from a backup, or delete it",
     ),
-    "unlisted": Problem("not in its place in {where}, so lists do not show it", "entered there"),
-    "wrong index": Problem("in {where}, which its record does not say", "taken out"),
-    "no record": Problem("in {where} and has no record", "taken out"),
-    "unreachable": Problem("{where}, and nothing would ever wake it", "its alarm is set"),
-    "never lapses": Problem(
-        "claimed and not rightly in {where}, so that a worker's death is not noticed", "entered"
+    "not indexed": Problem("missing or misplaced in {where}, so lists do not show it", "added"),
+    "wrong index": Problem("in {where}, which does not match its record", "removed"),
+    "no record": Problem("in {where}, but it has no record", "removed"),
+    "orphaned": Problem("{where}, and nothing would continue it", "rescheduled"),
+    "lease never expires": Problem(
+        "its lease is missing or wrong in {where}, so a dead worker would go unnoticed", "added"
     ),
-    "never expires": Problem("not rightly in {where}, so its expires_at is not kept", "entered"),
-    "never forgotten": Problem("ended and not in {where}, so it is kept for ever", "entered"),
-    "out of turn": Problem(
-        "works without {where}, so another may work at the same time",
-        "the turn is given to it",
-        "two work at once: look again when one has ended",
+    "expires_at ignored": Problem("missing or wrong in {where}, so it would not expire", "added"),
+    "never pruned": Problem("ended, but missing in {where}, so it is kept forever", "added"),
+    "missing turn": Problem(
+        "running without {where}, so another job of the account may run at the same time",
+        "the turn was given to it",
+        "two jobs are running: check again when one has ended",
     ),
-    "no text": Problem("has nothing to send: {where} is gone", advice="cancel it and make it anew"),
-    "no photo": Problem(
-        "has no photo to send: {where} is gone", advice="cancel it and make it anew"
-    ),
-    "fading text": Problem("{where} is to vanish before the job ends", "kept"),
+    "no text": Problem("{where} is missing, so there is nothing to send", advice=_CREATE_AGAIN),
+    "no photo": Problem("{where} is missing, so there is no photo to send", advice=_CREATE_AGAIN),
+    "early expiry": Problem("{where} would expire before the job ends", "the expiry was removed"),
     "rows lost": Problem(
-        "{where} is not all that it had found, so it cannot go on",
-        advice="cancel it and make it anew",
+        "rows are missing from {where}, so the export cannot continue", advice=_CREATE_AGAIN
     ),
-    "kept for ever": Problem("ended, and {where} stays", "forgotten in time"),
-    "no callback": Problem("ended and nobody is told: {where} is missing", "opened"),
+    "never deleted": Problem("ended, but {where} is kept forever", "its expiry was set"),
+    "no callback": Problem("ended, but its callback {where} is missing", "created"),
     "no job": Problem(
-        "owed for {where}, which has no record", advice="it is delivered all the same"
+        "a callback for {where}, which has no record", advice="it is delivered nevertheless"
     ),
-    "turn of nobody": Problem("in {where} without a turn", "the turn goes to its line"),
-    "idle turn": Problem("its turn is held by {where}, which has ended", "it goes to its line"),
-    "endless turn": Problem(
-        "its turn is not in {where}, so it never passes on", "it ends within a lease"
+    "turn without a job": Problem("in {where}, but no job has the turn", "granted to the next job"),
+    "stale turn": Problem(
+        "{where} has the turn, but has ended or is gone", "granted to the next job"
     ),
-    "stuck line": Problem("{where} waits and nobody has the turn", "the first gets it"),
+    "turn never expires": Problem(
+        "missing in {where}, so its turn would never pass on", "it expires within a lease"
+    ),
+    "stuck queue": Problem("jobs wait in {where}, but none has the turn", "granted to the first"),
     "lost job": Problem(
-        "its job {where} has no record: it was lost", advice="replay the event to make it anew"
+        "its job {where} has no record", advice="replay the event to create the job again"
     ),
 }
 
 
 @dataclass(frozen=True)
 class Defect:
-    """Something in the ledger that is not as it must be.
+    """One inconsistency in the ledger.
 
     Parameters:
       id: The job, delivery, account or event.
       problem: A key of PROBLEMS.
       where: The index, key or field.
-      outcome: `mendable` (a repair would), `mended`, or `lost` (no repair can).
+      outcome: `repairable` (by a repair), `repaired`, or `lost` (no repair can).
     """
 
     id: str
@@ -87,11 +88,10 @@ class Defect:
     outcome: Outcome
 
     def __str__(self) -> str:
-        """One line for people."""
         problem = PROBLEMS[self.problem]
         outcome = {
-            "mendable": "--repair mends it",
-            "mended": f"mended: {problem.cure}",
-            "lost": f"cannot be mended: {problem.advice}",
+            "repairable": "--repair fixes it",
+            "repaired": f"repaired: {problem.repair}",
+            "lost": f"cannot be repaired: {problem.advice}",
         }[self.outcome]
-        return f"{self.id}: {self.problem}: {problem.means.format(where=self.where)} ({outcome})"
+        return f"{self.id}: {self.problem}: {problem.meaning.format(where=self.where)} ({outcome})"

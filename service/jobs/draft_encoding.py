@@ -1,4 +1,4 @@
-"""Drafts of jobs as the scripts read them (`create_job` in lib/create_job.lua)."""
+"""Job drafts in the form that the scripts read (`create_job` in lua/lib/create_job.lua)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def encode_event_draft(source: str, event_id: str, draft: JobDraft) -> dict[str,
 
 
 def encode_draft(job_id: str, draft: JobDraft, source: dict[str, Any]) -> dict[str, Any]:
-    """A draft as `create_job` reads it; what is None is left out, for cjson's null is true."""
+    """Encode a draft; None values are left out, because cjson's null is true in Lua."""
     entry: dict[str, Any] = {
         "id": job_id,
         "kind": draft.kind,
@@ -56,5 +56,5 @@ def encode_draft(job_id: str, draft: JobDraft, source: dict[str, Any]) -> dict[s
     return entry
 
 
-#: Made once: `json.dumps` would make one for every text.
+#: One encoder for all calls: `json.dumps` would create one per call.
 dumps: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -1,8 +1,8 @@
-"""The ledger: the sole owner of the job and event keys, and the only way to change them.
+"""The ledger: changes jobs and events, whose keys nothing else may change.
 
-Every method is one script, so one atomic step and one round trip. This is the side of the door
-(accept, create, cancel, retry) and of the calendar (forget, sweep); `claims.py` is the side of the
-workers, `reading.py` reads.
+Every call of a script is one atomic step and one round trip. This module has the operations of the
+web tier (accept, create, cancel, retry) and of maintenance (prune, rescue); `claims` has those of
+the workers, and `queries` reads.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ from service.jobs.replies import Acceptance, Creation, Finding, Preview, RetryRe
 from service.photos.photo import Photo
 
 IDEMPOTENCY_MS: Final = 7 * 24 * 3600 * 1000
-#: Records that one script call may drop: it holds up everybody else meanwhile.
+#: Records pruned per script call, which blocks the store meanwhile.
 PRUNE_BATCH: Final = 50
-#: The same for what one call of the sweep looks at, and all calls of one run.
+#: Entries that one script call of a rescue checks, and all calls of one run.
 RESCUE_BATCH: Final = 100
 RESCUE_LIMIT: Final = 10_000
 
-#: Where the sweep looks: every state that is not final, the one that has time last.
-UNENDED: Final = (
+#: The indexes that a rescue checks: every status that is not final, the least urgent last.
+UNFINISHED: Final = (
     *(f"hg:jobs:status:{status}" for status in Status if status not in {*FINAL, Status.SCHEDULED}),
     "hg:dlvs:status:pending",
     "hg:dlvs:status:delivering",
     f"hg:jobs:status:{Status.SCHEDULED}",
 )
-#: The same as `check_consistency` takes them.
-UNENDED_INDEXES: Final = tuple(("index", index) for index in UNENDED)
+#: The same as arguments of `check_consistency`.
+UNFINISHED_INDEXES: Final = tuple(("index", index) for index in UNFINISHED)
 
 _LIVEMODES: Final = {True: "true", False: "false", None: "null"}
 
 EventStatus = Literal["accepted", "ignored", "quarantined"]
 
 
-class Identified(Protocol):
-    """What the ledger needs to know of an event."""
+class EventIdentity(Protocol):
+    """What the ledger needs to know about an event."""
 
     @property
     def id(self) -> str: ...
@@ -70,7 +70,7 @@ class Identified(Protocol):
 
 @dataclass(frozen=True)
 class QuarantinedEvent:
-    """An authentic body that is no event, kept under its hash so that a person can look at it."""
+    """An authentic body that is not a valid event, stored by its hash for people to inspect."""
 
     id: str
     type: str
@@ -79,11 +79,11 @@ class QuarantinedEvent:
 
     @classmethod
     def of(cls, body: bytes, reason: str) -> QuarantinedEvent:
-        """Name a body by its content.
+        """Derive the event's id from its body.
 
         Parameters:
           body: The raw bytes.
-          reason: Why it is no event, in a word.
+          reason: Why it is not a valid event, in a word.
         """
         digest = hashlib.sha256(body).hexdigest()
         return cls(id=f"quarantine_{digest[:32]}", type=reason, fingerprint=digest)
@@ -99,32 +99,32 @@ class Ledger:
 
     def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self._scripts = Scripts(client, script_config)
-        self._accepting = GroupCommit(self._scripts)
-        self._packer = BodyCompressor()
+        self._group_commit = GroupCommit(self._scripts)
+        self._compressor = BodyCompressor()
 
     async def close(self) -> None:
-        """Let events end that are under way."""
-        await self._accepting.close()
+        """Wait for the events that are being accepted."""
+        await self._group_commit.close()
 
     async def accept(
         self,
         source: str,
-        event: Identified,
+        event: EventIdentity,
         drafts: Sequence[JobDraft],
         *,
         body: bytes,
         status: EventStatus = "accepted",
         notes: Sequence[dict[str, Any]] = (),
     ) -> Acceptance:
-        """Record an event with its jobs and their wake-ups, or find that it is known.
+        """Store an event with its jobs and their wake-ups, or report it as known.
 
         Parameters:
-          source: The source it came through.
-          event: Its identity.
-          drafts: What its rules ask for, at most one job a rule.
-          body: The raw bytes, kept compressed for a while.
-          status: `ignored` and `quarantined` events carry no jobs.
-          notes: What each rule made of it, for people.
+          source: The source that received it.
+          event: The event's identity.
+          drafts: The jobs that its rules create, at most one per rule.
+          body: The raw bytes, stored compressed for the retention of bodies.
+          status: The event's status; `ignored` and `quarantined` events have no jobs.
+          notes: The result of each rule, for people.
         """
         envelope = {
             "source": source,
@@ -136,8 +136,8 @@ class Ledger:
             "notes": orjson.dumps(notes).decode(),
             "jobs": [encode_event_draft(source, event.id, draft) for draft in drafts],
         }
-        packed = self._packer.compress(body)
-        return await self._accepting.run(accept_events(orjson.dumps(envelope), packed))
+        packed = self._compressor.compress(body)
+        return await self._group_commit.run(accept_events(orjson.dumps(envelope), packed))
 
     async def replay(
         self,
@@ -146,10 +146,10 @@ class Ledger:
         drafts: Sequence[JobDraft],
         notes: Sequence[dict[str, Any]],
     ) -> list[str] | None:
-        """Add the jobs of rules that had none for this event.
+        """Add the jobs of rules that have none for this event yet.
 
         Returns:
-          All its job ids; None when the event is no longer remembered.
+          The ids of all its jobs; None if the event is not stored any more.
         """
         entries = [encode_event_draft(source, event_id, draft) for draft in drafts]
         event = f"{source}:{event_id}"
@@ -158,15 +158,15 @@ class Ledger:
     async def create(
         self, draft: JobDraft, *, caller: str, idempotency_key: str | None, request: str
     ) -> Creation:
-        """Create a job that a caller asked for.
+        """Create a job for an API caller.
 
         Parameters:
           draft: The job.
           caller: Name of the API key; idempotency keys are per caller.
-          idempotency_key: The caller's key, None for none.
-          request: What two requests must share to be the same.
+          idempotency_key: The caller's idempotency key, if any.
+          request: Text that is equal for two requests exactly if they ask for the same.
         """
-        # The id is made here, so that a script whose reply was lost can be run again.
+        # The id is chosen here, so that a script whose reply was lost can be run again.
         job_id = (
             derived_id("job", "api", caller, idempotency_key, uuid.uuid4().hex)
             if idempotency_key
@@ -181,55 +181,55 @@ class Ledger:
         return await self._scripts.run(call)
 
     async def preview(self, draft: JobDraft, *, caller: str, pk: str = "") -> Preview:
-        """Tell what would become of a job, without making it.
+        """Tell what would happen to a job now, without creating it.
 
         Parameters:
           draft: The job.
           caller: Name of the API key.
-          pk: The recipient's, where it is known.
+          pk: The recipient's pk, if known.
         """
         source = {"source": None, "event_id": None, "rule": draft.rule, "api_key": caller}
         entry = dumps(encode_draft("job_preview", draft, source))
         return await self._scripts.run(preview_job(entry, pk))
 
-    async def cancel(self, job_id: str, who: str) -> CancelReply:
+    async def cancel(self, job_id: str, by: str) -> CancelReply:
         """Cancel a job that has written nothing; a running one stops before its write."""
-        return await self._scripts.run(cancel_job(job_id, who))
+        return await self._scripts.run(cancel_job(job_id, by))
 
-    async def retry(self, job_id: str, who: str) -> RetryReply:
+    async def retry(self, job_id: str, by: str) -> RetryReply:
         """Open the next run of a failed or uncertain job."""
-        return await self._scripts.run(retry_job(job_id, who))
+        return await self._scripts.run(retry_job(job_id, by))
 
     async def prune(self) -> int:
-        """Drop what has been remembered long enough.
+        """Delete records whose retention has ended.
 
         Returns:
-          How many records were dropped.
+          How many were deleted.
         """
-        dropped = 0
+        pruned = 0
         while True:
             reply = await self._scripts.run(prune(PRUNE_BATCH))
-            dropped += reply.dropped
+            pruned += reply.dropped
             if reply.looked < PRUNE_BATCH:
-                return dropped
+                return pruned
 
-    async def rescue_stranded(self, most: int = RESCUE_LIMIT) -> list[Finding]:
-        """Find unended work that nothing would ever wake, and wake it.
+    async def rescue_stranded(self, limit: int = RESCUE_LIMIT) -> list[Finding]:
+        """Find unfinished work that nothing would ever wake, and schedule its wake-up.
 
-        A run goes on where the last one stopped, and ends at the end of the round or when it has
-        looked at enough.
+        A run continues where the previous one stopped, and ends after the last index or at the
+        limit.
 
         Parameters:
-          most: The most to look at.
+          limit: The most entries to check.
 
         Returns:
-          What was found; anything at all is a defect worth a look.
+          What was found; every finding points to a bug or to lost data.
         """
         found: list[Finding] = []
-        left, done = most, False
+        left, done = limit, False
         while left > 0 and not done:
-            call = check_consistency("rescue", min(left, RESCUE_BATCH), *UNENDED_INDEXES)
+            call = check_consistency("rescue", min(left, RESCUE_BATCH), *UNFINISHED_INDEXES)
             reply = await self._scripts.run(call)
             left, done = left - reply.checked, reply.done
-            found += [Finding(each.id, each.problem) for each in reply.problems]
+            found += [Finding(problem.id, problem.problem) for problem in reply.problems]
         return found

@@ -1,7 +1,7 @@
-"""What a job is: its states, the only ways between them, and what a rule or a caller asks for.
+"""Jobs: kinds, statuses, the allowed transitions, and drafts. Pure data.
 
-Pure data. The transition table below is the only one: `ledger.py` renders it into the Lua
-scripts, which refuse every other change of state.
+The transition table below is the only one: it is rendered into the Lua scripts, which reject every
+other change of status.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any, Final, Literal, NamedTuple
 from service.photos.photo import Photo, PhotoUrl
 
 Kind = Literal["dm", "comment", "lookup", "followers", "following"]
-#: What rules and callers may ask to be written.
+#: The kinds that write, which rules and callers may create.
 Write = Literal["dm", "comment"]
-#: What a person may stop by itself.
+#: The kinds that can be paused separately.
 Pausable = Literal["dm", "comment", "lookup"]
 FollowerKind = Literal["followers", "following"]
 
@@ -29,13 +29,11 @@ MAX_DELAY_MS: Final = 365 * 24 * 3600 * 1000
 
 
 def rate_limit_kind(kind: str) -> str:
-    """What kind of action a job is, for pauses and rests: everything that only reads is one."""
+    """The kind whose limits, pauses and cooldowns apply to a job: all reads count as `lookup`."""
     return kind if kind in ("dm", "comment") else "lookup"
 
 
 class Status(StrEnum):
-    """Where a job stands."""
-
     SCHEDULED = "scheduled"
     QUEUED = "queued"
     WAITING = "waiting"
@@ -56,7 +54,7 @@ FINAL: Final = frozenset(
 _S = Status
 _STOPPED = frozenset({_S.CANCELED, _S.EXPIRED, _S.FAILED})
 
-#: From each state, the states it may go to. `failed` and `uncertain` open again only by `retry`.
+#: The allowed next statuses of each status. Only a retry leaves `failed` and `uncertain`.
 TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
     _S.SCHEDULED: _STOPPED | {_S.QUEUED},
     _S.QUEUED: _STOPPED | {_S.RUNNING, _S.WAITING, _S.HELD},
@@ -74,12 +72,12 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job did not do what it was for.
+    """Why a job failed.
 
     Parameters:
-      code: A stable word for programs (`recipient_not_found`).
-      message: A sentence for people; never carries a secret or the job's text.
-      retryable: Whether `POST /jobs/{id}/retry` has a chance.
+      code: A stable code for programs (`recipient_not_found`).
+      message: A sentence for people; never contains a secret or the job's text.
+      retryable: Whether `POST /jobs/{id}/retry` may succeed.
     """
 
     code: str
@@ -88,28 +86,28 @@ class Failure:
 
 
 class JobDraft(NamedTuple):
-    """A job as a rule or a caller asks for it, before the ledger gives it an id.
+    """A job that a rule or a caller asks for, before the ledger gives it an id.
 
     Parameters:
       kind: What to do.
-      account: Name of the account that does it.
+      account: Name of the account.
       to: Recipient of a DM: `some.handle`, a pk in digits, or `@123` for an all-digit handle.
-      post: What to comment on: a shortcode, a media pk or a media id.
+      post: Post of a comment: a shortcode, a media pk or a media id.
       text: The rendered text; empty for a photo.
-      rule: Name of the rule that made it; None for a direct job.
-      callback: Name of the callback to tell; None for nobody.
-      delay_ms: From acceptance to the first moment it may run.
-      expires_ms: From acceptance to the moment it is no longer worth doing; None for never.
-      run_at_ms: An absolute first moment (unix ms) instead of `delay_ms`.
-      expires_at_ms: An absolute end (unix ms) instead of `expires_ms`.
-      once_key: A business key: the same key under the same rule makes no second job.
-      priority: 0 to 9, higher goes first.
-      metadata: The caller's own; comes back in the callback.
-      failure: Set when the job is born failed (no usable recipient, a template that failed).
-      dry_run: Do everything but the write.
-      most: The most rows of a walk; None for all.
-      readers: Accounts of which one is chosen when the job is made; `account` is '' then.
-      photo: What a DM sends instead of a text.
+      rule: Name of the rule that created it; None for a job from the API.
+      callback: Name of the callback endpoint, if any.
+      delay_ms: Milliseconds from acceptance until it may run.
+      expires_ms: Milliseconds from acceptance until it expires; None for never.
+      run_at_ms: When it may run, Unix milliseconds; instead of `delay_ms`.
+      expires_at_ms: When it expires, Unix milliseconds; instead of `expires_ms`.
+      once_key: Business key: a rule creates one job per key.
+      priority: 0 to 9, higher runs first.
+      metadata: The caller's own data, returned in the callback.
+      failure: Set if the job is rejected at creation (no usable recipient, a template that failed).
+      dry_run: Do everything except the write.
+      max_rows: The most rows of a follower export; None for all.
+      candidate_accounts: Accounts of which one is picked at creation; then `account` is ''.
+      photo: Sent by a DM instead of a text.
     """
 
     kind: Kind
@@ -133,31 +131,31 @@ class JobDraft(NamedTuple):
     photo: Photo | PhotoUrl | None = None
 
 
-#: Two characters of base32 at a time: `base64.b32encode` takes thrice as long.
+#: Encodes two characters of base32 at a time: `base64.b32encode` takes three times as long.
 _PAIRS: Final = tuple(map("".join, itertools.product("abcdefghijklmnopqrstuvwxyz234567", repeat=2)))
-_SIXTY: Final = (1 << 60) - 1
+_MASK_60_BITS: Final = (1 << 60) - 1
 
 
 def derived_id(prefix: str, *parts: str) -> str:
-    """An id that the same parts always give.
+    """An id derived from parts: the same parts always give the same id.
 
     Parameters:
       prefix: What the id names (`job`, `dlv`).
-      parts: The identity. Lengths are hashed too, so that no two lists of parts collide.
+      parts: The identity. Lengths are hashed too, so that different lists never collide.
 
     Returns:
       `prefix_` and 26 characters of base32 (130 bits of SHA-256).
     """
-    told = b"".join([len(raw).to_bytes(8, "big") + raw for raw in map(str.encode, parts)])
-    bits = int.from_bytes(hashlib.sha256(told).digest()[:17]) >> 6
-    first, middle, last = bits >> 120, bits >> 60 & _SIXTY, bits & _SIXTY
-    return f"{prefix}_{_PAIRS[first]}{_twelve(middle)}{_twelve(last)}"
+    message = b"".join([len(raw).to_bytes(8, "big") + raw for raw in map(str.encode, parts)])
+    bits = int.from_bytes(hashlib.sha256(message).digest()[:17]) >> 6
+    first, middle, last = bits >> 120, bits >> 60 & _MASK_60_BITS, bits & _MASK_60_BITS
+    return f"{prefix}_{_PAIRS[first]}{_encode_60_bits(middle)}{_encode_60_bits(last)}"
 
 
-def _twelve(bits: int) -> str:
-    """60 bits as base32; a door makes two ids of each event, and a loop would double that."""
-    two = _PAIRS
+def _encode_60_bits(bits: int) -> str:
+    """60 bits as base32; a loop would take twice as long, and each event needs two ids."""
+    pairs = _PAIRS
     return (
-        f"{two[bits >> 50]}{two[bits >> 40 & 1023]}{two[bits >> 30 & 1023]}"
-        f"{two[bits >> 20 & 1023]}{two[bits >> 10 & 1023]}{two[bits & 1023]}"
+        f"{pairs[bits >> 50]}{pairs[bits >> 40 & 1023]}{pairs[bits >> 30 & 1023]}"
+        f"{pairs[bits >> 20 & 1023]}{pairs[bits >> 10 & 1023]}{pairs[bits & 1023]}"
     )

@@ -1,4 +1,4 @@
-"""The photos of jobs, as workers find and leave them."""
+"""The stored photos of jobs, for workers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from service.photos.photo import Photo
 
 
 class PhotoStore:
-    """Reads and keeps photos; they go with the end of their job, in the step that ends it.
+    """Loads and saves photos; the script that ends a job deletes its photo.
 
     Parameters:
       client: The event loop's Redis client.
@@ -26,19 +26,19 @@ class PhotoStore:
         self._scripts = Scripts(client, script_config)
 
     async def load(self, claim: Claim) -> bytes | None:
-        """The JPEG that a job sends; None where there is none (yet)."""
+        """The JPEG that a job sends; None if there is none, or it is not downloaded yet."""
         return cast("bytes | None", await self._client.get(f"hg:jobphoto:{claim.id}"))
 
     async def save(self, claim: Claim, photo: Photo) -> bool:
-        """Keep a photo that was fetched, so that every attempt sends the same one.
+        """Save a downloaded photo, so that every attempt sends the same one.
 
         Parameters:
           claim: The claim, before its write.
-          photo: What was fetched.
+          photo: The converted photo.
 
         Returns:
-          Whether the claim still held; only then was anything changed.
+          Whether the claim is still valid; otherwise nothing was changed.
         """
-        facts = photo.facts("url")
-        call = store_photo(claim.id, claim.owner, claim.fence, photo.jpeg, facts, photo.sha256)
+        metadata = photo.metadata("url")
+        call = store_photo(claim.id, claim.owner, claim.fence, photo.jpeg, metadata, photo.sha256)
         return await self._scripts.run(call) == "ok"

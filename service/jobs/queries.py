@@ -1,4 +1,4 @@
-"""Reading jobs and events: one round trip each, newest first, a page at a time."""
+"""Reads jobs and events; lists are newest first, a page at a time."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from service.jobs.records import EventRecord, JobRecord, QueuePosition
 from service.jobs.timeline import JobHistory, timeline_entry
 from service.redis.decoding import decode_fields
 
-#: How many index entries one page may look at while it filters.
+#: Index entries that one page may scan while it filters.
 MAX_SCANNED: Final = 2_000
-#: How many of them are looked at in one round trip.
-_STRIDE: Final = 100
+#: Index entries scanned per round trip.
+_SCAN_BATCH: Final = 100
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class JobFilter:
     kind: str | None = None
 
     def index(self) -> str:
-        """The narrowest index that holds all of them."""
+        """The smallest index that contains all matching jobs."""
         if self.status is not None:
             return f"hg:jobs:status:{self.status}"
         if self.account is not None:
@@ -45,18 +45,17 @@ class JobFilter:
         return "hg:jobs"
 
     def matches(self, job: JobRecord) -> bool:
-        """Whether a job is one of them."""
         return self.matches_labels(str(job.status), job.account, job.kind)
 
     def matches_labels(self, *labels: str) -> bool:
-        """Whether a job of this status, account and kind is one of them."""
-        wishes = (self.status, self.account, self.kind)
-        return all(wish in (None, label) for wish, label in zip(wishes, labels, strict=True))
+        """Whether a job of this status, account and kind matches."""
+        wanted = (self.status, self.account, self.kind)
+        return all(want in (None, label) for want, label in zip(wanted, labels, strict=True))
 
     @property
     def is_narrow(self) -> bool:
-        """Whether its index holds others, too."""
-        return sum(wish is not None for wish in (self.status, self.account, self.kind)) > 1
+        """Whether its index contains jobs that do not match."""
+        return sum(want is not None for want in (self.status, self.account, self.kind)) > 1
 
 
 @dataclass(frozen=True)
@@ -64,8 +63,8 @@ class Page:
     """A page of a list.
 
     Parameters:
-      items: What is on it.
-      next: The cursor of the next one; None at the end.
+      items: The items.
+      next: Cursor of the next page; None at the end.
     """
 
     items: Sequence[Any]
@@ -77,7 +76,7 @@ class JobQueries:
 
     Parameters:
       client: The event loop's Redis client.
-      script_config: With the limits that tell what jobs wait for.
+      script_config: Configuration of the scripts, with the limits that jobs wait for.
     """
 
     def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
@@ -85,37 +84,38 @@ class JobQueries:
         self._scripts = Scripts(client, script_config)
 
     async def job(self, job_id: str) -> dict[str, Any] | None:
-        """One job as the API shows it; None when it is not known (any more)."""
-        found = await self.records([job_id])
-        return (await self.to_public(found))[0] if found else None
+        """A job as the API shows it; None if it is unknown or pruned."""
+        records = await self.records([job_id])
+        return (await self.to_public(records))[0] if records else None
 
-    async def jobs(self, only: JobFilter, *, cursor: int | None, limit: int) -> Page:
+    async def jobs(self, job_filter: JobFilter, *, cursor: int | None, limit: int) -> Page:
         """A page of jobs, newest first.
 
         Parameters:
-          only: Which ones.
-          cursor: Where the last page ended; None for the newest.
-          limit: The most on the page. Fewer may stand on it though more follow.
+          job_filter: The jobs to list.
+          cursor: From the previous page; None for the first.
+          limit: The most jobs on the page; it may have fewer although more follow.
         """
         items: list[JobRecord] = []
-        scanned, edge, stride = 0, cursor, max(limit, _STRIDE) if only.is_narrow else limit
+        batch_size = max(limit, _SCAN_BATCH) if job_filter.is_narrow else limit
+        scanned, before = 0, cursor
         while scanned < MAX_SCANNED:
-            batch = await newest_members(self._client, only.index(), edge, stride)
+            batch = await newest_members(self._client, job_filter.index(), before, batch_size)
             ids = [job_id.decode() for job_id, _ in batch]
-            for record in await self.records(await self._labelled(only, ids)):
-                if only.matches(record):
+            for record in await self.records(await self._filter_ids(job_filter, ids)):
+                if job_filter.matches(record):
                     items.append(record)
                     if len(items) == limit:
                         return Page(await self.to_public(items), record.seq)
-            if len(batch) < stride:
+            if len(batch) < batch_size:
                 return Page(await self.to_public(items), None)
             scanned += len(batch)
-            edge = batch[-1][1]
-        return Page(await self.to_public(items), edge)
+            before = batch[-1][1]
+        return Page(await self.to_public(items), before)
 
-    async def _labelled(self, only: JobFilter, ids: Sequence[str]) -> list[str]:
-        """Those that are asked for; looked up where their index does not tell."""
-        if not only.is_narrow:
+    async def _filter_ids(self, job_filter: JobFilter, ids: Sequence[str]) -> list[str]:
+        """Drop the ids of jobs that do not match, if the index contains any."""
+        if not job_filter.is_narrow:
             return list(ids)
         async with self._pipeline() as pipe:
             for job_id in ids:
@@ -124,11 +124,11 @@ class JobQueries:
         return [
             job_id
             for job_id, labels in zip(ids, found, strict=True)
-            if only.matches_labels(*((label or b"").decode() for label in labels))
+            if job_filter.matches_labels(*((label or b"").decode() for label in labels))
         ]
 
     async def records(self, job_ids: Sequence[str]) -> list[JobRecord]:
-        """The records of those jobs that are known, in the order asked."""
+        """The records of those jobs that are stored, in the given order."""
         async with self._pipeline() as pipe:
             for job_id in job_ids:
                 pipe.hgetall(f"hg:job:{job_id}")
@@ -140,34 +140,36 @@ class JobQueries:
         ]
 
     async def to_public(self, records: Sequence[JobRecord]) -> list[dict[str, Any]]:
-        """Jobs as the API shows them; those in line with what they wait for, and their place."""
+        """Jobs as the API shows them; waiting ones with the reason and their queue position."""
         waiting = [record for record in records if record.status is Status.WAITING]
         if not waiting:
             return [record.public() for record in records]
-        asked = ((each.id, each.account, each.sub_queue, each.kind) for each in waiting)
-        positions = await self._scripts.run(queue_positions(*asked))
-        found = dict(_known(waiting, positions))
-        return [record.public(found.get(record.id)) for record in records]
+        jobs = ((job.id, job.account, job.sub_queue, job.kind) for job in waiting)
+        replies = await self._scripts.run(queue_positions(*jobs))
+        positions = dict(_positions(waiting, replies))
+        return [record.public(positions.get(record.id)) for record in records]
 
     async def timeline(self, job_id: str) -> list[dict[str, Any]]:
-        """Every change of a job's state, oldest first (the last 200)."""
+        """The last 200 entries of a job's timeline, oldest first."""
         lines = await cast(
             "Awaitable[list[bytes]]", self._client.lrange(f"hg:jobtl:{job_id}", 0, -1)
         )
-        return [_told(line) for line in lines]
+        return [_parse_timeline_entry(line) for line in lines]
 
     async def history(self, job_id: str) -> JobHistory | None:
-        """A job with its timeline, both of one moment; None when it is not known (any more)."""
+        """A job with its timeline, read in one step; None if it is unknown or pruned."""
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.hgetall(f"hg:job:{job_id}")
             pipe.lrange(f"hg:jobtl:{job_id}", 0, -1)
             fields, lines = await pipe.execute()
         if not fields:
             return None
-        return JobHistory(JobRecord.of(job_id, fields_of(fields)), [_told(line) for line in lines])
+        return JobHistory(
+            JobRecord.of(job_id, fields_of(fields)), [_parse_timeline_entry(line) for line in lines]
+        )
 
-    async def events_named(self, event_id: str) -> list[EventRecord]:
-        """Every event of that id, whatever source it came through."""
+    async def events_with_id(self, event_id: str) -> list[EventRecord]:
+        """The events with this id, one per source at most."""
         sources = await cast("Awaitable[set[bytes]]", self._client.smembers("hg:sources"))
         async with self._pipeline() as pipe:
             for source in sorted(sources):
@@ -176,7 +178,7 @@ class JobQueries:
         return [EventRecord.of(decode_fields(fields)) for fields in found if fields]
 
     async def event_body(self, source: str, event_id: str) -> bytes | None:
-        """The raw bytes of an event; None once they are no longer kept."""
+        """The raw bytes of an event; None if they are not stored any more."""
         packed = await self._client.get(f"hg:eventbody:{source}:{event_id}")
         return None if packed is None else decompress(cast(bytes, packed))
 
@@ -187,8 +189,8 @@ class JobQueries:
             for member, _ in batch:
                 pipe.hgetall(b"hg:event:" + member)
             found = [decode_fields(fields) for fields in await pipe.execute() if fields]
-        edge = batch[-1][1] if len(batch) == limit else None
-        return Page([EventRecord.of(fields).public() for fields in found], edge)
+        next_cursor = batch[-1][1] if len(batch) == limit else None
+        return Page([EventRecord.of(fields).public() for fields in found], next_cursor)
 
     @asynccontextmanager
     async def _pipeline(self) -> AsyncIterator[Any]:
@@ -199,12 +201,12 @@ class JobQueries:
 async def newest_members(
     client: aredis.Redis, index: str, before: int | None, limit: int
 ) -> list[tuple[bytes, int]]:
-    """The newest members of an index, with their seq.
+    """The newest members of an index, with their sequence numbers.
 
     Parameters:
       client: The event loop's Redis client.
-      index: A zset of seq -> member.
-      before: Only what is older than this seq; None for all.
+      index: A zset whose scores are sequence numbers.
+      before: Only members with a smaller sequence number; None for all.
       limit: The most to return.
     """
     entries = await client.zrange(
@@ -220,17 +222,17 @@ async def newest_members(
     return [(member, int(score)) for member, score in cast("list[tuple[bytes, float]]", entries)]
 
 
-def _known(
+def _positions(
     records: Sequence[JobRecord], positions: Sequence[PositionReply | None]
 ) -> Iterator[tuple[str, QueuePosition]]:
     for record, reply in zip(records, positions, strict=True):
         if reply is not None:
-            ends_ms = reply.export_ends_ms
-            yield record.id, QueuePosition(reply.reason, reply.until_ms, reply.place, ends_ms)
+            eta_ms = reply.export_ends_ms
+            yield record.id, QueuePosition(reply.reason, reply.until_ms, reply.place, eta_ms)
 
 
-def _told(line: bytes) -> dict[str, Any]:
-    # A release before this one wrote JSON.
-    words = json.loads(line) if line.startswith(b"[") else line.decode().split("\t", 3)
-    at, status, who, why = words
-    return timeline_entry(int(at), status, who, why)
+def _parse_timeline_entry(line: bytes) -> dict[str, Any]:
+    # Older releases wrote JSON.
+    parts = json.loads(line) if line.startswith(b"[") else line.decode().split("\t", 3)
+    at, status, by, why = parts
+    return timeline_entry(int(at), status, by, why)

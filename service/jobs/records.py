@@ -1,25 +1,29 @@
-"""Jobs and events as they are read back, and as the API shows them. Pure data."""
+"""Stored jobs and events, and how the API shows them. Pure data."""
+
+# ruff: noqa: RUF009 - `_stored` declares a field, as `dataclasses.field` does
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import partial
+from typing import Any, Final
 
 from service.jobs.model import FINAL, FOLLOWER_KINDS, Status
+from service.jobs.stored_names import ERROR_CODES, public_error, public_name
 from service.time_formats.timestamps import rfc3339
 
 
 @dataclass(frozen=True)
 class QueuePosition:
-    """Where a job stands in its account's line.
+    """A job's position in its account queue.
 
     Parameters:
       reason: What it waits for.
-      until_ms: Until when, as far as can be told; unix ms.
-      position: How many stand before it in its lane.
-      eta_ms: When a walk may have ended, as far as can be told; unix ms, 0 for unknown.
+      until_ms: Until when, an estimate, Unix milliseconds.
+      position: How many jobs of its sub-queue are before it.
+      eta_ms: When a follower export may end, an estimate, Unix milliseconds; 0 if unknown.
     """
 
     reason: str
@@ -28,115 +32,100 @@ class QueuePosition:
     eta_ms: int = 0
 
 
+def _stored(name: str, convert: Callable[[str], Any] = str, default: str | None = None) -> Any:
+    """Declare a field of a job's hash.
+
+    Parameters:
+      name: Its stored name.
+      convert: Parses its text.
+      default: Its text if it is not stored; None for a field that always is.
+    """
+    return field(metadata={"name": name, "convert": convert, "default": default})
+
+
+def _json_or_none(text: str) -> Any:
+    return json.loads(text) if text else None
+
+
+def _error(text: str) -> dict[str, Any] | None:
+    return public_error(_json_or_none(text))
+
+
 @dataclass(frozen=True)
 class JobRecord:
-    """One job as the ledger holds it. Times are unix ms; 0 where they have not happened."""
+    """A job as stored, with the names of its hash's fields (see lua/lib/records.lua).
+
+    Times are Unix milliseconds, 0 for what has not happened.
+    """
 
     id: str
-    seq: int
-    kind: str
-    account: str
-    status: Status
-    priority: int
-    to: str
-    post: str
-    callback: str
-    created_ms: int
-    run_at_ms: int
-    expires_ms: int
-    started_ms: int
-    finished_ms: int
-    attempts: int
-    run: int
-    fence: int
-    wait_reason: str
-    wait_until_ms: int
-    cancel_asked: bool
-    intent_ms: int
-    not_found_count: int
-    verification_failures: int
-    failed_attempts: int
-    pk: str
-    context: str
-    thread: str
-    sub_queue: str
-    dry_run: bool
-    cursor: str
-    pages: int
-    users: int
-    expected: int
-    max_rows: int
-    eta_ms: int
-    photo: dict[str, Any] | None
-    result: dict[str, Any] | None
-    error: dict[str, Any] | None
-    source: dict[str, Any]
-    metadata: Any
-    trimmed: int
+    seq: int = _stored("seq", int)
+    kind: str = _stored("kind")
+    account: str = _stored("account")
+    status: Status = _stored("status", Status)
+    priority: int = _stored("prio", int)
+    to: str = _stored("to")
+    post: str = _stored("post")
+    callback: str = _stored("callback")
+    created_ms: int = _stored("created", int)
+    run_at_ms: int = _stored("run_at", int)
+    expires_ms: int = _stored("expires", int)
+    started_ms: int = _stored("started", int)
+    finished_ms: int = _stored("finished", int)
+    attempts: int = _stored("attempts", int)
+    run: int = _stored("run", int)
+    fence: int = _stored("fence", int)
+    wait_reason: str = _stored("wait_reason", partial(public_name, ERROR_CODES))
+    wait_until_ms: int = _stored("wait_until", int)
+    cancel_requested: bool = _stored("cancel", bool)
+    intent_ms: int = _stored("intent_at", int)
+    not_found_count: int = _stored("misses", int)
+    verification_failures: int = _stored("looks", int)
+    failed_attempts: int = _stored("strikes", int)
+    pk: str = _stored("pk")
+    context: str = _stored("context")
+    thread: str = _stored("thread")
+    sub_queue: str = _stored("lane")
+    dry_run: bool = _stored("dry", bool)
+    cursor: str = _stored("cursor", default="")
+    pages: int = _stored("pages", int, "0")
+    users: int = _stored("users", int, "0")
+    expected: int = _stored("expected", int, "0")
+    max_rows: int = _stored("most", int, "0")
+    eta_ms: int = _stored("eta", lambda text: int(float(text)), "0")
+    photo: dict[str, Any] | None = _stored("photo", _json_or_none, "")
+    result: dict[str, Any] | None = _stored("result", _json_or_none)
+    error: dict[str, Any] | None = _stored("error", _error)
+    source: dict[str, Any] = _stored("source", json.loads)
+    metadata: Any = _stored("metadata", _json_or_none)
+    trimmed: int = _stored("trimmed", int, "0")
 
     @classmethod
     def of(cls, job_id: str, fields: Mapping[str, str]) -> JobRecord:
-        """Read a job's hash.
+        """Decode a job's hash.
 
         Parameters:
-          job_id: Its id.
-          fields: As `hash_encoding.fields_of` gives them; those that a newer release added are
-            ignored.
+          job_id: The job's id.
+          fields: From `hash_encoding.fields_of`; fields that a newer release added are ignored.
         """
         return cls(
-            id=job_id,
-            seq=int(fields["seq"]),
-            kind=fields["kind"],
-            account=fields["account"],
-            status=Status(fields["status"]),
-            priority=int(fields["prio"]),
-            to=fields["to"],
-            post=fields["post"],
-            callback=fields["callback"],
-            created_ms=int(fields["created"]),
-            run_at_ms=int(fields["run_at"]),
-            expires_ms=int(fields["expires"]),
-            started_ms=int(fields["started"]),
-            finished_ms=int(fields["finished"]),
-            attempts=int(fields["attempts"]),
-            run=int(fields["run"]),
-            fence=int(fields["fence"]),
-            wait_reason=fields["wait_reason"],
-            wait_until_ms=int(fields["wait_until"]),
-            cancel_asked=bool(fields["cancel"]),
-            intent_ms=int(fields["intent_at"]),
-            not_found_count=int(fields["misses"]),
-            verification_failures=int(fields["looks"]),
-            failed_attempts=int(fields["strikes"]),
-            pk=fields["pk"],
-            context=fields["context"],
-            thread=fields["thread"],
-            sub_queue=fields["lane"],
-            dry_run=bool(fields["dry"]),
-            cursor=fields.get("cursor", ""),
-            pages=int(fields.get("pages", "0")),
-            users=int(fields.get("users", "0")),
-            expected=int(fields.get("expected", "0")),
-            max_rows=int(fields.get("most", "0")),
-            eta_ms=int(float(fields.get("eta", "0"))),
-            photo=_json_or_none(fields.get("photo", "")),
-            result=_json_or_none(fields["result"]),
-            error=_json_or_none(fields["error"]),
-            source=json.loads(fields["source"]),
-            metadata=_json_or_none(fields["metadata"]),
-            trimmed=int(fields.get("trimmed", "0")),
+            job_id,
+            *(
+                convert(fields[name] if default is None else fields.get(name, default))
+                for name, convert, default in _JOB_FIELDS
+            ),
         )
 
     @property
     def ended(self) -> bool:
-        """Whether the job is in a final state."""
+        """Whether the job has a final status."""
         return self.status in FINAL
 
-    def public(self, place: QueuePosition | None = None) -> dict[str, Any]:
+    def public(self, position: QueuePosition | None = None) -> dict[str, Any]:
         """The job as the API shows it.
 
         Parameters:
-          place: Where it stands in the account's line; None when it stands in none.
+          position: Its position in the account queue, if it is in it.
         """
         return {
             "id": self.id,
@@ -153,11 +142,11 @@ class JobRecord:
             "attempts": self.attempts,
             "run": self.run,
             "priority": self.priority,
-            "cancel_requested": self.cancel_asked,
+            "cancel_requested": self.cancel_requested,
             "dry_run": self.dry_run,
             "photo": self.photo,
-            "wait": self._wait(place),
-            **({"progress": self._progress(place)} if self.kind in FOLLOWER_KINDS else {}),
+            "wait": self._wait(position),
+            **({"progress": self._progress(position)} if self.kind in FOLLOWER_KINDS else {}),
             "result": self.result,
             "error": self.error,
             "callback": self.callback or None,
@@ -165,35 +154,42 @@ class JobRecord:
             "metadata": self.metadata,
         }
 
-    def _progress(self, place: QueuePosition | None) -> dict[str, Any]:
+    def _progress(self, position: QueuePosition | None) -> dict[str, Any]:
         return {
             "pages": self.pages,
             "users": self.users,
             "expected": self.expected if self.pk else None,
             "limit": self.max_rows or None,
-            "eta": rfc3339(self._eta_ms(place)),
+            "eta": rfc3339(self._eta_ms(position)),
         }
 
-    def _eta_ms(self, place: QueuePosition | None) -> int:
+    def _eta_ms(self, position: QueuePosition | None) -> int:
         if self.ended or self.status is Status.HELD:
             return 0
-        if place is not None and place.eta_ms:
-            return place.eta_ms
+        if position is not None and position.eta_ms:
+            return position.eta_ms
         return max(self.eta_ms, self.wait_until_ms) if self.eta_ms else 0
 
-    def _wait(self, place: QueuePosition | None) -> dict[str, Any] | None:
+    def _wait(self, position: QueuePosition | None) -> dict[str, Any] | None:
         if self.status not in (Status.WAITING, Status.HELD):
             return None
-        if place is None:
+        if position is None:
             until = rfc3339(self.wait_until_ms)
             return {"reason": self.wait_reason, "until": until, "position": None}
-        until = rfc3339(place.until_ms)
-        return {"reason": place.reason, "until": until, "position": place.position}
+        until = rfc3339(position.until_ms)
+        return {"reason": position.reason, "until": until, "position": position.position}
+
+
+#: Stored name, converter and default of each field of a job's hash, in the order of JobRecord.
+_JOB_FIELDS: Final = tuple(
+    (entry.metadata["name"], entry.metadata["convert"], entry.metadata["default"])
+    for entry in fields(JobRecord)[1:]
+)
 
 
 @dataclass(frozen=True)
 class EventRecord:
-    """One event as the ledger holds it."""
+    """An event as stored."""
 
     id: str
     source: str
@@ -208,7 +204,7 @@ class EventRecord:
 
     @classmethod
     def of(cls, fields: Mapping[str, str]) -> EventRecord:
-        """Read an event's hash."""
+        """Decode an event's hash."""
         return cls(
             id=fields["id"],
             source=fields["source"],
@@ -223,7 +219,7 @@ class EventRecord:
         )
 
     def public(self) -> dict[str, Any]:
-        """The event as the API shows it, its body apart."""
+        """The event as the API shows it, without its body."""
         return {
             "id": self.id,
             "source": self.source,
@@ -234,7 +230,3 @@ class EventRecord:
             "jobs": list(self.jobs),
             "rules": self.notes,
         }
-
-
-def _json_or_none(text: str) -> Any:
-    return json.loads(text) if text else None

@@ -1,4 +1,4 @@
-"""What becomes of what the ledger is asked for. Pure data."""
+"""Results of the ledger's operations. Pure data."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ RetryReply = Literal["ok", "refused", "empty", "gone", "photo_gone", "none"]
 
 
 class Acceptance(NamedTuple):
-    """What became of an event at the door.
+    """The result of accepting an event.
 
     Parameters:
-      outcome: `accepted`, `duplicate` (known), `conflict` (its id is known with other data).
-      event_id: The id it is kept under.
+      outcome: `accepted`, `duplicate` (known), or `conflict` (its id is known with other data).
+      event_id: The id under which it is stored.
       jobs: The ids of its jobs.
     """
 
@@ -24,11 +24,12 @@ class Acceptance(NamedTuple):
 
 @dataclass(frozen=True)
 class Creation:
-    """What became of a caller's request for a job.
+    """The result of creating a job through the API.
 
     Parameters:
-      outcome: `created`, `repeated` (same key, same request), `conflict` (same key, another one).
-      job_id: The job that the key names.
+      outcome: `created`, `repeated` (same idempotency key and request), or `conflict` (same key,
+        different request).
+      job_id: The job, or the earlier one with this key.
     """
 
     outcome: Literal["created", "repeated", "conflict"]
@@ -37,13 +38,14 @@ class Creation:
 
 @dataclass(frozen=True)
 class Preview:
-    """What would become of a job now.
+    """What would happen to a job now.
 
     Parameters:
       decision: `send`, `wait` or `refuse`.
-      reason: What decided it; None for `send`.
-      earliest_ms: When it may be sent, or (refused) when it would no longer be; 0 for unknown.
-      person: Whether only a person can change it.
+      reason: The reason; None for `send`.
+      earliest_ms: When it may be sent, or would no longer be refused, Unix milliseconds; 0 if
+        unknown.
+      person: Whether only a person can change the decision.
     """
 
     decision: str
@@ -54,12 +56,12 @@ class Preview:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something in the ledger that is not as it must be.
+    """One inconsistency that the rescue repaired.
 
     Parameters:
       id: The job or delivery.
-      problem: A key of consistency_problems.PROBLEMS: `unreachable` and `never lapses` (nothing
-        would ever wake it), `no record` and `wrong index` (an index tells what is not so).
+      problem: A key of consistency_problems.PROBLEMS: `orphaned` or `lease never expires` (nothing
+        would have continued it), `no record` or `wrong index` (the index was wrong).
     """
 
     id: str

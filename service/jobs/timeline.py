@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from service.jobs.records import JobRecord
+from service.jobs.stored_names import TIMELINE_BY, TIMELINE_WHY, public_name
 from service.time_formats.timestamps import rfc3339
 
 #: `change`: a timeline entry; `end`: the entry that ends the job; `progress`: the progress of a
@@ -78,7 +79,7 @@ class JobHistory:
     def after(self, number: int) -> list[LiveUpdate]:
         """The updates for the entries after a number; 0 for all of them."""
         numbered = enumerate(self.lines, self.first)
-        return [self._update(each, line) for each, line in numbered if each > number]
+        return [self._update(at, line) for at, line in numbered if at > number]
 
     def _update(self, number: int, line: Mapping[str, Any]) -> LiveUpdate:
         # The last entry of a finished job, unless the job was retried since, is its end.
@@ -97,6 +98,7 @@ def timeline_entry(at_ms: int, status: str, by: str, why: str) -> dict[str, Any]
       by: Who made the change.
       why: A word or two; may be empty.
     """
+    by, why = public_name(TIMELINE_BY, by), public_name(TIMELINE_WHY, why)
     return {"at": rfc3339(at_ms), "status": status, "by": by, "why": why or None}
 
 

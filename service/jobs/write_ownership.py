@@ -1,4 +1,4 @@
-"""Which job something at Instagram belongs to: what one job wrote is not taken for another's."""
+"""Which job made a write on Instagram, so that it is not mistaken for another job's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import redis.asyncio as aredis
 
 
 class WriteOwnership:
-    """Reads what finished jobs have claimed (`Claims.finish(written=...)`).
+    """Reads which writes finished jobs have claimed (`Claims.finish(written=...)`).
 
     Parameters:
       client: The event loop's Redis client.
@@ -18,21 +18,18 @@ class WriteOwnership:
         self._client = client
 
     async def owned_by_others(self, account: str, ids: Sequence[str], job_id: str) -> set[str]:
-        """Tell which ids other jobs have claimed.
+        """The ids that belong to a job other than the given one.
 
         Parameters:
-          account: Whose writes they are.
+          account: The account that made the writes.
           ids: Instagram's ids of comments or messages.
-          job_id: Who asks.
-
-        Returns:
-          Those that belong to a job other than `job_id`.
+          job_id: The job to which they may belong.
         """
         if not ids:
             return set()
-        owners = await self._client.mget([f"hg:written:{account}:{each}" for each in ids])
+        owners = await self._client.mget([f"hg:written:{account}:{written}" for written in ids])
         return {
-            each
-            for each, owner in zip(ids, owners, strict=True)
+            written
+            for written, owner in zip(ids, owners, strict=True)
             if owner is not None and owner != job_id.encode()
         }

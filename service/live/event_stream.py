@@ -16,6 +16,7 @@ import redis.asyncio as aredis
 from redis.exceptions import ResponseError
 
 from service.jobs.model import FINAL
+from service.jobs.stored_names import public_error
 from service.jobs.timeline import EventName, LiveUpdate, dumps, timeline_entry
 from service.redis.decoding import decode_fields
 from service.time_formats.timestamps import rfc3339
@@ -159,4 +160,5 @@ def _outcome(job_id: str, fields: Mapping[str, str]) -> dict[str, Any]:
     """A job's result and error; where to read them if they are too long for the stream."""
     if "result" not in fields:
         return {"result": None, "error": None, "job_url": f"/jobs/{job_id}"}
-    return {name: json.loads(fields[name] or "null") for name in ("result", "error")}
+    result, error = (json.loads(fields[name] or "null") for name in ("result", "error"))
+    return {"result": result, "error": public_error(error)}

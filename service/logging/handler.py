@@ -23,7 +23,7 @@ class BufferedHandler(logging.Handler):
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self._stream = stream
-        # The standard library's own: it is made anew in a forked process.
+        # The standard library's own: it is replaced in a forked process.
         self._lock: AbstractContextManager[Any] = self.lock or nullcontext()
         self._lines: list[str] = []
         self._flushed_by: asyncio.AbstractEventLoop | None = None
@@ -33,7 +33,7 @@ class BufferedHandler(logging.Handler):
         """Write a record at once; one that cannot be formatted is reported on stderr."""
         try:
             self.write(self.format(record))
-        except Exception:  # noqa: BLE001 - logging must not stop whoever logs
+        except Exception:  # noqa: BLE001 - logging must not raise to its caller
             self.handleError(record)
 
     def write(self, line: str) -> None:
@@ -81,7 +81,7 @@ class BufferedHandler(logging.Handler):
                     lines, self._lines = self._lines, []
                     self._stream.write("\n".join([*lines, ""]))
                     self._stream.flush()
-            except RuntimeError:  # a signal handler's line, in the middle of somebody's print()
+            except RuntimeError:  # a signal handler's line, in the middle of another print()
                 self._lines[:0] = lines
             except (OSError, ValueError):
                 pass

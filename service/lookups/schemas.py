@@ -1,6 +1,6 @@
-"""What is told of a profile and of a post: these fields, whatever Instagram shows besides.
+"""The profile and post fields that the API returns.
 
-`actors/instagram/serializers.py` fills them in; what Instagram does not tell is null.
+`actors/instagram/serializers.py` fills them in; fields that Instagram does not provide are null.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-_Count = Annotated[int | None, Field(description="null where Instagram does not tell")]
-_Link = Annotated[str | None, Field(description="Instagram's own; it works for some days")]
+_Count = Annotated[int | None, Field(description="null if Instagram does not provide it")]
+_Link = Annotated[str | None, Field(description="URL on Instagram; valid for some days")]
 
 
 class UserView(BaseModel):
@@ -18,7 +18,7 @@ class UserView(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    pk: str = Field(description="The user's number, which outlives a change of name")
+    pk: str = Field(description="The user's id, which does not change with the username")
     username: str
     full_name: str
     biography: str
@@ -31,7 +31,7 @@ class UserView(BaseModel):
 
 
 class OwnerView(BaseModel):
-    """Whose post it is."""
+    """The owner of a post."""
 
     model_config = ConfigDict(extra="forbid")
 

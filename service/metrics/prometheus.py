@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, get_args
 
@@ -22,11 +23,12 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from service.accounts.controls import AccountStatus, status_of
+from service.accounts.controls import AccountStatus, account_status
 from service.jobs.actor_routes import QUEUES
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.collect_metrics import collect_metrics
 from service.jobs.lua.runner import Scripts
+from service.jobs.stored_names import COUNTED_OUTCOMES, INDEXES, SUB_QUEUES, public_name
 from service.metrics.event_loop_watchdog import BOUNDS
 from service.metrics.process_reports import Tier
 
@@ -101,11 +103,16 @@ def _counters(stats: Stats) -> Iterator[Metric]:
         yield family
 
 
-def _counter_rows(stats: Stats, word: str) -> Iterator[Row]:
-    for name, count in sorted(stats["counters"].items()):
-        head, *values = name.split(":")
-        if head == word:
-            yield tuple(values), float(count)
+def _counter_rows(stats: Stats, word: str) -> Iterable[Row]:
+    """The counters of that first word; those whose stored names have one public name are added."""
+    outcomes = COUNTED_OUTCOMES.get(word, {})
+    totals: Counter[tuple[str, ...]] = Counter()
+    for name, count in stats["counters"].items():
+        head, *labels = name.split(":")
+        if head == word and labels:
+            labels[-1] = public_name(outcomes, labels[-1])
+            totals[tuple(labels)] += int(count)
+    return sorted(totals.items())
 
 
 def _gauge(name: str, text: str, labels: tuple[str, ...], rows: Iterable[Row]) -> Metric:
@@ -130,7 +137,7 @@ def _job_gauges(stats: Stats) -> Iterator[Metric]:
     yield _gauge("queue_messages", "Messages that no worker has fetched", ("queue",), depths)
     ages = (((name,), queue["oldest"] / 1000) for name, queue in queues)
     yield _gauge("queue_oldest_seconds", "Age of the first message", ("queue",), ages)
-    lags = (((index,), ms / 1000) for index, ms in stats["lags"].items())
+    lags = (((public_name(INDEXES, index),), ms / 1000) for index, ms in stats["lags"].items())
     yield _gauge("due_lag_seconds", "How long the first due entry is overdue", ("index",), lags)
 
 
@@ -138,15 +145,14 @@ def _account_gauges(stats: Stats) -> Iterator[Metric]:
     accounts = stats["accounts"].items()
     text = "1 for the account's current status"
     yield _gauge("account_status", text, ("account", "status"), _status_rows(stats))
-    waiting = _waiting_rows(accounts, "sub_queues")
-    yield _gauge(
-        "jobs_in_line", "Jobs in an account's queue", ("account", "lane", "reason"), waiting
-    )
-    held = _waiting_rows(accounts, "held")
+    waiting = _waiting_rows(accounts, "sub_queues", SUB_QUEUES)
+    labels: tuple[str, ...] = ("account", "queue", "reason")
+    yield _gauge("jobs_waiting", "Jobs in an account's queue", labels, waiting)
+    held = _waiting_rows(accounts, "held", {})
     text = "Jobs that wait for a person"
     yield _gauge("jobs_held", text, ("account", "kind", "reason"), held)
     for figure, text in (("used", "Actions used"), ("limit", "Actions allowed")):
-        labels = ("account", "pace", "window")
+        labels = ("account", "limit", "window")
         yield _gauge(
             f"budget_{figure}", f"{text} in the window", labels, _budget_rows(accounts, figure)
         )
@@ -154,22 +160,24 @@ def _account_gauges(stats: Stats) -> Iterator[Metric]:
 
 def _status_rows(stats: Stats) -> Iterator[Row]:
     for name, account in stats["accounts"].items():
-        now = status_of(account["fields"], everything=stats["paused"], now_ms=stats["now"])
+        now = account_status(account["fields"], all_paused=stats["paused"], now_ms=stats["now"])
         for status in get_args(AccountStatus):
             yield (name, status), float(status == now)
 
 
-def _waiting_rows(accounts: Iterable[tuple[str, Stats]], group: str) -> Iterator[Row]:
+def _waiting_rows(
+    accounts: Iterable[tuple[str, Stats]], group: str, names: Mapping[str, str]
+) -> Iterator[Row]:
     for name, account in accounts:
         for queue_or_kind, row in account[group].items():
-            yield (name, queue_or_kind, row["why"]), row["n"]
+            yield (name, public_name(names, queue_or_kind), row["why"]), row["n"]
 
 
 def _budget_rows(accounts: Iterable[tuple[str, Stats]], figure: str) -> Iterator[Row]:
     for name, account in accounts:
-        for pace, windows in account["budgets"].items():
+        for limit, windows in account["budgets"].items():
             for window, row in windows.items():
-                yield (name, pace, window), row[figure]
+                yield (name, limit, window), row[figure]
 
 
 def _process_metrics(stats: Stats) -> Iterator[Metric]:
@@ -183,7 +191,7 @@ def _process_metrics(stats: Stats) -> Iterator[Metric]:
         yield _gauge(name, text, ("tier",), rows)
     subscribers = sum(int(row.get("listeners", "0")) for row in reports)
     yield _gauge(
-        "live_listeners",
+        "live_subscribers",
         "Live subscribers, and requests that wait for a job",
         (),
         [((), subscribers)],

@@ -1,1 +1,1 @@
-"""Photos of DMs: taken in, checked and converted without ever being decoded in this process."""
+"""Photos of DMs: received, checked and converted without being decoded in this process."""

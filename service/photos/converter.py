@@ -1,7 +1,7 @@
-"""Where photos are decoded: in processes of their own, a few at a time, each for one photo.
+"""Converts photos in subprocesses, one photo each, a few at a time.
 
-A process that has seen hostile bytes is never used again, its limits are for this one photo, and
-while nobody sends photos there is none. One takes about 0.15 s to start.
+A process that has decoded untrusted bytes is never used again, its resource limits apply to one
+photo, and none runs while nobody sends photos. Starting one takes about 0.15 s.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import IO, Any, Final
 from service.photos.photo import MAX_PIXELS, Photo, PhotoRefused
 from service.photos.spooled_file import SpooledFile
 
-#: The longer side of what is sent, in pixels.
+#: The longer side of the JPEG that is sent, in pixels.
 MAX_SIDE: Final = 1440
-#: The most that is sent, and kept until then.
+#: Size of the JPEG that is stored and sent.
 MAX_JPEG_BYTES: Final = 1024 * 1024
 
 LIMITS: Final[Mapping[str, int]] = {
@@ -34,69 +34,69 @@ LIMITS: Final[Mapping[str, int]] = {
     "cpu_seconds": 10,
     "seconds": 15,
 }
-#: The child ends itself by then; this is for one that cannot.
+#: The subprocess ends itself at its limit; after this long it is killed.
 _GRACE_SECONDS: Final = 2
 
-#: What runs in the processes.
+#: The program of the subprocesses.
 PROGRAM: Final = str(Path(__file__).with_name("converter_subprocess.py"))
-#: What a child may know of our environment: where a platform keeps the libraries, no secret.
-_KNOWN: Final = ("LD_LIBRARY_PATH",)
+#: The environment that a subprocess gets: where a platform keeps libraries, and no secret.
+_PASSED_VARIABLES: Final = ("LD_LIBRARY_PATH",)
 
 
 class ConverterBusy(Exception):
-    """So many photos are under way that one more would wait too long."""
+    """So many photos are pending that one more would wait too long."""
 
 
 class ConversionFailed(Exception):
-    """The process could not do its work at all; no fault of the photo's."""
+    """The subprocess could not work, whatever the photo."""
 
 
 class PhotoConverter:
-    """Develops photos.
+    """Checks photos and converts them to JPEG.
 
     Parameters:
-      processes: How many at a time.
-      room: How many photos may be under way, waiting ones included.
-      limits: As LIMITS.
-      program: What runs in the processes: the path of a Python file.
+      processes: The most subprocesses at a time.
+      max_pending: The most photos being received, waiting or being converted.
+      limits: Like LIMITS.
+      program: Path of the Python file that the subprocesses run.
     """
 
     def __init__(
         self,
         processes: int = 1,
-        room: int = 16,
+        max_pending: int = 16,
         limits: Mapping[str, int] = LIMITS,
         program: str = PROGRAM,
     ) -> None:
         self._processes = asyncio.Semaphore(processes)
-        self._room = room
+        self._free_places = max_pending
         self._limits = dict(limits)
         self._program = program
 
     @contextmanager
     def reserve(self) -> Iterator[None]:
-        """Be one of the photos under way, from before its first byte is read.
+        """Reserve a place for one photo, before its first byte is read.
 
         Raises:
-          DarkroomFull: There are as many as there may be.
+          ConverterBusy: Too many photos are pending.
         """
-        if self._room <= 0:
+        if self._free_places <= 0:
             raise ConverterBusy
-        self._room -= 1
+        self._free_places -= 1
         try:
             yield
         finally:
-            self._room += 1
+            self._free_places += 1
 
     async def convert(self, incoming: SpooledFile) -> Photo:
-        """Check a photo and make the JPEG of it that is sent.
+        """Check a photo and convert it to the JPEG that is sent.
 
         Parameters:
-          incoming: The file, finished.
+          incoming: The finished file.
 
         Raises:
-          PhotoRefused: It cannot be sent.
-          DarkroomFailed: There was no process, or it failed for reasons of its own.
+          PhotoRefused: The photo cannot be sent.
+          ConversionFailed: No subprocess could be started, or it failed whatever the photo.
         """
         with tempfile.TemporaryFile() as result:
             async with self._processes:
@@ -104,22 +104,22 @@ class PhotoConverter:
             if code < 0:
                 raise PhotoRefused("photo_too_demanding")
             if code > 0:
-                raise ConversionFailed(f"the process ended with {code}")
+                raise ConversionFailed(f"the subprocess exited with code {code}")
             result.seek(0)
-            head, jpeg = _reply(result), result.read()
-        if "error" in head:
-            raise PhotoRefused(str(head["error"]))
-        return Photo(jpeg, int(head["width"]), int(head["height"]), incoming.sha256)
+            header, jpeg = _read_header(result), result.read()
+        if "error" in header:
+            raise PhotoRefused(str(header["error"]))
+        return Photo(jpeg, int(header["width"]), int(header["height"]), incoming.sha256)
 
     async def _run(self, source: IO[bytes], result: IO[bytes]) -> int:
-        """Let a child develop one file; its exit code, negative where it was ended."""
+        """Convert one file in a subprocess; its exit code, negative if it was killed."""
         try:
             child = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", self._program, json.dumps(self._limits)),
                 stdin=source,
                 stdout=result,
                 stderr=DEVNULL,
-                env={name: os.environ[name] for name in _KNOWN if name in os.environ},
+                env={name: os.environ[name] for name in _PASSED_VARIABLES if name in os.environ},
             )
         except OSError as error:
             raise ConversionFailed(type(error).__name__) from error
@@ -134,9 +134,9 @@ class PhotoConverter:
                 await child.wait()
 
 
-def _reply(result: IO[bytes]) -> dict[str, Any]:
+def _read_header(result: IO[bytes]) -> dict[str, Any]:
     try:
-        head: dict[str, Any] = json.loads(result.readline())
+        header: dict[str, Any] = json.loads(result.readline())
     except ValueError as error:
-        raise ConversionFailed("the process gave no answer") from error
-    return head
+        raise ConversionFailed("the subprocess returned no result") from error
+    return header

@@ -1,8 +1,9 @@
-"""One image in, one clean JPEG out, in a process of its own that cannot take more than its limits.
+"""Converts one image to a clean JPEG, in a process with resource limits.
 
-Run by its path and isolated (`python -I converter_subprocess.py LIMITS`), so that nothing of
-Heliograph is loaded or known here. The file is the standard input. The standard output is one line
-of JSON, then the JPEG: `{"width", "height"}`, or `{"error": code}` with a code of `photo.REFUSALS`.
+Run by its path and isolated (`python -I converter_subprocess.py LIMITS`), so that no module or
+secret of Heliograph is loaded here. The image is read from standard input. Standard output gets one
+line of JSON, `{"width", "height"}` or `{"error": code}` with a code of `photo.PROBLEMS`, then the
+JPEG.
 """
 
 from __future__ import annotations
@@ -18,27 +19,27 @@ from typing import IO, TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from PIL import Image
 
-#: What Instagram takes for DMs. Every decoder more is one more that hostile bytes can reach.
+#: What Instagram accepts in DMs. Each further decoder is one more that untrusted bytes can reach.
 _FORMATS: Final = ("JPEG", "PNG", "WEBP")
-#: The modes that are scaled as they are; others (palettes, 16 bits) are converted first.
-_PLAIN: Final = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
+#: Modes that can be scaled directly; others (palettes, 16 bits) are converted first.
+_SCALABLE_MODES: Final = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
 _QUALITIES: Final = (88, 75, 60, 40)
 
 
 class UnusablePhoto(Exception):
-    """The image is refused; the code is the argument."""
+    """The image is rejected; the argument is the code."""
 
 
 def main() -> int:
-    """Develop what comes in, within the limits of the first argument."""
+    """Convert standard input, within the limits given by the first argument."""
     limits: dict[str, int] = json.loads(sys.argv[1])
     limit_resources(limits)
     reply: dict[str, Any]
     try:
         jpeg, (width, height) = convert(sys.stdin.buffer, limits)
         reply = {"width": width, "height": height}
-    except UnusablePhoto as refused:
-        jpeg, reply = b"", {"error": refused.args[0]}
+    except UnusablePhoto as error:
+        jpeg, reply = b"", {"error": error.args[0]}
     except MemoryError:
         jpeg, reply = b"", {"error": "photo_too_demanding"}
     sys.stdout.buffer.write(json.dumps(reply).encode() + b"\n" + jpeg)
@@ -46,109 +47,109 @@ def main() -> int:
 
 
 def limit_resources(limits: dict[str, int]) -> None:
-    """Have the kernel end this process before it takes too much.
+    """Have the kernel end this process when it exceeds its limits.
 
     Parameters:
-      limits: `memory_bytes`, `cpu_seconds`, `seconds` (by the clock), `output_bytes`.
+      limits: `memory_bytes`, `cpu_seconds`, `seconds` (wall clock), `output_bytes`.
     """
     signal.alarm(limits["seconds"])
-    for kind, most in (
+    for kind, limit in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_CPU, limits["cpu_seconds"]),
         (resource.RLIMIT_FSIZE, limits["output_bytes"]),
         (resource.RLIMIT_AS, limits["memory_bytes"]),
     ):
-        # macOS has no limit of memory; its developers have their own photos only.
+        # macOS cannot limit memory; developers there convert their own photos only.
         with suppress(ValueError, OSError):
-            resource.setrlimit(kind, (most, most))
+            resource.setrlimit(kind, (limit, limit))
 
 
 def convert(source: IO[bytes], limits: dict[str, int]) -> tuple[bytes, tuple[int, int]]:
-    """Turn an image into an upright JPEG that carries nothing but the picture.
+    """Convert an image to an upright JPEG without metadata.
 
     Parameters:
       source: The file.
       limits: `pixels` of the original; `side` (pixels) and `jpeg_bytes` of the result.
 
     Returns:
-      The JPEG, its width and its height.
+      The JPEG, and its (width, height) in pixels.
 
     Raises:
-      Refused: It is no image, or none of ours.
-      MemoryError: It takes too much.
+      UnusablePhoto: It is not an image, or not one that can be sent.
+      MemoryError: It needs too much memory.
     """
-    # Loaded within the limits. Without it nothing works, which is no fault of the image's.
+    # Imported within the limits, and outside the `try`: a failure is not the image's fault.
     from PIL import Image, UnidentifiedImageError
 
-    Image.MAX_IMAGE_PIXELS = None  # checked below, with an answer of our own
+    Image.MAX_IMAGE_PIXELS = None  # checked below, with a code of its own
     try:
         with Image.open(source, formats=_FORMATS) as image:
-            _check(image, limits["pixels"])
-            picture = _picture(image, limits["side"])
-            return _encoded(picture, limits["jpeg_bytes"]), picture.size
+            _check_header(image, limits["pixels"])
+            picture = _resize(image, limits["side"])
+            return _encode(picture, limits["jpeg_bytes"]), picture.size
     except (UnusablePhoto, MemoryError):
         raise
     except UnidentifiedImageError:
         raise UnusablePhoto("photo_not_an_image") from None
     except Exception as error:
-        # Decoders raise whatever they like on hostile bytes.
+        # On malformed bytes, decoders raise exceptions of any kind.
         raise UnusablePhoto("photo_broken") from error
 
 
-def _check(image: Image.Image, pixels: int) -> None:
-    """Judge by the header: nothing is decoded yet."""
+def _check_header(image: Image.Image, pixels: int) -> None:
+    """Check the image's header, before anything is decoded."""
     if image.width * image.height > pixels:
         raise UnusablePhoto("photo_too_many_pixels")
-    # Phones put a second picture (depth, a thumbnail) behind the photo, as MPO.
+    # Phones append a second picture (depth map, thumbnail) to the photo, as MPO.
     if getattr(image, "is_animated", False) and image.format != "MPO":
         raise UnusablePhoto("photo_animated")
 
 
-def _picture(image: Image.Image, side: int) -> Image.Image:
+def _resize(image: Image.Image, side: int) -> Image.Image:
     from PIL import Image, ImageOps
 
-    # JPEG's own scaling decodes a half, a quarter or an eighth of it; the others take no notice.
+    # JPEG decoders can scale to a half, a quarter or an eighth; other formats ignore this.
     scale = max(1, max(image.size) // (2 * side))
     image.draft(None, (max(1, image.width // scale), max(1, image.height // scale)))
-    if image.mode not in _PLAIN:
+    if image.mode not in _SCALABLE_MODES:
         image = image.convert("L" if image.mode.startswith("I") else "RGBA")
-    # First smaller, then the rest: each step after it works on a few megapixels.
+    # Scale down first, so that the steps after it work on a few megapixels.
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return _in_srgb(_opaque(ImageOps.exif_transpose(image)))
+    return _to_srgb(_flatten(ImageOps.exif_transpose(image)))
 
 
-def _opaque(image: Image.Image) -> Image.Image:
+def _flatten(image: Image.Image) -> Image.Image:
     from PIL import Image
 
     if image.mode not in ("LA", "RGBA"):
         return image
     layer = image.convert("RGBA")
-    paper = Image.new("RGB", image.size, "white")
-    paper.paste(layer, mask=layer.getchannel("A"))
-    paper.info = dict(image.info)
-    return paper
+    background = Image.new("RGB", image.size, "white")
+    background.paste(layer, mask=layer.getchannel("A"))
+    background.info = dict(image.info)
+    return background
 
 
-def _in_srgb(image: Image.Image) -> Image.Image:
-    """Put colours right before their profile is dropped: phones' are wider than sRGB."""
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """Convert to sRGB before the colour profile is dropped: phones use wider gamuts."""
     from PIL import ImageCms
 
     profile = image.info.get("icc_profile")
     if profile:
         with suppress(ImageCms.PyCMSError, OSError):
-            given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             srgb = ImageCms.createProfile("sRGB")
-            turned = ImageCms.profileToProfile(image, given, srgb, outputMode="RGB")
-            return turned if turned is not None else image.convert("RGB")
+            converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
+            return converted if converted is not None else image.convert("RGB")
     return image.convert("RGB")
 
 
-def _encoded(picture: Image.Image, most: int) -> bytes:
-    picture.info = {}  # comments would be written again
+def _encode(picture: Image.Image, max_bytes: int) -> bytes:
+    picture.info = {}  # comments would be copied to the result
     for quality in _QUALITIES:
         jpeg = io.BytesIO()
         picture.save(jpeg, "JPEG", quality=quality, optimize=True)
-        if jpeg.tell() <= most:
+        if jpeg.tell() <= max_bytes:
             return jpeg.getvalue()
     raise UnusablePhoto("photo_too_demanding")
 

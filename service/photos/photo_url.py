@@ -1,4 +1,4 @@
-"""Checks a photo's URL before anything is resolved or fetched. Pure."""
+"""Checks a photo's URL before its host is resolved. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from service.network.urls import InvalidUrl, parse_endpoint_url
 
 
 def check_photo_url(url: str, ip_filter: IpFilter, *, allow_http: bool) -> None:
-    """Check everything about a photo's URL that is known before its name is resolved.
+    """Check a photo's URL as far as possible without resolving its host.
 
     Parameters:
       url: As the caller wrote it.
@@ -17,14 +17,14 @@ def check_photo_url(url: str, ip_filter: IpFilter, *, allow_http: bool) -> None:
       allow_http: Whether plain HTTP is allowed.
 
     Raises:
-      ValueError: It cannot be used; the message says why and does not repeat it.
+      ValueError: It cannot be used; the message says why and does not repeat the URL.
     """
     try:
         host = parse_endpoint_url(url, allow_http=allow_http).host
     except InvalidUrl as error:
         raise ValueError(f"the URL {error}") from None
     if _is_address(host) and not ip_filter.allows(host):
-        raise ValueError("the URL leads to an address that may not be reached from here")
+        raise ValueError("the URL points to an address that this service may not reach")
 
 
 def _is_address(host: str) -> bool:

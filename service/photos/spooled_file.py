@@ -1,4 +1,4 @@
-"""A photo while it comes in: on disk, hashed, and no larger than it may be."""
+"""A photo being received: written to disk, hashed, and limited in size."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import IO, Final, Self
 
 from service.photos.photo import MAX_PHOTO_BYTES, PhotoRefused
 
-#: So much of a photo is in memory at a time.
+#: How much of a photo is buffered in memory before it is written.
 _BATCH_BYTES: Final = 256 * 1024
 
 
 class SpooledFile:
-    """A nameless file that is gone when it is closed; use as a context manager.
+    """A temporary file without a name, deleted when it is closed; use as a context manager.
 
     Raises:
-      OSError: There is no room for it.
+      OSError: There is no space for it.
     """
 
     def __init__(self) -> None:
         self.file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this
         self.size = 0
-        self._waiting = bytearray()
+        self._buffer = bytearray()
         self._hash = hashlib.sha256()
 
     def __enter__(self) -> Self:
@@ -34,32 +34,32 @@ class SpooledFile:
 
     @property
     def sha256(self) -> str:
-        """Of what has come so far, in hex."""
+        """Hash of the bytes so far, in hex."""
         return self._hash.hexdigest()
 
     def write(self, data: bytes) -> None:
-        """Take in the next bytes.
+        """Buffer the next bytes.
 
         Raises:
-          PhotoRefused: They are more than a photo may have.
+          PhotoRefused: The photo is too large.
         """
         self.size += len(data)
         if self.size > MAX_PHOTO_BYTES:
             raise PhotoRefused("photo_too_large")
         self._hash.update(data)
-        self._waiting += data
+        self._buffer += data
 
-    async def flush(self, least: int = _BATCH_BYTES) -> None:
-        """Write down what waits for it, off the loop.
+    async def flush(self, min_bytes: int = _BATCH_BYTES) -> None:
+        """Write the buffer to disk in a thread.
 
         Parameters:
-          least: Fewer bytes are left waiting.
+          min_bytes: Do nothing while fewer bytes are buffered.
         """
-        if len(self._waiting) >= least:
-            batch, self._waiting = self._waiting, bytearray()
+        if len(self._buffer) >= min_bytes:
+            batch, self._buffer = self._buffer, bytearray()
             await asyncio.to_thread(self.file.write, batch)
 
     async def finish(self) -> None:
-        """Write down the rest; the file is at its beginning then."""
+        """Write the rest, and rewind the file."""
         await self.flush(0)
         await asyncio.to_thread(self.file.seek, 0)

@@ -1,1 +1,1 @@
-"""The operating system's side of a process: signals and file limits."""
+"""Operating system and runtime settings of a process: signals, file limits, garbage collection."""

@@ -1,4 +1,4 @@
-"""Learning of a shutdown before the server tells the application."""
+"""Notifies the application of a shutdown before the server does."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Connections to Redis: clients, the pool, batches."""
+"""Connections to Redis: clients, the pool, batching."""

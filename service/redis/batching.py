@@ -1,6 +1,6 @@
-"""Calls that share round trips: what is asked in one turn of the loop goes to Redis at once.
+"""Batches calls: those made in one iteration of the event loop share a round trip to Redis.
 
-Errors stay apart: what one call gets does not touch another.
+Each call gets its own reply or error; one call's error does not affect the others.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-#: How long batches that are under way may take once nobody asks any more.
+#: How long batches in flight may take when the batcher is closed.
 CLOSE_SECONDS: Final = 1.0
 
 
 class PendingCall(NamedTuple):
-    """One of a batch.
+    """A call in a batch.
 
     Parameters:
-      args: The ARGV of its script.
-      size: What its args take, in bytes, where that is bounded.
-      script: Which one, where a batch may have several.
-      reply: Where its reply goes.
+      args: ARGV of the script.
+      size: Size of the arguments in bytes, if batches are bounded by it.
+      script: The script, if a batch may contain several.
+      reply: Resolved with the reply.
     """
 
     args: Sequence[str | bytes | float]
@@ -29,10 +29,10 @@ class PendingCall(NamedTuple):
     script: Any
     reply: asyncio.Future[Any]
 
-    def answer(self, reply: Any) -> None:
-        """Give the reply, or raise the error, where the call was made."""
+    def resolve(self, reply: Any) -> None:
+        """Return the reply to the caller, or raise it there if it is an error."""
         if self.reply.done():
-            return  # whoever asked has gone
+            return  # the caller was canceled
         if isinstance(reply, Exception):
             self.reply.set_exception(reply)
         else:
@@ -40,40 +40,40 @@ class PendingCall(NamedTuple):
 
 
 class Batcher(ABC):
-    """Puts calls together and sends them, one batch after the other.
+    """Collects calls and sends them in batches.
 
     Parameters:
-      under_way: How many batches may be under way at a time.
+      max_in_flight: The most batches in flight at a time.
     """
 
-    def __init__(self, under_way: int = 1) -> None:
-        self._max_in_flight = under_way
+    def __init__(self, max_in_flight: int = 1) -> None:
+        self._max_in_flight = max_in_flight
         self._waiting: list[PendingCall] = []
         self._collecting = False
         self._workers = 0
-        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds no task
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop holds only weak references
 
     async def close(self) -> None:
-        """Let what is under way end, whoever asked; its connections may be closed then."""
+        """Wait for the batches in flight, so that their connections may be closed."""
         if not self._tasks:
             return
-        _, late = await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
-        for task in late:
+        _, overdue = await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+        for task in overdue:
             task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        await asyncio.gather(*overdue, return_exceptions=True)
 
     @abstractmethod
     def _next_batch(self) -> Sequence[PendingCall]:
-        """Take the next batch from those who wait; at least one."""
+        """Take the next batch from the waiting calls; at least one call."""
 
     @abstractmethod
     async def _send(self, batch: Sequence[PendingCall]) -> list[Any]:
-        """Make a round trip; one reply, or error, for each call."""
+        """Make one round trip; returns a reply or an exception for each call."""
 
     async def _submit(
         self, args: Sequence[str | bytes | float], size: int = 0, script: Any = None
     ) -> Any:
-        """Make a call with the next batch; parameters as those of `Call`, returns its reply."""
+        """Send a call with the next batch, and return its reply; parameters as in `PendingCall`."""
         call = PendingCall(args, size, script, asyncio.get_running_loop().create_future())
         self._waiting.append(call)
         if not self._collecting and self._workers < self._max_in_flight:
@@ -85,24 +85,24 @@ class Batcher(ABC):
         return await call.reply
 
     def _take(self, count: int) -> Sequence[PendingCall]:
-        """Take that many of those who wait."""
+        """Take this many of the waiting calls."""
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
         return batch
 
     async def _run_batches(self) -> None:
-        await asyncio.sleep(0)  # for whoever else asks in this turn
+        await asyncio.sleep(0)  # for other calls made in this iteration
         self._collecting = False
         while self._waiting:
             batch = self._next_batch()
             try:
-                answers = list(zip(batch, await self._send(batch), strict=True))
+                replies = list(zip(batch, await self._send(batch), strict=True))
             except asyncio.CancelledError:
                 for call in batch:
                     call.reply.cancel()
                 raise
-            except Exception as error:  # noqa: BLE001 - each caller gets it
-                answers = [(call, error) for call in batch]
-            for call, reply in answers:
-                call.answer(reply)
-        # In the same turn as the last look: who asks after it finds a place.
+            except Exception as error:  # noqa: BLE001 - raised to every caller
+                replies = [(call, error) for call in batch]
+            for call, reply in replies:
+                call.resolve(reply)
+        # Nothing is awaited since the last check: a later call starts a worker of its own.
         self._workers -= 1

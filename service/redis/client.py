@@ -1,7 +1,7 @@
-"""Connections to Redis, made one way everywhere.
+"""Redis clients, configured alike in every process.
 
-No retry hides inside the clients: a script whose reply was lost may have run, so whoever calls
-decides. A pooled connection that went stale while idle is the one exception, found by a ping.
+The clients do not retry: a script whose reply was lost may have run, so the caller must decide. The
+exception is a pooled connection that was closed while idle, which a ping detects.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ REPLY_SECONDS: Final = 5.0
 #: Idle connections older than this are pinged before use.
 IDLE_CHECK_SECONDS: Final = 15
 
-#: While redis-py listens for maintenance it takes a connection that the server has closed for a
-#: good one (8.1), so that the first command after a restart would fail.
-_PLAIN: Final = MaintNotificationsConfig(enabled=False)
+#: While redis-py 8.1 listens for maintenance notifications, it considers a connection that the
+#: server has closed usable: the first command after a restart would fail.
+_NO_MAINTENANCE_NOTIFICATIONS: Final = MaintNotificationsConfig(enabled=False)
 
-#: What a Redis that is gone, loading, read-only or full raises.
+#: What is raised when Redis is unreachable, loading, read-only or full.
 REDIS_ERRORS = (RedisError, OSError)
 
 _log = get_logger(__name__)
@@ -39,12 +39,13 @@ _log = get_logger(__name__)
 def async_client(
     url: str, *, max_connections: int, wait_seconds: float = REPLY_SECONDS
 ) -> aredis.Redis:
-    """A client for the event loop; callers beyond `max_connections` wait for one.
+    """A client for the event loop.
 
     Parameters:
-      url: `redis://`, `rediss://` (with `?ssl_cert_reqs=none` for self-signed ones) or `unix://`.
-      max_connections: The most sockets this process opens for it.
-      wait_seconds: How long a caller may wait for one of them.
+      url: `redis://`, `rediss://` (with `?ssl_cert_reqs=none` for self-signed certificates) or
+        `unix://`.
+      max_connections: The most connections; further callers wait for one.
+      wait_seconds: How long a caller may wait for a connection.
     """
     pool = FairConnectionPool.from_url(
         url,
@@ -54,7 +55,7 @@ def async_client(
         socket_timeout=REPLY_SECONDS,
         health_check_interval=IDLE_CHECK_SECONDS,
         retry=AsyncRetry(NoBackoff(), 0),
-        maint_notifications_config=_PLAIN,
+        maint_notifications_config=_NO_MAINTENANCE_NOTIFICATIONS,
     )
     pool.connection_class = CANCELABLE_CONNECTIONS[pool.connection_class]
     return aredis.Redis.from_pool(pool)
@@ -63,11 +64,11 @@ def async_client(
 def sync_client(
     url: str, *, max_connections: int, reply_seconds: float = REPLY_SECONDS
 ) -> redis.Redis:
-    """A client for a thread (the broker's consumers, the pulse).
+    """A client for threads (the broker's consumers, the heartbeat).
 
     Parameters:
       url: As for `async_client`.
-      max_connections: The most sockets this process opens for it.
+      max_connections: The most connections.
       reply_seconds: How long to wait for a connection or a reply, at most REPLY_SECONDS.
     """
     seconds = min(reply_seconds, REPLY_SECONDS)
@@ -79,32 +80,32 @@ def sync_client(
         socket_timeout=seconds,
         health_check_interval=IDLE_CHECK_SECONDS,
         retry=Retry(NoBackoff(), 0),
-        maint_notifications_config=_PLAIN,
+        maint_notifications_config=_NO_MAINTENANCE_NOTIFICATIONS,
     )
     return redis.Redis(connection_pool=pool)
 
 
 def wait_for_redis(client: redis.Redis, stopping: Callable[[], bool] = lambda: False) -> bool:
-    """Block until Redis answers, saying so once and then once a minute.
+    """Block until Redis answers; logs a warning at first and then once a minute.
 
     Parameters:
-      client: The connection to try.
-      stopping: Whether the process was told to end, asked between tries.
+      client: The client to try.
+      stopping: Whether the process should stop; checked between attempts.
 
     Returns:
-      Whether Redis answers; False when the process is to end instead.
+      Whether Redis answers; False if the process should stop instead.
     """
-    started, pause, next_line = time.monotonic(), 0.1, 0.0
+    started, delay, next_warning = time.monotonic(), 0.1, 0.0
     while not stopping():
         try:
             client.ping()
         except REDIS_ERRORS as error:
             waited = time.monotonic() - started
-            if waited >= next_line:
+            if waited >= next_warning:
                 _log.warning("waiting for redis", error=type(error).__name__)
-                next_line = waited + 60
-            time.sleep(pause)
-            pause = min(pause * 2, 2.0)
+                next_warning = waited + 60
+            time.sleep(delay)
+            delay = min(delay * 2, 2.0)
         else:
             return True
     return False

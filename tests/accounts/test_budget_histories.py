@@ -1,4 +1,4 @@
-"""Random histories: whatever happens, no budget is overdrawn, and nobody waits past his time."""
+"""Random histories: no budget is ever exceeded, and no eligible job is left waiting."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.limited_ledger import (
     pace,
 )
 
-STEPS_A_HISTORY: Final = 150
+STEPS_PER_HISTORY: Final = 150
 ACCOUNTS: Final[dict[str, AccountLimits]] = {
     "shop": limits(
         dm=pace((5, 15), per_hour=3, per_day=9),
@@ -36,23 +36,23 @@ ACCOUNTS: Final[dict[str, AccountLimits]] = {
     "studio": limits(dm=pace(per_hour=1, per_day=2), comment=pace((0, 60), per_day=3)),
 }
 RECIPIENTS: Final = ("1", "2", "3", "4")
-#: Within a lease, past it, past gaps, and past windows.
-SPANS: Final = (SECOND, 4 * SECOND, 11 * SECOND, 30 * SECOND, 20 * 60 * SECOND, HOUR, 7 * HOUR)
-WEIGHTS: Final = {"accept": 4, "work": 8, "end": 6, "let_time_pass": 4, "reach_an_alarm": 6}
-#: How a write ends: as it should (mostly), or not.
-ENDS: Final = {"finish": 6, "fail": 1, "doubt": 2, "rest": 1, "return_unsent": 2, "kill": 2}
+#: Shorter and longer than a lease, a gap and a window.
+DURATIONS: Final = (SECOND, 4 * SECOND, 11 * SECOND, 30 * SECOND, 20 * 60 * SECOND, HOUR, 7 * HOUR)
+WEIGHTS: Final = {"accept": 4, "work": 8, "end": 6, "pass_some_time": 4, "pass_until_an_alarm": 6}
+#: How writes end, and how often.
+ENDS: Final = {"finish": 6, "fail": 1, "leave_unknown": 2, "wait": 1, "return_unsent": 2, "kill": 2}
 
 
 @dataclass
 class Charge:
-    """A write as a witness has seen it: it began before `begun`, and ended from `ended` on.
+    """A write as observed from outside: it began before `begun`, and ended between two times.
 
     Parameters:
-      account: Whose.
-      kind: The budget it counts against.
-      begun: In ms of the time that has passed.
-      ended: Likewise, at the earliest; None while it goes on.
-      settled: Likewise, at the latest.
+      account: Its account.
+      kind: The budget it is charged to.
+      begun: Milliseconds, on the clock of `History.now`.
+      ended: The earliest time it may have ended; None while it runs.
+      settled: The latest time.
     """
 
     account: str
@@ -63,53 +63,53 @@ class Charge:
 
 
 class History:
-    """Workers that work, fail and die while time passes, as a seed has it.
+    """Workers that work, fail and die while time passes, all decided by a seed.
 
-    What may happen is worked out here from the limits and from what the workers themselves saw.
+    What is allowed is computed here from the limits and from what the workers observed.
 
     Parameters:
       ledger: The ledger, empty.
-      seed: Decides everything.
+      seed: Seed of the random numbers.
     """
 
     def __init__(self, ledger: LedgerHarness, seed: int) -> None:
         self.ledger = ledger
-        self.dice = random.Random(seed)
+        self.rng = random.Random(seed)
         self.passed = 0
         self.jobs: list[str] = []
         self.charges: list[Charge] = []
         self.writes: list[tuple[Claim, list[Charge]]] = []
         self.threads: set[tuple[str, str]] = set()
-        self.answers: dict[str, bool] = {}
+        self.opens_thread: dict[str, bool] = {}
 
     def now(self) -> int:
-        """The time by a clock that also shows what was let pass."""
+        """The store's time, including the time that was skipped."""
         return now_ms(self.ledger.store) + self.passed
 
     def step(self) -> str:
-        """Let one thing happen; its name."""
-        [name] = self.dice.choices(list(WEIGHTS), list(WEIGHTS.values()))
+        """Do one random step; returns its name."""
+        [name] = self.rng.choices(list(WEIGHTS), list(WEIGHTS.values()))
         getattr(self, name)()
         return name
 
     def accept(self) -> None:
-        comment = self.dice.random() < 0.3
-        asked: dict[str, Any] = {"kind": "comment", "to": None, "post": "Cx"} if comment else {}
-        account = self.dice.choice(list(ACCOUNTS))
-        self.jobs.append(self.ledger.add_job(account=account, callback=None, **asked))
+        comment = self.rng.random() < 0.3
+        changes: dict[str, Any] = {"kind": "comment", "to": None, "post": "Cx"} if comment else {}
+        account = self.rng.choice(list(ACCOUNTS))
+        self.jobs.append(self.ledger.add_job(account=account, callback=None, **changes))
 
     def work(self) -> None:
         for job_id in self.ledger.take_messages():
-            claim = self.ledger.try_claim(job_id, f"worker-{self.dice.random()}")
-            if claim is None or self.dice.random() < 0.1:
-                continue  # whoever has claimed and forgets it dies here
+            claim = self.ledger.try_claim(job_id, f"worker-{self.rng.random()}")
+            if claim is None or self.rng.random() < 0.1:
+                continue  # the worker dies after its claim
             if claim.verify_first:
-                self._look(claim)
+                self._verify(claim)
             else:
                 self._write(claim)
 
-    def _look(self, claim: Claim) -> None:
-        if self.dice.random() < 0.5:
+    def _verify(self, claim: Claim) -> None:
+        if self.rng.random() < 0.5:
             self._succeed(claim)
         else:
             assert self.ledger.release(claim, Status.QUEUED, charge="free") == "ok"
@@ -117,51 +117,53 @@ class History:
     def _write(self, claim: Claim) -> None:
         kind, account = claim.job.kind, claim.job.account
         pk = random.Random(claim.id).choice(RECIPIENTS)
-        known = kind == "comment" or (account, pk) in self.threads or claim.id in self.answers
+        thread_known = (
+            kind == "comment" or (account, pk) in self.threads or claim.id in self.opens_thread
+        )
         reply = self.ledger.record_intent(claim, pk=pk, thread="")
-        assert (reply == "ask") != known
+        assert (reply == "ask") != thread_known
         if reply == "ask":
-            self.answers[claim.id] = self.dice.random() < 0.5
-            thread: Any = "new" if self.answers[claim.id] else "old"
+            self.opens_thread[claim.id] = self.rng.random() < 0.5
+            thread: Any = "new" if self.opens_thread[claim.id] else "old"
             reply = self.ledger.record_intent(claim, pk=pk, thread=thread, reads=1)
         if reply != "ok":
             assert reply == "waiting"
             return
-        new = kind == "dm" and (account, pk) not in self.threads and self.answers[claim.id]
+        new = kind == "dm" and (account, pk) not in self.threads and self.opens_thread[claim.id]
         kinds: tuple[PaceKind, ...] = ("dm", "dm_new_thread") if new else (claim.job.kind,)  # type: ignore[assignment]
         begun = self.now()
-        charges = [Charge(account, each, begun) for each in kinds]
+        charges = [Charge(account, charged, begun) for charged in kinds]
         for charge in charges:
-            assert list(self._against(charge)) == []
+            assert list(self._violations(charge)) == []
         self.charges += charges
         self.writes.append((claim, charges))
 
-    def _against(self, new: Charge) -> Iterator[str]:
-        """What a write that has just begun goes against for certain."""
+    def _violations(self, new: Charge) -> Iterator[str]:
+        """The limits that a write which has just begun certainly violates."""
         own = ACCOUNTS[new.account].paces[new.kind]
-        earlier = [each for each in self.charges if (each.account, each.kind) == _of(new)]
-        for span, most in ((HOUR, own.per_hour), (DAY, own.per_day)):
-            within = [e for e in earlier if e.ended is None or e.ended > new.begun - span]
-            if len(within) >= most:
-                yield f"{new} is one too many in {span} ms: {within}"
-        last = max((each.ended or new.begun for each in earlier), default=-DAY)
+        earlier = [charge for charge in self.charges if _key(charge) == _key(new)]
+        for window_ms, limit in ((HOUR, own.per_hour), (DAY, own.per_day)):
+            charged = [e for e in earlier if e.ended is None or e.ended > new.begun - window_ms]
+            if len(charged) >= limit:
+                yield f"{new} exceeds the limit of {limit} in {window_ms} ms: {charged}"
+        last = max((charge.ended or new.begun for charge in earlier), default=-DAY)
         if new.begun < last + own.gap_seconds[0] * SECOND:
-            yield f"{new} came within the gap after {last}"
+            yield f"{new} began within the gap after {last}"
 
-    # -- how it goes on
+    # -- ends of writes
 
     def end(self) -> None:
         if not self.writes:
             return
-        [how] = self.dice.choices(list(ENDS), list(ENDS.values()))
-        if how == "kill":
+        [end] = self.rng.choices(list(ENDS), list(ENDS.values()))
+        if end == "kill":
             self._pass(11 * SECOND)
             return
-        before, (claim, charges) = self.now(), self.dice.choice(self.writes)
+        before, (claim, charges) = self.now(), self.rng.choice(self.writes)
         self.writes.remove((claim, charges))
-        getattr(self, f"_{how}")(claim)
+        getattr(self, f"_{end}")(claim)
         self._settle(charges, before)
-        if how == "return_unsent":
+        if end == "return_unsent":
             self.charges = [charge for charge in self.charges if charge not in charges]
 
     def _settle(self, charges: list[Charge], before: int) -> None:
@@ -179,63 +181,63 @@ class History:
     def _fail(self, claim: Claim) -> None:
         assert self.ledger.finish(claim, Status.FAILED)
 
-    def _doubt(self, claim: Claim) -> None:
+    def _leave_unknown(self, claim: Claim) -> None:
         assert self.ledger.release(claim, Status.SENDING, after_ms=2 * SECOND) == "ok"
 
-    def _rest(self, claim: Claim) -> None:
+    def _wait(self, claim: Claim) -> None:
         assert self.ledger.release(claim, Status.WAITING, after_ms=30 * SECOND) == "ok"
 
     def _return_unsent(self, claim: Claim) -> None:
         step = self.ledger.claims.release(claim, Status.QUEUED, "reason", charge="free", sent=False)
         assert self.ledger.run(step) == "ok"
 
-    # -- time
+    # -- passing time
 
-    def let_time_pass(self) -> None:
-        self._pass(self.dice.choice(SPANS))
+    def pass_some_time(self) -> None:
+        self._pass(self.rng.choice(DURATIONS))
 
-    def reach_an_alarm(self) -> None:
-        rings = [at for name in ACCOUNTS if (at := alarm_ms(self.ledger, name)) is not None]
-        if rings:
+    def pass_until_an_alarm(self) -> None:
+        alarms = [at for name in ACCOUNTS if (at := alarm_ms(self.ledger, name)) is not None]
+        if alarms:
             now = now_ms(self.ledger.store)
-            self._pass(max(0, self.dice.choice(rings) - now + self.dice.choice([-50, 0, 5])))
+            self._pass(max(0, self.rng.choice(alarms) - now + self.rng.choice([-50, 0, 5])))
 
     def _pass(self, ms: int) -> None:
         self.ledger.pass_time(ms)
         self.passed += ms
-        self._beat()
+        self._heartbeat()
 
-    def _beat(self) -> None:
+    def _heartbeat(self) -> None:
         before = self.now()
         self.ledger.heartbeat(*(claim for claim, _ in self.writes))
-        for write in [each for each in self.writes if not self._holds(each[0])]:
+        for write in [write for write in self.writes if not self._is_claimed(write[0])]:
             self.writes.remove(write)
             self._settle(write[1], before)
         assert list(self._overdue(before)) == []
 
-    def _holds(self, claim: Claim) -> bool:
-        known = self.ledger.store.hmget(f"hg:job:{claim.id}", "owner", "fence")
-        return known == [claim.owner.encode(), str(claim.fence).encode()]
+    def _is_claimed(self, claim: Claim) -> bool:
+        stored = self.ledger.store.hmget(f"hg:job:{claim.id}", "owner", "fence")
+        return stored == [claim.owner.encode(), str(claim.fence).encode()]
 
     def _overdue(self, now: int) -> Iterator[str]:
-        """Lanes that were certainly open before the beat, and have nobody at work after it."""
+        """Sub-queues that were certainly unblocked before the heartbeat, and idle after it."""
         for name in ACCOUNTS:
             if self.ledger.turn(name) is not None:
                 continue
-            lanes: Any = self.ledger.store.smembers(f"hg:acct:{name}:lanes")
-            for lane in (each.decode() for each in lanes):
-                if all(self._is_open(name, kind, now) for kind in _KINDS[lane]):
-                    yield f"nobody is at work for the lane {lane} of {name}"
+            sub_queues: Any = self.ledger.store.smembers(f"hg:acct:{name}:lanes")
+            for sub_queue in (member.decode() for member in sub_queues):
+                if all(self._is_open(name, kind, now) for kind in _KINDS[sub_queue]):
+                    yield f"no job of the sub-queue {sub_queue} of {name} runs"
 
     def _is_open(self, name: str, kind: PaceKind, now: int) -> bool:
         own: Pace = ACCOUNTS[name].paces[kind]
-        ends = [each.settled for each in self.charges if (each.account, each.kind) == (name, kind)]
+        ends = [charge.settled for charge in self.charges if _key(charge) == (name, kind)]
         if None in ends:
             return False
         ended = [end for end in ends if end is not None]
-        rested = all(now >= end + own.gap_seconds[1] * SECOND for end in ended)
+        gap_over = all(now >= end + own.gap_seconds[1] * SECOND for end in ended)
         hour = sum(end > now - HOUR for end in ended) < own.per_hour
-        return rested and hour and sum(end > now - DAY for end in ended) < own.per_day
+        return gap_over and hour and sum(end > now - DAY for end in ended) < own.per_day
 
 
 _KINDS: Final[dict[str, tuple[PaceKind, ...]]] = {
@@ -247,7 +249,7 @@ _KINDS: Final[dict[str, tuple[PaceKind, ...]]] = {
 }
 
 
-def _of(charge: Charge) -> tuple[str, PaceKind]:
+def _key(charge: Charge) -> tuple[str, PaceKind]:
     return charge.account, charge.kind
 
 
@@ -259,14 +261,14 @@ def ledger_with(store: redis.Redis, store_url: str) -> Iterator[LedgerFactory]:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_no_history_overdraws_a_budget_or_forgets_who_may_go(
+def test_no_history_exceeds_a_budget_or_leaves_an_eligible_job_waiting(
     ledger_with: LedgerFactory, seed: int
 ) -> None:
     ledger = ledger_with(**ACCOUNTS)
-    history, happened = History(ledger, seed), []
+    history, steps = History(ledger, seed), []
 
-    for _ in range(STEPS_A_HISTORY):
-        happened.append(history.step())
-        assert audit(ledger) == [], happened
+    for _ in range(STEPS_PER_HISTORY):
+        steps.append(history.step())
+        assert audit(ledger) == [], steps
 
-    assert len(history.charges) > 10, happened
+    assert len(history.charges) > 10, steps

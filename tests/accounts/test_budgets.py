@@ -41,7 +41,7 @@ def ledger_with(store: redis.Redis, store_url: str) -> Iterator[LedgerFactory]:
 
 
 def outlast(ledger: LedgerHarness, claim: Claim, ms: int) -> None:
-    """Let a write take its time, its lease renewed by beats."""
+    """Let a write take this long, with heartbeats that renew its lease."""
     for _ in range(ms // (TIMES.lease // 2)):
         ledger.pass_time(TIMES.lease // 2)
         assert ledger.heartbeat(claim)[0] == []
@@ -61,7 +61,7 @@ def test_a_gap_runs_from_the_end_of_a_write_to_the_start_of_the_next(
     # When it ends
     ended = now_ms(ledger.store)
     assert ledger.finish(claim)
-    # Then the next waits as if it had taken no time
+    # Then the gap is not shortened by the write's duration
     until = gap_ends_ms(ledger)
     assert ended + GAP[0] * SECOND <= until <= now_ms(ledger.store) + GAP[1] * SECOND
     assert (ledger.try_claim(second), alarm_ms(ledger)) == (None, until)
@@ -73,24 +73,24 @@ def test_a_gap_runs_from_the_end_of_a_write_to_the_start_of_the_next(
     assert audit(ledger) == []
 
 
-def test_gaps_are_spread_over_all_that_lies_between_their_bounds(
+def test_gaps_are_spread_over_their_whole_range(
     ledger_with: LedgerFactory,
 ) -> None:
     ledger = ledger_with(shop=limits(dm=pace(GAP)))
-    shares = []
+    gaps = []
     for _ in range(60):
         send(ledger, ledger.add_job())
         [*_, ended] = spent_ms(ledger)
-        shares.append((gap_ends_ms(ledger) - ended) / SECOND)
+        gaps.append((gap_ends_ms(ledger) - ended) / SECOND)
         ledger.pass_time(GAP[1] * SECOND)
     low, high = GAP
-    assert all(low <= share <= high for share in shares)
-    assert min(shares) < low + 0.2 * (high - low)
-    assert max(shares) > high - 0.2 * (high - low)
-    assert len(set(shares)) > 50
+    assert all(low <= gap <= high for gap in gaps)
+    assert min(gaps) < low + 0.2 * (high - low)
+    assert max(gaps) > high - 0.2 * (high - low)
+    assert len(set(gaps)) > 50
 
 
-def test_a_gap_is_of_its_account_and_kind_alone(ledger_with: LedgerFactory) -> None:
+def test_a_gap_applies_to_its_account_and_kind_only(ledger_with: LedgerFactory) -> None:
     both = limits(dm=pace(GAP), comment=pace(GAP))
     ledger = ledger_with(shop=both, studio=both)
     send(ledger, ledger.add_job())
@@ -112,17 +112,17 @@ def test_a_gap_is_of_its_account_and_kind_alone(ledger_with: LedgerFactory) -> N
     [(pace(per_hour=3), "dm_per_hour", HOUR), (pace(per_day=3), "dm_per_day", DAY)],
     ids=["hour", "day"],
 )
-def test_one_too_many_goes_when_the_oldest_leaves_its_window(
+def test_a_job_over_the_limit_runs_when_the_oldest_write_leaves_the_window(
     ledger_with: LedgerFactory, own: Pace, reason: str, span: int
 ) -> None:
-    # Given three writes in a while, as many as are allowed
+    # Given three writes at intervals, as many as are allowed
     ledger = ledger_with(shop=limits(dm=own))
     for _ in range(3):
         send(ledger, ledger.add_job())
         ledger.pass_time(5 * MINUTE)
-    # When two more come
+    # When two more jobs are added
     waiters = [ledger.add_job(), ledger.add_job()]
-    # Then the first waits for the oldest to be that long ago, and the other for the next
+    # Then the first waits until the oldest write leaves the window, the other for the next
     opens = spent_ms(ledger)[0] + span
     assert (ledger.try_claim(waiters[0]), alarm_ms(ledger)) == (None, opens)
     assert wait_of(ledger, waiters[0]) == (reason, opens, 0)
@@ -140,7 +140,7 @@ def test_one_too_many_goes_when_the_oldest_leaves_its_window(
 @pytest.mark.parametrize(
     ("own", "span"), [(pace(per_hour=1), HOUR), (pace(per_day=1), DAY)], ids=["hour", "day"]
 )
-def test_a_window_is_counted_from_the_end_of_a_write(
+def test_a_window_is_measured_from_the_end_of_a_write(
     ledger_with: LedgerFactory, own: Pace, span: int
 ) -> None:
     # Given a write that took minutes
@@ -150,7 +150,7 @@ def test_a_window_is_counted_from_the_end_of_a_write(
     ended = now_ms(ledger.store)
     assert ledger.finish(claim)
     passed = span - MINUTE
-    # When its beginning has left the window
+    # When its start has left the window
     ledger.pass_time(passed)
     # Then it still counts
     assert ledger.try_claim(ledger.add_job()) is None
@@ -158,7 +158,7 @@ def test_a_window_is_counted_from_the_end_of_a_write(
     assert spent_ms(ledger)[0] + passed >= ended
 
 
-def test_a_budget_that_was_lowered_waits_until_it_has_room_again(
+def test_a_lowered_budget_blocks_until_enough_writes_leave_the_window(
     ledger_with: LedgerFactory,
 ) -> None:
     # Given more writes than will be allowed
@@ -167,15 +167,15 @@ def test_a_budget_that_was_lowered_waits_until_it_has_room_again(
         send(before, before.add_job())
         before.pass_time(5 * MINUTE)
     job_id = before.add_job()
-    # When the service begins anew with less
+    # When the service restarts with a lower limit
     ledger = ledger_with(shop=limits(dm=pace(per_hour=2)))
     ledger.run(ledger.controls.recheck_all())
-    # Then it waits for all but one of them to be an hour ago
+    # Then the job waits until all but one of them have left the window
     assert ledger.try_claim(job_id) is None
     assert alarm_ms(ledger) == spent_ms(ledger)[2] + HOUR
 
 
-def test_a_full_hour_does_not_hide_a_full_day(ledger_with: LedgerFactory) -> None:
+def test_an_exhausted_hour_does_not_hide_an_exhausted_day(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(shop=limits(dm=pace(per_hour=1, per_day=1)))
     send(ledger, ledger.add_job())
 
@@ -208,19 +208,19 @@ def test_a_write_stays_charged_however_it_ends(ledger_with: LedgerFactory, statu
     assert ledger.try_claim(ledger.add_job()) is None
 
 
-def test_a_write_whose_end_is_unknown_stays_charged_when_look_ups_do_not_find_it(
+def test_an_unconfirmed_write_stays_charged_if_verification_does_not_find_it(
     ledger_with: LedgerFactory,
 ) -> None:
-    # Given a write in doubt that look-ups do not find
+    # Given an unconfirmed write that verification does not find
     ledger = ledger_with(shop=limits(dm=pace(GAP, per_day=5)))
     first = ledger.claim_and_send(ledger.add_job())
     assert ledger.release(first, Status.SENDING, charge="free") == "ok"
     ledger.heartbeat()
-    look = ledger.claim(first.id)
-    assert look.verify_first
+    verification = ledger.claim(first.id)
+    assert verification.verify_first
     # When it is to be sent again
-    assert ledger.release(look, Status.QUEUED) == "ok"
-    # Then it counts, and its second sending is one more
+    assert ledger.release(verification, Status.QUEUED) == "ok"
+    # Then it stays charged, and sending it again is charged too
     assert len(spent_ms(ledger)) == 1
     assert wait_of(ledger, first.id)[0] == "dm_gap"
     ledger.pass_time(GAP[1] * SECOND)
@@ -230,7 +230,7 @@ def test_a_write_whose_end_is_unknown_stays_charged_when_look_ups_do_not_find_it
 
 
 @pytest.mark.parametrize("kind", ["dm", "comment"])
-def test_a_write_that_never_left_is_given_back(ledger_with: LedgerFactory, kind: PaceKind) -> None:
+def test_an_unsent_write_is_refunded(ledger_with: LedgerFactory, kind: PaceKind) -> None:
     ledger = ledger_with(shop=AccountLimits({kind: pace(GAP, per_day=2)}))
     asked = {"to": None, "post": "Cx"} if kind == "comment" else {}
     send(ledger, ledger.add_job(kind=kind, **asked))
@@ -245,7 +245,7 @@ def test_a_write_that_never_left_is_given_back(ledger_with: LedgerFactory, kind:
     assert audit(ledger) == []
 
 
-def test_a_new_thread_that_never_left_is_given_back_to_both_budgets(
+def test_an_unsent_new_thread_is_refunded_to_both_budgets(
     ledger_with: LedgerFactory,
 ) -> None:
     ledger = ledger_with(shop=limits(dm=pace(per_day=1), dm_new_thread=pace(per_day=1)))
@@ -259,26 +259,26 @@ def test_a_new_thread_that_never_left_is_given_back_to_both_budgets(
     assert ledger.claim(claim.id)
 
 
-def test_a_killed_write_stays_charged_and_its_gap_starts_when_that_is_noticed(
+def test_a_dead_workers_write_stays_charged_and_its_gap_starts_at_detection(
     ledger_with: LedgerFactory,
 ) -> None:
     # Given a worker that dies during its write
     ledger = ledger_with(shop=limits(dm=pace(GAP, per_day=5)))
     claim, waiter = ledger.claim_and_send(ledger.add_job()), ledger.add_job()
     ledger.pass_time(GAP[1] * SECOND)
-    # When the beat notices
-    noticed = now_ms(ledger.store)
+    # When a heartbeat detects it
+    detected = now_ms(ledger.store)
     ledger.heartbeat()
-    # Then the write counts from now
+    # Then the write counts from then on
     [ended] = spent_ms(ledger)
-    assert noticed <= ended <= now_ms(ledger.store)
-    assert gap_ends_ms(ledger) >= noticed + GAP[0] * SECOND
+    assert detected <= ended <= now_ms(ledger.store)
+    assert gap_ends_ms(ledger) >= detected + GAP[0] * SECOND
     assert wait_of(ledger, waiter)[0] == "dm_gap"
     assert ledger.status(claim.id) is Status.SENDING
     assert audit(ledger) == []
 
 
-def test_reads_are_charged_as_look_ups_and_wait_for_nothing(ledger_with: LedgerFactory) -> None:
+def test_reads_are_charged_as_lookups_and_wait_for_nothing(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(shop=limits(lookup=pace(GAP, per_hour=2)))
     for _ in range(20):
         claim = ledger.claim(ledger.add_job())

@@ -1,4 +1,4 @@
-"""Calm: who waits behind a closed door costs nothing, and one goes when it opens."""
+"""Blocked jobs: they cost nothing while they wait, and one runs when its account is unblocked."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from tests.support.limited_ledger import (
     send,
 )
 
-FEW: Final = 10
-CROWD: Final = 1_000
-REST: Final = AccountEffect(cooldown="please_wait", kind="*", cooldown_ms=HOUR)
+FEW_JOBS: Final = 10
+MANY_JOBS: Final = 1_000
+COOLDOWN: Final = AccountEffect(cooldown="please_wait", kind="*", cooldown_ms=HOUR)
 
 
 @pytest.fixture
@@ -38,57 +38,57 @@ def ledger_with(store: redis.Redis, store_url: str) -> Iterator[LedgerFactory]:
 
 
 def commands(ledger: LedgerHarness) -> int:
-    """How many commands the store has run, inside scripts too."""
+    """How many commands the store has run, those inside scripts included."""
     stats: Any = ledger.store.info("commandstats")
     return sum(command["calls"] for command in stats.values())
 
 
-def cost_of_a_beat(ledger: LedgerHarness) -> int:
+def cost_of_heartbeat(ledger: LedgerHarness) -> int:
     before = commands(ledger)
     ledger.heartbeat()
     return commands(ledger) - before
 
 
-def close_by_gap(ledger: LedgerHarness) -> None:
+def block_by_gap(ledger: LedgerHarness) -> None:
     send(ledger, ledger.add_job())
 
 
-def close_by_cooldown(ledger: LedgerHarness) -> None:
+def block_by_cooldown(ledger: LedgerHarness) -> None:
     claim = ledger.claim(ledger.add_job())
-    assert ledger.release(claim, Status.WAITING, effect=REST) == "ok"
+    assert ledger.release(claim, Status.WAITING, effect=COOLDOWN) == "ok"
     assert ledger.run(ledger.core.cancel(claim.id, "api:test")) == "ok"
 
 
-@pytest.mark.parametrize("close", [close_by_gap, close_by_cooldown])
-def test_a_crowd_behind_a_closed_door_costs_nothing_and_one_goes_when_it_opens(
-    ledger_with: LedgerFactory, close: Any
+@pytest.mark.parametrize("block", [block_by_gap, block_by_cooldown])
+def test_blocked_jobs_cost_nothing_and_one_runs_when_the_account_is_unblocked(
+    ledger_with: LedgerFactory, block: Any
 ) -> None:
-    # Given a door that is closed, and a few who wait
+    # Given a blocked account with a few waiting jobs
     gap = pace((3600, 3600))
     ledger = ledger_with(shop=AccountLimits(limits(dm=gap).paces))
-    close(ledger)
-    few = ledger.add_jobs(FEW)
+    block(ledger)
+    few = ledger.add_jobs(FEW_JOBS)
     ledger.take_messages()
     ledger.heartbeat()
-    cost = cost_of_a_beat(ledger)
-    # When a thousand wait
-    crowd = few + ledger.add_jobs(CROWD - FEW)
-    # Then beats wake nobody, and cost what they did
+    cost = cost_of_heartbeat(ledger)
+    # When a thousand jobs wait
+    jobs = few + ledger.add_jobs(MANY_JOBS - FEW_JOBS)
+    # Then heartbeats wake no job, and cost the same as before
     assert ledger.take_messages() == []
-    assert [cost_of_a_beat(ledger) for _ in range(5)] == [cost] * 5
-    # And when it opens exactly one goes
+    assert [cost_of_heartbeat(ledger) for _ in range(5)] == [cost] * 5
+    # And when the account is unblocked exactly one job starts
     opens = alarm_ms(ledger)
     assert opens is not None
     pass_until(ledger, opens - SLACK)
     assert heartbeat_wakeups(ledger) == []
     ledger.pass_time(SLACK)
-    assert heartbeat_wakeups(ledger) == crowd[:1]
+    assert heartbeat_wakeups(ledger) == jobs[:1]
     assert heartbeat_wakeups(ledger) == []
-    assert ledger.run(ledger.controls.show("shop"))["jobs"]["in_line"] == CROWD - 1
+    assert ledger.run(ledger.controls.show("shop"))["jobs"]["waiting"] == MANY_JOBS - 1
     assert audit(ledger) == []
 
 
-def test_a_crowd_of_several_lanes_has_one_alarm_for_the_first_that_opens(
+def test_several_blocked_sub_queues_share_one_alarm_for_the_first_that_opens(
     ledger_with: LedgerFactory,
 ) -> None:
     ledger = ledger_with(shop=limits(dm=pace((3600, 3600)), comment=pace((60, 60))))

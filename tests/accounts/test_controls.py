@@ -1,4 +1,4 @@
-"""Doors: people pause and resume accounts, and see what stands in the way."""
+"""Account controls: people pause and resume accounts, and see what blocks them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _resume(ledger: LedgerHarness, account: str = "shop") -> int:
     return ledger.run(ledger.controls.resume(account))
 
 
-def test_an_account_nobody_used_is_active(ledger: LedgerHarness) -> None:
+def test_an_unused_account_is_active(ledger: LedgerHarness) -> None:
     assert ledger.run(ledger.controls.show("shop")) == {
         "name": "shop",
         "status": "active",
@@ -44,11 +44,11 @@ def test_an_account_nobody_used_is_active(ledger: LedgerHarness) -> None:
         "cooldowns": [],
         "quiet_until": None,
         "budgets": {},
-        "jobs": {"in_line": 0, "held": 0, "turn": None},
+        "jobs": {"waiting": 0, "held": 0, "turn": None},
     }
 
 
-def test_a_paused_account_keeps_its_jobs_until_it_is_resumed(ledger: LedgerHarness) -> None:
+def test_a_paused_account_holds_its_jobs_until_it_is_resumed(ledger: LedgerHarness) -> None:
     _pause(ledger)
     jobs = [ledger.add_job() for _ in range(3)]
     assert ledger.take_messages() == []
@@ -57,15 +57,15 @@ def test_a_paused_account_keeps_its_jobs_until_it_is_resumed(ledger: LedgerHarne
     assert (shown["status"], shown["hold"]["reason"]) == ("paused", "paused")
     since = datetime.fromisoformat(shown["hold"]["since"])
     assert abs((datetime.now(UTC) - since).total_seconds()) < 60
-    assert shown["jobs"] == {"in_line": 0, "held": 3, "turn": None}
+    assert shown["jobs"] == {"waiting": 0, "held": 3, "turn": None}
 
     assert _resume(ledger) == 3
-    assert ledger.run_all() == jobs, "in the order they came"
+    assert ledger.run_all() == jobs, "in the order they were added"
     assert ledger.run(ledger.controls.show("shop"))["status"] == "active"
     assert audit(ledger) == []
 
 
-def test_a_pause_lets_a_write_that_began_go_on_and_stops_what_is_next(
+def test_a_pause_lets_a_running_write_finish_and_holds_the_next_job(
     ledger: LedgerHarness,
 ) -> None:
     writing, waiter = ledger.claim_and_send(ledger.add_job()), ledger.add_job()
@@ -77,13 +77,13 @@ def test_a_pause_lets_a_write_that_began_go_on_and_stops_what_is_next(
     assert audit(ledger) == []
 
 
-def test_a_pause_leaves_other_accounts_alone(ledger: LedgerHarness) -> None:
+def test_a_pause_does_not_affect_other_accounts(ledger: LedgerHarness) -> None:
     _pause(ledger)
 
     assert ledger.claim(ledger.add_job(account="studio"))
 
 
-def test_a_resume_ends_a_hold_that_an_error_brought(ledger: LedgerHarness) -> None:
+def test_resuming_ends_a_hold_caused_by_an_error(ledger: LedgerHarness) -> None:
     claim = ledger.claim(ledger.add_job())
     ledger.release(claim, Status.HELD, charge="free", effect=AccountEffect(hold="challenge"))
     shown = ledger.run(ledger.controls.show("shop"))
@@ -93,7 +93,9 @@ def test_a_resume_ends_a_hold_that_an_error_brought(ledger: LedgerHarness) -> No
     assert ledger.claim(claim.id)
 
 
-def test_a_resume_ends_cooldowns_and_wakes_what_waited_for_them(ledger: LedgerHarness) -> None:
+def test_resuming_ends_cooldowns_and_wakes_the_jobs_that_waited_for_them(
+    ledger: LedgerHarness,
+) -> None:
     claim, other = ledger.claim(ledger.add_job()), ledger.add_job()
     ledger.release(claim, Status.WAITING, after_ms=HOUR, effect=COOL_DM)
     ledger.take_messages()
@@ -108,7 +110,7 @@ def test_a_resume_ends_cooldowns_and_wakes_what_waited_for_them(ledger: LedgerHa
     assert audit(ledger) == []
 
 
-def test_a_cooldown_that_is_over_is_not_shown(ledger: LedgerHarness) -> None:
+def test_an_expired_cooldown_is_not_shown(ledger: LedgerHarness) -> None:
     claim = ledger.claim(ledger.add_job())
     ledger.release(claim, Status.WAITING, after_ms=HOUR, effect=COOL_DM)
     ledger.pass_time(HOUR)
@@ -116,7 +118,7 @@ def test_a_cooldown_that_is_over_is_not_shown(ledger: LedgerHarness) -> None:
     assert ledger.run(ledger.controls.show("shop"))["status"] == "active"
 
 
-def test_a_resume_lets_any_number_go(ledger: LedgerHarness) -> None:
+def test_resuming_releases_any_number_of_jobs(ledger: LedgerHarness) -> None:
     _pause(ledger)
     jobs = ledger.add_jobs(230)
     assert ledger.take_messages() == []
@@ -126,7 +128,7 @@ def test_a_resume_lets_any_number_go(ledger: LedgerHarness) -> None:
     assert ledger.run_all() == jobs
 
 
-def test_a_hold_that_comes_during_a_resume_stays(ledger: LedgerHarness, store_url: str) -> None:
+def test_a_hold_set_while_resuming_stays(ledger: LedgerHarness, store_url: str) -> None:
     _pause(ledger)
     ledger.add_jobs(230)
 
@@ -140,8 +142,8 @@ def test_a_hold_that_comes_during_a_resume_stays(ledger: LedgerHarness, store_ur
 
 
 def _hold_after_first_batch(ledger: LedgerHarness, other: redis.Redis) -> int:
-    """Resume, while an error puts the account on hold after the first batch; the batches."""
-    scripts = ledger.controls._scripts  # stands between two of its round trips
+    """Resume while an error puts the account on hold after the first batch; returns the batches."""
+    scripts = ledger.controls._scripts  # to act between two of its round trips
     calls = 0
 
     async def between(call: ScriptCall[Any]) -> Any:
@@ -156,7 +158,7 @@ def _hold_after_first_batch(ledger: LedgerHarness, other: redis.Redis) -> int:
     return calls
 
 
-def test_pausing_twice_and_resuming_twice_do_no_harm(ledger: LedgerHarness) -> None:
+def test_pausing_and_resuming_are_idempotent(ledger: LedgerHarness) -> None:
     job_id = job_in(ledger, Status.HELD)
     _pause(ledger)
 
@@ -164,7 +166,7 @@ def test_pausing_twice_and_resuming_twice_do_no_harm(ledger: LedgerHarness) -> N
     assert ledger.claim(job_id)
 
 
-def test_a_job_that_ended_while_held_is_not_let_go(ledger: LedgerHarness) -> None:
+def test_a_job_that_ended_while_held_is_not_released(ledger: LedgerHarness) -> None:
     job_id = job_in(ledger, Status.HELD)
     ledger.run(ledger.core.cancel(job_id, "api:test"))
 
@@ -172,26 +174,26 @@ def test_a_job_that_ended_while_held_is_not_let_go(ledger: LedgerHarness) -> Non
     assert ledger.status(job_id) is Status.CANCELED
 
 
-def test_a_look_up_that_waited_for_the_account_comes_with_the_resume(ledger: LedgerHarness) -> None:
-    # Given a write in doubt whose look-up found the account paused
+def test_resuming_starts_a_waiting_verification_at_once(ledger: LedgerHarness) -> None:
+    # Given an unconfirmed write whose verification was stopped by a pause
     job_id = ledger.add_job()
     ledger.release(ledger.claim_and_send(job_id), Status.SENDING, charge="free")
     _pause(ledger)
     assert ledger.try_claim(job_id) is None
-    # When somebody resumes it
+    # When the account is resumed
     ledger.run(ledger.controls.resume("shop"))
     ledger.heartbeat()
-    # Then it is looked up at once
+    # Then the write is verified at once
     assert ledger.claim(job_id).verify_first
 
 
-def test_a_resume_allows_the_account_to_log_in_anew(ledger: LedgerHarness) -> None:
+def test_resuming_lets_the_account_log_in_again(ledger: LedgerHarness) -> None:
     ledger.store.hset("hg:logins:shop", "again", 1)
     ledger.run(ledger.controls.resume("shop"))
     assert not ledger.store.exists("hg:logins:shop")
 
 
-def test_a_pause_does_not_hide_what_an_error_has_held(ledger: LedgerHarness) -> None:
+def test_a_pause_does_not_hide_a_hold_caused_by_an_error(ledger: LedgerHarness) -> None:
     claim = ledger.claim(ledger.add_job())
     ledger.release(claim, Status.HELD, effect=AccountEffect(hold="challenge_required"))
     ledger.run(ledger.controls.pause("shop", "on holiday"))
@@ -202,14 +204,14 @@ def test_a_pause_does_not_hide_what_an_error_has_held(ledger: LedgerHarness) -> 
     assert (shown["hold"]["reason"], shown["hold"]["note"]) == ("challenge_required", "on holiday")
 
 
-def test_an_errors_hold_on_a_paused_account_is_shown_and_gives_the_pause_back(
+def test_an_errors_hold_on_a_paused_account_is_shown_and_ends_with_the_pause_restored(
     ledger: LedgerHarness,
 ) -> None:
     claim = ledger.claim(ledger.add_job())
     ledger.run(ledger.controls.pause("shop", "lunch"))
-    # When the job under way meets a challenge
+    # When the running job meets a challenge
     ledger.release(claim, Status.HELD, effect=AccountEffect(hold="challenge_required"))
-    # Then that is what is shown, until a code has answered it
+    # Then the challenge is shown until a code has answered it
     held = ledger.run(ledger.controls.show("shop"))["hold"]
     assert (held["reason"], held["note"]) == ("challenge_required", None)
     ledger.run(ledger.controls.clear_verification_hold("shop", {"challenge_required"}))

@@ -1,4 +1,4 @@
-"""Cooldowns: how long an account rests after what Instagram said, and what rests with it."""
+"""Cooldowns: how long they last after Instagram's errors, and which jobs they stop."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def ledger(store: redis.Redis, store_url: str) -> Iterator[LedgerHarness]:
         yield opened(shop=limits(), studio=limits())
 
 
-def rest(ledger: LedgerHarness, effect: AccountEffect) -> float:
-    """Let a job bring a cooldown, and end it; how many hours the cooldown lasts."""
+def cool_down(ledger: LedgerHarness, effect: AccountEffect) -> float:
+    """Start a cooldown by a job, and cancel the job; returns the cooldown's length in hours."""
     claim = ledger.claim(ledger.add_job())
     assert ledger.release(claim, Status.WAITING, charge="free", effect=effect) == "ok"
     assert ledger.run(ledger.core.cancel(claim.id, "api:test")) == "ok"
@@ -59,37 +59,37 @@ def cooldowns(ledger: LedgerHarness, account: str = "shop") -> list[dict[str, An
 # -- how long
 
 
-def test_being_asked_to_wait_again_and_again_doubles_the_rest_up_to_a_day(
+def test_repeated_please_wait_errors_double_the_cooldown_up_to_a_day(
     ledger: LedgerHarness,
 ) -> None:
-    rests = []
+    hours = []
     for _ in range(7):
-        rests.append(rest(ledger, PLEASE_WAIT))
-        ledger.pass_time(round(rests[-1] * HOUR) + SLACK)
+        hours.append(cool_down(ledger, PLEASE_WAIT))
+        ledger.pass_time(round(hours[-1] * HOUR) + SLACK)
 
-    assert rests == [1, 2, 4, 8, 16, 24, 24]
+    assert hours == [1, 2, 4, 8, 16, 24, 24]
     assert audit(ledger) == []
 
 
-def test_after_a_day_of_peace_the_rest_is_as_short_as_at_first(ledger: LedgerHarness) -> None:
-    assert rest(ledger, PLEASE_WAIT) == 1
+def test_after_a_day_without_errors_the_cooldown_is_short_again(ledger: LedgerHarness) -> None:
+    assert cool_down(ledger, PLEASE_WAIT) == 1
     ledger.pass_time(HOUR + DAY - HOUR // 2)
-    assert rest(ledger, PLEASE_WAIT) == 2, "the peace begins where the rest ends"
+    assert cool_down(ledger, PLEASE_WAIT) == 2, "the day starts when the cooldown ends"
 
     ledger.pass_time(2 * HOUR + DAY + SLACK)
 
-    assert rest(ledger, PLEASE_WAIT) == 1
+    assert cool_down(ledger, PLEASE_WAIT) == 1
 
 
-def test_other_errors_do_not_lengthen_a_rest(ledger: LedgerHarness) -> None:
+def test_other_errors_do_not_lengthen_a_cooldown(ledger: LedgerHarness) -> None:
     for _ in range(3):
-        assert rest(ledger, RATE_LIMITED) == 0.25
+        assert cool_down(ledger, RATE_LIMITED) == 0.25
         ledger.pass_time(HOUR // 4 + SLACK)
 
-    assert rest(ledger, PLEASE_WAIT) == 1
+    assert cool_down(ledger, PLEASE_WAIT) == 1
 
 
-def test_a_shorter_rest_does_not_end_a_longer_one(ledger: LedgerHarness) -> None:
+def test_a_shorter_cooldown_does_not_end_a_longer_one(ledger: LedgerHarness) -> None:
     claim = ledger.claim(ledger.add_job())
     until = now_ms(ledger.store) + 3 * HOUR
     longer: dict[Any, Any] = {"cool:*": until, "cool_why:*": "sentry_block"}
@@ -97,20 +97,20 @@ def test_a_shorter_rest_does_not_end_a_longer_one(ledger: LedgerHarness) -> None
 
     assert ledger.release(claim, Status.WAITING, effect=RATE_LIMITED) == "ok"
 
-    [kept] = cooldowns(ledger)
-    assert (kept["reason"], ms_of(kept["until"])) == ("sentry_block", until)
+    [cooldown] = cooldowns(ledger)
+    assert (cooldown["reason"], ms_of(cooldown["until"])) == ("sentry_block", until)
     assert alarm_ms(ledger) == until
 
 
-# -- what rests
+# -- what hours
 
 
-def test_being_asked_to_wait_stops_the_account_and_no_other(ledger: LedgerHarness) -> None:
+def test_please_wait_stops_the_account_and_no_other(ledger: LedgerHarness) -> None:
     # Given jobs of every kind
     claim, comment = ledger.claim(ledger.add_job()), ledger.add_job(**COMMENT)
-    # When one is asked to wait
+    # When Instagram asks one of them to wait
     assert ledger.release(claim, Status.WAITING, charge="free", effect=PLEASE_WAIT) == "ok"
-    # Then all of them do, and say why and until when
+    # Then all of them wait, and show why and until when
     [cooldown] = cooldowns(ledger)
     until = ms_of(cooldown["until"])
     assert (cooldown["kind"], cooldown["reason"]) == ("*", "please_wait")
@@ -118,9 +118,9 @@ def test_being_asked_to_wait_stops_the_account_and_no_other(ledger: LedgerHarnes
         assert ledger.try_claim(job_id) is None
         assert wait_of(ledger, job_id)[:2] == ("please_wait", until)
     assert (alarm_ms(ledger), heartbeat_wakeups(ledger)) == (until, [])
-    # And another account's go
+    # And jobs of another account run
     send(ledger, ledger.add_job(account="studio"))
-    # And afterwards they go in their order
+    # And afterwards they run in their order
     ledger.pass_time(HOUR - SLACK)
     assert heartbeat_wakeups(ledger) == []
     ledger.pass_time(SLACK)
@@ -128,24 +128,24 @@ def test_being_asked_to_wait_stops_the_account_and_no_other(ledger: LedgerHarnes
     assert audit(ledger) == []
 
 
-def test_a_rest_of_the_account_keeps_look_ups_too(ledger: LedgerHarness) -> None:
-    doubtful = ledger.claim_and_send(ledger.add_job())
-    assert ledger.release(doubtful, Status.SENDING, effect=PLEASE_WAIT) == "ok"
+def test_an_account_cooldown_delays_verifications_too(ledger: LedgerHarness) -> None:
+    unconfirmed = ledger.claim_and_send(ledger.add_job())
+    assert ledger.release(unconfirmed, Status.SENDING, effect=PLEASE_WAIT) == "ok"
 
     ledger.heartbeat()
-    assert ledger.try_claim(doubtful.id) is None
+    assert ledger.try_claim(unconfirmed.id) is None
     assert heartbeat_wakeups(ledger) == []
 
     ledger.pass_time(HOUR)
     ledger.heartbeat()
-    assert ledger.claim(doubtful.id).verify_first
+    assert ledger.claim(unconfirmed.id).verify_first
     assert audit(ledger) == []
 
 
 def test_feedback_stops_its_kind_for_a_day(ledger: LedgerHarness) -> None:
-    doubtful = ledger.claim_and_send(ledger.add_job())
-    assert ledger.release(doubtful, Status.SENDING) == "ok"
-    assert rest(ledger, FEEDBACK) == 24
+    unconfirmed = ledger.claim_and_send(ledger.add_job())
+    assert ledger.release(unconfirmed, Status.SENDING) == "ok"
+    assert cool_down(ledger, FEEDBACK) == 24
 
     assert [cooldown["kind"] for cooldown in cooldowns(ledger)] == ["dm"]
     waiter = ledger.add_job()
@@ -153,19 +153,19 @@ def test_feedback_stops_its_kind_for_a_day(ledger: LedgerHarness) -> None:
     send(ledger, ledger.add_job(**COMMENT))
     send(ledger, ledger.add_job(account="studio"))
     ledger.heartbeat()
-    look = ledger.claim(doubtful.id)
-    assert look.verify_first, "look-ups are no DMs"
-    assert ledger.finish(look)
+    verification = ledger.claim(unconfirmed.id)
+    assert verification.verify_first, "verification-ups are no DMs"
+    assert ledger.finish(verification)
     assert audit(ledger) == []
 
 
 def test_a_second_feedback_within_a_week_stops_the_account_for_three_days(
     ledger: LedgerHarness,
 ) -> None:
-    rest(ledger, FEEDBACK)
+    cool_down(ledger, FEEDBACK)
     ledger.pass_time(24 * HOUR + 7 * DAY - HOUR)
 
-    assert rest(ledger, FEEDBACK) == 72
+    assert cool_down(ledger, FEEDBACK) == 72
 
     assert [cooldown["kind"] for cooldown in cooldowns(ledger)] == ["*"]
     assert wait_of(ledger, ledger.add_job(**COMMENT))[0] == "feedback_required"
@@ -173,16 +173,16 @@ def test_a_second_feedback_within_a_week_stops_the_account_for_three_days(
     assert audit(ledger) == []
 
 
-def test_after_a_week_of_peace_feedback_stops_its_kind_alone(ledger: LedgerHarness) -> None:
-    rest(ledger, FEEDBACK)
+def test_after_a_week_without_errors_feedback_stops_its_kind_only(ledger: LedgerHarness) -> None:
+    cool_down(ledger, FEEDBACK)
     ledger.pass_time(24 * HOUR + 7 * DAY + SLACK)
 
-    assert rest(ledger, FEEDBACK) == 24
+    assert cool_down(ledger, FEEDBACK) == 24
 
     send(ledger, ledger.add_job(**COMMENT))
 
 
-def test_a_rest_of_one_kind_waits_for_the_whole_account_s_where_that_is_longer(
+def test_a_kinds_cooldown_lasts_at_least_as_long_as_the_accounts(
     ledger: LedgerHarness,
 ) -> None:
     dm, comment = ledger.add_job(), ledger.add_job(**COMMENT)

@@ -1,4 +1,4 @@
-"""Pauses: people stop a kind of work, an account or everything, and it goes on as it stood."""
+"""Pauses: people stop a kind of job, an account or all accounts, and resume them."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ def resume(ledger: LedgerHarness, *, kind: str | None = None) -> int:
     return ledger.run(ledger.controls.resume("shop", kind=kind))
 
 
-def pause_everything(ledger: LedgerHarness) -> None:
+def pause_all(ledger: LedgerHarness) -> None:
     ledger.run(ledger.controls.pause_all())
 
 
-def resume_everything(ledger: LedgerHarness) -> int:
+def resume_all(ledger: LedgerHarness) -> int:
     return ledger.run(ledger.controls.resume_all())
 
 
 def are_stopped(ledger: LedgerHarness, *jobs: str) -> bool:
-    """Whether none can be had by a claim, nor is woken by a beat."""
+    """Whether none of the jobs can be claimed, nor is woken by a heartbeat."""
     claimed = any(ledger.try_claim(job_id) for job_id in jobs)
     return not claimed and not set(heartbeat_wakeups(ledger)) & set(jobs)
 
 
-# -- what is stopped
+# -- pausing
 
 
-def test_a_pause_of_one_kind_stops_that_kind(ledger: LedgerHarness) -> None:
+def test_pausing_one_kind_stops_that_kind(ledger: LedgerHarness) -> None:
     pause(ledger, kind="dm")
     dms = [ledger.add_job(priority=priority) for priority in (1, 5, 9)]
 
@@ -76,54 +76,54 @@ def test_a_pause_of_one_kind_stops_that_kind(ledger: LedgerHarness) -> None:
     assert audit(ledger) == []
 
 
-def test_a_pause_of_one_kind_lets_look_ups_of_that_kind_go(ledger: LedgerHarness) -> None:
-    doubtful = ledger.claim_and_send(ledger.add_job())
-    assert ledger.release(doubtful, Status.SENDING) == "ok"
+def test_pausing_one_kind_lets_its_verifications_run(ledger: LedgerHarness) -> None:
+    unconfirmed = ledger.claim_and_send(ledger.add_job())
+    assert ledger.release(unconfirmed, Status.SENDING) == "ok"
     pause(ledger, kind="dm")
 
     ledger.heartbeat()
 
-    assert ledger.claim(doubtful.id).verify_first
+    assert ledger.claim(unconfirmed.id).verify_first
 
 
-@pytest.mark.parametrize("stop", [pause, pause_everything])
-def test_a_pause_of_the_account_or_of_everything_stops_all_of_it(
+@pytest.mark.parametrize("stop", [pause, pause_all])
+def test_pausing_the_account_or_all_accounts_stops_all_its_jobs(
     ledger: LedgerHarness, stop: Any
 ) -> None:
-    # Given a write in doubt, and jobs of every kind in the line
-    doubtful = ledger.claim_and_send(ledger.add_job())
+    # Given an unconfirmed write, and queued jobs of every kind
+    unconfirmed = ledger.claim_and_send(ledger.add_job())
     jobs = [ledger.add_job(), ledger.add_job(**COMMENT)]
-    assert ledger.release(doubtful, Status.SENDING) == "ok"
+    assert ledger.release(unconfirmed, Status.SENDING) == "ok"
     stop(ledger)
     later = [ledger.add_job(), ledger.add_job(**COMMENT)]
-    # Then nothing is claimed, whatever the time
-    assert are_stopped(ledger, doubtful.id, *jobs, *later)
+    # Then none can be claimed, whatever the time
+    assert are_stopped(ledger, unconfirmed.id, *jobs, *later)
     ledger.pass_time(HOUR)
-    assert are_stopped(ledger, doubtful.id, *jobs, *later)
+    assert are_stopped(ledger, unconfirmed.id, *jobs, *later)
     assert [ledger.status(job_id) for job_id in (*jobs, *later)] == [Status.HELD] * 4
     assert audit(ledger) == []
 
 
-def test_a_pause_of_everything_stops_every_account(ledger: LedgerHarness) -> None:
+def test_pausing_all_accounts_stops_every_account(ledger: LedgerHarness) -> None:
     ours, theirs = ledger.add_job(), ledger.add_job(account="studio")
-    pause_everything(ledger)
+    pause_all(ledger)
     new = ledger.add_job(account="new")
 
     assert are_stopped(ledger, ours, theirs, new)
 
     assert ledger.run(ledger.controls.global_pause())["status"] == "paused"
     assert ledger.run(ledger.controls.show("studio"))["paused_everywhere"]
-    assert resume_everything(ledger) == 3
+    assert resume_all(ledger) == 3
     assert set(ledger.run_all()) == {ours, theirs, new}
     assert audit(ledger) == []
 
 
-@pytest.mark.parametrize("kind", [None, "dm", "everything"])
-def test_a_write_that_a_worker_was_about_to_make_is_held(
+@pytest.mark.parametrize("kind", [None, "dm", "all"])
+def test_a_job_claimed_before_a_pause_is_held_before_its_write(
     ledger: LedgerHarness, kind: str | None
 ) -> None:
     claim = ledger.claim(ledger.add_job())
-    pause_everything(ledger) if kind == "everything" else pause(ledger, kind=kind)
+    pause_all(ledger) if kind == "all" else pause(ledger, kind=kind)
 
     assert ledger.record_intent(claim) == "held"
 
@@ -132,7 +132,7 @@ def test_a_write_that_a_worker_was_about_to_make_is_held(
     assert audit(ledger) == []
 
 
-def test_scheduled_jobs_and_retries_do_not_get_past_a_pause(ledger: LedgerHarness) -> None:
+def test_scheduled_jobs_and_retries_do_not_bypass_a_pause(ledger: LedgerHarness) -> None:
     scheduled = ledger.add_job(delay_ms=HOUR)
     failed = send(ledger, ledger.add_job(), status=Status.FAILED).id
     waiting = ledger.claim(ledger.add_job())
@@ -157,11 +157,11 @@ def test_a_job_expires_while_it_is_held(ledger: LedgerHarness) -> None:
     assert resume(ledger, kind="dm") == 0
 
 
-# -- what goes on, and how
+# -- resuming
 
 
 @pytest.mark.parametrize("kind", ["dm", None])
-def test_what_a_pause_kept_goes_on_in_its_order(ledger: LedgerHarness, kind: str | None) -> None:
+def test_held_jobs_resume_in_their_order(ledger: LedgerHarness, kind: str | None) -> None:
     before = [ledger.add_job(priority=priority) for priority in (1, 5)]
     pause(ledger, kind=kind)
     after = [ledger.add_job(priority=priority) for priority in (5, 9)]
@@ -173,27 +173,27 @@ def test_what_a_pause_kept_goes_on_in_its_order(ledger: LedgerHarness, kind: str
     assert audit(ledger) == []
 
 
-def test_an_end_of_one_pause_does_not_end_another(ledger: LedgerHarness) -> None:
-    # Given the account, a kind of it, and everything paused
-    pause_everything(ledger)
+def test_ending_one_pause_does_not_end_another(ledger: LedgerHarness) -> None:
+    # Given a pause of all accounts, of the account and of one of its kinds
+    pause_all(ledger)
     pause(ledger)
     pause(ledger, kind="dm")
     job_id = ledger.add_job()
-    # When they end, one by one
-    assert resume_everything(ledger) == 0
+    # When they end one by one
+    assert resume_all(ledger) == 0
     assert are_stopped(ledger, job_id)
     assert ledger.run(ledger.controls.show("shop"))["status"] == "paused"
-    pause_everything(ledger)
+    pause_all(ledger)
     assert resume(ledger) == 0
     assert are_stopped(ledger, job_id)
     assert ledger.run(ledger.controls.global_pause())["status"] == "paused"
-    # Then it goes on at the last
-    assert resume_everything(ledger) == 1
+    # Then the job is released with the last
+    assert resume_all(ledger) == 1
     assert ledger.claim(job_id)
     assert audit(ledger) == []
 
 
-def test_a_resume_of_one_kind_does_not_end_the_account_s_pause_nor_another_kind_s(
+def test_resuming_one_kind_does_not_resume_the_account_or_another_kind(
     ledger: LedgerHarness,
 ) -> None:
     pause(ledger)
@@ -210,19 +210,19 @@ def test_a_resume_of_one_kind_does_not_end_the_account_s_pause_nor_another_kind_
     assert ledger.run(ledger.controls.show("shop"))["paused_kinds"] == []
 
 
-def test_a_pause_is_in_the_store(ledger: LedgerHarness, ledger_with: LedgerFactory) -> None:
+def test_a_pause_outlives_the_process(ledger: LedgerHarness, ledger_with: LedgerFactory) -> None:
     pause(ledger, kind="dm")
-    pause_everything(ledger)
+    pause_all(ledger)
 
     other = ledger_with(shop=limits())
     job_id = other.add_job()
     assert are_stopped(other, job_id)
-    assert resume_everything(other) == 0
+    assert resume_all(other) == 0
     assert are_stopped(other, job_id)
     assert resume(other, kind="dm") == 1
 
 
-def test_a_resume_does_not_spend_what_the_budget_does_not_have(ledger_with: LedgerFactory) -> None:
+def test_resuming_respects_rate_limits(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(shop=limits(dm=pace((60, 90))))
     send(ledger, ledger.add_job())
     pause(ledger)
@@ -236,7 +236,7 @@ def test_a_resume_does_not_spend_what_the_budget_does_not_have(ledger_with: Ledg
     assert audit(ledger) == []
 
 
-def test_hundreds_in_line_are_held_and_go_on_in_their_order(ledger: LedgerHarness) -> None:
+def test_hundreds_of_queued_jobs_are_held_and_resume_in_their_order(ledger: LedgerHarness) -> None:
     holder = ledger.claim(ledger.add_job())
     jobs = ledger.add_jobs(250)
     pause(ledger)

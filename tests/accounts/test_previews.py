@@ -1,4 +1,4 @@
-"""Previews: what would become of a job, told without making it."""
+"""Previews: what would happen to a job, without creating it."""
 
 from __future__ import annotations
 
@@ -38,29 +38,29 @@ def ledger_with(store: redis.Redis, store_url: str) -> Iterator[LedgerFactory]:
         yield ledger_with
 
 
-def foretold(ledger: LedgerHarness, *, pk: str = "314159", **changes: Any) -> Preview:
-    """Preview a job, which changes nothing in the store."""
+def preview(ledger: LedgerHarness, *, pk: str = "314159", **changes: Any) -> Preview:
+    """Preview a job; the store must not change."""
     before = contents(ledger.store)
     found = ledger.run(ledger.core.preview(draft(**changes), caller="crm", pk=pk))
     assert contents(ledger.store) == before
     return found
 
 
-def decided(preview: Preview) -> tuple[str, str | None, bool]:
-    return preview.decision, preview.reason, preview.person
+def decision_of(previewed: Preview) -> tuple[str, str | None, bool]:
+    return previewed.decision, previewed.reason, previewed.person
 
 
 # -- send
 
 
-def test_a_job_that_nothing_stands_in_the_way_of_would_be_sent_now(
+def test_an_unblocked_job_would_be_sent_now(
     ledger_with: LedgerFactory,
 ) -> None:
     ledger = ledger_with(shop=limits())
 
-    found = foretold(ledger)
+    found = preview(ledger)
 
-    assert decided(found) == ("send", None, False)
+    assert decision_of(found) == ("send", None, False)
     assert abs(found.earliest_ms - now_ms(ledger.store)) < SLACK
     assert ledger.store.dbsize() == 0
     send(ledger, ledger.add_job())
@@ -73,9 +73,9 @@ def test_a_job_would_wait_for_a_gap(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(shop=limits(dm=pace((60, 90))))
     send(ledger, ledger.add_job())
 
-    assert foretold(ledger) == Preview("wait", "dm_gap", gap_ends_ms(ledger), person=False)
-    assert decided(foretold(ledger, kind="comment", to=None, post="Cx")) == ("send", None, False)
-    assert decided(foretold(ledger, account="studio")) == ("send", None, False)
+    assert preview(ledger) == Preview("wait", "dm_gap", gap_ends_ms(ledger), person=False)
+    assert decision_of(preview(ledger, kind="comment", to=None, post="Cx")) == ("send", None, False)
+    assert decision_of(preview(ledger, account="studio")) == ("send", None, False)
 
 
 def test_a_job_would_wait_for_a_budget(ledger_with: LedgerFactory) -> None:
@@ -83,19 +83,19 @@ def test_a_job_would_wait_for_a_budget(ledger_with: LedgerFactory) -> None:
     send(ledger, ledger.add_job())
 
     opens = spent_ms(ledger)[0] + HOUR
-    assert foretold(ledger) == Preview("wait", "dm_per_hour", opens, person=False)
+    assert preview(ledger) == Preview("wait", "dm_per_hour", opens, person=False)
 
 
-def test_a_job_would_wait_for_the_budget_of_new_threads_unless_its_thread_exists(
+def test_a_job_would_wait_for_the_new_thread_budget_unless_its_thread_exists(
     ledger_with: LedgerFactory,
 ) -> None:
     ledger = ledger_with(shop=limits(dm_new_thread=pace(per_day=1)))
     send(ledger, ledger.add_job(), thread="new", pk="314159")
 
-    assert decided(foretold(ledger, pk="314159")) == ("send", None, False)
+    assert decision_of(preview(ledger, pk="314159")) == ("send", None, False)
     opens = spent_ms(ledger, "dm_new_thread")[0] + DAY
-    waits = Preview("wait", "dm_new_thread_per_day", opens, person=False)
-    assert foretold(ledger, pk="271828") == waits
+    expected = Preview("wait", "dm_new_thread_per_day", opens, person=False)
+    assert preview(ledger, pk="271828") == expected
 
 
 def test_a_job_would_wait_for_the_end_of_quiet_hours(ledger_with: LedgerFactory) -> None:
@@ -104,9 +104,9 @@ def test_a_job_would_wait_for_the_end_of_quiet_hours(ledger_with: LedgerFactory)
     quiet = QuietHours((minute - 60) % 1440, (minute + 60) % 1440, "UTC")
     ledger = ledger_with(shop=limits(quiet=quiet))
 
-    found = foretold(ledger)
+    found = preview(ledger)
 
-    assert decided(found) == ("wait", "quiet_hours", False)
+    assert decision_of(found) == ("wait", "quiet_hours", False)
     assert found.earliest_ms // (60 * SECOND) % 1440 == quiet.end
 
 
@@ -115,51 +115,51 @@ def test_a_job_would_wait_for_the_end_of_a_cooldown(ledger_with: LedgerFactory) 
     effect = AccountEffect(cooldown="please_wait", kind="*", cooldown_ms=HOUR)
     assert ledger.release(ledger.claim(ledger.add_job()), Status.WAITING, effect=effect) == "ok"
 
-    found = foretold(ledger, kind="comment", to=None, post="Cx")
+    found = preview(ledger, kind="comment", to=None, post="Cx")
 
-    assert decided(found) == ("wait", "please_wait", False)
+    assert decision_of(found) == ("wait", "please_wait", False)
     assert abs(found.earliest_ms - now_ms(ledger.store) - HOUR) < SLACK
 
 
 def test_a_job_would_wait_for_its_turn(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(shop=limits())
     claim = ledger.claim(ledger.add_job())
-    assert decided(foretold(ledger)) == ("wait", "turn", False)
+    assert decision_of(preview(ledger)) == ("wait", "turn", False)
 
     assert ledger.finish(claim)
-    assert decided(foretold(ledger)) == ("send", None, False)
+    assert decision_of(preview(ledger)) == ("send", None, False)
 
 
-def test_a_scheduled_job_would_wait_for_its_time_or_for_what_is_longer(
+def test_a_scheduled_job_would_wait_for_its_time_or_a_longer_limit(
     ledger_with: LedgerFactory,
 ) -> None:
     ledger = ledger_with(shop=limits(dm=pace(per_day=1)))
-    found = foretold(ledger, delay_ms=HOUR)
-    assert decided(found) == ("wait", "scheduled", False)
+    found = preview(ledger, delay_ms=HOUR)
+    assert decision_of(found) == ("wait", "scheduled", False)
     assert abs(found.earliest_ms - now_ms(ledger.store) - HOUR) < SLACK
 
     send(ledger, ledger.add_job())
 
-    assert foretold(ledger, delay_ms=HOUR).reason == "dm_per_day"
-    assert foretold(ledger, delay_ms=2 * DAY).reason == "scheduled"
+    assert preview(ledger, delay_ms=HOUR).reason == "dm_per_day"
+    assert preview(ledger, delay_ms=2 * DAY).reason == "scheduled"
 
 
 @pytest.mark.parametrize("kind", [None, "dm", "everything"])
 def test_a_job_would_wait_for_a_person(ledger_with: LedgerFactory, kind: str | None) -> None:
     ledger = ledger_with(shop=limits())
-    doors = ledger.controls
-    ledger.run(doors.pause_all() if kind == "everything" else doors.pause("shop", kind=kind))
+    controls = ledger.controls
+    ledger.run(controls.pause_all() if kind == "everything" else controls.pause("shop", kind=kind))
 
-    assert foretold(ledger) == Preview("wait", "paused", 0, person=True)
-    comment = foretold(ledger, kind="comment", to=None, post="Cx")
+    assert preview(ledger) == Preview("wait", "paused", 0, person=True)
+    comment = preview(ledger, kind="comment", to=None, post="Cx")
     assert comment.person == (kind != "dm")
 
 
-# -- refuse
+# -- reject
 
 
 @pytest.mark.parametrize(
-    ("who", "job", "pk"),
+    ("key", "job", "pk"),
     [
         ("some.handle", {}, ""),
         ("123", {"to": "@123"}, ""),
@@ -167,47 +167,47 @@ def test_a_job_would_wait_for_a_person(ledger_with: LedgerFactory, kind: str | N
         ("pk:314159", {"to": "314159"}, ""),
     ],
 )
-def test_a_job_to_somebody_on_the_list_would_be_refused(
-    ledger_with: LedgerFactory, who: str, job: dict[str, str], pk: str
+def test_a_job_to_a_suppressed_recipient_would_be_rejected(
+    ledger_with: LedgerFactory, key: str, job: dict[str, str], pk: str
 ) -> None:
     ledger = ledger_with(shop=limits())
-    people = Suppressions(ledger.client)
-    ledger.run(people.put(who, account=None, reason=None, by="crm"))
+    suppressions = Suppressions(ledger.client)
+    ledger.run(suppressions.put(key, account=None, reason=None, by="crm"))
 
-    assert foretold(ledger, pk=pk, **job) == Preview(
+    assert preview(ledger, pk=pk, **job) == Preview(
         "refuse", "recipient_suppressed", 0, person=True
     )
-    assert foretold(ledger, pk="271828", to="another.handle").decision == "send"
+    assert preview(ledger, pk="271828", to="another.handle").decision == "send"
 
 
-def test_a_repetition_would_be_refused_until_its_time_is_over(ledger_with: LedgerFactory) -> None:
+def test_a_repetition_would_be_rejected_until_its_period_ends(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(WEEK, shop=limits())
     send(ledger, ledger.add_job())
 
-    found = foretold(ledger)
+    found = preview(ledger)
 
-    assert decided(found) == ("refuse", "recipient_repeated", False)
+    assert decision_of(found) == ("refuse", "recipient_repeated", False)
     assert abs(found.earliest_ms - now_ms(ledger.store) - WEEK) < SLACK
-    assert decided(foretold(ledger, rule="reminder")) == ("send", None, False)
-    assert decided(foretold(ledger, pk="271828")) == ("send", None, False)
-    assert decided(foretold(ledger, delay_ms=WEEK)) == ("wait", "scheduled", False)
+    assert decision_of(preview(ledger, rule="reminder")) == ("send", None, False)
+    assert decision_of(preview(ledger, pk="271828")) == ("send", None, False)
+    assert decision_of(preview(ledger, delay_ms=WEEK)) == ("wait", "scheduled", False)
 
 
-def test_a_job_that_would_not_be_done_in_time_would_be_refused(ledger_with: LedgerFactory) -> None:
+def test_a_job_that_would_expire_first_would_be_rejected(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(shop=limits(dm=pace(per_hour=1)))
     send(ledger, ledger.add_job())
 
-    found = foretold(ledger, expires_ms=HOUR // 2)
+    found = preview(ledger, expires_ms=HOUR // 2)
 
-    assert decided(found) == ("refuse", "expired", False)
-    assert decided(foretold(ledger, expires_ms=2 * HOUR)) == ("wait", "dm_per_hour", False)
+    assert decision_of(found) == ("refuse", "expired", False)
+    assert decision_of(preview(ledger, expires_ms=2 * HOUR)) == ("wait", "dm_per_hour", False)
 
 
-# -- what is foretold comes true
+# -- what is preview comes true
 
 
 @pytest.mark.parametrize(
-    ("stage", "status"),
+    ("prepare", "status"),
     [
         (lambda _ledger: None, Status.QUEUED),
         (lambda ledger: send(ledger, ledger.add_job()), Status.WAITING),
@@ -216,12 +216,12 @@ def test_a_job_that_would_not_be_done_in_time_would_be_refused(ledger_with: Ledg
     ],
     ids=["nothing", "a gap", "a turn", "a pause"],
 )
-def test_what_is_foretold_comes_true(
-    ledger_with: LedgerFactory, stage: Callable[[LedgerHarness], Any], status: Status
+def test_previews_match_what_happens(
+    ledger_with: LedgerFactory, prepare: Callable[[LedgerHarness], Any], status: Status
 ) -> None:
     ledger = ledger_with(shop=limits(dm=pace((60, 90))))
-    stage(ledger)
-    found = foretold(ledger)
+    prepare(ledger)
+    found = preview(ledger)
 
     shown = ledger.api_job(ledger.add_job())
 

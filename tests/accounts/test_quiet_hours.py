@@ -1,4 +1,4 @@
-"""Quiet hours: nothing is sent, by the account's own clock, whatever that clock does."""
+"""Quiet hours: nothing is sent, by the account's local time, across clock changes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.support.lua import evaluate
 
 MINUTE: Final = 60 * SECOND
 MINUTES_A_DAY: Final = 24 * 60
-#: What the scripts say of each moment of ARGV: when its quiet hours end, 0 where none are on.
+#: For each time in ARGV: when the quiet hours it lies in end, 0 outside quiet hours.
 ENDS: Final = """(function()
   local ends = {}
   for i, moment in ipairs(ARGV) do
@@ -52,37 +52,37 @@ def ledger_with(store: redis.Redis, store_url: str) -> Iterator[LedgerFactory]:
 
 
 def zone_at(hour: int) -> str:
-    """A zone where it is that hour now."""
+    """A time zone in which it is this hour now."""
     ahead = (hour - datetime.now(UTC).hour + 11) % 24 - 11
     return f"Etc/GMT{-ahead:+d}"
 
 
 def around_now(zone: str, before: int = 120, after: int = 120) -> QuietHours:
-    """Quiet hours that began and end so many minutes from now."""
+    """Quiet hours that began and will end this many minutes from now."""
     now = datetime.now(ZoneInfo(zone))
     minute = now.hour * 60 + now.minute
     return QuietHours((minute - before) % MINUTES_A_DAY, (minute + after) % MINUTES_A_DAY, zone)
 
 
 def end_of(quiet: QuietHours) -> int:
-    """When quiet hours that are on end, where the clock does not change meanwhile."""
+    """When the current quiet hours end, in a zone without a clock change until then."""
     now = datetime.now(ZoneInfo(quiet.zone))
     end = now.replace(hour=quiet.end // 60, minute=quiet.end % 60, second=0, microsecond=0)
     return round((end if end > now else end + timedelta(days=1)).timestamp() * 1000)
 
 
-# -- nothing goes
+# -- nothing is sent
 
 
 @pytest.mark.parametrize("hour", [0, 4, 12, 23])
-def test_nothing_is_granted_in_quiet_hours(ledger_with: LedgerFactory, hour: int) -> None:
-    # Given that it is quiet, over midnight or not
+def test_no_turn_is_granted_in_quiet_hours(ledger_with: LedgerFactory, hour: int) -> None:
+    # Given quiet hours, across midnight or not
     quiet = around_now(zone_at(hour))
     ledger = ledger_with(shop=limits(quiet=quiet), studio=limits())
-    # When there is work
+    # When there are jobs
     dm, comment = ledger.add_job(), ledger.add_job(kind="comment", to=None, post="Cx")
     assert ledger.take_messages() == []
-    # Then it waits, and says until when
+    # Then they wait, and show until when
     for job_id in (dm, comment):
         assert ledger.try_claim(job_id) is None
         assert wait_of(ledger, job_id) == ("quiet_hours", end_of(quiet), 0)
@@ -93,7 +93,7 @@ def test_nothing_is_granted_in_quiet_hours(ledger_with: LedgerFactory, hour: int
     assert audit(ledger) == []
 
 
-def test_outside_of_quiet_hours_everything_goes(ledger_with: LedgerFactory) -> None:
+def test_jobs_run_outside_quiet_hours(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(shop=limits(quiet=around_now("UTC", before=-60, after=120)))
 
     send(ledger, ledger.add_job())
@@ -101,7 +101,7 @@ def test_outside_of_quiet_hours_everything_goes(ledger_with: LedgerFactory) -> N
     assert ledger.run(ledger.controls.show("shop"))["quiet_until"] is None
 
 
-def test_quiet_hours_are_those_of_the_account_s_zone(ledger_with: LedgerFactory) -> None:
+def test_quiet_hours_follow_the_accounts_time_zone(ledger_with: LedgerFactory) -> None:
     here = around_now("Asia/Kolkata", before=60, after=60)
     elsewhere = QuietHours(here.begin, here.end, "UTC")
     ledger = ledger_with(shop=limits(quiet=here), studio=limits(quiet=elsewhere))
@@ -110,7 +110,9 @@ def test_quiet_hours_are_those_of_the_account_s_zone(ledger_with: LedgerFactory)
     assert ledger.claim(ledger.add_job(account="studio"))
 
 
-def test_a_turn_that_was_granted_before_is_not_taken(ledger_with: LedgerFactory) -> None:
+def test_a_turn_granted_before_quiet_hours_cannot_be_claimed_in_them(
+    ledger_with: LedgerFactory,
+) -> None:
     before = ledger_with(shop=limits())
     job_id, comment = before.add_job(), before.add_job(kind="comment", to=None, post="Cx")
     quiet = around_now("UTC")
@@ -119,11 +121,13 @@ def test_a_turn_that_was_granted_before_is_not_taken(ledger_with: LedgerFactory)
     assert ledger.try_claim(job_id) is None
 
     assert (ledger.turn(), alarm_ms(ledger)) == (None, end_of(quiet))
-    assert [wait_of(ledger, each)[0] for each in (job_id, comment)] == ["quiet_hours"] * 2
+    assert [wait_of(ledger, waiting)[0] for waiting in (job_id, comment)] == ["quiet_hours"] * 2
     assert audit(ledger) == []
 
 
-def test_a_write_that_a_worker_was_about_to_make_is_not_begun(ledger_with: LedgerFactory) -> None:
+def test_a_job_claimed_before_quiet_hours_does_not_write_in_them(
+    ledger_with: LedgerFactory,
+) -> None:
     before = ledger_with(shop=limits())
     claim = before.claim(before.add_job())
     ledger = ledger_with(shop=limits(quiet=around_now("UTC")))
@@ -135,7 +139,7 @@ def test_a_write_that_a_worker_was_about_to_make_is_not_begun(ledger_with: Ledge
     assert audit(ledger) == []
 
 
-def test_a_write_that_was_begun_before_ends_as_it_does(ledger_with: LedgerFactory) -> None:
+def test_a_write_started_before_quiet_hours_may_finish(ledger_with: LedgerFactory) -> None:
     before = ledger_with(shop=limits())
     claim = before.claim_and_send(before.add_job())
     ledger = ledger_with(shop=limits(quiet=around_now("UTC")))
@@ -144,18 +148,18 @@ def test_a_write_that_was_begun_before_ends_as_it_does(ledger_with: LedgerFactor
     assert audit(ledger) == []
 
 
-def test_a_write_in_doubt_is_looked_for_in_quiet_hours(ledger_with: LedgerFactory) -> None:
-    # Given a write in doubt
+def test_an_unconfirmed_write_is_verified_in_quiet_hours(ledger_with: LedgerFactory) -> None:
+    # Given an unconfirmed write
     before = ledger_with(shop=limits())
     claim = before.claim_and_send(before.add_job())
     assert before.release(claim, Status.SENDING) == "ok"
-    # When it is quiet
+    # When quiet hours begin
     ledger = ledger_with(shop=limits(quiet=around_now("UTC")))
     ledger.heartbeat()
-    # Then it is looked for, and not sent again
-    look = ledger.claim(claim.id)
-    assert look.verify_first
-    assert ledger.release(look, Status.QUEUED) == "ok"
+    # Then it is verified, and not sent again
+    verification = ledger.claim(claim.id)
+    assert verification.verify_first
+    assert ledger.release(verification, Status.QUEUED) == "ok"
     assert wait_of(ledger, claim.id)[0] == "quiet_hours"
     assert audit(ledger) == []
 
@@ -172,7 +176,7 @@ def test_a_job_expires_in_quiet_hours(ledger_with: LedgerFactory) -> None:
     assert audit(ledger) == []
 
 
-def test_a_gap_that_is_longer_outlasts_quiet_hours(ledger_with: LedgerFactory) -> None:
+def test_a_gap_longer_than_quiet_hours_is_the_reason_shown(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(shop=limits(dm=pace((7200, 7200))))
     send(ledger, ledger.add_job())
     quiet = ledger_with(shop=limits(dm=pace((7200, 7200)), quiet=around_now("UTC", after=60)))
@@ -180,29 +184,29 @@ def test_a_gap_that_is_longer_outlasts_quiet_hours(ledger_with: LedgerFactory) -
     assert wait_of(quiet, ledger.add_job())[0] == "dm_gap"
 
 
-def test_one_goes_when_quiet_hours_are_over(ledger_with: LedgerFactory) -> None:
-    # Given that several wait for the end of the quiet hours
+def test_one_job_starts_when_quiet_hours_end(ledger_with: LedgerFactory) -> None:
+    # Given several jobs that wait for the end of quiet hours
     quiet = around_now("UTC")
-    asleep = ledger_with(shop=limits(quiet=quiet))
-    jobs = [asleep.add_job() for _ in range(3)]
-    # When the clock says that they are over
-    awake = ledger_with(shop=limits())
-    pass_until(awake, end_of(quiet) - SLACK)
-    assert heartbeat_wakeups(awake) == []
-    awake.pass_time(SLACK)
-    # Then the first goes, and the others after it
-    assert heartbeat_wakeups(awake) == jobs[:1]
-    assert awake.try_claim(jobs[1]) is None
-    send(awake, jobs[0])
-    assert awake.take_messages() == jobs[1:2]
-    assert audit(awake) == []
+    quiet_ledger = ledger_with(shop=limits(quiet=quiet))
+    jobs = [quiet_ledger.add_job() for _ in range(3)]
+    # When they are over
+    later_ledger = ledger_with(shop=limits())
+    pass_until(later_ledger, end_of(quiet) - SLACK)
+    assert heartbeat_wakeups(later_ledger) == []
+    later_ledger.pass_time(SLACK)
+    # Then the first job starts, and the others follow one by one
+    assert heartbeat_wakeups(later_ledger) == jobs[:1]
+    assert later_ledger.try_claim(jobs[1]) is None
+    send(later_ledger, jobs[0])
+    assert later_ledger.take_messages() == jobs[1:2]
+    assert audit(later_ledger) == []
 
 
-# -- the clock
+# -- clock changes
 
 
 def is_quiet(quiet: QuietHours, moment_ms: int) -> bool:
-    """Whether the clock on the wall says so."""
+    """Whether it is quiet by the local time."""
     here = datetime.fromtimestamp(moment_ms / 1000, ZoneInfo(quiet.zone))
     minute = here.hour * 60 + here.minute
     if quiet.begin < quiet.end:
@@ -211,7 +215,7 @@ def is_quiet(quiet: QuietHours, moment_ms: int) -> bool:
 
 
 def expected_end(quiet: QuietHours, moment_ms: int) -> int:
-    """The first minute that is not quiet, found by walking there; 0 where it is not quiet."""
+    """The first minute that is not quiet, found minute by minute; 0 if the given time is not."""
     if not is_quiet(quiet, moment_ms):
         return 0
     minute = moment_ms // MINUTE
@@ -222,13 +226,13 @@ def expected_end(quiet: QuietHours, moment_ms: int) -> int:
 
 def check(store: redis.Redis, quiet: QuietHours, moments: list[int]) -> None:
     found = evaluate(store, ENDS, *moments, config=times_with_limits(shop=limits(quiet=quiet)))
-    told = ((moment, int(end)) for moment, end in zip(moments, found, strict=True))
-    right = {moment: expected_end(quiet, moment) for moment in moments}
-    assert [(moment, end, right[moment]) for moment, end in told if end != right[moment]] == []
+    actual = ((moment, int(end)) for moment, end in zip(moments, found, strict=True))
+    expected = {moment: expected_end(quiet, moment) for moment in moments}
+    assert [(at, end, expected[at]) for at, end in actual if end != expected[at]] == []
 
 
 def near_changes(zone: str) -> list[int]:
-    """Moments from two days before each clock change to a day after it."""
+    """Times from two days before each clock change to a day after it."""
     steps = range(-2 * DAY, DAY, 17 * MINUTE)
     at = [change + step for change, _ in clock_changes(zone)[1:3] for step in steps]
     edges = (-30 * MINUTE, -1, 0, 1, 30 * MINUTE)
@@ -241,7 +245,7 @@ def near_changes(zone: str) -> list[int]:
     [(22 * 60, 8 * 60), (60, 5 * 60), (3 * 60, 22 * 60), (9 * 60, 10 * 60)],
     ids=["night", "small hours", "from the change on", "morning"],
 )
-def test_quiet_hours_end_on_the_minute_though_the_clock_changes(
+def test_quiet_hours_end_on_the_minute_across_clock_changes(
     store: redis.Redis, zone: str, begin: int, end: int
 ) -> None:
     check(store, QuietHours(begin, end, zone), near_changes(zone))
@@ -254,7 +258,7 @@ def test_quiet_hours_end_on_the_minute_on_any_day(store: redis.Redis) -> None:
 
 
 @pytest.mark.parametrize("end", [2 * 60, 2 * 60 + 30, 3 * 60])
-def test_quiet_hours_whose_last_minute_the_clock_skips_or_repeats_end_by_it(
+def test_quiet_hours_end_by_their_last_minute_even_if_the_clock_skips_or_repeats_it(
     store: redis.Redis, end: int
 ) -> None:
     check(store, QuietHours(22 * 60, end, "Europe/Paris"), near_changes("Europe/Paris"))

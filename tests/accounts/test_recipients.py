@@ -1,4 +1,4 @@
-"""Recipients: who is not written to, and who has just had the same."""
+"""Recipients: suppression, and protection against repeated messages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.limited_ledger import (
 )
 
 WEEK = 7 * DAY
-BOUNDED = limits(dm=pace((0, 0), per_day=50), dm_new_thread=pace(per_day=10))
+LIMITED = limits(dm=pace((0, 0), per_day=50), dm_new_thread=pace(per_day=10))
 
 
 @pytest.fixture
@@ -33,9 +33,9 @@ def ledger_with(store: redis.Redis, store_url: str) -> Iterator[LedgerFactory]:
         yield ledger_with
 
 
-def suppress(ledger: LedgerHarness, who: str, account: str | None = None) -> None:
-    people = Suppressions(ledger.client)
-    ledger.run(people.put(who, account=account, reason="asked", by="crm"))
+def suppress(ledger: LedgerHarness, key: str, account: str | None = None) -> None:
+    suppressions = Suppressions(ledger.client)
+    ledger.run(suppressions.put(key, account=account, reason="asked", by="crm"))
 
 
 def error_of(ledger: LedgerHarness, job_id: str) -> str:
@@ -43,38 +43,40 @@ def error_of(ledger: LedgerHarness, job_id: str) -> str:
     return str(ledger.api_job(job_id)["error"]["code"])
 
 
-# -- who is not written to
+# -- suppression
 
 
 @pytest.mark.parametrize("account", [None, "shop"])
 @pytest.mark.parametrize(
-    ("who", "to"), [("some.handle", "some.handle"), ("pk:314159", "314159"), ("123", "@123")]
+    ("key", "to"), [("some.handle", "some.handle"), ("pk:314159", "314159"), ("123", "@123")]
 )
-def test_a_job_to_somebody_on_the_list_is_born_failed(
-    ledger_with: LedgerFactory, who: str, to: str, account: str | None
+def test_a_job_to_a_suppressed_recipient_is_rejected_at_creation(
+    ledger_with: LedgerFactory, key: str, to: str, account: str | None
 ) -> None:
-    ledger = ledger_with(shop=BOUNDED)
-    suppress(ledger, who, account)
+    ledger = ledger_with(shop=LIMITED)
+    suppress(ledger, key, account)
 
     job_id = ledger.add_job(to=to)
 
     assert error_of(ledger, job_id) == "recipient_suppressed"
-    [owed] = ledger.deliveries_of(job_id)
-    assert owed["payload"]["data"]["error"]["code"] == "recipient_suppressed"
+    [delivery] = ledger.deliveries_of(job_id)
+    assert delivery["payload"]["data"]["error"]["code"] == "recipient_suppressed"
     assert (ledger.take_messages(), ledger.turn()) == ([], None)
     assert audit(ledger) == []
 
 
-def test_a_scheduled_job_to_somebody_on_the_list_is_born_failed(ledger_with: LedgerFactory) -> None:
-    ledger = ledger_with(shop=BOUNDED)
+def test_a_scheduled_job_to_a_suppressed_recipient_is_rejected_at_creation(
+    ledger_with: LedgerFactory,
+) -> None:
+    ledger = ledger_with(shop=LIMITED)
     suppress(ledger, "some.handle")
 
     assert error_of(ledger, ledger.add_job(delay_ms=HOUR)) == "recipient_suppressed"
     assert audit(ledger) == []
 
 
-def test_another_account_s_entry_is_not_ours(ledger_with: LedgerFactory) -> None:
-    ledger = ledger_with(shop=BOUNDED)
+def test_another_accounts_entry_does_not_apply(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(shop=LIMITED)
     suppress(ledger, "some.handle", "studio")
     suppress(ledger, "pk:314159", "studio")
 
@@ -84,16 +86,16 @@ def test_another_account_s_entry_is_not_ours(ledger_with: LedgerFactory) -> None
 
 
 @pytest.mark.parametrize("account", [None, "shop"])
-@pytest.mark.parametrize("who", ["some.handle", "pk:314159", "their.name"])
-def test_somebody_put_on_the_list_before_the_write_is_not_written_to(
-    ledger_with: LedgerFactory, who: str, account: str | None
+@pytest.mark.parametrize("key", ["some.handle", "pk:314159", "their.name"])
+def test_a_recipient_suppressed_before_the_write_is_not_written_to(
+    ledger_with: LedgerFactory, key: str, account: str | None
 ) -> None:
-    # Given a job on which a worker works
-    ledger = ledger_with(shop=BOUNDED)
+    # Given a claimed job
+    ledger = ledger_with(shop=LIMITED)
     claim, waiter = ledger.claim(ledger.add_job()), ledger.add_job(to="314160")
-    # When its recipient asks to be left alone
-    suppress(ledger, who, account)
-    # Then it ends before its write, and counts nowhere
+    # When its recipient is suppressed
+    suppress(ledger, key, account)
+    # Then it ends before its write, and no budget is charged
     step = ledger.claims.record_intent(
         claim, pk="314159", context="token", thread="new", username="their.name"
     )
@@ -105,8 +107,8 @@ def test_somebody_put_on_the_list_before_the_write_is_not_written_to(
     assert audit(ledger) == []
 
 
-def test_a_retry_does_not_get_past_the_list(ledger_with: LedgerFactory) -> None:
-    ledger = ledger_with(shop=BOUNDED)
+def test_a_retry_does_not_bypass_the_suppression_list(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(shop=LIMITED)
     suppress(ledger, "some.handle")
     job_id = ledger.add_job()
 
@@ -114,23 +116,23 @@ def test_a_retry_does_not_get_past_the_list(ledger_with: LedgerFactory) -> None:
 
     assert ledger.record_intent(ledger.claim(job_id)) == "refused"
     assert error_of(ledger, job_id) == "recipient_suppressed"
-    assert len(ledger.deliveries_of(job_id)) == 2, "one a run"
+    assert len(ledger.deliveries_of(job_id)) == 2, "one per run"
 
 
-def test_comments_are_not_for_recipients(ledger_with: LedgerFactory) -> None:
-    ledger = ledger_with(shop=BOUNDED)
+def test_comments_ignore_the_suppression_list(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(shop=LIMITED)
     suppress(ledger, "pk:314159")
 
     send(ledger, ledger.add_job(kind="comment", to=None, post="Cx"))
 
 
-# -- who has just had the same
+# -- repetition
 
 
 @pytest.mark.parametrize(
     "same", [{"text": "Other words"}, {"account": "studio"}, {"to": "314159"}, {"priority": 9}]
 )
-def test_a_recipient_has_the_same_rule_once_in_a_while(
+def test_a_recipient_gets_the_same_rule_once_per_period(
     ledger_with: LedgerFactory, same: dict[str, Any]
 ) -> None:
     ledger = ledger_with(WEEK)
@@ -145,7 +147,7 @@ def test_a_recipient_has_the_same_rule_once_in_a_while(
     assert audit(ledger) == []
 
 
-def test_a_recipient_has_the_same_text_without_a_rule_once_in_a_while(
+def test_a_recipient_gets_the_same_text_without_a_rule_once_per_period(
     ledger_with: LedgerFactory,
 ) -> None:
     ledger = ledger_with(WEEK)
@@ -156,7 +158,7 @@ def test_a_recipient_has_the_same_text_without_a_rule_once_in_a_while(
     send(ledger, ledger.add_job(rule="thank-you"))
 
 
-def test_another_rule_or_recipient_is_no_repetition(ledger_with: LedgerFactory) -> None:
+def test_another_rule_or_recipient_is_not_a_repetition(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(WEEK)
     send(ledger, ledger.add_job())
 
@@ -164,7 +166,7 @@ def test_another_rule_or_recipient_is_no_repetition(ledger_with: LedgerFactory) 
     send(ledger, ledger.add_job(), pk="271828")
 
 
-def test_after_its_time_the_same_goes_again(ledger_with: LedgerFactory) -> None:
+def test_the_same_message_may_be_sent_again_after_the_period(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(WEEK)
     send(ledger, ledger.add_job())
 
@@ -174,7 +176,9 @@ def test_after_its_time_the_same_goes_again(ledger_with: LedgerFactory) -> None:
     send(ledger, ledger.add_job())
 
 
-def test_a_write_that_was_refused_or_never_left_is_not_repeated(ledger_with: LedgerFactory) -> None:
+def test_a_write_that_failed_or_was_never_sent_does_not_count_as_a_repetition(
+    ledger_with: LedgerFactory,
+) -> None:
     ledger = ledger_with(WEEK)
     send(ledger, ledger.add_job(), status=Status.FAILED)
     unsent = ledger.claim_and_send(ledger.add_job())
@@ -184,19 +188,19 @@ def test_a_write_that_was_refused_or_never_left_is_not_repeated(ledger_with: Led
     send(ledger, ledger.add_job())
 
 
-def test_a_write_in_doubt_counts_until_it_is_known_not_to_have_happened(
+def test_an_unconfirmed_write_counts_until_it_is_known_not_to_have_happened(
     ledger_with: LedgerFactory,
 ) -> None:
-    # Given a write in doubt
+    # Given an unconfirmed write
     ledger = ledger_with(WEEK)
     first = ledger.claim_and_send(ledger.add_job())
     assert ledger.release(first, Status.SENDING) == "ok"
     # Then the same is a repetition
     assert ledger.record_intent(ledger.claim(ledger.add_job())) == "refused"
-    # And when look-ups do not find it, it is not
+    # And when verification does not find the write, it is not
     ledger.heartbeat()
-    look = ledger.claim(first.id)
-    assert ledger.release(look, Status.WAITING, after_ms=HOUR) == "ok"
+    verification = ledger.claim(first.id)
+    assert ledger.release(verification, Status.WAITING, after_ms=HOUR) == "ok"
     send(ledger, ledger.add_job())
 
 
@@ -208,22 +212,22 @@ def test_an_uncertain_write_counts(ledger_with: LedgerFactory) -> None:
 
 
 def test_a_job_does_not_repeat_itself(ledger_with: LedgerFactory) -> None:
-    # Given a job that ends uncertain, is retried, looked for and not found
+    # Given an uncertain job that is retried, verified and not found
     ledger = ledger_with(WEEK)
     job_id = send(ledger, ledger.add_job(), status=Status.UNCERTAIN).id
     assert ledger.run(ledger.core.retry(job_id, "api:test")) == "ok"
     assert ledger.release(ledger.claim(job_id), Status.QUEUED) == "ok"
-    # Then it writes again
+    # Then it is sent again
     send(ledger, job_id)
 
 
-def test_repetitions_are_not_looked_for_when_that_is_off(ledger_with: LedgerFactory) -> None:
+def test_repetitions_are_allowed_when_the_check_is_off(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(0)
     send(ledger, ledger.add_job())
     send(ledger, ledger.add_job())
 
 
-def test_comments_may_be_repeated_and_are_no_dms(ledger_with: LedgerFactory) -> None:
+def test_comments_may_be_repeated_and_do_not_count_as_dms(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(WEEK)
     for _ in range(2):
         send(ledger, ledger.add_job(kind="comment", to=None, post="Cx"))

@@ -1,10 +1,11 @@
-"""Sessions at rest: unreadable to others, never lost to a race, one device for life."""
+"""Stored sessions: encrypted, never lost to a race, one device for life."""
 
 from __future__ import annotations
 
 import asyncio
 import copy
 import datetime
+import json
 import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -53,28 +54,28 @@ def run(
     server: str, steps: Callable[[SessionStore, Any], Awaitable[None]], secret: str = SECRET
 ) -> None:
     async def opened() -> None:
-        async with open_session_store(server, secret) as (vault, redis):
-            await steps(vault, redis)
+        async with open_session_store(server, secret) as (sessions, redis):
+            await steps(sessions, redis)
 
     asyncio.run(opened())
 
 
-def test_what_is_saved_comes_back_with_its_version(server: str, account: str) -> None:
-    async def steps(vault: SessionStore, _: Any) -> None:
-        assert await vault.load(account, "shop") is None
-        assert await vault.save(account, "shop", SETTINGS, version=0) == 1
-        stored = await vault.load(account, "Shop")
+def test_a_saved_session_is_loaded_with_its_version(server: str, account: str) -> None:
+    async def steps(sessions: SessionStore, _: Any) -> None:
+        assert await sessions.load(account, "shop") is None
+        assert await sessions.save(account, "shop", SETTINGS, version=0) == 1
+        stored = await sessions.load(account, "Shop")
         assert stored is not None
         assert (stored.settings, stored.version) == (SETTINGS, 1)
-        assert await vault.version(account) == 1
+        assert await sessions.version(account) == 1
 
     run(server, steps)
 
 
-def test_the_plain_redis_value_shows_nothing(server: str, account: str) -> None:
-    async def steps(vault: SessionStore, client: Any) -> None:
-        await vault.save(account, "shop", SETTINGS, version=0)
-        await vault.save(account, "shop", SETTINGS, version=1)
+def test_stored_values_reveal_nothing(server: str, account: str) -> None:
+    async def steps(sessions: SessionStore, client: Any) -> None:
+        await sessions.save(account, "shop", SETTINGS, version=0)
+        await sessions.save(account, "shop", SETTINGS, version=1)
         values = [await client.hget(f"hg:session:{account}", "blob")]
         values += await client.lrange(f"hg:session:{account}:earlier", 0, -1)
         assert len(values) == 2
@@ -85,67 +86,70 @@ def test_the_plain_redis_value_shows_nothing(server: str, account: str) -> None:
     run(server, steps)
 
 
-def test_a_stored_session_does_not_print_its_settings(server: str, account: str) -> None:
-    async def steps(vault: SessionStore, _: Any) -> None:
-        await vault.save(account, "shop", SETTINGS, version=0)
-        stored = await vault.load(account, "shop")
+def test_a_stored_sessions_repr_hides_its_settings(server: str, account: str) -> None:
+    async def steps(sessions: SessionStore, _: Any) -> None:
+        await sessions.save(account, "shop", SETTINGS, version=0)
+        stored = await sessions.load(account, "shop")
         assert "secret" not in repr(stored)
-        assert "secret" not in repr(vault)
+        assert "secret" not in repr(sessions)
 
     run(server, steps)
 
 
-def test_of_two_savers_of_one_version_the_second_is_refused(server: str, account: str) -> None:
-    async def steps(vault: SessionStore, _: Any) -> None:
-        await vault.save(account, "shop", SETTINGS, version=0)
-        outcomes = await asyncio.gather(
-            *(vault.save(account, "shop", SETTINGS | {"mid": str(n)}, version=1) for n in range(5)),
+def test_only_the_first_save_of_a_version_succeeds(server: str, account: str) -> None:
+    async def steps(sessions: SessionStore, _: Any) -> None:
+        await sessions.save(account, "shop", SETTINGS, version=0)
+        results = await asyncio.gather(
+            *(
+                sessions.save(account, "shop", SETTINGS | {"mid": str(n)}, version=1)
+                for n in range(5)
+            ),
             return_exceptions=True,
         )
-        assert [o for o in outcomes if o == 2] == [2]
-        assert sum(isinstance(o, SessionConflict) for o in outcomes) == 4
+        assert [result for result in results if result == 2] == [2]
+        assert sum(isinstance(result, SessionConflict) for result in results) == 4
         with pytest.raises(SessionConflict, match="load it and try again"):
-            await vault.save(account, "shop", SETTINGS, version=0)
+            await sessions.save(account, "shop", SETTINGS, version=0)
 
     run(server, steps)
 
 
-def test_a_session_of_another_key_is_unreadable_and_cannot_be_overwritten(
+def test_a_session_encrypted_with_another_key_is_unreadable_and_not_overwritten(
     server: str, account: str
 ) -> None:
-    async def first(vault: SessionStore, _: Any) -> None:
-        await vault.save(account, "shop", SETTINGS, version=0)
+    async def first(sessions: SessionStore, _: Any) -> None:
+        await sessions.save(account, "shop", SETTINGS, version=0)
 
-    async def second(vault: SessionStore, _: Any) -> None:
+    async def second(sessions: SessionStore, _: Any) -> None:
         with pytest.raises(SessionUnreadable, match="SECRET_KEY") as raised:
-            await vault.load(account, "shop")
+            await sessions.load(account, "shop")
         assert OTHER_SECRET not in str(raised.value)
         with pytest.raises(SessionUnreadable):
-            await vault.save(account, "shop", SETTINGS, version=1)
-        version = await vault.version(account)
-        await vault.save(account, "shop", SETTINGS, version=version, reset_device=True)
-        assert await vault.load(account, "shop") is not None
+            await sessions.save(account, "shop", SETTINGS, version=1)
+        version = await sessions.version(account)
+        await sessions.save(account, "shop", SETTINGS, version=version, reset_device=True)
+        assert await sessions.load(account, "shop") is not None
 
     run(server, first)
     run(server, second, OTHER_SECRET)
 
 
 def test_a_session_belongs_to_its_username(server: str, account: str) -> None:
-    async def steps(vault: SessionStore, _: Any) -> None:
-        await vault.save(account, "shop", SETTINGS, version=0)
+    async def steps(sessions: SessionStore, _: Any) -> None:
+        await sessions.save(account, "shop", SETTINGS, version=0)
         with pytest.raises(SessionUnreadable, match="another username"):
-            await vault.load(account, "other.shop")
+            await sessions.load(account, "other.shop")
 
     run(server, steps)
 
 
-def test_garbage_in_the_place_of_a_session_is_unreadable(server: str, account: str) -> None:
-    async def steps(vault: SessionStore, client: Any) -> None:
+def test_a_corrupt_session_is_unreadable(server: str, account: str) -> None:
+    async def steps(sessions: SessionStore, client: Any) -> None:
         cipher = derive_keys(SECRET)
         for blob in (b"garbage", cipher.encrypt(b"x"), cipher.encrypt(zlib.compress(b"x"))):
             await client.hset(f"hg:session:{account}", mapping={"version": 3, "blob": blob})
             with pytest.raises(SessionUnreadable):
-                await vault.load(account, "shop")
+                await sessions.load(account, "shop")
 
     run(server, steps)
 
@@ -161,22 +165,22 @@ def test_garbage_in_the_place_of_a_session_is_unreadable(server: str, account: s
         ("timezone_offset",),
     ],
 )
-def test_a_save_that_changes_the_device_is_refused(
+def test_a_save_that_changes_the_device_is_rejected(
     server: str, account: str, path: tuple[str, ...]
 ) -> None:
-    async def steps(vault: SessionStore, _: Any) -> None:
-        await vault.save(account, "shop", SETTINGS, version=0)
+    async def steps(sessions: SessionStore, _: Any) -> None:
+        await sessions.save(account, "shop", SETTINGS, version=0)
         other = copy.deepcopy(SETTINGS)
-        place = other
+        parent = other
         for key in path[:-1]:
-            place = place[key]
-        place[path[-1]] = "other"
+            parent = parent[key]
+        parent[path[-1]] = "other"
         with pytest.raises(DeviceChanged, match=path[-1]):
-            await vault.save(account, "shop", other, version=1)
-        del place[path[-1]]
+            await sessions.save(account, "shop", other, version=1)
+        del parent[path[-1]]
         with pytest.raises(DeviceChanged):
-            await vault.save(account, "shop", other, version=1)
-        assert await vault.save(account, "shop", other, version=1, reset_device=True) == 2
+            await sessions.save(account, "shop", other, version=1)
+        assert await sessions.save(account, "shop", other, version=1, reset_device=True) == 2
 
     run(server, steps)
 
@@ -191,20 +195,19 @@ def test_a_device_may_gain_traits_and_register_its_key() -> None:
     assert changed_traits(richer, SETTINGS) == ["uuids.request_id"]
 
 
-def test_the_last_three_sessions_before_are_kept(server: str, account: str) -> None:
-    async def steps(vault: SessionStore, _: Any) -> None:
+def test_the_three_previous_sessions_are_kept_encrypted(server: str, account: str) -> None:
+    async def steps(sessions: SessionStore, client: Any) -> None:
         for version in range(6):
-            await vault.save(account, "shop", SETTINGS | {"mid": version}, version=version)
-        earlier = await vault.earlier(account, "shop")
-        assert [(e.version, e.settings["mid"]) for e in earlier] == [(5, 4), (4, 3), (3, 2)]
+            await sessions.save(account, "shop", SETTINGS | {"mid": version}, version=version)
+        blobs = await client.lrange(f"hg:session:{account}:earlier", 0, -1)
+        records = [json.loads(zlib.decompress(derive_keys(SECRET).decrypt(blob))) for blob in blobs]
+        assert [record["settings"]["mid"] for record in records] == [4, 3, 2]
 
     run(server, steps)
 
 
-def test_settings_of_other_tools_are_stored_though_json_has_no_form_for_them(
-    server: str, account: str
-) -> None:
-    async def steps(vault: SessionStore, _: Any) -> None:
+def test_values_that_json_does_not_know_are_converted(server: str, account: str) -> None:
+    async def steps(sessions: SessionStore, _: Any) -> None:
         odd: dict[Any, Any] = SETTINGS | {
             "path": Path("/x"),
             "when": datetime.date(2026, 1, 1),
@@ -213,8 +216,8 @@ def test_settings_of_other_tools_are_stored_though_json_has_no_form_for_them(
             "tuple": (1, 2),
             5: "five",
         }
-        await vault.save(account, "shop", odd, version=0)
-        stored = await vault.load(account, "shop")
+        await sessions.save(account, "shop", odd, version=0)
+        stored = await sessions.load(account, "shop")
         assert stored is not None
         assert stored.settings["path"] == "/x"
         assert stored.settings["when"] == "2026-01-01"
@@ -222,12 +225,12 @@ def test_settings_of_other_tools_are_stored_though_json_has_no_form_for_them(
         assert stored.settings["set"] == [1, 2]
         assert stored.settings["tuple"] == [1, 2]
         assert stored.settings["5"] == "five"
-        assert await vault.save(account, "shop", odd, version=1) == 2
+        assert await sessions.save(account, "shop", odd, version=1) == 2
 
     run(server, steps)
 
 
-def test_keys_rotate_by_appending_then_by_putting_first() -> None:
+def test_keys_are_rotated_by_appending_and_then_moving_to_the_front() -> None:
     old, new = SECRET, OTHER_SECRET
     written_before = derive_keys(old).encrypt(b"session")
     appended = derive_keys(f"{old}, {new}")
@@ -240,7 +243,7 @@ def test_keys_rotate_by_appending_then_by_putting_first() -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "short", "x" * 31, f"{'x' * 32},short", f"{'x' * 32},"])
-def test_a_short_secret_key_is_refused_by_place_and_length(secret: str) -> None:
+def test_a_short_secret_key_is_rejected_by_position_and_length(secret: str) -> None:
     with pytest.raises(SecretKeyInvalid, match=r"SECRET_KEY .* has \d+") as raised:
         derive_keys(secret)
     assert "short" not in str(raised.value)

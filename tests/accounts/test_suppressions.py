@@ -1,4 +1,4 @@
-"""Who is not written to."""
+"""The suppression list."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def suppressions(
 
 
 def stored(store: redis.Redis) -> dict[str, Any]:
-    """The hash, whose fields must be those of the zset."""
+    """The entries of the hash; the zset must have the same members."""
     entries: Any = store.hgetall("hg:suppressed")
     assert sorted(entries) == store.zrange("hg:suppressions", 0, -1)
     return {field.decode(): json.loads(value) for field, value in entries.items()}
 
 
 @pytest.mark.parametrize(
-    ("recipient", "who"), [("some.handle", "some.handle"), ("314159", "pk:314159"), ("@123", "123")]
+    ("recipient", "key"), [("some.handle", "some.handle"), ("314159", "pk:314159"), ("@123", "123")]
 )
-def test_a_job_s_recipient_has_one_form_on_the_list(recipient: str, who: str) -> None:
-    assert suppression_key(recipient) == who
+def test_each_recipient_has_one_suppression_key(recipient: str, key: str) -> None:
+    assert suppression_key(recipient) == key
 
 
-def test_an_entry_is_for_every_account_or_for_one(
+def test_an_entry_applies_to_all_accounts_or_to_one(
     store: redis.Redis, suppressions: Suppressions, runner: asyncio.Runner
 ) -> None:
     for account in (None, "shop"):
@@ -55,12 +55,12 @@ def test_an_entry_is_for_every_account_or_for_one(
     assert runner.run(suppressions.get("some.handle", account="other")) is None
     found = stored(store)
     assert list(found) == ["*:some.handle", "shop:some.handle"]
-    assert {(each["reason"], each["by"]) for each in found.values()} == {("asked", "crm")}
+    assert {(entry["reason"], entry["by"]) for entry in found.values()} == {("asked", "crm")}
     seconds, _ = store.time()
     assert abs(found["*:some.handle"]["since"] - seconds * 1000) < 60_000
 
 
-def test_a_reason_is_corrected_without_making_the_entry_younger(
+def test_changing_a_reason_keeps_the_entrys_age(
     store: redis.Redis, suppressions: Suppressions, runner: asyncio.Runner
 ) -> None:
     first, _ = runner.run(suppressions.put("a", account=None, reason=None, by="crm"))
@@ -70,7 +70,7 @@ def test_a_reason_is_corrected_without_making_the_entry_younger(
     assert len(stored(store)) == 1
 
 
-def test_only_what_is_named_is_taken_off(
+def test_only_the_named_entry_is_removed(
     store: redis.Redis, suppressions: Suppressions, runner: asyncio.Runner
 ) -> None:
     for account in (None, "shop"):
@@ -85,7 +85,7 @@ def test_only_what_is_named_is_taken_off(
     ("username", "names"),
     [("some.handle", ["some.handle"]), ("@123", ["123"]), (None, [])],
 )
-def test_a_recipient_s_refusal_is_noted_by_name_and_id_for_that_account(
+def test_a_recipients_refusal_is_stored_by_name_and_id_for_that_account(
     store: redis.Redis,
     suppressions: Suppressions,
     runner: asyncio.Runner,
@@ -97,12 +97,12 @@ def test_a_recipient_s_refusal_is_noted_by_name_and_id_for_that_account(
     )
     found = stored(store)
     assert set(found) == {"shop:pk:314", *(f"shop:{name}" for name in names)}
-    assert {(each["reason"], each["by"]) for each in found.values()} == {
+    assert {(entry["reason"], entry["by"]) for entry in found.values()} == {
         ("message_requests_disabled", RECIPIENT)
     }
 
 
-def test_a_recipient_s_refusal_leaves_a_person_s_entry_as_it_is(
+def test_a_recipients_refusal_does_not_replace_a_persons_entry(
     store: redis.Redis, suppressions: Suppressions, runner: asyncio.Runner
 ) -> None:
     runner.run(suppressions.put("some.handle", account="shop", reason="by phone", by="crm"))
@@ -114,35 +114,33 @@ def test_a_recipient_s_refusal_leaves_a_person_s_entry_as_it_is(
     assert "shop:pk:314" in found
 
 
-def test_pages_hold_every_entry_once_while_others_come_and_go(
+def test_pages_list_every_entry_once_while_others_are_added_and_removed(
     suppressions: Suppressions, runner: asyncio.Runner
 ) -> None:
-    # Given more entries than go on a page
+    # Given more entries than fit on a page
     names = [f"name{n:02}" for n in range(7)]
     for name in names:
         runner.run(suppressions.put(name, account=None, reason=None, by="crm"))
-    # When the one that the cursor stands on goes, and one comes before it
+    # When the cursor's entry is removed, and one is added before it
     first, cursor = runner.run(suppressions.page(cursor=None, limit=3))
     runner.run(suppressions.remove("name02", account=None))
     runner.run(suppressions.put("name00a", account=None, reason=None, by="crm"))
     second, cursor = runner.run(suppressions.page(cursor=cursor, limit=3))
     third, end = runner.run(suppressions.page(cursor=cursor, limit=3))
-    # Then the rest follows in order, and the end is told
-    assert [entry.who for page in (first, second, third) for entry in page] == names
+    # Then the other entries follow in order, and the last page has no cursor
+    assert [entry.key for page in (first, second, third) for entry in page] == names
     assert end is None
 
 
-def test_a_last_page_that_is_full_is_known_for_the_last(
-    suppressions: Suppressions, runner: asyncio.Runner
-) -> None:
+def test_a_full_last_page_has_no_cursor(suppressions: Suppressions, runner: asyncio.Runner) -> None:
     assert runner.run(suppressions.page(cursor=None, limit=2)) == ([], None)
     for name in ("a", "b"):
         runner.run(suppressions.put(name, account=None, reason=None, by="crm"))
     found, cursor = runner.run(suppressions.page(cursor=None, limit=2))
-    assert ([entry.who for entry in found], cursor) == (["a", "b"], None)
+    assert ([entry.key for entry in found], cursor) == (["a", "b"], None)
 
 
-def test_entries_stay_for_good(
+def test_entries_do_not_expire(
     store: redis.Redis, suppressions: Suppressions, runner: asyncio.Runner
 ) -> None:
     runner.run(suppressions.put("a", account=None, reason=None, by="crm"))

@@ -1,4 +1,4 @@
-"""Threads: a DM that opens one has a budget of its own, and is found out ahead of its turn."""
+"""Threads: a DM that opens one has a budget of its own, and is checked ahead of its turn."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.limited_ledger import (
     wait_of,
 )
 
-BOUNDED = limits(dm=pace(per_day=50), dm_new_thread=pace(per_day=1), lookup=pace((20, 30)))
+LIMITED = limits(dm=pace(per_day=50), dm_new_thread=pace(per_day=1), lookup=pace((20, 30)))
 
 
 @pytest.fixture
@@ -35,16 +35,16 @@ def ledger_with(store: redis.Redis, store_url: str) -> Iterator[LedgerFactory]:
         yield ledger_with
 
 
-def asked(ledger: LedgerHarness, job_id: str, pk: str) -> Claim:
-    """Claim a job whose thread is not known."""
+def claim_and_check_thread(ledger: LedgerHarness, job_id: str, pk: str) -> Claim:
+    """Claim a job whose thread is unknown; it must be checked."""
     claim = ledger.claim(job_id)
     assert ledger.record_intent(claim, thread="", pk=pk) == "ask"
     assert (ledger.status(job_id), spent_ms(ledger)) == (Status.RUNNING, [])
     return claim
 
 
-def test_a_dm_is_charged_by_the_thread_it_goes_into(ledger_with: LedgerFactory) -> None:
-    ledger = ledger_with(shop=BOUNDED)
+def test_a_dm_is_charged_by_whether_its_thread_exists(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(shop=LIMITED)
     send(ledger, ledger.add_job(), thread="old", pk="1")
     assert (len(spent_ms(ledger)), len(spent_ms(ledger, "dm_new_thread"))) == (1, 0)
 
@@ -52,28 +52,28 @@ def test_a_dm_is_charged_by_the_thread_it_goes_into(ledger_with: LedgerFactory) 
     assert (len(spent_ms(ledger)), len(spent_ms(ledger, "dm_new_thread"))) == (2, 1)
 
 
-def test_a_dm_whose_thread_is_unknown_is_asked_for_and_waits_in_its_lane(
+def test_a_dm_with_an_unknown_thread_is_checked_and_waits_in_its_sub_queue(
     ledger_with: LedgerFactory,
 ) -> None:
     # Given that no more threads may be opened today
-    ledger = ledger_with(shop=BOUNDED)
+    ledger = ledger_with(shop=LIMITED)
     send(ledger, ledger.add_job(), thread="new", pk="1")
     opens = spent_ms(ledger, "dm_new_thread")[0] + DAY
-    # When a DM turns out to open one
+    # When a DM turns out to need a new thread
     claim = ledger.claim(ledger.add_job())
     assert ledger.record_intent(claim, thread="", pk="2") == "ask"
     assert ledger.record_intent(claim, thread="new", pk="2", reads=1) == "waiting"
-    # Then it waits for tomorrow, and that was no attempt
+    # Then it waits until tomorrow, and that was no attempt
     assert wait_of(ledger, claim.id) == ("dm_new_thread_per_day", opens, 0)
     assert ledger.record(claim.id).attempts == 0
-    # And DMs into threads that exist go on
+    # And DMs to existing threads are still sent
     pass_until(ledger, gap_ends_ms(ledger, "lookup"))
     for pk in ("3", "4"):
         other = ledger.claim(ledger.add_job())
         assert ledger.record_intent(other, thread="", pk=pk) == "ask"
         assert ledger.record_intent(other, thread="old", pk=pk) == "ok"
         assert ledger.finish(other)
-    # And tomorrow it is not asked for again
+    # And tomorrow its thread is not checked again
     assert alarm_ms(ledger) == spent_ms(ledger, "dm_new_thread")[0] + DAY
     pass_until(ledger, spent_ms(ledger, "dm_new_thread")[0] + DAY)
     assert heartbeat_wakeups(ledger) == [claim.id]
@@ -82,14 +82,16 @@ def test_a_dm_whose_thread_is_unknown_is_asked_for_and_waits_in_its_lane(
 
 
 def test_a_thread_is_known_after_a_success(ledger_with: LedgerFactory) -> None:
-    ledger = ledger_with(shop=BOUNDED)
-    send(ledger, asked(ledger, ledger.add_job(), "1").id, thread="new", pk="1")
+    ledger = ledger_with(shop=LIMITED)
+    send(ledger, claim_and_check_thread(ledger, ledger.add_job(), "1").id, thread="new", pk="1")
 
     send(ledger, ledger.add_job(), thread="", pk="1")
 
     assert len(spent_ms(ledger, "dm_new_thread")) == 1
     other = ledger.claim(ledger.add_job(account="studio"))
-    assert ledger.record_intent(other, thread="", pk="1") == "ask", "a thread is one account's"
+    assert ledger.record_intent(other, thread="", pk="1") == "ask", (
+        "a thread belongs to one account"
+    )
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.UNCERTAIN])
@@ -102,47 +104,47 @@ def test_a_thread_is_not_known_after_anything_else(
     assert ledger.record_intent(ledger.claim(ledger.add_job()), thread="", pk="1") == "ask"
 
 
-def test_a_thread_that_another_job_has_opened_meanwhile_is_not_opened_again(
+def test_a_thread_opened_meanwhile_by_another_job_is_not_opened_again(
     ledger_with: LedgerFactory,
 ) -> None:
-    # Given two DMs to somebody to whom there is no thread, of which one waits
+    # Given two DMs to a recipient without a thread, of which one waits
     ledger = ledger_with(shop=limits(dm_new_thread=pace(per_hour=1)))
     first, second = ledger.add_job(), ledger.add_job()
     waiting = ledger.claim(first)
     assert ledger.record_intent(waiting, thread="", pk="1") == "ask"
     assert ledger.release(waiting, Status.WAITING, after_ms=SECOND) == "ok"
     send(ledger, second, thread="new", pk="1")
-    # When its time has come
+    # When the waiting one is due
     ledger.pass_time(SECOND)
     assert heartbeat_wakeups(ledger) == [first]
-    # Then it goes into the thread of the other
+    # Then it is sent to the thread that the other has opened
     send(ledger, first, thread="", pk="1")
     assert len(spent_ms(ledger, "dm_new_thread")) == 1
 
 
-def test_asking_ahead_of_time_is_bounded_by_the_pace_of_look_ups(
+def test_thread_checks_ahead_of_time_respect_the_lookup_limits(
     ledger_with: LedgerFactory,
 ) -> None:
-    # Given many DMs of which nothing is known, and no more threads to open
+    # Given many DMs with unknown threads, and no budget for new threads
     lookup = pace((20, 30), per_hour=3)
     ledger = ledger_with(shop=limits(dm_new_thread=pace(per_day=1), lookup=lookup))
     send(ledger, ledger.add_job(), thread="new", pk="1")
     ledger.take_messages()
     for _ in range(10):
         ledger.add_job()
-    # When each turns out to open one
-    probes = []
+    # When each of them needs a new thread
+    checked = []
     for _ in range(5):
         for job_id in ledger.take_messages():
             claim = ledger.claim(job_id)
             assert ledger.record_intent(claim, thread="", pk="2") == "ask"
             assert ledger.record_intent(claim, thread="new", pk="2", reads=1) == "waiting"
-            probes.append(job_id)
-            assert ledger.take_messages() == [], "the next waits for the gap between look-ups"
+            checked.append(job_id)
+            assert ledger.take_messages() == [], "the next waits for the gap between lookups"
         ledger.pass_time(30 * SECOND)
         ledger.heartbeat()
-    # Then no more of them were asked for than look-ups are allowed
-    assert len(probes) == 3
+    # Then only as many were checked as lookups are allowed
+    assert len(checked) == 3
     assert alarm_ms(ledger) == spent_ms(ledger, "lookup")[0] + HOUR
     pass_until(ledger, spent_ms(ledger, "lookup")[0] + HOUR)
     assert len(heartbeat_wakeups(ledger)) == 1

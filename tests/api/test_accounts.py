@@ -36,7 +36,7 @@ def test_an_account_shows_its_waiting_jobs(web: WebHarness, ledger: LedgerHarnes
     ledger.claim(first)
     assert ledger.try_claim(second) is None
     shown = web.api.get("/accounts/shop").json()
-    assert shown["jobs"] == {"in_line": 1, "held": 0, "turn": first}
+    assert shown["jobs"] == {"waiting": 1, "held": 0, "turn": first}
     wait = web.api.get(f"/jobs/{second}").json()["wait"]
     assert (wait["reason"], wait["position"]) == ("turn", 0)
     assert wait["until"].endswith("Z")
@@ -89,9 +89,9 @@ def test_pausing_and_resuming_are_idempotent(web: WebHarness) -> None:
     "body", [{"reason": "x" * 201}, {"reason": 7}, {"reason": ["a"]}, {"why": "x"}]
 )
 def test_an_invalid_reason_is_rejected(web: WebHarness, body: dict[str, Any]) -> None:
-    refused = web.api.post("/accounts/shop/pause", json=body)
-    assert refused.status_code == 422
-    assert [item["field"] for item in refused.json()["error"]["fields"]] == list(body)
+    response = web.api.post("/accounts/shop/pause", json=body)
+    assert response.status_code == 422
+    assert [item["field"] for item in response.json()["error"]["fields"]] == list(body)
     assert web.contents() == {}
 
 

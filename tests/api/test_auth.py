@@ -31,35 +31,35 @@ WRONG = {
 }
 
 
-def refused(answer: httpx.Response) -> bool:
+def is_unauthorized(response: httpx.Response) -> bool:
     return (
-        answer.status_code == 401
-        and answer.headers["WWW-Authenticate"] == "Bearer"
-        and answer.json()["error"]["code"] == "unauthorized"
-        and API_KEY not in answer.text
+        response.status_code == 401
+        and response.headers["WWW-Authenticate"] == "Bearer"
+        and response.json()["error"]["code"] == "unauthorized"
+        and API_KEY not in response.text
     )
 
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)
 def test_every_api_path_requires_a_key(web: WebHarness, method: str, path: str) -> None:
-    assert refused(web.http.request(method, path))
+    assert is_unauthorized(web.http.request(method, path))
 
 
 @pytest.mark.parametrize("headers", WRONG.values(), ids=WRONG.keys())
 def test_a_wrong_key_creates_nothing(web: WebHarness, headers: dict[str, str]) -> None:
-    assert refused(web.http.post("/jobs", json=JOB, headers=headers))
-    assert refused(web.http.post("/accounts/shop/pause", headers=headers))
+    assert is_unauthorized(web.http.post("/jobs", json=JOB, headers=headers))
+    assert is_unauthorized(web.http.post("/accounts/shop/pause", headers=headers))
     assert web.contents() == {}
 
 
 def test_a_key_in_the_query_is_ignored(web: WebHarness) -> None:
-    assert refused(web.http.get("/jobs", params={"key": API_KEY, "token": API_KEY}))
+    assert is_unauthorized(web.http.get("/jobs", params={"key": API_KEY, "token": API_KEY}))
 
 
 def test_without_a_key_the_error_names_no_fields(web: WebHarness) -> None:
-    answer = web.http.post("/jobs", json={"kind": "x"})
-    assert refused(answer)
-    assert "fields" not in answer.json()["error"]
+    response = web.http.post("/jobs", json={"kind": "x"})
+    assert is_unauthorized(response)
+    assert "fields" not in response.json()["error"]
 
 
 @pytest.mark.parametrize(("name", "key"), [("first", API_KEY), ("other", OTHER_KEY)])

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from service.accounts.encryption import derive_keys
-from service.accounts.verification_codes import ANSWERABLE, VerificationCodes
+from service.accounts.verification_codes import CODE_HOLDS, VerificationCodes
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
 from tests.support.ledger import LedgerHarness
@@ -33,7 +33,7 @@ def kept(ledger: LedgerHarness, account: str = "shop") -> str | None:
     return None if taken is None else taken.code
 
 
-@pytest.mark.parametrize("reason", sorted(ANSWERABLE))
+@pytest.mark.parametrize("reason", sorted(CODE_HOLDS))
 def test_a_code_ends_the_hold_that_waits_for_it(
     web: WebHarness, ledger: LedgerHarness, reason: str
 ) -> None:
@@ -100,10 +100,10 @@ def test_an_invalid_code_is_rejected_and_not_repeated(
 ) -> None:
     job_held(ledger, "challenge_required")
     before = web.contents()
-    refused = web.api.post(PATH, json=body)
-    assert refused.status_code == 422
-    assert [each["field"] for each in refused.json()["error"]["fields"]] == ["code"]
-    assert "719" not in refused.text
+    response = web.api.post(PATH, json=body)
+    assert response.status_code == 422
+    assert [each["field"] for each in response.json()["error"]["fields"]] == ["code"]
+    assert "719" not in response.text
     assert web.contents() == before
 
 
@@ -134,7 +134,7 @@ def test_a_code_is_in_no_response_no_log_and_not_in_plain_text_in_redis(
 ) -> None:
     job_held(ledger, "challenge_required")
     with run_web(store_url, tmp_path) as port, connect(port, store) as web:
-        answers = [
+        responses = [
             web.api.post(PATH, json={"code": CODE}),
             web.api.post(PATH, json={"code": f"{CODE}!"}),
             web.api.post(PATH, json={"cod": CODE}),
@@ -142,7 +142,7 @@ def test_a_code_is_in_no_response_no_log_and_not_in_plain_text_in_redis(
             web.api.post("/accounts/nobody/challenge", json={"code": CODE}),
             web.api.get("/accounts/shop"),
         ]
-        assert not [answer.text for answer in answers if CODE in answer.text]
+        assert not [answer.text for answer in responses if CODE in answer.text]
         assert store.exists("hg:code:shop")
     assert CODE not in plain_values(store)
     assert CODE not in "".join(capfd.readouterr())

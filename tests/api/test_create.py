@@ -106,31 +106,31 @@ def test_an_invalid_value_is_rejected_with_the_name_of_its_field(
 ) -> None:
     # When
     body = json.dumps({**DM, **changes})
-    refused = web.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
+    response = web.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
 
     # Then
-    assert refused.status_code == 422
-    error = refused.json()["error"]
+    assert response.status_code == 422
+    error = response.json()["error"]
     assert error["code"] == "invalid_request"
     assert [problem["field"] for problem in error["fields"]] == [field]
     assert error["message"].startswith(f"{field}: ")
     assert len(error["message"]) > len(field) + 5
-    assert SECRET not in refused.text
+    assert SECRET not in response.text
     assert web.contents() == {}
 
 
 @pytest.mark.parametrize("name", ["kind", "account", "text"])
 def test_a_missing_field_is_named(web: WebHarness, name: str) -> None:
-    refused = web.api.post("/jobs", json={key: DM[key] for key in DM if key != name})
-    assert refused.status_code == 422
-    assert refused.json()["error"]["message"] == f"{name}: is missing"
+    response = web.api.post("/jobs", json={key: DM[key] for key in DM if key != name})
+    assert response.status_code == 422
+    assert response.json()["error"]["message"] == f"{name}: is missing"
 
 
 def test_a_comment_requires_a_post_and_no_recipient(web: WebHarness) -> None:
     for changes, field in (({"post": None}, "post"), ({"to": "some.handle"}, "to")):
-        refused = web.api.post("/jobs", json={**COMMENT, **changes})
-        assert refused.status_code == 422
-        assert [item["field"] for item in refused.json()["error"]["fields"]] == [field]
+        response = web.api.post("/jobs", json={**COMMENT, **changes})
+        assert response.status_code == 422
+        assert [item["field"] for item in response.json()["error"]["fields"]] == [field]
     assert web.contents() == {}
 
 
@@ -140,19 +140,19 @@ def test_a_comment_may_be_longer_than_a_dm(web: WebHarness) -> None:
 
 
 def test_all_invalid_fields_are_named_at_once(web: WebHarness) -> None:
-    refused = web.api.post("/jobs", json={"kind": "dm", "priority": 99, "text": ""})
-    fields = {item["field"] for item in refused.json()["error"]["fields"]}
+    response = web.api.post("/jobs", json={"kind": "dm", "priority": 99, "text": ""})
+    fields = {item["field"] for item in response.json()["error"]["fields"]}
     assert fields == {"account", "priority", "text"}
 
 
 @pytest.mark.parametrize("name", ["\ud800", "sk_live_" + "x" * 60, "a b", "пароль", ""])
 def test_an_unusual_field_name_is_not_repeated(web: WebHarness, name: str) -> None:
     body = json.dumps({**DM, name: 1})
-    refused = web.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
-    assert refused.status_code == 422
-    (problem,) = refused.json()["error"]["fields"]
+    response = web.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 422
+    (problem,) = response.json()["error"]["fields"]
     assert problem["field"] in ("(name not shown)", "body")
-    assert len(name) < 2 or name not in refused.text
+    assert len(name) < 2 or name not in response.text
 
 
 BROKEN = {
@@ -168,30 +168,30 @@ BROKEN = {
 
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN.keys())
 def test_invalid_json_is_a_bad_request(web: WebHarness, body: bytes) -> None:
-    refused = web.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
-    assert refused.status_code == 400
-    assert refused.json()["error"]["code"] == "invalid_json"
+    response = web.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 400
+    assert response.json()["error"]["code"] == "invalid_json"
     assert web.contents() == {}
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"1", b'"dm"', b""])
 def test_json_that_is_not_an_object_is_rejected(web: WebHarness, body: bytes) -> None:
-    refused = web.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
-    assert refused.status_code == 422
-    assert refused.json()["error"]["fields"][0]["field"] == "body"
+    response = web.api.post("/jobs", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 422
+    assert response.json()["error"]["fields"][0]["field"] == "body"
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
 def test_another_content_type_is_rejected_with_the_right_one(web: WebHarness, kind: str) -> None:
     headers = {"Content-Type": kind} if kind else {}
-    refused = web.api.post("/jobs", content=json.dumps(DM), headers=headers)
-    assert refused.status_code == 422
-    assert "Content-Type: application/json" in refused.json()["error"]["message"]
+    response = web.api.post("/jobs", content=json.dumps(DM), headers=headers)
+    assert response.status_code == 422
+    assert "Content-Type: application/json" in response.json()["error"]["message"]
 
 
 def test_a_large_body_is_rejected(web: WebHarness) -> None:
-    refused = web.api.post("/jobs", json={**DM, "text": "x" * (300 * 1024)})
-    assert (refused.status_code, refused.json()["error"]["code"]) == (413, "body_too_large")
+    response = web.api.post("/jobs", json={**DM, "text": "x" * (300 * 1024)})
+    assert (response.status_code, response.json()["error"]["code"]) == (413, "body_too_large")
     assert web.contents() == {}
 
 

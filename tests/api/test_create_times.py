@@ -94,9 +94,9 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize(("changes", "field"), INVALID.values(), ids=INVALID.keys())
 def test_an_invalid_time_is_rejected(web: WebHarness, changes: dict[str, Any], field: str) -> None:
     body = {**DM, **changes}
-    refused = web.api.post(
+    response = web.api.post(
         "/jobs", content=json.dumps(body), headers={"Content-Type": "application/json"}
     )
-    assert refused.status_code == 422
-    assert [item["field"] for item in refused.json()["error"]["fields"]] == [field]
+    assert response.status_code == 422
+    assert [item["field"] for item in response.json()["error"]["fields"]] == [field]
     assert web.contents() == {}

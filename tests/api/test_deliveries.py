@@ -60,8 +60,8 @@ def test_deliveries_are_listed_newest_first_by_status_and_page(
 
 
 def test_an_unknown_status_is_rejected(web: WebHarness) -> None:
-    refused = web.api.get("/deliveries?status=lost")
-    assert (refused.status_code, refused.json()["error"]["fields"][0]["field"]) == (422, "status")
+    response = web.api.get("/deliveries?status=lost")
+    assert (response.status_code, response.json()["error"]["fields"][0]["field"]) == (422, "status")
 
 
 @pytest.mark.parametrize("delivery_id", ["x", "dlv_x_1", "%00", "*"])

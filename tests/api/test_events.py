@@ -167,9 +167,9 @@ def test_an_event_that_was_not_accepted_is_not_replayed(
     before = web.contents()
 
     # Then
-    refused = web.api.post(f"/events/{kept['id']}/replay", params={"source": source})
-    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "not_replayable")
-    assert status in refused.json()["error"]["message"]
+    response = web.api.post(f"/events/{kept['id']}/replay", params={"source": source})
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "not_replayable")
+    assert status in response.json()["error"]["message"]
     assert web.contents() == before
 
 
@@ -177,8 +177,8 @@ def test_an_event_without_its_body_is_shown_but_not_replayed(web: WebHarness) ->
     web.deliver("stripe", order("stripe"))
     web.store.delete("hg:eventbody:stripe:evt_1")
     assert web.api.get("/events/evt_1").json()["body"] is None
-    refused = web.api.post("/events/evt_1/replay")
-    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "body_gone")
+    response = web.api.post("/events/evt_1/replay")
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "body_gone")
 
 
 def test_an_event_of_a_removed_source_is_not_replayed(
@@ -188,8 +188,8 @@ def test_an_event_of_a_removed_source_is_not_replayed(
     (event,) = web.api.get("/events").json()["items"]
     only_accounts = '[accounts.shop]\nusername = "shop"\npassword = "env:INSTAGRAM_PASSWORD"\n'
     with run_web(store_url, tmp_path, only_accounts) as port, connect(port, store) as bare:
-        refused = bare.api.post(f"/events/{event['id']}/replay")
-        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "source_gone")
+        response = bare.api.post(f"/events/{event['id']}/replay")
+        assert (response.status_code, response.json()["error"]["code"]) == (409, "source_gone")
 
 
 def test_a_body_of_the_maximum_size_is_returned_whole(web: WebHarness) -> None:

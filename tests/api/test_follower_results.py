@@ -24,15 +24,15 @@ def result(web: WebHarness, job_id: str, accept: str | None = None, **query: Any
     return web.api.get(f"/jobs/{job_id}/result", params=query, headers=headers)
 
 
-def lines(answer: httpx.Response) -> list[Any]:
-    assert answer.status_code == 200, answer.text
-    return [json.loads(line) for line in answer.text.split("\n") if line]
+def lines(response: httpx.Response) -> list[Any]:
+    assert response.status_code == 200, response.text
+    return [json.loads(line) for line in response.text.split("\n") if line]
 
 
-def head(answer: httpx.Response) -> tuple[str, str, str]:
+def head(response: httpx.Response) -> tuple[str, str, str]:
     """The next cursor, whether it is complete, and the status of the export."""
     names = ("Next-Cursor", "Complete", "Status")
-    next_cursor, complete, status = (answer.headers[f"Heliograph-{name}"] for name in names)
+    next_cursor, complete, status = (response.headers[f"Heliograph-{name}"] for name in names)
     return next_cursor, complete, status
 
 
@@ -46,22 +46,22 @@ def export_id(ledger: LedgerHarness) -> str:
 
 
 def test_rows_are_ndjson_by_default(web: WebHarness, export_id: str) -> None:
-    answer = result(web, export_id)
-    assert answer.headers["Content-Type"] == NDJSON
-    assert lines(answer) == rows(0, 2_400)
-    assert answer.text.endswith("}\n")
+    response = result(web, export_id)
+    assert response.headers["Content-Type"] == NDJSON
+    assert lines(response) == rows(0, 2_400)
+    assert response.text.endswith("}\n")
     assert list(rows(0, 1)[0]) == ["pk", "username", "full_name", "is_private", "is_verified"]
 
 
 def test_rows_are_csv_on_request(web: WebHarness, export_id: str) -> None:
-    answer = result(web, export_id, CSV)
-    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
-    assert answer.headers["Content-Disposition"] == f'attachment; filename="{export_id}.csv"'
-    sheet = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    response = result(web, export_id, CSV)
+    assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert response.headers["Content-Disposition"] == f'attachment; filename="{export_id}.csv"'
+    sheet = list(csv.DictReader(io.StringIO(response.text, newline="")))
     assert [each["pk"] for each in sheet] == [each["pk"] for each in rows(0, 2_400)]
     # And with a cursor the rows continue where another response ended
     more = result(web, export_id, CSV, cursor=2_399)
-    assert more.text == answer.text.splitlines(keepends=True)[-1]
+    assert more.text == response.text.splitlines(keepends=True)[-1]
 
 
 def test_rows_are_a_page_of_json_on_request(web: WebHarness, export_id: str) -> None:
@@ -85,17 +85,17 @@ def test_the_preferred_format_is_sent(web: WebHarness, export_id: str) -> None:
     liked = "text/csv;q=0.5, application/json;q=0.9, */*;q=0.1"
     assert result(web, export_id, liked).headers["Content-Type"] == JSON
     twice = [("Accept", "text/html"), ("Accept", "text/csv")]
-    answer = web.api.get(f"/jobs/{export_id}/result", headers=httpx.Headers(twice))
-    assert answer.headers["Content-Type"].startswith(CSV)
+    response = web.api.get(f"/jobs/{export_id}/result", headers=httpx.Headers(twice))
+    assert response.headers["Content-Type"].startswith(CSV)
 
 
 @pytest.mark.parametrize("accept", ["text/html", "text/csv;q=0"])
 def test_an_unacceptable_format_is_rejected_with_the_formats_there_are(
     web: WebHarness, export_id: str, accept: str
 ) -> None:
-    answer = result(web, export_id, accept)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (406, "not_acceptable")
-    assert all(form in answer.json()["error"]["message"] for form in (NDJSON, CSV, JSON))
+    response = result(web, export_id, accept)
+    assert (response.status_code, response.json()["error"]["code"]) == (406, "not_acceptable")
+    assert all(form in response.json()["error"]["message"] for form in (NDJSON, CSV, JSON))
 
 
 def test_names_are_escaped_in_ndjson_and_csv(web: WebHarness, ledger: LedgerHarness) -> None:
@@ -114,10 +114,10 @@ def test_names_are_escaped_in_ndjson_and_csv(web: WebHarness, ledger: LedgerHarn
 def test_rows_start_at_the_cursor(web: WebHarness, export_id: str) -> None:
     limits: list[dict[str, Any]] = [{}, {"limit": 1}, {"limit": 250}]
     for cursor, limit in itertools.product([0, 1, 199, 200, 201, 2_399, 2_400], limits):
-        answer = result(web, export_id, cursor=cursor, **limit)
+        response = result(web, export_id, cursor=cursor, **limit)
         end = min(2_400, cursor + limit.get("limit", 2_400))
-        assert lines(answer) == rows(cursor, end)
-        assert head(answer) == (str(end), "false", "queued")
+        assert lines(response) == rows(cursor, end)
+        assert head(response) == (str(end), "false", "queued")
 
 
 @pytest.mark.parametrize("accept", [NDJSON, CSV, JSON])
@@ -148,9 +148,9 @@ BAD_QUERIES: dict[str, dict[str, Any]] = {
 def test_an_invalid_query_parameter_is_rejected_by_name(
     web: WebHarness, export_id: str, name: str
 ) -> None:
-    answer = result(web, export_id, **BAD_QUERIES[name])
-    assert answer.status_code == 422
-    assert answer.json()["error"]["fields"][0]["field"] == name.split(maxsplit=1)[0]
+    response = result(web, export_id, **BAD_QUERIES[name])
+    assert response.status_code == 422
+    assert response.json()["error"]["fields"][0]["field"] == name.split(maxsplit=1)[0]
 
 
 def test_a_huge_limit_returns_all_rows(web: WebHarness, export_id: str) -> None:
@@ -163,15 +163,15 @@ def test_a_huge_limit_returns_all_rows(web: WebHarness, export_id: str) -> None:
 def test_an_export_that_has_found_nothing_yet_has_no_rows(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
-    answer = result(web, started_export(ledger))
-    assert (lines(answer), head(answer)) == ([], ("0", "false", "queued"))
+    response = result(web, started_export(ledger))
+    assert (lines(response), head(response)) == ([], ("0", "false", "queued"))
 
 
 def test_an_export_without_followers_is_complete(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = started_export(ledger)
     assert claim_and_append(ledger, job_id) == "succeeded"
-    answer = result(web, job_id)
-    assert (lines(answer), head(answer)) == ([], ("0", "true", "succeeded"))
+    response = result(web, job_id)
+    assert (lines(response), head(response)) == ([], ("0", "true", "succeeded"))
 
 
 def test_an_ended_export_is_complete_at_its_last_row_only(
@@ -194,8 +194,8 @@ def test_the_rows_of_a_failed_or_canceled_export_are_available(
     ledger.finish(ledger.claim(failed), Status.FAILED)
     web.api.post(f"/jobs/{canceled}/cancel").raise_for_status()
     for job_id, status in ((failed, "failed"), (canceled, "canceled")):
-        answer = result(web, job_id)
-        assert (lines(answer), head(answer)) == (rows(0, 400), ("400", "true", status))
+        response = result(web, job_id)
+        assert (lines(response), head(response)) == (rows(0, 400), ("400", "true", status))
 
 
 def test_rows_that_are_no_longer_kept_are_gone(
@@ -205,8 +205,8 @@ def test_rows_that_are_no_longer_kept_are_gone(
     ledger.pass_time(TIMES.keep_bodies + SECOND)
     queries: list[dict[str, Any]] = [{}, {"cursor": 9_999}, {"follow": "true"}]
     for query in queries:
-        answer = result(web, export_id, **query)
-        assert (answer.status_code, answer.json()["error"]["code"]) == (410, "result_gone")
+        response = result(web, export_id, **query)
+        assert (response.status_code, response.json()["error"]["code"]) == (410, "result_gone")
     retried = web.api.post(f"/jobs/{export_id}/retry")
     assert (retried.status_code, retried.json()["error"]["code"]) == (409, "result_gone")
 
@@ -217,8 +217,8 @@ def test_rows_that_expire_during_the_response_abort_it(
     ledger.store.zremrangebyrank(f"hg:rows:{export_id}", 8, 8)
     with pytest.raises(httpx.RemoteProtocolError):
         result(web, export_id)
-    answer = result(web, export_id, JSON, cursor=1_500)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (410, "result_gone")
+    response = result(web, export_id, JSON, cursor=1_500)
+    assert (response.status_code, response.json()["error"]["code"]) == (410, "result_gone")
 
 
 def test_other_jobs_return_their_result(web: WebHarness, ledger: LedgerHarness) -> None:

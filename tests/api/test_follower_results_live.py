@@ -47,11 +47,11 @@ def reading(store: redis.Redis) -> set[str]:
 
 def test_rows_are_streamed_until_the_export_ends(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = started_export(ledger, 2, expected=450)
-    with following(web, job_id) as answer:
-        assert answer.headers["Heliograph-Complete"] == "false"
-        assert "Heliograph-Next-Cursor" not in answer.headers
-        assert answer.headers["X-Accel-Buffering"] == "no"
-        lines = answer.iter_lines()
+    with following(web, job_id) as response:
+        assert response.headers["Heliograph-Complete"] == "false"
+        assert "Heliograph-Next-Cursor" not in response.headers
+        assert response.headers["X-Accel-Buffering"] == "no"
+        lines = response.iter_lines()
         assert some(lines, 400) == rows(0, 400)
         claim_and_append(ledger, job_id, rows(400, 420), "3")
         assert some(lines, 20) == rows(400, 420)
@@ -62,15 +62,15 @@ def test_rows_are_streamed_until_the_export_ends(web: WebHarness, ledger: Ledger
 def test_rows_are_sent_soon_after_their_page(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = started_export(ledger, 1)
     others = reading(ledger.store)
-    with following(web, job_id, cursor=200) as answer:
-        lines = answer.iter_lines()
+    with following(web, job_id, cursor=200) as response:
+        lines = response.iter_lines()
         until(lambda: reading(ledger.store) - others)
-        began = time.monotonic()
+        started = time.monotonic()
         for page in range(1, 6):
             claim_and_append(ledger, job_id, rows(page * PAGE, (page + 1) * PAGE), f"{page}")
             assert some(lines, PAGE) == rows(page * PAGE, (page + 1) * PAGE)
         # By notification, not by polling every two seconds
-        assert time.monotonic() - began < 5 * 1.0
+        assert time.monotonic() - started < 5 * 1.0
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELED])
@@ -78,8 +78,8 @@ def test_a_failed_or_canceled_export_ends_the_stream(
     web: WebHarness, ledger: LedgerHarness, status: Status
 ) -> None:
     job_id = started_export(ledger, 1)
-    with following(web, job_id) as answer:
-        lines = answer.iter_lines()
+    with following(web, job_id) as response:
+        lines = response.iter_lines()
         assert some(lines, 200) == rows(0, 200)
         if status is Status.FAILED:
             ledger.finish(ledger.claim(job_id), status)
@@ -93,18 +93,18 @@ def test_the_rows_of_an_ended_export_are_streamed_once(
 ) -> None:
     job_id = started_export(ledger, 1)
     claim_and_append(ledger, job_id, rows(200, 230))
-    with following(web, job_id, cursor=100) as answer:
-        assert [json.loads(line) for line in answer.iter_lines()] == rows(100, 230)
-    with following(web, job_id, cursor=230) as answer:
-        assert list(answer.iter_lines()) == []
+    with following(web, job_id, cursor=100) as response:
+        assert [json.loads(line) for line in response.iter_lines()] == rows(100, 230)
+    with following(web, job_id, cursor=230) as response:
+        assert list(response.iter_lines()) == []
 
 
 def test_a_limit_ends_the_stream_in_the_middle_of_a_page(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
     job_id = started_export(ledger, 1)
-    with following(web, job_id, cursor=150, limit=100) as answer:
-        lines = answer.iter_lines()
+    with following(web, job_id, cursor=150, limit=100) as response:
+        lines = response.iter_lines()
         assert some(lines, 50) == rows(150, 200)
         claim_and_append(ledger, job_id, rows(200, 400), "2")
         assert [json.loads(line) for line in lines] == rows(200, 250)
@@ -114,23 +114,23 @@ def test_a_disconnected_client_resumes_after_its_last_row(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
     job_id = started_export(ledger, 2)
-    with following(web, job_id) as answer:
-        seen = some(answer.iter_lines(), 321)
+    with following(web, job_id) as response:
+        seen = some(response.iter_lines(), 321)
     claim_and_append(ledger, job_id, rows(400, 500))
-    with following(web, job_id, cursor=len(seen)) as answer:
-        seen += [json.loads(line) for line in answer.iter_lines()]
+    with following(web, job_id, cursor=len(seen)) as response:
+        seen += [json.loads(line) for line in response.iter_lines()]
     assert seen == rows(0, 500)
 
 
 @pytest.mark.parametrize("accept", ["text/csv", "application/json"])
 def test_only_ndjson_can_be_followed(web: WebHarness, ledger: LedgerHarness, accept: str) -> None:
-    answer = web.api.get(
+    response = web.api.get(
         f"/jobs/{started_export(ledger)}/result",
         params={"follow": "true"},
         headers={"Accept": accept},
     )
-    assert (answer.status_code, answer.json()["error"]["code"]) == (406, "not_acceptable")
-    assert "application/x-ndjson" in answer.json()["error"]["message"]
+    assert (response.status_code, response.json()["error"]["code"]) == (406, "not_acceptable")
+    assert "application/x-ndjson" in response.json()["error"]["message"]
 
 
 # -- cost
@@ -139,8 +139,8 @@ def test_only_ndjson_can_be_followed(web: WebHarness, ledger: LedgerHarness, acc
 def test_a_client_that_disconnects_is_unsubscribed(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id, others = started_export(ledger, 1), reading(ledger.store)
     for _ in range(3):
-        with following(web, job_id) as answer:
-            some(answer.iter_lines(), 1)
+        with following(web, job_id) as response:
+            some(response.iter_lines(), 1)
             until(lambda: reading(ledger.store) - others)
     until(lambda: not reading(ledger.store) - others)
 

@@ -20,41 +20,41 @@ role = "{role}"
 """
 
 
-def ask(web: WebHarness, body: Any = None, *, crowd: str = "followers", **headers: str) -> Any:
-    return web.api.post(f"/users/some.handle/{crowd}", json=body, headers=headers)
+def ask(web: WebHarness, body: Any = None, *, kind: str = "followers", **headers: str) -> Any:
+    return web.api.post(f"/users/some.handle/{kind}", json=body, headers=headers)
 
 
-@pytest.mark.parametrize("crowd", ["followers", "following"])
-def test_an_export_is_a_job_of_the_reading_account(web: WebHarness, crowd: str) -> None:
-    answer = ask(web, crowd=crowd)
-    job = answer.json()
-    assert (answer.status_code, answer.headers["Location"]) == (202, f"/jobs/{job['id']}")
-    assert (job["kind"], job["account"], job["to"]) == (crowd, "reader", "some.handle")
+@pytest.mark.parametrize("kind", ["followers", "following"])
+def test_an_export_is_a_job_of_the_reading_account(web: WebHarness, kind: str) -> None:
+    response = ask(web, kind=kind)
+    job = response.json()
+    assert (response.status_code, response.headers["Location"]) == (202, f"/jobs/{job['id']}")
+    assert (job["kind"], job["account"], job["to"]) == (kind, "reader", "some.handle")
     nothing = {"pages": 0, "users": 0, "expected": None, "limit": None, "eta": None}
     assert job["progress"] == nothing
-    assert web.api.get(answer.headers["Location"]).json() == job
-    listed = web.api.get("/jobs", params={"kind": crowd}).json()["items"]
+    assert web.api.get(response.headers["Location"]).json() == job
+    listed = web.api.get("/jobs", params={"kind": kind}).json()["items"]
     assert [each["id"] for each in listed] == [job["id"]]
 
 
-@pytest.mark.parametrize("crowd", ["followers", "following"])
-def test_get_explains_how_to_start_an_export(web: WebHarness, crowd: str) -> None:
-    answer = web.api.get(f"/users/some.handle/{crowd}")
-    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
-    assert "POST" in answer.json()["error"]["message"]
+@pytest.mark.parametrize("kind", ["followers", "following"])
+def test_get_explains_how_to_start_an_export(web: WebHarness, kind: str) -> None:
+    response = web.api.get(f"/users/some.handle/{kind}")
+    assert (response.status_code, response.headers["Allow"]) == (405, "POST")
+    assert "POST" in response.json()["error"]["message"]
 
 
 def test_an_export_accepts_a_limit_an_account_a_callback_and_metadata(web: WebHarness) -> None:
-    asked = {"limit": 10, "account": "shop", "callback": "crm", "metadata": {"order": 7}}
-    job = ask(web, asked).json()
+    requests = {"limit": 10, "account": "shop", "callback": "crm", "metadata": {"order": 7}}
+    job = ask(web, requests).json()
     assert (job["account"], job["callback"], job["metadata"]) == ("shop", "crm", {"order": 7})
     assert job["progress"]["limit"] == 10
 
 
 @pytest.mark.parametrize("name", ["some.handle", "@Some.Handle", " some.handle "])
 def test_a_user_can_be_given_in_every_usual_form(web: WebHarness, name: str) -> None:
-    answer = web.api.post(f"/users/{name}/followers")
-    assert (answer.status_code, answer.json().get("to")) == (202, "some.handle")
+    response = web.api.post(f"/users/{name}/followers")
+    assert (response.status_code, response.json().get("to")) == (202, "some.handle")
 
 
 BODIES: dict[str, Any] = {
@@ -78,17 +78,17 @@ def test_an_invalid_field_is_rejected_by_name_and_changes_nothing(
     web: WebHarness, name: str
 ) -> None:
     before = web.contents()
-    answer = ask(web, BODIES[name])
-    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_request")
-    assert answer.json()["error"]["message"].startswith(f"{next(iter(BODIES[name]))}: ")
+    response = ask(web, BODIES[name])
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid_request")
+    assert response.json()["error"]["message"].startswith(f"{next(iter(BODIES[name]))}: ")
     assert web.contents() == before
 
 
 @pytest.mark.parametrize("name", ["not a name", "a" * 31, "%00", "..", "pk:17", "%F0%9F%A6%8A"])
 def test_an_invalid_username_is_rejected(web: WebHarness, name: str) -> None:
     before = web.contents()
-    answer = web.api.post(f"/users/{name}/followers")
-    assert (answer.status_code, answer.json()["error"]["code"]) in (
+    response = web.api.post(f"/users/{name}/followers")
+    assert (response.status_code, response.json()["error"]["code"]) in (
         (422, "invalid_request"),
         (404, "not_found"),  # the client itself takes `..` for a way up
     )
@@ -107,7 +107,7 @@ def test_the_same_idempotency_key_and_request_return_the_same_export(web: WebHar
     assert again.json() == first.json()
     for other in (
         ask(web, {"limit": 11}, **{"Idempotency-Key": "k"}),
-        ask(web, {"limit": 10}, crowd="following", **{"Idempotency-Key": "k"}),
+        ask(web, {"limit": 10}, kind="following", **{"Idempotency-Key": "k"}),
     ):
         assert (other.status_code, other.json()["error"]["code"]) == (409, "idempotency_conflict")
     stranger = {"Idempotency-Key": "k", "Authorization": f"Bearer {OTHER_KEY}"}
@@ -136,9 +136,9 @@ def test_only_accounts_that_may_read_are_used(
         run_web(store_url, tmp_path, ONE_ACCOUNT.format(role=role)) as port,
         connect(port, store) as web,
     ):
-        answer = ask(web, body)
-    assert answer.status_code == status
-    assert (answer.json()["error"] or {}).get("code") == code
+        response = ask(web, body)
+    assert response.status_code == status
+    assert (response.json()["error"] or {}).get("code") == code
 
 
 def test_progress_is_shown_while_an_export_runs_and_waits(
@@ -160,13 +160,13 @@ def test_progress_is_shown_while_an_export_runs_and_waits(
 
 def test_the_documentation_describes_an_export_and_its_rows(web: WebHarness) -> None:
     paths = web.http.get("/openapi.json").json()["paths"]
-    for crowd in ("followers", "following"):
-        answers = paths[f"/users/{{username}}/{crowd}"]["post"]["responses"]
-        example = answers["202"]["content"]["application/json"]["example"]
+    for kind in ("followers", "following"):
+        responses = paths[f"/users/{{username}}/{kind}"]["post"]["responses"]
+        example = responses["202"]["content"]["application/json"]["example"]
         assert set(example["progress"]) == {"pages", "users", "expected", "limit", "eta"}
-        assert {"422", "503"} <= set(answers)
-    answers = paths["/jobs/{job_id}/result"]["get"]["responses"]
+        assert {"422", "503"} <= set(responses)
+    responses = paths["/jobs/{job_id}/result"]["get"]["responses"]
     assert {"application/x-ndjson", "text/csv", "application/json"} <= set(
-        answers["200"]["content"]
+        responses["200"]["content"]
     )
-    assert {"406", "409", "410"} <= set(answers)
+    assert {"406", "409", "410"} <= set(responses)

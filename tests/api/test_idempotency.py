@@ -59,9 +59,9 @@ def test_another_key_or_none_creates_another_job(web: WebHarness) -> None:
 
 def test_concurrent_requests_with_one_key_create_one_job(web: WebHarness) -> None:
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: ask(web, "order-7"), range(16)))
-    assert {answer.status_code for answer in answers} == {202}
-    assert len({answer.json()["id"] for answer in answers}) == 1
+        responses = list(pool.map(lambda _: ask(web, "order-7"), range(16)))
+    assert {answer.status_code for answer in responses} == {202}
+    assert len({answer.json()["id"] for answer in responses}) == 1
     assert web.store.zcard("hg:jobs") == 1
 
 
@@ -76,7 +76,7 @@ def test_a_key_of_255_characters_is_accepted(web: WebHarness) -> None:
 
 @pytest.mark.parametrize("key", ["", "a b", "k" * 256])
 def test_an_invalid_key_is_rejected_by_name(web: WebHarness, key: str) -> None:
-    refused = ask(web, key)
-    assert refused.status_code == 422
-    assert [item["field"] for item in refused.json()["error"]["fields"]] == ["Idempotency-Key"]
+    response = ask(web, key)
+    assert response.status_code == 422
+    assert [item["field"] for item in response.json()["error"]["fields"]] == ["Idempotency-Key"]
     assert web.contents() == {}

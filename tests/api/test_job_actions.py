@@ -39,9 +39,9 @@ def test_canceling_is_idempotent(web: WebHarness) -> None:
 def test_a_canceled_running_job_does_not_write(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = make(web)
     claim = ledger.claim(job_id)
-    asked = web.api.post(f"/jobs/{job_id}/cancel")
-    assert asked.status_code == 200
-    assert (asked.json()["status"], asked.json()["cancel_requested"]) == ("running", True)
+    requests = web.api.post(f"/jobs/{job_id}/cancel")
+    assert requests.status_code == 200
+    assert (requests.json()["status"], requests.json()["cancel_requested"]) == ("running", True)
     assert ledger.record_intent(claim) == "canceled"
     assert web.api.get(f"/jobs/{job_id}").json()["status"] == "canceled"
 
@@ -50,7 +50,7 @@ def test_a_job_that_is_sending_cannot_be_canceled(web: WebHarness, ledger: Ledge
     job_id = make(web)
     ledger.claim_and_send(job_id)
     late = web.api.post(f"/jobs/{job_id}/cancel")
-    assert (late.status_code, late.json()["error"]["code"]) == (409, "too_late")
+    assert (late.status_code, late.json()["error"]["code"]) == (409, "not_cancelable")
 
 
 @pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.UNCERTAIN])
@@ -61,7 +61,7 @@ def test_a_job_that_has_ended_cannot_be_canceled(
     ledger.finish(ledger.claim_and_send(job_id), status)
     before = web.contents()
     late = web.api.post(f"/jobs/{job_id}/cancel")
-    assert (late.status_code, late.json()["error"]["code"]) == (409, "too_late")
+    assert (late.status_code, late.json()["error"]["code"]) == (409, "not_cancelable")
     assert str(status) in late.json()["error"]["message"]
     assert web.contents() == before
 
@@ -97,8 +97,8 @@ def test_only_failed_and_uncertain_jobs_can_be_retried(
     ledger.claim(running)
     before = web.contents()
     for job_id in (waiting, canceled, running, done):
-        refused = web.api.post(f"/jobs/{job_id}/retry")
-        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "not_retryable")
+        response = web.api.post(f"/jobs/{job_id}/retry")
+        assert (response.status_code, response.json()["error"]["code"]) == (409, "not_retryable")
     assert web.contents() == before
 
 
@@ -106,8 +106,8 @@ def test_a_job_without_its_text_cannot_be_retried(web: WebHarness, ledger: Ledge
     job_id = make(web)
     ledger.finish(ledger.claim_and_send(job_id), Status.FAILED)
     web.store.delete(f"hg:jobtext:{job_id}")
-    refused = web.api.post(f"/jobs/{job_id}/retry")
-    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "text_gone")
+    response = web.api.post(f"/jobs/{job_id}/retry")
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "text_gone")
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"null", b"anything at all"])

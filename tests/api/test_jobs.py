@@ -159,9 +159,9 @@ def test_many_callers_wait_for_different_jobs(web: WebHarness, ledger: LedgerHar
         until(lambda: feed_readers(web.store))
         for job_id in made:
             ledger.finish(ledger.claim_and_send(job_id))
-        answers = [answer.result(10).json() for answer in waiting]
-    assert [answer["id"] for answer in answers] == made
-    assert {answer["status"] for answer in answers} == {"succeeded"}
+        responses = [answer.result(10).json() for answer in waiting]
+    assert [answer["id"] for answer in responses] == made
+    assert {answer["status"] for answer in responses} == {"succeeded"}
 
 
 def test_a_wait_that_times_out_returns_the_job_as_it_is(web: WebHarness) -> None:

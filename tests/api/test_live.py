@@ -29,25 +29,27 @@ def following(web: WebHarness, job_id: str, last_id: str | None = None) -> Any:
     return subscribe(web.api, f"/jobs/{job_id}/live", last_id)
 
 
-def statuses(told: list[StreamEvent]) -> list[str]:
-    return [each.data["status"] for each in told]
+def statuses(received: list[StreamEvent]) -> list[str]:
+    return [each.data["status"] for each in received]
 
 
 def test_a_job_is_followed_from_creation_to_end(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = make(web)
     with following(web, job_id) as stream:
-        told = stream.take(1)
+        received = stream.take(1)
         ledger.finish(ledger.claim_and_send(job_id))
-        told += list(stream)
+        received += list(stream)
 
-    assert statuses(told) == STEPS
-    assert [each.id for each in told] == ["1", "2", "3", "4"]
-    assert [each.event for each in told] == ["change", "change", "change", "end"]
+    assert statuses(received) == STEPS
+    assert [each.id for each in received] == ["1", "2", "3", "4"]
+    assert [each.event for each in received] == ["change", "change", "change", "end"]
     timeline = web.api.get(f"/jobs/{job_id}/timeline").json()["items"]
     shown = web.api.get(f"/jobs/{job_id}").json()
-    assert [each.data for each in told[:-1]] == [{"id": job_id, **line} for line in timeline[:-1]]
+    assert [each.data for each in received[:-1]] == [
+        {"id": job_id, **line} for line in timeline[:-1]
+    ]
     outcome = {name: shown[name] for name in ("result", "error")}
-    assert told[-1].data == {"id": job_id, **timeline[-1], **outcome}
+    assert received[-1].data == {"id": job_id, **timeline[-1], **outcome}
     assert outcome["result"] == RESULT
     assert stream.retries[0] == 1000
 
@@ -56,10 +58,10 @@ def test_a_late_subscriber_receives_the_same_events(web: WebHarness, ledger: Led
     job_id = make(web)
     with following(web, job_id) as stream:
         ledger.finish(ledger.claim_and_send(job_id), Status.FAILED)
-        told = list(stream)
+        received = list(stream)
     with following(web, job_id) as stream:
-        assert list(stream) == told
-    assert told[-1].data["error"]["code"] == FAILURE.code
+        assert list(stream) == received
+    assert received[-1].data["error"]["code"] == FAILURE.code
 
 
 @pytest.mark.parametrize("heard", range(4))
@@ -72,20 +74,20 @@ def test_a_stream_resumes_after_the_last_event(
         lambda: ledger.record_intent(ledger.claim(job_id)),
         lambda: ledger.finish(ledger.claim(job_id)),
     ]
-    told: list[StreamEvent] = []
+    received: list[StreamEvent] = []
     with following(web, job_id) as stream:
         for number in range(heard):
-            told += stream.take(1)
+            received += stream.take(1)
             steps[number]()
     for step in steps[heard:]:
         step()
 
-    last_id = told[-1].id if told else None
+    last_id = received[-1].id if received else None
     with following(web, job_id, last_id) as stream:
-        told += list(stream)
+        received += list(stream)
 
-    assert [each.id for each in told] == ["1", "2", "3", "4"]
-    assert statuses(told) == STEPS
+    assert [each.id for each in received] == ["1", "2", "3", "4"]
+    assert statuses(received) == STEPS
 
 
 def test_the_query_parameter_works_like_the_header_which_takes_precedence(
@@ -117,14 +119,14 @@ def test_a_retried_job_continues_its_stream(web: WebHarness, ledger: LedgerHarne
         last = list(stream)[-1]
     web.api.post(f"/jobs/{job_id}/retry").raise_for_status()
     with following(web, job_id, last.id) as stream:
-        told = stream.take(1)
+        received = stream.take(1)
         ledger.finish(ledger.claim(job_id))
-        told += list(stream)
+        received += list(stream)
     with following(web, job_id) as stream:
         whole = list(stream)
 
-    assert statuses(told)[0] == "queued"
-    assert told[-1].event == "end"
+    assert statuses(received)[0] == "queued"
+    assert received[-1].event == "end"
     # A late subscriber does not see the first end as the end
     assert [each.event for each in whole].count("end") == 1
     assert statuses(whole)[:4] == [*STEPS[:3], "failed"]
@@ -137,9 +139,9 @@ def test_an_id_from_the_future_gets_a_gap_and_the_whole_history(
     job_id = make(web)
     ledger.finish(ledger.claim_and_send(job_id))
     with following(web, job_id, "9") as stream:
-        gap, *told = list(stream)
+        gap, *received = list(stream)
     assert (gap.event, gap.id, gap.data) == ("gap", None, {"id": job_id, "after": "9"})
-    assert statuses(told) == STEPS
+    assert statuses(received) == STEPS
 
 
 def test_an_expired_position_gets_a_gap(web: WebHarness, ledger: LedgerHarness) -> None:
@@ -148,11 +150,11 @@ def test_an_expired_position_gets_a_gap(web: WebHarness, ledger: LedgerHarness) 
     web.store.hset(f"hg:job:{job_id}", "trimmed", 7)
     ledger.finish(ledger.claim_and_send(job_id))
     with following(web, job_id, "3") as stream:
-        gap, *told = list(stream)
+        gap, *received = list(stream)
     assert gap.event == "gap"
-    assert [each.id for each in told] == ["8", "9", "10"]
+    assert [each.id for each in received] == ["8", "9", "10"]
     with following(web, job_id) as stream:
-        assert list(stream) == told  # nobody who begins has missed anything
+        assert list(stream) == received  # nobody who begins has missed anything
 
 
 def test_a_result_too_long_for_the_stream_is_sent_whole(
@@ -161,12 +163,12 @@ def test_a_result_too_long_for_the_stream_is_sent_whole(
     job_id, long = make(web), {"message_id": "m" * 4_000}
     claim = ledger.claim_and_send(job_id)
     with following(web, job_id) as stream:
-        told = stream.take(3)
+        received = stream.take(3)
         until(lambda: feed_readers(web.store))
         ledger.run(ledger.claims.finish(claim, Status.SUCCEEDED, result=long, failure=None))
-        told += list(stream)
-    assert statuses(told) == STEPS
-    assert told[-1].data["result"] == long
+        received += list(stream)
+    assert statuses(received) == STEPS
+    assert received[-1].data["result"] == long
 
 
 def test_progress_is_sent_between_the_changes(web: WebHarness, ledger: LedgerHarness) -> None:
@@ -174,17 +176,17 @@ def test_progress_is_sent_between_the_changes(web: WebHarness, ledger: LedgerHar
     script = "publish_progress(load_job(ARGV[1]), cjson.decode(ARGV[2]), now_ms())"
     claim = ledger.claim_and_send(job_id)
     with following(web, job_id) as stream, subscribe(web.api, "/live") as everything:
-        told = stream.take(3)
+        received = stream.take(3)
         everything.take(1)
         until(lambda: feed_readers(web.store))
         run_lua(web.store, script, job_id, json.dumps(news))
-        told += stream.take(1)
+        received += stream.take(1)
         ledger.finish(claim)
-        told += list(stream)
+        received += list(stream)
         of_all = everything.take(2)
 
-    assert [each.event for each in told] == ["change"] * 3 + ["progress", "end"]
-    assert (told[3].id, told[3].data["progress"]) == (None, news)
+    assert [each.event for each in received] == ["change"] * 3 + ["progress", "end"]
+    assert (received[3].id, received[3].data["progress"]) == (None, news)
     assert stream.last_id == "4"
     assert [each.event for each in of_all] == ["progress", "end"]
     assert of_all[0].id is not None
@@ -193,9 +195,9 @@ def test_progress_is_sent_between_the_changes(web: WebHarness, ledger: LedgerHar
 @pytest.mark.parametrize("path", ["/jobs/{}/live", "/live"])
 @pytest.mark.parametrize("last_id", ["x", "-1", "1.5", "\uff11", "1" * 20, "1-", "1-2-3", "*"])
 def test_an_invalid_event_id_is_rejected(web: WebHarness, path: str, last_id: str) -> None:
-    refused = web.api.get(path.format(make(web)), params={"after": last_id})
-    assert refused.status_code == 422
-    assert [item["field"] for item in refused.json()["error"]["fields"]] == ["after"]
+    response = web.api.get(path.format(make(web)), params={"after": last_id})
+    assert response.status_code == 422
+    assert [item["field"] for item in response.json()["error"]["fields"]] == ["after"]
 
 
 def test_too_many_subscribers_are_rejected(
@@ -206,9 +208,9 @@ def test_too_many_subscribers_are_rejected(
         one.take(1)
         other.take(1)
         for path in ("/live", f"/jobs/{make(web)}/live"):
-            refused = web.api.get(path)
-            assert refused.status_code == 503
-            assert refused.json()["error"]["code"] == "too_many_listeners"
+            response = web.api.get(path)
+            assert response.status_code == 503
+            assert response.json()["error"]["code"] == "too_many_subscribers"
 
 
 def test_a_silent_stream_sends_heartbeats(web: WebHarness, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,14 +229,14 @@ def test_a_change_missing_from_the_stream_is_found_by_polling(
     monkeypatch.setattr("service.live.subscriptions.HEARTBEAT_SECONDS", 0.05)
     job_id = make(web)
     with following(web, job_id) as stream:
-        told = stream.take(1)
+        received = stream.take(1)
         web.store.rpush(f"hg:jobtl:{job_id}", json.dumps(["1795170408509", "queued", "older", ""]))
-        told += stream.take(1)
+        received += stream.take(1)
         # When a newer release ends the job, the numbers continue
         web.api.post(f"/jobs/{job_id}/cancel").raise_for_status()
-        told += list(stream)
-    assert [each.id for each in told] == ["1", "2", "3"]
-    assert told[1].data["by"] == "older"
+        received += list(stream)
+    assert [each.id for each in received] == ["1", "2", "3"]
+    assert received[1].data["by"] == "older"
 
 
 def test_responses_are_neither_cached_nor_buffered(web: WebHarness) -> None:
@@ -247,12 +249,12 @@ def test_responses_are_neither_cached_nor_buffered(web: WebHarness) -> None:
 def test_a_short_redis_outage_loses_no_event(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = make(web)
     with following(web, job_id) as stream, subscribe(web.api, "/live") as everything:
-        told, heard = stream.take(1), everything.take(1)
+        received, heard = stream.take(1), everything.take(1)
         until(lambda: feed_readers(web.store))
         (reader,) = (each for each in web.store.client_list() if each["cmd"] == "xread")
         web.store.client_kill_filter(_id=reader["id"])
         ledger.finish(ledger.claim_and_send(job_id))
-        told += list(stream)
+        received += list(stream)
         heard += everything.take(3)
-    assert statuses(told) == STEPS
+    assert statuses(received) == STEPS
     assert statuses(heard[1:]) == STEPS[1:]

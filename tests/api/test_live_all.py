@@ -25,8 +25,8 @@ def make(web: WebHarness, **changes: Any) -> str:
     return job_id
 
 
-def statuses(told: list[StreamEvent]) -> list[str]:
-    return [each.data["status"] for each in told]
+def statuses(received: list[StreamEvent]) -> list[str]:
+    return [each.data["status"] for each in received]
 
 
 def test_all_jobs_are_followed_from_now_on(web: WebHarness, ledger: LedgerHarness) -> None:
@@ -35,11 +35,11 @@ def test_all_jobs_are_followed_from_now_on(web: WebHarness, ledger: LedgerHarnes
         (ready,) = stream.take(1)
         first, second = make(web), make(web, to="@another")
         ledger.finish(ledger.claim_and_send(web.store.get("hg:acct:shop:turn").decode()))  # type: ignore[union-attr]
-        told = stream.take(6)
+        received = stream.take(6)
     assert ready.event == "ready"
-    assert {first, second} < {each.data["id"] for each in told}
-    assert len({each.id for each in told}) == len(told)
-    assert [each.id for each in told] == sorted(str(each.id) for each in told)
+    assert {first, second} < {each.data["id"] for each in received}
+    assert len({each.id for each in received}) == len(received)
+    assert [each.id for each in received] == sorted(str(each.id) for each in received)
 
 
 def test_a_stream_of_all_jobs_resumes_even_before_the_first_event(
@@ -53,11 +53,11 @@ def test_a_stream_of_all_jobs_resumes_even_before_the_first_event(
         first = stream.take(1)
     claim = ledger.claim_and_send(job_id)
     with subscribe(web.api, "/live", first[0].id) as stream:
-        told = stream.take(2)
+        received = stream.take(2)
         ledger.finish(claim)
-        told += stream.take(1)
-    assert statuses(first + told) == STEPS
-    assert told[-1].data["result"] == RESULT
+        received += stream.take(1)
+    assert statuses(first + received) == STEPS
+    assert received[-1].data["result"] == RESULT
 
 
 def test_a_long_absence_is_caught_up_page_by_page(web: WebHarness) -> None:
@@ -65,10 +65,10 @@ def test_a_long_absence_is_caught_up_page_by_page(web: WebHarness) -> None:
         (ready,) = stream.take(1)
     made = [make(web, delay_seconds=60) for _ in range(450)]
     with subscribe(web.api, "/live", ready.id) as stream:
-        told = stream.take(450)
+        received = stream.take(450)
         made.append(make(web, delay_seconds=60))
-        told += stream.take(1)
-    assert [each.data["id"] for each in told] == made
+        received += stream.take(1)
+    assert [each.data["id"] for each in received] == made
 
 
 def test_entries_that_are_no_longer_kept_are_reported_as_a_gap(web: WebHarness) -> None:
@@ -78,9 +78,9 @@ def test_entries_that_are_no_longer_kept_are_reported_as_a_gap(web: WebHarness) 
     lost, kept = make(web, delay_seconds=60), make(web, delay_seconds=60)
     web.store.xtrim(STREAM_KEY, maxlen=1, approximate=False)
     with subscribe(web.api, "/live", ready.id) as stream:
-        gap, told = stream.take(2)
+        gap, received = stream.take(2)
     assert (gap.event, gap.data) == ("gap", {"after": ready.id})
-    assert (told.data["id"], told.event) == (kept, "change")
+    assert (received.data["id"], received.event) == (kept, "change")
     assert lost != kept
 
 
@@ -106,21 +106,21 @@ def test_a_subscriber_that_reads_nothing_is_disconnected_alone(
     # Given one subscriber that reads and one that does not
     monkeypatch.setattr("service.live.broadcaster.MAX_PENDING", 256)
     web = own_web
-    with _silent_subscriber(web) as deaf, subscribe(web.api, "/live") as stream:
+    with _silent_subscriber(web) as silent, subscribe(web.api, "/live") as stream:
         stream.take(1)
         until(lambda: feed_readers(web.store))
 
         # When more happens than the silent one's buffers hold
-        told: list[StreamEvent] = []
+        received: list[StreamEvent] = []
         for number in range(40):
             _flood(web.store, 100 * number, 100)
-            told += stream.take(100)
+            received += stream.take(100)
 
         # Then it is disconnected, the other has received everything, and webhooks are accepted
         until(lambda: _subscribers(web) == 1, 20)
-        until(lambda: _is_cut(deaf), 20)
+        until(lambda: _is_cut(silent), 20)
         assert web.http.get("/healthz").status_code == 200
-    assert [each.data["id"] for each in told] == [f"job_{number}" for number in range(4_000)]
+    assert [each.data["id"] for each in received] == [f"job_{number}" for number in range(4_000)]
 
 
 def _flood(store: redis.Redis, first: int, count: int, size: int = 4_000) -> None:
@@ -134,7 +134,7 @@ def _subscribers(web: WebHarness) -> int:
     (line,) = (
         line
         for line in web.http.get("/metrics").text.splitlines()
-        if line.startswith("heliograph_live_listeners")
+        if line.startswith("heliograph_live_subscribers")
     )
     return int(float(line.split()[1]))
 
@@ -163,11 +163,11 @@ def test_a_stuck_subscriber_is_disconnected_even_with_few_pending_entries(
     own_web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.api.event_streams.SEND_TIMEOUT_SECONDS", 0.3)
-    with _silent_subscriber(own_web) as deaf, subscribe(own_web.api, "/live") as stream:
+    with _silent_subscriber(own_web) as silent, subscribe(own_web.api, "/live") as stream:
         stream.take(1)
         until(lambda: feed_readers(own_web.store))
         for number in range(30):
             _flood(own_web.store, 10 * number, 10, size=65_536)
             stream.take(10)
         until(lambda: _subscribers(own_web) == 1, 20)
-        until(lambda: _is_cut(deaf), 20)
+        until(lambda: _is_cut(silent), 20)

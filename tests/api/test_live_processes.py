@@ -114,9 +114,9 @@ def test_a_subscriber_resumes_at_another_process(
 
     # When a subscriber loses its connection because the first is killed
     with subscribe(one, path) as stream:
-        told = stream.take(1)
+        received = stream.take(1)
         claim = ledger.claim(job_id)
-        told += stream.take(1)
+        received += stream.take(1)
         first.kill()
         ledger.record_intent(claim)
         with pytest.raises(httpx.TransportError):
@@ -124,13 +124,13 @@ def test_a_subscriber_resumes_at_another_process(
 
     # Then the second sends the rest, as events and over a socket
     with (
-        subscribe(other, path, told[-1].id) as stream,
-        WebSocket(port, f"{path}?after={told[-1].id}", BEARER) as wire,
+        subscribe(other, path, received[-1].id) as stream,
+        WebSocket(port, f"{path}?after={received[-1].id}", BEARER) as wire,
     ):
         ledger.finish(claim)
         rest: list[StreamEvent] = list(stream)
         assert list(wire) == rest
-    assert [each.id for each in told + rest] == ["1", "2", "3", "4"]
+    assert [each.id for each in received + rest] == ["1", "2", "3", "4"]
 
 
 def _fill(store: redis.Redis) -> None:
@@ -150,16 +150,16 @@ def test_subscribers_are_disconnected_when_the_process_stops(
         subscribe(api, f"/jobs/{job_id}/live") as one,
         subscribe(api, "/live") as everything,
         WebSocket(port, f"/jobs/{job_id}/live", BEARER) as wire,
-        socket.create_connection(("127.0.0.1", port)) as deaf,
+        socket.create_connection(("127.0.0.1", port)) as silent,
     ):
-        deaf.sendall(request("/live", API_KEY))
-        for listener in (one, everything, wire):
-            listener.take(1)
+        silent.sendall(request("/live", API_KEY))
+        for subscriber in (one, everything, wire):
+            subscriber.take(1)
         _fill(ledger.store)
         everything.take(300)
 
         # When the process is told to stop
-        began = time.monotonic()
+        started = time.monotonic()
         process.send_signal(signal.SIGTERM)
 
         # Then they are told to reconnect at different times, and it stops soon
@@ -168,7 +168,7 @@ def test_subscribers_are_disconnected_when_the_process_stops(
         assert len(one.retries) == 2
         assert wire.code == 1012
         assert process.wait(5) in (0, -signal.SIGTERM, 143)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - started < 5
     assert "Traceback" not in web_processes.logs()
 
 
@@ -191,13 +191,13 @@ def test_many_subscribers_take_little_memory(
     head = request("/live", API_KEY, upgraded=upgraded)
 
     async def scene() -> float:
-        crowd = await subscribe_many(port, head, 20)
+        kind = await subscribe_many(port, head, 20)
         before = resident_bytes(process.pid)
-        crowd += await subscribe_many(port, head, SUBSCRIBERS)
+        kind += await subscribe_many(port, head, SUBSCRIBERS)
         job_id = await asyncio.to_thread(make, api)
-        await wait_for_word(crowd, job_id.encode())
+        await wait_for_word(kind, job_id.encode())
         after = resident_bytes(process.pid)
-        await close_all(crowd)
+        await close_all(kind)
         return (after - before) / SUBSCRIBERS
 
     assert asyncio.run(scene()) < MAX_BYTES

@@ -21,23 +21,23 @@ def make(web: WebHarness) -> str:
     return job_id
 
 
-def refusal(web: WebHarness, path: str, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
-    with pytest.raises(WebSocketRejected) as refused:
+def rejection(web: WebHarness, path: str, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
+    with pytest.raises(WebSocketRejected) as response:
         WebSocket(web.port, path, headers)
-    return refused.value.status, json.loads(refused.value.body)["error"]
+    return response.value.status, json.loads(response.value.body)["error"]
 
 
 def test_a_job_is_followed_to_its_end(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = make(web)
     path = f"/jobs/{job_id}/live"
     with WebSocket(web.port, path, BEARER) as wire, subscribe(web.api, path) as stream:
-        told = wire.take(1)
+        received = wire.take(1)
         ledger.finish(ledger.claim_and_send(job_id))
-        told += list(wire)
-        assert told == list(stream)
+        received += list(wire)
+        assert received == list(stream)
     assert wire.code == 1000
-    assert [each.id for each in told] == ["1", "2", "3", "4"]
-    assert (told[-1].event, told[-1].data["result"]) == ("end", RESULT)
+    assert [each.id for each in received] == ["1", "2", "3", "4"]
+    assert (received[-1].event, received[-1].data["result"]) == ("end", RESULT)
 
 
 @pytest.mark.parametrize("how", ["header", "query"])
@@ -46,17 +46,17 @@ def test_a_socket_resumes_after_the_last_message(
 ) -> None:
     job_id = make(web)
     with WebSocket(web.port, f"/jobs/{job_id}/live", BEARER) as wire:
-        told = wire.take(1)
+        received = wire.take(1)
         claim = ledger.claim_and_send(job_id)
-        told += wire.take(1)
+        received += wire.take(1)
     ledger.finish(claim)
-    last_id = str(told[-1].id)
+    last_id = str(received[-1].id)
     query, header = (
         (f"?after={last_id}", {}) if how == "query" else ("", {"Last-Event-ID": last_id})
     )
     with WebSocket(web.port, f"/jobs/{job_id}/live{query}", BEARER | header) as wire:
-        told += list(wire)
-    assert [each.id for each in told] == ["1", "2", "3", "4"]
+        received += list(wire)
+    assert [each.id for each in received] == ["1", "2", "3", "4"]
 
 
 def test_all_jobs_are_followed_and_resumed(web: WebHarness, ledger: LedgerHarness) -> None:
@@ -64,28 +64,28 @@ def test_all_jobs_are_followed_and_resumed(web: WebHarness, ledger: LedgerHarnes
         (ready,) = wire.take(1)
     job_id = make(web)
     with WebSocket(web.port, f"/live?after={ready.id}", BEARER) as wire:
-        told = wire.take(1)
+        received = wire.take(1)
         ledger.claim(job_id)
-        told += wire.take(1)
-    assert [each.data["status"] for each in told] == ["queued", "running"]
-    assert {each.data["id"] for each in told} == {job_id}
+        received += wire.take(1)
+    assert [each.data["status"] for each in received] == ["queued", "running"]
+    assert {each.data["id"] for each in received} == {job_id}
 
 
 def test_messages_from_the_client_are_ignored(web: WebHarness, ledger: LedgerHarness) -> None:
     job_id = make(web)
     with WebSocket(web.port, f"/jobs/{job_id}/live", BEARER) as wire:
-        told = wire.take(1)
+        received = wire.take(1)
         for number in range(200):
-            wire.say(f"hello {number}")
+            wire.send_text(f"hello {number}")
         ledger.finish(ledger.claim_and_send(job_id))
-        told += list(wire)
-    assert len(told) == 4
+        received += list(wire)
+    assert len(received) == 4
 
 
 def test_a_client_that_sends_a_large_message_is_disconnected(web: WebHarness) -> None:
     with WebSocket(web.port, "/live", BEARER) as wire:
         wire.take(1)
-        wire.say("x" * 5_000)
+        wire.send_text("x" * 5_000)
         assert list(wire) == []
     assert wire.code == 1009
 
@@ -102,7 +102,7 @@ def test_a_client_that_sends_a_large_message_is_disconnected(web: WebHarness) ->
     ],
 )
 def test_a_socket_requires_a_key(web: WebHarness, path: str, headers: dict[str, str]) -> None:
-    status, error = refusal(web, f"{path}?key={API_KEY}", headers)
+    status, error = rejection(web, f"{path}?key={API_KEY}", headers)
     assert (status, error["code"]) == (401, "unauthorized")
 
 
@@ -112,20 +112,20 @@ def test_every_key_may_subscribe(web: WebHarness) -> None:
 
 
 def test_an_unknown_job_is_rejected_before_the_socket_is_accepted(web: WebHarness) -> None:
-    status, error = refusal(web, "/jobs/job_unknown/live", BEARER)
+    status, error = rejection(web, "/jobs/job_unknown/live", BEARER)
     assert (status, error["code"]) == (404, "unknown_job")
     assert web.contents() == {}
 
 
 def test_an_invalid_event_id_is_rejected(web: WebHarness) -> None:
-    status, error = refusal(web, f"/jobs/{make(web)}/live?after=soon", BEARER)
+    status, error = rejection(web, f"/jobs/{make(web)}/live?after=soon", BEARER)
     assert (status, error["fields"][0]["field"]) == (422, "after")
 
 
 def test_too_many_sockets_are_rejected(web: WebHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.api.live.MAX_SUBSCRIBERS", 0)
-    status, error = refusal(web, "/live", BEARER)
-    assert (status, error["code"]) == (503, "too_many_listeners")
+    status, error = rejection(web, "/live", BEARER)
+    assert (status, error["code"]) == (503, "too_many_subscribers")
 
 
 def test_a_closed_socket_is_unsubscribed(web: WebHarness) -> None:

@@ -18,14 +18,14 @@ USER_FRESH, POST_FRESH = 300 * SECOND, 60 * SECOND
 def test_an_unknown_user_is_not_found_and_not_looked_up_again_for_a_minute(
     web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
-    asked = executor.submit(web.api.get, f"/users/{name}")
+    requests = executor.submit(web.api.get, f"/users/{name}")
     fail_lookup(ledger, pending_lookups(web)[0], "user_not_found")
-    for answer in (asked.result(), web.api.get(f"/users/{name}")):
-        assert answer.status_code == 404
-        error = error_of(answer)
+    for response in (requests.result(), web.api.get(f"/users/{name}")):
+        assert response.status_code == 404
+        error = error_of(response)
         assert (error["code"], error["reason"]) == ("not_found", "user_not_found")
         assert error["message"] == "There is no such user."
-        assert answer.headers["Cache-Control"].startswith("private, max-age=")
+        assert response.headers["Cache-Control"].startswith("private, max-age=")
     assert len(list_jobs(web, kind="lookup")) == 1
     ledger.pass_time(MINUTE)
     assert web.api.get(f"/users/{name}", params={"wait": 0}).status_code == 202
@@ -42,7 +42,7 @@ def test_a_user_that_is_gone_removes_the_copy(
 
 
 @pytest.mark.parametrize(
-    ("path", "code", "status", "told"),
+    ("path", "code", "status", "expected"),
     [
         ("/posts/DNZCmWE8gAB", "media_not_found", 404, "not_found"),
         ("/posts/DNZCmWE8gAB", "media_unavailable", 404, "not_found"),
@@ -54,16 +54,16 @@ def test_a_user_that_is_gone_removes_the_copy(
     ],
 )
 def test_each_instagram_error_has_its_status(
-    web: WebHarness, ledger: LedgerHarness, path: str, code: str, status: int, told: str
+    web: WebHarness, ledger: LedgerHarness, path: str, code: str, status: int, expected: str
 ) -> None:
     assert web.api.get(path, params={"wait": 0}).status_code == 202
     fail_lookup(ledger, pending_lookups(web)[0], code)
-    answer = web.api.get(path)
-    error = error_of(answer)
-    assert (answer.status_code, error["code"], error["reason"]) == (status, told, code)
+    response = web.api.get(path)
+    error = error_of(response)
+    assert (response.status_code, error["code"], error["reason"]) == (status, expected, code)
     assert "job" not in error["message"].lower()
     if status == 502:
-        assert 1 <= int(answer.headers["Retry-After"]) <= 60
+        assert 1 <= int(response.headers["Retry-After"]) <= 60
 
 
 def test_a_copy_survives_errors_with_a_warning(
@@ -75,9 +75,9 @@ def test_a_copy_survives_errors_with_a_warning(
     fail_lookup(ledger, pending_lookups(web)[0], "timed_out")
     # When it is requested within the minute without a new lookup, and after it
     for expected in (1 + 1, 1 + 1 + 1):
-        answer = second_web.api.get(f"/users/{name}")
-        assert (answer.status_code, answer.json()) == (200, found)
-        assert answer.headers["Warning"] == '111 - "Revalidation Failed: timed_out"'
+        response = second_web.api.get(f"/users/{name}")
+        assert (response.status_code, response.json()) == (200, found)
+        assert response.headers["Warning"] == '111 - "Revalidation Failed: timed_out"'
         assert len(list_jobs(web, kind="lookup")) == expected
         ledger.pass_time(MINUTE)
     item = second_web.api.get("/users", params={"username": name}).json()["items"][0]
@@ -87,12 +87,12 @@ def test_a_copy_survives_errors_with_a_warning(
 def test_a_canceled_lookup_is_reported(
     web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
-    asked = executor.submit(web.api.get, f"/users/{name}")
+    requests = executor.submit(web.api.get, f"/users/{name}")
     [job_id] = pending_lookups(web)
     assert web.api.post(f"/jobs/{job_id}/cancel").json()["status"] == "canceled"
-    answer = asked.result()
-    assert (answer.status_code, error_of(answer)["code"]) == (503, "lookup_ended")
-    assert answer.headers["Retry-After"] == "1"
+    response = requests.result()
+    assert (response.status_code, error_of(response)["code"]) == (503, "lookup_ended")
+    assert response.headers["Retry-After"] == "1"
     assert web.api.get(f"/users/{name}", params={"wait": 0}).status_code == 202
 
 

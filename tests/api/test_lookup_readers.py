@@ -58,16 +58,16 @@ def test_a_held_reading_account_stops_lookups_and_the_response_says_since_when(
     web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
     # Given a caller that waits when the account is put on hold
-    asked = executor.submit(web.api.get, f"/users/{name}")
+    requests = executor.submit(web.api.get, f"/users/{name}")
     claim = ledger.claim(pending_lookups(web)[0])
     ledger.release(claim, Status.HELD, effect=AccountEffect(hold="challenge_required"))
     # Then it is answered at once, and so are later ones; the writing account is not used
-    for answer in (asked.result(), web.api.get(f"/users/{name}"), web.api.get("/users/other")):
-        error = error_of(answer)
-        assert (answer.status_code, error["code"]) == (503, "account_held")
+    for response in (requests.result(), web.api.get(f"/users/{name}"), web.api.get("/users/other")):
+        error = error_of(response)
+        assert (response.status_code, error["code"]) == (503, "account_held")
         assert error["reason"] == "challenge_required"
         assert error["since"].startswith("20")
-        assert answer.headers["Retry-After"] == "60"
+        assert response.headers["Retry-After"] == "60"
     # When the account is resumed
     web.api.post("/accounts/reader/resume").raise_for_status()
     assert web.api.get(f"/users/{name}", params={"wait": 0}).status_code == 202
@@ -88,9 +88,9 @@ def test_a_pause_stops_lookups(
 ) -> None:
     cache_profile(web, ledger, name)
     web.api.post(stop, json=body).raise_for_status()
-    answer = web.api.get(f"/users/{new_username()}")
-    error = error_of(answer)
-    assert (answer.status_code, error["code"], error["reason"]) == (503, "account_held", "paused")
+    response = web.api.get(f"/users/{new_username()}")
+    error = error_of(response)
+    assert (response.status_code, error["code"], error["reason"]) == (503, "account_held", "paused")
     assert error["since"] is not None
     # Copies are sent nevertheless
     assert web.api.get(f"/users/{name}").status_code == 200
@@ -102,22 +102,22 @@ def test_a_cooldown_is_reported_with_its_end(
     web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
     # Given a caller that waits when Instagram asks to slow down
-    asked = executor.submit(web.api.get, f"/users/{name}")
+    requests = executor.submit(web.api.get, f"/users/{name}")
     effect = AccountEffect(cooldown="please_wait", cooldown_ms=HOUR)
     ledger.release(ledger.claim(pending_lookups(web)[0]), Status.WAITING, effect=effect)
     # Then it is answered at once, and so are later ones
-    for answer in (asked.result(), web.api.get(f"/users/{name}"), web.api.get("/users/other")):
-        error = error_of(answer)
-        assert (answer.status_code, error["code"]) == (429, "rate_limited")
+    for response in (requests.result(), web.api.get(f"/users/{name}"), web.api.get("/users/other")):
+        error = error_of(response)
+        assert (response.status_code, error["code"]) == (429, "rate_limited")
         assert (error["reason"], error["until"] is None) == ("please_wait", False)
-        assert 3590 <= int(answer.headers["Retry-After"]) <= 3600
-        assert error["retry_after_seconds"] == int(answer.headers["Retry-After"])
+        assert 3590 <= int(response.headers["Retry-After"]) <= 3600
+        assert error["retry_after_seconds"] == int(response.headers["Retry-After"])
 
 
 def test_a_short_cooldown_is_waited_for(
     web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
-    asked = executor.submit(web.api.get, f"/users/{name}", params={"wait": 20})
+    requests = executor.submit(web.api.get, f"/users/{name}", params={"wait": 20})
     effect = AccountEffect(cooldown="please_wait", cooldown_ms=10 * SECOND)
     [job_id] = pending_lookups(web)
     ledger.release(ledger.claim(job_id), Status.WAITING, effect=effect)
@@ -125,7 +125,7 @@ def test_a_short_cooldown_is_waited_for(
     ledger.pass_time(11 * SECOND)
     ledger.heartbeat()
     finish_lookup(ledger, job_id)
-    assert asked.result().status_code == 200
+    assert requests.result().status_code == 200
 
 
 def test_a_budget_includes_queued_lookups(make_web: Callable[..., WebHarness]) -> None:
@@ -157,8 +157,8 @@ def test_an_account_with_role_both_reads_only_if_no_account_has_role_read(
 
 
 def test_a_writing_account_does_no_lookups(make_web: Callable[..., WebHarness]) -> None:
-    answer = make_web(("writer", "write")).api.get(f"/users/{new_username()}")
-    assert (answer.status_code, error_of(answer)["code"]) == (503, "no_account")
+    response = make_web(("writer", "write")).api.get(f"/users/{new_username()}")
+    assert (response.status_code, error_of(response)["code"]) == (503, "no_account")
 
 
 def test_a_lookup_of_a_held_account_moves_to_another_account(
@@ -168,7 +168,7 @@ def test_a_lookup_of_a_held_account_moves_to_another_account(
     executor: ThreadPoolExecutor,
 ) -> None:
     web = make_web(("eyes", "read"), ("ears", "read"))
-    asked = executor.submit(web.api.get, f"/users/{name}", params={"wait": 20})
+    requests = executor.submit(web.api.get, f"/users/{name}", params={"wait": 20})
     first = pending_lookups(web)[0]
     account = ledger.record(first).account
     # When the reading account needs a person
@@ -179,4 +179,4 @@ def test_a_lookup_of_a_held_account_moves_to_another_account(
     assert ledger.status(first) is Status.CANCELED
     assert ledger.record(second).account != account
     finish_lookup(ledger, second)
-    assert asked.result().status_code == 200
+    assert requests.result().status_code == 200

@@ -31,17 +31,17 @@ def test_concurrent_requests_for_a_profile_share_one_lookup(
     web: WebHarness, ledger: LedgerHarness, name: str, executor: ThreadPoolExecutor
 ) -> None:
     # Given several callers
-    asked = [executor.submit(web.api.get, f"/users/{name}") for _ in range(5)]
+    requests = [executor.submit(web.api.get, f"/users/{name}") for _ in range(5)]
     [job_id] = pending_lookups(web)
     # When the profile is found
     found = finish_lookup(ledger, job_id)
     # Then all are answered by one job of the reading account
-    answers = [each.result() for each in asked]
-    assert [(each.status_code, each.json()) for each in answers] == [(200, found)] * 5
-    assert answers[0].headers["Content-Type"] == "application/json"
-    assert answers[0].headers["Cache-Control"] in ("private, max-age=299", "private, max-age=300")
-    assert answers[0].headers["Age"] == "0"
-    assert "Warning" not in answers[0].headers
+    responses = [each.result() for each in requests]
+    assert [(each.status_code, each.json()) for each in responses] == [(200, found)] * 5
+    assert responses[0].headers["Content-Type"] == "application/json"
+    assert responses[0].headers["Cache-Control"] in ("private, max-age=299", "private, max-age=300")
+    assert responses[0].headers["Age"] == "0"
+    assert "Warning" not in responses[0].headers
     [job] = list_jobs(web, kind="lookup")
     assert (job["status"], job["account"], job["to"]) == ("succeeded", "reader", name)
 
@@ -53,14 +53,14 @@ def test_two_processes_share_one_lookup(
     name: str,
     executor: ThreadPoolExecutor,
 ) -> None:
-    asked = [
+    requests = [
         executor.submit(each.api.get, f"/users/{name}")
         for each in (web, second_web)
         for _ in range(10)
     ]
     [job_id] = pending_lookups(web)
     found = finish_lookup(ledger, job_id)
-    assert [each.result().json() for each in asked] == [found] * 20
+    assert [each.result().json() for each in requests] == [found] * 20
     assert len(list_jobs(web, kind="lookup")) == 1
 
 
@@ -121,11 +121,11 @@ def test_known_content_is_not_sent_again(
     cache_profile(web, ledger, name)
     etag = web.api.get(f"/users/{name}").headers["ETag"]
     tags = {"If-None-Match": form.format(etag.strip('"'))}
-    answer = web.api.request(method, f"/users/{name}", headers=tags)
-    assert (answer.status_code, answer.content) == (304, b"")
-    assert answer.headers["ETag"] == etag
-    assert {"Age", "Cache-Control"} < set(map(str.title, answer.headers))
-    assert "Content-Type" not in answer.headers
+    response = web.api.request(method, f"/users/{name}", headers=tags)
+    assert (response.status_code, response.content) == (304, b"")
+    assert response.headers["ETag"] == etag
+    assert {"Age", "Cache-Control"} < set(map(str.title, response.headers))
+    assert "Content-Type" not in response.headers
 
 
 @pytest.mark.parametrize("given", ["other", '"other"', "", 'W/"other"', '"{}x"'])
@@ -146,8 +146,8 @@ def test_the_same_content_keeps_its_etag(
     ledger.pass_time(USER_FRESH + SECOND)
     second_web.api.get(f"/users/{name}")
     finish_lookup(ledger, pending_lookups(web)[0])
-    answer = second_web.api.get(f"/users/{name}", headers={"If-None-Match": etag})
-    assert (answer.status_code, answer.headers["Age"]) == (304, "0")
+    response = second_web.api.get(f"/users/{name}", headers={"If-None-Match": etag})
+    assert (response.status_code, response.headers["Age"]) == (304, "0")
 
 
 def test_head_returns_what_get_does_without_the_body(
@@ -179,11 +179,11 @@ def test_a_request_that_does_not_wait_gets_the_job_of_the_lookup(
     again = web.api.get(f"/users/{name}", headers={"Prefer": "respond-async, wait=0"})
     # Then both get the same job
     [job_id] = pending_lookups(web)
-    for answer in (first, again):
-        assert answer.status_code == 202
-        assert answer.headers["Location"] == f"/jobs/{job_id}"
-        assert int(answer.headers["Retry-After"]) >= 1
-        assert (answer.json()["status"], answer.json()["job_id"]) == ("pending", job_id)
+    for response in (first, again):
+        assert response.status_code == 202
+        assert response.headers["Location"] == f"/jobs/{job_id}"
+        assert int(response.headers["Retry-After"]) >= 1
+        assert (response.json()["status"], response.json()["job_id"]) == ("pending", job_id)
     assert "Preference-Applied" not in first.headers
     assert again.headers["Preference-Applied"] == "wait=0"
     assert web.api.get(first.headers["Location"]).json()["kind"] == "lookup"
@@ -194,12 +194,12 @@ def test_a_request_that_does_not_wait_gets_the_job_of_the_lookup(
 def test_prefer_is_used_only_without_the_query_parameter(
     web: WebHarness, name: str, ledger: LedgerHarness, executor: ThreadPoolExecutor
 ) -> None:
-    answer = web.api.get(f"/users/{name}", params={"wait": 0}, headers={"Prefer": "wait=20"})
-    assert (answer.status_code, "Preference-Applied" in answer.headers) == (202, False)
+    response = web.api.get(f"/users/{name}", params={"wait": 0}, headers={"Prefer": "wait=20"})
+    assert (response.status_code, "Preference-Applied" in response.headers) == (202, False)
     # The response confirms the preference
-    asked = executor.submit(web.api.get, f"/users/{name}", headers={"Prefer": 'Wait="100"'})
+    requests = executor.submit(web.api.get, f"/users/{name}", headers={"Prefer": 'Wait="100"'})
     finish_lookup(ledger, pending_lookups(web)[0])
-    assert asked.result().headers["Preference-Applied"] == "wait=25"
+    assert requests.result().headers["Preference-Applied"] == "wait=25"
 
 
 def test_a_later_request_waits_for_its_own_time(
@@ -221,9 +221,9 @@ def test_an_invalid_wait_is_rejected_by_name(
 ) -> None:
     cache_profile(web, ledger, name)
     for each in (name, new_username()):
-        answer = web.api.get(f"/users/{each}?wait={wait}")
-        assert answer.status_code == 422
-        assert [field["field"] for field in error_of(answer)["fields"]] == ["wait"]
+        response = web.api.get(f"/users/{each}?wait={wait}")
+        assert response.status_code == 422
+        assert [field["field"] for field in error_of(response)["fields"]] == ["wait"]
 
 
 # Identifiers
@@ -271,8 +271,8 @@ POSTS = [
 
 def test_every_form_of_a_post_shares_a_lookup(web: WebHarness) -> None:
     for form in POSTS:
-        answer = web.api.get(f"/posts/{form}", params={"wait": 0})
-        assert answer.status_code == 202, form
+        response = web.api.get(f"/posts/{form}", params={"wait": 0})
+        assert response.status_code == 202, form
     [job] = list_jobs(web, kind="lookup")
     assert (job["post"], job["to"]) == ("3700000000000000001", None)
 
@@ -299,9 +299,9 @@ BAD_POSTS += [quote("https://instagram.com/some.handle", safe=""), "DNZCmWE8gAB/
     ],
 )
 def test_an_invalid_identifier_is_rejected_by_name(web: WebHarness, path: str, field: str) -> None:
-    answer = web.api.get(path)
-    assert (answer.status_code, error_of(answer)["code"]) == (422, "invalid_request")
-    assert [each["field"] for each in error_of(answer)["fields"]] == [field]
+    response = web.api.get(path)
+    assert (response.status_code, error_of(response)["code"]) == (422, "invalid_request")
+    assert [each["field"] for each in error_of(response)["fields"]] == [field]
     assert web.contents() == {}
 
 
@@ -311,18 +311,18 @@ def test_an_invalid_identifier_is_rejected_by_name(web: WebHarness, path: str, f
 def test_a_batch_is_in_order_with_an_error_for_each_failed_item(
     web: WebHarness, ledger: LedgerHarness, executor: ThreadPoolExecutor
 ) -> None:
-    here, gone, twice = new_username(), new_username("missing"), new_username()
-    names = [twice, here, "a..b", gone, twice.upper()]
+    here, missing, twice = new_username(), new_username("missing"), new_username()
+    names = [twice, here, "a..b", missing, twice.upper()]
     found = cache_profile(web, ledger, here)
-    asked = executor.submit(web.api.get, "/users", params={"username": names})
+    requests = executor.submit(web.api.get, "/users", params={"username": names})
     for job_id in pending_lookups(web, 2):
-        if ledger.record(job_id).to == gone:
+        if ledger.record(job_id).to == missing:
             fail_lookup(ledger, job_id, "user_not_found")
         else:
             finish_lookup(ledger, job_id)
-    answer = asked.result()
-    items = answer.json()["items"]
-    assert (answer.status_code, [each["username"] for each in items]) == (200, names)
+    response = requests.result()
+    items = response.json()["items"]
+    assert (response.status_code, [each["username"] for each in items]) == (200, names)
     assert [bool(each["user"]) for each in items] == [True, True, False, False, True]
     codes = [each["error"] and each["error"]["code"] for each in items]
     assert codes == [None, None, "invalid_request", "not_found", None]
@@ -346,9 +346,9 @@ def test_items_that_time_out_are_pending(web: WebHarness, ledger: LedgerHarness,
 
 @pytest.mark.parametrize("count", [0, 51])
 def test_no_or_too_many_usernames_are_rejected(web: WebHarness, count: int) -> None:
-    answer = web.api.get("/users", params={"username": [f"u{n}" for n in range(count)]})
-    assert answer.status_code == 422
-    assert [each["field"] for each in error_of(answer)["fields"]] == ["username"]
+    response = web.api.get("/users", params={"username": [f"u{n}" for n in range(count)]})
+    assert response.status_code == 422
+    assert [each["field"] for each in error_of(response)["fields"]] == ["username"]
     assert web.contents() == {}
 
 
@@ -368,9 +368,9 @@ def test_ndjson_items_are_sent_as_their_lookups_end(web: WebHarness, ledger: Led
     cache_profile(web, ledger, there)
     params = {"username": [first, second, there]}
     headers = {"Accept": "application/x-ndjson"}
-    with web.api.stream("GET", "/users", params=params, headers=headers) as answer:
-        assert answer.headers["Content-Type"] == "application/x-ndjson"
-        lines = answer.iter_lines()
+    with web.api.stream("GET", "/users", params=params, headers=headers) as response:
+        assert response.headers["Content-Type"] == "application/x-ndjson"
+        lines = response.iter_lines()
         assert f'"{there}"' in next(lines)
         jobs_by_name = {ledger.record(job_id).to: job_id for job_id in pending_lookups(web, 2)}
         finish_lookup(ledger, jobs_by_name[first])
@@ -393,19 +393,19 @@ def test_a_suppressed_user_can_be_looked_up(
 
 def test_a_lookup_cannot_be_created_as_a_job(web: WebHarness) -> None:
     body = {"kind": "lookup", "account": "shop", "to": "some.handle", "text": "x"}
-    answer = web.api.post("/jobs", json=body)
-    assert answer.status_code == 422
-    assert [each["field"] for each in error_of(answer)["fields"]] == ["kind"]
+    response = web.api.post("/jobs", json=body)
+    assert response.status_code == 422
+    assert [each["field"] for each in error_of(response)["fields"]] == ["kind"]
 
 
 def test_the_documentation_has_an_example_of_every_response(web: WebHarness) -> None:
     document = web.http.get("/openapi.json").json()
     for path in ("/users/{username}", "/posts/{shortcode}"):
-        answers = document["paths"][path]["get"]["responses"]
-        assert {"200", "202", "304", "403", "404", "422", "429", "502", "503"} < set(answers)
-        for status in set(answers) - {"304", "default"}:
-            assert "example" in answers[status]["content"]["application/json"], (path, status)
-            assert "schema" in answers[status]["content"]["application/json"], (path, status)
+        responses = document["paths"][path]["get"]["responses"]
+        assert {"200", "202", "304", "403", "404", "422", "429", "502", "503"} < set(responses)
+        for status in set(responses) - {"304", "default"}:
+            assert "example" in responses[status]["content"]["application/json"], (path, status)
+            assert "schema" in responses[status]["content"]["application/json"], (path, status)
         assert "head" not in document["paths"][path]
     assert set(document["components"]["schemas"]["UserView"]["properties"]) == set(PROFILE)
     assert (

@@ -42,9 +42,9 @@ def test_fresh_copies_are_sent_while_redis_is_down(
     store.kill()
     # Then local copies are sent, and the rest is unavailable
     assert web.api.get(f"/users/{here}").json() == found
-    answer = web.api.get(f"/users/{other}")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_unavailable")
-    assert answer.headers["Retry-After"] == "5"
+    response = web.api.get(f"/users/{other}")
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "store_unavailable")
+    assert response.headers["Retry-After"] == "5"
     items = web.api.get("/users", params={"username": [here, other]}).json()["items"]
     assert items[0]["user"] == found
     assert items[1]["error"]["code"] == "store_unavailable"
@@ -72,9 +72,9 @@ def test_a_redis_without_memory_serves_its_copies(
     ledger.pass_time(301 * SECOND)
     store: Any = web.store
     store.execute_command(*command)
-    answer = web.api.get(f"/users/{name}")
-    assert (answer.status_code, answer.json()) == (200, found)
-    assert answer.headers["Warning"] == '111 - "Revalidation Failed: store_unavailable"'
+    response = web.api.get(f"/users/{name}")
+    assert (response.status_code, response.json()) == (200, found)
+    assert response.headers["Warning"] == '111 - "Revalidation Failed: store_unavailable"'
     assert web.api.get(f"/users/{new_username()}").status_code == 503
 
 

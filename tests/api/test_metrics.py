@@ -103,10 +103,10 @@ class Scrape:
 
 def scrape(web: WebHarness) -> Scrape:
     """Ask for the numbers, as monitoring does: without a key."""
-    answer = web.http.get("/metrics")
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
-    return Scrape(answer.text)
+    response = web.http.get("/metrics")
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return Scrape(response.text)
 
 
 @pytest.fixture
@@ -196,8 +196,8 @@ def test_live_subscribers_are_counted(web: WebHarness) -> None:
     with subscribe(web.api, "/live") as one, subscribe(web.api, "/live") as other:
         one.take(1)
         other.take(1)
-        until(lambda: scrape(web)("live_listeners") == 2)
-    until(lambda: scrape(web)("live_listeners") == 0)
+        until(lambda: scrape(web)("live_subscribers") == 2)
+    until(lambda: scrape(web)("live_subscribers") == 0)
 
 
 def test_outcomes_stay_counted_when_their_jobs_are_pruned(
@@ -223,9 +223,9 @@ def test_claims_and_attempts_are_counted_by_outcome(web: WebHarness, ledger: Led
     assert ledger.finish(ledger.claim(job_id, "a fourth"))
 
     seen = scrape(web)
-    given = ("run", "lookup", "none")
+    given = ("run", "verify_write", "none")
     assert [seen("claims_total", work="job", outcome=it) for it in given] == [2, 1, 1]
-    outcomes = ("queued", "sending", "succeeded", "lapsed")
+    outcomes = ("queued", "sending", "succeeded", "lease_expired")
     assert [seen("attempts_total", kind="dm", outcome=it) for it in outcomes] == [1, 1, 1, 0]
 
 
@@ -233,7 +233,7 @@ def test_an_attempt_whose_worker_died_is_counted(web: WebHarness, ledger: Ledger
     ledger.claim(ledger.add_job())
     ledger.pass_time(ledger.script_config.lease + 1)
     ledger.heartbeat()
-    assert scrape(web)("attempts_total", kind="dm", outcome="lapsed") == 1
+    assert scrape(web)("attempts_total", kind="dm", outcome="lease_expired") == 1
 
 
 @pytest.mark.parametrize("outcome", ["canceled", "expired", "held", "waiting"])
@@ -272,17 +272,17 @@ def test_delivery_attempts_are_counted(web: WebHarness, ledger: LedgerHarness) -
         claim = ledger.run(deliveries.claim(delivery["id"], to))
         assert claim is not None
         assert ledger.run(deliveries.claim(delivery["id"], "another")) is None
-        if to == "put_back":
+        if to == "deferred":
             assert ledger.run(deliveries.defer(claim, after_ms=1))
         else:
             assert ledger.run(deliveries.record(claim, to, {}, counts=counts))  # type: ignore[arg-type]
 
     attempt("pending", counts=True)
     attempt("pending", counts=False)
-    attempt("put_back", counts=False)
+    attempt("deferred", counts=False)
     attempt("delivered", counts=True)
     seen = scrape(web)
-    outcomes = ("again", "uncharged", "put_back", "delivered")
+    outcomes = ("retry", "not_counted", "deferred", "delivered")
     assert [seen("attempts_total", kind="delivery", outcome=it) for it in outcomes] == [1] * 4
     assert seen("claims_total", work="delivery", outcome="run") == 4
     assert seen("claims_total", work="delivery", outcome="none") == 4
@@ -295,18 +295,18 @@ def test_waiting_jobs_are_counted_by_account_queue_and_reason(
     holder = ledger.claim(ledger.add_job())
     for _ in range(2):
         ledger.add_job()
-    line = {"account": "shop", "lane": "dm_unknown"}
-    assert scrape(web)("jobs_in_line", **line, reason="turn") == 2
+    line = {"account": "shop", "queue": "dm_thread_unknown"}
+    assert scrape(web)("jobs_waiting", **line, reason="turn") == 2
 
     assert ledger.record_intent(holder) == "ok"
     assert ledger.finish(holder)
     seen = scrape(web)
-    assert seen("jobs_in_line", **line, reason="turn") == 0
-    assert seen("jobs_in_line", **line, reason="dm_gap") == 2
+    assert seen("jobs_waiting", **line, reason="turn") == 0
+    assert seen("jobs_waiting", **line, reason="dm_gap") == 2
 
     ledger.run(ledger.controls.pause("shop", "a note that is nobody else's business"))
     seen = scrape(web)
-    assert seen("jobs_in_line", **line, reason="dm_gap") == 0
+    assert seen("jobs_waiting", **line, reason="dm_gap") == 0
     assert seen("jobs_held", account="shop", kind="dm", reason="paused") == 2
 
 
@@ -344,9 +344,9 @@ def test_an_account_that_needs_a_person_is_held(web: WebHarness, ledger: LedgerH
     assert seen("jobs_held", account="shop", kind="dm", reason="challenge_required") == 1
 
 
-def test_budgets_are_reported(web: WebHarness, ledger: LedgerHarness) -> None:
-    def used(pace: str, window: str) -> float:
-        return scrape(web)("budget_used", account="shop", pace=pace, window=window)
+def test_budgets_are_told(web: WebHarness, ledger: LedgerHarness) -> None:
+    def used(limit: str, window: str) -> float:
+        return scrape(web)("budget_used", account="shop", limit=limit, window=window)
 
     assert [used("dm", "hour"), used("dm", "day")] == [0, 0]
     claim = ledger.claim(ledger.add_job())
@@ -357,8 +357,8 @@ def test_budgets_are_reported(web: WebHarness, ledger: LedgerHarness) -> None:
     ledger.pass_time(2 * HOUR)
     assert [used("dm", "hour"), used("dm", "day")] == [0, 1]
     seen = scrape(web)
-    assert seen("budget_limit", account="shop", pace="dm", window="hour") == 10
-    assert seen("budget_limit", account="shop", pace="dm", window="day") == 40
+    assert seen("budget_limit", account="shop", limit="dm", window="hour") == 10
+    assert seen("budget_limit", account="shop", limit="dm", window="day") == 40
 
 
 def test_a_queue_reports_its_depth_and_the_age_of_its_first_message(
@@ -383,16 +383,56 @@ def test_a_queue_reports_its_depth_and_the_age_of_its_first_message(
     assert seen("queue_oldest_seconds", queue="actions") == 0
 
 
-@pytest.mark.parametrize("index", ["due", "wakes", "leases", "expiry", "turns", "alarms"])
-def test_overdue_work_is_reported(web: WebHarness, store: redis.Redis, index: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "index"),
+    [
+        ("hg:due", "due"),
+        ("hg:wakes", "unclaimed"),
+        ("hg:leases", "leases"),
+        ("hg:expiry", "expiry"),
+        ("hg:turns", "turns"),
+        ("hg:alarms", "account_wakeups"),
+    ],
+)
+def test_work_that_is_due_and_not_done_is_told(
+    web: WebHarness, store: redis.Redis, key: str, index: str
+) -> None:
     now_ms = time.time() * 1000
-    store.zadd(f"hg:{index}", {"later": now_ms + HOUR})
+    store.zadd(key, {"later": now_ms + HOUR})
     assert scrape(web)("due_lag_seconds", index=index) == 0
-    store.zadd(f"hg:{index}", {"overdue": now_ms - 90_000})
+    store.zadd(key, {"overdue": now_ms - 90_000})
     assert 90 <= scrape(web)("due_lag_seconds", index=index) < 120
 
 
-def test_worker_metrics_are_in_the_web_scrape(
+def test_counts_of_two_releases_add_up_under_one_label(
+    web: WebHarness, ledger: LedgerHarness, store: redis.Redis
+) -> None:
+    # Given counts of another release, under the stored name and under the public one
+    store.hset("hg:counters", mapping={"attempt:dm:lapsed": 2, "attempt:dm:lease_expired": 3})
+    # When this one counts
+    ledger.claim(ledger.add_job())
+    ledger.pass_time(ledger.script_config.lease + 1)
+    ledger.heartbeat()
+    # Then there is one number, and the other release finds this count among its own
+    seen = scrape(web)
+    assert seen("attempts_total", kind="dm", outcome="lease_expired") == 6
+    assert seen("attempts_total", kind="dm", outcome="lapsed") == 0
+    assert store.hget("hg:counters", "attempt:dm:lapsed") == b"3"
+
+
+@pytest.mark.parametrize(
+    ("stored", "queue"),
+    [("walk", "follower_export"), ("look", "verify_write"), ("dm_unknown", "dm_thread_unknown")],
+)
+def test_a_sub_queue_that_the_release_before_filled_has_its_public_name(
+    web: WebHarness, store: redis.Redis, stored: str, queue: str
+) -> None:
+    store.sadd("hg:acct:shop:lanes", stored)
+    store.zadd(f"hg:acct:shop:line:{stored}", {"job_a": 1, "job_b": 2})
+    assert scrape(web)("jobs_waiting", account="shop", queue=queue, reason="turn") == 2
+
+
+def test_a_workers_numbers_are_in_the_webs_scrape(
     web: WebHarness, store_url: str, tmp_path: Path
 ) -> None:
     def answers(tier: str) -> float:
@@ -498,5 +538,8 @@ def test_without_redis_there_are_no_metrics(tmp_path: Path, store: redis.Redis) 
         run_web("redis://127.0.0.1:1/0", tmp_path, CONFIG) as port,
         connect(port, store) as web,
     ):
-        answer = web.http.get("/metrics")
-        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_unavailable")
+        response = web.http.get("/metrics")
+        assert (response.status_code, response.json()["error"]["code"]) == (
+            503,
+            "store_unavailable",
+        )

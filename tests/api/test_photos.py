@@ -26,7 +26,7 @@ from tests.support.photos import (
     opened,
     picture,
     png_bomb,
-    telling_jpeg,
+    tagged_jpeg,
     text_bomb,
 )
 from tests.support.web import API_KEY, WebHarness, read_response
@@ -52,7 +52,7 @@ def assert_rejected(response: httpx.Response, status: int, code: str, field: str
 
 def test_an_uploaded_photo_creates_a_job_that_describes_it(web: WebHarness) -> None:
     # Given a photo with a rotated orientation
-    photo = telling_jpeg()
+    photo = tagged_jpeg()
     # When it is uploaded with the job
     made = upload(web, photo, priority=7)
     # Then the job describes the photo without its content
@@ -74,7 +74,7 @@ def test_an_uploaded_photo_creates_a_job_that_describes_it(web: WebHarness) -> N
 
 
 def test_the_stored_photo_is_upright_and_has_no_metadata(web: WebHarness) -> None:
-    photo = telling_jpeg()
+    photo = tagged_jpeg()
     assert SECRET_MAKER.encode() in photo
     assert SECRET_COMMENT in photo
     job = upload(web, photo).json()
@@ -102,7 +102,7 @@ HOSTILE = {
     "a text": (b"Dear Sir or Madam", "photo_not_an_image"),
     "another image": (encoded(picture(), "GIF"), "photo_not_an_image"),
     "nothing": (b"", "photo_not_an_image"),
-    "a cut photo": (telling_jpeg()[:900], "photo_broken"),
+    "a cut photo": (tagged_jpeg()[:900], "photo_broken"),
     "a PNG bomb": (png_bomb(), "photo_too_many_pixels"),
     "a bomb of remarks": (text_bomb(), "photo_broken"),
     "an animation": (animation(), "photo_animated"),
@@ -113,21 +113,21 @@ HOSTILE = {
 def test_a_file_that_is_no_photo_is_rejected_by_its_content(
     web: WebHarness, photo: bytes, code: str
 ) -> None:
-    began = time.monotonic()
+    started = time.monotonic()
     assert_rejected(upload(web, photo, name="photo.jpg"), 422, code)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - started < 5
     assert web.contents() == {}
 
 
 def test_a_photo_above_the_limit_is_rejected_with_the_limit(web: WebHarness) -> None:
     # By its declared length, or while it streams
     nine = bytes(9 * 1024 * 1024)
-    told = upload(web, nine)
+    received = upload(web, nine)
     body = httpx.Request("POST", "http://x/", files={"job": "{}", "photo": ("a", nine)})
     streamed = web.api.post(
         "/jobs", content=iter([body.read()]), headers={"Content-Type": body.headers["content-type"]}
     )
-    for response in (told, streamed):
+    for response in (received, streamed):
         assert response.status_code == 413
         assert response.json()["error"] == {"code": "photo_too_large", "message": TOO_LARGE}
     assert web.contents() == {}
@@ -161,7 +161,7 @@ def _chunk(connection: socket.socket, data: bytes) -> None:
 
 def test_an_upload_without_a_key_is_rejected_before_a_byte_is_read(web: WebHarness) -> None:
     job = {"job": json.dumps(DM)}
-    files = {"photo": ("a.jpg", telling_jpeg())}
+    files = {"photo": ("a.jpg", tagged_jpeg())}
     assert web.http.post("/jobs", data=job, files=files).status_code == 401
     with web.connect() as connection:
         connection.sendall(
@@ -262,7 +262,7 @@ def test_a_slow_upload_is_rejected(web: WebHarness) -> None:
 def test_a_field_not_allowed_with_an_uploaded_photo_is_named(
     web: WebHarness, changes: dict[str, Any], field: str
 ) -> None:
-    response = upload(web, telling_jpeg(), **changes)
+    response = upload(web, tagged_jpeg(), **changes)
     assert_rejected(response, 422, "invalid_request", field)
     assert [item["field"] for item in response.json()["error"]["fields"]] == [field]
     assert web.contents() == {}
@@ -319,9 +319,9 @@ def test_a_field_not_allowed_with_a_photo_url_is_named(
 
 
 def test_an_idempotency_key_covers_the_photo(web: WebHarness) -> None:
-    first = upload(web, telling_jpeg(), key="order-7")
-    again = upload(web, telling_jpeg(), key="order-7")
-    other = upload(web, telling_jpeg(orientation=3), key="order-7")
+    first = upload(web, tagged_jpeg(), key="order-7")
+    again = upload(web, tagged_jpeg(), key="order-7")
+    other = upload(web, tagged_jpeg(orientation=3), key="order-7")
     by_url = web.api.post(
         "/jobs", json={**DM, "photo": URL}, headers={"Idempotency-Key": "order-7"}
     )
@@ -332,15 +332,15 @@ def test_an_idempotency_key_covers_the_photo(web: WebHarness) -> None:
 
 
 def test_a_preview_of_a_photo_url_creates_nothing(web: WebHarness) -> None:
-    told = web.api.post("/jobs:preview", json={**DM, "photo": URL}).json()
-    assert (told["decision"], told["dry_run"]) == ("send", False)
+    received = web.api.post("/jobs:preview", json={**DM, "photo": URL}).json()
+    assert (received["decision"], received["dry_run"]) == ("send", False)
     assert web.contents() == {}
 
 
 def test_a_photo_is_deleted_when_its_job_is_canceled(
     web: WebHarness, ledger: LedgerHarness
 ) -> None:
-    job_id = upload(web, telling_jpeg(), delay_seconds=60).json()["id"]
+    job_id = upload(web, tagged_jpeg(), delay_seconds=60).json()["id"]
     assert web.store.exists(f"hg:jobphoto:{job_id}")
     web.api.post(f"/jobs/{job_id}/cancel").raise_for_status()
     assert not web.store.exists(f"hg:jobphoto:{job_id}")
@@ -348,7 +348,7 @@ def test_a_photo_is_deleted_when_its_job_is_canceled(
 
 
 def test_a_retry_without_the_photo_is_a_conflict(web: WebHarness, ledger: LedgerHarness) -> None:
-    job_id = upload(web, telling_jpeg()).json()["id"]
+    job_id = upload(web, tagged_jpeg()).json()["id"]
     ledger.finish(ledger.claim(job_id), Status.FAILED)
     answered = web.api.post(f"/jobs/{job_id}/retry")
     assert (answered.status_code, answered.json()["error"]["code"]) == (409, "photo_gone")
@@ -361,9 +361,9 @@ def test_a_retry_without_the_photo_is_a_conflict(web: WebHarness, ledger: Ledger
 def test_many_concurrent_photos_are_accepted(web: WebHarness) -> None:
     photos = [encoded(picture(200 + n, 100)) for n in range(12)]
     with ThreadPoolExecutor(12) as pool:
-        answers = list(pool.map(lambda photo: upload(web, photo), photos))
-    assert {each.status_code for each in answers} == {202}
-    assert sorted(each.json()["photo"]["width"] for each in answers) == [*range(200, 212)]
+        responses = list(pool.map(lambda photo: upload(web, photo), photos))
+    assert {each.status_code for each in responses} == {202}
+    assert sorted(each.json()["photo"]["width"] for each in responses) == [*range(200, 212)]
 
 
 def test_too_many_concurrent_uploads_are_rejected(web: WebHarness) -> None:
@@ -373,19 +373,19 @@ def test_too_many_concurrent_uploads_are_rejected(web: WebHarness) -> None:
         b"Content-Type: multipart/form-data; boundary=b\r\n"
         b"Authorization: Bearer " + API_KEY.encode() + b"\r\n\r\n--b\r\n"
     )
-    answers: list[httpx.Response] = []
+    responses: list[httpx.Response] = []
 
     def status() -> int:
-        answers.append(upload(web, telling_jpeg()))
-        return answers[-1].status_code
+        responses.append(upload(web, tagged_jpeg()))
+        return responses[-1].status_code
 
     with ExitStack() as stack:
         for _ in range(24):
             stack.enter_context(web.connect()).sendall(head)
         # Then one more is rejected
         until(lambda: status() == 503)
-    assert answers[-1].json()["error"]["code"] == "photos_busy"
-    assert answers[-1].headers["Retry-After"] == "5"
+    assert responses[-1].json()["error"]["code"] == "too_many_uploads"
+    assert responses[-1].headers["Retry-After"] == "5"
     # And accepted when they are gone
     until(lambda: status() == 202)
 
@@ -395,10 +395,13 @@ def test_a_photo_is_rejected_with_503_if_the_disk_is_full(
 ) -> None:
     with monkeypatch.context() as without_disk:
         without_disk.setattr(tempfile, "tempdir", "/nonexistent")
-        response = upload(web, telling_jpeg())
-    assert (response.status_code, response.json()["error"]["code"]) == (503, "photo_not_taken")
+        response = upload(web, tagged_jpeg())
+    assert (response.status_code, response.json()["error"]["code"]) == (
+        503,
+        "photo_processing_failed",
+    )
     assert web.contents() == {}
-    assert upload(web, telling_jpeg()).status_code == 202
+    assert upload(web, tagged_jpeg()).status_code == 202
 
 
 def test_the_documentation_shows_both_content_types(web: WebHarness) -> None:

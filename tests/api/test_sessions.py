@@ -55,12 +55,12 @@ def test_a_session_is_stored_encrypted_and_not_echoed(web: WebHarness, store_url
 def test_another_device_is_rejected_without_reset_device(web: WebHarness) -> None:
     put(web, document())
     before = web.contents()
-    refused = put(web, of_device("new"))
-    assert refused.status_code == 409
-    assert error(refused)["code"] == "device_changed"
-    assert error(refused)["traits"] == ["uuids.phone_id"]
-    assert "uuids.phone_id" in error(refused)["message"]
-    assert "reset_device=true" in error(refused)["message"]
+    response = put(web, of_device("new"))
+    assert response.status_code == 409
+    assert error(response)["code"] == "device_changed"
+    assert error(response)["traits"] == ["uuids.phone_id"]
+    assert "uuids.phone_id" in error(response)["message"]
+    assert "reset_device=true" in error(response)["message"]
     assert put(web, of_device("new"), "?reset_device=false").status_code == 409
     assert web.contents() == before
     taken = put(web, of_device("new"), "?reset_device=true")
@@ -69,9 +69,9 @@ def test_another_device_is_rejected_without_reset_device(web: WebHarness) -> Non
 
 def test_another_users_session_is_rejected(web: WebHarness) -> None:
     put(web, document())
-    refused = put(web, of_user("77"))
-    assert (refused.status_code, error(refused)["code"]) == (409, "user_changed")
-    assert "reset_device=true" in error(refused)["message"]
+    response = put(web, of_user("77"))
+    assert (response.status_code, error(response)["code"]) == (409, "user_changed")
+    assert "reset_device=true" in error(response)["message"]
 
 
 def test_an_unreadable_session_is_replaced_only_with_reset_device(
@@ -82,8 +82,8 @@ def test_an_unreadable_session_is_replaced_only_with_reset_device(
             await vault.save("reader", "reader", document(), version=0)
 
     asyncio.run(save())
-    refused = put(web, document())
-    assert (refused.status_code, error(refused)["code"]) == (409, "session_unreadable")
+    response = put(web, document())
+    assert (response.status_code, error(response)["code"]) == (409, "session_unreadable")
     assert put(web, document(), "?reset_device=true").json()["device_reset"] is True
 
 
@@ -102,11 +102,11 @@ def test_of_two_concurrent_imports_one_is_a_conflict(web: WebHarness) -> None:
             until(lambda: held_up(web) == 2)
         finally:
             web.store.client_unpause()
-        answers = [each.result() for each in both]
+        responses = [each.result() for each in both]
 
     # Then
-    assert sorted(answer.status_code for answer in answers) == [200, 409]
-    (conflict,) = (error(answer) for answer in answers if answer.status_code == 409)
+    assert sorted(answer.status_code for answer in responses) == [200, 409]
+    (conflict,) = (error(answer) for answer in responses if answer.status_code == 409)
     assert conflict["code"] == "conflict"
 
 
@@ -123,12 +123,12 @@ def test_of_two_concurrent_imports_one_is_a_conflict(web: WebHarness) -> None:
     ],
 )
 def test_an_invalid_field_is_named(web: WebHarness, changes: dict[str, Any], field: str) -> None:
-    refused = put(web, document(**changes))
-    assert (refused.status_code, error(refused)["code"]) == (422, "invalid_request")
-    (problem,) = error(refused)["fields"]
+    response = put(web, document(**changes))
+    assert (response.status_code, error(response)["code"]) == (422, "invalid_request")
+    (problem,) = error(response)["fields"]
     assert problem["field"] == field
-    assert error(refused)["message"] == f"{field}: {problem['message']}"
-    assert CANARY not in refused.text
+    assert error(response)["message"] == f"{field}: {problem['message']}"
+    assert CANARY not in response.text
     assert web.contents() == {}
 
 
@@ -149,17 +149,17 @@ def test_an_invalid_field_is_named(web: WebHarness, changes: dict[str, Any], fie
 def test_a_body_that_is_not_settings_is_rejected(
     web: WebHarness, body: bytes, kind: str, status: int
 ) -> None:
-    refused = web.api.put(PATH, content=body, headers={"Content-Type": kind})
-    assert (refused.status_code, set(refused.json())) == (status, {"error"})
-    assert CANARY not in refused.text
-    assert ("Content-Type" in refused.text) == (kind == "text/plain")
+    response = web.api.put(PATH, content=body, headers={"Content-Type": kind})
+    assert (response.status_code, set(response.json())) == (status, {"error"})
+    assert CANARY not in response.text
+    assert ("Content-Type" in response.text) == (kind == "text/plain")
     assert web.contents() == {}
 
 
 def test_an_invalid_query_parameter_is_rejected(web: WebHarness) -> None:
-    refused = put(web, document(), "?reset_device=perhaps")
-    assert refused.status_code == 422
-    assert error(refused)["fields"][0]["field"] == "reset_device"
+    response = put(web, document(), "?reset_device=perhaps")
+    assert response.status_code == 422
+    assert error(response)["fields"][0]["field"] == "reset_device"
     assert web.contents() == {}
 
 
@@ -180,9 +180,9 @@ def test_a_missing_username_variable_is_named(
 ) -> None:
     path = "/accounts/shop/session"
     monkeypatch.delenv("INSTAGRAM_USERNAME", raising=False)
-    refused = web.api.put(path, json=document())
-    assert (refused.status_code, error(refused)["code"]) == (503, "username_not_set")
-    assert "INSTAGRAM_USERNAME" in error(refused)["message"]
+    response = web.api.put(path, json=document())
+    assert (response.status_code, error(response)["code"]) == (503, "username_not_set")
+    assert "INSTAGRAM_USERNAME" in error(response)["message"]
     assert web.contents() == {}
     monkeypatch.setenv("INSTAGRAM_USERNAME", "shop")
     assert web.api.put(path, json=document()).status_code == 200

@@ -40,9 +40,9 @@ PATHS = {
     "path", ["/", "/nope", "/jobs/", "/JOBS", "/jobs/x/y", "/%00", "/favicon.ico"]
 )
 def test_an_unknown_path_gets_an_error_body(web: WebHarness, path: str) -> None:
-    answer = web.api.get(path)
-    assert answer.status_code == 404
-    assert set(answer.json()["error"]) == {"code", "message"}
+    response = web.api.get(path)
+    assert response.status_code == 404
+    assert set(response.json()["error"]) == {"code", "message"}
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_an_unknown_path_gets_an_error_body(web: WebHarness, path: str) -> None:
 def test_a_wrong_method_gets_an_error_body(
     web: WebHarness, method: str, path: str, allowed: set[str]
 ) -> None:
-    answer = web.api.request(method, path)
+    response = web.api.request(method, path)
     if method == "BREW":
-        assert answer.status_code == 400  # the parser knows no such method
+        assert response.status_code == 400  # the parser knows no such method
         return
-    assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
-    assert {name.strip() for name in answer.headers["Allow"].split(",")} <= allowed
+    assert (response.status_code, response.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert {name.strip() for name in response.headers["Allow"].split(",")} <= allowed
 
 
 def test_the_documentation_names_every_path(web: WebHarness) -> None:
@@ -116,8 +116,8 @@ def test_a_websocket_on_another_path_is_rejected(web: WebHarness, path: str) -> 
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
     }
-    answer = web.api.get(path, headers=upgrade)
-    assert 400 <= answer.status_code < 500 or answer.status_code == 200
+    response = web.api.get(path, headers=upgrade)
+    assert 400 <= response.status_code < 500 or response.status_code == 200
 
 
 def test_an_unexpected_exception_is_a_500_and_logged_once(
@@ -134,13 +134,13 @@ def test_an_unexpected_exception_is_a_500_and_logged_once(
     monkeypatch.setattr("service.jobs.queries.JobQueries.jobs", broken)
     with run_web(store_url, tmp_path) as port, connect(port, store) as web, capture_logs() as logs:
         # When
-        answer = web.api.get("/jobs")
+        response = web.api.get("/jobs")
         again = web.api.get("/healthz")
 
     # Then
-    assert answer.status_code == 500
-    assert answer.json()["error"]["code"] == "internal_error"
-    assert "cause" not in answer.text
+    assert response.status_code == 500
+    assert response.json()["error"]["code"] == "internal_error"
+    assert "cause" not in response.text
     assert again.status_code == 200
     assert [entry["event"] for entry in logs].count("unexpected error") == 1
     assert "Exception in ASGI application" not in "".join(capfd.readouterr())

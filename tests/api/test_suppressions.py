@@ -89,9 +89,9 @@ def test_every_form_of_a_recipient_is_one_suppression(
 )
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_an_ambiguous_recipient_is_rejected(web: WebHarness, method: str, typed: str) -> None:
-    refused = web.api.request(method, f"{LIST}/{typed}")
-    assert refused.status_code == 422
-    assert [each["field"] for each in refused.json()["error"]["fields"]] == ["username"]
+    response = web.api.request(method, f"{LIST}/{typed}")
+    assert response.status_code == 422
+    assert [each["field"] for each in response.json()["error"]["fields"]] == ["username"]
     assert web.contents() == {}
 
 
@@ -108,9 +108,9 @@ def test_a_suppression_of_one_account_is_separate_from_the_global_one(web: WebHa
 @pytest.mark.parametrize("account", ["nobody", "*", "", "SHOP", "shop:x", "shop\n"])
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_an_unknown_account_is_named(web: WebHarness, method: str, account: str) -> None:
-    refused = web.api.request(method, f"{LIST}/a", params={"account": account})
-    assert refused.status_code == 422
-    assert [each["field"] for each in refused.json()["error"]["fields"]] == ["account"]
+    response = web.api.request(method, f"{LIST}/a", params={"account": account})
+    assert response.status_code == 422
+    assert [each["field"] for each in response.json()["error"]["fields"]] == ["account"]
     assert web.contents() == {}
 
 
@@ -133,9 +133,9 @@ def test_a_missing_suppression_is_not_found(web: WebHarness, method: str) -> Non
     "body", [{"reason": "x" * 201}, {"reason": 7}, {"reason": None}, {"why": "x"}]
 )
 def test_an_invalid_reason_is_rejected(web: WebHarness, body: dict[str, Any]) -> None:
-    refused = web.api.put(f"{LIST}/a", json=body)
-    assert refused.status_code == 422
-    assert [each["field"] for each in refused.json()["error"]["fields"]] == list(body)
+    response = web.api.put(f"{LIST}/a", json=body)
+    assert response.status_code == 422
+    assert [each["field"] for each in response.json()["error"]["fields"]] == list(body)
     assert web.contents() == {}
 
 
@@ -168,9 +168,9 @@ def test_an_empty_list_accepts_any_cursor(web: WebHarness) -> None:
 
 @pytest.mark.parametrize("params", [{"limit": 0}, {"limit": 201}, {"cursor": "x" * 201}])
 def test_an_invalid_page_is_rejected(web: WebHarness, params: dict[str, Any]) -> None:
-    refused = web.api.get(LIST, params=params)
-    assert refused.status_code == 422
-    assert [each["field"] for each in refused.json()["error"]["fields"]] == list(params)
+    response = web.api.get(LIST, params=params)
+    assert response.status_code == 422
+    assert [each["field"] for each in response.json()["error"]["fields"]] == list(params)
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", ""), ("GET", "/a"), ("PUT", "/a")])

@@ -36,14 +36,14 @@ def test_a_webhook_is_accepted_with_or_without_a_trailing_slash(web: WebHarness,
     ],
 )
 def test_another_path_is_not_found(web: WebHarness, path: str, code: str) -> None:
-    refused = web.http.post(path, content=BODY)
-    assert (refused.status_code, refused.json()["error"]["code"]) == (404, code)
+    response = web.http.post(path, content=BODY)
+    assert (response.status_code, response.json()["error"]["code"]) == (404, code)
 
 
 def test_the_documentation_describes_the_route(web: WebHarness) -> None:
     paths = web.http.get("/openapi.json").json()["paths"]
-    told = paths["/webhooks/{source}"]["post"]["responses"]
-    assert {"200", "202", "400", "404", "408", "413", "415", "503"} <= set(told)
+    received = paths["/webhooks/{source}"]["post"]["responses"]
+    assert {"200", "202", "400", "404", "408", "413", "415", "503"} <= set(received)
 
 
 def test_an_unexpected_exception_is_a_500_and_logged_once(
@@ -59,13 +59,13 @@ def test_an_unexpected_exception_is_a_500_and_logged_once(
     monkeypatch.setattr("service.jobs.ledger.Ledger.accept", broken)
     with run_web(store_url, tmp_path) as port, connect(port, store) as web, capture_logs() as logs:
         # When
-        refused = web.deliver("stripe", BODY)
+        response = web.deliver("stripe", BODY)
         monkeypatch.undo()
         again = web.deliver("stripe", BODY)
 
     # Then the sender is told to retry, and the retry is accepted
-    assert refused.status_code == 500
-    assert json.loads(refused.text)["error"]["code"] == "internal_error"
-    assert "cause" not in refused.text
+    assert response.status_code == 500
+    assert json.loads(response.text)["error"]["code"] == "internal_error"
+    assert "cause" not in response.text
     assert again.status_code == 202
     assert [entry["event"] for entry in logs].count("unexpected error") == 1

@@ -1,6 +1,6 @@
 """`make bench`: figures side by side in one run. Ratios are the point, not the milliseconds.
 
-make bench BENCH="door store" runs only the named measurements.
+make bench BENCH="webhooks store" runs only the named measurements.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from tests.bench import followers, live, reads, round_trips, store, webhooks, wo
 from tests.bench.table import Measurement, Row, show, write
 
 MEASUREMENTS: Final[Mapping[str, Measurement]] = {
-    "door": webhooks.measure,
+    "webhooks": webhooks.measure,
     "round_trips": round_trips.measure,
     "worker": worker.measure,
     "live": live.measure,
     "reads": reads.measure,
     "store": store.measure,
-    "walks": followers.measure,
+    "followers": followers.measure,
 }
 
 
 def main() -> int:
-    """Measure, print, and leave the figures in bench.json."""
+    """Measure, print, and write the figures to bench.json."""
     began = time.monotonic()
     rows: list[Row] = []
     for name in _chosen():

@@ -1,4 +1,4 @@
-"""Counts what processes ask of a store, as its server sees it."""
+"""Counts the commands that processes send to a store, as its server sees them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import redis
 
 
 def commands_a_second(url: str, seconds: float) -> Mapping[str, float]:
-    """Follow a store for a while.
+    """Monitor a store for a while.
 
     Parameters:
-      url: The store; nobody but who is measured is connected to it.
+      url: The store; only the measured processes are connected to it.
       seconds: For how long.
 
     Returns:
@@ -26,15 +26,15 @@ def commands_a_second(url: str, seconds: float) -> Mapping[str, float]:
         alarm = threading.Timer(seconds, _wake, [url])
         alarm.start()
         while time.monotonic() - began < seconds:
-            told = monitor.next_command()
-            if told["client_type"] != "lua":
-                counts[told["command"].split()[0].upper()] += 1
+            command = monitor.next_command()
+            if command["client_type"] != "lua":
+                counts[command["command"].split()[0].upper()] += 1
         alarm.join()
     counts.subtract(["ECHO"])
     return {name: count / seconds for name, count in sorted(counts.items()) if count > 0}
 
 
 def _wake(url: str) -> None:
-    """One command more, so that whoever follows sees the time."""
+    """Send one more command, so that the monitor notices the time."""
     with redis.Redis.from_url(url) as client:
         client.echo("over")

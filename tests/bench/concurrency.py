@@ -1,4 +1,4 @@
-"""What answers take while calls to the outside are under way, beside those who make them at once.
+"""Response times while outgoing calls are in progress, beside servers that make them directly.
 
 One and the same load for all: events that ask for nothing and `/healthz`, both measured, and
 beside them events that ask for a call each. Ours makes that call from a worker, as a callback.
@@ -29,11 +29,11 @@ from tests.bench.table import Goal, Row, median, ratio
 from tests.support.config_file import usual_config, write_config
 
 CALL_SECONDS: Final = 2.0
-#: Each begins a call, so that twice as many are under way.
+#: Each begins a call, so that twice as many are in progress.
 CALLS_A_SECOND: Final = 100.0
 #: Ours makes a few calls at a time to any one origin.
 ORIGINS: Final = 80
-#: Of each of the two that are measured.
+#: Connections of each of the two measured loads.
 ASKED_A_SECOND: Final = 200.0
 SECONDS: Final = 2.5
 RAMP_SECONDS: Final = CALL_SECONDS + 1
@@ -52,24 +52,24 @@ BASELINES: Final[Mapping[str, str]] = {
     "background": "BackgroundTasks",
 }
 
-#: Who waits outside needs a core, too, and must not be what slows the others down.
+#: The slow server needs a core, too, and must not slow the measured ones down.
 _PLACES: Final = (
     f"server, store and what is measured on core {SERVER}, workers and all they call on core {LOAD}"
 )
 
-#: What was measured, in ms: `accepts p99 idle` and the like; and how many calls were under way.
+#: What was measured, in ms: `accepts p99 idle` and the like; and how many calls were in progress.
 Figures = Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Place:
-    """A server under load, and what stands outside.
+    """A server under load, and the slow server that it calls.
 
     Parameters:
       server: The server.
       secret: Signs its webhooks.
-      slow_server: What it calls.
-      calls: The events that ask for a call.
+      slow_server: The server that it calls.
+      calls: The events that cause a call.
     """
 
     server: Server
@@ -79,7 +79,7 @@ class Place:
 
 
 def measure(directory: Path) -> Sequence[Row]:
-    """Answers while 200 calls are under way, and while all of the outside hangs."""
+    """Response times while 200 calls are in progress, and while all origins hang."""
     directory.mkdir(parents=True)
     figures: dict[str, Figures] = {}
     with run_slow_server(directory) as slow_server:
@@ -95,7 +95,7 @@ def measure(directory: Path) -> Sequence[Row]:
 
 
 def turn(place: Place, seconds: float = SECONDS) -> Figures:
-    """Measure idle, then with calls under way.
+    """Measure idle, then with calls in progress.
 
     Parameters:
       place: The server.
@@ -112,7 +112,7 @@ def turn(place: Place, seconds: float = SECONDS) -> Figures:
 
 @contextmanager
 def _fed(place: Place, events: Sequence[Mapping[str, Any]], seconds: float) -> Iterator[None]:
-    """Send some more events meanwhile."""
+    """Send events in the background until the end of the block."""
     feed = Prepared(
         Load(
             place.server.hook,
@@ -131,7 +131,7 @@ def _fed(place: Place, events: Sequence[Mapping[str, Any]], seconds: float) -> I
 
 
 def _answers(place: Place, seconds: float) -> Mapping[str, Timings]:
-    """Ask for `/healthz` and with events that ask for nothing, both at once."""
+    """Measure `/healthz` and events that match no rule, both at once."""
     webhooks = Load(
         place.server.hook,
         [unpaid_event()],
@@ -173,7 +173,7 @@ def _row(title: str, what: str, figures: Mapping[str, Figures], turns: Sequence[
         for share in SHARES
         for when in ("idle", BUSY)
     }
-    # Of the two sides of each turn, so that what disturbs one disturbs both.
+    # The ratio of the two sides of each turn: a disturbance affects both.
     ratios = [ratio(each[f"{what} p99 {BUSY}"], each[f"{what} p99 idle"]) for each in turns]
     goals = [Goal(f"p99 of {title} with calls under way / idle", median(ratios), "<=", BOUND)]
     if what == "accepts":
@@ -182,13 +182,13 @@ def _row(title: str, what: str, figures: Mapping[str, Figures], turns: Sequence[
 
 
 def _while_all_hangs(stack: Stack) -> Row:
-    """Answers of the door with workers idle, and with every call of theirs hanging."""
+    """Webhook response times with idle workers, and with every call of theirs hanging."""
     paid, unpaid = event("checkout.session.completed"), event("checkout.session.completed.unpaid")
     hook = f"{stack.url}/webhooks/stripe"
 
     def load(document: Mapping[str, Any], count: int = HANGING_COUNT) -> Timings:
-        asked = Load(hook, [document], stack.webhook_secret, count=count, connections=8)
-        return fire(asked, SERVER)
+        load = Load(hook, [document], stack.webhook_secret, count=count, connections=8)
+        return fire(load, SERVER)
 
     stack.fake_instagram.fault("*", delay_seconds=30, times=None)
     stack.receiver.answer(delay_seconds=30)
@@ -232,7 +232,7 @@ def _ours(directory: Path, slow_server: SlowServer) -> Iterator[tuple[Place, Sta
         until(lambda: "ready for action" in worker.log.read_text(), 30, "the worker")
         yield Place(Server(stack.url), stack.webhook_secret, slow_server, calls), stack
         for process in stack.processes.values():
-            process.kill()  # they would see their calls out
+            process.kill()  # a normal stop would wait for their calls
 
 
 def config_with_origins(port: int) -> dict[str, Any]:
@@ -242,7 +242,7 @@ def config_with_origins(port: int) -> dict[str, Any]:
       port: Where the slow server listens.
     """
     numbers = range(1, ORIGINS + 1)
-    # A job without a recipient is rejected at creation: all there is to do is its callback.
+    # A job without a recipient is rejected at creation: only its callback is left to do.
     job = {"action": "dm", "to": "{{ object.nobody }}", "text": "-"}
     return usual_config(
         callbacks={f"outside-{n}": {"url": f"http://127.0.0.{n}:{port}/"} for n in numbers},

@@ -1,4 +1,4 @@
-"""Which core runs what: a server and what it is compared with share one, all else is on another."""
+"""CPU pinning: the server and its baselines share one core, everything else runs on another."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 _CORES: Final = sorted(os.sched_getaffinity(0))
-#: Where the server under test runs.
+#: The core of the server under test.
 SERVER: Final = _CORES[0]
-#: Where the load, the store and whatever else is needed run; the same where there is but one.
+#: The core of the load, the store and everything else; the same if there is only one.
 LOAD: Final = _CORES[-1]
 #: For `how`.
 PLACES: Final = (
@@ -23,7 +23,7 @@ PLACES: Final = (
 
 @contextmanager
 def beside_the_server() -> Iterator[None]:
-    """Keep this process, and whatever it starts meanwhile, on the load's core."""
+    """Pin this process, and the processes it starts, to the load's core."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {LOAD})
     try:
@@ -33,7 +33,7 @@ def beside_the_server() -> Iterator[None]:
 
 
 def pin(pid: int, core: int = SERVER) -> None:
-    """Keep a process, with the threads that it has, on one core.
+    """Pin a process with its current threads to one core.
 
     Parameters:
       pid: The process.

@@ -1,4 +1,4 @@
-"""The events that loads are made of."""
+"""The events of the loads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from deploy.local.sender import event
 
 
 def paid_event(**changes: Any) -> dict[str, Any]:
-    """The paid checkout of `make demo`, without the members that are null: about 2 KB.
+    """The paid checkout of `make demo`, without the null members: about 2 KB.
 
     Parameters:
       changes: Top-level members to change.
@@ -17,7 +17,7 @@ def paid_event(**changes: Any) -> dict[str, Any]:
 
 
 def unpaid_event() -> dict[str, Any]:
-    """One that asks for nothing."""
+    """An event that matches no rule."""
     return _compact(event("checkout.session.completed.unpaid"))
 
 

@@ -1,7 +1,7 @@
-"""Fills a store as months of work would: every record is a real one, copied under new ids.
+"""Fills a store as months of work would: every record is a copy of a real one under new ids.
 
 A few jobs are brought to their states by the ledger's own scripts (`typical.py`); what each of
-them has left in an empty store is then multiplied (`moulds.py`).
+them has left in an empty store is then multiplied (`record_templates.py`).
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ import redis
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
 from tests.bench.record_templates import FIRST_SEQ, Clone, RecordTemplate, encoded
-from tests.bench.typical_dm import TIMES, Shop, event_id, opened_shop, pk_of
+from tests.bench.typical_dm import TIMES, TypicalDms, event_id, opened_shop, pk_of
 from tests.support.ledger import DAY
 
-#: How many accounts the jobs are of; one of them has a tenth of the jobs.
+#: How many accounts have jobs; one of them has a tenth of all.
 ACCOUNTS: Final = 200
 BUSY: Final = "account-all"
-#: The least of every sort, so that each list has more than a page.
+#: The fewest jobs of each sort, so that each list has more than a page.
 LEAST: Final = 60
-#: When the oldest of them came.
+#: The age of the oldest job.
 _SPAN_MS: Final = 38 * DAY
 _CHUNK: Final = 2_000
 
-Maker = Callable[[Shop, str], Awaitable[str]]
+Maker = Callable[[TypicalDms, str], Awaitable[str]]
 
 
-async def _succeeded(shop: Shop, account: str, **changes: Any) -> str:
+async def _succeeded(shop: TypicalDms, account: str, **changes: Any) -> str:
     job_id = await shop.accept(0, account=account, **changes)
     claim = await shop.claim(job_id, 0)
     await shop.intend(claim, 0)
@@ -41,11 +41,11 @@ async def _succeeded(shop: Shop, account: str, **changes: Any) -> str:
     return job_id
 
 
-async def _commented(shop: Shop, account: str) -> str:
+async def _commented(shop: TypicalDms, account: str) -> str:
     return await _succeeded(shop, account, kind="comment", to=None, post="CxyZabcDEfg")
 
 
-async def _failed(shop: Shop, account: str) -> str:
+async def _failed(shop: TypicalDms, account: str) -> str:
     job_id = await shop.accept(0, account=account)
     claim = await shop.claim(job_id, 0)
     await shop.intend(claim, 0)
@@ -54,7 +54,7 @@ async def _failed(shop: Shop, account: str) -> str:
     return job_id
 
 
-async def _owing(shop: Shop, account: str) -> str:
+async def _owing(shop: TypicalDms, account: str) -> str:
     job_id = await shop.accept(0, account=account)
     claim = await shop.claim(job_id, 0)
     await shop.intend(claim, 0)
@@ -63,25 +63,25 @@ async def _owing(shop: Shop, account: str) -> str:
     return job_id
 
 
-async def _canceled(shop: Shop, account: str) -> str:
+async def _canceled(shop: TypicalDms, account: str) -> str:
     job_id = await shop.accept(0, account=account, callback=None)
     assert await shop.ledger.cancel(job_id, "api:bench") == "ok"
     return job_id
 
 
-async def _scheduled(shop: Shop, account: str) -> str:
+async def _scheduled(shop: TypicalDms, account: str) -> str:
     return await shop.accept(0, account=account, delay_ms=60 * DAY, expires_ms=90 * DAY)
 
 
-async def _waiting(shop: Shop, account: str) -> str:
+async def _waiting(shop: TypicalDms, account: str) -> str:
     job_id = await shop.accept(0, account=account)
     rest = AccountEffect(cooldown="please_wait", cooldown_ms=30 * DAY)
     await shop.claims.release(await shop.claim(job_id, 0), Status.WAITING, "wait", effect=rest)
     return job_id
 
 
-async def _held(shop: Shop, account: str) -> str:
-    await shop.doors.pause(account)
+async def _held(shop: TypicalDms, account: str) -> str:
+    await shop.controls.pause(account)
     return await shop.accept(0, account=account)
 
 
@@ -90,9 +90,9 @@ class Sort:
     """One sort of job in the store.
 
     Parameters:
-      share: Of all jobs.
-      make: Brings one to its state.
-      accounts: Whose they are; an account that rests or is paused has no other sort.
+      share: Its share of all jobs.
+      make: Brings a job to this state.
+      accounts: Their accounts; an account in cooldown or paused has no other sort.
     """
 
     share: float
@@ -100,7 +100,7 @@ class Sort:
     accounts: str = "account"
 
     def account(self, number: int) -> str:
-        """Whose a job is; all names are of one length."""
+        """The account of a job; all names have the same length."""
         if self.accounts == "account" and number % 10 == 0:
             return BUSY
         return f"{self.accounts}-{number % ACCOUNTS:03}"
@@ -131,17 +131,17 @@ def fill(url: str, jobs: int) -> Mapping[str, int]:
     counts = {name: max(LEAST, round(sort.share * jobs)) for name, sort in SORTS.items()}
     counts["succeeded"] += jobs - sum(counts.values())
     with redis.Redis.from_url(url) as store:
-        moulds = {name: _mould(url, store, name) for name in SORTS}
+        templates = {name: _template(url, store, name) for name in SORTS}
         store.flushdb()
-        for mould in moulds.values():
-            mould.bring(store)
-        _send(store, _all_commands(store, moulds, counts))
+        for template in templates.values():
+            template.bring(store)
+        _send(store, _all_commands(store, templates, counts))
         store.set("hg:seq", FIRST_SEQ + 3 * jobs)
-        store.delete(*(key for mould in moulds.values() for key in mould.brought()))
+        store.delete(*(key for template in templates.values() for key in template.brought()))
     return counts
 
 
-def _mould(url: str, store: redis.Redis, name: str) -> RecordTemplate:
+def _template(url: str, store: redis.Redis, name: str) -> RecordTemplate:
     store.flushdb()
     account = SORTS[name].account(1)
     with opened_shop(url) as (shop, runner):
@@ -152,26 +152,26 @@ def _mould(url: str, store: redis.Redis, name: str) -> RecordTemplate:
 
 
 def _all_commands(
-    store: redis.Redis, moulds: Mapping[str, RecordTemplate], counts: Mapping[str, int]
+    store: redis.Redis, templates: Mapping[str, RecordTemplate], counts: Mapping[str, int]
 ) -> Iterator[bytes]:
-    """A part of each sort at a time, so that the sorts are mixed in the order of time."""
+    """Yield a part of each sort at a time, so that the sorts are mixed in time."""
     seconds, _ = store.time()
     begin_ms, jobs = seconds * 1000 - _SPAN_MS, sum(counts.values())
     chunks = max(LEAST, jobs // _CHUNK)
     apart_ms, made = _SPAN_MS // jobs, 0
     for chunk in range(chunks):
         for name, count in counts.items():
-            mould, sort = moulds[name], SORTS[name]
+            template, sort = templates[name], SORTS[name]
             clones = []
             for number in range(count * chunk // chunks, count * (chunk + 1) // chunks):
                 at_ms = begin_ms + made * apart_ms
                 made += 1
                 clones.append(_clone(sort, name, number, FIRST_SEQ + 3 * made, at_ms))
             recent = begin_ms + made * apart_ms > seconds * 1000 - TIMES.keep_bodies
-            yield b"".join(mould.commands(clones, recent=recent))
-    for name, mould in moulds.items():
+            yield b"".join(template.commands(clones, recent=recent))
+    for name, template in templates.items():
         accounts = {SORTS[name].account(number) for number in range(min(counts[name], ACCOUNTS))}
-        yield b"".join(mould.accounts(sorted(accounts)))
+        yield b"".join(template.accounts(sorted(accounts)))
 
 
 def _clone(sort: Sort, name: str, number: int, seq: int, at_ms: int) -> Clone:
@@ -189,7 +189,7 @@ def _clone(sort: Sort, name: str, number: int, seq: int, at_ms: int) -> Clone:
 
 
 def _send(store: redis.Redis, batches: Iterator[bytes]) -> None:
-    """Commands into the server's socket as fast as it reads; it only counts the errors."""
+    """Write commands to the server's socket as fast as it reads, counting only errors."""
     refused = store.info("stats")["total_error_replies"]
     options = store.get_connection_kwargs()
     with socket.create_connection((options["host"], options["port"])) as connection:

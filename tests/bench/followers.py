@@ -1,4 +1,4 @@
-"""What walks cost: memory on both sides as they grow, and how fast their rows are told."""
+"""The cost of follower exports: memory of both processes, and the speed of reading rows."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.support.memory import peak_memory, resident_mib
 from tests.support.scenario import Scenario
 
 FEW, MANY = 10_000, 1_000_000
-#: What the worker walks over: a page is a call to fake Instagram.
+#: The sizes of the worker's exports: each page is a call to the fake Instagram.
 WALKED: Final = 60_000
-#: What the allocator may keep although nothing grows.
+#: What the allocator may retain although nothing grows.
 SLACK_MIB: Final = 8.0
 
 
 def measure(directory: Path) -> Sequence[Row]:
-    """Tell a few rows and many, walk over a few users and many."""
+    """Read few rows and many, export few users and many."""
     with Stack(directory, processes=("web", "worker")) as stack:
         return [*_web(stack), _worker(stack)]
 
@@ -34,28 +34,28 @@ def measure(directory: Path) -> Sequence[Row]:
 def _web(stack: Stack) -> Sequence[Row]:
     pid = stack.processes["web"].pid
     with open_ledger(stack.redis_url) as ledger:
-        # On accounts that no process knows, so that nobody walks on.
+        # On accounts that no worker knows, so that none continues the exports.
         few = export_with_rows(ledger, FEW, account="few")
         many = export_with_rows(ledger, MANY, account="many")
         kept = int(ledger.store.memory_usage(f"hg:rows:{many}", samples=0) or 0)
-    _told(stack, few)  # what a process takes for its first answers is not the rows'
+    _read_rows(stack, few)  # what a process takes for its first answers is not the rows'
     with peak_memory(pid) as with_few:
-        _told(stack, few)
+        _read_rows(stack, few)
     with peak_memory(pid) as with_many:
         began = time.perf_counter()
-        told = _told(stack, many)
+        row_count = _read_rows(stack, many)
         elapsed = time.perf_counter() - began
-    assert told == MANY
+    assert row_count == MANY
     more = round(with_many.most - with_few.most, 2)
     memory = Row(
-        "Memory of a web process while it tells a walk's rows",
+        "Memory of a web process while it serves an export's rows",
         f"NDJSON over one connection, {FEW:,} rows and then {MANY:,}; the most resident meanwhile",
         {f"{FEW:,} rows": with_few.most, f"{MANY:,} rows": with_many.most},
         "MiB",
         [Goal(f"{MANY:,} rows - {FEW:,}", more, "<=", SLACK_MIB, "MiB")],
     )
     speed = Row(
-        "Rows told by one web process",
+        "Export rows served by one web process",
         f"{MANY:,} rows as NDJSON to a reader on the same machine; what they take in the store",
         {"thousand rows a second": MANY / elapsed / 1000, "MiB in the store": kept / 1024**2},
         "",
@@ -63,8 +63,8 @@ def _web(stack: Stack) -> Sequence[Row]:
     return [memory, speed]
 
 
-def _told(stack: Stack, job_id: str) -> int:
-    """Read all rows of a walk; how many."""
+def _read_rows(stack: Stack, job_id: str) -> int:
+    """Read all rows of an export; return how many there were."""
     url = f"{stack.url}/jobs/{job_id}/result"
     headers = {"Authorization": f"Bearer {stack.api_key}"}
     with httpx.stream("GET", url, headers=headers, timeout=60) as answer:
@@ -72,7 +72,7 @@ def _told(stack: Stack, job_id: str) -> int:
 
 
 def _worker(stack: Stack) -> Row:
-    worker, scenario = stack.processes["worker"], Scenario(stack, "walks")
+    worker, scenario = stack.processes["worker"], Scenario(stack, "exports")
     until(lambda: "ready for action" in worker.log.read_text(), 30, "the worker")
     stack.fake_instagram.add_user("warm.up", followers=2_000)
     stack.fake_instagram.add_user("many.followers", followers=WALKED)
@@ -88,7 +88,7 @@ def _worker(stack: Stack) -> Row:
     assert job["progress"]["users"] == WALKED
     more = round(late.most - early, 2)
     return Row(
-        "Memory of a worker during a walk",
+        "Memory of a worker during an export",
         f"{WALKED:,} users against fake Instagram, without gaps, {WALKED / elapsed:,.0f} a second",
         {f"at {FEW:,} users": early, f"up to {WALKED:,}": late.most},
         "MiB",

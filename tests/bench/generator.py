@@ -1,4 +1,4 @@
-"""A load in a process of its own, which may be kept on another core than whoever asks for it."""
+"""A load in a process of its own, which can be pinned to another core than its parent."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _READY: Final = b"ready\n"
 
 
 class Prepared:
-    """A load in a process of its own, put together and waiting for its beginning.
+    """A load in a process of its own, prepared and waiting to start.
 
     Parameters:
       load: The load.
-      core: Where its process runs; beside this one where none is given.
+      core: The core of its process; by default that of this process.
     """
 
     def __init__(self, load: Load, core: int | None = None) -> None:
-        told = {name: value for name, value in asdict(load).items() if name != "secret"}
+        options = {name: value for name, value in asdict(load).items() if name != "secret"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.bench.generator"],
             cwd=ROOT,
@@ -36,26 +36,26 @@ class Prepared:
         )
         if core is not None:
             pin(self._process.pid, core)
-        self._tell(json.dumps(told))
+        self._write_line(json.dumps(options))
         assert self._process.stdout is not None
         if self._process.stdout.readline() != _READY:
             raise RuntimeError("the load could not be prepared")
 
     def begin(self) -> None:
-        """Ask the first of it."""
-        self._tell("begin")
+        """Start the load."""
+        self._write_line("begin")
 
     def timings(self) -> Timings:
-        """What it has measured, once it is over."""
-        said, _ = self._process.communicate()
-        return Timings(**json.loads(said))
+        """Wait for the end; return the timings."""
+        output, _ = self._process.communicate()
+        return Timings(**json.loads(output))
 
     def drop(self) -> None:
-        """End it, whatever is under way."""
+        """Kill it, whatever is in progress."""
         self._process.kill()
         self._process.communicate()
 
-    def _tell(self, line: str) -> None:
+    def _write_line(self, line: str) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{line}\n".encode())
         self._process.stdin.flush()
@@ -66,7 +66,7 @@ def fire(load: Load, core: int | None = None) -> Timings:
 
     Parameters:
       load: The load.
-      core: Where its process runs; beside this one where none is given.
+      core: The core of its process; by default that of this process.
     """
     prepared = Prepared(load, core)
     prepared.begin()
@@ -74,7 +74,7 @@ def fire(load: Load, core: int | None = None) -> Timings:
 
 
 def main() -> None:
-    """Prepare the load of the first line of input, run it at the second, tell its timings."""
+    """Prepare the load on the first line of input, run it at the second, print its timings."""
     load = Load(**json.loads(sys.stdin.readline()), secret=os.environ[_SECRET])
 
     def wait() -> None:

@@ -1,4 +1,4 @@
-"""GETs over a few keep-alive connections: requests made beforehand, answers barely looked at.
+"""GETs over a few keep-alive connections: prepared requests, responses barely parsed.
 
 The load must cost less than what it measures, so this is a protocol of the loop and no client.
 """
@@ -20,12 +20,12 @@ _LENGTH: Final = b"content-length: "
 
 @dataclass
 class Answers:
-    """What came back.
+    """The responses of a load.
 
     Parameters:
-      seconds: How long each answer took.
-      statuses: How often each status came.
-      elapsed: From the first request to the last answer.
+      seconds: Each response time.
+      statuses: The count of each status.
+      elapsed: From the first request to the last response, in seconds.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -34,21 +34,21 @@ class Answers:
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
+        """Responses per second."""
         return len(self.seconds) / self.elapsed
 
     def percentile_ms(self, share: float) -> float:
-        """The time within which this share of the answers came, in ms."""
+        """The response time at this quantile, in ms."""
         ordered = sorted(self.seconds)
         return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def get_of(url: str, headers: Mapping[str, str] | None = None) -> bytes:
-    """A whole GET as it goes over the wire.
+    """A complete GET request as bytes.
 
     Parameters:
-      url: Where to.
-      headers: Besides `Host`.
+      url: Its URL.
+      headers: Headers besides `Host`.
     """
     parts = urlsplit(url)
     query = f"?{parts.query}" if parts.query else ""
@@ -65,14 +65,14 @@ def fetch(
     connections: int,
     pause_seconds: float = 0.0,
 ) -> Answers:
-    """Send the same few requests again and again.
+    """Send the same few requests repeatedly.
 
     Parameters:
-      port: Of the server, on loopback.
-      requests: In turns, over each connection.
+      port: The server's port on loopback.
+      requests: Sent in turns over each connection.
       seconds: For how long.
       connections: How many at a time.
-      pause_seconds: From an answer to the next request of its connection.
+      pause_seconds: From a response to the next request on its connection.
     """
     return uvloop.run(_fetch(port, requests, seconds, connections, pause_seconds))
 
@@ -95,7 +95,7 @@ async def _fetch(
 
 
 class _Asker(asyncio.Protocol):
-    """One connection: a request, its answer, the next request."""
+    """One connection: a request, its response, the next request."""
 
     def __init__(
         self, requests: Sequence[bytes], answers: Answers, until: float, pause: float
@@ -110,7 +110,7 @@ class _Asker(asyncio.Protocol):
         self.done: asyncio.Future[None] = self._loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are none of asyncio's classes.
+        # uvloop's transports are not instances of asyncio's classes.
         self._transport = cast(asyncio.Transport, transport)
         self._ask()
 

@@ -1,4 +1,4 @@
-"""What a thousand live listeners cost a web process, and how soon all of them hear of a change."""
+"""What a thousand live subscribers cost a web process, and how soon all see a change."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from tests.support.many_subscribers import (
     wait_for_word,
 )
 
-LISTENERS = 1_000
+SUBSCRIBERS = 1_000
 CHANGES = 10
-MOST_MB = 60
+MAX_MB = 60
 JOB = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello", "delay_seconds": 3600}
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What listeners cost.
+    """What subscribers cost.
 
     Parameters:
-      megabytes: What the process grew by.
-      seconds: From a change to the moment when all have heard of it, each.
+      megabytes: The growth of the process, in MB.
+      seconds: For each change, the time until all have received it.
     """
 
     megabytes: float
@@ -41,7 +41,7 @@ class Cost:
 
 
 def measure(directory: Path) -> Sequence[Row]:
-    """Listen a thousand times to one fresh web process after the other."""
+    """Open a thousand subscriptions to one fresh web process after another."""
     with Stack(directory, processes=("web",)) as stack:
         costs = {
             "events of all jobs": _cost(stack, "/live"),
@@ -50,12 +50,12 @@ def measure(directory: Path) -> Sequence[Row]:
         }
     memory = {name: cost.megabytes for name, cost in costs.items()}
     latency = {name: 1000 * median(cost.seconds) for name, cost in costs.items()}
-    how = f"resident memory of one web process with {LISTENERS:,} listeners, less that with 20"
-    goal = Goal("the most", max(memory.values()), "<", MOST_MB, "MB")
-    told = f"from the request that changes a job until {LISTENERS:,} have heard of it, median"
+    how = f"resident memory of one web process with {SUBSCRIBERS:,} subscribers, less that with 20"
+    goal = Goal("the most", max(memory.values()), "<", MAX_MB, "MB")
+    how = f"from the request that changes a job until {SUBSCRIBERS:,} have received it, median"
     return [
-        Row("Live listeners: memory", how, memory, "MB", [goal]),
-        Row("Live listeners: one change", told, latency, "ms"),
+        Row("Live subscribers: memory", how, memory, "MB", [goal]),
+        Row("Live subscribers: one change", how, latency, "ms"),
     ]
 
 
@@ -75,20 +75,20 @@ async def _listen(stack: Stack, api: httpx.Client, path: str | None, upgraded: b
     watched = await ask("POST", "/jobs", JOB)
     path = path or f"/jobs/{watched}/live"
     head = request(path, stack.api_key, upgraded=upgraded)
-    crowd = await subscribe_many(stack.port, head, 20)
+    subscribers = await subscribe_many(stack.port, head, 20)
     before = resident_bytes(stack.processes["web"].pid)
-    crowd += await subscribe_many(stack.port, head, LISTENERS - len(crowd))
+    subscribers += await subscribe_many(stack.port, head, SUBSCRIBERS - len(subscribers))
     seconds = []
     for _ in range(CHANGES):
         job_id = watched if "jobs" in path else await ask("POST", "/jobs", JOB)
         began = time.perf_counter()
         await ask("POST", f"/jobs/{job_id}/cancel")
-        await wait_for_word(crowd, b"canceled")
+        await wait_for_word(subscribers, b"canceled")
         seconds.append(time.perf_counter() - began)
         if "jobs" in path:
             break
     after = resident_bytes(stack.processes["web"].pid)
-    await close_all(crowd)
+    await close_all(subscribers)
     return Cost((after - before) / 1e6, seconds)
 
 

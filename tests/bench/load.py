@@ -1,4 +1,4 @@
-"""A load so lean that the server is what is measured.
+"""A load generator that is lean enough to measure the server.
 
 Requests are put together before the clock starts; then one thread writes and reads plain sockets,
 without an event loop or a client library. `busy` tells how much of its core the generator took:
@@ -21,21 +21,21 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-#: How long the last answers are waited for.
+#: How long to wait for the last responses.
 PATIENCE_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True)
 class Load:
-    """Signed webhooks, or GETs where there are no events.
+    """Signed webhooks, or GETs if there are no events.
 
     Parameters:
-      url: Where to.
+      url: The URL.
       events: The webhooks, one after the other and round again; each gets an id and a payment of
         its own.
-      secret: Signs them.
-      count: The most requests.
-      seconds: When to stop asking.
+      secret: The signing secret.
+      count: The maximum number of requests.
+      seconds: When to stop sending.
       connections: How many keep-alive connections, each with one request at a time.
       per_second: How many requests are due in a second, whether or not earlier ones were answered:
         one that finds no connection free waits, and its waiting counts. None for the next request
@@ -57,9 +57,9 @@ class Timings:
 
     Parameters:
       seconds: How long each answer took; what had none in the end, how long it had waited by then.
-      statuses: How often each HTTP status was seen.
-      unanswered: How many requests had none.
-      elapsed: From the first request to the last answer.
+      statuses: The count of each HTTP status.
+      unanswered: How many requests had no response.
+      elapsed: From the first request to the last response, in seconds.
       busy: The share of that time in which the generator itself used its core.
     """
 
@@ -71,11 +71,11 @@ class Timings:
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
+        """Responses per second."""
         return (len(self.seconds) - self.unanswered) / self.elapsed
 
     def percentile(self, share: float) -> float:
-        """The time within which this share of the answers came, in ms."""
+        """The response time at this quantile, in ms."""
         ordered = sorted(self.seconds)
         return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
@@ -86,7 +86,7 @@ def post_webhooks(
     """Post events that differ in their id and payment, from this process.
 
     Parameters:
-      url: The source's address.
+      url: The source's URL.
       secret: Its signing secret.
       document: What they have in common.
       count: How many.
@@ -118,7 +118,7 @@ def run(load: Load, wait: Callable[[], None] = lambda: None) -> Timings:
 
 
 class _Connection:
-    """One keep-alive connection with at most one request under way."""
+    """One keep-alive connection with at most one request in progress."""
 
     def __init__(self, host: str, port: int, selector: selectors.BaseSelector) -> None:
         self.socket = socket.create_connection((host, port))
@@ -128,12 +128,12 @@ class _Connection:
         self._answer = b""
 
     def ask(self, request: bytes, began: float) -> None:
-        """Write a request that counts from `began` on."""
+        """Write a request, timed from `began` on."""
         self.began, self._answer = began, b""
         self.socket.sendall(request)
 
     def status(self) -> str | None:
-        """Read; the status once the answer is whole."""
+        """Read; return the status once the response is complete."""
         part = self.socket.recv(65536)
         if not part:
             raise ConnectionError("the server hung up")
@@ -143,7 +143,7 @@ class _Connection:
 
 
 class _Course:
-    """One load under way."""
+    """One running load."""
 
     def __init__(
         self,
@@ -163,7 +163,7 @@ class _Course:
         self._statuses: Counter[str] = Counter()
 
     def play(self) -> Timings:
-        """Ask until there is no request or no time left, and hear the last answers."""
+        """Send until there are no requests or no time left, then read the last responses."""
         worked, now = time.process_time(), self._began
         while now < self._last + PATIENCE_SECONDS and (self._asks_on(now) or self._under_way()):
             self._ask(now)
@@ -172,8 +172,8 @@ class _Course:
             now = time.perf_counter()
         elapsed, worked = now - self._began, time.process_time() - worked
         late = [*self._left(now)]
-        said = dict(self._statuses)
-        return Timings([*self._seconds, *late], said, len(late), elapsed, worked / elapsed)
+        statuses = dict(self._statuses)
+        return Timings([*self._seconds, *late], statuses, len(late), elapsed, worked / elapsed)
 
     def _asks_on(self, now: float) -> bool:
         return bool(self._requests) and (self._due if self._pause else now) < self._last
@@ -198,7 +198,7 @@ class _Course:
             self._free.append(connection)
 
     def _left(self, now: float) -> Iterator[float]:
-        """How long each has waited that was due and has no answer."""
+        """How long each due request without a response has waited."""
         idle = set(map(id, self._free))
         for key in self._selector.get_map().values():
             if id(key.data) not in idle:
@@ -224,10 +224,10 @@ def _requests(load: Load) -> Iterator[bytes]:
 
 
 def encoded(event: Mapping[str, Any]) -> bytes:
-    """An event as it is sent, with an id and a payment that no other has.
+    """An event's bytes, with a unique id and payment.
 
     Parameters:
-      event: What it has in common with others.
+      event: The event to copy.
     """
     mark = uuid.uuid4().hex
     thing = {**event["data"]["object"], "payment_intent": f"pi_{mark}"}

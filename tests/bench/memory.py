@@ -1,4 +1,4 @@
-"""What one finished DM takes of Redis' memory: all that it leaves behind, part by part."""
+"""The Redis memory of one finished DM: everything it leaves behind, part by part."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import redis
 
 from service.jobs.lua.limits import Limits
 from tests.bench.table import Goal, Row
-from tests.bench.typical_dm import TEXT, TIMES, Shop, opened_shop
+from tests.bench.typical_dm import TEXT, TIMES, TypicalDms, opened_shop
 
 JOBS: Final = 2_000
-MOST_BYTES: Final = 2_560
-#: The jobs of an account wait in its line for each other, as they usually do.
+MAX_BYTES: Final = 2_560
+#: An account's jobs wait in its queue for each other, as usual.
 _ACCOUNTS: Final = 20
 
 #: No account has to wait for its next DM.
 NO_PACE: Final = replace(TIMES, limits=Limits(repeat_ms=TIMES.limits.repeat_ms))
 
-#: By what its name begins with, whose a key is. What is not named here is not of jobs.
+#: The purpose of a key by its prefix. Keys with other prefixes do not belong to jobs.
 _PARTS: Final[Mapping[str, str]] = {
     "hg:job:": "job: its record",
     "hg:jobtl:": "job: its timeline",
@@ -42,7 +42,7 @@ _PARTS: Final[Mapping[str, str]] = {
 
 
 def memory_row(url: str) -> Row:
-    """Bring jobs from their event to their delivered callback, and weigh what they leave.
+    """Process jobs from event to delivered callback, and measure what they leave.
 
     Parameters:
       url: An empty store.
@@ -58,11 +58,11 @@ def memory_row(url: str) -> Row:
         f" each, {entries} entries in the timeline, one callback delivered. MEMORY USAGE of every"
         " key, indexes included, by jobs"
     )
-    goal = Goal("a finished job with timeline and callback", own, "<=", MOST_BYTES, "bytes")
+    goal = Goal("a finished job with timeline and callback", own, "<=", MAX_BYTES, "bytes")
     return Row("Memory of a finished job", how, {**parts, "job: all of it": own}, "bytes", [goal])
 
 
-async def _whole_lives(shop: Shop) -> str:
+async def _whole_lives(shop: TypicalDms) -> str:
     """The last job."""
     jobs = [
         (number, await shop.accept(number, account=f"account-{number % _ACCOUNTS}"))
@@ -86,7 +86,7 @@ def _weighed(store: redis.Redis) -> Mapping[str, float]:
     for key, size in zip(keys, sizes, strict=True):
         for part in _parts(key.decode()):
             sums[part] += size / JOBS
-    # Job and event have an entry each in the index of what is to be forgotten.
+    # Job and event each have an entry in the retention index.
     half = (store.memory_usage("hg:retention", samples=0) or 0) / JOBS / 2
     sums["event: its record, 40 days"] += half
     sums["job: in the indexes"] -= half

@@ -1,4 +1,4 @@
-"""One store under measurement: steps of the ledger, in microseconds of the server's time."""
+"""Measures the ledger's steps on one store, in microseconds of the server's time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from actors.lease_heartbeat import BEAT_BATCH
 from service.config.pacing import PACE_KINDS, Pacing
 from service.jobs.actor_routes import QUEUES
 from service.jobs.consistency_check import PAGE
-from service.jobs.ledger import PRUNE_BATCH, RESCUE_BATCH, UNENDED_INDEXES
+from service.jobs.ledger import PRUNE_BATCH, RESCUE_BATCH, UNFINISHED_INDEXES
 from service.jobs.lua.check_consistency import check_consistency
 from service.jobs.lua.collect_metrics import collect_metrics
 from service.jobs.lua.control_account import control_account
@@ -31,15 +31,15 @@ from service.jobs.model import Status
 from service.jobs.queries import JobFilter
 from tests.bench.filling import BUSY
 from tests.bench.record_templates import FIRST_SEQ
-from tests.bench.typical_dm import TIMES, Shop, draft
+from tests.bench.typical_dm import TIMES, TypicalDms, draft
 
 Step = Callable[[], Awaitable[Any]]
 
-#: What the ledger sends to the server.
+#: The commands that the ledger sends.
 _SCRIPTS: Final = ("fcall", "evalsha")
 _COMMANDS: Final = ("zrange", "hgetall", "hmget")
 
-#: Each sort of page that `GET /jobs` can be asked for.
+#: Each sort of page of `GET /jobs`.
 LISTS: Final[Mapping[str, JobFilter]] = {
     "list": JobFilter(),
     "list status=succeeded": JobFilter(status=Status.SUCCEEDED),
@@ -51,14 +51,14 @@ LISTS: Final[Mapping[str, JobFilter]] = {
     "list account, status=succeeded": JobFilter(status=Status.SUCCEEDED, account=BUSY),
 }
 PAGE_OF_JOBS: Final = 20
-#: How many ask at a time: as many as have a connection.
-_AT_ONCE: Final = 8
-#: What one call holds or lets go at the most.
+#: Concurrent calls: one per connection.
+_CONCURRENCY: Final = 8
+#: The most jobs that one call holds or releases.
 _BATCH: Final = 25
 _ACCOUNTS: Final = 100
 
-#: The same few accounts work round after round, as they do anywhere: so nobody has to rest, and
-#: all else bounds them as by default.
+#: The same few accounts work in every round, so they have no gaps; all other limits are the
+#: defaults.
 _PACES: Final = {
     kind: Pacing().pace(kind).model_copy(update={"gap_seconds": (0, 0), "per_hour": 500})
     for kind in PACE_KINDS
@@ -75,7 +75,7 @@ class Probe:
       runner: The loop the ledger lives on.
     """
 
-    def __init__(self, shop: Shop, store: redis.Redis, runner: asyncio.Runner) -> None:
+    def __init__(self, shop: TypicalDms, store: redis.Redis, runner: asyncio.Runner) -> None:
         self._shop = shop
         self._store = store
         self._runner = runner
@@ -83,11 +83,11 @@ class Probe:
         self._numbers = count(5_000_000)
         #: Microseconds of the server's time for one step, by its name: one figure a round.
         self.server: dict[str, list[float]] = {}
-        #: The same as whoever asked saw it.
+        #: The same as seen by the client.
         self.wall: dict[str, list[float]] = {}
 
     def life(self, jobs: int) -> None:
-        """Measure each step of the life of some jobs, each of another account."""
+        """Measure each step of some jobs, each of another account."""
         shop, numbers = self._shop, [next(self._numbers) for _ in range(jobs)]
         accepts = [
             partial(shop.accept, n, account=f"regular-{place:03}")
@@ -102,7 +102,7 @@ class Probe:
 
     def lists(self, pages: int) -> None:
         """Measure pages of jobs: the newest, and those from the middle on."""
-        reader, half = self._shop.reader, int(cast("Any", self._store.get("hg:seq"))) // 2
+        reader, half = self._shop.queries, int(cast("Any", self._store.get("hg:seq"))) // 2
         for name, only in LISTS.items():
             steps = [
                 partial(reader.jobs, only, cursor=cursor, limit=PAGE_OF_JOBS)
@@ -111,41 +111,41 @@ class Probe:
             self._measure(name, steps * (pages // 2))
 
     def others(self, times: int) -> None:
-        """Measure what else the processes ask for, each at its most."""
+        """Measure the other calls of the processes, each at its largest."""
         run, shop = self._scripts.run, self._shop
         names = [f"account-{number:03}" for number in range(_ACCOUNTS)]
-        asked = draft(1, account=BUSY)
-        sweep = check_consistency("rescue", RESCUE_BATCH, *UNENDED_INDEXES)
+        wanted = draft(1, account=BUSY)
+        sweep = check_consistency("rescue", RESCUE_BATCH, *UNFINISHED_INDEXES)
         doctor = check_consistency("report", PAGE, *self._examined())
         steps: Mapping[str, Step] = {
             "metrics, 100 accounts": partial(run, collect_metrics(" ".join(QUEUES), *names)),
-            "account": partial(shop.doors.show, BUSY),
-            "preview": partial(shop.ledger.preview, asked, caller="bench"),
+            "account": partial(shop.controls.show, BUSY),
+            "preview": partial(shop.ledger.preview, wanted, caller="bench"),
             "audit, 500": partial(run, read_audit_log("nobody", "+", 500, PAGE_OF_JOBS)),
-            "events": partial(shop.reader.events, cursor=None, limit=PAGE_OF_JOBS),
-            "beat, nothing due": partial(run, heartbeat(BEAT_BATCH)),
-            f"sweep, {RESCUE_BATCH}": partial(run, sweep),
+            "events": partial(shop.queries.events, cursor=None, limit=PAGE_OF_JOBS),
+            "heartbeat, nothing due": partial(run, heartbeat(BEAT_BATCH)),
+            f"rescue, {RESCUE_BATCH}": partial(run, sweep),
             f"doctor, {PAGE} jobs": partial(run, doctor),
         }
         for name, step in steps.items():
             self._measure(name, [step] * times, at_once=1)
 
-    def crowds(self) -> None:
-        """Measure what one call does for many jobs at once; they are gone afterwards."""
+    def batches(self) -> None:
+        """Measure calls that work on many jobs at once; the jobs are deleted afterwards."""
         due = self._accepted(BEAT_BATCH, delay_ms=1)
         self._measure(
-            f"beat, {BEAT_BATCH} due", [partial(self._scripts.run, heartbeat(BEAT_BATCH))]
+            f"heartbeat, {BEAT_BATCH} due", [partial(self._scripts.run, heartbeat(BEAT_BATCH))]
         )
-        account = f"crowd-{next(self._numbers)}"
-        crowd = self._accepted(_BATCH + 1, account=account)
-        holder = self._run(partial(self._shop.claim, crowd[0], 0))
+        account = f"queue-{next(self._numbers)}"
+        jobs = self._accepted(_BATCH + 1, account=account)
+        holder = self._run(partial(self._shop.claim, jobs[0], 0))
         pause = control_account(account, "pause", "", 0, "bench", "")
         self._run(partial(self._scripts.run, pause))
         back = partial(self._shop.claims.release, holder, Status.QUEUED, "bench")
         self._measure(f"a turn ends, {_BATCH} to hold", [back])
         resume = control_account(account, "resume", "", _BATCH, "bench", "")
         self._measure(f"resume, {_BATCH} held", [partial(self._scripts.run, resume)])
-        for job_id in (*due, *crowd):
+        for job_id in (*due, *jobs):
             self._run(partial(self._shop.ledger.cancel, job_id, "bench"))
         oldest: Any = self._store.zrange("hg:retention", 0, PRUNE_BATCH - 1)
         self._store.zadd("hg:retention", dict.fromkeys(oldest, 1))
@@ -163,8 +163,8 @@ class Probe:
         jobs: Any = self._store.zrange("hg:jobs", 0, PAGE - 1)
         return [("job", job_id.decode()) for job_id in jobs]
 
-    def _measure(self, name: str, steps: Sequence[Step], at_once: int = _AT_ONCE) -> list[Any]:
-        """Some at a time, so that the server is at work and not asleep between two of them."""
+    def _measure(self, name: str, steps: Sequence[Step], at_once: int = _CONCURRENCY) -> list[Any]:
+        """Run some at a time, so that the server does not go idle between two of them."""
         given: list[Any] = []
         spent: list[float] = []
         seconds: list[float] = []
@@ -175,7 +175,7 @@ class Probe:
             given += self._runner.run(_together(some))
             seconds.append((time.perf_counter() - began) / len(some))
             scripts, commands = map(operator.sub, self._spent(), before)
-            # Where there are scripts, what they call is in theirs already.
+            # The time of a script already includes the commands that it calls.
             spent.append((scripts or commands) / len(some))
         self.server.setdefault(name, []).append(statistics.median(spent))
         self.wall.setdefault(name, []).append(1e6 * statistics.median(seconds))
@@ -183,12 +183,12 @@ class Probe:
 
     def _spent(self) -> tuple[int, int]:
         """Microseconds that the server has spent on scripts, and on the other commands."""
-        told = self._store.info("commandstats")
-        return _microseconds(told, _SCRIPTS), _microseconds(told, _COMMANDS)
+        stats = self._store.info("commandstats")
+        return _microseconds(stats, _SCRIPTS), _microseconds(stats, _COMMANDS)
 
 
-def _microseconds(told: Mapping[str, Any], names: Sequence[str]) -> int:
-    return sum(told[f"cmdstat_{name}"]["usec"] for name in names if f"cmdstat_{name}" in told)
+def _microseconds(stats: Mapping[str, Any], names: Sequence[str]) -> int:
+    return sum(stats[f"cmdstat_{name}"]["usec"] for name in names if f"cmdstat_{name}" in stats)
 
 
 async def _together(steps: Sequence[Step]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What the system says of a process."""
+"""Threads and memory of a process, from /proc."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PAUSE_SECONDS = 0.05
 
 
 class Watched:
-    """A worker process' most threads and memory while the block lasts.
+    """A worker process' most threads and memory until the end of the block.
 
     Parameters:
       master: The pid of the `dramatiq` that started it.
@@ -52,6 +52,6 @@ def _children(pid: int) -> list[int]:
 
 
 def _status(pid: int) -> dict[str, int]:
-    """The numbers of its status; sizes are in kB."""
+    """The numbers in its /proc status; sizes are in kB."""
     lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return {words[0][:-1]: int(words[1]) for words in lines if words[1:] and words[1].isdigit()}

@@ -24,22 +24,22 @@ from tests.bench.table import Goal, Row, median, ratio
 
 NAME: Final = "some.handle"
 ROUNDS, ROUND_SECONDS, CONNECTIONS = 7, 0.3, 16
-#: Far below what the process can do: what is measured then is waiting, not a queue.
+#: Far below the capacity of the process, to measure latency without queueing.
 CALM_ROUNDS, CALM_SECONDS, CALM_CONNECTIONS, CALM_PAUSE_SECONDS = 7, 0.3, 8, 0.005
-#: Who waits while Instagram hangs, and for how long; two calm rounds fit in.
+#: Clients that wait while Instagram hangs, and for how long; two rounds without them fit in.
 WAITING, WAIT_SECONDS = 40, 1.2
 
 
 @dataclass
 class Target:
-    """What is asked again and again.
+    """A request that is sent repeatedly.
 
     Parameters:
-      port: Of its server.
-      pid: Of its server.
-      request: As it goes over the wire.
-      rates: Answers a second of the server's processor time, a round each.
-      wall: Answers a second, a round each.
+      port: The server's port.
+      pid: The server's process id.
+      request: The request as bytes.
+      rates: Responses per second of the server's processor time, one per round.
+      wall: Responses per second, one per round.
     """
 
     port: int
@@ -57,7 +57,7 @@ class Target:
 
 
 def measure(directory: Path) -> Sequence[Row]:
-    """Ask for a copy, and for the same bytes of a bare route, in turns."""
+    """Request a cached profile, and the same bytes from a bare route, in turns."""
     pin(os.getpid(), LOAD)
     with Stack(directory, processes=("web", "worker")) as stack:
         web = stack.processes["web"].pid
@@ -100,12 +100,12 @@ def _rates(targets: Mapping[str, Target], size: int) -> Row:
 
 
 def _calm(stack: Stack, path: str, key: Mapping[str, str]) -> Row:
-    """The same reads, few at a time, while look-ups hang at Instagram and while none do."""
-    asked = {"cached profile": get_of(path, key), "/healthz": get_of(f"{stack.url}/healthz")}
+    """The same reads, few at a time, with and without lookups that hang at Instagram."""
+    requests = {"cached profile": get_of(path, key), "/healthz": get_of(f"{stack.url}/healthz")}
     times: dict[str, list[float]] = {}
 
     def ask(when: str) -> None:
-        for name, request in asked.items():
+        for name, request in requests.items():
             answers = fetch(
                 stack.port,
                 [request],
@@ -124,7 +124,7 @@ def _calm(stack: Stack, path: str, key: Mapping[str, str]) -> Row:
     return Row(
         "p99 while Instagram hangs",
         f"{CALM_CONNECTIONS} connections that pause {1000 * CALM_PAUSE_SECONDS:.0f} ms; {WAITING}"
-        " requests for other profiles wait meanwhile for look-ups whose call hangs for 30 s, or"
+        " requests for other profiles wait meanwhile for lookups whose call hangs for 30 s, or"
         f" (idle) nobody does; {PLACES}; median of {CALM_ROUNDS} rounds in turns",
         p99,
         "ms",
@@ -135,24 +135,24 @@ def _calm(stack: Stack, path: str, key: Mapping[str, str]) -> Row:
                 "<=",
                 1.5,
             )
-            for name in asked
+            for name in requests
         ],
     )
 
 
 @contextmanager
 def _hanging(stack: Stack) -> Iterator[None]:
-    """Clients that wait for look-ups that hang; the block ends when all were told to come again."""
+    """Clients that wait for hanging lookups; the block ends when all were told to retry."""
     mark = uuid.uuid4().hex[:12]
     key = {"authorization": f"Bearer {stack.api_key}"}
     clients = [socket.create_connection(("127.0.0.1", stack.port), 10) for _ in range(WAITING)]
     for number, client in enumerate(clients):
         query = f"{stack.url}/users/{mark}.{number}?wait={WAIT_SECONDS}"
         client.sendall(get_of(query, key))
-    until(lambda: _lookups(stack, mark) == WAITING, 20, "the look-ups")
+    until(lambda: _lookups(stack, mark) == WAITING, 20, "the lookups")
     yield
     for client in clients:
-        assert client.recv(4096).startswith(b"HTTP/1.1 202"), "a look-up did not hang"
+        assert client.recv(4096).startswith(b"HTTP/1.1 202"), "a lookup did not hang"
         client.close()
 
 
@@ -162,7 +162,7 @@ def _lookups(stack: Stack, mark: str) -> int:
 
 
 def _look_up(stack: Stack) -> tuple[dict[str, Any], str]:
-    """Have a profile looked up; it and its ETag."""
+    """Look up a profile; return it and its ETag."""
     until(lambda: "ready for action" in stack.processes["worker"].log.read_text(), 30, "the worker")
     profile, headers = _get(stack, f"/users/{NAME}?wait=25")
     return profile, headers["etag"]
@@ -170,14 +170,14 @@ def _look_up(stack: Stack) -> tuple[dict[str, Any], str]:
 
 def _get(stack: Stack, path: str) -> tuple[dict[str, Any], Mapping[str, str]]:
     headers = {"Authorization": f"Bearer {stack.api_key}"}
-    asked = urllib.request.Request(f"{stack.url}{path}", headers=headers)
-    with urllib.request.urlopen(asked, timeout=30) as answer:
+    requests = urllib.request.Request(f"{stack.url}{path}", headers=headers)
+    with urllib.request.urlopen(requests, timeout=30) as answer:
         return json.load(answer), answer.headers
 
 
 @contextmanager
 def _bare(profile: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
-    """A bare FastAPI application that tells the same profile; its port and pid."""
+    """A bare FastAPI application that returns the same profile; yields its port and pid."""
     port = free_port()
     command = [sys.executable, "-m", "tests.bench.baselines.bare", str(port), json.dumps(profile)]
     with subprocess.Popen(command, cwd=ROOT) as process:
@@ -197,6 +197,6 @@ def _listens(port: int) -> bool:
 
 
 def _busy_seconds(pid: int) -> float:
-    """For how long the threads of a process have run on a core so far."""
+    """The processor time of a process so far, in seconds."""
     threads = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((each / "schedstat").read_text().split()[0]) for each in threads) / 1e9

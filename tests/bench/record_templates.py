@@ -1,8 +1,8 @@
 """Multiplies what one job has left in a store: the same keys, fields and index entries.
 
-What is different about a clone (its ids, its account and recipient, its place in the order, its
-moments) has the same length in all of them. So its commands are one text with holes, in Redis' own
-protocol, and a million of them are written as fast as the server takes them.
+The values that differ between clones (ids, account, recipient, sequence number, times) have the
+same length in all of them. So a clone's commands are one text with placeholders, in Redis'
+protocol, and a million clones are written as fast as the server accepts them.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ import redis
 from service.jobs.lua.hash_encoding import FOLDED, PIECE, fields_of
 from tests.bench.typical_dm import TIMES
 
-#: With the same number of digits as every place in the order after it.
+#: The first sequence number; all later ones have as many digits.
 FIRST_SEQ: Final = 1_000_000
 _MOMENTS: Final = frozenset(
     ("created", "run_at", "started", "finished", "intent_at", "received", "ended", "next_at")
 )
-#: What is of an index that nothing ended or far ahead is in, or only for a day.
+#: Indexes without entries of ended or far future jobs, or with entries for a day only.
 _PASSING: Final = re.compile(r"hg:(wakes|leases|turns|acct:.*:spent:.*)$")
 
 
 class Clone(NamedTuple):
-    """What is different about one clone."""
+    """The values that differ in one clone."""
 
     job: str
     event: str
@@ -51,12 +51,12 @@ class _Found:
 
     @property
     def fades(self) -> bool:
-        """Whether it is gone long before its job."""
+        """Whether it is deleted long before its job."""
         return 0 < self.ttl_ms <= TIMES.keep_bodies
 
 
 class _Hole(NamedTuple):
-    """A place in a text that each clone fills with as many characters."""
+    """A placeholder in a text; every clone's value has the same length."""
 
     name: str
     length: int
@@ -77,12 +77,12 @@ _IDS: Final = {
 
 
 class RecordTemplate:
-    """What one job has left behind, ready to be multiplied.
+    """Everything that one job has left behind, as templates.
 
     Parameters:
-      name: Of the sort of job.
+      name: The sort of job.
       found: Every key of the ledger, with its value.
-      names: What the job's own names are: to be replaced by holes.
+      names: The job's own names, to be replaced by placeholders.
     """
 
     def __init__(self, name: str, found: Mapping[str, _Found], names: Mapping[str, str]) -> None:
@@ -91,39 +91,40 @@ class RecordTemplate:
         self._names = names
         [event] = [each.value for key, each in found.items() if key.startswith("hg:event:")]
         self._born = int(event[b"received"])
-        #: The hole for what is so long after that, and whether it is so far ahead that it stays so.
+        #: The placeholder of each time: by its distance from the first time in ms, and by whether
+        #: it stays in the future.
         self._moments: dict[tuple[int, bool], str] = {}
         self._texts = {recent: _Text("".join(self._records(recent))) for recent in (True, False)}
         self._entries = list(self._all_entries())
 
     @classmethod
     def of(cls, store: redis.Redis, name: str, **names: str) -> RecordTemplate:
-        """Take what is in a store that has seen one job and nothing else.
+        """Make templates of a store that has seen one job and nothing else.
 
         Parameters:
           store: The store.
-          name: Of the sort of job.
+          name: The sort of job.
           names: Its job, event, account and the recipient's pk.
         """
         found = {key.decode(): _found(store, key) for key in store.scan_iter("hg:*")}
         return cls(name, found, names | {"job": names["job"].removeprefix("job_")})
 
     def bring(self, store: redis.Redis) -> None:
-        """Put what is copied as it is into the store to fill."""
+        """Copy the unchanging keys into the store to fill."""
         for key, each in self._found.items():
             if each.kind in _COPIED:
                 store.restore(self._kept(key), max(0, each.ttl_ms), each.dump)
 
     def brought(self) -> list[str]:
-        """What `bring` has put there, to be deleted in the end."""
+        """The keys that `bring` has copied, to be deleted at the end."""
         return [self._kept(key) for key, each in self._found.items() if each.kind in _COPIED]
 
     def commands(self, clones: Sequence[Clone], *, recent: bool) -> Iterator[bytes]:
-        """What makes these clones.
+        """The commands that create these clones.
 
         Parameters:
-          clones: What is different about each.
-          recent: Whether bodies and texts of their age are still kept.
+          clones: The values that differ in each.
+          recent: Whether bodies and texts of their age are still stored.
         """
         if not clones:
             return
@@ -139,10 +140,10 @@ class RecordTemplate:
                 yield encoded("ZADD", key, *pairs)
 
     def accounts(self, names: Sequence[str]) -> Iterator[bytes]:
-        """What makes the accounts themselves.
+        """The commands that create the accounts.
 
         Parameters:
-          names: Theirs.
+          names: The accounts' names.
         """
         own = self._names["account"]
         for key, each in self._found.items():
@@ -156,13 +157,13 @@ class RecordTemplate:
     def _kept(self, key: str) -> str:
         return f"mould:{self._name}:{key}"
 
-    def _holed(self, text: str) -> str:
+    def _with_placeholders(self, text: str) -> str:
         for name, own in self._names.items():
             text = text.replace(own, str(_IDS[name]))
         return text
 
     def _moment(self, value: str) -> str:
-        """What is far ahead stays so, and is a second later for each clone."""
+        """A far future time stays so, and is one second later for each clone."""
         ahead = int(value) > self._born + 1_000_000
         name = self._moments.setdefault((int(value) - self._born, ahead), f"m{len(self._moments)}")
         return str(_Hole(name, 13))
@@ -178,9 +179,9 @@ class RecordTemplate:
             "seq 2": str(clone.seq + 2),
             "seq 3": str(clone.seq + 3),
         }
-        for (span, ahead), hole in self._moments.items():
+        for (span, ahead), placeholder in self._moments.items():
             at = self._born + clone.number * 1_000 if ahead else clone.at_ms
-            values[hole] = str(at + span)
+            values[placeholder] = str(at + span)
         return values
 
     # -- records
@@ -199,23 +200,23 @@ class RecordTemplate:
             name = key[: key.rindex(":") + 1] + str(_Hole("mark", 40))
             yield ["SET", name, f"job_{_IDS['job']}", "PX", str(each.ttl_ms)]
         elif key.startswith("hg:jobtl:"):
-            yield ["RPUSH", self._holed(key), *map(self._line, each.value)]
-        elif each.kind in _COPIED and self._holed(key) != key:
+            yield ["RPUSH", self._with_placeholders(key), *map(self._line, each.value)]
+        elif each.kind in _COPIED and self._with_placeholders(key) != key:
             if not key.startswith("hg:acct:"):
-                yield ["COPY", self._kept(key), self._holed(key)]
+                yield ["COPY", self._kept(key), self._with_placeholders(key)]
             if key.startswith(("hg:job:", "hg:dlv:", "hg:event:")):
-                yield ["HSET", self._holed(key), *self._changed(key, each.value)]
+                yield ["HSET", self._with_placeholders(key), *self._changed(key, each.value)]
 
     def _noted(self, fields: Mapping[bytes, bytes]) -> list[str]:
-        flat = [self._holed(part.decode()) for pair in fields.items() for part in pair]
+        flat = [self._with_placeholders(part.decode()) for pair in fields.items() for part in pair]
         return ["XADD", "hg:audit", self._moment(str(self._born)) + "-*", *flat]
 
     def _line(self, line: bytes) -> str:
         at, tab, rest = line.decode().partition("\t")
-        return self._moment(at) + tab + self._holed(rest)
+        return self._moment(at) + tab + self._with_placeholders(rest)
 
     def _changed(self, key: str, raw: Mapping[bytes, bytes]) -> Iterator[str]:
-        """The fields of a record that are different in each clone."""
+        """The fields of a record that differ in each clone."""
         job = key.startswith("hg:job:")
         fields = fields_of(raw) if job else {n.decode(): v.decode() for n, v in raw.items()}
         rank = 1 if job else 3 if key.startswith("hg:dlv:") else 2
@@ -225,8 +226,8 @@ class RecordTemplate:
                 yield from (name, str(_Hole(f"seq {rank}", 7)))
             elif name in _MOMENTS and int(value):
                 yield from (name, self._moment(value))
-            elif self._holed(value) != value:
-                yield from _pieces(name, self._holed(value))
+            elif self._with_placeholders(value) != value:
+                yield from _pieces(name, self._with_placeholders(value))
 
     # -- entries
 
@@ -236,7 +237,11 @@ class RecordTemplate:
                 for member, score in each.value:
                     name = member.decode()
                     scored = self._score(index, name, int(score))
-                    yield _Text(self._holed(index)), self._holed(name), scored
+                    yield (
+                        _Text(self._with_placeholders(index)),
+                        self._with_placeholders(name),
+                        scored,
+                    )
 
     def _score(self, index: str, member: str, score: int) -> Callable[[Clone], str]:
         if index == "hg:expiry":
@@ -251,15 +256,15 @@ class RecordTemplate:
 
 
 class _Text:
-    """A text with holes."""
+    """A text with placeholders."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         parts = _HOLE.split(text)
         self._format = "%s".join(part.replace("%", "%%") for part in parts[::2])
-        holes = parts[1::2]
-        self.has_holes = bool(holes)
-        self._values: Any = itemgetter(*holes) if holes else lambda _: ()
+        placeholders = parts[1::2]
+        self.has_holes = bool(placeholders)
+        self._values: Any = itemgetter(*placeholders) if placeholders else lambda _: ()
 
     def filled(self, values: Mapping[str, str]) -> str:
         """The text of one clone."""
@@ -268,7 +273,7 @@ class _Text:
 
 
 def _pieces(name: str, value: str) -> Iterator[str]:
-    """A field whose value has holes, in the pieces in which it is stored."""
+    """A field whose value has placeholders, split into the pieces in which it is stored."""
     step = PIECE if name in FOLDED else len(value)
     for n, start in enumerate(range(0, len(value), step), 1):
         piece = value[start : start + step]

@@ -1,4 +1,4 @@
-"""The ledger's round trips for one DM, counted at the server while jobs go through."""
+"""The ledger's round trips per DM, counted at the server while jobs are processed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ JOBS = 40
 
 
 def measure(directory: Path) -> Sequence[Row]:
-    """Count the scripts of a few DMs, one after the other."""
+    """Count the scripts of a few DMs, one after another."""
     with Stack(directory, processes=("web", "worker")) as stack:
         document = event("checkout.session.completed")
         hook = f"{stack.url}/webhooks/stripe"

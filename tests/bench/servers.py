@@ -1,4 +1,4 @@
-"""Runs the baselines as the web process is run, and tells them apart by name."""
+"""Runs the baselines in the same way as the web process."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Server:
     """A server under test.
 
     Parameters:
-      url: Where it listens.
-      process: Its process; None where somebody else looks after it.
+      url: Its URL.
+      process: Its process; None if the caller manages it.
     """
 
     url: str
@@ -27,7 +27,7 @@ class Server:
 
     @property
     def hook(self) -> str:
-        """Where webhooks go."""
+        """The URL for webhooks."""
         return f"{self.url}/webhooks/stripe"
 
 
@@ -37,7 +37,7 @@ def baseline(name: str, environ: Mapping[str, str], directory: Path) -> Iterator
 
     Parameters:
       name: Its module's name in `baselines/`.
-      environ: Its whole environment, but for the port.
+      environ: Its whole environment, except the port.
       directory: For its output.
     """
     port = free_port()

@@ -1,4 +1,4 @@
-"""A server of many origins that answers late, and counts who waits."""
+"""A server with many origins that responds late and counts waiting callers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class SlowOrigins:
 
     Parameters:
       count: How many origins.
-      seconds: How late each answer comes.
+      seconds: The delay of each response.
     """
 
     def __init__(self, count: int, seconds: float) -> None:

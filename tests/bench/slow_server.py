@@ -1,4 +1,4 @@
-"""A server that takes its time: what stands outside, and how much was asked of it at once.
+"""A slow server that stands for the outside, and counts concurrent requests.
 
     python -m tests.bench.slow_server PORT
 
@@ -30,7 +30,7 @@ class _Slow:
         self._most = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, one request after the other."""
+        """Serve one connection, one request after another."""
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
@@ -70,11 +70,11 @@ class SlowServer:
         self.port = port
 
     def take(self, seconds: float) -> None:
-        """From now on everybody waits for so long."""
+        """From now on delay every response by this much."""
         self._ask("PUT", f"/seconds/{seconds}")
 
     def most(self) -> int:
-        """How many waited at once since then."""
+        """The most concurrent requests since then."""
         return int(json.loads(self._ask("GET", "/most")))
 
     def _ask(self, method: str, path: str) -> bytes:

@@ -17,12 +17,12 @@ _client = redis.Redis.from_url(URL)
 
 
 def begin() -> None:
-    """Say when this began, by the machine's monotonic clock."""
+    """Record when this began, by the machine's monotonic clock."""
     _client.rpush(BEGUN, time.monotonic())
 
 
 def nap(seconds: float) -> None:
-    """Wait as a call to a slow server does, and say when that was over."""
+    """Wait as a call to a slow server does, and record the end."""
     time.sleep(seconds)
     _client.rpush(BEGUN, time.monotonic())
 

@@ -17,12 +17,12 @@ from deploy.local.procfile import Process
 from deploy.local.valkey import Valkey
 from deploy.local.wait import until
 
-#: As many as are needed for each to have been idle for seconds when its turn comes.
+#: Enough that each has been idle for seconds when its turn comes.
 QUEUES: Final = tuple(f"idle-{number}" for number in range(8))
 NAPS: Final = "naps"
-#: For a worker that has as many queues as ours, and nothing to do on them.
+#: For a worker with as many queues as ours, all of them empty.
 OURS: Final = ("actions", "callbacks", "calendar")
-#: The list of what actors say of themselves.
+#: The list to which the actors write their times.
 BEGUN: Final = "begun"
 THREADS: Final = 8
 
@@ -67,13 +67,13 @@ class StockWorker:
         self._store.__exit__(kind, error, trace)
 
     def pick_up_seconds(self, queue: str) -> float:
-        """From before the `.send` of a message to the beginning of its actor."""
+        """The seconds from before the `.send` of a message to the start of its actor."""
         sent = time.monotonic()
         self._send(queue)
         return self._ends(1)[0] - sent
 
     def naps_seconds(self, count: int, seconds: float) -> float:
-        """From before the `.send` of so many naps to the end of the last."""
+        """The seconds from before the `.send` of so many naps to the end of the last."""
         sent = time.monotonic()
         for _ in range(count):
             self._send(NAPS, seconds)

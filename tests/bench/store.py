@@ -1,4 +1,4 @@
-"""What the ledger costs with a million jobs in the store, and what one of them weighs."""
+"""The ledger's costs with a million jobs in the store, and the memory of one of them."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from tests.bench.typical_dm import opened_shop
 
 FEW: Final = 1_000
 MANY: Final = 1_000_000
-#: Short rounds: what else the machine does for a while then falls on both stores alike.
+#: Short rounds, so that other load on the machine affects both stores alike.
 ROUNDS: Final = 15
-#: What is asked for less often takes longer.
+#: Steps that are rarer take longer.
 SELDOM: Final = 3
-MOST_RATIO: Final = 1.2
-#: Of what Redis itself does: memory that no cache holds costs it some, work that grows far more.
-MOST_RATIO_IN_REDIS: Final = 1.5
-#: Nobody else is served meanwhile.
+MAX_RATIO: Final = 1.2
+#: For Redis' own part: memory beyond the caches costs a little, work that grows far more.
+MAX_RATIO_IN_REDIS: Final = 1.5
+#: Redis serves no other client in that time.
 LONGEST_MS: Final = 10
 STEPS: Final = ("accept", "claim", "intent", "finish")
 OWN: Final = ", in Redis"
 
 
 def measure(_directory: Path) -> Sequence[Row]:
-    """Weigh a job, then ask two stores for the same in turns."""
+    """Measure a job's memory, then the same steps on two stores in turns."""
     with _server() as url:
         weight = memory_row(url)
     with ExitStack() as stack:
@@ -47,7 +47,7 @@ def measure(_directory: Path) -> Sequence[Row]:
                 probe.lists(16)
             for probe in pair if number % SELDOM == 0 else ():
                 probe.others(3)
-                probe.crowds()
+                probe.batches()
     return [weight, *_rows(few, many)]
 
 
@@ -68,12 +68,12 @@ def _rows(few: Probe, many: Probe) -> Iterator[Row]:
             "us",
             [
                 Goal(f"{name}{part}: {MANY:,} / {FEW:,}", median(ratios), "<=", most)
-                for part, most in (("", MOST_RATIO), (OWN, MOST_RATIO_IN_REDIS))
+                for part, most in (("", MAX_RATIO), (OWN, MAX_RATIO_IN_REDIS))
                 for name, ratios in _ratios(few, many, names, own=part == OWN)
             ],
         )
     rest = [name for name in few.server if name not in STEPS and name not in LISTS]
-    # The least of the rounds: what others on the machine took from a long call is not the call's.
+    # The minimum of the rounds: a longer time is due to other load on the machine.
     longest = max(min(many.server[name]) for name in many.server) / 1000
     goal = Goal("the longest call among a million", longest, "<=", LONGEST_MS, "ms")
     figures = _pairs("", few.server, many.server, rest)
@@ -97,7 +97,7 @@ def _pairs(
 def _ratios(
     few: Probe, many: Probe, names: Sequence[str], *, own: bool
 ) -> Iterator[tuple[str, list[float]]]:
-    """Of the two sides of each round, so that what disturbs a round disturbs both."""
+    """The ratio of the two sides of each round: a disturbance affects both."""
     over, under = (many.server, few.server) if own else (many.wall, few.wall)
     for name in names:
         yield name, [ratio(*sides) for sides in zip(over[name], under[name], strict=True)]

@@ -1,4 +1,4 @@
-"""What a measurement says: figures side by side, and the ratios that are the point."""
+"""The rows of a measurement: figures side by side, and their ratios against goals."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Order = Literal["<=", ">=", "<"]
 
 @dataclass(frozen=True)
 class Goal:
-    """What a ratio or a figure is held against.
+    """A bound on a ratio or figure.
 
     Parameters:
-      name: What is compared with what: `ours / ceiling`.
-      value: As measured.
-      order: How the value should stand to the bound.
+      name: What is compared: `ours / ceiling`.
+      value: The measured value.
+      order: How the value must compare with the bound.
       bound: The bound.
-      unit: Of both; empty for a ratio.
+      unit: The unit of both; empty for a ratio.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Goal:
 
     @property
     def met(self) -> bool:
-        """Whether this run met it."""
+        """Whether this run met the goal."""
         if self.order == ">=":
             return self.value >= self.bound
         return self.value < self.bound or (self.order == "<=" and self.value == self.bound)
@@ -43,11 +43,11 @@ class Row:
     """One thing measured.
 
     Parameters:
-      title: What.
+      title: What was measured.
       how: How it was measured, in a sentence or two: sizes, load, what ran where.
       figures: What was measured side by side, each already the median of its runs.
-      unit: Of the figures.
-      goals: What follows from them.
+      unit: The unit of the figures.
+      goals: The goals for them.
     """
 
     title: str
@@ -62,7 +62,7 @@ Measurement = Callable[[Path], Sequence[Row]]
 
 
 def ratio(ours: float, other: float) -> float:
-    """How many times the other, to three digits."""
+    """The ratio of two figures, to three digits."""
     return round(ours / other, 3)
 
 
@@ -72,7 +72,7 @@ def median(values: Sequence[float]) -> float:
 
 
 def show(row: Row) -> None:
-    """Print a row for people."""
+    """Print a row."""
     print(f"\n{row.title}\n  {row.how}")
     width = max(map(len, row.figures), default=0)
     for name, value in row.figures.items():
@@ -84,7 +84,7 @@ def show(row: Row) -> None:
 
 
 def write(rows: Sequence[Row], path: Path) -> None:
-    """Leave the rows for programs."""
+    """Write the rows as JSON."""
     told = [
         {**asdict(row), "goals": [{**asdict(goal), "met": goal.met} for goal in row.goals]}
         for row in rows

@@ -1,4 +1,4 @@
-"""The baselines answer as they should, under a load of a moment, so that the bench stays honest."""
+"""The baselines work correctly under a short load, so that the benchmark is fair."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def load(server: Server) -> Load:
         ("delay", {"celery": COUNT}),
     ],
 )
-def test_a_baseline_of_the_door_takes_what_is_signed_and_queues_it(
+def test_a_webhook_baseline_queues_signed_events(
     name: str,
     queued: dict[str, int],
     environ: dict[str, str],
@@ -67,7 +67,7 @@ def test_a_baseline_of_the_door_takes_what_is_signed_and_queues_it(
 
 
 @pytest.mark.parametrize("name", ["blocking", "threads", "background"])
-def test_a_baseline_without_a_queue_makes_a_call_for_each_payment(
+def test_a_baseline_without_a_queue_makes_a_call_per_payment(
     name: str, environ: dict[str, str], slow_server: SlowServer, tmp_path: Path
 ) -> None:
     slow_server.take(0)
@@ -78,12 +78,12 @@ def test_a_baseline_without_a_queue_makes_a_call_for_each_payment(
         assert slow_server.most() >= 1
 
 
-def test_a_load_says_what_was_not_answered(
+def test_a_load_counts_unanswered_requests(
     environ: dict[str, str], slow_server: SlowServer
 ) -> None:
-    # Given a server that answers nobody for long
+    # Given a server that does not answer for long
     slow_server.take(30)
-    # When three requests are due and there is one connection
+    # When three requests are due on one connection
     asked = Load(
         f"http://127.0.0.1:{slow_server.port}/",
         count=3,
@@ -92,6 +92,6 @@ def test_a_load_says_what_was_not_answered(
         per_second=20,
     )
     timings = run(asked)
-    # Then each has waited from when it was due
+    # Then each has waited since it was due
     assert (timings.unanswered, timings.statuses, len(timings.seconds)) == (3, {}, 3)
     assert timings.percentile(0) < timings.percentile(0.99)

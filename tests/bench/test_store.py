@@ -1,4 +1,4 @@
-"""What is measured is what there is: a filled store is one that real jobs could have left."""
+"""A filled store looks as if real jobs had filled it, so that measurements on it are valid."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any, cast
 import pytest
 import redis
 
-from service.jobs.consistency_check import Examination
+from service.jobs.consistency_check import ConsistencyCheck
 from service.jobs.model import Status
 from service.jobs.queries import JobFilter
 from tests.bench import memory
 from tests.bench.filling import LEAST, SORTS, fill
 from tests.bench.probes import Probe
-from tests.bench.typical_dm import Shop, opened_shop
+from tests.bench.typical_dm import TypicalDms, opened_shop
 
 JOBS = 1_000
 _LAST = ("failed", "waiting")
 
 
-def test_the_doctor_and_the_sweep_find_nothing_in_a_filled_store(
+def test_doctor_and_rescue_find_nothing_in_a_filled_store(
     store: redis.Redis, store_url: str
 ) -> None:
     counts = fill(store_url, JOBS)
@@ -34,13 +34,13 @@ def test_the_doctor_and_the_sweep_find_nothing_in_a_filled_store(
     assert list(store.scan_iter("mould:*", count=1_000)) == []
 
 
-async def _defects(shop: Shop) -> list[str]:
-    examination = Examination(shop.client, shop.script_config)
+async def _defects(shop: TypicalDms) -> list[str]:
+    examination = ConsistencyCheck(shop.client, shop.script_config)
     return [str(defect) async for defect in examination.defects()]
 
 
 @pytest.mark.parametrize("name", SORTS)
-def test_a_clone_has_the_shape_of_a_job_that_the_scripts_have_made(
+def test_a_clone_has_the_shape_of_a_job_made_by_the_scripts(
     store: redis.Redis, store_url: str, name: str
 ) -> None:
     # Given a job that was brought to its state step by step
@@ -48,9 +48,9 @@ def test_a_clone_has_the_shape_of_a_job_that_the_scripts_have_made(
         made = runner.run(cast("Any", SORTS[name].make(shop, "account-001")))
     sort, shape = _sort(store, made), _shape(store, made)
     store.flushdb()
-    # When a store is filled with such
+    # When a store is filled with clones of it
     fill(store_url, JOBS)
-    # Then the newest of its sort looks as it does, wherever it is listed
+    # Then the newest of its sort looks like it in every key and index
     newest = (each.decode() for each in _members(store, f"hg:jobs:status:{sort[0].decode()}")[::-1])
     clone = next(job_id for job_id in newest if _sort(store, job_id) == sort)
     assert _shape(store, clone) == shape
@@ -67,7 +67,7 @@ def _sort(store: redis.Redis, job_id: str) -> tuple[Any, ...]:
 
 
 def _shape(store: redis.Redis, job_id: str) -> dict[str, Any]:
-    """By kind of key, its encoding and what is in it; by index, that it is listed there."""
+    """A job's keys with their encodings and fields, and the indexes that list it."""
     shapes: dict[str, Any] = {}
     for key in store.scan_iter("hg:*", count=1_000):
         kind: Any = store.type(key)
@@ -92,16 +92,16 @@ def _of(store: redis.Redis, key: bytes, kind: bytes) -> tuple[Any, ...]:
     return kind, store.object("encoding", cast("Any", key)), inside, store.pttl(key) > 0
 
 
-def test_clones_are_listed_shown_and_worked_on_as_any_job(
+def test_clones_are_listed_shown_and_processed_as_any_job(
     store: redis.Redis, store_url: str
 ) -> None:
     fill(store_url, JOBS)
     with opened_shop(store_url) as (shop, runner):
         for status in ("scheduled", "waiting", "held", "succeeded", "failed", "canceled"):
             only = JobFilter(status=Status(status))
-            page = runner.run(shop.reader.jobs(only, cursor=None, limit=20))
+            page = runner.run(shop.queries.jobs(only, cursor=None, limit=20))
             assert [job["status"] for job in page.items] == [status] * 20
-            timeline = runner.run(shop.reader.timeline(page.items[0]["id"]))
+            timeline = runner.run(shop.queries.timeline(page.items[0]["id"]))
             assert timeline[-1]["status"] == status
         failed, waiting = (
             _members(store, f"hg:jobs:status:{status}")[-1].decode() for status in _LAST
@@ -118,13 +118,13 @@ def test_every_step_is_measured(store: redis.Redis, store_url: str) -> None:
         probe.life(2)
         probe.lists(2)
         probe.others(1)
-        probe.crowds()
+        probe.batches()
 
     assert len(probe.server) == len(probe.wall) > 20
     assert all(figure > 0 for found in probe.server.values() for figure in found)
 
 
-def test_a_finished_job_takes_as_little_as_is_promised(
+def test_a_finished_job_takes_no_more_memory_than_promised(
     store: redis.Redis, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "JOBS", 300)

@@ -1,4 +1,4 @@
-"""What a measurement says, for people and for programs."""
+"""The output of a measurement, printed and as JSON."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_row_is_shown_with_its_figures_and_goals(capsys: pytest.CaptureFixture
     assert second.strip() == "MISSED p99: 160.00 ms (goal <= 150 ms)"
 
 
-def test_rows_are_left_for_programs(tmp_path: Path) -> None:
+def test_rows_are_written_as_json(tmp_path: Path) -> None:
     write([ROW], tmp_path / "bench.json")
     (row,) = json.loads((tmp_path / "bench.json").read_text())
     assert row["figures"] == ROW.figures

@@ -1,4 +1,4 @@
-"""The measurements of the door, for a moment each."""
+"""The webhook measurements, each for a moment."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tests.bench.load import encoded
 from tests.support.config_file import to_toml
 
 
-def test_ours_and_what_it_is_compared_with_take_the_same_load(tmp_path: Path) -> None:
+def test_ours_and_the_baselines_take_the_same_load(tmp_path: Path) -> None:
     row = webhooks.accepts(tmp_path, rounds=1, seconds=0.1)
     assert list(row.figures) == [webhooks.OURS, *(name for name, _ in webhooks.BASELINES.values())]
     assert all(rate > 0 for rate in row.figures.values())
     assert [goal.bound for goal in row.goals] == [0.75, 2.2, 4.0]
 
 
-def test_every_call_of_ours_is_a_job_that_ends_at_once_and_is_told_to_its_own_origin() -> None:
+def test_every_call_of_ours_is_a_rejected_job_with_its_own_callback() -> None:
     rules = RuleSet(parse_config(to_toml(config_with_origins(8000))).rules)
-    told = []
+    callbacks = []
     for number in range(1, ORIGINS + 1):
         event = parse("stripe", encoded(paid_event(type=f"call.{number}")), [])
         (draft,) = rules.plan("stripe", event).drafts
         assert draft.failure is not None
-        told.append(draft.callback)
-    assert len(set(told)) == ORIGINS
+        callbacks.append(draft.callback)
+    assert len(set(callbacks)) == ORIGINS

@@ -1,4 +1,4 @@
-"""A typical DM: what is asked for, and its way through the ledger, with the ledger's own calls."""
+"""A typical DM: its draft, and its steps through the ledger by the ledger's own calls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from service.jobs.queries import JobQueries
 from service.redis.client import async_client
 from tests.support.ledger import DAY, SECOND, Event
 
-#: What an installation that changes no setting works with.
+#: The times and limits of an installation with default settings.
 TIMES: Final = ScriptConfig(
     lease=10 * SECOND,
     settle=5 * SECOND,
@@ -40,12 +40,12 @@ TEXT: Final = (
 )[:120]
 SOURCE: Final = "stripe"
 RULE: Final = "thank-you"
-#: As workers name themselves, the claim's number apart.
+#: An owner in the workers' format, without the claim's number.
 WORKER: Final = "heliograph-worker-1:4242:84a436"
 
 
-class Shop:
-    """The ledger and what typically goes through it.
+class TypicalDms:
+    """The ledger and typical jobs on it.
 
     Parameters:
       client: The loop's client to the store.
@@ -58,15 +58,15 @@ class Shop:
         self.ledger = Ledger(client, script_config)
         self.claims = Claims(client, script_config)
         self.deliveries = Deliveries(client, script_config)
-        self.reader = JobQueries(client, script_config)
-        self.doors = AccountControls(client, script_config)
+        self.queries = JobQueries(client, script_config)
+        self.controls = AccountControls(client, script_config)
 
     async def accept(self, number: int, **changes: Any) -> str:
-        """Accept an event that asks for one job; its id.
+        """Accept an event with one job; return its id.
 
         Parameters:
           number: Names the event, the recipient and, if nothing is said, an account of its own.
-          changes: What is different about the job.
+          changes: Fields of the draft to change.
         """
         event = Event(event_id(number), fingerprint=_digest(number, 64))
         notes = [{"rule": RULE, "outcome": "job"}]
@@ -76,13 +76,13 @@ class Shop:
         return accepted.jobs[0]
 
     async def claim(self, job_id: str, number: int) -> Claim:
-        """Claim a job whose turn has come."""
+        """Claim a job that has its turn."""
         claim = await self.claims.claim(job_id, f"{WORKER}:{number}")
         assert claim is not None
         return claim
 
     async def intend(self, claim: Claim, number: int) -> None:
-        """Charge the write, to somebody who was never written to."""
+        """Record the intent of a DM that opens a thread, and charge it."""
         context = str(6_800_049_142_823_403_224 + number)
         thread: Any = "new" if claim.job.kind == "dm" else ""
         pk = str(pk_of(number))
@@ -92,7 +92,7 @@ class Shop:
         assert reply == "ok"
 
     async def finish(self, claim: Claim, number: int, status: Status = Status.SUCCEEDED) -> None:
-        """End it as Instagram's answer does."""
+        """Finish it as after Instagram's response."""
         result = {
             "message_id": str(31_000_000_000_000_000_000_000_000_000_000_000 + number),
             "thread_id": str(340_282_366_841_710_300_949_128_000_000_000_000_000 + number),
@@ -102,7 +102,7 @@ class Shop:
         assert await self.claims.finish(claim, status, result=sent) == "ok"
 
     async def deliver(self, job_id: str, number: int, to: Any = "delivered") -> None:
-        """Attempt the callback of an ended job."""
+        """Attempt the callback of a finished job."""
         claim = await self.deliveries.claim(f"dlv_{job_id[4:]}_1", f"{WORKER}:{number}")
         assert claim is not None
         after_ms = 20 * DAY if to == "pending" else 0
@@ -113,7 +113,7 @@ class Shop:
 @contextmanager
 def opened_shop(
     url: str, script_config: ScriptConfig = TIMES
-) -> Iterator[tuple[Shop, asyncio.Runner]]:
+) -> Iterator[tuple[TypicalDms, asyncio.Runner]]:
     """Open the ledger over a store, with the loop that it lives on.
 
     Parameters:
@@ -123,17 +123,17 @@ def opened_shop(
     with asyncio.Runner() as runner:
         client = async_client(url, max_connections=8, wait_seconds=60)
         try:
-            yield Shop(client, script_config), runner
+            yield TypicalDms(client, script_config), runner
         finally:
             runner.run(client.aclose())
 
 
 def draft(number: int, **changes: Any) -> JobDraft:
-    """What the rule asks for.
+    """The draft of a rule's DM.
 
     Parameters:
       number: Names the recipient and the account.
-      changes: What is different.
+      changes: Fields to change.
     """
     usual: dict[str, Any] = {
         "kind": "dm",
@@ -150,7 +150,7 @@ def draft(number: int, **changes: Any) -> JobDraft:
 
 
 def event_id(number: int) -> str:
-    """24 characters, as Stripe's."""
+    """24 characters, as in Stripe's ids."""
     return f"evt_{_digest(number, 20)}"
 
 
@@ -164,7 +164,7 @@ def _digest(number: int, length: int) -> str:
 
 
 def _body(name: str) -> bytes:
-    """2 KB of JSON that compresses as usual."""
+    """2 KB of JSON with a typical compression ratio."""
     lines = {f"field_{n}": _digest(n, 16) for n in range(60)}
     return json.dumps({"id": name, "data": {"object": lines}}).encode()
 

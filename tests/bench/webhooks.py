@@ -1,4 +1,4 @@
-"""The web door: how many events a second it makes durable, and who else may hold it up."""
+"""Webhooks: how many events per second are made durable, and what may delay them."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from tests.bench.load import Load
 from tests.bench.servers import Server, baseline
 from tests.bench.table import Goal, Row, median, ratio
 
-#: Many short ones in turns: what disturbs the machine meanwhile falls on all that are compared.
+#: Many short rounds in turns, so that other load on the machine affects all servers alike.
 ROUNDS: Final = 11
 SECONDS: Final = 0.35
-#: So many that every server always has one to work on: of ours some wait for the store meanwhile.
+#: Enough that every server always has a request to work on; with ours some wait for the store.
 CONNECTIONS: Final = 64
 #: More than any server takes in a round.
-MOST: Final = 4_000
+MAX_REQUESTS: Final = 4_000
 WARM_UP: Final = 500
 
 OURS: Final = "Heliograph: stored, rules run, job in line"
-#: What is compared, by module, with what ours must be at least.
+#: The baselines by module, with the least ratio of ours to each.
 BASELINES: Final[Mapping[str, tuple[str, float]]] = {
     "ceiling": ("ceiling: same checks, nothing stored", 0.75),
     "send": (".send in the handler", 2.2),
@@ -39,17 +39,17 @@ BASELINES: Final[Mapping[str, tuple[str, float]]] = {
 
 
 def measure(directory: Path) -> Sequence[Row]:
-    """Accepts a second, and answers while calls are under way."""
+    """Accepts per second, and response times while calls are in progress."""
     with beside_the_server():
         return [accepts(directory / "accepts"), *concurrency.measure(directory / "meanwhile")]
 
 
 def accepts(directory: Path, rounds: int = ROUNDS, seconds: float = SECONDS) -> Row:
-    """Durable accepts a second, beside servers that do less.
+    """Durable accepts per second, beside servers that do less.
 
     Parameters:
-      directory: For what the processes write.
-      rounds: How often each server is asked, in turns.
+      directory: For the processes' output.
+      rounds: How often each server is measured, in turns.
       seconds: For how long each time.
     """
     document = paid_event()
@@ -64,7 +64,7 @@ def accepts(directory: Path, rounds: int = ROUNDS, seconds: float = SECONDS) -> 
                 servers[name].hook,
                 [document],
                 secret,
-                count=WARM_UP if warm_up else MOST,
+                count=WARM_UP if warm_up else MAX_REQUESTS,
                 seconds=seconds,
                 connections=CONNECTIONS,
             )
@@ -99,12 +99,12 @@ def contenders(directory: Path) -> Iterator[tuple[Mapping[str, Server], str]]:
     """Run ours and the baselines on one core, and their store on the other.
 
     Parameters:
-      directory: For what the processes write.
+      directory: For the processes' output.
     """
     with ExitStack() as open_, Stack(directory, processes=("web",)) as stack:
         pin(stack.processes["web"].pid)
         with redis.Redis.from_url(stack.redis_url) as store:
-            # What all have left in the file would be paid for by whoever is measured just then.
+            # No rewrite of the append-only file: it would disturb only the server measured then.
             store.config_set("auto-aof-rewrite-percentage", 0)
         servers = {"ours": Server(stack.url)}
         for number, name in enumerate(BASELINES, 1):

@@ -1,4 +1,4 @@
-"""The worker tier: how soon it begins, how much it holds at a time, and what it asks for idle."""
+"""The worker tier: its latency, its concurrency, and its commands when idle."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SETTLE_SECONDS: Final = 3.0
 ORIGINS: Final = 250
 A_TIME: Final = 4
 ANSWER_SECONDS: Final = 5.0
-MOST_OF_IT: Final = 0.9
+NEARLY_ALL: Final = 0.9
 NAP_COUNT: Final = 40
 
 
@@ -53,7 +53,7 @@ def measure(directory: Path) -> Sequence[Row]:
 
 
 def _idle(place: Workplace, directory: Path) -> Row:
-    """Before anything else, so that nobody but the worker is connected to its store."""
+    """Measure the idle worker first, while only it is connected to its store."""
     place.start_worker()
     with StockWorker(directory / "idle", OURS) as stock, ThreadPoolExecutor() as both:
         time.sleep(SETTLE_SECONDS)
@@ -72,7 +72,7 @@ def _idle(place: Workplace, directory: Path) -> Row:
 
 
 def _warm(place: Workplace, accounts: Sequence[str]) -> None:
-    """Let each account log in and write to the regular, so that their thread exists."""
+    """Log in each account and send a DM to the regular recipient, so that a thread exists."""
     place.start_web()
     for account in ["shop", *accounts]:
         place.order(account)
@@ -159,7 +159,7 @@ def _flood(place: Workplace, slow_server: SlowOrigins) -> Row:
     behind = place.seconds_to_the_wire(place.pay)
     until(lambda: slow_server.waiting == flood or slow_server.answered, 30, "the flood in flight")
     waiting, fresh = [slow_server.waiting], [_seconds_of_a_fresh_one(place)]
-    while slow_server.waiting >= MOST_OF_IT * flood:
+    while slow_server.waiting >= NEARLY_ALL * flood:
         waiting.append(slow_server.waiting)
         fresh.append(_seconds_of_a_fresh_one(place))
     place.when_idle()

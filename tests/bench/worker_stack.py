@@ -1,4 +1,4 @@
-"""The stack on which the worker tier is measured: many accounts and origins, no budgets."""
+"""The stack of the worker measurements: many accounts and origins, no budgets."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ FLOOD: Final = "bench.flood"
 
 
 class Workplace:
-    """A stack whose worker is started, and started again, by who measures.
+    """A stack whose worker the measurements start and restart.
 
     Parameters:
-      directory: For everything that is written.
+      directory: For logs, configuration and data.
       accounts: Names of accounts beside `shop`.
       origins: URLs of callbacks; an event of type FLOOD is a callback to each.
     """
@@ -53,7 +53,7 @@ class Workplace:
         headers = {"Authorization": f"Bearer {self._stack.api_key}"}
         client = httpx.Client(base_url=self._stack.url, headers=headers, timeout=30)
         self.api = self._open.enter_context(client)
-        # With the certificates that a deployment trusts: a client with one alone is too light.
+        # All certificates that a deployment trusts: a client with only one would be too light.
         self._ca = self._directory / "ca.pem"
         self._ca.write_text(
             Path(certifi.where()).read_text() + self.fake_instagram.ca_path.read_text()
@@ -79,7 +79,7 @@ class Workplace:
         until(self._stack.ready, what="the web process")
 
     def start_worker(self) -> int:
-        """Start a worker process, instead of the one before; gives its master's pid."""
+        """Start a worker instead of the one before; return its master's pid."""
         before = self._stack.processes.get("worker")
         if before is not None:
             before.stop()
@@ -89,16 +89,16 @@ class Workplace:
         return worker.pid
 
     def order(self, account: str, **wanted: Any) -> str:
-        """Ask for a DM to the regular; returns the job's id."""
+        """Create a DM to the regular recipient; return the job's id."""
         body = {"kind": "dm", "account": account, "to": self.regular, "text": "Hello!", **wanted}
         answer = self.api.post("/jobs", json=body).raise_for_status()
         return str(answer.json()["id"])
 
     def seconds_to_the_wire(self, ask: Callable[[], object]) -> float:
-        """From the answer to a request that leads to one DM to the DM's own request.
+        """The seconds from the response to a request that makes one DM to the DM's own request.
 
         Parameters:
-          ask: Makes the request, and returns once it is answered.
+          ask: Makes the request, and returns after the response.
         """
         seen = len(self.fake_instagram.log())
         ask()
@@ -108,19 +108,19 @@ class Workplace:
         return sent["begun"] - answered
 
     def pay(self) -> str:
-        """Post the event of a paid order, which is a DM by `shop`; returns the job's id."""
+        """Post the event of a paid order, which is a DM by `shop`; return the job's id."""
         [job] = self._post(self._paid)
         return job
 
     def flood(self) -> None:
-        """Post an event that is one callback to every origin."""
+        """Post an event that makes one callback to every origin."""
         self._post({**self._paid, "type": FLOOD})
 
     def lateness_when_all_ended(self, jobs: Sequence[str], due: float, seconds: float) -> float:
-        """From a moment to the end of the last job, both by the store's clock.
+        """The seconds from a moment to the end of the last job, by the store's clock.
 
         Parameters:
-          jobs: Which; nothing else is under way.
+          jobs: The jobs; nothing else is in progress.
           due: The moment, in Unix seconds.
           seconds: How long to wait for their end.
         """
@@ -128,11 +128,11 @@ class Workplace:
         return max(map(self.ended_at, jobs)) - due
 
     def ended_at(self, job: str) -> float:
-        """When a job ended, by the store's clock, in Unix seconds; 0 while it goes on."""
+        """When a job ended, by the store's clock, in Unix seconds; 0 before that."""
         return int(cast(bytes, self.store.hget(f"hg:job:{job}", "finished"))) / 1000
 
     def when_idle(self) -> None:
-        """Wait until nothing is under way."""
+        """Wait until nothing is in progress."""
         until(lambda: not (self._unended() or self._undelivered()), 90, "an idle stack")
 
     def _unended(self) -> int:

@@ -1,9 +1,10 @@
-"""`make chaos`: every trap many times, long storms, and how long a death holds work up.
+"""`make chaos`: every failpoint many times, random faults, and the delay that a death causes.
 
     python -m tests.chaos [--seed N] [--rounds N] [--events N] [--deaths N]
                           [--dms N] [--restarts N]
 
-The same seed strikes in the same order. Bounded: half an hour with the defaults, loopback only.
+The same seed injects the same faults in the same order. About half an hour with the defaults;
+uses loopback only.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from pathlib import Path
 from tests.chaos import deaths
 
 HERE = Path(__file__).parent
-#: Stacks side by side: most of the time each waits for a lease to run out.
+#: Stacks running in parallel: each spends most of its time waiting for a lease to expire.
 STACKS = 4
 
 
 def main() -> int:
-    """Run everything; 0 when every promise held."""
+    """Run everything; return 0 if no promise was broken."""
     parser = argparse.ArgumentParser(prog="make chaos")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--rounds", type=int, default=20)
@@ -31,23 +32,23 @@ def main() -> int:
     parser.add_argument("--deaths", type=int, default=10)
     parser.add_argument("--dms", type=int, default=500)
     parser.add_argument("--restarts", type=int, default=100)
-    asked = parser.parse_args()
-    print(f"seed {asked.seed}", flush=True)
-    late = _late(asked.deaths)
+    arguments = parser.parse_args()
+    print(f"seed {arguments.seed}", flush=True)
+    late = _measure_deaths(arguments.deaths)
     os.environ |= {
-        "CHAOS_SEED": str(asked.seed),
-        "CHAOS_ROUNDS": str(asked.rounds),
-        "CHAOS_EVENTS": str(asked.events),
-        "CHAOS_DMS": str(asked.dms),
-        "CHAOS_RESTARTS": str(asked.restarts),
+        "CHAOS_SEED": str(arguments.seed),
+        "CHAOS_ROUNDS": str(arguments.rounds),
+        "CHAOS_EVENTS": str(arguments.events),
+        "CHAOS_DMS": str(arguments.dms),
+        "CHAOS_RESTARTS": str(arguments.restarts),
     }
     command = [sys.executable, "-m", "pytest", str(HERE), "-n", str(STACKS), "--timeout", "1800"]
     failed = subprocess.run([*command, "--maxfail", "1", "-v"], check=False).returncode
     return 1 if failed or late else 0
 
 
-def _late(count: int) -> bool:
-    """Measure and print the deaths; whether one of them held its job up for too long."""
+def _measure_deaths(count: int) -> bool:
+    """Measure and print the delays; return whether one exceeded its limit."""
     print("from a worker's death to its job's callback, default lease and settle", flush=True)
     measured = deaths.measure(count)
     for step, seconds in measured.items():

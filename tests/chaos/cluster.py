@@ -1,4 +1,4 @@
-"""A stack whose processes and store may die at any moment, and their supervisor."""
+"""A stack whose processes and store may die at any moment, and a supervisor that restarts them."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from deploy.local.wait import until
 from tests.chaos import logins
 from tests.chaos.failpoints import VARIABLE, clear_failpoints, set_failpoint, triggering_group
 from tests.chaos.failure_report import failure_report
-from tests.chaos.promises import Expected, broken_promises, complete_callbacks
+from tests.chaos.promises import Expected, broken_promises, complete_callbacks, subject_of
 from tests.chaos.relay import Relay
 from tests.chaos.sender import ChaosSender, NotAcknowledged, paid_event, renewed_event
 from tests.support.config_file import usual_config, write_config
 from tests.support.invariants import audit
-from tests.support.ledger import TIMES as TIMES_OF_BOOKS
+from tests.support.ledger import TIMES as LEDGER_TIMES
 from tests.support.ledger import open_ledger
 
-#: Of every random choice (`make chaos` sets another).
+#: The seed of every random choice (`make chaos` sets another).
 SEED: Final = int(os.environ.get("CHAOS_SEED", "7"))
-#: How often each step is tried (`make chaos` sets more).
+#: How often each step is tested (`make chaos` raises it).
 ROUNDS: Final = int(os.environ.get("CHAOS_ROUNDS", "1"))
-#: Short leases, so that a run says within minutes what production would show within hours.
+#: Short leases, so that a run covers in minutes what takes production hours.
 TIMES: Final = {"LEASE_SECONDS": "2", "SETTLE_SECONDS": "1"}
 COMMANDS: Final = {
     "web": "python -m tests.chaos.web",
@@ -44,11 +44,11 @@ Victim = Literal["process", "store"]
 class Cluster:
     """Two workers, web and scheduler, restarted whenever they end, as is the store.
 
-    Each process reaches the store through a relay of its own; whoever judges them, directly.
+    Each process reaches the store through its own relay; the checks connect directly.
 
     Parameters:
-      directory: Where everything goes.
-      redis_url: A Redis to use instead of the embedded Valkey, which then cannot be killed.
+      directory: For logs, configuration and failpoints.
+      redis_url: A Redis to use instead of the embedded Valkey; it is never killed.
       times: LEASE_SECONDS and SETTLE_SECONDS of the processes.
       accounts: Accounts besides `shop`, as for `usual_config`.
     """
@@ -63,7 +63,7 @@ class Cluster:
         self.seed = SEED
         self.faults: list[str] = []
         self.expected = Expected()
-        self.failpoints = directory / "traps"
+        self.failpoints = directory / "failpoints"
         self._logins = directory / "logins"
         for folder in (self.failpoints, self._logins):
             folder.mkdir(parents=True)
@@ -87,16 +87,16 @@ class Cluster:
         self._store_lock = threading.Lock()
         self._variables: dict[str, Mapping[str, str]] = {}
         self._retired: set[str] = set()
-        self._calm = threading.Event()
+        self._closing = threading.Event()
         self._dice = random.Random(self.seed)
-        self._doomed = 0
+        self._store_to_die = 0
         self._received: list[ReceivedCallback] = []
         self._reported: set[str] = set()
         self._began = time.monotonic()
 
     @contextmanager
     def open(self) -> Iterator[Cluster]:
-        """Start everything, and a supervisor that starts it again."""
+        """Start everything and the supervisor."""
         with self._relays_open, self.stack:
             for label in ("web", "scheduler", *WORKERS):
                 self.start(label)
@@ -106,17 +106,17 @@ class Cluster:
             try:
                 yield self
             finally:
-                self._calm.set()
+                self._closing.set()
                 supervisor.join()
 
     # -- processes
 
     def start(self, label: str, variables: Mapping[str, str] | None = None) -> None:
-        """Start a process, and start it again whenever it ends.
+        """Start a process and restart it whenever it ends.
 
         Parameters:
-          label: `web`, `worker` or `scheduler`, and after a dash what tells it from the others.
-          variables: More for its environment.
+          label: `web`, `worker` or `scheduler`, optionally with a suffix after a dash.
+          variables: More environment variables for it.
         """
         if label not in self.relays:
             relay = Relay(lambda: self.stack.redis_url)
@@ -126,7 +126,7 @@ class Cluster:
         self.stack.start(label.partition("-")[0], label, self._variables[label])
 
     def retire(self, *labels: str) -> dict[str, int]:
-        """Stop processes for good, as a platform does; tells how each ended."""
+        """Stop processes for good with SIGTERM; return their exit codes."""
         self._retired.update(labels)
         self.log(f"retire {', '.join(labels)}")
         processes = {label: self.stack.processes[label] for label in labels}
@@ -135,7 +135,7 @@ class Cluster:
         return {label: process.stop() for label, process in processes.items()}
 
     def kill_store(self, seconds: float) -> None:
-        """Kill the store and start it again after so long."""
+        """Kill the store and restart it after `seconds`."""
         with self._store_lock:
             self.stack.store.kill()
             self._start_store(seconds)
@@ -143,59 +143,62 @@ class Cluster:
     def arm_failpoint(
         self, step: str, victim: Victim = "process", number: signal.Signals = signal.SIGKILL
     ) -> Path:
-        """Set a trap at a step.
+        """Set a failpoint at a step.
 
         Parameters:
-          step: Its name.
-          victim: Who is struck: the process that comes by, or the store while it does.
-          number: With what.
+          step: The step's name.
+          victim: What receives the signal: the process that reaches the step, or the store.
+          number: The signal.
         """
-        self.log(f"trap {step}: {number.name} to the {victim}")
+        self.log(f"failpoint {step}: {number.name} to the {victim}")
         pid = self.stack.store.pid if victim == "store" else 0
-        self._doomed = pid if number is signal.SIGKILL else 0
+        self._store_to_die = pid if number is signal.SIGKILL else 0
         return set_failpoint(self.failpoints, step, number, pid)
 
-    def wait_triggered(self, trap: Path, seconds: float = 30) -> None:
-        """Wait until a process came by a trap; where it was for the store, until that is back."""
+    def wait_triggered(self, failpoint: Path, seconds: float = 30) -> None:
+        """Wait until a process reached a failpoint, and until a store killed there is back."""
 
         def over() -> bool:
-            return not (trap.exists() or (self._doomed and self.stack.store.pid == self._doomed))
+            return not (
+                failpoint.exists()
+                or (self._store_to_die and self.stack.store.pid == self._store_to_die)
+            )
 
         try:
             until(over, seconds)
         except TimeoutError:
-            self.fail([f"nothing came of the trap {trap.name}, {list(self.expected.dms)[-1:]}"])
+            self.fail([f"no process reached {failpoint.name}, {list(self.expected.dms)[-1:]}"])
 
-    def triggered_by(self, trap: Path) -> str:
-        """The label of the process that a trap has sprung at."""
-        group = until(lambda: triggering_group(trap), 5, f"who came by the trap {trap.name}")
+    def triggered_by(self, failpoint: Path) -> str:
+        """The label of the process that reached a failpoint."""
+        group = until(lambda: triggering_group(failpoint), 5, f"who reached {failpoint.name}")
         return next(label for label, each in self.stack.processes.items() if each.pid == group)
 
     def thaw(self) -> None:
-        """Let every process go on that was stopped."""
+        """Resume every process that was frozen."""
         for process in self.stack.processes.values():
             process.signal(signal.SIGCONT, group=True)
 
-    def log(self, strike: str) -> None:
-        """Write down what is done to the processes."""
-        self.faults.append(f"{time.monotonic() - self._began:7.2f} s  {strike}")
+    def log(self, fault: str) -> None:
+        """Record a fault for the failure report."""
+        self.faults.append(f"{time.monotonic() - self._began:7.2f} s  {fault}")
 
     # -- work
 
     def send_payment(self, name: str) -> str:
-        """Deliver a paid checkout that makes one DM; its job."""
+        """Deliver a paid checkout, which makes one DM; return its job id."""
         job = self._one_job(paid_event(name))
         self.expected.dms[name] = [job]
         return job
 
     def send_renewal(self, name: str, handle: str) -> str:
-        """Deliver a paid renewal that makes one comment; its job."""
+        """Deliver a paid renewal, which makes one comment; return its job id."""
         job = self._one_job(renewed_event(name, handle))
         self.expected.comments[job] = f"Welcome back, @{handle}!"
         return job
 
     def order(self, name: str, account: str) -> str:
-        """Ask for a DM from one account; its job."""
+        """Create a DM of one account through the API; return its job id."""
         try:
             job = str(ChaosSender(self.stack).order(name, account)["id"])
         except NotAcknowledged as error:
@@ -203,28 +206,19 @@ class Cluster:
         self.expected.dms[name] = [job]
         return job
 
-    def attempts(self, job: str) -> int:
-        """How often a job was begun."""
-        with open_ledger(self.stack.redis_url, TIMES_OF_BOOKS) as ledger:
-            return ledger.record(job).attempts
-
     def expire_session(self, account: str) -> None:
-        """Let Instagram end an account's sessions."""
+        """Expire an account's sessions at Instagram."""
         self.stack.fake_instagram.expire_session(account)
         self.expected.expired[account] += 1
         self.log(f"expire the session of {account}")
 
-    def backlog(self) -> int:
-        """How many jobs have not ended, or were not called back, yet."""
-        return len(self._unconfirmed())
-
     def wait_settled(self, seconds: float) -> None:
-        """Wait until every job has ended and its end was called back."""
+        """Wait until every job has ended and its callback was received."""
         try:
-            until(lambda: not self._unconfirmed() and self._store_is_up(), seconds)
+            until(lambda: not self.unfinished() and self._store_is_up(), seconds)
         except TimeoutError:
-            left = sorted(self._unconfirmed())
-            self.fail([f"{len(left)} jobs did not end within {seconds:g} s: {', '.join(left)}"])
+            jobs = sorted(self.unfinished())
+            self.fail([f"{len(jobs)} jobs did not end within {seconds:g} s: {', '.join(jobs)}"])
 
     def check_promises(self) -> None:
         """Check everything since the start, except what an earlier test has already reported.
@@ -234,11 +228,11 @@ class Cluster:
         """
         accounts = {each["account"] for each in self.stack.fake_instagram.logins()}
         cut = {account: logins.cut_short(self._logins, account) for account in accounts}
-        self._unconfirmed()
+        self.unfinished()
         findings = broken_promises(self.stack.fake_instagram, self._received, self.expected, cut)
-        with open_ledger(self.stack.redis_url, TIMES_OF_BOOKS) as ledger:
+        with open_ledger(self.stack.redis_url, LEDGER_TIMES) as ledger:
             findings += audit(ledger)
-        new = [finding for finding in findings if _subject(finding) not in self._reported]
+        new = [finding for finding in findings if subject_of(finding) not in self._reported]
         if new:
             self.fail(new)
 
@@ -247,16 +241,16 @@ class Cluster:
 
         One failure stays one failure: later tests on this cluster do not report it again.
         """
-        self._reported.update(map(_subject, findings))
+        self._reported.update(map(subject_of, findings))
         latest = [jobs[-1] for jobs in self.expected.dms.values() if jobs][-1:]
         latest += list(self.expected.comments)[-1:]
-        said = failure_report(self.seed, self.faults, findings, self.stack.redis_url, latest)
-        raise AssertionError(said) from None
+        report = failure_report(self.seed, self.faults, findings, self.stack.redis_url, latest)
+        raise AssertionError(report) from None
 
     def recover(self) -> None:
         """Undo every fault and write off unfinished jobs, so that the next test starts clean."""
         self.clear_faults()
-        self.expected.write_off(self._unconfirmed())
+        self.expected.write_off(self.unfinished())
 
     def clear_faults(self) -> None:
         """Remove every failpoint, delay and scripted answer, and resume frozen processes."""
@@ -277,11 +271,11 @@ class Cluster:
             self.fail([f"{document['id']} made the jobs {jobs}"])
         return jobs[0]
 
-    def _unconfirmed(self) -> set[str]:
-        """Which jobs' ends were not called back yet."""
+    def unfinished(self) -> set[str]:
+        """The jobs whose callback was not received yet."""
         self._received += self.stack.receiver.received(len(self._received))
-        heard = {each["event"]["data"]["job_id"] for each in complete_callbacks(self._received)}
-        return self.expected.jobs - heard
+        called = {each["event"]["data"]["job_id"] for each in complete_callbacks(self._received)}
+        return self.expected.jobs - called
 
     def _store_is_up(self) -> bool:
         return not self._own_store or self.stack.store.listening
@@ -289,7 +283,7 @@ class Cluster:
     # -- the supervisor
 
     def _supervise(self) -> None:
-        while not self._calm.wait(0.05):
+        while not self._closing.wait(0.05):
             if not self._store_is_up():
                 with self._store_lock:
                     self._start_store(self._dice.uniform(0, 0.5))
@@ -298,19 +292,9 @@ class Cluster:
                     self.start(label, self._variables[label])
 
     def _start_store(self, seconds: float) -> None:
-        """Start it after so long, if it is down; a trap for the one that died is for nobody."""
-        self._calm.wait(seconds)
+        """Start it after `seconds` if it is down; drop the failpoints for the dead process."""
+        self._closing.wait(seconds)
         if not self.stack.store.listening:
             self.stack.store.kill()
             clear_failpoints(self.failpoints, self.stack.store.pid)
             self.stack.store.start()
-
-
-def _subject(finding: str) -> str:
-    """What a finding is about; the rest of it may change with time."""
-    return finding.partition(": ")[0]
-
-
-def extra_accounts(count: int, **changes: Any) -> dict[str, dict[str, Any]]:
-    """Accounts `extra-0` and so on, whose usernames have a dot instead of the dash."""
-    return {f"extra-{n}": {"username": f"extra.{n}", **changes} for n in range(count)}

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.chaos.cluster import ROUNDS, Cluster, extra_accounts
+from tests.chaos.accounts import extra_accounts
+from tests.chaos.cluster import ROUNDS, Cluster
 from tests.chaos.failpoints import LOGIN_STEPS
 from tests.support.store import given_store
 
@@ -20,7 +21,7 @@ def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster
         with redis.Redis.from_url(url) as client:
             client.flushdb()
     directory = tmp_path_factory.mktemp("cluster") / "stack"
-    # For each first login and each re-login that is cut short, an account of its own.
+    # Each interrupted first login and re-login needs an account of its own.
     extra = 2 * len(LOGIN_STEPS) * (ROUNDS + 1)
     with Cluster(directory, url, accounts=extra_accounts(extra)).open() as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""How long a worker's death holds its job up, with the lease and the settle time of production."""
+"""How long a worker's death delays its job, with production's lease and settle time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.chaos.cluster import Cluster
 
-#: Where a job's worker dies, and within how many seconds the job must be done by another.
+#: By the step at which a worker dies: within how many seconds another must have done the job.
 LIMITS: Final[Mapping[str, float]] = {
     "after claim": 15.0,
     "after intent": 30.0,
@@ -20,18 +20,18 @@ LIMITS: Final[Mapping[str, float]] = {
     "before finish": 30.0,
 }
 _TIMES: Final = {"LEASE_SECONDS": "10", "SETTLE_SECONDS": "5"}
-#: No death takes so long, or something else is wrong.
-_MOST_SECONDS: Final = 90.0
+#: A bound: whatever takes longer is broken in another way.
+_MAX_SECONDS: Final = 90.0
 
 
 def measure(count: int) -> dict[str, list[float]]:
-    """Let workers die at each step, every step on a stack of its own and all side by side.
+    """Kill workers at each step; every step has its own stack, and all run in parallel.
 
     Parameters:
-      count: How many deaths a step.
+      count: Deaths per step.
 
     Returns:
-      By step, from each death to the callback of its job, in seconds and in order of length.
+      By step, the seconds from each death to the callback of its job, sorted.
     """
     with ThreadPoolExecutor(len(LIMITS)) as pool:
         measured = pool.map(lambda step: _deaths(step, count), LIMITS)
@@ -39,7 +39,7 @@ def measure(count: int) -> dict[str, list[float]]:
 
 
 def described(step: str, seconds: list[float]) -> str:
-    """One step's distribution, with every death in it."""
+    """One step's distribution and every single value."""
     each = " ".join(f"{second:.1f}" for second in seconds)
     return (
         f"{step:>16}: min {seconds[0]:.1f} s, median {statistics.median(seconds):.1f} s,"
@@ -52,18 +52,18 @@ def _deaths(step: str, count: int) -> list[float]:
         tempfile.TemporaryDirectory() as directory,
         Cluster(Path(directory) / "stack", times=_TIMES).open() as cluster,
     ):
-        # The account's login is not part of what is measured.
+        # Log in first: the login is not part of the measurement.
         cluster.send_payment("login")
-        cluster.wait_settled(_MOST_SECONDS)
+        cluster.wait_settled(_MAX_SECONDS)
         seconds = sorted(_death(cluster, step, number) for number in range(count))
         cluster.check_promises()
     return seconds
 
 
 def _death(cluster: Cluster, step: str, number: int) -> float:
-    trap = cluster.arm_failpoint(step)
+    failpoint = cluster.arm_failpoint(step)
     cluster.send_payment(f"death-{number}")
-    cluster.wait_triggered(trap)
+    cluster.wait_triggered(failpoint)
     died = time.monotonic()
-    cluster.wait_settled(_MOST_SECONDS)
+    cluster.wait_settled(_MAX_SECONDS)
     return time.monotonic() - died

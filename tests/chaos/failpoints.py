@@ -1,4 +1,4 @@
-"""Traps: at a named step a process strikes itself or the store, once, when a test has set the trap.
+"""Failpoints: at a named step a process signals itself or the store, once, if a test has set it.
 
 The processes under test are the real ones; only the module that starts them differs
 (`tests.chaos.worker`, `tests.chaos.web`), and only by what is wrapped here.
@@ -15,20 +15,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-#: Directory in which a file named after a step is a set trap: a signal's number, and whom it hits.
-VARIABLE: Final = "CHAOS_TRAPS"
+#: A directory; a file in it, named after a step, sets that failpoint: signal number and target pid.
+VARIABLE: Final = "CHAOS_FAILPOINTS"
 _ITSELF: Final = 0
 
 
 class Failpoint(NamedTuple):
-    """Where a trap is.
+    """A method that a failpoint is attached to.
 
     Parameters:
-      module: Where the classes are.
+      module: The module of the classes.
       owners: The classes.
-      method: Their coroutine method.
-      when: Before it, after it has returned, or after it has returned something (a claim may find
-        nothing to do).
+      method: A coroutine method of theirs.
+      when: Before the call, after it, or after it returned something other than None (a claim may
+        find nothing to do).
     """
 
     module: str
@@ -38,7 +38,7 @@ class Failpoint(NamedTuple):
 
 
 _CLAIMS: Final = ("service.jobs.claims", ("Claims",))
-_KEEPER: Final = ("actors.instagram.session_manager", ("SessionManager",))
+_SESSIONS: Final = ("actors.instagram.session_manager", ("SessionManager",))
 _CLIENT: Final = ("actors.instagram.client", ("InstagramClient",))
 
 WORKER_STEPS: Final[dict[str, Failpoint]] = {
@@ -59,13 +59,13 @@ WORKER_STEPS: Final[dict[str, Failpoint]] = {
     ),
     "after callback": Failpoint("service.deliveries.store", ("Deliveries",), "record", "after"),
 }
-#: Steps that only a photo takes: its upload is seen by nobody, its write is.
+#: Steps of a photo DM only: nobody sees its upload, everybody sees its write.
 PHOTO_STEPS: Final[dict[str, Failpoint]] = {
     "before the upload": Failpoint("actors.jobs.photo_dm", ("PhotoMessage",), "upload", "before"),
     "after the upload": Failpoint("actors.jobs.photo_dm", ("PhotoMessage",), "upload", "after"),
     "after the photo": Failpoint("actors.jobs.photo_dm", ("PhotoMessage",), "write", "after"),
 }
-#: Steps of one page of a walk.
+#: Steps of one page of a follower export.
 EXPORT_STEPS: Final[dict[str, Failpoint]] = {
     "before a page is read": Failpoint(
         "actors.instagram.gateway", ("Gateway",), "follower_page", "before"
@@ -83,57 +83,57 @@ WEB_STEPS: Final[dict[str, Failpoint]] = {
     "before accept": Failpoint("service.jobs.ledger", ("Ledger",), "accept", "before"),
     "after accept": Failpoint("service.jobs.ledger", ("Ledger",), "accept", "after"),
 }
-#: Steps of a login, which an account takes once: the password is what Instagram makes a session of.
+#: Steps of a login, of which an account should have one: the password creates a session.
 LOGIN_STEPS: Final[dict[str, Failpoint]] = {
-    "before login": Failpoint(*_KEEPER, "_login", "before"),
+    "before login": Failpoint(*_SESSIONS, "_login", "before"),
     "before the password": Failpoint(*_CLIENT, "bloks_caa_login_send_request", "before"),
     "after the password": Failpoint(*_CLIENT, "bloks_caa_login_send_request", "after"),
     "before the session is saved": Failpoint(*_CLIENT, "login", "after"),
-    "after login": Failpoint(*_KEEPER, "_login", "after"),
+    "after login": Failpoint(*_SESSIONS, "_login", "after"),
 }
 
 
 def set_failpoint(
     directory: Path, step: str, number: signal.Signals = signal.SIGKILL, victim: int = _ITSELF
 ) -> Path:
-    """Set a trap for whichever process comes by first.
+    """Set a failpoint for the first process that reaches it.
 
     Parameters:
-      directory: The processes' CHAOS_TRAPS.
+      directory: The processes' CHAOS_FAILPOINTS.
       step: One of the steps above.
-      number: The signal that the process sends there.
-      victim: To which process id; 0 is to itself.
+      number: The signal to send.
+      victim: The process id to signal; 0 for the process itself.
 
     Returns:
-      The trap; it is gone when it has sprung.
+      The failpoint's file; it is deleted when the failpoint triggers.
     """
-    trap = directory / step
-    _marker(trap).unlink(missing_ok=True)
-    trap.write_text(f"{int(number)} {victim}")
-    return trap
+    failpoint = directory / step
+    _marker(failpoint).unlink(missing_ok=True)
+    failpoint.write_text(f"{int(number)} {victim}")
+    return failpoint
 
 
-def triggering_group(trap: Path) -> int | None:
-    """The process group of who came by a trap; None as long as nobody did."""
-    visit = _marker(trap)
-    return int(visit.read_text() or 0) if visit.exists() else None
+def triggering_group(failpoint: Path) -> int | None:
+    """The process group that triggered a failpoint; None until then."""
+    marker = _marker(failpoint)
+    return int(marker.read_text() or 0) if marker.exists() else None
 
 
 def clear_failpoints(directory: Path, victim: int) -> None:
-    """Take the traps away that are for a process which is no more: its id may become another's.
+    """Remove the failpoints that target a dead process, whose id another may get.
 
     Parameters:
-      directory: The processes' CHAOS_TRAPS.
+      directory: The processes' CHAOS_FAILPOINTS.
       victim: The process id.
     """
-    for trap in directory.iterdir():
+    for failpoint in directory.iterdir():
         with suppress(FileNotFoundError):
-            if trap.read_text().endswith(f" {victim}"):
-                trap.unlink()
+            if failpoint.read_text().endswith(f" {victim}"):
+                failpoint.unlink()
 
 
 def wrap_steps(steps: dict[str, Failpoint]) -> None:
-    """Wrap the methods so that they look for traps."""
+    """Wrap the methods so that they check their failpoints."""
     directory = Path(os.environ[VARIABLE])
     for step, place in steps.items():
         for owner in place.owners:
@@ -143,35 +143,35 @@ def wrap_steps(steps: dict[str, Failpoint]) -> None:
 
 
 def _wrapped(
-    inner: Callable[..., Awaitable[Any]], trap: Path, when: str
+    inner: Callable[..., Awaitable[Any]], failpoint: Path, when: str
 ) -> Callable[..., Awaitable[Any]]:
     @functools.wraps(inner)
     async def stepped(*args: Any, **kwargs: Any) -> Any:
         if when == "before":
-            _trigger(trap)
+            _trigger(failpoint)
         result = await inner(*args, **kwargs)
         if when == "after" or (when == "after success" and result is not None):
-            _trigger(trap)
+            _trigger(failpoint)
         return result
 
     return stepped
 
 
-def _trigger(trap: Path) -> None:
+def _trigger(failpoint: Path) -> None:
     try:
-        number, victim = map(int, trap.read_text().split())
-        trap.unlink()
+        number, victim = map(int, failpoint.read_text().split())
+        failpoint.unlink()
     except (FileNotFoundError, ValueError):
-        return  # no trap, or another process was first
-    _marker(trap).write_text(str(os.getpgrp()))
+        return  # not set, or another process was first
+    _marker(failpoint).write_text(str(os.getpgrp()))
     if victim == _ITSELF:
-        # Not `os.kill`: a signal to the process is taken by its main thread, and until that thread
-        # is scheduled (0.1 s later on a busy machine) this one goes on past its failpoint.
+        # Not `os.kill`: the main thread receives a signal to the process, and until that thread is
+        # scheduled (0.1 s later on a busy machine) this one runs on past its failpoint.
         signal.pthread_kill(threading.get_ident(), number)
         return
     with suppress(ProcessLookupError):
         os.kill(victim, number)
 
 
-def _marker(trap: Path) -> Path:
-    return trap.with_suffix(".visit")
+def _marker(failpoint: Path) -> Path:
+    return failpoint.with_suffix(".triggered")

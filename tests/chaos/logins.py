@@ -1,7 +1,7 @@
-"""Which logins were cut short: each leaves a mark with its password and takes it away when saved.
+"""Which logins were interrupted: each leaves a mark with its password, removed when it is saved.
 
-Whoever dies, freezes too long or loses a connection in between leaves the mark lying; for each of
-those, and for nothing else, an account may log in once more.
+A process that dies, freezes for too long or loses a connection in between leaves its mark behind.
+For each mark, and for nothing else, an account may log in once more.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ VARIABLE: Final = "CHAOS_LOGINS"
 
 
 def cut_short(directory: Path, username: str) -> int:
-    """How many of an account's passwords were sent without a session being saved for it.
+    """How many of an account's passwords were sent without a session being saved.
 
     Parameters:
       directory: The processes' CHAOS_LOGINS.
@@ -27,7 +27,7 @@ def cut_short(directory: Path, username: str) -> int:
 
 
 def mark_logins() -> None:
-    """Wrap the client and its keeper so that logins leave marks."""
+    """Wrap the client and the session manager so that logins leave marks."""
     from actors.instagram.client import InstagramClient
     from actors.instagram.session_manager import SessionManager
 
@@ -45,14 +45,14 @@ def mark_logins() -> None:
         return await send(client, *args, **kwargs)
 
     @functools.wraps(save)
-    async def saving(keeper: SessionManager, client: InstagramClient) -> None:
-        client.unsaved = True  # and so it stays if the store is gone, which a login survives
-        await save(keeper, client)
+    async def saving(manager: SessionManager, client: InstagramClient) -> None:
+        client.unsaved = True  # stays so if the store is unreachable, which a login survives
+        await save(manager, client)
         client.unsaved = False
 
     @functools.wraps(log_in)
-    async def logging_in(keeper: SessionManager, client: InstagramClient, **options: Any) -> None:
-        await log_in(keeper, client, **options)
+    async def logging_in(manager: SessionManager, client: InstagramClient, **options: Any) -> None:
+        await log_in(manager, client, **options)
         if not client.unsaved:
             client.mark.unlink()
 

@@ -1,6 +1,6 @@
-"""What must hold when all is over, by what the fake Instagram, the receiver and the ledger tell.
+"""The promises that must hold at the end, checked at the fake Instagram and the receiver.
 
-Every finding is a sentence that names the jobs concerned, where it is about jobs.
+A finding is a sentence that names the jobs concerned, if any.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from deploy.local.received_callbacks import ReceivedCallback
 
 @dataclass
 class Expected:
-    """What was asked for since the start.
+    """What was requested since the start.
 
     Parameters:
-      dms: By the name that a DM's text carries, its jobs.
-      comments: By job, its comment's text; of several jobs it may be the same.
-      photos: Jobs that are a photo each.
+      dms: By the name in a DM's text, its jobs.
+      comments: By job, its comment's text; several jobs may share one.
+      photos: Jobs that send one photo each.
       expired: How often the fake Instagram ended the sessions of each account.
     """
 
@@ -46,8 +46,13 @@ class Expected:
 
 
 def complete_callbacks(received: list[ReceivedCallback]) -> list[ReceivedCallback]:
-    """The callbacks whose body has arrived: a sender may die in the middle of one."""
+    """The callbacks whose body is complete: a sender may die while it sends one."""
     return [each for each in received if each["event"] is not None]
+
+
+def subject_of(finding: str) -> str:
+    """What a finding is about; the rest of it may change with time."""
+    return finding.partition(": ")[0]
 
 
 def broken_promises(
@@ -56,13 +61,13 @@ def broken_promises(
     expected: Expected,
     cut_logins: Mapping[str, int],
 ) -> list[str]:
-    """What Instagram and the customer have seen that they must not.
+    """What Instagram and the customer have seen and must not have.
 
     Parameters:
-      fake_instagram: Instagram.
+      fake_instagram: The fake Instagram.
       received: All callbacks.
-      expected: What was asked for.
-      cut_logins: By account, how many of its logins were cut short.
+      expected: What was requested.
+      cut_logins: By account, how many of its logins were interrupted.
     """
     whole = complete_callbacks(received)
     return [
@@ -89,7 +94,7 @@ def _dms(stored: list[DmRecord], expected: Expected) -> Iterable[str]:
 
 
 def _photos(stored: list[DmRecord], expected: Expected) -> Iterable[str]:
-    """Every job must have left one photo, by the token that only its own can carry."""
+    """Every job must have sent one photo, identified by the job's own token."""
     counts = Counter(dm["client_context"] for dm in stored if dm["kind"] == "photo")
     for job in expected.photos:
         if (found := counts[client_context_for(f"{job}:1")]) != 1:
@@ -108,24 +113,24 @@ def _comments(
     for text, jobs in Counter(expected.comments.values()).items():
         there = {each["pk"] for each in stored if each["text"] == text}
         if len(there) != jobs or there != credited[text]:
-            names = [job for job, asked in expected.comments.items() if asked == text]
-            yield f"{text}: {sorted(there)} were told as {sorted(credited[text])} to {names}"
+            names = [job for job, wanted in expected.comments.items() if wanted == text]
+            yield f"{text}: {sorted(there)} were reported as {sorted(credited[text])} to {names}"
 
 
 def _callbacks(received: list[ReceivedCallback], expected: Expected) -> Iterable[str]:
-    told: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    seen: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
     for each in received:
         job = each["event"]["data"]["job_id"]
-        told[job].add((each["headers"]["webhook-id"], each["event"]["type"]))
+        seen[job].add((each["headers"]["webhook-id"], each["event"]["type"]))
         if not each["verified"]:
             yield f"unverified callback of {job}: {each['reason']}"
     for job in sorted(expected.jobs):
-        if [kind for _, kind in told[job]] != ["job.succeeded"]:
-            yield f"{job} was called back {sorted(told[job])}"
+        if [kind for _, kind in seen[job]] != ["job.succeeded"]:
+            yield f"{job}: callbacks {sorted(seen[job])}"
 
 
 def _torn(received: list[ReceivedCallback], whole: list[ReceivedCallback]) -> Iterable[str]:
-    """A body that is no JSON must be the beginning of one that came again under the same id."""
+    """A body that is not JSON must be the start of one that was sent again under the same id."""
     bodies = {each["headers"].get("webhook-id"): each["body"] for each in whole}
     for each in received:
         name = each["headers"].get("webhook-id")
@@ -145,5 +150,5 @@ def _logins(logins: list[LoginRecord], expected: Expected, cut: Mapping[str, int
         if count > most:
             yield (
                 f"{account}: {count} logins; its sessions were ended {expected.expired[account]}"
-                f" times and {cut.get(account, 0)} of its logins were cut short"
+                f" times and {cut.get(account, 0)} of its logins were interrupted"
             )

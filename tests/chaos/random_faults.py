@@ -1,4 +1,4 @@
-"""A seeded storm: kills, freezes, cuts, delays and faults at random while events come in."""
+"""Random faults from a seed: kills, freezes, cuts, delays and errors while events come in."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.chaos.relay import Relay
 
 _VICTIMS: Final = ("web", *WORKERS, *WORKERS, "scheduler")
 _STEPS: Final = (*WEB_STEPS, *WORKER_STEPS)
-#: At most so many jobs wait while it storms.
+#: The most jobs that are unfinished at a time while faults are injected.
 _BACKLOG: Final = 16
-#: What a way to the store costs, each way, so that strikes find work between two steps.
+#: The store's usual latency each way, so that faults hit work between two steps.
 _USUAL_SECONDS: Final = 0.02
-#: A storm is over after so long for each event, whatever it has struck by then.
+#: Faults are injected for this long per event.
 _SECONDS_PER_EVENT: Final = 0.3
-#: What was struck often waits long between its attempts.
-_CALM_SECONDS: Final = 240.0
+#: A bound on the time until all jobs have ended: some have long waits between attempts.
+_SETTLE_SECONDS: Final = 240.0
 _WRITE_FAULTS: Final[tuple[dict[str, object], ...]] = (
     {"effect": "drop_after"},
     {"effect": "drop_before"},
@@ -35,13 +35,13 @@ _WRITE_FAULTS: Final[tuple[dict[str, object], ...]] = (
 
 
 class RandomFaults:
-    """Strikes at random until told to stop; the same seed strikes the same way.
+    """Injects random faults until it is stopped; the same seed injects the same ones.
 
     Parameters:
-      cluster: What is struck.
-      seed: Decides what happens, in which order and after how long.
-      store: Whether the store is killed too.
-      seconds: After how long it strikes no more.
+      cluster: Where to inject them.
+      seed: Decides what happens, in which order and when.
+      store: Whether the store may be killed, too.
+      seconds: For how long.
     """
 
     def __init__(
@@ -50,14 +50,14 @@ class RandomFaults:
         self.injected = 0
         self._cluster = cluster
         self._dice = random.Random(seed)
-        self._over = threading.Event()
+        self._stopped = threading.Event()
         self._seconds = seconds
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._choices: list[Callable[[], str]] = [
             *[self._kill] * 3,
             self._stop,
             self._freeze,
-            *[self._trap] * 2,
+            *[self._set_failpoint] * 2,
             self._fault_write,
             self._fault_read,
             self._delay_instagram,
@@ -67,30 +67,30 @@ class RandomFaults:
             self._stall_store,
             self._stall_one,
             self._cut_store,
-            *([self._kill_store, self._trap_store] if store else []),
+            *([self._kill_store, self._set_store_failpoint] if store else []),
         ]
 
     def begin(self) -> None:
-        """Begin to strike."""
+        """Start injecting faults."""
         for relay in self._cluster.relays.values():
             relay.delay(_USUAL_SECONDS)
         self._thread.start()
 
     def end(self) -> None:
-        """Stop, and make everything whole again."""
-        self._over.set()
+        """Stop, and undo every fault."""
+        self._stopped.set()
         self._thread.join()
         self._cluster.clear_faults()
-        self._cluster.log("the storm is over")
+        self._cluster.log("no more faults")
 
     @property
     def running(self) -> bool:
-        """Whether it still strikes."""
+        """Whether it is still injecting faults."""
         return self._thread.is_alive()
 
     def _run(self) -> None:
         last = time.monotonic() + self._seconds
-        while time.monotonic() < last and not self._over.wait(self._dice.uniform(0.1, 0.9)):
+        while time.monotonic() < last and not self._stopped.wait(self._dice.uniform(0.1, 0.9)):
             self._cluster.log(self._dice.choice(self._choices)())
             self.injected += 1
 
@@ -114,14 +114,14 @@ class RandomFaults:
         label, seconds = self._dice.choice(WORKERS), self._dice.uniform(0.5, 6)
         process = self._cluster.stack.processes[label]
         process.signal(signal.SIGSTOP, group=True)
-        self._over.wait(seconds)
+        self._stopped.wait(seconds)
         process.signal(signal.SIGCONT, group=True)
         return f"freeze {label} for {seconds:.1f} s"
 
-    def _trap(self) -> str:
+    def _set_failpoint(self) -> str:
         step = self._dice.choice(_STEPS)
         set_failpoint(self._cluster.failpoints, step)
-        return f"trap {step}"
+        return f"failpoint {step}"
 
     # -- Instagram and the customer
 
@@ -155,30 +155,30 @@ class RandomFaults:
     # -- the store and the way to it
 
     def _paths(self) -> tuple[str, list[Relay]]:
-        """Everybody's way to the store, or one process'."""
+        """The relays of all processes, or of one, with a description."""
         relays = self._cluster.relays
         if self._dice.random() < 0.3:
-            return "everybody", list(relays.values())
+            return "all processes", list(relays.values())
         label = self._victim()
         return label, [relays[label]]
 
     def _delay_store(self) -> str:
-        whose, relays = self._paths()
-        late, seconds = self._dice.uniform(0.05, 1.5), self._dice.uniform(0.5, 3)
+        owner, relays = self._paths()
+        latency, seconds = self._dice.uniform(0.05, 1.5), self._dice.uniform(0.5, 3)
         for relay in relays:
-            relay.delay(late)
-        self._over.wait(seconds)
+            relay.delay(latency)
+        self._stopped.wait(seconds)
         for relay in relays:
             relay.delay(_USUAL_SECONDS)
-        return f"delay the store for {whose} by {late:.2f} s each way for {seconds:.1f} s"
+        return f"delay the store for {owner} by {latency:.2f} s each way for {seconds:.1f} s"
 
     def _stall_store(self) -> str:
-        whose, relays = self._paths()
+        owner, relays = self._paths()
         seconds = self._dice.uniform(0.5, 4)
         for relay in relays:
             relay.stall(seconds)
-        self._over.wait(seconds)
-        return f"stall the store for {whose} for {seconds:.1f} s"
+        self._stopped.wait(seconds)
+        return f"stall the store for {owner} for {seconds:.1f} s"
 
     def _stall_one(self) -> str:
         label, share, seconds = self._victim(), self._dice.random(), self._dice.uniform(0.5, 8)
@@ -186,38 +186,38 @@ class RandomFaults:
         return f"stall one of {label}'s connections to the store ({share:.2f}) for {seconds:.1f} s"
 
     def _cut_store(self) -> str:
-        whose, relays = self._paths()
-        return f"cut {sum(relay.cut() for relay in relays)} connections of {whose} to the store"
+        owner, relays = self._paths()
+        return f"cut {sum(relay.cut() for relay in relays)} connections of {owner} to the store"
 
     def _kill_store(self) -> str:
         seconds = self._dice.uniform(0, 1.5)
         self._cluster.kill_store(seconds)
         return f"kill the store for {seconds:.1f} s"
 
-    def _trap_store(self) -> str:
+    def _set_store_failpoint(self) -> str:
         step = self._dice.choice(_STEPS)
         set_failpoint(self._cluster.failpoints, step, victim=self._cluster.stack.store.pid)
-        return f"trap {step}, for the store"
+        return f"failpoint {step}, for the store"
 
 
 def random_faults(cluster: Cluster, seed: int, events: int, *, store: bool) -> None:
-    """Send events through a storm and judge what came of it.
+    """Send events while faults are injected, then check the promises.
 
-    Half of them make DMs; of the others, most make comments with one and the same text.
+    Half of the events make DMs; most of the others make comments with the same text.
 
     Parameters:
       cluster: The processes.
-      seed: The storm's.
+      seed: The seed of the faults.
       events: How many events to send.
-      store: Whether the store is killed too.
+      store: Whether the store may be killed, too.
     """
-    storm = RandomFaults(cluster, seed, store=store, seconds=events * _SECONDS_PER_EVENT)
-    storm.begin()
+    faults = RandomFaults(cluster, seed, store=store, seconds=events * _SECONDS_PER_EVENT)
+    faults.begin()
     dice = random.Random(seed + 1)
     try:
         for number in range(events):
-            # Work must be under way while it storms, not only be accepted.
-            while storm.running and cluster.backlog() >= _BACKLOG:
+            # Work must be in progress while faults are injected, not only accepted.
+            while faults.running and len(cluster.unfinished()) >= _BACKLOG:
                 time.sleep(0.05)
             name = f"s{seed}-{number}"
             if number % 2 == 0:
@@ -226,6 +226,6 @@ def random_faults(cluster: Cluster, seed: int, events: int, *, store: bool) -> N
                 cluster.send_renewal(name, f"c{seed}.{number}" if number % 8 == 7 else f"c{seed}")
             time.sleep(dice.uniform(0, 0.05))
     finally:
-        storm.end()
-    cluster.wait_settled(_CALM_SECONDS + events / 2)
+        faults.end()
+    cluster.wait_settled(_SETTLE_SECONDS + events / 2)
     cluster.check_promises()

@@ -1,4 +1,4 @@
-"""A TCP relay in front of the store: what goes through it can be late, stand still, or be cut."""
+"""A TCP relay in front of the store that can delay, stall and cut connections."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 _CHUNK: Final = 64 * 1024
-#: How often a standstill is looked at: it can be prolonged, and called off.
-_LOOK_SECONDS: Final = 0.05
+#: How often a stalled connection checks whether its stall was extended or cleared.
+_POLL_SECONDS: Final = 0.05
 
 T = TypeVar("T")
 
 
 class _Link:
-    """One connection and its counterpart at the store."""
+    """A client's connection and its counterpart to the store."""
 
     def __init__(self, client: asyncio.StreamWriter, store: asyncio.StreamWriter) -> None:
         self._ends = (client, store)
-        self.still_until = 0.0
+        self.stalled_until = 0.0
 
     def cut(self) -> None:
-        """Reset both ends, with whatever is on its way."""
+        """Reset both ends; data in transit is lost."""
         for end in self._ends:
             end.transport.abort()
 
@@ -34,7 +34,7 @@ class Relay:
     """Relays a loopback port to the store, on a loop in a thread of its own.
 
     Parameters:
-      upstream: Tells the store's URL when a connection is made.
+      upstream: Gives the store's URL for each new connection.
     """
 
     def __init__(self, upstream: Callable[[], str]) -> None:
@@ -44,12 +44,12 @@ class Relay:
         self._links: list[_Link] = []
         self._handlers: set[asyncio.Task[None]] = set()
         self._seconds_each_way = 0.0
-        self._still_until = 0.0
+        self._stalled_until = 0.0
         self._server: asyncio.Server | None = None
         self._port = 0
 
     def __enter__(self) -> Self:
-        """Listen."""
+        """Start listening."""
         self._thread.start()
         self._run(self._listen())
         return self
@@ -62,10 +62,10 @@ class Relay:
         self._loop.close()
 
     def url(self, like: str) -> str:
-        """The URL that leads through the relay.
+        """The relay's URL.
 
         Parameters:
-          like: The store's; its database and credentials are kept.
+          like: The store's URL, whose database and credentials are kept.
         """
         parts = urlsplit(like)
         credentials, at, _ = parts.netloc.rpartition("@")
@@ -73,22 +73,22 @@ class Relay:
 
     @property
     def connections(self) -> int:
-        """How many connections there are now."""
+        """The number of open connections."""
         return len(self._links)
 
     def delay(self, seconds: float) -> None:
-        """Make every byte late by so much on its way, in either direction; 0: as it was."""
+        """Delay every byte by this much in either direction; 0 ends the delay."""
         self._seconds_each_way = seconds
 
     def stall(self, seconds: float) -> None:
-        """Let nothing through for so long, over connections old and new; all of them stay open."""
-        self._still_until = time.monotonic() + seconds
+        """Forward nothing for this long; connections stay open, and new ones are accepted."""
+        self._stalled_until = time.monotonic() + seconds
 
     def stall_one(self, share: float, seconds: float) -> bool:
-        """Let nothing through one connection for so long.
+        """Stall one connection.
 
         Parameters:
-          share: Which one: its place among those that there are, from 0 up to 1.
+          share: Which one: its relative position among the open ones, in [0, 1).
           seconds: For how long.
 
         Returns:
@@ -96,7 +96,7 @@ class Relay:
         """
         links = list(self._links)
         for link in links[int(share * len(links)) :][:1]:
-            link.still_until = time.monotonic() + seconds
+            link.stalled_until = time.monotonic() + seconds
         return bool(links)
 
     def cut(self) -> int:
@@ -110,10 +110,10 @@ class Relay:
         return self._run(cut())
 
     def clear(self) -> None:
-        """Relay as if there were nothing between."""
-        self._seconds_each_way = self._still_until = 0.0
+        """End every delay and stall."""
+        self._seconds_each_way = self._stalled_until = 0.0
         for link in list(self._links):
-            link.still_until = 0.0
+            link.stalled_until = 0.0
 
     def _run(self, step: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(step, self._loop).result()
@@ -133,7 +133,7 @@ class Relay:
         task = asyncio.current_task()
         assert task is not None
         self._handlers.add(task)
-        # Only a stop cancels; a canceled handler would be reported by asyncio's streams.
+        # Only `_stop` cancels; asyncio's streams would report a canceled handler.
         with suppress(OSError, asyncio.CancelledError):
             await self._serve(reader, writer)
         writer.transport.abort()
@@ -141,32 +141,32 @@ class Relay:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         address = urlsplit(self._upstream())
-        answers, store = await asyncio.open_connection(address.hostname, address.port)
+        replies, store = await asyncio.open_connection(address.hostname, address.port)
         link = _Link(writer, store)
         self._links.append(link)
-        ways = [
-            asyncio.ensure_future(self._carry(link, reader, store)),
-            asyncio.ensure_future(self._carry(link, answers, writer)),
+        directions = [
+            asyncio.ensure_future(self._forward(link, reader, store)),
+            asyncio.ensure_future(self._forward(link, replies, writer)),
         ]
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._links.remove(link)
             link.cut()
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            for direction in directions:
+                direction.cancel()
+            await asyncio.gather(*directions, return_exceptions=True)
 
-    async def _carry(
+    async def _forward(
         self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         while data := await reader.read(_CHUNK):
             await asyncio.sleep(self._seconds_each_way)
-            while (left := self._standstill(link)) > 0:  # noqa: ASYNC110 - an end, not an event
-                await asyncio.sleep(min(left, _LOOK_SECONDS))
+            while (left := self._stalled_for(link)) > 0:  # noqa: ASYNC110 - the end may move
+                await asyncio.sleep(min(left, _POLL_SECONDS))
             writer.write(data)
             await writer.drain()
 
-    def _standstill(self, link: _Link) -> float:
-        """For how many seconds a connection stands still yet."""
-        return max(self._still_until, link.still_until) - time.monotonic()
+    def _stalled_for(self, link: _Link) -> float:
+        """For how many more seconds a connection is stalled."""
+        return max(self._stalled_until, link.stalled_until) - time.monotonic()

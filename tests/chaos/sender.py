@@ -1,4 +1,4 @@
-"""Asking for work as senders do: again and again, until the door has acknowledged it."""
+"""Sends work as real senders do: again and again, until the web process acknowledges it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from deploy.local.sender import Response, event, send
 from deploy.local.stack import Stack
 
 _PAUSE_SECONDS: Final = 0.1
-#: What a door raises that is closed just now, or closes in the middle of an answer.
-_CLOSED: Final = (urllib.error.URLError, OSError, json.JSONDecodeError, httpx.TransportError)
+#: Errors of a web process that is down, or goes down while it answers.
+_UNAVAILABLE: Final = (urllib.error.URLError, OSError, json.JSONDecodeError, httpx.TransportError)
 
 
 class NotAcknowledged(Exception):
-    """The door did not acknowledge what was asked for; the message tells what it said last."""
+    """The web process did not acknowledge a request; the message has its last answer."""
 
 
 class ChaosSender:
-    """The web process of a stack, or another one beside it.
+    """Sends to the web process of a stack, or to another one beside it.
 
     Parameters:
       stack: The stack.
-      url: Where the web process listens, if it is not the stack's own.
-      seconds: How long to go on asking.
+      url: The web process' URL, if it is not the stack's own.
+      seconds: How long to keep trying.
     """
 
     def __init__(self, stack: Stack, url: str | None = None, seconds: float = 60) -> None:
@@ -44,19 +44,19 @@ class ChaosSender:
           document: The event.
 
         Returns:
-          What the door answered.
+          The answer.
         """
         hook = f"{self._url}/webhooks/stripe"
-        return self._acknowledged(
+        return self._send_until_acknowledged(
             f"event {document['id']}", lambda: send(hook, self._stack.webhook_secret, document)
         )
 
     def order(self, name: str, account: str) -> dict[str, Any]:
-        """Ask for a DM that says ` {name}!`.
+        """Create a DM that says ` {name}!`.
 
         Parameters:
-          name: Makes the order's recipient and its idempotency key.
-          account: From which account.
+          name: Determines the recipient and the idempotency key.
+          account: The account that sends it.
 
         Returns:
           The job.
@@ -71,16 +71,16 @@ class ChaosSender:
         headers = {"Authorization": f"Bearer {self._stack.api_key}", "Idempotency-Key": name}
 
         def ask() -> Response:
-            asked = httpx.post(f"{self._url}/jobs", json=body, headers=headers, timeout=15)
-            return Response(asked.status_code, asked.json())
+            answer = httpx.post(f"{self._url}/jobs", json=body, headers=headers, timeout=15)
+            return Response(answer.status_code, answer.json())
 
-        return self._acknowledged(f"order {name}", ask)
+        return self._send_until_acknowledged(f"order {name}", ask)
 
     def order_photo(self, name: str, photo: bytes) -> dict[str, Any]:
-        """Ask for a photo to be sent to the customer of an earlier order or payment.
+        """Create a photo DM to the customer of an earlier order or payment.
 
         Parameters:
-          name: The order's.
+          name: The name of that order.
           photo: The file.
 
         Returns:
@@ -92,32 +92,32 @@ class ChaosSender:
 
         def ask() -> Response:
             form: dict[str, Any] = {"data": {"job": json.dumps(job)}, "files": {"photo": photo}}
-            asked = httpx.post(f"{self._url}/jobs", headers=headers, timeout=15, **form)
-            return Response(asked.status_code, asked.json())
+            answer = httpx.post(f"{self._url}/jobs", headers=headers, timeout=15, **form)
+            return Response(answer.status_code, answer.json())
 
-        return self._acknowledged(f"photo {name}", ask)
+        return self._send_until_acknowledged(f"photo {name}", ask)
 
-    def _acknowledged(self, what: str, ask: Callable[[], Response]) -> dict[str, Any]:
-        deadline, said = time.monotonic() + self._seconds, "nothing"
+    def _send_until_acknowledged(self, what: str, ask: Callable[[], Response]) -> dict[str, Any]:
+        deadline, last = time.monotonic() + self._seconds, "nothing"
         while time.monotonic() < deadline:
             try:
                 answer = ask()
                 if answer.status < 300:
                     return answer.body
-                said = f"{answer.status} {answer.body}"
-            except _CLOSED as closed:
-                said = repr(closed)
+                last = f"{answer.status} {answer.body}"
+            except _UNAVAILABLE as error:
+                last = repr(error)
             time.sleep(_PAUSE_SECONDS)
-        raise NotAcknowledged(f"{what} was not acknowledged in {self._seconds:g} s; last: {said}")
+        raise NotAcknowledged(f"{what} was not acknowledged in {self._seconds:g} s; last: {last}")
 
 
 def handle_of(name: str) -> str:
-    """A customer of one's own."""
+    """The handle of this name's own customer."""
     return f"c{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def paid_event(name: str) -> dict[str, Any]:
-    """A paid checkout of a customer of its own, whose DM says ` {name}!`."""
+    """A paid checkout of the name's own customer, whose DM says ` {name}!`."""
     document = event("checkout.session.completed", id=f"evt_{name}")
     document["data"]["object"]["payment_intent"] = f"pi_{name}"
     document["data"]["object"]["customer_details"]["name"] = name

@@ -1,4 +1,4 @@
-"""Budgets over several accounts and workers that die: no gap, hour or turn is ever exceeded."""
+"""Budgets of several accounts while workers die: no gap, hourly limit or turn is violated."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ import pytest
 from deploy.local.instagram.records import CallRecord
 from deploy.local.instagram.state import SHOP_PASSWORD
 from deploy.local.wait import until
-from tests.chaos.cluster import SEED, WORKERS, Cluster, extra_accounts
+from tests.chaos.accounts import extra_accounts, username_of
+from tests.chaos.cluster import SEED, WORKERS, Cluster
 
-#: How many DMs are asked for (`make chaos` asks for 500).
+#: How many DMs are created (`make chaos` creates 500).
 DMS: Final = int(os.environ.get("CHAOS_DMS", "40"))
 ACCOUNTS: Final = ("extra-0", "extra-1")
-#: More than an hour's budget: these wait for the next.
-OVER: Final = 3
+#: DMs beyond an hour's budget, which wait for the next hour.
+EXCESS: Final = 3
 GAP_SECONDS: Final = 0.05
-_PER_HOUR: Final = DMS // len(ACCOUNTS) - OVER
+_PER_HOUR: Final = DMS // len(ACCOUNTS) - EXCESS
 
 
 @pytest.mark.timeout(600 + 2 * DMS)
@@ -32,10 +33,10 @@ def test_budgets_hold_over_workers_that_die(tmp_path: Path, empty_store: str | N
     accounts = extra_accounts(len(ACCOUNTS), pacing={"dm": pace})
     cluster = Cluster(tmp_path / "stack", empty_store, accounts=accounts)
     with cluster.open():
-        # Given three workers, and more DMs of each account than an hour allows
+        # Given three workers, and more DMs per account than an hour allows
         cluster.start("worker-3")
         for account in ACCOUNTS:
-            cluster.stack.fake_instagram.add_account(_username(account), SHOP_PASSWORD)
+            cluster.stack.fake_instagram.add_account(username_of(account), SHOP_PASSWORD)
         orders = {
             account: [cluster.order(f"{account}-{n}", account) for n in range(DMS // len(ACCOUNTS))]
             for account in ACCOUNTS
@@ -44,7 +45,7 @@ def test_budgets_hold_over_workers_that_die(tmp_path: Path, empty_store: str | N
         dice = random.Random(SEED)
         while not _is_over(cluster, orders):
             _kill_one(cluster, orders, dice)
-        # Then no account sends more, or sooner, or in another order; the rest waits for its hour
+        # Then no account sends more, sooner or in another order; the rest waits for the next hour
         findings = [
             each for account, jobs in orders.items() for each in _broken(cluster, account, jobs)
         ]
@@ -56,7 +57,7 @@ def test_budgets_hold_over_workers_that_die(tmp_path: Path, empty_store: str | N
 
 
 def _kill_one(cluster: Cluster, orders: dict[str, list[str]], dice: random.Random) -> None:
-    """Kill a worker when some more DMs are there; at the end there are no more."""
+    """Kill a worker once some more DMs were sent; near the end there are no more."""
     sent = len(cluster.stack.fake_instagram.dms())
     more = dice.randint(1, max(2, DMS // 20))
     until(
@@ -74,7 +75,7 @@ def _is_over(cluster: Cluster, orders: dict[str, list[str]]) -> bool:
 
 
 def _unfinished(cluster: Cluster, jobs: list[str]) -> list[dict[str, Any]]:
-    """The jobs that have neither ended nor wait for the next hour."""
+    """The jobs that have not succeeded and do not wait for the next hour."""
     return [
         job
         for job in map(_shown(cluster), jobs)
@@ -84,7 +85,7 @@ def _unfinished(cluster: Cluster, jobs: list[str]) -> list[dict[str, Any]]:
 
 
 def _broken(cluster: Cluster, account: str, jobs: list[str]) -> Iterator[str]:
-    username = _username(account)
+    username = username_of(account)
     writes = [
         call
         for call in cluster.stack.fake_instagram.log(call="broadcast_text")
@@ -99,32 +100,26 @@ def _broken(cluster: Cluster, account: str, jobs: list[str]) -> Iterator[str]:
     yield from _disorder(cluster, account, jobs)
 
 
-def _username(account: str) -> str:
-    return account.replace("-", ".")
-
-
 def _end(call: CallRecord) -> float:
-    """When a write was over for who made it."""
+    """When a write ended for its client."""
     ends = [each for each in (call["gone"], call["ended"]) if each is not None]
     return min(ends)
 
 
 def _disorder(cluster: Cluster, account: str, jobs: list[str]) -> Iterator[str]:
-    """Jobs of one priority go in order, but for those whose write had to be looked for."""
+    """Jobs of one priority go in order, except those whose write had to be verified."""
     order = {job: place for place, job in enumerate(jobs)}
     sent = [str(dm["text"]) for dm in cluster.stack.fake_instagram.dms()]
     places = {f"Hello {account}-{order[job]}!": job for job in jobs}
-    undoubted = [
-        job for text in sent if (job := places.get(text)) and not _looked_for(cluster, job)
-    ]
-    for before, after in itertools.pairwise(undoubted):
+    confirmed = [job for text in sent if (job := places.get(text)) and not _verified(cluster, job)]
+    for before, after in itertools.pairwise(confirmed):
         if order[before] > order[after]:
             yield f"{account}: {before} was sent before {after}"
 
 
-def _looked_for(cluster: Cluster, job: str) -> bool:
-    lines = _ask(cluster, "GET", f"/jobs/{job}/timeline")["items"]
-    return any(line["why"] == "look-up" for line in lines)
+def _verified(cluster: Cluster, job: str) -> bool:
+    lines = _request(cluster, "GET", f"/jobs/{job}/timeline")["items"]
+    return any(line["why"] == "verification lookup" for line in lines)
 
 
 def _cancel_the_rest(cluster: Cluster, orders: dict[str, list[str]]) -> None:
@@ -132,15 +127,15 @@ def _cancel_the_rest(cluster: Cluster, orders: dict[str, list[str]]) -> None:
     names = {jobs[0]: name for name, jobs in cluster.expected.dms.items()}
     for job in itertools.chain(*orders.values()):
         if shown(job)["status"] == "waiting":
-            _ask(cluster, "POST", f"/jobs/{job}/cancel")
+            _request(cluster, "POST", f"/jobs/{job}/cancel")
             del cluster.expected.dms[names[job]]
 
 
 def _shown(cluster: Cluster) -> Callable[[str], Any]:
-    return lambda job: _ask(cluster, "GET", f"/jobs/{job}")
+    return lambda job: _request(cluster, "GET", f"/jobs/{job}")
 
 
-def _ask(cluster: Cluster, method: str, path: str) -> Any:
+def _request(cluster: Cluster, method: str, path: str) -> Any:
     headers = {"Authorization": f"Bearer {cluster.stack.api_key}"}
     answer = httpx.request(method, cluster.stack.url + path, headers=headers, timeout=15)
     return answer.raise_for_status().json()

@@ -1,4 +1,4 @@
-"""A deploy: old and new processes with different rules and leases overlap, and some die."""
+"""A deploy: old and new processes with different rules and leases overlap, and some are killed."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _ADDED_RULE: Final = {
 
 
 class Deploy:
-    """A newer generation beside the arena's own, and events that reach both.
+    """A newer generation of processes beside the cluster's own, and events that reach both.
 
     Parameters:
-      cluster: The older one.
-      directory: Where the newer file and traps go.
+      cluster: The older generation.
+      directory: For the newer configuration and failpoints.
     """
 
     def __init__(self, cluster: Cluster, directory: Path) -> None:
@@ -43,50 +43,50 @@ class Deploy:
         self._dice = random.Random(cluster.seed)
         self._port = free_port()
         self._url = f"http://127.0.0.1:{self._port}"
-        self.traps = directory / "newer-traps"
-        self.traps.mkdir()
+        self.failpoints = directory / "newer-failpoints"
+        self.failpoints.mkdir()
         self._config = write_config(directory / "newer.toml", _newer(cluster.document))
 
     def begin(self) -> None:
-        """Start the new generation and wait for its door."""
+        """Start the new generation and wait until it serves."""
         variables = {
             **_NEW_TIMES,
             "HELIOGRAPH_CONFIG": str(self._config),
             "PORT": str(self._port),
-            VARIABLE: str(self.traps),
+            VARIABLE: str(self.failpoints),
         }
         for label in ("web-new", "scheduler-new", "worker-new"):
             self._cluster.start(label, variables)
         until(lambda: is_ready(self._url), 30, "the newer web process")
 
     def deliver(self, document: dict[str, Any], name: str) -> None:
-        """Let an event reach both doors, in either order or at once: they agree on its jobs."""
-        doors = [ChaosSender(self._cluster.stack), ChaosSender(self._cluster.stack, self._url)]
-        self._dice.shuffle(doors)
+        """Deliver an event to both, in either order or at once; they must agree on its jobs."""
+        senders = [ChaosSender(self._cluster.stack), ChaosSender(self._cluster.stack, self._url)]
+        self._dice.shuffle(senders)
         with ThreadPoolExecutor(self._dice.choice((1, 2))) as pool:
-            one, other = pool.map(lambda web: self._answer(web, document), doors)
+            one, other = pool.map(lambda sender: self._deliver(sender, document), senders)
         if one["jobs"] != other["jobs"]:
             self._cluster.fail([f"{document['id']} made {one['jobs']} and {other['jobs']}"])
         self._cluster.expected.dms[name] = one["jobs"]
 
     def deliver_to_new(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Let an event reach the newer door only."""
-        return self._answer(ChaosSender(self._cluster.stack, self._url), document)
+        """Deliver an event to the newer web process only."""
+        return self._deliver(ChaosSender(self._cluster.stack, self._url), document)
 
-    def kill_at(self, step: str, traps: Path, name: str) -> None:
-        """Deliver paid events until a worker of one generation has died at a step."""
-        trap = set_failpoint(traps, step)
-        self._cluster.log(f"trap {step} in {traps.name}")
+    def kill_at(self, step: str, failpoints: Path, name: str) -> None:
+        """Deliver paid events until a worker of one generation dies at a step."""
+        failpoint = set_failpoint(failpoints, step)
+        self._cluster.log(f"failpoint {step} in {failpoints.name}")
         for number in range(60):
             self.deliver(paid_event(f"{name}-{number}"), f"{name}-{number}")
             self._cluster.wait_settled(60)
-            if not trap.exists():
+            if not failpoint.exists():
                 return
-        self._cluster.fail([f"no worker came to {step} in {traps.name}"])
+        self._cluster.fail([f"no worker reached {step} in {failpoints.name}"])
 
-    def _answer(self, web: ChaosSender, document: dict[str, Any]) -> dict[str, Any]:
+    def _deliver(self, sender: ChaosSender, document: dict[str, Any]) -> dict[str, Any]:
         try:
-            return web.deliver(document)
+            return sender.deliver(document)
         except NotAcknowledged as error:
             self._cluster.fail([str(error)])
 
@@ -98,21 +98,21 @@ def test_events_that_reach_old_and_new_processes_make_one_dm_and_one_callback_ea
         # Given a newer generation with other rules, texts and leases beside the old one
         deploy = Deploy(cluster, tmp_path)
         deploy.begin()
-        # When events reach both, and workers of either generation die in the midst of a write
+        # When events reach both, and workers of either generation die during a write
         for number in range(6):
             deploy.deliver(paid_event(f"both-{number}"), f"both-{number}")
             deploy.deliver(_refunded(f"refund-{number}"), f"refund-{number}")
         deploy.kill_at("after the write", cluster.failpoints, "old-dies")
-        deploy.kill_at("after intent", deploy.traps, "new-dies")
-        # And the old one goes while events still come
+        deploy.kill_at("after intent", deploy.failpoints, "new-dies")
+        # And the old one stops while events still come in
         for number in range(4):
             deploy.deliver(paid_event(f"last-{number}"), f"last-{number}")
         ended = cluster.retire(*_OLD)
-        # Then every one of them has made one DM and one callback
+        # Then each event has made one DM and one callback
         assert set(ended.values()) <= {0, -15}, ended
         cluster.wait_settled(60)
         cluster.check_promises()
-        # And what the old one accepted makes nothing more at the new one
+        # And an event that the old one accepted makes no more jobs at the new one
         again = deploy.deliver_to_new(paid_event("both-0"))
         assert again["duplicate"]
         assert again["jobs"] == cluster.expected.dms["both-0"]
@@ -128,7 +128,7 @@ def _newer(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refunded(name: str) -> dict[str, Any]:
-    """A refund, of which only the newer file knows what to do."""
+    """A refund, for which only the newer configuration has a rule."""
     document: dict[str, Any] = json.loads(_REFUND.read_text())
     document["id"] = f"evt_{name}"
     document["data"]["object"]["metadata"] = {"instagram": handle_of(name), "name": name}

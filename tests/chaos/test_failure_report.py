@@ -1,4 +1,4 @@
-"""A broken promise is told with all that is needed to find out why."""
+"""The report of a broken promise has all that is needed to find out why."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import pytest
 from tests.chaos.cluster import Cluster
 
 
-def test_a_broken_promise_is_told_with_the_seed_the_strikes_and_the_timeline(
+def test_a_report_has_the_seed_the_faults_and_the_timeline(
     cluster: Cluster,
 ) -> None:
-    # Given a job whose worker died, and that is done
-    name = f"told-{os.urandom(4).hex()}"
-    trap = cluster.arm_failpoint("after claim")
+    # Given a job that is done although its worker died
+    name = f"report-{os.urandom(4).hex()}"
+    failpoint = cluster.arm_failpoint("after claim")
     job = cluster.send_payment(name)
-    cluster.wait_triggered(trap)
+    cluster.wait_triggered(failpoint)
     cluster.wait_settled(40)
     kept = cluster.expected
-    # When its DM is claimed to be one that nobody has sent
+    # When its DM is looked for under a text that was never sent
     cluster.expected = replace(kept, dms={**kept.dms, f"not-{name}": kept.dms[name]})
     try:
         with pytest.raises(AssertionError) as failure:
@@ -28,13 +28,13 @@ def test_a_broken_promise_is_told_with_the_seed_the_strikes_and_the_timeline(
     finally:
         cluster.expected = kept
     # Then the message has it all
-    said = str(failure.value)
-    assert f"not-{name}: 0 DMs" in said
-    assert f"CHAOS_SEED={cluster.seed}" in said
-    assert "trap after claim: SIGKILL to the process" in said
-    assert f"{job}: {{" in said
-    assert "'status': 'succeeded'" in said
-    assert said.count("'status': 'running'") == 2
+    report = str(failure.value)
+    assert f"not-{name}: 0 DMs" in report
+    assert f"CHAOS_SEED={cluster.seed}" in report
+    assert "failpoint after claim: SIGKILL to the process" in report
+    assert f"{job}: {{" in report
+    assert "'status': 'succeeded'" in report
+    assert report.count("'status': 'running'") == 2
 
 
 def test_a_broken_promise_is_reported_once(cluster: Cluster) -> None:

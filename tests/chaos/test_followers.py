@@ -1,4 +1,4 @@
-"""A death at each step of a page: the walk goes on behind it, and finds everybody once."""
+"""A kill at each step of a page: the export resumes after it and has every follower once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.follower_exports import follower_pks
 from tests.support.store import given_store
 
 MANY = 1_250
-#: A store that is given is not ours to kill.
+#: A Redis given by TEST_REDIS_URL is not killed.
 VICTIMS: tuple[Victim, ...] = ("process", "store") if given_store() is None else ("process",)
 
 
@@ -26,67 +26,67 @@ def api(cluster: Cluster) -> httpx.Client:
 
 
 def begin(cluster: Cluster) -> str:
-    """Ask for a walk over a user of its own; its id."""
+    """Start an export of a new user's followers; return its id."""
     name = f"star.{uuid.uuid4().hex[:8]}"
     cluster.stack.fake_instagram.add_user(name, followers=MANY)
     once = {"Idempotency-Key": name}
     with api(cluster) as client:
 
         def begun() -> httpx.Response | None:
-            # The other accounts have no login there yet.
-            asked = {"account": "shop"}
-            answer = client.post(f"/users/{name}/followers", json=asked, headers=once)
-            # The store may be dead before it has told what it made.
+            # The other accounts are not logged in yet.
+            body = {"account": "shop"}
+            answer = client.post(f"/users/{name}/followers", json=body, headers=once)
+            # The store may die before it has answered.
             return None if answer.status_code == 503 else answer.raise_for_status()
 
-        return str(until(begun, 30, f"a walk over {name}").json()["id"])
+        return str(until(begun, 30, f"an export of {name}").json()["id"])
 
 
 def ends(cluster: Cluster, job_id: str, seconds: float = 60) -> None:
-    """Wait for the walk's end, and see that it found everybody once and in order."""
+    """Wait for the export's end and check that it has every follower once and in order."""
 
     def ended() -> bool:
         try:
             job = client.get(f"/jobs/{job_id}").json()
         except httpx.TransportError:
-            return False  # the web process is on its way back
+            return False  # the web process is being restarted
         return "finished_at" in job and job["finished_at"] is not None
 
     with api(cluster) as client:
         until(ended, seconds, f"the end of {job_id}")
         job = client.get(f"/jobs/{job_id}").json()
         assert (job["status"], job["result"]["users"]) == ("succeeded", MANY), job
-        told = client.get(f"/jobs/{job_id}/result").raise_for_status().text
-    assert [json.loads(line)["pk"] for line in told.splitlines()] == follower_pks(0, MANY)
+        rows = client.get(f"/jobs/{job_id}/result").raise_for_status().text
+    assert [json.loads(line)["pk"] for line in rows.splitlines()] == follower_pks(0, MANY)
 
 
 @pytest.mark.parametrize("victim", VICTIMS)
 @pytest.mark.parametrize("step", EXPORT_STEPS)
-def test_a_kill_at_this_step_costs_a_page_and_doubles_nobody(
+def test_a_kill_at_this_step_costs_a_page_and_doubles_no_row(
     cluster: Cluster, step: str, victim: Victim
 ) -> None:
     for _ in range(ROUNDS):
-        # Given a walk whose worker, or store, dies when it comes to this step
-        trap = cluster.arm_failpoint(step, victim)
+        # Given an export whose worker, or store, dies when it reaches this step
+        failpoint = cluster.arm_failpoint(step, victim)
         job_id = begin(cluster)
-        cluster.wait_triggered(trap)
-        # Then it finds everybody once
+        cluster.wait_triggered(failpoint)
+        # Then it has every follower once
         ends(cluster, job_id)
         cluster.check_promises()
 
 
 @pytest.mark.parametrize("step", EXPORT_STEPS)
-def test_a_worker_frozen_at_this_step_adds_nothing_to_what_its_successor_found(
+def test_a_worker_frozen_at_this_step_adds_nothing_to_its_successors_rows(
     cluster: Cluster, step: str
 ) -> None:
     # Given a worker that freezes there for longer than its lease
-    trap = cluster.arm_failpoint(step, number=signal.SIGSTOP)
+    failpoint = cluster.arm_failpoint(step, number=signal.SIGSTOP)
     job_id = begin(cluster)
-    cluster.wait_triggered(trap)
-    # When another has walked on, and the frozen one wakes up
+    cluster.wait_triggered(failpoint)
+    # When another has finished the export, and the frozen one resumes
     ends(cluster, job_id)
     cluster.thaw()
-    # Then the next walk, through both, finds everybody once, and so does the first still
+    # Then the next export, by both, has every follower once, and so has the first
     ends(cluster, begin(cluster))
     ends(cluster, job_id)
     cluster.check_promises()

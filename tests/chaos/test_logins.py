@@ -1,4 +1,4 @@
-"""`kill -9` inside a login: one device, and no login more than those that were cut short."""
+"""`kill -9` during a login: one device, and one more login for each that was interrupted."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import signal
 import pytest
 
 from deploy.local.wait import until
+from tests.chaos.accounts import username_of
 from tests.chaos.cluster import ROUNDS, Cluster
 from tests.chaos.failpoints import LOGIN_STEPS
+from tests.support.ledger import open_ledger
 
-#: Where a login stands still between two of its requests.
+#: Steps between two requests of a login.
 FROZEN_STEPS = ("before the password", "after the password")
 
 
@@ -22,33 +24,33 @@ def account_numbers() -> itertools.count[int]:
 
 
 @pytest.mark.parametrize("step", LOGIN_STEPS)
-def test_a_kill_in_the_first_login_costs_one_more_at_most(
+def test_a_kill_in_the_first_login_costs_at_most_one_more(
     cluster: Cluster, account_numbers: itertools.count[int], step: str
 ) -> None:
     for _ in range(ROUNDS):
         account = _account(cluster, next(account_numbers))
         # Given a worker that dies in the account's first login
-        trap = cluster.arm_failpoint(step)
+        failpoint = cluster.arm_failpoint(step)
         cluster.order(f"first-{account}", account)
-        cluster.wait_triggered(trap)
-        # Then the job is done once, from one device, after two logins at most
+        cluster.wait_triggered(failpoint)
+        # Then the job is done once, from one device, after at most two logins
         cluster.wait_settled(40)
         cluster.check_promises()
 
 
 @pytest.mark.parametrize("step", LOGIN_STEPS)
-def test_after_a_kill_in_a_relogin_the_next_worker_logs_in_without_a_person(
+def test_after_a_kill_in_a_relogin_the_next_worker_logs_in_unattended(
     cluster: Cluster, account_numbers: itertools.count[int], step: str
 ) -> None:
     for _ in range(ROUNDS):
         account = _account(cluster, next(account_numbers))
         cluster.order(f"before-{account}", account)
         cluster.wait_settled(40)
-        # Given a session that Instagram has ended, and a worker that dies when it logs in again
-        cluster.expire_session(account.replace("-", "."))
-        trap = cluster.arm_failpoint(step)
+        # Given a session that Instagram has expired, and a worker that dies in the re-login
+        cluster.expire_session(username_of(account))
+        failpoint = cluster.arm_failpoint(step)
         cluster.order(f"after-{account}", account)
-        cluster.wait_triggered(trap)
+        cluster.wait_triggered(failpoint)
         # Then another one logs in and does the job
         cluster.wait_settled(40)
         cluster.check_promises()
@@ -60,16 +62,16 @@ def test_a_worker_frozen_in_a_login_makes_no_call_beside_its_successor(
 ) -> None:
     account = _account(cluster, next(account_numbers))
     # Given a worker that freezes in the account's first login
-    trap = cluster.arm_failpoint(step, number=signal.SIGSTOP)
+    failpoint = cluster.arm_failpoint(step, number=signal.SIGSTOP)
     job = cluster.order(f"frozen-{account}", account)
-    cluster.wait_triggered(trap)
-    # When it goes on while its successor logs in, slowly
+    cluster.wait_triggered(failpoint)
+    # When it resumes while its successor logs in, slowly
     cluster.stack.fake_instagram.fault(
-        "*", account=account.replace("-", "."), delay_seconds=0.3, times=20
+        "*", account=username_of(account), delay_seconds=0.3, times=20
     )
-    until(lambda: cluster.attempts(job) > 1, 30, "the successor")
+    until(lambda: _attempts(cluster, job) > 1, 30, "the successor")
     cluster.thaw()
-    # Then it leaves the account alone
+    # Then it makes no call
     cluster.wait_settled(40)
     cluster.stack.fake_instagram.clear_faults()
     cluster.check_promises()
@@ -80,3 +82,8 @@ def _account(cluster: Cluster, number: int) -> str:
         f"extra.{number}", cluster.stack.environ()["INSTAGRAM_PASSWORD"]
     )
     return f"extra-{number}"
+
+
+def _attempts(cluster: Cluster, job: str) -> int:
+    with open_ledger(cluster.stack.redis_url) as ledger:
+        return ledger.record(job).attempts

@@ -1,4 +1,4 @@
-"""A death at each step of a photo: it arrives, and arrives once."""
+"""A kill at each step of a photo DM: it arrives, and arrives once."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from tests.chaos.cluster import ROUNDS, Cluster, Victim
 from tests.chaos.failpoints import PHOTO_STEPS
 from tests.chaos.sender import ChaosSender
 from tests.chaos.test_failpoints import VICTIMS
-from tests.support.photos import telling_jpeg
+from tests.support.photos import tagged_jpeg
 
-#: Where the write is begun and nothing of it has left, and where it may have.
+#: Steps before anything of the write was sent, and steps at which it may have been.
 STEPS = ("after intent", *PHOTO_STEPS, "before finish", "after finish")
 
 
-def show(cluster: Cluster, name: str) -> None:
-    """Ask for a photo to somebody whom the account has a conversation with."""
-    job = ChaosSender(cluster.stack).order_photo(name, telling_jpeg())
+def order_photo(cluster: Cluster, name: str) -> None:
+    """Create a photo DM to a recipient with whom the account has a thread."""
+    job = ChaosSender(cluster.stack).order_photo(name, tagged_jpeg())
     cluster.expected.photos.append(str(job["id"]))
 
 
-def friend(cluster: Cluster, step: str) -> str:
-    """Somebody with whom there is a conversation."""
+def known_recipient(cluster: Cluster, step: str) -> str:
+    """A recipient who has had a DM, so that there is a thread."""
     name = f"photo-{step.replace(' ', '-')}-{os.urandom(4).hex()}"
     cluster.send_payment(name)
     cluster.wait_settled(40)
@@ -37,31 +37,31 @@ def test_a_kill_at_this_step_of_a_photo_neither_loses_nor_doubles_it(
     cluster: Cluster, step: str, victim: Victim
 ) -> None:
     for _ in range(ROUNDS):
-        # Given a worker that dies, or whose store does, when it comes to this step
-        name = friend(cluster, step)
-        trap = cluster.arm_failpoint(step, victim)
-        # When a photo goes its way
-        show(cluster, name)
-        cluster.wait_triggered(trap)
-        # Then it arrives once, and its end is told once
+        # Given a worker that dies, or whose store does, when it reaches this step
+        name = known_recipient(cluster, step)
+        failpoint = cluster.arm_failpoint(step, victim)
+        # When a photo is sent
+        order_photo(cluster, name)
+        cluster.wait_triggered(failpoint)
+        # Then it arrives once, with one callback
         cluster.wait_settled(40)
         cluster.check_promises()
 
 
 @pytest.mark.parametrize("step", ["before the upload", "after the upload"])
-def test_a_worker_frozen_in_a_photo_does_nothing_its_successor_did(
+def test_a_worker_frozen_in_a_photo_repeats_nothing_its_successor_did(
     cluster: Cluster, step: str
 ) -> None:
     # Given a worker that freezes there for longer than its lease
-    name = friend(cluster, step)
-    trap = cluster.arm_failpoint(step, number=signal.SIGSTOP)
-    show(cluster, name)
-    cluster.wait_triggered(trap)
-    # When another has ended the job, and the frozen one goes on
+    name = known_recipient(cluster, step)
+    failpoint = cluster.arm_failpoint(step, number=signal.SIGSTOP)
+    order_photo(cluster, name)
+    cluster.wait_triggered(failpoint)
+    # When another has finished the job, and the frozen one resumes
     cluster.wait_settled(40)
     cluster.thaw()
-    # Then nothing is done twice, by any of them: the next photos go through both
+    # Then neither repeats anything: both take part in the next photos
     for number in range(4):
-        show(cluster, friend(cluster, f"{step}-{number}"))
+        order_photo(cluster, known_recipient(cluster, f"{step}-{number}"))
     cluster.wait_settled(40)
     cluster.check_promises()

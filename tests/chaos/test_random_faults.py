@@ -1,4 +1,4 @@
-"""A short storm: a minute's worth of what production sees in a year."""
+"""Random faults for a minute: what production sees in a year."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from tests.chaos.random_faults import random_faults
 EVENTS = int(os.environ.get("CHAOS_EVENTS", "40"))
 
 
-# What is late is told by the arena, with the seed, before pytest would cut it off.
+# The cluster reports a late job, with the seed, before pytest's timeout ends the test.
 @pytest.mark.timeout(1200 + 3 * EVENTS)
-def test_a_storm_loses_nothing_and_doubles_nothing(tmp_path: Path, empty_store: str | None) -> None:
+def test_random_faults_lose_nothing_and_double_nothing(
+    tmp_path: Path, empty_store: str | None
+) -> None:
     # Given every process, and the store where it is ours
     with Cluster(tmp_path / "stack", empty_store).open() as cluster:
-        # When paid events come in while all of them are struck at random
+        # When paid events come in while random faults hit all of them
         # Then each made one DM and one callback, from one device, one call at a time
         random_faults(cluster, SEED, EVENTS, store=empty_store is None)

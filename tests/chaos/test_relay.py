@@ -1,4 +1,4 @@
-"""The relay is late, stands still and cuts as it is told."""
+"""The relay delays, stalls and cuts connections."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def client(relay: Relay, store_url: str) -> Iterator[redis.Redis]:
         yield client
 
 
-def test_a_delay_counts_both_ways_and_ends(relay: Relay, client: redis.Redis) -> None:
+def test_a_delay_applies_in_both_directions_and_ends(relay: Relay, client: redis.Redis) -> None:
     relay.delay(0.1)
     assert 0.2 <= _ping_seconds(client) < 1
     relay.delay(0)
     assert _ping_seconds(client) < 0.1
 
 
-def test_one_connection_stands_still_while_another_goes_on(
+def test_one_connection_stalls_while_another_goes_on(
     relay: Relay, client: redis.Redis, store_url: str
 ) -> None:
     assert relay.stall_one(0, 0.5)
@@ -42,13 +42,13 @@ def test_one_connection_stands_still_while_another_goes_on(
     assert _ping_seconds(client) > 0.1
 
 
-def test_a_standstill_can_be_called_off(relay: Relay, client: redis.Redis) -> None:
+def test_a_stall_can_be_cleared(relay: Relay, client: redis.Redis) -> None:
     relay.stall(60)
     relay.clear()
     assert _ping_seconds(client) < 1
 
 
-def test_a_cut_is_felt_by_the_client_and_a_new_connection_goes_through(
+def test_a_cut_reaches_the_client_and_a_new_connection_works(
     relay: Relay, client: redis.Redis, store_url: str
 ) -> None:
     assert relay.cut() == 1
@@ -57,7 +57,7 @@ def test_a_cut_is_felt_by_the_client_and_a_new_connection_goes_through(
     assert relay.connections <= 1
 
 
-def test_a_store_that_is_gone_is_a_closed_connection() -> None:
+def test_an_unreachable_store_is_a_closed_connection() -> None:
     with (
         Relay(lambda: "redis://127.0.0.1:1/0") as relay,
         redis.Redis.from_url(relay.url("redis://127.0.0.1:1/0")) as client,

@@ -18,7 +18,7 @@ RESTARTS: Final = int(os.environ.get("CHAOS_RESTARTS", "4"))
 
 
 @pytest.mark.timeout(400 + 10 * RESTARTS)
-def test_workers_that_come_and_go_share_one_device_and_one_login(
+def test_replaced_workers_share_one_device_and_one_login(
     tmp_path: Path, empty_store: str | None
 ) -> None:
     with Cluster(tmp_path / "stack", empty_store).open() as cluster:
@@ -26,14 +26,14 @@ def test_workers_that_come_and_go_share_one_device_and_one_login(
         cluster.start("worker-3")
         dice = random.Random(SEED)
         # When they are stopped or killed one after another, and started again
-        for number in range(RESTARTS):
-            cluster.send_payment(f"restart-{number}-before")
+        for round_number in range(RESTARTS):
+            cluster.send_payment(f"restart-{round_number}-before")
             label = dice.choice((*WORKERS, "worker-3"))
-            strike = dice.choice((signal.SIGTERM, signal.SIGKILL))
+            number = dice.choice((signal.SIGTERM, signal.SIGKILL))
             before = cluster.stack.processes[label]
-            cluster.log(f"{strike.name} to {label}")
-            before.signal(strike, group=True)
-            cluster.send_payment(f"restart-{number}-after")
+            cluster.log(f"{number.name} to {label}")
+            before.signal(number, group=True)
+            cluster.send_payment(f"restart-{round_number}-after")
             until(lambda: cluster.stack.processes[label] is not before, 40, f"a new {label}")  # noqa: B023
         cluster.wait_settled(60 + RESTARTS)
         # Then there is one device and one login, and every job was done once

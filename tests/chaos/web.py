@@ -1,4 +1,4 @@
-"""`python -m tests.chaos.web`: the web process with traps at its steps."""
+"""`python -m tests.chaos.web`: the web process with failpoints at its steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`dramatiq tests.chaos.worker`: the worker with traps at its steps and marks at its logins."""
+"""`dramatiq tests.chaos.worker`: the worker with failpoints and with marks at its logins."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ def test_an_event_of_the_other_livemode_is_ignored(
 
     assert main(["check", "--event", str(PAID)]) == 0
     out = capsys.readouterr().out
-    assert "ignored: the source takes events with livemode true only" in out
+    assert "ignored: the source accepts only events with livemode true" in out
     assert "rule thank-you" not in out
 
 

@@ -69,7 +69,7 @@ def test_unsafe_redis_settings_are_named(
         assert main(["doctor"]) == 1
     said = capsys.readouterr().out
     assert "appendfsync is everysec" in said
-    assert "set noeviction" in said
+    assert "set it to noeviction" in said
 
 
 def test_problems_are_reported_and_repaired_only_on_request(
@@ -83,16 +83,16 @@ def test_problems_are_reported_and_repaired_only_on_request(
     for _ in range(2):
         assert main(["doctor"]) == 1
         assert capsys.readouterr().out.splitlines() == [
-            f"ledger: {job_id}: unlisted: not in its place in hg:jobs, so lists do not show it"
-            " (--repair mends it)",
-            f"ledger: {job_id}: unreachable: queued, and nothing would ever wake it"
-            " (--repair mends it)",
+            f"ledger: {job_id}: not indexed: missing or misplaced in hg:jobs, so lists do not"
+            " show it (--repair fixes it)",
+            f"ledger: {job_id}: orphaned: queued, and nothing would continue it"
+            " (--repair fixes it)",
         ]
     # And with --repair it repairs both, and the next check finds nothing
     assert main(["doctor", "--repair"]) == 0
     assert [line.rpartition(" (")[2] for line in capsys.readouterr().out.splitlines()] == [
-        "mended: entered there)",
-        "mended: its alarm is set)",
+        "repaired: added)",
+        "repaired: rescheduled)",
     ]
     assert main(["doctor"]) == 0
     assert capsys.readouterr().out.startswith("ok:")
@@ -107,7 +107,7 @@ def test_problems_that_cannot_be_repaired_remain(
         assert main(arguments) == 1
         said = capsys.readouterr().out
         assert said.startswith(f"ledger: {job_id}: no text")
-        assert "cannot be mended: cancel it and make it anew" in said
+        assert "cannot be repaired: cancel it and create a new one" in said
 
 
 def test_many_problems_are_shown_in_part_and_counted(

@@ -54,14 +54,14 @@ def test_jitter_adds_at_most_a_fifth(attempt: int, jitter: float) -> None:
     assert base_ms <= delay_ms <= base_ms * 1.2
 
 
-@given(attempt=attempts, jitter=jitters, asked_ms=st.integers(0, MAX_RETRY_AFTER_MS))
-def test_a_retry_never_comes_earlier_than_the_endpoint_asked(
-    attempt: int, jitter: float, asked_ms: int
+@given(attempt=attempts, jitter=jitters, requested_ms=st.integers(0, MAX_RETRY_AFTER_MS))
+def test_a_retry_never_comes_earlier_than_the_endpoint_requested(
+    attempt: int, jitter: float, requested_ms: int
 ) -> None:
-    delay_ms = next_delay_ms(attempt, retry_after_ms=asked_ms, jitter=jitter)
+    delay_ms = next_delay_ms(attempt, retry_after_ms=requested_ms, jitter=jitter)
 
     assert delay_ms is not None
-    assert delay_ms >= max(asked_ms, DELAYS_SECONDS[attempt] * 1000)
+    assert delay_ms >= max(requested_ms, DELAYS_SECONDS[attempt] * 1000)
 
 
 def test_an_endpoint_cannot_push_a_retry_beyond_six_hours() -> None:
@@ -73,7 +73,7 @@ def test_retry_after_does_not_shorten_the_schedule() -> None:
 
 
 @pytest.mark.parametrize(("attempt", "jitter"), [(-1, 0), (0, 1), (0, -0.1)])
-def test_senseless_arguments_are_refused(attempt: int, jitter: float) -> None:
+def test_invalid_arguments_raise_an_error(attempt: int, jitter: float) -> None:
     with pytest.raises(ValueError, match="jitter"):
         next_delay_ms(attempt, retry_after_ms=None, jitter=jitter)
 
@@ -98,7 +98,7 @@ def test_a_delivery_stops_after_ninety_six_hours() -> None:
         ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_RETRY_AFTER_MS),
     ],
 )
-def test_both_forms_of_retry_after_are_read(value: str, expected_ms: int) -> None:
+def test_both_forms_of_retry_after_are_parsed(value: str, expected_ms: int) -> None:
     assert parse_retry_after(value, NOW) == expected_ms
 
 
@@ -106,12 +106,12 @@ def test_both_forms_of_retry_after_are_read(value: str, expected_ms: int) -> Non
     "value",
     ["", " ", "soon", "-5", "+5", "1.5", "1e3", "0x10", "٣", "²", "inf", "nan", "1" * 10_000, ",,"],
 )
-def test_garbage_is_no_retry_after(value: str) -> None:
+def test_an_invalid_retry_after_is_ignored(value: str) -> None:
     assert parse_retry_after(value, NOW) is None
 
 
 @given(st.text(max_size=80) | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ [\d:]+ \S*"))
-def test_whatever_a_server_sends_gives_a_bounded_wait_or_none(value: str) -> None:
-    waited_ms = parse_retry_after(value, NOW)
+def test_any_retry_after_gives_a_bounded_delay_or_none(value: str) -> None:
+    delay_ms = parse_retry_after(value, NOW)
 
-    assert waited_ms is None or 0 <= waited_ms <= MAX_RETRY_AFTER_MS
+    assert delay_ms is None or 0 <= delay_ms <= MAX_RETRY_AFTER_MS

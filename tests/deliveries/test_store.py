@@ -1,4 +1,4 @@
-"""Deliveries: claimed one at a time, tried until they end, and every attempt kept in bounds."""
+"""Deliveries: claimed by one worker at a time, retried until they end, and logged."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def ledger(store: redis.Redis, store_url: str) -> Iterator[LedgerHarness]:
 
 @pytest.fixture
 def delivery_id(ledger: LedgerHarness) -> str:
-    """A delivery whose wake-up has just been taken off the broker."""
+    """A delivery whose wake-up was just taken from the broker."""
     job_in(ledger, Status.SUCCEEDED, metadata={"order": 7})
     ledger.take_messages()
     [delivery_id] = ledger.take_messages("callbacks")
@@ -57,7 +57,7 @@ def _record(ledger: LedgerHarness, claim: DeliveryClaim, to: Any, **options: Any
     return ledger.run(ledger.deliveries.record(claim, to, ATTEMPT, **options))
 
 
-def test_a_claim_carries_the_frozen_bytes(ledger: LedgerHarness, delivery_id: str) -> None:
+def test_a_claim_carries_the_stored_payload(ledger: LedgerHarness, delivery_id: str) -> None:
     claim = _claim(ledger, delivery_id)
 
     assert (claim.endpoint, claim.attempts, claim.fence) == ("crm", 0, 1)
@@ -71,10 +71,10 @@ def test_a_delivery_is_claimed_by_one_worker(ledger: LedgerHarness, delivery_id:
 
     assert _try_claim(ledger, delivery_id, "two") is None
     again = _claim(ledger, delivery_id, "one")
-    assert again.payload == first.payload, "a reply that was lost is asked for again"
+    assert again.payload == first.payload, "claiming again returns a lost reply"
 
 
-def test_an_unknown_delivery_is_nothing_to_do(ledger: LedgerHarness) -> None:
+def test_an_unknown_delivery_cannot_be_claimed_or_read(ledger: LedgerHarness) -> None:
     assert _try_claim(ledger, "dlv_unknown") is None
     assert ledger.run(ledger.deliveries.read("dlv_unknown")) is None
 
@@ -95,9 +95,7 @@ def test_an_ended_delivery_stays_ended(ledger: LedgerHarness, delivery_id: str, 
     assert audit(ledger) == []
 
 
-def test_a_failed_attempt_is_followed_by_another_when_it_is_due(
-    ledger: LedgerHarness, delivery_id: str
-) -> None:
+def test_a_failed_attempt_is_retried_when_due(ledger: LedgerHarness, delivery_id: str) -> None:
     assert _record(ledger, _claim(ledger, delivery_id), "pending", after_ms=30 * SECOND)
     shown = ledger.delivery(delivery_id)
     assert (shown["status"], shown["attempts"]) == ("pending", 1)
@@ -114,19 +112,17 @@ def test_a_failed_attempt_is_followed_by_another_when_it_is_due(
     assert _claim(ledger, delivery_id).attempts == 1
 
 
-def test_an_early_wake_up_does_not_lose_the_due_time(
-    ledger: LedgerHarness, delivery_id: str
-) -> None:
+def test_an_early_wake_up_keeps_the_due_time(ledger: LedgerHarness, delivery_id: str) -> None:
     _record(ledger, _claim(ledger, delivery_id), "pending", after_ms=30 * SECOND)
     for _ in range(3):
         assert _try_claim(ledger, delivery_id) is None
         assert audit(ledger) == []
 
 
-def test_a_delivery_that_is_due_after_a_clock_went_back_is_still_led_to(
+def test_a_delivery_becomes_due_after_the_clock_went_back(
     ledger: LedgerHarness, delivery_id: str
 ) -> None:
-    # A replica that was promoted may be behind the clock that wrote the record.
+    # The clock of a promoted replica may be behind the one that wrote the record.
     ledger.pass_time(-5 * SECOND)
 
     assert _try_claim(ledger, delivery_id) is None
@@ -136,7 +132,7 @@ def test_a_delivery_that_is_due_after_a_clock_went_back_is_still_led_to(
     assert ledger.take_messages("callbacks") == [delivery_id]
 
 
-def test_an_attempt_that_was_not_made_is_not_charged(
+def test_an_uncharged_attempt_is_logged_but_not_counted(
     ledger: LedgerHarness, delivery_id: str
 ) -> None:
     assert _record(ledger, _claim(ledger, delivery_id), "pending", after_ms=0, counts=False)
@@ -147,14 +143,14 @@ def test_an_attempt_that_was_not_made_is_not_charged(
     assert _claim(ledger, delivery_id).attempts == 0
 
 
-def _put_back(ledger: LedgerHarness, claim: DeliveryClaim, after_ms: int = 0) -> bool:
+def _defer(ledger: LedgerHarness, claim: DeliveryClaim, after_ms: int = 0) -> bool:
     return ledger.run(ledger.deliveries.defer(claim, after_ms=after_ms))
 
 
-def test_a_delivery_that_is_put_back_is_due_again_and_nothing_is_told(
+def test_a_deferred_delivery_is_due_again_and_its_log_stays_empty(
     ledger: LedgerHarness, delivery_id: str
 ) -> None:
-    assert _put_back(ledger, _claim(ledger, delivery_id), after_ms=4 * SECOND)
+    assert _defer(ledger, _claim(ledger, delivery_id), after_ms=4 * SECOND)
 
     shown = ledger.delivery(delivery_id)
     assert (shown["status"], shown["attempts"], shown["attempt_log"]) == ("pending", 0, [])
@@ -164,13 +160,13 @@ def test_a_delivery_that_is_put_back_is_due_again_and_nothing_is_told(
     assert ledger.take_messages("callbacks") == [delivery_id]
 
 
-def test_put_backs_are_counted_until_an_attempt_is_charged(
+def test_deferrals_are_counted_until_an_attempt_is_charged(
     ledger: LedgerHarness, delivery_id: str
 ) -> None:
-    for times in range(3):
+    for count in range(3):
         claim = _claim(ledger, delivery_id)
-        assert claim.deferrals == times
-        _put_back(ledger, claim)
+        assert claim.deferrals == count
+        _defer(ledger, claim)
     assert _record(ledger, _claim(ledger, delivery_id), "pending", counts=False)
     assert _claim(ledger, delivery_id, "worker").deferrals == 3
 
@@ -179,29 +175,31 @@ def test_put_backs_are_counted_until_an_attempt_is_charged(
     assert _claim(ledger, delivery_id).deferrals == 0
 
 
-def test_a_stale_claim_puts_nothing_back(ledger: LedgerHarness, delivery_id: str) -> None:
+def test_a_stale_claim_cannot_defer(ledger: LedgerHarness, delivery_id: str) -> None:
     claim = _claim(ledger, delivery_id)
 
-    assert not _put_back(ledger, replace(claim, fence=claim.fence - 1))
+    assert not _defer(ledger, replace(claim, fence=claim.fence - 1))
     assert ledger.delivery(delivery_id)["status"] == "delivering"
 
 
 def test_the_delivery_of_a_dead_worker_is_claimed_again(
     ledger: LedgerHarness, delivery_id: str
 ) -> None:
-    stale = _claim(ledger, delivery_id, "dead")
+    dead_claim = _claim(ledger, delivery_id, "dead")
     ledger.pass_time(TIMES.lease)
     ledger.heartbeat()
 
     assert ledger.take_messages("callbacks") == [delivery_id]
     current = _claim(ledger, delivery_id, "alive")
-    assert current.fence > stale.fence
-    assert not _record(ledger, stale, "delivered")
+    assert current.fence > dead_claim.fence
+    assert not _record(ledger, dead_claim, "delivered")
     assert _record(ledger, current, "delivered")
     assert audit(ledger) == []
 
 
-def test_a_slow_attempt_is_kept_alive_by_the_pulse(ledger: LedgerHarness, delivery_id: str) -> None:
+def test_the_heartbeat_keeps_the_lease_of_a_slow_attempt(
+    ledger: LedgerHarness, delivery_id: str
+) -> None:
     claim = _claim(ledger, delivery_id)
     for _ in range(4):
         ledger.pass_time(TIMES.lease // 2)
@@ -212,7 +210,7 @@ def test_a_slow_attempt_is_kept_alive_by_the_pulse(ledger: LedgerHarness, delive
     assert ledger.heartbeat(claim)[0] == [delivery_id]
 
 
-def test_an_older_fence_records_nothing(ledger: LedgerHarness, delivery_id: str) -> None:
+def test_a_stale_claim_cannot_record(ledger: LedgerHarness, delivery_id: str) -> None:
     claim = _claim(ledger, delivery_id)
 
     assert not _record(ledger, replace(claim, fence=claim.fence - 1), "delivered")
@@ -220,14 +218,18 @@ def test_an_older_fence_records_nothing(ledger: LedgerHarness, delivery_id: str)
     assert ledger.delivery(delivery_id)["attempt_log"] == []
 
 
-def test_a_lost_wake_up_of_a_delivery_rings_again(ledger: LedgerHarness, delivery_id: str) -> None:
+def test_a_lost_wake_up_of_a_delivery_is_sent_again(
+    ledger: LedgerHarness, delivery_id: str
+) -> None:
     ledger.pass_time(TIMES.lease)
     ledger.heartbeat()
 
     assert ledger.take_messages("callbacks") == [delivery_id]
 
 
-def test_the_attempt_log_keeps_the_last_hundred(ledger: LedgerHarness, delivery_id: str) -> None:
+def test_the_attempt_log_keeps_the_last_hundred_attempts(
+    ledger: LedgerHarness, delivery_id: str
+) -> None:
     for number in range(110):
         claim = _claim(ledger, delivery_id)
         step = ledger.deliveries.record(claim, "pending", {"number": number}, counts=False)
@@ -237,7 +239,7 @@ def test_the_attempt_log_keeps_the_last_hundred(ledger: LedgerHarness, delivery_
     assert [line["number"] for line in log] == list(range(10, 110))
 
 
-def test_an_attempt_is_shown_as_it_was_told(ledger: LedgerHarness, delivery_id: str) -> None:
+def test_an_attempt_is_shown_as_recorded(ledger: LedgerHarness, delivery_id: str) -> None:
     _record(ledger, _claim(ledger, delivery_id), "failed")
 
     assert ledger.delivery(delivery_id)["attempt_log"] == [ATTEMPT]
@@ -249,29 +251,29 @@ def test_every_run_of_a_job_has_its_own_delivery(ledger: LedgerHarness) -> None:
     ledger.finish(ledger.claim_and_send(job_id))
 
     shown = ledger.run(ledger.deliveries.of_job(job_id, runs=2))
-    assert [(each["run"], each["type"]) for each in shown] == [
+    assert [(delivery["run"], delivery["type"]) for delivery in shown] == [
         (1, "job.failed"),
         (2, "job.succeeded"),
     ]
 
 
-def test_pages_show_every_delivery_once_and_by_status(ledger: LedgerHarness) -> None:
-    made = [job_in(ledger, Status.CANCELED) for _ in range(25)]
+def test_pages_list_every_delivery_once_and_filter_by_status(ledger: LedgerHarness) -> None:
+    jobs = [job_in(ledger, Status.CANCELED) for _ in range(25)]
     for delivery_id in ledger.take_messages("callbacks")[:5]:
         _record(ledger, _claim(ledger, delivery_id), "delivered")
 
-    assert _walk(ledger, None) == made[::-1]
-    assert _walk(ledger, "delivered") == made[:5][::-1]
-    assert _walk(ledger, "pending") == made[5:][::-1]
-    assert _walk(ledger, "failed") == []
+    assert _jobs_of_all_pages(ledger, None) == jobs[::-1]
+    assert _jobs_of_all_pages(ledger, "delivered") == jobs[:5][::-1]
+    assert _jobs_of_all_pages(ledger, "pending") == jobs[5:][::-1]
+    assert _jobs_of_all_pages(ledger, "failed") == []
 
 
-def _walk(ledger: LedgerHarness, status: Any) -> list[str]:
-    jobs: list[str] = []
+def _jobs_of_all_pages(ledger: LedgerHarness, status: Any) -> list[str]:
+    listed: list[str] = []
     cursor: int | None = None
     while True:
         page = ledger.run(ledger.deliveries.page(status, cursor=cursor, limit=4))
-        jobs += [delivery["job_id"] for delivery in page.items]
+        listed += [delivery["job_id"] for delivery in page.items]
         if page.next is None:
-            return jobs
+            return listed
         cursor = page.next

@@ -135,7 +135,7 @@ def test_every_key_of_the_ledger_is_in_the_architecture() -> None:
 
 def test_every_error_of_instagram_is_explained() -> None:
     pages = "".join((ROOT / "docs" / name).read_text() for name in ("jobs.md", "safety.md"))
-    inner = {"interrupted", "account_unknown"}  # neither ends or delays a job
+    inner = {"interrupted"}  # it neither ends nor delays a job
     codes = {policy.code for policy in POLICIES.values()} - inner
     assert {code for code in codes if f"`{code}`" not in pages} == set()
 

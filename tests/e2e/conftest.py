@@ -1,4 +1,4 @@
-"""The whole stack for the tests of this folder: one per test process, short leases."""
+"""The whole stack for the tests of this folder: one per test process, with short leases."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from deploy.local.stack import Stack
 from tests.support.scenario import Scenario
 from tests.support.store import given_store
 
-#: Short, so that what a kill leaves behind goes on within seconds.
+#: Short, so that jobs of a killed worker resume within seconds.
 SHORT = {"LEASE_SECONDS": "2", "SETTLE_SECONDS": "1"}
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Web, worker and scheduler over a real store, the fake Instagram and a receiver."""
+    """Web, worker and scheduler with a real store, the fake Instagram and a receiver."""
     directory: Path = tmp_path_factory.mktemp("stack")
     url = given_store(offset=8)
     if url is not None:
@@ -31,7 +31,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def scenario(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Scenario]:
-    """One test's way through the stack, which is quiet and whole when it begins."""
+    """One test's events and jobs on the stack, whose processes run and which has no faults."""
     made = Scenario(stack, f"{request.node.name}-{os.urandom(4).hex()}")
     made.begin()
     yield made

@@ -1,4 +1,4 @@
-"""A customer's server that hangs, through real processes: the other customers notice nothing."""
+"""A callback endpoint that hangs does not affect the others (real processes)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from deploy.local.stack import Stack
 from tests.support.config_file import usual_config, write_config
 from tests.support.scenario import Scenario
 
-#: Several times as many as the worker takes at a time.
+#: Several times the worker's concurrency.
 DEAD = 120
 CONCURRENCY = 30
 
 
 @pytest.fixture
 def scenario(tmp_path: Path) -> Iterator[Scenario]:
-    """A way through a stack of its own, with a callback `dead` to a server that never answers."""
+    """A stack of its own, with a callback `dead` to a server that never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=DEAD) as never_accepts:
         url = f"http://127.0.0.1:{never_accepts.getsockname()[1]}/"
         document = usual_config(callbacks={"dead": {"url": url}})
@@ -29,15 +29,15 @@ def scenario(tmp_path: Path) -> Iterator[Scenario]:
             scenario = Scenario(stack, "callbacks")
             yield scenario
             scenario.api.close()
-            # It would give the hanging attempts their time to end.
+            # A normal stop would wait for the hanging attempts.
             stack.processes["worker"].kill()
 
 
 def test_a_hanging_endpoint_does_not_hold_up_the_callbacks_of_others(scenario: Scenario) -> None:
-    # Given many callbacks that are owed to a server that hangs
+    # Given many deliveries to a server that hangs
     for _ in range(DEAD):
         _canceled(scenario, "dead")
-    # When one is owed to another, then it comes within seconds
+    # When one is due to another server, then it arrives within seconds
     assert scenario.wait_callbacks(_canceled(scenario, "crm"), seconds=8)
     pending = scenario.api.get("/deliveries", params={"status": "pending"}).json()["items"]
     assert {delivery["callback"] for delivery in pending} == {"dead"}

@@ -1,4 +1,4 @@
-"""Secrets stay where they belong, whatever goes well or wrong: planted, and looked for after it."""
+"""No secret leaks, whatever succeeds or fails: secrets are planted and searched for afterwards."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tests.support.sessions import CANARY as FOREIGN_SESSION
 from tests.support.sessions import document
 
 TOTP_SEED = "JBSWY3DPEHPK3PXPKRUGKICD"
-#: Variables that hold a secret of one account, and the rest of its table.
+#: Variables that hold an account's secrets, and the rest of its table.
 ACCOUNTS: dict[str, dict[str, str]] = {
     "plain": {"password": "env:PLAIN_PASSWORD"},
     "factors": {"password": "env:FACTORS_PASSWORD", "totp_seed": "env:FACTORS_SEED"},
@@ -51,7 +51,7 @@ ACCOUNTS: dict[str, dict[str, str]] = {
 
 
 class CanaryStack:
-    """A stack that is full of canaries, and everything that it says.
+    """A stack full of canaries, and everything that it outputs.
 
     Parameters:
       stack: A stack without processes.
@@ -65,12 +65,12 @@ class CanaryStack:
             "code": new_secret(12),
         }
         self.variables = self._variables()
-        self.heard: list[str] = []
-        self.told: list[ReceivedCallback] = []
-        scenario.api.event_hooks["response"].append(self._hear)
+        self.responses: list[str] = []
+        self.callbacks: list[ReceivedCallback] = []
+        scenario.api.event_hooks["response"].append(self._keep_response)
 
     def start(self) -> None:
-        """Make the accounts and the processes."""
+        """Create the accounts and start the processes."""
         fake_instagram = self.stack.fake_instagram
         fake_instagram.proxy_credentials(self._of("proxy_user", "proxy_password"))
         for name in ACCOUNTS:
@@ -86,7 +86,7 @@ class CanaryStack:
         until(self.stack.ready)
 
     def canaries(self) -> list[Canary]:
-        """All that nobody may see."""
+        """Every secret."""
         environ = self.stack.environ()
         named = {
             **self.secrets,
@@ -100,7 +100,7 @@ class CanaryStack:
         return [Canary(name, value) for name, value in named.items()]
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the `heliograph` command as a person would."""
+        """Run the `heliograph` command."""
         return subprocess.run(
             [sys.executable, "-m", "service", *arguments],
             cwd=ROOT,
@@ -124,14 +124,14 @@ class CanaryStack:
     def _of(self, user: str, password: str) -> str:
         return f"{self.secrets[user]}:{self.secrets[password]}"
 
-    def _hear(self, response: httpx.Response) -> None:
+    def _keep_response(self, response: httpx.Response) -> None:
         response.read()
-        self.heard.append(f"{response.headers} {response.text}")
+        self.responses.append(f"{response.headers} {response.text}")
 
 
 @pytest.fixture
 def canary_stack(tmp_path: Path) -> Iterator[CanaryStack]:
-    """Everything, running, with nothing done yet."""
+    """All processes, running, before any work."""
     with (
         run_fleet(tmp_path, ACCOUNTS, processes=()) as stack,
         own_scenario(stack, "canaries") as scenario,
@@ -141,36 +141,36 @@ def canary_stack(tmp_path: Path) -> Iterator[CanaryStack]:
         yield made
 
 
-def test_no_secret_is_said_anywhere_whatever_goes_well_or_wrong(
+def test_no_secret_appears_anywhere_whatever_succeeds_or_fails(
     canary_stack: CanaryStack, tmp_path: Path
 ) -> None:
-    # Given what goes well, and then everything that goes wrong
-    _goes_well(canary_stack)
+    # Given work that succeeds, and then every kind of failure
+    _successful_work(canary_stack)
     sessions = _sessions(canary_stack)
     _accounts_in_trouble(canary_stack)
-    _instagram_repeats_what_it_was_sent(canary_stack, [each.value for each in sessions])
-    _callbacks_that_fail(canary_stack)
-    _callers_who_err(canary_stack)
-    said = {
+    _instagram_echoes_requests(canary_stack, [each.value for each in sessions])
+    _failing_callbacks(canary_stack)
+    _mistaken_callers(canary_stack)
+    body = {
         "commands": _commands(canary_stack, tmp_path),
         "reprs": _reprs(canary_stack),
         "GET": _every_get(canary_stack),
-        "answers": "\n".join(canary_stack.heard),
-        "callbacks": json.dumps(canary_stack.told + canary_stack.stack.receiver.received()),
+        "answers": "\n".join(canary_stack.responses),
+        "callbacks": json.dumps(canary_stack.callbacks + canary_stack.stack.receiver.received()),
         "store": dump_store(canary_stack.stack.redis_url),
         **{log.name: log.read_text() for log in canary_stack.stack.directory.glob("*.log")},
     }
-    # Then all of them have said something
-    assert {"web.log", "worker.log", "scheduler.log"} <= said.keys()
-    assert all(len(text) > 100 for text in said.values()), {k: len(v) for k, v in said.items()}
+    # Then every one of them has left a trace
+    assert {"web.log", "worker.log", "scheduler.log"} <= body.keys()
+    assert all(len(text) > 100 for text in body.values()), {k: len(v) for k, v in body.items()}
     for place, words in _expected_words().items():
-        assert words in said[place], place
-    # And none of them a secret
-    assert leaks(said, [*canary_stack.canaries(), *sessions]) == []
+        assert words in body[place], place
+    # And none of the traces has a secret
+    assert leaks(body, [*canary_stack.canaries(), *sessions]) == []
 
 
 def _expected_words() -> dict[str, str]:
-    """What shows that the search was made where something could have been found."""
+    """Texts that must be found, to show that the search looked in the right places."""
     return {
         "GET": "job_",
         "answers": "invalid_request",
@@ -182,7 +182,7 @@ def _expected_words() -> dict[str, str]:
     }
 
 
-def _goes_well(canary_stack: CanaryStack) -> None:
+def _successful_work(canary_stack: CanaryStack) -> None:
     scenario = canary_stack.scenario
     jobs = [
         create_job(scenario, name, kind)
@@ -197,7 +197,7 @@ def _goes_well(canary_stack: CanaryStack) -> None:
 
 
 def _sessions(canary_stack: CanaryStack) -> list[Canary]:
-    """What makes the accounts' sessions, as a person may export them."""
+    """The secrets of the accounts' sessions, as exported."""
     found = []
     for name in ("plain", "factors"):
         exported = json.loads(canary_stack.command("session", "export", name, "-").stdout)
@@ -220,7 +220,7 @@ def _accounts_in_trouble(canary_stack: CanaryStack) -> None:
     assert scenario.wait_final(locked)["status"] == "succeeded"
     astray = create_job(scenario, "astray")
     until(lambda: scenario.job(astray)["wait"], 30, "the refusal of the proxy")
-    # A session that Instagram does not know is put in the place of one that it would
+    # Replace a valid session by one that Instagram does not know
     _accepted(scenario.api.put("/accounts/imported/session", json=document()))
     assert scenario.wait_final(create_job(scenario, "imported"))["status"] == "succeeded"
 
@@ -229,45 +229,45 @@ def _accepted(response: httpx.Response) -> None:
     assert response.status_code == 200, response.text
 
 
-def _instagram_repeats_what_it_was_sent(canary_stack: CanaryStack, sessions: list[str]) -> None:
-    """Errors whose bodies are full of secrets, which exceptions and logs like to show."""
+def _instagram_echoes_requests(canary_stack: CanaryStack, sessions: list[str]) -> None:
+    """Errors whose bodies are full of secrets, which exceptions and logs tend to include."""
     scenario, fake_instagram = canary_stack.scenario, canary_stack.stack.fake_instagram
     echo = " ".join([*sessions, *canary_stack.variables.values(), *canary_stack.secrets.values()])
     bodies: list[Any] = [f"<html>{echo}</html>", {"message": echo, "status": "fail"}]
     for status, body in product((500, 400, 403, 200), bodies):
         fake_instagram.fault("usernameinfo", account="plain", status=status, body=body)
         job_id = create_job(scenario, "plain", to=f"nobody.{status}.{len(str(body))}")
-        until(partial(_is_over, scenario, job_id), 20, f"what becomes of {status}")
+        until(partial(_is_final, scenario, job_id), 20, f"what becomes of {status}")
     fake_instagram.fault("comment", account="plain", status_after_effect=502, body=bodies[0])
     assert (
         scenario.wait_final(create_job(scenario, "plain", "comment"), 40)["status"] == "succeeded"
     )
 
 
-def _is_over(scenario: Scenario, job_id: str) -> bool:
+def _is_final(scenario: Scenario, job_id: str) -> bool:
     job = scenario.job(job_id)
     reason = (job["wait"] or {}).get("reason")
     return job["status"] in ("failed", "succeeded", "held") or reason not in (None, "turn")
 
 
-def _callbacks_that_fail(canary_stack: CanaryStack) -> None:
+def _failing_callbacks(canary_stack: CanaryStack) -> None:
     scenario, receiver = canary_stack.scenario, canary_stack.stack.receiver
-    canary_stack.told = receiver.received()
+    canary_stack.callbacks = receiver.received()
     for status in (500, 302, 410):
         receiver.answer(status=status, times=1, body="no", headers={"Location": "/elsewhere"})
-        _told_about_a_job(scenario)
+        _callback_of_a_new_job(scenario)
     receiver.clear_answers()
 
 
-def _told_about_a_job(scenario: Scenario) -> ReceivedCallback:
-    """Have a callback made; returns it as it was received."""
+def _callback_of_a_new_job(scenario: Scenario) -> ReceivedCallback:
+    """Create a job that ends at once; return its callback as received."""
     job_id = create_job(scenario, "plain", delay_seconds=600)
     post(scenario, f"/jobs/{job_id}/cancel")
     return scenario.wait_callbacks(job_id)[0]
 
 
-def _callers_who_err(canary_stack: CanaryStack) -> None:
-    """Requests that carry secrets where they do not belong."""
+def _mistaken_callers(canary_stack: CanaryStack) -> None:
+    """Requests with secrets in the wrong places."""
     for secret in (canary_stack.secrets["what_was_sent_by_mistake"], canary_stack.stack.api_key):
         for response in _mistaken_requests(canary_stack.scenario.api, secret):
             assert response.status_code >= 400, response.request.url
@@ -307,7 +307,7 @@ def _mistaken_signatures(canary_stack: CanaryStack) -> None:
     hook, secret = f"{canary_stack.stack.url}/webhooks/stripe", canary_stack.stack.webhook_secret
     refused = send(hook, f"whsec_{new_secret()}", event("checkout.session.completed"))
     assert refused.status >= 400
-    canary_stack.heard.append(json.dumps(refused.body))
+    canary_stack.responses.append(json.dumps(refused.body))
     for signature in (secret, f"t=1,v1={secret}", f"t={secret},v1=00"):
         headers = {"Stripe-Signature": signature, "Content-Type": "application/json"}
         body = json.dumps({"id": secret, "type": canary_stack.stack.api_key})
@@ -325,7 +325,7 @@ def _mistaken_sessions(canary_stack: CanaryStack) -> None:
         json.dumps(document()),
     ):
         assert api.put("/accounts/plain/session", json=bad).status_code == 422
-    # Another device's, which the device's own traits are shown of
+    # Another device's session: the answer names the differing properties
     assert api.put("/accounts/plain/session", json=document()).status_code == 409
     half = f'{{"cookies": "{FOREIGN_SESSION}"'
     headers = {"Content-Type": "application/json"}
@@ -334,7 +334,7 @@ def _mistaken_sessions(canary_stack: CanaryStack) -> None:
 
 
 def _commands(canary_stack: CanaryStack, directory: Path) -> str:
-    """What the commands print, of good input and of bad."""
+    """The output of the commands, for good input and bad."""
     bad, good = directory / "bad.json", directory / "good.json"
     bad.write_text(f'{{"sessionid": "{FOREIGN_SESSION}", "password": "{SHOP_PASSWORD}"')
     good.write_text(json.dumps(document()))
@@ -355,7 +355,7 @@ def _commands(canary_stack: CanaryStack, directory: Path) -> str:
 
 
 def _reprs(canary_stack: CanaryStack) -> str:
-    """What a debugger, a log line or an error would show of the parts in memory."""
+    """The `repr` of the objects in memory, as a debugger, a log line or an error would show it."""
     environ = {**canary_stack.stack.environ(), **canary_stack.variables}
     hidden = canary_stack.secrets["what_was_sent_by_mistake"]
     environ["REDIS_URL"] = f"redis://user:{hidden}@127.0.0.1:1/0"
@@ -365,9 +365,9 @@ def _reprs(canary_stack: CanaryStack) -> str:
     async def parts() -> list[str]:
         web = create_services(settings, config, environ)
         client = async_client(settings.redis_url, max_connections=1)
-        vault = SessionStore(client, derive_keys(settings.secret_keys[0]))
-        gateways = [Gateway(account, vault) for account in duties.accounts.values()]
-        shown = [repr(part) for part in (web, client, vault, *gateways)]
+        session_store = SessionStore(client, derive_keys(settings.secret_keys[0]))
+        gateways = [Gateway(account, session_store) for account in duties.accounts.values()]
+        shown = [repr(part) for part in (web, client, session_store, *gateways)]
         await client.aclose()
         await web.close()
         return shown
@@ -384,7 +384,7 @@ def _refusal(environ: Mapping[str, str]) -> str:
 
 
 def _every_get(canary_stack: CanaryStack) -> str:
-    """What every GET route answers about everything that there is."""
+    """The responses of every GET route for every id there is."""
     api = canary_stack.scenario.api
     api.put("/suppressions/left.alone").raise_for_status()
     jobs = _ids(api, "/jobs")
@@ -400,31 +400,31 @@ def _every_get(canary_stack: CanaryStack) -> str:
     paths = api.get("/openapi.json").raise_for_status().json()["paths"]
     routes = [path for path, methods in paths.items() if "get" in methods]
     answers = [_told(api, each) for route in routes for each in _addresses(route, known)]
-    # 404: no such post; 409: a job that has not ended has no result yet; 422: whom to look up?
+    # 404: no such post; 409: no result before the job has ended; 422: no username given
     assert {answer.status_code for answer in answers} <= {200, 404, 409, 422}
     pages = [api.get(page) for page in ("/docs", "/openapi.json", "/redoc")]
     return "\n".join(f"{each.headers} {each.text}" for each in (*answers, *pages))
 
 
 def _told(api: httpx.Client, address: str) -> httpx.Response:
-    """An answer; of one that does not end, all that it tells from the beginning."""
+    """A response; of an endless one, the events so far."""
     if not address.endswith("/live"):
         return api.get(address)
-    said = b""
+    body = b""
     after = {"after": "0-0" if address == "/live" else "0"}
-    # Of its own: the other one's hooks read every answer to its end.
+    # A new client: the hooks of the other one read every response to its end.
     with (
         httpx.Client(base_url=api.base_url, headers=api.headers, timeout=1) as listener,
-        listener.stream("GET", address, params=after) as told,
+        listener.stream("GET", address, params=after) as response,
         suppress(httpx.ReadTimeout),
     ):
-        for piece in told.iter_raw():
-            said += piece
-    return httpx.Response(told.status_code, headers=told.headers, content=said)
+        for piece in response.iter_raw():
+            body += piece
+    return httpx.Response(response.status_code, headers=response.headers, content=body)
 
 
 def _addresses(route: str, known: Mapping[str, list[str]]) -> list[str]:
-    """A route with everything known in the place of its parameter."""
+    """A route's URLs, with every known value of its parameter."""
     head, opened, rest = route.partition("{")
     if not opened:
         return [route]
@@ -437,21 +437,21 @@ def _ids(api: httpx.Client, path: str) -> list[str]:
     return [str(item["id"]) for item in answer.json()["items"]]
 
 
-def test_an_answer_to_a_callback_that_repeats_the_signing_secret_is_not_kept_with_it(
+def test_a_callback_response_is_stored_without_the_signing_secret(
     canary_stack: CanaryStack,
 ) -> None:
-    # Given a receiver in debug mode, whose error page shows its environment
+    # Given a receiver whose error page shows its environment
     secret, stack = canary_stack.stack.callback_secret, canary_stack.stack
     stack.receiver.answer(status=500, body=f"<h1>Oops</h1> CRM_SECRET={secret}")
-    received = _told_about_a_job(canary_stack.scenario)
+    received = _callback_of_a_new_job(canary_stack.scenario)
     # When the attempt has been recorded
     path = f"/deliveries/{received['headers']['webhook-id']}"
     shown = until(
         lambda: canary_stack.scenario.api.get(path).json()["attempt_log"], 20, "the attempt"
     )
     # Then neither the API nor the store shows the secret
-    said = {"GET": json.dumps(shown), "store": dump_store(stack.redis_url)}
-    assert leaks(said, [Canary("callback_secret", secret.removeprefix("whsec_"))]) == []
+    body = {"GET": json.dumps(shown), "store": dump_store(stack.redis_url)}
+    assert leaks(body, [Canary("callback_secret", secret.removeprefix("whsec_"))]) == []
 
 
 @pytest.mark.parametrize("offset", range(3))

@@ -1,4 +1,4 @@
-"""Instagram asks whether it is really you, and a person answers hours and deploys later."""
+"""Instagram demands a code at login, and a person provides it after a deploy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CODE = "719364"
 
 @pytest.fixture
 def challenged(scenario: Scenario) -> Iterator[Scenario]:
-    """The account's session is over, and its next login needs the code."""
+    """The account's session has expired, and its next login needs a code."""
     scenario.wait_final(scenario.create_dm(text="before"))
     fake_instagram = scenario.stack.fake_instagram
     fake_instagram.add_account("shop", SHOP_PASSWORD, profile_code=CODE)
@@ -25,7 +25,7 @@ def challenged(scenario: Scenario) -> Iterator[Scenario]:
     fake_instagram.add_account("shop", SHOP_PASSWORD)
 
 
-def test_an_account_is_silent_until_the_code_comes_and_its_jobs_go_on_in_order(
+def test_an_account_makes_no_calls_until_the_code_comes_and_then_resumes_in_order(
     challenged: Scenario,
 ) -> None:
     scenario, stack = challenged, challenged.stack
@@ -37,22 +37,22 @@ def test_an_account_is_silent_until_the_code_comes_and_its_jobs_go_on_in_order(
     second = scenario.create_dm(text=f"{scenario.name} second")
     scenario.wait_status(second, "held")
     calls = len(stack.fake_instagram.log())
-    # When the worker is replaced, and a third one comes
+    # When the worker is replaced, and a third job is created
     assert stack.processes["worker"].stop() == 0
     stack.start("worker")
     third = scenario.create_dm(text=f"{scenario.name} third")
     scenario.wait_status(third, "held")
-    # Then Instagram has heard nothing since
+    # Then no call has been made since
     assert len(stack.fake_instagram.log()) == calls
     assert [each["outcome"] for each in stack.fake_instagram.logins()[logins:]] == [
         "challenge_required"
     ]
 
-    # When the code comes
+    # When the code is posted
     answer = scenario.api.post("/accounts/shop/challenge", json={"code": CODE})
-    said = _said(scenario)
+    output = _output(scenario)
 
-    # Then the jobs go on in their order, with one login more, from the same device
+    # Then the jobs resume in order, with one more login, from the same device
     assert (answer.status_code, answer.json()["status"]) == (200, "active")
     ended = [scenario.wait_final(job_id) for job_id in (first, second, third)]
     assert {job["status"] for job in ended} == {"succeeded"}
@@ -61,11 +61,11 @@ def test_an_account_is_silent_until_the_code_comes_and_its_jobs_go_on_in_order(
     outcomes = [each["outcome"] for each in stack.fake_instagram.logins()[logins:]]
     assert outcomes == ["challenge_required", "challenge_required", "ok"]
     assert len(stack.fake_instagram.devices()) == 1
-    assert CODE not in said + _said(scenario) + answer.text
+    assert CODE not in output + _output(scenario) + answer.text
 
 
-def _said(scenario: Scenario) -> str:
-    """What the processes have written, in their logs and in the store."""
+def _output(scenario: Scenario) -> str:
+    """What the processes have written to their logs and to the store."""
     logs = [log.read_text() for log in scenario.stack.directory.glob("*.log")]
     assert logs
     with redis.Redis.from_url(scenario.stack.redis_url) as store:

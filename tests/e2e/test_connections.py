@@ -1,10 +1,7 @@
-"""The smallest plans give twenty connections: the Procfile's processes need fewer."""
+"""The smallest hosted Redis plans allow twenty connections; the Procfile needs fewer."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -15,19 +12,19 @@ from pathlib import Path
 import pytest
 import redis
 
-from deploy.local.procfile import ROOT
 from deploy.local.stack import Stack
 from deploy.local.wait import until
+from tests.support.doctor import run_doctor
 from tests.support.scenario import Scenario
 
 PLAN = 20
-#: The counter's own.
+#: Connections of the counter itself.
 OURS = 1
 JOBS = 40
 
 
 class Count:
-    """The most connections at a time that were not the counter's own."""
+    """Counts the most connections at a time, except the counter's own."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -44,13 +41,13 @@ class Count:
                 self.by_command = Counter(each["cmd"] for each in others)
 
     def stop(self) -> None:
-        """Count no more."""
+        """Stop counting."""
         self._stopped.set()
 
 
 @contextmanager
 def counted(url: str) -> Iterator[Count]:
-    """Count while the block lasts."""
+    """Count until the end of the block."""
     with redis.Redis.from_url(url, max_connections=1) as client:
         count = Count(client)
         thread = threading.Thread(target=count.run)
@@ -66,7 +63,7 @@ def counted(url: str) -> Iterator[Count]:
 def test_the_default_procfile_fits_the_smallest_plan_under_load(
     tmp_path: Path, web_concurrency: str
 ) -> None:
-    # Heroku sets the variable to 2 by itself
+    # Heroku sets the variable to 2 by default
     with Stack(tmp_path, environ={"WEB_CONCURRENCY": web_concurrency}) as stack:
         with redis.Redis.from_url(stack.redis_url) as client:
             client.config_set("maxclients", PLAN)
@@ -76,9 +73,9 @@ def test_the_default_procfile_fits_the_smallest_plan_under_load(
             ThreadPoolExecutor(JOBS) as many,
             scenario.api.stream("GET", "/live") as live,
         ):
-            # When everything is used at a time: events, jobs, waits, pages, the command line
+            # When everything is used at once: events, jobs, waits, pages, the command line
             live.raise_for_status()
-            shown = many.submit(_doctor, stack)
+            shown = many.submit(run_doctor, stack)
             answers = [
                 many.submit(scenario.send, "checkout.session.completed", str(n))
                 for n in range(JOBS)
@@ -86,22 +83,14 @@ def test_the_default_procfile_fits_the_smallest_plan_under_load(
             jobs = [answer.result().body["jobs"][0] for answer in answers]
             waits = [many.submit(scenario.api.get, f"/jobs/{job}?wait=20") for job in jobs]
             pages = [many.submit(scenario.api.get, path) for path in ("/metrics", "/events") * 10]
-            for asked in (*waits, *pages):
-                asked.result().raise_for_status()
+            for request in (*waits, *pages):
+                request.result().raise_for_status()
             for job in jobs:
                 assert scenario.wait_final(job)["status"] == "succeeded"
             until(lambda: len(stack.receiver.received()) >= JOBS, 30, "the callbacks")
         scenario.api.close()
-        said = "".join(process.log.read_text() for process in stack.processes.values())
-    # Then it fits, with `heliograph doctor` beside it
+        output = "".join(process.log.read_text() for process in stack.processes.values())
+    # Then it fits, even with `heliograph doctor` running
     assert shown.result() == 0
     assert count.most + OURS <= PLAN, count.by_command
-    assert "max number of clients" not in said
-
-
-def _doctor(stack: Stack) -> int:
-    environ = {**os.environ, **stack.environ()}
-    command = [sys.executable, "-m", "service", "doctor"]
-    return subprocess.run(
-        command, cwd=ROOT, env=environ, capture_output=True, check=False
-    ).returncode
+    assert "max number of clients" not in output

@@ -1,4 +1,4 @@
-"""What each kind of trouble with Instagram does to its account, and that it does no more."""
+"""What each Instagram error does to its account, and that it does not affect others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.support.scenario import Scenario
 
 HOUR = 3600
 
-#: The fake Instagram's name of an error, the kind of job that meets it, its code and the rest's
+#: The fake Instagram's name of an error, the kind of job that meets it, its code and the cooldown's
 #: length.
 RESTS = [
     ("please_wait", "dm", "please_wait", HOUR),
@@ -40,7 +40,7 @@ RESTS = [
     ("rate_limit", "dm", "rate_limit_error", HOUR),
     ("sentry_block", "dm", "sentry_block", 24 * HOUR),
 ]
-#: As Instagram leads to its terms: there is no reply of their own in the private API.
+#: How Instagram redirects to its terms: the private API has no specific reply for it.
 TERMS = {
     "status": 400,
     "body": {
@@ -49,7 +49,7 @@ TERMS = {
         "status": "fail",
     },
 }
-#: What the fake Instagram is to answer, the kind of job that meets it, and why the account is held.
+#: The fake Instagram's reply, the kind of job that meets it, and why the account is held.
 HOLDS: list[tuple[dict[str, Any], str, str]] = [
     ({"error": "challenge_required"}, "dm", "challenge_required"),
     ({"error": "challenge_required"}, "comment", "challenge_required"),
@@ -71,7 +71,7 @@ ACCOUNTS = [
 
 
 class RefusingProxy(ThreadingHTTPServer):
-    """A proxy that lets nobody through.
+    """A proxy that refuses every connection.
 
     Parameters:
       status: What it answers.
@@ -82,11 +82,11 @@ class RefusingProxy(ThreadingHTTPServer):
     def __init__(self, status: int) -> None:
         super().__init__(("127.0.0.1", 0), _NoEntry)
         self.status = status
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     @property
     def url(self) -> str:
-        """The proxy to configure."""
+        """The proxy's URL, with credentials."""
         return f"http://user:{secrets.token_hex(4)}@127.0.0.1:{self.server_port}"
 
 
@@ -94,19 +94,19 @@ class _NoEntry(BaseHTTPRequestHandler):
     server: RefusingProxy
 
     def do_CONNECT(self) -> None:
-        self.server.asked.append(self.path)
+        self.server.requested.append(self.path)
         self.send_response(self.server.status)
         self.send_header("Proxy-Authenticate", 'Basic realm="door"')
         self.send_header("Content-Length", "0")
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Say nothing: `asked` tells."""
+        """Log nothing: `requested` counts."""
 
 
 @contextmanager
 def refusing_proxy(status: int) -> Iterator[RefusingProxy]:
-    """A running one."""
+    """Run one."""
     with RefusingProxy(status) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
@@ -117,7 +117,7 @@ def refusing_proxy(status: int) -> Iterator[RefusingProxy]:
 
 @pytest.fixture(scope="module")
 def refusing_proxies() -> Iterator[dict[str, RefusingProxy]]:
-    """Proxies by the account that has to go through them."""
+    """The refusing proxies, by the account that uses each."""
     with refusing_proxy(407) as stranger, refusing_proxy(403) as unwanted:
         yield {"stranger": stranger, "unwanted": unwanted}
 
@@ -126,7 +126,7 @@ def refusing_proxies() -> Iterator[dict[str, RefusingProxy]]:
 def stack(
     tmp_path_factory: pytest.TempPathFactory, refusing_proxies: dict[str, RefusingProxy]
 ) -> Iterator[Stack]:
-    """An account for every trouble, and one that has none."""
+    """An account for every kind of trouble, and one without."""
     accounts: dict[str, dict[str, Any]] = {name: {} for name in ACCOUNTS}
     accounts |= {name: {"proxy": proxy.url} for name, proxy in refusing_proxies.items()}
     accounts["lonely"] = {"proxy": f"http://127.0.0.1:{free_port()}"}
@@ -136,13 +136,13 @@ def stack(
 
 @pytest.fixture
 def scenario(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Scenario]:
-    """One test's way through it."""
+    """One test's jobs on it."""
     with own_scenario(stack, request.node.name) as made:
         yield made
 
 
-def others_go_on(scenario: Scenario, kind: str = "dm") -> None:
-    """Have an account without trouble do something, which also shows that the worker works."""
+def others_still_work(scenario: Scenario, kind: str = "dm") -> None:
+    """Do a job on an account without trouble, which also shows that the worker runs."""
     ended = scenario.wait_final(
         create_job(scenario, BYSTANDER, kind, text=f"{scenario.name} bystander")
     )
@@ -150,7 +150,7 @@ def others_go_on(scenario: Scenario, kind: str = "dm") -> None:
 
 
 @pytest.mark.parametrize("number", range(len(RESTS)), ids=lambda at: "-".join(RESTS[at][:2]))
-def test_a_rest_holds_up_all_the_account_does_with_a_reason_and_a_time(
+def test_a_cooldown_delays_all_jobs_of_the_account_with_a_reason_and_a_time(
     scenario: Scenario, number: int
 ) -> None:
     error, kind, code, seconds = RESTS[number]
@@ -159,11 +159,11 @@ def test_a_rest_holds_up_all_the_account_does_with_a_reason_and_a_time(
     scenario.stack.fake_instagram.fault(WRITES[kind], error=error, account=account)
     first = wait_kept(scenario, create_job(scenario, account, kind), "waiting", code)
     seen = call_count(scenario, account)
-    # When more is asked of it
+    # When it gets more jobs
     more = [create_job(scenario, account, each) for each in WRITES]
     jobs = [first, *(wait_kept(scenario, job_id, "waiting", code) for job_id in more)]
-    others_go_on(scenario, kind)
-    # Then all of it waits for the same moment, and Instagram hears nothing
+    others_still_work(scenario, kind)
+    # Then all of them wait for the same moment, and no call is made
     for job in jobs:
         ahead = seconds_between(first["created_at"], job["wait"]["until"])
         assert abs(ahead - seconds) < 30, job
@@ -175,7 +175,7 @@ def test_a_rest_holds_up_all_the_account_does_with_a_reason_and_a_time(
 
 
 @pytest.mark.parametrize(("kind", "other"), [("dm", "comment"), ("comment", "dm")])
-def test_a_block_of_one_kind_of_action_leaves_the_other_kind_alone(
+def test_a_block_of_one_kind_of_action_does_not_affect_the_other_kind(
     scenario: Scenario, kind: str, other: str
 ) -> None:
     account = f"blocked_{kind}"
@@ -185,12 +185,12 @@ def test_a_block_of_one_kind_of_action_leaves_the_other_kind_alone(
     second = wait_kept(
         scenario, create_job(scenario, account, kind), "waiting", "feedback_required"
     )
-    # When the other kind is asked for
+    # When a job of the other kind is created
     ended = scenario.wait_final(create_job(scenario, account, other, text=f"{scenario.name} other"))
-    # Then it is done, and another account's of the same kind is, too
+    # Then it is done, and so is one of the blocked kind by another account
     assert ended["status"] == "succeeded"
     assert written_texts(scenario, account) == [f"{scenario.name} other"]
-    others_go_on(scenario, kind)
+    others_still_work(scenario, kind)
     for job in (first, second):
         assert scenario.job(job["id"])["status"] == "waiting"
         ahead = seconds_between(first["created_at"], job["wait"]["until"])
@@ -202,18 +202,18 @@ def test_a_block_of_one_kind_of_action_leaves_the_other_kind_alone(
 @pytest.mark.parametrize(
     "number", range(len(HOLDS)), ids=lambda at: f"{HOLDS[at][0].get('error', 'terms')}-{at}"
 )
-def test_what_a_person_must_settle_silences_the_account_until_it_is_resumed(
+def test_an_error_that_needs_a_person_stops_the_account_until_it_is_resumed(
     scenario: Scenario, number: int
 ) -> None:
     refusal, kind, code = HOLDS[number]
     account = f"hold{number}"
     texts = [f"{scenario.name} {which}" for which in range(4)]
-    # Given a job that met the refusal
+    # Given a job that met the error
     scenario.stack.fake_instagram.fault(WRITES[kind], account=account, **refusal)
     first = create_job(scenario, account, kind, text=texts[0])
     wait_kept(scenario, first, "held", code)
     seen = call_count(scenario, account)
-    # When more is asked for
+    # When more jobs are created
     kinds = ("dm", "comment", "dm")
     more = [
         create_job(scenario, account, each, text=text)
@@ -221,31 +221,31 @@ def test_what_a_person_must_settle_silences_the_account_until_it_is_resumed(
     ]
     for job_id in more:
         wait_kept(scenario, job_id, "held", code)
-    others_go_on(scenario)
-    # Then Instagram hears nothing of the account
+    others_still_work(scenario)
+    # Then the account makes no call
     shown = account_of(scenario, account)
     assert (shown["status"], shown["hold"]["reason"]) == ("held", code)
     assert call_count(scenario, account) == seen
-    # When a person resumes it, then all goes on in order
+    # When a person resumes it, then its jobs continue in order
     post(scenario, f"/accounts/{account}/resume")
     assert {scenario.wait_final(job_id)["status"] for job_id in [first, *more]} == {"succeeded"}
     assert written_texts(scenario, account) == texts
     assert scenario.job(first)["attempts"] == 1
 
 
-def test_a_wrong_password_is_sent_once_and_then_a_person_is_asked(scenario: Scenario) -> None:
+def test_a_wrong_password_is_sent_once_and_then_the_account_is_held(scenario: Scenario) -> None:
     account, fake_instagram = "wrong_password", scenario.stack.fake_instagram
     fake_instagram.add_account(account, "another password")
     # Given several jobs of an account whose password is wrong
     jobs = [create_job(scenario, account, text=f"{scenario.name} {which}") for which in range(3)]
     for job_id in jobs:
         wait_kept(scenario, job_id, "held", "bad_password")
-    others_go_on(scenario)
-    # Then there was one login: the current flow, and the old one that names the reason
+    others_still_work(scenario)
+    # Then there was one login: the current flow, and the old one, which names the reason
     logins = [each for each in fake_instagram.logins() if each["account"] == account]
     assert [each["via"] for each in logins] == ["caa", "legacy"]
     assert {each["outcome"] for each in logins} == {"bad_password"}
-    # When it is put right, then the jobs go on in order from the same device
+    # When it is corrected, then the jobs continue in order from the same device
     fake_instagram.add_account(account, PASSWORD)
     post(scenario, f"/accounts/{account}/resume")
     assert {scenario.wait_final(job_id)["status"] for job_id in jobs} == {"succeeded"}
@@ -256,7 +256,7 @@ def test_a_wrong_password_is_sent_once_and_then_a_person_is_asked(scenario: Scen
 @pytest.mark.parametrize(
     ("account", "code"), [("stranger", "proxy_auth_required"), ("unwanted", "proxy_refused")]
 )
-def test_a_proxy_that_lets_nobody_through_holds_the_account_and_nothing_goes_around_it(
+def test_a_proxy_that_refuses_connections_holds_the_account_and_is_not_bypassed(
     scenario: Scenario, refusing_proxies: dict[str, RefusingProxy], account: str, code: str
 ) -> None:
     # Given an account that has never logged in, behind such a proxy
@@ -265,12 +265,12 @@ def test_a_proxy_that_lets_nobody_through_holds_the_account_and_nothing_goes_aro
     for job_id in jobs:
         wait_kept(scenario, job_id, "held", code)
     assert account_of(scenario, account)["hold"]["reason"] == code
-    # And it asked the proxy once; Instagram has heard of it by no other way
-    assert len(refusing_proxies[account].asked) == 1
+    # And there was one request to the proxy, and none around it
+    assert len(refusing_proxies[account].requested) == 1
     assert call_count(scenario, account) == 0
 
 
-def test_a_proxy_that_wants_other_credentials_holds_an_account_that_is_logged_in(
+def test_a_proxy_that_rejects_its_credentials_holds_a_logged_in_account(
     scenario: Scenario,
 ) -> None:
     account, fake_instagram = "new_credentials", scenario.stack.fake_instagram
@@ -283,13 +283,13 @@ def test_a_proxy_that_wants_other_credentials_holds_an_account_that_is_logged_in
         assert fake_instagram.connects()[-1]["outcome"] == "407"
     finally:
         fake_instagram.proxy_credentials(None)
-    # And been set right, then the job goes on; it was sent once
+    # And are corrected, then the job continues; it was sent once
     post(scenario, f"/accounts/{account}/resume")
     assert scenario.wait_final(job_id)["status"] == "succeeded"
     assert len(scenario.dms(f"{scenario.name} later")) == 1
 
 
-def test_a_proxy_that_is_not_there_is_waited_for_and_nothing_goes_around_it(
+def test_an_unreachable_proxy_is_waited_for_and_not_bypassed(
     scenario: Scenario,
 ) -> None:
     job = wait_kept(scenario, create_job(scenario, "lonely"), "waiting", "connection_failed")
@@ -298,7 +298,7 @@ def test_a_proxy_that_is_not_there_is_waited_for_and_nothing_goes_around_it(
 
 
 @pytest.mark.parametrize("kind", list(WRITES))
-def test_a_session_that_is_over_is_renewed_once_and_then_a_person_is_asked(
+def test_an_expired_session_is_renewed_once_and_then_the_account_is_held(
     scenario: Scenario, kind: str
 ) -> None:
     account, fake_instagram = f"over_{kind}", scenario.stack.fake_instagram
@@ -307,14 +307,14 @@ def test_a_session_that_is_over_is_renewed_once_and_then_a_person_is_asked(
         return [each["outcome"] for each in fake_instagram.logins() if each["account"] == account]
 
     assert scenario.wait_final(create_job(scenario, account, kind))["status"] == "succeeded"
-    # When Instagram no longer takes the session, the job goes on with a new one
+    # When Instagram rejects the session, then the job continues with a new one
     fake_instagram.fault(WRITES[kind], error="login_required", account=account)
     second = scenario.wait_final(
         create_job(scenario, account, kind, text=f"{scenario.name} second")
     )
     assert (second["status"], second["attempts"]) == ("succeeded", 1)
     assert logins() == ["ok", "ok"]
-    # When it does so again on the same day, nobody logs in
+    # When it does so again on the same day, then there is no login
     fake_instagram.fault(WRITES[kind], error="login_required", account=account)
     wait_kept(scenario, create_job(scenario, account, kind), "held", "relogin_exceeded")
     assert logins() == ["ok", "ok"]
@@ -332,19 +332,19 @@ def test_a_session_that_cannot_be_decrypted_holds_the_account_and_mints_no_devic
         stack.fake_instagram.devices(),
         stack.fake_instagram.logins(),
     )
-    # When a worker comes with another SECRET_KEY
+    # When a worker starts with another SECRET_KEY
     assert stack.processes["worker"].stop() == 0
     stack.start("worker", environ={"SECRET_KEY": secrets.token_hex(32)})
     jobs = [create_job(scenario, account, kind, text=f"{scenario.name} {kind}") for kind in WRITES]
     for job_id in jobs:
         wait_kept(scenario, job_id, "held", "session_unreadable")
-    # Then Instagram hears nothing of it: no call, no device, no login
+    # Then it makes no call, creates no device and does not log in
     assert (
         call_count(scenario, account),
         stack.fake_instagram.devices(),
         stack.fake_instagram.logins(),
     ) == seen
-    # When the key is back and a person has resumed the account, the old session goes on
+    # When the key is back and a person has resumed the account, then the old session is used
     assert stack.processes["worker"].stop() == 0
     stack.start("worker")
     post(scenario, f"/accounts/{account}/resume")
@@ -352,23 +352,25 @@ def test_a_session_that_cannot_be_decrypted_holds_the_account_and_mints_no_devic
     assert stack.fake_instagram.logins() == seen[2]
 
 
-def test_who_does_not_take_message_requests_is_left_alone_from_then_on(scenario: Scenario) -> None:
+def test_a_recipient_without_message_requests_is_suppressed_from_then_on(
+    scenario: Scenario,
+) -> None:
     account, fake_instagram = "polite", scenario.stack.fake_instagram
     pk = fake_instagram.add_user("closed.door", takes_requests=False)
-    # Given a job to somebody who takes no messages of strangers
+    # Given a job to a recipient who does not accept message requests
     job = scenario.wait_final(create_job(scenario, account, to="closed.door"))
     assert (job["status"], job["error"]["code"]) == ("failed", "message_requests_disabled")
     params = {"account": account}
     entry = scenario.api.get("/suppressions/closed.door", params=params).raise_for_status().json()
     assert entry["reason"] == "message_requests_disabled"
     seen = call_count(scenario, account)
-    # When the next one is asked for, by name or by id, then it is born failed
+    # When the next job is created, by name or by id, then it is rejected at creation
     for to in ("closed.door", "@Closed.Door", pk):
         again = scenario.job(create_job(scenario, account, to=to))
         assert (again["status"], again["error"]["code"]) == ("failed", "recipient_suppressed")
         assert scenario.wait_callbacks(again["id"])[0]["verified"]
     assert call_count(scenario, account) == seen
-    # And that is between the two: others are written to, and another account may try
+    # And that applies to this pair only: not to other recipients or accounts
     assert scenario.wait_final(create_job(scenario, account))["status"] == "succeeded"
     other = scenario.wait_final(create_job(scenario, "other_polite", to="closed.door"))
     assert other["error"]["code"] == "message_requests_disabled"

@@ -1,4 +1,4 @@
-"""Memory stays flat while a walk grows, on both sides: six times the rows, no more of it."""
+"""Memory does not grow with a follower export: six times the rows in the same memory."""
 
 from __future__ import annotations
 
@@ -14,53 +14,53 @@ from tests.support.memory import peak_memory, resident_mib
 from tests.support.scenario import Scenario
 
 FEW, MANY = 10_000, 60_000
-#: A page is a call to the fake Instagram.
+#: Pages are larger than Instagram's: each one is a call to the fake Instagram.
 WALKED_FEW, WALKED = 5_000, 30_000
-#: 50,000 rows of JSON are 5 MiB, as objects 25.
+#: 50,000 rows are 5 MiB of JSON, and 25 MiB as objects.
 SLACK_MIB = 4.0
 FORMS = ("application/x-ndjson", "text/csv")
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Processes that no other test has grown."""
+    """Processes whose memory no other test has grown."""
     with Stack(tmp_path_factory.mktemp("memory"), processes=("web",)) as running:
         yield running
 
 
 @pytest.fixture
 def scenario(stack: Stack) -> Iterator[Scenario]:
-    """A way through it."""
+    """A test's exports on it."""
     made = Scenario(stack, "memory")
     yield made
     made.api.close()
 
 
-def told(scenario: Scenario, job_id: str, form: str) -> int:
-    """Read the rows of a walk, keeping none; how many there were."""
+def read_rows(scenario: Scenario, job_id: str, form: str) -> int:
+    """Read the rows of an export without keeping them; return how many there were."""
     path, headers = f"/jobs/{job_id}/result", {"Accept": form}
     with scenario.api.stream("GET", path, headers=headers) as answer:
         return sum(chunk.count(b"\n") for chunk in answer.iter_bytes())
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_web_process_tells_many_rows_in_the_memory_of_few(scenario: Scenario, form: str) -> None:
-    # Given walks that have found few and many, a page at a time
+def test_a_web_process_serves_many_rows_in_the_memory_of_few(scenario: Scenario, form: str) -> None:
+    # Given exports with few rows and with many
     with open_ledger(scenario.stack.redis_url) as ledger:
         few = started_export(ledger, FEW // 200, account=f"few-{form}")
         many = started_export(ledger, MANY // 200, account=f"many-{form}")
-    told(scenario, few, form)
+    read_rows(scenario, few, form)
     pid = scenario.stack.processes["web"].pid
-    # When both are told
+    # When both are read
     with peak_memory(pid) as with_few:
-        told(scenario, few, form)
+        read_rows(scenario, few, form)
     with peak_memory(pid) as with_many:
-        assert told(scenario, many, form) >= MANY
-    # Then many took no more than few
+        assert read_rows(scenario, many, form) >= MANY
+    # Then many took no more memory than few
     assert with_many.most - with_few.most < SLACK_MIB
 
 
-def test_a_worker_walks_over_many_in_the_memory_of_few(scenario: Scenario) -> None:
+def test_a_worker_exports_many_rows_in_the_memory_of_few(scenario: Scenario) -> None:
     stack = scenario.stack
     worker = stack.start("worker")
     for name, followers in (("warm.up", 2_000), ("many.followers", WALKED)):

@@ -1,4 +1,4 @@
-"""Walks through real processes: 2,450 followers once each, whatever dies on the way."""
+"""Follower exports through real processes: 2,450 followers once each, whatever is killed."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from tests.support.time_travel import pass_time
 
 MANY = 2_450
 KILLS = 10
-#: Longer than any wait between two tries of these tests.
+#: Longer than any wait between two attempts of these tests.
 A_WHILE_MS = 80_000
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """An account that only reads, beside one that does both."""
-    with run_fleet(tmp_path_factory.mktemp("walks"), {"walker": {"role": "read"}}) as running:
+    """An account that only reads, beside one that reads and writes."""
+    with run_fleet(tmp_path_factory.mktemp("exports"), {"walker": {"role": "read"}}) as running:
         yield running
 
 
 @pytest.fixture
 def scenario(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Scenario]:
-    """One test's way through it."""
+    """One test's exports on it."""
     with own_scenario(stack, request.node.name) as made:
         made.begin()
         post(made, "/accounts/walker/resume")
@@ -53,36 +53,36 @@ def scenario(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Scenario]
 
 
 def popular(scenario: Scenario, followers: int, **profile: Any) -> str:
-    """A user of this test's own with so many followers."""
+    """A new user with so many followers."""
     name = f"star.{random.randrange(16**8):08x}"
     scenario.stack.fake_instagram.add_user(name, followers=followers, **profile)
     return name
 
 
-def later(scenario: Scenario) -> None:
-    """Let what waits for its next try go on."""
+def skip_waits(scenario: Scenario) -> None:
+    """Let time pass until waiting attempts are due."""
     with redis.Redis.from_url(scenario.stack.redis_url) as store:
         pass_time(store, A_WHILE_MS)
 
 
-def failed(scenario: Scenario, job_id: str) -> str:
-    """The code with which a walk has failed."""
+def failure_code(scenario: Scenario, job_id: str) -> str:
+    """The error code of an export, once it has failed."""
     job = scenario.wait_final(job_id)
     assert job["status"] == "failed", job
     return str(job["error"]["code"])
 
 
-# -- whole
+# -- complete exports
 
 
-# Each is followed by a lease that lapses and a worker that boots.
+# After each kill a lease has to expire and a worker has to start.
 @pytest.mark.timeout(600)
 def test_ten_kills_of_the_worker_leave_every_follower_once_and_in_order(scenario: Scenario) -> None:
     dice, stack = random.Random(7), scenario.stack
     name, before = popular(scenario, MANY), last_call(scenario)
     stack.fake_instagram.fault("followers", times=None, delay_seconds=0.3)
     job_id = start_export(scenario, name, callback="crm")
-    # Given ten kills, each at a random moment of a worker that reads a page or is behind it
+    # Given ten kills of the worker, each at a random moment
     for _ in range(KILLS):
         since = last_call(scenario)
         until(lambda since=since: page_calls(scenario, since) > 0)  # type: ignore[misc]
@@ -91,7 +91,7 @@ def test_ten_kills_of_the_worker_leave_every_follower_once_and_in_order(scenario
         stack.start("worker")
     # When it has ended
     job = scenario.wait_final(job_id, 60)
-    # Then there is every one of them once, in order, from any row on
+    # Then every follower is there once, in order, from any row on
     assert (job["status"], job["result"]["users"]) == ("succeeded", MANY), job
     whole = result_pks(scenario, job_id)
     assert whole == follower_pks(0, MANY)
@@ -99,24 +99,24 @@ def test_ten_kills_of_the_worker_leave_every_follower_once_and_in_order(scenario
         assert result_pks(scenario, job_id, cursor=cursor) == whole[cursor:]
     # And a kill has cost a page at most
     assert page_calls(scenario, before) <= -(-MANY // 200) + KILLS
-    [told] = scenario.wait_callbacks(job_id)
-    assert told["event"]["data"]["result"]["users"] == MANY
+    [callback] = scenario.wait_callbacks(job_id)
+    assert callback["event"]["data"]["result"]["users"] == MANY
 
 
-def test_a_walk_is_followed_to_its_end_and_read_again_as_a_sheet(scenario: Scenario) -> None:
+def test_an_export_is_followed_to_its_end_and_read_again_as_csv(scenario: Scenario) -> None:
     job_id = start_export(scenario, popular(scenario, 1_030))
     followed = result_pks(scenario, job_id, follow="true")
     assert followed == follower_pks(0, 1_030)
     assert scenario.job(job_id)["status"] == "succeeded"
-    sheet = scenario.api.get(f"/jobs/{job_id}/result", headers={"Accept": "text/csv"})
-    rows = list(csv.DictReader(io.StringIO(sheet.text, newline="")))
+    csv_response = scenario.api.get(f"/jobs/{job_id}/result", headers={"Accept": "text/csv"})
+    rows = list(csv.DictReader(io.StringIO(csv_response.text, newline="")))
     assert [row["pk"] for row in rows] == followed
     assert [{**row, "is_private": row["is_private"] == "true"} for row in rows[:1]] == [
         {**result_rows(scenario, job_id)[0], "is_verified": "true"}
     ]
 
 
-def test_whom_a_user_follows_is_walked_over_too(scenario: Scenario) -> None:
+def test_an_export_of_whom_a_user_follows(scenario: Scenario) -> None:
     name = popular(scenario, 0, following=410)
     job_id = start_export(scenario, name, "following")
     assert scenario.wait_final(job_id)["progress"]["expected"] == 410
@@ -126,7 +126,7 @@ def test_whom_a_user_follows_is_walked_over_too(scenario: Scenario) -> None:
 @pytest.mark.parametrize(
     ("limit", "users", "pages"), [(1, 1, 1), (200, 200, 1), (201, 201, 2), (9_999, 450, 3)]
 )
-def test_a_limit_ends_the_walk_and_costs_no_page_more(
+def test_a_limit_ends_the_export_without_an_extra_page(
     scenario: Scenario, limit: int, users: int, pages: int
 ) -> None:
     before = last_call(scenario)
@@ -138,14 +138,14 @@ def test_a_limit_ends_the_walk_and_costs_no_page_more(
     assert page_calls(scenario, before) == pages
 
 
-def test_a_user_without_followers_is_walked_over_at_once(scenario: Scenario) -> None:
+def test_an_export_of_no_followers_ends_at_once(scenario: Scenario) -> None:
     before = last_call(scenario)
     job = scenario.wait_final(start_export(scenario, popular(scenario, 0)))
     assert (job["status"], job["result"]["users"], job["result"]["pages"]) == ("succeeded", 0, 0)
     assert page_calls(scenario, before) == 0
 
 
-def test_a_dm_of_another_account_does_not_wait_for_a_walk(scenario: Scenario) -> None:
+def test_a_dm_of_another_account_does_not_wait_for_an_export(scenario: Scenario) -> None:
     scenario.stack.fake_instagram.fault("followers", times=None, delay_seconds=0.2)
     job_id = start_export(scenario, popular(scenario, MANY))
     wait_rows(scenario, job_id, 200)
@@ -155,10 +155,10 @@ def test_a_dm_of_another_account_does_not_wait_for_a_walk(scenario: Scenario) ->
     scenario.wait_final(job_id)
 
 
-# -- stopped
+# -- stops
 
 
-def test_a_cancel_ends_the_walk_within_a_page(scenario: Scenario) -> None:
+def test_a_cancel_ends_the_export_within_a_page(scenario: Scenario) -> None:
     scenario.stack.fake_instagram.fault("followers", times=None, delay_seconds=0.3)
     job_id = start_export(scenario, popular(scenario, MANY))
     wait_rows(scenario, job_id, 600)
@@ -174,7 +174,7 @@ def test_a_cancel_ends_the_walk_within_a_page(scenario: Scenario) -> None:
     assert page_calls(scenario, before) <= 1
 
 
-def test_a_worker_that_is_told_to_stop_hands_the_walk_back_whole(scenario: Scenario) -> None:
+def test_a_stopping_worker_hands_the_export_back_complete(scenario: Scenario) -> None:
     stack = scenario.stack
     stack.fake_instagram.fault("followers", times=None, delay_seconds=0.1)
     job_id = start_export(scenario, popular(scenario, MANY))
@@ -186,7 +186,7 @@ def test_a_worker_that_is_told_to_stop_hands_the_walk_back_whole(scenario: Scena
     assert result_pks(scenario, job_id) == follower_pks(0, MANY)
 
 
-def test_a_web_process_that_is_told_to_stop_ends_its_streams_first(scenario: Scenario) -> None:
+def test_a_stopping_web_process_ends_its_streams_first(scenario: Scenario) -> None:
     stack = scenario.stack
     stack.fake_instagram.fault("followers", times=None, delay_seconds=0.3)
     job_id = start_export(scenario, popular(scenario, MANY))
@@ -197,7 +197,7 @@ def test_a_web_process_that_is_told_to_stop_ends_its_streams_first(scenario: Sce
         began = time.monotonic()
         stack.processes["web"].signal(signal.SIGTERM)
         rows += [line for line in lines if line]
-        # Then what was told is whole, and the process does not wait for the walk
+        # Then the rows sent are whole pages, and the process does not wait for the export
         assert len(rows) % 200 == 0
         assert stack.processes["web"].wait(10) in (0, -signal.SIGTERM)
         assert time.monotonic() - began < 8
@@ -211,15 +211,15 @@ def test_a_web_process_that_is_told_to_stop_ends_its_streams_first(scenario: Sce
 # -- errors
 
 
-def test_nobody_of_that_name_is_an_error_of_the_walk(scenario: Scenario) -> None:
+def test_an_unknown_user_fails_the_export(scenario: Scenario) -> None:
     job_id = start_export(scenario, "missing.person")
-    assert failed(scenario, job_id) == "user_not_found"
+    assert failure_code(scenario, job_id) == "user_not_found"
     assert result_rows(scenario, job_id) == []
 
 
-def test_a_private_account_is_an_error_of_the_walk(scenario: Scenario) -> None:
+def test_a_private_account_fails_the_export(scenario: Scenario) -> None:
     name = popular(scenario, 300, is_private=True)
-    assert failed(scenario, start_export(scenario, name)) == "private_account"
+    assert failure_code(scenario, start_export(scenario, name)) == "private_account"
 
 
 @pytest.mark.parametrize(
@@ -230,22 +230,22 @@ def test_a_private_account_is_an_error_of_the_walk(scenario: Scenario) -> None:
         ("not_found", "user_not_found"),
     ],
 )
-def test_who_hides_in_the_middle_of_a_walk_leaves_what_was_found(
+def test_a_user_who_disappears_during_an_export_leaves_the_rows_so_far(
     scenario: Scenario, error: str, code: str
 ) -> None:
     name = popular(scenario, MANY)
     scenario.stack.fake_instagram.fault("followers", skip=4, times=None, error=error)
     job_id = start_export(scenario, name)
-    assert failed(scenario, job_id) == code
+    assert failure_code(scenario, job_id) == code
     assert result_pks(scenario, job_id) == follower_pks(0, 800)
-    # And a retry goes on behind it once the user is back
+    # And a retry resumes after them once the user is back
     scenario.stack.fake_instagram.clear_faults()
     post(scenario, f"/jobs/{job_id}/retry")
     assert scenario.wait_final(job_id)["status"] == "succeeded"
     assert result_pks(scenario, job_id) == follower_pks(0, MANY)
 
 
-def test_a_rest_in_the_middle_goes_on_behind_the_last_page(scenario: Scenario) -> None:
+def test_after_a_cooldown_the_export_resumes_after_the_last_page(scenario: Scenario) -> None:
     before = last_call(scenario)
     name = popular(scenario, MANY)
     scenario.stack.fake_instagram.fault("followers", skip=5, error="please_wait")
@@ -271,48 +271,46 @@ def test_a_rest_in_the_middle_goes_on_behind_the_last_page(scenario: Scenario) -
         {"error": "login_required"},
     ],
 )
-def test_a_page_that_does_not_come_is_asked_for_again(
-    scenario: Scenario, effect: dict[str, Any]
-) -> None:
+def test_a_page_that_fails_is_requested_again(scenario: Scenario, effect: dict[str, Any]) -> None:
     scenario.stack.fake_instagram.fault("followers", skip=2, **effect)
     job_id = start_export(scenario, popular(scenario, 900))
 
     def over() -> bool:
-        # Where a connection broke the transport asks once more by itself; the rest is the walk's.
+        # After a broken connection the transport retries once by itself; the export does the rest.
         waits = scenario.job(job_id)["wait"]
         if waits and waits["reason"] != "turn":
-            later(scenario)
+            skip_waits(scenario)
         return bool(scenario.job(job_id)["status"] == "succeeded")
 
     until(over, 20)
     assert result_pks(scenario, job_id) == follower_pks(0, 900)
 
 
-def test_a_store_without_room_lets_the_walk_wait_and_go_on(scenario: Scenario) -> None:
+def test_an_export_waits_while_the_store_is_full(scenario: Scenario) -> None:
     scenario.stack.fake_instagram.fault("followers", times=None, delay_seconds=0.5)
     before = last_call(scenario)
     job_id = start_export(scenario, popular(scenario, 700))
-    # Given that it fills up while a page is read: without room no turn begins
+    # Given a store that fills up while a page is read: then no turn is granted
     until(lambda: page_calls(scenario, before) > 1)
     with redis.Redis.from_url(scenario.stack.redis_url) as store, out_of_memory(store):
         job = until(lambda: (j := scenario.job(job_id))["wait"] and j)
         assert (job["status"], job["wait"]["reason"]) == ("waiting", "store_full")
-    later(scenario)
+    skip_waits(scenario)
     assert scenario.wait_final(job_id)["status"] == "succeeded"
     assert result_pks(scenario, job_id) == follower_pks(0, 700)
 
 
-# -- pages that are not as one would like them
+# -- irregular pages
 
 
 def scripted(scenario: Scenario, *pages: dict[str, Any], expected: int = 1_000) -> str:
-    """Walk over pages of the test's own making; the walk's id."""
+    """Start an export over these pages; return its job id."""
     for each in pages:
         scenario.stack.fake_instagram.fault("followers", status=200, body=each)
     return start_export(scenario, popular(scenario, expected))
 
 
-def test_users_who_move_over_the_border_of_a_page_are_told_once(scenario: Scenario) -> None:
+def test_users_who_move_to_the_next_page_are_exported_once(scenario: Scenario) -> None:
     job_id = scripted(
         scenario,
         page(range(200), "a"),
@@ -326,37 +324,37 @@ def test_users_who_move_over_the_border_of_a_page_are_told_once(scenario: Scenar
     assert result_pks(scenario, job_id) == follower_pks(0, 420)
 
 
-def test_cursors_that_lead_in_a_circle_end_with_an_error(scenario: Scenario) -> None:
+def test_cursors_in_a_cycle_fail_the_export(scenario: Scenario) -> None:
     circle = [page(range(200), "b"), page(range(200, 400), "c"), page(range(400, 600), "a")]
     before = last_call(scenario)
     job_id = scripted(scenario, *(circle * 6))
-    assert failed(scenario, job_id) == "walk_stuck"
+    assert failure_code(scenario, job_id) == "pagination_loop"
     assert result_pks(scenario, job_id) == follower_pks(0, 600)
     assert page_calls(scenario, before) == 13
 
 
-def test_a_cursor_that_leads_to_its_own_page_ends_with_an_error(scenario: Scenario) -> None:
+def test_a_cursor_that_leads_to_its_own_page_fails_the_export(scenario: Scenario) -> None:
     job_id = scripted(scenario, *[page(range(200), "same")] * 12)
-    assert failed(scenario, job_id) == "walk_stuck"
+    assert failure_code(scenario, job_id) == "pagination_loop"
     assert result_pks(scenario, job_id) == follower_pks(0, 200)
 
 
-def test_a_page_far_longer_than_was_asked_for_is_taken_in(scenario: Scenario) -> None:
+def test_a_page_far_longer_than_requested_is_accepted(scenario: Scenario) -> None:
     job_id = scripted(scenario, page(range(5_000), "x"), page(range(5_000, 5_001), None))
     assert scenario.wait_final(job_id)["status"] == "succeeded"
     assert result_pks(scenario, job_id) == follower_pks(0, 5_001)
 
 
-def test_a_page_without_end_is_none(scenario: Scenario) -> None:
+def test_an_oversized_page_is_rejected(scenario: Scenario) -> None:
     job_id = scripted(scenario, page(range(10_001), "x"), page(range(200), None))
     job = scenario.wait_status(job_id, "waiting")
     assert job["wait"]["reason"] == "reply_unexpected"
-    later(scenario)
+    skip_waits(scenario)
     assert scenario.wait_final(job_id)["status"] == "succeeded"
     assert result_pks(scenario, job_id) == follower_pks(0, 200)
 
 
-def test_users_of_whom_little_is_told_do_not_spoil_their_page(scenario: Scenario) -> None:
+def test_users_with_missing_fields_do_not_spoil_their_page(scenario: Scenario) -> None:
     odd: list[dict[str, Any]] = [
         {"pk": "1"},
         {"id": "2", "username": None, "full_name": None, "is_private": None},

@@ -1,4 +1,4 @@
-"""Profiles and posts through real processes: two of the web, workers that die, a slow Instagram."""
+"""Lookups through real processes: two web processes, killed workers, a slow Instagram."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tests.support.fleet import account_of, create_job, own_scenario, post, run_
 from tests.support.lookups import new_username
 from tests.support.scenario import Scenario
 
-#: In quiet hours all day long, which is no matter to look-ups.
+#: Quiet hours all day long, which do not apply to lookups.
 ALWAYS_QUIET = {"quiet_hours": ["00:00", "23:59"], "timezone": "UTC"}
 ACCOUNTS: dict[str, dict[str, Any]] = {
     "eyes": {"role": "read", **ALWAYS_QUIET},
     "writer": {"role": "write"},
 }
-#: What a dashboard may take for granted while Instagram hangs.
-AT_ONCE_SECONDS = 2.0
+#: A bound on the answers of a dashboard while Instagram hangs.
+MAX_ANSWER_SECONDS = 2.0
 
 
 @pytest.fixture(scope="module")
@@ -45,24 +45,24 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def scenario(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Scenario]:
-    """One test's way through it."""
+    """One test's lookups on it."""
     with own_scenario(stack, request.node.name) as made:
         yield made
         stack.fake_instagram.clear_faults()
         made.api.post("/accounts/eyes/resume")
-        until(lambda: _nobody_looks(made), what="the end of all look-ups")
+        until(lambda: _cancel_lookups(made), what="the end of all lookups")
 
 
 @pytest.fixture
 def executor() -> Iterator[ThreadPoolExecutor]:
-    """Who asks while the test goes on."""
+    """Threads for requests that run while the test continues."""
     with ThreadPoolExecutor(20) as pool:
         yield pool
 
 
 @pytest.fixture
 def cached_username(scenario: Scenario) -> str:
-    """A profile of which the first web process has a copy."""
+    """A profile that the first web process has cached."""
     name = new_username()
     assert scenario.api.get(f"/users/{name}", params={"wait": 25}).status_code == 200
     return name
@@ -70,14 +70,14 @@ def cached_username(scenario: Scenario) -> str:
 
 @pytest.fixture
 def hanging_lookups(stack: Stack) -> Iterator[None]:
-    """Look-ups hang at Instagram, until the test has ended."""
+    """Lookups hang at Instagram until the test has ended."""
     stack.fake_instagram.fault("usernameinfo", delay_seconds=30, times=None)
     yield
-    hang_no_more(stack)
+    end_hanging_calls(stack)
 
 
-def _nobody_looks(scenario: Scenario) -> bool:
-    """End what goes on: the next test's faults are for its own look-ups."""
+def _cancel_lookups(scenario: Scenario) -> bool:
+    """Cancel unfinished lookups: the next test's faults are for its own."""
     found = scenario.api.get("/jobs", params={"kind": "lookup", "limit": 200}).json()["items"]
     going_on = [each["id"] for each in found if each["finished_at"] is None]
     for job_id in going_on:
@@ -86,43 +86,43 @@ def _nobody_looks(scenario: Scenario) -> bool:
 
 
 def second_of(stack: Stack) -> str:
-    """Where the second web process listens."""
+    """The second web process' URL."""
     log = (stack.directory / "web-2.log").read_text()
     ports = [line.partition("0.0.0.0:")[2].partition(" ")[0] for line in log.splitlines()]
     return f"http://127.0.0.1:{next(filter(None, ports), 0)}"
 
 
 def calls(stack: Stack, call: str, name: str) -> int:
-    """How often the fake Instagram was asked for a profile or a post."""
+    """How many calls about a profile or post the fake Instagram has logged."""
     return sum(name in each["path"] for each in stack.fake_instagram.log(call=call))
 
 
 def ask(
     pool: ThreadPoolExecutor, scenario: Scenario, path: str, **params: Any
 ) -> Future[httpx.Response]:
-    """Ask while the test goes on."""
+    """Send a GET request while the test continues."""
     return pool.submit(scenario.api.get, path, params=params)
 
 
 def lookups(scenario: Scenario, name: str) -> list[dict[str, Any]]:
-    """The jobs that look or looked for a profile, newest first."""
+    """The lookup jobs of a profile, newest first."""
     found = scenario.api.get("/jobs", params={"kind": "lookup", "limit": 200}).json()["items"]
     return [job for job in found if job["to"] == name]
 
 
 def waiting(scenario: Scenario) -> list[str]:
-    """The look-ups that have not ended."""
+    """The unfinished lookups."""
     found = scenario.api.get("/jobs", params={"kind": "lookup", "limit": 200}).json()["items"]
     return [job["id"] for job in found if job["finished_at"] is None]
 
 
 def used(scenario: Scenario, account: str) -> int:
-    """How many look-ups an account has been charged in this hour."""
+    """How many lookups count against an account's hour."""
     count: int = account_of(scenario, account)["budgets"]["lookup"]["per_hour"]["used"]
     return count
 
 
-def test_two_hundred_who_ask_two_processes_for_one_name_cost_one_call(
+def test_two_hundred_requests_to_two_processes_for_one_name_cost_one_call(
     stack: Stack, scenario: Scenario
 ) -> None:
     name, before = new_username(), used(scenario, "eyes")
@@ -143,7 +143,7 @@ def test_two_hundred_who_ask_two_processes_for_one_name_cost_one_call(
     assert used(scenario, "eyes") == before + 1
 
 
-def test_a_profile_and_a_post_are_told_as_documented(stack: Stack, scenario: Scenario) -> None:
+def test_a_profile_and_a_post_are_returned_as_documented(stack: Stack, scenario: Scenario) -> None:
     pk = stack.fake_instagram.add_user("glazes", full_name="Glazes", followers=2450, following=3)
     user = scenario.api.get("/users/Glazes")
     assert {key: user.json()[key] for key in ("pk", "username", "full_name", "follower_count")} == {
@@ -156,7 +156,7 @@ def test_a_profile_and_a_post_are_told_as_documented(stack: Stack, scenario: Sce
     post = scenario.api.get(f"/posts/{code}").json()
     assert (post["pk"], post["code"], post["kind"]) == ("3700000000000000777", code, "photo")
     assert (post["caption"], post["owner"]["username"]) == ("New!", "glazes")
-    # Known content is not told again, by either process
+    # Content that the client has is not sent again, by either process
     headers = {
         "If-None-Match": user.headers["ETag"],
         "Authorization": f"Bearer {stack.api_key}",
@@ -165,14 +165,12 @@ def test_a_profile_and_a_post_are_told_as_documented(stack: Stack, scenario: Sce
         assert httpx.get(f"{url}/users/glazes", headers=headers).status_code == 304
 
 
-def test_whoever_was_looked_up_is_written_to_without_another_look(
-    stack: Stack, scenario: Scenario
-) -> None:
+def test_a_dm_to_a_looked_up_user_needs_no_other_lookup(stack: Stack, scenario: Scenario) -> None:
     name = new_username()
     assert scenario.api.get(f"/users/{name}").status_code == 200
     scenario.wait_final(create_job(scenario, "writer", to=name))
     assert calls(stack, "usernameinfo", name) == 1
-    # The account that writes has looked for nobody
+    # The account that writes has done no lookup
     assert not [each for each in stack.fake_instagram.log(account="writer") if name in each["path"]]
 
 
@@ -189,7 +187,7 @@ def test_whoever_was_looked_up_is_written_to_without_another_look(
         ("checkpoint_required", 503, "account_held", "checkpoint_required"),
     ],
 )
-def test_what_instagram_says_is_told_to_who_waits(
+def test_an_instagram_error_is_returned_to_waiting_callers(
     stack: Stack, scenario: Scenario, fault: str, status: int, code: str, reason: str
 ) -> None:
     name = new_username()
@@ -207,23 +205,23 @@ def test_what_instagram_says_is_told_to_who_waits(
     assert calls(stack, "usernameinfo", name) == 1
 
 
-def test_a_moments_trouble_is_tried_again_while_they_wait(stack: Stack, scenario: Scenario) -> None:
+def test_a_temporary_error_is_retried_while_callers_wait(stack: Stack, scenario: Scenario) -> None:
     name = new_username()
     stack.fake_instagram.fault("usernameinfo", error="server_error")
     assert scenario.api.get(f"/users/{name}", params={"wait": 20}).status_code == 200
     assert calls(stack, "usernameinfo", name) == 2
 
 
-def test_a_login_that_fails_costs_no_look_up(stack: Stack, scenario: Scenario) -> None:
+def test_a_failed_login_costs_no_lookup(stack: Stack, scenario: Scenario) -> None:
     assert scenario.api.get(f"/users/{new_username()}").status_code == 200
     before = used(scenario, "eyes")
     stack.fake_instagram.expire_session("eyes")
     stack.fake_instagram.fault("login", error="bad_password", times=None)
-    # The session is found to be over by the call itself: that one was made
+    # The call itself finds out that the session has expired: that call was made
     assert scenario.api.get(f"/users/{new_username()}").status_code == 503
     after = used(scenario, "eyes")
     assert before < after
-    # From here on there is no session, and nothing is asked for
+    # From here on there is no session, and no call
     for _ in range(2):
         post(scenario, "/accounts/eyes/resume")
         assert scenario.api.get(f"/users/{new_username()}").status_code == 503
@@ -233,32 +231,32 @@ def test_a_login_that_fails_costs_no_look_up(stack: Stack, scenario: Scenario) -
     assert scenario.api.get(f"/users/{new_username()}", params={"wait": 20}).status_code == 200
 
 
-def test_a_worker_killed_in_the_middle_of_a_look_up_costs_a_lease(
+def test_a_worker_killed_during_a_lookup_delays_it_by_a_lease(
     stack: Stack, scenario: Scenario, executor: ThreadPoolExecutor
 ) -> None:
     name = new_username()
     stack.fake_instagram.fault("usernameinfo", delay_seconds=30)
-    asked = ask(executor, scenario, f"/users/{name}", wait=25)
+    pending = ask(executor, scenario, f"/users/{name}", wait=25)
     until(lambda: calls(stack, "usernameinfo", name), 20, "the call")
     stack.processes["worker"].kill()
     stack.start("worker")
-    assert asked.result(30).status_code == 200
+    assert pending.result(30).status_code == 200
     assert calls(stack, "usernameinfo", name) == 2
     assert len(lookups(scenario, name)) == 1
 
 
-def test_while_instagram_hangs_everything_elseis_ready(
+def test_while_instagram_hangs_everything_else_answers(
     stack: Stack,
     scenario: Scenario,
     executor: ThreadPoolExecutor,
     cached_username: str,
     hanging_lookups: None,
 ) -> None:
-    # Given a copy, and look-ups that hang
+    # Given a cached profile, and lookups that hang
     names = [new_username() for _ in range(10)]
-    asked = [ask(executor, scenario, f"/users/{name}", wait=25) for name in names]
+    pending = [ask(executor, scenario, f"/users/{name}", wait=25) for name in names]
     until(lambda: any(calls(stack, "usernameinfo", name) for name in names), 20, "the call")
-    # When others come meanwhile
+    # When other requests arrive
     hook, slowest = f"{stack.url}/webhooks/stripe", 0.0
     for number in range(20):
         began = time.monotonic()
@@ -268,37 +266,37 @@ def test_while_instagram_hangs_everything_elseis_ready(
         document["data"]["object"]["payment_intent"] = f"pi_{scenario.name}_{number}"
         assert send(hook, stack.webhook_secret, document).status == 202
         slowest = max(slowest, time.monotonic() - began)
-    # Then they are answered at once, and nobody who waits has been let go yet
-    assert slowest < AT_ONCE_SECONDS
-    assert not any(each.done() for each in asked)
-    # And who does not wait is told where it goes on
+    # Then they are answered at once, and the waiting ones still wait
+    assert slowest < MAX_ANSWER_SECONDS
+    assert not any(each.done() for each in pending)
+    # And a caller that does not wait gets the job's location
     answer = scenario.api.get(f"/users/{names[0]}", params={"wait": 0})
     assert answer.status_code == 202
-    hang_no_more(stack)
-    assert {each.result(40).status_code for each in asked} <= {200, 202}
+    end_hanging_calls(stack)
+    assert {each.result(40).status_code for each in pending} <= {200, 202}
 
 
-def test_a_web_process_that_ends_lets_go_of_who_waits(
+def test_a_stopping_web_process_answers_waiting_callers(
     stack: Stack, scenario: Scenario, executor: ThreadPoolExecutor, hanging_lookups: None
 ) -> None:
-    # Given who waits for one, for several, and for lines at a web process of their own
+    # Given callers that wait for one user, for several, and for NDJSON lines
     headers = {"Authorization": f"Bearer {stack.api_key}"}
     names = [new_username() for _ in range(3)]
     several = {"username": names, "wait": "25"}
     with (
-        _a_web_process(stack) as (process, url),
+        _another_web_process(stack) as (process, url),
         httpx.Client(base_url=url, headers=headers, timeout=40) as client,
     ):
         one = executor.submit(client.get, f"/users/{new_username()}", params={"wait": 25})
         all_of_them = executor.submit(client.get, "/users", params=several)
-        until(lambda: len(waiting(scenario)) == len(names) + 1, 20, "the look-ups")
+        until(lambda: len(waiting(scenario)) == len(names) + 1, 20, "the lookups")
         lines = {"Accept": "application/x-ndjson"}
-        with client.stream("GET", "/users", params=several, headers=lines) as told:
-            # When it is told to end
+        with client.stream("GET", "/users", params=several, headers=lines) as stream:
+            # When the process is told to stop
             began = time.monotonic()
             process.signal(signal.SIGTERM)
-            # Then they are told at once where it goes on
-            assert len(list(told.iter_lines())) == len(names)
+            # Then they get the jobs' locations at once
+            assert len(list(stream.iter_lines())) == len(names)
         assert one.result(30).status_code == 202
         items = all_of_them.result(30).json()["items"]
         assert {each["error"]["code"] for each in items} == {"pending"}
@@ -307,7 +305,7 @@ def test_a_web_process_that_ends_lets_go_of_who_waits(
         assert "Traceback" not in process.log.read_text()
 
 
-def test_a_listener_who_leaves_in_the_middle_of_lines_leaves_nothing(
+def test_a_client_that_disconnects_during_ndjson_leaves_no_errors(
     stack: Stack, scenario: Scenario, cached_username: str
 ) -> None:
     cold = [new_username() for _ in range(5)]
@@ -316,7 +314,7 @@ def test_a_listener_who_leaves_in_the_middle_of_lines_leaves_nothing(
     headers = {"Accept": "application/x-ndjson"}
     with scenario.api.stream("GET", "/users", params=params, headers=headers) as answer:  # type: ignore[arg-type]
         assert json.loads(next(answer.iter_lines()))["username"] == cached_username
-    # The look-ups go on for whoever comes next, and the log says nothing
+    # The lookups continue for the next caller, and nothing is logged
     for name in cold:
         assert scenario.api.get(f"/users/{name}", params={"wait": 20}).status_code == 200
     log = (stack.directory / "web.log").read_text()
@@ -351,15 +349,15 @@ def _has_all(text: str, parts: Iterable[str]) -> bool:
     return all(part in text for part in parts)
 
 
-def hang_no_more(stack: Stack) -> None:
-    """End the calls that hang with the worker that makes them."""
+def end_hanging_calls(stack: Stack) -> None:
+    """End the hanging calls by killing the worker that makes them."""
     stack.fake_instagram.clear_faults()
     stack.processes["worker"].kill()
     stack.start("worker")
 
 
 @contextmanager
-def _a_web_process(stack: Stack) -> Iterator[tuple[Any, str]]:
+def _another_web_process(stack: Stack) -> Iterator[tuple[Any, str]]:
     port = free_port()
     process = stack.start("web", f"web-{os.urandom(2).hex()}", {"PORT": str(port)})
     url = f"http://127.0.0.1:{port}"

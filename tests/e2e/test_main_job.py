@@ -12,7 +12,7 @@ from tests.support.scenario import Scenario
 def test_a_paid_event_makes_exactly_one_dm_and_one_verified_callback(scenario: Scenario) -> None:
     # Given a customer of this test's own
     customer: dict[str, Any] = {"customer_details": {"name": f"Jenny {scenario.name}"}}
-    # When the paid event arrives, and arrives again
+    # When the paid event arrives twice
     first = scenario.send("checkout.session.completed", **customer)
     again = scenario.send("checkout.session.completed", **customer)
     # Then it made one job
@@ -30,7 +30,7 @@ def test_a_paid_event_makes_exactly_one_dm_and_one_verified_callback(scenario: S
     assert dms[0]["recipients"] == ["jenny.rosen"]
     assert job["result"]["message_id"] == dms[0]["item_id"]
     assert job["result"]["client_context"] == dms[0]["client_context"]
-    # And one callback tells so, verified by the official library
+    # And there is one callback, verified by the official library
     (callback,) = scenario.wait_callbacks(job["id"])
     assert callback["verified"]
     assert callback["event"]["type"] == "job.succeeded"
@@ -65,7 +65,7 @@ def test_an_event_type_never_seen_before_passes_through(scenario: Scenario) -> N
 
 
 def test_many_jobs_share_one_login_and_never_overlap(scenario: Scenario) -> None:
-    # Given an account that has logged in, and some jobs at once
+    # Given an account that is logged in, and several jobs at once
     scenario.wait_final(scenario.create_dm())
     fake_instagram = scenario.stack.fake_instagram
     logins = len(fake_instagram.logins())
@@ -82,7 +82,7 @@ def test_many_jobs_share_one_login_and_never_overlap(scenario: Scenario) -> None
     assert fake_instagram.overlaps() == []
 
 
-def test_a_missing_recipient_fails_the_job_and_says_so(scenario: Scenario) -> None:
+def test_a_missing_recipient_fails_the_job_with_a_reason(scenario: Scenario) -> None:
     job = scenario.wait_final(scenario.create_dm(to="missing.person"))
     assert job["status"] == "failed"
     assert job["error"]["code"] == "user_not_found"
@@ -91,7 +91,7 @@ def test_a_missing_recipient_fails_the_job_and_says_so(scenario: Scenario) -> No
     assert callback["event"]["data"]["error"]["code"] == "user_not_found"
 
 
-def test_an_unusable_handle_fails_its_job_at_the_door(scenario: Scenario) -> None:
+def test_an_invalid_handle_is_rejected_at_creation(scenario: Scenario) -> None:
     fields: list[dict[str, Any]] = [{"key": "instagram", "text": {"value": "not a handle!"}}]
     answer = scenario.send("checkout.session.completed", custom_fields=fields)
     assert answer.status == 202
@@ -115,15 +115,15 @@ def test_a_job_can_be_waited_for(scenario: Scenario) -> None:
     assert answer.json()["status"] == "succeeded"
 
 
-def test_the_answer_waits_neither_for_instagram_nor_for_the_receiver(scenario: Scenario) -> None:
-    # Given both of them hang
+def test_the_response_waits_neither_for_instagram_nor_for_the_receiver(scenario: Scenario) -> None:
+    # Given that both hang
     scenario.stack.fake_instagram.fault("usernameinfo", delay_seconds=8, times=None)
     scenario.stack.receiver.answer(delay_seconds=8)
     # When events arrive
     answers = [
         scenario.send("checkout.session.completed", suffix=f"-{number}") for number in range(10)
     ]
-    # Then they are answered all the same, and so is everything else
+    # Then they are answered at once, and so are other requests
     assert {answer.status for answer in answers} == {202}
     assert httpx.get(f"{scenario.stack.url}/healthz").status_code == 200
     for answer in answers:

@@ -21,7 +21,7 @@ from tests.support.time_travel import pass_time
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    """The old version: web, and no worker yet."""
+    """The old version's web process, and no worker yet."""
     with Stack(tmp_path, processes=("web",)) as running:
         yield running
 
@@ -29,24 +29,24 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 def test_a_renamed_rule_between_two_deliveries_of_one_event_makes_no_second_job(
     stack: Stack, tmp_path: Path
 ) -> None:
-    # Given a newer web process beside the old one, in whose file the rule has another name
+    # Given a newer web process beside the old one, with the rule under another name
     renamed = usual_config()
     renamed["rules"][0]["name"] = "thanks"
     port = _newer_web(stack, tmp_path, renamed)
     document = event("checkout.session.completed")
-    # When the event comes to the old one and again to the new one
+    # When the event arrives at the old one and again at the new one
     first = send(f"{stack.url}/webhooks/stripe", stack.webhook_secret, document)
     newer = f"http://127.0.0.1:{port}/webhooks/stripe"
     again = send(newer, stack.webhook_secret, document)
-    # Then it has the one job that it had
+    # Then it still has its one job
     assert (first.status, again.status) == (202, 200)
     assert again.body == {**first.body, "duplicate": True}
 
 
-def test_a_job_for_a_callback_that_this_worker_does_not_know_waits_for_one_that_does(
+def test_a_job_with_an_unknown_callback_waits_for_a_worker_that_knows_it(
     stack: Stack, tmp_path: Path
 ) -> None:
-    # Given an old worker whose file does not name the callback yet
+    # Given an old worker whose configuration lacks the callback
     document = usual_config()
     del document["callbacks"]
     for rule in document["rules"]:
@@ -59,12 +59,12 @@ def test_a_job_for_a_callback_that_this_worker_does_not_know_waits_for_one_that_
     until(lambda: _job(stack, job_id)["status"] == "held", 20, "the hold")
     assert _job(stack, job_id)["wait"]["reason"] == "unknown_callback"
     assert stack.fake_instagram.dms() == []
-    # When the new worker takes its place
+    # When the new worker replaces it
     stack.processes["worker-old"].stop()
     stack.start("worker")
     with redis.Redis.from_url(stack.redis_url) as store:
         pass_time(store, UNKNOWN_CONFIG_MS)
-    # Then the job is done and called back
+    # Then the job is done, with a callback
     until(stack.receiver.received, 20, "the callback")
     assert len(stack.fake_instagram.dms()) == 1
 

@@ -1,4 +1,4 @@
-"""Photos through real processes: they arrive once, clean, or not at all and with a reason."""
+"""Photo DMs through real processes: they arrive once and clean, or fail with a reason."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tests.support.photos import (
     opened,
     picture,
     png_bomb,
-    telling_jpeg,
+    tagged_jpeg,
 )
 from tests.support.scenario import Scenario
 
 
-def friend(scenario: Scenario) -> str:
-    """Somebody whom the account has a conversation with."""
+def known_recipient(scenario: Scenario) -> str:
+    """A recipient with whom the account has a thread."""
     name = f"f{os.urandom(6).hex()}"
     scenario.stack.fake_instagram.add_user(name)
     assert scenario.wait_final(scenario.create_dm(to=name))["status"] == "succeeded"
@@ -37,31 +37,31 @@ def friend(scenario: Scenario) -> str:
 
 
 def upload(scenario: Scenario, to: str, photo: bytes = b"", **wanted: Any) -> httpx.Response:
-    """Ask for a photo to be sent."""
+    """Create a photo DM by upload."""
     job = {"kind": "dm", "account": "shop", "to": to, "callback": "crm", **wanted}
-    files = {"photo": ("photo.jpg", photo or telling_jpeg())}
+    files = {"photo": ("photo.jpg", photo or tagged_jpeg())}
     return scenario.api.post("/jobs", data={"job": json.dumps(job)}, files=files)
 
 
 def uploaded(scenario: Scenario, to: str, **wanted: Any) -> str:
-    """The job of an uploaded photo."""
+    """Create a photo DM by upload; return the job's id."""
     return str(upload(scenario, to, **wanted).raise_for_status().json()["id"])
 
 
 def by_url(scenario: Scenario, to: str, url: str, **wanted: Any) -> str:
-    """The job of a photo that is fetched."""
+    """Create a photo DM by URL; return the job's id."""
     job = {"kind": "dm", "account": "shop", "to": to, "callback": "crm", "photo": url, **wanted}
     return str(scenario.api.post("/jobs", json=job).raise_for_status().json()["id"])
 
 
 def photos_to(scenario: Scenario, to: str) -> list[DmRecord]:
-    """The photos that somebody has got."""
+    """The photos that a recipient has received."""
     dms = scenario.stack.fake_instagram.dms()
     return [dm for dm in dms if dm["kind"] == "photo" and dm["recipients"] == [to]]
 
 
 def content_of(scenario: Scenario, dm: DmRecord) -> bytes:
-    """What a photo is made of, as Instagram has it."""
+    """A photo's bytes at the fake Instagram."""
     uploads = scenario.stack.fake_instagram.uploads()
     (found,) = [each for each in uploads if each["media_id"] == dm["attachment_id"]]
     return base64.b64decode(found["content"])
@@ -74,11 +74,11 @@ def is_kept(scenario: Scenario, job_id: str) -> bool:
 
 
 def test_an_uploaded_photo_arrives_once_and_clean(scenario: Scenario) -> None:
-    # Given a conversation, and a photo that tells who took it
-    to, photo = friend(scenario), telling_jpeg()
+    # Given a thread, and a photo with personal metadata
+    to, photo = known_recipient(scenario), tagged_jpeg()
     # When it is uploaded
     job = scenario.wait_final(uploaded(scenario, to, photo=photo))
-    # Then it is in the conversation, upright, and tells nothing
+    # Then it is in the thread, upright and without metadata
     assert job["status"] == "succeeded"
     (dm,) = photos_to(scenario, to)
     assert job["result"] == {
@@ -98,7 +98,7 @@ def test_an_uploaded_photo_arrives_once_and_clean(scenario: Scenario) -> None:
         "height": 320,
         "sha256": hashlib.sha256(photo).hexdigest(),
     }
-    # And it is no longer here, everything went through the proxy, and its end was told
+    # And it is no longer stored, every call went through the proxy, and there is a callback
     assert not is_kept(scenario, job["id"])
     (call,) = scenario.stack.fake_instagram.log("rupload_photo")[-1:]
     assert (call["host"], call["account"]) == ("rupload.facebook.com", "shop")
@@ -108,14 +108,14 @@ def test_an_uploaded_photo_arrives_once_and_clean(scenario: Scenario) -> None:
 
 
 def test_a_photo_by_url_is_fetched_by_the_worker_and_arrives(scenario: Scenario) -> None:
-    to, photo = friend(scenario), encoded(picture(3000, 1500, "RGBA"), "PNG")
+    to, photo = known_recipient(scenario), encoded(picture(3000, 1500, "RGBA"), "PNG")
     with photo_host({"/receipt?signature=s": photo}) as host:
         job = scenario.wait_final(by_url(scenario, to, host.url("/receipt?signature=s")))
     assert (job["status"], host.requested) == ("succeeded", ["/receipt?signature=s"])
     (dm,) = photos_to(scenario, to)
     assert opened(content_of(scenario, dm)).size == (1440, 720)
     assert (job["photo"]["from"], job["photo"]["width"]) == ("url", 1440)
-    # And where it came from, which may be a secret, is told nowhere
+    # And its URL, which may be secret, appears nowhere
     logs = "".join(log.read_text() for log in scenario.stack.directory.glob("*.log"))
     assert "signature=s" not in logs + json.dumps(job) + json.dumps(
         scenario.wait_callbacks(job["id"])
@@ -125,11 +125,11 @@ def test_a_photo_by_url_is_fetched_by_the_worker_and_arrives(scenario: Scenario)
 
 
 @pytest.mark.parametrize("way", ["upload", "url"])
-def test_a_photo_to_somebody_without_a_conversation_is_refused_before_any_write(
+def test_a_photo_without_a_thread_is_rejected_before_any_write(
     scenario: Scenario, way: str
 ) -> None:
     stranger = f"s{os.urandom(6).hex()}"
-    with photo_host({"/a": telling_jpeg()}) as host:
+    with photo_host({"/a": tagged_jpeg()}) as host:
         url = host.url("/a")
         job_id = (
             uploaded(scenario, stranger) if way == "upload" else by_url(scenario, stranger, url)
@@ -147,7 +147,7 @@ BAD: dict[str, tuple[bytes | Answer, str, str]] = {
     "a PNG bomb": (png_bomb(), "photo_too_many_pixels", "pixels"),
     "9 MB": (bytes(9 * 1024 * 1024), "photo_too_large", "8388608 bytes"),
     "9 MB that are not announced": (
-        Answer(bytes(9 * 1024 * 1024), told=False),
+        Answer(bytes(9 * 1024 * 1024), with_length=False),
         "photo_too_large",
         "8388608 bytes",
     ),
@@ -166,7 +166,7 @@ BAD: dict[str, tuple[bytes | Answer, str, str]] = {
 
 
 @pytest.mark.parametrize(("answer", "code", "says"), BAD.values(), ids=BAD.keys())
-def test_what_is_no_photo_at_its_url_is_told_and_not_sent(
+def test_a_url_without_a_valid_photo_fails_the_job(
     scenario: Scenario, answer: bytes | Answer, code: str, says: str
 ) -> None:
     with photo_host({"/photo.jpg": answer}) as host:
@@ -176,25 +176,25 @@ def test_what_is_no_photo_at_its_url_is_told_and_not_sent(
     assert not is_kept(scenario, job["id"])
 
 
-def test_a_name_that_leads_inside_is_not_fetched(scenario: Scenario) -> None:
-    # Given a name that only a resolver knows to be ours: the door lets it pass
-    with photo_host({"/a": telling_jpeg()}) as host:
+def test_a_hostname_with_an_internal_address_is_not_fetched(scenario: Scenario) -> None:
+    # Given a hostname that resolves to an internal address: the web process accepts it
+    with photo_host({"/a": tagged_jpeg()}) as host:
         job = scenario.wait_final(by_url(scenario, "some.handle", host.url("/a", "0")))
     assert (job["status"], job["error"]["code"]) == ("failed", "photo_url_blocked")
     assert host.requested == []
 
 
-def test_a_photo_that_is_not_there_yet_is_fetched_again(scenario: Scenario) -> None:
-    to = friend(scenario)
+def test_a_temporarily_missing_photo_is_fetched_again(scenario: Scenario) -> None:
+    to = known_recipient(scenario)
     with photo_host({"/a": Answer(status=503)}) as host:
         job_id = by_url(scenario, to, host.url("/a"))
         assert scenario.wait_status(job_id, "waiting")["wait"]["reason"] == "photo_url_failed"
-        host.answers["/a"] = Answer(telling_jpeg())
+        host.answers["/a"] = Answer(tagged_jpeg())
         job = scenario.wait_final(job_id)
     assert (job["status"], job["attempts"], len(photos_to(scenario, to))) == ("succeeded", 2, 1)
 
 
-def test_a_photo_that_is_no_longer_kept_ends_its_job_with_a_word_about_it(
+def test_a_photo_that_is_no_longer_stored_fails_its_job(
     scenario: Scenario,
 ) -> None:
     job_id = uploaded(scenario, "some.handle", delay_seconds=2)
@@ -205,8 +205,8 @@ def test_a_photo_that_is_no_longer_kept_ends_its_job_with_a_word_about_it(
     assert scenario.api.post(f"/jobs/{job_id}/retry").json()["error"]["code"] == "photo_gone"
 
 
-def test_a_dry_run_does_all_but_the_write(scenario: Scenario) -> None:
-    to = friend(scenario)
+def test_a_dry_run_does_everything_but_the_write(scenario: Scenario) -> None:
+    to = known_recipient(scenario)
     before = len(scenario.stack.fake_instagram.uploads())
     job = scenario.wait_final(uploaded(scenario, to, dry_run=True))
     assert (job["status"], job["result"]) == ("succeeded", {"dry_run": True})
@@ -227,23 +227,23 @@ def test_a_dry_run_does_all_but_the_write(scenario: Scenario) -> None:
     ],
     ids=["dropped", "server error", "empty reply", "cut reply", "dropped after"],
 )
-def test_an_upload_that_fails_is_known_not_to_be_sent(
-    scenario: Scenario, effect: dict[str, Any]
-) -> None:
-    to = friend(scenario)
+def test_after_a_failed_upload_nothing_was_sent(scenario: Scenario, effect: dict[str, Any]) -> None:
+    to = known_recipient(scenario)
     scenario.stack.fake_instagram.fault("rupload_photo", **effect)
     job = scenario.wait_final(uploaded(scenario, to), 40)
-    # It is just tried again, without a look-up
+    # It is retried without a verification lookup
     assert (job["status"], job["attempts"], len(photos_to(scenario, to))) == ("succeeded", 2, 1)
     timeline = scenario.api.get(f"/jobs/{job['id']}/timeline").json()["items"]
-    assert [line["why"] for line in timeline if line["why"] in ("intent", "look-up")] == [
+    assert [
+        line["why"] for line in timeline if line["why"] in ("intent", "verification lookup")
+    ] == [
         "intent",
         "intent",
     ]
 
 
-def test_a_refusal_at_the_upload_that_is_about_the_account_holds_it(scenario: Scenario) -> None:
-    to = friend(scenario)
+def test_an_account_error_at_the_upload_holds_the_account(scenario: Scenario) -> None:
+    to = known_recipient(scenario)
     scenario.stack.fake_instagram.fault("rupload_photo", error="challenge_required")
     job_id = uploaded(scenario, to)
     scenario.wait_status(job_id, "held")
@@ -263,23 +263,23 @@ def test_a_refusal_at_the_upload_that_is_about_the_account_holds_it(scenario: Sc
     ],
     ids=["connection dropped", "empty reply", "cut reply", "server error"],
 )
-def test_a_photo_whose_answer_was_lost_is_found_and_not_repeated(
+def test_a_photo_whose_response_was_lost_is_found_and_not_repeated(
     scenario: Scenario, effect: dict[str, Any]
 ) -> None:
-    to = friend(scenario)
+    to = known_recipient(scenario)
     scenario.stack.fake_instagram.fault("broadcast_photo", **effect)
     job = scenario.wait_final(uploaded(scenario, to), 40)
     assert job["status"] == "succeeded"
     assert [dm["item_id"] for dm in photos_to(scenario, to)] == [job["result"]["message_id"]]
 
 
-def test_a_photo_that_never_arrived_is_sent_after_two_looks(scenario: Scenario) -> None:
-    to = friend(scenario)
+def test_a_photo_that_never_arrived_is_sent_after_two_lookups(scenario: Scenario) -> None:
+    to = known_recipient(scenario)
     scenario.stack.fake_instagram.fault("broadcast_photo", "drop_before")
     job = scenario.wait_final(uploaded(scenario, to), 40)
     assert (job["status"], len(photos_to(scenario, to))) == ("succeeded", 1)
     timeline = scenario.api.get(f"/jobs/{job['id']}/timeline").json()["items"]
-    assert sum(line["why"] == "look-up" for line in timeline) == 2
+    assert sum(line["why"] == "verification lookup" for line in timeline) == 2
 
 
 @pytest.mark.parametrize(
@@ -291,14 +291,14 @@ def test_a_photo_that_never_arrived_is_sent_after_two_looks(scenario: Scenario) 
     ],
     ids=["before the upload", "after the upload", "after the write"],
 )
-def test_a_worker_killed_in_this_request_leaves_the_photo_to_another(
+def test_after_a_kill_in_this_request_another_worker_sends_the_photo(
     scenario: Scenario, call: str, effect: dict[str, Any]
 ) -> None:
-    # Given a worker that is killed while it waits for an answer
-    to = friend(scenario)
+    # Given a worker that is killed while it waits for a response
+    to = known_recipient(scenario)
     fault = scenario.stack.fake_instagram.fault(call, **effect)
     job_id = uploaded(scenario, to)
-    # A call is in the log before its body is there, and only then meets the fault.
+    # A call is logged before its body has arrived, and meets the fault only then.
     until(
         lambda: [each for each in scenario.stack.fake_instagram.log(call) if each["fault"] == fault]
     )
@@ -307,16 +307,16 @@ def test_a_worker_killed_in_this_request_leaves_the_photo_to_another(
     scenario.stack.processes["worker"].kill()
     # When another starts
     scenario.stack.start("worker")
-    # Then the photo arrives once, and its end is told once
+    # Then the photo arrives once, with one callback
     job = scenario.wait_final(job_id, 40)
     assert job["status"] == "succeeded"
     assert [dm["item_id"] for dm in photos_to(scenario, to)] == [job["result"]["message_id"]]
     assert len(scenario.wait_callbacks(job_id)) == 1
 
 
-def test_a_worker_told_to_stop_in_an_upload_hands_the_job_back(scenario: Scenario) -> None:
+def test_a_worker_that_stops_during_an_upload_hands_the_job_back(scenario: Scenario) -> None:
     # Given an upload that hangs for longer than a stop may take
-    to = friend(scenario)
+    to = known_recipient(scenario)
     scenario.stack.fake_instagram.fault("rupload_photo", delay_seconds=60)
     job_id = uploaded(scenario, to)
     scenario.wait_status(job_id, "sending")
@@ -324,7 +324,7 @@ def test_a_worker_told_to_stop_in_an_upload_hands_the_job_back(scenario: Scenari
     # When its worker is told to stop
     worker.signal(signal.SIGTERM)
     assert worker.wait(25) == 0
-    # Then it has said that nothing was sent: there is nothing to look for
+    # Then the job is known not to be sent: there is nothing to verify
     assert scenario.job(job_id)["status"] in ("queued", "waiting")
     scenario.stack.start("worker")
     assert scenario.wait_final(job_id, 40)["status"] == "succeeded"

@@ -1,4 +1,4 @@
-"""The Procfile under those who run Procfiles: honcho, and a plain supervisor."""
+"""The Procfile under honcho, and its processes under a plain supervisor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from deploy.local.wait import until
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    """Store, fake Instagram and receiver; the processes are somebody else's."""
+    """Store, fake Instagram and receiver; the tests start the processes."""
     with Stack(tmp_path, processes=()) as running:
         yield running
 
@@ -38,18 +38,18 @@ def test_honcho_starts_everything_and_stops_it_cleanly(
     finally:
         if honcho.returncode is None:
             honcho.kill()
-    # Then every process ended by itself: nobody was killed
-    said = honcho.log.read_text()
-    assert "SIGKILL" not in said, said[-3000:]
-    stopped = [line for line in said.splitlines() if "stopped (rc=" in line]
-    assert len(stopped) == 3, said[-3000:]
+    # Then every process exited by itself
+    output = honcho.log.read_text()
+    assert "SIGKILL" not in output, output[-3000:]
+    stopped = [line for line in output.splitlines() if "stopped (rc=" in line]
+    assert len(stopped) == 3, output[-3000:]
     assert all("rc=0" in line or "rc=-15" in line or "rc=143" in line for line in stopped), stopped
 
 
 @pytest.mark.parametrize("name", ["web", "worker", "scheduler"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
 @pytest.mark.parametrize("group", [False, True], ids=["process", "group"])
-def test_each_process_ends_well_however_it_is_told(
+def test_each_process_exits_cleanly_however_it_is_signaled(
     stack: Stack, name: str, number: signal.Signals, group: bool
 ) -> None:
     process = stack.start(name)
@@ -68,7 +68,7 @@ def test_each_process_ends_well_however_it_is_told(
     assert "Traceback" not in process.log.read_text()
 
 
-#: As the worker's boot goes on: what has been imported last, and what it says at its end.
+#: Moments of the worker's boot: the module imported last, and its final message.
 BOOT = [
     "actors.dramatiq_async.shutdown",
     "service.config.settings",
@@ -80,45 +80,45 @@ BOOT = [
 
 @pytest.mark.parametrize("moment", BOOT)
 @pytest.mark.parametrize("group", [False, True], ids=["process", "group"])
-def test_a_worker_that_is_told_to_stop_while_it_boots_ends_well(
+def test_a_worker_that_is_stopped_while_it_boots_exits_cleanly(
     stack: Stack, moment: str, group: bool
 ) -> None:
-    # Given a worker that says what it imports, as far as that
+    # Given a worker that logs its imports, up to this one
     worker = stack.start("worker", environ={"PYTHONPROFILEIMPORTTIME": "1"})
     until(lambda: moment in worker.log.read_text(), 30, moment)
-    # When it is told once, or as often as some platforms do
+    # When it is signaled once, or several times as some platforms do
     for _ in range(3 if group else 1):
         worker.signal(signal.SIGTERM, group=group)
-    # Then it ends by itself
+    # Then it exits by itself
     assert worker.wait(25) == 0, worker.log.read_text()[-2000:]
     assert "Traceback" not in worker.log.read_text()
 
 
 @pytest.mark.parametrize("moment", ["pendulum", "actors.runtime", "retention"])
-def test_a_scheduler_ends_well_however_often_it_is_told(stack: Stack, moment: str) -> None:
+def test_a_scheduler_exits_cleanly_however_often_it_is_signaled(stack: Stack, moment: str) -> None:
     scheduler = stack.start("scheduler", environ={"PYTHONPROFILEIMPORTTIME": "1"})
     until(lambda: moment in scheduler.log.read_text(), 30, moment)
-    until(lambda: _told_again(scheduler), 25, "its end")
+    until(lambda: _signal_again(scheduler), 25, "its end")
     assert scheduler.returncode == 0, scheduler.log.read_text()[-2000:]
     assert "Traceback" not in scheduler.log.read_text()
 
 
-def test_honcho_with_a_short_stop_hands_a_write_back_and_it_is_made_once(stack: Stack) -> None:
-    # Given the Procfile under honcho, which kills 5 s after the first process has ended
+def test_a_write_handed_back_under_a_short_stop_is_made_once(stack: Stack) -> None:
+    # Given the Procfile under honcho, which kills 5 s after the first process has exited
     environ = {**stack.environ(), "STOP_SECONDS": "3", "LEASE_SECONDS": "2", "SETTLE_SECONDS": "1"}
     stack.fake_instagram.fault("broadcast_*", delay_seconds=30)
     with _honcho(stack, "first", environ) as honcho:
         hook = f"{stack.url}/webhooks/stripe"
         assert send(hook, stack.webhook_secret, event("checkout.session.completed")).status == 202
         until(lambda: stack.fake_instagram.log(call="broadcast_text"), 30, "the write")
-        # When it stops with a write under way
+        # When it stops with a write in progress
         honcho.signal(signal.SIGTERM)
         honcho.wait(25)
-        # Then nobody was killed
-        said = honcho.log.read_text()
-        assert "SIGKILL" not in said, said[-3000:]
-        assert "handed back" in said
-    # And the write is made once after all
+        # Then no process was killed
+        output = honcho.log.read_text()
+        assert "SIGKILL" not in output, output[-3000:]
+        assert "interrupted" in output
+    # And the write is made once by the next worker
     stack.fake_instagram.clear_faults()
     with _honcho(stack, "second", environ):
         until(stack.receiver.received, 60, "the callback")
@@ -133,10 +133,10 @@ def _honcho(stack: Stack, name: str, environ: Mapping[str, str]) -> Iterator[Pro
         until(stack.ready, 30, "readiness")
         yield honcho
     finally:
-        # It has its processes in groups of their own: it has to end them itself.
+        # Its processes are in their own groups, so that only honcho can end them.
         honcho.stop()
 
 
-def _told_again(process: Process) -> bool:
+def _signal_again(process: Process) -> bool:
     process.signal(signal.SIGTERM)
     return process.returncode is not None

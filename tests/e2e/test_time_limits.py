@@ -1,4 +1,4 @@
-"""What hangs for ever is cut by its time limit, and its work goes on."""
+"""An attempt that hangs is cut by its time limit, and the work continues."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from tests.support.scenario import Scenario
 
 @pytest.fixture
 def scenario(tmp_path: Path) -> Iterator[Scenario]:
-    """A way through a stack without a worker of its own."""
+    """A test's jobs on a stack without a worker."""
     with Stack(tmp_path, processes=("web",), environ=SHORT) as stack:
         scenario = Scenario(stack, "late")
         yield scenario
         scenario.api.close()
 
 
-def test_a_job_whose_attempt_hangs_is_taken_up_again_and_written_once(
+def test_a_job_whose_attempt_hangs_is_resumed_and_written_once(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("actors.dramatiq_async.time_limit.TIME_LIMIT_MS", 3_000)
     scenario.stack.fake_instagram.fault("broadcast_text", "hang")
     with in_process_worker(scenario.stack):
         job = scenario.wait_final(scenario.create_dm(), 60)
-    # It was canceled in the middle of its write: looked for, not found, and sent again
+    # It was canceled during its write: looked up, not found, and sent again
     assert job["status"] == "succeeded"
     whys = [each["why"] for each in scenario.api.get(f"/jobs/{job['id']}/timeline").json()["items"]]
-    assert "handed back" in whys
+    assert "interrupted" in whys
     assert len(scenario.dms()) == 1
 
 
-def test_a_callback_whose_attempt_hangs_is_taken_up_again(
+def test_a_callback_whose_attempt_hangs_is_retried(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("actors.registry.DELIVERY_LIMIT_MS", 1_000)

@@ -1,4 +1,4 @@
-"""What goes wrong on the way, through real processes: nothing is lost, nothing is sent twice."""
+"""Failures through real processes: nothing is lost, nothing is sent twice."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 from deploy.local.wait import until
+from tests.support.follower_exports import last_call
 from tests.support.scenario import Scenario
 
 #: When a late write is stored: after the settle time, and before the second lookup, which follows
@@ -17,7 +18,7 @@ from tests.support.scenario import Scenario
 SETTLE_SECONDS, LATE_SECONDS = 5, 6.5
 
 
-def test_a_failure_of_the_moment_is_tried_again(scenario: Scenario) -> None:
+def test_a_temporary_failure_is_retried(scenario: Scenario) -> None:
     scenario.stack.fake_instagram.fault("usernameinfo", status=503)
     recipient = f"u{abs(hash(scenario.name)) % 10**9}x"
     scenario.stack.fake_instagram.add_user(recipient)
@@ -35,25 +36,25 @@ def test_a_failure_of_the_moment_is_tried_again(scenario: Scenario) -> None:
     ],
     ids=["connection dropped", "empty reply", "cut reply", "server error"],
 )
-def test_a_write_whose_answer_was_lost_is_found_and_not_repeated(
+def test_a_write_whose_response_was_lost_is_found_and_not_repeated(
     scenario: Scenario, effect: dict[str, object]
 ) -> None:
-    # Given the DM is stored and the answer goes wrong
+    # Given a DM that is stored while its response is lost
     scenario.stack.fake_instagram.fault("broadcast_*", **effect)  # type: ignore[arg-type]
     # When the job has ended
     job = scenario.wait_final(scenario.create_dm(), 40)
-    # Then it was found, not sent again
+    # Then the DM was found, not sent again
     assert job["status"] == "succeeded"
     assert [dm["item_id"] for dm in scenario.dms(scenario.name)] == [job["result"]["message_id"]]
 
 
-def test_a_write_that_never_arrived_is_sent_after_two_looks(scenario: Scenario) -> None:
+def test_a_write_that_never_arrived_is_sent_after_two_lookups(scenario: Scenario) -> None:
     scenario.stack.fake_instagram.fault("broadcast_*", "drop_before")
     job = scenario.wait_final(scenario.create_dm(), 40)
     assert job["status"] == "succeeded"
     assert len(scenario.dms(scenario.name)) == 1
     timeline = scenario.api.get(f"/jobs/{job['id']}/timeline").json()["items"]
-    assert sum(line["why"] == "look-up" for line in timeline) == 2
+    assert sum(line["why"] == "verification lookup" for line in timeline) == 2
 
 
 def test_a_write_that_is_stored_long_after_its_connection_was_cut_is_not_sent_again(
@@ -63,13 +64,14 @@ def test_a_write_that_is_stored_long_after_its_connection_was_cut_is_not_sent_ag
     scenario.stack.processes["worker"].stop()
     scenario.stack.start("worker", environ={"SETTLE_SECONDS": str(SETTLE_SECONDS)})
     scenario.stack.fake_instagram.fault("broadcast_*", delay_seconds=LATE_SECONDS)
+    before = last_call(scenario)
     job_id = scenario.create_dm()
-    writes = partial(scenario.stack.fake_instagram.log, call="broadcast_text")
+    writes = partial(scenario.stack.fake_instagram.log, call="broadcast_text", since=before)
     [write] = until(writes, 20, "the write")
     # When the connection is cut before that
     cut_at = time.monotonic()
     scenario.stack.fake_instagram.cut_connections()
-    # Then the worker settles, looks twice and finds it
+    # Then the worker waits the settle time, looks twice and finds it
     job = scenario.wait_final(job_id, 40)
     first_lookup = scenario.stack.fake_instagram.log(since=write["seq"])[0]
     assert first_lookup["begun"] - cut_at >= SETTLE_SECONDS
@@ -79,7 +81,7 @@ def test_a_write_that_is_stored_long_after_its_connection_was_cut_is_not_sent_ag
     assert [dm["item_id"] for dm in scenario.dms(scenario.name)] == [job["result"]["message_id"]]
 
 
-def test_a_worker_killed_in_a_write_leaves_it_to_another(scenario: Scenario) -> None:
+def test_after_a_kill_in_a_write_another_worker_ends_the_job(scenario: Scenario) -> None:
     # Given a worker that is killed while its DM is stored but not answered
     scenario.stack.fake_instagram.fault("broadcast_*", delay_after_effect_seconds=5)
     job_id = scenario.create_dm()
@@ -95,7 +97,7 @@ def test_a_worker_killed_in_a_write_leaves_it_to_another(scenario: Scenario) -> 
 
 
 def test_a_worker_told_to_stop_many_times_finishes_its_work_first(scenario: Scenario) -> None:
-    # Given a DM under way
+    # Given a DM in progress
     scenario.stack.fake_instagram.fault("broadcast_*", delay_seconds=3)
     job_id = scenario.create_dm()
     scenario.wait_status(job_id, "sending")
@@ -103,7 +105,7 @@ def test_a_worker_told_to_stop_many_times_finishes_its_work_first(scenario: Scen
     worker = scenario.stack.processes["worker"]
     for _ in range(4):
         worker.signal(signal.SIGTERM, group=True)
-    # Then it ends well and in time, and the job with it
+    # Then it exits cleanly and in time, and the job is done
     assert worker.wait(25) == 0
     assert scenario.job(job_id)["status"] == "succeeded"
     assert len(scenario.dms(scenario.name)) == 1
@@ -112,7 +114,7 @@ def test_a_worker_told_to_stop_many_times_finishes_its_work_first(scenario: Scen
 def test_a_write_that_hangs_while_its_worker_stops_is_handed_back_and_found(
     scenario: Scenario,
 ) -> None:
-    # Given a DM that is stored and whose answer hangs for longer than a stop may take
+    # Given a DM that is stored and whose response takes longer than a stop may
     scenario.stack.fake_instagram.fault("broadcast_*", delay_after_effect_seconds=40)
     job_id = scenario.create_dm()
     until(lambda: scenario.dms(scenario.name), 20, "the DM")
@@ -120,7 +122,7 @@ def test_a_write_that_hangs_while_its_worker_stops_is_handed_back_and_found(
     worker = scenario.stack.processes["worker"]
     began = time.monotonic()
     worker.signal(signal.SIGTERM)
-    # Then it ends in time, and another finds the DM
+    # Then it exits in time, and another finds the DM
     assert worker.wait(25) == 0
     assert time.monotonic() - began < 25
     scenario.stack.start("worker")
@@ -139,7 +141,7 @@ def test_a_restarted_worker_uses_the_saved_session(scenario: Scenario) -> None:
     assert len(scenario.stack.fake_instagram.devices()) == 1
 
 
-def test_a_challenge_holds_the_account_until_somebody_resumes_it(scenario: Scenario) -> None:
+def test_a_challenge_holds_the_account_until_it_is_resumed(scenario: Scenario) -> None:
     scenario.stack.fake_instagram.fault("broadcast_*", error="challenge_required")
     first = scenario.create_dm(text=f"{scenario.name} first")
     scenario.wait_status(first, "held")
@@ -147,7 +149,7 @@ def test_a_challenge_holds_the_account_until_somebody_resumes_it(scenario: Scena
     scenario.wait_status(second, "held")
     account = scenario.api.get("/accounts/shop").json()
     assert (account["status"], account["hold"]["reason"]) == ("held", "challenge_required")
-    # When the account is resumed, the jobs go on in their order
+    # When the account is resumed, then the jobs continue in order
     scenario.api.post("/accounts/shop/resume").raise_for_status()
     assert (
         scenario.wait_final(first)["status"] == scenario.wait_final(second)["status"] == "succeeded"
@@ -156,7 +158,7 @@ def test_a_challenge_holds_the_account_until_somebody_resumes_it(scenario: Scena
     assert texts == [f"{scenario.name} first", f"{scenario.name} second"]
 
 
-def test_please_wait_puts_the_account_to_rest_with_a_time(scenario: Scenario) -> None:
+def test_please_wait_starts_a_cooldown_with_an_end(scenario: Scenario) -> None:
     scenario.stack.fake_instagram.fault("broadcast_*", error="please_wait")
     job = scenario.wait_status(scenario.create_dm(), "waiting")
     assert job["wait"]["reason"] == "please_wait"

@@ -148,10 +148,10 @@ def test_a_failed_condition_creates_no_job_and_says_why() -> None:
     ],
 )
 def test_an_event_pattern_is_a_case_sensitive_glob(pattern: str, listens: bool) -> None:
-    listener = rule(event=pattern)
+    subscriber = rule(event=pattern)
 
-    assert bool(plan(stripe_event(PAID), listener).results) is listens
-    assert (mismatch(listener, "stripe", PAID) is None) is listens
+    assert bool(plan(stripe_event(PAID), subscriber).results) is listens
+    assert (mismatch(subscriber, "stripe", PAID) is None) is listens
 
 
 def test_a_rule_of_another_source_does_not_match() -> None:

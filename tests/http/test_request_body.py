@@ -49,16 +49,16 @@ def test_a_body_of_exactly_the_limit_is_read() -> None:
 
 
 def test_a_body_one_byte_above_the_limit_is_rejected_before_its_end() -> None:
-    with pytest.raises(BodyRejected) as refused:
+    with pytest.raises(BodyRejected) as response:
         read([b"12345", b"67890", b"1"])
-    assert (refused.value.status, refused.value.code) == (413, "body_too_large")
+    assert (response.value.status, response.value.code) == (413, "body_too_large")
 
 
 @pytest.mark.parametrize("declared", ["11", "99999999999999999999999999999999", "9" * 5000])
 def test_a_declared_length_above_the_limit_is_rejected_unread(declared: str) -> None:
-    with pytest.raises(BodyRejected) as refused:
+    with pytest.raises(BodyRejected) as response:
         read([], headers={"content-length": declared})
-    assert refused.value.status == 413
+    assert response.value.status == 413
 
 
 @pytest.mark.parametrize("declared", ["", "x", "-1", "10"])
@@ -67,16 +67,16 @@ def test_an_invalid_declared_length_is_ignored(declared: str) -> None:
 
 
 def test_a_slow_body_is_rejected() -> None:
-    with pytest.raises(BodyRejected) as refused:
+    with pytest.raises(BodyRejected) as response:
         read([b"ab"])
-    assert (refused.value.status, refused.value.code) == (408, "slow_body")
+    assert (response.value.status, response.value.code) == (408, "slow_body")
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity, gzip", "GZIP", "br"])
 def test_an_encoded_body_is_rejected(encoding: str) -> None:
-    with pytest.raises(BodyRejected) as refused:
+    with pytest.raises(BodyRejected) as response:
         read([b"ab", b""], headers={"content-encoding": encoding})
-    assert refused.value.status == 415
+    assert response.value.status == 415
 
 
 @pytest.mark.parametrize("encoding", ["", "identity", " Identity "])
@@ -105,11 +105,11 @@ def test_each_request_has_its_own_deadline() -> None:
         loop, patience, late = asyncio.get_running_loop(), SharedTimeout(0.2), []
 
         async def read(*chunks: bytes) -> bytes:
-            began = loop.time()
+            started = loop.time()
             try:
                 return await read_body(*request(chunks), 10, patience)
             except BodyRejected:
-                late.append(loop.time() - began)
+                late.append(loop.time() - started)
                 # The task continues as if nothing had happened.
                 await asyncio.sleep(0)
                 return b"late"

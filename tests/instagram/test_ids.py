@@ -113,10 +113,10 @@ def test_an_ambiguous_or_invalid_recipient_is_rejected(raw: str, reason: str) ->
 
 @pytest.mark.parametrize("raw", ["jenny@secret.example", "Jenny Secret", "https://secret.example/"])
 def test_an_error_does_not_repeat_the_input(raw: str) -> None:
-    with pytest.raises(InvalidIdentifier) as refusal:
+    with pytest.raises(InvalidIdentifier) as error:
         normalise_recipient(raw)
 
-    assert "secret" not in str(refusal.value).lower()
+    assert "secret" not in str(error.value).lower()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The door: one event and rule make one job, stored and rung for in the same step."""
+"""Accepting events: one event and rule create one job and its wake-up, in one step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.ledger import DAY, HOUR, SECOND, TIMES, Event, LedgerHarness,
 EVENT = Event("evt_1")
 
 
-def test_one_event_and_rule_make_one_job_with_a_wake_up(ledger: LedgerHarness) -> None:
+def test_one_event_and_rule_create_one_job_with_a_wake_up(ledger: LedgerHarness) -> None:
     accepted = ledger.accept(EVENT, draft())
 
     assert accepted.outcome == "accepted"
@@ -31,18 +31,18 @@ def test_one_event_and_rule_make_one_job_with_a_wake_up(ledger: LedgerHarness) -
     assert ledger.take_messages() == accepted.jobs
 
 
-def test_every_rule_of_an_event_makes_its_own_job(ledger: LedgerHarness) -> None:
+def test_every_rule_of_an_event_creates_its_own_job(ledger: LedgerHarness) -> None:
     accepted = ledger.accept(EVENT, draft(rule="a"), draft(rule="b", kind="comment", post="Cx"))
 
     assert len(set(accepted.jobs)) == 2
     assert [ledger.record(job_id).source["rule"] for job_id in accepted.jobs] == ["a", "b"]
 
 
-def test_a_duplicate_is_answered_with_the_same_ids_and_makes_nothing(ledger: LedgerHarness) -> None:
+def test_a_duplicate_returns_the_same_ids_and_creates_nothing(ledger: LedgerHarness) -> None:
     first = ledger.accept(EVENT, draft())
     keys = sorted(ledger.store.keys("*"))
 
-    # The second delivery meets other rules: they are not run.
+    # The rules have changed before the second delivery; they are not run.
     again = ledger.accept(EVENT, draft(rule="renamed"), draft(rule="thank-you", text="other"))
 
     assert again == Acceptance("duplicate", "evt_1", first.jobs)
@@ -50,7 +50,7 @@ def test_a_duplicate_is_answered_with_the_same_ids_and_makes_nothing(ledger: Led
     assert ledger.take_messages() == first.jobs
 
 
-def test_concurrent_deliveries_of_one_event_have_one_winner(
+def test_one_of_several_concurrent_deliveries_of_an_event_is_accepted(
     store_url: str, ledger: LedgerHarness
 ) -> None:
     async def deliver_at_once() -> list[Acceptance]:
@@ -73,7 +73,7 @@ def test_concurrent_deliveries_of_one_event_have_one_winner(
     assert len(ledger.take_messages()) == 1
 
 
-def test_the_same_id_through_another_source_is_another_event(ledger: LedgerHarness) -> None:
+def test_the_same_id_from_another_source_is_another_event(ledger: LedgerHarness) -> None:
     first = ledger.accept(EVENT, draft(), source="stripe")
     second = ledger.accept(EVENT, draft(), source="paddle")
 
@@ -81,7 +81,9 @@ def test_the_same_id_through_another_source_is_another_event(ledger: LedgerHarne
     assert first.jobs != second.jobs
 
 
-def test_the_same_id_with_other_data_is_kept_apart_and_makes_no_job(ledger: LedgerHarness) -> None:
+def test_the_same_id_with_other_data_is_stored_separately_and_creates_no_job(
+    ledger: LedgerHarness,
+) -> None:
     accepted = ledger.accept(EVENT, draft(), body=b'{"amount":1}')
     other = Event("evt_1", fingerprint="e" * 64)
 
@@ -90,13 +92,13 @@ def test_the_same_id_with_other_data_is_kept_apart_and_makes_no_job(ledger: Ledg
     assert conflict == Acceptance("conflict", "evt_1~" + "e" * 12, [])
     assert ledger.accept(other, draft()) == conflict
     assert [event.status for event in _named(ledger, "evt_1")] == ["accepted"]
-    [kept] = _named(ledger, conflict.event_id)
-    assert kept.status == "conflict"
-    assert ledger.run(ledger.queries.event_body("stripe", kept.id)) == b'{"amount":2}'
+    [stored] = _named(ledger, conflict.event_id)
+    assert stored.status == "conflict"
+    assert ledger.run(ledger.queries.event_body("stripe", stored.id)) == b'{"amount":2}'
     assert ledger.take_messages() == accepted.jobs
 
 
-def test_a_business_key_makes_one_job_of_two_events(ledger: LedgerHarness) -> None:
+def test_two_events_with_one_business_key_create_one_job(ledger: LedgerHarness) -> None:
     first = ledger.accept(Event("evt_1"), draft(once_key="pi_1"))
     second = ledger.accept(Event("evt_2"), draft(once_key="pi_1"))
     third = ledger.accept(Event("evt_3"), draft(once_key="pi_2"))
@@ -106,7 +108,7 @@ def test_a_business_key_makes_one_job_of_two_events(ledger: LedgerHarness) -> No
     assert len({first.jobs[0], third.jobs[0], other_rule.jobs[0]}) == 3
 
 
-def test_a_business_key_is_remembered_past_the_start_of_its_job(ledger: LedgerHarness) -> None:
+def test_a_business_key_is_remembered_after_its_job_started(ledger: LedgerHarness) -> None:
     first = ledger.accept(Event("evt_1"), draft(once_key="pi_1", delay_ms=100 * DAY))
     ledger.pass_time(130 * DAY)
 
@@ -115,7 +117,7 @@ def test_a_business_key_is_remembered_past_the_start_of_its_job(ledger: LedgerHa
     assert ledger.accept(Event("evt_3"), draft(once_key="pi_1")).jobs != first.jobs
 
 
-def test_a_job_born_failed_has_its_callback_and_no_wake_up_of_its_own(
+def test_a_job_rejected_at_creation_has_a_callback_and_no_wake_up(
     ledger: LedgerHarness,
 ) -> None:
     failure = Failure("recipient_missing", "The event names nobody.")
@@ -133,7 +135,7 @@ def test_a_job_born_failed_has_its_callback_and_no_wake_up_of_its_own(
 
 
 @pytest.mark.parametrize("moment", [{"delay_ms": HOUR}, {"delay_ms": 365 * DAY}])
-def test_a_delayed_job_is_scheduled_and_rung_for_when_due(
+def test_a_delayed_job_is_scheduled_and_woken_when_due(
     ledger: LedgerHarness, moment: dict[str, int]
 ) -> None:
     job_id = ledger.add_job(**moment)
@@ -151,19 +153,19 @@ def test_a_delayed_job_is_scheduled_and_rung_for_when_due(
 @pytest.mark.parametrize(
     "parts", [(), ("",), ("stripe", "evt_1", "thank-you"), ("\u2603", "x" * 500)]
 )
-def test_an_id_is_base32_of_the_hash_of_its_parts(parts: tuple[str, ...]) -> None:
-    # Jobs are found again by it: it must stay what it was.
+def test_a_derived_id_is_the_base32_hash_of_its_parts(parts: tuple[str, ...]) -> None:
+    # Jobs are found by it, so it must never change.
     raws = [part.encode() for part in parts]
-    told = b"".join(len(raw).to_bytes(8, "big") + raw for raw in raws)
-    text = base64.b32encode(hashlib.sha256(told).digest()).decode().lower()
+    message = b"".join(len(raw).to_bytes(8, "big") + raw for raw in raws)
+    text = base64.b32encode(hashlib.sha256(message).digest()).decode().lower()
     assert derived_id("job", *parts) == f"job_{text[:26]}"
 
 
-def test_an_absolute_start_in_the_past_is_now(ledger: LedgerHarness) -> None:
+def test_a_start_time_in_the_past_means_now(ledger: LedgerHarness) -> None:
     assert ledger.status(ledger.add_job(run_at_ms=1_000)) is Status.QUEUED
 
 
-def test_the_body_is_kept_compressed_and_for_a_while(ledger: LedgerHarness) -> None:
+def test_the_body_is_stored_compressed_for_its_retention(ledger: LedgerHarness) -> None:
     body = json.dumps({"line": ["the same"] * 1000}).encode()
     ledger.accept(EVENT, body=body)
 
@@ -174,31 +176,31 @@ def test_the_body_is_kept_compressed_and_for_a_while(ledger: LedgerHarness) -> N
     assert decompress(packed) == body
     assert TIMES.keep_bodies - 60 * SECOND < ttl <= TIMES.keep_bodies
     assert ledger.run(ledger.queries.event_body("stripe", "evt_1")) == body
-    # Releases before used zlib.
+    # Older releases used zlib.
     ledger.store.set(key, zlib.compress(body))
     assert ledger.run(ledger.queries.event_body("stripe", "evt_1")) == body
 
 
-def test_an_ignored_event_is_known_and_has_no_jobs(ledger: LedgerHarness) -> None:
+def test_an_ignored_event_is_stored_without_jobs(ledger: LedgerHarness) -> None:
     event = Event("evt_test", livemode=True)
     ledger.accept(event, status="ignored", notes=[{"rule": None, "outcome": "livemode"}])
 
-    [kept] = _named(ledger, "evt_test")
-    assert (kept.status, kept.livemode, kept.jobs) == ("ignored", True, ())
-    assert kept.notes == [{"rule": None, "outcome": "livemode"}]
+    [stored] = _named(ledger, "evt_test")
+    assert (stored.status, stored.livemode, stored.jobs) == ("ignored", True, ())
+    assert stored.notes == [{"rule": None, "outcome": "livemode"}]
     assert ledger.accept(event, draft()).outcome == "duplicate"
 
 
-def test_an_unusable_body_is_quarantined_under_its_hash(ledger: LedgerHarness) -> None:
+def test_an_invalid_body_is_quarantined_by_its_hash(ledger: LedgerHarness) -> None:
     event = QuarantinedEvent.of(b"not json", "not_json")
     assert ledger.accept(event, body=b"not json", status="quarantined").outcome == "accepted"
     assert ledger.accept(event, body=b"not json", status="quarantined").outcome == "duplicate"
 
-    [kept] = _named(ledger, event.id)
-    assert (kept.status, kept.type, kept.livemode) == ("quarantined", "not_json", None)
+    [stored] = _named(ledger, event.id)
+    assert (stored.status, stored.type, stored.livemode) == ("quarantined", "not_json", None)
 
 
-def test_a_lost_wake_up_is_rung_again_by_a_duplicate(ledger: LedgerHarness) -> None:
+def test_a_duplicate_sends_a_lost_wake_up_again(ledger: LedgerHarness) -> None:
     job_id = ledger.accept(EVENT, draft()).jobs[0]
     assert ledger.take_messages() == [job_id]
 
@@ -210,7 +212,7 @@ def test_a_lost_wake_up_is_rung_again_by_a_duplicate(ledger: LedgerHarness) -> N
     assert ledger.take_messages() == [job_id]
 
 
-def test_a_claimed_job_is_not_rung_again_by_a_duplicate(ledger: LedgerHarness) -> None:
+def test_a_duplicate_does_not_wake_a_claimed_job(ledger: LedgerHarness) -> None:
     ledger.claim(ledger.accept(EVENT, draft()).jobs[0])
     ledger.take_messages()
     ledger.pass_time(2 * TIMES.lease)
@@ -220,7 +222,7 @@ def test_a_claimed_job_is_not_rung_again_by_a_duplicate(ledger: LedgerHarness) -
     assert ledger.take_messages() == []
 
 
-def test_what_a_caller_says_comes_back_as_it_was_said(ledger: LedgerHarness) -> None:
+def test_text_and_metadata_are_returned_unchanged(ledger: LedgerHarness) -> None:
     metadata = {
         "big": 2**63 + 1,
         "float": 1e-7,
@@ -238,10 +240,10 @@ def test_what_a_caller_says_comes_back_as_it_was_said(ledger: LedgerHarness) -> 
 
 
 def _named(ledger: LedgerHarness, event_id: str) -> list[Any]:
-    return ledger.run(ledger.queries.events_named(event_id))
+    return ledger.run(ledger.queries.events_with_id(event_id))
 
 
-def test_the_error_of_one_event_does_not_touch_another_of_its_batch(ledger: LedgerHarness) -> None:
+def test_an_error_of_one_event_does_not_affect_others_of_its_batch(ledger: LedgerHarness) -> None:
     # Given an event whose record is damaged
     ledger.store.set("hg:event:stripe:evt_bad", "not a hash")
 

@@ -1,4 +1,4 @@
-"""Wake-ups are Dramatiq's own messages: the stock broker is the reference for what we write."""
+"""Wake-ups are Dramatiq messages: the stock broker is the reference for what the scripts write."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def broker(store_url: str) -> Iterator[Any]:
 
 
 def _wake(ledger: LedgerHarness, kind: str) -> str:
-    """Have the ledger ring for one thing of a kind; the id it rings for."""
+    """Make the ledger send one wake-up of a kind; returns the id it carries."""
     if kind != "delivery":
         return ledger.add_job(kind=kind, post="Cx")
     job_id = job_in(ledger, Status.CANCELED)
@@ -43,7 +43,7 @@ def _wake(ledger: LedgerHarness, kind: str) -> str:
 
 
 def _layout(store: redis.Redis) -> dict[bytes, tuple[bytes, Any]]:
-    """Dramatiq's keys with their types and contents, its heartbeats apart."""
+    """Dramatiq's keys with their types and contents, without its heartbeats."""
     found: dict[bytes, tuple[bytes, Any]] = {}
     for key in store.scan_iter(f"{NAMESPACE}:*"):
         kind: Any = store.type(key)
@@ -65,15 +65,15 @@ def _shape(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("kind", ROUTES)
-def test_a_stock_consumer_reads_and_acks_what_our_scripts_write(
+def test_a_stock_consumer_reads_and_acks_the_scripts_messages(
     ledger: LedgerHarness, broker: Any, kind: str
 ) -> None:
-    address, work_id = ROUTES[kind], _wake(ledger, kind)
+    route, work_id = ROUTES[kind], _wake(ledger, kind)
 
-    consumer = broker.consume(address.queue, prefetch=1, timeout=100)
+    consumer = broker.consume(route.queue, prefetch=1, timeout=100)
     message = next(consumer)
     assert message is not None
-    assert (message.queue_name, message.actor_name) == (address.queue, address.actor)
+    assert (message.queue_name, message.actor_name) == (route.queue, route.actor)
     assert (message.args, message.kwargs) == ((work_id,), {})
     clock: Any = ledger.store.time()
     assert abs(message.message_timestamp - clock[0] * 1000) < 60_000
@@ -84,23 +84,23 @@ def test_a_stock_consumer_reads_and_acks_what_our_scripts_write(
 
 
 @pytest.mark.parametrize("kind", ROUTES)
-def test_the_stock_broker_writes_the_same_keys_types_and_fields(
+def test_the_scripts_write_the_same_keys_and_fields_as_the_stock_broker(
     ledger: LedgerHarness, broker: Any, kind: str
 ) -> None:
-    address, work_id = ROUTES[kind], _wake(ledger, kind)
+    route, work_id = ROUTES[kind], _wake(ledger, kind)
     ours = _layout(ledger.store)
     ledger.store.delete(*ours)
 
-    broker.declare_queue(address.queue)
-    broker.enqueue(_message(address, work_id))
+    broker.declare_queue(route.queue)
+    broker.enqueue(_message(route, work_id))
     theirs = _layout(ledger.store)
 
     assert sorted(ours) == sorted(theirs)
     assert {key: kind for key, (kind, _) in ours.items()} == {
         key: kind for key, (kind, _) in theirs.items()
     }
-    [our_id, our_message] = _single(ours, address)
-    [their_id, their_message] = _single(theirs, address)
+    [our_id, our_message] = _single(ours, route)
+    [their_id, their_message] = _single(theirs, route)
     assert _shape(our_message) == _shape(their_message)
     assert our_message["options"] == {"redis_message_id": our_id}
     assert their_message["options"] == {"redis_message_id": their_id}
@@ -108,45 +108,45 @@ def test_the_stock_broker_writes_the_same_keys_types_and_fields(
         assert our_message[name] == their_message[name]
 
 
-def _message(address: Route, work_id: str) -> dramatiq.Message[Any]:
-    return dramatiq.Message(address.queue, address.actor, (work_id,), {}, {})
+def _message(route: Route, work_id: str) -> dramatiq.Message[Any]:
+    return dramatiq.Message(route.queue, route.actor, (work_id,), {}, {})
 
 
-def _single(layout: dict[bytes, tuple[bytes, Any]], address: Route) -> tuple[str, Any]:
-    queue = f"{NAMESPACE}:{address.queue}".encode()
+def _single(layout: dict[bytes, tuple[bytes, Any]], route: Route) -> tuple[str, Any]:
+    queue = f"{NAMESPACE}:{route.queue}".encode()
     [message_id] = layout[queue][1]
     [(stored_id, message)] = layout[queue + b".msgs"][1].items()
     assert message_id == stored_id
     return message_id.decode(), json.loads(message)
 
 
-def test_a_stock_worker_with_a_plain_actor_processes_a_wake_up(
+def test_a_stock_worker_with_a_sync_actor_processes_a_wake_up(
     ledger: LedgerHarness, broker: Any
 ) -> None:
-    seen: list[str] = []
-    came = threading.Event()
+    job_ids: list[str] = []
+    received = threading.Event()
 
     def send_dm(job_id: str) -> None:
-        seen.append(job_id)
-        came.set()
+        job_ids.append(job_id)
+        received.set()
 
-    address = ROUTES["dm"]
-    actor: Any = dramatiq.actor(actor_name=address.actor, queue_name=address.queue, broker=broker)
+    route = ROUTES["dm"]
+    actor: Any = dramatiq.actor(actor_name=route.actor, queue_name=route.queue, broker=broker)
     actor(send_dm)
     job_id = ledger.add_job()
     worker: Any = Worker(broker, worker_threads=1, worker_timeout=50)
     worker.start()
     try:
-        assert came.wait(DEADLINE_SECONDS)
-        broker.join(address.queue, interval=5, timeout=DEADLINE_SECONDS * 1000)
+        assert received.wait(DEADLINE_SECONDS)
+        broker.join(route.queue, interval=5, timeout=DEADLINE_SECONDS * 1000)
     finally:
         worker.stop()
 
-    assert seen == [job_id]
+    assert job_ids == [job_id]
     assert _layout(ledger.store) == {}
 
 
-def test_every_ring_has_a_message_id_of_its_own(ledger: LedgerHarness, broker: Any) -> None:
+def test_every_wake_up_has_its_own_message_id(ledger: LedgerHarness, broker: Any) -> None:
     job_id = ledger.add_job()
     ledger.pass_time(TIMES.lease)
     ledger.heartbeat()
@@ -161,7 +161,7 @@ def test_every_ring_has_a_message_id_of_its_own(ledger: LedgerHarness, broker: A
     consumer.close()
 
 
-def test_what_a_dead_consumer_had_taken_is_given_to_another(
+def test_a_dead_consumers_messages_go_to_another(
     ledger: LedgerHarness, broker: Any, store_url: str
 ) -> None:
     job_id = ledger.add_job()

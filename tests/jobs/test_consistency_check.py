@@ -1,4 +1,4 @@
-"""The examination: whatever is broken by hand in lists and records is found and mended."""
+"""Consistency checks: damaged indexes and records are found and repaired."""
 
 from __future__ import annotations
 
@@ -13,69 +13,69 @@ from tests.support.invariants import ALARMS, diagnosis
 from tests.support.job_states import job_in
 from tests.support.ledger import DAY, SECOND, TIMES, LedgerHarness
 
-UNENDED: Final = [status for status in Status if status not in FINAL]
-#: The indexes that name a job, as `str.format` fills them in.
-LISTS: Final = (
+UNFINISHED: Final = [status for status in Status if status not in FINAL]
+#: The indexes that list a job; `str.format` fills in its status.
+INDEXES: Final = (
     "hg:jobs",
     "hg:jobs:status:{status}",
     "hg:jobs:account:shop",
     "hg:jobs:kind:dm",
 )
-LANES: Final = ("look", "dm", "dm_new_thread", "dm_unknown", "comment")
+SUB_QUEUES: Final = ("look", "dm", "dm_new_thread", "dm_unknown", "comment")
 MEMBERS: Final = (
     *("hg:jobs", "hg:jobs:status:queued", "hg:jobs:account:shop", "hg:jobs:kind:comment"),
-    *(f"hg:acct:shop:line:{lane}" for lane in LANES),
+    *(f"hg:acct:shop:line:{sub_queue}" for sub_queue in SUB_QUEUES),
     *(f"hg:acct:shop:held:{kind}" for kind in KINDS),
     *ALARMS,
 )
 
 
 @pytest.mark.parametrize("status", Status)
-def test_a_job_in_any_state_is_sound(ledger: LedgerHarness, status: Status) -> None:
+def test_a_job_in_any_status_is_consistent(ledger: LedgerHarness, status: Status) -> None:
     job_in(ledger, status)
     assert diagnosis(ledger) == []
 
 
-@pytest.mark.parametrize("index", LISTS)
+@pytest.mark.parametrize("index", INDEXES)
 @pytest.mark.parametrize("status", Status)
-def test_a_job_that_fell_out_of_a_list_is_listed_again(
-    ledger: LedgerHarness, status: Status, index: str
-) -> None:
+def test_an_unlisted_job_is_listed_again(ledger: LedgerHarness, status: Status, index: str) -> None:
     job_id, index = job_in(ledger, status), index.format(status=status)
     ledger.store.zrem(index, job_id)
 
-    assert_repairable(ledger, (job_id, "unlisted", index))
+    assert_repairable(ledger, (job_id, "not indexed", index))
 
     shown = ledger.run(ledger.queries.jobs(JobFilter(status=status), cursor=None, limit=5))
     assert [job["id"] for job in shown.items] == [job_id]
     assert run_to_end(ledger, job_id)
 
 
-@pytest.mark.parametrize("index", LISTS)
-def test_a_job_in_the_wrong_place_of_a_list_is_moved(ledger: LedgerHarness, index: str) -> None:
+@pytest.mark.parametrize("index", INDEXES)
+def test_a_job_with_a_wrong_index_score_is_moved(ledger: LedgerHarness, index: str) -> None:
     job_id, index = job_in(ledger, Status.QUEUED), index.format(status="queued")
     ledger.store.zadd(index, {job_id: 4711})
-    assert_repairable(ledger, (job_id, "unlisted", index))
+    assert_repairable(ledger, (job_id, "not indexed", index))
 
 
-def test_a_job_in_no_index_at_all_is_found_and_goes_on(ledger: LedgerHarness) -> None:
+def test_a_job_in_no_index_is_found_and_continues(ledger: LedgerHarness) -> None:
     job_id = job_in(ledger, Status.QUEUED)
     for index in ledger.store.scan_iter("hg:*", _type="zset"):
         ledger.store.zrem(index, job_id)
     ledger.take_messages()
 
-    problems = {(each.id, each.problem) for each in diagnosis(ledger, repair=True)}
+    problems = {(defect.id, defect.problem) for defect in diagnosis(ledger, repair=True)}
 
-    assert problems == {(job_id, "unlisted"), (job_id, "unreachable")}
+    assert problems == {(job_id, "not indexed"), (job_id, "orphaned")}
     assert diagnosis(ledger) == []
     assert ledger.take_messages() == [job_id]
 
 
 @pytest.mark.parametrize("index", MEMBERS)
-def test_a_member_without_a_record_is_taken_out(ledger: LedgerHarness, index: str) -> None:
+def test_an_index_entry_without_a_record_is_removed(ledger: LedgerHarness, index: str) -> None:
     ledger.store.zadd(index, {"job_gone": 1})
     found = diagnosis(ledger)
-    assert ("job_gone", "no record", index) in {(e.id, e.problem, e.where) for e in found}
+    assert ("job_gone", "no record", index) in {
+        (defect.id, defect.problem, defect.where) for defect in found
+    }
     diagnosis(ledger, repair=True)
     assert (diagnosis(ledger), ledger.store.zcard(index)) == ([], 0)
 
@@ -89,7 +89,7 @@ def test_a_member_without_a_record_is_taken_out(ledger: LedgerHarness, index: st
         *(index for index in MEMBERS if index.startswith("hg:acct") or index in ALARMS),
     ],
 )
-def test_an_index_that_says_what_the_record_does_not_is_corrected(
+def test_an_index_that_contradicts_the_record_is_corrected(
     ledger: LedgerHarness, index: str
 ) -> None:
     job_id = job_in(ledger, Status.SUCCEEDED)
@@ -97,22 +97,20 @@ def test_an_index_that_says_what_the_record_does_not_is_corrected(
     assert_repairable(ledger, (job_id, "wrong index", index))
 
 
-@pytest.mark.parametrize("status", UNENDED)
-def test_a_text_that_is_gone_cannot_be_mended_and_one_that_fades_is_kept(
+@pytest.mark.parametrize("status", UNFINISHED)
+def test_a_missing_text_is_reported_and_an_expiring_one_kept(
     ledger: LedgerHarness, status: Status
 ) -> None:
     job_id = job_in(ledger, status)
     ledger.store.expire(f"hg:jobtext:{job_id}", 60)
-    assert_repairable(ledger, (job_id, "fading text", f"hg:jobtext:{job_id}"))
+    assert_repairable(ledger, (job_id, "early expiry", f"hg:jobtext:{job_id}"))
     assert ledger.store.ttl(f"hg:jobtext:{job_id}") == -1
     ledger.store.delete(f"hg:jobtext:{job_id}")
     assert_unrepairable(ledger, (job_id, "no text", f"hg:jobtext:{job_id}"))
 
 
 @pytest.mark.parametrize("field", ["seq", "status", "account", "run_at"])
-def test_a_record_that_cannot_be_read_is_named_and_left_alone(
-    ledger: LedgerHarness, field: str
-) -> None:
+def test_an_unreadable_record_is_reported_and_unchanged(ledger: LedgerHarness, field: str) -> None:
     job_id = job_in(ledger, Status.SCHEDULED)
     ledger.store.hdel(f"hg:job:{job_id}", field)
     before = ledger.store.hgetall(f"hg:job:{job_id}")
@@ -120,38 +118,40 @@ def test_a_record_that_cannot_be_read_is_named_and_left_alone(
     assert ledger.store.hgetall(f"hg:job:{job_id}") == before
 
 
-def test_a_key_of_another_type_is_named_and_the_rest_examined(ledger: LedgerHarness) -> None:
+def test_a_key_of_another_type_is_reported_and_the_rest_checked(ledger: LedgerHarness) -> None:
     ledger.store.set("hg:job:job_odd", "?")
     other = job_in(ledger, Status.QUEUED)
     ledger.store.zrem("hg:jobs", other)
-    found = {(each.id, each.problem) for each in diagnosis(ledger, repair=True)}
-    assert found == {("job_odd", "broken record"), (other, "unlisted")}
+    found = {(defect.id, defect.problem) for defect in diagnosis(ledger, repair=True)}
+    assert found == {("job_odd", "broken record"), (other, "not indexed")}
 
 
-def test_what_a_newer_release_has_written_is_left_to_it(ledger: LedgerHarness) -> None:
+def test_records_of_a_newer_release_are_left_alone(ledger: LedgerHarness) -> None:
     job_id = job_in(ledger, Status.SUCCEEDED)
     ledger.store.hset(f"hg:job:{job_id}", mapping={"v": 3, "status": "pondering"})
     assert diagnosis(ledger, repair=True) == []
 
 
 @pytest.mark.parametrize("status", sorted(FINAL))
-def test_what_would_never_be_forgotten_is(ledger: LedgerHarness, status: Status) -> None:
+def test_records_missing_from_the_retention_index_are_pruned(
+    ledger: LedgerHarness, status: Status
+) -> None:
     job_id = job_in(ledger, status)
     ledger.store.zrem("hg:retention", job_id)
     ledger.pass_time(DAY)
-    assert_repairable(ledger, (job_id, "never forgotten", "hg:retention"))
+    assert_repairable(ledger, (job_id, "never pruned", "hg:retention"))
     ledger.pass_time(TIMES.keep - DAY + SECOND)
     ledger.run(ledger.core.prune())
     assert not ledger.store.exists(f"hg:job:{job_id}")
 
 
-def test_every_page_of_every_index_is_looked_at(ledger: LedgerHarness) -> None:
+def test_every_page_of_every_index_is_checked(ledger: LedgerHarness) -> None:
     jobs = ledger.add_jobs(1_100, apart=True)
     ledger.store.delete("hg:wakes")
     ledger.store.zadd("hg:due", {f"job_gone_{number}": number for number in range(1_100)})
 
     found = diagnosis(ledger, repair=True)
 
-    assert {each.id for each in found if each.problem == "unreachable"} == set(jobs)
-    assert sum(each.problem == "no record" for each in found) == 1_100
+    assert {defect.id for defect in found if defect.problem == "orphaned"} == set(jobs)
+    assert sum(defect.problem == "no record" for defect in found) == 1_100
     assert diagnosis(ledger) == []

@@ -1,4 +1,4 @@
-"""The examination beside processes at work: a sound ledger has no findings at any moment."""
+"""Consistency checks beside busy processes: a consistent ledger never has problems."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, Final
 
 from service.jobs.claims import AccountEffect, Claim
-from service.jobs.consistency_check import Examination
+from service.jobs.consistency_check import ConsistencyCheck
 from service.jobs.consistency_problems import Defect
 from service.jobs.lua.heartbeat import heartbeat
 from service.jobs.lua.runner import Scripts
@@ -18,7 +18,7 @@ from service.jobs.queries import JobFilter
 from tests.support.invariants import audit
 from tests.support.ledger import FAILURE, RESULT, Event, LedgerHarness, draft
 
-LOOKS: Final = 8
+CHECKS: Final = 8
 WORKERS: Final = 4
 ACCOUNTS: Final = [f"account-{number}" for number in range(4)]
 ENDS: Final = (
@@ -26,11 +26,11 @@ ENDS: Final = (
     *sorted(FINAL),
     *(Status.SENDING, Status.WAITING, Status.QUEUED, Status.HELD),
 )
-COOLING: Final = AccountEffect(cooldown="slow_down", kind="dm", cooldown_ms=30)
+COOLDOWN: Final = AccountEffect(cooldown="slow_down", kind="dm", cooldown_ms=30)
 
 
-class Bustle:
-    """Senders, workers, people and a pulse that all work on one ledger at once.
+class BusyProcesses:
+    """Senders, workers, people and a heartbeat that use one ledger concurrently.
 
     Parameters:
       ledger: The ledger.
@@ -38,67 +38,67 @@ class Bustle:
 
     def __init__(self, ledger: LedgerHarness) -> None:
         self._ledger = ledger
-        self._dice = random.Random(7)
+        self._rng = random.Random(7)
         self._numbers = itertools.count()
         self._scripts = Scripts(ledger.client, ledger.script_config)
         self.jobs = [job for account in ACCOUNTS for job in ledger.add_jobs(50, account=account)]
         self.steps = 0
-        self.over = False
+        self.stopped = False
 
-    def lives(self) -> Iterator[Coroutine[Any, Any, None]]:
-        """What each who takes part does until all is over."""
-        yield from (self._go_on(self._work) for _ in range(WORKERS))
-        yield from map(self._go_on, (self._send, self._person, self._deliver, self._beat))
+    def coroutines(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """One coroutine per process, each running until `stopped` is set."""
+        yield from (self._repeat(self._work) for _ in range(WORKERS))
+        yield from map(self._repeat, (self._send, self._person, self._deliver, self._beat))
 
-    async def _go_on(self, act: Callable[[], Awaitable[None]]) -> None:
-        while not self.over:
+    async def _repeat(self, act: Callable[[], Awaitable[None]]) -> None:
+        while not self.stopped:
             await act()
             self.steps += 1
-            await asyncio.sleep(0)  # one who finds nothing to do lets the others go on
+            await asyncio.sleep(0)  # without work, let the others run
 
     async def _send(self) -> None:
-        asked = draft(
-            account=self._dice.choice(ACCOUNTS),
-            priority=self._dice.randrange(10),
-            delay_ms=self._dice.choice([0, 0, 20]),
-            expires_ms=self._dice.choice([None, None, 60]),
-            failure=self._dice.choice([None] * 5 + [FAILURE]),
+        job_draft = draft(
+            account=self._rng.choice(ACCOUNTS),
+            priority=self._rng.randrange(10),
+            delay_ms=self._rng.choice([0, 0, 20]),
+            expires_ms=self._rng.choice([None, None, 60]),
+            failure=self._rng.choice([None] * 5 + [FAILURE]),
         )
         event = Event(f"evt_{next(self._numbers)}")
-        accepted = await self._ledger.core.accept("stripe", event, [asked], body=b"{}")
+        accepted = await self._ledger.core.accept("stripe", event, [job_draft], body=b"{}")
         self.jobs += accepted.jobs
-        await asyncio.sleep(0.03)  # a look takes longer the more there is to look at
+        await asyncio.sleep(0.03)  # limits the number of jobs, and so the duration of a check
 
     async def _work(self) -> None:
         owner = f"worker-{next(self._numbers)}"
-        claim = await self._ledger.claims.claim(await self._rung_for(), owner)
+        claim = await self._ledger.claims.claim(await self._pick_job(), owner)
         if claim is None:
             return
-        if claim.verify_first or await self._intend(claim):
-            await self._end(claim)
+        if claim.verify_first or await self._record_intent(claim):
+            await self._finish_or_release(claim)
 
-    async def _rung_for(self) -> str:
-        """Mostly a job whose turn it is; sometimes any, as an echo would have it."""
-        if self._dice.random() < 0.2:
-            return self._dice.choice(self.jobs)
-        state = self._dice.choice([Status.QUEUED, Status.SENDING])
+    async def _pick_job(self) -> str:
+        """Mostly a job that has the turn; sometimes any, like a repeated wake-up."""
+        if self._rng.random() < 0.2:
+            return self._rng.choice(self.jobs)
+        state = self._rng.choice([Status.QUEUED, Status.SENDING])
         page = await self._ledger.queries.jobs(JobFilter(state), cursor=None, limit=5)
-        rung: list[str] = [job["id"] for job in page.items]
-        return self._dice.choice(rung or self.jobs)
+        granted: list[str] = [job["id"] for job in page.items]
+        return self._rng.choice(granted or self.jobs)
 
-    async def _intend(self, claim: Claim) -> bool:
-        intend = self._ledger.claims.record_intent
-        reply = await intend(claim, pk="1", context="token")
+    async def _record_intent(self, claim: Claim) -> bool:
+        record_intent = self._ledger.claims.record_intent
+        reply = await record_intent(claim, pk="1", context="token")
         if reply == "ask":
-            reply = await intend(claim, pk="1", context="token", thread="new")
+            reply = await record_intent(claim, pk="1", context="token", thread="new")
         return reply == "ok"
 
-    async def _end(self, claim: Claim) -> None:
-        to = self._dice.choice(ENDS)
+    async def _finish_or_release(self, claim: Claim) -> None:
+        to = self._rng.choice(ENDS)
         if to in FINAL:
             await self._ledger.claims.finish(claim, to, result=RESULT)
         elif to is Status.WAITING:
-            await self._ledger.claims.release(claim, to, "limit", after_ms=30, effect=COOLING)
+            await self._ledger.claims.release(claim, to, "limit", after_ms=30, effect=COOLDOWN)
         elif to is Status.HELD:
             effect = AccountEffect(hold="challenge")
             await self._ledger.claims.release(claim, to, "challenge", effect=effect)
@@ -106,9 +106,9 @@ class Bustle:
             await self._ledger.claims.release(claim, to, "again", after_ms=20)
 
     async def _person(self) -> None:
-        account = self._dice.choice(ACCOUNTS)
+        account = self._rng.choice(ACCOUNTS)
         await self._ledger.controls.pause(account)
-        job_id = self._dice.choice(self.jobs)
+        job_id = self._rng.choice(self.jobs)
         await self._ledger.core.cancel(job_id, "api:test")
         await self._ledger.core.retry(job_id, "api:test")
         await self._ledger.controls.resume(account)
@@ -118,31 +118,31 @@ class Bustle:
         for delivery in page.items:
             claim = await self._ledger.deliveries.claim(delivery["id"], "worker")
             if claim is not None:
-                to: Any = self._dice.choice(["delivered", "failed", "pending"])
+                to: Any = self._rng.choice(["delivered", "failed", "pending"])
                 await self._ledger.deliveries.record(claim, to, {}, after_ms=10)
 
     async def _beat(self) -> None:
         await self._scripts.run(heartbeat(100))
 
 
-async def _look_meanwhile(ledger: LedgerHarness, bustle: Bustle) -> list[list[Defect]]:
-    """Look again and again while everybody works; what each look found."""
-    doctor = Examination(ledger.client, ledger.script_config)
-    tasks = [asyncio.create_task(life) for life in bustle.lives()]
-    looks = []
+async def _check_meanwhile(ledger: LedgerHarness, processes: BusyProcesses) -> list[list[Defect]]:
+    """Check repeatedly while the processes run; returns the problems of each check."""
+    check = ConsistencyCheck(ledger.client, ledger.script_config)
+    tasks = [asyncio.create_task(coroutine) for coroutine in processes.coroutines()]
+    results = []
     try:
-        for _ in range(LOOKS):
-            before = bustle.steps
-            looks.append([defect async for defect in doctor.defects()])
-            assert bustle.steps > before
-        return looks
+        for _ in range(CHECKS):
+            before = processes.steps
+            results.append([defect async for defect in check.defects()])
+            assert processes.steps > before
+        return results
     finally:
-        bustle.over = True
+        processes.stopped = True
         await asyncio.gather(*tasks)
 
 
-def test_a_ledger_at_work_has_no_findings(ledger: LedgerHarness) -> None:
-    bustle = Bustle(ledger)
-    assert ledger.run(_look_meanwhile(ledger, bustle)) == [[]] * LOOKS
-    assert {str(ledger.status(job_id)) for job_id in bustle.jobs} >= {"waiting", "succeeded"}
+def test_a_busy_ledger_has_no_problems(ledger: LedgerHarness) -> None:
+    processes = BusyProcesses(ledger)
+    assert ledger.run(_check_meanwhile(ledger, processes)) == [[]] * CHECKS
+    assert {str(ledger.status(job_id)) for job_id in processes.jobs} >= {"waiting", "succeeded"}
     assert audit(ledger) == []

@@ -1,4 +1,4 @@
-"""What the ledger costs, counted in Redis commands and round trips and not in time."""
+"""The cost of the ledger's operations, in Redis commands and round trips instead of time."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ COOL_COMMENTS = AccountEffect(cooldown="slow_down", kind="comment", cooldown_ms=
 
 
 class CommandLog:
-    """The commands that a store has run, as MONITOR tells them.
+    """The commands that a store has run, from MONITOR.
 
     Parameters:
       monitor: The open monitor.
-      store: Another connection, for the mark that ends a stretch.
+      store: Another connection, to send marks.
     """
 
     def __init__(self, monitor: Any, store: redis.Redis) -> None:
@@ -36,42 +36,42 @@ class CommandLog:
         self._database = store.get_connection_kwargs().get("db", 0)
 
     def rewind(self) -> None:
-        """Forget what was run so far."""
+        """Skip the commands run so far."""
         list(self._until_mark())
 
     def trips(self) -> list[str]:
-        """The commands that clients sent since the last look."""
+        """The commands that clients have sent since the last call."""
         return [name for name, inside in self._until_mark() if not inside]
 
     def commands(self) -> Counter[str]:
-        """How often each command was run since the last look, inside scripts too."""
+        """How often each command was run since the last call, inside scripts too."""
         return Counter(name for name, _ in self._until_mark())
 
     def _until_mark(self) -> Iterator[tuple[str, bool]]:
         mark = uuid.uuid4().hex
         self._store.echo(mark)
         while True:
-            seen = self._monitor.next_command()
-            if mark in seen["command"]:
+            command = self._monitor.next_command()
+            if mark in command["command"]:
                 return
-            if seen["db"] == self._database:
-                yield seen["command"].split()[0].upper(), seen["client_type"] == "lua"
+            if command["db"] == self._database:
+                yield command["command"].split()[0].upper(), command["client_type"] == "lua"
 
 
 @pytest.fixture
 def command_log(ledger: LedgerHarness, store_url: str) -> Iterator[CommandLog]:
-    with _taped(store_url) as command_log:
+    with _log_commands(store_url) as command_log:
         yield command_log
 
 
 @contextmanager
-def _taped(url: str) -> Iterator[CommandLog]:
+def _log_commands(url: str) -> Iterator[CommandLog]:
     with redis.Redis.from_url(url) as store, store.monitor() as monitor:
         yield CommandLog(monitor, store)
 
 
 def test_a_whole_job_is_three_round_trips(ledger: LedgerHarness, command_log: CommandLog) -> None:
-    ledger.finish(ledger.claim_and_send(ledger.add_job()))  # the scripts are known by now
+    ledger.finish(ledger.claim_and_send(ledger.add_job()))  # the scripts are loaded now
     job_id = ledger.add_job()
     command_log.rewind()
 
@@ -94,7 +94,7 @@ def test_an_event_with_many_jobs_is_one_round_trip(
     assert command_log.trips() == ["FCALL"] * 2
 
 
-def test_a_beat_is_one_round_trip_whatever_is_held(
+def test_a_heartbeat_is_one_round_trip_whatever_is_claimed(
     ledger: LedgerHarness, command_log: CommandLog
 ) -> None:
     claims = [ledger.claim(ledger.add_job(account=f"account-{number}")) for number in range(30)]
@@ -106,7 +106,7 @@ def test_a_beat_is_one_round_trip_whatever_is_held(
     assert command_log.trips() == ["FCALL"]
 
 
-def test_a_page_of_jobs_is_two_round_trips_and_a_third_for_those_in_line(
+def test_a_page_of_jobs_is_two_round_trips_and_a_third_for_waiting_ones(
     ledger: LedgerHarness, command_log: CommandLog
 ) -> None:
     ledger.add_jobs(30, account="studio", delay_ms=HOUR)
@@ -116,14 +116,14 @@ def test_a_page_of_jobs_is_two_round_trips_and_a_third_for_those_in_line(
     assert command_log.commands() == {"ZRANGE": 1, "HGETALL": 20}
 
     holder, waiter = ledger.claim(ledger.add_job()), ledger.add_job()
-    ledger.api_job(waiter)  # the script is known by now
+    ledger.api_job(waiter)  # the script is loaded now
     command_log.rewind()
     ledger.run(ledger.queries.jobs(JobFilter(account="shop"), cursor=None, limit=20))
     assert command_log.trips() == ["ZRANGE", "HGETALL", "HGETALL", "FCALL"]
     assert ledger.finish(holder)
 
 
-def test_a_scrape_is_one_round_trip_whatever_there_is(
+def test_a_metrics_scrape_is_one_round_trip_for_any_ledger(
     ledger: LedgerHarness, command_log: CommandLog
 ) -> None:
     metrics = Metrics(ledger.client, TIMES, ["measured", "other"])
@@ -133,15 +133,15 @@ def test_a_scrape_is_one_round_trip_whatever_there_is(
         ledger.run(metrics.text())
         return command_log.commands()
 
-    # Given one job that is claimed, and one that waits for its turn
+    # Given one claimed job, and one that waits for its turn
     for _ in range(2):
         ledger.add_job(account="measured", kind="comment", post="Cx")
     ledger.claim(ledger.take_messages()[0])
-    ledger.run(metrics.text())  # the script is known by now
+    ledger.run(metrics.text())  # the script is loaded now
     few = scraped()
-    # When there are many more of them
+    # When there are many more jobs
     ledger.add_jobs(500, account="measured", kind="comment", post="Cx")
-    # Then not one command more is run
+    # Then no more commands are run
     assert scraped() == few
     command_log.rewind()
     ledger.run(metrics.text())
@@ -149,58 +149,56 @@ def test_a_scrape_is_one_round_trip_whatever_there_is(
 
 
 def _fill(ledger: LedgerHarness, count: int) -> None:
-    """Half in one account's line, and half, the newest, on accounts of their own."""
+    """Add jobs: half in one account's queue, the newer half on separate accounts."""
     ledger.add_jobs(count // 2, account="measured", kind="comment", post="Cx")
     ledger.add_jobs(count // 2, apart=True)
 
 
-def _whole_life(ledger: LedgerHarness, command_log: CommandLog) -> dict[str, Counter[str]]:
-    """What each step of a job's life runs, with other jobs of the account in the line."""
-    spent: dict[str, Counter[str]] = {}
+def _measure_steps(ledger: LedgerHarness, command_log: CommandLog) -> dict[str, Counter[str]]:
+    """The commands of each step of a job, with other jobs in its account queue."""
+    costs: dict[str, Counter[str]] = {}
 
     def count(name: str, step: Callable[[], Any]) -> Any:
         command_log.rewind()
         result = step()
-        spent[name] = command_log.commands()
+        costs[name] = command_log.commands()
         return result
 
-    def listed(only: JobFilter) -> Any:
-        return ledger.run(ledger.queries.jobs(only, cursor=None, limit=50))
+    def listed(job_filter: JobFilter) -> Any:
+        return ledger.run(ledger.queries.jobs(job_filter, cursor=None, limit=50))
 
     job_id = count("accept", lambda: ledger.add_job(account="measured"))
     ledger.take_messages()
     claim = count("claim", lambda: ledger.claim(job_id))
-    waiter = count("stand in line", lambda: ledger.add_job(account="measured"))
-    count("read in line", lambda: ledger.api_job(waiter))
+    waiter = count("queue", lambda: ledger.add_job(account="measured"))
+    count("read queued", lambda: ledger.api_job(waiter))
     count("intent", lambda: ledger.record_intent(claim))
-    count("beat", lambda: ledger.heartbeat(claim))
+    count("heartbeat", lambda: ledger.heartbeat(claim))
     count("finish", lambda: ledger.finish(claim))
     count("release", lambda: ledger.release(ledger.claim(waiter), Status.WAITING, after_ms=1000))
     count("cancel", lambda: ledger.run(ledger.core.cancel(waiter, "api:test")))
     count("read", lambda: ledger.run(ledger.queries.job(job_id)))
     count("list", lambda: listed(JobFilter()))
-    count("list the line", lambda: listed(JobFilter(Status.WAITING)))
-    return spent
+    count("list queued", lambda: listed(JobFilter(Status.WAITING)))
+    return costs
 
 
-def test_no_step_costs_more_among_thousands_of_jobs_than_among_a_hundred(
-    store: redis.Redis, store_url: str
-) -> None:
-    # No wake-up rings again while so many jobs are made, however slow the machine.
+def test_no_step_costs_more_with_thousands_of_jobs(store: redis.Redis, store_url: str) -> None:
+    # With a long lease no wake-up is repeated while the jobs are added, however slow the machine.
     with open_ledger(store_url, replace(TIMES, lease=HOUR)) as ledger:
-        # Given an account whose comments have to wait, so that its line stays as it is
+        # Given an account whose comments are in cooldown, so that its queue does not change
         comment = ledger.claim(ledger.add_job(account="measured", kind="comment", post="Cx"))
         ledger.release(comment, Status.WAITING, effect=COOL_COMMENTS)
         _fill(ledger, SMALL)
-        with _taped(store_url) as command_log:
-            _whole_life(ledger, command_log)  # loads the scripts
-            few = _whole_life(ledger, command_log)
-        # When there are a hundred times as many jobs, in the line and beside it
+        with _log_commands(store_url) as command_log:
+            _measure_steps(ledger, command_log)  # loads the scripts
+            few = _measure_steps(ledger, command_log)
+        # When there are fifty times as many jobs, in the queue and elsewhere
         _fill(ledger, LARGE - SMALL)
-        with _taped(store_url) as command_log:
-            many = _whole_life(ledger, command_log)
+        with _log_commands(store_url) as command_log:
+            many = _measure_steps(ledger, command_log)
 
-    # Then no step runs a command more
+    # Then no step runs more commands
     assert store.zcard("hg:jobs") >= LARGE
     assert store.zcard("hg:acct:measured:line:comment") > LARGE // 2
     assert many == few

@@ -1,4 +1,4 @@
-"""Jobs that a caller asks for, and rules run again over an event that is known."""
+"""Jobs created through the API, and replays of known events."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ def _create(
     return ledger.run(step)
 
 
-def test_a_direct_job_says_who_asked_for_it(ledger: LedgerHarness) -> None:
-    made = _create(ledger, draft(rule=None))
+def test_an_api_job_names_its_caller(ledger: LedgerHarness) -> None:
+    created = _create(ledger, draft(rule=None))
 
-    assert made.outcome == "created"
-    assert ledger.status(made.job_id) is Status.QUEUED
-    assert ledger.record(made.job_id).source == {
+    assert created.outcome == "created"
+    assert ledger.status(created.job_id) is Status.QUEUED
+    assert ledger.record(created.job_id).source == {
         "source": None,
         "event_id": None,
         "rule": None,
         "api_key": "shop",
     }
-    assert ledger.take_messages() == [made.job_id]
+    assert ledger.take_messages() == [created.job_id]
 
 
-def test_an_idempotency_key_names_one_job(ledger: LedgerHarness) -> None:
+def test_an_idempotency_key_creates_one_job(ledger: LedgerHarness) -> None:
     first = _create(ledger, draft(rule=None))
 
     assert _create(ledger, draft(rule=None)) == Creation("repeated", first.job_id)
@@ -47,7 +47,7 @@ def test_an_idempotency_key_names_one_job(ledger: LedgerHarness) -> None:
     assert ledger.take_messages() == [first.job_id]
 
 
-def test_idempotency_keys_belong_to_their_caller_and_end(ledger: LedgerHarness) -> None:
+def test_idempotency_keys_are_per_caller_and_expire(ledger: LedgerHarness) -> None:
     first = _create(ledger, draft(rule=None))
     other = _create(ledger, draft(rule=None), caller="crm")
     assert (other.outcome, other.job_id != first.job_id) == ("created", True)
@@ -57,8 +57,8 @@ def test_idempotency_keys_belong_to_their_caller_and_end(ledger: LedgerHarness) 
     assert (later.outcome, later.job_id != first.job_id) == ("created", True)
 
 
-def test_concurrent_requests_with_one_key_make_one_job(ledger: LedgerHarness) -> None:
-    async def ask_at_once() -> list[Creation]:
+def test_concurrent_requests_with_one_key_create_one_job(ledger: LedgerHarness) -> None:
+    async def create_at_once() -> list[Creation]:
         return await asyncio.gather(
             *(
                 ledger.core.create(
@@ -68,20 +68,20 @@ def test_concurrent_requests_with_one_key_make_one_job(ledger: LedgerHarness) ->
             )
         )
 
-    made = ledger.run(ask_at_once())
+    created = ledger.run(create_at_once())
 
-    assert sorted(each.outcome for each in made) == ["created"] + ["repeated"] * 9
-    assert len({each.job_id for each in made}) == 1
+    assert sorted(creation.outcome for creation in created) == ["created"] + ["repeated"] * 9
+    assert len({creation.job_id for creation in created}) == 1
     assert len(ledger.take_messages()) == 1
 
 
-def test_without_a_key_every_request_makes_a_job(ledger: LedgerHarness) -> None:
-    made = {_create(ledger, draft(rule=None), key=None).job_id for _ in range(3)}
+def test_without_a_key_every_request_creates_a_job(ledger: LedgerHarness) -> None:
+    created = {_create(ledger, draft(rule=None), key=None).job_id for _ in range(3)}
 
-    assert len(made) == 3
+    assert len(created) == 3
 
 
-def test_a_replay_adds_only_the_jobs_of_rules_that_had_none(ledger: LedgerHarness) -> None:
+def test_a_replay_adds_only_jobs_of_rules_without_one(ledger: LedgerHarness) -> None:
     first = ledger.accept(EVENT, draft(rule="old"))
     ledger.finish(ledger.claim(first.jobs[0]))
     ledger.take_messages()
@@ -93,18 +93,18 @@ def test_a_replay_adds_only_the_jobs_of_rules_that_had_none(ledger: LedgerHarnes
     assert (jobs[0], len(jobs)) == (first.jobs[0], 2)
     assert ledger.status(jobs[0]) is Status.SUCCEEDED
     assert ledger.take_messages() == [jobs[1]]
-    [event] = ledger.run(ledger.queries.events_named("evt_1"))
+    [event] = ledger.run(ledger.queries.events_with_id("evt_1"))
     assert (list(event.jobs), event.notes) == (jobs, notes)
 
 
-def test_a_replay_of_an_event_without_jobs_keeps_an_empty_list(ledger: LedgerHarness) -> None:
+def test_replaying_an_event_without_jobs_returns_an_empty_list(ledger: LedgerHarness) -> None:
     ledger.accept(EVENT)
 
     assert ledger.run(ledger.core.replay("stripe", "evt_1", [], [])) == []
-    [event] = ledger.run(ledger.queries.events_named("evt_1"))
+    [event] = ledger.run(ledger.queries.events_with_id("evt_1"))
     assert event.jobs == ()
 
 
-def test_a_replay_of_an_unknown_event_makes_nothing(ledger: LedgerHarness) -> None:
+def test_replaying_an_unknown_event_creates_nothing(ledger: LedgerHarness) -> None:
     assert ledger.run(ledger.core.replay("stripe", "evt_9", [draft()], [])) is None
     assert ledger.store.dbsize() == 0

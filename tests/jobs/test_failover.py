@@ -1,4 +1,4 @@
-"""A replica is promoted: what it may not know of is looked for before it is written."""
+"""Promotion of a replica: writes it may have missed are verified first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ReplicatedStore:
         self.primary, self.replica = (Valkey(directory / name) for name in ("one", "two"))
 
     def follow(self) -> None:
-        """Let the replica catch up with the primary."""
+        """Start the replication, and wait until the replica has caught up."""
         with redis.Redis.from_url(self.replica.url) as store:
             host, port = self.primary.url.removeprefix("redis://").removesuffix("/0").split(":")
             store.execute_command("REPLICAOF", host, port)
@@ -35,45 +35,45 @@ class ReplicatedStore:
             until(lambda: store.execute_command("WAIT", 1, 100) == 1, 20, "the replica")
 
     def promote(self) -> None:
-        """Let the replica go on by itself."""
+        """Make the replica a primary."""
         with redis.Redis.from_url(self.replica.url) as store:
             store.execute_command("REPLICAOF", "NO", "ONE")
 
 
 @pytest.fixture
 def replicated(tmp_path: Path) -> Iterator[ReplicatedStore]:
-    """Both, running."""
+    """A running primary and its replica."""
     replicated = ReplicatedStore(tmp_path)
     with replicated.primary, replicated.replica:
         replicated.follow()
         yield replicated
 
 
-def test_a_write_that_a_promoted_replica_knows_nothing_of_is_looked_for(
+def test_a_write_unknown_to_a_promoted_replica_is_verified(
     replicated: ReplicatedStore,
 ) -> None:
-    # Given a job that a replica has, and a second one that waits behind it
+    # Given a job that the replica has, and a second one that waits behind it
     with open_ledger(replicated.primary.url) as before:
         job_id, waiter, other = before.add_job(), before.add_job(), before.add_job(delay_ms=1)
         before.heartbeat()
         replicated.catch_up()
-        # When the replica is promoted, and the primary's last words are lost: two writes
+        # When the replica is promoted, and two later writes of the primary are lost
         replicated.promote()
         before.finish(before.claim_and_send(job_id))
         assert before.record_intent(before.claim(waiter)) == "ok"
-    # Then whoever goes on with it looks before anything is written
+    # Then the writes are verified before anything is sent
     with open_ledger(replicated.replica.url) as after:
         after.pass_time(TIMES.lease)
         after.heartbeat()
-        look = after.claim(job_id)
-        assert look.verify_first
-        assert after.finish(look)
+        verification = after.claim(job_id)
+        assert verification.verify_first
+        assert after.finish(verification)
         assert after.claim(waiter).verify_first
-        assert after.record(other).intent_ms == 0, "it was not near its turn"
+        assert after.record(other).intent_ms == 0, "it cannot have been written"
         assert audit(after) == []
 
 
-def test_a_store_that_is_merely_started_again_raises_no_doubt(replicated: ReplicatedStore) -> None:
+def test_a_restarted_store_needs_no_verification(replicated: ReplicatedStore) -> None:
     with open_ledger(replicated.primary.url) as before:
         job_id = before.add_job()
         before.heartbeat()

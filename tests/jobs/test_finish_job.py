@@ -1,4 +1,4 @@
-"""How jobs end: expiry, cancel, retry, and the callback that each end owes."""
+"""How jobs end: expiry, cancel and retry, and the delivery that each end creates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.ledger import DAY, HOUR, SECOND, TIMES, Event, LedgerHarness,
 
 
 @pytest.mark.parametrize("stage", [Status.SCHEDULED, Status.QUEUED, Status.WAITING, Status.HELD])
-def test_what_has_not_begun_expires_by_itself(ledger: LedgerHarness, stage: Status) -> None:
+def test_a_job_that_has_not_started_expires(ledger: LedgerHarness, stage: Status) -> None:
     job_id = job_in(ledger, stage, expires_ms=60 * SECOND)
 
     ledger.pass_time(61 * SECOND)
@@ -29,7 +29,7 @@ def test_what_has_not_begun_expires_by_itself(ledger: LedgerHarness, stage: Stat
     assert audit(ledger) == []
 
 
-def test_an_expired_job_is_not_claimed_even_before_the_pulse_sees_it(ledger: LedgerHarness) -> None:
+def test_an_expired_job_cannot_be_claimed_even_before_a_heartbeat(ledger: LedgerHarness) -> None:
     job_id = ledger.add_job(expires_ms=SECOND)
     ledger.pass_time(2 * SECOND)
 
@@ -48,7 +48,7 @@ def test_a_running_job_expires_before_its_write(ledger: LedgerHarness) -> None:
     assert audit(ledger) == []
 
 
-def test_a_running_job_that_is_given_back_too_late_expires(ledger: LedgerHarness) -> None:
+def test_a_running_job_released_too_late_expires(ledger: LedgerHarness) -> None:
     claim = ledger.claim(ledger.add_job(expires_ms=5 * SECOND))
     ledger.pass_time(6 * SECOND)
 
@@ -66,7 +66,7 @@ def test_a_write_in_progress_does_not_expire(ledger: LedgerHarness) -> None:
 
 
 @pytest.mark.parametrize("to", [Status.QUEUED, Status.WAITING, Status.HELD])
-def test_a_refused_write_expires_although_its_alarm_rang_while_it_was_sent(
+def test_an_unsent_job_expires_although_its_expiry_passed_during_its_write(
     ledger: LedgerHarness, to: Status
 ) -> None:
     claim = ledger.claim_and_send(ledger.add_job(expires_ms=5 * SECOND))
@@ -83,7 +83,9 @@ def test_a_refused_write_expires_although_its_alarm_rang_while_it_was_sent(
 
 
 @pytest.mark.parametrize("stage", [Status.SCHEDULED, Status.QUEUED, Status.WAITING, Status.HELD])
-def test_what_has_not_begun_is_canceled_at_once(ledger: LedgerHarness, stage: Status) -> None:
+def test_a_job_that_has_not_started_is_canceled_at_once(
+    ledger: LedgerHarness, stage: Status
+) -> None:
     job_id = job_in(ledger, stage)
 
     assert ledger.run(ledger.core.cancel(job_id, "api:ann")) == "ok"
@@ -95,15 +97,15 @@ def test_what_has_not_begun_is_canceled_at_once(ledger: LedgerHarness, stage: St
     assert audit(ledger) == []
 
 
-def test_a_canceled_waiter_leaves_the_line_and_a_canceled_turn_goes_on(
+def test_canceling_removes_a_waiting_job_and_passes_on_a_turn(
     ledger: LedgerHarness,
 ) -> None:
     holder = ledger.claim(ledger.add_job())
-    gone, granted, last = ledger.add_job(), ledger.add_job(), ledger.add_job()
-    for job_id in (gone, granted, last):
+    waiting, granted, last = ledger.add_job(), ledger.add_job(), ledger.add_job()
+    for job_id in (waiting, granted, last):
         ledger.try_claim(job_id)
 
-    assert ledger.run(ledger.core.cancel(gone, "api:ann")) == "ok"
+    assert ledger.run(ledger.core.cancel(waiting, "api:ann")) == "ok"
     ledger.finish(holder)
     assert ledger.turn() == granted
     assert ledger.run(ledger.core.cancel(granted, "api:ann")) == "ok"
@@ -112,7 +114,7 @@ def test_a_canceled_waiter_leaves_the_line_and_a_canceled_turn_goes_on(
     assert audit(ledger) == []
 
 
-def test_a_running_job_is_asked_and_stops_at_its_intent(ledger: LedgerHarness) -> None:
+def test_a_canceled_running_job_stops_at_its_intent(ledger: LedgerHarness) -> None:
     claim = ledger.claim(ledger.add_job())
 
     assert ledger.run(ledger.core.cancel(claim.id, "api:ann")) == "asked"
@@ -124,7 +126,7 @@ def test_a_running_job_is_asked_and_stops_at_its_intent(ledger: LedgerHarness) -
     assert len(ledger.deliveries_of(claim.id)) == 1
 
 
-def test_a_running_job_that_is_given_back_after_a_cancel_ends(ledger: LedgerHarness) -> None:
+def test_a_running_job_released_after_a_cancel_request_is_canceled(ledger: LedgerHarness) -> None:
     claim = ledger.claim(ledger.add_job())
     ledger.run(ledger.core.cancel(claim.id, "api:ann"))
 
@@ -132,7 +134,7 @@ def test_a_running_job_that_is_given_back_after_a_cancel_ends(ledger: LedgerHarn
     assert ledger.status(claim.id) is Status.CANCELED
 
 
-def test_an_unknown_job_is_neither_canceled_nor_retried(ledger: LedgerHarness) -> None:
+def test_an_unknown_job_cannot_be_canceled_or_retried(ledger: LedgerHarness) -> None:
     assert ledger.run(ledger.core.cancel("job_unknown", "api:ann")) == "none"
     assert ledger.run(ledger.core.retry("job_unknown", "api:ann")) == "none"
 
@@ -151,7 +153,7 @@ def test_a_retry_opens_the_next_run_of_the_same_job(ledger: LedgerHarness) -> No
 
     assert ledger.run(ledger.core.cancel(job_id, "api:ann")) == "late", "it may have been sent"
     claim = ledger.claim(job_id)
-    assert claim.verify_first, "an uncertain write is looked for before anything is sent"
+    assert claim.verify_first, "an uncertain write is verified before anything is sent"
     assert ledger.record_intent(claim) == "lost"
     ledger.finish(claim)
     first, second = ledger.deliveries_of(job_id)
@@ -160,7 +162,7 @@ def test_a_retry_opens_the_next_run_of_the_same_job(ledger: LedgerHarness) -> No
     assert audit(ledger) == []
 
 
-def test_a_retried_job_is_not_forgotten_by_the_end_of_its_first_run(ledger: LedgerHarness) -> None:
+def test_a_retried_job_is_not_pruned_with_its_first_run(ledger: LedgerHarness) -> None:
     job_id = job_in(ledger, Status.FAILED)
     ledger.pass_time(6 * DAY)
     assert ledger.run(ledger.core.retry(job_id, "api:ann")) == "ok"
@@ -171,14 +173,14 @@ def test_a_retried_job_is_not_forgotten_by_the_end_of_its_first_run(ledger: Ledg
     assert ledger.claim(job_id).text == "Thank you!"
 
 
-def test_a_job_that_was_born_failed_has_nothing_to_retry(ledger: LedgerHarness) -> None:
-    born = draft(to=None, text="", failure=Failure("invalid_recipient", "to: no handle"))
-    job_id = ledger.accept(Event("evt_1"), born).jobs[0]
+def test_a_job_rejected_at_creation_cannot_be_retried(ledger: LedgerHarness) -> None:
+    rejected = draft(to=None, text="", failure=Failure("invalid_recipient", "to: no handle"))
+    job_id = ledger.accept(Event("evt_1"), rejected).jobs[0]
     assert ledger.run(ledger.core.retry(job_id, "api:ann")) == "empty"
     assert ledger.record(job_id).status is Status.FAILED
 
 
-def test_a_retry_without_the_text_is_refused(ledger: LedgerHarness) -> None:
+def test_a_retry_without_the_text_is_rejected(ledger: LedgerHarness) -> None:
     job_id = job_in(ledger, Status.FAILED)
     ledger.pass_time(TIMES.keep_bodies + SECOND)
     before = ledger.record(job_id)
@@ -188,7 +190,7 @@ def test_a_retry_without_the_text_is_refused(ledger: LedgerHarness) -> None:
 
 
 @pytest.mark.parametrize("end", sorted(FINAL))
-def test_every_end_owes_one_callback_with_the_whole_story(
+def test_every_end_creates_one_delivery_with_the_jobs_outcome(
     ledger: LedgerHarness, end: Status
 ) -> None:
     job_id = job_in(ledger, end, metadata={"order": 7})
@@ -204,14 +206,14 @@ def test_every_end_owes_one_callback_with_the_whole_story(
     assert data["job_id"] == job_id
 
 
-def test_a_job_without_a_callback_owes_none(ledger: LedgerHarness) -> None:
+def test_a_job_without_a_callback_creates_no_delivery(ledger: LedgerHarness) -> None:
     job_id = job_in(ledger, Status.SUCCEEDED, callback=None)
 
     assert ledger.deliveries_of(job_id) == []
     assert ledger.take_messages("callbacks") == []
 
 
-def test_a_large_result_is_fetched_and_not_sent(ledger: LedgerHarness) -> None:
+def test_a_large_result_is_referenced_instead_of_sent(ledger: LedgerHarness) -> None:
     claim = ledger.claim_and_send(ledger.add_job())
     result = {"rows": ["x" * 100] * 300}
     step = ledger.claims.finish(claim, Status.SUCCEEDED, result=result)
@@ -224,28 +226,28 @@ def test_a_large_result_is_fetched_and_not_sent(ledger: LedgerHarness) -> None:
     assert len(json.dumps(delivery["payload"])) < 20_000
 
 
-def test_errors_with_any_character_stay_json(ledger: LedgerHarness) -> None:
+def test_errors_with_any_character_are_valid_json(ledger: LedgerHarness) -> None:
     message = 'quote " backslash \\ line \n half \ud83d null \x00 emoji \U0001f389'
     job_id = ledger.add_job(failure=Failure("odd", message.replace("\ud83d", "")))
     claim = ledger.claim_and_send(ledger.add_job(account="studio"))
     step = ledger.claims.finish(claim, Status.FAILED, failure=Failure("odd", message))
     assert ledger.run(step)
 
-    for each in (job_id, claim.id):
-        [delivery] = ledger.deliveries_of(each)
+    for failed_id in (job_id, claim.id):
+        [delivery] = ledger.deliveries_of(failed_id)
         assert delivery["payload"]["data"]["error"]["message"].startswith('quote " backslash \\')
 
 
-def test_a_callback_is_stamped_with_the_stores_own_time(ledger: LedgerHarness) -> None:
+def test_a_callbacks_timestamp_is_the_stores_time(ledger: LedgerHarness) -> None:
     clock: Any = ledger.store.time()
     [delivery] = ledger.deliveries_of(job_in(ledger, Status.CANCELED))
 
-    stamped = datetime.fromisoformat(delivery["payload"]["timestamp"])
-    assert 0 <= stamped.timestamp() - clock[0] < 60
+    timestamp = datetime.fromisoformat(delivery["payload"]["timestamp"])
+    assert 0 <= timestamp.timestamp() - clock[0] < 60
     assert delivery["payload"]["timestamp"].endswith("Z")
 
 
-def test_the_text_of_an_ended_job_goes_before_its_record(ledger: LedgerHarness) -> None:
+def test_an_ended_jobs_text_expires_before_its_record(ledger: LedgerHarness) -> None:
     job_id = job_in(ledger, Status.SUCCEEDED, text="private words")
     ledger.pass_time(TIMES.keep_bodies + SECOND)
 

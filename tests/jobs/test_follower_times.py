@@ -1,4 +1,4 @@
-"""How far a walk is, when it may have ended, and which account walks."""
+"""Follower exports: progress, estimated end, and the choice of the account."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.support.limited_ledger import (
 )
 
 MINUTE = 60 * SECOND
-#: What a call is taken to last; here it takes no time.
+#: The estimated duration of a call; here calls take no time.
 CALL = 1_500
 
 
@@ -47,12 +47,12 @@ def ledger_with(store: redis.Redis, store_url: str) -> Iterator[LedgerFactory]:
 
 
 def eta_in(ledger: LedgerHarness, job_id: str) -> int:
-    """In how many ms the walk may have ended, as the API says it."""
+    """Milliseconds until the export may end, as the API estimates."""
     return ms_of(ledger.api_job(job_id)["progress"]["eta"]) - now_ms(ledger.store)
 
 
-def begun_slowly(ledger: LedgerHarness, pages: int) -> str:
-    """A walk of so many pages that has read one."""
+def export_with_one_page(ledger: LedgerHarness, pages: int) -> str:
+    """An export of this many pages that has read one."""
     job_id = add_export(ledger)
     append_page(ledger, ledger.claim(job_id), (), "0", expected=pages * PAGE)
     claim, _ = next_claim(ledger, job_id)
@@ -61,20 +61,20 @@ def begun_slowly(ledger: LedgerHarness, pages: int) -> str:
 
 
 def next_claim(ledger: LedgerHarness, job_id: str) -> tuple[Any, int]:
-    """Let time go by until the walk's turn comes: its claim, and how long that took."""
+    """Let time pass until the export's turn comes; its claim, and how long that took in ms."""
     passed = 0
     while ledger.record(job_id).status is not Status.QUEUED:
-        rings = alarm_ms(ledger)
-        assert rings is not None
-        ahead = max(1, rings - now_ms(ledger.store))
-        pass_until(ledger, rings)
+        alarm = alarm_ms(ledger)
+        assert alarm is not None
+        ahead = max(1, alarm - now_ms(ledger.store))
+        pass_until(ledger, alarm)
         ledger.heartbeat()
         passed += ahead
     return ledger.claim(job_id), passed
 
 
-def lasts(ledger: LedgerHarness, job_id: str, pages: int, expected: int) -> int:
-    """Read the rest of a walk as fast as its account may; how long that took, in ms."""
+def run_export(ledger: LedgerHarness, job_id: str, pages: int, expected: int) -> int:
+    """Read the rest of an export as fast as its account may; how long that took, in ms."""
     passed = 0
     for number in range(pages):
         claim, waited = next_claim(ledger, job_id)
@@ -86,10 +86,10 @@ def lasts(ledger: LedgerHarness, job_id: str, pages: int, expected: int) -> int:
     return passed
 
 
-#: How fast, and how many pages: within a burst, over hours, over days.
-PACES = {
+#: Limits, and the number of pages: within a burst, over hours, over days.
+LIMITS = {
     "the gap": (pace((4, 6)), 13),
-    "the hour has just room": (pace((4, 6), per_hour=15), 13),
+    "the hour just suffices": (pace((4, 6), per_hour=15), 13),
     "the hour": (pace((4, 6), per_hour=10), 35),
     "the day": (pace((1, 1), per_hour=20, per_day=30), 75),
     "the defaults": (DEFAULTS["lookup"], 130),
@@ -97,26 +97,26 @@ PACES = {
 }
 
 
-@pytest.mark.parametrize("name", PACES)
-def test_a_walk_ends_about_when_it_was_said_to(ledger_with: LedgerFactory, name: str) -> None:
-    lookup, pages = PACES[name]
+@pytest.mark.parametrize("name", LIMITS)
+def test_an_export_ends_about_when_estimated(ledger_with: LedgerFactory, name: str) -> None:
+    lookup, pages = LIMITS[name]
     ledger = ledger_with(shop=limits(lookup=lookup))
     expected = (pages + 1) * PAGE
-    # Given a walk that has read its first page
-    job_id = begun_slowly(ledger, pages + 1)
-    told = eta_in(ledger, job_id)
-    # When the rest goes as fast as it may
-    lasted = lasts(ledger, job_id, pages, expected)
-    # Then it was as long as was said, but for the calls and the luck of the gaps
-    assert lasted * 0.9 - 30 * SECOND < told < lasted * 1.1 + pages * CALL + 30 * SECOND
+    # Given an export that has read its first page
+    job_id = export_with_one_page(ledger, pages + 1)
+    estimate = eta_in(ledger, job_id)
+    # When the rest is read as fast as allowed
+    took = run_export(ledger, job_id, pages, expected)
+    # Then it took as long as estimated, except for the calls and the randomness of the gaps
+    assert took * 0.9 - 30 * SECOND < estimate < took * 1.1 + pages * CALL + 30 * SECOND
 
 
-def test_what_was_spent_before_the_walk_is_in_its_end(ledger_with: LedgerFactory) -> None:
+def test_the_estimate_includes_budget_spent_before(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(shop=limits(lookup=pace(per_hour=10)))
-    # Given that six reads of the hour are spent
+    # Given that six reads of the hour are used
     first = started_export(ledger, 5, expected=7 * PAGE)
     assert len(spent_ms(ledger, "lookup")) == 6
-    # When another walk has a page to read, and a third one three where two are left
+    # When a second export reads one page, and a third one needs three where two are left
     ledger.run(ledger.core.cancel(first, "test"))
     ledger.pass_time(10 * MINUTE)
     second = add_export(ledger)
@@ -125,38 +125,38 @@ def test_what_was_spent_before_the_walk_is_in_its_end(ledger_with: LedgerFactory
     third = add_export(ledger)
     ledger.run(ledger.core.cancel(second, "test"))
     claim_and_append(ledger, third, (), "0", expected=3 * PAGE)
-    # Then the third waits for the hour of the first reads to be over
+    # Then the third waits until the first reads leave the window
     assert 49 * MINUTE < eta_in(ledger, third) < 51 * MINUTE
 
 
-def test_a_new_account_is_faster_once_its_first_days_are_over(ledger_with: LedgerFactory) -> None:
+def test_the_estimate_includes_the_ramp_of_a_new_account(ledger_with: LedgerFactory) -> None:
     lookup = DEFAULTS["lookup"]
-    old = ledger_with(shop=limits(lookup=lookup))
-    job_id = begun_slowly(old, 40 * 60)
-    ordinary = eta_in(old, job_id)
+    normal = ledger_with(shop=limits(lookup=lookup))
+    job_id = export_with_one_page(normal, 40 * 60)
+    normal_eta = eta_in(normal, job_id)
     # Given the same account a day before its ramp ends: 480 pages, then 1,440 a day
-    since = now_ms(old.store) - 13 * DAY
-    young = ledger_with(shop=limits(lookup=lookup, since_ms=since))
-    assert 0 < eta_in(young, job_id) - ordinary < DAY
-    # And one whose ramp has just begun: 480 a day, five days for 2,400
-    newborn = ledger_with(shop=limits(lookup=lookup, since_ms=now_ms(old.store)))
-    assert 4 * DAY < eta_in(newborn, job_id) < 6 * DAY
+    since = now_ms(normal.store) - 13 * DAY
+    newer = ledger_with(shop=limits(lookup=lookup, since_ms=since))
+    assert 0 < eta_in(newer, job_id) - normal_eta < DAY
+    # And one whose ramp has just started: 480 a day, five days for 2,400
+    newest = ledger_with(shop=limits(lookup=lookup, since_ms=now_ms(normal.store)))
+    assert 4 * DAY < eta_in(newest, job_id) < 6 * DAY
 
 
-def test_a_rest_is_in_the_end_and_a_hold_has_none(ledger_with: LedgerFactory) -> None:
+def test_the_estimate_includes_a_cooldown_and_a_hold_has_none(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(shop=limits(lookup=pace((4, 4))))
-    job_id = begun_slowly(ledger, 10)
+    job_id = export_with_one_page(ledger, 10)
     assert eta_in(ledger, job_id) < MINUTE
-    rest = AccountEffect(cooldown="please_wait", cooldown_ms=HOUR)
+    cooldown = AccountEffect(cooldown="please_wait", cooldown_ms=HOUR)
     claim, _ = next_claim(ledger, job_id)
-    ledger.release(claim, Status.WAITING, charge="free", effect=rest)
+    ledger.release(claim, Status.WAITING, charge="free", effect=cooldown)
     assert HOUR < eta_in(ledger, job_id) < HOUR + MINUTE
-    # When a person must act
+    # When the account is paused
     ledger.run(ledger.controls.pause("shop"))
     assert ledger.api_job(job_id)["progress"]["eta"] is None
 
 
-def test_a_walk_that_was_tried_in_vain_does_not_end_before_it_is_tried_again(
+def test_the_estimate_includes_the_wait_for_a_retry(
     ledger: LedgerHarness,
 ) -> None:
     job_id = started_export(ledger, 1, expected=400)
@@ -164,7 +164,7 @@ def test_a_walk_that_was_tried_in_vain_does_not_end_before_it_is_tried_again(
     assert 30 * MINUTE - SLACK <= eta_in(ledger, job_id) < 31 * MINUTE
 
 
-def test_progress_tells_pages_users_what_is_expected_and_the_limit(ledger: LedgerHarness) -> None:
+def test_progress_has_pages_users_expected_rows_and_the_limit(ledger: LedgerHarness) -> None:
     job_id = add_export(ledger, max_rows=250)
     nothing = {"pages": 0, "users": 0, "expected": None, "limit": 250, "eta": None}
     assert ledger.api_job(job_id)["progress"] == nothing
@@ -181,23 +181,23 @@ def test_progress_tells_pages_users_what_is_expected_and_the_limit(ledger: Ledge
     assert shown["eta"] is not None
 
 
-def test_jobs_that_do_not_walk_have_no_progress(ledger: LedgerHarness) -> None:
+def test_only_exports_have_progress(ledger: LedgerHarness) -> None:
     assert "progress" not in ledger.api_job(ledger.add_job())
 
 
-# -- which account
+# -- choice of the account
 
 
-def readers(left: dict[str, int]) -> dict[str, AccountLimits]:
-    """Accounts that may read so many times in an hour."""
-    return {name: limits(lookup=pace(per_hour=most)) for name, most in left.items()}
+def accounts_with(budgets: dict[str, int]) -> dict[str, AccountLimits]:
+    """Accounts that may read this many times per hour."""
+    return {name: limits(lookup=pace(per_hour=budget)) for name, budget in budgets.items()}
 
 
-def test_the_account_with_most_of_its_budget_left_walks(ledger_with: LedgerFactory) -> None:
-    ledger = ledger_with(**readers({"a": 5, "b": 9, "c": 7}))
+def test_the_account_with_most_budget_left_is_picked(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(**accounts_with({"a": 5, "b": 9, "c": 7}))
     job_id = add_export(ledger, account="", candidate_accounts=("a", "b", "c"))
     assert ledger.record(job_id).account == "b"
-    # Given that it has read five times
+    # Given that it has made five reads
     for number in range(5):
         page = rows(number * PAGE, (number + 1) * PAGE) if number else ()
         claim_and_append(ledger, job_id, page, f"{number}")
@@ -207,8 +207,8 @@ def test_the_account_with_most_of_its_budget_left_walks(ledger_with: LedgerFacto
     )
 
 
-def test_a_held_account_walks_only_where_there_is_no_other(ledger_with: LedgerFactory) -> None:
-    ledger = ledger_with(**readers({"a": 5, "b": 9}))
+def test_a_held_account_is_picked_only_without_an_alternative(ledger_with: LedgerFactory) -> None:
+    ledger = ledger_with(**accounts_with({"a": 5, "b": 9}))
     ledger.run(ledger.controls.pause("b"))
     assert (
         ledger.record(add_export(ledger, account="", candidate_accounts=("a", "b"))).account == "a"
@@ -222,26 +222,26 @@ def test_a_held_account_walks_only_where_there_is_no_other(ledger_with: LedgerFa
 # -- other releases
 
 
-def test_a_walk_that_an_older_release_has_put_in_line_goes_on(ledger: LedgerHarness) -> None:
-    # Given a walk that waits, in a lane of its kind's name, where an older release put it
+def test_an_export_queued_by_an_older_release_continues(ledger: LedgerHarness) -> None:
+    # Given a waiting export in the sub-queue named after its kind, where an older release put it
     holder = ledger.claim(ledger.add_job())
     job_id = add_export(ledger)
-    line = "hg:acct:shop:line"
-    score: Any = ledger.store.zscore(f"{line}:walk", job_id)
-    ledger.store.zrem(f"{line}:walk", job_id)
-    ledger.store.zadd(f"{line}:followers", {job_id: score})
+    queue = "hg:acct:shop:line"
+    score: Any = ledger.store.zscore(f"{queue}:walk", job_id)
+    ledger.store.zrem(f"{queue}:walk", job_id)
+    ledger.store.zadd(f"{queue}:followers", {job_id: score})
     ledger.store.hset(f"hg:job:{job_id}", "lane", "followers")
     ledger.store.sadd("hg:acct:shop:lanes", "followers")
-    # When its turn comes
+    # When it gets the turn
     ledger.take_messages()
     assert ledger.finish(holder)
-    # Then it walks, at its budget
+    # Then it runs, charged to the lookup budget
     assert ledger.take_messages() == [job_id]
     assert claim_and_append(ledger, job_id, (), "0") == "more"
     assert len(spent_ms(ledger, "lookup")) == 1
 
 
-def test_a_record_without_what_this_release_has_added_walks(ledger: LedgerHarness) -> None:
+def test_an_export_record_without_newer_fields_continues(ledger: LedgerHarness) -> None:
     job_id = add_export(ledger)
     ledger.store.hdel(f"hg:job:{job_id}", "barren", "paged", "eta")
     assert claim_and_append(ledger, job_id, (), "0") == "more"
@@ -249,15 +249,15 @@ def test_a_record_without_what_this_release_has_added_walks(ledger: LedgerHarnes
 
 
 @pytest.mark.parametrize("kind", ["followers", "lookup"])
-def test_what_only_reads_is_in_no_doubt_after_a_failover(ledger: LedgerHarness, kind: str) -> None:
+def test_reads_need_no_verification_after_a_failover(ledger: LedgerHarness, kind: str) -> None:
     job_id = add_export(ledger, kind=kind)
     ledger.claim(job_id)
-    # Given a store that goes on with another's history: here that of nobody
+    # Given a store that continues an unknown history
     ledger.store.set("hg:replid", "0" * 40)
     ledger.heartbeat()
     assert ledger.store.get("hg:replid") != b"0" * 40
     assert ledger.record(job_id).intent_ms == 0
-    # And a doubt that an older release has noted
+    # And an intent that an older release has recorded
     ledger.pass_time(TIMES.lease + SECOND)
     ledger.heartbeat()
     ledger.store.hset(f"hg:job:{job_id}", "intent_at", 1)

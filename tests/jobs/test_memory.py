@@ -1,4 +1,4 @@
-"""When the server's memory is short: nothing new is begun, and what is begun still ends."""
+"""A store without memory: nothing new is started, and what has started can finish."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def _contents(store: redis.Redis) -> dict[bytes, Any]:
     return {key: store.dump(key) for key in sorted(store.scan_iter("*"))}
 
 
-def test_an_event_is_refused_and_nothing_of_it_is_written(ledger: LedgerHarness) -> None:
+def test_an_event_is_rejected_and_nothing_is_written(ledger: LedgerHarness) -> None:
     ledger.accept(Event("evt_before"), draft())
     before = _contents(ledger.store)
 
-    with out_of_memory(ledger.store), pytest.raises(redis.RedisError) as refused:
+    with out_of_memory(ledger.store), pytest.raises(redis.RedisError) as raised:
         ledger.accept(Event("evt_1"), draft(once_key="k"), draft(rule="other"))
 
-    assert isinstance(refused.value, REDIS_ERRORS)
+    assert isinstance(raised.value, REDIS_ERRORS)
     assert _contents(ledger.store) == before
     assert ledger.accept(Event("evt_1"), draft()).outcome == "accepted"
 
 
-def test_a_direct_job_and_a_retry_are_refused_whole(ledger: LedgerHarness) -> None:
+def test_an_api_job_and_a_retry_are_rejected_and_nothing_is_written(ledger: LedgerHarness) -> None:
     failed = ledger.claim_and_send(ledger.add_job())
     ledger.finish(failed, Status.FAILED)
     before = _contents(ledger.store)
@@ -48,7 +48,7 @@ def test_a_direct_job_and_a_retry_are_refused_whole(ledger: LedgerHarness) -> No
     assert _contents(ledger.store) == before
 
 
-def test_no_write_is_begun(ledger: LedgerHarness) -> None:
+def test_no_write_is_started(ledger: LedgerHarness) -> None:
     claim, queued = ledger.claim(ledger.add_job()), ledger.add_job(account="studio")
     before = _contents(ledger.store)
 
@@ -62,21 +62,21 @@ def test_no_write_is_begun(ledger: LedgerHarness) -> None:
     assert ledger.record_intent(claim) == "ok"
 
 
-def test_what_was_begun_ends_and_owes_its_callback(ledger: LedgerHarness) -> None:
-    done, refused, parked = (
+def test_a_started_job_finishes_and_creates_its_delivery(ledger: LedgerHarness) -> None:
+    done, failing, released = (
         ledger.claim_and_send(ledger.add_job(account=name)) for name in ("shop", "studio", "depot")
     )
     with out_of_memory(ledger.store):
         assert ledger.finish(done)
-        assert ledger.finish(refused, Status.FAILED)
-        assert ledger.release(parked, Status.SENDING, after_ms=SECOND, charge="free") == "ok"
+        assert ledger.finish(failing, Status.FAILED)
+        assert ledger.release(released, Status.SENDING, after_ms=SECOND, charge="free") == "ok"
 
     assert [delivery["type"] for delivery in ledger.deliveries_of(done.id)] == ["job.succeeded"]
     assert len(ledger.take_messages("callbacks")) == 2
     assert audit(ledger) == []
 
 
-def test_a_claim_is_kept_alive(ledger: LedgerHarness) -> None:
+def test_a_claim_is_renewed(ledger: LedgerHarness) -> None:
     claim = ledger.claim_and_send(ledger.add_job())
     with out_of_memory(ledger.store):
         for _ in range(4):
@@ -85,7 +85,7 @@ def test_a_claim_is_kept_alive(ledger: LedgerHarness) -> None:
         assert ledger.finish(claim)
 
 
-def test_people_can_still_stop_things(ledger: LedgerHarness) -> None:
+def test_people_can_still_cancel_and_pause(ledger: LedgerHarness) -> None:
     queued = ledger.add_job()
     with out_of_memory(ledger.store):
         assert ledger.run(ledger.core.cancel(queued, "api:test")) == "ok"
@@ -95,7 +95,7 @@ def test_people_can_still_stop_things(ledger: LedgerHarness) -> None:
     assert ledger.run(ledger.controls.show("shop"))["status"] == "paused"
 
 
-def test_callbacks_are_recorded_and_old_records_are_dropped(ledger: LedgerHarness) -> None:
+def test_deliveries_are_recorded_and_old_records_are_pruned(ledger: LedgerHarness) -> None:
     ledger.finish(ledger.claim_and_send(ledger.add_job()))
     [delivery_id] = ledger.take_messages("callbacks")
     claim = ledger.run(ledger.deliveries.claim(delivery_id, "worker"))
@@ -107,10 +107,10 @@ def test_callbacks_are_recorded_and_old_records_are_dropped(ledger: LedgerHarnes
         assert len(ledger.run(ledger.core.rescue_stranded())) == 0
 
 
-def test_jobs_accounts_and_previews_are_still_shown(ledger: LedgerHarness) -> None:
+def test_jobs_accounts_and_previews_can_still_be_read(ledger: LedgerHarness) -> None:
     ledger.add_job()
     waiter = ledger.add_job()
     with out_of_memory(ledger.store):
         assert ledger.api_job(waiter)["wait"]["reason"] == "turn"
-        assert ledger.run(ledger.controls.show("shop"))["jobs"]["in_line"] == 1
+        assert ledger.run(ledger.controls.show("shop"))["jobs"]["waiting"] == 1
         assert ledger.run(ledger.core.preview(draft(), caller="shop")).decision == "wait"

@@ -1,4 +1,4 @@
-"""Lists and pages: everything once, newest first, and each waiting job says why and until when."""
+"""Lists and pages: every item once, newest first; waiting jobs show why and until when."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.ledger import HOUR, SECOND, TIMES, Event, LedgerHarness, draf
 Pager = Callable[[int | None], Awaitable[Page]]
 
 
-def _walk(ledger: LedgerHarness, page: Pager) -> list[dict[str, Any]]:
+def _all_items(ledger: LedgerHarness, page: Pager) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     cursor: int | None = None
     for _ in range(1000):
@@ -34,78 +34,87 @@ async def _awaited(page: Pager, cursor: int | None) -> Page:
     return await page(cursor)
 
 
-def _jobs(ledger: LedgerHarness, only: JobFilter, limit: int = 50) -> list[str]:
-    found = _walk(ledger, lambda cursor: ledger.queries.jobs(only, cursor=cursor, limit=limit))
+def _jobs(ledger: LedgerHarness, job_filter: JobFilter, limit: int = 50) -> list[str]:
+    found = _all_items(
+        ledger, lambda cursor: ledger.queries.jobs(job_filter, cursor=cursor, limit=limit)
+    )
     return [job["id"] for job in found]
 
 
 @pytest.mark.parametrize("limit", [1, 7, 100])
-def test_pages_show_every_job_once_newest_first(ledger: LedgerHarness, limit: int) -> None:
-    made = ledger.add_jobs(60 if limit == 1 else 1_050)
+def test_pages_list_every_job_once_newest_first(ledger: LedgerHarness, limit: int) -> None:
+    jobs = ledger.add_jobs(60 if limit == 1 else 1_050)
 
-    assert _jobs(ledger, JobFilter(), limit) == made[::-1]
+    assert _jobs(ledger, JobFilter(), limit) == jobs[::-1]
 
 
-def test_a_page_that_ends_exactly_at_the_last_job_loses_and_repeats_nothing(
+def test_a_page_ending_exactly_at_the_last_job_loses_and_repeats_nothing(
     ledger: LedgerHarness,
 ) -> None:
-    made = ledger.add_jobs(20)
+    jobs = ledger.add_jobs(20)
 
-    assert _jobs(ledger, JobFilter(), 10) == made[::-1]
-    assert _jobs(ledger, JobFilter(), 20) == made[::-1]
+    assert _jobs(ledger, JobFilter(), 10) == jobs[::-1]
+    assert _jobs(ledger, JobFilter(), 20) == jobs[::-1]
 
 
-def test_jobs_that_arrive_while_pages_are_turned_do_not_disturb_them(ledger: LedgerHarness) -> None:
-    made = ledger.add_jobs(30)
+def test_new_jobs_do_not_disturb_paging(ledger: LedgerHarness) -> None:
+    jobs = ledger.add_jobs(30)
     first = ledger.run(ledger.queries.jobs(JobFilter(), cursor=None, limit=10))
     ledger.add_jobs(15)
 
     rest = ledger.run(ledger.queries.jobs(JobFilter(), cursor=first.next, limit=100))
 
-    assert [job["id"] for job in [*first.items, *rest.items]] == made[::-1]
+    assert [job["id"] for job in [*first.items, *rest.items]] == jobs[::-1]
 
 
 def test_filters_can_be_combined(ledger: LedgerHarness) -> None:
     accounts, kinds, statuses = ("shop", "studio"), KINDS, (Status.SCHEDULED, Status.CANCELED)
-    made = {
+    jobs = {
         (account, kind, status): {
             job_in(ledger, status, account=account, kind=kind) for _ in range(3)
         }
         for account, kind, status in product(accounts, kinds, statuses)
     }
 
-    for asked in product((*accounts, None), (*kinds, None), (*statuses, None)):
-        account, kind, status = asked
+    for wanted_labels in product((*accounts, None), (*kinds, None), (*statuses, None)):
+        account, kind, status = wanted_labels
         expected = set[str]().union(
             *(
                 ids
-                for labels, ids in made.items()
-                if all(wish in (label, None) for label, wish in zip(labels, asked, strict=True))
+                for labels, ids in jobs.items()
+                if all(
+                    wanted in (label, None)
+                    for label, wanted in zip(labels, wanted_labels, strict=True)
+                )
             )
         )
         found = _jobs(ledger, JobFilter(status, account, kind), limit=2)
         assert (len(found), set(found)) == (len(expected), expected)
 
 
-def test_a_rare_match_is_found_behind_thousands_of_others(ledger: LedgerHarness) -> None:
+def test_a_rare_match_is_found_among_thousands(ledger: LedgerHarness) -> None:
     rare = ledger.add_job(kind="comment", account="studio", delay_ms=HOUR)
     ledger.add_jobs(2_100, delay_ms=HOUR)
-    only = JobFilter(Status.SCHEDULED, "studio", "comment")
+    job_filter = JobFilter(Status.SCHEDULED, "studio", "comment")
 
-    first = ledger.run(ledger.queries.jobs(only, cursor=None, limit=50))
-    assert (list(first.items), first.next is None) == ([], False), "one page looks only so far"
-    assert _jobs(ledger, only) == [rare]
+    first = ledger.run(ledger.queries.jobs(job_filter, cursor=None, limit=50))
+    assert (list(first.items), first.next is None) == ([], False), (
+        "one page scans a limited number of entries"
+    )
+    assert _jobs(ledger, job_filter) == [rare]
 
 
-def test_unknown_jobs_are_none_and_left_out_of_lists(ledger: LedgerHarness) -> None:
-    made = ledger.add_job()
+def test_unknown_jobs_are_none_and_omitted_from_lists(ledger: LedgerHarness) -> None:
+    jobs = ledger.add_job()
 
     assert ledger.run(ledger.queries.job("job_unknown")) is None
-    assert [r.id for r in ledger.run(ledger.queries.records(["job_unknown", made]))] == [made]
+    assert [record.id for record in ledger.run(ledger.queries.records(["job_unknown", jobs]))] == [
+        jobs
+    ]
     assert _jobs(ledger, JobFilter(account="nobody")) == []
 
 
-def test_a_waiting_job_tells_its_place_and_always_an_estimate(ledger: LedgerHarness) -> None:
+def test_a_waiting_job_has_a_position_and_an_estimate(ledger: LedgerHarness) -> None:
     ledger.claim(ledger.add_job())
     waiting = [ledger.add_job(priority=number) for number in (5, 9, 1)]
 
@@ -116,7 +125,7 @@ def test_a_waiting_job_tells_its_place_and_always_an_estimate(ledger: LedgerHarn
     assert datetime.now(UTC) < until[1] < until[0] < until[2]
 
 
-def test_a_job_that_waits_for_a_moment_tells_that_moment(ledger: LedgerHarness) -> None:
+def test_a_job_waiting_for_a_time_shows_that_time(ledger: LedgerHarness) -> None:
     job_id = job_in(ledger, Status.WAITING)
 
     job = ledger.api_job(job_id)
@@ -127,7 +136,7 @@ def test_a_job_that_waits_for_a_moment_tells_that_moment(ledger: LedgerHarness) 
         assert other["wait"] is None
 
 
-def test_a_held_job_tells_who_is_waited_for(ledger: LedgerHarness) -> None:
+def test_a_held_job_shows_what_it_waits_for(ledger: LedgerHarness) -> None:
     job = ledger.api_job(job_in(ledger, Status.HELD))
 
     assert job["wait"] == {"reason": "paused", "until": None, "position": None}
@@ -143,13 +152,13 @@ def test_the_timeline_keeps_the_last_two_hundred_changes(ledger: LedgerHarness) 
     assert path[-2:] == ["running", "queued"]
 
 
-def test_the_timeline_says_when_who_and_why(ledger: LedgerHarness) -> None:
+def test_the_timeline_shows_when_who_and_why(ledger: LedgerHarness) -> None:
     job_id = ledger.add_job()
     ledger.finish(ledger.claim_and_send(job_id, "host:1:abc:7"))
 
     timeline = ledger.run(ledger.queries.timeline(job_id))
     assert [(step["status"], step["by"], step["why"]) for step in timeline] == [
-        ("queued", "accept", None),
+        ("queued", "intake", None),
         ("running", "host:1:abc:7", None),
         ("sending", "host:1:abc:7", "intent"),
         ("succeeded", "host:1:abc:7", None),
@@ -159,29 +168,29 @@ def test_the_timeline_says_when_who_and_why(ledger: LedgerHarness) -> None:
     assert all(moment.endswith("Z") for moment in moments)
 
 
-def test_an_event_id_is_found_in_every_source_that_knows_it(ledger: LedgerHarness) -> None:
+def test_an_event_id_is_found_in_every_source(ledger: LedgerHarness) -> None:
     for source in ("stripe", "paddle"):
         ledger.accept(Event("evt_1"), draft(), source=source)
     ledger.accept(Event("evt_2"), source="github")
 
-    found = ledger.run(ledger.queries.events_named("evt_1"))
+    found = ledger.run(ledger.queries.events_with_id("evt_1"))
     assert [event.source for event in found] == ["paddle", "stripe"]
-    assert ledger.run(ledger.queries.events_named("evt_9")) == []
+    assert ledger.run(ledger.queries.events_with_id("evt_9")) == []
 
 
-def test_pages_of_events_show_every_event_once(ledger: LedgerHarness) -> None:
+def test_pages_list_every_event_once(ledger: LedgerHarness) -> None:
     ids = [f"evt_{number}" for number in range(45)]
     for event_id in ids:
         ledger.accept(Event(event_id))
 
-    found = _walk(ledger, lambda cursor: ledger.queries.events(cursor=cursor, limit=10))
+    found = _all_items(ledger, lambda cursor: ledger.queries.events(cursor=cursor, limit=10))
     assert [event["id"] for event in found] == ids[::-1]
     assert found[0]["status"] == "accepted"
 
 
-def test_the_body_of_an_event_goes_before_its_record(ledger: LedgerHarness) -> None:
+def test_an_events_body_expires_before_its_record(ledger: LedgerHarness) -> None:
     ledger.accept(Event("evt_1"), body=b'{"private": true}')
     ledger.pass_time(TIMES.keep_bodies + SECOND)
 
     assert ledger.run(ledger.queries.event_body("stripe", "evt_1")) is None
-    assert len(ledger.run(ledger.queries.events_named("evt_1"))) == 1
+    assert len(ledger.run(ledger.queries.events_with_id("evt_1"))) == 1

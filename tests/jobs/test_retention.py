@@ -1,4 +1,4 @@
-"""Retention: what ended is forgotten whole, in its time; what has not ended is never dropped."""
+"""Retention: ended work is pruned completely when due; unfinished work is never pruned."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from tests.support.invariants import audit
 from tests.support.job_states import job_in
 from tests.support.ledger import DAY, SECOND, TIMES, Event, LedgerHarness, draft
 
-#: What stays for ever: counters and the names of sources and accounts.
-FOR_EVER = {
+#: Never pruned: counters and the names of sources and accounts.
+PERMANENT_KEYS = {
     "hg:seq",
     "hg:wakeseq",
     "hg:sources",
@@ -20,11 +20,11 @@ FOR_EVER = {
 } | {f"hg:bell:{queue}" for queue in ("actions", "callbacks")}
 
 
-def _forget(ledger: LedgerHarness) -> int:
+def _prune(ledger: LedgerHarness) -> int:
     return ledger.run(ledger.core.prune())
 
 
-def _settle_callbacks(ledger: LedgerHarness, status: str = "delivered") -> None:
+def _finish_deliveries(ledger: LedgerHarness, status: str = "delivered") -> None:
     for delivery_id in ledger.take_messages("callbacks"):
         claim = ledger.run(ledger.deliveries.claim(delivery_id, "worker"))
         if claim is not None:
@@ -35,59 +35,59 @@ def _keys(ledger: LedgerHarness) -> set[str]:
     return {key.decode() for key in ledger.store.scan_iter("hg:*")}
 
 
-def test_everything_about_what_ended_is_forgotten_and_only_counters_stay(
+def test_pruning_deletes_everything_about_ended_work_except_counters(
     ledger: LedgerHarness,
 ) -> None:
     for number, status in enumerate(sorted(FINAL)):
         job_in(ledger, status, account=f"account-{number}", once_key=f"key-{number}")
-    _settle_callbacks(ledger)
+    _finish_deliveries(ledger)
     ledger.accept(Event("evt_ignored"), status="ignored")
     ledger.accept(Event("evt_ignored", fingerprint="e" * 64))
     ledger.take_messages()
 
     ledger.pass_time(TIMES.keep + SECOND)
-    assert _forget(ledger) > 0
+    assert _prune(ledger) > 0
 
-    assert _keys(ledger) <= FOR_EVER
-    assert _forget(ledger) == 0
+    assert _keys(ledger) <= PERMANENT_KEYS
+    assert _prune(ledger) == 0
 
 
 def test_tombstones_outlive_bodies_and_texts(ledger: LedgerHarness) -> None:
     accepted = ledger.accept(Event("evt_1"), draft(), body=b'{"private": true}')
     ledger.finish(ledger.claim_and_send(accepted.jobs[0]))
-    _settle_callbacks(ledger)
+    _finish_deliveries(ledger)
 
     ledger.pass_time(TIMES.keep_bodies + SECOND)
-    _forget(ledger)
+    _prune(ledger)
     assert not any(key.startswith(("hg:eventbody:", "hg:jobtext:")) for key in _keys(ledger))
     ledger.pass_time(TIMES.keep - TIMES.keep_bodies - DAY)
-    _forget(ledger)
+    _prune(ledger)
 
     assert ledger.status(accepted.jobs[0]) is Status.SUCCEEDED
     assert ledger.accept(Event("evt_1"), draft()).outcome == "duplicate"
 
 
-def test_nothing_that_has_not_ended_is_dropped(ledger: LedgerHarness) -> None:
-    unended = [status for status in Status if status not in FINAL]
-    jobs = {status: job_in(ledger, status, account=f"to-{status}") for status in unended}
+def test_unfinished_work_is_never_pruned(ledger: LedgerHarness) -> None:
+    unfinished = [status for status in Status if status not in FINAL]
+    jobs = {status: job_in(ledger, status, account=f"to-{status}") for status in unfinished}
     pending = job_in(ledger, Status.CANCELED)
 
     ledger.pass_time(2 * TIMES.keep)
-    # Even what an older version might have marked.
+    # Even if an older release has marked it.
     for name in [*jobs.values(), ledger.deliveries_of(pending)[0]["id"]]:
         ledger.store.zadd("hg:retention", {name: 1})
-    _forget(ledger)
+    _prune(ledger)
 
     assert {status: ledger.status(job_id) for status, job_id in jobs.items()} == {
-        status: status for status in unended
+        status: status for status in unfinished
     }
     assert len(ledger.run(ledger.deliveries.page("pending", cursor=None, limit=10)).items) == 1
 
 
-def test_a_job_that_outlives_its_event_still_ends(ledger: LedgerHarness) -> None:
+def test_a_job_that_outlives_its_event_still_finishes(ledger: LedgerHarness) -> None:
     job_id = ledger.add_job(delay_ms=100 * DAY)
     ledger.pass_time(TIMES.keep + SECOND)
-    assert _forget(ledger) == 1
+    assert _prune(ledger) == 1
 
     ledger.pass_time(60 * DAY)
     ledger.heartbeat()
@@ -97,11 +97,11 @@ def test_a_job_that_outlives_its_event_still_ends(ledger: LedgerHarness) -> None
     assert audit(ledger) == []
 
 
-def test_an_event_that_comes_again_after_its_tombstone_finds_its_job(ledger: LedgerHarness) -> None:
+def test_an_event_received_again_after_its_retention_finds_its_job(ledger: LedgerHarness) -> None:
     event = Event("evt_1")
     job_id = ledger.accept(event, draft(delay_ms=100 * DAY)).jobs[0]
     ledger.pass_time(TIMES.keep + SECOND)
-    _forget(ledger)
+    _prune(ledger)
 
     again = ledger.accept(event, draft(delay_ms=100 * DAY))
 
@@ -109,13 +109,13 @@ def test_an_event_that_comes_again_after_its_tombstone_finds_its_job(ledger: Led
     assert ledger.status(job_id) is Status.SCHEDULED
 
 
-def test_retention_works_through_any_number(ledger: LedgerHarness) -> None:
-    made = ledger.add_jobs(1_100)
-    for job_id in made:
+def test_any_number_of_records_is_pruned(ledger: LedgerHarness) -> None:
+    jobs = ledger.add_jobs(1_100)
+    for job_id in jobs:
         ledger.run(ledger.core.cancel(job_id, "api:test"))
-    _settle_callbacks(ledger)
+    _finish_deliveries(ledger)
     ledger.take_messages()
     ledger.pass_time(TIMES.keep + SECOND)
 
-    assert _forget(ledger) == 3 * len(made)
-    assert _keys(ledger) <= FOR_EVER
+    assert _prune(ledger) == 3 * len(jobs)
+    assert _keys(ledger) <= PERMANENT_KEYS

@@ -1,4 +1,4 @@
-"""The scripts allow what the table of states allows, and nothing else, from every state."""
+"""The scripts allow exactly the transitions of the model's table, from every status."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from tests.support.job_states import job_in
 from tests.support.ledger import FAILURE, HOUR, LedgerHarness
 from tests.support.lua import evaluate
 
-UNENDED: Final = [status for status in Status if status not in FINAL]
+UNFINISHED: Final = [status for status in Status if status not in FINAL]
 PAIRS: Final = list(itertools.product(Status, Status))
 
 
 def _forced_claim(ledger: LedgerHarness, job_id: str) -> Claim:
-    """A claim that the ledger takes for its holder's, whatever the job's state."""
+    """A claim that the ledger accepts as valid, whatever the job's status."""
     record = ledger.record(job_id)
     ledger.store.hset(f"hg:job:{job_id}", "owner", "forced")
     return Claim(record, "", "forced", record.fence, 0)
 
 
-def test_the_scripts_hold_the_table_of_the_model(ledger: LedgerHarness) -> None:
-    ask = "ALLOWED[ARGV[1]][ARGV[2]] == true"
+def test_the_scripts_contain_the_models_transition_table(ledger: LedgerHarness) -> None:
+    expression = "ALLOWED[ARGV[1]][ARGV[2]] == true"
 
     for origin, target in PAIRS:
-        said = bool(evaluate(ledger.store, ask, str(origin), str(target)))
-        assert said == (target in TRANSITIONS[origin]), (origin, target)
+        allowed = bool(evaluate(ledger.store, expression, str(origin), str(target)))
+        assert allowed == (target in TRANSITIONS[origin]), (origin, target)
 
 
-def test_every_final_state_stays_and_only_failed_and_uncertain_open_again() -> None:
+def test_final_statuses_are_final_except_failed_and_uncertain() -> None:
     for status in FINAL:
         reopened = {Status.QUEUED} if status in (Status.FAILED, Status.UNCERTAIN) else set()
         assert TRANSITIONS[status] == reopened
 
 
 @pytest.mark.parametrize("origin", Status)
-def test_finish_ends_a_job_only_where_the_table_lets_it(
+def test_finish_ends_a_job_only_where_the_table_allows_it(
     ledger: LedgerHarness, origin: Status
 ) -> None:
     for target in Status:
@@ -59,7 +59,7 @@ def test_finish_ends_a_job_only_where_the_table_lets_it(
 
 
 @pytest.mark.parametrize("origin", Status)
-def test_release_parks_only_what_runs_and_never_ends_it(
+def test_release_accepts_only_claimed_jobs_and_never_ends_them(
     ledger: LedgerHarness, origin: Status
 ) -> None:
     for target in Status:
@@ -69,11 +69,11 @@ def test_release_parks_only_what_runs_and_never_ends_it(
 
         reply = ledger.release(claim, target, after_ms=HOUR)
 
-        parked = target in (Status.QUEUED, Status.WAITING, Status.HELD)
+        releasable = target in (Status.QUEUED, Status.WAITING, Status.HELD)
         if origin is Status.RUNNING:
-            expected = parked
+            expected = releasable
         else:
-            expected = origin is Status.SENDING and (parked or target is Status.SENDING)
+            expected = origin is Status.SENDING and (releasable or target is Status.SENDING)
         assert (reply == "ok") == expected, (origin, target, reply)
         assert ledger.status(job_id) is (target if expected else origin)
         if not expected:
@@ -107,7 +107,7 @@ def test_an_intent_needs_a_running_job(ledger: LedgerHarness, origin: Status) ->
         (Status.UNCERTAIN, "late"),
     ],
 )
-def test_cancel_ends_what_has_written_nothing(
+def test_cancel_ends_jobs_that_have_written_nothing(
     ledger: LedgerHarness, origin: Status, reply: str
 ) -> None:
     job_id = job_in(ledger, origin)
@@ -116,12 +116,14 @@ def test_cancel_ends_what_has_written_nothing(
 
     now = Status.CANCELED if reply == "ok" else origin
     assert ledger.status(job_id) is now
-    assert ledger.record(job_id).cancel_asked == (reply == "asked")
+    assert ledger.record(job_id).cancel_requested == (reply == "asked")
     assert len(ledger.deliveries_of(job_id)) == (1 if now in FINAL else 0)
 
 
 @pytest.mark.parametrize("origin", Status)
-def test_retry_opens_only_failed_and_uncertain_jobs(ledger: LedgerHarness, origin: Status) -> None:
+def test_retry_accepts_only_failed_and_uncertain_jobs(
+    ledger: LedgerHarness, origin: Status
+) -> None:
     job_id = job_in(ledger, origin)
     opens = origin in (Status.FAILED, Status.UNCERTAIN)
 
@@ -132,7 +134,7 @@ def test_retry_opens_only_failed_and_uncertain_jobs(ledger: LedgerHarness, origi
 
 
 @pytest.mark.parametrize("origin", Status)
-def test_only_a_queued_job_can_be_claimed_anew(ledger: LedgerHarness, origin: Status) -> None:
+def test_only_a_queued_job_can_be_claimed(ledger: LedgerHarness, origin: Status) -> None:
     job_id = job_in(ledger, origin)
 
     claim = ledger.try_claim(job_id, "another worker")
@@ -143,7 +145,7 @@ def test_only_a_queued_job_can_be_claimed_anew(ledger: LedgerHarness, origin: St
 
 @pytest.mark.parametrize("origin", Status)
 @pytest.mark.parametrize("expires_ms", [None, HOUR // 2])
-def test_whatever_time_does_to_a_job_is_in_the_table(
+def test_every_transition_caused_by_time_is_in_the_table(
     ledger: LedgerHarness, origin: Status, expires_ms: int | None
 ) -> None:
     changes: dict[str, Any] = {} if origin is Status.EXPIRED else {"expires_ms": expires_ms}
@@ -162,16 +164,16 @@ def test_whatever_time_does_to_a_job_is_in_the_table(
         assert ledger.status(job_id) is Status.EXPIRED
 
 
-@pytest.mark.parametrize("origin", UNENDED)
-@pytest.mark.parametrize("step", ["intend", "finish", "release"])
-def test_an_older_claim_changes_nothing_in_any_state(
+@pytest.mark.parametrize("origin", UNFINISHED)
+@pytest.mark.parametrize("step", ["record_intent", "finish", "release"])
+def test_an_older_claim_changes_nothing_in_any_status(
     ledger: LedgerHarness, origin: Status, step: str
 ) -> None:
     job_id = job_in(ledger, origin)
     claim = _forced_claim(ledger, job_id)
     stale = replace(claim, fence=claim.fence - 1)
     steps: dict[str, Callable[[], object]] = {
-        "intend": lambda: ledger.record_intent(stale) == "lost",
+        "record_intent": lambda: ledger.record_intent(stale) == "lost",
         "finish": lambda: not ledger.finish(stale, Status.FAILED),
         "release": lambda: ledger.release(stale, Status.QUEUED) == "lost",
     }

@@ -1,4 +1,4 @@
-"""Who listens in a process: woken by what concerns him, over one connection, and bounded."""
+"""Subscribers of a process: woken by their own jobs, over one connection, and bounded."""
 
 from __future__ import annotations
 
@@ -23,113 +23,117 @@ async def _until(condition: Callable[[], object]) -> None:
         await asyncio.sleep(0.005)
 
 
-def _live(url: str) -> Broadcaster:
+def _broadcaster(url: str) -> Broadcaster:
     return Broadcaster(url, asyncio.Event())
 
 
-async def _settled(ledger: LedgerHarness, listener: Subscriber) -> None:
-    """Wait until the feed is read and the listener has been told to begin."""
+async def _started(ledger: LedgerHarness, subscriber: Subscriber) -> None:
+    """Wait until the stream is read and the subscriber has been told to refresh."""
     await _until(lambda: feed_readers(ledger.store) == 1)
-    await listener.wait(DEADLINE_SECONDS)
-    listener.needs_refresh = False
+    await subscriber.wait(DEADLINE_SECONDS)
+    subscriber.needs_refresh = False
 
 
-def test_a_listener_is_woken_by_its_own_job(ledger: LedgerHarness, store_url: str) -> None:
-    async def scene() -> tuple[list[str], list[str], list[str]]:
-        live = _live(store_url)
+def test_a_subscriber_is_woken_by_its_own_job(ledger: LedgerHarness, store_url: str) -> None:
+    async def scenario() -> tuple[list[str], list[str], list[str]]:
+        broadcaster = _broadcaster(store_url)
         with (
-            live.subscribe(mine) as own,
-            live.subscribe(other) as strange,
-            live.subscribe(None) as all_,
+            broadcaster.subscribe(mine) as own,
+            broadcaster.subscribe(other) as other_job,
+            broadcaster.subscribe(None) as all_jobs,
         ):
-            for listener in (own, strange, all_):
-                await _settled(ledger, listener)
+            for subscriber in (own, other_job, all_jobs):
+                await _started(ledger, subscriber)
             assert feed_readers(ledger.store) == 1
             await ledger.claims.claim(mine, "worker")
             assert await own.wait(DEADLINE_SECONDS)
-            assert await all_.wait(DEADLINE_SECONDS)
-            heard = tuple([entry.job_id for entry in each.take()] for each in (own, strange, all_))
-        await live.close()
-        return heard[0], heard[1], heard[2]
+            assert await all_jobs.wait(DEADLINE_SECONDS)
+            received = tuple(
+                [entry.job_id for entry in one.take()] for one in (own, other_job, all_jobs)
+            )
+        await broadcaster.close()
+        return received[0], received[1], received[2]
 
     mine, other = ledger.add_job(), ledger.add_job(account="studio")
-    assert ledger.run(scene()) == ([mine], [], [mine])
+    assert ledger.run(scenario()) == ([mine], [], [mine])
 
 
-def test_the_connection_ends_with_the_last_listener_and_comes_back(
+def test_the_connection_closes_with_the_last_subscriber_and_reopens(
     ledger: LedgerHarness, store_url: str
 ) -> None:
-    async def scene() -> None:
-        live = _live(store_url)
-        with live.subscribe("job_any"):
+    async def scenario() -> None:
+        broadcaster = _broadcaster(store_url)
+        with broadcaster.subscribe("job_any"):
             await _until(lambda: feed_readers(ledger.store) == 1)
         await _until(lambda: feed_readers(ledger.store) == 0)
-        with live.subscribe(job_id) as listener:
-            await _settled(ledger, listener)
+        with broadcaster.subscribe(job_id) as subscriber:
+            await _started(ledger, subscriber)
             await ledger.claims.claim(job_id, "worker")
-            await listener.wait(DEADLINE_SECONDS)
-            assert [entry.number for entry in listener.take()] == [2]
-        assert live.count == 0
-        await live.close()
+            await subscriber.wait(DEADLINE_SECONDS)
+            assert [entry.number for entry in subscriber.take()] == [2]
+        assert broadcaster.count == 0
+        await broadcaster.close()
 
     job_id = ledger.add_job()
-    ledger.run(scene())
+    ledger.run(scenario())
 
 
-def test_a_lost_connection_makes_everybody_read_again(
+def test_a_lost_connection_makes_every_subscriber_refresh(
     ledger: LedgerHarness, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def scene() -> None:
-        live = _live(store_url)
-        with live.subscribe("job_any") as one, live.subscribe(None) as other:
-            for listener in (one, other):
-                await _settled(ledger, listener)
-            (reader,) = (each for each in ledger.store.client_list() if each["cmd"] == "xread")
+    async def scenario() -> None:
+        broadcaster = _broadcaster(store_url)
+        with broadcaster.subscribe("job_any") as one, broadcaster.subscribe(None) as other:
+            for subscriber in (one, other):
+                await _started(ledger, subscriber)
+            (reader,) = (
+                client for client in ledger.store.client_list() if client["cmd"] == "xread"
+            )
             ledger.store.client_kill_filter(_id=reader["id"])
             await _until(lambda: one.needs_refresh and other.needs_refresh)
-        await live.close()
+        await broadcaster.close()
 
-    ledger.run(scene())
-
-
-def test_closing_without_ever_listening_is_fine(store_url: str, ledger: LedgerHarness) -> None:
-    async def scene() -> None:
-        await _live(store_url).close()
-
-    ledger.run(scene())
+    ledger.run(scenario())
 
 
-def test_the_end_wakes_everybody_and_cuts_who_does_not_go(
+def test_closing_without_subscribers_works(store_url: str, ledger: LedgerHarness) -> None:
+    async def scenario() -> None:
+        await _broadcaster(store_url).close()
+
+    ledger.run(scenario())
+
+
+def test_stopping_wakes_subscribers_and_disconnects_those_that_stay(
     ledger: LedgerHarness, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.live.broadcaster.GRACE_SECONDS", 0.05)
 
-    async def scene() -> None:
+    async def scenario() -> None:
         stopping, cut = asyncio.Event(), asyncio.Event()
-        live = Broadcaster(store_url, stopping)
-        with live.subscribe("job_any", cut.set) as listener:
-            await _settled(ledger, listener)
-            assert not listener.closed
+        broadcaster = Broadcaster(store_url, stopping)
+        with broadcaster.subscribe("job_any", cut.set) as subscriber:
+            await _started(ledger, subscriber)
+            assert not subscriber.closed
             stopping.set()
-            assert await listener.wait(DEADLINE_SECONDS)
-            assert listener.closed
-            assert not listener.disconnected
+            assert await subscriber.wait(DEADLINE_SECONDS)
+            assert subscriber.closed
+            assert not subscriber.disconnected
             await asyncio.wait_for(cut.wait(), DEADLINE_SECONDS)
-            assert listener.disconnected
-        await live.close()
+            assert subscriber.disconnected
+        await broadcaster.close()
 
-    ledger.run(scene())
+    ledger.run(scenario())
 
 
-def test_who_takes_nothing_is_dropped_and_nothing_is_kept_for_him() -> None:
-    dropped: list[bool] = []
-    listener = Subscriber(asyncio.Event(), lambda: dropped.append(True))
+def test_a_subscriber_that_does_not_read_is_disconnected_and_its_entries_dropped() -> None:
+    aborted: list[bool] = []
+    subscriber = Subscriber(asyncio.Event(), lambda: aborted.append(True))
     entry = StreamEntry("1-0", "job_x", 1, "change", "{}")
 
-    listener.push([entry] * MAX_PENDING)
-    assert (dropped, listener.disconnected) == ([], False)
-    listener.push([entry])
-    listener.push([entry])
+    subscriber.push([entry] * MAX_PENDING)
+    assert (aborted, subscriber.disconnected) == ([], False)
+    subscriber.push([entry])
+    subscriber.push([entry])
 
-    assert (dropped, listener.disconnected) == ([True], True)
-    assert listener.take() == []
+    assert (aborted, subscriber.disconnected) == ([True], True)
+    assert subscriber.take() == []

@@ -1,4 +1,4 @@
-"""The feed: every entry of every timeline, once and numbered, in the step that writes it."""
+"""The job event stream: every timeline entry once, numbered, in the step that writes it."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ from tests.support.job_states import job_in
 from tests.support.ledger import DAY, FAILURE, RESULT, SECOND, TIMES, LedgerHarness
 from tests.support.lua import run_lua
 
-#: What a script of another piece does: no state changes, and listeners hear how far the job is.
+#: Like a script that reports progress: no status changes, and subscribers get the progress.
 PROGRESS = "publish_progress(load_job(ARGV[1]), cjson.decode(ARGV[2]), now_ms())"
 
 
 def entries(ledger: LedgerHarness, after: str = START) -> list[StreamEntry]:
-    """Everything that the feed tells."""
+    """All entries of the stream."""
     found = ledger.run(JobEventStream(ledger.client).read_after(after, 10_000))
     return [entry for _, entry in found if entry is not None]
 
 
 def data(entry: StreamEntry) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(entry.data)
-    return told
+    fields: dict[str, Any] = json.loads(entry.data)
+    return fields
 
 
-def is_whole_after(ledger: LedgerHarness, position: str) -> bool:
+def is_complete_after(ledger: LedgerHarness, position: str) -> bool:
     return ledger.run(JobEventStream(ledger.client).is_complete_after(position))
 
 
-def test_every_entry_of_a_timeline_is_told_once_with_its_number(ledger: LedgerHarness) -> None:
+def test_every_timeline_entry_is_streamed_once_with_its_number(ledger: LedgerHarness) -> None:
     claim = ledger.claim_and_send(ledger.add_job())
     ledger.release(claim, Status.SENDING, after_ms=SECOND)
     ledger.pass_time(SECOND)
     ledger.finish(ledger.claim(claim.id))
 
-    told = entries(ledger)
-    assert [entry.number for entry in told] == list(range(1, len(told) + 1))
-    assert {entry.job_id for entry in told} == {claim.id}
+    streamed = entries(ledger)
+    assert [entry.number for entry in streamed] == list(range(1, len(streamed) + 1))
+    assert {entry.job_id for entry in streamed} == {claim.id}
     timeline = ledger.run(ledger.queries.timeline(claim.id))
     assert [{"id": claim.id, **line} for line in timeline] == [
         {name: value for name, value in data(entry).items() if name not in ("result", "error")}
-        for entry in told
+        for entry in streamed
     ]
-    assert [entry.event for entry in told] == ["change"] * (len(told) - 1) + ["end"]
+    assert [entry.event for entry in streamed] == ["change"] * (len(streamed) - 1) + ["end"]
 
 
-def test_an_end_says_what_came_of_the_job(ledger: LedgerHarness) -> None:
+def test_an_end_entry_carries_the_outcome(ledger: LedgerHarness) -> None:
     ledger.finish(ledger.claim_and_send(ledger.add_job()))
     ledger.finish(ledger.claim_and_send(ledger.add_job(account="studio")), Status.FAILED)
     done, failed = (data(entry) for entry in entries(ledger) if entry.event == "end")
@@ -56,14 +56,14 @@ def test_an_end_says_what_came_of_the_job(ledger: LedgerHarness) -> None:
     assert (failed["result"], failed["error"]["code"]) == (None, FAILURE.code)
 
 
-def test_every_final_state_is_an_end(ledger: LedgerHarness) -> None:
+def test_every_final_state_is_an_end_entry(ledger: LedgerHarness) -> None:
     for number, status in enumerate(sorted(FINAL)):
         job_in(ledger, status, account=f"account-{number}")
         last = entries(ledger)[-1]
         assert (last.event, data(last)["status"]) == ("end", status)
 
 
-def test_an_outcome_too_long_for_the_feed_is_named_and_not_carried(ledger: LedgerHarness) -> None:
+def test_an_outcome_too_large_for_the_stream_is_replaced_by_a_url(ledger: LedgerHarness) -> None:
     claim = ledger.claim_and_send(ledger.add_job())
     long = {"message_id": "m" * 4_000}
     ledger.run(ledger.claims.finish(claim, Status.SUCCEEDED, result=long, failure=None))
@@ -73,7 +73,7 @@ def test_an_outcome_too_long_for_the_feed_is_named_and_not_carried(ledger: Ledge
     assert len(end.data) < 400
 
 
-def test_numbers_go_on_where_the_timeline_is_trimmed(ledger: LedgerHarness) -> None:
+def test_numbers_continue_when_the_timeline_is_trimmed(ledger: LedgerHarness) -> None:
     # Given a job with more changes than its timeline keeps
     job_id = ledger.add_job()
     for _ in range(110):
@@ -81,22 +81,22 @@ def test_numbers_go_on_where_the_timeline_is_trimmed(ledger: LedgerHarness) -> N
         ledger.release(claim, Status.WAITING, after_ms=SECOND, charge="free")
         ledger.pass_time(SECOND)
         ledger.heartbeat()
-    told = [entry.number for entry in entries(ledger)]
+    numbers = [entry.number for entry in entries(ledger)]
 
-    # Then every change has a number of its own, the same in the feed and in the history
-    assert told == list(range(1, len(told) + 1))
-    assert len(told) > 220
+    # Then every change has its own number, the same in the stream and in the history
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) > 220
     history = ledger.run(ledger.queries.history(job_id))
     assert history is not None
-    assert (history.first, history.last) == (len(told) - 199, len(told))
-    feed = {str(entry.number): entry.data for entry in entries(ledger)}
-    assert all(feed[str(message.id)] == message.data for message in history.after(0))
+    assert (history.first, history.last) == (len(numbers) - 199, len(numbers))
+    streamed = {str(entry.number): entry.data for entry in entries(ledger)}
+    assert all(streamed[str(message.id)] == message.data for message in history.after(0))
 
 
-def test_a_record_of_a_release_without_numbers_is_counted_by_its_timeline(
+def test_a_record_without_numbers_is_numbered_by_its_timeline(
     ledger: LedgerHarness,
 ) -> None:
-    # Given a job of which an older release wrote a part, and no word of it in the feed
+    # Given a job with an entry of an older release that is not in the stream
     claim = ledger.claim(ledger.add_job())
     ledger.store.rpush(f"hg:jobtl:{claim.id}", json.dumps(["1", "running", "older", ""]))
 
@@ -108,28 +108,28 @@ def test_a_record_of_a_release_without_numbers_is_counted_by_its_timeline(
     assert (history.first, history.last) == (1, 4)
 
 
-def test_progress_is_told_and_changes_nothing(ledger: LedgerHarness) -> None:
+def test_progress_is_streamed_and_changes_nothing(ledger: LedgerHarness) -> None:
     job_id = ledger.add_job()
-    before, path = ledger.api_job(job_id), ledger.statuses(job_id)
+    before, statuses = ledger.api_job(job_id), ledger.statuses(job_id)
     position = entries(ledger)[-1].position
 
-    news = {"pages": 3, "users": 150, "expected": 2450}
-    run_lua(ledger.store, PROGRESS, job_id, json.dumps(news))
+    progress = {"pages": 3, "users": 150, "expected": 2450}
+    run_lua(ledger.store, PROGRESS, job_id, json.dumps(progress))
 
     (entry,) = entries(ledger, position)
     assert (entry.event, entry.number, entry.job_id) == ("progress", 0, job_id)
-    assert data(entry)["progress"] == news
+    assert data(entry)["progress"] == progress
     assert (entry.as_job_update.id, entry.as_feed_update.id) == (None, entry.position)
-    assert (ledger.api_job(job_id), ledger.statuses(job_id)) == (before, path)
+    assert (ledger.api_job(job_id), ledger.statuses(job_id)) == (before, statuses)
 
 
-def test_what_only_a_newer_release_understands_is_passed_over(ledger: LedgerHarness) -> None:
+def test_entries_of_a_newer_release_are_skipped(ledger: LedgerHarness) -> None:
     ledger.store.xadd(STREAM_KEY, {"job": "job_x", "mood": "good"}, id="5-0")
     assert entries(ledger) == []
     assert ledger.run(JobEventStream(ledger.client).read_after(START, 10)) == [("5-0", None)]
 
 
-def test_the_feed_keeps_the_latest_few_thousand(ledger: LedgerHarness) -> None:
+def test_the_stream_keeps_the_latest_few_thousand_entries(ledger: LedgerHarness) -> None:
     with ledger.store.pipeline(transaction=False) as pipe:
         for _ in range(6_000):
             pipe.xadd(STREAM_KEY, {"job": "job_x", "at": "1", "n": "1"})
@@ -138,7 +138,7 @@ def test_the_feed_keeps_the_latest_few_thousand(ledger: LedgerHarness) -> None:
     assert 5_000 <= ledger.store.xlen(STREAM_KEY) < 5_300
 
 
-def test_the_feed_forgets_with_the_jobs(ledger: LedgerHarness) -> None:
+def test_the_stream_is_pruned_with_the_jobs(ledger: LedgerHarness) -> None:
     long_ago = int(time.time() * 1000) - TIMES.keep - DAY
     ledger.store.xadd(STREAM_KEY, {"job": "job_x"}, id=f"{long_ago}-0")
     ledger.add_job()
@@ -147,24 +147,24 @@ def test_the_feed_forgets_with_the_jobs(ledger: LedgerHarness) -> None:
     assert ledger.store.xlen(STREAM_KEY) == 1
 
 
-def test_a_gap_is_known_where_entries_are_gone_and_nowhere_else(ledger: LedgerHarness) -> None:
-    assert is_whole_after(ledger, START)
-    assert not is_whole_after(ledger, "5-0")  # of a store that has forgotten
+def test_only_missing_entries_make_the_stream_incomplete(ledger: LedgerHarness) -> None:
+    assert is_complete_after(ledger, START)
+    assert not is_complete_after(ledger, "5-0")  # from before the store lost its data
 
     ledger.add_job()
     first = entries(ledger)[0].position
     ledger.claim_and_send(ledger.add_job(account="studio"))
     last = entries(ledger)[-1].position
-    assert is_whole_after(ledger, START)
-    assert is_whole_after(ledger, first)
-    assert is_whole_after(ledger, last)
-    assert not is_whole_after(ledger, "9999999999999-0")
+    assert is_complete_after(ledger, START)
+    assert is_complete_after(ledger, first)
+    assert is_complete_after(ledger, last)
+    assert not is_complete_after(ledger, "9999999999999-0")
 
     ledger.store.xtrim(STREAM_KEY, maxlen=1, approximate=False)
-    assert not is_whole_after(ledger, START)
-    assert not is_whole_after(ledger, first)
-    assert is_whole_after(ledger, last)
+    assert not is_complete_after(ledger, START)
+    assert not is_complete_after(ledger, first)
+    assert is_complete_after(ledger, last)
 
     ledger.store.xtrim(STREAM_KEY, maxlen=0, approximate=False)
-    assert not is_whole_after(ledger, first)
-    assert is_whole_after(ledger, last)
+    assert not is_complete_after(ledger, first)
+    assert is_complete_after(ledger, last)

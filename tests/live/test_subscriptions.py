@@ -1,4 +1,4 @@
-"""A tale is exact whatever reaches its listener: late, twice, out of a gap, or not at all."""
+"""Subscriptions are exact whatever arrives: late, repeated, with gaps, or not at all."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def entries(ledger: LedgerHarness) -> list[StreamEntry]:
 
 
 def batch_of(
-    ledger: LedgerHarness, tale: Subscription, subscriber: Subscriber
+    ledger: LedgerHarness, subscription: Subscription, subscriber: Subscriber
 ) -> Sequence[LiveUpdate]:
-    """What there is to tell now."""
+    """The next batch of updates."""
 
     async def first() -> Sequence[LiveUpdate]:
-        async for batch in tale.stream(subscriber):
+        async for batch in subscription.stream(subscriber):
             return batch
         return ()
 
@@ -43,90 +43,99 @@ def ids(messages: Sequence[LiveUpdate]) -> list[str | None]:
     return [message.id for message in messages]
 
 
-def test_what_is_in_the_history_is_not_told_again_by_the_feed(
+def test_updates_from_the_history_are_not_sent_again_from_the_stream(
     ledger: LedgerHarness, subscriber: Subscriber
 ) -> None:
     claim = ledger.claim_and_send(ledger.add_job())
-    tale = JobSubscription(ledger.queries, claim.id, None)
+    subscription = JobSubscription(ledger.queries, claim.id, None)
     subscriber.push(entries(ledger))
-    assert ids(batch_of(ledger, tale, subscriber)) == ["1", "2", "3"]
-    assert batch_of(ledger, tale, subscriber) == []
+    assert ids(batch_of(ledger, subscription, subscriber)) == ["1", "2", "3"]
+    assert batch_of(ledger, subscription, subscriber) == []
     ledger.finish(claim)
     subscriber.push(entries(ledger))
-    assert ids(batch_of(ledger, tale, subscriber)) == ["4"]
+    assert ids(batch_of(ledger, subscription, subscriber)) == ["4"]
 
 
-def test_what_the_feed_did_not_bring_is_read(ledger: LedgerHarness, subscriber: Subscriber) -> None:
-    claim = ledger.claim(ledger.add_job())
-    tale = JobSubscription(ledger.queries, claim.id, None)
-    batch_of(ledger, tale, subscriber)
-    ledger.record_intent(claim)
-    ledger.finish(claim)
-    subscriber.push(entries(ledger)[-1:])
-    told = [*batch_of(ledger, tale, subscriber), *batch_of(ledger, tale, subscriber)]
-    assert ids(told) == ["3", "4"]
-
-
-def test_what_is_on_a_page_of_the_feed_is_not_told_again(
+def test_updates_missing_from_the_stream_are_read_from_the_history(
     ledger: LedgerHarness, subscriber: Subscriber
 ) -> None:
     claim = ledger.claim(ledger.add_job())
-    tale = FeedSubscription(JobEventStream(ledger.client), START)
-    assert len(batch_of(ledger, tale, subscriber)) == 2
+    subscription = JobSubscription(ledger.queries, claim.id, None)
+    batch_of(ledger, subscription, subscriber)
+    ledger.record_intent(claim)
+    ledger.finish(claim)
+    subscriber.push(entries(ledger)[-1:])
+    updates = [
+        *batch_of(ledger, subscription, subscriber),
+        *batch_of(ledger, subscription, subscriber),
+    ]
+    assert ids(updates) == ["3", "4"]
+
+
+def test_stream_entries_already_read_are_not_sent_again(
+    ledger: LedgerHarness, subscriber: Subscriber
+) -> None:
+    claim = ledger.claim(ledger.add_job())
+    subscription = FeedSubscription(JobEventStream(ledger.client), START)
+    assert len(batch_of(ledger, subscription, subscriber)) == 2
     ledger.record_intent(claim)
     subscriber.push(entries(ledger))
-    assert ids(batch_of(ledger, tale, subscriber)) == [entries(ledger)[-1].position]
-    assert batch_of(ledger, tale, subscriber) == []
+    assert ids(batch_of(ledger, subscription, subscriber)) == [entries(ledger)[-1].position]
+    assert batch_of(ledger, subscription, subscriber) == []
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_every_change_is_told_once_and_in_order_whatever_happens(
+def test_every_change_is_sent_once_and_in_order_whatever_happens(
     ledger: LedgerHarness, seed: int
 ) -> None:
-    # Given one who listens to a job, and one who listens to all, both cut off at times
-    dice = random.Random(seed)
+    # Given a subscriber to one job and one to all jobs, both disconnected at times
+    rng = random.Random(seed)
     job_id = ledger.add_job()
-    told: list[LiveUpdate] = []
-    heard: list[LiveUpdate] = []
-    one, other = (Subscriber(asyncio.Event(), lambda: None) for _ in range(2))
-    tale, all_ = (
+    job_updates: list[LiveUpdate] = []
+    all_updates: list[LiveUpdate] = []
+    one, every = (Subscriber(asyncio.Event(), lambda: None) for _ in range(2))
+    job_subscription, feed_subscription = (
         JobSubscription(ledger.queries, job_id, None),
         FeedSubscription(JobEventStream(ledger.client), START),
     )
 
-    def listen() -> None:
-        nonlocal one, other, tale, all_
-        fate = dice.random()
-        if fate < 0.2:  # cut, and come again
+    def receive() -> None:
+        nonlocal one, every, job_subscription, feed_subscription
+        chance = rng.random()
+        if chance < 0.2:  # disconnected and back
             one = Subscriber(asyncio.Event(), lambda: None)
-            tale = JobSubscription(ledger.queries, job_id, int(told[-1].id or 0) if told else None)
-        elif fate < 0.4:
-            other = Subscriber(asyncio.Event(), lambda: None)
-            all_ = FeedSubscription(JobEventStream(ledger.client), heard[-1].id if heard else START)
-        elif fate < 0.7:  # the feed brings some of it again, or not all of it
-            told_before = entries(ledger)
-            one.push(told_before[dice.randrange(len(told_before)) :])
-            other.push(told_before)
-        told.extend(batch_of(ledger, tale, one))
-        heard.extend(batch_of(ledger, all_, other))
+            job_subscription = JobSubscription(
+                ledger.queries, job_id, int(job_updates[-1].id or 0) if job_updates else None
+            )
+        elif chance < 0.4:
+            every = Subscriber(asyncio.Event(), lambda: None)
+            feed_subscription = FeedSubscription(
+                JobEventStream(ledger.client), all_updates[-1].id if all_updates else START
+            )
+        elif chance < 0.7:  # the stream delivers entries again, or only some
+            streamed = entries(ledger)
+            one.push(streamed[rng.randrange(len(streamed)) :])
+            every.push(streamed)
+        job_updates.extend(batch_of(ledger, job_subscription, one))
+        all_updates.extend(batch_of(ledger, feed_subscription, every))
 
-    # When the job goes through many states
+    # When the job changes its status many times
     for _ in range(8):
         claim = ledger.claim(job_id)
-        listen()
+        receive()
         ledger.release(claim, Status.WAITING, after_ms=SECOND, charge="free")
-        listen()
+        receive()
         ledger.pass_time(SECOND)
         ledger.heartbeat()
-        listen()
+        receive()
     ledger.finish(ledger.claim_and_send(job_id))
-    for subscriber in (one, other):
+    for subscriber in (one, every):
         subscriber.refresh()
-    told.extend(batch_of(ledger, tale, one))
-    heard.extend(batch_of(ledger, all_, other))
+    job_updates.extend(batch_of(ledger, job_subscription, one))
+    all_updates.extend(batch_of(ledger, feed_subscription, every))
 
-    # Then each has heard each of them once
-    true = entries(ledger)
-    assert ids(told) == [str(number + 1) for number in range(len(true))]
-    assert [message.data for message in told] == [entry.data for entry in true]
-    assert ids(heard) == [entry.position for entry in true]
+    # Then both have received each change once
+    expected = entries(ledger)
+    assert ids(job_updates) == [str(number + 1) for number in range(len(expected))]
+    assert [message.data for message in job_updates] == [entry.data for entry in expected]
+    assert ids(all_updates) == [entry.position for entry in expected]

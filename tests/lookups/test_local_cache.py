@@ -8,7 +8,7 @@ from service.lookups.targets import LookupTarget
 
 
 class Clock:
-    """Seconds that pass at will."""
+    """A clock that tests can set."""
 
     now = 1_000.0
 
@@ -31,7 +31,7 @@ def test_a_value_ages_and_is_dropped_when_it_is_stale() -> None:
     assert cache.get(target(1), 100_000) is None
 
 
-def test_the_one_goes_that_was_not_asked_for_the_longest() -> None:
+def test_the_least_recently_used_entry_is_dropped() -> None:
     cache = LocalCache(max_entries=2, clock=Clock())
     for number in (1, 2):
         cache.put(target(number), CachedValue(b"{}", str(number), 0))

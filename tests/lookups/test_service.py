@@ -1,4 +1,4 @@
-"""Asking: flights that nobody waits for any more, and processes that end."""
+"""The lookup service: disconnected callers, and processes that stop."""
 
 from __future__ import annotations
 
@@ -27,94 +27,94 @@ NOWHERE = "redis://127.0.0.1:1/0"
 
 
 @asynccontextmanager
-async def asking(url: str, stopping: asyncio.Event) -> AsyncIterator[LookupService]:
-    """One process' way to ask."""
+async def lookup_service(url: str, stopping: asyncio.Event) -> AsyncIterator[LookupService]:
+    """The lookup service of one process."""
     client = async_client(url, max_connections=3)
-    live = Broadcaster(url, stopping)
-    sights = LookupCache(client, times_with_limits(eyes=limits()), ("eyes",), 25_000)
-    made = LookupService(sights, live, Lookups())
+    broadcaster = Broadcaster(url, stopping)
+    cache = LookupCache(client, times_with_limits(reader=limits()), ("reader",), 25_000)
+    service = LookupService(cache, broadcaster, Lookups())
     try:
-        yield made
+        yield service
     finally:
-        await made.close()
-        await live.close()
+        await service.close()
+        await broadcaster.close()
         await client.aclose()
 
 
-def test_who_waits_is_told_at_once_that_the_process_ends(
+def test_waiting_callers_are_answered_when_the_process_stops(
     store: redis.Redis, store_url: str
 ) -> None:
-    async def story() -> tuple[list[Any], float]:
+    async def scenario() -> tuple[list[Any], float]:
         stopping = asyncio.Event()
-        async with asking(store_url, stopping) as made:
-            waiting = [asyncio.create_task(made.get(TARGET, 25, "test")) for _ in range(3)]
+        async with lookup_service(store_url, stopping) as service:
+            waiting = [asyncio.create_task(service.get(TARGET, 25, "test")) for _ in range(3)]
             deadline = time.monotonic() + 20
             while not store.exists(f"hg:flight:{TARGET}"):
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.005)
             stopping.set()
-            began = time.monotonic()
-            return await asyncio.gather(*waiting), time.monotonic() - began
+            started = time.monotonic()
+            return await asyncio.gather(*waiting), time.monotonic() - started
 
-    told, seconds = asyncio.run(story())
-    assert {type(each) for each in told} == {Pending}
+    answers, seconds = asyncio.run(scenario())
+    assert {type(answer) for answer in answers} == {Pending}
     assert seconds < 1.5
 
 
-def test_who_comes_later_waits_for_as_long_as_he_wants_to(
-    store: redis.Redis, store_url: str
-) -> None:
+def test_a_later_caller_waits_for_its_own_time(store: redis.Redis, store_url: str) -> None:
     assert store.dbsize() == 0
 
-    async def story() -> LookupAnswer:
-        async with asking(store_url, asyncio.Event()) as made:
-            short = asyncio.create_task(made.get(TARGET, 0.2, "test"))
-            await asyncio.sleep(0)  # it asks first
-            long = asyncio.create_task(made.get(TARGET, 20, "test"))
+    async def scenario() -> LookupAnswer:
+        async with lookup_service(store_url, asyncio.Event()) as service:
+            short = asyncio.create_task(service.get(TARGET, 0.2, "test"))
+            await asyncio.sleep(0)  # it is the first caller
+            long = asyncio.create_task(service.get(TARGET, 20, "test"))
             first = await short
             assert isinstance(first, Pending)
-            await _found(store_url, first.job_id)
+            await _finish_lookup(store_url, first.job_id)
             return await long
 
-    second = asyncio.run(story())
+    second = asyncio.run(scenario())
     assert isinstance(second, Found)
     assert second.value.body == b"{}"
 
 
-async def _found(url: str, job_id: str) -> None:
-    """End a look-up as a worker does."""
+async def _finish_lookup(url: str, job_id: str) -> None:
+    """Finish a lookup as a worker does."""
     client = async_client(url, max_connections=1)
-    claims = Claims(client, times_with_limits(eyes=limits()))
+    claims = Claims(client, times_with_limits(reader=limits()))
     claim = await claims.claim(job_id, "worker")
     assert claim is not None
     await claims.finish(claim, Status.SUCCEEDED, result={})
     await client.aclose()
 
 
-def test_who_goes_away_leaves_nothing_behind(store_url: str, store: redis.Redis) -> None:
+def test_disconnected_callers_leave_no_error_behind(store_url: str, store: redis.Redis) -> None:
     assert store.dbsize() == 0
-    unheard: list[Any] = []
+    unhandled: list[Any] = []
 
-    async def story() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
-        async with asking(NOWHERE, asyncio.Event()) as made:
-            waiting = [asyncio.create_task(made.get(TARGET, 25, "test")) for _ in range(3)]
+    async def scenario() -> None:
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: unhandled.append(context)
+        )
+        async with lookup_service(NOWHERE, asyncio.Event()) as service:
+            waiting = [asyncio.create_task(service.get(TARGET, 25, "test")) for _ in range(3)]
             await asyncio.sleep(0)
-            for each in waiting:
-                each.cancel()
-            # Nobody is left to hear that the store does not answer
-            left = asyncio.all_tasks() - {asyncio.current_task()}
-            ended, late = await asyncio.wait(left, timeout=20)
-            assert late == set()
-            del ended, left, waiting, each
+            for task in waiting:
+                task.cancel()
+            # No caller is left to receive the error of the store
+            remaining = asyncio.all_tasks() - {asyncio.current_task()}
+            ended, pending = await asyncio.wait(remaining, timeout=20)
+            assert pending == set()
+            del ended, remaining, waiting, task
         gc.collect()
-        async with asking(store_url, asyncio.Event()) as made:
-            gone = asyncio.create_task(made.get(TARGET, 25, "test"))
+        async with lookup_service(store_url, asyncio.Event()) as service:
+            canceled = asyncio.create_task(service.get(TARGET, 25, "test"))
             await asyncio.sleep(0)
-            gone.cancel()
-            # Whoever asks next is not held up by it
-            assert isinstance(await made.get(TARGET, 0, "test"), Pending)
+            canceled.cancel()
+            # The next caller does not wait for it
+            assert isinstance(await service.get(TARGET, 0, "test"), Pending)
         gc.collect()
 
-    asyncio.run(story())
-    assert unheard == []
+    asyncio.run(scenario())
+    assert unhandled == []

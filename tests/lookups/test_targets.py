@@ -1,4 +1,4 @@
-"""What can be looked up, in one form."""
+"""Lookup targets in their normal form."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_profile_has_one_name(given: str, name: str, recipient: str) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "pk:314159", "a..b", "none", "me@example.com", "a:b"])
-def test_what_names_nobody_is_no_profile(given: str) -> None:
+def test_an_invalid_username_is_rejected(given: str) -> None:
     with pytest.raises(InvalidIdentifier):
         user_target(given)
 
@@ -42,11 +42,11 @@ def test_what_names_nobody_is_no_profile(given: str) -> None:
         "https://www.instagram.com/tv/DNZCmWE8gAB/?x=1",
     ],
 )
-def test_a_post_has_one_number(given: str) -> None:
+def test_a_post_has_one_id(given: str) -> None:
     assert post_target(given) == LookupTarget("post", "3700000000000000001")
 
 
 @pytest.mark.parametrize("given", ["", "abc", "0123", "https://instagram.com/some.handle"])
-def test_what_names_no_post_is_none(given: str) -> None:
+def test_an_invalid_post_is_rejected(given: str) -> None:
     with pytest.raises(InvalidIdentifier):
         post_target(given)

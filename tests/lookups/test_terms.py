@@ -1,4 +1,4 @@
-"""What heliograph.toml says of look-ups: how fresh answers are, and who looks."""
+"""Lookup settings: the freshness of answers, and the accounts that make lookups."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def configured(**roles: str) -> Config:
         ({"a": "both", "b": "read", "c": "write", "d": "read"}, ("b", "d")),
     ],
 )
-def test_those_look_that_only_read_and_else_those_for_both(
+def test_read_accounts_are_preferred_for_lookups(
     roles: dict[str, str], readers: tuple[str, ...]
 ) -> None:
     assert configured(**roles).lookup_accounts() == readers
 
 
-def test_answers_are_fresh_for_minutes_unless_the_file_says_otherwise() -> None:
-    terms = parse_config("").lookups
-    assert (terms.user_seconds, terms.post_seconds) == (300, 60)
-    terms = parse_config("[lookups]\nuser_seconds = 900\n").lookups
-    assert (terms.user_seconds, terms.post_seconds) == (900, 60)
+def test_the_freshness_of_answers_is_configurable() -> None:
+    settings = parse_config("").lookups
+    assert (settings.user_seconds, settings.post_seconds) == (300, 60)
+    settings = parse_config("[lookups]\nuser_seconds = 900\n").lookups
+    assert (settings.user_seconds, settings.post_seconds) == (900, 60)
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def test_answers_are_fresh_for_minutes_unless_the_file_says_otherwise() -> None:
         ("user_second = 60", "lookups.user_second"),
     ],
 )
-def test_a_time_that_cannot_be_is_refused_by_its_key(line: str, key: str) -> None:
-    with pytest.raises(ConfigError) as refused:
+def test_an_invalid_time_is_rejected_by_its_key(line: str, key: str) -> None:
+    with pytest.raises(ConfigError) as raised:
         parse_config(f"[lookups]\n{line}\n")
-    [problem] = refused.value.problems
+    [problem] = raised.value.problems
     assert (problem.line, problem.key) == (2, key)

@@ -25,7 +25,7 @@ from service.metrics.event_loop_watchdog import (
 
 #: So often that a short block is not missed.
 OFTEN = (0.002, 0.004)
-SECRET = "a value of the caller's that stands in a local variable"
+SECRET = "a value in the caller's local variable"
 
 
 @contextmanager
@@ -61,13 +61,13 @@ def loop(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 
 def blocks_the_loop(seconds: float, password: str = SECRET) -> str:
-    """Hold whoever calls up, with a secret in a local variable."""
+    """Block the caller, with a secret in a local variable."""
     time.sleep(seconds)
     return password
 
 
 def block(loop: Any, seconds: float) -> None:
-    """Block the loop and wait until it goes on."""
+    """Block the loop, and wait until it runs again."""
     done = threading.Event()
     loop.call_soon_threadsafe(blocks_the_loop, seconds)
     loop.call_soon_threadsafe(done.set)

@@ -196,7 +196,7 @@ def test_an_empty_text_is_no_network() -> None:
     ],
 )
 def test_an_invalid_network_is_named(entry: str, advice: str) -> None:
-    with pytest.raises(ValueError, match=advice) as refusal:
+    with pytest.raises(ValueError, match=advice) as error:
         parse_cidrs(f"127.0.0.0/8,{entry}")
 
-    assert repr(entry) in str(refusal.value)
+    assert repr(entry) in str(error.value)

@@ -1,4 +1,4 @@
-"""URLs that are called: their normal form, and what is refused."""
+"""URLs that the service calls: normalized, or rejected."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from service.network.urls import InvalidUrl, parse_endpoint_url
         ("https://[2001:DB8:0::1]:8443/", "https://[2001:db8::1]:8443", "/"),
     ],
 )
-def test_a_url_is_brought_into_its_normal_form(url: str, origin: str, target: str) -> None:
+def test_a_url_is_normalized(url: str, origin: str, target: str) -> None:
     parsed = parse_endpoint_url(url, allow_http=False)
 
     assert (parsed.origin, parsed.target) == (origin, target)
 
 
-def test_a_url_is_taken_apart_for_dialling() -> None:
+def test_a_url_is_split_for_connecting() -> None:
     parsed = parse_endpoint_url("https://[2001:db8::1]/", allow_http=False)
 
     assert (parsed.host, parsed.port) == ("2001:db8::1", 443)
@@ -78,12 +78,12 @@ def test_a_url_is_taken_apart_for_dialling() -> None:
         ("https://example.com/" + "a" * 2048, "longer"),
     ],
 )
-def test_a_url_that_cannot_be_used_is_refused_with_the_reason(url: str, reason: str) -> None:
+def test_an_unusable_url_is_rejected_with_the_reason(url: str, reason: str) -> None:
     with pytest.raises(InvalidUrl, match=reason):
         parse_endpoint_url(url, allow_http=False)
 
 
-def test_plain_http_is_taken_where_it_is_allowed() -> None:
+def test_plain_http_is_accepted_if_allowed() -> None:
     parsed = parse_endpoint_url("http://localhost:8000/hook", allow_http=True)
 
     assert parsed.origin == "http://localhost:8000"
@@ -91,7 +91,7 @@ def test_plain_http_is_taken_where_it_is_allowed() -> None:
 
 
 @given(st.text(max_size=60) | st.text(max_size=40).map(lambda rest: f"https://{rest}"))
-def test_any_text_is_either_a_sendable_url_or_refused(url: str) -> None:
+def test_any_text_is_either_a_valid_url_or_rejected(url: str) -> None:
     try:
         parsed = parse_endpoint_url(url, allow_http=True)
     except InvalidUrl:
@@ -103,7 +103,7 @@ def test_any_text_is_either_a_sendable_url_or_refused(url: str) -> None:
 
 
 @given(st.text(max_size=40).map(lambda rest: f"https://{rest}"))
-def test_a_normal_form_is_its_own_normal_form(url: str) -> None:
+def test_normalizing_is_idempotent(url: str) -> None:
     try:
         parsed = parse_endpoint_url(url, allow_http=True)
     except InvalidUrl:
@@ -111,7 +111,7 @@ def test_a_normal_form_is_its_own_normal_form(url: str) -> None:
     assert parse_endpoint_url(parsed.origin + parsed.target, allow_http=True) == parsed
 
 
-def test_a_parsed_url_does_not_show_its_path() -> None:
+def test_a_parsed_urls_repr_hides_its_path() -> None:
     parsed = parse_endpoint_url("https://hooks.example/T0KEN?k=v", allow_http=False)
 
     assert "T0KEN" not in repr(parsed)

@@ -25,18 +25,18 @@ async def _ping_on(url: str) -> None:
             await client.ping()
 
 
-async def _some_turns_of_the_loop(dice: random.Random) -> None:
-    for _ in range(dice.randrange(40)):
+async def _yield_some_times(rng: random.Random) -> None:
+    for _ in range(rng.randrange(40)):
         await asyncio.sleep(0)
 
 
-def test_a_cancel_reaches_a_loop_over_redis_wherever_it_is(store_url: str) -> None:
+def test_a_loop_over_redis_can_be_canceled_at_any_point(store_url: str) -> None:
     async def scenario() -> None:
-        dice = random.Random(7)
+        rng = random.Random(7)
         for _ in range(300):
             task = asyncio.create_task(_ping_on(store_url))
             await asyncio.sleep(0.001)
-            await _some_turns_of_the_loop(dice)
+            await _yield_some_times(rng)
             # When
             task.cancel()
             done, _ = await asyncio.wait([task], timeout=2)
@@ -46,16 +46,16 @@ def test_a_cancel_reaches_a_loop_over_redis_wherever_it_is(store_url: str) -> No
     asyncio.run(scenario())
 
 
-def _greet_and_listen_no_more(listening: socket.socket, done: threading.Event) -> None:
-    """Answer what a client says first; of its first long command take what buffers hold."""
+def _stop_reading_after_the_handshake(listening: socket.socket, done: threading.Event) -> None:
+    """Answer a client's handshake, then read no more than the socket buffers hold."""
     with listening.accept()[0] as peer:
-        while len(said := peer.recv(1000)) < 1000:
-            reply = b"+PONG\r\n" if b"PING" in said else b"+OK\r\n"
-            peer.sendall(reply * said.count(b"*"))
+        while len(received := peer.recv(1000)) < 1000:
+            reply = b"+PONG\r\n" if b"PING" in received else b"+OK\r\n"
+            peer.sendall(reply * received.count(b"*"))
         done.wait(10)
 
 
-def test_a_redis_that_takes_no_more_is_told_as_a_time_out() -> None:
+def test_a_redis_that_stops_reading_raises_a_timeout() -> None:
     async def scenario(port: int) -> None:
         url = f"redis://127.0.0.1:{port}?protocol=2&socket_timeout=0.2"
         pool: Any = async_client(url, max_connections=1).connection_pool
@@ -70,14 +70,14 @@ def test_a_redis_that_takes_no_more_is_told_as_a_time_out() -> None:
 
     done = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        deaf = threading.Thread(target=_greet_and_listen_no_more, args=(listening, done))
-        deaf.start()
+        server = threading.Thread(target=_stop_reading_after_the_handshake, args=(listening, done))
+        server.start()
         asyncio.run(scenario(listening.getsockname()[1]))
-        deaf.join()
+        server.join()
 
 
 @pytest.mark.parametrize("url", ["redis://host", "rediss://host", "unix:///a/socket"])
-def test_every_kind_of_url_gets_a_connection_of_ours(url: str) -> None:
+def test_every_kind_of_url_gets_a_cancelable_connection(url: str) -> None:
     async def scenario() -> None:
         pool = async_client(url, max_connections=1).connection_pool
         assert pool.connection_class in CANCELABLE_CONNECTIONS.values()
@@ -85,9 +85,7 @@ def test_every_kind_of_url_gets_a_connection_of_ours(url: str) -> None:
     asyncio.run(scenario())
 
 
-def test_a_connection_still_writes_after_it_was_canceled(
-    store_url: str, store: redis.Redis
-) -> None:
+def test_a_connection_is_usable_after_a_cancellation(store_url: str, store: redis.Redis) -> None:
     async def scenario() -> None:
         client = async_client(store_url, max_connections=1)
         with pytest.raises(TimeoutError):
@@ -100,7 +98,7 @@ def test_a_connection_still_writes_after_it_was_canceled(
     asyncio.run(scenario())
 
 
-def test_who_waits_for_a_connection_is_not_overtaken(store_url: str) -> None:
+def test_waiting_callers_are_served_in_order_of_arrival(store_url: str) -> None:
     async def scenario() -> None:
         pool: Any = async_client(store_url, max_connections=1).connection_pool
         order: list[str] = []
@@ -127,35 +125,35 @@ def test_who_waits_for_a_connection_is_not_overtaken(store_url: str) -> None:
 def test_many_callers_share_few_connections(store_url: str, store: redis.Redis) -> None:
     async def scenario() -> None:
         client = async_client(store_url, max_connections=3)
-        used = await asyncio.gather(*(client.client_id() for _ in range(200)))
-        assert len(set(used)) == 3
+        ids = await asyncio.gather(*(client.client_id() for _ in range(200)))
+        assert len(set(ids)) == 3
         await client.aclose()
 
     asyncio.run(scenario())
 
 
-def test_who_waits_no_more_leaves_the_connection_to_the_next(store_url: str) -> None:
-    async def scenario(turns: int) -> None:
+def test_a_canceled_waiter_leaves_its_connection_to_the_next(store_url: str) -> None:
+    async def scenario(iterations: int) -> None:
         client = async_client(store_url, max_connections=1)
         pool: Any = client.connection_pool
         held = await pool.get_connection()
         canceled = asyncio.create_task(pool.get_connection())
         await asyncio.sleep(0)
-        giving_back = asyncio.create_task(pool.release(held))
-        for _ in range(turns):
+        releasing = asyncio.create_task(pool.release(held))
+        for _ in range(iterations):
             await asyncio.sleep(0)
         canceled.cancel()
-        await asyncio.wait([canceled, giving_back])
-        if not canceled.cancelled():  # the cancel came when it had one already
+        await asyncio.wait([canceled, releasing])
+        if not canceled.cancelled():  # it already had the connection
             await pool.release(canceled.result())
         assert await client.ping()
         await client.aclose()
 
-    for turns in range(5):
-        asyncio.run(scenario(turns))
+    for iterations in range(5):
+        asyncio.run(scenario(iterations))
 
 
-def test_a_caller_for_whom_there_is_none_is_told_in_time(store_url: str) -> None:
+def test_a_caller_that_gets_no_connection_in_time_raises_an_error(store_url: str) -> None:
     async def scenario() -> None:
         client = async_client(store_url, max_connections=1, wait_seconds=0.05)
         pool: Any = client.connection_pool
@@ -169,9 +167,7 @@ def test_a_caller_for_whom_there_is_none_is_told_in_time(store_url: str) -> None
     asyncio.run(scenario())
 
 
-def test_a_connection_that_was_cut_while_nobody_used_it_is_made_anew(
-    store_url: str, store: redis.Redis
-) -> None:
+def test_a_connection_closed_while_idle_is_reopened(store_url: str, store: redis.Redis) -> None:
     async def scenario() -> None:
         client = async_client(store_url, max_connections=1)
         pool: Any = client.connection_pool
@@ -188,25 +184,25 @@ def test_a_connection_that_was_cut_while_nobody_used_it_is_made_anew(
     asyncio.run(scenario())
 
 
-def test_a_connection_that_is_half_closed_is_made_anew(store_url: str) -> None:
+def test_a_half_closed_connection_is_reopened(store_url: str) -> None:
     async def scenario() -> None:
         client = async_client(store_url, max_connections=1)
         pool: Any = client.connection_pool
         connection = await pool.get_connection()
         await pool.release(connection)
-        connection._parser.on_disconnect()  # as far as redis-py comes first when it closes one
+        connection._parser.on_disconnect()  # the first step of redis-py when it closes one
         assert await client.ping()
         await client.aclose()
 
     asyncio.run(scenario())
 
 
-def test_no_value_is_written_as_something_else(store_url: str) -> None:
+def test_unsupported_values_raise_an_error(store_url: str) -> None:
     async def scenario() -> None:
         client = async_client(store_url, max_connections=1)
-        for refused in (None, True, ["a"]):
+        for value in (None, True, ["a"]):
             with pytest.raises(DataError):
-                await client.set("key", refused)  # type: ignore[arg-type]
+                await client.set("key", value)  # type: ignore[arg-type]
         with pytest.raises(UnicodeEncodeError):
             await client.set("key", "\ud800")
         await client.set("key", "Grüße \x00\r\n")

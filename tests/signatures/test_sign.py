@@ -95,11 +95,11 @@ def test_a_secret_decodes_to_its_key(key: bytes) -> None:
     ],
 )
 def test_a_malformed_secret_is_rejected_and_not_repeated(secret: str, reason: str) -> None:
-    with pytest.raises(ValueError, match=reason) as refusal:
+    with pytest.raises(ValueError, match=reason) as error:
         decode_secret(secret)
 
-    assert "MfKQ" not in str(refusal.value)
-    assert refusal.value.__cause__ is None
+    assert "MfKQ" not in str(error.value)
+    assert error.value.__cause__ is None
 
 
 def test_signing_without_a_secret_is_an_error() -> None:

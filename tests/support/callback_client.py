@@ -9,7 +9,7 @@ from actors.egress.callback_client import DEFAULT_LIMITS, CallbackClient, Callba
 from actors.egress.guarded_connections import GuardedBackend
 from service.deliveries.attempt_results import AttemptResult
 from service.network.ip_filter import IpFilter, parse_cidrs
-from tests.support.misbehaving_servers import Behaviour, Hostile, serve
+from tests.support.misbehaving_servers import Behaviour, MisbehavingServer, serve
 
 #: Runs a scenario on an event loop.
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -30,7 +30,7 @@ def make_client(
 
 async def attempt(
     behaviour: Behaviour, limits: CallbackLimits = DEFAULT_LIMITS
-) -> tuple[AttemptResult, Hostile]:
+) -> tuple[AttemptResult, MisbehavingServer]:
     """Attempt one callback at a server that behaves so."""
     async with serve(behaviour) as server, make_client(limits=limits) as client:
         return await client.post(server.url(), {}, BODY), server

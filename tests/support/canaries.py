@@ -1,4 +1,4 @@
-"""Secrets that are planted to be looked for wherever they must not be."""
+"""Planted secrets, to be searched for where they must not appear."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import redis
 
 from tests.support.store_dump import plain_values
 
-#: What no way of writing changes, but for base64 and the like.
+#: Letters that no encoding changes, except base64 and the like.
 _LETTERS: Final = "abcdefghijkmnpqrstuvwxyz"
 
 
@@ -22,15 +22,15 @@ class Canary:
     """One secret.
 
     Parameters:
-      name: Which one it is.
-      value: The part that nothing else has in it.
+      name: What it is.
+      value: A text that appears nowhere else.
     """
 
     name: str
     value: str = field(repr=False)
 
     def forms(self) -> Iterator[str]:
-        """The secret as it may be written."""
+        """The forms in which the secret may be written."""
         raw = self.value.encode()
         yield from (self.value, self.value.lower(), self.value.upper())
         yield quote(self.value, safe="")
@@ -40,16 +40,16 @@ class Canary:
 
 
 def new_secret(length: int = 24) -> str:
-    """A new secret that any place takes: letters only."""
+    """A new random secret of letters, which is valid everywhere."""
     return "".join(secrets.choice(_LETTERS) for _ in range(length))
 
 
 def leaks(texts: Mapping[str, str], canaries: list[Canary]) -> list[str]:
-    """Which canaries are in which text; empty for none.
+    """Which canaries are in which texts; empty for none.
 
     Parameters:
-      texts: By where each is from.
-      canaries: What to look for.
+      texts: By their origin.
+      canaries: What to search for.
     """
     return [
         f"{canary.name} in {place}: ...{_around(text, form)}..."
@@ -61,7 +61,7 @@ def leaks(texts: Mapping[str, str], canaries: list[Canary]) -> list[str]:
 
 
 def dump_store(redis_url: str) -> str:
-    """Every key of a store and all that it holds, as text."""
+    """Every key of a store with its value, as text."""
     with redis.Redis.from_url(redis_url) as store:
         streams = [
             f"{key!r} {store.xrange(key)!r}" for key in store.scan_iter(_type="stream", count=1000)
@@ -70,9 +70,9 @@ def dump_store(redis_url: str) -> str:
 
 
 def _inside_base64(raw: bytes, offset: int) -> Iterator[str]:
-    """What base64 makes of a secret that stands so many bytes behind a multiple of three."""
+    """The base64 forms of a secret that starts `offset` bytes after a multiple of three."""
     padded = bytes(offset) + raw
-    # Only what the secret's own bits decide; its neighbours decide the ends.
+    # Only the characters made of the secret's own bits; the ones at the ends include others.
     own = slice(-(-offset * 8 // 6), len(padded) * 8 // 6)
     yield base64.b64encode(padded).decode()[own]
     yield base64.urlsafe_b64encode(padded).decode()[own]

@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 
 class Authority:
-    """Issues certificates that nobody trusts who was not given `bundle`.
+    """Issues certificates that only clients with `bundle` trust.
 
     Parameters:
       directory: Where the PEM files go.

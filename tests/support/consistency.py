@@ -1,4 +1,4 @@
-"""What the doctor makes of a ledger, and whether work goes on in it."""
+"""What the doctor finds in a ledger, and whether its jobs can still end."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from service.jobs.model import FINAL
 from tests.support.invariants import audit, diagnosis
 from tests.support.ledger import SECOND, LedgerHarness
 
-#: No ledger of a test needs more beats than this to come to rest.
-_ENOUGH_BEATS: Final = 60
+#: More heartbeats than any test's ledger needs until its jobs have ended.
+_MAX_BEATS: Final = 60
 #: Longer than any lease, settle time or recheck there is.
 _SPAN_MS: Final = 70 * SECOND
 
 
 def run_to_end(ledger: LedgerHarness, job_id: str) -> bool:
-    """Open the job's account and do whatever the broker brings, until the job has ended.
+    """Resume the job's account and process all messages until the job has ended.
 
     Returns:
-      Whether it has.
+      Whether it has ended.
     """
     ledger.run(ledger.controls.resume(ledger.record(job_id).account))
-    for _ in range(_ENOUGH_BEATS):
+    for _ in range(_MAX_BEATS):
         if ledger.status(job_id) in FINAL:
             return True
         for woken in ledger.take_messages():
@@ -33,8 +33,8 @@ def run_to_end(ledger: LedgerHarness, job_id: str) -> bool:
 
 
 def assert_repairable(ledger: LedgerHarness, *expected: tuple[str, str, str]) -> None:
-    """Have the doctor find just this (id, problem, where), leave it, and then mend it for good."""
-    for outcome, repair in (("mendable", False), ("mendable", False), ("mended", True)):
+    """Assert that the doctor finds exactly these (id, problem, where) and can repair them."""
+    for outcome, repair in (("repairable", False), ("repairable", False), ("repaired", True)):
         found = diagnosis(ledger, repair=repair)
         assert {(each.id, each.problem, each.where) for each in found} == set(expected)
         assert {each.outcome for each in found} == {outcome}
@@ -43,7 +43,7 @@ def assert_repairable(ledger: LedgerHarness, *expected: tuple[str, str, str]) ->
 
 
 def assert_unrepairable(ledger: LedgerHarness, *expected: tuple[str, str, str]) -> None:
-    """Have the doctor find just this, also after a repair, which cannot mend it."""
+    """Assert that the doctor finds exactly these and cannot repair them."""
     for repair in (False, True, False):
         found = diagnosis(ledger, repair=repair)
         assert [(each.id, each.problem, each.where) for each in found] == list(expected)
@@ -51,14 +51,14 @@ def assert_unrepairable(ledger: LedgerHarness, *expected: tuple[str, str, str]) 
 
 
 def delivery_of(ledger: LedgerHarness, job_id: str) -> str:
-    """The id of the only delivery of a job."""
+    """The id of a job's only delivery."""
     [delivery] = ledger.deliveries_of(job_id)
     return str(delivery["id"])
 
 
 def claim_callbacks(ledger: LedgerHarness) -> list[str]:
-    """Claim every callback that rings; the ids."""
-    rung = ledger.take_messages("callbacks")
-    for delivery_id in rung:
+    """Claim every delivery with a message on the broker; return the ids."""
+    ids = ledger.take_messages("callbacks")
+    for delivery_id in ids:
         assert ledger.run(ledger.deliveries.claim(delivery_id, "worker")) is not None
-    return rung
+    return ids

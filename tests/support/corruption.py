@@ -1,4 +1,4 @@
-"""What a store that lost keys looks like: the harm that the doctor is there for."""
+"""Damages a ledger as a store that lost keys would, for tests of the doctor."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from tests.support.ledger import LedgerHarness
 
 
 def drop_alarms(ledger: LedgerHarness, job_id: str) -> None:
-    """Lose whatever leads to a job, its place in a line and its wake-up on the broker too."""
+    """Remove everything that leads to a job: alarms, its place in a queue, its wake-up."""
     for index in (*ALARMS, *ledger.store.scan_iter("hg:acct:*", _type="zset")):
         ledger.store.zrem(index, job_id)
     ledger.take_messages()
 
 
 def drop_job(ledger: LedgerHarness, job_id: str) -> None:
-    """Lose a job, every index entry of it and its wake-up; a turn that it has stays its own."""
+    """Remove a job, its index entries and its wake-up; a turn it holds remains."""
     ledger.store.delete(f"hg:job:{job_id}", f"hg:jobtext:{job_id}")
     _drop_entries(ledger, job_id)
     ledger.take_messages()
 
 
 def drop_delivery(ledger: LedgerHarness, delivery_id: str) -> None:
-    """Lose a delivery, every index entry of it and its wake-up."""
+    """Remove a delivery, its index entries and its wake-up."""
     ledger.store.delete(f"hg:dlv:{delivery_id}")
     _drop_entries(ledger, delivery_id)
     ledger.take_messages("callbacks")

@@ -22,7 +22,7 @@ from service.config.settings import Settings
 from service.jobs.actor_routes import NAMESPACE
 
 QUEUE: Final = "actions"
-#: So few that messages which keep their places are noticed.
+#: Few, so that messages which keep their prefetch slots are noticed.
 PREFETCH: Final = 2
 
 
@@ -32,7 +32,7 @@ def settings_for(url: str) -> Settings:
 
 
 def message(**changes: Any) -> dict[str, Any]:
-    """A message as the scripts write it."""
+    """A message in the scripts' format."""
     return {
         "queue_name": QUEUE,
         "actor_name": "note",
@@ -50,9 +50,9 @@ def enqueue(
     data: bytes | dict[str, Any] | None,
     queue: str = QUEUE,
     *,
-    ring: bool = True,
+    notify: bool = True,
 ) -> str:
-    """Put a message on a queue, whatever it is, and ring the bell."""
+    """Put a message, valid or not, on a queue and notify the consumers."""
     message_id = str(uuid.uuid4())
     if isinstance(data, dict):
         if isinstance(data["options"], dict):
@@ -61,7 +61,7 @@ def enqueue(
     if data is not None:
         store.hset(f"{NAMESPACE}:{queue}.msgs", message_id, data)
     store.rpush(f"{NAMESPACE}:{queue}", message_id)
-    if ring:
+    if notify:
         store.xadd(f"{NOTIFY_KEY}:{queue}", {"r": "1"}, maxlen=1, approximate=False)
     return message_id
 
@@ -76,15 +76,15 @@ def running_worker(
     queues: Sequence[str] = (QUEUE,),
     **options: Any,
 ) -> Iterator[tuple[WaitingRedisBroker, Worker]]:
-    """A worker whose one actor is `note`, stopped when the block ends.
+    """A worker with one actor `note`, stopped when the block ends.
 
     Parameters:
-      url: The store.
-      note: The actor.
-      stop_seconds: How long it may go on when the worker stops.
-      prefetch: Its places, for each queue.
-      queues: Where it takes messages from; all are for the one actor.
-      options: The actor's.
+      url: The store's URL.
+      note: The actor's function.
+      stop_seconds: How long it may keep running when the worker stops.
+      prefetch: Messages fetched ahead, per queue.
+      queues: The queues to consume; all are for the one actor.
+      options: The actor's options.
     """
     stop = ShutdownMiddleware()
     dispatch = AsyncDispatchMiddleware(LoopThread(), prefetch, stop, stop_seconds)

@@ -1,4 +1,4 @@
-"""Listeners to jobs: server-sent events and WebSockets, as strangers would write them."""
+"""Subscribers to jobs: independent readers of server-sent events and WebSockets."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from wsproto.events import (
     TextMessage,
 )
 
-#: Longer than any listener of a test waits for what must come.
+#: A bound on the wait for anything that must arrive.
 TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class StreamEvent:
-    """One thing that a listener was told.
+    """One event of a stream.
 
     Parameters:
-      event: Its name.
-      id: Its id; None where it has none.
-      data: What it says.
+      event: Its type.
+      id: Its id, if any.
+      data: Its payload.
     """
 
     event: str
@@ -44,7 +44,7 @@ class StreamEvent:
 
 @dataclass
 class EventReader:
-    """Reads server-sent events line by line, as the standard says.
+    """Parses server-sent events line by line, as the standard requires.
 
     Parameters:
       lines: The stream's lines.
@@ -56,7 +56,7 @@ class EventReader:
     last_id: str | None = None
 
     def __iter__(self) -> Iterator[StreamEvent]:
-        """Every event to the end of the stream."""
+        """All events to the end of the stream."""
         fields: dict[str, str] = {}
         for line in self.lines:
             name, _, value = line.partition(":")
@@ -73,19 +73,19 @@ class EventReader:
                 self.last_id = fields.get("id", self.last_id)
 
     def take(self, count: int) -> list[StreamEvent]:
-        """The next few events."""
-        told = iter(self)
-        return [next(told) for _ in range(count)]
+        """The next `count` events."""
+        events = iter(self)
+        return [next(events) for _ in range(count)]
 
 
 @contextmanager
 def subscribe(api: httpx.Client, path: str, last_id: str | None = None) -> Iterator[EventReader]:
-    """Listen to a path until the end of the block.
+    """Subscribe to a path until the end of the block.
 
     Parameters:
-      api: With a key.
-      path: What to listen to.
-      last_id: The id of the last event that was heard.
+      api: A client with an API key.
+      path: The stream's path.
+      last_id: The id of the last event received before.
     """
     headers = {} if last_id is None else {"Last-Event-ID": last_id}
     with api.stream("GET", path, headers=headers, timeout=TIMEOUT_SECONDS) as answer:
@@ -95,11 +95,11 @@ def subscribe(api: httpx.Client, path: str, last_id: str | None = None) -> Itera
 
 
 class WebSocketRejected(Exception):
-    """A WebSocket was not opened.
+    """A WebSocket was not accepted.
 
     Parameters:
       status: The HTTP status.
-      body: What came with it.
+      body: The response's body.
     """
 
     def __init__(self, status: int, body: bytes) -> None:
@@ -109,38 +109,38 @@ class WebSocketRejected(Exception):
 
 
 class WebSocket:
-    """A WebSocket.
+    """A WebSocket client.
 
     Parameters:
-      port: Where the server listens.
-      path: What to listen to.
-      headers: Of the opening request.
+      port: The server's port.
+      path: The stream's path.
+      headers: Headers of the opening request.
     """
 
     def __init__(self, port: int, path: str, headers: Mapping[str, str]) -> None:
-        #: How the server closed it.
+        #: The close code from the server.
         self.code: int | None = None
-        self._wire = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS)
         self._ws = WSConnection(ConnectionType.CLIENT)
-        self._come: list[Event] = []
+        self._pending: list[Event] = []
         extra = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         self._send(Request(host="localhost", target=path, extra_headers=extra))
         try:
             self._open()
         except BaseException:
-            self._wire.close()
+            self._socket.close()
             raise
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """The socket itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Hang up."""
-        self._wire.close()
+        """Close the connection without a close frame."""
+        self._socket.close()
 
     def __iter__(self) -> Iterator[StreamEvent]:
-        """Every message to the end."""
+        """All messages to the end."""
         text = ""
         while True:
             event = self._next()
@@ -157,12 +157,12 @@ class WebSocket:
                 return
 
     def take(self, count: int) -> list[StreamEvent]:
-        """The next few messages."""
-        told = iter(self)
-        return [next(told) for _ in range(count)]
+        """The next `count` messages."""
+        events = iter(self)
+        return [next(events) for _ in range(count)]
 
-    def say(self, text: str) -> None:
-        """Send a message."""
+    def send_text(self, text: str) -> None:
+        """Send a text message."""
         self._send(TextMessage(data=text))
 
     def _open(self) -> None:
@@ -178,18 +178,18 @@ class WebSocket:
         raise WebSocketRejected(event.status_code, body)
 
     def _send(self, event: Event) -> None:
-        self._wire.sendall(self._ws.send(event))
+        self._socket.sendall(self._ws.send(event))
 
     def _next(self) -> Event:
-        while not self._come:
-            data = self._wire.recv(65536)
+        while not self._pending:
+            data = self._socket.recv(65536)
             self._ws.receive_data(data or None)
-            self._come += self._ws.events()
-        return self._come.pop(0)
+            self._pending += self._ws.events()
+        return self._pending.pop(0)
 
 
 def feed_readers(store: redis.Redis) -> int:
-    """How many processes wait for the feed."""
+    """How many processes are blocked reading the feed."""
     database = str(store.get_connection_kwargs().get("db", 0))
     clients: Iterable[Mapping[str, str]] = store.client_list()
     return sum(each["cmd"] == "xread" and each["db"] == database for each in clients)

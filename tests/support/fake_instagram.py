@@ -18,6 +18,6 @@ def fake_instagram_process() -> Iterator[FakeInstagram]:
 
 @pytest.fixture
 def fake_instagram(fake_instagram_process: FakeInstagram) -> FakeInstagram:
-    """The worker's fake Instagram, as good as new."""
+    """The worker's fake Instagram, reset."""
     fake_instagram_process.reset()
     return fake_instagram_process

@@ -1,4 +1,4 @@
-"""Stacks with several accounts: what happens to one of them must not happen to the others."""
+"""Stacks with several accounts, to show that one account's trouble leaves the others alone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NO_LIMITS: Final[Mapping[str, Any]] = {
     "repeat_days": 0,
     **dict.fromkeys(("dm", "dm_new_thread", "comment", "lookup"), NO_LIMIT),
 }
-#: Short, so that what a kill leaves behind goes on within seconds.
+#: Short, so that jobs of a killed worker resume within seconds.
 SHORT_LEASES: Final[Mapping[str, str]] = {"LEASE_SECONDS": "2", "SETTLE_SECONDS": "1"}
 
 
@@ -41,14 +41,14 @@ def run_fleet(
     processes: Sequence[str] = ("web", "worker"),
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[Stack]:
-    """Run a stack with accounts beside `shop`, which the fake Instagram knows by their names.
+    """Run a stack with accounts beside `shop`; their names are their usernames.
 
     Parameters:
-      directory: For everything that is written.
-      accounts: What each one's table says besides its username, password and proxy.
+      directory: For logs, configuration and data.
+      accounts: Keys of each one's table besides username, password and proxy.
       pacing: The `[pacing]` table.
-      processes: Which of the Procfile's processes to start.
-      environ: More variables for them.
+      processes: The Procfile's processes to start.
+      environ: More environment variables for them.
     """
     own = {name: {"password": PASSWORD, **changes} for name, changes in accounts.items()}
     document = usual_config(accounts=own, pacing=pacing)
@@ -58,21 +58,21 @@ def run_fleet(
         for name in accounts:
             stack.fake_instagram.add_account(name, PASSWORD)
         if "worker" in processes:
-            until(lambda: _works(stack), 30, "the worker")
+            until(lambda: _is_ready(stack), 30, "the worker")
         yield stack
 
 
-def _works(stack: Stack) -> bool:
+def _is_ready(stack: Stack) -> bool:
     worker = stack.processes["worker"]
-    said = worker.log.read_text()
+    log = worker.log.read_text()
     if worker.returncode is not None:
-        raise RuntimeError(f"the worker ended: {said[-2000:]}")
-    return "ready for action" in said
+        raise RuntimeError(f"the worker exited: {log[-2000:]}")
+    return "ready for action" in log
 
 
 @contextmanager
 def own_scenario(stack: Stack, name: str) -> Iterator[Scenario]:
-    """A test's way through such a stack, which has no faults when it ends."""
+    """A test's scenario on such a stack; its faults are cleared at the end."""
     scenario = Scenario(stack, f"{name}-{os.urandom(4).hex()}")
     try:
         yield scenario
@@ -83,13 +83,13 @@ def own_scenario(stack: Stack, name: str) -> Iterator[Scenario]:
 
 
 def create_job(scenario: Scenario, account: str, kind: str = "dm", **wanted: Any) -> str:
-    """Ask for a DM or a comment by an account; returns the job's id."""
+    """Create a DM or comment of an account; return the job's id."""
     target = {"to": "some.handle"} if kind == "dm" else {"to": None, "post": POST}
     return scenario.create_dm(account=account, kind=kind, **{**target, **wanted})
 
 
 def wait_kept(scenario: Scenario, job_id: str, status: str, reason: str) -> dict[str, Any]:
-    """The job once it is kept for that reason."""
+    """The job, once it has the status and waits for that reason."""
 
     def there() -> dict[str, Any] | None:
         job = scenario.job(job_id)
@@ -106,18 +106,18 @@ def account_of(scenario: Scenario, name: str) -> dict[str, Any]:
 
 
 def post(scenario: Scenario, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Post to the API; returns what it answers."""
+    """Post to the API; return the JSON response."""
     answer: dict[str, Any] = scenario.api.post(path, json=body).raise_for_status().json()
     return answer
 
 
 def call_count(scenario: Scenario, account: str) -> int:
-    """How many requests of an account the fake Instagram has seen."""
+    """How many requests of an account the fake Instagram has logged."""
     return len(scenario.stack.fake_instagram.log(account=account))
 
 
 def written_texts(scenario: Scenario, account: str) -> list[str]:
-    """The texts that an account has got to the fake Instagram, in the order of its writes."""
+    """The texts that an account has written, in the order of its writes."""
     fake_instagram = scenario.stack.fake_instagram
     texts = {
         WRITES["dm"]: iter([dm["text"] for dm in fake_instagram.dms() if dm["sender"] == account]),
@@ -125,12 +125,12 @@ def written_texts(scenario: Scenario, account: str) -> list[str]:
             [each["text"] for each in fake_instagram.comments() if each["username"] == account]
         ),
     }
-    # Comments are dated to the second: it is the log that tells what came after what.
+    # Comments are dated to the second, so their order is taken from the log.
     calls = fake_instagram.log(account=account)
     stored = (each for each in calls if not each["fault"] or each["outcome"] == "dropped_after")
     return [next(texts[call["call"]]) for call in stored if call["call"] in texts]
 
 
 def seconds_between(earlier: str, later: str) -> float:
-    """From one moment of the API to another."""
+    """The seconds between two times of the API."""
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()

@@ -1,4 +1,4 @@
-"""Walks over a real stack: asked for, watched and read over HTTP."""
+"""Follower exports on a real stack: started, followed and read over HTTP."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ FIRST_PK: Final = 70_000_000_000
 
 
 def follower_pks(start: int, stop: int) -> list[str]:
-    """The pks of the fake Instagram's followers from `start` up to `stop`, in their order."""
+    """The pks of the fake Instagram's followers from `start` up to `stop`, in order."""
     return [str(FIRST_PK + number) for number in range(start, stop)]
 
 
-def start_export(scenario: Scenario, username: str, kind: str = "followers", **asked: Any) -> str:
-    """Ask for a walk; its id."""
-    answer = scenario.api.post(f"/users/{username}/{kind}", json=asked)
+def start_export(scenario: Scenario, username: str, kind: str = "followers", **body: Any) -> str:
+    """Start an export; return its job id."""
+    answer = scenario.api.post(f"/users/{username}/{kind}", json=body)
     answer.raise_for_status()
     return str(answer.json()["id"])
 
 
 def result_rows(scenario: Scenario, job_id: str, **query: Any) -> list[dict[str, Any]]:
-    """The rows of a walk so far."""
+    """The rows of an export so far."""
     answer = scenario.api.get(f"/jobs/{job_id}/result", params=query)
     answer.raise_for_status()
     return [json.loads(line) for line in answer.text.split("\n") if line]
 
 
 def result_pks(scenario: Scenario, job_id: str, **query: Any) -> list[str]:
-    """Whom a walk has found so far, in order."""
+    """The pks of an export's rows so far, in order."""
     return [row["pk"] for row in result_rows(scenario, job_id, **query)]
 
 
 def wait_rows(scenario: Scenario, job_id: str, users: int, seconds: float = 30) -> dict[str, Any]:
-    """The walk once it has found so many."""
+    """The export's job, once it has at least `users` rows."""
 
     def there() -> dict[str, Any] | None:
         job = scenario.job(job_id)
@@ -48,12 +48,12 @@ def wait_rows(scenario: Scenario, job_id: str, users: int, seconds: float = 30) 
 
 
 def page_calls(scenario: Scenario, since: int = 0) -> int:
-    """How many pages the fake Instagram was asked for."""
+    """How many pages were requested of the fake Instagram."""
     return len(scenario.stack.fake_instagram.log(call="followers", since=since))
 
 
 def last_call(scenario: Scenario) -> int:
-    """The number of the last call that the fake Instagram has seen."""
+    """The sequence number of the fake Instagram's last request."""
     calls = scenario.stack.fake_instagram.log()
     return calls[-1]["seq"] if calls else 0
 
@@ -61,12 +61,12 @@ def last_call(scenario: Scenario) -> int:
 def page(
     numbers: Sequence[int], cursor: str | None, extra: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, Any]:
-    """A page as Instagram gives it, of some of the fake Instagram's crowd.
+    """A page in Instagram's format, of some of the fake Instagram's followers.
 
     Parameters:
-      numbers: Who is on it.
-      cursor: Of the next one; None at the end.
-      extra: More users, as they are.
+      numbers: The followers on it.
+      cursor: The next page's cursor; None at the end.
+      extra: More users, verbatim.
     """
     users: list[Mapping[str, Any]] = [
         {"pk": FIRST_PK + number, "username": f"follower.{number:07d}", "full_name": ""}

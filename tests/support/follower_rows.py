@@ -1,4 +1,4 @@
-"""Walks without an Instagram: rows that are made up, and pages given to the real scripts."""
+"""Follower exports without an Instagram: made-up rows, given to the real scripts page by page."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def rows(start: int, stop: int) -> list[dict[str, Any]]:
 
 
 def add_export(ledger: LedgerHarness, **changes: Any) -> str:
-    """Ask for a walk over `some.handle`'s followers; its id.
+    """Create an export of `some.handle`'s followers; return its job id.
 
     Parameters:
-      changes: What is different about its draft.
+      changes: Fields of the draft to change.
     """
     usual: dict[str, Any] = {
         "kind": "followers",
@@ -49,8 +49,8 @@ def add_export(ledger: LedgerHarness, **changes: Any) -> str:
         "callback": "crm",
         "priority": 1,
     }
-    asked = JobDraft(**usual | changes)
-    step = ledger.core.create(asked, caller="test", idempotency_key=None, request="")
+    wanted = JobDraft(**usual | changes)
+    step = ledger.core.create(wanted, caller="test", idempotency_key=None, request="")
     return ledger.run(step).job_id
 
 
@@ -63,14 +63,14 @@ def append_page(
     expected: int = 1_000,
     reads: int = 0,
 ) -> FollowerPageReply:
-    """Give a walk what a claim of it has read; without a cursor it is the last of it.
+    """Append a page that a claim has read; without a cursor it is the last one.
 
     Parameters:
       claim: The claim.
       page: The rows, all of them new.
-      cursor: Of the next page.
-      expected: How many rows there may be.
-      reads: How many calls were made besides the one charged.
+      cursor: The next page's cursor.
+      expected: How many rows the export is expected to have.
+      reads: How many calls were made besides the one that is charged.
     """
     found = FollowerPage(PK, expected, row_batches(page), cursor, last=not cursor)
     return ledger.run(ledger.claims.append_follower_page(claim, found, reads=reads))
@@ -79,14 +79,14 @@ def append_page(
 def claim_and_append(
     ledger: LedgerHarness, job_id: str, *page: Any, owner: str = "worker", **more: Any
 ) -> FollowerPageReply:
-    """Claim a walk and give it a page; parameters as `give`."""
+    """Claim an export and append a page; parameters as `append_page`."""
     return append_page(ledger, ledger.claim(job_id, owner), *page, **more)
 
 
 def started_export(
     ledger: LedgerHarness, pages: int = 0, *, expected: int = 1_000, **changes: Any
 ) -> str:
-    """A walk that has found whose it is, and read so many pages; its id."""
+    """An export that knows its user and has so many pages; return its job id."""
     job_id = add_export(ledger, **changes)
     assert claim_and_append(ledger, job_id, (), "0", expected=expected) == "more"
     for number in range(pages):
@@ -98,7 +98,7 @@ def started_export(
 def stored_rows(
     ledger: LedgerHarness, job_id: str, start: int = 0, end: int | None = None
 ) -> list[Any]:
-    """The rows that a walk has found, from one on."""
+    """The stored rows of an export, from `start` on."""
     upto = ledger.record(job_id).users if end is None else end
 
     async def read() -> list[Any]:
@@ -109,14 +109,14 @@ def stored_rows(
 
 
 def new_rows(ledger: LedgerHarness, job_id: str, page: Sequence[Row]) -> list[Row]:
-    """What of a page is new to a walk."""
+    """The rows of a page that an export does not have yet."""
     return ledger.run(FollowerRows(ledger.client).deduplicate(job_id, page))
 
 
 def export_with_rows(ledger: LedgerHarness, users: int, **changes: Any) -> str:
-    """A walk that has found so many, its rows put where the scripts put them; its id.
+    """An export with so many rows, written directly to their keys; return its job id.
 
-    The pks are left out: they are the walk's business and not that of who reads its rows.
+    The set of known pks is left out: only the export uses it, not the readers of its rows.
     """
     job_id = add_export(ledger, **changes)
     key, piece = f"hg:rows:{job_id}", 20_000

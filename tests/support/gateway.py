@@ -19,13 +19,17 @@ PASSWORD = "shop-password"
 
 @dataclass(frozen=True)
 class GatewayHarness:
-    """A fake Instagram and a store, and the gateways between them."""
+    """A fake Instagram, a store, and the gateways between them."""
 
     fake_instagram: FakeInstagram
     store_url: str
 
     def account(self, **changes: Any) -> AccountOptions:
-        """Describe the shop's account."""
+        """The shop's account.
+
+        Parameters:
+          changes: Fields to change.
+        """
         options: dict[str, Any] = {
             "name": "shop",
             "username": "shop",
@@ -41,8 +45,8 @@ class GatewayHarness:
         self, account: AccountOptions | None = None, **options: Any
     ) -> AsyncIterator[Gateway]:
         """Open a gateway as a worker process of its own would."""
-        async with open_session_store(self.store_url) as (vault, _):
-            gateway = Gateway(account or self.account(), vault, **options)
+        async with open_session_store(self.store_url) as (sessions, _):
+            gateway = Gateway(account or self.account(), sessions, **options)
             try:
                 yield gateway
             finally:
@@ -54,7 +58,7 @@ class GatewayHarness:
         account: AccountOptions | None = None,
         **options: Any,
     ) -> Any:
-        """Run steps on a gateway from opening to closing; gives their result."""
+        """Run steps on a gateway that is opened for them; return their result."""
 
         async def opened() -> Any:
             async with self.gateway(account, **options) as gateway:
@@ -63,16 +67,16 @@ class GatewayHarness:
         return asyncio.run(opened())
 
     def stored_session(self, account: str = "shop", username: str = "shop") -> StoredSession:
-        """What the vault holds now."""
+        """The session that is stored now."""
 
         async def load() -> StoredSession | None:
-            async with open_session_store(self.store_url) as (vault, _):
-                return await vault.load(account, username)
+            async with open_session_store(self.store_url) as (sessions, _):
+                return await sessions.load(account, username)
 
         session = asyncio.run(load())
         assert session is not None
         return session
 
     def login_outcomes(self) -> list[str]:
-        """How each password was answered, oldest first."""
+        """The outcome of each login, oldest first."""
         return [each["outcome"] for each in self.fake_instagram.logins()]

@@ -1,4 +1,4 @@
-"""A worker of this process over a stack, with everything that the Procfile's own has."""
+"""A complete worker in the test process, so that tests can change its constants."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from service.config.settings import load_settings
 
 @contextmanager
 def in_process_worker(stack: Stack) -> Iterator[None]:
-    """Work until the block ends.
+    """Run a worker until the block ends.
 
     Parameters:
-      stack: Whose store, fake Instagram and receiver it works with.
+      stack: The stack whose store, fake Instagram and receiver it uses.
     """
     environ = stack.environ()
     settings = load_settings(environ)

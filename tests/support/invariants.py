@@ -1,4 +1,4 @@
-"""What must be true of the ledger between any two steps, read straight from its keys."""
+"""Invariants of the ledger between any two steps, checked directly on its keys."""
 
 from __future__ import annotations
 
@@ -6,52 +6,52 @@ import itertools
 from collections.abc import Iterator
 from typing import Any, Final
 
-from service.jobs.consistency_check import Examination
+from service.jobs.consistency_check import ConsistencyCheck
 from service.jobs.consistency_problems import Defect
 from service.jobs.lua.hash_encoding import BLANK
 from service.jobs.model import FINAL, FOLLOWER_KINDS, TRANSITIONS, Status, rate_limit_kind
 from tests.support.ledger import LedgerHarness
 
-#: The alarms of jobs that are not ended.
+#: The alarms of jobs that have not ended.
 ALARMS: Final = ("hg:due", "hg:wakes", "hg:leases", "hg:expiry")
 _CLAIMED: Final = ("running", "sending")
 
 
 def audit(ledger: LedgerHarness) -> list[str]:
-    """Every broken invariant, as a sentence each; an empty list when the ledger is sound."""
+    """Every violated invariant as a sentence; empty when the ledger is consistent."""
     view = _View(ledger)
     findings = [
         *_reachable(view),
         *_indexed(view),
         *_one_claim_an_account(view),
         *_callbacks(view),
-        *_turns_and_lines(view),
+        *_turns_and_queues(view),
         *_rows(view),
     ]
-    told = [str(defect) for defect in diagnosis(ledger)]
-    if bool(findings) != bool(told):
-        findings.append(f"the doctor says {told}, which is not what the audit says")
+    reported = [str(defect) for defect in diagnosis(ledger)]
+    if bool(findings) != bool(reported):
+        findings.append(f"the doctor reports {reported}, unlike the invariants")
     rescued = ledger.rescue()
-    return [*findings, *told, *([f"the sweep rescued {rescued}"] if rescued else [])]
+    return [*findings, *reported, *([f"{rescued} jobs were stranded"] if rescued else [])]
 
 
 def diagnosis(ledger: LedgerHarness, *, repair: bool = False) -> list[Defect]:
-    """Everything that the product's own doctor finds.
+    """Everything that the product's doctor finds.
 
     Parameters:
       ledger: The ledger.
-      repair: Whether it mends what it can.
+      repair: Whether it repairs what it can.
     """
 
     async def examine() -> list[Defect]:
-        defects = Examination(ledger.client, ledger.script_config).defects(repair=repair)
+        defects = ConsistencyCheck(ledger.client, ledger.script_config).defects(repair=repair)
         return [defect async for defect in defects]
 
     return ledger.run(examine())
 
 
 def illegal_steps(ledger: LedgerHarness, job_id: str) -> list[tuple[str, str]]:
-    """The changes in a job's timeline that the table of states does not know."""
+    """The changes of status in a job's timeline that the transition table does not allow."""
     return [
         (before, after)
         for before, after in itertools.pairwise(ledger.statuses(job_id))
@@ -71,11 +71,11 @@ class _View:
                     pipe.type(name)
                 (seconds, micros), *types = pipe.execute()
                 for name, kind in zip(names, types, strict=True):
-                    _ask(pipe, name, kind)
+                    _read(pipe, name, kind)
                 values = [_plain(value) for value in pipe.execute()]
             before, names = names, _names(ledger)
             if before == names:
-                break  # nothing came or went meanwhile
+                break  # no key came or went meanwhile
         self.now: int = seconds * 1000 + micros // 1000
         self._values: dict[str, Any] = dict(zip(names, values, strict=True))
         jobs = self._hashes("hg:job:")
@@ -84,31 +84,32 @@ class _View:
         self.accounts = sorted({job["account"] for job in self.jobs.values()})
 
     def get(self, key: str) -> Any:
-        """The value of a key; empty where there is none."""
+        """The value of a key; empty if it does not exist."""
         return self._values.get(key, {})
 
     def named(self, prefix: str) -> list[str]:
-        """The keys that begin so."""
+        """The keys with a prefix."""
         return [name for name in self._values if name.startswith(prefix)]
 
-    def line(self, job: dict[str, str]) -> Any:
-        """The lane that a job says it stands in, where anybody looks at it."""
-        account, lane = f"hg:acct:{job['account']}", job.get("lane", "")
-        return self.get(f"{account}:line:{lane}") if lane in self.get(f"{account}:lanes") else {}
+    def sub_queue(self, job: dict[str, str]) -> Any:
+        """The sub-queue that a job's record names, if its account lists it."""
+        account, sub_queue = f"hg:acct:{job['account']}", job.get("lane", "")
+        listed = sub_queue in self.get(f"{account}:lanes")
+        return self.get(f"{account}:line:{sub_queue}") if listed else {}
 
-    def lines(self, account: str) -> set[str]:
-        """Everybody who waits for an account's turn."""
+    def queued_jobs(self, account: str) -> set[str]:
+        """All jobs that wait for an account's turn."""
         names = self.named(f"hg:acct:{account}:line:")
         return {job_id for name in names for job_id in self.get(name)}
 
     def is_stopped(self, job: dict[str, str]) -> bool:
-        """Whether a person must open a door for a job."""
+        """Whether a job waits for a person to resume its account or kind."""
         account = self.get(f"hg:acct:{job['account']}")
         shut = {"hold", f"pause:{rate_limit_kind(job['kind'])}"}
         return bool(self.get("hg:paused") or shut & set(account))
 
     def is_awake(self, account: str) -> bool:
-        """Whether a turn or an alarm leads on, or nobody may go before a person says so."""
+        """Whether the account has a turn or an alarm, or is stopped until a person resumes it."""
         stopped = self.get("hg:paused") or "hold" in self.get(f"hg:acct:{account}")
         return bool(stopped or any(account in self.get(i) for i in ("hg:turns", "hg:alarms")))
 
@@ -124,7 +125,7 @@ def _names(ledger: LedgerHarness) -> list[str]:
     return sorted(key.decode() for key in set(ledger.store.scan_iter("hg:*", count=1000)))
 
 
-def _ask(pipe: Any, name: str, kind: bytes) -> None:
+def _read(pipe: Any, name: str, kind: bytes) -> None:
     if kind == b"hash":
         pipe.hgetall(name)
     elif kind == b"zset":
@@ -139,7 +140,7 @@ def _ask(pipe: Any, name: str, kind: bytes) -> None:
 
 def _plain(value: Any) -> Any:
     if value is None:
-        return None  # gone since its type was asked: they are all read again
+        return None  # deleted since its type was read: all keys are read again
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, list):
@@ -157,7 +158,7 @@ def _reachable(view: _View) -> Iterator[str]:
     for job_id, job in view.jobs.items():
         account = f"hg:acct:{job['account']}"
         leads = any(job_id in view.get(index) for index in ("hg:due", "hg:wakes", "hg:leases"))
-        in_line = job_id in view.line(job) and view.is_awake(job["account"])
+        in_line = job_id in view.sub_queue(job) and view.is_awake(job["account"])
         held = job_id in view.get(f"{account}:held:{job['kind']}") and view.is_stopped(job)
         if not _ended(job) and not (leads or in_line or held):
             yield f"nothing leads to {job['status']} {job_id}"
@@ -215,36 +216,36 @@ def _callbacks(view: _View) -> Iterator[str]:
             yield f"{job['status']} {job_id} of run {job['run']} has deliveries for runs {opened}"
 
 
-def _turns_and_lines(view: _View) -> Iterator[str]:
+def _turns_and_queues(view: _View) -> Iterator[str]:
     for account in view.accounts:
         holder = view.get(f"hg:acct:{account}:turn")
-        line = view.lines(account)
+        waiting = view.queued_jobs(account)
         if bool(holder) != (account in view.get("hg:turns")):
             yield f"the turn of {account} is {holder!r} and has no end, or the other way round"
         if holder and (holder not in view.jobs or _ended(view.jobs[holder])):
             yield f"{account}'s turn is held by {holder}, which has ended"
-        if line and not holder and not view.is_awake(account):
+        if waiting and not holder and not view.is_awake(account):
             yield f"{account} has waiters, and neither a turn nor an alarm"
         yield from _misplaced(view, account)
 
 
 def _misplaced(view: _View, account: str) -> Iterator[str]:
-    """Who stands in a lane that is not its own."""
+    """Jobs that are in a sub-queue other than their own."""
     prefix = f"hg:acct:{account}:line:"
-    for lane in (name.removeprefix(prefix) for name in view.named(prefix)):
-        for job_id in view.get(prefix + lane):
+    for sub_queue in (name.removeprefix(prefix) for name in view.named(prefix)):
+        for job_id in view.get(prefix + sub_queue):
             job = view.jobs[job_id]
-            if job["status"] not in ("waiting", "sending") or job["lane"] != lane:
-                yield f"{job['status']} {job_id} of lane {job['lane']!r} stands in {lane}"
+            if job["status"] not in ("waiting", "sending") or job["lane"] != sub_queue:
+                yield f"{job['status']} {job_id} of sub-queue {job['lane']!r} is in {sub_queue}"
 
 
 def _rows(view: _View) -> Iterator[str]:
-    """What walks have found: each row once, and as many as they say."""
-    walks = {job_id: job for job_id, job in view.jobs.items() if job["kind"] in FOLLOWER_KINDS}
+    """Every export has each row once, and as many rows as its record says."""
+    exports = {job_id: job for job_id, job in view.jobs.items() if job["kind"] in FOLLOWER_KINDS}
     for name in (*view.named("hg:rows:"), *view.named("hg:walked:")):
-        if name.rpartition(":")[2] not in walks:
-            yield f"{name} is nobody's"
-    for job_id, job in walks.items():
+        if name.rpartition(":")[2] not in exports:
+            yield f"{name} belongs to no export"
+    for job_id, job in exports.items():
         walked = len(view.get(f"hg:walked:{job_id}"))
         if not _ended(job) and walked != int(job["users"]):
             yield f"{job_id} has found {job['users']} and remembers {walked}"

@@ -1,4 +1,4 @@
-"""Jobs in every state, each brought there the way a job gets there."""
+"""Jobs in every state, each brought there by the ledger's own steps."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def job_in(ledger: LedgerHarness, status: Status, **changes: Any) -> str:
     Parameters:
       ledger: The ledger.
       status: The state.
-      changes: What is different about the job.
+      changes: Fields of the draft to change.
 
     Returns:
       Its id.
     """
-    job_id = _STAGES[status](ledger, changes)
+    job_id = _MAKERS[status](ledger, changes)
     assert ledger.status(job_id) is status
     return job_id
 
@@ -68,15 +68,15 @@ def _expired(ledger: LedgerHarness, changes: dict[str, Any]) -> str:
 
 
 def _ended(status: Status) -> Callable[[LedgerHarness, dict[str, Any]], str]:
-    def stage(ledger: LedgerHarness, changes: dict[str, Any]) -> str:
+    def bring(ledger: LedgerHarness, changes: dict[str, Any]) -> str:
         claim = ledger.claim_and_send(ledger.add_job(**changes))
         assert ledger.finish(claim, status)
         return claim.id
 
-    return stage
+    return bring
 
 
-_STAGES: Final[Mapping[Status, Callable[[LedgerHarness, dict[str, Any]], str]]] = {
+_MAKERS: Final[Mapping[Status, Callable[[LedgerHarness, dict[str, Any]], str]]] = {
     Status.SCHEDULED: _scheduled,
     Status.QUEUED: _queued,
     Status.WAITING: _waiting,

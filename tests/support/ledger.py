@@ -1,4 +1,4 @@
-"""The ledger over a real store, spoken to without `await`, with time that passes at will."""
+"""The ledger over a real store, for synchronous tests, with a clock that can be moved."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from service.accounts.controls import AccountControls
 from service.deliveries.store import Deliveries, DeliveryClaim
 from service.jobs.actor_routes import NAMESPACE
 from service.jobs.claims import NO_EFFECT, AccountEffect, Claim, Claims, Thread
-from service.jobs.ledger import UNENDED_INDEXES, EventStatus, Identified, Ledger
+from service.jobs.ledger import UNFINISHED_INDEXES, EventIdentity, EventStatus, Ledger
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.check_consistency import check_consistency
 from service.jobs.lua.heartbeat import heartbeat
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Event:
-    """An event's identity, as the ledger asks for it."""
+    """An event's identity, as the ledger needs it."""
 
     id: str
     type: str = "checkout.session.completed"
@@ -51,10 +51,10 @@ class Event:
 
 
 def draft(**changes: Any) -> JobDraft:
-    """A DM that a rule asks for.
+    """The draft of a rule's DM.
 
     Parameters:
-      changes: What is different about it.
+      changes: Fields to change.
     """
     usual: dict[str, Any] = {
         "kind": "dm",
@@ -69,10 +69,10 @@ def draft(**changes: Any) -> JobDraft:
 
 
 class LedgerHarness:
-    """The ledger with all its rooms, on one loop and one store.
+    """The ledger's classes over one store, run on one loop.
 
     Parameters:
-      url: The store.
+      url: The store's URL.
       runner: Runs one call at a time.
       script_config: Leases and retention.
     """
@@ -101,59 +101,59 @@ class LedgerHarness:
         self.run(self.client.aclose())
         self.store.close()
 
-    # -- the door
+    # -- web
 
     def accept(
         self,
-        event: Identified,
+        event: EventIdentity,
         *drafts: JobDraft,
         source: str = "stripe",
         body: bytes = b"{}",
         status: EventStatus = "accepted",
         notes: Sequence[dict[str, Any]] = (),
     ) -> Acceptance:
-        """Accept one event with the jobs its rules ask for."""
+        """Accept one event with the jobs of its rules."""
         step = self.core.accept(source, event, drafts, body=body, status=status, notes=notes)
         return self.run(step)
 
     def add_job(self, **changes: Any) -> str:
-        """Accept a new event with one job; its id."""
+        """Accept a new event with one job; return the job's id."""
         event = Event(f"evt_auto_{next(self._numbers)}")
         return self.accept(event, draft(**changes)).jobs[0]
 
     def add_jobs(self, count: int, *, apart: bool = False, **changes: Any) -> list[str]:
-        """Accept new events with one job each, many at a time; the jobs' ids, oldest first.
+        """Accept new events with one job each, in large batches; return the ids, oldest first.
 
         Parameters:
           count: How many.
-          apart: Each on an account of its own, so that none waits for another's turn.
-          changes: What is different about them.
+          apart: Give each job an account of its own, so that none waits for a turn.
+          changes: Fields of the drafts to change.
         """
 
         async def one(number: int) -> str:
             own = {"account": f"account-{number}"} if apart else {}
-            asked = draft(**changes | own)
+            wanted = draft(**changes | own)
             event = Event(f"evt_many_{number}")
-            return (await self.core.accept("stripe", event, [asked], body=b"{}")).jobs[0]
+            return (await self.core.accept("stripe", event, [wanted], body=b"{}")).jobs[0]
 
         async def all_of_them() -> list[str]:
             made: list[str] = []
             while len(made) < count:
-                at_once = range(min(1_000, count - len(made)))
-                made += await asyncio.gather(*(one(next(self._numbers)) for _ in at_once))
+                batch = range(min(1_000, count - len(made)))
+                made += await asyncio.gather(*(one(next(self._numbers)) for _ in batch))
             return made
 
         made = self.run(all_of_them())
         return sorted(made, key=lambda job_id: self.store.zscore("hg:jobs", job_id) or 0)
 
-    # -- the workers
+    # -- worker
 
     def try_claim(self, job_id: str, owner: str = "worker") -> Claim | None:
-        """Claim a job; None when there is nothing to do."""
+        """Claim a job; None if there is nothing to do."""
         return self.run(self.claims.claim(job_id, owner))
 
     def claim(self, job_id: str, owner: str = "worker") -> Claim:
-        """Claim a job that can be claimed."""
+        """Claim a job that must be claimable."""
         claim = self.try_claim(job_id, owner)
         assert claim is not None
         return claim
@@ -161,7 +161,7 @@ class LedgerHarness:
     def record_intent(
         self, claim: Claim, *, pk: str = "314159", thread: Thread = "old", reads: int = 0
     ) -> IntentReply:
-        """Record the intent of a claim."""
+        """Record the intent of a claim's write."""
         step = self.claims.record_intent(claim, pk=pk, context="token", thread=thread, reads=reads)
         return self.run(step)
 
@@ -187,26 +187,26 @@ class LedgerHarness:
         charge: Charge = "counts",
         effect: AccountEffect = NO_EFFECT,
     ) -> ReleaseReply:
-        """Give a claimed job back."""
+        """Release a claimed job."""
         step = self.claims.release(
             claim, to, "reason", after_ms=after_ms, charge=charge, effect=effect
         )
         return self.run(step)
 
     def heartbeat(self, *held: Claim | DeliveryClaim, most: int = 100) -> tuple[list[str], int]:
-        """Beat once for a process that holds these claims; the lost ones and how much was done."""
+        """One heartbeat of a process with these claims; return the lost ones and the work done."""
         claims = ((claim.id, claim.owner, claim.fence) for claim in held)
         reply = self.scripts.run(heartbeat(most, *claims))
         return sorted(reply.lost), reply.done
 
     def rescue(self) -> int:
-        """Look at all unended work, in one round trip; how much was stranded."""
-        reply = self.scripts.run(check_consistency("rescue", 10_000, *UNENDED_INDEXES))
+        """Rescue stranded work in one round trip; return how much there was."""
+        reply = self.scripts.run(check_consistency("rescue", 10_000, *UNFINISHED_INDEXES))
         assert reply.done
         return len(reply.problems)
 
     def run_all(self) -> list[str]:
-        """Do all the work the broker brings; the jobs in the order they were done."""
+        """Do all jobs that have messages, and those that follow; return them in order."""
         done = []
         while woken := self.take_messages():
             for job_id in woken:
@@ -217,25 +217,25 @@ class LedgerHarness:
         return done
 
     def pass_time(self, ms: int) -> None:
-        """Let time go by with every process asleep."""
+        """Let time pass while no process does anything."""
         pass_time(self.store, ms)
 
-    # -- what there is to see
+    # -- queries
 
     def record(self, job_id: str) -> JobRecord:
-        """A job as the ledger holds it."""
+        """A job's record."""
         return self.run(self.queries.records([job_id]))[0]
 
     def status(self, job_id: str) -> Status:
-        """Where a job stands."""
+        """A job's status."""
         return self.record(job_id).status
 
     def statuses(self, job_id: str) -> list[str]:
-        """Every state a job was in, oldest first."""
+        """Every status a job has had, oldest first."""
         return [entry["status"] for entry in self.run(self.queries.timeline(job_id))]
 
     def turn(self, account: str = "shop") -> str | None:
-        """Whose turn it is."""
+        """The job that has the account's turn."""
         holder: Any = self.store.get(f"hg:acct:{account}:turn")
         return None if holder is None else holder.decode()
 
@@ -246,7 +246,7 @@ class LedgerHarness:
         return found
 
     def deliveries_of(self, job_id: str) -> list[dict[str, Any]]:
-        """The deliveries of a job, a run each, with their payloads."""
+        """The deliveries of a job's current run, with their payloads."""
         shown = self.run(self.deliveries.of_job(job_id, self.record(job_id).run))
         return [self.delivery(delivery["id"]) for delivery in shown]
 
@@ -257,7 +257,7 @@ class LedgerHarness:
         return found
 
     def take_messages(self, queue: str = "actions") -> list[str]:
-        """Take every message off the broker; the ids they carry, oldest first."""
+        """Take every message off a queue; return the ids they carry, oldest first."""
         key = f"{NAMESPACE}:{queue}"
         messages: Any = self.store.hgetall(f"{key}.msgs")
         order: Any = self.store.lrange(key, 0, -1)

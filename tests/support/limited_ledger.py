@@ -1,4 +1,4 @@
-"""Ledgers whose accounts have limits, and what they say of their doors."""
+"""Ledgers whose accounts have limits, and queries about waits, gaps and budgets."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from service.jobs.model import Status
 from tests.support.ledger import TIMES, LedgerHarness, open_ledger
 
 MANY: Final = 1_000_000
-#: How long a test may take between two looks at the clock, in ms.
+#: How long a test may take between two readings of the clock, in ms.
 SLACK: Final = 2_000
 
 LedgerFactory = Callable[..., LedgerHarness]
 
 
 def pace(gap: tuple[float, float] = (0, 0), *, per_hour: int = MANY, per_day: int = MANY) -> Pace:
-    """A pace that bounds nothing but what is named.
+    """A pace without limits except those given.
 
     Parameters:
-      gap: Shortest and longest pause, in seconds.
-      per_hour: Most actions in any hour.
-      per_day: Most actions in any day.
+      gap: The shortest and the longest gap, in seconds.
+      per_hour: The most actions in any hour.
+      per_day: The most actions in any day.
     """
     return Pace(gap_seconds=gap, per_hour=per_hour, per_day=per_day)
 
@@ -45,19 +45,19 @@ def limits(
     quiet: QuietHours | None = None,
     callback: str | None = None,
 ) -> AccountLimits:
-    """What bounds one account; a kind without a pace is not bounded.
+    """The limits of one account; a kind without a pace is unlimited.
 
     Parameters:
-      dm: How fast DMs go.
-      dm_new_thread: How fast those go that open a thread.
-      comment: How fast comments go.
-      lookup: How fast look-ups go.
-      since_ms: When it began to be used this way.
+      dm: The pace of DMs.
+      dm_new_thread: The pace of DMs that open a thread.
+      comment: The pace of comments.
+      lookup: The pace of lookups.
+      since_ms: When the account began to be used, in unix ms.
       quiet: When nothing is sent.
-      callback: Whom its holds are told.
+      callback: The endpoint that is notified of its holds.
     """
-    asked = zip(PACE_KINDS, (dm, dm_new_thread, comment, lookup), strict=True)
-    paces = {kind: pace() if own is None else own for kind, own in asked}
+    given = zip(PACE_KINDS, (dm, dm_new_thread, comment, lookup), strict=True)
+    paces = {kind: pace() if own is None else own for kind, own in given}
     return AccountLimits(paces, since_ms=since_ms, quiet=quiet, callback=callback)
 
 
@@ -73,7 +73,7 @@ def times_with_limits(repeat_ms: int = 0, **accounts: AccountLimits) -> ScriptCo
 
 @contextmanager
 def ledger_factory(url: str) -> Iterator[LedgerFactory]:
-    """Open any number of ledgers over one store; `times` says what their openers take.
+    """A factory of ledgers over one store; it takes what `times_with_limits` takes.
 
     Parameters:
       url: The store; it is used as it is found.
@@ -94,7 +94,7 @@ def send(
     pk: str = "314159",
     status: Status = Status.SUCCEEDED,
 ) -> Claim:
-    """Do a job whose turn it is, from its claim to its end."""
+    """Do a job that has its turn, from claim to finish."""
     claim = ledger.claim(job_id)
     assert ledger.record_intent(claim, thread=thread, pk=pk) == "ok"
     assert ledger.finish(claim, status)
@@ -102,7 +102,7 @@ def send(
 
 
 def now_ms(store: redis.Redis) -> int:
-    """The store's clock."""
+    """The store's clock, in unix ms."""
     seconds, micros = store.time()
     return int(seconds * 1000 + micros // 1000)
 
@@ -113,41 +113,41 @@ def ms_of(shown: str) -> int:
 
 
 def wait_of(ledger: LedgerHarness, job_id: str) -> tuple[str, int, int | None]:
-    """Why a job waits, until when (unix ms), and its place."""
+    """Why a job waits, until when (unix ms), and its position."""
     wait = ledger.api_job(job_id)["wait"]
     return wait["reason"], ms_of(wait["until"]), wait["position"]
 
 
 def alarm_ms(ledger: LedgerHarness, account: str = "shop") -> int | None:
-    """When the account is looked at again; None for never."""
-    rings: Any = ledger.store.zscore("hg:alarms", account)
-    return None if rings is None else int(rings)
+    """When the account's alarm is due, in unix ms; None without one."""
+    due: Any = ledger.store.zscore("hg:alarms", account)
+    return None if due is None else int(due)
 
 
 def gap_ends_ms(ledger: LedgerHarness, kind: str = "dm", account: str = "shop") -> int:
-    """When the next action of a kind may begin, by its gap; 0 where none is on."""
+    """When the gap of a kind ends, in unix ms; 0 without one."""
     ends: Any = ledger.store.hget(f"hg:acct:{account}", f"gap:{kind}")
     return int(ends or 0)
 
 
 def spent_ms(ledger: LedgerHarness, kind: str = "dm", account: str = "shop") -> list[int]:
-    """When the actions that count against a budget ended, oldest first."""
+    """When the actions that count against a budget ended, in unix ms, oldest first."""
     found: Any = ledger.store.zrange(f"hg:acct:{account}:spent:{kind}", 0, -1, withscores=True)
     return [int(ended) for _, ended in found]
 
 
 def pass_until(ledger: LedgerHarness, moment_ms: int) -> None:
-    """Let time go by until a moment that the ledger has written down."""
+    """Let time pass until a moment, in unix ms."""
     ledger.pass_time(moment_ms - now_ms(ledger.store))
 
 
 def heartbeat_wakeups(ledger: LedgerHarness) -> list[str]:
-    """Beat once; whom that woke."""
+    """One heartbeat; return the jobs it woke."""
     ledger.take_messages()
     ledger.heartbeat()
     return ledger.take_messages()
 
 
 def contents(store: redis.Redis) -> dict[bytes, bytes]:
-    """Every key of the store with its value, in Redis' own form."""
+    """Every key of the store with its value, as DUMP serializes it."""
     return {key: store.dump(key) or b"" for key in store.scan_iter()}

@@ -1,4 +1,4 @@
-"""Look-ups for tests of the web tier: what Instagram would say, and workers that say it."""
+"""Lookups for tests of the web tier, and a worker's part in them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ PROFILE: Final[Mapping[str, Any]] = {
 
 
 def new_username(prefix: str = "u") -> str:
-    """A username that nobody has asked for, of which no process has a copy."""
+    """A username that nobody has looked up, so that no process has it cached."""
     return f"{prefix}{uuid.uuid4().hex[:12]}"
 
 
 def pending_lookups(web: WebHarness, count: int = 1) -> list[str]:
-    """The look-ups that go on once there are so many, oldest first."""
+    """The unfinished lookups, once there are at least `count`, oldest first."""
 
     def there() -> list[str]:
         items = web.api.get("/jobs", params={"kind": "lookup"}).json()["items"]
@@ -46,7 +46,7 @@ def pending_lookups(web: WebHarness, count: int = 1) -> list[str]:
 
 
 def finish_lookup(ledger: LedgerHarness, job_id: str, **changes: Any) -> dict[str, Any]:
-    """End a look-up as a worker that has found a profile; returns the profile."""
+    """Finish a lookup as a worker that has found a profile; return the profile."""
     claim = ledger.claim(job_id)
     found = {**PROFILE, "username": claim.job.to.removeprefix("@"), **changes}
     ended = ledger.run(ledger.claims.finish(claim, Status.SUCCEEDED, result=found))
@@ -55,7 +55,7 @@ def finish_lookup(ledger: LedgerHarness, job_id: str, **changes: Any) -> dict[st
 
 
 def fail_lookup(ledger: LedgerHarness, job_id: str, code: str) -> None:
-    """End a look-up as a worker that Instagram has refused."""
+    """Fail a lookup as a worker that got an error from Instagram."""
     failure = Failure(code, "A job's own sentence.")
     step = ledger.claims.finish(ledger.claim(job_id), Status.FAILED, failure=failure)
     assert ledger.run(step) == "ok"
@@ -64,20 +64,20 @@ def fail_lookup(ledger: LedgerHarness, job_id: str, code: str) -> None:
 def cache_profile(
     web: WebHarness, ledger: LedgerHarness, name: str, **changes: Any
 ) -> dict[str, Any]:
-    """Have a profile looked up; returns it."""
+    """Look up a profile so that it is cached; return it."""
     assert web.api.get(f"/users/{name}", params={"wait": 0}).status_code == 202
     [job_id] = pending_lookups(web)
     return finish_lookup(ledger, job_id, **changes)
 
 
 class LookupHarness:
-    """The ledger's side of look-ups over a ledger of the tests.
+    """The lookup cache over a test ledger.
 
     Parameters:
       ledger: The ledger.
-      readers: The accounts that look.
-      fresh_ms: How old an answer may be.
-      patience_ms: How long one who waits may be kept waiting.
+      readers: The accounts that do lookups.
+      fresh_ms: The maximum age of a cached result.
+      patience_ms: The longest time that a caller waits.
     """
 
     def __init__(
@@ -92,33 +92,33 @@ class LookupHarness:
         self._cache = LookupCache(ledger.client, ledger.script_config, readers, patience_ms)
 
     def request(self, name: str) -> LookupState:
-        """Ask for a profile."""
+        """Get a profile, or start its lookup."""
         target = LookupTarget("user", name)
         return self.ledger.run(self._cache.get_or_start(target, self._fresh_ms, "test"))
 
     def state(self, name: str) -> LookupState:
-        """Look at what is known of a profile."""
+        """The cached state of a profile."""
         return self.ledger.run(self._cache.get(LookupTarget("user", name)))
 
     def request_new(self, name: str) -> str:
-        """Ask for a profile that is looked up for it; the job's id."""
+        """Start the lookup of a profile; return its job id."""
         job_id = self.request(name).job_id
         assert job_id is not None
         return job_id
 
 
 def error_of(answer: httpx.Response) -> dict[str, Any]:
-    """The error that an answer tells."""
+    """The error of a response."""
     error: dict[str, Any] = answer.json()["error"]
     return error
 
 
 def list_jobs(web: WebHarness, **query: Any) -> list[dict[str, Any]]:
-    """The jobs that are listed.
+    """The jobs that the API lists.
 
     Parameters:
-      web: Where to ask.
-      query: Which ones.
+      web: The web server.
+      query: Filters.
     """
     items: list[dict[str, Any]] = web.api.get("/jobs", params=query).json()["items"]
     return items

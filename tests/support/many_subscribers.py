@@ -1,4 +1,4 @@
-"""Many listeners to one web process at a time."""
+"""Many subscribers to one web process at a time."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import subprocess
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
-#: How many knock at once.
-_AT_ONCE = 50
+#: How many connect at a time.
+_BATCH = 50
 
 
 async def subscribe_many(port: int, head: bytes, count: int) -> list[Connection]:
-    """Open connections, a few at a time, each until it has been told something.
+    """Open connections, a batch at a time, and wait for the first event of each.
 
     Parameters:
-      port: Where the process listens.
+      port: The process' port.
       head: The request.
       count: How many.
     """
-    gate = asyncio.Semaphore(_AT_ONCE)
+    gate = asyncio.Semaphore(_BATCH)
 
     async def one() -> Connection:
         async with gate:
@@ -33,25 +33,27 @@ async def subscribe_many(port: int, head: bytes, count: int) -> list[Connection]
     return list(await asyncio.gather(*(one() for _ in range(count))))
 
 
-async def wait_for_word(crowd: list[Connection], word: bytes) -> None:
-    """Wait until everybody was told something with this word in it."""
-    await asyncio.gather(*(reader.readuntil(word) for reader, _ in crowd))
+async def wait_for_word(connections: list[Connection], word: bytes) -> None:
+    """Wait until every connection has received this word."""
+    await asyncio.gather(*(reader.readuntil(word) for reader, _ in connections))
 
 
-async def close_all(crowd: list[Connection]) -> None:
-    """Hang up."""
-    for _, writer in crowd:
+async def close_all(connections: list[Connection]) -> None:
+    """Close every connection."""
+    for _, writer in connections:
         writer.close()
-    await asyncio.gather(*(writer.wait_closed() for _, writer in crowd), return_exceptions=True)
+    await asyncio.gather(
+        *(writer.wait_closed() for _, writer in connections), return_exceptions=True
+    )
 
 
 def request(path: str, key: str, *, upgraded: bool = False) -> bytes:
-    """The request of a listener.
+    """A subscriber's request.
 
     Parameters:
-      path: What to listen to.
+      path: The stream's path.
       key: An API key.
-      upgraded: Whether for a WebSocket.
+      upgraded: Whether to open a WebSocket.
     """
     lines = [f"GET {path} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {key}"]
     if upgraded:
@@ -62,6 +64,6 @@ def request(path: str, key: str, *, upgraded: bool = False) -> bytes:
 
 
 def resident_bytes(pid: int) -> int:
-    """How many bytes of memory a process has."""
-    told = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, check=True)
-    return int(told.stdout) * 1024
+    """A process' resident memory, in bytes."""
+    output = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, check=True)
+    return int(output.stdout) * 1024

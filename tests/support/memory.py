@@ -1,4 +1,4 @@
-"""How much memory processes take, as the system counts it."""
+"""The resident memory of processes, read from /proc."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import Final
 
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
-_BETWEEN_SECONDS: Final = 0.02
+_INTERVAL_SECONDS: Final = 0.02
 
 
 @dataclass
 class PeakMemory:
-    """The most memory that was resident, in MiB."""
+    """The most resident memory so far, in MiB."""
 
     most: float = 0.0
 
 
 def resident_mib(session: int) -> float:
-    """What a process and all that it has started keep in memory, in MiB.
+    """The resident memory of a process and its descendants, in MiB.
 
     Parameters:
-      session: The id of the process, which leads a session of its own.
+      session: The process id, which leads a session of its own.
     """
     pages = 0
     for entry in Path("/proc").iterdir():
@@ -44,7 +44,7 @@ def peak_memory(session: int) -> Iterator[PeakMemory]:
     resident, over = PeakMemory(resident_mib(session)), threading.Event()
 
     def watch() -> None:
-        while not over.wait(_BETWEEN_SECONDS):
+        while not over.wait(_INTERVAL_SECONDS):
             resident.most = max(resident.most, resident_mib(session))
 
     thread = threading.Thread(target=watch, daemon=True)
@@ -60,7 +60,7 @@ def _session_of(process: Path) -> int:
     try:
         stat = (process / "stat").read_text()
     except OSError:
-        return 0  # it has ended
+        return 0  # it has exited
     return int(stat.rpartition(")")[2].split()[3])
 
 

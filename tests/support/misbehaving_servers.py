@@ -17,20 +17,20 @@ LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
 @dataclass
-class Hostile:
-    """A running server, and what it has seen.
+class MisbehavingServer:
+    """A running server and its statistics.
 
     Parameters:
       port: Where it listens, on 127.0.0.1.
       scheme: `http` or `https`.
-      connections: How many were accepted.
-      requests: Heads and bodies, as they came.
-      bytes_sent: What the kernel took from the endless behaviours.
-      in_flight: Conversations going on.
-      peak_in_flight: The most at any time.
+      connections: Connections accepted.
+      requests: Heads and bodies, as received.
+      bytes_sent: Bytes that the endless behaviours have handed to the kernel.
+      in_flight: Open conversations.
+      peak_in_flight: The most open conversations at any time.
       accepted: Set with the first connection.
-      asked: Set with the first whole request.
-      hung_up: Set when a client leaves a behaviour that waits for that.
+      request_received: Set with the first complete request.
+      hung_up: Set when a client disconnects from a behaviour that waits for it.
     """
 
     port: int
@@ -41,28 +41,28 @@ class Hostile:
     in_flight: int = 0
     peak_in_flight: int = 0
     accepted: asyncio.Event = field(default_factory=asyncio.Event)
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    request_received: asyncio.Event = field(default_factory=asyncio.Event)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
 
     def url(self, host: str = "127.0.0.1", path: str = "/hook") -> str:
-        """Where to send to it."""
+        """The server's URL."""
         return f"{self.scheme}://{host}:{self.port}{path}"
 
 
 @dataclass
 class Conversation:
-    """One connection to a hostile server."""
+    """One connection to a misbehaving server."""
 
-    server: Hostile
+    server: MisbehavingServer
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
     async def read_request(self) -> bytes:
-        """Take in one whole request and note it."""
+        """Read one complete request and record it."""
         head = await self.reader.readuntil(b"\r\n\r\n")
         body = await self.reader.readexactly(_content_length(head))
         self.server.requests.append(head + body)
-        self.server.asked.set()
+        self.server.request_received.set()
         return head + body
 
     async def send(self, data: bytes) -> None:
@@ -72,13 +72,13 @@ class Conversation:
         self.server.bytes_sent += len(data)
 
     async def wait_for_hang_up(self) -> None:
-        """Stay silent until the client leaves."""
+        """Send nothing until the client disconnects."""
         with suppress(ConnectionError):
             await self.reader.read()
         self.server.hung_up.set()
 
     def reset(self) -> None:
-        """Leave with a RST instead of a FIN."""
+        """Close with a RST instead of a FIN."""
         sock = self.writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
         self.writer.transport.abort()
@@ -90,14 +90,14 @@ Behaviour = Callable[[Conversation], Awaitable[None]]
 @asynccontextmanager
 async def serve(
     behaviour: Behaviour, *, tls: ssl.SSLContext | None = None
-) -> AsyncIterator[Hostile]:
-    """Run a hostile server on a free port.
+) -> AsyncIterator[MisbehavingServer]:
+    """Run a misbehaving server on a free port.
 
     Parameters:
       behaviour: What it does with each connection.
       tls: Its certificate, for HTTPS.
     """
-    hostile = Hostile(port=0, scheme="https" if tls else "http")
+    hostile = MisbehavingServer(port=0, scheme="https" if tls else "http")
     conversations: set[asyncio.Task[None]] = set()
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -122,7 +122,9 @@ async def serve(
         await server.wait_closed()
 
 
-async def _converse(hostile: Hostile, behaviour: Behaviour, conversation: Conversation) -> None:
+async def _converse(
+    hostile: MisbehavingServer, behaviour: Behaviour, conversation: Conversation
+) -> None:
     hostile.connections += 1
     hostile.accepted.set()
     hostile.in_flight += 1

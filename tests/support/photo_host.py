@@ -1,4 +1,4 @@
-"""A server of photos, and of what is none."""
+"""A server of photos and of other files."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 
 class Answer(NamedTuple):
-    """What a path answers; `told` is whether it says how long it is."""
+    """The response of a path; `with_length` is whether it has a Content-Length."""
 
     body: bytes = b""
     status: int = 200
     headers: Mapping[str, str] = {}
-    told: bool = True
+    with_length: bool = True
 
 
 class PhotoHost:
@@ -32,7 +32,7 @@ class PhotoHost:
         self.requested: list[str] = []
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
-        """Where a path is."""
+        """The URL of a path."""
         return f"http://{host}:{self.port}{path}"
 
 
@@ -41,7 +41,7 @@ def photo_host(answers: Mapping[str, bytes | Answer]) -> Iterator[PhotoHost]:
     """Serve these answers until the block ends.
 
     Parameters:
-      answers: By path; bytes are a photo that is there.
+      answers: By path; bytes are the body of a 200.
     """
     given = {
         path: each if isinstance(each, Answer) else Answer(each) for path, each in answers.items()
@@ -54,14 +54,14 @@ def photo_host(answers: Mapping[str, bytes | Answer]) -> Iterator[PhotoHost]:
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
-            if answer.told:
+            if answer.with_length:
                 self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
-            with suppress(ConnectionError):  # who has had enough hangs up
+            with suppress(ConnectionError):  # the client may hang up early
                 self.wfile.write(answer.body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         host = PhotoHost(server.server_address[1], given)

@@ -1,4 +1,4 @@
-"""Photos, good and bad, made as they are needed."""
+"""Image files, valid and hostile, generated on demand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from PIL import Image, ImageCms
 
-#: EXIF's tag of how a picture is to be turned, and two that tell about people.
+#: EXIF tags: orientation, and two with personal data.
 ORIENTATION: Final = 0x0112
 _MAKER: Final = 0x010F
 _GPS: Final = 0x8825
@@ -18,7 +18,7 @@ SECRET_COMMENT: Final = b"a-comment-of-the-photographer"
 
 
 def picture(width: int = 320, height: int = 200, mode: str = "RGB") -> Image.Image:
-    """A picture whose left half is red and whose right half is blue."""
+    """An image whose left half is red and whose right half is blue."""
     image = Image.new("RGB", (width, height), "red")
     image.paste("blue", (width // 2, 0, width, height))
     return image.convert(mode)
@@ -31,8 +31,8 @@ def encoded(image: Image.Image, form: str = "JPEG", **options: Any) -> bytes:
     return target.getvalue()
 
 
-def telling_jpeg(orientation: int = 6) -> bytes:
-    """A photo that lies on its side and tells who took it where."""
+def tagged_jpeg(orientation: int = 6) -> bytes:
+    """A rotated photo with personal data: camera, place and comment."""
     exif = Image.Exif()
     exif[ORIENTATION], exif[_MAKER] = orientation, SECRET_MAKER
     exif.get_ifd(_GPS)[1] = "N"
@@ -40,13 +40,13 @@ def telling_jpeg(orientation: int = 6) -> bytes:
 
 
 def wide_gamut_jpeg() -> bytes:
-    """A photo with a colour profile."""
+    """A photo with a color profile."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return encoded(picture(), icc_profile=profile)
 
 
 def png_bomb(width: int = 60_000, height: int = 60_000) -> bytes:
-    """A small file that is gigabytes when it is decoded."""
+    """A small file that decodes to gigabytes."""
     rows = zlib.compressobj(9)
     row = b"\0" + bytes((width + 7) // 8)
     packed = b"".join(rows.compress(row) for _ in range(min(height, 2_000))) + rows.flush()
@@ -56,14 +56,14 @@ def png_bomb(width: int = 60_000, height: int = 60_000) -> bytes:
 
 
 def text_bomb() -> bytes:
-    """A PNG of one pixel, and a gigabyte of remarks."""
+    """A PNG of one pixel with a comment that inflates to 256 MiB."""
     remark = b"Comment\0\0" + zlib.compress(bytes(256 * 1024 * 1024), 9)
     good = encoded(picture(1, 1), "PNG")
     return good[:33] + _chunk(b"zTXt", remark) + good[33:]
 
 
 def animation(form: str = "WEBP") -> bytes:
-    """Two pictures, one after the other."""
+    """An animation of two frames."""
     return encoded(picture(), form, save_all=True, append_images=[picture(mode="L").convert("RGB")])
 
 

@@ -1,4 +1,4 @@
-"""The Procfile's processes, one at a time, with what they say on each stream."""
+"""Runs one of the Procfile's processes and captures its output."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ ROOT: Final = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class ExitedProcess:
-    """How a process ended.
+    """How a process exited.
 
     Parameters:
       code: Its exit code, negative for a signal.
       out: Its standard output.
       err: Its standard error.
-      seconds: How long it took.
+      seconds: How long it ran.
     """
 
     code: int
@@ -34,24 +34,24 @@ class ExitedProcess:
 
 
 def command(name: str) -> str:
-    """The shell line of one of the Procfile's processes."""
+    """The shell command of one of the Procfile's processes."""
     lines = (line.partition(":") for line in (ROOT / "Procfile").read_text().splitlines())
     return f"exec {next(line.strip() for process, _, line in lines if process == name)}"
 
 
 def process_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """An environment with nothing of ours in it but what is given."""
+    """An environment with nothing of this process' but PATH."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     return {"PATH": path, "PYTHONUNBUFFERED": "1", **environ}
 
 
 def run_to_exit(name: str, environ: Mapping[str, str], seconds: float = 30) -> ExitedProcess:
-    """Run a process that ends by itself.
+    """Run a process that exits by itself.
 
     Parameters:
       name: Its name in the Procfile.
-      environ: Its variables.
-      seconds: How long it may take.
+      environ: Its environment variables.
+      seconds: The longest it may run.
     """
     started = time.monotonic()
     done = subprocess.run(
@@ -70,12 +70,12 @@ def run_to_exit(name: str, environ: Mapping[str, str], seconds: float = 30) -> E
 
 @contextmanager
 def running(name: str, environ: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a process until the end of the block; kill what is left of it then.
+    """Run a process until the end of the block; kill its group if it still runs then.
 
     Parameters:
       name: Its name in the Procfile.
-      environ: Its variables.
-      log: Where its output goes.
+      environ: Its environment variables.
+      log: The file for its output.
     """
     with (
         log.open("wb") as output,

@@ -1,4 +1,4 @@
-"""One test's way through the stack: events in, DMs and callbacks out, and what the API says."""
+"""One test's events, jobs, DMs and callbacks on a stack that several tests share."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ FINAL = {"succeeded", "failed", "canceled", "expired", "uncertain"}
 
 
 class Scenario:
-    """A test's own recipient, events and jobs on a stack that several tests share.
+    """Sends events and creates jobs of this test's own, and reads what became of them.
 
     Parameters:
       stack: The stack.
-      name: Makes ids of this test's own.
+      name: Makes this test's ids unique.
     """
 
     def __init__(self, stack: Stack, name: str) -> None:
@@ -33,7 +33,7 @@ class Scenario:
         )
 
     def begin(self) -> None:
-        """Make the stack whole and the fake Instagram and the receiver forget what went before."""
+        """Start missing processes, and clear all faults and received callbacks."""
         for name in ("web", "worker"):
             process = self.stack.processes.get(name)
             if process is None or process.returncode is not None:
@@ -44,7 +44,7 @@ class Scenario:
         self.api.post("/accounts/shop/resume").raise_for_status()
 
     def end(self) -> None:
-        """Leave nothing in the way of the next test."""
+        """Clear the faults and scripted answers of this test."""
         self.stack.fake_instagram.clear_faults()
         self.stack.receiver.clear_answers()
         self.api.close()
@@ -53,9 +53,9 @@ class Scenario:
         """Send a Stripe event of this test's own.
 
         Parameters:
-          kind: One of the events in deploy/local/events.
-          suffix: Where a test sends several.
-          changes: Fields of its `data.object`.
+          kind: The name of an event in deploy/local/events.
+          suffix: Makes the ids unique if a test sends several.
+          changes: Fields of its `data.object` to change.
         """
         document = event(kind, id=f"evt_{self.name}{suffix}")
         document["data"]["object"].update(changes)
@@ -64,7 +64,7 @@ class Scenario:
         return send(f"{self.stack.url}/webhooks/stripe", self.stack.webhook_secret, document)
 
     def create_dm(self, **wanted: Any) -> str:
-        """Ask for a DM through the API; returns the job's id."""
+        """Create a DM through the API; return the job's id."""
         body = {"kind": "dm", "account": "shop", "to": "some.handle", "callback": "crm", **wanted}
         answer = self.api.post("/jobs", json={"text": f"hello {self.name}", **body})
         answer.raise_for_status()
@@ -76,7 +76,7 @@ class Scenario:
         return shown
 
     def wait_final(self, job_id: str, seconds: float = 30) -> dict[str, Any]:
-        """The job once it has ended."""
+        """The job, once it has ended."""
 
         def final() -> dict[str, Any] | None:
             job = self.job(job_id)
@@ -85,7 +85,7 @@ class Scenario:
         return until(final, seconds, f"the end of {self.job(job_id)}")
 
     def wait_status(self, job_id: str, status: str, seconds: float = 20) -> dict[str, Any]:
-        """The job once it has a status."""
+        """The job, once it has a status."""
 
         def there() -> dict[str, Any] | None:
             job = self.job(job_id)
@@ -94,15 +94,15 @@ class Scenario:
         return until(there, seconds, f"{status} of {self.job(job_id)}")
 
     def dms(self, text: str | None = None) -> list[DmRecord]:
-        """DMs with a text, at the fake Instagram."""
+        """The DMs at the fake Instagram whose text contains `text`."""
         return [dm for dm in self.stack.fake_instagram.dms() if text is None or text in dm["text"]]
 
     def comments(self, text: str) -> list[CommentRecord]:
-        """Comments with a text, at the fake Instagram."""
+        """The comments at the fake Instagram whose text contains `text`."""
         return [each for each in self.stack.fake_instagram.comments() if text in each["text"]]
 
     def callbacks(self, job_id: str) -> list[ReceivedCallback]:
-        """Callbacks about a job, at the receiver."""
+        """The callbacks about a job that the receiver got."""
         return [
             each
             for each in self.stack.receiver.received()
@@ -112,7 +112,7 @@ class Scenario:
     def wait_callbacks(
         self, job_id: str, count: int = 1, seconds: float = 30
     ) -> list[ReceivedCallback]:
-        """The callbacks about a job once there are so many."""
+        """The callbacks about a job, once there are at least `count`."""
 
         def enough() -> list[ReceivedCallback]:
             found = self.callbacks(job_id)

@@ -18,6 +18,6 @@ SECRET = "a secret key of thirty-two characters or more"
 async def open_session_store(
     url: str, secret: str = SECRET
 ) -> AsyncIterator[tuple[SessionStore, Any]]:
-    """Open a vault; gives it and the client under it."""
+    """Open a session store; yields it and its Redis client."""
     async with Redis.from_url(url) as redis:
         yield SessionStore(redis, derive_keys(secret)), redis

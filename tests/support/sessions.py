@@ -1,4 +1,4 @@
-"""Session documents as the client libraries write them, full of what nobody may see."""
+"""Session documents as the client libraries write them, full of secrets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-#: Part of every secret in `document()`.
+#: A part of every secret in `document()`.
 CANARY: Final = "c4n4ry"
 PK: Final = "42"
 
@@ -19,13 +19,13 @@ _KEY: Final = (
 
 
 def leaks(*texts: str) -> list[str]:
-    """The secrets of a `document()` that are in a text."""
+    """The secrets of a `document()` that are in the texts."""
     secrets = (CANARY, *_KEY.splitlines()[1:-1])
     return [secret for secret in secrets if secret in "".join(texts)]
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    """What aiograpi's `dump_settings` writes after a login.
+    """A document as aiograpi's `dump_settings` writes it after a login.
 
     Parameters:
       changes: Keys to replace.
@@ -66,20 +66,20 @@ def document(**changes: Any) -> dict[str, Any]:
 
 
 def of_device(name: str, **changes: Any) -> dict[str, Any]:
-    """The same, from another device.
+    """A document from another device.
 
     Parameters:
-      name: Of the device.
+      name: The device's name.
       changes: As `document`.
     """
     return document(uuids=document()["uuids"] | {"phone_id": f"{CANARY}-{name}"}, **changes)
 
 
 def of_user(pk: str, **changes: Any) -> dict[str, Any]:
-    """The same, of another user.
+    """A document of another user.
 
     Parameters:
-      pk: The user's.
+      pk: The user's pk.
       changes: As `document`.
     """
     login = {"ds_user_id": pk, "sessionid": f"{pk}%3A{CANARY}"}

@@ -1,4 +1,4 @@
-"""Asking the inbound code for its verdict, in one word, on what `senders` sign."""
+"""Signed events, and the inbound code's verdict on them in one word."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
 
 
 def signed(scheme: str, body: bytes = BODY, *, at: int = NOW) -> list[tuple[bytes, bytes]]:
-    """A body's headers, as the server hands them over."""
+    """A body's signed headers, in ASGI form."""
     return raw_headers(signed_headers(scheme, body, SECRETS[scheme], timestamp=at))
 
 
@@ -57,37 +57,37 @@ def rejection_reason(
     secrets: Sequence[str] | None = None,
     now: float = NOW,
 ) -> str | None:
-    """Why the signature is refused; None when it is accepted."""
+    """Why the signature is rejected; None if it is accepted."""
     try:
         verify(scheme, body, headers, [SECRETS[scheme]] if secrets is None else secrets, now)
-    except SignatureRejected as refused:
-        return refused.reason
+    except SignatureRejected as rejected:
+        return rejected.reason
     return None
 
 
 def dump(document: object) -> bytes:
-    """A document as a body."""
+    """A document as a JSON body."""
     return json.dumps(document).encode()
 
 
 def signed_now(
     scheme: str, body: bytes, event_id: str = "dlv-1", event_type: str = "issues"
 ) -> list[tuple[bytes, bytes]]:
-    """A body's headers, signed now."""
+    """A body's headers, signed now, in ASGI form."""
     made = signed_headers(scheme, body, SECRETS[scheme], event_id=event_id, event_type=event_type)
     return raw_headers(made)
 
 
 def parse_signed(scheme: str, document: object, headers: Headers | None = None) -> ParsedEvent:
-    """The event in a document, under its sender's headers unless others are given."""
+    """Parse a document as an event; with its own signed headers unless others are given."""
     body = dump(document)
     return parse(scheme, body, signed_now(scheme, body) if headers is None else headers)
 
 
 def parse_error(scheme: str, document: object, headers: Headers | None = None) -> str | None:
-    """Why the document is unusable; None when it is an event."""
+    """Why the document is invalid; None if it is an event."""
     try:
         parse_signed(scheme, document, headers)
-    except InvalidEvent as unusable:
-        return unusable.reason
+    except InvalidEvent as invalid:
+        return invalid.reason
     return None

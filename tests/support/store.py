@@ -1,4 +1,4 @@
-"""A real server for the tests: embedded Valkey, or the Redis that TEST_REDIS_URL names."""
+"""The store of the tests: an embedded Valkey, or the Redis at TEST_REDIS_URL."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from deploy.local.wait import free_port
 
 
 def given_store(offset: int = 1) -> str | None:
-    """The URL of a database of the given Redis that only this test process uses, if one is given.
+    """The URL of this test process' database at TEST_REDIS_URL; None if that is not set.
 
     Parameters:
-      offset: 1 for the `store` fixture, 8 for the stack's.
+      offset: The first database number: 1 for the `store` fixture, 8 for the stack's.
     """
     given = os.environ.get("TEST_REDIS_URL")
     if not given:
@@ -29,7 +29,7 @@ def given_store(offset: int = 1) -> str | None:
 
 @contextmanager
 def running_store() -> Iterator[str]:
-    """Yield the URL of a database that this test process has to itself."""
+    """Yield the URL of a database that only this test process uses."""
     given = given_store()
     if given is not None:
         yield given
@@ -40,7 +40,7 @@ def running_store() -> Iterator[str]:
 
 @contextmanager
 def out_of_memory(store: redis.Redis) -> Iterator[None]:
-    """Leave the server without a free byte.
+    """Make the server refuse writes for want of memory.
 
     Parameters:
       store: A client to it.

@@ -1,4 +1,4 @@
-"""Everything that a store says, to look for what must not be there."""
+"""Dumps everything in a store as text, to search it for secrets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import redis
 
-# DUMP would not do: it packs long values, and a secret inside them is no longer to be seen.
+# Not DUMP: it compresses long values, which would hide a secret.
 _READ: Final[Mapping[bytes, Callable[[redis.Redis, bytes], Any]]] = {
     b"string": lambda store, key: store.get(key),
     b"hash": lambda store, key: store.hgetall(key),
@@ -18,7 +18,7 @@ _READ: Final[Mapping[bytes, Callable[[redis.Redis, bytes], Any]]] = {
 
 
 def plain_values(store: redis.Redis) -> str:
-    """Every key and what it holds, as text."""
+    """Every key with its value, as text."""
     kinds: dict[bytes, Any] = {key: store.type(key) for key in store.scan_iter()}
     return "\n".join(
         f"{key!r} {_READ[kind](store, key)!r}" for key, kind in kinds.items() if kind in _READ

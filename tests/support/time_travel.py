@@ -1,10 +1,10 @@
-"""Time that passes at once: every moment the ledger has written moves into the past together."""
+"""Lets time pass at once: moves every time that the ledger has stored into the past."""
 
 from __future__ import annotations
 
 import redis
 
-#: One script, so that nothing runs between two halves of a moved clock.
+#: One script, so that nothing runs while only half of the times are moved.
 _SHIFT = """#!lua flags=allow-oom
 local ms = tonumber(ARGV[1])
 local function digits(n) return string.format('%.0f', n) end
@@ -53,10 +53,10 @@ end
 
 
 def pass_time(store: redis.Redis, ms: int) -> None:
-    """Make the store as if `ms` had gone by and nobody had done anything.
+    """Change the store as if `ms` had passed and no process had done anything.
 
     Parameters:
       store: The ledger's store.
-      ms: How long, in ms; negative for a clock that is set back.
+      ms: How long, in ms; negative to set the clock back.
     """
     store.eval(_SHIFT, 0, ms)

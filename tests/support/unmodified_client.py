@@ -1,7 +1,7 @@
 """The unmodified aiograpi client against a fake Instagram, without its human pace.
 
-Kept apart from the `fake_instagram` fixture: importing aiograpi changes httpx for the whole
-process.
+Kept apart from the `fake_instagram` fixture, because importing aiograpi changes httpx for the
+whole process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from deploy.local.instagram.state import SHOP_PASSWORD
 
 
 class HurriedClient(Client):  # type: ignore[misc, unused-ignore]
-    """aiograpi's client, but for the pause between two calls."""
+    """aiograpi's client without the pause between two calls."""
 
     async def small_delay(self) -> None:
         """Do not wait."""
@@ -28,7 +28,7 @@ class HurriedClient(Client):  # type: ignore[misc, unused-ignore]
 async def client_for(
     fake_instagram: FakeInstagram, *, proxy_url: str | None = None, ca_path: Path | None = None
 ) -> AsyncIterator[Any]:
-    """A client that has not logged in; its connections are closed afterwards."""
+    """A client that is not logged in; its connections are closed at the end."""
     client = HurriedClient(
         proxy=proxy_url or fake_instagram.proxy_url,
         tls_verify=str(ca_path or fake_instagram.ca_path),

@@ -1,4 +1,4 @@
-"""The real web application on a loopback port, and what the tests say to it."""
+"""The real web application on a loopback port, with clients for the tests."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def web_settings(redis_url: str, config: Path, **changes: str) -> Settings:
     """Settings as an environment would give them.
 
     Parameters:
-      changes: Variables, by name.
+      changes: Environment variables, by name.
     """
     return load_settings(
         {
@@ -120,7 +120,7 @@ def web_settings(redis_url: str, config: Path, **changes: str) -> Settings:
             "API_KEYS": f"first:{API_KEY},other:{OTHER_KEY}",
             "MAX_BODY_BYTES": str(MAX_BODY),
             "BODY_SECONDS": "0.4",
-            # One server's reports would be in the stores of all its tests.
+            # Never report: one server's reports would be in the stores of all its tests.
             "METRICS_SECONDS": "3600",
             **changes,
         }
@@ -133,7 +133,7 @@ def run_web(redis_url: str, directory: Path, config: str = CONFIG, **changes: st
 
     Parameters:
       config: The heliograph.toml.
-      changes: Variables, by name.
+      changes: Environment variables, by name.
     """
     path = directory / "heliograph.toml"
     path.write_text(config)
@@ -153,12 +153,12 @@ def run_web(redis_url: str, directory: Path, config: str = CONFIG, **changes: st
 
 
 def order(scheme: str, event_id: str = "evt_1", **more: Any) -> bytes:
-    """An event that each scheme's own rule makes a job of.
+    """An event that matches the scheme's own rule.
 
     Parameters:
-      scheme: Whose sender made it.
-      event_id: Its id, where the body carries one.
-      more: What else the document says.
+      scheme: The sender's scheme.
+      event_id: Its id, if the body has one.
+      more: More keys of the document.
     """
     documents: Mapping[str, dict[str, Any]] = {
         "stripe": {"id": event_id, "type": "order.paid", "data": {"object": {"n": 1}}},
@@ -175,13 +175,13 @@ def order(scheme: str, event_id: str = "evt_1", **more: Any) -> bytes:
 
 @dataclass(frozen=True)
 class WebHarness:
-    """The application, its store, and the ways to speak to it.
+    """The application, its store and clients of both.
 
     Parameters:
-      port: Where it listens.
+      port: Its port.
       store: Its store.
       http: A client without credentials.
-      api: A client with the first caller's key.
+      api: A client with the first API key.
     """
 
     port: int
@@ -203,7 +203,7 @@ class WebHarness:
         """Sign a body as a scheme's sender does and send it.
 
         Parameters:
-          source: Where to; the scheme's own source when None.
+          source: The source to send to; by default the scheme's own.
           headers: More headers.
         """
         signed = signed_headers(
@@ -222,7 +222,7 @@ class WebHarness:
         return self.http.post(f"/webhooks/{source or scheme}", content=body, headers=pairs)
 
     def contents(self) -> dict[bytes, bytes | None]:
-        """Everything in the store, to compare."""
+        """Everything in the store, for comparison."""
         return contents(self.store)
 
     def connect(self) -> socket.socket:
@@ -231,14 +231,14 @@ class WebHarness:
 
 
 def contents(store: redis.Redis) -> dict[bytes, bytes | None]:
-    """Every key of a store with its value, serialized, but for what is only counted."""
+    """Every key of a store with its serialized value, except the counters."""
     keys = sorted(set(store.scan_iter()) - {b"hg:counters"})
     return {key: store.dump(key) for key in keys}
 
 
 @contextmanager
 def connect(port: int, store: redis.Redis) -> Iterator[WebHarness]:
-    """Clients of a server."""
+    """Open clients of a server."""
     base = f"http://127.0.0.1:{port}"
     bearer = {"Authorization": f"Bearer {API_KEY}"}
     with (
@@ -250,7 +250,7 @@ def connect(port: int, store: redis.Redis) -> Iterator[WebHarness]:
 
 def read_response(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
     """Read one response: status, headers in lower case, body."""
-    # Not a byte more than this response: the next one may be there already.
+    # Read not a byte beyond this response: the next one may have arrived already.
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         head += _received(connection, 1)
@@ -265,7 +265,7 @@ def _received(connection: socket.socket, size: int) -> bytes:
     found = b""
     while len(found) < size:
         part = connection.recv(size - len(found))
-        assert part, "the connection ended in the middle of an answer"
+        assert part, "the connection ended in the middle of a response"
         found += part
     return found
 

@@ -1,4 +1,4 @@
-"""Webhook senders: the headers each provider puts on a body, after the provider's own docs."""
+"""Signs webhooks as each provider does, according to the provider's documentation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import hmac
 import time
 from collections.abc import Callable, Mapping
 
-#: Of the shape each provider hands out.
+#: Secrets in each provider's format.
 SECRETS: Mapping[str, str] = {
     "stripe": "whsec_4f1c2b0e9d8a7f6e5d4c3b2a19081706",
     "standard-webhooks": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
@@ -31,7 +31,7 @@ def signed_headers(
     """Sign a body as the provider does.
 
     Parameters:
-      timestamp: Unix seconds; now when None. GitHub and Shopify sign none.
+      timestamp: Unix seconds; None for now. GitHub and Shopify sign no timestamp.
       event_id: for the schemes that carry it in a header.
       event_type: likewise.
     """
@@ -40,7 +40,7 @@ def signed_headers(
 
 
 def raw_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """Write headers as an ASGI server hands them over."""
+    """Headers in ASGI form."""
     return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
 
 

@@ -268,10 +268,10 @@ def test_data_is_never_executed(source: str) -> None:
     ],
 )
 def test_an_invalid_template_is_rejected_when_compiled(source: str, message: str) -> None:
-    with pytest.raises(BadTemplate) as refusal:
+    with pytest.raises(BadTemplate) as error:
         Template(source)
 
-    assert message in str(refusal.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(

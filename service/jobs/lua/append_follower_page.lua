@@ -44,8 +44,8 @@ end
 
 charge_reads(job, reads, now)
 if not is_whole then
-  return fail('result_lost', 'What this walk had found is no longer whole in the store: make a' ..
-    ' new one, and see maxmemory-policy (noeviction).', false)
+  return fail('result_lost', 'Rows of this export are missing from Redis: start a new export,' ..
+    ' and set maxmemory-policy to noeviction.', false)
 end
 local is_first, users_before = job.pk == '', tonumber(job.users)
 local users = store_rows()
@@ -62,15 +62,16 @@ if last == 'last' or (is_stuck_in_circles and users >= rows_expected) then
   return finish('succeeded', owner, '', cjson.encode({users = users, pages = tonumber(job.pages),
     result_url = '/jobs/' .. job.id .. '/result'}))
 end
-if job.cancel ~= '' then return finish('canceled', job.cancel, 'asked to') end
+if job.cancel ~= '' then return finish('canceled', job.cancel, 'requested') end
 if is_expired(job, now) then
   count('attempt', job.kind, 'expired')
   expire(job, now, owner)
   return 'expired'
 end
 if is_stuck_in_circles then
-  return fail('walk_stuck', MAX_EMPTY_PAGES .. ' pages in a row have brought nobody new, and' ..
-    ' Instagram names a next one still. What was found is there; retry goes on behind it.', true)
+  return fail('pagination_loop', MAX_EMPTY_PAGES .. ' pages in a row had no new user, and' ..
+    ' Instagram still named a next one. The rows so far are kept; retry continues after them.',
+    true)
 end
 count('attempt', job.kind, 'page')
 -- Attempts are counted anew for the next page.

@@ -14,5 +14,5 @@ if job.status == 'running' then
 end
 if tonumber(job.intent_at) > 0 and not FINAL[job.status] then return 'late' end
 if not is_allowed(job, 'canceled') then return job.status == 'canceled' and 'ok' or 'late' end
-finalize(job, 'canceled', now_ms(), by, 'asked to')
+finalize(job, 'canceled', now_ms(), by, 'requested')
 return 'ok'

@@ -7,7 +7,7 @@
 --        member, and repaired
 -- Reply  {how many entries were checked, 1 when the last of them is done else 0, {id, problem,
 --        where, outcome} for each problem}; problem: a word of consistency_problems.py; outcome:
---        mendable | mended | lost (nothing here can repair it)
+--        repairable | repaired | lost (nothing here can repair it)
 -- Keeps  each entry is checked whole, in one step, so that a sound ledger has no problems while
 --        others work on it. How a job ended is never changed, and what a newer release has
 --        written is left to it. Slices go on where the last call stopped (hg:sweep), so that
@@ -17,14 +17,14 @@
 --- @include "finalize"
 local action, limit = ARGV[1], tonumber(ARGV[2])
 local FIRST_PAIR = 3
-local now, repair, by = now_ms(), action ~= 'report', action == 'rescue' and 'sweep' or 'doctor'
+local now, repair, by = now_ms(), action ~= 'report', action == 'rescue' and 'rescue' or 'doctor'
 local problems, checked = {}, 0
 
 local function report(id, problem, where, mend)
-  local outcome = mend and 'mendable' or 'lost'
+  local outcome = mend and 'repairable' or 'lost'
   if mend and repair then
     mend()
-    outcome = 'mended'
+    outcome = 'repaired'
   end
   problems[#problems + 1] = {id, problem, where, outcome}
 end
@@ -48,7 +48,7 @@ local function must_be_pruned(record, ended, keep)
   if redis.call('EXISTS', 'hg:job:' .. (record.job or '')) == 1 then return end
   if redis.call('ZSCORE', 'hg:retention', record.id) then return end
   local from = tonumber(ended or 0) > 0 and ended or now
-  report(record.id, 'never forgotten', 'hg:retention', function()
+  report(record.id, 'never pruned', 'hg:retention', function()
     retain_until(record.id, from + (keep or CONF.keep))
   end)
 end
@@ -58,7 +58,7 @@ end
 -- Never sooner than it would have been: a job of next week is not done today.
 local function wake_job(job)
   if job.status == 'running' then return expire_lease(job, now, by) end
-  append_timeline(job, now, job.status, by, 'nothing led to it')
+  append_timeline(job, now, job.status, by, 'orphaned')
   if job.status == 'queued' then
     notify_worker(job.id, job.kind, now)
   elseif job.status == 'sending' then
@@ -81,10 +81,10 @@ local function is_claimed(record) return CLAIMED_STATUSES[record.status] and rec
 
 local function must_be_reachable(record)
   if is_claimed(record) then
-    must_be_listed(record, 'hg:leases', record.lease, 'never lapses')
+    must_be_listed(record, 'hg:leases', record.lease, 'lease never expires')
   elseif not is_reachable(record) then
     local wake = record.kind and wake_job or wake_delivery
-    report(record.id, 'unreachable', record.status, function() wake(record) end)
+    report(record.id, 'orphaned', record.status, function() wake(record) end)
   end
 end
 
@@ -99,7 +99,7 @@ local function check_turn_of(job)
   local key = account_key(job) .. ':turn'
   local holder = redis.call('GET', key)
   if tonumber(job.lease) <= now or holder == job.id then return end
-  report(job.id, 'out of turn', key, not (holder and is_at_work(holder)) and function()
+  report(job.id, 'missing turn', key, not (holder and is_at_work(holder)) and function()
     redis.call('SET', key, job.id)
     redis.call('ZADD', 'hg:turns', job.lease, job.account)
   end)
@@ -107,7 +107,7 @@ end
 
 local function must_not_expire(job, key)
   if redis.call('PTTL', key) < 0 then return end
-  report(job.id, 'fading text', key, function() redis.call('PERSIST', key) end)
+  report(job.id, 'early expiry', key, function() redis.call('PERSIST', key) end)
 end
 
 local function check_text(job)
@@ -117,7 +117,7 @@ local function check_text(job)
 end
 
 local function check_rows(job)
-  if not has_all_rows(job) then report(job.id, 'rows lost', rows_key(job.id)) end
+  if not has_all_rows(job) then report(job.id, 'missing rows', rows_key(job.id)) end
   must_not_expire(job, rows_key(job.id))
   must_not_expire(job, seen_key(job.id))
 end
@@ -140,7 +140,7 @@ local function check_unended(job)
   if not READ_KINDS[job.kind] then check_text(job) end
   if is_follower_export(job) then check_rows(job) end
   check_photo(job)
-  if needs_expiry(job) then must_be_listed(job, 'hg:expiry', job.expires, 'never expires') end
+  if needs_expiry(job) then must_be_listed(job, 'hg:expiry', job.expires, 'expires_at ignored') end
   must_be_reachable(job)
   if is_claimed(job) then check_turn_of(job) end
 end
@@ -162,7 +162,7 @@ local function check_job(id)
   if not job then return end
   for _, index in ipairs({'hg:jobs', 'hg:jobs:status:' .. job.status,
       'hg:jobs:account:' .. job.account, 'hg:jobs:kind:' .. job.kind}) do
-    must_be_listed(job, index, job.seq, 'unlisted')
+    must_be_listed(job, index, job.seq, 'not indexed')
   end
   if FINAL[job.status] then check_ended(job) else check_unended(job) end
 end
@@ -177,7 +177,7 @@ local function check_export(id)
     if not job and left ~= -2 then
       report(id, 'no record', key, function() redis.call('UNLINK', key) end)
     elseif job and FINAL[job.status] and left == -1 then
-      report(id, 'kept for ever', key, function()
+      report(id, 'never deleted', key, function()
         redis.call('PEXPIRE', key, CONF.keep_bodies)
       end)
     end
@@ -197,8 +197,8 @@ end
 local function check_delivery(id)
   local delivery = read_and_report(id, DELIVERY_SHAPE)
   if not delivery then return end
-  must_be_listed(delivery, 'hg:dlvs', delivery.seq, 'unlisted')
-  must_be_listed(delivery, 'hg:dlvs:status:' .. delivery.status, delivery.seq, 'unlisted')
+  must_be_listed(delivery, 'hg:dlvs', delivery.seq, 'not indexed')
+  must_be_listed(delivery, 'hg:dlvs:status:' .. delivery.status, delivery.seq, 'not indexed')
   if WORK_INDEXES[delivery.status] then
     check_owed(delivery)
   else
@@ -213,17 +213,17 @@ local function check_account(account)
   local holder, ends = turn_holder(account), redis.call('ZSCORE', 'hg:turns', account)
   local function grant() grant_turn(account, now) end
   if not holder then
-    if ends then return report(account, 'turn of nobody', 'hg:turns', grant) end
-    if is_stuck(account, now) then report(account, 'stuck line', key .. ':line', grant) end
+    if ends then return report(account, 'turn without a job', 'hg:turns', grant) end
+    if is_stuck(account, now) then report(account, 'stuck queue', key .. ':line', grant) end
     return
   end
   local is_hash, job = pcall(load_job, holder)
   if is_hash and job and is_of_newer_release(job) then return end
   if not (is_hash and job and job.status) or FINAL[job.status] then
-    return report(account, 'idle turn', holder, grant)
+    return report(account, 'stale turn', holder, grant)
   end
   if not ends then
-    report(account, 'endless turn', 'hg:turns', function()
+    report(account, 'turn never expires', 'hg:turns', function()
       redis.call('ZADD', 'hg:turns', now + CONF.lease, account)
     end)
   end

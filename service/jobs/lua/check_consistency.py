@@ -16,13 +16,13 @@ class FoundProblem(NamedTuple):
       id: The job, delivery or account.
       problem: A key of consistency_problems.PROBLEMS.
       where: The index, key or field.
-      outcome: `mendable` (a repair would), `mended`, or `lost` (no repair can).
+      outcome: `repairable` (a repair would fix it), `repaired`, or `lost` (no repair can).
     """
 
     id: str
     problem: str
     where: str
-    outcome: Literal["mendable", "mended", "lost"]
+    outcome: Literal["repairable", "repaired", "lost"]
 
 
 class ConsistencyReply(NamedTuple):

@@ -58,7 +58,7 @@ local function take_turn()
     enqueue(job, 'turn')
     if grant_turn(account, now, job_id) == job_id then return true end
   end
-  enqueue_waiting(job, now, 'line', 'turn')
+  enqueue_waiting(job, now, 'account_queue', 'turn')
   return false
 end
 
@@ -83,7 +83,7 @@ if job.status == 'sending' then
   redis.call('ZREM', 'hg:wakes', job_id)
   if not take_turn() then return nothing() end
   set_fields(job, begin_lease())
-  append_timeline(job, now, 'sending', owner, 'look-up')
+  append_timeline(job, now, 'sending', owner, 'verification lookup')
   return grant('lookup')
 end
 if job.status == 'scheduled' then
@@ -96,9 +96,9 @@ if is_expired(job, now) then
   return nothing()
 end
 if tonumber(job.attempts) >= MAX_ATTEMPTS then
-  finalize(job, 'failed', now, 'claim', 'begun too often', nil,
-    '{"code":"attempts_exhausted","message":"The job was begun ' .. MAX_ATTEMPTS ..
-    ' times without an end: look into the worker\'s log.","retryable":true}')
+  finalize(job, 'failed', now, 'claim', 'too many attempts', nil,
+    '{"code":"attempts_exhausted","message":"The job was started ' .. MAX_ATTEMPTS ..
+    ' times and never finished: see the workers\' logs.","retryable":true}')
   return nothing()
 end
 if not take_turn() then return nothing() end
@@ -113,5 +113,5 @@ end
 transition(job, 'running', now, owner, '', claimed)
 if READ_KINDS[job.kind] or tonumber(job.intent_at) == 0 then return grant('run') end
 -- A write of an earlier run may have happened.
-transition(job, 'sending', now, owner, 'look-up')
+transition(job, 'sending', now, owner, 'verification lookup')
 return grant('lookup')

@@ -71,7 +71,7 @@ for each in pairs(CONF.actors) do
       -- First all of them are queued: their order is not that of the lists they were held in.
       remove_from_queues(job)
       transition(job, 'queued', now, by, 'account resumed')
-      enqueue_waiting(job, now, 'line', 'turn')
+      enqueue_waiting(job, now, 'account_queue', 'turn')
     end
   end
   released = released + #held

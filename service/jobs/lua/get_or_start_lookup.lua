@@ -40,7 +40,7 @@ local function get_or_start(target, fresh_ms, entry, accounts, patience)
   if not account then
     return lookup_state(target, in_flight, why or 'no_account', till, since, now)
   end
-  if in_flight then finalize(in_flight, 'canceled', now, 'look', 'another account looks') end
+  if in_flight then finalize(in_flight, 'canceled', now, 'lookup', 'moved to another account') end
   local job = start(target, account, cjson.decode(entry))
   return lookup_state(target, job, nil, nil, nil, now)
 end

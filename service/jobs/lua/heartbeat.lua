@@ -53,7 +53,7 @@ local function reclaim(id)
   if is_delivery(id) then return notify_delivery(id) end
   local job = load_job(id)
   if not job then return end
-  if job.status == 'running' or job.status == 'sending' then expire_lease(job, now, 'pulse') end
+  if job.status == 'running' or job.status == 'sending' then expire_lease(job, now, 'heartbeat') end
 end
 
 -- A waiting job that is due is queued again, so that it goes by priority and wakes no worker in
@@ -65,10 +65,10 @@ local function promote(id)
   local job = load_job(id)
   if not job then return end
   if job.status == 'waiting' then
-    enqueue_waiting(job, now, 'pulse', 'turn')
+    enqueue_waiting(job, now, 'heartbeat', 'turn')
     queued_accounts[job.account] = true
   elseif job.status == 'scheduled' or job.status == 'held' then
-    requeue_or_grant(job, now, 'pulse', 'due')
+    requeue_or_grant(job, now, 'heartbeat', 'due')
   elseif job.status == 'sending' then
     notify_worker(id, job.kind, now)
   end
@@ -77,7 +77,7 @@ end
 local function expire_unstarted(id)
   local job = load_job(id)
   if job and is_allowed(job, 'expired') and job.status ~= 'running' then
-    expire(job, now, 'pulse')
+    expire(job, now, 'heartbeat')
   end
 end
 
@@ -125,7 +125,7 @@ local function mark_unconfirmed(id)
   local job = load_job(id)
   if job and not is_newer(job) and not READ_KINDS[job.kind] and tonumber(job.intent_at) == 0 then
     set_fields(job, {intent_at = now - FAILOVER_LOSS})
-    append_timeline(job, now, job.status, 'pulse', 'the store failed over')
+    append_timeline(job, now, job.status, 'heartbeat', 'the store failed over')
   end
 end
 

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- Records how an attempt at a delivery ended, or that none was made, and what comes next.
 -- ARGV   delivery_id, owner, fence, to (delivered | failed | pending), delay (ms until the next
---        attempt), charge (counts | free | put_back: no attempt was made), attempt (JSON, '' for
---        put_back)
+--        attempt), charge (counts | free | deferred: no attempt was made), attempt (JSON, '' for
+--        deferred)
 -- Reply  ok | lost
 -- Keeps  only the holder of the claim records. A delivery is pending with a due time, or ended; an
 --        ended one is pruned with its job. A deferred delivery leaves nothing in its attempt log:
@@ -17,7 +17,8 @@ if not delivery or delivery.owner ~= owner or delivery.fence ~= fence or
     delivery.status ~= 'delivering' then
   return 'lost'
 end
-local OUTCOMES = {counts = 'again', free = 'uncharged', put_back = 'put_back'}
+-- The counters' stored names (stored_names.py).
+local OUTCOMES = {counts = 'again', free = 'uncharged', deferred = 'put_back'}
 count('attempt', 'delivery', to == 'pending' and OUTCOMES[charge] or to)
 local next_at = to == 'pending' and now + tonumber(delay) or 0
 redis.call('ZREM', 'hg:leases', delivery_id)
@@ -25,7 +26,7 @@ redis.call('ZREM', 'hg:dlvs:status:delivering', delivery_id)
 redis.call('ZADD', 'hg:dlvs:status:' .. to, delivery.seq, delivery_id)
 redis.call('HSET', key, 'status', to, 'owner', '', 'lease', 0, 'next_at', digits(next_at),
   'ended', to == 'pending' and 0 or digits(now))
-if charge == 'put_back' then
+if charge == 'deferred' then
   redis.call('HINCRBY', key, 'put_backs', 1)
 else
   redis.call('RPUSH', 'hg:dlvlog:' .. delivery_id, attempt)

@@ -13,7 +13,7 @@ def record_delivery_attempt(
     fence: int,
     to: Literal["delivered", "failed", "pending"],
     delay: int,
-    charge: Literal["counts", "free", "put_back"],
+    charge: Literal["counts", "free", "deferred"],
     attempt: str,
 ) -> ScriptCall[Literal["ok", "lost"]]:
     """Record an attempt, or that none was made, and what comes next.
@@ -24,8 +24,8 @@ def record_delivery_attempt(
       fence: As it was claimed.
       to: `pending` when another attempt follows.
       delay: From now until then, in ms.
-      charge: Whether the attempt counts; `put_back` when none was made.
-      attempt: What to show of it (JSON); '' for `put_back`.
+      charge: Whether the attempt counts; `deferred` when none was made.
+      attempt: What to show of it (JSON); '' for `deferred`.
 
     Returns:
       A call that replies `ok`, or `lost` when the claim no longer held: then nothing was written.

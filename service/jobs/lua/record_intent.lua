@@ -25,7 +25,7 @@ local function ended(outcome)
 end
 
 if job.cancel ~= '' then
-  finalize(job, 'canceled', now, job.cancel, 'asked to')
+  finalize(job, 'canceled', now, job.cancel, 'requested')
   return ended('canceled')
 end
 if is_expired(job, now) then
@@ -49,7 +49,7 @@ if job.kind == 'dm' then
   local earlier = recent_duplicate(job, pk)
   if earlier then
     return refuse('recipient_repeated', '{"code":"recipient_repeated","message":"The recipient' ..
-      ' has had this within pacing.repeat_days, from ' .. earlier .. '.","retryable":false}')
+      ' already got this within pacing.repeat_days, from ' .. earlier .. '.","retryable":false}')
   end
 end
 

@@ -51,7 +51,7 @@ local function affect_account()
     local field, till = 'cool:' .. effects.kind, now + effects.ms
     if till > tonumber(redis.call('HGET', key, field) or 0) then
       redis.call('HSET', key, field, digits(till), 'cool_why:' .. effects.kind, effects.cool)
-      audit(now, 'cool', effects.cool, owner, job.account, job)
+      audit(now, 'cooldown', effects.cool, owner, job.account, job)
     end
   end
   redis.call('SADD', 'hg:accts', job.account)
@@ -88,7 +88,7 @@ if job.status == 'sending' then
 end
 set_fields(job, fields)
 if job.cancel ~= '' and job.status == 'running' then
-  finalize(job, 'canceled', now, job.cancel, 'asked to')
+  finalize(job, 'canceled', now, job.cancel, 'requested')
   count_attempt('canceled')
   return 'ended'
 end

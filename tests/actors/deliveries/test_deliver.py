@@ -24,7 +24,7 @@ from tests.support.ledger import LedgerHarness, open_ledger
 from tests.support.misbehaving_servers import (
     Behaviour,
     Conversation,
-    Hostile,
+    MisbehavingServer,
     answers,
     hangs_before_headers,
     serve,
@@ -34,7 +34,7 @@ from tests.support.runtime import endpoint, make_runtime
 #: As many deliveries at a time as a small worker makes.
 CONCURRENCY = 50
 
-Servers = Mapping[str, Hostile]
+Servers = Mapping[str, MisbehavingServer]
 Scenario = Callable[[Runtime, Servers], Coroutine[Any, Any, Any]]
 
 
@@ -184,7 +184,7 @@ def test_a_final_result_ends_the_delivery(
 
 
 def test_an_attempt_that_does_not_count_is_made_again_soon(ledger: LedgerHarness) -> None:
-    delivery = attempts(ledger, AttemptResult("uncharged", "local_resources"))
+    delivery = attempts(ledger, AttemptResult("not_counted", "local_resources"))
 
     [entry] = delivery["attempt_log"]
     assert (entry["number"], entry["next_in_ms"]) == (None, NOT_COUNTED_RETRY_MS)
@@ -204,7 +204,7 @@ def test_a_hanging_endpoint_does_not_delay_another(ledger: LedgerHarness) -> Non
 
     async def scenario(runtime: Runtime, servers: Servers) -> int:
         worker = asyncio.create_task(deliver_all(runtime, ids))
-        await asyncio.wait_for(servers["crm"].asked.wait(), 10)
+        await asyncio.wait_for(servers["crm"].request_received.wait(), 10)
         await cancel(worker)
         return servers["dead"].connections
 
@@ -261,7 +261,7 @@ def test_a_delivery_that_is_busy_past_the_hard_stop_fails_and_says_why(
 
     async def scenario(runtime: Runtime, servers: Servers) -> None:
         holder = asyncio.create_task(deliver(runtime, first))
-        await asyncio.wait_for(servers["dead"].asked.wait(), 5)
+        await asyncio.wait_for(servers["dead"].request_received.wait(), 5)
         await deliver(runtime, late)
         await cancel(holder)
 

@@ -182,7 +182,7 @@ def test_a_thousand_messages_ending_together_are_acknowledged_in_few_round_trips
     gate, count = Gate(), 1000
     with running_worker(store_url, gate.work, prefetch=count):
         for number in range(count):
-            enqueue(store, message(args=[number]), ring=False)
+            enqueue(store, message(args=[number]), notify=False)
         enqueue(store, message())
         until(lambda: len(gate.started) >= count, 30, "the work")
         before = store.info("stats")["total_reads_processed"]

@@ -82,7 +82,7 @@ def test_a_message_enqueued_without_a_notification_is_found_by_the_slow_poll(
 
     with running_worker(store_url, note, 1.0):
         until(lambda: _is_listening(store), 10, "the notifier")
-        enqueue(store, message(), ring=False)
+        enqueue(store, message(), notify=False)
         until(lambda: started, 10, "the work")
 
 
@@ -100,7 +100,7 @@ def test_consumers_poll_while_the_notifier_is_disconnected(valkey: Valkey) -> No
         valkey.kill()
         until(lambda: not broker.notifier.listening, 10, "the loss")
         valkey.start()
-        enqueue(store, message(args=["silent"]), ring=False)
+        enqueue(store, message(args=["silent"]), notify=False)
         until(lambda: started == ["silent"], 15, "the work that was found")
         until(lambda: broker.notifier.listening, 10, "the notifier")
         enqueue(store, message(args=["notified"]))

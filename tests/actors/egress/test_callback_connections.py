@@ -12,7 +12,7 @@ from tests.support.callback_client import BODY, Run, make_client
 from tests.support.misbehaving_servers import (
     OK,
     Conversation,
-    Hostile,
+    MisbehavingServer,
     answers,
     answers_after,
     hangs_before_headers,
@@ -21,7 +21,7 @@ from tests.support.misbehaving_servers import (
 
 
 def test_at_most_four_attempts_are_in_flight_per_origin(run: Run) -> None:
-    async def scenario() -> tuple[list[AttemptResult], Hostile]:
+    async def scenario() -> tuple[list[AttemptResult], MisbehavingServer]:
         release = asyncio.Event()
 
         async def waits(conversation: Conversation) -> None:
@@ -86,7 +86,7 @@ def test_a_hanging_origin_does_not_delay_another(run: Run) -> None:
 
 
 def test_attempts_that_would_wait_too_long_for_an_origin_are_rejected(run: Run) -> None:
-    async def scenario() -> tuple[list[AttemptResult], Hostile]:
+    async def scenario() -> tuple[list[AttemptResult], MisbehavingServer]:
         limits = CallbackLimits(initial_waiting=3, wait_seconds=0.1)
         async with serve(hangs_before_headers) as server, make_client(limits=limits) as client:
             posts = [asyncio.create_task(client.post(server.url(), {}, BODY)) for _ in range(9)]
@@ -102,12 +102,12 @@ def test_attempts_that_would_wait_too_long_for_an_origin_are_rejected(run: Run) 
             return done, server
 
     done, server = run(scenario())
-    assert {(result.outcome, result.code) for result in done} == {("uncharged", "origin_busy")}
+    assert {(result.outcome, result.code) for result in done} == {("not_counted", "origin_busy")}
     assert server.connections == 4
 
 
 def test_a_connection_whose_response_was_read_is_reused(run: Run) -> None:
-    async def scenario() -> Hostile:
+    async def scenario() -> MisbehavingServer:
         async with serve(answers(200, b"ok")) as server, make_client() as client:
             for _ in range(3):
                 await client.post(server.url(), {}, BODY)
@@ -118,7 +118,7 @@ def test_a_connection_whose_response_was_read_is_reused(run: Run) -> None:
 
 
 def test_the_size_limit_is_per_response_not_per_connection(run: Run) -> None:
-    async def scenario() -> Hostile:
+    async def scenario() -> MisbehavingServer:
         async with serve(answers(200, b"x" * 4000)) as server, make_client() as client:
             for _ in range(40):
                 assert (await client.post(server.url(), {}, BODY)).outcome == "delivered"
@@ -128,7 +128,7 @@ def test_the_size_limit_is_per_response_not_per_connection(run: Run) -> None:
 
 
 def test_a_connection_whose_response_was_not_read_to_the_end_is_closed(run: Run) -> None:
-    async def scenario() -> Hostile:
+    async def scenario() -> MisbehavingServer:
         async with serve(answers(200, b"x" * 50_000)) as server, make_client() as client:
             for _ in range(3):
                 assert (await client.post(server.url(), {}, BODY)).outcome == "delivered"
@@ -140,14 +140,14 @@ def test_a_connection_whose_response_was_not_read_to_the_end_is_closed(run: Run)
 def test_a_canceled_attempt_closes_its_connection_and_frees_its_slot(run: Run) -> None:
     async def scenario() -> AttemptResult:
         async def responds_to_the_second(conversation: Conversation) -> None:
-            second = conversation.server.asked.is_set()
+            second = conversation.server.request_received.is_set()
             await conversation.read_request()
             await (conversation.send(OK + b"\r\n") if second else conversation.wait_for_hang_up())
 
         limits = CallbackLimits(per_origin=1)
         async with serve(responds_to_the_second) as server, make_client(limits=limits) as client:
             task = asyncio.create_task(client.post(server.url(), {}, BODY))
-            await asyncio.wait_for(server.asked.wait(), 5)
+            await asyncio.wait_for(server.request_received.wait(), 5)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task

@@ -14,7 +14,7 @@ from service.deliveries.attempt_results import AttemptResult
 from service.network.ip_filter import IpFilter
 from tests.support.callback_client import BODY, LOOPBACK, Run, attempt, make_client
 from tests.support.misbehaving_servers import (
-    Hostile,
+    MisbehavingServer,
     answers,
     serve,
 )
@@ -33,7 +33,7 @@ def test_a_closed_port_is_a_refusal(run: Run) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_never_followed(run: Run, status: int) -> None:
-    async def scenario() -> tuple[AttemptResult, Hostile]:
+    async def scenario() -> tuple[AttemptResult, MisbehavingServer]:
         async with (
             serve(answers(200)) as target,
             serve(answers(status, location=target.url())) as server,
@@ -51,7 +51,7 @@ def test_a_redirect_is_never_followed(run: Run, status: int) -> None:
     ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.1", "0", "[::1]", "[::ffff:127.0.0.1]"],
 )
 def test_this_machine_is_never_called(run: Run, host: str) -> None:
-    async def scenario() -> tuple[AttemptResult, Hostile]:
+    async def scenario() -> tuple[AttemptResult, MisbehavingServer]:
         async with serve(answers(200)) as server, make_client(IpFilter()) as client:
             return await client.post(server.url(host), {}, BODY), server
 
@@ -92,7 +92,7 @@ def test_an_attempt_without_a_free_file_descriptor_does_not_count(run: Run) -> N
                 return await client.post("http://callbacks.example/", {}, BODY)
 
     result = run(scenario())
-    assert (result.outcome, result.code) == ("uncharged", "local_resources")
+    assert (result.outcome, result.code) == ("not_counted", "local_resources")
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from tests.support.certificate_authority import Authority
 from tests.support.misbehaving_servers import (
     Behaviour,
     Conversation,
-    Hostile,
+    MisbehavingServer,
     answers,
     gzip_bomb,
     hangs_at_once,
@@ -29,7 +29,7 @@ from tests.support.misbehaving_servers import (
 
 async def attempt_tls(
     tls: ssl.SSLContext, trusted: Path | None, behaviour: Behaviour | None = None
-) -> tuple[AttemptResult, Hostile]:
+) -> tuple[AttemptResult, MisbehavingServer]:
     async def literal(host: str, port: int) -> Sequence[str]:
         return ["127.0.0.1"]
 

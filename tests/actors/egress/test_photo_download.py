@@ -19,7 +19,7 @@ from tests.support.certificate_authority import Authority
 from tests.support.misbehaving_servers import (
     OK,
     Behaviour,
-    Hostile,
+    MisbehavingServer,
     answers,
     gzip_bomb,
     hangs_before_headers,
@@ -54,10 +54,10 @@ def code_of(error: ClassifiedError) -> str:
 
 def download(
     behaviour: Behaviour, host: str = "127.0.0.1", ip_filter: IpFilter = LOOPBACK, **options: Any
-) -> tuple[bytes | str, Hostile]:
+) -> tuple[bytes | str, MisbehavingServer]:
     """Download from such a server: the bytes, or the code of the error."""
 
-    async def scenario() -> tuple[bytes | str, Hostile]:
+    async def scenario() -> tuple[bytes | str, MisbehavingServer]:
         downloader = PhotoDownloader(ip_filter, version="1.2.3", allow_http=True, **options)
         async with serve(behaviour) as server:
             with SpooledFile() as incoming:

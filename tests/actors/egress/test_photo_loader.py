@@ -16,8 +16,8 @@ from service.network.ip_filter import IpFilter, parse_cidrs
 from service.photos.converter import PhotoConverter
 from service.photos.photo import PhotoUrl
 from tests.support.ledger import TIMES, LedgerHarness, draft, open_ledger
-from tests.support.misbehaving_servers import Behaviour, Hostile, answers, serve
-from tests.support.photos import opened, telling_jpeg
+from tests.support.misbehaving_servers import Behaviour, MisbehavingServer, answers, serve
+from tests.support.photos import opened, tagged_jpeg
 
 
 @pytest.fixture
@@ -50,21 +50,21 @@ async def load(
 
 async def load_from(
     ledger: LedgerHarness, behaviour: Behaviour, times: int = 1, program: str | None = None
-) -> tuple[list[bytes], Hostile]:
+) -> tuple[list[bytes], MisbehavingServer]:
     """Load one job's photo from such a server so many times."""
     async with serve(behaviour) as server:
         return await load(ledger, server.url(), times, program), server
 
 
 def test_a_photo_is_downloaded_once_for_all_attempts(ledger: LedgerHarness) -> None:
-    photos, server = ledger.run(load_from(ledger, answers(200, telling_jpeg()), times=3))
+    photos, server = ledger.run(load_from(ledger, answers(200, tagged_jpeg()), times=3))
     assert len(set(photos)) == 1
     assert opened(photos[0]).size == (200, 320)
     assert server.connections == 1
 
 
 @pytest.mark.parametrize(
-    ("body", "code"), [(b"a text", "photo_not_an_image"), (telling_jpeg()[:900], "photo_broken")]
+    ("body", "code"), [(b"a text", "photo_not_an_image"), (tagged_jpeg()[:900], "photo_broken")]
 )
 def test_a_file_that_is_no_photo_ends_the_job(
     ledger: LedgerHarness, body: bytes, code: str
@@ -80,9 +80,9 @@ def test_a_worker_that_cannot_process_photos_retries_later(
     program = tmp_path / "program.py"
     program.write_text("raise SystemExit(3)")
     with pytest.raises(ClassifiedError) as error:
-        ledger.run(load_from(ledger, answers(200, telling_jpeg()), program=str(program)))
+        ledger.run(load_from(ledger, answers(200, tagged_jpeg()), program=str(program)))
     rule = error.value.policy
-    assert (rule.outcome, rule.code) == (Outcome.RETRY, "photo_not_taken")
+    assert (rule.outcome, rule.code) == (Outcome.RETRY, "photo_processing_failed")
 
 
 def test_an_uploaded_photo_that_is_no_longer_stored_ends_the_job(ledger: LedgerHarness) -> None:

@@ -133,6 +133,13 @@ def test_processes_may_create_the_directory_concurrently(temp_dir: Path) -> None
     assert list(temp_dir.iterdir()) == [directory]
 
 
+def test_a_bundle_with_a_damaged_certificate_is_not_split(temp_dir: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    assert ca_directory(str(bundle)) is None
+    assert list(temp_dir.iterdir()) == []
+
+
 @pytest.mark.parametrize("more", ["-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", ""])
 def test_a_bundle_with_other_content_is_not_split(
     temp_dir: Path, tmp_path: Path, more: str

@@ -74,12 +74,12 @@ def test_the_same_id_through_two_sources_is_two_events(web: WebHarness) -> None:
 def test_concurrent_copies_of_one_event_are_accepted_once(web: WebHarness) -> None:
     # When
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda _: web.deliver("stripe", order("stripe")), range(32)))
+        responses = list(pool.map(lambda _: web.deliver("stripe", order("stripe")), range(32)))
 
     # Then
-    assert sorted(answer.status_code for answer in answers) == [200] * 31 + [202]
-    assert len({tuple(answer.json()["jobs"]) for answer in answers}) == 1
-    assert sum(not answer.json()["duplicate"] for answer in answers) == 1
+    assert sorted(response.status_code for response in responses) == [200] * 31 + [202]
+    assert len({tuple(response.json()["jobs"]) for response in responses}) == 1
+    assert sum(not response.json()["duplicate"] for response in responses) == 1
     assert web.store.zcard("hg:jobs") == 1
     assert web.store.llen(QUEUE) == 1
 

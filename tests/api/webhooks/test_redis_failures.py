@@ -48,11 +48,11 @@ def own_web(server: ValkeyServer, tmp_path: Path) -> Iterator[WebHarness]:
         yield found
 
 
-def assert_sent_away(answer: httpx.Response) -> None:
-    assert answer.status_code == 503
-    assert int(answer.headers["Retry-After"]) > 0
-    assert answer.json()["error"]["code"] == "store_unavailable"
-    assert set(answer.json()["error"]) == {"code", "message"}
+def assert_sent_away(response: httpx.Response) -> None:
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+    assert response.json()["error"]["code"] == "store_unavailable"
+    assert set(response.json()["error"]) == {"code", "message"}
 
 
 def assert_every_door_is_closed(web: WebHarness) -> None:
@@ -73,9 +73,9 @@ def assert_open_again(web: WebHarness) -> None:
     assert web.http.get("/readyz").status_code == 200
 
 
-def _taken(answer: httpx.Response) -> httpx.Response | None:
+def _taken(response: httpx.Response) -> httpx.Response | None:
     # Each pooled connection that Redis closed may cause one more 503.
-    return answer if answer.status_code in (200, 202) else None
+    return response if response.status_code in (200, 202) else None
 
 
 def test_redis_down_is_503_until_it_is_back(own_web: WebHarness, server: ValkeyServer) -> None:

@@ -62,20 +62,20 @@ MALFORMED = {
 
 
 def test_a_missing_signature_is_rejected(web: WebHarness) -> None:
-    refused = post(web)
-    assert (refused.status_code, refused.json()) == (400, REFUSED)
+    response = post(web)
+    assert (response.status_code, response.json()) == (400, REFUSED)
 
 
 @pytest.mark.parametrize("signatures", MALFORMED.values(), ids=MALFORMED.keys())
 def test_a_malformed_or_wrong_signature_is_rejected(web: WebHarness, signatures: list[str]) -> None:
-    refused = post(web, *signatures)
-    assert (refused.status_code, refused.json()) == (400, REFUSED)
+    response = post(web, *signatures)
+    assert (response.status_code, response.json()) == (400, REFUSED)
 
 
 @pytest.mark.parametrize("value", [b"\xe9", b"\xff\xfe", "٣".encode(), b"\xc3("])
 def test_a_non_ascii_mac_is_rejected(web: WebHarness, value: bytes) -> None:
-    refused = post(web, f"t={NOW},v1=".encode() + value + f",v1={mac()}".encode())
-    assert (refused.status_code, refused.json()) == (400, REFUSED)
+    response = post(web, f"t={NOW},v1=".encode() + value + f",v1={mac()}".encode())
+    assert (response.status_code, response.json()) == (400, REFUSED)
 
 
 TIMES = {
@@ -94,13 +94,13 @@ TIMES = {
 
 @pytest.mark.parametrize("timestamp", TIMES.values(), ids=TIMES.keys())
 def test_a_stale_future_or_invalid_time_is_rejected(web: WebHarness, timestamp: str) -> None:
-    refused = post(web, f"t={timestamp},v1={mac(timestamp)}")
-    assert (refused.status_code, refused.json()) == (400, REFUSED)
+    response = post(web, f"t={timestamp},v1={mac(timestamp)}")
+    assert (response.status_code, response.json()) == (400, REFUSED)
 
 
 def test_digits_of_another_script_are_not_a_time(web: WebHarness) -> None:
-    refused = post(web, b"t=" + "١٢٣".encode() + f",v1={mac()}".encode())
-    assert (refused.status_code, refused.json()) == (400, REFUSED)
+    response = post(web, b"t=" + "١٢٣".encode() + f",v1={mac()}".encode())
+    assert (response.status_code, response.json()) == (400, REFUSED)
 
 
 @pytest.mark.parametrize("source", ["empty", "unset"])
@@ -148,39 +148,39 @@ def test_an_unknown_source_is_not_found_whatever_its_name(web: WebHarness, sourc
 )
 def test_a_path_without_a_source_is_not_found(web: WebHarness, path: str) -> None:
     headers = signed_headers("stripe", BODY, SECRETS["stripe"])
-    refused = web.http.post(
+    response = web.http.post(
         httpx.URL(str(web.http.base_url).rstrip("/") + path), content=BODY, headers=headers
     )
-    assert refused.status_code == 404
-    assert set(refused.json()["error"]) == {"code", "message"}
+    assert response.status_code == 404
+    assert set(response.json()["error"]) == {"code", "message"}
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/webhooks/stripe", "/webhooks/stripe/"])
 def test_another_method_is_not_allowed(web: WebHarness, method: str, path: str) -> None:
-    refused = web.http.request(method, path)
-    assert refused.status_code == 405
-    assert refused.headers["Allow"] == "POST"
+    response = web.http.request(method, path)
+    assert response.status_code == 405
+    assert response.headers["Allow"] == "POST"
     if method != "HEAD":
-        assert refused.json()["error"]["code"] == "method_not_allowed"
+        assert response.json()["error"]["code"] == "method_not_allowed"
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "gzip, identity", "GZIP"])
 def test_an_encoded_body_is_rejected(web: WebHarness, encoding: str) -> None:
-    refused = web.deliver("stripe", order("stripe"), headers={"Content-Encoding": encoding})
-    assert refused.status_code == 415
-    assert refused.json()["error"]["code"] == "unsupported_encoding"
+    response = web.deliver("stripe", order("stripe"), headers={"Content-Encoding": encoding})
+    assert response.status_code == 415
+    assert response.json()["error"]["code"] == "unsupported_encoding"
 
 
 @pytest.mark.parametrize("scheme", SECRETS)
 def test_every_scheme_rejects_a_changed_body(web: WebHarness, scheme: str) -> None:
     body = order(scheme)
     headers = signed_headers(scheme, body, SECRETS[scheme])
-    refused = web.http.post(f"/webhooks/{scheme}", content=body + b" ", headers=headers)
-    assert (refused.status_code, refused.json()) == (400, REFUSED)
+    response = web.http.post(f"/webhooks/{scheme}", content=body + b" ", headers=headers)
+    assert (response.status_code, response.json()) == (400, REFUSED)
 
 
 @pytest.mark.parametrize("scheme", SECRETS)
 def test_every_scheme_rejects_missing_headers(web: WebHarness, scheme: str) -> None:
-    refused = web.http.post(f"/webhooks/{scheme}", content=order(scheme))
-    assert (refused.status_code, refused.json()) == (400, REFUSED)
+    response = web.http.post(f"/webhooks/{scheme}", content=order(scheme))
+    assert (response.status_code, response.json()) == (400, REFUSED)

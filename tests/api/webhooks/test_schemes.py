@@ -27,13 +27,13 @@ _TEXTS = st.text(max_size=300) | st.sampled_from(["evt_1", "order.paid", "a/b", 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_signed_event_is_accepted_with_its_job(web: WebHarness, scheme: str) -> None:
     # When
-    answer = web.deliver(scheme, order(scheme))
+    response = web.deliver(scheme, order(scheme))
 
     # Then
-    assert answer.status_code == 202
-    event_id = answer.json()["event_id"]
+    assert response.status_code == 202
+    event_id = response.json()["event_id"]
     job_id = derived_id("job", scheme, event_id, f"{scheme}-order")
-    assert answer.json() == {"event_id": event_id, "duplicate": False, "jobs": [job_id]}
+    assert response.json() == {"event_id": event_id, "duplicate": False, "jobs": [job_id]}
     assert web.api.get(f"/jobs/{job_id}").json()["status"] == "queued"
     assert event_id.startswith("evt_1")
 
@@ -56,26 +56,26 @@ def test_any_of_several_secrets_may_have_signed(web: WebHarness) -> None:
 
 def test_a_slack_url_verification_is_answered_and_not_stored(web: WebHarness) -> None:
     body = json.dumps({"type": "url_verification", "challenge": "3eZbrw1aB", "token": "x"}).encode()
-    answer = web.deliver("slack", body)
-    assert (answer.status_code, answer.json()) == (200, {"challenge": "3eZbrw1aB"})
+    response = web.deliver("slack", body)
+    assert (response.status_code, response.json()) == (200, {"challenge": "3eZbrw1aB"})
     assert web.contents() == {}
 
 
 def test_an_unsigned_slack_challenge_is_not_answered(web: WebHarness) -> None:
     body = json.dumps({"type": "url_verification", "challenge": "3eZbrw1aB"}).encode()
-    answer = web.http.post("/webhooks/slack", content=body)
-    assert answer.status_code == 400
-    assert "3eZbrw1aB" not in answer.text
+    response = web.http.post("/webhooks/slack", content=body)
+    assert response.status_code == 400
+    assert "3eZbrw1aB" not in response.text
 
 
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
 def test_a_real_shaped_stripe_event_passes(web: WebHarness, path: Path) -> None:
     body = path.read_bytes()
-    answer = web.deliver("stripe", body)
+    response = web.deliver("stripe", body)
     paid = path.stem == "checkout.session.completed"
-    assert answer.status_code == (202 if paid else 200)
-    assert len(answer.json()["jobs"]) == paid
-    shown = web.api.get(f"/events/{answer.json()['event_id']}").json()
+    assert response.status_code == (202 if paid else 200)
+    assert len(response.json()["jobs"]) == paid
+    shown = web.api.get(f"/events/{response.json()['event_id']}").json()
     assert shown["body"] == body.decode()
 
 
@@ -89,6 +89,6 @@ def test_no_signed_json_object_makes_the_server_fail(
 ) -> None:
     identity = {"id": name, "type": kind, "event_id": name, "event_type": kind}
     body = json.dumps({**identity, **document}).encode()
-    answer = web.deliver(scheme, body)
-    assert answer.status_code in (200, 202)
-    assert set(answer.json()) >= {"event_id", "jobs"} or set(answer.json()) == {"challenge"}
+    response = web.deliver(scheme, body)
+    assert response.status_code in (200, 202)
+    assert set(response.json()) >= {"event_id", "jobs"} or set(response.json()) == {"challenge"}

@@ -45,11 +45,16 @@ def test_an_authentic_but_invalid_body_is_quarantined_by_its_hash(
     web: WebHarness, scheme: str, reason: str, body: bytes
 ) -> None:
     # When
-    answer = web.deliver(scheme, body)
+    response = web.deliver(scheme, body)
 
     # Then
-    assert answer.status_code == 200
-    assert answer.json() == {"event_id": None, "quarantined": True, "duplicate": False, "jobs": []}
+    assert response.status_code == 200
+    assert response.json() == {
+        "event_id": None,
+        "quarantined": True,
+        "duplicate": False,
+        "jobs": [],
+    }
     (kept,) = web.api.get("/events").json()["items"]
     assert kept["id"] == f"quarantine_{hashlib.sha256(body).hexdigest()[:32]}"
     assert (kept["status"], kept["type"], kept["jobs"]) == ("quarantined", reason, [])
@@ -70,16 +75,16 @@ def test_an_event_without_an_identity_is_quarantined(
     web: WebHarness, scheme: str, case: tuple[dict[str, Any], dict[str, str]]
 ) -> None:
     document, headers = case
-    answer = web.deliver(scheme, json.dumps(document).encode(), headers=headers)
-    assert (answer.status_code, answer.json()["quarantined"]) == (200, True)
+    response = web.deliver(scheme, json.dumps(document).encode(), headers=headers)
+    assert (response.status_code, response.json()["quarantined"]) == (200, True)
     (kept,) = web.api.get("/events").json()["items"]
     assert kept["type"] == "no_identity"
 
 
 @pytest.mark.parametrize("name", ["", "  ", 7, None, "x" * 256, "a\u0000b", "a\nb", ["evt"]])
 def test_an_invalid_event_id_is_quarantined(web: WebHarness, name: object) -> None:
-    answer = web.deliver("stripe", json.dumps({"id": name, "type": "order.paid"}).encode())
-    assert (answer.status_code, answer.json()["quarantined"]) == (200, True)
+    response = web.deliver("stripe", json.dumps({"id": name, "type": "order.paid"}).encode())
+    assert (response.status_code, response.json()["quarantined"]) == (200, True)
 
 
 @pytest.mark.parametrize(
@@ -97,8 +102,8 @@ def test_an_invalid_event_id_is_quarantined(web: WebHarness, name: object) -> No
 def test_an_event_without_a_matching_rule_is_stored_without_a_job(
     web: WebHarness, document: dict[str, Any]
 ) -> None:
-    answer = web.deliver("stripe", json.dumps(document).encode())
-    assert (answer.status_code, answer.json()) == (
+    response = web.deliver("stripe", json.dumps(document).encode())
+    assert (response.status_code, response.json()) == (
         200,
         {"event_id": "evt_1", "duplicate": False, "jobs": []},
     )
@@ -110,28 +115,28 @@ def test_an_event_without_a_matching_rule_is_stored_without_a_job(
 def test_an_event_of_the_other_livemode_is_recorded_and_ignored(
     web: WebHarness, livemode: dict[str, Any]
 ) -> None:
-    answer = web.deliver("stripe", order("stripe", **livemode), source="live")
-    assert (answer.status_code, answer.json()["jobs"]) == (200, [])
+    response = web.deliver("stripe", order("stripe", **livemode), source="live")
+    assert (response.status_code, response.json()["jobs"]) == (200, [])
     (kept,) = web.api.get("/events").json()["items"]
     assert (kept["status"], kept["source"]) == ("ignored", "live")
 
 
 def test_an_event_of_the_right_livemode_creates_its_job(web: WebHarness) -> None:
-    answer = web.deliver("stripe", order("stripe", livemode=True), source="live")
-    assert answer.status_code == 202
+    response = web.deliver("stripe", order("stripe", livemode=True), source="live")
+    assert response.status_code == 202
 
 
 @pytest.mark.parametrize("kind", [b"text/plain", b"multipart/form-data", b"a/b; c=\xe9", b"\xff"])
 def test_an_odd_content_type_is_harmless(web: WebHarness, kind: bytes) -> None:
-    answer = web.deliver("stripe", order("stripe"), headers={"Content-Type": kind})
-    assert answer.status_code == 202
+    response = web.deliver("stripe", order("stripe"), headers={"Content-Type": kind})
+    assert response.status_code == 202
 
 
 def test_the_identity_encoding_is_accepted(web: WebHarness) -> None:
-    answer = web.deliver("stripe", order("stripe"), headers={"Content-Encoding": "identity"})
-    assert answer.status_code == 202
+    response = web.deliver("stripe", order("stripe"), headers={"Content-Encoding": "identity"})
+    assert response.status_code == 202
 
 
 def test_a_trailing_slash_is_served_and_never_redirected(web: WebHarness) -> None:
-    answer = web.deliver("stripe", order("stripe"), source="stripe/")
-    assert answer.status_code == 202
+    response = web.deliver("stripe", order("stripe"), source="stripe/")
+    assert response.status_code == 202

@@ -1,1 +1,1 @@
-"""What Heliograph is compared with: small, honest applications as people write them."""
+"""The applications that Heliograph is compared with: small and typical."""

@@ -1,4 +1,4 @@
-"""BackgroundTasks: answered first, done after; in the same threads, and lost with the process."""
+"""BackgroundTasks: runs after the response, in the same threads, and is lost with the process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ app = application()
 
 @app.post("/webhooks/{source}")
 async def receive(source: str, request: Request, tasks: BackgroundTasks) -> JSONResponse:
-    """Take an event and do later what it asks for."""
+    """Accept an event and make its call later."""
     event = checked(request, await request.body())
     if is_paid(event):
         tasks.add_task(call)

@@ -1,4 +1,4 @@
-"""The least FastAPI does for a JSON object: one route, no key, nothing looked up.
+"""The least that FastAPI does for a JSON object: one route, no API key, no lookup.
 
 python -m tests.bench.baselines.bare PORT OBJECT
 """
@@ -20,7 +20,7 @@ _OBJECT: dict[str, Any] = json.loads(sys.argv[2])
 
 @app.get("/users/{username}")
 async def user(username: str) -> dict[str, Any]:
-    """Whoever it is."""
+    """Return the profile for any username."""
     return _OBJECT
 
 

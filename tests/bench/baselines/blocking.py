@@ -1,4 +1,4 @@
-"""A synchronous client in an async handler: while it waits, so does everybody."""
+"""A synchronous client in an async handler: while it waits, every request waits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ app = application()
 
 @app.post("/webhooks/{source}")
 async def receive(source: str, request: Request) -> JSONResponse:
-    """Take an event and do at once what it asks for."""
+    """Accept an event and make its call at once."""
     event = checked(request, await request.body())
     if is_paid(event):
         call()

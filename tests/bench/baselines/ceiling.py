@@ -12,7 +12,7 @@ app = application()
 
 @app.post("/webhooks/{source}")
 async def receive(source: str, request: Request) -> JSONResponse:
-    """Take an event and forget it."""
+    """Accept an event and drop it."""
     return accepted(checked(request, await request.body()))
 
 

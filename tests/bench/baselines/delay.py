@@ -18,12 +18,12 @@ app = application()
 
 @celery.task  # type: ignore[untyped-decorator]
 def thank(event: dict[str, Any]) -> None:
-    """What a worker would do."""
+    """The task, which no worker runs here."""
 
 
 @app.post("/webhooks/{source}")
 async def receive(source: str, request: Request) -> JSONResponse:
-    """Take an event and put it on the queue, whole: there is no other record of it."""
+    """Accept an event and put all of it on the queue: there is no other record of it."""
     event = checked(request, await request.body())
     return accepted(event, thank.delay(event).id)
 

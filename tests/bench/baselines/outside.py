@@ -9,6 +9,6 @@ from tests.bench.baselines.serving import OUTSIDE
 
 
 def call() -> None:
-    """Ask the server outside, and wait for its answer."""
+    """Call the outside server and wait for its response."""
     with urllib.request.urlopen(os.environ[OUTSIDE], timeout=30) as answer:
         answer.read()

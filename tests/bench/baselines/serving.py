@@ -1,4 +1,4 @@
-"""What the baselines share: an application, the checks of an honest receiver, how it is served."""
+"""Shared by the baselines: the application, the signature check, and how it is served."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from service.signatures.verify import SignatureRejected, verify
 from service.web import SERVING
 
-#: Names of the environment's variables.
+#: Names of environment variables.
 SECRET: Final = "STRIPE_WEBHOOK_SECRET"
 REDIS: Final = "REDIS_URL"
 OUTSIDE: Final = "OUTSIDE_URL"
@@ -42,12 +42,12 @@ def checked(request: Request, body: bytes) -> dict[str, Any]:
 
 
 def is_paid(event: dict[str, Any]) -> bool:
-    """What our rules ask, too."""
+    """Whether the event is paid, as our rules check."""
     return bool(event["data"]["object"]["payment_status"] == "paid")
 
 
 def accepted(event: dict[str, Any], *jobs: str) -> JSONResponse:
-    """An answer of the shape of ours."""
+    """A response in the same format as ours."""
     return JSONResponse({"event_id": event["id"], "duplicate": False, "jobs": jobs}, 202)
 
 

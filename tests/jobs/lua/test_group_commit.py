@@ -1,4 +1,4 @@
-"""Group commit: callers of one turn share a round trip, and nothing else."""
+"""Group commit: concurrent calls share a round trip, and nothing else."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from service.jobs.lua.runner import Scripts
 from service.redis.client import async_client
 from tests.support.ledger import TIMES
 
-#: Counts its calls, and how often it was run for them; refuses `bad`.
+#: Counts its calls and its runs; replies to `bad` with an error.
 SCRIPT = """#!lua
 redis.call('INCR', 'runs')
 local replies = {}
@@ -40,10 +40,10 @@ return replies
 
 
 class OneScript(Scripts):
-    """Knows one script, whatever it is called.
+    """Runs one script under any name.
 
     Parameters:
-      client: The loop's client.
+      client: The event loop's Redis client.
       body: The script.
     """
 
@@ -52,17 +52,15 @@ class OneScript(Scripts):
         self._script = build_script(body, TIMES)
 
     def script(self, _name: str) -> Script:
-        """The script."""
         return self._script
 
 
-def say(word: str) -> ScriptCall[Any]:
-    """A call of the script."""
+def call(word: str) -> ScriptCall[Any]:
     return ScriptCall("body", (word,), lambda reply: reply)
 
 
-def committing(client: aredis.Redis, body: str) -> GroupCommit:
-    """A group commit over any script."""
+def group_commit(client: aredis.Redis, body: str) -> GroupCommit:
+    """A group commit of one script."""
     return GroupCommit(OneScript(client, body))
 
 
@@ -74,18 +72,16 @@ def _with(
     async def run() -> Any:
         client = async_client(url, max_connections=connections)
         try:
-            return await steps(committing(client, SCRIPT), client)
+            return await steps(group_commit(client, SCRIPT), client)
         finally:
             await client.aclose()
 
     return asyncio.run(run())
 
 
-def test_callers_of_one_turn_are_answered_each_with_his_own(
-    store: redis.Redis, store_url: str
-) -> None:
+def test_each_caller_of_a_batch_gets_its_own_reply(store: redis.Redis, store_url: str) -> None:
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
-        return await asyncio.gather(*(commit.run(say(f"caller {n}")) for n in range(250)))
+        return await asyncio.gather(*(commit.run(call(f"caller {n}")) for n in range(250)))
 
     replies = _with(store_url, steps)
     assert [reply[1].decode() for reply in replies] == [f"caller {n}" for n in range(250)]
@@ -93,23 +89,23 @@ def test_callers_of_one_turn_are_answered_each_with_his_own(
     assert int(cast(bytes, store.get("runs"))) < 10
 
 
-def test_large_calls_share_a_round_trip_with_few(store: redis.Redis, store_url: str) -> None:
+def test_large_calls_share_a_round_trip_with_few_others(store: redis.Redis, store_url: str) -> None:
     word = "x" * (MOST_BYTES_AT_ONCE // 2)
 
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
         return await asyncio.gather(
-            *(commit.run(say(word)) for _ in range(4)), commit.run(say(word * 4))
+            *(commit.run(call(word)) for _ in range(4)), commit.run(call(word * 4))
         )
 
     assert [reply[0] for reply in _with(store_url, steps)] == [1, 2, 3, 4, 5]
     assert store.get("runs") == b"3"
 
 
-def test_nobody_who_asks_again_at_once_is_forgotten(store: redis.Redis, store_url: str) -> None:
+def test_calls_made_right_after_a_reply_are_served(store: redis.Redis, store_url: str) -> None:
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> None:
         async def caller() -> None:
             for _ in range(300):
-                await commit.run(say("again"))
+                await commit.run(call("again"))
 
         async with asyncio.timeout(30):
             await asyncio.gather(*(caller() for _ in range(3)))
@@ -118,9 +114,9 @@ def test_nobody_who_asks_again_at_once_is_forgotten(store: redis.Redis, store_ur
     assert store.get("count") == b"900"
 
 
-def test_a_call_that_is_refused_does_not_touch_another(store_url: str, store: redis.Redis) -> None:
+def test_a_rejected_call_does_not_affect_another(store_url: str, store: redis.Redis) -> None:
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
-        calls = [commit.run(say(word)) for word in ("good", "bad", "good")]
+        calls = [commit.run(call(word)) for word in ("good", "bad", "good")]
         return await asyncio.gather(*calls, return_exceptions=True)
 
     first, second, third = _with(store_url, steps)
@@ -128,37 +124,36 @@ def test_a_call_that_is_refused_does_not_touch_another(store_url: str, store: re
     assert isinstance(second, ResponseError)
 
 
-def test_a_script_that_the_store_has_forgotten_is_loaded_again(
-    store: redis.Redis, store_url: str
-) -> None:
+def test_a_script_dropped_by_the_store_is_loaded_again(store: redis.Redis, store_url: str) -> None:
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
-        await commit.run(say("before"))
+        await commit.run(call("before"))
         store.function_flush()
-        return await asyncio.gather(*(commit.run(say("after")) for _ in range(3)))
+        return await asyncio.gather(*(commit.run(call("after")) for _ in range(3)))
 
     assert [reply[0] for reply in _with(store_url, steps)] == [2, 3, 4]
 
 
-def test_the_next_batch_does_not_wait_for_the_answer_to_the_one_before(
+def test_the_next_batch_does_not_wait_for_the_previous_reply(
     store: redis.Redis, store_url: str
 ) -> None:
-    def under_way() -> int:
-        # Whom the pause keeps waiting is told as blocked; an idle one shows its last command, too.
+    def in_flight() -> int:
+        # A client that waits for the end of the pause has the flag `b`; idle ones show their last
+        # command too.
         clients = store.client_list()
-        return sum("b" in each["flags"] and each["cmd"] == "fcall" for each in clients)
+        return sum("b" in client["flags"] and client["cmd"] == "fcall" for client in clients)
 
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
-        await commit.run(say("known by now"))
-        # Given a store that answers nobody who writes
+        await commit.run(call("loaded by now"))
+        # Given a store that does not answer writes
         store.client_pause(20_000, all=False)
         calls = []
         for number in range(1, 5):
-            calls.append(asyncio.ensure_future(commit.run(say(f"caller {number}"))))
+            calls.append(asyncio.ensure_future(commit.run(call(f"caller {number}"))))
             await asyncio.sleep(0)
             expected = min(number, MOST_UNDER_WAY)
-            await asyncio.to_thread(until, lambda: under_way() >= expected)  # noqa: B023 - at once
-        # Then two batches are under way, and the others wait
-        assert under_way() == MOST_UNDER_WAY
+            await asyncio.to_thread(until, lambda: in_flight() >= expected)  # noqa: B023 - at once
+        # Then two batches are in flight, and the others wait
+        assert in_flight() == MOST_UNDER_WAY
         store.client_unpause()
         return await asyncio.gather(*calls)
 
@@ -169,32 +164,32 @@ def test_the_next_batch_does_not_wait_for_the_answer_to_the_one_before(
     assert [reply[1].decode() for reply in replies] == [f"caller {n}" for n in range(1, 5)]
 
 
-def test_a_caller_who_leaves_holds_up_nobody(store: redis.Redis, store_url: str) -> None:
+def test_a_canceled_caller_does_not_delay_others(store: redis.Redis, store_url: str) -> None:
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
-        leaving = asyncio.ensure_future(commit.run(say("leaving")))
-        staying = asyncio.ensure_future(commit.run(say("staying")))
+        canceled = asyncio.ensure_future(commit.run(call("canceled")))
+        other = asyncio.ensure_future(commit.run(call("other")))
         await asyncio.sleep(0)
-        leaving.cancel()
-        return await staying
+        canceled.cancel()
+        return await other
 
-    assert _with(store_url, steps)[1] == b"staying"
+    assert _with(store_url, steps)[1] == b"other"
 
 
-def test_replies_that_are_not_as_many_as_calls_are_an_error_of_each(store_url: str) -> None:
+def test_a_wrong_number_of_replies_is_an_error_for_every_caller(store_url: str) -> None:
     async def steps(_commit: GroupCommit, client: aredis.Redis) -> list[Any]:
-        commit = committing(client, "return {1}")
-        asked = (commit.run(say("a")) for _ in range(3))
-        return await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 10)
+        commit = group_commit(client, "return {1}")
+        calls = (commit.run(call("a")) for _ in range(3))
+        return await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 10)
 
     assert [type(reply) for reply in _with(store_url, steps)] == [ValueError] * 3
 
 
-def test_what_is_under_way_ends_before_it_is_closed(store: redis.Redis, store_url: str) -> None:
+def test_closing_waits_for_batches_in_flight(store: redis.Redis, store_url: str) -> None:
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> None:
-        gone = asyncio.create_task(commit.run(say("caller")))
+        canceled = asyncio.create_task(commit.run(call("caller")))
         await asyncio.sleep(0)
-        gone.cancel()
-        await asyncio.gather(gone, return_exceptions=True)
+        canceled.cancel()
+        await asyncio.gather(canceled, return_exceptions=True)
         await commit.close()
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
@@ -202,29 +197,27 @@ def test_what_is_under_way_ends_before_it_is_closed(store: redis.Redis, store_ur
     assert store.get("count") == b"1"
 
 
-def test_a_store_that_does_not_answer_is_closed_all_the_same(
-    store: redis.Redis, store_url: str
-) -> None:
+def test_closing_does_not_wait_for_a_store_that_hangs(store: redis.Redis, store_url: str) -> None:
     async def steps(commit: GroupCommit, client: aredis.Redis) -> float:
         await client.ping()
         store.client_pause(3_000, all=False)
-        began = time.monotonic()
-        asked = asyncio.create_task(commit.run(say("caller")))
+        started = time.monotonic()
+        waiting = asyncio.create_task(commit.run(call("caller")))
         await asyncio.sleep(0)
         await commit.close()
-        took = time.monotonic() - began
+        took = time.monotonic() - started
         store.client_unpause()
-        # Whoever still waits is told
-        assert isinstance(*await asyncio.gather(asked, return_exceptions=True), CancelledError)
+        # The waiting caller gets an error
+        assert isinstance(*await asyncio.gather(waiting, return_exceptions=True), CancelledError)
         return took
 
     assert _with(store_url, steps) < 2.5
 
 
-def test_a_store_that_is_gone_is_said_to_everybody(store_url: str) -> None:
+def test_an_unreachable_store_is_an_error_for_every_caller(store_url: str) -> None:
     async def steps(commit: GroupCommit, client: aredis.Redis) -> Any:
         client.connection_pool.connection_kwargs["port"] = 1
-        calls = [commit.run(say("word")) for _ in range(3)]
+        calls = [commit.run(call("word")) for _ in range(3)]
         return await asyncio.gather(*calls, return_exceptions=True)
 
     assert all(isinstance(reply, redis.ConnectionError) for reply in _with(store_url, steps))
@@ -235,15 +228,15 @@ def test_a_store_that_is_gone_is_said_to_everybody(store_url: str) -> None:
     [(MOST_WAITING, "x"), (8, "x" * (MOST_BYTES // 8 - 1))],
     ids=["too many", "too large"],
 )
-def test_more_than_the_store_takes_is_sent_away(
+def test_too_many_waiting_calls_are_rejected(
     store: redis.Redis, store_url: str, count: int, word: str
 ) -> None:
     async def steps(commit: GroupCommit, _client: aredis.Redis) -> Any:
-        waiting = [asyncio.ensure_future(commit.run(say(word))) for _ in range(count)]
+        waiting = [asyncio.ensure_future(commit.run(call(word))) for _ in range(count)]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded):
-            await commit.run(say(word * 2))
+            await commit.run(call(word * 2))
         await asyncio.gather(*waiting)
-        return await commit.run(say("room again"))
+        return await commit.run(call("room again"))
 
     assert _with(store_url, steps)[0] == count + 1

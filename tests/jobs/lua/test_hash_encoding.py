@@ -1,4 +1,4 @@
-"""How records are laid out: nothing blank, long values in pieces, and what older releases wrote."""
+"""Stored records: no blank fields, long values in pieces, and records of older releases."""
 
 from __future__ import annotations
 
@@ -28,15 +28,13 @@ def _hash(ledger: LedgerHarness, job_id: str) -> dict[bytes, bytes]:
 
 
 def _metadata(length: int) -> dict[str, str]:
-    """Metadata that is so many bytes long as JSON, of letters of two bytes."""
-    room = length - len('{"":""}')
-    return {"": "é" * (room // 2) + "x" * (room % 2)}
+    """Metadata of this length in bytes as JSON, of two-byte characters."""
+    space = length - len('{"":""}')
+    return {"": "é" * (space // 2) + "x" * (space % 2)}
 
 
 @pytest.mark.parametrize("length", [length for length in LENGTHS if length > len('{"":""}')])
-def test_a_value_of_any_length_is_read_as_it_was_written(
-    ledger: LedgerHarness, length: int
-) -> None:
+def test_a_value_of_any_length_is_read_unchanged(ledger: LedgerHarness, length: int) -> None:
     metadata = _metadata(length)
     job_id = ledger.add_job(metadata=metadata)
 
@@ -57,17 +55,17 @@ return load_job('j').result
 """
 
 
-def test_nothing_of_a_longer_value_shows_through_a_shorter_one(store: redis.Redis) -> None:
+def test_a_shorter_value_replaces_a_longer_one_completely(store: redis.Redis) -> None:
     for before, after in product(LENGTHS, (0, *LENGTHS)):
         store.flushdb()
-        told = run_lua(store, _SET_TWICE, "a" * before, "b" * after)
+        read = run_lua(store, _SET_TWICE, "a" * before, "b" * after)
         raw: Any = store.hgetall("hg:job:j")
-        assert told == fields_of(raw)["result"].encode() == b"b" * after
+        assert read == fields_of(raw)["result"].encode() == b"b" * after
         assert after or raw == {b"v": b"2"}
 
 
 @pytest.mark.parametrize("status", Status)
-def test_what_is_blank_is_not_stored(ledger: LedgerHarness, status: Status) -> None:
+def test_blank_fields_are_not_stored(ledger: LedgerHarness, status: Status) -> None:
     stored = _hash(ledger, job_in(ledger, status))
 
     assert [
@@ -82,20 +80,20 @@ def test_an_ended_job_fits_into_one_block(ledger: LedgerHarness) -> None:
         assert ledger.store.object("encoding", key) == b"listpack"
 
 
-# -- what the release before has written
+# -- records of the previous release
 
 
-def _as_written_before(ledger: LedgerHarness, job_id: str) -> None:
-    """Make a job, its timeline and its deliveries what the release before made of them."""
+def _as_previous_release(ledger: LedgerHarness, job_id: str) -> None:
+    """Rewrite a job, its timeline and its deliveries as the previous release stored them."""
     store, key = ledger.store, f"hg:job:{job_id}"
     fields = {**fields_of(_hash(ledger, job_id)), "v": "1"}
     deliveries = ledger.run(ledger.deliveries.of_job(job_id, int(fields["run"])))
-    whole = [ledger.delivery(shown["id"]) for shown in deliveries]
+    payloads = [ledger.delivery(shown["id"]) for shown in deliveries]
     store.delete(key)
     for name, value in fields.items():
         store.hset(key, name, value)
     _as_json(store, f"hg:jobtl:{job_id}")
-    for shown in whole:
+    for shown in payloads:
         store.hset(f"hg:dlv:{shown['id']}", "v", "1")
         store.hset(f"hg:dlv:{shown['id']}", "payload", json.dumps(shown["payload"]))
         store.delete(f"hg:payload:{shown['id']}")
@@ -106,56 +104,56 @@ def _as_written_before(ledger: LedgerHarness, job_id: str) -> None:
 
 def _as_json(store: redis.Redis, key: str) -> None:
     lines: Any = store.lrange(key, 0, -1)
-    for place, line in enumerate(lines):
+    for position, line in enumerate(lines):
         if not line.startswith(b"["):
-            store.lset(key, place, json.dumps(line.decode().split("\t", 3)))
+            store.lset(key, position, json.dumps(line.decode().split("\t", 3)))
 
 
 @pytest.mark.parametrize("status", Status)
-def test_a_record_of_the_release_before_is_read_as_it_was(
+def test_a_record_of_the_previous_release_is_read_unchanged(
     ledger: LedgerHarness, status: Status
 ) -> None:
     job_id = job_in(ledger, status, metadata={"note": "n" * 200})
-    shown, path, owed = (
+    shown, statuses, deliveries = (
         ledger.api_job(job_id),
         ledger.statuses(job_id),
         ledger.deliveries_of(job_id),
     )
 
-    _as_written_before(ledger, job_id)
+    _as_previous_release(ledger, job_id)
 
     assert ledger.api_job(job_id) | {"wait": None} == shown | {"wait": None}
-    assert (ledger.statuses(job_id), ledger.deliveries_of(job_id)) == (path, owed)
+    assert (ledger.statuses(job_id), ledger.deliveries_of(job_id)) == (statuses, deliveries)
     assert audit(ledger) == []
 
 
-def test_a_job_of_the_release_before_goes_on_to_its_end_and_is_forgotten(
+def test_a_job_of_the_previous_release_finishes_and_is_pruned(
     ledger: LedgerHarness,
 ) -> None:
-    # Given a job and a callback that are under way while the release changes
+    # Given a job and a callback that are under way during an upgrade
     job_id = job_in(ledger, Status.RUNNING)
-    _as_written_before(ledger, job_id)
+    _as_previous_release(ledger, job_id)
     claim = ledger.claim(job_id)
     assert ledger.record_intent(claim) == "ok"
-    _as_written_before(ledger, job_id)
+    _as_previous_release(ledger, job_id)
     assert ledger.finish(claim, Status.FAILED)
-    _as_written_before(ledger, job_id)
-    # When they go on
+    _as_previous_release(ledger, job_id)
+    # When they continue
     _deliver(ledger)
-    _as_written_before(ledger, job_id)
+    _as_previous_release(ledger, job_id)
     assert ledger.run(ledger.core.retry(job_id, "api:test")) == "ok"
     assert ledger.finish(ledger.claim_and_send(job_id))
     _deliver(ledger)
-    # Then both callbacks are told as they were, and all of it is forgotten in its time
-    assert [owed["payload"]["type"] for owed in ledger.deliveries_of(job_id)] == [
+    # Then both callbacks are shown unchanged, and everything is pruned when due
+    assert [delivery["payload"]["type"] for delivery in ledger.deliveries_of(job_id)] == [
         "job.failed",
         "job.succeeded",
     ]
     assert (audit(ledger), ledger.statuses(job_id)[-1]) == ([], "succeeded")
     ledger.pass_time(TIMES.keep + SECOND)
     ledger.run(ledger.core.prune())
-    left = [key for key in ledger.store.scan_iter() if job_id[4:].encode() in key]
-    assert (left, ledger.store.zcard("hg:retention")) == ([], 0)
+    remaining = [key for key in ledger.store.scan_iter() if job_id[4:].encode() in key]
+    assert (remaining, ledger.store.zcard("hg:retention")) == ([], 0)
 
 
 def _deliver(ledger: LedgerHarness) -> None:
@@ -166,10 +164,10 @@ def _deliver(ledger: LedgerHarness) -> None:
         assert ledger.run(ledger.deliveries.record(claim, "delivered", {"status": 204}))
 
 
-# -- what ended needs less
+# -- ended work takes less
 
 
-def test_a_delivered_payload_is_told_by_its_job_also_after_another_run(
+def test_a_delivered_payload_is_built_from_its_job_until_another_run(
     ledger: LedgerHarness,
 ) -> None:
     job_id = job_in(ledger, Status.FAILED)
@@ -187,7 +185,7 @@ def test_a_delivered_payload_is_told_by_its_job_also_after_another_run(
     assert second["payload"]["data"]["status"] == "succeeded"
 
 
-def test_the_bytes_that_are_told_are_those_that_were_sent(ledger: LedgerHarness) -> None:
+def test_the_rebuilt_payload_equals_the_one_sent(ledger: LedgerHarness) -> None:
     job_id = job_in(ledger, Status.UNCERTAIN, metadata={"order": "é / \\"})
     [delivery_id] = ledger.take_messages("callbacks")
     claim = ledger.run(ledger.deliveries.claim(delivery_id, "worker"))
@@ -196,7 +194,7 @@ def test_the_bytes_that_are_told_are_those_that_were_sent(ledger: LedgerHarness)
     assert evaluate(ledger.store, "job_payload(load_job(ARGV[1]))", job_id) == claim.payload
 
 
-def test_a_delivery_outlives_its_job_only_while_it_is_not_ended(ledger: LedgerHarness) -> None:
+def test_a_delivery_outlives_its_job_only_until_it_ends(ledger: LedgerHarness) -> None:
     job_id = job_in(ledger, Status.SUCCEEDED)
     [delivery_id] = ledger.take_messages("callbacks")
     ledger.pass_time(TIMES.keep + SECOND)
@@ -213,8 +211,8 @@ def test_a_delivery_outlives_its_job_only_while_it_is_not_ended(ledger: LedgerHa
 
 
 @pytest.mark.parametrize("status", Status)
-def test_a_text_is_kept_while_it_may_be_sent(ledger: LedgerHarness, status: Status) -> None:
+def test_a_text_is_kept_as_long_as_it_may_be_sent(ledger: LedgerHarness, status: Status) -> None:
     job_id = job_in(ledger, status)
 
-    spent = status in (Status.SUCCEEDED, Status.CANCELED, Status.EXPIRED)
-    assert ledger.store.exists(f"hg:jobtext:{job_id}") == (not spent)
+    unneeded = status in (Status.SUCCEEDED, Status.CANCELED, Status.EXPIRED)
+    assert ledger.store.exists(f"hg:jobtext:{job_id}") == (not unneeded)

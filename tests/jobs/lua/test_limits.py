@@ -1,4 +1,4 @@
-"""Limits: what the configuration asks for, as the scripts read it, and as an account shows it."""
+"""Limits: from the configuration to the scripts, and as the API shows them."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def ledger_with(store: redis.Redis, store_url: str) -> Iterator[LedgerFactory]:
         yield ledger_with
 
 
-# -- what the configuration asks for
+# -- configuration
 
 
-def test_limits_are_the_configurations() -> None:
+def test_limits_come_from_the_configuration() -> None:
     limits = Limits.of(parse_config(CONFIGURED))
 
     shop = limits.accounts["shop"]
@@ -77,21 +77,21 @@ def test_limits_are_the_configurations() -> None:
     assert limits.repeat_ms == 3 * DAY
 
 
-def test_an_account_that_only_another_process_knows_has_the_default_pace() -> None:
+def test_an_account_unknown_to_this_process_has_the_default_limits() -> None:
     assert Limits.of(parse_config(CONFIGURED)).default == AccountLimits(DEFAULTS)
 
 
-# -- as the scripts read it
+# -- scripts
 
 
-def test_the_scripts_read_what_the_configuration_asks_for(store: redis.Redis) -> None:
-    asked = Limits.of(parse_config(CONFIGURED))
-    terms_of = times_with_limits(asked.repeat_ms, **asked.accounts)
+def test_the_scripts_read_the_configured_limits(store: redis.Redis) -> None:
+    configured = Limits.of(parse_config(CONFIGURED))
+    script_config = times_with_limits(configured.repeat_ms, **configured.accounts)
 
     def read(expression: str) -> object:
-        return evaluate(store, f"({expression}) or 'nothing'", config=terms_of)
+        return evaluate(store, f"({expression}) or 'nothing'", config=script_config)
 
-    assert read("config_of('shop').since") == asked.accounts["shop"].since_ms
+    assert read("config_of('shop').since") == configured.accounts["shop"].since_ms
     assert read("config_of('shop').callback") == b"crm"
     assert read(
         "config_of('studio').callback or config_of('studio').since or config_of('studio').quiet"
@@ -106,8 +106,8 @@ def test_the_scripts_read_what_the_configuration_asks_for(store: redis.Redis) ->
 
 
 @pytest.mark.parametrize("zone", ["Europe/Paris", "America/St_Johns", "Australia/Lord_Howe"])
-def test_clock_changes_are_those_of_the_zone(zone: str) -> None:
-    # Given a zone whose clocks change twice a year
+def test_clock_changes_match_the_time_zone(zone: str) -> None:
+    # Given a zone with two clock changes a year
     (first, _), *changes = clock_changes(zone)
     here = ZoneInfo(zone)
 
@@ -119,8 +119,8 @@ def test_clock_changes_are_those_of_the_zone(zone: str) -> None:
     # Then the list begins before now, and is exact to the millisecond
     assert first < datetime.datetime.now(datetime.UTC).timestamp() * 1000 - HOUR
     assert 5 <= len(changes) <= 10
-    for moment, offset in changes:
-        assert offset_ms(moment) == offset != offset_ms(moment - 1)
+    for at, offset in changes:
+        assert offset_ms(at) == offset != offset_ms(at - 1)
 
 
 def test_a_zone_without_clock_changes_has_one_offset() -> None:
@@ -129,22 +129,24 @@ def test_a_zone_without_clock_changes_has_one_offset() -> None:
 
 
 @pytest.mark.parametrize("zone", ["Europe/Paris", "America/St_Johns", "Asia/Kolkata"])
-def test_the_scripts_know_a_zone_s_offset_at_any_moment(store: redis.Redis, zone: str) -> None:
-    terms_of = times_with_limits(shop=limits(quiet=QuietHours(0, 60, zone)))
+def test_the_scripts_know_a_time_zones_offset_at_any_time(store: redis.Redis, zone: str) -> None:
+    script_config = times_with_limits(shop=limits(quiet=QuietHours(0, 60, zone)))
     listed = clock_changes(zone)
     moments = [now_ms(store), *(ms + near for ms, _ in listed[1:] for near in (-1, 0, 1))]
 
-    for moment in moments:
-        expected = [offset for ms, offset in listed if ms <= moment][-1]
-        found = evaluate(store, f"utc_offset('{zone}', tonumber(ARGV[1]))", moment, config=terms_of)
+    for at in moments:
+        expected = [offset for ms, offset in listed if ms <= at][-1]
+        found = evaluate(
+            store, f"utc_offset('{zone}', tonumber(ARGV[1]))", at, config=script_config
+        )
         assert found == expected
 
 
-# -- ramp
+# -- ramp of new accounts
 
 
 @pytest.mark.parametrize("day", [0, 13])
-def test_a_new_account_is_held_to_less_for_a_fortnight(
+def test_a_new_account_has_lower_limits_for_two_weeks(
     store: redis.Redis, ledger_with: LedgerFactory, day: int
 ) -> None:
     since = now_ms(store) - day * DAY - HOUR
@@ -155,7 +157,7 @@ def test_a_new_account_is_held_to_less_for_a_fortnight(
     assert shown == {kind: (own.per_hour, own.per_day) for kind, own in expected.items()}
 
 
-def test_after_its_fortnight_an_account_has_its_own_pace(
+def test_after_two_weeks_an_account_has_its_own_limits(
     store: redis.Redis, ledger_with: LedgerFactory
 ) -> None:
     since = now_ms(store) - 14 * DAY
@@ -171,7 +173,7 @@ def _budgets(ledger: LedgerHarness) -> dict[str, tuple[int, int]]:
     }
 
 
-def test_a_new_account_stops_at_the_number_for_new_ones(
+def test_a_new_account_stops_at_its_lower_limit(
     store: redis.Redis, ledger_with: LedgerFactory
 ) -> None:
     ledger = ledger_with(shop=limits(since_ms=now_ms(store), dm=pace(per_hour=10, per_day=40)))
@@ -181,7 +183,7 @@ def test_a_new_account_stops_at_the_number_for_new_ones(
     assert wait_of(ledger, ledger.add_job())[0] == "dm_per_hour"
 
 
-def test_who_waits_goes_as_soon_as_the_fortnight_is_over(
+def test_a_waiting_job_runs_as_soon_as_the_two_weeks_are_over(
     store: redis.Redis, ledger_with: LedgerFactory
 ) -> None:
     since = now_ms(store) - 14 * DAY + HOUR // 6
@@ -194,10 +196,10 @@ def test_who_waits_goes_as_soon_as_the_fortnight_is_over(
     assert alarm_ms(ledger) == since + 14 * DAY
 
 
-# -- shown
+# -- API
 
 
-def test_an_account_shows_what_it_has_spent_and_when_it_may_go_on(
+def test_an_account_shows_its_used_budget_and_next_slot(
     ledger_with: LedgerFactory,
 ) -> None:
     ledger = ledger_with(
@@ -220,29 +222,29 @@ def test_an_account_shows_what_it_has_spent_and_when_it_may_go_on(
     assert abs(ms_of(comment["next_slot"]) - now_ms(ledger.store)) < SLACK
 
 
-def test_a_waiting_job_says_what_it_waits_for(ledger_with: LedgerFactory) -> None:
+def test_a_waiting_job_shows_what_it_waits_for(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(shop=limits(dm=pace((60, 60), per_hour=10)))
     holder = ledger.claim(ledger.add_job())
     waiters = [ledger.add_job() for _ in range(3)]
-    places = [wait_of(ledger, job_id) for job_id in waiters]
-    assert [(reason, place) for reason, _, place in places] == [
+    waits = [wait_of(ledger, job_id) for job_id in waiters]
+    assert [(reason, place) for reason, _, place in waits] == [
         ("turn", 0),
         ("turn", 1),
         ("turn", 2),
     ]
-    assert [until > now_ms(ledger.store) for _, until, _ in places] == [True] * 3
+    assert [until > now_ms(ledger.store) for _, until, _ in waits] == [True] * 3
 
     assert ledger.record_intent(holder) == "ok"
     assert ledger.finish(holder)
 
-    places = [wait_of(ledger, job_id) for job_id in waiters]
-    assert [reason for reason, _, _ in places] == ["dm_gap"] * 3
-    [first, second, third] = [until for _, until, _ in places]
-    assert (second - first, third - second) == (60_000, 60_000), "one gap each"
+    waits = [wait_of(ledger, job_id) for job_id in waiters]
+    assert [reason for reason, _, _ in waits] == ["dm_gap"] * 3
+    [first, second, third] = [until for _, until, _ in waits]
+    assert (second - first, third - second) == (60_000, 60_000), "one gap per job"
 
 
-def test_a_job_that_waits_behind_a_pause_has_an_estimate_too(ledger_with: LedgerFactory) -> None:
-    # Given more jobs in line than are held in one step
+def test_a_job_waiting_behind_a_pause_has_an_estimate_too(ledger_with: LedgerFactory) -> None:
+    # Given queued jobs that a pause has not held yet
     ledger = ledger_with(shop=limits())
     holder, *waiters = ledger.add_jobs(5)
     ledger.claim(holder)
@@ -251,12 +253,12 @@ def test_a_job_that_waits_behind_a_pause_has_an_estimate_too(ledger_with: Ledger
     assert [wait_of(ledger, job_id)[0] for job_id in waiters] == ["paused"] * 4
 
 
-def test_the_scripts_are_the_same_for_every_process_of_a_year() -> None:
+def test_all_processes_of_a_year_have_the_same_scripts() -> None:
     limits = Limits.of(parse_config(CONFIGURED))
     first = limits.as_lua()
     clock_changes.cache_clear()
 
     assert limits.as_lua() == first
     begin, _ = clock_changes("Europe/Paris")[0]
-    moment = datetime.datetime.fromtimestamp(begin / 1000, datetime.UTC)
-    assert (moment.month, moment.day, moment.hour) == (1, 1, 0)
+    at = datetime.datetime.fromtimestamp(begin / 1000, datetime.UTC)
+    assert (at.month, at.day, at.hour) == (1, 1, 0)

@@ -1,4 +1,4 @@
-"""Values that Python writes into scripts come out the same in Lua."""
+"""Python values written into scripts are the same in Lua."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from service.jobs.lua.literals import LuaValue, to_lua
         {"plain": 1, "with space": 2, "end": 3, "dm:4": {"nested": [True, False]}},
     ],
 )
-def test_a_value_is_the_same_in_lua(store: redis.Redis, value: LuaValue) -> None:
-    told: Any = store.eval(f"return cjson.encode({to_lua(value)})", 0)
-    assert json.loads(told) == value
+def test_a_value_is_unchanged_in_lua(store: redis.Redis, value: LuaValue) -> None:
+    read: Any = store.eval(f"return cjson.encode({to_lua(value)})", 0)
+    assert json.loads(read) == value
 
 
-def test_keys_are_written_as_people_write_them() -> None:
+def test_keys_are_quoted_only_if_necessary() -> None:
     assert to_lua({"gap": [1, 2], "end": True}) == "{gap = {1, 2}, ['end'] = true}"

@@ -1,4 +1,4 @@
-"""Scripts are functions of the store; where it has none for us, they run by EVAL all the same."""
+"""Scripts run as functions of the store; without functions, by EVAL."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.store import out_of_memory
 MINUTE = 60_000
 LIBRARY = script_library(TIMES)
 RELEASE = LIBRARY.release
-#: What stands before `=` in a statement, and the names there that are given another value.
+#: The left side of an assignment, and the names in it that get a value.
 _ASSIGNED = re.compile(r"(?:^|\)|\b(?:then|do|else))[ \t]*([^=\n(]+?)[ \t]*=(?!=)", re.MULTILINE)
 _FUNCTION = re.compile(r"^local function .*", re.MULTILINE)
 _TARGET = re.compile(r"(?:^|, *)(\w+)")
@@ -40,8 +40,8 @@ def functions(store: redis.Redis) -> set[str]:
 
 
 def used(store: redis.Redis) -> set[str]:
-    told: Any = store.info("commandstats")
-    return {name for name in ("fcall", "evalsha") if f"cmdstat_{name}" in told}
+    stats: Any = store.info("commandstats")
+    return {name for name in ("fcall", "evalsha") if f"cmdstat_{name}" in stats}
 
 
 def whole_job(ledger: LedgerHarness) -> Status:
@@ -52,7 +52,7 @@ def whole_job(ledger: LedgerHarness) -> Status:
 
 @contextmanager
 def user_without(store: redis.Redis, url: str, *commands: str) -> Iterator[str]:
-    """The store's URL as a user who may do everything but that."""
+    """The store's URL for a user without the right to these commands."""
     store.acl_setuser(
         "plain",
         enabled=True,
@@ -69,7 +69,7 @@ def user_without(store: redis.Redis, url: str, *commands: str) -> Iterator[str]:
         store.acl_deluser("plain")
 
 
-def test_a_job_runs_by_the_one_library_of_its_release(ledger: LedgerHarness) -> None:
+def test_a_job_uses_the_one_library_of_its_release(ledger: LedgerHarness) -> None:
     ledger.store.function_flush()
     ledger.store.config_resetstat()
 
@@ -79,7 +79,7 @@ def test_a_job_runs_by_the_one_library_of_its_release(ledger: LedgerHarness) -> 
     assert functions(ledger.store) == {f"hg_{RELEASE}_ledger"}
 
 
-def test_a_library_that_another_process_has_loaded_meanwhile_is_used() -> None:
+def test_a_library_loaded_meanwhile_by_another_process_is_used() -> None:
     exchange = ScriptProtocol().exchange(SCRIPT, ())
     next(exchange)
     assert exchange.send(ResponseError("Function not found"))[0] == "FUNCTION LOAD"
@@ -88,7 +88,7 @@ def test_a_library_that_another_process_has_loaded_meanwhile_is_used() -> None:
 
 
 @pytest.mark.parametrize("denied", [("fcall",), ("function|load",), ("fcall", "function|load")])
-def test_a_user_who_may_not_have_functions_does_without(
+def test_a_redis_user_without_function_rights_uses_eval(
     store: redis.Redis, store_url: str, denied: tuple[str, ...]
 ) -> None:
     store.function_flush()
@@ -96,11 +96,11 @@ def test_a_user_who_may_not_have_functions_does_without(
         assert whole_job(ledger) is Status.SUCCEEDED
         store.config_resetstat()
         assert whole_job(ledger) is Status.SUCCEEDED
-    # and does not ask for them again at every step
+    # The right is not tested again at every step
     assert used(store) == {"evalsha"}
 
 
-def test_a_store_that_is_full_runs_scripts_that_it_does_not_know_yet(ledger: LedgerHarness) -> None:
+def test_a_full_store_runs_scripts_that_are_not_loaded_yet(ledger: LedgerHarness) -> None:
     claim = ledger.claim_and_send(ledger.add_job())
     ledger.store.function_flush()
     ledger.store.script_flush()
@@ -111,7 +111,7 @@ def test_a_store_that_is_full_runs_scripts_that_it_does_not_know_yet(ledger: Led
     assert ledger.status(claim.id) is Status.SUCCEEDED
 
 
-def test_functions_that_the_store_has_lost_are_loaded_in_the_middle_of_a_job(
+def test_functions_lost_by_the_store_are_loaded_again_during_a_job(
     ledger: LedgerHarness,
 ) -> None:
     claim = ledger.claim(ledger.add_job())
@@ -121,34 +121,34 @@ def test_functions_that_the_store_has_lost_are_loaded_in_the_middle_of_a_job(
     assert ledger.finish(claim)
 
 
-def test_a_batch_goes_on_by_eval_where_functions_are_forbidden(
+def test_a_batch_uses_eval_if_functions_are_forbidden(
     ledger: LedgerHarness, store_url: str
 ) -> None:
     jobs = [ledger.add_job(account=f"account-{number}") for number in range(3)]
     with user_without(ledger.store, store_url, "fcall") as url:
-        verdicts = ledger.run(_claimed_at_once(url, jobs))
+        verdicts = ledger.run(_claim_at_once(url, jobs))
     assert verdicts == ["run", "run", "run"]
 
 
-async def _claimed_at_once(url: str, jobs: list[str]) -> list[str | None]:
+async def _claim_at_once(url: str, jobs: list[str]) -> list[str | None]:
     client = async_client(url, max_connections=2)
     scripts = BatchedScripts(client, TIMES)
     try:
-        asked = (scripts.run(claim_job(job_id, "worker")) for job_id in jobs)
-        return [claimed and claimed.verdict for claimed in await asyncio.gather(*asked)]
+        calls = (scripts.run(claim_job(job_id, "worker")) for job_id in jobs)
+        return [claimed and claimed.verdict for claimed in await asyncio.gather(*calls)]
     finally:
         await scripts.close()
         await client.aclose()
 
 
-def test_a_refusal_of_the_script_itself_is_no_reason_to_run_it_again() -> None:
+def test_an_error_of_the_script_itself_does_not_run_it_again() -> None:
     exchange = ScriptProtocol().exchange(SCRIPT, ("job_1",))
     assert next(exchange)[:3] == ("FCALL", SCRIPT.function, 0)
     with pytest.raises(ResponseError, match="WRONGTYPE"):
         exchange.send(ResponseError("WRONGTYPE of a key"))
 
 
-def test_what_cannot_be_made_known_is_told_as_it_is() -> None:
+def test_an_unloadable_script_raises_its_own_error() -> None:
     protocol = ScriptProtocol()
     exchange = protocol.exchange(SCRIPT, ())
     next(exchange)
@@ -159,23 +159,23 @@ def test_what_cannot_be_made_known_is_told_as_it_is() -> None:
     assert protocol.command(SCRIPT, ())[0] == "EVALSHA"
 
 
-def test_another_configuration_has_functions_of_its_own() -> None:
+def test_another_configuration_has_its_own_functions() -> None:
     other = script_library(replace(TIMES, lease=TIMES.lease + 1)).release
     assert other != RELEASE == script_library(replace(TIMES)).release
 
 
-def test_libraries_that_no_process_uses_any_more_are_dropped(ledger: LedgerHarness) -> None:
-    # Given two releases that are gone, the older of which had a library for each script, one that
-    # runs, and what others have on the server
+def test_unused_libraries_are_dropped(ledger: LedgerHarness) -> None:
+    # Given libraries of two unused releases, the older of which had one per script, of a release in
+    # use, and of other applications
     ledger.store.function_flush()
     whole_job(ledger)
-    gone = ("hg_000000000000_claim", "hg_000000000000_finish", "hg_222222222222_ledger")
-    for name in (*gone, "hg_111111111111_ledger", "others"):
+    unused = ("hg_000000000000_claim", "hg_000000000000_finish", "hg_222222222222_ledger")
+    for name in (*unused, "hg_111111111111_ledger", "others"):
         ledger.store.function_load(_library(name), replace=True)
     ledger.store.zadd("hg:releases", {"000000000000": 1, "222222222222": 1})
     _report(ledger)
 
-    assert ledger.run(drop_unused(ledger.client)) == len(gone)
+    assert ledger.run(drop_unused(ledger.client)) == len(unused)
 
     assert functions(ledger.store) == {f"hg_{RELEASE}_ledger", "hg_111111111111_ledger"}
     assert ledger.store.function_list("others")
@@ -184,14 +184,14 @@ def test_libraries_that_no_process_uses_any_more_are_dropped(ledger: LedgerHarne
         ledger.store.function_delete(name)
 
 
-def test_a_release_is_gone_when_no_process_has_reported_it_for_a_day(ledger: LedgerHarness) -> None:
+def test_a_release_is_unused_after_a_day_without_reports(ledger: LedgerHarness) -> None:
     whole_job(ledger)
     _report(ledger)
     ledger.store.zincrby("hg:releases", -(DAY - MINUTE), RELEASE)
     assert ledger.run(drop_unused(ledger.client)) == 0
     ledger.store.zincrby("hg:releases", -2 * MINUTE, RELEASE)
     assert ledger.run(drop_unused(ledger.client)) == 1
-    # and if it was not, it goes on all the same
+    # A process that still uses it loads it again
     assert whole_job(ledger) is Status.SUCCEEDED
 
 
@@ -210,7 +210,7 @@ def _library(name: str) -> str:
 
 
 @pytest.mark.parametrize("path", [*SHARED_FILES, *SCRIPT_FILES], ids=lambda path: path.stem)
-def test_what_is_made_once_is_never_changed(path: Any) -> None:
+def test_module_level_values_are_never_changed(path: Any) -> None:
     constants = {
         name for file in SHARED_FILES for name in declared(_FUNCTION.sub("", file.read_text()))
     }
@@ -226,7 +226,7 @@ def test_both_forms_of_a_script_keep_its_flags(script: str, flag: str) -> None:
     assert f"'{built.function}', flags = {{'{flag}'}}," in LIBRARY.text
 
 
-def test_what_a_run_keeps_is_gone_in_the_next(ledger: LedgerHarness) -> None:
+def test_state_of_a_run_is_gone_in_the_next(ledger: LedgerHarness) -> None:
     body = "local before = run.kept\nrun.kept = ARGV[1]\nreturn {before or '', run.kept}"
     script = build_script(body, TIMES, name="keeping")
     scripts = Scripts(ledger.client, TIMES)
@@ -237,7 +237,7 @@ def test_what_a_run_keeps_is_gone_in_the_next(ledger: LedgerHarness) -> None:
     ledger.store.function_delete(script.library.name)
 
 
-def test_a_thread_runs_scripts_too_where_functions_are_forbidden(
+def test_threads_can_run_scripts_if_functions_are_forbidden(
     ledger: LedgerHarness, store_url: str
 ) -> None:
     job_id = ledger.add_job()

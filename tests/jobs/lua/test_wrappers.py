@@ -1,4 +1,4 @@
-"""Each script has one Python function, which takes its arguments under its own names."""
+"""Each script has one Python function whose parameters are the script's arguments."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def _names(found: re.Match[str] | None) -> list[str]:
     return found[1].split(", ") if found else []
 
 
-def test_the_function_s_parameters_are_the_script_s_arguments(path: Path) -> None:
+def test_the_functions_parameters_are_the_scripts_arguments(path: Path) -> None:
     text = path.read_text()
     parameters = inspect.signature(_wrapper(path)).parameters.values()
-    own = [each.name for each in parameters if each.kind is not each.VAR_POSITIONAL]
+    own = [param.name for param in parameters if param.kind is not param.VAR_POSITIONAL]
     fixed, repeated = _names(_FIXED.search(text)), _REPEATED.search(text)
     if len(own) == len(parameters) and repeated:
         assert (own, len(own)) == (_names(repeated), int(repeated[2]))
@@ -46,7 +46,7 @@ def test_the_function_s_parameters_are_the_script_s_arguments(path: Path) -> Non
         assert len(own) == len(parameters) or "#ARGV" in text or "ARGV, " in text
 
 
-def test_arguments_have_their_names_from_the_first_line_of_code_on(path: Path) -> None:
+def test_arguments_are_named_in_the_first_line_of_code(path: Path) -> None:
     text = path.read_text()
     fixed, code = _FIXED.search(text), _CODE.search(text)
     assert code
@@ -59,23 +59,23 @@ def test_arguments_have_their_names_from_the_first_line_of_code_on(path: Path) -
 def test_the_function_calls_the_script_of_its_name(path: Path) -> None:
     parameters = inspect.signature(_wrapper(path)).parameters.values()
     values = [
-        {"int": 7, "bytes": b"x"}.get(str(each.annotation), "x")
-        for each in parameters
-        if each.kind is not each.VAR_POSITIONAL
+        {"int": 7, "bytes": b"x"}.get(str(param.annotation), "x")
+        for param in parameters
+        if param.kind is not param.VAR_POSITIONAL
     ]
     call = _wrapper(path)(*values)
     assert call.name == path.stem
-    assert [str(each) for each in call.args] == [str(each) for each in values]
+    assert [str(arg) for arg in call.args] == [str(value) for value in values]
 
 
 def test_nothing_else_calls_the_script_by_its_name(path: Path) -> None:
     calling = re.compile(rf"""ScriptCall\(\s*["']{path.stem}["']|\.run\(\s*["']{path.stem}["']""")
-    modules = [each for room in ("service", "actors") for each in (_ROOT / room).rglob("*.py")]
-    callers = [each for each in modules if calling.search(each.read_text())]
+    modules = [file for room in ("service", "actors") for file in (_ROOT / room).rglob("*.py")]
+    callers = [file for file in modules if calling.search(file.read_text())]
     assert callers == [path.with_suffix(".py")]
 
 
-def test_the_header_says_what_goes_in_and_out_and_what_is_kept(path: Path) -> None:
+def test_the_header_documents_arguments_reply_and_invariant(path: Path) -> None:
     header = path.read_text().partition("\nlocal ")[0]
     assert [word for word in ("ARGV", "Reply", "Keeps") if f"-- {word}  " in header] == [
         "ARGV",

@@ -106,7 +106,7 @@ local function hold_some(account, sub_queue, reason, now)
     redis.call('ZREM', key, id)
     left = left - 1
     local job = load_job(id)
-    if job and job.status == 'waiting' then hold(job, reason, now, 'line') end
+    if job and job.status == 'waiting' then hold(job, reason, now, 'account_queue') end
   end
   run.may_hold = left
   return redis.call('ZCARD', key) > 0
@@ -174,7 +174,7 @@ local function grant_turn(account, now, claiming)
       give_turn(account, best, now)
       if best == claiming then return best end
       if job.status == 'waiting' then
-        requeue(job, now, 'line', 'its turn')
+        requeue(job, now, 'account_queue', 'turn granted')
       else
         set_fields(job, {lane = ''})
         notify_worker(job.id, job.kind, now)
@@ -223,7 +223,7 @@ local function admit(job, now, by)
     return
   end
   if holder ~= job.id and keeps_turn(holder, account, now) then
-    return enqueue_waiting(job, now, 'line', 'turn')
+    return enqueue_waiting(job, now, 'account_queue', 'turn')
   end
   -- Most accounts have an empty queue: then there is no first job to find.
   if not holder and redis.call('EXISTS', 'hg:acct:' .. account .. ':lanes') == 0 and
@@ -236,7 +236,7 @@ local function admit(job, now, by)
     set_fields(job, {lane = '', wait_reason = ''})
     notify_worker(job.id, job.kind, now)
   else
-    enqueue_waiting(job, now, 'line', 'turn')
+    enqueue_waiting(job, now, 'account_queue', 'turn')
   end
 end
 

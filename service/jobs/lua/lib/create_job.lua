@@ -37,10 +37,10 @@ end
 
 -- The timeline of a job that waits from the beginning.
 local function append_created_and_waiting(job, now, status)
-  redis.call('RPUSH', 'hg:jobtl:' .. job.id, timeline_entry(now, status, 'accept', ''),
-    timeline_entry(now, 'waiting', 'line', 'turn'))
-  publish(job, now, 'n', '1', 'to', status, 'by', 'accept', 'why', '')
-  publish(job, now, 'n', '2', 'to', 'waiting', 'by', 'line', 'why', 'turn')
+  redis.call('RPUSH', 'hg:jobtl:' .. job.id, timeline_entry(now, status, 'intake', ''),
+    timeline_entry(now, 'waiting', 'account_queue', 'turn'))
+  publish(job, now, 'n', '1', 'to', status, 'by', 'intake', 'why', '')
+  publish(job, now, 'n', '2', 'to', 'waiting', 'by', 'account_queue', 'why', 'turn')
 end
 
 -- The job that an entry asks for, as it is stored: all values are text.
@@ -86,7 +86,7 @@ local function create_job(entry, source, now)
     redis.call('SET', entry.once, job.id, 'PX', digits(math.max(run_at, now) - now + CONF.keep))
   end
   if suppressed then
-    audit(now, 'refuse', 'recipient_suppressed', 'accept', job.account, job)
+    audit(now, 'refuse', 'recipient_suppressed', 'intake', job.account, job)
   end
   if not failure then schedule_expiry(job) end
   if waits then
@@ -96,13 +96,13 @@ local function create_job(entry, source, now)
     return job.id
   end
   redis.call('ZADD', 'hg:jobs:status:' .. status, job.seq, job.id)
-  append_timeline(job, now, status, 'accept', '')
+  append_timeline(job, now, status, 'intake', '')
   if failure then
-    finalize(job, 'failed', now, 'accept', 'born failed', nil, failure)
+    finalize(job, 'failed', now, 'intake', 'rejected at creation', nil, failure)
   elseif status == 'scheduled' then
     redis.call('ZADD', 'hg:due', digits(run_at), job.id)
   else
-    admit(job, now, 'accept')
+    admit(job, now, 'intake')
   end
   return job.id
 end

@@ -45,7 +45,7 @@ end
 
 local function expire(job, now, by)
   finalize(job, 'expired', now, by, 'past expires_at', nil,
-    '{"code":"expired","message":"The job was not done before its expires_at.","retryable":false}')
+    '{"code":"expired","message":"The job did not end before expires_at.","retryable":false}')
 end
 
 -- Takes a job from a claim whose lease has expired. A server may still store a write after its
@@ -53,21 +53,21 @@ end
 -- the last renewal; the lease alone does not tell it, for its holder's may be of another length.
 local function expire_lease(job, now, by)
   local fields = {owner = '', lease = 0}
-  count('attempt', job.kind, 'lapsed')
+  count('attempt', job.kind, 'lapsed')  -- the counter's stored name (stored_names.py)
   settle_call(job, now, true, fields)
   if job.status == 'sending' then
     local renewed = tonumber(job.renewed or 0)
     local settled = math.max(job.intent_at, renewed, job.lease - CONF.lease) + CONF.settle
     remove_from_queues(job)
     set_fields(job, fields)
-    append_timeline(job, now, 'sending', by, 'lease lapsed')
+    append_timeline(job, now, 'sending', by, 'lease expired')
     redis.call('ZADD', 'hg:due', math.max(now, settled), job.id)
     return
   end
   set_fields(job, fields)
   if job.cancel ~= '' then
-    finalize(job, 'canceled', now, job.cancel, 'asked to')
+    finalize(job, 'canceled', now, job.cancel, 'requested')
   else
-    requeue_or_grant(job, now, by, 'lease lapsed')
+    requeue_or_grant(job, now, by, 'lease expired')
   end
 end

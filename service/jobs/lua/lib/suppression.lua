@@ -29,8 +29,8 @@ local function is_suppressed(account, to, ...)
   return false
 end
 
-local SUPPRESSED_ERROR = '{"code":"recipient_suppressed","message":"The recipient is on the list' ..
-  ' of people who are not to be written to.","retryable":false}'
+local SUPPRESSED_ERROR = '{"code":"recipient_suppressed","message":"The recipient is on the' ..
+  ' do-not-contact list.","retryable":false}'
 
 -- Tells one message from another, and does not say what it says.
 local function content_hash(content) return string.sub(redis.sha1hex(content), 1, 16) end

@@ -9,7 +9,7 @@ local FEED_OUTCOME_LIMIT = 2048
 -- Between its pages a follower export goes round through the account's queue. While its timeline
 -- says that it runs, that is no news.
 local ROTATION_STATES = {queued = true, waiting = true, running = true}
-local ROTATION_REASONS = {[''] = true, page = true, turn = true, ['its turn'] = true}
+local ROTATION_REASONS = {[''] = true, page = true, turn = true, ['turn granted'] = true}
 
 local function is_rotation(job, key, to, why)
   if not is_follower_export(job) then return false end
