@@ -52,15 +52,7 @@ class AttemptRecorder:
         reads = self._take_reads()
 
         async def call() -> FinishReply:
-            return await self._claims.finish(
-                self._claim,
-                step.status,
-                result=step.result,
-                failure=step.failure,
-                why=step.why,
-                written=step.written,
-                reads=reads,
-            )
+            return await self._claims.finish(self._claim, reads=reads, **vars(step))
 
         reply = await self._until_recorded(call)
         outcome = "taken" if reply == "taken" else step.status
@@ -72,16 +64,7 @@ class AttemptRecorder:
         reads = self._take_reads()
 
         async def call() -> str:
-            return await self._claims.release(
-                self._claim,
-                step.to,
-                step.reason,
-                after_ms=step.after_ms,
-                charge=step.charge,
-                effect=step.effect,
-                reads=reads,
-                sent=step.sent,
-            )
+            return await self._claims.release(self._claim, reads=reads, **vars(step))
 
         await self._until_recorded(call)
         self.log_outcome(step.to, step.reason)

@@ -31,7 +31,7 @@ NEVER_SENT: Final = frozenset({"connection_failed", "call_overdue", "session_rep
 
 @dataclass(frozen=True)
 class Release:
-    """The job goes back to the ledger unfinished; parameters as `Claims.release`."""
+    """The job goes back to the ledger unfinished; the fields are parameters of `Claims.release`."""
 
     to: ReleaseStatus
     reason: str
@@ -43,7 +43,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Finish:
-    """The job ends; parameters as `Claims.finish`."""
+    """The job ends; the fields are parameters of `Claims.finish`."""
 
     status: Status
     result: dict[str, Any] | None = None
