@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- Ends a claimed job.
--- ARGV   job_id, owner, fence, status (final), result (JSON or ''), failure (JSON or ''), why,
---        written (what its write is known by at Instagram, '' where nothing else could be taken
---        for it), reads (calls that served it since the last step)
+-- ARGV   job_id, owner, fence, status (final), result (JSON or ''), failure (JSON or ''), why (a
+--        word for its timeline), written (what its write is known by at Instagram, '' where
+--        nothing else could be taken for it), reads (calls that served it since the last step)
 -- Reply  ok | lost | taken (`written` belongs to another job: nothing was changed)
 -- Keeps  only the holder of the claim ends a job; state, delivery, wake-up and the account's next
 --        turn are one step.

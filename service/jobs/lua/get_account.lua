@@ -1,9 +1,9 @@
 #!lua flags=no-writes
 -- Shows an account: what keeps it from work, what waits for it and what it has spent.
 -- ARGV   account
--- Reply  JSON: {now, fields (its hash), paused, turn, sub_queues {sub-queue: count},
---        held {kind: count}, budgets {limit: {gap, per_hour {used, limit}, per_day {used, limit},
---        why, at}}, quiet_until}
+-- Reply  JSON: {now, fields (its hash), paused, turn, sub_queues {sub-queue: count}, held {kind:
+--        count}, budgets {limit: {gap, per_hour {used, limit}, per_day {used, limit}, why, at}},
+--        quiet_until}; an empty object may be an empty list: Lua does not tell them apart
 -- Keeps  reads only.
 --- @include "account_queue"
 local account = unpack(ARGV)

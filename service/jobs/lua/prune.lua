@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- Drops records that have been kept long enough.
 -- ARGV   limit (the most entries to look at; a job and its deliveries are one)
--- Reply  {how many entries were looked at, how many records were dropped}
+-- Reply  {how many entries were looked at (there may be more when it is the limit), how many
+--        records were dropped}
 -- Keeps  only ended records are dropped, and they leave every index when they are.
 --- @include "follower_pages"
 --- @include "deliveries"

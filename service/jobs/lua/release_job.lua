@@ -1,11 +1,12 @@
 #!lua flags=allow-oom
 -- Gives a claimed job back unfinished.
--- ARGV   job_id, owner, fence, to (queued | waiting | held | sending), reason, delay (ms until it
---        is due; for held 0 is never; queued is at once), charge (counts: it was an attempt, or,
---        to sending, a verification lookup that found nothing; failed: a verification lookup that
---        failed; free: it was not the job's doing), effect (JSON, what it means for the account:
---        {hold} or {cool, kind, ms, again: 'double' | 'widen' | nil}), reads (calls that served it
---        since the last step), sent ('unsent' when its write certainly never left)
+-- ARGV   job_id, owner, fence, to (queued | waiting | held | sending), reason (a word for its wait
+--        and its timeline), delay (ms until it is due; for held 0 is never; queued is at once),
+--        charge (counts: it was an attempt, or, to sending, a verification lookup that found
+--        nothing; failed: a verification lookup that failed; free: it was not the job's doing),
+--        effect (JSON, what it means for the account: {hold} or {cool, kind, ms, again: 'double' |
+--        'widen' | nil}), reads (calls that served it since the last step), sent ('unsent' when its
+--        write certainly never left)
 -- Reply  ok | lost | ended (it was canceled or expired meanwhile)
 -- Keeps  out of `sending` only when the write is known not to have happened (the caller's word);
 --        `sending` to `sending` keeps the intent for a later verification lookup.

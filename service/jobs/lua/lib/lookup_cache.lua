@@ -122,9 +122,9 @@ local function estimated_wait(job)
 end
 
 -- What get_or_start_lookup.lua and get_lookup.lua reply for a target: {the flat hash of what was
--- found; the job that looks it up, or ''; what keeps accounts from it, or ''; until when (0: a
--- person is needed); since when a person does (0 for nobody); in how many ms it is worth asking
--- again (0 for unknown); now}
+-- found; the job that looks it up, or ''; what keeps accounts from it, or ''; until when (unix ms;
+-- 0: a person is needed); since when a person does (unix ms; 0 for nobody); in how many ms it is
+-- worth asking again (0 for unknown); now}
 local function lookup_state(target, job, why, till, since, now)
   local key = found_key(target)
   local ask_again
