@@ -10,8 +10,7 @@
 --- @include "finalize"
 local job_id, owner, fence, status, result, failure, why, written, reads = unpack(ARGV)
 local job, now = load_job(job_id), now_ms()
-if not job or job.owner ~= owner or job.fence ~= fence or not FINAL[status] or
-    not is_allowed(job, status) then
+if not is_claimed_by(job, owner, fence) or not FINAL[status] or not is_allowed(job, status) then
   return 'lost'
 end
 if written ~= '' then

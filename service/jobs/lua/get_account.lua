@@ -13,10 +13,6 @@ local shown = {now = now, fields = state, paused = redis.call('HGET', 'hg:paused
   turn = turn_holder(account) or nil, quiet_until = quiet_until(account, now), sub_queues = {},
   held = {}, budgets = {}}
 
-local function used(limit, span)
-  return redis.call('ZCOUNT', spent_key(account, limit), '(' .. digits(now - span), '+inf')
-end
-
 for _, sub_queue in ipairs(redis.call('SMEMBERS', key .. ':lanes')) do
   shown.sub_queues[sub_queue] = redis.call('ZCARD', queue_key(account, sub_queue))
 end
@@ -26,8 +22,9 @@ end
 for limit, own in pairs(config_of(account).limits) do
   local per_hour, per_day = budgets_of(account, limit, now)
   local why, at = limit_reached(account, state, limit, now)
+  local spent = spent_key(account, limit)
   shown.budgets[limit] = {gap = own.gap, why = why, at = at or now,
-    per_hour = {used = used(limit, HOUR), limit = per_hour},
-    per_day = {used = used(limit, DAY), limit = per_day}}
+    per_hour = {used = spent_in(spent, HOUR, now), limit = per_hour},
+    per_day = {used = spent_in(spent, DAY, now), limit = per_day}}
 end
 return cjson.encode(shown)

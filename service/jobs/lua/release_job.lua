@@ -17,18 +17,14 @@ local job_id, owner, fence, to, reason, delay, charge, effect, reads, sent = unp
 local job, now = load_job(job_id), now_ms()
 local due = now + delay
 
-local function is_claim_held()
-  return job and job.owner == owner and job.fence == fence and
-    (job.status == 'running' or job.status == 'sending')
-end
-
 -- No job ends here, and only record_intent.lua makes a job `sending`.
 local function may_go()
   if to == 'sending' then return job.status == 'sending' end
-  return not FINAL[to] and is_allowed(job, to)
+  return (job.status == 'running' or job.status == 'sending') and not FINAL[to] and
+    is_allowed(job, to)
 end
 
-if not is_claim_held() or not may_go() then return 'lost' end
+if not is_claimed_by(job, owner, fence) or not may_go() then return 'lost' end
 local effects = cjson.decode(effect)
 
 -- A cooldown that follows the last one closely is longer: `double` up to a day; `widen` is for the
