@@ -69,8 +69,8 @@ class ConsistencyCheck:
         action: Literal["report", "repair"] = "repair" if repair else "report"
         async for page in _batched(self._items(), PAGE):
             reply = await self._scripts.run(check_consistency(action, PAGE, *page))
-            for problem in reply.problems:
-                yield Defect(*problem)
+            for defect in reply.problems:
+                yield defect
         async for events in _batched(self._keys("hg:event:"), PAGE):
             for defect in await self._check_events(events):
                 yield defect

@@ -49,7 +49,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "no text": Problem("{where} is missing, so there is nothing to send", advice=_CREATE_AGAIN),
     "no photo": Problem("{where} is missing, so there is no photo to send", advice=_CREATE_AGAIN),
     "early expiry": Problem("{where} would expire before the job ends", "the expiry was removed"),
-    "rows lost": Problem(
+    "missing rows": Problem(
         "rows are missing from {where}, so the export cannot continue", advice=_CREATE_AGAIN
     ),
     "never deleted": Problem("ended, but {where} is kept forever", "its expiry was set"),

@@ -17,6 +17,7 @@ import orjson
 import redis.asyncio as aredis
 
 from service.jobs.body_compression import BodyCompressor
+from service.jobs.consistency_problems import Defect
 from service.jobs.draft_encoding import dumps, encode_draft, encode_event_draft
 from service.jobs.lua.accept_events import accept_events
 from service.jobs.lua.add_event_jobs import add_event_jobs
@@ -30,7 +31,7 @@ from service.jobs.lua.prune import prune
 from service.jobs.lua.retry_job import retry_job
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import FINAL, JobDraft, Status, derived_id
-from service.jobs.replies import Acceptance, Creation, Finding, Preview, RetryReply
+from service.jobs.replies import Acceptance, Creation, Preview, RetryReply
 from service.photos.photo import Photo
 
 IDEMPOTENCY_MS: Final = 7 * 24 * 3600 * 1000
@@ -213,7 +214,7 @@ class Ledger:
             if reply.looked < PRUNE_BATCH:
                 return pruned
 
-    async def rescue_stranded(self, limit: int = RESCUE_LIMIT) -> list[Finding]:
+    async def rescue_stranded(self, limit: int = RESCUE_LIMIT) -> list[Defect]:
         """Find unfinished work that nothing would ever wake, and schedule its wake-up.
 
         A run continues where the previous one stopped, and ends after the last index or at the
@@ -225,11 +226,11 @@ class Ledger:
         Returns:
           What was found; every finding points to a bug or to lost data.
         """
-        found: list[Finding] = []
+        found: list[Defect] = []
         left, done = limit, False
         while left > 0 and not done:
             call = check_consistency("rescue", min(left, RESCUE_BATCH), *UNFINISHED_INDEXES)
             reply = await self._scripts.run(call)
             left, done = left - reply.checked, reply.done
-            found += [Finding(problem.id, problem.problem) for problem in reply.problems]
+            found += reply.problems
         return found

@@ -52,17 +52,3 @@ class Preview:
     reason: str | None
     earliest_ms: int
     person: bool
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One inconsistency that the rescue repaired.
-
-    Parameters:
-      id: The job or delivery.
-      problem: A key of consistency_problems.PROBLEMS: `orphaned` or `lease never expires` (nothing
-        would have continued it), `no record` or `wrong index` (the index was wrong).
-    """
-
-    id: str
-    problem: str

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import pytest
 
+from service.jobs.consistency_problems import PROBLEMS
 from service.jobs.model import FINAL, KINDS, Status
 from service.jobs.queries import JobFilter
 from tests.support.consistency import assert_repairable, assert_unrepairable, run_to_end
 from tests.support.invariants import ALARMS, diagnosis
 from tests.support.job_states import job_in
 from tests.support.ledger import DAY, SECOND, TIMES, LedgerHarness
+from tests.support.lua import FOLDER
 
 UNFINISHED: Final = [status for status in Status if status not in FINAL]
 #: The indexes that list a job; `str.format` fills in its status.
@@ -28,6 +31,12 @@ MEMBERS: Final = (
     *(f"hg:acct:shop:held:{kind}" for kind in KINDS),
     *ALARMS,
 )
+
+
+def test_every_problem_that_the_script_reports_is_explained() -> None:
+    text = (FOLDER / "check_consistency.lua").read_text()
+    reported = set(re.findall(r"'([a-z_]+(?: [a-z_]+)+|orphaned)'", text))
+    assert reported == set(PROBLEMS) - {"lost job"}  # which consistency_check.py finds itself
 
 
 @pytest.mark.parametrize("status", Status)

@@ -1,5 +1,3 @@
-"""Accept an event (accept_events.lua). GroupCommit runs many of these calls at once."""
-
 from __future__ import annotations
 
 from typing import Any
@@ -11,12 +9,7 @@ from service.jobs.replies import Acceptance
 
 
 def accept_events(envelope: str | bytes, body: bytes) -> ScriptCall[Acceptance]:
-    """Record an event with its jobs and their wake-ups, or find that it is known.
-
-    Parameters:
-      envelope: JSON, see `Ledger.accept`.
-      body: The raw body, compressed.
-    """
+    """Accept an event (accept_events.lua); GroupCommit runs many of these calls at once."""
     return ScriptCall("accept_events", (envelope, body), _acceptance)
 
 

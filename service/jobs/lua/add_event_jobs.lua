@@ -1,5 +1,6 @@
 -- Adds to a known event the jobs of rules that had made none.
--- ARGV   event (source:id), entries (JSON, a list of new jobs), notes (JSON)
+-- ARGV   event (source:id), entries (the new jobs: a JSON list, see draft_encoding.py), notes (what
+--        each rule made of the event, JSON)
 -- Reply  all job ids of the event (JSON), or false when the event is gone
 -- Keeps  a rule that has its job keeps that one: ids derive from event and rule.
 --- @include "create_job"

@@ -13,7 +13,7 @@ local FIRST_BATCH = 9
 local job, now = load_job(job_id), now_ms()
 -- The reply to this page may have been lost.
 if job and job.paged == fence then return FINAL[job.status] and job.status or 'more' end
-if not job or job.owner ~= owner or job.fence ~= fence or job.status ~= 'running' or
+if not is_claimed_by(job, owner, fence) or job.status ~= 'running' or
     tonumber(job.lease) <= now then
   return 'lost'
 end

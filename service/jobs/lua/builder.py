@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 from importlib import resources
@@ -57,7 +57,6 @@ class ScriptConfig:
 
     @classmethod
     def of(cls, settings: Settings, config: Config) -> ScriptConfig:
-        """Read the settings and the configuration."""
         return cls(
             lease=round(settings.lease_seconds * 1000),
             settle=round(settings.settle_seconds * 1000),
@@ -74,25 +73,41 @@ class Script:
     Parameters:
       library: The function library that it is part of.
       function: Its name there, for FCALL.
+      shebang: Its first line.
+      body: The other lines.
     """
 
     library: ScriptLibrary = field(repr=False)
-    name: str
     function: str
+    shebang: str
+    body: str = field(repr=False)
 
     @cached_property
     def text(self) -> str:
-        """Lua for EVAL.
+        """Lua for EVAL: the script, and what it includes.
 
         It always has a shebang: such a script is refused as a whole when memory is short, where
         one without would stop half way. So are functions.
         """
-        return self.library.eval_text(self.name)
+        # The body is a function of its own here, too: Lua allows 200 locals in each.
+        return (
+            f"{self.shebang}\nlocal run = {{}}\n{self.library.shared(self.body)}\n"
+            f"return (function()\n{_without_comments(self.body)}\nend)()"
+        )
 
     @cached_property
     def sha(self) -> str:
         """What EVALSHA calls it by."""
         return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    @property
+    def registration(self) -> str:
+        """Lua that makes it a function of its library."""
+        flags = to_lua(_FLAG.findall(self.shebang))
+        return (
+            f"redis.register_function{{function_name = '{self.function}', flags = {flags},"
+            f" callback = function(_, ARGV)\nrun = {{}}\n{_without_comments(self.body)}\nend}}"
+        )
 
 
 class ScriptLibrary:
@@ -104,28 +119,21 @@ class ScriptLibrary:
     """
 
     def __init__(self, config: str, bodies: Mapping[str, str]) -> None:
-        texts = "\0".join((config, *bodies.values(), *_shared_files().values()))
+        files = _lua_files("lib")
+        texts = "\0".join((config, *bodies.values(), *files.values()))
         #: Twelve hex digits that tell this release and configuration from others: processes of
         #: several may run at once, and each calls functions of its own.
         self.release: Final = hashlib.sha1(texts.encode(), usedforsecurity=False).hexdigest()[:12]
         #: A release drops the libraries of those that are gone by this prefix and their digits.
         self.name: Final = f"{LIBRARY_PREFIX}{self.release}_ledger"
-        own = f"{config}\nlocal RELEASE = {to_lua(self.release)}\n"
-        self._files = {**_shared_files(), "config": own}
-        self._bodies = bodies
+        self._files = {**files, "config": f"{config}\nlocal RELEASE = {to_lua(self.release)}\n"}
         self._scripts = {
-            name: Script(self, name, f"{LIBRARY_PREFIX}{self.release}_{name}") for name in bodies
+            name: Script(self, f"{LIBRARY_PREFIX}{self.release}_{name}", *_split(body))
+            for name, body in bodies.items()
         }
 
     def script(self, name: str) -> Script:
-        """One script.
-
-        Parameters:
-          name: The file's name without `.lua`.
-
-        Raises:
-          KeyError: There is no such script.
-        """
+        """The script of `name`.lua; raises KeyError if there is none."""
         return self._scripts[name]
 
     @cached_property
@@ -135,32 +143,14 @@ class ScriptLibrary:
         Everything is made once, when the library is loaded. What one run keeps for itself is in
         `run`, which is made anew in each.
         """
-        files = included("\n".join(self._bodies.values()), self._files)
-        functions = (self._function(script) for script in self._scripts.values())
-        shared = "\n".join(map(_without_comments, files.values()))
+        scripts = self._scripts.values()
+        shared = self.shared("\n".join(script.body for script in scripts))
+        functions = (script.registration for script in scripts)
         return "\n".join((f"#!lua name={self.name}", "local run", shared, *functions))
 
-    def eval_text(self, name: str) -> str:
-        """Lua for EVAL: one script, and what it includes.
-
-        Parameters:
-          name: The script's.
-        """
-        shebang, body = _split(self._bodies[name])
-        shared = "\n".join(map(_without_comments, included(body, self._files).values()))
-        # The body is a function of its own here, too: Lua allows 200 locals in each.
-        return (
-            f"{shebang}\nlocal run = {{}}\n{shared}\n"
-            f"return (function()\n{_without_comments(body)}\nend)()"
-        )
-
-    def _function(self, script: Script) -> str:
-        shebang, body = _split(self._bodies[script.name])
-        flags = to_lua(_FLAG.findall(shebang))
-        return (
-            f"redis.register_function{{function_name = '{script.function}', flags = {flags},"
-            f" callback = function(_, ARGV)\nrun = {{}}\n{_without_comments(body)}\nend}}"
-        )
+    def shared(self, text: str) -> str:
+        """The files that a text includes, without comments."""
+        return "\n".join(map(_without_comments, included(text, self._files).values()))
 
 
 def included(text: str, files: Mapping[str, str]) -> dict[str, str]:
@@ -174,24 +164,19 @@ def included(text: str, files: Mapping[str, str]) -> dict[str, str]:
       KeyError: A file that is included does not exist.
     """
     found: dict[str, str] = {}
-
-    def include(names: Sequence[str]) -> None:
-        for name in names:
-            if name not in found:
-                include(_INCLUDE.findall(files[name]))
-                found[name] = files[name]
-
-    include(_INCLUDE.findall(text))
+    for name in _INCLUDE.findall(text):
+        found |= included(files[name], files) | {name: files[name]}
     return found
 
 
 def script_library(config: ScriptConfig) -> ScriptLibrary:
-    """The scripts of this release for a configuration.
-
-    Parameters:
-      config: What the scripts work with.
-    """
+    """The scripts of this release for a configuration."""
     return _library_of(generated_config(config))
+
+
+@lru_cache(maxsize=8)
+def _library_of(config: str) -> ScriptLibrary:
+    return ScriptLibrary(config, _lua_files(""))
 
 
 def build_script(body: str, config: ScriptConfig, *, name: str = "body") -> Script:
@@ -206,29 +191,37 @@ def build_script(body: str, config: ScriptConfig, *, name: str = "body") -> Scri
 
 
 def generated_config(config: ScriptConfig) -> str:
-    """The text in place of lib/config.lua, without RELEASE.
-
-    Parameters:
-      config: What the scripts work with.
-    """
-    return f"{_constants(config)}\n{config.limits.as_lua()}"
-
-
-@lru_cache(maxsize=8)
-def _library_of(config: str) -> ScriptLibrary:
-    return ScriptLibrary(config, _script_files())
+    """The text in place of lib/config.lua, without RELEASE."""
+    settings: LuaValue = {
+        "lease": config.lease,
+        "settle": config.settle,
+        "keep": config.keep,
+        "keep_bodies": config.keep_bodies,
+        "recheck": RECHECK_MS,
+        "repeats": config.limits.repeat_ms,
+        "namespace": NAMESPACE,
+        "actors": {
+            kind: {"queue": route.queue, "name": route.actor} for kind, route in ROUTES.items()
+        },
+    }
+    allowed: LuaValue = {
+        str(origin): {str(to): True for to in sorted(next_statuses)}
+        for origin, next_statuses in TRANSITIONS.items()
+    }
+    is_folded = dict.fromkeys(FOLDED, True)
+    return "\n".join(
+        (
+            f"local CONF = {to_lua(settings)}",
+            f"local ALLOWED = {to_lua(allowed)}",
+            f"local BLANK = {to_lua(BLANK)}",
+            f"local FOLDED, IS_FOLDED = {to_lua(FOLDED)}, {to_lua(is_folded)}",
+            f"local PIECE, MOST_PIECES = {PIECE}, {MOST_PIECES}",
+            config.limits.as_lua(),
+        )
+    )
 
 
 @cache
-def _script_files() -> Mapping[str, str]:
-    return _lua_files("")
-
-
-@cache
-def _shared_files() -> Mapping[str, str]:
-    return _lua_files("lib")
-
-
 def _lua_files(folder: str) -> Mapping[str, str]:
     """The text of each `.lua` file of a folder, by its name without the suffix, in order."""
     entries = sorted((_FOLDER / folder).iterdir(), key=lambda entry: entry.name)
@@ -249,31 +242,3 @@ def _split(text: str) -> tuple[str, str]:
 
 def _without_comments(text: str) -> str:
     return _COMMENT.sub("", text).strip()
-
-
-def _constants(config: ScriptConfig) -> str:
-    settings: LuaValue = {
-        "lease": config.lease,
-        "settle": config.settle,
-        "keep": config.keep,
-        "keep_bodies": config.keep_bodies,
-        "recheck": RECHECK_MS,
-        "repeats": config.limits.repeat_ms,
-        "namespace": NAMESPACE,
-        "actors": {
-            kind: {"queue": route.queue, "name": route.actor} for kind, route in ROUTES.items()
-        },
-    }
-    allowed: LuaValue = {
-        str(origin): {str(each): True for each in sorted(to)} for origin, to in TRANSITIONS.items()
-    }
-    is_folded = dict.fromkeys(FOLDED, True)
-    return "\n".join(
-        (
-            f"local CONF = {to_lua(settings)}",
-            f"local ALLOWED = {to_lua(allowed)}",
-            f"local BLANK = {to_lua(BLANK)}",
-            f"local FOLDED, IS_FOLDED = {to_lua(FOLDED)}, {to_lua(is_folded)}",
-            f"local PIECE, MOST_PIECES = {PIECE}, {MOST_PIECES}",
-        )
-    )

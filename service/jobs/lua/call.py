@@ -29,7 +29,6 @@ def word(reply: bytes) -> Any:
     return reply.decode()
 
 
-def flat_to_dict(flat: list[bytes]) -> dict[str, str]:
+def hash_of(flat: list[bytes]) -> dict[bytes, bytes]:
     """Read a hash that a script replies as name, value, name, value ..."""
-    pairs = zip(flat[::2], flat[1::2], strict=True)
-    return {name.decode(): value.decode() for name, value in pairs}
+    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -1,5 +1,3 @@
-"""Cancel a job (cancel_job.lua)."""
-
 from __future__ import annotations
 
 from typing import Literal
@@ -10,14 +8,5 @@ CancelReply = Literal["ok", "asked", "late", "none"]
 
 
 def cancel_job(job_id: str, by: str) -> ScriptCall[CancelReply]:
-    """Cancel a job that has written nothing.
-
-    Parameters:
-      job_id: The job.
-      by: Who asks.
-
-    Returns:
-      A call that replies `ok`; `asked` (it runs, and stops before its write); `late` (its write
-      may have happened, or it has ended); `none` (it is not known).
-    """
+    """Cancel a job that has written nothing (cancel_job.lua)."""
     return ScriptCall("cancel_job", (job_id, by), word)

@@ -160,10 +160,7 @@ end
 local function check_job(id)
   local job = read_and_report(id, JOB_SHAPE)
   if not job then return end
-  for _, index in ipairs({'hg:jobs', 'hg:jobs:status:' .. job.status,
-      'hg:jobs:account:' .. job.account, 'hg:jobs:kind:' .. job.kind}) do
-    must_be_listed(job, index, job.seq, 'not indexed')
-  end
+  for _, index in ipairs(lists_of(job)) do must_be_listed(job, index, job.seq, 'not indexed') end
   if FINAL[job.status] then check_ended(job) else check_unended(job) end
 end
 
@@ -218,7 +215,7 @@ local function check_account(account)
     return
   end
   local is_hash, job = pcall(load_job, holder)
-  if is_hash and job and is_of_newer_release(job) then return end
+  if is_hash and job and is_newer(job) then return end
   if not (is_hash and job and job.status) or FINAL[job.status] then
     return report(account, 'stale turn', holder, grant)
   end

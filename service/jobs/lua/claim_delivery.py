@@ -1,15 +1,14 @@
-"""Claim a delivery that is due (claim_delivery.lua)."""
-
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from service.jobs.lua.call import ScriptCall, flat_to_dict
+from service.jobs.lua.call import ScriptCall, hash_of
+from service.redis.decoding import decode_fields
 
 
 class ClaimedDelivery(NamedTuple):
-    """A delivery that was claimed.
+    """A claimed delivery.
 
     Parameters:
       fence: Number of this claim: an older one can change nothing any more.
@@ -23,15 +22,7 @@ class ClaimedDelivery(NamedTuple):
 
 
 def claim_delivery(delivery_id: str, owner: str) -> ScriptCall[ClaimedDelivery | None]:
-    """Claim a delivery.
-
-    Parameters:
-      delivery_id: The delivery.
-      owner: Unique to this claim.
-
-    Returns:
-      A call that replies the claim; None when there is nothing to do now.
-    """
+    """Claim a delivery that is due (claim_delivery.lua); None if there is nothing to do now."""
     return ScriptCall("claim_delivery", (delivery_id, owner), _claimed)
 
 
@@ -39,4 +30,4 @@ def _claimed(reply: list[Any]) -> ClaimedDelivery | None:
     verdict, fence, flat, payload = reply
     if verdict == b"none":
         return None
-    return ClaimedDelivery(int(fence), flat_to_dict(flat), payload)
+    return ClaimedDelivery(fence, decode_fields(hash_of(flat)), payload)

@@ -74,11 +74,8 @@ local function budgets(account)
   for limit in pairs(config_of(account).limits) do
     local per_hour, per_day = budgets_of(account, limit, now)
     local key = spent_key(account, limit)
-    local function used(span)
-      return redis.call('ZCOUNT', key, '(' .. digits(now - span), '+inf')
-    end
-    found[limit] = {hour = {used = used(HOUR), limit = per_hour},
-      day = {used = used(DAY), limit = per_day}}
+    found[limit] = {hour = {used = spent_in(key, HOUR, now), limit = per_hour},
+      day = {used = spent_in(key, DAY, now), limit = per_day}}
   end
   return found
 end

@@ -6,7 +6,7 @@
 --        resume    end its holds and cooldowns, or those of one kind
 --        answer    end its hold, if it is one of `note`
 --        go_on     only release jobs that nothing holds any more
--- Reply  how many held jobs were released
+-- Reply  how many held jobs were released; there may be more when it is `limit`
 -- Keeps  a resumed account has neither hold nor cooldown, and its held jobs wait in the account
 --        queue in order. A hold that comes while a resume goes on is not ended by it.
 --- @include "account_queue"

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- Ends a claimed job.
--- ARGV   job_id, owner, fence, status (final), result (JSON or ''), failure (JSON or ''), why,
---        written (what its write is known by at Instagram, '' where nothing else could be taken
---        for it), reads (calls that served it since the last step)
+-- ARGV   job_id, owner, fence, status (final), result (JSON or ''), failure (JSON or ''), why (a
+--        word for its timeline), written (what its write is known by at Instagram, '' where
+--        nothing else could be taken for it), reads (calls that served it since the last step)
 -- Reply  ok | lost | taken (`written` belongs to another job: nothing was changed)
 -- Keeps  only the holder of the claim ends a job; state, delivery, wake-up and the account's next
 --        turn are one step.
@@ -10,8 +10,7 @@
 --- @include "finalize"
 local job_id, owner, fence, status, result, failure, why, written, reads = unpack(ARGV)
 local job, now = load_job(job_id), now_ms()
-if not job or job.owner ~= owner or job.fence ~= fence or not FINAL[status] or
-    not is_allowed(job, status) then
+if not is_claimed_by(job, owner, fence) or not FINAL[status] or not is_allowed(job, status) then
   return 'lost'
 end
 if written ~= '' then

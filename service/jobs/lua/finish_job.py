@@ -1,5 +1,3 @@
-"""End a claimed job (finish_job.lua)."""
-
 from __future__ import annotations
 
 from typing import Literal
@@ -20,23 +18,6 @@ def finish_job(  # noqa: PLR0913, PLR0917 - as the script has them
     written: str,
     reads: int,
 ) -> ScriptCall[FinishReply]:
-    """End a job and record its delivery in the same step.
-
-    Parameters:
-      job_id: The job.
-      owner: As it was claimed.
-      fence: As it was claimed.
-      status: A final one.
-      result: What it left behind (JSON); '' for nothing.
-      failure: Why it failed (JSON); '' where it did not.
-      why: A word for its timeline.
-      written: What its write is known by at Instagram; '' where nothing else could be taken for
-        it.
-      reads: Calls that served the job since its last step.
-
-    Returns:
-      A call that replies `ok`; `lost` when the claim no longer held; `taken` when `written`
-      belongs to another job. Only `ok` changed anything.
-    """
+    """End a claimed job (finish_job.lua)."""
     args = (job_id, owner, fence, status, result, failure, why, written, reads)
     return ScriptCall("finish_job", args, word)

@@ -14,7 +14,7 @@ local function get(target, patience)
   if in_flight and in_flight.status ~= 'running' then
     why, till, since = lookups_blocked_by(in_flight.account, now, tonumber(patience))
   end
-  return lookup_state(target, in_flight, why, till, since, now)
+  return lookup_state(target, now, in_flight, why, till, since)
 end
 
 local states = {}

@@ -30,19 +30,18 @@ local function start(target, account, job)
 end
 
 local function get_or_start(target, fresh_ms, entry, accounts, patience)
-  if is_settled(target, fresh_ms) then return lookup_state(target, nil, nil, nil, nil, now) end
+  if is_settled(target, fresh_ms) then return lookup_state(target, now) end
   local in_flight = job_in_flight(target)
   if in_flight and (in_flight.status == 'running' or
       not lookups_blocked_by(in_flight.account, now, patience)) then
-    return lookup_state(target, in_flight, nil, nil, nil, now)
+    return lookup_state(target, now, in_flight)
   end
   local account, why, till, since = pick_account(words_of(accounts), now, patience)
   if not account then
-    return lookup_state(target, in_flight, why or 'no_account', till, since, now)
+    return lookup_state(target, now, in_flight, why or 'no_account', till, since)
   end
   if in_flight then finalize(in_flight, 'canceled', now, 'lookup', 'moved to another account') end
-  local job = start(target, account, cjson.decode(entry))
-  return lookup_state(target, job, nil, nil, nil, now)
+  return lookup_state(target, now, start(target, account, cjson.decode(entry)))
 end
 
 local states = {}

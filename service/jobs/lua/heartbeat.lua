@@ -12,8 +12,6 @@ local FIRST_CLAIM = 2
 local now = now_ms()
 local lost, done = {}, 0
 
-local function is_delivery(id) return string.sub(id, 1, 4) == 'dlv_' end
-
 local function record_key(id) return (is_delivery(id) and 'hg:dlv:' or 'hg:job:') .. id end
 
 local function renew(id, owner, fence)

@@ -7,8 +7,8 @@ without a read, and no stale copy of them is left in the store.
 from __future__ import annotations
 
 import datetime
-import itertools
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -16,10 +16,11 @@ from zoneinfo import ZoneInfo
 
 from service.config.config import Config
 from service.config.models import Account
-from service.config.pacing import NEW_ACCOUNT, PACE_KINDS, Pace, PaceKind, Pacing
+from service.config.pacing import DEFAULTS, NEW_ACCOUNT, PACE_KINDS, Pace, PaceKind, Pacing
 from service.jobs.lua.literals import LuaValue, to_lua
 
-_DAY_MS: Final = 24 * 3600 * 1000
+_MINUTE_MS: Final = 60 * 1000
+_DAY_MS: Final = 24 * 60 * _MINUTE_MS
 #: No process lives for so long, so it never runs out of clock changes.
 _ZONE_YEARS: Final = 4
 
@@ -74,8 +75,10 @@ class Limits:
     def of(cls, config: Config) -> Limits:
         """Read the configuration; accounts that it does not name get the default limits."""
         return cls(
-            accounts={name: _of(each, config.pacing) for name, each in config.accounts.items()},
-            default=AccountLimits(_paces(Pacing())),
+            accounts={
+                name: _of(account, config.pacing) for name, account in config.accounts.items()
+            },
+            default=AccountLimits(DEFAULTS),
             repeat_ms=config.pacing.repeat_days * _DAY_MS,
         )
 
@@ -85,9 +88,9 @@ class Limits:
         They are functions and not tables because, where scripts run by EVAL, every run would make
         the tables of all accounts anew, and most runs ask for one.
         """
-        zones = {each.quiet.zone for each in self.accounts.values() if each.quiet}
-        configs = {name: _as_table(each) for name, each in self.accounts.items()}
-        clocks: dict[str, LuaValue] = {zone: clock_changes(zone) for zone in sorted(zones)}
+        zones = {account.quiet.zone for account in self.accounts.values() if account.quiet}
+        configs = {name: _as_table(account) for name, account in self.accounts.items()}
+        clocks = {zone: clock_changes(zone) for zone in sorted(zones)}
         return "\n".join(
             (
                 _lua_function("account_config", "account", configs, _as_table(self.default)),
@@ -100,27 +103,23 @@ UNLIMITED: Final = Limits()
 
 
 def _of(account: Account, pacing: Pacing) -> AccountLimits:
+    own, since = pacing.with_overrides(account.pacing), account.since
     return AccountLimits(
-        paces=_paces(pacing.with_overrides(account.pacing)),
-        since_ms=None if account.since is None else _midnight_ms(account.since),
+        paces={kind: own.pace(kind) for kind in PACE_KINDS},
+        since_ms=None if since is None else _midnight_ms(since.year, since.month, since.day),
         quiet=_quiet(account),
         callback=account.callback,
     )
 
 
-def _paces(pacing: Pacing) -> dict[PaceKind, Pace]:
-    return {kind: pacing.pace(kind) for kind in PACE_KINDS}
-
-
-def _midnight_ms(day: datetime.date) -> int:
-    midnight = datetime.datetime.combine(day, datetime.time(), datetime.UTC)
-    return round(midnight.timestamp() * 1000)
+def _midnight_ms(year: int, month: int, day: int) -> int:
+    return round(datetime.datetime(year, month, day, tzinfo=datetime.UTC).timestamp()) * 1000
 
 
 def _quiet(account: Account) -> QuietHours | None:
     if account.quiet_hours is None:
         return None
-    begin, end = (_minutes(clock) for clock in account.quiet_hours)
+    begin, end = map(_minutes, account.quiet_hours)
     return QuietHours(begin, end, account.timezone)
 
 
@@ -143,21 +142,19 @@ def _lua_function(
 
 def _as_table(limits: AccountLimits) -> dict[str, LuaValue]:
     """One account's limits as lib/config.lua documents them."""
-    table: dict[str, LuaValue] = {
-        "limits": {kind: _limit(kind, pace) for kind, pace in limits.paces.items()}
+    quiet = limits.quiet
+    hours: LuaValue = None
+    if quiet is not None:
+        hours = {"from": quiet.begin, "to": quiet.end, "zone": quiet.zone}
+    return {
+        "limits": {kind: _limit(pace, NEW_ACCOUNT[kind]) for kind, pace in limits.paces.items()},
+        "since": limits.since_ms,
+        "quiet": hours,
+        "callback": limits.callback,
     }
-    if limits.since_ms is not None:
-        table["since"] = limits.since_ms
-    if limits.quiet is not None:
-        quiet = limits.quiet
-        table["quiet"] = {"from": quiet.begin, "to": quiet.end, "zone": quiet.zone}
-    if limits.callback is not None:
-        table["callback"] = limits.callback
-    return table
 
 
-def _limit(kind: PaceKind, pace: Pace) -> dict[str, LuaValue]:
-    new = NEW_ACCOUNT[kind]
+def _limit(pace: Pace, new: Pace) -> dict[str, LuaValue]:
     return {
         "gap": [round(1000 * seconds) for seconds in pace.gap_seconds],
         "per_hour": pace.per_hour,
@@ -179,36 +176,23 @@ def clock_changes(zone: str) -> tuple[tuple[int, int], ...]:
     Returns:
       Pairs of unix ms and the offset from UTC (ms) that holds from then on, in order.
     """
-    start = datetime.datetime(
-        datetime.datetime.now(datetime.UTC).year - 1, 1, 1, tzinfo=datetime.UTC
-    )
-    days = [start + datetime.timedelta(days=day) for day in range(366 * _ZONE_YEARS)]
-    return tuple(_changes(ZoneInfo(zone), days))
+    tz = ZoneInfo(zone)
+    start = _midnight_ms(datetime.datetime.now(datetime.UTC).year - 1, 1, 1)
+    changes = [(start, _offset_ms(tz, start))]
+    for day in range(start, start + 366 * _ZONE_YEARS * _DAY_MS, _DAY_MS):
+        offset = _offset_ms(tz, day + _DAY_MS)
+        if offset != changes[-1][1]:
+            changes.append((_moment_of_change(tz, day, offset), offset))
+    return tuple(changes)
 
 
-def _changes(zone: ZoneInfo, days: list[datetime.datetime]) -> Iterator[tuple[int, int]]:
-    offset = _offset_ms(zone, days[0])
-    yield round(days[0].timestamp() * 1000), offset
-    for earlier, later in itertools.pairwise(days):
-        if _offset_ms(zone, later) != offset:
-            offset = _offset_ms(zone, later)
-            yield _moment_of_change(zone, earlier, later), offset
+def _moment_of_change(zone: ZoneInfo, day: int, offset: int) -> int:
+    """The minute (unix ms) of a day, which begins at `day`, from which an offset holds."""
+    minutes = range(day, day + _DAY_MS, _MINUTE_MS)
+    index = bisect_left(minutes, True, key=lambda ms: _offset_ms(zone, ms) == offset)
+    return day + index * _MINUTE_MS
 
 
-def _moment_of_change(zone: ZoneInfo, earlier: datetime.datetime, later: datetime.datetime) -> int:
-    """The minute between two moments from which the later one's offset holds."""
-    low, high = 0, round((later - earlier).total_seconds() // 60)
-    while high - low > 1:
-        middle = (low + high) // 2
-        moment = earlier + datetime.timedelta(minutes=middle)
-        if _offset_ms(zone, moment) == _offset_ms(zone, later):
-            high = middle
-        else:
-            low = middle
-    moment = earlier + datetime.timedelta(minutes=high)
-    return round(moment.timestamp() // 60 * 60_000)
-
-
-def _offset_ms(zone: ZoneInfo, moment: datetime.datetime) -> int:
-    offset = moment.astimezone(zone).utcoffset()
-    return 0 if offset is None else round(offset.total_seconds() * 1000)
+def _offset_ms(zone: ZoneInfo, ms: int) -> int:
+    offset = datetime.datetime.fromtimestamp(ms / 1000, zone).utcoffset() or datetime.timedelta()
+    return round(offset.total_seconds() * 1000)

@@ -1,5 +1,3 @@
-"""Tell what would become of a job (preview_job.lua)."""
-
 from __future__ import annotations
 
 from typing import Any
@@ -9,12 +7,7 @@ from service.jobs.replies import Preview
 
 
 def preview_job(entry: str, pk: str) -> ScriptCall[Preview]:
-    """Tell what would become of a job now, without creating it.
-
-    Parameters:
-      entry: The job (JSON, see draft_encoding.py).
-      pk: The recipient's user id; '' for unknown.
-    """
+    """Tell what would happen to a job now, without creating it (preview_job.lua)."""
     return ScriptCall("preview_job", (entry, pk), _preview)
 
 

@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- Drops records that have been kept long enough.
 -- ARGV   limit (the most entries to look at; a job and its deliveries are one)
--- Reply  {how many entries were looked at, how many records were dropped}
+-- Reply  {how many entries were looked at (there may be more when it is the limit), how many
+--        records were dropped}
 -- Keeps  only ended records are dropped, and they leave every index when they are.
 --- @include "follower_pages"
 --- @include "deliveries"
@@ -20,10 +21,7 @@ end
 local function prune_job(id)
   local job = load_job(id)
   if not job or not FINAL[job.status] then return end
-  for _, index in ipairs({'hg:jobs', 'hg:jobs:status:' .. job.status,
-      'hg:jobs:account:' .. job.account, 'hg:jobs:kind:' .. job.kind}) do
-    redis.call('ZREM', index, id)
-  end
+  for _, index in ipairs(lists_of(job)) do redis.call('ZREM', index, id) end
   redis.call('DEL', 'hg:job:' .. id, 'hg:jobtext:' .. id, 'hg:jobphoto:' .. id, 'hg:jobtl:' .. id)
   if is_follower_export(job) then redis.call('UNLINK', rows_key(id), seen_key(id)) end
   dropped = dropped + 1
@@ -46,7 +44,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'hg:retention', '-inf', now, 'LI
   redis.call('ZREM', 'hg:retention', id)
   if string.find(id, ':', 1, true) then
     prune_event(id)
-  elseif string.sub(id, 1, 4) == 'dlv_' then
+  elseif is_delivery(id) then
     prune_delivery(id)
   else
     prune_job(id)

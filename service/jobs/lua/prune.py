@@ -1,32 +1,17 @@
-"""Drop records that have been kept long enough (prune.lua)."""
-
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from service.jobs.lua.call import ScriptCall
 
 
 class PruneReply(NamedTuple):
-    """What one call did.
-
-    Parameters:
-      looked: How many entries it looked at; there may be more when it is the limit.
-      dropped: How many records it dropped.
-    """
+    """How many entries were looked at, and how many records were dropped."""
 
     looked: int
     dropped: int
 
 
 def prune(limit: int) -> ScriptCall[PruneReply]:
-    """Drop records whose time is over.
-
-    Parameters:
-      limit: The most entries to look at; a job and its deliveries are one.
-    """
-    return ScriptCall("prune", (limit,), _reply)
-
-
-def _reply(reply: list[Any]) -> PruneReply:
-    return PruneReply(*map(int, reply))
+    """Drop records whose retention has ended (prune.lua)."""
+    return ScriptCall("prune", (limit,), lambda counts: PruneReply(*counts))

@@ -1,20 +1,16 @@
-"""Search the audit log for one account (read_audit_log.lua)."""
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from service.jobs.lua.call import ScriptCall, flat_to_dict
+from service.jobs.lua.call import ScriptCall, hash_of
+from service.redis.decoding import decode_fields
 
 
 class AuditSlice(NamedTuple):
-    """What a part of the log has of an account.
+    """Whether the log ends here, the id of the last entry looked at, and the entries found.
 
-    Parameters:
-      done: Whether the log ends here.
-      last: Id of the last entry that was looked at; '' for none.
-      entries: Id and fields of each, newest first.
+    Each entry is its id and its fields, newest first; `last` is '' if there was none.
     """
 
     done: bool
@@ -23,18 +19,11 @@ class AuditSlice(NamedTuple):
 
 
 def read_audit_log(account: str, start: str, scan: int, limit: int) -> ScriptCall[AuditSlice]:
-    """Search a part of the log, newest first.
-
-    Parameters:
-      account: Whose entries to find.
-      start: `+` for the newest, or an id with `(` before it to go on behind it.
-      scan: The most entries to look at.
-      limit: The most entries to find.
-    """
+    """Search a part of the audit log for one account (read_audit_log.lua)."""
     return ScriptCall("read_audit_log", (account, start, scan, limit), _slice)
 
 
 def _slice(reply: list[Any]) -> AuditSlice:
     done, last, rows = reply
-    entries = [(name.decode(), flat_to_dict(flat)) for name, flat in rows]
+    entries = [(entry_id.decode(), decode_fields(hash_of(flat))) for entry_id, flat in rows]
     return AuditSlice(bool(done), last.decode(), entries)

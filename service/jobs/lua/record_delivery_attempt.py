@@ -1,5 +1,3 @@
-"""Record how an attempt at a delivery ended (record_delivery_attempt.lua)."""
-
 from __future__ import annotations
 
 from typing import Literal
@@ -16,19 +14,6 @@ def record_delivery_attempt(
     charge: Literal["counts", "free", "deferred"],
     attempt: str,
 ) -> ScriptCall[Literal["ok", "lost"]]:
-    """Record an attempt, or that none was made, and what comes next.
-
-    Parameters:
-      delivery_id: The delivery.
-      owner: As it was claimed.
-      fence: As it was claimed.
-      to: `pending` when another attempt follows.
-      delay: From now until then, in ms.
-      charge: Whether the attempt counts; `deferred` when none was made.
-      attempt: What to show of it (JSON); '' for `deferred`.
-
-    Returns:
-      A call that replies `ok`, or `lost` when the claim no longer held: then nothing was written.
-    """
+    """Record an attempt at a delivery, or that none was made (record_delivery_attempt.lua)."""
     args = (delivery_id, owner, fence, to, delay, charge, attempt)
     return ScriptCall("record_delivery_attempt", args, word)

@@ -12,7 +12,7 @@
 --- @include "finalize"
 local job_id, owner, fence, pk, context, facts = unpack(ARGV)
 local job, now = load_job(job_id), now_ms()
-if not job or job.owner ~= owner or job.fence ~= fence or job.status ~= 'running' or
+if not is_claimed_by(job, owner, fence) or job.status ~= 'running' or
     tonumber(job.lease) <= now then
   return 'lost'
 end

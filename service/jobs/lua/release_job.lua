@@ -1,11 +1,12 @@
 #!lua flags=allow-oom
 -- Gives a claimed job back unfinished.
--- ARGV   job_id, owner, fence, to (queued | waiting | held | sending), reason, delay (ms until it
---        is due; for held 0 is never; queued is at once), charge (counts: it was an attempt, or,
---        to sending, a verification lookup that found nothing; failed: a verification lookup that
---        failed; free: it was not the job's doing), effect (JSON, what it means for the account:
---        {hold} or {cool, kind, ms, again: 'double' | 'widen' | nil}), reads (calls that served it
---        since the last step), sent ('unsent' when its write certainly never left)
+-- ARGV   job_id, owner, fence, to (queued | waiting | held | sending), reason (a word for its wait
+--        and its timeline), delay (ms until it is due; for held 0 is never; queued is at once),
+--        charge (counts: it was an attempt, or, to sending, a verification lookup that found
+--        nothing; failed: a verification lookup that failed; free: it was not the job's doing),
+--        effect (JSON, what it means for the account: {hold} or {cool, kind, ms, again: 'double' |
+--        'widen' | nil}), reads (calls that served it since the last step), sent ('unsent' when its
+--        write certainly never left)
 -- Reply  ok | lost | ended (it was canceled or expired meanwhile)
 -- Keeps  out of `sending` only when the write is known not to have happened (the caller's word);
 --        `sending` to `sending` keeps the intent for a later verification lookup.
@@ -16,18 +17,14 @@ local job_id, owner, fence, to, reason, delay, charge, effect, reads, sent = unp
 local job, now = load_job(job_id), now_ms()
 local due = now + delay
 
-local function is_claim_held()
-  return job and job.owner == owner and job.fence == fence and
-    (job.status == 'running' or job.status == 'sending')
-end
-
 -- No job ends here, and only record_intent.lua makes a job `sending`.
 local function may_go()
   if to == 'sending' then return job.status == 'sending' end
-  return not FINAL[to] and is_allowed(job, to)
+  return (job.status == 'running' or job.status == 'sending') and not FINAL[to] and
+    is_allowed(job, to)
 end
 
-if not is_claim_held() or not may_go() then return 'lost' end
+if not is_claimed_by(job, owner, fence) or not may_go() then return 'lost' end
 local effects = cjson.decode(effect)
 
 -- A cooldown that follows the last one closely is longer: `double` up to a day; `widen` is for the

@@ -1,5 +1,3 @@
-"""Store what a process has measured of itself (report_process.lua)."""
-
 from __future__ import annotations
 
 from service.jobs.lua.call import ScriptCall
@@ -13,19 +11,7 @@ def report_process(
     subscribers: int,
     *counters: tuple[str, int],
 ) -> ScriptCall[None]:
-    """Store a report.
-
-    Parameters:
-      process: Name of the process.
-      tier: `web` or `worker`.
-      valid: For how long the report is valid, in ms; 0 when the process ends.
-      peak_us: The longest that its event loop was late lately, in microseconds.
-      subscribers: How many clients listen to it live.
-      counters: Name of each and by how much it grew.
-    """
-    flat = [part for counter in counters for part in counter]
-    return ScriptCall("report_process", (process, tier, valid, peak_us, subscribers, *flat), _none)
-
-
-def _none(_reply: object) -> None:
-    return None
+    """Store what a process has measured of itself (report_process.lua)."""
+    flat = (part for counter in counters for part in counter)
+    args = (process, tier, valid, peak_us, subscribers, *flat)
+    return ScriptCall("report_process", args, lambda _reply: None)

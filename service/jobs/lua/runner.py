@@ -9,20 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Generator, Sequence
-from functools import cached_property
 from typing import Any, Final, TypeVar, cast
 
 import redis
 import redis.asyncio as aredis
 from redis.exceptions import NoScriptError, ResponseError
 
-from service.jobs.lua.builder import (
-    LIBRARY_PREFIX,
-    Script,
-    ScriptConfig,
-    ScriptLibrary,
-    script_library,
-)
+from service.jobs.lua.builder import LIBRARY_PREFIX, Script, ScriptConfig, script_library
 from service.jobs.lua.call import Argument, ScriptCall
 
 #: For how long a store that refused functions is not asked for them again: some allow none, and
@@ -90,12 +83,9 @@ class ScriptProtocol:
 def is_unknown(reply: object) -> bool:
     """Whether a reply says that the store does not know a script in this form: nothing was run."""
     return isinstance(reply, NoScriptError) or (
-        isinstance(reply, ResponseError) and (_is_missing(reply) or _is_forbidden(reply))
+        isinstance(reply, ResponseError)
+        and ("Function not found" in str(reply) or _is_forbidden(reply))
     )
-
-
-def _is_missing(error: ResponseError) -> bool:
-    return "Function not found" in str(error)
 
 
 def _is_forbidden(error: ResponseError) -> bool:
@@ -119,7 +109,7 @@ class Scripts:
 
     def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self._client = client
-        self._script_config = script_config
+        self._library = script_library(script_config)
         self.protocol: Final = ScriptProtocol()
 
     async def run(self, call: ScriptCall[T]) -> T:
@@ -131,15 +121,7 @@ class Scripts:
         return call.parse(await self.send(self.script(call.name), call.args))
 
     async def send(self, script: Script, args: Sequence[Argument]) -> Any:
-        """Run a script.
-
-        Parameters:
-          script: Which one.
-          args: Its ARGV.
-
-        Returns:
-          The reply: bytes, ints and lists of them.
-        """
+        """Run a script; its reply is made of bytes, ints and lists of them."""
         exchange, reply = self.protocol.exchange(script, args), None
         try:
             while True:
@@ -148,16 +130,8 @@ class Scripts:
             return end.value
 
     def script(self, name: str) -> Script:
-        """One script.
-
-        Parameters:
-          name: The file's name without `.lua`.
-        """
+        """The script of `name`.lua."""
         return self._library.script(name)
-
-    @cached_property
-    def _library(self) -> ScriptLibrary:
-        return script_library(self._script_config)
 
     async def _reply_to(self, command: Command) -> Any:
         """Send one command; redis-py's own way takes twice as long.
@@ -189,11 +163,7 @@ class SyncScripts:
         self._protocol = ScriptProtocol()
 
     def run(self, call: ScriptCall[T]) -> T:
-        """Make a call.
-
-        Raises:
-          redis.exceptions.RedisError: The store did not answer, or refused the call.
-        """
+        """Make a call; errors as those of `Scripts.run`."""
         return call.parse(self._send(self._library.script(call.name), call.args))
 
     def _send(self, script: Script, args: Sequence[Argument]) -> Any:
@@ -216,18 +186,13 @@ async def drop_unused(client: aredis.Redis) -> int:
     library that is dropped too early (its process was frozen for a day) is loaded again at its
     next call. The release before this one had a library for each script; they are dropped, too.
 
-    Parameters:
-      client: The event loop's client.
-
     Returns:
       How many were dropped.
     """
     seconds, _ = await client.time()
     long_ago = (seconds - UNUSED_SECONDS) * 1000
     gone = cast("list[bytes]", await client.zrange(RELEASES, 0, long_ago, byscore=True))
-    dropped = 0
-    for release in gone:
-        dropped += await _drop(client, release.decode())
+    dropped = sum([await _drop(client, release.decode()) for release in gone])
     await client.zremrangebyscore(RELEASES, 0, long_ago)
     return dropped
 

@@ -8,9 +8,7 @@
 --- @include "suppression"
 local job_id, owner, fence, jpeg, facts, sha256 = unpack(ARGV)
 local job, now = load_job(job_id), now_ms()
-if not job or job.owner ~= owner or job.fence ~= fence or job.status ~= 'running' then
-  return 'lost'
-end
+if not is_claimed_by(job, owner, fence) or job.status ~= 'running' then return 'lost' end
 keep_photo(job.id, jpeg, 0, now)
 set_fields(job, {photo = facts, text_hash = content_hash(sha256)})
 return 'ok'

@@ -25,5 +25,6 @@ def test_a_value_is_unchanged_in_lua(store: redis.Redis, value: LuaValue) -> Non
     assert json.loads(read) == value
 
 
-def test_keys_are_quoted_only_if_necessary() -> None:
-    assert to_lua({"gap": [1, 2], "end": True}) == "{gap = {1, 2}, ['end'] = true}"
+def test_a_field_that_is_none_does_not_exist_in_lua(store: redis.Redis) -> None:
+    read: Any = store.eval(f"return cjson.encode({to_lua({'gap': 1, 'quiet': None})})", 0)
+    assert json.loads(read) == {"gap": 1}

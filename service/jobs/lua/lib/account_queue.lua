@@ -40,11 +40,19 @@ local function idle_fields(reason, till)
   return {wait_reason = reason, wait_until = till, owner = '', lease = 0, lane = ''}
 end
 
-local function requeue(job, now, by, why)
+local function mark_queued(job, now, by, why)
   remove_from_queues(job)
   local fields = idle_fields('', 0)
   fields.echoes = 0
-  transition(job, 'queued', now, by, why, fields)
+  if job.status == 'queued' then
+    set_fields(job, fields)
+  else
+    transition(job, 'queued', now, by, why, fields)
+  end
+end
+
+local function requeue(job, now, by, why)
+  mark_queued(job, now, by, why)
   notify_worker(job.id, job.kind, now)
 end
 
@@ -152,11 +160,8 @@ end
 local function clear_turn(account, opens)
   redis.call('DEL', 'hg:acct:' .. account .. ':turn')
   redis.call('ZREM', 'hg:turns', account)
-  if opens then
-    redis.call('ZADD', 'hg:alarms', opens, account)
-  else
-    redis.call('ZREM', 'hg:alarms', account)
-  end
+  if not opens then return redis.call('ZREM', 'hg:alarms', account) end
+  redis.call('ZADD', 'hg:alarms', opens, account)
 end
 
 -- Grants the account's turn to the first job in its queue, or to none; returns that job's id. A
@@ -243,14 +248,7 @@ end
 -- Puts a job that may begin now into the queue, and notifies a worker if it gets the turn. So the
 -- order is that of the queue, whatever becomes due first.
 local function requeue_or_grant(job, now, by, why)
-  remove_from_queues(job)
-  local fields = idle_fields('', 0)
-  fields.echoes = 0
-  if job.status == 'queued' then
-    set_fields(job, fields)
-  else
-    transition(job, 'queued', now, by, why, fields)
-  end
+  mark_queued(job, now, by, why)
   admit(job, now, by)
 end
 

@@ -49,13 +49,9 @@ end
 -- When a window of `span` ms has room for the last of `reads` more reads, at the earliest.
 local function window_allows_at(key, most, span, reads, now)
   local rounds = math.floor((reads - 1) / most)
-  local since = '(' .. digits(now - span)
-  local used = redis.call('ZCOUNT', key, since, '+inf')
-  local must_leave = used + (reads - rounds * most) - most
-  if must_leave <= 0 then return now + rounds * span end
-  local last = redis.call('ZRANGEBYSCORE', key, since, '+inf', 'WITHSCORES',
-    'LIMIT', must_leave - 1, 1)
-  return last[2] + span + rounds * span
+  local must_leave = spent_in(key, span, now) + (reads - rounds * most) - most
+  local last = must_leave > 0 and nth_spent_at(key, span, must_leave - 1, now) + span or now
+  return last + rounds * span
 end
 
 -- When so many more reads may have been made, the first of them at `from`: by the mean gap and by

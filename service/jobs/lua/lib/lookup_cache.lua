@@ -67,7 +67,7 @@ local function remaining_budget(account, now)
   end
   local function check(part, most, span)
     local free = most - ahead
-    left = math.min(left, free - redis.call('ZCOUNT', key, '(' .. digits(now - span), '+inf'))
+    left = math.min(left, free - spent_in(key, span, now))
     local at = free < 1 and now + span or window_opens_at(key, free, span, now)
     if at and at > till then why, till = 'lookup_' .. part, at end
   end
@@ -122,10 +122,10 @@ local function estimated_wait(job)
 end
 
 -- What get_or_start_lookup.lua and get_lookup.lua reply for a target: {the flat hash of what was
--- found; the job that looks it up, or ''; what keeps accounts from it, or ''; until when (0: a
--- person is needed); since when a person does (0 for nobody); in how many ms it is worth asking
--- again (0 for unknown); now}
-local function lookup_state(target, job, why, till, since, now)
+-- found; the job that looks it up, or ''; what keeps accounts from it, or ''; until when (unix ms;
+-- 0: a person is needed); since when a person does (unix ms; 0 for nobody); in how many ms it is
+-- worth asking again (0 for unknown); now}
+local function lookup_state(target, now, job, why, till, since)
   local key = found_key(target)
   local ask_again
   if why then

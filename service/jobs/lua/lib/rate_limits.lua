@@ -39,6 +39,11 @@ end
 
 local function spent_key(account, limit) return 'hg:acct:' .. account .. ':spent:' .. limit end
 
+-- How many actions were charged to a budget in the last `span` ms.
+local function spent_in(key, span, now)
+  return redis.call('ZCOUNT', key, '(' .. digits(now - span), '+inf')
+end
+
 -- The most actions in an hour and in a day; nil where nothing bounds them.
 local function budgets_of(account, limit, now)
   local config = config_of(account)
@@ -48,14 +53,17 @@ local function budgets_of(account, limit, now)
   return math.min(own.per_hour, own.new_per_hour), math.min(own.per_day, own.new_per_day)
 end
 
+-- When the nth action (from 0) of the last `span` ms was charged to a budget.
+local function nth_spent_at(key, span, n, now)
+  return redis.call('ZRANGEBYSCORE', key, '(' .. digits(now - span), '+inf', 'WITHSCORES',
+    'LIMIT', n, 1)[2]
+end
+
 -- When a window of `span` ms with a budget of `most` has room for one more action; nil for now.
 local function window_opens_at(key, most, span, now)
-  local since = '(' .. digits(now - span)
-  local used = redis.call('ZCOUNT', key, since, '+inf')
+  local used = spent_in(key, span, now)
   if used < most then return nil end
-  local oldest = redis.call('ZRANGEBYSCORE', key, since, '+inf', 'WITHSCORES',
-    'LIMIT', used - most, 1)
-  return oldest[2] + span
+  return nth_spent_at(key, span, used - most, now) + span
 end
 
 -- Which part of a limit keeps the account from one more action, and until when; nil for none.

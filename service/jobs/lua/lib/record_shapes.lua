@@ -16,9 +16,7 @@ local DELIVERY_SHAPE = {
   statuses = {pending = true, delivering = true, delivered = true, failed = true},
 }
 
-local function shape_of(id)
-  return string.sub(id, 1, 4) == 'dlv_' and DELIVERY_SHAPE or JOB_SHAPE
-end
+local function shape_of(id) return is_delivery(id) and DELIVERY_SHAPE or JOB_SHAPE end
 
 local function broken_field(record, shape)
   for _, name in ipairs(shape.numbers) do
@@ -30,10 +28,6 @@ local function broken_field(record, shape)
   return not shape.statuses[record.status] and 'status' or nil
 end
 
-local function is_of_newer_release(record)
-  return tonumber(record.v or VERSION) and is_newer(record)
-end
-
 -- Returns the record (nil for none), or nil and what is broken: 'newer' stands for a record that
 -- is not ours to judge.
 local function read_sound(id, shape)
@@ -41,7 +35,7 @@ local function read_sound(id, shape)
   if not is_hash then return nil, 'type' end
   if not record then return nil end
   if shape == JOB_SHAPE then read_job(id, record) end
-  if is_of_newer_release(record) then return nil, 'newer' end
+  if is_newer(record) then return nil, 'newer' end
   local field = broken_field(record, shape)
   if field then return nil, field end
   record.id = id

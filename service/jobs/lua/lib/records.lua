@@ -194,7 +194,21 @@ local function set_fields(job, fields)
 end
 
 -- A record that a newer release has written is left to it: whatever leads to the record stays.
-local function is_newer(record) return tonumber(record.v or VERSION) > tonumber(VERSION) end
+local function is_newer(record)
+  return (tonumber(record.v or VERSION) or 0) > tonumber(VERSION)
+end
+
+local function is_delivery(id) return string.sub(id, 1, 4) == 'dlv_' end
+
+local function is_claimed_by(job, owner, fence)
+  return job and job.owner == owner and job.fence == fence
+end
+
+-- The indexes that list a job.
+local function lists_of(job)
+  return {'hg:jobs', 'hg:jobs:status:' .. job.status, 'hg:jobs:account:' .. job.account,
+    'hg:jobs:kind:' .. job.kind}
+end
 
 -- Has a record pruned at that time (unix ms).
 local function retain_until(id, at) add_to_index('hg:retention', at, id) end
