@@ -16,12 +16,7 @@ NAMESPACE: Final = "hg-mq"
 
 @dataclass(frozen=True)
 class Route:
-    """The destination of a wake-up.
-
-    Parameters:
-      queue: The Dramatiq queue.
-      actor: The actor's name.
-    """
+    """The Dramatiq queue and the actor of a wake-up."""
 
     queue: str
     actor: str

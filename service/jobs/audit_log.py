@@ -26,12 +26,7 @@ _SCAN_BATCH: Final = 500
 
 
 class AuditLog:
-    """Reads the audit log.
-
-    Parameters:
-      client: The event loop's Redis client.
-      script_config: Configuration of the scripts.
-    """
+    """Reads the audit log."""
 
     def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self._client = client

@@ -20,11 +20,7 @@ class BodyCompressor:
 
 
 def decompress(packed: bytes) -> bytes:
-    """Decompress a body.
-
-    Parameters:
-      packed: Compressed by this release (zstd) or an older one (zlib).
-    """
+    """Decompress a body of this release (zstd) or an older one (zlib)."""
     if packed.startswith(zstandard.FRAME_HEADER):
         return zstandard.ZstdDecompressor().decompress(packed)
     return zlib.decompress(packed)

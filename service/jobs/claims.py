@@ -44,7 +44,6 @@ class Claim:
 
     @property
     def id(self) -> str:
-        """The job's id."""
         return self.job.id
 
     @property
@@ -121,8 +120,6 @@ class Claims:
     """Claims jobs, and records what became of them.
 
     Parameters:
-      client: The event loop's Redis client.
-      script_config: Leases and retention.
       scripts: Runs the scripts; by default, over the client.
     """
 
@@ -132,11 +129,7 @@ class Claims:
         self._scripts = scripts or Scripts(client, script_config)
 
     async def claim(self, job_id: str, owner: str) -> Claim | None:
-        """Claim a job and its account's turn.
-
-        Parameters:
-          job_id: The job.
-          owner: Unique to this claim.
+        """Claim a job and its account's turn, for an owner that is unique to this claim.
 
         Returns:
           The claim; None if the job cannot run now. Then its next wake-up is already scheduled.
@@ -160,7 +153,6 @@ class Claims:
         """Charge a write and record the intent to send it; only after `ok` may it be sent.
 
         Parameters:
-          claim: The claim.
           pk: The recipient's or the post's pk.
           context: Identifies the write when it is verified later.
           thread: Whether the DM's thread exists (`old`) or not (`new`); '' if not known.
@@ -189,10 +181,7 @@ class Claims:
         """End a job, and create its delivery in the same step.
 
         Parameters:
-          claim: The claim.
           status: The final status.
-          result: The job's result.
-          failure: Why it failed.
           why: Reason for the timeline, a word or two.
           written: Instagram's id of the write, if it could be mistaken for another job's (a
             comment's id); else ''.
@@ -230,14 +219,13 @@ class Claims:
         """Release a job unfinished.
 
         Parameters:
-          claim: The claim.
           to: Its new status. Out of `sending` only if the write is known not to have happened; to
             `sending` if that is unknown.
           reason: Reason for its wait and the timeline, a word or two.
           after_ms: Milliseconds until it is tried again.
           charge: `counts`: an attempt, or (to `sending`) a verification that found nothing;
             `failed`: a verification that could not be made; `free`: not the job's fault.
-          effect: Effect on the account.
+          effect: On the account.
           reads: API calls made for the job since its last step.
           sent: False if the write was certainly not sent: its budget is refunded.
 
@@ -265,8 +253,6 @@ class Claims:
         """Store a page of a follower export, which continues after it or ends.
 
         Parameters:
-          claim: The claim.
-          page: The page.
           reads: API calls made for the job besides the one charged with the claim.
 
         Returns:

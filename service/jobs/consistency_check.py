@@ -26,14 +26,7 @@ _SCAN_COUNT: Final = 1_000
 #: Indexes read in one round trip.
 _INDEXES_PER_TRIP: Final = 20
 
-_INDEXES: Final = (
-    "hg:jobs",
-    "hg:dlvs",
-    "hg:due",
-    "hg:wakes",
-    "hg:leases",
-    "hg:expiry",
-)
+_INDEXES: Final = (b"hg:jobs", b"hg:dlvs", b"hg:due", b"hg:wakes", b"hg:leases", b"hg:expiry")
 _ACCOUNT_INDEXES: Final = (b"line", b"held")
 _RECORDS: Final = (
     (b"job", "hg:job:"),
@@ -48,12 +41,7 @@ _T = TypeVar("_T")
 
 
 class ConsistencyCheck:
-    """Checks the whole ledger.
-
-    Parameters:
-      client: The event loop's Redis client.
-      script_config: Leases and retention.
-    """
+    """Checks the whole ledger."""
 
     def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self._client = client
@@ -96,8 +84,8 @@ class ConsistencyCheck:
 
     async def _indexes(self, accounts: set[bytes]) -> AsyncIterator[bytes]:
         """Every index whose members have a record; adds accounts that have a key to `accounts`."""
-        for index_name in _INDEXES:
-            yield index_name.encode()
+        for index in _INDEXES:
+            yield index
         for prefix in ("hg:jobs:", "hg:dlvs:"):
             async for index in self._keys(prefix):
                 yield index

@@ -80,23 +80,13 @@ class QuarantinedEvent:
 
     @classmethod
     def of(cls, body: bytes, reason: str) -> QuarantinedEvent:
-        """Derive the event's id from its body.
-
-        Parameters:
-          body: The raw bytes.
-          reason: Why it is not a valid event, in a word.
-        """
+        """Derive the id from the raw body; `reason` says in a word why it is not a valid event."""
         digest = hashlib.sha256(body).hexdigest()
         return cls(id=f"quarantine_{digest[:32]}", type=reason, fingerprint=digest)
 
 
 class Ledger:
-    """Changes jobs and events.
-
-    Parameters:
-      client: The event loop's Redis client.
-      script_config: Leases and retention.
-    """
+    """Changes jobs and events."""
 
     def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self._scripts = Scripts(client, script_config)
@@ -120,8 +110,6 @@ class Ledger:
         """Store an event with its jobs and their wake-ups, or report it as known.
 
         Parameters:
-          source: The source that received it.
-          event: The event's identity.
           drafts: The jobs that its rules create, at most one per rule.
           body: The raw bytes, stored compressed for the retention of bodies.
           status: The event's status; `ignored` and `quarantined` events have no jobs.
@@ -162,17 +150,11 @@ class Ledger:
         """Create a job for an API caller.
 
         Parameters:
-          draft: The job.
           caller: Name of the API key; idempotency keys are per caller.
-          idempotency_key: The caller's idempotency key, if any.
           request: Text that is equal for two requests exactly if they ask for the same.
         """
         # The id is chosen here, so that a script whose reply was lost can be run again.
-        job_id = (
-            derived_id("job", "api", caller, idempotency_key, uuid.uuid4().hex)
-            if idempotency_key
-            else derived_id("job", "api", caller, uuid.uuid4().hex)
-        )
+        job_id = derived_id("job", "api", caller, uuid.uuid4().hex)
         key = f"hg:idem:{derived_id('idem', caller, idempotency_key)}" if idempotency_key else ""
         source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
         entry = dumps(encode_draft(job_id, draft, source))
@@ -185,7 +167,6 @@ class Ledger:
         """Tell what would happen to a job now, without creating it.
 
         Parameters:
-          draft: The job.
           caller: Name of the API key.
           pk: The recipient's pk, if known.
         """
@@ -202,11 +183,7 @@ class Ledger:
         return await self._scripts.run(retry_job(job_id, by))
 
     async def prune(self) -> int:
-        """Delete records whose retention has ended.
-
-        Returns:
-          How many were deleted.
-        """
+        """Delete records whose retention has ended; returns how many."""
         pruned = 0
         while True:
             reply = await self._scripts.run(prune(PRUNE_BATCH))
@@ -217,14 +194,8 @@ class Ledger:
     async def rescue_stranded(self, limit: int = RESCUE_LIMIT) -> list[Defect]:
         """Find unfinished work that nothing would ever wake, and schedule its wake-up.
 
-        A run continues where the previous one stopped, and ends after the last index or at the
-        limit.
-
-        Parameters:
-          limit: The most entries to check.
-
-        Returns:
-          What was found; every finding points to a bug or to lost data.
+        A run continues where the previous one stopped, and ends after the last index or when it
+        has checked `limit` entries. Everything that it finds points to a bug or to lost data.
         """
         found: list[Defect] = []
         left, done = limit, False

@@ -14,12 +14,7 @@ from service.photos.photo import Photo
 
 
 class PhotoStore:
-    """Loads and saves photos; the script that ends a job deletes its photo.
-
-    Parameters:
-      client: The event loop's Redis client.
-      script_config: Retention.
-    """
+    """Loads and saves photos; the script that ends a job deletes its photo."""
 
     def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self._client = client
@@ -30,14 +25,10 @@ class PhotoStore:
         return cast("bytes | None", await self._client.get(f"hg:jobphoto:{claim.id}"))
 
     async def save(self, claim: Claim, photo: Photo) -> bool:
-        """Save a downloaded photo, so that every attempt sends the same one.
-
-        Parameters:
-          claim: The claim, before its write.
-          photo: The converted photo.
+        """Save a downloaded and converted photo, so that every attempt sends the same one.
 
         Returns:
-          Whether the claim is still valid; otherwise nothing was changed.
+          Whether the claim is still valid, and before its write; otherwise nothing was changed.
         """
         metadata = photo.metadata("url")
         call = store_photo(claim.id, claim.owner, claim.fence, photo.jpeg, metadata, photo.sha256)

@@ -60,24 +60,14 @@ class JobFilter:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of a list.
-
-    Parameters:
-      items: The items.
-      next: Cursor of the next page; None at the end.
-    """
+    """A page of a list; `next` is the cursor of the next page, None at the end."""
 
     items: Sequence[Any]
     next: int | None
 
 
 class JobQueries:
-    """Reads the ledger.
-
-    Parameters:
-      client: The event loop's Redis client.
-      script_config: Configuration of the scripts, with the limits that jobs wait for.
-    """
+    """Reads the ledger."""
 
     def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self._client = client
@@ -92,7 +82,6 @@ class JobQueries:
         """A page of jobs, newest first.
 
         Parameters:
-          job_filter: The jobs to list.
           cursor: From the previous page; None for the first.
           limit: The most jobs on the page; it may have fewer although more follow.
         """
@@ -204,10 +193,8 @@ async def newest_members(
     """The newest members of an index, with their sequence numbers.
 
     Parameters:
-      client: The event loop's Redis client.
       index: A zset whose scores are sequence numbers.
       before: Only members with a smaller sequence number; None for all.
-      limit: The most to return.
     """
     entries = await client.zrange(
         index,

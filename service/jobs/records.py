@@ -102,12 +102,7 @@ class JobRecord:
 
     @classmethod
     def of(cls, job_id: str, fields: Mapping[str, str]) -> JobRecord:
-        """Decode a job's hash.
-
-        Parameters:
-          job_id: The job's id.
-          fields: From `hash_encoding.fields_of`; fields that a newer release added are ignored.
-        """
+        """Decode the result of `hash_encoding.fields_of`; fields of a newer release are ignored."""
         return cls(
             job_id,
             *(
@@ -122,11 +117,7 @@ class JobRecord:
         return self.status in FINAL
 
     def public(self, position: QueuePosition | None = None) -> dict[str, Any]:
-        """The job as the API shows it.
-
-        Parameters:
-          position: Its position in the account queue, if it is in it.
-        """
+        """The job as the API shows it; `position` is None if it is not in the account queue."""
         return {
             "id": self.id,
             "kind": self.kind,

@@ -44,11 +44,9 @@ class LiveUpdate:
 
 
 def gap(after: str, job_id: str | None = None) -> LiveUpdate:
-    """The update that says entries are missing.
+    """The update that says entries are missing after the last one that was sent.
 
-    Parameters:
-      after: Number or position of the last entry sent.
-      job_id: The job; None in the stream of all jobs.
+    `after` is its number, or its position in the stream of all jobs (`job_id` None).
     """
     job = {"id": job_id} if job_id is not None else {}
     return LiveUpdate("gap", None, dumps({**job, "after": after}))
@@ -56,12 +54,7 @@ def gap(after: str, job_id: str | None = None) -> LiveUpdate:
 
 @dataclass(frozen=True)
 class JobHistory:
-    """A job and its timeline at one moment.
-
-    Parameters:
-      record: The job.
-      lines: The stored timeline entries, oldest first, as the API shows them.
-    """
+    """A job and its timeline at one moment: stored entries as the API shows them, oldest first."""
 
     record: JobRecord
     lines: Sequence[Mapping[str, Any]]

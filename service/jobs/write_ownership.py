@@ -8,23 +8,13 @@ import redis.asyncio as aredis
 
 
 class WriteOwnership:
-    """Reads which writes finished jobs have claimed (`Claims.finish(written=...)`).
-
-    Parameters:
-      client: The event loop's Redis client.
-    """
+    """Reads which writes finished jobs have claimed (`Claims.finish(written=...)`)."""
 
     def __init__(self, client: aredis.Redis) -> None:
         self._client = client
 
     async def owned_by_others(self, account: str, ids: Sequence[str], job_id: str) -> set[str]:
-        """The ids that belong to a job other than the given one.
-
-        Parameters:
-          account: The account that made the writes.
-          ids: Instagram's ids of comments or messages.
-          job_id: The job to which they may belong.
-        """
+        """Those of an account's comments or messages that belong to a job other than this."""
         if not ids:
             return set()
         owners = await self._client.mget([f"hg:written:{account}:{written}" for written in ids])

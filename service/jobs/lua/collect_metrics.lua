@@ -12,24 +12,13 @@ local queues = ARGV[1]
 local FIRST_ACCOUNT = 2
 local now = now_ms()
 
+-- `names` is a set; deliveries are no kind of job.
 local function sizes(prefix, names)
   local found = {}
-  for _, name in ipairs(names) do found[name] = redis.call('ZCARD', prefix .. name) end
-  return found
-end
-
-local function statuses()
-  local names = {}
-  for status in pairs(ALLOWED) do names[#names + 1] = status end
-  return names
-end
-
-local function kinds()
-  local names = {}
-  for kind in pairs(CONF.actors) do
-    if kind ~= 'delivery' then names[#names + 1] = kind end
+  for name in pairs(names) do
+    if name ~= 'delivery' then found[name] = redis.call('ZCARD', prefix .. name) end
   end
-  return names
+  return found
 end
 
 -- How long the first message has waited; what is no message of Dramatiq's has no age.
@@ -111,7 +100,7 @@ local function accounts()
 end
 
 return cjson.encode({now = now, paused = redis.call('EXISTS', 'hg:paused') == 1,
-  counters = load_hash('hg:counters') or {}, jobs = sizes('hg:jobs:status:', statuses()),
-  kinds = sizes('hg:jobs:kind:', kinds()),
-  deliveries = sizes('hg:dlvs:status:', {'pending', 'delivering', 'delivered', 'failed'}),
+  counters = load_hash('hg:counters') or {}, jobs = sizes('hg:jobs:status:', ALLOWED),
+  kinds = sizes('hg:jobs:kind:', CONF.actors), deliveries = sizes('hg:dlvs:status:',
+    {pending = true, delivering = true, delivered = true, failed = true}),
   queues = queue_depths(), lags = lags(), processes = processes(), accounts = accounts()})

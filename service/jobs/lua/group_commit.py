@@ -40,9 +40,6 @@ class GroupCommit(Batcher):
 
     Its ARGV are those of all calls one after the other, its reply is one for each call; an error
     among them is that call's alone.
-
-    Parameters:
-      scripts: What runs it.
     """
 
     def __init__(self, scripts: Scripts) -> None:
@@ -51,10 +48,7 @@ class GroupCommit(Batcher):
         self._bytes = 0
 
     async def run(self, call: ScriptCall[T]) -> T:
-        """Make a call with the next batch.
-
-        Parameters:
-          call: Always of the same script.
+        """Make a call, always of the same script, with the next batch.
 
         Raises:
           Overloaded: Too much waits already; nothing was recorded.

@@ -35,11 +35,7 @@ MOST_PIECES: Final = 8
 
 
 def fields_of(raw: Mapping[bytes, bytes]) -> dict[str, str]:
-    """Decode a job's hash: join the pieces and fill in the blanks.
-
-    Parameters:
-      raw: The hash as it is stored.
-    """
+    """Decode a job's hash: join the pieces and fill in the blanks."""
     whole = {name.decode(): value for name, value in raw.items() if b":" not in name}
     for name in FOLDED:
         if name in whole:

@@ -100,12 +100,7 @@ def _is_loaded(reply: object) -> bool:
 
 
 class Scripts:
-    """Runs the scripts of an event loop.
-
-    Parameters:
-      client: The event loop's client.
-      script_config: What the scripts work with.
-    """
+    """Runs the scripts of an event loop over its client."""
 
     def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self._client = client
@@ -150,12 +145,7 @@ class Scripts:
 
 
 class SyncScripts:
-    """Runs the scripts of a thread.
-
-    Parameters:
-      client: The thread's own client.
-      script_config: What the scripts work with.
-    """
+    """Runs the scripts of a thread over its own client."""
 
     def __init__(self, client: redis.Redis, script_config: ScriptConfig) -> None:
         self._client = client
