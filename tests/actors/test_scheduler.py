@@ -17,7 +17,7 @@ class Slow:
 slow = Slow()
 steady = scheduler.SteadyScheduler(actors=[])
 signal.setitimer(signal.ITIMER_REAL, 0.3)
-scheduler._end(signal.SIGTERM, None)
+scheduler._exit(signal.SIGTERM, None)
 """
 
 

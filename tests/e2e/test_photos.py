@@ -143,7 +143,7 @@ def test_a_photo_without_a_thread_is_rejected_before_any_write(
 
 
 BAD: dict[str, tuple[bytes | Answer, str, str]] = {
-    "a text named .jpg": (b"Dear Sir or Madam", "photo_not_an_image", "whatever its name"),
+    "a text named .jpg": (b"Dear Sir or Madam", "photo_not_an_image", "whatever its file name"),
     "a PNG bomb": (png_bomb(), "photo_too_many_pixels", "pixels"),
     "9 MB": (bytes(9 * 1024 * 1024), "photo_too_large", "8388608 bytes"),
     "9 MB that are not announced": (

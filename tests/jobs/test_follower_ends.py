@@ -66,7 +66,7 @@ def test_a_pagination_loop_fails_the_export_and_keeps_its_rows(
     ]
     assert replies == ["more"] * (MAX_EMPTY_PAGES - 1) + ["failed"]
     error = ledger.api_job(job_id)["error"]
-    assert (error["code"], error["retryable"]) == ("walk_stuck", True)
+    assert (error["code"], error["retryable"]) == ("pagination_loop", True)
     assert stored_rows(ledger, job_id) == rows(0, 200)
     assert [delivery["type"] for delivery in ledger.deliveries_of(job_id)] == ["job.failed"]
     # And a retry starts with a new count
