@@ -91,8 +91,6 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
     client = async_client(settings.redis_url, max_connections=MAX_CONNECTIONS)
     stopping = asyncio.Event()
     broadcaster = Broadcaster(settings.redis_url, stopping)
-    max_wait_ms = round(1000 * MAX_WAIT_SECONDS)
-    lookup_cache = LookupCache(client, script_config, config.lookup_accounts(), max_wait_ms)
     return AppServices(
         settings=settings,
         config=config,
@@ -111,7 +109,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         suppressions=Suppressions(client),
         event_stream=JobEventStream(client),
         broadcaster=broadcaster,
-        lookups=LookupService(lookup_cache, broadcaster, config.lookups),
+        lookups=_lookup_service(client, script_config, config, broadcaster),
         follower_rows=FollowerRows(client),
         metrics=Metrics(client, script_config, config.accounts),
         reporter=ProcessReporter(
@@ -123,6 +121,14 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         ),
         stopping=stopping,
     )
+
+
+def _lookup_service(
+    client: aredis.Redis, script_config: ScriptConfig, config: Config, broadcaster: Broadcaster
+) -> LookupService:
+    max_wait_ms = round(1000 * MAX_WAIT_SECONDS)
+    cache = LookupCache(client, script_config, config.lookup_accounts(), max_wait_ms)
+    return LookupService(cache, broadcaster, config.lookups)
 
 
 def get_services(connection: HTTPConnection) -> AppServices:

@@ -24,9 +24,8 @@ OwnedByOthers = Callable[[Sequence[str]], Awaitable[Set[str]]]
 MAX_PAGES: Final = 15
 _PAGE_SIZE: Final = 20
 
-# `Date` headers and comment times are whole seconds, from different machines of Instagram's. Too
-# early a limit is harmless, because other jobs' writes are excluded by id; too late a limit would
-# send the write twice.
+# `Date` headers and comment times are whole seconds from different machines. Too early a limit is
+# harmless: other jobs' writes are excluded by id. Too late a limit would send the write twice.
 _DATED_SLACK_MS: Final = 5_000
 # Without a `Date` header only our own clock is left, which may be minutes off.
 _UNDATED_SLACK_MS: Final = 300_000
