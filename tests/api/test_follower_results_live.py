@@ -184,7 +184,7 @@ def test_a_slow_client_delays_only_its_own_stream(
         while reads() - before < whole:
             assert connection.recv(1 << 20)
     # And when it disconnects, it is unsubscribed
-    until(lambda: not reading(ledger.store) - others)
+    until(lambda: not reading(ledger.store))
 
 
 def stands_still(count: Any, seconds: float = 0.5) -> int:
