@@ -26,6 +26,7 @@ from actors.instagram.idempotency_tokens import (
     current_token,
 )
 from actors.instagram.options import ClientOptions
+from actors.instagram.reply import attach_reply
 from actors.instagram.transport import DirectSession, NoRetrySession, sending_password, ssl_context
 from service.accounts.session_settings import exportable, is_logged_in, unchanged
 
@@ -167,8 +168,11 @@ class InstagramClient(Client):  # type: ignore[misc]
             endpoint, kwargs["params"] = f"{endpoint}?{urlencode(params)}", None
         try:
             return await super()._send_private_request(endpoint, *args, **kwargs)
-        except _RESENT_BY_LIBRARY as error:
-            raise _NotResentError(error) from None
+        except Exception as error:
+            attach_reply(error, self.last_response)
+            if isinstance(error, _RESENT_BY_LIBRARY):
+                raise _NotResentError(error) from None
+            raise
 
     async def bloks_caa_login_send_request(self, *args: Any, **kwargs: Any) -> Any:
         """Send the password, on a fresh connection like a write."""

@@ -7,7 +7,6 @@ URLs, cookies and whole replies.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
 import httpx
@@ -32,6 +31,7 @@ from actors.instagram.error_policies import (
     Scope,
 )
 from actors.instagram.options import UnknownAccount
+from actors.instagram.reply import exception_chain
 
 __all__ = [
     "ClassifiedError",
@@ -108,7 +108,7 @@ def _feedback_required_policy(exc: BaseException) -> ErrorPolicy:
 
 def _connection_policy(exc: BaseException) -> ErrorPolicy:
     statuses = [
-        match[1] for link in _exception_chain(exc) if (match := _PROXY_STATUS.search(str(link)))
+        match[1] for link in exception_chain(exc) if (match := _PROXY_STATUS.search(str(link)))
     ]
     if not statuses:
         return CONNECTION_FAILED
@@ -125,17 +125,5 @@ def _client_error_policy(exc: BaseException) -> ErrorPolicy:
 
 
 def _curl_code(exc: BaseException) -> int | None:
-    codes = (int(link.code) for link in _exception_chain(exc) if isinstance(link, CurlError))
+    codes = (int(link.code) for link in exception_chain(exc) if isinstance(link, CurlError))
     return next(codes, None)
-
-
-def _exception_chain(exc: BaseException) -> Iterator[BaseException]:
-    """Yield an exception, its causes and its contexts; the library often raises without `from`."""
-    seen: set[int] = set()
-    pending: list[BaseException | None] = [exc]
-    while pending:
-        link = pending.pop()
-        if link is not None and id(link) not in seen:
-            seen.add(id(link))
-            yield link
-            pending += [link.__context__, link.__cause__]
