@@ -30,7 +30,7 @@ from service.jobs.lua.preview_job import preview_job
 from service.jobs.lua.prune import prune
 from service.jobs.lua.retry_job import retry_job
 from service.jobs.lua.runner import Scripts
-from service.jobs.model import FINAL, JobDraft, Recognition, Status, derived_id
+from service.jobs.model import FINAL, ONLY_BY_ID, JobDraft, Recognition, Status, derived_id
 from service.jobs.replies import Acceptance, Creation, Preview, RetryReply
 from service.photos.photo import Photo
 
@@ -106,7 +106,7 @@ class Ledger:
         body: bytes,
         status: EventStatus = "accepted",
         notes: Sequence[dict[str, Any]] = (),
-        recognition: Recognition = Recognition(),
+        recognition: Recognition = ONLY_BY_ID,
     ) -> Acceptance:
         """Store an event with its jobs and their wake-ups, or report it as known.
 

@@ -102,6 +102,9 @@ class Recognition(NamedTuple):
     body_key: str | None = None
 
 
+ONLY_BY_ID: Final = Recognition()
+
+
 class JobDraft(NamedTuple):
     """A job that a rule or a caller asks for, before the ledger gives it an id.
 

@@ -39,6 +39,7 @@ MAX_TIMESTAMP_DIGITS: Final = 20
 #: packages/apps/shopify-api/lib/webhooks/validate.ts of Shopify/shopify-app-js).
 SHOPIFY_FAMILIES: Final = (b"shopify-", b"x-shopify-")
 
+
 class SignatureRejected(Exception):
     """A webhook without a valid signature; nothing of it may be stored.
 

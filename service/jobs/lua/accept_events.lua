@@ -17,7 +17,9 @@ local function load_known(envelope, key)
   return name and load_event(envelope.source, name)
 end
 
-local function encode_ids(ids) return ids[1] and '["' .. table.concat(ids, '","') .. '"]' or '[]' end
+local function encode_ids(ids)
+  return ids[1] and '["' .. table.concat(ids, '","') .. '"]' or '[]'
+end
 
 local function store_body(member, body)
   redis.call('SET', 'hg:eventbody:' .. member, body, 'PX', digits(CONF.keep_bodies))
