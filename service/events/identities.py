@@ -15,7 +15,7 @@ from service.signatures.schemes import SHOPIFY_FAMILIES, Headers, standard_webho
 MAX_NAME_LENGTH: Final = 255
 
 #: Where senders of Standard Webhooks put the type: `type` in the specification, `event_type` at
-#: Brex and Telnyx, `eventType` as in Svix's own API, `event` at Hatch and others.
+#: Brex, `eventType` where Svix's own API is copied, `event` at Recall.ai.
 TYPE_KEYS: Final = ("type", "event_type", "eventType", "event")
 #: The type of an event whose sender names none; only a rule for `*` matches it.
 UNTYPED: Final = ""
