@@ -200,6 +200,7 @@ class LoginRefusals:
     def plan(self, username: str, refusal: PlannedRefusal | None) -> None:
         """Plan a refusal of this username's logins, or drop the one that is planned."""
         self._planned.pop(username, None)
+        self._begun.pop(username, None)
         if refusal is not None:
             self._planned[username] = refusal
 

@@ -51,5 +51,19 @@ OUTAGES: Final[Mapping[str, Refusal]] = {
         Reply(200, {"message": None, "status": "fail"}), _DM, "ClientStatusFail"
     ),
     "item_ack_400": Refusal(item_ack(400, "Bad request"), _DM, "ClientBadRequestError"),
+    # The acknowledgement alone says that it failed.
+    "item_ack_400_ok": Refusal(
+        Reply(
+            200,
+            {
+                "action": "item_ack",
+                "status_code": "400",
+                "payload": {"message": "Bad request"},
+                "status": "ok",
+            },
+        ),
+        _DM,
+        "KeyError",
+    ),
     "item_ack_500": Refusal(item_ack(500, "Internal error"), _DM, "ClientUnknownError"),
 }

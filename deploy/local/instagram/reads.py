@@ -65,13 +65,13 @@ def comments(state: State, account: Account, request: Request) -> Reply:
 def followers(state: State, account: Account, request: Request) -> Reply:
     """One page of a user's followers."""
     user = _user(state, request.params["pk"])
-    return _followers_page(account, user, user.profile.followers if user else 0, request)
+    return _followers_page(state, account, user, user.profile.followers if user else 0, request)
 
 
 def following(state: State, account: Account, request: Request) -> Reply:
     """One page of the accounts a user follows."""
     user = _user(state, request.params["pk"])
-    return _followers_page(account, user, user.profile.following if user else 0, request)
+    return _followers_page(state, account, user, user.profile.following if user else 0, request)
 
 
 def by_participants(state: State, account: Account, request: Request) -> Reply:
@@ -106,16 +106,6 @@ def pending_inbox(state: State, account: Account, _request: Request) -> Reply:
     return _inbox(state, account, pending=True)
 
 
-def approve(state: State, account: Account, request: Request) -> Reply:
-    """Accept a message request."""
-    thread_id = request.params["thread_id"]
-    conversation = state.messages.thread(int(thread_id)) if thread_id.isdigit() else None
-    if conversation is None or account.user not in conversation.members:
-        return refuse("thread_not_found")
-    conversation.pending_for.discard(account.user.pk)
-    return ok()
-
-
 def reels_tray(_world: State, _account: Account, _request: Request) -> Reply:
     """An empty tray."""
     return ok(tray=[], broadcasts=[])
@@ -145,10 +135,13 @@ def _profile(state: State, account: Account, user: User | None) -> Reply:
     return ok(user=views.user_full(user, state.posts.count_of(user)))
 
 
-def _followers_page(account: Account, user: User | None, size: int, request: Request) -> Reply:
-    if user is None:
+def _followers_page(
+    state: State, account: Account, user: User | None, size: int, request: Request
+) -> Reply:
+    if user is None or state.relations.holds("blocks", user, account.user):
         return refuse("user_not_found")
-    if user.profile.is_private and user is not account.user:
+    known = user is account.user or state.relations.holds("follows", account.user, user)
+    if user.profile.is_private and not known:
         return refuse("private_account")
     start = int(request.query.get("max_id") or 0)
     count = min(int(request.query.get("count") or _MAX_FOLLOWERS_PAGE), _MAX_FOLLOWERS_PAGE)

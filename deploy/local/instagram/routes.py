@@ -187,7 +187,7 @@ _WRITES = (
         writes.send_photo,
         "thread_not_found",
     ),
-    _post("approve_thread", "direct_v2/threads/{thread_id}/approve/", reads.approve),
+    _post("approve_thread", "direct_v2/threads/{thread_id}/approve/", writes.approve),
     _post("comment", "media/{media_id}/comment/", writes.comment, "media_unavailable"),
     _post("logout", "accounts/logout/", login.log_out),
 )

@@ -62,6 +62,16 @@ def comment(state: State, account: Account, request: Request) -> Reply:
     return ok(comment=views.comment(state.posts.comment(account.user, post, draft)))
 
 
+def approve(state: State, account: Account, request: Request) -> Reply:
+    """Accept a message request."""
+    thread_id = request.params["thread_id"]
+    conversation = state.messages.thread(int(thread_id)) if thread_id.isdigit() else None
+    if conversation is None or account.user not in conversation.members:
+        return refuse("thread_not_found")
+    conversation.pending_for.discard(account.user.pk)
+    return ok()
+
+
 def _comment_refusal(state: State, account: Account, post: Post, text: str) -> str | None:
     setting = COMMENT_SETTINGS[post.comments]
     followed = state.relations.holds("follows", post.owner, account.user)

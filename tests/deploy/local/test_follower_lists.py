@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiograpi.exceptions import PrivateAccount
 
 from deploy.local.instagram.client import FakeInstagram
 from deploy.local.instagram.odd_fields import POST_SHAPES, USER_SHAPES
@@ -79,6 +80,17 @@ def test_a_hidden_list_is_empty(fake_instagram: FakeInstagram) -> None:
     fake_instagram.add_user("big", followers=450, lists="hidden")
 
     assert [page["users"] for page in pages(fake_instagram, "big")] == [[]]
+
+
+def test_a_private_list_is_shown_to_whom_it_was_opened(fake_instagram: FakeInstagram) -> None:
+    fake_instagram.add_user("private.person", followers=80)
+    with pytest.raises(PrivateAccount):
+        pages(fake_instagram, "private.person")
+    fake_instagram.relate("shop", "follows", "private.person")
+
+    (page,) = pages(fake_instagram, "private.person")
+
+    assert len(page["users"]) == 80
 
 
 def test_odd_rows_lack_fields_or_have_others(fake_instagram: FakeInstagram) -> None:
