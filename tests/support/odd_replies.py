@@ -68,7 +68,9 @@ _SMALL: Final = "https://scontent.cdninstagram.com/small.jpg"
 PROFILES: Final[dict[str, OddShape]] = {
     "pk as a number": OddShape("instagrapi issue 1705", {**_NO_PK, "pk": _as_number("pk")}),
     "pk as text": OddShape("aiograpi types.py, User.pk", {**_NO_PK, "pk": _as_text("pk")}),
-    "id only": OddShape("aiograpi extractors.py, extract_user_gql", {**_NO_PK, "id": _as_text("pk")}),
+    "id only": OddShape(
+        "aiograpi extractors.py, extract_user_gql", {**_NO_PK, "id": _as_text("pk")}
+    ),
     "pk_id only": OddShape(
         "aiograpi mixins/auth.py, profile.get('pk_id')", {**_NO_PK, "pk_id": _as_text("pk")}
     ),
@@ -99,9 +101,7 @@ PROFILES: Final[dict[str, OddShape]] = {
     "full_name a number": OddShape(
         "instagrapi issue 1705, a number for text", {"full_name": 1984}, {"full_name": "1984"}
     ),
-    "biography null": OddShape(
-        "instagrapi issue 1523", {"biography": None}, {"biography": ""}
-    ),
+    "biography null": OddShape("instagrapi issue 1523", {"biography": None}, {"biography": ""}),
     "external_url null": OddShape("instagrapi issue 71", {"external_url": None}),
     "external_url an object": OddShape("instagrapi issue 124", {"external_url": {"url": None}}),
     "no picture in HD": OddShape(
@@ -144,7 +144,8 @@ PROFILES: Final[dict[str, OddShape]] = {
         {"is_verified": False},
     ),
     "flags as numbers": OddShape(
-        "third_party_downloads_enabled: 0, instagrapi issue 1523", {"is_private": 0, "is_verified": 1}
+        "third_party_downloads_enabled: 0, instagrapi issue 1523",
+        {"is_private": 0, "is_verified": 1},
     ),
     "counts absent": OddShape(
         "aiograpi types.py, UserShort",
@@ -239,9 +240,7 @@ POSTS: Final[dict[str, OddShape]] = {
     "caption without text": OddShape(
         "dilame/instagram-private-api issue 966", {"caption": {"pk": 1}}, {"caption": ""}
     ),
-    "caption as text": OddShape(
-        "InstaPy/instapy-quickstart issue 100", {"caption": "New glazes"}
-    ),
+    "caption as text": OddShape("InstaPy/instapy-quickstart issue 100", {"caption": "New glazes"}),
     "pictures without scans_profile": OddShape("instagrapi issues 2286 and 2288", {}),
     "picture without a size": OddShape(
         "instagrapi issue 2356",

@@ -135,11 +135,18 @@ def test_users_without_a_pk_are_dropped_and_counted(harness: GatewayHarness) -> 
 
 @pytest.mark.parametrize(
     ("sent", "cursor"),
-    [(200, "200"), ("QVFE", "QVFE"), (0, ""), ("", ""), (None, ""), ({}, ""), ([1], ""), (True, "")],
+    [
+        (200, "200"),
+        ("QVFE", "QVFE"),
+        (0, ""),
+        ("", ""),
+        (None, ""),
+        ({}, ""),
+        ([1], ""),
+        (True, ""),
+    ],
 )
-def test_a_cursor_is_text_whatever_is_sent(
-    harness: GatewayHarness, sent: Any, cursor: str
-) -> None:
+def test_a_cursor_is_text_whatever_is_sent(harness: GatewayHarness, sent: Any, cursor: str) -> None:
     pk = harness.fake_instagram.add_user("star", followers=450)
     body = {**page([1], None), "next_max_id": sent}
     harness.fake_instagram.fault("followers", status=200, body=body)

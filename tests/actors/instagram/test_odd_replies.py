@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ def harness(fake_instagram: FakeInstagram, store: redis.Redis, store_url: str) -
     return GatewayHarness(fake_instagram, store_url)
 
 
-def serve_profile(harness: GatewayHarness, changes: dict[str, Any] | Any) -> str:
+def serve_profile(harness: GatewayHarness, changes: Mapping[str, Any]) -> str:
     """Answer every request for a profile with an odd one; return its pk."""
     pk = harness.fake_instagram.add_user(NAME)
     usual = {key: value for key, value in USUAL_USER.items() if value is not ABSENT}
@@ -185,7 +186,8 @@ def refusal_of(harness: GatewayHarness, call: str, body: dict[str, Any]) -> Base
     async def steps(gateway: Gateway) -> BaseException:
         with pytest.raises(ig.ClientError) as raised:
             await (gateway.profile(NAME) if call == "usernameinfo" else gateway.post("3700"))
-        return raised.value
+        error: BaseException = raised.value
+        return error
 
     refusal: BaseException = harness.run(steps)
     return refusal
