@@ -410,7 +410,7 @@ def test_users_with_missing_fields_do_not_spoil_their_page(scenario: Scenario) -
         {"pk": 3, "pk_id": "3", "full_name": "", "username": "three", "is_verified": True},
         {"pk": 4, "full_name": "line\u2028end", "profile_pic_url": "no url", "surprise": {}},
     ]
-    job_id = scripted(scenario, page([], None, [*odd, {"username": "nobody"}, None]), expected=4)
+    job_id = scripted(scenario, page([], None, [*odd, {"username": "nobody"}, {}]), expected=4)
     assert completeness(scenario, job_id) == (True, None)
     assert scenario.job(job_id)["result"]["dropped_rows"] == 2
     shown = result_rows(scenario, job_id)

@@ -8,11 +8,11 @@
 --- @include "config"
 --- @include "records"
 
--- So many pages in a row without a new user are no gap in the list.
+-- This many pages in a row without a new user are no gap in the list.
 local MAX_EMPTY_PAGES = 10
--- A cursor that comes back so often leads round in circles.
+-- A cursor that comes back this often leads round in circles.
 local MAX_REPEATS = 2
--- After so many pages, a page must have brought so many new users on average.
+-- Beyond this many pages, each must have brought at least this many new users on average.
 local FREE_PAGES = 100
 local NEW_USERS_PER_PAGE = 10
 -- A list with more users than this, by the profile's count, is not that user's list.
