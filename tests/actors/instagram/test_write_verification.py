@@ -13,16 +13,13 @@ import httpx
 import pytest
 
 from actors.instagram.idempotency_tokens import client_context_for
+from actors.instagram.write_matching import matching_comments, matching_dms, with_token
+from actors.instagram.write_query import WriteQuery, earliest_stored_ms
 from actors.instagram.write_verification import (
     FoundDm,
     SearchIncomplete,
-    WriteQuery,
-    earliest_stored_ms,
     find_comment,
     find_dm,
-    matching_comments,
-    matching_dms,
-    with_token,
 )
 
 SINCE = 1_700_000_000_000
