@@ -10,8 +10,10 @@ from service.config.on_off import ON
 from service.config.proxy_url import check_proxy
 from service.config.unique_usernames import check_usernames
 from service.deliveries.endpoints import CallbackEndpoints
+from service.instagram.limits import cautions, excess
 from service.signatures.secret_readings import is_damaged
 from service.signatures.verify import check_secret
+from service.templates.templates import is_constant
 
 
 def config_warnings(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
@@ -26,9 +28,19 @@ def config_warnings(config: Config, environ: Mapping[str, str]) -> Iterator[str]
             value.resolve(environ)
         except MissingVariable as error:
             yield str(error)
+    yield from _text_warnings(config)
     yield from _secret_warnings(config, environ)
     yield from rule_warnings(config)
     yield from _worker_warnings(config, environ)
+
+
+def _text_warnings(config: Config) -> Iterator[str]:
+    """Yield problems of texts that are the same for every event."""
+    for rule in config.rules:
+        if is_constant(rule.text):
+            too_long = excess(rule.action, rule.text.strip())
+            found = [too_long] if too_long else cautions(rule.action, rule.text.strip())
+            yield from (f"rules.{rule.name}.text: {problem}" for problem in found)
 
 
 def _secret_warnings(config: Config, environ: Mapping[str, str]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
 from service.config.models import Rule
 from service.events.type_patterns import compile_patterns
 from service.instagram.ids import normalise_post, normalise_recipient
-from service.instagram.limits import MAX_TEXT_CHARACTERS
+from service.instagram.limits import MAX_TEXT_CHARACTERS, excess, most_characters
 from service.jobs.model import Failure, JobDraft
 from service.templates.templates import (
     Condition,
@@ -146,12 +146,16 @@ class _CompiledRule:
             raise ValueError(f"rule {rule.name!r} needs {field!r} for its action")
         self.rule = rule
         self._matches_type = compile_patterns(rule.event)
-        self._limit = MAX_TEXT_CHARACTERS[rule.action]
         self._when = Condition(rule.when) if rule.when is not None else None
         self._target = Template(target)
         self._recipient = partial(normalise_recipient, bare_numbers=is_constant(target))
         # Leave room for surrounding white space, which is stripped.
-        self._text = Template(rule.text, max_output=2 * self._limit)
+        room = 2 * MAX_TEXT_CHARACTERS[rule.action]
+        self._text = Template(rule.text, max_output=room)
+        self._too_long = Failure(
+            "text_too_long",
+            f"text: has more than {room} characters, and {most_characters(rule.action)}",
+        )
         self._once_per = tuple(Template(template) for template in rule.once_per)
         self._delay = _optional_template(rule.delay)
         self._expires = _optional_template(rule.expires)
@@ -223,12 +227,11 @@ class _CompiledRule:
         return None, _parse("post", "invalid_post", normalise_post, raw)
 
     def _resolve_text(self, variables: Mapping[str, Any]) -> str:
-        text = _render("text", self._text, variables, too_long="text_too_long")
+        text = _render("text", self._text, variables, too_long=self._too_long)
         if not text:
             raise _FieldError("empty_text", "text: is empty")
-        if len(text) > self._limit:
-            message = f"text: is longer than {self._limit} characters"
-            raise _FieldError("text_too_long", message)
+        if too_long := excess(self.rule.action, text):
+            raise _FieldError("text_too_long", f"text: {too_long}")
         return text
 
     def _resolve_once_key(self, variables: Mapping[str, Any]) -> str | None:
@@ -259,13 +262,14 @@ def _render(
     field: str,
     template: Template,
     variables: Mapping[str, Any],
-    too_long: str = "template_failed",
+    too_long: Failure | None = None,
 ) -> str:
     try:
         return template.render(variables).strip()
     except TemplateFailed as error:
-        code = too_long if isinstance(error, OutputTooLong) else "template_failed"
-        raise _FieldError(code, f"{field}: {error}") from error
+        if too_long is not None and isinstance(error, OutputTooLong):
+            raise _FieldError(too_long.code, too_long.message) from error
+        raise _FieldError("template_failed", f"{field}: {error}") from error
 
 
 def _parse(field: str, code: str, parse: Callable[[str], T], raw: str) -> T:

@@ -24,6 +24,14 @@ FollowerKind = Literal["followers", "following"]
 
 KINDS: Final[tuple[Kind, ...]] = ("dm", "comment", "lookup", "followers", "following")
 FOLLOWER_KINDS: Final[frozenset[FollowerKind]] = frozenset({"followers", "following"})
+#: Why a follower export that succeeded has a part of the list only (lua/lib/follower_ends.lua).
+INCOMPLETE_REASONS: Final = (
+    "limited_by_instagram",
+    "ended_early",
+    "repeated_pages",
+    "endless_list",
+    "row_limit",
+)
 DEFAULT_PRIORITY: Final = 5
 MAX_DELAY_MS: Final = 365 * 24 * 3600 * 1000
 

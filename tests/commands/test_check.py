@@ -203,6 +203,37 @@ def test_an_event_is_read_from_standard_input(
     assert "jenny.rosen" in capsys.readouterr().out
 
 
+def test_a_fixed_text_that_is_too_long_is_a_warning(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(CONFIG.replace('text = "Sorry"', f'text = "{"x" * 2201}"'))
+    assert main(["check"]) == 0
+    assert (
+        "warning: rules.sorry.text: has 2201 characters, and a comment takes at most 2200"
+        in capsys.readouterr().out
+    )
+
+
+def test_what_instagram_may_refuse_a_text_for_is_a_warning(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many_bytes = "\u0436" * 501
+    config.write_text(
+        CONFIG.replace('text = "Sorry"', 'text = "https://a.example https://b.example"').replace(
+            "Thank you,", many_bytes
+        )
+    )
+    assert main(["check", "--event", str(PAID)]) == 0
+    out = capsys.readouterr().out
+    assert "warning: rules.sorry.text: has 2 links; Instagram may refuse a comment with" in out
+    assert "    warning:  text: has 10" in out
+    assert main(["check", "--json", "--event", str(PAID)]) == 0
+    (job,) = json.loads(capsys.readouterr().out)["jobs"]
+    (warning,) = job["warnings"]
+    assert warning.startswith("text: has 10")
+    assert "bytes in UTF-8; Instagram may refuse a DM with more than 1000" in warning
+
+
 def test_json_output_has_the_same_content(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--json", "--event", str(PAID)]) == 0
 

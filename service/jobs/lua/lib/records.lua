@@ -98,7 +98,9 @@
 --   result, error what it left behind, or why it failed (JSON)
 --   trimmed       timeline entries that are no longer kept
 --   target        [lookup] what is looked up, as in hg:found:{target}
---   cursor, pages, users, expected, most, eta    [followers, following] see follower_pages.lua
+--   cursor, pages, users, expected, most, eta, dropped    [followers, following] see
+--                 follower_pages.lua
+--   counted, limited, mark, mark_page, repeats    [followers, following] see follower_ends.lua
 --   barren, paged [followers, following] pages in a row without a new user; the claim (fence) that
 --                 stored the last page
 --- @include "config"
