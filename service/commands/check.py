@@ -69,9 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Path(os.environ.get("HELIOGRAPH_CONFIG") or DEFAULT_CONFIG),
         help="the configuration file (default: $HELIOGRAPH_CONFIG, or heliograph.toml)",
     )
-    parser.add_argument(
-        "--event", metavar="FILE", help="a file with a webhook's body; - for stdin"
-    )
+    parser.add_argument("--event", metavar="FILE", help="a file with a webhook's body; - for stdin")
     parser.add_argument(
         "--source", help="the source that sent it; required if several are configured"
     )
