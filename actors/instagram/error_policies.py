@@ -19,6 +19,7 @@ from aiograpi import exceptions as ig
 from curl_cffi import CurlError
 
 from actors.instagram.options import UnknownAccount
+from actors.instagram.pks import MissingPk
 from actors.instagram.request_deadline import CallOverdueError
 from actors.instagram.write_verification import SearchIncomplete, SimilarWriteFound
 from service.accounts.session_store import DeviceChanged, SessionConflict, SessionUnreadable
@@ -284,6 +285,7 @@ POLICIES: Final[dict[type[BaseException], ErrorPolicy]] = {
     ig.ClientForbiddenError: REFUSED_UNCLEAR,
     ig.ClientNotFoundError: REFUSED_UNCLEAR,
     ig.ClientError: REFUSED_UNCLEAR,
+    MissingPk: _retry("reply_without_pk", "Instagram's reply names no user or post by its id."),
     pydantic.ValidationError: _REPLY_UNEXPECTED,
     LookupError: _REPLY_UNEXPECTED,
     AssertionError: _REPLY_UNEXPECTED,

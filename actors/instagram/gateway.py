@@ -24,7 +24,8 @@ class ResolvedRecipient:
 
     Parameters:
       pk: The user's pk, in digits.
-      username: None when the job named the pk.
+      username: As Instagram shows it, which differs if the user was renamed; None when the job
+        named the pk.
     """
 
     pk: str
@@ -43,14 +44,15 @@ class Gateway(AccountClient):
         Raises:
           InvalidIdentifier: `to` has none of these forms.
           aiograpi.exceptions.UserNotFound: The user does not exist.
+          MissingPk: Instagram's reply has no pk in any form.
         """
         if pk := recipient_pk(to):
             return ResolvedRecipient(pk, None)
         name = recipient_username(to)
 
         async def read(client: InstagramClient) -> ResolvedRecipient:
-            user = await client.user_info_by_username_v1(name)
-            return ResolvedRecipient(str(user.pk), str(user.username))
+            user = user_view(await read_profile(client, name), name)
+            return ResolvedRecipient(user["pk"], user["username"])
 
         return await self.call(read)
 
@@ -71,7 +73,7 @@ class Gateway(AccountClient):
         username = recipient_username(name)
 
         async def read(client: InstagramClient) -> dict[str, Any]:
-            return user_view(await read_profile(client, username))
+            return user_view(await read_profile(client, username), username)
 
         return await self.call(read)
 
@@ -88,7 +90,7 @@ class Gateway(AccountClient):
         return await self.call(read)
 
     async def follower_page(self, pk: str, kind: str, cursor: str) -> FollowersPage:
-        """Read one page; parameters and errors as `follower_pages.read_page`."""
+        """Read the page at a cursor; parameters and errors as `follower_pages.read_page`."""
 
         async def read(client: InstagramClient) -> FollowersPage:
             return await follower_pages.read_page(client, pk, kind, cursor)

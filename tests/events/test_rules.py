@@ -145,9 +145,12 @@ def test_a_failed_condition_creates_no_job_and_says_why() -> None:
         ("checkout.session", False),
         ("Checkout.*", False),
         ("invoice.*", False),
+        (["invoice.paid", PAID], True),
+        (["invoice.*", "checkout.*"], True),
+        (["invoice.*", "charge.*"], False),
     ],
 )
-def test_an_event_pattern_is_a_case_sensitive_glob(pattern: str, listens: bool) -> None:
+def test_an_event_pattern_is_a_case_sensitive_glob(pattern: str | list[str], listens: bool) -> None:
     subscriber = rule(event=pattern)
 
     assert bool(plan(stripe_event(PAID), subscriber).results) is listens
