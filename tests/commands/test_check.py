@@ -69,8 +69,8 @@ def test_a_valid_file_is_summarized_with_warnings_about_unset_variables(
         "warning: rules.thank-you.text: object.customer_details.name is null if Checkout"
         " does not ask for it; add `| default('...', true)`, or `{% if %}`",
         "warning: rules.thank-you.once_per: object.payment_intent is null for"
-        " subscriptions, free orders and trials; give a list of keys that ends with one that is always there,"
-        ' "{{ object.id }}"',
+        " subscriptions, free orders and trials; give a list of keys that ends with one that is"
+        ' always there, "{{ object.id }}"',
     ]
 
 
