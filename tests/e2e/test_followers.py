@@ -362,6 +362,22 @@ def test_a_list_with_a_few_users_less_than_counted_is_complete(scenario: Scenari
     assert completeness(scenario, job_id) == (True, None)
 
 
+def test_a_profile_without_counts_is_read_to_the_end_of_its_list(scenario: Scenario) -> None:
+    # Behind an age gate all counts are 0 (mgp25/Instagram-API issue 3107)
+    name = popular(scenario, 450)
+    fake = scenario.stack.fake_instagram
+    gated = {
+        "follower_count": 0,
+        "gating": {"gating_type": "appealable"},
+        "pk": fake.add_user(name),
+    }
+    fake.fault("usernameinfo", status=200, body={"user": gated, "status": "ok"})
+    fake.add_user(name, followers=450)
+    job_id = start_export(scenario, name, callback="crm")
+    assert completeness(scenario, job_id) == (True, None)
+    assert result_pks(scenario, job_id) == follower_pks(0, 450)
+
+
 def test_a_list_cut_at_the_callers_limit_is_incomplete(scenario: Scenario) -> None:
     job_id = start_export(scenario, popular(scenario, 450), limit=250, callback="crm")
     assert completeness(scenario, job_id) == (False, "row_limit")
