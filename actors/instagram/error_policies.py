@@ -21,7 +21,7 @@ from curl_cffi import CurlError
 from actors.instagram.options import UnknownAccount
 from actors.instagram.pks import MissingPk
 from actors.instagram.request_deadline import CallOverdueError
-from actors.instagram.write_verification import SearchIncomplete
+from actors.instagram.write_verification import SearchIncomplete, SimilarWriteFound
 from service.accounts.session_store import DeviceChanged, SessionConflict, SessionUnreadable
 from service.instagram.ids import InvalidIdentifier
 from service.jobs.claims import Escalation
@@ -158,6 +158,9 @@ POLICIES: Final[dict[type[BaseException], ErrorPolicy]] = {
     asyncio.CancelledError: _retry("interrupted", "The call was interrupted."),
     SearchIncomplete: _retry(
         "search_incomplete", "There is more at Instagram than a verification reads."
+    ),
+    SimilarWriteFound: _retry(
+        "similar_found", "The account has written something similar at that time."
     ),
     CallOverdueError: _retry_unsent(
         "call_overdue", "This worker was delayed; another may have taken the job over."

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from actors.instagram import follower_pages, write_verification
+from actors.instagram import follower_pages, stored_rows, write_verification
 from actors.instagram.account_client import AccountClient
 from actors.instagram.client import InstagramClient
 from actors.instagram.follower_pages import FollowersPage
@@ -14,7 +14,7 @@ from actors.instagram.idempotency_tokens import client_context_for, write_token
 from actors.instagram.profiles_and_posts import read_post, read_profile
 from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.serializers import post_view, user_view
-from actors.instagram.write_verification import OwnedByOthers, WriteQuery, no_owner
+from actors.instagram.write_query import OwnedByOthers, WriteQuery, no_owner
 from service.instagram.ids import InvalidIdentifier, recipient_pk, recipient_username
 
 
@@ -158,6 +158,7 @@ class Gateway(AccountClient):
 
         Raises:
           SearchIncomplete: The thread has more newer messages than are read.
+          SimilarWriteFound: The thread shows a message that may be it.
         """
         context, intended_at = client_context_for(token_or_context), _monotonic_ago(age_ms)
 
@@ -166,7 +167,9 @@ class Gateway(AccountClient):
             found = await write_verification.find_dm(client, pk, query)
             if found is None:
                 return None
-            return DmReceipt(str(found.item["item_id"]), found.thread_id, context, found.by_token)
+            return DmReceipt(
+                stored_rows.message_id(found.item), found.thread_id, context, found.by_token
+            )
 
         return await self.call(read)
 
@@ -186,6 +189,7 @@ class Gateway(AccountClient):
 
         Raises:
           SearchIncomplete: The post has more comments than are read.
+          SimilarWriteFound: The post shows a comment that may be it.
         """
         intended_at = _monotonic_ago(age_ms)
 
@@ -194,7 +198,7 @@ class Gateway(AccountClient):
                 str(client.user_id), text, intended_at, owned_by_others=owned_by_others
             )
             found = await write_verification.find_comment(client, media_pk, query)
-            return CommentReceipt(str(found["pk"])) if found else None
+            return CommentReceipt(stored_rows.comment_id(found)) if found else None
 
         return await self.call(read)
 

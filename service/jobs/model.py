@@ -93,6 +93,26 @@ class Failure:
     retryable: bool = False
 
 
+class Recognition(NamedTuple):
+    """By what else an event is recognized when it comes again.
+
+    Parameters:
+      shape: Which of the sender's forms the body has. The same id in another shape is a duplicate;
+        in the same shape with other data it is a conflict.
+      raw_fingerprint: A fingerprint that an earlier release recorded for the same data.
+      event_key: What several deliveries about one event share, whatever their bodies and ids.
+      body_key: What identifies the body, if the sender signs nothing else.
+    """
+
+    shape: str | None = None
+    raw_fingerprint: str | None = None
+    event_key: str | None = None
+    body_key: str | None = None
+
+
+ONLY_BY_ID: Final = Recognition()
+
+
 class JobDraft(NamedTuple):
     """A job that a rule or a caller asks for, before the ledger gives it an id.
 

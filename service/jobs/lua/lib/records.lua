@@ -8,6 +8,8 @@
 --   hg:seq                       counter: the order of everything
 --   hg:event:{source}:{id}       hash of an event, which outlives its body
 --   hg:eventbody:{source}:{id}   the raw body, compressed; expires by itself
+--   hg:known:{source}:{hash}     the event that is also known by this: its body, if only that is
+--                                signed, or the sender's id of what several subscriptions report
 --   hg:events                    zset seq -> source:id; hg:sources the sources in it
 --   hg:job:{id}                  hash (see below); hg:jobtext:{id} its text, or its photo's URL;
 --                                hg:jobtl:{id} its timeline
