@@ -208,12 +208,24 @@ def test_a_long_list_of_short_pages_is_read_to_its_end(ledger: LedgerHarness) ->
 # Where it is told
 
 
-def test_dropped_entries_are_counted_over_all_pages(ledger: LedgerHarness) -> None:
-    job_id = started_export(ledger, expected=20)
-    claim_and_append(ledger, job_id, rows(0, 10), "1", dropped=2)
-    claim_and_append(ledger, job_id, rows(10, 20), dropped=3)
-    assert ledger.api_job(job_id)["result"]["dropped_rows"] == 5
-    assert outcome(ledger, job_id) == (True, None)
+@pytest.mark.parametrize(
+    ("users", "dropped", "reason"),
+    [
+        (1_000, 5, None),
+        (995, 5, "rows_dropped"),
+        (600, 400, "rows_dropped"),
+        (0, 1_000, "rows_dropped"),
+        (600, 200, "ended_early"),
+    ],
+)
+def test_a_list_with_dropped_entries_is_incomplete_below_the_count(
+    ledger: LedgerHarness, users: int, dropped: int, reason: str | None
+) -> None:
+    job_id = started_export(ledger)
+    assert claim_and_append(ledger, job_id, rows(0, users), "1", dropped=dropped - 3) == "more"
+    assert claim_and_append(ledger, job_id, dropped=3) == "succeeded"
+    assert ledger.api_job(job_id)["result"]["dropped_rows"] == dropped
+    assert outcome(ledger, job_id) == (reason is None, reason)
 
 
 def test_the_timeline_tells_why_a_list_is_incomplete(ledger: LedgerHarness) -> None:

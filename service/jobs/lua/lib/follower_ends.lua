@@ -55,6 +55,8 @@ local function incomplete_reason(job, ending)
   if most > 0 and users >= most or ending == 'unwanted' then return 'row_limit' end
   if job.limited == '1' then return 'limited_by_instagram' end
   if ending == 'repeated_pages' then return ending end
-  local is_whole = users > 0 and users >= math.floor(counted * WHOLE_SHARE)
-  return not is_whole and 'ended_early' or nil
+  local dropped = tonumber(job.dropped or 0)
+  local listed = users + dropped
+  if listed == 0 or listed < math.floor(counted * WHOLE_SHARE) then return 'ended_early' end
+  return dropped > 0 and 'rows_dropped' or nil
 end
