@@ -264,5 +264,8 @@ INVALID_REQUEST = ErrorPolicy(
     Outcome.FINAL, "invalid_request", "The request is not valid.", ambiguous=True
 )
 
+#: Every policy.
+ALL: Final = tuple(each for each in list(globals().values()) if isinstance(each, ErrorPolicy))
+
 #: Codes by which a recipient takes no messages from the account, whatever they say.
 RECIPIENT_REFUSES: Final = frozenset({REQUESTS_DISABLED.code, MESSAGES_REFUSED.code})
