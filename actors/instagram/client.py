@@ -173,19 +173,16 @@ class InstagramClient(Client):  # type: ignore[misc]
             if may_hide_failure(document):
                 self._check_reply()
         except Exception as error:
-            attach_reply(error, self._last_reply())
+            attach_reply(error, self.last_response)
             if isinstance(error, _RESENT_BY_LIBRARY):
                 raise _NotResentError(error) from None
             raise
         return document
 
-    def _last_reply(self) -> Reply | None:
-        return None if self.last_response is None else Reply.of(self.last_response)
-
     def _check_reply(self) -> None:
         """Raise an error for a reply that fails in a way that the library does not notice."""
-        reply = self._last_reply()
-        if reply and (not reply.is_success or policy_for_words(reply)):
+        reply = Reply.of(self.last_response)
+        if not reply.is_success or policy_for_words(reply):
             raise ClientStatusFail("Instagram refused in a success's reply")
 
     async def bloks_caa_login_send_request(self, *args: Any, **kwargs: Any) -> Any:
