@@ -122,9 +122,7 @@ def _policy_for_status(reply: Reply) -> ErrorPolicy | None:
 
 
 def _is_particular(policy: ErrorPolicy) -> bool:
-    """Whether an exception's class alone says something: some are raised for too many replies."""
-    vague = (policies.INVALID_REQUEST, policies.AGE_RESTRICTED)
-    return policy.outcome is not Outcome.RETRY and policy not in vague
+    return policy.outcome is not Outcome.RETRY and policy is not policies.INVALID_REQUEST
 
 
 def _is_masked_not_found(reply: Reply) -> bool:

@@ -75,7 +75,11 @@ RESTS: Final = (
     Row("throttled, in an ack", "dm", 200, item_ack("no", "429"), _LIMITED, _CLIENT),
     Row("too many", "dm", 400, fail("Too many requests"), _LIMITED, _CLIENT),
     *_both(
-        "rate limit", 400, fail("", error_type="rate_limit_error"), rests("rate_limit_error"), _CLIENT
+        "rate limit",
+        400,
+        fail("", error_type="rate_limit_error"),
+        rests("rate_limit_error"),
+        _CLIENT,
     ),
     Row("rate limit, 403", "dm", 403, fail("rate_limit_error"), rests("rate_limit_error"), _CLIENT),
     *_both(
@@ -85,8 +89,15 @@ RESTS: Final = (
         rests("sentry_block"),
         _SENTRY,
     ),
-    Row("sentry, 403", "dm", 403, fail("x", error_type="sentry_block"), rests("sentry_block"), _SENTRY),
-)  # fmt: skip
+    Row(
+        "sentry, 403",
+        "dm",
+        403,
+        fail("x", error_type="sentry_block"),
+        rests("sentry_block"),
+        _SENTRY,
+    ),
+)
 
 HOLDS: Final = (
     *_both("challenge", 400, _CHALLENGE, held("challenge_required"), _KINDS),
@@ -100,13 +111,28 @@ HOLDS: Final = (
         held("challenge_required"),
         "instautils/instagraph issue 3",
     ),
-    Row("challenge, in an ack", "dm", 403, item_ack("challenge_required"),
-        held("challenge_required"), _KINDS),
+    Row(
+        "challenge, in an ack",
+        "dm",
+        403,
+        item_ack("challenge_required"),
+        held("challenge_required"),
+        _KINDS,
+    ),
     *_both("suspended", 400, _SUSPENSION, held("account_suspended"), _SUSPENDED),
     Row("suspended, 403", "comment", 403, _SUSPENSION, held("account_suspended"), _SUSPENDED),
-    *_both("disabled", 400, fail(_BAN, error_type="inactive user"), held("account_suspended"), _BANNED),
+    *_both(
+        "disabled", 400, fail(_BAN, error_type="inactive user"), held("account_suspended"), _BANNED
+    ),
     Row("disabled, 403", "dm", 403, fail(_BAN), held("account_suspended"), _BANNED),
-    Row("inactive", "dm", 400, fail("x", error_type="inactive_user"), held("account_suspended"), _BANNED),
+    Row(
+        "inactive",
+        "dm",
+        400,
+        fail("x", error_type="inactive_user"),
+        held("account_suspended"),
+        _BANNED,
+    ),
     *_both(
         "checkpoint",
         400,
@@ -114,8 +140,22 @@ HOLDS: Final = (
         held("checkpoint_required"),
         _CHECKPOINT,
     ),
-    Row("checkpoint, 403", "comment", 403, fail("checkpoint_required"), held("checkpoint_required"), _CHECKPOINT),
-    Row("checkpoint, 200", "dm", 200, fail("checkpoint_required"), held("checkpoint_required"), _CHECKPOINT),
+    Row(
+        "checkpoint, 403",
+        "comment",
+        403,
+        fail("checkpoint_required"),
+        held("checkpoint_required"),
+        _CHECKPOINT,
+    ),
+    Row(
+        "checkpoint, 200",
+        "dm",
+        200,
+        fail("checkpoint_required"),
+        held("checkpoint_required"),
+        _CHECKPOINT,
+    ),
     Row(
         "checkpoint, logged out",
         "dm",
@@ -124,10 +164,23 @@ HOLDS: Final = (
         held("checkpoint_required"),
         _LOGGED_OUT,
     ),
-    *_both("consent", 400, fail("consent_required", consent_data=_AGREE), held("consent_required"), _CONSENT),
+    *_both(
+        "consent",
+        400,
+        fail("consent_required", consent_data=_AGREE),
+        held("consent_required"),
+        _CONSENT,
+    ),
     Row("consent, 403", "dm", 403, fail("consent_required"), held("consent_required"), _CONSENT),
     *_both("elsewhere", 400, fail("geoblock_required"), held("geoblock_required"), _CLIENT),
-    Row("elsewhere, 403", "comment", 403, fail("geoblock_required"), held("geoblock_required"), _CLIENT),
+    Row(
+        "elsewhere, 403",
+        "comment",
+        403,
+        fail("geoblock_required"),
+        held("geoblock_required"),
+        _CLIENT,
+    ),
     *_both("outdated", 400, fail("", error_type="needs_upgrade"), held("client_outdated"), _CLIENT),
     Row(
         "outdated, in words",
@@ -138,10 +191,24 @@ HOLDS: Final = (
         "liamcottle/Instagram-SDK-PHP issue 20",
     ),
     Row("terms", "dm", 403, fail("Please agree to our terms"), held("terms_required"), _CLIENT),
-    Row("to a challenge", "dm", 302, "", held("challenge_required"), _CLIENT,
-        {"location": "https://i.instagram.com/challenge/?next=/api/v1/"}),
-    Row("to the suspension", "dm", 302, "", held("account_suspended"), _SUSPENDED,
-        {"location": "https://www.instagram.com/accounts/suspended/"}),
-)  # fmt: skip
+    Row(
+        "to a challenge",
+        "dm",
+        302,
+        "",
+        held("challenge_required"),
+        _CLIENT,
+        {"location": "https://i.instagram.com/challenge/?next=/api/v1/"},
+    ),
+    Row(
+        "to the suspension",
+        "dm",
+        302,
+        "",
+        held("account_suspended"),
+        _SUSPENDED,
+        {"location": "https://www.instagram.com/accounts/suspended/"},
+    ),
+)
 
 ROWS: Final = (*RESTS, *HOLDS)

@@ -71,7 +71,7 @@ class ReplyWorker:
             self.ledger.run(gateway.ensure_login())
 
     def outcome(self, row: Row) -> Expected:
-        """Do a job that meets a row's reply at every attempt, until it ends or its account rests."""
+        """Do a job whose every attempt meets a row's reply, until it ends or its account rests."""
         self.ledger.run(self.runtime.accounts.resume("shop"))
         self.fake_instagram.clear_faults()
         self.fake_instagram.fault(CALLS[row.where], times=None, **row.effects())
