@@ -172,7 +172,7 @@ class Attempt:
 
     async def _handle_error(self, error: Exception) -> None:
         step = after_error(
-            classify(error, writing=self._state is RequestState.SENDING),
+            classify(error, writing=self._state is RequestState.SENDING, kind=self._claim.job.kind),
             self._state,
             self._claim.job,
             backoff=self.backoff,
