@@ -119,7 +119,7 @@ class DirectMessage(SingleRequestWrite):
             return cached
         recipient = await gateway.resolve(name)
         if recipient.username is not None:
-            await user_ids.remember(name, recipient.pk)
+            await user_ids.remember(name, recipient.pk, account=claim.job.account)
         return recipient.pk
 
     def context(self, claim: Claim) -> str:

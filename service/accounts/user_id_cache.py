@@ -6,6 +6,8 @@ from typing import Final
 
 import redis.asyncio as aredis
 
+from service.accounts.refusal_streaks import KNOWN_TTL_SECONDS, known_key, streak_key
+
 #: A username can change hands, so an entry is not trusted for longer.
 TTL_SECONDS: Final = 24 * 3600
 
@@ -25,6 +27,14 @@ class UserIdCache:
         cached = await self._client.get(f"hg:pk:{username}")
         return None if cached is None else bytes(cached).decode()  # type: ignore[arg-type]
 
-    async def remember(self, username: str, pk: str) -> None:
-        """Cache the pk of a username in its normal form."""
-        await self._client.set(f"hg:pk:{username}", pk, ex=TTL_SECONDS)
+    async def remember(self, username: str, pk: str, *, account: str) -> None:
+        """Cache the pk of a username in its normal form.
+
+        Parameters:
+          account: Who found it, so that its streak of names not found ends.
+        """
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.set(f"hg:pk:{username}", pk, ex=TTL_SECONDS)
+            pipe.set(known_key(username), b"", ex=KNOWN_TTL_SECONDS)
+            pipe.delete(streak_key(account, "not_found"))
+            await pipe.execute()

@@ -27,6 +27,13 @@ if job.status == 'sending' and status == 'failed' then
   set_fields(job, {intent_at = 0})
   forget_recipient(job)
 end
+-- Streaks of refusals (service/accounts/refusal_streaks.py) end with a success; only reads find what
+-- another read did not.
+if status == 'succeeded' then
+  local streak = 'hg:streak:' .. job.account
+  redis.call('DEL', streak .. ':unauthorized')
+  if READ_KINDS[job.kind] then redis.call('DEL', streak .. ':not_found') end
+end
 count('attempt', job.kind, status)
 finalize(job, status, now, owner, why, result, failure)
 return 'ok'

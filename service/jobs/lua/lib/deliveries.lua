@@ -63,12 +63,13 @@ local function freeze_payload(job)
   if version and not payload then redis.call('SET', payload_key(id), job_payload(job), 'NX') end
 end
 
--- Owes the account's callback endpoint, if it has one, that the account was held or resumed.
-local function open_account_delivery(account, change, reason, now)
+-- Owes the account's callback endpoint, if it has one, that the account was held or resumed;
+-- `message` (nil for none) says to people what happened and what to do.
+local function open_account_delivery(account, change, reason, now, message)
   local callback = config_of(account).callback
   if not callback then return end
   local seq, event_type = next_seq(), 'account.' .. change
-  local data = cjson.encode({account = account, reason = reason})
+  local data = cjson.encode({account = account, reason = reason, message = message})
   create_delivery('dlv_account_' .. seq, seq,
     {job = '', run = 1, endpoint = callback, type = event_type},
     '{"type":"' .. event_type .. '","timestamp":"' .. rfc3339(now) .. '","data":' .. data .. '}',
