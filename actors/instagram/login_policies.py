@@ -118,3 +118,10 @@ PLEASE_WAIT: Final = _rest(
     "please_wait", "Instagram asks to wait.", cooldown_seconds=_HOUR, escalation="double"
 )
 RATE_LIMITED: Final = _rest("rate_limited", "Too many logins.", cooldown_seconds=_HOUR)
+
+#: The login has brought a session, and a feed that the app reads next is not there.
+FEED_NOT_FOUND: Final = ErrorPolicy(
+    Outcome.RETRY,
+    "not_found_unclear",
+    "Instagram answered 404 to a request after the login, without saying what was not found.",
+)

@@ -17,6 +17,7 @@ from actors.instagram import login_words
 from actors.instagram.error_policies import ErrorPolicy, Outcome
 from actors.instagram.errors import classify
 from actors.instagram.reply import Reply, reply_of
+from actors.instagram.session_doubts import is_bare_not_found
 from service.accounts.session_store import SessionStoreError
 
 _TIMED_OUT: Final = 408
@@ -196,6 +197,8 @@ def login_policy(error: Exception, username: str, *, logged_in: bool) -> ErrorPo
     known = known_refusal(reply, username)
     if known is not None:
         return known
+    if logged_in and is_bare_not_found(reply):
+        return policies.FEED_NOT_FOUND
     if logged_in or reply.status >= 500 or reply.status == _TIMED_OUT:
         return None
     return _policy_without_known_words(error, reply, username)

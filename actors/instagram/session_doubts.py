@@ -64,7 +64,7 @@ def doubt_of(error: BaseException) -> Doubt:
         return Doubt.SESSION_OVER if is_over else Doubt.NONE
     if _is_over(reply):
         return Doubt.SESSION_OVER
-    if _is_bare_not_found(reply):
+    if is_bare_not_found(reply):
         return Doubt.CHALLENGE_DOUBTFUL
     return Doubt.SESSION_DOUBTFUL if _denies_login(reply) else Doubt.NONE
 
@@ -90,7 +90,8 @@ def _redirects_to_login(reply: Reply) -> bool:
     return 300 <= reply.status < 400 and "/accounts/login" in reply.headers.get("location", "")
 
 
-def _is_bare_not_found(reply: Reply) -> bool:
+def is_bare_not_found(reply: Reply) -> bool:
+    """Whether a 404 is not Instagram's JSON, which would say what was not found."""
     return reply.status == _NOT_FOUND and reply.document is None
 
 
