@@ -190,18 +190,20 @@ def login_policy(error: Exception, username: str, *, logged_in: bool) -> ErrorPo
     if isinstance(error, (RedisError, SessionStoreError)):
         return None
     reply = reply_of(error)
+    if logged_in:
+        return _policy_after_login(reply, username)
     if reply is None:
-        return None if logged_in else _policy_without_reply(error)
-    if logged_in and _is_success(reply):
-        return None  # a feed, full of other people's words, that the library could not read
-    known = known_refusal(reply, username)
-    if known is not None:
-        return known
-    if logged_in and is_bare_not_found(reply):
-        return policies.FEED_NOT_FOUND
-    if logged_in or reply.status >= 500 or reply.status == _TIMED_OUT:
+        return _policy_without_reply(error)
+    return known_refusal(reply, username) or _policy_without_known_words(error, reply, username)
+
+
+def _policy_after_login(reply: Reply | None, username: str) -> ErrorPolicy | None:
+    """Judge the feeds that the app reads after a login, which are full of other people's words."""
+    if reply is None or _is_success(reply):
         return None
-    return _policy_without_known_words(error, reply, username)
+    if is_bare_not_found(reply):
+        return policies.FEED_NOT_FOUND
+    return known_refusal(reply, username)
 
 
 def known_refusal(reply: Reply, username: str) -> ErrorPolicy | None:
@@ -225,6 +227,8 @@ def _naming(policy: ErrorPolicy, username: str) -> ErrorPolicy:
 def _policy_without_known_words(
     error: Exception, reply: Reply, username: str
 ) -> ErrorPolicy | None:
+    if reply.status >= 500 or reply.status == _TIMED_OUT:
+        return None
     if reply.status == _THROTTLED:
         return policies.RATE_LIMITED
     if reply.status < 300 and _is_preflight(error):
