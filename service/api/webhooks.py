@@ -17,7 +17,6 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
-from structlog.contextvars import bind_contextvars
 
 from service.dependencies import AppServices, get_services
 from service.events import parsing
@@ -28,6 +27,7 @@ from service.http.errors import EarlyErrorResponse, error_response
 from service.http.request_body import BodyRejected, read_body
 from service.jobs.ledger import QuarantinedEvent
 from service.jobs.replies import Acceptance
+from service.logging.context import bind_ids
 from service.logging.setup import get_logger
 from service.signatures.verify import Headers, SignatureRejected, verify
 
@@ -114,7 +114,7 @@ async def _process(
 async def _accept(
     services: AppServices, source: ResolvedSource, event: parsing.ParsedEvent, body: bytes
 ) -> Response:
-    bind_contextvars(event_id=event.id, source=source.name)
+    bind_ids(event_id=event.id, source=source.name)
     if source.livemode is not None and event.livemode is not source.livemode:
         accepted = await services.ledger.accept(source.name, event, [], body=body, status="ignored")
         _log.warning("event ignored: livemode mismatch", type=event.type)

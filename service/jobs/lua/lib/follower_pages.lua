@@ -9,7 +9,7 @@
 --- @include "records"
 --- @include "rate_limits"
 
--- After so many pages without a new user an export goes round in circles.
+-- After this many pages without a new user an export goes round in circles.
 local MAX_EMPTY_PAGES = 10
 -- How many users a page has, until the export has seen one.
 local USUAL_PAGE_USERS = 200
