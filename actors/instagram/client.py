@@ -17,6 +17,7 @@ from aiograpi import Client
 from aiograpi.exceptions import (
     ClientIncompleteReadError,
     ClientRequestTimeout,
+    ClientStatusFail,
 )
 
 from actors.instagram.idempotency_tokens import (
@@ -26,7 +27,8 @@ from actors.instagram.idempotency_tokens import (
 )
 from actors.instagram.login_flow import LoginFlow
 from actors.instagram.options import ClientOptions
-from actors.instagram.reply import attach_reply
+from actors.instagram.reply import attach_reply, may_hide_failure
+from actors.instagram.reply_policies import policy_for_words
 from actors.instagram.transport import DirectSession, NoRetrySession, ssl_context
 from service.accounts.session_settings import exportable, is_logged_in, unchanged
 
@@ -166,12 +168,21 @@ class InstagramClient(LoginFlow):
         if "min_id" in params or "max_id" in params:
             endpoint, kwargs["params"] = f"{endpoint}?{urlencode(params)}", None
         try:
-            return await super()._send_private_request(endpoint, *args, **kwargs)
+            document = await super()._send_private_request(endpoint, *args, **kwargs)
+            if may_hide_failure(document):
+                self._check_reply()
         except Exception as error:
-            attach_reply(error, self.last_response)
+            attach_reply(error, self.last_reply())
             if isinstance(error, _RESENT_BY_LIBRARY):
                 raise _NotResentError(error) from None
             raise
+        return document
+
+    def _check_reply(self) -> None:
+        """Raise an error for a reply that fails in a way that the library does not notice."""
+        reply = self.last_reply()
+        if reply and (not reply.is_success or policy_for_words(reply)):
+            raise ClientStatusFail("Instagram refused in a success's reply")
 
     # Idempotency tokens
 

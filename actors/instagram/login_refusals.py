@@ -16,12 +16,12 @@ from actors.instagram import login_policies as policies
 from actors.instagram import login_words
 from actors.instagram.error_policies import ErrorPolicy, Outcome
 from actors.instagram.errors import classify
-from actors.instagram.reply import Reply, reply_of
+from actors.instagram.reply import THROTTLED, Reply, reply_of
+from actors.instagram.reply_policies import retry_after_seconds
 from actors.instagram.session_doubts import is_bare_not_found
 from service.accounts.session_store import SessionStoreError
 
 _TIMED_OUT: Final = 408
-_THROTTLED: Final = 429
 
 #: Codes of errors that are no verdict on the login: it is tried again, with growing waits.
 NO_VERDICT: Final = frozenset(
@@ -194,7 +194,16 @@ def login_policy(error: Exception, username: str, *, logged_in: bool) -> ErrorPo
         return _policy_after_login(reply, username)
     if reply is None:
         return _policy_without_reply(error)
-    return known_refusal(reply, username) or _policy_without_known_words(error, reply, username)
+    known = known_refusal(reply, username)
+    return _waiting_as_asked(known or _policy_without_known_words(error, reply, username), reply)
+
+
+def _waiting_as_asked(policy: ErrorPolicy | None, reply: Reply) -> ErrorPolicy | None:
+    """Lengthen a rest to what `Retry-After` asks for."""
+    asked = retry_after_seconds(reply)
+    if policy is None or policy.cooldown_seconds is None or asked is None:
+        return policy
+    return replace(policy, cooldown_seconds=max(policy.cooldown_seconds, asked))
 
 
 def _policy_after_login(reply: Reply | None, username: str) -> ErrorPolicy | None:
@@ -229,12 +238,12 @@ def _policy_without_known_words(
 ) -> ErrorPolicy | None:
     if reply.status >= 500 or reply.status == _TIMED_OUT:
         return None
-    if reply.status == _THROTTLED:
+    if reply.status == THROTTLED:
         return policies.RATE_LIMITED
     if reply.status < 300 and _is_preflight(error):
         return None
     said = login_words.shown(reply, username)
-    message = f'Instagram refused the login: "{said}"' if said else policies.REFUSED.message
+    message = f"Instagram refused the login: {said}" if said else policies.REFUSED.message
     return replace(policies.REFUSED, message=message)
 
 

@@ -7,23 +7,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from actors.instagram.reply import Reply
+from actors.instagram.reply_texts import shown_words
 
 #: The longest text that is searched: a Bloks screen can have megabytes.
 MAX_SEARCHED: Final = 100_000
-#: The longest text that is shown.
-MAX_SHOWN: Final = 120
-
-#: Fields with a sentence for people, best first (instagram_private_api issue samples; see
-#: `tests/instagram/login_replies.py`).
-_SENTENCE_FIELDS: Final = ("message", "feedback_message", "error_body", "error_title", "error_type")
-
 _QUOTES: Final = str.maketrans("\u2018\u2019\u02bc\u201c\u201d", "'''\"\"")
 # Bloks programs are strings in strings: what is escaped once or more becomes what it stands for.
 _ESCAPED_QUOTE: Final = re.compile(r"\\+u(?:2018|2019|0027)")
 _ESCAPED_SPACE: Final = re.compile(r"\\+[nrt]|\\+u00a0")
 _BLOKS_SENTENCE: Final = re.compile(r'"([A-Z][^"\\(){}<>]{10,200}[.!?])\\*"')
-# Handles, addresses, links and masked contacts, and digits enough for a phone number or an id.
-_PRIVATE: Final = re.compile(r"\S*(?:[@*]|://|www\.)\S*|\+?\d[\d ().-]{3,}\d")
 
 
 def searchable(reply: Reply, username: str) -> str:
@@ -47,20 +39,15 @@ def shown(reply: Reply, username: str) -> str:
       username: The account's username, which is left out as well.
     """
     document = reply.document or {}
-    sentences = (document.get(name) for name in _SENTENCE_FIELDS)
-    said = next((text for text in sentences if isinstance(text, str) and text.strip()), "")
-    return _without_private_parts(said or _bloks_sentence(document), username)
+    said = shown_words(document) or shown_words({"message": _bloks_sentence(document)})
+    return _without_name(said, username)
 
 
 def _bloks_sentence(document: Mapping[str, Any]) -> str:
+    """The first sentence in a Bloks program, which is a string full of strings."""
     text = "\n".join(_strings(document.get("layout")))[:MAX_SEARCHED]
     found = _BLOKS_SENTENCE.search(_ESCAPED_QUOTE.sub("'", text))
     return found[1] if found else ""
-
-
-def _without_private_parts(text: str, username: str) -> str:
-    plain = "".join(each if each.isprintable() else " " for each in _fold(text))
-    return " ".join(_PRIVATE.sub("...", _without_name(plain, username)).split())[:MAX_SHOWN]
 
 
 def _without_name(text: str, username: str) -> str:

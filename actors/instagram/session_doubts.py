@@ -9,19 +9,16 @@ mixins/private.py); "please wait" with `require_login` is what a session gets th
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Final
 
 from aiograpi.exceptions import ClientLoginRequired, LoginRequired, PreLoginRequired
 
-from actors.instagram.error_policies import ErrorPolicy, Outcome
+from actors.instagram.error_policies import LOGIN_REQUIRED, ErrorPolicy, Outcome
 from actors.instagram.reply import Reply, reply_of
+from actors.instagram.reply_policies import policy_for_words
 
 _UNAUTHORIZED: Final = 401
 _NOT_FOUND: Final = 404
-
-#: What Instagram says to a session that is over, in `message` or `error_type`: after a logout or a
-#: change of the password (mgp25/Instagram-API issue 1743, ramtinak/InstagramApiSharp issue 116).
-_OVER: Final = frozenset({"login_required", "user_has_logged_out"})
 
 #: A bare 404 on a path that the account's own page contradicts.
 NOT_FOUND_UNCLEAR: Final = ErrorPolicy(
@@ -75,9 +72,7 @@ def proves_session_over(error: BaseException) -> bool:
 
 
 def _is_over(reply: Reply) -> bool:
-    document = reply.document or {}
-    said = {_word(document.get(name)) for name in ("message", "error_type")}
-    return not _OVER.isdisjoint(said) or _redirects_to_login(reply)
+    return policy_for_words(reply) is LOGIN_REQUIRED or _redirects_to_login(reply)
 
 
 def _denies_login(reply: Reply) -> bool:
@@ -93,7 +88,3 @@ def _redirects_to_login(reply: Reply) -> bool:
 def is_bare_not_found(reply: Reply) -> bool:
     """Whether a 404 is not Instagram's JSON, which would say what was not found."""
     return reply.status == _NOT_FOUND and reply.document is None
-
-
-def _word(value: Any) -> str:
-    return value.strip().casefold() if isinstance(value, str) else ""

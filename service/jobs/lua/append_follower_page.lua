@@ -75,7 +75,8 @@ if is_stuck_in_circles then
 end
 count('attempt', job.kind, 'page')
 -- Attempts are counted anew for the next page.
-set_fields(job, {eta = estimate_export_end(job, now, now), attempts = 0, strikes = 0})
+set_fields(job, {eta = estimate_export_end(job, now, now), attempts = 0, strikes = 0,
+  refusals = 0})
 publish_progress(job, {pages = tonumber(job.pages), users = tonumber(job.users),
   expected = tonumber(job.expected),
   eta = tonumber(job.eta) > 0 and rfc3339(tonumber(job.eta)) or cjson.null}, now)

@@ -75,6 +75,8 @@
 --   created, run_at, expires, started, finished    times; expires 0 for never
 --   attempts      attempts begun in this run
 --   strikes       failed attempts in this run that were the job's own doing
+--   refusals      those of them that Instagram itself refused; resends: how often a write that no
+--                 verification lookup found was sent again in this run
 --   owner         who has the claim, unique to it; '' for nobody
 --   fence         number of the latest claim: an older one can change nothing any more
 --   lease         when the claim expires; renewed: when it was renewed last
