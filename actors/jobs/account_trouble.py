@@ -17,7 +17,7 @@ from service.logging.setup import get_logger
 MAX_IN_A_ROW: Final = 3
 #: Waits before a known target that was not found is looked for again, in seconds; after the last,
 #: it is believed to be gone. A lookup job lives for five minutes.
-KNOWN_NOT_FOUND_SECONDS: Final = (60, 180)
+KNOWN_NOT_FOUND_SECONDS: Final = (60, 150)
 
 NOT_FOUND: Final = frozenset({"user_not_found", "media_not_found"})
 

@@ -16,12 +16,12 @@ from service.accounts.encryption import derive_keys
 from service.accounts.session_store import SessionStore
 from service.accounts.verification_codes import VerificationCodes
 from service.jobs.records import JobRecord
-from tests.support.ledger import SECOND, LedgerHarness, open_ledger
+from service.lookups.shared_cache import LookupCache
+from service.lookups.targets import user_target
+from tests.support.ledger import HOUR, LedgerHarness, open_ledger
 from tests.support.runtime import endpoint, make_runtime
 from tests.support.session_store import SECRET
 
-#: Longer than any wait of a job or an account.
-LONG_MS = 8 * 24 * 3600 * SECOND
 _PASSWORDS = ("login", "login_legacy")
 
 
@@ -43,6 +43,7 @@ class AccountWorker:
             SessionStore(ledger.client, keys),
             login_guard=LoginLimiter(ledger.client, self._codes),
         )
+        self._lookups = LookupCache(ledger.client, ledger.script_config, ["shop"], HOUR)
         self.runtime = make_runtime(ledger, endpoint("crm"), gateways=self._pool)
 
     def _account(self) -> AccountOptions:
@@ -62,12 +63,6 @@ class AccountWorker:
         self.ledger.run(perform(self.runtime, job_id, work))
         return self.ledger.record(job_id)
 
-    def attempt_later(self, job_id: str, ms: int = LONG_MS) -> JobRecord:
-        """Let time pass until the job is due, and make one attempt."""
-        self.ledger.pass_time(ms)
-        self.ledger.heartbeat()
-        return self.attempt(job_id)
-
     def run_due(self, ms: int = 0) -> None:
         """Let time pass, then work on every job that gets its turn until none does."""
         self.ledger.pass_time(ms)
@@ -78,8 +73,15 @@ class AccountWorker:
             self.ledger.heartbeat()
 
     def look_up(self, name: str) -> str:
-        """Accept a lookup of a profile, as the web does; return the job's id."""
-        return self.ledger.add_job(kind="lookup", to=name, text="", callback=None, rule=None)
+        """Start a lookup of a profile, as the web does for a copy too old; return the job's id."""
+        state = self.ledger.run(self._lookups.get_or_start(user_target(name), 0, "crm"))
+        assert state.job_id is not None
+        return state.job_id
+
+    def copy_of(self, name: str) -> bytes | None:
+        """What lookups of a profile are answered with, however old."""
+        state = self.ledger.run(self._lookups.get(user_target(name)))
+        return None if state.value is None else state.value.body
 
     def resume(self) -> None:
         """Resume the account, as a person does."""
