@@ -172,7 +172,7 @@ class InstagramClient(LoginFlow):
             if may_hide_failure(document):
                 self._check_reply()
         except Exception as error:
-            attach_reply(error, self.last_reply())
+            attach_reply(error, self.last_response)
             if isinstance(error, _RESENT_BY_LIBRARY):
                 raise _NotResentError(error) from None
             raise
@@ -180,8 +180,8 @@ class InstagramClient(LoginFlow):
 
     def _check_reply(self) -> None:
         """Raise an error for a reply that fails in a way that the library does not notice."""
-        reply = self.last_reply()
-        if reply and (not reply.is_success or policy_for_words(reply)):
+        reply = Reply.of(self.last_response)
+        if not reply.is_success or policy_for_words(reply):
             raise ClientStatusFail("Instagram refused in a success's reply")
 
     # Idempotency tokens

@@ -122,6 +122,8 @@ UNEXPECTED_ERROR = _retry("unexpected_error", "Something unexpected went wrong."
 SEARCH_INCOMPLETE = _retry(
     "search_incomplete", "There is more at Instagram than a verification reads."
 )
+SIMILAR_FOUND = _retry("similar_found", "The account has written something similar at that time.")
+REPLY_WITHOUT_PK = _retry("reply_without_pk", "Instagram's reply names no user or post by its id.")
 CALL_OVERDUE = _retry_unsent(
     "call_overdue", "This worker was delayed; another may have taken the job over."
 )

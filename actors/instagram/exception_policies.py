@@ -14,8 +14,9 @@ from curl_cffi import CurlError
 from actors.instagram import error_policies as policies
 from actors.instagram.error_policies import ErrorPolicy
 from actors.instagram.options import UnknownAccount
+from actors.instagram.pks import MissingPk
 from actors.instagram.request_deadline import CallOverdueError
-from actors.instagram.write_verification import SearchIncomplete
+from actors.instagram.write_verification import SearchIncomplete, SimilarWriteFound
 from service.accounts.session_store import DeviceChanged, SessionConflict, SessionUnreadable
 from service.instagram.ids import InvalidIdentifier
 
@@ -37,6 +38,7 @@ POLICIES: Final[dict[type[BaseException], ErrorPolicy]] = {
     UnicodeError: policies.REPLY_UNREADABLE,
     asyncio.CancelledError: policies.INTERRUPTED,
     SearchIncomplete: policies.SEARCH_INCOMPLETE,
+    SimilarWriteFound: policies.SIMILAR_FOUND,
     CallOverdueError: policies.CALL_OVERDUE,
     SessionConflict: policies.SESSION_REPLACED,
     ig.ClientUnauthorizedError: policies.UNAUTHORIZED,
@@ -90,6 +92,7 @@ POLICIES: Final[dict[type[BaseException], ErrorPolicy]] = {
     # Refusals without a known reason
     ig.ClientError: policies.REFUSED_UNCLEAR,
     # The library or this client stumbled over the reply
+    MissingPk: policies.REPLY_WITHOUT_PK,
     pydantic.ValidationError: policies.REPLY_UNEXPECTED,
     LookupError: policies.REPLY_UNEXPECTED,
     AssertionError: policies.REPLY_UNEXPECTED,

@@ -12,7 +12,7 @@ from typing import Any, Final
 from aiograpi import Client
 from aiograpi.exceptions import ChallengeRequired, ClientError
 
-from actors.instagram.reply import Reply, attach_reply, reply_of
+from actors.instagram.reply import attach_reply, reply_of
 from actors.instagram.transport import sending_password
 
 _KEY_URL: Final = "https://i.instagram.com/api/v1/qe/sync/"
@@ -23,10 +23,6 @@ class LoginFlow(Client):  # type: ignore[misc]
 
     #: The verification code that a person supplied for the next login.
     challenge_code = ""
-
-    def last_reply(self) -> Reply | None:
-        """The reply to the last request; None when there was none."""
-        return None if self.last_response is None else Reply.of(self.last_response)
 
     # Before the password
 
@@ -46,7 +42,7 @@ class LoginFlow(Client):  # type: ignore[misc]
         try:
             return await super().private_graphql_www_request(*args, **kwargs)
         except Exception as error:
-            attach_reply(error, self.last_reply())
+            attach_reply(error, self.last_response)
             raise
 
     async def bloks_caa_login_process_client_data(self, *args: Any, **kwargs: Any) -> Any:
@@ -78,7 +74,7 @@ class LoginFlow(Client):  # type: ignore[misc]
 
     def _preflight_error(self, reason: str) -> ClientError:
         error = ClientError(reason, logged_in=False, result={})
-        attach_reply(error, self.last_reply())
+        attach_reply(error, self.last_response)
         return error
 
     # The password
@@ -90,7 +86,7 @@ class LoginFlow(Client):  # type: ignore[misc]
         except ClientError as error:
             # Subclasses name the reason themselves, or have their reply.
             if type(error) is ClientError and reply_of(error) is None:
-                attach_reply(error, self.last_reply())
+                attach_reply(error, self.last_response)
             raise
 
     async def bloks_caa_login_send_request(self, *args: Any, **kwargs: Any) -> Any:

@@ -15,10 +15,11 @@ import httpx
 from aiograpi.exceptions import ClientError, LoginRequired
 
 from actors.instagram.client import InstagramClient, upload_client
+from actors.instagram.error_policies import LOGIN_REQUIRED
 from actors.instagram.idempotency_tokens import client_context_for, write_token
 from actors.instagram.receipts import DmReceipt
 from actors.instagram.reply import Reply, attach_reply
-from actors.instagram.reply_policies import says_session_is_over
+from actors.instagram.reply_policies import policy_for_words
 from actors.instagram.request_deadline import seconds_until_deadline
 from actors.instagram.write_verification import get_thread
 
@@ -65,7 +66,7 @@ async def upload(client: InstagramClient, jpeg: bytes) -> str:
     reply = Reply.of(response)
     if reply.status == 200 and reply.document and "media_id" in reply.document:
         return str(int(reply.document["media_id"]))
-    raise _upload_error(reply)
+    raise _upload_error(response)
 
 
 async def send(client: InstagramClient, thread_id: str, media_id: str, token: str) -> DmReceipt:
@@ -104,8 +105,9 @@ async def send(client: InstagramClient, thread_id: str, media_id: str, token: st
     return DmReceipt(str(payload["item_id"]), str(payload.get("thread_id") or thread_id), context)
 
 
-def _upload_error(reply: Reply) -> ClientError:
+def _upload_error(response: httpx.Response) -> ClientError:
     """An error with the reply, which says what it means, as the client's own calls raise it."""
-    error = (LoginRequired if says_session_is_over(reply) else ClientError)("upload refused")
-    attach_reply(error, reply)
+    is_over = policy_for_words(Reply.of(response)) is LOGIN_REQUIRED
+    error = (LoginRequired if is_over else ClientError)("upload refused")
+    attach_reply(error, response)
     return error

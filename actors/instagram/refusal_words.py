@@ -116,7 +116,7 @@ _TABLE: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
             r"\blimit how often you\b",
             r"\bfor (?:the next )?(?:\d+|a few|several) (?:minutes?|hours?|days?|weeks?)\b",
             r"\bcomment si blocked\b",  # mgp25/Instagram-API issue 2652
-            r"\bmessag(?:e|es|ing) right now\b",
+            r"\byou .{0,40}\bmessag(?:e|es|ing) right now\b",
             r"\byou(?:'re| are|'ve been| have been) (?:blocked|restricted|prevented) from\b",
         ),
     ),

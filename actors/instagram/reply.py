@@ -104,9 +104,9 @@ def may_hide_failure(document: Any) -> bool:
     return document.get("status") != "ok" or "status_code" in document or inside
 
 
-def attach_reply(error: BaseException, reply: Reply | None) -> None:
+def attach_reply(error: BaseException, response: Any) -> None:
     """Attach the reply to the error that it caused; None says that there was none."""
-    setattr(error, _ATTRIBUTE, reply)
+    setattr(error, _ATTRIBUTE, None if response is None else Reply.of(response))
 
 
 def reply_of(error: BaseException) -> Reply | None:

@@ -58,13 +58,6 @@ def policy_for_words(reply: Reply) -> ErrorPolicy | None:
     )
 
 
-def says_session_is_over(reply: Reply) -> bool:
-    """Whether the words say that the session is over, or must be proven; any status."""
-    document = reply.document or {}
-    required = document.get("require_login") is True and not reply.is_success
-    return required or policy_for_words(reply) is policies.LOGIN_REQUIRED
-
-
 def policy_for_reply(reply: Reply, by_class: ErrorPolicy) -> ErrorPolicy:
     """What a failed call means, by its reply.
 
@@ -129,7 +122,7 @@ def _policy_for_status(reply: Reply) -> ErrorPolicy | None:
 
 
 def _is_particular(policy: ErrorPolicy) -> bool:
-    return policy.outcome is not Outcome.RETRY and policy != policies.INVALID_REQUEST
+    return policy.outcome is not Outcome.RETRY and policy is not policies.INVALID_REQUEST
 
 
 def _is_masked_not_found(reply: Reply) -> bool:

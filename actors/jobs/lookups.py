@@ -40,7 +40,7 @@ class LookupAttempt(ReadAttempt):
         profile = await gateway.profile(name)
         try:
             await self._runtime.user_ids.remember(
-                name, profile["pk"], account=self._claim.job.account
+                name, profile["pk"], profile["username"], account=self._claim.job.account
             )
         except RedisError as error:
             # A DM to this user will look the id up itself.

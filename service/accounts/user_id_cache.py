@@ -27,14 +27,26 @@ class UserIdCache:
         cached = await self._client.get(f"hg:pk:{username}")
         return None if cached is None else bytes(cached).decode()  # type: ignore[arg-type]
 
-    async def remember(self, username: str, pk: str, *, account: str) -> None:
-        """Cache the pk of a username in its normal form.
+    async def remember(
+        self, username: str, pk: str, shown: str | None = None, *, account: str
+    ) -> None:
+        """Cache the pk of a username.
 
         Parameters:
-          account: Who found it, so that its streak of names not found ends.
+          username: In its normal form, as it was looked up.
+          pk: The user's pk.
+          shown: The username in Instagram's reply. If it is another one the user was renamed, and
+            anybody may take the old name: then the pk is cached under the new one only.
+          account: Who found the user: its streak of users not found ends.
         """
+        renamed = bool(shown) and str(shown).lower() != username.removeprefix("@")
+        key = _normal_form(str(shown)) if renamed else username
         async with self._client.pipeline(transaction=False) as pipe:
-            pipe.set(f"hg:pk:{username}", pk, ex=TTL_SECONDS)
-            pipe.set(known_key(username), b"", ex=KNOWN_TTL_SECONDS)
+            pipe.set(f"hg:pk:{key}", pk, ex=TTL_SECONDS)
+            pipe.set(known_key(key), b"", ex=KNOWN_TTL_SECONDS)
             pipe.delete(streak_key(account, "not_found"))
             await pipe.execute()
+
+
+def _normal_form(username: str) -> str:
+    return f"@{username}" if username.isdigit() else username.lower()

@@ -184,9 +184,8 @@ def test_attempts_that_fail_before_the_write_take_none_of_its_resends(worker: Wo
 
 
 def test_a_retry_by_a_person_counts_refusals_and_resends_anew(worker: Worker) -> None:
-    refused = {"outcome": Outcome.RETRY, "tries": 3}
     worker.gateway.arrives = False
-    worker.gateway.sends = [lost_reply(), *(error("refused", **refused) for _ in range(3))]
+    worker.gateway.sends = [lost_reply(), *(error("refused", tries=3) for _ in range(3))]
     job_id = worker.ledger.add_job()
     worker.attempt(job_id)
     for _ in range(20):
