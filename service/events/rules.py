@@ -145,28 +145,18 @@ class _CompiledRule:
             field = "to" if rule.action == "dm" else "post"
             raise ValueError(f"rule {rule.name!r} needs {field!r} for its action")
         self.rule = rule
-<<<<<<< HEAD
-        self._matches_type = re.compile(fnmatch.translate(rule.event)).match
-=======
         self._matches_type = compile_patterns(rule.event)
-        self._limit = MAX_TEXT_CHARACTERS[rule.action]
->>>>>>> senders
         self._when = Condition(rule.when) if rule.when is not None else None
         self._target = Template(target)
         self._recipient = partial(normalise_recipient, bare_numbers=is_constant(target))
         # Leave room for surrounding white space, which is stripped.
-<<<<<<< HEAD
         room = 2 * MAX_TEXT_CHARACTERS[rule.action]
         self._text = Template(rule.text, max_output=room)
         self._too_long = Failure(
             "text_too_long",
             f"text: has more than {room} characters, and {most_characters(rule.action)}",
         )
-        self._once_per = _optional_template(rule.once_per)
-=======
-        self._text = Template(rule.text, max_output=2 * self._limit)
         self._once_per = tuple(Template(template) for template in rule.once_per)
->>>>>>> senders
         self._delay = _optional_template(rule.delay)
         self._expires = _optional_template(rule.expires)
         self._matched = RuleResult(rule.name, "matched")

@@ -44,7 +44,8 @@ def deliver(web: WebHarness, document: dict[str, Any]) -> Sequence[str]:
 def texts(web: WebHarness) -> list[tuple[str, str, bytes | None]]:
     """Recipient, status and text of every job."""
     jobs = web.api.get("/jobs").json()["items"]
-    return [(job["to"], job["status"], web.store.get(f"hg:jobtext:{job['id']}")) for job in jobs]
+    kept: Any = web.store.get
+    return [(job["to"], job["status"], kept(f"hg:jobtext:{job['id']}")) for job in jobs]
 
 
 @pytest.mark.parametrize(

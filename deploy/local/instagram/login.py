@@ -75,7 +75,7 @@ def log_in(state: State, request: Request) -> Reply:
     planned = _planned_refusal(state, username)
     if planned is not None:
         _record(state, request, username, "caa", planned.refusal)
-        return _deliver(planned)
+        return _refuse_login(planned)
     if account is None or state.password_key.open(envelope) != account.password:
         _record(state, request, username, "caa", "bad_password" if account else "unknown_user")
         return _fall_back()
@@ -175,12 +175,12 @@ def _planned_refusal(state: State, username: str) -> PlannedRefusal | None:
     return _refusal_of_login(state, username)
 
 
-def _deliver(planned: PlannedRefusal) -> Reply:
-    if planned.delivery == "legacy":
+def _refuse_login(planned: PlannedRefusal) -> Reply:
+    if planned.channel == "legacy":
         return _fall_back()
-    if planned.delivery == "caa":
+    if planned.channel == "caa":
         return refuse(planned.refusal)
-    if planned.delivery == "silent":
+    if planned.channel == "silent":
         return _bloks(**silent_screen())
     return _bloks(**in_bloks(refuse(planned.refusal)))
 

@@ -1,4 +1,4 @@
-"""Instagram's replies to a login that it refuses, and how it delivers them.
+"""Instagram's replies to a login that it refuses, and the channels they come through.
 
 A refusal of the current flow (CAA) comes as an error, as a Bloks program in a success, or as the
 instruction to fall back to the legacy flow, whose reply names the reason (instagrapi PR 2803).
@@ -16,8 +16,8 @@ from deploy.local.instagram.refusal import Refusal, challenge, fail, feedback
 
 #: `legacy`: the fallback, then the refusal. `caa`: the refusal at once. `bloks`: a Bloks dialog, or
 #: for a challenge a checkpoint flow, in a success. `silent`: a Bloks screen without words.
-Delivery = Literal["legacy", "caa", "bloks", "silent"]
-DELIVERIES: Final[tuple[Delivery, ...]] = ("legacy", "caa", "bloks", "silent")
+Channel = Literal["legacy", "caa", "bloks", "silent"]
+CHANNELS: Final[tuple[Channel, ...]] = ("legacy", "caa", "bloks", "silent")
 
 _NOT_A_USER = (
     "The username you entered doesn't appear to belong to an account."
@@ -183,7 +183,7 @@ class PlannedRefusal:
     """
 
     refusal: str
-    delivery: Delivery
+    channel: Channel
     times: int | None
 
 

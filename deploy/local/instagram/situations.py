@@ -9,7 +9,7 @@ from deploy.local.instagram.challenges import CHALLENGE_KINDS
 from deploy.local.instagram.content_filters import KINDS, ContentFilter, Kind
 from deploy.local.instagram.http import Json
 from deploy.local.instagram.json_fields import choice, flag, reject_unknown, required_text
-from deploy.local.instagram.login_refusals import DELIVERIES, Delivery, PlannedRefusal
+from deploy.local.instagram.login_refusals import CHANNELS, Channel, PlannedRefusal
 from deploy.local.instagram.refusal import SHAPES, RefusalShape
 from deploy.local.instagram.relations import RELATIONS, Relation
 from deploy.local.instagram.replies import ALL_REFUSALS
@@ -72,8 +72,8 @@ def challenges(state: State, _body: Json) -> object:
 
 
 def refuse_logins(state: State, body: Json) -> Json:
-    """`username`, `refusal`, `delivery`, `times`; `refusal` null drops the one that is planned."""
-    reject_unknown(body, ("username", "refusal", "delivery", "times"))
+    """`username`, `refusal`, `channel`, `times`; `refusal` null drops the one that is planned."""
+    reject_unknown(body, ("username", "refusal", "channel", "times"))
     username = required_text(body, "username")
     if body.get("refusal") is None:
         state.login_refusals.plan(username, None)
@@ -82,8 +82,8 @@ def refuse_logins(state: State, body: Json) -> Json:
     if times is not None and (isinstance(times, bool) or not isinstance(times, int) or times < 1):
         raise ValueError("times: must be a whole number from 1, or null for all")
     refusal = choice(body, "refusal", ALL_REFUSALS)
-    delivery = cast(Delivery, choice(body, "delivery", DELIVERIES, "legacy"))
-    state.login_refusals.plan(username, PlannedRefusal(refusal, delivery, times))
+    channel = cast(Channel, choice(body, "channel", CHANNELS, "legacy"))
+    state.login_refusals.plan(username, PlannedRefusal(refusal, channel, times))
     return {}
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from deploy.local.instagram.challenges import WayBack
-from deploy.local.instagram.login_refusals import Delivery
+from deploy.local.instagram.login_refusals import Channel
 from deploy.local.instagram.refusal import RefusalShape
 from deploy.local.instagram.relations import Relation
 from deploy.local.instagram.stored_text import TextStyle
@@ -61,19 +61,19 @@ class SituationControl(ABC):
         username: str,
         refusal: str | None,
         *,
-        delivery: Delivery = "legacy",
+        channel: Channel = "legacy",
         times: int | None = None,
     ) -> None:
         """Refuse a username's logins; `refusal` None accepts them again.
 
         Parameters:
             refusal: its name, one of `LOGIN_REFUSALS` for example.
-            delivery: how it reaches the client.
+            channel: how it reaches the client.
             times: how many logins; None for all. After a wrong password the client begins two.
         """
         self._post(
             "/login-refusals",
-            {"username": username, "refusal": refusal, "delivery": delivery, "times": times},
+            {"username": username, "refusal": refusal, "channel": channel, "times": times},
         )
 
     def relate(self, username: str, relation: Relation, account: str, holds: bool = True) -> None:

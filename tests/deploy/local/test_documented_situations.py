@@ -14,7 +14,7 @@ from deploy.local.instagram.challenges import CHALLENGE_KINDS
 from deploy.local.instagram.client import FakeInstagram
 from deploy.local.instagram.comment_settings import COMMENT_SETTINGS
 from deploy.local.instagram.follower_lists import LISTINGS
-from deploy.local.instagram.login_refusals import DELIVERIES
+from deploy.local.instagram.login_refusals import CHANNELS
 from deploy.local.instagram.odd_fields import POST_SHAPES, USER_SHAPES
 from deploy.local.instagram.recipient_settings import RECIPIENT_SETTINGS
 from deploy.local.instagram.refusal import SHAPES
@@ -28,7 +28,7 @@ EXAMPLES: Final = re.findall(r"\$CONTROL(/[\w/-]+) -d '(.*)'", PAGE)
 NAMES: Final = {
     *CHALLENGE_KINDS,
     *COMMENT_SETTINGS,
-    *DELIVERIES,
+    *CHANNELS,
     *LISTINGS,
     *POST_SHAPES,
     *RECIPIENT_SETTINGS,

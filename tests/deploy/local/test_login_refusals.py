@@ -1,4 +1,4 @@
-"""Logins that the fake Instagram refuses, in each way that a refusal reaches the client."""
+"""Logins that the fake Instagram refuses, through each channel that a refusal comes by."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from aiograpi.exceptions import ClientError
 
 from deploy.local.instagram.client import FakeInstagram
-from deploy.local.instagram.login_refusals import LOGIN_REFUSALS, Delivery
+from deploy.local.instagram.login_refusals import LOGIN_REFUSALS, Channel
 from deploy.local.instagram.state import SHOP_PASSWORD
 from tests.support.unmodified_client import client_for
 
@@ -26,12 +26,12 @@ def refused_login(fake_instagram: FakeInstagram) -> tuple[str, object]:
     return asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("delivery", ["legacy", "caa"])
+@pytest.mark.parametrize("channel", ["legacy", "caa"])
 @pytest.mark.parametrize("name", sorted(LOGIN_REFUSALS))
 def test_a_refusal_reaches_the_client_with_its_words(
-    fake_instagram: FakeInstagram, name: str, delivery: Delivery
+    fake_instagram: FakeInstagram, name: str, channel: Channel
 ) -> None:
-    fake_instagram.refuse_logins("shop", name, delivery=delivery)
+    fake_instagram.refuse_logins("shop", name, channel=channel)
 
     raised, _ = refused_login(fake_instagram)
 
@@ -40,7 +40,7 @@ def test_a_refusal_reaches_the_client_with_its_words(
 
 
 def test_bloks_hides_the_words_in_a_success(fake_instagram: FakeInstagram) -> None:
-    fake_instagram.refuse_logins("shop", "login_inactive", delivery="bloks")
+    fake_instagram.refuse_logins("shop", "login_inactive", channel="bloks")
 
     raised, reply = refused_login(fake_instagram)
 
@@ -51,7 +51,7 @@ def test_bloks_hides_the_words_in_a_success(fake_instagram: FakeInstagram) -> No
 
 
 def test_bloks_presents_a_challenge_with_its_data(fake_instagram: FakeInstagram) -> None:
-    fake_instagram.refuse_logins("shop", "login_challenge", delivery="bloks")
+    fake_instagram.refuse_logins("shop", "login_challenge", channel="bloks")
 
     raised, reply = refused_login(fake_instagram)
 
@@ -61,7 +61,7 @@ def test_bloks_presents_a_challenge_with_its_data(fake_instagram: FakeInstagram)
 
 
 def test_a_silent_refusal_has_neither_a_session_nor_words(fake_instagram: FakeInstagram) -> None:
-    fake_instagram.refuse_logins("shop", "login_bad_password", delivery="silent")
+    fake_instagram.refuse_logins("shop", "login_bad_password", channel="silent")
 
     raised, reply = refused_login(fake_instagram)
 
