@@ -27,7 +27,7 @@ from actors.instagram.idempotency_tokens import (
 )
 from actors.instagram.login_flow import LoginFlow
 from actors.instagram.options import ClientOptions
-from actors.instagram.reply import attach_reply, may_hide_failure
+from actors.instagram.reply import Reply, attach_reply, may_hide_failure
 from actors.instagram.reply_policies import policy_for_words
 from actors.instagram.transport import DirectSession, NoRetrySession, ssl_context
 from service.accounts.session_settings import exportable, is_logged_in, unchanged
