@@ -164,7 +164,13 @@ _TABLE: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
         policies.CHALLENGE,
         (
             *("challenge_required", "/challenge", ".challenge.", "ap.two_step_verification"),
-            *("auth_platform", "captcha", "confirm it's you", "confirm that it's you"),
+            *(
+                "presentcheckpointsflow",
+                "auth_platform",
+                "captcha",
+                "confirm it's you",
+                "confirm that it's you",
+            ),
             *("verify it's you", "verify your", "confirm your identity", "suspicious login"),
             *("unusual login", "unusual activity", "automated behavio", "help us confirm"),
             *("security check", "security code", "verification code", "confirmation code"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pytest
 import redis
 
 from deploy.local.instagram.client import FakeInstagram
+from deploy.local.instagram.login_refusals import LOGIN_REFUSALS, Channel
 from service.jobs.model import Status
 from tests.instagram.login_replies import LOGIN_REPLIES, LoginReply
 from tests.support import fake_instagram as fixtures
@@ -82,6 +85,52 @@ def test_a_refused_password_is_sent_once_for_each_resume(
         worker.run_due()
         assert {worker.ledger.status(first), worker.ledger.status(second)} == {Status.SUCCEEDED}
         assert worker.passwords() == 3
+
+
+#: What must follow the fake Instagram's own refusals, through whatever channel they come.
+NAMED: Final = {
+    "login_inactive": "account_disabled",
+    "login_ip_block": "proxy_address_blocked",
+    "login_unknown_username": "unknown_username",
+    "login_username_not_found": "unknown_username",
+    "login_bad_password": "bad_password",
+    "login_facebook": "facebook_login_required",
+    "login_unusable_password": "password_reset_required",
+    "login_rate_limit": "please_wait",
+    "login_outdated": "client_outdated",
+    "login_sentry_block": "sentry_block",
+    "login_feedback": "feedback_required",
+    "login_generic": "login_refused",
+    "login_needs_code": "two_factor_required",
+    "login_challenge": "challenge_required",
+    "login_checkpoint": "checkpoint_required",
+    "login_field_exception": "login_refused",
+}
+#: Passwords of one login: the current flow's, and where Instagram points to it, the old one's.
+PASSWORDS: Final[dict[Channel, int]] = {"caa": 1, "bloks": 1, "legacy": 2, "silent": 1}
+
+
+def reason(worker: AccountWorker) -> str:
+    account = worker.account()
+    return str((account["hold"] or account["cooldowns"][0])["reason"])
+
+
+@pytest.mark.parametrize("channel", PASSWORDS)
+def test_a_refusal_means_the_same_through_every_channel(
+    fake_instagram: FakeInstagram, store: redis.Redis, store_url: str, channel: Channel
+) -> None:
+    for name, code in NAMED.items():
+        with open_account_worker(store_url, fake_instagram) as worker:
+            fake_instagram.refuse_logins("shop", name, channel=channel)
+            worker.attempt(worker.ledger.add_job())
+            worker.run_due(60_000)
+            expected = "login_refused" if channel == "silent" else code
+            assert (name, reason(worker)) == (name, expected)
+            assert (name, worker.passwords()) == (name, PASSWORDS[channel])
+
+
+def test_the_table_has_every_refusal_of_the_fake_instagram() -> None:
+    assert set(LOGIN_REFUSALS) - set(NAMED) == {"login_server_error"}
 
 
 @pytest.mark.parametrize("call", BEFORE)
