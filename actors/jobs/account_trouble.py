@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -15,11 +16,13 @@ from service.logging.setup import get_logger
 
 #: How many different jobs, or known targets, in a row are the account's trouble.
 MAX_IN_A_ROW: Final = 3
-#: Waits before a known target that was not found is looked for again, in seconds; after the last,
-#: it is believed to be gone. A lookup job lives for five minutes.
-KNOWN_NOT_FOUND_SECONDS: Final = (60, 150)
+#: Waits of a job whose refusal may be the account's trouble, in seconds, so that others can be
+#: refused as well before it fails. A lookup job lives for five minutes.
+IN_DOUBT_SECONDS: Final = (60, 150)
 
 NOT_FOUND: Final = frozenset({"user_not_found", "media_not_found"})
+
+_LONG: Final = sum(IN_DOUBT_SECONDS)
 
 _UNAUTHORIZED_IN_A_ROW: Final = (
     "Instagram did not accept the session for several jobs in a row, but shows the account its own"
@@ -32,6 +35,18 @@ _NOT_FOUND_IN_A_ROW: Final = (
 )
 
 _log = get_logger(__name__)
+
+
+def backoff_for(decision: ErrorDecision, usual: Sequence[float]) -> Sequence[float]:
+    """The waits between the attempts of a job that met an error, in seconds.
+
+    Parameters:
+      decision: What the error means.
+      usual: The waits after other errors; lookups have short ones.
+    """
+    if decision.code in NOT_FOUND or (decision.code == "unauthorized" and sum(usual) < _LONG):
+        return IN_DOUBT_SECONDS
+    return usual
 
 
 async def judge_in_context(

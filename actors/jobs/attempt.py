@@ -19,7 +19,7 @@ from actors.instagram.error_policies import RECIPIENT_REFUSES
 from actors.instagram.errors import UnknownAccount, classify
 from actors.instagram.gateway import Gateway
 from actors.instagram.request_deadline import request_deadline
-from actors.jobs.account_trouble import KNOWN_NOT_FOUND_SECONDS, NOT_FOUND, judge_in_context
+from actors.jobs.account_trouble import backoff_for, judge_in_context
 from actors.jobs.attempt_recorder import AttemptRecorder
 from actors.jobs.next_steps import (
     BACKOFF_SECONDS,
@@ -180,7 +180,7 @@ class Attempt:
             decision,
             self._state,
             job,
-            backoff=KNOWN_NOT_FOUND_SECONDS if decision.code in NOT_FOUND else self.backoff,
+            backoff=backoff_for(decision, self.backoff),
             settle_ms=self._settle_ms,
             jitter=random.random(),
         )

@@ -1,7 +1,7 @@
 """Refusals in a row of one account, which a single job cannot explain.
 
 Keys `hg:streak:{account}:{name}`, sets of what was refused since the last success; they expire a
-day after the last refusal. `finish_job.lua` ends streaks where a job succeeds, and
+day after the last refusal. `lib/streaks.lua` ends them where a job succeeds, and
 `control_account.lua` where a person resumes the account. `hg:known:{username}` exists for a while
 after a username was found.
 """

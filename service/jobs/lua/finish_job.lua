@@ -7,6 +7,7 @@
 -- Keeps  only the holder of the claim ends a job; state, delivery, wake-up and the account's next
 --        turn are one step.
 --- @include "suppression"
+--- @include "streaks"
 --- @include "finalize"
 local job_id, owner, fence, status, result, failure, why, written, reads = unpack(ARGV)
 local job, now = load_job(job_id), now_ms()
@@ -27,13 +28,7 @@ if job.status == 'sending' and status == 'failed' then
   set_fields(job, {intent_at = 0})
   forget_recipient(job)
 end
--- Streaks of refusals (service/accounts/refusal_streaks.py) end with a success; only reads find what
--- another read did not.
-if status == 'succeeded' then
-  local streak = 'hg:streak:' .. job.account
-  redis.call('DEL', streak .. ':unauthorized')
-  if READ_KINDS[job.kind] then redis.call('DEL', streak .. ':not_found') end
-end
+if status == 'succeeded' then end_streaks(job) end
 count('attempt', job.kind, status)
 finalize(job, status, now, owner, why, result, failure)
 return 'ok'

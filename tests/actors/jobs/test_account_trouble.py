@@ -71,6 +71,15 @@ def test_several_unauthorized_jobs_in_a_row_hold_the_account_and_none_fails(
     assert (worker.passwords(), len(worker.fake_instagram.dms())) == (1, len(NAMES))
 
 
+def test_lookups_that_are_unauthorized_wait_for_each_other(worker: AccountWorker) -> None:
+    worker.fake_instagram.fault("usernameinfo", error="unauthorized", times=None)
+    jobs = [look_up(worker, NAMES[0]), look_up(worker, NAMES[1])]
+    worker.run_due(30 * SECOND)
+    jobs = [worker.ledger.record(job.id) for job in jobs] + [look_up(worker, NAMES[2])]
+    assert [job.status for job in jobs] == [Status.WAITING, Status.WAITING, Status.HELD]
+    assert held_for(worker) == "unauthorized"
+
+
 def test_one_job_that_is_not_authorized_again_and_again_is_its_own_trouble(
     worker: AccountWorker,
 ) -> None:
@@ -126,6 +135,15 @@ def test_known_users_not_found_in_a_row_hold_the_account_and_keep_their_copies(
     worker.resume()
     worker.run_due(75 * SECOND)
     assert {worker.ledger.status(job.id) for job in jobs} == {Status.SUCCEEDED}
+
+
+def test_an_account_that_sees_nobody_any_more_is_held(worker: AccountWorker) -> None:
+    for name in NAMES:
+        look_up(worker, name)
+    worker.fake_instagram.limit_account("shop")
+    jobs = [look_up(worker, name) for name in NAMES]
+    assert [job.status for job in jobs] == [Status.WAITING, Status.WAITING, Status.HELD]
+    assert held_for(worker) == "account_limited"
 
 
 def test_dms_to_users_who_were_found_before_wait_as_well(worker: AccountWorker) -> None:
