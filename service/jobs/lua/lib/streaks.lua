@@ -3,8 +3,8 @@
 --   hg:streak:{account}:not_found      set: targets that were known and are not found
 --- @include "rate_limits"
 
--- A success ends the account's streaks: any one shows that the session is accepted, and a read shows
--- that the account finds somebody.
+-- A success ends the account's streaks: any one shows that the session is accepted, and a read that
+-- the account finds somebody.
 local function end_streaks(job)
   local streak = 'hg:streak:' .. job.account
   redis.call('DEL', streak .. ':unauthorized')
