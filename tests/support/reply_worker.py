@@ -72,14 +72,12 @@ class ReplyWorker:
 
     def outcome(self, row: Row) -> Expected:
         """Do a job whose every attempt meets a row's reply, until it ends or its account rests."""
-        self.ledger.run(self.runtime.accounts.resume("shop"))
-        self.fake_instagram.clear_faults()
-        self.fake_instagram.fault(CALLS[row.where], times=None, **row.effects())
+        self._script(row)
         since = max((each["seq"] for each in self.fake_instagram.log(since=self._since)), default=0)
         self._since = max(self._since, since)
         logins = len(self.fake_instagram.logins())
         job_id = self.add_job(row)
-        self.attempt_until_done(job_id, LookupAttempt if row.where == "lookup" else None)
+        self.attempt_until_done(job_id, _work(row))
         calls = self.fake_instagram.log(since=self._since)
         record = self.ledger.record(job_id)
         outcome = Expected(
@@ -89,8 +87,24 @@ class ReplyWorker:
             writes=sum(each["call"] in WRITES for each in calls),
             logins=len(self.fake_instagram.logins()) - logins,
         )
-        self.ledger.run(self.runtime.ledger.cancel(job_id, "the next row"))
+        self.drop(job_id)
         return outcome
+
+    def begin(self, row: Row) -> str:
+        """Make the first attempt at a job that meets a row's reply; return the job's id."""
+        self._script(row)
+        job_id = self.add_job(row)
+        self.ledger.run(perform(self.runtime, job_id, _work(row)))
+        return job_id
+
+    def drop(self, job_id: str) -> None:
+        """Cancel a job that still waits, so that the next one gets the account's turn."""
+        self.ledger.run(self.runtime.ledger.cancel(job_id, "the next row"))
+
+    def _script(self, row: Row) -> None:
+        self.ledger.run(self.runtime.accounts.resume("shop"))
+        self.fake_instagram.clear_faults()
+        self.fake_instagram.fault(CALLS[row.where], times=None, **row.effects())
 
     def add_job(self, row: Row) -> str:
         """A job of the row's kind, to somebody who was never written to."""
@@ -121,6 +135,10 @@ class ReplyWorker:
         if not cooling:
             return "none"
         return "account" if b"cool:*" in cooling else "kind"
+
+
+def _work(row: Row) -> type[Attempt] | None:
+    return LookupAttempt if row.where == "lookup" else None
 
 
 @contextmanager

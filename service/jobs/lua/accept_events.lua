@@ -31,8 +31,8 @@ local function store(envelope, body, name, status, jobs, notes)
   local seq = next_seq()
   redis.call('HSET', key, 'v', VERSION, 'id', name, 'source', envelope.source, 'seq', seq,
     'type', envelope.type, 'status', status, 'received', now_digits(now), 'notes', notes,
-    'fingerprint', envelope.fingerprint, 'livemode', envelope.livemode, 'jobs', jobs)
-  if envelope.shape then redis.call('HSET', key, 'shape', envelope.shape) end
+    'fingerprint', envelope.fingerprint, 'livemode', envelope.livemode, 'jobs', jobs, 'shape',
+    envelope.shape or '')
   store_body(member, body)
   add_to_index('hg:events', seq, member)
   retain_until(member, digits(now + CONF.keep))
@@ -147,7 +147,7 @@ local function accept(envelope_json, body)
   local envelope = cjson.decode(envelope_json)
   local earlier = load_event(envelope.source, envelope.id)
   if earlier and not is_same_data(earlier, envelope) and
-    (not earlier.shape or earlier.shape == envelope.shape) then
+    (not earlier.shape or earlier.shape == (envelope.shape or '')) then
     return accept_conflict(envelope, body)
   end
   earlier = earlier or load_repeated(envelope)

@@ -54,10 +54,10 @@ local rows_expected = found.expected
 -- Without the profile's count, as in an export that an older release has begun.
 local counted = is_first and rows_expected or tonumber(job.counted or rows_expected)
 if tonumber(job.most) > 0 then rows_expected = math.min(rows_expected, tonumber(job.most)) end
-local page = is_first and {} or track_cursor(job, cursor, pages)
+local page = is_first and {barren = 0} or track_new_users(job, users - users_before)
+if not is_first then track_cursor(job, cursor, pages, page) end
 page.pk, page.cursor, page.paged = pk, cursor, job.fence
 page.pages, page.users, page.expected, page.counted = pages, users, rows_expected, counted
-page.barren = (is_first or users > users_before) and 0 or (job.barren or 0) + 1
 if found.dropped > 0 then page.dropped = (job.dropped or 0) + found.dropped end
 if found.limited then page.limited = '1' end
 settle_call(job, now, true, page)

@@ -103,7 +103,8 @@
 --   target        [lookup] what is looked up, as in hg:found:{target}
 --   cursor, pages, users, expected, most, eta, dropped    [followers, following] see
 --                 follower_pages.lua
---   counted, limited, mark, mark_page, repeats    [followers, following] see follower_ends.lua
+--   counted, limited, mark, mark_page, repeats, slow    [followers, following] see
+--                 follower_ends.lua
 --   barren, paged [followers, following] pages in a row without a new user; the claim (fence) that
 --                 stored the last page
 --- @include "config"
