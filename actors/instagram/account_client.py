@@ -126,11 +126,12 @@ class AccountClient:
         client = await self._session.open()
         try:
             return await self._run_counting_reads(client, action)
-        except Exception as error:  # noqa: BLE001 - raised again unless the session is renewed
-            refusal, doubt = error, doubt_of(error)
+        except Exception as error:
+            doubt = doubt_of(error)
+            if doubt is Doubt.NONE:
+                raise
+            refusal = error
         match doubt:
-            case Doubt.NONE:
-                raise refusal
             case Doubt.CHALLENGE_DOUBTFUL:
                 await self._ask_for_challenge(client)
                 raise ClassifiedError(NOT_FOUND_UNCLEAR) from refusal
@@ -146,11 +147,10 @@ class AccountClient:
           Exception: The page tells of other trouble of the account.
         """
         error = await self._own_page_error(client)
-        if error is not None and doubt_of(error) is Doubt.CHALLENGE_DOUBTFUL:
-            return False
-        if error is not None and not proves_session_over(error):
-            _raise_if_of_account(error)
-        return error is not None and proves_session_over(error)
+        if error is None or proves_session_over(error):
+            return error is not None
+        _raise_if_of_account(error)
+        return False
 
     async def _ask_for_challenge(self, client: InstagramClient) -> None:
         """After a bare 404, ask the account's own page.

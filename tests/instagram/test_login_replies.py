@@ -222,6 +222,22 @@ def test_a_login_that_meets_a_server_error_is_tried_five_times_a_day(
         assert worker.ledger.status(job_id) is Status.HELD
 
 
+@pytest.mark.parametrize(("asked", "hours"), [("7200", 2), ("60", 1), ("soon", 1)])
+def test_an_account_rests_as_long_as_instagram_asks_at_a_login(
+    fake_instagram: FakeInstagram, store: redis.Redis, store_url: str, asked: str, hours: int
+) -> None:
+    with open_account_worker(store_url, fake_instagram) as worker:
+        worker.fake_instagram.fault(
+            "login", status=429, body="", headers={"Retry-After": asked}, times=1
+        )
+        job_id = worker.ledger.add_job()
+        worker.attempt(job_id)
+        worker.run_due(hours * HOUR - 60_000)
+        assert worker.passwords() == 1
+        worker.run_due(120_000)
+        assert (worker.ledger.status(job_id), worker.passwords()) == (Status.SUCCEEDED, 2)
+
+
 def test_what_is_shown_of_unknown_words_names_nobody(
     fake_instagram: FakeInstagram, store: redis.Redis, store_url: str
 ) -> None:
