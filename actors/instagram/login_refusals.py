@@ -59,6 +59,7 @@ _TABLE: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
             *("account is deactivated", "account was deactivated", "account has been banned"),
             *("account has been deleted", "account was deleted", "/accounts/disabled"),
             *("account has been permanently", "account_deleted", "account is permanently"),
+            *("scheduled for deletion", "account deletion"),
         ),
     ),
     (
@@ -123,6 +124,10 @@ _TABLE: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
     ),
     (policies.SENTRY_BLOCK, ("sentry_block", "there was a problem with your request")),
     (
+        policies.BAD_PASSWORD,
+        ("login information you entered", "incorrect login info", "username or password"),
+    ),
+    (
         policies.UNKNOWN_USERNAME,
         (
             *("invalid_user |", "user_not_found", "unknown_user", "belong to an account"),
@@ -142,6 +147,7 @@ _TABLE: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
         policies.BAD_PASSWORD,
         (
             *(f"password you entered {end}" for end in ("is incorrect", "is wrong", "isn't")),
+            *("password entered is incorrect", "you've entered is incorrect"),
             *("password was incorrect", "password is incorrect", "password is wrong"),
             *("incorrect password", "wrong password", "invalid password", "check your password"),
             *("password isn't right", "password is not correct", "password you entered is invalid"),
@@ -173,6 +179,8 @@ _TABLE: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
             ),
             *("verify it's you", "verify your", "confirm your identity", "suspicious login"),
             *("unusual login", "unusual activity", "automated behavio", "help us confirm"),
+            *("account has been locked", "account is locked", "temporarily locked"),
+            *("account was locked", "account_locked"),
             *("security check", "security code", "verification code", "confirmation code"),
             *("login code", "enter the code", "approve this login", "another device"),
             *("it's really you", "your identity", "approve the login", "approve your login"),

@@ -79,6 +79,20 @@ LOGIN_REPLIES: Final = (
         _AIOGRAPI,
     ),
     LoginReply(
+        "wrong password, in other words",
+        400,
+        _fail("The Password entered is incorrect."),
+        "bad_password",
+        "JRoy/InstagramLive-PHP issue 130",
+    ),
+    LoginReply(
+        "wrong password or username",
+        400,
+        _fail("The login information you entered is incorrect. Find your account and log in."),
+        "bad_password",
+        "the words that browser automations of Instagram's login look for",
+    ),
+    LoginReply(
         "unknown username",
         400,
         _fail(
