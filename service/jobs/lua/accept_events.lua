@@ -48,14 +48,15 @@ local function notify_overdue(jobs)
 end
 
 -- The event that this one repeats under another id: through another subscription, or as a body
--- that was signed once and sent again. A body that made no job may be of another type than its
--- sender said first.
+-- that was signed once and sent again. A sender of many topics (those have an event key) may report
+-- two with equal bodies: the second makes the job that the first did not.
 local function load_repeated(envelope)
   local earlier = load_known(envelope, envelope.event_key)
   if earlier then return earlier end
   earlier = load_known(envelope, envelope.body_key)
-  if not earlier or earlier.jobs ~= '[]' then return earlier end
-  return (earlier.type == envelope.type or not envelope.jobs[1]) and earlier or nil
+  local other_topic = earlier and envelope.event_key and earlier.type ~= envelope.type
+  if other_topic and earlier.jobs == '[]' and envelope.jobs[1] then return nil end
+  return earlier
 end
 
 local function is_rejected(job)
