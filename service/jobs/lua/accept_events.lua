@@ -62,7 +62,7 @@ end
 local function is_rejected(job)
   local last = redis.call('LINDEX', 'hg:jobtl:' .. job.id, -1)
   return job.status == 'failed' and last and job.error ~= SUPPRESSED_ERROR and
-    string.find(last, 'rejected at creation', 1, true)
+    string.find(last, 'rejected at creation', 1, true) ~= nil
 end
 
 -- Which rules another shape of the event may decide, by name: those that failed on the first. One
@@ -74,11 +74,10 @@ local function undecided_rules(event, envelope)
   end
   for _, id in ipairs(cjson.decode(event.jobs)) do
     local job = load_job(id)
-    if job and is_rejected(job) then
-      undecided[cjson.decode(job.source).rule] = true
-    else
-      made_job = true
-    end
+    local rejected = job and is_rejected(job)
+    -- In their order: a job that was made in place of a rejected one decides for its rule.
+    if job then undecided[cjson.decode(job.source).rule] = rejected or false end
+    made_job = made_job or not rejected
   end
   local others = event.type ~= envelope.type and not made_job
   return setmetatable(undecided, {__index = function() return others end})
