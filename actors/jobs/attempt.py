@@ -12,10 +12,10 @@ import random
 import time
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Final
 
 from redis.exceptions import RedisError
 
+from actors.instagram.error_policies import RECIPIENT_REFUSES
 from actors.instagram.errors import UnknownAccount, classify
 from actors.instagram.gateway import Gateway
 from actors.instagram.request_deadline import request_deadline
@@ -40,9 +40,6 @@ from service.jobs.model import Failure, Status
 from service.jobs.write_ownership import WriteOwnership
 from service.logging.context import bind_ids
 from service.logging.setup import get_logger
-
-#: Codes of errors by which a recipient accepts no messages from the account.
-MESSAGES_REFUSED: Final = frozenset({"message_requests_disabled"})
 
 _log = get_logger(__name__)
 
@@ -166,7 +163,7 @@ class Attempt:
         search = search_context(self._claim, self._claimed_at, ownership)
         found = await self._job_write.find(self._claim, gateway, pk, search)
         if found is None or not await self._succeed(found, why="found by verification lookup"):
-            await self._record(after_not_found(self._claim.job))
+            await self._record(after_not_found(self._claim.job, random.random()))
 
     async def _succeed(self, written: WriteResult, why: str = "") -> bool:
         """End the job well; False when the write turned out to be another job's."""
@@ -189,7 +186,7 @@ class Attempt:
     async def _suppress_recipient(self, failure: Failure) -> None:
         """Stop writing to a recipient that accepts no messages from this account."""
         job = self._claim.job
-        if failure.code not in MESSAGES_REFUSED or not self._pk:
+        if failure.code not in RECIPIENT_REFUSES or not self._pk:
             return
         name = None if job.to.isdigit() else job.to
         try:

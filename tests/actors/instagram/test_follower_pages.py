@@ -77,11 +77,6 @@ MALFORMED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "gone": ({"error": "user_not_found"}, ig.UserNotFound, "user_not_found"),
     "no such path": ({"error": "not_found"}, ig.UserNotFound, "user_not_found"),
     "private": ({"error": "private_account"}, ig.PrivateAccount, "private_account"),
-    "a masked challenge": (
-        {"error": "masked_challenge"},
-        ig.ChallengeRequired,
-        "challenge_required",
-    ),
     "no users": ({"status": 200, "body": {"status": "ok"}}, LookupError, "reply_unexpected"),
     "users of null": (
         {"status": 200, "body": {"status": "ok", "users": None}},

@@ -77,6 +77,8 @@
 --   created, run_at, expires, started, finished    times; expires 0 for never
 --   attempts      attempts begun in this run
 --   strikes       failed attempts in this run that were the job's own doing
+--   refusals      those of them that Instagram itself refused; resends: how often a write that no
+--                 verification lookup found was sent again in this run
 --   owner         who has the claim, unique to it; '' for nobody
 --   fence         number of the latest claim: an older one can change nothing any more
 --   lease         when the claim expires; renewed: when it was renewed last
@@ -100,7 +102,8 @@
 --   target        [lookup] what is looked up, as in hg:found:{target}
 --   cursor, pages, users, expected, most, eta, dropped    [followers, following] see
 --                 follower_pages.lua
---   counted, limited, mark, mark_page, repeats    [followers, following] see follower_ends.lua
+--   counted, limited, mark, mark_page, repeats, slow    [followers, following] see
+--                 follower_ends.lua
 --   barren, paged [followers, following] pages in a row without a new user; the claim (fence) that
 --                 stored the last page
 --- @include "config"
