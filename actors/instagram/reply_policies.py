@@ -114,10 +114,8 @@ def _policy_for_status(reply: Reply) -> ErrorPolicy | None:
         return policies.RATE_LIMITED
     if reply.is_server_failure:
         return policies.SERVER_ERROR if status >= 500 else policies.TIMED_OUT
-    if reply.status == 401:
-        return policies.UNAUTHORIZED
     if reply.is_refusal:
-        return policies.REFUSED
+        return policies.UNAUTHORIZED if reply.status == 401 else policies.REFUSED
     return policies.REFUSED_UNCLEAR if reply.status >= 300 else None
 
 

@@ -31,7 +31,7 @@ _URL: Final = r"\S*://\S*|www\.\S+|\S+\.\S+/\S*|\S+@\S+"
 _NAME: Final = r"\S*\w\.\w\S*|\S*[\d_]\S*"
 #: Words for programs, which stand alone: `feedback_required`.
 _MACHINE_WORDS: Final = re.compile(r"[a-z]+(?:_[a-z]+)*")
-_QUOTED: Final = r"\"[^\"]*\"|\u00ab[^\u00bb]*\u00bb"
+_QUOTED: Final = r"\"[^\"]*\"|\u00ab[^\u00bb]*\u00bb|(?<!\w)'[^']*'(?!\w)"
 _PRIVATE: Final = re.compile("|".join((_QUOTED, _URL, _MENTION, _NAME)))
 
 

@@ -58,6 +58,7 @@ def test_other_fields_and_depths_are_not_read() -> None:
         ("jenny_rosen is not here", "... is not here"),
         ("User 40000000314 is not here", "User ... is not here"),
         ('"Hello Jenny" was refused', "... was refused"),
+        ("Can't send 'Hello Jenny', don't try", "Can't send ..., don't try"),
         ("Write to help@example.com", "Write to ..."),
         ("See www.example.com or https://example.com/a?b", "See ... or ..."),
         ("tab\tand\u0007bell", "tab and bell"),
