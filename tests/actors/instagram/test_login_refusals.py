@@ -26,7 +26,7 @@ class Response:
 
 def refused(status: int, content: bytes) -> Exception:
     """An error that a reply caused."""
-    error = ig.ClientError("refused")
+    error: Exception = ig.ClientError("refused")
     attach_reply(error, Response(status, content))
     return error
 
