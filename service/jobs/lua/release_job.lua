@@ -6,9 +6,9 @@
 --        nothing; refused: an attempt that Instagram refused; resend: no verification lookup found
 --        its write, which is to be sent again; failed: a verification lookup that failed; free: it
 --        was not the job's doing),
---        effect (JSON, what it means for the account: {hold} or {cool, kind, ms, again: 'double' |
---        'widen' | nil}), reads (calls that served it since the last step), sent ('unsent' when its
---        write certainly never left)
+--        effect (JSON, what it means for the account: {hold, note: what to do about it | nil} or
+--        {cool, kind, ms, again: 'double' | 'widen' | nil}), reads (calls that served it since the
+--        last step), sent ('unsent' when its write certainly never left)
 -- Reply  ok | lost | ended (it was canceled or expired meanwhile)
 -- Keeps  out of `sending` only when the write is known not to have happened (the caller's word);
 --        `sending` to `sending` keeps the intent for a later verification lookup.
@@ -44,7 +44,7 @@ end
 
 local function affect_account()
   local key = account_key(job)
-  if effects.hold then hold_account(job.account, effects.hold, '', owner, now) end
+  if effects.hold then hold_account(job.account, effects.hold, effects.note or '', owner, now) end
   if effects.cool then
     if effects.again then escalate() end
     local field, till = 'cool:' .. effects.kind, now + effects.ms

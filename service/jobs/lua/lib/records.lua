@@ -40,6 +40,7 @@
 --   hg:alarms                    zset ms -> account: when one of its sub-queues opens
 --   hg:acct:{a}:held:{kind}      zset (priority, seq) -> job held until a person opens the account
 --   hg:acct:{a}:spent:{limit}    zset ms -> what was charged to that budget in the last day
+--   hg:streak:{a}:{name}         set: what was refused in a row (streaks.lua); expires by itself
 --   hg:accts                     set: every account that ever had a job waiting or held
 --   hg:suppressed                hash: whom not to write to (service/accounts/suppressions.py)
 --   hg:repeat:{hash}             the job that wrote this to this recipient; expires by itself
