@@ -175,7 +175,8 @@ class Attempt:
     async def _handle_error(self, error: Exception) -> None:
         job, writing = self._claim.job, self._state is RequestState.SENDING
         streaks = RefusalStreaks(self._runtime.client)
-        decision = await judge_in_context(classify(error, writing=writing), job, streaks)
+        meaning = classify(error, writing=writing, kind=job.kind)
+        decision = await judge_in_context(meaning, job, streaks)
         step = after_error(
             decision,
             self._state,
