@@ -11,7 +11,6 @@ import pytest
 from service.accounts.suppressions import Suppressions
 from service.jobs.claims import AccountEffect, Claim
 from service.jobs.model import JobDraft, Status
-from service.jobs.photo_store import PhotoStore
 from service.photos.photo import Photo, PhotoUrl
 from tests.support.invariants import audit, diagnosis
 from tests.support.ledger import DAY, HOUR, SECOND, TIMES, LedgerHarness, draft
@@ -36,26 +35,22 @@ def stored_photo(ledger: LedgerHarness, job_id: str) -> Any:
     return ledger.store.get(f"hg:jobphoto:{job_id}")
 
 
-def photo_store(ledger: LedgerHarness) -> PhotoStore:
-    return PhotoStore(ledger.client, ledger.script_config)
-
-
 def claim_fetch(ledger: LedgerHarness, job_id: str, owner: str = "fetcher") -> Claim:
     """Claim a job to fetch its photo, which must be possible."""
-    claim = ledger.run(photo_store(ledger).claim_fetch(job_id, owner))
+    claim = ledger.claim_fetch(job_id, owner)
     assert claim is not None
     return claim
 
 
 def fetch(ledger: LedgerHarness, job_id: str) -> None:
     """Fetch a job's photo."""
-    assert ledger.run(photo_store(ledger).save(claim_fetch(ledger, job_id), PHOTO))
+    assert ledger.store_photo(claim_fetch(ledger, job_id), PHOTO)
 
 
 def test_a_photo_is_stored_with_its_job(ledger: LedgerHarness) -> None:
     job_id = create_photo_job(ledger)
     claim = ledger.claim(job_id)
-    assert ledger.run(photo_store(ledger).load(claim)) == PHOTO.jpeg
+    assert ledger.run(ledger.photos.load(claim)) == PHOTO.jpeg
     assert claim.job.photo == {
         "from": "upload",
         "bytes": len(PHOTO.jpeg),
@@ -146,15 +141,15 @@ def test_a_downloaded_photo_is_kept_for_the_next_attempt(ledger: LedgerHarness) 
     # Given a job whose photo must be downloaded
     job_id = create_photo_job(ledger, BY_URL)
     fetching = claim_fetch(ledger, job_id)
-    assert (fetching.text, ledger.run(photo_store(ledger).load(fetching))) == (BY_URL.url, None)
+    assert (fetching.text, ledger.run(ledger.photos.load(fetching))) == (BY_URL.url, None)
     # When a worker has downloaded it
-    assert ledger.run(photo_store(ledger).save(fetching, PHOTO))
+    assert ledger.store_photo(fetching, PHOTO)
     # Then every attempt finds it, and the job shows its metadata
     claim = ledger.claim(job_id)
-    assert ledger.run(photo_store(ledger).load(claim)) == PHOTO.jpeg
+    assert ledger.run(ledger.photos.load(claim)) == PHOTO.jpeg
     assert ledger.release(claim, Status.QUEUED, charge="free") == "ok"
     again = ledger.claim(job_id, "another")
-    assert ledger.run(photo_store(ledger).load(again)) == PHOTO.jpeg
+    assert ledger.run(ledger.photos.load(again)) == PHOTO.jpeg
     assert again.job.photo == {
         **(fetching.job.photo or {}),
         "bytes": len(PHOTO.jpeg),
@@ -172,13 +167,13 @@ def test_only_a_valid_claim_can_save_a_photo(ledger: LedgerHarness) -> None:
     fetching = claim_fetch(ledger, create_photo_job(ledger, BY_URL))
     # Then neither an earlier claim nor, once it is stored, the same claim saves one
     stale = replace(fetching, fence=fetching.fence - 1)
-    assert not ledger.run(photo_store(ledger).save(stale, PHOTO))
+    assert not ledger.store_photo(stale, PHOTO)
     assert stored_photo(ledger, fetching.id) is None
-    assert ledger.run(photo_store(ledger).save(fetching, PHOTO))
+    assert ledger.store_photo(fetching, PHOTO)
     other = replace(PHOTO, jpeg=b"another")
-    assert not ledger.run(photo_store(ledger).save(fetching, other))
+    assert not ledger.store_photo(fetching, other)
     # And neither does the claim of the job's turn
-    assert not ledger.run(photo_store(ledger).save(ledger.claim(fetching.id), other))
+    assert not ledger.store_photo(ledger.claim(fetching.id), other)
     assert stored_photo(ledger, fetching.id) == PHOTO.jpeg
 
 
