@@ -358,3 +358,25 @@ def test_a_store_keeps_a_fetched_photo_as_long_as_records(ledger: LedgerHarness)
     fetch(ledger, job_id)
     left: Any = ledger.store.pttl(f"hg:jobphoto:{job_id}")
     assert left == pytest.approx(40 * DAY, abs=SECOND)
+
+
+def test_photos_leave_memory_for_what_matters_more(ledger: LedgerHarness) -> None:
+    job_id = add_photo(ledger)
+    ledger.take_messages("photos")
+    used = int(ledger.store.info("memory")["used_memory"])  # type: ignore[index]
+    limit: Any = ledger.store.config_get("maxmemory")
+    # Given a store of whose memory less than a fifth is left
+    ledger.store.config_set("maxmemory", int(used * 1.2))
+    try:
+        assert ledger.claim_fetch(job_id) is None
+        assert waits_for(ledger, job_id) == "store_full"
+    finally:
+        ledger.store.config_set("maxmemory", limit["maxmemory"])
+    # When there is memory again, it is fetched within a minute
+    assert ledger.claim_fetch(job_id) is None
+    ledger.pass_time(61 * SECOND)
+    ledger.heartbeat()
+    assert ledger.take_messages("photos") == [job_id]
+    fetch(ledger, job_id)
+    reasons = [entry["why"] for entry in ledger.run(ledger.queries.timeline(job_id))]
+    assert reasons == [None, "photo", "photo stored"]

@@ -63,13 +63,16 @@ local function is_long(actor)
   return redis.call('LLEN', CONF.namespace .. ':' .. actor.queue) > LONG_QUEUE
 end
 
+-- That the photo is still to be fetched is no news.
+local QUIET_WAITS = {photo = true, store_full = true}
+
 -- A photo is fetched again when its worker has died or its next attempt is due. A wake-up that
 -- nobody claimed is repeated, as in `notify_again`.
 local function promote_fetch(job)
   if job.owner ~= '' then
     count('attempt', job.kind, 'lapsed')  -- the counter's stored name (stored_names.py)
     await_photo(job, now, 'heartbeat', 'lease expired')
-  elseif job.wait_reason ~= 'photo' then
+  elseif not QUIET_WAITS[job.wait_reason] then
     await_photo(job, now, 'heartbeat', 'photo')
   elseif is_long(CONF.photo_actor) then
     redis.call('ZADD', 'hg:due', now + CONF.lease, job.id)
