@@ -19,8 +19,9 @@ from aiograpi import exceptions as ig
 from curl_cffi import CurlError
 
 from actors.instagram.options import UnknownAccount
+from actors.instagram.pks import MissingPk
 from actors.instagram.request_deadline import CallOverdueError
-from actors.instagram.write_verification import SearchIncomplete
+from actors.instagram.write_verification import SearchIncomplete, SimilarWriteFound
 from service.accounts.session_store import DeviceChanged, SessionConflict, SessionUnreadable
 from service.instagram.ids import InvalidIdentifier
 from service.jobs.claims import Escalation
@@ -158,6 +159,9 @@ POLICIES: Final[dict[type[BaseException], ErrorPolicy]] = {
     SearchIncomplete: _retry(
         "search_incomplete", "There is more at Instagram than a verification reads."
     ),
+    SimilarWriteFound: _retry(
+        "similar_found", "The account has written something similar at that time."
+    ),
     CallOverdueError: _retry_unsent(
         "call_overdue", "This worker was delayed; another may have taken the job over."
     ),
@@ -281,6 +285,7 @@ POLICIES: Final[dict[type[BaseException], ErrorPolicy]] = {
     ig.ClientForbiddenError: REFUSED_UNCLEAR,
     ig.ClientNotFoundError: REFUSED_UNCLEAR,
     ig.ClientError: REFUSED_UNCLEAR,
+    MissingPk: _retry("reply_without_pk", "Instagram's reply names no user or post by its id."),
     pydantic.ValidationError: _REPLY_UNEXPECTED,
     LookupError: _REPLY_UNEXPECTED,
     AssertionError: _REPLY_UNEXPECTED,

@@ -15,7 +15,6 @@ from functools import cached_property
 from typing import Final
 
 from redis.exceptions import RedisError
-from structlog.contextvars import bind_contextvars
 
 from actors.instagram.errors import UnknownAccount, classify
 from actors.instagram.gateway import Gateway
@@ -39,6 +38,7 @@ from service.jobs.claims import Claim, ReleaseStatus, Thread
 from service.jobs.lua.record_intent import IntentReply
 from service.jobs.model import Failure, Status
 from service.jobs.write_ownership import WriteOwnership
+from service.logging.context import bind_ids
 from service.logging.setup import get_logger
 
 #: Codes of errors by which a recipient accepts no messages from the account.
@@ -59,9 +59,7 @@ async def perform(runtime: Runtime, job_id: str, work: type[Attempt] | None = No
     claim = await runtime.claims.claim(job_id, owner)
     if claim is None:
         return
-    bind_contextvars(
-        job_id=job_id, account=claim.job.account, event_id=claim.job.source.get("event_id")
-    )
+    bind_ids(job_id=job_id, account=claim.job.account, event_id=claim.job.source.get("event_id"))
     with (
         runtime.heartbeat.maintain(job_id, owner, claim.fence, claimed_at) as lease,
         request_deadline(lease.seconds_left),

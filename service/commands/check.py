@@ -19,6 +19,7 @@ from service.commands.check_warnings import config_warnings
 from service.config.config import Config, ConfigError, Source, load_config
 from service.events.parsing import InvalidEvent, ParsedEvent, parse
 from service.events.rules import EventPlan, RuleResult, RuleSet, mismatch
+from service.instagram.limits import cautions
 from service.jobs.model import JobDraft
 from service.time_formats.durations import format_duration_ms
 
@@ -207,7 +208,10 @@ def _as_document(
 
 def _job_document(draft: JobDraft) -> dict[str, Any]:
     failure = None if draft.failure is None else dataclasses.asdict(draft.failure)
-    return {**draft._asdict(), "failure": failure}
+    warnings = (
+        [] if draft.failure else [f"text: {each}" for each in cautions(draft.kind, draft.text)]
+    )
+    return {**draft._asdict(), "failure": failure, "warnings": warnings}
 
 
 def _as_lines(config: Config, warnings: Sequence[str], dry_run: RuleDryRun | None) -> Iterator[str]:
@@ -236,6 +240,7 @@ def _job_lines(draft: JobDraft) -> Iterator[str]:
         expires = "never" if draft.expires_ms is None else format_duration_ms(draft.expires_ms)
         yield f"    to:       {draft.to}" if draft.to else f"    post:     {draft.post}"
         yield f"    text:     {draft.text!r}"
+        yield from (f"    warning:  text: {each}" for each in cautions(draft.kind, draft.text))
         yield f"    runs:     {_start_text(draft.delay_ms)}"
         yield f"    expires:  {expires}"
         if draft.once_key is not None:

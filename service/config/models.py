@@ -8,7 +8,13 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from service.config.errors import suggestion
 from service.config.pacing import PaceKind, PaceOverride
@@ -29,6 +35,11 @@ _Date = Annotated[datetime.date, Field(strict=True)]
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
+def _as_list(given: Any) -> Any:
+    """Accept one text where a list of texts may be given."""
+    return [given] if isinstance(given, str) else given
+
+
 class Source(StrictModel):
     """A sender of webhooks to `/webhooks/{name}`.
 
@@ -36,11 +47,19 @@ class Source(StrictModel):
       scheme: How the sender signs; one of `service.signatures.verify.SCHEMES`.
       secrets: One, or several while rotating; with none, the source answers 503.
       livemode: Take only events with this livemode; None takes both.
+      type: Path of the event's type in the body (`meta.event`), for `standard-webhooks`; None for
+        the keys that senders usually have it under.
     """
 
     scheme: str
     secrets: tuple[SecretRef, ...] = ()
     livemode: _Flag | None = None
+    type: str | None = None
+
+    @property
+    def type_path(self) -> tuple[str, ...]:
+        """The keys that lead to the type; empty for the usual ones."""
+        return () if self.type is None else tuple(self.type.split("."))
 
     @field_validator("scheme")
     @classmethod
@@ -48,6 +67,22 @@ class Source(StrictModel):
         if scheme not in SCHEMES:
             raise ValueError(f"there is no scheme {scheme!r}; {suggestion(scheme, SCHEMES)}")
         return scheme
+
+    @field_validator("type")
+    @classmethod
+    def _is_path(cls, path: str | None) -> str | None:
+        if path is not None and not all(path.split(".")):
+            raise ValueError('must be keys of the body, joined by dots, such as "meta.event"')
+        return path
+
+    @model_validator(mode="after")
+    def _has_type_in_body(self) -> Self:
+        if self.type is not None and self.scheme != "standard-webhooks":
+            raise ValueError(
+                f"type is only for the scheme standard-webhooks; {self.scheme} says"
+                " itself where its type is: remove the line"
+            )
+        return self
 
     @model_validator(mode="after")
     def _literal_secrets_work(self) -> Self:
@@ -173,14 +208,15 @@ class Rule(StrictModel):
     Parameters:
       name: Unique; part of the identity of its jobs.
       source: Name of the source.
-      event: Event type, exact or a glob (`*`, `?`, `[...]`); case-sensitive.
+      event: Event types, exact or globs (`*`, `?`); case-sensitive; the file may give just one.
       when: Expression that must be true.
       action: What to do.
       account: Name of the account that does it.
       to: Template of a DM's recipient.
       post: Template of the post to comment on.
       text: Template of the text.
-      once_per: Template of a business key; this rule creates at most one job per key.
+      once_per: Templates of a business key, of which the first that has a value counts; this rule
+        creates at most one job per key. The file may give just one.
       delay: Template of the time from acceptance until the job may run.
       expires: Template of the time from acceptance until the job is no longer worth doing.
       callback: Name of the callback to notify.
@@ -189,14 +225,14 @@ class Rule(StrictModel):
 
     name: Name
     source: str
-    event: _Text
+    event: Annotated[tuple[_Text, ...], BeforeValidator(_as_list), Field(min_length=1)]
     when: str | None = None
     action: Literal["dm", "comment"]
     account: str
     to: _Text | None = None
     post: _Text | None = None
     text: _Text
-    once_per: _Text | None = None
+    once_per: Annotated[tuple[_Text, ...], BeforeValidator(_as_list), Field(min_length=1)] = ()
     delay: _Text | None = None
     expires: _Text | None = None
     callback: str | None = None
@@ -209,12 +245,19 @@ class Rule(StrictModel):
             Condition(when)
         return when
 
-    @field_validator("to", "post", "text", "once_per", "delay", "expires")
+    @field_validator("to", "post", "text", "delay", "expires")
     @classmethod
     def _is_template(cls, template: str | None) -> str | None:
         if template is not None:
             Template(template)
         return template
+
+    @field_validator("once_per")
+    @classmethod
+    def _are_templates(cls, templates: tuple[str, ...]) -> tuple[str, ...]:
+        for template in templates:
+            Template(template)
+        return templates
 
     @field_validator("to")
     @classmethod

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
 
 from service.config.models import Rule
+from service.events.type_patterns import compile_patterns
 from service.instagram.ids import normalise_post, normalise_recipient
-from service.instagram.limits import MAX_TEXT_CHARACTERS
+from service.instagram.limits import MAX_TEXT_CHARACTERS, excess, most_characters
 from service.jobs.model import Failure, JobDraft
 from service.templates.templates import (
     Condition,
@@ -125,8 +125,8 @@ def mismatch(rule: Rule, source: str, event_type: str) -> str | None:
     """
     if rule.source != source:
         return f"it is for the source {rule.source!r}"
-    if not fnmatch.fnmatchcase(event_type, rule.event):
-        return f"it is for events of type {rule.event!r}"
+    if not compile_patterns(rule.event)(event_type):
+        return f"it is for events of type {' or '.join(map(repr, rule.event))}"
     return None
 
 
@@ -145,14 +145,18 @@ class _CompiledRule:
             field = "to" if rule.action == "dm" else "post"
             raise ValueError(f"rule {rule.name!r} needs {field!r} for its action")
         self.rule = rule
-        self._matches_type = re.compile(fnmatch.translate(rule.event)).match
-        self._limit = MAX_TEXT_CHARACTERS[rule.action]
+        self._matches_type = compile_patterns(rule.event)
         self._when = Condition(rule.when) if rule.when is not None else None
         self._target = Template(target)
         self._recipient = partial(normalise_recipient, bare_numbers=is_constant(target))
         # Leave room for surrounding white space, which is stripped.
-        self._text = Template(rule.text, max_output=2 * self._limit)
-        self._once_per = _optional_template(rule.once_per)
+        room = 2 * MAX_TEXT_CHARACTERS[rule.action]
+        self._text = Template(rule.text, max_output=room)
+        self._too_long = Failure(
+            "text_too_long",
+            f"text: has more than {room} characters, and {most_characters(rule.action)}",
+        )
+        self._once_per = tuple(Template(template) for template in rule.once_per)
         self._delay = _optional_template(rule.delay)
         self._expires = _optional_template(rule.expires)
         self._matched = RuleResult(rule.name, "matched")
@@ -170,7 +174,7 @@ class _CompiledRule:
 
     def matches(self, source: str, event_type: str) -> bool:
         """Whether the rule applies to the event (`mismatch` explains why not)."""
-        return self.rule.source == source and self._matches_type(event_type) is not None
+        return self.rule.source == source and self._matches_type(event_type)
 
     def evaluate(self, variables: Mapping[str, Any]) -> RuleResult:
         """Evaluate `when`."""
@@ -223,22 +227,31 @@ class _CompiledRule:
         return None, _parse("post", "invalid_post", normalise_post, raw)
 
     def _resolve_text(self, variables: Mapping[str, Any]) -> str:
-        text = _render("text", self._text, variables, too_long="text_too_long")
+        text = _render("text", self._text, variables, too_long=self._too_long)
         if not text:
             raise _FieldError("empty_text", "text: is empty")
-        if len(text) > self._limit:
-            message = f"text: is longer than {self._limit} characters"
-            raise _FieldError("text_too_long", message)
+        if too_long := excess(self.rule.action, text):
+            raise _FieldError("text_too_long", f"text: {too_long}")
         return text
 
     def _resolve_once_key(self, variables: Mapping[str, Any]) -> str | None:
-        if self._once_per is None:
+        if not self._once_per:
             return None
-        key = _render("once_per", self._once_per, variables)
+        key = self._first_key(variables)
         if not 0 < len(key) <= MAX_ONCE_KEY:
             message = f"once_per: is empty or longer than {MAX_ONCE_KEY} characters"
             raise _FieldError("invalid_once_per", message)
         return key
+
+    def _first_key(self, variables: Mapping[str, Any]) -> str:
+        """Return the first key that has a value; the last template is the one that may fail."""
+        *preferred, last = self._once_per
+        for template in preferred:
+            with suppress(TemplateFailed):
+                key = template.render(variables).strip()
+                if key:
+                    return key
+        return _render("once_per", last, variables)
 
 
 def _optional_template(source: str | None) -> Template | None:
@@ -249,13 +262,14 @@ def _render(
     field: str,
     template: Template,
     variables: Mapping[str, Any],
-    too_long: str = "template_failed",
+    too_long: Failure | None = None,
 ) -> str:
     try:
         return template.render(variables).strip()
     except TemplateFailed as error:
-        code = too_long if isinstance(error, OutputTooLong) else "template_failed"
-        raise _FieldError(code, f"{field}: {error}") from error
+        if too_long is not None and isinstance(error, OutputTooLong):
+            raise _FieldError(too_long.code, too_long.message) from error
+        raise _FieldError("template_failed", f"{field}: {error}") from error
 
 
 def _parse(field: str, code: str, parse: Callable[[str], T], raw: str) -> T:

@@ -24,7 +24,7 @@ from actors.instagram.errors import (
     classify,
 )
 from actors.instagram.options import ClientOptions
-from actors.instagram.write_verification import SearchIncomplete
+from actors.instagram.write_verification import SearchIncomplete, SimilarWriteFound
 from deploy.local.instagram.client import FakeInstagram
 from deploy.local.instagram.replies import REFUSALS
 from service.accounts.session_store import DeviceChanged, SessionConflict, SessionUnreadable
@@ -210,6 +210,7 @@ def client_error(status: int) -> BaseException:
         (parse_error(), ("retry", "verify", "reply_unexpected")),
         (make("ClientGraphqlError"), ("retry", "verify", "refused_unclear")),
         (SearchIncomplete(SECRET), ("retry", "verify", "search_incomplete")),
+        (SimilarWriteFound(SECRET), ("retry", "verify", "similar_found")),
         (RuntimeError(SECRET), ("retry", "verify", "unexpected_error")),
         (SessionUnreadable(SECRET), ("hold", "hold", "session_unreadable")),
         (DeviceChanged(SECRET), ("hold", "hold", "device_changed")),

@@ -16,7 +16,8 @@ from actors.instagram.errors import Outcome, classify
 from actors.instagram.gateway import Gateway
 from actors.instagram.receipts import DmReceipt
 from actors.instagram.request_deadline import CallOverdueError, request_deadline
-from actors.instagram.write_verification import WriteQuery, matching_dms
+from actors.instagram.write_matching import matching_dms
+from actors.instagram.write_query import WriteQuery
 from deploy.local.instagram.client import FakeInstagram
 from tests.support.gateway import GatewayHarness
 from tests.support.photos import encoded, picture

@@ -8,6 +8,8 @@
 --   hg:seq                       counter: the order of everything
 --   hg:event:{source}:{id}       hash of an event, which outlives its body
 --   hg:eventbody:{source}:{id}   the raw body, compressed; expires by itself
+--   hg:known:{source}:{hash}     the event that is also known by this: its body, if only that is
+--                                signed, or the sender's id of what several subscriptions report
 --   hg:events                    zset seq -> source:id; hg:sources the sources in it
 --   hg:job:{id}                  hash (see below); hg:jobtext:{id} its text, or its photo's URL;
 --                                hg:jobtl:{id} its timeline
@@ -98,7 +100,9 @@
 --   result, error what it left behind, or why it failed (JSON)
 --   trimmed       timeline entries that are no longer kept
 --   target        [lookup] what is looked up, as in hg:found:{target}
---   cursor, pages, users, expected, most, eta    [followers, following] see follower_pages.lua
+--   cursor, pages, users, expected, most, eta, dropped    [followers, following] see
+--                 follower_pages.lua
+--   counted, limited, mark, mark_page, repeats    [followers, following] see follower_ends.lua
 --   barren, paged [followers, following] pages in a row without a new user; the claim (fence) that
 --                 stored the last page
 --- @include "config"
