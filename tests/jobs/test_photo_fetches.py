@@ -363,10 +363,10 @@ def test_a_store_keeps_a_fetched_photo_as_long_as_records(ledger: LedgerHarness)
 def test_photos_leave_memory_for_what_matters_more(ledger: LedgerHarness) -> None:
     job_id = add_photo(ledger)
     ledger.take_messages("photos")
-    used = int(ledger.store.info("memory")["used_memory"])  # type: ignore[index]
+    memory: Any = ledger.store.info("memory")
     limit: Any = ledger.store.config_get("maxmemory")
     # Given a store of whose memory less than a fifth is left
-    ledger.store.config_set("maxmemory", int(used * 1.2))
+    ledger.store.config_set("maxmemory", int(memory["used_memory"] * 1.2))
     try:
         assert ledger.claim_fetch(job_id) is None
         assert waits_for(ledger, job_id) == "store_full"
