@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import pytest
 
@@ -11,12 +10,9 @@ from service.jobs.claims import Claim
 from service.jobs.lua.release_job import Charge
 from service.jobs.model import JobDraft, Status
 from service.jobs.records import JobRecord
-from service.photos.photo import Photo, PhotoUrl
 from tests.jobs.test_histories import DURATIONS, TRIED_CLAIMS, WEIGHTS, History, check_history
 from tests.support.ledger import LedgerHarness
-
-PHOTO: Final = Photo(b"a photo", 320, 200, "ab" * 32)
-BY_URL: Final = PhotoUrl("https://example.com/a.png")
+from tests.support.photo_fetches import BY_URL, PHOTO
 
 
 class PhotoHistory(History):

@@ -202,6 +202,7 @@ def test_photos_of_a_busy_origin_are_put_off_and_count_no_attempt(
     ledger.pass_time(2 * SECOND)
     ledger.heartbeat()
     assert job.id in ledger.take_messages("photos")
+    assert ledger.api_job(job.id)["wait"] == {"reason": "photo", "until": None, "position": None}
 
 
 def test_a_full_store_puts_a_photo_off_and_counts_no_attempt(
