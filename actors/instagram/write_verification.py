@@ -6,10 +6,11 @@ and a write that was stored would then appear to be missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from actors.instagram.reply_fields import mapping, text
 from actors.instagram.stored_rows import (
     Row,
     comment_id,
@@ -31,6 +32,7 @@ from actors.instagram.write_query import WriteQuery, earliest_stored_ms
 #: At human pace, reading this many pages still fits into the time limit of a call.
 MAX_PAGES: Final = 15
 _PAGE_SIZE: Final = 20
+_NO_CURSORS: Final[Mapping[str, str]] = {}
 
 
 class SearchIncomplete(Exception):
@@ -83,30 +85,22 @@ async def find_dm(api: PrivateApi, pk: str, query: WriteQuery) -> FoundDm | None
     thread_id = await find_thread_id(api, pk)
     if thread_id is None:
         return None
-    same: list[Row] = []
-    alike: list[Row] = []
-    cursor: str | None = None
-    complete = False
+    found, cursor = _Candidates(query, message_id, message_ms), None
     for _ in range(MAX_PAGES):
         page = await _thread_page(api, thread_id, cursor)
         items, since_ms = rows_of(page.get("items")), earliest_stored_ms(api.last_response, query)
         if item := with_token(items, query):
             return FoundDm(item, thread_id, by_token=True)
-        same += matching_dms(items, query, since_ms)
-        alike += alike_dms(items, query, since_ms)
+        found.same += matching_dms(items, query, since_ms)
+        found.alike += alike_dms(items, query, since_ms)
         cursor = page.get("oldest_cursor")
         # An item of an unknown kind may lack a timestamp, which says nothing about its age.
-        complete = any(0 < message_ms(item) < since_ms for item in items)
-        if complete or not cursor:
-            complete = complete or not page.get("has_older")
+        found.complete = any(0 < message_ms(item) < since_ms for item in items)
+        found.complete |= not cursor and not page.get("has_older")
+        if found.complete or not cursor:
             break
-    if item := await _oldest_unowned(same, message_id, message_ms, query):
-        return FoundDm(item, thread_id, by_token=False)
-    if await _oldest_unowned(alike, message_id, message_ms, query):
-        raise SimilarWriteFound("the thread shows a similar message")
-    if not complete:
-        raise SearchIncomplete("the thread has more newer messages than were read")
-    return None
+    item = await found.settle("the thread")
+    return None if item is None else FoundDm(item, thread_id, by_token=False)
 
 
 async def find_comment(api: PrivateApi, media_pk: str, query: WriteQuery) -> Row | None:
@@ -124,65 +118,108 @@ async def find_comment(api: PrivateApi, media_pk: str, query: WriteQuery) -> Row
       SearchIncomplete: The post has more comments than are read.
       SimilarWriteFound: The post shows a comment that may be it.
     """
-    same: list[Row] = []
-    alike: list[Row] = []
-    cursors: dict[str, str] = {}
-    complete = False
+    found, cursors = _Candidates(query, comment_id, comment_ms), _NO_CURSORS
     for _ in range(MAX_PAGES):
-        params = {"can_support_threading": "true", "permalink_enabled": "false"} | cursors
+        params = {"can_support_threading": "true", "permalink_enabled": "false", **cursors}
         page = await api.private_request(f"media/{media_pk}/comments/", params=params)
         rows, since_ms = comments_in(page), earliest_stored_ms(api.last_response, query)
-        same += matching_comments(rows, query, since_ms)
-        alike += alike_comments(rows, query, since_ms)
-        cursors = {
-            key: page[f"next_{key}"] for key in ("min_id", "max_id") if page.get(f"next_{key}")
-        }
-        complete = _rest_is_older(page, since_ms)
-        if complete or not cursors:
-            complete = complete or not _says_more(page)
+        found.same += matching_comments(rows, query, since_ms)
+        found.alike += alike_comments(rows, query, since_ms)
+        cursors = _next_cursors(page)
+        found.complete = _rest_is_older(page, since_ms)
+        found.complete |= not cursors and not _says_more(page)
+        if found.complete or not cursors:
             break
-    if found := await _oldest_unowned(same, comment_id, comment_ms, query):
-        return found
-    if await _oldest_unowned(alike, comment_id, comment_ms, query):
-        raise SimilarWriteFound("the post shows a similar comment")
-    if not complete:
-        raise SearchIncomplete("the post has more comments than were read")
-    return None
+    return await found.settle("the post")
 
 
-async def _oldest_unowned(
-    newest_first: Sequence[Row],
-    id_of: Callable[[Row], str],
-    stored_ms: Callable[[Row], int],
-    query: WriteQuery,
-) -> Row | None:
-    """Return the oldest row that belongs to no other job.
+@dataclass
+class _Candidates:
+    """What the pages read so far show of the write.
 
-    A newer one could be the only match for a job whose intent is later.
+    Parameters:
+      query: The write to search for.
+      id_of: Returns a row's id.
+      stored_ms: Returns when a row was stored.
+      same: The rows that match, newest first.
+      alike: The rows that may be it, newest first.
+      complete: Whether the pages not read cannot show it.
     """
-    owned = await query.owned_by_others([id_of(row) for row in newest_first])
-    unowned = [row for row in reversed(newest_first) if id_of(row) not in owned]
-    return min(unowned, key=stored_ms, default=None)
+
+    query: WriteQuery
+    id_of: Callable[[Row], str]
+    stored_ms: Callable[[Row], int]
+    same: list[Row] = field(default_factory=list)
+    alike: list[Row] = field(default_factory=list)
+    complete: bool = False
+
+    async def settle(self, where: str) -> Row | None:
+        """Return the row that is the write; None if it is certainly not shown.
+
+        Raises:
+          SearchIncomplete: There is more to read.
+          SimilarWriteFound: A row may be it.
+        """
+        if row := await self._oldest_unowned(self.same):
+            return row
+        if await self._oldest_unowned(self.alike):
+            raise SimilarWriteFound(f"{where} shows something similar")
+        if not self.complete:
+            raise SearchIncomplete(f"{where} has more than was read")
+        return None
+
+    async def _oldest_unowned(self, newest_first: Sequence[Row]) -> Row | None:
+        """Return the oldest row that belongs to no other job.
+
+        A newer one could be the only match for a job whose intent is later.
+        """
+        owned = await self.query.owned_by_others([self.id_of(row) for row in newest_first])
+        unowned = [row for row in reversed(newest_first) if self.id_of(row) not in owned]
+        return min(unowned, key=self.stored_ms, default=None)
 
 
 async def find_thread_id(api: PrivateApi, pk: str) -> str | None:
-    """The id of the account's thread with a user; None when there is none."""
+    """The id of the account's thread with a user; None when there is none.
+
+    Raises:
+      LookupError: There is a thread, but the reply does not show its id.
+    """
     thread = await get_thread(api, pk)
-    thread_id = thread.get("thread_id") or thread.get("thread_v2_id")
-    return str(thread_id) if thread_id else None
+    return thread_id_of(thread) if thread else None
+
+
+def thread_id_of(thread: Row, *fields: str) -> str:
+    """A thread's id.
+
+    Parameters:
+      thread: Instagram's thread object.
+      fields: The fields that may have it, in order; by default both that threads have.
+
+    Raises:
+      LookupError: None of them does. Then nothing can be said about the thread's messages.
+    """
+    ids = (text(thread.get(name) or "") for name in fields or ("thread_id", "thread_v2_id"))
+    if found := next(filter(None, ids), ""):
+        return found
+    raise LookupError("a thread without an id")
 
 
 async def get_thread(api: PrivateApi, pk: str) -> Row:
-    """Read Instagram's object of the account's thread with a user.
+    """Read Instagram's object of the account's thread with a user; empty when there is none.
 
-    Without a thread, the reply has no thread id.
+    Raises:
+      LookupError: The reply has something else for a thread.
     """
     reply = await api.private_request(
         "direct_v2/threads/get_by_participants/",
         params={"recipient_users": f"[{pk}]", "seq_id": 2580572, "limit": _PAGE_SIZE},
     )
-    thread: Row = reply.get("thread") or reply
-    return thread
+    thread = reply.get("thread")
+    if thread and not mapping(thread):
+        raise LookupError("a thread that is not an object")
+    # Some replies are the thread's object itself.
+    is_thread = reply.get("thread_id") or reply.get("thread_v2_id")
+    return mapping(thread) or (mapping(reply) if is_thread else {})
 
 
 async def _thread_page(api: PrivateApi, thread_id: str, cursor: str | None) -> Row:
@@ -195,6 +232,11 @@ async def _thread_page(api: PrivateApi, thread_id: str, cursor: str | None) -> R
     reply = await api.private_request(f"direct_v2/threads/{thread_id}/", params=params)
     thread: Row = reply["thread"]
     return thread
+
+
+def _next_cursors(page: Row) -> Mapping[str, str]:
+    """The parameters that ask for the next page of comments; none after the last."""
+    return {key: page[f"next_{key}"] for key in ("min_id", "max_id") if page.get(f"next_{key}")}
 
 
 def _says_more(page: Row) -> bool:

@@ -12,13 +12,14 @@ import random
 import time
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Final
 
 from redis.exceptions import RedisError
 
+from actors.instagram.error_policies import RECIPIENT_REFUSES
 from actors.instagram.errors import UnknownAccount, classify
 from actors.instagram.gateway import Gateway
 from actors.instagram.request_deadline import request_deadline
+from actors.jobs.account_trouble import backoff_for, judge_in_context
 from actors.jobs.attempt_recorder import AttemptRecorder
 from actors.jobs.next_steps import (
     BACKOFF_SECONDS,
@@ -34,15 +35,13 @@ from actors.jobs.request_state import RequestState
 from actors.jobs.writes import JobWrite, WriteResult, search_context
 from actors.lease_heartbeat import Lease
 from actors.runtime import Runtime
+from service.accounts.refusal_streaks import RefusalStreaks
 from service.jobs.claims import Claim, ReleaseStatus, Thread
 from service.jobs.lua.record_intent import IntentReply
 from service.jobs.model import Failure, Status
 from service.jobs.write_ownership import WriteOwnership
 from service.logging.context import bind_ids
 from service.logging.setup import get_logger
-
-#: Codes of errors by which a recipient accepts no messages from the account.
-MESSAGES_REFUSED: Final = frozenset({"message_requests_disabled"})
 
 _log = get_logger(__name__)
 
@@ -166,7 +165,7 @@ class Attempt:
         search = search_context(self._claim, self._claimed_at, ownership)
         found = await self._job_write.find(self._claim, gateway, pk, search)
         if found is None or not await self._succeed(found, why="found by verification lookup"):
-            await self._record(after_not_found(self._claim.job))
+            await self._record(after_not_found(self._claim.job, random.random()))
 
     async def _succeed(self, written: WriteResult, why: str = "") -> bool:
         """End the job well; False when the write turned out to be another job's."""
@@ -174,11 +173,14 @@ class Attempt:
         return await self._recorder.finish(finish) != "taken"
 
     async def _handle_error(self, error: Exception) -> None:
+        job, writing = self._claim.job, self._state is RequestState.SENDING
+        streaks = RefusalStreaks(self._runtime.client)
+        decision = await judge_in_context(classify(error, writing=writing), job, streaks)
         step = after_error(
-            classify(error, writing=self._state is RequestState.SENDING),
+            decision,
             self._state,
-            self._claim.job,
-            backoff=self.backoff,
+            job,
+            backoff=backoff_for(decision, self.backoff),
             settle_ms=self._settle_ms,
             jitter=random.random(),
         )
@@ -189,7 +191,7 @@ class Attempt:
     async def _suppress_recipient(self, failure: Failure) -> None:
         """Stop writing to a recipient that accepts no messages from this account."""
         job = self._claim.job
-        if failure.code not in MESSAGES_REFUSED or not self._pk:
+        if failure.code not in RECIPIENT_REFUSES or not self._pk:
             return
         name = None if job.to.isdigit() else job.to
         try:

@@ -90,7 +90,13 @@ def find_nullable_keys(matches: Callable[[str], bool], template: str) -> Iterato
     needed = set(_needed(jinja2.Environment(autoescape=True).parse(template)))
     for types, keys in _TYPES.items():
         if any(map(matches, types)):
-            yield from (NullableKey(path, keys[path]) for path in sorted(needed & keys.keys()))
+            found = (key for key in sorted(keys) if any(_leads_to(key, path) for path in needed))
+            yield from (NullableKey(key, keys[key]) for key in found)
+
+
+def _leads_to(key: str, path: str) -> bool:
+    """Whether a path goes through a key, as `customer.email` and `customer.title` do."""
+    return path == key or path.startswith(f"{key}.")
 
 
 def _needed(node: nodes.Node) -> Iterator[str]:
@@ -101,7 +107,10 @@ def _needed(node: nodes.Node) -> Iterator[str]:
     elif isinstance(node, nodes.If | nodes.CondExpr):
         asked = set(_named(node.test))
         yield from (
-            path for child in _branches(node) for path in _needed(child) if path not in asked
+            path
+            for child in _branches(node)
+            for path in _needed(child)
+            if not any(_leads_to(key, path) for key in asked)
         )
     elif isinstance(node, nodes.Or | nodes.And):
         yield from _needed(node.right)

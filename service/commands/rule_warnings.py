@@ -15,8 +15,8 @@ _PAID_LATER = "checkout.session.async_payment_succeeded"
 
 def rule_warnings(config: Config) -> Iterator[str]:
     """Yield the warnings, a sentence each; none is about the environment."""
-    for position, rule in enumerate(config.rules):
-        key, scheme = f"rules[{position}]", config.sources[rule.source].scheme
+    for rule in config.rules:
+        key, scheme = f"rules.{rule.name}", config.sources[rule.source].scheme
         if scheme in ONLY_BODY_SIGNED and not rule.once_per:
             yield (
                 f"{key}.once_per: is missing; {scheme} signs only the body, so that a captured one"

@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     StringConstraints,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -70,19 +71,12 @@ class Source(StrictModel):
 
     @field_validator("type")
     @classmethod
-    def _is_path(cls, path: str | None) -> str | None:
+    def _is_path(cls, path: str | None, info: ValidationInfo) -> str | None:
+        if path is not None and info.data.get("scheme", "standard-webhooks") != "standard-webhooks":
+            raise ValueError("is only for the scheme 'standard-webhooks'; remove it")
         if path is not None and not all(path.split(".")):
             raise ValueError('must be keys of the body, joined by dots, such as "meta.event"')
         return path
-
-    @model_validator(mode="after")
-    def _has_type_in_body(self) -> Self:
-        if self.type is not None and self.scheme != "standard-webhooks":
-            raise ValueError(
-                f"type is only for the scheme standard-webhooks; {self.scheme} says"
-                " itself where its type is: remove the line"
-            )
-        return self
 
     @model_validator(mode="after")
     def _literal_secrets_work(self) -> Self:

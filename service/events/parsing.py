@@ -96,9 +96,8 @@ def _event(
     scheme: str, event_id: str, event_type: str, read: Body, recognition: Recognition
 ) -> ParsedEvent:
     livemode = read.document.get("livemode")
-    fingerprint = _fingerprint(scheme, read)
-    if recognition.shape == "thin" and read.document.get("data") is None:
-        # What releases before 0.3.0 recorded.
+    if read.document.get("data") is None and scheme not in ONLY_BODY_SIGNED:
+        # What releases up to 0.2.0 recorded.
         recognition = recognition._replace(raw_fingerprint=digest(read.content))
     return ParsedEvent(
         id=event_id,
@@ -106,7 +105,7 @@ def _event(
         body=read.document,
         object=_event_object(scheme, read.document),
         livemode=livemode if isinstance(livemode, bool) else None,
-        fingerprint=fingerprint,
+        fingerprint=_fingerprint(scheme, read),
         recognition=recognition,
         is_form=read.is_form,
     )

@@ -68,6 +68,7 @@ class AccountEffect:
 
     Parameters:
       hold: Reason of a hold, which needs a person.
+      note: What happened and what the person can do; '' for nothing.
       cooldown: Reason of a cooldown, in which no job of `kind` runs.
       kind: `dm`, `comment` or `*` for all.
       cooldown_ms: Length of the cooldown.
@@ -80,11 +81,12 @@ class AccountEffect:
     kind: str = "*"
     cooldown_ms: int = 0
     escalation: Escalation | None = None
+    note: str = ""
 
     def as_json(self) -> str:
         """The effect in the form that release_job.lua reads."""
         if self.hold is not None:
-            return json.dumps({"hold": self.hold})
+            return json.dumps({"hold": self.hold} | ({"note": self.note} if self.note else {}))
         if self.cooldown is not None:
             effect = {"cool": self.cooldown, "kind": self.kind, "ms": self.cooldown_ms}
             return json.dumps(effect | ({"again": self.escalation} if self.escalation else {}))

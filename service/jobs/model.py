@@ -30,6 +30,7 @@ INCOMPLETE_REASONS: Final = (
     "ended_early",
     "repeated_pages",
     "endless_list",
+    "rows_dropped",
     "row_limit",
 )
 DEFAULT_PRIORITY: Final = 5

@@ -66,11 +66,11 @@ def test_a_valid_file_is_summarized_with_warnings_about_unset_variables(
         "ok: 1 source, 1 account, 0 callbacks, 2 rules",
         "warning: sources.stripe.secrets[0]: the environment variable STRIPE_WEBHOOK_SECRET "
         "is not set, or is empty",
-        "warning: rules[0].text: object.customer_details.name is null if Checkout does not ask for"
-        " it; add `| default('...', true)`, or `{% if %}`",
-        "warning: rules[0].once_per: object.payment_intent is null for subscriptions, free orders"
-        " and trials; give a list of keys that ends with one that is always there,"
-        ' "{{ object.id }}"',
+        "warning: rules.thank-you.text: object.customer_details.name is null if Checkout"
+        " does not ask for it; add `| default('...', true)`, or `{% if %}`",
+        "warning: rules.thank-you.once_per: object.payment_intent is null for"
+        " subscriptions, free orders and trials; give a list of keys that ends with one that is"
+        ' always there, "{{ object.id }}"',
     ]
 
 

@@ -116,6 +116,29 @@ def test_a_similar_comment_is_doubt_and_nothing_is_written_again(scenario: Scena
     assert (job["status"], len(scenario.comments(text))) == ("succeeded", 1)
 
 
+@pytest.fixture
+def shortened(scenario: Scenario) -> Iterator[None]:
+    """Let Instagram store texts as its app shows them."""
+    scenario.stack.fake_instagram.store_text("shortened")
+    yield
+    scenario.stack.fake_instagram.store_text("folded")
+
+
+@pytest.mark.usefixtures("shortened")
+@pytest.mark.parametrize("kind", ["comment", "dm"])
+def test_a_lost_text_is_found_with_its_links_shortened(scenario: Scenario, kind: str) -> None:
+    # Given a text with a long link, whose reply is lost
+    call = "comment" if kind == "comment" else "broadcast_*"
+    scenario.stack.fake_instagram.fault(call, "drop_after")
+    text = f"Thank you @Jenny,\n\n\nhttps://www.example.com/{scenario.name}/receipt"
+    job_id = order(scenario, text=text) if kind == "comment" else scenario.create_dm(text=text)
+    # Then it is found, and stored once
+    assert scenario.wait_final(job_id, 40)["status"] == "succeeded"
+    stored = scenario.stack.fake_instagram.comments() if kind == "comment" else scenario.dms()
+    shown = [each["text"] for each in stored if each["text"].startswith("Thank you @jenny")]
+    assert shown == [f"Thank you @jenny, example.com/{scenario.name[:18]}\u2026"]
+
+
 def whys(scenario: Scenario, job_id: str) -> list[str | None]:
     """The reasons in a job's timeline."""
     shown = scenario.api.get(f"/jobs/{job_id}/timeline").raise_for_status().json()

@@ -343,6 +343,30 @@ def completeness(scenario: Scenario, job_id: str) -> tuple[bool, str | None]:
     return complete, reason
 
 
+#: By how the fake Instagram lists 450 followers: how many are found, and why there are no more.
+LISTS: dict[str, tuple[int, str | None]] = {
+    "complete": (450, None),
+    "limited": (50, "limited_by_instagram"),
+    "without_cursor": (200, "ended_early"),
+    "hidden": (0, "ended_early"),
+    "empty_pages": (250, "ended_early"),
+    "repeated": (200, "repeated_pages"),
+    "circling": (450, None),
+    "odd_rows": (394, "rows_dropped"),
+}
+
+
+@pytest.mark.parametrize("style", LISTS)
+def test_every_style_of_list_is_read_as_far_as_it_goes(scenario: Scenario, style: str) -> None:
+    users, reason = LISTS[style]
+    before = last_call(scenario)
+    job_id = start_export(scenario, popular(scenario, 450, lists=style), callback="crm")
+    assert completeness(scenario, job_id) == (reason is None, reason)
+    result = scenario.job(job_id)["result"]
+    assert (result["users"], len(result_pks(scenario, job_id))) == (users, users)
+    assert page_calls(scenario, before) <= 3 + 10
+
+
 def test_a_list_that_instagram_limits_is_incomplete(scenario: Scenario) -> None:
     # As measured for instagrapi issue 2811
     limited = {"should_limit_list_of_followers": True, "has_more": False, "big_list": False}
@@ -360,6 +384,22 @@ def test_a_list_that_ends_far_below_the_count_is_incomplete(scenario: Scenario) 
 def test_a_list_with_a_few_users_less_than_counted_is_complete(scenario: Scenario) -> None:
     job_id = scripted(scenario, page(range(200), "b"), page(range(200, 447), None), expected=450)
     assert completeness(scenario, job_id) == (True, None)
+
+
+def test_a_profile_without_counts_is_read_to_the_end_of_its_list(scenario: Scenario) -> None:
+    # Behind an age gate all counts are 0 (mgp25/Instagram-API issue 3107)
+    name = popular(scenario, 450)
+    fake = scenario.stack.fake_instagram
+    gated = {
+        "follower_count": 0,
+        "gating": {"gating_type": "appealable"},
+        "pk": fake.add_user(name),
+    }
+    fake.fault("usernameinfo", status=200, body={"user": gated, "status": "ok"})
+    fake.add_user(name, followers=450)
+    job_id = start_export(scenario, name, callback="crm")
+    assert completeness(scenario, job_id) == (True, None)
+    assert result_pks(scenario, job_id) == follower_pks(0, 450)
 
 
 def test_a_list_cut_at_the_callers_limit_is_incomplete(scenario: Scenario) -> None:

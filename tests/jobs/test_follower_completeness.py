@@ -21,7 +21,7 @@ from tests.support.invariants import audit
 from tests.support.ledger import LedgerHarness
 from tests.support.lua import FOLDER
 
-MAX_EMPTY_PAGES = 10
+MAX_EMPTY_PAGES, MAX_SLOW_PAGES = 10, 100
 LIBRARY = (FOLDER / "lib" / "follower_ends.lua").read_text()
 
 
@@ -151,9 +151,15 @@ def test_new_cursors_to_the_same_users_end_the_export(ledger: LedgerHarness) -> 
 def test_pages_with_hardly_a_new_user_end_the_export(ledger: LedgerHarness) -> None:
     job_id = started_export(ledger, 1)
     trickle = ((rows(number, number + 1), f"new-{number}") for number in count(PAGE))
-    pages = read_on(ledger, job_id, trickle)
+    assert read_on(ledger, job_id, trickle) == MAX_SLOW_PAGES
     assert outcome(ledger, job_id) == (False, "repeated_pages")
-    assert pages <= 250
+
+
+def test_slow_pages_between_full_ones_are_not_the_end(ledger: LedgerHarness) -> None:
+    job_id = started_export(ledger)
+    for number in range(3 * MAX_SLOW_PAGES):
+        page = rows(number * 20, number * 20 + (10 if number % 99 == 0 else 1))
+        assert claim_and_append(ledger, job_id, page, f"new-{number}") == "more"
 
 
 def test_far_more_users_than_the_profile_counts_end_the_export(ledger: LedgerHarness) -> None:
@@ -208,12 +214,24 @@ def test_a_long_list_of_short_pages_is_read_to_its_end(ledger: LedgerHarness) ->
 # Where it is told
 
 
-def test_dropped_entries_are_counted_over_all_pages(ledger: LedgerHarness) -> None:
-    job_id = started_export(ledger, expected=20)
-    claim_and_append(ledger, job_id, rows(0, 10), "1", dropped=2)
-    claim_and_append(ledger, job_id, rows(10, 20), dropped=3)
-    assert ledger.api_job(job_id)["result"]["dropped_rows"] == 5
-    assert outcome(ledger, job_id) == (True, None)
+@pytest.mark.parametrize(
+    ("users", "dropped", "reason"),
+    [
+        (1_000, 5, None),
+        (995, 5, "rows_dropped"),
+        (600, 400, "rows_dropped"),
+        (0, 1_000, "rows_dropped"),
+        (600, 200, "ended_early"),
+    ],
+)
+def test_a_list_with_dropped_entries_is_incomplete_below_the_count(
+    ledger: LedgerHarness, users: int, dropped: int, reason: str | None
+) -> None:
+    job_id = started_export(ledger)
+    assert claim_and_append(ledger, job_id, rows(0, users), "1", dropped=dropped - 3) == "more"
+    assert claim_and_append(ledger, job_id, dropped=3) == "succeeded"
+    assert ledger.api_job(job_id)["result"]["dropped_rows"] == dropped
+    assert outcome(ledger, job_id) == (reason is None, reason)
 
 
 def test_the_timeline_tells_why_a_list_is_incomplete(ledger: LedgerHarness) -> None:

@@ -11,6 +11,7 @@
 --        on from its last whole page; no user twice; a page is stored once, however often it is
 --        given; no export goes on for ever (lib/follower_ends.lua).
 --- @include "finalize"
+--- @include "streaks"
 --- @include "follower_ends"
 local job_id, owner, fence, reads, pk, cursor, facts = unpack(ARGV, 1, 7)
 local FIRST_BATCH = 8
@@ -53,14 +54,15 @@ local rows_expected = found.expected
 -- Without the profile's count, as in an export that an older release has begun.
 local counted = is_first and rows_expected or tonumber(job.counted or rows_expected)
 if tonumber(job.most) > 0 then rows_expected = math.min(rows_expected, tonumber(job.most)) end
-local page = is_first and {} or track_cursor(job, cursor, pages)
+local page = is_first and {barren = 0} or track_new_users(job, users - users_before)
+if not is_first then track_cursor(job, cursor, pages, page) end
 page.pk, page.cursor, page.paged = pk, cursor, job.fence
 page.pages, page.users, page.expected, page.counted = pages, users, rows_expected, counted
-page.barren = (is_first or users > users_before) and 0 or (job.barren or 0) + 1
 if found.dropped > 0 then page.dropped = (job.dropped or 0) + found.dropped end
 if found.limited then page.limited = '1' end
 settle_call(job, now, true, page)
 set_fields(job, page)
+end_streaks(job)
 
 -- A profile that counts nobody has the whole list without a page.
 local function succeed(ending)
@@ -81,7 +83,8 @@ if is_expired(job, now) then
 end
 count('attempt', job.kind, 'page')
 -- Attempts are counted anew for the next page.
-set_fields(job, {eta = estimate_export_end(job, now, now), attempts = 0, strikes = 0})
+set_fields(job, {eta = estimate_export_end(job, now, now), attempts = 0, strikes = 0,
+  refusals = 0})
 publish_progress(job, {pages = tonumber(job.pages), users = tonumber(job.users),
   expected = tonumber(job.expected),
   eta = tonumber(job.eta) > 0 and rfc3339(tonumber(job.eta)) or cjson.null}, now)

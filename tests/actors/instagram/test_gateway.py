@@ -17,6 +17,7 @@ from actors.instagram.errors import Outcome, classify
 from actors.instagram.gateway import Gateway
 from actors.instagram.idempotency_tokens import client_context_for
 from actors.instagram.receipts import CommentReceipt, DmReceipt
+from actors.instagram.session_manager import LoginRefused
 from deploy.local.instagram.client import FakeInstagram
 from deploy.local.wait import until
 from service.accounts.device_identity import device_of
@@ -414,7 +415,7 @@ def test_a_wrong_password_needs_a_person_and_is_sent_twice_at_most(
     harness: GatewayHarness,
 ) -> None:
     async def steps(gateway: Gateway) -> None:
-        with pytest.raises(ig.BadPassword) as raised:
+        with pytest.raises(LoginRefused) as raised:
             await gateway.ensure_login()
         decision = classify(raised.value, writing=False)
         assert (decision.outcome, decision.code) == (Outcome.HOLD, "bad_password")

@@ -13,6 +13,7 @@ from actors.instagram.errors import classify
 from actors.instagram.gateway import Gateway
 from actors.instagram.pks import MissingPk
 from deploy.local.instagram.client import FakeInstagram
+from deploy.local.instagram.odd_fields import POST_SHAPES, USER_SHAPES
 from service.instagram.ids import media_pk
 from service.lookups.schemas import PostView, UserView
 from tests.support.gateway import GatewayHarness
@@ -103,6 +104,35 @@ def test_a_post_is_shown_as_far_as_it_is_there(harness: GatewayHarness, name: st
         "thumbnail_url": "https://scontent.cdninstagram.com/p.jpg",
     }
     assert view == {**usual, **odd.view}
+
+
+@pytest.mark.parametrize("shape", sorted(set(USER_SHAPES) - {"without_id"}))
+def test_every_shape_of_the_fake_instagrams_profiles_gets_its_dm(
+    harness: GatewayHarness, shape: str
+) -> None:
+    pk = harness.fake_instagram.add_user(NAME, shape=shape)
+
+    async def steps(gateway: Gateway) -> None:
+        recipient = await gateway.resolve(NAME)
+        await gateway.send_dm(recipient.pk, "Thank you!", "job_x:1")
+        UserView.model_validate(await gateway.profile(NAME), strict=True)
+
+    harness.run(steps)
+    assert [dm["recipient_pks"] for dm in harness.fake_instagram.dms()] == [[pk]]
+
+
+@pytest.mark.parametrize("shape", POST_SHAPES)
+def test_every_shape_of_the_fake_instagrams_posts_is_shown(
+    harness: GatewayHarness, shape: str
+) -> None:
+    code = harness.fake_instagram.add_media("jenny.rosen", 3700000000000000077, shape=shape)
+
+    async def steps(gateway: Gateway) -> dict[str, Any]:
+        return await gateway.post(media_pk(code))
+
+    view = harness.run(steps)
+    PostView.model_validate(view, strict=True)
+    assert (view["pk"], view["code"]) == ("3700000000000000077", code)
 
 
 # What is needed, and is not there

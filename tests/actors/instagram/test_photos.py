@@ -119,10 +119,10 @@ def test_no_photo_request_starts_after_the_deadline(harness: GatewayHarness, ste
 
 
 REFUSALS: dict[str, tuple[dict[str, Any], type[Exception], Outcome]] = {
-    "server error": ({"status": 500}, ig.ClientUnknownError, Outcome.RETRY),
-    "too many": ({"status": 429}, ig.ClientThrottledError, Outcome.COOL_DOWN),
-    "feedback": ({"error": "feedback_required"}, ig.FeedbackRequired, Outcome.COOL_DOWN),
-    "challenge": ({"error": "challenge_required"}, ig.ChallengeRequired, Outcome.HOLD),
+    "server error": ({"status": 500}, ig.ClientError, Outcome.RETRY),
+    "too many": ({"status": 429}, ig.ClientError, Outcome.COOL_DOWN),
+    "feedback": ({"error": "feedback_required"}, ig.ClientError, Outcome.COOL_DOWN),
+    "challenge": ({"error": "challenge_required"}, ig.ClientError, Outcome.HOLD),
     "refused": ({"status": 400}, ig.ClientError, Outcome.RETRY),
     "a way on": ({"status": 307, "location": "https://x.com/"}, ig.ClientError, Outcome.RETRY),
     "no number": ({"effect": "empty_ok"}, ig.ClientError, Outcome.RETRY),

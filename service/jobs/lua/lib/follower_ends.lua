@@ -4,7 +4,8 @@
 --   with the same cursors or with new ones (dilame/instagram-private-api pull request 232,
 --   mgp25/Instagram-API issue 602). No export goes on for ever, whatever Instagram replies.
 -- In the job's hash: counted (rows by the profile), limited ('1': Instagram shows a part only),
--- mark (the cursor of an earlier page), mark_page (which page), repeats (how often it came back).
+-- mark (the cursor of an earlier page), mark_page (which page), repeats (how often it came back),
+-- barren, slow (pages in a row without a new user, and with hardly any).
 --- @include "config"
 --- @include "records"
 
@@ -12,9 +13,8 @@
 local MAX_EMPTY_PAGES = 10
 -- A cursor that comes back this often leads round in circles.
 local MAX_REPEATS = 2
--- Beyond this many pages, each must have brought at least this many new users on average.
-local FREE_PAGES = 100
-local NEW_USERS_PER_PAGE = 10
+-- Nor is there a list whose pages bring hardly a new user, this many times in a row.
+local MAX_SLOW_PAGES, SLOW_PAGE_USERS = 100, 10
 -- A list with more users than this, by the profile's count, is not that user's list.
 local EXCESS_FACTOR, EXCESS_USERS = 2, 10000
 -- Profiles count some users that no list shows: nine in ten are the whole list.
@@ -22,18 +22,24 @@ local WHOLE_SHARE = 0.9
 
 -- Finds circles of cursors of any length without storing them all (R. P. Brent, 1980): the mark
 -- moves on whenever the number of pages has doubled.
--- Returns the fields to change.
-local function track_cursor(job, cursor, pages)
-  if cursor ~= '' and cursor == job.mark then return {repeats = (job.repeats or 0) + 1} end
-  if pages < 2 * tonumber(job.mark_page or 0) then return {} end
-  return {mark = cursor, mark_page = math.max(pages, 1)}
+local function track_cursor(job, cursor, pages, fields)
+  if cursor == '' then return end
+  if cursor == job.mark then
+    fields.repeats = (job.repeats or 0) + 1
+  elseif pages >= 2 * tonumber(job.mark_page or 0) then
+    fields.mark, fields.mark_page = cursor, pages
+  end
+end
+
+-- Returns the fields to change for a page with so many new users.
+local function track_new_users(job, new_users)
+  return {barren = new_users > 0 and 0 or (job.barren or 0) + 1,
+    slow = new_users >= SLOW_PAGE_USERS and 0 or (job.slow or 0) + 1}
 end
 
 local function repeats_itself(job)
-  local pages, users, counted = tonumber(job.pages), tonumber(job.users), tonumber(job.counted)
-  local least = (pages - FREE_PAGES) * NEW_USERS_PER_PAGE
-  return tonumber(job.barren) >= MAX_EMPTY_PAGES or tonumber(job.repeats or 0) >= MAX_REPEATS or
-    users < least and counted < least
+  return tonumber(job.barren) >= MAX_EMPTY_PAGES or tonumber(job.slow or 0) >= MAX_SLOW_PAGES or
+    tonumber(job.repeats or 0) >= MAX_REPEATS
 end
 
 -- Why no page follows: none | unwanted | repeated_pages | endless_list; nil if one does. The job
@@ -55,6 +61,8 @@ local function incomplete_reason(job, ending)
   if most > 0 and users >= most or ending == 'unwanted' then return 'row_limit' end
   if job.limited == '1' then return 'limited_by_instagram' end
   if ending == 'repeated_pages' then return ending end
-  local is_whole = users > 0 and users >= math.floor(counted * WHOLE_SHARE)
-  return not is_whole and 'ended_early' or nil
+  local dropped = tonumber(job.dropped or 0)
+  local listed = users + dropped
+  if listed == 0 or listed < math.floor(counted * WHOLE_SHARE) then return 'ended_early' end
+  return dropped > 0 and 'rows_dropped' or nil
 end

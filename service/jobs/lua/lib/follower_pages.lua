@@ -2,9 +2,8 @@
 --   hg:rows:{id}    zset: how many rows come before -> a batch of rows (service/followers/rows.py)
 --   hg:walked:{id}  set: the user ids among them, as long as pages may follow
 -- In the job's hash: pk (whose followers), cursor (of the next page), pages, users (rows stored),
--- expected (rows in all), most (the most rows that are wanted, 0 for all), eta, barren (pages in a
--- row that brought no new user), paged (the claim that stored the last page), dropped (entries of
--- pages that name no user).
+-- expected (rows in all), most (the most rows that are wanted, 0 for all), eta, paged (the claim
+-- that stored the last page), dropped (entries of pages that name no user).
 --- @include "config"
 --- @include "clock"
 --- @include "records"
@@ -41,7 +40,7 @@ local function reopen_export(job)
   if not has_all_rows(job) then return false end
   redis.call('PERSIST', rows_key(job.id))
   redis.call('PERSIST', seen_key(job.id))
-  set_fields(job, {barren = 0, repeats = 0})
+  set_fields(job, {barren = 0, slow = 0, repeats = 0})
   return true
 end
 

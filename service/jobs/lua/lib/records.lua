@@ -41,6 +41,7 @@
 --   hg:alarms                    zset ms -> account: when one of its sub-queues opens
 --   hg:acct:{a}:held:{kind}      zset (priority, seq) -> job held until a person opens the account
 --   hg:acct:{a}:spent:{limit}    zset ms -> what was charged to that budget in the last day
+--   hg:streak:{a}:{name}         set: what was refused in a row (streaks.lua); expires by itself
 --   hg:accts                     set: every account that ever had a job waiting or held
 --   hg:suppressed                hash: whom not to write to (service/accounts/suppressions.py)
 --   hg:repeat:{hash}             the job that wrote this to this recipient; expires by itself
@@ -78,6 +79,8 @@
 --   created, run_at, expires, started, finished    times; expires 0 for never
 --   attempts      attempts begun in this run
 --   strikes       failed attempts in this run that were the job's own doing
+--   refusals      those of them that Instagram itself refused; resends: how often a write that no
+--                 verification lookup found was sent again in this run
 --   owner         who has the claim, unique to it; '' for nobody. Where the job is waiting, the
 --                 claim is of its photo alone (photos.lua)
 --   fence         number of the latest claim: an older one can change nothing any more
@@ -102,7 +105,8 @@
 --   target        [lookup] what is looked up, as in hg:found:{target}
 --   cursor, pages, users, expected, most, eta, dropped    [followers, following] see
 --                 follower_pages.lua
---   counted, limited, mark, mark_page, repeats    [followers, following] see follower_ends.lua
+--   counted, limited, mark, mark_page, repeats, slow    [followers, following] see
+--                 follower_ends.lua
 --   barren, paged [followers, following] pages in a row without a new user; the claim (fence) that
 --                 stored the last page
 --- @include "config"
