@@ -89,7 +89,7 @@ class Attempt:
 
     @cached_property
     def _job_write(self) -> JobWrite:
-        return write_for(self._claim, self._runtime.photo_loader)
+        return write_for(self._claim, self._runtime.photos)
 
     async def run(self) -> None:
         """Do the work; every end but a lost claim is recorded."""

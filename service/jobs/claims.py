@@ -15,7 +15,7 @@ from service.jobs.lua.append_follower_page import (
     append_follower_page,
 )
 from service.jobs.lua.builder import ScriptConfig
-from service.jobs.lua.claim_job import claim_job
+from service.jobs.lua.claim_job import ClaimedJob, claim_job
 from service.jobs.lua.finish_job import FinishReply, finish_job
 from service.jobs.lua.record_intent import IntentReply, record_intent
 from service.jobs.lua.release_job import Charge, ReleaseReply, release_job
@@ -45,6 +45,12 @@ class Claim:
     owner: str
     fence: int
     claimed_ms: int
+
+    @classmethod
+    def of(cls, job_id: str, owner: str, claimed: ClaimedJob) -> Claim:
+        """Read a script's reply."""
+        job = JobRecord.of(job_id, claimed.fields)
+        return cls(job, claimed.text, owner, claimed.fence, claimed.now_ms)
 
     @property
     def id(self) -> str:
@@ -146,10 +152,7 @@ class Claims:
           The claim; None if the job cannot run now. Then its next wake-up is already scheduled.
         """
         claimed = await self._scripts.run(claim_job(job_id, owner))
-        if claimed is None:
-            return None
-        job = JobRecord.of(job_id, claimed.fields)
-        return Claim(job, claimed.text, owner, claimed.fence, claimed.now_ms)
+        return None if claimed is None else Claim.of(job_id, owner, claimed)
 
     async def record_intent(
         self,

@@ -386,6 +386,22 @@ def test_an_instagrapi_session_is_loaded_and_completed(harness: GatewayHarness) 
 # The login
 
 
+def test_a_user_id_without_a_session_logs_in_without_a_question(harness: GatewayHarness) -> None:
+    harness.run(log_in)
+    old = harness.stored_session()
+    pk = old.settings["authorization_data"]["ds_user_id"]
+    settings = dict(old.settings, authorization_data={}, cookies={"ds_user_id": pk})
+
+    async def replace() -> None:
+        async with open_session_store(harness.store_url) as (vault, _):
+            await vault.save("shop", "shop", settings, version=old.version)
+
+    asyncio.run(replace())
+    harness.run(log_in)
+    assert harness.login_outcomes() == ["ok", "ok"]
+    assert "current_user" not in calls(harness)
+
+
 def test_a_totp_account_logs_in_automatically(harness: GatewayHarness) -> None:
     harness.fake_instagram.add_account("safe.shop", "pw-of-safe-shop", totp_seed=TOTP_SEED)
     account = harness.account(
@@ -645,7 +661,7 @@ def test_a_hanging_call_ends_at_its_time_limit(harness: GatewayHarness) -> None:
         assert (decision.code, decision.ambiguous) == ("timed_out", True)
         await gateway.send_dm(pk, "the next one", "job_y:1")
 
-    harness.run(steps, call_seconds=1.0)
+    harness.run(steps, call_seconds=3.0)
 
 
 def test_refused_proxy_credentials_are_named(harness: GatewayHarness) -> None:
