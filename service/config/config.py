@@ -24,7 +24,7 @@ from service.config.errors import (
     problem_at,
     validation_problems,
 )
-from service.config.models import Account, Callback, Lookups, Name, Rule, Source
+from service.config.models import Account, Callback, Lookups, Name, Recipients, Rule, Source
 from service.config.pacing import Pacing
 from service.config.secret_refs import MissingVariable, SecretRef
 from service.config.strict_model import StrictModel
@@ -55,6 +55,7 @@ class Config(StrictModel):
       accounts: By name.
       pacing: The rate limits of accounts that have none of their own.
       lookups: How long a lookup stays fresh.
+      recipients: What people type for a recipient.
       callbacks: By name.
       rules: In the order of the file.
     """
@@ -63,6 +64,7 @@ class Config(StrictModel):
     accounts: dict[Name, Account] = Field(default_factory=dict)
     pacing: Pacing = Pacing()
     lookups: Lookups = Lookups()
+    recipients: Recipients = Recipients()
     callbacks: dict[Name, Callback] = Field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
 

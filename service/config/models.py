@@ -15,7 +15,9 @@ from service.config.pacing import PaceKind, PaceOverride
 from service.config.proxy_url import check_proxy
 from service.config.secret_refs import SecretRef
 from service.config.strict_model import StrictModel
-from service.instagram.ids import normalise_post, normalise_recipient
+from service.instagram.ids import normalise_post
+from service.instagram.no_answers import fold
+from service.instagram.typed_recipients import typed_recipient
 from service.network.urls import parse_endpoint_url
 from service.signatures.sign import decode_secret
 from service.signatures.verify import SCHEMES, check_secret
@@ -140,6 +142,31 @@ class Lookups(StrictModel):
     post_seconds: Annotated[int, Field(strict=True, ge=1, le=86_400)] = 60
 
 
+class Recipients(StrictModel):
+    """What people type for a recipient.
+
+    Parameters:
+      no_answers: Words and phrases that name nobody, besides those that are built in.
+    """
+
+    no_answers: Annotated[
+        tuple[Annotated[str, StringConstraints(max_length=200)], ...], Field(max_length=1_000)
+    ] = ()
+
+    @field_validator("no_answers")
+    @classmethod
+    def _are_words(cls, answers: tuple[str, ...]) -> tuple[str, ...]:
+        for answer in answers:
+            if not fold(answer):
+                raise ValueError("has an entry without a letter or digit; remove it")
+        return answers
+
+    @property
+    def folded(self) -> frozenset[str]:
+        """The words as `is_no_answer` compares them."""
+        return frozenset(map(fold, self.no_answers))
+
+
 class Callback(StrictModel):
     """An endpoint that is notified when jobs end.
 
@@ -219,7 +246,7 @@ class Rule(StrictModel):
     @field_validator("to")
     @classmethod
     def _constant_recipient(cls, to: str | None) -> str | None:
-        return _constant(to, normalise_recipient)
+        return _constant(to, typed_recipient)
 
     @field_validator("post")
     @classmethod

@@ -6,19 +6,22 @@ import fnmatch
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
 
 from service.config.models import Rule
-from service.instagram.ids import normalise_post, normalise_recipient
+from service.events.recipients import RecipientTemplate
+from service.instagram.errors import InvalidIdentifier
+from service.instagram.ids import normalise_post
 from service.instagram.limits import MAX_TEXT_CHARACTERS
 from service.jobs.model import Failure, JobDraft
 from service.templates.templates import (
     Condition,
+    ForeignLinkFound,
+    Message,
     OutputTooLong,
     Template,
     TemplateFailed,
-    is_constant,
 )
 from service.time_formats.durations import parse_duration_ms
 
@@ -81,14 +84,15 @@ class RuleSet:
 
     Parameters:
       rules: In the order in which they run.
+      no_answers: Words that name no recipient, besides those that are built in; folded.
 
     Raises:
       ValueError: A rule lacks the target of its action.
       BadTemplate: A template does not compile.
     """
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self._rules = tuple(_CompiledRule(rule) for rule in rules)
+    def __init__(self, rules: Sequence[Rule], no_answers: frozenset[str] = frozenset()) -> None:
+        self._rules = tuple(_CompiledRule(rule, no_answers) for rule in rules)
 
     def plan(self, source: str, event: Event, skip: frozenset[str] = frozenset()) -> EventPlan:
         """Decide which jobs an event creates.
@@ -139,7 +143,7 @@ class _FieldError(Exception):
 
 
 class _CompiledRule:
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Rule, no_answers: frozenset[str]) -> None:
         target = rule.to if rule.action == "dm" else rule.post
         if target is None:
             field = "to" if rule.action == "dm" else "post"
@@ -148,10 +152,10 @@ class _CompiledRule:
         self._matches_type = re.compile(fnmatch.translate(rule.event)).match
         self._limit = MAX_TEXT_CHARACTERS[rule.action]
         self._when = Condition(rule.when) if rule.when is not None else None
-        self._target = Template(target)
-        self._recipient = partial(normalise_recipient, bare_numbers=is_constant(target))
+        self._to = RecipientTemplate(target, no_answers)
+        self._post = Template(target)
         # Leave room for surrounding white space, which is stripped.
-        self._text = Template(rule.text, max_output=2 * self._limit)
+        self._text = Message(rule.text, max_output=2 * self._limit)
         self._once_per = _optional_template(rule.once_per)
         self._delay = _optional_template(rule.delay)
         self._expires = _optional_template(rule.expires)
@@ -217,13 +221,21 @@ class _CompiledRule:
 
     def _resolve_target(self, variables: Mapping[str, Any]) -> tuple[str | None, str | None]:
         if self.rule.action == "dm":
-            raw = _render("to", self._target, variables)
-            return _parse("to", "invalid_recipient", self._recipient, raw), None
-        raw = _render("post", self._target, variables)
+            return self._resolve_recipient(variables), None
+        raw = _render("post", self._post, variables)
         return None, _parse("post", "invalid_post", normalise_post, raw)
 
+    def _resolve_recipient(self, variables: Mapping[str, Any]) -> str:
+        try:
+            return self._to.resolve(variables)
+        except TemplateFailed as error:
+            raise _FieldError("template_failed", f"to: {error}") from error
+        except InvalidIdentifier as error:
+            raise _FieldError("invalid_recipient", f"to: {error}") from error
+
     def _resolve_text(self, variables: Mapping[str, Any]) -> str:
-        text = _render("text", self._text, variables, too_long="text_too_long")
+        codes = {OutputTooLong: "text_too_long", ForeignLinkFound: "link_not_allowed"}
+        text = _render("text", self._text, variables, codes)
         if not text:
             raise _FieldError("empty_text", "text: is empty")
         if len(text) > self._limit:
@@ -249,12 +261,12 @@ def _render(
     field: str,
     template: Template,
     variables: Mapping[str, Any],
-    too_long: str = "template_failed",
+    codes: Mapping[type[TemplateFailed], str] = MappingProxyType({}),
 ) -> str:
     try:
         return template.render(variables).strip()
     except TemplateFailed as error:
-        code = too_long if isinstance(error, OutputTooLong) else "template_failed"
+        code = codes.get(type(error), "template_failed")
         raise _FieldError(code, f"{field}: {error}") from error
 
 

@@ -11,26 +11,37 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from jinja2 import Environment, TemplateRuntimeError, Undefined, pass_environment
+from jinja2 import Environment, Undefined, pass_context, pass_environment
 from jinja2.filters import FILTERS as BUILTIN_FILTERS
 from jinja2.filters import make_attrgetter
+from jinja2.runtime import Context
+
+from service.templates.budget import FilterError, metered_all
+from service.unicode_text.invisible import strip_invisible
+from service.unicode_text.links import remove_links
 
 MAX_TEXT: Final = 100_000
 MAX_ITEMS: Final = 10_000
 MAX_INT_BITS: Final = 256
 MAX_DECIMALS: Final = 12
+#: Characters of a number with a width of two digits, in general.
+MAX_PLACEHOLDER: Final = 100
+#: The texts that may have links, in a context. No template can spell a name with a space.
+ALLOWED: Final = "allowed links"
 
 _PLACEHOLDER: Final = re.compile(r"%(?:%|[+ 0]?[0-9]{0,2}(?:\.[0-9])?[sdf])")
-_SCALARS: Final = (str, int, float, Undefined)
+_SCALARS: Final = (int, float, Undefined)
 _FIELD_VALUES: Final = ("text", "dropdown", "numeric")
 
 
-class FilterError(TemplateRuntimeError):
-    """A filter or operator rejects its input; the message has no data in it."""
-
-
 def text(value: object) -> str:
-    """Convert a scalar to text; raise FilterError for null, lists and objects."""
+    """Convert a scalar to text without invisible characters.
+
+    Raises:
+      FilterError: It is null, a list or an object.
+    """
+    if isinstance(value, str):
+        return strip_invisible(value)
     if isinstance(value, _SCALARS):
         return str(value)
     raise FilterError(f"{_type_name(value)} cannot be used as text")
@@ -81,9 +92,10 @@ def printf(template: str, *values: object) -> str:
     """Fill `%s`, `%d` and `%f` placeholders whose widths have at most two digits."""
     if "%" in _PLACEHOLDER.sub("", template):
         raise FilterError("a format may contain %s, %d and %f with short widths, and %%")
-    for value in values:
-        text(value)
-    return template % values
+    parts = [value if isinstance(value, int | float) else text(value) for value in values]
+    longest = sum(len(part) for part in parts if isinstance(part, str))
+    _check_size(len(template) + longest + MAX_PLACEHOLDER * template.count("%"), MAX_TEXT)
+    return template % tuple(parts)
 
 
 def replace(value: object, old: str, new: str, count: int = -1) -> str:
@@ -157,6 +169,19 @@ def field(environment: Environment, container: Any, key: str) -> Any:
     return filled
 
 
+@pass_context
+def allow_links(context: Context, value: object) -> str:
+    """Convert to text whose links and mentions may be sent."""
+    allowed = text(value)
+    context[ALLOWED].append(allowed)
+    return allowed
+
+
+def plain(value: object) -> str:
+    """Convert to text of one line without links and mentions."""
+    return remove_links(text(value))
+
+
 def _is_named(entry: Any, key: str) -> bool:
     return isinstance(entry, dict) and key in (entry.get("key"), entry.get("name"))
 
@@ -223,17 +248,20 @@ _CHEAP_FILTERS: Final = (
     *("min", "reject", "rejectattr", "reverse", "select", "selectattr", "sort", "unique"),
 )
 
-FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     **{name: BUILTIN_FILTERS[name] for name in _CHEAP_FILTERS},
     **{name: _text_only(name) for name in _TEXT_FILTERS},
+    "allow_links": allow_links,
     "count": BUILTIN_FILTERS["length"],
     "d": default,
     "default": default,
     "field": field,
     "format": printf,
     "join": join,
+    "plain": plain,
     "replace": replace,
     "round": round_number,
     "string": text,
     "sum": sum_values,
 }
+FILTERS: Final = metered_all(_FILTERS)
