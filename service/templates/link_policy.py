@@ -7,7 +7,6 @@ text, so no filter and no splitting over several fields hides one.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -87,24 +86,25 @@ class _Passes:
 
     def __init__(self, rendering: Rendering, variables: Mapping[str, Any]) -> None:
         self._allowed = list(map(fold, rendering.allowed))
-        self._links = [
-            link.target
-            for text in (*rendering.literals, *rendering.allowed)
-            for link in find_links(text)
-        ]
+        known = (*rendering.literals, *rendering.allowed)
+        self._links = [link.target for text in known for link in find_links(text)]
+        # Of `'https://shop.example/%s' | format(...)`, what is in front of the placeholder.
+        self._links += [link.partition("%")[0] for link in self._links if "%" in link]
         self._variables = variables
+        self._urls: dict[str, list[str]] = {}
 
     def accepts(self, link: Link) -> bool:
         target = link.target
         return (
             any(target in value for value in self._allowed)
             or any(_continues(target, known) for known in self._links)
-            or any(_continues(target, url) for url in self._provider_urls)
+            or any(_continues(target, url) for name in self._variables for url in self._made(name))
         )
 
-    @functools.cached_property
-    def _provider_urls(self) -> set[str]:
-        return {fold(url) for value in self._variables.values() for url in provider_urls(value)}
+    def _made(self, name: str) -> list[str]:
+        if name not in self._urls:
+            self._urls[name] = list(map(fold, provider_urls(self._variables[name])))
+        return self._urls[name]
 
 
 def _continues(target: str, link: str) -> bool:

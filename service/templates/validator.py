@@ -165,10 +165,16 @@ def _path(node: nodes.Node | None) -> str | None:
     if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
         return f"{describe(node.node)}[{node.arg.value!r}]"
     if isinstance(node, nodes.Filter):
-        if node.name == "field" and len(node.args) == 1 and isinstance(node.args[0], nodes.Const):
-            return f"{describe(node.node)} | field({node.args[0].value!r})"
-        return describe(node.node)
+        return _filter_path(node)
+    if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr):
+        return _path(node.node.node)  # a method of text
     return None
+
+
+def _filter_path(node: nodes.Filter) -> str | None:
+    if node.name == "field" and len(node.args) == 1 and isinstance(node.args[0], nodes.Const):
+        return f"{describe(node.node)} | field({node.args[0].value!r})"
+    return _path(node.node)
 
 
 def _is_within(path: str, other: str) -> bool:
