@@ -57,13 +57,23 @@ def normalise_recipient(raw: str, *, bare_numbers: bool = True) -> str:
       InvalidIdentifier: The text has no recipient, or is ambiguous.
     """
     text = clean(raw)
-    number = _number(text, bare_numbers)
-    return number if number is not None else _named(text)
+    is_plain = _PLAIN.fullmatch(text) and text[-1] != "." and text not in HOSTS
+    if is_plain or _is_user_id(text):  # the common case
+        return _single(text, bare_numbers)
+    inner = unwrap(text)
+    parts = [part for part in _SEPARATORS.split(inner.replace("@ ", "@")) if _WORD.search(part)]
+    if len(parts) < 2:
+        return _single(inner or text, bare_numbers)
+    return _only_one(inner, parts, bare_numbers)
+
+
+def _is_user_id(text: str) -> bool:
+    return text[:3].casefold() == "pk:"
 
 
 def _number(text: str, bare_numbers: bool) -> str | None:
     """Return the pk that a text gives as a number, None if it does not."""
-    if text[:3].casefold() == "pk:":
+    if _is_user_id(text):
         return _require_match(
             _USER_PK, text[3:].strip(), "is not a user id: pk: must be followed by digits"
         )
@@ -77,16 +87,10 @@ def _number(text: str, bare_numbers: bool) -> str | None:
     return _require_match(_USER_PK, text, "is not a user id: it is too long or starts with 0")
 
 
-def _named(text: str) -> str:
-    """Return the username in a text, which may have quotes, labels and punctuation around it."""
-    if _PLAIN.fullmatch(text) and text[-1] != "." and text not in HOSTS:  # the common case
-        return _username(text.removeprefix("@"))
-    inner = unwrap(text)
-    parts = [part for part in _SEPARATORS.split(inner.replace("@ ", "@")) if _WORD.search(part)]
-    return _single(inner or text) if len(parts) < 2 else _only_one(inner, parts)
-
-
-def _single(text: str) -> str:
+def _single(text: str, bare_numbers: bool) -> str:
+    number = _number(text, bare_numbers)
+    if number is not None:
+        return number
     if is_link(text):
         return _username(username_in_link(text))
     if text.count("@") > 1 and not text.startswith("@@"):
@@ -96,10 +100,10 @@ def _single(text: str) -> str:
     return _username(text.removeprefix("@").strip().strip("/"))
 
 
-def _only_one(text: str, parts: list[str]) -> str:
+def _only_one(text: str, parts: list[str], bare_numbers: bool) -> str:
     """Return the username that several words agree on."""
     try:
-        names = {_single(unwrap(part)) for part in parts}
+        names = {_single(unwrap(part), bare_numbers) for part in parts}
     except InvalidIdentifier:
         names = set()
     if len(names) == 1:
