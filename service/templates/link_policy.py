@@ -7,11 +7,11 @@ text, so no filter and no splitting over several fields hides one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from service.templates.provider_urls import provider_urls
-from service.unicode_text.links import Link, find_links, fold
+from service.unicode_text.links import Link, find_links, fold, trim_punctuation
 
 _REMEDY: Final = "add | allow_links to send it, or | plain to remove it"
 
@@ -85,26 +85,32 @@ class _Passes:
     """What may be sent although it is not spelled between the expressions."""
 
     def __init__(self, rendering: Rendering, variables: Mapping[str, Any]) -> None:
-        self._allowed = list(map(fold, rendering.allowed))
-        known = (*rendering.literals, *rendering.allowed)
-        self._links = [link.target for text in known for link in find_links(text)]
+        self._chunks = rendering.chunks
+        self._spelled = list(_targets(rendering.literals))
         # Of `'https://shop.example/%s' | format(...)`, what is in front of the placeholder.
-        self._links += [link.partition("%")[0] for link in self._links if "%" in link]
+        self._spelled += [link.partition("%")[0] for link in self._spelled if "%" in link]
+        self._allowed = {*map(fold, rendering.allowed), *_targets(rendering.allowed)}
         self._variables = variables
-        self._urls: dict[str, list[str]] = {}
+        self._urls: dict[str, set[str]] = {}
 
     def accepts(self, link: Link) -> bool:
-        target = link.target
-        return (
-            any(target in value for value in self._allowed)
-            or any(_continues(target, known) for known in self._links)
-            or any(_continues(target, url) for name in self._variables for url in self._made(name))
+        if any(_continues(link.target, spelled) for spelled in self._spelled):
+            return True
+        # As a whole: either the link on its own, or a value with text of the rule around it.
+        wholes = {link.target, *map(fold, _touching(*link.core, self._chunks))}
+        return not wholes.isdisjoint(self._allowed) or any(
+            not wholes.isdisjoint(self._made(name)) for name in self._variables
         )
 
-    def _made(self, name: str) -> list[str]:
+    def _made(self, name: str) -> set[str]:
         if name not in self._urls:
-            self._urls[name] = list(map(fold, provider_urls(self._variables[name])))
+            found = list(map(fold, provider_urls(self._variables[name])))
+            self._urls[name] = {*found, *map(trim_punctuation, found)}
         return self._urls[name]
+
+
+def _targets(texts: Iterable[str]) -> Iterator[str]:
+    return (link.target for text in texts for link in find_links(text))
 
 
 def _continues(target: str, link: str) -> bool:

@@ -21,6 +21,7 @@ from jinja2.utils import missing
 from service.templates.budget import BUDGET, FilterError, metered
 from service.templates.filters import FILTERS, MAX_ITEMS, OPERATORS, add, text
 from service.templates.link_policy import Printed
+from service.unicode_text.invisible import strip_invisible
 
 MAX_STEPS: Final = 1_000
 MAX_RANGE: Final = 1_000
@@ -84,9 +85,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if type(obj) is dict:  # the common case
-            return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
+            if attribute not in obj:
+                return self.undefined(obj=obj, name=attribute)
+            value = obj[attribute]
+            return strip_invisible(value) if type(value) is str else value
         if isinstance(obj, str) and attribute in _TEXT_METHODS:
-            return getattr(obj, attribute)
+            return getattr(strip_invisible(obj), attribute)
         if isinstance(obj, _JINJA_TYPES):
             return super().getattr(obj, attribute)
         return self.getitem(obj, attribute)
@@ -95,9 +99,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if isinstance(obj, Undefined):
             return super().getitem(obj, argument)
         try:
-            return obj[argument]
+            value = obj[argument]
         except (TypeError, LookupError):
             return self.undefined(obj=obj, name=argument)
+        return strip_invisible(value) if isinstance(value, str) else value
 
     def call_binop(
         self,

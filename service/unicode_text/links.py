@@ -95,6 +95,11 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold().replace("\u3002", ".")
 
 
+def trim_punctuation(link: str) -> str:
+    """Return a link without quotes and punctuation around it."""
+    return link.lstrip(_BEFORE).rstrip(_AFTER)
+
+
 def _is_suspicious(folded: str) -> bool:
     return (
         any(mark in folded for mark in _MARKS)
@@ -106,7 +111,7 @@ def _is_suspicious(folded: str) -> bool:
 def _links(folded: str) -> Iterator[Link]:
     for run in _RUN.finditer(folded):
         if not {".", "@", ":"}.isdisjoint(run[0]) or "xn--" in run[0]:
-            target = run[0].lstrip(_BEFORE).rstrip(_AFTER)
+            target = trim_punctuation(run[0])
             for (start, end), is_mention in _cores(run[0]):
                 core = run.start() + start, run.start() + end
                 yield Link(core, run.span(), target, is_mention)

@@ -14,10 +14,39 @@ LINKS = [
     *("http:\\\\evil.com", "https:/evil.com", "//evil.com", "http://3232235777", "http://[::1]/"),
     *("www.evil.whatever", "t.me/evil", "bit.ly/abc", "wa.me/49170", "evil.com:8080", "evil.com."),
     *("evil(dot)com", "evil [dot] com", "evil dot com", "evil punkt de", "evil . com", "evil. com"),
-    *("evil．com", "evil。com", "evil｡com", "evil․com", "ｅｖｉｌ．ｃｏｍ", "ｈｔｔｐ：／／ｅｖｉｌ", "𝐞𝐯𝐢𝐥.𝐜𝐨𝐦"),
-    *("xn--e1afmkfd.xn--p1ai", "пример.рф", "пример.com", "看evil.com谢谢", "💩.la", "evil.comпривет"),
-    *("192.168.1.1", "1.2.3.4/x", "(evil.com)", '"evil.com"', "x,evil.com", "x|evil.com", ".evil.com"),
-    *("jenny@evil.com", "jenny (at) evil", "user:pass@evil.com", "mailto:jenny", "javascript:alert"),
+    *(
+        "evil．com",
+        "evil。com",
+        "evil｡com",
+        "evil․com",
+        "ｅｖｉｌ．ｃｏｍ",
+        "ｈｔｔｐ：／／ｅｖｉｌ",
+        "𝐞𝐯𝐢𝐥.𝐜𝐨𝐦",
+    ),
+    *(
+        "xn--e1afmkfd.xn--p1ai",
+        "пример.рф",
+        "пример.com",
+        "看evil.com谢谢",
+        "💩.la",
+        "evil.comпривет",
+    ),
+    *(
+        "192.168.1.1",
+        "1.2.3.4/x",
+        "(evil.com)",
+        '"evil.com"',
+        "x,evil.com",
+        "x|evil.com",
+        ".evil.com",
+    ),
+    *(
+        "jenny@evil.com",
+        "jenny (at) evil",
+        "user:pass@evil.com",
+        "mailto:jenny",
+        "javascript:alert",
+    ),
     *("tel:+49170", "whatsapp:x", "tg://resolve?domain=x", "@evil", "＠evil", "﹫evil", "hi@evil"),
     *("@evil.com/x", "@a@b.com", "evil.com’s", "foo.com-bar", "*evil.com*"),
 ]
@@ -62,7 +91,8 @@ def test_a_link_is_found_where_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["a.", "1.", ". ", "@", "x@", "@a.b", "a:/", "a://", "www.", "é.", "dot ", "[", "。", "( "]
+    "piece",
+    ["a.", "1.", ". ", "@", "x@", "@a.b", "a:/", "a://", "www.", "é.", "dot ", "[", "。", "( "],
 )
 def test_the_time_is_linear_in_the_text(piece: str) -> None:
     text = piece * (40_000 // len(piece))
