@@ -147,7 +147,7 @@ class LeaseHeartbeat(threading.Thread):
     def _log_redis_state(self, error: Exception | None) -> None:
         """Log once that Redis is lost, and once that it is back."""
         if error is not None and not self._redis_lost:
-            _log.warning("heartbeat failing: redis unavailable", error=type(error).__name__)
+            _log.warning("heartbeat failing: redis error", error=type(error).__name__)
         elif error is None and self._redis_lost:
             _log.info("heartbeat resumed: redis available again")
         self._redis_lost = error is not None

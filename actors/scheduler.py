@@ -59,7 +59,7 @@ class SteadyScheduler(Scheduler):  # type: ignore[misc]
         try:
             super().send_actors(actors, now)
         except REDIS_ERRORS as error:
-            _log.warning("redis unavailable; periodic run skipped", error=type(error).__name__)
+            _log.warning("redis error; periodic run skipped", error=type(error).__name__)
 
 
 def main() -> int:

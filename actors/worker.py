@@ -8,6 +8,7 @@ import dramatiq
 from dramatiq import Broker
 
 from actors.dramatiq_async.shutdown import ShutdownMiddleware
+from service.process.garbage_collection import freeze_gc
 
 
 def make_worker_broker(stop: ShutdownMiddleware) -> Broker:
@@ -44,3 +45,4 @@ _stop = ShutdownMiddleware()
 _stop.install()
 broker = make_worker_broker(_stop)
 dramatiq.set_broker(broker)
+freeze_gc()

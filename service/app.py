@@ -9,7 +9,6 @@ from typing import Final
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
-from structlog.contextvars import clear_contextvars
 
 from service import VERSION
 from service.api import (
@@ -37,6 +36,7 @@ from service.config.settings import Settings
 from service.dependencies import create_services
 from service.http import errors
 from service.http.body_limit import BodyLimitMiddleware
+from service.logging.context import clear_ids
 from service.process.garbage_collection import freeze_gc
 from service.process.shutdown_signals import on_shutdown_signal
 
@@ -120,5 +120,5 @@ class LogContextMiddleware:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        clear_contextvars()
+        clear_ids()
         await self._app(scope, receive, send)

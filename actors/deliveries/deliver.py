@@ -14,13 +14,12 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from structlog.contextvars import bind_contextvars
-
 from actors.runtime import Runtime
 from service.deliveries.attempt_results import AttemptResult
 from service.deliveries.endpoints import CallbackEndpoint
 from service.deliveries.retry_schedule import is_past_hard_stop, next_delay_ms
 from service.deliveries.store import DeliveryClaim
+from service.logging.context import bind_ids
 from service.logging.redaction import SecretRedactor
 from service.logging.setup import get_logger
 from service.signatures import sign
@@ -46,7 +45,7 @@ async def deliver(runtime: Runtime, delivery_id: str) -> None:
     claim = await runtime.deliveries.claim(delivery_id, owner)
     if claim is None:
         return
-    bind_contextvars(delivery_id=delivery_id, job_id=claim.job_id)
+    bind_ids(delivery_id=delivery_id, job_id=claim.job_id)
     try:
         # Not while recording: a beat at that moment would find the claim gone.
         with runtime.heartbeat.maintain(delivery_id, owner, claim.fence, claimed_at):

@@ -162,7 +162,7 @@ class Dispatcher(WorkerThread):
         except (asyncio.CancelledError, OverdueError) as error:
             self.broker.emit_after("process_message", message, exception=error)
         except RedisError as error:
-            _log.warning("redis unavailable; job will be retried", error=type(error).__name__)
+            _log.warning("redis error; job will be retried", error=type(error).__name__)
             self.broker.emit_after("process_message", message, exception=error)
         except Exception as error:  # noqa: BLE001 - a task must not end the dispatcher
             _log.error("actor failed; job will be retried", exc_info=error)

@@ -18,6 +18,7 @@ from aiograpi.exceptions import (
     ChallengeRequired,
     ClientIncompleteReadError,
     ClientRequestTimeout,
+    ClientStatusFail,
 )
 
 from actors.instagram.idempotency_tokens import (
@@ -26,7 +27,8 @@ from actors.instagram.idempotency_tokens import (
     current_token,
 )
 from actors.instagram.options import ClientOptions
-from actors.instagram.reply import attach_reply
+from actors.instagram.reply import Reply, attach_reply, may_hide_failure
+from actors.instagram.reply_policies import policy_for_words
 from actors.instagram.transport import DirectSession, NoRetrySession, sending_password, ssl_context
 from service.accounts.session_settings import exportable, is_logged_in, unchanged
 
@@ -167,12 +169,21 @@ class InstagramClient(Client):  # type: ignore[misc]
         if "min_id" in params or "max_id" in params:
             endpoint, kwargs["params"] = f"{endpoint}?{urlencode(params)}", None
         try:
-            return await super()._send_private_request(endpoint, *args, **kwargs)
+            document = await super()._send_private_request(endpoint, *args, **kwargs)
+            if may_hide_failure(document):
+                self._check_reply()
         except Exception as error:
             attach_reply(error, self.last_response)
             if isinstance(error, _RESENT_BY_LIBRARY):
                 raise _NotResentError(error) from None
             raise
+        return document
+
+    def _check_reply(self) -> None:
+        """Raise an error for a reply that fails in a way that the library does not notice."""
+        reply = Reply.of(self.last_response)
+        if not reply.is_success or policy_for_words(reply):
+            raise ClientStatusFail("Instagram refused in a success's reply")
 
     async def bloks_caa_login_send_request(self, *args: Any, **kwargs: Any) -> Any:
         """Send the password, on a fresh connection like a write."""

@@ -1,7 +1,9 @@
 """Classifies errors of calls to Instagram: what they mean for the job and the account.
 
-The policies are in `error_policies.py`. No decision contains text of the exception, which may hold
-URLs, cookies and whole replies.
+What Instagram replied decides, by its words and its status; the exception's class only where there
+was no reply, or one that says nothing. The policies are in `error_policies.py`. No decision
+contains text of the exception, which may hold URLs, cookies and whole replies; a refusal in unknown
+words quotes them, without what may identify a person.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import re
 from typing import Final
 
 import httpx
+import pydantic
 from aiograpi import exceptions as ig
 from curl_cffi import CurlError
 
@@ -19,7 +22,6 @@ from actors.instagram.error_policies import (
     CONNECTION_FAILED,
     LOGIN_PREFLIGHT_FAILED,
     LOGIN_REFUSED,
-    POLICIES,
     PROXY_AUTH_REQUIRED,
     PROXY_REFUSED,
     REFUSED_UNCLEAR,
@@ -30,8 +32,12 @@ from actors.instagram.error_policies import (
     Outcome,
     Scope,
 )
+from actors.instagram.exception_policies import policy_for_exception
 from actors.instagram.options import UnknownAccount
-from actors.instagram.reply import exception_chain
+from actors.instagram.reply import Reply, exception_chain, reply_of
+from actors.instagram.reply_policies import is_definite, policy_for_reply, retry_after_seconds
+from actors.instagram.reply_texts import shown_words
+from service.instagram.ids import InvalidIdentifier
 
 __all__ = [
     "ClassifiedError",
@@ -48,6 +54,13 @@ _NEVER_SENT: Final = frozenset({5, 6, 7, 60})
 # A proxy's 4xx reply to CONNECT, as libcurl and httpx word it. A 5xx concerns the connection from
 # the proxy to Instagram, which may work again in a moment.
 _PROXY_STATUS: Final = re.compile(r"(?:^|CONNECT tunnel failed, response )(4\d\d)\b")
+
+# What the library raises for a reply, and what it or this client raises in stumbling over one.
+_ABOUT_A_REPLY: Final = (
+    ig.ClientError,
+    pydantic.ValidationError,
+    *(LookupError, AssertionError, TypeError, AttributeError, UnboundLocalError, ValueError),
+)
 
 
 class ClassifiedError(Exception):
@@ -68,30 +81,44 @@ def classify(exc: BaseException, *, writing: bool) -> ErrorDecision:
     Returns:
       The decision; nothing in it comes from the exception's text.
     """
-    policy = _policy_for(exc)
-    ambiguous = writing and policy.ambiguous and _curl_code(exc) not in _NEVER_SENT
+    reply = _reply_behind(exc)
+    policy = _policy_for(exc, reply)
+    ambiguous = writing and _may_have_been_stored(exc, policy, reply)
     outcome = Outcome.VERIFY if ambiguous else policy.outcome
+    wait = retry_after_seconds(reply) if reply else None
     return ErrorDecision(
         outcome=outcome,
         code=policy.code,
-        message=f"{policy.message} {policy.remedy or REMEDIES[outcome]}",
+        message=_message(policy, outcome, reply),
         ambiguous=ambiguous,
-        cooldown_seconds=policy.cooldown_seconds,
+        cooldown_seconds=_cooldown_seconds(policy, wait),
         scope=policy.scope,
         escalation=policy.escalation,
+        tries=policy.tries,
+        retry_after_seconds=wait,
     )
 
 
-def _policy_for(exc: BaseException) -> ErrorPolicy:
+def _reply_behind(exc: BaseException) -> Reply | None:
+    about_a_reply = isinstance(exc, _ABOUT_A_REPLY) and not isinstance(exc, InvalidIdentifier)
+    return reply_of(exc) if about_a_reply else None
+
+
+def _policy_for(exc: BaseException, reply: Reply | None) -> ErrorPolicy:
     if isinstance(exc, ClassifiedError):
         return exc.policy
+    by_class = _policy_for_class(exc)
+    return by_class if reply is None else policy_for_reply(reply, by_class)
+
+
+def _policy_for_class(exc: BaseException) -> ErrorPolicy:
     if isinstance(exc, ig.FeedbackRequired):
         return _feedback_required_policy(exc)
     if isinstance(exc, (ig.ConnectProxyError, ig.ClientConnectionError, httpx.ProxyError)):
         return _connection_policy(exc)
     if type(exc) is ig.ClientError:
         return _client_error_policy(exc)
-    return next(POLICIES[kind] for kind in type(exc).__mro__ if kind in POLICIES)
+    return policy_for_exception(exc)
 
 
 def _feedback_required_policy(exc: BaseException) -> ErrorPolicy:
@@ -103,7 +130,7 @@ def _feedback_required_policy(exc: BaseException) -> ErrorPolicy:
         return COMMENTS_DISABLED
     if getattr(exc, "comment_error_key", None):
         return COMMENT_REFUSED
-    return POLICIES[ig.FeedbackRequired]
+    return policy_for_exception(exc)
 
 
 def _connection_policy(exc: BaseException) -> ErrorPolicy:
@@ -122,6 +149,24 @@ def _client_error_policy(exc: BaseException) -> ErrorPolicy:
     if (getattr(exc, "code", None) or 0) >= 500:
         return SERVER_ERROR
     return REFUSED_UNCLEAR
+
+
+def _may_have_been_stored(exc: BaseException, policy: ErrorPolicy, reply: Reply | None) -> bool:
+    if reply is not None and not isinstance(exc, ClassifiedError):
+        return not is_definite(reply, policy)
+    return policy.ambiguous and _curl_code(exc) not in _NEVER_SENT
+
+
+def _message(policy: ErrorPolicy, outcome: Outcome, reply: Reply | None) -> str:
+    remedy = policy.remedy or REMEDIES[outcome]
+    words = shown_words(reply.document or {}) if reply and policy.shows_words else ""
+    return " ".join(filter(None, (policy.message, words and f"It said: {words}", remedy)))
+
+
+def _cooldown_seconds(policy: ErrorPolicy, wait: int | None) -> int | None:
+    """Instagram's own wait lengthens a cooldown, never shortens it."""
+    usual = policy.cooldown_seconds
+    return max(usual, wait) if usual is not None and wait is not None else usual
 
 
 def _curl_code(exc: BaseException) -> int | None:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from actors.instagram import follower_pages, write_verification
+from actors.instagram import follower_pages, stored_rows, write_verification
 from actors.instagram.account_client import AccountClient
 from actors.instagram.client import InstagramClient
 from actors.instagram.follower_pages import FollowersPage
@@ -14,7 +14,7 @@ from actors.instagram.idempotency_tokens import client_context_for, write_token
 from actors.instagram.profiles_and_posts import read_post, read_profile
 from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.serializers import post_view, user_view
-from actors.instagram.write_verification import OwnedByOthers, WriteQuery, no_owner
+from actors.instagram.write_query import OwnedByOthers, WriteQuery, no_owner
 from service.instagram.ids import InvalidIdentifier, recipient_pk, recipient_username
 
 
@@ -24,7 +24,8 @@ class ResolvedRecipient:
 
     Parameters:
       pk: The user's pk, in digits.
-      username: None when the job named the pk.
+      username: As Instagram shows it, which differs if the user was renamed; None when the job
+        named the pk.
     """
 
     pk: str
@@ -43,14 +44,15 @@ class Gateway(AccountClient):
         Raises:
           InvalidIdentifier: `to` has none of these forms.
           aiograpi.exceptions.UserNotFound: The user does not exist.
+          MissingPk: Instagram's reply has no pk in any form.
         """
         if pk := recipient_pk(to):
             return ResolvedRecipient(pk, None)
         name = recipient_username(to)
 
         async def read(client: InstagramClient) -> ResolvedRecipient:
-            user = await client.user_info_by_username_v1(name)
-            return ResolvedRecipient(str(user.pk), str(user.username))
+            user = user_view(await read_profile(client, name), name)
+            return ResolvedRecipient(user["pk"], user["username"])
 
         return await self.call(read)
 
@@ -71,7 +73,7 @@ class Gateway(AccountClient):
         username = recipient_username(name)
 
         async def read(client: InstagramClient) -> dict[str, Any]:
-            return user_view(await read_profile(client, username))
+            return user_view(await read_profile(client, username), username)
 
         return await self.call(read)
 
@@ -88,7 +90,7 @@ class Gateway(AccountClient):
         return await self.call(read)
 
     async def follower_page(self, pk: str, kind: str, cursor: str) -> FollowersPage:
-        """Read one page; parameters and errors as `follower_pages.read_page`."""
+        """Read the page at a cursor; parameters and errors as `follower_pages.read_page`."""
 
         async def read(client: InstagramClient) -> FollowersPage:
             return await follower_pages.read_page(client, pk, kind, cursor)
@@ -156,6 +158,7 @@ class Gateway(AccountClient):
 
         Raises:
           SearchIncomplete: The thread has more newer messages than are read.
+          SimilarWriteFound: The thread shows a message that may be it.
         """
         context, intended_at = client_context_for(token_or_context), _monotonic_ago(age_ms)
 
@@ -164,7 +167,9 @@ class Gateway(AccountClient):
             found = await write_verification.find_dm(client, pk, query)
             if found is None:
                 return None
-            return DmReceipt(str(found.item["item_id"]), found.thread_id, context, found.by_token)
+            return DmReceipt(
+                stored_rows.message_id(found.item), found.thread_id, context, found.by_token
+            )
 
         return await self.call(read)
 
@@ -184,6 +189,7 @@ class Gateway(AccountClient):
 
         Raises:
           SearchIncomplete: The post has more comments than are read.
+          SimilarWriteFound: The post shows a comment that may be it.
         """
         intended_at = _monotonic_ago(age_ms)
 
@@ -192,7 +198,7 @@ class Gateway(AccountClient):
                 str(client.user_id), text, intended_at, owned_by_others=owned_by_others
             )
             found = await write_verification.find_comment(client, media_pk, query)
-            return CommentReceipt(str(found["pk"])) if found else None
+            return CommentReceipt(stored_rows.comment_id(found)) if found else None
 
         return await self.call(read)
 

@@ -9,36 +9,23 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any, Final
+from typing import Final
 
 import httpx
-from aiograpi.exceptions import (
-    ChallengeRequired,
-    CheckpointRequired,
-    ClientError,
-    ClientThrottledError,
-    ClientUnknownError,
-    FeedbackRequired,
-    LoginRequired,
-)
+from aiograpi.exceptions import ClientError, LoginRequired
 
 from actors.instagram.client import InstagramClient, upload_client
+from actors.instagram.error_policies import LOGIN_REQUIRED
 from actors.instagram.idempotency_tokens import client_context_for, write_token
 from actors.instagram.receipts import DmReceipt
+from actors.instagram.reply import Reply, attach_reply
+from actors.instagram.reply_policies import policy_for_words
 from actors.instagram.request_deadline import seconds_until_deadline
 from actors.instagram.write_verification import get_thread
 
 _UPLOAD_URL: Final = "https://rupload.facebook.com/messenger_image"
 #: Time limit of each socket read or write, not of the whole upload.
 _STEP_SECONDS: Final = 30.0
-
-#: Errors that concern the account, by the reply's message.
-_ACCOUNT_ERRORS: Final[dict[str, type[ClientError]]] = {
-    "login_required": LoginRequired,
-    "challenge_required": ChallengeRequired,
-    "checkpoint_required": CheckpointRequired,
-    "feedback_required": FeedbackRequired,
-}
 
 
 async def photo_thread_id(client: InstagramClient, pk: str) -> str | None:
@@ -76,10 +63,10 @@ async def upload(client: InstagramClient, jpeg: bytes) -> str:
     connect = min(_STEP_SECONDS, seconds_until_deadline())
     async with upload_client(client, httpx.Timeout(_STEP_SECONDS, connect=connect)) as http:
         response = await http.post(f"{_UPLOAD_URL}/{name}", content=jpeg, headers=headers)
-    document = _parse_json(response)
-    if response.status_code == 200 and "media_id" in document:
-        return str(int(document["media_id"]))
-    raise _upload_error(response.status_code, document)
+    reply = Reply.of(response)
+    if reply.status == 200 and reply.document and "media_id" in reply.document:
+        return str(int(reply.document["media_id"]))
+    raise _upload_error(response)
 
 
 async def send(client: InstagramClient, thread_id: str, media_id: str, token: str) -> DmReceipt:
@@ -118,19 +105,9 @@ async def send(client: InstagramClient, thread_id: str, media_id: str, token: st
     return DmReceipt(str(payload["item_id"]), str(payload.get("thread_id") or thread_id), context)
 
 
-def _parse_json(response: httpx.Response) -> dict[str, Any]:
-    try:
-        document = json.loads(response.content)
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _upload_error(status: int, document: dict[str, Any]) -> ClientError:
-    """The error the library's own calls would raise, without any content of the reply."""
-    kind = _ACCOUNT_ERRORS.get(str(document.get("message")))
-    if kind is None and status == 429:
-        kind = ClientThrottledError
-    if kind is None and status >= 500:
-        kind = ClientUnknownError
-    return (kind or ClientError)("the upload was refused", code=status)
+def _upload_error(response: httpx.Response) -> ClientError:
+    """An error with the reply, which says what it means, as the client's own calls raise it."""
+    is_over = policy_for_words(Reply.of(response)) is LOGIN_REQUIRED
+    error = (LoginRequired if is_over else ClientError)("upload refused")
+    attach_reply(error, response)
+    return error

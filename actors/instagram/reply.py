@@ -14,6 +14,19 @@ from typing import Any, Final
 
 _ATTRIBUTE: Final = "heliograph_reply"
 
+#: Fields that only Instagram's own errors have; a proxy's JSON has none of them.
+_ERROR_FIELDS: Final = frozenset(
+    {
+        *("error_type", "feedback_title", "feedback_message", "feedback_required", "spam"),
+        *("challenge", "checkpoint_url", "consent_data", "require_login", "logout_reason"),
+        *("client_facing_error_message", "exception_name", "debug_info", "comment_error_key"),
+        *("two_factor_required", "two_factor_info"),
+    }
+)
+#: 4xx statuses which do not say that the request had no effect.
+_TIMED_OUT: Final = 408
+THROTTLED: Final = 429
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -36,17 +49,73 @@ class Reply:
         headers = {str(name).lower(): str(value) for name, value in response.headers.items()}
         return cls(int(response.status_code), _json_object(response.content), headers)
 
+    @property
+    def is_success(self) -> bool:
+        """Whether neither the status nor the body says that the request failed."""
+        return 200 <= self.status < 300 and not self._fails
+
+    @property
+    def is_server_failure(self) -> bool:
+        """Whether Instagram failed or gave up midway: a write may have been stored."""
+        codes = (self.status, self.item_status or 0)
+        return any(code >= 500 or code == _TIMED_OUT for code in codes)
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether Instagram itself says no: then the request has had no effect.
+
+        That is a 4xx with Instagram's own JSON, a 200 with `status: fail` or with an `item_ack` of
+        4xx (instagrapi issues 1240 and 1890), and every 429.
+        """
+        if self.is_server_failure:
+            return False
+        return self.status == THROTTLED or (self.status < 300 and self._fails) or self._is_own_4xx
+
+    @property
+    def item_status(self) -> int | None:
+        """The `status_code` of an `item_ack`, which may differ from the HTTP status."""
+        document = self.document or {}
+        payload = document.get("payload")
+        inner = payload.get("status_code") if isinstance(payload, Mapping) else None
+        codes = [_http_status(code) for code in (document.get("status_code"), inner)]
+        return max((code for code in codes if code is not None), default=None)
+
+    @property
+    def _is_own_4xx(self) -> bool:
+        own = self._fails or not _ERROR_FIELDS.isdisjoint(self.document or {})
+        return 400 <= self.status < 500 and own
+
+    @property
+    def _fails(self) -> bool:
+        failed = str((self.document or {}).get("status")).casefold() == "fail"
+        return failed or (self.item_status or 0) >= 400
+
+
+def may_hide_failure(document: Any) -> bool:
+    """Whether a reply that passed for a success must be looked at again; cheap for those that are.
+
+    Parameters:
+      document: The decoded body of a reply with a status of 2xx.
+    """
+    if not isinstance(document, Mapping):
+        return False
+    payload = document.get("payload")
+    inside = isinstance(payload, Mapping) and "status_code" in payload
+    return document.get("status") != "ok" or "status_code" in document or inside
+
 
 def attach_reply(error: BaseException, response: Any) -> None:
-    """Attach the reply to the error that it caused; without a response, do nothing."""
-    if response is not None:
-        setattr(error, _ATTRIBUTE, Reply.of(response))
+    """Attach the reply to the error that it caused; None says that there was none."""
+    setattr(error, _ATTRIBUTE, None if response is None else Reply.of(response))
 
 
 def reply_of(error: BaseException) -> Reply | None:
     """Return the reply that caused an error, or None when there was none."""
-    replies = (getattr(link, _ATTRIBUTE, None) for link in exception_chain(error))
-    return next((reply for reply in replies if reply is not None), None)
+    for link in exception_chain(error):
+        if hasattr(link, _ATTRIBUTE):
+            reply: Reply | None = getattr(link, _ATTRIBUTE)
+            return reply
+    return None
 
 
 def exception_chain(error: BaseException) -> Iterator[BaseException]:
@@ -67,3 +136,8 @@ def _json_object(content: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
+
+
+def _http_status(value: Any) -> int | None:
+    text = str(value)
+    return int(text) if len(text) == 3 and text.isascii() and text.isdigit() else None

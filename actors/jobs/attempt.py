@@ -12,11 +12,10 @@ import random
 import time
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Final
 
 from redis.exceptions import RedisError
-from structlog.contextvars import bind_contextvars
 
+from actors.instagram.error_policies import RECIPIENT_REFUSES
 from actors.instagram.errors import UnknownAccount, classify
 from actors.instagram.gateway import Gateway
 from actors.instagram.request_deadline import request_deadline
@@ -39,10 +38,8 @@ from service.jobs.claims import Claim, ReleaseStatus, Thread
 from service.jobs.lua.record_intent import IntentReply
 from service.jobs.model import Failure, Status
 from service.jobs.write_ownership import WriteOwnership
+from service.logging.context import bind_ids
 from service.logging.setup import get_logger
-
-#: Codes of errors by which a recipient accepts no messages from the account.
-MESSAGES_REFUSED: Final = frozenset({"message_requests_disabled"})
 
 _log = get_logger(__name__)
 
@@ -59,9 +56,7 @@ async def perform(runtime: Runtime, job_id: str, work: type[Attempt] | None = No
     claim = await runtime.claims.claim(job_id, owner)
     if claim is None:
         return
-    bind_contextvars(
-        job_id=job_id, account=claim.job.account, event_id=claim.job.source.get("event_id")
-    )
+    bind_ids(job_id=job_id, account=claim.job.account, event_id=claim.job.source.get("event_id"))
     with (
         runtime.heartbeat.maintain(job_id, owner, claim.fence, claimed_at) as lease,
         request_deadline(lease.seconds_left),
@@ -168,7 +163,7 @@ class Attempt:
         search = search_context(self._claim, self._claimed_at, ownership)
         found = await self._job_write.find(self._claim, gateway, pk, search)
         if found is None or not await self._succeed(found, why="found by verification lookup"):
-            await self._record(after_not_found(self._claim.job))
+            await self._record(after_not_found(self._claim.job, random.random()))
 
     async def _succeed(self, written: WriteResult, why: str = "") -> bool:
         """End the job well; False when the write turned out to be another job's."""
@@ -191,7 +186,7 @@ class Attempt:
     async def _suppress_recipient(self, failure: Failure) -> None:
         """Stop writing to a recipient that accepts no messages from this account."""
         job = self._claim.job
-        if failure.code not in MESSAGES_REFUSED or not self._pk:
+        if failure.code not in RECIPIENT_REFUSES or not self._pk:
             return
         name = None if job.to.isdigit() else job.to
         try:

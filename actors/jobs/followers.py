@@ -13,6 +13,7 @@ from actors.jobs.read_attempt import ReadAttempt
 from actors.runtime import Runtime
 from service.followers.rows import MAX_ROWS, FollowerRows, row_batches
 from service.jobs.claims import FollowerPage
+from service.jobs.lua.append_follower_page import Remainder
 from service.jobs.model import Status
 
 #: After Redis had no memory for a page, the wait until it is read again.
@@ -40,17 +41,31 @@ class FollowerPageAttempt(ReadAttempt):
     async def _resolve_user(self, gateway: Gateway) -> FollowerPage:
         profile = await gateway.profile(self._claim.job.to)
         expected: int | None = profile[_count_field(self._claim.job.kind)]
-        return FollowerPage(profile["pk"], expected or 0, last=expected == 0)
+        return FollowerPage(
+            profile["pk"], expected or 0, remainder="none" if expected == 0 else "wanted"
+        )
 
     async def _page(self, gateway: Gateway) -> FollowerPage:
         job = self._claim.job
         page = await gateway.follower_page(job.pk, job.kind, job.cursor)
         room = (job.max_rows or MAX_ROWS) - job.users
-        new = (await FollowerRows(self._runtime.client).deduplicate(job.id, page.rows))[:room]
-        last = not page.cursor or len(new) == room
+        new = await FollowerRows(self._runtime.client).deduplicate(job.id, page.rows)
+        remainder = _remainder(len(new), room, page.cursor)
         return FollowerPage(
-            job.pk, job.expected, row_batches(new), "" if last else page.cursor, last
+            job.pk,
+            job.expected,
+            row_batches(new[:room]),
+            page.cursor if remainder == "wanted" else "",
+            remainder,
+            page.dropped,
+            page.limited,
         )
+
+
+def _remainder(new_rows: int, room: int, cursor: str) -> Remainder:
+    if new_rows > room or (new_rows == room and cursor):
+        return "unwanted"
+    return "wanted" if cursor else "none"
 
 
 def _count_field(kind: str) -> str:

@@ -19,8 +19,11 @@ BACKOFF_SECONDS: Final = (5, 30, 120, 600, 1800)
 VERIFY_BACKOFF_SECONDS: Final = (5, 15, 60, 180, 600, 1800)
 #: Number of verifications that must find nothing before the write is sent again.
 NOT_FOUND_NEEDED: Final = 2
-#: How often a write that no verification finds is sent, before a person is asked.
-MAX_WRITES: Final = 6
+#: How much longer to look before a write that no verification finds is sent again, for each time
+#: that this happens in one run; after the last, a person is asked. So a job makes at most three
+#: writes of which it does not know whether they arrived.
+RESEND_SECONDS: Final = (0, 60)
+MAX_WRITES: Final = 1 + len(RESEND_SECONDS)
 VERIFY_AGAIN_MS: Final = 3_000
 #: How long a job waits for a worker that knows its account and callback (deploys overlap).
 UNKNOWN_CONFIG_MS: Final = 30_000
@@ -86,10 +89,10 @@ def after_error(
     # In SENDING an unambiguous error proves that the write was not made. In UNCONFIRMED no error
     # proves anything of the earlier write.
     if state is RequestState.SENDING and error.ambiguous:
-        return leave_to_settle(error.code, settle_ms)
+        return leave_to_settle(error.code, settle_ms, error.retry_after_seconds)
     if state is RequestState.UNCONFIRMED:
         return _after_failed_verification(error, job, jitter)
-    if error.outcome is Outcome.FINAL:
+    if error.outcome is Outcome.FINAL and _is_last_try(error, job):
         return Finish(Status.FAILED, failure=Failure(error.code, error.message))
     effect = account_effect(error, job.kind)
     sent = state is not RequestState.NOT_SENT and not _never_sent(error)
@@ -108,22 +111,34 @@ def after_error(
     return _retry(error, job, backoff, jitter, sent=sent)
 
 
-def after_not_found(job: JobRecord) -> Release | Finish:
+def after_not_found(job: JobRecord, jitter: float) -> Release | Finish:
     """Decide what follows a verification that did not find the job's write.
 
     Parameters:
       job: The job as it was when claimed.
+      jitter: As in `after_error`.
     """
     if job.not_found_count + 1 < NOT_FOUND_NEEDED:
         return Release(Status.SENDING, "not found", after_ms=VERIFY_AGAIN_MS)
-    if job.attempts >= MAX_WRITES:
+    if job.resends >= len(RESEND_SECONDS):
         return _UNCERTAIN
-    return Release(Status.QUEUED, "not found: send again")
+    more_seconds = RESEND_SECONDS[job.resends]
+    if more_seconds and job.not_found_count < NOT_FOUND_NEEDED:
+        # The last look is right before the write is sent again.
+        return Release(Status.SENDING, "not found", after_ms=_jittered_ms(more_seconds, jitter))
+    return Release(Status.QUEUED, "not found: send again", charge="resend")
 
 
-def leave_to_settle(why: str, settle_ms: int) -> Release:
-    """Leave an unconfirmed write alone until a server has stored what it may have received."""
-    return Release(Status.SENDING, why, after_ms=settle_ms, charge="free")
+def leave_to_settle(why: str, settle_ms: int, retry_after_seconds: int | None = None) -> Release:
+    """Leave an unconfirmed write alone until a server has stored what it may have received.
+
+    Parameters:
+      why: What happened to it.
+      settle_ms: How long a server may take.
+      retry_after_seconds: The least wait that Instagram asks for, if it does.
+    """
+    after_ms = _at_least(settle_ms, retry_after_seconds)
+    return Release(Status.SENDING, why, after_ms=after_ms, charge="free")
 
 
 def account_effect(error: ErrorDecision, kind: str) -> AccountEffect:
@@ -148,11 +163,23 @@ def account_effect(error: ErrorDecision, kind: str) -> AccountEffect:
 def _retry(
     error: ErrorDecision, job: JobRecord, backoff: Sequence[float], jitter: float, *, sent: bool
 ) -> Release | Finish:
-    if job.failed_attempts >= len(backoff):
+    refused = error.tries is not None
+    if job.failed_attempts >= len(backoff) or (refused and _is_last_try(error, job)):
         failure = Failure(error.code, error.message, retryable=True)
         return Finish(Status.FAILED, failure=failure, why="attempts exhausted")
     after_ms = _jittered_ms(backoff[job.failed_attempts], jitter)
-    return Release(Status.WAITING, error.code, after_ms=after_ms, sent=sent)
+    return Release(
+        Status.WAITING,
+        error.code,
+        after_ms=_at_least(after_ms, error.retry_after_seconds),
+        charge="refused" if refused else "counts",
+        sent=sent,
+    )
+
+
+def _is_last_try(error: ErrorDecision, job: JobRecord) -> bool:
+    """Whether Instagram has refused the job as often as this error allows."""
+    return job.refusals + 1 >= (error.tries or 1)
 
 
 def _after_failed_verification(
@@ -161,6 +188,7 @@ def _after_failed_verification(
     if job.verification_failures >= len(VERIFY_BACKOFF_SECONDS):
         return _UNCERTAIN
     after_ms = _jittered_ms(VERIFY_BACKOFF_SECONDS[job.verification_failures], jitter)
+    after_ms = _at_least(after_ms, error.retry_after_seconds)
     effect = account_effect(error, job.kind)
     # A verification that the account's own trouble prevents does not count against the job.
     charge: Charge = "failed" if effect is NO_EFFECT else "free"
@@ -169,6 +197,10 @@ def _after_failed_verification(
 
 def _never_sent(error: ErrorDecision) -> bool:
     return error.outcome is Outcome.FIX_PROXY or error.code in NEVER_SENT
+
+
+def _at_least(after_ms: int, seconds: int | None) -> int:
+    return max(after_ms, 1000 * (seconds or 0))
 
 
 def _jittered_ms(seconds: float, jitter: float) -> int:

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from actors.instagram.gateway import Gateway
 from actors.instagram.idempotency_tokens import client_context_for
 from actors.instagram.receipts import CommentReceipt, DmReceipt
-from actors.instagram.write_verification import OwnedByOthers
+from actors.instagram.write_query import OwnedByOthers
 from service.accounts.user_id_cache import UserIdCache
 from service.instagram.ids import media_pk
 from service.jobs.claims import Claim, Thread
@@ -119,7 +119,7 @@ class DirectMessage(SingleRequestWrite):
             return cached
         recipient = await gateway.resolve(name)
         if recipient.username is not None:
-            await user_ids.remember(name, recipient.pk)
+            await user_ids.remember(name, recipient.pk, recipient.username)
         return recipient.pk
 
     def context(self, claim: Claim) -> str:

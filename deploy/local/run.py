@@ -22,6 +22,8 @@ The stack is running. Its store and logs are in {directory} until the next start
   list the jobs          curl -s -H 'Authorization: Bearer {key}' {url}/jobs
   API documentation      {url}/docs
   DMs that arrived       curl -s {control}/dms
+  have Instagram refuse  curl -s {control}/faults -d '{{"match": "comment", "effect": "hang"}}'
+                         (docs/fake-instagram.md lists more situations)
   callbacks received     curl -s {receiver}/received
 
 Example events: {events}

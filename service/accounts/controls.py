@@ -75,7 +75,7 @@ class AccountControls:
           How many held jobs were released.
         """
         holds = f" {' '.join(sorted(reasons))} "
-        call = control_account(account, "answer", holds, _BATCH, by, "")
+        call = control_account(account, "end_hold", holds, _BATCH, by, "")
         return await self._scripts.run(call) + await self._release_held(account, by)
 
     async def pause_all(self, note: str = "", by: str = "person") -> None:
@@ -109,7 +109,7 @@ class AccountControls:
     async def _release_held(self, account: str, by: str) -> int:
         released = 0
         while batch := await self._scripts.run(
-            control_account(account, "go_on", "", _BATCH, by, "")
+            control_account(account, "release", "", _BATCH, by, "")
         ):
             released += batch
         return released

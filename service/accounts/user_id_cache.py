@@ -25,6 +25,19 @@ class UserIdCache:
         cached = await self._client.get(f"hg:pk:{username}")
         return None if cached is None else bytes(cached).decode()  # type: ignore[arg-type]
 
-    async def remember(self, username: str, pk: str) -> None:
-        """Cache the pk of a username in its normal form."""
-        await self._client.set(f"hg:pk:{username}", pk, ex=TTL_SECONDS)
+    async def remember(self, username: str, pk: str, shown: str | None = None) -> None:
+        """Cache the pk of a username.
+
+        Parameters:
+          username: In its normal form, as it was looked up.
+          pk: The user's pk.
+          shown: The username in Instagram's reply. If it is another one the user was renamed, and
+            anybody may take the old name: then the pk is cached under the new one only.
+        """
+        renamed = bool(shown) and str(shown).lower() != username.removeprefix("@")
+        key = _normal_form(str(shown)) if renamed else username
+        await self._client.set(f"hg:pk:{key}", pk, ex=TTL_SECONDS)
+
+
+def _normal_form(username: str) -> str:
+    return f"@{username}" if username.isdigit() else username.lower()

@@ -16,6 +16,7 @@ from service.followers.formats import CSV, FORMATS, JSON, NDJSON, Format, as_csv
 from service.followers.rows import MAX_ROWS, RowsExpired
 from service.http.content_negotiation import best_match
 from service.http.errors import ApiError
+from service.jobs.model import INCOMPLETE_REASONS, Status
 from service.live.broadcaster import POLL_SECONDS
 
 MAX_PAGE_ROWS: Final = 1_000
@@ -38,6 +39,14 @@ ROWS_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
             "Heliograph-Status": {
                 "description": "The export's status when the response started",
                 "schema": {"type": "string"},
+            },
+            "Heliograph-List-Complete": {
+                "description": "Once the export has ended: `true` if it has the whole list",
+                "schema": {"type": "string", "enum": ["true", "false"]},
+            },
+            "Heliograph-Incomplete-Reason": {
+                "description": "Why a `succeeded` export has a part of the list only",
+                "schema": {"type": "string", "enum": list(INCOMPLETE_REASONS)},
             },
         },
         "content": {
@@ -212,6 +221,27 @@ def _status_headers(job: dict[str, Any], complete: bool) -> dict[str, str]:
         "Cache-Control": "no-store",
         "Heliograph-Status": job["status"],
         "Heliograph-Complete": "true" if complete else "false",
+        **_list_headers(job),
+    }
+
+
+def _list_headers(job: dict[str, Any]) -> dict[str, str]:
+    """Whether an export has the whole list; empty while it runs.
+
+    Of one that 0.2.0 has ended it is not known.
+    """
+    if job["finished_at"] is None:
+        return {}
+    if job["status"] != Status.SUCCEEDED:
+        return {"Heliograph-List-Complete": "false"}
+    result = job["result"]
+    if "complete" not in result:
+        return {}
+    if result["complete"]:
+        return {"Heliograph-List-Complete": "true"}
+    return {
+        "Heliograph-List-Complete": "false",
+        "Heliograph-Incomplete-Reason": result["incomplete_reason"],
     }
 
 

@@ -11,6 +11,7 @@ from service.api.jobs import build_draft
 from service.api.pagination import Limit
 from service.api.schemas import JobRequest
 from service.dependencies import AppServices
+from service.instagram.limits import cautions
 from service.jobs.replies import Preview
 from service.time_formats.timestamps import rfc3339
 
@@ -29,7 +30,8 @@ async def preview_job(body: JobRequest, caller: Caller, services: Services) -> d
     draft = build_draft(body, services)
     pk = await _known_pk(services, draft.to) if draft.to else None
     preview = await services.ledger.preview(draft, caller=caller, pk=pk or "")
-    return _preview_view(preview, draft.dry_run or services.settings.dry_run)
+    view = _preview_view(preview, draft.dry_run or services.settings.dry_run)
+    return {**view, "warnings": [f"text: {caution}" for caution in cautions(body.kind, draft.text)]}
 
 
 async def _known_pk(services: AppServices, to: str) -> str | None:

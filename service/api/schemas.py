@@ -21,7 +21,7 @@ from service.config.config import Config
 from service.config.models import Account
 from service.http.errors import ApiError
 from service.instagram.ids import InvalidIdentifier, normalise_post
-from service.instagram.limits import MAX_TEXT_CHARACTERS
+from service.instagram.limits import MAX_TEXT_CHARACTERS, excess
 from service.instagram.typed_recipients import typed_recipient
 from service.jobs.model import DEFAULT_PRIORITY, MAX_DELAY_MS, JobDraft, Pausable, Write
 from service.json_values.plain_json import is_deeper, json_size
@@ -73,7 +73,8 @@ Name = Annotated[StrictStr, Field(min_length=1, max_length=64), AfterValidator(_
 TargetText = Annotated[StrictStr, Field(max_length=300), AfterValidator(_check_surrogates)]
 Text = Annotated[
     StrictStr,
-    Field(min_length=1, max_length=max(MAX_TEXT_CHARACTERS.values())),
+    # Longer ones are refused by `_check_content`, which knows the limit of the kind.
+    Field(min_length=1, json_schema_extra={"maxLength": max(MAX_TEXT_CHARACTERS.values())}),
     AfterValidator(_check_surrogates),
 ]
 PhotoLink = Annotated[
@@ -169,9 +170,10 @@ class JobRequest(BaseModel):
             self._check_photo(uploaded)
         elif self.text is None:
             raise invalid("text", "is missing")
-        elif not self.text.strip() or len(self.text) > MAX_TEXT_CHARACTERS[self.kind]:
-            maximum = MAX_TEXT_CHARACTERS[self.kind]
-            raise invalid("text", f"must be 1 to {maximum} characters, not only spaces")
+        elif not self.text.strip():
+            raise invalid("text", "must not be only spaces")
+        elif too_long := excess(self.kind, self.text):
+            raise invalid("text", too_long)
 
     def _check_photo(self, uploaded: bool) -> None:
         if self.kind != "dm":

@@ -16,10 +16,10 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
-from structlog.contextvars import clear_contextvars
 
 from service.api import webhooks
 from service.http.errors import internal_error_response, redis_unavailable_response
+from service.logging.context import clear_ids
 from service.redis.client import REDIS_ERRORS
 
 _PREFIX: Final = "/webhooks/"
@@ -41,7 +41,7 @@ class WebhookFastPath:
         if source is None:
             await self._app(scope, receive, send)
             return
-        clear_contextvars()  # bound by an earlier request
+        clear_ids()  # bound by an earlier request
         try:
             response = await webhooks.handle(self._app.state.services, source, scope, receive)
         except REDIS_ERRORS as error:

@@ -9,6 +9,7 @@ the sender retries.
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, ParamSpec, TypeVar
@@ -17,7 +18,6 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
-from structlog.contextvars import bind_contextvars
 
 from service.dependencies import AppServices, get_services
 from service.events import parsing
@@ -28,7 +28,9 @@ from service.http.errors import EarlyErrorResponse, error_response
 from service.http.request_body import BodyRejected, read_body
 from service.jobs.ledger import QuarantinedEvent
 from service.jobs.replies import Acceptance
+from service.logging.context import bind_ids
 from service.logging.setup import get_logger
+from service.signatures.secret_readings import Reading
 from service.signatures.verify import Headers, SignatureRejected, verify
 
 router = APIRouter(tags=["webhooks"])
@@ -94,15 +96,19 @@ async def _process(
     services: AppServices, source: ResolvedSource, headers: Headers, body: bytes
 ) -> Response:
     try:
-        verify(source.scheme, body, headers, source.secrets, time.time())
+        reading = verify(source.scheme, body, headers, source.secrets, time.time())
     except SignatureRejected as error:
         services.reporter.count("event", source.name, "refused")
         _log.warning("webhook rejected", source=source.name, reason=error.reason)
         return error_response(
             400, "invalid_signature", "The signature is invalid: check the source's signing secret."
         )
+    if reading is not None:
+        _log_reading(source.name, reading)
     try:
-        event = await _run_off_loop(body, parsing.parse, source.scheme, body, headers)
+        event = await _run_off_loop(
+            body, parsing.parse, source.scheme, body, headers, source.type_path
+        )
     except InvalidEvent as error:
         return await _quarantine(services, source, body, error.reason)
     challenge = parsing.slack_challenge(event.body) if source.scheme == "slack" else None
@@ -114,11 +120,18 @@ async def _process(
 async def _accept(
     services: AppServices, source: ResolvedSource, event: parsing.ParsedEvent, body: bytes
 ) -> Response:
-    bind_contextvars(event_id=event.id, source=source.name)
+    bind_ids(event_id=event.id, source=source.name)
     if source.livemode is not None and event.livemode is not source.livemode:
-        accepted = await services.ledger.accept(source.name, event, [], body=body, status="ignored")
+        accepted = await services.ledger.accept(
+            source.name,
+            event,
+            [],
+            body=body,
+            status="ignored",
+            recognition=event.recognition,
+        )
         _log.warning("event ignored: livemode mismatch", type=event.type)
-        return _response(accepted)
+        return _response(source, event, accepted)
     plan = await _run_off_loop(body, services.rules.plan, source.name, event)
     accepted = await services.ledger.accept(
         source.name,
@@ -126,9 +139,10 @@ async def _accept(
         plan.drafts,
         body=body,
         notes=[result.as_dict() for result in plan.results],
+        recognition=event.recognition,
     )
     _log_event(event, accepted, plan.results)
-    return _response(accepted)
+    return _response(source, event, accepted)
 
 
 async def _run_off_loop(body: bytes, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -168,8 +182,19 @@ def _log_event(
     _log.info("event received", type=event.type, outcome=accepted.outcome, job_ids=accepted.jobs)
 
 
-def _response(accepted: Acceptance) -> Response:
+@functools.cache
+def _log_reading(source: str, reading: Reading) -> None:
+    """Say once that a source's secret is not what the scheme specifies."""
+    _log.warning(
+        "webhook secret read in another way than specified", source=source, read_as=reading
+    )
+
+
+def _response(source: ResolvedSource, event: parsing.ParsedEvent, accepted: Acceptance) -> Response:
     created = accepted.outcome == "accepted" and bool(accepted.jobs)
+    # Slack asks for 200 where a person waits: interactions and commands, which come as forms
+    # (https://docs.slack.dev/interactivity/implementing-slash-commands).
+    status = 202 if created and not (event.is_form and source.scheme == "slack") else 200
     content: dict[str, Any] = {
         "event_id": accepted.event_id,
         "duplicate": accepted.outcome == "duplicate",
@@ -177,7 +202,7 @@ def _response(accepted: Acceptance) -> Response:
     }
     if accepted.outcome == "conflict":
         content["conflict"] = True
-    return _WebhookResponse(content, 202 if created else 200)
+    return _WebhookResponse(content, status)
 
 
 class _WebhookResponse(Response):

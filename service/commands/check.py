@@ -19,6 +19,7 @@ from service.commands.check_warnings import config_warnings
 from service.config.config import Config, ConfigError, Source, load_config
 from service.events.parsing import InvalidEvent, ParsedEvent, parse
 from service.events.rules import EventPlan, RuleResult, RuleSet, mismatch
+from service.instagram.limits import cautions
 from service.jobs.model import JobDraft
 from service.time_formats.durations import format_duration_ms
 
@@ -29,6 +30,8 @@ _PLACEHOLDER_ID: Final = b"check"
 #: Headers that identify an event, and those that have its type.
 _ID_HEADERS: Final = (b"webhook-id", b"x-github-delivery", b"x-shopify-webhook-id")
 _STANDARD_HEADERS: Final = (b"webhook-timestamp", b"webhook-signature")
+#: The file says itself whether it is JSON.
+_FORM: Final = (b"content-type", b"application/x-www-form-urlencoded")
 _TYPE_HEADERS: Final[Mapping[str, bytes]] = {
     "github": b"x-github-event",
     "shopify": b"x-shopify-topic",
@@ -66,9 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Path(os.environ.get("HELIOGRAPH_CONFIG") or DEFAULT_CONFIG),
         help="the configuration file (default: $HELIOGRAPH_CONFIG, or heliograph.toml)",
     )
-    parser.add_argument(
-        "--event", metavar="FILE", help="a file with a webhook's JSON body; - for stdin"
-    )
+    parser.add_argument("--event", metavar="FILE", help="a file with a webhook's body; - for stdin")
     parser.add_argument(
         "--source", help="the source that sent it; required if several are configured"
     )
@@ -109,7 +110,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _dry_run(config: Config, arguments: argparse.Namespace) -> RuleDryRun:
     name = _source_name(config, arguments.source)
     scheme = config.sources[name].scheme
-    event = parse(scheme, _read_event(arguments.event), _headers(scheme, arguments.type))
+    event = parse(
+        scheme,
+        _read_event(arguments.event),
+        _headers(scheme, arguments.type),
+        config.sources[name].type_path,
+    )
     ignored = _livemode_conflict(config.sources[name], event)
     if ignored:
         return RuleDryRun(name, event, EventPlan((), ()), {}, ignored)
@@ -147,7 +153,7 @@ def _read_event(file: str) -> bytes:
 
 
 def _headers(scheme: str, event_type: str | None) -> list[tuple[bytes, bytes]]:
-    headers = [(name, _PLACEHOLDER_ID) for name in (*_ID_HEADERS, *_STANDARD_HEADERS)]
+    headers = [_FORM, *((name, _PLACEHOLDER_ID) for name in (*_ID_HEADERS, *_STANDARD_HEADERS))]
     type_header = _TYPE_HEADERS.get(scheme)
     if type_header is None:
         return headers
@@ -207,7 +213,10 @@ def _as_document(
 
 def _job_document(draft: JobDraft) -> dict[str, Any]:
     failure = None if draft.failure is None else dataclasses.asdict(draft.failure)
-    return {**draft._asdict(), "failure": failure}
+    warnings = (
+        [] if draft.failure else [f"text: {each}" for each in cautions(draft.kind, draft.text)]
+    )
+    return {**draft._asdict(), "failure": failure, "warnings": warnings}
 
 
 def _as_lines(config: Config, warnings: Sequence[str], dry_run: RuleDryRun | None) -> Iterator[str]:
@@ -236,6 +245,7 @@ def _job_lines(draft: JobDraft) -> Iterator[str]:
         expires = "never" if draft.expires_ms is None else format_duration_ms(draft.expires_ms)
         yield f"    to:       {draft.to}" if draft.to else f"    post:     {draft.post}"
         yield f"    text:     {draft.text!r}"
+        yield from (f"    warning:  text: {each}" for each in cautions(draft.kind, draft.text))
         yield f"    runs:     {_start_text(draft.delay_ms)}"
         yield f"    expires:  {expires}"
         if draft.once_key is not None:

@@ -1,15 +1,19 @@
-"""Warnings of `heliograph check`: what would not work with the current environment."""
+"""Warnings of `heliograph check`: what would not work, with the current environment or at all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from service.commands.rule_warnings import rule_warnings
 from service.config.config import Config, MissingVariable
 from service.config.on_off import ON
 from service.config.proxy_url import check_proxy
 from service.config.unique_usernames import check_usernames
 from service.deliveries.endpoints import CallbackEndpoints
+from service.instagram.limits import cautions, excess
+from service.signatures.secret_readings import is_damaged
 from service.signatures.verify import check_secret
+from service.templates.templates import is_constant
 
 
 def config_warnings(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
@@ -24,8 +28,19 @@ def config_warnings(config: Config, environ: Mapping[str, str]) -> Iterator[str]
             value.resolve(environ)
         except MissingVariable as error:
             yield str(error)
+    yield from _text_warnings(config)
     yield from _secret_warnings(config, environ)
+    yield from rule_warnings(config)
     yield from _worker_warnings(config, environ)
+
+
+def _text_warnings(config: Config) -> Iterator[str]:
+    """Yield problems of texts that are the same for every event."""
+    for rule in config.rules:
+        if is_constant(rule.text):
+            too_long = excess(rule.action, rule.text.strip())
+            found = [too_long] if too_long else cautions(rule.action, rule.text.strip())
+            yield from (f"rules.{rule.name}.text: {problem}" for problem in found)
 
 
 def _secret_warnings(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
@@ -34,11 +49,18 @@ def _secret_warnings(config: Config, environ: Mapping[str, str]) -> Iterator[str
             yield f"sources.{name}.secrets: is empty; until one is set, the source answers 503"
         for secret in source.secrets:
             try:
-                check_secret(source.scheme, secret.resolve(environ))
+                value = secret.resolve(environ)
+                check_secret(source.scheme, value)
             except MissingVariable:
                 continue
             except ValueError as error:
                 yield f"{secret.key}: {error}"
+                continue
+            if source.scheme == "standard-webhooks" and is_damaged(value):
+                yield (
+                    f"{secret.key}: the secret is not base64 after its whsec_ prefix, so it is read"
+                    " as plain text; if the sender did not mean that, copy it again"
+                )
 
 
 def _worker_warnings(config: Config, environ: Mapping[str, str]) -> Iterator[str]:

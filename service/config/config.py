@@ -24,8 +24,9 @@ from service.config.errors import (
     problem_at,
     validation_problems,
 )
-from service.config.models import Account, Callback, Lookups, Name, Recipients, Rule, Source
+from service.config.models import Account, Callback, Lookups, Name, Rule, Source
 from service.config.pacing import Pacing
+from service.config.recipients import Recipients
 from service.config.secret_refs import MissingVariable, SecretRef
 from service.config.strict_model import StrictModel
 from service.config.toml_lines import KeyLines

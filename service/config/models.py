@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from service.config.errors import suggestion
 from service.config.pacing import PaceKind, PaceOverride
@@ -16,7 +23,6 @@ from service.config.proxy_url import check_proxy
 from service.config.secret_refs import SecretRef
 from service.config.strict_model import StrictModel
 from service.instagram.ids import normalise_post
-from service.instagram.no_answers import fold
 from service.instagram.typed_recipients import typed_recipient
 from service.network.urls import parse_endpoint_url
 from service.signatures.sign import decode_secret
@@ -31,6 +37,11 @@ _Date = Annotated[datetime.date, Field(strict=True)]
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
+def _as_list(given: Any) -> Any:
+    """Accept one text where a list of texts may be given."""
+    return [given] if isinstance(given, str) else given
+
+
 class Source(StrictModel):
     """A sender of webhooks to `/webhooks/{name}`.
 
@@ -38,11 +49,19 @@ class Source(StrictModel):
       scheme: How the sender signs; one of `service.signatures.verify.SCHEMES`.
       secrets: One, or several while rotating; with none, the source answers 503.
       livemode: Take only events with this livemode; None takes both.
+      type: Path of the event's type in the body (`meta.event`), for `standard-webhooks`; None for
+        the keys that senders usually have it under.
     """
 
     scheme: str
     secrets: tuple[SecretRef, ...] = ()
     livemode: _Flag | None = None
+    type: str | None = None
+
+    @property
+    def type_path(self) -> tuple[str, ...]:
+        """The keys that lead to the type; empty for the usual ones."""
+        return () if self.type is None else tuple(self.type.split("."))
 
     @field_validator("scheme")
     @classmethod
@@ -50,6 +69,15 @@ class Source(StrictModel):
         if scheme not in SCHEMES:
             raise ValueError(f"there is no scheme {scheme!r}; {suggestion(scheme, SCHEMES)}")
         return scheme
+
+    @field_validator("type")
+    @classmethod
+    def _is_path(cls, path: str | None, info: ValidationInfo) -> str | None:
+        if path is not None and info.data.get("scheme", "standard-webhooks") != "standard-webhooks":
+            raise ValueError("is only for the scheme 'standard-webhooks'; remove it")
+        if path is not None and not all(path.split(".")):
+            raise ValueError('must be keys of the body, joined by dots, such as "meta.event"')
+        return path
 
     @model_validator(mode="after")
     def _literal_secrets_work(self) -> Self:
@@ -142,31 +170,6 @@ class Lookups(StrictModel):
     post_seconds: Annotated[int, Field(strict=True, ge=1, le=86_400)] = 60
 
 
-class Recipients(StrictModel):
-    """What people type for a recipient.
-
-    Parameters:
-      no_answers: Words and phrases that name nobody, besides those that are built in.
-    """
-
-    no_answers: Annotated[
-        tuple[Annotated[str, StringConstraints(max_length=200)], ...], Field(max_length=1_000)
-    ] = ()
-
-    @field_validator("no_answers")
-    @classmethod
-    def _are_words(cls, answers: tuple[str, ...]) -> tuple[str, ...]:
-        for answer in answers:
-            if not fold(answer):
-                raise ValueError("has an entry without a letter or digit; remove it")
-        return answers
-
-    @property
-    def folded(self) -> frozenset[str]:
-        """The words as `is_no_answer` compares them."""
-        return frozenset(map(fold, self.no_answers))
-
-
 class Callback(StrictModel):
     """An endpoint that is notified when jobs end.
 
@@ -200,14 +203,15 @@ class Rule(StrictModel):
     Parameters:
       name: Unique; part of the identity of its jobs.
       source: Name of the source.
-      event: Event type, exact or a glob (`*`, `?`, `[...]`); case-sensitive.
+      event: Event types, exact or globs (`*`, `?`); case-sensitive; the file may give just one.
       when: Expression that must be true.
       action: What to do.
       account: Name of the account that does it.
       to: Template of a DM's recipient.
       post: Template of the post to comment on.
       text: Template of the text.
-      once_per: Template of a business key; this rule creates at most one job per key.
+      once_per: Templates of a business key, of which the first that has a value counts; this rule
+        creates at most one job per key. The file may give just one.
       delay: Template of the time from acceptance until the job may run.
       expires: Template of the time from acceptance until the job is no longer worth doing.
       callback: Name of the callback to notify.
@@ -216,14 +220,14 @@ class Rule(StrictModel):
 
     name: Name
     source: str
-    event: _Text
+    event: Annotated[tuple[_Text, ...], BeforeValidator(_as_list), Field(min_length=1)]
     when: str | None = None
     action: Literal["dm", "comment"]
     account: str
     to: _Text | None = None
     post: _Text | None = None
     text: _Text
-    once_per: _Text | None = None
+    once_per: Annotated[tuple[_Text, ...], BeforeValidator(_as_list), Field(min_length=1)] = ()
     delay: _Text | None = None
     expires: _Text | None = None
     callback: str | None = None
@@ -236,12 +240,19 @@ class Rule(StrictModel):
             Condition(when)
         return when
 
-    @field_validator("to", "post", "text", "once_per", "delay", "expires")
+    @field_validator("to", "post", "text", "delay", "expires")
     @classmethod
     def _is_template(cls, template: str | None) -> str | None:
         if template is not None:
             Template(template)
         return template
+
+    @field_validator("once_per")
+    @classmethod
+    def _are_templates(cls, templates: tuple[str, ...]) -> tuple[str, ...]:
+        for template in templates:
+            Template(template)
+        return templates
 
     @field_validator("to")
     @classmethod

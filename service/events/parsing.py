@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from service.events.strict_json import InvalidEvent, canonical, decode
-from service.signatures.schemes import Headers, standard_webhooks_family
+from service.events.form_bodies import Body, read_body
+from service.events.identities import (
+    MAX_NAME_LENGTH,
+    UNTYPED,
+    digest,
+    identify,
+    is_name,
+    slack_challenge,
+)
+from service.events.strict_json import InvalidEvent, canonical
+from service.jobs.model import ONLY_BY_ID, Recognition
+from service.signatures.schemes import Headers
 
-__all__ = ["InvalidEvent", "ParsedEvent", "parse", "slack_challenge"]
+__all__ = [
+    "MAX_NAME_LENGTH",
+    "InvalidEvent",
+    "ParsedEvent",
+    "parse",
+    "parse_stored",
+    "slack_challenge",
+]
 
-MAX_NAME_LENGTH: Final = 255
+#: Their ids are not signed, so that the whole body is part of the identity.
+ONLY_BODY_SIGNED: Final = frozenset({"github", "shopify"})
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _Document = dict[str, Any]
 
 
@@ -25,11 +40,14 @@ class ParsedEvent:
 
     Parameters:
       id: The same for every delivery of one event.
-      type: What happened, in the sender's terms.
-      body: The whole JSON document.
-      object: What the event is about: `data.object` for Stripe, else `data` if present, else body.
+      type: What happened, in the sender's terms; empty if a Standard Webhooks sender says nothing.
+      body: The whole document.
+      object: What the event is about: for Stripe `data.object`, or `related_object` of a thin
+        event; else `data` if present, else the body.
       livemode: Stripe's; None if the body has none.
       fingerprint: Hex SHA-256 of what must not change between deliveries of one id.
+      recognition: How the event is recognized under another id or in another shape.
+      is_form: Whether it came as a form.
     """
 
     id: str
@@ -38,125 +56,28 @@ class ParsedEvent:
     object: Any = field(repr=False)
     livemode: bool | None
     fingerprint: str
+    recognition: Recognition = ONLY_BY_ID
+    is_form: bool = False
 
 
-def parse(scheme: str, body: bytes, headers: Headers) -> ParsedEvent:
+def parse(scheme: str, body: bytes, headers: Headers, type_path: Sequence[str] = ()) -> ParsedEvent:
     """Parse a webhook whose signature has been verified.
 
     Parameters:
       scheme: One of `signatures.verify.SCHEMES`.
       body: The raw bytes.
       headers: Raw pairs, names in lower case.
+      type_path: Keys that lead to the type, if a Standard Webhooks sender has it elsewhere.
 
     Raises:
       InvalidEvent: The body is not strict JSON, or has no usable event identity.
     """
-    document = decode(body)
-    event_id, event_type = _IDENTITIES[scheme](document, headers, body)
-    livemode = document.get("livemode")
-    return ParsedEvent(
-        id=_identifier(event_id),
-        type=_identifier(event_type),
-        body=document,
-        object=_event_object(scheme, document),
-        livemode=livemode if isinstance(livemode, bool) else None,
-        fingerprint=_fingerprint(scheme, document, body),
-    )
-
-
-def slack_challenge(body: Mapping[str, Any]) -> str | None:
-    """Return the challenge to echo when Slack verifies a URL; None for any other body."""
-    challenge = body.get("challenge")
-    if body.get("type") != "url_verification" or not isinstance(challenge, str):
-        return None
-    return challenge if 0 < len(challenge) <= MAX_NAME_LENGTH else None
-
-
-def _identifier(value: object) -> str:
-    if (
-        not isinstance(value, str)
-        or not value.strip()
-        or len(value) > MAX_NAME_LENGTH
-        or _CONTROL.search(value)
-    ):
+    read = read_body(scheme, body, headers)
+    identity = identify(scheme, read, headers, type_path)
+    untyped = scheme == "standard-webhooks" and identity.type == UNTYPED
+    if not is_name(identity.id) or not (untyped or is_name(identity.type)):
         raise InvalidEvent("no_identity")
-    return value
-
-
-def _header(headers: Headers, name: bytes) -> str | None:
-    values = [value for key, value in headers if key == name]
-    return values[0].decode() if len(values) == 1 and values[0].isascii() else None
-
-
-def _digest(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()
-
-
-def _id_with_body_hash(delivery: str | None, body: bytes) -> str | None:
-    # The id header is not signed: on its own, a captured id could suppress another event.
-    return f"{delivery}.{_digest(body)[:16]}" if delivery and delivery.strip() else None
-
-
-_Identity = tuple[object, object]
-
-
-def _stripe_identity(document: _Document, _headers: Headers, _body: bytes) -> _Identity:
-    return document.get("id"), document.get("type")
-
-
-def _paddle_identity(document: _Document, _headers: Headers, _body: bytes) -> _Identity:
-    return document.get("event_id"), document.get("event_type")
-
-
-def _standard_identity(document: _Document, headers: Headers, _body: bytes) -> _Identity:
-    family = standard_webhooks_family(headers)
-    return family and _header(headers, family + b"id"), document.get("type")
-
-
-def _github_identity(_document: _Document, headers: Headers, body: bytes) -> _Identity:
-    delivery = _header(headers, b"x-github-delivery")
-    return _id_with_body_hash(delivery, body), _header(headers, b"x-github-event")
-
-
-def _shopify_identity(_document: _Document, headers: Headers, body: bytes) -> _Identity:
-    delivery = _header(headers, b"x-shopify-webhook-id") or _header(headers, b"x-shopify-event-id")
-    return _id_with_body_hash(delivery, body), _header(headers, b"x-shopify-topic")
-
-
-def _slack_identity(document: _Document, _headers: Headers, body: bytes) -> _Identity:
-    kind = document.get("type")
-    if slack_challenge(document) is not None:  # it has no id, but is answered
-        return _id_with_body_hash("url_verification", body), kind
-    event = document.get("event")
-    if kind == "event_callback":
-        kind = event.get("type") if isinstance(event, dict) else None
-    return document.get("event_id"), kind
-
-
-_IDENTITIES: Final[Mapping[str, Callable[[_Document, Headers, bytes], _Identity]]] = {
-    "stripe": _stripe_identity,
-    "standard-webhooks": _standard_identity,
-    "github": _github_identity,
-    "shopify": _shopify_identity,
-    "paddle": _paddle_identity,
-    "slack": _slack_identity,
-}
-
-
-def _event_object(scheme: str, document: _Document) -> Any:
-    data = document.get("data")
-    if scheme == "stripe":
-        data = data.get("object") if isinstance(data, dict) else None
-    return document if data is None else data
-
-
-def _fingerprint(scheme: str, document: _Document, body: bytes) -> str:
-    # Only `data` if present, because Stripe's retries differ in `pending_webhooks`. If the body is
-    # part of the identity, the whole body must not change.
-    data = document.get("data")
-    if data is None or scheme in ("github", "shopify"):
-        return _digest(body)
-    return _digest(canonical(data))
+    return _event(scheme, str(identity.id), str(identity.type), read, identity.recognition)
 
 
 def parse_stored(scheme: str, event_id: str, event_type: str, body: bytes) -> ParsedEvent:
@@ -168,13 +89,40 @@ def parse_stored(scheme: str, event_id: str, event_type: str, body: bytes) -> Pa
       event_type: As recorded.
       body: The raw bytes, as accepted.
     """
-    document = decode(body)
-    livemode = document.get("livemode")
+    return _event(scheme, event_id, event_type, read_body(scheme, body, None), ONLY_BY_ID)
+
+
+def _event(
+    scheme: str, event_id: str, event_type: str, read: Body, recognition: Recognition
+) -> ParsedEvent:
+    livemode = read.document.get("livemode")
+    if read.document.get("data") is None and scheme not in ONLY_BODY_SIGNED:
+        # What releases up to 0.2.0 recorded.
+        recognition = recognition._replace(raw_fingerprint=digest(read.content))
     return ParsedEvent(
         id=event_id,
         type=event_type,
-        body=document,
-        object=_event_object(scheme, document),
+        body=read.document,
+        object=_event_object(scheme, read.document),
         livemode=livemode if isinstance(livemode, bool) else None,
-        fingerprint=_fingerprint(scheme, document, body),
+        fingerprint=_fingerprint(scheme, read),
+        recognition=recognition,
+        is_form=read.is_form,
     )
+
+
+def _event_object(scheme: str, document: _Document) -> Any:
+    data = document.get("data")
+    if scheme == "stripe":
+        data = data.get("object") if isinstance(data, dict) else None
+        related = document.get("related_object")
+        data = related if data is None and isinstance(related, dict) else data
+    return document if data is None else data
+
+
+def _fingerprint(scheme: str, read: Body) -> str:
+    if scheme in ONLY_BODY_SIGNED:
+        return digest(read.content)
+    # Only `data` if present, because Stripe's retries differ in `pending_webhooks`.
+    data = read.document.get("data")
+    return digest(canonical(read.document if data is None else data))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
 
 from service.config.models import Rule
 from service.events.recipients import RecipientTemplate
-from service.instagram.errors import InvalidIdentifier
+from service.events.type_patterns import compile_patterns
 from service.instagram.ids import normalise_post
-from service.instagram.limits import MAX_TEXT_CHARACTERS
+from service.instagram.limits import MAX_TEXT_CHARACTERS, excess, most_characters
 from service.jobs.model import Failure, JobDraft
 from service.templates.templates import (
     Condition,
@@ -129,8 +127,8 @@ def mismatch(rule: Rule, source: str, event_type: str) -> str | None:
     """
     if rule.source != source:
         return f"it is for the source {rule.source!r}"
-    if not fnmatch.fnmatchcase(event_type, rule.event):
-        return f"it is for events of type {rule.event!r}"
+    if not compile_patterns(rule.event)(event_type):
+        return f"it is for events of type {' or '.join(map(repr, rule.event))}"
     return None
 
 
@@ -149,14 +147,18 @@ class _CompiledRule:
             field = "to" if rule.action == "dm" else "post"
             raise ValueError(f"rule {rule.name!r} needs {field!r} for its action")
         self.rule = rule
-        self._matches_type = re.compile(fnmatch.translate(rule.event)).match
-        self._limit = MAX_TEXT_CHARACTERS[rule.action]
+        self._matches_type = compile_patterns(rule.event)
         self._when = Condition(rule.when) if rule.when is not None else None
         self._to = RecipientTemplate(target, no_answers)
         self._post = Template(target)
         # Leave room for surrounding white space, which is stripped.
-        self._text = Message(rule.text, max_output=2 * self._limit)
-        self._once_per = _optional_template(rule.once_per)
+        room = 2 * MAX_TEXT_CHARACTERS[rule.action]
+        self._text = Message(rule.text, max_output=room)
+        self._too_long = Failure(
+            "text_too_long",
+            f"text: has more than {room} characters, and {most_characters(rule.action)}",
+        )
+        self._once_per = tuple(Template(template) for template in rule.once_per)
         self._delay = _optional_template(rule.delay)
         self._expires = _optional_template(rule.expires)
         self._matched = RuleResult(rule.name, "matched")
@@ -174,7 +176,7 @@ class _CompiledRule:
 
     def matches(self, source: str, event_type: str) -> bool:
         """Whether the rule applies to the event (`mismatch` explains why not)."""
-        return self.rule.source == source and self._matches_type(event_type) is not None
+        return self.rule.source == source and self._matches_type(event_type)
 
     def evaluate(self, variables: Mapping[str, Any]) -> RuleResult:
         """Evaluate `when`."""
@@ -230,27 +232,35 @@ class _CompiledRule:
             return self._to.resolve(variables)
         except TemplateFailed as error:
             raise _FieldError("template_failed", f"to: {error}") from error
-        except InvalidIdentifier as error:
+        except ValueError as error:
             raise _FieldError("invalid_recipient", f"to: {error}") from error
 
     def _resolve_text(self, variables: Mapping[str, Any]) -> str:
-        codes = {OutputTooLong: "text_too_long", ForeignLinkFound: "link_not_allowed"}
-        text = _render("text", self._text, variables, codes)
+        text = _render("text", self._text, variables, too_long=self._too_long)
         if not text:
             raise _FieldError("empty_text", "text: is empty")
-        if len(text) > self._limit:
-            message = f"text: is longer than {self._limit} characters"
-            raise _FieldError("text_too_long", message)
+        if too_long := excess(self.rule.action, text):
+            raise _FieldError("text_too_long", f"text: {too_long}")
         return text
 
     def _resolve_once_key(self, variables: Mapping[str, Any]) -> str | None:
-        if self._once_per is None:
+        if not self._once_per:
             return None
-        key = _render("once_per", self._once_per, variables)
+        key = self._first_key(variables)
         if not 0 < len(key) <= MAX_ONCE_KEY:
             message = f"once_per: is empty or longer than {MAX_ONCE_KEY} characters"
             raise _FieldError("invalid_once_per", message)
         return key
+
+    def _first_key(self, variables: Mapping[str, Any]) -> str:
+        """Return the first key that has a value; the last template is the one that may fail."""
+        *preferred, last = self._once_per
+        for template in preferred:
+            with suppress(TemplateFailed):
+                key = template.render(variables).strip()
+                if key:
+                    return key
+        return _render("once_per", last, variables)
 
 
 def _optional_template(source: str | None) -> Template | None:
@@ -261,12 +271,14 @@ def _render(
     field: str,
     template: Template,
     variables: Mapping[str, Any],
-    codes: Mapping[type[TemplateFailed], str] = MappingProxyType({}),
+    too_long: Failure | None = None,
 ) -> str:
     try:
         return template.render(variables).strip()
     except TemplateFailed as error:
-        code = codes.get(type(error), "template_failed")
+        if too_long is not None and isinstance(error, OutputTooLong):
+            raise _FieldError(too_long.code, too_long.message) from error
+        code = "link_not_allowed" if isinstance(error, ForeignLinkFound) else "template_failed"
         raise _FieldError(code, f"{field}: {error}") from error
 
 

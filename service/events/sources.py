@@ -21,12 +21,14 @@ class ResolvedSource:
       scheme: The signature scheme.
       secrets: A webhook signed with any of them is accepted.
       livemode: The livemode of the events to accept; None for any.
+      type_path: Keys that lead to an event's type; empty for the scheme's own.
     """
 
     name: str
     scheme: str
     secrets: tuple[str, ...] = field(repr=False)
     livemode: bool | None
+    type_path: tuple[str, ...] = ()
 
 
 def resolve_sources(
@@ -65,7 +67,7 @@ def _resolve(name: str, source: Source, environ: Mapping[str, str]) -> ResolvedS
     secrets = tuple(secret for secret in found if secret is not None)
     if not secrets:
         _log.error("source has no secret; its webhooks are answered 503", source=name)
-    return ResolvedSource(name, source.scheme, secrets, source.livemode)
+    return ResolvedSource(name, source.scheme, secrets, source.livemode, source.type_path)
 
 
 def _resolve_secret(

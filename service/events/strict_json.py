@@ -17,6 +17,7 @@ MAX_INTEGER_DIGITS: Final = 100
 InvalidReason = Literal[
     "not_utf8",
     "not_json",
+    "not_form",
     "not_object",
     "too_deep",
     "huge_number",

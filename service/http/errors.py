@@ -205,7 +205,7 @@ async def redis_unavailable_response(_request: Request, error: Exception) -> JSO
     Parameters:
       error: Raised by the Redis client.
     """
-    _log.error("redis unavailable", error=type(error).__name__, detail=str(error)[:200])
+    _log.error("redis error", error=type(error).__name__, detail=str(error)[:200])
     return error_response(
         503,
         "store_unavailable",

@@ -9,7 +9,11 @@ from typing import Any, Literal
 
 import redis.asyncio as aredis
 
-from service.jobs.lua.append_follower_page import FollowerPageReply, append_follower_page
+from service.jobs.lua.append_follower_page import (
+    FollowerPageReply,
+    Remainder,
+    append_follower_page,
+)
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.claim_job import claim_job
 from service.jobs.lua.finish_job import FinishReply, finish_job
@@ -106,14 +110,19 @@ class FollowerPage:
       expected: Estimated number of rows of the whole export.
       batches: The rows that the export does not have yet.
       cursor: Cursor of the next page; '' at the end.
-      last: Whether this is the last page.
+      remainder: What is left of the list after this page: `wanted`, `none`, or `unwanted` when
+        there are as many rows as were asked for.
+      dropped: How many entries of the page name no user.
+      limited: Whether Instagram says that it shows only a part of the list.
     """
 
     pk: str
     expected: int
     batches: Sequence[RowBatch] = ()
     cursor: str = ""
-    last: bool = False
+    remainder: Remainder = "wanted"
+    dropped: int = 0
+    limited: bool = False
 
 
 class Claims:
@@ -256,21 +265,27 @@ class Claims:
           reads: API calls made for the job besides the one charged with the claim.
 
         Returns:
-          `more`; the job's final status if it ended; `lost` if the claim is no longer valid, and
-          nothing changed. Appending a page again gives the same reply and stores nothing.
+          `more`; the job's final status if it ended, with a result that tells whether it has the
+          whole list; `lost` if the claim is no longer valid, and nothing changed. Appending a page
+          again gives the same reply and stores nothing.
 
         Raises:
           OutOfMemoryError: The store is full; nothing changed.
         """
+        facts = {
+            "expected": page.expected,
+            "left": page.remainder,
+            "dropped": page.dropped,
+            "limited": page.limited,
+        }
         call = append_follower_page(
             claim.id,
             claim.owner,
             claim.fence,
             reads,
             page.pk,
-            page.expected,
             page.cursor,
-            "last" if page.last else "more",
+            _dumps(facts),
             *((batch.packed, batch.pks) for batch in page.batches),
         )
         return await self._scripts.run(call)

@@ -30,7 +30,7 @@ from service.jobs.lua.preview_job import preview_job
 from service.jobs.lua.prune import prune
 from service.jobs.lua.retry_job import retry_job
 from service.jobs.lua.runner import Scripts
-from service.jobs.model import FINAL, JobDraft, Status, derived_id
+from service.jobs.model import FINAL, ONLY_BY_ID, JobDraft, Recognition, Status, derived_id
 from service.jobs.replies import Acceptance, Creation, Preview, RetryReply
 from service.photos.photo import Photo
 
@@ -106,6 +106,7 @@ class Ledger:
         body: bytes,
         status: EventStatus = "accepted",
         notes: Sequence[dict[str, Any]] = (),
+        recognition: Recognition = ONLY_BY_ID,
     ) -> Acceptance:
         """Store an event with its jobs and their wake-ups, or report it as known.
 
@@ -114,8 +115,9 @@ class Ledger:
           body: The raw bytes, stored compressed for the retention of bodies.
           status: The event's status; `ignored` and `quarantined` events have no jobs.
           notes: The result of each rule, for people.
+          recognition: How to find the event if it is stored under another id or in another shape.
         """
-        envelope = {
+        envelope: dict[str, Any] = {
             "source": source,
             "id": event.id,
             "type": event.type,
@@ -124,6 +126,7 @@ class Ledger:
             "status": status,
             "notes": orjson.dumps(notes).decode(),
             "jobs": [encode_event_draft(source, event.id, draft) for draft in drafts],
+            **_encode_recognition(source, recognition),
         }
         packed = self._compressor.compress(body)
         return await self._group_commit.run(accept_events(orjson.dumps(envelope), packed))
@@ -205,3 +208,11 @@ class Ledger:
             left, done = left - reply.checked, reply.done
             found += reply.problems
         return found
+
+
+def _encode_recognition(source: str, recognition: Recognition) -> dict[str, str]:
+    found = {name: value for name, value in recognition._asdict().items() if value is not None}
+    for name in ("event_key", "body_key"):
+        if name in found:
+            found[name] = f"hg:known:{source}:{found[name]}"
+    return found

@@ -24,6 +24,15 @@ FollowerKind = Literal["followers", "following"]
 
 KINDS: Final[tuple[Kind, ...]] = ("dm", "comment", "lookup", "followers", "following")
 FOLLOWER_KINDS: Final[frozenset[FollowerKind]] = frozenset({"followers", "following"})
+#: Why a follower export that succeeded has a part of the list only (lua/lib/follower_ends.lua).
+INCOMPLETE_REASONS: Final = (
+    "limited_by_instagram",
+    "ended_early",
+    "repeated_pages",
+    "endless_list",
+    "rows_dropped",
+    "row_limit",
+)
 DEFAULT_PRIORITY: Final = 5
 MAX_DELAY_MS: Final = 365 * 24 * 3600 * 1000
 
@@ -83,6 +92,26 @@ class Failure:
     code: str
     message: str
     retryable: bool = False
+
+
+class Recognition(NamedTuple):
+    """By what else an event is recognized when it comes again.
+
+    Parameters:
+      shape: Which of the sender's forms the body has. The same id in another shape is a duplicate;
+        in the same shape with other data it is a conflict.
+      raw_fingerprint: A fingerprint that an earlier release recorded for the same data.
+      event_key: What several deliveries about one event share, whatever their bodies and ids.
+      body_key: What identifies the body, if the sender signs nothing else.
+    """
+
+    shape: str | None = None
+    raw_fingerprint: str | None = None
+    event_key: str | None = None
+    body_key: str | None = None
+
+
+ONLY_BY_ID: Final = Recognition()
 
 
 class JobDraft(NamedTuple):

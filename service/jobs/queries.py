@@ -35,7 +35,7 @@ class JobFilter:
     kind: str | None = None
 
     def index(self) -> str:
-        """The smallest index that contains all matching jobs."""
+        """An index with all matching jobs: that of a status, else of an account, else of a kind."""
         if self.status is not None:
             return f"hg:jobs:status:{self.status}"
         if self.account is not None:
@@ -53,7 +53,7 @@ class JobFilter:
         return all(want in (None, label) for want, label in zip(wanted, labels, strict=True))
 
     @property
-    def is_narrow(self) -> bool:
+    def needs_filtering(self) -> bool:
         """Whether its index contains jobs that do not match."""
         return sum(want is not None for want in (self.status, self.account, self.kind)) > 1
 
@@ -86,7 +86,7 @@ class JobQueries:
           limit: The most jobs on the page; it may have fewer although more follow.
         """
         items: list[JobRecord] = []
-        batch_size = max(limit, _SCAN_BATCH) if job_filter.is_narrow else limit
+        batch_size = max(limit, _SCAN_BATCH) if job_filter.needs_filtering else limit
         scanned, before = 0, cursor
         while scanned < MAX_SCANNED:
             batch = await newest_members(self._client, job_filter.index(), before, batch_size)
@@ -104,7 +104,7 @@ class JobQueries:
 
     async def _filter_ids(self, job_filter: JobFilter, ids: Sequence[str]) -> list[str]:
         """Drop the ids of jobs that do not match, if the index contains any."""
-        if not job_filter.is_narrow:
+        if not job_filter.needs_filtering:
             return list(ids)
         async with self._pipeline() as pipe:
             for job_id in ids:

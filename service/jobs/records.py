@@ -82,6 +82,8 @@ class JobRecord:
     not_found_count: int = _stored("misses", int)
     verification_failures: int = _stored("looks", int)
     failed_attempts: int = _stored("strikes", int)
+    refusals: int = _stored("refusals", int, "0")
+    resends: int = _stored("resends", int, "0")
     pk: str = _stored("pk")
     context: str = _stored("context")
     thread: str = _stored("thread")

@@ -45,7 +45,9 @@ class PostView(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     pk: str
-    id: str = Field(description="The media id: pk, `_` and the owner's pk")
+    id: str = Field(
+        description="The media id: pk, `_` and the owner's pk; the pk alone without an owner"
+    )
     code: str = Field(description="The shortcode, as in instagram.com/p/CODE/")
     kind: Literal["photo", "video", "reel", "album", "other"]
     taken_at: str | None = Field(description="RFC 3339, UTC")
@@ -53,5 +55,5 @@ class PostView(BaseModel):
     like_count: _Count
     comment_count: _Count
     view_count: _Count
-    owner: OwnerView
+    owner: Annotated[OwnerView | None, Field(description="null if Instagram names none")]
     thumbnail_url: _Link

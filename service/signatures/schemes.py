@@ -5,22 +5,24 @@ Scheme            | Headers                                               | Sign
 stripe            | `Stripe-Signature: t=,v1=[,v1=]`                      | `t.body`     | hex
 standard-webhooks | `webhook-id`, `-timestamp`, `-signature`, or `svix-*` | `id.ts.body` | base64
 github            | `X-Hub-Signature-256: sha256=`                        | body         | hex
-shopify           | `X-Shopify-Hmac-Sha256`                               | body         | base64
+shopify           | `X-Shopify-Hmac-Sha256`, or `Shopify-Hmac-Sha256`     | body         | base64
 paddle            | `Paddle-Signature: ts=;h1=[;h1=]`                     | `ts:body`    | hex
 slack             | `X-Slack-Signature: v0=`, `X-Slack-Request-Timestamp` | `v0:ts:body` | hex
 
 Every MAC is HMAC-SHA256. The key is the secret's text, except for Standard Webhooks, whose secret
-is base64.
+is base64 (`secret_readings.py`).
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, Literal
+
+from service.signatures.secret_readings import SecretKey, standard_webhooks_keys, text_keys
 
 #: Raw headers as in ASGI: lower-case names, values in latin-1, duplicates kept.
 Headers = Sequence[tuple[bytes, bytes]]
@@ -33,7 +35,9 @@ MAX_HEADER_BYTES: Final = 8 * 1024
 MAX_SIGNATURES: Final = 1000
 MAX_TIMESTAMP_DIGITS: Final = 20
 
-_SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - a prefix, not a secret
+#: Shopify's Events send both families, its webhooks only the older one (detectWebhookType,
+#: packages/apps/shopify-api/lib/webhooks/validate.ts of Shopify/shopify-app-js).
+SHOPIFY_FAMILIES: Final = (b"shopify-", b"x-shopify-")
 
 
 class SignatureRejected(Exception):
@@ -69,12 +73,13 @@ class Scheme:
 
     Parameters:
       read: Parses the headers; raises SignatureRejected.
-      key: Converts a configured secret to the MAC's key; raises ValueError.
+      keys: Converts a configured secret to the keys that it may stand for, the most likely first;
+        raises ValueError.
       encode: Encodes a digest.
     """
 
     read: Callable[[Headers], ParsedSignature]
-    key: Callable[[str], bytes]
+    keys: Callable[[str], Iterator[SecretKey]]
     encode: Callable[[bytes], bytes]
 
 
@@ -182,7 +187,10 @@ def _read_github(headers: Headers) -> ParsedSignature:
 
 
 def _read_shopify(headers: Headers) -> ParsedSignature:
-    return ParsedSignature([_single_header(headers, b"x-shopify-hmac-sha256")])
+    present = {name for name, value in headers if value}
+    names = [family + b"hmac-sha256" for family in SHOPIFY_FAMILIES]
+    sent = [name for name in names if name in present] or names[-1:]
+    return ParsedSignature([_single_header(headers, name) for name in sent])
 
 
 def _read_slack(headers: Headers) -> ParsedSignature:
@@ -191,36 +199,11 @@ def _read_slack(headers: Headers) -> ParsedSignature:
     return ParsedSignature([mac], b"v0:%d:" % sent_at, sent_at)
 
 
-def _text_key(secret: str) -> bytes:
-    if not secret.strip():
-        raise ValueError("the secret is empty: set it to the one that the provider shows")
-    try:
-        return secret.encode()
-    except UnicodeEncodeError:
-        message = "the secret is not valid UTF-8: copy it again from the provider"
-    raise ValueError(message)  # outside the handler: that error carries the secret
-
-
-def _decoded_key(secret: str) -> bytes:
-    _text_key(secret)
-    encoded = secret.removeprefix(_SECRET_PREFIX).rstrip("=")
-    try:
-        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if not key:
-        raise ValueError(
-            f"the secret is not base64 after its {_SECRET_PREFIX} prefix: copy it again from the"
-            " provider; if the provider signs with the plain text of the secret, base64-encode it"
-        )
-    return key
-
-
 SCHEMES_BY_NAME: Final[Mapping[str, Scheme]] = {
-    "stripe": Scheme(_read_stripe, _text_key, binascii.hexlify),
-    "standard-webhooks": Scheme(_read_standard_webhooks, _decoded_key, base64.b64encode),
-    "github": Scheme(_read_github, _text_key, binascii.hexlify),
-    "shopify": Scheme(_read_shopify, _text_key, base64.b64encode),
-    "paddle": Scheme(_read_paddle, _text_key, binascii.hexlify),
-    "slack": Scheme(_read_slack, _text_key, binascii.hexlify),
+    "stripe": Scheme(_read_stripe, text_keys, binascii.hexlify),
+    "standard-webhooks": Scheme(_read_standard_webhooks, standard_webhooks_keys, base64.b64encode),
+    "github": Scheme(_read_github, text_keys, binascii.hexlify),
+    "shopify": Scheme(_read_shopify, text_keys, base64.b64encode),
+    "paddle": Scheme(_read_paddle, text_keys, binascii.hexlify),
+    "slack": Scheme(_read_slack, text_keys, binascii.hexlify),
 }

@@ -16,6 +16,7 @@ from service.signatures.schemes import (
     Scheme,
     SignatureRejected,
 )
+from service.signatures.secret_readings import Reading, SecretKey
 
 __all__ = ["SCHEMES", "TOLERANCE_SECONDS", "Headers", "SignatureRejected", "check_secret", "verify"]
 
@@ -25,7 +26,9 @@ SCHEMES: Final[tuple[str, ...]] = tuple(SCHEMES_BY_NAME)
 TOLERANCE_SECONDS: Final = 300
 
 
-def verify(scheme: str, body: bytes, headers: Headers, secrets: Sequence[str], now: float) -> None:
+def verify(
+    scheme: str, body: bytes, headers: Headers, secrets: Sequence[str], now: float
+) -> Reading | None:
     """Verify that one of the secrets signed the webhook, and did so recently.
 
     Parameters:
@@ -35,6 +38,9 @@ def verify(scheme: str, body: bytes, headers: Headers, secrets: Sequence[str], n
       secrets: One, or several during a rotation; each has passed `check_secret`.
       now: Unix seconds.
 
+    Returns:
+      None if the secret was meant as the scheme says, else how it was meant.
+
     Raises:
       SignatureRejected: Its reason is for logs and metrics only.
       ValueError: There is no secret, an empty one, or no such scheme: a configuration error.
@@ -42,13 +48,12 @@ def verify(scheme: str, body: bytes, headers: Headers, secrets: Sequence[str], n
     found = _find_scheme(scheme)
     if not secrets:
         raise ValueError("no secret to verify with: configure the source's secrets")
-    keys = [found.key(secret) for secret in secrets]
+    keys = [list(found.keys(secret)) for secret in secrets]
     parsed = found.read(headers)
-    if not _signed_by_any(keys, found, parsed, body):
-        raise SignatureRejected("mismatch")
+    reading = _fitting_reading(keys, found, parsed, body)
     # After the MAC, so that `stale` and `clock_skew` are only counted for authentic senders.
-    if parsed.sent_at is not None:
-        _check_age(parsed.sent_at, now)
+    _check_age(parsed.sent_at, now)
+    return reading
 
 
 def check_secret(scheme: str, secret: str) -> None:
@@ -61,7 +66,7 @@ def check_secret(scheme: str, secret: str) -> None:
     Raises:
       ValueError: The message says what is wrong and what to do, without the secret.
     """
-    _find_scheme(scheme).key(secret)
+    next(_find_scheme(scheme).keys(secret))
     if secret != secret.strip():
         raise ValueError("the secret begins or ends with white space: remove it")
 
@@ -72,11 +77,15 @@ def _find_scheme(scheme: str) -> Scheme:
     return SCHEMES_BY_NAME[scheme]
 
 
-def _signed_by_any(
-    keys: Sequence[bytes], found: Scheme, parsed: ParsedSignature, body: bytes
-) -> bool:
+def _fitting_reading(
+    keys: Sequence[Sequence[SecretKey]], found: Scheme, parsed: ParsedSignature, body: bytes
+) -> Reading | None:
     message = parsed.prefix + body
-    return any(_signed_by(key, found, parsed, message) for key in keys)
+    for readings in keys:
+        for position, (reading, key) in enumerate(readings):
+            if _signed_by(key, found, parsed, message):
+                return reading if position else None
+    raise SignatureRejected("mismatch")
 
 
 def _signed_by(key: bytes, found: Scheme, parsed: ParsedSignature, message: bytes) -> bool:
@@ -84,7 +93,9 @@ def _signed_by(key: bytes, found: Scheme, parsed: ParsedSignature, message: byte
     return any(hmac.compare_digest(expected, signature) for signature in parsed.signatures)
 
 
-def _check_age(sent_at: int, now: float) -> None:
+def _check_age(sent_at: int | None, now: float) -> None:
+    if sent_at is None:
+        return
     if sent_at < now - TOLERANCE_SECONDS:
         raise SignatureRejected("stale")
     if sent_at > now + TOLERANCE_SECONDS:

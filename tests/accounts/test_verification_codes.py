@@ -10,8 +10,7 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from actors.instagram.error_policies import LOGIN_REFUSED as REFUSED
-from actors.instagram.error_policies import POLICIES
+from actors.instagram import error_policies
 from actors.instagram.errors import Outcome
 from service.accounts.encryption import derive_keys
 from service.accounts.verification_codes import (
@@ -148,5 +147,5 @@ def test_a_code_is_neither_in_a_repr_nor_in_plain_text_in_the_store(
 
 
 def test_the_holds_a_code_can_end_are_ones_that_need_a_person() -> None:
-    rules = {rule.code: rule.outcome for rule in (*POLICIES.values(), REFUSED)}
+    rules = {rule.code: rule.outcome for rule in error_policies.ALL}
     assert {rules.get(code) for code in CODE_HOLDS} == {Outcome.HOLD}

@@ -198,6 +198,49 @@ def test_the_rows_of_a_failed_or_canceled_export_are_available(
         assert (lines(response), head(response)) == (rows(0, 400), ("400", "true", status))
 
 
+def list_headers(response: httpx.Response) -> tuple[str | None, str | None]:
+    """What the headers say about the list: whether it is whole, and why not."""
+    names = ("List-Complete", "Incomplete-Reason")
+    complete, reason = (response.headers.get(f"Heliograph-{name}") for name in names)
+    return complete, reason
+
+
+@pytest.mark.parametrize("accept", [NDJSON, CSV, JSON])
+def test_the_headers_say_whether_an_ended_export_has_the_whole_list(
+    web: WebHarness, ledger: LedgerHarness, accept: str
+) -> None:
+    whole, part = (started_export(ledger, 1, account=name) for name in ("a", "b"))
+    assert list_headers(result(web, part, accept)) == (None, None)
+    claim_and_append(ledger, whole, rows(200, 1_000))
+    claim_and_append(ledger, part, rows(200, 250), limited=True)
+    assert list_headers(result(web, whole, accept)) == ("true", None)
+    # Also on the first of several pages, and where the rows are followed
+    for query in ({}, {"limit": 1}):
+        assert list_headers(result(web, part, accept, **query)) == ("false", "limited_by_instagram")
+    followed = result(web, part, NDJSON, follow="true")
+    assert list_headers(followed) == ("false", "limited_by_instagram")
+
+
+def test_an_export_that_did_not_succeed_has_a_part_of_the_list(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    failed = started_export(ledger, 1)
+    ledger.finish(ledger.claim(failed), Status.FAILED)
+    assert list_headers(result(web, failed)) == ("false", None)
+
+
+def test_an_export_that_an_older_release_ended_says_nothing_about_the_list(
+    web: WebHarness, ledger: LedgerHarness
+) -> None:
+    job_id = started_export(ledger, 1)
+    claim_and_append(ledger, job_id, rows(200, 210))
+    old = json.dumps({"users": 210, "pages": 2}, separators=(",", ":"))
+    pieces: Any = ledger.store.hkeys(f"hg:job:{job_id}")
+    ledger.store.hdel(f"hg:job:{job_id}", *(name for name in pieces if name[:7] == b"result:"))
+    ledger.store.hset(f"hg:job:{job_id}", "result", old)
+    assert list_headers(result(web, job_id)) == (None, None)
+
+
 def test_rows_that_are_no_longer_kept_are_gone(
     web: WebHarness, ledger: LedgerHarness, export_id: str
 ) -> None:

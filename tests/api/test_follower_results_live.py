@@ -163,7 +163,7 @@ def test_a_slow_client_delays_only_its_own_stream(
     web: WebHarness, ledger: LedgerHarness, follow: str
 ) -> None:
     # Given far more rows than the socket buffers hold
-    job_id, count = started_export(ledger), 100_000
+    job_id, count = started_export(ledger, expected=10**6), 100_000
     for page in range(10):
         part = rows(page * 10_000, (page + 1) * 10_000)
         assert claim_and_append(ledger, job_id, part, f"{page}", expected=10**6) == "more"

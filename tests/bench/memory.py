@@ -33,6 +33,7 @@ _PARTS: Final[Mapping[str, str]] = {
     "hg:retention": "job: in the indexes",
     "hg:audit": "besides: its entry in the audit",
     "hg:once:": "besides: its once_per key",
+    "hg:known:": "besides: by what else its event is known, 40 days",
     "hg:repeat:": "besides: who has had what, 7 days",
     "hg:thread:": "besides: that there is a thread, 40 days",
     "hg:acct:": "besides: charged to budgets, 1 day",

@@ -66,6 +66,11 @@ def test_a_valid_file_is_summarized_with_warnings_about_unset_variables(
         "ok: 1 source, 1 account, 0 callbacks, 2 rules",
         "warning: sources.stripe.secrets[0]: the environment variable STRIPE_WEBHOOK_SECRET "
         "is not set, or is empty",
+        "warning: rules.thank-you.text: object.customer_details.name is null if Checkout"
+        " does not ask for it; add `| default('...', true)`, or `{% if %}`",
+        "warning: rules.thank-you.once_per: object.payment_intent is null for"
+        " subscriptions, free orders and trials; give a list of keys that ends with one that is"
+        ' always there, "{{ object.id }}"',
     ]
 
 
@@ -77,7 +82,7 @@ def test_an_unusable_secret_is_a_warning(
         "[sources.open]\nscheme = 'github'\n"
         '[callbacks.crm]\nurl = "https://crm.example/"\nsecrets = ["env:CRM"]\n'
     )
-    monkeypatch.setenv("POLAR", "whsec_!!")
+    monkeypatch.setenv("POLAR", "whsec_!!hunter2")
     monkeypatch.setenv("CRM", "hunter2")
 
     assert main(["check"]) == 0
@@ -198,13 +203,44 @@ def test_an_event_is_read_from_standard_input(
     assert "jenny.rosen" in capsys.readouterr().out
 
 
+def test_a_fixed_text_that_is_too_long_is_a_warning(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(CONFIG.replace('text = "Sorry"', f'text = "{"x" * 2201}"'))
+    assert main(["check"]) == 0
+    assert (
+        "warning: rules.sorry.text: has 2201 characters, and a comment takes at most 2200"
+        in capsys.readouterr().out
+    )
+
+
+def test_what_instagram_may_refuse_a_text_for_is_a_warning(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many_bytes = "\u0436" * 501
+    config.write_text(
+        CONFIG.replace('text = "Sorry"', 'text = "https://a.example https://b.example"').replace(
+            "Thank you,", many_bytes
+        )
+    )
+    assert main(["check", "--event", str(PAID)]) == 0
+    out = capsys.readouterr().out
+    assert "warning: rules.sorry.text: has 2 links; Instagram may refuse a comment with" in out
+    assert "    warning:  text: has 10" in out
+    assert main(["check", "--json", "--event", str(PAID)]) == 0
+    (job,) = json.loads(capsys.readouterr().out)["jobs"]
+    (warning,) = job["warnings"]
+    assert warning.startswith("text: has 10")
+    assert "bytes in UTF-8; Instagram may refuse a DM with more than 1000" in warning
+
+
 def test_json_output_has_the_same_content(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--json", "--event", str(PAID)]) == 0
 
     document = json.loads(capsys.readouterr().out)
     assert document["ok"] is True
     assert document["counts"] == {"sources": 1, "accounts": 1, "callbacks": 0, "rules": 2}
-    assert len(document["warnings"]) == 1
+    assert len(document["warnings"]) == 3
     assert document["event"]["type"] == "checkout.session.completed"
     (job,) = document["jobs"]
     assert (job["to"], job["delay_ms"], job["failure"]) == ("jenny.rosen", 300_000, None)

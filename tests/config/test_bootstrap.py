@@ -338,3 +338,17 @@ asyncio.run(lifespan())
         [sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, check=True
     )
     assert "lifespan.startup.complete True" in done.stdout.decode().splitlines()
+
+
+def test_the_garbage_collector_leaves_alone_what_a_worker_has_imported(
+    environ: dict[str, str],
+) -> None:
+    code = "import actors.worker, gc; print(gc.get_freeze_count() > 10_000)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environ | WORKER_ONLY,
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.decode().splitlines()[-1] == "True"

@@ -330,7 +330,7 @@ def test_a_rule_built_without_a_file_is_checked_as_well() -> None:
         Rule(
             name="a",
             source="s",
-            event="e",
+            event=("e",),
             action="dm",
             account="a",
             to="{{ nobody }}",

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from actors.instagram.error_policies import POLICIES
+from actors.instagram import error_policies
 from service.config.config import load_config
 from service.config.settings import SettingsError, load_settings
 
@@ -136,7 +136,7 @@ def test_every_key_of_the_ledger_is_in_the_architecture() -> None:
 def test_every_error_of_instagram_is_explained() -> None:
     pages = "".join((ROOT / "docs" / name).read_text() for name in ("jobs.md", "safety.md"))
     inner = {"interrupted"}  # it neither ends nor delays a job
-    codes = {policy.code for policy in POLICIES.values()} - inner
+    codes = {policy.code for policy in error_policies.ALL} - inner
     assert {code for code in codes if f"`{code}`" not in pages} == set()
 
 

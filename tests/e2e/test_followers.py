@@ -307,7 +307,7 @@ def scripted(scenario: Scenario, *pages: dict[str, Any], expected: int = 1_000) 
     """Start an export over these pages; return its job id."""
     for each in pages:
         scenario.stack.fake_instagram.fault("followers", status=200, body=each)
-    return start_export(scenario, popular(scenario, expected))
+    return start_export(scenario, popular(scenario, expected), callback="crm")
 
 
 def test_users_who_move_to_the_next_page_are_exported_once(scenario: Scenario) -> None:
@@ -324,18 +324,107 @@ def test_users_who_move_to_the_next_page_are_exported_once(scenario: Scenario) -
     assert result_pks(scenario, job_id) == follower_pks(0, 420)
 
 
-def test_cursors_in_a_cycle_fail_the_export(scenario: Scenario) -> None:
-    circle = [page(range(200), "b"), page(range(200, 400), "c"), page(range(400, 600), "a")]
+def completeness(scenario: Scenario, job_id: str) -> tuple[bool, str | None]:
+    """Whether an export that has succeeded has the whole list, and why it has not.
+
+    The job, the headers of every format, the callback and the timeline say the same.
+    """
+    job = scenario.wait_final(job_id)
+    assert job["status"] == "succeeded", job
+    complete, reason = job["result"]["complete"], job["result"]["incomplete_reason"]
+    for media_type in ("application/x-ndjson", "text/csv", "application/json"):
+        headers = scenario.api.get(f"/jobs/{job_id}/result", headers={"Accept": media_type}).headers
+        assert headers["Heliograph-List-Complete"] == str(complete).lower()
+        assert headers.get("Heliograph-Incomplete-Reason") == reason
+    [callback] = scenario.wait_callbacks(job_id)
+    assert callback["event"]["data"]["result"] == job["result"]
+    last = scenario.api.get(f"/jobs/{job_id}/timeline").json()["items"][-1]
+    assert last["why"] == (f"incomplete: {reason}" if reason else None)
+    return complete, reason
+
+
+#: By how the fake Instagram lists 450 followers: how many are found, and why there are no more.
+LISTS: dict[str, tuple[int, str | None]] = {
+    "complete": (450, None),
+    "limited": (50, "limited_by_instagram"),
+    "without_cursor": (200, "ended_early"),
+    "hidden": (0, "ended_early"),
+    "empty_pages": (250, "ended_early"),
+    "repeated": (200, "repeated_pages"),
+    "circling": (450, None),
+    "odd_rows": (394, "rows_dropped"),
+}
+
+
+@pytest.mark.parametrize("style", LISTS)
+def test_every_style_of_list_is_read_as_far_as_it_goes(scenario: Scenario, style: str) -> None:
+    users, reason = LISTS[style]
     before = last_call(scenario)
-    job_id = scripted(scenario, *(circle * 6))
-    assert failure_code(scenario, job_id) == "pagination_loop"
-    assert result_pks(scenario, job_id) == follower_pks(0, 600)
-    assert page_calls(scenario, before) == 13
+    job_id = start_export(scenario, popular(scenario, 450, lists=style), callback="crm")
+    assert completeness(scenario, job_id) == (reason is None, reason)
+    result = scenario.job(job_id)["result"]
+    assert (result["users"], len(result_pks(scenario, job_id))) == (users, users)
+    assert page_calls(scenario, before) <= 3 + 10
 
 
-def test_a_cursor_that_leads_to_its_own_page_fails_the_export(scenario: Scenario) -> None:
-    job_id = scripted(scenario, *[page(range(200), "same")] * 12)
-    assert failure_code(scenario, job_id) == "pagination_loop"
+def test_a_list_that_instagram_limits_is_incomplete(scenario: Scenario) -> None:
+    # As measured for instagrapi issue 2811
+    limited = {"should_limit_list_of_followers": True, "has_more": False, "big_list": False}
+    job_id = scripted(scenario, page(range(50), None) | limited, expected=686_000)
+    assert completeness(scenario, job_id) == (False, "limited_by_instagram")
+    assert result_pks(scenario, job_id) == follower_pks(0, 50)
+
+
+def test_a_list_that_ends_far_below_the_count_is_incomplete(scenario: Scenario) -> None:
+    # instagrapi issue 1318: 249 users of 40,000, and nothing more
+    job_id = scripted(scenario, page(range(200), "b"), page(range(200, 249), None), expected=40_000)
+    assert completeness(scenario, job_id) == (False, "ended_early")
+
+
+def test_a_list_with_a_few_users_less_than_counted_is_complete(scenario: Scenario) -> None:
+    job_id = scripted(scenario, page(range(200), "b"), page(range(200, 447), None), expected=450)
+    assert completeness(scenario, job_id) == (True, None)
+
+
+def test_a_profile_without_counts_is_read_to_the_end_of_its_list(scenario: Scenario) -> None:
+    # Behind an age gate all counts are 0 (mgp25/Instagram-API issue 3107)
+    name = popular(scenario, 450)
+    fake = scenario.stack.fake_instagram
+    gated = {
+        "follower_count": 0,
+        "gating": {"gating_type": "appealable"},
+        "pk": fake.add_user(name),
+    }
+    fake.fault("usernameinfo", status=200, body={"user": gated, "status": "ok"})
+    fake.add_user(name, followers=450)
+    job_id = start_export(scenario, name, callback="crm")
+    assert completeness(scenario, job_id) == (True, None)
+    assert result_pks(scenario, job_id) == follower_pks(0, 450)
+
+
+def test_a_list_cut_at_the_callers_limit_is_incomplete(scenario: Scenario) -> None:
+    job_id = start_export(scenario, popular(scenario, 450), limit=250, callback="crm")
+    assert completeness(scenario, job_id) == (False, "row_limit")
+
+
+@pytest.mark.parametrize("circle", ["a", "ab", "abc"])
+def test_cursors_in_a_circle_end_the_export(scenario: Scenario, circle: str) -> None:
+    starts = range(0, 200 * len(circle), 200)
+    pages = [
+        page(range(start, start + 200), cursor)
+        for start, cursor in zip(starts, circle, strict=True)
+    ]
+    before = last_call(scenario)
+    job_id = scripted(scenario, *(pages * 12))
+    assert completeness(scenario, job_id) == (False, "repeated_pages")
+    assert result_pks(scenario, job_id) == follower_pks(0, 200 * len(circle))
+    assert page_calls(scenario, before) <= len(circle) + 10
+
+
+def test_new_cursors_to_the_same_users_end_the_export(scenario: Scenario) -> None:
+    # mgp25/Instagram-API issue 602
+    job_id = scripted(scenario, *(page(range(200), f"new-{number}") for number in range(20)))
+    assert completeness(scenario, job_id) == (False, "repeated_pages")
     assert result_pks(scenario, job_id) == follower_pks(0, 200)
 
 
@@ -361,8 +450,9 @@ def test_users_with_missing_fields_do_not_spoil_their_page(scenario: Scenario) -
         {"pk": 3, "pk_id": "3", "full_name": "", "username": "three", "is_verified": True},
         {"pk": 4, "full_name": "line\u2028end", "profile_pic_url": "no url", "surprise": {}},
     ]
-    job_id = scripted(scenario, page([], None, odd))
-    assert scenario.wait_final(job_id)["status"] == "succeeded"
+    job_id = scripted(scenario, page([], None, [*odd, {"username": "nobody"}, {}]), expected=4)
+    assert completeness(scenario, job_id) == (True, None)
+    assert scenario.job(job_id)["result"]["dropped_rows"] == 2
     shown = result_rows(scenario, job_id)
     assert [row["pk"] for row in shown] == ["1", "2", "3", "4"]
     assert shown[1] == {

@@ -41,7 +41,6 @@ UNUSABLE_NAMES: Final = [
         ("stripe", "type"),
         ("paddle", "event_id"),
         ("paddle", "event_type"),
-        ("standard-webhooks", "type"),
         ("slack", "event_id"),
     ],
 )
@@ -49,6 +48,13 @@ def test_an_invalid_id_or_type_in_the_body_is_rejected(
     scheme: str, member: str, name: object
 ) -> None:
     assert parse_error(scheme, {**GOOD[scheme], member: name}) == "no_identity"
+
+
+@pytest.mark.parametrize("name", UNUSABLE_NAMES)
+def test_a_standard_webhook_whose_type_is_invalid_is_kept_without_one(name: object) -> None:
+    document = {**GOOD["standard-webhooks"], "type": name}
+    event = parse_signed("standard-webhooks", document)
+    assert (event.id, event.type) == ("dlv-1", "")
 
 
 @pytest.mark.parametrize("event", [None, "app_mention", [], {}, {"type": None}, {"type": ""}])

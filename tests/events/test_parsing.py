@@ -36,12 +36,35 @@ def test_a_stripe_event_is_read_from_its_body() -> None:
     assert event.livemode is False
 
 
-def test_a_thin_event_has_no_data_and_is_its_own_object() -> None:
+def test_a_thin_event_is_about_its_related_object() -> None:
     event = parse_signed("stripe", THIN_EVENT)
     assert event.id == THIN_EVENT["id"]
-    assert event.object == event.body == THIN_EVENT
+    assert event.object == THIN_EVENT["related_object"]
+    assert event.body == THIN_EVENT
     assert event.livemode is True
-    assert event.fingerprint == sha256(dump(THIN_EVENT))
+
+
+def test_key_order_and_spacing_of_a_thin_event_do_not_change_the_fingerprint() -> None:
+    turned = dict(reversed(list(THIN_EVENT.items())))
+    indented = parse("stripe", json.dumps(turned, indent=3).encode(), [])
+    assert indented.fingerprint == parse_signed("stripe", THIN_EVENT).fingerprint
+
+
+def test_the_thin_version_of_a_snapshot_event_has_the_id_of_the_snapshot() -> None:
+    thin = {**THIN_EVENT, "snapshot_event": STRIPE_EVENT["id"]}
+    assert parse_signed("stripe", thin).id == STRIPE_EVENT["id"]
+
+
+@pytest.mark.parametrize("snapshot", [None, "", 7, {"id": "evt_1"}])
+def test_a_snapshot_that_is_not_named_leaves_a_thin_event_its_id(snapshot: object) -> None:
+    thin = {**THIN_EVENT, "snapshot_event": snapshot}
+    assert parse_signed("stripe", thin).id == THIN_EVENT["id"]
+
+
+@pytest.mark.parametrize("related", [None, "mtr_1", []])
+def test_a_thin_event_about_nothing_is_its_own_object(related: object) -> None:
+    thin = {**THIN_EVENT, "related_object": related}
+    assert parse_signed("stripe", thin).object == thin
 
 
 @pytest.mark.parametrize("data", [None, {}, [], "x", 1, {"object": None}])

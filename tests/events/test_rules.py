@@ -145,9 +145,12 @@ def test_a_failed_condition_creates_no_job_and_says_why() -> None:
         ("checkout.session", False),
         ("Checkout.*", False),
         ("invoice.*", False),
+        (["invoice.paid", PAID], True),
+        (["invoice.*", "checkout.*"], True),
+        (["invoice.*", "charge.*"], False),
     ],
 )
-def test_an_event_pattern_is_a_case_sensitive_glob(pattern: str, listens: bool) -> None:
+def test_an_event_pattern_is_a_case_sensitive_glob(pattern: str | list[str], listens: bool) -> None:
     subscriber = rule(event=pattern)
 
     assert bool(plan(stripe_event(PAID), subscriber).results) is listens
@@ -185,8 +188,16 @@ def test_rules_run_in_order_and_a_replay_skips_those_that_have_run() -> None:
         ({"to": "{{ object.customer }}"}, "template_failed", "to: object.customer is null"),
         ({"text": "{{ object.nope }}"}, "template_failed", "text: object.nope is missing"),
         ({"text": "{{ '' }} \n"}, "empty_text", "text: is empty"),
-        ({"text": "x" * 1001}, "text_too_long", "text: "),
-        ({"text": "{{ object.id }}" * 40}, "text_too_long", "text: "),
+        (
+            {"text": "x" * 1001},
+            "text_too_long",
+            "text: has 1001 characters, and a DM takes at most 1000: shorten it",
+        ),
+        (
+            {"text": "{{ object.id }}" * 40},
+            "text_too_long",
+            "text: has more than 2000 characters, and a DM takes at most 1000: shorten it",
+        ),
         ({"once_per": "{{ '' }}"}, "invalid_once_per", "once_per: "),
         ({"once_per": "x" * 501}, "invalid_once_per", "once_per: "),
         ({"once_per": "{{ object.nope }}"}, "template_failed", "once_per: object.nope"),

@@ -37,7 +37,14 @@ def test_an_export_resolves_its_user_and_then_reads_one_page_per_claim(
     # Then it has ended, with one delivery, and every row is stored in order
     assert stored_rows(ledger, job_id) == rows(0, 250)
     shown = ledger.api_job(job_id)
-    assert shown["result"] == {"users": 250, "pages": 2, "result_url": f"/jobs/{job_id}/result"}
+    assert shown["result"] == {
+        "users": 250,
+        "pages": 2,
+        "complete": True,
+        "incomplete_reason": None,
+        "dropped_rows": 0,
+        "result_url": f"/jobs/{job_id}/result",
+    }
     assert shown["progress"] | {"eta": None} == shown["progress"]
     assert [delivery["type"] for delivery in ledger.deliveries_of(job_id)] == ["job.succeeded"]
     assert (ledger.turn(), audit(ledger), illegal_steps(ledger, job_id)) == (None, [], [])
@@ -166,7 +173,7 @@ def test_the_first_of_two_rows_of_a_user_on_a_page_is_kept(
 
 
 def test_a_page_of_twenty_thousand_users_is_stored_whole(ledger: LedgerHarness) -> None:
-    job_id = started_export(ledger)
+    job_id = started_export(ledger, expected=20_000)
     page = rows(0, 20_000)
     assert new_rows(ledger, job_id, page) == page
     assert claim_and_append(ledger, job_id, page, "1", expected=20_000) == "more"

@@ -18,7 +18,7 @@ SHORT_SECRET = "pw-123"
 #: Starts every test's process: logging in this process belongs to pytest.
 HEAD = """
 import logging, sys
-from structlog.contextvars import bind_contextvars
+from service.logging.context import bind_ids
 from service.logging.setup import configure_logging, get_logger
 SECRET, SHORT = sys.argv[1:3]
 configure_logging({log_format!r}, [SECRET, SHORT, "abc"])
@@ -54,7 +54,7 @@ def test_a_line_is_json_with_message_level_time_and_place() -> None:
 def test_bound_ids_are_on_every_line_that_follows() -> None:
     first, second, library = lines("""
 log.info('before')
-bind_contextvars(job_id='job_1')
+bind_ids(job_id='job_1')
 log.info('after')
 logging.getLogger('a.library').warning('too')
 """)
@@ -82,7 +82,7 @@ PLANTED = {
     "an object within a message": "log.info(f'failed: {ValueError([SECRET])!r}')",
     "a document": "import json; log.info('got ' + json.dumps({'a': SECRET}))",
     "a link": "from urllib.parse import quote; log.info('GET /?a=' + quote(SECRET, safe=''))",
-    "bound ids": "bind_contextvars(a=SECRET); log.info('hello')",
+    "bound ids": "bind_ids(a=SECRET); log.info('hello')",
     "a library's arguments": "logging.getLogger('x').warning('said %s and %r', SECRET, SHORT)",
     "an exception": """
 try: raise RuntimeError('cannot log in with ' + SHORT)

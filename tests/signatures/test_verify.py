@@ -231,11 +231,10 @@ def test_a_usable_secret_passes_the_check(scheme: str) -> None:
         ("stripe", " \n", "empty"),
         ("stripe", "whsec_hunter2\n", "white space"),
         ("github", "\ud800hunter2", "UTF-8"),
-        ("standard-webhooks", "whsec_", "base64"),
-        ("standard-webhooks", "whsec_hunter2!", "base64"),
-        ("standard-webhooks", "whsec_hunter2_-==", "base64"),
-        ("standard-webhooks", "whsec_hunter2hunter2é", "base64"),
-        ("standard-webhooks", "whsec_hunte", "base64"),
+        ("standard-webhooks", "whsec_", "empty after its prefix"),
+        ("standard-webhooks", "v1,whsec_ ", "empty after its prefix"),
+        ("standard-webhooks", "whsec_hunter2\ud800", "UTF-8"),
+        ("standard-webhooks", "whsec_hunter2 ", "white space"),
     ],
 )
 def test_an_unusable_secret_is_explained_without_being_shown(

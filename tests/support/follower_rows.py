@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from service.followers.rows import FollowerRows, Row, row_batches
 from service.jobs.claims import Claim, FollowerPage
-from service.jobs.lua.append_follower_page import FollowerPageReply
+from service.jobs.lua.append_follower_page import FollowerPageReply, Remainder
 from service.jobs.model import JobDraft
 from tests.support.ledger import LedgerHarness
 
@@ -62,6 +62,7 @@ def append_page(
     *,
     expected: int = 1_000,
     reads: int = 0,
+    **facts: Any,
 ) -> FollowerPageReply:
     """Append a page that a claim has read; without a cursor it is the last one.
 
@@ -71,8 +72,12 @@ def append_page(
       cursor: The next page's cursor.
       expected: How many rows the export is expected to have.
       reads: How many calls were made besides the one that is charged.
+      facts: Other fields of the page.
     """
-    found = FollowerPage(PK, expected, row_batches(page), cursor, last=not cursor)
+    remainder: Remainder = "wanted" if cursor else "none"
+    found = FollowerPage(
+        PK, expected, row_batches(page), cursor, **{"remainder": remainder} | facts
+    )
     return ledger.run(ledger.claims.append_follower_page(claim, found, reads=reads))
 
 

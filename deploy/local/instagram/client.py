@@ -17,10 +17,11 @@ from deploy.local.instagram.records import (
     UploadRecord,
     overlaps,
 )
+from deploy.local.instagram.situations_client import SituationControl
 from deploy.local.proxy import Connect, Fault
 
 
-class FakeInstagramControl:
+class FakeInstagramControl(SituationControl):
     """The control port of a running fake Instagram.
 
     Parameters:
@@ -85,8 +86,7 @@ class FakeInstagramControl:
         """Add or change a user; returns the pk.
 
         Parameters:
-            profile: `pk`, `full_name`, `is_private`, `is_verified`, `is_business`,
-                `takes_requests`, `followers`, `following`.
+            profile: `pk` and the fields of `Profile`; those of a known user stay as they are.
         """
         return str(self._post("/users", {"username": username, **profile})["pk"])
 
@@ -112,14 +112,23 @@ class FakeInstagramControl:
         return str(self._post("/accounts", body)["pk"])
 
     def add_media(
-        self, owner: str, pk: int, *, caption: str = "", comments_disabled: bool = False
+        self,
+        owner: str,
+        pk: int,
+        *,
+        caption: str = "",
+        comments_disabled: bool = False,
+        comments: str = "open",
+        shape: str = "usual",
     ) -> str:
-        """Add or change a post; returns its shortcode."""
+        """Add or change a post; returns its shortcode. Parameters as `Post`."""
         body = {
             "owner": owner,
             "pk": pk,
             "caption": caption,
             "comments_disabled": comments_disabled,
+            "comments": comments,
+            "shape": shape,
         }
         return str(self._post("/media", body)["code"])
 
@@ -142,8 +151,8 @@ class FakeInstagramControl:
             account: only calls of this account.
             times: how many calls it applies to; None for all.
             skip: how many matching calls to let through first.
-            effects: `error=`, `status=`, `body=`, `status_after_effect=`, `delay_seconds=`,
-                `delay_after_effect_seconds=`, and switches as `name=True`.
+            effects: `error=`, `status=`, `body=`, `headers=`, `status_after_effect=`,
+                `delay_seconds=`, `delay_after_effect_seconds=`, and switches as `name=True`.
 
         Returns:
             The fault's id, which the log shows with the calls it applied to.
@@ -158,11 +167,7 @@ class FakeInstagramControl:
 
     def clear_faults(self) -> None:
         """Remove every fault, the proxy's included."""
-        request_json(self.control_url, "DELETE", "/faults")
-
-    def expire_session(self, username: str) -> int:
-        """Expire an account's sessions; returns how many were valid."""
-        return int(self._post("/sessions/expire", {"username": username})["expired"])
+        self._delete("/faults")
 
     def shift_clock(self, offset_seconds: float) -> None:
         """Set Instagram's clock ahead (or, negative, behind): `Date` and all times in replies."""
@@ -189,6 +194,9 @@ class FakeInstagramControl:
 
     def _post(self, path: str, body: Mapping[str, object]) -> Any:
         return request_json(self.control_url, "POST", path, body)
+
+    def _delete(self, path: str) -> None:
+        request_json(self.control_url, "DELETE", path)
 
 
 class FakeInstagram(FakeInstagramControl, RunningChildProcess):

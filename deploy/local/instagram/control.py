@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from typing import Any, Final, TypeAlias
 
 from deploy.local.instagram.app import Simulation
+from deploy.local.instagram.comment_settings import COMMENT_SETTINGS
+from deploy.local.instagram.follower_lists import LISTINGS
 from deploy.local.instagram.http import (
     Json,
     Receive,
@@ -19,7 +21,11 @@ from deploy.local.instagram.http import (
     request_head,
     send_reply,
 )
+from deploy.local.instagram.json_fields import choice, required_text
+from deploy.local.instagram.odd_fields import POST_SHAPES, USER_SHAPES
 from deploy.local.instagram.posts import Post
+from deploy.local.instagram.recipient_settings import RECIPIENT_SETTINGS
+from deploy.local.instagram.situations import SITUATIONS
 from deploy.local.instagram.users import Profile, User
 from deploy.local.proxy import FAULTS, ConnectProxy
 
@@ -39,16 +45,21 @@ class ControlApp:
         await send_reply(send, self._handle(head, body))
 
     def _handle(self, head: Request, body: bytes) -> Reply:
-        endpoint = _ENDPOINTS.get((head.method, head.path))
-        if endpoint is None:
-            known = sorted(f"{method} {path}" for method, path in _ENDPOINTS)
+        if (head.method, head.path) not in _ENDPOINTS.keys() | SITUATIONS.keys():
+            known = sorted(f"{method} {path}" for method, path in (*_ENDPOINTS, *SITUATIONS))
             return Reply(404, {"error": f"unknown endpoint; use one of {', '.join(known)}"})
         try:
-            result = endpoint(self, {**head.query, **_parse(body)})
+            result = self._call(head, {**head.query, **_parse(body)})
         except (ValueError, TypeError, KeyError) as exc:
             message = f"{exc.args[0]} is missing" if isinstance(exc, KeyError) else str(exc)
             return Reply(400, {"error": message})
         return Reply(200, result if isinstance(result, dict) else {"items": result})
+
+    def _call(self, head: Request, body: Json) -> Any:
+        situation = SITUATIONS.get((head.method, head.path))
+        if situation is not None:
+            return situation(self.simulation.state, body)
+        return _ENDPOINTS[head.method, head.path](self, body)
 
 
 def _parse(body: bytes) -> Json:
@@ -92,17 +103,17 @@ def _add_user(app: ControlApp, body: Json) -> Json:
 
 def _add_account(app: ControlApp, body: Json) -> Json:
     account = app.simulation.state.users.add_account(
-        _required_text(body, "username"),
-        _required_text(body, "password"),
-        totp_seed=_required_text(body, "totp_seed") if body.get("totp_seed") else None,
-        profile_code=_required_text(body, "profile_code") if body.get("profile_code") else None,
+        required_text(body, "username"),
+        required_text(body, "password"),
+        totp_seed=required_text(body, "totp_seed") if body.get("totp_seed") else None,
+        profile_code=required_text(body, "profile_code") if body.get("profile_code") else None,
     )
     return _user_view(account.user)
 
 
 def _add_media(app: ControlApp, body: Json) -> Json:
     state = app.simulation.state
-    owner = state.users.by_name(_required_text(body, "owner"))
+    owner = state.users.by_name(required_text(body, "owner"))
     if owner is None:
         raise ValueError(f"owner: no user is named {body['owner']}")
     post = Post(
@@ -110,6 +121,8 @@ def _add_media(app: ControlApp, body: Json) -> Json:
         owner,
         caption=str(body.get("caption", "")),
         comments_disabled=body.get("comments_disabled") is True,
+        comments=choice(body, "comments", COMMENT_SETTINGS, "open"),
+        shape=choice(body, "shape", POST_SHAPES, "usual"),
     )
     state.posts.add(post)
     return {"pk": str(post.pk), "id": post.id, "code": post.code}
@@ -127,10 +140,6 @@ def _clear_faults(app: ControlApp, _body: Json) -> Json:
     app.simulation.faults.clear()
     app.proxy.set_fault(None)
     return {}
-
-
-def _expire_session(app: ControlApp, body: Json) -> Json:
-    return {"expired": app.simulation.state.sessions.expire(_required_text(body, "username"))}
 
 
 def _shift_clock(app: ControlApp, body: Json) -> Json:
@@ -166,18 +175,22 @@ def _add_or_change_user(app: ControlApp, body: Json) -> User:
     for name, value in fields_given.items():
         if type(value).__name__ != known.get(name):
             raise ValueError(f"{name}: use one of {known}")
-    return app.simulation.state.users.add(str(username), Profile(**fields_given), pk and int(pk))
+    for name, names in _PROFILE_CHOICES.items():
+        choice(fields_given, name, names, next(iter(names)))
+    known_user = app.simulation.state.users.named(str(username))
+    profile = replace(known_user.profile if known_user else Profile(), **fields_given)
+    return app.simulation.state.users.add(str(username), profile, pk and int(pk))
 
 
 def _user_view(user: User) -> Json:
     return {"pk": str(user.pk), "username": user.username}
 
 
-def _required_text(body: Json, name: str) -> str:
-    value = body.get(name)
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{name}: must be a non-empty string")
-    return value
+_PROFILE_CHOICES: Final[Mapping[str, Mapping[str, object]]] = {
+    "messages": RECIPIENT_SETTINGS,
+    "shape": USER_SHAPES,
+    "lists": LISTINGS,
+}
 
 
 _ENDPOINTS: Final[dict[tuple[str, str], _Endpoint]] = {
@@ -194,7 +207,6 @@ _ENDPOINTS: Final[dict[tuple[str, str], _Endpoint]] = {
     ("GET", "/faults"): _faults,
     ("POST", "/faults"): _add_fault,
     ("DELETE", "/faults"): _clear_faults,
-    ("POST", "/sessions/expire"): _expire_session,
     ("POST", "/clock"): _shift_clock,
     ("GET", "/proxy"): _proxy,
     ("POST", "/proxy"): _set_proxy,

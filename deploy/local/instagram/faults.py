@@ -133,13 +133,13 @@ def parse_effect(script: Any) -> Effect:
 
     The names are `delay_seconds`, `delay_after_effect_seconds`, `drop_before`, `hang`,
     `drop_after`, `empty_ok`, `truncate`, `not_json`, `error` (a refusal's name), `status` and
-    `status_after_effect` (a number; `body` and `location` go with either).
+    `status_after_effect` (a number; `body`, `headers` and `location` go with either).
 
     Raises:
         ValueError: it is invalid; the message names the field.
     """
     parts: Json = {script: True} if isinstance(script, str) else dict(script or {})
-    extras = {name: parts.pop(name, None) for name in ("body", "location")}
+    extras = {name: parts.pop(name, None) for name in ("body", "headers", "location")}
     if not parts:
         raise ValueError("effect: give at least one")
     values: dict[str, Any] = {}
@@ -169,7 +169,7 @@ def _hint(name: str) -> str:
     switches = {"drop_before", "hang", *_REPLY_CHANGES}
     if name in switches:
         return "must be true or absent"
-    valued = {"error", "status", "status_after_effect", "body", "location"}
+    valued = {"error", "status", "status_after_effect", "body", "headers", "location"}
     valued |= {entry.name for entry in fields(Effect) if entry.name.endswith("_seconds")}
     return f"unknown; use one of {', '.join(sorted(switches | valued))}"
 
@@ -177,11 +177,19 @@ def _hint(name: str) -> str:
 def _status_reply(name: str, value: Any, extras: Json) -> Reply:
     if not isinstance(value, int) or not 200 <= value <= 599:
         raise ValueError(f"effect {name}: must be an HTTP status from 200 to 599")
-    body, location = extras["body"], extras["location"]
-    headers = (("location", str(location)),) if location else ()
+    body, headers = extras["body"], _headers(extras)
     if isinstance(body, str):
         return Reply(value, headers=headers, content=body.encode())
     return Reply(value, {"status": "fail"} if body is None else body, headers)
+
+
+def _headers(extras: Json) -> tuple[tuple[str, str], ...]:
+    headers = extras["headers"] or {}
+    if not isinstance(headers, dict):
+        raise ValueError("effect headers: must be an object of names and values")
+    pairs = tuple((str(name), str(value)) for name, value in headers.items())
+    location = extras["location"]
+    return (*pairs, ("location", str(location))) if location else pairs
 
 
 def _seconds(name: str, value: Any) -> float:

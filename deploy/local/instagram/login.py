@@ -12,6 +12,11 @@ import secrets
 
 from deploy.local.instagram import views
 from deploy.local.instagram.http import Json, Reply, Request
+from deploy.local.instagram.login_refusals import (
+    PlannedRefusal,
+    in_bloks,
+    silent_screen,
+)
 from deploy.local.instagram.passwords import totp_matches
 from deploy.local.instagram.replies import ok, refuse
 from deploy.local.instagram.state import State
@@ -67,9 +72,13 @@ def log_in(state: State, request: Request) -> Reply:
     username = str(request.bloks.get("contact_point", ""))
     envelope = str(request.bloks.get("password", ""))
     account = state.account(username)
+    planned = _planned_refusal(state, username)
+    if planned is not None:
+        _record(state, request, username, "caa", planned.refusal)
+        return _refuse_login(planned)
     if account is None or state.password_key.open(envelope) != account.password:
         _record(state, request, username, "caa", "bad_password" if account else "unknown_user")
-        return _bloks(data=[{"data": {"key": "CAA_LOGIN_FALLBACK:login", "initial": "1"}}])
+        return _fall_back()
     if account.totp_seed is not None:
         _record(state, request, username, "caa", "two_factor_required")
         context = state.sessions.suspend_login(account)
@@ -85,6 +94,10 @@ def log_in_legacy(state: State, request: Request) -> Reply:
     """The legacy flow: names what is wrong, and logs in accounts without a second factor."""
     username = str(request.form.get("username", ""))
     account = state.account(username)
+    planned = _refusal_of_login(state, username)
+    if planned is not None:
+        _record(state, request, username, "legacy", planned.refusal)
+        return refuse(planned.refusal)
     if account is None:
         _record(state, request, username, "legacy", "unknown_user")
         return refuse("proxy_blocked")
@@ -138,6 +151,7 @@ def verify_profile_code(state: State, request: Request) -> Reply:
         return _bloks()
     state.sessions.finish_login(context)
     account.profile_code = None
+    state.challenges.end(account)
     return _welcome(state, request, account, "profile_code")
 
 
@@ -145,6 +159,35 @@ def log_out(state: State, account: Account, _request: Request) -> Reply:
     """Expire the account's sessions."""
     state.sessions.expire(account.username)
     return ok()
+
+
+def _refusal_of_login(state: State, username: str) -> PlannedRefusal | None:
+    """The refusal of a login that has begun: the planned one, or the challenge's."""
+    planned = state.login_refusals.last(username)
+    if planned is not None:
+        return planned
+    challenged = state.challenges.refusal_of_login(username)
+    return None if challenged is None else PlannedRefusal(challenged, "legacy", None)
+
+
+def _planned_refusal(state: State, username: str) -> PlannedRefusal | None:
+    state.login_refusals.begin(username)
+    return _refusal_of_login(state, username)
+
+
+def _refuse_login(planned: PlannedRefusal) -> Reply:
+    if planned.channel == "legacy":
+        return _fall_back()
+    if planned.channel == "caa":
+        return refuse(planned.refusal)
+    if planned.channel == "silent":
+        return _bloks(**silent_screen())
+    return _bloks(**in_bloks(refuse(planned.refusal)))
+
+
+def _fall_back() -> Reply:
+    """Send the client to the legacy flow (instagrapi PR 2803)."""
+    return _bloks(data=[{"data": {"key": "CAA_LOGIN_FALLBACK:login", "initial": "1"}}])
 
 
 def _record(state: State, request: Request, username: str, via: str, outcome: str) -> None:
@@ -171,6 +214,10 @@ def _welcome(state: State, request: Request, account: Account, via: str) -> Repl
 
 
 def _bearer(state: State, account: Account) -> str:
+    if state.behavior.one_session:
+        state.sessions.expire(account.username, "user_has_logged_out")
+    # A login after the app's OK is what the challenge was for.
+    state.challenges.end(account)
     claims = {
         "ds_user_id": str(account.user.pk),
         "sessionid": state.sessions.open(account),

@@ -21,11 +21,14 @@ class Draft:
 
     Parameters:
         kind: `text`, `link` or `photo`.
+        text: as stored.
+        sent_text: as sent.
         client_context: the sender's token, returned with the message.
     """
 
     kind: str
     text: str
+    sent_text: str
     client_context: str
     links: tuple[str, ...] = ()
     attachment_id: str | None = None
@@ -50,11 +53,16 @@ class Message:
 
 @dataclass(eq=False)
 class Thread:
-    """A thread; its messages are in the order they were stored."""
+    """A thread; its messages are in the order they were stored.
+
+    Parameters:
+        pending_for: the pks of members who have not accepted its request yet.
+    """
 
     number: int
     members: tuple[User, ...]
     inviter: User
+    pending_for: set[int] = field(default_factory=set)
     messages: list[Message] = field(default_factory=list)
 
     @property
@@ -97,19 +105,26 @@ class Messages:
         """The thread of exactly these users."""
         return self._by_members.get(_members_key(members))
 
-    def open_between(self, inviter: User, others: list[User]) -> Thread:
-        """The thread of these users, created if missing."""
+    def open_between(
+        self, inviter: User, others: list[User], pending_for: set[int] | None = None
+    ) -> Thread:
+        """The thread of these users, created if missing, then as a request to `pending_for`."""
         members = [inviter, *others]
         thread = self.between(members)
         if thread is None:
-            thread = Thread(len(self._by_members) + 1, tuple(members), inviter)
+            number = len(self._by_members) + 1
+            thread = Thread(number, tuple(members), inviter, pending_for or set())
             self._by_members[_members_key(members)] = thread
             self._by_id[thread.id] = self._by_id[thread.v2_id] = thread
         return thread
 
-    def threads_of(self, viewer: User) -> list[Thread]:
-        """The viewer's threads, most recently active first."""
-        own = [thread for thread in self._by_members.values() if viewer in thread.members]
+    def threads_of(self, viewer: User, *, pending: bool = False) -> list[Thread]:
+        """The viewer's threads, or message requests to it, most recently active first."""
+        own = [
+            thread
+            for thread in self._by_members.values()
+            if viewer in thread.members and (viewer.pk in thread.pending_for) is pending
+        ]
         return sorted(own, key=last_activity_us, reverse=True)
 
     def store(self, sender: User, thread: Thread, draft: Draft) -> Message:
@@ -130,7 +145,8 @@ class Messages:
         return [self._record(message) for message in self.messages]
 
     def _record(self, message: Message) -> DmRecord:
-        recipients = self._by_id[message.thread_id].others(message.sender)
+        thread = self._by_id[message.thread_id]
+        recipients = thread.others(message.sender)
         return {
             "item_id": str(message.item_id),
             "thread_id": str(message.thread_id),
@@ -140,6 +156,8 @@ class Messages:
             "recipient_pks": [str(user.pk) for user in recipients],
             "recipients": [user.username for user in recipients],
             "text": message.draft.text,
+            "sent_text": message.draft.sent_text,
+            "pending": any(user.pk in thread.pending_for for user in recipients),
             "client_context": message.draft.client_context,
             "attachment_id": message.draft.attachment_id,
             "stored_at": message.timestamp_us / 1_000_000,

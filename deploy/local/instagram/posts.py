@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from deploy.local.instagram.clock import Clock
+from deploy.local.instagram.comment_settings import Audience
 from deploy.local.instagram.records import CommentRecord
 from deploy.local.instagram.users import User
 
@@ -15,12 +16,21 @@ _FIRST_COMMENT_PK = 18_000_000_000_000_000
 
 @dataclass(eq=False)
 class Post:
-    """A photo on a profile."""
+    """A photo on a profile.
+
+    Parameters:
+        comments_disabled: whether a comment is answered with `comments_disabled` in a success.
+        comments: who may comment, a key of `COMMENT_SETTINGS`.
+        shape: the fields it is shown with, a key of `POST_SHAPES`.
+        taken_at: Unix time in seconds.
+    """
 
     pk: int
     owner: User
     caption: str = ""
     comments_disabled: bool = False
+    comments: str = "open"
+    shape: str = "usual"
     taken_at: int = 1_760_000_000
 
     @property
@@ -36,20 +46,45 @@ class Post:
 
 @dataclass(frozen=True)
 class Comment:
-    """A stored comment; `true_at` is its time by this machine's clock."""
+    """A stored comment.
+
+    Parameters:
+        text: as stored.
+        sent_text: as sent.
+        true_at: its time by this machine's clock, in seconds of Unix time.
+        audience: who sees it.
+    """
 
     pk: int
     post: Post
     user: User
     text: str
+    sent_text: str
     idempotence_token: str
     true_at: float
     clock: Clock
+    audience: Audience = "everyone"
 
     @property
     def stored_at(self) -> float:
         """When it was stored, by Instagram's clock."""
         return self.clock.shown(self.true_at)
+
+    def is_shown_to(self, viewer: User) -> bool:
+        """Whether a user sees it under its post."""
+        return self.audience == "everyone" or (
+            self.audience == "author" and viewer.pk == self.user.pk
+        )
+
+
+@dataclass(frozen=True)
+class CommentDraft:
+    """A comment to be stored; fields as `Comment`."""
+
+    text: str
+    sent_text: str
+    idempotence_token: str
+    audience: Audience = "everyone"
 
 
 class Posts:
@@ -82,21 +117,30 @@ class Posts:
         """How many posts a user has."""
         return sum(post.owner.pk == user.pk for post in self._posts.values())
 
-    def comment(self, user: User, post: Post, text: str, token: str) -> Comment:
+    def comment(self, user: User, post: Post, draft: CommentDraft) -> Comment:
         """Store a comment; with dedupe, return the one already stored with its token."""
-        key = (user.pk, token)
+        key = (user.pk, draft.idempotence_token)
         if self._dedupe and key in self._by_token:
             return self._by_token[key]
-        pk = _FIRST_COMMENT_PK + len(self.comments) + 1
-        comment = Comment(pk, post, user, text, token, time.time(), self._clock)
+        comment = Comment(
+            _FIRST_COMMENT_PK + len(self.comments) + 1,
+            post,
+            user,
+            draft.text,
+            draft.sent_text,
+            draft.idempotence_token,
+            time.time(),
+            self._clock,
+            draft.audience,
+        )
         self._by_post.setdefault(post.pk, []).append(comment)
         self.comments.append(comment)
         self._by_token[key] = comment
         return comment
 
-    def comments_under(self, post: Post) -> list[Comment]:
-        """A post's comments in the order they were stored."""
-        return self._by_post.get(post.pk, [])
+    def comments_under(self, post: Post, viewer: User) -> list[Comment]:
+        """The comments under a post that a user sees, in the order they were stored."""
+        return [each for each in self._by_post.get(post.pk, []) if each.is_shown_to(viewer)]
 
     def records(self) -> list[CommentRecord]:
         """Every comment, as the control interface shows it."""
@@ -111,6 +155,8 @@ def _record(comment: Comment) -> CommentRecord:
         "username": comment.user.username,
         "user_pk": str(comment.user.pk),
         "text": comment.text,
+        "sent_text": comment.sent_text,
+        "audience": comment.audience,
         "idempotence_token": comment.idempotence_token,
         "stored_at": comment.stored_at,
     }

@@ -6,13 +6,14 @@ import json
 from collections.abc import Sequence
 from typing import TypeVar
 
-from deploy.local.instagram import views
+from deploy.local.instagram import follower_lists, views
+from deploy.local.instagram.follower_lists import Page
 from deploy.local.instagram.http import Json, Reply, Request
 from deploy.local.instagram.messages import Message, Thread
 from deploy.local.instagram.posts import Comment
 from deploy.local.instagram.replies import ok, refuse
 from deploy.local.instagram.state import State
-from deploy.local.instagram.users import Account, User, synthetic_followers
+from deploy.local.instagram.users import Account, User
 
 _PAGE_SIZE = 20
 _MAX_FOLLOWERS_PAGE = 200
@@ -26,31 +27,31 @@ def current_user(state: State, account: Account, _request: Request) -> Reply:
     return ok(user={**own, "email": f"{account.username}@example.com", "phone_number": ""})
 
 
-def user_by_name(state: State, _account: Account, request: Request) -> Reply:
+def user_by_name(state: State, account: Account, request: Request) -> Reply:
     """A profile, by username."""
-    return _profile(state, state.users.by_name(request.params["username"].lower()))
+    return _profile(state, account, state.users.by_name(request.params["username"].lower()))
 
 
-def user_by_pk(state: State, _account: Account, request: Request) -> Reply:
+def user_by_pk(state: State, account: Account, request: Request) -> Reply:
     """A profile, by pk."""
-    return _profile(state, _user(state, request.params["pk"]))
+    return _profile(state, account, _user(state, request.params["pk"]))
 
 
-def media_info(state: State, _account: Account, request: Request) -> Reply:
+def media_info(state: State, account: Account, request: Request) -> Reply:
     """A post."""
     post = state.posts.find(request.params["media_id"])
     if post is None:
         return refuse("media_not_found")
-    comment_count = len(state.posts.comments_under(post))
+    comment_count = len(state.posts.comments_under(post, account.user))
     return ok(items=[views.media(post, comment_count)], num_results=1, more_available=False)
 
 
-def comments(state: State, _account: Account, request: Request) -> Reply:
-    """One page of a post's comments, newest first."""
+def comments(state: State, account: Account, request: Request) -> Reply:
+    """One page of the comments that the account sees under a post, newest first."""
     post = state.posts.find(request.params["media_id"])
     if post is None:
         return refuse("media_not_found")
-    stored = state.posts.comments_under(post)
+    stored = state.posts.comments_under(post, account.user)
     page, older = _newest_first(stored, request.query.get("min_id"), _PAGE_SIZE)
     body: Json = {
         "comments": [views.comment(entry) for entry in page],
@@ -64,13 +65,13 @@ def comments(state: State, _account: Account, request: Request) -> Reply:
 def followers(state: State, account: Account, request: Request) -> Reply:
     """One page of a user's followers."""
     user = _user(state, request.params["pk"])
-    return _followers_page(account, user, user.profile.followers if user else 0, request)
+    return _followers_page(state, account, user, user.profile.followers if user else 0, request)
 
 
 def following(state: State, account: Account, request: Request) -> Reply:
     """One page of the accounts a user follows."""
     user = _user(state, request.params["pk"])
-    return _followers_page(account, user, user.profile.following if user else 0, request)
+    return _followers_page(state, account, user, user.profile.following if user else 0, request)
 
 
 def by_participants(state: State, account: Account, request: Request) -> Reply:
@@ -97,11 +98,12 @@ def thread(state: State, account: Account, request: Request) -> Reply:
 
 def inbox(state: State, account: Account, _request: Request) -> Reply:
     """The account's threads on one page, most recently active first."""
-    threads = [
-        _thread_page(entry, account.user, None, _PAGE_SIZE)
-        for entry in state.messages.threads_of(account.user)
-    ]
-    return ok(inbox={"threads": threads, "has_older": False, "unseen_count": 0})
+    return _inbox(state, account, pending=False)
+
+
+def pending_inbox(state: State, account: Account, _request: Request) -> Reply:
+    """The message requests to the account on one page, most recently active first."""
+    return _inbox(state, account, pending=True)
 
 
 def reels_tray(_world: State, _account: Account, _request: Request) -> Reply:
@@ -114,30 +116,36 @@ def timeline(_world: State, _account: Account, _request: Request) -> Reply:
     return ok(feed_items=[], num_results=0, more_available=False)
 
 
+def _inbox(state: State, account: Account, *, pending: bool) -> Reply:
+    threads = [
+        _thread_page(entry, account.user, None, _PAGE_SIZE)
+        for entry in state.messages.threads_of(account.user, pending=pending)
+    ]
+    return ok(inbox={"threads": threads, "has_older": False, "unseen_count": 0})
+
+
 def _user(state: State, pk: str) -> User | None:
     return state.users.by_pk(int(pk)) if pk.isdigit() else None
 
 
-def _profile(state: State, user: User | None) -> Reply:
-    if user is None:
+def _profile(state: State, account: Account, user: User | None) -> Reply:
+    # Who blocks an account does not exist for it.
+    if user is None or state.relations.holds("blocks", user, account.user):
         return refuse("user_not_found")
     return ok(user=views.user_full(user, state.posts.count_of(user)))
 
 
-def _followers_page(account: Account, user: User | None, size: int, request: Request) -> Reply:
-    if user is None:
+def _followers_page(
+    state: State, account: Account, user: User | None, size: int, request: Request
+) -> Reply:
+    if user is None or state.relations.holds("blocks", user, account.user):
         return refuse("user_not_found")
-    if user.profile.is_private and user is not account.user:
+    known = user is account.user or state.relations.holds("follows", account.user, user)
+    if user.profile.is_private and not known:
         return refuse("private_account")
     start = int(request.query.get("max_id") or 0)
     count = min(int(request.query.get("count") or _MAX_FOLLOWERS_PAGE), _MAX_FOLLOWERS_PAGE)
-    stop = min(start + count, size)
-    body: Json = {
-        "users": [views.user_short(entry) for entry in synthetic_followers(start, stop)],
-        "big_list": size > count,
-        "page_size": count,
-    }
-    return ok(**body, next_max_id=str(stop)) if stop < size else ok(**body)
+    return ok(**follower_lists.listed(user.profile.lists, Page(start, count, size)))
 
 
 def _thread_page(conversation: Thread, viewer: User, cursor: str | None, limit: int) -> Json:

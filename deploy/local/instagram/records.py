@@ -34,7 +34,7 @@ class CallRecord(TypedDict):
 
 
 class DmRecord(TypedDict):
-    """One stored direct message."""
+    """One stored direct message; `pending` until its request is accepted."""
 
     item_id: str
     thread_id: str
@@ -44,6 +44,8 @@ class DmRecord(TypedDict):
     recipient_pks: list[str]
     recipients: list[str]
     text: str
+    sent_text: str
+    pending: bool
     client_context: str
     attachment_id: str | None
     stored_at: float
@@ -58,7 +60,7 @@ class UploadRecord(TypedDict):
 
 
 class CommentRecord(TypedDict):
-    """One stored comment."""
+    """One stored comment; `audience` is who sees it: everyone, author or nobody."""
 
     pk: str
     media_id: str
@@ -66,6 +68,8 @@ class CommentRecord(TypedDict):
     username: str
     user_pk: str
     text: str
+    sent_text: str
+    audience: str
     idempotence_token: str
     stored_at: float
 

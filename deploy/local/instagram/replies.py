@@ -1,41 +1,24 @@
 """Instagram's refusals by name, with the exception that aiograpi 2.1.2 raises for each.
 
 The mapping from reply to exception is `PrivateRequestMixin._send_private_request` (aiograpi,
-mixins/private.py). Some calls narrow it further, so each entry names a call it is typical of.
+mixins/private.py). Some calls narrow it further, so each entry names a call it is typical of. The
+refusals of one subject (recipients' settings, logins ...) are in its own module.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+from deploy.local.instagram.challenges import CHALLENGE_REFUSALS
+from deploy.local.instagram.comment_settings import COMMENT_REFUSALS
+from deploy.local.instagram.content_filters import CONTENT_REFUSALS
 from deploy.local.instagram.http import Reply
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A named refusal.
-
-    Parameters:
-        reply: the reply sent to the client.
-        call: a call it is typical of.
-        raises: the name of the exception that the unmodified client raises from that call.
-    """
-
-    reply: Reply
-    call: str
-    raises: str
-
-
-def _fail(status: int, message: str | None = None, **fields: Any) -> Reply:
-    body = {"status": "fail", **fields}
-    return Reply(status, body if message is None else {"message": message, **body})
-
-
-def _challenge(path: str) -> Mapping[str, Any]:
-    return {"url": f"https://i.instagram.com{path}", "api_path": path, "lock": True}
-
+from deploy.local.instagram.login_refusals import LOGIN_REFUSALS
+from deploy.local.instagram.outages import OUTAGES
+from deploy.local.instagram.recipient_settings import RECIPIENT_REFUSALS
+from deploy.local.instagram.refusal import Refusal, challenge, fail
+from deploy.local.instagram.session_ends import SESSION_ENDS
 
 _DM = "broadcast_text"
 _SPAM = {
@@ -49,96 +32,96 @@ _NO_REQUESTS = (
 
 REFUSALS: Final[Mapping[str, Refusal]] = {
     # Slow down
-    "please_wait": Refusal(_fail(429, _PLEASE_WAIT), _DM, "PleaseWaitFewMinutes"),
-    "throttled": Refusal(_fail(429), _DM, "ClientThrottledError"),
-    "rate_limit": Refusal(_fail(400, error_type="rate_limit_error"), _DM, "RateLimitError"),
-    "sentry_block": Refusal(_fail(400, error_type="sentry_block"), _DM, "SentryBlock"),
-    "feedback_required": Refusal(_fail(400, "feedback_required", **_SPAM), _DM, "FeedbackRequired"),
-    "spam": Refusal(_fail(400, "feedback_required", spam=True, **_SPAM), _DM, "FeedbackRequired"),
+    "please_wait": Refusal(fail(429, _PLEASE_WAIT), _DM, "PleaseWaitFewMinutes"),
+    "throttled": Refusal(fail(429), _DM, "ClientThrottledError"),
+    "rate_limit": Refusal(fail(400, error_type="rate_limit_error"), _DM, "RateLimitError"),
+    "sentry_block": Refusal(fail(400, error_type="sentry_block"), _DM, "SentryBlock"),
+    "feedback_required": Refusal(fail(400, "feedback_required", **_SPAM), _DM, "FeedbackRequired"),
+    "spam": Refusal(fail(400, "feedback_required", spam=True, **_SPAM), _DM, "FeedbackRequired"),
     # A person must act
     "challenge_required": Refusal(
-        _fail(400, "challenge_required", challenge=_challenge("/challenge/1/abc/")),
+        fail(400, "challenge_required", challenge=challenge("/challenge/1/abc/")),
         _DM,
         "ChallengeRequired",
     ),
     "masked_challenge": Refusal(Reply(404, content=b"Not Found"), "comments", "ChallengeRequired"),
     "account_suspended": Refusal(
-        _fail(400, "challenge_required", challenge=_challenge("/accounts/suspended/")),
+        fail(400, "challenge_required", challenge=challenge("/accounts/suspended/")),
         _DM,
         "AccountSuspended",
     ),
     "checkpoint_required": Refusal(
-        _fail(400, "checkpoint_required", checkpoint_url="https://i.instagram.com/challenge/"),
+        fail(400, "checkpoint_required", checkpoint_url="https://i.instagram.com/challenge/"),
         _DM,
         "CheckpointRequired",
     ),
-    "consent_required": Refusal(_fail(400, "consent_required"), _DM, "ConsentRequired"),
-    "geoblock_required": Refusal(_fail(400, "geoblock_required"), _DM, "GeoBlockRequired"),
+    "consent_required": Refusal(fail(400, "consent_required"), _DM, "ConsentRequired"),
+    "geoblock_required": Refusal(fail(400, "geoblock_required"), _DM, "GeoBlockRequired"),
     "needs_upgrade": Refusal(
-        _fail(400, "Update Instagram to continue.", error_type="needs_upgrade"),
+        fail(400, "Update Instagram to continue.", error_type="needs_upgrade"),
         "login",
         "ClientNeedsUpgradeError",
     ),
     "two_factor_required": Refusal(
-        _fail(400, error_type="two_factor_required"), "login", "TwoFactorRequired"
+        fail(400, error_type="two_factor_required"), "login", "TwoFactorRequired"
     ),
     "bad_password": Refusal(
-        _fail(400, "The password you entered is incorrect.", error_type="bad_password"),
+        fail(400, "The password you entered is incorrect.", error_type="bad_password"),
         "login",
         "BadPassword",
     ),
     "proxy_blocked": Refusal(
-        _fail(400, "The username you entered doesn't appear to belong to an account."),
+        fail(400, "The username you entered doesn't appear to belong to an account."),
         "login",
         "ProxyAddressIsBlocked",
     ),
     # Log in again
     "login_required": Refusal(
-        _fail(403, "login_required", error_title="You've Been Logged Out", logout_reason=8),
+        fail(403, "login_required", error_title="You've Been Logged Out", logout_reason=8),
         _DM,
         "LoginRequired",
     ),
-    "unauthorized": Refusal(_fail(401, "Unauthorized"), _DM, "ClientUnauthorizedError"),
+    "unauthorized": Refusal(fail(401, "Unauthorized"), _DM, "ClientUnauthorizedError"),
     # This recipient or post only
-    "user_not_found": Refusal(_fail(404, "User not found"), "usernameinfo", "UserNotFound"),
+    "user_not_found": Refusal(fail(404, "User not found"), "usernameinfo", "UserNotFound"),
     "user_unavailable": Refusal(
-        _fail(400, "Error generating user info response"), "user_info", "UserNotFound"
+        fail(400, "Error generating user info response"), "user_info", "UserNotFound"
     ),
     "age_restricted": Refusal(
-        _fail(200, "This account is restricted by age."), "usernameinfo", "IsRegulatedC18Error"
+        fail(200, "This account is restricted by age."), "usernameinfo", "IsRegulatedC18Error"
     ),
     "private_account": Refusal(
-        _fail(400, "Not authorized to view user"), "followers", "PrivateAccount"
+        fail(400, "Not authorized to view user"), "followers", "PrivateAccount"
     ),
-    "invalid_target_user": Refusal(_fail(400, "Invalid target user"), _DM, "InvalidTargetUser"),
-    "dm_requests_disabled": Refusal(_fail(400, _NO_REQUESTS), _DM, "DirectMessageRequestsDisabled"),
+    "invalid_target_user": Refusal(fail(400, "Invalid target user"), _DM, "InvalidTargetUser"),
+    "dm_requests_disabled": Refusal(fail(400, _NO_REQUESTS), _DM, "DirectMessageRequestsDisabled"),
     "thread_not_found": Refusal(
-        _fail(404, "Thread does not exist"), "thread", "DirectThreadNotFound"
+        fail(404, "Thread does not exist"), "thread", "DirectThreadNotFound"
     ),
-    "media_not_found": Refusal(_fail(404, "Media not found"), "media_info", "MediaNotFound"),
+    "media_not_found": Refusal(fail(404, "Media not found"), "media_info", "MediaNotFound"),
     "media_unavailable": Refusal(
-        _fail(400, "Media not found or unavailable"), "comment", "MediaUnavailable"
+        fail(400, "Media not found or unavailable"), "comment", "MediaUnavailable"
     ),
     "media_deleted": Refusal(
-        _fail(400, "Sorry, this photo has been deleted."), "comment", "MediaUnavailable"
+        fail(400, "Sorry, this photo has been deleted."), "comment", "MediaUnavailable"
     ),
-    "invalid_media_id": Refusal(_fail(400, "Invalid media_id"), "comment", "InvalidMediaId"),
+    "invalid_media_id": Refusal(fail(400, "Invalid media_id"), "comment", "InvalidMediaId"),
     "comment_unavailable": Refusal(
-        _fail(400, "This comment is unavailable"), "comment", "CommentUnavailable"
+        fail(400, "This comment is unavailable"), "comment", "CommentUnavailable"
     ),
     "comments_disabled": Refusal(
         Reply(200, {"comments_disabled": True, "status": "ok"}), "comment", "CommentsDisabled"
     ),
     # Unclear
-    "unknown": Refusal(_fail(400, "Something went wrong"), _DM, "UnknownError"),
-    "bad_request": Refusal(_fail(400), _DM, "ClientBadRequestError"),
-    "forbidden": Refusal(_fail(403, "Forbidden"), _DM, "ClientForbiddenError"),
-    "not_found": Refusal(_fail(404, "Not here"), _DM, "ClientNotFoundError"),
-    "status_fail": Refusal(_fail(200, "Try again later"), _DM, "ClientStatusFail"),
+    "unknown": Refusal(fail(400, "Something went wrong"), _DM, "UnknownError"),
+    "bad_request": Refusal(fail(400), _DM, "ClientBadRequestError"),
+    "forbidden": Refusal(fail(403, "Forbidden"), _DM, "ClientForbiddenError"),
+    "not_found": Refusal(fail(404, "Not here"), _DM, "ClientNotFoundError"),
+    "status_fail": Refusal(fail(200, "Try again later"), _DM, "ClientStatusFail"),
     "error_with_title": Refusal(
         Reply(200, {"error_title": "Not now", "status": "ok"}), _DM, "ClientErrorWithTitle"
     ),
-    "server_error": Refusal(_fail(500, "Oops, an error occurred."), _DM, "ClientUnknownError"),
+    "server_error": Refusal(fail(500, "Oops, an error occurred."), _DM, "ClientUnknownError"),
     "bad_gateway": Refusal(
         Reply(502, content=b"<html>Bad Gateway</html>"), _DM, "ClientUnknownError"
     ),
@@ -150,15 +133,27 @@ REFUSALS: Final[Mapping[str, Refusal]] = {
 }
 
 
+ALL_REFUSALS: Final[Mapping[str, Refusal]] = {
+    **REFUSALS,
+    **RECIPIENT_REFUSALS,
+    **COMMENT_REFUSALS,
+    **CONTENT_REFUSALS,
+    **SESSION_ENDS,
+    **CHALLENGE_REFUSALS,
+    **LOGIN_REFUSALS,
+    **OUTAGES,
+}
+
+
 def refuse(name: str) -> Reply:
     """The reply of a named refusal.
 
     Raises:
         ValueError: no refusal has that name.
     """
-    refusal = REFUSALS.get(name)
+    refusal = ALL_REFUSALS.get(name)
     if refusal is None:
-        raise ValueError(f"error {name!r}: unknown; use one of {', '.join(sorted(REFUSALS))}")
+        raise ValueError(f"error {name!r}: unknown; use one of {', '.join(sorted(ALL_REFUSALS))}")
     return refusal.reply
 
 

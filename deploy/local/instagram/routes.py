@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from deploy.local.instagram import login, reads, writes
+from deploy.local.instagram import challenge_steps, login, reads, writes
 from deploy.local.instagram.http import Reply, Request
 from deploy.local.instagram.replies import refuse
 from deploy.local.instagram.state import State
@@ -46,11 +46,30 @@ def find(request: Request) -> tuple[Route, Request]:
 
 
 def require_session(handler: SignedInHandler) -> Handler:
-    """Wrap a handler so that it needs a valid session; without one, reply `login_required`."""
+    """Wrap a handler so that it needs a valid session; without one, reply how it ended."""
 
     def guarded(state: State, request: Request) -> Reply:
         account = state.sessions.account(request.session_id)
-        return refuse("login_required") if account is None else handler(state, account, request)
+        if account is None:
+            return refuse(state.sessions.end_of(request.session_id))
+        return handler(state, account, request)
+
+    return guarded
+
+
+def _unless_stopped(handler: SignedInHandler, missing: str | None) -> SignedInHandler:
+    """Wrap a handler so that a challenge or a shadow limit of the account comes first.
+
+    Parameters:
+        missing: the name of the call's refusal for what does not exist, if it has one.
+    """
+
+    def guarded(state: State, account: Account, request: Request) -> Reply:
+        stopped = state.challenges.refusal_of_call(account.username)
+        limit = state.behavior.shadow_limited.get(account.username)
+        if stopped is None and limit is not None and missing is not None:
+            stopped = limit or missing
+        return handler(state, account, request) if stopped is None else refuse(stopped)
 
     return guarded
 
@@ -65,12 +84,12 @@ def _api(call: str, method: str, path: str, handler: Handler) -> Route:
     return _route(call, method, f"/api/v1/{path}", handler)
 
 
-def _get(call: str, path: str, handler: SignedInHandler) -> Route:
-    return _api(call, "GET", path, require_session(handler))
+def _get(call: str, path: str, handler: SignedInHandler, missing: str | None = None) -> Route:
+    return _api(call, "GET", path, require_session(_unless_stopped(handler, missing)))
 
 
-def _post(call: str, path: str, handler: SignedInHandler) -> Route:
-    return _api(call, "POST", path, require_session(handler))
+def _post(call: str, path: str, handler: SignedInHandler, missing: str | None = None) -> Route:
+    return _api(call, "POST", path, require_session(_unless_stopped(handler, missing)))
 
 
 def _before_login(call: str, path: str, handler: Handler) -> Route:
@@ -132,28 +151,57 @@ _TWO_STEP = (
 
 _READS = (
     _get("current_user", "accounts/current_user/", reads.current_user),
-    _get("usernameinfo", "users/{username}/usernameinfo/", reads.user_by_name),
-    _get("user_info", "users/{pk}/info/", reads.user_by_pk),
-    _get("media_info", "media/{media_id}/info/", reads.media_info),
-    _get("comments", "media/{media_id}/comments/", reads.comments),
-    _get("followers", "friendships/{pk}/followers/", reads.followers),
-    _get("following", "friendships/{pk}/following/", reads.following),
+    _get("usernameinfo", "users/{username}/usernameinfo/", reads.user_by_name, "user_not_found"),
+    _get("user_info", "users/{pk}/info/", reads.user_by_pk, "user_not_found"),
+    _get("media_info", "media/{media_id}/info/", reads.media_info, "media_not_found"),
+    _get("comments", "media/{media_id}/comments/", reads.comments, "media_not_found"),
+    _get("followers", "friendships/{pk}/followers/", reads.followers, "user_not_found"),
+    _get("following", "friendships/{pk}/following/", reads.following, "user_not_found"),
     _get("get_by_participants", "direct_v2/threads/get_by_participants/", reads.by_participants),
-    _get("thread", "direct_v2/threads/{thread_id}/", reads.thread),
+    _get("thread", "direct_v2/threads/{thread_id}/", reads.thread, "thread_not_found"),
     _get("inbox", "direct_v2/inbox/", reads.inbox),
+    _get("pending_inbox", "direct_v2/pending_inbox/", reads.pending_inbox),
     _post("reels_tray", "feed/reels_tray/", reads.reels_tray),
     _post("timeline", "feed/timeline/", reads.timeline),
 )
 
 _WRITES = (
-    _post("broadcast_text", "direct_v2/threads/broadcast/text/", writes.send_text),
-    _post("broadcast_link", "direct_v2/threads/broadcast/link/", writes.send_link),
+    _post(
+        "broadcast_text",
+        "direct_v2/threads/broadcast/text/",
+        writes.send_text,
+        "invalid_target_user",
+    ),
+    _post(
+        "broadcast_link",
+        "direct_v2/threads/broadcast/link/",
+        writes.send_link,
+        "invalid_target_user",
+    ),
     _route(
         "rupload_photo", "POST", "/messenger_image/{name}", require_session(writes.upload_photo)
     ),
-    _post("broadcast_photo", "direct_v2/threads/broadcast/photo_attachment/", writes.send_photo),
-    _post("comment", "media/{media_id}/comment/", writes.comment),
+    _post(
+        "broadcast_photo",
+        "direct_v2/threads/broadcast/photo_attachment/",
+        writes.send_photo,
+        "thread_not_found",
+    ),
+    _post("approve_thread", "direct_v2/threads/{thread_id}/approve/", writes.approve),
+    _post("comment", "media/{media_id}/comment/", writes.comment, "media_unavailable"),
     _post("logout", "accounts/logout/", login.log_out),
 )
 
-ROUTES = (*_BEFORE_LOGIN, *_TWO_STEP, *_READS, *_WRITES)
+_CHALLENGE_PATH = "challenge/{user_id}/{nonce}/"
+_CHALLENGE = (
+    _api("challenge_open", "GET", _CHALLENGE_PATH, require_session(challenge_steps.open_step)),
+    _api("challenge_submit", "POST", _CHALLENGE_PATH, require_session(challenge_steps.submit_step)),
+    _api(
+        "challenge_acknowledge",
+        "POST",
+        "bloks/apps/com.instagram.challenge.navigation.take_challenge/",
+        require_session(challenge_steps.acknowledge),
+    ),
+)
+
+ROUTES = (*_BEFORE_LOGIN, *_TWO_STEP, *_READS, *_WRITES, *_CHALLENGE)

@@ -22,8 +22,11 @@ class Device:
 
 @dataclass(eq=False)
 class _Session:
+    """A session; once it has ended, its calls get the refusal named `end`."""
+
     account: Account
     alive: bool = True
+    end: str = "login_required"
 
 
 class Sessions:
@@ -51,15 +54,24 @@ class Sessions:
         session = self._sessions.get(session_id or "")
         return session.account if session else None
 
-    def expire(self, username: str) -> int:
-        """Expire every session of an account; returns how many were valid."""
+    def end_of(self, session_id: str | None) -> str:
+        """The name of the refusal that calls without a valid session get."""
+        session = self._sessions.get(session_id or "")
+        return session.end if session else "login_required"
+
+    def expire(self, username: str, end: str = "login_required") -> int:
+        """Expire every session of an account; returns how many were valid.
+
+        Parameters:
+            end: the name of the refusal that their calls get from now on.
+        """
         alive = [
             entry
             for entry in self._sessions.values()
             if entry.alive and _belongs_to(username, entry.account)
         ]
         for session in alive:
-            session.alive = False
+            session.alive, session.end = False, end
         return len(alive)
 
     def suspend_login(self, account: Account) -> str:

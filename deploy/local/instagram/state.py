@@ -5,13 +5,19 @@ Only synchronous functions on one event loop change it, so each request's change
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from deploy.local.instagram.challenges import Challenges
 from deploy.local.instagram.clock import Clock
+from deploy.local.instagram.content_filters import ContentFilter
+from deploy.local.instagram.login_refusals import LoginRefusals
 from deploy.local.instagram.messages import Messages
 from deploy.local.instagram.passwords import PasswordKey
 from deploy.local.instagram.posts import Post, Posts
+from deploy.local.instagram.refusal import RefusalShape
+from deploy.local.instagram.relations import Relations
 from deploy.local.instagram.sessions import Sessions
+from deploy.local.instagram.stored_text import TextStyle
 from deploy.local.instagram.uploads import Uploads
 from deploy.local.instagram.users import Account, Profile, Users
 
@@ -32,6 +38,30 @@ class Options:
     dedupe: bool = False
 
 
+@dataclass
+class Behavior:
+    """What can be changed while it runs.
+
+    Parameters:
+        text_style: how texts are stored.
+        text_styles: the same for some accounts, by username.
+        refusal_shape: the shape of a refused DM.
+        one_session: whether a new login ends the account's other sessions.
+        shadow_limited: the refusal's name by username, for accounts that find nothing any more;
+            empty for each call's own "not found".
+    """
+
+    text_style: TextStyle = "folded"
+    text_styles: dict[str, TextStyle] = field(default_factory=dict)
+    refusal_shape: RefusalShape = "plain"
+    one_session: bool = False
+    shadow_limited: dict[str, str] = field(default_factory=dict)
+
+    def text_style_of(self, username: str) -> TextStyle:
+        """How this account's texts are stored."""
+        return self.text_styles.get(username, self.text_style)
+
+
 class State:
     """All data of the fake Instagram, seeded with one shop and a few users.
 
@@ -47,6 +77,11 @@ class State:
         self.messages = Messages(self.clock, dedupe=options.dedupe)
         self.sessions = Sessions()
         self.uploads = Uploads()
+        self.behavior = Behavior()
+        self.relations = Relations()
+        self.content_filters: list[ContentFilter] = []
+        self.challenges = Challenges()
+        self.login_refusals = LoginRefusals()
         _seed(self)
 
     def account(self, username: str) -> Account | None:

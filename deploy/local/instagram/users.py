@@ -22,6 +22,9 @@ class Profile:
 
     Parameters:
         takes_requests: whether strangers may open a thread.
+        messages: whose messages it takes, a key of `RECIPIENT_SETTINGS`.
+        shape: the fields its profile is shown with, a key of `USER_SHAPES`.
+        lists: how its followers are listed, a key of `LISTINGS`.
         followers, following: how many; they are the first synthetic followers.
     """
 
@@ -30,6 +33,9 @@ class Profile:
     is_verified: bool = False
     is_business: bool = False
     takes_requests: bool = True
+    messages: str = "everyone"
+    shape: str = "usual"
+    lists: str = "complete"
     followers: int = 0
     following: int = 0
 
@@ -111,6 +117,10 @@ class Users:
         account = Account(user, password, totp_seed, profile_code)
         self.accounts[username] = account
         return account
+
+    def named(self, username: str) -> User | None:
+        """The user that was added with this name, if there is one."""
+        return self._by_name.get(username)
 
     def by_name(self, username: str) -> User | None:
         """The user with this name, if there is one."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from deploy.local.instagram.http import Json
 from deploy.local.instagram.messages import Message, Thread, last_activity_us
+from deploy.local.instagram.odd_fields import POST_SHAPES, USER_SHAPES
 from deploy.local.instagram.posts import Comment, Post
 from deploy.local.instagram.users import User
 
@@ -30,7 +31,7 @@ def user_short(user: User) -> Json:
 
 def user_full(user: User, media_count: int) -> Json:
     """A user as shown on its profile."""
-    return {
+    view = {
         **user_short(user),
         "biography": "",
         "external_url": "",
@@ -40,10 +41,12 @@ def user_full(user: User, media_count: int) -> Json:
         "is_business": user.profile.is_business,
         "hd_profile_pic_url_info": {"url": _PICTURE.format(pk=user.pk)},
     }
+    return USER_SHAPES[user.profile.shape](view)
 
 
 def media(post: Post, comment_count: int) -> Json:
-    return {
+    """A post as shown by itself."""
+    view = {
         "pk": str(post.pk),
         "id": post.id,
         "code": post.code,
@@ -61,6 +64,7 @@ def media(post: Post, comment_count: int) -> Json:
         "comment_count": comment_count,
         "comments_disabled": post.comments_disabled,
     }
+    return POST_SHAPES[post.shape](view)
 
 
 def comment(stored: Comment) -> Json:
@@ -128,6 +132,7 @@ def thread(conversation: Thread, viewer: User, page: Sequence[Message], older: s
         "is_group": len(others) > 1,
         "viewer_id": viewer.pk,
         **_THREAD_SETTINGS,
+        "pending": viewer.pk in conversation.pending_for,
     }
     return view if older is None else {**view, "oldest_cursor": older}
 
@@ -138,7 +143,6 @@ _THREAD_SETTINGS: dict[str, Any] = {
     "muted": False,
     "named": False,
     "canonical": True,
-    "pending": False,
     "archived": False,
     "thread_type": "private",
     "folder": 0,

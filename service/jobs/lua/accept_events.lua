@@ -1,9 +1,10 @@
 -- Accepts events, each with the jobs that its rules ask for.
 -- ARGV   for each event: envelope (JSON, see ledger.py), body (compressed)
 -- Reply  for each event: {outcome, event id, job ids (JSON)}, or the error that met it; outcome:
---        accepted | duplicate | conflict (the id is known with other data)
+--        accepted | duplicate | conflict (the id is known with other data in the same shape)
 -- Keeps  one event and rule make one job: a known event is never run again, and its jobs and their
---        wake-ups exist as soon as it does. An error of one event does not touch another.
+--        wake-ups exist as soon as it does. Only what its first shape could not decide may be
+--        decided by another. An error of one event does not touch another.
 --- @include "arguments"
 --- @include "notify"
 --- @include "create_job"
@@ -11,14 +12,28 @@ local now = now_ms()
 
 local function load_event(source, name) return load_hash('hg:event:' .. source .. ':' .. name) end
 
+local function load_known(envelope, key)
+  local name = key and redis.call('GET', key)
+  return name and load_event(envelope.source, name)
+end
+
+local function encode_ids(ids)
+  return ids[1] and '["' .. table.concat(ids, '","') .. '"]' or '[]'
+end
+
+local function store_body(member, body)
+  redis.call('SET', 'hg:eventbody:' .. member, body, 'PX', digits(CONF.keep_bodies))
+end
+
 local function store(envelope, body, name, status, jobs, notes)
   local member = envelope.source .. ':' .. name
   local key = 'hg:event:' .. member
   local seq = next_seq()
   redis.call('HSET', key, 'v', VERSION, 'id', name, 'source', envelope.source, 'seq', seq,
     'type', envelope.type, 'status', status, 'received', now_digits(now), 'notes', notes,
-    'fingerprint', envelope.fingerprint, 'livemode', envelope.livemode, 'jobs', jobs)
-  redis.call('SET', 'hg:eventbody:' .. member, body, 'PX', digits(CONF.keep_bodies))
+    'fingerprint', envelope.fingerprint, 'livemode', envelope.livemode, 'jobs', jobs, 'shape',
+    envelope.shape or '')
+  store_body(member, body)
   add_to_index('hg:events', seq, member)
   retain_until(member, digits(now + CONF.keep))
   add_to_set('hg:sources', envelope.source)
@@ -32,27 +47,112 @@ local function notify_overdue(jobs)
   end
 end
 
+-- The event that this one repeats under another id: through another subscription, or as a body
+-- that was signed once and sent again. A body that made no job may be of another type than its
+-- sender said first.
+local function load_repeated(envelope)
+  local earlier = load_known(envelope, envelope.event_key)
+  if earlier then return earlier end
+  earlier = load_known(envelope, envelope.body_key)
+  if not earlier or earlier.jobs ~= '[]' then return earlier end
+  return (earlier.type == envelope.type or not envelope.jobs[1]) and earlier or nil
+end
+
+local function is_rejected(job)
+  local last = redis.call('LINDEX', 'hg:jobtl:' .. job.id, -1)
+  return job.status == 'failed' and last and job.error ~= SUPPRESSED_ERROR and
+    string.find(last, 'rejected at creation', 1, true)
+end
+
+-- Which rules another shape of the event may decide, by name: those that failed on the first. One
+-- that has no note did not match the first type, or was added since.
+local function undecided_rules(event, envelope)
+  local undecided, made_job = {}, false
+  for _, note in ipairs(cjson.decode(event.notes)) do
+    undecided[note.rule] = note.outcome == 'when_error'
+  end
+  for _, id in ipairs(cjson.decode(event.jobs)) do
+    local job = load_job(id)
+    if job and is_rejected(job) then
+      undecided[cjson.decode(job.source).rule] = true
+    else
+      made_job = true
+    end
+  end
+  local others = event.type ~= envelope.type and not made_job
+  return setmetatable(undecided, {__index = function() return others end})
+end
+
+-- An id for a job whose first id belongs to the one that was rejected at creation.
+local function free_id(id, fingerprint)
+  if redis.call('EXISTS', 'hg:job:' .. id) == 0 then return id end
+  local hex = string.sub(redis.sha1hex(id .. fingerprint), 1, 26)
+  return 'job_' .. string.gsub(hex, '%d', function(n) return string.char(103 + n) end)
+end
+
+-- The same event in another shape: creates the jobs that the first could not decide about.
+local function accept_reshaped(event, envelope, body)
+  if event.status ~= 'accepted' or not envelope.jobs[1] then return end
+  local undecided, ids = undecided_rules(event, envelope), cjson.decode(event.jobs)
+  local before = #ids
+  for _, entry in ipairs(envelope.jobs) do
+    local source = cjson.decode(entry.source)
+    if not entry.error and undecided[source.rule] then
+      source.event_id = event.id
+      entry.id = free_id(entry.id, envelope.fingerprint)
+      ids[#ids + 1] = create_job(entry, cjson.encode(source), now)
+    end
+  end
+  if #ids == before then return end
+  local member = event.source .. ':' .. event.id
+  event.jobs = encode_ids(ids)
+  redis.call('HSET', 'hg:event:' .. member, 'jobs', event.jobs, 'notes', envelope.notes, 'type',
+    envelope.type, 'fingerprint', envelope.fingerprint, 'shape', envelope.shape or '')
+  store_body(member, body)
+end
+
+local function is_same_data(event, envelope)
+  return event.fingerprint == envelope.fingerprint or event.fingerprint == envelope.raw_fingerprint
+end
+
+local function accept_again(event, envelope, body)
+  if not is_same_data(event, envelope) then accept_reshaped(event, envelope, body) end
+  notify_overdue(event.jobs)
+  count('event', envelope.source, 'duplicate')
+  return {'duplicate', event.id, event.jobs}
+end
+
+local function accept_conflict(envelope, body)
+  local name = envelope.id .. '~' .. string.sub(envelope.fingerprint, 1, 12)
+  if not load_event(envelope.source, name) then
+    store(envelope, body, name, 'conflict', '[]', '[]')
+  end
+  count('event', envelope.source, 'conflict')
+  return {'conflict', name, '[]'}
+end
+
+local function accept_new(envelope, body)
+  local ids = {}
+  for i, entry in ipairs(envelope.jobs) do ids[i] = create_job(entry, entry.source, now) end
+  local jobs = encode_ids(ids)
+  store(envelope, body, envelope.id, envelope.status, jobs, envelope.notes)
+  for _, key in ipairs({envelope.body_key, envelope.event_key}) do
+    redis.call('SET', key, envelope.id, 'PX', digits(CONF.keep))
+  end
+  count('event', envelope.source, envelope.status)
+  return {'accepted', envelope.id, jobs}
+end
+
 local function accept(envelope_json, body)
   local envelope = cjson.decode(envelope_json)
   local earlier = load_event(envelope.source, envelope.id)
-  if earlier and earlier.fingerprint ~= envelope.fingerprint then
-    local name = envelope.id .. '~' .. string.sub(envelope.fingerprint, 1, 12)
-    earlier = load_event(envelope.source, name)
-    if not earlier then store(envelope, body, name, 'conflict', '[]', '[]') end
-    count('event', envelope.source, 'conflict')
-    return {'conflict', name, '[]'}
+  if earlier and not is_same_data(earlier, envelope) and
+    (not earlier.shape or earlier.shape == (envelope.shape or '')) then
+    return accept_conflict(envelope, body)
   end
-  if earlier then
-    notify_overdue(earlier.jobs)
-    count('event', envelope.source, 'duplicate')
-    return {'duplicate', envelope.id, earlier.jobs}
-  end
-  local ids = {}
-  for i, entry in ipairs(envelope.jobs) do ids[i] = create_job(entry, entry.source, now) end
-  local jobs = ids[1] and '["' .. table.concat(ids, '","') .. '"]' or '[]'
-  store(envelope, body, envelope.id, envelope.status, jobs, envelope.notes)
-  count('event', envelope.source, envelope.status)
-  return {'accepted', envelope.id, jobs}
+  earlier = earlier or load_repeated(envelope)
+  if earlier then return accept_again(earlier, envelope, body) end
+  return accept_new(envelope, body)
 end
 
 -- An event needs one sequence number, and mostly makes one job, which needs another: as many as

@@ -1,16 +1,20 @@
 -- Stores a page of a follower export: its rows, where the next page begins and how far it has come.
 -- ARGV   job_id, owner, fence, reads (calls besides the one that was charged), pk (of the user
---        whose followers they are), expected (rows in all), cursor (of the next page, '' at the
---        end), last ('last' or 'more'), then row batches: count, rows (packed), their user ids
--- Reply  more (it waits in the account queue again) | succeeded | canceled | expired | failed (it
---        goes round in circles, or stored rows are gone) | lost
+--        whose followers they are), cursor (of the next page, '' at the end), facts (JSON:
+--        expected (rows in all), left (what the list has after this page: 'wanted' rows, 'none', or
+--        'unwanted' ones when there are as many as were asked for), dropped (entries of the page
+--        that name no user), limited (whether Instagram says that it shows a part of the list)),
+--        then row batches: count, rows (packed), their user ids
+-- Reply  more (it waits in the account queue again) | succeeded (its result tells whether it has
+--        the whole list) | canceled | expired | failed (stored rows are gone) | lost
 -- Keeps  rows, cursor and counts change together, so that an export that was cut off anywhere goes
 --        on from its last whole page; no user twice; a page is stored once, however often it is
---        given.
+--        given; no export goes on for ever (lib/follower_ends.lua).
 --- @include "finalize"
-local job_id, owner, fence, reads, pk, expected, cursor, last = unpack(ARGV, 1, 8)
-local FIRST_BATCH = 9
-local job, now = load_job(job_id), now_ms()
+--- @include "follower_ends"
+local job_id, owner, fence, reads, pk, cursor, facts = unpack(ARGV, 1, 7)
+local FIRST_BATCH = 8
+local job, now, found = load_job(job_id), now_ms(), cjson.decode(facts)
 -- The reply to this page may have been lost.
 if job and job.paged == fence then return FINAL[job.status] and job.status or 'more' end
 if not is_claimed_by(job, owner, fence) or job.status ~= 'running' or
@@ -37,45 +41,48 @@ local function finish(status, by, why, result, failure)
   return status
 end
 
-local function fail(code, message, retryable)
-  local failure = cjson.encode({code = code, message = message, retryable = retryable})
-  return finish('failed', owner, code, nil, failure)
-end
-
 charge_reads(job, reads, now)
 if not is_whole then
-  return fail('result_lost', 'Rows of this export are missing from Redis: start a new export,' ..
-    ' and set maxmemory-policy to noeviction.', false)
+  return finish('failed', owner, 'result_lost', nil, cjson.encode({code = 'result_lost',
+    message = 'Rows of this export are missing from Redis: start a new export, and set' ..
+      ' maxmemory-policy to noeviction.', retryable = false}))
 end
 local is_first, users_before = job.pk == '', tonumber(job.users)
-local users = store_rows()
-local empty_pages = (is_first or users > users_before) and 0 or (job.barren or 0) + 1
-local rows_expected = tonumber(expected)
+local users, pages = store_rows(), job.pages + (is_first and 0 or 1)
+local rows_expected = found.expected
+-- Without the profile's count, as in an export that an older release has begun.
+local counted = is_first and rows_expected or tonumber(job.counted or rows_expected)
 if tonumber(job.most) > 0 then rows_expected = math.min(rows_expected, tonumber(job.most)) end
-local is_stuck_in_circles = empty_pages >= MAX_EMPTY_PAGES
-local page = {pk = pk, cursor = cursor, pages = job.pages + (is_first and 0 or 1), users = users,
-  expected = rows_expected, barren = empty_pages, paged = job.fence}
+local page = is_first and {barren = 0} or track_new_users(job, users - users_before)
+if not is_first then track_cursor(job, cursor, pages, page) end
+page.pk, page.cursor, page.paged = pk, cursor, job.fence
+page.pages, page.users, page.expected, page.counted = pages, users, rows_expected, counted
+if found.dropped > 0 then page.dropped = (job.dropped or 0) + found.dropped end
+if found.limited then page.limited = '1' end
 settle_call(job, now, true, page)
 set_fields(job, page)
 
-if last == 'last' or (is_stuck_in_circles and users >= rows_expected) then
-  return finish('succeeded', owner, '', cjson.encode({users = users, pages = tonumber(job.pages),
-    result_url = '/jobs/' .. job.id .. '/result'}))
+-- A profile that counts nobody has the whole list without a page.
+local function succeed(ending)
+  local reason = not is_first and incomplete_reason(job, ending) or nil
+  return finish('succeeded', owner, reason and 'incomplete: ' .. reason or '',
+    cjson.encode({users = users, pages = pages, complete = not reason,
+      incomplete_reason = reason or cjson.null, dropped_rows = tonumber(job.dropped or 0),
+      result_url = '/jobs/' .. job.id .. '/result'}))
 end
+
+local ending = end_of_export(job, found.left)
+if ending then return succeed(ending) end
 if job.cancel ~= '' then return finish('canceled', job.cancel, 'requested') end
 if is_expired(job, now) then
   count('attempt', job.kind, 'expired')
   expire(job, now, owner)
   return 'expired'
 end
-if is_stuck_in_circles then
-  return fail('pagination_loop', MAX_EMPTY_PAGES .. ' pages in a row had no new user, and' ..
-    ' Instagram still named a next one. The rows so far are kept; retry continues after them.',
-    true)
-end
 count('attempt', job.kind, 'page')
 -- Attempts are counted anew for the next page.
-set_fields(job, {eta = estimate_export_end(job, now, now), attempts = 0, strikes = 0})
+set_fields(job, {eta = estimate_export_end(job, now, now), attempts = 0, strikes = 0,
+  refusals = 0})
 publish_progress(job, {pages = tonumber(job.pages), users = tonumber(job.users),
   expected = tonumber(job.expected),
   eta = tonumber(job.eta) > 0 and rfc3339(tonumber(job.eta)) or cjson.null}, now)

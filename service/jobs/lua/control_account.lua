@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
 -- Opens or closes an account for a person.
--- ARGV   account, action, note (pause: why; answer: the reasons that it ends, between spaces),
+-- ARGV   account, action, note (pause: why; end_hold: the reasons that it ends, between spaces),
 --        limit (the most jobs to release), by (who asks), kind ('' for all). Action:
 --        pause     close the account, or one kind of action
 --        resume    end its holds and cooldowns, or those of one kind
---        answer    end its hold, if it is one of `note`
---        go_on     only release jobs that nothing holds any more
+--        end_hold  end its hold, if it is one of `note`
+--        release   only release jobs that nothing holds any more
 -- Reply  how many held jobs were released; there may be more when it is `limit`
 -- Keeps  a resumed account has neither hold nor cooldown, and its held jobs wait in the account
 --        queue in order. A hold that comes while a resume goes on is not ended by it.
@@ -58,7 +58,7 @@ local function answer()
 end
 
 if action == 'resume' then resume() end
-if action == 'answer' then answer() end
+if action == 'end_hold' then answer() end
 local state, released = load_account(account), 0
 for each in pairs(CONF.actors) do
   local list = key .. ':held:' .. each

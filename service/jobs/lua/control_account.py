@@ -7,7 +7,7 @@ from service.jobs.lua.call import ScriptCall
 
 def control_account(
     account: str,
-    action: Literal["pause", "resume", "answer", "go_on"],
+    action: Literal["pause", "resume", "end_hold", "release"],
     note: str,
     limit: int,
     by: str,

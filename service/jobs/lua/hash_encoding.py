@@ -14,6 +14,7 @@ from typing import Final
 _ZERO: Final = (
     *("attempts", "expires", "started", "finished", "lease", "renewed", "fence", "wait_until"),
     *("intent_at", "misses", "looks", "strikes", "echoes"),
+    *("refusals", "resends"),
 )
 _EMPTY: Final = (
     *("to", "post", "callback", "metadata", "result", "error", "owner", "cancel", "wait_reason"),

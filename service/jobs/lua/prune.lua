@@ -53,7 +53,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'hg:retention', '-inf', now, 'LI
 end
 local since = digits(now - CONF.keep)
 redis.call('XTRIM', 'hg:feed', 'MINID', since)
--- After a long pause there may be a million entries: so many a call, and then to the last one.
+-- After a long pause there may be a million entries: each call removes up to 5,000.
 if redis.call('XTRIM', 'hg:audit', 'MINID', '~', since, 'LIMIT', 5000) == 0 then
   redis.call('XTRIM', 'hg:audit', 'MINID', since)
 end

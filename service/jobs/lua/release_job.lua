@@ -3,7 +3,9 @@
 -- ARGV   job_id, owner, fence, to (queued | waiting | held | sending), reason (a word for its wait
 --        and its timeline), delay (ms until it is due; for held 0 is never; queued is at once),
 --        charge (counts: it was an attempt, or, to sending, a verification lookup that found
---        nothing; failed: a verification lookup that failed; free: it was not the job's doing),
+--        nothing; refused: an attempt that Instagram refused; resend: no verification lookup found
+--        its write, which is to be sent again; failed: a verification lookup that failed; free: it
+--        was not the job's doing),
 --        effect (JSON, what it means for the account: {hold} or {cool, kind, ms, again: 'double' |
 --        'widen' | nil}), reads (calls that served it since the last step), sent ('unsent' when its
 --        write certainly never left)
@@ -72,7 +74,11 @@ affect_account()
 local fields = {}
 settle_call(job, now, sent ~= 'unsent', fields)
 if charge == 'free' and to ~= 'sending' then fields.attempts = math.max(0, job.attempts - 1) end
-if to == 'waiting' and charge == 'counts' then fields.strikes = (job.strikes or 0) + 1 end
+if to == 'waiting' and (charge == 'counts' or charge == 'refused') then
+  fields.strikes = (job.strikes or 0) + 1
+end
+if charge == 'refused' then fields.refusals = (job.refusals or 0) + 1 end
+if charge == 'resend' then fields.resends = (job.resends or 0) + 1 end
 if to == 'sending' then
   postpone_verification(fields)
   count_attempt('sending')

@@ -19,7 +19,7 @@ if job.photo and redis.call('STRLEN', text) == 0 then return 'photo_gone' end
 freeze_payload(job)
 redis.call('PERSIST', text)
 redis.call('ZREM', 'hg:retention', job.id)
-set_fields(job, {run = job.run + 1, attempts = 0, misses = 0, looks = 0, strikes = 0, started = 0,
-  finished = 0, result = '', error = '', cancel = '', expires = 0})
+set_fields(job, {run = job.run + 1, attempts = 0, misses = 0, looks = 0, strikes = 0, refusals = 0,
+  resends = 0, started = 0, finished = 0, result = '', error = '', cancel = '', expires = 0})
 requeue_or_grant(job, now, by, 'retry')
 return 'ok'

@@ -24,7 +24,7 @@ from actors.instagram.errors import (
     classify,
 )
 from actors.instagram.options import ClientOptions
-from actors.instagram.write_verification import SearchIncomplete
+from actors.instagram.write_verification import SearchIncomplete, SimilarWriteFound
 from deploy.local.instagram.client import FakeInstagram
 from deploy.local.instagram.replies import REFUSALS
 from service.accounts.session_store import DeviceChanged, SessionConflict, SessionUnreadable
@@ -43,7 +43,7 @@ EXPECTED = {
     "feedback_required": ("cool_down", "cool_down", "feedback_required"),
     "spam": ("cool_down", "cool_down", "feedback_required"),
     "challenge_required": ("hold", "hold", "challenge_required"),
-    "masked_challenge": ("hold", "hold", "challenge_required"),
+    "masked_challenge": ("retry", "verify", "refused_unclear"),
     "account_suspended": ("hold", "hold", "account_suspended"),
     "checkpoint_required": ("hold", "hold", "checkpoint_required"),
     "consent_required": ("hold", "hold", "consent_required"),
@@ -67,11 +67,11 @@ EXPECTED = {
     "invalid_media_id": ("final", "final", "invalid_media_id"),
     "comment_unavailable": ("final", "final", "comment_unavailable"),
     "comments_disabled": ("final", "final", "comments_disabled"),
-    "unknown": ("retry", "verify", "refused_unclear"),
-    "bad_request": ("retry", "verify", "refused_unclear"),
-    "forbidden": ("retry", "verify", "refused_unclear"),
-    "not_found": ("retry", "verify", "refused_unclear"),
-    "status_fail": ("retry", "verify", "refused_unclear"),
+    "unknown": ("retry", "retry", "refused_unclear"),
+    "bad_request": ("retry", "retry", "refused_unclear"),
+    "forbidden": ("retry", "retry", "refused_unclear"),
+    "not_found": ("retry", "retry", "refused_unclear"),
+    "status_fail": ("retry", "retry", "refused_unclear"),
     "error_with_title": ("retry", "verify", "refused_unclear"),
     "server_error": ("retry", "verify", "server_error"),
     "bad_gateway": ("retry", "verify", "server_error"),
@@ -210,6 +210,7 @@ def client_error(status: int) -> BaseException:
         (parse_error(), ("retry", "verify", "reply_unexpected")),
         (make("ClientGraphqlError"), ("retry", "verify", "refused_unclear")),
         (SearchIncomplete(SECRET), ("retry", "verify", "search_incomplete")),
+        (SimilarWriteFound(SECRET), ("retry", "verify", "similar_found")),
         (RuntimeError(SECRET), ("retry", "verify", "unexpected_error")),
         (SessionUnreadable(SECRET), ("hold", "hold", "session_unreadable")),
         (DeviceChanged(SECRET), ("hold", "hold", "device_changed")),

@@ -77,19 +77,14 @@ MALFORMED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "gone": ({"error": "user_not_found"}, ig.UserNotFound, "user_not_found"),
     "no such path": ({"error": "not_found"}, ig.UserNotFound, "user_not_found"),
     "private": ({"error": "private_account"}, ig.PrivateAccount, "private_account"),
-    "a masked challenge": (
-        {"error": "masked_challenge"},
-        ig.ChallengeRequired,
-        "challenge_required",
-    ),
     "no users": ({"status": 200, "body": {"status": "ok"}}, LookupError, "reply_unexpected"),
     "users of null": (
         {"status": 200, "body": {"status": "ok", "users": None}},
-        TypeError,
+        LookupError,
         "reply_unexpected",
     ),
-    "a user without a number": (
-        {"status": 200, "body": page([1], None, [{"username": "x"}])},
+    "users as an object": (
+        {"status": 200, "body": {"status": "ok", "users": {"1": {"pk": 1}}}},
         LookupError,
         "reply_unexpected",
     ),
@@ -112,11 +107,65 @@ def test_a_malformed_page_is_a_classified_error(harness: GatewayHarness, name: s
     assert len(requested_paths(harness)) == 1
 
 
-def test_a_numeric_cursor_becomes_text(harness: GatewayHarness) -> None:
+#: Seen in instagrapi issue 1523 (`pk_id`), aiograpi types.py (`strong_id__`), and HikerAPI's
+#: /g2/user/followers (null fields).
+ODD_USERS: list[Any] = [
+    {"pk": "1"},
+    {"id": "2", "username": None, "full_name": None, "is_private": None},
+    {"pk_id": 3, "full_name": 1984, "username": 7},
+    {"strong_id__": "4", "profile_pic_url": ["no url"], "is_verified": 1},
+]
+NO_USERS: list[Any] = [{"username": "x"}, {"pk": None}, {"pk": 0}, None, "text", 7, []]
+
+
+def test_users_without_a_pk_are_dropped_and_counted(harness: GatewayHarness) -> None:
     pk = harness.fake_instagram.add_user("star", followers=450)
-    body = {**page([1], None), "next_max_id": 200}
+    body = page([1], "next", [*ODD_USERS, *NO_USERS])
     harness.fake_instagram.fault("followers", status=200, body=body)
-    assert read(harness, pk)[0].cursor == "200"
+    found, _ = read(harness, pk)
+    assert [row["pk"] for row in found.rows] == [*follower_pks(1, 2), "1", "2", "3", "4"]
+    assert (found.dropped, found.cursor) == (len(NO_USERS), "next")
+    assert found.rows[3]["username"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("sent", "cursor"),
+    [
+        (200, "200"),
+        ("QVFE", "QVFE"),
+        (0, ""),
+        ("", ""),
+        (None, ""),
+        ({}, ""),
+        ([1], ""),
+        (True, ""),
+    ],
+)
+def test_a_cursor_is_text_whatever_is_sent(harness: GatewayHarness, sent: Any, cursor: str) -> None:
+    pk = harness.fake_instagram.add_user("star", followers=450)
+    body = {**page([1], None), "next_max_id": sent}
+    harness.fake_instagram.fault("followers", status=200, body=body)
+    assert read(harness, pk)[0].cursor == cursor
+
+
+#: As instagrapi issue 2811 measured it: 50 users, the flag, and no cursor.
+@pytest.mark.parametrize(
+    ("flags", "limited"),
+    [
+        ({"should_limit_list_of_followers": True, "has_more": False}, True),
+        ({"should_limit_list_of_followers": False, "has_more": False, "big_list": True}, False),
+        ({"has_more": True}, True),
+        ({"has_more": True, "next_max_id": "next"}, False),
+        ({"should_limit_list_of_followers": None}, False),
+    ],
+)
+def test_a_page_says_whether_the_list_is_limited(
+    harness: GatewayHarness, flags: dict[str, Any], limited: bool
+) -> None:
+    pk = harness.fake_instagram.add_user("star", followers=450)
+    body = {**page(range(50), None), **flags}
+    harness.fake_instagram.fault("followers", status=200, body=body)
+    assert read(harness, pk)[0].limited is limited
 
 
 def test_after_a_server_error_the_first_page_is_not_requested(

@@ -16,7 +16,8 @@ from actors.instagram.errors import Outcome, classify
 from actors.instagram.gateway import Gateway
 from actors.instagram.receipts import DmReceipt
 from actors.instagram.request_deadline import CallOverdueError, request_deadline
-from actors.instagram.write_verification import WriteQuery, matching_dms
+from actors.instagram.write_matching import matching_dms
+from actors.instagram.write_query import WriteQuery
 from deploy.local.instagram.client import FakeInstagram
 from tests.support.gateway import GatewayHarness
 from tests.support.photos import encoded, picture
@@ -118,10 +119,10 @@ def test_no_photo_request_starts_after_the_deadline(harness: GatewayHarness, ste
 
 
 REFUSALS: dict[str, tuple[dict[str, Any], type[Exception], Outcome]] = {
-    "server error": ({"status": 500}, ig.ClientUnknownError, Outcome.RETRY),
-    "too many": ({"status": 429}, ig.ClientThrottledError, Outcome.COOL_DOWN),
-    "feedback": ({"error": "feedback_required"}, ig.FeedbackRequired, Outcome.COOL_DOWN),
-    "challenge": ({"error": "challenge_required"}, ig.ChallengeRequired, Outcome.HOLD),
+    "server error": ({"status": 500}, ig.ClientError, Outcome.RETRY),
+    "too many": ({"status": 429}, ig.ClientError, Outcome.COOL_DOWN),
+    "feedback": ({"error": "feedback_required"}, ig.ClientError, Outcome.COOL_DOWN),
+    "challenge": ({"error": "challenge_required"}, ig.ClientError, Outcome.HOLD),
     "refused": ({"status": 400}, ig.ClientError, Outcome.RETRY),
     "a way on": ({"status": 307, "location": "https://x.com/"}, ig.ClientError, Outcome.RETRY),
     "no number": ({"effect": "empty_ok"}, ig.ClientError, Outcome.RETRY),

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from aiograpi.extractors import extract_media_v1, extract_user_v1
 
-from actors.instagram.serializers import post_view, user_view
+from actors.instagram.pks import MissingPk
+from actors.instagram.serializers import post_view, row_view, user_view
 from service.lookups.schemas import PostView, UserView
 
 PICTURE = "https://scontent.cdninstagram.com/v/t51/{}.jpg"
@@ -112,19 +113,19 @@ def test_the_client_library_reads_the_same_values() -> None:
         assert media.user.pk == post["owner"]["pk"]
 
 
-@pytest.mark.parametrize("field", sorted(set(USER) - {"pk", "username"}))
+@pytest.mark.parametrize("field", sorted(set(USER) - {"pk"}))
 @pytest.mark.parametrize("empty", ["absent", None])
-def test_a_profile_may_lack_any_field_except_pk_and_username(field: str, empty: str | None) -> None:
+def test_a_profile_may_lack_any_field_except_its_pk(field: str, empty: str | None) -> None:
     reply = {**USER, field: None}
     if empty == "absent":
         del reply[field]
     UserView.model_validate(user_view(reply), strict=True)
 
 
-@pytest.mark.parametrize("field", sorted(set(REEL) - {"pk", "user"}))
+@pytest.mark.parametrize("field", sorted(set(REEL) - {"pk"}))
 @pytest.mark.parametrize("empty", ["absent", None])
 @pytest.mark.parametrize("whole", [POST, REEL, ALBUM], ids=["photo", "reel", "album"])
-def test_a_post_may_lack_any_field_except_pk_and_owner(
+def test_a_post_may_lack_any_field_except_its_pk(
     whole: dict[str, Any], field: str, empty: str | None
 ) -> None:
     reply = {**whole, field: None}
@@ -165,9 +166,34 @@ def test_a_lone_surrogate_becomes_a_question_mark() -> None:
     assert post_view({**POST, "caption": {"text": "\ud83d"}})["caption"] == "?"
 
 
-def test_a_reply_without_pk_or_owner_is_an_error() -> None:
-    for reply in ({}, {"pk": 1}, {"username": "some.handle"}):
-        with pytest.raises(LookupError):
+def test_a_reply_without_a_pk_is_an_error() -> None:
+    for reply in ({}, {"pk": None, "id": ""}, {"username": "some.handle"}):
+        with pytest.raises(MissingPk):
             user_view(reply)
-    with pytest.raises(LookupError):
-        post_view({**POST, "user": {}})
+        with pytest.raises(MissingPk):
+            post_view(reply)
+
+
+@pytest.mark.parametrize("value", [True, -1, float("nan"), float("inf"), "many", [3], {"count": 3}])
+def test_a_count_that_is_no_number_is_null(value: Any) -> None:
+    assert user_view({**USER, "follower_count": value})["follower_count"] is None
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(True, True), (1, True), ("true", True), (0, False), ("false", False)]
+)
+def test_a_flag_is_read_as_it_is_meant(value: Any, shown: bool) -> None:
+    assert user_view({**USER, "is_private": value})["is_private"] is shown
+
+
+@pytest.mark.parametrize("odd", [None, 7, "text", ["text"], {"text": 7}, [[]], True, 1.5, 10**30])
+@pytest.mark.parametrize("field", sorted({*REEL, *ALBUM, "owner"} - {"pk"}))
+def test_no_type_of_any_field_fails_a_post(field: str, odd: Any) -> None:
+    PostView.model_validate(post_view({**REEL, **ALBUM, field: odd}), strict=True)
+
+
+@pytest.mark.parametrize("odd", [None, 7, "text", ["text"], {"text": 7}, [[]], True, 1.5, 10**30])
+@pytest.mark.parametrize("field", sorted(set(USER) - {"pk"}))
+def test_no_type_of_any_field_fails_a_profile_or_a_row(field: str, odd: Any) -> None:
+    UserView.model_validate(user_view({**USER, field: odd}), strict=True)
+    assert row_view({**USER, field: odd})["pk"] == "40000000314"

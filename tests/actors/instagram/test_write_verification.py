@@ -13,16 +13,14 @@ import httpx
 import pytest
 
 from actors.instagram.idempotency_tokens import client_context_for
+from actors.instagram.write_matching import matching_comments, matching_dms, with_token
+from actors.instagram.write_query import WriteQuery
 from actors.instagram.write_verification import (
     FoundDm,
     SearchIncomplete,
-    WriteQuery,
-    earliest_stored_ms,
+    SimilarWriteFound,
     find_comment,
     find_dm,
-    matching_comments,
-    matching_dms,
-    with_token,
 )
 
 SINCE = 1_700_000_000_000
@@ -103,39 +101,11 @@ def test_a_comment_matches_by_author_text_and_time() -> None:
     assert matching_comments(rows, our_comment(), SINCE) == [comment()]
 
 
-# Instagram's clock
+# Reading
 
 
 def reply(date: str | None) -> httpx.Response:
     return httpx.Response(200, headers={} if date is None else {"Date": date})
-
-
-def test_the_earliest_time_follows_instagrams_clock() -> None:
-    # Given an intent of one minute ago, and a clock far from ours
-    earliest = earliest_stored_ms(reply(formatdate(SINCE / 1_000, usegmt=True)), query("x", 60))
-    # Then the write is no older than that, with slack for whole seconds
-    assert SINCE - 60_000 - 6_000 < earliest <= SINCE - 60_000 - 2_000
-
-
-@pytest.mark.parametrize(
-    "date", [None, "", "yesterday", "Mon, 99 Nov 2026 00:00:00 GMT", "1 Jan 2026 00:00:00 +9999999"]
-)
-def test_without_a_usable_date_our_own_clock_serves_with_minutes_of_slack(date: str | None) -> None:
-    earliest = earliest_stored_ms(reply(date), query("x", 60))
-    assert time.time() * 1_000 - earliest == pytest.approx(60_000 + 300_000, abs=2_000)
-    assert earliest_stored_ms(None, query("x", 60)) == pytest.approx(earliest, abs=2_000)
-
-
-def test_the_age_grows_while_the_search_reads() -> None:
-    date = formatdate(SINCE / 1_000, usegmt=True)
-    one = query("x", 60)
-    older = replace(one, intended_at=one.intended_at - 30)
-    assert earliest_stored_ms(reply(date), one) - earliest_stored_ms(
-        reply(date), older
-    ) == pytest.approx(30_000, abs=100)
-
-
-# Reading
 
 
 class Pages:
@@ -256,3 +226,69 @@ def test_the_oldest_unowned_comment_is_chosen() -> None:
 def test_a_comment_is_found_on_a_post_too_long_to_read() -> None:
     api = Pages({"comments": [comment(), comment(pk="2", text="other")], "next_min_id": "more"})
     assert asyncio.run(find_comment(api, "1", our_comment())) == comment()
+
+
+# Doubt
+
+
+def test_a_similar_comment_is_doubt_until_it_is_known_to_be_anothers() -> None:
+    api = Pages({"comments": [comment(text="lovely")]})
+    with pytest.raises(SimilarWriteFound):
+        asyncio.run(find_comment(api, "1", our_comment()))
+    others = replace(our_comment(), owned_by_others=owned_by_others("1"))
+    assert asyncio.run(find_comment(api, "1", others)) is None
+
+
+def test_a_similar_dm_is_doubt_until_it_is_known_to_be_anothers() -> None:
+    api = Pages({"thread": {"thread_id": "9", "items": [dm(client_context="", text="thank you")]}})
+    with pytest.raises(SimilarWriteFound):
+        asyncio.run(find_dm(api, "5", our_dm()))
+    others = replace(our_dm(), owned_by_others=owned_by_others("1"))
+    assert asyncio.run(find_dm(api, "5", others)) is None
+
+
+def test_the_same_text_is_found_beside_a_similar_one() -> None:
+    api = Pages({"comments": [comment(pk="2", text="lovely"), comment()]})
+    assert asyncio.run(find_comment(api, "1", our_comment())) == comment()
+
+
+def test_a_hidden_comment_is_found_beside_those_that_are_shown() -> None:
+    rows = [comment(pk="2", text="other", preview_child_comments=[])]
+    api = Pages({"comments": rows, "hidden_comments": [comment(is_covered=True)]})
+    found = asyncio.run(find_comment(api, "1", our_comment()))
+    assert found is not None
+    assert found["pk"] == "1"
+
+
+def test_a_ranked_page_is_never_taken_for_the_newest() -> None:
+    # Given a page ranked by popularity that happens to be in order of time
+    old = comment(created_at_utc=SINCE // 1_000 - 60, text="other")
+    ranked = {"comments": [comment(text="other"), old], "is_ranked": True, "next_min_id": "more"}
+    # Then our comment is found on the second page
+    api = Pages(ranked, {"comments": [comment(pk="2")]})
+    assert asyncio.run(find_comment(api, "1", our_comment())) == comment(pk="2")
+
+
+@pytest.mark.parametrize("more", ["has_more_comments", "has_more_headload_comments"])
+def test_comments_that_cannot_be_listed_are_not_reported_as_not_found(more: str) -> None:
+    api = Pages({"comments": [comment(text="other")], more: True})
+    with pytest.raises(SearchIncomplete):
+        asyncio.run(find_comment(api, "1", our_comment()))
+
+
+def test_messages_that_cannot_be_listed_are_not_reported_as_not_found() -> None:
+    items = [dm(client_context="x", text="other")]
+    api = Pages({"thread": {"thread_id": "9", "items": items, "has_older": True}})
+    with pytest.raises(SearchIncomplete):
+        asyncio.run(find_dm(api, "5", our_dm()))
+
+
+@pytest.mark.parametrize("page", [{}, {"comments": None}, {"comments": [None, "x", {}]}], ids=str)
+def test_a_reply_without_usable_comments_shows_none(page: dict[str, Any]) -> None:
+    assert asyncio.run(find_comment(Pages(page), "1", our_comment())) is None
+
+
+def test_a_comment_without_a_time_does_not_end_the_search() -> None:
+    first = {"comments": [comment(text="other", created_at_utc=None)], "next_min_id": "more"}
+    api = Pages(first, {"comments": [comment(pk="2")]})
+    assert asyncio.run(find_comment(api, "1", our_comment())) == comment(pk="2")

@@ -154,7 +154,9 @@ def test_verifications_that_always_fail_end_uncertain_with_a_callback(worker: Wo
     assert len(worker.gateway.sent) == 1
 
 
-def test_a_write_that_never_arrives_is_sent_six_times_and_then_uncertain(worker: Worker) -> None:
+def test_a_write_that_never_arrives_is_sent_three_times_and_then_uncertain(
+    worker: Worker,
+) -> None:
     worker.gateway.arrives = False
     worker.gateway.sends = [lost_reply() for _ in range(20)]
     job_id = worker.ledger.add_job()
@@ -165,7 +167,35 @@ def test_a_write_that_never_arrives_is_sent_six_times_and_then_uncertain(worker:
         worker.attempt_later(job_id, DAY)
 
     assert worker.ledger.status(job_id) is Status.UNCERTAIN
-    assert worker.gateway.sent == [f"{job_id}:1"] * 6
+    assert worker.gateway.sent == [f"{job_id}:1"] * 3
+
+
+def test_attempts_that_fail_before_the_write_take_none_of_its_resends(worker: Worker) -> None:
+    worker.gateway.logins = [NO_CONNECTION for _ in range(4)]
+    worker.gateway.arrives = False
+    worker.gateway.sends = [lost_reply()]
+    job_id = worker.ledger.add_job()
+    worker.attempt(job_id)
+    for _ in range(20):
+        worker.attempt_later(job_id)
+
+    assert worker.ledger.status(job_id) is Status.SUCCEEDED
+    assert len(worker.gateway.sent) == 2
+
+
+def test_a_retry_by_a_person_counts_refusals_and_resends_anew(worker: Worker) -> None:
+    worker.gateway.arrives = False
+    worker.gateway.sends = [lost_reply(), *(error("refused", tries=3) for _ in range(3))]
+    job_id = worker.ledger.add_job()
+    worker.attempt(job_id)
+    for _ in range(20):
+        worker.attempt_later(job_id)
+    assert worker.ledger.status(job_id) is Status.FAILED
+    assert len(worker.gateway.sent) == 4
+
+    worker.ledger.run(worker.runtime.ledger.retry(job_id, "crm"))
+    record = worker.ledger.record(job_id)
+    assert (record.refusals, record.resends) == (0, 0)
 
 
 @pytest.mark.parametrize("missing", ["account", "callback"])
@@ -306,13 +336,16 @@ def test_a_dry_run_writes_nothing(worker: Worker) -> None:
     assert worker.gateway.sent == []
 
 
-def test_a_recipient_that_takes_no_messages_is_suppressed_for_the_account(worker: Worker) -> None:
+@pytest.mark.parametrize("code", ["message_requests_disabled", "messages_refused"])
+def test_a_recipient_that_takes_no_messages_is_suppressed_for_the_account(
+    worker: Worker, code: str
+) -> None:
     worker.gateway.arrives = False
-    worker.gateway.sends = [error("message_requests_disabled", Outcome.FINAL)]
+    worker.gateway.sends = [error(code, Outcome.FINAL)]
     first, second = (worker.ledger.add_job(text=text) for text in ("one", "two"))
     worker.attempt(first)
     worker.attempt_later(second)
 
-    assert worker.ledger.api_job(first)["error"]["code"] == "message_requests_disabled"
+    assert worker.ledger.api_job(first)["error"]["code"] == code
     assert worker.ledger.api_job(second)["error"]["code"] == "recipient_suppressed"
     assert len(worker.gateway.sent) == 1

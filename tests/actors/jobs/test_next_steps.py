@@ -10,6 +10,7 @@ import pytest
 from actors.instagram.error_policies import ErrorDecision, Outcome
 from actors.jobs.next_steps import (
     BACKOFF_SECONDS,
+    MAX_WRITES,
     VERIFY_BACKOFF_SECONDS,
     Finish,
     Release,
@@ -173,17 +174,71 @@ def test_a_cooldown_of_the_whole_account_covers_every_kind() -> None:
     assert wait.effect == replace(COOLDOWN, kind="*", escalation="double")
 
 
+def not_found(count: int, resends: int = 0, jitter: float = 0) -> Release | Finish:
+    return after_not_found(job(not_found_count=count, resends=resends), jitter)
+
+
+SEND_AGAIN = Release(Status.QUEUED, "not found: send again", charge="resend")
+
+
+def look_again(after_ms: int) -> Release:
+    return Release(Status.SENDING, "not found", after_ms=after_ms)
+
+
 def test_a_write_that_is_not_found_is_searched_twice_and_then_sent_again() -> None:
-    again = Release(Status.SENDING, "not found", after_ms=3_000)
-    resend = Release(Status.QUEUED, "not found: send again")
-
-    assert after_not_found(job(not_found_count=0, attempts=1)) == again
-    assert after_not_found(job(not_found_count=1, attempts=1)) == resend
-    assert after_not_found(job(not_found_count=1, attempts=5)) == resend
+    assert not_found(0) == look_again(3_000)
+    assert not_found(1) == SEND_AGAIN
 
 
-def test_a_write_that_is_never_found_ends_uncertain_after_the_sixth_attempt() -> None:
-    assert is_uncertain(after_not_found(job(not_found_count=1, attempts=6)))
+def test_before_the_second_resend_a_write_is_searched_once_more_a_minute_later() -> None:
+    assert not_found(0, resends=1) == look_again(3_000)
+    assert not_found(1, resends=1) == look_again(60_000)
+    assert not_found(1, resends=1, jitter=0.5) == look_again(66_000)
+    assert not_found(2, resends=1) == SEND_AGAIN
+
+
+def test_a_write_that_is_never_found_ends_uncertain_after_the_third() -> None:
+    assert MAX_WRITES == 3
+    assert not_found(0, resends=2) == look_again(3_000)
+    assert is_uncertain(not_found(1, resends=2))
+
+
+def test_a_refusal_in_unknown_words_is_tried_three_times() -> None:
+    refused = error(Outcome.RETRY, "refused_unclear", tries=3)
+    steps = [step(refused, SENDING, job(refusals=n, failed_attempts=n)) for n in range(3)]
+
+    assert [getattr(each, "after_ms", None) for each in steps] == [5_000, 30_000, None]
+    assert [getattr(each, "charge", None) for each in steps] == ["refused", "refused", None]
+    failure = Failure("refused_unclear", "A message.", retryable=True)
+    assert steps[-1] == Finish(Status.FAILED, failure=failure, why="attempts exhausted")
+
+
+def test_refused_content_is_tried_twice_whatever_failed_before() -> None:
+    refused = error(Outcome.FINAL, "content_refused", tries=2)
+    first = step(refused, SENDING, job(failed_attempts=3))
+
+    assert first == Release(Status.WAITING, "content_refused", after_ms=600_000, charge="refused")
+    assert step(refused, SENDING, job(refusals=1, failed_attempts=4)) == Finish(
+        Status.FAILED, failure=Failure("content_refused", "A message.")
+    )
+
+
+@pytest.mark.parametrize(
+    ("decision", "state", "after_ms"),
+    [
+        (TIMEOUT, NOT_CHARGED, 5_000),
+        (LOST_REPLY, SENDING, SETTLE_MS),
+        (TIMEOUT, UNCONFIRMED, 5_000),
+    ],
+)
+def test_a_wait_that_instagram_asks_for_lengthens_ours(
+    decision: ErrorDecision, state: RequestState, after_ms: int
+) -> None:
+    waits = [
+        step(replace(decision, retry_after_seconds=seconds), state) for seconds in (None, 1, 3600)
+    ]
+
+    assert [getattr(wait, "after_ms", None) for wait in waits] == [after_ms, after_ms, 3_600_000]
 
 
 def is_uncertain(found: Release | Finish) -> bool:

@@ -33,7 +33,6 @@ NAMELESS: Mapping[str, tuple[dict[str, Any], dict[str, str]]] = {
     "stripe": ({"type": "order.paid"}, {}),
     "paddle": ({"event_type": "order.paid"}, {}),
     "slack": ({"type": "event_callback", "event": {"type": "order.paid"}}, {}),
-    "standard-webhooks": ({"n": 1}, {}),
     "github": ({"n": 1}, {"X-GitHub-Event": ""}),
     "shopify": ({"n": 1}, {"X-Shopify-Topic": ""}),
 }
@@ -79,6 +78,12 @@ def test_an_event_without_an_identity_is_quarantined(
     assert (response.status_code, response.json()["quarantined"]) == (200, True)
     (kept,) = web.api.get("/events").json()["items"]
     assert kept["type"] == "no_identity"
+
+
+def test_a_standard_webhook_without_a_type_is_kept_under_its_own_id(web: WebHarness) -> None:
+    response = web.deliver("standard-webhooks", b'{"n": 1}', event_id="msg_1")
+    assert response.json() == {"event_id": "msg_1", "duplicate": False, "jobs": []}
+    assert web.api.get("/events/msg_1").json()["type"] == ""
 
 
 @pytest.mark.parametrize("name", ["", "  ", 7, None, "x" * 256, "a\u0000b", "a\nb", ["evt"]])

@@ -63,7 +63,8 @@ local function freeze_payload(job)
   if version and not payload then redis.call('SET', payload_key(id), job_payload(job), 'NX') end
 end
 
--- Owes the account's callback endpoint, if it has one, that the account was held or resumed.
+-- Creates the delivery that tells the account's callback endpoint, if there is one, of a hold or
+-- its end.
 local function open_account_delivery(account, change, reason, now)
   local callback = config_of(account).callback
   if not callback then return end

@@ -2,15 +2,13 @@
 --   hg:rows:{id}    zset: how many rows come before -> a batch of rows (service/followers/rows.py)
 --   hg:walked:{id}  set: the user ids among them, as long as pages may follow
 -- In the job's hash: pk (whose followers), cursor (of the next page), pages, users (rows stored),
--- expected (rows in all), most (the most rows that are wanted, 0 for all), eta, barren (pages in a
--- row that brought no new user), paged (the claim that stored the last page).
+-- expected (rows in all), most (the most rows that are wanted, 0 for all), eta, paged (the claim
+-- that stored the last page), dropped (entries of pages that name no user).
 --- @include "config"
 --- @include "clock"
 --- @include "records"
 --- @include "rate_limits"
 
--- After so many pages without a new user an export goes round in circles.
-local MAX_EMPTY_PAGES = 10
 -- How many users a page has, until the export has seen one.
 local USUAL_PAGE_USERS = 200
 -- A guess at how long one call takes.
@@ -42,7 +40,7 @@ local function reopen_export(job)
   if not has_all_rows(job) then return false end
   redis.call('PERSIST', rows_key(job.id))
   redis.call('PERSIST', seen_key(job.id))
-  set_fields(job, {barren = 0})
+  set_fields(job, {barren = 0, slow = 0, repeats = 0})
   return true
 end
 

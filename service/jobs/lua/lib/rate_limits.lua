@@ -75,7 +75,7 @@ local function limit_reached(account, state, limit, now)
     if at and at > till then why, till = limit .. '_' .. part, at end
   end
   later('gap', tonumber(state['gap:' .. limit] or 0))
-  -- Mostly the budgets have room for all that was done in a day and a little longer.
+  -- Usually the budgets have room for more than was done in the last day and a little longer.
   local key = spent_key(account, limit)
   local done = redis.call('ZCARD', key)
   if done >= per_hour then later('per_hour', window_opens_at(key, per_hour, HOUR, now)) end

@@ -8,6 +8,8 @@
 --   hg:seq                       counter: the order of everything
 --   hg:event:{source}:{id}       hash of an event, which outlives its body
 --   hg:eventbody:{source}:{id}   the raw body, compressed; expires by itself
+--   hg:known:{source}:{hash}     the event that is also known by this: its body, if only that is
+--                                signed, or the sender's id of what several subscriptions report
 --   hg:events                    zset seq -> source:id; hg:sources the sources in it
 --   hg:job:{id}                  hash (see below); hg:jobtext:{id} its text, or its photo's URL;
 --                                hg:jobtl:{id} its timeline
@@ -75,6 +77,8 @@
 --   created, run_at, expires, started, finished    times; expires 0 for never
 --   attempts      attempts begun in this run
 --   strikes       failed attempts in this run that were the job's own doing
+--   refusals      those of them that Instagram itself refused; resends: how often a write that no
+--                 verification lookup found was sent again in this run
 --   owner         who has the claim, unique to it; '' for nobody
 --   fence         number of the latest claim: an older one can change nothing any more
 --   lease         when the claim expires; renewed: when it was renewed last
@@ -96,7 +100,10 @@
 --   result, error what it left behind, or why it failed (JSON)
 --   trimmed       timeline entries that are no longer kept
 --   target        [lookup] what is looked up, as in hg:found:{target}
---   cursor, pages, users, expected, most, eta    [followers, following] see follower_pages.lua
+--   cursor, pages, users, expected, most, eta, dropped    [followers, following] see
+--                 follower_pages.lua
+--   counted, limited, mark, mark_page, repeats, slow    [followers, following] see
+--                 follower_ends.lua
 --   barren, paged [followers, following] pages in a row without a new user; the claim (fence) that
 --                 stored the last page
 --- @include "config"

@@ -32,7 +32,7 @@ end
 local SUPPRESSED_ERROR = '{"code":"recipient_suppressed","message":"The recipient is on the' ..
   ' do-not-contact list.","retryable":false}'
 
--- Tells one message from another, and does not say what it says.
+-- Tells messages apart without storing their text.
 local function content_hash(content) return string.sub(redis.sha1hex(content), 1, 16) end
 
 -- Ended jobs have no hash, and neither have records of an early release.

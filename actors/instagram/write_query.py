@@ -1,0 +1,71 @@
+"""What a verification searches for, and from when on it may have been stored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence, Set
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+#: Returns which of the given Instagram ids belong to other jobs.
+OwnedByOthers = Callable[[Sequence[str]], Awaitable[Set[str]]]
+
+# `Date` headers and comment times are whole seconds from different machines. Too early a limit is
+# harmless: other jobs' writes are excluded by id. Too late a limit would send the write twice.
+_DATED_SLACK_MS: Final = 5_000
+# Without a `Date` header only our own clock is left, which may be minutes off.
+_UNDATED_SLACK_MS: Final = 300_000
+
+
+async def no_owner(_ids: Sequence[str]) -> Set[str]:
+    """An `OwnedByOthers` that knows no other jobs."""
+    return frozenset()
+
+
+@dataclass(frozen=True)
+class WriteQuery:
+    """The write to search for.
+
+    Parameters:
+      own_pk: The pk of the account that sent it.
+      text: Its text; None for a photo.
+      intended_at: When its intent was recorded, in monotonic seconds of this process.
+      client_context: A DM's token; comments do not show theirs.
+      owned_by_others: Returns which ids belong to other jobs.
+    """
+
+    own_pk: str
+    text: str | None
+    intended_at: float
+    client_context: str = ""
+    owned_by_others: OwnedByOthers = no_owner
+
+
+def earliest_stored_ms(reply: Any, query: WriteQuery) -> int:
+    """The earliest time at which the write may have been stored, by Instagram's clock.
+
+    The clocks of Redis, this machine and Instagram may differ, so only the age of the intent is
+    carried from one to another.
+
+    Parameters:
+      reply: The HTTP response just received, or None.
+      query: The write to search for.
+
+    Returns:
+      Unix time in ms.
+    """
+    age_ms = round((time.monotonic() - query.intended_at) * 1000)
+    instagram_ms = _date_ms(reply)
+    if instagram_ms is None:
+        return round(time.time() * 1000) - age_ms - _UNDATED_SLACK_MS
+    return instagram_ms - age_ms - _DATED_SLACK_MS
+
+
+def _date_ms(reply: Any) -> int | None:
+    try:
+        moment = parsedate_to_datetime(reply.headers["date"])
+        return round(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        return None

@@ -1,0 +1,62 @@
+"""Warnings of `heliograph check` about rules that real senders' events do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from service.commands.nullable_keys import find_nullable_keys
+from service.config.config import Config, Rule
+from service.events.parsing import ONLY_BODY_SIGNED
+from service.events.type_patterns import compile_patterns
+
+_COMPLETED = "checkout.session.completed"
+_PAID_LATER = "checkout.session.async_payment_succeeded"
+
+
+def rule_warnings(config: Config) -> Iterator[str]:
+    """Yield the warnings, a sentence each; none is about the environment."""
+    for rule in config.rules:
+        key, scheme = f"rules.{rule.name}", config.sources[rule.source].scheme
+        if scheme in ONLY_BODY_SIGNED and not rule.once_per:
+            yield (
+                f"{key}.once_per: is missing; {scheme} signs only the body, so that a captured one"
+                " can be sent again once RETENTION_DAYS are over: name a key of the body, such as"
+                ' "{{ object.id }}"'
+            )
+        if scheme == "stripe":
+            yield from _nullable_key_warnings(key, rule)
+            yield from _late_payment_warnings(key, rule, config)
+
+
+def _nullable_key_warnings(key: str, rule: Rule) -> Iterator[str]:
+    matches = compile_patterns(rule.event)
+    for field, template in _templates(rule):
+        for path, when in find_nullable_keys(matches, template):
+            yield f"{key}.{field}: object.{path} is null {when}; {_remedy(field)}"
+
+
+def _templates(rule: Rule) -> Iterator[tuple[str, str]]:
+    # Of several business keys, all but the last may be null.
+    given = {field: getattr(rule, field) for field in ("to", "post", "text", "delay", "expires")}
+    given["once_per"] = rule.once_per[-1] if rule.once_per else None
+    return ((field, template) for field, template in given.items() if template is not None)
+
+
+def _remedy(field: str) -> str:
+    if field == "once_per":
+        return 'give a list of keys that ends with one that is always there, "{{ object.id }}"'
+    return "add `| default('...', true)`, or `{% if %}`"
+
+
+def _late_payment_warnings(key: str, rule: Rule, config: Config) -> Iterator[str]:
+    """Warn of a rule that waits for the payment, but not for the event that reports it."""
+    if rule.when is None or "payment_status" not in rule.when:
+        return
+    if not compile_patterns(rule.event)(_COMPLETED):
+        return
+    others = (other.event for other in config.rules if other.source == rule.source)
+    if not any(compile_patterns(event)(_PAID_LATER) for event in others):
+        yield (
+            f"{key}.event: bank debits and vouchers are paid after {_COMPLETED}, as {_PAID_LATER}"
+            " reports: make it a list of both"
+        )

@@ -1,0 +1,75 @@
+"""Which of Instagram's words are read, and which are shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from actors.instagram.reply_texts import fold, folded_texts, shown_words
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        ("Can\u2019t  message\n\tthem", "can't message them"),
+        ("FEEDBACK_required", "feedback required"),
+        ("\u201cNo\u201d\u00a0way ", '"no" way'),
+        ("", ""),
+    ],
+)
+def test_words_are_compared_without_their_typography(text: str, folded: str) -> None:
+    assert fold(text) == folded
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"message": "No"},
+        {"message": ["No"]},
+        {"message": {"errors": ["No"]}},
+        {"payload": {"message": "No"}},
+        {"payload": {"payload": {"feedback_title": "No"}}},
+        {"item_ack": {"status_code": "403", "message": "No"}},
+        {"challenge": {"message": "No"}},
+        {"client_facing_error_message": "No"},
+        {"content": [{"text": "No"}]},
+    ],
+)
+def test_every_place_in_which_instagram_explains_itself_is_read(document: dict[str, Any]) -> None:
+    assert "no" in folded_texts(document)
+
+
+def test_other_fields_and_depths_are_not_read() -> None:
+    deep: dict[str, Any] = {"message": "No"}
+    for _ in range(50):
+        deep = {"payload": deep}
+    assert folded_texts({"user": {"message": "No"}, "biography": "No", **deep}) == []
+    assert len(folded_texts({"errors": ["No"] * 10_000})) <= 50
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("feedback_required", "feedback_required"),
+        ("Sorry, no.", "Sorry, no."),
+        ("@jenny is not here", "... is not here"),
+        ("jenny.rosen is not here", "... is not here"),
+        ("jenny_rosen is not here", "... is not here"),
+        ("User 40000000314 is not here", "User ... is not here"),
+        ('"Hello Jenny" was refused', "... was refused"),
+        ("Write to help@example.com", "Write to ..."),
+        ("See www.example.com or https://example.com/a?b", "See ... or ..."),
+        ("tab\tand\u0007bell", "tab and bell"),
+        ("12345", ""),
+        ("", ""),
+    ],
+)
+def test_shown_words_name_nobody(said: str, shown: str) -> None:
+    assert shown_words({"message": said}) == shown
+
+
+def test_shown_words_are_short_and_said_once() -> None:
+    assert shown_words({"message": "No", "feedback_message": "No"}) == "No"
+    assert shown_words({"message": "No", "feedback_title": "Never"}) == "No / Never"
+    assert len(shown_words({"message": "word " * 500})) <= 120
