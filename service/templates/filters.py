@@ -16,7 +16,8 @@ from jinja2.filters import FILTERS as BUILTIN_FILTERS
 from jinja2.filters import make_attrgetter
 from jinja2.runtime import Context
 
-from service.templates.budget import FilterError, metered_all
+from service.templates.errors import FilterError
+from service.templates.work_limit import metered_all
 from service.unicode_text.invisible import strip_invisible
 from service.unicode_text.links import remove_links
 

@@ -18,9 +18,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS as BUILTIN_TESTS
 from jinja2.utils import missing
 
-from service.templates.budget import BUDGET, FilterError, metered
+from service.templates.errors import FilterError
 from service.templates.filters import FILTERS, MAX_ITEMS, OPERATORS, add, text
 from service.templates.link_policy import Printed
+from service.templates.work_limit import WORK_LIMIT, metered
 from service.unicode_text.invisible import strip_invisible
 
 MAX_STEPS: Final = 1_000
@@ -139,12 +140,12 @@ def checked_loop(context: Context, values: Iterable[Any], name: str) -> Iterator
     """Yield the values of a `for` loop; all loops of one rendering share `MAX_STEPS` steps."""
     if values is None:
         raise FilterError(f"{name} is null")
-    steps, budget = context[STEPS], BUDGET.get()
+    steps, limit = context[STEPS], WORK_LIMIT.get()
     for value in values:
         if next(steps, None) is None:
             raise FilterError(f"loops take more than {MAX_STEPS} steps")
-        if budget is not None:
-            budget.check_time()
+        if limit is not None:
+            limit.check_time()
         yield value
 
 

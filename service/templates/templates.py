@@ -12,11 +12,12 @@ from jinja2 import nodes
 from jinja2.parser import Parser
 from jinja2.runtime import Context
 
-from service.templates.budget import BUDGET, Budget, FilterError
+from service.templates.errors import FilterError
 from service.templates.filters import ALLOWED
 from service.templates.link_policy import ForeignLink, Rendering, check_links
 from service.templates.sandbox import MAX_STEPS, STEPS, MissingName, Sandbox
 from service.templates.validator import BadTemplate, TemplateValidator
+from service.templates.work_limit import WORK_LIMIT, WorkLimit
 
 __all__ = [
     "MAX_OUTPUT",
@@ -156,11 +157,11 @@ class _Program:
         self._globals = dict(sandbox.globals)
         self._paths = validator.paths
         self._literals = tuple(validator.literals)
-        self._needs_budget = validator.needs_budget
+        self._needs_limit = validator.needs_limit
         self._max_output = max_output
 
     def run(self, variables: Mapping[str, Any]) -> Rendering:
-        budget = BUDGET.set(Budget()) if self._needs_budget else None
+        token = WORK_LIMIT.set(WorkLimit()) if self._needs_limit else None
         try:
             return self._collect(variables)
         except MissingName as error:
@@ -176,8 +177,8 @@ class _Program:
             # Without the cause, because Python's messages quote values.
             raise TemplateFailed(f"an operation does not fit the data ({kind})") from None
         finally:
-            if budget is not None:
-                BUDGET.reset(budget)
+            if token is not None:
+                WORK_LIMIT.reset(token)
 
     def _collect(self, variables: Mapping[str, Any]) -> Rendering:
         chunks: list[str] = []

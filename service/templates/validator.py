@@ -42,7 +42,7 @@ class TemplateValidator(NodeTransformer):
     Attributes:
       paths: For each constant name or index looked up, the dotted paths that end with it.
       literals: The strings within expressions.
-      needs_budget: Whether the cost of a rendering depends on the data: there is a filter, a test
+      needs_limit: Whether the cost of a rendering depends on the data: there is a filter, a test
         or a loop.
     """
 
@@ -52,7 +52,7 @@ class TemplateValidator(NodeTransformer):
         self._stored: set[str] = {"loop"}
         self.paths: dict[Any, set[str]] = {}
         self.literals: list[str] = []
-        self.needs_budget = False
+        self.needs_limit = False
 
     def check(self, template: nodes.Template) -> nodes.Template:
         """Check and rewrite a whole template; raise BadTemplate if it is not allowed."""
@@ -87,18 +87,18 @@ class TemplateValidator(NodeTransformer):
 
     def visit_Filter(self, node: nodes.Filter) -> nodes.Node:  # noqa: N802
         self._check_known("filter", node, self._sandbox.filters)
-        self.needs_budget = True
+        self.needs_limit = True
         return self.generic_visit(node)
 
     def visit_Test(self, node: nodes.Test) -> nodes.Node:  # noqa: N802
         self._check_known("test", node, self._sandbox.tests)
-        self.needs_budget = True
+        self.needs_limit = True
         return self.generic_visit(node)
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802
         if node.recursive:
             raise BadTemplate("a loop must not be recursive", node.lineno)
-        self.needs_budget = True
+        self.needs_limit = True
         name = describe(node.iter)
         self.generic_visit(node)
         node.iter = _wrap_in_filter(LOOP, node.iter, name)

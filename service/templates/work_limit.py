@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextvars import ContextVar
 from typing import Any, Final, ParamSpec
 
-from jinja2 import TemplateRuntimeError, UndefinedError
+from jinja2 import UndefinedError
+
+from service.templates.errors import FilterError
 
 #: Characters and items that filters and tests may look at.
 MAX_STEPS: Final = 2_000_000
@@ -23,11 +25,7 @@ _STEPS_BETWEEN_LOOKS: Final = 10_000
 P = ParamSpec("P")
 
 
-class FilterError(TemplateRuntimeError):
-    """A filter or operator rejects its input; the message has no data in it."""
-
-
-class Budget:
+class WorkLimit:
     """The steps and time that are left to one rendering."""
 
     __slots__ = ("_deadline", "_left", "_next_look")
@@ -52,8 +50,8 @@ class Budget:
             raise FilterError("the template takes too long on this data")
 
 
-#: The budget of the rendering that runs in this thread; None while templates are compiled.
-BUDGET: Final[ContextVar[Budget | None]] = ContextVar("BUDGET", default=None)
+#: That of the rendering that runs in this thread; None while templates are compiled.
+WORK_LIMIT: Final[ContextVar[WorkLimit | None]] = ContextVar("WORK_LIMIT", default=None)
 
 
 def metered(name: str, function: Callable[P, Any]) -> Callable[P, Any]:
@@ -66,10 +64,10 @@ def metered(name: str, function: Callable[P, Any]) -> Callable[P, Any]:
 
     @functools.wraps(function)
     def charged(*args: P.args, **options: P.kwargs) -> Any:
-        budget = BUDGET.get()
-        if budget is None:
+        limit = WORK_LIMIT.get()
+        if limit is None:
             return function(*args, **options)
-        budget.charge(_size(args) if not options else _size((*args, *options.values())))
+        limit.charge(_size(args) if not options else _size((*args, *options.values())))
         try:
             result = function(*args, **options)
         except (FilterError, UndefinedError):
@@ -78,7 +76,7 @@ def metered(name: str, function: Callable[P, Any]) -> Callable[P, Any]:
             # Without the cause, because Python's messages quote values.
             message = f"{name}: the value or its arguments do not fit ({type(error).__name__})"
             raise FilterError(message) from None
-        return _charged_items(result, budget) if isinstance(result, Iterator) else result
+        return _charged_items(result, limit) if isinstance(result, Iterator) else result
 
     return charged
 
@@ -96,9 +94,9 @@ def _size(values: Iterable[Any]) -> int:
     return size
 
 
-def _charged_items(items: Iterator[Any], budget: Budget) -> Iterator[Any]:
+def _charged_items(items: Iterator[Any], limit: WorkLimit) -> Iterator[Any]:
     for item in items:
-        budget.charge(1)
+        limit.charge(1)
         yield item
 
 
