@@ -28,10 +28,11 @@ _NOUN: Final = (
     r"|nutzername|benutzername|usuario|cuenta|perfil|compte|utente)"
 )
 _IS: Final = r"(?:is|ist|es|est|è)"
-#: `ig: x`, `Instagram @x`, `my insta is @x`, `ig jenny_1`; but `insta anna` may be a name.
+#: `ig: x`, `Instagram @x`, `my insta is @x`, `ig jenny_1`; but `insta anna` may be a name, and
+#: `name@shop.com` is a mail address.
 _LABEL: Final = re.compile(
     rf"(?:(?:my|mein|mi|mon|il mio) )?{_NOUN}(?: {_NOUN})*"
-    rf"(?:(?: {_IS})?\s*[:=>|→]+(?!//)\s*| +[-\u2013\u2014]+ +|(?: {_IS})? *(?=@))"
+    rf"(?:(?: {_IS})?\s*[:=>|→]+(?!//)\s*| +[-\u2013\u2014]+ +|(?: {_IS})? +(?=@))"
     rf"|{_NETWORK} +(?=\S*[._0-9])",
     re.IGNORECASE,
 )

@@ -24,6 +24,8 @@ from service.unicode_text.links import remove_links
 MAX_TEXT: Final = 100_000
 MAX_ITEMS: Final = 10_000
 MAX_INT_BITS: Final = 256
+#: Of a number in a text or an event.
+MAX_PARSED_BITS: Final = 4_096
 MAX_DECIMALS: Final = 12
 #: Characters of a number with a width of two digits, in general.
 MAX_PLACEHOLDER: Final = 100
@@ -139,6 +141,13 @@ def round_number(value: Any, precision: int = 0, method: str = "common") -> Any:
     return BUILTIN_FILTERS["round"](value, precision, method)
 
 
+def integer(value: Any, fallback: int = 0, base: int = 10) -> int:
+    """Convert to an integer; the fallback if that is impossible, FilterError if it is too large."""
+    number: int = BUILTIN_FILTERS["int"](value, fallback, base)
+    _check_size(number.bit_length(), MAX_PARSED_BITS)
+    return number
+
+
 def default(value: Any, fallback: Any = "", falsy: bool = False) -> Any:
     """Return the fallback if the value is missing or null (with `true`: or empty, zero, false)."""
     if value is None or isinstance(value, Undefined) or (falsy and not value):
@@ -245,7 +254,7 @@ def _text_only(name: str) -> Callable[..., Any]:
 
 _TEXT_FILTERS: Final = ("capitalize", "lower", "title", "trim", "truncate", "upper", "urlencode")
 _CHEAP_FILTERS: Final = (
-    *("abs", "first", "float", "int", "items", "dictsort", "last", "length", "list", "map", "max"),
+    *("abs", "first", "float", "items", "dictsort", "last", "length", "list", "map", "max"),
     *("min", "reject", "rejectattr", "reverse", "select", "selectattr", "sort", "unique"),
 )
 
@@ -258,6 +267,7 @@ _FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "default": default,
     "field": field,
     "format": printf,
+    "int": integer,
     "join": join,
     "plain": plain,
     "replace": replace,

@@ -7,6 +7,9 @@ text, so no filter and no splitting over several fields hides one.
 
 from __future__ import annotations
 
+import bisect
+import functools
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -70,34 +73,54 @@ def check_links(rendering: Rendering, variables: Mapping[str, Any]) -> None:
       rendering: The text.
       variables: Values of `event` and `object`.
     """
-    foreign = [
-        link for link in find_links(rendering.text) if not _is_literal(link, rendering.chunks)
-    ]
-    if not foreign:
+    links = find_links(rendering.text)
+    if not links:
         return
-    passes = _Passes(rendering, variables)
-    for link in foreign:
-        if not passes.accepts(link):
-            raise ForeignLink(_message(link, rendering.chunks))
+    layout, passes = _Layout(rendering.chunks), _Passes(rendering, variables)
+    for link in links:
+        touched = layout.touched_by(link)
+        if not _is_literal(link, touched) and not passes.accepts(link, touched):
+            raise ForeignLink(_message(touched))
+
+
+class _Layout:
+    """Where the chunks of a text begin."""
+
+    def __init__(self, chunks: Sequence[str]) -> None:
+        self._chunks = [chunk for chunk in chunks if chunk]
+        self._starts = [0, *itertools.accumulate(map(len, self._chunks))]
+
+    def touched_by(self, link: Link) -> Sequence[str]:
+        """The chunks that have a part of what makes the link one."""
+        start, end = link.core
+        first = bisect.bisect_right(self._starts, start) - 1
+        return self._chunks[first : bisect.bisect_left(self._starts, end)]
 
 
 class _Passes:
     """What may be sent although it is not spelled between the expressions."""
 
     def __init__(self, rendering: Rendering, variables: Mapping[str, Any]) -> None:
-        self._chunks = rendering.chunks
-        self._spelled = list(_targets(rendering.literals))
-        # Of `'https://shop.example/%s' | format(...)`, what is in front of the placeholder.
-        self._spelled += [link.partition("%")[0] for link in self._spelled if "%" in link]
-        self._allowed = {*map(fold, rendering.allowed), *_targets(rendering.allowed)}
+        self._rendering = rendering
         self._variables = variables
         self._urls: dict[str, set[str]] = {}
 
-    def accepts(self, link: Link) -> bool:
+    @functools.cached_property
+    def _spelled(self) -> list[str]:
+        spelled = list(_targets(self._rendering.literals))
+        # Of `'https://shop.example/%s' | format(...)`, what is in front of the placeholder.
+        return spelled + [link.partition("%")[0] for link in spelled if "%" in link]
+
+    @functools.cached_property
+    def _allowed(self) -> set[str]:
+        allowed = self._rendering.allowed
+        return {*map(fold, allowed), *_targets(allowed)}
+
+    def accepts(self, link: Link, touched: Sequence[str]) -> bool:
         if any(_continues(link.target, spelled) for spelled in self._spelled):
             return True
         # As a whole: either the link on its own, or a value with text of the rule around it.
-        wholes = {link.target, *map(fold, _touching(*link.core, self._chunks))}
+        wholes = {link.target, *map(fold, touched)}
         return not wholes.isdisjoint(self._allowed) or any(
             not wholes.isdisjoint(self._made(name)) for name in self._variables
         )
@@ -122,26 +145,16 @@ def _continues(target: str, link: str) -> bool:
     return not rest or (has_path and not find_links(rest))
 
 
-def _is_literal(link: Link, chunks: Sequence[str]) -> bool:
+def _is_literal(link: Link, touched: Sequence[str]) -> bool:
     """Whether the template spells what makes it a link; for a mention, the `@`."""
-    start, end = link.core
-    touched = list(_touching(start, end, chunks))
     if not any(isinstance(chunk, Printed) for chunk in touched):
         return True
     # `@{{ value }}` mentions whom the rule wants.
     return link.is_mention and len(touched) == 2 and not isinstance(touched[0], Printed)
 
 
-def _touching(start: int, end: int, chunks: Sequence[str]) -> Iterator[str]:
-    position = 0
-    for chunk in chunks:
-        if position < end and position + len(chunk) > start:
-            yield chunk
-        position += len(chunk)
-
-
-def _message(link: Link, chunks: Sequence[str]) -> str:
-    printed = [chunk.name for chunk in _touching(*link.core, chunks) if isinstance(chunk, Printed)]
-    names = " and ".join(dict.fromkeys(printed))
-    verb = "has" if len(set(printed)) == 1 else "together make"
-    return f"{names} {verb} a link or mention, which a customer may have typed: {_REMEDY}"
+def _message(touched: Sequence[str]) -> str:
+    names = list(dict.fromkeys(chunk.name for chunk in touched if isinstance(chunk, Printed)))
+    verb = "has" if len(names) == 1 else "together make"
+    what = f"{verb} a link or mention, which a customer may have typed"
+    return f"{' and '.join(names)} {what}: {_REMEDY}"

@@ -97,6 +97,7 @@ NO_USERNAME = "not an Instagram username"
         *((word, PHONE) for word in ("612345678", "612345678.", "(612345678)", "ig: 612345678")),
         *((word, WEB_ADDRESS) for word in ("shop.com", "www.shop.fr", "my-shop.co.uk", "Shop.DE")),
         *((word, EMAIL) for word in ("a@b.c", "jenny@shop.com", "mailto:jenny@shop.com")),
+        *((word, EMAIL) for word in ("name@gmail.com", "insta@shop.com", "ig: user@shop.de")),
         *((word, SEVERAL) for word in ("@jenny @anna", "jenny, anna", "jenny & anna", "@a/@b")),
         ("https://instagram.com/jenny https://instagram.com/anna", SEVERAL),
         *((word, NO_USERNAME) for word in ("Jenny Rosen", "insta anna", "jenny-rosen", "#jenny")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -135,6 +136,14 @@ def test_the_error_names_the_field(source: str, named: str) -> None:
 )
 def test_what_the_rule_or_the_provider_wrote_is_sent(source: str, expected: str) -> None:
     assert render(source) == expected
+
+
+def test_many_links_take_little_time() -> None:
+    source = "{% for i in range(900) %}{{ object.mention | allow_links }} {% endfor %}"
+    started = time.thread_time()
+
+    assert Message(source, max_output=10_000).render(VARIABLES) == "@evil " * 900
+    assert time.thread_time() - started < 0.5
 
 
 def test_allowing_one_field_allows_no_other() -> None:

@@ -15,6 +15,7 @@ OBJECT: dict[str, Any] = {
     "same": list(range(20_000)),
     "long": "x y " * 22_000,
     "formats": "%s" * 20_000,
+    "digits": "f" * 90_000,
     "number": 5,
 }
 VARIABLES = {"event": {}, "object": OBJECT}
@@ -34,6 +35,7 @@ DOUBLED = "".join(f"{{% set {name} = [{name}, {name}] %}}" for name in "ab") * 6
         "{{ object.many | map('string') | map('upper') | map('lower') | list | length }}" * 200,
         "{{ object.many | sort | unique | list | sort | length }}" * 100,
         "{{ object.formats | format(*object.many) }}",
+        "{{ object.digits | int(0, 16) // (object.digits | int(0, 16)) }}",
         f"{{% set a = [1] %}}{{% set b = [1] %}}{DOUBLED}{{{{ a == b }}}}",
         "{% set a = (1,) %}" + "{% set a = (a, a) %}" * 60 + "{{ {a: 1} }}",
     ],
