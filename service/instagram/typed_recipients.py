@@ -17,8 +17,8 @@ from service.instagram.typed_text import clean, unwrap
 
 _PLAIN: Final = re.compile(r"@[\w.]+")
 _PHONE: Final = re.compile(r"(?:tel\W*|phone\W*)?[+(]*[0-9][0-9\s.()/+-]*", re.IGNORECASE)
-# The endings of web addresses that usernames seldom have (but `anna.studio`, `let.it.be`): the first
-# generic domains, those sold for shops and sites, and large countries'.
+# The endings of web addresses that usernames seldom have (but `anna.studio`, `let.it.be`): the
+# first generic domains, those sold for shops and sites, and large countries'.
 _DOMAIN: Final = re.compile(
     r"www\..*|(?:[\w-]+\.)+(?:com|net|org|info|biz|edu|gov|mil|shop|store|online|site|website|web"
     r"|app|dev|io|xyz|co|eu|de|at|ch|it|uk|fr|es|nl|pl|se|dk|fi|pt|ie|ru|ua|cz|hu|ro|gr|tr|us|ca|mx|br"

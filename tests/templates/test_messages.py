@@ -172,6 +172,7 @@ HIDDEN = "Je\u200bn\u202en\u2066y\U000e0041\x07\u00ad"
         "{{ '%s' % object.text }}",
         "{{ object.text[:] }}",
         "{% for key in object.keys %}{{ key }}{% endfor %}",
+        "{% for key in object.keys %}{{ key.title() }}{% endfor %}",
         "{{ object.nested | map(attribute='text') | join }}",
         "{% set text = object.text %}{{ text }}",
         "{% if object.text == 'Jenny' %}Jenny{% endif %}",

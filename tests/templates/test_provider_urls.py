@@ -40,6 +40,7 @@ def test_a_url_under_a_providers_key_is_the_providers(event: dict[str, Any]) -> 
         {"custom_fields": [{"key": "url", "text": {"value": URL}, "url": URL}]},
         {"note_attributes": [{"name": "url", "value": URL, "url": URL}]},
         {"line_items": [{"properties": [{"name": "x", "url": URL}]}]},
+        {"note_url": URL, "metadata_url": URL},
         {"customer": {"url": URL}},
         {"customer_details": {"address": {"url": URL}}},
         {"business_profile": {"url": URL, "support_url": URL}},

@@ -9,6 +9,9 @@ import pytest
 
 from service.templates.templates import BadTemplate, Condition, Template, TemplateFailed
 
+ROW: dict[str, Any] = {}
+ROW["a"] = ROW
+
 OBJECT: dict[str, Any] = {
     "name": "Jenny",
     "many": list(range(20_000)),
@@ -16,6 +19,7 @@ OBJECT: dict[str, Any] = {
     "long": "x y " * 22_000,
     "formats": "%s" * 20_000,
     "digits": "f" * 90_000,
+    "rows": [ROW] * 20_000,
     "number": 5,
 }
 VARIABLES = {"event": {}, "object": OBJECT}
@@ -33,6 +37,7 @@ DOUBLED = "".join(f"{{% set {name} = [{name}, {name}] %}}" for name in "ab") * 6
         "{{ object.many | map('replace', '1', object.long) | list | length }}",
         "{{ object.many | map('default', object.long) | join | length }}",
         "{{ object.many | map('string') | map('upper') | map('lower') | list | length }}" * 200,
+        "{{ object.rows" + " | map(attribute='a')" * 300 + " | list | length }}",
         "{{ object.many | sort | unique | list | sort | length }}" * 100,
         "{{ object.formats | format(*object.many) }}",
         "{{ object.digits | int(0, 16) // (object.digits | int(0, 16)) }}",
