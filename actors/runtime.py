@@ -18,7 +18,7 @@ from actors.dramatiq_async.event_loop import LoopThread
 from actors.egress.callback_client import DEFAULT_LIMITS, CallbackClient
 from actors.egress.guarded_connections import GuardedBackend
 from actors.egress.photo_download import PhotoDownloader
-from actors.egress.photo_loader import PhotoLoader
+from actors.egress.photo_fetcher import PhotoFetcher
 from actors.instagram.client_pool import GatewayPool
 from actors.instagram.login_limiter import LoginLimiter
 from actors.instagram.options import AccountOptions
@@ -133,7 +133,8 @@ class Runtime:
     gateways: GatewayPool
     suppressions: Suppressions
     callback_client: CallbackClient
-    photo_loader: PhotoLoader
+    photos: PhotoStore
+    photo_fetcher: PhotoFetcher
     heartbeat: LeaseHeartbeat
     process: str = field(default_factory=process_name)
     _claims_made: itertools.count[int] = field(default_factory=itertools.count)
@@ -214,9 +215,8 @@ class RuntimeMiddleware(Middleware):
             gateways=gateways,
             suppressions=Suppressions(client),
             callback_client=callback_client,
-            photo_loader=PhotoLoader(
-                PhotoStore(client, script_config), self._photo_downloader(), PhotoConverter()
-            ),
+            photos=PhotoStore(client, script_config),
+            photo_fetcher=PhotoFetcher(self._photo_downloader(), PhotoConverter()),
             heartbeat=heartbeat,
         )
 

@@ -7,14 +7,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
-from aiograpi.exceptions import ClientUnauthorizedError, LoginRequired, PreLoginRequired
-
 from actors.instagram.client import InstagramClient
+from actors.instagram.errors import ClassifiedError, Outcome, classify
 from actors.instagram.options import AccountOptions
+from actors.instagram.session_doubts import (
+    CHALLENGE_CONFIRMED,
+    NOT_FOUND_UNCLEAR,
+    Doubt,
+    doubt_of,
+    proves_session_over,
+)
 from actors.instagram.session_manager import LoginGuard, SessionManager
 from service.accounts.session_store import SessionStore
 
 CALL_SECONDS: Final = 90.0
+
+#: The account's own page: it exists for every account, whatever the call was about.
+_OWN_PAGE: Final = "accounts/current_user/?edit=true"
+#: Outcomes of the own page's errors that concern the account; others tell nothing of it.
+_OF_ACCOUNT: Final = frozenset({Outcome.COOL_DOWN, Outcome.HOLD, Outcome.FIX_PROXY})
 
 T = TypeVar("T")
 
@@ -30,8 +41,8 @@ async def no_login_limit(_account: AccountOptions, _first: bool) -> AsyncIterato
 class AccountClient:
     """One account's client, one call at a time within this process.
 
-    Across processes, the account's turn keeps calls apart. Errors of the client library are
-    raised unchanged; `errors.classify` says what they mean.
+    Across processes, the account's turn keeps calls apart. `errors.classify` says what the errors
+    mean; where one leaves open whether the account is in trouble, its own page has been asked.
     """
 
     def __init__(
@@ -115,11 +126,59 @@ class AccountClient:
         client = await self._session.open()
         try:
             return await self._run_counting_reads(client, action)
-        except (LoginRequired, PreLoginRequired, ClientUnauthorizedError) as error:
-            if not await _session_expired(client, error):
+        except Exception as error:
+            doubt = doubt_of(error)
+            if doubt is Doubt.NONE:
                 raise
+            refusal = error
+        match doubt:
+            case Doubt.CHALLENGE_DOUBTFUL:
+                await self._ask_for_challenge(client)
+                raise ClassifiedError(NOT_FOUND_UNCLEAR) from refusal
+            case Doubt.SESSION_DOUBTFUL if not await self._is_session_over(client):
+                raise refusal
         # The refusal is definite, for a write as well: the action had no effect.
         return await self._run_counting_reads(await self._session.renew(), action)
+
+    async def _is_session_over(self, client: InstagramClient) -> bool:
+        """Ask the account's own page; only its own word that the session is over counts.
+
+        Raises:
+          Exception: The page tells of other trouble of the account.
+        """
+        error = await self._own_page_error(client)
+        if error is None or proves_session_over(error):
+            return error is not None
+        _raise_if_of_account(error)
+        return False
+
+    async def _ask_for_challenge(self, client: InstagramClient) -> None:
+        """After a bare 404, ask the account's own page.
+
+        Raises:
+          ClassifiedError: It agrees that the account is challenged.
+          Exception: It tells of other trouble of the account.
+        """
+        error = await self._own_page_error(client)
+        if error is None:
+            return
+        match doubt_of(error):
+            case Doubt.CHALLENGE_DOUBTFUL:
+                raise ClassifiedError(CHALLENGE_CONFIRMED) from error
+            case Doubt.SESSION_OVER | Doubt.SESSION_DOUBTFUL:
+                await self._session.renew()
+            case Doubt.NONE:
+                _raise_if_of_account(error)
+
+    async def _own_page_error(self, client: InstagramClient) -> Exception | None:
+        async def ask(client: InstagramClient) -> None:
+            await client.private_request(_OWN_PAGE)
+
+        try:
+            await self._run_counting_reads(client, ask)
+        except Exception as error:  # noqa: BLE001 - the caller judges it
+            return error
+        return None
 
     async def _run_counting_reads(self, client: InstagramClient, action: Action[T]) -> T:
         try:
@@ -128,12 +187,6 @@ class AccountClient:
             self._reads += client.take_reads()
 
 
-async def _session_expired(client: InstagramClient, error: Exception) -> bool:
-    """Whether the session is over; a 401 may concern only the call, so another read decides."""
-    if not isinstance(error, ClientUnauthorizedError):
-        return True
-    try:
-        await client.account_info()
-    except LoginRequired:
-        return True
-    return False
+def _raise_if_of_account(error: Exception) -> None:
+    if classify(error, writing=False).outcome in _OF_ACCOUNT:
+        raise error

@@ -15,7 +15,6 @@ from urllib.parse import urlencode
 import httpx
 from aiograpi import Client
 from aiograpi.exceptions import (
-    ChallengeRequired,
     ClientIncompleteReadError,
     ClientRequestTimeout,
     ClientStatusFail,
@@ -26,10 +25,11 @@ from actors.instagram.idempotency_tokens import (
     creation_key_for,
     current_token,
 )
+from actors.instagram.login_flow import LoginFlow
 from actors.instagram.options import ClientOptions
 from actors.instagram.reply import Reply, attach_reply, may_hide_failure
 from actors.instagram.reply_policies import policy_for_words
-from actors.instagram.transport import DirectSession, NoRetrySession, sending_password, ssl_context
+from actors.instagram.transport import DirectSession, NoRetrySession, ssl_context
 from service.accounts.session_settings import exportable, is_logged_in, unchanged
 
 # The library logs whole replies and headers, cookies included, even at ERROR.
@@ -84,7 +84,7 @@ async def _close_sessions(client: InstagramClient) -> None:
         pass
 
 
-class InstagramClient(Client):  # type: ignore[misc]
+class InstagramClient(LoginFlow):
     """A client that sends each request once, through one proxy or none, by default at human pace.
 
     Parameters:
@@ -92,7 +92,6 @@ class InstagramClient(Client):  # type: ignore[misc]
       settings: Saved settings; those that belong to a process are ignored.
     """
 
-    challenge_code = ""
     graphql: Any
     _reads = 0
 
@@ -185,19 +184,6 @@ class InstagramClient(Client):  # type: ignore[misc]
         if not reply.is_success or policy_for_words(reply):
             raise ClientStatusFail("Instagram refused in a success's reply")
 
-    async def bloks_caa_login_send_request(self, *args: Any, **kwargs: Any) -> Any:
-        """Send the password, on a fresh connection like a write."""
-        mark = sending_password.set(True)
-        try:
-            return await super().bloks_caa_login_send_request(*args, **kwargs)
-        finally:
-            sending_password.reset(mark)
-
-    async def _try_caa_login(self, *_args: Any, **_kwargs: Any) -> bool:
-        # The old flow falls back to the current one, which would send a wrong password a third
-        # time.
-        return False
-
     # Idempotency tokens
 
     def generate_mutation_token(self) -> str:
@@ -214,26 +200,6 @@ class InstagramClient(Client):  # type: ignore[misc]
         """Comment on a post; inside `write_token`, with the write's idempotence token."""
         with _fixed_creation_key():
             return await super().media_comment(*args, **kwargs)
-
-    # No terminal prompts
-
-    async def challenge_code_handler(self, _username: str, _choice: Any = None, **_: Any) -> str:
-        """Return the code a person supplied; without one, login raises `ChallengeRequired`."""
-        return self.challenge_code
-
-    async def change_password_handler(self, _username: str) -> str:
-        """End the login: only a person can choose a new password."""
-        raise ChallengeRequired("Instagram requires a new password.")
-
-    async def bloks_caa_resolve_two_step_verification(
-        self, send_result: Any, verification_code: str = "", domain: str | None = None
-    ) -> Any:
-        """Answer the e-mail challenge of a login, only with a code a person supplied."""
-        # The library would use `verification_code` here, which may be a TOTP code.
-        del verification_code
-        return await super().bloks_caa_resolve_two_step_verification(
-            send_result, verification_code=self.challenge_code, domain=domain
-        )
 
 
 class _NotResentError(Exception):

@@ -228,7 +228,9 @@ UNKNOWN_ACCOUNT = _hold(
     "This worker's configuration does not have the account.",
     remedy="Deploy the configuration that names it.",
 )
-#: Log in again
+
+# Log in again
+
 LOGIN_REQUIRED = ErrorPolicy(Outcome.RELOGIN, "login_required", "The session is no longer valid.")
 
 # Fail this job only

@@ -19,11 +19,13 @@ from curl_cffi import CurlError
 from actors.instagram.error_policies import (
     COMMENT_REFUSED,
     COMMENTS_DISABLED,
+    COMMENTS_LIMITED,
     CONNECTION_FAILED,
     LOGIN_PREFLIGHT_FAILED,
     LOGIN_REFUSED,
     PROXY_AUTH_REQUIRED,
     PROXY_REFUSED,
+    RECIPIENT_REFUSES,
     REFUSED_UNCLEAR,
     REMEDIES,
     SERVER_ERROR,
@@ -71,18 +73,22 @@ class ClassifiedError(Exception):
         self.policy = policy
 
 
-def classify(exc: BaseException, *, writing: bool) -> ErrorDecision:
+def classify(exc: BaseException, *, writing: bool, kind: str = "dm") -> ErrorDecision:
     """Decide what an error of a call to Instagram means.
 
     Parameters:
       exc: What the call raised.
       writing: Whether the call was a write.
+      kind: The kind of the job that it served. What a post's owner refuses is worded as what a
+        recipient does.
 
     Returns:
       The decision; nothing in it comes from the exception's text.
     """
     reply = _reply_behind(exc)
     policy = _policy_for(exc, reply)
+    if kind == "comment" and policy.code in RECIPIENT_REFUSES:
+        policy = COMMENTS_LIMITED
     ambiguous = writing and _may_have_been_stored(exc, policy, reply)
     outcome = Outcome.VERIFY if ambiguous else policy.outcome
     wait = retry_after_seconds(reply) if reply else None

@@ -60,7 +60,7 @@ class Gateway(AccountClient):
         """Whether the account already has a thread with this recipient."""
 
         async def read(client: InstagramClient) -> bool:
-            return await write_verification.find_thread_id(client, pk) is not None
+            return bool(await write_verification.get_thread(client, pk))
 
         return await self.call(read)
 

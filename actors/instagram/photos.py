@@ -21,7 +21,7 @@ from actors.instagram.receipts import DmReceipt
 from actors.instagram.reply import Reply, attach_reply
 from actors.instagram.reply_policies import policy_for_words
 from actors.instagram.request_deadline import seconds_until_deadline
-from actors.instagram.write_verification import get_thread
+from actors.instagram.write_verification import get_thread, thread_id_of
 
 _UPLOAD_URL: Final = "https://rupload.facebook.com/messenger_image"
 #: Time limit of each socket read or write, not of the whole upload.
@@ -31,8 +31,7 @@ _STEP_SECONDS: Final = 30.0
 async def photo_thread_id(client: InstagramClient, pk: str) -> str | None:
     """The id to send a photo to a recipient by; None when there is no thread with them."""
     thread = await get_thread(client, pk)
-    thread_id = thread.get("thread_v2_id") or thread.get("thread_id")
-    return str(thread_id) if thread_id else None
+    return thread_id_of(thread, "thread_v2_id", "thread_id") if thread else None
 
 
 async def upload(client: InstagramClient, jpeg: bytes) -> str:

@@ -8,6 +8,8 @@ from contextlib import AbstractAsyncContextManager
 from redis.exceptions import RedisError
 
 from actors.instagram.client import InstagramClient, build_client, close_client
+from actors.instagram.errors import ClassifiedError
+from actors.instagram.login_refusals import login_policy
 from actors.instagram.options import AccountOptions
 from service.accounts.session_store import SessionStore, SessionStoreError, StoredSession
 from service.logging.setup import get_logger
@@ -17,6 +19,10 @@ _log = get_logger(__name__)
 #: Wraps every password login. Called with the account and whether this is its first login; raises
 #: to forbid the login, yields the verification code a person supplied for it, or None.
 LoginGuard = Callable[[AccountOptions, bool], AbstractAsyncContextManager[str | None]]
+
+
+class LoginRefused(ClassifiedError):
+    """Instagram refused a login: the password is not sent again before a person has acted."""
 
 
 class SessionManager:
@@ -106,12 +112,27 @@ class SessionManager:
                 await client.login(
                     self._account.username,
                     self._account.password,
-                    relogin=renewal,
+                    # With a user's id but no session, the library would ask for the user first.
+                    relogin=renewal or bool(client.user_id),
                     verification_code=self._second_factor(client, code),
                 )
+            except Exception as error:
+                self._raise_refused(error, client)
+                raise
             finally:
                 # The login may have succeeded although one of the requests after it failed.
                 await self.persist()
+
+    def _raise_refused(self, error: Exception, client: InstagramClient) -> None:
+        """Raise what a refused login means; return if the login got no verdict."""
+        account = self._account
+        policy = login_policy(error, account.username, logged_in=client.logged_in)
+        if policy is not None:
+            # The message may name the account and quote Instagram, never the error itself.
+            _log.warning(
+                "login refused", account=account.name, code=policy.code, reason=policy.message
+            )
+            raise LoginRefused(policy) from error
 
     def _second_factor(self, client: InstagramClient, code: str | None) -> str:
         seed = self._account.totp_seed

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from actors.instagram.reply_fields import mapping, text
 from actors.instagram.stored_rows import (
     Row,
     comment_id,
@@ -178,23 +179,47 @@ class _Candidates:
 
 
 async def find_thread_id(api: PrivateApi, pk: str) -> str | None:
-    """The id of the account's thread with a user; None when there is none."""
+    """The id of the account's thread with a user; None when there is none.
+
+    Raises:
+      LookupError: There is a thread, but the reply does not show its id.
+    """
     thread = await get_thread(api, pk)
-    thread_id = thread.get("thread_id") or thread.get("thread_v2_id")
-    return str(thread_id) if thread_id else None
+    return thread_id_of(thread) if thread else None
+
+
+def thread_id_of(thread: Row, *fields: str) -> str:
+    """A thread's id.
+
+    Parameters:
+      thread: Instagram's thread object.
+      fields: The fields that may have it, in order; by default both that threads have.
+
+    Raises:
+      LookupError: None of them does. Then nothing can be said about the thread's messages.
+    """
+    ids = (text(thread.get(name) or "") for name in fields or ("thread_id", "thread_v2_id"))
+    if found := next(filter(None, ids), ""):
+        return found
+    raise LookupError("a thread without an id")
 
 
 async def get_thread(api: PrivateApi, pk: str) -> Row:
-    """Read Instagram's object of the account's thread with a user.
+    """Read Instagram's object of the account's thread with a user; empty when there is none.
 
-    Without a thread, the reply has no thread id.
+    Raises:
+      LookupError: The reply has something else for a thread.
     """
     reply = await api.private_request(
         "direct_v2/threads/get_by_participants/",
         params={"recipient_users": f"[{pk}]", "seq_id": 2580572, "limit": _PAGE_SIZE},
     )
-    thread: Row = reply.get("thread") or reply
-    return thread
+    thread = reply.get("thread")
+    if thread and not mapping(thread):
+        raise LookupError("a thread that is not an object")
+    # Some replies are the thread's object itself.
+    is_thread = reply.get("thread_id") or reply.get("thread_v2_id")
+    return mapping(thread) or (mapping(reply) if is_thread else {})
 
 
 async def _thread_page(api: PrivateApi, thread_id: str, cursor: str | None) -> Row:

@@ -19,6 +19,7 @@ from actors.instagram.error_policies import RECIPIENT_REFUSES
 from actors.instagram.errors import UnknownAccount, classify
 from actors.instagram.gateway import Gateway
 from actors.instagram.request_deadline import request_deadline
+from actors.jobs.account_trouble import backoff_for, judge_in_context
 from actors.jobs.attempt_recorder import AttemptRecorder
 from actors.jobs.next_steps import (
     BACKOFF_SECONDS,
@@ -34,6 +35,7 @@ from actors.jobs.request_state import RequestState
 from actors.jobs.writes import JobWrite, WriteResult, search_context
 from actors.lease_heartbeat import Lease
 from actors.runtime import Runtime
+from service.accounts.refusal_streaks import RefusalStreaks
 from service.jobs.claims import Claim, ReleaseStatus, Thread
 from service.jobs.lua.record_intent import IntentReply
 from service.jobs.model import Failure, Status
@@ -87,7 +89,7 @@ class Attempt:
 
     @cached_property
     def _job_write(self) -> JobWrite:
-        return write_for(self._claim, self._runtime.photo_loader)
+        return write_for(self._claim, self._runtime.photos)
 
     async def run(self) -> None:
         """Do the work; every end but a lost claim is recorded."""
@@ -171,11 +173,15 @@ class Attempt:
         return await self._recorder.finish(finish) != "taken"
 
     async def _handle_error(self, error: Exception) -> None:
+        job, writing = self._claim.job, self._state is RequestState.SENDING
+        streaks = RefusalStreaks(self._runtime.client)
+        meaning = classify(error, writing=writing, kind=job.kind)
+        decision = await judge_in_context(meaning, job, streaks)
         step = after_error(
-            classify(error, writing=self._state is RequestState.SENDING),
+            decision,
             self._state,
-            self._claim.job,
-            backoff=self.backoff,
+            job,
+            backoff=backoff_for(decision, self.backoff),
             settle_ms=self._settle_ms,
             jitter=random.random(),
         )

@@ -39,7 +39,9 @@ class LookupAttempt(ReadAttempt):
         name = self._claim.job.to
         profile = await gateway.profile(name)
         try:
-            await self._runtime.user_ids.remember(name, profile["pk"], profile["username"])
+            await self._runtime.user_ids.remember(
+                name, profile["pk"], profile["username"], account=self._claim.job.account
+            )
         except RedisError as error:
             # A DM to this user will look the id up itself.
             _log.warning("user id not cached", error=type(error).__name__)

@@ -149,7 +149,7 @@ def account_effect(error: ErrorDecision, kind: str) -> AccountEffect:
       kind: The job's kind.
     """
     if error.outcome in (Outcome.HOLD, Outcome.FIX_PROXY, Outcome.RELOGIN):
-        return AccountEffect(hold=error.code)
+        return AccountEffect(hold=error.code, note=error.message)
     if error.outcome is Outcome.COOL_DOWN and error.cooldown_seconds:
         return AccountEffect(
             cooldown=error.code,

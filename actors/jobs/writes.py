@@ -119,7 +119,9 @@ class DirectMessage(SingleRequestWrite):
             return cached
         recipient = await gateway.resolve(name)
         if recipient.username is not None:
-            await user_ids.remember(name, recipient.pk, recipient.username)
+            await user_ids.remember(
+                name, recipient.pk, recipient.username, account=claim.job.account
+            )
         return recipient.pk
 
     def context(self, claim: Claim) -> str:

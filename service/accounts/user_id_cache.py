@@ -6,6 +6,8 @@ from typing import Final
 
 import redis.asyncio as aredis
 
+from service.accounts.refusal_streaks import KNOWN_TTL_SECONDS, known_key, streak_key
+
 #: A username can change hands, so an entry is not trusted for longer.
 TTL_SECONDS: Final = 24 * 3600
 
@@ -25,7 +27,9 @@ class UserIdCache:
         cached = await self._client.get(f"hg:pk:{username}")
         return None if cached is None else bytes(cached).decode()  # type: ignore[arg-type]
 
-    async def remember(self, username: str, pk: str, shown: str | None = None) -> None:
+    async def remember(
+        self, username: str, pk: str, shown: str | None = None, *, account: str
+    ) -> None:
         """Cache the pk of a username.
 
         Parameters:
@@ -33,10 +37,15 @@ class UserIdCache:
           pk: The user's pk.
           shown: The username in Instagram's reply. If it is another one the user was renamed, and
             anybody may take the old name: then the pk is cached under the new one only.
+          account: Who found the user: its streak of users not found ends.
         """
         renamed = bool(shown) and str(shown).lower() != username.removeprefix("@")
         key = _normal_form(str(shown)) if renamed else username
-        await self._client.set(f"hg:pk:{key}", pk, ex=TTL_SECONDS)
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.set(f"hg:pk:{key}", pk, ex=TTL_SECONDS)
+            pipe.set(known_key(key), b"", ex=KNOWN_TTL_SECONDS)
+            pipe.delete(streak_key(account, "not_found"))
+            await pipe.execute()
 
 
 def _normal_form(username: str) -> str:

@@ -15,7 +15,7 @@ from service.jobs.lua.append_follower_page import (
     append_follower_page,
 )
 from service.jobs.lua.builder import ScriptConfig
-from service.jobs.lua.claim_job import claim_job
+from service.jobs.lua.claim_job import ClaimedJob, claim_job
 from service.jobs.lua.finish_job import FinishReply, finish_job
 from service.jobs.lua.record_intent import IntentReply, record_intent
 from service.jobs.lua.release_job import Charge, ReleaseReply, release_job
@@ -46,6 +46,12 @@ class Claim:
     fence: int
     claimed_ms: int
 
+    @classmethod
+    def of(cls, job_id: str, owner: str, claimed: ClaimedJob) -> Claim:
+        """Read a script's reply."""
+        job = JobRecord.of(job_id, claimed.fields)
+        return cls(job, claimed.text, owner, claimed.fence, claimed.now_ms)
+
     @property
     def id(self) -> str:
         return self.job.id
@@ -62,6 +68,7 @@ class AccountEffect:
 
     Parameters:
       hold: Reason of a hold, which needs a person.
+      note: What happened and what the person can do; '' for nothing.
       cooldown: Reason of a cooldown, in which no job of `kind` runs.
       kind: `dm`, `comment` or `*` for all.
       cooldown_ms: Length of the cooldown.
@@ -74,11 +81,12 @@ class AccountEffect:
     kind: str = "*"
     cooldown_ms: int = 0
     escalation: Escalation | None = None
+    note: str = ""
 
     def as_json(self) -> str:
         """The effect in the form that release_job.lua reads."""
         if self.hold is not None:
-            return json.dumps({"hold": self.hold})
+            return json.dumps({"hold": self.hold} | ({"note": self.note} if self.note else {}))
         if self.cooldown is not None:
             effect = {"cool": self.cooldown, "kind": self.kind, "ms": self.cooldown_ms}
             return json.dumps(effect | ({"again": self.escalation} if self.escalation else {}))
@@ -144,10 +152,7 @@ class Claims:
           The claim; None if the job cannot run now. Then its next wake-up is already scheduled.
         """
         claimed = await self._scripts.run(claim_job(job_id, owner))
-        if claimed is None:
-            return None
-        job = JobRecord.of(job_id, claimed.fields)
-        return Claim(job, claimed.text, owner, claimed.fence, claimed.now_ms)
+        return None if claimed is None else Claim.of(job_id, owner, claimed)
 
     async def record_intent(
         self,

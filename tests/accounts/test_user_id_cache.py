@@ -17,7 +17,7 @@ def cached(store_url: str, asked: str, shown: str | None, *names: str) -> list[s
     async def steps() -> list[str | None]:
         async with Redis.from_url(store_url) as client:
             user_ids = UserIdCache(client)
-            await user_ids.remember(asked, "7", shown)
+            await user_ids.remember(asked, "7", shown, account="shop")
             return [await user_ids.pk(name) for name in names]
 
     return asyncio.run(steps())
@@ -32,7 +32,7 @@ def test_a_pk_is_cached_for_a_day_under_the_name_that_was_asked_for(
 ) -> None:
     assert cached(store_url, asked, shown, asked) == ["7"]
     assert 0 < store.ttl(f"hg:pk:{asked}") <= TTL_SECONDS
-    assert store.dbsize() == 1
+    assert set(store.keys()) == {f"hg:pk:{asked}".encode(), f"hg:known:{asked}".encode()}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ from typing import Final
 
 import pytest
 
-from actors.instagram import error_policies
+from actors.instagram import error_policies, login_policies
+from actors.instagram.error_policies import ErrorPolicy
+from actors.instagram.session_doubts import CHALLENGE_CONFIRMED, NOT_FOUND_UNCLEAR
 from service.config.config import load_config
 from service.config.settings import SettingsError, load_settings
 
@@ -136,7 +138,10 @@ def test_every_key_of_the_ledger_is_in_the_architecture() -> None:
 def test_every_error_of_instagram_is_explained() -> None:
     pages = "".join((ROOT / "docs" / name).read_text() for name in ("jobs.md", "safety.md"))
     inner = {"interrupted"}  # it neither ends nor delays a job
-    codes = {policy.code for policy in error_policies.ALL} - inner
+    of_logins = [each for each in vars(login_policies).values() if isinstance(each, ErrorPolicy)]
+    in_doubt = (CHALLENGE_CONFIRMED, NOT_FOUND_UNCLEAR)
+    policies = (*error_policies.ALL, *of_logins, *in_doubt)
+    codes = {policy.code for policy in policies} - inner
     assert {code for code in codes if f"`{code}`" not in pages} == set()
 
 

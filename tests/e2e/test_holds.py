@@ -72,7 +72,10 @@ def summaries(callbacks: list[ReceivedCallback]) -> list[tuple[bool, str, dict[s
 
 def test_a_hold_by_an_error_and_its_end_notify_once_each(scenario: Scenario) -> None:
     about = {"account": "in_trouble", "reason": "checkpoint_required"}
-    held, resumed = (True, "account.held", about), (True, "account.resumed", about)
+    message = "Instagram stopped the account at a checkpoint."
+    remedy = "Pass it in the app, then resume the account."
+    held = (True, "account.held", {**about, "message": f"{message} {remedy}"})
+    resumed = (True, "account.resumed", about)
     # Given an account that an error puts on hold
     scenario.stack.fake_instagram.fault(
         "comment", error="checkpoint_required", account="in_trouble"

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from deploy.local.procfile import ROOT
-from deploy.local.stack import Stack
+from deploy.local.stack import CONFIG, Stack
 from deploy.local.wait import until
 from tests.support.doctor import run_doctor
 from tests.support.fleet import create_job, own_scenario, post, run_fleet, wait_kept
@@ -21,7 +21,7 @@ from tests.support.follower_exports import follower_pks, result_pks, start_expor
 from tests.support.scenario import Scenario
 
 #: The release before this one.
-PREVIOUS: Final = "23c57f8"
+PREVIOUS: Final = "2cba82d"
 #: More than a few pages, so that an export is stopped half way.
 FOLLOWERS: Final = 1_000
 _GAP: Final = {"gap_seconds": [6, 6], "per_hour": 1_000, "per_day": 1_000}
@@ -51,9 +51,14 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Store, fake Instagram and receiver; the tests start the processes."""
-    with run_fleet(tmp_path_factory.mktemp("releases"), ACCOUNTS, processes=()) as running:
+def stack(releases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Store, fake Instagram and receiver; the tests start the processes.
+
+    The configuration is the previous release's, which has no key that only this one knows.
+    """
+    base = releases["previous"] / CONFIG.relative_to(ROOT)
+    directory = tmp_path_factory.mktemp("releases")
+    with run_fleet(directory, ACCOUNTS, processes=(), base=base) as running:
         yield running
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from service.events.form_bodies import read_body
 from service.events.parsing import InvalidEvent, parse, parse_stored
@@ -104,3 +106,15 @@ def test_interactions_without_a_trigger_are_told_apart_by_their_content() -> Non
     again = parse("slack", as_form(dict(reversed(closed.items()))), AS_FORM)
     other = parse("slack", as_form(closed | {"view": {"id": "V2"}}), AS_FORM)
     assert first.id == again.id != other.id
+
+
+@settings(deadline=None)
+@given(
+    scheme=st.sampled_from(["github", "slack"]),
+    body=st.binary(max_size=60)
+    | st.text(max_size=40).map(
+        lambda text: urlencode({"payload": text}, errors="replace").encode()
+    ),
+)
+def test_no_form_raises_anything_but_its_reason(scheme: str, body: bytes) -> None:
+    reason(scheme, body)

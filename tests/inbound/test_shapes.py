@@ -108,7 +108,7 @@ def test_the_second_shape_fills_in_what_was_missing_in_the_first(web: WebHarness
     assert web.api.get(f"/jobs/{rejected}").json()["status"] == "failed"
 
     second = send(web, refund(NEW))
-    third = send(web, refund("2024-06-20"))
+    third = send(web, refund("2024-06-20", currency="eur"))
 
     assert third.json()["jobs"] == second.json()["jobs"]
     _, job_id = second.json()["jobs"]
@@ -117,7 +117,7 @@ def test_the_second_shape_fills_in_what_was_missing_in_the_first(web: WebHarness
 
 def test_what_is_missing_in_both_shapes_is_rejected_once(web: WebHarness) -> None:
     first = send(web, refund(OLD, metadata={}))
-    second = send(web, refund(NEW, metadata={}))
+    second = send(web, refund(NEW, metadata={}, currency="eur"))
     assert second.json()["jobs"] == first.json()["jobs"]
     assert web.store.zcard("hg:jobs") == 1
 

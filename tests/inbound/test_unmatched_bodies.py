@@ -10,18 +10,20 @@ import redis
 
 from tests.support.real_deliveries import Delivery
 from tests.support.real_senders import CONFIG, send
-from tests.support.shop_and_chat_deliveries import SHOPIFY
+from tests.support.shop_and_chat_deliveries import GITHUB, SHOPIFY
 from tests.support.web import WebHarness, connect, run_web
 
 PAID = next(each for each in SHOPIFY if each.name == "webhook")
+STAR = next(each for each in GITHUB if each.name == "star")
 CREATE = replace(PAID, type="orders/create", event_id="webhook_0")
 
 
 @pytest.fixture(scope="module")
 def paid_port(store_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    config = CONFIG.replace(
-        'source = "shopify"\nevent = "*"', 'source = "shopify"\nevent = "orders/paid"'
-    )
+    config = CONFIG
+    for source, event in {"shopify": "orders/paid", "github": "release"}.items():
+        key = f'source = "{source}"\nevent = '
+        config = config.replace(f'{key}"*"', f'{key}"{event}"')
     with run_web(store_url, tmp_path_factory.mktemp("paid"), config) as port:
         yield port
 
@@ -52,3 +54,10 @@ def test_a_body_that_makes_no_job_is_stored_once_whatever_its_topics(web: WebHar
     for number in range(5):
         send(web, replace(CREATE, type=f"topic/{number}", event_id=f"webhook_{number}"))
     assert web.store.zcard("hg:events") == 1
+
+
+def test_githubs_bodies_belong_to_one_type_so_that_no_other_makes_a_job(web: WebHarness) -> None:
+    first = send(web, STAR)
+    forged = send(web, replace(STAR, type="release", event_id="forged"))
+    assert forged.json() == {**first.json(), "duplicate": True}
+    assert web.store.zcard("hg:jobs") == 0

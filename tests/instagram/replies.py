@@ -20,6 +20,7 @@ REPLIES: Final[Mapping[str, Sequence[Row]]] = {
     "comments": replies_to_comments.ROWS,
     "accounts that rest": replies_about_accounts.RESTS,
     "accounts that are held": replies_about_accounts.HOLDS,
+    "sessions": replies_about_accounts.SESSIONS,
     "writes in doubt": replies_in_doubt.WRITES,
     "reads": replies_in_doubt.READS,
 }

@@ -20,6 +20,7 @@ def usual_config(
     callbacks: Mapping[str, Table] | None = None,
     rules: Sequence[Table] = (),
     pacing: Table | None = None,
+    base: Path = CONFIG,
 ) -> dict[str, Any]:
     """The local stack's configuration with more in it, as a document to change further.
 
@@ -29,8 +30,9 @@ def usual_config(
       callbacks: Callback endpoints beside `crm`, by name. Their secret is that of `crm`.
       rules: More rules; of `source = "stripe"` and `account = "shop"` unless given.
       pacing: `[pacing]` instead of the local stack's, which limits nothing.
+      base: The file that is added to.
     """
-    document = tomllib.loads(CONFIG.read_text())
+    document = tomllib.loads(base.read_text())
     shop, crm = document["accounts"]["shop"], document["callbacks"]["crm"]
     for name, changes in (accounts or {}).items():
         document["accounts"][name] = {**shop, "username": name, **changes}

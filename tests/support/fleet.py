@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.local.stack import Stack
+from deploy.local.stack import CONFIG, Stack
 from deploy.local.wait import until
 from tests.support.config_file import usual_config, write_config
 from tests.support.scenario import Scenario
@@ -40,6 +40,7 @@ def run_fleet(
     pacing: Mapping[str, Any] = NO_LIMITS,
     processes: Sequence[str] = ("web", "worker"),
     environ: Mapping[str, str] | None = None,
+    base: Path = CONFIG,
 ) -> Iterator[Stack]:
     """Run a stack with accounts beside `shop`; their names are their usernames.
 
@@ -49,9 +50,10 @@ def run_fleet(
       pacing: The `[pacing]` table.
       processes: The Procfile's processes to start.
       environ: More environment variables for them.
+      base: The heliograph.toml that the accounts are added to.
     """
     own = {name: {"password": PASSWORD, **changes} for name, changes in accounts.items()}
-    document = usual_config(accounts=own, pacing=pacing)
+    document = usual_config(accounts=own, pacing=pacing, base=base)
     config = write_config(directory / "heliograph.toml", document)
     variables = {**SHORT_LEASES, **(environ or {})}
     with Stack(directory / "stack", config=config, processes=processes, environ=variables) as stack:

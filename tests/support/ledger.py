@@ -23,9 +23,11 @@ from service.jobs.lua.record_intent import IntentReply
 from service.jobs.lua.release_job import Charge, ReleaseReply
 from service.jobs.lua.runner import SyncScripts
 from service.jobs.model import Failure, JobDraft, Status
+from service.jobs.photo_store import PhotoStore
 from service.jobs.queries import JobQueries
 from service.jobs.records import JobRecord
 from service.jobs.replies import Acceptance
+from service.photos.photo import Photo
 from service.redis.client import async_client
 from tests.support.time_travel import pass_time
 
@@ -87,6 +89,7 @@ class LedgerHarness:
         self.client = async_client(url, max_connections=20, wait_seconds=60)
         self.core = Ledger(self.client, script_config)
         self.claims = Claims(self.client, script_config)
+        self.photos = PhotoStore(self.client, script_config)
         self.deliveries = Deliveries(self.client, script_config)
         self.queries = JobQueries(self.client, script_config)
         self.controls = AccountControls(self.client, script_config)
@@ -157,6 +160,14 @@ class LedgerHarness:
         claim = self.try_claim(job_id, owner)
         assert claim is not None
         return claim
+
+    def claim_fetch(self, job_id: str, owner: str = "fetcher") -> Claim | None:
+        """Claim a job to fetch its photo; None if that is not to be fetched."""
+        return self.run(self.photos.claim_fetch(job_id, owner))
+
+    def store_photo(self, claim: Claim, photo: Photo) -> bool:
+        """Store a photo that was fetched; whether the claim was valid."""
+        return self.run(self.photos.save(claim, photo))
 
     def record_intent(
         self, claim: Claim, *, pk: str = "314159", thread: Thread = "old", reads: int = 0

@@ -48,20 +48,21 @@ local function notify_overdue(jobs)
 end
 
 -- The event that this one repeats under another id: through another subscription, or as a body
--- that was signed once and sent again. A body that made no job may be of another type than its
--- sender said first.
+-- that was signed once and sent again. A sender of many topics (those have an event key) may report
+-- two with equal bodies: the second makes the job that the first did not.
 local function load_repeated(envelope)
   local earlier = load_known(envelope, envelope.event_key)
   if earlier then return earlier end
   earlier = load_known(envelope, envelope.body_key)
-  if not earlier or earlier.jobs ~= '[]' then return earlier end
-  return (earlier.type == envelope.type or not envelope.jobs[1]) and earlier or nil
+  local other_topic = earlier and envelope.event_key and earlier.type ~= envelope.type
+  if other_topic and earlier.jobs == '[]' and envelope.jobs[1] then return nil end
+  return earlier
 end
 
 local function is_rejected(job)
   local last = redis.call('LINDEX', 'hg:jobtl:' .. job.id, -1)
   return job.status == 'failed' and last and job.error ~= SUPPRESSED_ERROR and
-    string.find(last, 'rejected at creation', 1, true)
+    string.find(last, 'rejected at creation', 1, true) ~= nil
 end
 
 -- Which rules another shape of the event may decide, by name: those that failed on the first. One
@@ -73,11 +74,10 @@ local function undecided_rules(event, envelope)
   end
   for _, id in ipairs(cjson.decode(event.jobs)) do
     local job = load_job(id)
-    if job and is_rejected(job) then
-      undecided[cjson.decode(job.source).rule] = true
-    else
-      made_job = true
-    end
+    local rejected = job and is_rejected(job)
+    -- In their order: a job that was made in place of a rejected one decides for its rule.
+    if job then undecided[cjson.decode(job.source).rule] = rejected or false end
+    made_job = made_job or not rejected
   end
   local others = event.type ~= envelope.type and not made_job
   return setmetatable(undecided, {__index = function() return others end})

@@ -11,6 +11,7 @@
 --        on from its last whole page; no user twice; a page is stored once, however often it is
 --        given; no export goes on for ever (lib/follower_ends.lua).
 --- @include "finalize"
+--- @include "streaks"
 --- @include "follower_ends"
 local job_id, owner, fence, reads, pk, cursor, facts = unpack(ARGV, 1, 7)
 local FIRST_BATCH = 8
@@ -61,6 +62,7 @@ if found.dropped > 0 then page.dropped = (job.dropped or 0) + found.dropped end
 if found.limited then page.limited = '1' end
 settle_call(job, now, true, page)
 set_fields(job, page)
+end_streaks(job)
 
 -- A profile that counts nobody has the whole list without a page.
 local function succeed(ending)

@@ -17,7 +17,7 @@ from typing import Final
 
 from service.config.config import Config
 from service.config.settings import Settings
-from service.jobs.actor_routes import NAMESPACE, ROUTES
+from service.jobs.actor_routes import NAMESPACE, PHOTO, ROUTES, Route
 from service.jobs.lua.hash_encoding import BLANK, FOLDED, MOST_PIECES, PIECE
 from service.jobs.lua.limits import UNLIMITED, Limits
 from service.jobs.lua.literals import LuaValue, to_lua
@@ -200,9 +200,8 @@ def generated_config(config: ScriptConfig) -> str:
         "recheck": RECHECK_MS,
         "repeats": config.limits.repeat_ms,
         "namespace": NAMESPACE,
-        "actors": {
-            kind: {"queue": route.queue, "name": route.actor} for kind, route in ROUTES.items()
-        },
+        "actors": {kind: _actor(route) for kind, route in ROUTES.items()},
+        "photo_actor": _actor(PHOTO),
     }
     allowed: LuaValue = {
         str(origin): {str(to): True for to in sorted(next_statuses)}
@@ -219,6 +218,10 @@ def generated_config(config: ScriptConfig) -> str:
             config.limits.as_lua(),
         )
     )
+
+
+def _actor(route: Route) -> LuaValue:
+    return {"queue": route.queue, "name": route.actor}
 
 
 @cache

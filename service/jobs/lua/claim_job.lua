@@ -91,14 +91,7 @@ if job.status == 'scheduled' then
   requeue(job, now, 'claim', 'due')
 end
 if job.status ~= 'queued' then return nothing_ever() end
-if is_expired(job, now) then
-  expire(job, now, 'claim')
-  return nothing()
-end
-if tonumber(job.attempts) >= MAX_ATTEMPTS then
-  finalize(job, 'failed', now, 'claim', 'too many attempts', nil,
-    '{"code":"attempts_exhausted","message":"The job was started ' .. MAX_ATTEMPTS ..
-    ' times and never finished: see the workers\' logs.","retryable":true}')
+if end_if_hopeless(job, now, 'claim') or await_photo_if_missing(job, now, 'claim') then
   return nothing()
 end
 if not take_turn() then return nothing() end

@@ -35,7 +35,10 @@ end
 
 local function resume()
   local held = redis.call('HGET', key, 'hold')
-  if kind == '' then redis.call('DEL', 'hg:logins:' .. account) end
+  if kind == '' then
+    local streak = 'hg:streak:' .. account
+    redis.call('DEL', 'hg:logins:' .. account, streak .. ':unauthorized', streak .. ':not_found')
+  end
   for _, field in ipairs(redis.call('HKEYS', key)) do
     if is_ended(field) then redis.call('HDEL', key, field) end
   end

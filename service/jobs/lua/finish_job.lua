@@ -7,6 +7,7 @@
 -- Keeps  only the holder of the claim ends a job; state, delivery, wake-up and the account's next
 --        turn are one step.
 --- @include "suppression"
+--- @include "streaks"
 --- @include "finalize"
 local job_id, owner, fence, status, result, failure, why, written, reads = unpack(ARGV)
 local job, now = load_job(job_id), now_ms()
@@ -27,6 +28,7 @@ if job.status == 'sending' and status == 'failed' then
   set_fields(job, {intent_at = 0})
   forget_recipient(job)
 end
+if status == 'succeeded' then end_streaks(job) end
 count('attempt', job.kind, status)
 finalize(job, status, now, owner, why, result, failure)
 return 'ok'

@@ -8,7 +8,7 @@ import pytest
 import redis
 from aiograpi import exceptions as ig
 
-from actors.instagram.errors import classify
+from actors.instagram.errors import ClassifiedError, classify
 from actors.instagram.follower_pages import MAX_ROWS, REQUESTED_ROWS, FollowersPage
 from actors.instagram.gateway import Gateway
 from deploy.local.instagram.client import FakeInstagram
@@ -77,6 +77,11 @@ MALFORMED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "gone": ({"error": "user_not_found"}, ig.UserNotFound, "user_not_found"),
     "no such path": ({"error": "not_found"}, ig.UserNotFound, "user_not_found"),
     "private": ({"error": "private_account"}, ig.PrivateAccount, "private_account"),
+    "nothing but a 404": (
+        {"error": "masked_challenge"},
+        ClassifiedError,
+        "not_found_unclear",
+    ),
     "no users": ({"status": 200, "body": {"status": "ok"}}, LookupError, "reply_unexpected"),
     "users of null": (
         {"status": 200, "body": {"status": "ok", "users": None}},

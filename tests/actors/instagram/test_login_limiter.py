@@ -13,7 +13,7 @@ from aiograpi import exceptions as ig
 from structlog.testing import capture_logs
 
 from actors.instagram.client import InstagramClient
-from actors.instagram.errors import classify
+from actors.instagram.errors import ClassifiedError, classify
 from actors.instagram.gateway import Gateway
 from actors.instagram.login_limiter import MAX_FIRST_LOGINS, LoginLimiter
 from actors.instagram.options import AccountOptions
@@ -212,7 +212,7 @@ def try_login(harness: GatewayHarness, account: AccountOptions) -> str | None:
 async def error_code(gateway: Gateway) -> str | None:
     try:
         await gateway.ensure_login()
-    except ig.ClientError as error:
+    except (ig.ClientError, ClassifiedError) as error:
         return classify(error, writing=False).code
     return None
 

@@ -75,7 +75,8 @@ def retry(code: str, *, sent: bool) -> Release:
 
 
 def held(code: str, *, sent: bool) -> Release:
-    return Release(Status.HELD, code, charge="free", effect=AccountEffect(hold=code), sent=sent)
+    effect = AccountEffect(hold=code, note="A message.")
+    return Release(Status.HELD, code, charge="free", effect=effect, sent=sent)
 
 
 def cooling(*, sent: bool) -> Release:
@@ -121,7 +122,11 @@ TABLE = [
     (TIMEOUT, UNCONFIRMED, unverified("timed_out")),
     (NO_CONNECTION, UNCONFIRMED, unverified("connection_failed")),
     (NO_USER, UNCONFIRMED, unverified("user_not_found")),
-    (CHALLENGE, UNCONFIRMED, unverified("challenge_required", AccountEffect("challenge_required"))),
+    (
+        CHALLENGE,
+        UNCONFIRMED,
+        unverified("challenge_required", AccountEffect("challenge_required", note="A message.")),
+    ),
     (BLOCKED, UNCONFIRMED, unverified("feedback_required", COOLDOWN)),
 ]
 

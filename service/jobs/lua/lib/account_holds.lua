@@ -4,6 +4,7 @@
 
 -- Holds the account until a person resumes it. A hold for an error keeps its first reason, and
 -- takes the place of a pause; the pause comes back when a verification code has ended the hold.
+-- `remark` ('' for none): why a person paused it; for an error, what happened and what to do.
 local function hold_account(account, reason, remark, by, now)
   local key = 'hg:acct:' .. account
   redis.call('SADD', 'hg:accts', account)
@@ -11,7 +12,8 @@ local function hold_account(account, reason, remark, by, now)
   if not held or (reason ~= 'paused' and held ~= reason) then
     redis.call('HSET', key, 'hold', reason, 'hold_note', '', 'hold_since', digits(now))
     audit(now, 'hold', reason, by, account)
-    open_account_delivery(account, 'held', reason, now)
+    local message = reason ~= 'paused' and remark ~= '' and remark or nil
+    open_account_delivery(account, 'held', reason, now, message)
   end
   if reason == 'paused' then
     redis.call('HSET', key, 'paused', digits(now), 'paused_note', remark)

@@ -4,6 +4,7 @@
 --- @include "batch"
 --- @include "records"
 --- @include "timeline"
+--- @include "photos"
 --- @include "account_queue"
 --- @include "suppression"
 --- @include "audit_log"
@@ -74,7 +75,8 @@ local function create_job(entry, source, now)
   local job = build_job(entry, source, now, run_at)
   local status = run_at > now and 'scheduled' or 'queued'
   -- When many come at once, most have to wait: those are stored as waiting and not moved there.
-  local waits = status == 'queued' and not failure and must_wait(job, now)
+  local waits = status == 'queued' and not failure and not lacks_photo(job) and
+    must_wait(job, now)
   job.status = status
   if waits then job.status, job.wait_reason, job.lane = 'waiting', 'turn', sub_queue_of(job) end
   insert(job)

@@ -64,12 +64,12 @@ local function freeze_payload(job)
 end
 
 -- Creates the delivery that tells the account's callback endpoint, if there is one, of a hold or
--- its end.
-local function open_account_delivery(account, change, reason, now)
+-- its end; `message` (nil for none) says to people what happened and what to do.
+local function open_account_delivery(account, change, reason, now, message)
   local callback = config_of(account).callback
   if not callback then return end
   local seq, event_type = next_seq(), 'account.' .. change
-  local data = cjson.encode({account = account, reason = reason})
+  local data = cjson.encode({account = account, reason = reason, message = message})
   create_delivery('dlv_account_' .. seq, seq,
     {job = '', run = 1, endpoint = callback, type = event_type},
     '{"type":"' .. event_type .. '","timestamp":"' .. rfc3339(now) .. '","data":' .. data .. '}',

@@ -49,6 +49,20 @@ local function expire(job, now, by)
     '{"code":"expired","message":"The job did not end before expires_at.","retryable":false}')
 end
 
+-- Ends a job that is not worth another attempt; returns whether it did.
+local function end_if_hopeless(job, now, by)
+  if is_expired(job, now) then
+    expire(job, now, by)
+  elseif tonumber(job.attempts) >= MAX_ATTEMPTS then
+    finalize(job, 'failed', now, by, 'too many attempts', nil,
+      '{"code":"attempts_exhausted","message":"The job was started ' .. MAX_ATTEMPTS ..
+      ' times and never finished: see the workers\' logs.","retryable":true}')
+  else
+    return false
+  end
+  return true
+end
+
 -- Takes a job from a claim whose lease has expired. A server may still store a write after its
 -- sender was killed, so the verification lookup waits until that has settled. This is counted from
 -- the last renewal; the lease alone does not tell it, for its holder's may be of another length.

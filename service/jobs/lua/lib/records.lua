@@ -22,7 +22,8 @@
 --   hg:dlvs, hg:dlvs:status:{s}  zsets seq -> delivery id
 --   hg:bell:{queue}              stream of one entry: a message came
 --                                (actors/dramatiq_async/queue_notifier.py)
---   hg:due                       zset ms -> id: when a waiting job or delivery is due
+--   hg:due                       zset ms -> id: when a waiting job or delivery is due, or the fetch
+--                                of a job's photo must be begun again (photos.lua)
 --   hg:wakes                     zset ms -> id: when to send another wake-up if none was claimed
 --   hg:leases                    zset ms -> id: when a lease expires
 --   hg:expiry                    zset ms -> job id: when a job is no longer worth doing
@@ -40,6 +41,7 @@
 --   hg:alarms                    zset ms -> account: when one of its sub-queues opens
 --   hg:acct:{a}:held:{kind}      zset (priority, seq) -> job held until a person opens the account
 --   hg:acct:{a}:spent:{limit}    zset ms -> what was charged to that budget in the last day
+--   hg:streak:{a}:{name}         set: what was refused in a row (streaks.lua); expires by itself
 --   hg:accts                     set: every account that ever had a job waiting or held
 --   hg:suppressed                hash: whom not to write to (service/accounts/suppressions.py)
 --   hg:repeat:{hash}             the job that wrote this to this recipient; expires by itself
@@ -79,7 +81,8 @@
 --   strikes       failed attempts in this run that were the job's own doing
 --   refusals      those of them that Instagram itself refused; resends: how often a write that no
 --                 verification lookup found was sent again in this run
---   owner         who has the claim, unique to it; '' for nobody
+--   owner         who has the claim, unique to it; '' for nobody. Where the job is waiting, the
+--                 claim is of its photo alone (photos.lua)
 --   fence         number of the latest claim: an older one can change nothing any more
 --   lease         when the claim expires; renewed: when it was renewed last
 --   echoes        how many wake-ups in a row nobody claimed
