@@ -23,6 +23,7 @@ OBJECT: dict[str, Any] = {
     "number": 5,
 }
 VARIABLES = {"event": {}, "object": OBJECT}
+MAPPED = "{% set rows = rows | map(attribute='a') %}" * 200
 DOUBLED = "".join(f"{{% set {name} = [{name}, {name}] %}}" for name in "ab") * 60
 
 
@@ -37,7 +38,7 @@ DOUBLED = "".join(f"{{% set {name} = [{name}, {name}] %}}" for name in "ab") * 6
         "{{ object.many | map('replace', '1', object.long) | list | length }}",
         "{{ object.many | map('default', object.long) | join | length }}",
         "{{ object.many | map('string') | map('upper') | map('lower') | list | length }}" * 200,
-        "{{ object.rows" + " | map(attribute='a')" * 300 + " | list | length }}",
+        f"{{% set rows = object.rows %}}{MAPPED}{{{{ rows | list | length }}}}",
         "{{ object.many | sort | unique | list | sort | length }}" * 100,
         "{{ object.formats | format(*object.many) }}",
         "{{ object.digits | int(0, 16) // (object.digits | int(0, 16)) }}",
