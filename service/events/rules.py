@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
 
 from service.config.models import Rule
+from service.events.recipients import RecipientTemplate
 from service.events.type_patterns import compile_patterns
-from service.instagram.ids import normalise_post, normalise_recipient
+from service.instagram.ids import normalise_post
 from service.instagram.limits import MAX_TEXT_CHARACTERS, excess, most_characters
 from service.jobs.model import Failure, JobDraft
 from service.templates.templates import (
     Condition,
+    ForeignLinkFound,
+    Message,
     OutputTooLong,
     Template,
     TemplateFailed,
-    is_constant,
 )
 from service.time_formats.durations import parse_duration_ms
 
@@ -81,14 +82,15 @@ class RuleSet:
 
     Parameters:
       rules: In the order in which they run.
+      no_answers: Words that name no recipient, besides those that are built in; folded.
 
     Raises:
       ValueError: A rule lacks the target of its action.
       BadTemplate: A template does not compile.
     """
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self._rules = tuple(_CompiledRule(rule) for rule in rules)
+    def __init__(self, rules: Sequence[Rule], no_answers: frozenset[str] = frozenset()) -> None:
+        self._rules = tuple(_CompiledRule(rule, no_answers) for rule in rules)
 
     def plan(self, source: str, event: Event, skip: frozenset[str] = frozenset()) -> EventPlan:
         """Decide which jobs an event creates.
@@ -139,7 +141,7 @@ class _FieldError(Exception):
 
 
 class _CompiledRule:
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Rule, no_answers: frozenset[str]) -> None:
         target = rule.to if rule.action == "dm" else rule.post
         if target is None:
             field = "to" if rule.action == "dm" else "post"
@@ -147,11 +149,11 @@ class _CompiledRule:
         self.rule = rule
         self._matches_type = compile_patterns(rule.event)
         self._when = Condition(rule.when) if rule.when is not None else None
-        self._target = Template(target)
-        self._recipient = partial(normalise_recipient, bare_numbers=is_constant(target))
+        self._to = RecipientTemplate(target, no_answers)
+        self._post = Template(target)
         # Leave room for surrounding white space, which is stripped.
         room = 2 * MAX_TEXT_CHARACTERS[rule.action]
-        self._text = Template(rule.text, max_output=room)
+        self._text = Message(rule.text, max_output=room)
         self._too_long = Failure(
             "text_too_long",
             f"text: has more than {room} characters, and {most_characters(rule.action)}",
@@ -221,10 +223,17 @@ class _CompiledRule:
 
     def _resolve_target(self, variables: Mapping[str, Any]) -> tuple[str | None, str | None]:
         if self.rule.action == "dm":
-            raw = _render("to", self._target, variables)
-            return _parse("to", "invalid_recipient", self._recipient, raw), None
-        raw = _render("post", self._target, variables)
+            return self._resolve_recipient(variables), None
+        raw = _render("post", self._post, variables)
         return None, _parse("post", "invalid_post", normalise_post, raw)
+
+    def _resolve_recipient(self, variables: Mapping[str, Any]) -> str:
+        try:
+            return self._to.resolve(variables)
+        except TemplateFailed as error:
+            raise _FieldError("template_failed", f"to: {error}") from error
+        except ValueError as error:
+            raise _FieldError("invalid_recipient", f"to: {error}") from error
 
     def _resolve_text(self, variables: Mapping[str, Any]) -> str:
         text = _render("text", self._text, variables, too_long=self._too_long)
@@ -269,7 +278,8 @@ def _render(
     except TemplateFailed as error:
         if too_long is not None and isinstance(error, OutputTooLong):
             raise _FieldError(too_long.code, too_long.message) from error
-        raise _FieldError("template_failed", f"{field}: {error}") from error
+        code = "link_not_allowed" if isinstance(error, ForeignLinkFound) else "template_failed"
+        raise _FieldError(code, f"{field}: {error}") from error
 
 
 def _parse(field: str, code: str, parse: Callable[[str], T], raw: str) -> T:
