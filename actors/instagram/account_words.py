@@ -107,12 +107,14 @@ ACCOUNT_WORDS: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
             r"\bfor (?:the next )?(?:\d+|a few|several) (?:minutes?|hours?|days?|weeks?)\b",
             r"\bcomment si blocked\b",  # mgp25/Instagram-API issue 2652
             r"\byou .{0,40}\bmessag(?:e|es|ing) right now\b",
+            r"\byour account (?:is|has|was|can't|cannot|isn't|hasn't|won't)\b.{0,40}"
+            r"\b(?:send|messag|comment)",
             r"\byour (?:account|ability to \w+) .{0,30}\b(?:restricted|limited|blocked)\b",
             r"\b(?:reached|exceeded|hit) (?:the|your) (?:(?:daily|hourly|message|messaging|comment|"
             r"commenting|action|sending) )*limit\b",
             r"\byou(?:'re| are|'ve been| have been) (?:blocked|restricted|prevented) from\b",
-            r"\b(?:any ?more|any other|more|another) (?:\w+ ){1,3}(?:today|right now|for now|at this "
-            r"time|until tomorrow)\b",
+            r"\b(?:any ?more|any other|more|another) (?:\w+ ){1,3}"
+            r"(?:today|right now|for now|at this time|until tomorrow)\b",
             r"\byour account (?:has been|was|is) (?:\w+ ){0,2}(?:disabled|suspended|banned) from\b",
         ),
     ),
