@@ -27,7 +27,8 @@ class Pages:
         self._pages = list(pages)
         self.last_response = httpx.Response(200)
 
-    async def private_request(self, _endpoint: str, **_kwargs: Any) -> Any:
+    async def private_request(self, endpoint: str, **kwargs: Any) -> Any:
+        del endpoint, kwargs
         return self._pages.pop(0)
 
 
