@@ -155,8 +155,8 @@ RATE_LIMIT_ERROR = _cool_down(
 SENTRY_BLOCK = _cool_down(
     "sentry_block", "Instagram blocks this account temporarily.", cooldown_seconds=24 * _HOUR
 )
-#: A job that meets it again after each rest may be its reason: without an end to its tries, one text
-#: would silence the account for good.
+#: A job that meets it again after each rest may be its reason: without an end to its tries, one
+#: text would silence the account for good.
 FEEDBACK_REQUIRED = _cool_down(
     "feedback_required",
     "Instagram blocks this kind of action temporarily.",
