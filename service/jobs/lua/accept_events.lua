@@ -48,15 +48,17 @@ local function notify_overdue(jobs)
 end
 
 -- The event that this one repeats under another id: through another subscription, or as a body
--- that was signed once and sent again. A sender of many topics (those have an event key) may report
--- two with equal bodies: the second makes the job that the first did not.
+-- that was signed once and sent again. Only the body is signed, so that a body that has made a job
+-- belongs to its event, whatever event the headers name. A sender of many topics (those have an
+-- event key) may report two with equal bodies: the second makes the job that the first did not.
 local function load_repeated(envelope)
-  local earlier = load_known(envelope, envelope.event_key)
-  if earlier then return earlier end
-  earlier = load_known(envelope, envelope.body_key)
-  local other_topic = earlier and envelope.event_key and earlier.type ~= envelope.type
-  if other_topic and earlier.jobs == '[]' and envelope.jobs[1] then return nil end
-  return earlier
+  local same_body = load_known(envelope, envelope.body_key)
+  if same_body and same_body.jobs ~= '[]' then return same_body end
+  local same_event = load_known(envelope, envelope.event_key)
+  if same_event or not same_body then return same_event end
+  local other_topic = envelope.event_key and same_body.type ~= envelope.type
+  if other_topic and envelope.jobs[1] then return nil end
+  return same_body
 end
 
 local function is_rejected(job)
@@ -111,12 +113,20 @@ local function accept_reshaped(event, envelope, body)
   store_body(member, body)
 end
 
+-- Whatever body reported the event must not make a job as another event later.
+local function remember_body(envelope, event)
+  if envelope.body_key and redis.call('GET', envelope.body_key) ~= event.id then
+    redis.call('SET', envelope.body_key, event.id, 'PX', digits(CONF.keep))
+  end
+end
+
 local function is_same_data(event, envelope)
   return event.fingerprint == envelope.fingerprint or event.fingerprint == envelope.raw_fingerprint
 end
 
 local function accept_again(event, envelope, body)
   if not is_same_data(event, envelope) then accept_reshaped(event, envelope, body) end
+  remember_body(envelope, event)
   notify_overdue(event.jobs)
   count('event', envelope.source, 'duplicate')
   return {'duplicate', event.id, event.jobs}
