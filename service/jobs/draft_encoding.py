@@ -50,10 +50,16 @@ def encode_draft(job_id: str, draft: JobDraft, source: dict[str, Any]) -> dict[s
     if draft.dry_run:
         entry["dry"] = "1"
     if draft.once_key is not None:
-        entry["once"] = f"hg:once:{derived_id('once', draft.rule or '', draft.once_key)}"
+        entry["once"] = _once_key(draft, draft.once_key)
+    if draft.once_fallbacks:
+        entry["once_fallbacks"] = [_once_key(draft, key) for key in draft.once_fallbacks]
     if draft.photo is not None:
         entry |= draft.photo.entry()
     return entry
+
+
+def _once_key(draft: JobDraft, key: str) -> str:
+    return f"hg:once:{derived_id('once', draft.rule or '', key)}"
 
 
 #: One encoder for all calls: `json.dumps` would create one per call.
