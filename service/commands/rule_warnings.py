@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from service.commands.nullable_keys import find_nullable_keys
 from service.config.config import Config, Rule
@@ -30,21 +30,30 @@ def rule_warnings(config: Config) -> Iterator[str]:
 
 def _nullable_key_warnings(key: str, rule: Rule) -> Iterator[str]:
     matches = compile_patterns(rule.event)
-    for field, template in _templates(rule):
+    for field, template in _templates(rule, matches):
         for path, when in find_nullable_keys(matches, template):
             yield f"{key}.{field}: object.{path} is null {when}; {_remedy(field)}"
 
 
-def _templates(rule: Rule) -> Iterator[tuple[str, str]]:
-    # Of several business keys, all but the last may be null.
+def _templates(rule: Rule, matches: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
     given = {field: getattr(rule, field) for field in ("to", "post", "text", "delay", "expires")}
-    given["once_per"] = rule.once_per[-1] if rule.once_per else None
+    given["when"] = rule.when and f"{{% if {rule.when} %}}{{% endif %}}"
+    given["once_per"] = _last_key(rule, matches)
     return ((field, template) for field, template in given.items() if template is not None)
+
+
+def _last_key(rule: Rule, matches: Callable[[str], bool]) -> str | None:
+    """Return the last business key, if none is always there: a failure is about the last."""
+    if any(not list(find_nullable_keys(matches, key)) for key in rule.once_per):
+        return None
+    return rule.once_per[-1] if rule.once_per else None
 
 
 def _remedy(field: str) -> str:
     if field == "once_per":
         return 'give a list of keys that ends with one that is always there, "{{ object.id }}"'
+    if field == "when":
+        return "the rule then creates no job; write `(... | default('', true))` if it should"
     return "add `| default('...', true)`, or `{% if %}`"
 
 

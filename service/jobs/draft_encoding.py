@@ -50,16 +50,18 @@ def encode_draft(job_id: str, draft: JobDraft, source: dict[str, Any]) -> dict[s
     if draft.dry_run:
         entry["dry"] = "1"
     if draft.once_key is not None:
-        entry["once"] = _once_key(draft, draft.once_key)
-    if draft.once_fallbacks:
-        entry["once_fallbacks"] = [_once_key(draft, key) for key in draft.once_fallbacks]
+        entry |= _once_keys(draft, draft.once_key)
     if draft.photo is not None:
         entry |= draft.photo.entry()
     return entry
 
 
-def _once_key(draft: JobDraft, key: str) -> str:
-    return f"hg:once:{derived_id('once', draft.rule or '', key)}"
+def _once_keys(draft: JobDraft, once_key: str) -> dict[str, Any]:
+    first, *fallbacks = (
+        f"hg:once:{derived_id('once', draft.rule or '', key)}"
+        for key in (once_key, *draft.once_fallbacks)
+    )
+    return {"once": first, "once_fallbacks": fallbacks} if fallbacks else {"once": first}
 
 
 #: One encoder for all calls: `json.dumps` would create one per call.
