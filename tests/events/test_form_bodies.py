@@ -59,7 +59,7 @@ def test_a_field_called_payload_wins_wherever_it_is(headers: Headers) -> None:
     assert read_body("github", body, headers).document == DOCUMENT
 
 
-@pytest.mark.parametrize("body", [b"hello", b"\xef\xbb\xbf{}", b"=1", b"a b=1"])
+@pytest.mark.parametrize("body", [b"hello", b"\xef\xbb\xbf{}", b"id=1&type=x", b"a payload=1"])
 def test_what_is_neither_by_its_looks_nor_called_a_form_is_not_json(body: bytes) -> None:
     assert reason("github", body, []) == "not_json"
 
