@@ -92,9 +92,18 @@ local function free_id(id, fingerprint)
   return 'job_' .. string.gsub(hex, '%d', function(n) return string.char(103 + n) end)
 end
 
--- The same event in another shape: creates the jobs that the first could not decide about.
+-- Makes another shape the event's own.
+local function store_shape(event, envelope, body)
+  local member = event.source .. ':' .. event.id
+  redis.call('HSET', 'hg:event:' .. member, 'jobs', event.jobs, 'notes', envelope.notes, 'type',
+    envelope.type, 'fingerprint', envelope.fingerprint, 'shape', envelope.shape or '')
+  store_body(member, body)
+end
+
+-- The same event in another shape: creates the jobs that the first could not decide about. A thin
+-- one without jobs is replaced in any case, because rules that are added later need the snapshot.
 local function accept_reshaped(event, envelope, body)
-  if event.status ~= 'accepted' or not envelope.jobs[1] then return end
+  if event.status ~= 'accepted' then return end
   local undecided, ids = undecided_rules(event, envelope), cjson.decode(event.jobs)
   local before = #ids
   for _, entry in ipairs(envelope.jobs) do
@@ -105,12 +114,9 @@ local function accept_reshaped(event, envelope, body)
       ids[#ids + 1] = create_job(entry, cjson.encode(source), now)
     end
   end
-  if #ids == before then return end
-  local member = event.source .. ':' .. event.id
+  if #ids == before and not (event.shape == 'thin' and event.jobs == '[]') then return end
   event.jobs = encode_ids(ids)
-  redis.call('HSET', 'hg:event:' .. member, 'jobs', event.jobs, 'notes', envelope.notes, 'type',
-    envelope.type, 'fingerprint', envelope.fingerprint, 'shape', envelope.shape or '')
-  store_body(member, body)
+  store_shape(event, envelope, body)
 end
 
 -- Whatever body reported the event must not make a job as another event later.
