@@ -60,31 +60,12 @@ local function build_job(entry, source, now, run_at)
   return job
 end
 
-local function fallback_key(once_key) return 'hg:once:fallback:' .. string.sub(once_key, 9) end
-
--- The earlier job about the same thing. Not all events about a thing have all of its keys: the job
--- may have been created under one that this event has only as a fallback, or the other way round.
-local function get_once_job(entry)
-  local earlier = redis.call('GET', entry.once) or redis.call('GET', fallback_key(entry.once))
-  for _, key in ipairs(entry.once_fallbacks or {}) do
-    earlier = earlier or redis.call('GET', key)
-  end
-  return earlier
-end
-
-local function store_once_keys(entry, job, keep_ms)
-  redis.call('SET', entry.once, job.id, 'PX', digits(keep_ms))
-  for _, key in ipairs(entry.once_fallbacks or {}) do
-    redis.call('SET', fallback_key(key), job.id, 'PX', digits(keep_ms))
-  end
-end
-
 -- Creates one job from an entry (draft_encoding.py). Returns its id, or the id of the earlier job
 -- that has the same id or business key.
 local function create_job(entry, source, now)
   if redis.call('EXISTS', 'hg:job:' .. entry.id) == 1 then return entry.id end
-  if entry.once then
-    local earlier = get_once_job(entry)
+  for _, key in ipairs(entry.once or {}) do
+    local earlier = redis.call('GET', key)
     if earlier then return earlier end
   end
   local run_at = entry.run_at or now + entry.delay
@@ -103,7 +84,9 @@ local function create_job(entry, source, now)
   add_to_index('hg:jobs', job.seq, job.id)
   add_to_index('hg:jobs:account:' .. job.account, job.seq, job.id)
   add_to_index('hg:jobs:kind:' .. job.kind, job.seq, job.id)
-  if entry.once then store_once_keys(entry, job, math.max(run_at, now) - now + CONF.keep) end
+  for _, key in ipairs(entry.once_kept or {}) do
+    redis.call('SET', key, job.id, 'PX', digits(math.max(run_at, now) - now + CONF.keep))
+  end
   if suppressed then
     audit(now, 'refuse', 'recipient_suppressed', 'intake', job.account, job)
   end
