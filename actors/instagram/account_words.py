@@ -107,6 +107,8 @@ ACCOUNT_WORDS: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
             r"\bfor (?:the next )?(?:\d+|a few|several) (?:minutes?|hours?|days?|weeks?)\b",
             r"\bcomment si blocked\b",  # mgp25/Instagram-API issue 2652
             r"\byou .{0,40}\bmessag(?:e|es|ing) right now\b",
+            r"\byour account (?:is|has|was|can't|cannot|isn't|hasn't|won't)\b.{0,40}"
+            r"\b(?:send|messag|comment)",
             r"\byour (?:account|ability to \w+) .{0,30}\b(?:restricted|limited|blocked)\b",
             r"\b(?:reached|exceeded|hit) (?:the|your) (?:(?:daily|hourly|message|messaging|comment|"
             r"commenting|action|sending) )*limit\b",

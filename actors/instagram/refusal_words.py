@@ -26,6 +26,7 @@ _BLOCK: Final = (
     # instagrapi issue 2355, mgp25/Instagram-API issue 2369, instagram-php-scraper issue 766
     rf"\b{NOT} (?:add |post |leave |make )?(?:your |a |this |any )?comments?\b",
     rf"\bcomments? (?:was |were )?(?:not|{NOT}) (?:be )?(?:posted|added)\b",
+    rf"\byou(?:'re| are)? {NOT} (?:send|write) (?:\w+ )?messages?\b",
     r"\bfailed to (?:post|add|create) (?:your |a |the )?comments?\b",
     r"\bfeature isn't available\b",
     r"\bprotect our community\b",

@@ -16,7 +16,8 @@ _SEND: Final = (
     r"|send (?:\w+ ){0,3}messages?|start (?:a )?(?:new )?(?:conversation|chat|thread) with)"
 )
 _THEM: Final = (
-    r"(?:this|that|the|these|them|him|her|people|someone|somebody|users?|recipients?|person)"
+    r"(?:(?:(?:this|that|the|these) )?(?:account|user|person|people|profile|recipient|conversation"
+    r"|thread|chat|business|page)s?|them|him|her|someone|somebody)"
 )
 
 #: Searched from the top. Patterns see texts as `reply_texts.fold` writes them.
@@ -67,6 +68,7 @@ TARGET_WORDS: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
         policies.MESSAGES_REFUSED,
         (
             rf"\b{NOT} (?:be able to )?(?:directly )?{_SEND} (?:to )?{_THEM}\b",
+            rf"\b{NOT} {_SEND} (?:to )?\S+ (?:because|unless|until|since) (?:they|he|she|of )",
             rf"\b{NOT} be (?:messaged|contacted)\b",
             rf"\b{NOT} (?:\w+ ){{0,2}}(?:accept|allow|receiv|tak|get|want)\w* "
             r"(?:\w+ ){0,4}(?:messages?|dms?)\b",
@@ -74,23 +76,25 @@ TARGET_WORDS: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
             r"\b(?:nobody|no one) can (?:message|dm)\b",
             r"\bonly .{1,60} can (?:message|dm|send (?:\w+ )?messages)\b",
             r"\b(?:unless|until|if|when) (?:they|he|she|the (?:user|recipient)) follows? you\b",
-            r"\b(?:must|have to|needs? to|has to) (?:first )?(?:follow|be follow(?:ed|ing))\b"
-            r"(?! (?:our|all|these|instagram|the (?:community|rules|guidelines)))",
+            r"\b(?:must|have to|needs? to|has to) (?:first )?(?:be )?follow(?:ed by|ing)?"
+            r"(?: (?:this|that|them|him|her|you|each|back|first|before|to|in|someone|people"
+            r"|the (?:user|account|person|recipient))\b|[.!]*$)",
             r"\bfollow .{1,40} to (?:be able to )?(?:send|message|dm)\b",
             r"\bonly (?:allow|accept|receive|take)s? .{0,20}messages? from\b",
-            r"\b(?:restrict|limit|disabl|turned off)\w* (?:their |who |direct |all )*"
-            r"(?:messages|messaging|dms)\b",
+            r"\b(?:has|have|user|account|person|recipient|they) "
+            r"(?:restrict(?:s|ed)|limit(?:s|ed)|disable[sd]|turned off) "
+            r"(?:their |who |direct |all )*(?:messages|messaging|dms)\b",
             r"\bmessag(?:es|ing) (?:is|are|(?:has|have) been) (?:restricted|disabled|turned off)\b",
             r"\b(?:user|recipient|person|account) (?:is |are )?(?:not reachable|unreachable)\b",
             r"\bfollows? you (?:back|first|before)\b",
             r"\b(?:don't|do not|doesn't|does not|isn't|aren't|not) follow(?:ing)? "
             r"(?:you|them|this|each other)\b",
             r"\bnot (?:to )?(?:receive|accept|get|allow) (?:\w+ ){0,3}(?:messages?|dms?)\b",
-            r"\bwho can (?:message|dm|contact|send)\b",
+            r"\bwho can (?:message|dm|contact|send)\b(?! you\b)",
             # instagrapi issue 1240: the recipient's app or settings
             r"\bapp version or other settings\b",
             r"\b(?:their|recipient's|user's|person's|account's) (?:\w+ ){0,2}settings\b",
-            r"\bprivacy settings\b",
+            r"(?<!your )\bprivacy settings\b",
             r"\bblocked you\b",
             r"\bblocked by (?:(?:this|the|that) )?(?:user|account|person|recipient)\b",
             r"\b(?:user|recipient|account|person) (?:is |has been |was )?blocked\b",

@@ -57,8 +57,9 @@ def normalise_recipient(raw: str, *, bare_numbers: bool = True) -> str:
       InvalidIdentifier: The text has no recipient, or is ambiguous.
     """
     text = clean(raw)
-    is_plain = _PLAIN.fullmatch(text) and text[-1] != "." and text not in HOSTS
-    if is_plain or _is_user_id(text):  # the common case
+    if _PLAIN.fullmatch(text) and text[-1] != "." and text.lower() not in HOSTS:  # the common case
+        return _number(text, bare_numbers) or _username(text.removeprefix("@"))
+    if _is_user_id(text):
         return _single(text, bare_numbers)
     inner = unwrap(text)
     parts = [part for part in _SEPARATORS.split(inner.replace("@ ", "@")) if _WORD.search(part)]

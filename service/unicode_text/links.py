@@ -20,7 +20,7 @@ _APPS: Final = r"(?:mailto|javascript|whatsapp|skype|callto|facetime|tg)"
 _OPEN: Final = r"[\[({<]\s*"
 _CLOSE: Final = r"\s*[\])}>]"
 #: Most texts have none of these, and so no link.
-_MARKS: Final = ("@", "dot", "punkt", "punto", "(.", "(at", "[at", "{at", "<at", "xn--")
+_MARK: Final = re.compile(r"dot|punkt|punto|\(\.|[(\[{<]at|xn--")
 _DOT_WITHIN: Final = re.compile(r"\.(?:[^\s.,;:!?)\"']|\s+com\b)|\s\.")
 _COLON_WITHIN: Final = re.compile(rf":[/\\]|{_APPS}:|\b(?:tel|sms):")
 
@@ -102,7 +102,8 @@ def trim_punctuation(link: str) -> str:
 
 def _is_suspicious(folded: str) -> bool:
     return (
-        any(mark in folded for mark in _MARKS)
+        "@" in folded
+        or _MARK.search(folded) is not None
         or ("." in folded and _DOT_WITHIN.search(folded) is not None)
         or (":" in folded and _COLON_WITHIN.search(folded) is not None)
     )

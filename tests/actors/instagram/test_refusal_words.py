@@ -14,6 +14,7 @@ SAID: Final[dict[str, tuple[str, ...]]] = {
     "messages_refused": (
         "This account can't be messaged.",
         "You can't message this person.",
+        "You can't message jenny.rosen because they only take messages from friends",
         "This person isn't receiving messages right now",
         "This user doesn't accept direct messages from people they don't follow",
         "This user has restricted messages",
@@ -57,6 +58,8 @@ SAID: Final[dict[str, tuple[str, ...]]] = {
         "This post does not allow comments",
     ),
     "feedback_required": (
+        "Your account is not allowed to send messages",
+        "You're not allowed to send messages.",
         "You've been blocked from commenting",
         "You can't comment right now",
         "Your comment could not be posted",
@@ -128,6 +131,11 @@ SAID: Final[dict[str, tuple[str, ...]]] = {
     ),
     "unknown": (
         "Try again later",
+        "You must follow the link",
+        "Check your privacy settings",
+        "We couldn't contact the server",
+        "We're unable to respond to this request",
+        "Couldn't send the message",
         "Sorry, something went wrong",
         "An error occurred",
         "We're sorry, but something went wrong. Please try again.",
