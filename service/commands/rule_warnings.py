@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from service.commands.nullable_keys import find_nullable_keys
 from service.config.config import Config, Rule
 from service.events.parsing import ONLY_BODY_SIGNED
 from service.events.type_patterns import compile_patterns
+from service.templates.templates import Template, TemplateFailed
 
 _COMPLETED = "checkout.session.completed"
 _PAID_LATER = "checkout.session.async_payment_succeeded"
@@ -23,9 +25,22 @@ def rule_warnings(config: Config) -> Iterator[str]:
                 " can be sent again once RETENTION_DAYS are over: name a key of the body, such as"
                 ' "{{ object.id }}"'
             )
+        yield from _shared_key_warnings(key, rule)
         if scheme == "stripe":
             yield from _nullable_key_warnings(key, rule)
             yield from _late_payment_warnings(key, rule, config)
+
+
+def _shared_key_warnings(key: str, rule: Rule) -> Iterator[str]:
+    """Warn of business keys that have a value even for an event without anything in it."""
+    for template in rule.once_per:
+        with suppress(TemplateFailed):
+            shared = Template(template).render({"event": {}, "object": {}}).strip()
+            if shared:
+                yield (
+                    f"{key}.once_per: all events without what {template!r} reads have the key"
+                    f" {shared!r}, and make one job together: use a list of keys, not a default"
+                )
 
 
 def _nullable_key_warnings(key: str, rule: Rule) -> Iterator[str]:

@@ -148,6 +148,25 @@ def test_a_rule_that_copes_is_not_warned_of(event: str, more: str) -> None:
     assert warnings("stripe", event, more) == []
 
 
+@pytest.mark.parametrize(
+    ("template", "shared"),
+    [
+        ("{{ object.payment_intent | default('none') }}", "none"),
+        ("pi-{{ object.payment_intent | default('', true) }}", "pi-"),
+        ("once", "once"),
+        ("{{ object.payment_intent | default(object.id) }}", None),
+        ("{{ object.payment_intent | default('') }}", None),
+        ("{{ event.type }}-{{ object.id }}", None),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["stripe", "paddle"])
+def test_a_business_key_that_events_share_by_default_is_warned_of(
+    scheme: str, template: str, shared: str | None
+) -> None:
+    found = warnings(scheme, '"x"', f'once_per = ["""{template}""", "{{{{ object.id }}}}"]')
+    assert [f"have the key {shared!r}" in each for each in found] == [True] * (shared is not None)
+
+
 def test_a_rule_that_misses_delayed_payments_is_warned_of() -> None:
     paid = "when = \"object.payment_status == 'paid'\""
     (warning,) = warnings("stripe", '"checkout.session.completed"', paid)
