@@ -210,8 +210,8 @@ class Rule(StrictModel):
       to: Template of a DM's recipient.
       post: Template of the post to comment on.
       text: Template of the text.
-      once_per: Templates of a business key, of which the first that has a value counts; this rule
-        creates at most one job per key. The file may give just one.
+      once_per: Templates of a business key, of which the first that two events both have counts;
+        this rule creates at most one job per key. The file may give just one.
       delay: Template of the time from acceptance until the job may run.
       expires: Template of the time from acceptance until the job is no longer worth doing.
       callback: Name of the callback to notify.

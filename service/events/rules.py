@@ -200,7 +200,7 @@ class _CompiledRule:
         rule = self.rule
         to, post = self._resolve_target(variables)
         text = self._resolve_text(variables)
-        once_key = self._resolve_once_key(variables)
+        once_key, once_fallbacks = self._resolve_once_keys(variables)
         delay_ms = _duration("delay", self._delay, variables) or 0
         expires_ms = _duration("expires", self._expires, variables)
         if expires_ms is not None and expires_ms <= delay_ms:
@@ -218,6 +218,7 @@ class _CompiledRule:
             delay_ms=delay_ms,
             expires_ms=expires_ms,
             once_key=once_key,
+            once_fallbacks=once_fallbacks,
             dry_run=rule.dry_run,
         )
 
@@ -243,24 +244,25 @@ class _CompiledRule:
             raise _FieldError("text_too_long", f"text: {too_long}")
         return text
 
-    def _resolve_once_key(self, variables: Mapping[str, Any]) -> str | None:
+    def _resolve_once_keys(
+        self, variables: Mapping[str, Any]
+    ) -> tuple[str | None, tuple[str, ...]]:
         if not self._once_per:
-            return None
-        key = self._first_key(variables)
+            return None, ()
+        key, *fallbacks = self._business_keys(variables)
         if not 0 < len(key) <= MAX_ONCE_KEY:
             message = f"once_per: is empty or longer than {MAX_ONCE_KEY} characters"
             raise _FieldError("invalid_once_per", message)
-        return key
+        return key, tuple(each for each in fallbacks if len(each) <= MAX_ONCE_KEY)
 
-    def _first_key(self, variables: Mapping[str, Any]) -> str:
-        """Return the first key that has a value; the last template is the one that may fail."""
-        *preferred, last = self._once_per
-        for template in preferred:
+    def _business_keys(self, variables: Mapping[str, Any]) -> Sequence[str]:
+        """Return the keys that have a value; if none has, the last template says why."""
+        keys = []
+        for template in self._once_per:
             with suppress(TemplateFailed):
-                key = template.render(variables).strip()
-                if key:
-                    return key
-        return _render("once_per", last, variables)
+                keys.append(template.render(variables).strip())
+        found = list(dict.fromkeys(filter(None, keys)))
+        return found or [_render("once_per", self._once_per[-1], variables)]
 
 
 def _optional_template(source: str | None) -> Template | None:

@@ -129,6 +129,12 @@ PADDLE: Final = (
         "ctm_01",
     ),
     _paddle(
+        "a notification id, and null as event id",
+        "not seen, but possible: null instead of a missing key",
+        {"event_id": None, "notification_id": "ntf_03", "event_type": "x", "data": {"id": "x"}},
+        "x",
+    ),
+    _paddle(
         "simulation",
         "https://developer.paddle.com/webhooks/test-webhooks",
         {

@@ -64,8 +64,8 @@ end
 -- that has the same id or business key.
 local function create_job(entry, source, now)
   if redis.call('EXISTS', 'hg:job:' .. entry.id) == 1 then return entry.id end
-  if entry.once then
-    local earlier = redis.call('GET', entry.once)
+  for _, key in ipairs(entry.once or {}) do
+    local earlier = redis.call('GET', key)
     if earlier then return earlier end
   end
   local run_at = entry.run_at or now + entry.delay
@@ -84,8 +84,8 @@ local function create_job(entry, source, now)
   add_to_index('hg:jobs', job.seq, job.id)
   add_to_index('hg:jobs:account:' .. job.account, job.seq, job.id)
   add_to_index('hg:jobs:kind:' .. job.kind, job.seq, job.id)
-  if entry.once then
-    redis.call('SET', entry.once, job.id, 'PX', digits(math.max(run_at, now) - now + CONF.keep))
+  for _, key in ipairs(entry.once_kept or {}) do
+    redis.call('SET', key, job.id, 'PX', digits(math.max(run_at, now) - now + CONF.keep))
   end
   if suppressed then
     audit(now, 'refuse', 'recipient_suppressed', 'intake', job.account, job)

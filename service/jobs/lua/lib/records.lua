@@ -15,7 +15,8 @@
 --                                hg:jobtl:{id} its timeline
 --   hg:jobphoto:{id}             the JPEG that it sends, until it ends; expires at the latest
 --   hg:jobs, hg:jobs:status:{s}, hg:jobs:account:{a}, hg:jobs:kind:{k}    zsets seq -> job id
---   hg:once:{rule}:{hash}        the job that was made for a business key
+--   hg:once:{hash}               the job that was made for a business key of a rule
+--   hg:once:fallback:{hash}      the job that was made for another key, and had this one too
 --   hg:dlv:{id}                  hash of a delivery; hg:dlvlog:{id} its attempts;
 --                                hg:payload:{id} its frozen bytes, until they are delivered (from
 --                                then on they can be built from its job)
