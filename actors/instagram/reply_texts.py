@@ -21,6 +21,7 @@ _FIELDS: Final = frozenset(
 _CONTAINERS: Final = frozenset({"payload", "challenge", "consent_data", "debug_info", "data"})
 _MAX_DEPTH: Final = 5
 #: Bounds of what is searched, which takes about 6 ms per 1,000 characters of the event loop's time.
+_MAX_NODES: Final = 2_000
 _MAX_TEXTS: Final = 50
 _MAX_CHARACTERS: Final = 1_000
 _MAX_CHARACTERS_IN_ALL: Final = 3_000
@@ -72,16 +73,19 @@ def shown_words(document: Mapping[str, Any]) -> str:
 def _texts(document: Mapping[str, Any]) -> list[str]:
     texts: list[str] = []
     room = _MAX_CHARACTERS_IN_ALL
-    for text in islice(_explanations(document, 0), _MAX_TEXTS):
+    nodes = islice(_explanations(document, 0), _MAX_NODES)
+    for text in islice(filter(None, nodes), _MAX_TEXTS):
         texts.append(text[: min(room, _MAX_CHARACTERS)])
         room -= len(texts[-1])
     return texts
 
 
 def _explanations(node: Mapping[str, Any], depth: int) -> Iterator[str]:
+    """Yield the texts below a node, and '' for every other value that is passed."""
     if depth > _MAX_DEPTH:
         return
     for key, value in node.items():
+        yield ""
         if key in _FIELDS:
             yield from _strings(value, depth + 1)
         elif key in _CONTAINERS and isinstance(value, Mapping):
@@ -89,9 +93,8 @@ def _explanations(node: Mapping[str, Any], depth: int) -> Iterator[str]:
 
 
 def _strings(value: Any, depth: int) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping) and depth <= _MAX_DEPTH:
+    yield value if isinstance(value, str) else ""
+    if isinstance(value, Mapping) and depth <= _MAX_DEPTH:
         yield from (text for each in value.values() for text in _strings(each, depth + 1))
     elif isinstance(value, list) and depth <= _MAX_DEPTH:
         yield from (text for each in value for text in _strings(each, depth + 1))

@@ -107,6 +107,17 @@ def test_no_text_takes_long_to_read_or_show(piece: str) -> None:
     assert time.process_time() - began < 0.3
 
 
+@pytest.mark.parametrize(
+    "document",
+    [{"message": [[]] * 1_000_000}, {str(key): None for key in range(1_000_000)}],
+    ids=["values", "fields"],
+)
+def test_no_document_takes_long_to_search(document: dict[str, Any]) -> None:
+    began = time.process_time()
+    assert folded_texts(document) == []
+    assert time.process_time() - began < 0.1
+
+
 def test_shown_words_are_short_and_said_once() -> None:
     assert shown_words({"message": "No", "feedback_message": "No"}) == "No"
     assert shown_words({"message": "No", "feedback_title": "Never"}) == "No / Never"
