@@ -109,7 +109,8 @@ ACCOUNT_WORDS: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
             r"\byou .{0,40}\bmessag(?:e|es|ing) right now\b",
             r"\byour account (?:is|has|was|can't|cannot|isn't|hasn't|won't)\b.{0,40}"
             r"\b(?:send|messag|comment)",
-            r"\byour (?:account|ability to \w+) .{0,30}\b(?:restricted|limited|blocked)\b",
+            r"\byour (?:account|ability to \w+) .{0,30}\b(?:restricted|limited|blocked)\b"
+            r"(?! to \d)",
             r"\b(?:reached|exceeded|hit) (?:the|your) (?:(?:daily|hourly|message|messaging|comment|"
             r"commenting|action|sending) )*limit\b",
             r"\byou(?:'re| are|'ve been| have been) (?:blocked|restricted|prevented) from\b",

@@ -45,7 +45,8 @@ TARGET_WORDS: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
             r"\bwho can comment\b",
             r"\bfollow\w* .{0,40}\bto (?:be able to )?comment\b",
             r"\bnot (?:everyone|everybody|anyone) can comment\b",
-            r"\b(?:can't|cannot|not allowed to) comment on (?:this|that|their|\S+'s) \w+",
+            r"\b(?:can't|cannot|not allowed to|no longer) (?:(?:post|leave|add) )?(?:a )?comments? "
+            r"on (?:this|that|their|\S+'s) \w+",
         ),
     ),
     # The recipient
@@ -55,6 +56,7 @@ TARGET_WORDS: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
             r"\b(?:until|unless|before|once|after) (?:they|he|she|\S+) "
             r"(?:accepts?|(?:has|have) accepted) (?:your|the) (?:\w+ ){0,2}(?:invite|request)",
             r"\b(?:invite|request) (?:is|has been|gets) accepted\b",
+            r"\brequest until (?:they|he|she|\S+) accepts?\b",
         ),
     ),
     (
@@ -62,7 +64,8 @@ TARGET_WORDS: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
         (
             # aiograpi 2.1.2, mixins/private.py; instagrapi pull request 2585
             rf"\b(?:{NOT}|not) .{{0,50}}\b(?:message|chat|dm) requests?\b",
-            r"\b(?:message|chat|dm) requests? .{0,30}\b(?:off|disabled|closed|not allowed)\b",
+            r"\b(?:message|chat|dm) requests? .{0,30}\b"
+            r"(?:off|disabled|closed|not (?:allowed|accepted))\b",
             r"\bmessage this account unless they follow you\b",
         ),
     ),
@@ -106,8 +109,11 @@ TARGET_WORDS: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
             r"\b(?:you )?blocked (?:this |the )?(?:user|account|person|recipient)\b",
             r"\b(?:thread|conversation|chat|recipient|recipients) (?:is |are |has become )?"
             r"(?:not |un|no longer )available\b",
-            r"\b(?:user|recipient|person) (?:is )?(?:not |un)available "
-            r"(?:for messag|to messag|on \w+)",
+            r"\b(?:user|recipient|person) (?:isn't |(?:is )?(?:not |un))available "
+            r"(?:for messag|to messag|to chat|on \w+)",
+            rf"(?:\bnot|n't|\bno) (?:have )?permission to {_SEND}\b",
+            r"\b(?:user|recipient|account|person) has restricted you\b",
+            r"\brestricted by (?:this|the) (?:user|recipient|account|person)\b",
             r"\bmessag(?:e|es|ing) (?:is |are )?(?:not |un)available (?:for|to|with)\b",
             rf"\b(?:user|recipient|person|account) .{{0,20}}{NOT} .{{0,20}}\bmessag(?:e|ing)",
         ),
@@ -168,6 +174,7 @@ TARGET_WORDS: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
             r"\b(?:prohibited|sensitive|inappropriate|abusive|offensive|hateful|harmful) "
             r"(?:content|language|words?|text)\b",
             r"\bmessage (?:was |is |has been )?blocked\b",
+            r"\bcomment (?:was |is |has been )?blocked by\b",
             r"\b(?:edit|change|rephrase|modify) (?:your|the|this) (?:message|comment|text)\b",
             r"\bsecurity systems?\b",
             r"\b(?:links?|urls?|websites?)\b.{0,40}\b(?:blocked|harmful|malicious|unsafe|removed"

@@ -12,6 +12,13 @@ from actors.instagram.reply_policies import policy_for_words
 #: By code; `unknown` are words that may mean anything.
 SAID: Final[dict[str, tuple[str, ...]]] = {
     "messages_refused": (
+        "Messages from strangers are disabled by this user",
+        "Recipient has blocked the sender",
+        "user_not_messageable",
+        "You don't have permission to message this account",
+        "This account has restricted you",
+        "This user isn't available to chat.",
+        "You can't message @some.handle",
         "This account can't be messaged.",
         "You can't message this person.",
         "You can't message jenny.rosen because they only take messages from friends",
@@ -39,11 +46,15 @@ SAID: Final[dict[str, tuple[str, ...]]] = {
         "This user only accepts messages from followers",
     ),
     "message_requests_disabled": (
+        "Message requests are not accepted by this user",
         "This person can't receive your message because they don't allow new message requests.",
         "Message requests are turned off for this account",
         "does not allow new message requests",
     ),
     "comments_limited": (
+        "This user only allows comments from followers",
+        "Owner restricts who can comment",
+        "You can no longer comment on this post",
         "The author has limited comments on this post",
         "You must follow this account to comment",
         "Commenting on this post has been restricted",
@@ -58,6 +69,8 @@ SAID: Final[dict[str, tuple[str, ...]]] = {
         "This post does not allow comments",
     ),
     "feedback_required": (
+        "You can't send any more message requests today",
+        "Your account has been disabled from sending messages",
         "Your account is not allowed to send messages",
         "You're not allowed to send messages.",
         "You've been blocked from commenting",
@@ -76,6 +89,7 @@ SAID: Final[dict[str, tuple[str, ...]]] = {
         "unable to comment",
     ),
     "content_refused": (
+        "Comment blocked by a keyword filter",
         "Your message contains a link that isn't allowed",
         "This link has been blocked",
         "Sharing this link is not allowed",
@@ -130,6 +144,10 @@ SAID: Final[dict[str, tuple[str, ...]]] = {
         "Update to the latest version of Instagram",
     ),
     "unknown": (
+        "Invalid user agent",
+        "Your account is limited to 5 devices",
+        "The user is available on Messenger",
+        "An error occurred while messaging the queue",
         "Try again later",
         "You must follow the link",
         "Check your privacy settings",
