@@ -113,6 +113,9 @@ ACCOUNT_WORDS: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
             r"\b(?:reached|exceeded|hit) (?:the|your) (?:(?:daily|hourly|message|messaging|comment|"
             r"commenting|action|sending) )*limit\b",
             r"\byou(?:'re| are|'ve been| have been) (?:blocked|restricted|prevented) from\b",
+            r"\b(?:any ?more|any other|more|another) (?:\w+ ){1,3}"
+            r"(?:today|right now|for now|at this time|until tomorrow)\b",
+            r"\byour account (?:has been|was|is) (?:\w+ ){0,2}(?:disabled|suspended|banned) from\b",
         ),
     ),
 )

@@ -32,7 +32,7 @@ TARGET_WORDS: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
             r"\bcommenting is off\b",
             r"\bcomments disabled\b",
             r"\bdisabled comment(?:s|ing)\b",
-            rf"\b(?:post|media|user|account) {NOT} (?:allow|accept|take) comments?\b",
+            rf"\b(?:post|media|user|account) {NOT} (?:allow|accept|take) comments?\b(?! from)",
         ),
     ),
     (
@@ -41,6 +41,8 @@ TARGET_WORDS: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
             r"\bcomment(?:s|ing)? (?:\w+ ){0,6}(?:limited|restricted)\b",
             r"\b(?:limited|restricted) (?:who can |the )?comment(?:s|ing)?\b",
             r"\bonly .{1,60} can comment\b",
+            r"\bcomments? from\b",
+            r"\bwho can comment\b",
             r"\bfollow\w* .{0,40}\bto (?:be able to )?comment\b",
             r"\bnot (?:everyone|everybody|anyone) can comment\b",
             r"\b(?:can't|cannot|not allowed to) comment on (?:this|that|their|\S+'s) \w+",
@@ -84,7 +86,9 @@ TARGET_WORDS: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
             r"\b(?:has|have|user|account|person|recipient|they) "
             r"(?:restrict(?:s|ed)|limit(?:s|ed)|disable[sd]|turned off) "
             r"(?:their |who |direct |all )*(?:messages|messaging|dms)\b",
-            r"\bmessag(?:es|ing) (?:is|are|(?:has|have) been) (?:restricted|disabled|turned off)\b",
+            r"\bmessag(?:es|ing) (?:from \w+ |for \w+ )?(?:is|are|(?:has|have) been) "
+            r"(?:restricted|disabled|turned off)\b",
+            r"\brestricted from messaging by\b",
             r"\b(?:user|recipient|person|account) (?:is |are )?(?:not reachable|unreachable)\b",
             r"\bfollows? you (?:back|first|before)\b",
             r"\b(?:don't|do not|doesn't|does not|isn't|aren't|not) follow(?:ing)? "
@@ -95,13 +99,15 @@ TARGET_WORDS: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
             r"\bapp version or other settings\b",
             r"\b(?:their|recipient's|user's|person's|account's) (?:\w+ ){0,2}settings\b",
             r"(?<!your )\bprivacy settings\b",
-            r"\bblocked you\b",
+            r"\bblocked (?:you|(?:the|this) sender)\b",
+            r"\b(?:not |un)messageable\b",
             r"\bblocked by (?:(?:this|the|that) )?(?:user|account|person|recipient)\b",
             r"\b(?:user|recipient|account|person) (?:is |has been |was )?blocked\b",
             r"\b(?:you )?blocked (?:this |the )?(?:user|account|person|recipient)\b",
             r"\b(?:thread|conversation|chat|recipient|recipients) (?:is |are |has become )?"
             r"(?:not |un|no longer )available\b",
-            r"\b(?:user|recipient|person) (?:is )?(?:not |un)available (?:for|to) messag",
+            r"\b(?:user|recipient|person) (?:is )?(?:not |un)available "
+            r"(?:for messag|to messag|on \w+)",
             r"\bmessag(?:e|es|ing) (?:is |are )?(?:not |un)available (?:for|to|with)\b",
             rf"\b(?:user|recipient|person|account) .{{0,20}}{NOT} .{{0,20}}\bmessag(?:e|ing)",
         ),
@@ -123,14 +129,17 @@ TARGET_WORDS: Final[tuple[tuple[ErrorPolicy, tuple[str, ...]], ...]] = (
     (
         policies.USER_NOT_FOUND,
         (
-            r"\b(?:target )?user (?:was |is )?not found\b",
-            r"\buser does(?:n't| not) exist\b",
+            r"\buser (?:someone |something )?(?:was |is )?not found\b",
+            r"\buser (?:someone |something )?does(?:n't| not) exist\b",
             r"\berror generating user info\b",
             r"\bunable to fetch followers\b",
         ),
     ),
     (policies.PRIVATE_ACCOUNT, (r"\bnot authorized to view user\b", r"\baccount is private\b")),
-    (policies.INVALID_TARGET_USER, (r"\binvalid (?:target )?(?:user|recipient)s?\b",)),
+    (
+        policies.INVALID_TARGET_USER,
+        (r"\binvalid (?:target )?(?:user|recipient)s?\b(?! (?:agent|session|token|input))",),
+    ),
     (
         policies.AGE_RESTRICTED,
         (r"\brestricted by age\b", r"\bage[ -]restricted\b", r"\bminimum age\b"),

@@ -176,7 +176,7 @@ class Attempt:
         job, writing = self._claim.job, self._state is RequestState.SENDING
         streaks = RefusalStreaks(self._runtime.client)
         meaning = classify(error, writing=writing, kind=job.kind)
-        decision = await judge_in_context(meaning, job, streaks)
+        decision = await judge_in_context(meaning, job, streaks, writing=writing)
         step = after_error(
             decision,
             self._state,
