@@ -102,6 +102,21 @@ def test_a_payment_whose_id_only_one_of_its_events_has_makes_one_dm(
     assert len(texts(web)) == 1
 
 
+def test_a_payment_that_two_events_tie_to_its_session_is_known_by_either(web: WebHarness) -> None:
+    things = [
+        session(payment_intent=None),
+        session(),
+        session(id="cs_test_b2"),
+        session(payment_intent=None),
+    ]
+    jobs = [
+        deliver(web, snapshot(COMPLETED, each, id=f"evt_{number}"))
+        for number, each in enumerate(things)
+    ]
+    assert jobs == [jobs[0]] * 4
+    assert len(texts(web)) == 1
+
+
 def test_payments_with_ids_of_their_own_make_a_dm_each_whatever_else_they_share(
     web: WebHarness,
 ) -> None:
