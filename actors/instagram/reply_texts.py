@@ -30,7 +30,9 @@ _MAX_SHOWN: Final = 120
 
 _QUOTES: Final = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'})
 #: In a username without `@`. A sentence that follows another without a space is no name.
-_DOTTED: Final = re.compile(r"\w\.[a-z0-9_]")
+_DOTTED: Final = re.compile(r"[A-Za-z_]\.[a-z0-9_]|\w\.[a-z_]")
+#: In a link, or in the name of a host or file: nobody is called that.
+_PLACE: Final = re.compile(r"://|/|\.(?:com|net|org|io|app|json|php)\b")
 #: In what may be a name or a number.
 _NAME: Final = re.compile(r"\w\.\w|[\d_]")
 #: Words for programs, which stand alone: `feedback_required`.
@@ -107,11 +109,13 @@ def _own_words(text: str, sent: Sequence[str]) -> str:
     words = text.split() if unquoted == _SOMETHING else unquoted.split()
     if len(words) < 2:  # a word for programs, not a name in a sentence
         return text
-    return " ".join(_SOMEONE if _names_somebody(word) else word for word in words)
+    return " ".join(map(_without_reference, words))
 
 
-def _names_somebody(word: str) -> bool:
-    return _is_reference(word) or _DOTTED.search(word) is not None
+def _without_reference(word: str) -> str:
+    if not (_is_reference(word) or _DOTTED.search(word)):
+        return word
+    return _SOMETHING.strip() if _PLACE.search(word) else _SOMEONE
 
 
 def _without_private_parts(text: str) -> str:
