@@ -37,7 +37,7 @@ from service.dependencies import create_services
 from service.http import errors
 from service.http.body_limit import BodyLimitMiddleware
 from service.logging.context import clear_ids
-from service.process.garbage_collection import freeze_gc
+from service.process.garbage_collection import collect_less_often, freeze_gc
 from service.process.shutdown_signals import on_shutdown_signal
 
 _DESCRIPTION = (
@@ -87,6 +87,7 @@ def create_app(
         app.state.services = services
         if own_process:
             freeze_gc()
+            collect_less_often()
         with on_shutdown_signal(services.stopping):
             async with services.reporter.reporting():
                 yield
