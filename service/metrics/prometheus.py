@@ -39,6 +39,8 @@ _COUNTERS: Final = (
     ("event", "events", ("source", "outcome"), "Webhooks by outcome"),
     ("end", "jobs_ended", ("kind", "status"), "Jobs that reached a final state"),
     ("claim", "claims", ("work", "outcome"), "Wake-ups by outcome of the claim"),
+    ("history_lost", "history_losses", ("cause",), "Losses of the store's history"),
+    ("history_lookup", "history_lookups", ("kind",), "Writes looked for after lost history"),
     ("attempt", "attempts", ("kind", "outcome"), "Attempts at jobs and callbacks by outcome"),
 )
 
