@@ -13,14 +13,15 @@ from typing import Any, Final
 
 from service.config.bootstrap import boot
 from service.events.sources import check_sources
-from service.http.uvicorn_protocols import HeaderLimitProtocol, QuietWebSocketProtocol
+from service.http.connections import listen_backlog
+from service.http.uvicorn_protocols import BoundedHttpProtocol, QuietWebSocketProtocol
 from service.live.subscriptions import HEARTBEAT_SECONDS
-from service.process.file_limits import raise_file_limit
+from service.process.file_limits import open_file_limit, raise_file_limit
 
 #: Options of uvicorn, in production and in the tests.
 SERVING: Final[Mapping[str, Any]] = {
     "loop": "uvloop",
-    "http": HeaderLimitProtocol,
+    "http": BoundedHttpProtocol,
     "ws": QuietWebSocketProtocol,
     # Subscribers send nothing, and a per-client compressor uses more memory than the client.
     "ws_max_size": 4096,
@@ -51,6 +52,7 @@ def main() -> int:
         host="0.0.0.0",
         port=settings.port,
         workers=settings.web_concurrency,
+        backlog=listen_backlog(open_file_limit()),
         **SERVING,
     )
     return 0

@@ -1,4 +1,8 @@
-"""uvicorn's protocols, with a limit on the size of a request's headers.
+"""uvicorn's protocols, with limits on what a connection may send and how long it may take.
+
+uvicorn and its parser limit neither: they keep all headers in memory, also those after a chunked
+body (trailers), queue every pipelined request, discard bodies that nobody reads without an end, and
+wait for a head as long as it takes.
 
 Both let the application abort a connection, because closing one waits until the peer has read all
 that was sent.
@@ -6,20 +10,57 @@ that was sent.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any, Final
 
+import httptools
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
-#: More than any proxy or provider sends; a signature header alone is rejected above 8 KB.
-MAX_HEAD_BYTES: Final = 64 * 1024
+from service.http.connections import ConnectionLimits, Connections, Phase
+from service.http.request_heads import (
+    MALFORMED,
+    MAX_HEAD_BYTES,
+    MAX_HEADERS,
+    TOO_LARGE,
+    TOO_SLOW,
+    Refusal,
+    check_head,
+    has_body,
+)
+from service.process.file_limits import open_file_limit
+
+#: The key of the process' `Connections` in the lifespan's state.
+CONNECTIONS: Final = "connections"
+#: Requests of one connection that may wait for the response before them.
+MAX_PIPELINED: Final = 16
+#: A chunk of one byte has at most that many around it (RFC 9112, section 7.1).
+MAX_FRAMING: Final = 16
+#: An upload that is refused may go on for so long that its sender finishes and reads why.
+MAX_UNREAD_BYTES: Final = 16 * 1024 * 1024
+MAX_LINGERING_BYTES: Final = 256 * 1024
 
 _ABORT: Final = "heliograph.abort"
+_UPGRADE_WITH_BODY: Final = MALFORMED._replace(
+    message="Send no Upgrade header with a body: this server speaks HTTP/1.1 and WebSocket."
+)
+_TOO_MANY_PIPELINED: Final = MALFORMED._replace(
+    message="Too many requests at once on one connection: wait for responses."
+)
+_FRAMING_TOO_LARGE: Final = MALFORMED._replace(
+    message="Chunk extensions or trailers are too large: send the chunks alone."
+)
+#: Reasons for which a connection is closed when its time in a phase is over.
+_EXPIRED: Final = {
+    Phase.UNREAD: "unread_body",
+    Phase.UNSENT: "unread_response",
+    Phase.CLOSING: "unread_response",
+    Phase.LINGERING: "refused_request",
+}
 
 
 def abort_callback(scope: Scope) -> Callable[[], None]:
@@ -28,56 +69,283 @@ def abort_callback(scope: Scope) -> Callable[[], None]:
     return extension.get("abort", lambda: None)
 
 
-class HeaderLimitProtocol(HttpToolsProtocol):
-    """Rejects a request whose headers are too large.
+class _Refused(Exception):
+    """Raised in a callback of the parser: it stops, and the request goes no further."""
 
-    uvicorn and its parser keep all headers in memory, so a sender without credentials could exhaust
-    it with one endless header.
-    """
 
-    _in_head = False
-    _head_bytes = 0
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """Limits heads, trailers, unread bodies, pipelined requests, and the time for all of them."""
+
+    phase: Phase | None = None
+    held = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._connections = _connections(self.app_state)
+        self._refusal: Refusal | None = None
+        self._refused = False
+        self._in_head = False
+        # Whether the latest request has arrived as a whole.
+        self._complete = True
+        # Ends of heads and bodies so far: a packet in which there is one is not counted.
+        self._boundaries = 0
+        # Of the latest request's body, and of that in the packet.
+        self._body_bytes = self._packet_body_bytes = 0
+        # Since the last boundary: besides body data, and without any body data in between.
+        self._framing_bytes = self._framing_run = 0
+        self._discarded_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._connections.add(self)
+        self._update_phase()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.remove(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived, and count what is not body data."""
+        if self._refused:
+            self._discard(len(data), MAX_LINGERING_BYTES)
+            return
+        self._unset_keepalive_if_required()
+        before, self._packet_body_bytes = self._boundaries, 0
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self._refuse(self._refusal or MALFORMED)
+        else:
+            self._count(len(data), before)
+        self._update_phase()
+        if self.phase in (Phase.HEAD, Phase.BODY):
+            self._connections.hold(self, len(data))
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self._stop(_TOO_MANY_PIPELINED)
         self._in_head = True
         super().on_message_begin()
         self.scope["extensions"] = {_ABORT: {"abort": self.transport.abort}}
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; drop a trailer, which nothing here reads."""
+        if not self._in_head:
+            return
+        if len(self.headers) >= MAX_HEADERS:
+            self._stop(TOO_LARGE)
+        super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        refusal = check_head(self.parser.get_http_version(), self.url, self.headers)
+        if refusal is None and self.parser.should_upgrade() and has_body(self.headers):
+            # The parser takes what follows for another protocol.
+            refusal = _UPGRADE_WITH_BODY
+        if refusal is not None:
+            self._stop(refusal)
         super().on_headers_complete()
+        self._in_head = self._complete = False
+        self._boundaries += 1
+        self._body_bytes = self._discarded_bytes = 0
 
-    def data_received(self, data: bytes) -> None:
-        """Parse, and count the bytes that belong to the headers only."""
-        was_in_head = self._in_head
-        super().data_received(data)
-        self._head_bytes = self._head_bytes + len(data) if was_in_head and self._in_head else 0
-        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            message = f"The request's headers are larger than {MAX_HEAD_BYTES} bytes."
-            self._reject(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", message)
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        self._packet_body_bytes += len(body)
+        super().on_body(body)
 
-    def send_400_response(self, msg: str) -> None:
-        """Reject malformed HTTP with an error body like any other."""
-        self._reject(HTTPStatus.BAD_REQUEST, "bad_request", msg)
+    def on_message_complete(self) -> None:
+        self._complete = True
+        self._boundaries += 1
+        super().on_message_complete()
 
-    def _reject(self, status: HTTPStatus, code: str, message: str) -> None:
-        body = json.dumps({"error": {"code": code, "message": message}}).encode()
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._update_phase()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._update_phase()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._update_phase()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._connections.remove(self)
+        super().handle_websocket_upgrade()
+
+    def expire(self) -> str:
+        """Close the connection, whose time in its phase is over; return the reason to count."""
+        if self.phase is not Phase.HEAD:
+            reason = _EXPIRED[self.phase] if self.phase else ""
+            self.abort()
+            return reason
+        if self._in_head or self._framing_run:
+            self._refuse(TOO_SLOW)
+            self._update_phase()
+            return TOO_SLOW.code
+        self.abort()
+        return "silent"
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self.transport.abort()
+
+    def _parse(self, data: bytes) -> None:
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                if self._should_upgrade():
+                    self.handle_websocket_upgrade()
+                    return
+                # Ignored, as a server may (RFC 9110, section 7.8).
+                data = data[upgrade.args[0] :]
+
+    def _stop(self, refusal: Refusal) -> None:
+        self._refusal = refusal
+        raise _Refused
+
+    def _count(self, size: int, boundaries_before: int) -> None:
+        if self._boundaries != boundaries_before:
+            self._framing_bytes = self._framing_run = 0
+            return
+        self._framing_bytes += size - self._packet_body_bytes
+        self._framing_run = 0 if self._packet_body_bytes else self._framing_run + size
+        if self._is_unread():
+            self._discard(size, MAX_UNREAD_BYTES)
+        if (
+            self._framing_run > MAX_HEAD_BYTES
+            or self._framing_bytes > MAX_HEAD_BYTES + MAX_FRAMING * self._body_bytes
+        ):
+            self._refuse(TOO_LARGE if self._complete or self._in_head else _FRAMING_TOO_LARGE)
+
+    def _discard(self, size: int, limit: int) -> None:
+        self._discarded_bytes += size
+        if self._is_responding():
+            self.flow.pause_reading()
+        elif self._discarded_bytes > limit:
+            self.abort()
+
+    def _is_responding(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _is_unread(self) -> bool:
+        return not self._complete and self.cycle.response_complete
+
+    def _update_phase(self) -> None:
+        phase = self._current_phase()
+        if phase is not self.phase:
+            self._connections.move(self, phase)
+
+    def _current_phase(self) -> Phase | None:
+        if self.flow.write_paused:
+            return Phase.UNSENT
+        if self.transport.is_closing():
+            return Phase.CLOSING
+        if self._is_responding():
+            return None if self._complete else Phase.BODY
+        return self._phase_between_responses()
+
+    def _phase_between_responses(self) -> Phase:
+        if self._refused:
+            return Phase.LINGERING
+        if not self._complete:
+            return Phase.UNREAD
+        if self.cycle is None or self._in_head or self._framing_run:
+            return Phase.HEAD
+        return Phase.IDLE
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Refuse what arrived, after the responses to what arrived before it."""
+        self._refused, self._discarded_bytes = True, 0
+        self._connections.count("request_refused", refusal.code)
+        if not self._is_responding():
+            self._send(refusal)
+        elif self._complete:
+            self.cycle.keep_alive = False
+        elif self.pipeline or self.cycle.response_started:
+            self.transport.close()
+        else:
+            self.cycle.disconnected = True
+            self.cycle.response_complete = True
+            self.cycle.message_event.set()
+            self._send(refusal)
+
+    def _send(self, refusal: Refusal) -> None:
+        """Send an error body like any other, and end the stream; the peer closes the connection.
+
+        Closing it here would reset it if more bytes are on their way, and the peer might never see
+        the response.
+        """
+        error = {"code": refusal.code, "message": refusal.message}
+        body = json.dumps({"error": error}).encode()
         head = (
-            f"HTTP/1.1 {status} {status.phrase}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            f"HTTP/1.1 {refusal.status} {refusal.status.phrase}\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
+            "connection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
-        self.transport.close()
+        self.transport.write_eof()
 
 
 class QuietWebSocketProtocol(WSProtocol):
     """Does not log connections, as no other request is logged by the server."""
 
+    phase: Phase | None = None
+    held = 0
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.logger = logging.getLogger("uvicorn.sockets")
+        self._connections = _connections(self.app_state)
+        self._early_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.remove(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Handle frames; the parser keeps those that come before the handshake is over."""
+        if not self.handshake_complete:
+            self._early_bytes += len(data)
+        if self._early_bytes > 2 * MAX_HEAD_BYTES:
+            self.abort()
+        else:
+            super().data_received(data)
+
+    def pause_writing(self) -> None:
+        """Read nothing from a peer that reads nothing: every ping would be answered."""
+        super().pause_writing()
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     async def run_asgi(self) -> None:
         extensions: dict[str, Any] = {**(self.scope["extensions"] or {})}
         self.scope["extensions"] = {**extensions, _ABORT: {"abort": self.transport.abort}}
         await super().run_asgi()
+
+    def expire(self) -> str:
+        """Never called: a WebSocket has no phase, the server's pings limit its silence."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self.transport.abort()
+
+
+def _connections(app_state: dict[str, Any]) -> Connections:
+    """The connections of the process, which its application may have put into its state."""
+    if CONNECTIONS not in app_state:
+        app_state[CONNECTIONS] = Connections(ConnectionLimits.of(open_file_limit()))
+    connections: Connections = app_state[CONNECTIONS]
+    return connections
