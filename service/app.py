@@ -36,8 +36,8 @@ from service.config.settings import Settings
 from service.dependencies import create_services
 from service.http import errors
 from service.http.body_limit import BodyLimitMiddleware
+from service.http.connections import CONNECTIONS
 from service.http.encoded_slashes import EncodedSlashMiddleware
-from service.http.uvicorn_protocols import CONNECTIONS
 from service.logging.context import clear_ids
 from service.process.garbage_collection import freeze_gc
 from service.process.shutdown_signals import on_shutdown_signal

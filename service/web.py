@@ -14,7 +14,8 @@ from typing import Any, Final
 from service.config.bootstrap import boot
 from service.events.sources import check_sources
 from service.http.connections import listen_backlog
-from service.http.uvicorn_protocols import BoundedHttpProtocol, QuietWebSocketProtocol
+from service.http.http_protocol import BoundedHttpProtocol
+from service.http.websocket_protocol import BoundedWebSocketProtocol
 from service.live.subscriptions import HEARTBEAT_SECONDS
 from service.process.file_limits import open_file_limit, raise_file_limit
 
@@ -22,7 +23,7 @@ from service.process.file_limits import open_file_limit, raise_file_limit
 SERVING: Final[Mapping[str, Any]] = {
     "loop": "uvloop",
     "http": BoundedHttpProtocol,
-    "ws": QuietWebSocketProtocol,
+    "ws": BoundedWebSocketProtocol,
     # Subscribers send nothing, and a per-client compressor uses more memory than the client.
     "ws_max_size": 4096,
     "ws_per_message_deflate": False,

@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import takewhile
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from service.logging.setup import get_logger
+from service.process.file_limits import open_file_limit
 
 _TICK_SECONDS: Final = 0.25
 #: A connection that has just been accepted has not been read yet.
@@ -30,6 +31,9 @@ _NEARLY_FULL: Final = 0.8
 _FREED_AT_ONCE: Final = 64
 _MAX_BACKLOG: Final = 2048
 _FILE_TABLE_FULL: Final = (errno.EMFILE, errno.ENFILE)
+
+#: The key of the process' `Connections` in the lifespan's state.
+CONNECTIONS: Final = "connections"
 
 _log = get_logger(__name__)
 
@@ -264,3 +268,15 @@ class Connections:
     def _now(self) -> float:
         assert self._loop is not None  # noqa: S101 - set by `add`
         return self._loop.time()
+
+
+def connections_of(app_state: dict[str, Any]) -> Connections:
+    """Return the connections of the process, as its application has put them into its state.
+
+    Parameters:
+      app_state: The lifespan's state.
+    """
+    if CONNECTIONS not in app_state:
+        app_state[CONNECTIONS] = Connections(ConnectionLimits.of(open_file_limit()))
+    connections: Connections = app_state[CONNECTIONS]
+    return connections

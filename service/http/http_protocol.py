@@ -1,30 +1,24 @@
-"""uvicorn's protocols, with limits on what a connection may send and how long it may take.
+"""uvicorn's HTTP protocol, with limits on what a connection may send and how long it may take.
 
 uvicorn and its parser limit neither: they keep all headers in memory, also those after a chunked
 body (trailers), queue every pipelined request, discard bodies that nobody reads without an end, and
 wait for a head as long as it takes.
-
-Both let the application abort a connection, because closing one waits until the peer has read all
-that was sent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
-from collections.abc import Callable
 from typing import Any, Final
 
 import httptools
-from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
-from service.http.connections import ConnectionLimits, Connections, Phase
+from service.http.connection_abort import abort_extension
+from service.http.connections import Phase, connections_of
+from service.http.framing import FramingCounter
 from service.http.request_heads import (
     MALFORMED,
-    MAX_HEAD_BYTES,
     MAX_HEADERS,
     TOO_LARGE,
     TOO_SLOW,
@@ -32,19 +26,13 @@ from service.http.request_heads import (
     check_head,
     has_body,
 )
-from service.process.file_limits import open_file_limit
 
-#: The key of the process' `Connections` in the lifespan's state.
-CONNECTIONS: Final = "connections"
 #: Requests of one connection that may wait for the response before them.
 MAX_PIPELINED: Final = 16
-#: A chunk of one byte has at most that many around it (RFC 9112, section 7.1).
-MAX_FRAMING: Final = 16
 #: An upload that is refused may go on for so long that its sender finishes and reads why.
 MAX_UNREAD_BYTES: Final = 16 * 1024 * 1024
 MAX_LINGERING_BYTES: Final = 256 * 1024
 
-_ABORT: Final = "heliograph.abort"
 _UPGRADE_WITH_BODY: Final = MALFORMED._replace(
     message="Send no Upgrade header with a body: this server speaks HTTP/1.1 and WebSocket."
 )
@@ -63,12 +51,6 @@ _EXPIRED: Final = {
 }
 
 
-def abort_callback(scope: Scope) -> Callable[[], None]:
-    """Return a function that aborts the request's connection; it does nothing on other servers."""
-    extension: dict[str, Callable[[], None]] = (scope.get("extensions") or {}).get(_ABORT, {})
-    return extension.get("abort", lambda: None)
-
-
 class _Refused(Exception):
     """Raised in a callback of the parser: it stops, and the request goes no further."""
 
@@ -81,18 +63,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._connections = _connections(self.app_state)
+        self._connections = connections_of(self.app_state)
         self._refusal: Refusal | None = None
         self._refused = False
         self._in_head = False
         # Whether the latest request has arrived as a whole.
         self._complete = True
-        # Ends of heads and bodies so far: a packet in which there is one is not counted.
-        self._boundaries = 0
-        # Of the latest request's body, and of that in the packet.
-        self._body_bytes = self._packet_body_bytes = 0
-        # Since the last boundary: besides body data, and without any body data in between.
-        self._framing_bytes = self._framing_run = 0
+        self._framing = FramingCounter()
         self._discarded_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -110,13 +87,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._discard(len(data), MAX_LINGERING_BYTES)
             return
         self._unset_keepalive_if_required()
-        before, self._packet_body_bytes = self._boundaries, 0
+        self._framing.start_packet()
         try:
             self._parse(data)
         except httptools.HttpParserError:
             self._refuse(self._refusal or MALFORMED)
         else:
-            self._count(len(data), before)
+            self._count(len(data))
         self._update_phase()
         if self.phase in (Phase.HEAD, Phase.BODY):
             self._connections.hold(self, len(data))
@@ -126,7 +103,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._stop(_TOO_MANY_PIPELINED)
         self._in_head = True
         super().on_message_begin()
-        self.scope["extensions"] = {_ABORT: {"abort": self.transport.abort}}
+        self.scope["extensions"] = abort_extension(self.transport)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; drop a trailer, which nothing here reads."""
@@ -145,17 +122,16 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._stop(refusal)
         super().on_headers_complete()
         self._in_head = self._complete = False
-        self._boundaries += 1
-        self._body_bytes = self._discarded_bytes = 0
+        self._discarded_bytes = 0
+        self._framing.start_part()
 
     def on_body(self, body: bytes) -> None:
-        self._body_bytes += len(body)
-        self._packet_body_bytes += len(body)
+        self._framing.add_body(len(body))
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._complete = True
-        self._boundaries += 1
+        self._framing.start_part()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -180,7 +156,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             reason = _EXPIRED[self.phase] if self.phase else ""
             self.abort()
             return reason
-        if self._in_head or self._framing_run:
+        if self._in_head or self._framing.has_strays:
             self._refuse(TOO_SLOW)
             self._update_phase()
             return TOO_SLOW.code
@@ -207,18 +183,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._refusal = refusal
         raise _Refused
 
-    def _count(self, size: int, boundaries_before: int) -> None:
-        if self._boundaries != boundaries_before:
-            self._framing_bytes = self._framing_run = 0
-            return
-        self._framing_bytes += size - self._packet_body_bytes
-        self._framing_run = 0 if self._packet_body_bytes else self._framing_run + size
+    def _count(self, size: int) -> None:
         if self._is_unread():
             self._discard(size, MAX_UNREAD_BYTES)
-        if (
-            self._framing_run > MAX_HEAD_BYTES
-            or self._framing_bytes > MAX_HEAD_BYTES + MAX_FRAMING * self._body_bytes
-        ):
+        if self._framing.end_packet(size):
             self._refuse(TOO_LARGE if self._complete or self._in_head else _FRAMING_TOO_LARGE)
 
     def _discard(self, size: int, limit: int) -> None:
@@ -253,7 +221,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             return Phase.LINGERING
         if not self._complete:
             return Phase.UNREAD
-        if self.cycle is None or self._in_head or self._framing_run:
+        if self.cycle is None or self._in_head or self._framing.has_strays:
             return Phase.HEAD
         return Phase.IDLE
 
@@ -288,64 +256,3 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         )
         self.transport.write(head.encode() + body)
         self.transport.write_eof()
-
-
-class QuietWebSocketProtocol(WSProtocol):
-    """Does not log connections, as no other request is logged by the server."""
-
-    phase: Phase | None = None
-    held = 0
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.logger = logging.getLogger("uvicorn.sockets")
-        self._connections = _connections(self.app_state)
-        self._early_bytes = 0
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._connections.add(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._connections.remove(self)
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Handle frames; the parser keeps those that come before the handshake is over."""
-        if not self.handshake_complete:
-            self._early_bytes += len(data)
-        if self._early_bytes > 2 * MAX_HEAD_BYTES:
-            self.abort()
-        else:
-            super().data_received(data)
-
-    def pause_writing(self) -> None:
-        """Read nothing from a peer that reads nothing: every ping would be answered."""
-        super().pause_writing()
-        self.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if not self.read_paused and not self.transport.is_closing():
-            self.transport.resume_reading()
-
-    async def run_asgi(self) -> None:
-        extensions: dict[str, Any] = {**(self.scope["extensions"] or {})}
-        self.scope["extensions"] = {**extensions, _ABORT: {"abort": self.transport.abort}}
-        await super().run_asgi()
-
-    def expire(self) -> str:
-        """Never called: a WebSocket has no phase, the server's pings limit its silence."""
-        raise NotImplementedError
-
-    def abort(self) -> None:
-        """Close the connection at once."""
-        self.transport.abort()
-
-
-def _connections(app_state: dict[str, Any]) -> Connections:
-    """The connections of the process, which its application may have put into its state."""
-    if CONNECTIONS not in app_state:
-        app_state[CONNECTIONS] = Connections(ConnectionLimits.of(open_file_limit()))
-    connections: Connections = app_state[CONNECTIONS]
-    return connections
