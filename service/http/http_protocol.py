@@ -67,6 +67,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._refusal: Refusal | None = None
         self._refused = False
         self._in_head = False
+        # Of the head, or of the trailers.
+        self._header_count = 0
         # Whether the latest request has arrived as a whole.
         self._complete = True
         self._framing = FramingCounter()
@@ -102,16 +104,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINED:
             self._stop(_TOO_MANY_PIPELINED)
         self._in_head = True
+        self._header_count = 0
         super().on_message_begin()
         self.scope["extensions"] = abort_extension(self.transport)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; drop a trailer, which nothing here reads."""
-        if not self._in_head:
-            return
-        if len(self.headers) >= MAX_HEADERS:
-            self._stop(TOO_LARGE)
-        super().on_header(name, value)
+        self._header_count += 1
+        if self._header_count > MAX_HEADERS:
+            self._stop(TOO_LARGE if self._in_head else _FRAMING_TOO_LARGE)
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         refusal = check_head(self.parser.get_http_version(), self.url, self.headers)
@@ -122,6 +125,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._stop(refusal)
         super().on_headers_complete()
         self._in_head = self._complete = False
+        self._header_count = 0
         self._discarded_bytes = 0
         self._framing.start_part()
 
@@ -229,6 +233,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Refuse what arrived, after the responses to what arrived before it."""
         self._refused, self._discarded_bytes = True, 0
         self._connections.count("request_refused", refusal.code)
+        if self.transport.is_closing():
+            return
         if not self._is_responding():
             self._send(refusal)
         elif self._complete:

@@ -13,7 +13,7 @@ from deploy.local.wait import until
 from service.http.connections import ConnectionLimits, Phase
 from service.http.http_protocol import MAX_PIPELINED, MAX_UNREAD_BYTES
 from service.http.request_heads import MAX_HEAD_BYTES, MAX_HEADERS
-from tests.support.bounded_server import BoundedServer, run_bounded
+from tests.support.bounded_server import BoundedServer, flood, run_bounded
 from tests.support.web import read_response
 
 SECONDS = 0.5
@@ -69,16 +69,6 @@ def drip(connection: socket.socket, data: bytes, size: int = 1) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for start in range(0, len(data), size):
         connection.sendall(data[start : start + size])
-
-
-def flood(connection: socket.socket, piece: bytes, times: int) -> bool:
-    """Send until the server has had enough; return whether it had."""
-    try:
-        for _ in range(times):
-            connection.sendall(piece)
-    except ConnectionError:
-        return True
-    return False
 
 
 def test_trailers_are_not_headers(server: BoundedServer) -> None:

@@ -52,12 +52,27 @@ class BoundedServer:
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`/unread` reads no body, `/wait` waits for `release`, `/large` answers a lot."""
         if scope["type"] == "lifespan":
-            await receive()
-            scope["state"][CONNECTIONS] = self.connections
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-            await send({"type": "lifespan.shutdown.complete"})
-            return
+            await self._live(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._serve_socket(scope, receive, send)
+        else:
+            await self._serve(scope, receive, send)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        scope["state"][CONNECTIONS] = self.connections
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/wait":
+            await asyncio.to_thread(self.release.wait)
+        await send({"type": "websocket.accept"})
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = b""
         if scope["path"] != "/unread":
             body = await _read(receive)
@@ -69,6 +84,16 @@ class BoundedServer:
         headers = [(b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+def flood(connection: socket.socket, piece: bytes, times: int) -> bool:
+    """Send a piece again and again; return whether the server has stopped it."""
+    try:
+        for _ in range(times):
+            connection.sendall(piece)
+    except OSError:
+        return True
+    return False
 
 
 async def _read(receive: Receive) -> bytes:
@@ -85,7 +110,9 @@ def run_bounded(limits: ConnectionLimits) -> Iterator[BoundedServer]:
     """Serve in a thread until the end of the block."""
     bounded = BoundedServer(limits)
     options = {**SERVING, "timeout_graceful_shutdown": 1}
-    server = uvicorn.Server(uvicorn.Config(bounded.app, lifespan="on", interface="asgi3", **options))
+    server = uvicorn.Server(
+        uvicorn.Config(bounded.app, lifespan="on", interface="asgi3", **options)
+    )
     with socket.create_server(("127.0.0.1", 0)) as listening:
         bounded.port = listening.getsockname()[1]
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
