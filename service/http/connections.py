@@ -69,14 +69,14 @@ class ConnectionLimits:
 
     Parameters:
       open: Connections; the rest of the file descriptors is for files and Redis.
-      waiting: Connections in any phase.
+      waiting: Connections in any phase; a silent one takes 8 KB.
       seconds: How long a connection may stay in a phase. The application limits the time of a body,
         and uvicorn's `timeout_keep_alive` that of an idle connection.
-      held_bytes: What all connections of a phase may have sent of unfinished requests.
+      held_bytes: What the unfinished requests of all connections of a phase may take.
     """
 
     open: int
-    waiting: int = 4096
+    waiting: int = 2048
     seconds: Mapping[Phase, float] = field(
         default_factory=lambda: {
             Phase.HEAD: 10.0,
@@ -192,11 +192,11 @@ class Connections:
             self._waiting[phase][connection] = self._now()
 
     def hold(self, connection: Connection, size: int) -> None:
-        """Note that a connection has sent more of an unfinished request.
+        """Note that the unfinished request of a connection takes more memory.
 
         Parameters:
           connection: In a phase.
-          size: In bytes.
+          size: How much more, in bytes.
         """
         phase = connection.phase
         if phase is None or connection not in self._open:

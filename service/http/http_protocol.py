@@ -32,6 +32,8 @@ MAX_PIPELINED: Final = 16
 #: An upload that is refused may go on for so long that its sender finishes and reads why.
 MAX_UNREAD_BYTES: Final = 16 * 1024 * 1024
 MAX_LINGERING_BYTES: Final = 256 * 1024
+#: What the objects of one header take besides its bytes.
+HEADER_MEMORY_BYTES: Final = 200
 
 _UPGRADE_WITH_BODY: Final = MALFORMED._replace(
     message="Send no Upgrade header with a body: this server speaks HTTP/1.1 and WebSocket."
@@ -90,6 +92,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         self._framing.start_packet()
+        headers_before = self._header_count
         try:
             self._parse(data)
         except httptools.HttpParserError:
@@ -98,7 +101,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._count(len(data))
         self._update_phase()
         if self.phase in (Phase.HEAD, Phase.BODY):
-            self._connections.hold(self, len(data))
+            headers = max(0, self._header_count - headers_before)
+            self._connections.hold(self, len(data) + headers * HEADER_MEMORY_BYTES)
 
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= MAX_PIPELINED:
