@@ -18,7 +18,7 @@ from actors.dramatiq_async.event_loop import LoopThread
 from actors.egress.callback_client import DEFAULT_LIMITS, CallbackClient
 from actors.egress.guarded_connections import GuardedBackend
 from actors.egress.photo_download import PhotoDownloader
-from actors.egress.photo_loader import PhotoLoader
+from actors.egress.photo_fetcher import PhotoFetcher
 from actors.instagram.client_pool import GatewayPool
 from actors.instagram.login_limiter import LoginLimiter
 from actors.instagram.options import AccountOptions
@@ -37,6 +37,7 @@ from service.config.unique_usernames import check_usernames
 from service.deliveries.endpoints import CallbackEndpoint, CallbackEndpoints
 from service.deliveries.store import Deliveries
 from service.jobs.claims import Claims
+from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.photo_store import PhotoStore
@@ -133,7 +134,8 @@ class Runtime:
     gateways: GatewayPool
     suppressions: Suppressions
     callback_client: CallbackClient
-    photo_loader: PhotoLoader
+    photos: PhotoStore
+    photo_fetcher: PhotoFetcher
     heartbeat: LeaseHeartbeat
     process: str = field(default_factory=process_name)
     _claims_made: itertools.count[int] = field(default_factory=itertools.count)
@@ -199,7 +201,8 @@ class RuntimeMiddleware(Middleware):
         callback_client = await self._stack.enter_async_context(self._callback_client())
         accounts = AccountControls(client, script_config)
         await self._recheck_accounts(accounts)
-        heartbeat = start_heartbeat(settings.redis_url, script_config)
+        mark = HighWaterMark("worker")
+        heartbeat = start_heartbeat(settings.redis_url, script_config, mark)
         self._stack.callback(heartbeat.stop)
         reporter = ProcessReporter(client, script_config, "worker", settings.metrics_seconds)
         await self._stack.enter_async_context(reporter.reporting())
@@ -207,16 +210,15 @@ class RuntimeMiddleware(Middleware):
             config=self._config,
             client=client,
             ledger=Ledger(client, script_config),
-            claims=Claims(client, script_config, self._batched_scripts()),
+            claims=Claims(client, script_config, self._batched_scripts(), mark),
             deliveries=Deliveries(client, script_config, self._batched_scripts()),
             accounts=accounts,
             user_ids=UserIdCache(client),
             gateways=gateways,
             suppressions=Suppressions(client),
             callback_client=callback_client,
-            photo_loader=PhotoLoader(
-                PhotoStore(client, script_config), self._photo_downloader(), PhotoConverter()
-            ),
+            photos=PhotoStore(client, script_config),
+            photo_fetcher=PhotoFetcher(self._photo_downloader(), PhotoConverter()),
             heartbeat=heartbeat,
         )
 

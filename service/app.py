@@ -39,7 +39,7 @@ from service.http.body_limit import BodyLimitMiddleware
 from service.http.connections import CONNECTIONS
 from service.http.encoded_slashes import EncodedSlashMiddleware
 from service.logging.context import clear_ids
-from service.process.garbage_collection import freeze_gc
+from service.process.garbage_collection import collect_less_often, freeze_gc
 from service.process.shutdown_signals import on_shutdown_signal
 
 _DESCRIPTION = (
@@ -89,6 +89,7 @@ def create_app(
         app.state.services = services
         if own_process:
             freeze_gc()
+            collect_less_often()
         with on_shutdown_signal(services.stopping):
             async with services.reporter.reporting():
                 yield {CONNECTIONS: services.connections}

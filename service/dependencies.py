@@ -108,7 +108,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         settings=settings,
         config=config,
         sources=resolve_sources(config.sources, environ),
-        rules=RuleSet(config.rules),
+        rules=RuleSet(config.rules, config.recipients.folded),
         api_keys=ApiKeys(settings.api_keys),
         body_timeout=SharedTimeout(settings.body_seconds),
         connections=connections,

@@ -24,8 +24,6 @@ from service.photos.spooled_file import SpooledFile
 
 TOTAL_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 3.0
-#: Downloads at a time; more wait, so that the spooled files do not fill the disk.
-_MAX_CONCURRENT: Final = 8
 #: Besides 5xx: a later request may succeed.
 _RETRYABLE_STATUSES: Final = frozenset({408, 425, 429})
 
@@ -70,7 +68,14 @@ class PhotoDownloader:
         self._allow_http = allow_http
         self._ca_bundle = ca_bundle
         self._total_seconds = total_seconds
-        self._slots = asyncio.Semaphore(_MAX_CONCURRENT)
+
+    def origin(self, url: str) -> str:
+        """The scheme, host and port of a photo's URL.
+
+        Raises:
+          ClassifiedError: The URL cannot be used.
+        """
+        return self._parse(url).origin
 
     async def download(self, url: str, spooled: SpooledFile) -> None:
         """Download one photo.
@@ -83,16 +88,18 @@ class PhotoDownloader:
           ClassifiedError: It could not be downloaded; the message does not repeat the URL.
           PhotoRefused: It is too large.
         """
+        target = self._parse(url)
         try:
-            target = parse_endpoint_url(url, allow_http=self._allow_http)
+            async with asyncio.timeout(self._total_seconds):
+                await self._fetch(target, spooled)
+        except PEER_ERRORS as error:
+            raise ClassifiedError(_download_failed(failure_code(error))) from None
+
+    def _parse(self, url: str) -> ParsedUrl:
+        try:
+            return parse_endpoint_url(url, allow_http=self._allow_http)
         except InvalidUrl:
             raise ClassifiedError(_INVALID_URL) from None
-        async with self._slots:
-            try:
-                async with asyncio.timeout(self._total_seconds):
-                    await self._fetch(target, spooled)
-            except PEER_ERRORS as error:
-                raise ClassifiedError(_download_failed(failure_code(error))) from None
 
     async def _fetch(self, target: ParsedUrl, spooled: SpooledFile) -> None:
         # Reading certificates blocks, hence the thread. Photos are rare: no connection is kept.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -29,6 +29,7 @@ from actors.instagram.login_flow import LoginFlow
 from actors.instagram.options import ClientOptions
 from actors.instagram.reply import Reply, attach_reply, may_hide_failure
 from actors.instagram.reply_policies import policy_for_words
+from actors.instagram.sent_words import sent_words
 from actors.instagram.transport import DirectSession, NoRetrySession, ssl_context
 from service.accounts.session_settings import exportable, is_logged_in, unchanged
 
@@ -164,23 +165,23 @@ class InstagramClient(LoginFlow):
     async def _send_private_request(self, endpoint: str, *args: Any, **kwargs: Any) -> Any:
         # After a 500 the library repeats the request without the cursor and returns page 1 for
         # page 2. It leaves a query that is part of the endpoint alone.
-        params = kwargs.get("params") or {}
+        params, sent = kwargs.get("params") or {}, sent_words(endpoint, kwargs.get("data"))
         if "min_id" in params or "max_id" in params:
             endpoint, kwargs["params"] = f"{endpoint}?{urlencode(params)}", None
         try:
             document = await super()._send_private_request(endpoint, *args, **kwargs)
             if may_hide_failure(document):
-                self._check_reply()
+                self._check_reply(sent)
         except Exception as error:
-            attach_reply(error, self.last_response)
+            attach_reply(error, self.last_response, sent)
             if isinstance(error, _RESENT_BY_LIBRARY):
                 raise _NotResentError(error) from None
             raise
         return document
 
-    def _check_reply(self) -> None:
+    def _check_reply(self, sent: Sequence[str]) -> None:
         """Raise an error for a reply that fails in a way that the library does not notice."""
-        reply = Reply.of(self.last_response)
+        reply = Reply.of(self.last_response, sent)
         if not reply.is_success or policy_for_words(reply):
             raise ClientStatusFail("Instagram refused in a success's reply")
 

@@ -155,12 +155,15 @@ RATE_LIMIT_ERROR = _cool_down(
 SENTRY_BLOCK = _cool_down(
     "sentry_block", "Instagram blocks this account temporarily.", cooldown_seconds=24 * _HOUR
 )
+#: A job that meets it again after each rest may be its reason: without an end to its tries, one
+#: text would silence the account for good.
 FEEDBACK_REQUIRED = _cool_down(
     "feedback_required",
     "Instagram blocks this kind of action temporarily.",
     cooldown_seconds=24 * _HOUR,
     scope="kind",
     escalation="widen",
+    tries=3,
 )
 
 # Hold the account
@@ -228,7 +231,9 @@ UNKNOWN_ACCOUNT = _hold(
     "This worker's configuration does not have the account.",
     remedy="Deploy the configuration that names it.",
 )
-#: Log in again
+
+# Log in again
+
 LOGIN_REQUIRED = ErrorPolicy(Outcome.RELOGIN, "login_required", "The session is no longer valid.")
 
 # Fail this job only

@@ -19,11 +19,14 @@ from curl_cffi import CurlError
 from actors.instagram.error_policies import (
     COMMENT_REFUSED,
     COMMENTS_DISABLED,
+    COMMENTS_LIMITED,
     CONNECTION_FAILED,
     LOGIN_PREFLIGHT_FAILED,
     LOGIN_REFUSED,
     PROXY_AUTH_REQUIRED,
     PROXY_REFUSED,
+    RECIPIENT_REFUSES,
+    REFUSED,
     REFUSED_UNCLEAR,
     REMEDIES,
     SERVER_ERROR,
@@ -55,6 +58,12 @@ _NEVER_SENT: Final = frozenset({5, 6, 7, 60})
 # the proxy to Instagram, which may work again in a moment.
 _PROXY_STATUS: Final = re.compile(r"(?:^|CONNECT tunnel failed, response )(4\d\d)\b")
 
+#: What "this user has blocked you" means where nobody is written to.
+_REFUSES_BY_KIND: Final = {
+    "comment": COMMENTS_LIMITED,
+    **dict.fromkeys(("lookup", "followers", "following"), REFUSED),
+}
+
 # What the library raises for a reply, and what it or this client raises in stumbling over one.
 _ABOUT_A_REPLY: Final = (
     ig.ClientError,
@@ -71,18 +80,22 @@ class ClassifiedError(Exception):
         self.policy = policy
 
 
-def classify(exc: BaseException, *, writing: bool) -> ErrorDecision:
+def classify(exc: BaseException, *, writing: bool, kind: str = "dm") -> ErrorDecision:
     """Decide what an error of a call to Instagram means.
 
     Parameters:
       exc: What the call raised.
       writing: Whether the call was a write.
+      kind: The kind of the job that it served. What somebody refuses to show, or a post's owner
+        to take, is worded as what a recipient does.
 
     Returns:
       The decision; nothing in it comes from the exception's text.
     """
     reply = _reply_behind(exc)
     policy = _policy_for(exc, reply)
+    if policy.code in RECIPIENT_REFUSES:
+        policy = _REFUSES_BY_KIND.get(kind, policy)
     ambiguous = writing and _may_have_been_stored(exc, policy, reply)
     outcome = Outcome.VERIFY if ambiguous else policy.outcome
     wait = retry_after_seconds(reply) if reply else None

@@ -222,7 +222,7 @@ def _waiting_as_asked(policy: ErrorPolicy | None, reply: Reply) -> ErrorPolicy |
 
 def _policy_after_login(reply: Reply | None, username: str) -> ErrorPolicy | None:
     """Judge the feeds that the app reads after a login, which are full of other people's words."""
-    if reply is None or _is_success(reply):
+    if reply is None or _is_success(reply) or reply.is_server_failure:
         return None
     if is_bare_not_found(reply):
         return policies.FEED_NOT_FOUND

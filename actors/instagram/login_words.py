@@ -12,9 +12,10 @@ from actors.instagram.reply_texts import shown_words
 #: The longest text that is searched: a Bloks screen can have megabytes.
 MAX_SEARCHED: Final = 100_000
 _QUOTES: Final = str.maketrans("\u2018\u2019\u02bc\u201c\u201d", "'''\"\"")
-# Bloks programs are strings in strings: what is escaped once or more becomes what it stands for.
-_ESCAPED_QUOTE: Final = re.compile(r"\\+u(?:2018|2019|0027)")
-_ESCAPED_SPACE: Final = re.compile(r"\\+[nrt]|\\+u00a0")
+# Bloks programs are strings in strings: what is escaped once or more becomes what it stands for. A
+# run of backslashes is tried from its beginning only, or a long one would take minutes.
+_ESCAPED_QUOTE: Final = re.compile(r"(?<!\\)\\+u(?:2018|2019|0027)")
+_ESCAPED_SPACE: Final = re.compile(r"(?<!\\)\\+(?:[nrt]|u00a0)")
 _BLOKS_SENTENCE: Final = re.compile(r'"([A-Z][^"\\(){}<>]{10,200}[.!?])\\*"')
 
 

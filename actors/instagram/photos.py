@@ -19,6 +19,7 @@ from actors.instagram.error_policies import LOGIN_REQUIRED
 from actors.instagram.idempotency_tokens import client_context_for, write_token
 from actors.instagram.receipts import DmReceipt
 from actors.instagram.reply import Reply, attach_reply
+from actors.instagram.reply_fields import numeric_id
 from actors.instagram.reply_policies import policy_for_words
 from actors.instagram.request_deadline import seconds_until_deadline
 from actors.instagram.write_verification import get_thread, thread_id_of
@@ -63,8 +64,9 @@ async def upload(client: InstagramClient, jpeg: bytes) -> str:
     async with upload_client(client, httpx.Timeout(_STEP_SECONDS, connect=connect)) as http:
         response = await http.post(f"{_UPLOAD_URL}/{name}", content=jpeg, headers=headers)
     reply = Reply.of(response)
-    if reply.status == 200 and reply.document and "media_id" in reply.document:
-        return str(int(reply.document["media_id"]))
+    media_id = numeric_id((reply.document or {}).get("media_id"))
+    if reply.status == 200 and media_id:
+        return media_id
     raise _upload_error(response)
 
 

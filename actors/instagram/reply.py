@@ -8,7 +8,7 @@ fields, so decisions read the reply itself, which `InstagramClient` attaches to 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,22 +37,31 @@ class Reply:
       document: The JSON object of its body; None when the body is anything else, so that it may
         not come from Instagram itself.
       headers: Its headers, names in lower case.
+      sent: Texts and names in the request, which the reply may repeat.
     """
 
     status: int
     document: Mapping[str, Any] | None
     headers: Mapping[str, str]
+    sent: Sequence[str] = ()
 
     @classmethod
-    def of(cls, response: Any) -> Reply:
+    def of(cls, response: Any, sent: Sequence[str] = ()) -> Reply:
         """Read a response of httpx or of the library's curl session."""
         headers = {str(name).lower(): str(value) for name, value in response.headers.items()}
-        return cls(int(response.status_code), _json_object(response.content), headers)
+        return cls(int(response.status_code), _json_object(response.content), headers, sent)
 
     @property
     def is_success(self) -> bool:
         """Whether neither the status nor the body says that the request failed."""
         return 200 <= self.status < 300 and not self._fails
+
+    @property
+    def says_success(self) -> bool:
+        """Whether it is a success by its own word, not only for want of another."""
+        return self.is_success and (
+            (self.document or {}).get("status") == "ok" or self.item_status is not None
+        )
 
     @property
     def is_server_failure(self) -> bool:
@@ -87,7 +96,7 @@ class Reply:
 
     @property
     def _fails(self) -> bool:
-        failed = str((self.document or {}).get("status")).casefold() == "fail"
+        failed = str((self.document or {}).get("status")).strip().casefold() == "fail"
         return failed or (self.item_status or 0) >= 400
 
 
@@ -104,9 +113,15 @@ def may_hide_failure(document: Any) -> bool:
     return document.get("status") != "ok" or "status_code" in document or inside
 
 
-def attach_reply(error: BaseException, response: Any) -> None:
-    """Attach the reply to the error that it caused; None says that there was none."""
-    setattr(error, _ATTRIBUTE, None if response is None else Reply.of(response))
+def attach_reply(error: BaseException, response: Any, sent: Sequence[str] = ()) -> None:
+    """Attach the reply to the error that it caused; None says that there was none.
+
+    Parameters:
+      error: The error.
+      response: As in `Reply.of`.
+      sent: As in `Reply`.
+    """
+    setattr(error, _ATTRIBUTE, None if response is None else Reply.of(response, sent))
 
 
 def reply_of(error: BaseException) -> Reply | None:

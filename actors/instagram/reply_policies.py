@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from actors.instagram import error_policies as policies
 from actors.instagram.error_policies import ErrorPolicy, Outcome
@@ -25,6 +26,7 @@ MIN_RETRY_AFTER: Final = 1
 MAX_RETRY_AFTER: Final = 24 * 3600
 
 #: Pages that Instagram sends a browser to, by a part of their path.
+_HOSTS: Final = ("", "instagram.com", "facebook.com")
 _PAGES: Final[tuple[tuple[str, ErrorPolicy], ...]] = (
     ("/accounts/suspended", policies.ACCOUNT_SUSPENDED),
     ("/accounts/disabled", policies.ACCOUNT_SUSPENDED),
@@ -33,6 +35,11 @@ _PAGES: Final[tuple[tuple[str, ErrorPolicy], ...]] = (
     ("/consent", policies.CONSENT_REQUIRED),
     ("/accounts/login", policies.LOGIN_REQUIRED),
 )
+
+
+#: What a server that fails may say of the account. Nothing else that it says is final: the write
+#: may have been stored, and a session that is over says so without failing.
+_SAID_IN_FAILING: Final = frozenset({Outcome.COOL_DOWN, Outcome.HOLD, Outcome.FIX_PROXY})
 
 
 def policy_for_words(reply: Reply) -> ErrorPolicy | None:
@@ -49,13 +56,32 @@ def policy_for_words(reply: Reply) -> ErrorPolicy | None:
         return None
     if _is_suspension(document):
         return policies.ACCOUNT_SUSPENDED
-    texts = folded_texts(document)
-    return (
+    texts = folded_texts(document, reply.sent)
+    said = (
         _first_row(ROWS, texts)
         or _first_flag(COMMENT_FLAGS, document)
         or _first_row(BLOCK_ROW, texts)
         or _first_flag(FLAGS, document)
     )
+    return (
+        None if said and reply.is_server_failure and said.outcome not in _SAID_IN_FAILING else said
+    )
+
+
+def page_of(reply: Reply) -> str:
+    """The path of Instagram's that a reply redirects to; '' if it does not, or leads elsewhere.
+
+    A hotspot or a proxy redirects to pages of its own, whose login is another one.
+    """
+    if not 300 <= reply.status < 400:
+        return ""
+    try:
+        target = urlsplit(reply.headers.get("location", ""))
+    except ValueError:
+        return ""
+    host = (target.hostname or "").removesuffix(".")
+    is_own = any(host == own or (own and host.endswith(f".{own}")) for own in _HOSTS)
+    return target.path if is_own else ""
 
 
 def policy_for_reply(reply: Reply, by_class: ErrorPolicy) -> ErrorPolicy:
@@ -102,10 +128,8 @@ def retry_after_seconds(reply: Reply) -> int | None:
 
 
 def _policy_for_page(reply: Reply) -> ErrorPolicy | None:
-    if not 300 <= reply.status < 400:
-        return None
-    location = reply.headers.get("location", "")
-    return next((policy for page, policy in _PAGES if page in location), None)
+    path = page_of(reply)
+    return next((policy for page, policy in _PAGES if page in path), None)
 
 
 def _policy_for_status(reply: Reply) -> ErrorPolicy | None:
@@ -114,10 +138,8 @@ def _policy_for_status(reply: Reply) -> ErrorPolicy | None:
         return policies.RATE_LIMITED
     if reply.is_server_failure:
         return policies.SERVER_ERROR if status >= 500 else policies.TIMED_OUT
-    if reply.status == 401:
-        return policies.UNAUTHORIZED
     if reply.is_refusal:
-        return policies.REFUSED
+        return policies.UNAUTHORIZED if reply.status == 401 else policies.REFUSED
     return policies.REFUSED_UNCLEAR if reply.status >= 300 else None
 
 
@@ -148,8 +170,7 @@ def _date(text: str) -> datetime | None:
 
 
 def _explains_failure(reply: Reply) -> bool:
-    document = reply.document or {}
-    return not reply.is_success or document.get("status") != "ok" or "error_title" in document
+    return not reply.says_success or "error_title" in (reply.document or {})
 
 
 def _is_suspension(document: Mapping[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from aiograpi.exceptions import ClientLoginRequired, LoginRequired, PreLoginRequ
 
 from actors.instagram.error_policies import LOGIN_REQUIRED, ErrorPolicy, Outcome
 from actors.instagram.reply import Reply, reply_of
-from actors.instagram.reply_policies import policy_for_words
+from actors.instagram.reply_policies import page_of, policy_for_words
 
 _UNAUTHORIZED: Final = 401
 _NOT_FOUND: Final = 404
@@ -82,7 +82,7 @@ def _denies_login(reply: Reply) -> bool:
 
 
 def _redirects_to_login(reply: Reply) -> bool:
-    return 300 <= reply.status < 400 and "/accounts/login" in reply.headers.get("location", "")
+    return "/accounts/login" in page_of(reply)
 
 
 def is_bare_not_found(reply: Reply) -> bool:

@@ -27,6 +27,21 @@ def rows_of(listed: object) -> list[Row]:
     return [row for row in listed if isinstance(row, Mapping)] if isinstance(listed, list) else []
 
 
+def is_list_of_rows(listed: object) -> bool:
+    """Whether this is a list of nothing but rows: otherwise it may hide one."""
+    return isinstance(listed, list) and len(rows_of(listed)) == len(listed)
+
+
+def lists_comments(page: Row) -> bool:
+    """Whether a reply is a page of comments, of which each can be read.
+
+    One that is streamed has its list in parts (`stream_rows`).
+    """
+    parts = [page, *rows_of(page.get("stream_rows"))]
+    lists = [part["comments"] for part in parts if "comments" in part]
+    return bool(lists) and all(map(is_list_of_rows, lists))
+
+
 def comments_in(page: Row) -> list[Row]:
     """Return every comment in a reply, wherever it is listed.
 
@@ -38,10 +53,17 @@ def comments_in(page: Row) -> list[Row]:
 
 def _comments_below(node: Row, depth: int) -> Iterator[Row]:
     for row in (row for listed in node.values() for row in rows_of(listed)):
-        if comment_id(row) and ("text" in row) and ("user" in row or "user_id" in row):
+        if _is_comment(row):
             yield row
         if depth > 1:
             yield from _comments_below(row, depth - 1)
+
+
+def _is_comment(row: Row) -> bool:
+    """Whether a row is a comment, although its text, author or time may not be shown."""
+    dated = "created_at" in row or "created_at_utc" in row
+    by_somebody = "user" in row or "user_id" in row
+    return bool(comment_id(row)) and [dated, by_somebody, "text" in row].count(True) > 1
 
 
 def comment_id(row: Row) -> str:

@@ -45,12 +45,12 @@ def matching_dms(items: Iterable[Row], query: WriteQuery, since_ms: int) -> list
 def alike_dms(items: Iterable[Row], query: WriteQuery, since_ms: int) -> list[Row]:
     """Return the DMs that may be the write as Instagram stored it, but do not match.
 
-    They are alike, or show neither content nor time.
+    They are alike, or do not show their content, time or author.
     """
     return [
         row
         for row in items
-        if _may_be_ours(row, query)
+        if (_may_be_ours(row, query) or _is_anonymous_dm(row, query))
         and _is_recent(message_ms(row), since_ms)
         and (_is_alike_dm(row, query) or (_is_same_dm(row, query) and not message_ms(row)))
     ]
@@ -70,18 +70,21 @@ def matching_comments(rows: Iterable[Row], query: WriteQuery, since_ms: int) -> 
 def alike_comments(rows: Iterable[Row], query: WriteQuery, since_ms: int) -> list[Row]:
     """Return the comments that may be the write as Instagram stored it, but do not match.
 
-    They are alike, or match but show no time.
+    They are alike, or do not show their text, time or author.
     """
     return [
         row
         for row in rows
-        if author_pk(row) == query.own_pk
+        if author_pk(row) in ("", query.own_pk)
         and _is_recent(comment_ms(row), since_ms)
-        and (
-            is_alike(comment_text(row), query.text or "")
-            or (not comment_ms(row) and is_same(comment_text(row), query.text or ""))
-        )
+        and _may_be_text(comment_text(row), query.text or "", author=author_pk(row))
     ]
+
+
+def _may_be_text(shown: str, sent: str, *, author: str) -> bool:
+    if not shown:
+        return bool(author)
+    return is_alike(shown, sent) or is_same(shown, sent)
 
 
 def _is_recent(stored_ms: int, since_ms: int) -> bool:
@@ -93,6 +96,12 @@ def _may_be_ours(row: Row, query: WriteQuery) -> bool:
     return is_own and not is_client_context(client_context(row))
 
 
+def _is_anonymous_dm(row: Row, query: WriteQuery) -> bool:
+    """Whether a message that does not show its author has the write's text, and no token."""
+    shown = row.get("is_sent_by_viewer") is not None or bool(author_pk(row))
+    return not shown and not client_context(row) and query.text is not None
+
+
 def _is_same_dm(row: Row, query: WriteQuery) -> bool:
     if query.text is None:
         return row.get("item_type") == "media" and not client_context(row)
@@ -100,7 +109,8 @@ def _is_same_dm(row: Row, query: WriteQuery) -> bool:
 
 
 def _is_alike_dm(row: Row, query: WriteQuery) -> bool:
-    if row.get("item_type") in _PLACEHOLDERS and not client_context(row):
+    is_hidden = row.get("item_type") in _PLACEHOLDERS or _is_blank_text(row)
+    if is_hidden and not client_context(row):
         return True
     if query.text is None:
         return False
@@ -108,6 +118,10 @@ def _is_alike_dm(row: Row, query: WriteQuery) -> bool:
     if any(is_alike(text, sent) for text in _contents(row)):
         return True
     return not message_text(row) and any(has_link(sent, url) for url in message_urls(row))
+
+
+def _is_blank_text(row: Row) -> bool:
+    return row.get("item_type") in ("text", "link") and not _contents(row)
 
 
 def _contents(row: Row) -> list[str]:

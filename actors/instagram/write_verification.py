@@ -16,6 +16,8 @@ from actors.instagram.stored_rows import (
     comment_id,
     comment_ms,
     comments_in,
+    is_list_of_rows,
+    lists_comments,
     message_id,
     message_ms,
     rows_of,
@@ -81,6 +83,7 @@ async def find_dm(api: PrivateApi, pk: str, query: WriteQuery) -> FoundDm | None
     Raises:
       SearchIncomplete: The thread has more newer messages than are read.
       SimilarWriteFound: The thread shows a message that may be it.
+      LookupError: A reply shows no messages, or some that cannot be read.
     """
     thread_id = await find_thread_id(api, pk)
     if thread_id is None:
@@ -97,6 +100,7 @@ async def find_dm(api: PrivateApi, pk: str, query: WriteQuery) -> FoundDm | None
         # An item of an unknown kind may lack a timestamp, which says nothing about its age.
         found.complete = any(0 < message_ms(item) < since_ms for item in items)
         found.complete |= not cursor and not page.get("has_older")
+        found.unreadable |= not is_list_of_rows(page.get("items"))
         if found.complete or not cursor:
             break
     item = await found.settle("the thread")
@@ -117,6 +121,7 @@ async def find_comment(api: PrivateApi, media_pk: str, query: WriteQuery) -> Row
     Raises:
       SearchIncomplete: The post has more comments than are read.
       SimilarWriteFound: The post shows a comment that may be it.
+      LookupError: A reply shows no comments, or some that cannot be read.
     """
     found, cursors = _Candidates(query, comment_id, comment_ms), _NO_CURSORS
     for _ in range(MAX_PAGES):
@@ -127,7 +132,8 @@ async def find_comment(api: PrivateApi, media_pk: str, query: WriteQuery) -> Row
         found.alike += alike_comments(rows, query, since_ms)
         cursors = _next_cursors(page)
         found.complete = _rest_is_older(page, since_ms)
-        found.complete |= not cursors and not _says_more(page)
+        found.complete |= not cursors and not _says_more(page, shown=bool(rows))
+        found.unreadable |= not lists_comments(page)
         if found.complete or not cursors:
             break
     return await found.settle("the post")
@@ -144,6 +150,7 @@ class _Candidates:
       same: The rows that match, newest first.
       alike: The rows that may be it, newest first.
       complete: Whether the pages not read cannot show it.
+      unreadable: Whether a page that was read has something that may be it.
     """
 
     query: WriteQuery
@@ -152,18 +159,22 @@ class _Candidates:
     same: list[Row] = field(default_factory=list)
     alike: list[Row] = field(default_factory=list)
     complete: bool = False
+    unreadable: bool = False
 
     async def settle(self, where: str) -> Row | None:
         """Return the row that is the write; None if it is certainly not shown.
 
         Raises:
           SearchIncomplete: There is more to read.
+          LookupError: A page could not be read.
           SimilarWriteFound: A row may be it.
         """
         if row := await self._oldest_unowned(self.same):
             return row
         if await self._oldest_unowned(self.alike):
             raise SimilarWriteFound(f"{where} shows something similar")
+        if self.unreadable:
+            raise LookupError(f"{where} has a page that cannot be read")
         if not self.complete:
             raise SearchIncomplete(f"{where} has more than was read")
         return None
@@ -219,6 +230,9 @@ async def get_thread(api: PrivateApi, pk: str) -> Row:
         raise LookupError("a thread that is not an object")
     # Some replies are the thread's object itself.
     is_thread = reply.get("thread_id") or reply.get("thread_v2_id")
+    # Without a thread, the least that Instagram says is that all is well.
+    if not (is_thread or "thread" in reply or "users" in reply or reply.get("status") == "ok"):
+        raise LookupError("a reply that is not about threads")
     return mapping(thread) or (mapping(reply) if is_thread else {})
 
 
@@ -239,9 +253,16 @@ def _next_cursors(page: Row) -> Mapping[str, str]:
     return {key: page[f"next_{key}"] for key in ("min_id", "max_id") if page.get(f"next_{key}")}
 
 
-def _says_more(page: Row) -> bool:
-    """Whether a page of comments says that there are more, although it may have no cursor."""
-    return bool(page.get("has_more_comments") or page.get("has_more_headload_comments"))
+def _says_more(page: Row, *, shown: bool) -> bool:
+    """Whether a page of comments says that there are more, although it may have no cursor.
+
+    Parameters:
+      page: The reply.
+      shown: Whether it shows any. Those that it counts include replies and hidden ones, so that
+        only none at all contradicts the count.
+    """
+    more = page.get("has_more_comments") or page.get("has_more_headload_comments")
+    return bool(more or (not shown and page.get("comment_count")))
 
 
 def _rest_is_older(page: Row, since_ms: int) -> bool:

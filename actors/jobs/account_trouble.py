@@ -50,7 +50,7 @@ def backoff_for(decision: ErrorDecision, usual: Sequence[float]) -> Sequence[flo
 
 
 async def judge_in_context(
-    decision: ErrorDecision, job: JobRecord, streaks: RefusalStreaks
+    decision: ErrorDecision, job: JobRecord, streaks: RefusalStreaks, *, writing: bool
 ) -> ErrorDecision:
     """Count a refusal, and decide anew where those before it give it another meaning.
 
@@ -58,16 +58,17 @@ async def judge_in_context(
       decision: What the error means by itself.
       job: The job that met it.
       streaks: The account's refusals in a row.
+      writing: Whether a write was refused, which is not repeated: each is charged.
 
     Returns:
       A hold of the account for the last of several refusals in a row; a retry for a known target
-      that was not found; else the same decision.
+      that a read did not find; else the same decision.
     """
     try:
         if decision.code == "unauthorized":
             return await _judge_unauthorized(decision, job, streaks)
         if decision.code in NOT_FOUND:
-            return await _judge_not_found(decision, job, streaks)
+            return await _judge_not_found(decision, job, streaks, writing=writing)
     except RedisError as error:
         # The job's own step is recorded when Redis is back; only this refusal is not counted.
         _log.warning("refusal not counted", error=type(error).__name__)
@@ -84,7 +85,7 @@ async def _judge_unauthorized(
 
 
 async def _judge_not_found(
-    decision: ErrorDecision, job: JobRecord, streaks: RefusalStreaks
+    decision: ErrorDecision, job: JobRecord, streaks: RefusalStreaks, *, writing: bool
 ) -> ErrorDecision:
     target = _target(job)
     # Who waits for a lookup is answered from its copy meanwhile; without one, it must end.
@@ -92,7 +93,7 @@ async def _judge_not_found(
     if not await streaks.is_known(target, username):
         return decision
     if await streaks.add(job.account, "not_found", target) < MAX_IN_A_ROW:
-        return replace(decision, outcome=Outcome.RETRY)
+        return decision if writing else replace(decision, outcome=Outcome.RETRY)
     return _hold(decision, "account_limited", _NOT_FOUND_IN_A_ROW, job)
 
 

@@ -83,13 +83,17 @@ class Attempt:
         self._runtime = runtime
         self._claim = claim
         self._claimed_at = claimed_at
-        self._state = RequestState.UNCONFIRMED if claim.verify_first else RequestState.NOT_CHARGED
+        self._state = (
+            RequestState.UNCONFIRMED
+            if claim.verify_first and not claim.look_first
+            else RequestState.NOT_CHARGED
+        )
         self._recorder = AttemptRecorder(runtime.claims, claim, lease, claimed_at)
         self._pk = ""
 
     @cached_property
     def _job_write(self) -> JobWrite:
-        return write_for(self._claim, self._runtime.photo_loader)
+        return write_for(self._claim, self._runtime.photos)
 
     async def run(self) -> None:
         """Do the work; every end but a lost claim is recorded."""
@@ -123,7 +127,8 @@ class Attempt:
     async def _act(self, gateway: Gateway) -> None:
         job = self._claim.job
         pk = self._pk = await self._job_write.target(self._claim, gateway, self._runtime.user_ids)
-        if self._state is RequestState.UNCONFIRMED:
+        if self._claim.verify_first:
+            self._state = RequestState.UNCONFIRMED
             await self._verify_write(gateway, pk)
             return
         await self._job_write.prepare(self._claim, gateway, pk)
@@ -175,7 +180,8 @@ class Attempt:
     async def _handle_error(self, error: Exception) -> None:
         job, writing = self._claim.job, self._state is RequestState.SENDING
         streaks = RefusalStreaks(self._runtime.client)
-        decision = await judge_in_context(classify(error, writing=writing), job, streaks)
+        meaning = classify(error, writing=writing, kind=job.kind)
+        decision = await judge_in_context(meaning, job, streaks, writing=writing)
         step = after_error(
             decision,
             self._state,

@@ -19,7 +19,9 @@ from actors.lease_heartbeat import Lease
 from service.jobs.claims import Claim, Claims, FollowerPage
 from service.jobs.lua.append_follower_page import FollowerPageReply
 from service.jobs.lua.finish_job import FinishReply
+from service.jobs.photo_store import PhotoStore
 from service.logging.setup import get_logger
+from service.photos.photo import Photo
 
 T = TypeVar("T")
 
@@ -77,6 +79,14 @@ class AttemptRecorder:
             return await self._claims.append_follower_page(self._claim, page, reads=reads)
 
         self.log_outcome(await self._until_recorded(call))
+
+    async def store_photo(self, photos: PhotoStore, photo: Photo) -> None:
+        """Store a photo that was fetched; errors as `PhotoStore.save`."""
+
+        async def call() -> bool:
+            return await photos.save(self._claim, photo)
+
+        self.log_outcome("photo stored" if await self._until_recorded(call) else "lost")
 
     def log_outcome(self, outcome: str, code: str | None = None, why: str | None = None) -> None:
         """Log how the attempt ended."""

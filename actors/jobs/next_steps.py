@@ -97,15 +97,7 @@ def after_error(
     effect = account_effect(error, job.kind)
     sent = state is not RequestState.NOT_SENT and not _never_sent(error)
     if error.outcome is Outcome.COOL_DOWN:
-        cooldown_ms = 1000 * (error.cooldown_seconds or 0)
-        return Release(
-            Status.WAITING,
-            error.code,
-            after_ms=cooldown_ms,
-            charge="free",
-            effect=effect,
-            sent=sent,
-        )
+        return _rest(error, job, effect, sent=sent)
     if error.outcome in (Outcome.HOLD, Outcome.FIX_PROXY, Outcome.RELOGIN):
         return Release(Status.HELD, error.code, charge="free", effect=effect, sent=sent)
     return _retry(error, job, backoff, jitter, sent=sent)
@@ -118,6 +110,9 @@ def after_not_found(job: JobRecord, jitter: float) -> Release | Finish:
       job: The job as it was when claimed.
       jitter: As in `after_error`.
     """
+    if job.doubt == "history":
+        # One lookup is enough: whatever was under way when history was lost has been stored since.
+        return Release(Status.QUEUED, "not found: send", charge="looked")
     if job.not_found_count + 1 < NOT_FOUND_NEEDED:
         return Release(Status.SENDING, "not found", after_ms=VERIFY_AGAIN_MS)
     if job.resends >= len(RESEND_SECONDS):
@@ -160,13 +155,34 @@ def account_effect(error: ErrorDecision, kind: str) -> AccountEffect:
     return NO_EFFECT
 
 
+def _rest(
+    error: ErrorDecision, job: JobRecord, effect: AccountEffect, *, sent: bool
+) -> Release | Finish:
+    limited = error.tries is not None
+    if limited and _is_last_try(error, job):
+        # The account does not rest for it again: the next job shows whether it must.
+        return _exhausted(error)
+    return Release(
+        Status.WAITING,
+        error.code,
+        after_ms=1000 * (error.cooldown_seconds or 0),
+        charge="refused" if limited else "free",
+        effect=effect,
+        sent=sent,
+    )
+
+
+def _exhausted(error: ErrorDecision) -> Finish:
+    failure = Failure(error.code, error.message, retryable=True)
+    return Finish(Status.FAILED, failure=failure, why="attempts exhausted")
+
+
 def _retry(
     error: ErrorDecision, job: JobRecord, backoff: Sequence[float], jitter: float, *, sent: bool
 ) -> Release | Finish:
     refused = error.tries is not None
     if job.failed_attempts >= len(backoff) or (refused and _is_last_try(error, job)):
-        failure = Failure(error.code, error.message, retryable=True)
-        return Finish(Status.FAILED, failure=failure, why="attempts exhausted")
+        return _exhausted(error)
     after_ms = _jittered_ms(backoff[job.failed_attempts], jitter)
     return Release(
         Status.WAITING,

@@ -20,8 +20,9 @@ from pydantic import (
 from service.config.config import Config
 from service.config.models import Account
 from service.http.errors import ApiError
-from service.instagram.ids import InvalidIdentifier, normalise_post, normalise_recipient
+from service.instagram.ids import InvalidIdentifier, normalise_post
 from service.instagram.limits import MAX_TEXT_CHARACTERS, excess
+from service.instagram.typed_recipients import typed_recipient
 from service.jobs.model import DEFAULT_PRIORITY, MAX_DELAY_MS, JobDraft, Pausable, Write
 from service.json_values.plain_json import is_deeper, json_size
 from service.network.urls import MAX_URL_CHARACTERS
@@ -144,7 +145,7 @@ class JobRequest(BaseModel):
             raise invalid("account", "has the role 'read': use an account that may write")
         check_callback(self.callback, config)
         self._check_content(uploaded)
-        to, post = self._normalised_target()
+        to, post = self._normalised_target(config.recipients.folded)
         start = self._start(now)
         self._check_expiry(start, now)
         return JobDraft(
@@ -183,7 +184,7 @@ class JobRequest(BaseModel):
             # Instagram would send two messages, and a job is one write.
             raise invalid("text", "is not allowed with a photo: send the text as a separate job")
 
-    def _normalised_target(self) -> tuple[str | None, str | None]:
+    def _normalised_target(self, no_answers: frozenset[str]) -> tuple[str | None, str | None]:
         wanted, other = ("to", "post") if self.kind == "dm" else ("post", "to")
         value = self.to if self.kind == "dm" else self.post
         if value is None:
@@ -192,7 +193,7 @@ class JobRequest(BaseModel):
             raise invalid(other, f"is not allowed for a {self.kind}: use {wanted!r} instead")
         try:
             if self.kind == "dm":
-                return normalise_recipient(value), None
+                return typed_recipient(value, no_answers=no_answers), None
             return None, normalise_post(value)
         except InvalidIdentifier as error:
             raise invalid(wanted, str(error)) from None

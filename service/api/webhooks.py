@@ -202,6 +202,10 @@ def _response(source: ResolvedSource, event: parsing.ParsedEvent, accepted: Acce
     }
     if accepted.outcome == "conflict":
         content["conflict"] = True
+    if source.scheme == "slack" and event.type == "view_submission":
+        # Slack closes a modal on an empty answer or on this one
+        # (guides/modals of slackapi/java-slack-sdk).
+        content["response_action"] = "clear"
     return _WebhookResponse(content, status)
 
 

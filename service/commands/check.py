@@ -123,7 +123,7 @@ def _dry_run(config: Config, arguments: argparse.Namespace) -> RuleDryRun:
     return RuleDryRun(
         source=name,
         event=event,
-        plan=RuleSet(config.rules).plan(name, event),
+        plan=RuleSet(config.rules, config.recipients.folded).plan(name, event),
         not_matching={rule: reason for rule, reason in not_matching.items() if reason},
     )
 

@@ -22,6 +22,9 @@ _SESSION: Final = {
     "customer_email": "unless you set it",
     "client_reference_id": "unless you set it",
     "payment_link": "unless a payment link was used",
+    "url": "as soon as the session is completed",
+    "consent": "unless you ask for it",
+    "shipping_details": "unless you ask for it, and missing since API version 2025-03-31",
     "customer_details.name": "if Checkout does not ask for it",
     "customer_details.phone": "if Checkout does not ask for it",
     "currency": "when only a card is saved",
@@ -85,7 +88,7 @@ def find_nullable_keys(matches: Callable[[str], bool], template: str) -> Iterato
 
     Parameters:
       matches: Whether the rule is for a type.
-      template: A valid template.
+      template: A valid template; a condition as `{% if ... %}{% endif %}`.
     """
     needed = set(_needed(jinja2.Environment(autoescape=True).parse(template)))
     for types, keys in _TYPES.items():
@@ -100,24 +103,51 @@ def _leads_to(key: str, path: str) -> bool:
 
 
 def _needed(node: nodes.Node) -> Iterator[str]:
-    """The paths below `object` whose null would fail the template."""
+    """The paths below `object` whose null would fail a template that writes this node."""
     path = _path(node)
     if path is not None:
         yield path
     elif isinstance(node, nodes.If | nodes.CondExpr):
-        asked = set(_named(node.test))
-        yield from (
-            path
-            for child in _branches(node)
-            for path in _needed(child)
-            if not any(_leads_to(key, path) for key in asked)
-        )
-    elif isinstance(node, nodes.Or | nodes.And):
+        yield from _asked(node.test)
+        for branch in _branches(node):
+            yield from _unless_asked(node.test, _needed(branch))
+    elif isinstance(node, nodes.Or):
+        yield from _asked(node.left)
         yield from _needed(node.right)
+    elif isinstance(node, nodes.And):
+        yield from _needed(node.left)
+        yield from _unless_asked(node.left, _needed(node.right))
     elif isinstance(node, nodes.Filter) and node.name in ("default", "d"):
         yield from (path for child in node.args for path in _needed(child))
-    elif not isinstance(node, nodes.Test | nodes.Compare | nodes.Not):
+    elif isinstance(node, nodes.Test | nodes.Compare | nodes.Not):
+        yield from _asked(node)
+    else:
         yield from (path for child in node.iter_child_nodes() for path in _needed(child))
+
+
+def _asked(node: nodes.Node) -> Iterator[str]:
+    """The paths whose null would fail a condition: not that of the value which it is about."""
+    path = _path(node)
+    if path is not None:
+        yield path.rpartition(".")[0]
+    elif isinstance(node, nodes.And | nodes.Or):
+        yield from _asked(node.left)
+        yield from _unless_asked(node.left, _asked(node.right))
+    elif isinstance(node, nodes.Compare):
+        yield from _asked(node.expr)
+        for operand in node.ops:
+            # Not those of `<` and `>`: null is no amount, so that no job is what the rule means.
+            contains = operand.op in ("in", "notin")
+            yield from (_needed if contains else _asked)(operand.expr)
+    elif isinstance(node, nodes.Not):
+        yield from _asked(node.node)
+    elif not isinstance(node, nodes.Test):
+        yield from _needed(node)
+
+
+def _unless_asked(test: nodes.Node, paths: Iterator[str]) -> Iterator[str]:
+    named = set(_named(test))
+    return (path for path in paths if not any(_leads_to(key, path) for key in named))
 
 
 def _branches(node: nodes.If | nodes.CondExpr) -> Iterator[nodes.Node]:

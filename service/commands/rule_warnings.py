@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from service.commands.nullable_keys import find_nullable_keys
 from service.config.config import Config, Rule
 from service.events.parsing import ONLY_BODY_SIGNED
 from service.events.type_patterns import compile_patterns
+from service.templates.templates import Template, TemplateFailed
 
 _COMPLETED = "checkout.session.completed"
 _PAID_LATER = "checkout.session.async_payment_succeeded"
@@ -23,28 +25,50 @@ def rule_warnings(config: Config) -> Iterator[str]:
                 " can be sent again once RETENTION_DAYS are over: name a key of the body, such as"
                 ' "{{ object.id }}"'
             )
+        yield from _shared_key_warnings(key, rule)
         if scheme == "stripe":
             yield from _nullable_key_warnings(key, rule)
             yield from _late_payment_warnings(key, rule, config)
 
 
+def _shared_key_warnings(key: str, rule: Rule) -> Iterator[str]:
+    """Warn of business keys that have a value even for an event without anything in it."""
+    for template in rule.once_per:
+        with suppress(TemplateFailed):
+            shared = Template(template).render({"event": {}, "object": {}}).strip()
+            if shared:
+                yield (
+                    f"{key}.once_per: all events without what {template!r} reads have the key"
+                    f" {shared!r}, and make one job together: use a list of keys, not a default"
+                )
+
+
 def _nullable_key_warnings(key: str, rule: Rule) -> Iterator[str]:
     matches = compile_patterns(rule.event)
-    for field, template in _templates(rule):
+    for field, template in _templates(rule, matches):
         for path, when in find_nullable_keys(matches, template):
             yield f"{key}.{field}: object.{path} is null {when}; {_remedy(field)}"
 
 
-def _templates(rule: Rule) -> Iterator[tuple[str, str]]:
-    # Of several business keys, all but the last may be null.
+def _templates(rule: Rule, matches: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
     given = {field: getattr(rule, field) for field in ("to", "post", "text", "delay", "expires")}
-    given["once_per"] = rule.once_per[-1] if rule.once_per else None
+    given["when"] = rule.when and f"{{% if {rule.when} %}}{{% endif %}}"
+    given["once_per"] = _last_key(rule, matches)
     return ((field, template) for field, template in given.items() if template is not None)
+
+
+def _last_key(rule: Rule, matches: Callable[[str], bool]) -> str | None:
+    """Return the last business key, if none is always there: a failure is about the last."""
+    if any(not list(find_nullable_keys(matches, key)) for key in rule.once_per):
+        return None
+    return rule.once_per[-1] if rule.once_per else None
 
 
 def _remedy(field: str) -> str:
     if field == "once_per":
         return 'give a list of keys that ends with one that is always there, "{{ object.id }}"'
+    if field == "when":
+        return "the rule then creates no job; write `(... | default('', true))` if it should"
     return "add `| default('...', true)`, or `{% if %}`"
 
 

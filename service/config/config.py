@@ -26,6 +26,7 @@ from service.config.errors import (
 )
 from service.config.models import Account, Callback, Lookups, Name, Rule, Source
 from service.config.pacing import Pacing
+from service.config.recipients import Recipients
 from service.config.secret_refs import MissingVariable, SecretRef
 from service.config.strict_model import StrictModel
 from service.config.toml_lines import KeyLines
@@ -55,6 +56,7 @@ class Config(StrictModel):
       accounts: By name.
       pacing: The rate limits of accounts that have none of their own.
       lookups: How long a lookup stays fresh.
+      recipients: What people type for a recipient.
       callbacks: By name.
       rules: In the order of the file.
     """
@@ -63,6 +65,7 @@ class Config(StrictModel):
     accounts: dict[Name, Account] = Field(default_factory=dict)
     pacing: Pacing = Pacing()
     lookups: Lookups = Lookups()
+    recipients: Recipients = Recipients()
     callbacks: dict[Name, Callback] = Field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
 

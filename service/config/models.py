@@ -22,7 +22,8 @@ from service.config.pacing import PaceKind, PaceOverride
 from service.config.proxy_url import check_proxy
 from service.config.secret_refs import SecretRef
 from service.config.strict_model import StrictModel
-from service.instagram.ids import normalise_post, normalise_recipient
+from service.instagram.ids import normalise_post
+from service.instagram.typed_recipients import typed_recipient
 from service.network.urls import parse_endpoint_url
 from service.signatures.sign import decode_secret
 from service.signatures.verify import SCHEMES, check_secret
@@ -209,8 +210,8 @@ class Rule(StrictModel):
       to: Template of a DM's recipient.
       post: Template of the post to comment on.
       text: Template of the text.
-      once_per: Templates of a business key, of which the first that has a value counts; this rule
-        creates at most one job per key. The file may give just one.
+      once_per: Templates of a business key, of which the first that two events both have counts;
+        this rule creates at most one job per key. The file may give just one.
       delay: Template of the time from acceptance until the job may run.
       expires: Template of the time from acceptance until the job is no longer worth doing.
       callback: Name of the callback to notify.
@@ -256,7 +257,7 @@ class Rule(StrictModel):
     @field_validator("to")
     @classmethod
     def _constant_recipient(cls, to: str | None) -> str | None:
-        return _constant(to, normalise_recipient)
+        return _constant(to, typed_recipient)
 
     @field_validator("post")
     @classmethod

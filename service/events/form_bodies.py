@@ -6,6 +6,7 @@ of Slack is the fields themselves. The MAC is over the form as received.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -17,6 +18,7 @@ MAX_FIELDS: Final = 100
 
 _FORM_TYPE: Final = b"x-www-form-urlencoded"
 _SPACES: Final = b" \t\r\n"
+_TELLING_FIELD: Final = re.compile(rb"(?:^|&)(?:payload|command)=")
 
 
 class Body(NamedTuple):
@@ -37,7 +39,7 @@ def read_body(scheme: str, body: bytes, headers: Headers | None) -> Body:
     """Decode a body as JSON or, for the schemes that send forms, as a form.
 
     Nobody signs the content type, so the body itself decides where it can: a form does not begin
-    with a bracket, and one with a payload begins with its name.
+    with a bracket, and has a payload or a command.
 
     Parameters:
       scheme: One of `signatures.verify.SCHEMES`.
@@ -61,7 +63,7 @@ def read_body(scheme: str, body: bytes, headers: Headers | None) -> Body:
 def _is_form(body: bytes, headers: Headers | None) -> bool:
     if body.lstrip(_SPACES)[:1] in (b"{", b"["):
         return False
-    if headers is None or body.startswith(b"payload="):
+    if headers is None or _TELLING_FIELD.search(body):
         return True
     return any(name == b"content-type" and _FORM_TYPE in value.lower() for name, value in headers)
 

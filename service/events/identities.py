@@ -102,8 +102,8 @@ def _stripe_identity(body: Body, _headers: Headers) -> Identity:
 def _paddle_identity(body: Body, _headers: Headers) -> Identity:
     document = body.document
     # One event makes a notification for each destination: `event_id` is the same in all of them.
-    event_id = document.get("event_id", document.get("notification_id"))
-    return Identity(event_id, document.get("event_type"))
+    ids = (document.get(key) for key in ("event_id", "notification_id"))
+    return Identity(next(filter(is_name, ids), None), document.get("event_type"))
 
 
 def _standard_identity(document: _Document, headers: Headers, type_path: Sequence[str]) -> Identity:

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
 
 from service.config.models import Rule
+from service.events.recipients import RecipientTemplate
 from service.events.type_patterns import compile_patterns
-from service.instagram.ids import normalise_post, normalise_recipient
+from service.instagram.ids import normalise_post
 from service.instagram.limits import MAX_TEXT_CHARACTERS, excess, most_characters
 from service.jobs.model import Failure, JobDraft
 from service.templates.templates import (
     Condition,
+    ForeignLinkFound,
+    Message,
     OutputTooLong,
     Template,
     TemplateFailed,
-    is_constant,
 )
 from service.time_formats.durations import parse_duration_ms
 
@@ -81,14 +82,15 @@ class RuleSet:
 
     Parameters:
       rules: In the order in which they run.
+      no_answers: Words that name no recipient, besides those that are built in; folded.
 
     Raises:
       ValueError: A rule lacks the target of its action.
       BadTemplate: A template does not compile.
     """
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self._rules = tuple(_CompiledRule(rule) for rule in rules)
+    def __init__(self, rules: Sequence[Rule], no_answers: frozenset[str] = frozenset()) -> None:
+        self._rules = tuple(_CompiledRule(rule, no_answers) for rule in rules)
 
     def plan(self, source: str, event: Event, skip: frozenset[str] = frozenset()) -> EventPlan:
         """Decide which jobs an event creates.
@@ -139,7 +141,7 @@ class _FieldError(Exception):
 
 
 class _CompiledRule:
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Rule, no_answers: frozenset[str]) -> None:
         target = rule.to if rule.action == "dm" else rule.post
         if target is None:
             field = "to" if rule.action == "dm" else "post"
@@ -147,11 +149,11 @@ class _CompiledRule:
         self.rule = rule
         self._matches_type = compile_patterns(rule.event)
         self._when = Condition(rule.when) if rule.when is not None else None
-        self._target = Template(target)
-        self._recipient = partial(normalise_recipient, bare_numbers=is_constant(target))
+        self._to = RecipientTemplate(target, no_answers)
+        self._post = Template(target)
         # Leave room for surrounding white space, which is stripped.
         room = 2 * MAX_TEXT_CHARACTERS[rule.action]
-        self._text = Template(rule.text, max_output=room)
+        self._text = Message(rule.text, max_output=room)
         self._too_long = Failure(
             "text_too_long",
             f"text: has more than {room} characters, and {most_characters(rule.action)}",
@@ -198,7 +200,7 @@ class _CompiledRule:
         rule = self.rule
         to, post = self._resolve_target(variables)
         text = self._resolve_text(variables)
-        once_key = self._resolve_once_key(variables)
+        once_key, once_fallbacks = self._resolve_once_keys(variables)
         delay_ms = _duration("delay", self._delay, variables) or 0
         expires_ms = _duration("expires", self._expires, variables)
         if expires_ms is not None and expires_ms <= delay_ms:
@@ -216,15 +218,23 @@ class _CompiledRule:
             delay_ms=delay_ms,
             expires_ms=expires_ms,
             once_key=once_key,
+            once_fallbacks=once_fallbacks,
             dry_run=rule.dry_run,
         )
 
     def _resolve_target(self, variables: Mapping[str, Any]) -> tuple[str | None, str | None]:
         if self.rule.action == "dm":
-            raw = _render("to", self._target, variables)
-            return _parse("to", "invalid_recipient", self._recipient, raw), None
-        raw = _render("post", self._target, variables)
+            return self._resolve_recipient(variables), None
+        raw = _render("post", self._post, variables)
         return None, _parse("post", "invalid_post", normalise_post, raw)
+
+    def _resolve_recipient(self, variables: Mapping[str, Any]) -> str:
+        try:
+            return self._to.resolve(variables)
+        except TemplateFailed as error:
+            raise _FieldError("template_failed", f"to: {error}") from error
+        except ValueError as error:
+            raise _FieldError("invalid_recipient", f"to: {error}") from error
 
     def _resolve_text(self, variables: Mapping[str, Any]) -> str:
         text = _render("text", self._text, variables, too_long=self._too_long)
@@ -234,24 +244,25 @@ class _CompiledRule:
             raise _FieldError("text_too_long", f"text: {too_long}")
         return text
 
-    def _resolve_once_key(self, variables: Mapping[str, Any]) -> str | None:
+    def _resolve_once_keys(
+        self, variables: Mapping[str, Any]
+    ) -> tuple[str | None, tuple[str, ...]]:
         if not self._once_per:
-            return None
-        key = self._first_key(variables)
+            return None, ()
+        key, *fallbacks = self._business_keys(variables)
         if not 0 < len(key) <= MAX_ONCE_KEY:
             message = f"once_per: is empty or longer than {MAX_ONCE_KEY} characters"
             raise _FieldError("invalid_once_per", message)
-        return key
+        return key, tuple(each for each in fallbacks if len(each) <= MAX_ONCE_KEY)
 
-    def _first_key(self, variables: Mapping[str, Any]) -> str:
-        """Return the first key that has a value; the last template is the one that may fail."""
-        *preferred, last = self._once_per
-        for template in preferred:
+    def _business_keys(self, variables: Mapping[str, Any]) -> Sequence[str]:
+        """Return the keys that have a value; if none has, the last template says why."""
+        keys = []
+        for template in self._once_per:
             with suppress(TemplateFailed):
-                key = template.render(variables).strip()
-                if key:
-                    return key
-        return _render("once_per", last, variables)
+                keys.append(template.render(variables).strip())
+        found = list(dict.fromkeys(filter(None, keys)))
+        return found or [_render("once_per", self._once_per[-1], variables)]
 
 
 def _optional_template(source: str | None) -> Template | None:
@@ -269,7 +280,8 @@ def _render(
     except TemplateFailed as error:
         if too_long is not None and isinstance(error, OutputTooLong):
             raise _FieldError(too_long.code, too_long.message) from error
-        raise _FieldError("template_failed", f"{field}: {error}") from error
+        code = "link_not_allowed" if isinstance(error, ForeignLinkFound) else "template_failed"
+        raise _FieldError(code, f"{field}: {error}") from error
 
 
 def _parse(field: str, code: str, parse: Callable[[str], T], raw: str) -> T:

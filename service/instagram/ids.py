@@ -9,54 +9,36 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import unquote, urlsplit
 
-MAX_RAW_LENGTH: Final = 2_000
+from service.instagram.errors import InvalidIdentifier
+from service.instagram.links import HOSTS, RESERVED, is_link, shortcode_in_link, username_in_link
+from service.instagram.typed_text import clean, unwrap
 
-_HOSTS: Final = frozenset({"instagram.com", "www.instagram.com", "m.instagram.com"})
-_POST_FOLDERS: Final = frozenset({"p", "reel", "reels", "tv"})
-_PROFILE_TABS: Final = frozenset({"reels", "tagged", "followers", "following", "channel", "feed"})
-_RESERVED: Final = _POST_FOLDERS | {
-    *("about", "accounts", "ads", "api", "archive", "challenge", "create", "developer", "direct"),
-    *("directory", "emails", "explore", "graphql", "legal", "locations", "login", "oauth"),
-    *("press", "privacy", "session", "share", "sharer", "static", "stories", "terms", "topics"),
-    *("s", "web", "your_activity"),
-}
-# What programs write for an absent value, and customers for "I have none".
+__all__ = [
+    "InvalidIdentifier",
+    "media_pk",
+    "normalise_post",
+    "normalise_recipient",
+    "recipient_pk",
+    "recipient_username",
+]
+
+# What programs write for an absent value: not even with an `@` a username.
 _PLACEHOLDERS: Final = frozenset({"none", "null", "undefined", "nan"})
 
-_SCHEME: Final = re.compile(r"(?:https?:)?//", re.IGNORECASE)
-_AFTER_HOST: Final = re.compile(r"[/?#]")
+_PLAIN: Final = re.compile(r"@?[A-Za-z0-9._]{1,30}")
 _USERNAME: Final = re.compile(r"(?!\.)(?!.*\.\.)[a-z0-9._]{1,30}(?<!\.)")
 _USER_PK: Final = re.compile(r"[1-9][0-9]{0,19}")
 _MEDIA_ID: Final = re.compile(r"[1-9][0-9]{0,24}(?:_[1-9][0-9]{0,19})?")
 _ALL_DIGITS: Final = re.compile(r"[0-9]+(?:_[0-9]+)?")
 _SHORTCODE: Final = re.compile(r"[A-Za-z0-9_-]{5,64}")
+_EMAIL: Final = re.compile(r"[^\s@]@[^\s@]")
+_SEPARATORS: Final = re.compile(r"[\s,;|]+")
+_SEVERAL: Final = "names more than one account: ask for a single username"
+_WORD: Final = re.compile(r"\w")
 
 _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _PUBLIC_SHORTCODE_LENGTH: Final = 11
-
-_INVISIBLE: Final = (
-    0x00AD,
-    0x180E,
-    *range(0x200B, 0x2010),
-    *range(0x202A, 0x202F),
-    *range(0x2060, 0x2070),
-    0xFE0E,
-    0xFE0F,
-    0xFEFF,
-)
-# Full-width forms are ordinary ASCII from an East Asian keyboard. Other look-alikes are left alone,
-# and so rejected: a guess could name somebody else. No key is ASCII.
-_CLEANUP: Final[dict[int, int | None]] = {
-    **dict.fromkeys(_INVISIBLE),
-    **{0xFF01 + offset: 0x21 + offset for offset in range(0x5E)},
-    0xFE6B: ord("@"),
-}
-
-
-class InvalidIdentifier(ValueError):
-    """The text identifies no recipient or post; the message says why, without the text."""
 
 
 def normalise_recipient(raw: str, *, bare_numbers: bool = True) -> str:
@@ -74,23 +56,64 @@ def normalise_recipient(raw: str, *, bare_numbers: bool = True) -> str:
     Raises:
       InvalidIdentifier: The text has no recipient, or is ambiguous.
     """
-    text = _clean(raw)
-    if _is_link(text):
-        return _username(_profile_segment(_segments(text)))
-    if text[:3].casefold() == "pk:":
+    text = clean(raw)
+    if _PLAIN.fullmatch(text) and text[-1] != "." and text.lower() not in HOSTS:  # the common case
+        return _number(text, bare_numbers) or _username(text.removeprefix("@"))
+    if _is_user_id(text):
+        return _single(text, bare_numbers)
+    inner = unwrap(text)
+    parts = [part for part in _SEPARATORS.split(inner.replace("@ ", "@")) if _WORD.search(part)]
+    if len(parts) < 2:
+        return _single(inner or text, bare_numbers)
+    return _only_one(inner, parts, bare_numbers)
+
+
+def _is_user_id(text: str) -> bool:
+    return text[:3].casefold() == "pk:"
+
+
+def _number(text: str, bare_numbers: bool) -> str | None:
+    """Return the pk that a text gives as a number, None if it does not."""
+    if _is_user_id(text):
         return _require_match(
             _USER_PK, text[3:].strip(), "is not a user id: pk: must be followed by digits"
         )
-    if text.isascii() and text.isdigit():
-        if not bare_numbers:
-            raise InvalidIdentifier(
-                "a number on its own may be a phone number: write pk:{{ ... }} in the rule if it is"
-                " a user id, or @ before a username of digits"
-            )
-        return _require_match(_USER_PK, text, "is not a user id: it is too long or starts with 0")
-    if "@" in text[1:]:
+    if not (text.isascii() and text.isdigit()):
+        return None
+    if not bare_numbers:
+        raise InvalidIdentifier(
+            "a number on its own may be a phone number: write pk:{{ ... }} in the rule if it is"
+            " a user id, or @ before a username of digits"
+        )
+    return _require_match(_USER_PK, text, "is not a user id: it is too long or starts with 0")
+
+
+def _single(text: str, bare_numbers: bool) -> str:
+    number = _number(text, bare_numbers)
+    if number is not None:
+        return number
+    if is_link(text):
+        return _username(username_in_link(text))
+    if text.count("@") > 1 and not text.startswith("@@"):
+        raise InvalidIdentifier(_SEVERAL)
+    if _EMAIL.search(text):
         raise InvalidIdentifier("looks like an e-mail address, not an Instagram username")
-    return _username(text.removeprefix("@").strip().rstrip("/"))
+    return _username(text.removeprefix("@").strip().strip("/"))
+
+
+def _only_one(text: str, parts: list[str], bare_numbers: bool) -> str:
+    """Return the username that several words agree on."""
+    try:
+        names = {_single(unwrap(part), bare_numbers) for part in parts}
+    except InvalidIdentifier:
+        names = set()
+    if len(names) == 1:
+        return names.pop()
+    if text.count("@") > 1 or not set(text).isdisjoint(",;|&+/"):
+        raise InvalidIdentifier(_SEVERAL)
+    if _EMAIL.search(text):
+        raise InvalidIdentifier("looks like an e-mail address, not an Instagram username")
+    return _username(text)
 
 
 def normalise_post(raw: str) -> str:
@@ -106,22 +129,13 @@ def normalise_post(raw: str) -> str:
     Raises:
       InvalidIdentifier: The text identifies no post.
     """
-    text = _clean(raw)
-    if _is_link(text):
-        code = _require_match(_SHORTCODE, _post_segment(_segments(text)), "is not a link to a post")
+    text = clean(raw)
+    if is_link(text):
+        code = _require_match(_SHORTCODE, shortcode_in_link(text), "is not a link to a post")
         return media_pk(code, is_code=True) if _ALL_DIGITS.fullmatch(code) else code
     if _ALL_DIGITS.fullmatch(text):
         return _require_match(_MEDIA_ID, text, "is not a media id: it is too long or starts with 0")
     return _require_match(_SHORTCODE, text, "is not a post link, a shortcode or a media id")
-
-
-def _clean(raw: str) -> str:
-    if len(raw) > MAX_RAW_LENGTH:
-        raise InvalidIdentifier(f"is longer than {MAX_RAW_LENGTH} characters")
-    text = (raw if raw.isascii() else raw.translate(_CLEANUP)).strip()
-    if not text:
-        raise InvalidIdentifier("is empty")
-    return text
 
 
 def _require_match(pattern: re.Pattern[str], text: str, message: str) -> str:
@@ -132,9 +146,13 @@ def _require_match(pattern: re.Pattern[str], text: str, message: str) -> str:
 
 def _username(text: str) -> str:
     name = text.lower()
-    if name in _PLACEHOLDERS or name in _HOSTS:
+    if name in _PLACEHOLDERS or name in HOSTS:
         raise InvalidIdentifier(
             "is a placeholder, not a username: use the user id for an account of this name"
+        )
+    if name in RESERVED:
+        raise InvalidIdentifier(
+            "names a page of Instagram, not an account: use the user id if an account has it"
         )
     _require_match(
         _USERNAME,
@@ -143,50 +161,6 @@ def _username(text: str) -> str:
         "no dot at either end and no two dots in a row",
     )
     return f"@{name}" if name.isdigit() else name
-
-
-def _is_link(text: str) -> bool:
-    host = _AFTER_HOST.split(text, maxsplit=1)[0].lower()
-    return bool(_SCHEME.match(text)) or host in _HOSTS
-
-
-def _segments(link: str) -> list[str]:
-    absolute = link if _SCHEME.match(link) else f"//{link}"
-    try:
-        parts = urlsplit(absolute)
-    except ValueError as error:
-        raise InvalidIdentifier("is not a valid link") from error
-    # Compare the whole authority: no user info, no port, no look-alike host.
-    if parts.netloc.lower() not in _HOSTS:
-        raise InvalidIdentifier("is not a link to instagram.com")
-    return [segment for segment in unquote(parts.path).split("/") if segment]
-
-
-def _profile_segment(segments: list[str]) -> str:
-    if segments[:1] == ["_u"]:  # the form that opens the app
-        segments = segments[1:]
-    if not segments:
-        raise InvalidIdentifier("is a link without a username")
-    name, *tabs = segments
-    if name.lower() in _RESERVED or (tabs and tabs[0].lower() in _POST_FOLDERS - {"reels"}):
-        raise InvalidIdentifier("is a link to a post or page, not to a profile")
-    if len(tabs) > 1 or (tabs and tabs[0].lower() not in _PROFILE_TABS):
-        raise InvalidIdentifier(
-            "is a link to a page below a profile: use the link to the profile itself"
-        )
-    return name.strip().removeprefix("@")
-
-
-def _post_segment(segments: list[str]) -> str:
-    if len(segments) == 3 and segments[0].lower() not in _RESERVED:
-        segments = segments[1:]
-    if segments[:1] == ["share"]:
-        raise InvalidIdentifier(
-            "is a share link, which hides the post: open it and copy the link it leads to"
-        )
-    if len(segments) != 2 or segments[0].lower() not in _POST_FOLDERS:
-        raise InvalidIdentifier("is not a link to a post")
-    return segments[1]
 
 
 def media_pk(post: str, *, is_code: bool = False) -> str:

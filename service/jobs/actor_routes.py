@@ -26,12 +26,14 @@ DM: Final = Route("actions", "send_dm")
 COMMENT: Final = Route("actions", "post_comment")
 LOOKUP: Final = Route("actions", "look_up")
 FOLLOWERS: Final = Route("actions", "walk_on")
+#: Fetches photos for jobs of the kind `dm`. A queue of its own: slow servers delay nothing else.
+PHOTO: Final = Route("photos", "fetch_photo")
 DELIVERY: Final = Route("callbacks", "deliver_callback")
 
 #: The queue of periodic tasks.
 PERIODIC: Final = "calendar"
 #: All queues.
-QUEUES: Final = (DM.queue, DELIVERY.queue, PERIODIC)
+QUEUES: Final = (DM.queue, PHOTO.queue, DELIVERY.queue, PERIODIC)
 
 #: By job kind, and `delivery`.
 ROUTES: Final[Mapping[str, Route]] = {

@@ -9,13 +9,14 @@ from typing import Any, Literal
 
 import redis.asyncio as aredis
 
+from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.lua.append_follower_page import (
     FollowerPageReply,
     Remainder,
     append_follower_page,
 )
 from service.jobs.lua.builder import ScriptConfig
-from service.jobs.lua.claim_job import claim_job
+from service.jobs.lua.claim_job import ClaimedJob, claim_job
 from service.jobs.lua.finish_job import FinishReply, finish_job
 from service.jobs.lua.record_intent import IntentReply, record_intent
 from service.jobs.lua.release_job import Charge, ReleaseReply, release_job
@@ -46,6 +47,12 @@ class Claim:
     fence: int
     claimed_ms: int
 
+    @classmethod
+    def of(cls, job_id: str, owner: str, claimed: ClaimedJob) -> Claim:
+        """Read a script's reply."""
+        job = JobRecord.of(job_id, claimed.fields)
+        return cls(job, claimed.text, owner, claimed.fence, claimed.now_ms)
+
     @property
     def id(self) -> str:
         return self.job.id
@@ -54,6 +61,11 @@ class Claim:
     def verify_first(self) -> bool:
         """Whether a write may have happened, which must be verified before anything is sent."""
         return self.job.status is Status.SENDING
+
+    @property
+    def look_first(self) -> bool:
+        """Whether that is because of lost history: most likely nothing was written."""
+        return self.job.doubt == "history"
 
 
 @dataclass(frozen=True)
@@ -132,12 +144,18 @@ class Claims:
 
     Parameters:
       scripts: Runs the scripts; by default, over the client.
+      mark: The process' high-water mark; by default, one of its own.
     """
 
     def __init__(
-        self, client: aredis.Redis, script_config: ScriptConfig, scripts: Scripts | None = None
+        self,
+        client: aredis.Redis,
+        script_config: ScriptConfig,
+        scripts: Scripts | None = None,
+        mark: HighWaterMark | None = None,
     ) -> None:
         self._scripts = scripts or Scripts(client, script_config)
+        self._mark = mark or HighWaterMark("worker")
 
     async def claim(self, job_id: str, owner: str) -> Claim | None:
         """Claim a job and its account's turn, for an owner that is unique to this claim.
@@ -146,10 +164,7 @@ class Claims:
           The claim; None if the job cannot run now. Then its next wake-up is already scheduled.
         """
         claimed = await self._scripts.run(claim_job(job_id, owner))
-        if claimed is None:
-            return None
-        job = JobRecord.of(job_id, claimed.fields)
-        return Claim(job, claimed.text, owner, claimed.fence, claimed.now_ms)
+        return None if claimed is None else Claim.of(job_id, owner, claimed)
 
     async def record_intent(
         self,
@@ -175,8 +190,11 @@ class Claims:
           new status.
         """
         facts = json.dumps({"thread": thread, "username": username, "reads": reads})
-        call = record_intent(claim.id, claim.owner, claim.fence, pk, context, facts)
-        return await self._scripts.run(call)
+        raised = self._mark.next_raise()
+        call = record_intent(claim.id, claim.owner, claim.fence, pk, context, facts, *raised)
+        reply = await self._scripts.run(call)
+        self._mark.confirm(raised)
+        return reply
 
     async def finish(
         self,

@@ -50,10 +50,26 @@ def encode_draft(job_id: str, draft: JobDraft, source: dict[str, Any]) -> dict[s
     if draft.dry_run:
         entry["dry"] = "1"
     if draft.once_key is not None:
-        entry["once"] = f"hg:once:{derived_id('once', draft.rule or '', draft.once_key)}"
+        entry |= _once_keys(draft, draft.once_key)
     if draft.photo is not None:
         entry |= draft.photo.entry()
     return entry
+
+
+def _once_keys(draft: JobDraft, once_key: str) -> dict[str, Any]:
+    """The keys under which to look for an earlier job about the same thing, and to keep this one.
+
+    Not all events about a thing have all of its business keys: the earlier job may have been
+    created under one that this event has only as a fallback, or the other way round.
+    """
+    first, *fallbacks = (
+        derived_id("once", draft.rule or "", key) for key in (once_key, *draft.once_fallbacks)
+    )
+    own, as_fallback = f"hg:once:{first}", f"hg:once:fallback:{first}"
+    return {
+        "once": [own, as_fallback, *(f"hg:once:{each}" for each in fallbacks)],
+        "once_kept": [own, *(f"hg:once:fallback:{each}" for each in fallbacks)],
+    }
 
 
 #: One encoder for all calls: `json.dumps` would create one per call.

@@ -130,6 +130,7 @@ class JobDraft(NamedTuple):
       run_at_ms: When it may run, Unix milliseconds; instead of `delay_ms`.
       expires_at_ms: When it expires, Unix milliseconds; instead of `expires_ms`.
       once_key: Business key: a rule creates one job per key.
+      once_fallbacks: Its keys for events that do not have that one, in their order.
       priority: 0 to 9, higher runs first.
       metadata: The caller's own data, returned in the callback.
       failure: Set if the job is rejected at creation (no usable recipient, a template that failed).
@@ -151,6 +152,7 @@ class JobDraft(NamedTuple):
     run_at_ms: int | None = None
     expires_at_ms: int | None = None
     once_key: str | None = None
+    once_fallbacks: tuple[str, ...] = ()
     priority: int = DEFAULT_PRIORITY
     metadata: dict[str, Any] | None = None
     failure: Failure | None = None

@@ -11,26 +11,40 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from jinja2 import Environment, TemplateRuntimeError, Undefined, pass_environment
+from jinja2 import Environment, Undefined, pass_context, pass_environment
 from jinja2.filters import FILTERS as BUILTIN_FILTERS
 from jinja2.filters import make_attrgetter
+from jinja2.runtime import Context
+
+from service.templates.errors import FilterError
+from service.templates.work_limit import metered_all
+from service.unicode_text.invisible import strip_invisible
+from service.unicode_text.links import remove_links
 
 MAX_TEXT: Final = 100_000
 MAX_ITEMS: Final = 10_000
 MAX_INT_BITS: Final = 256
+#: Of a number in a text or an event.
+MAX_PARSED_BITS: Final = 4_096
 MAX_DECIMALS: Final = 12
+#: Characters of a number with a width of two digits, in general.
+MAX_PLACEHOLDER: Final = 100
+#: The texts that may have links, in a context. No template can spell a name with a space.
+ALLOWED: Final = "allowed links"
 
 _PLACEHOLDER: Final = re.compile(r"%(?:%|[+ 0]?[0-9]{0,2}(?:\.[0-9])?[sdf])")
-_SCALARS: Final = (str, int, float, Undefined)
+_SCALARS: Final = (int, float, Undefined)
 _FIELD_VALUES: Final = ("text", "dropdown", "numeric")
 
 
-class FilterError(TemplateRuntimeError):
-    """A filter or operator rejects its input; the message has no data in it."""
-
-
 def text(value: object) -> str:
-    """Convert a scalar to text; raise FilterError for null, lists and objects."""
+    """Convert a scalar to text without invisible characters.
+
+    Raises:
+      FilterError: It is null, a list or an object.
+    """
+    if isinstance(value, str):
+        return strip_invisible(value)
     if isinstance(value, _SCALARS):
         return str(value)
     raise FilterError(f"{_type_name(value)} cannot be used as text")
@@ -81,9 +95,10 @@ def printf(template: str, *values: object) -> str:
     """Fill `%s`, `%d` and `%f` placeholders whose widths have at most two digits."""
     if "%" in _PLACEHOLDER.sub("", template):
         raise FilterError("a format may contain %s, %d and %f with short widths, and %%")
-    for value in values:
-        text(value)
-    return template % values
+    parts = [value if isinstance(value, int | float) else text(value) for value in values]
+    longest = sum(len(part) for part in parts if isinstance(part, str))
+    _check_size(len(template) + longest + MAX_PLACEHOLDER * template.count("%"), MAX_TEXT)
+    return template % tuple(parts)
 
 
 def replace(value: object, old: str, new: str, count: int = -1) -> str:
@@ -126,6 +141,13 @@ def round_number(value: Any, precision: int = 0, method: str = "common") -> Any:
     return BUILTIN_FILTERS["round"](value, precision, method)
 
 
+def integer(value: Any, fallback: int = 0, base: int = 10) -> int:
+    """Convert to an integer; the fallback if that is impossible, FilterError if it is too large."""
+    number: int = BUILTIN_FILTERS["int"](value, fallback, base)
+    _check_size(number.bit_length(), MAX_PARSED_BITS)
+    return number
+
+
 def default(value: Any, fallback: Any = "", falsy: bool = False) -> Any:
     """Return the fallback if the value is missing or null (with `true`: or empty, zero, false)."""
     if value is None or isinstance(value, Undefined) or (falsy and not value):
@@ -155,6 +177,19 @@ def field(environment: Environment, container: Any, key: str) -> Any:
     if filled is None:
         return environment.undefined(f"the field {key!r} is missing or empty")
     return filled
+
+
+@pass_context
+def allow_links(context: Context, value: object) -> str:
+    """Convert to text whose links and mentions may be sent."""
+    allowed = text(value)
+    context[ALLOWED].append(allowed)
+    return allowed
+
+
+def plain(value: object) -> str:
+    """Convert to text of one line without links and mentions."""
+    return remove_links(text(value))
 
 
 def _is_named(entry: Any, key: str) -> bool:
@@ -219,21 +254,25 @@ def _text_only(name: str) -> Callable[..., Any]:
 
 _TEXT_FILTERS: Final = ("capitalize", "lower", "title", "trim", "truncate", "upper", "urlencode")
 _CHEAP_FILTERS: Final = (
-    *("abs", "first", "float", "int", "items", "dictsort", "last", "length", "list", "map", "max"),
+    *("abs", "first", "float", "items", "dictsort", "last", "length", "list", "map", "max"),
     *("min", "reject", "rejectattr", "reverse", "select", "selectattr", "sort", "unique"),
 )
 
-FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     **{name: BUILTIN_FILTERS[name] for name in _CHEAP_FILTERS},
     **{name: _text_only(name) for name in _TEXT_FILTERS},
+    "allow_links": allow_links,
     "count": BUILTIN_FILTERS["length"],
     "d": default,
     "default": default,
     "field": field,
     "format": printf,
+    "int": integer,
     "join": join,
+    "plain": plain,
     "replace": replace,
     "round": round_number,
     "string": text,
     "sum": sum_values,
 }
+FILTERS: Final = metered_all(_FILTERS)

@@ -9,23 +9,23 @@ from typing import Any, Final
 
 import jinja2
 from jinja2 import nodes
+from jinja2.nodes import EvalContext
 from jinja2.parser import Parser
-from jinja2.runtime import Context
 
-from service.templates.filters import FilterError
-from service.templates.sandbox import (
-    MAX_STEPS,
-    STEPS,
-    BadTemplate,
-    MissingName,
-    Sandbox,
-    TemplateValidator,
-)
+from service.templates.errors import FilterError
+from service.templates.filters import ALLOWED
+from service.templates.link_policy import ForeignLink, Rendering, check_links
+from service.templates.render_context import RenderContext
+from service.templates.sandbox import MAX_STEPS, STEPS, MissingName, Sandbox
+from service.templates.validator import BadTemplate, TemplateValidator
+from service.templates.work_limit import WORK_LIMIT, WorkLimit
 
 __all__ = [
     "MAX_OUTPUT",
     "BadTemplate",
     "Condition",
+    "ForeignLinkFound",
+    "Message",
     "OutputTooLong",
     "Template",
     "TemplateFailed",
@@ -35,8 +35,6 @@ __all__ = [
 MAX_OUTPUT: Final = 2_000
 
 _TRUE: Final = "true"
-# Raised by Python when a template applies an operation that a value does not support.
-_OPERATION_ERRORS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class TemplateFailed(Exception):
@@ -45,6 +43,10 @@ class TemplateFailed(Exception):
 
 class OutputTooLong(TemplateFailed):
     """The result is longer than `max_output`."""
+
+
+class ForeignLinkFound(TemplateFailed):
+    """A message has a link or mention that is not the rule's own."""
 
 
 def is_constant(source: str) -> bool:
@@ -81,14 +83,40 @@ class Template:
           OutputTooLong: The result would be longer.
           TemplateFailed: A value is missing or null, or an operation does not fit the data.
         """
-        return self._program.run(variables) if self._constant is None else self._constant
+        return self._program.run(variables).text if self._constant is None else self._constant
+
+    def render_values(self, variables: Mapping[str, Any]) -> tuple[str, list[str]]:
+        """Render the template, and return the text of each `{{ }}` as well; raises the same."""
+        rendering = self._program.run(variables)
+        return rendering.text, list(map(str.__str__, rendering.values))
 
     def _render_constant(self) -> str | None:
         """Render plain text, which is the same for every event; None if that fails."""
         try:
-            return self._program.run({})
+            return self._program.run({}).text
         except TemplateFailed:
             return None
+
+
+class Message(Template):
+    """A template of a text that is sent in somebody's name."""
+
+    def render(self, variables: Mapping[str, Any]) -> str:
+        """Render the template.
+
+        Raises:
+          ForeignLinkFound: Values of the event put a link or mention into the text.
+          OutputTooLong: The result would be longer.
+          TemplateFailed: A value is missing or null, or an operation does not fit the data.
+        """
+        if self._constant is not None:
+            return self._constant
+        rendering = self._program.run(variables)
+        try:
+            check_links(rendering, variables)
+        except ForeignLink as error:
+            raise ForeignLinkFound(str(error)) from error
+        return rendering.text
 
 
 class Condition:
@@ -117,7 +145,7 @@ class Condition:
         Raises:
           TemplateFailed: A value that the expression needs is missing.
         """
-        return self._program.run(variables) == _TRUE
+        return self._program.run(variables).text == _TRUE
 
 
 class _Program:
@@ -126,40 +154,51 @@ class _Program:
     def __init__(self, tree: nodes.Template, max_output: int) -> None:
         sandbox = _sandbox()
         validator = TemplateValidator(sandbox)
-        self._compiled = sandbox.from_string(validator.check(tree))
+        # Not `Template.generate`: building the globals anew takes half of its time.
+        self._render = sandbox.from_string(validator.check(tree)).root_render_func
+        self._sandbox = sandbox
+        self._eval_context = EvalContext(sandbox)
         self._globals = dict(sandbox.globals)
         self._paths = validator.paths
+        self._literals = tuple(validator.literals)
+        self._needs_limit = validator.needs_limit
         self._max_output = max_output
 
-    def run(self, variables: Mapping[str, Any]) -> str:
+    def run(self, variables: Mapping[str, Any]) -> Rendering:
+        token = WORK_LIMIT.set(WorkLimit()) if self._needs_limit else None
         try:
-            return self._collect({**self._globals, **variables, STEPS: iter(range(MAX_STEPS))})
+            return self._collect(variables)
         except MissingName as error:
             raise TemplateFailed(f"{self._path(str(error.message))} is missing") from error
         except (FilterError, jinja2.UndefinedError) as error:
             raise TemplateFailed(str(error.message)) from error
         except (jinja2.TemplateError, RecursionError) as error:
             raise TemplateFailed("the template does something that is not allowed") from error
-        except _OPERATION_ERRORS as error:
+        except OutputTooLong:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever happens, only this rule fails
             kind = type(error).__name__
             # Without the cause, because Python's messages quote values.
             raise TemplateFailed(f"an operation does not fit the data ({kind})") from None
+        finally:
+            if token is not None:
+                WORK_LIMIT.reset(token)
 
-    def _collect(self, variables: dict[str, Any]) -> str:
+    def _collect(self, variables: Mapping[str, Any]) -> Rendering:
         chunks: list[str] = []
+        allowed: list[str] = []
         size = 0
-        # Not `Template.generate`: building the globals anew takes half of its time.
-        program = self._compiled
-        context = Context(program.environment, variables, None, program.blocks)
-        for chunk in program.root_render_func(context):
+        names = {**self._globals, **variables, STEPS: iter(range(MAX_STEPS)), ALLOWED: allowed}
+        context = RenderContext(self._sandbox, self._eval_context, names)
+        for chunk in self._render(context):
             size += len(chunk)
             if size > self._max_output:
                 raise OutputTooLong(f"the result is longer than {self._max_output} characters")
             chunks.append(chunk)
-        rendered = "".join(chunks)
-        if not rendered.isascii() and not _is_valid_unicode(rendered):
+        text = "".join(chunks)
+        if not text.isascii() and not _is_valid_unicode(text):
             raise FilterError("the result contains a lone surrogate")
-        return rendered
+        return Rendering(text, chunks, self._literals, allowed)
 
     def _path(self, name: str) -> str:
         # Only names that the template spells out: any other could be a value of the event.
@@ -177,8 +216,13 @@ def _compiling() -> Iterator[None]:
         yield
     except jinja2.TemplateSyntaxError as error:
         raise BadTemplate(error.message or "syntax error", error.lineno) from error
-    except RecursionError as error:
+    except (RecursionError, SyntaxError, MemoryError) as error:
+        # Python's compiler has its own limits, such as twenty loops within one another.
         raise BadTemplate("is nested too deeply", 1) from error
+    except (ArithmeticError, ValueError, TypeError) as error:
+        if isinstance(error, BadTemplate):
+            raise
+        raise BadTemplate("has a constant that cannot be used", 1) from error
 
 
 def _condition(source: str) -> nodes.Template:

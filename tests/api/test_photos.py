@@ -354,7 +354,9 @@ def test_a_retry_without_the_photo_is_a_conflict(web: WebHarness, ledger: Ledger
     assert (answered.status_code, answered.json()["error"]["code"]) == (409, "photo_gone")
     # A photo from a URL is fetched again
     by_url = web.api.post("/jobs", json={**DM, "photo": URL}).json()["id"]
-    ledger.finish(ledger.claim(by_url), Status.FAILED)
+    fetching = ledger.claim_fetch(by_url)
+    assert fetching is not None
+    assert ledger.finish(fetching, Status.FAILED)
     assert web.api.post(f"/jobs/{by_url}/retry").status_code == 202
 
 

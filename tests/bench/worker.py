@@ -64,7 +64,7 @@ def _idle(place: Workplace, directory: Path) -> Row:
     how = (
         f"commands that reach the server (MONITOR, {IDLE_SECONDS:g} s) from one worker process with"
         " nothing to do: leases, bells and reports of its loop included; the stock worker has the"
-        f" same three queues and {THREADS} threads"
+        f" same four queues and {THREADS} threads"
     )
     figures = {"ours": total, "stock Dramatiq worker": sum(theirs.values()), **shown}
     goal = Goal("round trips of an idle worker", total, "<=", 2, "a second")

@@ -65,6 +65,16 @@ PHOTO_STEPS: Final[dict[str, Failpoint]] = {
     "after the upload": Failpoint("actors.jobs.photo_dm", ("PhotoMessage",), "upload", "after"),
     "after the photo": Failpoint("actors.jobs.photo_dm", ("PhotoMessage",), "write", "after"),
 }
+_PHOTOS: Final = ("service.jobs.photo_store", ("PhotoStore",))
+#: Steps of the fetch of a photo by URL.
+FETCH_STEPS: Final[dict[str, Failpoint]] = {
+    "before a fetch is claimed": Failpoint(*_PHOTOS, "claim_fetch", "before"),
+    "after a fetch is claimed": Failpoint(*_PHOTOS, "claim_fetch", "after success"),
+    "after a photo is fetched": Failpoint(
+        "actors.egress.photo_fetcher", ("PhotoFetcher",), "fetch", "after"
+    ),
+    "after a photo is stored": Failpoint(*_PHOTOS, "save", "after"),
+}
 #: Steps of one page of a follower export.
 EXPORT_STEPS: Final[dict[str, Failpoint]] = {
     "before a page is read": Failpoint(

@@ -76,12 +76,12 @@ class ChaosSender:
 
         return self._send_until_acknowledged(f"order {name}", ask)
 
-    def order_photo(self, name: str, photo: bytes) -> dict[str, Any]:
+    def order_photo(self, name: str, photo: bytes | str) -> dict[str, Any]:
         """Create a photo DM to the customer of an earlier order or payment.
 
         Parameters:
           name: The name of that order.
-          photo: The file.
+          photo: The file, or its URL.
 
         Returns:
           The job.
@@ -91,8 +91,10 @@ class ChaosSender:
         headers = {"Authorization": bearer, "Idempotency-Key": f"photo-{name}"}
 
         def ask() -> Response:
-            form: dict[str, Any] = {"data": {"job": json.dumps(job)}, "files": {"photo": photo}}
-            answer = httpx.post(f"{self._url}/jobs", headers=headers, timeout=15, **form)
+            request: dict[str, Any] = {"json": {**job, "photo": photo}}
+            if isinstance(photo, bytes):
+                request = {"data": {"job": json.dumps(job)}, "files": {"photo": photo}}
+            answer = httpx.post(f"{self._url}/jobs", headers=headers, timeout=15, **request)
             return Response(answer.status_code, answer.json())
 
         return self._send_until_acknowledged(f"photo {name}", ask)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from actors.worker import broker
-from tests.chaos.failpoints import EXPORT_STEPS, LOGIN_STEPS, PHOTO_STEPS, WORKER_STEPS, wrap_steps
+from tests.chaos.failpoints import (
+    EXPORT_STEPS,
+    FETCH_STEPS,
+    LOGIN_STEPS,
+    PHOTO_STEPS,
+    WORKER_STEPS,
+    wrap_steps,
+)
 from tests.chaos.logins import mark_logins
 
 __all__ = ["broker"]
 
 mark_logins()
-wrap_steps(WORKER_STEPS | LOGIN_STEPS | PHOTO_STEPS | EXPORT_STEPS)
+wrap_steps(WORKER_STEPS | LOGIN_STEPS | PHOTO_STEPS | FETCH_STEPS | EXPORT_STEPS)

@@ -64,6 +64,9 @@ def test_a_rule_does_not_need_it_where_the_id_is_signed(scheme: str) -> None:
         ("{% if object.payment_intent %}{{ object.payment_intent }}{% endif %}", []),
         ("{% if object.id %}{{ object.payment_intent }}{% endif %}", ["payment_intent"]),
         ("{{ object.payment_intent == 'pi_1' }}", []),
+        ("{{ object.payment_intent and object.payment_intent }}", ["payment_intent"]),
+        ("{{ object.payment_intent.strip() or object.id }}", ["payment_intent"]),
+        ("{% if object.invoice.id %}x{% endif %}", ["invoice"]),
         ("{{ object.id }} {{ payment_intent }} {{ object[object.id] }}", []),
         ("Thanks", []),
     ],
@@ -73,6 +76,31 @@ def test_keys_that_may_be_null_are_found_where_nothing_covers_them(
 ) -> None:
     found = find_nullable_keys("checkout.session.completed".__eq__, template)
     assert [key.path for key in found] == paths
+
+
+@pytest.mark.parametrize(
+    ("condition", "paths"),
+    [
+        ("object.payment_intent.startswith('pi_')", ["payment_intent"]),
+        ("not object.customer_email.endswith('@shop.example')", ["customer_email"]),
+        ("'a' in object.customer_details.name", ["customer_details.name"]),
+        ("object.mode == 'payment' and object.invoice.id == 'in_1'", ["invoice"]),
+        ("object.customer_details.name | lower == 'anna'", ["customer_details.name"]),
+        ("object.customer_email and object.customer_email.endswith('x')", []),
+        ("not object.customer_email or object.customer_email.endswith('x')", []),
+        ("(object.customer_email | default('', true)).endswith('x')", []),
+        ("object.customer_details.name == 'Anna'", []),
+        ("object.payment_intent in ['pi_1']", []),
+        ("object.payment_intent is not none", []),
+        ("object.payment_intent", []),
+        ("object.amount_total >= 1000", []),
+    ],
+)
+def test_a_condition_needs_the_keys_that_it_looks_into(condition: str, paths: list[str]) -> None:
+    found = warnings("stripe", '"checkout.session.expired"', f'when = """{condition}"""')
+    assert found == []
+    found = warnings("stripe", '"checkout.session.completed"', f'when = """{condition}"""')
+    assert [re.findall(r"when: object\.(\S+) is null", each)[0] for each in found] == paths
 
 
 @pytest.mark.parametrize(
@@ -95,7 +123,11 @@ def test_each_kind_of_object_has_its_own_keys(event_type: str, path: str) -> Non
     ("event", "more", "key"),
     [
         ('"checkout.session.completed"', 'once_per = "{{ object.payment_intent }}"', "once_per"),
-        ('"checkout.*"', 'once_per = ["{{ object.id }}", "{{ object.invoice }}"]', "once_per"),
+        (
+            '"checkout.*"',
+            'once_per = ["{{ object.customer }}", "{{ object.invoice }}"]',
+            "once_per",
+        ),
         ('["a", "charge.*"]', 'delay = "{{ object.customer }}"', "delay"),
     ],
 )
@@ -108,11 +140,31 @@ def test_a_template_that_needs_such_a_key_is_warned_of(event: str, more: str, ke
     ("event", "more"),
     [
         ('"checkout.*"', 'once_per = ["{{ object.payment_intent }}", "{{ object.id }}"]'),
+        ('"checkout.*"', 'once_per = ["{{ object.id }}", "{{ object.invoice }}"]'),
         ('"product.created"', 'once_per = "{{ object.payment_intent }}"'),
     ],
 )
 def test_a_rule_that_copes_is_not_warned_of(event: str, more: str) -> None:
     assert warnings("stripe", event, more) == []
+
+
+@pytest.mark.parametrize(
+    ("template", "shared"),
+    [
+        ("{{ object.payment_intent | default('none') }}", "none"),
+        ("pi-{{ object.payment_intent | default('', true) }}", "pi-"),
+        ("once", "once"),
+        ("{{ object.payment_intent | default(object.id) }}", None),
+        ("{{ object.payment_intent | default('') }}", None),
+        ("{{ event.type }}-{{ object.id }}", None),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["stripe", "paddle"])
+def test_a_business_key_that_events_share_by_default_is_warned_of(
+    scheme: str, template: str, shared: str | None
+) -> None:
+    found = warnings(scheme, '"x"', f'once_per = ["""{template}""", "{{{{ object.id }}}}"]')
+    assert [f"have the key {shared!r}" in each for each in found] == [True] * (shared is not None)
 
 
 def test_a_rule_that_misses_delayed_payments_is_warned_of() -> None:

@@ -279,7 +279,7 @@ def _mistaken_callers(canary_stack: CanaryStack) -> None:
 def _mistaken_requests(api: httpx.Client, secret: str) -> Iterator[httpx.Response]:
     job = {"kind": "dm", "account": "plain", "to": "some.handle", "text": "hello"}
     for field in ("account", "callback", "kind", "to", "run_at", "priority"):
-        yield api.post("/jobs", json={**job, field: f"{secret} !"})
+        yield api.post("/jobs", json={**job, field: f"{secret}, or another"})
     yield api.post("/jobs", content=f'{{"text": "{secret}"')
     yield api.post("/jobs", content=secret, headers={"Content-Type": "text/plain"})
     yield api.get("/jobs", params={"status": secret})

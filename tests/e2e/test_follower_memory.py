@@ -48,7 +48,7 @@ def test_a_web_process_serves_many_rows_in_the_memory_of_few(scenario: Scenario,
     # Given exports with few rows and with many
     with open_ledger(scenario.stack.redis_url) as ledger:
         few = started_export(ledger, FEW // 200, account=f"few-{form}")
-        many = started_export(ledger, MANY // 200, account=f"many-{form}")
+        many = started_export(ledger, MANY // 200, expected=MANY, account=f"many-{form}")
     read_rows(scenario, few, form)
     pid = scenario.stack.processes["web"].pid
     # When both are read

@@ -16,6 +16,7 @@ import redis
 from deploy.local.instagram.records import DmRecord
 from deploy.local.wait import until
 from tests.support.photo_host import Answer, photo_host
+from tests.support.photo_jobs import by_url, known_recipient, photos_to
 from tests.support.photos import (
     SECRET_COMMENT,
     SECRET_MAKER,
@@ -28,14 +29,6 @@ from tests.support.photos import (
 from tests.support.scenario import Scenario
 
 
-def known_recipient(scenario: Scenario) -> str:
-    """A recipient with whom the account has a thread."""
-    name = f"f{os.urandom(6).hex()}"
-    scenario.stack.fake_instagram.add_user(name)
-    assert scenario.wait_final(scenario.create_dm(to=name))["status"] == "succeeded"
-    return name
-
-
 def upload(scenario: Scenario, to: str, photo: bytes = b"", **wanted: Any) -> httpx.Response:
     """Create a photo DM by upload."""
     job = {"kind": "dm", "account": "shop", "to": to, "callback": "crm", **wanted}
@@ -46,18 +39,6 @@ def upload(scenario: Scenario, to: str, photo: bytes = b"", **wanted: Any) -> ht
 def uploaded(scenario: Scenario, to: str, **wanted: Any) -> str:
     """Create a photo DM by upload; return the job's id."""
     return str(upload(scenario, to, **wanted).raise_for_status().json()["id"])
-
-
-def by_url(scenario: Scenario, to: str, url: str, **wanted: Any) -> str:
-    """Create a photo DM by URL; return the job's id."""
-    job = {"kind": "dm", "account": "shop", "to": to, "callback": "crm", "photo": url, **wanted}
-    return str(scenario.api.post("/jobs", json=job).raise_for_status().json()["id"])
-
-
-def photos_to(scenario: Scenario, to: str) -> list[DmRecord]:
-    """The photos that a recipient has received."""
-    dms = scenario.stack.fake_instagram.dms()
-    return [dm for dm in dms if dm["kind"] == "photo" and dm["recipients"] == [to]]
 
 
 def content_of(scenario: Scenario, dm: DmRecord) -> bytes:
@@ -188,7 +169,7 @@ def test_a_temporarily_missing_photo_is_fetched_again(scenario: Scenario) -> Non
     to = known_recipient(scenario)
     with photo_host({"/a": Answer(status=503)}) as host:
         job_id = by_url(scenario, to, host.url("/a"))
-        assert scenario.wait_status(job_id, "waiting")["wait"]["reason"] == "photo_url_failed"
+        until(lambda: scenario.job(job_id)["wait"]["reason"] == "photo_url_failed")
         host.answers["/a"] = Answer(tagged_jpeg())
         job = scenario.wait_final(job_id)
     assert (job["status"], job["attempts"], len(photos_to(scenario, to))) == ("succeeded", 2, 1)

@@ -44,17 +44,24 @@ def test_a_body_that_begins_with_a_bracket_is_json(scheme: str, headers: Headers
     assert (read.document, read.is_form) == (DOCUMENT, False)
 
 
-def test_a_command_is_the_fields_of_the_form() -> None:
+@pytest.mark.parametrize("headers", [AS_FORM, [], AS_JSON])
+def test_a_command_is_the_fields_of_the_form(headers: Headers) -> None:
     body = b"command=%2Fweather&text=94070+%26+more&trigger_id=1.2.3&empty="
-    event = parse("slack", body, AS_FORM)
+    event = parse("slack", body, headers)
     assert (event.id, event.type) == ("1.2.3", "/weather")
     assert event.object["text"] == "94070 & more"
     assert event.object["empty"] == ""
 
 
-def test_a_field_called_payload_wins_wherever_it_is() -> None:
+@pytest.mark.parametrize("headers", [AS_FORM, [], AS_JSON])
+def test_a_field_called_payload_wins_wherever_it_is(headers: Headers) -> None:
     body = b"a=1&" + as_form(DOCUMENT)
-    assert read_body("github", body, AS_FORM).document == DOCUMENT
+    assert read_body("github", body, headers).document == DOCUMENT
+
+
+@pytest.mark.parametrize("body", [b"hello", b"\xef\xbb\xbf{}", b"id=1&type=x", b"a payload=1"])
+def test_what_is_neither_by_its_looks_nor_called_a_form_is_not_json(body: bytes) -> None:
+    assert reason("github", body, []) == "not_json"
 
 
 @pytest.mark.parametrize("scheme", ["stripe", "shopify", "paddle", "standard-webhooks"])

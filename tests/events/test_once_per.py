@@ -55,6 +55,24 @@ def test_the_first_key_with_a_value_counts(thing: dict[str, Any], key: str) -> N
     assert (draft.failure, draft.once_key) == (None, key)
 
 
+@pytest.mark.parametrize(
+    ("thing", "fallbacks"),
+    [
+        ({"payment_intent": "pi_1", "invoice": "in_1", "id": "cs_1"}, ("in_1", "cs_1")),
+        ({"payment_intent": "pi_1", "invoice": None, "id": "cs_1"}, ("cs_1",)),
+        ({"payment_intent": None, "invoice": None, "id": "cs_1"}, ()),
+        ({"payment_intent": "pi_1", "id": "pi_1"}, ()),
+        ({"payment_intent": "pi_1"}, ()),
+        ({"payment_intent": "pi_1", "id": "x" * 501}, ()),
+    ],
+)
+def test_its_other_keys_are_kept_for_events_without_the_first(
+    thing: dict[str, Any], fallbacks: tuple[str, ...]
+) -> None:
+    draft = job(FALLBACKS, **thing)
+    assert (draft.failure, draft.once_fallbacks) == (None, fallbacks)
+
+
 @pytest.mark.parametrize("once_per", ["{{ object.payment_intent or object.id }}", FALLBACKS])
 def test_an_expression_with_or_is_a_fallback_too(once_per: str | list[str]) -> None:
     assert job(once_per, payment_intent=None, id="cs_1").once_key == "cs_1"

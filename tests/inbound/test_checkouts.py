@@ -90,6 +90,41 @@ def test_a_payment_that_both_events_report_as_paid_makes_one_dm(
     assert len(texts(web)) == 1
 
 
+@pytest.mark.parametrize("order", itertools.permutations(["pi_1", None]), ids=str)
+def test_a_payment_whose_id_only_one_of_its_events_has_makes_one_dm(
+    web: WebHarness, order: Sequence[str | None]
+) -> None:
+    jobs = [
+        deliver(web, snapshot(COMPLETED, session(payment_intent=each), id=f"evt_{number}"))
+        for number, each in enumerate(order)
+    ]
+    assert jobs[0] == jobs[1]
+    assert len(texts(web)) == 1
+
+
+def test_a_payment_that_two_events_tie_to_its_session_is_known_by_either(web: WebHarness) -> None:
+    things = [
+        session(payment_intent=None),
+        session(),
+        session(id="cs_test_b2"),
+        session(payment_intent=None),
+    ]
+    jobs = [
+        deliver(web, snapshot(COMPLETED, each, id=f"evt_{number}"))
+        for number, each in enumerate(things)
+    ]
+    assert jobs == [jobs[0]] * 4
+    assert len(texts(web)) == 1
+
+
+def test_payments_with_ids_of_their_own_make_a_dm_each_whatever_else_they_share(
+    web: WebHarness,
+) -> None:
+    for payment in ("pi_1", "pi_2"):
+        deliver(web, snapshot(COMPLETED, session(payment_intent=payment), id=f"evt_{payment}"))
+    assert len(texts(web)) == 2
+
+
 def test_a_payment_that_failed_makes_no_dm(web: WebHarness) -> None:
     unpaid = session(payment_status="unpaid")
     deliver(web, snapshot(COMPLETED, unpaid))

@@ -92,6 +92,19 @@ def test_one_event_through_several_subscriptions_makes_one_job(web: WebHarness) 
     assert web.store.zcard("hg:events") == 1
 
 
+@pytest.mark.parametrize("headers", [{}, {"X-Shopify-Event-Id": "forged"}])
+def test_nor_does_the_body_of_either_subscription_later(
+    web: WebHarness, headers: dict[str, str]
+) -> None:
+    other = replace(PAID, event_id="webhook_2", body=as_json({"id": 820982911946154508}))
+    first, _ = send(web, PAID), send(web, other)
+
+    for captured in (PAID, other):
+        again = send(web, replace(captured, event_id="forged", headers=headers))
+        assert again.json() == {**first.json(), "duplicate": True}
+    assert web.store.zcard("hg:jobs") == 1
+
+
 def test_one_event_id_with_another_topic_is_another_event(web: WebHarness) -> None:
     create = replace(PAID, type="orders/create", event_id="webhook_2", body=as_json({"id": 7}))
     assert [send(web, each).status_code for each in (PAID, create)] == [202, 202]

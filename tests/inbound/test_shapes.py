@@ -145,6 +145,21 @@ def test_a_thin_event_and_its_snapshot_make_one_job(
     assert [each.json()["jobs"] for each in again] == [[job_id], [job_id]]
 
 
+@pytest.mark.parametrize("thin_first", [True, False])
+def test_of_an_event_without_jobs_the_snapshot_is_kept_for_a_replay(
+    web: WebHarness, thin_first: bool
+) -> None:
+    event = snapshot("product.created", {"id": "prod_1"})
+    shapes = [thin("v1.product.created", "product", "prod_1", snapshot_event=event["id"]), event]
+
+    for each in shapes if thin_first else shapes[::-1]:
+        send(web, each)
+
+    kept = web.api.get(f"/events/{event['id']}").json()
+    assert (kept["type"], kept["body"]) == ("product.created", as_json(event).decode())
+    assert [send(web, each).json()["duplicate"] for each in shapes] == [True, True]
+
+
 def test_a_thin_event_sent_again_with_its_keys_in_another_order_is_a_duplicate(
     web: WebHarness,
 ) -> None:

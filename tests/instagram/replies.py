@@ -8,6 +8,7 @@ from typing import Final
 from tests.instagram import (
     replies_about_accounts,
     replies_in_doubt,
+    replies_out_of_shape,
     replies_to_comments,
     replies_to_dms,
 )
@@ -20,6 +21,8 @@ REPLIES: Final[Mapping[str, Sequence[Row]]] = {
     "comments": replies_to_comments.ROWS,
     "accounts that rest": replies_about_accounts.RESTS,
     "accounts that are held": replies_about_accounts.HOLDS,
+    "sessions": replies_about_accounts.SESSIONS,
     "writes in doubt": replies_in_doubt.WRITES,
     "reads": replies_in_doubt.READS,
+    "out of shape": replies_out_of_shape.ROWS,
 }

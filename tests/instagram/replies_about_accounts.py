@@ -10,6 +10,7 @@ from tests.instagram.reply_rows import (
     Where,
     before_the_write,
     fail,
+    failed,
     feedback,
     held,
     item_ack,
@@ -211,4 +212,67 @@ HOLDS: Final = (
     ),
 )
 
-ROWS: Final = (*RESTS, *HOLDS)
+_OVER: Final = held("login_required", logins=1, writes=2)
+_LOGGED_OUT_WORDS: Final = {"error_title": "You've Been Logged Out", "logout_reason": 8}
+
+#: The session is over, and so is the next one, at once: one login, then a person.
+SESSIONS: Final = (
+    Row(
+        "logged out",
+        "dm",
+        403,
+        fail("login_required", **_LOGGED_OUT_WORDS),
+        _OVER,
+        "Datalux/Osintgram issue 373",
+    ),
+    Row(
+        "logged out, 400",
+        "comment",
+        400,
+        fail("login_required", logout_reason=2),
+        _OVER,
+        "ramtinak/InstagramApiSharp issue 116",
+    ),
+    Row(
+        "logged out, 401",
+        "dm",
+        401,
+        fail("login_required"),
+        _OVER,
+        "mgp25/Instagram-API issue 1743",
+    ),
+    Row(
+        "logged out, 200",
+        "dm",
+        200,
+        fail("login_required"),
+        _OVER,
+        "mgp25/Instagram-API issue 1743",
+    ),
+    Row(
+        "has logged out",
+        "dm",
+        403,
+        fail("user_has_logged_out"),
+        _OVER,
+        "dilame/instagram-private-api issue 1602",
+    ),
+    Row(
+        "wait, with a session that is alive",
+        "dm",
+        401,
+        fail(_WAIT, require_login=True),
+        _PAUSE,
+        "Datalux/Osintgram issue 1095",
+    ),
+    Row(
+        "a recipient, at 401",
+        "dm",
+        401,
+        fail("User is blocked"),
+        failed("messages_refused"),
+        _CLIENT,
+    ),
+)
+
+ROWS: Final = (*RESTS, *HOLDS, *SESSIONS)

@@ -61,6 +61,8 @@ ROWS: Final = (
         _HELP),
     Row("for those they follow", "comment", 200,
         fail("Only people this account follows can comment"), _LIMIT, _HELP),
+    Row("follow first", "comment", 403, fail("You must follow this account first."), _LIMIT, _HELP),
+    Row("blocked", "comment", 400, fail("This user has blocked you"), _LIMIT, _HELP),
     Row(
         "deleted",
         "comment",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import pytest
@@ -30,7 +31,6 @@ ORDERED_STEPS: Final = ("accept", "record_intent", "finish", "release", "cancel"
 DURATIONS: Final = (100, 2 * SECOND, 4 * SECOND, 4 * SECOND, 11 * SECOND, 70 * SECOND)
 #: How many of the latest claims are tried, lost ones included.
 TRIED_CLAIMS: Final = 6
-#: How often each step is done.
 WEIGHTS: Final = {
     "accept": 4,
     "wake_up": 8,
@@ -61,6 +61,9 @@ class History:
       seed: Seed of the random numbers.
     """
 
+    #: How often each step is done.
+    weights: Mapping[str, int] = WEIGHTS
+
     def __init__(self, ledger: LedgerHarness, seed: int) -> None:
         self.ledger = ledger
         self.rng = random.Random(seed)
@@ -71,7 +74,7 @@ class History:
 
     def step(self) -> str:
         """Do one random step; returns its name."""
-        [name] = self.rng.choices(list(WEIGHTS), list(WEIGHTS.values()))
+        [name] = self.rng.choices(list(self.weights), list(self.weights.values()))
         before = [self.ledger.turn(account) for account in ACCOUNTS]
         getattr(self, name)()
         after = [self.ledger.turn(account) for account in ACCOUNTS]
@@ -255,10 +258,13 @@ class History:
 
     def pass_some_time(self) -> None:
         self.ledger.pass_time(self.rng.choice(DURATIONS))
-        renewed = [claim for claim in self.claims if self.rng.random() < 0.6]
+        renewed = [claim for claim in self._live_claims() if self.rng.random() < 0.6]
         late = {claim.id for claim in renewed if not self._is_valid(claim)}
         lost, _ = self.ledger.heartbeat(*renewed, most=self.rng.choice([1, 100]))
         assert late <= set(lost)
+
+    def _live_claims(self) -> Sequence[Claim]:
+        return self.claims
 
     # -- callbacks
 
@@ -283,20 +289,27 @@ class History:
         for _ in range(MAX_FINAL_HEARTBEATS):
             self.ledger.pass_time(4 * SECOND)
             self.ledger.heartbeat()
-            for job_id in self.ledger.take_messages():
-                claim = self.ledger.try_claim(job_id, "the last worker")
-                if claim is not None:
-                    assert self.ledger.finish(claim)
+            self._finish_woken()
             if all(self.ledger.status(job_id) in FINAL for job_id in self.jobs):
                 return
+
+    def _finish_woken(self) -> None:
+        for job_id in self.ledger.take_messages():
+            claim = self.ledger.try_claim(job_id, "the last worker")
+            if claim is not None:
+                assert self.ledger.finish(claim)
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_no_history_makes_the_ledger_inconsistent_or_strands_a_job(
     ledger: LedgerHarness, seed: int
 ) -> None:
-    history, steps = History(ledger, seed), []
+    check_history(ledger, History(ledger, seed))
 
+
+def check_history(ledger: LedgerHarness, history: History) -> None:
+    """Do a history's steps and finish all its work; nothing of it may be inconsistent."""
+    steps = []
     for _ in range(STEPS_PER_HISTORY):
         steps.append(history.step())
         assert audit(ledger) == [], steps

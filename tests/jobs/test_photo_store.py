@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from service.accounts.suppressions import Suppressions
-from service.jobs.claims import AccountEffect
+from service.jobs.claims import AccountEffect, Claim
 from service.jobs.model import JobDraft, Status
-from service.jobs.photo_store import PhotoStore
 from service.photos.photo import Photo, PhotoUrl
 from tests.support.invariants import audit, diagnosis
 from tests.support.ledger import DAY, HOUR, SECOND, TIMES, LedgerHarness, draft
@@ -36,14 +35,22 @@ def stored_photo(ledger: LedgerHarness, job_id: str) -> Any:
     return ledger.store.get(f"hg:jobphoto:{job_id}")
 
 
-def photo_store(ledger: LedgerHarness) -> PhotoStore:
-    return PhotoStore(ledger.client, ledger.script_config)
+def claim_fetch(ledger: LedgerHarness, job_id: str, owner: str = "fetcher") -> Claim:
+    """Claim a job to fetch its photo, which must be possible."""
+    claim = ledger.claim_fetch(job_id, owner)
+    assert claim is not None
+    return claim
+
+
+def fetch(ledger: LedgerHarness, job_id: str) -> None:
+    """Fetch a job's photo."""
+    assert ledger.store_photo(claim_fetch(ledger, job_id), PHOTO)
 
 
 def test_a_photo_is_stored_with_its_job(ledger: LedgerHarness) -> None:
     job_id = create_photo_job(ledger)
     claim = ledger.claim(job_id)
-    assert ledger.run(photo_store(ledger).load(claim)) == PHOTO.jpeg
+    assert ledger.run(ledger.photos.load(claim)) == PHOTO.jpeg
     assert claim.job.photo == {
         "from": "upload",
         "bytes": len(PHOTO.jpeg),
@@ -132,16 +139,19 @@ def test_pruning_leaves_no_photo(ledger: LedgerHarness) -> None:
 
 def test_a_downloaded_photo_is_kept_for_the_next_attempt(ledger: LedgerHarness) -> None:
     # Given a job whose photo must be downloaded
-    claim = ledger.claim(create_photo_job(ledger, BY_URL))
-    assert (claim.text, ledger.run(photo_store(ledger).load(claim))) == (BY_URL.url, None)
-    # When its worker has downloaded it
-    assert ledger.run(photo_store(ledger).save(claim, PHOTO))
-    # Then the next worker finds it, and the job shows its metadata
+    job_id = create_photo_job(ledger, BY_URL)
+    fetching = claim_fetch(ledger, job_id)
+    assert (fetching.text, ledger.run(ledger.photos.load(fetching))) == (BY_URL.url, None)
+    # When a worker has downloaded it
+    assert ledger.store_photo(fetching, PHOTO)
+    # Then every attempt finds it, and the job shows its metadata
+    claim = ledger.claim(job_id)
+    assert ledger.run(ledger.photos.load(claim)) == PHOTO.jpeg
     assert ledger.release(claim, Status.QUEUED, charge="free") == "ok"
-    again = ledger.claim(claim.id, "another")
-    assert ledger.run(photo_store(ledger).load(again)) == PHOTO.jpeg
+    again = ledger.claim(job_id, "another")
+    assert ledger.run(ledger.photos.load(again)) == PHOTO.jpeg
     assert again.job.photo == {
-        **(claim.job.photo or {}),
+        **(fetching.job.photo or {}),
         "bytes": len(PHOTO.jpeg),
         "width": 320,
         "height": 200,
@@ -153,12 +163,18 @@ def test_a_downloaded_photo_is_kept_for_the_next_attempt(ledger: LedgerHarness) 
 
 
 def test_only_a_valid_claim_can_save_a_photo(ledger: LedgerHarness) -> None:
-    claim = ledger.claim(create_photo_job(ledger, BY_URL))
-    stale = replace(claim, fence=claim.fence - 1)
-    assert not ledger.run(photo_store(ledger).save(stale, PHOTO))
-    assert ledger.record_intent(claim) == "ok"
-    assert not ledger.run(photo_store(ledger).save(claim, PHOTO))
-    assert stored_photo(ledger, claim.id) is None
+    # Given a job whose photo is fetched
+    fetching = claim_fetch(ledger, create_photo_job(ledger, BY_URL))
+    # Then neither an earlier claim nor, once it is stored, the same claim saves one
+    stale = replace(fetching, fence=fetching.fence - 1)
+    assert not ledger.store_photo(stale, PHOTO)
+    assert stored_photo(ledger, fetching.id) is None
+    assert ledger.store_photo(fetching, PHOTO)
+    other = replace(PHOTO, jpeg=b"another")
+    assert not ledger.store_photo(fetching, other)
+    # And neither does the claim of the job's turn
+    assert not ledger.store_photo(ledger.claim(fetching.id), other)
+    assert stored_photo(ledger, fetching.id) == PHOTO.jpeg
 
 
 def test_a_retry_needs_an_uploaded_photo_but_downloads_one_from_a_url_again(
@@ -168,12 +184,13 @@ def test_a_retry_needs_an_uploaded_photo_but_downloads_one_from_a_url_again(
         create_photo_job(ledger, account="shop"),
         create_photo_job(ledger, BY_URL, account="studio"),
     )
+    fetch(ledger, by_url)
     for job_id in (uploaded, by_url):
         ledger.finish(ledger.claim_and_send(job_id), Status.FAILED)
     assert ledger.run(ledger.core.retry(uploaded, "api:test")) == "photo_gone"
     assert ledger.status(uploaded) is Status.FAILED
     assert ledger.run(ledger.core.retry(by_url, "api:test")) == "ok"
-    assert ledger.claim(by_url).text == BY_URL.url
+    assert claim_fetch(ledger, by_url).text == BY_URL.url
 
 
 def test_a_photo_needs_no_thread_check(ledger: LedgerHarness) -> None:
@@ -211,12 +228,10 @@ def test_a_recipient_gets_the_same_photo_once_but_another_one_too(
             create_photo_job(ledger, account="studio"),
             create_photo_job(ledger, BY_URL, account="depot"),
         )
-        by_url = ledger.claim(downloaded)
-        ledger.run(photo_store(ledger).save(by_url, PHOTO))
+        fetch(ledger, downloaded)
         # Then it is rejected, and another photo is not
-        assert (
-            ledger.record_intent(ledger.claim(again)) == ledger.record_intent(by_url) == "refused"
-        )
+        for job_id in (again, downloaded):
+            assert ledger.record_intent(ledger.claim(job_id)) == "refused"
         assert (
             ledger.record_intent(
                 ledger.claim(create_photo_job(ledger, replace(PHOTO, sha256="cd" * 32)))

@@ -8,7 +8,7 @@ from typing import Any
 from actors.egress.callback_client import CallbackClient
 from actors.egress.guarded_connections import GuardedBackend
 from actors.egress.photo_download import PhotoDownloader
-from actors.egress.photo_loader import PhotoLoader
+from actors.egress.photo_fetcher import PhotoFetcher
 from actors.instagram.client_pool import GatewayPool
 from actors.lease_heartbeat import LeaseHeartbeat
 from actors.runtime import Runtime, WorkerConfig
@@ -53,9 +53,8 @@ def make_runtime(ledger: LedgerHarness, *endpoints: CallbackEndpoint, **parts: A
         "suppressions": Suppressions(client),
         "gateways": GatewayPool({}, SessionStore(client, derive_keys("k" * 32))),
         "callback_client": CallbackClient(GuardedBackend(filtered), version="1.2.3"),
-        "photo_loader": PhotoLoader(
-            PhotoStore(client, config), PhotoDownloader(filtered, version="1.2.3"), PhotoConverter()
-        ),
+        "photos": PhotoStore(client, config),
+        "photo_fetcher": PhotoFetcher(PhotoDownloader(filtered, version="1.2.3"), PhotoConverter()),
         "heartbeat": LeaseHeartbeat(url, config),
     }
     return Runtime(**usual | parts)

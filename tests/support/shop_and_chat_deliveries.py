@@ -12,7 +12,9 @@ _GITHUB: Final = "payload-examples of octokit/webhooks"
 _GITHUB_FORM: Final = (
     "https://docs.github.com/webhooks/using-webhooks/creating-webhooks, content type"
 )
+_UNSIGNED: Final = "not seen, but possible: nobody signs the content type"
 _SHOPIFY: Final = "https://shopify.dev/docs/apps/build/webhooks#headers"
+_SHOPIFY_HEADERS: Final = ".changeset/nice-comics-accept.md of Shopify/shopify-app-js"
 _SHOPIFY_EVENTS: Final = "packages/apps/shopify-api/lib/types.ts of Shopify/shopify-app-js"
 _PADDLE: Final = "https://developer.paddle.com/webhooks/overview"
 _SLACK: Final = "https://docs.slack.dev"
@@ -32,13 +34,11 @@ GITHUB: Final = (
     _github("ping as form", _GITHUB_FORM, as_form(_PING), "ping", FORM),
     _github("star as form", _GITHUB_FORM, as_form(_STAR), "star", FORM),
     _github("issue as form", _GITHUB_FORM, as_form(_ISSUE), "issues", f"{FORM}; charset=utf-8"),
-    _github("form called text", "a proxy that rewrites it", as_form(_STAR), "star", "text/plain"),
-    _github(
-        "JSON called a form", "a client that sets curl's default", as_json(_STAR), "star", FORM
-    ),
+    _github("form called text", _UNSIGNED, as_form(_STAR), "star", "text/plain"),
+    _github("JSON called a form", _UNSIGNED, as_json(_STAR), "star", FORM),
     _github(
         "form called JSON",
-        "a proxy that rewrites it",
+        _UNSIGNED,
         as_form(_ISSUE),
         "issues",
         "application/json",
@@ -65,7 +65,7 @@ SHOPIFY: Final = (
         },
         "orders/paid",
     ),
-    _shopify("webhook without event id", "older API versions", {}, "orders/create"),
+    _shopify("webhook without event id", _SHOPIFY_HEADERS, {}, "orders/create"),
     _shopify(
         "webhook with sub topic",
         _SHOPIFY,
@@ -127,6 +127,12 @@ PADDLE: Final = (
         "notification payloads of the API's notifications",
         {"notification_id": "ntf_02", "event_type": "customer.created", "data": {"id": "ctm_01"}},
         "ctm_01",
+    ),
+    _paddle(
+        "a notification id, and null as event id",
+        "not seen, but possible: null instead of a missing key",
+        {"event_id": None, "notification_id": "ntf_03", "event_type": "x", "data": {"id": "x"}},
+        "x",
     ),
     _paddle(
         "simulation",

@@ -8,9 +8,9 @@ from typing import Any, Final, Literal
 
 from deploy.local.instagram.refusal import Refusal, fail, feedback
 
-#: Who sees a comment: Instagram shows one that it hides, or that a restricted account wrote, to its
-#: author alone (Help Center, "Restrict" and "Hidden comments").
-Audience = Literal["everyone", "author", "nobody"]
+#: Who sees a comment: Instagram shows one that it hides, that waits for approval, or that a
+#: restricted account wrote, to its author alone (Help Center, "Restrict" and "Hidden comments").
+Audience = Literal["everyone", "author"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ COMMENT_SETTINGS: Final[Mapping[str, CommentSetting]] = {
     "limited": CommentSetting("comments_limited"),
     "followers": CommentSetting("comments_limited", followers_only=True),
     "hidden": CommentSetting(audience="author"),
-    "held_for_review": CommentSetting(audience="nobody"),
+    "held_for_review": CommentSetting(audience="author"),
     "deleted": CommentSetting("comment_post_deleted"),
 }
 

@@ -72,9 +72,7 @@ class Comment:
 
     def is_shown_to(self, viewer: User) -> bool:
         """Whether a user sees it under its post."""
-        return self.audience == "everyone" or (
-            self.audience == "author" and viewer.pk == self.user.pk
-        )
+        return self.audience == "everyone" or viewer.pk == self.user.pk
 
 
 @dataclass(frozen=True)

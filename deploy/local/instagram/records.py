@@ -60,7 +60,7 @@ class UploadRecord(TypedDict):
 
 
 class CommentRecord(TypedDict):
-    """One stored comment; `audience` is who sees it: everyone, author or nobody."""
+    """One stored comment; `audience` is who sees it: everyone, or its author."""
 
     pk: str
     media_id: str

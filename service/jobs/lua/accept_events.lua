@@ -1,5 +1,6 @@
 -- Accepts events, each with the jobs that its rules ask for.
--- ARGV   for each event: envelope (JSON, see ledger.py), body (compressed)
+-- ARGV   process, number, seen, age (its high-water mark, see history.lua), then for each
+--        event: envelope (JSON, see ledger.py), body (compressed)
 -- Reply  for each event: {outcome, event id, job ids (JSON)}, or the error that met it; outcome:
 --        accepted | duplicate | conflict (the id is known with other data in the same shape)
 -- Keeps  one event and rule make one job: a known event is never run again, and its jobs and their
@@ -8,6 +9,9 @@
 --- @include "arguments"
 --- @include "notify"
 --- @include "create_job"
+--- @include "history"
+local process, number, seen, age = unpack(ARGV, 1, 4)
+local FIRST_EVENT = 5
 local now = now_ms()
 
 local function load_event(source, name) return load_hash('hg:event:' .. source .. ':' .. name) end
@@ -48,15 +52,17 @@ local function notify_overdue(jobs)
 end
 
 -- The event that this one repeats under another id: through another subscription, or as a body
--- that was signed once and sent again. A sender of many topics (those have an event key) may report
--- two with equal bodies: the second makes the job that the first did not.
+-- that was signed once and sent again. Only the body is signed, so that a body that has made a job
+-- belongs to its event, whatever event the headers name. A sender of many topics (those have an
+-- event key) may report two with equal bodies: the second makes the job that the first did not.
 local function load_repeated(envelope)
-  local earlier = load_known(envelope, envelope.event_key)
-  if earlier then return earlier end
-  earlier = load_known(envelope, envelope.body_key)
-  local other_topic = earlier and envelope.event_key and earlier.type ~= envelope.type
-  if other_topic and earlier.jobs == '[]' and envelope.jobs[1] then return nil end
-  return earlier
+  local same_body = load_known(envelope, envelope.body_key)
+  if same_body and same_body.jobs ~= '[]' then return same_body end
+  local same_event = load_known(envelope, envelope.event_key)
+  if same_event or not same_body then return same_event end
+  local other_topic = envelope.event_key and same_body.type ~= envelope.type
+  if other_topic and envelope.jobs[1] then return nil end
+  return same_body
 end
 
 local function is_rejected(job)
@@ -90,9 +96,18 @@ local function free_id(id, fingerprint)
   return 'job_' .. string.gsub(hex, '%d', function(n) return string.char(103 + n) end)
 end
 
--- The same event in another shape: creates the jobs that the first could not decide about.
+-- Makes another shape the event's own.
+local function store_shape(event, envelope, body)
+  local member = event.source .. ':' .. event.id
+  redis.call('HSET', 'hg:event:' .. member, 'jobs', event.jobs, 'notes', envelope.notes, 'type',
+    envelope.type, 'fingerprint', envelope.fingerprint, 'shape', envelope.shape or '')
+  store_body(member, body)
+end
+
+-- The same event in another shape: creates the jobs that the first could not decide about. A thin
+-- one without jobs is replaced in any case, because rules that are added later need the snapshot.
 local function accept_reshaped(event, envelope, body)
-  if event.status ~= 'accepted' or not envelope.jobs[1] then return end
+  if event.status ~= 'accepted' then return end
   local undecided, ids = undecided_rules(event, envelope), cjson.decode(event.jobs)
   local before = #ids
   for _, entry in ipairs(envelope.jobs) do
@@ -103,12 +118,16 @@ local function accept_reshaped(event, envelope, body)
       ids[#ids + 1] = create_job(entry, cjson.encode(source), now)
     end
   end
-  if #ids == before then return end
-  local member = event.source .. ':' .. event.id
+  if #ids == before and not (event.shape == 'thin' and event.jobs == '[]') then return end
   event.jobs = encode_ids(ids)
-  redis.call('HSET', 'hg:event:' .. member, 'jobs', event.jobs, 'notes', envelope.notes, 'type',
-    envelope.type, 'fingerprint', envelope.fingerprint, 'shape', envelope.shape or '')
-  store_body(member, body)
+  store_shape(event, envelope, body)
+end
+
+-- Whatever body reported the event must not make a job as another event later.
+local function remember_body(envelope, event)
+  if envelope.body_key and redis.call('GET', envelope.body_key) ~= event.id then
+    redis.call('SET', envelope.body_key, event.id, 'PX', digits(CONF.keep))
+  end
 end
 
 local function is_same_data(event, envelope)
@@ -117,6 +136,7 @@ end
 
 local function accept_again(event, envelope, body)
   if not is_same_data(event, envelope) then accept_reshaped(event, envelope, body) end
+  remember_body(envelope, event)
   notify_overdue(event.jobs)
   count('event', envelope.source, 'duplicate')
   return {'duplicate', event.id, event.jobs}
@@ -158,8 +178,9 @@ end
 -- An event needs one sequence number, and mostly makes one job, which needs another: as many as
 -- there are arguments.
 begin_batch(#ARGV)
+history.raise_mark(process, number, seen, age, now)
 local replies = {}
-for envelope, body in argument_groups(ARGV, 1, 2) do
+for envelope, body in argument_groups(ARGV, FIRST_EVENT, 2) do
   local done, reply = pcall(accept, envelope, body)
   if not done and type(reply) ~= 'table' then reply = redis.error_reply(reply) end
   replies[#replies + 1] = reply

@@ -17,10 +17,11 @@ from typing import Final
 
 from service.config.config import Config
 from service.config.settings import Settings
-from service.jobs.actor_routes import NAMESPACE, ROUTES
+from service.jobs.actor_routes import NAMESPACE, PHOTO, ROUTES, Route
 from service.jobs.lua.hash_encoding import BLANK, FOLDED, MOST_PIECES, PIECE
 from service.jobs.lua.limits import UNLIMITED, Limits
 from service.jobs.lua.literals import LuaValue, to_lua
+from service.jobs.lua.scoping import scoped
 from service.jobs.model import TRANSITIONS
 
 _FOLDER: Final = resources.files("service.jobs.lua")
@@ -127,6 +128,8 @@ class ScriptLibrary:
         #: A release drops the libraries of those that are gone by this prefix and their digits.
         self.name: Final = f"{LIBRARY_PREFIX}{self.release}_ledger"
         self._files = {**files, "config": f"{config}\nlocal RELEASE = {to_lua(self.release)}\n"}
+        code = {name: _without_comments(text) for name, text in self._files.items()}
+        self._blocks = scoped(code, bodies.values())
         self._scripts = {
             name: Script(self, f"{LIBRARY_PREFIX}{self.release}_{name}", *_split(body))
             for name, body in bodies.items()
@@ -149,8 +152,8 @@ class ScriptLibrary:
         return "\n".join((f"#!lua name={self.name}", "local run", shared, *functions))
 
     def shared(self, text: str) -> str:
-        """The files that a text includes, without comments."""
-        return "\n".join(map(_without_comments, included(text, self._files).values()))
+        """The files that a text includes, without comments, each in a block of its own."""
+        return "\n".join(self._blocks[name] for name in included(text, self._files))
 
 
 def included(text: str, files: Mapping[str, str]) -> dict[str, str]:
@@ -200,9 +203,8 @@ def generated_config(config: ScriptConfig) -> str:
         "recheck": RECHECK_MS,
         "repeats": config.limits.repeat_ms,
         "namespace": NAMESPACE,
-        "actors": {
-            kind: {"queue": route.queue, "name": route.actor} for kind, route in ROUTES.items()
-        },
+        "actors": {kind: _actor(route) for kind, route in ROUTES.items()},
+        "photo_actor": _actor(PHOTO),
     }
     allowed: LuaValue = {
         str(origin): {str(to): True for to in sorted(next_statuses)}
@@ -219,6 +221,10 @@ def generated_config(config: ScriptConfig) -> str:
             config.limits.as_lua(),
         )
     )
+
+
+def _actor(route: Route) -> LuaValue:
+    return {"queue": route.queue, "name": route.actor}
 
 
 @cache

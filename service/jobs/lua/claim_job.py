@@ -19,10 +19,11 @@ class ClaimedJob(NamedTuple):
 
 def claim_job(job_id: str, owner: str) -> ScriptCall[ClaimedJob | None]:
     """Claim a job and its account's turn (claim_job.lua); None if there is nothing to do now."""
-    return ScriptCall("claim_job", (job_id, owner), _claimed)
+    return ScriptCall("claim_job", (job_id, owner), parse_claim)
 
 
-def _claimed(reply: list[Any]) -> ClaimedJob | None:
+def parse_claim(reply: list[Any]) -> ClaimedJob | None:
+    """Read the reply of claim_job.lua, which other claims of jobs have, too."""
     verdict, fence, text, flat, now = reply
     if verdict == b"none":
         return None

@@ -1,14 +1,18 @@
 #!lua flags=allow-oom
 -- Renews the leases of this process, then does what is due for any process.
--- ARGV   limit (the most entries of each index to do), then the claims: id, owner, fence
+-- ARGV   limit (the most entries of each index to do), durable (1 if each command is on disk
+--        before its reply, else 0), process, number, seen, age (its high-water
+--        mark, see history.lua), then the claims: id, owner, fence
 -- Reply  {ids of claims that are lost, how many entries were done, ms until the next is due ('' for
---        none)}
+--        none), the loss of history that jobs are compared with: {epoch, cause, ms that are
+--        missing at most}, empty for none}
 -- Keeps  every unended job and delivery is reachable: an expired lease, a due time, a lost wake-up,
 --        an unclaimed turn and a sub-queue that opens each lead to a new wake-up here.
 --- @include "arguments"
+--- @include "photos"
 --- @include "finalize"
-local limit = ARGV[1]
-local FIRST_CLAIM = 2
+local limit, durable, process, number, seen, age = unpack(ARGV, 1, 6)
+local FIRST_CLAIM = 7
 local now = now_ms()
 local lost, done = {}, 0
 
@@ -16,13 +20,14 @@ local function record_key(id) return (is_delivery(id) and 'hg:dlv:' or 'hg:job:'
 
 local function renew(id, owner, fence)
   local key = record_key(id)
-  local held = redis.call('HMGET', key, 'owner', 'fence', 'lease', 'account')
+  local held = redis.call('HMGET', key, 'owner', 'fence', 'lease', 'account', 'status')
   if held[1] ~= owner or held[2] ~= fence or tonumber(held[3]) <= now then
     lost[#lost + 1] = id
     return
   end
   redis.call('HSET', key, 'lease', digits(now + CONF.lease), 'renewed', digits(now))
-  redis.call('ZADD', 'hg:leases', now + CONF.lease, id)
+  -- A job whose photo is fetched stays where waiting jobs are.
+  redis.call('ZADD', held[5] == 'waiting' and 'hg:due' or 'hg:leases', now + CONF.lease, id)
   if held[4] and turn_holder(held[4]) == id then
     redis.call('ZADD', 'hg:turns', now + CONF.lease, held[4])
   end
@@ -54,6 +59,32 @@ local function reclaim(id)
   if job.status == 'running' or job.status == 'sending' then expire_lease(job, now, 'heartbeat') end
 end
 
+-- While a queue has more messages than this, no wake-up is repeated.
+local LONG_QUEUE = 500
+
+local function is_long(actor)
+  return redis.call('LLEN', CONF.namespace .. ':' .. actor.queue) > LONG_QUEUE
+end
+
+-- That the photo is still to be fetched is no news.
+local QUIET_WAITS = {photo = true, store_full = true}
+
+-- A photo is fetched again when its worker has died or its next attempt is due. A wake-up that
+-- nobody claimed is repeated, as in `notify_again`.
+local function promote_fetch(job)
+  if job.owner ~= '' then
+    count('attempt', job.kind, 'lapsed')  -- the counter's stored name (stored_names.py)
+    await_photo(job, now, 'heartbeat', 'lease expired')
+  elseif not QUIET_WAITS[job.wait_reason] then
+    await_photo(job, now, 'heartbeat', 'photo')
+  elseif is_long(CONF.photo_actor) then
+    redis.call('ZADD', 'hg:due', now + CONF.lease, job.id)
+  else
+    set_fields(job, {wait_until = 0, echoes = job.echoes + 1})
+    notify_fetcher(job, now)
+  end
+end
+
 -- A waiting job that is due is queued again, so that it goes by priority and wakes no worker in
 -- vain. The turn is granted once all of them are queued.
 local queued_accounts = {}
@@ -62,7 +93,9 @@ local function promote(id)
   if is_delivery(id) then return notify_delivery(id) end
   local job = load_job(id)
   if not job then return end
-  if job.status == 'waiting' then
+  if job.status == 'waiting' and lacks_photo(job) then
+    promote_fetch(job)
+  elseif job.status == 'waiting' then
     enqueue_waiting(job, now, 'heartbeat', 'turn')
     queued_accounts[job.account] = true
   elseif job.status == 'scheduled' or job.status == 'held' then
@@ -79,14 +112,6 @@ local function expire_unstarted(id)
   end
 end
 
--- While a queue has more messages than this, no wake-up is repeated.
-local LONG_QUEUE = 500
-
-local function is_long(kind)
-  if not CONF.actors[kind] then return true end
-  return redis.call('LLEN', CONF.namespace .. ':' .. CONF.actors[kind].queue) > LONG_QUEUE
-end
-
 -- Sends another wake-up, each time later, so that a backlog does not fill the broker with copies.
 -- While the queue is long the message is most likely in it. Then this looks again a lease later,
 -- so that one that was lost is repeated once the queue is short.
@@ -95,7 +120,7 @@ local function notify_again(id)
   local status, kind = unpack(redis.call('HMGET', key, 'status', 'kind'))
   if is_delivery(id) then kind = 'delivery' end
   if status ~= 'queued' and status ~= 'pending' and status ~= 'sending' then return end
-  if is_long(kind) then
+  if not CONF.actors[kind] or is_long(CONF.actors[kind]) then
     redis.call('ZADD', 'hg:wakes', now + CONF.lease, id)
     return
   end
@@ -114,46 +139,10 @@ local function pass_on_turn(account)
   end
 end
 
--- A replica that was promoted may lack the last moments: a claim, an intent, an end. Jobs that may
--- have been at work in them are verified at Instagram before anything of them is written. What
--- only reads is read again.
-local FAILOVER_LOSS = 60000
-
-local function mark_unconfirmed(id)
-  local job = load_job(id)
-  if job and not is_newer(job) and not READ_KINDS[job.kind] and tonumber(job.intent_at) == 0 then
-    set_fields(job, {intent_at = now - FAILOVER_LOSS})
-    append_timeline(job, now, job.status, 'heartbeat', 'the store failed over')
-  end
-end
-
-local function mark_next_unconfirmed()
-  for _, status in ipairs({'queued', 'running'}) do
-    for _, id in ipairs(redis.call('ZRANGE', 'hg:jobs:status:' .. status, 0, -1)) do
-      mark_unconfirmed(id)
-    end
-  end
-  for _, account in ipairs(redis.call('SMEMBERS', 'hg:accts')) do
-    for _, sub_queue in ipairs(redis.call('SMEMBERS', 'hg:acct:' .. account .. ':lanes')) do
-      local first = redis.call('ZRANGE', queue_key(account, sub_queue), 0, 0)[1]
-      if first then mark_unconfirmed(first) end
-    end
-  end
-end
-
--- A store that was merely restarted has a new id, and does not remember the one before.
-local function detect_failover()
-  local info = redis.pcall('INFO', 'replication')
-  if type(info) ~= 'string' then return end
-  local id = string.match(info, 'master_replid:(%x+)')
-  local before = string.match(info, 'master_replid2:(%x+)')
-  local known = redis.call('GET', 'hg:replid')
-  if not id or known == id then return end
-  redis.call('SET', 'hg:replid', id)
-  if known and known == before then mark_next_unconfirmed() end
-end
-
-detect_failover()
+history.follow_clock(now)
+history.compare_server(now)
+history.raise_mark(process, number, seen, age, now)
+history.mark_beat(durable, now)
 for id, owner, fence in argument_groups(ARGV, FIRST_CLAIM, 3) do renew(id, owner, fence) end
 each_due('hg:leases', reclaim)
 each_due('hg:due', promote)
@@ -173,4 +162,5 @@ for _, index in ipairs({'hg:leases', 'hg:due', 'hg:expiry', 'hg:wakes', 'hg:turn
   local first = redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')[2]
   next_at = math.min(next_at, tonumber(first) or math.huge)
 end
-return {lost, done, next_at < math.huge and digits(math.max(0, next_at - now)) or ''}
+return {lost, done, next_at < math.huge and digits(math.max(0, next_at - now)) or '',
+  history.current_loss(now)}

@@ -4,16 +4,19 @@
 --        and its timeline), delay (ms until it is due; for held 0 is never; queued is at once),
 --        charge (counts: it was an attempt, or, to sending, a verification lookup that found
 --        nothing; refused: an attempt that Instagram refused; resend: no verification lookup found
---        its write, which is to be sent again; failed: a verification lookup that failed; free: it
+--        its write, which is to be sent again; looked: the lookup that lost history asks for did
+--        not find it; failed: a verification lookup that failed; free: it
 --        was not the job's doing),
 --        effect (JSON, what it means for the account: {hold, note: what to do about it | nil} or
 --        {cool, kind, ms, again: 'double' | 'widen' | nil}), reads (calls that served it since the
 --        last step), sent ('unsent' when its write certainly never left)
+--        Who has fetched its photo in vain gives it back to waiting.
 -- Reply  ok | lost | ended (it was canceled or expired meanwhile)
 -- Keeps  out of `sending` only when the write is known not to have happened (the caller's word);
 --        `sending` to `sending` keeps the intent for a later verification lookup.
 --- @include "suppression"
 --- @include "account_holds"
+--- @include "photos"
 --- @include "finalize"
 local job_id, owner, fence, to, reason, delay, charge, effect, reads, sent = unpack(ARGV)
 local job, now = load_job(job_id), now_ms()
@@ -22,6 +25,7 @@ local due = now + delay
 -- No job ends here, and only record_intent.lua makes a job `sending`.
 local function may_go()
   if to == 'sending' then return job.status == 'sending' end
+  if awaits_photo(job) then return to == 'waiting' end
   return (job.status == 'running' or job.status == 'sending') and not FINAL[to] and
     is_allowed(job, to)
 end
@@ -67,13 +71,24 @@ local function postpone_verification(fields)
   append_timeline(job, now, 'sending', owner, reason)
 end
 
+-- A job whose photo is fetched is waiting already. The photo's origin may be busy for long, and
+-- that it is still to be fetched is no news.
+local function postpone_fetch()
+  remove_from_queues(job)
+  set_fields(job, idle_fields(reason, due))
+  redis.call('ZADD', 'hg:due', due, job.id)
+  if reason ~= 'photo' then append_timeline(job, now, 'waiting', owner, reason) end
+end
+
 local function count_attempt(outcome) count('attempt', job.kind, outcome) end
 
 charge_reads(job, reads, now)
 affect_account()
 local fields = {}
 settle_call(job, now, sent ~= 'unsent', fields)
-if charge == 'free' and to ~= 'sending' then fields.attempts = math.max(0, job.attempts - 1) end
+if (charge == 'free' or charge == 'looked') and to ~= 'sending' then
+  fields.attempts = math.max(0, job.attempts - 1)
+end
 if to == 'waiting' and (charge == 'counts' or charge == 'refused') then
   fields.strikes = (job.strikes or 0) + 1
 end
@@ -87,9 +102,16 @@ if to == 'sending' then
 end
 if job.status == 'sending' then
   forget_recipient(job)
-  fields.intent_at = 0
+  fields.intent_at, fields.doubt = 0, ''
+  -- What it should have looked for first, it has yet to look for.
+  if job.doubt ~= '' and charge ~= 'looked' then fields.checked = '' end
 end
 set_fields(job, fields)
+if awaits_photo(job) then
+  postpone_fetch()
+  count_attempt(charge == 'free' and 'deferred' or 'waiting')
+  return 'ok'
+end
 if job.cancel ~= '' and job.status == 'running' then
   finalize(job, 'canceled', now, job.cancel, 'requested')
   count_attempt('canceled')

@@ -661,7 +661,7 @@ def test_a_hanging_call_ends_at_its_time_limit(harness: GatewayHarness) -> None:
         assert (decision.code, decision.ambiguous) == ("timed_out", True)
         await gateway.send_dm(pk, "the next one", "job_y:1")
 
-    harness.run(steps, call_seconds=1.0)
+    harness.run(steps, call_seconds=3.0)
 
 
 def test_refused_proxy_credentials_are_named(harness: GatewayHarness) -> None:

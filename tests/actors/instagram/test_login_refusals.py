@@ -86,3 +86,16 @@ def test_a_huge_screen_does_not_stop_the_loop() -> None:
     assert code(screen) is None
     assert time.process_time() - began < 0.5
     assert MAX_SEARCHED < 200_000
+
+
+def test_a_run_of_backslashes_does_not_stop_the_loop() -> None:
+    document = {"layout": "\\" * MAX_SEARCHED}
+    began = time.process_time()
+    assert code(document) is None
+    assert shown(Reply(400, document, {}), "the.shop") == ""
+    assert time.process_time() - began < 0.5
+
+
+def test_a_feed_that_fails_after_the_login_says_nothing_of_the_password() -> None:
+    failing = refused(500, b'{"status": "fail", "message": "The password is incorrect."}')
+    assert login_policy(failing, "the.shop", logged_in=True) is None

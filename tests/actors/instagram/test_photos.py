@@ -123,6 +123,16 @@ REFUSALS: dict[str, tuple[dict[str, Any], type[Exception], Outcome]] = {
     "too many": ({"status": 429}, ig.ClientError, Outcome.COOL_DOWN),
     "feedback": ({"error": "feedback_required"}, ig.ClientError, Outcome.COOL_DOWN),
     "challenge": ({"error": "challenge_required"}, ig.ClientError, Outcome.HOLD),
+    "challenge at 403": (
+        {"status": 403, "body": {"message": "challenge_required", "status": "fail"}},
+        ig.ClientError,
+        Outcome.HOLD,
+    ),
+    "wait in a 200": (
+        {"status": 200, "body": {"message": "Please wait a few minutes", "status": "fail"}},
+        ig.ClientError,
+        Outcome.COOL_DOWN,
+    ),
     "refused": ({"status": 400}, ig.ClientError, Outcome.RETRY),
     "a way on": ({"status": 307, "location": "https://x.com/"}, ig.ClientError, Outcome.RETRY),
     "no number": ({"effect": "empty_ok"}, ig.ClientError, Outcome.RETRY),

@@ -68,6 +68,19 @@ def test_words_decide_at_every_status_that_refuses(status: int) -> None:
 def test_words_inside_a_success_say_nothing() -> None:
     sent = {"payload": {"item_id": "1", "message": WAIT}, "message": WAIT, "status": "ok"}
     assert policy_for_words(reply(200, sent)) is None
+    acknowledged = {"status_code": "200", "payload": {"item_id": "1", "message": WAIT}}
+    assert policy_for_words(reply(200, acknowledged)) is None
+
+
+@pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
+def test_a_server_that_fails_may_ask_for_rest_but_says_nothing_of_session_or_recipient(
+    status: int,
+) -> None:
+    for said in ("login_required", "user_has_logged_out", "User is blocked", "User not found"):
+        assert policy_for_words(reply(status, {"message": said, "status": "fail"})) is None
+    waiting = reply(status, {"message": WAIT, "status": "fail"})
+    assert policy_for_words(waiting) is policies.PLEASE_WAIT
+    assert not is_definite(waiting, policies.PLEASE_WAIT)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +119,11 @@ def test_only_instagrams_own_no_is_definite(status: int, document: Any, definite
         ("/challenge/?next=x", "challenge_required"),
         ("https://www.instagram.com/accounts/suspended/?next=x", "account_suspended"),
         ("https://example.com/", "refused_unclear"),
+        ("https://hotspot.example.com/accounts/login/", "refused_unclear"),
+        ("http://instagram.com.example.com/challenge/", "refused_unclear"),
+        ("https://www.instagram.com/?next=/challenge/", "refused_unclear"),
+        ("https://[/challenge/", "refused_unclear"),
+        ("", "refused_unclear"),
     ],
 )
 def test_a_redirect_is_judged_by_where_it_leads(location: str, code: str) -> None:

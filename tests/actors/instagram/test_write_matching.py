@@ -76,13 +76,34 @@ def test_an_own_comment_that_may_have_been_changed_is_alike() -> None:
         comment("lovely", user={"pk": 8}),
         comment("lovely", created_at_utc=SECONDS - 60),
         comment("Lovely too!"),
-        comment(None),
-        comment(5),
+        comment("Lovely too!", user=None),
+        comment(None, user=None),
+        comment(None, created_at_utc=SECONDS - 60),
     ],
     ids=str,
 )
 def test_another_authors_older_or_other_comment_is_neither(row: dict[str, Any]) -> None:
     assert comment_verdict(row, "Lovely!") == "other"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        comment(None),
+        comment(5),
+        comment("Lovely!", user=None),
+        {"pk": "1", "user_id": 7, "created_at": SECONDS},
+    ],
+    ids=str,
+)
+def test_a_comment_that_does_not_show_its_text_or_author_is_alike(row: dict[str, Any]) -> None:
+    assert comment_verdict(row, "Lovely!") == "alike"
+
+
+def test_a_dm_that_does_not_show_its_text_or_author_is_alike() -> None:
+    assert dm_verdict(dm(item_type="text", text=None), "Hello") == "alike"
+    assert dm_verdict(dm(text="Hello", user_id=None), "Hello") == "alike"
+    assert dm_verdict(dm(text="Another", user_id=None), "Hello") == "other"
 
 
 def test_a_write_without_a_time_is_only_alike() -> None:

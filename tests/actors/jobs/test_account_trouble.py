@@ -185,3 +185,23 @@ def test_a_user_who_is_found_ends_the_row(worker: AccountWorker) -> None:
     hide_users(worker)
     assert look_up(worker, NAMES[2]).status is Status.WAITING
     assert held_for(worker) is None
+
+
+# Feedback
+
+
+def test_a_job_that_makes_its_kind_rest_three_times_fails_and_others_go_on(
+    worker: AccountWorker,
+) -> None:
+    # Given a text that Instagram answers with nothing but `feedback_required`
+    worker.fake_instagram.fault("broadcast_text", error="feedback_required", times=3)
+    job, other = dm(worker, NAMES[0]), worker.ledger.add_job(to=NAMES[1])
+    # When the account has rested, a day and then three
+    worker.run_due(25 * HOUR)
+    assert worker.ledger.status(job.id) is Status.WAITING
+    worker.run_due(80 * HOUR)
+    # Then that job fails, and the other does not wait for it
+    assert worker.ledger.status(job.id) is Status.FAILED
+    assert (worker.ledger.record(job.id).error or {})["code"] == "feedback_required"
+    worker.run_due(HOUR)
+    assert worker.ledger.status(other) is Status.SUCCEEDED

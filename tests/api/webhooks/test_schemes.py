@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from service.jobs.model import derived_id
 from service.signatures.verify import SCHEMES
+from tests.support.real_deliveries import as_form
 from tests.support.web import WebHarness, order
 
 FIXTURES = sorted((Path(__file__).parents[2] / "fixtures" / "stripe").glob("*.json"))
@@ -92,3 +93,16 @@ def test_no_signed_json_object_makes_the_server_fail(
     response = web.deliver(scheme, body)
     assert response.status_code in (200, 202)
     assert set(response.json()) >= {"event_id", "jobs"} or set(response.json()) == {"challenge"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "action"), [("view_submission", "clear"), ("view_closed", None), ("shortcut", None)]
+)
+def test_a_submitted_modal_of_slack_is_closed(
+    web: WebHarness, kind: str, action: str | None
+) -> None:
+    body = as_form({"type": kind, "trigger_id": "1.2.3", "view": {"id": "V1"}})
+    for _ in range(2):
+        response = web.deliver("slack", body)
+        assert response.status_code == 200
+        assert response.json().get("response_action") == action

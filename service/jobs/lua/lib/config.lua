@@ -12,6 +12,7 @@ local CONF = {
   repeats = 0,  -- the same recipient and rule (or text) at most once in this time; 0 for off
   namespace = 'hg-mq',  -- what the names of Dramatiq's keys begin with
   actors = {dm = {queue = 'actions', name = 'send_dm'}},  -- by job kind, and 'delivery'
+  photo_actor = {queue = 'photos', name = 'fetch_photo'},  -- of jobs that wait for their photo
 }
 
 -- The transition table of model.py: the states that each state may change to.

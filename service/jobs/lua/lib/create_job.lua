@@ -4,105 +4,123 @@
 --- @include "batch"
 --- @include "records"
 --- @include "timeline"
+--- @include "photos"
 --- @include "account_queue"
 --- @include "suppression"
 --- @include "audit_log"
 --- @include "finalize"
 
--- Whether the account is busy. It stays busy while a script runs: no claim ends meanwhile.
-local function must_wait(job, now)
-  run.busy = run.busy or {}
-  local name = job.account .. '\n' .. job.kind
-  if not run.busy[name] then
-    local paused = paused_by(load_account(job.account), job.kind)
-    run.busy[name] = not paused and is_turn_taken(job.account, now)
-  end
-  return run.busy[name]
-end
-
--- Stores all fields of a new job in one command, except those that have their blank value.
-local function insert(job)
-  local flat, n = {}, 0
-  for name, value in pairs(job) do
-    if value == BLANK[name] then
-      job[name] = nil
-    elseif IS_FOLDED[name] then
-      n = append_folded(flat, n, name, value)
-    elseif name ~= 'id' then
-      flat[n + 1], flat[n + 2], n = name, value, n + 2
+-- What only this function needs is in a block of its own: what the scripts share may have 200
+-- locals outside of blocks.
+local create_job
+do
+  -- Whether the account is busy. It stays busy while a script runs: no claim ends meanwhile.
+  local function must_wait(job, now)
+    run.busy = run.busy or {}
+    local name = job.account .. '\n' .. job.kind
+    if not run.busy[name] then
+      local paused = paused_by(load_account(job.account), job.kind)
+      run.busy[name] = not paused and is_turn_taken(job.account, now)
     end
+    return run.busy[name]
   end
-  redis.call('HSET', 'hg:job:' .. job.id, unpack(flat))
-end
 
--- The timeline of a job that waits from the beginning.
-local function append_created_and_waiting(job, now, status)
-  redis.call('RPUSH', 'hg:jobtl:' .. job.id, timeline_entry(now, status, 'intake', ''),
-    timeline_entry(now, 'waiting', 'account_queue', 'turn'))
-  publish(job, now, 'n', '1', 'to', status, 'by', 'intake', 'why', '')
-  publish(job, now, 'n', '2', 'to', 'waiting', 'by', 'account_queue', 'why', 'turn')
-end
+  -- Stores all fields of a new job in one command, except those that have their blank value.
+  local function insert(job)
+    local flat, n = {}, 0
+    for name, value in pairs(job) do
+      if value == BLANK[name] then
+        job[name] = nil
+      elseif IS_FOLDED[name] then
+        n = append_folded(flat, n, name, value)
+      elseif name ~= 'id' then
+        flat[n + 1], flat[n + 2], n = name, value, n + 2
+      end
+    end
+    redis.call('HSET', 'hg:job:' .. job.id, unpack(flat))
+  end
 
--- The job that an entry asks for, as it is stored: all values are text.
-local function build_job(entry, source, now, run_at)
-  local job = read_job(entry.id, {v = VERSION, seq = digits(next_seq()), status = '',
-    kind = entry.kind, account = entry.account, run = '1', callback = entry.callback,
-    metadata = entry.metadata, source = source, prio = digits(entry.priority), to = entry.to,
-    post = entry.post, created = now_digits(now), run_at = digits(run_at), wait_reason = '',
-    lane = '', expires = digits(entry.expires_at or (entry.expires and now + entry.expires) or 0),
-    thread = entry.photo and 'old' or '', dry = entry.dry or '', target = entry.target,
-    photo = entry.photo, text_hash = content_hash(entry.says or entry.text)})
-  if is_follower_export(job) then
-    job.cursor, job.pages, job.users, job.expected, job.eta = '', '0', '0', '0', '0'
-    job.most = digits(entry.most or 0)
+  -- The timeline of a job that waits from the beginning.
+  local function append_created_and_waiting(job, now, status)
+    redis.call('RPUSH', 'hg:jobtl:' .. job.id, timeline_entry(now, status, 'intake', ''),
+      timeline_entry(now, 'waiting', 'account_queue', 'turn'))
+    publish(job, now, 'n', '1', 'to', status, 'by', 'intake', 'why', '')
+    publish(job, now, 'n', '2', 'to', 'waiting', 'by', 'account_queue', 'why', 'turn')
   end
-  return job
-end
 
--- Creates one job from an entry (draft_encoding.py). Returns its id, or the id of the earlier job
--- that has the same id or business key.
-local function create_job(entry, source, now)
-  if redis.call('EXISTS', 'hg:job:' .. entry.id) == 1 then return entry.id end
-  if entry.once then
-    local earlier = redis.call('GET', entry.once)
-    if earlier then return earlier end
+  -- The job that an entry asks for, as it is stored: all values are text.
+  local function build_job(entry, source, now, run_at)
+    local job = read_job(entry.id, {v = VERSION, seq = digits(next_seq()), status = '',
+      kind = entry.kind, account = entry.account, run = '1', callback = entry.callback,
+      metadata = entry.metadata, source = source, prio = digits(entry.priority), to = entry.to,
+      post = entry.post, created = now_digits(now), run_at = digits(run_at), wait_reason = '',
+      lane = '', expires = digits(entry.expires_at or (entry.expires and now + entry.expires) or 0),
+      thread = entry.photo and 'old' or '', dry = entry.dry or '', target = entry.target,
+      photo = entry.photo, text_hash = content_hash(entry.says or entry.text)})
+    if is_follower_export(job) then
+      job.cursor, job.pages, job.users, job.expected, job.eta = '', '0', '0', '0', '0'
+      job.most = digits(entry.most or 0)
+    end
+    return job
   end
-  local run_at = entry.run_at or now + entry.delay
-  local suppressed = not entry.error and entry.kind == 'dm' and
-    is_suppressed(entry.account, entry.to)
-  local failure = entry.error or (suppressed and SUPPRESSED_ERROR)
-  local job = build_job(entry, source, now, run_at)
-  local status = run_at > now and 'scheduled' or 'queued'
-  -- When many come at once, most have to wait: those are stored as waiting and not moved there.
-  local waits = status == 'queued' and not failure and must_wait(job, now)
-  job.status = status
-  if waits then job.status, job.wait_reason, job.lane = 'waiting', 'turn', sub_queue_of(job) end
-  insert(job)
-  if not READ_KINDS[job.kind] then redis.call('SET', 'hg:jobtext:' .. job.id, entry.text) end
-  add_to_index('hg:jobs', job.seq, job.id)
-  add_to_index('hg:jobs:account:' .. job.account, job.seq, job.id)
-  add_to_index('hg:jobs:kind:' .. job.kind, job.seq, job.id)
-  if entry.once then
-    redis.call('SET', entry.once, job.id, 'PX', digits(math.max(run_at, now) - now + CONF.keep))
+
+  -- Claims an entry's business keys for a job. Returns the job that has them: another, if an
+  -- earlier event was about the same thing; the keys that only this event has are then its, too.
+  local function claim_once_keys(entry, id, keep_ms)
+    for _, key in ipairs(entry.once or {}) do
+      local earlier = redis.call('GET', key)
+      if earlier then
+        id, keep_ms = earlier, redis.call('PTTL', key)
+        break
+      end
+    end
+    for _, key in ipairs(entry.once_kept or {}) do
+      redis.call('SET', key, id, 'PX', digits(keep_ms), 'NX')
+    end
+    return id
   end
-  if suppressed then
-    audit(now, 'refuse', 'recipient_suppressed', 'intake', job.account, job)
-  end
-  if not failure then schedule_expiry(job) end
-  if waits then
-    add_to_index('hg:jobs:status:waiting', job.seq, job.id)
-    append_created_and_waiting(job, now, status)
-    add_to_queue(job)
+
+  -- Creates one job from an entry (draft_encoding.py). Returns its id, or the id of the earlier job
+  -- that has the same id or business key.
+  function create_job(entry, source, now)
+    if redis.call('EXISTS', 'hg:job:' .. entry.id) == 1 then return entry.id end
+    local run_at = entry.run_at or now + entry.delay
+    local owner = claim_once_keys(entry, entry.id, math.max(run_at, now) - now + CONF.keep)
+    if owner ~= entry.id then return owner end
+    local suppressed = not entry.error and entry.kind == 'dm' and
+      is_suppressed(entry.account, entry.to)
+    local failure = entry.error or (suppressed and SUPPRESSED_ERROR)
+    local job = build_job(entry, source, now, run_at)
+    local status = run_at > now and 'scheduled' or 'queued'
+    -- When many come at once, most have to wait: those are stored as waiting and not moved there.
+    local waits = status == 'queued' and not failure and not lacks_photo(job) and
+      must_wait(job, now)
+    job.status = status
+    if waits then job.status, job.wait_reason, job.lane = 'waiting', 'turn', sub_queue_of(job) end
+    insert(job)
+    if not READ_KINDS[job.kind] then redis.call('SET', 'hg:jobtext:' .. job.id, entry.text) end
+    add_to_index('hg:jobs', job.seq, job.id)
+    add_to_index('hg:jobs:account:' .. job.account, job.seq, job.id)
+    add_to_index('hg:jobs:kind:' .. job.kind, job.seq, job.id)
+    if suppressed then
+      audit(now, 'refuse', 'recipient_suppressed', 'intake', job.account, job)
+    end
+    if not failure then schedule_expiry(job) end
+    if waits then
+      add_to_index('hg:jobs:status:waiting', job.seq, job.id)
+      append_created_and_waiting(job, now, status)
+      add_to_queue(job)
+      return job.id
+    end
+    redis.call('ZADD', 'hg:jobs:status:' .. status, job.seq, job.id)
+    append_timeline(job, now, status, 'intake', '')
+    if failure then
+      finalize(job, 'failed', now, 'intake', 'rejected at creation', nil, failure)
+    elseif status == 'scheduled' then
+      redis.call('ZADD', 'hg:due', digits(run_at), job.id)
+    else
+      admit(job, now, 'intake')
+    end
     return job.id
   end
-  redis.call('ZADD', 'hg:jobs:status:' .. status, job.seq, job.id)
-  append_timeline(job, now, status, 'intake', '')
-  if failure then
-    finalize(job, 'failed', now, 'intake', 'rejected at creation', nil, failure)
-  elseif status == 'scheduled' then
-    redis.call('ZADD', 'hg:due', digits(run_at), job.id)
-  else
-    admit(job, now, 'intake')
-  end
-  return job.id
 end

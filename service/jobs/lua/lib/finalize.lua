@@ -21,7 +21,7 @@ local function finalize(job, to, now, by, why, result, failure)
   local fields = {finished = now, result = result or '', error = failure or '', owner = '',
     lease = 0, wait_reason = '', wait_until = 0, cancel = '', lane = '', renewed = 0,
     charged = '', misses = 0, looks = 0, strikes = 0, refusals = 0, resends = 0, echoes = 0,
-    text_hash = ''}
+    text_hash = '', doubt = ''}
   settle_call(job, now, true, fields)
   remove_from_queues(job)
   if tonumber(job.expires) > 0 then redis.call('ZREM', 'hg:expiry', job.id) end
@@ -47,6 +47,20 @@ end
 local function expire(job, now, by)
   finalize(job, 'expired', now, by, 'past expires_at', nil,
     '{"code":"expired","message":"The job did not end before expires_at.","retryable":false}')
+end
+
+-- Ends a job that is not worth another attempt; returns whether it did.
+local function end_if_hopeless(job, now, by)
+  if is_expired(job, now) then
+    expire(job, now, by)
+  elseif tonumber(job.attempts) >= MAX_ATTEMPTS then
+    finalize(job, 'failed', now, by, 'too many attempts', nil,
+      '{"code":"attempts_exhausted","message":"The job was started ' .. MAX_ATTEMPTS ..
+      ' times and never finished: see the workers\' logs.","retryable":true}')
+  else
+    return false
+  end
+  return true
 end
 
 -- Takes a job from a claim whose lease has expired. A server may still store a write after its

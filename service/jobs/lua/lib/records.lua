@@ -15,19 +15,26 @@
 --                                hg:jobtl:{id} its timeline
 --   hg:jobphoto:{id}             the JPEG that it sends, until it ends; expires at the latest
 --   hg:jobs, hg:jobs:status:{s}, hg:jobs:account:{a}, hg:jobs:kind:{k}    zsets seq -> job id
---   hg:once:{rule}:{hash}        the job that was made for a business key
+--   hg:once:{hash}               the job that was made for a business key of a rule
+--   hg:once:fallback:{hash}      the job that was made for another key, and had this one too
 --   hg:dlv:{id}                  hash of a delivery; hg:dlvlog:{id} its attempts;
 --                                hg:payload:{id} its frozen bytes, until they are delivered (from
 --                                then on they can be built from its job)
 --   hg:dlvs, hg:dlvs:status:{s}  zsets seq -> delivery id
 --   hg:bell:{queue}              stream of one entry: a message came
 --                                (actors/dramatiq_async/queue_notifier.py)
---   hg:due                       zset ms -> id: when a waiting job or delivery is due
+--   hg:due                       zset ms -> id: when a waiting job or delivery is due, or the fetch
+--                                of a job's photo must be begun again (photos.lua)
 --   hg:wakes                     zset ms -> id: when to send another wake-up if none was claimed
 --   hg:leases                    zset ms -> id: when a lease expires
 --   hg:expiry                    zset ms -> job id: when a job is no longer worth doing
 --   hg:sweep                     where the rescue stopped, while a round of it is incomplete
 --   hg:replid                    the replication id that this store was last seen with
+--   hg:history                   hash: epoch (how often history was lost), lost_at, since, cause;
+--                                beat_at, durable, server, comparing, restarted, complete_at
+--                                (history.lua)
+--   hg:marks                     hash: process -> its high-water mark, when and in which epoch it
+--                                was raised (history.lua)
 --   hg:retention                 zset ms -> id or source:id: when to prune it
 --   hg:paused                    hash: why, note, since; while it exists nothing is written or read
 --   hg:acct:{a}                  hash: hold, hold_note, hold_since; resuming; paused, paused_note;
@@ -80,7 +87,8 @@
 --   strikes       failed attempts in this run that were the job's own doing
 --   refusals      those of them that Instagram itself refused; resends: how often a write that no
 --                 verification lookup found was sent again in this run
---   owner         who has the claim, unique to it; '' for nobody
+--   owner         who has the claim, unique to it; '' for nobody. Where the job is waiting, the
+--                 claim is of its photo alone (photos.lua)
 --   fence         number of the latest claim: an older one can change nothing any more
 --   lease         when the claim expires; renewed: when it was renewed last
 --   echoes        how many wake-ups in a row nobody claimed
@@ -91,6 +99,8 @@
 --   context       what its write can be recognized by later
 --   thread        old | new | '': whether the recipient's thread exists; '' is unknown
 --   intent_at     when the write was about to happen; 0 once it is known not to have happened
+--   checked       the epoch of hg:history for which it was looked for before its write
+--   doubt         history: its unconfirmed write is one that lost history may have known
 --   misses        verification lookups that did not find the write
 --   looks         verification lookups that failed
 --   writing       the sub-queue that its current call was charged as; charged: the claim (fence)

@@ -1,0 +1,1 @@
+"""Properties of Unicode text, whoever wrote it."""
