@@ -49,6 +49,9 @@ class Phase(StrEnum):
     CLOSING = "closing"  # that the peer takes the end of the last response
     IDLE = "idle"  # another request
 
+    # Every request changes its phase twice, and Enum hashes in Python.
+    __hash__ = str.__hash__
+
 
 #: Who is closed first when there are too many: an idle connection has been of use.
 _EVICTION_ORDER: Final = (
