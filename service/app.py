@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -36,6 +36,8 @@ from service.config.settings import Settings
 from service.dependencies import create_services
 from service.http import errors
 from service.http.body_limit import BodyLimitMiddleware
+from service.http.connections import CONNECTIONS
+from service.http.encoded_slashes import EncodedSlashMiddleware
 from service.logging.context import clear_ids
 from service.process.garbage_collection import collect_less_often, freeze_gc
 from service.process.shutdown_signals import on_shutdown_signal
@@ -82,7 +84,7 @@ def create_app(
     checked_settings, checked_config = settings, config
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         services = create_services(checked_settings, checked_config, environ)
         app.state.services = services
         if own_process:
@@ -90,7 +92,7 @@ def create_app(
             collect_less_often()
         with on_shutdown_signal(services.stopping):
             async with services.reporter.reporting():
-                yield
+                yield {CONNECTIONS: services.connections}
             await services.close()
 
     app = FastAPI(
@@ -101,11 +103,13 @@ def create_app(
         redirect_slashes=False,
         responses=errors.DEFAULT_RESPONSES,
     )
+    routes = [*app.routes, *(route for module in _ROUTERS for route in module.router.routes)]
     for module in _ROUTERS:
         app.include_router(module.router)
     app.add_middleware(BodyLimitMiddleware, seconds=settings.body_seconds)
     app.add_middleware(LogContextMiddleware)
     app.add_middleware(CachedLookupMiddleware)
+    app.add_middleware(EncodedSlashMiddleware, routes=routes)
     errors.register_error_handlers(app)
     return WebhookFastPath(app)
 

@@ -22,6 +22,7 @@ from service.events.rules import RuleSet
 from service.events.sources import ResolvedSource, resolve_sources
 from service.followers.rows import FollowerRows
 from service.http.api_keys import ApiKeys
+from service.http.connections import ConnectionLimits, Connections
 from service.http.shared_timeout import SharedTimeout
 from service.jobs.audit_log import AuditLog
 from service.jobs.ledger import Ledger
@@ -34,6 +35,7 @@ from service.lookups.shared_cache import LookupCache
 from service.metrics.process_reports import ProcessReporter
 from service.metrics.prometheus import Metrics
 from service.photos.converter import PhotoConverter
+from service.process.file_limits import open_file_limit
 from service.redis.client import async_client
 
 #: The reader of the live event stream has one more while there are subscribers.
@@ -50,6 +52,7 @@ class AppServices:
     rules: RuleSet
     api_keys: ApiKeys = field(repr=False)
     body_timeout: SharedTimeout
+    connections: Connections
     client: aredis.Redis
     ledger: Ledger
     jobs: JobQueries
@@ -91,6 +94,16 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
     client = async_client(settings.redis_url, max_connections=MAX_CONNECTIONS)
     stopping = asyncio.Event()
     broadcaster = Broadcaster(settings.redis_url, stopping)
+    reporter = ProcessReporter(
+        client,
+        script_config,
+        "web",
+        settings.metrics_seconds,
+        subscribers=lambda: broadcaster.count,
+        connections=lambda: (connections.open, connections.limits.open),
+    )
+    limits = ConnectionLimits.of(open_file_limit(), settings.max_body_bytes)
+    connections = Connections(limits, reporter.count)
     return AppServices(
         settings=settings,
         config=config,
@@ -98,6 +111,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         rules=RuleSet(config.rules, config.recipients.folded),
         api_keys=ApiKeys(settings.api_keys),
         body_timeout=SharedTimeout(settings.body_seconds),
+        connections=connections,
         client=client,
         ledger=Ledger(client, script_config),
         jobs=JobQueries(client, script_config),
@@ -112,13 +126,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         lookups=_lookup_service(client, script_config, config, broadcaster),
         follower_rows=FollowerRows(client),
         metrics=Metrics(client, script_config, config.accounts),
-        reporter=ProcessReporter(
-            client,
-            script_config,
-            "web",
-            settings.metrics_seconds,
-            subscribers=lambda: broadcaster.count,
-        ),
+        reporter=reporter,
         stopping=stopping,
     )
 

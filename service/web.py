@@ -13,15 +13,17 @@ from typing import Any, Final
 
 from service.config.bootstrap import boot
 from service.events.sources import check_sources
-from service.http.uvicorn_protocols import HeaderLimitProtocol, QuietWebSocketProtocol
+from service.http.connections import listen_backlog
+from service.http.http_protocol import BoundedHttpProtocol
+from service.http.websocket_protocol import BoundedWebSocketProtocol
 from service.live.subscriptions import HEARTBEAT_SECONDS
-from service.process.file_limits import raise_file_limit
+from service.process.file_limits import open_file_limit, raise_file_limit
 
 #: Options of uvicorn, in production and in the tests.
 SERVING: Final[Mapping[str, Any]] = {
     "loop": "uvloop",
-    "http": HeaderLimitProtocol,
-    "ws": QuietWebSocketProtocol,
+    "http": BoundedHttpProtocol,
+    "ws": BoundedWebSocketProtocol,
     # Subscribers send nothing, and a per-client compressor uses more memory than the client.
     "ws_max_size": 4096,
     "ws_per_message_deflate": False,
@@ -51,6 +53,7 @@ def main() -> int:
         host="0.0.0.0",
         port=settings.port,
         workers=settings.web_concurrency,
+        backlog=listen_backlog(open_file_limit()),
         **SERVING,
     )
     return 0

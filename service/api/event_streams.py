@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from service.http.uvicorn_protocols import abort_callback
+from service.http.connection_abort import abort_callback
 from service.live.broadcaster import Broadcaster, Subscriber
 from service.live.subscriptions import Subscription
 from service.logging.setup import get_logger

@@ -56,7 +56,8 @@ def _source(scope: Scope) -> str | None:
     if scope["type"] != "http" or scope["method"] != "POST":
         return None
     path: str = scope["path"]
-    if not path.startswith(_PREFIX):
+    # With an encoded slash it could be another path: `http/encoded_slashes.py`.
+    if not path.startswith(_PREFIX) or b"%" in scope["raw_path"]:
         return None
     source = path[len(_PREFIX) :].removesuffix("/")
     return source if source and "/" not in source else None

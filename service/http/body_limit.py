@@ -5,6 +5,7 @@ Webhooks (`api/webhooks.py`) and photo uploads (`api/photo_uploads.py`) read the
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from starlette.requests import ClientDisconnect
@@ -12,13 +13,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.errors import EarlyErrorResponse
 from service.http.request_body import BodyRejected, read_body
+from service.http.request_heads import has_body
 from service.http.shared_timeout import SharedTimeout
 
 MAX_API_BODY: Final = 256 * 1024
 
+#: The paths of the webhooks' routes.
+_WEBHOOK: Final = re.compile(r"/webhooks/[^/]+/?")
+
 
 class BodyLimitMiddleware:
-    """Rejects an API body that is too large, too slow or encoded, before any route runs.
+    """Rejects a body that is too large, too slow or encoded, before any route runs.
+
+    That of any method and path: what no route reads would go on without an end.
 
     Parameters:
       app: The wrapped application.
@@ -48,12 +55,14 @@ class BodyLimitMiddleware:
 
 
 def _is_limited(scope: Scope) -> bool:
-    return (
-        scope["type"] == "http"
-        and scope["method"] not in ("GET", "HEAD")
-        and not scope["path"].startswith("/webhooks/")
-        and not (scope["path"] == "/jobs" and is_form(scope))
-    )
+    return scope["type"] == "http" and has_body(scope["headers"]) and not _reads_its_own_body(scope)
+
+
+def _reads_its_own_body(scope: Scope) -> bool:
+    if scope["method"] != "POST":
+        return False
+    path: str = scope["path"]
+    return bool(_WEBHOOK.fullmatch(path)) or (path == "/jobs" and is_form(scope))
 
 
 def is_form(scope: Scope) -> bool:

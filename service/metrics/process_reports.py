@@ -49,6 +49,7 @@ class ProcessReporter:
       tier: The kind of process.
       every_seconds: The interval between two reports.
       subscribers: Counts the live subscribers of this process.
+      connections: Returns how many connections are open, and how many may be.
     """
 
     def __init__(
@@ -59,11 +60,13 @@ class ProcessReporter:
         every_seconds: float,
         *,
         subscribers: Callable[[], int] = lambda: 0,
+        connections: Callable[[], tuple[int, int]] = lambda: (0, 0),
     ) -> None:
         self._scripts = Scripts(client, script_config)
         self._tier = tier
         self._every = every_seconds
         self._subscribers = subscribers
+        self._connections = connections
         # A process that reports less often than that must not seem gone between two reports.
         self._valid_seconds = max(VALID_SECONDS, 3 * every_seconds)
         self._process = process_name()
@@ -114,7 +117,13 @@ class ProcessReporter:
         peak_us = round(max(self._peaks) * 1_000_000)
         valid_ms = round(valid_seconds * 1000)
         call = report_process(
-            self._process, self._tier, valid_ms, peak_us, self._subscribers(), *grown.items()
+            self._process,
+            self._tier,
+            valid_ms,
+            peak_us,
+            self._subscribers(),
+            self._connections(),
+            *grown.items(),
         )
         try:
             await self._scripts.run(call)

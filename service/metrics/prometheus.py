@@ -39,6 +39,8 @@ _COUNTERS: Final = (
     ("event", "events", ("source", "outcome"), "Webhooks by outcome"),
     ("end", "jobs_ended", ("kind", "status"), "Jobs that reached a final state"),
     ("claim", "claims", ("work", "outcome"), "Wake-ups by outcome of the claim"),
+    ("connection", "connections_closed", ("reason",), "Connections closed early by reason"),
+    ("request_refused", "requests_refused", ("reason",), "Requests refused unread by reason"),
     ("history_lost", "history_losses", ("cause",), "Losses of the store's history"),
     ("history_lookup", "history_lookups", ("kind",), "Writes looked for after lost history"),
     ("attempt", "attempts", ("kind", "outcome"), "Attempts at jobs and callbacks by outcome"),
@@ -191,6 +193,11 @@ def _process_metrics(stats: Stats) -> Iterator[Metric]:
         by_tier = {tier: [row for row in reports if row["tier"] == tier] for tier in get_args(Tier)}
         rows = (((tier,), aggregate(rows)) for tier, rows in by_tier.items())
         yield _gauge(name, text, ("tier",), rows)
+    for name, field, text in (
+        ("connections", "connections", "Open connections of the web processes"),
+        ("connections_limit", "connection_limit", "How many connections they may have open"),
+    ):
+        yield _gauge(name, text, (), [((), sum(int(row.get(field, "0")) for row in reports))])
     subscribers = sum(int(row.get("listeners", "0")) for row in reports)
     yield _gauge(
         "live_subscribers",

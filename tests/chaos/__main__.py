@@ -1,7 +1,7 @@
 """`make chaos`: every failpoint many times, random faults, and the delay that a death causes.
 
     python -m tests.chaos [--seed N] [--rounds N] [--events N] [--deaths N]
-                          [--dms N] [--restarts N]
+                          [--dms N] [--restarts N] [--hostile SECONDS]
 
 The same seed injects the same faults in the same order. About half an hour with the defaults;
 uses loopback only.
@@ -19,6 +19,8 @@ from pathlib import Path
 from tests.chaos import deaths
 
 HERE = Path(__file__).parent
+#: Ten minutes in all, where a test run takes seconds.
+HOSTILE = HERE.parent / "api" / "test_hostile_connections.py"
 #: Stacks running in parallel: each spends most of its time waiting for a lease to expire.
 STACKS = 4
 
@@ -32,6 +34,7 @@ def main() -> int:
     parser.add_argument("--deaths", type=int, default=10)
     parser.add_argument("--dms", type=int, default=500)
     parser.add_argument("--restarts", type=int, default=100)
+    parser.add_argument("--hostile", type=int, default=75)
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
     late = _measure_deaths(arguments.deaths)
@@ -41,8 +44,19 @@ def main() -> int:
         "CHAOS_EVENTS": str(arguments.events),
         "CHAOS_DMS": str(arguments.dms),
         "CHAOS_RESTARTS": str(arguments.restarts),
+        "CHAOS_HOSTILE_SECONDS": str(arguments.hostile),
     }
-    command = [sys.executable, "-m", "pytest", str(HERE), "-n", str(STACKS), "--timeout", "1800"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        str(HERE),
+        str(HOSTILE),
+        "-n",
+        str(STACKS),
+        "--timeout",
+        "1800",
+    ]
     failed = subprocess.run([*command, "--maxfail", "1", "-v"], check=False).returncode
     return 1 if failed or late else 0
 

@@ -69,18 +69,22 @@ def run_to_exit(name: str, environ: Mapping[str, str], seconds: float = 30) -> E
 
 
 @contextmanager
-def running(name: str, environ: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    name: str, environ: Mapping[str, str], log: Path, open_files: int | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a process until the end of the block; kill its group if it still runs then.
 
     Parameters:
       name: Its name in the Procfile.
       environ: Its environment variables.
       log: The file for its output.
+      open_files: How many it may have; by default what this process may have.
     """
+    limit = f"ulimit -n {open_files}; " if open_files else ""
     with (
         log.open("wb") as output,
         subprocess.Popen(
-            command(name),
+            limit + command(name),
             shell=True,
             cwd=ROOT,
             env=process_environ(environ),

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from service.http.uvicorn_protocols import MAX_HEAD_BYTES
+from service.http.request_heads import MAX_HEAD_BYTES
 from tests.support.web import MAX_BODY, WebHarness, order, read_response
 from tests.support.webhook_signatures import SECRETS, signed_headers
 

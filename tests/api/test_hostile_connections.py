@@ -1,0 +1,183 @@
+"""Hostile connections to a real web process, beside signed webhooks."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from deploy.local.wait import free_port, is_ready, until
+from tests.support.memory import peak_memory
+from tests.support.processes import running
+from tests.support.web import API_KEY, CONFIG, SECRET_KEY, SOURCE_SECRETS, order
+from tests.support.webhook_signatures import SECRETS, signed_headers
+
+#: `make chaos` takes minutes.
+SECONDS: Final = float(os.environ.get("CHAOS_HOSTILE_SECONDS", "1.5"))
+PER_SECOND: Final = 100
+CONNECTIONS: Final = 400
+MAX_GROWTH_MIB: Final = 50
+
+HEAD: Final = b"POST /webhooks/stripe HTTP/1.1\r\nHost: x\r\n"
+CHUNKED: Final = HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+BODY: Final = b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n"
+
+Attack = Callable[[int, threading.Event], None]
+
+
+def endless(start: bytes, piece: bytes) -> Attack:
+    """Send a piece again and again, on a new connection when the server closes the last one."""
+
+    def attack(port: int, over: threading.Event) -> None:
+        while not over.is_set():
+            with suppress(OSError), connect(port) as connection:
+                connection.sendall(start)
+                while not over.is_set():
+                    connection.sendall(piece)
+
+    return attack
+
+
+def crowd(start: bytes) -> Attack:
+    """Hold many connections that go no further, and open new ones for those that are closed."""
+
+    def attack(port: int, over: threading.Event) -> None:
+        with ExitStack() as stack:
+            while not over.is_set():
+                for _ in range(CONNECTIONS):
+                    with suppress(OSError):
+                        stack.enter_context(connect(port)).sendall(start)
+                over.wait(1)
+
+    return attack
+
+
+def drip(port: int, over: threading.Event) -> None:
+    """Send one byte after another on many connections."""
+    with ExitStack() as stack:
+        connections = [stack.enter_context(connect(port)) for _ in range(CONNECTIONS)]
+        while not over.wait(0.5):
+            for connection in connections:
+                with suppress(OSError):
+                    connection.send(b"\r")
+
+
+ATTACKS: Final[dict[str, Attack]] = {
+    "trailers": endless(CHUNKED, b"a: b\r\n" * 10_000),
+    "one trailer": endless(CHUNKED + b"a: ", b"b" * 60_000),
+    "headers": endless(HEAD, b"a: b\r\n" * 10_000),
+    "unread body": endless(BODY, bytes(60_000)),
+    "pipelined": endless(b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 1000),
+    "half heads": crowd(HEAD + b"a: b\r\n" * 100),
+    "silent": crowd(b""),
+    "one byte after another": drip,
+}
+
+
+def connect(port: int) -> socket.socket:
+    """A raw connection."""
+    return socket.create_connection(("127.0.0.1", port), timeout=2)
+
+
+@pytest.fixture
+def web(store_url: str, tmp_path: Path) -> Iterator[tuple[int, int]]:
+    """A web process that may open 512 files: its port and its id."""
+    (tmp_path / "heliograph.toml").write_text(CONFIG)
+    port = free_port()
+    environ = {
+        "REDIS_URL": store_url,
+        "HELIOGRAPH_CONFIG": str(tmp_path / "heliograph.toml"),
+        "SECRET_KEY": SECRET_KEY,
+        "API_KEYS": f"first:{API_KEY}",
+        "PORT": str(port),
+        "METRICS_SECONDS": "0.2",
+        **SOURCE_SECRETS,
+    }
+    with running("web", environ, tmp_path / "log", open_files=512) as process:
+        until(lambda: is_ready(f"http://127.0.0.1:{port}"))
+        yield port, process.pid
+
+
+def metrics(port: int) -> str:
+    """The page of the process' metrics."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+@contextmanager
+def attacked(attack: Attack, port: int) -> Iterator[None]:
+    """Attack until the end of the block."""
+    over = threading.Event()
+    thread = threading.Thread(target=attack, args=(port, over), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(10)
+
+
+def deliver(port: int, seconds: float) -> int:
+    """Send signed webhooks, each on a new connection; return how many were refused."""
+    refused = 0
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        started = time.monotonic()
+        refused += not accepted(port, order("stripe", f"evt_{time.monotonic_ns()}"))
+        time.sleep(max(0.0, started + 1 / PER_SECOND - time.monotonic()))
+    return refused
+
+
+def accepted(port: int, body: bytes) -> bool:
+    """Whether a signed webhook is accepted."""
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    headers = signed_headers("stripe", body, SECRETS["stripe"])
+    try:
+        client.request("POST", "/webhooks/stripe", body, headers)
+        return client.getresponse().status == 202
+    except OSError:
+        return False
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_webhooks_are_accepted_while_connections_are_hostile(
+    web: tuple[int, int], store: object, name: str
+) -> None:
+    port, process = web
+    deliver(port, 0.3)
+    with peak_memory(process) as memory:
+        idle = memory.most
+        with attacked(ATTACKS[name], port):
+            refused = deliver(port, SECONDS)
+    assert refused == 0
+    assert memory.most - idle < MAX_GROWTH_MIB
+
+
+def test_a_crowd_is_logged_and_counted(web: tuple[int, int], store: object, tmp_path: Path) -> None:
+    port, _ = web
+    with attacked(ATTACKS["silent"], port):
+        until(lambda: 'heliograph_connections_closed_total{reason="evicted"}' in metrics(port))
+        until(lambda: "heliograph_connections 0.0" not in metrics(port))
+    log = (tmp_path / "log").read_text()
+    assert log.count("connections closed early: too many keep the process waiting") == 1
+    assert log.count("connections near their limit") == 1
+    assert "heliograph_connections_limit 384.0" in metrics(port)
+
+
+def test_a_refused_request_is_counted(web: tuple[int, int], store: object) -> None:
+    port, _ = web
+    with connect(port) as connection:
+        connection.sendall(b"no request\r\n\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 400"
+    until(lambda: 'heliograph_requests_refused_total{reason="bad_request"} 1.0' in metrics(port))
