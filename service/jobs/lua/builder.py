@@ -167,8 +167,17 @@ def included(text: str, files: Mapping[str, str]) -> dict[str, str]:
       KeyError: A file that is included does not exist.
     """
     found: dict[str, str] = {}
-    for name in _INCLUDE.findall(text):
-        found |= included(files[name], files) | {name: files[name]}
+
+    def add(name: str) -> None:
+        if name not in found:
+            add_all(files[name])
+            found[name] = files[name]
+
+    def add_all(including: str) -> None:
+        for name in _INCLUDE.findall(including):
+            add(name)
+
+    add_all(text)
     return found
 
 
