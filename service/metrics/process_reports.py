@@ -122,7 +122,7 @@ class ProcessReporter:
             valid_ms,
             peak_us,
             self._subscribers(),
-            self._connections(),
+            *self._connections(),
             *grown.items(),
         )
         try:

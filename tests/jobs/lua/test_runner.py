@@ -202,7 +202,7 @@ def test_a_store_without_functions_has_none_to_drop(store: redis.Redis, store_ur
 
 
 def _report(ledger: LedgerHarness) -> None:
-    ledger.run(Scripts(ledger.client, TIMES).run(report_process("p", "web", 60_000, 0, 0, (0, 0))))
+    ledger.run(Scripts(ledger.client, TIMES).run(report_process("p", "web", 60_000, 0, 0, 0, 0)))
 
 
 def _library(name: str) -> str:
