@@ -3,7 +3,7 @@ from __future__ import annotations
 from service.jobs.lua.call import ScriptCall
 
 
-def report_process(  # noqa: PLR0913, PLR0917 - as the script has them
+def report_process(
     process: str,
     tier: str,
     valid: int,
