@@ -16,8 +16,6 @@ PERMANENT_KEYS = {
     "hg:audit",
     "hg:feed",
     "hg:replid",
-    "hg:history",
-    "hg:marks",
     "hg:counters",
 } | {f"hg:bell:{queue}" for queue in ("actions", "callbacks")}
 
