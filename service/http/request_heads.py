@@ -28,9 +28,10 @@ _ONLY_ONCE: Final = (
     b"transfer-encoding",
 )
 #: Some readers decode these and normalize the path before they route; the routes here do not.
-#: (An encoded slash may be part of an argument: `http/encoded_slashes.py`.)
+#: (An encoded slash or backslash may be part of an argument, such as a sender's event id:
+#: `http/encoded_slashes.py`.)
 _ENCODED_STEP: Final = re.compile(
-    rb"%5c|\\|(?:/|%2f)(?:\.?%2e|%2e\.|%2e%2e)(?:/|%2f|$)|%2f\.{1,2}(?:/|%2f|$)|/\.{1,2}%2f",
+    rb"\\|(?:/|%2f)(?:\.?%2e|%2e\.|%2e%2e)(?:/|%2f|$)",
     re.IGNORECASE,
 )
 

@@ -169,6 +169,7 @@ def test_a_crowd_is_logged_and_counted(web: tuple[int, int], store: object, tmp_
     with attacked(ATTACKS["silent"], port):
         until(lambda: 'heliograph_connections_closed_total{reason="evicted"}' in metrics(port))
         until(lambda: "heliograph_connections 0.0" not in metrics(port))
+        until(lambda: "connections near their limit" in (tmp_path / "log").read_text())
     log = (tmp_path / "log").read_text()
     assert log.count("connections closed early: too many keep the process waiting") == 1
     assert log.count("connections near their limit") == 1
