@@ -22,6 +22,7 @@ from service.config.config import parse_config
 from service.config.settings import Settings, load_settings
 from service.signatures.verify import SCHEMES
 from service.web import SERVING
+from tests.support.store import restore_marks
 from tests.support.webhook_signatures import SECRETS, signed_headers
 
 T = TypeVar("T")
@@ -231,14 +232,15 @@ class WebHarness:
 
 
 def contents(store: redis.Redis) -> dict[bytes, bytes | None]:
-    """Every key of a store with its serialized value, except the counters."""
-    keys = sorted(set(store.scan_iter()) - {b"hg:counters"})
+    """Every key of a store with its serialized value, except counters and high-water marks."""
+    keys = sorted(set(store.scan_iter()) - {b"hg:counters", b"hg:marks"})
     return {key: store.dump(key) for key in keys}
 
 
 @contextmanager
 def connect(port: int, store: redis.Redis) -> Iterator[WebHarness]:
     """Open clients of a server."""
+    restore_marks(store)
     base = f"http://127.0.0.1:{port}"
     bearer = {"Authorization": f"Bearer {API_KEY}"}
     with (
