@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +111,62 @@ def judge(url: str, *, durable: bool) -> int:
 
 @pytest.mark.parametrize(("durable", "losses"), [(True, 0), (False, 1)])
 def test_a_crash_that_no_process_outlives_may_have_lost_what_was_not_on_disk(
-    replicated: ReplicatedStore, *, durable: bool, losses: int
+    tmp_path: Path, *, durable: bool, losses: int
+) -> None:
+    with Valkey(tmp_path) as server:
+        with open_ledger(server.url) as before:
+            before.durable = durable
+            before.heartbeat()
+        restart(server)
+        assert judge(server.url, durable=durable) == losses
+
+
+def test_where_there_is_a_replica_nobody_can_tell_which_of_the_two_was_restarted(
+    replicated: ReplicatedStore,
 ) -> None:
     with open_ledger(replicated.primary.url) as before:
         before.heartbeat()
     restart(replicated.primary)
-    assert judge(replicated.primary.url, durable=durable) == losses
+    assert judge(replicated.primary.url, durable=True) == 1
+
+
+@pytest.mark.parametrize("forbidden", ["+", "-"], ids=["INFO allowed", "INFO forbidden"])
+def test_a_worker_that_has_missed_nothing_writes_nothing_before_the_others_are_asked(
+    replicated: ReplicatedStore, forbidden: str
+) -> None:
+    # Given two workers, and a job that the replica has
+    with redis.Redis.from_url(replicated.primary.url) as store:
+        store.execute_command("ACL", "SETUSER", "default", f"{forbidden}info")
+    with open_ledger(replicated.primary.url) as dead, ExitStack() as stack:
+        job_id = dead.add_job()
+        dead.heartbeat()
+        replicated.catch_up()
+        # When the replica is promoted, and lacks the one's write
+        replicated.promote()
+        dead.finish(dead.claim_and_send(job_id))
+        other = stack.enter_context(open_ledger(replicated.replica.url))
+        other.store.execute_command("ACL", "SETUSER", "default", f"{forbidden}info")
+        # Then the other sends it neither at once ...
+        assert other.record_intent(other.claim(job_id)) == "waiting"
+        # ... nor without a lookup, when the one is not heard of in time
+        for _ in range(2):
+            other.pass_time(TIMES.lease + TIMES.settle)
+            other.heartbeat()
+        assert other.claim(job_id).verify_first
+
+
+def test_only_another_server_is_asked_who_it_is(ledger: LedgerHarness) -> None:
+    ledger.finish(ledger.claim_and_send(ledger.add_job()))
+    before = _calls_of_info(ledger)
+    for _ in range(5):
+        ledger.finish(ledger.claim_and_send(ledger.add_job()))
+    assert _calls_of_info(ledger) - before == 1, "this test's own"
+
+
+def _calls_of_info(ledger: LedgerHarness) -> int:
+    """How often the server was sent INFO, this call included or not, but always alike."""
+    found: Any = ledger.store.info("commandstats")
+    return int(found.get("cmdstat_info", {"calls": 0})["calls"])
 
 
 def test_a_backup_that_is_restored_while_no_process_runs_has_lost_the_rest(

@@ -30,15 +30,19 @@ do
   -- A mark that was not raised for so long is dropped once there are many; its process no longer
   -- relies on it (high_water_mark.py).
   local MARK_VALID, MANY_MARKS = 8 * DAY, 100
+  -- A function's `run` is made by each of its runs; EVAL's is there already.
+  local IS_FUNCTION = run == nil
+  -- What this_server has found out.
+  local server_id
 
   -- What hg:history says: epoch is how many losses there were, '0' for none.
   local function load_history()
     if not run.history then
-      local epoch, lost_at, since, comparing, restarted = unpack(redis.call('HMGET', 'hg:history',
-        'epoch', 'lost_at', 'since', 'comparing', 'restarted'))
+      local epoch, lost_at, since, comparing, restarted, server = unpack(redis.call('HMGET',
+        'hg:history', 'epoch', 'lost_at', 'since', 'comparing', 'restarted', 'server'))
       run.history = {epoch = epoch or '0', lost_at = tonumber(lost_at or 0),
         since = tonumber(since or 0), comparing = tonumber(comparing or 0),
-        restarted = tonumber(restarted or 0)}
+        restarted = tonumber(restarted or 0), server = server}
     end
     return run.history
   end
@@ -154,7 +158,7 @@ do
     if known.restarted == 0 or now < known.comparing then return end
     set_history('restarted', '0')
     local complete_at, durable = unpack(redis.call('HMGET', 'hg:history', 'complete_at',
-      'durable'))
+      'was_durable'))
     complete_at = tonumber(complete_at or 0)
     local is_safe = durable == '1' and known.restarted - complete_at < LONG_GAP
     if not is_safe and is_worker_missing(complete_at, known.restarted) then
@@ -162,40 +166,72 @@ do
     end
   end
 
-  -- Compares the server with the one that was seen last. One that continues another's replication
-  -- (https://redis.io/docs/latest/operate/oss_and_stack/management/replication/) was its replica,
-  -- and may have missed the end of its history. One that was restarted leaves that to the marks, so
-  -- writes wait until all have been compared. Some providers forbid INFO: then only the marks tell.
-  function history.compare_server(now)
-    local info = redis.pcall('INFO', 'server', 'replication')
-    if type(info) ~= 'string' then return end
-    local replication_id = string.match(info, 'master_replid:(%x+)')
-    local server_id = string.match(info, 'run_id:(%x+)')
-    local continued = string.match(info, 'master_replid2:(%x+)')
-    local known = redis.call('GET', 'hg:replid')
-    local known_server, beat_at, cause = unpack(redis.call('HMGET', 'hg:history', 'server',
-      'beat_at', 'cause'))
-    if server_id and known_server ~= server_id then
-      set_history('server', server_id)
-      if known_server then
-        set_history('comparing', digits(now + COMPARING), 'restarted', now_digits(now),
-          'complete_at', beat_at or '0')
-      end
-    end
-    judge_restart(now)
-    if replication_id and known ~= replication_id then
-      redis.call('SET', 'hg:replid', replication_id)
-      local is_noted = cause == 'mark' and has_just_lost(now)
-      if known and known == continued and not is_noted then
-        note_loss(tonumber(beat_at or now - CLOCK_SLACK), 'promoted_replica', now)
-      end
-    end
+  local function info(section)
+    local reply = redis.pcall('INFO', section)
+    return type(reply) == 'string' and reply or nil
   end
 
-  -- When the store was last known to be complete, should it turn out to be a replica of its past.
-  -- `durable` is '1' if each command is on disk before its reply.
+  -- The server process that runs this, asked for once: INFO costs as much as all else in a step. A
+  -- function's library lives as long as the process, and so serves as its name where INFO is
+  -- forbidden; EVAL, which makes everything anew, then has none.
+  local function this_server()
+    if not server_id then server_id = string.match(info('server') or '', 'run_id:(%x+)') end
+    if not server_id and IS_FUNCTION then
+      local t = redis.call('TIME')
+      server_id = RELEASE .. ':' .. t[1] .. t[2]
+    end
+    return server_id
+  end
+
+  -- Whether the store was last seen in another server process. Two libraries of one process have
+  -- different names (`release:time`).
+  local function is_other_server(known, current)
+    return known and known ~= current and
+      string.match(known, '^%x+:') == string.match(current, '^%x+:')
+  end
+
+  -- A server that was restarted, or whose address moved to another, leaves it to the marks what it
+  -- lacks, so writes wait until all have been compared.
+  local function compare_marks(now)
+    local beat_at, durable = unpack(redis.call('HMGET', 'hg:history', 'beat_at', 'durable'))
+    set_history('comparing', digits(now + COMPARING), 'restarted', now_digits(now),
+      'complete_at', beat_at or '0', 'was_durable', durable or '0')
+  end
+
+  -- A server that continues another's replication
+  -- (https://redis.io/docs/latest/operate/oss_and_stack/management/replication/) was its replica,
+  -- and may have missed the end of its history.
+  local function compare_replication(now)
+    local replication = info('replication')
+    local replication_id = string.match(replication or '', 'master_replid:(%x+)')
+    local known = redis.call('GET', 'hg:replid')
+    if not replication_id or known == replication_id then return replication end
+    redis.call('SET', 'hg:replid', replication_id)
+    local beat_at, cause = unpack(redis.call('HMGET', 'hg:history', 'beat_at', 'cause'))
+    local is_noted = cause == 'mark' and has_just_lost(now)
+    if known and known == string.match(replication, 'master_replid2:(%x+)') and not is_noted then
+      note_loss(tonumber(beat_at or now - CLOCK_SLACK), 'promoted_replica', now)
+    end
+    return replication
+  end
+
+  -- Compares the server with the one that was seen last; before each write.
+  function history.compare_server(now)
+    local current, known = this_server(), load_history().server
+    if current and known ~= current then
+      set_history('server', current)
+      if is_other_server(known, current) then compare_marks(now) end
+      compare_replication(now)
+    end
+    judge_restart(now)
+  end
+
+  -- Notes what to compare with, should the store turn out to be in its past: when it was complete,
+  -- and whether it keeps everything (`durable`: '1' if each command is on disk before its reply).
+  -- With a replica it need not: nobody can tell which of the two was started again.
   function history.mark_beat(durable, now)
-    set_history('beat_at', now_digits(now), 'durable', durable)
+    local replicas = string.match(compare_replication(now) or '', 'connected_slaves:(%d+)')
+    set_history('beat_at', now_digits(now), 'durable', replicas == '0' and durable or '0')
   end
 
   -- Where the clock was set back, a loss in the future counts as noticed now.

@@ -31,8 +31,8 @@
 --   hg:sweep                     where the rescue stopped, while a round of it is incomplete
 --   hg:replid                    the replication id that this store was last seen with
 --   hg:history                   hash: epoch (how often history was lost), lost_at, since, cause;
---                                beat_at, durable, server, comparing, restarted, complete_at
---                                (history.lua)
+--                                beat_at, durable, server, comparing, restarted, complete_at,
+--                                was_durable (history.lua)
 --   hg:marks                     hash: process -> its high-water mark, when and in which epoch it
 --                                was raised (history.lua)
 --   hg:retention                 zset ms -> id or source:id: when to prune it
