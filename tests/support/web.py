@@ -240,7 +240,6 @@ def contents(store: redis.Redis) -> dict[bytes, bytes | None]:
 @contextmanager
 def connect(port: int, store: redis.Redis) -> Iterator[WebHarness]:
     """Open clients of a server."""
-    restore_marks(store)
     base = f"http://127.0.0.1:{port}"
     bearer = {"Authorization": f"Bearer {API_KEY}"}
     with (
@@ -248,6 +247,14 @@ def connect(port: int, store: redis.Redis) -> Iterator[WebHarness]:
         httpx.Client(base_url=base, trust_env=False, timeout=15, headers=bearer) as api_client,
     ):
         yield WebHarness(port, store, http_client, api_client)
+
+
+@contextmanager
+def connect_again(port: int, store: redis.Redis) -> Iterator[WebHarness]:
+    """Open clients of a server that has been running since before the store was emptied."""
+    restore_marks(store)
+    with connect(port, store) as found:
+        yield found
 
 
 def read_response(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
@@ -282,5 +289,5 @@ def web_port(store_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 def web(web_port: int, store: redis.Redis) -> Iterator[WebHarness]:
     """The application over an empty store."""
-    with connect(web_port, store) as found:
+    with connect_again(web_port, store) as found:
         yield found
