@@ -135,8 +135,9 @@ def test_a_worker_that_has_missed_nothing_writes_nothing_before_the_others_are_a
     replicated: ReplicatedStore, forbidden: str
 ) -> None:
     # Given two workers, and a job that the replica has
-    with redis.Redis.from_url(replicated.primary.url) as store:
-        store.execute_command("ACL", "SETUSER", "default", f"{forbidden}info")
+    for server in (replicated.primary, replicated.replica):
+        with redis.Redis.from_url(server.url) as store:
+            store.execute_command("ACL", "SETUSER", "default", f"{forbidden}info")
     with open_ledger(replicated.primary.url) as dead, ExitStack() as stack:
         job_id = dead.add_job()
         dead.heartbeat()
@@ -145,7 +146,6 @@ def test_a_worker_that_has_missed_nothing_writes_nothing_before_the_others_are_a
         replicated.promote()
         dead.finish(dead.claim_and_send(job_id))
         other = stack.enter_context(open_ledger(replicated.replica.url))
-        other.store.execute_command("ACL", "SETUSER", "default", f"{forbidden}info")
         # Then the other sends it neither at once ...
         assert other.record_intent(other.claim(job_id)) == "waiting"
         # ... nor without a lookup, when the one is not heard of in time
