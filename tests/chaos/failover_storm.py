@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 from deploy.local.stack import Stack
 from deploy.local.wait import until
@@ -19,7 +19,7 @@ from tests.chaos.cluster import TIMES
 from tests.chaos.failover import Failover
 from tests.chaos.sender import ChaosSender, handle_of, paid_event, renewed_event
 from tests.support.invariants import audit
-from tests.support.ledger import open_ledger
+from tests.support.ledger import LedgerHarness, open_ledger
 
 SENDERS: Final = 4
 PAUSE_SECONDS: Final = 0.05
@@ -106,10 +106,17 @@ class Storm:
         written = self.written()
         doubled = {text: times for text, times in written.items() if times > 1}
         missing = self._sends.keys() - written.keys()
-        assert not doubled, f"written again: {doubled}"
-        assert not missing, f"never written: {missing}"
         with open_ledger(self.failover.url) as ledger:
+            assert not doubled, f"written again: {self._told(ledger, doubled)}"
+            assert not missing, f"never written: {self._told(ledger, missing)}"
             assert audit(ledger) == []
+
+    def _told(self, ledger: LedgerHarness, texts: Iterable[str]) -> dict[str, Any]:
+        """The timelines of the jobs that were to write some texts."""
+        return {
+            text: {job: ledger.run(ledger.queries.timeline(job)) for job in self.acknowledged[text]}
+            for text in texts
+        }
 
 
 @contextmanager
