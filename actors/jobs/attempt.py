@@ -111,7 +111,6 @@ class Attempt:
 
     async def _work(self) -> None:
         job, endpoints = self._claim.job, self._runtime.config.endpoints
-        self._claim.check_readable()
         try:
             acquired = self._runtime.gateways.acquire(job.account)
         except UnknownAccount:
@@ -127,6 +126,7 @@ class Attempt:
 
     async def _act(self, gateway: Gateway) -> None:
         job = self._claim.job
+        self._claim.check_readable()  # before anything is asked for it
         pk = self._pk = await self._job_write.target(self._claim, gateway, self._runtime.user_ids)
         if self._state is RequestState.UNCONFIRMED:
             await self._verify_write(gateway, pk)
