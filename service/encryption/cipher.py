@@ -7,7 +7,6 @@ encrypted for one place, its associated data: it cannot be read in another.
 
 from __future__ import annotations
 
-from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -90,7 +89,7 @@ class Cipher:
         """Decrypt what `encrypt_text` returned; errors as those of `decrypt`."""
         try:
             return self.decrypt(a2b_base64(stored, strict_mode=True), place).decode()
-        except (Base64Error, UnicodeError):
+        except ValueError:
             raise Unreadable("it was changed") from None
 
     def is_current(self, stored: bytes) -> bool:
