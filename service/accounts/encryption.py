@@ -28,5 +28,10 @@ def derive_keys(secret_key: str) -> MultiFernet:
     Raises:
       SecretKeyInvalid: A part is too short; the message gives its position, never its text.
     """
+    return MultiFernet(derive_fernets(secret_key))
+
+
+def derive_fernets(secret_key: str) -> list[Fernet]:
+    """Make the ciphers of the parts of `SECRET_KEY`, in their order; errors as `derive_keys`."""
     keys = derive_each(secret_key, _PURPOSE)
-    return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in keys])
+    return [Fernet(base64.urlsafe_b64encode(key)) for key in keys]

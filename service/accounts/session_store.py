@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from cryptography.fernet import InvalidToken, MultiFernet
 from redis.asyncio import Redis
@@ -117,7 +117,7 @@ class SessionStore:
           SessionUnreadable: It has: the account was renamed, and a login would create a new device.
         """
         for other in sorted(await self._known_accounts() - {account}):
-            blob = await self._redis.hget(self._key(other), "blob")
+            blob = cast("bytes | None", await self._redis.hget(self._key(other), "blob"))
             if blob is not None and self._username_of(blob) == username.casefold():
                 raise SessionUnreadable(
                     f"account {account!r}: the session of its username is stored for the account"
@@ -128,7 +128,7 @@ class SessionStore:
     async def _known_accounts(self) -> set[str]:
         # Those that no release has listed with a session since had a job.
         names = await self._redis.sunion([f"{self._prefix}sessions", f"{self._prefix}accts"])
-        return {name.decode() for name in names}
+        return {name.decode() for name in cast("set[bytes]", names)}
 
     def _username_of(self, blob: bytes) -> str | None:
         """The username of a session; None if it cannot be decrypted."""

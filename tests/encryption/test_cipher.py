@@ -90,16 +90,16 @@ def test_keys_are_rotated_by_appending_and_then_moving_to_the_front() -> None:
     stored = before.encrypt(b"Hello", PLACE)
     assert appended.decrypt(stored, PLACE) == turned.decrypt(stored, PLACE) == b"Hello"
     assert before.decrypt(appended.encrypt(b"Hello", PLACE), PLACE) == b"Hello"
-    assert appended.is_current(stored)
-    assert not turned.is_current(stored)
+    assert (appended.key_state(stored), turned.key_state(stored)) == ("first", "old")
     assert Cipher.of(NEW).decrypt(turned.encrypt(b"Hello", PLACE), PLACE) == b"Hello"
 
 
-def test_what_is_current_depends_on_whether_values_are_encrypted() -> None:
+def test_how_a_value_is_stored_is_told_by_its_head() -> None:
     on, off = Cipher.of(OLD), Cipher.of(OLD, enabled=False)
     stored = on.encrypt(b"Hello", PLACE)
-    assert (on.is_current(stored), on.is_current(b"Hello")) == (True, False)
-    assert (off.is_current(stored), off.is_current(b"Hello")) == (False, True)
+    assert (on.current, on.key_state(stored), on.key_state(b"Hello")) == ("first", "first", "plain")
+    assert (off.current, off.key_state(stored)) == ("plain", "first")
+    assert Cipher.of(NEW).key_state(stored) == "unknown"
     assert off.decrypt(stored, PLACE) == b"Hello"
 
 
