@@ -10,7 +10,6 @@ from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
-from service.encryption import places
 from service.encryption.cipher import Cipher
 from service.jobs.body_compression import decompress
 from service.jobs.job_text import read_text
@@ -19,7 +18,7 @@ from service.jobs.lua.hash_encoding import fields_of
 from service.jobs.lua.queue_positions import PositionReply, queue_positions
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import Status
-from service.jobs.records import EventRecord, JobRecord, QueuePosition
+from service.jobs.records import EventRecord, JobRecord, QueuePosition, body_place
 from service.jobs.timeline import JobHistory, timeline_entry
 from service.redis.decoding import decode_fields
 
@@ -183,13 +182,12 @@ class JobQueries:
           Unreadable: They cannot be decrypted.
         """
         async with self._client.pipeline(transaction=True) as pipe:
-            pipe.hget(f"hg:event:{source}:{event_id}", "fingerprint")
+            pipe.hgetall(f"hg:event:{source}:{event_id}")
             pipe.get(f"hg:eventbody:{source}:{event_id}")
-            fingerprint, stored = await cast("Awaitable[list[bytes | None]]", pipe.execute())
-        if fingerprint is None or stored is None:
+            fields, stored = await pipe.execute()
+        if not fields or stored is None:
             return None
-        place = places.event_body(source, fingerprint.decode())
-        return decompress(self._cipher.decrypt(stored, place))
+        return decompress(self._cipher.decrypt(stored, body_place(decode_fields(fields))))
 
     async def job_text(self, job_id: str) -> str | None:
         """The text of a job, or the URL of its photo; None if it is not stored any more.

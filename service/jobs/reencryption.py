@@ -18,6 +18,8 @@ from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.hash_encoding import fields_of
 from service.jobs.lua.replace_encrypted import replace_encrypted
 from service.jobs.lua.runner import Scripts
+from service.jobs.records import body_place
+from service.redis.decoding import decode_fields
 
 _BODY, _TEXT, _PHOTO = "hg:eventbody:", "hg:jobtext:", "hg:jobphoto:"
 KINDS: Final[dict[str, Kind]] = {_BODY: "event bodies", _TEXT: "texts", _PHOTO: "photos"}
@@ -114,7 +116,7 @@ class StoredContents:
         if _prefix(key) == _PHOTO:
             place = places.job_photo(name)
         else:
-            place = places.event_body(fields[b"source"].decode(), fields[b"fingerprint"].decode())
+            place = body_place(decode_fields(fields))
         plain = cipher.decrypt(stored, place)
         return cipher.encrypt(plain, place) if cipher.enabled else plain
 

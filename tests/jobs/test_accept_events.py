@@ -175,7 +175,7 @@ def test_the_body_is_stored_encrypted_and_small_for_its_retention(
 
     key = "hg:eventbody:stripe:evt_1"
     stored: Any = ledger.store.get(key)
-    packed = CIPHER.decrypt(stored, places.event_body("stripe", EVENT.fingerprint))
+    packed = CIPHER.decrypt(stored, places.event_body("stripe", EVENT.id, EVENT.fingerprint))
     ttl: Any = ledger.store.pttl(key)
     assert len(stored) < len(body) / 10
     assert decompress(packed) == body

@@ -112,7 +112,7 @@ def test_a_photo_moved_to_another_job_is_unreadable(ledger: LedgerHarness) -> No
 
 def test_a_body_moved_to_another_event_is_unreadable(ledger: LedgerHarness) -> None:
     ledger.accept(EVENT, body=BODY)
-    ledger.accept(Event("evt_2", fingerprint="b" * 64), body=b"{}")
+    ledger.accept(replace(EVENT, id="evt_2"), body=b"{}")
     ledger.accept(replace(EVENT), body=BODY, source="paddle")
     for member in ("stripe:evt_2", "paddle:evt_1"):
         ledger.store.copy("hg:eventbody:stripe:evt_1", f"hg:eventbody:{member}", replace=True)

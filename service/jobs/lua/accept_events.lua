@@ -33,6 +33,8 @@ local function store(envelope, body, name, status, jobs, notes)
     'type', envelope.type, 'status', status, 'received', now_digits(now), 'notes', notes,
     'fingerprint', envelope.fingerprint, 'livemode', envelope.livemode, 'jobs', jobs, 'shape',
     envelope.shape or '')
+  -- The body is encrypted for the id that it came with.
+  if name ~= envelope.id then redis.call('HSET', key, 'encrypted_as', envelope.id) end
   store_body(member, body)
   add_to_index('hg:events', seq, member)
   retain_until(member, digits(now + CONF.keep))
@@ -96,7 +98,8 @@ end
 local function store_shape(event, envelope, body)
   local member = event.source .. ':' .. event.id
   redis.call('HSET', 'hg:event:' .. member, 'jobs', event.jobs, 'notes', envelope.notes, 'type',
-    envelope.type, 'fingerprint', envelope.fingerprint, 'shape', envelope.shape or '')
+    envelope.type, 'fingerprint', envelope.fingerprint, 'shape', envelope.shape or '',
+    'encrypted_as', envelope.id)
   store_body(member, body)
 end
 
