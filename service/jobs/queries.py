@@ -183,8 +183,10 @@ class JobQueries:
         """
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.hgetall(f"hg:event:{source}:{event_id}")
-            pipe.get(f"hg:eventbody:{source}:{event_id}")
-            fields, stored = await pipe.execute()
+            pipe.mget(f"hg:encbody:{source}:{event_id}", f"hg:eventbody:{source}:{event_id}")
+            fields, (encrypted, plain) = await pipe.execute()
+        # Where an older release has stored another shape of the event, its body is the newer one.
+        stored = plain or encrypted
         if not fields or stored is None:
             return None
         return decompress(self._cipher.decrypt(stored, body_place(decode_fields(fields))))
