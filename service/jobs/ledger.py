@@ -153,7 +153,8 @@ class Ledger:
         }
         packed = self._compressor.compress(body)
         if self._cipher.enabled:
-            place = places.event_body(source, event.fingerprint)
+            envelope["encrypted"] = True
+            place = places.event_body(source, event.id, event.fingerprint)
             packed = self._cipher.encrypt(packed, place)
         return await self._group_commit.run(accept_events(orjson.dumps(envelope), packed))
 

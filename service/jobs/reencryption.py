@@ -18,9 +18,17 @@ from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.hash_encoding import fields_of
 from service.jobs.lua.replace_encrypted import replace_encrypted
 from service.jobs.lua.runner import Scripts
+from service.jobs.records import body_place
+from service.redis.decoding import decode_fields
 
-_BODY, _TEXT, _PHOTO = "hg:eventbody:", "hg:jobtext:", "hg:jobphoto:"
-KINDS: Final[dict[str, Kind]] = {_BODY: "event bodies", _TEXT: "texts", _PHOTO: "photos"}
+_BODY, _PLAIN_BODY = "hg:encbody:", "hg:eventbody:"
+_TEXT, _PHOTO = "hg:jobtext:", "hg:jobphoto:"
+KINDS: Final[dict[str, Kind]] = {
+    _BODY: "event bodies",
+    _PLAIN_BODY: "event bodies",
+    _TEXT: "texts",
+    _PHOTO: "photos",
+}
 #: Base64 of at least HEAD_BYTES.
 _HEAD_CHARACTERS: Final = 4 * -(-HEAD_BYTES // 3)
 
@@ -91,14 +99,19 @@ class StoredContents:
         except (Unreadable, KeyError):
             return "unknown"
         read = hashlib.sha1(stored, usedforsecurity=False).hexdigest()
-        job_id = "" if _prefix(key) == _BODY else _id(key)
+        job_id = "" if _is_body(key) else _id(key)
         encrypted: Any = "1" if self._cipher.enabled else ""
-        call = replace_encrypted(key, read, new, job_id, encrypted)
+        call = replace_encrypted(key, read, self._new_key(key), new, job_id, encrypted)
         return self._cipher.current if await self._scripts.run(call) == "ok" else state
+
+    def _new_key(self, key: str) -> str:
+        if not _is_body(key):
+            return key
+        return (_BODY if self._cipher.enabled else _PLAIN_BODY) + _id(key)
 
     async def _read(self, key: str) -> tuple[dict[bytes, bytes], bytes | None]:
         """The record that a value belongs to, and the value."""
-        record = "hg:event:" if _prefix(key) == _BODY else "hg:job:"
+        record = "hg:event:" if _is_body(key) else "hg:job:"
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.hgetall(record + _id(key))
             pipe.get(key)
@@ -114,7 +127,7 @@ class StoredContents:
         if _prefix(key) == _PHOTO:
             place = places.job_photo(name)
         else:
-            place = places.event_body(fields[b"source"].decode(), fields[b"fingerprint"].decode())
+            place = body_place(decode_fields(fields))
         plain = cipher.decrypt(stored, place)
         return cipher.encrypt(plain, place) if cipher.enabled else plain
 
@@ -122,6 +135,10 @@ class StoredContents:
 def _prefix(key: str) -> str:
     """The prefix that tells a value's kind; '' for other keys."""
     return next((prefix for prefix in KINDS if key.startswith(prefix)), "")
+
+
+def _is_body(key: str) -> bool:
+    return key.startswith((_BODY, _PLAIN_BODY))
 
 
 def _id(key: str) -> str:

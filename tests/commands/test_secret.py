@@ -92,7 +92,7 @@ def test_after_a_rotation_the_old_key_is_not_needed(
     old: LedgerHarness, store_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     jobs = store_all(old)
-    keys = ("hg:eventbody:stripe:evt_1", f"hg:jobphoto:{jobs[1]}", "hg:code:shop")
+    keys = ("hg:encbody:stripe:evt_1", f"hg:jobphoto:{jobs[1]}", "hg:code:shop")
     expiries: list[Any] = [old.store.pttl(key) for key in keys]
     assert main(["secret", "rotate"]) == 0
     assert capsys.readouterr().out == f"7 values re-encrypted\n{MAY_GO}"
@@ -178,11 +178,11 @@ def test_what_a_worker_has_claimed_is_not_changed_under_a_release_that_could_not
 
 def test_a_newer_value_is_never_overwritten(old: LedgerHarness) -> None:
     jobs = store_all(old)
-    for key, job_id in (("hg:eventbody:stripe:evt_1", ""), (f"hg:jobtext:{jobs[0]}", jobs[0])):
+    for key, job_id in (("hg:encbody:stripe:evt_1", ""), (f"hg:jobtext:{jobs[0]}", jobs[0])):
         stored: Any = old.store.get(key)
         read = hashlib.sha1(stored).hexdigest()
         old.store.set(key, b"newer")
-        call = replace_encrypted(key, read, b"older", job_id, "1")
+        call = replace_encrypted(key, read, key, b"older", job_id, "1")
         assert old.scripts.run(call) == "changed"
         assert old.store.get(key) == b"newer"
         # Nor is one brought back that is gone

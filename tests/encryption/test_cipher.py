@@ -42,9 +42,10 @@ def test_a_value_is_unreadable_in_every_other_place() -> None:
         places.job_text("job_1"),
         places.job_text("job_2"),
         places.job_photo("job_1"),
-        places.event_body("stripe", "f1"),
-        places.event_body("stripe", "f2"),
-        places.event_body("other", "f1"),
+        places.event_body("stripe", "evt_1", "f1"),
+        places.event_body("stripe", "evt_1", "f2"),
+        places.event_body("stripe", "evt_2", "f1"),
+        places.event_body("other", "evt_1", "f1"),
     ]
     for own in every:
         stored = cipher.encrypt(b"Hello", own)

@@ -112,10 +112,10 @@ def test_a_photo_moved_to_another_job_is_unreadable(ledger: LedgerHarness) -> No
 
 def test_a_body_moved_to_another_event_is_unreadable(ledger: LedgerHarness) -> None:
     ledger.accept(EVENT, body=BODY)
-    ledger.accept(Event("evt_2", fingerprint="b" * 64), body=b"{}")
+    ledger.accept(replace(EVENT, id="evt_2"), body=b"{}")
     ledger.accept(replace(EVENT), body=BODY, source="paddle")
     for member in ("stripe:evt_2", "paddle:evt_1"):
-        ledger.store.copy("hg:eventbody:stripe:evt_1", f"hg:eventbody:{member}", replace=True)
+        ledger.store.copy("hg:encbody:stripe:evt_1", f"hg:encbody:{member}", replace=True)
         with pytest.raises(Unreadable):
             ledger.run(ledger.queries.event_body(*member.split(":")))
 
@@ -156,10 +156,12 @@ def test_a_job_made_in_place_of_a_rejected_one_has_its_text(ledger: LedgerHarnes
     assert ledger.run(ledger.queries.event_body("stripe", "evt_1")) == BODY
 
 
-def _accept(ledger: LedgerHarness, event: Event, wanted: Any, shape: str) -> Any:
+def _accept(
+    ledger: LedgerHarness, event: Event, wanted: Any, shape: str, *, body: bytes = BODY
+) -> Any:
     note = {"rule": "thank-you", "outcome": "matched", "message": None}
     step = ledger.core.accept(
-        "stripe", event, [wanted], body=BODY, notes=[note], recognition=Recognition(shape)
+        "stripe", event, [wanted], body=body, notes=[note], recognition=Recognition(shape)
     )
     return ledger.run(step)
 
@@ -187,3 +189,22 @@ def test_a_recipient_gets_the_same_text_once_whether_encrypted_or_not(
 def test_the_secret_key_is_not_in_the_store(ledger: LedgerHarness) -> None:
     ledger.add_job()
     assert SECRET_KEY not in plain_values(ledger.store)
+
+
+def test_an_encrypted_body_is_no_body_to_an_older_release(ledger: LedgerHarness) -> None:
+    ledger.accept(EVENT, body=BODY)
+    assert not ledger.store.exists("hg:eventbody:stripe:evt_1")
+
+
+def test_the_body_of_another_shape_replaces_one_stored_in_the_other_way(
+    store_url: str, store: object
+) -> None:
+    thin, snapshot = EVENT, replace(EVENT, fingerprint="b" * 64)
+    for first, second in ((PLAIN, CIPHER), (CIPHER, PLAIN)):
+        with open_ledger(store_url, TIMES, first) as ledger:
+            ledger.store.flushdb()
+            _accept(ledger, thin, draft(failure=FAILURE, text=""), "thin", body=b"[0]")
+        with open_ledger(store_url, TIMES, second) as ledger:
+            _accept(ledger, snapshot, draft(), "snapshot", body=b"[1]")
+            assert ledger.run(ledger.queries.event_body("stripe", "evt_1")) == b"[1]"
+            assert len(ledger.store.keys("hg:e*body:*")) == 1

@@ -25,8 +25,13 @@ local function encode_ids(ids)
   return ids[1] and '["' .. table.concat(ids, '","') .. '"]' or '[]'
 end
 
-local function store_body(member, body)
-  redis.call('SET', 'hg:eventbody:' .. member, body, 'PX', digits(CONF.keep_bodies))
+-- An encrypted body has a key of its own: older releases take it for one that is no longer kept.
+local function body_key(member, envelope)
+  return (envelope.encrypted and 'hg:encbody:' or 'hg:eventbody:') .. member
+end
+
+local function store_body(member, envelope, body)
+  redis.call('SET', body_key(member, envelope), body, 'PX', digits(CONF.keep_bodies))
 end
 
 local function store(envelope, body, name, status, jobs, notes)
@@ -37,7 +42,9 @@ local function store(envelope, body, name, status, jobs, notes)
     'type', envelope.type, 'status', status, 'received', now_digits(now), 'notes', notes,
     'fingerprint', envelope.fingerprint, 'livemode', envelope.livemode, 'jobs', jobs, 'shape',
     envelope.shape or '')
-  store_body(member, body)
+  -- The body is encrypted for the id that it came with.
+  if name ~= envelope.id then redis.call('HSET', key, 'encrypted_as', envelope.id) end
+  store_body(member, envelope, body)
   add_to_index('hg:events', seq, member)
   retain_until(member, digits(now + CONF.keep))
   add_to_set('hg:sources', envelope.source)
@@ -100,8 +107,10 @@ end
 local function store_shape(event, envelope, body)
   local member = event.source .. ':' .. event.id
   redis.call('HSET', 'hg:event:' .. member, 'jobs', event.jobs, 'notes', envelope.notes, 'type',
-    envelope.type, 'fingerprint', envelope.fingerprint, 'shape', envelope.shape or '')
-  store_body(member, body)
+    envelope.type, 'fingerprint', envelope.fingerprint, 'shape', envelope.shape or '',
+    'encrypted_as', envelope.id)
+  redis.call('DEL', 'hg:encbody:' .. member, 'hg:eventbody:' .. member)
+  store_body(member, envelope, body)
 end
 
 -- The same event in another shape: creates the jobs that the first could not decide about. A thin

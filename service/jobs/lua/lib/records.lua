@@ -7,7 +7,8 @@
 -- Keys
 --   hg:seq                       counter: the order of everything
 --   hg:event:{source}:{id}       hash of an event, which outlives its body
---   hg:eventbody:{source}:{id}   the raw body, compressed and encrypted; expires by itself
+--   hg:encbody:{source}:{id}     the raw body, compressed and encrypted; expires by itself
+--   hg:eventbody:{source}:{id}   the same without encryption
 --   hg:known:{source}:{hash}     the event that is also known by this: its body, if only that is
 --                                signed, or the sender's id of what several subscriptions report
 --   hg:events                    zset seq -> source:id; hg:sources the sources in it
