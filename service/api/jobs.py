@@ -12,7 +12,7 @@ from service.api.auth import Caller, Services
 from service.api.follower_results import ROWS_RESPONSES, follow_rows, negotiate_format, stored_rows
 from service.api.idempotency import IdempotencyKey, create_job_once
 from service.api.multipart import UPLOAD_SCHEMA
-from service.api.pagination import Cursor, Limit, page_response, parse_cursor
+from service.api.pagination import Cursor, Limit, matching, page_response, parse_cursor
 from service.api.schemas import JobRequest, invalid, utc_now
 from service.dependencies import AppServices
 from service.http.errors import ApiError
@@ -120,7 +120,9 @@ async def get_result(
         list[str] | None, Header(description="The format: NDJSON, CSV or JSON")
     ] = None,
     cursor: Annotated[
-        str | None, Query(pattern=r"^[0-9]{1,15}$", description="The number of rows to skip")
+        str | None,
+        Query(description="The number of rows to skip"),
+        matching("[0-9]{1,15}", "must be a number of rows: send `next` of the previous page"),
     ] = None,
     limit: Annotated[
         int | None, Query(ge=1, description="The maximum number of rows; at most 1,000 for JSON")
