@@ -77,13 +77,18 @@ class LedgerHarness:
       url: The store's URL.
       runner: Runs one call at a time.
       script_config: Leases and retention.
+      first_event: The number of the first event that it makes up.
     """
 
     def __init__(
-        self, url: str, runner: asyncio.Runner, script_config: ScriptConfig = TIMES
+        self,
+        url: str,
+        runner: asyncio.Runner,
+        script_config: ScriptConfig = TIMES,
+        first_event: int = 1,
     ) -> None:
         self._runner = runner
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(first_event)
         self.script_config = script_config
         self.store = redis.Redis.from_url(url)
         self.client = async_client(url, max_connections=20, wait_seconds=60)
@@ -282,15 +287,18 @@ def _argument(message: bytes) -> str:
 
 
 @contextmanager
-def open_ledger(url: str, script_config: ScriptConfig = TIMES) -> Iterator[LedgerHarness]:
+def open_ledger(
+    url: str, script_config: ScriptConfig = TIMES, first_event: int = 1
+) -> Iterator[LedgerHarness]:
     """Open the ledger over a store.
 
     Parameters:
       url: The store; it is used as it is found.
       script_config: Leases and retention.
+      first_event: The number of the first event that it makes up.
     """
     with asyncio.Runner() as runner:
-        ledger = LedgerHarness(url, runner, script_config)
+        ledger = LedgerHarness(url, runner, script_config, first_event)
         try:
             yield ledger
         finally:

@@ -27,6 +27,9 @@ BLANK: Final[Mapping[str, str]] = {
     **dict.fromkeys(_EMPTY, ""),
 }
 
+#: The version of the records that this release writes; it leaves those of a higher one alone.
+RECORD_VERSION: Final = 2
+
 #: Fields whose value may be in pieces: `result`, `result:2`, `result:3` ...
 FOLDED: Final = ("source", "metadata", "result", "error", "photo")
 #: Bytes of every piece but the last.

@@ -1,0 +1,31 @@
+"""Another release over the same store: one that writes records of another version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import pytest
+
+from service.jobs.lua import builder
+from service.jobs.lua.builder import ScriptConfig
+from tests.support.ledger import TIMES, LedgerHarness, open_ledger
+
+#: Its events are others than those of this release.
+_FIRST_EVENT: Final = 1_000_000
+
+
+@contextmanager
+def newer_release(url: str, script_config: ScriptConfig = TIMES) -> Iterator[LedgerHarness]:
+    """Open the ledger of a release that writes records of the next version.
+
+    Parameters:
+      url: The store.
+      script_config: Leases, retention and limits.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(builder, "RECORD_VERSION", builder.RECORD_VERSION + 1)
+        with open_ledger(url, script_config, _FIRST_EVENT) as ledger:
+            patch.undo()  # its scripts are built
+            yield ledger
