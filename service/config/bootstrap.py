@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
 from service.config.config import Config, ConfigError, load_config, redactions
+from service.config.reused_secrets import reused_secrets
 from service.config.settings import Settings, SettingsError, load_settings
 from service.logging.setup import configure_logging
 
@@ -31,10 +32,14 @@ def boot(environ: Mapping[str, str] = os.environ) -> tuple[Settings, Config]:
         problems = "; ".join(map(str, error.problems))
         file = settings.config_path.name
         raise SystemExit(f"heliograph cannot start: {file}: {problems}") from None
+    reused = [f"heliograph cannot start: {problem}" for problem in reused_secrets(config, environ)]
+    if reused:
+        raise SystemExit("\n".join(reused))
     configure_logging(settings.log_format, {*_own_secrets(settings), *redactions(config, environ)})
     return settings, config
 
 
 def _own_secrets(settings: Settings) -> set[str]:
     password = urlsplit(settings.redis_url).password or ""
-    return {*settings.secret_keys, *settings.api_keys.values(), password, unquote(password)}
+    keys = {*settings.secret_keys, *settings.api_keys.values(), settings.metrics_key or ""}
+    return {*keys, password, unquote(password)}

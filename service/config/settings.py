@@ -20,6 +20,7 @@ from service.config.variables import (
     ApiKeys,
     ConfigFile,
     ExistingPath,
+    MetricsKey,
     Networks,
     OnOff,
     RedisUrl,
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
       config_path: The heliograph.toml to load.
       secret_keys: Keys for what is encrypted at rest; the first encrypts, all decrypt.
       api_keys: Bearer keys by the names they were given.
+      metrics_key: What a reader of the metrics must send; None for nothing.
       port: The port the web process listens on; 0 lets the system choose.
       web_concurrency: Number of web processes.
       worker_concurrency: Messages in flight per queue in one worker process.
@@ -68,8 +70,8 @@ class Settings(BaseSettings):
       stop_seconds: How long a worker that shuts down lets its work finish by itself.
       instagram_ca_bundle: File with a private CA that the connections to Instagram trust.
       human_pace: Whether the Instagram client sleeps between its own requests.
-      callback_allow: Networks that callbacks and photo downloads may reach although they are not
-        public.
+      callback_allow: Networks that callbacks may reach although they are not public.
+      photo_allow: The same for photo downloads.
       callback_allow_http: Whether callbacks and photo downloads may use plain HTTP.
       callback_ca_bundle: File with a private CA that callbacks and photo downloads trust.
       dry_run: Whether jobs do everything except the write.
@@ -95,6 +97,7 @@ class Settings(BaseSettings):
     config_path: ConfigFile = Field(alias="HELIOGRAPH_CONFIG")
     secret_keys: SecretKeys = Field(alias="SECRET_KEY", repr=False)
     api_keys: ApiKeys = Field(repr=False)
+    metrics_key: MetricsKey | None = Field(default=None, repr=False)
     port: Annotated[int, whole(0, 65_535)] = 8000
     web_concurrency: Annotated[int, whole(1, 64)] = 1
     worker_concurrency: Annotated[int, whole(1, 20_000)] = 1000
@@ -104,6 +107,7 @@ class Settings(BaseSettings):
     instagram_ca_bundle: ExistingPath | None = None
     human_pace: OnOff = Field(default=True, alias="INSTAGRAM_HUMAN_PACE")
     callback_allow: Networks = Field(default=(), alias="CALLBACK_ALLOW_CIDRS")
+    photo_allow: Networks = Field(default=(), alias="PHOTO_ALLOW_CIDRS")
     callback_allow_http: OnOff = False
     callback_ca_bundle: ExistingPath | None = None
     dry_run: OnOff = False
