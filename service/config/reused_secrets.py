@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 
 from service.config.config import Config, MissingVariable, SecretRef
 
-#: Keys of tables whose entries hold secrets. Two sources of one sender may share a secret, and so may
-#: two callbacks of one receiver.
+#: What the secrets of a table protect. Two sources of one sender may share a secret, and so may two
+#: callbacks of one receiver.
 _SHARED: Final = {
     "sources": "sources",
     "callbacks": "callbacks",

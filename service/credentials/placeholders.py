@@ -6,146 +6,23 @@ import re
 from typing import Final
 
 #: They say that something else belongs here, or head every list of common passwords.
-_TELLING: Final = frozenset(
-    [
-        "change",
-        "changeme",
-        "changeit",
-        "replace",
-        "replaceme",
-        "insert",
-        "put",
-        "goes",
-        "belongs",
-        "paste",
-        "fill",
-        "your",
-        "yours",
-        "here",
-        "placeholder",
-        "todo",
-        "fixme",
-        "example",
-        "sample",
-        "dummy",
-        "default",
-        "none",
-        "null",
-        "undefined",
-        "xxx",
-        "password",
-        "passw0rd",
-        "passwort",
-        "letmein",
-        "welcome",
-        "iloveyou",
-        "monkey",
-        "dragon",
-        "hunter2",
-        "trustno1",
-        "qwerty",
-        "admin",
-        "root",
-        "supersecret",
-        "topsecret",
-        "unsafe",
-        "insecure",
-        "django",
-    ]
-)
+_TELLING: Final = """
+    change changeme changeit replace replaceme insert put goes belongs paste fill your yours
+    here placeholder todo fixme example sample dummy default none null undefined xxx password
+    passw0rd passwort letmein welcome iloveyou monkey dragon hunter2 trustno1 qwerty admin root
+    supersecret topsecret unsafe insecure django
+"""
 #: What stands beside them.
-_OTHERS: Final = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "my",
-        "me",
-        "this",
-        "that",
-        "with",
-        "to",
-        "in",
-        "of",
-        "for",
-        "is",
-        "it",
-        "at",
-        "and",
-        "not",
-        "very",
-        "long",
-        "random",
-        "strong",
-        "secure",
-        "private",
-        "public",
-        "secret",
-        "secrets",
-        "key",
-        "keys",
-        "apikey",
-        "token",
-        "tokens",
-        "signing",
-        "webhook",
-        "webhooks",
-        "hook",
-        "api",
-        "app",
-        "access",
-        "auth",
-        "bearer",
-        "value",
-        "string",
-        "text",
-        "code",
-        "pass",
-        "phrase",
-        "user",
-        "name",
-        "account",
-        "client",
-        "server",
-        "service",
-        "prod",
-        "production",
-        "dev",
-        "development",
-        "test",
-        "tests",
-        "testing",
-        "local",
-        "demo",
-        "stage",
-        "staging",
-        "live",
-        "heliograph",
-        "stripe",
-        "github",
-        "shopify",
-        "slack",
-        "paddle",
-        "svix",
-        "whsec",
-        "instagram",
-        "please",
-        "some",
-        "new",
-        "old",
-        "must",
-        "be",
-        "characters",
-        "chars",
-        "min",
-        "hello",
-        "world",
-        "foo",
-        "bar",
-        "baz",
-    ]
-)
-WORDS: Final = _TELLING | _OTHERS
+_OTHERS: Final = """
+    a an the my me this that with to in of for is it at and not very long random strong secure
+    private public secret secrets key keys apikey token tokens signing webhook webhooks hook api
+    app access auth bearer value string text code pass phrase user name account client server
+    service prod production dev development test tests testing local demo stage staging live
+    heliograph stripe github shopify slack paddle svix whsec instagram please some new old must
+    be characters chars min hello world foo bar baz
+"""
+TELLING: Final = frozenset(_TELLING.split())
+WORDS: Final = TELLING.union(_OTHERS.split())
 LONGEST_WORD: Final = max(map(len, WORDS))
 
 _SEPARATORS: Final = re.compile(r"[^a-z0-9]+")
@@ -169,7 +46,7 @@ def _has_telling_words(text: str, *, told: bool, known: dict[tuple[str, bool], b
     if (text, told) not in known:
         lengths = range(1, min(LONGEST_WORD, len(text)) + 1)
         known[text, told] = any(
-            _has_telling_words(text[n:], told=told or text[:n] in _TELLING, known=known)
+            _has_telling_words(text[n:], told=told or text[:n] in TELLING, known=known)
             for n in lengths
             if text[:n] in WORDS
         )

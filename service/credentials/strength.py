@@ -1,8 +1,9 @@
 """Estimates how hard a key or secret is to guess. Pure.
 
-Length alone says little: `aaaa...`, `abcabc...`, `0123456789...` and `changeme-changeme` are among the
-first that anybody tries. The estimate counts what a guesser who knows such patterns cannot predict,
-as zxcvbn does (https://github.com/dropbox/zxcvbn): a pattern costs a few bits however long it is.
+Length alone says little: `aaaa...`, `abcabc...`, `0123456789...` and `changeme-changeme` are among
+the first that anybody tries. The estimate counts what a guesser who knows such patterns cannot
+predict, as zxcvbn does (https://github.com/dropbox/zxcvbn): a pattern costs a few bits however long
+it is.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def check_sender_secret(secret: str) -> None:
     advice = "make one (`openssl rand -hex 32`), or copy the provider's"
     if len(text) < MIN_SENDER_LENGTH:
         raise ValueError(
-            f"the secret is shorter than {MIN_SENDER_LENGTH} characters (after any prefix): {advice}"
+            f"the secret has fewer than {MIN_SENDER_LENGTH} characters (after any prefix): {advice}"
         )
     bits = _bits(text, _bits_per_character(text), words=False)
     if is_placeholder(text) or bits < MIN_SENDER_BITS:
