@@ -80,6 +80,7 @@ class Settings(BaseSettings):
       body_retention_days: How long event bodies and message texts are kept.
       max_body_bytes: The largest webhook body accepted.
       body_seconds: How long a sender may take over the body of a request.
+      subscribers_per_key: How many live subscribers one API key may have in a web process.
       metrics_seconds: How often a process reports its own measurements.
     """
 
@@ -116,6 +117,7 @@ class Settings(BaseSettings):
     body_retention_days: Annotated[int, whole(1, 3650)] = 7
     max_body_bytes: Annotated[int, whole(1024, 64 * 1024 * 1024)] = 1024 * 1024
     body_seconds: Annotated[float, seconds(0.05, 300)] = 10
+    subscribers_per_key: Annotated[int, whole(1, 4000)] = 1000
     metrics_seconds: Annotated[float, seconds(0.05, 3600)] = 5
 
     @classmethod

@@ -41,6 +41,7 @@ _COUNTERS: Final = (
     ("claim", "claims", ("work", "outcome"), "Wake-ups by outcome of the claim"),
     ("connection", "connections_closed", ("reason",), "Connections closed early by reason"),
     ("request_refused", "requests_refused", ("reason",), "Requests refused unread by reason"),
+    ("authentication_failed", "authentication_failures", ("reason",), "Requests without a key"),
     ("attempt", "attempts", ("kind", "outcome"), "Attempts at jobs and callbacks by outcome"),
 )
 
