@@ -32,6 +32,8 @@ from service.jobs.queries import JobQueries
 from service.live.broadcaster import Broadcaster
 from service.live.event_stream import JobEventStream
 from service.live.subscriber_slots import SubscriberSlots
+from service.logging.setup import get_logger
+from service.logging.summaries import LogSummaries
 from service.lookups.service import MAX_WAIT_SECONDS, LookupService
 from service.lookups.shared_cache import LookupCache
 from service.metrics.process_reports import ProcessReporter
@@ -39,6 +41,8 @@ from service.metrics.prometheus import Metrics
 from service.photos.converter import PhotoConverter
 from service.process.file_limits import open_file_limit
 from service.redis.client import async_client
+
+_log = get_logger(__name__)
 
 #: The reader of the live event stream has one more while there are subscribers.
 MAX_CONNECTIONS: Final = 3
@@ -54,6 +58,7 @@ class AppServices:
     rules: RuleSet
     api_keys: ApiKeys = field(repr=False)
     failed_authentication: FailedAuthentication
+    refused_webhooks: LogSummaries
     body_timeout: SharedTimeout
     connections: Connections
     client: aredis.Redis
@@ -78,6 +83,7 @@ class AppServices:
     async def close(self) -> None:
         """Close all connections."""
         self.failed_authentication.flush()
+        self.refused_webhooks.flush()
         await self.lookups.close()
         await self.broadcaster.close()
         await self.ledger.close()
@@ -116,6 +122,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         rules=RuleSet(config.rules, config.recipients.folded),
         api_keys=ApiKeys(settings.api_keys),
         failed_authentication=FailedAuthentication(reporter.count),
+        refused_webhooks=LogSummaries(_log.warning, "webhook rejected"),
         body_timeout=SharedTimeout(settings.body_seconds),
         connections=connections,
         client=client,

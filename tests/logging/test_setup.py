@@ -150,7 +150,10 @@ HIDDEN = {
 try: raise RuntimeError(ODD)
 except RuntimeError: log.exception('failed')
 """,
-    "the name of an exception": "log.error('failed', exc_info=type(f'E{ODD[:-1]}', (Exception,), {})())",
+    "the name of an exception": """
+odd_class = type(f'E{ODD[:-1]}', (Exception,), {})
+log.error('failed', exc_info=odd_class())
+""",
     "a warning's extras": "logging.getLogger('x').warning('said', extra={'key': ODD})",
 }
 
