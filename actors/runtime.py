@@ -252,7 +252,7 @@ class RuntimeMiddleware(Middleware):
     def _photo_downloader(self) -> PhotoDownloader:
         settings = self._config.settings
         return PhotoDownloader(
-            IpFilter(settings.callback_allow),
+            IpFilter(settings.photo_allow),
             version=VERSION,
             allow_http=settings.callback_allow_http,
             ca_bundle=settings.callback_ca_bundle,

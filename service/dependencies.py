@@ -24,6 +24,7 @@ from service.events.sources import ResolvedSource, resolve_sources
 from service.followers.rows import FollowerRows
 from service.http.api_keys import ApiKeys
 from service.http.connections import ConnectionLimits, Connections
+from service.http.failed_authentication import FailedAuthentication
 from service.http.shared_timeout import SharedTimeout
 from service.jobs.audit_log import AuditLog
 from service.jobs.ledger import Ledger
@@ -31,6 +32,9 @@ from service.jobs.lua.builder import ScriptConfig
 from service.jobs.queries import JobQueries
 from service.live.broadcaster import Broadcaster
 from service.live.event_stream import JobEventStream
+from service.live.subscriber_slots import SubscriberSlots
+from service.logging.setup import get_logger
+from service.logging.summaries import LogSummaries
 from service.lookups.service import MAX_WAIT_SECONDS, LookupService
 from service.lookups.shared_cache import LookupCache
 from service.metrics.process_reports import ProcessReporter
@@ -38,6 +42,8 @@ from service.metrics.prometheus import Metrics
 from service.photos.converter import PhotoConverter
 from service.process.file_limits import open_file_limit
 from service.redis.client import async_client
+
+_log = get_logger(__name__)
 
 #: The reader of the live event stream has one more while there are subscribers.
 MAX_CONNECTIONS: Final = 3
@@ -52,6 +58,8 @@ class AppServices:
     sources: Mapping[str, ResolvedSource] = field(repr=False)
     rules: RuleSet
     api_keys: ApiKeys = field(repr=False)
+    failed_authentication: FailedAuthentication
+    refused_webhooks: LogSummaries
     body_timeout: SharedTimeout
     connections: Connections
     client: aredis.Redis
@@ -65,6 +73,7 @@ class AppServices:
     suppressions: Suppressions
     event_stream: JobEventStream
     broadcaster: Broadcaster
+    subscriber_slots: SubscriberSlots
     lookups: LookupService
     follower_rows: FollowerRows
     metrics: Metrics
@@ -74,6 +83,8 @@ class AppServices:
 
     async def close(self) -> None:
         """Close all connections."""
+        self.failed_authentication.flush()
+        self.refused_webhooks.flush()
         await self.lookups.close()
         await self.broadcaster.close()
         await self.ledger.close()
@@ -112,6 +123,8 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         sources=resolve_sources(config.sources, environ),
         rules=RuleSet(config.rules, config.recipients.folded),
         api_keys=ApiKeys(settings.api_keys),
+        failed_authentication=FailedAuthentication(reporter.count),
+        refused_webhooks=LogSummaries(_log.warning, "webhook rejected"),
         body_timeout=SharedTimeout(settings.body_seconds),
         connections=connections,
         client=client,
@@ -125,6 +138,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         suppressions=Suppressions(client),
         event_stream=JobEventStream(client),
         broadcaster=broadcaster,
+        subscriber_slots=SubscriberSlots(settings.subscribers_per_key),
         lookups=_lookup_service(client, script_config, config, broadcaster),
         follower_rows=FollowerRows(client),
         metrics=Metrics(client, script_config, config.accounts),
