@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from dramatiq import Broker, Worker
 from dramatiq.broker import MessageProxy
-from dramatiq.middleware import Middleware
+from dramatiq.middleware import Middleware, MiddlewareError, ShutdownNotifications, TimeLimit
 from dramatiq.worker import WorkerThread
 
 from actors.dramatiq_async.ack_batcher import AckBatcher
@@ -52,8 +52,13 @@ class AsyncDispatchMiddleware(Middleware):
         self._stop = stop
         self._stop_seconds = stop_seconds
 
-    def before_worker_boot(self, _broker: Broker, worker: Worker) -> None:
-        """Start the loop; configure no threads, and enough messages and open files."""
+    def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
+        """Start the loop; configure no threads, and enough messages and open files.
+
+        Raises:
+          MiddlewareError: There is middleware that would interrupt the loop's thread.
+        """
+        _check_middleware(broker)
         raise_file_limit()
         self._loop.start()
         worker.worker_threads = 0
@@ -76,6 +81,15 @@ class AsyncDispatchMiddleware(Middleware):
     def after_worker_shutdown(self, _broker: Broker, _worker: Worker) -> None:
         """Stop the loop."""
         self._loop.stop()
+
+
+def _check_middleware(broker: Broker) -> None:
+    for middleware in broker.middleware:
+        if isinstance(middleware, TimeLimit | ShutdownNotifications):
+            raise MiddlewareError(
+                f"{type(middleware).__name__} interrupts threads, and actors are coroutines here: "
+                "remove it. The option time_limit works, and actors are canceled at shutdown."
+            )
 
 
 class Dispatcher(WorkerThread):

@@ -136,6 +136,6 @@ def redis_result_backend(store: redis.Redis) -> Any:
 @pytest.fixture(params=["redis", "stub"])
 def rate_limiter_backend(request: pytest.FixtureRequest, store: redis.Redis) -> Any:
     """Where barriers are kept."""
-    if request.param == "stub":
-        return rate_limits.StubBackend()
-    return rate_limits.RedisBackend(client=store)
+    kinds: Any = {"redis": rate_limits.RedisBackend, "stub": rate_limits.StubBackend}
+    options = {"client": store} if request.param == "redis" else {}
+    return kinds[request.param](**options)

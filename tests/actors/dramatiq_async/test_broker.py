@@ -39,7 +39,7 @@ def recorder(processed: list[Any]) -> Callable[[Any], Awaitable[None]]:
     return note
 
 
-FAR_MS = round(time.time() * 1000) + 6 * 24 * 3600 * 1000
+DAY_AHEAD_MS = round(time.time() * 1000) + 24 * 3600 * 1000
 
 POISON = {
     "garbage": b"\xff\x00 no json",
@@ -74,11 +74,19 @@ def test_an_unusable_message_is_dropped_and_occupies_no_slot(
         until(lambda: queues_are_empty(store), 10, "the end of all messages")
 
 
-@pytest.mark.parametrize("queue", [QUEUE, f"{QUEUE}.DQ"])
 @pytest.mark.parametrize(
-    "changes",
-    [{"queue_name": "elsewhere"}, {"options": {"eta": FAR_MS}}, {"options": {"eta": "soon"}}],
-    ids=["queue_name", "far eta", "no eta"],
+    ("queue", "changes"),
+    [
+        (QUEUE, {"queue_name": "elsewhere"}),
+        (QUEUE, {"options": {"eta": DAY_AHEAD_MS}}),
+        (QUEUE, {"options": {"eta": "soon"}}),
+        (f"{QUEUE}.DQ", {"queue_name": "elsewhere"}),
+        (f"{QUEUE}.DQ", {"options": {"eta": 8 * DAY_AHEAD_MS}}),
+        (f"{QUEUE}.DQ", {"options": {"eta": float("nan")}}),
+        (f"{QUEUE}.DQ", {"options": {"eta": "soon"}}),
+        (f"{QUEUE}.DQ", {"options": {"eta": None}}),
+        (f"{QUEUE}.DQ", {}),
+    ],
 )
 def test_an_odd_queue_name_or_time_in_a_message_is_ignored(
     store: redis.Redis, store_url: str, queue: str, changes: dict[str, Any]
@@ -164,4 +172,19 @@ def test_a_stopping_process_fetches_nothing(store: redis.Redis, store_url: str) 
     assert next(broker.consume(QUEUE, PREFETCH, 1)) is None
     broker.close()
     assert store.llen(WAITING) == 1
+    broker.client.close()
+
+
+def test_a_stopping_consumer_waits_without_spinning(store: redis.Redis, store_url: str) -> None:
+    stopping = [False]
+    broker = make_broker(settings_for(store_url), stopping=lambda: stopping[0])
+    consumer = broker.consume(QUEUE, 1, 300)
+    stopping[0] = True
+    # Given a consumer that an acknowledgement has notified while the process is to end
+    for _ in range(2):
+        broker.notifier.event_for(QUEUE).set()
+        started = time.monotonic()
+        assert next(consumer) is None
+        assert time.monotonic() - started >= 0.25
+    broker.close()
     broker.client.close()
