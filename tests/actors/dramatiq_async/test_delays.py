@@ -95,7 +95,6 @@ def test_delayed_messages_survive_a_crash_of_redis(
     valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dramatiq.worker.CONSUMER_RESTART_DELAY_SECS", 0.05)
-    monkeypatch.setattr("actors.dramatiq_async.consumer.RECOVERY_SECONDS", 0.2)
     arrivals = Arrivals()
     with (
         running_worker(valkey.url, arrivals.note) as (broker, worker),

@@ -124,6 +124,11 @@ def test_messages_that_have_arrived_wait_for_the_end_of_the_pause(
         assert len(started) < 10
         worker.resume()
         until(lambda: queues_are_empty(store), 20, "the end of all messages")
+        # And the worker knows that none is left
+        join = threading.Thread(target=worker.join, daemon=True)
+        join.start()
+        join.join(20)
+        assert not join.is_alive()
     assert len(started) == 50
 
 
