@@ -67,6 +67,20 @@ def test_delayed_messages_are_processed_when_they_are_due_whatever_their_order(
     assert arrivals.at_ms["late"] - sent_ms >= 3 * DELAY_MS
 
 
+def test_an_idle_consumer_is_notified_of_delayed_messages(
+    store: redis.Redis, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given that nothing is found by looking from time to time
+    monkeypatch.setattr("actors.dramatiq_async.consumer.IDLE_FETCH_DELAYED_SECONDS", 1000.0)
+    arrivals = Arrivals()
+    with running_worker(store_url, arrivals.note) as (broker, _):
+        until(lambda: broker.notifier.listening, 10, "the notifier")
+        for word in ("one", "two", "three"):
+            broker.get_actor("note").send_with_options(args=(word,), delay=10)
+            until(lambda: word in arrivals.at_ms, 10, "the message")  # noqa: B023
+            until(lambda: queues_are_empty(store), 10, "the end of the message")
+
+
 def test_a_delayed_message_of_a_stock_broker_is_processed_too(
     store: redis.Redis, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

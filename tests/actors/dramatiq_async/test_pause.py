@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import redis
 from dramatiq import Worker
+from structlog.testing import capture_logs
 
 from deploy.local.valkey import Valkey
 from deploy.local.wait import until
@@ -139,12 +140,14 @@ def test_pause_returns_while_redis_is_down(valkey: Valkey) -> None:
         started.append(word)
 
     with (
+        capture_logs() as lines,
         running_worker(valkey.url, note) as (broker, worker),
         redis.Redis.from_url(valkey.url) as store,
     ):
         until(lambda: broker.notifier.listening, 10, "the notifier")
+        # Given a consumer that waits for Redis
         valkey.kill()
-        until(lambda: not broker.notifier.listening, 10, "the loss")
+        until(lambda: "waiting for redis" in [line["event"] for line in lines], 10, "the wait")
         pause = pausing(worker)
         pause.join(20)
         assert not pause.is_alive()
