@@ -19,6 +19,7 @@ from tests.support.misbehaving_servers import (
     LINGER_ZERO,
     OK,
     Behaviour,
+    MisbehavingServer,
     answers,
     gzip_bomb,
     hangs_before_headers,
