@@ -109,7 +109,7 @@ def test_beats_are_closer_together_when_leases_are_short(store_url: str) -> None
             heartbeat.stop()
 
     def quiet_reply(_call: Any) -> HeartbeatReply:
-        return HeartbeatReply(lost=set(), done=0, next_ms=None)
+        return HeartbeatReply(lost=set(), done=0, next_ms=None, loss=None)
 
     assert asyncio.run(beats(2000)) == 0.5
     assert asyncio.run(beats(60_000)) == INTERVAL_SECONDS
@@ -122,7 +122,7 @@ def test_a_beat_that_fails_for_an_unexpected_reason_is_not_the_last(store_url: s
         beats.append("beat")
         if len(beats) == 1:
             raise ValueError("unexpected")
-        return HeartbeatReply(lost=set(), done=0, next_ms=10)
+        return HeartbeatReply(lost=set(), done=0, next_ms=10, loss=None)
 
     heartbeat = LeaseHeartbeat(store_url, TIMES)
     heartbeat._scripts.run = fails_once  # type: ignore[assignment]
@@ -142,3 +142,17 @@ def test_the_heartbeat_prunes_what_nobody_else_does(
     ledger.pass_time(TIMES.keep + 1000)
     with closing(Heartbeats(store_url, 1)):
         until(lambda: not ledger.store.exists(f"hg:job:{job_id}"), 10, "the end of the record")
+
+
+def test_a_loss_of_history_is_an_error_in_the_log_once(store_url: str, store: redis.Redis) -> None:
+    heartbeat = LeaseHeartbeat(store_url, TIMES)
+    try:
+        heartbeat._beat()
+        # When the store has lost everything that it knew
+        store.flushdb()
+        with capture_logs() as lines:
+            for _ in range(3):
+                heartbeat._beat()
+    finally:
+        heartbeat.stop()
+    assert [(line["log_level"], line["cause"]) for line in lines] == [("error", "mark")]

@@ -26,6 +26,7 @@ from service.jobs.claims import Claims
 from service.jobs.lua.heartbeat import HeartbeatReply
 from service.jobs.model import Status
 from service.redis.client import async_client
+from tests.support.encryption import CIPHER
 from tests.support.ledger import TIMES, LedgerHarness, open_ledger
 
 
@@ -76,7 +77,7 @@ def test_a_step_that_ends_a_job_says_so_before_it_calls_the_store(
     async def scenario() -> bool:
         client = async_client(store_url, max_connections=1)
         lease = a_lease(claim.id, claim.owner, claim.fence)
-        recorder = AttemptRecorder(Claims(client, TIMES), claim, lease, lease.renewed_at)
+        recorder = AttemptRecorder(Claims(client, TIMES, CIPHER), claim, lease, lease.renewed_at)
         finish = asyncio.create_task(recorder.finish(Finish(Status.SUCCEEDED, result={})))
         await asyncio.sleep(0)  # it has sent its command, and cannot have the reply
         ending = lease.ending
@@ -107,7 +108,7 @@ def test_a_lease_is_renewed_from_when_the_beat_was_sent_not_from_its_reply(store
     # Given a store that may have renewed the lease at once, and whose reply is slow
     def slow_reply(_call: Any) -> HeartbeatReply:
         time.sleep(0.5)
-        return HeartbeatReply(lost=set(), done=0, next_ms=5000)
+        return HeartbeatReply(lost=set(), done=0, next_ms=5000, loss=None)
 
     async def scenario() -> float:
         heartbeat = LeaseHeartbeat(store_url, TIMES)
@@ -196,7 +197,7 @@ def test_a_claim_made_during_a_beat_is_not_lost_with_the_one_before_it(store_url
             def reply(_call: Any) -> HeartbeatReply:
                 earlier.close()
                 later.enter_context(heartbeat.maintain("job", "owner", 2, time.monotonic()))
-                return HeartbeatReply(lost={"job"}, done=0, next_ms=None)
+                return HeartbeatReply(lost={"job"}, done=0, next_ms=None, loss=None)
 
             heartbeat._scripts.run = reply  # type: ignore[assignment]
             heartbeat._beat()
