@@ -164,6 +164,15 @@ def test_an_attempt_has_fifteen_seconds_and_its_body_one_of_them(
     assert 0.1 < body <= 1
 
 
+def test_a_body_is_not_read_beyond_the_time_of_the_whole_exchange(run: Run) -> None:
+    started = time.monotonic()
+    limits = CallbackLimits(total_seconds=0.5, capture_seconds=120)
+    result, _ = run(attempt(hangs_in_the_body, limits))
+
+    assert result.outcome == "delivered"
+    assert time.monotonic() - started < 60
+
+
 def test_a_server_that_never_answers_times_out(run: Run) -> None:
     result, _ = run(attempt(hangs_before_headers, HASTY))
 
