@@ -12,7 +12,6 @@ import pytest
 import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from actors.instagram.error_policies import Outcome
 from actors.instagram.gateway import Gateway
 from actors.jobs.attempt import Attempt, perform
 from actors.jobs.lookups import LookupAttempt
@@ -22,14 +21,14 @@ from service.jobs.model import Status
 from tests.support.ledger import DAY, HOUR, SECOND, LedgerHarness, open_ledger
 from tests.support.runtime import endpoint, make_runtime
 from tests.support.scripted_gateway import (
+    REFUSALS,
     NoAccounts,
     ScriptedGateway,
-    error,
     lost_reply,
+    no_connection,
+    proxy_refused,
+    refusal,
 )
-
-NO_CONNECTION = error("connection_failed")
-PROXY = error("proxy_refused", Outcome.FIX_PROXY)
 
 
 class Worker:
@@ -114,11 +113,11 @@ def test_an_unconfirmed_write_is_left_alone_until_it_has_settled(worker: Worker)
 @pytest.mark.parametrize(
     "failure",
     [
-        NO_CONNECTION,
-        error("unauthorized"),
-        error("user_not_found", Outcome.FINAL),
-        error("challenge_required", Outcome.HOLD),
-        error("rate_limited", Outcome.COOL_DOWN, cooldown_seconds=900),
+        no_connection(),
+        refusal("unauthorized"),
+        refusal("user_not_found"),
+        refusal("challenge_required"),
+        refusal("throttled"),
     ],
     ids=lambda failure: str(failure.policy.code),
 )
@@ -143,7 +142,7 @@ def test_a_failed_verification_leaves_the_write_unconfirmed(
 def test_verifications_that_always_fail_end_uncertain_with_a_callback(worker: Worker) -> None:
     job_id = unconfirmed(worker)
     failures = len(VERIFY_BACKOFF_SECONDS) + 1
-    worker.gateway.searches = [NO_CONNECTION] * failures
+    worker.gateway.searches = [no_connection() for _ in range(failures)]
     for _ in range(failures):
         assert worker.ledger.status(job_id) is Status.SENDING
         worker.attempt_later(job_id)
@@ -171,7 +170,7 @@ def test_a_write_that_never_arrives_is_sent_three_times_and_then_uncertain(
 
 
 def test_attempts_that_fail_before_the_write_take_none_of_its_resends(worker: Worker) -> None:
-    worker.gateway.logins = [NO_CONNECTION for _ in range(4)]
+    worker.gateway.logins = [no_connection() for _ in range(4)]
     worker.gateway.arrives = False
     worker.gateway.sends = [lost_reply()]
     job_id = worker.ledger.add_job()
@@ -185,7 +184,7 @@ def test_attempts_that_fail_before_the_write_take_none_of_its_resends(worker: Wo
 
 def test_a_retry_by_a_person_counts_refusals_and_resends_anew(worker: Worker) -> None:
     worker.gateway.arrives = False
-    worker.gateway.sends = [lost_reply(), *(error("refused", tries=3) for _ in range(3))]
+    worker.gateway.sends = [lost_reply(), *(refusal("unknown") for _ in range(3))]
     job_id = worker.ledger.add_job()
     worker.attempt(job_id)
     for _ in range(20):
@@ -223,7 +222,7 @@ def test_a_job_waits_for_a_worker_that_knows_its_account_and_callback(
     assert len(worker.gateway.sent) == 1
 
 
-@pytest.mark.parametrize("failure", [NO_CONNECTION, PROXY], ids=["connection", "proxy"])
+@pytest.mark.parametrize("failure", [no_connection(), proxy_refused()], ids=["connection", "proxy"])
 def test_a_write_that_never_left_costs_no_budget(worker: Worker, failure: Exception) -> None:
     worker.gateway.arrives = False
     worker.gateway.sends = [failure]
@@ -237,7 +236,7 @@ class UploadFails(DirectMessage):
 
     async def upload(self, _gateway: Gateway) -> None:
         """Fail."""
-        raise error("timed_out")
+        raise lost_reply()
 
 
 class UploadIsCancelled(DirectMessage):
@@ -267,7 +266,7 @@ def test_an_upload_that_fails_sends_no_write_and_costs_no_budget(
 
 def test_a_write_that_instagram_refused_costs_budget(worker: Worker) -> None:
     worker.gateway.arrives = False
-    worker.gateway.sends = [error("unauthorized")]
+    worker.gateway.sends = [refusal("unauthorized")]
     worker.attempt(worker.ledger.add_job())
 
     assert spent(worker.ledger, "dm") == 1
@@ -278,7 +277,7 @@ def test_a_write_that_instagram_refused_costs_budget(worker: Worker) -> None:
 )
 def test_a_read_is_charged_once_it_is_sent(worker: Worker, stage: str, costs: int) -> None:
     job_id = worker.ledger.add_job(kind="lookup", text="")
-    setattr(worker.gateway, stage, [error("timed_out")])
+    setattr(worker.gateway, stage, [lost_reply()])
     worker.attempt(job_id, work=LookupAttempt)
 
     assert worker.ledger.status(job_id) is Status.WAITING
@@ -336,16 +335,16 @@ def test_a_dry_run_writes_nothing(worker: Worker) -> None:
     assert worker.gateway.sent == []
 
 
-@pytest.mark.parametrize("code", ["message_requests_disabled", "messages_refused"])
+@pytest.mark.parametrize("name", ["dm_requests_disabled", "dm_not_everyone"])
 def test_a_recipient_that_takes_no_messages_is_suppressed_for_the_account(
-    worker: Worker, code: str
+    worker: Worker, name: str
 ) -> None:
     worker.gateway.arrives = False
-    worker.gateway.sends = [error(code, Outcome.FINAL)]
+    worker.gateway.sends = [refusal(name)]
     first, second = (worker.ledger.add_job(text=text) for text in ("one", "two"))
     worker.attempt(first)
     worker.attempt_later(second)
 
-    assert worker.ledger.api_job(first)["error"]["code"] == code
+    assert worker.ledger.api_job(first)["error"]["code"] == REFUSALS[name].code
     assert worker.ledger.api_job(second)["error"]["code"] == "recipient_suppressed"
     assert len(worker.gateway.sent) == 1
