@@ -57,6 +57,18 @@ def test_a_lookups_value_is_shared_until_it_is_stale(ledger_with: LedgerFactory)
     assert audit(lookups.ledger) == []
 
 
+def test_a_value_has_no_negative_age_after_the_clock_went_back(
+    ledger_with: LedgerFactory,
+) -> None:
+    lookups = LookupHarness(ledger_with(reader=limits()), "reader")
+    finish_lookup(lookups.ledger, lookups.request_new("a"))
+    lookups.ledger.pass_time(-HOUR)
+
+    state = lookups.request("a")
+    assert state.value is not None
+    assert (state.value.age_ms, state.job_id) == (0, None)
+
+
 def test_a_cached_value_and_its_lookup_expire(
     ledger_with: LedgerFactory, store: redis.Redis
 ) -> None:

@@ -19,7 +19,9 @@ from tests.mutations.working_copy import WorkingCopy
 
 #: How long pytest may take to stop its servers when it is interrupted.
 _GRACE_SECONDS: Final = 10
-_PASSED, _FAILED = 0, 1
+_PASSED: Final = 0
+#: Exit codes by which pytest says that it ran no test.
+_NOT_RUN: Final = (3, 4, 5)
 _FIRST_FAILURE: Final = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
@@ -48,7 +50,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class TestRun:
+class PytestRun:
     """How a run of tests ended.
 
     Parameters:
@@ -65,10 +67,6 @@ class TestRun:
         return self.code not in (_PASSED, *_NOT_RUN)
 
 
-#: Exit codes by which pytest says that it ran no test.
-_NOT_RUN: Final = (3, 4, 5)
-
-
 class Runner:
     """Tries mutations in one working copy, one after the other.
 
@@ -80,7 +78,7 @@ class Runner:
     def __init__(self, copy: WorkingCopy, limit_seconds: float) -> None:
         self._copy = copy
         self._limit_seconds = limit_seconds
-        self._clean: dict[tuple[str, ...], TestRun] = {}
+        self._clean: dict[tuple[str, ...], PytestRun] = {}
 
     def judge(self, mutation: Mutation) -> Finding:
         """Run a mutation's tests without it, once for all that have the same, and with it."""
@@ -99,16 +97,16 @@ class Runner:
             return Verdict.STALE, str(error)
         return (Verdict.KILLED, run.failure) if run.noticed else (Verdict.SURVIVED, run.failure)
 
-    def _run_clean(self, tests: tuple[str, ...]) -> TestRun:
+    def _run_clean(self, tests: tuple[str, ...]) -> PytestRun:
         if tests not in self._clean:
             self._clean[tests] = self._run(tests)
         return self._clean[tests]
 
-    def _run(self, tests: Sequence[str]) -> TestRun:
+    def _run(self, tests: Sequence[str]) -> PytestRun:
         return run_tests(self._copy.root, tests, self._limit_seconds)
 
 
-def run_tests(root: Path, tests: Sequence[str], limit_seconds: float) -> TestRun:
+def run_tests(root: Path, tests: Sequence[str], limit_seconds: float) -> PytestRun:
     """Run tests until the first one fails.
 
     Parameters:
@@ -129,8 +127,8 @@ def run_tests(root: Path, tests: Sequence[str], limit_seconds: float) -> TestRun
         output, _ = process.communicate(timeout=limit_seconds)
     except subprocess.TimeoutExpired:
         _stop(process)
-        return TestRun(None, f"no end within {limit_seconds:.0f} s")
-    return TestRun(process.returncode, _first_failure(output))
+        return PytestRun(None, f"no end within {limit_seconds:.0f} s")
+    return PytestRun(process.returncode, _first_failure(output))
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

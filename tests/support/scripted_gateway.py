@@ -62,6 +62,7 @@ class ScriptedGateway:
       sends: What each DM raises after it was sent; then they succeed.
       arrives: Whether Instagram stores a DM that it is sent.
       searches: What each search for a DM raises; then they tell what has arrived.
+      finds: What each search finds in place of what has arrived.
       reads: What each profile raises; then they succeed.
       during: Called while a DM is being sent.
     """
@@ -70,10 +71,13 @@ class ScriptedGateway:
     sends: list[Exception] = field(default_factory=list)
     arrives: bool = True
     searches: list[Exception] = field(default_factory=list)
+    finds: list[DmReceipt] = field(default_factory=list)
     reads: list[Exception] = field(default_factory=list)
     during: Callable[[], Any] | None = None
     sent: list[str] = field(default_factory=list)
     stored: list[str] = field(default_factory=list)
+    #: How old each search was told that the write is.
+    ages_ms: list[int] = field(default_factory=list)
     #: Reads since they were taken last.
     requested: int = 0
 
@@ -117,10 +121,15 @@ class ScriptedGateway:
         _raise_next(self.sends)
         return self._receipt(token)
 
-    async def find_dm(self, _pk: str, token: str, *_: Any) -> DmReceipt | None:
+    async def find_dm(
+        self, _pk: str, token: str, _text: str | None, age_ms: int, *_: Any
+    ) -> DmReceipt | None:
         """Tell whether the DM has arrived."""
+        self.ages_ms.append(age_ms)
         self.requested += 1 + bool(self.stored)  # the thread, and its messages if there is one
         _raise_next(self.searches)
+        if self.finds:
+            return self.finds.pop(0)
         arrived = client_context_for(token) in map(client_context_for, self.stored)
         return self._receipt(token) if arrived else None
 

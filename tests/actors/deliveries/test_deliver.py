@@ -198,6 +198,37 @@ def test_no_attempt_follows_the_hard_stop(ledger: LedgerHarness) -> None:
     assert (delivery["status"], delivery["attempts"]) == ("failed", 1)
 
 
+def test_a_response_that_repeats_secrets_is_logged_without_them(ledger: LedgerHarness) -> None:
+    crm = endpoint("crm")
+    body = f"bad signature {crm.secrets[0]} for {crm.url}?"
+    [entry] = attempts(ledger, AttemptResult("retry", "http_400", status=400, body=body))[
+        "attempt_log"
+    ]
+
+    assert entry["body"].startswith("bad signature ")
+    assert not [each for each in (*crm.secrets, crm.url) if each in entry["body"]]
+
+
+def test_an_attempt_that_a_shutdown_interrupts_is_made_again_at_once(
+    ledger: LedgerHarness,
+) -> None:
+    [delivery_id] = due_deliveries(ledger, "crm", 1)
+
+    async def scenario(runtime: Runtime, servers: Servers) -> None:
+        attempt = asyncio.create_task(deliver(runtime, delivery_id))
+        await asyncio.wait_for(servers["crm"].request_received.wait(), 30)
+        await cancel(attempt)
+
+    with_servers(ledger, {"crm": hangs_before_headers}, scenario)
+
+    delivery = ledger.delivery(delivery_id)
+    [entry] = delivery["attempt_log"]
+    assert (entry["code"], entry["number"], entry["next_in_ms"]) == ("interrupted", None, None)
+    assert (delivery["status"], delivery["attempts"]) == ("pending", 0)
+    ledger.heartbeat()
+    assert ledger.take_messages("callbacks") == [delivery_id]
+
+
 def test_a_hanging_endpoint_does_not_delay_another(ledger: LedgerHarness) -> None:
     # Given far more deliveries to a dead endpoint than there are slots, and one to another
     ids = due_deliveries(ledger, "dead", 200) + due_deliveries(ledger, "crm", 1)
