@@ -63,7 +63,7 @@ class ScriptedGateway:
       arrives: Whether Instagram stores a DM that it is sent.
       searches: What each search for a DM raises; then they tell what has arrived.
       finds: What each search finds in place of what has arrived.
-      reads: What each profile raises; then they succeed.
+      reads: What each profile, recipient and thread raises; then they succeed.
       during: Called while a DM is being sent.
     """
 
@@ -98,11 +98,13 @@ class ScriptedGateway:
     async def resolve(self, to: str) -> ResolvedRecipient:
         """Everybody exists."""
         self.requested += 1
+        _raise_next(self.reads)
         return ResolvedRecipient(PK, to)
 
     async def has_thread(self, _pk: str) -> bool:
         """A thread begins with its first message."""
         self.requested += 1
+        _raise_next(self.reads)
         return bool(self.stored)
 
     async def profile(self, name: str) -> dict[str, Any]:
