@@ -224,7 +224,7 @@ def test_a_search_knows_how_long_ago_the_write_was_intended(worker: ScriptedWork
 
 
 def test_a_message_without_a_token_is_the_write_of_one_job_only(worker: ScriptedWorker) -> None:
-    # Given two writes in doubt, and searches that find the same message, as they may at one time
+    # Given two unconfirmed writes, and searches that find the same message, as they may at one time
     first, second = worker.unconfirmed(text="one"), worker.unconfirmed(text="two")
     shown = DmReceipt("message", "thread", "", by_token=False)
     worker.gateway.finds = [shown, shown]

@@ -34,7 +34,7 @@ TABLE = [
     ("write", "challenge_required", Status.HELD, "challenge_required", 1, 1),
     ("write", "user_not_found", Status.FAILED, "user_not_found", 1, 1),
     ("write", "dm_not_everyone", Status.FAILED, "messages_refused", 1, 1),
-    # One whose reply is lost is in doubt.
+    # One whose reply is lost is unconfirmed.
     ("write", lost_reply, Status.SENDING, "", 1, 1),
 ]
 
@@ -50,11 +50,11 @@ def test_an_error_leaves_the_job_in_one_state_and_no_second_write_follows(
     sent: int,
 ) -> None:
     # Given an error at this step
-    in_doubt = error is lost_reply and step == "write"
+    unconfirmed = error is lost_reply and step == "write"
     raised = refusal(error) if isinstance(error, str) else error()
     setattr(worker.gateway, LISTS[step], [raised])
-    worker.gateway.arrives = in_doubt
-    # The pk of a recipient that was given needs no look-up, so that the thread's comes first
+    worker.gateway.arrives = unconfirmed
+    # The pk of a recipient that was given needs no lookup, so that the thread's comes first
     job_id = worker.ledger.add_job(to="some.handle" if step != "thread" else "314159")
 
     # When an attempt is made

@@ -152,7 +152,9 @@ def test_a_dm_has_a_receipt_by_its_token_and_is_found_by_it(side: Side) -> None:
 
 
 @pytest.mark.parametrize("arrives", [True, False])
-def test_a_dm_without_a_reply_is_in_doubt_until_it_is_looked_for(side: Side, arrives: bool) -> None:
+def test_a_dm_without_a_reply_is_unconfirmed_until_it_is_looked_for(
+    side: Side, arrives: bool
+) -> None:
     pk = side.run(pk_of)
     if arrives:
         side.lose_the_reply()
