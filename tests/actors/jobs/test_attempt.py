@@ -108,6 +108,8 @@ def test_a_write_that_never_arrives_is_sent_three_times_and_then_uncertain(
 
     assert worker.ledger.status(job_id) is Status.UNCERTAIN
     assert worker.gateway.sent == [f"{job_id}:1"] * 3
+    # It was looked for twice after the first and the third, and once more before the third
+    assert len(worker.gateway.ages_ms) == 2 + 3 + 2
 
 
 def test_attempts_that_fail_before_the_write_take_none_of_its_resends(
