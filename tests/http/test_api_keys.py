@@ -17,7 +17,17 @@ def test_a_header_names_the_owner_of_its_key(header: str) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    ["", "Bearer", "Bearer ", "{}", "Basic {}", "Bearer {}x", "Bearer:{}", "Bearer first", "\udc80"],
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "{}",
+        "Basic {}",
+        "Bearer {}x",
+        "Bearer:{}",
+        "Bearer first",
+        "\udc80",
+    ],
 )
 def test_any_other_header_names_nobody(header: str) -> None:
     assert KEYS.verify_header(header.format("the-first-key-of-these")) is None

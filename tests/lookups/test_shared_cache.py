@@ -105,6 +105,23 @@ def test_a_failure_is_cached_for_a_minute_and_only_a_missing_target_drops_the_va
     assert lookups.request("a").job_id is not None
 
 
+def test_the_end_of_an_earlier_lookup_does_not_end_the_one_in_flight(
+    ledger_with: LedgerFactory,
+) -> None:
+    # Given a failed lookup that a person retries while the next one is in flight
+    lookups = LookupHarness(ledger_with(reader=limits()), "reader")
+    failed = lookups.request_new("a")
+    fail_lookup(lookups.ledger, failed, "timed_out")
+    lookups.ledger.pass_time(MINUTE)
+    in_flight = lookups.request_new("a")
+    assert lookups.ledger.run(lookups.ledger.core.retry(failed, "crm")) == "ok"
+    # When it ends
+    assert lookups.ledger.run(lookups.ledger.core.cancel(failed, "crm")) == "ok"
+    # Then who asks meanwhile still waits for the other
+    assert lookups.request("a").job_id == in_flight
+    assert audit(lookups.ledger) == []
+
+
 def test_a_successful_lookup_ends_a_cached_failure(
     ledger_with: LedgerFactory, store: redis.Redis
 ) -> None:
