@@ -150,8 +150,8 @@ def test_failed_attempts_follow_the_schedule_to_its_end(ledger: LedgerHarness) -
     # Then the waits are those before the second to the twelfth attempt, up to a fifth longer
     waits = [entry["next_in_ms"] for entry in delivery["attempt_log"]]
     minutes = (5 / 60, 0.5, 2, 10, 30, 120, 300, 600, 840, 1200, 1440)
-    for wait, usual in zip(waits, minutes, strict=False):
-        assert usual <= wait / 60_000 <= usual * 1.2
+    for wait_ms, usual in zip(waits, minutes, strict=False):
+        assert usual <= wait_ms / 60_000 <= usual * 1.2
     # And the twelfth is the last
     assert (waits[len(minutes) :], delivery["status"], delivery["attempts"]) == (
         [None],
