@@ -84,7 +84,7 @@ def test_a_mutation_that_never_ends_is_killed_by_the_time_limit(copy: WorkingCop
 
 @pytest.mark.parametrize("changes", [{"old": "hour"}, {"old": "minute"}, {"file": "gone.py"}])
 def test_a_row_that_does_not_fit_the_code_is_stale(
-    copy: WorkingCopy, changes: dict[str, str]
+    copy: WorkingCopy, changes: dict[str, Any]
 ) -> None:
     finding = judge(copy, **changes)
 

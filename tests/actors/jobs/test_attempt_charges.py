@@ -84,11 +84,10 @@ def test_a_read_is_charged_once_it_is_sent(worker: ScriptedWorker, stage: str, c
 
 
 def test_an_end_that_redis_refuses_for_a_moment_is_recorded_later(worker: ScriptedWorker) -> None:
-    store = worker.ledger.store
+    store: Any = worker.ledger.store
 
     def refused() -> bool:
-        stats: Any = store.info("errorstats")
-        return "errorstat_NOPERM" in stats
+        return "errorstat_NOPERM" in store.info("errorstats")
 
     async def forbid_scripts() -> None:
         store.config_resetstat()

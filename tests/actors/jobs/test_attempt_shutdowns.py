@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_a_second_cancellation_does_not_interrupt_the_hand_back(worker: Scripted
         attempt = asyncio.create_task(perform(worker.runtime, job_id))
         await sending.wait()
         # Given no free connection to the store, so that the hand-back has to wait
-        pool = worker.ledger.client.connection_pool
+        pool: Any = worker.ledger.client.connection_pool
         taken = [await pool.get_connection() for _ in range(pool.max_connections)]
         for _ in range(2):
             attempt.cancel()
