@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from actors.instagram.request_deadline import seconds_until_deadline
+from actors.lease_heartbeat import OVERDUE_SHARE
 from service.jobs.model import Status
 from tests.support.scripted_gateway import lost_reply, no_connection, proxy_refused, refusal
 from tests.support.scripted_worker import ScriptedWorker
@@ -74,3 +76,20 @@ def test_an_error_leaves_the_job_in_one_state_and_no_second_write_follows(
     failed = status is Status.FAILED
     assert worker.ledger.status(job_id) is (Status.FAILED if failed else Status.SUCCEEDED)
     assert len(worker.gateway.stored) == (not failed)
+
+
+def test_a_slow_reply_to_the_claim_leaves_less_time_for_calls(worker: ScriptedWorker) -> None:
+    left: list[float] = []
+
+    async def send() -> None:
+        left.append(seconds_until_deadline())
+
+    worker.gateway.during = send
+    job_id = worker.ledger.add_job()
+    # When the store replies to nothing for a while
+    worker.ledger.store.client_pause(700)
+    worker.attempt(job_id)
+
+    # Then the lease counts from before the claim, and no call begins after its safe share
+    lease_seconds = worker.ledger.script_config.lease / 1000
+    assert left[0] < lease_seconds * OVERDUE_SHARE - 0.7
