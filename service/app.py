@@ -15,6 +15,7 @@ from service.api import (
     accounts,
     challenges,
     deliveries,
+    docs,
     events,
     followers,
     health,
@@ -63,6 +64,7 @@ _ROUTERS: Final = (
     suppressions,
     health,
     metrics,
+    docs,
 )
 
 
@@ -100,6 +102,8 @@ def create_app(
         version=VERSION,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # `api/docs.py` has them
+        redoc_url=None,
         redirect_slashes=False,
         responses=errors.DEFAULT_RESPONSES,
     )

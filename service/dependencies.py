@@ -18,11 +18,13 @@ from service.accounts.verification_codes import VerificationCodes
 from service.config.config import Config
 from service.config.settings import Settings
 from service.deliveries.store import Deliveries
+from service.encryption.cipher import Cipher
 from service.events.rules import RuleSet
 from service.events.sources import ResolvedSource, resolve_sources
 from service.followers.rows import FollowerRows
 from service.http.api_keys import ApiKeys
 from service.http.connections import ConnectionLimits, Connections
+from service.http.failed_authentication import FailedAuthentication
 from service.http.shared_timeout import SharedTimeout
 from service.jobs.audit_log import AuditLog
 from service.jobs.ledger import Ledger
@@ -30,6 +32,9 @@ from service.jobs.lua.builder import ScriptConfig
 from service.jobs.queries import JobQueries
 from service.live.broadcaster import Broadcaster
 from service.live.event_stream import JobEventStream
+from service.live.subscriber_slots import SubscriberSlots
+from service.logging.setup import get_logger
+from service.logging.summaries import LogSummaries
 from service.lookups.service import MAX_WAIT_SECONDS, LookupService
 from service.lookups.shared_cache import LookupCache
 from service.metrics.process_reports import ProcessReporter
@@ -37,6 +42,8 @@ from service.metrics.prometheus import Metrics
 from service.photos.converter import PhotoConverter
 from service.process.file_limits import open_file_limit
 from service.redis.client import async_client
+
+_log = get_logger(__name__)
 
 #: The reader of the live event stream has one more while there are subscribers.
 MAX_CONNECTIONS: Final = 3
@@ -51,6 +58,8 @@ class AppServices:
     sources: Mapping[str, ResolvedSource] = field(repr=False)
     rules: RuleSet
     api_keys: ApiKeys = field(repr=False)
+    failed_authentication: FailedAuthentication
+    refused_webhooks: LogSummaries
     body_timeout: SharedTimeout
     connections: Connections
     client: aredis.Redis
@@ -64,6 +73,7 @@ class AppServices:
     suppressions: Suppressions
     event_stream: JobEventStream
     broadcaster: Broadcaster
+    subscriber_slots: SubscriberSlots
     lookups: LookupService
     follower_rows: FollowerRows
     metrics: Metrics
@@ -73,6 +83,8 @@ class AppServices:
 
     async def close(self) -> None:
         """Close all connections."""
+        self.failed_authentication.flush()
+        self.refused_webhooks.flush()
         await self.lookups.close()
         await self.broadcaster.close()
         await self.ledger.close()
@@ -92,6 +104,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
     """
     script_config = ScriptConfig.of(settings, config)
     client = async_client(settings.redis_url, max_connections=MAX_CONNECTIONS)
+    cipher = Cipher.of(",".join(settings.secret_keys), enabled=settings.encrypt_at_rest)
     stopping = asyncio.Event()
     broadcaster = Broadcaster(settings.redis_url, stopping)
     reporter = ProcessReporter(
@@ -110,11 +123,13 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         sources=resolve_sources(config.sources, environ),
         rules=RuleSet(config.rules, config.recipients.folded),
         api_keys=ApiKeys(settings.api_keys),
+        failed_authentication=FailedAuthentication(reporter.count),
+        refused_webhooks=LogSummaries(_log.warning, "webhook rejected"),
         body_timeout=SharedTimeout(settings.body_seconds),
         connections=connections,
         client=client,
-        ledger=Ledger(client, script_config),
-        jobs=JobQueries(client, script_config),
+        ledger=Ledger(client, script_config, cipher),
+        jobs=JobQueries(client, script_config, cipher),
         deliveries=Deliveries(client, script_config),
         accounts=AccountControls(client, script_config),
         user_ids=UserIdCache(client),
@@ -123,6 +138,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         suppressions=Suppressions(client),
         event_stream=JobEventStream(client),
         broadcaster=broadcaster,
+        subscriber_slots=SubscriberSlots(settings.subscribers_per_key),
         lookups=_lookup_service(client, script_config, config, broadcaster),
         follower_rows=FollowerRows(client),
         metrics=Metrics(client, script_config, config.accounts),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 import redis
@@ -14,6 +15,7 @@ from service.cli import main
 from service.jobs.model import Status
 from tests.support.backup import Backup
 from tests.support.corruption import drop_alarms
+from tests.support.encryption import SECRET_KEY
 from tests.support.job_states import job_in
 from tests.support.ledger import SECOND, TIMES, LedgerHarness, open_ledger
 
@@ -27,8 +29,8 @@ def ledger(
     config.touch()
     monkeypatch.setenv("REDIS_URL", store_url)
     monkeypatch.setenv("HELIOGRAPH_CONFIG", str(config))
-    monkeypatch.setenv("SECRET_KEY", "x" * 32)
-    monkeypatch.setenv("API_KEYS", "ann:" + "k" * 32)
+    monkeypatch.setenv("SECRET_KEY", SECRET_KEY)
+    monkeypatch.setenv("API_KEYS", f"ann:{token_hex(16)}")
     with open_ledger(store_url, TIMES) as opened:
         yield opened
 

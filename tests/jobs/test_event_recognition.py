@@ -7,6 +7,7 @@ from typing import Any
 from service.accounts.suppressions import Suppressions
 from service.jobs.model import Failure, JobDraft, Recognition, derived_id
 from service.jobs.replies import Acceptance
+from tests.support.encryption import stored_text
 from tests.support.ledger import Event, LedgerHarness, draft
 
 EVENT, OTHER = Event("evt_1"), Event("evt_1", fingerprint="e" * 64)
@@ -44,7 +45,7 @@ def test_a_job_of_another_shape_never_takes_the_place_of_one_that_waits(
     first = accept(ledger, EVENT, draft())
     again = accept(ledger, OTHER, draft(text="Other"), recognition=Recognition("old"))
     assert again == Acceptance("duplicate", "evt_1", first.jobs)
-    assert ledger.store.get(f"hg:jobtext:{first.jobs[0]}") == b"Thank you!"
+    assert stored_text(ledger.store, first.jobs[0]) == "Thank you!"
 
 
 def test_a_rule_that_was_added_since_does_not_run_on_another_shape(ledger: LedgerHarness) -> None:
@@ -86,6 +87,19 @@ def test_an_event_that_was_ignored_makes_no_job_in_another_shape(ledger: LedgerH
     accept(ledger, EVENT, status="ignored", notes=[])
     other = Event("evt_1", type="other", fingerprint="e" * 64)
     assert accept(ledger, other, draft(), recognition=Recognition("old")).jobs == []
+
+
+def test_every_body_that_has_reported_an_event_belongs_to_it(ledger: LedgerHarness) -> None:
+    # Given an event that came with two bodies
+    key, one, other = "k" * 32, "a" * 32, "b" * 32
+    both = [Recognition(event_key=key, body_key=body) for body in (one, other)]
+    first = accept(ledger, EVENT, draft(), recognition=both[0])
+    repeated = Acceptance("duplicate", "evt_1", first.jobs)
+    assert accept(ledger, Event("evt_2"), draft(), recognition=both[1]) == repeated
+    # Then neither makes a job as another event
+    for body in (one, other):
+        again = accept(ledger, Event("evt_3"), draft(), recognition=Recognition(body_key=body))
+        assert again == repeated
 
 
 def test_a_known_body_is_forgotten_with_its_event(ledger: LedgerHarness) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import redis
 
+from deploy.local.wait import until
 from service.config.models import Lookups
 from service.jobs.claims import Claims
 from service.jobs.model import Status
@@ -19,6 +20,7 @@ from service.lookups.service import Found, LookupAnswer, LookupService, Pending
 from service.lookups.shared_cache import LookupCache
 from service.lookups.targets import LookupTarget
 from service.redis.client import async_client
+from tests.support.encryption import CIPHER
 from tests.support.limited_ledger import limits, times_with_limits
 
 TARGET = LookupTarget("user", "some.handle")
@@ -79,10 +81,37 @@ def test_a_later_caller_waits_for_its_own_time(store: redis.Redis, store_url: st
     assert second.value.body == b"{}"
 
 
+def test_a_later_caller_does_not_shorten_the_wait_of_an_earlier_one(
+    store: redis.Redis, store_url: str
+) -> None:
+    assert store.dbsize() == 0
+
+    async def scenario() -> LookupAnswer:
+        async with lookup_service(store_url, asyncio.Event()) as service:
+            long = asyncio.create_task(service.get(TARGET, 20, "test"))
+            await asyncio.sleep(0)  # it is the first caller
+            short = await service.get(TARGET, 0, "test")
+            assert isinstance(short, Pending)
+            # When the service looks again, and the lookup has not ended yet
+            before = _script_runs(store)
+            await asyncio.to_thread(until, lambda: _script_runs(store) > before)
+            await _finish_lookup(store_url, short.job_id)
+            return await long
+
+    assert isinstance(asyncio.run(scenario()), Found)
+
+
+def _script_runs(store: redis.Redis) -> int:
+    """How many scripts the store has run."""
+    stats: Any = store.info("commandstats")
+    names = ("fcall", "fcall_ro", "evalsha", "evalsha_ro")
+    return sum(stats[f"cmdstat_{name}"]["calls"] for name in names if f"cmdstat_{name}" in stats)
+
+
 async def _finish_lookup(url: str, job_id: str) -> None:
     """Finish a lookup as a worker does."""
     client = async_client(url, max_connections=1)
-    claims = Claims(client, times_with_limits(reader=limits()))
+    claims = Claims(client, times_with_limits(reader=limits()), CIPHER)
     claim = await claims.claim(job_id, "worker")
     assert claim is not None
     await claims.finish(claim, Status.SUCCEEDED, result={})
