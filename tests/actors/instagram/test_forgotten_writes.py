@@ -34,7 +34,8 @@ class Thread:
         date = formatdate(NOW / SECOND, usegmt=True)
         self.last_response = httpx.Response(200, headers={"Date": date})
 
-    async def private_request(self, _endpoint: str, **_kwargs: Any) -> Any:
+    async def private_request(self, endpoint: str, **_kwargs: Any) -> Any:
+        assert endpoint.startswith("direct_v2/threads/")
         return {"thread": self._thread}
 
 
