@@ -23,6 +23,7 @@ from actors.jobs.account_trouble import backoff_for, judge_in_context
 from actors.jobs.attempt_recorder import AttemptRecorder
 from actors.jobs.next_steps import (
     BACKOFF_SECONDS,
+    INTENT_NOT_DURABLE,
     UNKNOWN_CONFIG_MS,
     Finish,
     Release,
@@ -37,6 +38,7 @@ from actors.lease_heartbeat import Lease
 from actors.runtime import Runtime
 from service.accounts.refusal_streaks import RefusalStreaks
 from service.jobs.claims import Claim, ReleaseStatus, Thread
+from service.jobs.lua.durability import NotDurable
 from service.jobs.lua.record_intent import IntentReply
 from service.jobs.model import Failure, Status
 from service.jobs.write_ownership import WriteOwnership
@@ -134,10 +136,16 @@ class Attempt:
             await self._write(gateway, pk)
 
     async def _write(self, gateway: Gateway, pk: str) -> None:
-        reply = await self._record_intent(gateway, pk)
-        if reply == "ask":
-            thread = await self._job_write.thread(gateway, pk)
-            reply = await self._record_intent(gateway, pk, thread)
+        try:
+            reply = await self._record_intent(gateway, pk)
+            if reply == "ask":
+                thread = await self._job_write.thread(gateway, pk)
+                reply = await self._record_intent(gateway, pk, thread)
+        except NotDurable:
+            # A failover could lose the intent, and the write would be made again without a look.
+            self._state = RequestState.NOT_SENT
+            await self._recorder.release(INTENT_NOT_DURABLE)
+            return
         if reply != "ok":
             self._recorder.log_outcome(reply)
             return

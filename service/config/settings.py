@@ -28,6 +28,9 @@ from service.config.variables import (
     whole,
 )
 
+#: When a change counts as made: at once, on disk, or on a replica.
+Durability = Literal["memory", "fsync", "replica"]
+
 DEFAULT_CONFIG: Final = "heliograph.toml"
 
 #: Stripe retries for 3 days and others for longer: a tombstone must outlive every sender.
@@ -79,6 +82,7 @@ class Settings(BaseSettings):
       max_body_bytes: The largest webhook body accepted.
       body_seconds: How long a sender may take over the body of a request.
       metrics_seconds: How often a process reports its own measurements.
+      durability: Where a change must be before it is relied on.
     """
 
     model_config = SettingsConfigDict(
@@ -113,6 +117,7 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, whole(1024, 64 * 1024 * 1024)] = 1024 * 1024
     body_seconds: Annotated[float, seconds(0.05, 300)] = 10
     metrics_seconds: Annotated[float, seconds(0.05, 3600)] = 5
+    durability: Durability = "memory"
 
     @classmethod
     def settings_customise_sources(

@@ -41,6 +41,7 @@ _COUNTERS: Final = (
     ("claim", "claims", ("work", "outcome"), "Wake-ups by outcome of the claim"),
     ("connection", "connections_closed", ("reason",), "Connections closed early by reason"),
     ("request_refused", "requests_refused", ("reason",), "Requests refused unread by reason"),
+    ("not_durable", "changes_not_durable", ("step",), "Changes not confirmed in time by step"),
     ("attempt", "attempts", ("kind", "outcome"), "Attempts at jobs and callbacks by outcome"),
 )
 

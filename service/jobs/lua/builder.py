@@ -16,7 +16,7 @@ from importlib import resources
 from typing import Final
 
 from service.config.config import Config
-from service.config.settings import Settings
+from service.config.settings import Durability, Settings
 from service.jobs.actor_routes import NAMESPACE, PHOTO, ROUTES, Route
 from service.jobs.lua.hash_encoding import BLANK, FOLDED, MOST_PIECES, PIECE
 from service.jobs.lua.limits import UNLIMITED, Limits
@@ -48,6 +48,7 @@ class ScriptConfig:
       keep: How long records are kept after their end.
       keep_bodies: How long event bodies and the texts of ended jobs are kept.
       limits: Budgets, quiet hours, and the callback endpoints that are told of holds.
+      durability: What a change waits for (durability.py).
     """
 
     lease: int
@@ -55,6 +56,7 @@ class ScriptConfig:
     keep: int
     keep_bodies: int
     limits: Limits = UNLIMITED
+    durability: Durability = "memory"
 
     @classmethod
     def of(cls, settings: Settings, config: Config) -> ScriptConfig:
@@ -64,6 +66,7 @@ class ScriptConfig:
             keep=settings.retention_days * _DAY_MS,
             keep_bodies=min(settings.body_retention_days, settings.retention_days) * _DAY_MS,
             limits=Limits.of(config),
+            durability=settings.durability,
         )
 
 
@@ -73,12 +76,14 @@ class Script:
 
     Parameters:
       library: The function library that it is part of.
+      name: Its file name without `.lua`.
       function: Its name there, for FCALL.
       shebang: Its first line.
       body: The other lines.
     """
 
     library: ScriptLibrary = field(repr=False)
+    name: str
     function: str
     shebang: str
     body: str = field(repr=False)
@@ -131,7 +136,7 @@ class ScriptLibrary:
         code = {name: _without_comments(text) for name, text in self._files.items()}
         self._blocks = scoped(code, bodies.values())
         self._scripts = {
-            name: Script(self, f"{LIBRARY_PREFIX}{self.release}_{name}", *_split(body))
+            name: Script(self, name, f"{LIBRARY_PREFIX}{self.release}_{name}", *_split(body))
             for name, body in bodies.items()
         }
 
