@@ -14,9 +14,9 @@ from redis.exceptions import ResponseError
 
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.call import ScriptCall
-from service.jobs.lua.durability import NotDurable
 from service.jobs.lua.runner import Scripts, is_unknown
 from service.redis.batching import Batcher, PendingCall
+from service.redis.causes import NotDurable
 
 #: Calls per round trip: all their callers resume in one iteration of the loop.
 MAX_BATCH: Final = 50

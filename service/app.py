@@ -29,6 +29,7 @@ from service.api import (
     webhooks,
 )
 from service.api.lookup_fast_path import CachedLookupMiddleware
+from service.api.store_errors import register_store_errors
 from service.api.webhook_fast_path import WebhookFastPath
 from service.config.bootstrap import boot
 from service.config.config import Config
@@ -41,6 +42,7 @@ from service.http.encoded_slashes import EncodedSlashMiddleware
 from service.logging.context import clear_ids
 from service.process.garbage_collection import collect_less_often, freeze_gc
 from service.process.shutdown_signals import on_shutdown_signal
+from service.redis.causes import forget_changes
 
 _DESCRIPTION = (
     "Receives Stripe-style webhooks, sends Instagram DMs and comments once and at a human pace,"
@@ -111,11 +113,12 @@ def create_app(
     app.add_middleware(CachedLookupMiddleware)
     app.add_middleware(EncodedSlashMiddleware, routes=routes)
     errors.register_error_handlers(app)
+    register_store_errors(app)
     return WebhookFastPath(app)
 
 
 class LogContextMiddleware:
-    """Clears the log context of the previous request.
+    """Clears what the previous request of the connection has left in the context.
 
     Parameters:
       app: The wrapped application.
@@ -126,4 +129,5 @@ class LogContextMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         clear_ids()
+        forget_changes()
         await self._app(scope, receive, send)

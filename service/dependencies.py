@@ -28,6 +28,7 @@ from service.jobs.audit_log import AuditLog
 from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.queries import JobQueries
+from service.jobs.readiness import Readiness
 from service.live.broadcaster import Broadcaster
 from service.live.event_stream import JobEventStream
 from service.lookups.service import MAX_WAIT_SECONDS, LookupService
@@ -56,6 +57,7 @@ class AppServices:
     client: aredis.Redis
     ledger: Ledger
     jobs: JobQueries
+    readiness: Readiness
     deliveries: Deliveries
     accounts: AccountControls
     user_ids: UserIdCache
@@ -115,6 +117,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         client=client,
         ledger=Ledger(client, script_config),
         jobs=JobQueries(client, script_config),
+        readiness=Readiness(client, script_config),
         deliveries=Deliveries(client, script_config),
         accounts=AccountControls(client, script_config),
         user_ids=UserIdCache(client),

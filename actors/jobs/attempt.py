@@ -38,12 +38,12 @@ from actors.lease_heartbeat import Lease
 from actors.runtime import Runtime
 from service.accounts.refusal_streaks import RefusalStreaks
 from service.jobs.claims import Claim, ReleaseStatus, Thread
-from service.jobs.lua.durability import NotDurable
 from service.jobs.lua.record_intent import IntentReply
 from service.jobs.model import Failure, Status
 from service.jobs.write_ownership import WriteOwnership
 from service.logging.context import bind_ids
 from service.logging.setup import get_logger
+from service.redis.causes import NotDurable
 
 _log = get_logger(__name__)
 

@@ -11,9 +11,9 @@ import redis
 
 from deploy.local.valkey import Valkey
 from service.config.settings import Durability
-from service.jobs.lua.durability import NotDurable
 from service.jobs.model import Status
 from service.jobs.replies import Creation
+from service.redis.causes import NotDurable
 from tests.support.ledger import TIMES, Event, LedgerHarness, draft, open_ledger
 from tests.support.replicas import Replica, replica_of
 

@@ -18,7 +18,14 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from service.jobs.lua.builder import LIBRARY_PREFIX, Script, ScriptConfig, script_library
 from service.jobs.lua.call import Argument, ScriptCall
-from service.jobs.lua.durability import Command, Confirmation, is_fact, not_durable_counter
+from service.jobs.lua.durability import (
+    Command,
+    Confirmation,
+    is_fact,
+    is_promise,
+    not_durable_counter,
+)
+from service.redis.causes import note_change
 
 #: For how long a store that refused functions is not asked for them again: some allow none, and
 #: one that is out of memory takes no new ones.
@@ -116,7 +123,10 @@ class Scripts:
           redis.exceptions.RedisError: The store did not answer, or refused the call.
           NotDurable: The change was made, but must not be relied on (durability.py).
         """
-        return call.parse(await self.send(self.script(call.name), call.args))
+        reply = await self.send(self.script(call.name), call.args)
+        if is_promise(call.name):
+            note_change()
+        return call.parse(reply)
 
     async def send(self, script: Script, args: Sequence[Argument]) -> Any:
         """Run a script; its reply is made of bytes, ints and lists of them."""
