@@ -12,7 +12,7 @@ import redis.asyncio as aredis
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.probe_store import probe_store
 from service.jobs.lua.runner import Scripts
-from service.jobs.store_rights import READINESS
+from service.jobs.store_rights import missing_rights, samples_of_script
 from service.redis.causes import cause_of
 from service.redis.client import REDIS_ERRORS
 
@@ -20,7 +20,9 @@ from service.redis.client import REDIS_ERRORS
 VALID_SECONDS: Final = 1.0
 #: How long a probe may take; a replica or the disk may need most of that (durability.py).
 PROBE_SECONDS: Final = 2.5
-_MOST_NAMED: Final = 5
+#: What accepting an event runs.
+ACCEPTING: Final = tuple(samples_of_script("accept_events"))
+_MOST_NAMED: Final = 8
 
 
 class Readiness:
@@ -49,8 +51,8 @@ class Readiness:
     async def _run_probe(self) -> str | None:
         try:
             async with asyncio.timeout(PROBE_SECONDS):
-                problems = await self._scripts.run(probe_store(*READINESS))
-            self._found = describe(problems)
+                problems = await self._scripts.run(probe_store(*ACCEPTING))
+            self._found = describe(problems, ACCEPTING)
         except REDIS_ERRORS as error:
             self._found = cause_of(error).text
         finally:
@@ -58,17 +60,19 @@ class Readiness:
         return self._found
 
 
-def describe(problems: Sequence[tuple[str, ...]]) -> str | None:
+def describe(problems: Sequence[tuple[str, ...]], wanted: Sequence[str]) -> str | None:
     """Say what stands in the way; None for nothing.
 
     Parameters:
       problems: Replied by probe_store.lua.
+      wanted: The commands that it was to check.
     """
     if not problems:
         return None
-    commands = [problem[1] for problem in problems if problem[0] == "right"]
-    if commands:
-        return f"the user in REDIS_URL may not run {_some(commands)}"
+    forbidden = [problem[1] for problem in problems if problem[0] == "right"]
+    if forbidden:
+        rights = _some(missing_rights(forbidden, wanted))
+        return f"the user in REDIS_URL lacks rights, in terms of ACL SETUSER: {rights}"
     keys = [f"{key} ({kind})" for _, key, kind in problems]
     return f"keys of Heliograph hold what another application has stored: {_some(keys)}"
 

@@ -35,6 +35,8 @@ RECHECK_MS: Final = 60_000
 
 _INCLUDE: Final = re.compile(r'^--- @include "(\w+)"$', re.MULTILINE)
 _COMMENT: Final = re.compile(r"^\s*--.*\n?", re.MULTILINE)
+#: A command that a script cannot do without; what it merely tries is a pcall.
+_COMMAND: Final = re.compile(r"redis\.call\('(\w+)'")
 _FLAG: Final = re.compile(r"(?:flags=|,)([a-z-]+)")
 
 
@@ -184,6 +186,13 @@ def included(text: str, files: Mapping[str, str]) -> dict[str, str]:
 
     add_all(text)
     return found
+
+
+def commands_of_script(name: str) -> frozenset[str]:
+    """The commands in a script of the folder and in what it includes."""
+    body, shared = _lua_files("")[name], _lua_files("lib")
+    texts = (body, *included(body, shared).values())
+    return frozenset(command for text in texts for command in _COMMAND.findall(text))
 
 
 def script_library(config: ScriptConfig) -> ScriptLibrary:

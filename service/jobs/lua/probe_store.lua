@@ -4,6 +4,7 @@
 --        a store that refuses to write comes instead
 -- Keeps  every key as it is: adding 0 to a counter is a write like any other, and is replicated.
 --        It has the flags of accept_events.lua, so that the store refuses both or neither.
+--- @include "arguments"
 --- @include "config"
 local COUNTERS = {'hg:seq', 'hg:wakeseq'}
 local TYPES = {
@@ -26,7 +27,7 @@ end
 local problems = {}
 
 -- A command that this store does not know is nobody's right to withhold.
-for _, command in ipairs(ARGV) do
+for command in argument_groups(ARGV, 1, 1) do
   local known, allowed = pcall(redis.acl_check_cmd, unpack(words_of(command)))
   if known and not allowed then problems[#problems + 1] = {'right', command} end
 end
