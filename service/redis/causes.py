@@ -147,5 +147,8 @@ def _cause_of_response(text: str) -> Cause:
 
 def words_of(error: Exception) -> str:
     """Redis' own words, with the first that redis-py takes off; for logs and `doctor`."""
+    cause = error.__cause__
+    if isinstance(error, NotConnected) and isinstance(cause, Exception):
+        return words_of(cause)
     text, code = str(error), getattr(error, "status_code", None)
     return (text if not code or text.startswith(str(code)) else f"{code} {text}")[:200]

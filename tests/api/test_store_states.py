@@ -95,11 +95,11 @@ STATES: Final = {
         "ACL SETUSER: ~hg:*",
     ),
     "a key of another application": State(
-        with_key("hg:events", "text"),
+        with_key("hg:jobs", "text"),
         UNCERTAIN,
         "what another application has stored",
-        "hg:events (string)",
-        "hg:events (string)",
+        "hg:jobs (string)",
+        "hg:jobs (string)",
     ),
     "a counter that is none": State(
         with_key("hg:seq", "text"),
@@ -110,8 +110,7 @@ STATES: Final = {
     "another password": State(
         store_states.locked_out, NOTHING, "does not accept the credentials", "WRONGPASS"
     ),
-    "stopped": State(store_states.stopped, NOTHING, "cannot be reached", "Connection refused"),
-    "frozen": State(store_states.frozen, UNCERTAIN, "did not answer in time", "Timeout"),
+    "stopped": State(store_states.stopped, NOTHING, "cannot be reached", "Error 111"),
 }
 
 
@@ -162,11 +161,11 @@ def cutting_server() -> Iterator[str]:
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             while (sent := self.request.recv(65536)) and b"FCALL" not in sent:
-                self.wfile.write(b"+OK\r\n" * sent.count(b"*"))
+                self.wfile.write(b"+PONG\r\n" * sent.count(b"*"))
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"redis://127.0.0.1:{server.server_address[1]}/0"
+        yield f"redis://127.0.0.1:{server.server_address[1]}/0?protocol=2"
         server.shutdown()
 
 
@@ -220,13 +219,35 @@ def test_every_voice_tells_the_state_of_the_store(
     until(lambda: own_web.deliver("stripe", order("stripe", event_id)).status_code < 300)
 
 
+@pytest.mark.usefixtures("processes_environment")
+def test_nothing_is_certain_when_a_store_takes_an_event_and_does_not_reply(
+    own_web: WebHarness, store_to_break: BreakableStore
+) -> None:
+    # Given an open connection to a store that works
+    until(lambda: is_ready(own_web), 20, "readiness")
+    assert own_web.deliver("stripe", order("stripe", "evt_before")).status_code == 200
+    # When it freezes
+    with store_states.frozen(store_to_break):
+        message = own_web.deliver("stripe", order("stripe", "evt_late")).json()["error"]["message"]
+        assert message.startswith(UNCERTAIN)
+        assert "did not answer in time" in message
+        # Then nobody says that it works
+        until(lambda: not is_ready(own_web), 20, "the end of readiness")
+        assert main(["doctor"]) == 1
+    until(lambda: is_ready(own_web), 20, "readiness")
+
+
 def test_nothing_is_certain_when_the_connection_ends_after_an_event_was_sent(
     tmp_path: Path,
 ) -> None:
     # Given a store whose connection ends when it has taken a command, before its reply
-    with cutting_server() as url, redis.Redis.from_url(url) as client:
-        with run_web(url, tmp_path) as port, connect(port, client) as web:
-            response = web.deliver("stripe", order("stripe", "evt_cut"))
+    with (
+        cutting_server() as url,
+        redis.Redis.from_url(url) as client,
+        run_web(url, tmp_path) as port,
+        connect(port, client) as web,
+    ):
+        response = web.deliver("stripe", order("stripe", "evt_cut"))
     assert response.status_code == 503
     assert response.json()["error"]["message"].startswith(UNCERTAIN)
     assert "connection to Redis was lost" in response.json()["error"]["message"]

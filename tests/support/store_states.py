@@ -63,11 +63,13 @@ Break = Callable[[BreakableStore], Broken]
 def breakable_store(directory: Path) -> Iterator[BreakableStore]:
     """Run a store that keeps its port when it is started again."""
     directory.mkdir()
-    with ValkeyServer(port=free_port(), data_dir=directory, persist=True, config=CONFIG) as server:
-        with redis.Redis(port=server.port) as admin:
-            store = BreakableStore(server, admin, directory)
-            store.give_all_rights()
-            yield store
+    with (
+        ValkeyServer(port=free_port(), data_dir=directory, persist=True, config=CONFIG) as server,
+        redis.Redis(port=server.port) as admin,
+    ):
+        store = BreakableStore(server, admin, directory)
+        store.give_all_rights()
+        yield store
 
 
 def configured(name: str, value: Any) -> Break:
