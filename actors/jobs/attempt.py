@@ -85,7 +85,11 @@ class Attempt:
         self._runtime = runtime
         self._claim = claim
         self._claimed_at = claimed_at
-        self._state = RequestState.UNCONFIRMED if claim.verify_first else RequestState.NOT_CHARGED
+        self._state = (
+            RequestState.UNCONFIRMED
+            if claim.verify_first and not claim.look_first
+            else RequestState.NOT_CHARGED
+        )
         self._recorder = AttemptRecorder(runtime.claims, claim, lease, claimed_at)
         self._pk = ""
 
@@ -125,7 +129,8 @@ class Attempt:
     async def _act(self, gateway: Gateway) -> None:
         job = self._claim.job
         pk = self._pk = await self._job_write.target(self._claim, gateway, self._runtime.user_ids)
-        if self._state is RequestState.UNCONFIRMED:
+        if self._claim.verify_first:
+            self._state = RequestState.UNCONFIRMED
             await self._verify_write(gateway, pk)
             return
         await self._job_write.prepare(self._claim, gateway, pk)

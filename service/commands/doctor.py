@@ -12,8 +12,10 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from typing import Final, cast
+
+import redis.asyncio as aredis
 
 from service.commands.store_checks import (
     is_replica,
@@ -28,6 +30,7 @@ from service.jobs.consistency_problems import Defect, Outcome
 from service.jobs.lua.builder import ScriptConfig
 from service.redis.causes import cause_of, words_of
 from service.redis.client import REDIS_ERRORS, async_client
+from service.time_formats.timestamps import rfc3339
 
 OK, FOUND_PROBLEMS, USAGE = 0, 1, 2
 MAX_SHOWN: Final = 20
@@ -73,6 +76,8 @@ async def _examine(url: str, script_config: ScriptConfig, repair: bool) -> int:
             print(f"store: {problem}")
         if is_replica(facts):
             return FOUND_PROBLEMS  # its data may be old, and nothing can be repaired
+        if loss := await _history_loss(client, script_config.keep):
+            print(f"history: {loss}")
         tally = await _report(ConsistencyCheck(client, script_config).defects(repair=repair))
     finally:
         await client.aclose()
@@ -92,3 +97,18 @@ async def _report(defects: AsyncIterator[Defect]) -> Counter[Outcome]:
         counts = ", ".join(f"{count} {_OUTCOME_TEXTS[outcome]}" for outcome, count in tally.items())
         print(f"ledger: ... and {tally.total() - MAX_SHOWN} more; in total {counts}")
     return tally
+
+
+async def _history_loss(client: aredis.Redis, keep_ms: int) -> str:
+    """Say what of the store's history was lost, while jobs are compared with it; '' for nothing."""
+    known = await cast("Awaitable[dict[bytes, bytes]]", client.hgetall("hg:history"))
+    seconds, _ = await client.time()
+    if b"epoch" not in known or int(known[b"lost_at"]) + keep_ms <= seconds * 1000:
+        return ""
+    lost_ms = int(known[b"lost_at"])
+    missing = max(0, lost_ms - int(known[b"since"])) / 1000
+    return (
+        f"at {rfc3339(lost_ms)} the store lacked up to {missing:.0f} s of what processes had"
+        f" recorded ({known[b'cause'].decode()}): events accepted then may be missing, and until"
+        f" {rfc3339(lost_ms + keep_ms)} each write is looked for before it is made"
+    )

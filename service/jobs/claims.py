@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import redis.asyncio as aredis
 
+from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.lua.append_follower_page import (
     FollowerPageReply,
     Remainder,
@@ -60,6 +61,11 @@ class Claim:
     def verify_first(self) -> bool:
         """Whether a write may have happened, which must be verified before anything is sent."""
         return self.job.status is Status.SENDING
+
+    @property
+    def look_first(self) -> bool:
+        """Whether that is because of lost history: most likely nothing was written."""
+        return self.job.doubt == "history"
 
 
 @dataclass(frozen=True)
@@ -138,12 +144,18 @@ class Claims:
 
     Parameters:
       scripts: Runs the scripts; by default, over the client.
+      mark: The process' high-water mark; by default, one of its own.
     """
 
     def __init__(
-        self, client: aredis.Redis, script_config: ScriptConfig, scripts: Scripts | None = None
+        self,
+        client: aredis.Redis,
+        script_config: ScriptConfig,
+        scripts: Scripts | None = None,
+        mark: HighWaterMark | None = None,
     ) -> None:
         self._scripts = scripts or Scripts(client, script_config)
+        self._mark = mark or HighWaterMark("worker")
 
     async def claim(self, job_id: str, owner: str) -> Claim | None:
         """Claim a job and its account's turn, for an owner that is unique to this claim.
@@ -178,8 +190,11 @@ class Claims:
           new status.
         """
         facts = json.dumps({"thread": thread, "username": username, "reads": reads})
-        call = record_intent(claim.id, claim.owner, claim.fence, pk, context, facts)
-        return await self._scripts.run(call)
+        raised = self._mark.next_raise()
+        call = record_intent(claim.id, claim.owner, claim.fence, pk, context, facts, *raised)
+        reply = await self._scripts.run(call)
+        self._mark.confirm(raised)
+        return reply
 
     async def finish(
         self,

@@ -10,15 +10,18 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
 import orjson
 import redis.asyncio as aredis
+from redis.exceptions import RedisError
 
 from service.jobs.body_compression import BodyCompressor
 from service.jobs.consistency_problems import Defect
 from service.jobs.draft_encoding import dumps, encode_draft, encode_event_draft
+from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.lua.accept_events import accept_events
 from service.jobs.lua.add_event_jobs import add_event_jobs
 from service.jobs.lua.builder import ScriptConfig
@@ -86,16 +89,29 @@ class QuarantinedEvent:
 
 
 class Ledger:
-    """Changes jobs and events."""
+    """Changes jobs and events.
 
-    def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
+    Parameters:
+      mark: The process' high-water mark; by default, one of its own.
+    """
+
+    def __init__(
+        self,
+        client: aredis.Redis,
+        script_config: ScriptConfig,
+        mark: HighWaterMark | None = None,
+    ) -> None:
         self._scripts = Scripts(client, script_config)
-        self._group_commit = GroupCommit(self._scripts)
+        self._client = client
+        self._mark = mark or HighWaterMark("web")
+        self._group_commit = GroupCommit(self._scripts, self._mark)
         self._compressor = BodyCompressor()
 
     async def close(self) -> None:
-        """Wait for the events that are being accepted."""
+        """Wait for the events that are being accepted, and withdraw the process' mark."""
         await self._group_commit.close()
+        with suppress(RedisError):
+            await self._client.hset("hg:marks", self._mark.process, self._mark.withdrawn)
 
     async def accept(
         self,

@@ -79,6 +79,7 @@ class JobRecord:
     wait_until_ms: int = _stored("wait_until", int)
     cancel_requested: bool = _stored("cancel", bool)
     intent_ms: int = _stored("intent_at", int)
+    doubt: str = _stored("doubt")
     not_found_count: int = _stored("misses", int)
     verification_failures: int = _stored("looks", int)
     failed_attempts: int = _stored("strikes", int)

@@ -16,6 +16,8 @@ PERMANENT_KEYS = {
     "hg:audit",
     "hg:feed",
     "hg:replid",
+    "hg:history",
+    "hg:marks",
     "hg:counters",
 } | {f"hg:bell:{queue}" for queue in ("actions", "callbacks")}
 

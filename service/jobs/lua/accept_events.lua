@@ -1,5 +1,6 @@
 -- Accepts events, each with the jobs that its rules ask for.
--- ARGV   for each event: envelope (JSON, see ledger.py), body (compressed)
+-- ARGV   process, number, seen, age (its high-water mark, see history.lua), then for each
+--        event: envelope (JSON, see ledger.py), body (compressed)
 -- Reply  for each event: {outcome, event id, job ids (JSON)}, or the error that met it; outcome:
 --        accepted | duplicate | conflict (the id is known with other data in the same shape)
 -- Keeps  one event and rule make one job: a known event is never run again, and its jobs and their
@@ -8,6 +9,9 @@
 --- @include "arguments"
 --- @include "notify"
 --- @include "create_job"
+--- @include "history"
+local process, number, seen, age = unpack(ARGV, 1, 4)
+local FIRST_EVENT = 5
 local now = now_ms()
 
 local function load_event(source, name) return load_hash('hg:event:' .. source .. ':' .. name) end
@@ -174,8 +178,9 @@ end
 -- An event needs one sequence number, and mostly makes one job, which needs another: as many as
 -- there are arguments.
 begin_batch(#ARGV)
+history.raise_mark(process, number, seen, age, now)
 local replies = {}
-for envelope, body in argument_groups(ARGV, 1, 2) do
+for envelope, body in argument_groups(ARGV, FIRST_EVENT, 2) do
   local done, reply = pcall(accept, envelope, body)
   if not done and type(reply) ~= 'table' then reply = redis.error_reply(reply) end
   replies[#replies + 1] = reply

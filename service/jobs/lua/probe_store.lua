@@ -9,7 +9,7 @@
 local COUNTERS = {'hg:seq', 'hg:wakeseq'}
 local TYPES = {
   string = {'hg:seq', 'hg:wakeseq', 'hg:replid'},
-  hash = {'hg:counters', 'hg:paused', 'hg:suppressed'},
+  hash = {'hg:counters', 'hg:history', 'hg:marks', 'hg:paused', 'hg:suppressed'},
   set = {'hg:sources', 'hg:accts'},
   stream = {'hg:feed', 'hg:audit'},
   zset = {
