@@ -43,6 +43,7 @@ _IN_SCRIPTS: Final = (
     "INFO replication",
     "LINDEX K 0",
     "LLEN K",
+    "LPUSH K v",
     "LRANGE K 0 1",
     "LTRIM K 0 0",
     "PERSIST K",
@@ -126,7 +127,10 @@ def samples_of(process: Process, durability: Durability) -> list[str]:
 
 
 def acl_rules(process: Process) -> str:
-    """A process' rights as rules of ACL SETUSER, for a user that has none."""
+    """A process' rights as rules of ACL SETUSER, for a user that has none.
+
+    docs/storage.md shows them as whole commands.
+    """
     keys = " ".join(f"~{pattern}" for pattern in KEY_PATTERNS)
     commands = sorted({_acl_name(sample) for sample in SAMPLES[process]})
     return f"{keys} {' '.join(f'+{name}' for name in commands)}"
