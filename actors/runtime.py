@@ -37,6 +37,7 @@ from service.config.unique_usernames import check_usernames
 from service.deliveries.endpoints import CallbackEndpoint, CallbackEndpoints
 from service.deliveries.store import Deliveries
 from service.jobs.claims import Claims
+from service.jobs.durability_check import warn_unless_durable
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import ScriptConfig
@@ -201,6 +202,7 @@ class RuntimeMiddleware(Middleware):
         callback_client = await self._stack.enter_async_context(self._callback_client())
         accounts = AccountControls(client, script_config)
         await self._recheck_accounts(accounts)
+        await warn_unless_durable(client, settings.durability)
         mark = HighWaterMark("worker")
         heartbeat = start_heartbeat(settings.redis_url, script_config, mark)
         self._stack.callback(heartbeat.stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -39,6 +40,7 @@ from service.http import errors
 from service.http.body_limit import BodyLimitMiddleware
 from service.http.connections import CONNECTIONS
 from service.http.encoded_slashes import EncodedSlashMiddleware
+from service.jobs.durability_check import warn_unless_durable
 from service.logging.context import clear_ids
 from service.process.garbage_collection import collect_less_often, freeze_gc
 from service.process.shutdown_signals import on_shutdown_signal
@@ -92,9 +94,13 @@ def create_app(
         if own_process:
             freeze_gc()
             collect_less_often()
+        # In the background: the process serves while Redis does not answer.
+        durable = warn_unless_durable(services.client, checked_settings.durability)
+        checking = asyncio.create_task(durable)
         with on_shutdown_signal(services.stopping):
             async with services.reporter.reporting():
                 yield {CONNECTIONS: services.connections}
+            checking.cancel()
             await services.close()
 
     app = FastAPI(

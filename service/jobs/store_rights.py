@@ -35,6 +35,7 @@ _IN_SCRIPTS: Final = (
     "HGETALL K",
     "HINCRBY K f 1",
     "HKEYS K",
+    "HLEN K",
     "HMGET K f",
     "HSET K f v",
     "HSETNX K f v",
