@@ -87,7 +87,14 @@ _DIRECT: Final = (
 )
 _LEDGER: Final = (*_CONNECTION, *_SCRIPTING, *_WAITING.values(), *_IN_SCRIPTS, *_DIRECT)
 _WEB: Final = (*_LEDGER, "XINFO STREAM K", "XRANGE K - +")
-_WORKER: Final = (*_LEDGER, "FUNCTION LIST", "FUNCTION DELETE x", "LPOP K", "SPOP K")
+_WORKER: Final = (
+    *_LEDGER,
+    "CONFIG GET x",
+    "FUNCTION LIST",
+    "FUNCTION DELETE x",
+    "LPOP K",
+    "SPOP K",
+)
 #: Dramatiq's script (dramatiq/brokers/redis/dispatch.lua) for who only sends messages.
 _SCHEDULER: Final = (
     *_CONNECTION,
@@ -99,7 +106,7 @@ _SCHEDULER: Final = (
     "ZADD K 1 m",
 )
 #: `doctor` checks what every process needs by its own rights.
-_DOCTOR: Final = (*_WEB, *_WORKER, *_SCHEDULER, "CONFIG GET x", "INFO", "SCAN 0", "ZSCAN K 0")
+_DOCTOR: Final = (*_WEB, *_WORKER, *_SCHEDULER, "INFO", "SCAN 0", "ZSCAN K 0")
 
 SAMPLES: Final[Mapping[Process, Sequence[str]]] = {
     "web": _WEB,
