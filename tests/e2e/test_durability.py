@@ -1,4 +1,4 @@
-"""`DURABILITY=replica` through real processes: without a replica nothing is acknowledged or sent."""
+"""`DURABILITY=replica` through real processes: no replica, no acknowledgement and no write."""
 
 from __future__ import annotations
 
