@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 from redis.exceptions import ResponseError
@@ -35,7 +35,7 @@ async def warn_unless_durable(client: aredis.Redis, durability: Durability) -> N
     if question is None:
         return
     try:
-        reply: Any = await client.execute_command(*question)
+        reply: Any = await cast("Any", client).execute_command(*question)
     except ResponseError as error:
         reply = error
     except REDIS_ERRORS:

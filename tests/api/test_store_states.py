@@ -16,6 +16,7 @@ from deploy.local.wait import until
 from service.api.store_errors import CauseLog
 from service.cli import main
 from tests.support import store_states
+from tests.support.encryption import SECRET_KEY
 from tests.support.store_states import (
     Break,
     BreakableStore,
@@ -24,7 +25,7 @@ from tests.support.store_states import (
     with_key,
     without_rights,
 )
-from tests.support.web import SECRET_KEY, WebHarness, connect, order, run_web
+from tests.support.web import WebHarness, connect, order, run_web
 
 JOB = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
 OPTIONS = "socket_timeout=0.7&socket_connect_timeout=0.7"

@@ -34,7 +34,7 @@ def ledger(store_url: str, store: redis.Redis) -> Iterator[LedgerHarness]:
 
 def count(store: redis.Redis, step: str) -> int:
     """How many changes of a step were not confirmed."""
-    return int(store.hget("hg:counters", f"not_durable:{step}") or 0)  # type: ignore[arg-type]
+    return int(store.hget("hg:counters", f"not_durable:{step}") or 0)
 
 
 def create(ledger: LedgerHarness) -> Creation:

