@@ -24,6 +24,7 @@ from tests.support.ledger import LedgerHarness, open_ledger
 SENDERS: Final = 4
 PAUSE_SECONDS: Final = 0.05
 SETTLING_SECONDS: Final = 180.0
+UNDER_WAY_SECONDS: Final = 10.0
 
 
 class Storm:
@@ -79,6 +80,13 @@ class Storm:
         counts = Counter(dm["text"] for dm in fake.dms())
         counts.update(comment["text"] for comment in fake.comments())
         return counts
+
+    def wait_until_under_way(self, count: int) -> None:
+        """Wait for some writes, but not for long: with a replica too slow for its durability,
+        nothing is acknowledged and nothing written.
+        """
+        end = time.monotonic() + UNDER_WAY_SECONDS
+        until(lambda: self.written().total() > count or time.monotonic() > end, 60, "the writes")
 
     def forgotten(self, jobs: Iterable[str]) -> list[str]:
         """Those of some jobs that the store does not know."""
@@ -150,7 +158,7 @@ def storm(storm: Storm, promote: Callable[[Failover], None], count: int) -> list
     storm.plan(count)
     with ThreadPoolExecutor(1) as pool:
         sending = pool.submit(storm.send_all)
-        until(lambda: storm.written().total() > count // 3, 120, "a third of the writes")
+        storm.wait_until_under_way(count // 3)
         promised = [job for jobs in list(storm.acknowledged.values()) for job in jobs]
         promote(storm.failover)
         storm.failover.rejoin()
