@@ -98,10 +98,14 @@ class Storm:
         with open_ledger(self.failover.url) as ledger:
 
             def has_settled() -> bool:
-                try:
-                    return not any(ledger.store.zcard(index) for index in UNFINISHED)
-                except REDIS_ERRORS:
-                    return False
+                # At one moment: a job that changes its state is in one of the indexes.
+                with ledger.store.pipeline(transaction=True) as pipe:
+                    for index in UNFINISHED:
+                        pipe.zcard(index)
+                    try:
+                        return not any(pipe.execute())
+                    except REDIS_ERRORS:
+                        return False
 
             until(has_settled, SETTLING_SECONDS, "the end of every job")
 
