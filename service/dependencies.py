@@ -30,6 +30,7 @@ from service.jobs.audit_log import AuditLog
 from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.queries import JobQueries
+from service.jobs.readiness import Readiness
 from service.live.broadcaster import Broadcaster
 from service.live.event_stream import JobEventStream
 from service.live.subscriber_slots import SubscriberSlots
@@ -65,6 +66,7 @@ class AppServices:
     client: aredis.Redis
     ledger: Ledger
     jobs: JobQueries
+    readiness: Readiness
     deliveries: Deliveries
     accounts: AccountControls
     user_ids: UserIdCache
@@ -130,6 +132,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         client=client,
         ledger=Ledger(client, script_config, cipher),
         jobs=JobQueries(client, script_config, cipher),
+        readiness=Readiness(client, script_config),
         deliveries=Deliveries(client, script_config),
         accounts=AccountControls(client, script_config),
         user_ids=UserIdCache(client),
