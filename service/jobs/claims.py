@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import redis.asyncio as aredis
 
+from service.instagram.ids import person_name
 from service.jobs.lua.append_follower_page import (
     FollowerPageReply,
     Remainder,
@@ -21,6 +22,7 @@ from service.jobs.lua.record_intent import IntentReply, record_intent
 from service.jobs.lua.release_job import Charge, ReleaseReply, release_job
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import Failure, Status
+from service.jobs.person_keys import names_shown
 from service.jobs.records import JobRecord
 
 Thread = Literal["old", "new", ""]
@@ -144,6 +146,7 @@ class Claims:
         self, client: aredis.Redis, script_config: ScriptConfig, scripts: Scripts | None = None
     ) -> None:
         self._scripts = scripts or Scripts(client, script_config)
+        self._person_keys = script_config.person_keys
 
     async def claim(self, job_id: str, owner: str) -> Claim | None:
         """Claim a job and its account's turn, for an owner that is unique to this claim.
@@ -177,7 +180,8 @@ class Claims:
           `ok`; `ask` if the caller must find out whether the thread exists; otherwise the job's
           new status.
         """
-        facts = json.dumps({"thread": thread, "username": username, "reads": reads})
+        found = {"thread": thread, "username": username, "reads": reads}
+        facts = json.dumps(found | self._recipient_keys(claim, pk))
         call = record_intent(claim.id, claim.owner, claim.fence, pk, context, facts)
         return await self._scripts.run(call)
 
@@ -205,6 +209,7 @@ class Claims:
           `ok`; `lost` if the claim is no longer valid; `taken` if `written` belongs to another
           job. Only `ok` changed anything.
         """
+        shown = names_shown(result) if result and claim.job.kind == "lookup" else ()
         call = finish_job(
             claim.id,
             claim.owner,
@@ -215,6 +220,7 @@ class Claims:
             why=why,
             written=written,
             reads=reads,
+            who=self._person_keys.join(shown),
         )
         return await self._scripts.run(call)
 
@@ -282,6 +288,7 @@ class Claims:
             "left": page.remainder,
             "dropped": page.dropped,
             "limited": page.limited,
+            "who": self._missing_keys(claim, page.pk),
         }
         call = append_follower_page(
             claim.id,
@@ -294,6 +301,23 @@ class Claims:
             *((batch.packed, batch.pks) for batch in page.batches),
         )
         return await self._scripts.run(call)
+
+    def _recipient_keys(self, claim: Claim, pk: str) -> dict[str, str]:
+        """The keys of a DM's recipient, as record_intent.lua takes them."""
+        if claim.job.kind != "dm":
+            return {}
+        pk_keys = self._person_keys.all_keys(f"pk:{pk}")
+        keys = [*self._person_keys.all_keys(person_name(claim.job.to)), *pk_keys]
+        return {
+            "who": self._missing_keys(claim, pk),
+            "keys": " ".join(keys),
+            "pk_keys": " ".join(pk_keys),
+        }
+
+    def _missing_keys(self, claim: Claim, pk: str) -> str:
+        """The keys of the job's person that its record does not have."""
+        names = (person_name(claim.job.to), f"pk:{pk}")
+        return self._person_keys.missing(claim.job.who, names)
 
 
 def _dumps(value: dict[str, Any]) -> str:

@@ -92,6 +92,7 @@ class Ledger:
         self._scripts = Scripts(client, script_config)
         self._group_commit = GroupCommit(self._scripts)
         self._compressor = BodyCompressor()
+        self._person_keys = script_config.person_keys
 
     async def close(self) -> None:
         """Wait for the events that are being accepted."""
@@ -125,7 +126,7 @@ class Ledger:
             "livemode": _LIVEMODES[event.livemode],
             "status": status,
             "notes": orjson.dumps(notes).decode(),
-            "jobs": [encode_event_draft(source, event.id, draft) for draft in drafts],
+            "jobs": self._encode(source, event.id, drafts),
             **_encode_recognition(source, recognition),
         }
         packed = self._compressor.compress(body)
@@ -143,9 +144,15 @@ class Ledger:
         Returns:
           The ids of all its jobs; None if the event is not stored any more.
         """
-        entries = [encode_event_draft(source, event_id, draft) for draft in drafts]
+        entries = self._encode(source, event_id, drafts)
         event = f"{source}:{event_id}"
         return await self._scripts.run(add_event_jobs(event, dumps(entries), dumps(list(notes))))
+
+    def _encode(
+        self, source: str, event_id: str, drafts: Sequence[JobDraft]
+    ) -> list[dict[str, Any]]:
+        keys = self._person_keys
+        return [encode_event_draft(source, event_id, draft, keys) for draft in drafts]
 
     async def create(
         self, draft: JobDraft, *, caller: str, idempotency_key: str | None, request: str
@@ -160,7 +167,7 @@ class Ledger:
         job_id = derived_id("job", "api", caller, uuid.uuid4().hex)
         key = f"hg:idem:{derived_id('idem', caller, idempotency_key)}" if idempotency_key else ""
         source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
-        entry = dumps(encode_draft(job_id, draft, source))
+        entry = dumps(encode_draft(job_id, draft, source, self._person_keys))
         request_hash = hashlib.sha256(request.encode()).hexdigest()
         photo = draft.photo.jpeg if isinstance(draft.photo, Photo) else b""
         call = create_job(entry, key, request_hash, IDEMPOTENCY_MS, photo)
@@ -174,8 +181,9 @@ class Ledger:
           pk: The recipient's pk, if known.
         """
         source = {"source": None, "event_id": None, "rule": draft.rule, "api_key": caller}
-        entry = dumps(encode_draft("job_preview", draft, source))
-        return await self._scripts.run(preview_job(entry, pk))
+        pk_keys = " ".join(self._person_keys.all_keys(f"pk:{pk}")) if pk else ""
+        entry = dumps(encode_draft("job_preview", draft, source, self._person_keys))
+        return await self._scripts.run(preview_job(entry, pk, pk_keys))
 
     async def cancel(self, job_id: str, by: str) -> CancelReply:
         """Cancel a job that has written nothing; a running one stops before its write."""

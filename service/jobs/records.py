@@ -88,6 +88,7 @@ class JobRecord:
     context: str = _stored("context")
     thread: str = _stored("thread")
     sub_queue: str = _stored("lane")
+    who: str = _stored("who")
     dry_run: bool = _stored("dry", bool)
     cursor: str = _stored("cursor", default="")
     pages: int = _stored("pages", int, "0")

@@ -23,6 +23,7 @@ from service.jobs.lua.record_intent import IntentReply
 from service.jobs.lua.release_job import Charge, ReleaseReply
 from service.jobs.lua.runner import SyncScripts
 from service.jobs.model import Failure, JobDraft, Status
+from service.jobs.person_keys import PersonKeys
 from service.jobs.photo_store import PhotoStore
 from service.jobs.queries import JobQueries
 from service.jobs.records import JobRecord
@@ -35,7 +36,14 @@ SECOND = 1_000
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
 
-TIMES = ScriptConfig(lease=10 * SECOND, settle=5 * SECOND, keep=40 * DAY, keep_bodies=7 * DAY)
+PERSON_KEYS = PersonKeys(("k" * 40,))
+TIMES = ScriptConfig(
+    lease=10 * SECOND,
+    settle=5 * SECOND,
+    keep=40 * DAY,
+    keep_bodies=7 * DAY,
+    person_keys=PERSON_KEYS,
+)
 RESULT = {"message_id": "m1"}
 FAILURE = Failure("refused", "Instagram refused it.")
 

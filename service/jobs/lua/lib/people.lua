@@ -1,0 +1,40 @@
+-- Whom jobs are about: what is kept about a person is found by a keyed hash of their name, so that
+-- no name is in a key of the store (service/jobs/person_keys.py).
+--   hg:who:{key}     zset seq -> job; a job's field `who` has the keys of its persons, so that it
+--                    leaves these indexes when it is pruned
+--   hg:traces:{key}  set: the names of keys, not of jobs, that show the person; expires with the
+--                    newest of them
+--- @include "clock"
+--- @include "records"
+--- @include "batch"
+
+-- With as many, the field fits into a compact hash (person_keys.py).
+local MAX_KEYS = 3
+-- As long as the longest copy of a profile or post is kept.
+local TRACES_MS = 7 * 86400000
+
+-- Lists a new job under its persons.
+local function index_new_job(job)
+  for key in string.gmatch(job.who, '%S+') do add_to_index(person_index(key), job.seq, job.id) end
+end
+
+-- Lists a job under more persons, as far as there is room. Returns the keys of all, for its field.
+local function index_persons(job, keys)
+  local listed, count_of = ' ' .. job.who .. ' ', select(2, string.gsub(job.who, '%S+', ''))
+  local who = job.who
+  for key in string.gmatch(keys or '', '%S+') do
+    if count_of < MAX_KEYS and not string.find(listed, ' ' .. key .. ' ', 1, true) then
+      redis.call('ZADD', person_index(key), job.seq, job.id)
+      who, count_of = who == '' and key or who .. ' ' .. key, count_of + 1
+    end
+  end
+  return who
+end
+
+-- Remembers that a key of the store shows these persons.
+local function trace_persons(keys, name)
+  for key in string.gmatch(keys, '%S+') do
+    redis.call('SADD', 'hg:traces:' .. key, name)
+    redis.call('PEXPIRE', 'hg:traces:' .. key, digits(TRACES_MS))
+  end
+end
