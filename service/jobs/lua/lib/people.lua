@@ -20,15 +20,17 @@ end
 
 -- Lists a job under more persons, as far as there is room. Returns the keys of all, for its field.
 local function index_persons(job, keys)
-  local listed, count_of = ' ' .. job.who .. ' ', select(2, string.gsub(job.who, '%S+', ''))
-  local who = job.who
+  local all, is_listed = {}, {}
+  for key in string.gmatch(job.who, '%S+') do
+    all[#all + 1], is_listed[key] = key, true
+  end
   for key in string.gmatch(keys or '', '%S+') do
-    if count_of < MAX_KEYS and not string.find(listed, ' ' .. key .. ' ', 1, true) then
+    if #all < MAX_KEYS and not is_listed[key] then
       redis.call('ZADD', person_index(key), job.seq, job.id)
-      who, count_of = who == '' and key or who .. ' ' .. key, count_of + 1
+      all[#all + 1], is_listed[key] = key, true
     end
   end
-  return who
+  return table.concat(all, ' ')
 end
 
 -- Remembers that a key of the store shows these persons.
