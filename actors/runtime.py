@@ -36,6 +36,7 @@ from service.config.settings import Settings
 from service.config.unique_usernames import check_usernames
 from service.deliveries.endpoints import CallbackEndpoint, CallbackEndpoints
 from service.deliveries.store import Deliveries
+from service.encryption.cipher import Cipher
 from service.jobs.claims import Claims
 from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import ScriptConfig
@@ -194,6 +195,8 @@ class RuntimeMiddleware(Middleware):
     async def _open(self) -> Runtime:
         settings = self._config.settings
         script_config = self._config.script_config
+        secret_key = ",".join(settings.secret_keys)
+        cipher = Cipher.of(secret_key, enabled=settings.encrypt_at_rest)
         client = self._redis_client(MAX_CONNECTIONS)
         gateways = self._gateway_pool(client)
         await self._stack.enter_async_context(gateways.closing_idle())
@@ -207,15 +210,15 @@ class RuntimeMiddleware(Middleware):
         return Runtime(
             config=self._config,
             client=client,
-            ledger=Ledger(client, script_config),
-            claims=Claims(client, script_config, self._batched_scripts()),
+            ledger=Ledger(client, script_config, cipher),
+            claims=Claims(client, script_config, cipher, self._batched_scripts()),
             deliveries=Deliveries(client, script_config, self._batched_scripts()),
             accounts=accounts,
             user_ids=UserIdCache(client, script_config.person_keys),
             gateways=gateways,
             suppressions=Suppressions(client, script_config.person_keys),
             callback_client=callback_client,
-            photos=PhotoStore(client, script_config),
+            photos=PhotoStore(client, script_config, cipher),
             photo_fetcher=PhotoFetcher(self._photo_downloader(), PhotoConverter()),
             heartbeat=heartbeat,
         )

@@ -12,14 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
+from service.encryption.keys import derive_each
 from service.instagram.ids import person_name
 from service.jobs.model import JobDraft
 
-_INFO: Final = b"heliograph/people/v1"
-_KEY_BYTES: Final = 32
+_PURPOSE: Final = b"heliograph/people/v1"
 #: 80 bits: among ten million persons, two share a key by a chance of 1 in 20,000 million.
 _DIGEST_BYTES: Final = 10
 #: The most keys of one job: with them, the field is no longer than a compact hash's values.
@@ -39,7 +36,8 @@ class PersonKeys:
     """
 
     def __init__(self, secret_keys: Sequence[str]) -> None:
-        self._hashes = tuple(map(_keyed_hash, secret_keys))
+        keys = derive_each(",".join(secret_keys), _PURPOSE)
+        self._hashes = [blake2b(digest_size=_DIGEST_BYTES, key=key) for key in keys]
 
     @property
     def fingerprint(self) -> str:
@@ -110,12 +108,6 @@ def names_shown(result: Mapping[str, Any]) -> list[str]:
         return []
     username, pk = person.get("username"), person.get("pk")
     return [*([str(username).lower()] if username else []), *([f"pk:{pk}"] if pk else [])]
-
-
-def _keyed_hash(secret: str) -> blake2b:
-    # No salt: every process must derive the same key from the setting alone.
-    kdf = HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=_INFO)
-    return blake2b(digest_size=_DIGEST_BYTES, key=kdf.derive(secret.encode()))
 
 
 def _key(name: str, keyed: blake2b) -> str:

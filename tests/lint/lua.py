@@ -48,7 +48,9 @@ _LIMITS: Final = AccountLimits(
     quiet=QuietHours(1320, 480, "Europe/Paris"),
     callback="crm",
 )
-CONFIG: Final = ScriptConfig(1, 1, 1, 1, Limits({"shop": _LIMITS}), person_keys=PersonKeys(("k",)))
+CONFIG: Final = ScriptConfig(
+    1, 1, 1, 1, Limits({"shop": _LIMITS}), person_keys=PersonKeys(("k" * 32,))
+)
 
 _WARNING: Final = re.compile(r"^[^:]+:(\d+):(\d+): (.*)$")
 

@@ -1,5 +1,5 @@
 -- Accepts events, each with the jobs that its rules ask for.
--- ARGV   for each event: envelope (JSON, see ledger.py), body (compressed)
+-- ARGV   for each event: envelope (JSON, see ledger.py), body (compressed and encrypted)
 -- Reply  for each event: {outcome, event id, job ids (JSON)}, or the error that met it; outcome:
 --        accepted | duplicate | conflict (the id is known with other data in the same shape)
 -- Keeps  one event and rule make one job: a known event is never run again, and its jobs and their
@@ -29,7 +29,7 @@ local function store(envelope, body, name, status, jobs, notes)
   local member = envelope.source .. ':' .. name
   local key = 'hg:event:' .. member
   local seq = next_seq()
-  redis.call('HSET', key, 'v', VERSION, 'id', name, 'source', envelope.source, 'seq', seq,
+  redis.call('HSET', key, 'v', PLAIN_VERSION, 'id', name, 'source', envelope.source, 'seq', seq,
     'type', envelope.type, 'status', status, 'received', now_digits(now), 'notes', notes,
     'fingerprint', envelope.fingerprint, 'livemode', envelope.livemode, 'jobs', jobs, 'shape',
     envelope.shape or '')
@@ -110,7 +110,8 @@ local function accept_reshaped(event, envelope, body)
     local source = cjson.decode(entry.source)
     if not entry.error and undecided[source.rule] then
       source.event_id = event.id
-      entry.id = free_id(entry.id, envelope.fingerprint)
+      local id = free_id(entry.id, envelope.fingerprint)
+      if id ~= entry.id then entry.id, entry.encrypted_as = id, entry.encrypted and entry.id end
       ids[#ids + 1] = create_job(entry, cjson.encode(source), now)
     end
   end

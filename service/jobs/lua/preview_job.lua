@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- Tells what would become of a job, without creating it.
--- ARGV   entry (JSON, as for create_job), pk (the recipient's user id, '' for unknown), pk_keys (the
---        keys of that id, between spaces)
+-- ARGV   entry (JSON, as for create_job), pk (the recipient's user id, '' for unknown), pk_keys
+--        (the keys of that id, between spaces)
 -- Reply  {decision, reason, earliest (ms), 1 where only a person can change it}; decision: send |
 --        wait | refuse
 -- Keeps  reads only; the reply holds for this moment.

@@ -7,13 +7,14 @@
 -- Keys
 --   hg:seq                       counter: the order of everything
 --   hg:event:{source}:{id}       hash of an event, which outlives its body
---   hg:eventbody:{source}:{id}   the raw body, compressed; expires by itself
+--   hg:eventbody:{source}:{id}   the raw body, compressed and encrypted; expires by itself
 --   hg:known:{source}:{hash}     the event that is also known by this: its body, if only that is
 --                                signed, or the sender's id of what several subscriptions report
 --   hg:events                    zset seq -> source:id; hg:sources the sources in it
---   hg:job:{id}                  hash (see below); hg:jobtext:{id} its text, or its photo's URL;
---                                hg:jobtl:{id} its timeline
---   hg:jobphoto:{id}             the JPEG that it sends, until it ends; expires at the latest
+--   hg:job:{id}                  hash (see below); hg:jobtext:{id} its text, or its photo's URL,
+--                                encrypted; hg:jobtl:{id} its timeline
+--   hg:jobphoto:{id}             the JPEG that it sends, encrypted, until it ends; expires at the
+--                                latest
 --   hg:jobs, hg:jobs:status:{s}, hg:jobs:account:{a}, hg:jobs:kind:{k}    zsets seq -> job id
 --   hg:who:{key}                 zset seq -> job that is about this person (people.lua)
 --   hg:once:{hash}               the job that was made for a business key of a rule
@@ -67,7 +68,9 @@
 -- Fields of hg:job:{id}. All values are text; times are unix ms, 0 where they have not happened. A
 -- field that has its blank value is not stored (hash_encoding.py). Fields in brackets exist only
 -- for the kinds that are named.
---   v             version of the record's layout; a higher one is left to newer releases
+--   v             version of the record's layout: 2, or 3 where text or photo are encrypted
+--                 (service/encryption/cipher.py); a higher one is left to newer releases
+--   encrypted_as  the id that the text was encrypted for, where the job got another
 --   seq           place in the order of everything
 --   kind          dm | comment | lookup | followers | following
 --   account       name of the account that does it
@@ -117,7 +120,10 @@
 --- @include "clock"
 --- @include "batch"
 
-local VERSION = '2'
+-- The newest layout that this release reads: what people wrote is encrypted. Older releases leave
+-- such a job alone, and so do not send what they cannot read. Everything else is written in the
+-- layout that they know.
+local VERSION, PLAIN_VERSION = '3', '2'
 -- A job on which workers die is not tried forever.
 local MAX_ATTEMPTS = 50
 
