@@ -4,6 +4,7 @@
 --                    leaves these indexes when it is pruned
 --   hg:traces:{key}  set: the names of keys, not of jobs, that show the person; expires with the
 --                    newest of them
+--- @include "config"
 --- @include "clock"
 --- @include "records"
 --- @include "batch"
@@ -12,6 +13,20 @@
 local MAX_KEYS = 3
 -- As long as the longest copy of a profile or post is kept.
 local TRACES_MS = 7 * 86400000
+
+-- Events that list a job which an earlier event has made: their bodies, too, are about its persons.
+local function events_key(id) return 'hg:jobevents:' .. id end
+
+local function link_event(id, member)
+  redis.call('SADD', events_key(id), member)
+  redis.call('PEXPIRE', events_key(id), digits(CONF.keep_bodies))
+end
+
+-- What is left of an idempotency key's request once its job was erased: it is still recognized, and
+-- cannot be guessed.
+local function erased_request(who, request)
+  return redis.sha1hex((string.match(who, '%S+') or '') .. '\n' .. request)
+end
 
 -- Lists a new job under its persons.
 local function index_new_job(job)

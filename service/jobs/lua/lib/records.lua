@@ -16,6 +16,11 @@
 --   hg:jobphoto:{id}             the JPEG that it sends, encrypted, until it ends; expires at the
 --                                latest
 --   hg:jobs, hg:jobs:status:{s}, hg:jobs:account:{a}, hg:jobs:kind:{k}    zsets seq -> job id
+--   hg:jobevents:{id}            set: source:id of further events that list it; expires
+--   hg:traces:{key}              set: caches that show this person; expires (people.lua)
+--   hg:people                    hash: up to which seq jobs are known to be listed under their
+--                                persons, and with which SECRET_KEY (service/people/index.py)
+--   hg:erasing:{key}             hash: how far the erasure of a person has come; expires
 --   hg:who:{key}                 zset seq -> job that is about this person (people.lua)
 --   hg:once:{hash}               the job that was made for a business key of a rule
 --   hg:once:fallback:{hash}      the job that was made for another key, and had this one too
@@ -70,6 +75,8 @@
 -- for the kinds that are named.
 --   v             version of the record's layout: 2, or 3 where text or photo are encrypted
 --                 (service/encryption/cipher.py); a higher one is left to newer releases
+--   idem          the key of its idempotency key, if it has one; erased: when what it said of
+--                 persons was erased
 --   encrypted_as  the id that the text was encrypted for, where the job got another
 --   seq           place in the order of everything
 --   kind          dm | comment | lookup | followers | following
