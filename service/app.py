@@ -22,6 +22,7 @@ from service.api import (
     live,
     lookups,
     metrics,
+    people,
     photo_uploads,
     previews,
     sessions,
@@ -61,6 +62,7 @@ _ROUTERS: Final = (
     challenges,
     sessions,
     suppressions,
+    people,
     health,
     metrics,
 )

@@ -26,6 +26,9 @@ _SCAN_BATCH: Final = 500
 #: What an entry shows of its job; entries of releases before 0.3 have these fields of their own.
 _FROM_JOB: Final = ("to", "post", "pk")
 
+#: How much later an entry may be than the timeline's of the same step.
+_SAME_STEP_MS: Final = 5
+
 _Entry = tuple[str, Mapping[str, str]]
 
 
@@ -59,6 +62,27 @@ class AuditLog:
         found = [(entry_id.decode(), decode_fields(raw)) for entry_id, raw in entries]
         items = await self._to_public(found)
         return items, entries[-1][0].decode() if len(entries) == limit else None
+
+    async def of_job(self, job_id: str) -> list[dict[str, Any]]:
+        """The entries of one job, oldest first.
+
+        They are looked for around the times of its timeline, which each decision about a job is
+        written to in the same step.
+        """
+        key = f"hg:jobtl:{job_id}"
+        lines = await cast("Awaitable[list[bytes]]", self._client.lrange(key, 0, -1))
+        times = sorted({int(line.strip(b"[").split(b"\t")[0].split(b",")[0]) for line in lines})
+        async with self._client.pipeline(transaction=False) as pipe:
+            for at in times:
+                pipe.xrange(_KEY, min=at, max=at + _SAME_STEP_MS, count=_SCAN_BATCH)
+            found = await cast("Awaitable[list[Any]]", pipe.execute())
+        entries = {
+            entry_id.decode(): decode_fields(fields)
+            for batch in found
+            for entry_id, fields in batch
+            if fields.get(b"job") == job_id.encode()
+        }
+        return await self._to_public(sorted(entries.items()))
 
     async def _account_page(
         self, account: str, cursor: str | None, limit: int
