@@ -38,6 +38,7 @@ from service.deliveries.endpoints import CallbackEndpoint, CallbackEndpoints
 from service.deliveries.store import Deliveries
 from service.encryption.cipher import Cipher
 from service.jobs.claims import Claims
+from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.photo_store import PhotoStore
@@ -203,7 +204,8 @@ class RuntimeMiddleware(Middleware):
         callback_client = await self._stack.enter_async_context(self._callback_client())
         accounts = AccountControls(client, script_config)
         await self._recheck_accounts(accounts)
-        heartbeat = start_heartbeat(settings.redis_url, script_config)
+        mark = HighWaterMark("worker")
+        heartbeat = start_heartbeat(settings.redis_url, script_config, mark)
         self._stack.callback(heartbeat.stop)
         reporter = ProcessReporter(client, script_config, "worker", settings.metrics_seconds)
         await self._stack.enter_async_context(reporter.reporting())
@@ -211,7 +213,7 @@ class RuntimeMiddleware(Middleware):
             config=self._config,
             client=client,
             ledger=Ledger(client, script_config, cipher),
-            claims=Claims(client, script_config, cipher, self._batched_scripts()),
+            claims=Claims(client, script_config, cipher, self._batched_scripts(), mark),
             deliveries=Deliveries(client, script_config, self._batched_scripts()),
             accounts=accounts,
             user_ids=UserIdCache(client, script_config.person_keys),

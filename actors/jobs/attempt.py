@@ -85,7 +85,11 @@ class Attempt:
         self._runtime = runtime
         self._claim = claim
         self._claimed_at = claimed_at
-        self._state = RequestState.UNCONFIRMED if claim.verify_first else RequestState.NOT_CHARGED
+        self._state = (
+            RequestState.UNCONFIRMED
+            if claim.verify_first and not claim.look_first
+            else RequestState.NOT_CHARGED
+        )
         self._recorder = AttemptRecorder(runtime.claims, claim, lease, claimed_at)
         self._pk = ""
 
@@ -111,7 +115,6 @@ class Attempt:
 
     async def _work(self) -> None:
         job, endpoints = self._claim.job, self._runtime.config.endpoints
-        self._claim.check_readable()
         try:
             acquired = self._runtime.gateways.acquire(job.account)
         except UnknownAccount:
@@ -127,8 +130,10 @@ class Attempt:
 
     async def _act(self, gateway: Gateway) -> None:
         job = self._claim.job
+        self._claim.check_readable()  # before anything is asked for it
         pk = self._pk = await self._job_write.target(self._claim, gateway, self._runtime.user_ids)
-        if self._state is RequestState.UNCONFIRMED:
+        if self._claim.verify_first:
+            self._state = RequestState.UNCONFIRMED
             await self._verify_write(gateway, pk)
             return
         await self._job_write.prepare(self._claim, gateway, pk)

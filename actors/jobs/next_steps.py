@@ -112,6 +112,9 @@ def after_not_found(job: JobRecord, jitter: float) -> Release | Finish:
       job: The job as it was when claimed.
       jitter: As in `after_error`.
     """
+    if job.doubt == "history":
+        # One lookup is enough: whatever was under way when history was lost has been stored since.
+        return Release(Status.QUEUED, "not found: send", charge="looked")
     if job.not_found_count + 1 < NOT_FOUND_NEEDED:
         return Release(Status.SENDING, "not found", after_ms=VERIFY_AGAIN_MS)
     if job.resends >= len(RESEND_SECONDS):

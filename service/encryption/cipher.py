@@ -7,12 +7,11 @@ encrypted for one place, its associated data: it cannot be read in another.
 
 from __future__ import annotations
 
-from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import urandom
-from typing import Final
+from typing import Final, Literal
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -25,12 +24,18 @@ MAGIC: Final = b"\x00hg1"
 #: What the base64 of every encrypted value begins with.
 MAGIC_TEXT: Final = "AGhnM"
 KEY_ID_BYTES: Final = 4
+#: What tells how a value is encrypted.
+HEAD_BYTES: Final = len(MAGIC) + KEY_ID_BYTES
 #: As NIST SP 800-38D, 8.2.2 recommends; random nonces are safe for 2^32 values of one key.
 NONCE_BYTES: Final = 12
 
 _PURPOSE: Final = b"heliograph/at-rest/v1"
-_NONCE_AT: Final = len(MAGIC) + KEY_ID_BYTES
-_DATA_AT: Final = _NONCE_AT + NONCE_BYTES
+_DATA_AT: Final = HEAD_BYTES + NONCE_BYTES
+
+
+#: How a value is stored: without encryption, under the first key of SECRET_KEY, under another of
+#: them, or under none.
+KeyState = Literal["plain", "first", "old", "unknown"]
 
 
 class Unreadable(Exception):
@@ -74,11 +79,11 @@ class Cipher:
         """
         if not is_encrypted(stored):
             return stored
-        key = self.keys.get(key_id_of(stored))
+        key = self.keys.get(stored[len(MAGIC) : HEAD_BYTES])
         if key is None:
             raise Unreadable("no part of SECRET_KEY has encrypted it")
         try:
-            return key.decrypt(stored[_NONCE_AT:_DATA_AT], stored[_DATA_AT:], place)
+            return key.decrypt(stored[HEAD_BYTES:_DATA_AT], stored[_DATA_AT:], place)
         except (InvalidTag, ValueError):
             raise Unreadable("it was changed, or encrypted for another place") from None
 
@@ -90,24 +95,27 @@ class Cipher:
         """Decrypt what `encrypt_text` returned; errors as those of `decrypt`."""
         try:
             return self.decrypt(a2b_base64(stored, strict_mode=True), place).decode()
-        except (Base64Error, UnicodeError):
+        except ValueError:
             raise Unreadable("it was changed") from None
 
-    def is_current(self, stored: bytes) -> bool:
-        """Whether a value is stored as new ones are: under the first key, or not encrypted."""
-        if not self.enabled:
-            return not is_encrypted(stored)
-        return is_encrypted(stored) and key_id_of(stored) == next(iter(self.keys))
+    def key_state(self, head: bytes) -> KeyState:
+        """How a value is stored, by its first HEAD_BYTES bytes."""
+        if not is_encrypted(head):
+            return "plain"
+        key_id = head[len(MAGIC) : HEAD_BYTES]
+        if key_id not in self.keys:
+            return "unknown"
+        return "first" if key_id == next(iter(self.keys)) else "old"
+
+    @property
+    def current(self) -> KeyState:
+        """How new values are stored."""
+        return "first" if self.enabled else "plain"
 
 
 def is_encrypted(stored: bytes) -> bool:
     """Whether a stored body or photo is encrypted; a text may only look like it."""
     return stored.startswith(MAGIC)
-
-
-def key_id_of(stored: bytes) -> bytes:
-    """What an encrypted value names its key by."""
-    return stored[len(MAGIC) : _NONCE_AT]
 
 
 def _key_id(key: bytes) -> bytes:

@@ -6,14 +6,14 @@ The parts of a place are separated by a zero byte, which none of them has.
 from __future__ import annotations
 
 
-def event_body(source: str, fingerprint: str) -> bytes:
-    """The body of an event.
+def event_body(source: str, event_id: str, fingerprint: str) -> bytes:
+    """The body of an event, with the id that it came with.
 
-    The event's fingerprint stands for its id: the store chooses the id (a conflict and another
-    shape of an event are stored under other ids than they came with), and the fingerprint of the
-    body, which an event's record has, is the same for two events only if their data is.
+    The store may keep it under another id (a conflict, another shape of a known event): then the
+    event's record names the one that it came with. The fingerprint tells the shapes of an event
+    apart.
     """
-    return f"event\0{source}\0{fingerprint}\0body".encode()
+    return f"event\0{source}\0{event_id}\0{fingerprint}\0body".encode()
 
 
 def job_text(job_id: str) -> bytes:

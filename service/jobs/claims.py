@@ -13,6 +13,7 @@ import redis.asyncio as aredis
 from service.encryption.cipher import Cipher, Unreadable
 from service.instagram.ids import person_name
 from service.jobs.follower_page import FollowerPage
+from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.job_text import read_text
 from service.jobs.lua.append_follower_page import FollowerPageReply, append_follower_page
 from service.jobs.lua.builder import ScriptConfig
@@ -85,6 +86,11 @@ class Claim:
         """Whether a write may have happened, which must be verified before anything is sent."""
         return self.job.status is Status.SENDING
 
+    @property
+    def look_first(self) -> bool:
+        """Whether that is because of lost history: most likely nothing was written."""
+        return self.job.doubt == "history"
+
 
 @dataclass(frozen=True)
 class AccountEffect:
@@ -128,6 +134,7 @@ class Claims:
       script_config: Leases, retention and limits.
       cipher: Decrypts the texts.
       scripts: Runs the scripts; by default, over the client.
+      mark: The process' high-water mark; by default, one of its own.
     """
 
     def __init__(
@@ -136,10 +143,12 @@ class Claims:
         script_config: ScriptConfig,
         cipher: Cipher,
         scripts: Scripts | None = None,
+        mark: HighWaterMark | None = None,
     ) -> None:
         self._cipher = cipher
         self._scripts = scripts or Scripts(client, script_config)
         self._person_keys = script_config.person_keys
+        self._mark = mark or HighWaterMark("worker")
 
     async def claim(self, job_id: str, owner: str) -> Claim | None:
         """Claim a job and its account's turn, for an owner that is unique to this claim.
@@ -175,8 +184,11 @@ class Claims:
         """
         found = {"thread": thread, "username": username, "reads": reads}
         facts = json.dumps(found | self._recipient_keys(claim, pk))
-        call = record_intent(claim.id, claim.owner, claim.fence, pk, context, facts)
-        return await self._scripts.run(call)
+        raised = self._mark.next_raise()
+        call = record_intent(claim.id, claim.owner, claim.fence, pk, context, facts, *raised)
+        reply = await self._scripts.run(call)
+        self._mark.confirm(raised)
+        return reply
 
     async def finish(
         self,

@@ -10,17 +10,20 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
 import orjson
 import redis.asyncio as aredis
+from redis.exceptions import RedisError
 
 from service.encryption import places
 from service.encryption.cipher import Cipher
 from service.jobs.body_compression import BodyCompressor
 from service.jobs.consistency_problems import Defect
 from service.jobs.draft_encoding import dumps, encode_draft, encode_event_draft, encrypt_text
+from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.lua.accept_events import accept_events
 from service.jobs.lua.add_event_jobs import add_event_jobs
 from service.jobs.lua.builder import ScriptConfig
@@ -94,18 +97,29 @@ class Ledger:
       client: The event loop's Redis client.
       script_config: Leases, retention and limits.
       cipher: Encrypts bodies, texts and photos.
+      mark: The process' high-water mark; by default, one of its own.
     """
 
-    def __init__(self, client: aredis.Redis, script_config: ScriptConfig, cipher: Cipher) -> None:
+    def __init__(
+        self,
+        client: aredis.Redis,
+        script_config: ScriptConfig,
+        cipher: Cipher,
+        mark: HighWaterMark | None = None,
+    ) -> None:
         self._scripts = Scripts(client, script_config)
-        self._group_commit = GroupCommit(self._scripts)
+        self._client = client
+        self._mark = mark or HighWaterMark("web")
+        self._group_commit = GroupCommit(self._scripts, self._mark)
         self._compressor = BodyCompressor()
         self._person_keys = script_config.person_keys
         self._cipher = cipher
 
     async def close(self) -> None:
-        """Wait for the events that are being accepted."""
+        """Wait for the events that are being accepted, and withdraw the process' mark."""
         await self._group_commit.close()
+        with suppress(RedisError):
+            await self._client.hset("hg:marks", self._mark.process, self._mark.withdrawn)
 
     async def accept(
         self,
@@ -140,7 +154,8 @@ class Ledger:
         }
         packed = self._compressor.compress(body)
         if self._cipher.enabled:
-            place = places.event_body(source, event.fingerprint)
+            envelope["encrypted"] = True
+            place = places.event_body(source, event.id, event.fingerprint)
             packed = self._cipher.encrypt(packed, place)
         return await self._group_commit.run(accept_events(orjson.dumps(envelope), packed))
 

@@ -10,7 +10,6 @@ from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
-from service.encryption import places
 from service.encryption.cipher import Cipher
 from service.jobs.body_compression import decompress
 from service.jobs.job_text import read_text
@@ -19,7 +18,7 @@ from service.jobs.lua.hash_encoding import fields_of
 from service.jobs.lua.queue_positions import PositionReply, queue_positions
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import Status
-from service.jobs.records import EventRecord, JobRecord, QueuePosition
+from service.jobs.records import EventRecord, JobRecord, QueuePosition, body_place
 from service.jobs.timeline import JobHistory, timeline_entry
 from service.redis.decoding import decode_fields
 
@@ -183,13 +182,14 @@ class JobQueries:
           Unreadable: They cannot be decrypted.
         """
         async with self._client.pipeline(transaction=True) as pipe:
-            pipe.hget(f"hg:event:{source}:{event_id}", "fingerprint")
-            pipe.get(f"hg:eventbody:{source}:{event_id}")
-            fingerprint, stored = await cast("Awaitable[list[bytes | None]]", pipe.execute())
-        if fingerprint is None or stored is None:
+            pipe.hgetall(f"hg:event:{source}:{event_id}")
+            pipe.mget(f"hg:encbody:{source}:{event_id}", f"hg:eventbody:{source}:{event_id}")
+            fields, (encrypted, plain) = await pipe.execute()
+        # Where an older release has stored another shape of the event, its body is the newer one.
+        stored = plain or encrypted
+        if not fields or stored is None:
             return None
-        place = places.event_body(source, fingerprint.decode())
-        return decompress(self._cipher.decrypt(stored, place))
+        return decompress(self._cipher.decrypt(stored, body_place(decode_fields(fields))))
 
     async def job_text(self, job_id: str) -> str | None:
         """The text of a job, or the URL of its photo; None if it is not stored any more.

@@ -14,7 +14,7 @@ import redis
 from tests.support.encryption import stored_text
 from tests.support.real_deliveries import as_json
 from tests.support.stripe_deliveries import FREE, SUBSCRIPTION, TRIAL, session, snapshot
-from tests.support.web import WebHarness, connect, run_web
+from tests.support.web import WebHarness, connect_again, run_web
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 COMPLETED = "checkout.session.completed"
@@ -31,7 +31,7 @@ def readme_port(store_url: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def web(readme_port: int, store: redis.Redis) -> Iterator[WebHarness]:
-    with connect(readme_port, store) as found:
+    with connect_again(readme_port, store) as found:
         yield found
 
 

@@ -16,6 +16,7 @@ from service.deliveries.store import Deliveries, DeliveryClaim
 from service.encryption.cipher import Cipher
 from service.jobs.actor_routes import NAMESPACE
 from service.jobs.claims import NO_EFFECT, AccountEffect, Claim, Claims, Thread
+from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.ledger import UNFINISHED_INDEXES, EventIdentity, EventStatus, Ledger
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.check_consistency import check_consistency
@@ -102,8 +103,10 @@ class LedgerHarness:
         self.script_config = script_config
         self.store = redis.Redis.from_url(url)
         self.client = async_client(url, max_connections=20, wait_seconds=60)
-        self.core = Ledger(self.client, script_config, cipher)
-        self.claims = Claims(self.client, script_config, cipher)
+        self.mark = HighWaterMark("worker")
+        self.durable = True
+        self.core = Ledger(self.client, script_config, cipher, self.mark)
+        self.claims = Claims(self.client, script_config, cipher, mark=self.mark)
         self.photos = PhotoStore(self.client, script_config, cipher)
         self.deliveries = Deliveries(self.client, script_config)
         self.queries = JobQueries(self.client, script_config, cipher)
@@ -221,8 +224,10 @@ class LedgerHarness:
 
     def heartbeat(self, *held: Claim | DeliveryClaim, most: int = 100) -> tuple[list[str], int]:
         """One heartbeat of a process with these claims; return the lost ones and the work done."""
+        raised = self.mark.next_raise()
         claims = ((claim.id, claim.owner, claim.fence) for claim in held)
-        reply = self.scripts.run(heartbeat(most, *claims))
+        reply = self.scripts.run(heartbeat(most, int(self.durable), *raised, *claims))
+        self.mark.confirm(raised)
         return sorted(reply.lost), reply.done
 
     def rescue(self) -> int:

@@ -20,6 +20,7 @@ _EMPTY: Final = (
     *("to", "post", "callback", "metadata", "result", "error", "owner", "cancel", "wait_reason"),
     *("pk", "context", "lane", "thread", "writing", "charged", "dry", "text_hash"),
     "who",
+    *("checked", "doubt"),
 )
 
 #: The value of a field that the hash does not have.

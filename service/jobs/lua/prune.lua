@@ -36,7 +36,7 @@ end
 
 local function prune_event(member)
   redis.call('ZREM', 'hg:events', member)
-  redis.call('DEL', 'hg:event:' .. member, 'hg:eventbody:' .. member)
+  redis.call('DEL', 'hg:event:' .. member, 'hg:eventbody:' .. member, 'hg:encbody:' .. member)
   dropped = dropped + 1
 end
 

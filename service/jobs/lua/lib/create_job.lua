@@ -51,8 +51,8 @@ do
 
   -- The job that an entry asks for, as it is stored: all values are text.
   local function build_job(entry, source, now, run_at)
-    local version = entry.encrypted and VERSION or PLAIN_VERSION
-    local job = read_job(entry.id, {v = version, seq = digits(next_seq()), status = '',
+    local job = read_job(entry.id, {v = entry.encrypted and VERSION or PLAIN_VERSION,
+      seq = digits(next_seq()), status = '',
       kind = entry.kind, account = entry.account, run = '1', callback = entry.callback,
       metadata = entry.metadata, source = source, prio = digits(entry.priority), to = entry.to,
       post = entry.post, created = now_digits(now), run_at = digits(run_at), wait_reason = '',

@@ -53,14 +53,14 @@ local function keep_idempotency(job)
   if request then redis.call('HSET', job.idem, 'request', erased_request(job.who, request)) end
 end
 
+local function erase_body(member)
+  redis.call('DEL', 'hg:encbody:' .. member, 'hg:eventbody:' .. member)
+end
+
 local function erase_events(job)
   local source = cjson.decode(job.source)
-  if type(source.event_id) == 'string' then
-    redis.call('DEL', 'hg:eventbody:' .. source.source .. ':' .. source.event_id)
-  end
-  for _, member in ipairs(redis.call('SMEMBERS', events_key(job.id))) do
-    redis.call('DEL', 'hg:eventbody:' .. member)
-  end
+  if type(source.event_id) == 'string' then erase_body(source.source .. ':' .. source.event_id) end
+  for _, member in ipairs(redis.call('SMEMBERS', events_key(job.id))) do erase_body(member) end
   redis.call('DEL', events_key(job.id))
 end
 

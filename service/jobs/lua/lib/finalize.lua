@@ -29,7 +29,7 @@ local function finalize(job, to, now, by, why, result, failure)
   local fields = {finished = now, result = result or '', error = failure or '', owner = '',
     lease = 0, wait_reason = '', wait_until = 0, cancel = '', lane = '', renewed = 0,
     charged = '', misses = 0, looks = 0, strikes = 0, refusals = 0, resends = 0, echoes = 0,
-    text_hash = needs_text_hash(job, to) and job.text_hash or ''}
+    text_hash = needs_text_hash(job, to) and job.text_hash or '', doubt = ''}
   settle_call(job, now, true, fields)
   remove_from_queues(job)
   if tonumber(job.expires) > 0 then redis.call('ZREM', 'hg:expiry', job.id) end

@@ -7,7 +7,8 @@
 -- Keys
 --   hg:seq                       counter: the order of everything
 --   hg:event:{source}:{id}       hash of an event, which outlives its body
---   hg:eventbody:{source}:{id}   the raw body, compressed and encrypted; expires by itself
+--   hg:encbody:{source}:{id}     the raw body, compressed and encrypted; expires by itself
+--   hg:eventbody:{source}:{id}   the same without encryption
 --   hg:known:{source}:{hash}     the event that is also known by this: its body, if only that is
 --                                signed, or the sender's id of what several subscriptions report
 --   hg:events                    zset seq -> source:id; hg:sources the sources in it
@@ -37,6 +38,11 @@
 --   hg:expiry                    zset ms -> job id: when a job is no longer worth doing
 --   hg:sweep                     where the rescue stopped, while a round of it is incomplete
 --   hg:replid                    the replication id that this store was last seen with
+--   hg:history                   hash: epoch (how often history was lost), lost_at, since, cause;
+--                                beat_at, durable, server, comparing, restarted, complete_at,
+--                                was_durable (history.lua)
+--   hg:marks                     hash: process -> its high-water mark, when and in which epoch it
+--                                was raised (history.lua)
 --   hg:retention                 zset ms -> id or source:id: when to prune it
 --   hg:paused                    hash: why, note, since; while it exists nothing is written or read
 --   hg:acct:{a}                  hash: hold, hold_note, hold_since; resuming; paused, paused_note;
@@ -105,6 +111,8 @@
 --   context       what its write can be recognized by later
 --   thread        old | new | '': whether the recipient's thread exists; '' is unknown
 --   intent_at     when the write was about to happen; 0 once it is known not to have happened
+--   checked       the epoch of hg:history for which it was looked for before its write
+--   doubt         history: its unconfirmed write is one that lost history may have known
 --   misses        verification lookups that did not find the write
 --   looks         verification lookups that failed
 --   writing       the sub-queue that its current call was charged as; charged: the claim (fence)
