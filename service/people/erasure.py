@@ -19,6 +19,7 @@ from service.jobs.lua.erase_caches import erase_caches
 from service.jobs.lua.erase_jobs import ErasableJob, erase_jobs
 from service.jobs.lua.hash_encoding import fields_of
 from service.jobs.lua.runner import Scripts
+from service.jobs.person_keys import names_shown
 from service.jobs.queries import newest_members
 from service.jobs.records import JobRecord
 from service.people.index import PersonIndex
@@ -111,13 +112,13 @@ class PersonErasure:
         outcomes, busy, jobs_done = Counter[str](), list[str](), False
         if walk.is_complete and rows.done and audit_done:
             outcomes, busy, jobs_done = await self._erase_jobs(person, by)
-        await self._erase_feed()
+        await self._erase_feed(person)
         return Erasure(
             jobs=outcomes["erased"],
             caches=caches,
             rows=rows.erased,
             audit_entries=audit_entries,
-            busy=tuple(busy[:_MAX_NAMED]),
+            busy=tuple(dict.fromkeys(busy))[:_MAX_NAMED],
             others=person.others,
             done=jobs_done and not busy,
         )
@@ -164,22 +165,32 @@ class PersonErasure:
         records = [JobRecord.of(job_id, fields_of(fields)) for job_id, fields in pairs if fields]
         return [_erasable(person, record) for record in records if _is_meant(person, record)]
 
-    async def _erase_feed(self) -> None:
-        """Drop what live subscribers were told of jobs that were erased since."""
+    async def _erase_feed(self, person: Person) -> None:
+        """Drop what live subscribers were told of erased jobs, and of lookups of the person."""
         after = "-"
         while True:
             entries: Any = await self._client.xrange("hg:feed", min=after, count=_FEED_BATCH)
-            told = [(at, fields[b"job"]) for at, fields in entries if b"result" in fields]
+            told = [(at, fields) for at, fields in entries if fields.get(b"result")]
             async with self._client.pipeline(transaction=False) as pipe:
-                for _, job in told:
-                    pipe.hexists(b"hg:job:" + job, "erased")
+                for _, fields in told:
+                    pipe.hexists(b"hg:job:" + fields[b"job"], "erased")
                 erased = await cast("Awaitable[list[bool]]", pipe.execute())
-            gone = [at for (at, _), is_erased in zip(told, erased, strict=True) if is_erased]
+            gone = [
+                at
+                for (at, fields), is_erased in zip(told, erased, strict=True)
+                if is_erased or _shows(person, fields[b"result"])
+            ]
             if gone:
                 await self._client.xdel("hg:feed", *gone)
             if len(entries) < _FEED_BATCH:
                 return
             after = f"({entries[-1][0].decode()}"
+
+
+def _shows(person: Person, result: bytes) -> bool:
+    """Whether the result of a lookup shows the person: the job may be pruned already."""
+    found = json.loads(result)
+    return isinstance(found, dict) and not set(names_shown(found)).isdisjoint(person.names)
 
 
 def _is_meant(person: Person, record: JobRecord) -> bool:

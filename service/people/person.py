@@ -138,5 +138,12 @@ def person_of(record: JobRecord) -> tuple[str, str]:
 
 
 def _cached_names(keys: set[bytes]) -> set[str]:
-    prefix = b"hg:pk:"
-    return {key.removeprefix(prefix).decode() for key in keys if key.startswith(prefix)}
+    """The usernames in the names of caches."""
+    prefixes = ("hg:pk:", "hg:found:user:")
+    texts = [key.decode() for key in keys]
+    return {
+        text.removeprefix(prefix)
+        for text in texts
+        for prefix in prefixes
+        if text.startswith(prefix)
+    }

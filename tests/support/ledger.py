@@ -32,14 +32,14 @@ from service.jobs.records import JobRecord
 from service.jobs.replies import Acceptance
 from service.photos.photo import Photo
 from service.redis.client import async_client
-from tests.support.encryption import CIPHER
+from tests.support.encryption import CIPHER, SECRET_KEY
 from tests.support.time_travel import pass_time
 
 SECOND = 1_000
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
 
-PERSON_KEYS = PersonKeys(("k" * 40,))
+PERSON_KEYS = PersonKeys((SECRET_KEY,))
 TIMES = ScriptConfig(
     lease=10 * SECOND,
     settle=5 * SECOND,

@@ -2,8 +2,8 @@
 -- ARGV   job_id, owner, fence, pk (the recipient's or post's), context (what the write can be
 --        recognized by later, or ''), facts (JSON, what the claim found out: {thread: 'old' |
 --        'new' | '', username or '', reads, who: keys of the recipient that the job does not
---        have, keys, pk_keys: all keys of the recipient, and those of the pk alone}), process, number, seen, age (its
---        high-water mark, see history.lua)
+--        have, keys, pk_keys: all keys of the recipient, and those of the pk alone}), process,
+--        number, seen, age (its high-water mark, see history.lua)
 -- Reply  ok | ask (whether the recipient's thread exists must be looked up first) | lost |
 --        canceled | expired | held | waiting | refused (the job has failed); only `ok` may be
 --        followed by the write
