@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -139,11 +140,5 @@ def person_of(record: JobRecord) -> tuple[str, str]:
 
 def _cached_names(keys: set[bytes]) -> set[str]:
     """The usernames in the names of caches."""
-    prefixes = ("hg:pk:", "hg:found:user:")
-    texts = [key.decode() for key in keys]
-    return {
-        text.removeprefix(prefix)
-        for text in texts
-        for prefix in prefixes
-        if text.startswith(prefix)
-    }
+    found = (re.match(r"hg:(?:pk|found:user):(.+)", key.decode()) for key in keys)
+    return {match[1] for match in found if match}

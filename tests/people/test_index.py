@@ -118,7 +118,13 @@ def test_jobs_of_an_older_release_are_listed_when_they_are_asked_for(
 
 def test_the_names_in_audit_entries_of_an_older_release_are_erased(ledger: LedgerHarness) -> None:
     job_id = ledger.add_job()
-    entry = {"decision": "send", "why": "", "by": "worker", "account": "shop", "job": job_id}
+    entry: dict[Any, Any] = {
+        "decision": "send",
+        "why": "",
+        "by": "worker",
+        "account": "shop",
+        "job": job_id,
+    }
     ledger.store.xadd("hg:audit", {**entry, "to": "some.handle", "pk": PK})
     ledger.store.xadd("hg:audit", {**entry, "to": "somebody.else", "pk": "1"})
     forget_persons(ledger, job_id)
@@ -130,6 +136,7 @@ def test_the_names_in_audit_entries_of_an_older_release_are_erased(ledger: Ledge
 
 def test_the_doctor_lists_what_an_index_lacks(ledger: LedgerHarness) -> None:
     job_id = ledger.add_job()
+    key: Any
     [key] = ledger.store.keys("hg:who:*")
     ledger.store.delete(key)
     ledger.store.zadd("hg:who:00000000000000000000", {job_id: 1})
