@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 
 from service.api.auth import Caller, Services
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
+from service.api.record_versions import is_newer, newer_record
 from service.dependencies import AppServices
 from service.encryption.cipher import Unreadable
 from service.events.parsing import parse_stored
@@ -44,6 +45,8 @@ async def replay_event(
     if event.status != "accepted":
         message = f"The event is {event.status}, so no rules run for it."
         raise ApiError(409, "not_replayable", message)
+    if is_newer(event.version):
+        raise newer_record("event", event.version)
     if event.source not in services.sources:
         message = "The event's source is no longer configured, so no rule applies to it."
         raise ApiError(409, "source_gone", message)

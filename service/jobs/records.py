@@ -103,6 +103,7 @@ class JobRecord:
     source: dict[str, Any] = _stored("source", json.loads)
     metadata: Any = _stored("metadata", _json_or_none)
     trimmed: int = _stored("trimmed", int, "0")
+    version: int = _stored("v", int, "0")
 
     @classmethod
     def of(cls, job_id: str, fields: Mapping[str, str]) -> JobRecord:
@@ -202,6 +203,7 @@ class EventRecord:
     fingerprint: str
     jobs: tuple[str, ...]
     notes: list[dict[str, Any]]
+    version: int
 
     @classmethod
     def of(cls, fields: Mapping[str, str]) -> EventRecord:
@@ -217,6 +219,7 @@ class EventRecord:
             fingerprint=fields["fingerprint"],
             jobs=tuple(json.loads(fields["jobs"])),
             notes=json.loads(fields["notes"]),
+            version=int(fields.get("v", "0")),
         )
 
     def public(self) -> dict[str, Any]:

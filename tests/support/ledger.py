@@ -81,6 +81,7 @@ class LedgerHarness:
       runner: Runs one call at a time.
       script_config: Leases and retention.
       cipher: Encrypts bodies, texts and photos.
+      first_event: The number of the first event that it makes up.
     """
 
     def __init__(
@@ -89,9 +90,10 @@ class LedgerHarness:
         runner: asyncio.Runner,
         script_config: ScriptConfig = TIMES,
         cipher: Cipher = CIPHER,
+        first_event: int = 1,
     ) -> None:
         self._runner = runner
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(first_event)
         self.script_config = script_config
         self.store = redis.Redis.from_url(url)
         self.client = async_client(url, max_connections=20, wait_seconds=60)
@@ -295,7 +297,10 @@ def _argument(message: bytes) -> str:
 
 @contextmanager
 def open_ledger(
-    url: str, script_config: ScriptConfig = TIMES, cipher: Cipher = CIPHER
+    url: str,
+    script_config: ScriptConfig = TIMES,
+    cipher: Cipher = CIPHER,
+    first_event: int = 1,
 ) -> Iterator[LedgerHarness]:
     """Open the ledger over a store.
 
@@ -303,9 +308,10 @@ def open_ledger(
       url: The store; it is used as it is found.
       script_config: Leases and retention.
       cipher: Encrypts bodies, texts and photos.
+      first_event: The number of the first event that it makes up.
     """
     with asyncio.Runner() as runner:
-        ledger = LedgerHarness(url, runner, script_config, cipher)
+        ledger = LedgerHarness(url, runner, script_config, cipher, first_event)
         try:
             yield ledger
         finally:

@@ -116,7 +116,7 @@ end
 -- The same event in another shape: creates the jobs that the first could not decide about. A thin
 -- one without jobs is replaced in any case, because rules that are added later need the snapshot.
 local function accept_reshaped(event, envelope, body)
-  if event.status ~= 'accepted' then return end
+  if event.status ~= 'accepted' or is_newer(event) then return end
   local undecided, ids = undecided_rules(event, envelope), cjson.decode(event.jobs)
   local before = #ids
   for _, entry in ipairs(envelope.jobs) do

@@ -1,13 +1,14 @@
 -- Adds to a known event the jobs of rules that had made none.
 -- ARGV   event (source:id), entries (the new jobs: a JSON list, see draft_encoding.py), notes (what
 --        each rule made of the event, JSON)
--- Reply  all job ids of the event (JSON), or false when the event is gone
+-- Reply  all job ids of the event (JSON), or false when the event is gone or a newer release has
+--        written it
 -- Keeps  a rule that has its job keeps that one: ids derive from event and rule.
 --- @include "create_job"
 local event, entries, notes = unpack(ARGV)
 local key = 'hg:event:' .. event
-local jobs = redis.call('HGET', key, 'jobs')
-if not jobs then return false end
+local jobs, v = unpack(redis.call('HMGET', key, 'jobs', 'v'))
+if not jobs or is_newer({v = v}) then return false end
 local now, ids, seen = now_ms(), cjson.decode(jobs), {}
 for _, id in ipairs(ids) do seen[id] = true end
 for _, entry in ipairs(cjson.decode(entries)) do

@@ -47,6 +47,8 @@
 --   hg:acct:{a}:line:{q}         zset (priority, seq) -> job that waits in sub-queue q
 --   hg:acct:{a}:lanes            set: the sub-queues that may have a job in them
 --   hg:alarms                    zset ms -> account: when one of its sub-queues opens
+--   hg:newer                     set: accounts in whose queue a job was stepped over, because only
+--                                a newer release can do it
 --   hg:acct:{a}:held:{kind}      zset (priority, seq) -> job held until a person opens the account
 --   hg:acct:{a}:spent:{limit}    zset ms -> what was charged to that budget in the last day
 --   hg:streak:{a}:{name}         set: what was refused in a row (streaks.lua); expires by itself
@@ -125,10 +127,6 @@
 --- @include "clock"
 --- @include "batch"
 
--- The newest layout that this release reads: what people wrote is encrypted. Older releases leave
--- such a job alone, and so do not send what they cannot read. Everything else is written in the
--- layout that they know.
-local VERSION, PLAIN_VERSION = '3', '2'
 -- A job on which workers die is not tried forever.
 local MAX_ATTEMPTS = 50
 
@@ -221,6 +219,12 @@ end
 -- A record that a newer release has written is left to it: whatever leads to the record stays.
 local function is_newer(record)
   return (tonumber(record.v or VERSION) or 0) > tonumber(VERSION)
+end
+
+-- Whether only a newer release can do a job: it has written the record, or only it knows the kind.
+local function is_for_newer(id)
+  local v, kind = unpack(redis.call('HMGET', 'hg:job:' .. id, 'v', 'kind'))
+  return is_newer({v = v}) or (kind and not CONF.actors[kind]) or false
 end
 
 local function is_delivery(id) return string.sub(id, 1, 4) == 'dlv_' end
