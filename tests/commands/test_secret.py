@@ -26,8 +26,10 @@ from service.jobs.reencryption import StoredContents
 from service.photos.photo import Photo, PhotoUrl
 from tests.support.invariants import audit
 from tests.support.ledger import DAY, TIMES, Event, LedgerHarness, draft, open_ledger
+from tests.support.web import API_KEY
 
-OLD, NEW, OTHER = "o" * 32, "n" * 32, "another key of thirty-two characters"
+OLD, NEW = (hashlib.sha256(name).hexdigest() for name in (b"old", b"new"))
+OTHER = "another key of thirty-two characters"
 SETTINGS: dict[str, Any] = {"uuids": {"phone_id": "p-1"}, "cookies": {"sessionid": "s"}}
 PHOTO = Photo(b"\xff\xd8 a photo", 3, 2, "ab" * 32)
 MAY_GO = "nothing is encrypted under an old key any more: remove it from SECRET_KEY\n"
@@ -43,7 +45,7 @@ def environment(
     monkeypatch.setenv("REDIS_URL", store_url)
     monkeypatch.setenv("HELIOGRAPH_CONFIG", str(config))
     monkeypatch.setenv("SECRET_KEY", f"{NEW},{OLD}")
-    monkeypatch.setenv("API_KEYS", "ann:" + "k" * 32)
+    monkeypatch.setenv("API_KEYS", f"ann:{API_KEY}")
     return monkeypatch
 
 

@@ -12,6 +12,8 @@ local now = now_ms()
 if idempotency_key ~= '' then
   local earlier = load_hash(idempotency_key)
   if earlier then
+    -- Written again, so that a caller who sends again waits until the job is durable.
+    redis.call('HSET', idempotency_key, 'job', earlier.job)
     return {earlier.request == request_hash and 'repeated' or 'conflict', earlier.job}
   end
 end
