@@ -10,6 +10,7 @@ import pytest
 
 from service.jobs.lua import builder
 from service.jobs.lua.builder import ScriptConfig
+from service.jobs.lua.hash_encoding import RECORD_VERSION
 from tests.support.ledger import TIMES, LedgerHarness, open_ledger
 
 #: Its events are others than those of this release.
@@ -25,7 +26,7 @@ def newer_release(url: str, script_config: ScriptConfig = TIMES) -> Iterator[Led
       script_config: Leases, retention and limits.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(builder, "RECORD_VERSION", builder.RECORD_VERSION + 1)
+        patch.setattr(builder, "RECORD_VERSION", RECORD_VERSION + 1)
         with open_ledger(url, script_config, _FIRST_EVENT) as ledger:
             patch.undo()  # its scripts are built
             yield ledger

@@ -32,7 +32,7 @@ local function earlier(key, fields)
 end
 
 local indexes = redis.call('KEYS', 'hg:acct:*:spent:*')
-for name in string.gmatch('due wakes leases expiry retention turns alarms', '%S+') do
+for name in string.gmatch('due wakes leases expiry retention turns alarms unfinished', '%S+') do
   indexes[#indexes + 1] = 'hg:' .. name
 end
 for _, index in ipairs(indexes) do

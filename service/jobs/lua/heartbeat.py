@@ -6,14 +6,19 @@ from service.jobs.lua.call import ScriptCall
 
 
 class HeartbeatReply(NamedTuple):
-    """Ids of the lost claims, how many due entries were done, and when the next is due.
+    """What a heartbeat found.
 
-    `next_ms` is counted from now; None if no entry has a due time.
+    Parameters:
+      lost: Ids of the lost claims.
+      done: How many due entries were done.
+      next_ms: When the next is due, from now; None if no entry has a due time.
+      abandoned_event: An event (source:id) some of whose jobs are still to be created; None mostly.
     """
 
     lost: set[str]
     done: int
     next_ms: int | None
+    abandoned_event: str | None = None
 
 
 def heartbeat(limit: int, *claims: tuple[str, str, int]) -> ScriptCall[HeartbeatReply]:
@@ -23,5 +28,10 @@ def heartbeat(limit: int, *claims: tuple[str, str, int]) -> ScriptCall[Heartbeat
 
 
 def _reply(reply: list[Any]) -> HeartbeatReply:
-    lost, done, next_ms = reply
-    return HeartbeatReply(set(map(bytes.decode, lost)), done, int(next_ms) if next_ms else None)
+    lost, done, next_ms, event = reply
+    return HeartbeatReply(
+        set(map(bytes.decode, lost)),
+        done,
+        int(next_ms) if next_ms else None,
+        event.decode() or None,
+    )

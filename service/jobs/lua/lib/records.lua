@@ -10,6 +10,8 @@
 --   hg:eventbody:{source}:{id}   the raw body, compressed; expires by itself
 --   hg:known:{source}:{hash}     the event that is also known by this: its body, if only that is
 --                                signed, or the sender's id of what several subscriptions report
+--   hg:deferred:{source}:{id}    jobs of an event that are still to be created, and hg:unfinished the
+--                                events that have some (deferred_jobs.lua)
 --   hg:events                    zset seq -> source:id; hg:sources the sources in it
 --   hg:job:{id}                  hash (see below); hg:jobtext:{id} its text, or its photo's URL;
 --                                hg:jobtl:{id} its timeline
