@@ -18,12 +18,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
+from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.ledger import PRUNE_BATCH
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.create_deferred_jobs import JOBS_AT_ONCE, create_deferred_jobs
-from service.jobs.lua.heartbeat import heartbeat
+from service.jobs.lua.heartbeat import HistoryLoss, heartbeat
 from service.jobs.lua.prune import prune
 from service.jobs.lua.runner import SyncScripts
 from service.logging.setup import get_logger
@@ -87,9 +88,12 @@ class LeaseHeartbeat(threading.Thread):
     Parameters:
       url: The store.
       script_config: Leases and retention.
+      mark: The process' high-water mark; by default, one of its own.
     """
 
-    def __init__(self, url: str, script_config: ScriptConfig) -> None:
+    def __init__(
+        self, url: str, script_config: ScriptConfig, mark: HighWaterMark | None = None
+    ) -> None:
         super().__init__(name="heartbeat", daemon=True)
         self._lease_seconds = script_config.lease / 1000
         # A beat that hangs must leave time to cancel what it could not renew.
@@ -101,6 +105,9 @@ class LeaseHeartbeat(threading.Thread):
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._redis_lost = False
+        self._mark = mark or HighWaterMark("worker")
+        self._known_epoch = 0
+        self._durable: int | None = None
 
     @contextmanager
     def maintain(self, work_id: str, owner: str, fence: int, claimed_at: float) -> Iterator[Lease]:
@@ -145,7 +152,25 @@ class LeaseHeartbeat(threading.Thread):
         self._stopped.set()
         if self.is_alive():
             self.join()
+        self._withdraw_mark()
         self._client.close()
+
+    def _is_durable(self) -> int:
+        """Whether the store has each command on disk before it replies; 0 if it does not say."""
+        try:
+            settings = self._client.config_get("append*")
+        except ResponseError:
+            return 0
+        return int((settings["appendonly"], settings["appendfsync"]) == ("yes", "always"))
+
+    def _withdraw_mark(self) -> None:
+        """Say that this process has stopped in order: the store can lose nothing of it now."""
+        if self._redis_lost:
+            return
+        try:
+            self._client.hset("hg:marks", self._mark.process, self._mark.withdrawn)
+        except REDIS_ERRORS:
+            _log.debug("mark not withdrawn")
 
     def _log_redis_state(self, error: Exception | None) -> None:
         """Log once that Redis is lost, and once that it is back."""
@@ -166,10 +191,15 @@ class LeaseHeartbeat(threading.Thread):
         """Beat once; return in how many seconds the next beat is needed."""
         with self._lock:
             leases = list(self._leases.values())
+        if self._durable is None:
+            self._durable = self._is_durable()
         # Before the call: Redis may run the script at once and its reply may be slow.
         sent_at = time.monotonic()
         claims = ((lease.id, lease.owner, lease.fence) for lease in leases)
-        reply = self._scripts.run(heartbeat(BEAT_BATCH, *claims))
+        raised = self._mark.next_raise()
+        reply = self._scripts.run(heartbeat(BEAT_BATCH, self._durable, *raised, *claims))
+        self._mark.confirm(raised)
+        self._report_loss(reply.loss)
         for lease in leases:
             if lease.id not in reply.lost:
                 lease.renewed_at = sent_at
@@ -192,6 +222,18 @@ class LeaseHeartbeat(threading.Thread):
         except RedisError as error:
             _log.warning("jobs of an event not created yet", error=type(error).__name__)
 
+    def _report_loss(self, loss: HistoryLoss | None) -> None:
+        """Log a loss of history once: somebody has to know that acknowledged work is missing."""
+        if loss is None or loss.epoch == self._known_epoch:
+            return
+        self._known_epoch = loss.epoch
+        _log.error(
+            "history lost: the store lacks what was recorded last; writes are looked for first",
+            epoch=loss.epoch,
+            cause=loss.cause,
+            missing_seconds=round(loss.missing_ms / 1000, 1),
+        )
+
     def _abandon_overdue(self) -> None:
         with self._lock:
             overdue = [lease for lease in self._leases.values() if not lease.is_valid]
@@ -207,8 +249,10 @@ class LeaseHeartbeat(threading.Thread):
         lease.abandon()
 
 
-def start_heartbeat(url: str, script_config: ScriptConfig) -> LeaseHeartbeat:
+def start_heartbeat(
+    url: str, script_config: ScriptConfig, mark: HighWaterMark | None = None
+) -> LeaseHeartbeat:
     """Start a heartbeat; parameters as `LeaseHeartbeat`."""
-    thread = LeaseHeartbeat(url, script_config)
+    thread = LeaseHeartbeat(url, script_config, mark)
     thread.start()
     return thread

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from deploy.local import wait
-from tests.support.store import running_store
+from tests.support.store import empty, running_store
 
 wait.deadline_factor = 4.0
 
@@ -34,6 +34,6 @@ def store_url() -> Iterator[str]:
 def store(store_url: str) -> Iterator[redis.Redis]:
     """A client to the store, which is empty when the test starts."""
     client = redis.Redis.from_url(store_url)
-    client.flushdb()
+    empty(client)
     yield client
     client.close()

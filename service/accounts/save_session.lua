@@ -3,15 +3,18 @@
 --
 -- KEYS[1]  hash: the session (version, blob)
 -- KEYS[2]  list: previous blobs, newest first
+-- KEYS[3]  set: the accounts that have a session
 -- ARGV[1]  version the caller read; 0 if it found none
 -- ARGV[2]  the new blob
 -- ARGV[3]  how many previous blobs to keep
+-- ARGV[4]  the account
 --
 -- Reply      the new version, or -1 if another version is stored
 -- Invariant  versions only grow; a replaced blob is kept in the list
 
-local session, earlier = KEYS[1], KEYS[2]
+local session, earlier, accounts = KEYS[1], KEYS[2], KEYS[3]
 local read_version, blob, max_earlier = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+local account = ARGV[4]
 
 local stored_version = tonumber(redis.call('HGET', session, 'version') or '0')
 if stored_version ~= read_version then
@@ -23,5 +26,6 @@ if replaced then
   redis.call('LPUSH', earlier, replaced)
   redis.call('LTRIM', earlier, 0, max_earlier - 1)
 end
+redis.call('SADD', accounts, account)
 redis.call('HSET', session, 'version', stored_version + 1, 'blob', blob)
 return stored_version + 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
 
@@ -257,16 +256,20 @@ class _CompiledRule:
 
     def _business_keys(self, variables: Mapping[str, Any]) -> Sequence[str]:
         """Return the keys that have a value; if none has, the last template says why."""
-        keys = []
-        for template in self._once_per:
-            with suppress(TemplateFailed):
-                keys.append(template.render(variables).strip())
+        keys = [_render_or_empty(template, variables) for template in self._once_per]
         found = list(dict.fromkeys(filter(None, keys)))
         return found or [_render("once_per", self._once_per[-1], variables)]
 
 
 def _optional_template(source: str | None) -> Template | None:
     return None if source is None else Template(source)
+
+
+def _render_or_empty(template: Template, variables: Mapping[str, Any]) -> str:
+    try:
+        return template.render(variables).strip()
+    except TemplateFailed:
+        return ""
 
 
 def _render(

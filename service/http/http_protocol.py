@@ -78,6 +78,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._extensions = abort_extension(transport)
         self._connections.add(self)
         self._update_phase()
 
@@ -110,7 +111,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._in_head = True
         self._header_count = 0
         super().on_message_begin()
-        self.scope["extensions"] = abort_extension(self.transport)
+        self.scope["extensions"] = self._extensions
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; drop a trailer, which nothing here reads."""
@@ -118,7 +119,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._header_count > MAX_HEADERS:
             self._stop(TOO_LARGE if self._in_head else _FRAMING_TOO_LARGE)
         if self._in_head:
-            super().on_header(name, value)
+            # Not `super()`, which takes as long as the call itself.
+            HttpToolsProtocol.on_header(self, name, value)
 
     def on_headers_complete(self) -> None:
         refusal = check_head(self.parser.get_http_version(), self.url, self.headers)

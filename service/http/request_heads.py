@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from http import HTTPStatus
+from itertools import chain
 from typing import Final, NamedTuple
 
 #: More than any proxy or provider sends; a signature header alone is rejected above 8 KB.
@@ -78,7 +79,7 @@ def check_head(version: str, url: bytes, headers: Headers) -> Refusal | None:
         return _malformed(f"The header {repeated} is sent more than once: send it once.")
     if b"transfer-encoding" in names and not _is_framed_once(version, names, headers):
         return _malformed("Send Transfer-Encoding: chunked alone, or a Content-Length.")
-    if _ENCODED_STEP.search(url.partition(b"?")[0]):
+    if (b"%" in url or b"\\" in url) and _ENCODED_STEP.search(url.partition(b"?")[0]):
         return _malformed("The path has a backslash, or encoded dots: send it as it is documented.")
     return None
 
@@ -96,7 +97,8 @@ def has_body(headers: Headers) -> bool:
 
 
 def _size(url: bytes, headers: Headers) -> int:
-    return len(url) + sum(len(name) + len(value) + _HEADER_OVERHEAD for name, value in headers)
+    parts = sum(map(len, chain.from_iterable(headers)))
+    return len(url) + parts + _HEADER_OVERHEAD * len(headers)
 
 
 def _repeated(headers: Headers) -> str | None:

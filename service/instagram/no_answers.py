@@ -61,11 +61,15 @@ def fold(text: str) -> str:
     Without accents, case, spaces and punctuation; abbreviations also lose their dots (`N. A.`,
     `n/a`), other words keep inner dots, because `no.ne` is a username.
     """
-    decomposed = unicodedata.normalize("NFKD", text).casefold()
-    plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    plain = text.lower() if text.isascii() else _without_accents(text)
     if _ABBREVIATION.fullmatch("".join(plain.split()).strip(".-/")):
         plain = plain.replace(".", "").replace("/", "")
     return _DROPPED.sub("", plain)
+
+
+def _without_accents(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
 
 
 def is_no_answer(text: str, more: frozenset[str] = frozenset()) -> bool:

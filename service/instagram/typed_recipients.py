@@ -56,13 +56,14 @@ def check_answer(raw: str, no_answers: frozenset[str] = frozenset()) -> None:
     if _PLAIN.fullmatch(text):  # the common case
         return
     inner = unwrap(text)
-    if inner.startswith("@") or inner.isdigit() or is_link(text) or is_link(inner):
+    readings = {text, inner}
+    if inner.startswith("@") or inner.isdigit() or any(map(is_link, readings)):
         return
     if _PHONE.fullmatch(inner):
         raise InvalidIdentifier(
             "looks like a phone number: ask for the username, and write @ before one of digits"
         )
-    if is_no_answer(text, no_answers) or is_no_answer(inner, no_answers):
+    if any(is_no_answer(reading, no_answers) for reading in readings):
         raise InvalidIdentifier(
             "is an answer such as 'none', not a username: ask the recipient, and write @ before it"
             " if it is a username"

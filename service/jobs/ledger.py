@@ -10,15 +10,26 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
 import orjson
 import redis.asyncio as aredis
+from redis.exceptions import RedisError
 
+from service.encryption import places
+from service.encryption.cipher import Cipher
 from service.jobs.body_compression import BodyCompressor
 from service.jobs.consistency_problems import Defect
-from service.jobs.draft_encoding import dumps, encode_draft, encode_event_draft, encode_head
+from service.jobs.draft_encoding import (
+    dumps,
+    encode_draft,
+    encode_event_draft,
+    encode_head,
+    encrypt_text,
+)
+from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.lua.accept_events import accept_events
 from service.jobs.lua.add_event_jobs import add_event_jobs
 from service.jobs.lua.builder import ScriptConfig
@@ -91,16 +102,34 @@ class QuarantinedEvent:
 
 
 class Ledger:
-    """Changes jobs and events."""
+    """Changes jobs and events.
 
-    def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
+    Parameters:
+      client: The event loop's Redis client.
+      script_config: Leases, retention and limits.
+      cipher: Encrypts bodies, texts and photos.
+      mark: The process' high-water mark; by default, one of its own.
+    """
+
+    def __init__(
+        self,
+        client: aredis.Redis,
+        script_config: ScriptConfig,
+        cipher: Cipher,
+        mark: HighWaterMark | None = None,
+    ) -> None:
         self._scripts = Scripts(client, script_config)
-        self._group_commit = GroupCommit(self._scripts)
+        self._client = client
+        self._mark = mark or HighWaterMark("web")
+        self._group_commit = GroupCommit(self._scripts, self._mark)
         self._compressor = BodyCompressor()
+        self._cipher = cipher
 
     async def close(self) -> None:
-        """Wait for the events that are being accepted."""
+        """Wait for the events that are being accepted, and withdraw the process' mark."""
         await self._group_commit.close()
+        with suppress(RedisError):
+            await self._client.hset("hg:marks", self._mark.process, self._mark.withdrawn)
 
     async def accept(
         self,
@@ -119,7 +148,7 @@ class Ledger:
 
         Parameters:
           drafts: The jobs that its rules create, at most one per rule.
-          body: The raw bytes, stored compressed for the retention of bodies.
+          body: The raw bytes, stored compressed and encrypted for the retention of bodies.
           status: The event's status; `ignored` and `quarantined` events have no jobs.
           notes: The result of each rule, for people.
           recognition: How to find the event if it is stored under another id or in another shape.
@@ -132,12 +161,17 @@ class Ledger:
             "livemode": _LIVEMODES[event.livemode],
             "status": status,
             "notes": orjson.dumps(notes).decode(),
-            "jobs": [encode_event_draft(source, event.id, draft) for draft in drafts],
+            "jobs": self._event_entries(source, event.id, drafts),
             **_encode_recognition(source, recognition),
         }
         if len(drafts) > JOBS_AT_ONCE:
             _defer_jobs(envelope)
-        call = accept_events(orjson.dumps(envelope), self._compressor.compress(body))
+        packed = self._compressor.compress(body)
+        if self._cipher.enabled:
+            envelope["encrypted"] = True
+            place = places.event_body(source, event.id, event.fingerprint)
+            packed = self._cipher.encrypt(packed, place)
+        call = accept_events(orjson.dumps(envelope), packed)
         while True:
             reply = await self._group_commit.run(call, len(envelope["jobs"]))
             if reply.deferred:
@@ -164,6 +198,12 @@ class Ledger:
         while await self._scripts.run(create_deferred_jobs(event, JOBS_AT_ONCE)):
             pass
 
+    def _event_entries(
+        self, source: str, event_id: str, drafts: Sequence[JobDraft]
+    ) -> list[dict[str, Any]]:
+        entries = (encode_event_draft(source, event_id, draft) for draft in drafts)
+        return [encrypt_text(entry, self._cipher) for entry in entries]
+
     async def replay(
         self,
         source: str,
@@ -176,7 +216,7 @@ class Ledger:
         Returns:
           The ids of all its jobs; None if the event is not stored any more.
         """
-        entries = [encode_event_draft(source, event_id, draft) for draft in drafts]
+        entries = self._event_entries(source, event_id, drafts)
         event, ids = f"{source}:{event_id}", None
         await self._create_deferred(event)
         for at in range(0, max(len(entries), 1), JOBS_AT_ONCE):
@@ -197,11 +237,19 @@ class Ledger:
         job_id = derived_id("job", "api", caller, uuid.uuid4().hex)
         key = f"hg:idem:{derived_id('idem', caller, idempotency_key)}" if idempotency_key else ""
         source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
-        entry = dumps(encode_draft(job_id, draft, source))
+        entry = encrypt_text(encode_draft(job_id, draft, source), self._cipher)
+        photo = b""
+        if isinstance(draft.photo, Photo):
+            entry, photo = self._encrypt_photo(entry, draft.photo.jpeg)
         request_hash = hashlib.sha256(request.encode()).hexdigest()
-        photo = draft.photo.jpeg if isinstance(draft.photo, Photo) else b""
-        call = create_job(entry, key, request_hash, IDEMPOTENCY_MS, photo)
+        call = create_job(dumps(entry), key, request_hash, IDEMPOTENCY_MS, photo)
         return await self._scripts.run(call)
+
+    def _encrypt_photo(self, entry: dict[str, Any], jpeg: bytes) -> tuple[dict[str, Any], bytes]:
+        if not self._cipher.enabled:
+            return entry, jpeg
+        encrypted = self._cipher.encrypt(jpeg, places.job_photo(entry["id"]))
+        return {**entry, "encrypted": True}, encrypted
 
     async def preview(self, draft: JobDraft, *, caller: str, pk: str = "") -> Preview:
         """Tell what would happen to a job now, without creating it.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any, Final
 
+from service.encryption import places
 from service.jobs.model import FINAL, FOLLOWER_KINDS, Status
 from service.jobs.stored_names import ERROR_CODES, public_error, public_name
 from service.time_formats.timestamps import rfc3339
@@ -79,6 +80,7 @@ class JobRecord:
     wait_until_ms: int = _stored("wait_until", int)
     cancel_requested: bool = _stored("cancel", bool)
     intent_ms: int = _stored("intent_at", int)
+    doubt: str = _stored("doubt")
     not_found_count: int = _stored("misses", int)
     verification_failures: int = _stored("looks", int)
     failed_attempts: int = _stored("strikes", int)
@@ -179,6 +181,12 @@ _JOB_FIELDS: Final = tuple(
     (entry.metadata["name"], entry.metadata["convert"], entry.metadata["default"])
     for entry in fields(JobRecord)[1:]
 )
+
+
+def body_place(fields: Mapping[str, str]) -> bytes:
+    """What the body of an event is encrypted for, by the event's hash."""
+    came_with = fields.get("encrypted_as", fields["id"])
+    return places.event_body(fields["source"], came_with, fields["fingerprint"])
 
 
 @dataclass(frozen=True)

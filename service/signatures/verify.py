@@ -5,6 +5,7 @@ Pure: the secrets and the current time are arguments.
 
 from __future__ import annotations
 
+import functools
 import hmac
 from collections.abc import Sequence
 from typing import Final
@@ -48,7 +49,7 @@ def verify(
     found = _find_scheme(scheme)
     if not secrets:
         raise ValueError("no secret to verify with: configure the source's secrets")
-    keys = [list(found.keys(secret)) for secret in secrets]
+    keys = [_keys(scheme, secret) for secret in secrets]
     parsed = found.read(headers)
     reading = _fitting_reading(keys, found, parsed, body)
     # After the MAC, so that `stale` and `clock_skew` are only counted for authentic senders.
@@ -69,6 +70,11 @@ def check_secret(scheme: str, secret: str) -> None:
     next(_find_scheme(scheme).keys(secret))
     if secret != secret.strip():
         raise ValueError("the secret begins or ends with white space: remove it")
+
+
+@functools.lru_cache(maxsize=256)
+def _keys(scheme: str, secret: str) -> Sequence[SecretKey]:
+    return tuple(_find_scheme(scheme).keys(secret))
 
 
 def _find_scheme(scheme: str) -> Scheme:

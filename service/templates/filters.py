@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from jinja2 import Environment, Undefined, pass_context, pass_environment
@@ -170,10 +170,9 @@ def field(environment: Environment, container: Any, key: str) -> Any:
     if isinstance(container, Undefined):
         return container
     if isinstance(container, dict):
-        values: Iterator[Any] = iter([container.get(key)])
+        filled = container.get(key)
     else:
-        values = (_field_value(entry) for entry in container or () if _is_named(entry, key))
-    filled = next((value for value in values if value is not None), None)
+        filled = _first_filled(container or (), key)
     if filled is None:
         return environment.undefined(f"the field {key!r} is missing or empty")
     return filled
@@ -194,6 +193,13 @@ def plain(value: object) -> str:
 
 def _is_named(entry: Any, key: str) -> bool:
     return isinstance(entry, dict) and key in (entry.get("key"), entry.get("name"))
+
+
+def _first_filled(entries: Iterable[Any], key: str) -> Any:
+    for entry in entries:
+        if _is_named(entry, key) and (value := _field_value(entry)) is not None:
+            return value
+    return None
 
 
 def _field_value(entry: Mapping[str, Any]) -> Any:
@@ -276,3 +282,5 @@ _FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "sum": sum_values,
 }
 FILTERS: Final = metered_all(_FILTERS)
+#: Those that keep something in the context.
+CONTEXT_FILTERS: Final = frozenset({"allow_links"})

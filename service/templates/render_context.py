@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from jinja2 import Environment
 from jinja2.nodes import EvalContext
@@ -22,9 +23,9 @@ class RenderContext(Context):
     """
 
     def __init__(
-        self, environment: Environment, eval_context: EvalContext, names: dict[str, Any]
+        self, environment: Environment, eval_context: EvalContext, names: Mapping[str, Any]
     ) -> None:
-        self.parent = names
+        self.parent = cast(dict[str, Any], names)  # only read
         self.vars = {}
         self.environment = environment
         self.eval_ctx = eval_context

@@ -126,7 +126,8 @@ def bounded_range(*args: int) -> range:
 
 def checked_text(value: Any, name: str) -> str:
     """Return the text of `{{ value }}`; an error names the expression."""
-    return Printed(_named_text(value, name), name)
+    plain = strip_invisible(value) if type(value) is str else _named_text(value, name)
+    return Printed(plain, name)
 
 
 def checked_concat(values: list[Any], names: tuple[str, ...]) -> str:

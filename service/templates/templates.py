@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from jinja2.parser import Parser
 from service.templates.errors import FilterError
 from service.templates.filters import ALLOWED
 from service.templates.link_policy import ForeignLink, Rendering, check_links
+from service.templates.plain_paths import look_up, plain_path
 from service.templates.render_context import RenderContext
 from service.templates.sandbox import MAX_STEPS, STEPS, MissingName, Sandbox
 from service.templates.validator import BadTemplate, TemplateValidator
@@ -35,6 +36,9 @@ __all__ = [
 MAX_OUTPUT: Final = 2_000
 
 _TRUE: Final = "true"
+
+#: A text, and the chunks that it consists of.
+_Output = tuple[str, Sequence[str]]
 
 
 class TemplateFailed(Exception):
@@ -67,7 +71,10 @@ class Template:
 
     def __init__(self, source: str, max_output: int = MAX_OUTPUT) -> None:
         with _compiling():
-            self._program = _Program(_sandbox().parse(source), max_output)
+            tree = _sandbox().parse(source)
+            self._path = plain_path(tree)
+            self._program = _Program(tree, max_output)
+        self._max_output = max_output
         self._constant = self._render_constant() if is_constant(source) else None
 
     def render(self, variables: Mapping[str, Any]) -> str:
@@ -83,17 +90,27 @@ class Template:
           OutputTooLong: The result would be longer.
           TemplateFailed: A value is missing or null, or an operation does not fit the data.
         """
-        return self._program.run(variables).text if self._constant is None else self._constant
+        if self._constant is not None:
+            return self._constant
+        found = look_up(self._path, variables) if self._path else None
+        if found is not None and len(found) <= self._max_output:
+            return found
+        return self._program.text(variables)
 
     def render_values(self, variables: Mapping[str, Any]) -> tuple[str, list[str]]:
-        """Render the template, and return the text of each `{{ }}` as well; raises the same."""
-        rendering = self._program.run(variables)
+        """Render the template, and return the text of each `{{ }}` as well; raises the same.
+
+        A text without any `{{ }}` counts as one.
+        """
+        rendering = self._program.render(variables)
+        if len(rendering.chunks) == 1:
+            return rendering.text, [rendering.text]
         return rendering.text, list(map(str.__str__, rendering.values))
 
     def _render_constant(self) -> str | None:
         """Render plain text, which is the same for every event; None if that fails."""
         try:
-            return self._program.run({}).text
+            return self._program.text({})
         except TemplateFailed:
             return None
 
@@ -111,7 +128,7 @@ class Message(Template):
         """
         if self._constant is not None:
             return self._constant
-        rendering = self._program.run(variables)
+        rendering = self._program.render(variables)
         try:
             check_links(rendering, variables)
         except ForeignLink as error:
@@ -145,7 +162,7 @@ class Condition:
         Raises:
           TemplateFailed: A value that the expression needs is missing.
         """
-        return self._program.run(variables).text == _TRUE
+        return self._program.text(variables) == _TRUE
 
 
 class _Program:
@@ -155,19 +172,28 @@ class _Program:
         sandbox = _sandbox()
         validator = TemplateValidator(sandbox)
         # Not `Template.generate`: building the globals anew takes half of its time.
-        self._render = sandbox.from_string(validator.check(tree)).root_render_func
+        self._root = sandbox.from_string(validator.check(tree)).root_render_func
         self._sandbox = sandbox
         self._eval_context = EvalContext(sandbox)
         self._globals = dict(sandbox.globals)
         self._paths = validator.paths
         self._literals = tuple(validator.literals)
         self._needs_limit = validator.needs_limit
+        self._only_variables = validator.only_variables
         self._max_output = max_output
 
-    def run(self, variables: Mapping[str, Any]) -> Rendering:
+    def text(self, variables: Mapping[str, Any]) -> str:
+        return self._run(variables, [])[0]
+
+    def render(self, variables: Mapping[str, Any]) -> Rendering:
+        allowed: list[str] = []
+        text, chunks = self._run(variables, allowed)
+        return Rendering(text, chunks, self._literals, allowed)
+
+    def _run(self, variables: Mapping[str, Any], allowed: list[str]) -> _Output:
         token = WORK_LIMIT.set(WorkLimit()) if self._needs_limit else None
         try:
-            return self._collect(variables)
+            return self._collect(variables, allowed)
         except MissingName as error:
             raise TemplateFailed(f"{self._path(str(error.message))} is missing") from error
         except (FilterError, jinja2.UndefinedError) as error:
@@ -184,21 +210,35 @@ class _Program:
             if token is not None:
                 WORK_LIMIT.reset(token)
 
-    def _collect(self, variables: Mapping[str, Any]) -> Rendering:
-        chunks: list[str] = []
-        allowed: list[str] = []
-        size = 0
-        names = {**self._globals, **variables, STEPS: iter(range(MAX_STEPS)), ALLOWED: allowed}
-        context = RenderContext(self._sandbox, self._eval_context, names)
-        for chunk in self._render(context):
-            size += len(chunk)
-            if size > self._max_output:
-                raise OutputTooLong(f"the result is longer than {self._max_output} characters")
-            chunks.append(chunk)
+    def _collect(self, variables: Mapping[str, Any], allowed: list[str]) -> _Output:
+        if self._only_variables:
+            chunks = list(self._root(self._context(variables)))
+        else:
+            chunks = list(self._bounded(self._root(self._context(self._names(variables, allowed)))))
         text = "".join(chunks)
+        if len(text) > self._max_output:
+            raise self._too_long()
         if not text.isascii() and not _is_valid_unicode(text):
             raise FilterError("the result contains a lone surrogate")
-        return Rendering(text, chunks, self._literals, allowed)
+        return text, chunks
+
+    def _context(self, names: Mapping[str, Any]) -> RenderContext:
+        return RenderContext(self._sandbox, self._eval_context, names)
+
+    def _names(self, variables: Mapping[str, Any], allowed: list[str]) -> Mapping[str, Any]:
+        return {**self._globals, **variables, STEPS: iter(range(MAX_STEPS)), ALLOWED: allowed}
+
+    def _bounded(self, chunks: Iterable[str]) -> Iterator[str]:
+        """End a loop that prints too much."""
+        size = 0
+        for chunk in chunks:
+            size += len(chunk)
+            if size > self._max_output:
+                raise self._too_long()
+            yield chunk
+
+    def _too_long(self) -> OutputTooLong:
+        return OutputTooLong(f"the result is longer than {self._max_output} characters")
 
     def _path(self, name: str) -> str:
         # Only names that the template spells out: any other could be a value of the event.

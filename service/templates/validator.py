@@ -13,6 +13,7 @@ from typing import Any, Final
 from jinja2 import nodes
 from jinja2.visitor import NodeTransformer
 
+from service.templates.filters import CONTEXT_FILTERS
 from service.templates.sandbox import COLLECT, CONCAT, LOOP, PRINT, VARIABLES, Sandbox
 
 _ALLOWED_NODES: Final = (
@@ -44,6 +45,8 @@ class TemplateValidator(NodeTransformer):
       literals: The strings within expressions.
       needs_limit: Whether the cost of a rendering depends on the data: there is a filter, a test
         or a loop.
+      only_variables: Whether it needs no names but its variables and its own: no loop, no function
+        of the sandbox, and no filter that keeps something in the context.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -53,6 +56,7 @@ class TemplateValidator(NodeTransformer):
         self.paths: dict[Any, set[str]] = {}
         self.literals: list[str] = []
         self.needs_limit = False
+        self.only_variables = True
 
     def check(self, template: nodes.Template) -> nodes.Template:
         """Check and rewrite a whole template; raise BadTemplate if it is not allowed."""
@@ -61,6 +65,7 @@ class TemplateValidator(NodeTransformer):
         for name, line in self._loaded.items():
             if name not in known:
                 raise BadTemplate(_unknown_message("name", name, known), line)
+        self.only_variables &= self._loaded.keys().isdisjoint(self._sandbox.globals)
         template.set_environment(self._sandbox)
         return template
 
@@ -88,6 +93,7 @@ class TemplateValidator(NodeTransformer):
     def visit_Filter(self, node: nodes.Filter) -> nodes.Node:  # noqa: N802
         self._check_known("filter", node, self._sandbox.filters)
         self.needs_limit = True
+        self.only_variables &= node.name not in CONTEXT_FILTERS
         return self.generic_visit(node)
 
     def visit_Test(self, node: nodes.Test) -> nodes.Node:  # noqa: N802
@@ -99,6 +105,7 @@ class TemplateValidator(NodeTransformer):
         if node.recursive:
             raise BadTemplate("a loop must not be recursive", node.lineno)
         self.needs_limit = True
+        self.only_variables = False
         name = describe(node.iter)
         self.generic_visit(node)
         node.iter = _wrap_in_filter(LOOP, node.iter, name)

@@ -76,6 +76,8 @@ def metered(name: str, function: Callable[P, Any]) -> Callable[P, Any]:
             # Without the cause, because Python's messages quote values.
             message = f"{name}: the value or its arguments do not fit ({type(error).__name__})"
             raise FilterError(message) from None
+        if isinstance(result, _MEASURED):  # the common case; the check for iterators is slow
+            return result
         return _charged_items(result, limit) if isinstance(result, Iterator) else result
 
     return charged

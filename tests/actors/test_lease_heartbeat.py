@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import redis
+from structlog.testing import capture_logs
 
 from actors.jobs.attempt_recorder import AttemptRecorder
 from actors.jobs.next_steps import Finish
@@ -28,6 +29,7 @@ from service.jobs.claims import Claims
 from service.jobs.lua.heartbeat import HeartbeatReply
 from service.jobs.model import Status
 from service.redis.client import async_client
+from tests.support.encryption import CIPHER
 from tests.support.ledger import TIMES, LedgerHarness, open_ledger
 
 #: Due at no full second, and closer together than the heartbeat's own beats.
@@ -144,7 +146,7 @@ def test_a_step_that_ends_a_job_says_so_before_it_calls_the_store(
     async def scenario() -> bool:
         client = async_client(store_url, max_connections=1)
         lease = a_lease(claim.id, claim.owner, claim.fence)
-        recorder = AttemptRecorder(Claims(client, TIMES), claim, lease, lease.renewed_at)
+        recorder = AttemptRecorder(Claims(client, TIMES, CIPHER), claim, lease, lease.renewed_at)
         finish = asyncio.create_task(recorder.finish(Finish(Status.SUCCEEDED, result={})))
         await asyncio.sleep(0)  # it has sent its command, and cannot have the reply
         ending = lease.ending
@@ -175,7 +177,7 @@ def test_a_lease_is_renewed_from_when_the_beat_was_sent_not_from_its_reply(store
     # Given a store that may have renewed the lease at once, and whose reply is slow
     def slow_reply(_call: Any) -> HeartbeatReply:
         time.sleep(0.5)
-        return HeartbeatReply(lost=set(), done=0, next_ms=5000)
+        return HeartbeatReply(lost=set(), done=0, next_ms=5000, loss=None)
 
     async def scenario() -> float:
         heartbeat = LeaseHeartbeat(store_url, TIMES)
@@ -205,6 +207,20 @@ def test_work_is_cancelled_before_its_lease_ends_when_the_store_is_gone() -> Non
 
     # Overdue after 0.6 of the lease, cancelled at the next beat
     assert 2.4 <= asyncio.run(work()) < 4.0
+
+
+def test_a_loss_of_history_is_an_error_in_the_log_once(store_url: str, store: redis.Redis) -> None:
+    heartbeat = LeaseHeartbeat(store_url, TIMES)
+    try:
+        heartbeat._beat()
+        # When the store has lost everything that it knew
+        store.flushdb()
+        with capture_logs() as lines:
+            for _ in range(3):
+                heartbeat._beat()
+    finally:
+        heartbeat.stop()
+    assert [(line["log_level"], line["cause"]) for line in lines] == [("error", "mark")]
 
 
 def a_lease(work_id: str, owner: str, fence: int) -> Lease:

@@ -19,6 +19,7 @@ from tests.support.lookups import (
     new_username,
     pending_lookups,
 )
+from tests.support.store import clear
 from tests.support.web import API_KEY, WebHarness
 
 USER_FRESH, POST_FRESH = 300 * SECOND, 60 * SECOND
@@ -69,7 +70,7 @@ def test_a_fresh_copy_needs_neither_a_lookup_nor_redis(
 ) -> None:
     found = cache_profile(web, ledger, name)
     first = web.api.get(f"/users/{name}")
-    web.store.flushall()
+    clear(web.store)
     again = web.api.get(f"/users/{name}", params={"wait": 5})
     assert (first.json(), again.json()) == (found, found)
     assert again.headers["ETag"] == first.headers["ETag"]
@@ -234,7 +235,7 @@ def test_every_form_of_a_username_shares_a_copy(
 ) -> None:
     found = cache_profile(web, ledger, name)
     web.api.get(f"/users/{name}")
-    web.store.flushall()
+    clear(web.store)
     link = quote(f"https://www.instagram.com/{name}/?igsh=abc", safe="")
     for form in (
         name,

@@ -18,11 +18,13 @@ from actors.lease_heartbeat import BEAT_BATCH
 from service.config.pacing import PACE_KINDS, Pacing
 from service.jobs.actor_routes import QUEUES
 from service.jobs.consistency_check import PAGE
+from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.ledger import PRUNE_BATCH, RESCUE_BATCH, UNFINISHED_INDEXES
+from service.jobs.lua.call import ScriptCall
 from service.jobs.lua.check_consistency import check_consistency
 from service.jobs.lua.collect_metrics import collect_metrics
 from service.jobs.lua.control_account import control_account
-from service.jobs.lua.heartbeat import heartbeat
+from service.jobs.lua.heartbeat import HeartbeatReply, heartbeat
 from service.jobs.lua.limits import AccountLimits
 from service.jobs.lua.prune import prune
 from service.jobs.lua.read_audit_log import read_audit_log
@@ -123,7 +125,7 @@ class Probe:
             "preview": partial(shop.ledger.preview, wanted, caller="bench"),
             "audit, 500": partial(run, read_audit_log("nobody", "+", 500, PAGE_OF_JOBS)),
             "events": partial(shop.queries.events, cursor=None, limit=PAGE_OF_JOBS),
-            "heartbeat, nothing due": partial(run, heartbeat(BEAT_BATCH)),
+            "heartbeat, nothing due": partial(run, _beat()),
             f"rescue, {RESCUE_BATCH}": partial(run, sweep),
             f"doctor, {PAGE} jobs": partial(run, doctor),
         }
@@ -134,7 +136,13 @@ class Probe:
         """Measure calls that work on many jobs at once; the jobs are deleted afterwards."""
         due = self._accepted(BEAT_BATCH, delay_ms=1)
         self._measure(
-            f"heartbeat, {BEAT_BATCH} due", [partial(self._scripts.run, heartbeat(BEAT_BATCH))]
+            f"heartbeat, {BEAT_BATCH} due",
+            [
+                partial(
+                    self._scripts.run,
+                    _beat(),
+                )
+            ],
         )
         account = f"queue-{next(self._numbers)}"
         jobs = self._accepted(_BATCH + 1, account=account)
@@ -185,6 +193,11 @@ class Probe:
         """Microseconds that the server has spent on scripts, and on the other commands."""
         stats = self._store.info("commandstats")
         return _microseconds(stats, _SCRIPTS), _microseconds(stats, _COMMANDS)
+
+
+def _beat() -> ScriptCall[HeartbeatReply]:
+    """The first heartbeat of a new process."""
+    return heartbeat(BEAT_BATCH, 1, *HighWaterMark("worker").next_raise())
 
 
 def _microseconds(stats: Mapping[str, Any], names: Sequence[str]) -> int:

@@ -12,9 +12,11 @@ from deploy.local.valkey import Valkey
 from deploy.local.wait import free_port
 from service.cli import main
 from service.jobs.model import Status
+from tests.support.backup import Backup
 from tests.support.corruption import drop_alarms
+from tests.support.encryption import SECRET_KEY
 from tests.support.job_states import job_in
-from tests.support.ledger import TIMES, LedgerHarness, open_ledger
+from tests.support.ledger import SECOND, TIMES, LedgerHarness, open_ledger
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def ledger(
     config.touch()
     monkeypatch.setenv("REDIS_URL", store_url)
     monkeypatch.setenv("HELIOGRAPH_CONFIG", str(config))
-    monkeypatch.setenv("SECRET_KEY", "x" * 32)
+    monkeypatch.setenv("SECRET_KEY", SECRET_KEY)
     monkeypatch.setenv("API_KEYS", "ann:" + "k" * 32)
     with open_ledger(store_url, TIMES) as opened:
         yield opened
@@ -52,6 +54,33 @@ def test_recommended_settings_are_ok(
     with Valkey(tmp_path / "valkey") as durable_ledger:
         monkeypatch.setenv("REDIS_URL", durable_ledger.url)
         assert main(["doctor"]) == 0
+    assert capsys.readouterr().out.startswith("ok:")
+
+
+def test_a_loss_of_history_is_told_and_is_no_problem_to_repair(
+    durable_ledger: LedgerHarness, capsys: pytest.CaptureFixture[str]
+) -> None:
+    durable_ledger.heartbeat()
+    backup = Backup(durable_ledger.store)
+    durable_ledger.heartbeat()
+    backup.restore()
+    durable_ledger.heartbeat()
+
+    assert main(["doctor"]) == 0
+    told, verdict = capsys.readouterr().out.splitlines()
+    assert told.startswith("history: at ")
+    assert "each write is looked for before it is made" in told
+    assert verdict.startswith("ok:")
+
+
+def test_a_loss_of_history_is_forgotten_when_nobody_repeats_an_event_of_then(
+    durable_ledger: LedgerHarness, capsys: pytest.CaptureFixture[str]
+) -> None:
+    durable_ledger.heartbeat()
+    durable_ledger.store.flushdb()
+    durable_ledger.heartbeat()
+    durable_ledger.pass_time(TIMES.keep + SECOND)
+    assert main(["doctor"]) == 0
     assert capsys.readouterr().out.startswith("ok:")
 
 

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from tests.support.real_senders import CONFIG
-from tests.support.web import WebHarness, connect, run_web
+from tests.support.web import WebHarness, connect_again, run_web
 
 
 @pytest.fixture(scope="session")
@@ -21,5 +21,5 @@ def senders_port(store_url: str, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture
 def web(senders_port: int, store: redis.Redis) -> Iterator[WebHarness]:
     """The application over an empty store."""
-    with connect(senders_port, store) as found:
+    with connect_again(senders_port, store) as found:
         yield found

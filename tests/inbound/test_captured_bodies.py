@@ -12,7 +12,7 @@ import redis
 from tests.support.real_deliveries import Delivery, as_json
 from tests.support.real_senders import CONFIG, send
 from tests.support.shop_and_chat_deliveries import SHOPIFY
-from tests.support.web import WebHarness, connect, run_web
+from tests.support.web import WebHarness, connect_again, run_web
 
 PAID = next(each for each in SHOPIFY if each.name == "webhook")
 
@@ -32,7 +32,7 @@ def noted_port(store_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def web(noted_port: int, store: redis.Redis) -> Iterator[WebHarness]:
-    with connect(noted_port, store) as found:
+    with connect_again(noted_port, store) as found:
         yield found
 
 

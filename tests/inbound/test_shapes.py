@@ -11,7 +11,7 @@ import redis
 
 from tests.support.real_deliveries import as_json
 from tests.support.stripe_deliveries import session, snapshot, thin
-from tests.support.web import WebHarness, connect, run_web
+from tests.support.web import WebHarness, connect_again, run_web
 
 CONFIG = """
 [sources.stripe]
@@ -53,7 +53,7 @@ def shapes_port(store_url: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def web(shapes_port: int, store: redis.Redis) -> Iterator[WebHarness]:
-    with connect(shapes_port, store) as found:
+    with connect_again(shapes_port, store) as found:
         yield found
 
 

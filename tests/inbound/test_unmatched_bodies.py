@@ -11,7 +11,7 @@ import redis
 from tests.support.real_deliveries import Delivery
 from tests.support.real_senders import CONFIG, send
 from tests.support.shop_and_chat_deliveries import GITHUB, SHOPIFY
-from tests.support.web import WebHarness, connect, run_web
+from tests.support.web import WebHarness, connect_again, run_web
 
 PAID = next(each for each in SHOPIFY if each.name == "webhook")
 STAR = next(each for each in GITHUB if each.name == "star")
@@ -30,7 +30,7 @@ def paid_port(store_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def web(paid_port: int, store: redis.Redis) -> Iterator[WebHarness]:
-    with connect(paid_port, store) as found:
+    with connect_again(paid_port, store) as found:
         yield found
 
 

@@ -122,7 +122,7 @@ class BusyProcesses:
                 await self._ledger.deliveries.record(claim, to, {}, after_ms=10)
 
     async def _beat(self) -> None:
-        await self._scripts.run(heartbeat(100))
+        await self._scripts.run(heartbeat(100, 1, *self._ledger.mark.next_raise()))
 
 
 async def _check_meanwhile(ledger: LedgerHarness, processes: BusyProcesses) -> list[list[Defect]]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from service.jobs.lua.control_account import control_account
+from service.jobs.lua.hash_encoding import RECORD_VERSION
 from service.jobs.lua.prune import prune
 from service.jobs.model import Status
 from tests.support.invariants import audit
@@ -242,7 +243,7 @@ def test_a_lookup_of_a_newer_release_is_not_moved_to_another_account(
     lookups = LookupHarness(ledger, "reader", "other")
     job_id = lookups.request_new("a")
     account = ledger.record(job_id).account
-    ledger.store.hset(f"hg:job:{job_id}", "v", 3)
+    ledger.store.hset(f"hg:job:{job_id}", "v", RECORD_VERSION + 1)
     ledger.run(ledger.controls.pause(account))
     before = _record(ledger, job_id)
     assert lookups.request("a").job_id == job_id

@@ -13,8 +13,10 @@ import redis
 
 from service.accounts.controls import AccountControls
 from service.deliveries.store import Deliveries, DeliveryClaim
+from service.encryption.cipher import Cipher
 from service.jobs.actor_routes import NAMESPACE
 from service.jobs.claims import NO_EFFECT, AccountEffect, Claim, Claims, Thread
+from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.ledger import UNFINISHED_INDEXES, EventIdentity, EventStatus, Ledger
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.check_consistency import check_consistency
@@ -29,6 +31,7 @@ from service.jobs.records import JobRecord
 from service.jobs.replies import Acceptance
 from service.photos.photo import Photo
 from service.redis.client import async_client
+from tests.support.encryption import CIPHER
 from tests.support.time_travel import pass_time
 
 SECOND = 1_000
@@ -77,6 +80,7 @@ class LedgerHarness:
       url: The store's URL.
       runner: Runs one call at a time.
       script_config: Leases and retention.
+      cipher: Encrypts bodies, texts and photos.
       first_event: The number of the first event that it makes up.
     """
 
@@ -85,6 +89,7 @@ class LedgerHarness:
         url: str,
         runner: asyncio.Runner,
         script_config: ScriptConfig = TIMES,
+        cipher: Cipher = CIPHER,
         first_event: int = 1,
     ) -> None:
         self._runner = runner
@@ -92,11 +97,13 @@ class LedgerHarness:
         self.script_config = script_config
         self.store = redis.Redis.from_url(url)
         self.client = async_client(url, max_connections=20, wait_seconds=60)
-        self.core = Ledger(self.client, script_config)
-        self.claims = Claims(self.client, script_config)
-        self.photos = PhotoStore(self.client, script_config)
+        self.mark = HighWaterMark("worker")
+        self.durable = True
+        self.core = Ledger(self.client, script_config, cipher, self.mark)
+        self.claims = Claims(self.client, script_config, cipher, mark=self.mark)
+        self.photos = PhotoStore(self.client, script_config, cipher)
         self.deliveries = Deliveries(self.client, script_config)
-        self.queries = JobQueries(self.client, script_config)
+        self.queries = JobQueries(self.client, script_config, cipher)
         self.controls = AccountControls(self.client, script_config)
         self.scripts = SyncScripts(self.store, script_config)
 
@@ -211,8 +218,10 @@ class LedgerHarness:
 
     def heartbeat(self, *held: Claim | DeliveryClaim, most: int = 100) -> tuple[list[str], int]:
         """One heartbeat of a process with these claims; return the lost ones and the work done."""
+        raised = self.mark.next_raise()
         claims = ((claim.id, claim.owner, claim.fence) for claim in held)
-        reply = self.scripts.run(heartbeat(most, *claims))
+        reply = self.scripts.run(heartbeat(most, int(self.durable), *raised, *claims))
+        self.mark.confirm(raised)
         return sorted(reply.lost), reply.done
 
     def rescue(self) -> int:
@@ -288,17 +297,21 @@ def _argument(message: bytes) -> str:
 
 @contextmanager
 def open_ledger(
-    url: str, script_config: ScriptConfig = TIMES, first_event: int = 1
+    url: str,
+    script_config: ScriptConfig = TIMES,
+    cipher: Cipher = CIPHER,
+    first_event: int = 1,
 ) -> Iterator[LedgerHarness]:
     """Open the ledger over a store.
 
     Parameters:
       url: The store; it is used as it is found.
       script_config: Leases and retention.
+      cipher: Encrypts bodies, texts and photos.
       first_event: The number of the first event that it makes up.
     """
     with asyncio.Runner() as runner:
-        ledger = LedgerHarness(url, runner, script_config, first_event)
+        ledger = LedgerHarness(url, runner, script_config, cipher, first_event)
         try:
             yield ledger
         finally:

@@ -26,7 +26,8 @@ def newer_release(url: str, script_config: ScriptConfig = TIMES) -> Iterator[Led
       script_config: Leases, retention and limits.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(builder, "RECORD_VERSION", RECORD_VERSION + 1)
-        with open_ledger(url, script_config, _FIRST_EVENT) as ledger:
+        for name in ("RECORD_VERSION", "PLAIN_RECORD_VERSION"):
+            patch.setattr(builder, name, RECORD_VERSION + 1)
+        with open_ledger(url, script_config, first_event=_FIRST_EVENT) as ledger:
             patch.undo()  # its scripts are built
             yield ledger

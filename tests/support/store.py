@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import redis
@@ -36,6 +36,47 @@ def running_store() -> Iterator[str]:
         return
     with ValkeyServer(port=free_port(), config={"save": "", "appendonly": "no"}) as server:
         yield f"redis://127.0.0.1:{server.port}/0"
+
+
+#: In one step: a living web process would take a store without its mark for one of the past.
+_CLEAR: Final = """
+local marks = redis.call('HGETALL', 'hg:marks')
+redis.call('FLUSHDB')
+if marks[1] then redis.call('HSET', 'hg:marks', unpack(marks)) end
+"""
+
+#: The high-water marks of web processes that outlive the test that used them.
+_marks: Final[dict[bytes, bytes]] = {}
+
+
+def clear(store: redis.Redis) -> None:
+    """Empty a store that a web process uses, except of the high-water marks.
+
+    Parameters:
+      store: A client to it.
+    """
+    store.eval(_CLEAR, 0)
+
+
+def empty(store: redis.Redis) -> None:
+    """Empty a store between two tests, and remember the marks of web processes.
+
+    Parameters:
+      store: A client to it.
+    """
+    found: Any = store.hgetall("hg:marks")
+    _marks.update((process, mark) for process, mark in found.items() if process[:4] == b"web:")
+    store.flushdb()
+
+
+def restore_marks(store: redis.Redis) -> None:
+    """Let the web processes find their marks, as if nothing had emptied the store.
+
+    Parameters:
+      store: A client to it.
+    """
+    for process, mark in _marks.items():
+        store.hsetnx("hg:marks", process, mark)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ local ms = tonumber(ARGV[1])
 local function digits(n) return string.format('%.0f', n) end
 local moments = {}
 for name in string.gmatch('created run_at expires started finished lease renewed wait_until ' ..
-    'intent_at next_at ended received hold_since paused eta since at problem_at', '%S+') do
+    'intent_at next_at ended received hold_since paused eta since at problem_at ' ..
+    'lost_at beat_at comparing', '%S+') do
   moments[name] = true
 end
 

@@ -22,11 +22,12 @@ from service.config.config import parse_config
 from service.config.settings import Settings, load_settings
 from service.signatures.verify import SCHEMES
 from service.web import SERVING
+from tests.support.encryption import SECRET_KEY
+from tests.support.store import restore_marks
 from tests.support.webhook_signatures import SECRETS, signed_headers
 
 T = TypeVar("T")
 
-SECRET_KEY = "a secret key for the tests of more than thirty-two characters"
 API_KEY, OTHER_KEY = "the-first-caller's-own-key", "the-other-caller's-own-key"
 MAX_BODY = 64 * 1024
 
@@ -231,8 +232,8 @@ class WebHarness:
 
 
 def contents(store: redis.Redis) -> dict[bytes, bytes | None]:
-    """Every key of a store with its serialized value, except the counters."""
-    keys = sorted(set(store.scan_iter()) - {b"hg:counters"})
+    """Every key of a store with its serialized value, except counters and high-water marks."""
+    keys = sorted(set(store.scan_iter()) - {b"hg:counters", b"hg:marks"})
     return {key: store.dump(key) for key in keys}
 
 
@@ -246,6 +247,14 @@ def connect(port: int, store: redis.Redis) -> Iterator[WebHarness]:
         httpx.Client(base_url=base, trust_env=False, timeout=15, headers=bearer) as api_client,
     ):
         yield WebHarness(port, store, http_client, api_client)
+
+
+@contextmanager
+def connect_again(port: int, store: redis.Redis) -> Iterator[WebHarness]:
+    """Open clients of a server that has been running since before the store was emptied."""
+    restore_marks(store)
+    with connect(port, store) as found:
+        yield found
 
 
 def read_response(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
@@ -280,5 +289,5 @@ def web_port(store_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 def web(web_port: int, store: redis.Redis) -> Iterator[WebHarness]:
     """The application over an empty store."""
-    with connect(web_port, store) as found:
+    with connect_again(web_port, store) as found:
         yield found

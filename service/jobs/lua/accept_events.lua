@@ -1,5 +1,6 @@
 -- Accepts events, each with the jobs that its rules ask for.
--- ARGV   for each event: envelope (JSON, see ledger.py), body (compressed)
+-- ARGV   process, number, seen, age (its high-water mark, see history.lua), then for each
+--        event: envelope (JSON, see ledger.py), body (compressed and encrypted)
 -- Reply  for each event: {outcome, event id, job ids (JSON), how many of the jobs are still to be
 --        created (create_deferred_jobs.lua)}, or the error that met it; outcome: accepted |
 --        duplicate | conflict (the id is known with other data in the same shape) | unfinished
@@ -11,6 +12,9 @@
 --- @include "notify"
 --- @include "create_job"
 --- @include "deferred_jobs"
+--- @include "history"
+local process, number, seen, age = unpack(ARGV, 1, 4)
+local FIRST_EVENT = 5
 local now = now_ms()
 
 local function load_event(source, name) return load_hash('hg:event:' .. source .. ':' .. name) end
@@ -24,19 +28,26 @@ local function encode_ids(ids)
   return ids[1] and '["' .. table.concat(ids, '","') .. '"]' or '[]'
 end
 
-local function store_body(member, body)
-  redis.call('SET', 'hg:eventbody:' .. member, body, 'PX', digits(CONF.keep_bodies))
+-- An encrypted body has a key of its own: older releases take it for one that is no longer kept.
+local function body_key(member, envelope)
+  return (envelope.encrypted and 'hg:encbody:' or 'hg:eventbody:') .. member
+end
+
+local function store_body(member, envelope, body)
+  redis.call('SET', body_key(member, envelope), body, 'PX', digits(CONF.keep_bodies))
 end
 
 local function store(envelope, body, name, status, jobs, notes)
   local member = envelope.source .. ':' .. name
   local key = 'hg:event:' .. member
   local seq = next_seq()
-  redis.call('HSET', key, 'v', VERSION, 'id', name, 'source', envelope.source, 'seq', seq,
+  redis.call('HSET', key, 'v', PLAIN_VERSION, 'id', name, 'source', envelope.source, 'seq', seq,
     'type', envelope.type, 'status', status, 'received', now_digits(now), 'notes', notes,
     'fingerprint', envelope.fingerprint, 'livemode', envelope.livemode, 'jobs', jobs, 'shape',
     envelope.shape or '')
-  store_body(member, body)
+  -- The body is encrypted for the id that it came with.
+  if name ~= envelope.id then redis.call('HSET', key, 'encrypted_as', envelope.id) end
+  store_body(member, envelope, body)
   add_to_index('hg:events', seq, member)
   retain_until(member, digits(now + CONF.keep))
   add_to_set('hg:sources', envelope.source)
@@ -108,8 +119,10 @@ end
 local function store_shape(event, envelope, body)
   local member = event.source .. ':' .. event.id
   redis.call('HSET', 'hg:event:' .. member, 'jobs', event.jobs, 'notes', envelope.notes, 'type',
-    envelope.type, 'fingerprint', envelope.fingerprint, 'shape', envelope.shape or '')
-  store_body(member, body)
+    envelope.type, 'fingerprint', envelope.fingerprint, 'shape', envelope.shape or '',
+    'encrypted_as', envelope.id)
+  redis.call('DEL', 'hg:encbody:' .. member, 'hg:eventbody:' .. member)
+  store_body(member, envelope, body)
 end
 
 -- The most jobs that one step creates for another shape.
@@ -125,7 +138,9 @@ local function accept_reshaped(event, envelope, body)
     local source = cjson.decode(entry.source)
     if not entry.error and undecided[source.rule] then
       source.event_id = event.id
-      entry.id, entry.source = free_id(entry.id, envelope.fingerprint), cjson.encode(source)
+      local id = free_id(entry.id, envelope.fingerprint)
+      if id ~= entry.id then entry.id, entry.encrypted_as = id, entry.encrypted and entry.id end
+      entry.source = cjson.encode(source)
       if #ids - before < MAX_RESHAPED then
         ids[#ids + 1] = create_job(entry, entry.source, now)
       else
@@ -204,8 +219,9 @@ end
 -- An event needs one sequence number, and mostly makes one job, which needs another: as many as
 -- there are arguments.
 begin_batch(#ARGV)
+history.raise_mark(process, number, seen, age, now)
 local replies = {}
-for envelope, body in argument_groups(ARGV, 1, 2) do
+for envelope, body in argument_groups(ARGV, FIRST_EVENT, 2) do
   local done, reply = pcall(accept, envelope, body)
   if not done and type(reply) ~= 'table' then reply = redis.error_reply(reply) end
   replies[#replies + 1] = reply

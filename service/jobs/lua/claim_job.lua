@@ -91,9 +91,9 @@ if job.status == 'scheduled' then
   requeue(job, now, 'claim', 'due')
 end
 if job.status ~= 'queued' then return nothing_ever() end
-if end_if_hopeless(job, now, 'claim') or await_photo_if_missing(job, now, 'claim') then
-  return nothing()
-end
+if end_if_hopeless(job, now, 'claim') then return nothing() end
+local look_first = history.must_look_first(job, now)
+if not look_first and await_photo_if_missing(job, now, 'claim') then return nothing() end
 if not take_turn() then return nothing() end
 local claimed = begin_lease()
 claimed.started = tonumber(job.started) > 0 and job.started or now
@@ -104,6 +104,13 @@ if READ_KINDS[job.kind] then
   claimed.writing, claimed.charged = job.writing, job.fence
 end
 transition(job, 'running', now, owner, '', claimed)
+if look_first then
+  count('history_lookup', job.kind)
+  transition(job, 'sending', now, owner, 'history lost: looked for first',
+    {intent_at = history.lost_since(now), checked = history.epoch(), doubt = 'history', misses = 0,
+      looks = 0})
+  return grant('lookup')
+end
 if READ_KINDS[job.kind] or tonumber(job.intent_at) == 0 then return grant('run') end
 -- A write of an earlier run may have happened.
 transition(job, 'sending', now, owner, 'verification lookup')

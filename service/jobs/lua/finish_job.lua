@@ -25,7 +25,7 @@ if job.kind == 'dm' and status == 'succeeded' and job.pk ~= '' then
 end
 -- A write that certainly failed leaves nothing to verify; one that is uncertain does.
 if job.status == 'sending' and status == 'failed' then
-  set_fields(job, {intent_at = 0})
+  set_fields(job, {intent_at = 0, checked = job.doubt == '' and job.checked or ''})
   forget_recipient(job)
 end
 if status == 'succeeded' then end_streaks(job) end

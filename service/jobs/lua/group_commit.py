@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar, cast
 
 from redis.exceptions import RedisError
 
+from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.lua.call import ScriptCall
 from service.jobs.lua.runner import Scripts
 from service.redis.batching import Batcher, PendingCall
@@ -42,11 +43,16 @@ class GroupCommit(Batcher):
 
     Its ARGV are those of all calls one after the other, its reply is one for each call; an error
     among them is that call's alone.
+
+    Parameters:
+      scripts: Runs the script.
+      mark: The process' high-water mark, for a script whose first arguments are a raise of it.
     """
 
-    def __init__(self, scripts: Scripts) -> None:
+    def __init__(self, scripts: Scripts, mark: HighWaterMark | None = None) -> None:
         super().__init__(MOST_UNDER_WAY)
         self._scripts = scripts
+        self._mark = mark
         self._bytes = 0
 
     async def run(self, call: ScriptCall[T], jobs: int = 1) -> T:
@@ -83,5 +89,9 @@ class GroupCommit(Batcher):
         return self._take(taken)
 
     async def _send(self, batch: Sequence[PendingCall]) -> list[Any]:
-        args = [arg for call in batch for arg in call.args]
-        return cast("list[Any]", await self._scripts.send(batch[0].script, args))
+        raised = None if self._mark is None else self._mark.next_raise()
+        args = [*(raised or ()), *(arg for call in batch for arg in call.args)]
+        replies = cast("list[Any]", await self._scripts.send(batch[0].script, args))
+        if self._mark is not None and raised is not None:
+            self._mark.confirm(raised)
+        return replies

@@ -19,6 +19,7 @@ _ZERO: Final = (
 _EMPTY: Final = (
     *("to", "post", "callback", "metadata", "result", "error", "owner", "cancel", "wait_reason"),
     *("pk", "context", "lane", "thread", "writing", "charged", "dry", "text_hash"),
+    *("checked", "doubt"),
 )
 
 #: The value of a field that the hash does not have.
@@ -27,8 +28,12 @@ BLANK: Final[Mapping[str, str]] = {
     **dict.fromkeys(_EMPTY, ""),
 }
 
-#: The version of the records that this release writes; it leaves those of a higher one alone.
-RECORD_VERSION: Final = 2
+#: The newest version of the records that this release writes; it leaves those of a higher one
+#: alone.
+RECORD_VERSION: Final = 3
+#: That of all but the jobs whose text or photo is encrypted. Releases that read no higher one leave
+#: those jobs alone, and so do not send what they cannot read.
+PLAIN_RECORD_VERSION: Final = 2
 
 #: Fields whose value may be in pieces: `result`, `result:2`, `result:3` ...
 FOLDED: Final = ("source", "metadata", "result", "error", "photo")

@@ -1,15 +1,19 @@
 #!lua flags=allow-oom
 -- Renews the leases of this process, then does what is due for any process.
--- ARGV   limit (the most entries of each index to do), then the claims: id, owner, fence
+-- ARGV   limit (the most entries of each index to do), durable (1 if each command is on disk
+--        before its reply, else 0), process, number, seen, age (its high-water
+--        mark, see history.lua), then the claims: id, owner, fence
 -- Reply  {ids of claims that are lost, how many entries were done, ms until the next is due ('' for
---        none), an event (source:id) whose jobs somebody else has not created in time, or ''}
+--        none), the loss of history that jobs are compared with: {epoch, cause, ms that are
+--        missing at most}, empty for none, an event (source:id) whose jobs somebody else has not
+--        created in time, or ''}
 -- Keeps  every unended job and delivery is reachable: an expired lease, a due time, a lost wake-up,
 --        an unclaimed turn and a sub-queue that opens each lead to a new wake-up here.
 --- @include "arguments"
 --- @include "photos"
 --- @include "finalize"
-local limit = ARGV[1]
-local FIRST_CLAIM = 2
+local limit, durable, process, number, seen, age = unpack(ARGV, 1, 6)
+local FIRST_CLAIM = 7
 local now = now_ms()
 local lost, done = {}, 0
 
@@ -152,54 +156,10 @@ local function pass_on_turn(account)
   end
 end
 
--- A replica that was promoted may lack the last moments: a claim, an intent, an end. Jobs that may
--- have been at work in them are verified at Instagram before anything of them is written. What
--- only reads is read again.
-local FAILOVER_LOSS = 60000
-
-local function mark_unconfirmed(id)
-  local job = load_job(id)
-  if job and not is_newer(job) and not READ_KINDS[job.kind] and tonumber(job.intent_at) == 0 then
-    set_fields(job, {intent_at = now - FAILOVER_LOSS})
-    append_timeline(job, now, job.status, 'heartbeat', 'the store failed over')
-  end
-end
-
--- While a photo was fetched, the moments that are lost may have gone on to send it.
-local function mark_fetched_unconfirmed()
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'hg:due', '-inf', now + CONF.lease)) do
-    if redis.call('HGET', 'hg:job:' .. id, 'wait_reason') == 'photo' then mark_unconfirmed(id) end
-  end
-end
-
-local function mark_next_unconfirmed()
-  mark_fetched_unconfirmed()
-  for _, status in ipairs({'queued', 'running'}) do
-    for _, id in ipairs(redis.call('ZRANGE', 'hg:jobs:status:' .. status, 0, -1)) do
-      mark_unconfirmed(id)
-    end
-  end
-  for _, account in ipairs(redis.call('SMEMBERS', 'hg:accts')) do
-    for _, sub_queue in ipairs(redis.call('SMEMBERS', 'hg:acct:' .. account .. ':lanes')) do
-      local first = redis.call('ZRANGE', queue_key(account, sub_queue), 0, 0)[1]
-      if first then mark_unconfirmed(first) end
-    end
-  end
-end
-
--- A store that was merely restarted has a new id, and does not remember the one before.
-local function detect_failover()
-  local info = redis.pcall('INFO', 'replication')
-  if type(info) ~= 'string' then return end
-  local id = string.match(info, 'master_replid:(%x+)')
-  local before = string.match(info, 'master_replid2:(%x+)')
-  local known = redis.call('GET', 'hg:replid')
-  if not id or known == id then return end
-  redis.call('SET', 'hg:replid', id)
-  if known and known == before then mark_next_unconfirmed() end
-end
-
-detect_failover()
+history.follow_clock(now)
+history.compare_server(now)
+history.raise_mark(process, number, seen, age, now)
+history.mark_beat(durable, now)
 for id, owner, fence in argument_groups(ARGV, FIRST_CLAIM, 3) do renew(id, owner, fence) end
 each_record_due('hg:leases', reclaim)
 each_record_due('hg:due', promote)
@@ -235,4 +195,4 @@ for _, index in ipairs({'hg:leases', 'hg:due', 'hg:expiry', 'hg:wakes', 'hg:turn
   next_at = math.min(next_at, tonumber(first) or math.huge)
 end
 return {lost, done, next_at < math.huge and digits(math.max(0, next_at - now)) or '',
-  abandoned_event()}
+  history.current_loss(now), abandoned_event()}

@@ -48,7 +48,8 @@ local function prune_event(member)
   if is_left_to_newer(member, 'hg:event:' .. member) then return end
   redis.call('ZREM', 'hg:events', member)
   redis.call('ZREM', 'hg:unfinished', member)
-  redis.call('DEL', 'hg:event:' .. member, 'hg:eventbody:' .. member, 'hg:deferred:' .. member)
+  redis.call('DEL', 'hg:event:' .. member, 'hg:eventbody:' .. member, 'hg:encbody:' .. member,
+    'hg:deferred:' .. member)
   dropped = dropped + 1
 end
 

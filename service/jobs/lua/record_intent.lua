@@ -1,7 +1,8 @@
 -- Records that the write is about to happen, and charges it.
 -- ARGV   job_id, owner, fence, pk (the recipient's or post's), context (what the write can be
 --        recognized by later, or ''), facts (JSON, what the claim found out: {thread: 'old' |
---        'new' | '', username or '', reads})
+--        'new' | '', username or '', reads}), process, number, seen, age (its high-water
+--        mark, see history.lua)
 -- Reply  ok | ask (whether the recipient's thread exists must be looked up first) | lost |
 --        canceled | expired | held | waiting | refused (the job has failed); only `ok` may be
 --        followed by the write
@@ -10,8 +11,10 @@
 --- @include "suppression"
 --- @include "audit_log"
 --- @include "finalize"
-local job_id, owner, fence, pk, context, facts = unpack(ARGV)
+local job_id, owner, fence, pk, context, facts, process, number, seen, age = unpack(ARGV)
 local job, now = load_job(job_id), now_ms()
+history.compare_server(now)
+history.raise_mark(process, number, seen, age, now)
 if not is_claimed_by(job, owner, fence) or job.status ~= 'running' or
     tonumber(job.lease) <= now then
   return 'lost'
@@ -65,6 +68,8 @@ end
 
 if not is_thread_known() then return 'ask' end
 local why, till = blocked_by(job.account, load_account(job.account), sub_queue_of(job), now)
+-- History may have been lost since the claim: then the next one looks for the write first.
+if not why and history.must_look_first(job, now) then why, till = 'history_lost', now end
 if why then
   set_fields(job, {attempts = math.max(0, job.attempts - 1), thread = job.thread})
   audit(now, till == 0 and 'hold' or 'wait', why, owner, job.account, job)
@@ -78,6 +83,6 @@ redis.call('ZADD', 'hg:leases', now + CONF.lease, job.id)
 redis.call('ZADD', 'hg:turns', now + CONF.lease, job.account)
 transition(job, 'sending', now, owner, 'intent', {lease = now + CONF.lease, renewed = now,
   intent_at = now, pk = pk, context = context, misses = 0, looks = 0, writing = job.writing,
-  charged = job.fence, thread = job.thread})
+  charged = job.fence, thread = job.thread, doubt = ''})
 audit(now, 'send', '', owner, job.account, job)
 return 'ok'

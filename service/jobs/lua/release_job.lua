@@ -4,7 +4,8 @@
 --        and its timeline), delay (ms until it is due; for held 0 is never; queued is at once),
 --        charge (counts: it was an attempt, or, to sending, a verification lookup that found
 --        nothing; refused: an attempt that Instagram refused; resend: no verification lookup found
---        its write, which is to be sent again; failed: a verification lookup that failed; free: it
+--        its write, which is to be sent again; looked: the lookup that lost history asks for did
+--        not find it; failed: a verification lookup that failed; free: it
 --        was not the job's doing),
 --        effect (JSON, what it means for the account: {hold, note: what to do about it | nil} or
 --        {cool, kind, ms, again: 'double' | 'widen' | nil}), reads (calls that served it since the
@@ -85,7 +86,9 @@ charge_reads(job, reads, now)
 affect_account()
 local fields = {}
 settle_call(job, now, sent ~= 'unsent', fields)
-if charge == 'free' and to ~= 'sending' then fields.attempts = math.max(0, job.attempts - 1) end
+if (charge == 'free' or charge == 'looked') and to ~= 'sending' then
+  fields.attempts = math.max(0, job.attempts - 1)
+end
 if to == 'waiting' and (charge == 'counts' or charge == 'refused') then
   fields.strikes = (job.strikes or 0) + 1
 end
@@ -99,7 +102,9 @@ if to == 'sending' then
 end
 if job.status == 'sending' then
   forget_recipient(job)
-  fields.intent_at = 0
+  fields.intent_at, fields.doubt = 0, ''
+  -- What it should have looked for first, it has yet to look for.
+  if job.doubt ~= '' and charge ~= 'looked' then fields.checked = '' end
 end
 set_fields(job, fields)
 if awaits_photo(job) then

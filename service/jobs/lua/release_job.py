@@ -5,7 +5,7 @@ from typing import Literal
 from service.jobs.lua.call import ScriptCall, word
 
 ReleaseReply = Literal["ok", "lost", "ended"]
-Charge = Literal["counts", "refused", "resend", "failed", "free"]
+Charge = Literal["counts", "refused", "resend", "looked", "failed", "free"]
 
 
 def release_job(  # noqa: PLR0913, PLR0917 - as the script has them

@@ -253,3 +253,8 @@ def is_uncertain(found: Release | Finish) -> bool:
         and found.failure is not None
         and (found.failure.code, found.failure.retryable) == ("outcome_unknown", True)
     )
+
+
+def test_a_job_that_lost_history_puts_in_doubt_is_sent_after_one_lookup() -> None:
+    sent = Release(Status.QUEUED, "not found: send", charge="looked")
+    assert after_not_found(job(doubt="history"), 0) == sent

@@ -16,7 +16,9 @@ from tests.support.lua import FOLDER, SCRIPT_FILES
 
 #: `local job_id, owner = unpack(ARGV)`, `... = unpack(ARGV, 1, 2)`, `... = ARGV[1], ...(ARGV[2])`.
 _FIXED = re.compile(r"^local ([\w, ]+) = (?=unpack\(ARGV|ARGV\[1\])", re.MULTILINE)
-_REPEATED = re.compile(r"^for ([\w, ]+) in argument_groups\(ARGV, 1, (\d+)\) do", re.MULTILINE)
+_REPEATED = re.compile(
+    r"^for ([\w, ]+) in argument_groups\(ARGV, (?:1|FIRST_\w+), (\d+)\) do", re.MULTILINE
+)
 _NUMBERED = re.compile(r"ARGV\[\d")
 _CODE = re.compile(r"^(?!--|#!)\S", re.MULTILINE)
 _ROOT = FOLDER.parents[2]

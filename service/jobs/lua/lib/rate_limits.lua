@@ -5,6 +5,7 @@
 --- @include "config"
 --- @include "clock"
 --- @include "records"
+--- @include "history"
 
 -- How long a new account has lower limits.
 local RAMP = 14 * DAY
@@ -148,6 +149,7 @@ local function blocked_by(account, state, sub_queue, now)
   for _, each in ipairs({'*', kind}) do
     later(state['cool_why:' .. each], tonumber(state['cool:' .. each] or 0))
   end
+  if kind and kind ~= 'lookup' then later('history_lost', history.writes_resume_at()) end
   -- In quiet hours nothing is sent; reading disturbs nobody.
   if kind and kind ~= 'lookup' then later('quiet_hours', quiet_until(account, now)) end
   for _, limit in ipairs(CHARGED_LIMITS[sub_queue]) do

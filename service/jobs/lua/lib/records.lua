@@ -7,15 +7,17 @@
 -- Keys
 --   hg:seq                       counter: the order of everything
 --   hg:event:{source}:{id}       hash of an event, which outlives its body
---   hg:eventbody:{source}:{id}   the raw body, compressed; expires by itself
+--   hg:encbody:{source}:{id}     the raw body, compressed and encrypted; expires by itself
+--   hg:eventbody:{source}:{id}   the same without encryption
 --   hg:known:{source}:{hash}     the event that is also known by this: its body, if only that is
 --                                signed, or the sender's id of what several subscriptions report
 --   hg:deferred:{source}:{id}    jobs of an event that are still to be created, and hg:unfinished the
 --                                events that have some (deferred_jobs.lua)
 --   hg:events                    zset seq -> source:id; hg:sources the sources in it
---   hg:job:{id}                  hash (see below); hg:jobtext:{id} its text, or its photo's URL;
---                                hg:jobtl:{id} its timeline
---   hg:jobphoto:{id}             the JPEG that it sends, until it ends; expires at the latest
+--   hg:job:{id}                  hash (see below); hg:jobtext:{id} its text, or its photo's URL,
+--                                encrypted; hg:jobtl:{id} its timeline
+--   hg:jobphoto:{id}             the JPEG that it sends, encrypted, until it ends; expires at the
+--                                latest
 --   hg:jobs, hg:jobs:status:{s}, hg:jobs:account:{a}, hg:jobs:kind:{k}    zsets seq -> job id
 --   hg:once:{hash}               the job that was made for a business key of a rule
 --   hg:once:fallback:{hash}      the job that was made for another key, and had this one too
@@ -32,6 +34,11 @@
 --   hg:expiry                    zset ms -> job id: when a job is no longer worth doing
 --   hg:sweep                     where the rescue stopped, while a round of it is incomplete
 --   hg:replid                    the replication id that this store was last seen with
+--   hg:history                   hash: epoch (how often history was lost), lost_at, since, cause;
+--                                beat_at, durable, server, comparing, restarted, complete_at,
+--                                was_durable (history.lua)
+--   hg:marks                     hash: process -> its high-water mark, when and in which epoch it
+--                                was raised (history.lua)
 --   hg:retention                 zset ms -> id or source:id: when to prune it
 --   hg:paused                    hash: why, note, since; while it exists nothing is written or read
 --   hg:acct:{a}                  hash: hold, hold_note, hold_since; resuming; paused, paused_note;
@@ -70,7 +77,9 @@
 -- Fields of hg:job:{id}. All values are text; times are unix ms, 0 where they have not happened. A
 -- field that has its blank value is not stored (hash_encoding.py). Fields in brackets exist only
 -- for the kinds that are named.
---   v             version of the record's layout; a higher one is left to newer releases
+--   v             version of the record's layout: 2, or 3 where text or photo are encrypted
+--                 (service/encryption/cipher.py); a higher one is left to newer releases
+--   encrypted_as  the id that the text was encrypted for, where the job got another
 --   seq           place in the order of everything
 --   kind          dm | comment | lookup | followers | following
 --   account       name of the account that does it
@@ -98,6 +107,8 @@
 --   context       what its write can be recognized by later
 --   thread        old | new | '': whether the recipient's thread exists; '' is unknown
 --   intent_at     when the write was about to happen; 0 once it is known not to have happened
+--   checked       the epoch of hg:history for which it was looked for before its write
+--   doubt         history: its unconfirmed write is one that lost history may have known
 --   misses        verification lookups that did not find the write
 --   looks         verification lookups that failed
 --   writing       the sub-queue that its current call was charged as; charged: the claim (fence)
