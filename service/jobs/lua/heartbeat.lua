@@ -10,6 +10,7 @@
 -- Keeps  every unended job and delivery is reachable: an expired lease, a due time, a lost wake-up,
 --        an unclaimed turn and a sub-queue that opens each lead to a new wake-up here.
 --- @include "arguments"
+--- @include "clock_steps"
 --- @include "photos"
 --- @include "finalize"
 local limit, durable, process, number, seen, age = unpack(ARGV, 1, 6)
@@ -156,6 +157,7 @@ local function pass_on_turn(account)
   end
 end
 
+local is_mending = clock_steps.follow(now)
 history.follow_clock(now)
 history.compare_server(now)
 history.raise_mark(process, number, seen, age, now)
@@ -189,7 +191,7 @@ local function abandoned_event()
 end
 
 -- What is due before the next regular heartbeat gets a heartbeat of its own.
-local next_at = math.huge
+local next_at = is_mending and now or math.huge
 for _, index in ipairs({'hg:leases', 'hg:due', 'hg:expiry', 'hg:wakes', 'hg:turns', 'hg:alarms'}) do
   local first = redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')[2]
   next_at = math.min(next_at, tonumber(first) or math.huge)
