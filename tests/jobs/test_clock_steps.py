@@ -270,5 +270,5 @@ def test_a_pass_takes_slices_and_ends(ledger: LedgerHarness) -> None:
     assert beats > 5
     assert all(due_in(ledger, "hg:due", claim.id) <= 5 * MINUTE for claim in claims)
     assert all(ledger.statuses(claim.id)[-2:] == ["waiting"] * 2 for claim in claims[:20])
-    assert ledger.store.hget("hg:counters", "clock_set_back:store") == b"1"
+    assert ledger.store.hget("hg:counters", "clock_step:back") == b"1"
     assert audit(ledger) == []

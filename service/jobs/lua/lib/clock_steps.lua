@@ -149,7 +149,7 @@ do
       'was', digits(math.max(was, tonumber(known.was or 0))),
       'by', digits(was - now + tonumber(known.by or 0)))
     redis.call('PEXPIRE', 'hg:clock', MEMORY)
-    count('clock_set_back', 'store')
+    count('clock_step', 'back')
   end
 
   -- Notices a step, and does the next slice of the pass that follows it; returns whether there is

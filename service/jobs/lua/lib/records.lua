@@ -43,10 +43,10 @@
 --   hg:retention                 zset ms -> id or source:id: when to prune it
 --   hg:paused                    hash: why, note, since; while it exists nothing is written or read
 --   hg:acct:{a}                  hash: hold, hold_note, hold_since; resuming; paused, paused_note;
---                                pause:{kind}; cool:{kind|*}, cool_at:{kind|*}, cool_why:{kind|*} (a cooldown's
---                                end, beginning and reason);
---                                cools:{code} (how often, for ever longer ones); gap:{limit} (ms:
---                                when one more action may begin)
+--                                pause:{kind}; cool:{kind|*}, cool_at:{kind|*}, cool_why:{kind|*}
+--                                (the end of a cooldown, its beginning and reason); cools:{code}
+--                                (how often, for ever longer ones); gap:{limit} (ms: when one more
+--                                action may begin)
 --   hg:acct:{a}:turn             the job that has the account's turn; hg:turns zset ms -> account
 --   hg:acct:{a}:line:{q}         zset (priority, seq) -> job that waits in sub-queue q
 --   hg:acct:{a}:lanes            set: the sub-queues that may have a job in them
