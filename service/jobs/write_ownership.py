@@ -28,7 +28,8 @@ class WriteOwnership:
 
     async def known_tokens(self, account: str, tokens: Sequence[str]) -> set[str]:
         """Those of an account's tokens that belong to a job which the store knows."""
-        if not tokens:
-            return set()
-        known = await self._client.zmscore(f"hg:sent:{account}", list(tokens))
+        async with self._client.pipeline(transaction=False) as pipe:
+            for token in tokens:
+                pipe.zscore(f"hg:sent:{account}", token)
+            known = await pipe.execute()
         return {token for token, score in zip(tokens, known, strict=True) if score is not None}
