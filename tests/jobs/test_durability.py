@@ -15,7 +15,7 @@ from deploy.local.wait import until
 from service.config.settings import Durability
 from service.jobs.model import Status
 from service.jobs.replies import Acceptance, Creation
-from service.redis.causes import NotDurable
+from service.redis.causes import NotDurable, forget_changes, has_changed
 from tests.support.ledger import TIMES, Event, LedgerHarness, draft, open_ledger
 from tests.support.replicas import Replica, replica_of
 
@@ -137,3 +137,20 @@ def test_an_accepted_event_is_on_the_disk(tmp_path: Path, appendfsync: str) -> N
         with open_ledger(server.url, replace(TIMES, durability="fsync")) as ledger:
             assert ledger.accept(Event("evt_1")).outcome == "accepted"
             assert count(store, "accept_events") == 0
+
+
+def test_what_a_task_has_changed_is_remembered_and_what_it_has_read_is_not(
+    store_url: str, store: redis.Redis
+) -> None:
+    with open_ledger(store_url) as ledger:
+
+        async def steps() -> tuple[bool, bool]:
+            forget_changes()
+            await ledger.controls.show("shop")
+            after_reading = has_changed()
+            await ledger.core.create(
+                draft(rule=None), caller="ann", idempotency_key=None, request="r"
+            )
+            return after_reading, has_changed()
+
+        assert ledger.run(steps()) == (False, True)
