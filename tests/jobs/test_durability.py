@@ -154,3 +154,26 @@ def test_what_a_task_has_changed_is_remembered_and_what_it_has_read_is_not(
             return after_reading, has_changed()
 
         assert ledger.run(steps()) == (False, True)
+
+
+def test_every_acknowledged_event_survives_a_failover(
+    ledger: LedgerHarness, replica: Replica
+) -> None:
+    acknowledged_ids: set[str] = set()
+
+    def send(numbers: range) -> None:
+        for number in numbers:
+            event = Event(f"evt_{number}")
+            if acknowledged(lambda event=event: ledger.accept(event, draft())):  # type: ignore[misc]
+                acknowledged_ids.add(event.id)
+
+    # Given events that come while the replica keeps up, and while it does not
+    send(range(40))
+    kept_up = len(acknowledged_ids)
+    with replica.frozen():
+        send(range(40, 43))
+    # When the replica is promoted
+    replica.client.replicaof("NO", "ONE")
+    # Then it has every event that was acknowledged
+    keys = [f"hg:event:stripe:{event_id}" for event_id in acknowledged_ids]
+    assert replica.client.exists(*keys) == len(keys) == kept_up > 0
