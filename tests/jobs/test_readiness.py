@@ -103,7 +103,7 @@ def cluster_url(tmp_path: Path) -> Iterator[str]:
         ValkeyServer(port=free_port(), data_dir=tmp_path, config=config) as server,
         redis.Redis(port=server.port) as client,
     ):
-        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)  # type: ignore[no-untyped-call]
+        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         yield f"redis://127.0.0.1:{server.port}/0"
 
 
