@@ -218,9 +218,9 @@ class RuntimeMiddleware(Middleware):
             claims=Claims(client, script_config, cipher, self._batched_scripts(), mark),
             deliveries=Deliveries(client, script_config, self._batched_scripts()),
             accounts=accounts,
-            user_ids=UserIdCache(client),
+            user_ids=UserIdCache(client, script_config.person_keys),
             gateways=gateways,
-            suppressions=Suppressions(client),
+            suppressions=Suppressions(client, script_config.person_keys),
             callback_client=callback_client,
             photos=PhotoStore(client, script_config, cipher),
             photo_fetcher=PhotoFetcher(self._photo_downloader(), PhotoConverter()),
@@ -254,7 +254,7 @@ class RuntimeMiddleware(Middleware):
     def _photo_downloader(self) -> PhotoDownloader:
         settings = self._config.settings
         return PhotoDownloader(
-            IpFilter(settings.callback_allow),
+            IpFilter(settings.photo_allow),
             version=VERSION,
             allow_http=settings.callback_allow_http,
             ca_bundle=settings.callback_ca_bundle,

@@ -16,6 +16,7 @@ from service.api import (
     accounts,
     challenges,
     deliveries,
+    docs,
     events,
     followers,
     health,
@@ -23,6 +24,7 @@ from service.api import (
     live,
     lookups,
     metrics,
+    people,
     photo_uploads,
     previews,
     sessions,
@@ -65,8 +67,10 @@ _ROUTERS: Final = (
     challenges,
     sessions,
     suppressions,
+    people,
     health,
     metrics,
+    docs,
 )
 
 
@@ -108,6 +112,8 @@ def create_app(
         version=VERSION,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # `api/docs.py` has them
+        redoc_url=None,
         redirect_slashes=False,
         responses=errors.DEFAULT_RESPONSES,
     )

@@ -31,6 +31,7 @@ _STATUS_CODES: Final[Mapping[int, str]] = {
     404: "not_found",
     405: "method_not_allowed",
     413: "body_too_large",
+    429: "too_many_requests",
 }
 
 #: Replace pydantic's messages: what to do, in terms of JSON.
