@@ -11,6 +11,7 @@
 --- @include "arguments"
 --- @include "notify"
 --- @include "create_job"
+--- @include "people"
 --- @include "deferred_jobs"
 --- @include "history"
 local process, number, seen, age = unpack(ARGV, 1, 4)
@@ -179,29 +180,40 @@ local function accept_again(event, envelope, body)
   return {'duplicate', event.id, event.jobs, count_deferred(member)}
 end
 
-local function accept_conflict(envelope, body)
+local function accept_conflict(envelope, body, earlier)
   local name = envelope.id .. '~' .. string.sub(envelope.fingerprint, 1, 12)
   if not load_event(envelope.source, name) then
     store(envelope, body, name, 'conflict', '[]', '[]')
+    for _, id in ipairs(cjson.decode(earlier.jobs)) do
+      link_event(id, envelope.source .. ':' .. name)
+    end
   end
   count('event', envelope.source, 'conflict')
   return {'conflict', name, '[]', 0}
 end
 
+-- Of business keys that earlier events have used.
+local function link_earlier_jobs(member, envelope, ids)
+  for i, id in ipairs(ids) do
+    local entry = envelope.jobs[i] or envelope.deferred[i - #envelope.jobs]
+    if id ~= entry.id then link_event(id, member) end
+  end
+end
+
 local function accept_new(envelope, body)
   local ids = {}
+  local member = envelope.source .. ':' .. envelope.id
   for i, entry in ipairs(envelope.jobs) do ids[i] = create_job(entry, entry.source, now) end
-  local deferred = envelope.deferred and #envelope.deferred or 0
-  if deferred > 0 then
-    defer_jobs(envelope.source .. ':' .. envelope.id, envelope.deferred, ids, now)
-  end
+  local deferred = envelope.deferred or {}
+  if deferred[1] then defer_jobs(member, deferred, ids, now) end
+  link_earlier_jobs(member, envelope, ids)
   local jobs = encode_ids(ids)
   store(envelope, body, envelope.id, envelope.status, jobs, envelope.notes)
   for _, key in ipairs({envelope.body_key, envelope.event_key}) do
     redis.call('SET', key, envelope.id, 'PX', digits(CONF.keep))
   end
   count('event', envelope.source, envelope.status)
-  return {'accepted', envelope.id, jobs, deferred}
+  return {'accepted', envelope.id, jobs, #deferred}
 end
 
 local function accept(envelope_json, body)
@@ -209,7 +221,7 @@ local function accept(envelope_json, body)
   local earlier = load_event(envelope.source, envelope.id)
   if earlier and not is_same_data(earlier, envelope) and
     (not earlier.shape or earlier.shape == (envelope.shape or '')) then
-    return accept_conflict(envelope, body)
+    return accept_conflict(envelope, body, earlier)
   end
   earlier = earlier or load_repeated(envelope)
   if earlier then return accept_again(earlier, envelope, body) end
