@@ -79,6 +79,23 @@ def test_what_an_actor_raises_reaches_results_when_its_retries_are_over(
     assert second - first > 0.2
 
 
+def test_who_hears_of_the_last_retry_gets_the_traceback(store: redis.Redis, store_url: str) -> None:
+    told: list[Any] = []
+
+    async def tell(message: Any, _retries: Any) -> None:
+        told.append(message["options"]["traceback"])
+
+    async def fail() -> None:
+        raise ValueError("no")
+
+    with worker_with(store_url, Retries()) as broker:
+        declare(broker, tell)
+        declare(broker, fail, max_retries=0, on_retry_exhausted="tell").send()
+        until(lambda: told, 10, "the last retry")
+    assert "in fail" in told[0]
+    assert told[0].endswith("ValueError: no\n")
+
+
 def test_the_callbacks_of_success_and_failure_are_called(
     store: redis.Redis, store_url: str
 ) -> None:
