@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
 from deploy.local.valkey import Valkey
 from deploy.local.wait import until
-from tests.support.dramatiq_worker import enqueue, message, queues_are_empty, running_worker
+from tests.support.dramatiq_worker import QUEUE, enqueue, message, queues_are_empty, running_worker
 
 #: Well below the pause of a consumer that polls.
 MAX_DELAY_SECONDS = 0.15
@@ -115,10 +116,12 @@ def test_consumers_poll_for_as_long_as_the_notifier_stays_away(
         started.append(word)
 
     with (
-        running_worker(valkey.url, note, 1.0) as (broker, _),
+        running_worker(valkey.url, note, 1.0) as (broker, worker),
         redis.Redis.from_url(valkey.url) as store,
     ):
         until(lambda: broker.notifier.listening, 10, "the notifier")
+        consumer: Any = worker.consumers[QUEUE].consumer
+        until(lambda: consumer._fetch_at > time.monotonic() + 100, 10, "an idle consumer")
         # And a notifier that does not come back
         monkeypatch.setattr("actors.dramatiq_async.queue_notifier._RETRY_SECONDS", 1000.0)
         valkey.kill()
