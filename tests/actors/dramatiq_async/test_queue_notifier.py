@@ -104,6 +104,27 @@ def test_consumers_poll_while_the_notifier_is_disconnected(valkey: Valkey) -> No
         until(lambda: started == ["silent", "notified"], 10, "the work that was notified")
 
 
+def test_a_notification_from_before_the_notifier_knew_of_a_queue_is_not_missed(
+    store: redis.Redis, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given that nothing is found by looking from time to time
+    monkeypatch.setattr("actors.dramatiq_async.consumer.IDLE_FETCH_SECONDS", 1000.0)
+    started: list[str] = []
+
+    async def note(word: str) -> None:
+        started.append(word)
+
+    with running_worker(store_url, note, 1.0) as (broker, worker):
+        until(lambda: broker.notifier.listening, 10, "the notifier")
+        # And a queue that is declared while the notifier waits for another
+        broker.declare_queue("late")
+        until(lambda: worker.consumers["late"].consumer, 10, "its consumer")
+        consumer: Any = worker.consumers["late"].consumer
+        until(lambda: consumer._fetch_at > time.monotonic() + 100, 10, "an idle consumer")
+        enqueue(store, message(), "late")
+        until(lambda: started, 15, "the work")
+
+
 def test_consumers_poll_for_as_long_as_the_notifier_stays_away(
     valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
