@@ -14,15 +14,18 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
+from service.jobs.audit_log import CLI, KEY, Requester, audit_entry
 from service.time_formats.timestamps import rfc3339
 
 _ENTRIES: Final = "hg:suppressed"
 _ORDER: Final = "hg:suppressions"
 _ALL_ACCOUNTS: Final = "*"
+_REMOVE_SCRIPT: Final = files(__package__).joinpath("remove_suppression.lua").read_text()
 #: `by` of entries that a recipient's own refusal made.
 RECIPIENT: Final = "recipient"
 
@@ -91,9 +94,10 @@ class Suppressions:
 
     def __init__(self, client: aredis.Redis) -> None:
         self._client = client
+        self._remove = client.register_script(_REMOVE_SCRIPT)
 
     async def put(
-        self, key: str, *, account: str | None, reason: str | None, by: str
+        self, key: str, *, account: str | None, reason: str | None, by: str, address: str = ""
     ) -> tuple[Suppression, bool]:
         """Add an entry, or change its reason; `since` stays.
 
@@ -102,6 +106,7 @@ class Suppressions:
           account: The account that may not write; None for all accounts.
           reason: Why, for people.
           by: Name of the API key.
+          address: Where the request came from, for the audit log.
 
         Returns:
           The entry, and whether it is new.
@@ -112,7 +117,9 @@ class Suppressions:
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.hset(_ENTRIES, entry.field, entry.stored())
             pipe.zadd(_ORDER, {entry.field: 0})
-            added, _ = await cast("Awaitable[list[int]]", pipe.execute())
+            requester = Requester(f"api:{by}", address)
+            pipe.execute_command("XADD", KEY, "*", *_audited(entry, requester))
+            added, *_ = await cast("Awaitable[list[int]]", pipe.execute())
         return entry, bool(added)
 
     async def suppress_for_account(
@@ -135,18 +142,18 @@ class Suppressions:
                 pipe.zadd(_ORDER, {entry.field: 0})
             await pipe.execute()
 
-    async def remove(self, key: str, *, account: str | None) -> bool:
+    async def remove(self, key: str, *, account: str | None, requester: Requester = CLI) -> bool:
         """Remove an entry, and return whether there was one.
 
         Parameters:
           key: From `suppression_key`.
           account: The entry's account; None for the entry for all accounts.
+          requester: Who removes it, for the audit log.
         """
-        field = _field(key, account)
-        async with self._client.pipeline(transaction=True) as pipe:
-            pipe.hdel(_ENTRIES, field)
-            pipe.zrem(_ORDER, field)
-            removed, _ = await cast("Awaitable[list[int]]", pipe.execute())
+        entry = audit_entry("unsuppress", "", requester, account or _ALL_ACCOUNTS, **_named(key))
+        removed = await self._remove(
+            keys=[_ENTRIES, _ORDER, KEY], args=[_field(key, account), *entry]
+        )
         return bool(removed)
 
     async def get(self, key: str, *, account: str | None) -> Suppression | None:
@@ -197,6 +204,17 @@ class Suppressions:
     async def _now_ms(self) -> int:
         seconds, micros = await self._client.time()
         return seconds * 1000 + micros // 1000
+
+
+def _audited(entry: Suppression, requester: Requester) -> list[str]:
+    account = entry.account or _ALL_ACCOUNTS
+    return audit_entry("suppress", entry.reason or "", requester, account, **_named(entry.key))
+
+
+def _named(key: str) -> dict[str, str]:
+    """The recipient as the audit log has it."""
+    pk = key.removeprefix("pk:")
+    return {"to": key} if pk == key else {"pk": pk}
 
 
 def _field(key: str, account: str | None) -> str:

@@ -153,15 +153,24 @@ class Ledger:
         event_id: str,
         drafts: Sequence[JobDraft],
         notes: Sequence[dict[str, Any]],
+        *,
+        by: str = "person",
+        address: str = "",
     ) -> list[str] | None:
         """Add the jobs of rules that have none for this event yet.
+
+        Parameters:
+          by: Who asks for it, for the audit log.
+          address: Where that came from.
 
         Returns:
           The ids of all its jobs; None if the event is not stored any more.
         """
         entries = [encode_event_draft(source, event_id, draft) for draft in drafts]
         event = f"{source}:{event_id}"
-        return await self._scripts.run(add_event_jobs(event, dumps(entries), dumps(list(notes))))
+        reference = dumps({"source": source, "event_id": event_id})
+        call = add_event_jobs(event, dumps(entries), dumps(list(notes)), by, address, reference)
+        return await self._scripts.run(call)
 
     async def create(
         self, draft: JobDraft, *, caller: str, idempotency_key: str | None, request: str
@@ -193,13 +202,13 @@ class Ledger:
         entry = dumps(encode_draft("job_preview", draft, source))
         return await self._scripts.run(preview_job(entry, pk))
 
-    async def cancel(self, job_id: str, by: str) -> CancelReply:
+    async def cancel(self, job_id: str, by: str, address: str = "") -> CancelReply:
         """Cancel a job that has written nothing; a running one stops before its write."""
-        return await self._scripts.run(cancel_job(job_id, by))
+        return await self._scripts.run(cancel_job(job_id, by, address))
 
-    async def retry(self, job_id: str, by: str) -> RetryReply:
+    async def retry(self, job_id: str, by: str, address: str = "") -> RetryReply:
         """Open the next run of a failed or uncertain job."""
-        return await self._scripts.run(retry_job(job_id, by))
+        return await self._scripts.run(retry_job(job_id, by, address))
 
     async def prune(self) -> int:
         """Delete records whose retention has ended; returns how many."""

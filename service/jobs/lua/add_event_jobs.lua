@@ -1,10 +1,11 @@
 -- Adds to a known event the jobs of rules that had made none.
 -- ARGV   event (source:id), entries (the new jobs: a JSON list, see draft_encoding.py), notes (what
---        each rule made of the event, JSON)
+--        each rule made of the event, JSON), by (who asks), address (where that came from, '' for
+--        none), reference (JSON: source, event_id)
 -- Reply  all job ids of the event (JSON), or false when the event is gone
 -- Keeps  a rule that has its job keeps that one: ids derive from event and rule.
 --- @include "create_job"
-local event, entries, notes = unpack(ARGV)
+local event, entries, notes, by, address, reference = unpack(ARGV)
 local key = 'hg:event:' .. event
 local jobs = redis.call('HGET', key, 'jobs')
 if not jobs then return false end
@@ -19,4 +20,5 @@ for _, entry in ipairs(cjson.decode(entries)) do
 end
 jobs = #ids > 0 and cjson.encode(ids) or '[]'
 redis.call('HSET', key, 'jobs', jobs, 'notes', notes)
+audit(now, 'replay', '', by, '*', {source = reference}, address)
 return jobs

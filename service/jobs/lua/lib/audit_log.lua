@@ -2,9 +2,14 @@
 --- @include "config"
 --- @include "clock"
 
--- Records a decision: what, why, by whom, about which account or job.
-local function audit(now, decision, why, by, account, job)
+-- Records a decision: what, why, by whom, about which account or job; and of an act by a person the
+-- address that it came from ('' for none).
+local function audit(now, decision, why, by, account, job, address)
   local flat = {'decision', decision, 'why', why or '', 'by', by or '', 'account', account}
+  if address and address ~= '' then
+    flat[#flat + 1] = 'address'
+    flat[#flat + 1] = address
+  end
   if job then
     local more = {job = job.id, kind = job.kind, to = job.to, post = job.post, pk = job.pk,
       source = job.source, text_hash = job.text_hash}
