@@ -36,6 +36,7 @@ from service.config.settings import Settings
 from service.config.unique_usernames import check_usernames
 from service.deliveries.endpoints import CallbackEndpoint, CallbackEndpoints
 from service.deliveries.store import Deliveries
+from service.encryption.cipher import Cipher
 from service.jobs.claims import Claims
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.ledger import Ledger
@@ -195,6 +196,8 @@ class RuntimeMiddleware(Middleware):
     async def _open(self) -> Runtime:
         settings = self._config.settings
         script_config = self._config.script_config
+        secret_key = ",".join(settings.secret_keys)
+        cipher = Cipher.of(secret_key, enabled=settings.encrypt_at_rest)
         client = self._redis_client(MAX_CONNECTIONS)
         gateways = self._gateway_pool(client)
         await self._stack.enter_async_context(gateways.closing_idle())
@@ -209,15 +212,15 @@ class RuntimeMiddleware(Middleware):
         return Runtime(
             config=self._config,
             client=client,
-            ledger=Ledger(client, script_config),
-            claims=Claims(client, script_config, self._batched_scripts(), mark),
+            ledger=Ledger(client, script_config, cipher),
+            claims=Claims(client, script_config, cipher, self._batched_scripts(), mark),
             deliveries=Deliveries(client, script_config, self._batched_scripts()),
             accounts=accounts,
             user_ids=UserIdCache(client),
             gateways=gateways,
             suppressions=Suppressions(client),
             callback_client=callback_client,
-            photos=PhotoStore(client, script_config),
+            photos=PhotoStore(client, script_config, cipher),
             photo_fetcher=PhotoFetcher(self._photo_downloader(), PhotoConverter()),
             heartbeat=heartbeat,
         )

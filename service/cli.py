@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--repair", action="store_true", help="repair the problems found")
     doctor.set_defaults(run=_doctor)
     _add_session(commands)
+    _add_secret(commands)
     return parser
 
 
@@ -70,6 +71,20 @@ def _add_session(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     actions.choices["export"].add_argument(
         "--force", action="store_true", help="replace an existing file"
     )
+
+
+def _add_secret(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    about = "re-encrypt what is stored with the first key of SECRET_KEY"
+    secret = commands.add_parser("secret", help=about, description=f"{about.capitalize()}.")
+    secret.set_defaults(run=_secret)
+    actions = secret.add_subparsers(required=True, dest="action", metavar="ACTION")
+    actions.add_parser("rotate", help=about, description=f"{about.capitalize()}.")
+
+
+def _secret(_arguments: argparse.Namespace) -> int:
+    from service.commands import secret
+
+    return secret.rotate()
 
 
 def _session(arguments: argparse.Namespace) -> int:

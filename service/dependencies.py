@@ -18,6 +18,7 @@ from service.accounts.verification_codes import VerificationCodes
 from service.config.config import Config
 from service.config.settings import Settings
 from service.deliveries.store import Deliveries
+from service.encryption.cipher import Cipher
 from service.events.rules import RuleSet
 from service.events.sources import ResolvedSource, resolve_sources
 from service.followers.rows import FollowerRows
@@ -103,6 +104,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
     """
     script_config = ScriptConfig.of(settings, config)
     client = async_client(settings.redis_url, max_connections=MAX_CONNECTIONS)
+    cipher = Cipher.of(",".join(settings.secret_keys), enabled=settings.encrypt_at_rest)
     stopping = asyncio.Event()
     broadcaster = Broadcaster(settings.redis_url, stopping)
     reporter = ProcessReporter(
@@ -126,8 +128,8 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         body_timeout=SharedTimeout(settings.body_seconds),
         connections=connections,
         client=client,
-        ledger=Ledger(client, script_config),
-        jobs=JobQueries(client, script_config),
+        ledger=Ledger(client, script_config, cipher),
+        jobs=JobQueries(client, script_config, cipher),
         deliveries=Deliveries(client, script_config),
         accounts=AccountControls(client, script_config),
         user_ids=UserIdCache(client),

@@ -222,8 +222,8 @@ TWO_FACTOR_REQUIRED = _hold(
 RELOGIN_EXCEEDED = _hold("relogin_exceeded", "The account logged in too often.")
 SESSION_UNREADABLE = _hold(
     "session_unreadable",
-    "The stored session cannot be decrypted or belongs to another username.",
-    remedy="Restore the right SECRET_KEY or username, then resume the account.",
+    "The stored session cannot be decrypted, or is another account's or username's.",
+    remedy="Restore the right SECRET_KEY, account name or username, then resume the account.",
 )
 DEVICE_CHANGED = _hold("device_changed", "The session belongs to another device.")
 UNKNOWN_ACCOUNT = _hold(

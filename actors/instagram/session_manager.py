@@ -94,9 +94,12 @@ class SessionManager:
         return await self._store.version(self._account.name) != self._stored.version
 
     async def _load(self) -> InstagramClient:
-        stored = await self._store.load(self._account.name, self._account.username)
+        account = self._account
+        stored = await self._store.load(account.name, account.username)
+        if stored is None:
+            await self._store.check_not_renamed(account.name, account.username)
         await self.drop()
-        client = await build_client(self._account.client, stored.settings if stored else None)
+        client = await build_client(account.client, stored.settings if stored else None)
         self._client, self._stored = client, stored or StoredSession({}, 0)
         # A new device, or ids that an older session lacks, must be saved before the first request.
         await self._save(client)

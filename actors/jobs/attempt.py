@@ -23,6 +23,7 @@ from actors.jobs.account_trouble import backoff_for, judge_in_context
 from actors.jobs.attempt_recorder import AttemptRecorder
 from actors.jobs.next_steps import (
     BACKOFF_SECONDS,
+    TEXT_UNREADABLE,
     UNKNOWN_CONFIG_MS,
     Finish,
     Release,
@@ -36,6 +37,7 @@ from actors.jobs.writes import JobWrite, WriteResult, search_context
 from actors.lease_heartbeat import Lease
 from actors.runtime import Runtime
 from service.accounts.refusal_streaks import RefusalStreaks
+from service.encryption.cipher import Unreadable
 from service.jobs.claims import Claim, ReleaseStatus, Thread
 from service.jobs.lua.record_intent import IntentReply
 from service.jobs.model import Failure, Status
@@ -106,6 +108,8 @@ class Attempt:
         except RedisError:
             # Nothing can be recorded: the lease expires and another worker continues.
             raise
+        except Unreadable:
+            await self._wait_for_another_worker(TEXT_UNREADABLE)
         except Exception as error:  # noqa: BLE001 - every error is classified
             await self._handle_error(error)
 
@@ -126,6 +130,7 @@ class Attempt:
 
     async def _act(self, gateway: Gateway) -> None:
         job = self._claim.job
+        self._claim.check_readable()  # before anything is asked for it
         pk = self._pk = await self._job_write.target(self._claim, gateway, self._runtime.user_ids)
         if self._claim.verify_first:
             self._state = RequestState.UNCONFIRMED

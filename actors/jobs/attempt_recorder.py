@@ -16,7 +16,8 @@ from redis.exceptions import OutOfMemoryError, RedisError
 from actors.instagram.gateway import Gateway
 from actors.jobs.next_steps import Finish, Release
 from actors.lease_heartbeat import Lease
-from service.jobs.claims import Claim, Claims, FollowerPage
+from service.jobs.claims import Claim, Claims
+from service.jobs.follower_page import FollowerPage
 from service.jobs.lua.append_follower_page import FollowerPageReply
 from service.jobs.lua.finish_job import FinishReply
 from service.jobs.photo_store import PhotoStore

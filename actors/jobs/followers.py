@@ -12,7 +12,7 @@ from actors.jobs.next_steps import Release
 from actors.jobs.read_attempt import ReadAttempt
 from actors.runtime import Runtime
 from service.followers.rows import MAX_ROWS, FollowerRows, row_batches
-from service.jobs.claims import FollowerPage
+from service.jobs.follower_page import FollowerPage
 from service.jobs.lua.append_follower_page import Remainder
 from service.jobs.model import Status
 

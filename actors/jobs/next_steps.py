@@ -27,6 +27,8 @@ MAX_WRITES: Final = 1 + len(RESEND_SECONDS)
 VERIFY_AGAIN_MS: Final = 3_000
 #: How long a job waits for a worker that knows its account and callback (deploys overlap).
 UNKNOWN_CONFIG_MS: Final = 30_000
+#: Why a job waits for a worker that has the key of its text or photo.
+TEXT_UNREADABLE: Final = "text_unreadable"
 JITTER: Final = 0.2
 #: Codes of unambiguous errors of a write by which it never left this machine.
 NEVER_SENT: Final = frozenset({"connection_failed", "call_overdue", "session_replaced"})

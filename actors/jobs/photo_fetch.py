@@ -19,10 +19,18 @@ from actors.egress.origin_limiter import OriginBusy
 from actors.instagram.error_policies import ErrorPolicy, Outcome
 from actors.instagram.errors import ClassifiedError, classify
 from actors.jobs.attempt_recorder import AttemptRecorder
-from actors.jobs.next_steps import BACKOFF_SECONDS, Finish, Release, after_error
+from actors.jobs.next_steps import (
+    BACKOFF_SECONDS,
+    TEXT_UNREADABLE,
+    UNKNOWN_CONFIG_MS,
+    Finish,
+    Release,
+    after_error,
+)
 from actors.jobs.request_state import RequestState
 from actors.lease_heartbeat import Lease
 from actors.runtime import Runtime
+from service.encryption.cipher import Unreadable
 from service.jobs.claims import Claim
 from service.jobs.model import Status
 
@@ -95,6 +103,8 @@ class PhotoFetch:
         except RedisError:
             # Nothing can be recorded: the lease expires and another worker fetches again.
             raise
+        except Unreadable:
+            await self._wait(TEXT_UNREADABLE, UNKNOWN_CONFIG_MS)
         except Exception as error:  # noqa: BLE001 - every error is classified
             await self._handle_error(error)
 

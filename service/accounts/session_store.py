@@ -1,9 +1,14 @@
 """Stored Instagram sessions: encrypted, versioned, one device per account for life.
 
+A session is bound to its account and its username, which are encrypted with it: one that was
+copied to another account, or whose account was given another username, is never used. (The
+release 0.2.0 ignores the account, and stores none; such a session is bound when it is read.)
+
 Keys, after the prefix:
   `session:{account}`          hash: `version`, `blob` (JSON, compressed by zlib, in Fernet)
   `session:{account}:earlier`  list: the previous blobs, newest first; nothing reads them, they are
                                an operator's way back after a wrong import
+  `sessions`                   set: the accounts that have a session
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from cryptography.fernet import InvalidToken, MultiFernet
 from redis.asyncio import Redis
@@ -24,6 +29,10 @@ from service.jobs.audit_log import KEY
 #: How many previous blobs are stored.
 MAX_EARLIER: Final = 3
 _SAVE_SCRIPT: Final = files(__package__).joinpath("save_session.lua").read_text()
+_REPLACE_SCRIPT: Final = files(__package__).joinpath("replace_value.lua").read_text()
+
+#: What decrypting a session raises if its key is missing or it was changed.
+_NOT_DECRYPTED: Final = (InvalidToken, zlib.error, ValueError)
 
 
 class SessionStoreError(Exception):
@@ -31,7 +40,7 @@ class SessionStoreError(Exception):
 
 
 class SessionUnreadable(SessionStoreError):
-    """The stored session was encrypted with another key, or belongs to another username."""
+    """The stored session was encrypted with another key, or is another account's or username's."""
 
 
 class SessionConflict(SessionStoreError):
@@ -69,6 +78,7 @@ class SessionStore:
         self._cipher = cipher
         self._prefix = prefix
         self._save = redis.register_script(_SAVE_SCRIPT)
+        self._replace = redis.register_script(_REPLACE_SCRIPT)
 
     async def version(self, account: str) -> int:
         """The stored version; 0 if there is none."""
@@ -85,14 +95,54 @@ class SessionStore:
           The session; None if none was ever saved.
 
         Raises:
-          SessionUnreadable: It cannot be decrypted or belongs to another username. Put the account
-            on hold: a new login would create a new device.
+          SessionUnreadable: It cannot be decrypted, or is another account's or username's. Put the
+            account on hold: a new login would create a new device.
         """
         fields: list[Any] = await self._redis.hmget(self._key(account), "version", "blob")
         version, blob = fields
         if blob is None:
             return None
-        return StoredSession(self._decrypt(account, username, blob), int(version))
+        record = self._decrypt(account, username, blob)
+        if "account" not in record:
+            await self._bind(account, blob, record)
+        return StoredSession(record["settings"], int(version))
+
+    async def check_not_renamed(self, account: str, username: str) -> None:
+        """Make sure that a username without a session has none under another account's name.
+
+        Parameters:
+          account: The account, which has no session.
+          username: The Instagram username it logs in with.
+
+        Raises:
+          SessionUnreadable: It has: the account was renamed, and a login would create a new device.
+        """
+        for other in sorted(await self._known_accounts() - {account}):
+            blob = cast("bytes | None", await self._redis.hget(self._key(other), "blob"))
+            if blob is not None and self._username_of(blob) == username.casefold():
+                raise SessionUnreadable(
+                    f"account {account!r}: the session of its username is stored for the account"
+                    f" {other!r}; rename the account back, or export the session under the old"
+                    " name and import it under the new one"
+                )
+
+    async def _known_accounts(self) -> set[str]:
+        # Those that no release has listed with a session since had a job.
+        names = await self._redis.sunion([f"{self._prefix}sessions", f"{self._prefix}accts"])
+        return {name.decode() for name in cast("set[bytes]", names)}
+
+    def _username_of(self, blob: bytes) -> str | None:
+        """The username of a session; None if it cannot be decrypted."""
+        try:
+            record = self._decrypt_record(blob)
+        except _NOT_DECRYPTED:
+            return None
+        return str(record["username"])
+
+    async def _bind(self, account: str, blob: bytes, record: dict[str, Any]) -> None:
+        bound = self._cipher.encrypt(_pack({**record, "account": account}))
+        await self._replace(keys=[self._key(account)], args=["blob", blob, bound])
+        await self._redis.sadd(f"{self._prefix}sessions", account)
 
     async def save(
         self,
@@ -123,12 +173,18 @@ class SessionStore:
           DeviceChanged: The stored session belongs to another device.
           SessionUnreadable: The stored session cannot be read.
         """
-        record = _encode(username, settings)
+        record = _encode(account, username, settings)
         if not reset_device:
             await self._check_same_device(account, username, record)
         new_version = await self._save(
-            keys=[self._key(account), self._earlier_key(account), KEY],
-            args=[version, self._cipher.encrypt(zlib.compress(record)), MAX_EARLIER, *audited],
+            keys=[self._key(account), self._earlier_key(account), f"{self._prefix}sessions", KEY],
+            args=[
+                version,
+                self._cipher.encrypt(zlib.compress(record)),
+                MAX_EARLIER,
+                account,
+                *audited,
+            ],
         )
         if new_version < 0:
             raise SessionConflict(
@@ -151,19 +207,27 @@ class SessionStore:
 
     def _decrypt(self, account: str, username: str, blob: bytes) -> dict[str, Any]:
         try:
-            record = json.loads(zlib.decompress(self._cipher.decrypt(blob)))
-        except (InvalidToken, zlib.error, ValueError):
+            record = self._decrypt_record(blob)
+        except _NOT_DECRYPTED:
             raise SessionUnreadable(
                 f"account {account!r}: the stored session cannot be decrypted; "
                 "restore the SECRET_KEY it was saved with, or import a session"
             ) from None
+        if record.get("account", account) != account:
+            raise SessionUnreadable(
+                f"account {account!r}: the stored session belongs to another account; "
+                "rename the account back, or import a session of this one"
+            )
         if record["username"] != username.casefold():
             raise SessionUnreadable(
                 f"account {account!r}: the stored session belongs to another username; "
                 "correct the username, or import a session of this one"
             )
-        settings: dict[str, Any] = record["settings"]
-        return settings
+        return record
+
+    def _decrypt_record(self, blob: bytes) -> dict[str, Any]:
+        record: dict[str, Any] = json.loads(zlib.decompress(self._cipher.decrypt(blob)))
+        return record
 
     def _key(self, account: str) -> str:
         return f"{self._prefix}session:{account}"
@@ -172,9 +236,13 @@ class SessionStore:
         return f"{self._prefix}session:{account}:earlier"
 
 
-def _encode(username: str, settings: Mapping[str, Any]) -> bytes:
-    record = {"username": username.casefold(), "settings": settings}
+def _encode(account: str, username: str, settings: Mapping[str, Any]) -> bytes:
+    record = {"account": account, "username": username.casefold(), "settings": settings}
     return json.dumps(record, default=_to_json).encode()
+
+
+def _pack(record: Mapping[str, Any]) -> bytes:
+    return zlib.compress(json.dumps(record).encode())
 
 
 def _to_json(value: object) -> Any:

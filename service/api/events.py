@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 
 from service.api.auth import AuditedCaller, Caller, Services
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
+from service.api.record_versions import is_newer, newer_record
 from service.dependencies import AppServices
+from service.encryption.cipher import Unreadable
 from service.events.parsing import parse_stored
 from service.http.errors import ApiError
 from service.jobs.audit_log import Requester
 from service.jobs.records import EventRecord
 
 router = APIRouter(tags=["events"])
+
+BODY_UNREADABLE: Final = "body_unreadable"
+_UNREADABLE_MESSAGE: Final = (
+    "The event's body cannot be decrypted: restore the SECRET_KEY that it was stored with."
+)
 
 SourceName = Annotated[
     str | None,
@@ -39,10 +46,15 @@ async def replay_event(
     if event.status != "accepted":
         message = f"The event is {event.status}, so no rules run for it."
         raise ApiError(409, "not_replayable", message)
+    if is_newer(event.version):
+        raise newer_record("event", event.version)
     if event.source not in services.sources:
         message = "The event's source is no longer configured, so no rule applies to it."
         raise ApiError(409, "source_gone", message)
-    body = await services.jobs.event_body(event.source, event.id)
+    try:
+        body = await services.jobs.event_body(event.source, event.id)
+    except Unreadable as error:
+        raise ApiError(409, BODY_UNREADABLE, _UNREADABLE_MESSAGE) from error
     if body is None:
         raise ApiError(409, "body_gone", "The event's body is no longer kept.")
     jobs = await _run_new_rules(services, event, body, caller)
@@ -55,7 +67,11 @@ async def get_event(
 ) -> dict[str, Any]:
     """Show one event, with its body while it is kept."""
     event = await _find_event(services, event_id, source)
-    body = await services.jobs.event_body(event.source, event.id)
+    try:
+        body = await services.jobs.event_body(event.source, event.id)
+    except Unreadable:
+        problem = {"code": BODY_UNREADABLE, "message": _UNREADABLE_MESSAGE}
+        return {**event.public(), "body": None, "body_error": problem}
     text = None if body is None else body.decode("utf-8", "backslashreplace")
     return {**event.public(), "body": text}
 

@@ -12,7 +12,8 @@ from service.api.auth import AuditedCaller, Caller, Services
 from service.api.follower_results import ROWS_RESPONSES, follow_rows, negotiate_format, stored_rows
 from service.api.idempotency import IdempotencyKey, create_job_once
 from service.api.multipart import UPLOAD_SCHEMA
-from service.api.pagination import Cursor, Limit, page_response, parse_cursor
+from service.api.pagination import Cursor, Limit, matching, page_response, parse_cursor
+from service.api.record_versions import newer_record
 from service.api.schemas import JobRequest, invalid, utc_now
 from service.dependencies import AppServices
 from service.http.errors import ApiError
@@ -120,7 +121,9 @@ async def get_result(
         list[str] | None, Header(description="The format: NDJSON, CSV or JSON")
     ] = None,
     cursor: Annotated[
-        str | None, Query(pattern=r"^[0-9]{1,15}$", description="The number of rows to skip")
+        str | None,
+        Query(description="The number of rows to skip"),
+        matching("[0-9]{1,15}", "must be a number of rows: send `next` of the previous page"),
     ] = None,
     limit: Annotated[
         int | None, Query(ge=1, description="The maximum number of rows; at most 1,000 for JSON")
@@ -147,6 +150,8 @@ async def cancel_job(job_id: str, caller: AuditedCaller, services: Services) -> 
     reply = await services.ledger.cancel(job_id, *caller)
     if reply == "none":
         raise unknown_job()
+    if reply == "newer":
+        raise await _newer_job(services, job_id)
     job = await _require_job(services, job_id)
     if reply == "late":
         raise ApiError(
@@ -161,6 +166,8 @@ async def retry_job(job_id: str, caller: AuditedCaller, services: Services) -> d
     reply = await services.ledger.retry(job_id, *caller)
     if reply == "none":
         raise unknown_job()
+    if reply == "newer":
+        raise await _newer_job(services, job_id)
     job = await _require_job(services, job_id)
     if reply == "refused":
         message = f"The job is {job['status']}; only failed and uncertain jobs can be retried."
@@ -181,6 +188,11 @@ async def _require_job(services: AppServices, job_id: str) -> dict[str, Any]:
     if job is None:
         raise unknown_job()
     return job
+
+
+async def _newer_job(services: AppServices, job_id: str) -> ApiError:
+    records = await services.jobs.records([job_id])
+    return newer_record("job", records[0].version) if records else unknown_job()
 
 
 async def _wait_for_end(services: AppServices, job_id: str, seconds: float) -> dict[str, Any]:

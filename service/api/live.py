@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response, WebSocket
 from service.api.auth import Caller, Services, WebSocketCaller
 from service.api.event_streams import EventStreamResponse, stream_to_websocket
 from service.api.jobs import unknown_job
+from service.api.pagination import matching
 from service.dependencies import AppServices
 from service.http.errors import ApiError
 from service.jobs.timeline import JobHistory, LiveUpdate, dumps, timeline_entry
@@ -19,8 +20,11 @@ router = APIRouter(tags=["live"])
 #: Each subscriber takes a file descriptor and buffers, which webhooks need as well.
 MAX_SUBSCRIBERS: Final = 4000
 
-_NUMBER_PATTERN: Final = r"^[0-9]{0,9}$"
-_POSITION_PATTERN: Final = r"^([0-9]{1,15}-[0-9]{1,15})?$"
+_NOT_AN_ID: Final = (
+    "is not the id of an event of this stream: send the last `id` received, or leave it out"
+)
+_NUMBER: Final = matching("[0-9]{0,9}", _NOT_AN_ID)
+_POSITION: Final = matching("(?:[0-9]{1,15}-[0-9]{1,15})?", _NOT_AN_ID)
 _LAST_EVENT_ID: Final = "The id of the last event received; the stream resumes after it"
 _AFTER: Final = "Like Last-Event-ID, for clients that cannot set the header, which takes precedence"
 
@@ -72,9 +76,10 @@ _ALL_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 def _last_number(
     last_event_id: Annotated[
         str | None,
-        Header(alias="Last-Event-ID", pattern=_NUMBER_PATTERN, description=_LAST_EVENT_ID),
+        Header(alias="Last-Event-ID", description=_LAST_EVENT_ID),
+        _NUMBER,
     ] = None,
-    after: Annotated[str | None, Query(pattern=_NUMBER_PATTERN, description=_AFTER)] = None,
+    after: Annotated[str | None, Query(description=_AFTER), _NUMBER] = None,
 ) -> int | None:
     number = last_event_id or after
     return int(number) if number else None
@@ -83,9 +88,10 @@ def _last_number(
 def _last_position(
     last_event_id: Annotated[
         str | None,
-        Header(alias="Last-Event-ID", pattern=_POSITION_PATTERN, description=_LAST_EVENT_ID),
+        Header(alias="Last-Event-ID", description=_LAST_EVENT_ID),
+        _POSITION,
     ] = None,
-    after: Annotated[str | None, Query(pattern=_POSITION_PATTERN, description=_AFTER)] = None,
+    after: Annotated[str | None, Query(description=_AFTER), _POSITION] = None,
 ) -> str | None:
     return last_event_id or after or None
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
 from service.api.auth import Caller, Services
 from service.api.jobs import build_draft
-from service.api.pagination import Limit
+from service.api.pagination import CURSOR_QUERY, Limit, list_cursor
 from service.api.schemas import JobRequest
 from service.dependencies import AppServices
 from service.instagram.limits import cautions
@@ -16,6 +16,9 @@ from service.jobs.replies import Preview
 from service.time_formats.timestamps import rfc3339
 
 router = APIRouter(tags=["jobs"])
+
+#: The id of a stream's entry; Redis takes none below that of 0-0.
+EntryCursor = Annotated[str | None, CURSOR_QUERY, list_cursor("[1-9][0-9]{0,15}-[0-9]{1,15}")]
 
 _MESSAGES: Final = {
     "send": "The job would be sent now.",
@@ -58,7 +61,7 @@ async def list_audit_log(
     _caller: Caller,
     services: Services,
     account: str | None = None,
-    cursor: Annotated[str | None, Query(pattern=r"^[0-9]{1,16}-[0-9]{1,9}$")] = None,
+    cursor: EntryCursor = None,
     limit: Limit = 50,
 ) -> dict[str, Any]:
     """List decisions about jobs and accounts, newest first; without the texts of jobs."""

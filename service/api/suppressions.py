@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 
 from service.accounts.suppressions import suppression_key
 from service.api.auth import AuditedCaller, Caller, Services
-from service.api.pagination import Limit
+from service.api.pagination import CURSOR_QUERY, Limit, list_cursor
 from service.api.schemas import NoteRequest, find_account
 from service.dependencies import AppServices
 from service.http.errors import ApiError
@@ -39,9 +39,11 @@ Account = Annotated[
         description="The one account that must not write; leave it out for all accounts",
     ),
 ]
+#: The last entry's account, or `*` for all accounts, and its recipient.
 NameCursor = Annotated[
     str | None,
-    Query(max_length=200, description="`next` of the previous page; leave it out for the first"),
+    CURSOR_QUERY,
+    list_cursor(r"(?:\*|[A-Za-z0-9][A-Za-z0-9_.-]{0,63}):(?:pk:[0-9]{1,20}|[a-z0-9._]{1,30})"),
 ]
 
 

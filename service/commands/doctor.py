@@ -17,8 +17,9 @@ from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
+from service.commands.stored_keys import count_keys, key_notes, key_problems
 from service.config.config import ConfigError, load_config
-from service.config.settings import SettingsError, load_settings
+from service.config.settings import Settings, SettingsError, load_settings
 from service.jobs.consistency_check import ConsistencyCheck
 from service.jobs.consistency_problems import Defect, Outcome
 from service.jobs.lua.builder import ScriptConfig
@@ -51,14 +52,14 @@ def run(*, repair: bool) -> int:
             print(f"heliograph doctor: {problem}", file=sys.stderr)
         return USAGE
     try:
-        return asyncio.run(_examine(settings.redis_url, script_config, repair))
+        return asyncio.run(_examine(settings, script_config, repair))
     except REDIS_ERRORS as error:
         print(f"heliograph doctor: Redis is unavailable: {type(error).__name__}", file=sys.stderr)
         return FOUND_PROBLEMS
 
 
-async def _examine(url: str, script_config: ScriptConfig, repair: bool) -> int:
-    client = async_client(url, max_connections=2)
+async def _examine(settings: Settings, script_config: ScriptConfig, repair: bool) -> int:
+    client = async_client(settings.redis_url, max_connections=2)
     try:
         facts = await _store_facts(client)
         problems = list(_store_problems(facts))
@@ -69,11 +70,24 @@ async def _examine(url: str, script_config: ScriptConfig, repair: bool) -> int:
         if loss := await _history_loss(client, script_config.keep):
             print(f"history: {loss}")
         tally = await _report(ConsistencyCheck(client, script_config).defects(repair=repair))
+        unreadable = await _report_keys(client, settings, script_config)
     finally:
         await client.aclose()
-    if not problems and not tally:
+    if not problems and not tally and not unreadable:
         print("ok: the settings of Redis are safe, and the ledger is consistent")
-    return FOUND_PROBLEMS if problems or tally.total() > tally["repaired"] else OK
+    left = problems or unreadable or tally.total() > tally["repaired"]
+    return FOUND_PROBLEMS if left else OK
+
+
+async def _report_keys(
+    client: aredis.Redis, settings: Settings, script_config: ScriptConfig
+) -> bool:
+    """Print what is not encrypted as new values are; return whether something is unreadable."""
+    counts = await count_keys(client, settings, script_config)
+    unreadable = list(key_problems(counts))
+    for line in (*unreadable, *key_notes(counts, settings)):
+        print(f"keys: {line}")
+    return bool(unreadable)
 
 
 async def _report(defects: AsyncIterator[Defect]) -> Counter[Outcome]:

@@ -60,6 +60,7 @@ class Settings(BaseSettings):
       redis_url: Where the ledger and the broker live.
       config_path: The heliograph.toml to load.
       secret_keys: Keys for what is encrypted at rest; the first encrypts, all decrypt.
+      encrypt_at_rest: Whether new event bodies, texts and photos are encrypted.
       api_keys: Bearer keys by the names they were given.
       metrics_key: What a reader of the metrics must send; None for nothing.
       port: The port the web process listens on; 0 lets the system choose.
@@ -97,6 +98,7 @@ class Settings(BaseSettings):
     redis_url: RedisUrl = Field(repr=False)
     config_path: ConfigFile = Field(alias="HELIOGRAPH_CONFIG")
     secret_keys: SecretKeys = Field(alias="SECRET_KEY", repr=False)
+    encrypt_at_rest: OnOff = True
     api_keys: ApiKeys = Field(repr=False)
     metrics_key: MetricsKey | None = Field(default=None, repr=False)
     port: Annotated[int, whole(0, 65_535)] = 8000

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
-from service.jobs.claims import RowBatch
+from service.jobs.follower_page import RowBatch
 
 #: The most rows of one export: its user ids are a set in Redis while it runs.
 MAX_ROWS: Final = 10_000_000

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import redis.asyncio as aredis
 
+from service.encryption.cipher import Cipher, Unreadable
+from service.jobs.follower_page import FollowerPage
 from service.jobs.high_water_mark import HighWaterMark
-from service.jobs.lua.append_follower_page import (
-    FollowerPageReply,
-    Remainder,
-    append_follower_page,
-)
+from service.jobs.job_text import read_text
+from service.jobs.lua.append_follower_page import FollowerPageReply, append_follower_page
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.claim_job import ClaimedJob, claim_job
 from service.jobs.lua.finish_job import FinishReply, finish_job
@@ -35,23 +35,45 @@ class Claim:
 
     Parameters:
       job: The job's record when it was claimed.
-      text: The job's text.
+      readable_text: The job's text; None if it cannot be decrypted.
       owner: Unique to this claim.
       fence: Increases with each claim; the scripts reject an older one.
       claimed_ms: When it was claimed, Unix milliseconds on Redis' clock.
     """
 
     job: JobRecord
-    text: str = field(repr=False)
+    readable_text: str | None = field(repr=False)
     owner: str
     fence: int
     claimed_ms: int
 
     @classmethod
-    def of(cls, job_id: str, owner: str, claimed: ClaimedJob) -> Claim:
+    def of(cls, job_id: str, owner: str, claimed: ClaimedJob, cipher: Cipher) -> Claim:
         """Read a script's reply."""
         job = JobRecord.of(job_id, claimed.fields)
-        return cls(job, claimed.text, owner, claimed.fence, claimed.now_ms)
+        text: str | None = None
+        with suppress(Unreadable):
+            text = read_text(job_id, claimed.fields, claimed.text, cipher)
+        return cls(job, text, owner, claimed.fence, claimed.now_ms)
+
+    @property
+    def text(self) -> str:
+        """The job's text, or the URL of its photo.
+
+        Raises:
+          Unreadable: It cannot be decrypted.
+        """
+        self.check_readable()
+        return self.readable_text or ""
+
+    def check_readable(self) -> None:
+        """Make sure that the text could be decrypted.
+
+        Raises:
+          Unreadable: It could not.
+        """
+        if self.readable_text is None:
+            raise Unreadable(f"the text of {self.id} cannot be decrypted")
 
     @property
     def id(self) -> str:
@@ -102,47 +124,13 @@ class AccountEffect:
 NO_EFFECT = AccountEffect()
 
 
-@dataclass(frozen=True)
-class RowBatch:
-    """Rows of a follower export in stored form.
-
-    Parameters:
-      pks: The pk of each row, in order.
-      packed: The rows, compressed.
-    """
-
-    pks: tuple[str, ...]
-    packed: bytes
-
-
-@dataclass(frozen=True)
-class FollowerPage:
-    """A page of a follower export.
-
-    Parameters:
-      pk: The user whose followers, or followed users, are exported.
-      expected: Estimated number of rows of the whole export.
-      batches: The rows that the export does not have yet.
-      cursor: Cursor of the next page; '' at the end.
-      remainder: What is left of the list after this page: `wanted`, `none`, or `unwanted` when
-        there are as many rows as were asked for.
-      dropped: How many entries of the page name no user.
-      limited: Whether Instagram says that it shows only a part of the list.
-    """
-
-    pk: str
-    expected: int
-    batches: Sequence[RowBatch] = ()
-    cursor: str = ""
-    remainder: Remainder = "wanted"
-    dropped: int = 0
-    limited: bool = False
-
-
 class Claims:
     """Claims jobs, and records what became of them.
 
     Parameters:
+      client: The event loop's Redis client.
+      script_config: Leases, retention and limits.
+      cipher: Decrypts the texts.
       scripts: Runs the scripts; by default, over the client.
       mark: The process' high-water mark; by default, one of its own.
     """
@@ -151,9 +139,11 @@ class Claims:
         self,
         client: aredis.Redis,
         script_config: ScriptConfig,
+        cipher: Cipher,
         scripts: Scripts | None = None,
         mark: HighWaterMark | None = None,
     ) -> None:
+        self._cipher = cipher
         self._scripts = scripts or Scripts(client, script_config)
         self._mark = mark or HighWaterMark("worker")
 
@@ -164,7 +154,7 @@ class Claims:
           The claim; None if the job cannot run now. Then its next wake-up is already scheduled.
         """
         claimed = await self._scripts.run(claim_job(job_id, owner))
-        return None if claimed is None else Claim.of(job_id, owner, claimed)
+        return None if claimed is None else Claim.of(job_id, owner, claimed, self._cipher)
 
     async def record_intent(
         self,

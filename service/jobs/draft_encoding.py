@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from typing import Any, Final
 
 import orjson
 
+from service.encryption import places
+from service.encryption.cipher import Cipher
 from service.jobs.model import JobDraft, derived_id
 
 
@@ -54,6 +57,20 @@ def encode_draft(job_id: str, draft: JobDraft, source: dict[str, Any]) -> dict[s
     if draft.photo is not None:
         entry |= draft.photo.entry()
     return entry
+
+
+def encrypt_text(entry: dict[str, Any], cipher: Cipher) -> dict[str, Any]:
+    """Encrypt the text of an encoded draft, if texts are encrypted.
+
+    The scripts cannot tell what it says any more, so that they get what they need to tell it from
+    others (`content_hash` in lua/lib/suppression.lua).
+    """
+    text = entry["text"]
+    if not text or not cipher.enabled:
+        return entry
+    says = hashlib.sha1(entry.get("says", text).encode(), usedforsecurity=False).hexdigest()[:16]
+    encrypted = cipher.encrypt_text(text, places.job_text(entry["id"]))
+    return {**entry, "text": encrypted, "text_hash": says, "encrypted": True}
 
 
 def _once_keys(draft: JobDraft, once_key: str) -> dict[str, Any]:

@@ -18,9 +18,11 @@ import orjson
 import redis.asyncio as aredis
 from redis.exceptions import RedisError
 
+from service.encryption import places
+from service.encryption.cipher import Cipher
 from service.jobs.body_compression import BodyCompressor
 from service.jobs.consistency_problems import Defect
-from service.jobs.draft_encoding import dumps, encode_draft, encode_event_draft
+from service.jobs.draft_encoding import dumps, encode_draft, encode_event_draft, encrypt_text
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.lua.accept_events import accept_events
 from service.jobs.lua.add_event_jobs import add_event_jobs
@@ -92,6 +94,9 @@ class Ledger:
     """Changes jobs and events.
 
     Parameters:
+      client: The event loop's Redis client.
+      script_config: Leases, retention and limits.
+      cipher: Encrypts bodies, texts and photos.
       mark: The process' high-water mark; by default, one of its own.
     """
 
@@ -99,6 +104,7 @@ class Ledger:
         self,
         client: aredis.Redis,
         script_config: ScriptConfig,
+        cipher: Cipher,
         mark: HighWaterMark | None = None,
     ) -> None:
         self._scripts = Scripts(client, script_config)
@@ -106,6 +112,7 @@ class Ledger:
         self._mark = mark or HighWaterMark("web")
         self._group_commit = GroupCommit(self._scripts, self._mark)
         self._compressor = BodyCompressor()
+        self._cipher = cipher
 
     async def close(self) -> None:
         """Wait for the events that are being accepted, and withdraw the process' mark."""
@@ -128,7 +135,7 @@ class Ledger:
 
         Parameters:
           drafts: The jobs that its rules create, at most one per rule.
-          body: The raw bytes, stored compressed for the retention of bodies.
+          body: The raw bytes, stored compressed and encrypted for the retention of bodies.
           status: The event's status; `ignored` and `quarantined` events have no jobs.
           notes: The result of each rule, for people.
           recognition: How to find the event if it is stored under another id or in another shape.
@@ -141,11 +148,21 @@ class Ledger:
             "livemode": _LIVEMODES[event.livemode],
             "status": status,
             "notes": orjson.dumps(notes).decode(),
-            "jobs": [encode_event_draft(source, event.id, draft) for draft in drafts],
+            "jobs": self._event_entries(source, event.id, drafts),
             **_encode_recognition(source, recognition),
         }
         packed = self._compressor.compress(body)
+        if self._cipher.enabled:
+            envelope["encrypted"] = True
+            place = places.event_body(source, event.id, event.fingerprint)
+            packed = self._cipher.encrypt(packed, place)
         return await self._group_commit.run(accept_events(orjson.dumps(envelope), packed))
+
+    def _event_entries(
+        self, source: str, event_id: str, drafts: Sequence[JobDraft]
+    ) -> list[dict[str, Any]]:
+        entries = (encode_event_draft(source, event_id, draft) for draft in drafts)
+        return [encrypt_text(entry, self._cipher) for entry in entries]
 
     async def replay(
         self,
@@ -166,7 +183,7 @@ class Ledger:
         Returns:
           The ids of all its jobs; None if the event is not stored any more.
         """
-        entries = [encode_event_draft(source, event_id, draft) for draft in drafts]
+        entries = self._event_entries(source, event_id, drafts)
         event = f"{source}:{event_id}"
         reference = dumps({"source": source, "event_id": event_id})
         call = add_event_jobs(event, dumps(entries), dumps(list(notes)), by, address, reference)
@@ -185,11 +202,19 @@ class Ledger:
         job_id = derived_id("job", "api", caller, uuid.uuid4().hex)
         key = f"hg:idem:{derived_id('idem', caller, idempotency_key)}" if idempotency_key else ""
         source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
-        entry = dumps(encode_draft(job_id, draft, source))
+        entry = encrypt_text(encode_draft(job_id, draft, source), self._cipher)
+        photo = b""
+        if isinstance(draft.photo, Photo):
+            entry, photo = self._encrypt_photo(entry, draft.photo.jpeg)
         request_hash = hashlib.sha256(request.encode()).hexdigest()
-        photo = draft.photo.jpeg if isinstance(draft.photo, Photo) else b""
-        call = create_job(entry, key, request_hash, IDEMPOTENCY_MS, photo)
+        call = create_job(dumps(entry), key, request_hash, IDEMPOTENCY_MS, photo)
         return await self._scripts.run(call)
+
+    def _encrypt_photo(self, entry: dict[str, Any], jpeg: bytes) -> tuple[dict[str, Any], bytes]:
+        if not self._cipher.enabled:
+            return entry, jpeg
+        encrypted = self._cipher.encrypt(jpeg, places.job_photo(entry["id"]))
+        return {**entry, "encrypted": True}, encrypted
 
     async def preview(self, draft: JobDraft, *, caller: str, pk: str = "") -> Preview:
         """Tell what would happen to a job now, without creating it.

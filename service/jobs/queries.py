@@ -10,13 +10,15 @@ from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
+from service.encryption.cipher import Cipher
 from service.jobs.body_compression import decompress
+from service.jobs.job_text import read_text
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.hash_encoding import fields_of
 from service.jobs.lua.queue_positions import PositionReply, queue_positions
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import Status
-from service.jobs.records import EventRecord, JobRecord, QueuePosition
+from service.jobs.records import EventRecord, JobRecord, QueuePosition, body_place
 from service.jobs.timeline import JobHistory, timeline_entry
 from service.redis.decoding import decode_fields
 
@@ -67,9 +69,16 @@ class Page:
 
 
 class JobQueries:
-    """Reads the ledger."""
+    """Reads the ledger.
 
-    def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
+    Parameters:
+      client: The event loop's Redis client.
+      script_config: Leases, retention and limits.
+      cipher: Decrypts bodies and texts.
+    """
+
+    def __init__(self, client: aredis.Redis, script_config: ScriptConfig, cipher: Cipher) -> None:
+        self._cipher = cipher
         self._client = client
         self._scripts = Scripts(client, script_config)
 
@@ -167,9 +176,34 @@ class JobQueries:
         return [EventRecord.of(decode_fields(fields)) for fields in found if fields]
 
     async def event_body(self, source: str, event_id: str) -> bytes | None:
-        """The raw bytes of an event; None if they are not stored any more."""
-        packed = await self._client.get(f"hg:eventbody:{source}:{event_id}")
-        return None if packed is None else decompress(cast(bytes, packed))
+        """The raw bytes of an event; None if they are not stored any more.
+
+        Raises:
+          Unreadable: They cannot be decrypted.
+        """
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.hgetall(f"hg:event:{source}:{event_id}")
+            pipe.mget(f"hg:encbody:{source}:{event_id}", f"hg:eventbody:{source}:{event_id}")
+            fields, (encrypted, plain) = await pipe.execute()
+        # Where an older release has stored another shape of the event, its body is the newer one.
+        stored = plain or encrypted
+        if not fields or stored is None:
+            return None
+        return decompress(self._cipher.decrypt(stored, body_place(decode_fields(fields))))
+
+    async def job_text(self, job_id: str) -> str | None:
+        """The text of a job, or the URL of its photo; None if it is not stored any more.
+
+        Raises:
+          Unreadable: It cannot be decrypted.
+        """
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.hgetall(f"hg:job:{job_id}")
+            pipe.get(f"hg:jobtext:{job_id}")
+            fields, stored = await pipe.execute()
+        if not fields or stored is None:
+            return None
+        return read_text(job_id, fields_of(fields), stored.decode(), self._cipher)
 
     async def events(self, *, cursor: int | None, limit: int) -> Page:
         """A page of events, newest first."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any, Final
 
+from service.encryption import places
 from service.jobs.model import FINAL, FOLLOWER_KINDS, Status
 from service.jobs.stored_names import ERROR_CODES, public_error, public_name
 from service.time_formats.timestamps import rfc3339
@@ -102,6 +103,7 @@ class JobRecord:
     source: dict[str, Any] = _stored("source", json.loads)
     metadata: Any = _stored("metadata", _json_or_none)
     trimmed: int = _stored("trimmed", int, "0")
+    version: int = _stored("v", int, "0")
 
     @classmethod
     def of(cls, job_id: str, fields: Mapping[str, str]) -> JobRecord:
@@ -181,6 +183,12 @@ _JOB_FIELDS: Final = tuple(
 )
 
 
+def body_place(fields: Mapping[str, str]) -> bytes:
+    """What the body of an event is encrypted for, by the event's hash."""
+    came_with = fields.get("encrypted_as", fields["id"])
+    return places.event_body(fields["source"], came_with, fields["fingerprint"])
+
+
 @dataclass(frozen=True)
 class EventRecord:
     """An event as stored."""
@@ -195,6 +203,7 @@ class EventRecord:
     fingerprint: str
     jobs: tuple[str, ...]
     notes: list[dict[str, Any]]
+    version: int
 
     @classmethod
     def of(cls, fields: Mapping[str, str]) -> EventRecord:
@@ -210,6 +219,7 @@ class EventRecord:
             fingerprint=fields["fingerprint"],
             jobs=tuple(json.loads(fields["jobs"])),
             notes=json.loads(fields["notes"]),
+            version=int(fields.get("v", "0")),
         )
 
     def public(self) -> dict[str, Any]:

@@ -16,13 +16,14 @@ import redis
 from cryptography.fernet import InvalidToken
 
 from service.accounts.device_identity import changed_traits
-from service.accounts.encryption import SecretKeyInvalid, derive_keys
+from service.accounts.encryption import derive_keys
 from service.accounts.session_store import (
     DeviceChanged,
     SessionConflict,
     SessionStore,
     SessionUnreadable,
 )
+from service.encryption.keys import SecretKeyInvalid
 from tests.support.session_store import SECRET, open_session_store
 
 OTHER_SECRET = "another secret key of forty characters.."

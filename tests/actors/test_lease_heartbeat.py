@@ -29,6 +29,7 @@ from service.jobs.claims import Claims
 from service.jobs.lua.heartbeat import HeartbeatReply
 from service.jobs.model import Status
 from service.redis.client import async_client
+from tests.support.encryption import CIPHER
 from tests.support.ledger import TIMES, LedgerHarness, open_ledger
 
 #: Due at no full second, and closer together than the heartbeat's own beats.
@@ -145,7 +146,7 @@ def test_a_step_that_ends_a_job_says_so_before_it_calls_the_store(
     async def scenario() -> bool:
         client = async_client(store_url, max_connections=1)
         lease = a_lease(claim.id, claim.owner, claim.fence)
-        recorder = AttemptRecorder(Claims(client, TIMES), claim, lease, lease.renewed_at)
+        recorder = AttemptRecorder(Claims(client, TIMES, CIPHER), claim, lease, lease.renewed_at)
         finish = asyncio.create_task(recorder.finish(Finish(Status.SUCCEEDED, result={})))
         await asyncio.sleep(0)  # it has sent its command, and cannot have the reply
         ending = lease.ending

@@ -12,9 +12,10 @@ from service.accounts.encryption import derive_keys
 from service.accounts.verification_codes import CODE_HOLDS, VerificationCodes
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
+from tests.support.encryption import SECRET_KEY
 from tests.support.ledger import LedgerHarness
 from tests.support.store_dump import plain_values
-from tests.support.web import SECRET_KEY, WebHarness, connect, run_web
+from tests.support.web import WebHarness, connect, run_web
 
 CODE = "719364"
 PATH = "/accounts/shop/challenge"

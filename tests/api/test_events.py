@@ -177,7 +177,7 @@ def test_an_event_that_was_not_accepted_is_not_replayed(
 
 def test_an_event_without_its_body_is_shown_but_not_replayed(web: WebHarness) -> None:
     web.deliver("stripe", order("stripe"))
-    web.store.delete("hg:eventbody:stripe:evt_1")
+    web.store.delete("hg:encbody:stripe:evt_1")
     assert web.api.get("/events/evt_1").json()["body"] is None
     response = web.api.post("/events/evt_1/replay")
     assert (response.status_code, response.json()["error"]["code"]) == (409, "body_gone")
@@ -198,3 +198,19 @@ def test_a_body_of_the_maximum_size_is_returned_whole(web: WebHarness) -> None:
     body = order("stripe", filler="é" * 10_000)
     web.deliver("stripe", body)
     assert json.loads(web.api.get("/events/evt_1").json()["body"]) == json.loads(body)
+
+
+def test_an_event_whose_body_cannot_be_decrypted_is_shown_with_the_reason(web: WebHarness) -> None:
+    # Given a body that was moved from another event
+    web.deliver("stripe", order("stripe"))
+    web.deliver("stripe", order("stripe", "evt_2"))
+    web.store.copy("hg:encbody:stripe:evt_2", "hg:encbody:stripe:evt_1", replace=True)
+    # Then it is shown without it, listed, and not replayed
+    shown = web.api.get("/events/evt_1")
+    assert (shown.status_code, shown.json()["body"]) == (200, None)
+    assert shown.json()["body_error"]["code"] == "body_unreadable"
+    assert "SECRET_KEY" in shown.json()["body_error"]["message"]
+    assert len(web.api.get("/events").json()["items"]) == 2
+    response = web.api.post("/events/evt_1/replay")
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "body_unreadable")
+    assert "body_error" not in web.api.get("/events/evt_2").json()

@@ -16,9 +16,10 @@ from typing import Final
 import pytest
 
 from deploy.local.wait import free_port, is_ready, until
+from tests.support.encryption import SECRET_KEY
 from tests.support.memory import peak_memory
 from tests.support.processes import running
-from tests.support.web import API_KEY, CONFIG, SECRET_KEY, SOURCE_SECRETS, order
+from tests.support.web import API_KEY, CONFIG, SOURCE_SECRETS, order
 from tests.support.webhook_signatures import SECRETS, signed_headers
 
 #: `make chaos` takes minutes.

@@ -19,6 +19,7 @@ import redis
 from deploy.local.wait import free_port, until
 from service.live.event_stream import STREAM_KEY
 from service.process.file_limits import MAX_OPEN_FILES, raise_file_limit
+from tests.support.encryption import SECRET_KEY
 from tests.support.event_streams import StreamEvent, WebSocket, subscribe
 from tests.support.ledger import LedgerHarness, open_ledger
 from tests.support.many_subscribers import (
@@ -29,7 +30,7 @@ from tests.support.many_subscribers import (
     wait_for_word,
 )
 from tests.support.processes import running
-from tests.support.web import API_KEY, CONFIG, SECRET_KEY
+from tests.support.web import API_KEY, CONFIG
 
 JOB: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
 BEARER = {"Authorization": f"Bearer {API_KEY}"}

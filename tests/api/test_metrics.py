@@ -22,12 +22,12 @@ from service.deliveries.store import Deliveries
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
 from tests.support.canaries import Canary, leaks
+from tests.support.encryption import SECRET_KEY
 from tests.support.event_streams import subscribe
 from tests.support.ledger import DAY, HOUR, LedgerHarness, open_ledger
 from tests.support.web import (
     API_KEY,
     OTHER_KEY,
-    SECRET_KEY,
     SOURCE_SECRETS,
     WebHarness,
     connect,

@@ -18,6 +18,7 @@ import pytest
 from deploy.local.wait import until
 from service.jobs.model import Status
 from service.photos.photo import MAX_PHOTO_BYTES
+from tests.support.encryption import stored_photo
 from tests.support.ledger import LedgerHarness
 from tests.support.photos import (
     SECRET_COMMENT,
@@ -59,7 +60,7 @@ def test_an_uploaded_photo_creates_a_job_that_describes_it(web: WebHarness) -> N
     # Then the job describes the photo without its content
     assert made.status_code == 202
     job = made.json()
-    kept: Any = web.store.get(f"hg:jobphoto:{job['id']}")
+    kept = stored_photo(web.store, job["id"]) or b""
     assert job["photo"] == {
         "from": "upload",
         "bytes": len(kept),
@@ -79,7 +80,7 @@ def test_the_stored_photo_is_upright_and_has_no_metadata(web: WebHarness) -> Non
     assert SECRET_MAKER.encode() in photo
     assert SECRET_COMMENT in photo
     job = upload(web, photo).json()
-    kept: Any = web.store.get(f"hg:jobphoto:{job['id']}")
+    kept = stored_photo(web.store, job["id"]) or b""
     image = opened(kept)
     assert (image.format, image.size, dict(image.getexif())) == ("JPEG", (200, 320), {})
     assert (b"Exif" in kept, SECRET_MAKER.encode() in kept, SECRET_COMMENT in kept) == (

@@ -14,9 +14,10 @@ import pytest
 from deploy.local.wait import until
 from service.accounts.session_store import StoredSession
 from service.http.body_limit import MAX_API_BODY
+from tests.support.encryption import SECRET_KEY
 from tests.support.session_store import open_session_store
 from tests.support.sessions import CANARY, document, leaks, of_device, of_user
-from tests.support.web import API_KEY, SECRET_KEY, WebHarness
+from tests.support.web import API_KEY, WebHarness
 
 #: Its username is not from a variable.
 PATH = "/accounts/reader/session"

@@ -9,7 +9,8 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from tests.support.web import API_KEY, SECRET_KEY, WebHarness, connect, run_web
+from tests.support.encryption import SECRET_KEY
+from tests.support.web import API_KEY, WebHarness, connect, run_web
 from tests.support.webhook_signatures import SECRETS
 
 PATHS = {

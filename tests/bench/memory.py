@@ -37,7 +37,7 @@ _PARTS: Final[Mapping[str, str]] = {
     "hg:repeat:": "besides: who has had what, 7 days",
     "hg:thread:": "besides: that there is a thread, 40 days",
     "hg:acct:": "besides: charged to budgets, 1 day",
-    "hg:eventbody:": "event: its body of 2 KB, 7 days",
+    "hg:encbody:": "event: its body of 2 KB, 7 days",
     "hg:event": "event: its record, 40 days",
 }
 

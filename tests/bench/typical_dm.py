@@ -21,6 +21,7 @@ from service.jobs.lua.limits import AccountLimits, Limits
 from service.jobs.model import JobDraft, Status
 from service.jobs.queries import JobQueries
 from service.redis.client import async_client
+from tests.support.encryption import CIPHER
 from tests.support.ledger import DAY, SECOND, Event
 
 #: The times and limits of an installation with default settings.
@@ -55,10 +56,10 @@ class TypicalDms:
     def __init__(self, client: aredis.Redis, script_config: ScriptConfig) -> None:
         self.client = client
         self.script_config = script_config
-        self.ledger = Ledger(client, script_config)
-        self.claims = Claims(client, script_config)
+        self.ledger = Ledger(client, script_config, CIPHER)
+        self.claims = Claims(client, script_config, CIPHER)
         self.deliveries = Deliveries(client, script_config)
-        self.queries = JobQueries(client, script_config)
+        self.queries = JobQueries(client, script_config, CIPHER)
         self.controls = AccountControls(client, script_config)
 
     async def accept(self, number: int, **changes: Any) -> str:

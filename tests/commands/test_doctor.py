@@ -15,6 +15,7 @@ from service.cli import main
 from service.jobs.model import Status
 from tests.support.backup import Backup
 from tests.support.corruption import drop_alarms
+from tests.support.encryption import SECRET_KEY
 from tests.support.job_states import job_in
 from tests.support.ledger import SECOND, TIMES, LedgerHarness, open_ledger
 
@@ -28,7 +29,7 @@ def ledger(
     config.touch()
     monkeypatch.setenv("REDIS_URL", store_url)
     monkeypatch.setenv("HELIOGRAPH_CONFIG", str(config))
-    monkeypatch.setenv("SECRET_KEY", token_hex(32))
+    monkeypatch.setenv("SECRET_KEY", SECRET_KEY)
     monkeypatch.setenv("API_KEYS", f"ann:{token_hex(16)}")
     with open_ledger(store_url, TIMES) as opened:
         yield opened

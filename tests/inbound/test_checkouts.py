@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import redis
 
+from tests.support.encryption import stored_text
 from tests.support.real_deliveries import as_json
 from tests.support.stripe_deliveries import FREE, SUBSCRIPTION, TRIAL, session, snapshot
 from tests.support.web import WebHarness, connect_again, run_web
@@ -41,11 +42,10 @@ def deliver(web: WebHarness, document: dict[str, Any]) -> Sequence[str]:
     return jobs
 
 
-def texts(web: WebHarness) -> list[tuple[str, str, bytes | None]]:
+def texts(web: WebHarness) -> list[tuple[str, str, str | None]]:
     """Recipient, status and text of every job."""
     jobs = web.api.get("/jobs").json()["items"]
-    kept: Any = web.store.get
-    return [(job["to"], job["status"], kept(f"hg:jobtext:{job['id']}")) for job in jobs]
+    return [(job["to"], job["status"], stored_text(web.store, job["id"])) for job in jobs]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_checkout_makes_one_dm_however_often_it_is_reported(
     first = deliver(web, snapshot(COMPLETED, thing))
     other_event = deliver(web, snapshot(COMPLETED, thing, id="evt_other"))
 
-    assert texts(web) == [("jenny.rosen", "queued", b"Thank you, Jenny Rosen!")]
+    assert texts(web) == [("jenny.rosen", "queued", "Thank you, Jenny Rosen!")]
     assert first == other_event
 
 
@@ -75,7 +75,7 @@ def test_a_delayed_payment_makes_one_dm_in_either_order(
     jobs = {name: deliver(web, events[name]) for name in order}
 
     assert jobs["completed"] == []
-    assert texts(web) == [("jenny.rosen", "queued", b"Thank you, Jenny Rosen!")]
+    assert texts(web) == [("jenny.rosen", "queued", "Thank you, Jenny Rosen!")]
 
 
 @pytest.mark.parametrize("order", itertools.permutations([COMPLETED, PAID_LATER]), ids="-".join)
@@ -134,4 +134,4 @@ def test_a_payment_that_failed_makes_no_dm(web: WebHarness) -> None:
 
 def test_a_buyer_without_a_name_gets_a_dm_too(web: WebHarness) -> None:
     deliver(web, snapshot(COMPLETED, session(customer_details={"name": None})))
-    assert texts(web) == [("jenny.rosen", "queued", b"Thank you, friend!")]
+    assert texts(web) == [("jenny.rosen", "queued", "Thank you, friend!")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.encryption import stored_text
 from tests.support.real_deliveries import Delivery
 from tests.support.real_senders import send
 from tests.support.shop_and_chat_deliveries import GITHUB, PADDLE, SHOPIFY, SLACK
@@ -27,8 +28,7 @@ def test_a_real_delivery_becomes_an_event_with_its_job(web: WebHarness, delivery
     assert (event["status"], event["type"]) == ("accepted", delivery.type)
     assert event["body"].encode() == delivery.body
     assert web.api.get(f"/jobs/{job_id}").json()["status"] == "queued"
-    text = web.store.get(f"hg:jobtext:{job_id}")
-    assert text == f"About {delivery.about or 'it'}.".encode()
+    assert stored_text(web.store, job_id) == f"About {delivery.about or 'it'}."
 
 
 @pytest.mark.parametrize("delivery", DELIVERIES, ids=str)

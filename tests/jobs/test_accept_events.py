@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 import redis
 
+from service.encryption import places
 from service.jobs.body_compression import decompress
 from service.jobs.ledger import Ledger, QuarantinedEvent
 from service.jobs.model import Failure, Status, derived_id
 from service.jobs.replies import Acceptance
 from service.redis.client import async_client
+from tests.support.encryption import CIPHER
 from tests.support.ledger import DAY, HOUR, SECOND, TIMES, Event, LedgerHarness, draft
 
 EVENT = Event("evt_1")
@@ -58,7 +60,7 @@ def test_one_of_several_concurrent_deliveries_of_an_event_is_accepted(
         try:
             return await asyncio.gather(
                 *(
-                    Ledger(client, TIMES).accept("stripe", EVENT, [draft()], body=b"{}")
+                    Ledger(client, TIMES, CIPHER).accept("stripe", EVENT, [draft()], body=b"{}")
                     for client in clients
                     for _ in range(5)
                 )
@@ -165,19 +167,23 @@ def test_a_start_time_in_the_past_means_now(ledger: LedgerHarness) -> None:
     assert ledger.status(ledger.add_job(run_at_ms=1_000)) is Status.QUEUED
 
 
-def test_the_body_is_stored_compressed_for_its_retention(ledger: LedgerHarness) -> None:
+def test_the_body_is_stored_encrypted_and_small_for_its_retention(
+    ledger: LedgerHarness,
+) -> None:
     body = json.dumps({"line": ["the same"] * 1000}).encode()
     ledger.accept(EVENT, body=body)
 
-    key = "hg:eventbody:stripe:evt_1"
-    packed: Any = ledger.store.get(key)
+    key = "hg:encbody:stripe:evt_1"
+    stored: Any = ledger.store.get(key)
+    packed = CIPHER.decrypt(stored, places.event_body("stripe", EVENT.id, EVENT.fingerprint))
     ttl: Any = ledger.store.pttl(key)
-    assert len(packed) < len(body) / 10
+    assert len(stored) < len(body) / 10
     assert decompress(packed) == body
     assert TIMES.keep_bodies - 60 * SECOND < ttl <= TIMES.keep_bodies
     assert ledger.run(ledger.queries.event_body("stripe", "evt_1")) == body
-    # Older releases used zlib.
-    ledger.store.set(key, zlib.compress(body))
+    # Older releases used zlib, and another key.
+    ledger.store.delete(key)
+    ledger.store.set("hg:eventbody:stripe:evt_1", zlib.compress(body))
     assert ledger.run(ledger.queries.event_body("stripe", "evt_1")) == body
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from service.jobs.model import Status
 from service.redis.client import async_client
+from tests.support.encryption import CIPHER
 from tests.support.invariants import audit
 from tests.support.ledger import SECOND, TIMES, LedgerHarness, open_ledger
 
@@ -288,7 +289,7 @@ def test_many_concurrent_calls_share_a_client(store_url: str, ledger: LedgerHarn
     async def work_at_once() -> int:
         small_client = async_client(store_url, max_connections=2)
         try:
-            claims = type(ledger.claims)(small_client, TIMES)
+            claims = type(ledger.claims)(small_client, TIMES, CIPHER)
             results = await asyncio.gather(*(claims.claim(job_id, "worker") for job_id in jobs))
             return len([claim for claim in results if claim is not None])
         finally:

@@ -137,7 +137,7 @@ def test_a_key_of_another_type_is_reported_and_the_rest_checked(ledger: LedgerHa
 
 def test_records_of_a_newer_release_are_left_alone(ledger: LedgerHarness) -> None:
     job_id = job_in(ledger, Status.SUCCEEDED)
-    ledger.store.hset(f"hg:job:{job_id}", mapping={"v": 3, "status": "pondering"})
+    ledger.store.hset(f"hg:job:{job_id}", mapping={"v": 4, "status": "pondering"})
     assert diagnosis(ledger, repair=True) == []
 
 

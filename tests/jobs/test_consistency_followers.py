@@ -62,6 +62,6 @@ def test_an_export_with_missing_rows_is_reported(ledger: LedgerHarness) -> None:
 
 def test_an_export_of_a_newer_release_is_left_alone(ledger: LedgerHarness) -> None:
     job_id = started_export(ledger, 1)
-    ledger.store.hset(f"hg:job:{job_id}", "v", 3)
+    ledger.store.hset(f"hg:job:{job_id}", "v", 4)
     ledger.store.delete(f"hg:walked:{job_id}")
     assert diagnosis(ledger, repair=True) == []

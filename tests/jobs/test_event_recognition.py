@@ -7,6 +7,7 @@ from typing import Any
 from service.accounts.suppressions import Suppressions
 from service.jobs.model import Failure, JobDraft, Recognition, derived_id
 from service.jobs.replies import Acceptance
+from tests.support.encryption import stored_text
 from tests.support.ledger import Event, LedgerHarness, draft
 
 EVENT, OTHER = Event("evt_1"), Event("evt_1", fingerprint="e" * 64)
@@ -44,7 +45,7 @@ def test_a_job_of_another_shape_never_takes_the_place_of_one_that_waits(
     first = accept(ledger, EVENT, draft())
     again = accept(ledger, OTHER, draft(text="Other"), recognition=Recognition("old"))
     assert again == Acceptance("duplicate", "evt_1", first.jobs)
-    assert ledger.store.get(f"hg:jobtext:{first.jobs[0]}") == b"Thank you!"
+    assert stored_text(ledger.store, first.jobs[0]) == "Thank you!"
 
 
 def test_a_rule_that_was_added_since_does_not_run_on_another_shape(ledger: LedgerHarness) -> None:

@@ -12,6 +12,7 @@ from service.accounts.suppressions import Suppressions
 from service.jobs.claims import AccountEffect, Claim
 from service.jobs.model import JobDraft, Status
 from service.photos.photo import Photo, PhotoUrl
+from tests.support import encryption
 from tests.support.invariants import audit, diagnosis
 from tests.support.ledger import DAY, HOUR, SECOND, TIMES, LedgerHarness, draft
 from tests.support.limited_ledger import ledger_factory, limits, pace, send, spent_ms
@@ -31,8 +32,8 @@ def create_photo_job(ledger: LedgerHarness, photo: Photo | PhotoUrl = PHOTO, **c
     return ledger.run(step).job_id
 
 
-def stored_photo(ledger: LedgerHarness, job_id: str) -> Any:
-    return ledger.store.get(f"hg:jobphoto:{job_id}")
+def stored_photo(ledger: LedgerHarness, job_id: str) -> bytes | None:
+    return encryption.stored_photo(ledger.store, job_id)
 
 
 def claim_fetch(ledger: LedgerHarness, job_id: str, owner: str = "fetcher") -> Claim:
@@ -200,7 +201,7 @@ def test_a_photo_needs_no_thread_check(ledger: LedgerHarness) -> None:
 
 
 def test_a_job_with_a_photo_is_left_alone_by_the_previous_release(ledger: LedgerHarness) -> None:
-    assert ledger.store.hget(f"hg:job:{create_photo_job(ledger)}", "v") == b"2"
+    assert ledger.store.hget(f"hg:job:{create_photo_job(ledger)}", "v") == b"3"
 
 
 def test_a_missing_photo_is_reported(ledger: LedgerHarness) -> None:

@@ -42,7 +42,7 @@ def test_a_job_of_a_newer_release_is_left_alone_and_its_wake_ups_continue(
 ) -> None:
     job_id = ledger.add_job()
     ledger.take_messages()
-    ledger.store.hset(f"hg:job:{job_id}", "v", 3)
+    ledger.store.hset(f"hg:job:{job_id}", "v", 4)
     before = ledger.store.hgetall(f"hg:job:{job_id}")
 
     assert ledger.try_claim(job_id) is None
@@ -59,7 +59,7 @@ def test_a_callback_of_a_newer_release_is_left_alone_and_its_wake_ups_continue(
 ) -> None:
     job_in(ledger, Status.CANCELED)
     [delivery_id] = ledger.take_messages("callbacks")
-    ledger.store.hset(f"hg:dlv:{delivery_id}", "v", 3)
+    ledger.store.hset(f"hg:dlv:{delivery_id}", "v", 4)
 
     assert ledger.run(ledger.deliveries.claim(delivery_id, "worker")) is None
 
@@ -143,7 +143,7 @@ def test_a_queue_left_without_a_turn_by_an_older_release_continues(
     assert ledger.take_messages() == [waiter]
 
 
-@pytest.mark.parametrize(("field", "value"), [("v", "3"), ("kind", "portrait")])
+@pytest.mark.parametrize(("field", "value"), [("v", "4"), ("kind", "portrait")])
 def test_jobs_only_a_newer_release_can_claim_do_not_block_others(
     ledger: LedgerHarness, field: str, value: str
 ) -> None:

@@ -61,7 +61,9 @@ def test_tombstones_outlive_bodies_and_texts(ledger: LedgerHarness) -> None:
 
     ledger.pass_time(TIMES.keep_bodies + SECOND)
     _prune(ledger)
-    assert not any(key.startswith(("hg:eventbody:", "hg:jobtext:")) for key in _keys(ledger))
+    assert not any(
+        key.startswith(("hg:encbody:", "hg:eventbody:", "hg:jobtext:")) for key in _keys(ledger)
+    )
     ledger.pass_time(TIMES.keep - TIMES.keep_bodies - DAY)
     _prune(ledger)
 

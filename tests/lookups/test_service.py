@@ -19,6 +19,7 @@ from service.lookups.service import Found, LookupAnswer, LookupService, Pending
 from service.lookups.shared_cache import LookupCache
 from service.lookups.targets import LookupTarget
 from service.redis.client import async_client
+from tests.support.encryption import CIPHER
 from tests.support.limited_ledger import limits, times_with_limits
 
 TARGET = LookupTarget("user", "some.handle")
@@ -82,7 +83,7 @@ def test_a_later_caller_waits_for_its_own_time(store: redis.Redis, store_url: st
 async def _finish_lookup(url: str, job_id: str) -> None:
     """Finish a lookup as a worker does."""
     client = async_client(url, max_connections=1)
-    claims = Claims(client, times_with_limits(reader=limits()))
+    claims = Claims(client, times_with_limits(reader=limits()), CIPHER)
     claim = await claims.claim(job_id, "worker")
     assert claim is not None
     await claims.finish(claim, Status.SUCCEEDED, result={})

@@ -8,7 +8,8 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from service.followers.rows import FollowerRows, Row, row_batches
-from service.jobs.claims import Claim, FollowerPage
+from service.jobs.claims import Claim
+from service.jobs.follower_page import FollowerPage
 from service.jobs.lua.append_follower_page import FollowerPageReply, Remainder
 from service.jobs.model import JobDraft
 from tests.support.ledger import LedgerHarness

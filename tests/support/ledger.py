@@ -13,6 +13,7 @@ import redis
 
 from service.accounts.controls import AccountControls
 from service.deliveries.store import Deliveries, DeliveryClaim
+from service.encryption.cipher import Cipher
 from service.jobs.actor_routes import NAMESPACE
 from service.jobs.claims import NO_EFFECT, AccountEffect, Claim, Claims, Thread
 from service.jobs.high_water_mark import HighWaterMark
@@ -30,6 +31,7 @@ from service.jobs.records import JobRecord
 from service.jobs.replies import Acceptance
 from service.photos.photo import Photo
 from service.redis.client import async_client
+from tests.support.encryption import CIPHER
 from tests.support.time_travel import pass_time
 
 SECOND = 1_000
@@ -78,23 +80,30 @@ class LedgerHarness:
       url: The store's URL.
       runner: Runs one call at a time.
       script_config: Leases and retention.
+      cipher: Encrypts bodies, texts and photos.
+      first_event: The number of the first event that it makes up.
     """
 
     def __init__(
-        self, url: str, runner: asyncio.Runner, script_config: ScriptConfig = TIMES
+        self,
+        url: str,
+        runner: asyncio.Runner,
+        script_config: ScriptConfig = TIMES,
+        cipher: Cipher = CIPHER,
+        first_event: int = 1,
     ) -> None:
         self._runner = runner
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(first_event)
         self.script_config = script_config
         self.store = redis.Redis.from_url(url)
         self.client = async_client(url, max_connections=20, wait_seconds=60)
         self.mark = HighWaterMark("worker")
         self.durable = True
-        self.core = Ledger(self.client, script_config, self.mark)
-        self.claims = Claims(self.client, script_config, mark=self.mark)
-        self.photos = PhotoStore(self.client, script_config)
+        self.core = Ledger(self.client, script_config, cipher, self.mark)
+        self.claims = Claims(self.client, script_config, cipher, mark=self.mark)
+        self.photos = PhotoStore(self.client, script_config, cipher)
         self.deliveries = Deliveries(self.client, script_config)
-        self.queries = JobQueries(self.client, script_config)
+        self.queries = JobQueries(self.client, script_config, cipher)
         self.controls = AccountControls(self.client, script_config)
         self.scripts = SyncScripts(self.store, script_config)
 
@@ -287,15 +296,22 @@ def _argument(message: bytes) -> str:
 
 
 @contextmanager
-def open_ledger(url: str, script_config: ScriptConfig = TIMES) -> Iterator[LedgerHarness]:
+def open_ledger(
+    url: str,
+    script_config: ScriptConfig = TIMES,
+    cipher: Cipher = CIPHER,
+    first_event: int = 1,
+) -> Iterator[LedgerHarness]:
     """Open the ledger over a store.
 
     Parameters:
       url: The store; it is used as it is found.
       script_config: Leases and retention.
+      cipher: Encrypts bodies, texts and photos.
+      first_event: The number of the first event that it makes up.
     """
     with asyncio.Runner() as runner:
-        ledger = LedgerHarness(url, runner, script_config)
+        ledger = LedgerHarness(url, runner, script_config, cipher, first_event)
         try:
             yield ledger
         finally:

@@ -18,7 +18,6 @@ from service.accounts.suppressions import Suppressions
 from service.accounts.user_id_cache import UserIdCache
 from service.config.settings import Settings
 from service.deliveries.endpoints import CallbackEndpoint
-from service.jobs.photo_store import PhotoStore
 from service.network.ip_filter import IpFilter
 from service.photos.converter import PhotoConverter
 from tests.support.ledger import LedgerHarness
@@ -53,7 +52,7 @@ def make_runtime(ledger: LedgerHarness, *endpoints: CallbackEndpoint, **parts: A
         "suppressions": Suppressions(client),
         "gateways": GatewayPool({}, SessionStore(client, derive_keys("k" * 32))),
         "callback_client": CallbackClient(GuardedBackend(filtered), version="1.2.3"),
-        "photos": PhotoStore(client, config),
+        "photos": ledger.photos,
         "photo_fetcher": PhotoFetcher(PhotoDownloader(filtered, version="1.2.3"), PhotoConverter()),
         "heartbeat": LeaseHeartbeat(url, config),
     }

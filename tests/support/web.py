@@ -22,12 +22,12 @@ from service.config.config import parse_config
 from service.config.settings import Settings, load_settings
 from service.signatures.verify import SCHEMES
 from service.web import SERVING
+from tests.support.encryption import SECRET_KEY
 from tests.support.store import restore_marks
 from tests.support.webhook_signatures import SECRETS, signed_headers
 
 T = TypeVar("T")
 
-SECRET_KEY = "a secret key for the tests of more than thirty-two characters"
 API_KEY, OTHER_KEY = "the-first-caller's-own-key", "the-other-caller's-own-key"
 MAX_BODY = 64 * 1024
 

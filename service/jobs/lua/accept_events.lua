@@ -1,6 +1,6 @@
 -- Accepts events, each with the jobs that its rules ask for.
 -- ARGV   process, number, seen, age (its high-water mark, see history.lua), then for each
---        event: envelope (JSON, see ledger.py), body (compressed)
+--        event: envelope (JSON, see ledger.py), body (compressed and encrypted)
 -- Reply  for each event: {outcome, event id, job ids (JSON)}, or the error that met it; outcome:
 --        accepted | duplicate | conflict (the id is known with other data in the same shape)
 -- Keeps  one event and rule make one job: a known event is never run again, and its jobs and their
@@ -25,19 +25,26 @@ local function encode_ids(ids)
   return ids[1] and '["' .. table.concat(ids, '","') .. '"]' or '[]'
 end
 
-local function store_body(member, body)
-  redis.call('SET', 'hg:eventbody:' .. member, body, 'PX', digits(CONF.keep_bodies))
+-- An encrypted body has a key of its own: older releases take it for one that is no longer kept.
+local function body_key(member, envelope)
+  return (envelope.encrypted and 'hg:encbody:' or 'hg:eventbody:') .. member
+end
+
+local function store_body(member, envelope, body)
+  redis.call('SET', body_key(member, envelope), body, 'PX', digits(CONF.keep_bodies))
 end
 
 local function store(envelope, body, name, status, jobs, notes)
   local member = envelope.source .. ':' .. name
   local key = 'hg:event:' .. member
   local seq = next_seq()
-  redis.call('HSET', key, 'v', VERSION, 'id', name, 'source', envelope.source, 'seq', seq,
+  redis.call('HSET', key, 'v', PLAIN_VERSION, 'id', name, 'source', envelope.source, 'seq', seq,
     'type', envelope.type, 'status', status, 'received', now_digits(now), 'notes', notes,
     'fingerprint', envelope.fingerprint, 'livemode', envelope.livemode, 'jobs', jobs, 'shape',
     envelope.shape or '')
-  store_body(member, body)
+  -- The body is encrypted for the id that it came with.
+  if name ~= envelope.id then redis.call('HSET', key, 'encrypted_as', envelope.id) end
+  store_body(member, envelope, body)
   add_to_index('hg:events', seq, member)
   retain_until(member, digits(now + CONF.keep))
   add_to_set('hg:sources', envelope.source)
@@ -100,21 +107,24 @@ end
 local function store_shape(event, envelope, body)
   local member = event.source .. ':' .. event.id
   redis.call('HSET', 'hg:event:' .. member, 'jobs', event.jobs, 'notes', envelope.notes, 'type',
-    envelope.type, 'fingerprint', envelope.fingerprint, 'shape', envelope.shape or '')
-  store_body(member, body)
+    envelope.type, 'fingerprint', envelope.fingerprint, 'shape', envelope.shape or '',
+    'encrypted_as', envelope.id)
+  redis.call('DEL', 'hg:encbody:' .. member, 'hg:eventbody:' .. member)
+  store_body(member, envelope, body)
 end
 
 -- The same event in another shape: creates the jobs that the first could not decide about. A thin
 -- one without jobs is replaced in any case, because rules that are added later need the snapshot.
 local function accept_reshaped(event, envelope, body)
-  if event.status ~= 'accepted' then return end
+  if event.status ~= 'accepted' or is_newer(event) then return end
   local undecided, ids = undecided_rules(event, envelope), cjson.decode(event.jobs)
   local before = #ids
   for _, entry in ipairs(envelope.jobs) do
     local source = cjson.decode(entry.source)
     if not entry.error and undecided[source.rule] then
       source.event_id = event.id
-      entry.id = free_id(entry.id, envelope.fingerprint)
+      local id = free_id(entry.id, envelope.fingerprint)
+      if id ~= entry.id then entry.id, entry.encrypted_as = id, entry.encrypted and entry.id end
       ids[#ids + 1] = create_job(entry, cjson.encode(source), now)
     end
   end

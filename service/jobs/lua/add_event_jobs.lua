@@ -2,13 +2,14 @@
 -- ARGV   event (source:id), entries (the new jobs: a JSON list, see draft_encoding.py), notes (what
 --        each rule made of the event, JSON), by (who asks), address (where that came from, '' for
 --        none), reference (JSON: source, event_id)
--- Reply  all job ids of the event (JSON), or false when the event is gone
+-- Reply  all job ids of the event (JSON), or false when the event is gone or a newer release has
+--        written it
 -- Keeps  a rule that has its job keeps that one: ids derive from event and rule.
 --- @include "create_job"
 local event, entries, notes, by, address, reference = unpack(ARGV)
 local key = 'hg:event:' .. event
-local jobs = redis.call('HGET', key, 'jobs')
-if not jobs then return false end
+local jobs, v = unpack(redis.call('HMGET', key, 'jobs', 'v'))
+if not jobs or is_newer({v = v}) then return false end
 local now, ids, seen = now_ms(), cjson.decode(jobs), {}
 for _, id in ipairs(ids) do seen[id] = true end
 for _, entry in ipairs(cjson.decode(entries)) do

@@ -18,7 +18,14 @@ from typing import Final
 from service.config.config import Config
 from service.config.settings import Settings
 from service.jobs.actor_routes import NAMESPACE, PHOTO, ROUTES, Route
-from service.jobs.lua.hash_encoding import BLANK, FOLDED, MOST_PIECES, PIECE
+from service.jobs.lua.hash_encoding import (
+    BLANK,
+    FOLDED,
+    MOST_PIECES,
+    PIECE,
+    PLAIN_RECORD_VERSION,
+    RECORD_VERSION,
+)
 from service.jobs.lua.limits import UNLIMITED, Limits
 from service.jobs.lua.literals import LuaValue, to_lua
 from service.jobs.lua.scoping import scoped
@@ -223,6 +230,8 @@ def generated_config(config: ScriptConfig) -> str:
     return "\n".join(
         (
             f"local CONF = {to_lua(settings)}",
+            f"local VERSION = {to_lua(str(RECORD_VERSION))}",
+            f"local PLAIN_VERSION = {to_lua(str(PLAIN_RECORD_VERSION))}",
             f"local ALLOWED = {to_lua(allowed)}",
             f"local BLANK = {to_lua(BLANK)}",
             f"local FOLDED, IS_FOLDED = {to_lua(FOLDED)}, {to_lua(is_folded)}",

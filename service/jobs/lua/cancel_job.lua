@@ -2,13 +2,14 @@
 -- Cancels a job that has written nothing yet.
 -- ARGV   job_id, by (who asks), address (where that came from, '' for none)
 -- Reply  ok | asked (it runs, and stops before its write) | late (its write may have happened, or
---        it has ended) | none
+--        it has ended) | newer (a newer release has written the record) | none
 -- Keeps  a job whose write may have happened is never called canceled.
 --- @include "audit_log"
 --- @include "finalize"
 local job_id, by, address = unpack(ARGV)
 local job = load_job(job_id)
 if not job then return 'none' end
+if is_newer(job) then return 'newer' end
 if job.status == 'running' then
   set_fields(job, {cancel = by})
   audit(now_ms(), 'cancel', '', by, job.account, job, address)

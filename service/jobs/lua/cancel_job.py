@@ -4,7 +4,7 @@ from typing import Literal
 
 from service.jobs.lua.call import ScriptCall, word
 
-CancelReply = Literal["ok", "asked", "late", "none"]
+CancelReply = Literal["ok", "asked", "late", "newer", "none"]
 
 
 def cancel_job(job_id: str, by: str, address: str = "") -> ScriptCall[CancelReply]:

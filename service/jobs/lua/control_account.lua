@@ -68,10 +68,11 @@ local state, released = load_account(account), 0
 for each in pairs(CONF.actors) do
   local list = key .. ':held:' .. each
   local is_open = released < max_released and not paused_by(state, each)
-  local held = is_open and redis.call('ZRANGE', list, 0, max_released - released - 1) or {}
-  for _, id in ipairs(held) do
-    redis.call('ZREM', list, id)
-    local job = load_job(id)
+  -- Those of a newer release are left to its own scheduler, which looks at every account.
+  local held = is_open and first_own(list, max_released - released) or {}
+  for _, entry in ipairs(held) do
+    redis.call('ZREM', list, entry[1])
+    local job = load_job(entry[1])
     if job and job.status == 'held' then
       -- First all of them are queued: their order is not that of the lists they were held in.
       remove_from_queues(job)

@@ -32,7 +32,7 @@ end
 local function get_or_start(target, fresh_ms, entry, accounts, patience)
   if is_settled(target, fresh_ms) then return lookup_state(target, now) end
   local in_flight = job_in_flight(target)
-  if in_flight and (in_flight.status == 'running' or
+  if in_flight and (in_flight.status == 'running' or is_newer(in_flight) or
       not lookups_blocked_by(in_flight.account, now, patience)) then
     return lookup_state(target, now, in_flight)
   end

@@ -28,6 +28,12 @@ BLANK: Final[Mapping[str, str]] = {
     **dict.fromkeys(_EMPTY, ""),
 }
 
+#: The newest version of the records that this release writes; those of a higher one it leaves alone.
+RECORD_VERSION: Final = 3
+#: That of all but the jobs whose text or photo is encrypted. Releases that read no higher one leave
+#: those jobs alone, and so do not send what they cannot read.
+PLAIN_RECORD_VERSION: Final = 2
+
 #: Fields whose value may be in pieces: `result`, `result:2`, `result:3` ...
 FOLDED: Final = ("source", "metadata", "result", "error", "photo")
 #: Bytes of every piece but the last.

@@ -41,6 +41,21 @@ local function each_due(index, act)
   end
 end
 
+-- Whether a due entry belongs to a newer release. It is due again a lease later, when whoever looks
+-- may be of that release.
+local function is_left_to_newer(index, id)
+  if not is_newer({v = redis.call('HGET', record_key(id), 'v')}) then return false end
+  redis.call('ZADD', index, now + CONF.lease, id)
+  return true
+end
+
+-- Does what is due of jobs and deliveries.
+local function each_record_due(index, act)
+  each_due(index, function(id)
+    if not is_left_to_newer(index, id) then act(id) end
+  end)
+end
+
 local function notify_delivery(id)
   local key = 'hg:dlv:' .. id
   local status, seq = unpack(redis.call('HMGET', key, 'status', 'seq'))
@@ -117,15 +132,16 @@ end
 -- so that one that was lost is repeated once the queue is short.
 local function notify_again(id)
   local key = record_key(id)
-  local status, kind = unpack(redis.call('HMGET', key, 'status', 'kind'))
+  local status, kind, v = unpack(redis.call('HMGET', key, 'status', 'kind', 'v'))
   if is_delivery(id) then kind = 'delivery' end
   if status ~= 'queued' and status ~= 'pending' and status ~= 'sending' then return end
   if not CONF.actors[kind] or is_long(CONF.actors[kind]) then
     redis.call('ZADD', 'hg:wakes', now + CONF.lease, id)
     return
   end
-  local notify_count = redis.call('HINCRBY', key, 'echoes', 1)
   notify_worker(id, kind, now)
+  if is_newer({v = v}) then return end
+  local notify_count = redis.call('HINCRBY', key, 'echoes', 1)
   redis.call('ZADD', 'hg:wakes', now + CONF.lease * math.min(2 ^ notify_count, 32), id)
 end
 
@@ -144,10 +160,10 @@ history.compare_server(now)
 history.raise_mark(process, number, seen, age, now)
 history.mark_beat(durable, now)
 for id, owner, fence in argument_groups(ARGV, FIRST_CLAIM, 3) do renew(id, owner, fence) end
-each_due('hg:leases', reclaim)
-each_due('hg:due', promote)
+each_record_due('hg:leases', reclaim)
+each_record_due('hg:due', promote)
 for account in pairs(queued_accounts) do grant_if_free(account, now) end
-each_due('hg:expiry', expire_unstarted)
+each_record_due('hg:expiry', expire_unstarted)
 each_due('hg:wakes', notify_again)
 each_due('hg:turns', pass_on_turn)
 each_due('hg:alarms', function(account) grant_if_free(account, now) end)
@@ -155,6 +171,12 @@ each_due('hg:alarms', function(account) grant_if_free(account, now) end)
 -- heartbeat looks at one account that has none.
 local any = redis.call('SRANDMEMBER', 'hg:accts')
 if any and not redis.call('ZSCORE', 'hg:alarms', any) then grant_if_free(any, now) end
+-- So that a newer release soon finds what others have stepped over. They look at it in vain.
+local stepped_over = redis.call('SRANDMEMBER', 'hg:newer')
+if stepped_over then
+  redis.call('SREM', 'hg:newer', stepped_over)
+  grant_if_free(stepped_over, now)
+end
 
 -- What is due before the next regular heartbeat gets a heartbeat of its own.
 local next_at = math.huge

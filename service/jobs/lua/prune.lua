@@ -3,13 +3,22 @@
 -- ARGV   limit (the most entries to look at; a job and its deliveries are one)
 -- Reply  {how many entries were looked at (there may be more when it is the limit), how many
 --        records were dropped}
--- Keeps  only ended records are dropped, and they leave every index when they are.
+-- Keeps  only ended records are dropped, and they leave every index when they are; none that a newer
+--        release has written.
 --- @include "follower_pages"
 --- @include "deliveries"
 local limit = unpack(ARGV)
 local now, looked, dropped = now_ms(), 0, 0
 
+-- Whether a newer release has written the record. It is looked at again in a day.
+local function is_left_to_newer(id, key)
+  if not is_newer({v = redis.call('HGET', key, 'v')}) then return false end
+  retain_until(id, now + DAY)
+  return true
+end
+
 local function prune_delivery(id)
+  if is_left_to_newer(id, 'hg:dlv:' .. id) then return end
   local status = redis.call('HGET', 'hg:dlv:' .. id, 'status')
   if status == 'pending' or status == 'delivering' then return end
   redis.call('ZREM', 'hg:dlvs', id)
@@ -19,6 +28,7 @@ local function prune_delivery(id)
 end
 
 local function prune_job(id)
+  if is_left_to_newer(id, 'hg:job:' .. id) then return end
   local job = load_job(id)
   if not job or not FINAL[job.status] then return end
   for _, index in ipairs(lists_of(job)) do redis.call('ZREM', index, id) end
@@ -35,8 +45,9 @@ local function prune_job(id)
 end
 
 local function prune_event(member)
+  if is_left_to_newer(member, 'hg:event:' .. member) then return end
   redis.call('ZREM', 'hg:events', member)
-  redis.call('DEL', 'hg:event:' .. member, 'hg:eventbody:' .. member)
+  redis.call('DEL', 'hg:event:' .. member, 'hg:eventbody:' .. member, 'hg:encbody:' .. member)
   dropped = dropped + 1
 end
 

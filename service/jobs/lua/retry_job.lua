@@ -2,7 +2,8 @@
 -- ARGV   job_id, by (who asks), address (where that came from, '' for none)
 -- Reply  ok | refused (neither failed nor uncertain) | empty (rejected at creation: it has no
 --        recipient) | gone (its text, or the rows of an export, are no longer kept) | photo_gone
---        (its photo was uploaded and is no longer kept) | none
+--        (its photo was uploaded and is no longer kept) | newer (a newer release has written the
+--        record) | none
 -- Keeps  the same job and the same write token: an uncertain job is verified before it writes; a
 --        follower export goes on from its last page.
 --- @include "audit_log"
@@ -10,6 +11,7 @@
 local job_id, by, address = unpack(ARGV)
 local job, now = load_job(job_id), now_ms()
 if not job then return 'none' end
+if is_newer(job) then return 'newer' end
 if not RETRYABLE[job.status] then return 'refused' end
 if job.to == '' and job.post == '' then return 'empty' end
 local text = 'hg:jobtext:' .. job.id

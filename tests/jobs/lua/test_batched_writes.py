@@ -12,6 +12,7 @@ import redis
 from service.jobs.ledger import Ledger
 from service.jobs.model import Failure, JobDraft
 from service.jobs.replies import Acceptance
+from tests.support.encryption import CIPHER
 from tests.support.invariants import audit
 from tests.support.ledger import DAY, HOUR, Event, LedgerHarness, draft
 
@@ -34,7 +35,7 @@ def test_a_batch_of_events_writes_the_same_as_single_events(ledger: LedgerHarnes
     expected = _contents(ledger)
     ledger.store.flushdb()
     # A process that had seen the events would notice that they are gone.
-    ledger.core = Ledger(ledger.client, ledger.script_config)
+    ledger.core = Ledger(ledger.client, ledger.script_config, CIPHER)
 
     at_once = ledger.run(_accept_at_once(ledger))
 

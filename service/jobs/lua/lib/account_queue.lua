@@ -12,6 +12,8 @@
 
 -- The most jobs that one run of a script puts on hold: every other client waits meanwhile.
 local MAX_HELD_PER_RUN = 25
+-- The most jobs of newer releases that one look at a sub-queue steps over.
+local MAX_STEPPED_OVER = 100
 
 -- Adds the job to the sub-queue that its record names.
 local function add_to_queue(job)
@@ -44,18 +46,46 @@ local function enqueue_waiting(job, now, by, why)
   schedule_expiry(job)
 end
 
+-- The first `count` jobs of a queue that this release can do, as {id, score}, and how many others
+-- stand before or between them; those stay where they are.
+local function first_own(key, count)
+  local own, others = {}, 0
+  local rows = redis.call('ZRANGE', key, 0, count + MAX_STEPPED_OVER - 1, 'WITHSCORES')
+  for i = 1, #rows, 2 do
+    if #own == count then break end
+    if is_for_newer(rows[i]) then
+      others = others + 1
+    else
+      own[#own + 1] = {rows[i], tonumber(rows[i + 1])}
+    end
+  end
+  return own, others
+end
+
 -- Holds some jobs of a sub-queue that only a person can open; returns whether there are more.
 local function hold_some(account, sub_queue, reason, now)
   local key = queue_key(account, sub_queue)
   local left = run.may_hold or MAX_HELD_PER_RUN
-  for _, id in ipairs(left > 0 and redis.call('ZRANGE', key, 0, left - 1) or {}) do
-    redis.call('ZREM', key, id)
-    left = left - 1
-    local job = load_job(id)
+  if left == 0 then return redis.call('ZCARD', key) > 0 end
+  local own, others = first_own(key, left)
+  for _, entry in ipairs(own) do
+    redis.call('ZREM', key, entry[1])
+    local job = load_job(entry[1])
     if job and job.status == 'waiting' then hold(job, reason, now, 'account_queue') end
   end
-  run.may_hold = left
-  return redis.call('ZCARD', key) > 0
+  run.may_hold = left - #own
+  return #own > 0 and redis.call('ZCARD', key) > others
+end
+
+-- The first job of an open sub-queue that this release can do, and its score; nil where there is
+-- none. Those that only a newer release can do are stepped over, and it finds them by hg:newer.
+local function head_of(account, sub_queue)
+  local key = queue_key(account, sub_queue)
+  local head = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+  if not is_for_newer(head[1]) then return head[1], tonumber(head[2]) end
+  redis.call('SADD', 'hg:newer', account)
+  local own = first_own(key, 1)[1]
+  if own then return own[1], own[2] end
 end
 
 -- The first job that may go and its sub-queue, or nil, nil and when the next sub-queue opens, if
@@ -67,15 +97,16 @@ local function first_eligible(account, now)
   local best, best_queue, best_score, opens
   local function opens_at(ms) opens = math.min(opens or ms, ms) end
   for _, sub_queue in ipairs(sub_queues) do
-    local head = redis.call('ZRANGE', queue_key(account, sub_queue), 0, 0, 'WITHSCORES')
-    if not head[1] then
+    if redis.call('EXISTS', queue_key(account, sub_queue)) == 0 then
       remove_from_set('hg:acct:' .. account .. ':lanes', sub_queue)
     else
       local why, till = blocked_by(account, state, sub_queue, now)
-      local score = tonumber(head[2])
       if not why then
-        if not best or score < best_score then
-          best, best_queue, best_score = head[1], sub_queue, score
+        local head, score = head_of(account, sub_queue)
+        if not head then
+          opens_at(now + CONF.lease)
+        elseif not best or score < best_score then
+          best, best_queue, best_score = head, sub_queue, score
         end
       elseif till > 0 then
         opens_at(till)

@@ -15,6 +15,11 @@ local CONF = {
   photo_actor = {queue = 'photos', name = 'fetch_photo'},  -- of jobs that wait for their photo
 }
 
+-- The newest version of the records that this release writes (hash_encoding.py).
+local VERSION = '3'
+-- That of all but the jobs whose text or photo is encrypted: what older releases can serve.
+local PLAIN_VERSION = '2'
+
 -- The transition table of model.py: the states that each state may change to.
 local ALLOWED = {scheduled = {queued = true, canceled = true}, succeeded = {}}
 

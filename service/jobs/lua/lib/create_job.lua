@@ -50,13 +50,15 @@ do
 
   -- The job that an entry asks for, as it is stored: all values are text.
   local function build_job(entry, source, now, run_at)
-    local job = read_job(entry.id, {v = VERSION, seq = digits(next_seq()), status = '',
+    local job = read_job(entry.id, {v = entry.encrypted and VERSION or PLAIN_VERSION,
+      seq = digits(next_seq()), status = '',
       kind = entry.kind, account = entry.account, run = '1', callback = entry.callback,
       metadata = entry.metadata, source = source, prio = digits(entry.priority), to = entry.to,
       post = entry.post, created = now_digits(now), run_at = digits(run_at), wait_reason = '',
       lane = '', expires = digits(entry.expires_at or (entry.expires and now + entry.expires) or 0),
       thread = entry.photo and 'old' or '', dry = entry.dry or '', target = entry.target,
-      photo = entry.photo, text_hash = content_hash(entry.says or entry.text)})
+      photo = entry.photo, text_hash = entry.text_hash or content_hash(entry.says or entry.text),
+      encrypted_as = entry.encrypted_as or nil})
     if is_follower_export(job) then
       job.cursor, job.pages, job.users, job.expected, job.eta = '', '0', '0', '0', '0'
       job.most = digits(entry.most or 0)

@@ -28,7 +28,7 @@ end
 local function payload_key(id) return 'hg:payload:' .. id end
 
 local function create_delivery(id, seq, fields, payload, now)
-  local flat = {'v', VERSION, 'seq', seq, 'status', 'pending', 'attempts', 0,
+  local flat = {'v', PLAIN_VERSION, 'seq', seq, 'status', 'pending', 'attempts', 0,
     'created', digits(now), 'next_at', digits(now), 'fence', 0, 'owner', '', 'lease', 0}
   for name, value in pairs(fields) do
     flat[#flat + 1] = name

@@ -12,7 +12,7 @@ local function retention_of(job)
   return job.kind == 'lookup' and math.min(DAY, CONF.keep) or CONF.keep
 end
 
--- Only a job that may be sent again still needs its text.
+-- Only a job that may be sent again still needs its text, and what tells an encrypted one apart.
 local RETRYABLE = {failed = true, uncertain = true}
 
 -- Ends a job. Its final state, its callback and the account's next turn are one step: no job ends
@@ -21,7 +21,7 @@ local function finalize(job, to, now, by, why, result, failure)
   local fields = {finished = now, result = result or '', error = failure or '', owner = '',
     lease = 0, wait_reason = '', wait_until = 0, cancel = '', lane = '', renewed = 0,
     charged = '', misses = 0, looks = 0, strikes = 0, refusals = 0, resends = 0, echoes = 0,
-    text_hash = '', doubt = ''}
+    text_hash = RETRYABLE[to] and job.v == VERSION and job.text_hash or '', doubt = ''}
   settle_call(job, now, true, fields)
   remove_from_queues(job)
   if tonumber(job.expires) > 0 then redis.call('ZREM', 'hg:expiry', job.id) end

@@ -7,13 +7,15 @@
 -- Keys
 --   hg:seq                       counter: the order of everything
 --   hg:event:{source}:{id}       hash of an event, which outlives its body
---   hg:eventbody:{source}:{id}   the raw body, compressed; expires by itself
+--   hg:encbody:{source}:{id}     the raw body, compressed and encrypted; expires by itself
+--   hg:eventbody:{source}:{id}   the same without encryption
 --   hg:known:{source}:{hash}     the event that is also known by this: its body, if only that is
 --                                signed, or the sender's id of what several subscriptions report
 --   hg:events                    zset seq -> source:id; hg:sources the sources in it
---   hg:job:{id}                  hash (see below); hg:jobtext:{id} its text, or its photo's URL;
---                                hg:jobtl:{id} its timeline
---   hg:jobphoto:{id}             the JPEG that it sends, until it ends; expires at the latest
+--   hg:job:{id}                  hash (see below); hg:jobtext:{id} its text, or its photo's URL,
+--                                encrypted; hg:jobtl:{id} its timeline
+--   hg:jobphoto:{id}             the JPEG that it sends, encrypted, until it ends; expires at the
+--                                latest
 --   hg:jobs, hg:jobs:status:{s}, hg:jobs:account:{a}, hg:jobs:kind:{k}    zsets seq -> job id
 --   hg:once:{hash}               the job that was made for a business key of a rule
 --   hg:once:fallback:{hash}      the job that was made for another key, and had this one too
@@ -45,6 +47,8 @@
 --   hg:acct:{a}:line:{q}         zset (priority, seq) -> job that waits in sub-queue q
 --   hg:acct:{a}:lanes            set: the sub-queues that may have a job in them
 --   hg:alarms                    zset ms -> account: when one of its sub-queues opens
+--   hg:newer                     set: accounts in whose queue a job was stepped over, because only
+--                                a newer release can do it
 --   hg:acct:{a}:held:{kind}      zset (priority, seq) -> job held until a person opens the account
 --   hg:acct:{a}:spent:{limit}    zset ms -> what was charged to that budget in the last day
 --   hg:streak:{a}:{name}         set: what was refused in a row (streaks.lua); expires by itself
@@ -71,7 +75,9 @@
 -- Fields of hg:job:{id}. All values are text; times are unix ms, 0 where they have not happened. A
 -- field that has its blank value is not stored (hash_encoding.py). Fields in brackets exist only
 -- for the kinds that are named.
---   v             version of the record's layout; a higher one is left to newer releases
+--   v             version of the record's layout: 2, or 3 where text or photo are encrypted
+--                 (service/encryption/cipher.py); a higher one is left to newer releases
+--   encrypted_as  the id that the text was encrypted for, where the job got another
 --   seq           place in the order of everything
 --   kind          dm | comment | lookup | followers | following
 --   account       name of the account that does it
@@ -121,7 +127,6 @@
 --- @include "clock"
 --- @include "batch"
 
-local VERSION = '2'
 -- A job on which workers die is not tried forever.
 local MAX_ATTEMPTS = 50
 
@@ -214,6 +219,12 @@ end
 -- A record that a newer release has written is left to it: whatever leads to the record stays.
 local function is_newer(record)
   return (tonumber(record.v or VERSION) or 0) > tonumber(VERSION)
+end
+
+-- Whether only a newer release can do a job: it has written the record, or only it knows the kind.
+local function is_for_newer(id)
+  local v, kind = unpack(redis.call('HMGET', 'hg:job:' .. id, 'v', 'kind'))
+  return is_newer({v = v}) or (kind and not CONF.actors[kind]) or false
 end
 
 local function is_delivery(id) return string.sub(id, 1, 4) == 'dlv_' end

@@ -35,7 +35,7 @@ local SUPPRESSED_ERROR = '{"code":"recipient_suppressed","message":"The recipien
 -- Tells messages apart without storing their text.
 local function content_hash(content) return string.sub(redis.sha1hex(content), 1, 16) end
 
--- Ended jobs have no hash, and neither have records of an early release.
+-- Ended jobs whose text is plain have no hash, and neither have records of an early release.
 local function text_hash(job)
   if (job.text_hash or '') ~= '' then return job.text_hash end
   return content_hash(redis.call('GET', 'hg:jobtext:' .. job.id) or '')

@@ -1,0 +1,91 @@
+"""`heliograph secret rotate`: re-encrypts what is stored with the first part of `SECRET_KEY`.
+
+    heliograph secret rotate
+
+Needs REDIS_URL, SECRET_KEY and HELIOGRAPH_CONFIG from the environment of the processes, and runs
+beside them. With ENCRYPT_AT_REST=off it decrypts bodies, texts and photos, for releases that do not
+know encrypted ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+from service.commands.stored_keys import count_keys, key_notes, key_problems
+from service.config.config import ConfigError, load_config
+from service.config.settings import Settings, SettingsError, load_settings
+from service.encryption.stored_values import KeyCounts
+from service.jobs.lua.builder import ScriptConfig
+from service.redis.client import REDIS_ERRORS, async_client
+
+OK, LEFT, USAGE = 0, 1, 2
+
+_VARIABLES: Final = ("REDIS_URL", "SECRET_KEY", "HELIOGRAPH_CONFIG", "ENCRYPT_AT_REST")
+#: The command does not authenticate callers, so it does not need their keys.
+_NO_API_KEYS: Final = {"API_KEYS": "nobody:----------------"}
+
+
+def rotate(environ: Mapping[str, str] = os.environ) -> int:
+    """Run the command.
+
+    Parameters:
+      environ: The environment.
+
+    Returns:
+      0 if everything is stored as new values are, 1 if something is left, 2 for invalid settings.
+    """
+    given = {key: environ[key] for key in _VARIABLES if key in environ}
+    try:
+        settings = load_settings({**_NO_API_KEYS, **given})
+        script_config = ScriptConfig.of(settings, load_config(settings.config_path))
+    except (SettingsError, ConfigError) as error:
+        for problem in error.problems:
+            _print_error(str(problem))
+        return USAGE
+    try:
+        return asyncio.run(_rotate(settings, script_config))
+    except REDIS_ERRORS as error:
+        _print_error(f"Redis is unavailable: {type(error).__name__}; run it again to go on")
+        return LEFT
+
+
+async def _rotate(settings: Settings, script_config: ScriptConfig) -> int:
+    client = async_client(settings.redis_url, max_connections=2)
+    try:
+        done = await count_keys(client, settings, script_config, replace=True, report=_report)
+        # Processes wrote meanwhile: what counts is what is there now.
+        counts = await count_keys(client, settings, script_config)
+    finally:
+        await client.aclose()
+    verb = "re-encrypted" if settings.encrypt_at_rest else "decrypted or re-encrypted"
+    print(f"{done.replaced} values {verb}")
+    return _conclude(settings, counts)
+
+
+def _report(looked: int, counts: KeyCounts) -> None:
+    print(f"{looked} keys looked at, {counts.replaced} values re-encrypted ...", flush=True)
+
+
+def _conclude(settings: Settings, counts: KeyCounts) -> int:
+    """Say what is left, and whether the old keys may go."""
+    left = [*key_problems(counts), *key_notes(counts, settings)]
+    for line in left:
+        print(line)
+    if left:
+        print(
+            "run this again when all processes have this SECRET_KEY and what is sent now has ended"
+        )
+        return LEFT
+    if len(settings.secret_keys) > 1:
+        print("nothing is encrypted under an old key any more: remove it from SECRET_KEY")
+    else:
+        print("everything that is encrypted is so under the only key of SECRET_KEY")
+    return OK
+
+
+def _print_error(message: str) -> None:
+    print(f"heliograph secret: {message}", file=sys.stderr)
