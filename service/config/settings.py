@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
@@ -33,6 +34,9 @@ DEFAULT_CONFIG: Final = "heliograph.toml"
 
 #: Stripe retries for 3 days and others for longer: a tombstone must outlive every sender.
 MIN_RETENTION_DAYS: Final = 35
+
+#: For commands, which authenticate nobody, so that they need no keys of callers.
+NO_API_KEYS: Final[Mapping[str, str]] = {"API_KEYS": f"nobody:{secrets.token_hex(16)}"}
 
 # What the library logs when PYDANTIC_SETTINGS_DEBUG is set has every value in it.
 logging.getLogger("pydantic_settings").setLevel(logging.WARNING)

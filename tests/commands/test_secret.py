@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from service.photos.photo import Photo, PhotoUrl
 from tests.support.invariants import audit
 from tests.support.ledger import DAY, TIMES, Event, LedgerHarness, draft, open_ledger
 
-OLD, NEW, OTHER = "o" * 32, "n" * 32, "another key of thirty-two characters"
+OLD, NEW, OTHER = token_hex(32), token_hex(32), "another key of thirty-two characters"
 SETTINGS: dict[str, Any] = {"uuids": {"phone_id": "p-1"}, "cookies": {"sessionid": "s"}}
 PHOTO = Photo(b"\xff\xd8 a photo", 3, 2, "ab" * 32)
 MAY_GO = "nothing is encrypted under an old key any more: remove it from SECRET_KEY\n"
@@ -39,7 +40,7 @@ def environment(
     monkeypatch.setenv("REDIS_URL", store_url)
     monkeypatch.setenv("HELIOGRAPH_CONFIG", str(config))
     monkeypatch.setenv("SECRET_KEY", f"{NEW},{OLD}")
-    monkeypatch.setenv("API_KEYS", "ann:" + "k" * 32)
+    monkeypatch.setenv("API_KEYS", f"ann:{token_hex(16)}")
     return monkeypatch
 
 
