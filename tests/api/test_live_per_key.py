@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -52,6 +52,17 @@ def socket_status(web: WebHarness, headers: dict[str, str]) -> int:
         return rejected.status
 
 
+@contextmanager
+def all_places_taken(web: WebHarness, path: str = "/live") -> Iterator[None]:
+    """Subscribe as often as the first key may."""
+    with ExitStack() as stack:
+        # Kept: a reader that is collected closes its stream.
+        readers = [stack.enter_context(subscribe(web.api, path)) for _ in range(PER_KEY)]
+        for reader in readers:
+            reader.take(1)
+        yield
+
+
 def test_a_key_with_all_its_subscribers_is_refused_another_with_the_bound(web: WebHarness) -> None:
     with subscribe(web.api, "/live") as stream, WebSocket(web.port, "/live", BEARER) as wire:
         stream.take(1)
@@ -69,9 +80,7 @@ def test_a_key_with_all_its_subscribers_is_refused_another_with_the_bound(web: W
 def test_a_subscriber_of_one_job_counts_too(web: WebHarness) -> None:
     job = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
     path = f"/jobs/{web.api.post('/jobs', json=job).json()['id']}/live"
-    with ExitStack() as streams:
-        for _ in range(PER_KEY):
-            streams.enter_context(subscribe(web.api, path)).take(1)
+    with all_places_taken(web, path):
         assert web.api.get(path).status_code == 429
         assert web.api.get("/jobs/job_unknown/live").status_code == 404
 
@@ -92,9 +101,8 @@ def test_the_place_of_a_killed_client_is_free_again(web: WebHarness) -> None:
             client.kill()
             client.communicate()
     until(lambda: socket_status(web, BEARER) == 101)
-    with ExitStack() as streams:
-        for _ in range(PER_KEY):
-            streams.enter_context(subscribe(web.api, "/live")).take(1)
+    with all_places_taken(web):
+        assert socket_status(web, BEARER) == 429
 
 
 def test_the_place_of_a_connection_that_is_reset_is_free_again(web: WebHarness) -> None:
@@ -108,6 +116,5 @@ def test_the_place_of_a_connection_that_is_reset_is_free_again(web: WebHarness) 
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
         connection.close()
         until(lambda: socket_status(web, BEARER) == 101)
-    with ExitStack() as streams:
-        for _ in range(PER_KEY):
-            streams.enter_context(subscribe(web.api, "/live")).take(1)
+    with all_places_taken(web):
+        assert socket_status(web, BEARER) == 429
