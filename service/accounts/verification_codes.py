@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from service.jobs.audit_log import CLI, KEY, Requester, audit_entry
 from service.logging.setup import get_logger
+from service.redis.causes import note_change
 
 CODE_TTL_MS: Final = 7 * 24 * 3600 * 1000
 #: Holds that a login with a code can end; `login_refused` follows a wrong code.
@@ -82,6 +83,7 @@ class VerificationCodes:
             pipe.set(_key(account), encrypted, px=CODE_TTL_MS)
             pipe.execute_command("XADD", KEY, "*", *entry)
             await pipe.execute()
+        note_change()
 
     async def take(self, account: str) -> TakenCode | None:
         """Remove and return the code, so that it is used once; None if there is none.

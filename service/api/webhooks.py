@@ -2,8 +2,8 @@
 
 Nothing here waits on Instagram or on a customer's server. A delivery without a valid signature is
 rejected and leaves no trace. An authentic but unusable one is quarantined and answered 200, since a
-retry would send the same bytes. A fault of this service is answered 503 (`http/errors.py`), so that
-the sender retries.
+retry would send the same bytes. A fault of this service is answered 503 (`store_errors.py`), so
+that the sender retries.
 """
 
 from __future__ import annotations

@@ -30,6 +30,9 @@ from service.config.variables import (
     whole,
 )
 
+#: When a change counts as made: at once, on disk, or on a replica.
+Durability = Literal["memory", "fsync", "replica"]
+
 DEFAULT_CONFIG: Final = "heliograph.toml"
 
 #: Stripe retries for 3 days and others for longer: a tombstone must outlive every sender.
@@ -87,6 +90,7 @@ class Settings(BaseSettings):
       body_seconds: How long a sender may take over the body of a request.
       subscribers_per_key: How many live subscribers one API key may have in a web process.
       metrics_seconds: How often a process reports its own measurements.
+      durability: Where a change must be before it is relied on.
     """
 
     model_config = SettingsConfigDict(
@@ -125,6 +129,7 @@ class Settings(BaseSettings):
     body_seconds: Annotated[float, seconds(0.05, 300)] = 10
     subscribers_per_key: Annotated[int, whole(1, 4000)] = 1000
     metrics_seconds: Annotated[float, seconds(0.05, 3600)] = 5
+    durability: Durability = "memory"
 
     @classmethod
     def settings_customise_sources(

@@ -112,6 +112,7 @@ class Ledger:
         self._mark = mark or HighWaterMark("web")
         self._group_commit = GroupCommit(self._scripts, self._mark)
         self._compressor = BodyCompressor()
+        self._person_keys = script_config.person_keys
         self._cipher = cipher
 
     async def close(self) -> None:
@@ -161,7 +162,8 @@ class Ledger:
     def _event_entries(
         self, source: str, event_id: str, drafts: Sequence[JobDraft]
     ) -> list[dict[str, Any]]:
-        entries = (encode_event_draft(source, event_id, draft) for draft in drafts)
+        keys = self._person_keys
+        entries = (encode_event_draft(source, event_id, draft, keys) for draft in drafts)
         return [encrypt_text(entry, self._cipher) for entry in entries]
 
     async def replay(
@@ -202,7 +204,7 @@ class Ledger:
         job_id = derived_id("job", "api", caller, uuid.uuid4().hex)
         key = f"hg:idem:{derived_id('idem', caller, idempotency_key)}" if idempotency_key else ""
         source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
-        entry = encrypt_text(encode_draft(job_id, draft, source), self._cipher)
+        entry = encrypt_text(encode_draft(job_id, draft, source, self._person_keys), self._cipher)
         photo = b""
         if isinstance(draft.photo, Photo):
             entry, photo = self._encrypt_photo(entry, draft.photo.jpeg)
@@ -224,8 +226,9 @@ class Ledger:
           pk: The recipient's pk, if known.
         """
         source = {"source": None, "event_id": None, "rule": draft.rule, "api_key": caller}
-        entry = dumps(encode_draft("job_preview", draft, source))
-        return await self._scripts.run(preview_job(entry, pk))
+        pk_keys = " ".join(self._person_keys.all_keys(f"pk:{pk}")) if pk else ""
+        entry = dumps(encode_draft("job_preview", draft, source, self._person_keys))
+        return await self._scripts.run(preview_job(entry, pk, pk_keys))
 
     async def cancel(self, job_id: str, by: str, address: str = "") -> CancelReply:
         """Cancel a job that has written nothing; a running one stops before its write."""

@@ -11,7 +11,7 @@ import redis
 from service.accounts.suppressions import Suppressions
 from service.jobs.model import Status
 from tests.support.invariants import audit
-from tests.support.ledger import DAY, HOUR, LedgerHarness
+from tests.support.ledger import DAY, HOUR, PERSON_KEYS, LedgerHarness
 from tests.support.limited_ledger import (
     LedgerFactory,
     gap_ends_ms,
@@ -34,7 +34,7 @@ def ledger_with(store: redis.Redis, store_url: str) -> Iterator[LedgerFactory]:
 
 
 def suppress(ledger: LedgerHarness, key: str, account: str | None = None) -> None:
-    suppressions = Suppressions(ledger.client)
+    suppressions = Suppressions(ledger.client, PERSON_KEYS)
     ledger.run(suppressions.put(key, account=account, reason="asked", by="crm"))
 
 
@@ -202,6 +202,22 @@ def test_an_unconfirmed_write_counts_until_it_is_known_not_to_have_happened(
     verification = ledger.claim(first.id)
     assert ledger.release(verification, Status.WAITING, after_ms=HOUR) == "ok"
     send(ledger, ledger.add_job())
+
+
+def test_a_write_that_is_not_found_does_not_forget_what_another_job_has_sent(
+    ledger_with: LedgerFactory,
+) -> None:
+    # Given an unconfirmed write that is older than the period, and the same by another job since
+    ledger = ledger_with(WEEK)
+    first = ledger.claim_and_send(ledger.add_job())
+    assert ledger.release(first, Status.SENDING) == "ok"
+    ledger.pass_time(WEEK)
+    send(ledger, ledger.add_job())
+    # When verification does not find the first
+    ledger.heartbeat()
+    assert ledger.release(ledger.claim(first.id), Status.WAITING, after_ms=HOUR) == "ok"
+    # Then the other's counts
+    assert ledger.record_intent(ledger.claim(ledger.add_job())) == "refused"
 
 
 def test_an_uncertain_write_counts(ledger_with: LedgerFactory) -> None:

@@ -86,7 +86,8 @@ def test_an_import_and_a_reset_are_in_the_audit_log(workdir: Path, store: redis.
     assert imported(of_device("another")) == 1
     assert imported(of_device("another"), "--reset-device") == 0
 
-    entries = [decode_fields(fields) for _, fields in store.xrange("hg:audit")]
+    stored: Any = store.xrange("hg:audit")
+    entries = [decode_fields(fields) for _, fields in stored]
     assert [(entry["decision"], entry["by"], entry["account"]) for entry in entries] == [
         ("session_import", "cli", "shop"),
         ("session_reset", "cli", "shop"),

@@ -8,7 +8,7 @@ from service.accounts.suppressions import Suppressions
 from service.jobs.model import Failure, JobDraft, Recognition, derived_id
 from service.jobs.replies import Acceptance
 from tests.support.encryption import stored_text
-from tests.support.ledger import Event, LedgerHarness, draft
+from tests.support.ledger import PERSON_KEYS, Event, LedgerHarness, draft
 
 EVENT, OTHER = Event("evt_1"), Event("evt_1", fingerprint="e" * 64)
 MATCHED = [{"rule": "thank-you", "outcome": "matched", "message": None}]
@@ -55,7 +55,7 @@ def test_a_rule_that_was_added_since_does_not_run_on_another_shape(ledger: Ledge
 
 
 def test_a_suppressed_recipient_stays_rejected_in_every_shape(ledger: LedgerHarness) -> None:
-    suppressions = Suppressions(ledger.client)
+    suppressions = Suppressions(ledger.client, PERSON_KEYS)
     ledger.run(suppressions.put("some.handle", account=None, reason="asked", by="crm"))
     first = accept(ledger, EVENT, draft())
     again = accept(ledger, OTHER, draft(), recognition=Recognition("old"))
@@ -87,6 +87,19 @@ def test_an_event_that_was_ignored_makes_no_job_in_another_shape(ledger: LedgerH
     accept(ledger, EVENT, status="ignored", notes=[])
     other = Event("evt_1", type="other", fingerprint="e" * 64)
     assert accept(ledger, other, draft(), recognition=Recognition("old")).jobs == []
+
+
+def test_every_body_that_has_reported_an_event_belongs_to_it(ledger: LedgerHarness) -> None:
+    # Given an event that came with two bodies
+    key, one, other = "k" * 32, "a" * 32, "b" * 32
+    both = [Recognition(event_key=key, body_key=body) for body in (one, other)]
+    first = accept(ledger, EVENT, draft(), recognition=both[0])
+    repeated = Acceptance("duplicate", "evt_1", first.jobs)
+    assert accept(ledger, Event("evt_2"), draft(), recognition=both[1]) == repeated
+    # Then neither makes a job as another event
+    for body in (one, other):
+        again = accept(ledger, Event("evt_3"), draft(), recognition=Recognition(body_key=body))
+        assert again == repeated
 
 
 def test_a_known_body_is_forgotten_with_its_event(ledger: LedgerHarness) -> None:

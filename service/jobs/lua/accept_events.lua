@@ -9,6 +9,7 @@
 --- @include "arguments"
 --- @include "notify"
 --- @include "create_job"
+--- @include "people"
 --- @include "history"
 local process, number, seen, age = unpack(ARGV, 1, 4)
 local FIRST_EVENT = 5
@@ -152,10 +153,13 @@ local function accept_again(event, envelope, body)
   return {'duplicate', event.id, event.jobs}
 end
 
-local function accept_conflict(envelope, body)
+local function accept_conflict(envelope, body, earlier)
   local name = envelope.id .. '~' .. string.sub(envelope.fingerprint, 1, 12)
   if not load_event(envelope.source, name) then
     store(envelope, body, name, 'conflict', '[]', '[]')
+    for _, id in ipairs(cjson.decode(earlier.jobs)) do
+      link_event(id, envelope.source .. ':' .. name)
+    end
   end
   count('event', envelope.source, 'conflict')
   return {'conflict', name, '[]'}
@@ -163,7 +167,10 @@ end
 
 local function accept_new(envelope, body)
   local ids = {}
-  for i, entry in ipairs(envelope.jobs) do ids[i] = create_job(entry, entry.source, now) end
+  for i, entry in ipairs(envelope.jobs) do
+    ids[i] = create_job(entry, entry.source, now)
+    if ids[i] ~= entry.id then link_event(ids[i], envelope.source .. ':' .. envelope.id) end
+  end
   local jobs = encode_ids(ids)
   store(envelope, body, envelope.id, envelope.status, jobs, envelope.notes)
   for _, key in ipairs({envelope.body_key, envelope.event_key}) do
@@ -178,7 +185,7 @@ local function accept(envelope_json, body)
   local earlier = load_event(envelope.source, envelope.id)
   if earlier and not is_same_data(earlier, envelope) and
     (not earlier.shape or earlier.shape == (envelope.shape or '')) then
-    return accept_conflict(envelope, body)
+    return accept_conflict(envelope, body, earlier)
   end
   earlier = earlier or load_repeated(envelope)
   if earlier then return accept_again(earlier, envelope, body) end

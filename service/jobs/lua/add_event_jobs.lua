@@ -6,6 +6,7 @@
 --        written it
 -- Keeps  a rule that has its job keeps that one: ids derive from event and rule.
 --- @include "create_job"
+--- @include "people"
 local event, entries, notes, by, address, reference = unpack(ARGV)
 local key = 'hg:event:' .. event
 local jobs, v = unpack(redis.call('HMGET', key, 'jobs', 'v'))
@@ -14,6 +15,7 @@ local now, ids, seen = now_ms(), cjson.decode(jobs), {}
 for _, id in ipairs(ids) do seen[id] = true end
 for _, entry in ipairs(cjson.decode(entries)) do
   local id = create_job(entry, entry.source, now)
+  if id ~= entry.id then link_event(id, event) end
   if not seen[id] then
     seen[id] = true
     ids[#ids + 1] = id

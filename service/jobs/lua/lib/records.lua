@@ -17,6 +17,12 @@
 --   hg:jobphoto:{id}             the JPEG that it sends, encrypted, until it ends; expires at the
 --                                latest
 --   hg:jobs, hg:jobs:status:{s}, hg:jobs:account:{a}, hg:jobs:kind:{k}    zsets seq -> job id
+--   hg:jobevents:{id}            set: source:id of further events that list it; expires
+--   hg:traces:{key}              set: caches that show this person; expires (people.lua)
+--   hg:people                    hash: up to which seq jobs are known to be listed under their
+--                                persons, and with which SECRET_KEY (service/people/index.py)
+--   hg:erasing:{key}             hash: how far the erasure of a person has come; expires
+--   hg:who:{key}                 zset seq -> job that is about this person (people.lua)
 --   hg:once:{hash}               the job that was made for a business key of a rule
 --   hg:once:fallback:{hash}      the job that was made for another key, and had this one too
 --   hg:dlv:{id}                  hash of a delivery; hg:dlvlog:{id} its attempts;
@@ -77,6 +83,8 @@
 -- for the kinds that are named.
 --   v             version of the record's layout: 2, or 3 where text or photo are encrypted
 --                 (service/encryption/cipher.py); a higher one is left to newer releases
+--   idem          the key of its idempotency key, if it has one; erased: when what it said of
+--                 persons was erased
 --   encrypted_as  the id that the text was encrypted for, where the job got another
 --   seq           place in the order of everything
 --   kind          dm | comment | lookup | followers | following
@@ -113,6 +121,8 @@
 --                 that was charged
 --   dry           '1' for a dry run
 --   text_hash     tells one text or photo from another, without the text
+--   who           keys of the persons it is about, between spaces (people.lua); a release that
+--                 does not know them stores none
 --   photo         what the API shows of its photo (JSON)
 --   result, error what it left behind, or why it failed (JSON)
 --   trimmed       timeline entries that are no longer kept
@@ -233,10 +243,15 @@ local function is_claimed_by(job, owner, fence)
   return job and job.owner == owner and job.fence == fence
 end
 
+-- The index of the jobs about a person, by their key (person_keys.py).
+local function person_index(key) return 'hg:who:' .. key end
+
 -- The indexes that list a job.
 local function lists_of(job)
-  return {'hg:jobs', 'hg:jobs:status:' .. job.status, 'hg:jobs:account:' .. job.account,
+  local lists = {'hg:jobs', 'hg:jobs:status:' .. job.status, 'hg:jobs:account:' .. job.account,
     'hg:jobs:kind:' .. job.kind}
+  for key in string.gmatch(job.who, '%S+') do lists[#lists + 1] = person_index(key) end
+  return lists
 end
 
 -- Has a record pruned at that time (unix ms).
