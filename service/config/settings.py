@@ -26,6 +26,7 @@ from service.config.variables import (
     OnOff,
     RedisUrl,
     SecretKeys,
+    TrustedProxies,
     seconds,
     whole,
 )
@@ -89,6 +90,7 @@ class Settings(BaseSettings):
       max_body_bytes: The largest webhook body accepted.
       body_seconds: How long a sender may take over the body of a request.
       subscribers_per_key: How many live subscribers one API key may have in a web process.
+      trusted_proxies: Whose X-Forwarded-For names the client, as uvicorn takes them.
       metrics_seconds: How often a process reports its own measurements.
       durability: Where a change must be before it is relied on.
     """
@@ -128,6 +130,7 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, whole(1024, 64 * 1024 * 1024)] = 1024 * 1024
     body_seconds: Annotated[float, seconds(0.05, 300)] = 10
     subscribers_per_key: Annotated[int, whole(1, 4000)] = 1000
+    trusted_proxies: TrustedProxies = Field(default="127.0.0.1", alias="FORWARDED_ALLOW_IPS")
     metrics_seconds: Annotated[float, seconds(0.05, 3600)] = 5
     durability: Durability = "memory"
 

@@ -10,9 +10,10 @@ import pytest
 from service.jobs.claims import AccountEffect
 from service.jobs.model import Status
 from service.jobs.person_keys import PersonKeys
+from tests.support.encryption import SECRET_KEY
 from tests.support.ledger import LedgerHarness
 from tests.support.sessions import document, of_device
-from tests.support.web import API_KEY, SECRET_KEY, WebHarness, order
+from tests.support.web import API_KEY, WebHarness, order
 
 JOB = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "a private text"}
 ADDRESS = "203.0.113.40"
