@@ -10,7 +10,7 @@ LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 	--no-annotate --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test bench chaos format lint lock clean
+.PHONY: help demo run test bench chaos mutations format lint lock clean
 
 help:           ## list the targets
 	@awk -F ':|## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$NF}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ bench: $(READY) ## measure and compare, also into bench.json; BENCH="webhooks" f
 
 chaos: $(READY) ## kill processes at every step, then at random; CHAOS="--seed 7 --rounds 2" for less
 	@$(BIN)/python -m tests.chaos $(CHAOS)
+
+mutations: $(READY) ## break the code in many places and see what the tests notice; MUTATIONS="A04 lua" for some
+	@$(BIN)/python -m tests.mutations $(MUTATIONS)
 
 format: $(READY) ## format the code and apply safe fixes
 	$(BIN)/ruff format .

@@ -136,6 +136,8 @@ class LeaseHeartbeat(threading.Thread):
         pause = self._interval
         while not self._stopped.wait(pause):
             pause = self._interval
+            # Before the beat as well, which may hang for as long as a reply may take.
+            self._abandon_overdue()
             try:
                 pause = self._beat()
                 self._prune()

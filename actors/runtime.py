@@ -38,6 +38,7 @@ from service.deliveries.endpoints import CallbackEndpoint, CallbackEndpoints
 from service.deliveries.store import Deliveries
 from service.encryption.cipher import Cipher
 from service.jobs.claims import Claims
+from service.jobs.durability_check import warn_unless_durable
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import ScriptConfig
@@ -204,6 +205,7 @@ class RuntimeMiddleware(Middleware):
         callback_client = await self._stack.enter_async_context(self._callback_client())
         accounts = AccountControls(client, script_config)
         await self._recheck_accounts(accounts)
+        await warn_unless_durable(client, settings.durability)
         mark = HighWaterMark("worker")
         heartbeat = start_heartbeat(settings.redis_url, script_config, mark)
         self._stack.callback(heartbeat.stop)
@@ -252,7 +254,7 @@ class RuntimeMiddleware(Middleware):
     def _photo_downloader(self) -> PhotoDownloader:
         settings = self._config.settings
         return PhotoDownloader(
-            IpFilter(settings.callback_allow),
+            IpFilter(settings.photo_allow),
             version=VERSION,
             allow_http=settings.callback_allow_http,
             ca_bundle=settings.callback_ca_bundle,

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from service.commands import check
+from service.process.core_dumps import disable_core_dumps
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
       The exit status: 0 for success, 1 for problems found, 2 for wrong usage.
     """
+    disable_core_dumps()
     arguments = _parser().parse_args(argv)
     status: int = arguments.run(arguments)
     return status

@@ -54,7 +54,7 @@ def build_draft(body: JobRequest, services: AppServices) -> JobDraft:
       ApiError: 422; the message names the field.
     """
     if body.photo is not None:
-        ip_filter = IpFilter(services.settings.callback_allow)
+        ip_filter = IpFilter(services.settings.photo_allow)
         allow_http = services.settings.callback_allow_http
         try:
             check_photo_url(body.photo, ip_filter, allow_http=allow_http)

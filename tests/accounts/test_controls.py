@@ -11,8 +11,9 @@ import redis
 
 from service.jobs.claims import AccountEffect
 from service.jobs.lua.call import ScriptCall
+from service.jobs.lua.control_account import control_account
 from service.jobs.model import Status
-from tests.support.invariants import audit
+from tests.support.invariants import audit, diagnosis
 from tests.support.job_states import job_in
 from tests.support.ledger import HOUR, LedgerHarness, open_ledger
 
@@ -125,6 +126,17 @@ def test_resuming_releases_any_number_of_jobs(ledger: LedgerHarness) -> None:
 
     assert _resume(ledger) == 230
     assert audit(ledger) == []
+    assert ledger.run_all() == jobs
+
+
+def test_a_resume_that_is_cut_off_loses_no_job(ledger: LedgerHarness) -> None:
+    # Given a resume whose process dies after the first of its batches
+    _pause(ledger)
+    jobs = ledger.add_jobs(3)
+    assert ledger.scripts.run(control_account("shop", "resume", "", 2, "crm", "")) == 2
+    # Then the third job is where the next look at every account finds it
+    assert diagnosis(ledger) == []
+    assert ledger.run(ledger.controls.recheck_all()) == 1
     assert ledger.run_all() == jobs
 
 

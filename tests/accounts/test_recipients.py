@@ -204,6 +204,22 @@ def test_an_unconfirmed_write_counts_until_it_is_known_not_to_have_happened(
     send(ledger, ledger.add_job())
 
 
+def test_a_write_that_is_not_found_does_not_forget_what_another_job_has_sent(
+    ledger_with: LedgerFactory,
+) -> None:
+    # Given an unconfirmed write that is older than the period, and the same by another job since
+    ledger = ledger_with(WEEK)
+    first = ledger.claim_and_send(ledger.add_job())
+    assert ledger.release(first, Status.SENDING) == "ok"
+    ledger.pass_time(WEEK)
+    send(ledger, ledger.add_job())
+    # When verification does not find the first
+    ledger.heartbeat()
+    assert ledger.release(ledger.claim(first.id), Status.WAITING, after_ms=HOUR) == "ok"
+    # Then the other's counts
+    assert ledger.record_intent(ledger.claim(ledger.add_job())) == "refused"
+
+
 def test_an_uncertain_write_counts(ledger_with: LedgerFactory) -> None:
     ledger = ledger_with(WEEK)
     send(ledger, ledger.add_job(), status=Status.UNCERTAIN)

@@ -257,6 +257,17 @@ def test_every_run_of_a_job_has_its_own_delivery(ledger: LedgerHarness) -> None:
     ]
 
 
+def test_a_callback_is_shown_as_sent_before_and_after_it_is_delivered(
+    ledger: LedgerHarness, delivery_id: str
+) -> None:
+    claim = _claim(ledger, delivery_id)
+    sent = json.loads(claim.payload)
+
+    assert ledger.delivery(delivery_id)["payload"] == sent
+    _record(ledger, claim, "delivered")
+    assert ledger.delivery(delivery_id)["payload"] == sent
+
+
 def test_pages_list_every_delivery_once_and_filter_by_status(ledger: LedgerHarness) -> None:
     jobs = [job_in(ledger, Status.CANCELED) for _ in range(25)]
     for delivery_id in ledger.take_messages("callbacks")[:5]:

@@ -69,6 +69,18 @@ def test_the_queue_is_ordered_by_priority_and_then_by_age(ledger: LedgerHarness)
     assert audit(ledger) == []
 
 
+def test_priority_and_age_decide_between_kinds_as_well(ledger: LedgerHarness) -> None:
+    holder = ledger.claim(ledger.add_job())
+    low = ledger.add_job(priority=0)
+    comment = ledger.add_job(kind="comment", post="Cx", priority=5)
+    high = ledger.add_job(priority=9)
+    later = ledger.add_job(kind="comment", post="Cx", priority=9)
+
+    ledger.finish(holder)
+
+    assert ledger.run_all() == [high, later, comment, low]
+
+
 def test_a_new_job_does_not_overtake_waiting_ones(ledger: LedgerHarness) -> None:
     holder = ledger.claim(ledger.add_job())
     waiter = ledger.add_job()

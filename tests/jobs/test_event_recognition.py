@@ -89,6 +89,19 @@ def test_an_event_that_was_ignored_makes_no_job_in_another_shape(ledger: LedgerH
     assert accept(ledger, other, draft(), recognition=Recognition("old")).jobs == []
 
 
+def test_every_body_that_has_reported_an_event_belongs_to_it(ledger: LedgerHarness) -> None:
+    # Given an event that came with two bodies
+    key, one, other = "k" * 32, "a" * 32, "b" * 32
+    both = [Recognition(event_key=key, body_key=body) for body in (one, other)]
+    first = accept(ledger, EVENT, draft(), recognition=both[0])
+    repeated = Acceptance("duplicate", "evt_1", first.jobs)
+    assert accept(ledger, Event("evt_2"), draft(), recognition=both[1]) == repeated
+    # Then neither makes a job as another event
+    for body in (one, other):
+        again = accept(ledger, Event("evt_3"), draft(), recognition=Recognition(body_key=body))
+        assert again == repeated
+
+
 def test_a_known_body_is_forgotten_with_its_event(ledger: LedgerHarness) -> None:
     body = Recognition(body_key="b" * 32)
     accept(ledger, EVENT, draft(), recognition=body)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from service.jobs.model import FINAL, Status
 from tests.support.invariants import audit
 from tests.support.job_states import job_in
-from tests.support.ledger import DAY, SECOND, TIMES, Event, LedgerHarness, draft
+from tests.support.ledger import (
+    DAY,
+    SECOND,
+    TIMES,
+    Event,
+    LedgerHarness,
+    draft,
+    open_ledger,
+)
+from tests.support.limited_ledger import limits, times_with_limits
 
 #: Never pruned: counters and the names of sources and accounts.
 PERMANENT_KEYS = {
@@ -74,18 +83,21 @@ def test_tombstones_outlive_bodies_and_texts(ledger: LedgerHarness) -> None:
 def test_unfinished_work_is_never_pruned(ledger: LedgerHarness) -> None:
     unfinished = [status for status in Status if status not in FINAL]
     jobs = {status: job_in(ledger, status, account=f"to-{status}") for status in unfinished}
-    pending = job_in(ledger, Status.CANCELED)
+    owed = [job_in(ledger, Status.CANCELED, account=f"owed-{number}") for number in range(2)]
+    deliveries = [ledger.deliveries_of(job_id)[0]["id"] for job_id in owed]
 
     ledger.pass_time(2 * TIMES.keep)
+    assert ledger.run(ledger.deliveries.claim(deliveries[0], "worker"))
     # Even if an older release has marked it.
-    for name in [*jobs.values(), ledger.deliveries_of(pending)[0]["id"]]:
+    for name in [*jobs.values(), *deliveries]:
         ledger.store.zadd("hg:retention", {name: 1})
     _prune(ledger)
 
     assert {status: ledger.status(job_id) for status, job_id in jobs.items()} == {
         status: status for status in unfinished
     }
-    assert len(ledger.run(ledger.deliveries.page("pending", cursor=None, limit=10)).items) == 1
+    for status in ("pending", "delivering"):
+        assert len(ledger.run(ledger.deliveries.page(status, cursor=None, limit=10)).items) == 1
 
 
 def test_a_job_that_outlives_its_event_still_finishes(ledger: LedgerHarness) -> None:
@@ -123,3 +135,23 @@ def test_any_number_of_records_is_pruned(ledger: LedgerHarness) -> None:
 
     assert _prune(ledger) == 3 * len(jobs)
     assert _keys(ledger) <= PERMANENT_KEYS
+
+
+def test_a_callback_about_an_account_is_pruned_after_its_own_end(
+    ledger: LedgerHarness, store_url: str
+) -> None:
+    notified = times_with_limits(shop=limits(callback="crm"))
+    with open_ledger(store_url, notified) as held:
+        held.run(held.controls.pause("shop", note="holidays"))
+        [delivery] = held.run(held.deliveries.page("pending", cursor=None, limit=10)).items
+        assert delivery["type"] == "account.held"
+        # Given one that is delivered only much later
+        held.pass_time(2 * TIMES.keep)
+        assert _prune(held) == 0
+        _finish_deliveries(held)
+        # Then it is kept from there on
+        held.pass_time(TIMES.keep - SECOND)
+        assert _prune(held) == 0
+        held.pass_time(2 * SECOND)
+        assert _prune(held) == 1
+        assert held.run(held.deliveries.read(delivery["id"])) is None

@@ -11,6 +11,7 @@ from typing import Any
 
 import redis
 
+from deploy.local.wait import until
 from service.config.models import Lookups
 from service.jobs.claims import Claims
 from service.jobs.model import Status
@@ -78,6 +79,33 @@ def test_a_later_caller_waits_for_its_own_time(store: redis.Redis, store_url: st
     second = asyncio.run(scenario())
     assert isinstance(second, Found)
     assert second.value.body == b"{}"
+
+
+def test_a_later_caller_does_not_shorten_the_wait_of_an_earlier_one(
+    store: redis.Redis, store_url: str
+) -> None:
+    assert store.dbsize() == 0
+
+    async def scenario() -> LookupAnswer:
+        async with lookup_service(store_url, asyncio.Event()) as service:
+            long = asyncio.create_task(service.get(TARGET, 20, "test"))
+            await asyncio.sleep(0)  # it is the first caller
+            short = await service.get(TARGET, 0, "test")
+            assert isinstance(short, Pending)
+            # When the service looks again, and the lookup has not ended yet
+            before = _script_runs(store)
+            await asyncio.to_thread(until, lambda: _script_runs(store) > before)
+            await _finish_lookup(store_url, short.job_id)
+            return await long
+
+    assert isinstance(asyncio.run(scenario()), Found)
+
+
+def _script_runs(store: redis.Redis) -> int:
+    """How many scripts the store has run."""
+    stats: Any = store.info("commandstats")
+    names = ("fcall", "fcall_ro", "evalsha", "evalsha_ro")
+    return sum(stats[f"cmdstat_{name}"]["calls"] for name in names if f"cmdstat_{name}" in stats)
 
 
 async def _finish_lookup(url: str, job_id: str) -> None:

@@ -57,6 +57,18 @@ def test_a_lookups_value_is_shared_until_it_is_stale(ledger_with: LedgerFactory)
     assert audit(lookups.ledger) == []
 
 
+def test_a_value_has_no_negative_age_after_the_clock_went_back(
+    ledger_with: LedgerFactory,
+) -> None:
+    lookups = LookupHarness(ledger_with(reader=limits()), "reader")
+    finish_lookup(lookups.ledger, lookups.request_new("a"))
+    lookups.ledger.pass_time(-HOUR)
+
+    state = lookups.request("a")
+    assert state.value is not None
+    assert (state.value.age_ms, state.job_id) == (0, None)
+
+
 def test_a_cached_value_and_its_lookup_expire(
     ledger_with: LedgerFactory, store: redis.Redis
 ) -> None:
@@ -91,6 +103,23 @@ def test_a_failure_is_cached_for_a_minute_and_only_a_missing_target_drops_the_va
     assert 55 < state.retry_seconds <= 60
     lookups.ledger.pass_time(MINUTE)
     assert lookups.request("a").job_id is not None
+
+
+def test_the_end_of_an_earlier_lookup_does_not_end_the_one_in_flight(
+    ledger_with: LedgerFactory,
+) -> None:
+    # Given a failed lookup that a person retries while the next one is in flight
+    lookups = LookupHarness(ledger_with(reader=limits()), "reader")
+    failed = lookups.request_new("a")
+    fail_lookup(lookups.ledger, failed, "timed_out")
+    lookups.ledger.pass_time(MINUTE)
+    in_flight = lookups.request_new("a")
+    assert lookups.ledger.run(lookups.ledger.core.retry(failed, "crm")) == "ok"
+    # When it ends
+    assert lookups.ledger.run(lookups.ledger.core.cancel(failed, "crm")) == "ok"
+    # Then who asks meanwhile still waits for the other
+    assert lookups.request("a").job_id == in_flight
+    assert audit(lookups.ledger) == []
 
 
 def test_a_successful_lookup_ends_a_cached_failure(

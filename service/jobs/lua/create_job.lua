@@ -13,6 +13,8 @@ local now, job = now_ms(), cjson.decode(entry)
 if idempotency_key ~= '' then
   local earlier = load_hash(idempotency_key)
   if earlier then
+    -- Written again, so that a caller who sends again waits until the job is durable.
+    redis.call('HSET', idempotency_key, 'job', earlier.job)
     local same = earlier.request == request_hash or
       earlier.request == erased_request(job.who or '', request_hash)
     return {same and 'repeated' or 'conflict', earlier.job}

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, TypeVar, cast
 
-from redis.exceptions import RedisError
-
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.lua.call import ScriptCall
 from service.jobs.lua.runner import Scripts
 from service.redis.batching import Batcher, PendingCall
+from service.redis.causes import Overloaded
 
 #: The most calls that wait, and the most bytes they hold, before more are turned away.
 MOST_WAITING: Final = 2_000
@@ -30,10 +29,6 @@ MOST_UNDER_WAY: Final = 2
 
 
 T = TypeVar("T")
-
-
-class Overloaded(RedisError):
-    """More waits to be recorded than the store takes; the sender must try again."""
 
 
 class GroupCommit(Batcher):

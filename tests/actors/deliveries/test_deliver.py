@@ -16,6 +16,7 @@ from actors.deliveries.deliver import NOT_COUNTED_RETRY_MS, deferral_ms, deliver
 from actors.egress.callback_client import CallbackClient, CallbackLimits
 from actors.egress.guarded_connections import GuardedBackend
 from actors.runtime import Runtime
+from deploy.local import wait
 from service.deliveries.attempt_results import AttemptResult
 from service.deliveries.retry_schedule import HARD_STOP_MS
 from service.network.ip_filter import IpFilter, parse_cidrs
@@ -149,8 +150,8 @@ def test_failed_attempts_follow_the_schedule_to_its_end(ledger: LedgerHarness) -
     # Then the waits are those before the second to the twelfth attempt, up to a fifth longer
     waits = [entry["next_in_ms"] for entry in delivery["attempt_log"]]
     minutes = (5 / 60, 0.5, 2, 10, 30, 120, 300, 600, 840, 1200, 1440)
-    for wait, usual in zip(waits, minutes, strict=False):
-        assert usual <= wait / 60_000 <= usual * 1.2
+    for wait_ms, usual in zip(waits, minutes, strict=False):
+        assert usual <= wait_ms / 60_000 <= usual * 1.2
     # And the twelfth is the last
     assert (waits[len(minutes) :], delivery["status"], delivery["attempts"]) == (
         [None],
@@ -196,6 +197,37 @@ def test_no_attempt_follows_the_hard_stop(ledger: LedgerHarness) -> None:
     delivery = attempts(ledger, FAILURE, age_ms=HARD_STOP_MS - 4_000)
 
     assert (delivery["status"], delivery["attempts"]) == ("failed", 1)
+
+
+def test_a_response_that_repeats_secrets_is_logged_without_them(ledger: LedgerHarness) -> None:
+    crm = endpoint("crm")
+    body = f"bad signature {crm.secrets[0]} for {crm.url}?"
+    [entry] = attempts(ledger, AttemptResult("retry", "http_400", status=400, body=body))[
+        "attempt_log"
+    ]
+
+    assert entry["body"].startswith("bad signature ")
+    assert not [each for each in (*crm.secrets, crm.url) if each in entry["body"]]
+
+
+def test_an_attempt_that_a_shutdown_interrupts_is_made_again_at_once(
+    ledger: LedgerHarness,
+) -> None:
+    [delivery_id] = due_deliveries(ledger, "crm", 1)
+
+    async def scenario(runtime: Runtime, servers: Servers) -> None:
+        attempt = asyncio.create_task(deliver(runtime, delivery_id))
+        await asyncio.wait_for(servers["crm"].request_received.wait(), 30)
+        await cancel(attempt)
+
+    with_servers(ledger, {"crm": hangs_before_headers}, scenario)
+
+    delivery = ledger.delivery(delivery_id)
+    [entry] = delivery["attempt_log"]
+    assert (entry["code"], entry["number"], entry["next_in_ms"]) == ("interrupted", None, None)
+    assert (delivery["status"], delivery["attempts"]) == ("pending", 0)
+    ledger.heartbeat()
+    assert ledger.take_messages("callbacks") == [delivery_id]
 
 
 def test_a_hanging_endpoint_does_not_delay_another(ledger: LedgerHarness) -> None:
@@ -247,7 +279,7 @@ def test_a_burst_to_a_healthy_endpoint_drains_fast(ledger: LedgerHarness) -> Non
     started = time.monotonic()
     with_servers(ledger, {"crm": takes(0.02)}, scenario)
 
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 10 * wait.deadline_factor
     assert {ledger.delivery(delivery_id)["status"] for delivery_id in ids} == {"delivered"}
     assert {ledger.delivery(delivery_id)["attempts"] for delivery_id in ids} == {1}
 

@@ -60,6 +60,20 @@ def test_a_reply_without_readable_comments_does_not_say_that_there_are_none(
         search_comments(page)
 
 
+def test_a_page_that_cannot_be_read_is_not_forgotten_for_the_next_one() -> None:
+    last = {"comments": [], "comment_count": 0}
+    for broken in ({"comments": None}, {"comments": ["x"]}):
+        pages = Pages({**broken, "next_min_id": "more"}, last)
+        with pytest.raises(LookupError):
+            asyncio.run(find_comment(pages, "1", write("Lovely!")))
+    # And so in a thread
+    known = {"thread": {"thread_id": "9"}, "status": "ok"}
+    broken_page = {"thread": {"items": ["x"], "oldest_cursor": "more"}}
+    thread = Pages(known, broken_page, {"thread": {"items": []}})
+    with pytest.raises(LookupError):
+        asyncio.run(find_dm(thread, "5", write("Thank you!")))
+
+
 def test_a_count_of_comments_without_a_comment_is_doubt() -> None:
     page = {"comments": [], "comment_count": 3}
     with pytest.raises(SearchIncomplete):

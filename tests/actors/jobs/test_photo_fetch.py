@@ -210,6 +210,7 @@ def test_a_full_store_puts_a_photo_off_and_counts_no_attempt(
 ) -> None:
     job_id = add_photo(ledger, host.url("/photo"))
     limit: Any = ledger.store.config_get("maxmemory")
+    ledger.store.config_resetstat()
     host.answering.clear()
 
     async def scenario() -> None:
@@ -225,6 +226,9 @@ def test_a_full_store_puts_a_photo_off_and_counts_no_attempt(
         ledger.store.config_set("maxmemory", limit["maxmemory"])
     job = ledger.api_job(job_id)
     assert (job["status"], job["wait"]["reason"], job["attempts"]) == ("waiting", "store_full", 0)
+    # It was not tried again and again meanwhile
+    refused: Any = ledger.store.info("errorstats")
+    assert refused["errorstat_OOM"]["count"] == 1
     ledger.pass_time(STORE_FULL_RETRY_MS)
     ledger.heartbeat()
     ledger.run(fetch_photo(runtime, job_id))
