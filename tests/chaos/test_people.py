@@ -29,7 +29,11 @@ _AT_ONCE: Final = 1_000
 
 
 def _draft(number: int, **changes: Any) -> JobDraft:
-    usual = {"account": f"account-{number % 50}", "to": f"user.{number}", "text": f"Hi {number}"}
+    usual: dict[str, Any] = {
+        "account": f"account-{number % 50}",
+        "to": f"user.{number}",
+        "text": f"Hi {number}",
+    }
     return draft(**usual | changes)
 
 
@@ -63,10 +67,14 @@ def _add_person(ledger: LedgerHarness) -> list[str]:
         assert ledger.record_intent(claim, pk=PK) == "ok"
         assert ledger.finish(claim, status)
         sent.append(job_id)
-    for number, changes in enumerate(({"delay_ms": 60_000}, {}, {"to": PK}, {"kind": "comment"})):
-        usual = {"account": "own-9", "to": HANDLE, "text": f"To {NAME}"}
-        if changes.get("kind") == "comment":
-            usual |= {"to": None, "post": "CxyZabcDEfg", "text": f"Thanks @{HANDLE}"}
+    unsent: tuple[dict[str, Any], ...] = (
+        {"delay_ms": 60_000},
+        {},
+        {"to": PK},
+        {"kind": "comment", "to": None, "post": "CxyZabcDEfg", "text": f"Thanks @{HANDLE}"},
+    )
+    for number, changes in enumerate(unsent):
+        usual: dict[str, Any] = {"account": "own-9", "to": HANDLE, "text": f"To {NAME}"}
         ledger.accept(Event(f"evt_unsent_{number}"), _draft(0, **usual | changes), body=body)
     ledger.run(
         UserIdCache(ledger.client, PERSON_KEYS).remember(HANDLE, PK, HANDLE, account="own-0")
