@@ -22,6 +22,7 @@ from service.deliveries.retry_schedule import HARD_STOP_MS
 from service.network.ip_filter import IpFilter, parse_cidrs
 from tests.support.invariants import audit
 from tests.support.ledger import LedgerHarness, open_ledger
+from tests.support.limited_ledger import SLACK, now_ms
 from tests.support.misbehaving_servers import (
     Behaviour,
     Conversation,
@@ -197,6 +198,36 @@ def test_no_attempt_follows_the_hard_stop(ledger: LedgerHarness) -> None:
     delivery = attempts(ledger, FAILURE, age_ms=HARD_STOP_MS - 4_000)
 
     assert (delivery["status"], delivery["attempts"]) == ("failed", 1)
+
+
+def test_a_busy_origin_puts_a_delivery_off_for_ever_longer(ledger: LedgerHarness) -> None:
+    [delivery_id] = due_deliveries(ledger, "crm", 1)
+    busy = ScriptedClient(AttemptResult("not_counted", "origin_busy"))
+    runtime = make_runtime(ledger, endpoint("crm"), callback_client=busy)
+    for usual_ms in (1_000, 2_000, 4_000, 8_000, 16_000):
+        before = now_ms(ledger.store)
+        ledger.run(deliver(runtime, delivery_id))
+        due = int(ledger.store.hget(f"hg:dlv:{delivery_id}", "next_at") or 0)
+        assert usual_ms // 2 <= due - before <= usual_ms * 1.5 + SLACK
+        ledger.pass_time(due - before)
+        ledger.heartbeat()
+    runtime.heartbeat.stop()
+
+
+def test_a_slow_attempt_keeps_its_claim(ledger: LedgerHarness) -> None:
+    [delivery_id] = due_deliveries(ledger, "crm", 1)
+
+    def lease_ms() -> float:
+        return float(ledger.store.zscore("hg:leases", delivery_id) or 0)
+
+    async def scenario(runtime: Runtime, servers: Servers) -> None:
+        attempt = asyncio.create_task(deliver(runtime, delivery_id))
+        await asyncio.wait_for(servers["crm"].request_received.wait(), 30)
+        claimed = lease_ms()
+        await asyncio.to_thread(wait.until, lambda: lease_ms() > claimed, 5, "a renewal")
+        await cancel(attempt)
+
+    with_servers(ledger, {"crm": hangs_before_headers}, scenario)
 
 
 def test_a_response_that_repeats_secrets_is_logged_without_them(ledger: LedgerHarness) -> None:
