@@ -16,6 +16,7 @@ from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.call import ScriptCall
 from service.jobs.lua.runner import Scripts, is_unknown
 from service.redis.batching import Batcher, PendingCall
+from service.redis.causes import NotDurable
 
 #: Calls per round trip: all their callers resume in one iteration of the loop.
 MAX_BATCH: Final = 50
@@ -43,10 +44,17 @@ class BatchedScripts(Batcher, Scripts):
         return self._take(MAX_BATCH)
 
     async def _send(self, batch: Sequence[PendingCall]) -> list[Any]:
+        scripts = [call.script for call in batch]
+        confirmation = self._confirmation.command(script.name for script in scripts)
         async with self._client.pipeline(transaction=False) as pipe:
             for call in batch:
                 pipe.execute_command(*self.protocol.command(call.script, call.args))
+            if confirmation is not None:
+                pipe.execute_command(*confirmation)
             replies = await cast("Awaitable[list[Any]]", pipe.execute(raise_on_error=False))
+        if confirmation is not None:
+            *replies, confirmed = replies
+            replies = await self._check_durable(scripts, replies, confirmed)
         return [
             await self._load_and_run(call) if is_unknown(reply) else reply
             for call, reply in zip(batch, replies, strict=True)
@@ -55,5 +63,5 @@ class BatchedScripts(Batcher, Scripts):
     async def _load_and_run(self, call: PendingCall) -> Any:
         try:
             return await self.send(call.script, call.args)
-        except ResponseError as error:
+        except (ResponseError, NotDurable) as error:
             return error

@@ -38,6 +38,7 @@ from service.deliveries.endpoints import CallbackEndpoint, CallbackEndpoints
 from service.deliveries.store import Deliveries
 from service.encryption.cipher import Cipher
 from service.jobs.claims import Claims
+from service.jobs.durability_check import warn_unless_durable
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import ScriptConfig
@@ -204,6 +205,7 @@ class RuntimeMiddleware(Middleware):
         callback_client = await self._stack.enter_async_context(self._callback_client())
         accounts = AccountControls(client, script_config)
         await self._recheck_accounts(accounts)
+        await warn_unless_durable(client, settings.durability)
         mark = HighWaterMark("worker")
         heartbeat = start_heartbeat(settings.redis_url, script_config, mark)
         self._stack.callback(heartbeat.stop)
@@ -216,9 +218,9 @@ class RuntimeMiddleware(Middleware):
             claims=Claims(client, script_config, cipher, self._batched_scripts(), mark),
             deliveries=Deliveries(client, script_config, self._batched_scripts()),
             accounts=accounts,
-            user_ids=UserIdCache(client),
+            user_ids=UserIdCache(client, script_config.person_keys),
             gateways=gateways,
-            suppressions=Suppressions(client),
+            suppressions=Suppressions(client, script_config.person_keys),
             callback_client=callback_client,
             photos=PhotoStore(client, script_config, cipher),
             photo_fetcher=PhotoFetcher(self._photo_downloader(), PhotoConverter()),
@@ -252,7 +254,7 @@ class RuntimeMiddleware(Middleware):
     def _photo_downloader(self) -> PhotoDownloader:
         settings = self._config.settings
         return PhotoDownloader(
-            IpFilter(settings.callback_allow),
+            IpFilter(settings.photo_allow),
             version=VERSION,
             allow_http=settings.callback_allow_http,
             ca_bundle=settings.callback_ca_bundle,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from service.api import (
     accounts,
     challenges,
     deliveries,
+    docs,
     events,
     followers,
     health,
@@ -22,6 +24,7 @@ from service.api import (
     live,
     lookups,
     metrics,
+    people,
     photo_uploads,
     previews,
     sessions,
@@ -29,6 +32,7 @@ from service.api import (
     webhooks,
 )
 from service.api.lookup_fast_path import CachedLookupMiddleware
+from service.api.store_errors import register_store_errors
 from service.api.webhook_fast_path import WebhookFastPath
 from service.config.bootstrap import boot
 from service.config.config import Config
@@ -38,9 +42,11 @@ from service.http import errors
 from service.http.body_limit import BodyLimitMiddleware
 from service.http.connections import CONNECTIONS
 from service.http.encoded_slashes import EncodedSlashMiddleware
+from service.jobs.durability_check import warn_unless_durable
 from service.logging.context import clear_ids
 from service.process.garbage_collection import collect_less_often, freeze_gc
 from service.process.shutdown_signals import on_shutdown_signal
+from service.redis.causes import forget_changes
 
 _DESCRIPTION = (
     "Receives Stripe-style webhooks, sends Instagram DMs and comments once and at a human pace,"
@@ -61,8 +67,10 @@ _ROUTERS: Final = (
     challenges,
     sessions,
     suppressions,
+    people,
     health,
     metrics,
+    docs,
 )
 
 
@@ -90,9 +98,13 @@ def create_app(
         if own_process:
             freeze_gc()
             collect_less_often()
+        # In the background: the process serves while Redis does not answer.
+        durable = warn_unless_durable(services.client, checked_settings.durability)
+        checking = asyncio.create_task(durable)
         with on_shutdown_signal(services.stopping):
             async with services.reporter.reporting():
                 yield {CONNECTIONS: services.connections}
+            checking.cancel()
             await services.close()
 
     app = FastAPI(
@@ -100,6 +112,8 @@ def create_app(
         version=VERSION,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # `api/docs.py` has them
+        redoc_url=None,
         redirect_slashes=False,
         responses=errors.DEFAULT_RESPONSES,
     )
@@ -111,11 +125,12 @@ def create_app(
     app.add_middleware(CachedLookupMiddleware)
     app.add_middleware(EncodedSlashMiddleware, routes=routes)
     errors.register_error_handlers(app)
+    register_store_errors(app)
     return WebhookFastPath(app)
 
 
 class LogContextMiddleware:
-    """Clears the log context of the previous request.
+    """Clears what the previous request of the connection has left in the context.
 
     Parameters:
       app: The wrapped application.
@@ -126,4 +141,5 @@ class LogContextMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         clear_ids()
+        forget_changes()
         await self._app(scope, receive, send)

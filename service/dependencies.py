@@ -24,20 +24,29 @@ from service.events.sources import ResolvedSource, resolve_sources
 from service.followers.rows import FollowerRows
 from service.http.api_keys import ApiKeys
 from service.http.connections import ConnectionLimits, Connections
+from service.http.failed_authentication import FailedAuthentication
 from service.http.shared_timeout import SharedTimeout
 from service.jobs.audit_log import AuditLog
 from service.jobs.ledger import Ledger
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.queries import JobQueries
+from service.jobs.readiness import Readiness
 from service.live.broadcaster import Broadcaster
 from service.live.event_stream import JobEventStream
+from service.live.subscriber_slots import SubscriberSlots
+from service.logging.setup import get_logger
+from service.logging.summaries import LogSummaries
 from service.lookups.service import MAX_WAIT_SECONDS, LookupService
 from service.lookups.shared_cache import LookupCache
 from service.metrics.process_reports import ProcessReporter
 from service.metrics.prometheus import Metrics
+from service.people.erasure import PersonErasure
+from service.people.report import PersonReport, ReportSources
 from service.photos.converter import PhotoConverter
 from service.process.file_limits import open_file_limit
 from service.redis.client import async_client
+
+_log = get_logger(__name__)
 
 #: The reader of the live event stream has one more while there are subscribers.
 MAX_CONNECTIONS: Final = 3
@@ -52,19 +61,25 @@ class AppServices:
     sources: Mapping[str, ResolvedSource] = field(repr=False)
     rules: RuleSet
     api_keys: ApiKeys = field(repr=False)
+    failed_authentication: FailedAuthentication
+    refused_webhooks: LogSummaries
     body_timeout: SharedTimeout
     connections: Connections
     client: aredis.Redis
     ledger: Ledger
     jobs: JobQueries
+    readiness: Readiness
     deliveries: Deliveries
     accounts: AccountControls
     user_ids: UserIdCache
     audit_log: AuditLog
     verification_codes: VerificationCodes
     suppressions: Suppressions
+    people: PersonReport
+    person_erasure: PersonErasure
     event_stream: JobEventStream
     broadcaster: Broadcaster
+    subscriber_slots: SubscriberSlots
     lookups: LookupService
     follower_rows: FollowerRows
     metrics: Metrics
@@ -74,6 +89,8 @@ class AppServices:
 
     async def close(self) -> None:
         """Close all connections."""
+        self.failed_authentication.flush()
+        self.refused_webhooks.flush()
         await self.lookups.close()
         await self.broadcaster.close()
         await self.ledger.close()
@@ -112,19 +129,30 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         sources=resolve_sources(config.sources, environ),
         rules=RuleSet(config.rules, config.recipients.folded),
         api_keys=ApiKeys(settings.api_keys),
+        failed_authentication=FailedAuthentication(reporter.count),
+        refused_webhooks=LogSummaries(_log.warning, "webhook rejected"),
         body_timeout=SharedTimeout(settings.body_seconds),
         connections=connections,
         client=client,
         ledger=Ledger(client, script_config, cipher),
         jobs=JobQueries(client, script_config, cipher),
+        readiness=Readiness(client, script_config),
         deliveries=Deliveries(client, script_config),
         accounts=AccountControls(client, script_config),
-        user_ids=UserIdCache(client),
+        user_ids=UserIdCache(client, script_config.person_keys),
         audit_log=AuditLog(client, script_config),
         verification_codes=VerificationCodes(client, derive_keys(",".join(settings.secret_keys))),
-        suppressions=Suppressions(client),
+        suppressions=Suppressions(client, script_config.person_keys),
+        people=PersonReport(
+            client,
+            script_config,
+            ReportSources.of(client, script_config, cipher),
+            tuple(config.accounts),
+        ),
+        person_erasure=PersonErasure(client, script_config, tuple(config.accounts)),
         event_stream=JobEventStream(client),
         broadcaster=broadcaster,
+        subscriber_slots=SubscriberSlots(settings.subscribers_per_key),
         lookups=_lookup_service(client, script_config, config, broadcaster),
         follower_rows=FollowerRows(client),
         metrics=Metrics(client, script_config, config.accounts),

@@ -94,12 +94,19 @@ class AckBatcher:
     def _try_ack(self, queue: str, messages: Sequence[MessageProxy]) -> bool:
         try:
             for message in messages:
-                self._broker.emit_before("ack", message)
+                self._broker.emit_before(_signal(message), message)
             cast(NotifiedConsumer, self._consumers[queue].consumer).ack_all(messages)
             for message in messages:
-                self._broker.emit_after("ack", message)
+                self._broker.emit_after(_signal(message), message)
+                # Its traceback would keep the task's frames alive.
+                message.clear_exception()
         except BrokerConnectionError:
             return False
         except Exception as error:  # noqa: BLE001 - later batches are acknowledged all the same
             _log.error("failed to acknowledge messages", exc_info=error)
         return True
+
+
+def _signal(message: MessageProxy) -> str:
+    """What middleware is told of a message, as by Dramatiq's worker."""
+    return "nack" if message.failed else "ack"

@@ -64,9 +64,9 @@ class WaitingRedisBroker(RedisBroker):
         return NotifiedConsumer
 
     def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
-        """Put a message on its queue and notify its consumers."""
+        """Put a message on its queue, or its delay queue, and notify the consumers."""
         enqueued: Message[Any] = super().enqueue(message, delay=delay)
-        key = f"{NOTIFY_KEY}:{message.queue_name}"
+        key = f"{NOTIFY_KEY}:{enqueued.queue_name}"
         self.client.xadd(key, {"r": "1"}, maxlen=1, approximate=False)
         return enqueued
 
@@ -82,7 +82,7 @@ class WaitingRedisBroker(RedisBroker):
         self._ack_all(keys=[fetched, messages], args=message_ids)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
-        """Make a consumer as soon as Redis answers, or the process is to end.
+        """Make a consumer as soon as Redis answers, or the thread is not to consume any more.
 
         Parameters:
           queue_name: The queue.
@@ -90,8 +90,13 @@ class WaitingRedisBroker(RedisBroker):
           timeout: How long an idle consumer may sleep, in ms.
         """
         with self._consume_lock:
-            wait_for_redis(self.client, self.stopping)
+            wait_for_redis(self.client, lambda: self.stopping() or _is_paused())
             if not self.notifier.ident:
                 self.notifier.start()
         spare = math.ceil(prefetch * self._spare_prefetch.get(queue_name, 0))
         return super().consume(queue_name, prefetch + spare, timeout)
+
+
+def _is_paused() -> bool:
+    """Whether the calling thread is a consumer's that `Worker.pause` waits for."""
+    return bool(getattr(threading.current_thread(), "paused", False))

@@ -18,11 +18,13 @@ from service.logging.setup import get_logger
 from service.redis.client import REDIS_ERRORS
 
 #: How often an idle consumer fetches without a notification, for the messages of dead workers;
-#: from delay queues less often, since Heliograph delays nothing on the broker.
+#: from delay queues less often, since Heliograph itself delays nothing on the broker.
 IDLE_FETCH_SECONDS: Final = 20.0
 IDLE_FETCH_DELAYED_SECONDS: Final = 50.0
 #: How often a consumer looks for messages that were fetched but never received.
 RECOVERY_SECONDS: Final = 60.0
+#: The longest delay that Dramatiq's Redis broker allows.
+MAX_DELAY_MS: Final = 7 * 24 * 3600 * 1000
 
 _log = get_logger(__name__)
 
@@ -37,17 +39,21 @@ class NotifyingBroker(Protocol):
 class NotifiedConsumer(_RedisConsumer):
     """The stock consumer, changed so that no message can occupy a slot forever.
 
-    Unusable messages are dropped, messages that were fetched but never received are fetched again,
-    and nothing is delayed here: the ledger keeps what is due later, and enqueues again whatever is
-    lost. While the process is to end, nothing is fetched. While nothing is notified or
-    acknowledged, no command is sent.
+    Unusable messages are dropped, and messages that were fetched but never received are fetched
+    again. The ledger keeps what is due later, and enqueues again whatever is lost; so only messages
+    on a delay queue are delayed, which others put there. While the process is to end, nothing is
+    fetched. While nothing is notified or acknowledged, no command is sent.
     """
 
     def __init__(
         self, broker: NotifyingBroker, queue_name: str, prefetch: int, timeout: int
     ) -> None:
         super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
+        self._is_delay_queue = queue_name.endswith(".DQ")
         self._in_flight = broker.in_flight[queue_name]
+        if self._is_delay_queue:
+            # The thread has dropped those that the consumer before this one had received.
+            self._in_flight.clear()
         self._notifier = broker.notifier
         self._notified = broker.notifier.event_for(queue_name)
         self._fetch_at = 0.0
@@ -102,7 +108,7 @@ class NotifiedConsumer(_RedisConsumer):
         except REDIS_ERRORS as error:
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
         if not self.message_cache:
-            self._notified.wait(self._wait_seconds())
+            self._wait()
             return None
         return self._receive(self.message_cache.pop(0))
 
@@ -111,10 +117,14 @@ class NotifiedConsumer(_RedisConsumer):
             self._notified.is_set() or time.monotonic() >= self._fetch_at
         )
 
-    def _wait_seconds(self) -> float:
-        """How long to wait for a notification before the thread checks whether it is to end."""
-        max_seconds: float = self.timeout / 1000
-        return min(max(self._fetch_at - time.monotonic(), 0.001), max_seconds)
+    def _wait(self) -> None:
+        """Wait for a notification, or until the thread has to check whether it is to end."""
+        seconds: float = self.timeout / 1000
+        if self.broker.stopping():
+            self._notified.clear()  # no fetch will: the thread would spin until it ends
+        else:
+            seconds = min(max(self._fetch_at - time.monotonic(), 0.001), seconds)
+        self._notified.wait(seconds)
 
     def _fetch(self) -> None:
         # Cleared first: a notification during this fetch is for the next one.
@@ -133,9 +143,8 @@ class NotifiedConsumer(_RedisConsumer):
             self.misses = 0
             return 0.0  # there may be more
         if self._notifier.listening:
-            delayed = self.queue_name.endswith(".DQ")
             return time.monotonic() + (
-                IDLE_FETCH_DELAYED_SECONDS if delayed else IDLE_FETCH_SECONDS
+                IDLE_FETCH_DELAYED_SECONDS if self._is_delay_queue else IDLE_FETCH_SECONDS
             )
         self.misses, pause_ms = compute_backoff(self.misses, max_backoff=self.timeout)
         pause_seconds: float = pause_ms / 1000
@@ -158,14 +167,23 @@ class NotifiedConsumer(_RedisConsumer):
             return None
         if not _is_well_formed(message) or message.actor_name not in self.broker.actors:
             return None
-        message.options.pop("eta", None)
+        eta = message.options.pop("eta", None)
+        if self._is_delay_queue:
+            message.options["eta"] = _usable_eta(eta)
         return message.copy(queue_name=self.queue_name)
 
     def _requeue_orphaned(self) -> None:
         broker = self.broker
         queues = {*broker.get_declared_queues(), *broker.get_declared_delay_queues()}
         dead_since_ms = round(time.time() * 1000) - broker.heartbeat_timeout
-        requeue_orphaned(broker.client, broker.broker_id, self.queue_name, queues, dead_since_ms)
+        requeue_orphaned(
+            broker.client,
+            broker.namespace,
+            broker.broker_id,
+            self.queue_name,
+            queues,
+            dead_since_ms,
+        )
 
     def _recover_unreceived(self) -> None:
         """Requeue what was fetched but never received; drop what was received and is unusable."""
@@ -200,6 +218,13 @@ def _is_well_formed(message: Message[Any]) -> bool:
         return False
     texts = (message.options.get("redis_message_id"), message.actor_name, message.message_id)
     return all(isinstance(text, str) and text.isascii() for text in texts)
+
+
+def _usable_eta(eta: Any) -> float:
+    """When (unix ms) a message is to leave its delay queue: now if its `eta` is odd."""
+    now_ms = round(time.time() * 1000)
+    is_usable = isinstance(eta, int | float) and eta <= now_ms + MAX_DELAY_MS
+    return eta if is_usable else now_ms
 
 
 def _id_of(message: Message[Any] | MessageProxy) -> bytes:

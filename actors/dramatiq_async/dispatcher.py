@@ -4,35 +4,32 @@ Dramatiq's worker gives every message a thread. Here one thread empties its work
 task per message on the process' event loop, and acknowledges the message when the task has ended.
 
 Every message is acknowledged however its task ends: the ledger holds the truth, and sends another
-wake-up for whatever is not done. Dramatiq's own retries and dead letters are not used.
+wake-up for whatever is not done. Dramatiq's own retries and dead letters are not used; where
+somebody adds its Retries, a message that has failed for good is dropped.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
+import time
 from collections import defaultdict, deque
 from queue import Empty
 from typing import Any, Final
 
-from dramatiq import Actor, Broker, Worker
+from dramatiq import Broker, Worker
 from dramatiq.broker import MessageProxy
-from dramatiq.middleware import Middleware, SkipMessage
+from dramatiq.middleware import Middleware, MiddlewareError, ShutdownNotifications, TimeLimit
 from dramatiq.worker import WorkerThread
-from redis.exceptions import RedisError
 
 from actors.dramatiq_async.ack_batcher import AckBatcher
 from actors.dramatiq_async.event_loop import LoopThread
+from actors.dramatiq_async.message_processor import MessageProcessor
 from actors.dramatiq_async.shutdown import ShutdownMiddleware
-from actors.dramatiq_async.time_limit import OverdueError, time_limit_seconds
-from service.logging.setup import get_logger
 from service.process.file_limits import raise_file_limit
 
 #: At shutdown: for canceled tasks to hand back their work, then for the last acknowledgements.
 HAND_BACK_SECONDS: Final = 4.0
 ACK_SECONDS: Final = 1.0
-
-_log = get_logger(__name__)
 
 
 class AsyncDispatchMiddleware(Middleware):
@@ -55,14 +52,17 @@ class AsyncDispatchMiddleware(Middleware):
         self._stop = stop
         self._stop_seconds = stop_seconds
 
-    def before_worker_boot(self, _broker: Broker, worker: Worker) -> None:
-        """Start the loop; configure no threads, and enough messages and open files."""
+    def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
+        """Start the loop; configure no threads, and enough messages and open files.
+
+        Raises:
+          MiddlewareError: There is middleware that would interrupt the loop's thread.
+        """
+        _check_middleware(broker)
         raise_file_limit()
         self._loop.start()
         worker.worker_threads = 0
         worker.queue_prefetch = self._concurrency
-        # Nothing is delayed on the broker: the ledger keeps what is due later.
-        worker.delay_prefetch = 1
 
     def after_worker_boot(self, broker: Broker, worker: Worker) -> None:
         """Add the dispatcher in place of the worker's threads."""
@@ -81,6 +81,15 @@ class AsyncDispatchMiddleware(Middleware):
     def after_worker_shutdown(self, _broker: Broker, _worker: Worker) -> None:
         """Stop the loop."""
         self._loop.stop()
+
+
+def _check_middleware(broker: Broker) -> None:
+    for middleware in broker.middleware:
+        if isinstance(middleware, TimeLimit | ShutdownNotifications):
+            raise MiddlewareError(
+                f"{type(middleware).__name__} interrupts threads, and actors are coroutines here: "
+                "remove it. The option time_limit works, and actors are canceled at shutdown."
+            )
 
 
 class Dispatcher(WorkerThread):
@@ -104,6 +113,7 @@ class Dispatcher(WorkerThread):
         #: By queue, the items without a task yet; used on the loop only.
         self._waiting: defaultdict[str, deque[Any]] = defaultdict(deque)
         self._starting = False
+        self._processor = MessageProcessor(self.broker)
         self._acks = AckBatcher(self.broker, self.consumers)
 
     def run(self) -> None:
@@ -112,6 +122,9 @@ class Dispatcher(WorkerThread):
         self._acks.start()
         self.broker.emit_after("worker_thread_boot", self)
         while self.running:
+            if self.paused:
+                self._rest()
+                continue
             try:
                 item = self.work_queue.get(timeout=self.timeout)
             except Empty:
@@ -120,6 +133,16 @@ class Dispatcher(WorkerThread):
         self._loop.call(self._drain())
         self._acks.close(ACK_SECONDS)
         self.broker.emit_before("worker_thread_shutdown", self)
+
+    def _rest(self) -> None:
+        """Start nothing for a moment; `Worker.pause` returns when nothing is in progress."""
+        if self._loop.call(self._is_idle()):
+            self.paused_event.set()
+        time.sleep(self.timeout)
+
+    async def _is_idle(self) -> bool:
+        self._return_unstarted()
+        return not self._tasks
 
     def _enqueue(self, item: Any) -> None:
         self._waiting[item.message.queue_name].append(item)
@@ -147,45 +170,10 @@ class Dispatcher(WorkerThread):
 
     async def _process(self, message: MessageProxy) -> None:
         try:
-            await self._run_actor(message)
+            await self._processor.process(message)
         finally:
             self._acks.add(message)
             self.work_queue.task_done()
-
-    async def _run_actor(self, message: MessageProxy) -> None:
-        try:
-            self.broker.emit_before("process_message", message)
-            actor = self.broker.get_actor(message.actor_name)
-            await self._run_within_limit(actor, message)
-        except SkipMessage:
-            self.broker.emit_after("skip_message", message)
-        except (asyncio.CancelledError, OverdueError) as error:
-            self.broker.emit_after("process_message", message, exception=error)
-        except RedisError as error:
-            _log.warning("redis error; job will be retried", error=type(error).__name__)
-            self.broker.emit_after("process_message", message, exception=error)
-        except Exception as error:  # noqa: BLE001 - a task must not end the dispatcher
-            _log.error("actor failed; job will be retried", exc_info=error)
-            self.broker.emit_after("process_message", message, exception=error)
-        else:
-            self.broker.emit_after("process_message", message, result=None)
-
-    async def _run_within_limit(self, actor: Actor[..., Any], message: MessageProxy) -> None:
-        """Run an actor; one that is overdue is canceled, and hands its work back as any other."""
-        seconds = time_limit_seconds(actor)
-        try:
-            async with asyncio.timeout(seconds) as limit:
-                await inspect.unwrap(actor.fn)(*message.args, **message.kwargs)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            _log.error(
-                "actor timed out and was canceled",
-                actor=message.actor_name,
-                args=message.args,
-                timeout_seconds=seconds,
-            )
-            raise OverdueError from None
 
     async def _drain(self) -> None:
         # Runs what `run` has scheduled on the loop before this.
@@ -199,7 +187,7 @@ class Dispatcher(WorkerThread):
             await asyncio.wait(self._tasks, timeout=HAND_BACK_SECONDS)
 
     def _return_unstarted(self) -> None:
-        """Put the items without a task back on the work queue: the worker requeues them."""
+        """Put the items without a task back on the work queue, for after the pause or the stop."""
         for items in self._waiting.values():
             while items:
                 self.work_queue.put(items.popleft())

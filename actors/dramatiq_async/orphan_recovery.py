@@ -12,8 +12,6 @@ from typing import Any, Final
 
 import redis
 
-from service.jobs.actor_routes import NAMESPACE
-
 #: The most processes, and messages of each, that one call handles.
 _BATCH: Final = 100
 
@@ -51,12 +49,18 @@ return requeued
 
 
 def requeue_orphaned(
-    client: redis.Redis, own_id: str, queue: str, queues: Iterable[str], dead_since_ms: int
+    client: redis.Redis,
+    namespace: str,
+    own_id: str,
+    queue: str,
+    queues: Iterable[str],
+    dead_since_ms: int,
 ) -> int:
     """Requeue what dead processes had fetched from a queue.
 
     Parameters:
       client: The store.
+      namespace: The broker's.
       own_id: The broker id of the calling process, which is alive whatever its heartbeat says.
       queue: The queue.
       queues: All queues: a dead process is forgotten once none of them is owed anything.
@@ -66,5 +70,5 @@ def requeue_orphaned(
       How many messages went back.
     """
     script = client.register_script(_REQUEUE_ORPHANED)
-    requeued: Any = script(args=[NAMESPACE, queue, dead_since_ms, _BATCH, own_id, *queues])
+    requeued: Any = script(args=[namespace, queue, dead_since_ms, _BATCH, own_id, *queues])
     return int(requeued)

@@ -23,6 +23,7 @@ from actors.jobs.account_trouble import backoff_for, judge_in_context
 from actors.jobs.attempt_recorder import AttemptRecorder
 from actors.jobs.next_steps import (
     BACKOFF_SECONDS,
+    INTENT_NOT_DURABLE,
     TEXT_UNREADABLE,
     UNKNOWN_CONFIG_MS,
     Finish,
@@ -44,6 +45,7 @@ from service.jobs.model import Failure, Status
 from service.jobs.write_ownership import WriteOwnership
 from service.logging.context import bind_ids
 from service.logging.setup import get_logger
+from service.redis.causes import NotDurable
 
 _log = get_logger(__name__)
 
@@ -144,10 +146,16 @@ class Attempt:
             await self._write(gateway, pk)
 
     async def _write(self, gateway: Gateway, pk: str) -> None:
-        reply = await self._record_intent(gateway, pk)
-        if reply == "ask":
-            thread = await self._job_write.thread(gateway, pk)
-            reply = await self._record_intent(gateway, pk, thread)
+        try:
+            reply = await self._record_intent(gateway, pk)
+            if reply == "ask":
+                thread = await self._job_write.thread(gateway, pk)
+                reply = await self._record_intent(gateway, pk, thread)
+        except NotDurable:
+            # A failover could lose the intent, and the write would be made again without a look.
+            self._state = RequestState.NOT_SENT
+            await self._recorder.release(INTENT_NOT_DURABLE)
+            return
         if reply != "ok":
             self._recorder.log_outcome(reply)
             return

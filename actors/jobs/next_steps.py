@@ -57,6 +57,10 @@ class Finish:
     written: str = ""
 
 
+#: After an intent that no replica (or disk) has confirmed in time: nothing was sent.
+INTENT_NOT_DURABLE: Final = Release(
+    Status.WAITING, "not_durable", after_ms=5_000, charge="free", sent=False
+)
 _UNCERTAIN: Final = Finish(
     Status.UNCERTAIN,
     failure=Failure(

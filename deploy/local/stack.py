@@ -152,6 +152,7 @@ class Stack:
             "CALLBACK_SECRET": self.callback_secret,
             "CALLBACK_ALLOW_HTTP": "on",
             "CALLBACK_ALLOW_CIDRS": "127.0.0.0/8",
+            "PHOTO_ALLOW_CIDRS": "127.0.0.0/8",
             **self._extra_environ,
         }
 

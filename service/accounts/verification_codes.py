@@ -14,6 +14,7 @@ from cryptography.fernet import InvalidToken, MultiFernet
 from redis.asyncio import Redis
 
 from service.logging.setup import get_logger
+from service.redis.causes import note_change
 
 CODE_TTL_MS: Final = 7 * 24 * 3600 * 1000
 #: Holds that a login with a code can end; `login_refused` follows a wrong code.
@@ -75,6 +76,7 @@ class VerificationCodes:
           code: From `normalise_code`.
         """
         await self._client.set(_key(account), self._cipher.encrypt(code.encode()), px=CODE_TTL_MS)
+        note_change()
 
     async def take(self, account: str) -> TakenCode | None:
         """Remove and return the code, so that it is used once; None if there is none.

@@ -1,8 +1,11 @@
-"""Authenticates requests by their API key."""
+"""Authenticates requests by their API key, and readers of the metrics by theirs."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import base64
+import binascii
+import hmac
+from typing import Annotated, NoReturn
 
 from fastapi import Depends, Request, Security, WebSocket
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -21,10 +24,10 @@ async def authenticate(
     """Return the name of the API key that the request carries.
 
     Raises:
-      HTTPException: 401, the key is missing or unknown.
+      HTTPException: 401, the key is missing or unknown; 429, too many were unknown.
     """
     key = credentials.credentials if credentials else ""
-    return _require_known(get_services(request).api_keys.verify(key))
+    return get_services(request).api_keys.verify(key) or _refuse(request)
 
 
 async def authenticate_websocket(socket: WebSocket) -> str:
@@ -34,21 +37,54 @@ async def authenticate_websocket(socket: WebSocket) -> str:
       socket: Not accepted yet, so the request is rejected like any other.
 
     Raises:
-      HTTPException: 401, the key is missing or unknown.
+      HTTPException: 401, the key is missing or unknown; 429, too many were unknown.
     """
-    return _require_known(
-        get_services(socket).api_keys.verify_header(socket.headers.get("Authorization", ""))
-    )
+    header = socket.headers.get("Authorization", "")
+    return get_services(socket).api_keys.verify_header(header) or _refuse(socket)
 
 
-def _require_known(name: str | None) -> str:
-    if name is None:
+async def authenticate_metrics(request: Request) -> None:
+    """Require METRICS_KEY, if it is set: as a Bearer key, or the password of any user.
+
+    Raises:
+      HTTPException: 401, the key is missing or wrong; 429, too many were wrong.
+    """
+    expected = get_services(request).settings.metrics_key
+    if expected is None:
+        return
+    given = _given_key(request.headers.get("Authorization", ""))
+    if not hmac.compare_digest(expected.encode(), given.encode()):
+        _refuse(request, "METRICS_KEY")
+
+
+def _given_key(authorization: str) -> str:
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2]
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _refuse(connection: HTTPConnection, key: str = "KEY") -> NoReturn:
+    has_key = bool(connection.headers.get("Authorization", "").strip())
+    failures = get_services(connection).failed_authentication
+    retry_after = failures.add(connection.scope, has_key=has_key)
+    if retry_after is not None:
         raise HTTPException(
-            401,
-            "The API key is missing or unknown: send `Authorization: Bearer KEY`.",
-            headers={"WWW-Authenticate": "Bearer"},
+            429,
+            f"Too many wrong keys came from your address: try again in {retry_after} seconds,"
+            " or send a right one at any time.",
+            headers={"Retry-After": str(retry_after)},
         )
-    return name
+    raise HTTPException(
+        401,
+        f"The key is missing or unknown: send `Authorization: Bearer {key}`.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
 
 
 async def _services(connection: HTTPConnection) -> AppServices:
@@ -57,5 +93,6 @@ async def _services(connection: HTTPConnection) -> AppServices:
 
 
 Caller = Annotated[str, Depends(authenticate)]
+MetricsReader = Annotated[None, Depends(authenticate_metrics)]
 WebSocketCaller = Annotated[str, Depends(authenticate_websocket)]
 Services = Annotated[AppServices, Depends(_services)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import AbstractContextManager, aclosing, contextmanager
 from typing import Final
 
 from starlette.responses import Response
@@ -41,6 +41,7 @@ class EventStreamResponse(Response):
 
     Parameters:
       broadcaster: Pushes new entries.
+      slot: Held while updates are sent.
       job_id: The job to follow; None for all.
       subscription: Yields the updates to send.
     """
@@ -48,18 +49,30 @@ class EventStreamResponse(Response):
     media_type = "text/event-stream"
 
     def __init__(
-        self, broadcaster: Broadcaster, job_id: str | None, subscription: Subscription
+        self,
+        broadcaster: Broadcaster,
+        slot: AbstractContextManager[None],
+        job_id: str | None,
+        subscription: Subscription,
     ) -> None:
         self.status_code = 200
         self.background = None
         self.init_headers(_HEADERS)
         self._broadcaster = broadcaster
+        self._slot = slot
         self._job_id = job_id
         self._subscription = subscription
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send updates until the subscription or the connection ends."""
-        with _subscribed(self._broadcaster, self._job_id, scope, receive) as subscriber:
+        """Send updates until the subscription or the connection ends.
+
+        Raises:
+          ApiError: 429, no slot is free; nothing has been sent.
+        """
+        with (
+            self._slot,
+            _subscribed(self._broadcaster, self._job_id, scope, receive) as subscriber,
+        ):
             start = {"type": "http.response.start", "status": self.status_code}
             await send({**start, "headers": self.raw_headers})
             await self._stream(subscriber, send)

@@ -61,12 +61,14 @@ _JOB_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     ),
     204: {"description": "The job has ended and Last-Event-ID is its last event: do not reconnect"},
     404: {"description": "There is no such job"},
+    429: {"description": "The key has too many subscribers"},
     503: {"description": "This process has too many subscribers"},
 }
 _ALL_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: _stream_response(
         "The changes of all jobs, from now on or after Last-Event-ID", _ALL_EXAMPLE
     ),
+    429: {"description": "The key has too many subscribers"},
     503: {"description": "This process has too many subscribers"},
 }
 
@@ -100,44 +102,50 @@ LastPosition = Annotated[str | None, Depends(_last_position)]
 
 @router.get("/jobs/{job_id}/live", response_class=Response, responses=_JOB_RESPONSES)
 async def follow_job(
-    job_id: str, _caller: Caller, services: Services, after: LastNumber
+    job_id: str, caller: Caller, services: Services, after: LastNumber
 ) -> Response:
     """Follow one job until it ends; a WebSocket on this path sends the updates as JSON objects."""
     history = await _check_job(services, job_id)
     if history.record.ended and after == history.last:
         return Response(status_code=204)
     return EventStreamResponse(
-        services.broadcaster, job_id, JobSubscription(services.jobs, job_id, after)
+        services.broadcaster,
+        services.subscriber_slots.take(caller),
+        job_id,
+        JobSubscription(services.jobs, job_id, after),
     )
 
 
 @router.get("/live", response_class=Response, responses=_ALL_RESPONSES)
-async def follow_all_jobs(_caller: Caller, services: Services, after: LastPosition) -> Response:
+async def follow_all_jobs(caller: Caller, services: Services, after: LastPosition) -> Response:
     """Follow all jobs; a WebSocket on this path sends the updates as JSON objects."""
     _check_capacity(services)
     return EventStreamResponse(
-        services.broadcaster, None, FeedSubscription(services.event_stream, after)
+        services.broadcaster,
+        services.subscriber_slots.take(caller),
+        None,
+        FeedSubscription(services.event_stream, after),
     )
 
 
 @router.websocket("/jobs/{job_id}/live")
 async def follow_job_websocket(
-    socket: WebSocket, job_id: str, _caller: WebSocketCaller, services: Services, after: LastNumber
+    socket: WebSocket, job_id: str, caller: WebSocketCaller, services: Services, after: LastNumber
 ) -> None:
     await _check_job(services, job_id)
-    await stream_to_websocket(
-        socket, services.broadcaster, job_id, JobSubscription(services.jobs, job_id, after)
-    )
+    subscription = JobSubscription(services.jobs, job_id, after)
+    with services.subscriber_slots.take(caller):
+        await stream_to_websocket(socket, services.broadcaster, job_id, subscription)
 
 
 @router.websocket("/live")
 async def follow_all_jobs_websocket(
-    socket: WebSocket, _caller: WebSocketCaller, services: Services, after: LastPosition
+    socket: WebSocket, caller: WebSocketCaller, services: Services, after: LastPosition
 ) -> None:
     _check_capacity(services)
-    await stream_to_websocket(
-        socket, services.broadcaster, None, FeedSubscription(services.event_stream, after)
-    )
+    subscription = FeedSubscription(services.event_stream, after)
+    with services.subscriber_slots.take(caller):
+        await stream_to_websocket(socket, services.broadcaster, None, subscription)
 
 
 async def _check_job(services: AppServices, job_id: str) -> JobHistory:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from service.api.auth import Services
+from service.api.auth import MetricsReader, Services
 from service.metrics.prometheus import CONTENT_TYPE
 
 router = APIRouter(tags=["health"])
@@ -15,9 +15,10 @@ router = APIRouter(tags=["health"])
     response_class=Response,
     responses={
         200: {"content": {"text/plain": {}}, "description": "Prometheus' text format"},
+        401: {"description": "METRICS_KEY is set, and the request does not have it"},
         503: {"description": "Redis is unavailable"},
     },
 )
-async def get_metrics(services: Services) -> Response:
+async def get_metrics(_reader: MetricsReader, services: Services) -> Response:
     """Return the metrics of all processes, read in one round trip to Redis."""
     return Response(await services.metrics.text(), media_type=CONTENT_TYPE)

@@ -14,11 +14,11 @@ from __future__ import annotations
 from typing import Final
 
 from fastapi import FastAPI
-from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from service.api import webhooks
-from service.http.errors import internal_error_response, redis_unavailable_response
+from service.api.store_errors import unavailable_response
+from service.http.errors import internal_error_response
 from service.logging.context import clear_ids
 from service.redis.client import REDIS_ERRORS
 
@@ -45,7 +45,8 @@ class WebhookFastPath:
         try:
             response = await webhooks.handle(self._app.state.services, source, scope, receive)
         except REDIS_ERRORS as error:
-            response = await redis_unavailable_response(Request(scope), error)
+            # Accepting is one step: nothing was changed before it.
+            response = unavailable_response(error, changed=False)
         except Exception as error:  # noqa: BLE001 - the sender retries
             response = internal_error_response(error)
         await response(scope, receive, send)

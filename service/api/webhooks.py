@@ -2,8 +2,8 @@
 
 Nothing here waits on Instagram or on a customer's server. A delivery without a valid signature is
 rejected and leaves no trace. An authentic but unusable one is quarantined and answered 200, since a
-retry would send the same bytes. A fault of this service is answered 503 (`http/errors.py`), so that
-the sender retries.
+retry would send the same bytes. A fault of this service is answered 503 (`store_errors.py`), so
+that the sender retries.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from service.events import parsing
 from service.events.rules import RuleResult
 from service.events.sources import ResolvedSource
 from service.events.strict_json import InvalidEvent
+from service.http.client_address import client_address
 from service.http.errors import EarlyErrorResponse, error_response
 from service.http.request_body import BodyRejected, read_body
 from service.jobs.ledger import QuarantinedEvent
@@ -75,9 +76,10 @@ async def handle(services: AppServices, source: str, scope: Scope, receive: Rece
     """
     resolved, seconds = services.sources.get(source), services.settings.body_seconds
     if resolved is None:
+        _log_refused(services, scope, "unknown", "unknown_source")
         return EarlyErrorResponse(404, "unknown_source", "No such source is configured.", seconds)
     if not resolved.secrets:
-        _log.error("webhook rejected: source has no secret", source=source)
+        _log_refused(services, scope, source, "source_without_secret")
         message = "This source has no signing secret yet: set one of its `secrets`."
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         return EarlyErrorResponse(503, "source_without_secret", message, seconds, headers)
@@ -86,20 +88,22 @@ async def handle(services: AppServices, source: str, scope: Scope, receive: Rece
             scope, receive, services.settings.max_body_bytes, services.body_timeout
         )
     except BodyRejected as error:
+        _log_refused(services, scope, source, error.code)
         return EarlyErrorResponse(error.status, error.code, error.message, seconds)
     except ClientDisconnect:
         return Response(status_code=400)
-    return await _process(services, resolved, scope["headers"], body)
+    return await _process(services, resolved, scope, body)
 
 
 async def _process(
-    services: AppServices, source: ResolvedSource, headers: Headers, body: bytes
+    services: AppServices, source: ResolvedSource, scope: Scope, body: bytes
 ) -> Response:
+    headers: Headers = scope["headers"]
     try:
         reading = verify(source.scheme, body, headers, source.secrets, time.time())
     except SignatureRejected as error:
         services.reporter.count("event", source.name, "refused")
-        _log.warning("webhook rejected", source=source.name, reason=error.reason)
+        _log_refused(services, scope, source.name, error.reason)
         return error_response(
             400, "invalid_signature", "The signature is invalid: check the source's signing secret."
         )
@@ -180,6 +184,16 @@ def _log_event(
         if result.outcome == "when_error":
             _log.warning("rule evaluation failed", rule=result.rule, error=result.message)
     _log.info("event received", type=event.type, outcome=accepted.outcome, job_ids=accepted.jobs)
+
+
+def _log_refused(services: AppServices, scope: Scope, source: str, reason: str) -> None:
+    """Log a webhook that leaves no trace, by whoever sent it: a bounded number of lines.
+
+    Parameters:
+      source: A configured name, or a word for all others.
+      reason: One of the words of this service.
+    """
+    services.refused_webhooks.add(client_address(scope), source=source, reason=reason)
 
 
 @functools.cache

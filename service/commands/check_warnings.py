@@ -8,6 +8,8 @@ from service.commands.rule_warnings import rule_warnings
 from service.config.config import Config, MissingVariable
 from service.config.on_off import ON
 from service.config.proxy_url import check_proxy
+from service.config.reused_secrets import reused_secrets
+from service.config.settings import SettingsError, load_settings
 from service.config.unique_usernames import check_usernames
 from service.deliveries.endpoints import CallbackEndpoints
 from service.instagram.limits import cautions, excess
@@ -28,10 +30,23 @@ def config_warnings(config: Config, environ: Mapping[str, str]) -> Iterator[str]
             value.resolve(environ)
         except MissingVariable as error:
             yield str(error)
+    yield from _variable_warnings(environ)
+    yield from reused_secrets(config, environ)
     yield from _text_warnings(config)
     yield from _secret_warnings(config, environ)
     yield from rule_warnings(config)
     yield from _worker_warnings(config, environ)
+
+
+def _variable_warnings(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield problems of variables that are set; which are missing, the processes say."""
+    try:
+        load_settings(environ)
+    except SettingsError as error:
+        for problem in error.problems:
+            name = problem.partition(" ")[0]
+            if name != "HELIOGRAPH_CONFIG" and environ.get(name, "").strip():
+                yield problem
 
 
 def _text_warnings(config: Config) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`heliograph doctor`: checks the settings of Redis and the consistency of the ledger.
+"""`heliograph doctor`: checks Redis (settings, rights, a write) and the ledger's consistency.
 
     heliograph doctor [--repair]
 
@@ -12,17 +12,24 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
-from typing import Any, Final, cast
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from typing import Final, cast
 
 import redis.asyncio as aredis
 
+from service.commands.store_checks import (
+    is_replica,
+    read_facts,
+    setting_problems,
+    work_problems,
+)
 from service.commands.stored_keys import count_keys, key_notes, key_problems
 from service.config.config import ConfigError, load_config
 from service.config.settings import Settings, SettingsError, load_settings
 from service.jobs.consistency_check import ConsistencyCheck
 from service.jobs.consistency_problems import Defect, Outcome
 from service.jobs.lua.builder import ScriptConfig
+from service.redis.causes import cause_of, words_of
 from service.redis.client import REDIS_ERRORS, async_client
 from service.time_formats.timestamps import rfc3339
 
@@ -54,19 +61,22 @@ def run(*, repair: bool) -> int:
     try:
         return asyncio.run(_examine(settings, script_config, repair))
     except REDIS_ERRORS as error:
-        print(f"heliograph doctor: Redis is unavailable: {type(error).__name__}", file=sys.stderr)
+        said = f"{cause_of(error).text}: {words_of(error)}"
+        print(f"heliograph doctor: the ledger cannot be checked: {said}", file=sys.stderr)
         return FOUND_PROBLEMS
 
 
 async def _examine(settings: Settings, script_config: ScriptConfig, repair: bool) -> int:
     client = async_client(settings.redis_url, max_connections=2)
     try:
-        facts = await _store_facts(client)
-        problems = list(_store_problems(facts))
+        facts = await read_facts(client)
+        problems = list(setting_problems(facts, script_config.durability))
+        if not is_replica(facts):
+            problems += [problem async for problem in work_problems(client, script_config)]
         for problem in problems:
             print(f"store: {problem}")
-        if not _is_primary(facts):
-            return FOUND_PROBLEMS  # a replica's data may be old, and nothing can be repaired
+        if is_replica(facts):
+            return FOUND_PROBLEMS  # its data may be old, and nothing can be repaired
         if loss := await _history_loss(client, script_config.keep):
             print(f"history: {loss}")
         tally = await _report(ConsistencyCheck(client, script_config).defects(repair=repair))
@@ -116,35 +126,3 @@ async def _history_loss(client: aredis.Redis, keep_ms: int) -> str:
         f" recorded ({known[b'cause'].decode()}): events accepted then may be missing, and until"
         f" {rfc3339(lost_ms + keep_ms)} each write is looked for before it is made"
     )
-
-
-async def _store_facts(client: aredis.Redis) -> Mapping[str, str]:
-    """Return the fields of INFO, and `appendfsync` if the provider permits CONFIG."""
-    facts = {name: str(value) for name, value in (await client.info()).items()}
-    try:
-        reply = await cast("Awaitable[Any]", client.config_get("appendfsync"))
-        facts["appendfsync"] = str(reply.get("appendfsync", ""))
-    except aredis.ResponseError:
-        facts["appendfsync"] = "unknown"
-    return facts
-
-
-def _is_primary(facts: Mapping[str, str]) -> bool:
-    return facts.get("role") == "master"
-
-
-def _store_problems(facts: Mapping[str, str]) -> Iterator[str]:
-    if int(facts.get("redis_version", "0").partition(".")[0]) < 7:
-        yield f"Redis {facts.get('redis_version')} is too old: use 7.0 or later, or Valkey"
-    policy = facts.get("maxmemory_policy", "noeviction")
-    if policy != "noeviction":
-        yield f"maxmemory-policy is {policy}: set it to noeviction, or jobs may be evicted"
-    if not _is_primary(facts):
-        yield "this is a replica: REDIS_URL must name the primary"
-    if facts.get("aof_enabled") != "1":
-        yield "appendonly is off: a crash of Redis loses acknowledged events and jobs"
-    elif facts["appendfsync"] not in ("always", "unknown"):
-        yield (
-            f"appendfsync is {facts['appendfsync']}: a crash of Redis may lose the last second of"
-            " acknowledged events and jobs (always loses none)"
-        )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import sys
 from collections.abc import Mapping
 from typing import Final
@@ -26,7 +27,7 @@ OK, LEFT, USAGE = 0, 1, 2
 
 _VARIABLES: Final = ("REDIS_URL", "SECRET_KEY", "HELIOGRAPH_CONFIG", "ENCRYPT_AT_REST")
 #: The command does not authenticate callers, so it does not need their keys.
-_NO_API_KEYS: Final = {"API_KEYS": "nobody:----------------"}
+_NO_API_KEYS: Final = {"API_KEYS": f"nobody:{secrets.token_hex(16)}"}
 
 
 def rotate(environ: Mapping[str, str] = os.environ) -> int:

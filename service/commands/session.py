@@ -15,6 +15,7 @@ import asyncio
 import hashlib
 import json
 import os
+import secrets
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -45,7 +46,7 @@ OK, REFUSED, USAGE = 0, 1, 2
 
 _VARIABLES: Final = ("REDIS_URL", "SECRET_KEY", "HELIOGRAPH_CONFIG")
 #: The command does not authenticate callers, so it does not need their keys.
-_NO_API_KEYS: Final = {"API_KEYS": "nobody:----------------"}
+_NO_API_KEYS: Final = {"API_KEYS": f"nobody:{secrets.token_hex(16)}"}
 
 T = TypeVar("T")
 

@@ -27,6 +27,7 @@ async def count_keys(
     *,
     replace: bool = False,
     report: Callable[[int, KeyCounts], None] = lambda _looked, _counts: None,
+    report_seconds: float = REPORT_SECONDS,
 ) -> KeyCounts:
     """Look at every key of the store, in steps beside living processes.
 
@@ -35,7 +36,8 @@ async def count_keys(
       settings: Has `SECRET_KEY` and `ENCRYPT_AT_REST`.
       script_config: As the processes have it.
       replace: Re-encrypt what is not stored as new values are.
-      report: Told every REPORT_SECONDS how many keys were looked at, and the counts so far.
+      report: Told how many keys were looked at, and the counts so far.
+      report_seconds: How often.
     """
     secret_key = ",".join(settings.secret_keys)
     cipher = Cipher.of(secret_key, enabled=settings.encrypt_at_rest)
@@ -48,7 +50,7 @@ async def count_keys(
         for each in stored:
             await each.count(keys, counts, replace=replace)
         looked += len(keys)
-        if time.monotonic() - reported >= REPORT_SECONDS:
+        if time.monotonic() - reported >= report_seconds:
             reported = time.monotonic()
             report(looked, counts)
     return counts
@@ -65,8 +67,8 @@ async def _slices(client: aredis.Redis) -> AsyncIterator[list[str]]:
 
 
 def in_words(counts: Mapping[Kind, int]) -> str:
-    """Counts for people: `2 texts, 1 sessions`; '' for none."""
-    return ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    """Counts for people: `1 sessions, 2 texts`; '' for none."""
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
 
 
 def key_problems(counts: KeyCounts) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What every process does first: read the environment and the configuration, set up logging."""
+"""What every process does first: no core dumps, the environment, the configuration, logging."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
 from service.config.config import Config, ConfigError, load_config, redactions
+from service.config.reused_secrets import reused_secrets
 from service.config.settings import Settings, SettingsError, load_settings
 from service.logging.setup import configure_logging
+from service.process.core_dumps import disable_core_dumps
 
 
 def boot(environ: Mapping[str, str] = os.environ) -> tuple[Settings, Config]:
-    """Read settings and configuration and set up logging, or stop the process.
+    """Read settings and configuration, set up logging, write no core dumps; or stop the process.
 
     Parameters:
       environ: The environment.
@@ -21,6 +23,7 @@ def boot(environ: Mapping[str, str] = os.environ) -> tuple[Settings, Config]:
       SystemExit: Something is missing or unusable; the message has one line for each variable, or
         one line for the configuration file.
     """
+    disable_core_dumps()
     try:
         settings = load_settings(environ)
         config = load_config(settings.config_path)
@@ -31,10 +34,14 @@ def boot(environ: Mapping[str, str] = os.environ) -> tuple[Settings, Config]:
         problems = "; ".join(map(str, error.problems))
         file = settings.config_path.name
         raise SystemExit(f"heliograph cannot start: {file}: {problems}") from None
+    reused = [f"heliograph cannot start: {problem}" for problem in reused_secrets(config, environ)]
+    if reused:
+        raise SystemExit("\n".join(reused))
     configure_logging(settings.log_format, {*_own_secrets(settings), *redactions(config, environ)})
     return settings, config
 
 
 def _own_secrets(settings: Settings) -> set[str]:
     password = urlsplit(settings.redis_url).password or ""
-    return {*settings.secret_keys, *settings.api_keys.values(), password, unquote(password)}
+    keys = {*settings.secret_keys, *settings.api_keys.values(), settings.metrics_key or ""}
+    return {*keys, password, unquote(password)}

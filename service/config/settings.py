@@ -20,6 +20,7 @@ from service.config.variables import (
     ApiKeys,
     ConfigFile,
     ExistingPath,
+    MetricsKey,
     Networks,
     OnOff,
     RedisUrl,
@@ -27,6 +28,9 @@ from service.config.variables import (
     seconds,
     whole,
 )
+
+#: When a change counts as made: at once, on disk, or on a replica.
+Durability = Literal["memory", "fsync", "replica"]
 
 DEFAULT_CONFIG: Final = "heliograph.toml"
 
@@ -61,6 +65,7 @@ class Settings(BaseSettings):
       secret_keys: Keys for what is encrypted at rest; the first encrypts, all decrypt.
       encrypt_at_rest: Whether new event bodies, texts and photos are encrypted.
       api_keys: Bearer keys by the names they were given.
+      metrics_key: What a reader of the metrics must send; None for nothing.
       port: The port the web process listens on; 0 lets the system choose.
       web_concurrency: Number of web processes.
       worker_concurrency: Messages in flight per queue in one worker process.
@@ -69,8 +74,8 @@ class Settings(BaseSettings):
       stop_seconds: How long a worker that shuts down lets its work finish by itself.
       instagram_ca_bundle: File with a private CA that the connections to Instagram trust.
       human_pace: Whether the Instagram client sleeps between its own requests.
-      callback_allow: Networks that callbacks and photo downloads may reach although they are not
-        public.
+      callback_allow: Networks that callbacks may reach although they are not public.
+      photo_allow: The same for photo downloads.
       callback_allow_http: Whether callbacks and photo downloads may use plain HTTP.
       callback_ca_bundle: File with a private CA that callbacks and photo downloads trust.
       dry_run: Whether jobs do everything except the write.
@@ -79,7 +84,9 @@ class Settings(BaseSettings):
       body_retention_days: How long event bodies and message texts are kept.
       max_body_bytes: The largest webhook body accepted.
       body_seconds: How long a sender may take over the body of a request.
+      subscribers_per_key: How many live subscribers one API key may have in a web process.
       metrics_seconds: How often a process reports its own measurements.
+      durability: Where a change must be before it is relied on.
     """
 
     model_config = SettingsConfigDict(
@@ -97,6 +104,7 @@ class Settings(BaseSettings):
     secret_keys: SecretKeys = Field(alias="SECRET_KEY", repr=False)
     encrypt_at_rest: OnOff = True
     api_keys: ApiKeys = Field(repr=False)
+    metrics_key: MetricsKey | None = Field(default=None, repr=False)
     port: Annotated[int, whole(0, 65_535)] = 8000
     web_concurrency: Annotated[int, whole(1, 64)] = 1
     worker_concurrency: Annotated[int, whole(1, 20_000)] = 1000
@@ -106,6 +114,7 @@ class Settings(BaseSettings):
     instagram_ca_bundle: ExistingPath | None = None
     human_pace: OnOff = Field(default=True, alias="INSTAGRAM_HUMAN_PACE")
     callback_allow: Networks = Field(default=(), alias="CALLBACK_ALLOW_CIDRS")
+    photo_allow: Networks = Field(default=(), alias="PHOTO_ALLOW_CIDRS")
     callback_allow_http: OnOff = False
     callback_ca_bundle: ExistingPath | None = None
     dry_run: OnOff = False
@@ -114,7 +123,9 @@ class Settings(BaseSettings):
     body_retention_days: Annotated[int, whole(1, 3650)] = 7
     max_body_bytes: Annotated[int, whole(1024, 64 * 1024 * 1024)] = 1024 * 1024
     body_seconds: Annotated[float, seconds(0.05, 300)] = 10
+    subscribers_per_key: Annotated[int, whole(1, 4000)] = 1000
     metrics_seconds: Annotated[float, seconds(0.05, 3600)] = 5
+    durability: Durability = "memory"
 
     @classmethod
     def settings_customise_sources(

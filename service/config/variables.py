@@ -14,14 +14,16 @@ from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from pydantic import PlainValidator
-from redis import ConnectionPool, RedisError
 
 from service.config.on_off import parse_on_off
+from service.credentials.strength import MIN_ENCRYPTION_BITS, has_entropy
 from service.network.ip_filter import Network, parse_cidrs
 
 MIN_SECRET_LENGTH: Final = 32
 MIN_API_KEY_LENGTH: Final = 16
 
+_REMEDY: Final = "`openssl rand -hex 32` makes one"
+_GUESSABLE: Final = f"is easy to guess (repetitive, a sequence or a placeholder); {_REMEDY}"
 #: What a header can carry.
 _API_KEY: Final = re.compile(rf"[\x21-\x7e]{{{MIN_API_KEY_LENGTH},}}")
 #: Nine digits are more than any limit, and keep `int()` away from hostile lengths.
@@ -43,7 +45,10 @@ def _redis_url(url: str) -> str:
 
 
 def _check_redis_options(url: str) -> None:
-    # The client would only find out when it first connects, long after boot.
+    # The client would only find out when it first connects, long after boot. Imported here, because
+    # `heliograph check` on a machine without REDIS_URL should not wait for it.
+    from redis import ConnectionPool, RedisError
+
     try:
         ConnectionPool.from_url(url).make_connection()
     except (TypeError, ValueError, RedisError):
@@ -70,8 +75,13 @@ def _secret_keys(text: str) -> tuple[str, ...]:
     if any(len(key) < MIN_SECRET_LENGTH for key in keys):
         raise ValueError(
             f"must be {MIN_SECRET_LENGTH} characters or more (each, where several are given,"
-            " comma-separated); `openssl rand -hex 32` makes one"
+            f" comma-separated); {_REMEDY}"
         )
+    if len(set(keys)) < len(keys):
+        raise ValueError(f"has the same key twice; {_REMEDY}")
+    # The others only decrypt, so that whoever has a weak key can replace it.
+    if not has_entropy(keys[0], MIN_ENCRYPTION_BITS):
+        raise ValueError(_GUESSABLE)
     return keys
 
 
@@ -82,12 +92,30 @@ def _api_keys(text: str) -> Mapping[str, str]:
         if not separator or not name or not _API_KEY.fullmatch(key):
             raise ValueError(
                 "must be name:key pairs, comma-separated, each key of"
-                f" {MIN_API_KEY_LENGTH} or more ASCII characters without spaces"
+                f" {MIN_API_KEY_LENGTH} or more ASCII characters without spaces; {_REMEDY}"
             )
-        if name in keys:
-            raise ValueError(f"names {name!r} twice")
+        _check_api_key(name, key, keys)
         keys[name] = key
     return keys
+
+
+def _check_api_key(name: str, key: str, others: Mapping[str, str]) -> None:
+    if name in others:
+        raise ValueError(f"names {name[:64]!r} twice")
+    if key in others.values():
+        raise ValueError(f"has the same key twice, for {name[:64]!r} again; {_REMEDY}")
+    if not has_entropy(key):
+        raise ValueError(f"has a key, that of {name[:64]!r}, which {_GUESSABLE}")
+
+
+def _metrics_key(key: str) -> str:
+    if not _API_KEY.fullmatch(key):
+        raise ValueError(
+            f"must be {MIN_API_KEY_LENGTH} or more ASCII characters without spaces; {_REMEDY}"
+        )
+    if not has_entropy(key):
+        raise ValueError(_GUESSABLE)
+    return key
 
 
 def whole(low: int, high: int) -> PlainValidator:
@@ -130,6 +158,7 @@ RedisUrl = Annotated[str, PlainValidator(_redis_url)]
 ConfigFile = Annotated[Path, PlainValidator(_config_file)]
 ExistingPath = Annotated[str, PlainValidator(_existing_path)]
 SecretKeys = Annotated[tuple[str, ...], PlainValidator(_secret_keys)]
+MetricsKey = Annotated[str, PlainValidator(_metrics_key)]
 ApiKeys = Annotated[Mapping[str, str], PlainValidator(_api_keys)]
 Networks = Annotated[tuple[Network, ...], PlainValidator(parse_cidrs)]
 OnOff = Annotated[bool, PlainValidator(parse_on_off)]

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from service.credentials.strength import has_entropy
 from service.network.urls import InvalidUrl, parse_endpoint_url
-from service.signatures.sign import decode_secret
+from service.signatures.sign import PREFIX, decode_secret
 
 
 class SecretReference(Protocol):
@@ -95,7 +96,16 @@ def _resolve_secrets(
     secrets = tuple(reference.resolve(environ) for reference in references)
     for position, secret in enumerate(secrets):
         try:
-            decode_secret(secret)
+            _check_secret(secret)
         except ValueError as error:
             raise ValueError(f"callbacks.{name}.secrets[{position}]: {error}") from None
     return secrets
+
+
+def _check_secret(secret: str) -> None:
+    key = decode_secret(secret)
+    if not (has_entropy(secret.removeprefix(PREFIX)) and has_entropy(key.decode("latin-1"))):
+        raise ValueError(
+            "the signing secret is easy to guess (repetitive, a sequence or a placeholder);"
+            ' echo "whsec_$(openssl rand -base64 32)" makes one'
+        )

@@ -16,7 +16,6 @@ from fastapi.exceptions import (
 )
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
-from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,6 +31,7 @@ _STATUS_CODES: Final[Mapping[int, str]] = {
     404: "not_found",
     405: "method_not_allowed",
     413: "body_too_large",
+    429: "too_many_requests",
 }
 
 #: Replace pydantic's messages: what to do, in terms of JSON.
@@ -151,8 +151,6 @@ def register_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(WebSocketRequestValidationError, _validation_error)
-    app.add_exception_handler(RedisError, redis_unavailable_response)
-    app.add_exception_handler(OSError, redis_unavailable_response)
     app.add_middleware(CatchAllMiddleware)
 
 
@@ -197,23 +195,6 @@ def _field_message(problem: Mapping[str, Any]) -> str:
     if kind == "value_error":
         return str(problem["ctx"]["error"])
     return _MESSAGES.get(kind) or str(problem["msg"]).replace("Input should", "must")
-
-
-async def redis_unavailable_response(_request: Request, error: Exception) -> JSONResponse:
-    """Respond 503 with Retry-After, and log the error.
-
-    Parameters:
-      error: Raised by the Redis client.
-    """
-    _log.error("redis error", error=type(error).__name__, detail=str(error)[:200])
-    return error_response(
-        503,
-        "store_unavailable",
-        # The reply may have been lost after the change was made.
-        "Redis is unavailable, and the request may or may not have taken effect. Send it again"
-        " (POST /jobs with the same Idempotency-Key).",
-        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-    )
 
 
 def internal_error_response(error: Exception) -> JSONResponse:

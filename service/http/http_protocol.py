@@ -26,6 +26,7 @@ from service.http.request_heads import (
     check_head,
     has_body,
 )
+from service.http.response_headers import HeadWriter, with_headers
 
 #: Requests of one connection that may wait for the response before them.
 MAX_PIPELINED: Final = 16
@@ -130,6 +131,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if refusal is not None:
             self._stop(refusal)
         super().on_headers_complete()
+        if self.cycle is not None and not self.cycle.response_started:
+            self.cycle.transport = HeadWriter(self.cycle, self.transport)  # type: ignore[assignment]
         self._in_head = self._complete = False
         self._header_count = 0
         self._discarded_bytes = 0
@@ -266,5 +269,5 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
             "connection: close\r\n\r\n"
         )
-        self.transport.write(head.encode() + body)
+        self.transport.write(with_headers(head.encode() + body))
         self.transport.write_eof()

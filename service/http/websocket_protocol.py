@@ -11,6 +11,7 @@ from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 from service.http.connection_abort import abort_extension
 from service.http.connections import Phase, connections_of
 from service.http.request_heads import MAX_HEAD_BYTES
+from service.http.response_headers import HeadWriter
 
 
 class BoundedWebSocketProtocol(WSProtocol):
@@ -27,6 +28,7 @@ class BoundedWebSocketProtocol(WSProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.transport: Any = HeadWriter(self, transport)
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -14,6 +14,8 @@ from urllib.parse import quote
 
 from structlog.types import EventDict, WrappedLogger
 
+from service.unicode_text.invisible import escape_invisible
+
 REDACTED: Final = "[secret]"
 #: Shorter values ("shop", "1234") would redact ordinary words.
 MIN_SECRET_LENGTH: Final = 6
@@ -92,5 +94,7 @@ class RedactingRenderer:
 
 
 def _forms(secret: str) -> set[str]:
-    """A secret as it stands in text, in a repr, in JSON and in a URL."""
-    return {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret, safe="")}
+    """A secret as it stands in text, in a repr, in JSON, in a URL and in a line."""
+    escaped = escape_invisible(secret)
+    forms = {secret, escaped, repr(secret)[1:-1], json.dumps(secret)[1:-1]}
+    return forms | {quote(secret, safe="", errors="surrogatepass")}

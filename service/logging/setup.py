@@ -22,6 +22,7 @@ from structlog.types import EventDict, FilteringBoundLogger, Processor, WrappedL
 from service.logging.context import with_ids
 from service.logging.handler import BufferedHandler, LineLogger
 from service.logging.redaction import RedactingRenderer, SecretRedactor
+from service.unicode_text.invisible import escape_invisible
 
 #: How long a library's repeated message is left out (an unreachable Redis, mostly).
 REPEAT_SECONDS: Final = 30.0
@@ -39,6 +40,8 @@ _VERBOSE: Final = (
     "asyncio",
     "curl_cffi",
 )
+_DEL: Final = "\x7f"
+_TEXT: Final = structlog.dev.ConsoleRenderer(colors=False)
 #: For what orjson refuses.
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, default=repr)
 
@@ -123,14 +126,23 @@ def _stdout() -> TextIO:
 
 def _renderers(log_format: str, redactor: SecretRedactor) -> tuple[Processor, ...]:
     if log_format == "console":
-        return (RedactingRenderer(redactor, structlog.dev.ConsoleRenderer(colors=False)),)
+        return (RedactingRenderer(redactor, _as_text),)
     # `event` is a domain term here: the text of a line is its `message`.
     rename = structlog.processors.EventRenamer("message")
     return rename, RedactingRenderer(redactor, _as_json)
 
 
+def _as_text(logger: WrappedLogger, method: str, event: EventDict) -> str:
+    """Render one line, and indent what follows, so that no value can look like another line."""
+    traceback = str(event.pop("exception", "")).splitlines()
+    line = escape_invisible(_TEXT(logger, method, event))
+    return "\n".join([line, *(f"    {escape_invisible(each)}" for each in traceback)])
+
+
 def _as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     try:
-        return orjson.dumps(event, default=repr).decode()
+        line = orjson.dumps(event, default=repr).decode()
     except TypeError:  # half a surrogate pair, a huge integer, a key that is no text
-        return _JSON.encode(event)
+        line = _JSON.encode(event)
+    # Anything but ASCII stands in strings, and so does DEL, where an escape means the same.
+    return line if line.isascii() and _DEL not in line else escape_invisible(line)

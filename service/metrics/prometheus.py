@@ -41,8 +41,11 @@ _COUNTERS: Final = (
     ("claim", "claims", ("work", "outcome"), "Wake-ups by outcome of the claim"),
     ("connection", "connections_closed", ("reason",), "Connections closed early by reason"),
     ("request_refused", "requests_refused", ("reason",), "Requests refused unread by reason"),
+    ("authentication_failed", "authentication_failures", ("reason",), "Requests without a key"),
+    ("not_durable", "changes_not_durable", ("step",), "Changes not confirmed in time by step"),
     ("history_lost", "history_losses", ("cause",), "Losses of the store's history"),
     ("history_lookup", "history_lookups", ("kind",), "Writes looked for after lost history"),
+    ("clock_step", "clock_steps", ("direction",), "Steps of the store's clock"),
     ("attempt", "attempts", ("kind", "outcome"), "Attempts at jobs and callbacks by outcome"),
 )
 

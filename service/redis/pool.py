@@ -32,7 +32,10 @@ from redis.asyncio.connection import (
 )
 from redis.connection import HiredisRespSerializer
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from service.redis.causes import NotConnected
 
 _pack: Final = HiredisRespSerializer().pack
 
@@ -100,13 +103,15 @@ class FairConnectionPool(ConnectionPool):
         """Take a connection that is ready for use.
 
         Raises:
-          redis.exceptions.ConnectionError: None became free in time, or Redis cannot be reached.
+          NotConnected: None became free in time, or Redis cannot be reached.
         """
         connection = self._take() if self._is_free() else await self._wait()
         try:
             await self.ensure_connection(connection)
-        except BaseException:
+        except BaseException as error:
             await self.release(connection)
+            if isinstance(error, (RedisError, OSError)):
+                raise NotConnected(str(error)) from error
             raise
         return connection
 
@@ -144,5 +149,5 @@ class FairConnectionPool(ConnectionPool):
             if not waiter.cancel() and not waiter.cancelled():  # it was given a connection
                 await self.release(waiter.result())
             if isinstance(error, TimeoutError):
-                raise RedisConnectionError("No connection available.") from None
+                raise NotConnected("No connection available.") from None
             raise

@@ -10,6 +10,7 @@ import hmac
 from collections.abc import Sequence
 from typing import Final
 
+from service.credentials.strength import check_sender_secret
 from service.signatures.schemes import (
     SCHEMES_BY_NAME,
     Headers,
@@ -70,6 +71,7 @@ def check_secret(scheme: str, secret: str) -> None:
     next(_find_scheme(scheme).keys(secret))
     if secret != secret.strip():
         raise ValueError("the secret begins or ends with white space: remove it")
+    check_sender_secret(secret)
 
 
 @functools.lru_cache(maxsize=256)

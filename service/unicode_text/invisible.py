@@ -1,4 +1,4 @@
-"""Removes what a reader cannot see: control, bidirectional and other invisible characters.
+"""Removes or escapes what a reader cannot see: control, bidirectional and other characters.
 
 They let a text read otherwise than it is stored: reversed by U+202E, split by U+200B, or with words
 hidden in tag characters (https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing).
@@ -33,6 +33,8 @@ _SEQUENCES: Final = (
 )
 _UNWANTED: Final = re.compile(rf"({_SEQUENCES})|(\r\n?|[\x0b\x0c\x85\u2028\u2029])|[{_INVISIBLE}]")
 _TAB: Final = "\t"
+_NOT_PLAIN: Final = re.compile(r"[^\x20-\x7e]")
+_IS_INVISIBLE: Final = re.compile(rf"[{_INVISIBLE}]")
 
 
 def strip_invisible(text: str) -> str:
@@ -44,6 +46,25 @@ def strip_invisible(text: str) -> str:
     if text.isascii() and text.isprintable():  # the common case
         return text
     return _UNWANTED.sub(_kept, text.replace(_TAB, " "))
+
+
+def escape_invisible(text: str) -> str:
+    """Return a text with invisible characters and line breaks as JSON escapes them.
+
+    Besides those that `strip_invisible` removes, these are all that Python would not print: line
+    feeds, lone surrogates, private and unassigned characters, and unusual spaces.
+    """
+    if text.isascii() and text.isprintable():  # the common case
+        return text
+    return _NOT_PLAIN.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    character = match[0]
+    if character.isprintable() and not _IS_INVISIBLE.match(character):
+        return character
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
 
 
 def _kept(match: re.Match[str]) -> str:

@@ -1,35 +1,27 @@
-"""The heartbeat thread over a real store and in real time, and beats whose store is a script."""
+"""The heartbeat's beats, over a real store and in real time: what is due, and how often."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import redis
 from structlog.testing import capture_logs
 
-from actors.jobs.attempt_recorder import AttemptRecorder
-from actors.jobs.next_steps import Finish
 from actors.lease_heartbeat import (
     BEAT_BATCH,
     INTERVAL_SECONDS,
-    Lease,
     LeaseHeartbeat,
     start_heartbeat,
 )
-from deploy.local.wait import free_port, until
-from service.jobs.claims import Claims
+from deploy.local.wait import until
 from service.jobs.lua.heartbeat import HeartbeatReply
 from service.jobs.model import Status
-from service.redis.client import async_client
-from tests.support.encryption import CIPHER
 from tests.support.ledger import TIMES, LedgerHarness, open_ledger
 
 #: Due at no full second, and closer together than the heartbeat's own beats.
@@ -107,106 +99,49 @@ def test_a_time_a_year_ahead_is_met_by_whichever_worker_beats_then(
     assert ledger.take_messages() == [job_id]
 
 
-@pytest.mark.parametrize(("ending", "becomes"), [(True, "finished"), (False, "abandoned")])
-def test_work_whose_end_is_being_recorded_is_not_taken_for_lost(
-    ledger: LedgerHarness, store_url: str, ending: bool, becomes: str
-) -> None:
-    ends, other = ledger.claim(ledger.add_job()), ledger.claim(ledger.add_job(account="other"))
-
-    async def work() -> str:
-        heartbeat = start_heartbeat(store_url, ledger.script_config)
-        maintained = [
-            heartbeat.maintain(claim.id, claim.owner, claim.fence, time.monotonic())
-            for claim in (ends, other)
-        ]
+def test_beats_are_closer_together_when_leases_are_short(store_url: str) -> None:
+    async def beats(lease_ms: int) -> float:
+        heartbeat = LeaseHeartbeat(store_url, replace(TIMES, lease=lease_ms))
+        heartbeat._scripts.run = quiet_reply  # type: ignore[assignment]
         try:
-            with maintained[0] as lease, maintained[1] as beat:
-                # Given that the store has its end, and the reply to that is still on its way
-                lease.ending = ending
-                await asyncio.to_thread(ledger.finish, ends)
-                # When the heartbeat has beaten since, whatever was under way
-                for _ in range(2):
-                    since = beat.renewed_at
-                    while beat.renewed_at == since:  # noqa: ASYNC110 - a thread changes it
-                        await asyncio.sleep(0.01)
-                return "finished"
-        except asyncio.CancelledError:
-            return "abandoned"
+            return heartbeat._beat()
         finally:
-            await asyncio.to_thread(heartbeat.stop)
+            heartbeat.stop()
 
-    assert asyncio.run(asyncio.wait_for(work(), 20)) == becomes
+    def quiet_reply(_call: Any) -> HeartbeatReply:
+        return HeartbeatReply(lost=set(), done=0, next_ms=None, loss=None)
 
-
-def test_a_step_that_ends_a_job_says_so_before_it_calls_the_store(
-    ledger: LedgerHarness, store_url: str
-) -> None:
-    claim = ledger.claim(ledger.add_job())
-
-    async def scenario() -> bool:
-        client = async_client(store_url, max_connections=1)
-        lease = a_lease(claim.id, claim.owner, claim.fence)
-        recorder = AttemptRecorder(Claims(client, TIMES, CIPHER), claim, lease, lease.renewed_at)
-        finish = asyncio.create_task(recorder.finish(Finish(Status.SUCCEEDED, result={})))
-        await asyncio.sleep(0)  # it has sent its command, and cannot have the reply
-        ending = lease.ending
-        await finish
-        await client.aclose()
-        return ending
-
-    assert asyncio.run(scenario())
+    assert asyncio.run(beats(2000)) == 0.5
+    assert asyncio.run(beats(60_000)) == INTERVAL_SECONDS
 
 
-@pytest.mark.parametrize(
-    ("since_renewal", "left"), [(0.0, 6.0), (3.5, 2.5), (6.0, 0.0), (10.0, -4.0)]
-)
-def test_a_lease_is_certain_for_six_tenths_of_its_time(
-    monkeypatch: pytest.MonkeyPatch, since_renewal: float, left: float
-) -> None:
-    async def scenario() -> Lease:
-        return a_lease("job", "owner", 1)
+def test_a_beat_that_fails_for_an_unexpected_reason_is_not_the_last(store_url: str) -> None:
+    beats: list[str] = []
 
-    lease = asyncio.run(scenario())
-    now = lease.renewed_at + since_renewal
-    monkeypatch.setattr("actors.lease_heartbeat.time", SimpleNamespace(monotonic=lambda: now))
+    def fails_once(_call: Any) -> HeartbeatReply:
+        beats.append("beat")
+        if len(beats) == 1:
+            raise ValueError("unexpected")
+        return HeartbeatReply(lost=set(), done=0, next_ms=10, loss=None)
 
-    assert lease.seconds_left() == pytest.approx(left, abs=1e-6)
-
-
-def test_a_lease_is_renewed_from_when_the_beat_was_sent_not_from_its_reply(store_url: str) -> None:
-    # Given a store that may have renewed the lease at once, and whose reply is slow
-    def slow_reply(_call: Any) -> HeartbeatReply:
-        time.sleep(0.5)
-        return HeartbeatReply(lost=set(), done=0, next_ms=5000, loss=None)
-
-    async def scenario() -> float:
-        heartbeat = LeaseHeartbeat(store_url, TIMES)
-        with heartbeat.maintain("job", "owner", 1, claimed_at=0.0) as lease:
-            heartbeat._scripts.run = slow_reply  # type: ignore[assignment]
-            heartbeat._beat()
+    heartbeat = LeaseHeartbeat(store_url, TIMES)
+    heartbeat._scripts.run = fails_once  # type: ignore[assignment]
+    with capture_logs() as lines:
+        heartbeat.start()
+        until(lambda: len(beats) > 1, 10, "the next beat")
         heartbeat.stop()
-        return time.monotonic() - lease.renewed_at
-
-    assert 0.5 <= asyncio.run(scenario()) < 10
+    assert [line["event"] for line in lines] == ["heartbeat failed"]
 
 
-def test_work_is_cancelled_before_its_lease_ends_when_the_store_is_gone() -> None:
-    times = replace(TIMES, lease=4000)
-
-    async def work() -> float:
-        heartbeat = start_heartbeat(f"redis://127.0.0.1:{free_port()}/0", times)
-        claimed_at = time.monotonic()
-        try:
-            with heartbeat.maintain("job", "owner", 1, claimed_at):
-                await asyncio.sleep(20)
-        except asyncio.CancelledError:
-            return time.monotonic() - claimed_at
-        finally:
-            await asyncio.to_thread(heartbeat.stop)
-        return 20.0
-
-    # Overdue after 0.6 of the lease, cancelled at the next beat
-    assert 2.4 <= asyncio.run(work()) < 4.0
+def test_the_heartbeat_prunes_what_nobody_else_does(
+    ledger: LedgerHarness, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.lease_heartbeat.PRUNE_SECONDS", 0.1)
+    job_id = ledger.add_job()
+    ledger.finish(ledger.claim(job_id))
+    ledger.pass_time(TIMES.keep + 1000)
+    with closing(Heartbeats(store_url, 1)):
+        until(lambda: not ledger.store.exists(f"hg:job:{job_id}"), 10, "the end of the record")
 
 
 def test_a_loss_of_history_is_an_error_in_the_log_once(store_url: str, store: redis.Redis) -> None:
@@ -221,10 +156,3 @@ def test_a_loss_of_history_is_an_error_in_the_log_once(store_url: str, store: re
     finally:
         heartbeat.stop()
     assert [(line["log_level"], line["cause"]) for line in lines] == [("error", "mark")]
-
-
-def a_lease(work_id: str, owner: str, fence: int) -> Lease:
-    """A lease of ten seconds for the current task."""
-    task = asyncio.current_task()
-    assert task is not None
-    return Lease(work_id, owner, fence, task, asyncio.get_running_loop(), time.monotonic(), 10.0)

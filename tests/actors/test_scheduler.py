@@ -41,3 +41,36 @@ def test_an_alarm_has_a_handler_before_it_is_set() -> None:
         [sys.executable, "-c", ring], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def run(code: str) -> None:
+    """Run code in a process of its own, which must end well."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_second_signal_while_the_process_exits_does_not_kill_it() -> None:
+    run(
+        "import os, signal, actors.scheduler as scheduler\n"
+        "class Slow:\n"
+        "    def __del__(self, kill=os.kill, pid=os.getpid()):\n"
+        "        kill(pid, signal.SIGTERM), kill(pid, signal.SIGINT)\n"
+        "slow = Slow()\n"
+        "scheduler._exit(signal.SIGTERM, None)\n"
+    )
+
+
+def test_a_run_is_skipped_while_redis_is_down() -> None:
+    run(
+        "import dramatiq, pendulum, actors.scheduler as scheduler\n"
+        "from actors.registry import declare_actors, make_broker\n"
+        "from deploy.local.wait import free_port\n"
+        "from service.config.settings import Settings\n"
+        "url = f'redis://127.0.0.1:{free_port()}/0'\n"
+        "broker = make_broker(Settings.model_construct(redis_url=url))\n"
+        "declare_actors(broker, scheduler._no_runtime)\n"
+        "retention = broker.get_actor('retention')\n"
+        "scheduler.SteadyScheduler(actors=[retention]).send_actors([retention], pendulum.now())\n"
+    )

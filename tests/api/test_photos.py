@@ -9,6 +9,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -30,7 +31,7 @@ from tests.support.photos import (
     tagged_jpeg,
     text_bomb,
 )
-from tests.support.web import API_KEY, WebHarness, read_response
+from tests.support.web import API_KEY, WebHarness, connect, read_response, run_web
 
 DM: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle"}
 URL = "https://example.com/receipt.png?signature=a-secret"
@@ -288,6 +289,10 @@ BAD_URLS = [
     "https://[::1]/a.jpg",
     "https://[::ffff:10.0.0.1]/a.jpg",
     "https://10.1.2.3:8443/a.jpg",
+    "https://[2002:a00:1::]/a.jpg",
+    "https://[64:ff9b::a00:1]/a.jpg",
+    "https://[::ffff:a00:1]/a.jpg",
+    "https://[::10.0.0.1]/a.jpg",
     "",
     7,
 ]
@@ -302,6 +307,25 @@ def test_a_photo_url_that_must_not_be_fetched_is_rejected(
     assert_rejected(response, 422, "invalid_request")
     assert "a-secret" not in response.text
     assert web.contents() == {}
+
+
+def test_what_callbacks_may_reach_is_not_open_to_photo_urls(
+    web: WebHarness, store_url: str, tmp_path: Path
+) -> None:
+    allowed = {"CALLBACK_ALLOW_CIDRS": "10.0.0.0/8", "PHOTO_ALLOW_CIDRS": "192.168.7.0/24"}
+    with run_web(store_url, tmp_path, **allowed) as port, connect(port, web.store) as opened:
+        statuses = {
+            host: opened.api.post(
+                "/jobs", json={**DM, "photo": f"https://{host}/a.jpg"}
+            ).status_code
+            for host in ("10.1.2.3", "192.168.7.8", "[::ffff:192.168.7.8]", "[2002:c0a8:708::]")
+        }
+    assert statuses == {
+        "10.1.2.3": 422,
+        "192.168.7.8": 202,
+        "[::ffff:192.168.7.8]": 202,
+        "[2002:c0a8:708::]": 422,
+    }
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,10 @@ from tests.support.config_file import to_toml
 
 def test_ours_and_the_baselines_take_the_same_load(tmp_path: Path) -> None:
     row = webhooks.accepts(tmp_path, rounds=1, seconds=0.1)
-    assert list(row.figures) == [webhooks.OURS, *(name for name, _ in webhooks.BASELINES.values())]
+    baselines = [name for name, _ in webhooks.BASELINES.values()]
+    assert list(row.figures) == [webhooks.OURS, webhooks.PLAIN, *baselines]
     assert all(rate > 0 for rate in row.figures.values())
-    assert [goal.bound for goal in row.goals] == [0.75, 2.2, 4.0]
+    assert [goal.bound for goal in row.goals] == [webhooks.LEAST_OF_PLAIN, 0.75, 2.2, 4.0]
 
 
 def test_every_call_of_ours_is_a_rejected_job_with_its_own_callback() -> None:

@@ -94,6 +94,23 @@ def test_an_unusable_secret_is_a_warning(
     assert "hunter2" not in out
 
 
+def test_keys_that_would_stop_a_process_are_warnings(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = "d1f0a9c27b3e48569c8d7e6f5a4b3c21"
+    monkeypatch.setenv("SECRET_KEY", "changeme" * 8)
+    monkeypatch.setenv("API_KEYS", f"ann:{shared}")
+    monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", shared)
+
+    assert main(["check"]) == 0
+
+    out = capsys.readouterr().out
+    assert "warning: SECRET_KEY is easy to guess" in out
+    assert "warning: sources.stripe.secrets[0] has the value of API_KEYS" in out
+    assert shared not in out
+    assert "is not set" not in out
+
+
 def test_what_would_stop_the_worker_at_boot_is_a_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 import redis
@@ -29,7 +30,7 @@ def ledger(
     monkeypatch.setenv("REDIS_URL", store_url)
     monkeypatch.setenv("HELIOGRAPH_CONFIG", str(config))
     monkeypatch.setenv("SECRET_KEY", SECRET_KEY)
-    monkeypatch.setenv("API_KEYS", "ann:" + "k" * 32)
+    monkeypatch.setenv("API_KEYS", f"ann:{token_hex(16)}")
     with open_ledger(store_url, TIMES) as opened:
         yield opened
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from service.accounts.encryption import derive_keys
 from service.accounts.session_store import SessionStore
 from service.accounts.verification_codes import VerificationCodes
 from service.cli import main
+from service.commands.stored_keys import count_keys
+from service.config.settings import load_settings
 from service.encryption.cipher import Cipher
 from service.encryption.stored_values import KeyCounts
 from service.jobs.lua.replace_encrypted import replace_encrypted
@@ -22,8 +26,10 @@ from service.jobs.reencryption import StoredContents
 from service.photos.photo import Photo, PhotoUrl
 from tests.support.invariants import audit
 from tests.support.ledger import DAY, TIMES, Event, LedgerHarness, draft, open_ledger
+from tests.support.web import API_KEY
 
-OLD, NEW, OTHER = "o" * 32, "n" * 32, "another key of thirty-two characters"
+OLD, NEW = (hashlib.sha256(name).hexdigest() for name in (b"old", b"new"))
+OTHER = "another key of thirty-two characters"
 SETTINGS: dict[str, Any] = {"uuids": {"phone_id": "p-1"}, "cookies": {"sessionid": "s"}}
 PHOTO = Photo(b"\xff\xd8 a photo", 3, 2, "ab" * 32)
 MAY_GO = "nothing is encrypted under an old key any more: remove it from SECRET_KEY\n"
@@ -39,7 +45,7 @@ def environment(
     monkeypatch.setenv("REDIS_URL", store_url)
     monkeypatch.setenv("HELIOGRAPH_CONFIG", str(config))
     monkeypatch.setenv("SECRET_KEY", f"{NEW},{OLD}")
-    monkeypatch.setenv("API_KEYS", "ann:" + "k" * 32)
+    monkeypatch.setenv("API_KEYS", f"ann:{API_KEY}")
     return monkeypatch
 
 
@@ -253,3 +259,22 @@ def test_a_store_that_does_not_answer_is_named(
     environment.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
     assert main(["secret", "rotate"]) == 1
     assert "Redis is unavailable" in capsys.readouterr().err
+
+
+def test_the_progress_is_told_in_slices(old: LedgerHarness, store_url: str) -> None:
+    old.add_jobs(600, apart=True)
+    told: list[tuple[int, int]] = []
+    environ = {**os.environ, "API_KEYS": "nobody:----------------"}
+    counting = count_keys(
+        old.client,
+        load_settings(environ),
+        TIMES,
+        replace=True,
+        report=lambda looked, counts: told.append((looked, counts.replaced)),
+        report_seconds=0,
+    )
+    counts = old.run(counting)
+    assert len(told) > 5
+    assert told == sorted(told)
+    assert told[-1][1] == counts.replaced == 1_200
+    assert max(after - before for (before, _), (after, _) in itertools.pairwise(told)) < 2_000

@@ -140,6 +140,15 @@ def test_a_worker_without_a_variable_says_so_and_ends(environ: dict[str, str], n
 UNUSABLE = {
     "a port": ({"PORT": "http"}, "PORT must be"),
     "a file that is not there": ({"HELIOGRAPH_CONFIG": "/nowhere.toml"}, "HELIOGRAPH_CONFIG must"),
+    "a weak key": ({"SECRET_KEY": "changeme" * 8}, "SECRET_KEY is easy to guess"),
+    "one key for two purposes": (
+        {"API_KEYS": f"first:{API_KEY}", "METRICS_KEY": API_KEY},
+        "METRICS_KEY has the value of API_KEYS: ",
+    ),
+    "a weak secret of a source": (
+        {"STRIPE_WEBHOOK_SECRET": "whsec_changeme"},
+        "sources.stripe.secrets[0]: the secret is easy to guess",
+    ),
     "a secret of a source": ({"STRIPE_WEBHOOK_SECRET": " whsec_x "}, "sources.stripe.secrets[0]: "),
 }
 

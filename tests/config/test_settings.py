@@ -76,6 +76,8 @@ def test_everything_is_read(environ: dict[str, str], tmp_path: Path) -> None:
             "INSTAGRAM_CA_BUNDLE": str(bundle),
             "INSTAGRAM_HUMAN_PACE": "off",
             "CALLBACK_ALLOW_CIDRS": "10.0.0.0/8, fd00::/8",
+            "PHOTO_ALLOW_CIDRS": "192.168.7.0/24",
+            "METRICS_KEY": f"{SECRET}-metrics",
             "CALLBACK_ALLOW_HTTP": "TRUE",
             "DRY_RUN": "yes",
             "LOG_FORMAT": "console",
@@ -91,6 +93,8 @@ def test_everything_is_read(environ: dict[str, str], tmp_path: Path) -> None:
     assert (settings.lease_seconds, settings.settle_seconds) == (2.5, 0)
     assert settings.instagram_ca_bundle == str(bundle)
     assert settings.callback_allow == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+    assert settings.photo_allow == (ip_network("192.168.7.0/24"),)
+    assert settings.metrics_key == f"{SECRET}-metrics"
     assert (settings.human_pace, settings.callback_allow_http, settings.dry_run) == (
         False,
         True,
@@ -98,6 +102,24 @@ def test_everything_is_read(environ: dict[str, str], tmp_path: Path) -> None:
     )
     assert (settings.max_body_bytes, settings.body_seconds) == (2048, 3)
     assert settings.metrics_seconds == 0.5
+
+
+def test_a_weak_key_that_only_decrypts_may_stay_until_it_is_replaced(
+    environ: dict[str, str],
+) -> None:
+    weak = "a" * 32
+    assert load_settings(environ | {"SECRET_KEY": f"{SECRET},{weak}"}).secret_keys == (SECRET, weak)
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "API_KEYS", "METRICS_KEY"])
+def test_what_is_easy_to_guess_is_refused_with_the_remedy(
+    environ: dict[str, str], name: str
+) -> None:
+    weak = "abcabcabc" * 5
+    problem = problem_with(environ | {name: f"a:{weak}" if name == "API_KEYS" else weak})
+    assert "easy to guess" in problem
+    assert "openssl rand -hex 32" in problem
+    assert "abc" not in problem
 
 
 @pytest.mark.parametrize("value", [None, "", "   "])
@@ -117,7 +139,13 @@ UNUSABLE = [
     *(("REDIS_URL", value) for value in ("rediss://x?ssl_cert_reqs=maybe", "redis://x:0", SECRET)),
     ("HELIOGRAPH_CONFIG", "/nowhere/heliograph.toml"),
     ("HELIOGRAPH_CONFIG", "/"),
+    *(("SECRET_KEY", value) for value in ("a" * 64, "0123456789abcdef" * 4, "changeme-" * 5)),
+    *(("SECRET_KEY", value) for value in (f"{SECRET},{SECRET}", f"{'k' * 32},{SECRET}")),
     *(("SECRET_KEY", value) for value in ("short", f"{SECRET},", f"{SECRET},short", ",")),
+    *(("API_KEYS", value) for value in (f"a:{'abc' * 9}", f"a:{SECRET},b:{SECRET}")),
+    *(("API_KEYS", value) for value in (f"a:{SECRET},b:please-change-me-1", "a:your-key-here-123")),
+    *(("METRICS_KEY", value) for value in ("short", "k" * 32, f"{SECRET}é")),
+    ("METRICS_KEY", f"{SECRET} with spaces"),
     *(("API_KEYS", value) for value in (SECRET, f":{SECRET}", "first:", "first:short", ",")),
     *(("API_KEYS", value) for value in (f"a:{SECRET},", f"a:{SECRET},a:{SECRET}x")),
     *(("API_KEYS", value) for value in (f"a:{SECRET} with spaces", f"a:{SECRET}é")),
@@ -130,6 +158,7 @@ UNUSABLE = [
     ("CALLBACK_CA_BUNDLE", "/nowhere/ca.pem"),
     *(("INSTAGRAM_HUMAN_PACE", value) for value in ("maybe", "2")),
     ("CALLBACK_ALLOW_CIDRS", "10.0.0.0/99"),
+    ("PHOTO_ALLOW_CIDRS", "photos.example"),
     ("CALLBACK_ALLOW_HTTP", "sure"),
     ("DRY_RUN", "perhaps"),
     ("LOG_FORMAT", "xml"),

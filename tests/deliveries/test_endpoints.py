@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -65,6 +66,17 @@ def test_an_error_names_the_field_and_not_the_value(url: str, secret: str, field
         CallbackEndpoints({"crm": CRM}).resolve({"CALLBACK_URL": url, "CALLBACK_SECRET": secret})
 
     assert "T0KEN" not in str(raised.value)
+
+
+@pytest.mark.parametrize("key", [b"k" * 32, b"changeme" * 4, b"abc" * 10, bytes(range(32))])
+def test_a_secret_that_is_easy_to_guess_is_refused(key: bytes) -> None:
+    secret = f"whsec_{b64encode(key).decode()}"
+    environ = {"CALLBACK_URL": "https://crm.example/", "CALLBACK_SECRET": secret}
+
+    with pytest.raises(ValueError, match=r"callbacks\.crm\.secrets\[0\].* easy to guess") as raised:
+        CallbackEndpoints({"crm": CRM}).resolve(environ)
+
+    assert secret not in str(raised.value)
 
 
 def test_a_callback_without_secrets_is_rejected() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 from typing import Final
 
 import pytest
@@ -117,8 +118,8 @@ def test_the_readme_lists_the_variables() -> None:
 def test_every_variable_of_the_readme_is_a_setting(name: str) -> None:
     usable = {
         "REDIS_URL": "redis://localhost",
-        "SECRET_KEY": "k" * 32,
-        "API_KEYS": f"crm:{'k' * 16}",
+        "SECRET_KEY": token_hex(32),
+        "API_KEYS": f"crm:{token_hex(16)}",
         "HELIOGRAPH_CONFIG": str(ROOT / "deploy/local/heliograph.toml"),
     }
     assert load_settings(usable)

@@ -15,6 +15,8 @@ from tests.support.store import given_store
 
 #: Short, so that jobs of a killed worker resume within seconds.
 SHORT = {"LEASE_SECONDS": "2", "SETTLE_SECONDS": "1"}
+#: Callbacks may reach a network that photos may not.
+NETWORKS = {"CALLBACK_ALLOW_CIDRS": "127.0.0.0/8,0.0.0.0/8", "PHOTO_ALLOW_CIDRS": "127.0.0.0/8"}
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +27,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     if url is not None:
         with redis.Redis.from_url(url) as client:
             client.flushdb()
-    with Stack(directory, environ=SHORT, redis_url=url) as running:
+    with Stack(directory, environ=SHORT | NETWORKS, redis_url=url) as running:
         yield running
 
 

@@ -158,7 +158,8 @@ def test_a_url_without_a_valid_photo_fails_the_job(
 
 
 def test_a_hostname_with_an_internal_address_is_not_fetched(scenario: Scenario) -> None:
-    # Given a hostname that resolves to an internal address: the web process accepts it
+    # Given a hostname that resolves to an internal address, one that callbacks may reach: the web
+    # process accepts it
     with photo_host({"/a": tagged_jpeg()}) as host:
         job = scenario.wait_final(by_url(scenario, "some.handle", host.url("/a", "0")))
     assert (job["status"], job["error"]["code"]) == ("failed", "photo_url_blocked")

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import io
+import json
 import signal
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
+import redis
 
 from deploy.local.procfile import ROOT
 from deploy.local.stack import CONFIG, Stack
 from deploy.local.wait import until
-from tests.support.doctor import run_doctor
+from tests.support.doctor import run_command, run_doctor
 from tests.support.fleet import create_job, own_scenario, post, run_fleet, wait_kept
 from tests.support.follower_exports import follower_pks, result_pks, start_export, wait_rows
 from tests.support.scenario import Scenario
@@ -24,6 +26,8 @@ from tests.support.scenario import Scenario
 PREVIOUS: Final = "2cba82d"
 #: More than a few pages, so that an export is stopped half way.
 FOLLOWERS: Final = 1_000
+#: With this, a release writes what the one before can read.
+PLAIN: Final = {"ENCRYPT_AT_REST": "off"}
 _GAP: Final = {"gap_seconds": [6, 6], "per_hour": 1_000, "per_day": 1_000}
 #: One account for each state that a job is left in; `paced` has to wait between two DMs.
 ACCOUNTS: Final[dict[str, dict[str, Any]]] = {
@@ -78,6 +82,9 @@ def test_a_release_finishes_what_another_left_in_every_state(
     # Given a job in every state, left by one release
     _start(scenario.stack, web=releases[first], worker=releases[first])
     jobs, export = _leave_work(scenario)
+    # And, where that is to be rolled back, nothing of them is encrypted any more
+    if first == "this":
+        until(lambda: _decrypt_all(scenario.stack), 30, "the end of the killed worker's lease")
     # When the other one takes its place
     _start(scenario.stack, web=releases[second], worker=releases[second])
     post(scenario, "/accounts/paused/resume")
@@ -95,8 +102,9 @@ def test_a_release_finishes_what_another_left_in_every_state(
 def test_two_releases_at_once_serve_one_store(
     scenario: Scenario, releases: dict[str, Path], web: str, worker: str
 ) -> None:
-    # Given the web process of one release and the worker of another
-    _start(scenario.stack, web=releases[web], worker=releases[worker])
+    # Given the web process of one release and the worker of another, with nothing encrypted that
+    # the other could not read
+    _start(scenario.stack, web=releases[web], worker=releases[worker], environ=PLAIN)
     # When events, orders and lookups come in
     event_jobs = scenario.send("checkout.session.completed").body["jobs"]
     jobs = {name: _order(scenario, name) for name in ("plain", "planned")}
@@ -109,9 +117,58 @@ def test_two_releases_at_once_serve_one_store(
     assert run_doctor(scenario.stack) == 0
 
 
-def _start(stack: Stack, *, web: Path, worker: Path) -> None:
-    stack.start("web", root=web)
-    process = stack.start("worker", f"worker-{len(stack.processes)}", root=worker)
+def test_the_previous_release_leaves_encrypted_jobs_to_this_one(
+    scenario: Scenario, releases: dict[str, Path]
+) -> None:
+    stack = scenario.stack
+    # Given this release's web process, and a worker of the previous one
+    _start(stack, web=releases["this"], worker=releases["previous"])
+    previous_worker = list(stack.processes.values())[-1]
+    refused, dms = _claims_refused(stack), stack.fake_instagram.dms()
+    # When it is woken for encrypted jobs
+    accepted = scenario.send("checkout.session.completed").body
+    jobs = {"plain": _order(scenario, "plain")}
+    planned = _order(scenario, "planned", delay_seconds=3600, metadata={"order": "42"})
+    until(lambda: _claims_refused(stack) >= refused + 2, 30, "its claims")
+    # Then it sends nothing
+    assert stack.fake_instagram.dms() == dms
+    assert scenario.job(jobs["plain"])["status"] in ("queued", "waiting")
+    # And its web process shows them, says that the body is gone, and cancels
+    stack.processes["web"].stop()
+    stack.start("web", root=releases["previous"])
+    until(stack.ready, 30, "the web process")
+    event = f"/events/{accepted['event_id']}"
+    assert scenario.api.get(event).raise_for_status().json()["body"] is None
+    replay = scenario.api.post(f"{event}/replay")
+    assert (replay.status_code, replay.json()["error"]["code"]) == (409, "body_gone")
+    post(scenario, f"/jobs/{planned}/cancel")
+    callback = scenario.wait_callbacks(planned)[0]
+    assert json.loads(callback["body"])["data"]["metadata"] == {"order": "42"}
+    # And this release's worker does every other job once
+    previous_worker.stop()
+    stack.start("worker", "worker-of-this", root=releases["this"])
+    _assert_done_once(scenario, jobs)
+    assert [scenario.wait_final(job)["status"] for job in accepted["jobs"]] == ["succeeded"]
+    assert run_doctor(stack) == 0
+
+
+def _claims_refused(stack: Stack) -> int:
+    """How many claims of jobs were not granted."""
+    with redis.Redis.from_url(stack.redis_url) as store:
+        return int(cast("bytes | None", store.hget("hg:counters", "claim:job:none")) or 0)
+
+
+def _decrypt_all(stack: Stack) -> bool:
+    """Prepare a roll-back as the documentation says; whether nothing is left to do."""
+    return run_command(stack, "secret", "rotate", environ=PLAIN) == 0
+
+
+def _start(
+    stack: Stack, *, web: Path, worker: Path, environ: Mapping[str, str] | None = None
+) -> None:
+    stack.start("web", root=web, environ=environ)
+    label = f"worker-{len(stack.processes)}"
+    process = stack.start("worker", label, root=worker, environ=environ)
     until(stack.ready, 30, "the web process")
     until(lambda: "ready for action" in process.log.read_text(), 30, "the worker")
 

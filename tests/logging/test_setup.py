@@ -131,6 +131,67 @@ def test_no_character_costs_a_line(locale: str) -> None:
     assert len(odd) == 1
 
 
+#: Bidirectional controls, line and paragraph separators, zero width, a tag, C1 controls with NEL,
+#: DEL, an escape sequence, line breaks, a byte order mark and half a surrogate pair.
+INVISIBLE = (
+    "\u202e\u2066\u2028\u2029\u200b\u200d\u2060\U000e0041\x85\x9b\x7f\x1b[2J\r\n\ufeff\ud800"
+)
+#: Where they come from; `ODD` is a text that has them.
+HIDDEN = {
+    "the message": "log.info(f'hello {ODD}')",
+    "a field": "log.info('hello', key=ODD)",
+    "a nested field": "log.info('hello', key={'a': [ODD, (ODD,)]})",
+    "a key": "log.info('hello', **{ODD: 1})",
+    "an object": "log.info('hello', key=ValueError(ODD))",
+    "bound ids": "bind_ids(source=ODD); log.info('hello')",
+    "a logger's name": "get_logger(ODD).info('hello')",
+    "a library": "logging.getLogger('x').warning('said %s', ODD)",
+    "an exception": """
+try: raise RuntimeError(ODD)
+except RuntimeError: log.exception('failed')
+""",
+    "the name of an exception": """
+odd_class = type(f'E{ODD[:-1]}', (Exception,), {})
+log.error('failed', exc_info=odd_class())
+""",
+    "a warning's extras": "logging.getLogger('x').warning('said', extra={'key': ODD})",
+}
+
+
+@pytest.mark.parametrize("code", HIDDEN.values(), ids=HIDDEN.keys())
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_what_cannot_be_seen_is_escaped_wherever_it_stands(code: str, log_format: str) -> None:
+    written = "\n".join(run(f"ODD = {INVISIBLE!a}\n{code}", log_format))
+    assert written.replace("\n", "").isprintable()
+    assert not set(INVISIBLE) - set("[2J") & set(written.replace("\n", ""))
+
+
+@pytest.mark.parametrize("name", [name for name in HIDDEN if "exception" not in name])
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_no_value_makes_a_line_of_its_own(name: str, log_format: str) -> None:
+    written = run(f"ODD = 'x\\n2026-11-30 [info] forged\\u2028y'\n{HIDDEN[name]}", log_format)
+    assert len(written) == 1
+
+
+def test_no_exception_makes_what_looks_like_another_line() -> None:
+    first, *more = run(f"ODD = 'x\\n2026-11-30 [info] forged'\n{HIDDEN['an exception']}", "console")
+    assert "failed" in first
+    assert len(more) > 2
+    assert all(line.startswith("    ") for line in more)
+
+
+def test_escapes_in_json_mean_what_was_logged() -> None:
+    odd = INVISIBLE[:-1] + "é ☃ \U0001f600"
+    (line,) = lines(f"log.info('hello', key={odd!a})")
+    assert line["key"] == odd
+
+
+def test_a_secret_with_invisible_characters_is_redacted() -> None:
+    code = "configure_logging({!r}, ['pass\\u200bword-1']); log.info('is pass\\u200bword-1')"
+    for log_format in ("json", "console"):
+        assert "word-1" not in run(code.format(log_format), log_format)[0]
+
+
 def test_a_message_that_a_library_repeats_is_written_seldom() -> None:
     written = lines("""
 for _ in range(50):

@@ -176,6 +176,13 @@ def test_the_allow_list_takes_precedence() -> None:
     assert not ip_filter.allows("192.168.0.1")
 
 
+@pytest.mark.parametrize(
+    "form", ["2002:a01:203::", "64:ff9b::a01:203", "64:ff9b:1::a01:203", "::10.1.2.3"]
+)
+def test_an_allowed_ipv4_network_does_not_allow_addresses_that_wrap_it(form: str) -> None:
+    assert not IpFilter(parse_cidrs("10.0.0.0/8")).allows(form)
+
+
 def test_a_list_of_networks_is_parsed_in_order() -> None:
     networks = parse_cidrs(" 10.0.0.0/8 ,,192.168.1.7, fd00::/8,")
 

@@ -111,14 +111,14 @@ def test_waiting_callers_are_served_in_order_of_arrival(store_url: str) -> None:
             await pool.release(connection)
 
         held = await pool.get_connection()
-        early = asyncio.create_task(use("early"))
+        waiting = [asyncio.create_task(use(name)) for name in ("first", "second", "third")]
         await asyncio.sleep(0)
         await pool.release(held)
         # When
         await use("late")
-        await early
+        await asyncio.gather(*waiting)
         # Then
-        assert order == ["early", "late"]
+        assert order == ["first", "second", "third", "late"]
         await pool.aclose()
 
     asyncio.run(scenario())

@@ -16,7 +16,7 @@ from importlib import resources
 from typing import Final
 
 from service.config.config import Config
-from service.config.settings import Settings
+from service.config.settings import Durability, Settings
 from service.jobs.actor_routes import NAMESPACE, PHOTO, ROUTES, Route
 from service.jobs.lua.hash_encoding import (
     BLANK,
@@ -30,6 +30,7 @@ from service.jobs.lua.limits import UNLIMITED, Limits
 from service.jobs.lua.literals import LuaValue, to_lua
 from service.jobs.lua.scoping import scoped
 from service.jobs.model import TRANSITIONS
+from service.jobs.person_keys import PersonKeys
 
 _FOLDER: Final = resources.files("service.jobs.lua")
 _DAY_MS: Final = 24 * 3600 * 1000
@@ -42,6 +43,8 @@ RECHECK_MS: Final = 60_000
 
 _INCLUDE: Final = re.compile(r'^--- @include "(\w+)"$', re.MULTILINE)
 _COMMENT: Final = re.compile(r"^\s*--.*\n?", re.MULTILINE)
+#: A command that a script cannot do without; what it merely tries is a pcall.
+_COMMAND: Final = re.compile(r"redis\.call\('(\w+)'")
 _FLAG: Final = re.compile(r"(?:flags=|,)([a-z-]+)")
 
 
@@ -55,6 +58,8 @@ class ScriptConfig:
       keep: How long records are kept after their end.
       keep_bodies: How long event bodies and the texts of ended jobs are kept.
       limits: Budgets, quiet hours, and the callback endpoints that are told of holds.
+      durability: What a change waits for (durability.py).
+      person_keys: Computes the keyed hashes that the scripts know persons by.
     """
 
     lease: int
@@ -62,6 +67,8 @@ class ScriptConfig:
     keep: int
     keep_bodies: int
     limits: Limits = UNLIMITED
+    durability: Durability = "memory"
+    person_keys: PersonKeys = field(kw_only=True, repr=False)
 
     @classmethod
     def of(cls, settings: Settings, config: Config) -> ScriptConfig:
@@ -71,6 +78,8 @@ class ScriptConfig:
             keep=settings.retention_days * _DAY_MS,
             keep_bodies=min(settings.body_retention_days, settings.retention_days) * _DAY_MS,
             limits=Limits.of(config),
+            durability=settings.durability,
+            person_keys=PersonKeys(settings.secret_keys),
         )
 
 
@@ -80,12 +89,14 @@ class Script:
 
     Parameters:
       library: The function library that it is part of.
+      name: Its file name without `.lua`.
       function: Its name there, for FCALL.
       shebang: Its first line.
       body: The other lines.
     """
 
     library: ScriptLibrary = field(repr=False)
+    name: str
     function: str
     shebang: str
     body: str = field(repr=False)
@@ -138,7 +149,7 @@ class ScriptLibrary:
         code = {name: _without_comments(text) for name, text in self._files.items()}
         self._blocks = scoped(code, bodies.values())
         self._scripts = {
-            name: Script(self, f"{LIBRARY_PREFIX}{self.release}_{name}", *_split(body))
+            name: Script(self, name, f"{LIBRARY_PREFIX}{self.release}_{name}", *_split(body))
             for name, body in bodies.items()
         }
 
@@ -186,6 +197,13 @@ def included(text: str, files: Mapping[str, str]) -> dict[str, str]:
 
     add_all(text)
     return found
+
+
+def commands_of_script(name: str) -> frozenset[str]:
+    """The commands in a script of the folder and in what it includes."""
+    body, shared = _lua_files("")[name], _lua_files("lib")
+    texts = (body, *included(body, shared).values())
+    return frozenset(command for text in texts for command in _COMMAND.findall(text))
 
 
 def script_library(config: ScriptConfig) -> ScriptLibrary:

@@ -19,6 +19,7 @@ _ZERO: Final = (
 _EMPTY: Final = (
     *("to", "post", "callback", "metadata", "result", "error", "owner", "cancel", "wait_reason"),
     *("pk", "context", "lane", "thread", "writing", "charged", "dry", "text_hash"),
+    "who",
     *("checked", "doubt"),
 )
 
@@ -28,7 +29,7 @@ BLANK: Final[Mapping[str, str]] = {
     **dict.fromkeys(_EMPTY, ""),
 }
 
-#: The newest version of the records that this release writes; those of a higher one it leaves alone.
+#: The newest version of the records that this release writes; it leaves newer ones alone.
 RECORD_VERSION: Final = 3
 #: That of all but the jobs whose text or photo is encrypted. Releases that read no higher one leave
 #: those jobs alone, and so do not send what they cannot read.

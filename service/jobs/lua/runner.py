@@ -9,14 +9,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Generator, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar, cast
 
 import redis
 import redis.asyncio as aredis
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from service.jobs.lua.builder import LIBRARY_PREFIX, Script, ScriptConfig, script_library
 from service.jobs.lua.call import Argument, ScriptCall
+from service.jobs.lua.durability import (
+    Command,
+    Confirmation,
+    is_fact,
+    is_promise,
+    not_durable_counter,
+)
+from service.redis.causes import note_change
 
 #: For how long a store that refused functions is not asked for them again: some allow none, and
 #: one that is out of memory takes no new ones.
@@ -29,7 +38,6 @@ UNUSED_SECONDS: Final = 24 * 3600
 #: loaded, and the text is missing, too.
 _MAX_REPAIRS: Final = 2
 
-Command = tuple[Argument, ...]
 Exchange = Generator[Command, Any, Any]
 
 T = TypeVar("T")
@@ -106,42 +114,97 @@ class Scripts:
         self._client = client
         self._library = script_library(script_config)
         self.protocol: Final = ScriptProtocol()
+        self._confirmation = Confirmation(script_config.durability)
 
     async def run(self, call: ScriptCall[T]) -> T:
         """Make a call in a round trip of its own.
 
         Raises:
           redis.exceptions.RedisError: The store did not answer, or refused the call.
+          NotDurable: The change was made, but must not be relied on (durability.py).
         """
-        return call.parse(await self.send(self.script(call.name), call.args))
+        reply = await self.send(self.script(call.name), call.args)
+        if is_promise(call.name):
+            note_change()
+        return call.parse(reply)
 
     async def send(self, script: Script, args: Sequence[Argument]) -> Any:
         """Run a script; its reply is made of bytes, ints and lists of them."""
-        exchange, reply = self.protocol.exchange(script, args), None
+        confirmation = self._confirmation.command((script.name,))
+        exchange, reply, confirmed = self.protocol.exchange(script, args), None, None
         try:
             while True:
-                reply = await self._reply_to(exchange.send(reply))
+                reply, confirmed = await self._reply_to(exchange.send(reply), confirmation)
         except StopIteration as end:
-            return end.value
+            if confirmation is None:
+                return end.value
+            (reply,) = await self._check_durable([script], [end.value], confirmed)
+            if isinstance(reply, Exception):
+                raise reply from None
+            return reply
 
     def script(self, name: str) -> Script:
         """The script of `name`.lua."""
         return self._library.script(name)
 
-    async def _reply_to(self, command: Command) -> Any:
-        """Send one command; redis-py's own way takes twice as long.
+    async def _check_durable(
+        self, scripts: Sequence[Script], replies: Sequence[Any], confirmed: object
+    ) -> list[Any]:
+        """Replace replies that must not be relied on by an error, and count them.
+
+        Parameters:
+          scripts: The scripts that were run.
+          replies: Their replies, errors among them.
+          confirmed: What followed the last: the reply to the confirmation's command.
+        """
+        checked = list(replies)
+        for index, script in enumerate(scripts):
+            error = self._confirmation.failed(script.name, replies[index], confirmed)
+            if error is None:
+                continue
+            with suppress(RedisError, OSError):
+                await self._reply_to(not_durable_counter(script.name))
+            if not is_fact(script.name):
+                checked[index] = error
+        return checked
+
+    async def _reply_to(
+        self, command: Command, confirmation: Command | None = None
+    ) -> tuple[Any, Any]:
+        """Send one command, and return its reply; redis-py's own way takes twice as long.
 
         An error of the connection is raised, and has closed it.
+
+        Parameters:
+          confirmation: Sent with it, on the same connection; its reply comes second, or the error
+            in its place.
         """
         pool = self._client.connection_pool
         connection = await pool.get_connection()  # type: ignore[no-untyped-call]
         try:
-            await connection.send_command(*command)
-            return await connection.read_response()
-        except ResponseError as error:
-            return error
+            if confirmation is None:
+                await connection.send_command(*command)
+                return await _read(connection), None
+            packed = (connection.pack_command(*each) for each in (command, confirmation))
+            await connection.send_packed_command([part for parts in packed for part in parts])
+            return await _read(connection), await _read_confirmation(connection)
         finally:
             await pool.release(connection)
+
+
+async def _read(connection: aredis.Connection) -> Any:
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error
+
+
+async def _read_confirmation(connection: aredis.Connection) -> Any:
+    # The reply before it is known: that no confirmation came must not hide what was done.
+    try:
+        return await connection.read_response()
+    except (RedisError, OSError) as error:
+        return error
 
 
 class SyncScripts:

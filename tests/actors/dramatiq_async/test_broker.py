@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import dramatiq
 import pytest
 import redis
 from structlog.testing import capture_logs
 
+from actors.dramatiq_async.orphan_recovery import requeue_orphaned
 from actors.registry import make_broker
 from deploy.local.wait import until
 from service.jobs.actor_routes import NAMESPACE
@@ -39,7 +42,7 @@ def recorder(processed: list[Any]) -> Callable[[Any], Awaitable[None]]:
     return note
 
 
-FAR_MS = round(time.time() * 1000) + 6 * 24 * 3600 * 1000
+DAY_AHEAD_MS = round(time.time() * 1000) + 24 * 3600 * 1000
 
 POISON = {
     "garbage": b"\xff\x00 no json",
@@ -74,11 +77,19 @@ def test_an_unusable_message_is_dropped_and_occupies_no_slot(
         until(lambda: queues_are_empty(store), 10, "the end of all messages")
 
 
-@pytest.mark.parametrize("queue", [QUEUE, f"{QUEUE}.DQ"])
 @pytest.mark.parametrize(
-    "changes",
-    [{"queue_name": "elsewhere"}, {"options": {"eta": FAR_MS}}, {"options": {"eta": "soon"}}],
-    ids=["queue_name", "far eta", "no eta"],
+    ("queue", "changes"),
+    [
+        (QUEUE, {"queue_name": "elsewhere"}),
+        (QUEUE, {"options": {"eta": DAY_AHEAD_MS}}),
+        (QUEUE, {"options": {"eta": "soon"}}),
+        (f"{QUEUE}.DQ", {"queue_name": "elsewhere"}),
+        (f"{QUEUE}.DQ", {"options": {"eta": 8 * DAY_AHEAD_MS}}),
+        (f"{QUEUE}.DQ", {"options": {"eta": float("nan")}}),
+        (f"{QUEUE}.DQ", {"options": {"eta": "soon"}}),
+        (f"{QUEUE}.DQ", {"options": {"eta": None}}),
+        (f"{QUEUE}.DQ", {}),
+    ],
 )
 def test_an_odd_queue_name_or_time_in_a_message_is_ignored(
     store: redis.Redis, store_url: str, queue: str, changes: dict[str, Any]
@@ -165,3 +176,92 @@ def test_a_stopping_process_fetches_nothing(store: redis.Redis, store_url: str) 
     broker.close()
     assert store.llen(WAITING) == 1
     broker.client.close()
+
+
+def test_a_stopping_consumer_waits_without_spinning(store: redis.Redis, store_url: str) -> None:
+    stopping = [False]
+    broker = make_broker(settings_for(store_url), stopping=lambda: stopping[0])
+    consumer = broker.consume(QUEUE, 1, 300)
+    stopping[0] = True
+    # Given a consumer that an acknowledgement has notified while the process is to end
+    for _ in range(2):
+        broker.notifier.event_for(QUEUE).set()
+        started = time.monotonic()
+        assert next(consumer) is None
+        assert time.monotonic() - started >= 0.25
+    broker.close()
+    broker.client.close()
+
+
+def test_messages_beyond_the_prefetch_are_fetched_as_soon_as_there_is_room(
+    store: redis.Redis, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given that nothing is found by looking from time to time
+    monkeypatch.setattr("actors.dramatiq_async.consumer.IDLE_FETCH_SECONDS", 1000.0)
+    for number in range(PREFETCH * 4):
+        enqueue(store, message(args=[number]))
+    processed: list[Any] = []
+    with running_worker(store_url, recorder(processed)):
+        until(lambda: sorted(processed) == list(range(PREFETCH * 4)), 10, "all of them")
+
+
+def test_the_recovery_leaves_messages_in_progress_alone(
+    store: redis.Redis, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.dramatiq_async.consumer.RECOVERY_SECONDS", 0.05)
+    started: list[str] = []
+    ended = asyncio.Event()
+
+    async def work(word: str) -> None:
+        started.append(word)
+        if word == "long":
+            await ended.wait()
+        elif word == "last":
+            ended.set()
+
+    with running_worker(store_url, work):
+        enqueue(store, message(args=["long"]))
+        until(lambda: started, 10, "the work")
+        # Given several recoveries meanwhile
+        recoveries = _calls(store, "smembers")
+        for number in range(5):
+            enqueue(store, message(args=[str(number)]))
+            until(lambda: str(number) in started, 10, "the next work")  # noqa: B023
+            until(lambda: _calls(store, "smembers") > recoveries + number, 10)  # noqa: B023
+        enqueue(store, message(args=["last"]))
+        until(lambda: queues_are_empty(store), 10, "the end of all messages")
+    assert started.count("long") == 1
+
+
+def _calls(store: redis.Redis, command: str) -> int:
+    stats: Any = store.info("commandstats")
+    return int(stats[f"cmdstat_{command}"]["calls"])
+
+
+def test_a_rejected_message_is_removed(store: redis.Redis, store_url: str) -> None:
+    broker = make_broker(settings_for(store_url))
+    dramatiq.actor(broker=broker, actor_name="note", queue_name=QUEUE)(recorder([]))
+    enqueue(store, message())
+    consumer = broker.consume(QUEUE, PREFETCH, 1)
+    received = next(consumer)
+    assert received is not None
+    consumer.nack(received)
+    broker.close()
+    broker.client.close()
+    assert queues_are_empty(store)
+
+
+def test_only_ids_with_a_message_return_from_a_dead_process(store: redis.Redis) -> None:
+    store.hset(STORED, "with a message", b"{}")
+    store.sadd(f"{NAMESPACE}:__acks__.dead.{QUEUE}", "with a message", "without one")
+    store.zadd(HEARTBEATS, {"dead": 1})
+    assert requeue_orphaned(store, NAMESPACE, "own", QUEUE, [QUEUE], dead_since_ms=2) == 1
+    assert store.lrange(WAITING, 0, -1) == [b"with a message"]
+
+
+def test_a_process_keeps_its_own_messages_however_late_its_heartbeat(store: redis.Redis) -> None:
+    store.hset(STORED, "own", b"{}")
+    store.sadd(f"{NAMESPACE}:__acks__.own.{QUEUE}", "own")
+    store.zadd(HEARTBEATS, {"own": 1})
+    assert requeue_orphaned(store, NAMESPACE, "own", QUEUE, [QUEUE], dead_since_ms=2) == 0
+    assert store.zscore(HEARTBEATS, "own") is not None

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -95,6 +96,23 @@ def test_a_worker_stops_in_time_with_work_in_progress_and_redis_down(valkey: Val
     assert time.monotonic() - stopped_at < 6
 
 
+def test_the_time_of_running_work_counts_from_the_signal(
+    store: redis.Redis, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate()
+    with running_worker(store_url, gate.work, 100) as (broker, worker):
+        enqueue(store, message())
+        until(lambda: gate.started, 10, "the work")
+        # Given that the signal came long before the worker stops
+        broker.emit_before("worker_shutdown", worker)
+        later = SimpleNamespace(monotonic=lambda: time.monotonic() + 99.9)
+        monkeypatch.setattr("actors.dramatiq_async.shutdown.time", later)
+        stopped_at = time.monotonic()
+    # Then its work has what is left of its time, and no more
+    assert gate.canceled
+    assert time.monotonic() - stopped_at < 50
+
+
 def test_a_message_received_after_the_dispatcher_stopped_returns_to_its_queue(
     store: redis.Redis, store_url: str
 ) -> None:
@@ -127,6 +145,7 @@ def test_messages_that_were_fetched_and_not_started_return_to_their_queue_at_a_s
 
     # Given a worker that has fetched many messages and started one
     with running_worker(store_url, block, prefetch=100) as (broker, worker):
+        slots = broker.in_flight[QUEUE]
         for number in range(50):
             enqueue(store, message(args=[str(number) if number else "first"]))
         until(lambda: len(broker.in_flight[QUEUE]) == 50, 20, "the messages")
@@ -137,6 +156,7 @@ def test_messages_that_were_fetched_and_not_started_return_to_their_queue_at_a_s
     assert started[0] == "first"
     assert len(started) < 10
     assert store.llen(f"{NAMESPACE}:{QUEUE}") == 50 - len(started)
+    assert not slots
 
 
 def test_an_overdue_actor_is_canceled_and_occupies_no_slot(

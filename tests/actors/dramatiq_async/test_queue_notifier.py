@@ -103,6 +103,32 @@ def test_consumers_poll_while_the_notifier_is_disconnected(valkey: Valkey) -> No
         until(lambda: started == ["silent", "notified"], 10, "the work that was notified")
 
 
+def test_consumers_poll_for_as_long_as_the_notifier_stays_away(
+    valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given that nothing is found by looking from time to time
+    monkeypatch.setattr("actors.dramatiq_async.consumer.IDLE_FETCH_SECONDS", 1000.0)
+    monkeypatch.setattr("dramatiq.worker.CONSUMER_RESTART_DELAY_SECS", 0.05)
+    started: list[str] = []
+
+    async def note(word: str) -> None:
+        started.append(word)
+
+    with (
+        running_worker(valkey.url, note, 1.0) as (broker, _),
+        redis.Redis.from_url(valkey.url) as store,
+    ):
+        until(lambda: broker.notifier.listening, 10, "the notifier")
+        # And a notifier that does not come back
+        monkeypatch.setattr("actors.dramatiq_async.queue_notifier._RETRY_SECONDS", 1000.0)
+        valkey.kill()
+        until(lambda: not broker.notifier.listening, 10, "the loss")
+        valkey.start()
+        for word in ("one", "two", "three"):
+            enqueue(store, message(args=[word]), notify=False)
+            until(lambda: word in started, 15, "the work")  # noqa: B023
+
+
 def _commands(store: redis.Redis) -> int:
     """Commands run so far, apart from those of this count."""
     stats = store.info("commandstats")

@@ -19,6 +19,7 @@ from tests.support.misbehaving_servers import (
     LINGER_ZERO,
     OK,
     Behaviour,
+    MisbehavingServer,
     answers,
     gzip_bomb,
     hangs_before_headers,
@@ -57,6 +58,18 @@ def test_what_arrives_verifies_with_the_official_library(run: Run) -> None:
     assert request_line == "POST /hook?k=v HTTP/1.1"
     assert body == BODY
     Webhook(SECRET).verify(body, headers)
+
+
+def test_headers_of_the_caller_cannot_change_how_long_the_body_is(run: Run) -> None:
+    async def scenario() -> MisbehavingServer:
+        async with serve(answers(200)) as server, make_client() as client:
+            result = await client.post(server.url(), {"Content-Length": "3"}, BODY)
+            assert result.outcome == "delivered"
+            return server
+
+    [request] = run(scenario()).requests
+    assert request.endswith(BODY)
+    assert request.lower().count(b"content-length:") == 1
 
 
 def test_the_request_accepts_no_compression_and_names_heliograph(run: Run) -> None:
@@ -151,6 +164,15 @@ def test_an_attempt_has_fifteen_seconds_and_its_body_one_of_them(
     assert 0.1 < body <= 1
 
 
+def test_a_body_is_not_read_beyond_the_time_of_the_whole_exchange(run: Run) -> None:
+    started = time.monotonic()
+    limits = CallbackLimits(total_seconds=0.5, capture_seconds=120)
+    result, _ = run(attempt(hangs_in_the_body, limits))
+
+    assert result.outcome == "delivered"
+    assert time.monotonic() - started < 60
+
+
 def test_a_server_that_never_answers_times_out(run: Run) -> None:
     result, _ = run(attempt(hangs_before_headers, HASTY))
 
@@ -235,7 +257,11 @@ def test_both_forms_of_retry_after_are_understood(run: Run) -> None:
     in_seconds, _ = run(attempt(answers(503, retry_after="120")))
     as_date, _ = run(attempt(answers(429, retry_after=formatdate(time.time() + 60, usegmt=True))))
     garbage, _ = run(attempt(answers(503, retry_after="soon\xff")))
+    in_capitals, _ = run(
+        attempt(sends(b"HTTP/1.1 503 Busy\r\nRETRY-AFTER: 7\r\nContent-Length: 0\r\n\r\n"))
+    )
 
+    assert in_capitals.retry_after_ms == 7000
     assert in_seconds.retry_after_ms == 120_000
     assert 50_000 < as_date.retry_after_ms <= 61_000
     assert garbage.retry_after_ms is None

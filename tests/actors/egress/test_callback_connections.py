@@ -117,6 +117,30 @@ def test_a_connection_whose_response_was_read_is_reused(run: Run) -> None:
     assert (len(server.requests), server.connections) == (3, 1)
 
 
+def test_only_a_few_unused_connections_are_kept_open(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.egress.callback_client._MAX_IDLE_ORIGINS", 1)
+
+    async def answers_and_listens(conversation: Conversation) -> None:
+        await conversation.read_request()
+        await conversation.send(OK + b"content-length: 0\r\n\r\n")
+        await conversation.wait_for_hang_up()
+
+    async def scenario() -> list[int]:
+        async with (
+            serve(answers_and_listens) as first,
+            serve(answers_and_listens) as second,
+            make_client() as client,
+        ):
+            await client.post(first.url(), {}, BODY)
+            await client.post(second.url(), {}, BODY)
+            await asyncio.wait_for(first.hung_up.wait(), 5)
+            return [first.in_flight, second.in_flight]
+
+    assert run(scenario()) == [0, 1]
+
+
 def test_the_size_limit_is_per_response_not_per_connection(run: Run) -> None:
     async def scenario() -> MisbehavingServer:
         async with serve(answers(200, b"x" * 4000)) as server, make_client() as client:

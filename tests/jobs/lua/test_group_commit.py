@@ -22,9 +22,9 @@ from service.jobs.lua.group_commit import (
     MOST_UNDER_WAY,
     MOST_WAITING,
     GroupCommit,
-    Overloaded,
 )
 from service.jobs.lua.runner import Scripts
+from service.redis.causes import Overloaded
 from service.redis.client import async_client
 from tests.support.ledger import TIMES
 

@@ -1,0 +1,1 @@
+"""What makes a key or secret hard to guess."""
