@@ -7,12 +7,14 @@ the workers, and `queries` reads.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import time
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final
 
 import orjson
 import redis.asyncio as aredis
@@ -26,9 +28,9 @@ from service.jobs.draft_encoding import (
     dumps,
     encode_draft,
     encode_event_draft,
-    encode_head,
     encrypt_text,
 )
+from service.jobs.event_encoding import EventIdentity, EventStatus, encode_event
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.lua.accept_events import accept_events
 from service.jobs.lua.add_event_jobs import add_event_jobs
@@ -66,23 +68,6 @@ UNFINISHED: Final = (
 )
 #: The same as arguments of `check_consistency`.
 UNFINISHED_INDEXES: Final = tuple(("index", index) for index in UNFINISHED)
-
-_LIVEMODES: Final = {True: "true", False: "false", None: "null"}
-
-EventStatus = Literal["accepted", "ignored", "quarantined"]
-
-
-class EventIdentity(Protocol):
-    """What the ledger needs to know about an event."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def type(self) -> str: ...
-    @property
-    def livemode(self) -> bool | None: ...
-    @property
-    def fingerprint(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -154,19 +139,8 @@ class Ledger:
           notes: The result of each rule, for people.
           recognition: How to find the event if it is stored under another id or in another shape.
         """
-        envelope: dict[str, Any] = {
-            "source": source,
-            "id": event.id,
-            "type": event.type,
-            "fingerprint": event.fingerprint,
-            "livemode": _LIVEMODES[event.livemode],
-            "status": status,
-            "notes": orjson.dumps(notes).decode(),
-            "jobs": self._event_entries(source, event.id, drafts),
-            **_encode_recognition(source, recognition),
-        }
-        if len(drafts) > JOBS_AT_ONCE:
-            _defer_jobs(envelope)
+        entries = self._event_entries(source, event.id, drafts)
+        envelope = encode_event(source, event, entries, status, notes, recognition)
         packed = self._compressor.compress(body)
         if self._cipher.enabled:
             envelope["encrypted"] = True
@@ -277,10 +251,13 @@ class Ledger:
         """Delete records whose retention has ended; returns how many."""
         pruned = 0
         while True:
+            began_at = time.monotonic()
             reply = await self._scripts.run(prune(PRUNE_BATCH))
             pruned += reply.dropped
             if reply.looked < PRUNE_BATCH:
                 return pruned
+            # A long time without retention leaves much: others have half of the store meanwhile.
+            await asyncio.sleep(time.monotonic() - began_at)
 
     async def rescue_stranded(self, limit: int = RESCUE_LIMIT) -> list[Defect]:
         """Find unfinished work that nothing would ever wake, and schedule its wake-up.
@@ -296,18 +273,3 @@ class Ledger:
             left, done = left - reply.checked, reply.done
             found += reply.problems
         return found
-
-
-def _defer_jobs(envelope: dict[str, Any]) -> None:
-    """Leave the jobs that are too many for one step to later steps."""
-    jobs = envelope["jobs"]
-    envelope["jobs"] = jobs[:JOBS_AT_ONCE]
-    envelope["deferred"] = [encode_head(entry) for entry in jobs[JOBS_AT_ONCE:]]
-
-
-def _encode_recognition(source: str, recognition: Recognition) -> dict[str, str]:
-    found = {name: value for name, value in recognition._asdict().items() if value is not None}
-    for name in ("event_key", "body_key"):
-        if name in found:
-            found[name] = f"hg:known:{source}:{found[name]}"
-    return found

@@ -29,6 +29,7 @@ _IN_SCRIPTS: Final = (
     "DEL K",
     "EXISTS K",
     "GET K",
+    "GETRANGE K 0 1",
     "HDEL K f",
     "HEXISTS K f",
     "HGET K f",
@@ -46,10 +47,12 @@ _IN_SCRIPTS: Final = (
     "LLEN K",
     "LPUSH K v",
     "LRANGE K 0 1",
+    "LSET K 0 v",
     "LTRIM K 0 0",
     "PERSIST K",
     "PEXPIRE K 1",
     "PTTL K",
+    "RENAME K K",
     "RPUSH K v",
     "SADD K m",
     "SCARD K",
@@ -83,6 +86,7 @@ _DIRECT: Final = (
     "MULTI",
     "EXEC",
     "SMISMEMBER K m",
+    "SUNION K",
     "XREAD STREAMS K 0",
 )
 _LEDGER: Final = (*_CONNECTION, *_SCRIPTING, *_WAITING.values(), *_IN_SCRIPTS, *_DIRECT)
