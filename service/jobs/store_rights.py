@@ -52,6 +52,7 @@ _IN_SCRIPTS: Final = (
     "MGET K",
     "PERSIST K",
     "PEXPIRE K 1",
+    "PEXPIRETIME K",
     "PTTL K",
     "RENAME K K",
     "RPUSH K v",
@@ -62,11 +63,13 @@ _IN_SCRIPTS: Final = (
     "SMEMBERS K",
     "SRANDMEMBER K",
     "SREM K m",
+    "SSCAN K 0",
     "STRLEN K",
     "TIME",
     "TYPE K",
     "UNLINK K",
     "XADD K * f v",
+    "XDEL K 1-1",
     "XREVRANGE K + -",
     "XTRIM K MAXLEN 1",
     "ZADD K 1 m",
@@ -77,6 +80,7 @@ _IN_SCRIPTS: Final = (
     "ZRANK K m",
     "ZREM K m",
     "ZREMRANGEBYSCORE K 0 1",
+    "ZSCAN K 0",
     "ZSCORE K m",
 )
 #: What web and worker read and write without a script.
@@ -110,7 +114,7 @@ _SCHEDULER: Final = (
     "ZADD K 1 m",
 )
 #: `doctor` checks what every process needs by its own rights.
-_DOCTOR: Final = (*_WEB, *_WORKER, *_SCHEDULER, "INFO", "SCAN 0", "ZSCAN K 0")
+_DOCTOR: Final = (*_WEB, *_WORKER, *_SCHEDULER, "INFO", "SCAN 0")
 
 SAMPLES: Final[Mapping[Process, Sequence[str]]] = {
     "web": _WEB,
