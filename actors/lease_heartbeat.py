@@ -28,6 +28,7 @@ from service.jobs.lua.heartbeat import HeartbeatReply, HistoryLoss, heartbeat
 from service.jobs.lua.prune import prune
 from service.jobs.lua.runner import SyncScripts
 from service.logging.setup import get_logger
+from service.redis.causes import words_of
 from service.redis.client import REDIS_ERRORS, sync_client
 
 INTERVAL_SECONDS: Final = 1.0
@@ -179,7 +180,11 @@ class LeaseHeartbeat(threading.Thread):
     def _log_redis_state(self, error: Exception | None) -> None:
         """Log once that Redis is lost, and once that it is back."""
         if error is not None and not self._redis_lost:
-            _log.warning("heartbeat failing: redis error", error=type(error).__name__)
+            _log.warning(
+                "heartbeat failing: redis error",
+                error=type(error).__name__,
+                detail=words_of(error),
+            )
         elif error is None and self._redis_lost:
             _log.info("heartbeat resumed: redis available again")
         self._redis_lost = error is not None

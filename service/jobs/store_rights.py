@@ -29,6 +29,7 @@ _IN_SCRIPTS: Final = (
     "DEL K",
     "EXISTS K",
     "GET K",
+    "GETRANGE K 0 1",
     "HDEL K f",
     "HEXISTS K f",
     "HGET K f",
@@ -46,10 +47,13 @@ _IN_SCRIPTS: Final = (
     "LLEN K",
     "LPUSH K v",
     "LRANGE K 0 1",
+    "LSET K 0 v",
     "LTRIM K 0 0",
+    "MGET K",
     "PERSIST K",
     "PEXPIRE K 1",
     "PTTL K",
+    "RENAME K K",
     "RPUSH K v",
     "SADD K m",
     "SCARD K",
@@ -79,14 +83,14 @@ _IN_SCRIPTS: Final = (
 _DIRECT: Final = (
     "EXPIRE K 1",
     "GETDEL K",
-    "MGET K",
     "MULTI",
     "EXEC",
     "SMISMEMBER K m",
+    "SUNION K",
     "XREAD STREAMS K 0",
 )
 _LEDGER: Final = (*_CONNECTION, *_SCRIPTING, *_WAITING.values(), *_IN_SCRIPTS, *_DIRECT)
-_WEB: Final = (*_LEDGER, "XINFO STREAM K", "XRANGE K - +")
+_WEB: Final = (*_LEDGER, "PEXPIRETIME K", "XDEL K 0-1", "XINFO STREAM K", "XRANGE K - +")
 _WORKER: Final = (
     *_LEDGER,
     "CONFIG GET x",
