@@ -127,8 +127,11 @@ class SessionStore:
 
     async def _known_accounts(self) -> set[str]:
         # Those that no release has listed with a session since had a job.
-        names = await self._redis.sunion([f"{self._prefix}sessions", f"{self._prefix}accts"])
-        return {name.decode() for name in cast("set[bytes]", names)}
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for index in ("sessions", "accts"):
+                pipe.smembers(f"{self._prefix}{index}")
+            found: list[set[bytes]] = await pipe.execute()
+        return {name.decode() for names in found for name in names}
 
     def _username_of(self, blob: bytes) -> str | None:
         """The username of a session; None if it cannot be decrypted."""
