@@ -18,11 +18,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.ledger import PRUNE_BATCH
 from service.jobs.lua.builder import ScriptConfig
+from service.jobs.lua.create_deferred_jobs import JOBS_AT_ONCE, create_deferred_jobs
 from service.jobs.lua.heartbeat import HistoryLoss, heartbeat
 from service.jobs.lua.prune import prune
 from service.jobs.lua.runner import SyncScripts
@@ -206,11 +207,22 @@ class LeaseHeartbeat(threading.Thread):
                 lease.renewed_at = sent_at
             elif not lease.ending:
                 self._abandon(lease, "claimed by another worker")
+        if reply.abandoned_event is not None:
+            self._finish_event(reply.abandoned_event, sent_at)
         if reply.next_ms is None:
             return self._interval
         if reply.done >= BEAT_BATCH:
             return 0.0
         return min(max(reply.next_ms / 1000, MIN_INTERVAL_SECONDS), self._interval)
+
+    def _finish_event(self, event: str, began_at: float) -> None:
+        """Create the jobs of an event whose acceptor has died, for as long as a beat may take."""
+        try:
+            while self._scripts.run(create_deferred_jobs(event, JOBS_AT_ONCE)):
+                if time.monotonic() - began_at > self._interval:
+                    return
+        except RedisError as error:
+            _log.warning("jobs of an event not created yet", error=type(error).__name__)
 
     def _report_loss(self, loss: HistoryLoss | None) -> None:
         """Log a loss of history once: somebody has to know that acknowledged work is missing."""

@@ -7,9 +7,13 @@ from dramatiq.middleware import CurrentMessage
 from actors.runtime import Runtime
 from service.jobs.lua.runner import drop_unused
 from service.logging.setup import get_logger
+from service.people.index import PersonIndex
 
 #: Longer than the clocks or queues of any two schedulers are apart.
 LOCK_SECONDS = 3600
+#: Jobs that one run looks at to list those of older releases under their persons: all that a busy
+#: installation creates in between, and more, so that after a deploy it catches up.
+MAX_LISTED = 20_000
 
 _log = get_logger(__name__)
 
@@ -19,8 +23,12 @@ async def retention(runtime: Runtime) -> None:
     if not await _is_first_run(runtime, "retention"):
         return
     dropped = await runtime.ledger.prune()
+    listed = await PersonIndex(runtime.client, runtime.config.script_config).complete(MAX_LISTED)
     _log.info(
-        "pruned expired records", records=dropped, libraries=await drop_unused(runtime.client)
+        "pruned expired records",
+        records=dropped,
+        libraries=await drop_unused(runtime.client),
+        listed_under_persons=listed.listed,
     )
 
 

@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(run=_doctor)
     _add_session(commands)
     _add_secret(commands)
+    _add_people(commands)
     return parser
 
 
@@ -71,6 +72,26 @@ def _add_session(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     actions.choices["export"].add_argument(
         "--force", action="store_true", help="replace an existing file"
     )
+
+
+def _add_people(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    about = "show, export and erase what is kept about one person"
+    people = commands.add_parser("people", help=about, description=f"{about.capitalize()}.")
+    people.set_defaults(run=_people)
+    actions = people.add_subparsers(required=True, dest="action", metavar="ACTION")
+    for action, task in (
+        ("show", "print everything that is kept, one JSON object a line"),
+        ("export", "print everything that is kept as one JSON object"),
+        ("erase", "erase everything but what keeps a message from being sent twice"),
+    ):
+        parser = actions.add_parser(action, help=task, description=f"{task.capitalize()}.")
+        parser.add_argument("handle", metavar="HANDLE", help="a username, or pk: and a user id")
+
+
+def _people(arguments: argparse.Namespace) -> int:
+    from service.commands import people
+
+    return people.run(arguments)
 
 
 def _add_secret(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

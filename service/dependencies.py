@@ -40,6 +40,8 @@ from service.lookups.service import MAX_WAIT_SECONDS, LookupService
 from service.lookups.shared_cache import LookupCache
 from service.metrics.process_reports import ProcessReporter
 from service.metrics.prometheus import Metrics
+from service.people.erasure import PersonErasure
+from service.people.report import PersonReport, ReportSources
 from service.photos.converter import PhotoConverter
 from service.process.file_limits import open_file_limit
 from service.redis.client import async_client
@@ -73,6 +75,8 @@ class AppServices:
     audit_log: AuditLog
     verification_codes: VerificationCodes
     suppressions: Suppressions
+    people: PersonReport
+    person_erasure: PersonErasure
     event_stream: JobEventStream
     broadcaster: Broadcaster
     subscriber_slots: SubscriberSlots
@@ -135,10 +139,17 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         readiness=Readiness(client, script_config),
         deliveries=Deliveries(client, script_config),
         accounts=AccountControls(client, script_config),
-        user_ids=UserIdCache(client),
+        user_ids=UserIdCache(client, script_config.person_keys),
         audit_log=AuditLog(client, script_config),
         verification_codes=VerificationCodes(client, derive_keys(",".join(settings.secret_keys))),
-        suppressions=Suppressions(client),
+        suppressions=Suppressions(client, script_config.person_keys),
+        people=PersonReport(
+            client,
+            script_config,
+            ReportSources.of(client, script_config, cipher),
+            tuple(config.accounts),
+        ),
+        person_erasure=PersonErasure(client, script_config, tuple(config.accounts)),
         event_stream=JobEventStream(client),
         broadcaster=broadcaster,
         subscriber_slots=SubscriberSlots(settings.subscribers_per_key),

@@ -5,7 +5,8 @@ Entries are added through the API, or by a worker when a recipient refuses messa
 Keys, changed together:
   `hg:suppressed`    hash: `{scope}:{key}` -> JSON {"reason", "since" (ms), "by"}; the scope is `*`
                      for every account or an account's name, the key a username in lower case
-                     without `@`, or `pk:DIGITS`
+                     without `@`, `pk:DIGITS`, or `#` and the person's key (person_keys.py) for
+                     one whose data was erased
   `hg:suppressions`  zset of the same fields, all with score 0: the order of pages
 """
 
@@ -13,16 +14,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
+from service.instagram.ids import person_name
+from service.jobs.person_keys import PersonKeys
 from service.time_formats.timestamps import rfc3339
 
 _ENTRIES: Final = "hg:suppressed"
 _ORDER: Final = "hg:suppressions"
 _ALL_ACCOUNTS: Final = "*"
+_ERASED: Final = "#"
 #: `by` of entries that a recipient's own refusal made.
 RECIPIENT: Final = "recipient"
 
@@ -33,7 +37,7 @@ def suppression_key(recipient: str) -> str:
     Parameters:
       recipient: `some.handle`, `314159` (a pk) or `@123` (a username of digits).
     """
-    return f"pk:{recipient}" if recipient.isdigit() else recipient.removeprefix("@")
+    return person_name(recipient)
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Suppression:
     """One entry of the list.
 
     Parameters:
-      key: From `suppression_key`.
+      key: From `suppression_key`, or from `erased_key`.
       account: The account that may not write; None for all accounts.
       reason: Why, for people.
       since_ms: When it was added, Unix milliseconds on Redis' clock.
@@ -72,9 +76,12 @@ class Suppression:
         return json.dumps({"reason": self.reason, "since": self.since_ms, "by": self.by})
 
     def public(self) -> dict[str, Any]:
-        """The entry as the API returns it; its username is in a form that the API accepts."""
+        """The entry as the API returns it; its username is in a form that the API accepts, or null
+        once the person's data was erased.
+        """
+        username = f"@{self.key}" if self.key.isdigit() else self.key
         return {
-            "username": f"@{self.key}" if self.key.isdigit() else self.key,
+            "username": None if self.key.startswith(_ERASED) else username,
             "account": self.account,
             "reason": self.reason,
             "since": rfc3339(self.since_ms),
@@ -87,10 +94,12 @@ class Suppressions:
 
     Parameters:
       client: The event loop's Redis client.
+      person_keys: Finds the entries of those whose data was erased.
     """
 
-    def __init__(self, client: aredis.Redis) -> None:
+    def __init__(self, client: aredis.Redis, person_keys: PersonKeys) -> None:
         self._client = client
+        self._person_keys = person_keys
 
     async def put(
         self, key: str, *, account: str | None, reason: str | None, by: str
@@ -110,10 +119,12 @@ class Suppressions:
         since_ms = existing.since_ms if existing else await self._now_ms()
         entry = Suppression(key, account, reason, since_ms, by)
         async with self._client.pipeline(transaction=True) as pipe:
+            pipe.hdel(_ENTRIES, *self._erased_fields(key, account))
+            pipe.zrem(_ORDER, *self._erased_fields(key, account))
             pipe.hset(_ENTRIES, entry.field, entry.stored())
             pipe.zadd(_ORDER, {entry.field: 0})
-            added, _ = await cast("Awaitable[list[int]]", pipe.execute())
-        return entry, bool(added)
+            await pipe.execute()
+        return entry, existing is None
 
     async def suppress_for_account(
         self, pk: str, username: str | None, account: str, reason: str
@@ -142,10 +153,10 @@ class Suppressions:
           key: From `suppression_key`.
           account: The entry's account; None for the entry for all accounts.
         """
-        field = _field(key, account)
+        fields = [_field(key, account), *self._erased_fields(key, account)]
         async with self._client.pipeline(transaction=True) as pipe:
-            pipe.hdel(_ENTRIES, field)
-            pipe.zrem(_ORDER, field)
+            pipe.hdel(_ENTRIES, *fields)
+            pipe.zrem(_ORDER, *fields)
             removed, _ = await cast("Awaitable[list[int]]", pipe.execute())
         return bool(removed)
 
@@ -156,9 +167,9 @@ class Suppressions:
           key: From `suppression_key`.
           account: The entry's account; None for the entry for all accounts.
         """
-        field = _field(key, account)
-        value = await cast("Awaitable[bytes | None]", self._client.hget(_ENTRIES, field))
-        return None if value is None else Suppression.of(field, value)
+        fields = [_field(key, account), *self._erased_fields(key, account)]
+        found = await self._entries(fields)
+        return replace(found[0], key=key) if found else None
 
     async def page(
         self, *, cursor: str | None, limit: int
@@ -193,6 +204,10 @@ class Suppressions:
         )
         pairs = zip(fields, values, strict=True)
         return [Suppression.of(field, value) for field, value in pairs if value is not None]
+
+    def _erased_fields(self, key: str, account: str | None) -> list[str]:
+        """The fields that the entry may have since the person's data was erased."""
+        return [_field(_ERASED + person, account) for person in self._person_keys.all_keys(key)]
 
     async def _now_ms(self) -> int:
         seconds, micros = await self._client.time()

@@ -7,6 +7,8 @@ from typing import Final
 import redis.asyncio as aredis
 
 from service.accounts.refusal_streaks import KNOWN_TTL_SECONDS, known_key, streak_key
+from service.instagram.ids import person_name
+from service.jobs.person_keys import PersonKeys, traces_key
 
 #: A username can change hands, so an entry is not trusted for longer.
 TTL_SECONDS: Final = 24 * 3600
@@ -17,10 +19,12 @@ class UserIdCache:
 
     Parameters:
       client: The event loop's Redis client.
+      person_keys: By them, what is cached about a person is found.
     """
 
-    def __init__(self, client: aredis.Redis) -> None:
+    def __init__(self, client: aredis.Redis, person_keys: PersonKeys) -> None:
         self._client = client
+        self._person_keys = person_keys
 
     async def pk(self, username: str) -> str | None:
         """The pk of a username in its normal form; None if it is not cached."""
@@ -44,6 +48,10 @@ class UserIdCache:
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.set(f"hg:pk:{key}", pk, ex=TTL_SECONDS)
             pipe.set(known_key(key), b"", ex=KNOWN_TTL_SECONDS)
+            for name in (person_name(key), f"pk:{pk}"):
+                traces = traces_key(self._person_keys.key(name))
+                pipe.sadd(traces, f"hg:pk:{key}", known_key(key))
+                pipe.expire(traces, KNOWN_TTL_SECONDS)
             pipe.delete(streak_key(account, "not_found"))
             await pipe.execute()
 

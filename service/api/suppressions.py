@@ -18,8 +18,12 @@ from service.instagram.ids import InvalidIdentifier, normalise_recipient
 router = APIRouter(tags=["suppressions"])
 
 
-def _recipient_key(raw: str) -> str:
-    """Normalise the recipient; a bare number is rejected, because it may be a username or an id."""
+def recipient_key(raw: str) -> str:
+    """Normalise a recipient in a path to their `suppression_key`.
+
+    Raises:
+      InvalidIdentifier: It names nobody, or is a bare number: a username or an id.
+    """
     if raw.strip().isdigit():
         raise InvalidIdentifier(
             "is ambiguous: write @ before a username of digits, pk: before a user id"
@@ -29,7 +33,7 @@ def _recipient_key(raw: str) -> str:
 
 Recipient = Annotated[
     str,
-    AfterValidator(_recipient_key),
+    AfterValidator(recipient_key),
     Path(alias="username", description="A username, or `pk:` and a user id"),
 ]
 Account = Annotated[

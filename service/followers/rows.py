@@ -33,10 +33,11 @@ def row_batches(rows: Sequence[Row]) -> list[RowBatch]:
       rows: In order; each has a `pk`.
     """
     parts = (rows[at : at + BATCH_ROWS] for at in range(0, len(rows), BATCH_ROWS))
-    return [RowBatch(tuple(row["pk"] for row in part), _pack(part)) for part in parts]
+    return [RowBatch(tuple(row["pk"] for row in part), pack(part)) for part in parts]
 
 
-def _pack(rows: Sequence[Row]) -> bytes:
+def pack(rows: Sequence[Row]) -> bytes:
+    """Compress the rows of a batch; `unpack` reads them."""
     # Plain ASCII: names may contain characters that some readers treat as line ends (U+2028,
     # U+0085).
     lines = (json.dumps(row, separators=(",", ":")) for row in rows)

@@ -19,6 +19,7 @@ __all__ = [
     "media_pk",
     "normalise_post",
     "normalise_recipient",
+    "person_name",
     "recipient_pk",
     "recipient_username",
 ]
@@ -195,6 +196,19 @@ def recipient_pk(recipient: str) -> str | None:
         `normalise_recipient` returns it.
     """
     return recipient if _USER_PK.fullmatch(recipient) else None
+
+
+def person_name(recipient: str) -> str:
+    """Return the one name of a person, by which suppressions and the index of people know them.
+
+    Parameters:
+      recipient: `some.handle`, `314159` (a pk) or `@123` (a username of digits), as
+        `normalise_recipient` returns it.
+
+    Returns:
+      The username without `@`, or `pk:314159`.
+    """
+    return f"pk:{recipient}" if recipient.isdigit() else recipient.removeprefix("@")
 
 
 def recipient_username(recipient: str) -> str:

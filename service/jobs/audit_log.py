@@ -6,7 +6,7 @@ The scripts write each entry (`audit` in lua/lib/audit_log.lua) in the same step
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final, cast
 
 import redis.asyncio as aredis
@@ -23,6 +23,13 @@ _KEY: Final = "hg:audit"
 _MAX_SCANNED: Final = 2_000
 #: Entries scanned per script call, which blocks the store meanwhile.
 _SCAN_BATCH: Final = 500
+#: What an entry shows of its job; entries of releases before 0.3 have these fields of their own.
+_FROM_JOB: Final = ("to", "post", "pk")
+
+#: How much later an entry may be than the timeline's of the same step.
+_SAME_STEP_MS: Final = 5
+
+_Entry = tuple[str, Mapping[str, str]]
 
 
 class AuditLog:
@@ -52,8 +59,30 @@ class AuditLog:
             "Awaitable[list[tuple[bytes, dict[bytes, bytes]]]]",
             self._client.xrevrange(_KEY, max=before, min="-", count=limit),
         )
-        items = [_to_public(entry_id.decode(), decode_fields(raw)) for entry_id, raw in entries]
+        found = [(entry_id.decode(), decode_fields(raw)) for entry_id, raw in entries]
+        items = await self._to_public(found)
         return items, entries[-1][0].decode() if len(entries) == limit else None
+
+    async def of_job(self, job_id: str) -> list[dict[str, Any]]:
+        """The entries of one job, oldest first.
+
+        They are looked for around the times of its timeline, which each decision about a job is
+        written to in the same step.
+        """
+        key = f"hg:jobtl:{job_id}"
+        lines = await cast("Awaitable[list[bytes]]", self._client.lrange(key, 0, -1))
+        times = sorted({int(line.strip(b"[").split(b"\t")[0].split(b",")[0]) for line in lines})
+        async with self._client.pipeline(transaction=False) as pipe:
+            for at in times:
+                pipe.xrange(_KEY, min=at, max=at + _SAME_STEP_MS, count=_SCAN_BATCH)
+            found = await cast("Awaitable[list[Any]]", pipe.execute())
+        entries = {
+            entry_id.decode(): decode_fields(fields)
+            for batch in found
+            for entry_id, fields in batch
+            if fields.get(b"job") == job_id.encode()
+        }
+        return await self._to_public(sorted(entries.items()))
 
     async def _account_page(
         self, account: str, cursor: str | None, limit: int
@@ -63,11 +92,27 @@ class AuditLog:
             before = f"({cursor}" if cursor else "+"
             call = read_audit_log(account, before, _SCAN_BATCH, limit - len(items))
             reply = await self._scripts.run(call)
-            items += [_to_public(entry_id, fields) for entry_id, fields in reply.entries]
+            items += await self._to_public(reply.entries)
             cursor = reply.last
             if reply.done or len(items) == limit:
                 return items, None if reply.done else cursor
         return items, cursor
+
+    async def _to_public(self, entries: Sequence[_Entry]) -> list[dict[str, Any]]:
+        """Entries as the API shows them, with whom their jobs are about."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            for _, fields in entries:
+                pipe.hmget(f"hg:job:{fields.get('job', '')}", *_FROM_JOB)
+            found = await cast("Awaitable[list[list[bytes | None]]]", pipe.execute())
+        return [
+            _to_public(entry_id, {**_known(values), **fields})
+            for (entry_id, fields), values in zip(entries, found, strict=True)
+        ]
+
+
+def _known(values: Sequence[bytes | None]) -> dict[str, str]:
+    pairs = zip(_FROM_JOB, values, strict=True)
+    return {name: value.decode() for name, value in pairs if value is not None}
 
 
 def _to_public(entry_id: str, fields: Mapping[str, str]) -> dict[str, Any]:
@@ -77,7 +122,7 @@ def _to_public(entry_id: str, fields: Mapping[str, str]) -> dict[str, Any]:
         "decision": public_name(AUDIT_DECISIONS, fields["decision"]),
         "reason": fields["why"] or None,
         "by": public_name(TIMELINE_BY, fields["by"]) or None,
-        "account": fields["account"],
+        "account": fields["account"] or None,
         "job_id": fields.get("job"),
         "kind": fields.get("kind"),
         "to": fields.get("to") or None,

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import redis.asyncio as aredis
 
 from service.encryption.cipher import Cipher, Unreadable
+from service.instagram.ids import person_name
 from service.jobs.follower_page import FollowerPage
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.job_text import read_text
@@ -22,6 +23,7 @@ from service.jobs.lua.record_intent import IntentReply, record_intent
 from service.jobs.lua.release_job import Charge, ReleaseReply, release_job
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import Failure, Status
+from service.jobs.person_keys import names_shown
 from service.jobs.records import JobRecord
 
 Thread = Literal["old", "new", ""]
@@ -145,6 +147,7 @@ class Claims:
     ) -> None:
         self._cipher = cipher
         self._scripts = scripts or Scripts(client, script_config)
+        self._person_keys = script_config.person_keys
         self._mark = mark or HighWaterMark("worker")
 
     async def claim(self, job_id: str, owner: str) -> Claim | None:
@@ -179,7 +182,8 @@ class Claims:
           `ok`; `ask` if the caller must find out whether the thread exists; otherwise the job's
           new status.
         """
-        facts = json.dumps({"thread": thread, "username": username, "reads": reads})
+        found = {"thread": thread, "username": username, "reads": reads}
+        facts = json.dumps(found | self._recipient_keys(claim, pk))
         raised = self._mark.next_raise()
         call = record_intent(claim.id, claim.owner, claim.fence, pk, context, facts, *raised)
         reply = await self._scripts.run(call)
@@ -210,6 +214,7 @@ class Claims:
           `ok`; `lost` if the claim is no longer valid; `taken` if `written` belongs to another
           job. Only `ok` changed anything.
         """
+        shown = names_shown(result) if result and claim.job.kind == "lookup" else ()
         call = finish_job(
             claim.id,
             claim.owner,
@@ -220,6 +225,7 @@ class Claims:
             why=why,
             written=written,
             reads=reads,
+            who=self._person_keys.join(shown),
         )
         return await self._scripts.run(call)
 
@@ -287,6 +293,7 @@ class Claims:
             "left": page.remainder,
             "dropped": page.dropped,
             "limited": page.limited,
+            "who": self._missing_keys(claim, page.pk),
         }
         call = append_follower_page(
             claim.id,
@@ -299,6 +306,23 @@ class Claims:
             *((batch.packed, batch.pks) for batch in page.batches),
         )
         return await self._scripts.run(call)
+
+    def _recipient_keys(self, claim: Claim, pk: str) -> dict[str, str]:
+        """The keys of a DM's recipient, as record_intent.lua takes them."""
+        if claim.job.kind != "dm":
+            return {}
+        pk_keys = self._person_keys.all_keys(f"pk:{pk}")
+        keys = [*self._person_keys.all_keys(person_name(claim.job.to)), *pk_keys]
+        return {
+            "who": self._missing_keys(claim, pk),
+            "keys": " ".join(keys),
+            "pk_keys": " ".join(pk_keys),
+        }
+
+    def _missing_keys(self, claim: Claim, pk: str) -> str:
+        """The keys of the job's person that its record does not have."""
+        names = (person_name(claim.job.to), f"pk:{pk}")
+        return self._person_keys.missing(claim.job.who, names)
 
 
 def _dumps(value: dict[str, Any]) -> str:

@@ -86,7 +86,7 @@ class ConsistencyCheck:
         """Every index whose members have a record; adds accounts that have a key to `accounts`."""
         for index in _INDEXES:
             yield index
-        for prefix in ("hg:jobs:", "hg:dlvs:"):
+        for prefix in ("hg:jobs:", "hg:dlvs:", "hg:who:"):
             async for index in self._keys(prefix):
                 yield index
         async for key in self._keys("hg:acct:"):

@@ -12,18 +12,36 @@ import orjson
 from service.encryption import places
 from service.encryption.cipher import Cipher
 from service.jobs.model import JobDraft, derived_id
+from service.jobs.person_keys import PersonKeys
+
+#: What lua/lib/create_job.lua reserves an id by.
+_DECIDING: Final = ("id", "delay", "run_at", "once", "once_kept")
 
 
-def encode_event_draft(source: str, event_id: str, draft: JobDraft) -> dict[str, Any]:
+def encode_event_draft(
+    source: str, event_id: str, draft: JobDraft, person_keys: PersonKeys
+) -> dict[str, Any]:
     rule = draft.rule or ""
     return encode_draft(
         derived_id("job", source, event_id, rule),
         draft,
         {"source": source, "event_id": event_id, "rule": draft.rule},
+        person_keys,
     )
 
 
-def encode_draft(job_id: str, draft: JobDraft, source: dict[str, Any]) -> dict[str, Any]:
+def encode_head(entry: dict[str, Any]) -> dict[str, Any]:
+    """Encode what decides about an entry's id, with the whole entry in it as JSON.
+
+    The script that accepts the event reads only this: to parse every entry would take it long.
+    """
+    head = {name: entry[name] for name in _DECIDING if name in entry}
+    return head | {"entry": dumps(entry)}
+
+
+def encode_draft(
+    job_id: str, draft: JobDraft, source: dict[str, Any], person_keys: PersonKeys
+) -> dict[str, Any]:
     """Encode a draft; None values are left out, because cjson's null is true in Lua."""
     entry: dict[str, Any] = {
         "id": job_id,
@@ -37,6 +55,7 @@ def encode_draft(job_id: str, draft: JobDraft, source: dict[str, Any]) -> dict[s
         "delay": draft.delay_ms,
         "metadata": "" if draft.metadata is None else dumps(draft.metadata),
         "source": orjson.dumps(source).decode(),
+        **person_keys.entry(draft),
     }
     if draft.run_at_ms is not None:
         entry["run_at"] = draft.run_at_ms

@@ -22,13 +22,20 @@ from service.encryption import places
 from service.encryption.cipher import Cipher
 from service.jobs.body_compression import BodyCompressor
 from service.jobs.consistency_problems import Defect
-from service.jobs.draft_encoding import dumps, encode_draft, encode_event_draft, encrypt_text
+from service.jobs.draft_encoding import (
+    dumps,
+    encode_draft,
+    encode_event_draft,
+    encode_head,
+    encrypt_text,
+)
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.lua.accept_events import accept_events
 from service.jobs.lua.add_event_jobs import add_event_jobs
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.cancel_job import CancelReply, cancel_job
 from service.jobs.lua.check_consistency import check_consistency
+from service.jobs.lua.create_deferred_jobs import JOBS_AT_ONCE, create_deferred_jobs
 from service.jobs.lua.create_job import create_job
 from service.jobs.lua.group_commit import GroupCommit
 from service.jobs.lua.preview_job import preview_job
@@ -37,7 +44,11 @@ from service.jobs.lua.retry_job import retry_job
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import FINAL, ONLY_BY_ID, JobDraft, Recognition, Status, derived_id
 from service.jobs.replies import Acceptance, Creation, Preview, RetryReply
+from service.logging.setup import get_logger
 from service.photos.photo import Photo
+from service.redis.client import REDIS_ERRORS
+
+_log = get_logger(__name__)
 
 IDEMPOTENCY_MS: Final = 7 * 24 * 3600 * 1000
 #: Records pruned per script call, which blocks the store meanwhile.
@@ -112,6 +123,7 @@ class Ledger:
         self._mark = mark or HighWaterMark("web")
         self._group_commit = GroupCommit(self._scripts, self._mark)
         self._compressor = BodyCompressor()
+        self._person_keys = script_config.person_keys
         self._cipher = cipher
 
     async def close(self) -> None:
@@ -133,6 +145,8 @@ class Ledger:
     ) -> Acceptance:
         """Store an event with its jobs and their wake-ups, or report it as known.
 
+        All jobs are recorded in one step. Where they are many, most are created in further steps.
+
         Parameters:
           drafts: The jobs that its rules create, at most one per rule.
           body: The raw bytes, stored compressed and encrypted for the retention of bodies.
@@ -151,17 +165,45 @@ class Ledger:
             "jobs": self._event_entries(source, event.id, drafts),
             **_encode_recognition(source, recognition),
         }
+        if len(drafts) > JOBS_AT_ONCE:
+            _defer_jobs(envelope)
         packed = self._compressor.compress(body)
         if self._cipher.enabled:
             envelope["encrypted"] = True
             place = places.event_body(source, event.id, event.fingerprint)
             packed = self._cipher.encrypt(packed, place)
-        return await self._group_commit.run(accept_events(orjson.dumps(envelope), packed))
+        call = accept_events(orjson.dumps(envelope), packed)
+        while True:
+            reply = await self._group_commit.run(call, len(envelope["jobs"]))
+            if reply.deferred:
+                await self._finish_event(f"{source}:{reply.event_id}", reply.acceptance is not None)
+            if reply.acceptance is not None:
+                return reply.acceptance
+
+    async def _finish_event(self, event: str, accepted: bool) -> None:
+        """Create the jobs of an event that were too many for the step that accepted it.
+
+        Parameters:
+          event: The event (source:id).
+          accepted: Whether the caller has all that it needs; then a heartbeat creates the jobs
+            where this fails, for they are recorded.
+        """
+        try:
+            await self._create_deferred(event)
+        except REDIS_ERRORS as error:
+            if not accepted:
+                raise
+            _log.warning("jobs of an event left to a heartbeat", error=type(error).__name__)
+
+    async def _create_deferred(self, event: str) -> None:
+        while await self._scripts.run(create_deferred_jobs(event, JOBS_AT_ONCE)):
+            pass
 
     def _event_entries(
         self, source: str, event_id: str, drafts: Sequence[JobDraft]
     ) -> list[dict[str, Any]]:
-        entries = (encode_event_draft(source, event_id, draft) for draft in drafts)
+        keys = self._person_keys
+        entries = (encode_event_draft(source, event_id, draft, keys) for draft in drafts)
         return [encrypt_text(entry, self._cipher) for entry in entries]
 
     async def replay(
@@ -177,8 +219,12 @@ class Ledger:
           The ids of all its jobs; None if the event is not stored any more.
         """
         entries = self._event_entries(source, event_id, drafts)
-        event = f"{source}:{event_id}"
-        return await self._scripts.run(add_event_jobs(event, dumps(entries), dumps(list(notes))))
+        event, ids = f"{source}:{event_id}", None
+        await self._create_deferred(event)
+        for at in range(0, max(len(entries), 1), JOBS_AT_ONCE):
+            some = dumps(entries[at : at + JOBS_AT_ONCE])
+            ids = await self._scripts.run(add_event_jobs(event, some, dumps(list(notes))))
+        return ids
 
     async def create(
         self, draft: JobDraft, *, caller: str, idempotency_key: str | None, request: str
@@ -193,7 +239,7 @@ class Ledger:
         job_id = derived_id("job", "api", caller, uuid.uuid4().hex)
         key = f"hg:idem:{derived_id('idem', caller, idempotency_key)}" if idempotency_key else ""
         source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
-        entry = encrypt_text(encode_draft(job_id, draft, source), self._cipher)
+        entry = encrypt_text(encode_draft(job_id, draft, source, self._person_keys), self._cipher)
         photo = b""
         if isinstance(draft.photo, Photo):
             entry, photo = self._encrypt_photo(entry, draft.photo.jpeg)
@@ -215,8 +261,9 @@ class Ledger:
           pk: The recipient's pk, if known.
         """
         source = {"source": None, "event_id": None, "rule": draft.rule, "api_key": caller}
-        entry = dumps(encode_draft("job_preview", draft, source))
-        return await self._scripts.run(preview_job(entry, pk))
+        pk_keys = " ".join(self._person_keys.all_keys(f"pk:{pk}")) if pk else ""
+        entry = dumps(encode_draft("job_preview", draft, source, self._person_keys))
+        return await self._scripts.run(preview_job(entry, pk, pk_keys))
 
     async def cancel(self, job_id: str, by: str) -> CancelReply:
         """Cancel a job that has written nothing; a running one stops before its write."""
@@ -249,6 +296,13 @@ class Ledger:
             left, done = left - reply.checked, reply.done
             found += reply.problems
         return found
+
+
+def _defer_jobs(envelope: dict[str, Any]) -> None:
+    """Leave the jobs that are too many for one step to later steps."""
+    jobs = envelope["jobs"]
+    envelope["jobs"] = jobs[:JOBS_AT_ONCE]
+    envelope["deferred"] = [encode_head(entry) for entry in jobs[JOBS_AT_ONCE:]]
 
 
 def _encode_recognition(source: str, recognition: Recognition) -> dict[str, str]:

@@ -90,6 +90,8 @@ class JobRecord:
     context: str = _stored("context")
     thread: str = _stored("thread")
     sub_queue: str = _stored("lane")
+    who: str = _stored("who")
+    erased_ms: int = _stored("erased", int, "0")
     dry_run: bool = _stored("dry", bool)
     cursor: str = _stored("cursor", default="")
     pages: int = _stored("pages", int, "0")
@@ -135,6 +137,7 @@ class JobRecord:
             "expires_at": rfc3339(self.expires_ms),
             "started_at": rfc3339(self.started_ms),
             "finished_at": rfc3339(self.finished_ms),
+            "erased_at": rfc3339(self.erased_ms),
             "attempts": self.attempts,
             "run": self.run,
             "priority": self.priority,

@@ -104,6 +104,7 @@ class LookupCache:
         self._get = GroupCommit(scripts)
         self._accounts = " ".join(accounts)
         self._patience = patience_ms
+        self._person_keys = script_config.person_keys
 
     async def close(self) -> None:
         """Let calls in flight finish."""
@@ -122,7 +123,7 @@ class LookupCache:
         """
         source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
         job_id = derived_id("job", "lookup", str(target), uuid.uuid4().hex)
-        entry = json.dumps(encode_draft(job_id, _draft(target), source))
+        entry = json.dumps(encode_draft(job_id, _draft(target), source, self._person_keys))
         try:
             call = get_or_start_lookup(str(target), fresh_ms, entry, self._accounts, self._patience)
             reply = await self._get_or_start.run(call)

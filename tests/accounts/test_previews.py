@@ -14,7 +14,7 @@ from service.jobs.claims import AccountEffect
 from service.jobs.lua.limits import QuietHours
 from service.jobs.model import Status
 from service.jobs.replies import Preview
-from tests.support.ledger import DAY, HOUR, SECOND, LedgerHarness, draft
+from tests.support.ledger import DAY, HOUR, PERSON_KEYS, SECOND, LedgerHarness, draft
 from tests.support.limited_ledger import (
     SLACK,
     LedgerFactory,
@@ -171,7 +171,7 @@ def test_a_job_to_a_suppressed_recipient_would_be_rejected(
     ledger_with: LedgerFactory, key: str, job: dict[str, str], pk: str
 ) -> None:
     ledger = ledger_with(shop=limits())
-    suppressions = Suppressions(ledger.client)
+    suppressions = Suppressions(ledger.client, PERSON_KEYS)
     ledger.run(suppressions.put(key, account=None, reason=None, by="crm"))
 
     assert preview(ledger, pk=pk, **job) == Preview(

@@ -11,7 +11,7 @@ import redis
 from service.accounts.suppressions import Suppressions
 from service.jobs.model import Status
 from tests.support.invariants import audit
-from tests.support.ledger import DAY, HOUR, LedgerHarness
+from tests.support.ledger import DAY, HOUR, PERSON_KEYS, LedgerHarness
 from tests.support.limited_ledger import (
     LedgerFactory,
     gap_ends_ms,
@@ -34,7 +34,7 @@ def ledger_with(store: redis.Redis, store_url: str) -> Iterator[LedgerFactory]:
 
 
 def suppress(ledger: LedgerHarness, key: str, account: str | None = None) -> None:
-    suppressions = Suppressions(ledger.client)
+    suppressions = Suppressions(ledger.client, PERSON_KEYS)
     ledger.run(suppressions.put(key, account=account, reason="asked", by="crm"))
 
 

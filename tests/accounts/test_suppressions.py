@@ -12,6 +12,7 @@ import redis
 
 from service.accounts.suppressions import RECIPIENT, Suppressions, suppression_key
 from service.redis.client import async_client
+from tests.support.ledger import PERSON_KEYS
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def suppressions(
 ) -> Iterator[Suppressions]:
     assert store.dbsize() == 0
     client = async_client(store_url, max_connections=4)
-    yield Suppressions(client)
+    yield Suppressions(client, PERSON_KEYS)
     runner.run(client.aclose())
 
 

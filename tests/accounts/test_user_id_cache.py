@@ -9,6 +9,8 @@ import redis
 from redis.asyncio import Redis
 
 from service.accounts.user_id_cache import TTL_SECONDS, UserIdCache
+from service.jobs.person_keys import traces_key
+from tests.support.ledger import PERSON_KEYS
 
 
 def cached(store_url: str, asked: str, shown: str | None, *names: str) -> list[str | None]:
@@ -16,7 +18,7 @@ def cached(store_url: str, asked: str, shown: str | None, *names: str) -> list[s
 
     async def steps() -> list[str | None]:
         async with Redis.from_url(store_url) as client:
-            user_ids = UserIdCache(client)
+            user_ids = UserIdCache(client, PERSON_KEYS)
             await user_ids.remember(asked, "7", shown, account="shop")
             return [await user_ids.pk(name) for name in names]
 
@@ -32,7 +34,10 @@ def test_a_pk_is_cached_for_a_day_under_the_name_that_was_asked_for(
 ) -> None:
     assert cached(store_url, asked, shown, asked) == ["7"]
     assert 0 < store.ttl(f"hg:pk:{asked}") <= TTL_SECONDS
-    assert set(store.keys()) == {f"hg:pk:{asked}".encode(), f"hg:known:{asked}".encode()}
+    cached_keys = {f"hg:pk:{asked}".encode(), f"hg:known:{asked}".encode()}
+    assert set(store.keys("hg:[pk]*")) == cached_keys
+    for name in (asked.removeprefix("@"), "pk:7"):
+        assert store.smembers(traces_key(PERSON_KEYS.key(name))) == cached_keys
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from service.jobs.lua.limits import Limits
 from tests.bench.load import post_webhooks
 from tests.bench.scripts import counted_scripts
 from tests.bench.table import Row
+from tests.support.ledger import PERSON_KEYS
 
 DAYS_7 = 7 * 24 * 3600 * 1000
 DAYS_40 = 40 * 24 * 3600 * 1000
@@ -27,7 +28,10 @@ def measure(directory: Path) -> Sequence[Row]:
     with Stack(directory, processes=("web", "worker")) as stack:
         document = event("checkout.session.completed")
         hook = f"{stack.url}/webhooks/stripe"
-        script_config = ScriptConfig(10_000, 5_000, DAYS_40, DAYS_7, Limits.of(load_config(CONFIG)))
+        limits = Limits.of(load_config(CONFIG))
+        script_config = ScriptConfig(
+            10_000, 5_000, DAYS_40, DAYS_7, limits, person_keys=PERSON_KEYS
+        )
         with counted_scripts(stack.redis_url, script_config) as counts:
             for number in range(1, JOBS + 1):
                 post_webhooks(hook, stack.webhook_secret, document, count=1, connections=1)

@@ -22,7 +22,7 @@ from service.jobs.model import JobDraft, Status
 from service.jobs.queries import JobQueries
 from service.redis.client import async_client
 from tests.support.encryption import CIPHER
-from tests.support.ledger import DAY, SECOND, Event
+from tests.support.ledger import DAY, PERSON_KEYS, SECOND, Event
 
 #: The times and limits of an installation with default settings.
 TIMES: Final = ScriptConfig(
@@ -30,6 +30,7 @@ TIMES: Final = ScriptConfig(
     settle=5 * SECOND,
     keep=40 * DAY,
     keep_bodies=7 * DAY,
+    person_keys=PERSON_KEYS,
     limits=Limits(
         default=AccountLimits({kind: Pacing().pace(kind) for kind in PACE_KINDS}), repeat_ms=7 * DAY
     ),

@@ -8,7 +8,7 @@ import pytest
 
 from service.accounts.suppressions import Suppressions
 from service.jobs.audit_log import AuditLog
-from tests.support.ledger import DAY, LedgerHarness
+from tests.support.ledger import DAY, PERSON_KEYS, LedgerHarness
 from tests.support.limited_ledger import ledger_factory, limits, send
 
 
@@ -39,7 +39,7 @@ def test_a_rejection_right_before_the_write_is_logged(
             send(ledger, ledger.add_job())
         claim = ledger.claim(ledger.add_job())
         if reason == "recipient_suppressed":
-            suppressions = Suppressions(ledger.client)
+            suppressions = Suppressions(ledger.client, PERSON_KEYS)
             ledger.run(suppressions.put("pk:314159", account=None, reason="asked", by="crm"))
         # When it is about to be written
         assert ledger.record_intent(claim) == "refused"

@@ -180,9 +180,7 @@ def test_a_dead_workers_write_is_verified_and_not_sent_again(ledger: LedgerHarne
 def test_a_verification_waits_until_the_write_has_settled(
     store_url: str, ledger: LedgerHarness
 ) -> None:
-    script_config = TIMES.__class__(
-        lease=2 * SECOND, settle=30 * SECOND, keep=TIMES.keep, keep_bodies=1000
-    )
+    script_config = replace(TIMES, lease=2 * SECOND, settle=30 * SECOND, keep_bodies=1000)
     with open_ledger(store_url, script_config) as other:
         job_id = other.add_job()
         claim = other.claim_and_send(job_id)

@@ -8,7 +8,7 @@ from service.accounts.suppressions import Suppressions
 from service.jobs.model import Failure, JobDraft, Recognition, derived_id
 from service.jobs.replies import Acceptance
 from tests.support.encryption import stored_text
-from tests.support.ledger import Event, LedgerHarness, draft
+from tests.support.ledger import PERSON_KEYS, Event, LedgerHarness, draft
 
 EVENT, OTHER = Event("evt_1"), Event("evt_1", fingerprint="e" * 64)
 MATCHED = [{"rule": "thank-you", "outcome": "matched", "message": None}]
@@ -55,7 +55,7 @@ def test_a_rule_that_was_added_since_does_not_run_on_another_shape(ledger: Ledge
 
 
 def test_a_suppressed_recipient_stays_rejected_in_every_shape(ledger: LedgerHarness) -> None:
-    suppressions = Suppressions(ledger.client)
+    suppressions = Suppressions(ledger.client, PERSON_KEYS)
     ledger.run(suppressions.put("some.handle", account=None, reason="asked", by="crm"))
     first = accept(ledger, EVENT, draft())
     again = accept(ledger, OTHER, draft(), recognition=Recognition("old"))

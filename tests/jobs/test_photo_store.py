@@ -14,7 +14,7 @@ from service.jobs.model import JobDraft, Status
 from service.photos.photo import Photo, PhotoUrl
 from tests.support import encryption
 from tests.support.invariants import audit, diagnosis
-from tests.support.ledger import DAY, HOUR, SECOND, TIMES, LedgerHarness, draft
+from tests.support.ledger import DAY, HOUR, PERSON_KEYS, SECOND, TIMES, LedgerHarness, draft
 from tests.support.limited_ledger import ledger_factory, limits, pace, send, spent_ms
 
 PHOTO = Photo(b"\xff\xd8 a photo \x00\xff", 320, 200, "ab" * 32)
@@ -73,7 +73,7 @@ def _expire(ledger: LedgerHarness, job_id: str) -> None:
 
 
 def _suppress(ledger: LedgerHarness, job_id: str) -> None:
-    suppressions = Suppressions(ledger.client)
+    suppressions = Suppressions(ledger.client, PERSON_KEYS)
     ledger.run(suppressions.put("pk:314159", account=None, reason="asked", by="crm"))
     assert ledger.record_intent(ledger.claim(job_id)) == "refused"
 
@@ -108,7 +108,7 @@ def test_a_photo_is_deleted_in_the_step_that_ends_its_job(
 
 
 def test_a_job_rejected_at_creation_stores_no_photo(ledger: LedgerHarness) -> None:
-    suppressions = Suppressions(ledger.client)
+    suppressions = Suppressions(ledger.client, PERSON_KEYS)
     ledger.run(suppressions.put("some.handle", account=None, reason="asked", by="crm"))
     job_id = create_photo_job(ledger)
     assert (ledger.status(job_id), stored_photo(ledger, job_id)) == (Status.FAILED, None)

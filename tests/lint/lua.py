@@ -33,6 +33,7 @@ from service.jobs.lua.builder import (
     script_library,
 )
 from service.jobs.lua.limits import AccountLimits, Limits, QuietHours
+from service.jobs.person_keys import PersonKeys
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "service" / "jobs" / "lua"
@@ -47,7 +48,9 @@ _LIMITS: Final = AccountLimits(
     quiet=QuietHours(1320, 480, "Europe/Paris"),
     callback="crm",
 )
-CONFIG: Final = ScriptConfig(1, 1, 1, 1, Limits({"shop": _LIMITS}))
+CONFIG: Final = ScriptConfig(
+    1, 1, 1, 1, Limits({"shop": _LIMITS}), person_keys=PersonKeys(("k" * 32,))
+)
 
 _WARNING: Final = re.compile(r"^[^:]+:(\d+):(\d+): (.*)$")
 

@@ -25,20 +25,28 @@ from service.jobs.lua.record_intent import IntentReply
 from service.jobs.lua.release_job import Charge, ReleaseReply
 from service.jobs.lua.runner import SyncScripts
 from service.jobs.model import Failure, JobDraft, Status
+from service.jobs.person_keys import PersonKeys
 from service.jobs.photo_store import PhotoStore
 from service.jobs.queries import JobQueries
 from service.jobs.records import JobRecord
 from service.jobs.replies import Acceptance
 from service.photos.photo import Photo
 from service.redis.client import async_client
-from tests.support.encryption import CIPHER
+from tests.support.encryption import CIPHER, SECRET_KEY
 from tests.support.time_travel import pass_time
 
 SECOND = 1_000
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
 
-TIMES = ScriptConfig(lease=10 * SECOND, settle=5 * SECOND, keep=40 * DAY, keep_bodies=7 * DAY)
+PERSON_KEYS = PersonKeys((SECRET_KEY,))
+TIMES = ScriptConfig(
+    lease=10 * SECOND,
+    settle=5 * SECOND,
+    keep=40 * DAY,
+    keep_bodies=7 * DAY,
+    person_keys=PERSON_KEYS,
+)
 RESULT = {"message_id": "m1"}
 FAILURE = Failure("refused", "Instagram refused it.")
 

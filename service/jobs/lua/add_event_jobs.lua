@@ -5,6 +5,7 @@
 --        written it
 -- Keeps  a rule that has its job keeps that one: ids derive from event and rule.
 --- @include "create_job"
+--- @include "people"
 local event, entries, notes = unpack(ARGV)
 local key = 'hg:event:' .. event
 local jobs, v = unpack(redis.call('HMGET', key, 'jobs', 'v'))
@@ -13,6 +14,7 @@ local now, ids, seen = now_ms(), cjson.decode(jobs), {}
 for _, id in ipairs(ids) do seen[id] = true end
 for _, entry in ipairs(cjson.decode(entries)) do
   local id = create_job(entry, entry.source, now)
+  if id ~= entry.id then link_event(id, event) end
   if not seen[id] then
     seen[id] = true
     ids[#ids + 1] = id

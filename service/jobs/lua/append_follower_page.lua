@@ -3,7 +3,8 @@
 --        whose followers they are), cursor (of the next page, '' at the end), facts (JSON:
 --        expected (rows in all), left (what the list has after this page: 'wanted' rows, 'none', or
 --        'unwanted' ones when there are as many as were asked for), dropped (entries of the page
---        that name no user), limited (whether Instagram says that it shows a part of the list)),
+--        that name no user), limited (whether Instagram says that it shows a part of the list),
+--        who: keys of the user that the job does not have),
 --        then row batches: count, rows (packed), their user ids
 -- Reply  more (it waits in the account queue again) | succeeded (its result tells whether it has
 --        the whole list) | canceled | expired | failed (stored rows are gone) | lost
@@ -12,6 +13,7 @@
 --        given; no export goes on for ever (lib/follower_ends.lua).
 --- @include "finalize"
 --- @include "streaks"
+--- @include "people"
 --- @include "follower_ends"
 local job_id, owner, fence, reads, pk, cursor, facts = unpack(ARGV, 1, 7)
 local FIRST_BATCH = 8
@@ -58,6 +60,7 @@ local page = is_first and {barren = 0} or track_new_users(job, users - users_bef
 if not is_first then track_cursor(job, cursor, pages, page) end
 page.pk, page.cursor, page.paged = pk, cursor, job.fence
 page.pages, page.users, page.expected, page.counted = pages, users, rows_expected, counted
+page.who = index_persons(job, found.who)
 if found.dropped > 0 then page.dropped = (job.dropped or 0) + found.dropped end
 if found.limited then page.limited = '1' end
 settle_call(job, now, true, page)

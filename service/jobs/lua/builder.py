@@ -30,6 +30,7 @@ from service.jobs.lua.limits import UNLIMITED, Limits
 from service.jobs.lua.literals import LuaValue, to_lua
 from service.jobs.lua.scoping import scoped
 from service.jobs.model import TRANSITIONS
+from service.jobs.person_keys import PersonKeys
 
 _FOLDER: Final = resources.files("service.jobs.lua")
 _DAY_MS: Final = 24 * 3600 * 1000
@@ -58,6 +59,7 @@ class ScriptConfig:
       keep_bodies: How long event bodies and the texts of ended jobs are kept.
       limits: Budgets, quiet hours, and the callback endpoints that are told of holds.
       durability: What a change waits for (durability.py).
+      person_keys: Computes the keyed hashes that the scripts know persons by.
     """
 
     lease: int
@@ -66,6 +68,7 @@ class ScriptConfig:
     keep_bodies: int
     limits: Limits = UNLIMITED
     durability: Durability = "memory"
+    person_keys: PersonKeys = field(kw_only=True, repr=False)
 
     @classmethod
     def of(cls, settings: Settings, config: Config) -> ScriptConfig:
@@ -76,6 +79,7 @@ class ScriptConfig:
             keep_bodies=min(settings.body_retention_days, settings.retention_days) * _DAY_MS,
             limits=Limits.of(config),
             durability=settings.durability,
+            person_keys=PersonKeys(settings.secret_keys),
         )
 
 

@@ -7,17 +7,20 @@
 --- @include "create_job"
 --- @include "lookup_cache"
 --- @include "photos"
+--- @include "people"
 local entry, idempotency_key, request_hash, keep, photo = unpack(ARGV)
-local now = now_ms()
+local now, job = now_ms(), cjson.decode(entry)
 if idempotency_key ~= '' then
   local earlier = load_hash(idempotency_key)
   if earlier then
     -- Written again, so that a caller who sends again waits until the job is durable.
     redis.call('HSET', idempotency_key, 'job', earlier.job)
-    return {earlier.request == request_hash and 'repeated' or 'conflict', earlier.job}
+    local same = earlier.request == request_hash or
+      earlier.request == erased_request(job.who or '', request_hash)
+    return {same and 'repeated' or 'conflict', earlier.job}
   end
+  job.idem = idempotency_key
 end
-local job = cjson.decode(entry)
 -- A job that may read with several accounts gets the one that has most of its budget left, or the
 -- first where all are blocked.
 if job.readers then job.account = pick_account(job.readers, now, math.huge) or job.readers[1] end

@@ -17,7 +17,8 @@ def finish_job(  # noqa: PLR0913, PLR0917 - as the script has them
     why: str,
     written: str,
     reads: int,
+    who: str,
 ) -> ScriptCall[FinishReply]:
     """End a claimed job (finish_job.lua)."""
-    args = (job_id, owner, fence, status, result, failure, why, written, reads)
+    args = (job_id, owner, fence, status, result, failure, why, written, reads, who)
     return ScriptCall("finish_job", args, word)

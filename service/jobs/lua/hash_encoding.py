@@ -19,6 +19,7 @@ _ZERO: Final = (
 _EMPTY: Final = (
     *("to", "post", "callback", "metadata", "result", "error", "owner", "cancel", "wait_reason"),
     *("pk", "context", "lane", "thread", "writing", "charged", "dry", "text_hash"),
+    "who",
     *("checked", "doubt"),
 )
 

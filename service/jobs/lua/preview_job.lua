@@ -1,12 +1,13 @@
 #!lua flags=no-writes
 -- Tells what would become of a job, without creating it.
--- ARGV   entry (JSON, as for create_job), pk (the recipient's user id, '' for unknown)
+-- ARGV   entry (JSON, as for create_job), pk (the recipient's user id, '' for unknown), pk_keys
+--        (the keys of that id, between spaces)
 -- Reply  {decision, reason, earliest (ms), 1 where only a person can change it}; decision: send |
 --        wait | refuse
 -- Keeps  reads only; the reply holds for this moment.
 --- @include "suppression"
 --- @include "account_queue"
-local entry, pk = unpack(ARGV)
+local entry, pk, pk_keys = unpack(ARGV)
 local now, draft = now_ms(), cjson.decode(entry)
 local account = draft.account
 local job = {id = '', kind = draft.kind, account = account, status = 'queued', thread = '',
@@ -20,11 +21,14 @@ end
 local begins = math.max(now, draft.run_at or now + draft.delay)
 
 if job.kind == 'dm' then
-  if is_suppressed(account, draft.to, pk ~= '' and 'pk:' .. pk or nil) then
+  local keys = table.concat({draft.who, draft.was or '', pk_keys}, ' ')
+  if is_suppressed(account, draft.to, keys, pk ~= '' and 'pk:' .. pk or nil) then
     return {'refuse', 'recipient_suppressed', 0, 1}
   end
-  if pk ~= '' and recent_duplicate(job, pk) then
-    local left = redis.call('PTTL', repeat_key(job, pk))
+  local _, remembered = nil, nil
+  if pk ~= '' then _, remembered = recent_duplicate(job, pk, pk_keys) end
+  if remembered then
+    local left = redis.call('PTTL', remembered)
     if begins < now + left then return {'refuse', 'recipient_repeated', digits(now + left), 0} end
   end
 end

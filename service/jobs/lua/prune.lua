@@ -3,8 +3,8 @@
 -- ARGV   limit (the most entries to look at; a job and its deliveries are one)
 -- Reply  {how many entries were looked at (there may be more when it is the limit), how many
 --        records were dropped}
--- Keeps  only ended records are dropped, and they leave every index when they are; none that a newer
---        release has written.
+-- Keeps  only ended records are dropped, and they leave every index when they are; none that a
+--        newer release has written.
 --- @include "follower_pages"
 --- @include "deliveries"
 local limit = unpack(ARGV)
@@ -47,7 +47,9 @@ end
 local function prune_event(member)
   if is_left_to_newer(member, 'hg:event:' .. member) then return end
   redis.call('ZREM', 'hg:events', member)
-  redis.call('DEL', 'hg:event:' .. member, 'hg:eventbody:' .. member, 'hg:encbody:' .. member)
+  redis.call('ZREM', 'hg:unfinished', member)
+  redis.call('DEL', 'hg:event:' .. member, 'hg:eventbody:' .. member, 'hg:encbody:' .. member,
+    'hg:deferred:' .. member)
   dropped = dropped + 1
 end
 

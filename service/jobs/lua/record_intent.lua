@@ -1,8 +1,9 @@
 -- Records that the write is about to happen, and charges it.
 -- ARGV   job_id, owner, fence, pk (the recipient's or post's), context (what the write can be
 --        recognized by later, or ''), facts (JSON, what the claim found out: {thread: 'old' |
---        'new' | '', username or '', reads}), process, number, seen, age (its high-water
---        mark, see history.lua)
+--        'new' | '', username or '', reads, who: keys of the recipient that the job does not
+--        have, keys, pk_keys: all keys of the recipient, and those of the pk alone}), process,
+--        number, seen, age (its high-water mark, see history.lua)
 -- Reply  ok | ask (whether the recipient's thread exists must be looked up first) | lost |
 --        canceled | expired | held | waiting | refused (the job has failed); only `ok` may be
 --        followed by the write
@@ -10,6 +11,7 @@
 --        a user who must not be written to; the budget is charged first; the lease begins anew.
 --- @include "suppression"
 --- @include "audit_log"
+--- @include "people"
 --- @include "finalize"
 local job_id, owner, fence, pk, context, facts, process, number, seen, age = unpack(ARGV)
 local job, now = load_job(job_id), now_ms()
@@ -46,10 +48,10 @@ end
 
 if job.kind == 'dm' then
   local username = found.username ~= '' and found.username or nil
-  if is_suppressed(job.account, job.to, 'pk:' .. pk, username) then
+  if is_suppressed(job.account, job.to, found.keys, 'pk:' .. pk, username) then
     return refuse('recipient_suppressed', SUPPRESSED_ERROR)
   end
-  local earlier = recent_duplicate(job, pk)
+  local earlier = recent_duplicate(job, pk, found.pk_keys)
   if earlier then
     return refuse('recipient_repeated', '{"code":"recipient_repeated","message":"The recipient' ..
       ' already got this within pacing.repeat_days, from ' .. earlier .. '.","retryable":false}')
@@ -83,6 +85,6 @@ redis.call('ZADD', 'hg:leases', now + CONF.lease, job.id)
 redis.call('ZADD', 'hg:turns', now + CONF.lease, job.account)
 transition(job, 'sending', now, owner, 'intent', {lease = now + CONF.lease, renewed = now,
   intent_at = now, pk = pk, context = context, misses = 0, looks = 0, writing = job.writing,
-  charged = job.fence, thread = job.thread, doubt = ''})
+  charged = job.fence, thread = job.thread, doubt = '', who = index_persons(job, found.who)})
 audit(now, 'send', '', owner, job.account, job)
 return 'ok'

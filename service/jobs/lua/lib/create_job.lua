@@ -8,10 +8,12 @@
 --- @include "account_queue"
 --- @include "suppression"
 --- @include "audit_log"
+--- @include "people"
 --- @include "finalize"
 
 -- What only this function needs is in a block of its own: what the scripts share may have 200
 -- locals outside of blocks.
+local reserve_id
 local create_job
 do
   -- Whether the account is busy. It stays busy while a script runs: no claim ends meanwhile.
@@ -58,7 +60,7 @@ do
       lane = '', expires = digits(entry.expires_at or (entry.expires and now + entry.expires) or 0),
       thread = entry.photo and 'old' or '', dry = entry.dry or '', target = entry.target,
       photo = entry.photo, text_hash = entry.text_hash or content_hash(entry.says or entry.text),
-      encrypted_as = entry.encrypted_as or nil})
+      encrypted_as = entry.encrypted_as or nil, who = entry.who, idem = entry.idem})
     if is_follower_export(job) then
       job.cursor, job.pages, job.users, job.expected, job.eta = '', '0', '0', '0', '0'
       job.most = digits(entry.most or 0)
@@ -82,15 +84,23 @@ do
     return id
   end
 
+  -- Decides which job is an entry's: the earlier one that has the same id or business key, or its
+  -- own. Returns the id, and whether the job is still to be created.
+  function reserve_id(entry, now)
+    if redis.call('EXISTS', 'hg:job:' .. entry.id) == 1 then return entry.id, false end
+    local run_at = entry.run_at or now + entry.delay
+    local owner = claim_once_keys(entry, entry.id, math.max(run_at, now) - now + CONF.keep)
+    return owner, owner == entry.id
+  end
+
   -- Creates one job from an entry (draft_encoding.py). Returns its id, or the id of the earlier job
   -- that has the same id or business key.
   function create_job(entry, source, now)
-    if redis.call('EXISTS', 'hg:job:' .. entry.id) == 1 then return entry.id end
+    local owner, is_new = reserve_id(entry, now)
+    if not is_new then return owner end
     local run_at = entry.run_at or now + entry.delay
-    local owner = claim_once_keys(entry, entry.id, math.max(run_at, now) - now + CONF.keep)
-    if owner ~= entry.id then return owner end
     local suppressed = not entry.error and entry.kind == 'dm' and
-      is_suppressed(entry.account, entry.to)
+      is_suppressed(entry.account, entry.to, (entry.who or '') .. ' ' .. (entry.was or ''))
     local failure = entry.error or (suppressed and SUPPRESSED_ERROR)
     local job = build_job(entry, source, now, run_at)
     local status = run_at > now and 'scheduled' or 'queued'
@@ -104,6 +114,7 @@ do
     add_to_index('hg:jobs', job.seq, job.id)
     add_to_index('hg:jobs:account:' .. job.account, job.seq, job.id)
     add_to_index('hg:jobs:kind:' .. job.kind, job.seq, job.id)
+    index_new_job(job)
     if suppressed then
       audit(now, 'refuse', 'recipient_suppressed', 'intake', job.account, job)
     end

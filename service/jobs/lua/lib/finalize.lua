@@ -15,13 +15,21 @@ end
 -- Only a job that may be sent again still needs its text, and what tells an encrypted one apart.
 local RETRYABLE = {failed = true, uncertain = true}
 
+-- A retry of an encrypted text needs its hash. So does what remembers the recipient of a DM that no
+-- rule has made, if the person is erased.
+local function needs_text_hash(job, to)
+  if RETRYABLE[to] and job.v == VERSION then return true end
+  return CONF.repeats > 0 and job.kind == 'dm' and
+    string.find(job.source, '"rule":null', 1, true) ~= nil
+end
+
 -- Ends a job. Its final state, its callback and the account's next turn are one step: no job ends
 -- in any other way.
 local function finalize(job, to, now, by, why, result, failure)
   local fields = {finished = now, result = result or '', error = failure or '', owner = '',
     lease = 0, wait_reason = '', wait_until = 0, cancel = '', lane = '', renewed = 0,
     charged = '', misses = 0, looks = 0, strikes = 0, refusals = 0, resends = 0, echoes = 0,
-    text_hash = RETRYABLE[to] and job.v == VERSION and job.text_hash or '', doubt = ''}
+    text_hash = needs_text_hash(job, to) and job.text_hash or '', doubt = ''}
   settle_call(job, now, true, fields)
   remove_from_queues(job)
   if tonumber(job.expires) > 0 then redis.call('ZREM', 'hg:expiry', job.id) end
@@ -66,13 +74,15 @@ end
 -- Takes a job from a claim whose lease has expired. A server may still store a write after its
 -- sender was killed, so the verification lookup waits until that has settled. This is counted from
 -- the last renewal; the lease alone does not tell it, for its holder's may be of another length.
+-- A time in the future (clock_steps.lua) counts as now.
 local function expire_lease(job, now, by)
   local fields = {owner = '', lease = 0}
   count('attempt', job.kind, 'lapsed')  -- the counter's stored name (stored_names.py)
   settle_call(job, now, true, fields)
   if job.status == 'sending' then
     local renewed = tonumber(job.renewed or 0)
-    local settled = math.max(job.intent_at, renewed, job.lease - CONF.lease) + CONF.settle
+    local last = math.min(now, math.max(job.intent_at, renewed, job.lease - CONF.lease))
+    local settled = last + CONF.settle
     remove_from_queues(job)
     set_fields(job, fields)
     append_timeline(job, now, 'sending', by, 'lease expired')

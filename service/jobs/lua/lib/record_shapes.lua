@@ -52,6 +52,8 @@ local function belongs(record, index)
     local own = list == 'line' and record.lane or record.kind
     return record.account == account and place == own and LISTED_STATUSES[list][record.status]
   end
+  local key = string.match(index, '^hg:who:(.+)$')
+  if key then return string.find(' ' .. record.who .. ' ', ' ' .. key .. ' ', 1, true) ~= nil end
   local field, value = string.match(index, '^hg:%a+:(%a+):(.+)$')
   if field then return record[field] == value end
   return index == 'hg:jobs' or index == 'hg:dlvs' or WORK_INDEXES[record.status]

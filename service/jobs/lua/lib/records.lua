@@ -11,12 +11,20 @@
 --   hg:eventbody:{source}:{id}   the same without encryption
 --   hg:known:{source}:{hash}     the event that is also known by this: its body, if only that is
 --                                signed, or the sender's id of what several subscriptions report
+--   hg:deferred:{source}:{id}    jobs of an event that are still to be created, and hg:unfinished
+--                                the events that have some (deferred_jobs.lua)
 --   hg:events                    zset seq -> source:id; hg:sources the sources in it
 --   hg:job:{id}                  hash (see below); hg:jobtext:{id} its text, or its photo's URL,
 --                                encrypted; hg:jobtl:{id} its timeline
 --   hg:jobphoto:{id}             the JPEG that it sends, encrypted, until it ends; expires at the
 --                                latest
 --   hg:jobs, hg:jobs:status:{s}, hg:jobs:account:{a}, hg:jobs:kind:{k}    zsets seq -> job id
+--   hg:jobevents:{id}            set: source:id of further events that list it; expires
+--   hg:traces:{key}              set: caches that show this person; expires (people.lua)
+--   hg:people                    hash: up to which seq jobs are known to be listed under their
+--                                persons, and with which SECRET_KEY (service/people/index.py)
+--   hg:erasing:{key}             hash: how far the erasure of a person has come; expires
+--   hg:who:{key}                 zset seq -> job that is about this person (people.lua)
 --   hg:once:{hash}               the job that was made for a business key of a rule
 --   hg:once:fallback:{hash}      the job that was made for another key, and had this one too
 --   hg:dlv:{id}                  hash of a delivery; hg:dlvlog:{id} its attempts;
@@ -25,6 +33,7 @@
 --   hg:dlvs, hg:dlvs:status:{s}  zsets seq -> delivery id
 --   hg:bell:{queue}              stream of one entry: a message came
 --                                (actors/dramatiq_async/queue_notifier.py)
+--   hg:clock                     hash: how far the clock was set back (clock_steps.lua)
 --   hg:due                       zset ms -> id: when a waiting job or delivery is due, or the fetch
 --                                of a job's photo must be begun again (photos.lua)
 --   hg:wakes                     zset ms -> id: when to send another wake-up if none was claimed
@@ -40,9 +49,10 @@
 --   hg:retention                 zset ms -> id or source:id: when to prune it
 --   hg:paused                    hash: why, note, since; while it exists nothing is written or read
 --   hg:acct:{a}                  hash: hold, hold_note, hold_since; resuming; paused, paused_note;
---                                pause:{kind}; cool:{kind|*}, cool_why:{kind|*} (cooldowns);
---                                cools:{code} (how often, for ever longer ones); gap:{limit} (ms:
---                                when one more action may begin)
+--                                pause:{kind}; cool:{kind|*}, cool_at:{kind|*}, cool_why:{kind|*}
+--                                (the end of a cooldown, its beginning and reason); cools:{code}
+--                                (how often, for ever longer ones); gap:{limit} (ms: when one more
+--                                action may begin)
 --   hg:acct:{a}:turn             the job that has the account's turn; hg:turns zset ms -> account
 --   hg:acct:{a}:line:{q}         zset (priority, seq) -> job that waits in sub-queue q
 --   hg:acct:{a}:lanes            set: the sub-queues that may have a job in them
@@ -52,7 +62,7 @@
 --   hg:acct:{a}:held:{kind}      zset (priority, seq) -> job held until a person opens the account
 --   hg:acct:{a}:spent:{limit}    zset ms -> what was charged to that budget in the last day
 --   hg:streak:{a}:{name}         set: what was refused in a row (streaks.lua); expires by itself
---   hg:accts                     set: every account that ever had a job waiting or held
+--   hg:accts                     set: every account that ever had a job waiting or held, or a gap
 --   hg:suppressed                hash: whom not to write to (service/accounts/suppressions.py)
 --   hg:repeat:{hash}             the job that wrote this to this recipient; expires by itself
 --   hg:thread:{a}:{pk}           exists when the account has a thread with that user; expires
@@ -77,6 +87,8 @@
 -- for the kinds that are named.
 --   v             version of the record's layout: 2, or 3 where text or photo are encrypted
 --                 (service/encryption/cipher.py); a higher one is left to newer releases
+--   idem          the key of its idempotency key, if it has one; erased: when what it said of
+--                 persons was erased
 --   encrypted_as  the id that the text was encrypted for, where the job got another
 --   seq           place in the order of everything
 --   kind          dm | comment | lookup | followers | following
@@ -113,6 +125,8 @@
 --                 that was charged
 --   dry           '1' for a dry run
 --   text_hash     tells one text or photo from another, without the text
+--   who           keys of the persons it is about, between spaces (people.lua); a release that
+--                 does not know them stores none
 --   photo         what the API shows of its photo (JSON)
 --   result, error what it left behind, or why it failed (JSON)
 --   trimmed       timeline entries that are no longer kept
@@ -233,10 +247,15 @@ local function is_claimed_by(job, owner, fence)
   return job and job.owner == owner and job.fence == fence
 end
 
+-- The index of the jobs about a person, by their key (person_keys.py).
+local function person_index(key) return 'hg:who:' .. key end
+
 -- The indexes that list a job.
 local function lists_of(job)
-  return {'hg:jobs', 'hg:jobs:status:' .. job.status, 'hg:jobs:account:' .. job.account,
+  local lists = {'hg:jobs', 'hg:jobs:status:' .. job.status, 'hg:jobs:account:' .. job.account,
     'hg:jobs:kind:' .. job.kind}
+  for key in string.gmatch(job.who, '%S+') do lists[#lists + 1] = person_index(key) end
+  return lists
 end
 
 -- Has a record pruned at that time (unix ms).

@@ -1,6 +1,7 @@
 -- Whom an account must not write to: users who asked to be left alone, and those who have just had
 -- the same message. service/accounts/suppressions.py keeps hg:suppressed, whose fields are
--- '{account or *}:{username or pk:N}'.
+-- '{account or *}:{username or pk:N}'. What must outlive a person's erasure is stored under the
+-- person's key (person_keys.py): fields '{account or *}:#{key}', and repeats under the key's hash.
 --- @include "config"
 --- @include "clock"
 --- @include "records"
@@ -12,14 +13,16 @@ local function suppression_name(to)
   return string.lower((string.gsub(to, '^@', '')))
 end
 
--- `to` is the recipient as the job has it; more names of the same user may follow.
-local function is_suppressed(account, to, ...)
+-- `to` is the recipient as the job has it, `keys` the recipient's keys between spaces; more names
+-- of the same user may follow.
+local function is_suppressed(account, to, keys, ...)
   if run.any_suppressed == nil then
     run.any_suppressed = redis.call('EXISTS', 'hg:suppressed') == 1
   end
   if not run.any_suppressed then return false end
-  local fields = {}
-  for _, name in ipairs({suppression_name(to), ...}) do
+  local names, fields = {suppression_name(to), ...}, {}
+  for key in string.gmatch(keys or '', '%S+') do names[#names + 1] = '#' .. key end
+  for _, name in ipairs(names) do
     fields[#fields + 1] = '*:' .. name
     fields[#fields + 1] = account .. ':' .. name
   end
@@ -42,19 +45,23 @@ local function text_hash(job)
 end
 
 -- Names what a recipient may have once in CONF.repeats: the same rule, or text where there is no
--- rule. Nil where that is not limited.
-local function repeat_key(job, pk)
+-- rule. Nil where that is not limited. `recipient` is a pk, or the key of one who was erased.
+local function repeat_key(job, recipient)
   if CONF.repeats == 0 or job.kind ~= 'dm' then return nil end
   local rule = cjson.decode(job.source).rule
   local template = type(rule) == 'string' and 'rule:' .. rule or 'text:' .. text_hash(job)
-  return 'hg:repeat:' .. redis.sha1hex(pk .. '\n' .. template)
+  return 'hg:repeat:' .. redis.sha1hex(recipient .. '\n' .. template)
 end
 
--- The other job that lately had this recipient and template; nil for none.
-local function recent_duplicate(job, pk)
-  local key = repeat_key(job, pk)
-  local earlier = key and redis.call('GET', key)
-  return earlier and earlier ~= job.id and earlier or nil
+-- The other job that lately had this recipient and template, and the key that remembers it; nil for
+-- none. `pk_keys` are the keys of the pk, between spaces.
+local function recent_duplicate(job, pk, pk_keys)
+  local keys = {repeat_key(job, pk)}
+  if not keys[1] then return nil end
+  for key in string.gmatch(pk_keys or '', '%S+') do keys[#keys + 1] = repeat_key(job, key) end
+  for i, earlier in ipairs(redis.call('MGET', unpack(keys))) do
+    if earlier and earlier ~= job.id then return earlier, keys[i] end
+  end
 end
 
 local function remember_recipient(job, pk)

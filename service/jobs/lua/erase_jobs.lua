@@ -1,0 +1,56 @@
+#!lua flags=allow-oom
+-- Erases what jobs say about persons, and what is kept for their sake.
+-- ARGV   by (who asks), then for each job: job_id, to, pk (as the caller has read them), to_key,
+--        pk_key (the keys of these two, '' for none; see person_keys.py)
+-- Reply  for each job: erased | busy (its write may be under way, or it runs and stops before its
+--        write) | changed (its recipient or persons are others by now) | newer (a newer release has
+--        written it) | none (there is none, or it was erased)
+-- Keeps  each job is erased whole: its texts, its recipient, what its event said, its caches. What
+--        stays names nobody, and keeps a write from being made twice: the job's id, event, rule,
+--        state and times; its key of idempotency; and who is not to be written to, under the
+--        person's key. What has not begun is canceled. A callback that is owed goes out, and says
+--        what the record still does.
+--- @include "arguments"
+--- @include "suppression"
+--- @include "people"
+--- @include "finalize"
+--- @include "erasure"
+local by = unpack(ARGV)
+local now = now_ms()
+local FIRST_JOB, ARGUMENTS = 2, 5
+
+-- Ends a job that has written nothing; returns why it cannot.
+local function end_unended(job)
+  if FINAL[job.status] then return nil end
+  if job.status == 'running' then
+    set_fields(job, {cancel = by})
+    return 'busy'
+  end
+  if tonumber(job.intent_at) > 0 then return 'busy' end
+  set_fields(job, {metadata = ''})
+  finalize(job, 'canceled', now, by, 'erased')
+end
+
+local function erase(id, to, pk, to_key, pk_key)
+  local job = load_job(id)
+  if not job or job.erased then return 'none' end
+  if is_newer(job) then return 'newer' end
+  if job.to ~= to or job.pk ~= pk then return 'changed' end
+  local why_not = end_unended(job)
+  if why_not then return why_not end
+  keep_repeat(job, pk_key)
+  keep_suppressions(job, to, to_key)
+  if pk_key ~= '' then keep_suppressions(job, pk, pk_key) end
+  keep_idempotency(job)
+  erase_events(job)
+  erase_caches(job)
+  erase_record(job, now)
+  erase_deliveries(job)
+  return 'erased'
+end
+
+local replies = {}
+for id, to, pk, to_key, pk_key in argument_groups(ARGV, FIRST_JOB, ARGUMENTS) do
+  replies[#replies + 1] = erase(id, to, pk, to_key, pk_key)
+end
+return replies

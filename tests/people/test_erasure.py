@@ -1,0 +1,258 @@
+"""A person is erased, and nothing is sent twice because of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from service.accounts.suppressions import Suppressions
+from service.accounts.user_id_cache import UserIdCache
+from service.jobs.model import Status
+from service.people import erasure
+from tests.support.invariants import audit
+from tests.support.ledger import (
+    DAY,
+    HOUR,
+    PERSON_KEYS,
+    Event,
+    LedgerHarness,
+    draft,
+    open_ledger,
+)
+from tests.support.limited_ledger import times_with_limits
+from tests.support.people import erase, job_ids, show
+from tests.support.person_search import keys_about
+
+HANDLE, PK = "some.handle", "3141592653"
+METADATA = {"customer": "Jenny Rosen"}
+BODY = b'{"customer_details": {"name": "Jenny Rosen", "instagram": "@Some.Handle"}}'
+
+
+def send_dm(ledger: LedgerHarness, **changes: Any) -> str:
+    """Send a DM to the person as a rule does; return the job's id."""
+    accepted = ledger.accept(Event("evt_1"), draft(metadata=METADATA, **changes), body=BODY)
+    claim = ledger.claim(accepted.jobs[0])
+    assert ledger.record_intent(claim, pk=PK) == "ok"
+    assert ledger.finish(claim)
+    return claim.id
+
+
+def suppressions(ledger: LedgerHarness) -> Suppressions:
+    return Suppressions(ledger.client, PERSON_KEYS)
+
+
+def test_nothing_is_found_afterwards_and_the_same_event_makes_no_second_dm(
+    ledger: LedgerHarness,
+) -> None:
+    # Given a DM that was sent, and what is cached about its recipient
+    job_id = send_dm(ledger)
+    ledger.run(
+        UserIdCache(ledger.client, PERSON_KEYS).remember(HANDLE, PK, "Renamed.One", account="shop")
+    )
+    words = (HANDLE, PK, "Jenny", "Thank you!", "renamed.one")
+    assert keys_about(ledger.store, *words)
+
+    # When
+    erased = erase(ledger)
+
+    # Then
+    assert (erased.jobs, erased.done) == (1, True)
+    assert keys_about(ledger.store, *words) == []
+    assert ledger.store.keys("hg:encbody:*") == []
+    assert show(ledger)["items"] == []
+    assert audit(ledger) == []
+    # And the event is known
+    again = ledger.accept(Event("evt_1"), draft(metadata=METADATA), body=BODY)
+    assert (again.outcome, again.jobs) == ("duplicate", [job_id])
+    assert ledger.status(job_id) is Status.SUCCEEDED
+    assert ledger.take_messages() == [job_id]
+
+
+def test_what_has_not_begun_is_canceled_and_its_callback_has_no_personal_data(
+    ledger: LedgerHarness,
+) -> None:
+    scheduled = ledger.add_job(delay_ms=HOUR, metadata=METADATA)
+    first, waiting = ledger.add_job(account="studio"), ledger.add_job(account="studio")
+
+    assert erase(ledger).jobs == 3
+
+    assert {ledger.status(each) for each in (scheduled, first, waiting)} == {Status.CANCELED}
+    [delivery] = ledger.deliveries_of(scheduled)
+    assert delivery["status"] == "pending"
+    assert delivery["payload"]["type"] == "job.canceled"
+    assert delivery["payload"]["data"]["metadata"] is None
+    assert keys_about(ledger.store, HANDLE, "Jenny", "Thank you!") == []
+    assert audit(ledger) == []
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.SUCCEEDED])
+def test_a_callback_that_is_owed_goes_out_without_personal_data(
+    ledger: LedgerHarness, status: Status
+) -> None:
+    claim = ledger.claim_and_send(ledger.add_job(metadata=METADATA))
+    ledger.finish(claim, status)
+
+    erase(ledger)
+
+    [delivery_id] = ledger.take_messages("callbacks")
+    owed = ledger.run(ledger.deliveries.claim(delivery_id, "worker"))
+    assert owed is not None
+    payload = json.loads(owed.payload)
+    assert payload["type"] == f"job.{status}"
+    assert payload["data"]["job_id"] == claim.id
+    assert payload["data"]["metadata"] is payload["data"]["result"] is None
+    code = None if status is Status.SUCCEEDED else "refused"
+    assert (payload["data"]["error"] or {}).get("code") == code
+
+
+def test_a_write_under_way_is_waited_for(ledger: LedgerHarness) -> None:
+    # Given one DM that may have been sent, and one that was
+    claim = ledger.claim_and_send(ledger.add_job())
+    sent = ledger.claim_and_send(ledger.add_job(account="studio"))
+    ledger.finish(sent)
+
+    first = erase(ledger)
+
+    assert (first.busy, first.jobs, first.done) == ((claim.id,), 1, False)
+    assert ledger.finish(claim)
+    second = erase(ledger)
+    assert (second.busy, second.jobs, second.done) == ((), 1, True)
+    assert keys_about(ledger.store, HANDLE) == []
+
+
+def test_a_running_job_stops_before_its_write(ledger: LedgerHarness) -> None:
+    claim = ledger.claim(ledger.add_job())
+
+    assert erase(ledger).busy == (claim.id,)
+
+    assert ledger.record_intent(claim) == "canceled"
+    assert erase(ledger).done
+
+
+def test_who_is_not_to_be_written_to_stays_so_under_a_hash(ledger: LedgerHarness) -> None:
+    entries = suppressions(ledger)
+    ledger.run(entries.put(HANDLE, account=None, reason="Jenny asked", by="first"))
+    ledger.run(entries.put(f"pk:{PK}", account="studio", reason=None, by="first"))
+    send_dm(ledger, account="depot", to=PK)
+    ledger.run(UserIdCache(ledger.client, PERSON_KEYS).remember(HANDLE, PK, account="shop"))
+
+    erase(ledger)
+
+    assert keys_about(ledger.store, HANDLE, PK, "Jenny") == []
+    # Then a new DM by name is refused, and so is one by the id once that is known
+    refused = ledger.record(ledger.add_job())
+    assert (refused.error or {})["code"] == "recipient_suppressed"
+    claim = ledger.claim(ledger.add_job(account="studio", to="new.name"))
+    assert ledger.record_intent(claim, pk=PK) == "refused"
+    # And the list still finds the entry by its name
+    found = ledger.run(entries.get(HANDLE, account=None))
+    assert found is not None
+    assert (found.reason, found.by) == (None, "first")
+    page, _ = ledger.run(entries.page(cursor=None, limit=10))
+    assert [entry.public()["username"] for entry in page] == [None, None]
+    assert ledger.run(entries.remove(HANDLE, account=None))
+    assert ledger.run(entries.get(HANDLE, account=None)) is None
+
+
+@pytest.mark.parametrize("rule", ["thank-you", None])
+def test_the_same_message_is_still_not_sent_again_so_soon(
+    store_url: str, ledger: LedgerHarness, rule: str | None
+) -> None:
+    with open_ledger(store_url, times_with_limits(repeat_ms=7 * DAY)) as limited:
+        send_dm(limited, rule=rule)
+        erase(limited)
+        assert keys_about(limited.store, HANDLE, PK) == []
+
+        claim = limited.claim(limited.add_job(rule=rule))
+        assert limited.record_intent(claim, pk=PK) == "refused"
+        assert (limited.record(claim.id).error or {})["code"] == "recipient_repeated"
+
+
+def test_a_repeated_request_still_gets_its_job(ledger: LedgerHarness) -> None:
+    def create(request: str) -> tuple[str, str]:
+        step = ledger.core.create(
+            draft(rule=None), caller="first", idempotency_key="order-1", request=request
+        )
+        creation = ledger.run(step)
+        return creation.outcome, creation.job_id
+
+    _, job_id = create("text for Jenny")
+    [key] = ledger.store.keys("hg:idem:*")
+    before: Any = ledger.store.hget(key, "request")
+    erase(ledger)
+
+    assert ledger.store.hget(key, "request") != before
+    assert create("text for Jenny") == ("repeated", job_id)
+    assert create("another text") == ("conflict", job_id)
+
+
+def test_the_bodies_of_further_events_about_the_same_thing_are_erased(
+    ledger: LedgerHarness,
+) -> None:
+    first = ledger.accept(Event("evt_1"), draft(once_key="pi_1"), body=BODY)
+    ledger.accept(Event("evt_2"), draft(once_key="pi_1"), body=BODY)
+    ledger.accept(Event("evt_1", fingerprint="e" * 64), draft(), body=BODY)
+    assert len(ledger.store.keys("hg:encbody:*")) == 3
+
+    erase(ledger)
+
+    assert ledger.store.keys("hg:encbody:*") == []
+    assert ledger.accept(Event("evt_3"), draft(once_key="pi_1")).jobs == first.jobs
+
+
+def test_an_erasure_that_was_cut_off_goes_on(
+    ledger: LedgerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given jobs by username that show its id, and more by that id alone
+    send_dm(ledger)
+    for number in range(30):
+        ledger.add_job(account=f"account-{number}", to=HANDLE if number % 2 else PK)
+    monkeypatch.setattr(erasure, "MAX_JOBS", 10)
+
+    erased, calls = 0, 0
+    while True:
+        step = erase(ledger)
+        erased, calls = erased + step.jobs, calls + 1
+        if step.done:
+            break
+
+    assert (erased, calls) == (31, 3)
+    assert keys_about(ledger.store, HANDLE, PK) == []
+
+
+def test_an_erased_job_is_not_retried(ledger: LedgerHarness) -> None:
+    claim = ledger.claim_and_send(ledger.add_job())
+    ledger.finish(claim, Status.FAILED)
+    erase(ledger)
+
+    assert ledger.run(ledger.core.retry(claim.id, "api:test")) == "empty"
+    assert ledger.api_job(claim.id)["erased_at"] is not None
+
+
+def test_another_person_is_left_alone(ledger: LedgerHarness) -> None:
+    other = ledger.add_job(to="some.handle2", text="Hello, you!")
+    mentioned = ledger.add_job(
+        kind="comment", to=None, post="Cx", text="for @some.handle_", rule="c"
+    )
+    send_dm(ledger, account="studio")
+
+    erase(ledger)
+
+    assert ledger.record(other).to == "some.handle2"
+    assert job_ids(show(ledger, "some.handle2")) == [other]
+    assert ledger.status(mentioned) is not Status.CANCELED
+
+
+def test_the_feed_forgets_what_erased_jobs_have_found(ledger: LedgerHarness) -> None:
+    def results() -> int:
+        entries: Any = ledger.store.xrange("hg:feed")
+        return sum(b"result" in fields for _, fields in entries)
+
+    send_dm(ledger)
+    assert results() == 1
+
+    erase(ledger)
+
+    assert results() == 0

@@ -1,0 +1,44 @@
+"""Searches a whole store for words about a person, in any case and through compression."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import redis
+
+from service.followers.rows import unpack
+
+_READ: Final[Mapping[bytes, Callable[[redis.Redis, bytes], Any]]] = {
+    b"string": lambda store, key: store.get(key),
+    b"hash": lambda store, key: store.hgetall(key),
+    b"list": lambda store, key: store.lrange(key, 0, -1),
+    b"set": lambda store, key: store.smembers(key),
+    b"zset": lambda store, key: store.zrange(key, 0, -1),
+    b"stream": lambda store, key: store.xrange(key),
+}
+
+
+def keys_about(store: redis.Redis, *words: str) -> list[str]:
+    """The keys that have one of the words in their name or value, in any case."""
+    wanted = [word.lower() for word in words]
+    return sorted(
+        name
+        for name, text in _texts(store)
+        if any(word in name.lower() or word in text for word in wanted)
+    )
+
+
+def _texts(store: redis.Redis) -> Iterator[tuple[str, str]]:
+    for key in store.scan_iter(count=1_000):
+        kind: Any = store.type(key)
+        value = _READ[kind](store, key)
+        text = repr(value).lower()
+        if key.startswith(b"hg:rows:"):
+            text += "".join(map(repr, _rows(value))).lower()
+        yield key.decode("utf-8", "backslashreplace"), text
+
+
+def _rows(members: list[bytes]) -> Iterator[bytes]:
+    for member in members:
+        yield from unpack(member.partition(b":")[2])
