@@ -18,7 +18,7 @@ from service.jobs.lua.heartbeat import heartbeat
 from service.jobs.lua.prune import prune
 from service.jobs.model import JobDraft, Recognition
 from tests.support.invariants import audit
-from tests.support.ledger import FAILURE, SECOND, TIMES, Event, LedgerHarness, draft
+from tests.support.ledger import FAILURE, PERSON_KEYS, SECOND, TIMES, Event, LedgerHarness, draft
 
 COUNT = 3 * JOBS_AT_ONCE + 7
 
@@ -31,7 +31,7 @@ def _first_step(
     ledger: LedgerHarness, event: Event, drafts: Sequence[JobDraft], **fields: Any
 ) -> AcceptReply:
     """Accept an event as a process that dies after its first step does."""
-    entries = [encode_event_draft("stripe", event.id, each) for each in drafts]
+    entries = [encode_event_draft("stripe", event.id, each, PERSON_KEYS) for each in drafts]
     envelope = {
         "source": "stripe",
         "id": event.id,

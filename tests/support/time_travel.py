@@ -16,8 +16,8 @@ for name in string.gmatch('created run_at expires started finished lease renewed
 end
 
 local function is_moment(name)
-  return moments[name] or string.find(name, '^cool:') or string.find(name, '^cool_at:') or string.find(name, '^gap:') or
-    string.find(name, '^pause:')
+  return moments[name] or string.find(name, '^cool:') or string.find(name, '^cool_at:') or
+    string.find(name, '^gap:') or string.find(name, '^pause:')
 end
 
 local function earlier(key, fields)
