@@ -145,9 +145,7 @@ class SessionStore:
 
     async def _bind(self, account: str, blob: bytes, record: dict[str, Any]) -> None:
         bound = self._cipher.encrypt(_pack({**record, "account": account}))
-        with suppress(
-            RedisError
-        ):  # a full store still serves it
+        with suppress(RedisError):  # a full store still serves it
             await self._redis.sadd(f"{self._prefix}sessions", account)
             await self._replace(keys=[self._key(account)], args=["blob", blob, bound])
 

@@ -11,8 +11,7 @@ import hashlib
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final
 
 import orjson
 import redis.asyncio as aredis
@@ -29,6 +28,7 @@ from service.jobs.draft_encoding import (
     encode_head,
     encrypt_text,
 )
+from service.jobs.event_identity import EventIdentity, EventStatus
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.lua.accept_events import accept_events
 from service.jobs.lua.add_event_jobs import add_event_jobs
@@ -68,37 +68,6 @@ UNFINISHED: Final = (
 UNFINISHED_INDEXES: Final = tuple(("index", index) for index in UNFINISHED)
 
 _LIVEMODES: Final = {True: "true", False: "false", None: "null"}
-
-EventStatus = Literal["accepted", "ignored", "quarantined"]
-
-
-class EventIdentity(Protocol):
-    """What the ledger needs to know about an event."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def type(self) -> str: ...
-    @property
-    def livemode(self) -> bool | None: ...
-    @property
-    def fingerprint(self) -> str: ...
-
-
-@dataclass(frozen=True)
-class QuarantinedEvent:
-    """An authentic body that is not a valid event, stored by its hash for people to inspect."""
-
-    id: str
-    type: str
-    fingerprint: str
-    livemode: bool | None = None
-
-    @classmethod
-    def of(cls, body: bytes, reason: str) -> QuarantinedEvent:
-        """Derive the id from the raw body; `reason` says in a word why it is not a valid event."""
-        digest = hashlib.sha256(body).hexdigest()
-        return cls(id=f"quarantine_{digest[:32]}", type=reason, fingerprint=digest)
 
 
 class Ledger:
