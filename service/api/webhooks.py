@@ -27,7 +27,7 @@ from service.events.strict_json import InvalidEvent
 from service.http.client_address import client_address
 from service.http.errors import EarlyErrorResponse, error_response
 from service.http.request_body import BodyRejected, read_body
-from service.jobs.event_identity import QuarantinedEvent
+from service.jobs.ledger import QuarantinedEvent
 from service.jobs.replies import Acceptance
 from service.logging.context import bind_ids
 from service.logging.setup import get_logger
@@ -54,7 +54,7 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     408: {"description": "The body arrived too slowly"},
     413: {"description": "The body is too large"},
     415: {"description": "The body has a Content-Encoding"},
-    503: {"description": "Not recorded: send it again"},
+    503: {"description": "Not acknowledged: send it again; the message says what is certain"},
 }
 
 

@@ -14,8 +14,7 @@ import redis
 
 from service.encryption import places
 from service.jobs.body_compression import decompress
-from service.jobs.event_identity import QuarantinedEvent
-from service.jobs.ledger import Ledger
+from service.jobs.ledger import Ledger, QuarantinedEvent
 from service.jobs.model import Failure, Status, derived_id
 from service.jobs.replies import Acceptance
 from service.redis.client import async_client
