@@ -72,6 +72,21 @@ def test_updates_missing_from_the_stream_are_read_from_the_history(
     assert ids(updates) == ["3", "4"]
 
 
+@pytest.mark.parametrize(
+    ("after", "sent"), [(None, ["1", "2"]), (1, ["2"]), (2, []), (3, [None, "1", "2"])]
+)
+def test_a_number_that_the_job_has_not_reached_belongs_to_another_history(
+    ledger: LedgerHarness, subscriber: Subscriber, after: int | None, sent: list[str | None]
+) -> None:
+    claim = ledger.claim(ledger.add_job())
+    subscription = JobSubscription(ledger.queries, claim.id, after)
+
+    updates = batch_of(ledger, subscription, subscriber)
+
+    assert ids(updates) == sent
+    assert [update.event for update in updates[:1] if update.id is None] == ["gap"] * (after == 3)
+
+
 def test_stream_entries_already_read_are_not_sent_again(
     ledger: LedgerHarness, subscriber: Subscriber
 ) -> None:
