@@ -14,6 +14,9 @@ from service.encryption.cipher import Cipher
 from service.jobs.model import JobDraft, derived_id
 from service.jobs.person_keys import PersonKeys
 
+#: What lua/lib/create_job.lua reserves an id by.
+_DECIDING: Final = ("id", "delay", "run_at", "once", "once_kept")
+
 
 def encode_event_draft(
     source: str, event_id: str, draft: JobDraft, person_keys: PersonKeys
@@ -25,6 +28,15 @@ def encode_event_draft(
         {"source": source, "event_id": event_id, "rule": draft.rule},
         person_keys,
     )
+
+
+def encode_head(entry: dict[str, Any]) -> dict[str, Any]:
+    """Encode what decides about an entry's id, with the whole entry in it as JSON.
+
+    The script that accepts the event reads only this: to parse every entry would take it long.
+    """
+    head = {name: entry[name] for name in _DECIDING if name in entry}
+    return head | {"entry": dumps(entry)}
 
 
 def encode_draft(

@@ -7,12 +7,14 @@ the workers, and `queries` reads.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import time
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final
 
 import orjson
 import redis.asyncio as aredis
@@ -22,13 +24,20 @@ from service.encryption import places
 from service.encryption.cipher import Cipher
 from service.jobs.body_compression import BodyCompressor
 from service.jobs.consistency_problems import Defect
-from service.jobs.draft_encoding import dumps, encode_draft, encode_event_draft, encrypt_text
+from service.jobs.draft_encoding import (
+    dumps,
+    encode_draft,
+    encode_event_draft,
+    encrypt_text,
+)
+from service.jobs.event_encoding import EventIdentity, EventStatus, encode_event
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.lua.accept_events import accept_events
 from service.jobs.lua.add_event_jobs import add_event_jobs
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.cancel_job import CancelReply, cancel_job
 from service.jobs.lua.check_consistency import check_consistency
+from service.jobs.lua.create_deferred_jobs import JOBS_AT_ONCE, create_deferred_jobs
 from service.jobs.lua.create_job import create_job
 from service.jobs.lua.group_commit import GroupCommit
 from service.jobs.lua.preview_job import preview_job
@@ -37,7 +46,11 @@ from service.jobs.lua.retry_job import retry_job
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import FINAL, ONLY_BY_ID, JobDraft, Recognition, Status, derived_id
 from service.jobs.replies import Acceptance, Creation, Preview, RetryReply
+from service.logging.setup import get_logger
 from service.photos.photo import Photo
+from service.redis.client import REDIS_ERRORS
+
+_log = get_logger(__name__)
 
 IDEMPOTENCY_MS: Final = 7 * 24 * 3600 * 1000
 #: Records pruned per script call, which blocks the store meanwhile.
@@ -55,23 +68,6 @@ UNFINISHED: Final = (
 )
 #: The same as arguments of `check_consistency`.
 UNFINISHED_INDEXES: Final = tuple(("index", index) for index in UNFINISHED)
-
-_LIVEMODES: Final = {True: "true", False: "false", None: "null"}
-
-EventStatus = Literal["accepted", "ignored", "quarantined"]
-
-
-class EventIdentity(Protocol):
-    """What the ledger needs to know about an event."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def type(self) -> str: ...
-    @property
-    def livemode(self) -> bool | None: ...
-    @property
-    def fingerprint(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -134,6 +130,8 @@ class Ledger:
     ) -> Acceptance:
         """Store an event with its jobs and their wake-ups, or report it as known.
 
+        All jobs are recorded in one step. Where they are many, most are created in further steps.
+
         Parameters:
           drafts: The jobs that its rules create, at most one per rule.
           body: The raw bytes, stored compressed and encrypted for the retention of bodies.
@@ -141,23 +139,39 @@ class Ledger:
           notes: The result of each rule, for people.
           recognition: How to find the event if it is stored under another id or in another shape.
         """
-        envelope: dict[str, Any] = {
-            "source": source,
-            "id": event.id,
-            "type": event.type,
-            "fingerprint": event.fingerprint,
-            "livemode": _LIVEMODES[event.livemode],
-            "status": status,
-            "notes": orjson.dumps(notes).decode(),
-            "jobs": self._event_entries(source, event.id, drafts),
-            **_encode_recognition(source, recognition),
-        }
+        entries = self._event_entries(source, event.id, drafts)
+        envelope = encode_event(source, event, entries, status, notes, recognition)
         packed = self._compressor.compress(body)
         if self._cipher.enabled:
             envelope["encrypted"] = True
             place = places.event_body(source, event.id, event.fingerprint)
             packed = self._cipher.encrypt(packed, place)
-        return await self._group_commit.run(accept_events(orjson.dumps(envelope), packed))
+        call = accept_events(orjson.dumps(envelope), packed)
+        while True:
+            reply = await self._group_commit.run(call, len(envelope["jobs"]))
+            if reply.deferred:
+                await self._finish_event(f"{source}:{reply.event_id}", reply.acceptance is not None)
+            if reply.acceptance is not None:
+                return reply.acceptance
+
+    async def _finish_event(self, event: str, accepted: bool) -> None:
+        """Create the jobs of an event that were too many for the step that accepted it.
+
+        Parameters:
+          event: The event (source:id).
+          accepted: Whether the caller has all that it needs; then a heartbeat creates the jobs
+            where this fails, for they are recorded.
+        """
+        try:
+            await self._create_deferred(event)
+        except REDIS_ERRORS as error:
+            if not accepted:
+                raise
+            _log.warning("jobs of an event left to a heartbeat", error=type(error).__name__)
+
+    async def _create_deferred(self, event: str) -> None:
+        while await self._scripts.run(create_deferred_jobs(event, JOBS_AT_ONCE)):
+            pass
 
     def _event_entries(
         self, source: str, event_id: str, drafts: Sequence[JobDraft]
@@ -179,8 +193,12 @@ class Ledger:
           The ids of all its jobs; None if the event is not stored any more.
         """
         entries = self._event_entries(source, event_id, drafts)
-        event = f"{source}:{event_id}"
-        return await self._scripts.run(add_event_jobs(event, dumps(entries), dumps(list(notes))))
+        event, ids = f"{source}:{event_id}", None
+        await self._create_deferred(event)
+        for at in range(0, max(len(entries), 1), JOBS_AT_ONCE):
+            some = dumps(entries[at : at + JOBS_AT_ONCE])
+            ids = await self._scripts.run(add_event_jobs(event, some, dumps(list(notes))))
+        return ids
 
     async def create(
         self, draft: JobDraft, *, caller: str, idempotency_key: str | None, request: str
@@ -233,10 +251,13 @@ class Ledger:
         """Delete records whose retention has ended; returns how many."""
         pruned = 0
         while True:
+            began_at = time.monotonic()
             reply = await self._scripts.run(prune(PRUNE_BATCH))
             pruned += reply.dropped
             if reply.looked < PRUNE_BATCH:
                 return pruned
+            # A long time without retention leaves much: others have half of the store meanwhile.
+            await asyncio.sleep(time.monotonic() - began_at)
 
     async def rescue_stranded(self, limit: int = RESCUE_LIMIT) -> list[Defect]:
         """Find unfinished work that nothing would ever wake, and schedule its wake-up.
@@ -252,11 +273,3 @@ class Ledger:
             left, done = left - reply.checked, reply.done
             found += reply.problems
         return found
-
-
-def _encode_recognition(source: str, recognition: Recognition) -> dict[str, str]:
-    found = {name: value for name, value in recognition._asdict().items() if value is not None}
-    for name in ("event_key", "body_key"):
-        if name in found:
-            found[name] = f"hg:known:{source}:{found[name]}"
-    return found

@@ -45,6 +45,7 @@ _COUNTERS: Final = (
     ("not_durable", "changes_not_durable", ("step",), "Changes not confirmed in time by step"),
     ("history_lost", "history_losses", ("cause",), "Losses of the store's history"),
     ("history_lookup", "history_lookups", ("kind",), "Writes looked for after lost history"),
+    ("clock_step", "clock_steps", ("direction",), "Steps of the store's clock"),
     ("attempt", "attempts", ("kind", "outcome"), "Attempts at jobs and callbacks by outcome"),
 )
 

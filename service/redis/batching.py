@@ -22,12 +22,14 @@ class PendingCall(NamedTuple):
       size: Size of the arguments in bytes, if batches are bounded by it.
       script: The script, if a batch may contain several.
       reply: Resolved with the reply.
+      weight: How many records it makes, if batches are bounded by it.
     """
 
     args: Sequence[str | bytes | float]
     size: int
     script: Any
     reply: asyncio.Future[Any]
+    weight: int = 1
 
     def resolve(self, reply: Any) -> None:
         """Return the reply to the caller, or raise it there if it is an error."""
@@ -71,10 +73,14 @@ class Batcher(ABC):
         """Make one round trip; returns a reply or an exception for each call."""
 
     async def _submit(
-        self, args: Sequence[str | bytes | float], size: int = 0, script: Any = None
+        self,
+        args: Sequence[str | bytes | float],
+        size: int = 0,
+        script: Any = None,
+        weight: int = 1,
     ) -> Any:
         """Send a call with the next batch, and return its reply; parameters as in `PendingCall`."""
-        call = PendingCall(args, size, script, asyncio.get_running_loop().create_future())
+        call = PendingCall(args, size, script, asyncio.get_running_loop().create_future(), weight)
         self._waiting.append(call)
         if not self._collecting and self._workers < self._max_in_flight:
             self._collecting = True

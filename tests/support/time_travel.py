@@ -11,13 +11,13 @@ local function digits(n) return string.format('%.0f', n) end
 local moments = {}
 for name in string.gmatch('created run_at expires started finished lease renewed wait_until ' ..
     'intent_at next_at ended received hold_since paused eta since at problem_at ' ..
-    'lost_at beat_at comparing', '%S+') do
+    'lost_at lost_until beat_at comparing was set_at', '%S+') do
   moments[name] = true
 end
 
 local function is_moment(name)
-  return moments[name] or string.find(name, '^cool:') or string.find(name, '^gap:') or
-    string.find(name, '^pause:')
+  return moments[name] or string.find(name, '^cool:') or string.find(name, '^cool_at:') or
+    string.find(name, '^gap:') or string.find(name, '^pause:')
 end
 
 local function earlier(key, fields)
@@ -33,12 +33,19 @@ local function earlier(key, fields)
 end
 
 local indexes = redis.call('KEYS', 'hg:acct:*:spent:*')
-for name in string.gmatch('due wakes leases expiry retention turns alarms', '%S+') do
+for _, key in ipairs(redis.call('KEYS', 'hg:sent:*')) do indexes[#indexes + 1] = key end
+for name in string.gmatch('due wakes leases expiry retention turns alarms unfinished', '%S+') do
   indexes[#indexes + 1] = 'hg:' .. name
 end
 for _, index in ipairs(indexes) do
   for _, member in ipairs(redis.call('ZRANGE', index, 0, -1)) do
     redis.call('ZINCRBY', index, -ms, member)
+  end
+end
+for _, key in ipairs(redis.call('KEYS', 'hg:jobtl:*')) do
+  for i, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do
+    local at, rest = string.match(entry, '^(%d+)(\\t.*)$')
+    if at then redis.call('LSET', key, i - 1, digits(at - ms) .. rest) end
   end
 end
 for _, key in ipairs(redis.call('KEYS', 'hg:*')) do

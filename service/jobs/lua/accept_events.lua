@@ -1,8 +1,10 @@
 -- Accepts events, each with the jobs that its rules ask for.
 -- ARGV   process, number, seen, age (its high-water mark, see history.lua), then for each
 --        event: envelope (JSON, see ledger.py), body (compressed and encrypted)
--- Reply  for each event: {outcome, event id, job ids (JSON)}, or the error that met it; outcome:
---        accepted | duplicate | conflict (the id is known with other data in the same shape)
+-- Reply  for each event: {outcome, event id, job ids (JSON), how many of the jobs are still to be
+--        created (create_deferred_jobs.lua)}, or the error that met it; outcome: accepted |
+--        duplicate | conflict (the id is known with other data in the same shape) | unfinished
+--        (another shape, which must wait until all jobs of the first are created)
 -- Keeps  one event and rule make one job: a known event is never run again, and its jobs and their
 --        wake-ups exist as soon as it does. Only what its first shape could not decide may be
 --        decided by another. An error of one event does not touch another.
@@ -10,6 +12,7 @@
 --- @include "notify"
 --- @include "create_job"
 --- @include "people"
+--- @include "deferred_jobs"
 --- @include "history"
 local process, number, seen, age = unpack(ARGV, 1, 4)
 local FIRST_EVENT = 5
@@ -97,6 +100,15 @@ local function undecided_rules(event, envelope)
   return setmetatable(undecided, {__index = function() return others end})
 end
 
+-- All jobs that an envelope asks for, as entries.
+local function all_entries(envelope)
+  local entries = envelope.jobs
+  for _, head in ipairs(envelope.deferred or {}) do
+    entries[#entries + 1] = cjson.decode(head.entry)
+  end
+  return entries
+end
+
 -- An id for a job whose first id belongs to the one that was rejected at creation.
 local function free_id(id, fingerprint)
   if redis.call('EXISTS', 'hg:job:' .. id) == 0 then return id end
@@ -114,21 +126,31 @@ local function store_shape(event, envelope, body)
   store_body(member, envelope, body)
 end
 
+-- The most jobs that one step creates for another shape.
+local MAX_RESHAPED = 25
+
 -- The same event in another shape: creates the jobs that the first could not decide about. A thin
 -- one without jobs is replaced in any case, because rules that are added later need the snapshot.
 local function accept_reshaped(event, envelope, body)
   if event.status ~= 'accepted' or is_newer(event) then return end
   local undecided, ids = undecided_rules(event, envelope), cjson.decode(event.jobs)
-  local before = #ids
-  for _, entry in ipairs(envelope.jobs) do
+  local before, heads = #ids, {}
+  for _, entry in ipairs(all_entries(envelope)) do
     local source = cjson.decode(entry.source)
     if not entry.error and undecided[source.rule] then
       source.event_id = event.id
       local id = free_id(entry.id, envelope.fingerprint)
       if id ~= entry.id then entry.id, entry.encrypted_as = id, entry.encrypted and entry.id end
-      ids[#ids + 1] = create_job(entry, cjson.encode(source), now)
+      entry.source = cjson.encode(source)
+      if #ids - before < MAX_RESHAPED then
+        ids[#ids + 1] = create_job(entry, entry.source, now)
+      else
+        heads[#heads + 1] = {id = entry.id, delay = entry.delay, run_at = entry.run_at,
+          once = entry.once, once_kept = entry.once_kept, entry = cjson.encode(entry)}
+      end
     end
   end
+  defer_jobs(event.source .. ':' .. event.id, heads, ids, now)
   if #ids == before and not (event.shape == 'thin' and event.jobs == '[]') then return end
   event.jobs = encode_ids(ids)
   store_shape(event, envelope, body)
@@ -146,11 +168,16 @@ local function is_same_data(event, envelope)
 end
 
 local function accept_again(event, envelope, body)
-  if not is_same_data(event, envelope) then accept_reshaped(event, envelope, body) end
+  local member = event.source .. ':' .. event.id
+  if not is_same_data(event, envelope) then
+    local left = count_deferred(member)
+    if left > 0 then return {'unfinished', event.id, event.jobs, left} end
+    accept_reshaped(event, envelope, body)
+  end
   remember_body(envelope, event)
   notify_overdue(event.jobs)
   count('event', envelope.source, 'duplicate')
-  return {'duplicate', event.id, event.jobs}
+  return {'duplicate', event.id, event.jobs, count_deferred(member)}
 end
 
 local function accept_conflict(envelope, body, earlier)
@@ -162,22 +189,31 @@ local function accept_conflict(envelope, body, earlier)
     end
   end
   count('event', envelope.source, 'conflict')
-  return {'conflict', name, '[]'}
+  return {'conflict', name, '[]', 0}
+end
+
+-- Of business keys that earlier events have used.
+local function link_earlier_jobs(member, envelope, ids)
+  for i, id in ipairs(ids) do
+    local entry = envelope.jobs[i] or envelope.deferred[i - #envelope.jobs]
+    if id ~= entry.id then link_event(id, member) end
+  end
 end
 
 local function accept_new(envelope, body)
   local ids = {}
-  for i, entry in ipairs(envelope.jobs) do
-    ids[i] = create_job(entry, entry.source, now)
-    if ids[i] ~= entry.id then link_event(ids[i], envelope.source .. ':' .. envelope.id) end
-  end
+  local member = envelope.source .. ':' .. envelope.id
+  for i, entry in ipairs(envelope.jobs) do ids[i] = create_job(entry, entry.source, now) end
+  local deferred = envelope.deferred or {}
+  if deferred[1] then defer_jobs(member, deferred, ids, now) end
+  link_earlier_jobs(member, envelope, ids)
   local jobs = encode_ids(ids)
   store(envelope, body, envelope.id, envelope.status, jobs, envelope.notes)
   for _, key in ipairs({envelope.body_key, envelope.event_key}) do
     redis.call('SET', key, envelope.id, 'PX', digits(CONF.keep))
   end
   count('event', envelope.source, envelope.status)
-  return {'accepted', envelope.id, jobs}
+  return {'accepted', envelope.id, jobs, #deferred}
 end
 
 local function accept(envelope_json, body)

@@ -7,6 +7,7 @@
 -- Keeps  one live claim per job and one per account. An owner that asks twice gets the same claim
 --        twice (the first reply may have been lost). A read is charged here, before its call; a
 --        write in record_intent.lua.
+--- @include "clock_steps"
 --- @include "finalize"
 local job_id, owner = unpack(ARGV)
 local job, now = load_job(job_id), now_ms()
@@ -27,6 +28,9 @@ if is_newer(job) then return nothing() end
 local function grant(verdict)
   count('claim', 'job', verdict)
   local flat = {}
+  if verdict == 'lookup' then
+    job.intent_at = digits(clock_steps.intended_at(job.intent_at, now))
+  end
   for name, value in pairs(job) do
     flat[#flat + 1], flat[#flat + 2] = name, value
   end
@@ -107,8 +111,8 @@ transition(job, 'running', now, owner, '', claimed)
 if look_first then
   count('history_lookup', job.kind)
   transition(job, 'sending', now, owner, 'history lost: looked for first',
-    {intent_at = history.lost_since(now), checked = history.epoch(), doubt = 'history', misses = 0,
-      looks = 0})
+    {intent_at = history.lost_since(now), lost_until = history.lost_until(),
+      checked = history.epoch(), doubt = 'history', misses = 0, looks = 0})
   return grant('lookup')
 end
 if READ_KINDS[job.kind] or tonumber(job.intent_at) == 0 then return grant('run') end

@@ -28,7 +28,8 @@ end
 -- Whether a resume ends what a field says: all of it, or what concerns one kind of action.
 local function is_ended(field)
   if kind ~= '' then
-    return field == 'pause:' .. kind or field == 'cool:' .. kind or field == 'cool_why:' .. kind
+    return field == 'pause:' .. kind or field == 'cool:' .. kind or field == 'cool_why:' .. kind or
+      field == 'cool_at:' .. kind
   end
   return string.find(field, '^hold') or string.find(field, '^cool') or string.find(field, '^pause')
 end

@@ -12,8 +12,8 @@ local now = now_ms()
 
 local function is_settled(target, fresh_ms)
   local known = load_hash(found_key(target)) or {}
-  return (known.body and tonumber(known.at) + fresh_ms > now) or
-    (known.problem and tonumber(known.problem_at) + PROBLEM_MS > now)
+  return (known.body and is_within(known.at, fresh_ms, now)) or
+    (known.problem and is_within(known.problem_at, PROBLEM_MS, now))
 end
 
 local function words_of(text)

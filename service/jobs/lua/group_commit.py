@@ -22,6 +22,8 @@ MOST_BYTES: Final = 32 * 1024 * 1024
 #: else while it works on a batch.
 MOST_AT_ONCE: Final = 100
 FEW_AT_ONCE: Final = 16
+#: The most jobs that the calls of one round trip create, where it is more than one call.
+MOST_JOBS_AT_ONCE: Final = 50
 MOST_BYTES_AT_ONCE: Final = 512 * 1024
 #: The most round trips under way: while the store works on one batch, this process can put together
 #: the next, and neither waits for the other.
@@ -48,8 +50,12 @@ class GroupCommit(Batcher):
         self._mark = mark
         self._bytes = 0
 
-    async def run(self, call: ScriptCall[T]) -> T:
+    async def run(self, call: ScriptCall[T], jobs: int = 1) -> T:
         """Make a call, always of the same script, with the next batch.
+
+        Parameters:
+          call: The call.
+          jobs: How many jobs it creates, about.
 
         Raises:
           Overloaded: Too much waits already; nothing was recorded.
@@ -60,18 +66,20 @@ class GroupCommit(Batcher):
         if len(self._waiting) >= MOST_WAITING or self._bytes + size > MOST_BYTES:
             raise Overloaded("more waits to be recorded than the store takes")
         self._bytes += size
-        return call.parse(await self._submit(args, size, self._scripts.script(call.name)))
+        return call.parse(await self._submit(args, size, self._scripts.script(call.name), jobs))
 
     def _next_batch(self) -> Sequence[PendingCall]:
         # Half of those that wait, where many do: while the store works on them, this process
         # answers others and puts the next batch together. With all of them in one batch, the store
         # and the process would each idle while the other works.
         most = min(MOST_AT_ONCE, max(FEW_AT_ONCE, len(self._waiting) // 2))
-        taken, size = 0, 0
+        taken, size, jobs = 0, 0, 0
         for call in self._waiting[:most]:
-            if taken and size + call.size > MOST_BYTES_AT_ONCE:
+            size, jobs = size + call.size, jobs + call.weight
+            if taken and (size > MOST_BYTES_AT_ONCE or jobs > MOST_JOBS_AT_ONCE):
+                size -= call.size
                 break
-            taken, size = taken + 1, size + call.size
+            taken += 1
         self._bytes -= size
         return self._take(taken)
 

@@ -5,10 +5,12 @@
 --        mark, see history.lua), then the claims: id, owner, fence
 -- Reply  {ids of claims that are lost, how many entries were done, ms until the next is due ('' for
 --        none), the loss of history that jobs are compared with: {epoch, cause, ms that are
---        missing at most}, empty for none}
+--        missing at most}, empty for none, an event (source:id) whose jobs somebody else has not
+--        created in time, or ''}
 -- Keeps  every unended job and delivery is reachable: an expired lease, a due time, a lost wake-up,
 --        an unclaimed turn and a sub-queue that opens each lead to a new wake-up here.
 --- @include "arguments"
+--- @include "clock_steps"
 --- @include "photos"
 --- @include "finalize"
 local limit, durable, process, number, seen, age = unpack(ARGV, 1, 6)
@@ -155,6 +157,7 @@ local function pass_on_turn(account)
   end
 end
 
+local is_mending = clock_steps.follow(now)
 history.follow_clock(now)
 history.compare_server(now)
 history.raise_mark(process, number, seen, age, now)
@@ -178,11 +181,20 @@ if stepped_over then
   grant_if_free(stepped_over, now)
 end
 
+-- Who accepted an event creates all its jobs (deferred_jobs.lua), unless it has died meanwhile. Who
+-- gets this reply has a lease to do so.
+local function abandoned_event()
+  local event, since = unpack(redis.call('ZRANGE', 'hg:unfinished', 0, 0, 'WITHSCORES'))
+  if not event or tonumber(since) > now - CONF.lease and tonumber(since) <= now then return '' end
+  redis.call('ZADD', 'hg:unfinished', now, event)
+  return event
+end
+
 -- What is due before the next regular heartbeat gets a heartbeat of its own.
-local next_at = math.huge
+local next_at = is_mending and now or math.huge
 for _, index in ipairs({'hg:leases', 'hg:due', 'hg:expiry', 'hg:wakes', 'hg:turns', 'hg:alarms'}) do
   local first = redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')[2]
   next_at = math.min(next_at, tonumber(first) or math.huge)
 end
 return {lost, done, next_at < math.huge and digits(math.max(0, next_at - now)) or '',
-  history.current_loss(now)}
+  history.current_loss(now), abandoned_event()}

@@ -21,16 +21,21 @@ class HistoryLoss(NamedTuple):
 
 
 class HeartbeatReply(NamedTuple):
-    """Ids of the lost claims, how many due entries were done, and when the next is due.
+    """What a heartbeat found.
 
-    `next_ms` is counted from now; None if no entry has a due time. `loss` is None while history is
-    complete.
+    Parameters:
+      lost: Ids of the lost claims.
+      done: How many due entries were done.
+      next_ms: When the next is due, from now; None if no entry has a due time.
+      loss: The loss of history that jobs are compared with; None while history is complete.
+      abandoned_event: An event (source:id) some of whose jobs are still to be created; None mostly.
     """
 
     lost: set[str]
     done: int
     next_ms: int | None
     loss: HistoryLoss | None
+    abandoned_event: str | None = None
 
 
 def heartbeat(
@@ -52,9 +57,13 @@ def heartbeat(
 
 
 def _reply(reply: list[Any]) -> HeartbeatReply:
-    lost, done, next_ms, loss = reply
+    lost, done, next_ms, loss, event = reply
     return HeartbeatReply(
-        set(map(bytes.decode, lost)), done, int(next_ms) if next_ms else None, _loss(*loss)
+        set(map(bytes.decode, lost)),
+        done,
+        int(next_ms) if next_ms else None,
+        _loss(*loss),
+        event.decode() or None,
     )
 
 

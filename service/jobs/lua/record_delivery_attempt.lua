@@ -25,6 +25,7 @@ redis.call('ZREM', 'hg:leases', delivery_id)
 redis.call('ZREM', 'hg:dlvs:status:delivering', delivery_id)
 redis.call('ZADD', 'hg:dlvs:status:' .. to, delivery.seq, delivery_id)
 redis.call('HSET', key, 'status', to, 'owner', '', 'lease', 0, 'next_at', digits(next_at),
+  'set_at', digits(now),
   'ended', to == 'pending' and 0 or digits(now))
 if charge == 'deferred' then
   redis.call('HINCRBY', key, 'put_backs', 1)

@@ -53,7 +53,8 @@ local function affect_account()
     if effects.again then escalate() end
     local field, till = 'cool:' .. effects.kind, now + effects.ms
     if till > tonumber(redis.call('HGET', key, field) or 0) then
-      redis.call('HSET', key, field, digits(till), 'cool_why:' .. effects.kind, effects.cool)
+      redis.call('HSET', key, field, digits(till), 'cool_why:' .. effects.kind, effects.cool,
+        'cool_at:' .. effects.kind, digits(now))
       audit(now, 'cooldown', effects.cool, owner, job.account, job)
     end
   end

@@ -13,6 +13,7 @@
 
 -- What only this function needs is in a block of its own: what the scripts share may have 200
 -- locals outside of blocks.
+local reserve_id
 local create_job
 do
   -- Whether the account is busy. It stays busy while a script runs: no claim ends meanwhile.
@@ -83,13 +84,21 @@ do
     return id
   end
 
+  -- Decides which job is an entry's: the earlier one that has the same id or business key, or its
+  -- own. Returns the id, and whether the job is still to be created.
+  function reserve_id(entry, now)
+    if redis.call('EXISTS', 'hg:job:' .. entry.id) == 1 then return entry.id, false end
+    local run_at = entry.run_at or now + entry.delay
+    local owner = claim_once_keys(entry, entry.id, math.max(run_at, now) - now + CONF.keep)
+    return owner, owner == entry.id
+  end
+
   -- Creates one job from an entry (draft_encoding.py). Returns its id, or the id of the earlier job
   -- that has the same id or business key.
   function create_job(entry, source, now)
-    if redis.call('EXISTS', 'hg:job:' .. entry.id) == 1 then return entry.id end
+    local owner, is_new = reserve_id(entry, now)
+    if not is_new then return owner end
     local run_at = entry.run_at or now + entry.delay
-    local owner = claim_once_keys(entry, entry.id, math.max(run_at, now) - now + CONF.keep)
-    if owner ~= entry.id then return owner end
     local suppressed = not entry.error and entry.kind == 'dm' and
       is_suppressed(entry.account, entry.to, (entry.who or '') .. ' ' .. (entry.was or ''))
     local failure = entry.error or (suppressed and SUPPRESSED_ERROR)

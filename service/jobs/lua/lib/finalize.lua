@@ -74,13 +74,15 @@ end
 -- Takes a job from a claim whose lease has expired. A server may still store a write after its
 -- sender was killed, so the verification lookup waits until that has settled. This is counted from
 -- the last renewal; the lease alone does not tell it, for its holder's may be of another length.
+-- A time in the future (clock_steps.lua) counts as now.
 local function expire_lease(job, now, by)
   local fields = {owner = '', lease = 0}
   count('attempt', job.kind, 'lapsed')  -- the counter's stored name (stored_names.py)
   settle_call(job, now, true, fields)
   if job.status == 'sending' then
     local renewed = tonumber(job.renewed or 0)
-    local settled = math.max(job.intent_at, renewed, job.lease - CONF.lease) + CONF.settle
+    local last = math.min(now, math.max(job.intent_at, renewed, job.lease - CONF.lease))
+    local settled = last + CONF.settle
     remove_from_queues(job)
     set_fields(job, fields)
     append_timeline(job, now, 'sending', by, 'lease expired')

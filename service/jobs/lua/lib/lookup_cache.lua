@@ -17,6 +17,10 @@ local PROBLEM_MS = 60000
 local GONE_CODES = {user_not_found = true, media_not_found = true, media_unavailable = true,
   private_account = true, age_restricted = true, invalid_media_id = true}
 
+-- Whether a moment was in the last `span` ms. One in the future (clock_steps.lua) is of no known
+-- age.
+local function is_within(at, span, now) return tonumber(at) <= now and tonumber(at) + span > now end
+
 local function in_flight_key(target) return 'hg:flight:' .. target end
 
 local function found_key(target) return 'hg:found:' .. target end
@@ -133,7 +137,8 @@ local function lookup_state(target, now, job, why, till, since)
   elseif job then
     ask_again = estimated_wait(job)
   else
-    ask_again = math.max(0, (redis.call('HGET', key, 'problem_at') or 0) + PROBLEM_MS - now)
+    local problem_at = redis.call('HGET', key, 'problem_at') or 0
+    ask_again = is_within(problem_at, PROBLEM_MS, now) and problem_at + PROBLEM_MS - now or 0
   end
   return {redis.call('HGETALL', key), job and job.id or '', why or '', digits(till or 0),
     digits(since or 0), digits(ask_again), now}

@@ -54,10 +54,11 @@ local function budgets_of(account, limit, now)
   return math.min(own.per_hour, own.new_per_hour), math.min(own.per_day, own.new_per_day)
 end
 
--- When the nth action (from 0) of the last `span` ms was charged to a budget.
+-- When the nth action (from 0) of the last `span` ms was charged to a budget. One in the future
+-- (clock_steps.lua) counts as now.
 local function nth_spent_at(key, span, n, now)
-  return redis.call('ZRANGEBYSCORE', key, '(' .. digits(now - span), '+inf', 'WITHSCORES',
-    'LIMIT', n, 1)[2]
+  return math.min(now, redis.call('ZRANGEBYSCORE', key, '(' .. digits(now - span), '+inf',
+    'WITHSCORES', 'LIMIT', n, 1)[2])
 end
 
 -- When a window of `span` ms with a budget of `most` has room for one more action; nil for now.
@@ -174,8 +175,11 @@ local function add_gap(fields, account, limit, now, seed)
   end
 end
 
+-- Where the clock is set back, all accounts that have gaps and budgets are gone through.
 local function store_gaps(account, fields)
-  if fields[1] then redis.call('HSET', 'hg:acct:' .. account, unpack(fields)) end
+  if not fields[1] then return end
+  redis.call('HSET', 'hg:acct:' .. account, unpack(fields))
+  add_to_set('hg:accts', account)
 end
 
 local function charge_budget(account, limit, member, now)

@@ -11,6 +11,8 @@
 --   hg:eventbody:{source}:{id}   the same without encryption
 --   hg:known:{source}:{hash}     the event that is also known by this: its body, if only that is
 --                                signed, or the sender's id of what several subscriptions report
+--   hg:deferred:{source}:{id}    jobs of an event that are still to be created, and hg:unfinished
+--                                the events that have some (deferred_jobs.lua)
 --   hg:events                    zset seq -> source:id; hg:sources the sources in it
 --   hg:job:{id}                  hash (see below); hg:jobtext:{id} its text, or its photo's URL,
 --                                encrypted; hg:jobtl:{id} its timeline
@@ -31,6 +33,7 @@
 --   hg:dlvs, hg:dlvs:status:{s}  zsets seq -> delivery id
 --   hg:bell:{queue}              stream of one entry: a message came
 --                                (actors/dramatiq_async/queue_notifier.py)
+--   hg:clock                     hash: how far the clock was set back (clock_steps.lua)
 --   hg:due                       zset ms -> id: when a waiting job or delivery is due, or the fetch
 --                                of a job's photo must be begun again (photos.lua)
 --   hg:wakes                     zset ms -> id: when to send another wake-up if none was claimed
@@ -43,12 +46,14 @@
 --                                was_durable (history.lua)
 --   hg:marks                     hash: process -> its high-water mark, when and in which epoch it
 --                                was raised (history.lua)
+--   hg:sent:{account}            zset ms -> the token of each DM that was about to be sent then
 --   hg:retention                 zset ms -> id or source:id: when to prune it
 --   hg:paused                    hash: why, note, since; while it exists nothing is written or read
 --   hg:acct:{a}                  hash: hold, hold_note, hold_since; resuming; paused, paused_note;
---                                pause:{kind}; cool:{kind|*}, cool_why:{kind|*} (cooldowns);
---                                cools:{code} (how often, for ever longer ones); gap:{limit} (ms:
---                                when one more action may begin)
+--                                pause:{kind}; cool:{kind|*}, cool_at:{kind|*}, cool_why:{kind|*}
+--                                (the end of a cooldown, its beginning and reason); cools:{code}
+--                                (how often, for ever longer ones); gap:{limit} (ms: when one more
+--                                action may begin)
 --   hg:acct:{a}:turn             the job that has the account's turn; hg:turns zset ms -> account
 --   hg:acct:{a}:line:{q}         zset (priority, seq) -> job that waits in sub-queue q
 --   hg:acct:{a}:lanes            set: the sub-queues that may have a job in them
@@ -58,7 +63,7 @@
 --   hg:acct:{a}:held:{kind}      zset (priority, seq) -> job held until a person opens the account
 --   hg:acct:{a}:spent:{limit}    zset ms -> what was charged to that budget in the last day
 --   hg:streak:{a}:{name}         set: what was refused in a row (streaks.lua); expires by itself
---   hg:accts                     set: every account that ever had a job waiting or held
+--   hg:accts                     set: every account that ever had a job waiting or held, or a gap
 --   hg:suppressed                hash: whom not to write to (service/accounts/suppressions.py)
 --   hg:repeat:{hash}             the job that wrote this to this recipient; expires by itself
 --   hg:thread:{a}:{pk}           exists when the account has a thread with that user; expires
@@ -114,7 +119,8 @@
 --   thread        old | new | '': whether the recipient's thread exists; '' is unknown
 --   intent_at     when the write was about to happen; 0 once it is known not to have happened
 --   checked       the epoch of hg:history for which it was looked for before its write
---   doubt         history: its unconfirmed write is one that lost history may have known
+--   doubt         history: its unconfirmed write is one that lost history may have known, made
+--                 after intent_at and before lost_until
 --   misses        verification lookups that did not find the write
 --   looks         verification lookups that failed
 --   writing       the sub-queue that its current call was charged as; charged: the claim (fence)
