@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import json
 import os
+import secrets
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -34,7 +35,7 @@ from service.redis.client import REDIS_ERRORS, async_client
 OK, REFUSED, USAGE = 0, 1, 2
 
 #: The command does not authenticate callers, so it does not need their keys.
-_NO_API_KEYS: Final = {"API_KEYS": "nobody:----------------"}
+_NO_API_KEYS: Final = {"API_KEYS": f"nobody:{secrets.token_hex(16)}"}
 #: Jobs read at once.
 _PAGE: Final = 20
 _BY: Final = "cli"
