@@ -186,18 +186,29 @@ class Ledger:
         event_id: str,
         drafts: Sequence[JobDraft],
         notes: Sequence[dict[str, Any]],
+        *,
+        by: str = "person",
+        address: str = "",
     ) -> list[str] | None:
         """Add the jobs of rules that have none for this event yet.
+
+        Parameters:
+          by: Who asks for it, for the audit log.
+          address: Where that came from.
 
         Returns:
           The ids of all its jobs; None if the event is not stored any more.
         """
         entries = self._event_entries(source, event_id, drafts)
         event, ids = f"{source}:{event_id}", None
+        reference = dumps({"source": source, "event_id": event_id})
         await self._create_deferred(event)
         for at in range(0, max(len(entries), 1), JOBS_AT_ONCE):
             some = dumps(entries[at : at + JOBS_AT_ONCE])
-            ids = await self._scripts.run(add_event_jobs(event, some, dumps(list(notes))))
+            # One act, however many steps it takes.
+            who = ("", "") if at else (by, address)
+            call = add_event_jobs(event, some, dumps(list(notes)), *who, reference)
+            ids = await self._scripts.run(call)
         return ids
 
     async def create(
@@ -239,13 +250,13 @@ class Ledger:
         entry = dumps(encode_draft("job_preview", draft, source, self._person_keys))
         return await self._scripts.run(preview_job(entry, pk, pk_keys))
 
-    async def cancel(self, job_id: str, by: str) -> CancelReply:
+    async def cancel(self, job_id: str, by: str, address: str = "") -> CancelReply:
         """Cancel a job that has written nothing; a running one stops before its write."""
-        return await self._scripts.run(cancel_job(job_id, by))
+        return await self._scripts.run(cancel_job(job_id, by, address))
 
-    async def retry(self, job_id: str, by: str) -> RetryReply:
+    async def retry(self, job_id: str, by: str, address: str = "") -> RetryReply:
         """Open the next run of a failed or uncertain job."""
-        return await self._scripts.run(retry_job(job_id, by))
+        return await self._scripts.run(retry_job(job_id, by, address))
 
     async def prune(self) -> int:
         """Delete records whose retention has ended; returns how many."""
