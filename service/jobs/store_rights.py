@@ -125,7 +125,7 @@ _OPTIONAL: Final = frozenset({"CONFIG GET x"})
 def samples_of_script(name: str) -> list[str]:
     """The commands of one script, with keys of every pattern where they take one."""
     commands = commands_of_script(name)
-    return list(_with_keys(each for each in _IN_SCRIPTS if each.split()[0] in commands))
+    return list(_with_keys(each for each in _WORKER if each.split()[0] in commands))
 
 
 def samples_of(process: Process, durability: Durability) -> list[str]:
