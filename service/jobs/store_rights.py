@@ -62,6 +62,7 @@ _IN_SCRIPTS: Final = (
     "SMEMBERS K",
     "SRANDMEMBER K",
     "SREM K m",
+    "SSCAN K 0",
     "STRLEN K",
     "TIME",
     "TYPE K",
@@ -77,6 +78,7 @@ _IN_SCRIPTS: Final = (
     "ZRANK K m",
     "ZREM K m",
     "ZREMRANGEBYSCORE K 0 1",
+    "ZSCAN K 0",
     "ZSCORE K m",
 )
 #: What web and worker read and write without a script.
