@@ -14,7 +14,7 @@ from actors.instagram.idempotency_tokens import client_context_for, write_token
 from actors.instagram.profiles_and_posts import read_post, read_profile
 from actors.instagram.receipts import CommentReceipt, DmReceipt
 from actors.instagram.serializers import post_view, user_view
-from actors.instagram.write_query import OwnedByOthers, WriteQuery, no_owner
+from actors.instagram.write_query import LostTime, OwnedByOthers, WriteQuery, no_owner
 from service.instagram.ids import InvalidIdentifier, recipient_pk, recipient_username
 
 
@@ -142,6 +142,7 @@ class Gateway(AccountClient):
         text: str | None,
         age_ms: int,
         owned_by_others: OwnedByOthers = no_owner,
+        lost: LostTime | None = None,
     ) -> DmReceipt | None:
         """Verify whether a DM reached its thread.
 
@@ -152,6 +153,7 @@ class Gateway(AccountClient):
           age_ms: Time since its intent was recorded, in ms.
           owned_by_others: Returns which message ids belong to other jobs; called only when no
             message carries the token.
+          lost: If given, the DM may also be one of this time that carries another token.
 
         Returns:
           The DM's receipt; None when the thread certainly does not show it at present.
@@ -163,12 +165,17 @@ class Gateway(AccountClient):
         context, intended_at = client_context_for(token_or_context), _monotonic_ago(age_ms)
 
         async def read(client: InstagramClient) -> DmReceipt | None:
-            query = WriteQuery(str(client.user_id), text, intended_at, context, owned_by_others)
+            query = WriteQuery(
+                str(client.user_id), text, intended_at, context, owned_by_others, lost
+            )
             found = await write_verification.find_dm(client, pk, query)
             if found is None:
                 return None
             return DmReceipt(
-                stored_rows.message_id(found.item), found.thread_id, context, found.by_token
+                stored_rows.message_id(found.item),
+                found.thread_id,
+                stored_rows.client_context(found.item) or context,
+                found.by_token,
             )
 
         return await self.call(read)

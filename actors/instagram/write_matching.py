@@ -42,6 +42,23 @@ def matching_dms(items: Iterable[Row], query: WriteQuery, since_ms: int) -> list
     ]
 
 
+def forgotten_dms(
+    items: Iterable[Row], query: WriteQuery, since_ms: int, until_ms: int
+) -> list[Row]:
+    """Return the DMs of a time that have the write's content and another token of this client.
+
+    Whether their jobs are forgotten is to be asked by their tokens.
+    """
+    return [
+        row
+        for row in items
+        if is_client_context(client_context(row))
+        and client_context(row) != query.client_context
+        and since_ms <= message_ms(row) <= until_ms
+        and _has_content(row, query)
+    ]
+
+
 def alike_dms(items: Iterable[Row], query: WriteQuery, since_ms: int) -> list[Row]:
     """Return the DMs that may be the write as Instagram stored it, but do not match.
 
@@ -103,8 +120,12 @@ def _is_anonymous_dm(row: Row, query: WriteQuery) -> bool:
 
 
 def _is_same_dm(row: Row, query: WriteQuery) -> bool:
+    return _has_content(row, query) and (query.text is not None or not client_context(row))
+
+
+def _has_content(row: Row, query: WriteQuery) -> bool:
     if query.text is None:
-        return row.get("item_type") == "media" and not client_context(row)
+        return row.get("item_type") == "media"
     return any(is_same(text, query.text) for text in _contents(row))
 
 

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 #: Returns which of the given Instagram ids belong to other jobs.
 OwnedByOthers = Callable[[Sequence[str]], Awaitable[Set[str]]]
+#: Returns which of the given tokens belong to jobs that the store knows.
+KnownTokens = Callable[[Sequence[str]], Awaitable[Set[str]]]
 
 # `Date` headers and comment times are whole seconds from different machines. Too early a limit is
 # harmless: other jobs' writes are excluded by id. Too late a limit would send the write twice.
@@ -25,6 +27,19 @@ async def no_owner(_ids: Sequence[str]) -> Set[str]:
 
 
 @dataclass(frozen=True)
+class LostTime:
+    """A time of which the store has lost the history: a job that it has forgotten may have written.
+
+    Parameters:
+      ended_at: When it was over, in monotonic seconds of this process.
+      known_tokens: Returns which tokens belong to jobs that the store knows.
+    """
+
+    ended_at: float
+    known_tokens: KnownTokens
+
+
+@dataclass(frozen=True)
 class WriteQuery:
     """The write to search for.
 
@@ -34,6 +49,7 @@ class WriteQuery:
       intended_at: When its intent was recorded, in monotonic seconds of this process.
       client_context: A DM's token; comments do not show theirs.
       owned_by_others: Returns which ids belong to other jobs.
+      lost: If given, the write may be a forgotten job's of this time, with another token.
     """
 
     own_pk: str
@@ -41,6 +57,7 @@ class WriteQuery:
     intended_at: float
     client_context: str = ""
     owned_by_others: OwnedByOthers = no_owner
+    lost: LostTime | None = None
 
 
 def earliest_stored_ms(reply: Any, query: WriteQuery) -> int:
@@ -56,11 +73,31 @@ def earliest_stored_ms(reply: Any, query: WriteQuery) -> int:
     Returns:
       Unix time in ms.
     """
-    age_ms = round((time.monotonic() - query.intended_at) * 1000)
+    at_ms, slack_ms = _instagram_ms(reply, query.intended_at)
+    return at_ms - slack_ms
+
+
+def latest_lost_ms(reply: Any, lost: LostTime) -> int:
+    """The latest time at which a forgotten job may have written, by Instagram's clock.
+
+    Parameters:
+      reply: The HTTP response just received, or None.
+      lost: The time of which the store has lost the history.
+
+    Returns:
+      Unix time in ms.
+    """
+    at_ms, slack_ms = _instagram_ms(reply, lost.ended_at)
+    return at_ms + slack_ms
+
+
+def _instagram_ms(reply: Any, monotonic: float) -> tuple[int, int]:
+    """A monotonic time of this process by Instagram's clock, and how far that may be off, in ms."""
+    age_ms = round((time.monotonic() - monotonic) * 1000)
     instagram_ms = _date_ms(reply)
     if instagram_ms is None:
-        return round(time.time() * 1000) - age_ms - _UNDATED_SLACK_MS
-    return instagram_ms - age_ms - _DATED_SLACK_MS
+        return round(time.time() * 1000) - age_ms, _UNDATED_SLACK_MS
+    return instagram_ms - age_ms, _DATED_SLACK_MS
 
 
 def _date_ms(reply: Any) -> int | None:

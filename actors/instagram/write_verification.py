@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from actors.instagram.reply_fields import mapping, text
 from actors.instagram.stored_rows import (
     Row,
+    client_context,
     comment_id,
     comment_ms,
     comments_in,
@@ -25,11 +26,12 @@ from actors.instagram.stored_rows import (
 from actors.instagram.write_matching import (
     alike_comments,
     alike_dms,
+    forgotten_dms,
     matching_comments,
     matching_dms,
     with_token,
 )
-from actors.instagram.write_query import WriteQuery, earliest_stored_ms
+from actors.instagram.write_query import WriteQuery, earliest_stored_ms, latest_lost_ms
 
 #: At human pace, reading this many pages still fits into the time limit of a call.
 MAX_PAGES: Final = 15
@@ -96,6 +98,9 @@ async def find_dm(api: PrivateApi, pk: str, query: WriteQuery) -> FoundDm | None
             return FoundDm(item, thread_id, by_token=True)
         found.same += matching_dms(items, query, since_ms)
         found.alike += alike_dms(items, query, since_ms)
+        if query.lost:
+            until_ms = latest_lost_ms(api.last_response, query.lost)
+            found.forgotten += forgotten_dms(items, query, since_ms, until_ms)
         cursor = page.get("oldest_cursor")
         # An item of an unknown kind may lack a timestamp, which says nothing about its age.
         found.complete = any(0 < message_ms(item) < since_ms for item in items)
@@ -149,6 +154,7 @@ class _Candidates:
       stored_ms: Returns when a row was stored.
       same: The rows that match, newest first.
       alike: The rows that may be it, newest first.
+      forgotten: The rows of the lost time that match but for their token, newest first.
       complete: Whether the pages not read cannot show it.
       unreadable: Whether a page that was read has something that may be it.
     """
@@ -158,6 +164,7 @@ class _Candidates:
     stored_ms: Callable[[Row], int]
     same: list[Row] = field(default_factory=list)
     alike: list[Row] = field(default_factory=list)
+    forgotten: list[Row] = field(default_factory=list)
     complete: bool = False
     unreadable: bool = False
 
@@ -171,13 +178,24 @@ class _Candidates:
         """
         if row := await self._oldest_unowned(self.same):
             return row
-        if await self._oldest_unowned(self.alike):
+        row = await self._oldest_unowned(await self._of_forgotten_jobs())
+        if row and self.query.text is not None:
+            return row
+        if row or await self._oldest_unowned(self.alike):
             raise SimilarWriteFound(f"{where} shows something similar")
         if self.unreadable:
             raise LookupError(f"{where} has a page that cannot be read")
         if not self.complete:
             raise SearchIncomplete(f"{where} has more than was read")
         return None
+
+    async def _of_forgotten_jobs(self) -> list[Row]:
+        """The rows whose tokens belong to no job that the store knows."""
+        if self.query.lost is None:
+            return []
+        tokens = [client_context(row) for row in self.forgotten]
+        known = await self.query.lost.known_tokens(tokens)
+        return [row for row in self.forgotten if client_context(row) not in known]
 
     async def _oldest_unowned(self, newest_first: Sequence[Row]) -> Row | None:
         """Return the oldest row that belongs to no other job.

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from actors.instagram.gateway import Gateway
 from actors.instagram.idempotency_tokens import client_context_for
 from actors.instagram.receipts import CommentReceipt, DmReceipt
-from actors.instagram.write_query import OwnedByOthers
+from actors.instagram.write_query import LostTime, OwnedByOthers
 from service.accounts.user_id_cache import UserIdCache
 from service.instagram.ids import media_pk
 from service.jobs.claims import Claim, Thread
@@ -37,10 +37,12 @@ class SearchContext:
     Parameters:
       age_ms: How long ago the intent was recorded.
       owned_by_others: Selects the ids at Instagram that belong to other jobs.
+      lost: The time of which the store has lost the history; None for a write of this very job.
     """
 
     age_ms: int
     owned_by_others: OwnedByOthers
+    lost: LostTime | None = None
 
 
 def search_context(claim: Claim, claimed_at: float, ownership: WriteOwnership) -> SearchContext:
@@ -52,13 +54,20 @@ def search_context(claim: Claim, claimed_at: float, ownership: WriteOwnership) -
       ownership: Knows which job owns which write.
     """
     # The two clocks may disagree, so only spans are used: first of Redis, then of this process.
-    span_ms = max(claim.claimed_ms - claim.job.intent_ms, 0)
-    age_ms = span_ms + round((time.monotonic() - claimed_at) * 1000)
+    job, since_claim_ms = claim.job, round((time.monotonic() - claimed_at) * 1000)
+    age_ms = max(claim.claimed_ms - job.intent_ms, 0) + since_claim_ms
 
     async def owned_by_others(ids: Sequence[str]) -> set[str]:
-        return await ownership.owned_by_others(claim.job.account, ids, claim.id)
+        return await ownership.owned_by_others(job.account, ids, claim.id)
 
-    return SearchContext(age_ms, owned_by_others)
+    if not claim.look_first:
+        return SearchContext(age_ms, owned_by_others)
+
+    async def known_tokens(tokens: Sequence[str]) -> set[str]:
+        return await ownership.known_tokens(job.account, tokens)
+
+    ended_at = claimed_at + (job.lost_until_ms - claim.claimed_ms) / 1000
+    return SearchContext(age_ms, owned_by_others, LostTime(ended_at, known_tokens))
 
 
 class JobWrite(Protocol):
@@ -139,7 +148,7 @@ class DirectMessage(SingleRequestWrite):
         self, claim: Claim, gateway: Gateway, pk: str, search: SearchContext
     ) -> WriteResult | None:
         receipt = await gateway.find_dm(
-            pk, write_id(claim), claim.text, search.age_ms, search.owned_by_others
+            pk, write_id(claim), claim.text, search.age_ms, search.owned_by_others, search.lost
         )
         return None if receipt is None else dm_result(receipt)
 

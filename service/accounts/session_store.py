@@ -15,15 +15,18 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Final, cast
 
 from cryptography.fernet import InvalidToken, MultiFernet
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from service.accounts.device_identity import changed_traits
+from service.jobs.audit_log import KEY
 
 #: How many previous blobs are stored.
 MAX_EARLIER: Final = 3
@@ -127,8 +130,11 @@ class SessionStore:
 
     async def _known_accounts(self) -> set[str]:
         # Those that no release has listed with a session since had a job.
-        names = await self._redis.sunion([f"{self._prefix}sessions", f"{self._prefix}accts"])
-        return {name.decode() for name in cast("set[bytes]", names)}
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for index in ("sessions", "accts"):
+                pipe.smembers(f"{self._prefix}{index}")
+            found: list[set[bytes]] = await pipe.execute()
+        return {name.decode() for names in found for name in names}
 
     def _username_of(self, blob: bytes) -> str | None:
         """The username of a session; None if it cannot be decrypted."""
@@ -140,8 +146,9 @@ class SessionStore:
 
     async def _bind(self, account: str, blob: bytes, record: dict[str, Any]) -> None:
         bound = self._cipher.encrypt(_pack({**record, "account": account}))
-        await self._replace(keys=[self._key(account)], args=["blob", blob, bound])
-        await self._redis.sadd(f"{self._prefix}sessions", account)
+        with suppress(RedisError):  # a full store still serves it
+            await self._redis.sadd(f"{self._prefix}sessions", account)
+            await self._replace(keys=[self._key(account)], args=["blob", blob, bound])
 
     async def save(
         self,
@@ -151,6 +158,7 @@ class SessionStore:
         *,
         version: int,
         reset_device: bool = False,
+        audited: Sequence[str] = (),
     ) -> int:
         """Store a session unless another one was stored since it was loaded.
 
@@ -161,6 +169,7 @@ class SessionStore:
           version: The version that was loaded; 0 if there was none.
           reset_device: Replace the stored session even if it belongs to another device or cannot
             be read.
+          audited: The entry of the audit log, if a person asks for it: from `audit_entry`.
 
         Returns:
           The new version.
@@ -174,8 +183,14 @@ class SessionStore:
         if not reset_device:
             await self._check_same_device(account, username, record)
         new_version = await self._save(
-            keys=[self._key(account), self._earlier_key(account), f"{self._prefix}sessions"],
-            args=[version, self._cipher.encrypt(zlib.compress(record)), MAX_EARLIER, account],
+            keys=[self._key(account), self._earlier_key(account), f"{self._prefix}sessions", KEY],
+            args=[
+                version,
+                self._cipher.encrypt(zlib.compress(record)),
+                MAX_EARLIER,
+                account,
+                *audited,
+            ],
         )
         if new_version < 0:
             raise SessionConflict(

@@ -81,6 +81,7 @@ class JobRecord:
     cancel_requested: bool = _stored("cancel", bool)
     intent_ms: int = _stored("intent_at", int)
     doubt: str = _stored("doubt")
+    lost_until_ms: int = _stored("lost_until", int, "0")
     not_found_count: int = _stored("misses", int)
     verification_failures: int = _stored("looks", int)
     failed_attempts: int = _stored("strikes", int)

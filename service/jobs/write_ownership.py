@@ -8,7 +8,9 @@ import redis.asyncio as aredis
 
 
 class WriteOwnership:
-    """Reads which writes finished jobs have claimed (`Claims.finish(written=...)`)."""
+    """Reads which writes finished jobs have claimed (`Claims.finish(written=...)`), and which
+    tokens jobs have used (`Claims.record_intent`).
+    """
 
     def __init__(self, client: aredis.Redis) -> None:
         self._client = client
@@ -23,3 +25,11 @@ class WriteOwnership:
             for written, owner in zip(ids, owners, strict=True)
             if owner is not None and owner != job_id.encode()
         }
+
+    async def known_tokens(self, account: str, tokens: Sequence[str]) -> set[str]:
+        """Those of an account's tokens that belong to a job which the store knows."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            for token in tokens:
+                pipe.zscore(f"hg:sent:{account}", token)
+            known = await pipe.execute()
+        return {token for token, score in zip(tokens, known, strict=True) if score is not None}

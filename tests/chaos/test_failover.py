@@ -1,141 +1,41 @@
-"""A replica that lags is promoted: no DM and no comment is written again."""
+"""A replica takes over in the midst of everything: no DM and no comment is written again."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+from itertools import product
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import pytest
-import redis
 
-from deploy.local.instagram.client import FakeInstagram
-from deploy.local.valkey import Valkey
-from deploy.local.wait import until
-from service.jobs.model import Status
-from service.redis.client import REDIS_ERRORS
-from tests.chaos.relay import Relay
-from tests.support import fake_instagram as fixtures
-from tests.support.account_worker import AccountWorker, open_account_worker
-from tests.support.invariants import audit
-from tests.support.ledger import HOUR, SECOND, Event, draft
+from tests.chaos.failover import PROMOTIONS, Failover
+from tests.chaos.failover_storm import open_storm, storm
+from tests.chaos.store_servers import binaries
 
-fake_instagram_process = fixtures.fake_instagram_process
-fake_instagram = fixtures.fake_instagram
+#: How many texts each storm writes (`make chaos` sets more), and whether it raises all of them.
+TEXTS: Final = int(os.environ.get("CHAOS_FAILOVER_TEXTS", "24"))
+IS_CHAOS: Final = "CHAOS_FAILOVER_TEXTS" in os.environ
 
-RECIPIENT: Final = "some.handle"
-#: Longer than any test: what the replica has not received by then it never gets.
-FOREVER: Final = 600.0
+#: How far the replica lags in each direction, in ms.
+LAGS: Final = (0, 20, 200, 1_000)
+STORMS: Final = (
+    list(product(binaries(), PROMOTIONS, LAGS, ("memory", "replica")))
+    if IS_CHAOS
+    else [("valkey", "Sentinel", 200, "replica")]
+)
 
 
-class Failover:
-    """A primary, a replica behind a line that can stall, and an address that moves.
-
-    Parameters:
-      directory: Where both servers keep their files.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self.primary, self.replica = (Valkey(directory / name) for name in ("one", "two"))
-        self._now = self.primary
-        self.address = Relay(lambda: self._now.url)
-        self.line = Relay(lambda: self.primary.url)
-
-    @contextmanager
-    def open(self) -> Iterator[None]:
-        """Run both servers and start the replication."""
-        with self.primary, self.replica, self.address, self.line:
-            parts = urlsplit(self.line.url(self.primary.url))
-            with redis.Redis.from_url(self.replica.url) as store:
-                store.replicaof(str(parts.hostname), str(parts.port))
-            self.catch_up()
-            yield
-
-    @property
-    def url(self) -> str:
-        """What the processes are told."""
-        return self.address.url(self.primary.url)
-
-    def catch_up(self) -> None:
-        """Wait until the replica has all that the primary has."""
-        with redis.Redis.from_url(self.primary.url) as store:
-            store.set("mark", "1")
-            until(lambda: store.wait(1, 100) == 1, 20, "the replica")
-
-    def promote(self, *, restart: bool) -> None:
-        """Kill the primary, and move its address to the replica.
-
-        Parameters:
-          restart: Restart the replica as a primary that remembers no other.
-        """
-        self.primary.kill()
-        with redis.Redis.from_url(self.replica.url) as store:
-            store.replicaof("NO", "ONE")
-            store.config_set("appendonly", "yes")
-        if restart:
-            self.replica.kill()
-            self.replica.start()
-        self._now = self.replica
-
-
-@pytest.fixture
-def failover(tmp_path: Path) -> Iterator[Failover]:
-    failover = Failover(tmp_path)
-    with failover.open():
-        yield failover
-
-
-def reach(worker: AccountWorker, job_id: str) -> None:
-    """Wait until the worker's clients have noticed that the address has moved."""
-
-    def answers() -> bool:
-        try:
-            worker.ledger.heartbeat()
-            worker.ledger.record(job_id)
-        except REDIS_ERRORS:
-            return False
-        return True
-
-    until(answers, 20, "the promoted replica")
-
-
-@pytest.mark.parametrize("restart", [False, True], ids=["promoted", "promoted and restarted"])
-def test_nothing_is_written_twice_whatever_the_replica_had_missed(
-    failover: Failover, fake_instagram: FakeInstagram, *, restart: bool
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("program", "promotion", "lag_ms", "durability"), STORMS)
+def test_a_storm_with_a_failover_writes_nothing_twice(
+    tmp_path: Path, program: str, promotion: str, lag_ms: int, durability: str
 ) -> None:
-    with open_account_worker(failover.url, fake_instagram) as worker:
-        for name in (RECIPIENT, "another"):
-            fake_instagram.add_user(name)
-        post = fake_instagram.add_media("another", 3141592653589793)
-        assert worker.attempt(worker.ledger.add_job(to="another")).status is Status.SUCCEEDED
-        # Given jobs that the replica has: scheduled, waiting for a retry, and in line
-        later = {"delay_ms": SECOND}
-        jobs = [worker.ledger.add_job(text=f"scheduled {n}", **later) for n in range(3)]
-        jobs.append(worker.ledger.add_job(kind="comment", to=None, post=post, text="hm", **later))
-        fake_instagram.fault("broadcast_text", error="unauthorized")
-        jobs.append(worker.attempt(worker.ledger.add_job(text="retried")).id)
-        jobs += [worker.ledger.add_job(text=f"in line {n}") for n in range(3)]
-        worker.ledger.heartbeat()
-        failover.catch_up()
-        # When the replica misses that they are written, and a new event
-        failover.line.stall(FOREVER)
-        jobs += worker.ledger.accept(Event("evt_1"), draft(text="new")).jobs
-        worker.run_due(SECOND)
-        worker.run_due(HOUR)
-        assert {worker.ledger.status(job_id) for job_id in jobs} == {Status.SUCCEEDED}
-        failover.promote(restart=restart)
-        # And the event is sent again
-        reach(worker, jobs[0])
-        worker.ledger.accept(Event("evt_1"), draft(text="new"))
-        for _ in range(3):
-            worker.run_due(HOUR)
-        # Then each job ends well, and everything was written once
-        assert {worker.ledger.status(job_id) for job_id in jobs} == {Status.SUCCEEDED}
-        written = Counter(dm["text"] for dm in fake_instagram.dms())
-        written.update(comment["text"] for comment in fake_instagram.comments())
-        assert set(written.values()) == {1}
-        assert len(written) == len(jobs) + 1
-        assert audit(worker.ledger) == []
+    failover = Failover(binaries()[program], tmp_path / "stores")
+    environ = {"DURABILITY": durability}
+    with failover.open(), open_storm(tmp_path / "stack", failover, environ) as running:
+        failover.line.delay(lag_ms / 1_000)
+        lost = storm(running, PROMOTIONS[promotion], TEXTS)
+    what = f"{program}, {promotion}, {lag_ms} ms, DURABILITY={durability}"
+    print(f"{what}: {len(lost)} acknowledged jobs were lost")
+    assert not (lost and durability == "replica"), lost

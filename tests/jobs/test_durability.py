@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import redis
 
 from deploy.local.valkey import Valkey
+from deploy.local.wait import until
 from service.config.settings import Durability
 from service.jobs.model import Status
-from service.jobs.replies import Creation
-from service.redis.causes import NotDurable
+from service.jobs.replies import Acceptance, Creation
+from service.redis.causes import NotDurable, forget_changes, has_changed
 from tests.support.ledger import TIMES, Event, LedgerHarness, draft, open_ledger
 from tests.support.replicas import Replica, replica_of
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -37,6 +41,19 @@ def count(store: redis.Redis, step: str) -> int:
     return int(store.hget("hg:counters", f"not_durable:{step}") or 0)
 
 
+def acknowledged(step: Callable[[], T]) -> T | None:
+    """The reply to a step; None if the replica was too slow, as on a busy machine."""
+    try:
+        return step()
+    except NotDurable:
+        return None
+
+
+def accept(ledger: LedgerHarness) -> Acceptance:
+    """Accept an event, always the same."""
+    return ledger.accept(Event("evt_1"), draft())
+
+
 def create(ledger: LedgerHarness) -> Creation:
     """Create a job as an API caller does, always with the same idempotency key."""
     step = ledger.core.create(draft(rule=None), caller="ann", idempotency_key="k", request="r")
@@ -44,7 +61,7 @@ def create(ledger: LedgerHarness) -> Creation:
 
 
 def test_an_accepted_event_is_on_the_replica(ledger: LedgerHarness, replica: Replica) -> None:
-    accepted = ledger.accept(Event("evt_1"), draft())
+    accepted = until(lambda: acknowledged(lambda: accept(ledger)), 20, "an acknowledgement")
     assert replica.client.exists("hg:event:stripe:evt_1", f"hg:job:{accepted.jobs[0]}") == 2
 
 
@@ -55,52 +72,48 @@ def test_an_event_that_no_replica_has_is_not_acknowledged_until_one_has_it(
     replica.cut()
     for _ in range(2):
         with pytest.raises(NotDurable, match="no replica"):
-            ledger.accept(Event("evt_1"), draft())
+            accept(ledger)
     # Then it is recorded once, and acknowledged as a duplicate when a replica has it
     replica.attach()
-    assert ledger.accept(Event("evt_1"), draft()).outcome == "duplicate"
+    accepted = until(lambda: acknowledged(lambda: accept(ledger)), 20, "an acknowledgement")
+    assert accepted.outcome == "duplicate"
     assert store.zcard("hg:jobs") == 1
     assert replica.client.exists("hg:event:stripe:evt_1")
-    assert count(store, "accept_events") == 2
+    assert count(store, "accept_events") >= 2
 
 
 def test_a_job_that_is_asked_for_again_is_on_the_replica(
     ledger: LedgerHarness, replica: Replica, store_url: str
 ) -> None:
-    # Given a job that no replica has
-    replica.cut()
-    with pytest.raises(NotDurable):
-        create(ledger)
-    # When the caller sends again, through a process that has written nothing itself
-    with (
-        open_ledger(store_url, ledger.script_config) as other,
-        pytest.raises(NotDurable),
-    ):
-        create(other)
-    # Then the job is acknowledged when a replica has it
-    replica.attach()
-    again = create(ledger)
+    with replica.frozen():
+        # Given a job that its replica has not got yet
+        with pytest.raises(NotDurable):
+            create(ledger)
+        # When the caller sends again, to a process that has written nothing itself
+        with open_ledger(store_url, ledger.script_config) as other, pytest.raises(NotDurable):
+            create(other)
+    # Then the job is acknowledged when the replica has it
+    again = until(lambda: acknowledged(lambda: create(ledger)), 20, "an acknowledgement")
     assert again.outcome == "repeated"
     assert replica.client.exists(f"hg:job:{again.job_id}")
 
 
 def test_the_end_of_a_job_stays_although_no_replica_has_it(
-    ledger: LedgerHarness, replica: Replica, store: redis.Redis
+    ledger: LedgerHarness, store: redis.Redis, store_url: str
 ) -> None:
-    job_id = ledger.add_jobs(1)[0]
-    claim = ledger.claim(job_id)
-    assert ledger.record_intent(claim) == "ok"
-    replica.cut()
+    with open_ledger(store_url) as others:
+        job_id = others.add_job()
+        claim = others.claim_and_send(job_id)
     assert ledger.finish(claim)
     assert ledger.status(job_id) is Status.SUCCEEDED
     assert count(store, "finish_job") == 1
 
 
 def test_an_intent_that_no_replica_has_may_not_be_followed_by_a_write(
-    ledger: LedgerHarness, replica: Replica
+    ledger: LedgerHarness, store_url: str
 ) -> None:
-    claim = ledger.claim(ledger.add_jobs(1)[0])
-    replica.cut()
+    with open_ledger(store_url) as others:
+        claim = others.claim(others.add_job())
     with pytest.raises(NotDurable):
         ledger.record_intent(claim)
 
@@ -124,3 +137,43 @@ def test_an_accepted_event_is_on_the_disk(tmp_path: Path, appendfsync: str) -> N
         with open_ledger(server.url, replace(TIMES, durability="fsync")) as ledger:
             assert ledger.accept(Event("evt_1")).outcome == "accepted"
             assert count(store, "accept_events") == 0
+
+
+def test_what_a_task_has_changed_is_remembered_and_what_it_has_read_is_not(
+    store_url: str, store: redis.Redis
+) -> None:
+    with open_ledger(store_url) as ledger:
+
+        async def steps() -> tuple[bool, bool]:
+            forget_changes()
+            await ledger.controls.show("shop")
+            after_reading = has_changed()
+            await ledger.core.create(
+                draft(rule=None), caller="ann", idempotency_key=None, request="r"
+            )
+            return after_reading, has_changed()
+
+        assert ledger.run(steps()) == (False, True)
+
+
+def test_every_acknowledged_event_survives_a_failover(
+    ledger: LedgerHarness, replica: Replica
+) -> None:
+    acknowledged_ids: set[str] = set()
+
+    def send(numbers: range) -> None:
+        for number in numbers:
+            event = Event(f"evt_{number}")
+            if acknowledged(lambda event=event: ledger.accept(event, draft())):  # type: ignore[misc]
+                acknowledged_ids.add(event.id)
+
+    # Given events that come while the replica keeps up, and while it does not
+    send(range(40))
+    kept_up = len(acknowledged_ids)
+    with replica.frozen():
+        send(range(40, 43))
+    # When the replica is promoted
+    replica.client.replicaof("NO", "ONE")
+    # Then it has every event that was acknowledged
+    keys = [f"hg:event:stripe:{event_id}" for event_id in acknowledged_ids]
+    assert replica.client.exists(*keys) == len(keys) == kept_up > 0

@@ -1,4 +1,8 @@
-"""The list of what processes ask of Redis has all that they ask, and the documents show it."""
+"""The list of what processes ask of Redis has all that they ask, and the documents show it.
+
+A new command belongs into service/jobs/store_rights.py; `python -m tests.support.store_rights` then
+writes it into docs/storage.md.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +25,16 @@ class Replica:
     def __init__(self, primary: redis.Redis, client: redis.Redis) -> None:
         self._primary = primary
         self.client = client
+        self._pid = int(client.info("server")["process_id"])
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Connected, and receiving nothing."""
+        os.kill(self._pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self._pid, signal.SIGCONT)
 
     def attach(self) -> None:
         """Follow the store, and wait until this replica confirms what is written."""

@@ -11,7 +11,7 @@ local function digits(n) return string.format('%.0f', n) end
 local moments = {}
 for name in string.gmatch('created run_at expires started finished lease renewed wait_until ' ..
     'intent_at next_at ended received hold_since paused eta since at problem_at ' ..
-    'lost_at beat_at comparing was set_at', '%S+') do
+    'lost_at lost_until beat_at comparing was set_at', '%S+') do
   moments[name] = true
 end
 
@@ -33,6 +33,7 @@ local function earlier(key, fields)
 end
 
 local indexes = redis.call('KEYS', 'hg:acct:*:spent:*')
+for _, key in ipairs(redis.call('KEYS', 'hg:sent:*')) do indexes[#indexes + 1] = key end
 for name in string.gmatch('due wakes leases expiry retention turns alarms unfinished', '%S+') do
   indexes[#indexes + 1] = 'hg:' .. name
 end

@@ -111,8 +111,8 @@ transition(job, 'running', now, owner, '', claimed)
 if look_first then
   count('history_lookup', job.kind)
   transition(job, 'sending', now, owner, 'history lost: looked for first',
-    {intent_at = history.lost_since(now), checked = history.epoch(), doubt = 'history', misses = 0,
-      looks = 0})
+    {intent_at = history.lost_since(now), lost_until = history.lost_until(),
+      checked = history.epoch(), doubt = 'history', misses = 0, looks = 0})
   return grant('lookup')
 end
 if READ_KINDS[job.kind] or tonumber(job.intent_at) == 0 then return grant('run') end

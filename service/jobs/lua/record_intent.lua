@@ -86,5 +86,6 @@ redis.call('ZADD', 'hg:turns', now + CONF.lease, job.account)
 transition(job, 'sending', now, owner, 'intent', {lease = now + CONF.lease, renewed = now,
   intent_at = now, pk = pk, context = context, misses = 0, looks = 0, writing = job.writing,
   charged = job.fence, thread = job.thread, doubt = '', who = index_persons(job, found.who)})
+history.remember_token(job, context, now)
 audit(now, 'send', '', owner, job.account, job)
 return 'ok'

@@ -32,12 +32,13 @@ def ledger(store: redis.Redis, store_url: str, replica: Replica) -> Iterator[Led
 
 
 def test_a_job_whose_intent_no_replica_has_waits_and_is_sent_once_when_one_has_it(
-    ledger: LedgerHarness, replica: Replica
+    ledger: LedgerHarness, replica: Replica, store_url: str
 ) -> None:
     # Given a job, and a store that has lost its replica
     gateway = ScriptedGateway()
     runtime = make_runtime(ledger, endpoint("crm"), gateways=gateway)
-    job_id = ledger.add_job()
+    with open_ledger(store_url) as others:
+        job_id = others.add_job()
     replica.cut()
     # When a worker attempts it
     ledger.run(perform(runtime, job_id))

@@ -90,6 +90,21 @@ do
     return math.max(1, math.min(load_history().since, now) - CLOCK_SLACK)
   end
 
+  -- Until when: the last may have been under way when the loss was noticed.
+  function history.lost_until()
+    return load_history().lost_at + CONF.lease + CONF.settle
+  end
+
+  -- Remembers which DMs are known: one of the lost time with another token was made by a job that
+  -- the store has forgotten.
+  function history.remember_token(job, context, now)
+    if context == '' then return end
+    local key = 'hg:sent:' .. job.account
+    redis.call('ZADD', key, now_digits(now), context)
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', digits(now - CONF.keep))
+    redis.call('PEXPIRE', key, digits(CONF.keep))
+  end
+
   -- Whether a loss was noticed a moment ago.
   local function has_just_lost(now)
     local known = load_history()

@@ -46,6 +46,7 @@
 --                                was_durable (history.lua)
 --   hg:marks                     hash: process -> its high-water mark, when and in which epoch it
 --                                was raised (history.lua)
+--   hg:sent:{account}            zset ms -> the token of each DM that was about to be sent then
 --   hg:retention                 zset ms -> id or source:id: when to prune it
 --   hg:paused                    hash: why, note, since; while it exists nothing is written or read
 --   hg:acct:{a}                  hash: hold, hold_note, hold_since; resuming; paused, paused_note;
@@ -118,7 +119,8 @@
 --   thread        old | new | '': whether the recipient's thread exists; '' is unknown
 --   intent_at     when the write was about to happen; 0 once it is known not to have happened
 --   checked       the epoch of hg:history for which it was looked for before its write
---   doubt         history: its unconfirmed write is one that lost history may have known
+--   doubt         history: its unconfirmed write is one that lost history may have known, made
+--                 after intent_at and before lost_until
 --   misses        verification lookups that did not find the write
 --   looks         verification lookups that failed
 --   writing       the sub-queue that its current call was charged as; charged: the claim (fence)
