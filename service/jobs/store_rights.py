@@ -47,6 +47,7 @@ _IN_SCRIPTS: Final = (
     "LPUSH K v",
     "LRANGE K 0 1",
     "LTRIM K 0 0",
+    "MGET K",
     "PERSIST K",
     "PEXPIRE K 1",
     "PTTL K",
@@ -58,6 +59,7 @@ _IN_SCRIPTS: Final = (
     "SMEMBERS K",
     "SRANDMEMBER K",
     "SREM K m",
+    "SSCAN K 0",
     "STRLEN K",
     "TIME",
     "TYPE K",
@@ -73,20 +75,20 @@ _IN_SCRIPTS: Final = (
     "ZRANK K m",
     "ZREM K m",
     "ZREMRANGEBYSCORE K 0 1",
+    "ZSCAN K 0",
     "ZSCORE K m",
 )
 #: What web and worker read and write without a script.
 _DIRECT: Final = (
     "EXPIRE K 1",
     "GETDEL K",
-    "MGET K",
     "MULTI",
     "EXEC",
     "SMISMEMBER K m",
     "XREAD STREAMS K 0",
 )
 _LEDGER: Final = (*_CONNECTION, *_SCRIPTING, *_WAITING.values(), *_IN_SCRIPTS, *_DIRECT)
-_WEB: Final = (*_LEDGER, "XINFO STREAM K", "XRANGE K - +")
+_WEB: Final = (*_LEDGER, "PEXPIRETIME K", "XDEL K 0-1", "XINFO STREAM K", "XRANGE K - +")
 _WORKER: Final = (
     *_LEDGER,
     "CONFIG GET x",
@@ -106,7 +108,7 @@ _SCHEDULER: Final = (
     "ZADD K 1 m",
 )
 #: `doctor` checks what every process needs by its own rights; `secret rotate` needs no more.
-_DOCTOR: Final = (*_WEB, *_WORKER, *_SCHEDULER, "INFO", "SCAN 0", "ZSCAN K 0", "GETRANGE K 0 1")
+_DOCTOR: Final = (*_WEB, *_WORKER, *_SCHEDULER, "INFO", "SCAN 0", "GETRANGE K 0 1")
 
 SAMPLES: Final[Mapping[Process, Sequence[str]]] = {
     "web": _WEB,
