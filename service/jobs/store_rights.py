@@ -110,7 +110,7 @@ _SCHEDULER: Final = (
     "ZADD K 1 m",
 )
 #: `doctor` checks what every process needs by its own rights; `secret rotate` needs no more.
-_DOCTOR: Final = (*_WEB, *_WORKER, *_SCHEDULER, "INFO", "SCAN 0", "ZSCAN K 0", "GETRANGE K 0 1")
+_DOCTOR: Final = (*_WEB, *_WORKER, *_SCHEDULER, "INFO", "SCAN 0", "GETRANGE K 0 1")
 
 SAMPLES: Final[Mapping[Process, Sequence[str]]] = {
     "web": _WEB,
