@@ -18,6 +18,7 @@ from tests.support.invariants import audit
 from tests.support.ledger import FAILURE, SECOND, TIMES, Event, LedgerHarness, draft
 from tests.support.unfinished_events import COUNT, accept_first_step, many_drafts
 
+
 def _abandoned_event(ledger: LedgerHarness) -> str | None:
     """The event that a heartbeat finds unfinished."""
     beat = heartbeat(20, 0, *HighWaterMark("worker").next_raise())
@@ -40,7 +41,11 @@ def test_an_event_makes_all_its_jobs_whose_ids_are_known_at_once(
         f"rule-{number}" for number in range(count)
     ]
     assert ledger.store.exists("hg:unfinished", "hg:deferred:stripe:evt_1") == 0
-    assert ledger.accept(Event("evt_1"), *many_drafts(count)) == ("duplicate", "evt_1", accepted.jobs)
+    assert ledger.accept(Event("evt_1"), *many_drafts(count)) == (
+        "duplicate",
+        "evt_1",
+        accepted.jobs,
+    )
     assert audit(ledger) == []
 
 
@@ -123,7 +128,9 @@ def test_business_keys_of_earlier_jobs_are_respected_in_later_slices(
     ledger: LedgerHarness,
 ) -> None:
     earlier = ledger.accept(Event("evt_0"), draft(rule="paid", once_key="payment-1")).jobs
-    accepted = ledger.accept(Event("evt_1"), *many_drafts(), draft(rule="paid", once_key="payment-1"))
+    accepted = ledger.accept(
+        Event("evt_1"), *many_drafts(), draft(rule="paid", once_key="payment-1")
+    )
     assert accepted.jobs[-1:] == earlier
     assert len({*accepted.jobs}) == COUNT + 1
     assert audit(ledger) == []
