@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 import pytest
 
 from actors.lease_heartbeat import LeaseHeartbeat
@@ -14,7 +15,7 @@ from service.jobs.lua.create_deferred_jobs import JOBS_AT_ONCE, create_deferred_
 from service.jobs.lua.heartbeat import heartbeat
 from service.jobs.lua.prune import prune
 from service.jobs.model import Recognition
-from tests.support.invariants import audit
+from tests.support.invariants import audit, diagnosis
 from tests.support.ledger import FAILURE, SECOND, TIMES, Event, LedgerHarness, draft
 from tests.support.unfinished_events import COUNT, accept_first_step, many_drafts
 
@@ -77,6 +78,17 @@ def test_the_sender_that_repeats_the_event_gets_the_same_answer_and_has_it_finis
     assert _stored(ledger, first.jobs) == COUNT
     texts = {ledger.store.get(f"hg:jobtext:{job_id}") for job_id in first.jobs}
     assert texts == {b"Thank you!"}
+    assert audit(ledger) == []
+
+
+def test_jobs_that_are_still_to_be_created_are_not_called_lost(ledger: LedgerHarness) -> None:
+    drafts = many_drafts()
+    notes = [{"rule": each.rule, "outcome": "matched", "message": None} for each in drafts]
+    fields = {"notes": orjson.dumps(notes).decode()}
+    accept_first_step(ledger, Event("evt_1"), drafts, **fields)
+    assert diagnosis(ledger) == []
+
+    ledger.accept(Event("evt_1"), *drafts)
     assert audit(ledger) == []
 
 
