@@ -84,8 +84,7 @@ def test_the_sender_that_repeats_the_event_gets_the_same_answer_and_has_it_finis
 def test_jobs_that_are_still_to_be_created_are_not_called_lost(ledger: LedgerHarness) -> None:
     drafts = many_drafts()
     notes = [{"rule": each.rule, "outcome": "matched", "message": None} for each in drafts]
-    fields = {"notes": orjson.dumps(notes).decode()}
-    accept_first_step(ledger, Event("evt_1"), drafts, **fields)
+    accept_first_step(ledger, Event("evt_1"), drafts, notes=orjson.dumps(notes).decode())
     assert diagnosis(ledger) == []
 
     ledger.accept(Event("evt_1"), *drafts)
