@@ -4,8 +4,8 @@
 --        address (where that came from, '' for none), reference (JSON: source, event_id)
 -- Reply  all job ids of the event (JSON), or false when the event is gone or a newer release has
 --        written it
--- Keeps  a rule that has its job keeps that one: ids derive from event and rule. An event that lists
---        an erased job keeps no body.
+-- Keeps  a rule that has its job keeps that one: ids derive from event and rule. An event that
+--        lists an erased job keeps no body.
 --- @include "create_job"
 --- @include "people"
 local event, entries, notes, by, address, reference = unpack(ARGV)

@@ -20,7 +20,7 @@ if action == 'pause' then
   if kind == '' then
     hold_account(account, 'paused', note, by, now, address)
   else
-    -- Audited every time, as other pauses are: so a caller who sends again waits until it is durable.
+    -- Audited every time, as other pauses are: so who sends again waits until it is durable.
     redis.call('HSETNX', key, 'pause:' .. kind, digits(now))
     audit(now, 'hold', 'paused:' .. kind, by, account, nil, address)
   end
