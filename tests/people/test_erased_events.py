@@ -30,6 +30,11 @@ def test_jobs_that_are_still_to_be_created_are_erased_too(ledger: LedgerHarness)
     assert audit(ledger) == []
 
 
+def test_jobs_that_are_still_to_be_created_are_shown_too(ledger: LedgerHarness) -> None:
+    accept_first_step(ledger, EVENT, many_drafts(30), CIPHER)
+    assert len(job_ids(show(ledger))) == 30
+
+
 def test_the_body_of_an_event_that_only_an_erased_job_would_lead_to_is_not_kept(
     ledger: LedgerHarness,
 ) -> None:

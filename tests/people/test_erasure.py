@@ -112,45 +112,6 @@ def test_a_callback_that_is_owed_goes_out_without_personal_data(
     assert (payload["data"]["error"] or {}).get("code") == code
 
 
-def test_a_write_under_way_is_waited_for(ledger: LedgerHarness) -> None:
-    # Given one DM that may have been sent, and one that was
-    claim = ledger.claim_and_send(ledger.add_job())
-    sent = ledger.claim_and_send(ledger.add_job(account="studio"))
-    ledger.finish(sent)
-
-    first = erase(ledger)
-
-    assert (first.busy, first.jobs, first.done) == ((claim.id,), 1, False)
-    assert ledger.finish(claim)
-    second = erase(ledger)
-    assert (second.busy, second.jobs, second.done) == ((), 1, True)
-    assert keys_about(ledger.store, HANDLE) == []
-
-
-def test_a_write_that_turns_out_not_to_have_been_made_is_not_made_any_more(
-    ledger: LedgerHarness,
-) -> None:
-    claim = ledger.claim_and_send(ledger.add_job())
-    assert erase(ledger).busy == (claim.id,)
-
-    assert ledger.release(claim, Status.QUEUED, charge="resend") == "ended"
-
-    assert ledger.statuses(claim.id)[-1] == "canceled"
-    assert ledger.turn() is None
-    assert ledger.try_claim(claim.id) is None
-    assert audit(ledger) == []
-    assert erase(ledger).done
-
-
-def test_a_running_job_stops_before_its_write(ledger: LedgerHarness) -> None:
-    claim = ledger.claim(ledger.add_job())
-
-    assert erase(ledger).busy == (claim.id,)
-
-    assert ledger.record_intent(claim) == "canceled"
-    assert erase(ledger).done
-
-
 def test_who_is_not_to_be_written_to_stays_so_under_a_hash(ledger: LedgerHarness) -> None:
     entries = suppressions(ledger)
     ledger.run(entries.put(HANDLE, account=None, reason="Jenny asked", by="first"))

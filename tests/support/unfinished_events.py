@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from service.encryption.cipher import Cipher
+from service.jobs.body_compression import BodyCompressor
 from service.jobs.draft_encoding import encode_event_draft, encode_head, encrypt_text
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.lua.accept_events import AcceptReply, accept_events
@@ -52,7 +53,7 @@ def accept_first_step(
         "deferred": [encode_head(entry) for entry in entries[JOBS_AT_ONCE:]],
         **fields,
     }
-    call = accept_events(orjson.dumps(envelope), b"{}")
+    call = accept_events(orjson.dumps(envelope), BodyCompressor().compress(b"{}"))
     # As GroupCommit sends it, which raises the process' high-water mark by it
     args = (*HighWaterMark("web").next_raise(), *call.args)
     return ledger.scripts.run(call._replace(args=args, parse=lambda each: call.parse(each[0])))
