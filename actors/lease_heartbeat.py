@@ -1,4 +1,4 @@
-"""The heartbeat: one round trip a second that renews this process' leases and wakes what is due.
+"""The heartbeat: a round trip a second that renews this process' leases and wakes what is due.
 
 What is due between two beats gets a beat of its own, so that due times are met to the millisecond,
 however long ago they were set.
@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,10 +24,11 @@ from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.ledger import PRUNE_BATCH
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.create_deferred_jobs import JOBS_AT_ONCE, create_deferred_jobs
-from service.jobs.lua.heartbeat import HistoryLoss, heartbeat
+from service.jobs.lua.heartbeat import HeartbeatReply, HistoryLoss, heartbeat
 from service.jobs.lua.prune import prune
 from service.jobs.lua.runner import SyncScripts
 from service.logging.setup import get_logger
+from service.redis.causes import words_of
 from service.redis.client import REDIS_ERRORS, sync_client
 
 INTERVAL_SECONDS: Final = 1.0
@@ -38,6 +39,8 @@ MIN_INTERVAL_SECONDS: Final = 0.01
 #: The most items of each kind that one beat handles, since Redis serves nobody else meanwhile;
 #: when there are more, the next beat follows at once.
 BEAT_BATCH: Final = 20
+#: The most leases that one round trip renews; a worker may have a thousand.
+RENEWED_AT_ONCE: Final = 200
 PRUNE_SECONDS: Final = 60.0
 
 _log = get_logger(__name__)
@@ -177,7 +180,11 @@ class LeaseHeartbeat(threading.Thread):
     def _log_redis_state(self, error: Exception | None) -> None:
         """Log once that Redis is lost, and once that it is back."""
         if error is not None and not self._redis_lost:
-            _log.warning("heartbeat failing: redis error", error=type(error).__name__)
+            _log.warning(
+                "heartbeat failing: redis error",
+                error=type(error).__name__,
+                detail=words_of(error),
+            )
         elif error is None and self._redis_lost:
             _log.info("heartbeat resumed: redis available again")
         self._redis_lost = error is not None
@@ -195,28 +202,41 @@ class LeaseHeartbeat(threading.Thread):
             leases = list(self._leases.values())
         if self._durable is None:
             self._durable = self._is_durable()
-        # Before the call: Redis may run the script at once and its reply may be slow.
-        sent_at = time.monotonic()
-        claims = ((lease.id, lease.owner, lease.fence) for lease in leases)
-        raised = self._mark.next_raise()
-        reply = self._scripts.run(heartbeat(BEAT_BATCH, self._durable, *raised, *claims))
-        self._mark.confirm(raised)
+        reply = self._renew(leases[:RENEWED_AT_ONCE], BEAT_BATCH)
+        for at in range(RENEWED_AT_ONCE, len(leases), RENEWED_AT_ONCE):
+            self._renew(leases[at : at + RENEWED_AT_ONCE], 0)
         self._report_loss(reply.loss)
-        for lease in leases:
-            if lease.id not in reply.lost:
-                lease.renewed_at = sent_at
-            elif not lease.ending:
-                self._abandon(lease, "claimed by another worker")
         if reply.abandoned_event is not None:
-            self._finish_event(reply.abandoned_event, sent_at)
+            self._finish_event(reply.abandoned_event)
         if reply.next_ms is None:
             return self._interval
         if reply.done >= BEAT_BATCH:
             return 0.0
         return min(max(reply.next_ms / 1000, MIN_INTERVAL_SECONDS), self._interval)
 
-    def _finish_event(self, event: str, began_at: float) -> None:
+    def _renew(self, leases: Sequence[Lease], due: int) -> HeartbeatReply:
+        """Renew leases in one round trip, and do what is due.
+
+        Parameters:
+          leases: At most RENEWED_AT_ONCE.
+          due: The most items of each kind to do.
+        """
+        # Before the call: Redis may run the script at once and its reply may be slow.
+        sent_at = time.monotonic()
+        claims = ((lease.id, lease.owner, lease.fence) for lease in leases)
+        raised = self._mark.next_raise()
+        reply = self._scripts.run(heartbeat(due, self._durable or 0, *raised, *claims))
+        self._mark.confirm(raised)
+        for lease in leases:
+            if lease.id not in reply.lost:
+                lease.renewed_at = sent_at
+            elif not lease.ending:
+                self._abandon(lease, "claimed by another worker")
+        return reply
+
+    def _finish_event(self, event: str) -> None:
         """Create the jobs of an event whose acceptor has died, for as long as a beat may take."""
+        began_at = time.monotonic()
         try:
             while self._scripts.run(create_deferred_jobs(event, JOBS_AT_ONCE)):
                 if time.monotonic() - began_at > self._interval:

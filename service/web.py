@@ -53,6 +53,7 @@ def main() -> int:
         host="0.0.0.0",
         port=settings.port,
         workers=settings.web_concurrency,
+        forwarded_allow_ips=settings.trusted_proxies,
         backlog=listen_backlog(open_file_limit()),
         **SERVING,
     )

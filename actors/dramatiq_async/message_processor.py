@@ -71,7 +71,7 @@ class MessageProcessor:
     async def _emit_after(self, signal: str, message: MessageProxy, **outcome: Any) -> None:
         """Signal an end; on another thread if that may wait for Redis, as in Dramatiq's own."""
         if any(map(_may_block, self._broker.middleware)):
-            await asyncio.to_thread(self._broker.emit_after, signal, message, **outcome)
+            await asyncio.to_thread(_emit_after, self._broker, signal, message, outcome)
         else:
             self._broker.emit_after(signal, message, **outcome)
 
@@ -89,6 +89,30 @@ class MessageProcessor:
         """The exceptions that Retries' option `throws` declares, if somebody has added Retries."""
         actor = self._broker.actors.get(message.actor_name)
         return message.options.get("throws") or (actor and actor.options.get("throws")) or ()
+
+
+def _emit_after(
+    broker: Broker, signal: str, message: MessageProxy, outcome: dict[str, Any]
+) -> None:
+    """Signal an end; a failure from its handler, since Retries keeps what is being handled.
+
+    Parameters:
+      broker: Its middleware is signalled.
+      signal: The end, without `after_`.
+      message: What has ended.
+      outcome: The signal's other arguments; emptied of an exception, whose traceback refers to
+        this frame and its callers.
+    """
+    exception = outcome.pop("exception", None)
+    if exception is None:
+        broker.emit_after(signal, message, **outcome)
+        return
+    try:
+        raise exception
+    except type(exception):
+        broker.emit_after(signal, message, exception=exception)
+    finally:
+        del exception
 
 
 async def _run_within_limit(actor: Actor[..., Any], message: MessageProxy) -> Any:

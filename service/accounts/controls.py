@@ -34,7 +34,13 @@ class AccountControls:
         self._scripts = Scripts(client, script_config)
 
     async def pause(
-        self, account: str, note: str = "", *, kind: str | None = None, by: str = "person"
+        self,
+        account: str,
+        note: str = "",
+        *,
+        kind: str | None = None,
+        by: str = "person",
+        address: str = "",
     ) -> None:
         """Pause an account: its jobs are held until it is resumed.
 
@@ -43,26 +49,31 @@ class AccountControls:
           note: Why, for people.
           kind: Pause this kind of action only.
           by: Who pauses it, for the timeline.
+          address: Where that came from, for the audit log.
         """
-        await self._scripts.run(control_account(account, "pause", note, 0, by, kind or ""))
+        call = control_account(account, "pause", note, 0, by, kind or "", address)
+        await self._scripts.run(call)
         await self._release_held(account, by)
 
-    async def resume(self, account: str, *, kind: str | None = None, by: str = "person") -> int:
+    async def resume(
+        self, account: str, *, kind: str | None = None, by: str = "person", address: str = ""
+    ) -> int:
         """End every hold and cooldown of an account.
 
         Parameters:
           account: The account's name.
           kind: End only those of this kind of action.
           by: Who resumes it, for the timeline.
+          address: Where that came from, for the audit log.
 
         Returns:
           How many held jobs were released.
         """
-        call = control_account(account, "resume", "", _BATCH, by, kind or "")
+        call = control_account(account, "resume", "", _BATCH, by, kind or "", address)
         return await self._scripts.run(call) + await self._release_held(account, by)
 
     async def clear_verification_hold(
-        self, account: str, reasons: Iterable[str], *, by: str = "person"
+        self, account: str, reasons: Iterable[str], *, by: str = "person", address: str = ""
     ) -> int:
         """End an account's hold if it is one that a verification code can end.
 
@@ -70,31 +81,33 @@ class AccountControls:
           account: The account's name.
           reasons: The holds to end; a pause of the account stays.
           by: Who submitted the code, for the timeline.
+          address: Where that came from, for the audit log.
 
         Returns:
           How many held jobs were released.
         """
         holds = f" {' '.join(sorted(reasons))} "
-        call = control_account(account, "end_hold", holds, _BATCH, by, "")
+        call = control_account(account, "end_hold", holds, _BATCH, by, "", address)
         return await self._scripts.run(call) + await self._release_held(account, by)
 
-    async def pause_all(self, note: str = "", by: str = "person") -> None:
+    async def pause_all(self, note: str = "", by: str = "person", address: str = "") -> None:
         """Pause all accounts, whatever their own state.
 
         Parameters:
           note: Why, for people.
           by: Who pauses them, for the timeline.
+          address: Where that came from, for the audit log.
         """
-        await self._scripts.run(control_all_accounts("pause", note, by))
+        await self._scripts.run(control_all_accounts("pause", note, by, address))
         await self.recheck_all(by)
 
-    async def resume_all(self, by: str = "person") -> int:
+    async def resume_all(self, by: str = "person", address: str = "") -> int:
         """End the pause of all accounts; their own holds stay.
 
         Returns:
           How many held jobs were released.
         """
-        await self._scripts.run(control_all_accounts("resume", "", by))
+        await self._scripts.run(control_all_accounts("resume", "", by, address))
         return await self.recheck_all(by)
 
     async def recheck_all(self, by: str = "boot") -> int:

@@ -4,15 +4,18 @@
 -- KEYS[1]  hash: the session (version, blob)
 -- KEYS[2]  list: previous blobs, newest first
 -- KEYS[3]  set: the accounts that have a session
+-- KEYS[4]  stream: the audit log
 -- ARGV[1]  version the caller read; 0 if it found none
 -- ARGV[2]  the new blob
 -- ARGV[3]  how many previous blobs to keep
 -- ARGV[4]  the account
+-- ARGV[5]  and further: fields and values of the audit log's entry; none for a worker's own session
 --
 -- Reply      the new version, or -1 if another version is stored
--- Invariant  versions only grow; a replaced blob is kept in the list
+-- Invariant  versions only grow; a replaced blob is kept in the list; a person's import is in the
+--            audit log
 
-local session, earlier, accounts = KEYS[1], KEYS[2], KEYS[3]
+local session, earlier, accounts, audit_log = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local read_version, blob, max_earlier = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 local account = ARGV[4]
 
@@ -28,4 +31,7 @@ if replaced then
 end
 redis.call('SADD', accounts, account)
 redis.call('HSET', session, 'version', stored_version + 1, 'blob', blob)
+if #ARGV > 4 then
+  redis.call('XADD', audit_log, '*', unpack(ARGV, 5))
+end
 return stored_version + 1

@@ -15,6 +15,7 @@ from service.accounts.session_store import (
     StoredSession,
 )
 from service.accounts.session_validation import check_document
+from service.jobs.audit_log import CLI, Requester, audit_entry
 
 _NO_SESSION: Final = StoredSession({}, 0)
 
@@ -60,6 +61,7 @@ async def import_session(
     document: object,
     *,
     reset_device: bool = False,
+    requester: Requester = CLI,
 ) -> Imported:
     """Store a session for an account; workers use it from their next call.
 
@@ -70,6 +72,7 @@ async def import_session(
       document: The settings, parsed from JSON.
       reset_device: Replace the stored session even if it belongs to another device or user, or
         cannot be read.
+      requester: Who imports it, for the audit log.
 
     Raises:
       InvalidSession: The document is not a usable session, or belongs to another account.
@@ -94,7 +97,15 @@ async def import_session(
             _check_same_user(account, user_pks(stored.settings), user_pks(settings))
             if traits:
                 raise OtherDevice(account, traits)
-    new = await store.save(account, username, settings, version=version, reset_device=reset_device)
+    decision = "session_reset" if changed else "session_import"
+    new = await store.save(
+        account,
+        username,
+        settings,
+        version=version,
+        reset_device=reset_device,
+        audited=audit_entry(decision, "", requester, account),
+    )
     return Imported(new, changed)
 
 

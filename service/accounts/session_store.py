@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Final, cast
@@ -24,6 +24,7 @@ from cryptography.fernet import InvalidToken, MultiFernet
 from redis.asyncio import Redis
 
 from service.accounts.device_identity import changed_traits
+from service.jobs.audit_log import KEY
 
 #: How many previous blobs are stored.
 MAX_EARLIER: Final = 3
@@ -151,6 +152,7 @@ class SessionStore:
         *,
         version: int,
         reset_device: bool = False,
+        audited: Sequence[str] = (),
     ) -> int:
         """Store a session unless another one was stored since it was loaded.
 
@@ -161,6 +163,7 @@ class SessionStore:
           version: The version that was loaded; 0 if there was none.
           reset_device: Replace the stored session even if it belongs to another device or cannot
             be read.
+          audited: The entry of the audit log, if a person asks for it: from `audit_entry`.
 
         Returns:
           The new version.
@@ -174,8 +177,14 @@ class SessionStore:
         if not reset_device:
             await self._check_same_device(account, username, record)
         new_version = await self._save(
-            keys=[self._key(account), self._earlier_key(account), f"{self._prefix}sessions"],
-            args=[version, self._cipher.encrypt(zlib.compress(record)), MAX_EARLIER, account],
+            keys=[self._key(account), self._earlier_key(account), f"{self._prefix}sessions", KEY],
+            args=[
+                version,
+                self._cipher.encrypt(zlib.compress(record)),
+                MAX_EARLIER,
+                account,
+                *audited,
+            ],
         )
         if new_version < 0:
             raise SessionConflict(

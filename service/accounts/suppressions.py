@@ -15,11 +15,13 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
 from service.instagram.ids import person_name
+from service.jobs.audit_log import CLI, KEY, Requester, audit_entry
 from service.jobs.person_keys import PersonKeys
 from service.time_formats.timestamps import rfc3339
 
@@ -27,6 +29,7 @@ _ENTRIES: Final = "hg:suppressed"
 _ORDER: Final = "hg:suppressions"
 _ALL_ACCOUNTS: Final = "*"
 _ERASED: Final = "#"
+_REMOVE_SCRIPT: Final = files(__package__).joinpath("remove_suppression.lua").read_text()
 #: `by` of entries that a recipient's own refusal made.
 RECIPIENT: Final = "recipient"
 
@@ -100,9 +103,10 @@ class Suppressions:
     def __init__(self, client: aredis.Redis, person_keys: PersonKeys) -> None:
         self._client = client
         self._person_keys = person_keys
+        self._remove = client.register_script(_REMOVE_SCRIPT)
 
     async def put(
-        self, key: str, *, account: str | None, reason: str | None, by: str
+        self, key: str, *, account: str | None, reason: str | None, by: str, address: str = ""
     ) -> tuple[Suppression, bool]:
         """Add an entry, or change its reason; `since` stays.
 
@@ -111,6 +115,7 @@ class Suppressions:
           account: The account that may not write; None for all accounts.
           reason: Why, for people.
           by: Name of the API key.
+          address: Where the request came from, for the audit log.
 
         Returns:
           The entry, and whether it is new.
@@ -123,6 +128,8 @@ class Suppressions:
             pipe.zrem(_ORDER, *self._erased_fields(key, account))
             pipe.hset(_ENTRIES, entry.field, entry.stored())
             pipe.zadd(_ORDER, {entry.field: 0})
+            audited = self._audited("suppress", key, account, Requester(f"api:{by}", address))
+            pipe.execute_command("XADD", KEY, "*", *audited)
             await pipe.execute()
         return entry, existing is None
 
@@ -146,18 +153,21 @@ class Suppressions:
                 pipe.zadd(_ORDER, {entry.field: 0})
             await pipe.execute()
 
-    async def remove(self, key: str, *, account: str | None) -> bool:
+    async def remove(self, key: str, *, account: str | None, requester: Requester = CLI) -> bool:
         """Remove an entry, and return whether there was one.
 
         Parameters:
           key: From `suppression_key`.
           account: The entry's account; None for the entry for all accounts.
+          requester: Who removes it, for the audit log.
         """
-        fields = [_field(key, account), *self._erased_fields(key, account)]
-        async with self._client.pipeline(transaction=True) as pipe:
-            pipe.hdel(_ENTRIES, *fields)
-            pipe.zrem(_ORDER, *fields)
-            removed, _ = await cast("Awaitable[list[int]]", pipe.execute())
+        removed = await self._remove(
+            keys=[_ENTRIES, _ORDER, KEY],
+            args=[
+                " ".join([_field(key, account), *self._erased_fields(key, account)]),
+                *self._audited("unsuppress", key, account, requester),
+            ],
+        )
         return bool(removed)
 
     async def get(self, key: str, *, account: str | None) -> Suppression | None:
@@ -208,6 +218,13 @@ class Suppressions:
     def _erased_fields(self, key: str, account: str | None) -> list[str]:
         """The fields that the entry may have since the person's data was erased."""
         return [_field(_ERASED + person, account) for person in self._person_keys.all_keys(key)]
+
+    def _audited(
+        self, decision: str, key: str, account: str | None, requester: Requester
+    ) -> list[str]:
+        # The person by key, as where data is erased: no name has to be erased from the log.
+        why = f"person {self._person_keys.key(key)}"
+        return audit_entry(decision, why, requester, account or _ALL_ACCOUNTS)
 
     async def _now_ms(self) -> int:
         seconds, micros = await self._client.time()

@@ -13,6 +13,7 @@ from typing import Final, cast
 from cryptography.fernet import InvalidToken, MultiFernet
 from redis.asyncio import Redis
 
+from service.jobs.audit_log import CLI, KEY, Requester, audit_entry
 from service.logging.setup import get_logger
 from service.redis.causes import note_change
 
@@ -68,14 +69,20 @@ class VerificationCodes:
         self._client = client
         self._cipher = cipher
 
-    async def put(self, account: str, code: str) -> None:
+    async def put(self, account: str, code: str, requester: Requester = CLI) -> None:
         """Store a code, replacing the account's earlier one.
 
         Parameters:
           account: The account's name.
           code: From `normalise_code`.
+          requester: Who submits it, for the audit log.
         """
-        await self._client.set(_key(account), self._cipher.encrypt(code.encode()), px=CODE_TTL_MS)
+        encrypted = self._cipher.encrypt(code.encode())
+        entry = audit_entry("verification_code", "", requester, account)
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.set(_key(account), encrypted, px=CODE_TTL_MS)
+            pipe.execute_command("XADD", KEY, "*", *entry)
+            await pipe.execute()
         note_change()
 
     async def take(self, account: str) -> TakenCode | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from service.api.auth import Caller, Services
+from service.api.auth import AuditedCaller, Caller, Services
 from service.api.schemas import NoteRequest, PauseRequest
 from service.dependencies import AppServices
 from service.http.errors import ApiError
@@ -29,40 +29,41 @@ async def get_account(name: str, _caller: Caller, services: Services) -> dict[st
 
 @router.post("/accounts/{name}/pause")
 async def pause_account(
-    name: str, caller: Caller, services: Services, body: PauseRequest | None = None
+    name: str, caller: AuditedCaller, services: Services, body: PauseRequest | None = None
 ) -> dict[str, Any]:
     """Pause an account, or one kind of its actions; its jobs are held until it is resumed."""
     require_account(services, name)
     body = body or PauseRequest()
-    await services.accounts.pause(name, body.reason, kind=body.kind, by=f"api:{caller}")
+    await services.accounts.pause(name, body.reason, kind=body.kind, **caller._asdict())
     return await account_view(services, name)
 
 
 @router.post("/accounts/{name}/resume")
 async def resume_account(
-    name: str, caller: Caller, services: Services, body: PauseRequest | None = None
+    name: str, caller: AuditedCaller, services: Services, body: PauseRequest | None = None
 ) -> dict[str, Any]:
     """End every pause, hold and cooldown of an account (or of one kind); its jobs continue."""
     require_account(services, name)
-    await services.accounts.resume(name, kind=(body or PauseRequest()).kind, by=f"api:{caller}")
+    kind = (body or PauseRequest()).kind
+    await services.accounts.resume(name, kind=kind, **caller._asdict())
     return await account_view(services, name)
 
 
 @router.post("/pause")
 async def pause_all_accounts(
-    caller: Caller, services: Services, body: NoteRequest | None = None
+    caller: AuditedCaller, services: Services, body: NoteRequest | None = None
 ) -> dict[str, Any]:
     """Pause all accounts at once, whatever their own state."""
-    await services.accounts.pause_all((body or NoteRequest()).reason, f"api:{caller}")
+    await services.accounts.pause_all((body or NoteRequest()).reason, *caller)
     return await services.accounts.global_pause()
 
 
 @router.post("/resume")
 async def resume_all_accounts(
-    caller: Caller, services: Services, _body: NoteRequest | None = None
+    caller: AuditedCaller, services: Services, _body: NoteRequest | None = None
 ) -> dict[str, Any]:
     """End the pause of all accounts; an account's own pause or hold stays."""
-    await services.accounts.resume_all(f"api:{caller}")
+    await services.accounts.resume_all(*caller)
     return await services.accounts.global_pause()
 
 

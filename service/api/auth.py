@@ -13,6 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from service.dependencies import AppServices, get_services
+from service.http.client_address import client_address
+from service.jobs.audit_log import Requester
 
 _bearer = HTTPBearer(auto_error=False, description="One of API_KEYS")
 
@@ -28,6 +30,13 @@ async def authenticate(
     """
     key = credentials.credentials if credentials else ""
     return get_services(request).api_keys.verify(key) or _refuse(request)
+
+
+async def identify_requester(
+    request: Request, caller: Annotated[str, Depends(authenticate)]
+) -> Requester:
+    """Return who asks for an act that is audited."""
+    return Requester(f"api:{caller}", client_address(request.scope))
 
 
 async def authenticate_websocket(socket: WebSocket) -> str:
@@ -93,6 +102,7 @@ async def _services(connection: HTTPConnection) -> AppServices:
 
 
 Caller = Annotated[str, Depends(authenticate)]
+AuditedCaller = Annotated[Requester, Depends(identify_requester)]
 MetricsReader = Annotated[None, Depends(authenticate_metrics)]
 WebSocketCaller = Annotated[str, Depends(authenticate_websocket)]
 Services = Annotated[AppServices, Depends(_services)]

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
 from service.accounts.verification_codes import CODE_HOLDS, normalise_code
 from service.api.accounts import account_view, require_account
-from service.api.auth import Caller, Services
+from service.api.auth import AuditedCaller, Services
 
 router = APIRouter(tags=["accounts"])
 
@@ -28,10 +28,10 @@ class VerificationCodeRequest(BaseModel):
 
 @router.post("/accounts/{name}/challenge")
 async def submit_verification_code(
-    name: str, body: VerificationCodeRequest, caller: Caller, services: Services
+    name: str, body: VerificationCodeRequest, caller: AuditedCaller, services: Services
 ) -> dict[str, Any]:
     """Store a verification code for the account's next login, and end a hold that waits for one."""
     require_account(services, name)
-    await services.verification_codes.put(name, body.code)
-    await services.accounts.clear_verification_hold(name, CODE_HOLDS, by=f"api:{caller}")
+    await services.verification_codes.put(name, body.code, caller)
+    await services.accounts.clear_verification_hold(name, CODE_HOLDS, **caller._asdict())
     return await account_view(services, name)

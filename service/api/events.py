@@ -6,13 +6,14 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 
-from service.api.auth import Caller, Services
+from service.api.auth import AuditedCaller, Caller, Services
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
 from service.api.record_versions import is_newer, newer_record
 from service.dependencies import AppServices
 from service.encryption.cipher import Unreadable
 from service.events.parsing import parse_stored
 from service.http.errors import ApiError
+from service.jobs.audit_log import Requester
 from service.jobs.records import EventRecord
 
 router = APIRouter(tags=["events"])
@@ -38,7 +39,7 @@ async def list_events(
 
 @router.post("/events/{event_id:path}/replay", status_code=202)
 async def replay_event(
-    event_id: str, _caller: Caller, services: Services, source: SourceName = None
+    event_id: str, caller: AuditedCaller, services: Services, source: SourceName = None
 ) -> dict[str, Any]:
     """Run the rules that have no job for this event yet."""
     event = await _find_event(services, event_id, source)
@@ -56,7 +57,7 @@ async def replay_event(
         raise ApiError(409, BODY_UNREADABLE, _UNREADABLE_MESSAGE) from error
     if body is None:
         raise ApiError(409, "body_gone", "The event's body is no longer kept.")
-    jobs = await _run_new_rules(services, event, body)
+    jobs = await _run_new_rules(services, event, body, caller)
     return {"event_id": event.id, "jobs": jobs, "created": sorted(set(jobs) - set(event.jobs))}
 
 
@@ -75,14 +76,18 @@ async def get_event(
     return {**event.public(), "body": text}
 
 
-async def _run_new_rules(services: AppServices, event: EventRecord, body: bytes) -> list[str]:
+async def _run_new_rules(
+    services: AppServices, event: EventRecord, body: bytes, caller: Requester
+) -> list[str]:
     """Create the jobs of rules that have none for the event yet; return the ids of all its jobs."""
     source = services.sources[event.source]
     rules = {record.source.get("rule") for record in await services.jobs.records(event.jobs)}
     parsed = parse_stored(source.scheme, event.id, event.type, body)
     plan = services.rules.plan(event.source, parsed, skip=frozenset(rule for rule in rules if rule))
     notes = [*event.notes, *(result.as_dict() for result in plan.results)]
-    jobs = await services.ledger.replay(event.source, event.id, plan.drafts, notes[-100:])
+    jobs = await services.ledger.replay(
+        event.source, event.id, plan.drafts, notes[-100:], **caller._asdict()
+    )
     return list(event.jobs) if jobs is None else jobs
 
 

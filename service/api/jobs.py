@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Response
 
-from service.api.auth import Caller, Services
+from service.api.auth import AuditedCaller, Caller, Services
 from service.api.follower_results import ROWS_RESPONSES, follow_rows, negotiate_format, stored_rows
 from service.api.idempotency import IdempotencyKey, create_job_once
 from service.api.multipart import UPLOAD_SCHEMA
@@ -145,9 +145,9 @@ async def get_result(
 
 
 @router.post("/jobs/{job_id}/cancel")
-async def cancel_job(job_id: str, caller: Caller, services: Services) -> dict[str, Any]:
+async def cancel_job(job_id: str, caller: AuditedCaller, services: Services) -> dict[str, Any]:
     """Cancel a job that has not written anything; a running job stops before its write."""
-    reply = await services.ledger.cancel(job_id, f"api:{caller}")
+    reply = await services.ledger.cancel(job_id, *caller)
     if reply == "none":
         raise unknown_job()
     if reply == "newer":
@@ -161,9 +161,9 @@ async def cancel_job(job_id: str, caller: Caller, services: Services) -> dict[st
 
 
 @router.post("/jobs/{job_id}/retry", status_code=202)
-async def retry_job(job_id: str, caller: Caller, services: Services) -> dict[str, Any]:
+async def retry_job(job_id: str, caller: AuditedCaller, services: Services) -> dict[str, Any]:
     """Start the next run of a failed or uncertain job."""
-    reply = await services.ledger.retry(job_id, f"api:{caller}")
+    reply = await services.ledger.retry(job_id, *caller)
     if reply == "none":
         raise unknown_job()
     if reply == "newer":

@@ -12,7 +12,7 @@ from service.accounts.session_import import Imported, OtherDevice, OtherUser, im
 from service.accounts.session_store import SessionStore, SessionStoreError, SessionUnreadable
 from service.accounts.session_validation import InvalidSession
 from service.api.accounts import require_account
-from service.api.auth import Caller, Services
+from service.api.auth import AuditedCaller, Services
 from service.api.schemas import invalid
 from service.config.config import MissingVariable
 from service.dependencies import AppServices
@@ -36,7 +36,7 @@ SessionDocument = Annotated[
 @router.put("/accounts/{name}/session")
 async def replace_session(
     name: str,
-    _caller: Caller,
+    caller: AuditedCaller,
     services: Services,
     settings: SessionDocument,
     reset_device: bool = False,
@@ -47,7 +47,9 @@ async def replace_session(
     try:
         if isinstance(settings, bytes):
             raise InvalidSession("", "must be sent as Content-Type: application/json")
-        imported = await import_session(store, name, username, settings, reset_device=reset_device)
+        imported = await import_session(
+            store, name, username, settings, reset_device=reset_device, requester=caller
+        )
     except InvalidSession as error:
         raise invalid(error.field or "body", error.problem) from None
     except SessionStoreError as error:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import AfterValidator
 
 from service.accounts.suppressions import suppression_key
-from service.api.auth import Caller, Services
+from service.api.auth import AuditedCaller, Caller, Services
 from service.api.pagination import CURSOR_QUERY, Limit, list_cursor
 from service.api.schemas import NoteRequest, find_account
 from service.dependencies import AppServices
@@ -75,6 +75,7 @@ async def get_suppression(
 async def add_suppression(
     recipient: Recipient,
     caller: Caller,
+    requester: AuditedCaller,
     services: Services,
     response: Response,
     account: Account = None,
@@ -84,7 +85,7 @@ async def add_suppression(
     _check_account(services, account)
     reason = (body or NoteRequest()).reason or None
     entry, new = await services.suppressions.put(
-        recipient, account=account, reason=reason, by=caller
+        recipient, account=account, reason=reason, by=caller, address=requester.address
     )
     response.status_code = 201 if new else 200
     return entry.public()
@@ -92,10 +93,10 @@ async def add_suppression(
 
 @router.delete("/suppressions/{username}", status_code=204)
 async def remove_suppression(
-    recipient: Recipient, _caller: Caller, services: Services, account: Account = None
+    recipient: Recipient, requester: AuditedCaller, services: Services, account: Account = None
 ) -> None:
     """Remove a suppression."""
-    if not await services.suppressions.remove(recipient, account=account):
+    if not await services.suppressions.remove(recipient, account=account, requester=requester):
         raise _unknown(services, account)
 
 

@@ -54,7 +54,7 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     408: {"description": "The body arrived too slowly"},
     413: {"description": "The body is too large"},
     415: {"description": "The body has a Content-Encoding"},
-    503: {"description": "Not recorded: send it again"},
+    503: {"description": "Not acknowledged: send it again; the message says what is certain"},
 }
 
 

@@ -23,7 +23,7 @@ from typing import Any, Final
 import redis.asyncio as aredis
 
 from service.config.config import Config, ConfigError, load_config
-from service.config.settings import Settings, SettingsError, load_settings
+from service.config.settings import NO_API_KEYS, Settings, SettingsError, load_settings
 from service.encryption.cipher import Cipher
 from service.instagram.ids import InvalidIdentifier, normalise_recipient, person_name
 from service.jobs.lua.builder import ScriptConfig
@@ -33,8 +33,6 @@ from service.redis.client import REDIS_ERRORS, async_client
 
 OK, REFUSED, USAGE = 0, 1, 2
 
-#: The command does not authenticate callers, so it does not need their keys.
-_NO_API_KEYS: Final = {"API_KEYS": "nobody:----------------"}
 #: Jobs read at once.
 _PAGE: Final = 20
 _BY: Final = "cli"
@@ -79,7 +77,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) 
       0 if done, 1 if refused, 2 for wrong usage or invalid settings.
     """
     try:
-        settings = load_settings({**environ, **_NO_API_KEYS})
+        settings = load_settings({**environ, **NO_API_KEYS})
         access = PeopleAccess(settings, load_config(settings.config_path))
         asked = _asked(arguments.handle)
     except (SettingsError, InvalidIdentifier) as error:

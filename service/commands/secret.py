@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import sys
 from collections.abc import Mapping
 from typing import Final
 
 from service.commands.stored_keys import count_keys, key_notes, key_problems
 from service.config.config import ConfigError, load_config
-from service.config.settings import Settings, SettingsError, load_settings
+from service.config.settings import NO_API_KEYS, Settings, SettingsError, load_settings
 from service.encryption.stored_values import KeyCounts
 from service.jobs.lua.builder import ScriptConfig
 from service.redis.client import REDIS_ERRORS, async_client
@@ -26,8 +25,6 @@ from service.redis.client import REDIS_ERRORS, async_client
 OK, LEFT, USAGE = 0, 1, 2
 
 _VARIABLES: Final = ("REDIS_URL", "SECRET_KEY", "HELIOGRAPH_CONFIG", "ENCRYPT_AT_REST")
-#: The command does not authenticate callers, so it does not need their keys.
-_NO_API_KEYS: Final = {"API_KEYS": f"nobody:{secrets.token_hex(16)}"}
 
 
 def rotate(environ: Mapping[str, str] = os.environ) -> int:
@@ -41,7 +38,7 @@ def rotate(environ: Mapping[str, str] = os.environ) -> int:
     """
     given = {key: environ[key] for key in _VARIABLES if key in environ}
     try:
-        settings = load_settings({**_NO_API_KEYS, **given})
+        settings = load_settings({**NO_API_KEYS, **given})
         script_config = ScriptConfig.of(settings, load_config(settings.config_path))
     except (SettingsError, ConfigError) as error:
         for problem in error.problems:

@@ -15,7 +15,6 @@ import asyncio
 import hashlib
 import json
 import os
-import secrets
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -39,14 +38,12 @@ from service.accounts.session_validation import (
 )
 from service.commands.session_files import FileExists, FileUnusable, read_file, write_secret
 from service.config.config import Config, ConfigError, MissingVariable, load_config
-from service.config.settings import Settings, SettingsError, load_settings
+from service.config.settings import NO_API_KEYS, Settings, SettingsError, load_settings
 from service.redis.client import REDIS_ERRORS, async_client
 
 OK, REFUSED, USAGE = 0, 1, 2
 
 _VARIABLES: Final = ("REDIS_URL", "SECRET_KEY", "HELIOGRAPH_CONFIG")
-#: The command does not authenticate callers, so it does not need their keys.
-_NO_API_KEYS: Final = {"API_KEYS": f"nobody:{secrets.token_hex(16)}"}
 
 T = TypeVar("T")
 
@@ -125,7 +122,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) 
 
 def _session_access(name: str, environ: Mapping[str, str]) -> SessionAccess:
     needed = {key: environ[key] for key in _VARIABLES if key in environ}
-    settings = load_settings({**_NO_API_KEYS, **needed})
+    settings = load_settings({**NO_API_KEYS, **needed})
     config = load_config(settings.config_path)
     if name not in config.accounts:
         raise UsageError(f"there is no account {name!r} (configured: {_names(config)})")

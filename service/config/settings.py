@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
@@ -25,6 +26,7 @@ from service.config.variables import (
     OnOff,
     RedisUrl,
     SecretKeys,
+    TrustedProxies,
     seconds,
     whole,
 )
@@ -36,6 +38,9 @@ DEFAULT_CONFIG: Final = "heliograph.toml"
 
 #: Stripe retries for 3 days and others for longer: a tombstone must outlive every sender.
 MIN_RETENTION_DAYS: Final = 35
+
+#: For commands, which authenticate nobody, so that they need no keys of callers.
+NO_API_KEYS: Final[Mapping[str, str]] = {"API_KEYS": f"nobody:{secrets.token_hex(16)}"}
 
 # What the library logs when PYDANTIC_SETTINGS_DEBUG is set has every value in it.
 logging.getLogger("pydantic_settings").setLevel(logging.WARNING)
@@ -85,6 +90,7 @@ class Settings(BaseSettings):
       max_body_bytes: The largest webhook body accepted.
       body_seconds: How long a sender may take over the body of a request.
       subscribers_per_key: How many live subscribers one API key may have in a web process.
+      trusted_proxies: Whose X-Forwarded-For names the client, as uvicorn takes them.
       metrics_seconds: How often a process reports its own measurements.
       durability: Where a change must be before it is relied on.
     """
@@ -124,6 +130,7 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, whole(1024, 64 * 1024 * 1024)] = 1024 * 1024
     body_seconds: Annotated[float, seconds(0.05, 300)] = 10
     subscribers_per_key: Annotated[int, whole(1, 4000)] = 1000
+    trusted_proxies: TrustedProxies = Field(default="127.0.0.1", alias="FORWARDED_ALLOW_IPS")
     metrics_seconds: Annotated[float, seconds(0.05, 3600)] = 5
     durability: Durability = "memory"
 

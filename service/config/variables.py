@@ -118,6 +118,12 @@ def _metrics_key(key: str) -> str:
     return key
 
 
+def _trusted_proxies(text: str) -> str:
+    if text != "*":
+        parse_cidrs(text)
+    return text
+
+
 def whole(low: int, high: int) -> PlainValidator:
     """A whole number, in plain digits.
 
@@ -161,4 +167,5 @@ SecretKeys = Annotated[tuple[str, ...], PlainValidator(_secret_keys)]
 MetricsKey = Annotated[str, PlainValidator(_metrics_key)]
 ApiKeys = Annotated[Mapping[str, str], PlainValidator(_api_keys)]
 Networks = Annotated[tuple[Network, ...], PlainValidator(parse_cidrs)]
+TrustedProxies = Annotated[str, PlainValidator(_trusted_proxies)]
 OnOff = Annotated[bool, PlainValidator(parse_on_off)]

@@ -1,13 +1,14 @@
 """The audit log: what was decided, when and why, without the text of any job.
 
 The scripts write each entry (`audit` in lua/lib/audit_log.lua) in the same step as the decision.
+Acts that no such script does write theirs with `audit_entry`, in the same transaction.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import redis.asyncio as aredis
 
@@ -18,7 +19,7 @@ from service.jobs.stored_names import AUDIT_DECISIONS, TIMELINE_BY, public_name
 from service.redis.decoding import decode_fields
 from service.time_formats.timestamps import rfc3339
 
-_KEY: Final = "hg:audit"
+KEY: Final = "hg:audit"
 #: Entries that one page may scan while it filters.
 _MAX_SCANNED: Final = 2_000
 #: Entries scanned per script call, which blocks the store meanwhile.
@@ -57,7 +58,7 @@ class AuditLog:
         before = f"({cursor}" if cursor else "+"
         entries = await cast(
             "Awaitable[list[tuple[bytes, dict[bytes, bytes]]]]",
-            self._client.xrevrange(_KEY, max=before, min="-", count=limit),
+            self._client.xrevrange(KEY, max=before, min="-", count=limit),
         )
         found = [(entry_id.decode(), decode_fields(raw)) for entry_id, raw in entries]
         items = await self._to_public(found)
@@ -74,7 +75,7 @@ class AuditLog:
         times = sorted({int(line.strip(b"[").split(b"\t")[0].split(b",")[0]) for line in lines})
         async with self._client.pipeline(transaction=False) as pipe:
             for at in times:
-                pipe.xrange(_KEY, min=at, max=at + _SAME_STEP_MS, count=_SCAN_BATCH)
+                pipe.xrange(KEY, min=at, max=at + _SAME_STEP_MS, count=_SCAN_BATCH)
             found = await cast("Awaitable[list[Any]]", pipe.execute())
         entries = {
             entry_id.decode(): decode_fields(fields)
@@ -115,6 +116,37 @@ def _known(values: Sequence[bytes | None]) -> dict[str, str]:
     return {name: value.decode() for name, value in pairs if value is not None}
 
 
+class Requester(NamedTuple):
+    """Who asks for an act that is audited, and from where.
+
+    Parameters:
+      by: `api:` and the name of the key, or `cli`.
+      address: The client's; empty for none.
+    """
+
+    by: str
+    address: str = ""
+
+
+#: Who uses the command line.
+CLI: Final = Requester("cli")
+
+
+def audit_entry(decision: str, why: str, requester: Requester, account: str) -> list[str]:
+    """Fields and values of an entry, as XADD takes them.
+
+    Parameters:
+      decision: What was done.
+      why: The reason; empty for none.
+      requester: Who asked for it.
+      account: The account that it is about; `*` for all.
+    """
+    fields = {"decision": decision, "why": why, "by": requester.by, "account": account}
+    if requester.address:
+        fields["address"] = requester.address
+    return [part for pair in fields.items() for part in pair]
+
+
 def _to_public(entry_id: str, fields: Mapping[str, str]) -> dict[str, Any]:
     source = json.loads(fields.get("source") or "{}")
     return {
@@ -122,6 +154,7 @@ def _to_public(entry_id: str, fields: Mapping[str, str]) -> dict[str, Any]:
         "decision": public_name(AUDIT_DECISIONS, fields["decision"]),
         "reason": fields["why"] or None,
         "by": public_name(TIMELINE_BY, fields["by"]) or None,
+        "address": fields.get("address"),
         "account": fields["account"] or None,
         "job_id": fields.get("job"),
         "kind": fields.get("kind"),

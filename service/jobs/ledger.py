@@ -7,12 +7,14 @@ the workers, and `queries` reads.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import time
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final
 
 import orjson
 import redis.asyncio as aredis
@@ -26,9 +28,9 @@ from service.jobs.draft_encoding import (
     dumps,
     encode_draft,
     encode_event_draft,
-    encode_head,
     encrypt_text,
 )
+from service.jobs.event_encoding import EventIdentity, EventStatus, encode_event
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.lua.accept_events import accept_events
 from service.jobs.lua.add_event_jobs import add_event_jobs
@@ -66,23 +68,6 @@ UNFINISHED: Final = (
 )
 #: The same as arguments of `check_consistency`.
 UNFINISHED_INDEXES: Final = tuple(("index", index) for index in UNFINISHED)
-
-_LIVEMODES: Final = {True: "true", False: "false", None: "null"}
-
-EventStatus = Literal["accepted", "ignored", "quarantined"]
-
-
-class EventIdentity(Protocol):
-    """What the ledger needs to know about an event."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def type(self) -> str: ...
-    @property
-    def livemode(self) -> bool | None: ...
-    @property
-    def fingerprint(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -154,19 +139,8 @@ class Ledger:
           notes: The result of each rule, for people.
           recognition: How to find the event if it is stored under another id or in another shape.
         """
-        envelope: dict[str, Any] = {
-            "source": source,
-            "id": event.id,
-            "type": event.type,
-            "fingerprint": event.fingerprint,
-            "livemode": _LIVEMODES[event.livemode],
-            "status": status,
-            "notes": orjson.dumps(notes).decode(),
-            "jobs": self._event_entries(source, event.id, drafts),
-            **_encode_recognition(source, recognition),
-        }
-        if len(drafts) > JOBS_AT_ONCE:
-            _defer_jobs(envelope)
+        entries = self._event_entries(source, event.id, drafts)
+        envelope = encode_event(source, event, entries, status, notes, recognition)
         packed = self._compressor.compress(body)
         if self._cipher.enabled:
             envelope["encrypted"] = True
@@ -212,18 +186,29 @@ class Ledger:
         event_id: str,
         drafts: Sequence[JobDraft],
         notes: Sequence[dict[str, Any]],
+        *,
+        by: str = "person",
+        address: str = "",
     ) -> list[str] | None:
         """Add the jobs of rules that have none for this event yet.
+
+        Parameters:
+          by: Who asks for it, for the audit log.
+          address: Where that came from.
 
         Returns:
           The ids of all its jobs; None if the event is not stored any more.
         """
         entries = self._event_entries(source, event_id, drafts)
         event, ids = f"{source}:{event_id}", None
+        reference = dumps({"source": source, "event_id": event_id})
         await self._create_deferred(event)
         for at in range(0, max(len(entries), 1), JOBS_AT_ONCE):
             some = dumps(entries[at : at + JOBS_AT_ONCE])
-            ids = await self._scripts.run(add_event_jobs(event, some, dumps(list(notes))))
+            # One act, however many steps it takes.
+            who = ("", "") if at else (by, address)
+            call = add_event_jobs(event, some, dumps(list(notes)), *who, reference)
+            ids = await self._scripts.run(call)
         return ids
 
     async def create(
@@ -265,22 +250,25 @@ class Ledger:
         entry = dumps(encode_draft("job_preview", draft, source, self._person_keys))
         return await self._scripts.run(preview_job(entry, pk, pk_keys))
 
-    async def cancel(self, job_id: str, by: str) -> CancelReply:
+    async def cancel(self, job_id: str, by: str, address: str = "") -> CancelReply:
         """Cancel a job that has written nothing; a running one stops before its write."""
-        return await self._scripts.run(cancel_job(job_id, by))
+        return await self._scripts.run(cancel_job(job_id, by, address))
 
-    async def retry(self, job_id: str, by: str) -> RetryReply:
+    async def retry(self, job_id: str, by: str, address: str = "") -> RetryReply:
         """Open the next run of a failed or uncertain job."""
-        return await self._scripts.run(retry_job(job_id, by))
+        return await self._scripts.run(retry_job(job_id, by, address))
 
     async def prune(self) -> int:
         """Delete records whose retention has ended; returns how many."""
         pruned = 0
         while True:
+            began_at = time.monotonic()
             reply = await self._scripts.run(prune(PRUNE_BATCH))
             pruned += reply.dropped
             if reply.looked < PRUNE_BATCH:
                 return pruned
+            # A long time without retention leaves much: others have half of the store meanwhile.
+            await asyncio.sleep(time.monotonic() - began_at)
 
     async def rescue_stranded(self, limit: int = RESCUE_LIMIT) -> list[Defect]:
         """Find unfinished work that nothing would ever wake, and schedule its wake-up.
@@ -296,18 +284,3 @@ class Ledger:
             left, done = left - reply.checked, reply.done
             found += reply.problems
         return found
-
-
-def _defer_jobs(envelope: dict[str, Any]) -> None:
-    """Leave the jobs that are too many for one step to later steps."""
-    jobs = envelope["jobs"]
-    envelope["jobs"] = jobs[:JOBS_AT_ONCE]
-    envelope["deferred"] = [encode_head(entry) for entry in jobs[JOBS_AT_ONCE:]]
-
-
-def _encode_recognition(source: str, recognition: Recognition) -> dict[str, str]:
-    found = {name: value for name, value in recognition._asdict().items() if value is not None}
-    for name in ("event_key", "body_key"):
-        if name in found:
-            found[name] = f"hg:known:{source}:{found[name]}"
-    return found

@@ -49,6 +49,7 @@ _IN_SCRIPTS: Final = (
     "LRANGE K 0 1",
     "LSET K 0 v",
     "LTRIM K 0 0",
+    "MGET K",
     "PERSIST K",
     "PEXPIRE K 1",
     "PTTL K",
@@ -82,7 +83,6 @@ _IN_SCRIPTS: Final = (
 _DIRECT: Final = (
     "EXPIRE K 1",
     "GETDEL K",
-    "MGET K",
     "MULTI",
     "EXEC",
     "SMISMEMBER K m",
@@ -90,7 +90,7 @@ _DIRECT: Final = (
     "XREAD STREAMS K 0",
 )
 _LEDGER: Final = (*_CONNECTION, *_SCRIPTING, *_WAITING.values(), *_IN_SCRIPTS, *_DIRECT)
-_WEB: Final = (*_LEDGER, "XINFO STREAM K", "XRANGE K - +")
+_WEB: Final = (*_LEDGER, "PEXPIRETIME K", "XDEL K 0-1", "XINFO STREAM K", "XRANGE K - +")
 _WORKER: Final = (
     *_LEDGER,
     "CONFIG GET x",

@@ -25,6 +25,8 @@ from service.lookups.targets import LookupTarget
 EXPIRES_MS: Final = 5 * 60 * 1000
 #: Ahead of every write that has not started: a caller is waiting.
 PRIORITY: Final = 9
+#: A lookup takes Redis as long as so many jobs of events: an account is chosen for it.
+_JOBS_WORTH: Final = 2
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ class LookupCache:
         entry = json.dumps(encode_draft(job_id, _draft(target), source, self._person_keys))
         try:
             call = get_or_start_lookup(str(target), fresh_ms, entry, self._accounts, self._patience)
-            reply = await self._get_or_start.run(call)
+            reply = await self._get_or_start.run(call, _JOBS_WORTH)
         except (OutOfMemoryError, ReadOnlyError):
             state = await self.get(target)
             if state.value is None:

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
+from service.jobs.lua.audit_erasure import audit_erasure
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.erase_caches import erase_caches
 from service.jobs.lua.erase_jobs import ErasableJob, erase_jobs
@@ -108,11 +109,13 @@ class PersonErasure:
         audit_entries, audit_done = 0, True
         if await self._index.may_have_old_audit_entries():
             audit_entries, audit_done = await self._audit.erase(person)
-        caches = await self._scripts.run(erase_caches(by, await self._facts(person)))
+        caches = await self._scripts.run(erase_caches(await self._facts(person)))
         outcomes, busy, jobs_done = Counter[str](), list[str](), False
         if walk.is_complete and rows.done and audit_done:
             outcomes, busy, jobs_done = await self._erase_jobs(person, by)
         await self._erase_feed(person)
+        if outcomes["erased"] or caches or rows.erased or audit_entries:
+            await self._scripts.run(audit_erasure(by, person.current_key(asked)))
         return Erasure(
             jobs=outcomes["erased"],
             caches=caches,

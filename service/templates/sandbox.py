@@ -166,10 +166,14 @@ def checked_collection(values: Any) -> Any:
     return values
 
 
+#: A default in a business key would give all events without a value one key.
+_NULL_REMEDY: Final = "if it may be, add | default('...'), or in once_per another key to its list"
+
+
 def _named_text(value: Any, name: str) -> str:
     try:
         return text(value)
     except FilterError as error:
         if value is None:
-            raise FilterError(f"{name} is null; add | default('...') if it may be") from error
+            raise FilterError(f"{name} is null; {_NULL_REMEDY}") from error
         raise FilterError(f"{name}: {error.message}") from error

@@ -104,26 +104,6 @@ def test_a_gap_applies_to_its_account_and_kind_only(ledger_with: LedgerFactory) 
     assert audit(ledger) == []
 
 
-@pytest.mark.parametrize("first", ["dm", "comment"])
-def test_an_account_goes_on_when_the_first_of_its_sub_queues_opens(
-    ledger_with: LedgerFactory, first: PaceKind
-) -> None:
-    # Given a DM and a comment that wait for gaps, of which one ends first
-    short, long = pace((60, 60)), pace((600, 600))
-    ends_first = {"dm": long, "comment": long} | {first: short}
-    ledger = ledger_with(shop=limits(dm=ends_first["dm"], comment=ends_first["comment"]))
-    comment = {"kind": "comment", "to": None, "post": "Cx"}
-    send(ledger, ledger.add_job())
-    send(ledger, ledger.add_job(**comment))
-    waiting = {"dm": ledger.add_job(), "comment": ledger.add_job(**comment)}
-    assert [ledger.try_claim(job_id) for job_id in waiting.values()] == [None, None]
-    # Then the account goes on with it
-    assert alarm_ms(ledger) == gap_ends_ms(ledger, first)
-    ledger.pass_time(60 * SECOND)
-    assert heartbeat_wakeups(ledger) == [waiting[first]]
-    assert audit(ledger) == []
-
-
 # -- windows
 
 
@@ -193,17 +173,6 @@ def test_a_lowered_budget_blocks_until_enough_writes_leave_the_window(
     # Then the job waits until all but one of them have left the window
     assert ledger.try_claim(job_id) is None
     assert alarm_ms(ledger) == spent_ms(ledger)[2] + HOUR
-
-
-def test_an_account_that_is_no_longer_new_waits_for_its_window(
-    ledger_with: LedgerFactory, store: redis.Redis
-) -> None:
-    since_ms = now_ms(store) - 30 * DAY
-    ledger = ledger_with(shop=limits(dm=pace(per_day=1), since_ms=since_ms))
-    send(ledger, ledger.add_job())
-
-    assert ledger.try_claim(ledger.add_job()) is None
-    assert alarm_ms(ledger) == spent_ms(ledger)[0] + DAY
 
 
 def test_an_exhausted_hour_does_not_hide_an_exhausted_day(ledger_with: LedgerFactory) -> None:

@@ -83,7 +83,8 @@ def test_a_code_is_stored_for_a_week_and_taken_once_by_another_process(
     assert taken is not None
     assert taken.code == CODE
     assert take(store_url) is None
-    assert store.dbsize() == 0
+    assert store.keys() == [b"hg:audit"]
+    assert CODE not in str(store.xrange("hg:audit"))
 
 
 def test_a_newer_code_replaces_an_older_one(store: redis.Redis, store_url: str) -> None:

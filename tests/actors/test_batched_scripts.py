@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,10 @@ from redis.exceptions import RedisError, ResponseError
 
 from actors.batched_scripts import MAX_BATCH, BatchedScripts
 from service.jobs.lua.call import ScriptCall
+from service.jobs.lua.cancel_job import cancel_job
 from service.jobs.lua.claim_job import claim_job
+from service.jobs.lua.finish_job import finish_job
+from service.redis.causes import NotDurable
 from service.redis.client import async_client
 from tests.support.ledger import TIMES
 
@@ -106,3 +110,39 @@ def test_every_call_gets_a_reply(store: redis.Redis, store_url: str, count: int)
             return len(await asyncio.gather(*(claim(scripts, n) for n in range(count))))
 
     assert with_scripts(store_url, steps) == count
+
+
+def waits(store: redis.Redis) -> int:
+    """How often the server was told to wait for a replica."""
+    statistics: Any = store.info("commandstats")
+    return int(statistics.get("cmdstat_wait", {}).get("calls", 0))
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "to be loaded"])
+def test_a_batch_waits_once_and_only_its_promises_fail(
+    store: redis.Redis, store_url: str, known: bool
+) -> None:
+    async def run() -> list[Any]:
+        client = async_client(store_url, max_connections=1)
+        scripts = BatchedScripts(client, replace(TIMES, durability="replica"))
+        try:
+            await claim(scripts, 0)
+            if not known:
+                store.function_flush()
+            before = waits(store)
+            promises = [scripts.run(cancel_job(f"job_{n}", "ann")) for n in range(3)]
+            fact = scripts.run(finish_job("job_0", "o", 1, "failed", "", "{}", "", "", 0, ""))
+            calls = (claim(scripts, 1), *promises, fact)
+            replies = await asyncio.gather(*calls, return_exceptions=True)
+            return [waits(store) - before, *replies]
+        finally:
+            await client.aclose()
+
+    # Given a store without a replica, when calls of all kinds share a round trip
+    count, claimed, *canceled, finished = asyncio.run(run())
+    # Then it has waited once, and only what its caller would rely on fails
+    assert count == 1 or not known
+    assert claimed is NOTHING
+    assert all(isinstance(reply, NotDurable) for reply in canceled)
+    assert finished == "lost"
+    assert store.hget("hg:counters", "not_durable:cancel_job") == b"3"

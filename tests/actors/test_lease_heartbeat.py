@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
@@ -16,6 +17,8 @@ from structlog.testing import capture_logs
 from actors.lease_heartbeat import (
     BEAT_BATCH,
     INTERVAL_SECONDS,
+    RENEWED_AT_ONCE,
+    Lease,
     LeaseHeartbeat,
     start_heartbeat,
 )
@@ -156,3 +159,40 @@ def test_a_loss_of_history_is_an_error_in_the_log_once(store_url: str, store: re
     finally:
         heartbeat.stop()
     assert [(line["log_level"], line["cause"]) for line in lines] == [("error", "mark")]
+
+
+def test_a_thousand_leases_are_renewed_in_several_round_trips(
+    ledger: LedgerHarness, store_url: str
+) -> None:
+    # Given a worker with more claims than one round trip renews
+    claims = [ledger.claim(job) for job in ledger.add_jobs(2 * RENEWED_AT_ONCE + 1, apart=True)]
+    ledger.pass_time(TIMES.lease // 2)
+    before = _first_lease_ends(ledger)
+
+    async def scenario() -> int:
+        heartbeat = LeaseHeartbeat(store_url, TIMES, ledger.mark)
+        for claim in claims:
+            lease = a_lease(claim.id, claim.owner, claim.fence)
+            heartbeat._leases[claim.id] = lease
+        heartbeat._beat()  # asks for the settings of the store, too
+        ledger.store.config_resetstat()
+        heartbeat._beat()
+        heartbeat.stop()
+        return int(ledger.store.info("commandstats")["cmdstat_fcall"]["calls"])
+
+    # When it beats, then all are renewed, some at a time
+    assert asyncio.run(scenario()) == 3
+    assert _first_lease_ends(ledger) > before
+
+
+def _first_lease_ends(ledger: LedgerHarness) -> float:
+    """When the first of all leases ends, in unix ms."""
+    [(_, score)] = cast("list[Any]", ledger.store.zrange("hg:leases", 0, 0, withscores=True))
+    return float(score)
+
+
+def a_lease(work_id: str, owner: str, fence: int) -> Lease:
+    """A lease of ten seconds for the current task."""
+    task = asyncio.current_task()
+    assert task is not None
+    return Lease(work_id, owner, fence, task, asyncio.get_running_loop(), time.monotonic(), 10.0)

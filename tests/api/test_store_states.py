@@ -252,3 +252,15 @@ def test_nothing_is_certain_when_the_connection_ends_after_an_event_was_sent(
     assert response.status_code == 503
     assert response.json()["error"]["message"].startswith(UNCERTAIN)
     assert "connection to Redis was lost" in response.json()["error"]["message"]
+
+
+def test_a_refusal_after_a_change_does_not_say_that_nothing_was_stored(
+    own_web: WebHarness, store_to_break: BreakableStore
+) -> None:
+    until(lambda: is_ready(own_web), 20, "readiness")
+    # Given a user who may store a code, and not run the script that comes after it
+    with without_rights("-fcall", "-evalsha")(store_to_break):
+        refused = own_web.api.post("/accounts/shop/challenge", json={"code": "123456"})
+    assert refused.status_code == 503
+    assert refused.json()["error"]["message"].startswith(UNCERTAIN)
+    assert store_to_break.admin.exists("hg:code:shop")

@@ -2,6 +2,7 @@
 
     python -m tests.chaos [--seed N] [--rounds N] [--events N] [--deaths N]
                           [--dms N] [--restarts N] [--hostile SECONDS] [--failover N]
+                          [--jobs N]
 
 The same seed injects the same faults in the same order. About an hour with the defaults;
 uses loopback only.
@@ -36,6 +37,7 @@ def main() -> int:
     parser.add_argument("--restarts", type=int, default=100)
     parser.add_argument("--hostile", type=int, default=75)
     parser.add_argument("--failover", type=int, default=60)
+    parser.add_argument("--jobs", type=int, default=100_000)
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
     late = _measure_deaths(arguments.deaths)
@@ -45,6 +47,7 @@ def main() -> int:
         "CHAOS_EVENTS": str(arguments.events),
         "CHAOS_DMS": str(arguments.dms),
         "CHAOS_RESTARTS": str(arguments.restarts),
+        "CHAOS_JOBS": str(arguments.jobs),
         "CHAOS_HOSTILE_SECONDS": str(arguments.hostile),
         "CHAOS_FAILOVER_TEXTS": str(arguments.failover),
     }

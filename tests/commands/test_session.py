@@ -18,6 +18,7 @@ import redis
 
 from service.accounts.session_settings import exportable
 from service.cli import main
+from service.redis.decoding import decode_fields
 from tests.support.processes import ROOT
 from tests.support.session_store import SECRET, open_session_store
 from tests.support.sessions import CANARY, document, leaks, of_device, of_user
@@ -78,6 +79,20 @@ def test_a_session_is_imported_and_exported_for_its_owner_only(
     assert Path("out.json").stat().st_mode & 0o777 == 0o600
     assert json.loads(Path("out.json").read_text()) == expected()
     assert main(["session", "import", "shop", "out.json"]) == 0
+
+
+def test_an_import_and_a_reset_are_in_the_audit_log(workdir: Path, store: redis.Redis) -> None:
+    assert imported(document()) == 0
+    assert imported(of_device("another")) == 1
+    assert imported(of_device("another"), "--reset-device") == 0
+
+    stored: Any = store.xrange("hg:audit")
+    entries = [decode_fields(fields) for _, fields in stored]
+    assert [(entry["decision"], entry["by"], entry["account"]) for entry in entries] == [
+        ("session_import", "cli", "shop"),
+        ("session_reset", "cli", "shop"),
+    ]
+    assert all("address" not in entry for entry in entries)
 
 
 def test_a_dash_means_stdin_or_stdout(

@@ -247,6 +247,26 @@ def test_a_webhook_is_logged_in_one_line_with_its_ids_and_no_secret(
     assert not [secret for secret in secrets if secret in written and secret != "shop"]
 
 
+@pytest.mark.parametrize(("trusted", "address"), [("", "203.0.113.5"), ("10.0.0.0/8", "127.0.0.1")])
+def test_only_a_trusted_proxy_names_the_client(
+    environ: dict[str, str],
+    tmp_path: Path,
+    store_url: str,
+    store: redis.Redis,
+    trusted: str,
+    address: str,
+) -> None:
+    port = environ["PORT"]
+    given = environ | {"REDIS_URL": store_url, "FORWARDED_ALLOW_IPS": trusted}
+    with running("web", given, tmp_path / "log"):
+        until(lambda: ready(port) == 200, 30)
+        headers = {"Authorization": f"Bearer {API_KEY}", "X-Forwarded-For": "1.2.3.4, 203.0.113.5"}
+        url = f"http://127.0.0.1:{port}"
+        httpx.post(f"{url}/pause", headers=headers, trust_env=False).raise_for_status()
+        logged = httpx.get(f"{url}/audit", headers=headers, trust_env=False).json()["items"]
+    assert [(entry["by"], entry["address"]) for entry in logged] == [("api:first", address)]
+
+
 def test_several_web_processes_serve_and_end_together(
     environ: dict[str, str], tmp_path: Path, store_url: str, store: object
 ) -> None:

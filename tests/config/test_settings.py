@@ -78,6 +78,7 @@ def test_everything_is_read(environ: dict[str, str], tmp_path: Path) -> None:
             "CALLBACK_ALLOW_CIDRS": "10.0.0.0/8, fd00::/8",
             "PHOTO_ALLOW_CIDRS": "192.168.7.0/24",
             "METRICS_KEY": f"{SECRET}-metrics",
+            "FORWARDED_ALLOW_IPS": "10.0.0.0/8, 192.168.1.7",
             "CALLBACK_ALLOW_HTTP": "TRUE",
             "DRY_RUN": "yes",
             "LOG_FORMAT": "console",
@@ -94,6 +95,7 @@ def test_everything_is_read(environ: dict[str, str], tmp_path: Path) -> None:
     assert settings.instagram_ca_bundle == str(bundle)
     assert settings.callback_allow == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
     assert settings.photo_allow == (ip_network("192.168.7.0/24"),)
+    assert settings.trusted_proxies == "10.0.0.0/8, 192.168.1.7"
     assert settings.metrics_key == f"{SECRET}-metrics"
     assert (settings.human_pace, settings.callback_allow_http, settings.dry_run) == (
         False,
@@ -159,6 +161,7 @@ UNUSABLE = [
     *(("INSTAGRAM_HUMAN_PACE", value) for value in ("maybe", "2")),
     ("CALLBACK_ALLOW_CIDRS", "10.0.0.0/99"),
     ("PHOTO_ALLOW_CIDRS", "photos.example"),
+    *(("FORWARDED_ALLOW_IPS", value) for value in ("proxy.example", "10.0.0.0/8,*", "10.0.0.1/8")),
     ("CALLBACK_ALLOW_HTTP", "sure"),
     ("DRY_RUN", "perhaps"),
     ("LOG_FORMAT", "xml"),

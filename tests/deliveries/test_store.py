@@ -190,6 +190,8 @@ def test_the_delivery_of_a_dead_worker_is_claimed_again(
     ledger.heartbeat()
 
     assert ledger.take_messages("callbacks") == [delivery_id]
+    [listed] = ledger.run(ledger.deliveries.page("pending", cursor=None, limit=10)).items
+    assert listed["id"] == delivery_id
     current = _claim(ledger, delivery_id, "alive")
     assert current.fence > dead_claim.fence
     assert not _record(ledger, dead_claim, "delivered")

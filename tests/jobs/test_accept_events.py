@@ -110,6 +110,15 @@ def test_two_events_with_one_business_key_create_one_job(ledger: LedgerHarness) 
     assert len({first.jobs[0], third.jobs[0], other_rule.jobs[0]}) == 3
 
 
+def test_a_fallback_key_stays_with_the_first_job_that_had_it(ledger: LedgerHarness) -> None:
+    # Given two payments of one customer
+    first = ledger.accept(Event("evt_1"), draft(once_key="pi_1", once_fallbacks=("cus_1",)))
+    second = ledger.accept(Event("evt_2"), draft(once_key="pi_2", once_fallbacks=("cus_1",)))
+    assert first.jobs != second.jobs
+    # Then an event that names the customer alone is about the first
+    assert ledger.accept(Event("evt_3"), draft(once_key="cus_1")).jobs == first.jobs
+
+
 def test_a_business_key_is_remembered_after_its_job_started(ledger: LedgerHarness) -> None:
     first = ledger.accept(Event("evt_1"), draft(once_key="pi_1", delay_ms=100 * DAY))
     ledger.pass_time(130 * DAY)

@@ -10,6 +10,7 @@ from service.jobs.lua.control_account import control_account
 from service.jobs.lua.prune import prune
 from service.jobs.model import Status
 from tests.support.invariants import audit
+from tests.support.job_states import job_in
 from tests.support.ledger import HOUR, SECOND, TIMES, LedgerHarness
 
 #: More than any one call handles.
@@ -100,6 +101,28 @@ def test_pruning_deletes_a_batch_per_call_and_reports_if_there_are_more(
     checked = [ledger.scripts.run(prune(PRUNE_BATCH)).looked for _ in range(4)]
 
     assert checked == [PRUNE_BATCH, PRUNE_BATCH, JOB_COUNT - 2 * PRUNE_BATCH, 0]
+
+
+def test_the_callbacks_of_a_job_that_was_retried_often_are_pruned_in_steps(
+    ledger: LedgerHarness,
+) -> None:
+    job_id = job_in(ledger, Status.FAILED)
+    for run in range(JOB_COUNT):
+        assert ledger.run(ledger.core.retry(job_id, "api:test")) == "ok"
+        ledger.run(ledger.core.cancel(job_id, "api:test"))
+        ledger.store.hset(f"hg:job:{job_id}", "status", "failed")
+        ledger.store.zadd("hg:jobs:status:failed", {job_id: ledger.record(job_id).seq})
+        ledger.store.set(f"hg:jobtext:{job_id}", "text")
+        assert ledger.record(job_id).run == run + 2
+    for key in ledger.store.scan_iter("hg:dlv:*"):
+        ledger.store.hset(key, "status", "delivered")
+    ledger.pass_time(TIMES.keep + SECOND)
+
+    dropped = [ledger.scripts.run(prune(PRUNE_BATCH)).dropped for _ in range(5)]
+
+    assert max(dropped) <= PRUNE_BATCH + 11
+    assert sum(dropped) == JOB_COUNT + len(("job", "event", "its first run"))
+    assert [*ledger.store.scan_iter("hg:dlv:*")] == []
 
 
 def test_a_long_audit_log_is_trimmed_in_steps(

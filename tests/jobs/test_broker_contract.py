@@ -42,6 +42,15 @@ def _wake(ledger: LedgerHarness, kind: str) -> str:
     return str(ledger.deliveries_of(job_id)[0]["id"])
 
 
+def test_the_stream_that_wakes_workers_has_one_entry(
+    ledger: LedgerHarness, store: redis.Redis
+) -> None:
+    for number in range(20):
+        ledger.add_job(account=f"account-{number}")
+
+    assert store.xlen("hg:bell:actions") == 1
+
+
 def _layout(store: redis.Redis) -> dict[bytes, tuple[bytes, Any]]:
     """Dramatiq's keys with their types and contents, without its heartbeats."""
     found: dict[bytes, tuple[bytes, Any]] = {}

@@ -15,7 +15,7 @@ from deploy.local.wait import until
 from service.config.settings import Durability
 from service.jobs.model import Status
 from service.jobs.replies import Acceptance, Creation
-from service.redis.causes import NotDurable
+from service.redis.causes import NotDurable, forget_changes, has_changed
 from tests.support.ledger import TIMES, Event, LedgerHarness, draft, open_ledger
 from tests.support.replicas import Replica, replica_of
 
@@ -137,3 +137,43 @@ def test_an_accepted_event_is_on_the_disk(tmp_path: Path, appendfsync: str) -> N
         with open_ledger(server.url, replace(TIMES, durability="fsync")) as ledger:
             assert ledger.accept(Event("evt_1")).outcome == "accepted"
             assert count(store, "accept_events") == 0
+
+
+def test_what_a_task_has_changed_is_remembered_and_what_it_has_read_is_not(
+    store_url: str, store: redis.Redis
+) -> None:
+    with open_ledger(store_url) as ledger:
+
+        async def steps() -> tuple[bool, bool]:
+            forget_changes()
+            await ledger.controls.show("shop")
+            after_reading = has_changed()
+            await ledger.core.create(
+                draft(rule=None), caller="ann", idempotency_key=None, request="r"
+            )
+            return after_reading, has_changed()
+
+        assert ledger.run(steps()) == (False, True)
+
+
+def test_every_acknowledged_event_survives_a_failover(
+    ledger: LedgerHarness, replica: Replica
+) -> None:
+    acknowledged_ids: set[str] = set()
+
+    def send(numbers: range) -> None:
+        for number in numbers:
+            event = Event(f"evt_{number}")
+            if acknowledged(lambda event=event: ledger.accept(event, draft())):  # type: ignore[misc]
+                acknowledged_ids.add(event.id)
+
+    # Given events that come while the replica keeps up, and while it does not
+    send(range(40))
+    kept_up = len(acknowledged_ids)
+    with replica.frozen():
+        send(range(40, 43))
+    # When the replica is promoted
+    replica.client.replicaof("NO", "ONE")
+    # Then it has every event that was acknowledged
+    keys = [f"hg:event:stripe:{event_id}" for event_id in acknowledged_ids]
+    assert replica.client.exists(*keys) == len(keys) == kept_up > 0

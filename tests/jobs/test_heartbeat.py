@@ -162,6 +162,18 @@ def _add_work(ledger: LedgerHarness, queue: str) -> str:
     return str(ledger.deliveries_of(job_id)[0]["id"])
 
 
+def test_one_heartbeat_wakes_the_jobs_of_every_account_that_are_due(ledger: LedgerHarness) -> None:
+    claims = [ledger.claim(ledger.add_job(account=f"account-{number}")) for number in range(20)]
+    for claim in claims:
+        ledger.release(claim, Status.WAITING, after_ms=HOUR)
+    ledger.take_messages()
+
+    ledger.pass_time(HOUR)
+    ledger.heartbeat()
+
+    assert sorted(ledger.take_messages()) == sorted(claim.id for claim in claims)
+
+
 def test_a_heartbeat_does_a_bounded_amount_and_reports_if_there_is_more(
     ledger: LedgerHarness,
 ) -> None:

@@ -10,7 +10,10 @@ from typing import Any, Final
 
 import dramatiq
 import redis
-from dramatiq import Worker
+from dramatiq import Broker, Worker
+from dramatiq.middleware import Middleware
+from dramatiq.results import Results
+from dramatiq.results.backends import RedisBackend
 
 from actors.dramatiq_async.broker import WaitingRedisBroker
 from actors.dramatiq_async.dispatcher import AsyncDispatchMiddleware
@@ -106,3 +109,27 @@ def queues_are_empty(store: redis.Redis) -> bool:
     """Whether no message is left on any queue, fetched or not."""
     kept = (b":__heartbeats__",)
     return [key for key in store.scan_iter(f"{NAMESPACE}:*") if not key.endswith(kept)] == []
+
+
+def results_in(store: redis.Redis) -> Any:
+    """Dramatiq's middleware for results, which keeps them in the store."""
+    kind: Any = Results
+    return kind(backend=RedisBackend(client=store))
+
+
+async def unused(_word: Any) -> None:
+    """The actor that every worker has."""
+
+
+@contextmanager
+def worker_with(url: str, *middleware: Middleware) -> Iterator[WaitingRedisBroker]:
+    """A running worker with further middleware."""
+    with running_worker(url, unused, 0.2) as (broker, _):
+        for each in middleware:
+            broker.add_middleware(each)
+        yield broker
+
+
+def declare(broker: Broker, function: Callable[..., Any], **options: Any) -> Any:
+    """Declare an actor on the queue that the worker consumes."""
+    return dramatiq.actor(broker=broker, queue_name=QUEUE, **options)(function)

@@ -16,8 +16,9 @@ from service.deliveries.store import Deliveries, DeliveryClaim
 from service.encryption.cipher import Cipher
 from service.jobs.actor_routes import NAMESPACE
 from service.jobs.claims import NO_EFFECT, AccountEffect, Claim, Claims, Thread
+from service.jobs.event_encoding import EventIdentity, EventStatus
 from service.jobs.high_water_mark import HighWaterMark
-from service.jobs.ledger import UNFINISHED_INDEXES, EventIdentity, EventStatus, Ledger
+from service.jobs.ledger import UNFINISHED_INDEXES, Ledger
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.check_consistency import check_consistency
 from service.jobs.lua.heartbeat import heartbeat

@@ -9,7 +9,10 @@ import redis
 
 from service.followers.rows import unpack
 
-_READ: Final[Mapping[bytes, Callable[[redis.Redis, bytes], Any]]] = {
+#: Keys read in one round trip.
+_AT_ONCE: Final = 500
+
+_READ: Final[Mapping[bytes, Callable[[Any, bytes], Any]]] = {
     b"string": lambda store, key: store.get(key),
     b"hash": lambda store, key: store.hgetall(key),
     b"list": lambda store, key: store.lrange(key, 0, -1),
@@ -30,13 +33,24 @@ def keys_about(store: redis.Redis, *words: str) -> list[str]:
 
 
 def _texts(store: redis.Redis) -> Iterator[tuple[str, str]]:
-    for key in store.scan_iter(count=1_000):
-        kind: Any = store.type(key)
-        value = _READ[kind](store, key)
-        text = repr(value).lower()
-        if key.startswith(b"hg:rows:"):
-            text += "".join(map(repr, _rows(value))).lower()
-        yield key.decode("utf-8", "backslashreplace"), text
+    keys = list(store.scan_iter(count=1_000))
+    for first in range(0, len(keys), _AT_ONCE):
+        batch = keys[first : first + _AT_ONCE]
+        for key, value in zip(batch, _values(store, batch), strict=True):
+            text = repr(value).lower()
+            if key.startswith(b"hg:rows:"):
+                text += "".join(map(repr, _rows(value))).lower()
+            yield key.decode("utf-8", "backslashreplace"), text
+
+
+def _values(store: redis.Redis, keys: list[bytes]) -> list[Any]:
+    with store.pipeline(transaction=False) as pipe:
+        for key in keys:
+            pipe.type(key)
+        kinds: list[bytes] = pipe.execute()
+        for key, kind in zip(keys, kinds, strict=True):
+            _READ[kind](pipe, key)
+        return pipe.execute()
 
 
 def _rows(members: list[bytes]) -> Iterator[bytes]:

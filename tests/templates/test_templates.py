@@ -113,7 +113,11 @@ def test_items_take_precedence_and_methods_are_not_available() -> None:
         ("{{ object.custom_fields | field('nope') }}", "the field 'nope' is missing or empty"),
         ("{{ object.custom_fields | field('left_empty') }}", "the field 'left_empty' is"),
         ("{{ object.metadata | field('nope') }}", "the field 'nope' is missing or empty"),
-        ("{{ object.nothing }}", "object.nothing is null; add | default('...') if it may be"),
+        (
+            "{{ object.nothing }}",
+            "object.nothing is null; if it may be, add | default('...'), or in once_per another"
+            " key to its list",
+        ),
         ("{{ 'a' ~ object.nothing }}", "object.nothing is null"),
         ("{{ object.nothing | lower }}", "lower: null cannot be used as text"),
         ("{% for x in object.nothing %}{% endfor %}", "object.nothing is null"),

@@ -1,12 +1,13 @@
 -- Adds to a known event the jobs of rules that had made none.
 -- ARGV   event (source:id), entries (the new jobs: a JSON list, see draft_encoding.py), notes (what
---        each rule made of the event, JSON)
+--        each rule made of the event, JSON), by (who asks; '' for more jobs of the same act),
+--        address (where that came from, '' for none), reference (JSON: source, event_id)
 -- Reply  all job ids of the event (JSON), or false when the event is gone or a newer release has
 --        written it
 -- Keeps  a rule that has its job keeps that one: ids derive from event and rule.
 --- @include "create_job"
 --- @include "people"
-local event, entries, notes = unpack(ARGV)
+local event, entries, notes, by, address, reference = unpack(ARGV)
 local key = 'hg:event:' .. event
 local jobs, v = unpack(redis.call('HMGET', key, 'jobs', 'v'))
 if not jobs or is_newer({v = v}) then return false end
@@ -22,4 +23,5 @@ for _, entry in ipairs(cjson.decode(entries)) do
 end
 jobs = #ids > 0 and cjson.encode(ids) or '[]'
 redis.call('HSET', key, 'jobs', jobs, 'notes', notes)
+if by ~= '' then audit(now, 'replay', '', by, '*', {source = reference}, address) end
 return jobs

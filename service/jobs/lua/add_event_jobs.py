@@ -5,9 +5,11 @@ import json
 from service.jobs.lua.call import ScriptCall
 
 
-def add_event_jobs(event: str, entries: str, notes: str) -> ScriptCall[list[str] | None]:
+def add_event_jobs(
+    event: str, entries: str, notes: str, by: str, address: str, reference: str
+) -> ScriptCall[list[str] | None]:
     """Add jobs to a known event (add_event_jobs.lua); None if it is not stored any more."""
-    return ScriptCall("add_event_jobs", (event, entries, notes), _job_ids)
+    return ScriptCall("add_event_jobs", (event, entries, notes, by, address, reference), _job_ids)
 
 
 def _job_ids(reply: bytes | None) -> list[str] | None:

@@ -7,6 +7,6 @@ from service.jobs.lua.call import ScriptCall, word
 CancelReply = Literal["ok", "asked", "late", "newer", "none"]
 
 
-def cancel_job(job_id: str, by: str) -> ScriptCall[CancelReply]:
+def cancel_job(job_id: str, by: str, address: str = "") -> ScriptCall[CancelReply]:
     """Cancel a job that has written nothing (cancel_job.lua)."""
-    return ScriptCall("cancel_job", (job_id, by), word)
+    return ScriptCall("cancel_job", (job_id, by, address), word)

@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- Opens or closes an account for a person.
 -- ARGV   account, action, note (pause: why; end_hold: the reasons that it ends, between spaces),
---        limit (the most jobs to release), by (who asks), kind ('' for all). Action:
+--        limit (the most jobs to release), by (who asks), kind ('' for all), address (where that
+--        came from, '' for none). Action:
 --        pause     close the account, or one kind of action
 --        resume    end its holds and cooldowns, or those of one kind
 --        end_hold  end its hold, if it is one of `note`
@@ -11,15 +12,15 @@
 --        queue in order. A hold that comes while a resume goes on is not ended by it.
 --- @include "account_queue"
 --- @include "account_holds"
-local account, action, note, limit, by, kind = unpack(ARGV)
+local account, action, note, limit, by, kind, address = unpack(ARGV)
 local key, now, max_released = 'hg:acct:' .. account, now_ms(), tonumber(limit)
 redis.call('SADD', 'hg:accts', account)
 
 if action == 'pause' then
   if kind == '' then
-    hold_account(account, 'paused', note, by, now)
+    hold_account(account, 'paused', note, by, now, address)
   elseif redis.call('HSETNX', key, 'pause:' .. kind, digits(now)) == 1 then
-    audit(now, 'hold', 'paused:' .. kind, by, account)
+    audit(now, 'hold', 'paused:' .. kind, by, account, nil, address)
   end
   grant_if_free(account, now)
   return 0
@@ -43,7 +44,8 @@ local function resume()
   for _, field in ipairs(redis.call('HKEYS', key)) do
     if is_ended(field) then redis.call('HDEL', key, field) end
   end
-  audit(now, 'resume', kind ~= '' and 'paused:' .. kind or held or '', by, account)
+  local why = kind ~= '' and 'paused:' .. kind or held or ''
+  audit(now, 'resume', why, by, account, nil, address)
   if held and kind == '' then open_account_delivery(account, 'resumed', held, now) end
 end
 
@@ -53,7 +55,7 @@ local function answer()
   if not held or not string.find(note, ' ' .. held .. ' ', 1, true) then return end
   redis.call('DEL', 'hg:logins:' .. account)
   redis.call('HDEL', key, 'hold', 'hold_note', 'hold_since')
-  audit(now, 'resume', held, by, account)
+  audit(now, 'resume', held, by, account, nil, address)
   if paused then
     redis.call('HSET', key, 'hold', 'paused', 'hold_since', paused, 'hold_note', remark or '')
   else

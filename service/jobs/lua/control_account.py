@@ -12,6 +12,7 @@ def control_account(
     limit: int,
     by: str,
     kind: str,
+    address: str = "",
 ) -> ScriptCall[int]:
     """Pause or resume an account, or release its held jobs (control_account.lua)."""
-    return ScriptCall("control_account", (account, action, note, limit, by, kind), int)
+    return ScriptCall("control_account", (account, action, note, limit, by, kind, address), int)

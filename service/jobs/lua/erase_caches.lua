@@ -1,12 +1,11 @@
 #!lua flags=allow-oom
 -- Erases what is kept about a person outside of jobs.
--- ARGV   by (who asks), facts (JSON: names (username or pk:DIGITS), keys (the current key of each
+-- ARGV   facts (JSON: names (username or pk:DIGITS), keys (the current key of each
 --        name), traced (all keys of all names), accounts)
 -- Reply  how many keys and entries were deleted or renamed
 -- Keeps  an entry of the do-not-contact list stays, under the person's key.
 --- @include "erasure"
---- @include "audit_log"
-local by, facts = unpack(ARGV)
+local facts = unpack(ARGV)
 local person = cjson.decode(facts)
 local accounts, erased = person.accounts, 0
 
@@ -33,5 +32,4 @@ for i, name in ipairs(person.names) do
   end
 end
 for _, key in ipairs(person.traced) do erased = erased + erase_traces(key) end
-if erased > 0 then audit(now_ms(), 'erase', 'person ' .. person.keys[1], by, '') end
 return erased

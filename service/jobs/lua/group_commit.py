@@ -23,7 +23,7 @@ MOST_BYTES: Final = 32 * 1024 * 1024
 MOST_AT_ONCE: Final = 100
 FEW_AT_ONCE: Final = 16
 #: The most jobs that the calls of one round trip create, where it is more than one call.
-MOST_JOBS_AT_ONCE: Final = 100
+MOST_JOBS_AT_ONCE: Final = 50
 MOST_BYTES_AT_ONCE: Final = 512 * 1024
 #: The most round trips under way: while the store works on one batch, this process can put together
 #: the next, and neither waits for the other.

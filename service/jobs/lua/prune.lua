@@ -8,6 +8,8 @@
 --- @include "follower_pages"
 --- @include "deliveries"
 local limit = unpack(ARGV)
+-- The most runs of a job whose deliveries are dropped with it in one step.
+local MAX_RUNS = 10
 local now, looked, dropped = now_ms(), 0, 0
 
 -- Whether a newer release has written the record. It is looked at again in a day.
@@ -36,7 +38,11 @@ local function prune_job(id)
   if is_follower_export(job) then redis.call('UNLINK', rows_key(id), seen_key(id)) end
   dropped = dropped + 1
   if job.callback == '' then return end
-  for job_run = 1, tonumber(job.run) do
+  -- Those of a job that was retried very often are entries of their own.
+  for job_run = MAX_RUNS + 1, tonumber(job.run) do
+    retain_until(delivery_id_of(job, job_run), digits(now))
+  end
+  for job_run = 1, math.min(MAX_RUNS, tonumber(job.run)) do
     local delivery = delivery_id_of(job, job_run)
     -- An early release has set a time for each delivery of its own.
     redis.call('ZREM', 'hg:retention', delivery)

@@ -8,9 +8,11 @@
 local job_id, before, after, pk, pk_key = unpack(ARGV)
 local at = redis.call('ZSCORE', rows_key(job_id), before)
 if not at then return 0 end
-redis.call('ZREM', rows_key(job_id), before)
+-- Added before the other is removed: a key that is empty in between would lose its expiry.
 redis.call('ZADD', rows_key(job_id), at, after)
-if redis.call('SREM', seen_key(job_id), pk) == 1 then
+redis.call('ZREM', rows_key(job_id), before)
+if redis.call('SISMEMBER', seen_key(job_id), pk) == 1 then
   redis.call('SADD', seen_key(job_id), '#' .. pk_key)
+  redis.call('SREM', seen_key(job_id), pk)
 end
 return 1

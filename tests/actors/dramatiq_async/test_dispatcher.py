@@ -94,6 +94,8 @@ def test_a_worker_stops_in_time_with_work_in_progress_and_redis_down(valkey: Val
     # Then its work was canceled, and nothing else was waited for
     assert gate.canceled
     assert time.monotonic() - stopped_at < 6
+    # And nobody tries to acknowledge it for ever
+    until(lambda: not [each for each in threading.enumerate() if "ack-" in each.name], 10)
 
 
 def test_the_time_of_running_work_counts_from_the_signal(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
 from deploy.local.valkey import Valkey
 from deploy.local.wait import until
-from tests.support.dramatiq_worker import enqueue, message, queues_are_empty, running_worker
+from tests.support.dramatiq_worker import QUEUE, enqueue, message, queues_are_empty, running_worker
 
 #: Well below the pause of a consumer that polls.
 MAX_DELAY_SECONDS = 0.15
@@ -103,6 +104,27 @@ def test_consumers_poll_while_the_notifier_is_disconnected(valkey: Valkey) -> No
         until(lambda: started == ["silent", "notified"], 10, "the work that was notified")
 
 
+def test_a_notification_from_before_the_notifier_knew_of_a_queue_is_not_missed(
+    store: redis.Redis, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given that nothing is found by looking from time to time
+    monkeypatch.setattr("actors.dramatiq_async.consumer.IDLE_FETCH_SECONDS", 1000.0)
+    started: list[str] = []
+
+    async def note(word: str) -> None:
+        started.append(word)
+
+    with running_worker(store_url, note, 1.0) as (broker, worker):
+        until(lambda: broker.notifier.listening, 10, "the notifier")
+        # And a queue that is declared while the notifier waits for another
+        broker.declare_queue("late")
+        until(lambda: worker.consumers["late"].consumer, 10, "its consumer")
+        consumer: Any = worker.consumers["late"].consumer
+        until(lambda: consumer._fetch_at > time.monotonic() + 100, 10, "an idle consumer")
+        enqueue(store, message(), "late")
+        until(lambda: started, 15, "the work")
+
+
 def test_consumers_poll_for_as_long_as_the_notifier_stays_away(
     valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,10 +137,12 @@ def test_consumers_poll_for_as_long_as_the_notifier_stays_away(
         started.append(word)
 
     with (
-        running_worker(valkey.url, note, 1.0) as (broker, _),
+        running_worker(valkey.url, note, 1.0) as (broker, worker),
         redis.Redis.from_url(valkey.url) as store,
     ):
         until(lambda: broker.notifier.listening, 10, "the notifier")
+        consumer: Any = worker.consumers[QUEUE].consumer
+        until(lambda: consumer._fetch_at > time.monotonic() + 100, 10, "an idle consumer")
         # And a notifier that does not come back
         monkeypatch.setattr("actors.dramatiq_async.queue_notifier._RETRY_SECONDS", 1000.0)
         valkey.kill()

@@ -101,6 +101,15 @@ def test_a_success_ends_the_row(worker: AccountWorker) -> None:
     assert held_for(worker) is None
 
 
+def test_a_job_that_fails_for_itself_does_not_end_the_row(worker: AccountWorker) -> None:
+    refuse_writes(worker)
+    dm(worker, NAMES[0])
+    dm(worker, NAMES[1])
+    assert dm(worker, "nobody.of.this.name").status is Status.FAILED
+    assert dm(worker, NAMES[2]).status is Status.HELD
+    assert held_for(worker) == "unauthorized"
+
+
 def test_a_resume_ends_the_row(worker: AccountWorker) -> None:
     refuse_writes(worker)
     for name in NAMES:

@@ -15,7 +15,13 @@ from actors.jobs.lookups import LookupAttempt
 from actors.jobs.writes import DirectMessage
 from deploy.local.wait import until
 from service.jobs.model import Status
-from tests.support.scripted_gateway import lost_reply, no_connection, proxy_refused, refusal
+from tests.support.scripted_gateway import (
+    PK,
+    lost_reply,
+    no_connection,
+    proxy_refused,
+    refusal,
+)
 from tests.support.scripted_worker import ScriptedWorker
 
 
@@ -81,6 +87,14 @@ def test_a_read_is_charged_once_it_is_sent(worker: ScriptedWorker, stage: str, c
 
     assert worker.ledger.status(job_id) is Status.WAITING
     assert worker.spent("lookup") == costs
+
+
+def test_a_dm_to_somebody_just_looked_up_needs_no_lookup_of_its_own(
+    worker: ScriptedWorker,
+) -> None:
+    worker.attempt(worker.ledger.add_job(kind="lookup", text=""), work=LookupAttempt)
+
+    assert worker.ledger.run(worker.runtime.user_ids.pk("some.handle")) == PK
 
 
 def test_an_end_that_redis_refuses_for_a_moment_is_recorded_later(worker: ScriptedWorker) -> None:

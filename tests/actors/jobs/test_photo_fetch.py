@@ -173,13 +173,16 @@ def test_a_worker_that_stops_gives_the_photo_to_another(
     assert ledger.take_messages("photos") == [job_id]
 
 
+@pytest.mark.parametrize("delay_ms", [0, HOUR], ids=["now", "scheduled"])
 def test_photos_of_a_busy_origin_are_put_off_and_count_no_attempt(
-    ledger: LedgerHarness, runtime: Runtime, host: PhotoHost
+    ledger: LedgerHarness, runtime: Runtime, host: PhotoHost, delay_ms: int
 ) -> None:
     job_ids = [
-        add_photo(ledger, host.url("/dripping"), account=f"account-{number}")
+        add_photo(ledger, host.url("/dripping"), account=f"account-{number}", delay_ms=delay_ms)
         for number in range(MAX_PER_ORIGIN + 1)
     ]
+    ledger.pass_time(delay_ms)
+    ledger.heartbeat()
 
     async def scenario() -> None:
         fetching = [asyncio.create_task(fetch_photo(runtime, job_id)) for job_id in job_ids[:-1]]
@@ -195,7 +198,8 @@ def test_photos_of_a_busy_origin_are_put_off_and_count_no_attempt(
     assert job.wait_until_ms > 0
     assert len(host.requested) == MAX_PER_ORIGIN
     # That it still waits is no news
-    assert ledger.statuses(job.id) == ["queued", "waiting"]
+    assert ledger.statuses(job.id)[-2:] == ["queued", "waiting"]
+    assert ledger.statuses(job.id).count("waiting") == 1
     # A wake-up before its time does not fetch it, and one at its time does
     assert ledger.claim_fetch(job.id) is None
     ledger.take_messages("photos")

@@ -46,13 +46,13 @@ local function enqueue_waiting(job, now, by, why)
   schedule_expiry(job)
 end
 
--- The first `count` jobs of a queue that this release can do, as {id, score}, and how many others
+-- The first `wanted` jobs of a queue that this release can do, as {id, score}, and how many others
 -- stand before or between them; those stay where they are.
-local function first_own(key, count)
+local function first_own(key, wanted)
   local own, others = {}, 0
-  local rows = redis.call('ZRANGE', key, 0, count + MAX_STEPPED_OVER - 1, 'WITHSCORES')
+  local rows = redis.call('ZRANGE', key, 0, wanted + MAX_STEPPED_OVER - 1, 'WITHSCORES')
   for i = 1, #rows, 2 do
-    if #own == count then break end
+    if #own == wanted then break end
     if is_for_newer(rows[i]) then
       others = others + 1
     else
