@@ -16,7 +16,10 @@ local kind = redis.call('TYPE', key).ok
 if kind == 'hash' and redis.call('HGET', key, place) == read then
   redis.call('HSET', key, place, new)
 elseif kind == 'list' and redis.call('LINDEX', key, place) == read then
-  redis.call('LSET', key, place, new)
+  local all = redis.call('LRANGE', key, 0, -1)
+  all[place + 1] = new
+  redis.call('DEL', key)
+  redis.call('RPUSH', key, unpack(all))
 elseif kind == 'string' and redis.call('GET', key) == read then
   redis.call('SET', key, new, 'KEEPTTL')
 else

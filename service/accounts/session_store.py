@@ -16,12 +16,14 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Final, cast
 
 from cryptography.fernet import InvalidToken, MultiFernet
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from service.accounts.device_identity import changed_traits
 from service.jobs.audit_log import KEY
@@ -128,8 +130,11 @@ class SessionStore:
 
     async def _known_accounts(self) -> set[str]:
         # Those that no release has listed with a session since had a job.
-        names = await self._redis.sunion([f"{self._prefix}sessions", f"{self._prefix}accts"])
-        return {name.decode() for name in cast("set[bytes]", names)}
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for index in ("sessions", "accts"):
+                pipe.smembers(f"{self._prefix}{index}")
+            found: list[set[bytes]] = await pipe.execute()
+        return {name.decode() for names in found for name in names}
 
     def _username_of(self, blob: bytes) -> str | None:
         """The username of a session; None if it cannot be decrypted."""
@@ -141,8 +146,9 @@ class SessionStore:
 
     async def _bind(self, account: str, blob: bytes, record: dict[str, Any]) -> None:
         bound = self._cipher.encrypt(_pack({**record, "account": account}))
-        await self._replace(keys=[self._key(account)], args=["blob", blob, bound])
-        await self._redis.sadd(f"{self._prefix}sessions", account)
+        with suppress(RedisError):  # a full store still serves it
+            await self._redis.sadd(f"{self._prefix}sessions", account)
+            await self._replace(keys=[self._key(account)], args=["blob", blob, bound])
 
     async def save(
         self,

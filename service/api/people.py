@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Query
 from pydantic import AfterValidator
 
-from service.api.auth import Caller, Services
+from service.api.auth import AuditedCaller, Caller, Services
 from service.api.pagination import Cursor, parse_cursor
 from service.api.suppressions import recipient_key
 from service.http.errors import ApiError
@@ -42,11 +42,13 @@ async def show_person(
 
 
 @router.delete("/people/{handle}")
-async def erase_person(handle: Handle, caller: Caller, services: Services) -> dict[str, Any]:
+async def erase_person(
+    handle: Handle, requester: AuditedCaller, services: Services
+) -> dict[str, Any]:
     """Erase everything that is kept about a person, but for what keeps a write from being made
     twice. Call again while `done` is false.
     """
-    erasure = await services.person_erasure.erase(handle, f"api:{caller}")
+    erasure = await services.person_erasure.erase(handle, requester)
     if erasure.busy:
         raise ApiError(
             409,

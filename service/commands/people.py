@@ -26,6 +26,7 @@ from service.config.config import Config, ConfigError, load_config
 from service.config.settings import NO_API_KEYS, Settings, SettingsError, load_settings
 from service.encryption.cipher import Cipher
 from service.instagram.ids import InvalidIdentifier, normalise_recipient, person_name
+from service.jobs.audit_log import CLI
 from service.jobs.lua.builder import ScriptConfig
 from service.people.erasure import Erasure, PersonErasure
 from service.people.report import PersonReport, ReportSources
@@ -35,7 +36,6 @@ OK, REFUSED, USAGE = 0, 1, 2
 
 #: Jobs read at once.
 _PAGE: Final = 20
-_BY: Final = "cli"
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ async def _export(report: PersonReport, _erasure: PersonErasure, asked: str) -> 
 async def _erase(_report: PersonReport, erasure: PersonErasure, asked: str) -> int:
     total = Counter[str]()
     while True:
-        step = await erasure.erase(asked, _BY)
+        step = await erasure.erase(asked, CLI)
         total.update(step.public()["erased"])
         if step.busy:
             return _print_error(REFUSED, _busy(step, total))

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping
 from typing import Final
 
-from service.commands.stored_keys import count_keys, key_notes, key_problems
+from service.commands.stored_keys import count_keys, erased_suppressions, key_notes, key_problems
 from service.config.config import ConfigError, load_config
 from service.config.settings import NO_API_KEYS, Settings, SettingsError, load_settings
 from service.encryption.stored_values import KeyCounts
@@ -55,20 +55,21 @@ async def _rotate(settings: Settings, script_config: ScriptConfig) -> int:
     client = async_client(settings.redis_url, max_connections=2)
     try:
         done = await count_keys(client, settings, script_config, replace=True, report=_report)
+        erased = await erased_suppressions(client)
         # Processes wrote meanwhile: what counts is what is there now.
         counts = await count_keys(client, settings, script_config)
     finally:
         await client.aclose()
     verb = "re-encrypted" if settings.encrypt_at_rest else "decrypted or re-encrypted"
     print(f"{done.replaced} values {verb}")
-    return _conclude(settings, counts)
+    return _conclude(settings, counts, erased)
 
 
 def _report(looked: int, counts: KeyCounts) -> None:
     print(f"{looked} keys looked at, {counts.replaced} values re-encrypted ...", flush=True)
 
 
-def _conclude(settings: Settings, counts: KeyCounts) -> int:
+def _conclude(settings: Settings, counts: KeyCounts, erased: int) -> int:
     """Say what is left, and whether the old keys may go."""
     left = [*key_problems(counts), *key_notes(counts, settings)]
     for line in left:
@@ -78,7 +79,13 @@ def _conclude(settings: Settings, counts: KeyCounts) -> int:
             "run this again when all processes have this SECRET_KEY and what is sent now has ended"
         )
         return LEFT
-    if len(settings.secret_keys) > 1:
+    if len(settings.secret_keys) > 1 and erased:
+        print(
+            "nothing is encrypted under an old key any more; keep it as the last one of SECRET_KEY"
+            f" all the same: {erased} do-not-contact entries of erased persons may be known under"
+            " it only"
+        )
+    elif len(settings.secret_keys) > 1:
         print("nothing is encrypted under an old key any more: remove it from SECRET_KEY")
     else:
         print("everything that is encrypted is so under the only key of SECRET_KEY")

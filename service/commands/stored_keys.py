@@ -56,6 +56,16 @@ async def count_keys(
     return counts
 
 
+async def erased_suppressions(client: aredis.Redis) -> int:
+    """How many entries of the do-not-contact list are known by a person's key alone.
+
+    Nobody can make another key of such an entry: whom it is about was erased.
+    """
+    # Those are the entries without a place in the list's order (lua/lib/erasure.lua).
+    entries = await client.zrange("hg:suppressions", 0, 0, byscore=True)
+    return sum(b":#" in entry for entry in cast("list[bytes]", entries))
+
+
 async def _slices(client: aredis.Redis) -> AsyncIterator[list[str]]:
     """Every key of the ledger, a step of a scan at a time; a key may come twice."""
     cursor = 0

@@ -11,7 +11,6 @@ from typing import Any, Literal
 import redis.asyncio as aredis
 
 from service.encryption.cipher import Cipher, Unreadable
-from service.instagram.ids import person_name
 from service.jobs.follower_page import FollowerPage
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.job_text import read_text
@@ -183,7 +182,7 @@ class Claims:
           new status.
         """
         found = {"thread": thread, "username": username, "reads": reads}
-        facts = json.dumps(found | self._recipient_keys(claim, pk))
+        facts = json.dumps(found | self._person_keys.of_claim(claim.job, pk))
         raised = self._mark.next_raise()
         call = record_intent(claim.id, claim.owner, claim.fence, pk, context, facts, *raised)
         reply = await self._scripts.run(call)
@@ -293,7 +292,7 @@ class Claims:
             "left": page.remainder,
             "dropped": page.dropped,
             "limited": page.limited,
-            "who": self._missing_keys(claim, page.pk),
+            "who": self._person_keys.missing(claim.job, page.pk),
         }
         call = append_follower_page(
             claim.id,
@@ -306,23 +305,6 @@ class Claims:
             *((batch.packed, batch.pks) for batch in page.batches),
         )
         return await self._scripts.run(call)
-
-    def _recipient_keys(self, claim: Claim, pk: str) -> dict[str, str]:
-        """The keys of a DM's recipient, as record_intent.lua takes them."""
-        if claim.job.kind != "dm":
-            return {}
-        pk_keys = self._person_keys.all_keys(f"pk:{pk}")
-        keys = [*self._person_keys.all_keys(person_name(claim.job.to)), *pk_keys]
-        return {
-            "who": self._missing_keys(claim, pk),
-            "keys": " ".join(keys),
-            "pk_keys": " ".join(pk_keys),
-        }
-
-    def _missing_keys(self, claim: Claim, pk: str) -> str:
-        """The keys of the job's person that its record does not have."""
-        names = (person_name(claim.job.to), f"pk:{pk}")
-        return self._person_keys.missing(claim.job.who, names)
 
 
 def _dumps(value: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from service.encryption.keys import derive_each
 from service.instagram.ids import person_name
 from service.jobs.model import JobDraft
+from service.jobs.records import JobRecord
 
 _PURPOSE: Final = b"heliograph/people/v1"
 #: 80 bits: among ten million persons, two share a key by a chance of 1 in 20,000 million.
@@ -75,10 +76,22 @@ class PersonKeys:
             return self.join(mentioned(draft.text))
         return ""
 
-    def missing(self, who: str, names: Iterable[str]) -> str:
-        """The keys of persons, but for those that a job has in its field `who` already."""
-        known = who.split()
-        keys = (self.key(name) for name in names)
+    def of_claim(self, job: JobRecord, pk: str) -> dict[str, str]:
+        """What record_intent.lua is told of a DM's recipient; nothing of other kinds."""
+        if job.kind != "dm":
+            return {}
+        pk_keys = self.all_keys(f"pk:{pk}")
+        keys = [*self.all_keys(person_name(job.to)), *pk_keys]
+        return {
+            "who": self.missing(job, pk),
+            "keys": " ".join(keys),
+            "pk_keys": " ".join(pk_keys),
+        }
+
+    def missing(self, job: JobRecord, pk: str) -> str:
+        """The keys of a job's person, now that the pk is known, but for those that it has."""
+        known = job.who.split()
+        keys = (self.key(name) for name in (person_name(job.to), f"pk:{pk}"))
         return " ".join(key for key in keys if key not in known)
 
     def join(self, names: Iterable[str]) -> str:

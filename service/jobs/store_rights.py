@@ -29,7 +29,6 @@ _IN_SCRIPTS: Final = (
     "DEL K",
     "EXISTS K",
     "GET K",
-    "GETRANGE K 0 1",
     "HDEL K f",
     "HEXISTS K f",
     "HGET K f",
@@ -47,13 +46,12 @@ _IN_SCRIPTS: Final = (
     "LLEN K",
     "LPUSH K v",
     "LRANGE K 0 1",
-    "LSET K 0 v",
     "LTRIM K 0 0",
     "MGET K",
     "PERSIST K",
     "PEXPIRE K 1",
+    "PEXPIRETIME K",
     "PTTL K",
-    "RENAME K K",
     "RPUSH K v",
     "SADD K m",
     "SCARD K",
@@ -62,11 +60,13 @@ _IN_SCRIPTS: Final = (
     "SMEMBERS K",
     "SRANDMEMBER K",
     "SREM K m",
+    "SSCAN K 0",
     "STRLEN K",
     "TIME",
     "TYPE K",
     "UNLINK K",
     "XADD K * f v",
+    "XDEL K 1-1",
     "XREVRANGE K + -",
     "XTRIM K MAXLEN 1",
     "ZADD K 1 m",
@@ -77,6 +77,7 @@ _IN_SCRIPTS: Final = (
     "ZRANK K m",
     "ZREM K m",
     "ZREMRANGEBYSCORE K 0 1",
+    "ZSCAN K 0",
     "ZSCORE K m",
 )
 #: What web and worker read and write without a script.
@@ -86,7 +87,6 @@ _DIRECT: Final = (
     "MULTI",
     "EXEC",
     "SMISMEMBER K m",
-    "SUNION K",
     "XREAD STREAMS K 0",
 )
 _LEDGER: Final = (*_CONNECTION, *_SCRIPTING, *_WAITING.values(), *_IN_SCRIPTS, *_DIRECT)
@@ -109,8 +109,8 @@ _SCHEDULER: Final = (
     "XADD K * f v",
     "ZADD K 1 m",
 )
-#: `doctor` checks what every process needs by its own rights.
-_DOCTOR: Final = (*_WEB, *_WORKER, *_SCHEDULER, "INFO", "SCAN 0", "ZSCAN K 0")
+#: `doctor` checks what every process needs by its own rights; `secret rotate` needs no more.
+_DOCTOR: Final = (*_WEB, *_WORKER, *_SCHEDULER, "INFO", "SCAN 0", "GETRANGE K 0 1")
 
 SAMPLES: Final[Mapping[Process, Sequence[str]]] = {
     "web": _WEB,
@@ -125,7 +125,7 @@ _OPTIONAL: Final = frozenset({"CONFIG GET x"})
 def samples_of_script(name: str) -> list[str]:
     """The commands of one script, with keys of every pattern where they take one."""
     commands = commands_of_script(name)
-    return list(_with_keys(each for each in _IN_SCRIPTS if each.split()[0] in commands))
+    return list(_with_keys(each for each in _WORKER if each.split()[0] in commands))
 
 
 def samples_of(process: Process, durability: Durability) -> list[str]:

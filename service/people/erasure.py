@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 import redis.asyncio as aredis
 
+from service.jobs.audit_log import Requester
 from service.jobs.lua.audit_erasure import audit_erasure
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.erase_caches import erase_caches
@@ -96,12 +97,12 @@ class PersonErasure:
         self._rows = ExportRows(client, script_config)
         self._accounts = tuple(accounts)
 
-    async def erase(self, asked: str, by: str) -> Erasure:
+    async def erase(self, asked: str, requester: Requester) -> Erasure:
         """Erase what is known of a person, or as much of it as one call may.
 
         Parameters:
           asked: A username in its normal form without `@`, or `pk:DIGITS`.
-          by: Who asks, for the audit log and timelines.
+          requester: Who asks, for the audit log and timelines.
         """
         walk = await self._index.complete(MAX_UNLISTED)
         person = await self._finder.find(asked)
@@ -112,10 +113,10 @@ class PersonErasure:
         caches = await self._scripts.run(erase_caches(await self._facts(person)))
         outcomes, busy, jobs_done = Counter[str](), list[str](), False
         if walk.is_complete and rows.done and audit_done:
-            outcomes, busy, jobs_done = await self._erase_jobs(person, by)
+            outcomes, busy, jobs_done = await self._erase_jobs(person, requester.by)
         await self._erase_feed(person)
         if outcomes["erased"] or caches or rows.erased or audit_entries:
-            await self._scripts.run(audit_erasure(by, person.current_key(asked)))
+            await self._scripts.run(audit_erasure(*requester, person.current_key(asked)))
         return Erasure(
             jobs=outcomes["erased"],
             caches=caches,

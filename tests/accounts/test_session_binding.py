@@ -138,3 +138,18 @@ def test_the_previous_release_reads_a_bound_session(
     # 0.2.0 takes these two fields and ignores others
     record = _record(ledger, "shop")
     assert (record["username"], record["settings"]) == ("the.shop", SETTINGS)
+
+
+def test_a_full_store_still_serves_an_unbound_session(
+    ledger: LedgerHarness, sessions: SessionStore
+) -> None:
+    blob = _store_unbound(ledger)
+    ledger.store.config_set("maxmemory", "1")
+    try:
+        assert ledger.run(sessions.load("shop", "the.shop")) is not None
+    finally:
+        ledger.store.config_set("maxmemory", "0")
+    # And it is bound when there is room
+    assert _blob(ledger, "shop") == blob
+    ledger.run(sessions.load("shop", "the.shop"))
+    assert _record(ledger, "shop")["account"] == "shop"

@@ -82,3 +82,18 @@ def test_a_job_that_nothing_would_wake_is_rescued_and_logged(
     ledger.heartbeat()
     assert ledger.take_messages() == [job_id]
     assert ledger.status(job_id) is Status.QUEUED
+
+
+def test_retention_lists_jobs_of_an_older_release_under_their_persons(
+    ledger: LedgerHarness, runtime: Runtime
+) -> None:
+    job_id = ledger.add_job()
+    ledger.store.hdel(f"hg:job:{job_id}", "who")
+    [index] = ledger.store.keys("hg:who:*")
+    ledger.store.delete(index)
+
+    with capture_logs() as logs:
+        run(ledger, maintenance.retention, runtime, None)
+
+    assert ledger.store.zrange(index, 0, -1) == [job_id.encode()]
+    assert [line["listed_under_persons"] for line in logs] == [1]

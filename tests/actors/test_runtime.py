@@ -46,8 +46,10 @@ def opened(settings: Settings) -> Iterator[RuntimeMiddleware]:
     loop.start()
     try:
         resources.before_worker_boot(broker, worker)
-        yield resources
-        resources.after_worker_shutdown(broker, worker)
+        try:
+            yield resources
+        finally:
+            resources.after_worker_shutdown(broker, worker)
         with pytest.raises(RuntimeError, match="has it booted"):
             _ = resources.runtime
     finally:

@@ -83,8 +83,9 @@ def test_the_erasure_is_audited_without_a_name(web: WebHarness) -> None:
 
     entry = web.api.get("/audit").json()["items"][0]
 
-    assert (entry["decision"], entry["by"], entry["account"]) == ("erase", "api:first", None)
+    assert (entry["decision"], entry["by"], entry["account"]) == ("erase", "api:first", "*")
     assert entry["reason"].startswith("person ")
+    assert entry["address"] == "127.0.0.1"
 
 
 def test_a_person_of_whom_nothing_is_kept_is_no_error(web: WebHarness) -> None:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import Final, NamedTuple
 
 import pytest
@@ -147,7 +148,7 @@ def processes_environment(
     monkeypatch.setenv("REDIS_URL", f"{store_to_break.url}?{OPTIONS}")
     monkeypatch.setenv("HELIOGRAPH_CONFIG", str(tmp_path / "heliograph.toml"))
     monkeypatch.setenv("SECRET_KEY", SECRET_KEY)
-    monkeypatch.setenv("API_KEYS", "ann:" + "k" * 32)
+    monkeypatch.setenv("API_KEYS", f"ann:{token_hex(16)}")
 
 
 def is_ready(web: WebHarness) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import redis
 
 from service.accounts.encryption import derive_keys
 from service.accounts.session_store import SessionStore
+from service.accounts.suppressions import Suppressions
 from service.accounts.verification_codes import VerificationCodes
 from service.cli import main
 from service.commands.stored_keys import count_keys
@@ -25,7 +25,8 @@ from service.jobs.model import Status
 from service.jobs.reencryption import StoredContents
 from service.photos.photo import Photo, PhotoUrl
 from tests.support.invariants import audit
-from tests.support.ledger import DAY, TIMES, Event, LedgerHarness, draft, open_ledger
+from tests.support.ledger import DAY, PERSON_KEYS, TIMES, Event, LedgerHarness, draft, open_ledger
+from tests.support.people import erase
 from tests.support.web import API_KEY
 
 OLD, NEW = (hashlib.sha256(name).hexdigest() for name in (b"old", b"new"))
@@ -266,7 +267,7 @@ def test_the_progress_is_told_in_slices(old: LedgerHarness, store_url: str) -> N
     told: list[tuple[int, int]] = []
     counting = count_keys(
         old.client,
-        load_settings(os.environ),
+        load_settings(),
         TIMES,
         replace=True,
         report=lambda looked, counts: told.append((looked, counts.replaced)),
@@ -277,3 +278,20 @@ def test_the_progress_is_told_in_slices(old: LedgerHarness, store_url: str) -> N
     assert told == sorted(told)
     assert told[-1][1] == counts.replaced == 1_200
     assert max(after - before for (before, _), (after, _) in itertools.pairwise(told)) < 2_000
+
+
+def test_the_old_key_stays_where_only_it_knows_whom_not_to_write_to(
+    old: LedgerHarness, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given a person who must not be written to, and was erased since
+    suppressions = Suppressions(old.client, PERSON_KEYS)
+    old.run(suppressions.put("some.handle", account=None, reason="asked", by="crm"))
+    assert main(["secret", "rotate"]) == 0
+    assert MAY_GO in capsys.readouterr().out
+    assert erase(old).done
+    # Then a rotation does not say that the key may go
+    assert main(["secret", "rotate"]) == 0
+    said = capsys.readouterr().out
+    assert "1 do-not-contact entries of erased persons" in said
+    assert "keep it as the last one of SECRET_KEY" in said
+    assert MAY_GO not in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Final
 
 import pytest
@@ -13,6 +14,7 @@ from deploy.local.valkey import Valkey
 from service.cli import main
 from service.commands.store_checks import setting_problems
 from service.config.settings import Durability
+from tests.support.encryption import SECRET_KEY
 from tests.support.replicas import Replica, replica_of
 
 GOOD: Final[Mapping[str, Any]] = {
@@ -78,8 +80,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Red
     with Valkey(tmp_path / "valkey") as server, redis.Redis.from_url(server.url) as client:
         monkeypatch.setenv("REDIS_URL", server.url)
         monkeypatch.setenv("HELIOGRAPH_CONFIG", str(tmp_path / "heliograph.toml"))
-        monkeypatch.setenv("SECRET_KEY", "x" * 32)
-        monkeypatch.setenv("API_KEYS", "ann:" + "k" * 32)
+        monkeypatch.setenv("SECRET_KEY", SECRET_KEY)
+        monkeypatch.setenv("API_KEYS", f"ann:{token_hex(16)}")
         yield client
 
 

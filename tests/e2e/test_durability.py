@@ -30,6 +30,14 @@ def replica(stack: Stack) -> Iterator[Replica]:
         yield attached
 
 
+@pytest.fixture
+def scenario(stack: Stack) -> Iterator[Scenario]:
+    """Events, jobs and requests of one test."""
+    made = Scenario(stack, "durable")
+    yield made
+    made.api.close()
+
+
 def start(stack: Stack) -> None:
     """Start web and worker, and wait until they work."""
     for name in ("web", "worker"):
@@ -48,10 +56,9 @@ def test_without_a_replica_processes_say_so_when_they_start_and_refuse(stack: St
 
 
 def test_an_event_without_a_replica_is_refused_then_known_and_makes_one_dm(
-    stack: Stack, replica: Replica
+    stack: Stack, scenario: Scenario, replica: Replica
 ) -> None:
     start(stack)
-    scenario = Scenario(stack, "durable")
     # Given a store that has lost its replica
     replica.cut()
     # When an event comes, then it is not acknowledged

@@ -34,6 +34,14 @@ def stack(tmp_path: Path, urls: dict[str, str]) -> Iterator[Stack]:
         yield running
 
 
+@pytest.fixture
+def scenario(stack: Stack) -> Iterator[Scenario]:
+    """Events, jobs and requests of one test."""
+    made = Scenario(stack, "rights")
+    yield made
+    made.api.close()
+
+
 def denied(stack: Stack) -> list[Any]:
     """What the store has refused a user."""
     with redis.Redis.from_url(stack.redis_url) as admin:
@@ -42,10 +50,9 @@ def denied(stack: Stack) -> list[Any]:
 
 
 def test_the_main_job_needs_no_more_than_the_documented_rights(
-    stack: Stack, urls: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    stack: Stack, scenario: Scenario, urls: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # When an event, an export, a lookup and the operator's actions are served
-    scenario = Scenario(stack, "rights")
     paid = scenario.send("checkout.session.completed")
     assert paid.status == 202
     job = scenario.wait_final(paid.body["jobs"][0])

@@ -9,7 +9,7 @@ from typing import Any
 from service.jobs.model import FINAL, Status
 from service.live.event_stream import START, STREAM_KEY, JobEventStream, StreamEntry
 from tests.support.job_states import job_in
-from tests.support.ledger import DAY, FAILURE, RESULT, SECOND, TIMES, LedgerHarness
+from tests.support.ledger import DAY, FAILURE, RESULT, TIMES, LedgerHarness
 from tests.support.lua import run_lua
 
 #: Like a script that reports progress: no status changes, and subscribers get the progress.
@@ -33,8 +33,7 @@ def is_complete_after(ledger: LedgerHarness, position: str) -> bool:
 
 def test_every_timeline_entry_is_streamed_once_with_its_number(ledger: LedgerHarness) -> None:
     claim = ledger.claim_and_send(ledger.add_job())
-    ledger.release(claim, Status.SENDING, after_ms=SECOND)
-    ledger.pass_time(SECOND)
+    ledger.release(claim, Status.SENDING)
     ledger.finish(ledger.claim(claim.id))
 
     streamed = entries(ledger)
@@ -78,8 +77,7 @@ def test_numbers_continue_when_the_timeline_is_trimmed(ledger: LedgerHarness) ->
     job_id = ledger.add_job()
     for _ in range(110):
         claim = ledger.claim(job_id)
-        ledger.release(claim, Status.WAITING, after_ms=SECOND, charge="free")
-        ledger.pass_time(SECOND)
+        ledger.release(claim, Status.WAITING, charge="free")
         ledger.heartbeat()
     numbers = [entry.number for entry in entries(ledger)]
 

@@ -13,7 +13,7 @@ from service.jobs.timeline import LiveUpdate
 from service.live.broadcaster import Subscriber
 from service.live.event_stream import START, JobEventStream, StreamEntry
 from service.live.subscriptions import FeedSubscription, JobSubscription, Subscription
-from tests.support.ledger import SECOND, LedgerHarness
+from tests.support.ledger import LedgerHarness
 
 
 @pytest.fixture
@@ -72,6 +72,21 @@ def test_updates_missing_from_the_stream_are_read_from_the_history(
     assert ids(updates) == ["3", "4"]
 
 
+@pytest.mark.parametrize(
+    ("after", "sent"), [(None, ["1", "2"]), (1, ["2"]), (2, []), (3, [None, "1", "2"])]
+)
+def test_a_number_that_the_job_has_not_reached_belongs_to_another_history(
+    ledger: LedgerHarness, subscriber: Subscriber, after: int | None, sent: list[str | None]
+) -> None:
+    claim = ledger.claim(ledger.add_job())
+    subscription = JobSubscription(ledger.queries, claim.id, after)
+
+    updates = batch_of(ledger, subscription, subscriber)
+
+    assert ids(updates) == sent
+    assert [update.event for update in updates[:1] if update.id is None] == ["gap"] * (after == 3)
+
+
 def test_stream_entries_already_read_are_not_sent_again(
     ledger: LedgerHarness, subscriber: Subscriber
 ) -> None:
@@ -123,9 +138,8 @@ def test_every_change_is_sent_once_and_in_order_whatever_happens(
     for _ in range(8):
         claim = ledger.claim(job_id)
         receive()
-        ledger.release(claim, Status.WAITING, after_ms=SECOND, charge="free")
+        ledger.release(claim, Status.WAITING, charge="free")
         receive()
-        ledger.pass_time(SECOND)
         ledger.heartbeat()
         receive()
     ledger.finish(ledger.claim_and_send(job_id))

@@ -80,3 +80,18 @@ class GatewayHarness:
     def login_outcomes(self) -> list[str]:
         """The outcome of each login, oldest first."""
         return [each["outcome"] for each in self.fake_instagram.logins()]
+
+
+async def log_in(gateway: Gateway) -> None:
+    """The steps that only log in."""
+    await gateway.ensure_login()
+
+
+def calls(harness: GatewayHarness) -> list[str]:
+    """The names of all calls that the fake Instagram got, in order."""
+    return [entry["call"] for entry in harness.fake_instagram.log()]
+
+
+def password_logins(harness: GatewayHarness) -> int:
+    """How many logins with a password there were."""
+    return calls(harness).count("login")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from service.jobs.audit_log import Requester
 from service.jobs.lua.builder import ScriptConfig
 from service.people.erasure import Erasure, PersonErasure
 from service.people.index import PersonIndex
@@ -19,7 +20,7 @@ def erase(
 ) -> Erasure:
     """Erase a person, in one call."""
     erasure = PersonErasure(ledger.client, config or ledger.script_config, ACCOUNTS)
-    return ledger.run(erasure.erase(asked, "api:test"))
+    return ledger.run(erasure.erase(asked, Requester("api:test")))
 
 
 def show(

@@ -15,7 +15,7 @@ if not stored or redis.sha1hex(stored) ~= read then return 'changed' end
 local MAGIC, MAGIC_TEXT = '\0hg1', 'AGhnM'  -- service/encryption/cipher.py
 
 local function begins_with(name, head)
-  return redis.call('GETRANGE', name, 0, #head - 1) == head
+  return string.sub(redis.call('GET', name) or '', 1, #head) == head
 end
 
 -- Whether what the job has besides is encrypted.
@@ -33,6 +33,8 @@ if job_id ~= '' then
     set_fields(job, {v = needs})
   end
 end
-redis.call('SET', key, new, 'KEEPTTL')
-if new_key ~= key then redis.call('RENAME', key, new_key) end
+local left = redis.call('PTTL', key)
+redis.call('DEL', key)
+redis.call('SET', new_key, new)
+if left > 0 then redis.call('PEXPIRE', new_key, left) end
 return 'ok'

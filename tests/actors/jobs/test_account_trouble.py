@@ -13,7 +13,7 @@ from service.jobs.model import Status
 from service.jobs.records import JobRecord
 from tests.support import fake_instagram as fixtures
 from tests.support.account_worker import AccountWorker, open_account_worker
-from tests.support.ledger import HOUR, SECOND
+from tests.support.ledger import DAY, HOUR, SECOND
 
 fake_instagram_process = fixtures.fake_instagram_process
 fake_instagram = fixtures.fake_instagram
@@ -98,6 +98,15 @@ def test_a_success_ends_the_row(worker: AccountWorker) -> None:
     assert dm(worker, NAMES[2]).status is Status.SUCCEEDED
     refuse_writes(worker)
     dm(worker, "some.handle")
+    assert held_for(worker) is None
+
+
+def test_refusals_that_are_more_than_a_day_apart_are_no_row(worker: AccountWorker) -> None:
+    refuse_writes(worker)
+    dm(worker, NAMES[0])
+    dm(worker, NAMES[1])
+    worker.ledger.pass_time(DAY + SECOND)
+    assert dm(worker, NAMES[2]).status is Status.WAITING
     assert held_for(worker) is None
 
 

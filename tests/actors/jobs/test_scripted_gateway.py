@@ -29,7 +29,7 @@ from tests.support.session_store import open_session_store
 
 NAME, TEXT, TOKEN = "jenny.rosen", "Thank you!", "job_x:1"
 #: How long the real gateway waits for a reply that is lost.
-PATIENCE_SECONDS = 3.0
+PATIENCE_SECONDS = 6.0
 
 Steps = Callable[[Any], Awaitable[Any]]
 
