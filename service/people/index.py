@@ -123,14 +123,17 @@ class PersonIndex:
         return await self._scripts.run(index_persons(*expected))
 
     def _is_listed(self, fields: dict[str, str]) -> bool:
-        return bool(fields["erased"]) or self._expected(fields) <= set(fields["who"].split())
+        return bool(fields["erased"]) or set(self._expected(fields)) <= set(fields["who"].split())
 
-    def _expected(self, fields: dict[str, str]) -> set[str]:
-        """The keys that a job must at least be listed under."""
+    def _expected(self, fields: dict[str, str]) -> list[str]:
+        """The keys that a job must at least be listed under; of the name that it has first.
+
+        By that one a repeated request is recognized once the job is erased (lua/lib/erasure.lua).
+        """
         names = [person_name(fields["to"])] if fields["to"] else []
         if fields["pk"] and fields["kind"] in _KINDS_WITH_PERSON:
             names.append(f"pk:{fields['pk']}")
-        return {self._keys.key(name) for name in names}
+        return list(dict.fromkeys(self._keys.key(name) for name in names))
 
     async def _now_ms(self) -> int:
         reply: Any = await self._client.time()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,12 +11,15 @@ import pytest
 from service.accounts.suppressions import Suppressions
 from service.accounts.user_id_cache import UserIdCache
 from service.jobs.model import Status
+from service.jobs.person_keys import PersonKeys
 from service.people import erasure
+from tests.support.encryption import SECRET_KEY
 from tests.support.invariants import audit
 from tests.support.ledger import (
     DAY,
     HOUR,
     PERSON_KEYS,
+    TIMES,
     Event,
     LedgerHarness,
     draft,
@@ -26,6 +30,7 @@ from tests.support.people import erase, job_ids, show
 from tests.support.person_search import keys_about
 
 HANDLE, PK = "some.handle", "3141592653"
+NEW_SECRET = "another secret key for the tests, longer than thirty-two characters"
 METADATA = {"customer": "Jenny Rosen"}
 BODY = b'{"customer_details": {"name": "Jenny Rosen", "instagram": "@Some.Handle"}}'
 
@@ -186,6 +191,30 @@ def test_a_repeated_request_still_gets_its_job(ledger: LedgerHarness) -> None:
     assert ledger.store.hget(key, "request") != before
     assert create("text for Jenny") == ("repeated", job_id)
     assert create("another text") == ("conflict", job_id)
+
+
+COMMENT = {"kind": "comment", "to": None, "post": "Cx", "text": "for @one and @some.handle"}
+
+
+@pytest.mark.parametrize("rotated_first", [True, False])
+@pytest.mark.parametrize("changes", [{}, COMMENT], ids=["dm", "comment"])
+def test_a_repeated_request_gets_its_job_after_the_secret_key_was_rotated(
+    store_url: str, ledger: LedgerHarness, changes: dict[str, Any], *, rotated_first: bool
+) -> None:
+    rotating = replace(TIMES, person_keys=PersonKeys((NEW_SECRET, SECRET_KEY)))
+
+    def create(by: LedgerHarness) -> tuple[str, str]:
+        wanted = draft(rule=None, **changes)
+        step = by.core.create(wanted, caller="first", idempotency_key="order-1", request="r")
+        creation = by.run(step)
+        return creation.outcome, creation.job_id
+
+    _, job_id = create(ledger)
+    ledger.finish(ledger.claim_and_send(job_id))
+    assert erase(ledger, config=rotating if rotated_first else None).jobs == 1
+
+    with open_ledger(store_url, rotating) as rotated:
+        assert create(rotated) == ("repeated", job_id)
 
 
 def test_the_bodies_of_further_events_about_the_same_thing_are_erased(
