@@ -74,12 +74,19 @@ class PersonKeys:
             return self.key(person_name(draft.to))
         return self.join(_names(draft))
 
-    def of_claim(self, job: JobRecord, pk: str) -> dict[str, str]:
-        """What record_intent.lua is told of a DM's recipient; nothing of other kinds."""
+    def of_claim(self, job: JobRecord, pk: str, username: str) -> dict[str, str]:
+        """What record_intent.lua is told of a DM's recipient; nothing of other kinds.
+
+        Parameters:
+          job: The claimed job.
+          pk: The recipient's pk.
+          username: The username that the recipient was found to have; '' for unknown.
+        """
         if job.kind != "dm":
             return {}
         pk_keys = self.all_keys(f"pk:{pk}")
-        keys = [*self.all_keys(person_name(job.to)), *pk_keys]
+        names = dict.fromkeys([person_name(job.to), *([username.lower()] if username else [])])
+        keys = [*(key for name in names for key in self.all_keys(name)), *pk_keys]
         return {
             "who": self.missing(job, pk),
             "keys": " ".join(keys),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import redis.asyncio as aredis
 
 from service.jobs.lua.create_deferred_jobs import JOBS_AT_ONCE, create_deferred_jobs
@@ -31,5 +33,5 @@ async def finish_events(client: aredis.Redis, scripts: Scripts) -> None:
     Raises:
       redis.exceptions.ResponseError: A job cannot be created.
     """
-    for event in await client.zrange("hg:unfinished", 0, -1):
+    for event in cast("list[bytes]", await client.zrange("hg:unfinished", 0, -1)):
         await finish_event(scripts, event.decode())

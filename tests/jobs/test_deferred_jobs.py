@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 import pytest
 
 from actors.lease_heartbeat import LeaseHeartbeat
@@ -14,9 +15,10 @@ from service.jobs.lua.create_deferred_jobs import JOBS_AT_ONCE, create_deferred_
 from service.jobs.lua.heartbeat import heartbeat
 from service.jobs.lua.prune import prune
 from service.jobs.model import Recognition
-from tests.support.invariants import audit
+from tests.support.invariants import audit, diagnosis
 from tests.support.ledger import FAILURE, SECOND, TIMES, Event, LedgerHarness, draft
 from tests.support.unfinished_events import COUNT, accept_first_step, many_drafts
+
 
 def _abandoned_event(ledger: LedgerHarness) -> str | None:
     """The event that a heartbeat finds unfinished."""
@@ -40,7 +42,11 @@ def test_an_event_makes_all_its_jobs_whose_ids_are_known_at_once(
         f"rule-{number}" for number in range(count)
     ]
     assert ledger.store.exists("hg:unfinished", "hg:deferred:stripe:evt_1") == 0
-    assert ledger.accept(Event("evt_1"), *many_drafts(count)) == ("duplicate", "evt_1", accepted.jobs)
+    assert ledger.accept(Event("evt_1"), *many_drafts(count)) == (
+        "duplicate",
+        "evt_1",
+        accepted.jobs,
+    )
     assert audit(ledger) == []
 
 
@@ -72,6 +78,16 @@ def test_the_sender_that_repeats_the_event_gets_the_same_answer_and_has_it_finis
     assert _stored(ledger, first.jobs) == COUNT
     texts = {ledger.store.get(f"hg:jobtext:{job_id}") for job_id in first.jobs}
     assert texts == {b"Thank you!"}
+    assert audit(ledger) == []
+
+
+def test_jobs_that_are_still_to_be_created_are_not_called_lost(ledger: LedgerHarness) -> None:
+    drafts = many_drafts()
+    notes = [{"rule": each.rule, "outcome": "matched", "message": None} for each in drafts]
+    accept_first_step(ledger, Event("evt_1"), drafts, notes=orjson.dumps(notes).decode())
+    assert diagnosis(ledger) == []
+
+    ledger.accept(Event("evt_1"), *drafts)
     assert audit(ledger) == []
 
 
@@ -123,7 +139,9 @@ def test_business_keys_of_earlier_jobs_are_respected_in_later_slices(
     ledger: LedgerHarness,
 ) -> None:
     earlier = ledger.accept(Event("evt_0"), draft(rule="paid", once_key="payment-1")).jobs
-    accepted = ledger.accept(Event("evt_1"), *many_drafts(), draft(rule="paid", once_key="payment-1"))
+    accepted = ledger.accept(
+        Event("evt_1"), *many_drafts(), draft(rule="paid", once_key="payment-1")
+    )
     assert accepted.jobs[-1:] == earlier
     assert len({*accepted.jobs}) == COUNT + 1
     assert audit(ledger) == []

@@ -1,4 +1,4 @@
-"""Events about a person who is erased: before all their jobs are created, and when they come again."""
+"""Events about a person who is erased: not finished yet, or sent again later."""
 
 from __future__ import annotations
 

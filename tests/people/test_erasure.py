@@ -127,6 +127,21 @@ def test_a_write_under_way_is_waited_for(ledger: LedgerHarness) -> None:
     assert keys_about(ledger.store, HANDLE) == []
 
 
+def test_a_write_that_turns_out_not_to_have_been_made_is_not_made_any_more(
+    ledger: LedgerHarness,
+) -> None:
+    claim = ledger.claim_and_send(ledger.add_job())
+    assert erase(ledger).busy == (claim.id,)
+
+    assert ledger.release(claim, Status.QUEUED, charge="resend") == "ended"
+
+    assert ledger.statuses(claim.id)[-1] == "canceled"
+    assert ledger.turn() is None
+    assert ledger.try_claim(claim.id) is None
+    assert audit(ledger) == []
+    assert erase(ledger).done
+
+
 def test_a_running_job_stops_before_its_write(ledger: LedgerHarness) -> None:
     claim = ledger.claim(ledger.add_job())
 
@@ -151,6 +166,10 @@ def test_who_is_not_to_be_written_to_stays_so_under_a_hash(ledger: LedgerHarness
     assert (refused.error or {})["code"] == "recipient_suppressed"
     claim = ledger.claim(ledger.add_job(account="studio", to="new.name"))
     assert ledger.record_intent(claim, pk=PK) == "refused"
+    # And so is one to another name or an id, if it turns out to be the same user
+    claim = ledger.claim(ledger.add_job(account="depot", to="27"))
+    intent = ledger.claims.record_intent(claim, pk="27", context="token", username="Some.Handle")
+    assert ledger.run(intent) == "refused"
     # And the list still finds the entry by its name
     found = ledger.run(entries.get(HANDLE, account=None))
     assert found is not None

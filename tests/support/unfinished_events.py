@@ -1,4 +1,4 @@
-"""Events whose acceptor has died after its first step: most of their jobs are still to be created."""
+"""Events whose acceptor has died after its first step: most jobs are still to be created."""
 
 from __future__ import annotations
 
