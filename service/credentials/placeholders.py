@@ -10,7 +10,7 @@ _TELLING: Final = """
     change changeme changeit replace replaceme insert put goes belongs paste fill your yours
     here placeholder todo fixme example sample dummy default none null undefined xxx password
     passw0rd passwort letmein welcome iloveyou monkey dragon hunter2 trustno1 qwerty admin root
-    supersecret topsecret unsafe insecure django
+    supersecret topsecret unsafe insecure django hunter generate openssl
 """
 #: What stands beside them.
 _OTHERS: Final = """
@@ -19,14 +19,18 @@ _OTHERS: Final = """
     app access auth bearer value string text code pass phrase user name account client server
     service prod production dev development test tests testing local demo stage staging live
     heliograph stripe github shopify slack paddle svix whsec instagram please some new old must
-    be characters chars min hello world foo bar baz
+    be characters chars min hello world foo bar baz use run make made rand hex base digits
+    bytes bits random uuid
 """
 TELLING: Final = frozenset(_TELLING.split())
 WORDS: Final = TELLING.union(_OTHERS.split())
 LONGEST_WORD: Final = max(map(len, WORDS))
 
 _SEPARATORS: Final = re.compile(r"[^a-z0-9]+")
-_TAIL: Final = re.compile(r"[0-9]{1,4}$")
+_NUMBERS: Final = re.compile(r"(?<![0-9])[0-9]{1,4}(?![0-9])")
+_TAIL: Final = re.compile(r"[0-9]{1,6}[^a-z0-9]*$")
+#: Digits and signs that stand for letters: `p@ssw0rd`, `s3cr3t`.
+_LETTERS: Final = str.maketrans("@4013$57", "aaoiesst")
 
 
 def is_placeholder(text: str) -> bool:
@@ -35,8 +39,11 @@ def is_placeholder(text: str) -> bool:
     Parameters:
       text: In lower case: `change-me`, `your_signing_secret`, `password123`, `<your secret here>`.
     """
-    bare = _TAIL.sub("", _SEPARATORS.sub("", text))
-    return _has_telling_words(bare, told=False, known={})
+    body = _TAIL.sub("", text)
+    # Numbers between words say nothing either: `openssl rand -base64 32 | head -c 40`.
+    readings = (body, body.translate(_LETTERS), _NUMBERS.sub("", body))
+    bare = {_SEPARATORS.sub("", reading) for reading in readings}
+    return any(_has_telling_words(each, told=False, known={}) for each in bare)
 
 
 def _has_telling_words(text: str, *, told: bool, known: dict[tuple[str, bool], bool]) -> bool:

@@ -25,6 +25,7 @@ MIN_SENDER_LENGTH: Final = 8
 
 _MIN_REPEAT: Final = 3
 _MIN_SEQUENCE: Final = 4
+_STEPS: Final = (1, 2)
 _KEYBOARD_ROWS: Final = ("qwertyuiop", "qwertzuiop", "azertyuiop", "asdfghjkl", "zxcvbnm")
 _SEPARATORS: Final = " -_.,:/"
 #: `a1b2c3d4` has its patterns in every second character.
@@ -64,9 +65,18 @@ def check_sender_secret(secret: str) -> None:
         raise ValueError(
             f"the secret has fewer than {MIN_SENDER_LENGTH} characters (after any prefix): {advice}"
         )
-    bits = _bits(text, _bits_per_character(text), words=False)
-    if is_placeholder(text) or bits < MIN_SENDER_BITS:
+    if is_placeholder(text) or _bits_of_unit(text) < MIN_SENDER_BITS:
         raise ValueError(f"the secret is easy to guess (a placeholder, or repetitive): {advice}")
+
+
+def _bits_of_unit(text: str) -> float:
+    """Return what a guesser cannot predict of a text, however often it is repeated: `shopshop`."""
+    unit = text[: (text + text).find(text, 1)]
+    each = _bits_per_character(unit)
+    halves = (unit[0::2], unit[1::2])
+    return min(
+        _bits(unit, each, words=False), sum(_bits(half, each, words=False) for half in halves)
+    )
 
 
 def _without_prefix(secret: str) -> str:
@@ -91,6 +101,7 @@ def _bits(text: str, per_character: float, *, words: bool = True) -> float:
     bits, position = 0.0, 0
     while position < len(text):
         predictable = max(
+            _run_at(text, position),
             _repeat_at(text, position),
             _sequence_at(text, position),
             _word_at(text, position) if words else 0,
@@ -111,8 +122,15 @@ def _repeat_at(text: str, position: int) -> int:
     return length - 1 if length > _MIN_REPEAT else 0
 
 
+def _run_at(text: str, position: int) -> int:
+    """Return how many times the same character stands there; 0 for too few."""
+    rest = text[position:]
+    length = len(rest) - len(rest.lstrip(text[position]))
+    return length if length >= _MIN_SEQUENCE else 0
+
+
 def _sequence_at(text: str, position: int) -> int:
-    """Return how many characters go up or down by one, or along a keyboard row; 0 for too few."""
+    """Return how many characters go up or down by one or two, or along a keyboard row; 0 for too few."""
     return max(_steps_at(text, position), *(_row_at(text, position, row) for row in _ROWS))
 
 
@@ -122,7 +140,7 @@ def _steps_at(text: str, position: int) -> int:
     step, end = ord(text[position + 1]) - ord(text[position]), position + 1
     while end < len(text) and ord(text[end]) - ord(text[end - 1]) == step:
         end += 1
-    return end - position if abs(step) == 1 and end - position >= _MIN_SEQUENCE else 0
+    return end - position if abs(step) in _STEPS and end - position >= _MIN_SEQUENCE else 0
 
 
 def _row_at(text: str, position: int, row: str) -> int:

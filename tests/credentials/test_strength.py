@@ -48,6 +48,13 @@ GUESSABLE = [
     "test-api-key-0123456789abcdef",
     "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx",
     "................................",
+    "generate-with-openssl-rand-hex-32",
+    "<openssl rand -hex 32>",
+    "$(openssl rand -base64 32)",
+    "P@ssw0rd!P@ssw0rd!",
+    "sup3r-s3cr3t-p@ssw0rd",
+    "11112222333344445555",
+    "0246813579024681357",
     "",
 ]
 
@@ -143,6 +150,12 @@ def test_every_random_secret_is_accepted(prefix: str, bits: int) -> None:
         "password123",
         "whsec_...........",
         "whsec_xxxxxxxxxxxx",
+        "whsec_YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh",
+        "whsec_$(openssl rand -base64 32)",
+        "P@ssw0rd!",
+        "hunter22",
+        "shopshop",
+        "11223344",
     ],
 )
 def test_a_senders_secret_that_anybody_would_try_is_refused_unseen(secret: str) -> None:
