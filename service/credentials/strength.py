@@ -70,8 +70,9 @@ def check_sender_secret(secret: str) -> None:
 
 
 def _bits_of_unit(text: str) -> float:
-    """Return what a guesser cannot predict of a text, however often it is repeated: `shopshop`."""
-    unit = text[: (text + text).find(text, 1)]
+    """Return what a guesser cannot predict of a text, of `shopshop` only the half."""
+    period = (text + text).find(text, 1)
+    unit = text[:period] if period < MIN_SENDER_LENGTH else text
     each = _bits_per_character(unit)
     halves = (unit[0::2], unit[1::2])
     return min(
@@ -130,7 +131,7 @@ def _run_at(text: str, position: int) -> int:
 
 
 def _sequence_at(text: str, position: int) -> int:
-    """Return how many characters go up or down by one or two, or along a keyboard row; 0 for too few."""
+    """Return how many characters go up or down by one or two, or along a row of keys; 0 for few."""
     return max(_steps_at(text, position), *(_row_at(text, position, row) for row in _ROWS))
 
 

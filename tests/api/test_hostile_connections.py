@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import os
 import socket
+import sys
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pytest
 
@@ -27,6 +30,11 @@ SECONDS: Final = float(os.environ.get("CHAOS_HOSTILE_SECONDS", "1.5"))
 PER_SECOND: Final = 100
 CONNECTIONS: Final = 400
 MAX_GROWTH_MIB: Final = 50
+
+#: From so long a run on, the slowest webhooks are compared.
+LONG_SECONDS: Final = 60
+MAX_P99_RATIO: Final = 3
+AT_ONCE: Final = ("trailers", "half heads", "silent", "one byte after another")
 
 HEAD: Final = b"POST /webhooks/stripe HTTP/1.1\r\nHost: x\r\n"
 CHUNKED: Final = HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
@@ -127,15 +135,37 @@ def attacked(attack: Attack, port: int) -> Iterator[None]:
         thread.join(10)
 
 
-def deliver(port: int, seconds: float) -> int:
-    """Send signed webhooks, each on a new connection; return how many were refused."""
-    refused = 0
+class Deliveries(NamedTuple):
+    """What became of signed webhooks: how many were refused, and how long each took (seconds)."""
+
+    refused: int
+    seconds: list[float]
+
+    @property
+    def p99(self) -> float:
+        """The time within which 99 of 100 were answered."""
+        return sorted(self.seconds)[len(self.seconds) * 99 // 100]
+
+
+def deliver(port: int, seconds: float) -> Deliveries:
+    """Send signed webhooks, each on a new connection, PER_SECOND of them."""
+    refused, times = 0, []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         started = time.monotonic()
-        refused += not accepted(port, order("stripe", f"evt_{time.monotonic_ns()}"))
+        event_id = f"evt_{threading.get_ident()}_{time.monotonic_ns()}"
+        refused += not accepted(port, order("stripe", event_id))
+        times.append(time.monotonic() - started)
         time.sleep(max(0.0, started + 1 / PER_SECOND - time.monotonic()))
-    return refused
+    return Deliveries(refused, times)
+
+
+def deliver_more(port: int, seconds: float, senders: int = 2) -> Deliveries:
+    """The same from several senders at once."""
+    with ThreadPoolExecutor(senders) as threads:
+        parts = list(threads.map(lambda _: deliver(port, seconds), range(senders)))
+    times = list(itertools.chain.from_iterable(part.seconds for part in parts))
+    return Deliveries(sum(part.refused for part in parts), times)
 
 
 def accepted(port: int, body: bytes) -> bool:
@@ -160,9 +190,30 @@ def test_webhooks_are_accepted_while_connections_are_hostile(
     with peak_memory(process) as memory:
         idle = memory.most
         with attacked(ATTACKS[name], port):
-            refused = deliver(port, SECONDS)
+            refused = deliver(port, SECONDS).refused
     assert refused == 0
     assert memory.most - idle < MAX_GROWTH_MIB
+
+
+def test_webhooks_are_accepted_while_all_attack_at_once(
+    web: tuple[int, int], store: object
+) -> None:
+    port, process = web
+    idle = deliver_more(port, min(SECONDS, 20))
+    with peak_memory(process) as memory, ExitStack() as attacks:
+        before = memory.most
+        for name in AT_ONCE:
+            attacks.enter_context(attacked(ATTACKS[name], port))
+        busy = deliver_more(port, SECONDS)
+    ratio = busy.p99 / idle.p99
+    # For `make chaos`.
+    sys.stdout.write(
+        f"{len(busy.seconds)} webhooks, p99 {busy.p99 * 1000:.1f} ms, {ratio:.2f} of idle\n"
+    )
+    assert busy.refused == 0
+    assert memory.most - before < MAX_GROWTH_MIB
+    # A short run has too few webhooks for a p99.
+    assert SECONDS < LONG_SECONDS or ratio < MAX_P99_RATIO
 
 
 def test_a_crowd_is_logged_and_counted(web: tuple[int, int], store: object, tmp_path: Path) -> None:

@@ -116,6 +116,7 @@ FROM_PROVIDERS = [
     "8f742231b10e8888abcd99yyyzzz85a5",
     "It's a Secret to Everybody",
     "whsec_test_secret",
+    "shpss_0123456789abcdef0123456789abcdef",
     "blue house",
 ]
 
