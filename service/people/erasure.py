@@ -24,6 +24,7 @@ from service.jobs.lua.runner import Scripts
 from service.jobs.person_keys import names_shown
 from service.jobs.queries import newest_members
 from service.jobs.records import JobRecord
+from service.jobs.unfinished_events import finish_events
 from service.people.index import PersonIndex
 from service.people.old_audit_entries import OldAuditEntries
 from service.people.person import Person, PersonFinder, person_of
@@ -104,6 +105,7 @@ class PersonErasure:
           asked: A username in its normal form without `@`, or `pk:DIGITS`.
           requester: Who asks, for the audit log and timelines.
         """
+        await finish_events(self._client, self._scripts)
         walk = await self._index.complete(MAX_UNLISTED)
         person = await self._finder.find(asked)
         rows = await self._rows.erase(person)

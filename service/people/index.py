@@ -20,7 +20,6 @@ from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.index_persons import index_persons
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import FOLLOWER_KINDS
-from service.jobs.unfinished_events import finish_events
 
 #: Jobs read in one round trip.
 _BATCH: Final = 200
@@ -58,12 +57,11 @@ class PersonIndex:
         self._keep_ms = script_config.keep
 
     async def complete(self, limit: int) -> Progress:
-        """Go on with the walk, once every job of every event is created.
+        """Go on with the walk.
 
         Parameters:
           limit: The most jobs to look at.
         """
-        await finish_events(self._client, self._scripts)
         listed, at = 0, await self._position()
         for _ in range(0, limit, _BATCH):
             batch = await self._jobs_after(at)

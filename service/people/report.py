@@ -14,9 +14,11 @@ from service.deliveries.store import Deliveries
 from service.encryption.cipher import Cipher, Unreadable
 from service.jobs.audit_log import AuditLog
 from service.jobs.lua.builder import ScriptConfig
+from service.jobs.lua.runner import Scripts
 from service.jobs.person_keys import traces_key
 from service.jobs.queries import JobQueries, newest_members
 from service.jobs.records import JobRecord
+from service.jobs.unfinished_events import finish_events
 from service.people.index import PersonIndex
 from service.people.person import Person, PersonFinder, person_of
 from service.redis.decoding import decode_fields
@@ -66,6 +68,7 @@ class PersonReport:
         accounts: Sequence[str],
     ) -> None:
         self._client = client
+        self._scripts = Scripts(client, script_config)
         self._finder = PersonFinder(client, script_config.person_keys)
         self._index = PersonIndex(client, script_config)
         self._sources = sources
@@ -80,6 +83,7 @@ class PersonReport:
             beside jobs.
           limit: The most jobs on it.
         """
+        await finish_events(self._client, self._scripts)
         walk = await self._index.complete(MAX_UNLISTED)
         person = await self._finder.find(asked)
         records, next_cursor = await self._records(person, cursor, limit)

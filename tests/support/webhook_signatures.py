@@ -13,7 +13,7 @@ SECRETS: Mapping[str, str] = {
     "stripe": "whsec_4f1c2b0e9d8a7f6e5d4c3b2a19081706",
     "standard-webhooks": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "github": "a github secret, any text",
-    "shopify": "shpss_0123456789abcdef0123456789abcdef",
+    "shopify": "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",
     "paddle": "pdl_ntfset_01hbpjmytsa32fhr36nqgc3kgb_WvRO0eL4Bj9rgYYIBZY6wZhG4EHy9jzh",
     "slack": "8f742231b10e8888abcd99e5e5ze5a51",
 }
