@@ -130,7 +130,7 @@ def _run_at(text: str, position: int) -> int:
 
 
 def _sequence_at(text: str, position: int) -> int:
-    """Return how many characters go up or down by one or two, or along a keyboard row; 0 for too few."""
+    """Return how many characters go up or down, or along a keyboard row; 0 for too few."""
     return max(_steps_at(text, position), *(_row_at(text, position, row) for row in _ROWS))
 
 
