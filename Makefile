@@ -27,7 +27,7 @@ test: $(READY)  ## run all tests; ARGS="tests/jobs -k claim" for some
 bench: $(READY) ## measure and compare, also into bench.json; BENCH="webhooks" for some
 	@$(BIN)/python -m tests.bench $(BENCH)
 
-chaos: $(READY) ## kill processes at every step, then at random; CHAOS="--seed 7 --rounds 2" for less
+chaos: $(READY) ## kill processes at every step and at random, promote replicas; CHAOS="--seed 7 --rounds 2" for less
 	@$(BIN)/python -m tests.chaos $(CHAOS)
 
 mutations: $(READY) ## break the code in many places and see what the tests notice; MUTATIONS="A04 lua" for some

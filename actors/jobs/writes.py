@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from actors.instagram.error_policies import ErrorPolicy, Outcome
+from actors.instagram.errors import ClassifiedError
 from actors.instagram.gateway import Gateway
 from actors.instagram.idempotency_tokens import client_context_for
 from actors.instagram.receipts import CommentReceipt, DmReceipt
@@ -15,6 +17,10 @@ from service.accounts.user_id_cache import UserIdCache
 from service.instagram.ids import media_pk
 from service.jobs.claims import Claim, Thread
 from service.jobs.write_ownership import WriteOwnership
+
+_TEXT_GONE: Final = ErrorPolicy(
+    Outcome.FINAL, "text_gone", "The text is no longer stored: create a new job."
+)
 
 
 @dataclass(frozen=True)
@@ -106,10 +112,12 @@ def write_id(claim: Claim) -> str:
 
 
 class SingleRequestWrite:
-    """A write that is one request, with nothing to prepare or upload."""
+    """A write that is one request, whose text is all that it needs."""
 
-    async def prepare(self, _claim: Claim, _gateway: Gateway, _pk: str) -> None:
-        pass
+    async def prepare(self, claim: Claim, _gateway: Gateway, _pk: str) -> None:
+        """Make sure that the text is still stored: a store that evicts keys may have dropped it."""
+        if not claim.text:
+            raise ClassifiedError(_TEXT_GONE)
 
     async def upload(self, _gateway: Gateway) -> None:
         pass

@@ -20,6 +20,8 @@ from service.config.config import ConfigError, load_config
 from service.config.settings import NO_API_KEYS, Settings, SettingsError, load_settings
 from service.encryption.stored_values import KeyCounts
 from service.jobs.lua.builder import ScriptConfig
+from service.jobs.lua.runner import Scripts
+from service.jobs.unfinished_events import finish_events
 from service.redis.causes import said_by_redis
 from service.redis.client import REDIS_ERRORS, async_client
 
@@ -55,6 +57,8 @@ def rotate(environ: Mapping[str, str] = os.environ) -> int:
 async def _rotate(settings: Settings, script_config: ScriptConfig) -> int:
     client = async_client(settings.redis_url, max_connections=2)
     try:
+        # What is still to be created has its text in the entry, where nothing re-encrypts it.
+        await finish_events(client, Scripts(client, script_config))
         done = await count_keys(client, settings, script_config, replace=True, report=_report)
         erased = await erased_suppressions(client)
         # Processes wrote meanwhile: what counts is what is there now.

@@ -182,7 +182,7 @@ class Claims:
           new status.
         """
         found = {"thread": thread, "username": username, "reads": reads}
-        facts = json.dumps(found | self._person_keys.of_claim(claim.job, pk))
+        facts = json.dumps(found | self._person_keys.of_claim(claim.job, pk, username))
         raised = self._mark.next_raise()
         call = record_intent(claim.id, claim.owner, claim.fence, pk, context, facts, *raised)
         reply = await self._scripts.run(call)

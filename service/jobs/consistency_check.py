@@ -110,17 +110,26 @@ class ConsistencyCheck:
             cursors = {index: cursor for index, (cursor, _) in pages if cursor}
 
     async def _check_events(self, events: Sequence[bytes]) -> list[Defect]:
-        """Find jobs of these events that are missing before their retention ends."""
+        """Find jobs of these events that are missing before their retention ends.
+
+        An event that is not finished (lua/lib/deferred_jobs.lua) is passed over.
+        """
+        members = [key.removeprefix(b"hg:event:") for key in events]
         async with self._client.pipeline(transaction=False) as pipe:
             pipe.time()
             for key in events:
                 pipe.hmget(key, "source", "id", "received", "jobs", "notes")
-            (seconds, micros), *records = await cast("Awaitable[list[Any]]", pipe.execute())
+            for member in members:
+                pipe.zscore("hg:unfinished", member)
+            (seconds, micros), *replies = await cast("Awaitable[list[Any]]", pipe.execute())
         since_ms = seconds * 1000 + micros // 1000 - self._keep_ms
         expected: list[tuple[str, str]] = []
         broken: list[Defect] = []
-        for key, fields in zip(events, records, strict=True):
-            event = _text(key.removeprefix(b"hg:event:"))
+        records, unfinished = replies[: len(events)], replies[len(events) :]
+        for member, fields, since in zip(members, records, unfinished, strict=True):
+            if since is not None:
+                continue
+            event = _text(member)
             try:
                 expected += [(event, job_id) for job_id in _expected_jobs(fields, since_ms)]
             except (TypeError, ValueError, KeyError):

@@ -37,7 +37,7 @@ from service.jobs.lua.add_event_jobs import add_event_jobs
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.cancel_job import CancelReply, cancel_job
 from service.jobs.lua.check_consistency import check_consistency
-from service.jobs.lua.create_deferred_jobs import JOBS_AT_ONCE, create_deferred_jobs
+from service.jobs.lua.create_deferred_jobs import JOBS_AT_ONCE
 from service.jobs.lua.create_job import create_job
 from service.jobs.lua.group_commit import GroupCommit
 from service.jobs.lua.preview_job import preview_job
@@ -46,6 +46,7 @@ from service.jobs.lua.retry_job import retry_job
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import FINAL, ONLY_BY_ID, JobDraft, Recognition, Status, derived_id
 from service.jobs.replies import Acceptance, Creation, Preview, RetryReply
+from service.jobs.unfinished_events import finish_event
 from service.logging.setup import get_logger
 from service.photos.photo import Photo
 from service.redis.client import REDIS_ERRORS
@@ -163,15 +164,11 @@ class Ledger:
             where this fails, for they are recorded.
         """
         try:
-            await self._create_deferred(event)
+            await finish_event(self._scripts, event)
         except REDIS_ERRORS as error:
             if not accepted:
                 raise
             _log.warning("jobs of an event left to a heartbeat", error=type(error).__name__)
-
-    async def _create_deferred(self, event: str) -> None:
-        while await self._scripts.run(create_deferred_jobs(event, JOBS_AT_ONCE)):
-            pass
 
     def _event_entries(
         self, source: str, event_id: str, drafts: Sequence[JobDraft]
@@ -202,7 +199,7 @@ class Ledger:
         entries = self._event_entries(source, event_id, drafts)
         event, ids = f"{source}:{event_id}", None
         reference = dumps({"source": source, "event_id": event_id})
-        await self._create_deferred(event)
+        await finish_event(self._scripts, event)
         for at in range(0, max(len(entries), 1), JOBS_AT_ONCE):
             some = dumps(entries[at : at + JOBS_AT_ONCE])
             # One act, however many steps it takes.

@@ -63,25 +63,30 @@ class PersonKeys:
         return {"who": who, "was": earlier} if earlier else {"who": who}
 
     def _earlier_keys(self, draft: JobDraft) -> str:
-        """The recipient's keys under the other parts of `SECRET_KEY`; '' if there is one part."""
-        if len(self._hashes) == 1 or not draft.to:
+        """The persons' keys under the other parts of `SECRET_KEY`; '' if there is one part."""
+        if len(self._hashes) == 1:
             return ""
-        return " ".join(self.all_keys(person_name(draft.to))[1:])
+        return " ".join(key for name in _names(draft) for key in self.all_keys(name)[1:])
 
     def of_draft(self, draft: JobDraft) -> str:
         """The keys of those whom a draft is about, with a space between them; '' for nobody."""
         if draft.to:
             return self.key(person_name(draft.to))
-        if draft.kind == "comment" and "@" in draft.text:
-            return self.join(mentioned(draft.text))
-        return ""
+        return self.join(_names(draft))
 
-    def of_claim(self, job: JobRecord, pk: str) -> dict[str, str]:
-        """What record_intent.lua is told of a DM's recipient; nothing of other kinds."""
+    def of_claim(self, job: JobRecord, pk: str, username: str) -> dict[str, str]:
+        """What record_intent.lua is told of a DM's recipient; nothing of other kinds.
+
+        Parameters:
+          job: The claimed job.
+          pk: The recipient's pk.
+          username: The username that the recipient was found to have; '' for unknown.
+        """
         if job.kind != "dm":
             return {}
         pk_keys = self.all_keys(f"pk:{pk}")
-        keys = [*self.all_keys(person_name(job.to)), *pk_keys]
+        names = dict.fromkeys([person_name(job.to), *([username.lower()] if username else [])])
+        keys = [*(key for name in names for key in self.all_keys(name)), *pk_keys]
         return {
             "who": self.missing(job, pk),
             "keys": " ".join(keys),
@@ -98,6 +103,12 @@ class PersonKeys:
         """The keys of persons as a job stores them: as many as there is room for."""
         keys = dict.fromkeys(self.key(name) for name in names)
         return " ".join(list(keys)[:MAX_KEYS])
+
+
+def _names(draft: JobDraft) -> list[str]:
+    if draft.to:
+        return [person_name(draft.to)]
+    return mentioned(draft.text) if draft.kind == "comment" and "@" in draft.text else []
 
 
 def mentioned(text: str) -> list[str]:

@@ -115,8 +115,8 @@ class PersonErasure:
         if walk.is_complete and rows.done and audit_done:
             outcomes, busy, jobs_done = await self._erase_jobs(person, requester.by)
         await self._erase_feed(person)
-        if outcomes["erased"] or caches or rows.erased or audit_entries:
-            await self._scripts.run(audit_erasure(*requester, person.current_key(asked)))
+        # Whatever it found, and last: once this entry is durable (DURABILITY), so is all before it.
+        await self._scripts.run(audit_erasure(*requester, person.current_key(asked)))
         return Erasure(
             jobs=outcomes["erased"],
             caches=caches,

@@ -20,6 +20,7 @@ from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.index_persons import index_persons
 from service.jobs.lua.runner import Scripts
 from service.jobs.model import FOLLOWER_KINDS
+from service.jobs.unfinished_events import finish_events
 
 #: Jobs read in one round trip.
 _BATCH: Final = 200
@@ -57,11 +58,12 @@ class PersonIndex:
         self._keep_ms = script_config.keep
 
     async def complete(self, limit: int) -> Progress:
-        """Go on with the walk.
+        """Go on with the walk, once every job of every event is created.
 
         Parameters:
           limit: The most jobs to look at.
         """
+        await finish_events(self._client, self._scripts)
         listed, at = 0, await self._position()
         for _ in range(0, limit, _BATCH):
             batch = await self._jobs_after(at)
@@ -123,14 +125,17 @@ class PersonIndex:
         return await self._scripts.run(index_persons(*expected))
 
     def _is_listed(self, fields: dict[str, str]) -> bool:
-        return bool(fields["erased"]) or self._expected(fields) <= set(fields["who"].split())
+        return bool(fields["erased"]) or set(self._expected(fields)) <= set(fields["who"].split())
 
-    def _expected(self, fields: dict[str, str]) -> set[str]:
-        """The keys that a job must at least be listed under."""
+    def _expected(self, fields: dict[str, str]) -> list[str]:
+        """The keys that a job must at least be listed under; of the name that it has first.
+
+        By that one a repeated request is recognized once the job is erased (lua/lib/erasure.lua).
+        """
         names = [person_name(fields["to"])] if fields["to"] else []
         if fields["pk"] and fields["kind"] in _KINDS_WITH_PERSON:
             names.append(f"pk:{fields['pk']}")
-        return {self._keys.key(name) for name in names}
+        return list(dict.fromkeys(self._keys.key(name) for name in names))
 
     async def _now_ms(self) -> int:
         reply: Any = await self._client.time()

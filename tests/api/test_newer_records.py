@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from service.jobs.lua.hash_encoding import RECORD_VERSION
 from tests.support.web import WebHarness, order
 
 DM: dict[str, Any] = {"kind": "dm", "account": "shop", "to": "some.handle", "text": "Hello"}
@@ -23,7 +24,7 @@ def test_changing_a_job_of_a_newer_release_is_refused_and_says_so(
 
     error = refused.json()["error"]
     assert (refused.status_code, error["code"]) == (409, "newer_release")
-    assert "record version 7; this process knows up to 2" in error["message"]
+    assert f"record version 7; this process knows up to {RECORD_VERSION}" in error["message"]
     assert "when the deploy is complete" in error["message"]
     assert web.contents() == before
     assert web.api.get(f"/jobs/{job_id}").status_code == 200

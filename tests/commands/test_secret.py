@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 from service.accounts.encryption import derive_keys
 from service.accounts.session_store import SessionStore
@@ -25,40 +22,13 @@ from service.jobs.model import Status
 from service.jobs.reencryption import StoredContents
 from service.photos.photo import Photo, PhotoUrl
 from tests.support.invariants import audit
-from tests.support.ledger import DAY, PERSON_KEYS, TIMES, Event, LedgerHarness, draft, open_ledger
+from tests.support.ledger import DAY, PERSON_KEYS, TIMES, Event, LedgerHarness, draft
 from tests.support.people import erase
-from tests.support.web import API_KEY
+from tests.support.rotation import MAY_GO, NEW, OLD, opened
 
-OLD, NEW = (hashlib.sha256(name).hexdigest() for name in (b"old", b"new"))
 OTHER = "another key of thirty-two characters"
 SETTINGS: dict[str, Any] = {"uuids": {"phone_id": "p-1"}, "cookies": {"sessionid": "s"}}
 PHOTO = Photo(b"\xff\xd8 a photo", 3, 2, "ab" * 32)
-MAY_GO = "nothing is encrypted under an old key any more: remove it from SECRET_KEY\n"
-
-
-@pytest.fixture
-def environment(
-    store_url: str, store: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> pytest.MonkeyPatch:
-    """The environment of a process while the key is rotated."""
-    config = tmp_path / "heliograph.toml"
-    config.touch()
-    monkeypatch.setenv("REDIS_URL", store_url)
-    monkeypatch.setenv("HELIOGRAPH_CONFIG", str(config))
-    monkeypatch.setenv("SECRET_KEY", f"{NEW},{OLD}")
-    monkeypatch.setenv("API_KEYS", f"ann:{API_KEY}")
-    return monkeypatch
-
-
-@pytest.fixture
-def old(environment: pytest.MonkeyPatch, store_url: str) -> Iterator[LedgerHarness]:
-    """A ledger of processes that know the old key only."""
-    with open_ledger(store_url, TIMES, Cipher.of(OLD)) as ledger:
-        yield ledger
-
-
-def opened(store_url: str, secret_key: str, *, enabled: bool = True) -> Any:
-    return open_ledger(store_url, TIMES, Cipher.of(secret_key, enabled=enabled))
 
 
 def store_all(ledger: LedgerHarness, secret_key: str = OLD) -> tuple[str, str]:

@@ -10,44 +10,14 @@ import pytest
 
 from actors.lease_heartbeat import LeaseHeartbeat
 from deploy.local.wait import until
-from service.jobs.draft_encoding import encode_event_draft, encode_head
 from service.jobs.high_water_mark import HighWaterMark
-from service.jobs.lua.accept_events import AcceptReply, accept_events
 from service.jobs.lua.create_deferred_jobs import JOBS_AT_ONCE, create_deferred_jobs
 from service.jobs.lua.heartbeat import heartbeat
 from service.jobs.lua.prune import prune
-from service.jobs.model import JobDraft, Recognition
-from tests.support.invariants import audit
-from tests.support.ledger import FAILURE, PERSON_KEYS, SECOND, TIMES, Event, LedgerHarness, draft
-
-COUNT = 3 * JOBS_AT_ONCE + 7
-
-
-def _drafts(count: int = COUNT, **changes: Any) -> list[JobDraft]:
-    return [draft(rule=f"rule-{number}", **changes) for number in range(count)]
-
-
-def _first_step(
-    ledger: LedgerHarness, event: Event, drafts: Sequence[JobDraft], **fields: Any
-) -> AcceptReply:
-    """Accept an event as a process that dies after its first step does."""
-    entries = [encode_event_draft("stripe", event.id, each, PERSON_KEYS) for each in drafts]
-    envelope = {
-        "source": "stripe",
-        "id": event.id,
-        "type": event.type,
-        "fingerprint": event.fingerprint,
-        "livemode": "false",
-        "status": "accepted",
-        "notes": "[]",
-        "jobs": entries[:JOBS_AT_ONCE],
-        "deferred": [encode_head(entry) for entry in entries[JOBS_AT_ONCE:]],
-        **fields,
-    }
-    call = accept_events(orjson.dumps(envelope), b"{}")
-    # As GroupCommit sends it, which raises the process' high-water mark by it
-    args = (*HighWaterMark("web").next_raise(), *call.args)
-    return ledger.scripts.run(call._replace(args=args, parse=lambda each: call.parse(each[0])))
+from service.jobs.model import Recognition
+from tests.support.invariants import audit, diagnosis
+from tests.support.ledger import FAILURE, SECOND, TIMES, Event, LedgerHarness, draft
+from tests.support.unfinished_events import COUNT, accept_first_step, many_drafts
 
 
 def _abandoned_event(ledger: LedgerHarness) -> str | None:
@@ -65,19 +35,23 @@ def _stored(ledger: LedgerHarness, ids: Sequence[str]) -> int:
 def test_an_event_makes_all_its_jobs_whose_ids_are_known_at_once(
     ledger: LedgerHarness, count: int, changes: dict[str, Any]
 ) -> None:
-    accepted = ledger.accept(Event("evt_1"), *_drafts(count, **changes))
+    accepted = ledger.accept(Event("evt_1"), *many_drafts(count, **changes))
 
     assert (accepted.outcome, len({*accepted.jobs})) == ("accepted", count)
     assert [ledger.record(job_id).source["rule"] for job_id in accepted.jobs] == [
         f"rule-{number}" for number in range(count)
     ]
     assert ledger.store.exists("hg:unfinished", "hg:deferred:stripe:evt_1") == 0
-    assert ledger.accept(Event("evt_1"), *_drafts(count)) == ("duplicate", "evt_1", accepted.jobs)
+    assert ledger.accept(Event("evt_1"), *many_drafts(count)) == (
+        "duplicate",
+        "evt_1",
+        accepted.jobs,
+    )
     assert audit(ledger) == []
 
 
 def test_no_step_creates_more_than_a_slice(ledger: LedgerHarness) -> None:
-    reply = _first_step(ledger, Event("evt_1"), _drafts())
+    reply = accept_first_step(ledger, Event("evt_1"), many_drafts())
     assert reply.acceptance is not None
     left = [reply.deferred]
     counts = [_stored(ledger, reply.acceptance.jobs)]
@@ -94,11 +68,11 @@ def test_no_step_creates_more_than_a_slice(ledger: LedgerHarness) -> None:
 def test_the_sender_that_repeats_the_event_gets_the_same_answer_and_has_it_finished(
     ledger: LedgerHarness,
 ) -> None:
-    first = _first_step(ledger, Event("evt_1"), _drafts()).acceptance
+    first = accept_first_step(ledger, Event("evt_1"), many_drafts()).acceptance
     assert first is not None
     assert _stored(ledger, first.jobs) == JOBS_AT_ONCE
 
-    again = ledger.accept(Event("evt_1"), *_drafts(text="rendered by a later release"))
+    again = ledger.accept(Event("evt_1"), *many_drafts(text="rendered by a later release"))
 
     assert (again.outcome, again.jobs) == ("duplicate", first.jobs)
     assert _stored(ledger, first.jobs) == COUNT
@@ -107,10 +81,20 @@ def test_the_sender_that_repeats_the_event_gets_the_same_answer_and_has_it_finis
     assert audit(ledger) == []
 
 
+def test_jobs_that_are_still_to_be_created_are_not_called_lost(ledger: LedgerHarness) -> None:
+    drafts = many_drafts()
+    notes = [{"rule": each.rule, "outcome": "matched", "message": None} for each in drafts]
+    accept_first_step(ledger, Event("evt_1"), drafts, notes=orjson.dumps(notes).decode())
+    assert diagnosis(ledger) == []
+
+    ledger.accept(Event("evt_1"), *drafts)
+    assert audit(ledger) == []
+
+
 def test_the_heartbeat_of_any_worker_finishes_what_an_acceptor_has_left(
     ledger: LedgerHarness, store_url: str
 ) -> None:
-    accepted = _first_step(ledger, Event("evt_1"), _drafts()).acceptance
+    accepted = accept_first_step(ledger, Event("evt_1"), many_drafts()).acceptance
     assert accepted is not None
     # An acceptor that lives is not disturbed
     ledger.heartbeat()
@@ -128,7 +112,7 @@ def test_the_heartbeat_of_any_worker_finishes_what_an_acceptor_has_left(
 
 
 def test_one_heartbeat_at_a_time_finishes_an_event(ledger: LedgerHarness) -> None:
-    _first_step(ledger, Event("evt_1"), _drafts())
+    accept_first_step(ledger, Event("evt_1"), many_drafts())
     ledger.pass_time(TIMES.lease)
 
     found = [_abandoned_event(ledger) for _ in range(3)]
@@ -139,8 +123,8 @@ def test_one_heartbeat_at_a_time_finishes_an_event(ledger: LedgerHarness) -> Non
 
 def test_a_job_that_is_still_to_be_made_keeps_its_business_key(ledger: LedgerHarness) -> None:
     # Given an event whose last job has a business key, and is not made yet
-    drafts = [*_drafts(), draft(rule="paid", once_key="payment-1")]
-    first = _first_step(ledger, Event("evt_1"), drafts).acceptance
+    drafts = [*many_drafts(), draft(rule="paid", once_key="payment-1")]
+    first = accept_first_step(ledger, Event("evt_1"), drafts).acceptance
     assert first is not None
     # When another event is about the same payment
     second = ledger.accept(Event("evt_2"), draft(rule="paid", once_key="payment-1"))
@@ -155,7 +139,9 @@ def test_business_keys_of_earlier_jobs_are_respected_in_later_slices(
     ledger: LedgerHarness,
 ) -> None:
     earlier = ledger.accept(Event("evt_0"), draft(rule="paid", once_key="payment-1")).jobs
-    accepted = ledger.accept(Event("evt_1"), *_drafts(), draft(rule="paid", once_key="payment-1"))
+    accepted = ledger.accept(
+        Event("evt_1"), *many_drafts(), draft(rule="paid", once_key="payment-1")
+    )
     assert accepted.jobs[-1:] == earlier
     assert len({*accepted.jobs}) == COUNT + 1
     assert audit(ledger) == []
@@ -164,8 +150,8 @@ def test_business_keys_of_earlier_jobs_are_respected_in_later_slices(
 def test_another_shape_waits_until_the_first_is_finished(ledger: LedgerHarness) -> None:
     # Given a thin event, all of whose many rules failed, and whose jobs are not all made
     thin = Event("evt_1", type="v1.thin", fingerprint="1" * 64)
-    rejected = _drafts(failure=FAILURE)
-    first = _first_step(ledger, thin, rejected, shape="thin").acceptance
+    rejected = many_drafts(failure=FAILURE)
+    first = accept_first_step(ledger, thin, rejected, shape="thin").acceptance
     assert first is not None
     # When the snapshot comes
     snapshot = Event("evt_1", type="v1.snapshot", fingerprint="2" * 64)
@@ -173,7 +159,7 @@ def test_another_shape_waits_until_the_first_is_finished(ledger: LedgerHarness) 
         ledger.core.accept(
             "stripe",
             snapshot,
-            _drafts(),
+            many_drafts(),
             body=b"{}",
             recognition=Recognition(shape="snapshot"),
         )
@@ -187,7 +173,7 @@ def test_another_shape_waits_until_the_first_is_finished(ledger: LedgerHarness) 
 
 
 def test_a_replay_adds_many_jobs_in_slices(ledger: LedgerHarness) -> None:
-    first = _first_step(ledger, Event("evt_1"), _drafts()).acceptance
+    first = accept_first_step(ledger, Event("evt_1"), many_drafts()).acceptance
     assert first is not None
     added = [draft(rule=f"new-{number}") for number in range(COUNT)]
 
@@ -203,22 +189,22 @@ def test_a_replay_adds_many_jobs_in_slices(ledger: LedgerHarness) -> None:
 def test_slices_that_fail_are_left_to_a_heartbeat_and_do_not_refuse_the_event(
     ledger: LedgerHarness,
 ) -> None:
-    first = _first_step(ledger, Event("evt_1"), _drafts()).acceptance
+    first = accept_first_step(ledger, Event("evt_1"), many_drafts()).acceptance
     assert first is not None
     # Given a store whose do-not-contact list is damaged
     ledger.store.set("hg:suppressed", "damaged")
-    again = ledger.accept(Event("evt_1"), *_drafts())
+    again = ledger.accept(Event("evt_1"), *many_drafts())
     assert (again.outcome, again.jobs) == ("duplicate", first.jobs)
     assert _stored(ledger, first.jobs) == JOBS_AT_ONCE
     # When it is mended, nothing is lost
     ledger.store.delete("hg:suppressed")
-    assert ledger.accept(Event("evt_1"), *_drafts()).jobs == first.jobs
+    assert ledger.accept(Event("evt_1"), *many_drafts()).jobs == first.jobs
     assert _stored(ledger, first.jobs) == COUNT
     assert audit(ledger) == []
 
 
 def test_an_events_jobs_that_were_never_made_are_pruned_with_it(ledger: LedgerHarness) -> None:
-    _first_step(ledger, Event("evt_1"), _drafts())
+    accept_first_step(ledger, Event("evt_1"), many_drafts())
     ledger.pass_time(TIMES.keep + SECOND)
     ledger.scripts.run(prune(50))
     assert ledger.store.exists("hg:unfinished", "hg:deferred:stripe:evt_1") == 0

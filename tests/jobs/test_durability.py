@@ -16,7 +16,8 @@ from service.config.settings import Durability
 from service.jobs.model import Status
 from service.jobs.replies import Acceptance, Creation
 from service.redis.causes import NotDurable, forget_changes, has_changed
-from tests.support.ledger import TIMES, Event, LedgerHarness, draft, open_ledger
+from tests.support.ledger import HOUR, TIMES, Event, LedgerHarness, draft, open_ledger
+from tests.support.people import erase
 from tests.support.replicas import Replica, replica_of
 
 T = TypeVar("T")
@@ -96,6 +97,34 @@ def test_a_job_that_is_asked_for_again_is_on_the_replica(
     again = until(lambda: acknowledged(lambda: create(ledger)), 20, "an acknowledgement")
     assert again.outcome == "repeated"
     assert replica.client.exists(f"hg:job:{again.job_id}")
+
+
+AGAIN: dict[str, Callable[[LedgerHarness, str], object]] = {
+    "cancel": lambda ledger, job_id: ledger.run(ledger.core.cancel(job_id, "api:test")),
+    "pause": lambda ledger, _: ledger.run(ledger.controls.pause("shop")),
+    "pause of a kind": lambda ledger, _: ledger.run(ledger.controls.pause("shop", kind="dm")),
+    "pause of all": lambda ledger, _: ledger.run(ledger.controls.pause_all()),
+    "resume": lambda ledger, _: ledger.run(ledger.controls.resume("shop")),
+    "replay": lambda ledger, _: ledger.run(ledger.core.replay("stripe", "evt_auto_1", [], [])),
+    "erasure": lambda ledger, _: erase(ledger),
+}
+
+
+@pytest.mark.parametrize("step", AGAIN.values(), ids=AGAIN)
+def test_what_is_asked_for_again_is_not_acknowledged_until_the_replica_has_it(
+    ledger: LedgerHarness,
+    replica: Replica,
+    store_url: str,
+    step: Callable[[LedgerHarness, str], object],
+) -> None:
+    with open_ledger(store_url) as others:
+        job_id = others.add_job(delay_ms=HOUR)
+    with replica.frozen():
+        with pytest.raises(NotDurable):
+            step(ledger, job_id)
+        # Sent again, it finds done what it asks for, in a process that has written nothing itself
+        with open_ledger(store_url, ledger.script_config) as other, pytest.raises(NotDurable):
+            step(other, job_id)
 
 
 def test_the_end_of_a_job_stays_although_no_replica_has_it(

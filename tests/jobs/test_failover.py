@@ -121,6 +121,23 @@ def test_a_crash_that_no_process_outlives_may_have_lost_what_was_not_on_disk(
         assert judge(server.url, durable=durable) == losses
 
 
+def test_a_crash_is_judged_alike_where_the_clock_is_behind_after_it(tmp_path: Path) -> None:
+    with Valkey(tmp_path) as server:
+        # Given a worker that has beaten by a clock that is an hour ahead of the next server's
+        with open_ledger(server.url) as before:
+            before.durable = False
+            before.heartbeat()
+            before.pass_time(-HOUR)
+            marks: Any = before.store.hgetall("hg:marks")
+            for process, mark in marks.items():
+                number, at, epoch = mark.split()
+                before.store.hset(
+                    "hg:marks", process, b"%s %d %s" % (number, int(at) + HOUR, epoch)
+                )
+        restart(server)
+        assert judge(server.url, durable=False) == 1
+
+
 def test_where_there_is_a_replica_nobody_can_tell_which_of_the_two_was_restarted(
     replicated: ReplicatedStore,
 ) -> None:

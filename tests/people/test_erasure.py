@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,12 +11,15 @@ import pytest
 from service.accounts.suppressions import Suppressions
 from service.accounts.user_id_cache import UserIdCache
 from service.jobs.model import Status
+from service.jobs.person_keys import PersonKeys
 from service.people import erasure
+from tests.support.encryption import SECRET_KEY
 from tests.support.invariants import audit
 from tests.support.ledger import (
     DAY,
     HOUR,
     PERSON_KEYS,
+    TIMES,
     Event,
     LedgerHarness,
     draft,
@@ -26,6 +30,7 @@ from tests.support.people import erase, job_ids, show
 from tests.support.person_search import keys_about
 
 HANDLE, PK = "some.handle", "3141592653"
+NEW_SECRET = "another secret key for the tests, longer than thirty-two characters"
 METADATA = {"customer": "Jenny Rosen"}
 BODY = b'{"customer_details": {"name": "Jenny Rosen", "instagram": "@Some.Handle"}}'
 
@@ -107,30 +112,6 @@ def test_a_callback_that_is_owed_goes_out_without_personal_data(
     assert (payload["data"]["error"] or {}).get("code") == code
 
 
-def test_a_write_under_way_is_waited_for(ledger: LedgerHarness) -> None:
-    # Given one DM that may have been sent, and one that was
-    claim = ledger.claim_and_send(ledger.add_job())
-    sent = ledger.claim_and_send(ledger.add_job(account="studio"))
-    ledger.finish(sent)
-
-    first = erase(ledger)
-
-    assert (first.busy, first.jobs, first.done) == ((claim.id,), 1, False)
-    assert ledger.finish(claim)
-    second = erase(ledger)
-    assert (second.busy, second.jobs, second.done) == ((), 1, True)
-    assert keys_about(ledger.store, HANDLE) == []
-
-
-def test_a_running_job_stops_before_its_write(ledger: LedgerHarness) -> None:
-    claim = ledger.claim(ledger.add_job())
-
-    assert erase(ledger).busy == (claim.id,)
-
-    assert ledger.record_intent(claim) == "canceled"
-    assert erase(ledger).done
-
-
 def test_who_is_not_to_be_written_to_stays_so_under_a_hash(ledger: LedgerHarness) -> None:
     entries = suppressions(ledger)
     ledger.run(entries.put(HANDLE, account=None, reason="Jenny asked", by="first"))
@@ -146,6 +127,10 @@ def test_who_is_not_to_be_written_to_stays_so_under_a_hash(ledger: LedgerHarness
     assert (refused.error or {})["code"] == "recipient_suppressed"
     claim = ledger.claim(ledger.add_job(account="studio", to="new.name"))
     assert ledger.record_intent(claim, pk=PK) == "refused"
+    # And so is one to another name or an id, if it turns out to be the same user
+    claim = ledger.claim(ledger.add_job(account="depot", to="27"))
+    intent = ledger.claims.record_intent(claim, pk="27", context="token", username="Some.Handle")
+    assert ledger.run(intent) == "refused"
     # And the list still finds the entry by its name
     found = ledger.run(entries.get(HANDLE, account=None))
     assert found is not None
@@ -186,6 +171,30 @@ def test_a_repeated_request_still_gets_its_job(ledger: LedgerHarness) -> None:
     assert ledger.store.hget(key, "request") != before
     assert create("text for Jenny") == ("repeated", job_id)
     assert create("another text") == ("conflict", job_id)
+
+
+COMMENT = {"kind": "comment", "to": None, "post": "Cx", "text": "for @one and @some.handle"}
+
+
+@pytest.mark.parametrize("rotated_first", [True, False])
+@pytest.mark.parametrize("changes", [{}, COMMENT], ids=["dm", "comment"])
+def test_a_repeated_request_gets_its_job_after_the_secret_key_was_rotated(
+    store_url: str, ledger: LedgerHarness, changes: dict[str, Any], *, rotated_first: bool
+) -> None:
+    rotating = replace(TIMES, person_keys=PersonKeys((NEW_SECRET, SECRET_KEY)))
+
+    def create(by: LedgerHarness) -> tuple[str, str]:
+        wanted = draft(rule=None, **changes)
+        step = by.core.create(wanted, caller="first", idempotency_key="order-1", request="r")
+        creation = by.run(step)
+        return creation.outcome, creation.job_id
+
+    _, job_id = create(ledger)
+    ledger.finish(ledger.claim_and_send(job_id))
+    assert erase(ledger, config=rotating if rotated_first else None).jobs == 1
+
+    with open_ledger(store_url, rotating) as rotated:
+        assert create(rotated) == ("repeated", job_id)
 
 
 def test_the_bodies_of_further_events_about_the_same_thing_are_erased(

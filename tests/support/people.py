@@ -46,6 +46,6 @@ def job_ids(page: dict[str, Any]) -> list[str]:
 def complete_index(ledger: LedgerHarness, config: ScriptConfig | None = None) -> int:
     """List all jobs under their persons; returns how many were not."""
     index = PersonIndex(ledger.client, config or ledger.script_config)
-    progress = ledger.run(index.complete(100_000))
+    progress = ledger.run(index.complete(1_000_000))
     assert progress.is_complete
     return progress.listed

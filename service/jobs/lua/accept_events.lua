@@ -7,7 +7,8 @@
 --        (another shape, which must wait until all jobs of the first are created)
 -- Keeps  one event and rule make one job: a known event is never run again, and its jobs and their
 --        wake-ups exist as soon as it does. Only what its first shape could not decide may be
---        decided by another. An error of one event does not touch another.
+--        decided by another. An error of one event does not touch another. An event that lists an
+--        erased job keeps no body.
 --- @include "arguments"
 --- @include "notify"
 --- @include "create_job"
@@ -38,6 +39,7 @@ local function store_body(member, envelope, body)
   redis.call('SET', body_key(member, envelope), body, 'PX', digits(CONF.keep_bodies))
 end
 
+-- Stores an event; its body is false where it is not to be kept.
 local function store(envelope, body, name, status, jobs, notes)
   local member = envelope.source .. ':' .. name
   local key = 'hg:event:' .. member
@@ -48,7 +50,7 @@ local function store(envelope, body, name, status, jobs, notes)
     envelope.shape or '')
   -- The body is encrypted for the id that it came with.
   if name ~= envelope.id then redis.call('HSET', key, 'encrypted_as', envelope.id) end
-  store_body(member, envelope, body)
+  if body then store_body(member, envelope, body) end
   add_to_index('hg:events', seq, member)
   retain_until(member, digits(now + CONF.keep))
   add_to_set('hg:sources', envelope.source)
@@ -77,9 +79,11 @@ local function load_repeated(envelope)
 end
 
 local function is_rejected(job)
-  local last = redis.call('LINDEX', 'hg:jobtl:' .. job.id, -1)
-  return job.status == 'failed' and last and job.error ~= SUPPRESSED_ERROR and
-    string.find(last, 'rejected at creation', 1, true) ~= nil
+  if job.status ~= 'failed' then return false end
+  local last = redis.call('LINDEX', 'hg:jobtl:' .. job.id, -1) or ''
+  -- Of an error that was erased the code is left.
+  return string.find(last, 'rejected at creation', 1, true) ~= nil and
+    cjson.decode(job.error).code ~= 'recipient_suppressed'
 end
 
 -- Which rules another shape of the event may decide, by name: those that failed on the first. One
@@ -180,24 +184,35 @@ local function accept_again(event, envelope, body)
   return {'duplicate', event.id, event.jobs, count_deferred(member)}
 end
 
+-- Lists an event under jobs that others have made. Returns its body, or false if one of them was
+-- erased: by that job nobody would find the body any more.
+local function link_earlier_jobs(member, ids, body)
+  for _, id in ipairs(ids) do
+    link_event(id, member)
+    if is_erased(id) then body = false end
+  end
+  return body
+end
+
 local function accept_conflict(envelope, body, earlier)
   local name = envelope.id .. '~' .. string.sub(envelope.fingerprint, 1, 12)
   if not load_event(envelope.source, name) then
+    local member = envelope.source .. ':' .. name
+    body = link_earlier_jobs(member, cjson.decode(earlier.jobs), body)
     store(envelope, body, name, 'conflict', '[]', '[]')
-    for _, id in ipairs(cjson.decode(earlier.jobs)) do
-      link_event(id, envelope.source .. ':' .. name)
-    end
   end
   count('event', envelope.source, 'conflict')
   return {'conflict', name, '[]', 0}
 end
 
--- Of business keys that earlier events have used.
-local function link_earlier_jobs(member, envelope, ids)
+-- The jobs among `ids` whose business keys earlier events have used.
+local function repeated_jobs(envelope, ids)
+  local repeated = {}
   for i, id in ipairs(ids) do
     local entry = envelope.jobs[i] or envelope.deferred[i - #envelope.jobs]
-    if id ~= entry.id then link_event(id, member) end
+    if id ~= entry.id then repeated[#repeated + 1] = id end
   end
+  return repeated
 end
 
 local function accept_new(envelope, body)
@@ -206,7 +221,7 @@ local function accept_new(envelope, body)
   for i, entry in ipairs(envelope.jobs) do ids[i] = create_job(entry, entry.source, now) end
   local deferred = envelope.deferred or {}
   if deferred[1] then defer_jobs(member, deferred, ids, now) end
-  link_earlier_jobs(member, envelope, ids)
+  body = link_earlier_jobs(member, repeated_jobs(envelope, ids), body)
   local jobs = encode_ids(ids)
   store(envelope, body, envelope.id, envelope.status, jobs, envelope.notes)
   for _, key in ipairs({envelope.body_key, envelope.event_key}) do

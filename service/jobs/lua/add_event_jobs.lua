@@ -4,7 +4,8 @@
 --        address (where that came from, '' for none), reference (JSON: source, event_id)
 -- Reply  all job ids of the event (JSON), or false when the event is gone or a newer release has
 --        written it
--- Keeps  a rule that has its job keeps that one: ids derive from event and rule.
+-- Keeps  a rule that has its job keeps that one: ids derive from event and rule. An event that
+--        lists an erased job keeps no body.
 --- @include "create_job"
 --- @include "people"
 local event, entries, notes, by, address, reference = unpack(ARGV)
@@ -16,6 +17,7 @@ for _, id in ipairs(ids) do seen[id] = true end
 for _, entry in ipairs(cjson.decode(entries)) do
   local id = create_job(entry, entry.source, now)
   if id ~= entry.id then link_event(id, event) end
+  if is_erased(id) then redis.call('DEL', 'hg:encbody:' .. event, 'hg:eventbody:' .. event) end
   if not seen[id] then
     seen[id] = true
     ids[#ids + 1] = id

@@ -16,7 +16,12 @@ if job.status == 'running' then
   return 'asked'
 end
 if tonumber(job.intent_at) > 0 and not FINAL[job.status] then return 'late' end
-if not is_allowed(job, 'canceled') then return job.status == 'canceled' and 'ok' or 'late' end
+if job.status == 'canceled' then
+  -- Written again, so that a caller who sends again waits until it is durable.
+  set_fields(job, {status = 'canceled'})
+  return 'ok'
+end
+if not is_allowed(job, 'canceled') then return 'late' end
 local now = now_ms()
 finalize(job, 'canceled', now, by, 'requested')
 audit(now, 'cancel', '', by, job.account, job, address)

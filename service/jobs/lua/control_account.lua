@@ -19,7 +19,9 @@ redis.call('SADD', 'hg:accts', account)
 if action == 'pause' then
   if kind == '' then
     hold_account(account, 'paused', note, by, now, address)
-  elseif redis.call('HSETNX', key, 'pause:' .. kind, digits(now)) == 1 then
+  else
+    -- Audited every time, as other pauses are: so who sends again waits until it is durable.
+    redis.call('HSETNX', key, 'pause:' .. kind, digits(now))
     audit(now, 'hold', 'paused:' .. kind, by, account, nil, address)
   end
   grant_if_free(account, now)

@@ -10,14 +10,22 @@
 --- @include "people"
 local entry, idempotency_key, request_hash, keep, photo = unpack(ARGV)
 local now, job = now_ms(), cjson.decode(entry)
+
+-- The job may have been erased, under an earlier key of its person.
+local function is_same_request(earlier)
+  if earlier.request == request_hash then return true end
+  for key in string.gmatch((job.who or '') .. ' ' .. (job.was or ''), '%S+') do
+    if earlier.request == erased_request(key, request_hash) then return true end
+  end
+  return earlier.request == erased_request('', request_hash)
+end
+
 if idempotency_key ~= '' then
   local earlier = load_hash(idempotency_key)
   if earlier then
     -- Written again, so that a caller who sends again waits until the job is durable.
     redis.call('HSET', idempotency_key, 'job', earlier.job)
-    local same = earlier.request == request_hash or
-      earlier.request == erased_request(job.who or '', request_hash)
-    return {same and 'repeated' or 'conflict', earlier.job}
+    return {is_same_request(earlier) and 'repeated' or 'conflict', earlier.job}
   end
   job.idem = idempotency_key
 end

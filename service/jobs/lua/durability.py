@@ -37,6 +37,7 @@ _PROMISES: Final = frozenset(
     {
         "accept_events",
         "add_event_jobs",
+        "audit_erasure",
         "cancel_job",
         "control_account",
         "control_all_accounts",

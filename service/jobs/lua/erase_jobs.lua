@@ -2,9 +2,9 @@
 -- Erases what jobs say about persons, and what is kept for their sake.
 -- ARGV   by (who asks), then for each job: job_id, to, pk (as the caller has read them), to_key,
 --        pk_key (the keys of these two, '' for none; see person_keys.py)
--- Reply  for each job: erased | busy (its write may be under way, or it runs and stops before its
---        write) | changed (its recipient or persons are others by now) | newer (a newer release has
---        written it) | none (there is none, or it was erased)
+-- Reply  for each job: erased | busy (its write may be under way, and is not begun again; or it
+--        runs and stops before its write) | changed (its recipient or persons are others by now) |
+--        newer (a newer release has written it) | none (there is none, or it was erased)
 -- Keeps  each job is erased whole: its texts, its recipient, what its event said, its caches. What
 --        stays names nobody, and keeps a write from being made twice: the job's id, event, rule,
 --        state and times; its key of idempotency; and who is not to be written to, under the
@@ -22,7 +22,8 @@ local FIRST_JOB, ARGUMENTS = 2, 5
 -- Ends a job that has written nothing; returns why it cannot.
 local function end_unended(job)
   if FINAL[job.status] then return nil end
-  if job.status == 'running' then
+  -- One that is sending is canceled if its write turns out not to have been made.
+  if job.status == 'running' or job.status == 'sending' then
     set_fields(job, {cancel = by})
     return 'busy'
   end

@@ -113,7 +113,9 @@ if awaits_photo(job) then
   count_attempt(charge == 'free' and 'deferred' or 'waiting')
   return 'ok'
 end
-if job.cancel ~= '' and job.status == 'running' then
+if job.cancel ~= '' then
+  -- Of a job that was sending it is known now that nothing was written.
+  if job.status == 'sending' then set_aside(job, 'waiting', reason, 0, now, owner) end
   finalize(job, 'canceled', now, job.cancel, 'requested')
   count_attempt('canceled')
   return 'ended'

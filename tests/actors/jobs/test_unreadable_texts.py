@@ -115,3 +115,15 @@ def test_a_photo_is_not_fetched_from_an_unreadable_url(worker: AccountWorker) ->
     claim = worker.ledger.claim_fetch(job_id)
     assert claim is not None
     assert claim.text == url.url
+
+
+@pytest.mark.parametrize("changes", [{}, {"kind": "comment", "to": None, "post": "3141592653"}])
+def test_without_its_text_a_job_fails_and_nothing_is_sent(
+    worker: AccountWorker, changes: dict[str, Any]
+) -> None:
+    job_id = worker.ledger.add_job(account="shop", **changes)
+    # When a store that evicts keys has dropped it
+    worker.ledger.store.delete(f"hg:jobtext:{job_id}")
+    job = worker.attempt(job_id)
+    assert (job.status, (job.error or {}).get("code")) == (Status.FAILED, "text_gone")
+    assert sent(worker) == []

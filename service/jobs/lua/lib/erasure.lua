@@ -50,7 +50,9 @@ end
 -- A caller that repeats its request still gets this job (see create_job.lua).
 local function keep_idempotency(job)
   local request = job.idem and redis.call('HGET', job.idem, 'request')
-  if request then redis.call('HSET', job.idem, 'request', erased_request(job.who, request)) end
+  if not request then return end
+  local key = string.match(job.who, '%S+') or ''
+  redis.call('HSET', job.idem, 'request', erased_request(key, request))
 end
 
 local function erase_body(member)

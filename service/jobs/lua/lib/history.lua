@@ -153,13 +153,14 @@ do
       now_digits(now) .. ' ' .. load_history().epoch)
   end
 
-  -- Whether a worker lived until the store stopped, and has not compared its mark since.
-  local function is_worker_missing(complete_at, restarted)
+  -- Whether a worker lived until the store stopped, and has not compared its mark since. A mark in
+  -- the future is from before the clock was set back.
+  local function is_worker_missing(complete_at, restarted, now)
     local marks = redis.call('HGETALL', 'hg:marks')
     for i = 1, #marks, 2 do
       local at = tonumber(string.match(marks[i + 1], ' (%d+) ') or 0)
       if string.find(marks[i], '^worker') and at >= complete_at - LAST_MOMENTS and
-          at < restarted then
+          (at < restarted or at > now) then
         return true
       end
     end
@@ -176,7 +177,7 @@ do
       'was_durable'))
     complete_at = tonumber(complete_at or 0)
     local is_safe = durable == '1' and known.restarted - complete_at < LONG_GAP
-    if not is_safe and is_worker_missing(complete_at, known.restarted) then
+    if not is_safe and is_worker_missing(complete_at, known.restarted, now) then
       note_loss(complete_at, 'restart', now)
     end
   end

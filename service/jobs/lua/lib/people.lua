@@ -22,11 +22,12 @@ local function link_event(id, member)
   redis.call('PEXPIRE', events_key(id), digits(CONF.keep_bodies))
 end
 
--- What is left of an idempotency key's request once its job was erased: it is still recognized, and
--- cannot be guessed.
-local function erased_request(who, request)
-  return redis.sha1hex((string.match(who, '%S+') or '') .. '\n' .. request)
-end
+-- Whether what a job said of persons was erased: no person's key leads to it any more.
+local function is_erased(id) return redis.call('HEXISTS', 'hg:job:' .. id, 'erased') == 1 end
+
+-- What is left of an idempotency key's request once its job was erased, by a key of its person (''
+-- for none): it is still recognized, and cannot be guessed.
+local function erased_request(key, request) return redis.sha1hex(key .. '\n' .. request) end
 
 -- Lists a new job under its persons.
 local function index_new_job(job)
