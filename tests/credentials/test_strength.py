@@ -111,6 +111,7 @@ FROM_PROVIDERS = [
     "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "v1,whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "polar_whs_Wn8vGqkVp1",
+    "shpss_0123456789abcdef0123456789abcdef",
     "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",
     "pdl_ntfset_01gkpjp8bkm3tm53kdgkx6sms7_6h3qd3uFSi9YCD3OLYAShQI90XTI5vEI",
     "8f742231b10e8888abcd99yyyzzz85a5",
