@@ -50,9 +50,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _sentence(about: str) -> str:
+    # Not `capitalize()`, which makes `secret_key` of SECRET_KEY.
+    return f"{about[:1].upper()}{about[1:]}."
+
+
 def _add_session(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     about = "show, import and export the Instagram session of an account"
-    session = commands.add_parser("session", help=about, description=f"{about.capitalize()}.")
+    session = commands.add_parser("session", help=about, description=_sentence(about))
     session.set_defaults(run=_session)
     actions = session.add_subparsers(required=True, dest="action", metavar="ACTION")
     for action, task in (
@@ -60,7 +65,7 @@ def _add_session(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         ("import", "store a session written by dump_settings of aiograpi or instagrapi"),
         ("export", "write the stored session to a file; whoever has it controls the account"),
     ):
-        parser = actions.add_parser(action, help=task, description=f"{task.capitalize()}.")
+        parser = actions.add_parser(action, help=task, description=_sentence(task))
         parser.add_argument("name", metavar="NAME", help="the account in heliograph.toml")
         if action != "show":
             parser.add_argument("file", metavar="FILE", help="JSON; - for stdin or stdout")
@@ -76,7 +81,7 @@ def _add_session(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _add_people(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     about = "show, export and erase what is kept about one person"
-    people = commands.add_parser("people", help=about, description=f"{about.capitalize()}.")
+    people = commands.add_parser("people", help=about, description=_sentence(about))
     people.set_defaults(run=_people)
     actions = people.add_subparsers(required=True, dest="action", metavar="ACTION")
     for action, task in (
@@ -84,7 +89,7 @@ def _add_people(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         ("export", "print everything that is kept as one JSON object"),
         ("erase", "erase everything but what keeps a message from being sent twice"),
     ):
-        parser = actions.add_parser(action, help=task, description=f"{task.capitalize()}.")
+        parser = actions.add_parser(action, help=task, description=_sentence(task))
         parser.add_argument("handle", metavar="HANDLE", help="a username, or pk: and a user id")
 
 
@@ -96,10 +101,10 @@ def _people(arguments: argparse.Namespace) -> int:
 
 def _add_secret(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     about = "re-encrypt what is stored with the first key of SECRET_KEY"
-    secret = commands.add_parser("secret", help=about, description=f"{about.capitalize()}.")
+    secret = commands.add_parser("secret", help=about, description=_sentence(about))
     secret.set_defaults(run=_secret)
     actions = secret.add_subparsers(required=True, dest="action", metavar="ACTION")
-    actions.add_parser("rotate", help=about, description=f"{about.capitalize()}.")
+    actions.add_parser("rotate", help=about, description=_sentence(about))
 
 
 def _secret(_arguments: argparse.Namespace) -> int:

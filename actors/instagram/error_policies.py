@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Final, Literal
 
-from service.jobs.claims import Escalation
+from service.jobs.account_effect import Escalation
 
 Scope = Literal["kind", "account"]
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from actors.instagram.errors import ErrorDecision, Outcome
 from actors.jobs.request_state import RequestState
-from service.jobs.claims import NO_EFFECT, AccountEffect, ReleaseStatus
+from service.jobs.account_effect import NO_EFFECT, AccountEffect
+from service.jobs.claims import ReleaseStatus
 from service.jobs.lua.release_job import Charge
 from service.jobs.model import Failure, Status, rate_limit_kind
 from service.jobs.records import JobRecord

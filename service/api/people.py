@@ -20,7 +20,7 @@ MAX_JOBS: Final = 50
 Handle = Annotated[
     str,
     AfterValidator(recipient_key),
-    Path(description="A username in any form, or `pk:` and a user id"),
+    Path(description="A username, with or without `@`, or `pk:` and a user id"),
 ]
 JobLimit = Annotated[
     int, Query(ge=1, le=MAX_JOBS, description="The maximum number of jobs on a page")

@@ -13,7 +13,7 @@ from service.api.pagination import CURSOR_QUERY, Limit, list_cursor
 from service.api.schemas import NoteRequest, find_account
 from service.dependencies import AppServices
 from service.http.errors import ApiError
-from service.instagram.ids import InvalidIdentifier, normalise_recipient
+from service.instagram.ids import normalise_named_recipient
 
 router = APIRouter(tags=["suppressions"])
 
@@ -24,11 +24,7 @@ def recipient_key(raw: str) -> str:
     Raises:
       InvalidIdentifier: It names nobody, or is a bare number: a username or an id.
     """
-    if raw.strip().isdigit():
-        raise InvalidIdentifier(
-            "is ambiguous: write @ before a username of digits, pk: before a user id"
-        )
-    return suppression_key(normalise_recipient(raw, bare_numbers=False))
+    return suppression_key(normalise_named_recipient(raw))
 
 
 Recipient = Annotated[

@@ -29,7 +29,7 @@ from service.config.settings import Settings, SettingsError, load_settings
 from service.jobs.consistency_check import ConsistencyCheck
 from service.jobs.consistency_problems import Defect, Outcome
 from service.jobs.lua.builder import ScriptConfig
-from service.redis.causes import cause_of, words_of
+from service.redis.causes import said_by_redis
 from service.redis.client import REDIS_ERRORS, async_client
 from service.time_formats.timestamps import rfc3339
 
@@ -61,7 +61,7 @@ def run(*, repair: bool) -> int:
     try:
         return asyncio.run(_examine(settings, script_config, repair))
     except REDIS_ERRORS as error:
-        said = f"{cause_of(error).text}: {words_of(error)}"
+        said = said_by_redis(error)
         print(f"heliograph doctor: the ledger cannot be checked: {said}", file=sys.stderr)
         return FOUND_PROBLEMS
 

@@ -25,17 +25,19 @@ import redis.asyncio as aredis
 from service.config.config import Config, ConfigError, load_config
 from service.config.settings import NO_API_KEYS, Settings, SettingsError, load_settings
 from service.encryption.cipher import Cipher
-from service.instagram.ids import InvalidIdentifier, normalise_recipient, person_name
+from service.instagram.ids import InvalidIdentifier, normalise_named_recipient, person_name
 from service.jobs.audit_log import CLI
 from service.jobs.lua.builder import ScriptConfig
 from service.people.erasure import Erasure, PersonErasure
 from service.people.report import PersonReport, ReportSources
+from service.redis.causes import said_by_redis
 from service.redis.client import REDIS_ERRORS, async_client
 
 OK, REFUSED, USAGE = 0, 1, 2
 
 #: Jobs read at once.
 _PAGE: Final = 20
+_INCOMPLETE: Final = "not all jobs of older releases are listed: run it again"
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,10 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) 
     action = _ACTIONS[arguments.action]
     try:
         return asyncio.run(access.run(lambda report, erasure: action(report, erasure, asked)))
+    except BrokenPipeError:
+        return _end_quietly()
     except REDIS_ERRORS as error:
-        return _print_error(REFUSED, f"Redis is unavailable: {type(error).__name__}")
+        return _print_error(REFUSED, said_by_redis(error))
 
 
 def _asked(handle: str) -> str:
@@ -98,9 +102,15 @@ def _asked(handle: str) -> str:
       InvalidIdentifier: The argument names nobody; the message says why.
     """
     try:
-        return person_name(normalise_recipient(handle, bare_numbers=False))
+        return person_name(normalise_named_recipient(handle))
     except InvalidIdentifier as error:
         raise InvalidIdentifier(f"HANDLE {error}") from None
+
+
+def _end_quietly() -> int:
+    """Whoever reads the output has closed it (`| head`): write nothing more, also not at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return REFUSED
 
 
 def _print_error(status: int, message: str) -> int:
@@ -125,15 +135,16 @@ async def _show(report: PersonReport, _erasure: PersonErasure, asked: str) -> in
                 sys.stdout.write(f"{name}: {_line(page[name])}\n")
         sys.stdout.writelines(f"job: {_line(job)}\n" for job in page["items"])
         if not page["complete"]:
-            return _print_error(REFUSED, "not all jobs of older releases are listed: run it again")
+            return _print_error(REFUSED, _INCOMPLETE)
     return OK
 
 
 async def _export(report: PersonReport, _erasure: PersonErasure, asked: str) -> int:
     """Write one JSON object, as it is read: there may be more jobs than fit into memory."""
-    first = True
+    first = complete = True
     async for page in _pages(report, asked):
         jobs = page.pop("items")
+        complete = complete and page["complete"]
         if first:
             head = {name: value for name, value in page.items() if name != "next"}
             sys.stdout.write(f'{_line(head)[:-1]},"jobs":[')
@@ -141,7 +152,7 @@ async def _export(report: PersonReport, _erasure: PersonErasure, asked: str) -> 
         sys.stdout.writelines(lines)
         first = first and not jobs
     sys.stdout.write("]}\n")
-    return OK
+    return OK if complete else _print_error(REFUSED, _INCOMPLETE)
 
 
 async def _erase(_report: PersonReport, erasure: PersonErasure, asked: str) -> int:

@@ -22,6 +22,7 @@ from service.encryption.stored_values import KeyCounts
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.runner import Scripts
 from service.jobs.unfinished_events import finish_events
+from service.redis.causes import said_by_redis
 from service.redis.client import REDIS_ERRORS, async_client
 
 OK, LEFT, USAGE = 0, 1, 2
@@ -49,7 +50,7 @@ def rotate(environ: Mapping[str, str] = os.environ) -> int:
     try:
         return asyncio.run(_rotate(settings, script_config))
     except REDIS_ERRORS as error:
-        _print_error(f"Redis is unavailable: {type(error).__name__}; run it again to go on")
+        _print_error(f"{said_by_redis(error)}; run it again to go on")
         return LEFT
 
 

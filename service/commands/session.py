@@ -39,6 +39,7 @@ from service.accounts.session_validation import (
 from service.commands.session_files import FileExists, FileUnusable, read_file, write_secret
 from service.config.config import Config, ConfigError, MissingVariable, load_config
 from service.config.settings import NO_API_KEYS, Settings, SettingsError, load_settings
+from service.redis.causes import said_by_redis
 from service.redis.client import REDIS_ERRORS, async_client
 
 OK, REFUSED, USAGE = 0, 1, 2
@@ -116,7 +117,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) 
     except SessionStoreError as error:
         return _print_error(REFUSED, f"{error}{_remedy(error, arguments.action)}")
     except REDIS_ERRORS as error:
-        return _print_error(REFUSED, f"Redis is unavailable: {type(error).__name__}")
+        return _print_error(REFUSED, said_by_redis(error))
     return OK
 
 

@@ -13,7 +13,7 @@ from service.jobs.lua.probe_store import probe_store
 from service.jobs.lua.runner import Scripts
 from service.jobs.readiness import ACCEPTING, describe
 from service.jobs.store_rights import Process, samples_of
-from service.redis.causes import NotDurable, cause_of, words_of
+from service.redis.causes import NotDurable, said_by_redis
 from service.redis.client import REDIS_ERRORS
 
 #: From this share of maxmemory on, a store is nearly full.
@@ -132,7 +132,7 @@ async def work_problems(client: aredis.Redis, script_config: ScriptConfig) -> As
     except NotDurable as error:
         yield f"webhooks and POST /jobs are not acknowledged: {error}"
     except REDIS_ERRORS as error:
-        yield f"webhooks and POST /jobs are refused: {cause_of(error).text}: {words_of(error)}"
+        yield f"webhooks and POST /jobs are refused: {said_by_redis(error)}"
         return
     processes: tuple[Process, ...] = ("web", "worker", "scheduler", "doctor")
     for process in processes:

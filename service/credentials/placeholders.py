@@ -10,7 +10,7 @@ _TELLING: Final = """
     change changeme changeit replace replaceme insert put goes belongs paste fill your yours
     here placeholder todo fixme example sample dummy default none null undefined xxx password
     passw0rd passwort letmein welcome iloveyou monkey dragon hunter2 trustno1 qwerty admin root
-    supersecret topsecret unsafe insecure django hunter generate openssl
+    supersecret topsecret unsafe insecure django generate openssl
 """
 #: What stands beside them.
 _OTHERS: Final = """

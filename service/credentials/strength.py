@@ -25,7 +25,8 @@ MIN_SENDER_LENGTH: Final = 8
 
 _MIN_REPEAT: Final = 3
 _MIN_SEQUENCE: Final = 4
-_STEPS: Final = (1, 2)
+#: From how many characters on they are a sequence, by the step from one to the next.
+_MIN_STEPS: Final = {1: _MIN_SEQUENCE, 2: _MIN_SEQUENCE + 1}
 _KEYBOARD_ROWS: Final = ("qwertyuiop", "qwertzuiop", "azertyuiop", "asdfghjkl", "zxcvbnm")
 _SEPARATORS: Final = " -_.,:/"
 #: `a1b2c3d4` has its patterns in every second character.
@@ -65,19 +66,23 @@ def check_sender_secret(secret: str) -> None:
         raise ValueError(
             f"the secret has fewer than {MIN_SENDER_LENGTH} characters (after any prefix): {advice}"
         )
-    if is_placeholder(text) or _bits_of_unit(text) < MIN_SENDER_BITS:
+    if (
+        is_placeholder(text)
+        or _sender_bits(text) < MIN_SENDER_BITS
+        or _repeats_few_characters(text)
+    ):
         raise ValueError(f"the secret is easy to guess (a placeholder, or repetitive): {advice}")
 
 
-def _bits_of_unit(text: str) -> float:
-    """Return what a guesser cannot predict of a text, of `shopshop` only the half."""
-    period = (text + text).find(text, 1)
-    unit = text[:period] if period < MIN_SENDER_LENGTH else text
-    each = _bits_per_character(unit)
-    halves = (unit[0::2], unit[1::2])
-    return min(
-        _bits(unit, each, words=False), sum(_bits(half, each, words=False) for half in halves)
-    )
+def _sender_bits(text: str) -> float:
+    each = _bits_per_character(text)
+    in_halves = sum(_bits(half, each, words=False) for half in (text[0::2], text[1::2]))
+    return min(_bits(text, each, words=False), in_halves)
+
+
+def _repeats_few_characters(text: str) -> bool:
+    """Whether it is fewer characters than a secret must have, several times: `shopshop`."""
+    return (text + text).find(text, 1) < MIN_SENDER_LENGTH
 
 
 def _without_prefix(secret: str) -> str:
@@ -131,7 +136,7 @@ def _run_at(text: str, position: int) -> int:
 
 
 def _sequence_at(text: str, position: int) -> int:
-    """Return how many characters go up or down by one or two, or along a row; 0 for too few."""
+    """Return how many characters go up or down, or along a keyboard row; 0 for too few."""
     return max(_steps_at(text, position), *(_row_at(text, position, row) for row in _ROWS))
 
 
@@ -141,7 +146,8 @@ def _steps_at(text: str, position: int) -> int:
     step, end = ord(text[position + 1]) - ord(text[position]), position + 1
     while end < len(text) and ord(text[end]) - ord(text[end - 1]) == step:
         end += 1
-    return end - position if abs(step) in _STEPS and end - position >= _MIN_SEQUENCE else 0
+    length = end - position
+    return length if length >= _MIN_STEPS.get(abs(step), length + 1) else 0
 
 
 def _row_at(text: str, position: int, row: str) -> int:

@@ -69,6 +69,19 @@ def normalise_recipient(raw: str, *, bare_numbers: bool = True) -> str:
     return _only_one(inner, parts, bare_numbers)
 
 
+def normalise_named_recipient(raw: str) -> str:
+    """Return the recipient that a path or an argument names, as `normalise_recipient` does.
+
+    Raises:
+      InvalidIdentifier: It names nobody, or is a bare number: a username or an id.
+    """
+    if raw.strip().isdigit():
+        raise InvalidIdentifier(
+            "is ambiguous: write @ before a username of digits, pk: before a user id"
+        )
+    return normalise_recipient(raw, bare_numbers=False)
+
+
 def _is_user_id(text: str) -> bool:
     return text[:3].casefold() == "pk:"
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import redis.asyncio as aredis
 
 from service.encryption.cipher import Cipher, Unreadable
+from service.jobs.account_effect import NO_EFFECT, AccountEffect
 from service.jobs.follower_page import FollowerPage
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.job_text import read_text
@@ -26,7 +27,6 @@ from service.jobs.person_keys import names_shown
 from service.jobs.records import JobRecord
 
 Thread = Literal["old", "new", ""]
-Escalation = Literal["double", "widen"]
 ReleaseStatus = Literal[Status.QUEUED, Status.WAITING, Status.HELD, Status.SENDING]
 
 
@@ -89,40 +89,6 @@ class Claim:
     def look_first(self) -> bool:
         """Whether that is because of lost history: most likely nothing was written."""
         return self.job.doubt == "history"
-
-
-@dataclass(frozen=True)
-class AccountEffect:
-    """What an error means for the whole account: a hold, a cooldown or nothing.
-
-    Parameters:
-      hold: Reason of a hold, which needs a person.
-      note: What happened and what the person can do; '' for nothing.
-      cooldown: Reason of a cooldown, in which no job of `kind` runs.
-      kind: `dm`, `comment` or `*` for all.
-      cooldown_ms: Length of the cooldown.
-      escalation: How the cooldown changes if the previous one was recent: `double` makes it twice
-        as long, up to a day; `widen` makes it apply to every kind for three days.
-    """
-
-    hold: str | None = None
-    cooldown: str | None = None
-    kind: str = "*"
-    cooldown_ms: int = 0
-    escalation: Escalation | None = None
-    note: str = ""
-
-    def as_json(self) -> str:
-        """The effect in the form that release_job.lua reads."""
-        if self.hold is not None:
-            return json.dumps({"hold": self.hold} | ({"note": self.note} if self.note else {}))
-        if self.cooldown is not None:
-            effect = {"cool": self.cooldown, "kind": self.kind, "ms": self.cooldown_ms}
-            return json.dumps(effect | ({"again": self.escalation} if self.escalation else {}))
-        return "{}"
-
-
-NO_EFFECT = AccountEffect()
 
 
 class Claims:

@@ -8,6 +8,7 @@ JPEG.
 
 from __future__ import annotations
 
+import ctypes
 import io
 import json
 import resource
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _FORMATS: Final = ("JPEG", "PNG", "WEBP")
 #: Modes that can be scaled directly; others (palettes, 16 bits) are converted first.
 _SCALABLE_MODES: Final = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
+#: From <linux/prctl.h>. The limit does not hold where dumps are piped into a program (core(5)).
+_PR_SET_DUMPABLE: Final = 4
 _QUALITIES: Final = (88, 75, 60, 40)
 
 
@@ -62,6 +65,9 @@ def limit_resources(limits: dict[str, int]) -> None:
         # macOS cannot limit memory; developers there convert their own photos only.
         with suppress(ValueError, OSError):
             resource.setrlimit(kind, (limit, limit))
+    # Not on macOS.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def convert(source: IO[bytes], limits: dict[str, int]) -> tuple[bytes, tuple[int, int]]:

@@ -152,3 +152,8 @@ def words_of(error: Exception) -> str:
         return words_of(cause)
     text, code = str(error), getattr(error, "status_code", None)
     return (text if not code or text.startswith(str(code)) else f"{code} {text}")[:200]
+
+
+def said_by_redis(error: Exception) -> str:
+    """The cause, then Redis' own words, for whoever runs a command."""
+    return f"{cause_of(error).text}: {words_of(error)}"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from service.jobs.claims import AccountEffect
+from service.jobs.account_effect import AccountEffect
 from service.jobs.lua.call import ScriptCall
 from service.jobs.lua.control_account import control_account
 from service.jobs.model import Status

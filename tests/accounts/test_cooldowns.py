@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 import redis
 
-from service.jobs.claims import AccountEffect
+from service.jobs.account_effect import AccountEffect
 from service.jobs.model import Status
 from tests.support.invariants import audit
 from tests.support.ledger import DAY, HOUR, LedgerHarness

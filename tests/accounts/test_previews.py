@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from service.accounts.suppressions import Suppressions
-from service.jobs.claims import AccountEffect
+from service.jobs.account_effect import AccountEffect
 from service.jobs.lua.limits import QuietHours
 from service.jobs.model import Status
 from service.jobs.replies import Preview

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.jobs.claims import AccountEffect
+from service.jobs.account_effect import AccountEffect
 from service.jobs.model import Status
 from tests.support.ledger import LedgerHarness
 from tests.support.web import WebHarness

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.jobs.claims import AccountEffect
+from service.jobs.account_effect import AccountEffect
 from service.jobs.model import Status
 from service.jobs.person_keys import PersonKeys
 from tests.support.encryption import SECRET_KEY

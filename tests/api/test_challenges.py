@@ -10,7 +10,7 @@ import redis
 
 from service.accounts.encryption import derive_keys
 from service.accounts.verification_codes import CODE_HOLDS, VerificationCodes
-from service.jobs.claims import AccountEffect
+from service.jobs.account_effect import AccountEffect
 from service.jobs.model import Status
 from tests.support.encryption import SECRET_KEY
 from tests.support.ledger import LedgerHarness

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from deploy.local.wait import until
-from service.jobs.claims import AccountEffect
+from service.jobs.account_effect import AccountEffect
 from service.jobs.model import Status
 from tests.support.config_file import to_toml
 from tests.support.ledger import HOUR, SECOND, LedgerHarness

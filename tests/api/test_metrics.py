@@ -19,7 +19,7 @@ from actors.runtime import Runtime, RuntimeMiddleware, WorkerConfig
 from deploy.local.wait import until
 from service.config.config import parse_config
 from service.deliveries.store import Deliveries
-from service.jobs.claims import AccountEffect
+from service.jobs.account_effect import AccountEffect
 from service.jobs.model import Status
 from tests.support.canaries import Canary, leaks
 from tests.support.encryption import SECRET_KEY

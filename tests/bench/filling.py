@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 
 import redis
 
-from service.jobs.claims import AccountEffect
+from service.jobs.account_effect import AccountEffect
 from service.jobs.model import Status
 from tests.bench.record_templates import FIRST_SEQ, Clone, RecordTemplate, encoded
 from tests.bench.typical_dm import TIMES, TypicalDms, event_id, opened_shop, pk_of

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,5 +91,30 @@ def test_a_handle_that_names_nobody_is_wrong_usage(
     ledger: LedgerHarness, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["people", "erase", "12345"]) == 2
-    assert capsys.readouterr().err.startswith("heliograph people: HANDLE ")
+    said = capsys.readouterr().err
+    assert said.startswith("heliograph people: HANDLE is ambiguous: write @ before")
     assert ledger.store.dbsize() == 0
+
+
+def test_an_unavailable_redis_is_reported_with_its_cause(
+    ledger: LedgerHarness, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://:the-password@127.0.0.1:1/0")
+    assert main(["people", "show", "some.handle"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("heliograph people: Redis cannot be reached: Error 111 ")
+    assert "the-password" not in said
+
+
+def test_a_reader_that_stops_reading_is_no_failure_of_redis(ledger: LedgerHarness) -> None:
+    # Given more output than a pipe holds, and a reader of nothing
+    for number in range(60):
+        ledger.add_job(account=f"account-{number}")
+    reader, writer = os.pipe()
+    os.close(reader)
+    # When the person is shown
+    command = [sys.executable, "-m", "service", "people", "show", "some.handle"]
+    shown = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    # Then nothing is said of it
+    assert (shown.returncode, shown.stderr) == (1, b"")

@@ -229,7 +229,7 @@ def test_a_store_that_does_not_answer_is_named(
 ) -> None:
     environment.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
     assert main(["secret", "rotate"]) == 1
-    assert "Redis is unavailable" in capsys.readouterr().err
+    assert "Redis cannot be reached" in capsys.readouterr().err
 
 
 def test_the_progress_is_told_in_slices(old: LedgerHarness, store_url: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.jobs.claims import AccountEffect
+from service.jobs.account_effect import AccountEffect
 from service.jobs.model import Status
 from tests.support.invariants import audit
 from tests.support.ledger import HOUR, SECOND, TIMES, LedgerHarness

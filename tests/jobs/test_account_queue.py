@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from service.jobs.claims import AccountEffect, Claim
+from service.jobs.account_effect import AccountEffect
+from service.jobs.claims import Claim
 from service.jobs.model import Status
 from tests.support.invariants import audit
 from tests.support.ledger import HOUR, SECOND, TIMES, LedgerHarness

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from actors.jobs.writes import search_context
-from service.jobs.claims import AccountEffect
+from service.jobs.account_effect import AccountEffect
 from service.jobs.model import Status
 from service.jobs.write_ownership import WriteOwnership
 from tests.support.invariants import audit

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from service.jobs.claims import AccountEffect
+from service.jobs.account_effect import AccountEffect
 from service.jobs.model import FINAL, Status
 from tests.support.consistency import assert_repairable, assert_unrepairable, run_to_end
 from tests.support.corruption import drop_alarms

@@ -8,7 +8,8 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, Final
 
-from service.jobs.claims import AccountEffect, Claim
+from service.jobs.account_effect import AccountEffect
+from service.jobs.claims import Claim
 from service.jobs.consistency_check import ConsistencyCheck
 from service.jobs.consistency_problems import Defect
 from service.jobs.lua.heartbeat import heartbeat

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import redis
 
-from service.jobs.claims import AccountEffect
+from service.jobs.account_effect import AccountEffect
 from service.jobs.model import Status
 from service.jobs.queries import JobFilter
 from service.metrics.prometheus import Metrics

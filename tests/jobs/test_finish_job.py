@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.jobs.claims import AccountEffect
+from service.jobs.account_effect import AccountEffect
 from service.jobs.model import FINAL, Failure, Status
 from tests.support.invariants import audit
 from tests.support.job_states import job_in

@@ -9,7 +9,8 @@ from typing import Any, Final
 import pytest
 
 from service.deliveries.store import DeliveryClaim
-from service.jobs.claims import NO_EFFECT, AccountEffect, Claim, Thread
+from service.jobs.account_effect import NO_EFFECT, AccountEffect
+from service.jobs.claims import Claim, Thread
 from service.jobs.lua.release_job import Charge
 from service.jobs.model import FINAL, TRANSITIONS, Failure, JobDraft, Status
 from tests.support.invariants import audit, illegal_steps

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from service.accounts.suppressions import Suppressions
-from service.jobs.claims import AccountEffect, Claim
+from service.jobs.account_effect import AccountEffect
+from service.jobs.claims import Claim
 from service.jobs.model import JobDraft, Status
 from service.photos.photo import Photo, PhotoUrl
 from tests.support import encryption

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from service.config.pacing import Pace
-from service.jobs.claims import AccountEffect
+from service.jobs.account_effect import AccountEffect
 from service.jobs.lua.limits import QuietHours
 from service.jobs.model import Status
 from tests.support.follower_rows import add_export

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from service.photos.converter import PROGRAM
 from tests.support.processes import ROOT
 
 #: Prints whether the process is dumpable (PR_GET_DUMPABLE), and its limit of core dumps.
@@ -48,6 +49,12 @@ def test_the_command_line_is_not_dumpable(tmp_path: Path) -> None:
     path = str(tmp_path / "heliograph.toml")
     done = run(f"from service.cli import main; main(['check', '--config', {path!r}])" + REPORT)
     assert done.stdout.splitlines()[-1].split() == ["0", "0", "0"]
+
+
+def test_the_process_that_decodes_photos_of_strangers_is_not_dumpable() -> None:
+    limits = {"memory_bytes": 2**32, "cpu_seconds": 9, "seconds": 9, "output_bytes": 9}
+    limited = f"import runpy; runpy.run_path({PROGRAM!r})['limit_resources']({limits})"
+    assert run(limited + REPORT).stdout.split() == ["0", "0", "0"]
 
 
 def test_a_process_that_manages_it_writes_none_either() -> None:

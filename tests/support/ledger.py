@@ -14,8 +14,9 @@ import redis
 from service.accounts.controls import AccountControls
 from service.deliveries.store import Deliveries, DeliveryClaim
 from service.encryption.cipher import Cipher
+from service.jobs.account_effect import NO_EFFECT, AccountEffect
 from service.jobs.actor_routes import NAMESPACE
-from service.jobs.claims import NO_EFFECT, AccountEffect, Claim, Claims, Thread
+from service.jobs.claims import Claim, Claims, Thread
 from service.jobs.event_encoding import EventIdentity, EventStatus
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.ledger import UNFINISHED_INDEXES, Ledger

@@ -18,7 +18,7 @@ from actors.jobs.next_steps import (
     after_not_found,
 )
 from actors.jobs.request_state import RequestState
-from service.jobs.claims import NO_EFFECT, AccountEffect
+from service.jobs.account_effect import NO_EFFECT, AccountEffect
 from service.jobs.lua.hash_encoding import BLANK
 from service.jobs.model import Failure, Status
 from service.jobs.records import JobRecord
