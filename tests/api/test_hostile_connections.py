@@ -73,7 +73,10 @@ def crowd(start: bytes) -> Attack:
 def drip(port: int, over: threading.Event) -> None:
     """Send one byte after another on many connections."""
     with ExitStack() as stack:
-        connections = [stack.enter_context(connect(port)) for _ in range(CONNECTIONS)]
+        connections = []
+        for _ in range(CONNECTIONS):
+            with suppress(OSError):
+                connections.append(stack.enter_context(connect(port)))
         while not over.wait(0.5):
             for connection in connections:
                 with suppress(OSError):
