@@ -61,9 +61,19 @@ _OTHER_METHODS: Final = {
 }
 
 
+#: Redis 7.0 does not know them.
+_SINCE_7_2 = ("CLIENT SETINFO", "WAITAOF")
+
+
 def commands(process: Process) -> set[str]:
     """The names of a process' commands."""
     return {sample.split()[0] for sample in SAMPLES[process]}
+
+
+def is_known(store: redis.Redis, sample: str) -> bool:
+    """Whether the store is new enough for a command."""
+    version = tuple(map(int, store.info("server")["redis_version"].split(".")[:2]))
+    return version >= (7, 2) or not sample.startswith(_SINCE_7_2)
 
 
 def scripts() -> list[str]:
@@ -116,7 +126,8 @@ def test_the_documents_show_the_rights_of_each_process(process: Process) -> None
 @pytest.mark.parametrize("process", get_args(Process))
 def test_every_sample_is_a_whole_command(store: redis.Redis, process: Process) -> None:
     script = "return tostring(redis.acl_check_cmd(unpack(ARGV)))"
-    for sample in samples_of(process, "replica"):
+    known = [sample for sample in samples_of(process, "replica") if is_known(store, sample)]
+    for sample in known:
         assert store.eval(script, 0, *sample.split()) == b"true", sample
 
 

@@ -70,7 +70,7 @@ def replica_of(primary: redis.Redis) -> Iterator[Replica]:
     primary.config_set("repl-diskless-sync-delay", 0)
     with (
         ValkeyServer(port=free_port(), config=config) as server,
-        redis.Redis(port=server.port) as client,
+        redis.Redis(port=server.port, db=primary.get_connection_kwargs()["db"]) as client,
     ):
         replica = Replica(primary, client)
         replica.attach()
