@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from service.config.models import Rule
 from service.events.recipients import RecipientTemplate
+from service.events.rule_fields import (
+    FieldError,
+    convert,
+    duration,
+    optional_template,
+    render,
+    render_or_empty,
+)
 from service.events.type_patterns import compile_patterns
 from service.instagram.ids import normalise_post
 from service.instagram.limits import MAX_TEXT_CHARACTERS, excess, most_characters
 from service.jobs.model import Failure, JobDraft
 from service.templates.templates import (
     Condition,
-    ForeignLinkFound,
     Message,
-    OutputTooLong,
     Template,
     TemplateFailed,
 )
-from service.time_formats.durations import parse_duration_ms
 
 RuleOutcome = Literal["matched", "when_false", "when_error"]
 
 MAX_ONCE_KEY: Final = 500
-
-T = TypeVar("T")
 
 
 class Event(Protocol):
@@ -131,14 +134,6 @@ def mismatch(rule: Rule, source: str, event_type: str) -> str | None:
     return None
 
 
-class _FieldError(Exception):
-    """A field of the job could not be resolved."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.failure = Failure(code=code, message=message)
-
-
 class _CompiledRule:
     def __init__(self, rule: Rule, no_answers: frozenset[str]) -> None:
         target = rule.to if rule.action == "dm" else rule.post
@@ -158,8 +153,8 @@ class _CompiledRule:
             f"text: has more than {room} characters, and {most_characters(rule.action)}",
         )
         self._once_per = tuple(Template(template) for template in rule.once_per)
-        self._delay = _optional_template(rule.delay)
-        self._expires = _optional_template(rule.expires)
+        self._delay = optional_template(rule.delay)
+        self._expires = optional_template(rule.expires)
         self._matched = RuleResult(rule.name, "matched")
         self._when_false = RuleResult(rule.name, "when_false")
         self._blank_draft = JobDraft(
@@ -192,7 +187,7 @@ class _CompiledRule:
         """
         try:
             return self._build_draft(variables)
-        except _FieldError as error:
+        except FieldError as error:
             return self._blank_draft._replace(failure=error.failure)
 
     def _build_draft(self, variables: Mapping[str, Any]) -> JobDraft:
@@ -200,10 +195,10 @@ class _CompiledRule:
         to, post = self._resolve_target(variables)
         text = self._resolve_text(variables)
         once_key, once_fallbacks = self._resolve_once_keys(variables)
-        delay_ms = _duration("delay", self._delay, variables) or 0
-        expires_ms = _duration("expires", self._expires, variables)
+        delay_ms = duration("delay", self._delay, variables) or 0
+        expires_ms = duration("expires", self._expires, variables)
         if expires_ms is not None and expires_ms <= delay_ms:
-            raise _FieldError(
+            raise FieldError(
                 "expires_before_run", "expires: the job would expire before it may run"
             )
         return JobDraft(
@@ -224,23 +219,23 @@ class _CompiledRule:
     def _resolve_target(self, variables: Mapping[str, Any]) -> tuple[str | None, str | None]:
         if self.rule.action == "dm":
             return self._resolve_recipient(variables), None
-        raw = _render("post", self._post, variables)
-        return None, _parse("post", "invalid_post", normalise_post, raw)
+        raw = render("post", self._post, variables)
+        return None, convert("post", "invalid_post", normalise_post, raw)
 
     def _resolve_recipient(self, variables: Mapping[str, Any]) -> str:
         try:
             return self._to.resolve(variables)
         except TemplateFailed as error:
-            raise _FieldError("template_failed", f"to: {error}") from error
+            raise FieldError("template_failed", f"to: {error}") from error
         except ValueError as error:
-            raise _FieldError("invalid_recipient", f"to: {error}") from error
+            raise FieldError("invalid_recipient", f"to: {error}") from error
 
     def _resolve_text(self, variables: Mapping[str, Any]) -> str:
-        text = _render("text", self._text, variables, too_long=self._too_long)
+        text = render("text", self._text, variables, too_long=self._too_long)
         if not text:
-            raise _FieldError("empty_text", "text: is empty")
+            raise FieldError("empty_text", "text: is empty")
         if too_long := excess(self.rule.action, text):
-            raise _FieldError("text_too_long", f"text: {too_long}")
+            raise FieldError("text_too_long", f"text: {too_long}")
         return text
 
     def _resolve_once_keys(
@@ -251,51 +246,11 @@ class _CompiledRule:
         key, *fallbacks = self._business_keys(variables)
         if not 0 < len(key) <= MAX_ONCE_KEY:
             message = f"once_per: is empty or longer than {MAX_ONCE_KEY} characters"
-            raise _FieldError("invalid_once_per", message)
+            raise FieldError("invalid_once_per", message)
         return key, tuple(each for each in fallbacks if len(each) <= MAX_ONCE_KEY)
 
     def _business_keys(self, variables: Mapping[str, Any]) -> Sequence[str]:
         """Return the keys that have a value; if none has, the last template says why."""
-        keys = [_render_or_empty(template, variables) for template in self._once_per]
+        keys = [render_or_empty(template, variables) for template in self._once_per]
         found = list(dict.fromkeys(filter(None, keys)))
-        return found or [_render("once_per", self._once_per[-1], variables)]
-
-
-def _optional_template(source: str | None) -> Template | None:
-    return None if source is None else Template(source)
-
-
-def _render_or_empty(template: Template, variables: Mapping[str, Any]) -> str:
-    try:
-        return template.render(variables).strip()
-    except TemplateFailed:
-        return ""
-
-
-def _render(
-    field: str,
-    template: Template,
-    variables: Mapping[str, Any],
-    too_long: Failure | None = None,
-) -> str:
-    try:
-        return template.render(variables).strip()
-    except TemplateFailed as error:
-        if too_long is not None and isinstance(error, OutputTooLong):
-            raise _FieldError(too_long.code, too_long.message) from error
-        code = "link_not_allowed" if isinstance(error, ForeignLinkFound) else "template_failed"
-        raise _FieldError(code, f"{field}: {error}") from error
-
-
-def _parse(field: str, code: str, parse: Callable[[str], T], raw: str) -> T:
-    try:
-        return parse(raw)
-    except ValueError as error:
-        raise _FieldError(code, f"{field}: {error}") from error
-
-
-def _duration(field: str, template: Template | None, variables: Mapping[str, Any]) -> int | None:
-    if template is None:
-        return None
-    raw = _render(field, template, variables)
-    return _parse(field, f"invalid_{field}", parse_duration_ms, raw)
+        return found or [render("once_per", self._once_per[-1], variables)]
