@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from service import VERSION
 from service.api import (
@@ -32,6 +32,7 @@ from service.api import (
     webhooks,
 )
 from service.api.lookup_fast_path import CachedLookupMiddleware
+from service.api.openapi import DEFAULT_RESPONSES, DocumentedApi
 from service.api.store_errors import register_store_errors
 from service.api.webhook_fast_path import WebhookFastPath
 from service.config.bootstrap import boot
@@ -74,6 +75,23 @@ _ROUTERS: Final = (
 )
 
 
+def create_api(lifespan: Lifespan[FastAPI] | None = None) -> DocumentedApi:
+    """Create the API without what is around it: its routes and their documentation."""
+    api = DocumentedApi(
+        title="Heliograph",
+        version=VERSION,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,  # `api/docs.py` has them
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=DEFAULT_RESPONSES,
+    )
+    for module in _ROUTERS:
+        api.include_router(module.router)
+    return api
+
+
 def create_app(
     settings: Settings | None = None,
     config: Config | None = None,
@@ -107,19 +125,8 @@ def create_app(
             checking.cancel()
             await services.close()
 
-    app = FastAPI(
-        title="Heliograph",
-        version=VERSION,
-        description=_DESCRIPTION,
-        lifespan=lifespan,
-        docs_url=None,  # `api/docs.py` has them
-        redoc_url=None,
-        redirect_slashes=False,
-        responses=errors.DEFAULT_RESPONSES,
-    )
-    routes = [*app.routes, *(route for module in _ROUTERS for route in module.router.routes)]
-    for module in _ROUTERS:
-        app.include_router(module.router)
+    app = create_api(lifespan)
+    routes = [route for module in _ROUTERS for route in module.router.routes]
     app.add_middleware(BodyLimitMiddleware, seconds=settings.body_seconds)
     app.add_middleware(LogContextMiddleware)
     app.add_middleware(CachedLookupMiddleware)

@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import APIRouter
 
 from service.api.auth import Caller, Services
+from service.api.models.answer import shown_as
+from service.api.models.deliveries import DeliveryDetail, DeliveryPage
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
 from service.deliveries.store import DeliveryStatus
 from service.http.errors import ApiError
@@ -14,7 +16,7 @@ from service.http.errors import ApiError
 router = APIRouter(tags=["deliveries"])
 
 
-@router.get("/deliveries")
+@router.get("/deliveries", operation_id="list_deliveries", responses={200: shown_as(DeliveryPage)})
 async def list_deliveries(
     _caller: Caller,
     services: Services,
@@ -28,7 +30,14 @@ async def list_deliveries(
     )
 
 
-@router.get("/deliveries/{delivery_id}")
+@router.get(
+    "/deliveries/{delivery_id}",
+    operation_id="get_delivery",
+    responses={
+        200: shown_as(DeliveryDetail),
+        404: {"description": "There is no such delivery (`unknown_delivery`)"},
+    },
+)
 async def get_delivery(delivery_id: str, _caller: Caller, services: Services) -> dict[str, Any]:
     """Show one delivery with its payload and all attempts."""
     delivery = await services.deliveries.read(delivery_id)

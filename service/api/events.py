@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query
 
 from service.api.auth import AuditedCaller, Caller, Services
+from service.api.models.answer import shown_as
+from service.api.models.events import EventDetail, EventPage, EventReplay
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
 from service.api.record_versions import is_newer, newer_record
 from service.dependencies import AppServices
@@ -29,7 +31,11 @@ SourceName = Annotated[
 ]
 
 
-@router.get("/events")
+_UNKNOWN: Final = {"description": "There is no such event (`unknown_event`)"}
+_AMBIGUOUS: Final = "Several sources have an event of this id (`ambiguous_event`)"
+
+
+@router.get("/events", operation_id="list_events", responses={200: shown_as(EventPage)})
 async def list_events(
     _caller: Caller, services: Services, cursor: Cursor = None, limit: Limit = 50
 ) -> dict[str, Any]:
@@ -37,7 +43,19 @@ async def list_events(
     return page_response(await services.jobs.events(cursor=parse_cursor(cursor), limit=limit))
 
 
-@router.post("/events/{event_id:path}/replay", status_code=202)
+@router.post(
+    "/events/{event_id:path}/replay",
+    operation_id="replay_event",
+    status_code=202,
+    responses={
+        202: shown_as(EventReplay),
+        404: _UNKNOWN,
+        409: {
+            "description": f"No rule can run for it (`not_replayable`, `source_gone`, `body_gone`,"
+            f" `body_unreadable`, `newer_release`), or: {_AMBIGUOUS}"
+        },
+    },
+)
 async def replay_event(
     event_id: str, caller: AuditedCaller, services: Services, source: SourceName = None
 ) -> dict[str, Any]:
@@ -61,7 +79,11 @@ async def replay_event(
     return {"event_id": event.id, "jobs": jobs, "created": sorted(set(jobs) - set(event.jobs))}
 
 
-@router.get("/events/{event_id:path}")
+@router.get(
+    "/events/{event_id:path}",
+    operation_id="get_event",
+    responses={200: shown_as(EventDetail), 404: _UNKNOWN, 409: {"description": _AMBIGUOUS}},
+)
 async def get_event(
     event_id: str, _caller: Caller, services: Services, source: SourceName = None
 ) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from fastapi import APIRouter, Header, Query, Response
 
 from service.api.auth import AuditedCaller, Caller, Services
 from service.api.follower_results import ROWS_RESPONSES, follow_rows, negotiate_format, stored_rows
-from service.api.idempotency import IdempotencyKey, create_job_once
+from service.api.idempotency import CONFLICT, IdempotencyKey, create_job_once
+from service.api.models.answer import shown_as
+from service.api.models.jobs import Job, JobPage, Timeline
 from service.api.multipart import UPLOAD_SCHEMA
 from service.api.pagination import Cursor, Limit, matching, page_response, parse_cursor
 from service.api.record_versions import newer_record
@@ -29,7 +31,19 @@ router = APIRouter(tags=["jobs"])
 MAX_WAIT_SECONDS: Final = 25
 
 
-@router.post("/jobs", status_code=202, openapi_extra=UPLOAD_SCHEMA)
+_UNKNOWN: Final = {"description": "There is no such job (`unknown_job`)"}
+
+
+@router.post(
+    "/jobs",
+    operation_id="create_job",
+    status_code=202,
+    responses={
+        202: shown_as(Job),
+        409: CONFLICT,
+    },
+    openapi_extra=UPLOAD_SCHEMA,
+)
 async def create_job(
     body: JobRequest,
     response: Response,
@@ -63,7 +77,7 @@ def build_draft(body: JobRequest, services: AppServices) -> JobDraft:
     return body.draft(services.config, utc_now())
 
 
-@router.get("/jobs")
+@router.get("/jobs", operation_id="list_jobs", responses={200: shown_as(JobPage)})
 async def list_jobs(
     _caller: Caller,
     services: Services,
@@ -85,7 +99,7 @@ async def list_jobs(
     )
 
 
-@router.get("/jobs/{job_id}")
+@router.get("/jobs/{job_id}", operation_id="get_job", responses={200: shown_as(Job), 404: _UNKNOWN})
 async def get_job(
     job_id: str,
     _caller: Caller,
@@ -104,7 +118,11 @@ async def get_job(
     return await _wait_for_end(services, job_id, min(wait, MAX_WAIT_SECONDS))
 
 
-@router.get("/jobs/{job_id}/timeline")
+@router.get(
+    "/jobs/{job_id}/timeline",
+    operation_id="get_job_timeline",
+    responses={200: shown_as(Timeline), 404: _UNKNOWN},
+)
 async def get_timeline(job_id: str, _caller: Caller, services: Services) -> dict[str, Any]:
     """List all changes of a job's status (when, by whom, why) and its deliveries."""
     job = await _require_job(services, job_id)
@@ -112,7 +130,12 @@ async def get_timeline(job_id: str, _caller: Caller, services: Services) -> dict
     return {"items": await services.jobs.timeline(job_id), "next": None, "deliveries": deliveries}
 
 
-@router.get("/jobs/{job_id}/result", response_model=None, responses=ROWS_RESPONSES)
+@router.get(
+    "/jobs/{job_id}/result",
+    operation_id="get_job_result",
+    response_model=None,
+    responses={**ROWS_RESPONSES, 404: _UNKNOWN},
+)
 async def get_result(
     job_id: str,
     _caller: Caller,
@@ -144,7 +167,15 @@ async def get_result(
     return {"result": job["result"]}
 
 
-@router.post("/jobs/{job_id}/cancel")
+@router.post(
+    "/jobs/{job_id}/cancel",
+    operation_id="cancel_job",
+    responses={
+        200: shown_as(Job),
+        404: _UNKNOWN,
+        409: {"description": "It has written or ended (`not_cancelable`, `newer_release`)"},
+    },
+)
 async def cancel_job(job_id: str, caller: AuditedCaller, services: Services) -> dict[str, Any]:
     """Cancel a job that has not written anything; a running job stops before its write."""
     reply = await services.ledger.cancel(job_id, *caller)
@@ -160,7 +191,19 @@ async def cancel_job(job_id: str, caller: AuditedCaller, services: Services) -> 
     return job
 
 
-@router.post("/jobs/{job_id}/retry", status_code=202)
+@router.post(
+    "/jobs/{job_id}/retry",
+    operation_id="retry_job",
+    status_code=202,
+    responses={
+        202: shown_as(Job),
+        404: _UNKNOWN,
+        409: {
+            "description": "It has not failed, or what it was to send is gone (`not_retryable`,"
+            " `erased`, `text_gone`, `photo_gone`, `result_gone`, `newer_release`)"
+        },
+    },
+)
 async def retry_job(job_id: str, caller: AuditedCaller, services: Services) -> dict[str, Any]:
     """Start the next run of a failed or uncertain job."""
     reply = await services.ledger.retry(job_id, *caller)

@@ -8,6 +8,9 @@ from fastapi import APIRouter
 
 from service.api.auth import Caller, Services
 from service.api.jobs import build_draft
+from service.api.models.answer import shown_as
+from service.api.models.audit import AuditPage
+from service.api.models.jobs import JobPreview
 from service.api.pagination import CURSOR_QUERY, Limit, list_cursor
 from service.api.schemas import JobRequest
 from service.dependencies import AppServices
@@ -27,7 +30,7 @@ _MESSAGES: Final = {
 }
 
 
-@router.post("/jobs:preview")
+@router.post("/jobs:preview", operation_id="preview_job", responses={200: shown_as(JobPreview)})
 async def preview_job(body: JobRequest, caller: Caller, services: Services) -> dict[str, Any]:
     """Preview a job without creating it: would it be sent, wait or be refused now, and why?"""
     draft = build_draft(body, services)
@@ -56,7 +59,7 @@ def _preview_view(preview: Preview, dry_run: bool) -> dict[str, Any]:
     }
 
 
-@router.get("/audit")
+@router.get("/audit", operation_id="list_audit_entries", responses={200: shown_as(AuditPage)})
 async def list_audit_log(
     _caller: Caller,
     services: Services,
