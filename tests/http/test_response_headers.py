@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import socket
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -158,7 +158,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.written: list[bytes] = []
-        self.transport: object = self
+        self.transport: Any = self
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
@@ -181,7 +181,7 @@ def test_only_a_head_whose_body_follows_waits_for_it(
     peer.transport = writer
     writer.write(head)
     assert len(peer.written) == packets - 1
-    cast("HeadWriter", peer.transport).write(b"{}")
+    peer.transport.write(b"{}")
     assert len(peer.written) == packets
     assert b"".join(peer.written) == with_headers(head) + b"{}"
     assert peer.transport is peer
