@@ -24,7 +24,6 @@ PUBLIC: Final = {
     "POST /webhooks/{source}": "the signature of the sender is checked",
     "POST /webhooks/{source}/": "the same",
     "GET /openapi.json": "the documentation has no data",
-    "HEAD /openapi.json": "the same",
     "GET /healthz": "for the platform, which has no key; it has no data",
     "GET /readyz": "the same",
     "GET /metrics": "METRICS_KEY, where it is set",
