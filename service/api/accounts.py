@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter
 
-from service.api.auth import AuditedCaller, Caller, Services
+from service.api.auth import AccountsCaller, AdminCaller, ReadCaller, Services
 from service.api.models.accounts import Account, AccountPage, GlobalPause
 from service.api.models.answer import shown_as
 from service.api.schemas import NoteRequest, PauseRequest
@@ -19,7 +19,7 @@ UNKNOWN_ACCOUNT: Final = {"description": "There is no such account (`unknown_acc
 
 
 @router.get("/accounts", operation_id="list_accounts", responses={200: shown_as(AccountPage)})
-async def list_accounts(_caller: Caller, services: Services) -> dict[str, Any]:
+async def list_accounts(_caller: ReadCaller, services: Services) -> dict[str, Any]:
     """List the configured accounts."""
     items = [await account_view(services, name) for name in services.config.accounts]
     return {"items": items, "next": None}
@@ -30,7 +30,7 @@ async def list_accounts(_caller: Caller, services: Services) -> dict[str, Any]:
     operation_id="get_account",
     responses={200: shown_as(Account), 404: UNKNOWN_ACCOUNT},
 )
-async def get_account(name: str, _caller: Caller, services: Services) -> dict[str, Any]:
+async def get_account(name: str, _caller: ReadCaller, services: Services) -> dict[str, Any]:
     """Show one account: whether it is active, why not, its budgets and its waiting jobs."""
     return await account_view(services, name)
 
@@ -41,7 +41,7 @@ async def get_account(name: str, _caller: Caller, services: Services) -> dict[st
     responses={200: shown_as(Account), 404: UNKNOWN_ACCOUNT},
 )
 async def pause_account(
-    name: str, caller: AuditedCaller, services: Services, body: PauseRequest | None = None
+    name: str, caller: AccountsCaller, services: Services, body: PauseRequest | None = None
 ) -> dict[str, Any]:
     """Pause an account, or one kind of its actions; its jobs are held until it is resumed."""
     require_account(services, name)
@@ -56,7 +56,7 @@ async def pause_account(
     responses={200: shown_as(Account), 404: UNKNOWN_ACCOUNT},
 )
 async def resume_account(
-    name: str, caller: AuditedCaller, services: Services, body: PauseRequest | None = None
+    name: str, caller: AccountsCaller, services: Services, body: PauseRequest | None = None
 ) -> dict[str, Any]:
     """End every pause, hold and cooldown of an account (or of one kind); its jobs continue."""
     require_account(services, name)
@@ -67,7 +67,7 @@ async def resume_account(
 
 @router.post("/pause", operation_id="pause_all_accounts", responses={200: shown_as(GlobalPause)})
 async def pause_all_accounts(
-    caller: AuditedCaller, services: Services, body: NoteRequest | None = None
+    caller: AdminCaller, services: Services, body: NoteRequest | None = None
 ) -> dict[str, Any]:
     """Pause all accounts at once, whatever their own state."""
     await services.accounts.pause_all((body or NoteRequest()).reason, *caller)
@@ -76,7 +76,7 @@ async def pause_all_accounts(
 
 @router.post("/resume", operation_id="resume_all_accounts", responses={200: shown_as(GlobalPause)})
 async def resume_all_accounts(
-    caller: AuditedCaller, services: Services, _body: NoteRequest | None = None
+    caller: AdminCaller, services: Services, _body: NoteRequest | None = None
 ) -> dict[str, Any]:
     """End the pause of all accounts; an account's own pause or hold stays."""
     await services.accounts.resume_all(*caller)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
 from service.accounts.verification_codes import CODE_HOLDS, normalise_code
 from service.api.accounts import UNKNOWN_ACCOUNT, account_view, require_account
-from service.api.auth import AuditedCaller, Services
+from service.api.auth import AccountsCaller, Services
 from service.api.models.accounts import Account
 from service.api.models.answer import shown_as
 
@@ -34,7 +34,7 @@ class VerificationCodeRequest(BaseModel):
     responses={200: shown_as(Account), 404: UNKNOWN_ACCOUNT},
 )
 async def submit_verification_code(
-    name: str, body: VerificationCodeRequest, caller: AuditedCaller, services: Services
+    name: str, body: VerificationCodeRequest, caller: AccountsCaller, services: Services
 ) -> dict[str, Any]:
     """Store a verification code for the account's next login, and end a hold that waits for one."""
     require_account(services, name)

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from service.api.auth import Caller, Services
+from service.api.auth import ReadCaller, Services
 from service.api.models.answer import shown_as
 from service.api.models.deliveries import DeliveryDetail, DeliveryPage
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
@@ -18,7 +18,7 @@ router = APIRouter(tags=["deliveries"])
 
 @router.get("/deliveries", operation_id="list_deliveries", responses={200: shown_as(DeliveryPage)})
 async def list_deliveries(
-    _caller: Caller,
+    _caller: ReadCaller,
     services: Services,
     status: DeliveryStatus | None = None,
     cursor: Cursor = None,
@@ -38,7 +38,7 @@ async def list_deliveries(
         404: {"description": "There is no such delivery (`unknown_delivery`)"},
     },
 )
-async def get_delivery(delivery_id: str, _caller: Caller, services: Services) -> dict[str, Any]:
+async def get_delivery(delivery_id: str, _caller: ReadCaller, services: Services) -> dict[str, Any]:
     """Show one delivery with its payload and all attempts."""
     delivery = await services.deliveries.read(delivery_id)
     if delivery is None:

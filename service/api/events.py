@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 
-from service.api.auth import AuditedCaller, Caller, Services
+from service.api.auth import JobsCaller, ReadCaller, Services
 from service.api.models.answer import shown_as
 from service.api.models.events import EventDetail, EventPage, EventReplay
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
@@ -37,7 +37,7 @@ _AMBIGUOUS: Final = "Several sources have an event of this id (`ambiguous_event`
 
 @router.get("/events", operation_id="list_events", responses={200: shown_as(EventPage)})
 async def list_events(
-    _caller: Caller, services: Services, cursor: Cursor = None, limit: Limit = 50
+    _caller: ReadCaller, services: Services, cursor: Cursor = None, limit: Limit = 50
 ) -> dict[str, Any]:
     """List events, newest first."""
     return page_response(await services.jobs.events(cursor=parse_cursor(cursor), limit=limit))
@@ -57,7 +57,7 @@ async def list_events(
     },
 )
 async def replay_event(
-    event_id: str, caller: AuditedCaller, services: Services, source: SourceName = None
+    event_id: str, caller: JobsCaller, services: Services, source: SourceName = None
 ) -> dict[str, Any]:
     """Run the rules that have no job for this event yet."""
     event = await _find_event(services, event_id, source)
@@ -85,7 +85,7 @@ async def replay_event(
     responses={200: shown_as(EventDetail), 404: _UNKNOWN, 409: {"description": _AMBIGUOUS}},
 )
 async def get_event(
-    event_id: str, _caller: Caller, services: Services, source: SourceName = None
+    event_id: str, _caller: ReadCaller, services: Services, source: SourceName = None
 ) -> dict[str, Any]:
     """Show one event, with its body while it is kept."""
     event = await _find_event(services, event_id, source)

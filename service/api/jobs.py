@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Response
 
-from service.api.auth import AuditedCaller, Caller, Services
+from service.api.auth import JobsCaller, ReadCaller, Services
 from service.api.follower_results import ROWS_RESPONSES, follow_rows, negotiate_format, stored_rows
 from service.api.idempotency import CONFLICT, IdempotencyKey, create_job_once
 from service.api.models.answer import shown_as
@@ -47,14 +47,16 @@ _UNKNOWN: Final = {"description": "There is no such job (`unknown_job`)"}
 async def create_job(
     body: JobRequest,
     response: Response,
-    caller: Caller,
+    caller: JobsCaller,
     services: Services,
     idempotency_key: IdempotencyKey = None,
 ) -> dict[str, Any]:
     """Create a job: a DM or a comment."""
     request = json.dumps(body.model_dump(mode="json"), sort_keys=True)
     draft = build_draft(body, services)
-    return await create_job_once(services, draft, response, caller, idempotency_key, request)
+    return await create_job_once(
+        services, draft, response, caller.key_name, idempotency_key, request
+    )
 
 
 def build_draft(body: JobRequest, services: AppServices) -> JobDraft:
@@ -79,7 +81,7 @@ def build_draft(body: JobRequest, services: AppServices) -> JobDraft:
 
 @router.get("/jobs", operation_id="list_jobs", responses={200: shown_as(JobPage)})
 async def list_jobs(
-    _caller: Caller,
+    _caller: ReadCaller,
     services: Services,
     status: Status | None = None,
     account: str | None = None,
@@ -102,7 +104,7 @@ async def list_jobs(
 @router.get("/jobs/{job_id}", operation_id="get_job", responses={200: shown_as(Job), 404: _UNKNOWN})
 async def get_job(
     job_id: str,
-    _caller: Caller,
+    _caller: ReadCaller,
     services: Services,
     wait: Annotated[
         float,
@@ -123,7 +125,7 @@ async def get_job(
     operation_id="get_job_timeline",
     responses={200: shown_as(Timeline), 404: _UNKNOWN},
 )
-async def get_timeline(job_id: str, _caller: Caller, services: Services) -> dict[str, Any]:
+async def get_timeline(job_id: str, _caller: ReadCaller, services: Services) -> dict[str, Any]:
     """List all changes of a job's status (when, by whom, why) and its deliveries."""
     job = await _require_job(services, job_id)
     deliveries = await services.deliveries.of_job(job_id, job["run"])
@@ -138,7 +140,7 @@ async def get_timeline(job_id: str, _caller: Caller, services: Services) -> dict
 )
 async def get_result(
     job_id: str,
-    _caller: Caller,
+    _caller: ReadCaller,
     services: Services,
     accept: Annotated[
         list[str] | None, Header(description="The format: NDJSON, CSV or JSON")
@@ -176,7 +178,7 @@ async def get_result(
         409: {"description": "It has written or ended (`not_cancelable`, `newer_release`)"},
     },
 )
-async def cancel_job(job_id: str, caller: AuditedCaller, services: Services) -> dict[str, Any]:
+async def cancel_job(job_id: str, caller: JobsCaller, services: Services) -> dict[str, Any]:
     """Cancel a job that has not written anything; a running job stops before its write."""
     reply = await services.ledger.cancel(job_id, *caller)
     if reply == "none":
@@ -204,7 +206,7 @@ async def cancel_job(job_id: str, caller: AuditedCaller, services: Services) -> 
         },
     },
 )
-async def retry_job(job_id: str, caller: AuditedCaller, services: Services) -> dict[str, Any]:
+async def retry_job(job_id: str, caller: JobsCaller, services: Services) -> dict[str, Any]:
     """Start the next run of a failed or uncertain job."""
     reply = await services.ledger.retry(job_id, *caller)
     if reply == "none":

@@ -39,6 +39,12 @@ _KEY_RESPONSES: Final = {
         "unauthorized",
         "The key is missing or unknown: send `Authorization: Bearer KEY`.",
     ),
+    "403": _error(
+        "The key does not have the scope",
+        "forbidden",
+        "The key `crm` may not create or change jobs: it needs the scope `jobs`.",
+        scope="jobs",
+    ),
     "429": _error(
         "Too many wrong keys came from this address",
         "too_many_requests",

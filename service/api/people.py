@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Query
 from pydantic import AfterValidator
 
-from service.api.auth import AuditedCaller, Caller, Services
+from service.api.auth import AdminCaller, Services
 from service.api.models.answer import shown_as
 from service.api.models.people import PersonErasure, PersonPage
 from service.api.pagination import Cursor, parse_cursor
@@ -32,7 +32,7 @@ JobLimit = Annotated[
 @router.get("/people/{handle}", operation_id="get_person", responses={200: shown_as(PersonPage)})
 async def show_person(
     handle: Handle,
-    _caller: Caller,
+    _caller: AdminCaller,
     services: Services,
     cursor: Cursor = None,
     limit: JobLimit = 20,
@@ -52,7 +52,7 @@ async def show_person(
     },
 )
 async def erase_person(
-    handle: Handle, requester: AuditedCaller, services: Services
+    handle: Handle, requester: AdminCaller, services: Services
 ) -> dict[str, Any]:
     """Erase everything that is kept about a person, but for what keeps a write from being made
     twice. Call again while `done` is false.

@@ -12,7 +12,7 @@ from service.accounts.session_import import Imported, OtherDevice, OtherUser, im
 from service.accounts.session_store import SessionStore, SessionStoreError, SessionUnreadable
 from service.accounts.session_validation import InvalidSession
 from service.api.accounts import UNKNOWN_ACCOUNT, require_account
-from service.api.auth import AuditedCaller, Services
+from service.api.auth import AccountsCaller, Services
 from service.api.models.accounts import SessionReplacement
 from service.api.models.answer import shown_as
 from service.api.schemas import invalid
@@ -52,7 +52,7 @@ SessionDocument = Annotated[
 )
 async def replace_session(
     name: str,
-    caller: AuditedCaller,
+    caller: AccountsCaller,
     services: Services,
     settings: SessionDocument,
     reset_device: bool = False,

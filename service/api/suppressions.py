@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import AfterValidator
 
 from service.accounts.suppressions import suppression_key
-from service.api.auth import AuditedCaller, Caller, Services
+from service.api.auth import AccountsCaller, ReadCaller, Services
 from service.api.models.answer import shown_as
 from service.api.models.suppressions import SuppressionEntry, SuppressionPage
 from service.api.pagination import CURSOR_QUERY, Limit, list_cursor
@@ -56,7 +56,7 @@ _NOT_SUPPRESSED: Final = {"description": "There is no such entry (`not_suppresse
     "/suppressions", operation_id="list_suppressions", responses={200: shown_as(SuppressionPage)}
 )
 async def list_suppressions(
-    _caller: Caller, services: Services, cursor: NameCursor = None, limit: Limit = 50
+    _caller: ReadCaller, services: Services, cursor: NameCursor = None, limit: Limit = 50
 ) -> dict[str, Any]:
     """List suppressions by name: first those of all accounts, then those of each account."""
     entries, next_cursor = await services.suppressions.page(cursor=cursor, limit=limit)
@@ -69,7 +69,7 @@ async def list_suppressions(
     responses={200: shown_as(SuppressionEntry), 404: _NOT_SUPPRESSED},
 )
 async def get_suppression(
-    recipient: Recipient, _caller: Caller, services: Services, account: Account = None
+    recipient: Recipient, _caller: ReadCaller, services: Services, account: Account = None
 ) -> dict[str, Any]:
     """Show one suppression."""
     entry = await services.suppressions.get(recipient, account=account)
@@ -88,8 +88,7 @@ async def get_suppression(
 )
 async def add_suppression(
     recipient: Recipient,
-    caller: Caller,
-    requester: AuditedCaller,
+    caller: AccountsCaller,
     services: Services,
     response: Response,
     account: Account = None,
@@ -99,7 +98,7 @@ async def add_suppression(
     _check_account(services, account)
     reason = (body or NoteRequest()).reason or None
     entry, new = await services.suppressions.put(
-        recipient, account=account, reason=reason, by=caller, address=requester.address
+        recipient, account=account, reason=reason, by=caller.key_name, address=caller.address
     )
     response.status_code = 201 if new else 200
     return entry.public()
@@ -112,10 +111,10 @@ async def add_suppression(
     responses={404: _NOT_SUPPRESSED},
 )
 async def remove_suppression(
-    recipient: Recipient, requester: AuditedCaller, services: Services, account: Account = None
+    recipient: Recipient, caller: AccountsCaller, services: Services, account: Account = None
 ) -> None:
     """Remove a suppression."""
-    if not await services.suppressions.remove(recipient, account=account, requester=requester):
+    if not await services.suppressions.remove(recipient, account=account, requester=caller):
         raise _unknown(services, account)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from service.api.models.answer import Answer, Time, sometimes
+from service.credentials.api_keys import KeyScope
 
 
 class FieldError(Answer):
@@ -20,6 +21,7 @@ class ErrorDetail(Answer):
     code: str = Field(description="A stable code for programs", examples=["invalid_request"])
     message: str = Field(description="What is wrong and what to do about it, for people")
     fields: list[FieldError] = sometimes("`invalid_request`: each field that is wrong")
+    scope: KeyScope = sometimes("`forbidden`: the scope that the key would need")
     reason: str = sometimes("Lookups: what Instagram said, or which limit was reached")
     retry_after_seconds: int = sometimes("Lookups: as `Retry-After`")
     until: Time = sometimes("`rate_limited`: when a lookup is possible again")
