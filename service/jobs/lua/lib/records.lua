@@ -100,7 +100,7 @@
 --   metadata      the caller's own (JSON)
 --   source        what asked for it (JSON: source, event_id, rule, api_key)
 --   prio          0 to 9, higher goes first
---   run           1, and one more with every retry by a person
+--   run           1, and one more each time that a person retries or settles it
 --   created, run_at, expires, started, finished    times; expires 0 for never
 --   attempts      attempts begun in this run
 --   strikes       failed attempts in this run that were the job's own doing
