@@ -33,8 +33,8 @@ local function known_ids()
   return ',"client_context":' .. cjson.encode(job.context)
 end
 
--- The recipient may not have it again so soon. What lost history may have written (job.doubt) was
--- never remembered, and neither was its token.
+-- The recipient may not have it again so soon. The intent has remembered that already, but a store
+-- that lost history may lack it.
 local function remember_write()
   if job.kind ~= 'dm' or job.pk == '' then return end
   redis.call('SET', thread_key(job.account, job.pk), '1', 'PX', digits(CONF.keep))
