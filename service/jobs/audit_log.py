@@ -177,7 +177,7 @@ def _to_public(
       from_job: Fields of its job's hash, as they are stored.
     """
     job = fields_of(from_job)
-    fields = {name: job[name] for name in _FROM_JOB} | entry
+    fields = {**{name: job[name] for name in _FROM_JOB}, **entry}
     entry_ms = int(entry_id.partition("-")[0])
     source = json.loads(fields.get("source") or "{}")
     return {

@@ -49,7 +49,8 @@
 --   hg:sent:{account}            zset ms -> the token of each DM that was about to be sent then
 --   hg:retention                 zset ms -> id or source:id: when to prune it
 --   hg:paused                    hash: why, note, since; while it exists nothing is written or read
---   hg:acct:{a}                  hash: hold, hold_note, hold_since; resuming; paused, paused_note;
+--   hg:acct:{a}                  hash: hold, hold_note, hold_since, hold_met (account_holds.lua);
+--                                resuming; paused, paused_note;
 --                                pause:{kind}; cool:{kind|*}, cool_at:{kind|*}, cool_why:{kind|*}
 --                                (the end of a cooldown, its beginning and reason); cools:{code}
 --                                (how often, for ever longer ones); gap:{limit} (ms: when one more
