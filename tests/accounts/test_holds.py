@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 import redis
@@ -172,7 +172,7 @@ def test_the_callback_of_a_hold_says_the_same(ledger_with: LedgerFactory) -> Non
     ledger = ledger_with(shop=limits(callback="crm"))
     job_id = hold(ledger, "challenge_required", SAID)
 
-    [delivery_id]: Any = ledger.store.zrange("hg:dlvs", 0, 0)
+    [delivery_id] = cast("list[bytes]", ledger.store.zrange("hg:dlvs", 0, 0))
     delivery = ledger.delivery(delivery_id.decode())
 
     assert (delivery["type"], delivery["payload"]["data"]) == (
