@@ -1,4 +1,4 @@
-"""Jobs: create, show, list, cancel, retry."""
+"""Jobs: create, show, list, cancel, retry, settle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from service.api.idempotency import IdempotencyKey, create_job_once
 from service.api.multipart import UPLOAD_SCHEMA
 from service.api.pagination import Cursor, Limit, matching, page_response, parse_cursor
 from service.api.record_versions import newer_record
-from service.api.schemas import JobRequest, invalid, utc_now
+from service.api.schemas import JobRequest, SettleRequest, invalid, utc_now
 from service.dependencies import AppServices
 from service.http.errors import ApiError
 from service.jobs.model import FINAL, FOLLOWER_KINDS, JobDraft, Kind, Status
@@ -185,6 +185,26 @@ async def retry_job(job_id: str, caller: JobsCaller, services: Services) -> dict
     if reply == "photo_gone":
         message = "The job's photo was deleted when the job ended: create a new job with it."
         raise ApiError(409, "photo_gone", message)
+    return job
+
+
+@router.post("/jobs/{job_id}/settle", operation_id="settle_job")
+async def settle_job(
+    job_id: str, body: SettleRequest, caller: AuditedCaller, services: Services
+) -> dict[str, Any]:
+    """Settle an uncertain job: a person has looked whether its write is at Instagram."""
+    reply = await services.ledger.settle(job_id, body.settled_as, *caller, note=body.note)
+    if reply == "none":
+        raise unknown_job()
+    if reply == "newer":
+        raise await _newer_job(services, job_id)
+    job = await _require_job(services, job_id)
+    if reply == "refused":
+        message = f"The job is {job['status']}; only uncertain jobs can be settled."
+        raise ApiError(409, "not_uncertain", message)
+    if reply == "erased":
+        message = "What the job says of a person was erased: settle it without a note."
+        raise ApiError(409, "erased", message)
     return job
 
 

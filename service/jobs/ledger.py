@@ -44,6 +44,7 @@ from service.jobs.lua.preview_job import preview_job
 from service.jobs.lua.prune import prune
 from service.jobs.lua.retry_job import retry_job
 from service.jobs.lua.runner import Scripts
+from service.jobs.lua.settle_job import SettledAs, SettleReply, settle_job
 from service.jobs.model import FINAL, ONLY_BY_ID, JobDraft, Recognition, Status, derived_id
 from service.jobs.replies import Acceptance, Creation, Preview, RetryReply
 from service.jobs.unfinished_events import finish_event
@@ -254,6 +255,12 @@ class Ledger:
     async def retry(self, job_id: str, by: str, address: str = "") -> RetryReply:
         """Open the next run of a failed or uncertain job."""
         return await self._scripts.run(retry_job(job_id, by, address))
+
+    async def settle(
+        self, job_id: str, settled_as: SettledAs, by: str, address: str = "", *, note: str | None
+    ) -> SettleReply:
+        """End an uncertain job as a person says that its write went."""
+        return await self._scripts.run(settle_job(job_id, settled_as, by, address, note))
 
     async def prune(self) -> int:
         """Delete records whose retention has ended; returns how many."""

@@ -49,7 +49,8 @@
 --   hg:sent:{account}            zset ms -> the token of each DM that was about to be sent then
 --   hg:retention                 zset ms -> id or source:id: when to prune it
 --   hg:paused                    hash: why, note, since; while it exists nothing is written or read
---   hg:acct:{a}                  hash: hold, hold_note, hold_since; resuming; paused, paused_note;
+--   hg:acct:{a}                  hash: hold, hold_note, hold_since, hold_met (account_holds.lua);
+--                                resuming; paused, paused_note;
 --                                pause:{kind}; cool:{kind|*}, cool_at:{kind|*}, cool_why:{kind|*}
 --                                (the end of a cooldown, its beginning and reason); cools:{code}
 --                                (how often, for ever longer ones); gap:{limit} (ms: when one more
@@ -100,7 +101,7 @@
 --   metadata      the caller's own (JSON)
 --   source        what asked for it (JSON: source, event_id, rule, api_key)
 --   prio          0 to 9, higher goes first
---   run           1, and one more with every retry by a person
+--   run           1, and one more each time that a person retries or settles it
 --   created, run_at, expires, started, finished    times; expires 0 for never
 --   attempts      attempts begun in this run
 --   strikes       failed attempts in this run that were the job's own doing
