@@ -28,6 +28,7 @@ from service.api import (
     photo_uploads,
     previews,
     sessions,
+    stats,
     suppressions,
     webhooks,
 )
@@ -67,6 +68,7 @@ _ROUTERS: Final = (
     challenges,
     sessions,
     suppressions,
+    stats,
     people,
     health,
     metrics,
