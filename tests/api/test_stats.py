@@ -26,7 +26,7 @@ def stats(web: WebHarness, **query: str) -> dict[str, Any]:
 def item(web: WebHarness, by: str, name: str | None) -> dict[str, Any]:
     """The numbers of one group."""
     [found] = [each for each in stats(web, by=by)["items"] if each[by] == name]
-    return found
+    return dict(found)
 
 
 def end_dry(ledger: LedgerHarness, job_id: str) -> None:

@@ -29,8 +29,8 @@ local function count_in_hour(hour, field, times, now)
 end
 
 -- From when a job could begin to its end.
-local function wait_bucket(job, ended)
-  local seconds = (ended - math.max(job.created, job.run_at)) / 1000
+local function wait_bucket(job)
+  local seconds = (job.finished - math.max(job.created, job.run_at)) / 1000
   local bucket, bound = 0, 1
   while seconds > bound and bucket < LAST_BUCKET do bucket, bound = bucket + 1, bound * 2 end
   return bucket
@@ -43,7 +43,7 @@ end
 
 local function detail_of_end(job)
   if job.status == 'succeeded' then
-    return job.run == '1' and wait_bucket(job, tonumber(job.finished)) or ''
+    return job.run == '1' and wait_bucket(job) or ''
   end
   return job.error ~= '' and cjson.decode(job.error).code or ''
 end
@@ -52,8 +52,9 @@ end
 local function counted_as(job)
   local rule = cjson.decode(job.source).rule
   local outcome = not READ_KINDS[job.kind] and is_dry(job) and 'dry_run' or job.status
-  return hour_of(tonumber(job.finished)), table.concat({'job', job.account,
-    type(rule) == 'string' and rule or '', job.kind, outcome, detail_of_end(job)}, ':')
+  return hour_of(job.finished), 'job:' .. job.account .. ':' ..
+    (type(rule) == 'string' and rule or '') .. ':' .. job.kind .. ':' .. outcome .. ':' ..
+    detail_of_end(job)
 end
 
 local function count_end(job, now)
