@@ -122,6 +122,7 @@ def test_a_dry_run_is_never_counted_as_sent(web: WebHarness, ledger: LedgerHarne
     total = stats(web)["total"]
     assert (total["sent"], total["failed"]["total"], total["dry_run"]) == (0, 0, 3)
     assert total["wait_seconds"] == {"p50": None, "p95": None}
+    assert item(web, "code", None)["dry_run"] == 3
 
 
 def test_a_job_that_was_rejected_at_creation_counts_as_failed(

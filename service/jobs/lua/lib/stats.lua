@@ -3,8 +3,8 @@
 --   hg:stats:{hour}   hash: what ended in that hour (UTC, counted since 1970) -> how often; expires
 -- Fields
 --   job:{account}:{rule}:{kind}:{outcome}:{detail}   runs of jobs. rule: '' for none. outcome: the
---       final state, or dry_run. detail: of what succeeded, the wait bucket of its first run; else
---       the code of its error
+--       final state, or dry_run, which has no detail. detail: of what succeeded, the wait bucket of
+--       its first run; else the code of its error
 --   callback:{endpoint}:{outcome}    delivered | failed (no more attempts) | retried (an attempt
 --       that another one follows)
 -- Names and codes have no colon: they are those of the configuration, and words of ours.
@@ -54,7 +54,7 @@ local function counted_as(job)
   local outcome = not READ_KINDS[job.kind] and is_dry(job) and 'dry_run' or job.status
   return hour_of(job.finished), 'job:' .. job.account .. ':' ..
     (type(rule) == 'string' and rule or '') .. ':' .. job.kind .. ':' .. outcome .. ':' ..
-    detail_of_end(job)
+    (outcome == 'dry_run' and '' or detail_of_end(job))
 end
 
 local function count_end(job, now)
