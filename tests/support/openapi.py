@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -99,7 +100,8 @@ def _pattern(template: str) -> str:
 
 def _json(response: httpx.Response) -> Any:
     response.read()
-    return response.json()
+    # Not `.json()`: importing aiograpi replaces it with one without big integers.
+    return json.loads(response.content)
 
 
 def _problem(error: Any) -> str:
