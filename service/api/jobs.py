@@ -186,7 +186,7 @@ async def retry_job(job_id: str, caller: JobsCaller, services: Services) -> dict
 
 @router.post("/jobs/{job_id}/settle", operation_id="settle_job")
 async def settle_job(
-    job_id: str, body: SettleRequest, caller: AuditedCaller, services: Services
+    job_id: str, body: SettleRequest, caller: JobsCaller, services: Services
 ) -> dict[str, Any]:
     """Settle an uncertain job: a person has looked whether its write is at Instagram."""
     reply = await services.ledger.settle(job_id, body.settled_as, *caller, note=body.note)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 
-from service.api.auth import Caller, Services
+from service.api.auth import ReadCaller, Services
 from service.api.models.stats import Stats
 from service.api.schemas import invalid
 from service.stats.period import MAX_DAYS, InvalidPeriod, Period
@@ -47,7 +47,7 @@ End = Annotated[
     responses=_RESPONSES,
 )
 async def get_stats(
-    _caller: Caller,
+    _caller: ReadCaller,
     services: Services,
     start: Start = None,
     end: End = None,
