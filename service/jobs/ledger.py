@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import time
 import uuid
 from collections.abc import Sequence
@@ -264,7 +265,8 @@ class Ledger:
         self, job_id: str, settled_as: SettledAs, by: str, address: str = "", *, note: str | None
     ) -> SettleReply:
         """End an uncertain job as a person says that its write went."""
-        return await self._scripts.run(settle_job(job_id, settled_as, by, address, note))
+        to = {"sent": Status.SUCCEEDED, "not_sent": Status.FAILED}[settled_as]
+        return await self._scripts.run(settle_job(job_id, to, by, address, json.dumps(note)))
 
     async def prune(self) -> int:
         """Delete records whose retention has ended; returns how many."""
