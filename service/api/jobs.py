@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Response
 
-from service.api.auth import JobsCaller, ReadCaller, Services
+from service.api.auth import (
+    JobsCaller,
+    NarrowedJobsCaller,
+    NarrowedReadCaller,
+    ReadCaller,
+    Services,
+)
+from service.api.bindings import own_jobs, own_page, unknown_job
 from service.api.follower_results import ROWS_RESPONSES, follow_rows, negotiate_format, stored_rows
 from service.api.idempotency import IdempotencyKey, create_job_once
 from service.api.multipart import UPLOAD_SCHEMA
@@ -33,16 +41,14 @@ MAX_WAIT_SECONDS: Final = 25
 async def create_job(
     body: JobRequest,
     response: Response,
-    caller: JobsCaller,
+    caller: NarrowedJobsCaller,
     services: Services,
     idempotency_key: IdempotencyKey = None,
 ) -> dict[str, Any]:
     """Create a job: a DM or a comment."""
     request = json.dumps(body.model_dump(mode="json"), sort_keys=True)
     draft = build_draft(body, services)
-    return await create_job_once(
-        services, draft, response, caller.key_name, idempotency_key, request
-    )
+    return await create_job_once(services, draft, response, caller, idempotency_key, request)
 
 
 def build_draft(body: JobRequest, services: AppServices) -> JobDraft:
@@ -67,7 +73,7 @@ def build_draft(body: JobRequest, services: AppServices) -> JobDraft:
 
 @router.get("/jobs")
 async def list_jobs(
-    _caller: ReadCaller,
+    caller: NarrowedReadCaller,
     services: Services,
     status: Status | None = None,
     account: str | None = None,
@@ -77,13 +83,15 @@ async def list_jobs(
     limit: Limit = 50,
 ) -> dict[str, Any]:
     """List jobs, newest first."""
-    job_filter = JobFilter(status, account, kind)
-    if event_id is not None:
-        return page_response(
-            await _jobs_of_event(services, event_id, job_filter, parse_cursor(cursor), limit)
-        )
+    job_filter = JobFilter(status, caller.key.only_account(account), kind)
+
+    async def read(at: int | None) -> Page:
+        if event_id is not None:
+            return await _jobs_of_event(services, event_id, job_filter, at, limit)
+        return await services.jobs.jobs(job_filter, cursor=at, limit=limit)
+
     return page_response(
-        await services.jobs.jobs(job_filter, cursor=parse_cursor(cursor), limit=limit)
+        await own_page(caller, read, partial(own_jobs, caller), parse_cursor(cursor))
     )
 
 
@@ -117,7 +125,7 @@ async def get_timeline(job_id: str, _caller: ReadCaller, services: Services) -> 
 @router.get("/jobs/{job_id}/result", response_model=None, responses=ROWS_RESPONSES)
 async def get_result(
     job_id: str,
-    _caller: ReadCaller,
+    caller: ReadCaller,
     services: Services,
     accept: Annotated[
         list[str] | None, Header(description="The format: NDJSON, CSV or JSON")
@@ -137,6 +145,7 @@ async def get_result(
     """Return a job's result; of a follower export the rows so far, as NDJSON, CSV or JSON."""
     job = await _require_job(services, job_id)
     if job["kind"] in FOLLOWER_KINDS:
+        caller.require_people()
         media_type = negotiate_format(", ".join(accept or ()), follow=follow)
         if follow:
             return await follow_rows(services, job, int(cursor or 0), limit)
@@ -234,8 +243,3 @@ def _no_longer_kept(job: dict[str, Any]) -> ApiError:
         message = "The rows of this export are no longer kept: start a new one."
         return ApiError(409, "result_gone", message)
     return ApiError(409, "text_gone", "The job's text is no longer kept: create a new job.")
-
-
-def unknown_job() -> ApiError:
-    """Build the 404 error for a job that does not exist."""
-    return ApiError(404, "unknown_job", "There is no such job, or it is no longer kept.")
