@@ -28,6 +28,7 @@ from service.api import (
     photo_uploads,
     previews,
     sessions,
+    stats,
     suppressions,
     webhooks,
 )
@@ -69,6 +70,7 @@ ROUTERS: Final = (
     challenges,
     sessions,
     suppressions,
+    stats,
     people,
     health,
     metrics,

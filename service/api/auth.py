@@ -148,8 +148,10 @@ AdminCaller = Annotated[Caller, Depends(RequireScope("admin"))]
 SuppressionsReader = Annotated[
     Caller, Depends(RequireScope("read", narrowed=True, shown_with="accounts"))
 ]
-#: Who may look up public profiles and posts, which belong to no account and are not masked.
-LookupCaller = Annotated[Caller, Depends(RequireScope("read", narrowed=True, shown_with="read"))]
+#: Who may see what shows nobody but whom the caller asks for: lookups, numbers. It is not masked.
+UnmaskedReadCaller = Annotated[
+    Caller, Depends(RequireScope("read", narrowed=True, shown_with="read"))
+]
 SocketReadCaller = Annotated[Caller, Depends(RequireScopeOfSocket("read"))]
 NarrowedSocketReadCaller = Annotated[Caller, Depends(RequireScopeOfSocket("read", narrowed=True))]
 MetricsReader = Annotated[None, Depends(authenticate_metrics)]

@@ -123,11 +123,6 @@ async def own_events(
     return [each for each in narrowed if each["jobs"] or any(map(_concerns, each["rules"]))]
 
 
-async def own_jobs(caller: Caller, items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those of some jobs, as the API shows them, that the caller may see."""
-    return [each for each in items if caller.key.sees(each["account"])]
-
-
 async def own_job_ids(services: AppServices, caller: Caller, job_ids: Collection[str]) -> list[str]:
     """The ids of those jobs that the caller may see."""
     if caller.key.accounts is None:
