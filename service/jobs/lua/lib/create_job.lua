@@ -60,7 +60,8 @@ do
       lane = '', expires = digits(entry.expires_at or (entry.expires and now + entry.expires) or 0),
       thread = entry.photo and 'old' or '', dry = entry.dry or '', target = entry.target,
       photo = entry.photo, text_hash = entry.text_hash or content_hash(entry.says or entry.text),
-      encrypted_as = entry.encrypted_as or nil, who = entry.who, idem = entry.idem})
+      encrypted_as = entry.encrypted_as or nil, who = entry.who, idem = entry.idem,
+      report = entry.report})
     if is_follower_export(job) then
       job.cursor, job.pages, job.users, job.expected, job.eta = '', '0', '0', '0', '0'
       job.most = digits(entry.most or 0)
