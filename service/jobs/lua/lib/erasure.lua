@@ -9,12 +9,14 @@
 --- @include "suppression"
 --- @include "deliveries"
 --- @include "people"
+--- @include "tombstones"
+--- @include "event_records"
 
 -- Fields that tell of a person or may be a person's own words. Those without a blank value are
 -- those that only some kinds of jobs have.
 local PRIVATE_FIELDS = {'to', 'post', 'pk', 'metadata', 'result', 'context', 'thread', 'text_hash',
   'who'}
-local PRIVATE_EXTRAS = {'photo', 'target', 'cursor', 'mark', 'encrypted_as', 'idem'}
+local PRIVATE_EXTRAS = {'photo', 'target', 'cursor', 'mark', 'encrypted_as', 'idem', 'once'}
 
 -- The recipient may still not get the same again so soon.
 local function keep_repeat(job, pk_key)
@@ -55,14 +57,15 @@ local function keep_idempotency(job)
   redis.call('HSET', job.idem, 'request', erased_request(key, request))
 end
 
-local function erase_body(member)
-  redis.call('DEL', 'hg:encbody:' .. member, 'hg:eventbody:' .. member)
+-- The id of a conflict ends with a part of a fingerprint, and keeps nothing from being done.
+local function erase_event(member, new_names)
+  local event = event_records.load(member)
+  if event and event.status == 'conflict' then return event_records.drop(member) end
+  tombstones.replace_event(member, new_names)
 end
 
-local function erase_events(job)
-  local source = cjson.decode(job.source)
-  if type(source.event_id) == 'string' then erase_body(source.source .. ':' .. source.event_id) end
-  for _, member in ipairs(redis.call('SMEMBERS', events_key(job.id))) do erase_body(member) end
+local function erase_events(job, new_names)
+  for _, member in ipairs(events_of(job)) do erase_event(member, new_names) end
   redis.call('DEL', events_key(job.id))
 end
 
