@@ -47,6 +47,7 @@ from service.people.report import PersonReport, ReportSources
 from service.photos.converter import PhotoConverter
 from service.process.file_limits import open_file_limit
 from service.redis.client import async_client
+from service.reports.store import ReportStore
 from service.stats.reader import StatsReader
 
 _log = get_logger(__name__)
@@ -89,6 +90,7 @@ class AppServices:
     follower_rows: FollowerRows
     metrics: Metrics
     stats: StatsReader
+    reports: ReportStore
     reporter: ProcessReporter
     stopping: asyncio.Event
     photo_converter: PhotoConverter = field(default_factory=PhotoConverter)
@@ -166,6 +168,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         follower_rows=FollowerRows(client),
         metrics=Metrics(client, script_config, config.accounts),
         stats=StatsReader(client),
+        reports=ReportStore(client, script_config),
         reporter=reporter,
         stopping=stopping,
     )

@@ -62,7 +62,7 @@ do
       thread = entry.photo and 'old' or '', dry = entry.dry or '', target = entry.target,
       photo = entry.photo, text_hash = entry.text_hash or content_hash(entry.says or entry.text),
       encrypted_as = entry.encrypted_as or nil, who = entry.who, idem = entry.idem,
-      once = tombstones.once_field(entry.once_kept)})
+      once = tombstones.once_field(entry.once_kept), report = entry.report})
     if is_follower_export(job) then
       job.cursor, job.pages, job.users, job.expected, job.eta = '', '0', '0', '0', '0'
       job.most = digits(entry.most or 0)

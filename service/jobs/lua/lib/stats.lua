@@ -57,7 +57,9 @@ local function counted_as(job)
     (outcome == 'dry_run' and '' or detail_of_end(job))
 end
 
+-- A report is no work of an account.
 local function count_end(job, now)
+  if job.kind == 'report' then return end
   local hour, field = counted_as(job)
   count_in_hour(hour, field, 1, now)
 end
