@@ -33,6 +33,7 @@ from service.api import (
     webhooks,
 )
 from service.api.lookup_fast_path import CachedLookupMiddleware
+from service.api.masking import MaskingMiddleware
 from service.api.openapi import DEFAULT_RESPONSES, DocumentedApi
 from service.api.query_parameters import refuse_unknown_parameters
 from service.api.store_errors import register_store_errors
@@ -133,6 +134,7 @@ def create_app(
 
     app = create_api(lifespan)
     routes = [route for module in ROUTERS for route in module.router.routes]
+    app.add_middleware(MaskingMiddleware)
     app.add_middleware(BodyLimitMiddleware, seconds=settings.body_seconds)
     app.add_middleware(LogContextMiddleware)
     app.add_middleware(CachedLookupMiddleware)

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from service.api import lookup_openapi
-from service.api.auth import ReadCaller, Services
+from service.api.auth import Services, UnmaskedReadCaller
 from service.api.lookup_fast_path import send_cached
 from service.api.lookup_responses import batch_item, failed_item, failure_of
 from service.api.schemas import invalid
@@ -57,7 +57,7 @@ IfNoneMatch = Annotated[
 )
 async def get_user(
     username: str,
-    caller: ReadCaller,
+    caller: UnmaskedReadCaller,
     services: Services,
     wait: Wait = None,
     prefer: Prefer = None,
@@ -77,7 +77,7 @@ async def get_user(
 )
 async def get_post(
     shortcode: str,
-    caller: ReadCaller,
+    caller: UnmaskedReadCaller,
     services: Services,
     wait: Wait = None,
     prefer: Prefer = None,
@@ -93,7 +93,7 @@ async def get_post(
 )
 async def get_users(
     request: Request,
-    caller: ReadCaller,
+    caller: UnmaskedReadCaller,
     services: Services,
     username: Annotated[list[str] | None, Query(description="1 to 50 usernames")] = None,
     wait: Wait = None,

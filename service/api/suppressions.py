@@ -8,7 +8,8 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import AfterValidator
 
 from service.accounts.suppressions import suppression_key
-from service.api.auth import AccountsCaller, ReadCaller, Services
+from service.api.auth import NarrowedAccountsCaller, Services, SuppressionsReader
+from service.api.callers import Caller
 from service.api.models.answer import shown_as
 from service.api.models.suppressions import SuppressionEntry, SuppressionPage
 from service.api.pagination import CURSOR_QUERY, Limit, list_cursor
@@ -56,11 +57,12 @@ _NOT_SUPPRESSED: Final = {"description": "There is no such entry (`not_suppresse
     "/suppressions", operation_id="list_suppressions", responses={200: shown_as(SuppressionPage)}
 )
 async def list_suppressions(
-    _caller: ReadCaller, services: Services, cursor: NameCursor = None, limit: Limit = 50
+    caller: SuppressionsReader, services: Services, cursor: NameCursor = None, limit: Limit = 50
 ) -> dict[str, Any]:
     """List suppressions by name: first those of all accounts, then those of each account."""
     entries, next_cursor = await services.suppressions.page(cursor=cursor, limit=limit)
-    return {"items": [entry.public() for entry in entries], "next": next_cursor}
+    shown = [entry.public() for entry in entries if _sees(caller, entry.account)]
+    return {"items": shown, "next": next_cursor}
 
 
 @router.get(
@@ -69,11 +71,11 @@ async def list_suppressions(
     responses={200: shown_as(SuppressionEntry), 404: _NOT_SUPPRESSED},
 )
 async def get_suppression(
-    recipient: Recipient, _caller: ReadCaller, services: Services, account: Account = None
+    recipient: Recipient, caller: SuppressionsReader, services: Services, account: Account = None
 ) -> dict[str, Any]:
     """Show one suppression."""
     entry = await services.suppressions.get(recipient, account=account)
-    if entry is None:
+    if entry is None or not _sees(caller, account):
         raise _unknown(services, account)
     return entry.public()
 
@@ -88,7 +90,7 @@ async def get_suppression(
 )
 async def add_suppression(
     recipient: Recipient,
-    caller: AccountsCaller,
+    caller: NarrowedAccountsCaller,
     services: Services,
     response: Response,
     account: Account = None,
@@ -96,6 +98,7 @@ async def add_suppression(
 ) -> dict[str, Any]:
     """Suppress a recipient: new DMs to them fail."""
     _check_account(services, account)
+    _check_bound(caller, account)
     reason = (body or NoteRequest()).reason or None
     entry, new = await services.suppressions.put(
         recipient, account=account, reason=reason, by=caller.key_name, address=caller.address
@@ -111,9 +114,13 @@ async def add_suppression(
     responses={404: _NOT_SUPPRESSED},
 )
 async def remove_suppression(
-    recipient: Recipient, caller: AccountsCaller, services: Services, account: Account = None
+    recipient: Recipient,
+    caller: NarrowedAccountsCaller,
+    services: Services,
+    account: Account = None,
 ) -> None:
     """Remove a suppression."""
+    _check_bound(caller, account)
     if not await services.suppressions.remove(recipient, account=account, requester=caller):
         raise _unknown(services, account)
 
@@ -130,3 +137,16 @@ def _unknown(services: AppServices, account: str | None) -> ApiError:
 def _check_account(services: AppServices, account: str | None) -> None:
     if account is not None:
         find_account(account, services.config)
+
+
+def _check_bound(caller: Caller, account: str | None) -> None:
+    """Refuse a change for accounts that the key is not bound to."""
+    if account is not None:
+        caller.require_accounts((account,))
+    elif caller.key.accounts is not None:
+        raise caller.not_bound_to("all accounts (name one with `account`)")
+
+
+def _sees(caller: Caller, account: str | None) -> bool:
+    # An entry for all accounts is one for the key's, too.
+    return account is None or caller.key.sees(account)
