@@ -149,9 +149,8 @@ async def get_result(
     job_id: str,
     caller: ReadCaller,
     services: Services,
-    accept: Annotated[
-        list[str] | None, Header(description="The format: NDJSON, CSV or JSON")
-    ] = None,
+    # OpenAPI knows it from the media types of the response, and wants no parameter of this name.
+    accept: Annotated[list[str] | None, Header(include_in_schema=False)] = None,
     cursor: Annotated[
         str | None,
         Query(description="The number of rows to skip"),
@@ -239,7 +238,15 @@ async def retry_job(job_id: str, caller: JobsCaller, services: Services) -> dict
     return job
 
 
-@router.post("/jobs/{job_id}/settle", operation_id="settle_job")
+@router.post(
+    "/jobs/{job_id}/settle",
+    operation_id="settle_job",
+    responses={
+        200: shown_as(Job),
+        404: _UNKNOWN,
+        409: {"description": "It is not uncertain (`not_uncertain`, `erased`, `newer_release`)"},
+    },
+)
 async def settle_job(
     job_id: str, body: SettleRequest, caller: JobsCaller, services: Services
 ) -> dict[str, Any]:

@@ -11,12 +11,26 @@ from service.api.models.answer import Answer, Page, Time, example
 from service.jobs.model import Pausable
 
 
+class HoldDetails(Answer):
+    """What Instagram said, as far as it is safe; null where it did not say."""
+
+    at: str | None = Field(description="Where: `login`, or the request that met it")
+    kind: str | None = Field(description="The kind of challenge")
+    step: str | None = Field(description="The challenge's step")
+    sent_to: str | None = Field(description="Where a code was sent, as Instagram masks it")
+    url: str | None = Field(description="Where it can be answered")
+
+
 class Hold(Answer):
     """What only a person ends."""
 
     reason: str = Field(description="`paused`, or the code of what Instagram answered")
     note: str | None = Field(description="By whoever paused it, or what to do")
     since: Time | None
+    remedy: str = Field(description="What to do, in a sentence or two that name the requests")
+    accepts_code: bool = Field(description="Whether a verification code can end it")
+    job_id: str | None = Field(description="The job that met it, if one did")
+    instagram: HoldDetails | None = Field(description="What Instagram said, as far as it is safe")
 
 
 class Cooldown(Answer):

@@ -25,6 +25,7 @@ class AuditEntry(Answer):
     pk: str | None = Field(description="The id of the recipient or post")
     event_id: str | None
     rule: str | None
+    note: str | None = Field(description="Of `settle`: the words of who settled the job")
     text_hash: str | None = Field(description="Equal for equal texts to the same recipient")
 
 

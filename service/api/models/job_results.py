@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from service.api.models.answer import Answer, sometimes
+from service.api.models.answer import Answer, Time, sometimes
 from service.lookups.schemas import PostView, UserView
 
 #: As `service.jobs.model.INCOMPLETE_REASONS`.
@@ -47,13 +47,37 @@ class FollowerExportResult(Answer):
     result_url: str
 
 
+class Settlement(Answer):
+    """How a person has settled an uncertain job."""
+
+    settled_as: Literal["sent", "not_sent"] = Field(alias="as")
+    by: str = Field(description="`api:` and the name of the caller's key")
+    at: Time
+    note: str | None
+
+
+class SettledResult(Answer):
+    """A job that a person has settled, with what is known of its write."""
+
+    settled: Settlement
+    client_context: str = sometimes("The write token of a DM that is there")
+
+
 class DryRunResult(Answer):
     """A dry run: everything but the write was done."""
 
     dry_run: Literal[True]
 
 
-JobResult = PostView | UserView | FollowerExportResult | DmResult | CommentResult | DryRunResult
+JobResult = (
+    PostView
+    | UserView
+    | FollowerExportResult
+    | SettledResult
+    | DmResult
+    | CommentResult
+    | DryRunResult
+)
 
 
 class ResultAnswer(Answer):

@@ -75,7 +75,7 @@ class Job(Answer):
     photo: JobPhoto | None
     wait: JobWait | None = Field(description="While it is `waiting` or `held`")
     progress: ExportProgress = sometimes("How far it is; of a follower export only")
-    result: JobResult | None = Field(description="Once it has succeeded")
+    result: JobResult | None = Field(description="Once it has succeeded or was settled")
     error: JobError | None = Field(description="Once it has ended without success")
     callback: str | None = Field(description="The callback endpoint that its end is posted to")
     source: JobSource
