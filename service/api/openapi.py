@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
+from service.api.models.answer import restore_nulls
 from service.api.models.errors import ErrorBody
 
 _SCHEMA: Final = {"$ref": f"#/components/schemas/{ErrorBody.__name__}"}
@@ -95,8 +96,8 @@ class DocumentedApi(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the document, which is made once."""
         if self.openapi_schema is None:
-            complete(super().openapi())
-        assert self.openapi_schema is not None  # noqa: S101 - FastAPI keeps what it has made
+            self.openapi_schema = restore_nulls(super().openapi())
+            complete(self.openapi_schema)
         return self.openapi_schema
 
 
