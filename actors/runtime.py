@@ -46,6 +46,7 @@ from service.jobs.photo_store import PhotoStore
 from service.logging.setup import get_logger
 from service.metrics.process_reports import ProcessReporter, process_name
 from service.network.ip_filter import IpFilter
+from service.operations.store import Operations
 from service.photos.converter import PhotoConverter
 from service.redis.client import REDIS_ERRORS, async_client
 
@@ -136,6 +137,7 @@ class Runtime:
     gateways: GatewayPool
     suppressions: Suppressions
     callback_client: CallbackClient
+    operations: Operations
     photos: PhotoStore
     photo_fetcher: PhotoFetcher
     heartbeat: LeaseHeartbeat
@@ -222,6 +224,7 @@ class RuntimeMiddleware(Middleware):
             gateways=gateways,
             suppressions=Suppressions(client, script_config.person_keys),
             callback_client=callback_client,
+            operations=Operations(client, script_config, settings.secret_keys),
             photos=PhotoStore(client, script_config, cipher),
             photo_fetcher=PhotoFetcher(self._photo_downloader(), PhotoConverter()),
             heartbeat=heartbeat,

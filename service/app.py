@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service import VERSION
 from service.api import (
     accounts,
+    bulk,
     challenges,
     deliveries,
     docs,
@@ -24,6 +25,7 @@ from service.api import (
     live,
     lookups,
     metrics,
+    operations,
     people,
     photo_uploads,
     previews,
@@ -57,6 +59,8 @@ _ROUTERS: Final = (
     webhooks,
     photo_uploads,  # before jobs: it takes multipart forms on the same path
     jobs,
+    bulk,
+    operations,
     live,
     previews,
     followers,  # before lookups, which take any path below `/users/`

@@ -40,6 +40,7 @@ from service.lookups.service import MAX_WAIT_SECONDS, LookupService
 from service.lookups.shared_cache import LookupCache
 from service.metrics.process_reports import ProcessReporter
 from service.metrics.prometheus import Metrics
+from service.operations.store import Operations
 from service.people.erasure import PersonErasure
 from service.people.report import PersonReport, ReportSources
 from service.photos.converter import PhotoConverter
@@ -75,6 +76,7 @@ class AppServices:
     audit_log: AuditLog
     verification_codes: VerificationCodes
     suppressions: Suppressions
+    operations: Operations
     people: PersonReport
     person_erasure: PersonErasure
     event_stream: JobEventStream
@@ -143,6 +145,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         audit_log=AuditLog(client, script_config),
         verification_codes=VerificationCodes(client, derive_keys(",".join(settings.secret_keys))),
         suppressions=Suppressions(client, script_config.person_keys),
+        operations=Operations(client, script_config, settings.secret_keys),
         people=PersonReport(
             client,
             script_config,

@@ -10,7 +10,7 @@ def newer_record(what: str, version: int) -> ApiError:
     """Build the 409 error for a change of such a record.
 
     Parameters:
-      what: `job` or `event`.
+      what: `job`, `event` or `operation`.
       version: The version of the record.
     """
     return ApiError(

@@ -185,9 +185,15 @@ def _invalid_json() -> JSONResponse:
 
 
 def _field_name(problem: Mapping[str, Any]) -> str:
-    names = [str(part) for part in problem["loc"] if part not in _LOCATIONS]
-    plain = (name if _PLAIN_NAME.fullmatch(name) else "(name not shown)" for name in names)
-    return ".".join(plain) or "body"
+    parts = [part for part in problem["loc"] if part not in _LOCATIONS]
+    return ".".join(map(_plain_name, parts)) or "body"
+
+
+def _plain_name(part: int | str) -> str:
+    """A name or a place in a list, as it may be repeated to the caller."""
+    if isinstance(part, int) or _PLAIN_NAME.fullmatch(part):
+        return str(part)
+    return "(name not shown)"
 
 
 def _field_message(problem: Mapping[str, Any]) -> str:

@@ -19,7 +19,9 @@ from service.accounts.user_id_cache import UserIdCache
 from service.config.settings import Settings
 from service.deliveries.endpoints import CallbackEndpoint
 from service.network.ip_filter import IpFilter
+from service.operations.store import Operations
 from service.photos.converter import PhotoConverter
+from tests.support.encryption import SECRET_KEY
 from tests.support.ledger import LedgerHarness
 
 _SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -52,6 +54,7 @@ def make_runtime(ledger: LedgerHarness, *endpoints: CallbackEndpoint, **parts: A
         "suppressions": Suppressions(client, config.person_keys),
         "gateways": GatewayPool({}, SessionStore(client, derive_keys("k" * 32))),
         "callback_client": CallbackClient(GuardedBackend(filtered), version="1.2.3"),
+        "operations": Operations(client, config, (SECRET_KEY,)),
         "photos": ledger.photos,
         "photo_fetcher": PhotoFetcher(PhotoDownloader(filtered, version="1.2.3"), PhotoConverter()),
         "heartbeat": LeaseHeartbeat(url, config),

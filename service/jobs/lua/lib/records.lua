@@ -79,6 +79,8 @@
 --   hg:rows:{id}, hg:walked:{id} rows of a follower export, and the user ids in them
 --                                (follower_pages.lua)
 --   hg:idem:{hash}               hash of one idempotency key; expires by itself
+--   hg:op:{id}, hg:opitems:{id}, hg:opresults:{id}, hg:ops, hg:unfinished_ops    operations on many
+--                                jobs or events (operations.lua)
 --   hg:feed                      stream: the latest few thousand timeline entries and progress
 --                                reports, for live subscribers (service/live/event_stream.py)
 --   {namespace}:{queue}(.msgs)   Dramatiq's own layout (dramatiq/brokers/redis/dispatch.lua)
