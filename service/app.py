@@ -30,10 +30,12 @@ from service.api import (
     photo_uploads,
     previews,
     sessions,
+    stats,
     suppressions,
     webhooks,
 )
 from service.api.lookup_fast_path import CachedLookupMiddleware
+from service.api.query_parameters import refuse_unknown_parameters
 from service.api.store_errors import register_store_errors
 from service.api.webhook_fast_path import WebhookFastPath
 from service.config.bootstrap import boot
@@ -55,7 +57,7 @@ _DESCRIPTION = (
     " looks up profiles and posts, and sends signed callbacks."
 )
 
-_ROUTERS: Final = (
+ROUTERS: Final = (
     webhooks,
     photo_uploads,  # before jobs: it takes multipart forms on the same path
     jobs,
@@ -71,6 +73,7 @@ _ROUTERS: Final = (
     challenges,
     sessions,
     suppressions,
+    stats,
     people,
     health,
     metrics,
@@ -116,14 +119,17 @@ def create_app(
         version=VERSION,
         description=_DESCRIPTION,
         lifespan=lifespan,
-        docs_url=None,  # `api/docs.py` has them
+        openapi_url=None,  # `api/docs.py` has it and its pages
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         responses=errors.DEFAULT_RESPONSES,
     )
-    routes = [*app.routes, *(route for module in _ROUTERS for route in module.router.routes)]
-    for module in _ROUTERS:
+    routes = [*app.routes, *(route for module in ROUTERS for route in module.router.routes)]
+    for module in ROUTERS:
         app.include_router(module.router)
+    # Senders add parameters of their own to webhooks; what counts there is the signed body.
+    refuse_unknown_parameters(app, exempt=webhooks.router.routes)
     app.add_middleware(BodyLimitMiddleware, seconds=settings.body_seconds)
     app.add_middleware(LogContextMiddleware)
     app.add_middleware(CachedLookupMiddleware)

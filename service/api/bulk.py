@@ -8,16 +8,15 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
-from service.api.auth import AuditedCaller, Services
-from service.api.schemas import Name, invalid
+from service.api.auth import JobsCaller, Services
+from service.api.job_filters import JobFilterBody
+from service.api.schemas import invalid
 from service.dependencies import AppServices
 from service.http.errors import ApiError
 from service.jobs.audit_log import Requester
 from service.jobs.lua.judge_jobs import JobAction
 from service.jobs.lua.start_operation import StartReply
-from service.jobs.model import Kind, Status
-from service.jobs.queries import JobFilter
-from service.operations.job_plans import DEFAULT_STATUSES, JobPlan, TooMany, select_jobs
+from service.operations.job_plans import JobPlan, TooMany, find_jobs, with_default_statuses
 from service.operations.store import MAX_ITEMS, Request
 from service.time_formats.timestamps import rfc3339
 
@@ -43,23 +42,6 @@ Token = Annotated[
 ]
 
 
-class JobFilterBody(BaseModel):
-    """Which jobs; all fields that are given must match."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    status: Annotated[list[Status], Field(min_length=1)] | None = None
-    account: Name | None = None
-    kind: Kind | None = None
-
-    def filters(self, statuses: tuple[Status, ...]) -> list[JobFilter]:
-        """One filter for each status."""
-        return [
-            JobFilter(status, self.account, self.kind)
-            for status in dict.fromkeys(self.status or statuses)
-        ]
-
-
 class BulkRequest(BaseModel):
     """What to do to which jobs."""
 
@@ -81,10 +63,10 @@ class BulkRequest(BaseModel):
 
 @router.post("/jobs:bulk", operation_id="plan_or_start_bulk", response_model=None)
 async def plan_or_start_bulk(
-    body: BulkRequest, response: Response, caller: AuditedCaller, services: Services
+    body: BulkRequest, response: Response, caller: JobsCaller, services: Services
 ) -> dict[str, Any]:
     """Plan to cancel or retry many jobs; with the plan's token, begin."""
-    asked = body.filter.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    asked = body.filter.model_dump(mode="json", exclude_defaults=True)
     if not asked:
         message = "must have at least one field: an empty filter would mean every job"
         raise invalid("filter", message)
@@ -104,7 +86,8 @@ async def plan_or_start_bulk(
 
 async def _plan_jobs(services: AppServices, action: JobAction, asked: JobFilterBody) -> JobPlan:
     try:
-        ids = await select_jobs(services.jobs, asked.filters(DEFAULT_STATUSES[action]))
+        job_filter = with_default_statuses(asked.job_filter(), action)
+        ids = await find_jobs(services.job_finder, job_filter)
     except TooMany:
         raise too_many("jobs") from None
     return JobPlan.of(ids, await services.operations.judge(action, ids))

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 
-from service.api.auth import AuditedCaller, Caller, Services
+from service.api.auth import JobsCaller, ReadCaller, Services
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
 from service.api.record_versions import is_newer, newer_record
 from service.dependencies import AppServices
@@ -31,7 +31,7 @@ SourceName = Annotated[
 
 @router.get("/events")
 async def list_events(
-    _caller: Caller, services: Services, cursor: Cursor = None, limit: Limit = 50
+    _caller: ReadCaller, services: Services, cursor: Cursor = None, limit: Limit = 50
 ) -> dict[str, Any]:
     """List events, newest first."""
     return page_response(await services.jobs.events(cursor=parse_cursor(cursor), limit=limit))
@@ -39,7 +39,7 @@ async def list_events(
 
 @router.post("/events/{event_id:path}/replay", status_code=202)
 async def replay_event(
-    event_id: str, caller: AuditedCaller, services: Services, source: SourceName = None
+    event_id: str, caller: JobsCaller, services: Services, source: SourceName = None
 ) -> dict[str, Any]:
     """Run the rules that have no job for this event yet."""
     event = await _find_event(services, event_id, source)
@@ -63,7 +63,7 @@ async def replay_event(
 
 @router.get("/events/{event_id:path}")
 async def get_event(
-    event_id: str, _caller: Caller, services: Services, source: SourceName = None
+    event_id: str, _caller: ReadCaller, services: Services, source: SourceName = None
 ) -> dict[str, Any]:
     """Show one event, with its body while it is kept."""
     event = await _find_event(services, event_id, source)

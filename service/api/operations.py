@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from service.api.auth import AuditedCaller, Caller, Services
+from service.api.auth import JobsCaller, ReadCaller, Services
 from service.api.pagination import Cursor, Limit, matching, page_response, parse_cursor
 from service.api.record_versions import newer_record
 from service.dependencies import AppServices
@@ -23,7 +23,7 @@ ResultCursor = Annotated[
 
 @router.get("/operations", operation_id="list_operations", response_model=None)
 async def list_operations(
-    _caller: Caller, services: Services, cursor: Cursor = None, limit: Limit = 50
+    _caller: ReadCaller, services: Services, cursor: Cursor = None, limit: Limit = 50
 ) -> dict[str, Any]:
     """List operations, newest first."""
     page = await services.operations.page(cursor=parse_cursor(cursor), limit=limit)
@@ -31,7 +31,9 @@ async def list_operations(
 
 
 @router.get("/operations/{operation_id}", operation_id="get_operation", response_model=None)
-async def get_operation(operation_id: str, _caller: Caller, services: Services) -> dict[str, Any]:
+async def get_operation(
+    operation_id: str, _caller: ReadCaller, services: Services
+) -> dict[str, Any]:
     """Show an operation: how far it has come, how many items ended how, the first problems."""
     return await _require_operation(services, operation_id)
 
@@ -41,7 +43,7 @@ async def get_operation(operation_id: str, _caller: Caller, services: Services) 
 )
 async def list_operation_results(
     operation_id: str,
-    _caller: Caller,
+    _caller: ReadCaller,
     services: Services,
     cursor: ResultCursor = None,
     limit: Limit = 50,
@@ -56,7 +58,7 @@ async def list_operation_results(
     "/operations/{operation_id}/cancel", operation_id="cancel_operation", response_model=None
 )
 async def cancel_operation(
-    operation_id: str, caller: AuditedCaller, services: Services
+    operation_id: str, caller: JobsCaller, services: Services
 ) -> dict[str, Any]:
     """Stop an operation: what it has done stays done."""
     reply = await services.operations.cancel(operation_id, caller)

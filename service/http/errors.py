@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -42,7 +42,7 @@ _MESSAGES: Final[Mapping[str, str]] = {
 }
 
 #: Field names that may be repeated to the caller. Anything else could be a secret sent by mistake.
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}(\[[A-Za-z0-9_-]{0,40}\])?")
 _LOCATIONS: Final = ("body", "query", "path", "header")
 
 
@@ -185,14 +185,15 @@ def _invalid_json() -> JSONResponse:
 
 
 def _field_name(problem: Mapping[str, Any]) -> str:
-    parts = [part for part in problem["loc"] if part not in _LOCATIONS]
-    return ".".join(map(_plain_name, parts)) or "body"
+    location, *rest = problem["loc"] or ("body",)
+    names: Sequence[int | str] = rest if location in _LOCATIONS else (location, *rest)
+    return ".".join(map(_plain_name, names)) or "body"
 
 
-def _plain_name(part: int | str) -> str:
-    """A name or a place in a list, as it may be repeated to the caller."""
-    if isinstance(part, int) or _PLAIN_NAME.fullmatch(part):
-        return str(part)
+def _plain_name(name: int | str) -> str:
+    """The name of a field or the place in a list, as it may be repeated to the caller."""
+    if isinstance(name, int) or _PLAIN_NAME.fullmatch(name):
+        return str(name)
     return "(name not shown)"
 
 

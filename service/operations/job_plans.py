@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from service.jobs.job_filter import JobFilter
+from service.jobs.job_finder import JobFinder
 from service.jobs.lua.judge_jobs import JobAction, Judgment
 from service.jobs.model import Status
-from service.jobs.queries import JobFilter, JobQueries
 from service.operations.model import PROBLEMS
 from service.operations.store import MAX_ITEMS
 
@@ -19,6 +20,10 @@ DEFAULT_STATUSES: Final[Mapping[JobAction, tuple[Status, ...]]] = {
     "cancel": (Status.SCHEDULED, Status.QUEUED, Status.WAITING, Status.HELD, Status.RUNNING),
     "retry": (Status.FAILED,),
 }
+
+
+#: Jobs found by one call.
+_PAGE: Final = 500
 
 
 class TooMany(Exception):
@@ -67,21 +72,26 @@ class JobPlan:
         ]
 
 
-async def select_jobs(queries: JobQueries, filters: Sequence[JobFilter]) -> list[str]:
-    """Find the jobs that match any of the filters, the newest first.
+def with_default_statuses(job_filter: JobFilter, action: JobAction) -> JobFilter:
+    """The filter with the statuses that an action takes, if it names none."""
+    if job_filter.statuses:
+        return job_filter
+    return replace(job_filter, statuses=DEFAULT_STATUSES[action])
+
+
+async def find_jobs(finder: JobFinder, job_filter: JobFilter) -> list[str]:
+    """Find all jobs that match a filter, the newest first.
 
     Raises:
       TooMany: More than MAX_ITEMS match.
     """
     found: dict[str, None] = {}
-    for job_filter in filters:
-        cursor: int | None = None
-        while True:
-            page = await queries.jobs(job_filter, cursor=cursor, limit=200)
-            found |= dict.fromkeys(job["id"] for job in page.items)
-            if len(found) > MAX_ITEMS:
-                raise TooMany
-            if page.next is None:
-                break
-            cursor = page.next
-    return list(found)
+    cursor: int | None = None
+    while True:
+        page = await finder.find(job_filter, cursor=cursor, limit=_PAGE)
+        found |= dict.fromkeys(page.ids)
+        if len(found) > MAX_ITEMS:
+            raise TooMany
+        if page.next is None:
+            return list(found)
+        cursor = page.next
