@@ -41,6 +41,7 @@ from service.lookups.service import MAX_WAIT_SECONDS, LookupService
 from service.lookups.shared_cache import LookupCache
 from service.metrics.process_reports import ProcessReporter
 from service.metrics.prometheus import Metrics
+from service.operations.event_replay import ReplayPlanner
 from service.operations.store import Operations
 from service.people.erasure import PersonErasure
 from service.people.report import PersonReport, ReportSources
@@ -80,6 +81,7 @@ class AppServices:
     verification_codes: VerificationCodes
     suppressions: Suppressions
     operations: Operations
+    replays: ReplayPlanner
     people: PersonReport
     person_erasure: PersonErasure
     event_stream: JobEventStream
@@ -130,11 +132,12 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
     )
     limits = ConnectionLimits.of(open_file_limit(), settings.max_body_bytes)
     connections = Connections(limits, reporter.count)
+    rules = RuleSet(config.rules, config.recipients.folded)
     return AppServices(
         settings=settings,
         config=config,
         sources=resolve_sources(config.sources, environ),
-        rules=RuleSet(config.rules, config.recipients.folded),
+        rules=rules,
         api_keys=ApiKeys(settings.api_keys),
         failed_authentication=FailedAuthentication(reporter.count),
         refused_webhooks=LogSummaries(_log.warning, "webhook rejected"),
@@ -151,6 +154,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         audit_log=AuditLog(client, script_config),
         verification_codes=VerificationCodes(client, derive_keys(",".join(settings.secret_keys))),
         suppressions=Suppressions(client, script_config.person_keys),
+        replays=ReplayPlanner(config, queries, rules),
         operations=Operations(client, script_config, settings.secret_keys),
         people=PersonReport(
             client,

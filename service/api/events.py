@@ -8,12 +8,10 @@ from fastapi import APIRouter, Query
 
 from service.api.auth import JobsCaller, ReadCaller, Services
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
-from service.api.record_versions import is_newer, newer_record
+from service.api.record_versions import newer_record
 from service.dependencies import AppServices
 from service.encryption.cipher import Unreadable
-from service.events.parsing import parse_stored
 from service.http.errors import ApiError
-from service.jobs.audit_log import Requester
 from service.jobs.records import EventRecord
 
 router = APIRouter(tags=["events"])
@@ -22,6 +20,12 @@ BODY_UNREADABLE: Final = "body_unreadable"
 _UNREADABLE_MESSAGE: Final = (
     "The event's body cannot be decrypted: restore the SECRET_KEY that it was stored with."
 )
+
+_PROBLEMS: Final = {
+    "source_gone": "The event's source is no longer configured, so no rule applies to it.",
+    "body_gone": "The event's body is no longer kept.",
+    BODY_UNREADABLE: _UNREADABLE_MESSAGE,
+}
 
 SourceName = Annotated[
     str | None,
@@ -41,24 +45,16 @@ async def list_events(
 async def replay_event(
     event_id: str, caller: JobsCaller, services: Services, source: SourceName = None
 ) -> dict[str, Any]:
-    """Run the rules that have no job for this event yet."""
+    """Run the rules that have no job for this event yet, or whose job was rejected at creation."""
     event = await _find_event(services, event_id, source)
-    if event.status != "accepted":
-        message = f"The event is {event.status}, so no rules run for it."
-        raise ApiError(409, "not_replayable", message)
-    if is_newer(event.version):
-        raise newer_record("event", event.version)
-    if event.source not in services.sources:
-        message = "The event's source is no longer configured, so no rule applies to it."
-        raise ApiError(409, "source_gone", message)
-    try:
-        body = await services.jobs.event_body(event.source, event.id)
-    except Unreadable as error:
-        raise ApiError(409, BODY_UNREADABLE, _UNREADABLE_MESSAGE) from error
-    if body is None:
-        raise ApiError(409, "body_gone", "The event's body is no longer kept.")
-    jobs = await _run_new_rules(services, event, body, caller)
-    return {"event_id": event.id, "jobs": jobs, "created": sorted(set(jobs) - set(event.jobs))}
+    replay = await services.replays.plan(event)
+    if replay.problem:
+        raise _not_replayed(replay.problem, event)
+    added = await services.ledger.replay(
+        event.source, event.id, replay.drafts, replay.notes, **caller._asdict()
+    )
+    jobs, created, replaced = added or (list(event.jobs), [], [])
+    return {"event_id": event.id, "jobs": jobs, "created": created, "replaced": replaced}
 
 
 @router.get("/events/{event_id:path}")
@@ -76,19 +72,13 @@ async def get_event(
     return {**event.public(), "body": text}
 
 
-async def _run_new_rules(
-    services: AppServices, event: EventRecord, body: bytes, caller: Requester
-) -> list[str]:
-    """Create the jobs of rules that have none for the event yet; return the ids of all its jobs."""
-    source = services.sources[event.source]
-    rules = {record.source.get("rule") for record in await services.jobs.records(event.jobs)}
-    parsed = parse_stored(source.scheme, event.id, event.type, body)
-    plan = services.rules.plan(event.source, parsed, skip=frozenset(rule for rule in rules if rule))
-    notes = [*event.notes, *(result.as_dict() for result in plan.results)]
-    jobs = await services.ledger.replay(
-        event.source, event.id, plan.drafts, notes[-100:], **caller._asdict()
-    )
-    return list(event.jobs) if jobs is None else jobs
+def _not_replayed(problem: str, event: EventRecord) -> ApiError:
+    if problem == "newer_release":
+        return newer_record("event", event.version)
+    if problem == "not_replayable":
+        message = f"The event is {event.status}, so no rules run for it."
+        return ApiError(409, problem, message)
+    return ApiError(409, problem, _PROBLEMS[problem])
 
 
 async def _find_event(services: AppServices, event_id: str, source: str | None) -> EventRecord:

@@ -20,8 +20,3 @@ def newer_record(what: str, version: int) -> ApiError:
         f" process knows up to {RECORD_VERSION}), so nothing was changed. Send the request again"
         " when the deploy is complete.",
     )
-
-
-def is_newer(version: int) -> bool:
-    """Whether a record has a version that only a newer release knows."""
-    return version > RECORD_VERSION

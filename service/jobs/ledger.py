@@ -33,7 +33,7 @@ from service.jobs.draft_encoding import (
 from service.jobs.event_encoding import EventIdentity, EventStatus, encode_event
 from service.jobs.high_water_mark import HighWaterMark
 from service.jobs.lua.accept_events import accept_events
-from service.jobs.lua.add_event_jobs import add_event_jobs
+from service.jobs.lua.add_event_jobs import AddedJobs, add_event_jobs
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.cancel_job import CancelReply, cancel_job
 from service.jobs.lua.check_consistency import check_consistency
@@ -142,7 +142,7 @@ class Ledger:
           notes: The result of each rule, for people.
           recognition: How to find the event if it is stored under another id or in another shape.
         """
-        entries = self._event_entries(source, event.id, drafts)
+        entries = self.event_entries(source, event.id, drafts)
         tombstones = self._person_keys.tombstones
         envelope = encode_event(source, event, entries, status, notes, recognition, tombstones)
         packed = self._compressor.compress(body)
@@ -173,9 +173,10 @@ class Ledger:
                 raise
             _log.warning("jobs of an event left to a heartbeat", error=type(error).__name__)
 
-    def _event_entries(
+    def event_entries(
         self, source: str, event_id: str, drafts: Sequence[JobDraft]
     ) -> list[dict[str, Any]]:
+        """The jobs of an event as the scripts read them, with encrypted texts."""
         keys = self._person_keys
         entries = (encode_event_draft(source, event_id, draft, keys) for draft in drafts)
         return [encrypt_text(entry, self._cipher) for entry in entries]
@@ -189,18 +190,18 @@ class Ledger:
         *,
         by: str = "person",
         address: str = "",
-    ) -> list[str] | None:
-        """Add the jobs of rules that have none for this event yet.
+    ) -> AddedJobs | None:
+        """Add the jobs of rules that have none for this event yet, and fill in the rejected.
 
         Parameters:
           by: Who asks for it, for the audit log.
           address: Where that came from.
 
         Returns:
-          The ids of all its jobs; None if the event is not stored any more.
+          What was done; None if the event is not stored any more.
         """
-        entries = self._event_entries(source, event_id, drafts)
-        event, ids = f"{source}:{event_id}", None
+        entries = self.event_entries(source, event_id, drafts)
+        event, added = f"{source}:{event_id}", AddedJobs([], [], [])
         reference = dumps({"source": source, "event_id": event_id})
         await finish_event(self._scripts, event)
         [known] = await self._scripts.run(list_plain_names(event))
@@ -208,10 +209,15 @@ class Ledger:
         for at in range(0, max(len(entries), 1), JOBS_AT_ONCE):
             some = dumps(entries[at : at + JOBS_AT_ONCE])
             # One act, however many steps it takes.
-            who = ("", "") if at else (by, address)
-            call = add_event_jobs(event, some, dumps(list(notes)), *who, reference, tombstones)
-            ids = await self._scripts.run(call)
-        return ids
+            act = (by, address, int(at > 0), reference)
+            step = await self._scripts.run(
+                add_event_jobs(event, some, dumps(list(notes)), *act, tombstones)
+            )
+            if step is None:
+                return None
+            created, replaced = added.created + step.created, added.replaced + step.replaced
+            added = AddedJobs(step.jobs, created, replaced)
+        return added
 
     async def create(
         self, draft: JobDraft, *, caller: str, idempotency_key: str | None, request: str
