@@ -55,7 +55,7 @@ local function add_conditions()
   if query.source then add_condition({'hg:jobs:source:' .. query.source}, upto) end
   if query.codes then add_condition(prefixed('hg:jobs:code:', query.codes), upto) end
   for _, entry in ipairs(query.metadata or {}) do
-    add_condition({metadata_index(entry[1], entry[2])}, upto)
+    add_condition({job_indexes.metadata_index(entry[1], entry[2])}, upto)
   end
   if query.person then
     add_condition(prefixed('hg:who:', query.person.keys), listed_persons(query.person))

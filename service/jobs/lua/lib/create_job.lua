@@ -128,7 +128,7 @@ do
     add_to_index('hg:jobs', job.seq, job.id)
     add_to_index('hg:jobs:account:' .. job.account, job.seq, job.id)
     add_to_index('hg:jobs:kind:' .. job.kind, job.seq, job.id)
-    index_origin(job)
+    job_indexes.index_origin(job)
     index_new_job(job)
     if suppressed then
       audit(now, 'refuse', 'recipient_suppressed', 'intake', job.account, job)

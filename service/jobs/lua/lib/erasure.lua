@@ -12,6 +12,8 @@
 --- @include "tombstones"
 --- @include "event_records"
 
+local erasure = {}
+
 -- Fields that tell of a person or may be a person's own words. Those without a blank value are
 -- those that only some kinds of jobs have.
 local PRIVATE_FIELDS = {'to', 'post', 'pk', 'metadata', 'result', 'context', 'thread', 'text_hash',
