@@ -20,8 +20,6 @@ local PRIVATE_FIELDS = {'to', 'post', 'pk', 'metadata', 'result', 'context', 'th
   'who'}
 local PRIVATE_EXTRAS = {'photo', 'target', 'cursor', 'mark', 'encrypted_as', 'idem', 'once'}
 
-local erasure = {}
-
 -- The recipient may still not get the same again so soon.
 function erasure.keep_repeat(job, pk_key)
   if job.kind ~= 'dm' or pk_key == '' then return end
