@@ -16,8 +16,8 @@ from service.http.errors import ApiError
 from service.jobs.audit_log import Requester
 from service.jobs.lua.judge_jobs import JobAction
 from service.jobs.lua.start_operation import StartReply
-from service.operations.job_plans import JobPlan, TooMany, find_jobs, with_default_statuses
-from service.operations.store import MAX_ITEMS, Request
+from service.operations.job_plans import JobPlan, find_jobs, with_default_statuses
+from service.operations.store import MAX_ITEMS, Request, TooMany
 from service.time_formats.timestamps import rfc3339
 
 router = APIRouter(tags=["operations"])

@@ -47,6 +47,7 @@ from service.jobs.lua.retry_job import retry_job
 from service.jobs.lua.runner import Scripts
 from service.jobs.lua.settle_job import SettledAs, SettleReply, settle_job
 from service.jobs.model import FINAL, ONLY_BY_ID, JobDraft, Recognition, Status, derived_id
+from service.jobs.prepared_replay import PreparedReplay
 from service.jobs.replies import Acceptance, Creation, Preview, RetryReply
 from service.jobs.unfinished_events import finish_event
 from service.logging.setup import get_logger
@@ -200,24 +201,35 @@ class Ledger:
         Returns:
           What was done; None if the event is not stored any more.
         """
-        entries = self.event_entries(source, event_id, drafts)
-        event, added = f"{source}:{event_id}", AddedJobs([], [], [])
-        reference = dumps({"source": source, "event_id": event_id})
-        await finish_event(self._scripts, event)
-        [known] = await self._scripts.run(list_plain_names(event))
-        tombstones = dumps(self._person_keys.tombstones.current(known))
-        for at in range(0, max(len(entries), 1), JOBS_AT_ONCE):
-            some = dumps(entries[at : at + JOBS_AT_ONCE])
+        prepared = await self.prepare_replay(source, event_id, drafts)
+        added = AddedJobs([], [], [])
+        for at, some in enumerate(prepared.slices):
             # One act, however many steps it takes.
-            act = (by, address, int(at > 0), reference)
+            act = (by, address, int(at > 0), prepared.reference)
             step = await self._scripts.run(
-                add_event_jobs(event, some, dumps(list(notes)), *act, tombstones)
+                add_event_jobs(
+                    prepared.event, some.entries, dumps(list(notes)), *act, prepared.new_names
+                )
             )
             if step is None:
                 return None
             created, replaced = added.created + step.created, added.replaced + step.replaced
             added = AddedJobs(step.jobs, created, replaced)
         return added
+
+    async def prepare_replay(
+        self, source: str, event_id: str, drafts: Sequence[JobDraft]
+    ) -> PreparedReplay:
+        """Encode the jobs of a replay, after all earlier jobs of the event were created."""
+        event = f"{source}:{event_id}"
+        await finish_event(self._scripts, event)
+        [known] = await self._scripts.run(list_plain_names(event))
+        return PreparedReplay.of(
+            source,
+            event_id,
+            self.event_entries(source, event_id, drafts),
+            self._person_keys.tombstones.current(known),
+        )
 
     async def create(
         self, draft: JobDraft, *, caller: str, idempotency_key: str | None, request: str

@@ -151,9 +151,12 @@ class ReplayPlanner:
             if name not in others
         ]
         findings = _findings(planned.results, planned.drafts, rejected)
-        notes = [*event.notes, *(result.as_dict() for result in planned.results)]
         return EventReplay(
-            event.source, event.id, "", planned.drafts, notes[-_MAX_NOTES:], [*known, *findings]
+            source=event.source,
+            event_id=event.id,
+            drafts=planned.drafts,
+            notes=_with_results(event.notes, planned.results),
+            findings=[*known, *findings],
         )
 
     async def _readable_body(self, event: EventRecord) -> tuple[str, bytes | None]:
@@ -178,6 +181,15 @@ class ReplayPlanner:
             found = rejected if record.rejected_at_creation else has_job
             found[str(record.source.get("rule") or "")] = record.id
         return has_job, {name: each for name, each in rejected.items() if name not in has_job}
+
+
+def _with_results(
+    notes: Sequence[dict[str, Any]], results: Sequence[RuleResult]
+) -> list[dict[str, Any]]:
+    """What an event says of its rules: of one that was run again, the latest."""
+    run_again = {result.rule for result in results}
+    kept = [note for note in notes if note["rule"] not in run_again]
+    return [*kept, *(result.as_dict() for result in results)][-_MAX_NOTES:]
 
 
 def _findings(

@@ -12,7 +12,7 @@ from service.jobs.job_finder import JobFinder
 from service.jobs.lua.judge_jobs import JobAction, Judgment
 from service.jobs.model import Status
 from service.operations.model import PROBLEMS
-from service.operations.store import MAX_ITEMS
+from service.operations.store import MAX_ITEMS, TooMany
 
 #: The statuses of jobs that an action takes where the filter names none. `uncertain` is never among
 #: them: whoever retries such a job should have looked at Instagram first.
@@ -24,10 +24,6 @@ DEFAULT_STATUSES: Final[Mapping[JobAction, tuple[Status, ...]]] = {
 
 #: Jobs found by one call.
 _PAGE: Final = 500
-
-
-class TooMany(Exception):
-    """More jobs or events match than one operation takes."""
 
 
 @dataclass(frozen=True)

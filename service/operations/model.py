@@ -32,6 +32,9 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "unknown_event": "It is no longer kept.",
 }
 
+#: Why no worker goes on with a replay (`blocked`).
+OTHER_RULES: Final = "other_rules"
+
 
 @dataclass(frozen=True)
 class ItemResult:
@@ -145,5 +148,5 @@ class Operation:
             "done": self.done,
             "results": self.counts,
             "problems": [result.public() for result in problems],
-            "blocked": self.blocked or None,
+            "blocked": (self.status == "running" and self.blocked) or None,
         }

@@ -41,6 +41,10 @@ _PERSONAL: Final = ("to", "metadata")
 _NOT_KEPT: Final = "(not kept)"
 
 
+class TooMany(Exception):
+    """More jobs or events match than one operation takes."""
+
+
 @dataclass(frozen=True)
 class Request:
     """What an operation is asked to do.
@@ -134,6 +138,10 @@ class Operations:
     async def advance(self, operation_id: str) -> int:
         """Do the next jobs of an operation; returns how many are left."""
         return await self._scripts.run(advance_operation(operation_id, STEP))
+
+    async def block(self, operation_id: str, why: str) -> None:
+        """Say why this process does not go on with an operation; whoever does takes it back."""
+        await cast("Awaitable[int]", self._client.hset(f"hg:op:{operation_id}", "blocked", why))
 
     async def get(self, operation_id: str) -> Operation | None:
         """An operation that was begun; None if there is none, or it is no longer kept."""

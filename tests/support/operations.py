@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from actors.operations import run_operation
+from service.config.config import parse_config
 from tests.support.ledger import LedgerHarness
 from tests.support.runtime import make_runtime
 
@@ -25,9 +26,15 @@ def confirm(api: httpx.Client, planned: dict[str, Any], **more: Any) -> httpx.Re
     return api.post("/jobs:bulk", json={name: planned[name] for name in names} | more)
 
 
-def drive(ledger: LedgerHarness, operation_id: str) -> None:
-    """Do what a worker does with the operation's message."""
-    runtime = make_runtime(ledger)
+def drive(ledger: LedgerHarness, operation_id: str, config: str = "") -> None:
+    """Do what a worker does with the operation's message.
+
+    Parameters:
+      ledger: The ledger, on whose event loop the worker works.
+      operation_id: The operation.
+      config: The worker's heliograph.toml; its rules are what a replay runs.
+    """
+    runtime = make_runtime(ledger, rule_config=parse_config(config))
     try:
         ledger.run(run_operation(runtime, operation_id))
     finally:
