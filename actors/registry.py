@@ -13,7 +13,7 @@ from actors import maintenance, operations
 from actors.deliveries import deliver
 from actors.dramatiq_async.broker import WaitingRedisBroker
 from actors.dramatiq_async.time_limit import TimeLimits
-from actors.jobs import attempt, followers, lookups, photo_fetch
+from actors.jobs import attempt, followers, lookups, photo_fetch, reports
 from actors.runtime import Runtime
 from service.config.settings import Settings
 from service.jobs.actor_routes import (
@@ -26,6 +26,7 @@ from service.jobs.actor_routes import (
     OPERATION,
     PERIODIC,
     PHOTO,
+    REPORT,
     Route,
 )
 from service.redis.client import sync_client
@@ -92,8 +93,24 @@ def declare_actors(broker: dramatiq.Broker, runtime: Callable[[], Runtime]) -> N
     async def fetch_photo(job_id: str) -> None:
         await photo_fetch.fetch_photo(runtime(), job_id)
 
+    async def draw_report(job_id: str) -> None:
+        await reports.draw_report(runtime(), job_id)
+
     async def deliver_callback(delivery_id: str) -> None:
         await deliver.deliver(runtime(), delivery_id)
+
+    _declare(broker, send_dm, DM)
+    _declare(broker, post_comment, COMMENT)
+    _declare(broker, run_lookup, LOOKUP)
+    _declare(broker, read_follower_page, FOLLOWERS)
+    _declare(broker, fetch_photo, PHOTO)
+    _declare(broker, draw_report, REPORT)
+    _declare(broker, deliver_callback, DELIVERY, time_limit=DELIVERY_LIMIT_MS)
+    _declare_maintenance(broker, runtime)
+
+
+def _declare_maintenance(broker: dramatiq.Broker, runtime: Callable[[], Runtime]) -> None:
+    """Declare what works on many records: operations, and the periodic tasks."""
 
     async def run_operation(operation_id: str) -> None:
         await operations.run_operation(runtime(), operation_id)
@@ -104,12 +121,6 @@ def declare_actors(broker: dramatiq.Broker, runtime: Callable[[], Runtime]) -> N
     async def rescue() -> None:
         await maintenance.rescue(runtime())
 
-    _declare(broker, send_dm, DM)
-    _declare(broker, post_comment, COMMENT)
-    _declare(broker, run_lookup, LOOKUP)
-    _declare(broker, read_follower_page, FOLLOWERS)
-    _declare(broker, fetch_photo, PHOTO)
-    _declare(broker, deliver_callback, DELIVERY, time_limit=DELIVERY_LIMIT_MS)
     _declare(broker, run_operation, OPERATION)
     _declare(broker, retention, Route(PERIODIC, "retention"), periodic=cron("*/10 * * * *"))
     _declare(broker, rescue, Route(PERIODIC, "sweep"), periodic=cron("* * * * *"))

@@ -52,6 +52,8 @@ from service.operations.replay_steps import ReplaySteps
 from service.operations.store import Operations
 from service.photos.converter import PhotoConverter
 from service.redis.client import REDIS_ERRORS, async_client
+from service.reports.pdf_file import PdfDrawer
+from service.reports.store import ReportStore
 
 #: Redis connections of the event loop: for general use, and one each for the scripts of jobs and
 #: of deliveries. Consumers and the heartbeat have their own.
@@ -150,7 +152,9 @@ class Runtime:
     replay_steps: ReplaySteps
     photos: PhotoStore
     photo_fetcher: PhotoFetcher
+    reports: ReportStore
     heartbeat: LeaseHeartbeat
+    pdf_drawer: PdfDrawer = field(default_factory=PdfDrawer)
     process: str = field(default_factory=process_name)
     _claims_made: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -241,6 +245,7 @@ class RuntimeMiddleware(Middleware):
             replay_steps=ReplaySteps(client, script_config, ledger, queries, planner),
             photos=PhotoStore(client, script_config, cipher),
             photo_fetcher=PhotoFetcher(self._photo_downloader(), PhotoConverter()),
+            reports=ReportStore(client, script_config),
             heartbeat=heartbeat,
         )
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
-from service.api.auth import JobsCaller, Services
+from service.api.auth import NarrowedJobsCaller, Services
+from service.api.callers import Caller
 from service.api.job_filters import JobFilterBody
 from service.api.schemas import invalid
 from service.dependencies import AppServices
@@ -63,13 +64,14 @@ class BulkRequest(BaseModel):
 
 @router.post("/jobs:bulk", operation_id="plan_or_start_bulk", response_model=None)
 async def plan_or_start_bulk(
-    body: BulkRequest, response: Response, caller: JobsCaller, services: Services
+    body: BulkRequest, response: Response, caller: NarrowedJobsCaller, services: Services
 ) -> dict[str, Any]:
     """Plan to cancel or retry many jobs; with the plan's token, begin."""
     asked = body.filter.model_dump(mode="json", exclude_defaults=True)
     if not asked:
         message = "must have at least one field: an empty filter would mean every job"
         raise invalid("filter", message)
+    _check_accounts(caller, body.filter.account)
     request = Request(body.action, asked)
     if body.token is not None:
         return await start_operation(services, request, caller, body.token, body.reason, response)
@@ -82,6 +84,15 @@ async def plan_or_start_bulk(
         "outcomes": plan.outcomes,
         "problems": plan.problems(),
     }
+
+
+def _check_accounts(caller: Caller, account: str | None) -> None:
+    """Refuse a filter by which a key that is bound to accounts would reach jobs of others."""
+    if caller.key.accounts is None:
+        return
+    if account is None:
+        raise caller.not_bound_to("jobs of all accounts (name one in the filter)")
+    caller.require_accounts([account])
 
 
 async def _plan_jobs(services: AppServices, action: JobAction, asked: JobFilterBody) -> JobPlan:

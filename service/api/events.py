@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 
-from service.api.auth import JobsCaller, ReadCaller, Services
+from service.api.auth import NarrowedJobsCaller, NarrowedReadCaller, Services
+from service.api.bindings import own_events, own_job_ids, own_page
+from service.api.callers import Caller
 from service.api.pagination import Cursor, Limit, page_response, parse_cursor
 from service.api.record_versions import newer_record
 from service.dependencies import AppServices
 from service.encryption.cipher import Unreadable
 from service.http.errors import ApiError
+from service.jobs.queries import Page
 from service.jobs.records import EventRecord
 
 router = APIRouter(tags=["events"])
@@ -35,41 +39,51 @@ SourceName = Annotated[
 
 @router.get("/events")
 async def list_events(
-    _caller: ReadCaller, services: Services, cursor: Cursor = None, limit: Limit = 50
+    caller: NarrowedReadCaller, services: Services, cursor: Cursor = None, limit: Limit = 50
 ) -> dict[str, Any]:
     """List events, newest first."""
-    return page_response(await services.jobs.events(cursor=parse_cursor(cursor), limit=limit))
+
+    async def read(at: int | None) -> Page:
+        return await services.jobs.events(cursor=at, limit=limit)
+
+    own = partial(own_events, services, caller)
+    return page_response(await own_page(caller, read, own, parse_cursor(cursor)))
 
 
 @router.post("/events/{event_id:path}/replay", status_code=202)
 async def replay_event(
-    event_id: str, caller: JobsCaller, services: Services, source: SourceName = None
+    event_id: str, caller: NarrowedJobsCaller, services: Services, source: SourceName = None
 ) -> dict[str, Any]:
     """Run the rules that have no job for this event yet, or whose job was rejected at creation."""
-    event = await _find_event(services, event_id, source)
-    replay = await services.replays.plan(event)
+    event = await _find_event(services, caller, event_id, source)
+    others = frozenset(
+        rule.name for rule in services.config.rules if not caller.key.sees(rule.account)
+    )
+    replay = await services.replays.plan(event, skip=others)
     if replay.problem:
         raise _not_replayed(replay.problem, event)
     added = await services.ledger.replay(
         event.source, event.id, replay.drafts, replay.notes, **caller._asdict()
     )
     jobs, created, replaced = added or (list(event.jobs), [], [])
-    return {"event_id": event.id, "jobs": jobs, "created": created, "replaced": replaced}
+    shown = await own_job_ids(services, caller, jobs)
+    return {"event_id": event.id, "jobs": shown, "created": created, "replaced": replaced}
 
 
 @router.get("/events/{event_id:path}")
 async def get_event(
-    event_id: str, _caller: ReadCaller, services: Services, source: SourceName = None
+    event_id: str, caller: NarrowedReadCaller, services: Services, source: SourceName = None
 ) -> dict[str, Any]:
     """Show one event, with its body while it is kept."""
-    event = await _find_event(services, event_id, source)
+    event = await _find_event(services, caller, event_id, source)
+    [shown] = await own_events(services, caller, [event.public()])
     try:
         body = await services.jobs.event_body(event.source, event.id)
     except Unreadable:
         problem = {"code": BODY_UNREADABLE, "message": _UNREADABLE_MESSAGE}
-        return {**event.public(), "body": None, "body_error": problem}
+        return {**shown, "body": None, "body_error": problem}
     text = None if body is None else body.decode("utf-8", "backslashreplace")
-    return {**event.public(), "body": text}
+    return {**shown, "body": text}
 
 
 def _not_replayed(problem: str, event: EventRecord) -> ApiError:
@@ -81,9 +95,13 @@ def _not_replayed(problem: str, event: EventRecord) -> ApiError:
     return ApiError(409, problem, _PROBLEMS[problem])
 
 
-async def _find_event(services: AppServices, event_id: str, source: str | None) -> EventRecord:
+async def _find_event(
+    services: AppServices, caller: Caller, event_id: str, source: str | None
+) -> EventRecord:
     events = await services.jobs.events_with_id(event_id)
-    found = [event for event in events if source is None or event.source == source]
+    shown = await own_events(services, caller, [event.public() for event in events])
+    sources = {each["source"] for each in shown if source in (None, each["source"])}
+    found = [event for event in events if event.source in sources]
     if not found:
         raise ApiError(404, "unknown_event", "There is no such event, or it is no longer kept.")
     if len(found) > 1:

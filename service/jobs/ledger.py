@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import time
 import uuid
 from collections.abc import Sequence
@@ -37,7 +38,6 @@ from service.jobs.lua.add_event_jobs import AddedJobs, add_event_jobs
 from service.jobs.lua.builder import ScriptConfig
 from service.jobs.lua.cancel_job import CancelReply, cancel_job
 from service.jobs.lua.check_consistency import check_consistency
-from service.jobs.lua.create_deferred_jobs import JOBS_AT_ONCE
 from service.jobs.lua.create_job import create_job
 from service.jobs.lua.group_commit import GroupCommit
 from service.jobs.lua.list_plain_names import list_plain_names
@@ -195,13 +195,13 @@ class Ledger:
         """Add the jobs of rules that have none for this event yet, and fill in the rejected.
 
         Parameters:
-          by: Who asks for it, for the audit log.
+          by: Who asks for it, for the audit log and the timelines of the jobs.
           address: Where that came from.
 
         Returns:
           What was done; None if the event is not stored any more.
         """
-        prepared = await self.prepare_replay(source, event_id, drafts)
+        prepared = await self.prepare_replay(source, event_id, drafts, by=by)
         added = AddedJobs([], [], [])
         for at, some in enumerate(prepared.slices):
             # One act, however many steps it takes.
@@ -218,18 +218,19 @@ class Ledger:
         return added
 
     async def prepare_replay(
-        self, source: str, event_id: str, drafts: Sequence[JobDraft]
+        self, source: str, event_id: str, drafts: Sequence[JobDraft], *, by: str
     ) -> PreparedReplay:
-        """Encode the jobs of a replay, after all earlier jobs of the event were created."""
+        """Encode the jobs of a replay, after all earlier jobs of the event were created.
+
+        Parameters:
+          by: Who asks for it, for the timelines of the jobs.
+        """
+        entries = [{**each, "by": by} for each in self.event_entries(source, event_id, drafts)]
         event = f"{source}:{event_id}"
         await finish_event(self._scripts, event)
         [known] = await self._scripts.run(list_plain_names(event))
-        return PreparedReplay.of(
-            source,
-            event_id,
-            self.event_entries(source, event_id, drafts),
-            self._person_keys.tombstones.current(known),
-        )
+        new_names = self._person_keys.tombstones.current(known)
+        return PreparedReplay.of(source, event_id, entries, new_names)
 
     async def create(
         self, draft: JobDraft, *, caller: str, idempotency_key: str | None, request: str
@@ -244,8 +245,8 @@ class Ledger:
         job_id = derived_id("job", "api", caller, uuid.uuid4().hex)
         key = f"hg:idem:{derived_id('idem', caller, idempotency_key)}" if idempotency_key else ""
         source = {"source": None, "event_id": None, "rule": None, "api_key": caller}
-        entry = encrypt_text(encode_draft(job_id, draft, source, self._person_keys), self._cipher)
-        photo = b""
+        entry = encode_draft(job_id, draft, source, self._person_keys) | {"by": f"api:{caller}"}
+        entry, photo = encrypt_text(entry, self._cipher), b""
         if isinstance(draft.photo, Photo):
             entry, photo = self._encrypt_photo(entry, draft.photo.jpeg)
         request_hash = hashlib.sha256(request.encode()).hexdigest()
@@ -282,7 +283,8 @@ class Ledger:
         self, job_id: str, settled_as: SettledAs, by: str, address: str = "", *, note: str | None
     ) -> SettleReply:
         """End an uncertain job as a person says that its write went."""
-        return await self._scripts.run(settle_job(job_id, settled_as, by, address, note))
+        to = {"sent": Status.SUCCEEDED, "not_sent": Status.FAILED}[settled_as]
+        return await self._scripts.run(settle_job(job_id, to, by, address, json.dumps(note)))
 
     async def prune(self) -> int:
         """Delete records whose retention has ended; returns how many."""

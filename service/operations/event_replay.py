@@ -131,18 +131,21 @@ class ReplayPlanner:
         text = orjson.dumps([rules, words, self._schemes], option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(text).hexdigest()[:16]
 
-    async def plan(self, event: EventRecord, rule: str = "") -> EventReplay:
+    async def plan(
+        self, event: EventRecord, rule: str = "", *, skip: frozenset[str] = frozenset()
+    ) -> EventReplay:
         """Decide what a replay makes of an event.
 
         Parameters:
           event: The event.
           rule: The only rule to run; empty for all.
+          skip: Names of rules not to run.
         """
         problem, body = await self._readable_body(event)
         if body is None:
             return EventReplay(event.source, event.id, problem)
         has_job, rejected = await self._jobs_by_rule(event)
-        others = self.names - {rule} if rule else frozenset()
+        others = skip | (self.names - {rule} if rule else frozenset())
         parsed = parse_stored(self._schemes[event.source], event.id, event.type, body)
         planned = self._rules.plan(event.source, parsed, skip=frozenset(has_job) | others)
         known = [

@@ -79,9 +79,7 @@ class ReplaySteps:
             "Awaitable[list[bytes]]",
             self._client.lrange(f"hg:opitems:{operation.id}", done, done + _EVENTS_AT_ONCE - 1),
         )
-        parts = [
-            part for item in items for part in await self._event(item.decode(), operation.rule)
-        ]
+        parts = [part for item in items for part in await self._event(item.decode(), operation)]
         for step in _steps(parts):
             progress = await self._run(operation, done, step)
             done += sum(part.event.is_last for part in step)
@@ -93,7 +91,7 @@ class ReplaySteps:
         events = (part.event for part in step)
         return await self._scripts.run(advance_replay(operation.id, done, *events))
 
-    async def _event(self, item: str, rule: str) -> list[_Part]:
+    async def _event(self, item: str, operation: Operation) -> list[_Part]:
         """What is to be made of one event, in as many parts as it takes."""
         source, _, event_id = item.partition(":")
         found = [
@@ -103,10 +101,12 @@ class ReplaySteps:
         ]
         if not found:
             return [_left_alone(item, "unknown_event")]
-        replay = await self._planner.plan(found[0], rule)
+        replay = await self._planner.plan(found[0], operation.rule)
         if replay.problem:
             return [_left_alone(item, replay.problem)]
-        prepared = await self._ledger.prepare_replay(source, event_id, replay.drafts)
+        prepared = await self._ledger.prepare_replay(
+            source, event_id, replay.drafts, by=operation.by
+        )
         return list(_parts(prepared, replay))
 
 

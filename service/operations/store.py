@@ -141,7 +141,7 @@ class Operations:
 
     async def block(self, operation_id: str, why: str) -> None:
         """Say why this process does not go on with an operation; whoever does takes it back."""
-        await cast("Awaitable[int]", self._client.hset(f"hg:op:{operation_id}", "blocked", why))
+        await self._client.hset(f"hg:op:{operation_id}", "blocked", why)
 
     async def get(self, operation_id: str) -> Operation | None:
         """An operation that was begun; None if there is none, or it is no longer kept."""

@@ -84,7 +84,7 @@ do
     if is_newer(job) then return 'newer' end
     if not RETRYABLE[job.status] then return 'refused' end
     if job.erased then return 'erased' end
-    if job.to == '' and job.post == '' then return 'empty' end
+    if job.to == '' and job.post == '' and job.kind ~= 'report' then return 'empty' end
     local text = 'hg:jobtext:' .. job.id
     if not READ_KINDS[job.kind] and redis.call('EXISTS', text) == 0 then return 'gone' end
     if is_follower_export(job) and not has_all_rows(job) then return 'gone' end
