@@ -18,6 +18,7 @@ from service.api import (
     challenges,
     deliveries,
     docs,
+    event_replays,
     events,
     followers,
     health,
@@ -68,6 +69,7 @@ ROUTERS: Final = (
     previews,
     followers,  # before lookups, which take any path below `/users/`
     lookups,
+    event_replays,
     events,
     deliveries,
     accounts,

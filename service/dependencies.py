@@ -43,6 +43,7 @@ from service.lookups.shared_cache import LookupCache
 from service.metrics.process_reports import ProcessReporter
 from service.metrics.prometheus import Metrics
 from service.operations.event_replay import ReplayPlanner
+from service.operations.event_selection import EventSelector
 from service.operations.store import Operations
 from service.people.erasure import PersonErasure
 from service.people.report import PersonReport, ReportSources
@@ -85,6 +86,7 @@ class AppServices:
     suppressions: Suppressions
     operations: Operations
     replays: ReplayPlanner
+    event_selector: EventSelector
     people: PersonReport
     person_erasure: PersonErasure
     event_stream: JobEventStream
@@ -160,6 +162,7 @@ def create_services(settings: Settings, config: Config, environ: Mapping[str, st
         verification_codes=VerificationCodes(client, derive_keys(",".join(settings.secret_keys))),
         suppressions=Suppressions(client, script_config.person_keys),
         replays=ReplayPlanner(config, queries, rules),
+        event_selector=EventSelector(client, queries),
         operations=Operations(client, script_config, settings.secret_keys),
         people=PersonReport(
             client,

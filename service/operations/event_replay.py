@@ -20,6 +20,7 @@ from service.jobs.lua.hash_encoding import RECORD_VERSION
 from service.jobs.model import JobDraft
 from service.jobs.queries import JobQueries
 from service.jobs.records import EventRecord
+from service.operations.model import PROBLEMS
 
 #: The most notes that an event keeps.
 _MAX_NOTES: Final = 100
@@ -92,12 +93,18 @@ class EventReplay:
         failed = next((each for each in ("rejected", "when_error") if each in outcomes), "")
         return self.problem or failed or "unchanged"
 
+    @property
+    def summary(self) -> str:
+        """What would become of it, in a word."""
+        return "would_make_jobs" if self.makes_jobs else self.outcome
+
     def public(self) -> dict[str, Any]:
         """The event in a dry run."""
         return {
             "source": self.source,
             "event_id": self.event_id,
-            "outcome": "would_make_jobs" if self.makes_jobs else self.outcome,
+            "outcome": self.summary,
+            "message": PROBLEMS.get(self.summary),
             "rules": [finding.public() for finding in self.findings],
         }
 

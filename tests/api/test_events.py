@@ -11,7 +11,10 @@ import pytest
 import redis
 
 from service.jobs.model import derived_id
+from tests.support.mended_rule import mended_web, paid, wrong_web
 from tests.support.web import CONFIG, WebHarness, connect, order, run_web
+
+__all__ = ["mended_web", "wrong_web"]
 
 NEW_RULE = """
 [[rules]]
@@ -224,44 +227,6 @@ def test_an_event_whose_body_cannot_be_decrypted_is_shown_with_the_reason(web: W
     response = web.api.post("/events/evt_1/replay")
     assert (response.status_code, response.json()["error"]["code"]) == (409, "body_unreadable")
     assert "body_error" not in web.api.get("/events/evt_2").json()
-
-
-TYPO_RULE = """
-[[rules]]
-name = "typo"
-source = "stripe"
-event = "paid"
-action = "dm"
-account = "shop"
-to = "{{ object.%s }}"
-text = "Thank you!"
-callback = "crm"
-"""
-
-
-@pytest.fixture
-def wrong_web(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[WebHarness]:
-    """The application with a rule whose recipient has a typo."""
-    folder = tmp_path / "wrong"
-    folder.mkdir()
-    config = CONFIG + TYPO_RULE % "hadnle"
-    with run_web(store_url, folder, config) as port, connect(port, store) as found:
-        yield found
-
-
-@pytest.fixture
-def mended_web(store_url: str, store: redis.Redis, tmp_path: Path) -> Iterator[WebHarness]:
-    """The same application after a deploy that corrected the rule."""
-    folder = tmp_path / "mended"
-    folder.mkdir()
-    config = CONFIG + TYPO_RULE % "handle"
-    with run_web(store_url, folder, config) as port, connect(port, store) as found:
-        yield found
-
-
-def paid(number: int) -> bytes:
-    document = {"id": f"evt_{number}", "type": "paid", "data": {"object": {"handle": f"h{number}"}}}
-    return json.dumps(document).encode()
 
 
 def test_a_replay_fills_in_a_job_whose_rule_had_a_typo(

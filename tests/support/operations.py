@@ -39,3 +39,17 @@ def drive(ledger: LedgerHarness, operation_id: str, config: str = "") -> None:
         ledger.run(run_operation(runtime, operation_id))
     finally:
         runtime.heartbeat.stop()
+
+
+def plan_replay(api: httpx.Client, filter_: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Plan a replay of events; returns the answer's body."""
+    answer = api.post("/events:replay", json={"filter": filter_, **more})
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def confirm_replay(api: httpx.Client, planned: dict[str, Any], **more: Any) -> httpx.Response:
+    """Send what was planned again, with its token; returns the answer."""
+    names = ("filter", "rule", "token")
+    return api.post("/events:replay", json={name: planned[name] for name in names} | more)

@@ -24,6 +24,7 @@ from service.operations.event_replay import ReplayPlanner
 from service.operations.replay_steps import ReplaySteps
 from service.operations.store import Operations
 from service.photos.converter import PhotoConverter
+from service.reports.store import ReportStore
 from tests.support.encryption import SECRET_KEY
 from tests.support.ledger import LedgerHarness
 
@@ -67,6 +68,7 @@ def make_runtime(
         "operations": Operations(client, config, (SECRET_KEY,)),
         "replay_steps": ReplaySteps(client, config, ledger.core, ledger.queries, planner),
         "photos": ledger.photos,
+        "reports": ReportStore(client, config),
         "photo_fetcher": PhotoFetcher(PhotoDownloader(filtered, version="1.2.3"), PhotoConverter()),
         "heartbeat": LeaseHeartbeat(url, config),
     }

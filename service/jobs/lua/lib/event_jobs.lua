@@ -63,15 +63,16 @@ do
   end
 
   -- Begins the run of a job that was filled in.
-  local function begin(job, entry, now, by)
+  local function begin(job, entry, now, requester)
+    local by, why = requester.by, job_actions.entry_of(WHY, requester)
     if is_unwanted(entry) then
       audit(now, 'refuse', 'recipient_suppressed', 'intake', job.account, job)
-      mark_queued(job, now, by, WHY)
+      mark_queued(job, now, by, why)
       return finalize(job, 'failed', now, 'intake', 'rejected at creation', nil, SUPPRESSED_ERROR)
     end
     schedule_expiry(job)
-    if starts_at(entry, now) <= now then return requeue_or_grant(job, now, by, WHY) end
-    transition(job, 'scheduled', now, by, WHY)
+    if starts_at(entry, now) <= now then return requeue_or_grant(job, now, by, why) end
+    transition(job, 'scheduled', now, by, why)
     redis.call('ZADD', 'hg:due', job.run_at, job.id)
   end
 
@@ -83,7 +84,7 @@ do
     redis.call('ZREM', 'hg:retention', job.id)
     audit(now, 'replace', job_actions.words_of(requester), requester.by, job.account, job,
       requester.address)
-    begin(job, entry, now, requester.by)
+    begin(job, entry, now, requester)
   end
 
   -- Makes the job of an entry, or finds the one that there is; returns its id and what was done:

@@ -36,7 +36,8 @@ do
     return table.concat(words, ' ')
   end
 
-  local function entry_of(what, requester)
+  -- What an action says of itself in a job's timeline.
+  function job_actions.entry_of(what, requester)
     local words = job_actions.words_of(requester)
     return words == '' and what or what .. ': ' .. words
   end
@@ -64,10 +65,11 @@ do
     if answer == 'asked' then
       set_fields(job, {cancel = requester.by})
       if requester.operation then
-        append_timeline(job, now, 'running', requester.by, entry_of('cancel requested', requester))
+        append_timeline(job, now, 'running', requester.by,
+          job_actions.entry_of('cancel requested', requester))
       end
     elseif answer == 'ok' then
-      finalize(job, 'canceled', now, requester.by, entry_of('requested', requester))
+      finalize(job, 'canceled', now, requester.by, job_actions.entry_of('requested', requester))
     else
       return answer
     end
@@ -109,7 +111,7 @@ do
     redis.call('ZREM', 'hg:retention', job.id)
     set_fields(job, job_actions.fields_of_new_run(job))
     audit_action('retry', job, now, requester)
-    requeue_or_grant(job, now, requester.by, entry_of('retry', requester))
+    requeue_or_grant(job, now, requester.by, job_actions.entry_of('retry', requester))
     return 'ok'
   end
 end
