@@ -203,12 +203,12 @@ class Ledger:
         reference = dumps({"source": source, "event_id": event_id})
         await finish_event(self._scripts, event)
         [known] = await self._scripts.run(list_plain_names(event))
-        tombstones = dumps(self._person_keys.tombstones.current(known))
+        new_names = dumps(self._person_keys.tombstones.new_names(known))
         for at in range(0, max(len(entries), 1), JOBS_AT_ONCE):
             some = dumps(entries[at : at + JOBS_AT_ONCE])
             # One act, however many steps it takes.
             who = ("", "") if at else (by, address)
-            call = add_event_jobs(event, some, dumps(list(notes)), *who, reference, tombstones)
+            call = add_event_jobs(event, some, dumps(list(notes)), *who, reference, new_names)
             ids = await self._scripts.run(call)
         return ids
 
